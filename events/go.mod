@@ -1,0 +1,3 @@
+module github.com/tunebus/tunebus/events
+
+go 1.26.0
