@@ -1,0 +1,219 @@
+package events
+
+import (
+	"maps"
+	"slices"
+)
+
+// Status is where a run or a phase stands.
+type Status string
+
+// The statuses before an end; after it, the status is the [Conclusion].
+const (
+	StatusUnknown Status = "unknown"
+	StatusWaiting Status = "waiting"
+	StatusQueued  Status = "queued"
+	StatusRunning Status = "running"
+)
+
+// Run is the state of a run: the fold of its facts.
+type Run struct {
+	ID        string
+	Accepted  *PipelineAccepted
+	Rejected  *PipelineRejected
+	Cancel    *CancelRequested
+	Completed *PipelineCompleted
+	Tracked   *TrackingCompleted
+	// Phases has an entry for every phase of which a fact is known.
+	Phases map[Phase]*PhaseState
+}
+
+// PhaseState is the state of one phase of a run.
+type PhaseState struct {
+	Requested *PhaseRequested
+	// Attempts is sorted by number.
+	Attempts  []Attempt
+	Completed *PhaseCompleted
+}
+
+// Attempt is one try at a phase.
+type Attempt struct {
+	Number  int
+	Started *PhaseStarted
+	Ended   *AttemptEnded
+}
+
+// Fold computes the state of a run from its facts, in any order and with any
+// duplicates. Facts are one for each subject, so of two on one subject either
+// may be kept; facts of other runs are the caller's mistake and are ignored
+// after the first fact named the run.
+func Fold(facts []Fact) Run {
+	var run Run
+	for _, f := range facts {
+		run = run.with(f)
+	}
+	return run
+}
+
+// with returns the run with one more fact; the receiver is left as it was.
+func (r Run) with(f Fact) Run {
+	if r.ID == "" {
+		r.ID = f.Run()
+	}
+	if f.Run() != r.ID {
+		return r
+	}
+	switch f := f.(type) {
+	case PipelineAccepted:
+		r.Accepted = &f
+	case PipelineRejected:
+		r.Rejected = &f
+	case CancelRequested:
+		r.Cancel = &f
+	case PipelineCompleted:
+		r.Completed = &f
+	case TrackingCompleted:
+		r.Tracked = &f
+	case PhaseRequested:
+		r.change(f.Phase, func(p *PhaseState) { p.Requested = &f })
+	case PhaseStarted:
+		r.change(f.Phase, func(p *PhaseState) { p.attempt(f.Attempt).Started = &f })
+	case AttemptEnded:
+		r.change(f.Phase, func(p *PhaseState) { p.attempt(f.Attempt).Ended = &f })
+	case PhaseCompleted:
+		r.change(f.Phase, func(p *PhaseState) { p.Completed = &f })
+	}
+	return r
+}
+
+// change replaces one phase by a changed copy of it.
+func (r *Run) change(p Phase, edit func(*PhaseState)) {
+	phases := maps.Clone(r.Phases)
+	if phases == nil {
+		phases = make(map[Phase]*PhaseState, 1)
+	}
+	var state PhaseState
+	if old := phases[p]; old != nil {
+		state = *old
+		state.Attempts = slices.Clone(old.Attempts)
+	}
+	edit(&state)
+	phases[p] = &state
+	r.Phases = phases
+}
+
+// attempt returns the entry of attempt n, made in its place if it is new.
+func (p *PhaseState) attempt(n int) *Attempt {
+	at, ok := slices.BinarySearchFunc(p.Attempts, n, func(a Attempt, n int) int { return a.Number - n })
+	if !ok {
+		p.Attempts = slices.Insert(p.Attempts, at, Attempt{Number: n})
+	}
+	return &p.Attempts[at]
+}
+
+// NextAttempt is one more than the highest attempt that ever started.
+func (p *PhaseState) NextAttempt() int {
+	if p == nil || len(p.Attempts) == 0 {
+		return 1
+	}
+	return p.Attempts[len(p.Attempts)-1].Number + 1
+}
+
+// Tries counts the attempts that ended by an error.
+func (p *PhaseState) Tries() int {
+	return p.count(func(a Attempt) bool { return a.Ended != nil && a.Ended.Reason == EndError })
+}
+
+// Crashes counts the attempts that started and never ended, other than the
+// one that completed the phase.
+func (p *PhaseState) Crashes() int {
+	return p.count(func(a Attempt) bool {
+		return a.Ended == nil && (p.Completed == nil || p.Completed.Attempt != a.Number)
+	})
+}
+
+func (p *PhaseState) count(is func(Attempt) bool) int {
+	if p == nil {
+		return 0
+	}
+	n := 0
+	for _, a := range p.Attempts {
+		if is(a) {
+			n++
+		}
+	}
+	return n
+}
+
+// Status says where the phase stands.
+func (p *PhaseState) Status() Status {
+	switch {
+	case p == nil:
+		return StatusWaiting
+	case p.Completed != nil:
+		return Status(p.Completed.Conclusion)
+	case len(p.Attempts) > 0 && p.Attempts[len(p.Attempts)-1].Ended == nil:
+		return StatusRunning
+	default:
+		return StatusQueued
+	}
+}
+
+// Status says where the run stands.
+func (r Run) Status() Status {
+	switch {
+	case r.Completed != nil:
+		return Status(r.Completed.Conclusion)
+	case r.Rejected != nil:
+		return "rejected"
+	case r.Accepted == nil:
+		return StatusUnknown
+	}
+	for _, p := range r.Phases {
+		if len(p.Attempts) > 0 {
+			return StatusRunning
+		}
+	}
+	return StatusQueued
+}
+
+// step returns the plan's step of a phase.
+func (r Run) step(p Phase) (Step, bool) {
+	for _, s := range r.Accepted.Plan {
+		if s.Phase == p {
+			return s, true
+		}
+	}
+	return Step{}, false
+}
+
+// inputs are what the next job starts from: what the run was given, replaced
+// by what its phases made so far.
+func (r Run) inputs() Inputs {
+	in := r.Accepted.Inputs
+	for _, s := range r.Accepted.Plan {
+		p := r.Phases[s.Phase]
+		if p == nil || p.Completed == nil || p.Completed.Conclusion != Success {
+			continue
+		}
+		for _, a := range p.Completed.Artifacts {
+			ref := a.Reference
+			switch a.Name {
+			case ArtifactModel:
+				in.Model = &ref
+			case ArtifactPredictions:
+				in.Predictions = &ref
+			case ArtifactBaselinePredictions:
+				in.BaselinePredictions = &ref
+			}
+		}
+	}
+	return in
+}
+
+// The artifacts that later phases take as inputs.
+const (
+	ArtifactModel               = "model"
+	ArtifactPredictions         = "predictions"
+	ArtifactBaselinePredictions = "baseline_predictions"
+)

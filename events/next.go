@@ -1,0 +1,96 @@
+package events
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Next derives what follows from a stored fact, given the facts of its run
+// that are known so far; it returns nil when nothing follows. Whoever stored
+// the fact publishes the answer, and so does whoever finds the fact stored by
+// somebody who did not live to do it: the stream keeps one.
+//
+//	pipeline.accepted                    → the first job of the plan
+//	<phase>.completed, success, not last → the next job
+//	<phase>.completed, success, last     → pipeline.completed, success
+//	<phase>.completed, failure, continue → the next job, without this phase's artifacts
+//	<phase>.completed, failure, stop     → pipeline.completed, failure
+//	<phase>.completed, cancelled         → pipeline.completed, cancelled
+//
+// Next reads the run's plan from its pipeline.accepted, which therefore has to
+// be among run's facts unless the fact itself is it.
+func Next(fact Fact, run Run) (Fact, error) {
+	switch f := fact.(type) {
+	case PipelineAccepted:
+		if len(f.Plan) == 0 {
+			return nil, fmt.Errorf("next of %s: the plan is empty", f.Subject())
+		}
+		return job(f, f.Plan[0], f.Inputs), nil
+	case PhaseCompleted:
+		return afterPhase(f, run)
+	default:
+		return nil, nil
+	}
+}
+
+func afterPhase(f PhaseCompleted, run Run) (Fact, error) {
+	if run.Accepted == nil {
+		return nil, fmt.Errorf("next of %s: the run has no %s", f.Subject(), TypePipelineAccepted)
+	}
+	accepted := *run.Accepted
+	at := slices.IndexFunc(accepted.Plan, func(s Step) bool { return s.Phase == f.Phase })
+	if at < 0 {
+		return nil, fmt.Errorf("next of %s: the plan of run %s has no such phase", f.Subject(), f.RunID)
+	}
+	run = run.with(f)
+	goesOn := f.Conclusion == Success ||
+		f.Conclusion == Failure && accepted.Plan[at].OnFailure == Continue
+	if goesOn && at+1 < len(accepted.Plan) {
+		return job(accepted, accepted.Plan[at+1], run.inputs()), nil
+	}
+	return completion(run, f), nil
+}
+
+func job(a PipelineAccepted, s Step, in Inputs) PhaseRequested {
+	return PhaseRequested{
+		RunID: a.RunID, RunName: a.RunName, Phase: s.Phase, Queue: s.Queue,
+		Specification: a.Specification, Plan: a.Plan, Inputs: in,
+	}
+}
+
+// completion sums the run up after its last phase. All times are those of the
+// stored facts, so that everybody who derives it derives the same bytes.
+func completion(run Run, last PhaseCompleted) PipelineCompleted {
+	done := PipelineCompleted{
+		RunID: last.RunID, Conclusion: last.Conclusion,
+		StartedAt: run.Accepted.RequestedAt, EndedAt: last.EndedAt,
+	}
+	if last.Conclusion == Failure {
+		if s, ok := run.step(last.Phase); ok && s.OnFailure == Continue {
+			done.Conclusion = Success
+		}
+	}
+	if done.StartedAt.IsZero() {
+		done.StartedAt = last.StartedAt
+	}
+	done.DurationSeconds = done.EndedAt.Sub(done.StartedAt).Seconds()
+	for _, s := range run.Accepted.Plan {
+		p := run.Phases[s.Phase]
+		if p == nil || p.Completed == nil {
+			continue
+		}
+		c := *p.Completed
+		done.Phases = append(done.Phases, PhaseResult{
+			Phase: s.Phase, Conclusion: c.Conclusion, Attempts: c.Attempt, Error: c.Error,
+			DurationSeconds: c.EndedAt.Sub(c.StartedAt).Seconds(),
+		})
+		if c.Conclusion == Failure && done.Conclusion == Success {
+			done.FailedPhases = append(done.FailedPhases, s.Phase)
+		}
+		if len(c.Scores) > 0 {
+			done.Scores, done.BaselineScores = c.Scores, c.BaselineScores
+		}
+		done.Gates = append(done.Gates, c.Gates...)
+	}
+	return done
+}

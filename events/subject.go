@@ -1,0 +1,225 @@
+package events
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// The streams. See the package comment of each rule's enforcer, the bus.
+const (
+	StreamRequests = "TUNEBUS_REQUESTS"
+	StreamFacts    = "TUNEBUS"
+	StreamMetrics  = "TUNEBUS_METRICS"
+	StreamDead     = "TUNEBUS_DEAD"
+)
+
+// The wire names that belong to no phase.
+const (
+	TypePipelineRequested = "pipeline.requested"
+	TypePipelineAccepted  = "pipeline.accepted"
+	TypePipelineRejected  = "pipeline.rejected"
+	TypeCancelRequested   = "pipeline.cancel_requested"
+	TypePipelineCompleted = "pipeline.completed"
+	TypeTrackingCompleted = "tracking.completed"
+)
+
+// The wire names of the phases are <phase>.<one of these>.
+const (
+	EventRequested    = "requested"
+	EventStarted      = "started"
+	EventAttemptEnded = "attempt_ended"
+	EventCompleted    = "completed"
+	EventProgress     = "progress"
+	EventTelemetry    = "telemetry"
+)
+
+func phaseType(p Phase, event string) string { return string(p) + "." + event }
+
+// Type implements [Event].
+func (PipelineRequested) Type() string { return TypePipelineRequested }
+
+// Subject implements [Event].
+func (PipelineRequested) Subject() string { return TypePipelineRequested }
+
+// Type implements [Event].
+func (PipelineAccepted) Type() string { return TypePipelineAccepted }
+
+// Subject implements [Event].
+func (e PipelineAccepted) Subject() string { return TypePipelineAccepted + "." + e.RunID }
+
+// Run implements [Fact].
+func (e PipelineAccepted) Run() string { return e.RunID }
+
+// Type implements [Event].
+func (PipelineRejected) Type() string { return TypePipelineRejected }
+
+// Subject implements [Event].
+func (e PipelineRejected) Subject() string {
+	return TypePipelineRejected + "." + strconv.FormatUint(e.RequestSequence, 10)
+}
+
+// Run implements [Fact]: the request's sequence stands in for the run.
+func (e PipelineRejected) Run() string { return strconv.FormatUint(e.RequestSequence, 10) }
+
+// Type implements [Event].
+func (CancelRequested) Type() string { return TypeCancelRequested }
+
+// Subject implements [Event].
+func (e CancelRequested) Subject() string { return TypeCancelRequested + "." + e.RunID }
+
+// Run implements [Fact].
+func (e CancelRequested) Run() string { return e.RunID }
+
+// Type implements [Event].
+func (e PhaseRequested) Type() string { return phaseType(e.Phase, EventRequested) }
+
+// Subject implements [Event].
+func (e PhaseRequested) Subject() string { return e.Type() + "." + e.RunID + "." + e.Queue }
+
+// Run implements [Fact].
+func (e PhaseRequested) Run() string { return e.RunID }
+
+// Type implements [Event].
+func (e PhaseStarted) Type() string { return phaseType(e.Phase, EventStarted) }
+
+// Subject implements [Event].
+func (e PhaseStarted) Subject() string { return attemptSubject(e.Type(), e.RunID, e.Attempt) }
+
+// Run implements [Fact].
+func (e PhaseStarted) Run() string { return e.RunID }
+
+// Type implements [Event].
+func (e AttemptEnded) Type() string { return phaseType(e.Phase, EventAttemptEnded) }
+
+// Subject implements [Event].
+func (e AttemptEnded) Subject() string { return attemptSubject(e.Type(), e.RunID, e.Attempt) }
+
+// Run implements [Fact].
+func (e AttemptEnded) Run() string { return e.RunID }
+
+// Type implements [Event].
+func (e PhaseCompleted) Type() string { return phaseType(e.Phase, EventCompleted) }
+
+// Subject implements [Event].
+func (e PhaseCompleted) Subject() string { return e.Type() + "." + e.RunID }
+
+// Run implements [Fact].
+func (e PhaseCompleted) Run() string { return e.RunID }
+
+// Type implements [Event].
+func (PipelineCompleted) Type() string { return TypePipelineCompleted }
+
+// Subject implements [Event].
+func (e PipelineCompleted) Subject() string { return TypePipelineCompleted + "." + e.RunID }
+
+// Run implements [Fact].
+func (e PipelineCompleted) Run() string { return e.RunID }
+
+// Type implements [Event].
+func (TrackingCompleted) Type() string { return TypeTrackingCompleted }
+
+// Subject implements [Event].
+func (e TrackingCompleted) Subject() string { return TypeTrackingCompleted + "." + e.RunID }
+
+// Run implements [Fact].
+func (e TrackingCompleted) Run() string { return e.RunID }
+
+// Type implements [Event].
+func (e Progress) Type() string { return phaseType(e.Phase, EventProgress) }
+
+// Subject implements [Event].
+func (e Progress) Subject() string { return attemptSubject(e.Type(), e.RunID, e.Attempt) }
+
+// Type implements [Event].
+func (e Telemetry) Type() string { return phaseType(e.Phase, EventTelemetry) }
+
+// Subject implements [Event].
+func (e Telemetry) Subject() string { return attemptSubject(e.Type(), e.RunID, e.Attempt) }
+
+func attemptSubject(typ, run string, attempt int) string {
+	return typ + "." + run + "." + strconv.Itoa(attempt)
+}
+
+// StoryFilters are the two filters that together match every fact of a run.
+func StoryFilters(run string) []string { return []string{"*.*." + run, "*.*." + run + ".*"} }
+
+// JobFilter matches the jobs of one phase and queue, of every run.
+func JobFilter(p Phase, queue string) string { return phaseType(p, EventRequested) + ".*." + queue }
+
+// StartedFilter matches every start of a phase of a run: the subject of the
+// fence that its holder carries. All writers use this one text.
+func StartedFilter(p Phase, run string) string {
+	return phaseType(p, EventStarted) + "." + run + ".*"
+}
+
+// CompletedSubject is where the completion of a phase of a run is stored.
+func CompletedSubject(p Phase, run string) string {
+	return phaseType(p, EventCompleted) + "." + run
+}
+
+// FactSubjects are the subjects of the stream of facts, listed event by event,
+// since <phase>.> would overlap the stream of metrics.
+func FactSubjects() []string {
+	s := []string{
+		TypePipelineAccepted + ".*", TypePipelineRejected + ".*", TypeCancelRequested + ".*",
+		TypePipelineCompleted + ".*", TypeTrackingCompleted + ".*",
+	}
+	for _, p := range Phases() {
+		s = append(s,
+			phaseType(p, EventRequested)+".*.*", phaseType(p, EventStarted)+".*.*",
+			phaseType(p, EventAttemptEnded)+".*.*", phaseType(p, EventCompleted)+".*")
+	}
+	return s
+}
+
+// MetricSubjects are the subjects of the stream of metric points.
+func MetricSubjects() []string {
+	var s []string
+	for _, p := range Phases() {
+		s = append(s, phaseType(p, EventProgress)+".*.*", phaseType(p, EventTelemetry)+".*.*")
+	}
+	return s
+}
+
+// Address is a subject taken apart.
+type Address struct {
+	// Type is the wire name, the first two tokens.
+	Type string
+	// Run is the third token.
+	Run string
+	// Detail is the fourth token: an attempt or a queue; empty if there is none.
+	Detail string
+}
+
+// ParseSubject takes the subject of an event of a run apart.
+func ParseSubject(subject string) (Address, error) {
+	t := strings.Split(subject, ".")
+	if len(t) != 3 && len(t) != 4 {
+		return Address{}, fmt.Errorf("parse subject %q: want <stage>.<event>.<run>[.<detail>]", subject)
+	}
+	for _, token := range t {
+		if !validSubjectToken(token) {
+			return Address{}, fmt.Errorf("parse subject %q: token %q is empty or has a character that subjects must not have", subject, token)
+		}
+	}
+	a := Address{Type: t[0] + "." + t[1], Run: t[2]}
+	if len(t) == 4 {
+		a.Detail = t[3]
+	}
+	return a, nil
+}
+
+// ValidToken reports whether s may be a run id or a queue name: 1 to 64 of
+// a–z, A–Z, 0–9, "_" and "-".
+func ValidToken(s string) bool { return len(s) <= 64 && validSubjectToken(s) }
+
+func validSubjectToken(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '_' || c == '-') {
+			return false
+		}
+	}
+	return s != ""
+}
