@@ -1,0 +1,45 @@
+package mlflow
+
+import (
+	"strconv"
+	"strings"
+)
+
+// fields is a flat YAML document: names and values as they are written.
+type fields [][2]string
+
+func (f fields) String() string {
+	var out strings.Builder
+	for _, field := range f {
+		out.WriteString(field[0] + ": " + field[1] + "\n")
+	}
+	return out.String()
+}
+
+// quote writes a YAML double-quoted scalar. Go's escapes are all YAML's, once
+// the text is valid UTF-8 (else \xff would mean another character).
+func quote(s string) string {
+	return strconv.Quote(strings.ToValidUTF8(s, "\uFFFD"))
+}
+
+// scalar reads one value of a flat YAML document: plain, single-quoted or
+// double-quoted on one line, as MLflow and this package write names.
+func scalar(text, key string) string {
+	for line := range strings.Lines(text) {
+		value, ok := strings.CutPrefix(line, key+":")
+		if !ok {
+			continue
+		}
+		value = strings.TrimSpace(value)
+		switch {
+		case strings.HasPrefix(value, `"`):
+			if s, err := strconv.Unquote(value); err == nil {
+				return s
+			}
+		case len(value) > 1 && strings.HasPrefix(value, "'") && strings.HasSuffix(value, "'"):
+			return strings.ReplaceAll(value[1:len(value)-1], "''", "'")
+		}
+		return value
+	}
+	return ""
+}
