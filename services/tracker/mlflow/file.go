@@ -48,7 +48,7 @@ func newFile(u *url.URL) (*file, error) {
 }
 
 func (f *file) Experiment(ctx context.Context, name string) (string, error) {
-	if err := ctx.Err(); err != nil {
+	if err := errors.Join(ctx.Err(), checkExperiment(name)); err != nil {
 		return "", err
 	}
 	f.mu.Lock()
@@ -168,7 +168,7 @@ func (f *file) EnsureRun(ctx context.Context, experimentID string, key RunKey, r
 }
 
 func (f *file) EndRun(ctx context.Context, runID string, status Status, end time.Time) error {
-	if err := status.check(); err != nil {
+	if err := status.checkEnd(); err != nil {
 		return fmt.Errorf("end run %s: %w", runID, err)
 	}
 	return f.inRun(ctx, "end", runID, func(dir string) error {

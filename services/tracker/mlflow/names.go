@@ -19,8 +19,8 @@ const (
 )
 
 // CleanName makes a name for a metric, parameter or tag that every MLflow
-// store takes. Characters outside ASCII letters, digits and "_-. :/" become
-// "_"; then empty parts, "." and ".." leave the path, since MLflow refuses a
+// store takes: "=" becomes ":", and every other character outside ASCII
+// letters, digits and "_-. :/" becomes "_"; then empty parts, "." and ".." leave the path, since MLflow refuses a
 // name that is not a clean relative path. A name with nothing left is "_".
 func CleanName(name string) string {
 	clean := strings.Map(func(r rune) rune {
@@ -28,6 +28,8 @@ func CleanName(name string) string {
 		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9',
 			r == '_', r == '-', r == '.', r == ' ', r == ':', r == '/':
 			return r
+		case r == '=':
+			return ':'
 		default:
 			return '_'
 		}

@@ -83,7 +83,9 @@ func (e *APIError) Is(target error) bool {
 	case ErrUnavailable:
 		return e.retryable()
 	case ErrNoRun:
-		return e.Code == codeMissing && strings.HasPrefix(e.Call, "runs/")
+		// What runs/create misses is the experiment.
+		return e.Code == codeMissing && e.Call != "runs/create" &&
+			(strings.HasPrefix(e.Call, "runs/") || e.Call == "artifacts/list")
 	default:
 		return false
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -38,29 +37,6 @@ func (c *rest) putArtifact(ctx context.Context, runID string, a Artifact) error 
 		u = u.JoinPath(url.PathEscape(part))
 	}
 	return c.retry(ctx, func() error { return c.upload(ctx, u, a) })
-}
-
-func (c *rest) upload(ctx context.Context, u *url.URL, a Artifact) error {
-	body, err := a.Open(ctx)
-	if err != nil {
-		return err
-	}
-	counted := &countingReader{ctx: ctx, r: body, size: a.Size}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPut, u.String(), counted)
-	if err != nil {
-		return errors.Join(fmt.Errorf("upload to %s: invalid request", c.base.Host), body.Close())
-	}
-	req.ContentLength = a.Size
-	if a.Size == 0 {
-		req.Body = http.NoBody // else the length counts as unknown
-	}
-	req.Header.Set("Content-Type", "application/octet-stream")
-	err = c.do(req, "upload", nil)
-	if counted.broken != nil {
-		// The content is at fault, not the server: no further try helps.
-		err = counted.broken
-	}
-	return errors.Join(err, body.Close())
 }
 
 func (c *rest) ListArtifacts(ctx context.Context, runID, dir string) ([]ArtifactInfo, error) {

@@ -33,6 +33,9 @@ type wirePair struct {
 }
 
 func (c *rest) Experiment(ctx context.Context, name string) (string, error) {
+	if err := checkExperiment(name); err != nil {
+		return "", err
+	}
 	name = cut(name, maxExperiment)
 	id, err := c.findExperiment(ctx, name)
 	if err == nil || !hasCode(err, codeMissing) {
@@ -166,7 +169,7 @@ func (c *rest) getRun(ctx context.Context, id string) (wireRun, error) {
 }
 
 func (c *rest) EndRun(ctx context.Context, runID string, status Status, end time.Time) error {
-	err := status.check()
+	err := status.checkEnd()
 	if err == nil {
 		err = c.post(ctx, "runs/update", struct {
 			ID     string `json:"run_id"`

@@ -36,7 +36,7 @@ type Target interface {
 	// ListArtifacts lists one level of the artifacts of a run, sorted by path.
 	// An empty dir is the top; a dir that does not exist is empty.
 	ListArtifacts(ctx context.Context, runID, dir string) ([]ArtifactInfo, error)
-	// EndRun sets the status of a run and its end time.
+	// EndRun sets the status of a run, which is not Running, and its end time.
 	EndRun(ctx context.Context, runID string, status Status, end time.Time) error
 	// RunURL is where a person finds the run.
 	RunURL(experimentID, runID string) string
@@ -133,10 +133,19 @@ func (s Status) number() int {
 	}
 }
 
-// check refuses a status that MLflow would swallow in silence.
-func (s Status) check() error {
-	if s.number() == 0 {
-		return fmt.Errorf("status %q: not a status of MLflow", string(s))
+// checkEnd refuses a status that is no end; one that MLflow does not know
+// would be swallowed in silence.
+func (s Status) checkEnd() error {
+	if s == Running || s.number() == 0 {
+		return fmt.Errorf("status %q: use %s, %s or %s", string(s), Finished, Failed, Killed)
+	}
+	return nil
+}
+
+// checkExperiment refuses a name that MLflow has no experiment for.
+func checkExperiment(name string) error {
+	if strings.TrimSpace(name) == "" {
+		return errors.New("find experiment: its name is empty")
 	}
 	return nil
 }
