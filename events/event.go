@@ -1,6 +1,9 @@
 package events
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Event is one thing that happened. Every event of this package is a plain
 // struct; the CloudEvents
@@ -89,8 +92,10 @@ type PipelineRequested struct {
 	RunID string `json:"run_id,omitempty"`
 	// RunName is the name that people read; by default intake generates it.
 	RunName string `json:"run_name,omitempty"`
-	// Specification says what the run is.
-	Specification Specification `json:"specification"`
+	// Specification says what the run is, as far as the requester says it:
+	// a JSON object with the sections and keys of [Specification]. Intake
+	// checks it and fills in the defaults.
+	Specification json.RawMessage `json:"specification"`
 	// Labels are free key and value pairs to find runs by.
 	Labels map[string]string `json:"labels,omitempty"`
 	Inputs Inputs            `json:"inputs,omitzero"`

@@ -1,0 +1,202 @@
+package bus
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/synadia-io/orbit.go/natscontext"
+)
+
+// Options say where the server is and who asks.
+type Options struct {
+	// URL is one or more servers, separated by commas. Default
+	// nats://127.0.0.1:4222, unless Context or InProcess is set.
+	URL string
+	// Context names a context of the nats command, or is an absolute path of
+	// its file. It holds a URL and credentials; URL then stays empty.
+	Context string
+	// Credentials is a .creds file.
+	Credentials string
+	// CAFile, CertFile and KeyFile are PEM files for TLS.
+	CAFile, CertFile, KeyFile string
+	// Name is the client's name in the server's reports, such as "inference".
+	Name string
+	// InProcess, when set, is a server in this process; no socket is used.
+	InProcess interface{ InProcessConn() (net.Conn, error) }
+	// Wait says how long Connect tries to reach a server that is not there
+	// yet. 0 waits until ctx ends; negative tries once.
+	Wait time.Duration
+	// Logger gets what happens to the connection. Default: discard.
+	Logger *slog.Logger
+}
+
+// Bus is a connection to NATS. It is safe for concurrent use.
+type Bus struct {
+	nc   *nats.Conn
+	js   jetstream.JetStream
+	log  *slog.Logger
+	name string
+}
+
+// Connect connects to the server that opts name. A server that is not there
+// yet is waited for, with one line in the log each few seconds.
+func Connect(ctx context.Context, opts Options) (*Bus, error) {
+	log := opts.Logger
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	if opts.Wait > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, opts.Wait)
+		defer cancel()
+	}
+	var lastReport time.Time
+	for {
+		nc, err := dial(opts, log)
+		if err == nil {
+			return open(nc, opts.Name, log)
+		}
+		if opts.Wait < 0 || !temporary(err) {
+			return nil, &UnreachableError{Server: opts.server(), Err: err}
+		}
+		if time.Since(lastReport) > 5*time.Second {
+			log.Warn("waiting for NATS", "server", opts.server(), "error", err)
+			lastReport = time.Now()
+		}
+		select {
+		case <-ctx.Done():
+			return nil, &UnreachableError{Server: opts.server(), Err: err}
+		case <-time.After(250 * time.Millisecond):
+		}
+	}
+}
+
+func open(nc *nats.Conn, name string, log *slog.Logger) (*Bus, error) {
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(5*time.Second))
+	if err != nil {
+		nc.Close()
+		return nil, fmt.Errorf("open JetStream: %w", err)
+	}
+	return &Bus{nc: nc, js: js, log: log, name: name}, nil
+}
+
+func dial(opts Options, log *slog.Logger) (*nats.Conn, error) {
+	o := []nats.Option{
+		nats.Name("tunebus " + opts.Name),
+		nats.MaxReconnects(-1),
+		nats.PingInterval(20 * time.Second),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil {
+				log.Warn("disconnected from NATS", "error", err)
+			}
+		}),
+		nats.ReconnectHandler(func(c *nats.Conn) { log.Info("reconnected to NATS", "server", host(c.ConnectedUrl())) }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { log.Warn("NATS reports", "error", err) }),
+	}
+	if opts.Credentials != "" {
+		o = append(o, nats.UserCredentials(opts.Credentials))
+	}
+	if opts.CAFile != "" {
+		o = append(o, nats.RootCAs(opts.CAFile))
+	}
+	if opts.CertFile != "" {
+		o = append(o, nats.ClientCert(opts.CertFile, opts.KeyFile))
+	}
+	switch {
+	case opts.InProcess != nil:
+		return nats.Connect("", append(o, nats.InProcessServer(opts.InProcess))...)
+	case opts.Context != "":
+		nc, _, err := natscontext.Connect(opts.Context, o...)
+		return nc, err
+	case opts.URL != "":
+		return nats.Connect(opts.URL, o...)
+	default:
+		return nats.Connect(nats.DefaultURL, o...)
+	}
+}
+
+// temporary tells a server that is not there yet from an option that will
+// never work.
+func temporary(err error) bool {
+	var op *net.OpError
+	return errors.Is(err, nats.ErrNoServers) || errors.Is(err, nats.ErrTimeout) || errors.As(err, &op)
+}
+
+// UnreachableError says that no connection to the server could be made.
+type UnreachableError struct {
+	// Server is a host and port, or a context's name; never a whole URL,
+	// which may hold a token.
+	Server string
+	Err    error
+}
+
+func (e *UnreachableError) Error() string { return fmt.Sprintf("connect to NATS at %s: %v", e.Server, e.Err) }
+
+// Unwrap returns the cause.
+func (e *UnreachableError) Unwrap() error { return e.Err }
+
+func (o Options) server() string {
+	switch {
+	case o.InProcess != nil:
+		return "this process"
+	case o.Context != "":
+		return "context " + o.Context
+	case o.URL == "":
+		return host(nats.DefaultURL)
+	}
+	var hosts []string
+	for u := range strings.SplitSeq(o.URL, ",") {
+		hosts = append(hosts, host(strings.TrimSpace(u)))
+	}
+	return strings.Join(hosts, ", ")
+}
+
+func host(raw string) string {
+	if !strings.Contains(raw, "://") {
+		raw = "nats://" + raw
+	}
+	u, err := url.Parse(raw)
+	if err != nil {
+		return "the configured server"
+	}
+	return u.Host
+}
+
+// Server is the host and port that the bus is connected to.
+func (b *Bus) Server() string { return host(b.nc.ConnectedUrl()) }
+
+// Connected reports whether the connection stands right now.
+func (b *Bus) Connected() bool { return b.nc.IsConnected() }
+
+// Close sends what is buffered and closes the connection, within 2 seconds.
+func (b *Bus) Close() {
+	_ = b.nc.FlushTimeout(2 * time.Second) // what does not go out in time is republished by whoever resumes
+	b.nc.Close()
+}
+
+// WorkerName is a name for this process: host, process id and a random part,
+// so that no two processes ever share one.
+func WorkerName() string {
+	h, err := os.Hostname()
+	if err != nil {
+		h = "host"
+	}
+	return fmt.Sprintf("%s-%d-%s", h, os.Getpid(), nonce(3))
+}
+
+func nonce(bytes int) string {
+	b := make([]byte, bytes)
+	_, _ = rand.Read(b) // documented to never fail
+	return hex.EncodeToString(b)
+}

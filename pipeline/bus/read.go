@@ -1,0 +1,177 @@
+package bus
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/tunebus/tunebus/events"
+)
+
+// ErrNothing says that no message is stored on a subject.
+var ErrNothing = errors.New("nothing is stored there")
+
+// maxFacts bounds the facts of one run: what a batched direct get gives.
+const maxFacts = 1024
+
+// Facts reads every fact of a run, in the stream's order. A run that nobody
+// knows has none. It fails rather than answering with a part.
+func (b *Bus) Facts(ctx context.Context, run string) ([]Message, error) {
+	if !events.ValidToken(run) {
+		return nil, fmt.Errorf("read run %q: a run id has 1 to 64 letters, digits, \"_\" and \"-\"", run)
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	msgs, err := b.batch(ctx, run)
+	if err != nil {
+		return nil, fmt.Errorf("read run %s: %w", run, err)
+	}
+	slices.SortFunc(msgs, func(a, b Message) int {
+		if a.Sequence < b.Sequence {
+			return -1
+		}
+		return 1
+	})
+	return msgs, nil
+}
+
+// Run reads and folds the facts of a run.
+func (b *Bus) Run(ctx context.Context, run string) (events.Run, error) {
+	msgs, err := b.Facts(ctx, run)
+	if err != nil {
+		return events.Run{}, err
+	}
+	return Fold(msgs), nil
+}
+
+// Fold folds stored facts.
+func Fold(msgs []Message) events.Run {
+	facts := make([]events.Fact, 0, len(msgs))
+	for _, m := range msgs {
+		if f, ok := m.Event.(events.Fact); ok {
+			facts = append(facts, f)
+		}
+	}
+	return events.Fold(facts)
+}
+
+// batch makes the batched direct get itself, since it counts only with the
+// status 204 at its end. Source: NATS ADR-31.
+func (b *Bus) batch(ctx context.Context, run string) ([]Message, error) {
+	req, err := json.Marshal(map[string]any{"multi_last": events.StoryFilters(run), "batch": maxFacts})
+	if err != nil {
+		return nil, err
+	}
+	inbox := b.nc.NewInbox()
+	sub, err := b.nc.SubscribeSync(inbox)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = sub.Unsubscribe() }() // fails only on a closed connection
+	if err := b.nc.PublishRequest("$JS.API.DIRECT.GET."+events.StreamFacts, inbox, req); err != nil {
+		return nil, err
+	}
+	var out []Message
+	for {
+		msg, err := sub.NextMsgWithContext(ctx)
+		if err != nil {
+			return nil, err
+		}
+		switch status := msg.Header.Get("Status"); status {
+		case "":
+		case "204":
+			return out, nil
+		case "404":
+			return nil, nil
+		case "503":
+			return nil, fmt.Errorf("stream %s does not exist on %s; create it with \"tunebus setup\"", events.StreamFacts, b.Server())
+		default:
+			return nil, fmt.Errorf("stream %s answers %s %s", events.StreamFacts, status, msg.Header.Get("Description"))
+		}
+		m, err := directMessage(msg)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, m)
+	}
+}
+
+// directMessage reads one answer of a direct get.
+func directMessage(msg *nats.Msg) (Message, error) {
+	h := msg.Header
+	seq, err := strconv.ParseUint(h.Get("Nats-Sequence"), 10, 64)
+	if err != nil {
+		return Message{}, fmt.Errorf("direct get: sequence %q: %w", h.Get("Nats-Sequence"), err)
+	}
+	at, err := time.Parse(time.RFC3339Nano, h.Get("Nats-Time-Stamp"))
+	if err != nil {
+		return Message{}, fmt.Errorf("direct get: time: %w", err)
+	}
+	m := Message{Subject: h.Get("Nats-Subject"), Stream: h.Get("Nats-Stream"), Sequence: seq, Time: at, ID: h.Get(headerMsgID)}
+	m.Event, _, err = decode(m.Subject, h, msg.Data)
+	return m, err
+}
+
+// Last reads the newest message on a subject, which may be a filter. The
+// error is [ErrNothing] when there is none.
+func (b *Bus) Last(ctx context.Context, subject string) (Message, error) {
+	return b.leaderLast(ctx, events.StreamFacts, subject)
+}
+
+// leaderLast asks the stream's leader, never a replica that may lag behind.
+func (b *Bus) leaderLast(ctx context.Context, stream, subject string) (Message, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	m, err := b.getLast(ctx, stream, subject)
+	if err != nil {
+		return Message{}, fmt.Errorf("read %s: %w", subject, err)
+	}
+	return m, nil
+}
+
+func (b *Bus) getLast(ctx context.Context, stream, subject string) (Message, error) {
+	req, err := json.Marshal(map[string]string{"last_by_subj": subject})
+	if err != nil {
+		return Message{}, err
+	}
+	answer, err := b.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+stream, req)
+	if err != nil {
+		return Message{}, err
+	}
+	var got struct {
+		Error *struct {
+			Code        int    `json:"err_code"`
+			Description string `json:"description"`
+		} `json:"error"`
+		Message struct {
+			Subject string    `json:"subject"`
+			Seq     uint64    `json:"seq"`
+			Headers []byte    `json:"hdrs"`
+			Data    []byte    `json:"data"`
+			Time    time.Time `json:"time"`
+		} `json:"message"`
+	}
+	if err := json.Unmarshal(answer.Data, &got); err != nil {
+		return Message{}, err
+	}
+	const codeNoMessage = 10037
+	if got.Error != nil {
+		if got.Error.Code == codeNoMessage {
+			return Message{}, ErrNothing
+		}
+		return Message{}, errors.New(got.Error.Description)
+	}
+	h, err := nats.DecodeHeadersMsg(got.Message.Headers)
+	if err != nil && len(got.Message.Headers) > 0 {
+		return Message{}, err
+	}
+	m := Message{Subject: got.Message.Subject, Stream: stream, Sequence: got.Message.Seq, Time: got.Message.Time, ID: h.Get(headerMsgID)}
+	m.Event, _, err = decode(m.Subject, h, got.Message.Data)
+	return m, err
+}

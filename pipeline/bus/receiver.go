@@ -1,0 +1,143 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill"
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
+	"github.com/nats-io/nats.go"
+
+	"github.com/tunebus/tunebus/events"
+)
+
+// Delivery is a message in a handler's hands.
+type Delivery struct {
+	Message
+	// Data is the event's own JSON, for whoever reads it another way.
+	Data []byte
+	// Delivered counts the deliveries of the message, from 1.
+	Delivered int
+}
+
+// Handler works on one message. What it returns is settled as the package
+// comment says.
+type Handler func(ctx context.Context, d Delivery) error
+
+// Route is one source of messages and what is done with them.
+type Route struct {
+	// Name is the route's name in logs.
+	Name string
+	// Stream and Durable name the consumer.
+	Stream, Durable string
+	// Slots is how many messages are worked on at once. Default 1.
+	Slots int
+	// Grace is how long a handler may go on after the receiver was stopped.
+	// Default 10 s.
+	Grace time.Duration
+	// NakDelay is the delay after an error that names none. Default 1 s.
+	NakDelay time.Duration
+	Handle   Handler
+	// Undecodable, when set, is asked about a message that cannot be decoded
+	// before it goes to the dead letters; nil means it was dealt with.
+	Undecodable func(ctx context.Context, d Delivery, err error) error
+}
+
+// Receiver runs routes.
+type Receiver struct {
+	bus    *Bus
+	log    *slog.Logger
+	router *message.Router
+	subs   []*Subscriber
+}
+
+// unknownVersionFor is how long an event of an unknown version is given back
+// before it becomes a dead letter, so that services may be upgraded in any
+// order.
+const unknownVersionFor = 7 * 24 * time.Hour
+
+// NewReceiver returns a receiver without routes.
+func NewReceiver(b *Bus, log *slog.Logger) (*Receiver, error) {
+	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: time.Minute}, watermill.NewSlogLoggerWithLevelMapping(log, map[slog.Level]slog.Level{
+		slog.LevelInfo: slog.LevelDebug,
+		// The router reports every error that a handler returns; the
+		// receiver has logged it by then, with the run it belongs to.
+		slog.LevelError: slog.LevelDebug,
+	}))
+	if err != nil {
+		return nil, fmt.Errorf("new receiver: %w", err)
+	}
+	router.AddMiddleware(Verdicts, middleware.Recoverer)
+	return &Receiver{bus: b, log: log, router: router}, nil
+}
+
+// Add adds a route; it has to be called before Run.
+func (r *Receiver) Add(route Route) {
+	if route.Grace == 0 {
+		route.Grace = 10 * time.Second
+	}
+	if route.NakDelay == 0 {
+		route.NakDelay = time.Second
+	}
+	sub := NewSubscriber(r.bus, SubscriberConfig{Slots: route.Slots, Grace: route.Grace, NakDelay: route.NakDelay, Logger: r.log})
+	r.subs = append(r.subs, sub)
+	r.router.AddConsumerHandler(route.Name, Topic(route.Stream, route.Durable), sub, func(msg *message.Message) error {
+		return r.handle(route, msg)
+	})
+}
+
+// Run works until ctx ends and what was being worked on is settled. A handler
+// sees the end of ctx in its own context.
+func (r *Receiver) Run(ctx context.Context) error {
+	if err := r.router.Run(ctx); err != nil {
+		return fmt.Errorf("receive: %w", err)
+	}
+	return nil
+}
+
+// Running is closed when every route takes messages.
+func (r *Receiver) Running() <-chan struct{} { return r.router.Running() }
+
+func (r *Receiver) handle(route Route, msg *message.Message) error {
+	d, err := deliveryOf(msg)
+	if err != nil {
+		err = r.undecodable(msg.Context(), route, d, err)
+	} else {
+		err = route.Handle(msg.Context(), d)
+	}
+	if err != nil && !errors.Is(err, ErrLetGo) && msg.Context().Err() == nil {
+		r.log.Warn("message not done", "route", route.Name, "subject", d.Subject, "delivery", d.Delivered, "error", err)
+	}
+	return err
+}
+
+func (r *Receiver) undecodable(ctx context.Context, route Route, d Delivery, err error) error {
+	var unknown *events.UnknownVersionError
+	if errors.As(err, &unknown) && time.Since(d.Time) < unknownVersionFor {
+		return &Later{Delay: 10 * time.Second, Err: err}
+	}
+	if route.Undecodable != nil {
+		return route.Undecodable(ctx, d, err)
+	}
+	return &Dead{Err: err}
+}
+
+func deliveryOf(msg *message.Message) (Delivery, error) {
+	h := nats.Header{}
+	for k, v := range msg.Metadata {
+		h[k] = []string{v}
+	}
+	d := Delivery{Message: Message{Subject: msg.Metadata.Get(MetaSubject), Stream: msg.Metadata.Get(MetaStream)}}
+	d.Sequence, _ = strconv.ParseUint(msg.Metadata.Get(MetaSequence), 10, 64) // set by received, or absent: 0
+	d.Delivered, _ = strconv.Atoi(msg.Metadata.Get(MetaDelivered))
+	d.Time, _ = time.Parse(time.RFC3339Nano, msg.Metadata.Get(MetaStored))
+	d.Data = eventData(h, msg.Payload)
+	var err error
+	d.Event, d.ID, err = decode(d.Subject, h, msg.Payload)
+	return d, err
+}

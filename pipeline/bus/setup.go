@@ -1,0 +1,163 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/tunebus/tunebus/events"
+)
+
+// Layout is what Setup creates.
+type Layout struct {
+	// Queues are the queues of each phase; each gets one durable consumer.
+	Queues map[events.Phase][]string
+	// Replicas of every stream. Default 1.
+	Replicas int
+	// AckWait is how long the job of a dead worker waits for the next one.
+	// Default 30 s.
+	AckWait time.Duration
+	// FactBytes, RequestBytes, MetricBytes and DeadBytes bound the streams.
+	// Defaults 4 GiB, 1 GiB, 1 GiB and 256 MiB.
+	FactBytes, RequestBytes, MetricBytes, DeadBytes int64
+	// MetricAge is how long metric points are kept. Default 7 days.
+	MetricAge time.Duration
+}
+
+// Buckets of the key-value store.
+const (
+	BucketCheckpoints = "tunebus_checkpoints"
+	BucketRuns        = "tunebus_runs"
+)
+
+// The durables of the services that are no phase.
+const (
+	DurableIntake   = "intake"
+	DurableCancel   = "intake_cancel"
+	DurableDeadline = "intake_deadline"
+	DurableTracker  = "tracker"
+)
+
+// JobDurable is the durable consumer of one phase and queue.
+func JobDurable(p events.Phase, queue string) string { return string(p) + "_" + queue }
+
+// BuiltinQueues is the layout's usual set: one queue for each engine that
+// tunebus knows.
+func BuiltinQueues() map[events.Phase][]string {
+	return map[events.Phase][]string{
+		events.Finetune:   {"builtin", "trl"},
+		events.Inference:  {"builtin", "openai"},
+		events.Evaluation: {"builtin"},
+	}
+}
+
+func (l Layout) withDefaults() Layout {
+	def := func(v *int64, d int64) {
+		if *v == 0 {
+			*v = d
+		}
+	}
+	def(&l.FactBytes, 4<<30)
+	def(&l.RequestBytes, 1<<30)
+	def(&l.MetricBytes, 1<<30)
+	def(&l.DeadBytes, 256<<20)
+	if l.Queues == nil {
+		l.Queues = BuiltinQueues()
+	}
+	if l.Replicas == 0 {
+		l.Replicas = 1
+	}
+	if l.AckWait == 0 {
+		l.AckWait = 30 * time.Second
+	}
+	if l.MetricAge == 0 {
+		l.MetricAge = 7 * 24 * time.Hour
+	}
+	return l
+}
+
+// Setup creates or updates the streams, the buckets and the durable
+// consumers. It may be repeated; what is there keeps its messages.
+func (b *Bus) Setup(ctx context.Context, l Layout) error {
+	l = l.withDefaults()
+	for _, s := range l.streams() {
+		if _, err := b.js.CreateOrUpdateStream(ctx, s); err != nil {
+			return fmt.Errorf("set up stream %s: %w", s.Name, err)
+		}
+	}
+	for _, name := range []string{BucketCheckpoints, BucketRuns} {
+		kv := jetstream.KeyValueConfig{Bucket: name, Replicas: l.Replicas, MaxBytes: 64 << 20, Storage: jetstream.FileStorage, LimitMarkerTTL: time.Hour}
+		if _, err := b.js.CreateOrUpdateKeyValue(ctx, kv); err != nil {
+			return fmt.Errorf("set up bucket %s: %w", name, err)
+		}
+	}
+	for stream, consumers := range l.consumers() {
+		for _, c := range consumers {
+			if _, err := b.js.CreateOrUpdateConsumer(ctx, stream, c); err != nil {
+				return fmt.Errorf("set up consumer %s of %s: %w", c.Durable, stream, err)
+			}
+		}
+	}
+	return nil
+}
+
+func (l Layout) streams() []jetstream.StreamConfig {
+	base := jetstream.StreamConfig{Storage: jetstream.FileStorage, Replicas: l.Replicas, AllowDirect: true, Duplicates: 10 * time.Minute}
+	requests, facts, metrics, dead := base, base, base, base
+
+	requests.Name, requests.Subjects, requests.MaxBytes = events.StreamRequests, []string{events.TypePipelineRequested}, l.RequestBytes
+	requests.Discard = jetstream.DiscardNew
+
+	facts.Name, facts.Subjects, facts.MaxBytes = events.StreamFacts, events.FactSubjects(), l.FactBytes
+	facts.MaxMsgsPerSubject, facts.Discard, facts.DiscardNewPerSubject = 1, jetstream.DiscardNew, true
+
+	metrics.Name, metrics.Subjects, metrics.MaxBytes = events.StreamMetrics, events.MetricSubjects(), l.MetricBytes
+	metrics.Discard, metrics.MaxAge = jetstream.DiscardOld, l.MetricAge
+
+	dead.Name, dead.MaxBytes, dead.Discard = events.StreamDead, l.DeadBytes, jetstream.DiscardOld
+	dead.Subjects = []string{"dead.>"}
+	for _, s := range []string{events.StreamRequests, events.StreamFacts} {
+		dead.Subjects = append(dead.Subjects,
+			"$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES."+s+".>", "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED."+s+".>")
+	}
+	return []jetstream.StreamConfig{requests, facts, metrics, dead}
+}
+
+func (l Layout) consumers() map[string][]jetstream.ConsumerConfig {
+	durable := func(name string, maxDeliver int, filters ...string) jetstream.ConsumerConfig {
+		return jetstream.ConsumerConfig{
+			Durable: name, FilterSubjects: filters, AckPolicy: jetstream.AckExplicitPolicy, AckWait: l.AckWait,
+			MaxAckPending: -1, MaxDeliver: maxDeliver, DeliverPolicy: jetstream.DeliverAllPolicy,
+		}
+	}
+	const net = 1000 // a high safety net: tries are counted in facts, not in deliveries
+	facts := []jetstream.ConsumerConfig{
+		durable(DurableCancel, -1, events.TypeCancelRequested+".*"),
+		durable(DurableDeadline, -1, events.TypePipelineAccepted+".*"),
+		durable(DurableTracker, -1, ">"),
+	}
+	for p, queues := range l.Queues {
+		for _, q := range queues {
+			facts = append(facts, durable(JobDurable(p, q), net, events.JobFilter(p, q)))
+		}
+	}
+	return map[string][]jetstream.ConsumerConfig{
+		events.StreamRequests: {durable(DurableIntake, -1, events.TypePipelineRequested)},
+		events.StreamFacts:    facts,
+	}
+}
+
+// HasQueue reports whether a durable consumer of the phase and queue exists.
+func (b *Bus) HasQueue(ctx context.Context, p events.Phase, queue string) (bool, error) {
+	_, err := b.js.Consumer(ctx, events.StreamFacts, JobDurable(p, queue))
+	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look up queue %s of %s: %w", queue, p, err)
+	}
+	return true, nil
+}
