@@ -2,6 +2,7 @@ package mlflow
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -48,9 +49,9 @@ func (c *rest) ListArtifacts(ctx context.Context, runID, dir string) ([]Artifact
 	for {
 		var page struct {
 			Files []struct {
-				Path string `json:"path"`
-				Dir  bool   `json:"is_dir"`
-				Size int64  `json:"file_size,string"`
+				Path string      `json:"path"`
+				Dir  bool        `json:"is_dir"`
+				Size json.Number `json:"file_size"` // servers differ: 3 or "3"; absent for folders
 			} `json:"files"`
 			Next string `json:"next_page_token"`
 		}
@@ -58,7 +59,11 @@ func (c *rest) ListArtifacts(ctx context.Context, runID, dir string) ([]Artifact
 			return nil, fmt.Errorf("list artifacts of run %s: %w", runID, err)
 		}
 		for _, f := range page.Files {
-			infos = append(infos, ArtifactInfo{Path: f.Path, Size: f.Size, Dir: f.Dir})
+			size, err := f.Size.Int64()
+			if err != nil && f.Size != "" {
+				return nil, fmt.Errorf("list artifacts of run %s: size of %s: %w", runID, f.Path, err)
+			}
+			infos = append(infos, ArtifactInfo{Path: f.Path, Size: size, Dir: f.Dir})
 		}
 		if page.Next == "" {
 			break

@@ -21,6 +21,24 @@ type wireBatch struct {
 	Tags    []wirePair   `json:"tags,omitempty"`
 }
 
+func (c *rest) logBatch(ctx context.Context, batch wireBatch) error {
+	if !isRunID(batch.RunID) {
+		return ErrNoRun // the server would call it an invalid request
+	}
+	return c.post(ctx, "runs/log-batch", batch, nil)
+}
+
+// isRunID is what MLflow takes for the id of a run.
+func isRunID(id string) bool {
+	for i, r := range id {
+		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
+		if !letter && (i == 0 || r != '_' && r != '-') {
+			return false
+		}
+	}
+	return id != ""
+}
+
 type wireMetric struct {
 	Key       string `json:"key"`
 	Value     any    `json:"value"` // a number, or the name of one that JSON does not have
@@ -67,7 +85,7 @@ func (c *rest) sendParams(ctx context.Context, runID string, params []Param) err
 		for _, p := range chunk {
 			batch.Params = append(batch.Params, wirePair(p))
 		}
-		if err := c.post(ctx, "runs/log-batch", batch, nil); err != nil {
+		if err := c.logBatch(ctx, batch); err != nil {
 			return err
 		}
 	}
@@ -80,7 +98,7 @@ func (c *rest) SetTags(ctx context.Context, runID string, tags []Tag) error {
 		for _, t := range chunk {
 			batch.Tags = append(batch.Tags, wirePair(t))
 		}
-		if err := c.post(ctx, "runs/log-batch", batch, nil); err != nil {
+		if err := c.logBatch(ctx, batch); err != nil {
 			return fmt.Errorf("tag run %s: %w", runID, err)
 		}
 	}
@@ -93,7 +111,7 @@ func (c *rest) LogMetrics(ctx context.Context, runID string, points []Metric) er
 		for _, m := range chunk {
 			batch.Metrics = append(batch.Metrics, wireMetric{CleanName(m.Key), wireNumber(m.Value), millis(m.Timestamp), m.Step})
 		}
-		if err := c.post(ctx, "runs/log-batch", batch, nil); err != nil {
+		if err := c.logBatch(ctx, batch); err != nil {
 			return fmt.Errorf("log metrics of run %s: %w", runID, err)
 		}
 	}
@@ -147,7 +165,11 @@ func (c *rest) LogInputs(ctx context.Context, runID string, datasets []Dataset) 
 		}
 		body.Datasets = append(body.Datasets, input)
 	}
-	if err := c.post(ctx, "runs/log-inputs", body, nil); err != nil {
+	err := ErrNoRun
+	if isRunID(runID) {
+		err = c.post(ctx, "runs/log-inputs", body, nil)
+	}
+	if err != nil {
 		return fmt.Errorf("log inputs of run %s: %w", runID, err)
 	}
 	return nil

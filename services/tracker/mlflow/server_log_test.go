@@ -58,9 +58,17 @@ type batchBody struct {
 	Tags   []wirePair `json:"tags"`
 }
 
+// validated is active for the two calls that look at the id's form first.
+func (s *server) validated(id string) (*serverRun, *refusal) {
+	if !isRunID(id) {
+		return nil, invalid("Invalid value %q for parameter 'run_id' supplied", id)
+	}
+	return s.active(id)
+}
+
 // logBatch takes all of a batch or nothing.
 func (s *server) logBatch(b batchBody) (any, *refusal) {
-	run, refused := s.active(b.ID)
+	run, refused := s.validated(b.ID)
 	if refused != nil {
 		return nil, refused
 	}
@@ -142,7 +150,7 @@ type inputsBody struct {
 }
 
 func (s *server) logInputs(b inputsBody) (any, *refusal) {
-	run, refused := s.active(b.ID)
+	run, refused := s.validated(b.ID)
 	if refused != nil {
 		return nil, refused
 	}
@@ -183,7 +191,7 @@ func (s *server) listArtifacts(id, dir string) (any, *refusal) {
 		seen[first] = true
 		file := map[string]any{"path": strings.TrimPrefix(prefix+first, top), "is_dir": isDir}
 		if !isDir {
-			file["file_size"] = strconv.Itoa(len(content))
+			file["file_size"] = len(content)
 		}
 		files = append(files, file)
 	}
