@@ -1,0 +1,118 @@
+// Package prediction is the file that inference writes and evaluation reads:
+// JSON lines, one answered row each, in the order of the data set.
+package prediction
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+)
+
+// FileName is the artifact's file name, as the seed's users know it.
+const FileName = "inferencer_output.jsonl"
+
+// BaselineFileName is the file with the base model's answers.
+const BaselineFileName = "inferencer_baseline_output.jsonl"
+
+// MediaType is the media type of JSON lines.
+const MediaType = "application/jsonl"
+
+// Prediction is one answered row.
+type Prediction struct {
+	// Index is the row's place in the data set, from 0.
+	Index       int64  `json:"index"`
+	System      string `json:"system,omitempty"`
+	Question    string `json:"question"`
+	GroundTruth string `json:"ground_truth"`
+	// KeyFact is what a right answer contains; empty where the data has none.
+	KeyFact string `json:"key_fact,omitempty"`
+	Answer  string `json:"answer"`
+	// Tokens is the length of the answer in tokens; 0 where nobody counted.
+	Tokens int `json:"tokens,omitempty"`
+	// Error says why there is no answer.
+	Error string `json:"error,omitempty"`
+}
+
+// ErrEmpty says that a file has no predictions.
+var ErrEmpty = errors.New("the file has no predictions")
+
+// maxLine bounds a line, so that a file of another kind is refused before it
+// fills the memory.
+const maxLine = 16 << 20
+
+// Read reads predictions one by one. It ends after the first error, which
+// names the line.
+func Read(r io.Reader) iter.Seq2[Prediction, error] {
+	return func(yield func(Prediction, error) bool) {
+		lines := bufio.NewScanner(r)
+		lines.Buffer(make([]byte, 64<<10), maxLine)
+		n, rows := 0, int64(0)
+		for lines.Scan() {
+			n++
+			if len(lines.Bytes()) == 0 {
+				continue
+			}
+			p := Prediction{Index: rows}
+			if err := json.Unmarshal(lines.Bytes(), &p); err != nil {
+				yield(Prediction{}, fmt.Errorf("predictions: line %d: %w", n, err))
+				return
+			}
+			rows++
+			if !yield(p, nil) {
+				return
+			}
+		}
+		switch err := lines.Err(); {
+		case err != nil:
+			yield(Prediction{}, fmt.Errorf("predictions: line %d: %w", n+1, err))
+		case rows == 0:
+			yield(Prediction{}, ErrEmpty)
+		}
+	}
+}
+
+// Writer writes predictions in order, whatever order they come in.
+type Writer struct {
+	w       *bufio.Writer
+	next    int64
+	waiting map[int64]Prediction
+}
+
+// NewWriter returns a writer that expects the indexes from first on.
+func NewWriter(w io.Writer, first int64) *Writer {
+	return &Writer{w: bufio.NewWriter(w), next: first, waiting: map[int64]Prediction{}}
+}
+
+// Write writes a prediction, or keeps it until those before it are there.
+func (w *Writer) Write(p Prediction) error {
+	w.waiting[p.Index] = p
+	for {
+		p, ok := w.waiting[w.next]
+		if !ok {
+			return nil
+		}
+		delete(w.waiting, w.next)
+		w.next++
+		line, err := json.Marshal(p)
+		if err != nil {
+			return fmt.Errorf("prediction %d: %w", p.Index, err)
+		}
+		if _, err := w.w.Write(append(line, '\n')); err != nil {
+			return fmt.Errorf("prediction %d: %w", p.Index, err)
+		}
+	}
+}
+
+// Written is how many predictions stand in the file, counted from index 0.
+func (w *Writer) Written() int64 { return w.next }
+
+// Flush writes what is buffered. It fails if a prediction is missing.
+func (w *Writer) Flush() error {
+	if len(w.waiting) > 0 {
+		return fmt.Errorf("prediction %d is missing, %d wait behind it", w.next, len(w.waiting))
+	}
+	return w.w.Flush()
+}
