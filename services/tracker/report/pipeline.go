@@ -1,0 +1,137 @@
+package report
+
+import (
+	"maps"
+	"time"
+
+	"github.com/tunebus/tunebus/events"
+)
+
+// PipelineSummary tells a run from its beginning to its end. It is
+// pipeline_summary.json. What has not happened is absent.
+type PipelineSummary struct {
+	RunID   string `json:"run_id"`
+	RunName string `json:"run_name,omitempty"`
+	// Status is a conclusion where the run has ended.
+	Status          events.Status     `json:"status"`
+	Conclusion      events.Conclusion `json:"conclusion,omitempty"`
+	RequestedAt     *time.Time        `json:"requested_at,omitempty"`
+	StartedAt       *time.Time        `json:"started_at,omitempty"`
+	EndedAt         *time.Time        `json:"ended_at,omitempty"`
+	DurationSeconds float64           `json:"duration_seconds,omitempty"`
+	Labels          map[string]string `json:"labels,omitempty"`
+	Plan            []events.Step     `json:"plan,omitempty"`
+	// Phases are in the order of the plan.
+	Phases         []PhaseSummary     `json:"phases,omitempty"`
+	Scores         map[string]float64 `json:"scores,omitempty"`
+	BaselineScores map[string]float64 `json:"baseline_scores,omitempty"`
+	// Gains are the scores less the baseline's, of metrics that have both.
+	Gains        map[string]float64      `json:"gains,omitempty"`
+	Gates        []events.Gate           `json:"gates,omitempty"`
+	FailedPhases []events.Phase          `json:"failed_phases,omitempty"`
+	Inputs       events.Inputs           `json:"inputs,omitzero"`
+	Lineage      events.Lineage          `json:"lineage,omitzero"`
+	Cancel       *events.CancelRequested `json:"cancel,omitempty"`
+	Faults       []events.Fault          `json:"faults,omitempty"`
+	Links        map[string]string       `json:"links,omitempty"`
+	Gaps         []string                `json:"gaps,omitempty"`
+}
+
+// PhaseSummary tells one phase of a run.
+type PhaseSummary struct {
+	Phase           events.Phase       `json:"phase"`
+	Status          events.Status      `json:"status"`
+	Queue           string             `json:"queue,omitempty"`
+	Engine          string             `json:"engine,omitempty"`
+	Worker          string             `json:"worker,omitempty"`
+	Attempts        int                `json:"attempts"`
+	StartedAt       *time.Time         `json:"started_at,omitempty"`
+	EndedAt         *time.Time         `json:"ended_at,omitempty"`
+	DurationSeconds float64            `json:"duration_seconds,omitempty"`
+	Statistics      map[string]float64 `json:"statistics,omitempty"`
+	TokensIn        int64              `json:"tokens_in,omitempty"`
+	TokensOut       int64              `json:"tokens_out,omitempty"`
+	Artifacts       []events.Artifact  `json:"artifacts,omitempty"`
+	Notes           []string           `json:"notes,omitempty"`
+	Error           *events.Problem    `json:"error,omitempty"`
+	// EndedAttempts are those that did not complete the phase.
+	EndedAttempts []events.AttemptEnded `json:"ended_attempts,omitempty"`
+}
+
+// SummarisePipeline tells a run from the fold of its events.
+func SummarisePipeline(run events.Run) PipelineSummary {
+	s := PipelineSummary{RunID: run.ID, Status: run.Status(), Cancel: run.Cancel}
+	if a := run.Accepted; a != nil {
+		s.RunName, s.RequestedAt, s.Labels = a.RunName, moment(a.RequestedAt), a.Labels
+		s.Plan, s.Inputs, s.Lineage = a.Plan, a.Inputs, a.Lineage
+		for _, step := range a.Plan {
+			s.Phases = append(s.Phases, summarisePhase(step, run.Phases[step.Phase]))
+		}
+	}
+	if run.Rejected != nil {
+		s.Faults = run.Rejected.Faults
+		s.Lineage.RequestSequence = run.Rejected.RequestSequence
+	}
+	if done := evaluation(run); done != nil {
+		s.Scores, s.BaselineScores, s.Gates = done.Scores, done.BaselineScores, done.Gates
+	}
+	if done := run.Completed; done != nil {
+		s.Conclusion, s.DurationSeconds = done.Conclusion, done.DurationSeconds
+		s.StartedAt, s.EndedAt = moment(done.StartedAt), moment(done.EndedAt)
+		s.FailedPhases = done.FailedPhases
+	}
+	s.Gains = gains(s.Scores, s.BaselineScores)
+	if run.Tracked != nil {
+		s.Links, s.Gaps = run.Tracked.Links, run.Tracked.Gaps
+	}
+	return s
+}
+
+func summarisePhase(step events.Step, p *events.PhaseState) PhaseSummary {
+	s := PhaseSummary{Phase: step.Phase, Queue: step.Queue, Status: p.Status()}
+	if p == nil {
+		return s
+	}
+	s.Attempts = len(p.Attempts)
+	for _, a := range p.Attempts {
+		if a.Started != nil {
+			s.Engine, s.Worker = a.Started.Engine, a.Started.Worker
+		}
+		if a.Ended != nil {
+			s.EndedAttempts = append(s.EndedAttempts, *a.Ended)
+		}
+	}
+	done := p.Completed
+	if done == nil {
+		return s
+	}
+	s.StartedAt, s.EndedAt = moment(done.StartedAt), moment(done.EndedAt)
+	if s.StartedAt != nil && s.EndedAt != nil {
+		s.DurationSeconds = s.EndedAt.Sub(*s.StartedAt).Seconds()
+	}
+	s.Statistics, s.TokensIn, s.TokensOut = done.Statistics, done.TokensIn, done.TokensOut
+	s.Artifacts, s.Notes, s.Error = done.Artifacts, done.Notes, done.Error
+	return s
+}
+
+// moment is nil for a time that is not known.
+func moment(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
+}
+
+// gains are the differences of what both have; nil where that is nothing.
+func gains(scores, baseline map[string]float64) map[string]float64 {
+	both := maps.Clone(scores)
+	maps.DeleteFunc(both, func(name string, _ float64) bool { _, ok := baseline[name]; return !ok })
+	for name := range both {
+		both[name] -= baseline[name]
+	}
+	if len(both) == 0 {
+		return nil
+	}
+	return both
+}

@@ -1,0 +1,86 @@
+package report
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/tunebus/tunebus/events"
+)
+
+// The names of the files.
+const (
+	WorkbookName        = "evaluator_output_detailed.xlsx"
+	SummaryName         = "evaluator_output_summary.json"
+	PipelineSummaryName = "pipeline_summary.json"
+)
+
+const (
+	mediaWorkbook = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+	mediaJSON     = "application/json"
+)
+
+// MaxSampleRows is how many rows a sheet of Excel holds below its header.
+const MaxSampleRows = 1<<20 - 1
+
+// Report is all that the files of a run are made from.
+type Report struct {
+	Run events.Run
+	// Scores opens the scores artifact of the evaluation; nil where there is
+	// none, and then only the pipeline's summary is written.
+	Scores Opener
+	// SampleRows limits the rows in the workbook; default and most are
+	// MaxSampleRows. Statistics always count all rows.
+	SampleRows int
+}
+
+// File is one file that was written.
+type File struct {
+	Name      string // one of the names of this package
+	Path      string
+	MediaType string
+	Size      int64 // bytes
+}
+
+// Write writes all files of a run below dir and lists them. It stops at the
+// first error and returns the files that were written before.
+func Write(ctx context.Context, dir string, r Report) ([]File, error) {
+	var files []File
+	add := func(name, mediaType string, write func(io.Writer) error) error {
+		path := filepath.Join(dir, name)
+		if err := writeFile(path, write); err != nil {
+			return err
+		}
+		info, err := os.Stat(path)
+		if err != nil {
+			return fmt.Errorf("write %s: %w", name, err)
+		}
+		files = append(files, File{name, path, mediaType, info.Size()})
+		return nil
+	}
+	// The pipeline's summary needs no scores, so it comes first.
+	if err := add(PipelineSummaryName, mediaJSON, asJSON(SummarisePipeline(r.Run))); err != nil || r.Scores == nil {
+		return files, err
+	}
+	summary, err := Summarise(ctx, r.Run, r.Scores)
+	if err != nil {
+		return files, err
+	}
+	if err := add(SummaryName, mediaJSON, asJSON(summary)); err != nil {
+		return files, err
+	}
+	return files, add(WorkbookName, mediaWorkbook, func(w io.Writer) error { return writeWorkbook(ctx, w, r, summary) })
+}
+
+// asJSON writes v indented, with the texts of people readable.
+func asJSON(v any) func(io.Writer) error {
+	return func(w io.Writer) error {
+		out := json.NewEncoder(w)
+		out.SetEscapeHTML(false)
+		out.SetIndent("", "  ")
+		return out.Encode(v)
+	}
+}
