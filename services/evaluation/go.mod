@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	github.com/tunebus/tunebus/events v0.0.0
 	github.com/tunebus/tunebus/pipeline v0.0.0
+	golang.org/x/text v0.43.0
 )
 
 replace (

@@ -1,0 +1,138 @@
+package metric
+
+import (
+	"encoding/json"
+	"math"
+	"os"
+	"slices"
+	"testing"
+)
+
+// reference is what the reference implementations say; testdata/reference.py
+// is the program that asked them.
+type reference struct {
+	Pairs     []pair             `json:"pairs"`
+	Corpus    map[string]float64 `json:"corpus"`
+	Signature string             `json:"signature"`
+	Stems     map[string]string  `json:"stems"`
+}
+
+type pair struct {
+	Truth        string                `json:"truth"`
+	Answer       string                `json:"answer"`
+	Tokens13a    []string              `json:"tokens_13a"`
+	BleuScore    float64               `json:"bleu_score"`
+	SentenceBleu float64               `json:"sentence_bleu"` // percent
+	Rouge        map[string][3]float64 `json:"rouge"`         // precision, recall, F
+	ExactMatch   float64               `json:"exact_match"`
+	TokenF1      float64               `json:"token_f1"`
+	ChrF         float64               `json:"chrf"`   // percent
+	ChrFpp       float64               `json:"chrfpp"` // percent
+}
+
+func readReference(tb testing.TB) reference {
+	tb.Helper()
+	data, err := os.ReadFile("testdata/reference.json")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var ref reference
+	if err := json.Unmarshal(data, &ref); err != nil {
+		tb.Fatal(err)
+	}
+	if len(ref.Pairs) < 60 {
+		tb.Fatalf("%d pairs are too few", len(ref.Pairs))
+	}
+	return ref
+}
+
+func (p pair) row() Row { return Row{Answer: p.Answer, GroundTruth: p.Truth} }
+
+func mustNew(tb testing.TB, name string, opts Options) Metric {
+	tb.Helper()
+	m, err := New(name, opts)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return m
+}
+
+const tolerance = 1e-12
+
+func TestScoresEqualTheReferences(t *testing.T) {
+	t.Parallel()
+	ref := readReference(t)
+	modes := []string{"precision", "recall", "fmeasure"}
+	for _, p := range ref.Pairs {
+		check := func(m Metric, key string, want float64) {
+			t.Helper()
+			if got := m.Score(p.row()).Scores[key]; !(math.Abs(got-want) <= tolerance*m.Scale()) {
+				t.Errorf("%s of %q against %q is %v, the reference says %v", key, p.Answer, p.Truth, got, want)
+			}
+		}
+		check(mustNew(t, "bleu_score", Options{}), "bleu_score", p.BleuScore)
+		check(mustNew(t, "sacrebleu", Options{}), "sentence_bleu", p.SentenceBleu)
+		check(mustNew(t, "exact_match", Options{}), "exact_match", p.ExactMatch)
+		check(mustNew(t, "token_f1", Options{}), "token_f1", p.TokenF1)
+		check(mustNew(t, "chrf", Options{}), "chrf", p.ChrF/100)
+		check(mustNew(t, "chrfpp", Options{}), "chrfpp", p.ChrFpp/100)
+		for i, mode := range modes {
+			for _, kind := range []string{"rouge1", "rouge2", "rougeL"} {
+				m := mustNew(t, "rouge_score", Options{RougeType: kind, RougeMode: mode})
+				check(m, kind, p.Rouge[kind][i])
+				check(m, "rouge_score", p.Rouge[kind][i])
+			}
+		}
+		check(mustNew(t, "rouge_score", Options{}), "rouge_score", p.Rouge["rougeL"][2])
+	}
+}
+
+func TestTokens13aEqualTheReference(t *testing.T) {
+	t.Parallel()
+	for _, p := range readReference(t).Pairs {
+		if got := tokens13a(p.Answer); !slices.Equal(got, p.Tokens13a) {
+			t.Errorf("tokens of %q are %q, the reference says %q", p.Answer, got, p.Tokens13a)
+		}
+	}
+}
+
+func TestStemsEqualTheReference(t *testing.T) {
+	t.Parallel()
+	for word, want := range readReference(t).Stems {
+		if got := stem(word); got != want {
+			t.Errorf("stem of %q is %q, the reference says %q", word, got, want)
+		}
+	}
+}
+
+func TestCorpusScoresEqualTheReference(t *testing.T) {
+	t.Parallel()
+	ref := readReference(t)
+	suite := Suite{mustNew(t, "sacrebleu", Options{}), mustNew(t, "chrf", Options{}), mustNew(t, "chrfpp", Options{})}
+	all := NewAggregate(suite)
+	for _, p := range ref.Pairs {
+		// Stored and read back, as samples of another process are.
+		stored, err := json.Marshal(suite.Score(p.row()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var samples []Sample
+		if err := json.Unmarshal(stored, &samples); err != nil {
+			t.Fatal(err)
+		}
+		all.Add(samples)
+	}
+	got := all.Result()
+	for key, want := range map[string]float64{
+		"sacrebleu":     ref.Corpus["sacrebleu"],
+		"chrf_corpus":   ref.Corpus["chrf"] / 100,
+		"chrfpp_corpus": ref.Corpus["chrfpp"] / 100,
+	} {
+		if math.Abs(got[key]-want) > 1e-9 {
+			t.Errorf("%s is %v, the reference says %v", key, got[key], want)
+		}
+	}
+	if ref.Signature != SacreBLEUSignature {
+		t.Errorf("signature is %q, the reference says %q", SacreBLEUSignature, ref.Signature)
+	}
+}

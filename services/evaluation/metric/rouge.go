@@ -1,0 +1,118 @@
+package metric
+
+import (
+	"math/bits"
+	"strings"
+)
+
+// rouge is the package rouge-score with its stemmer (Lin 2004); rouge_score is
+// the key of the chosen type, as RAGAS has it.
+type rouge struct{ kind, mode string }
+
+func newRouge(opts Options) (rouge, error) {
+	kind, err := choose("rouge_score", "rouge_type", opts.RougeType, "rougeL", "rouge1", "rouge2")
+	if err != nil {
+		return rouge{}, err
+	}
+	mode, err := choose("rouge_score", "mode", opts.RougeMode, "fmeasure", "precision", "recall")
+	return rouge{kind: kind, mode: mode}, err
+}
+
+func (rouge) Name() string     { return "rouge_score" }
+func (rouge) Headline() string { return "rouge_score" }
+func (rouge) Scale() float64   { return 1 }
+
+func (r rouge) Score(row Row) Sample {
+	answer, truth := rougeTokens(row.Answer), rougeTokens(row.GroundTruth)
+	scores := map[string]float64{
+		"rouge1": r.overlap(answer, truth, 1),
+		"rouge2": r.overlap(answer, truth, 2),
+		"rougeL": r.score(longestCommon(answer, truth), len(answer), len(truth)),
+	}
+	scores["rouge_score"] = scores[r.kind]
+	return Sample{Scores: scores}
+}
+
+func (r rouge) overlap(answer, truth []string, order int) float64 {
+	a, t := wordGrams(answer, order), wordGrams(truth, order)
+	both := 0
+	for g, n := range a {
+		both += min(n, t[g])
+	}
+	return r.score(both, len(answer)-order+1, len(truth)-order+1)
+}
+
+// score takes counts: what is common, and what each side has.
+func (r rouge) score(both, answer, truth int) float64 {
+	precision, recall := ratio(both, answer), ratio(both, truth)
+	switch r.mode {
+	case "precision":
+		return precision
+	case "recall":
+		return recall
+	}
+	return fMeasure(precision, recall)
+}
+
+// rougeTokens are runs of a-z and 0-9 in lower case; all else separates, so a
+// text in another script has none. Words of more than three letters are
+// stemmed.
+func rougeTokens(text string) []string {
+	tokens := strings.FieldsFunc(lower(text), func(r rune) bool {
+		return (r < 'a' || 'z' < r) && (r < '0' || '9' < r)
+	})
+	for i, t := range tokens {
+		if len(t) > 3 {
+			tokens[i] = stem(t)
+		}
+	}
+	return tokens
+}
+
+// wordGrams counts n-grams of words without blanks in them.
+func wordGrams(words []string, order int) map[string]int {
+	grams := make(map[string]int, max(len(words)-order+1, 0))
+	for i := 0; i+order <= len(words); i++ {
+		grams[strings.Join(words[i:i+order], " ")]++
+	}
+	return grams
+}
+
+// longestCommon is the length of the longest common subsequence, by Hyyrö's
+// bit-parallel algorithm: 64 cells of a row of the usual table at once, and
+// memory for one row. A model that never stops writing costs little.
+func longestCommon(a, b []string) int {
+	words := (len(a) + 63) / 64
+	at := make(map[string][]uint64) // where each token of a is
+	for i, token := range a {
+		if at[token] == nil {
+			at[token] = make([]uint64, words)
+		}
+		at[token][i/64] |= 1 << (i % 64)
+	}
+	row := make([]uint64, words) // a bit is 0 where the table's row steps up
+	for i := range row {
+		row[i] = ^uint64(0)
+	}
+	for _, token := range b {
+		match := at[token]
+		if match == nil {
+			continue
+		}
+		var carry uint64
+		for i, v := range row {
+			u := v & match[i]
+			var sum uint64
+			sum, carry = bits.Add64(v, u, carry)
+			row[i] = sum | (v - u)
+		}
+	}
+	length := 0
+	for i, v := range row {
+		if used := len(a) - 64*i; used < 64 {
+			v |= ^uint64(0) << used
+		}
+		length += bits.OnesCount64(^v)
+	}
+	return length
+}

@@ -1,0 +1,101 @@
+package metric
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// exactMatch is 1 where answer and truth are equal after [normalise].
+type exactMatch struct{}
+
+func (exactMatch) Name() string     { return "exact_match" }
+func (exactMatch) Headline() string { return "exact_match" }
+func (exactMatch) Scale() float64   { return 1 }
+
+func (exactMatch) Score(row Row) Sample {
+	score := 0.0
+	if strings.Join(normalise(row.Answer), " ") == strings.Join(normalise(row.GroundTruth), " ") {
+		score = 1
+	}
+	return Sample{Scores: map[string]float64{"exact_match": score}}
+}
+
+// tokenF1 is the harmonic mean of precision and recall over the bags of words.
+// Where one side has no words it follows SQuAD 2.0: 1 if neither has, else 0.
+type tokenF1 struct{}
+
+func (tokenF1) Name() string     { return "token_f1" }
+func (tokenF1) Headline() string { return "token_f1" }
+func (tokenF1) Scale() float64   { return 1 }
+
+func (tokenF1) Score(row Row) Sample {
+	return Sample{Scores: map[string]float64{"token_f1": bagF1(normalise(row.Answer), normalise(row.GroundTruth))}}
+}
+
+func bagF1(answer, truth []string) float64 {
+	if len(answer) == 0 && len(truth) == 0 {
+		return 1
+	}
+	bag := make(map[string]int, len(truth))
+	for _, word := range truth {
+		bag[word]++
+	}
+	common := 0
+	for _, word := range answer {
+		if bag[word] > 0 {
+			bag[word]--
+			common++
+		}
+	}
+	return fMeasure(ratio(common, len(answer)), ratio(common, len(truth)))
+}
+
+// fMeasure is the harmonic mean, 0 if both are.
+func fMeasure(precision, recall float64) float64 {
+	if precision+recall == 0 {
+		return 0
+	}
+	return 2 * precision * recall / (precision + recall)
+}
+
+// ratio is part/whole, 0 of nothing.
+func ratio(part, whole int) float64 {
+	return float64(part) / float64(max(whole, 1))
+}
+
+// normalise gives the words of a text by the rules of SQuAD: lower case,
+// punctuation dropped with nothing in its place, articles dropped. "!!!" and
+// "???" are therefore equal.
+func normalise(text string) []string {
+	text = strings.Map(func(r rune) rune {
+		if r < utf8.RuneSelf && isPunct(byte(r)) {
+			return -1
+		}
+		return r
+	}, lower(text))
+
+	var b strings.Builder
+	b.Grow(len(text))
+	for text != "" {
+		// A word and the rest up to the next one; an article is a whole word,
+		// in the sense in which the a of "año" is none.
+		end := strings.IndexFunc(text, func(r rune) bool { return !isWord(r) })
+		if end < 0 {
+			end = len(text)
+		}
+		switch word := text[:end]; word {
+		case "a", "an", "the":
+			b.WriteByte(' ')
+		default:
+			b.WriteString(word)
+		}
+		text = text[end:]
+		start := strings.IndexFunc(text, isWord)
+		if start < 0 {
+			start = len(text)
+		}
+		b.WriteString(text[:start])
+		text = text[start:]
+	}
+	return fields(b.String())
+}
