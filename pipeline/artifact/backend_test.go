@@ -1,0 +1,132 @@
+package artifact
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"gocloud.dev/blob/memblob"
+)
+
+// backends are all that can run in this process, each on an empty store.
+func backends() map[string]func(testing.TB) Backend {
+	return map[string]func(testing.TB) Backend{
+		"files": func(t testing.TB) Backend {
+			f, err := openFiles(t.TempDir())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return f
+		},
+		"memory bucket": func(testing.TB) Backend { return &bucket{bucket: memblob.OpenBucket(nil)} },
+	}
+}
+
+// tampered answers other bytes than were put, for every key but the id's.
+type tampered struct {
+	Backend
+	tamper func([]byte) []byte
+	mu     sync.Mutex
+	gone   []string // deleted keys
+}
+
+func (b *tampered) Get(ctx context.Context, key string) (io.ReadCloser, error) {
+	r, err := b.Backend.Get(ctx, key)
+	if err != nil || key == idKey {
+		return r, err
+	}
+	content, err := io.ReadAll(r)
+	if err := errors.Join(err, r.Close()); err != nil {
+		return nil, err
+	}
+	return io.NopCloser(bytes.NewReader(b.tamper(content))), nil
+}
+
+func (b *tampered) Delete(ctx context.Context, key string) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.gone = append(b.gone, key)
+	return b.Backend.Delete(ctx, key)
+}
+
+// identified knows its id by itself and keeps no objects.
+type identified struct{}
+
+func (identified) StoreID(context.Context) (string, error) { return "from-the-bucket", nil }
+func (identified) Put(context.Context, string, string, io.Reader) error {
+	return errors.New("an identified backend is not asked to keep an id")
+}
+func (identified) Get(context.Context, string) (io.ReadCloser, error) { return nil, ErrNotFound }
+func (identified) Attributes(context.Context, string) (Object, error) {
+	return Object{}, ErrNotFound
+}
+func (identified) Delete(context.Context, string) error { return ErrNotFound }
+func (identified) List(context.Context, string) iter.Seq2[Object, error] {
+	return func(func(Object, error) bool) {}
+}
+func (identified) Close() error { return nil }
+
+func TestNewUsesTheBackendsOwnID(t *testing.T) {
+	t.Parallel()
+	s, err := New(t.Context(), identified{})
+	if err != nil || s.ID() != "from-the-bucket" {
+		t.Errorf("new: %v, %v", s, err)
+	}
+}
+
+func TestNewRefusesADamagedID(t *testing.T) {
+	t.Parallel()
+	for name, open := range backends() {
+		b := open(t)
+		if err := b.Put(t.Context(), idKey, "text/plain", strings.NewReader("0123")); err != nil {
+			t.Fatal(err)
+		}
+		if s, err := New(t.Context(), b); err == nil || !strings.Contains(err.Error(), "is no store id") {
+			t.Errorf("%s: new: %v, %v", name, s, err)
+		}
+	}
+}
+
+func TestFilesSweepOldPartialsOnly(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	f, err := openFiles(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := f.root.Mkdir(partialDir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, age := range map[string]time.Duration{"old": partialAge + time.Hour, "young": time.Hour} {
+		if err := f.root.WriteFile(partialDir+"/"+name, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		at := time.Now().Add(-age)
+		if err := f.root.Chtimes(partialDir+"/"+name, at, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again, err := openFiles(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	left := map[string]bool{}
+	for _, name := range []string{"old", "young"} {
+		if _, err := f.root.Lstat(partialDir + "/" + name); err == nil {
+			left[name] = true
+		}
+	}
+	if got := slices.Collect(maps.Keys(left)); !slices.Equal(got, []string{"young"}) {
+		t.Errorf("left: %q, want the young one", got)
+	}
+}

@@ -1,0 +1,58 @@
+package artifact
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"path/filepath"
+
+	"gocloud.dev/blob"
+)
+
+// Open opens the store at an address: file:///abs/path, which is made if it is
+// not there, or a bucket of any scheme whose gocloud.dev/blob driver the
+// program links, such as s3://bucket?region=eu-central-1.
+func Open(ctx context.Context, address string) (*Store, error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		// The cause of a parse error has no part of the address, which may
+		// carry a credential.
+		var bad *url.Error
+		if errors.As(err, &bad) {
+			err = bad.Err
+		}
+		return nil, fmt.Errorf("open artifact store: its address cannot be read: %w", err)
+	}
+	name := u.Scheme + "://" + u.Host
+	if u.Scheme == "file" {
+		name += u.Path
+	}
+	b, err := openBackend(ctx, u)
+	if err != nil {
+		return nil, fmt.Errorf("open artifact store %s: %w", name, err)
+	}
+	s, err := New(ctx, b)
+	if err != nil {
+		return nil, fmt.Errorf("open artifact store %s: %w", name, err)
+	}
+	return s, nil
+}
+
+func openBackend(ctx context.Context, u *url.URL) (Backend, error) {
+	switch {
+	case u.Scheme == "":
+		return nil, errors.New("the address has no scheme: write file:///abs/path for a folder")
+	case u.Scheme == "file" && u.Host != "" && u.Host != "localhost":
+		return nil, errors.New("a file address has three slashes: file:///abs/path")
+	case u.Scheme == "file":
+		return openFiles(filepath.FromSlash(u.Path))
+	case !blob.DefaultURLMux().ValidBucketScheme(u.Scheme):
+		return nil, fmt.Errorf("this program has no driver for %q", u.Scheme)
+	}
+	b, err := blob.DefaultURLMux().OpenBucketURL(ctx, u)
+	if err != nil {
+		return nil, err
+	}
+	return &bucket{bucket: b}, nil
+}
