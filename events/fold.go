@@ -187,6 +187,18 @@ func (r Run) step(p Phase) (Step, bool) {
 	return Step{}, false
 }
 
+// InputsOf is what a phase of the run started from, or would have: what the
+// run was given, replaced by what the phases before it made.
+func (r Run) InputsOf(p Phase) Inputs {
+	if r.Accepted == nil {
+		return Inputs{}
+	}
+	if s := r.Phases[p]; s != nil && s.Requested != nil {
+		return s.Requested.Inputs
+	}
+	return r.inputs()
+}
+
 // inputs are what the next job starts from: what the run was given, replaced
 // by what its phases made so far.
 func (r Run) inputs() Inputs {

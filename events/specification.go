@@ -1,8 +1,145 @@
 package events
 
-import "encoding/json"
+// Specification says what a run is. Its keys are those of the file that
+// people write; each field's tags hold what the reference says about it:
+// doc, default, and allowed where there is a choice.
+type Specification struct {
+	FineTuner  FineTuner  `json:"fine_tuner"`
+	Inferencer Inferencer `json:"inferencer"`
+	Evaluator  Evaluator  `json:"evaluator"`
+	MLflow     MLflow     `json:"mlflow"`
+	Pipeline   Pipeline   `json:"pipeline"`
+}
 
-// Specification says what a run is: the sections fine_tuner, inferencer,
-// evaluator, mlflow and pipeline as a JSON object. It travels unread; who
-// runs a phase decodes the section that concerns it.
-type Specification = json.RawMessage
+// FineTuner is the section fine_tuner. An empty text is no value.
+type FineTuner struct {
+	BaseModelID string `json:"base_model_id" default:"" doc:"model to start from: a Hub id or a local folder"`
+	Engine      string `json:"engine" default:"builtin" allowed:"builtin|trl" doc:"who trains"`
+	Queue       string `json:"queue" default:"" doc:"queue of the job; default: the engine's name"`
+
+	IsMultimodel             bool `json:"is_multimodel" default:"false" doc:"the model sees images too (trl)"`
+	FinetuneVisionLayers     bool `json:"finetune_vision_layers" default:"false" doc:"vision layers learn (trl)"`
+	FinetuneLanguageLayers   bool `json:"finetune_language_layers" default:"false" doc:"language layers of a vision-language model learn (trl)"`
+	FinetuneAttentionModules bool `json:"finetune_attention_modules" default:"false" doc:"attention of a vision-language model learns (trl)"`
+	FinetuneMLPModules       bool `json:"finetune_mlp_modules" default:"false" doc:"MLPs of a vision-language model learn (trl)"`
+
+	MaxSequenceLength int     `json:"max_sequence_length" default:"4096" doc:"tokens of a row; longer rows are cut"`
+	DType             string  `json:"dtype" default:"" allowed:"|float16|bfloat16|float32" doc:"type of the weights; empty: automatic"`
+	LoadIn4bit        bool    `json:"load_in_4bit" default:"false" doc:"quantise the base weights to 4 bits (trl)"`
+	LoadIn8bit        bool    `json:"load_in_8bit" default:"false" doc:"quantise the base weights to 8 bits (trl)"`
+	FullFinetuning    bool    `json:"full_finetuning" default:"false" doc:"train all weights instead of an adapter"`
+	Rank              int     `json:"rank" default:"16" doc:"LoRA: rank of the adapter"`
+	LoRAAlpha         float64 `json:"lora_alpha" default:"16" doc:"LoRA: scaling numerator"`
+	LoRADropout       float64 `json:"lora_dropout" default:"0" doc:"LoRA: dropout before the adapter, from 0 to 1"`
+	TargetModules     Modules `json:"target_modules" default:"q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj" doc:"LoRA: projections that get an adapter, or \"all-linear\""`
+	Bias              string  `json:"bias" default:"none" allowed:"none|all|lora_only" doc:"LoRA: which biases learn"`
+
+	TrainingDataID           string `json:"training_data_id" default:"" doc:"training data: a Hub id, a file or a folder"`
+	ValidationDataID         string `json:"validation_data_id" default:"" doc:"validation data; optional"`
+	DatasetNumProc           int    `json:"dataset_num_proc" default:"4" doc:"workers that prepare data"`
+	QuestionColumn           string `json:"question_column" default:"question" doc:"column with the question"`
+	GroundTruthColumn        string `json:"ground_truth_column" default:"answer" doc:"column with the right answer"`
+	SystemPromptColumn       string `json:"system_prompt_column" default:"" doc:"column with a system prompt; optional"`
+	SystemPromptOverrideText string `json:"system_prompt_override_text" default:"" doc:"system prompt for every row; wins over the column"`
+
+	RunName       string `json:"run_name" default:"" doc:"name of the child run; default: the pipeline's"`
+	RunNamePrefix string `json:"run_name_prefix" default:"" doc:"put before the name"`
+	RunNameSuffix string `json:"run_name_suffix" default:"" doc:"put behind the name"`
+
+	WandbProjectName          string  `json:"wandb_project_name" default:"" doc:"project, where report_to says wandb (trl)"`
+	DeviceTrainBatchSize      int     `json:"device_train_batch_size" default:"4" doc:"rows of a training batch"`
+	DeviceValidationBatchSize int     `json:"device_validation_batch_size" default:"4" doc:"rows of a validation batch"`
+	GradAccumulation          int     `json:"grad_accumulation" default:"4" doc:"batches of one optimizer step"`
+	Epochs                    int     `json:"epochs" default:"3" doc:"passes over the training data"`
+	LearningRate              float64 `json:"learning_rate" default:"0.0002" doc:"highest learning rate"`
+	WarmupSteps               int     `json:"warmup_steps" default:"5" doc:"steps until the highest learning rate"`
+	WeightDecay               float64 `json:"weight_decay" default:"0.01" doc:"AdamW: weight decay"`
+	MaxGradNorm               float64 `json:"max_grad_norm" default:"1" doc:"gradients are clipped to this norm; 0: not at all"`
+	LRSchedulerType           string  `json:"lr_scheduler_type" default:"linear" allowed:"linear|cosine|constant|constant_with_warmup" doc:"how the learning rate falls"`
+	Optimizer                 string  `json:"optimizer" default:"adamw_torch" doc:"optimizer, by its Hugging Face name"`
+	Seed                      int     `json:"seed" default:"42" doc:"seed of everything random"`
+	LogSteps                  int     `json:"log_steps" default:"1" doc:"steps between two points of the metrics"`
+	LogFirstStep              bool    `json:"log_first_step" default:"true" doc:"the first step is logged in any case"`
+	SaveSteps                 int     `json:"save_steps" default:"20" doc:"steps between two checkpoints; 0: none"`
+	SaveTotalLimit            int     `json:"save_total_limit" default:"3" doc:"checkpoints that are kept (trl)"`
+	PushToHub                 bool    `json:"push_to_hub" default:"false" doc:"push the result where a Hub credential is there"`
+	ReportTo                  string  `json:"report_to" default:"mlflow" doc:"where the trainer itself reports (trl)"`
+	Packing                   bool    `json:"packing" default:"false" doc:"several rows in one sequence"`
+	UseGradientCheckpointing  Switch  `json:"use_gradient_checkpointing" default:"false" doc:"true, false or \"unsloth\""`
+	UseFlashAttention         bool    `json:"use_flash_attention" default:"false" doc:"a hint (trl)"`
+	UseRSLoRA                 bool    `json:"use_rslora" default:"false" doc:"LoRA: rank-stabilised scaling"`
+	LoftQConfig               string  `json:"loftq_config" default:"" doc:"LoftQ (trl)"`
+	QuestionPart              string  `json:"question_part" default:"" doc:"marker before a question; default: the chat template's"`
+	AnswerPart                string  `json:"answer_part" default:"" doc:"marker before an answer; default: the chat template's"`
+	TrainOnResponsesOnly      bool    `json:"train_on_responses_only" default:"true" doc:"only answers count in the loss"`
+}
+
+// Inferencer is the section inferencer.
+type Inferencer struct {
+	Engine   string `json:"engine" default:"builtin" allowed:"builtin|openai" doc:"who answers"`
+	Queue    string `json:"queue" default:"" doc:"queue of the job; default: the engine's name"`
+	ModelID  string `json:"model_id" default:"" doc:"model that answers where nothing was trained; default: fine_tuner.base_model_id"`
+	Baseline bool   `json:"baseline" default:"false" doc:"the base model answers too, to compare"`
+
+	MaxSequenceLength        int     `json:"max_sequence_length" default:"4096" doc:"tokens of a prompt; longer ones lose their start"`
+	DType                    string  `json:"dtype" default:"" allowed:"|float16|bfloat16|float32" doc:"type of the weights; empty: automatic"`
+	LoadIn4bit               bool    `json:"load_in_4bit" default:"false" doc:"quantise the weights to 4 bits (trl)"`
+	LoadIn8bit               bool    `json:"load_in_8bit" default:"false" doc:"quantise the weights to 8 bits (trl)"`
+	TestingDataID            string  `json:"testing_data_id" default:"" doc:"test data: a Hub id, a file or a folder"`
+	QuestionColumn           string  `json:"question_column" default:"question" doc:"column with the question"`
+	GroundTruthColumn        string  `json:"ground_truth_column" default:"answer" doc:"column with the right answer"`
+	SystemPromptColumn       string  `json:"system_prompt_column" default:"" doc:"column with a system prompt; optional"`
+	SystemPromptOverrideText string  `json:"system_prompt_override_text" default:"" doc:"system prompt for every row; wins over the column"`
+	MaxNewTokens             int     `json:"max_new_tokens" default:"512" doc:"tokens of an answer, at most"`
+	UseCache                 bool    `json:"use_cache" default:"true" doc:"keep keys and values between tokens"`
+	Temperature              float64 `json:"temperature" default:"0.7" doc:"0: always the likeliest token"`
+	TopK                     int     `json:"top_k" default:"0" doc:"choose among so many tokens; 0: all"`
+	TopP                     float64 `json:"top_p" default:"1" doc:"choose among the tokens that hold this probability"`
+	MinP                     float64 `json:"min_p" default:"0.1" doc:"leave out tokens below this share of the likeliest one's probability"`
+	Seed                     int     `json:"seed" default:"42" doc:"seed of the choice"`
+	BatchSize                int     `json:"batch_size" default:"16" doc:"rows answered at once"`
+	HFUserID                 string  `json:"hf_user_id" default:"" doc:"owner of what is pushed to the Hub"`
+	RunName                  string  `json:"run_name" default:"" doc:"name of the child run; default: the pipeline's"`
+	RunNamePrefix            string  `json:"run_name_prefix" default:"" doc:"put before the name"`
+	RunNameSuffix            string  `json:"run_name_suffix" default:"" doc:"put behind the name"`
+}
+
+// Evaluator is the section evaluator.
+type Evaluator struct {
+	Engine string `json:"engine" default:"builtin" allowed:"builtin" doc:"who scores"`
+	Queue  string `json:"queue" default:"" doc:"queue of the job; default: the engine's name"`
+
+	Metrics                    []string           `json:"metrics" default:"bleu_score,rouge_score" doc:"metrics to compute"`
+	Gates                      map[string]float64 `json:"gates,omitempty" doc:"smallest mean of a score, by its name, for the run to pass"`
+	LLM                        string             `json:"llm" default:"gpt-4o-mini" doc:"model that judges"`
+	Embedding                  string             `json:"embedding" default:"text-embedding-3-small" doc:"model that embeds"`
+	JudgeBaseURL               string             `json:"judge_base_url" default:"" doc:"OpenAI-compatible server of the judge; its origin has to be allowed"`
+	RunName                    string             `json:"run_name" default:"" doc:"name of the child run; default: the pipeline's"`
+	RunNamePrefix              string             `json:"run_name_prefix" default:"" doc:"put before the name"`
+	RunNameSuffix              string             `json:"run_name_suffix" default:"" doc:"put behind the name"`
+	CostPerMillionInputTokens  float64            `json:"cost_per_million_input_tokens" default:"0.15" doc:"US dollars"`
+	CostPerMillionOutputTokens float64            `json:"cost_per_million_output_tokens" default:"0.6" doc:"US dollars"`
+	HFUserID                   string             `json:"hf_user_id" default:"" doc:"owner of what is pushed to the Hub"`
+}
+
+// MLflow is the section mlflow.
+type MLflow struct {
+	TrackingURI    string `json:"tracking_uri" default:"" doc:"http(s):// server or file: folder; default: the tracker's setting"`
+	ExperimentName string `json:"experiment_name" default:"tunebus" doc:"experiment of the runs"`
+	RunName        string `json:"run_name" default:"" doc:"name of the run; default: a generated one"`
+	RunNamePrefix  string `json:"run_name_prefix" default:"" doc:"put before the name"`
+	RunNameSuffix  string `json:"run_name_suffix" default:"" doc:"put behind the name"`
+}
+
+// Pipeline is the section pipeline.
+type Pipeline struct {
+	EnableFinetuning    bool      `json:"enable_finetuning" default:"true" doc:"fine-tune"`
+	EnableInference     bool      `json:"enable_inference" default:"true" doc:"answer the test questions"`
+	EnableEvaluation    bool      `json:"enable_evaluation" default:"true" doc:"score the answers"`
+	StopAfterFinetuning bool      `json:"stop_after_finetuning" default:"false" doc:"end behind fine-tuning, also where it is disabled"`
+	StopAfterInference  bool      `json:"stop_after_inference" default:"false" doc:"end behind inference, also where it is disabled"`
+	OnFinetuningFailure OnFailure `json:"on_finetuning_failure" default:"stop" allowed:"stop|continue" doc:"whether the run goes on with the base model when fine-tuning fails"`
+	MaxTries            int       `json:"max_tries" default:"3" doc:"attempts of a phase that may end by an error"`
+	MaxCrashes          int       `json:"max_crashes" default:"5" doc:"attempts of a phase that may end without a word"`
+	Deadline            string    `json:"deadline" default:"" doc:"the run is cancelled when it takes longer, such as \"36h\"; empty: never"`
+}
