@@ -141,7 +141,9 @@ type UnreachableError struct {
 	Err    error
 }
 
-func (e *UnreachableError) Error() string { return fmt.Sprintf("connect to NATS at %s: %v", e.Server, e.Err) }
+func (e *UnreachableError) Error() string {
+	return fmt.Sprintf("connect to NATS at %s: %v", e.Server, e.Err)
+}
 
 // Unwrap returns the cause.
 func (e *UnreachableError) Unwrap() error { return e.Err }

@@ -161,3 +161,16 @@ func (b *Bus) HasQueue(ctx context.Context, p events.Phase, queue string) (bool,
 	}
 	return true, nil
 }
+
+// Fill is how full a stream is, from 0 to 1.
+func (b *Bus) Fill(ctx context.Context, stream string) (float64, error) {
+	s, err := b.js.Stream(ctx, stream)
+	if err != nil {
+		return 0, fmt.Errorf("look at stream %s: %w", stream, err)
+	}
+	info := s.CachedInfo()
+	if info.Config.MaxBytes <= 0 {
+		return 0, nil
+	}
+	return float64(info.State.Bytes) / float64(info.Config.MaxBytes), nil
+}
