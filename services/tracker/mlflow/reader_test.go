@@ -148,6 +148,17 @@ func line(ms int64, value string, step int64) string {
 	return fmt.Sprintf("%d %s %d", ms, value, step)
 }
 
+// sameLine is line for a text "<ms> <value> <step>"; one that is not such a
+// text stays as it is, and equals nothing.
+func sameLine(text string) string {
+	var ms, step int64
+	var value string
+	if _, err := fmt.Sscanf(strings.TrimSuffix(text, "\n"), "%d %s %d", &ms, &value, &step); err != nil {
+		return text
+	}
+	return line(ms, value, step)
+}
+
 // folderReader reads MLflow's file layout.
 type folderReader struct{ root string }
 
@@ -171,12 +182,7 @@ func (r folderReader) read(t *testing.T, experimentID, runID string) stored {
 	}
 	for key, text := range readKeys(t, filepath.Join(dir, "metrics")) {
 		for l := range strings.Lines(text) {
-			var ms, step int64
-			var value string
-			if _, err := fmt.Sscanf(l, "%d %s %d\n", &ms, &value, &step); err != nil {
-				t.Fatalf("metric %s: line %q: %v", key, l, err)
-			}
-			s.Metrics[key] = append(s.Metrics[key], line(ms, value, step))
+			s.Metrics[key] = append(s.Metrics[key], sameLine(l))
 		}
 		slices.Sort(s.Metrics[key])
 	}
