@@ -1,7 +1,6 @@
 package mlflow
 
 import (
-	"bufio"
 	"context"
 	"crypto/md5" //nolint:gosec // MLflow's layout names inputs by MD5; nothing rests on its strength
 	"crypto/sha256"
@@ -75,22 +74,48 @@ func (f *file) Experiment(ctx context.Context, name string) (string, error) {
 	return id, nil
 }
 
-// findExperiment returns "" where no experiment has the name.
+// trash is where MLflow moves deleted experiments.
+const trash = ".trash"
+
+// findExperiment returns "" where no experiment has the name. It takes a
+// deleted one out of the trash.
 func (f *file) findExperiment(name string) (string, error) {
-	entries, err := os.ReadDir(f.root)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	id, err := experimentIn(f.root, name)
+	if err == nil && id == "" {
+		if id, err = experimentIn(filepath.Join(f.root, trash), name); id != "" {
+			err = f.restoreExperiment(id)
+		}
+	}
+	if err != nil {
 		return "", fmt.Errorf("find experiment %q: %w", name, err)
+	}
+	return id, nil
+}
+
+func (f *file) restoreExperiment(id string) error {
+	dir := filepath.Join(f.root, id)
+	if err := os.Rename(filepath.Join(f.root, trash, id), dir); err != nil {
+		return err
+	}
+	return setMeta(dir, map[string]string{"lifecycle_stage": "active"})
+}
+
+// experimentIn looks at all experiments in a folder, which may be missing.
+func experimentIn(root, name string) (string, error) {
+	entries, err := os.ReadDir(root)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
 	}
 	for _, entry := range entries {
 		if _, err := strconv.ParseInt(entry.Name(), 10, 64); err != nil {
 			continue
 		}
-		meta, err := os.ReadFile(filepath.Join(f.root, entry.Name(), "meta.yaml"))
+		meta, err := os.ReadFile(filepath.Join(root, entry.Name(), "meta.yaml"))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
-			return "", fmt.Errorf("find experiment %q: %w", name, err)
+			return "", err
 		}
 		if scalar(string(meta), "name") == name {
 			return entry.Name(), nil
@@ -126,6 +151,9 @@ func (f *file) EnsureRun(ctx context.Context, experimentID string, key RunKey, r
 	dir := filepath.Join(exp, id)
 	meta := filepath.Join(dir, "meta.yaml")
 	if _, err := os.Stat(meta); err == nil {
+		if err := setMeta(dir, map[string]string{"lifecycle_stage": "active", "deleted_time": "null"}); err != nil {
+			return "", fmt.Errorf("restore run %q: %w", r.Name, err)
+		}
 		return id, nil
 	}
 	for _, sub := range []string{"artifacts", "metrics", "params", "tags"} {
@@ -172,30 +200,9 @@ func (f *file) EndRun(ctx context.Context, runID string, status Status, end time
 		return fmt.Errorf("end run %s: %w", runID, err)
 	}
 	return f.inRun(ctx, "end", runID, func(dir string) error {
-		path := filepath.Join(dir, "meta.yaml")
-		meta, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		var out strings.Builder
-		lines := bufio.NewScanner(strings.NewReader(string(meta)))
-		for lines.Scan() {
-			line := lines.Text()
-			switch {
-			case strings.HasPrefix(line, "status:"):
-				line = "status: " + strconv.Itoa(status.number())
-			case strings.HasPrefix(line, "end_time:"):
-				line = "end_time: " + strconv.FormatInt(millis(end), 10)
-			}
-			out.WriteString(line + "\n")
-		}
-		if err := lines.Err(); err != nil {
-			return err
-		}
-		if out.String() == string(meta) {
-			return nil
-		}
-		return replaceFile(dir, path, strings.NewReader(out.String()))
+		return setMeta(dir, map[string]string{
+			"status": strconv.Itoa(status.number()), "end_time": strconv.FormatInt(millis(end), 10),
+		})
 	})
 }
 

@@ -1,6 +1,8 @@
 package mlflow
 
 import (
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 )
@@ -42,4 +44,26 @@ func scalar(text, key string) string {
 		return value
 	}
 	return ""
+}
+
+// setMeta replaces values in the meta file of a folder, and leaves all other
+// lines, and the file if nothing changes, as they are.
+func setMeta(dir string, values map[string]string) error {
+	path := filepath.Join(dir, "meta.yaml")
+	old, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	var out strings.Builder
+	for line := range strings.Lines(string(old)) {
+		key, _, _ := strings.Cut(line, ":")
+		if value, ok := values[key]; ok {
+			line = key + ": " + value + "\n"
+		}
+		out.WriteString(line)
+	}
+	if out.String() == string(old) {
+		return nil
+	}
+	return replaceFile(dir, path, strings.NewReader(out.String()))
 }
