@@ -1,0 +1,184 @@
+// Package config decodes sections of keys into structs and finds all faults
+// at once. What a key is called, what it defaults to, what is allowed and
+// what it means stands in the struct's tags, once: the decoder, the written
+// reference and the checks read the same.
+//
+//	json:"rank"             the key's name
+//	default:"16"            its default, as text
+//	allowed:"a|b"           the values it may have; an empty one is no value
+//	doc:"what it means"     one line for the reference
+package config
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// Fault is one thing that is wrong, and where.
+type Fault struct {
+	// File, Line and Column say where; Line and Column count from 1 and are 0
+	// where there is no file.
+	File         string `json:"file,omitempty"`
+	Line, Column int    `json:",omitzero"`
+	// Key is section.key.
+	Key string `json:"key"`
+	// Value is what was given, as text; empty for a secret.
+	Value string `json:"value,omitempty"`
+	// Allowed says what may stand there.
+	Allowed string `json:"allowed,omitempty"`
+	Message string `json:"message"`
+}
+
+func (f Fault) String() string {
+	var b strings.Builder
+	if f.File != "" {
+		fmt.Fprintf(&b, "%s:", f.File)
+		if f.Line > 0 {
+			fmt.Fprintf(&b, "%d:%d:", f.Line, f.Column)
+		}
+		b.WriteByte(' ')
+	}
+	b.WriteString(f.Key)
+	if f.Value != "" {
+		fmt.Fprintf(&b, " = %s", f.Value)
+	}
+	fmt.Fprintf(&b, ": %s", f.Message)
+	if f.Allowed != "" {
+		fmt.Fprintf(&b, " (allowed: %s)", f.Allowed)
+	}
+	return b.String()
+}
+
+// Faults is all that is wrong, as one error.
+type Faults []Fault
+
+func (f Faults) Error() string {
+	lines := make([]string, len(f))
+	for i, one := range f {
+		lines[i] = one.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Key is one key of a section.
+type Key struct {
+	Section, Name string
+	// Type is what is written there: "text", "whole number", "number", "true
+	// or false", "list of texts" or "table of numbers".
+	Type    string
+	Default string
+	// Allowed is empty where everything of the type is allowed.
+	Allowed []string
+	Doc     string
+
+	field reflect.StructField
+}
+
+// Keys lists the keys of a struct of sections, in the struct's order.
+func Keys(sections any) []Key {
+	var out []Key
+	t := reflect.TypeOf(sections)
+	for i := range t.NumField() {
+		section := t.Field(i)
+		for j := range section.Type.NumField() {
+			f := section.Type.Field(j)
+			f.Index = []int{i, j}
+			k := Key{Section: name(section), Name: name(f), Type: typeName(f.Type), Default: f.Tag.Get("default"), Doc: f.Tag.Get("doc"), field: f}
+			if a, ok := f.Tag.Lookup("allowed"); ok {
+				k.Allowed = strings.Split(a, "|")
+			}
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+// Sections lists the names of the sections of a struct.
+func Sections(sections any) []string {
+	t := reflect.TypeOf(sections)
+	var out []string
+	for i := range t.NumField() {
+		out = append(out, name(t.Field(i)))
+	}
+	return out
+}
+
+func name(f reflect.StructField) string {
+	n, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+	return n
+}
+
+func typeName(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Int, reflect.Int64:
+		return "whole number"
+	case reflect.Float64:
+		return "number"
+	case reflect.Slice:
+		return "list of texts"
+	case reflect.Map:
+		return "table of numbers"
+	default:
+		return "text"
+	}
+}
+
+// SetDefaults gives every key of *sections its default.
+func SetDefaults(sections any) {
+	v := reflect.ValueOf(sections).Elem()
+	for _, k := range Keys(v.Interface()) {
+		if d, ok := k.field.Tag.Lookup("default"); ok && d != "" {
+			if msg := set(v.FieldByIndex(k.field.Index), d); msg != "" {
+				panic(fmt.Sprintf("default of %s.%s: %s", k.Section, k.Name, msg)) // a tag is wrong: a fault of this program, found by any test
+			}
+		}
+	}
+}
+
+// Nearest is the candidate that is spelled most like word, or "" if none is
+// close.
+func Nearest(word string, candidates []string) string {
+	best, at := 1+len(word)/3, ""
+	for _, c := range candidates {
+		if d := distance(word, c); d <= best && (at == "" || d < best) {
+			best, at = d, c
+		}
+	}
+	return at
+}
+
+// distance is Levenshtein's.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
+		}
+	}
+	return row[len(b)]
+}
+
+func unknown(kind, word string, known []string) string {
+	msg := "unknown " + kind
+	if n := Nearest(word, known); n != "" {
+		return fmt.Sprintf("%s; did you mean %q?", msg, n)
+	}
+	known = slices.Clone(known)
+	if len(known) <= 8 {
+		msg += "; known are " + strings.Join(known, ", ")
+	}
+	return msg
+}

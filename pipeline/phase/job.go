@@ -1,0 +1,134 @@
+package phase
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/artifact"
+	"github.com/tunebus/tunebus/pipeline/bus"
+)
+
+// Job is one attempt at a phase, in an engine's hands.
+type Job struct {
+	Request events.PhaseRequested
+	// Attempt is the attempt's number, from 1.
+	Attempt int
+	// Scratch is a folder of the attempt's own; it is removed afterwards.
+	Scratch string
+	// Resume is what to go on from; its Step is 0 at the start.
+	Resume Resume
+
+	worker *Worker
+	claim  claim
+	meter  *meter
+	step   atomic.Int64
+}
+
+// Resume is a checkpoint of an earlier attempt, fetched and verified.
+type Resume struct {
+	Step int64
+	// Dir holds what [Job.Checkpoint] was given; empty without a checkpoint.
+	Dir string
+}
+
+func newJob(ctx context.Context, w *Worker, c claim, cp bus.Checkpoint, scratch string) (*Job, error) {
+	j := &Job{Request: c.req, Attempt: c.attempt, Scratch: scratch, worker: w, claim: c}
+	history := filepath.Join(scratch, metricsFile)
+	if cp.Step > 0 {
+		dir := filepath.Join(scratch, "resume")
+		if err := w.store.FetchDir(ctx, cp.Reference, dir); err != nil {
+			// Losing a checkpoint costs work, never truth.
+			w.log(ctx, slog.LevelWarn, c, "checkpoint unusable; starting over", "step", cp.Step, "error", err)
+		} else {
+			j.Resume = Resume{Step: cp.Step, Dir: dir}
+			if err := os.Rename(filepath.Join(dir, metricsFile), history); err != nil && !os.IsNotExist(err) {
+				return nil, fmt.Errorf("metric history of the checkpoint: %w", err)
+			}
+		}
+	}
+	j.step.Store(j.Resume.Step)
+	var err error
+	j.meter, err = newMeter(w, c, history)
+	return j, err
+}
+
+// Key is the store key of an artifact of this attempt.
+func (j *Job) Key(name string) (string, error) {
+	return artifact.Key(j.Request.RunID, j.Request.Phase, j.Attempt, name)
+}
+
+// PutFile stores a file as the artifact called name.
+func (j *Job) PutFile(ctx context.Context, name, mediaType, path string) (events.Artifact, error) {
+	key, err := j.Key(filepath.Base(path))
+	if err != nil {
+		return events.Artifact{}, err
+	}
+	ref, err := j.worker.store.PutFile(ctx, key, mediaType, path)
+	if err != nil {
+		return events.Artifact{}, fmt.Errorf("store %s: %w", name, err)
+	}
+	return events.Artifact{Name: name, Reference: ref}, nil
+}
+
+// PutDir stores a folder as the artifact called name.
+func (j *Job) PutDir(ctx context.Context, name, dir string) (events.Artifact, error) {
+	key, err := j.Key(name + ".tar")
+	if err != nil {
+		return events.Artifact{}, err
+	}
+	ref, err := j.worker.store.PutDir(ctx, key, dir)
+	if err != nil {
+		return events.Artifact{}, fmt.Errorf("store %s: %w", name, err)
+	}
+	return events.Artifact{Name: name, Reference: ref}, nil
+}
+
+// Fetch copies an artifact to a file of the scratch folder and returns its
+// path. name is the caller's own, never one out of an event.
+func (j *Job) Fetch(ctx context.Context, ref events.Reference, name string) (string, error) {
+	path := filepath.Join(j.Scratch, name)
+	return path, j.worker.store.Fetch(ctx, ref, path)
+}
+
+// FetchDir unpacks an artifact that is a folder into the scratch folder and
+// returns the folder's path.
+func (j *Job) FetchDir(ctx context.Context, ref events.Reference, name string) (string, error) {
+	path := filepath.Join(j.Scratch, name)
+	return path, j.worker.store.FetchDir(ctx, ref, path)
+}
+
+// Progress tells how far the work is. total is 0 if nobody knows. Points of
+// all steps become the run's metric history; what is announced on the way is
+// thinned out to a few messages a second.
+func (j *Job) Progress(ctx context.Context, step, total int64, points ...events.Point) error {
+	j.step.Store(step)
+	return j.meter.add(ctx, step, total, points)
+}
+
+// Checkpoint stores a folder from which a later attempt can go on after step.
+// The error is a [*bus.LostError] when a newer attempt has stored its own.
+func (j *Job) Checkpoint(ctx context.Context, step int64, dir string) error {
+	return j.worker.saveCheckpoint(ctx, j, step, dir)
+}
+
+func (j *Job) lastStep() int64 { return j.step.Load() }
+
+// close ends the metering and stores the metric history, if there is any.
+func (j *Job) close(ctx context.Context) (*events.Artifact, error) {
+	some, err := j.meter.close(ctx)
+	if err != nil || !some {
+		return nil, err
+	}
+	a, err := j.PutFile(ctx, ArtifactMetrics, "application/jsonl", j.meter.path)
+	return &a, err
+}
+
+// ArtifactMetrics is the metric history: one [events.Point] as JSON a line.
+const ArtifactMetrics = "metrics"
+
+const metricsFile = "metrics.jsonl"

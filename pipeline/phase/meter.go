@@ -1,0 +1,172 @@
+package phase
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/tunebus/tunebus/events"
+)
+
+// announceEvery bounds how often progress is announced.
+const announceEvery = 250 * time.Millisecond
+
+// meter keeps an attempt's metric history in a file and announces it.
+type meter struct {
+	worker *Worker
+	claim  claim
+	path   string
+	stop   context.CancelFunc
+	done   sync.WaitGroup
+	start  time.Time
+
+	mu        sync.Mutex
+	file      *os.File
+	buf       *bufio.Writer
+	lines     int
+	first     int64 // step of the first call, to estimate the time left
+	progress  events.Progress
+	announced time.Time
+	sample    int64
+}
+
+func newMeter(w *Worker, c claim, path string) (*meter, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("metric history: %w", err)
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("metric history: %w", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background()) // ends with close
+	m := &meter{worker: w, claim: c, path: path, stop: cancel, start: time.Now(), file: f, buf: bufio.NewWriter(f), first: -1}
+	if info.Size() > 0 {
+		m.lines = 1
+	}
+	if w.cfg.Sample != nil {
+		m.done.Go(func() { m.sampleMachine(ctx) })
+	}
+	return m, nil
+}
+
+// add records points and announces them together with those that wait.
+func (m *meter) add(ctx context.Context, step, total int64, points []events.Point) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := time.Now().UTC()
+	for i := range points {
+		if points[i].Time.IsZero() {
+			points[i].Time = now
+		}
+		if points[i].Step == 0 {
+			points[i].Step = step
+		}
+	}
+	if err := m.write(points); err != nil {
+		return err
+	}
+	if m.first < 0 {
+		m.first, m.start = step, now
+	}
+	m.progress.Step, m.progress.Total = step, total
+	m.progress.Points = append(m.progress.Points, points...)
+	if done := step - m.first; done > 0 && total > step {
+		m.progress.RemainingSeconds = now.Sub(m.start).Seconds() / float64(done) * float64(total-step)
+	} else {
+		m.progress.RemainingSeconds = 0
+	}
+	const most = 200 // points of one event, which stays far under 64 KiB
+	if now.Sub(m.announced) >= announceEvery || len(m.progress.Points) >= most || step == total {
+		m.announce(ctx, now)
+	}
+	return nil
+}
+
+// announce sends what waits. A lost announcement costs a line on a screen.
+func (m *meter) announce(ctx context.Context, now time.Time) {
+	m.progress.RunID, m.progress.Phase, m.progress.Attempt = m.claim.req.RunID, m.claim.req.Phase, m.claim.attempt
+	if err := m.worker.bus.Announce(ctx, m.progress); err != nil {
+		m.worker.log(ctx, slog.LevelDebug, m.claim, "progress not announced", "error", err)
+	}
+	m.progress.Points = nil
+	m.announced = now
+}
+
+func (m *meter) write(points []events.Point) error {
+	enc := json.NewEncoder(m.buf)
+	for _, p := range points {
+		if err := enc.Encode(p); err != nil {
+			return fmt.Errorf("metric %s at step %d: %w", p.Key, p.Step, err)
+		}
+		m.lines++
+	}
+	return nil
+}
+
+// sampleMachine measures the machine until the attempt ends.
+func (m *meter) sampleMachine(ctx context.Context) {
+	tick := time.NewTicker(m.worker.cfg.SampleEvery)
+	defer tick.Stop()
+	for {
+		points := m.worker.cfg.Sample(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		m.mu.Lock()
+		for i := range points {
+			points[i].Step = m.sample
+		}
+		m.sample++
+		history := make([]events.Point, len(points))
+		for i, p := range points {
+			p.Key = "system/" + p.Key
+			history[i] = p
+		}
+		err := m.write(history)
+		m.mu.Unlock()
+		ev := events.Telemetry{RunID: m.claim.req.RunID, Phase: m.claim.req.Phase, Attempt: m.claim.attempt, Points: points}
+		if aerr := m.worker.bus.Announce(ctx, ev); err != nil || aerr != nil {
+			m.worker.log(ctx, slog.LevelDebug, m.claim, "sample of the machine lost", "error", err, "announce", aerr)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// snapshot copies the history so far, for a checkpoint.
+func (m *meter) snapshot(to string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.buf.Flush(); err != nil {
+		return fmt.Errorf("metric history: %w", err)
+	}
+	return copyFile(m.path, to)
+}
+
+// close ends the sampling, announces what waits, and reports whether there
+// is any history.
+func (m *meter) close(ctx context.Context) (bool, error) {
+	m.stop()
+	m.done.Wait()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.progress.Points) > 0 {
+		m.announce(ctx, time.Now())
+	}
+	if err := m.buf.Flush(); err != nil {
+		return false, fmt.Errorf("metric history: %w", err)
+	}
+	if err := m.file.Close(); err != nil {
+		return false, fmt.Errorf("metric history: %w", err)
+	}
+	return m.lines > 0, nil
+}

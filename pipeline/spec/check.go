@@ -1,0 +1,113 @@
+package spec
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/config"
+)
+
+// Metrics lists the names that evaluator.metrics may hold.
+func Metrics() []string {
+	return []string{
+		"bleu_score", "rouge_score", "factual_correctness", "semantic_similarity", "answer_accuracy", "answer_relevancy", "answer_correctness",
+		"exact_match", "token_f1", "chrf", "chrfpp", "sacrebleu", "key_fact",
+	}
+}
+
+// check finds the faults of values that have the right type.
+func check(s events.Specification) config.Faults {
+	var c checker
+	f, i, e, p := s.FineTuner, s.Inferencer, s.Evaluator, s.Pipeline
+	finetunes := p.EnableFinetuning
+	infers := p.EnableInference && !p.StopAfterFinetuning
+
+	c.atLeast("fine_tuner.max_sequence_length", f.MaxSequenceLength, 1)
+	c.atLeast("fine_tuner.rank", f.Rank, 1)
+	c.between("fine_tuner.lora_dropout", f.LoRADropout, 0, 1)
+	c.positive("fine_tuner.lora_alpha", f.LoRAAlpha)
+	c.atLeast("fine_tuner.device_train_batch_size", f.DeviceTrainBatchSize, 1)
+	c.atLeast("fine_tuner.device_validation_batch_size", f.DeviceValidationBatchSize, 1)
+	c.atLeast("fine_tuner.grad_accumulation", f.GradAccumulation, 1)
+	c.atLeast("fine_tuner.epochs", f.Epochs, 1)
+	c.positive("fine_tuner.learning_rate", f.LearningRate)
+	c.atLeast("fine_tuner.warmup_steps", f.WarmupSteps, 0)
+	c.atLeast("fine_tuner.save_steps", f.SaveSteps, 0)
+	c.atLeast("fine_tuner.log_steps", f.LogSteps, 1)
+	c.between("fine_tuner.weight_decay", f.WeightDecay, 0, 1)
+	c.between("fine_tuner.max_grad_norm", f.MaxGradNorm, 0, 1e9)
+	c.that(!f.LoadIn4bit || !f.LoadIn8bit, "fine_tuner.load_in_8bit", "true", "load_in_4bit and load_in_8bit cannot both be true")
+	c.given(finetunes, "fine_tuner.training_data_id", f.TrainingDataID, "fine-tuning is enabled")
+	c.given(finetunes || infers && i.ModelID == "", "fine_tuner.base_model_id", f.BaseModelID, "a phase needs the model")
+
+	c.atLeast("inferencer.max_sequence_length", i.MaxSequenceLength, 1)
+	c.atLeast("inferencer.max_new_tokens", i.MaxNewTokens, 1)
+	c.atLeast("inferencer.batch_size", i.BatchSize, 1)
+	c.atLeast("inferencer.top_k", i.TopK, 0)
+	c.between("inferencer.temperature", i.Temperature, 0, 100)
+	c.between("inferencer.top_p", i.TopP, 0, 1)
+	c.between("inferencer.min_p", i.MinP, 0, 1)
+	c.that(!i.LoadIn4bit || !i.LoadIn8bit, "inferencer.load_in_8bit", "true", "load_in_4bit and load_in_8bit cannot both be true")
+	c.given(infers, "inferencer.testing_data_id", i.TestingDataID, "inference is enabled")
+
+	known := Metrics()
+	for _, m := range e.Metrics {
+		near := ""
+		if n := config.Nearest(m, known); n != "" {
+			near = fmt.Sprintf("; did you mean %q?", n)
+		}
+		c.that(contains(known, m), "evaluator.metrics", m, "unknown metric"+near, known...)
+	}
+	c.atLeast("pipeline.max_tries", p.MaxTries, 1)
+	c.atLeast("pipeline.max_crashes", p.MaxCrashes, 1)
+	if p.Deadline != "" {
+		d, err := time.ParseDuration(p.Deadline)
+		c.that(err == nil && d > 0, "pipeline.deadline", p.Deadline, `want a duration such as "36h" or "90m"`)
+	}
+	c.that(s.MLflow.ExperimentName != "", "mlflow.experiment_name", "", "must not be empty")
+	c.trackingURI(s.MLflow.TrackingURI)
+	return c.faults
+}
+
+type checker struct{ faults config.Faults }
+
+func (c *checker) that(ok bool, key, value, message string, allowed ...string) {
+	if !ok {
+		c.faults = append(c.faults, config.Fault{Key: key, Value: value, Allowed: strings.Join(allowed, ", "), Message: message})
+	}
+}
+
+func (c *checker) atLeast(key string, v, least int) {
+	c.that(v >= least, key, fmt.Sprint(v), "too small", fmt.Sprintf("%d or more", least))
+}
+
+func (c *checker) between(key string, v, low, high float64) {
+	c.that(v >= low && v <= high, key, fmt.Sprint(v), "out of range", fmt.Sprintf("%g to %g", low, high))
+}
+
+func (c *checker) positive(key string, v float64) {
+	c.that(v > 0, key, fmt.Sprint(v), "too small", "more than 0")
+}
+
+func (c *checker) given(needed bool, key, value, why string) {
+	c.that(!needed || value != "", key, "", "is missing; "+why)
+}
+
+func (c *checker) trackingURI(uri string) {
+	ok := uri == "" || strings.HasPrefix(uri, "http://") || strings.HasPrefix(uri, "https://") || strings.HasPrefix(uri, "file:")
+	c.that(ok, "mlflow.tracking_uri", "", "unknown kind of address", "http://…", "https://…", "file:…")
+	_, rest, _ := strings.Cut(uri, "://")
+	authority, _, _ := strings.Cut(rest, "/")
+	c.that(!strings.Contains(authority, "@"), "mlflow.tracking_uri", "", "an address must not hold a user or password; give them to the tracker")
+}
+
+func contains(list []string, s string) bool {
+	for _, e := range list {
+		if e == s {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,75 @@
+package spec
+
+import (
+	"path/filepath"
+	"strings"
+
+	"github.com/tunebus/tunebus/events"
+)
+
+// Plan is the phases that are enabled, in order, cut behind a phase to stop
+// after, with the queue and the failure policy of each.
+func Plan(s events.Specification) []events.Step {
+	queue := func(queue, engine string) string {
+		if queue != "" {
+			return queue
+		}
+		return engine
+	}
+	var plan []events.Step
+	p := s.Pipeline
+	if p.EnableFinetuning {
+		plan = append(plan, events.Step{Phase: events.Finetune, Queue: queue(s.FineTuner.Queue, s.FineTuner.Engine), OnFailure: p.OnFinetuningFailure})
+	}
+	if p.StopAfterFinetuning {
+		return plan
+	}
+	if p.EnableInference {
+		plan = append(plan, events.Step{Phase: events.Inference, Queue: queue(s.Inferencer.Queue, s.Inferencer.Engine), OnFailure: events.Stop})
+	}
+	if p.StopAfterInference {
+		return plan
+	}
+	if p.EnableEvaluation {
+		plan = append(plan, events.Step{Phase: events.Evaluation, Queue: queue(s.Evaluator.Queue, s.Evaluator.Engine), OnFailure: events.Stop})
+	}
+	return plan
+}
+
+// Path is a key whose value may be a path of the submitter's machine.
+type Path struct {
+	Key   string
+	Value string
+	// Phase is the phase that reads it.
+	Phase events.Phase
+}
+
+// Paths lists the keys that may name files, as far as they are set.
+func Paths(s events.Specification) []Path {
+	all := []Path{
+		{"fine_tuner.base_model_id", s.FineTuner.BaseModelID, events.Finetune},
+		{"fine_tuner.training_data_id", s.FineTuner.TrainingDataID, events.Finetune},
+		{"fine_tuner.validation_data_id", s.FineTuner.ValidationDataID, events.Finetune},
+		{"inferencer.model_id", s.Inferencer.ModelID, events.Inference},
+		{"inferencer.testing_data_id", s.Inferencer.TestingDataID, events.Inference},
+	}
+	if !s.Pipeline.EnableFinetuning && s.Inferencer.ModelID == "" {
+		all[0].Phase = events.Inference
+	}
+	var out []Path
+	for _, p := range all {
+		if p.Value != "" {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// IsHubID reports whether an id has the form owner/name of the Hugging Face
+// Hub. A folder of that name wins over the Hub where a person submits.
+func IsHubID(id string) bool {
+	owner, name, ok := strings.Cut(id, "/")
+	return ok && owner != "" && name != "" && !strings.Contains(name, "/") && !strings.HasPrefix(id, ".") && !filepath.IsAbs(id) &&
+		!strings.ContainsAny(id, `\ `) && filepath.Ext(name) != ".jsonl" && filepath.Ext(name) != ".json" && filepath.Ext(name) != ".csv" &&
+		filepath.Ext(name) != ".parquet" && filepath.Ext(name) != ".xlsx"
+}

@@ -1,0 +1,96 @@
+// Package spec reads, checks and documents the specification of a run: the
+// sections fine_tuner, inferencer, evaluator, mlflow and pipeline, whether
+// they come from files and flags or from a bare request.
+package spec
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/config"
+)
+
+// Defaults is the specification in which nothing was said.
+func Defaults() events.Specification {
+	var s events.Specification
+	config.SetDefaults(&s)
+	return s
+}
+
+// Keys lists every key of a specification.
+func Keys() []config.Key { return config.Keys(events.Specification{}) }
+
+// Sections lists the sections of a specification.
+func Sections() []string { return config.Sections(events.Specification{}) }
+
+// Decode fills the defaults with what the tree says, and checks the result.
+// Every fault is returned at once.
+func Decode(t config.Tree) (events.Specification, config.Faults) {
+	s := Defaults()
+	faults := config.Decode(&s, t)
+	wrong := map[string]bool{}
+	for _, f := range faults {
+		wrong[f.Key] = true
+	}
+	for _, f := range check(s) {
+		if wrong[f.Key] {
+			continue // its value is none, so it says nothing new
+		}
+		p := t.At[f.Key]
+		f.File, f.Line, f.Column = p.File, p.Line, p.Column
+		faults = append(faults, f)
+	}
+	return s, faults
+}
+
+// FromJSON reads the specification of a request. Nothing is expanded in it:
+// a "${" is a fault, since only the machine of the person who submits knows
+// the variables meant.
+func FromJSON(raw []byte) (events.Specification, []events.Fault) {
+	t, faults := config.ParseJSON(raw)
+	var s events.Specification
+	if len(faults) == 0 {
+		faults = variables(t.Sections, "")
+		var more config.Faults
+		s, more = Decode(t)
+		faults = append(faults, more...)
+	}
+	out := make([]events.Fault, len(faults))
+	for i, f := range faults {
+		out[i] = events.Fault{Key: f.Key, Value: f.Value, Allowed: f.Allowed, Message: f.Message}
+	}
+	return s, out
+}
+
+// variables finds the values with a "${" in them.
+func variables(v any, path string) config.Faults {
+	var faults config.Faults
+	switch v := v.(type) {
+	case string:
+		if strings.Contains(v, "${") {
+			faults = append(faults, config.Fault{Key: path, Message: `"${" is expanded where a person submits, not in a request`})
+		}
+	case map[string]any:
+		for k, e := range v {
+			faults = append(faults, variables(e, strings.TrimPrefix(path+"."+k, "."))...)
+		}
+	case []any:
+		for i, e := range v {
+			faults = append(faults, variables(e, fmt.Sprintf("%s[%d]", path, i))...)
+		}
+	}
+	return faults
+}
+
+// Section is the section that configures a phase.
+func Section(p events.Phase) string {
+	switch p {
+	case events.Finetune:
+		return "fine_tuner"
+	case events.Inference:
+		return "inferencer"
+	default:
+		return "evaluator"
+	}
+}

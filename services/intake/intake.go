@@ -1,0 +1,55 @@
+package intake
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus"
+)
+
+// Config says what the front desk admits.
+type Config struct {
+	// DataRoots are the folders below which a bare request may name files.
+	// Default: none.
+	DataRoots []string
+	// Store is the id of the artifact store that references have to lie in.
+	Store string
+	// FullAt is how full the stream of facts may be, from 0 to 1, before no
+	// more runs are admitted, so that running work can finish. Default 0.8.
+	FullAt float64
+	// Patience is how long the holder of a job has to end it after a cancel
+	// before intake ends it instead. Default 1 s.
+	Patience time.Duration
+	Logger   *slog.Logger
+}
+
+// Service is the front desk.
+type Service struct {
+	cfg Config
+	bus *bus.Bus
+}
+
+// New returns a service on b.
+func New(b *bus.Bus, cfg Config) *Service {
+	if cfg.FullAt == 0 {
+		cfg.FullAt = 0.8
+	}
+	if cfg.Patience == 0 {
+		cfg.Patience = time.Second
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Service{cfg: cfg, bus: b}
+}
+
+// Routes are where the service's messages come from; give them to a
+// [bus.Receiver].
+func (s *Service) Routes() []bus.Route {
+	return []bus.Route{
+		{Name: "intake/requests", Stream: events.StreamRequests, Durable: bus.DurableIntake, Slots: 4, Handle: s.Request},
+		{Name: "intake/cancel", Stream: events.StreamFacts, Durable: bus.DurableCancel, Slots: 2, Handle: s.Cancel},
+		{Name: "intake/deadline", Stream: events.StreamFacts, Durable: bus.DurableDeadline, Slots: 1, Handle: s.Deadline},
+	}
+}

@@ -1,0 +1,171 @@
+package intake
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/spec"
+)
+
+// Request admits a request or rejects it.
+func (s *Service) Request(ctx context.Context, d bus.Delivery) error {
+	req, ok := d.Event.(events.PipelineRequested)
+	if !ok {
+		return &bus.Dead{Err: fmt.Errorf("%s is no request", d.Subject)}
+	}
+	// Whoever was here before and did not live to acknowledge may have
+	// admitted the request, under the same id.
+	id := RunID(d)
+	if req.RunID != "" {
+		id = req.RunID
+	}
+	if events.ValidToken(id) {
+		run, err := s.bus.Run(ctx, id)
+		if err != nil {
+			return err
+		}
+		if run.Accepted != nil && run.Accepted.Lineage.RequestSequence == d.Sequence {
+			return s.bus.Follow(ctx, *run.Accepted, run)
+		}
+	}
+	if err := s.room(ctx); err != nil {
+		return err
+	}
+	accepted, faults, err := s.decide(ctx, d, req, id)
+	if err != nil {
+		return err
+	}
+	if len(faults) > 0 {
+		return s.reject(ctx, d, req, faults)
+	}
+	_, err = s.bus.Publish(ctx, accepted, bus.Fence{})
+	var lost *bus.LostError
+	if errors.As(err, &lost) {
+		return s.reject(ctx, d, req, []events.Fault{taken(id)})
+	}
+	if err != nil {
+		return err
+	}
+	s.cfg.Logger.Info("run accepted", "run", id, "name", accepted.RunName, "phases", len(accepted.Plan))
+	return s.bus.Follow(ctx, accepted, events.Fold([]events.Fact{accepted}))
+}
+
+func taken(id string) events.Fault {
+	return events.Fault{Key: "run_id", Value: id, Message: "a run with this id exists already; leave run_id out, or choose another"}
+}
+
+// room makes a request wait while the stream of facts is too full.
+func (s *Service) room(ctx context.Context) error {
+	fill, err := s.bus.Fill(ctx, events.StreamFacts)
+	if err != nil {
+		return err
+	}
+	if fill < s.cfg.FullAt {
+		return nil
+	}
+	s.cfg.Logger.Error("no new runs: the stream of facts is nearly full; archive ended runs or raise its limit", "fill", fill)
+	return &bus.Later{Delay: 30 * time.Second, Err: fmt.Errorf("stream %s is %.0f %% full", events.StreamFacts, 100*fill)}
+}
+
+// decide works out the accepted fact, or every fault of the request.
+func (s *Service) decide(ctx context.Context, d bus.Delivery, req events.PipelineRequested, id string) (events.PipelineAccepted, []events.Fault, error) {
+	specification, faults := spec.FromJSON(req.Specification)
+	plan := spec.Plan(specification)
+	if !events.ValidToken(id) {
+		faults = append(faults, events.Fault{Key: "run_id", Value: id, Allowed: `1 to 64 of a–z, A–Z, 0–9, "_" and "-"`, Message: "not a valid run id"})
+	}
+	for i, step := range plan {
+		if q, ok := req.Queues[step.Phase]; ok {
+			plan[i].Queue = q
+		}
+	}
+	for p := range req.Queues {
+		if !p.Valid() {
+			faults = append(faults, events.Fault{Key: "queues", Value: string(p), Allowed: "finetune, inference, evaluation", Message: "no such phase"})
+		}
+	}
+	inputs, lineage, more, err := s.inputs(ctx, req, d.Sequence)
+	if err != nil {
+		return events.PipelineAccepted{}, nil, err
+	}
+	faults = append(faults, more...)
+	if req.From != "" {
+		plan = from(plan, req.From)
+	}
+	faults = append(faults, s.plan(specification, plan, inputs)...)
+	more, err = s.queues(ctx, plan)
+	if err != nil {
+		return events.PipelineAccepted{}, nil, err
+	}
+	faults = append(faults, more...)
+	return events.PipelineAccepted{
+		RunID: id, RunName: runName(req, specification, id), RequestedAt: d.Time, Specification: specification,
+		Plan: plan, Labels: req.Labels, Inputs: inputs, Lineage: lineage,
+	}, faults, nil
+}
+
+// queues finds the steps whose queue nobody has declared.
+func (s *Service) queues(ctx context.Context, plan []events.Step) ([]events.Fault, error) {
+	var faults []events.Fault
+	for _, step := range plan {
+		has := false
+		if events.ValidToken(step.Queue) {
+			var err error
+			if has, err = s.bus.HasQueue(ctx, step.Phase, step.Queue); err != nil {
+				return nil, err
+			}
+		}
+		if !has {
+			faults = append(faults, events.Fault{Key: spec.Section(step.Phase) + ".queue", Value: step.Queue,
+				Message: fmt.Sprintf("nobody has declared this queue of %s; \"tunebus setup\" declares queues", step.Phase)})
+		}
+	}
+	return faults, nil
+}
+
+func (s *Service) reject(ctx context.Context, d bus.Delivery, req events.PipelineRequested, faults []events.Fault) error {
+	fact := events.PipelineRejected{RequestSequence: d.Sequence, RunID: req.RunID, Faults: faults}
+	_, err := s.bus.Publish(ctx, fact, bus.Fence{})
+	var lost *bus.LostError
+	if err != nil && !errors.As(err, &lost) {
+		return err
+	}
+	s.cfg.Logger.Warn("request rejected", "request", d.Sequence, "faults", len(faults), "first", faults[0].Key+": "+faults[0].Message)
+	return nil
+}
+
+// RunID is the id of the run that a request makes unless it names one: a
+// ULID of the request's time and a hash of its place, so that a request that
+// is delivered again makes the same run.
+func RunID(d bus.Delivery) string {
+	h := sha256.Sum256([]byte(d.Stream + "/" + strconv.FormatUint(d.Sequence, 10) + "/" + d.Time.UTC().Format(time.RFC3339Nano)))
+	var id ulid.ULID
+	_ = id.SetTime(ulid.Timestamp(d.Time)) // fails in the year 10889
+	_ = id.SetEntropy(h[:10])              // exactly the length it wants
+	return id.String()
+}
+
+// runName is the requested name with its prefix and suffix, or a generated
+// one that can be said aloud.
+func runName(req events.PipelineRequested, s events.Specification, id string) string {
+	name := req.RunName
+	if name == "" {
+		name = s.MLflow.RunName
+	}
+	if name == "" {
+		h := sha256.Sum256([]byte(id))
+		adjectives := [...]string{"amber", "brisk", "calm", "deft", "early", "fond", "grand", "hardy", "ideal", "jolly", "keen", "lucid", "merry", "noble", "olive", "proud"}
+		nouns := [...]string{"badger", "comet", "dune", "ember", "finch", "grove", "heron", "inlet", "juniper", "kestrel", "lagoon", "maple", "nimbus", "otter", "pebble", "quartz"}
+		name = fmt.Sprintf("%s-%s-%03d", adjectives[h[0]%16], nouns[h[1]%16], binary.BigEndian.Uint16(h[2:])%1000)
+	}
+	return s.MLflow.RunNamePrefix + name + s.MLflow.RunNameSuffix
+}
