@@ -258,12 +258,12 @@ func testArtifacts(t *testing.T, p place) {
 	big := string(bytes.Repeat([]byte("0123456789abcdef"), 1<<16))
 	err := errors.Join(
 		put("config.toml", content("old, and longer")), put("config.toml", content("new")),
-		put("model/../../größe 100%: #1.bin", content(big)), put("model/empty", content("")), put("/model//unsized", unsized))
+		put("model/../größe 100%: #1%23.bin", content(big)), put("model/empty", content("")), put("/model//unsized", unsized))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]string{
-		"config.toml": "new", "model/größe 100%: _1.bin": big, "model/empty": "", "model/unsized": "unsized",
+		"config.toml": "new", "model/größe 100%: _1_23.bin": big, "model/empty": "", "model/unsized": "unsized",
 	} {
 		if got := p.artifact(t, exp, id, path); got != want {
 			t.Errorf("artifact %s: %d bytes, want %d", path, len(got), len(want))
@@ -277,7 +277,7 @@ func testArtifacts(t *testing.T, p place) {
 		}
 	}
 	list("", ArtifactInfo{"config.toml", 3, false}, ArtifactInfo{"model", 0, true})
-	list("model", ArtifactInfo{"model/empty", 0, false}, ArtifactInfo{"model/größe 100%: _1.bin", int64(len(big)), false},
+	list("model", ArtifactInfo{"model/empty", 0, false}, ArtifactInfo{"model/größe 100%: _1_23.bin", int64(len(big)), false},
 		ArtifactInfo{"model/unsized", 7, false})
 	list("nothing")
 

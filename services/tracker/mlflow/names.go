@@ -1,6 +1,7 @@
 package mlflow
 
 import (
+	"regexp"
 	"strings"
 	"unicode/utf8"
 )
@@ -35,12 +36,18 @@ func CleanName(name string) string {
 		}
 	}, name)
 	// Cutting may end the name in a slash, so the path is cleaned after it.
-	return cleanPath(cut(clean, maxKey))
+	clean = cleanPath(cut(clean, maxKey))
+	if strings.HasPrefix(clean, "..") { // "..a" too is refused
+		clean = "_" + clean[1:]
+	}
+	return clean
 }
 
 // CleanPath makes the path of an artifact that every MLflow store takes: a
 // relative one without empty parts, "." and "..", with "#", backslashes and
-// control characters as "_" and every part at most 255 bytes long.
+// control characters as "_" and every part at most 255 bytes long. A server
+// decodes "%23" once more, and takes "c:/" and "file:" for absolute: the "%" and
+// the ":" of those become "_" as well.
 func CleanPath(path string) string {
 	clean := strings.Map(func(r rune) rune {
 		if r == '#' || r == '\\' || r < ' ' || r == 0x7f {
@@ -48,7 +55,9 @@ func CleanPath(path string) string {
 		}
 		return r
 	}, strings.ToValidUTF8(path, "_"))
+	clean = encoded.ReplaceAllString(clean, "_$1")
 	parts := strings.Split(cleanPath(clean), "/")
+	parts[0] = strings.ReplaceAll(parts[0], ":", "_")
 	for i, part := range parts {
 		for len(part) > maxPathPart {
 			_, size := utf8.DecodeLastRuneInString(part)
@@ -58,6 +67,9 @@ func CleanPath(path string) string {
 	}
 	return strings.Join(parts, "/")
 }
+
+// encoded is a byte as addresses spell it.
+var encoded = regexp.MustCompile(`%([0-9A-Fa-f]{2})`)
 
 // cleanPath drops what makes a path absolute, unclean or climbing.
 func cleanPath(path string) string {

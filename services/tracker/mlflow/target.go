@@ -2,6 +2,7 @@ package mlflow
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -11,14 +12,17 @@ import (
 	"time"
 )
 
-// Target is a place that keeps MLflow runs.
+// Target is a place that keeps MLflow runs. It may be used by several
+// goroutines.
 type Target interface {
 	// Experiment returns the id of the experiment with this name. It creates
 	// the experiment where there is none and restores a deleted one.
 	Experiment(ctx context.Context, name string) (string, error)
 	// EnsureRun returns the id of the run with this key, creating it as r
 	// describes where there is none. An existing run is left as it is. If
-	// several runs have the key, the oldest stays and the others are deleted.
+	// several runs have the key, the oldest stays and the others are deleted;
+	// of those that started together the first by id. So that none of them is
+	// in use by then, one writer at a time works on a key.
 	EnsureRun(ctx context.Context, experimentID string, key RunKey, r Run) (string, error)
 	// LogParams adds parameters. MLflow never changes a parameter: one that has
 	// another value already keeps it, and a *ParamConflictError names it after
@@ -181,7 +185,8 @@ type Options struct {
 	Backoff time.Duration // wait before the second try, doubled for each further one up to 10 s; default 250 ms
 	Timeout time.Duration // limit of one try, artifacts apart; default 120 s
 
-	Transport http.RoundTripper // default: one with the system's proxies and certificates
+	TLS       *tls.Config       // for https; default: the system's certificates
+	Transport http.RoundTripper // default: one with the system's proxies, and TLS
 }
 
 func (o Options) withDefaults() Options {
