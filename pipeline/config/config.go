@@ -182,3 +182,36 @@ func unknown(kind, word string, known []string) string {
 	}
 	return msg
 }
+
+// Value is one key with what a struct says about it.
+type Value struct {
+	Section, Name string
+	// Text is the value as people write it; [Null] where there is none.
+	Text string
+}
+
+// Values lists every key of a struct of sections with its value.
+func Values(sections any) []Value {
+	v := reflect.ValueOf(sections)
+	var out []Value
+	for _, k := range Keys(sections) {
+		text := fmt.Sprint(v.FieldByIndex(k.field.Index).Interface())
+		switch f := v.FieldByIndex(k.field.Index); f.Kind() {
+		case reflect.Slice:
+			parts := make([]string, f.Len())
+			for i := range parts {
+				parts[i] = f.Index(i).String()
+			}
+			text = strings.Join(parts, ", ")
+		case reflect.Map:
+			if f.Len() == 0 {
+				text = ""
+			}
+		}
+		if text == "" {
+			text = Null
+		}
+		out = append(out, Value{Section: k.Section, Name: k.Name, Text: text})
+	}
+	return out
+}

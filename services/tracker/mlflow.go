@@ -1,0 +1,214 @@
+package tracker
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/services/tracker/mlflow"
+	"github.com/tunebus/tunebus/services/tracker/report"
+)
+
+// track says everything about a run to MLflow. Links lead to its MLflow
+// runs; gaps name what MLflow will never take.
+func (s *Service) track(ctx context.Context, run events.Run, files []report.File) (links map[string]string, gaps []string, err error) {
+	target, err := s.target(run)
+	if err != nil {
+		return map[string]string{}, []string{err.Error()}, nil // trying again would not help
+	}
+	experiment, err := target.Experiment(ctx, run.Accepted.Specification.MLflow.ExperimentName)
+	if err != nil {
+		return nil, nil, err
+	}
+	w := writer{service: s, target: target, experiment: experiment, run: run, links: map[string]string{}}
+	top := parent(run, s.cfg.Version)
+	parentID, err := w.write(ctx, top)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, step := range run.Accepted.Plan {
+		state := run.Phases[step.Phase]
+		if state == nil || len(state.Attempts) == 0 {
+			continue
+		}
+		d := child(run, step.Phase, state)
+		d.run.ParentID = parentID
+		id, err := w.write(ctx, d)
+		if err != nil {
+			return nil, nil, err
+		}
+		if err := w.artifacts(ctx, id, step.Phase, state, files); err != nil {
+			return nil, nil, err
+		}
+		if err := w.end(ctx, id, d); err != nil {
+			return nil, nil, err
+		}
+	}
+	for _, f := range files {
+		if err := w.put(ctx, parentID, f.Name, f); err != nil {
+			return nil, nil, err
+		}
+	}
+	return w.links, w.gaps, w.end(ctx, parentID, top)
+}
+
+// target opens the place that the run is tracked at. An address of the
+// specification is used only if the settings allow its origin.
+func (s *Service) target(run events.Run) (mlflow.Target, error) {
+	uri := run.Accepted.Specification.MLflow.TrackingURI
+	if uri == "" || uri == s.cfg.TrackingURI {
+		return mlflow.Open(s.cfg.TrackingURI, s.cfg.Credentials(s.cfg.TrackingURI))
+	}
+	u, err := url.Parse(uri)
+	if err != nil {
+		return nil, errors.New("mlflow.tracking_uri is no address")
+	}
+	if u.Scheme == "file" {
+		folder, err := filepath.Abs(strings.TrimPrefix(u.Opaque+u.Path, "//"))
+		if err != nil {
+			return nil, err
+		}
+		rel, err := filepath.Rel(s.cfg.FileRoot, folder)
+		if s.cfg.FileRoot == "" || err != nil || !filepath.IsLocal(rel) {
+			return nil, fmt.Errorf("mlflow.tracking_uri: the tracker may not write to the folder that the run names; it uses %s for folders", s.cfg.FileRoot)
+		}
+		return mlflow.Open(uri, mlflow.Options{})
+	}
+	origin := u.Scheme + "://" + u.Host
+	if !slices.Contains(s.cfg.Allowed, origin) {
+		return nil, fmt.Errorf("mlflow.tracking_uri: %s is not among the tracking servers that the tracker's settings allow", origin)
+	}
+	return mlflow.Open(uri, s.cfg.Credentials(uri))
+}
+
+// writer writes one pipeline run.
+type writer struct {
+	service    *Service
+	target     mlflow.Target
+	experiment string
+	run        events.Run
+	links      map[string]string
+	gaps       []string
+}
+
+func (w *writer) write(ctx context.Context, d desired) (string, error) {
+	id, err := w.target.EnsureRun(ctx, w.experiment, d.key, d.run)
+	if err != nil {
+		return "", err
+	}
+	w.links["mlflow_"+d.key.Phase] = w.target.RunURL(w.experiment, id)
+	var conflict *mlflow.ParamConflictError
+	if err := w.target.LogParams(ctx, id, d.params); errors.As(err, &conflict) {
+		w.gaps = append(w.gaps, conflict.Error())
+	} else if err != nil {
+		return "", err
+	}
+	if err := w.target.SetTags(ctx, id, d.tags); err != nil {
+		return "", err
+	}
+	if err := w.target.LogInputs(ctx, id, d.inputs); err != nil {
+		return "", err
+	}
+	return id, w.target.LogMetrics(ctx, id, d.metrics)
+}
+
+func (w *writer) end(ctx context.Context, id string, d desired) error {
+	if d.status == "" {
+		return nil
+	}
+	return w.target.EndRun(ctx, id, d.status, d.end)
+}
+
+// artifacts copies what a phase made, and its metric history.
+func (w *writer) artifacts(ctx context.Context, id string, p events.Phase, state *events.PhaseState, files []report.File) error {
+	if state.Completed == nil {
+		return nil
+	}
+	for _, a := range state.Completed.Artifacts {
+		if a.Reference.Store != w.service.store.ID() {
+			w.gaps = append(w.gaps, fmt.Sprintf("artifact %s lies in another store", a.Reference.Key))
+			continue
+		}
+		if a.Name == "metrics" {
+			if err := w.history(ctx, id, a.Reference); err != nil {
+				return err
+			}
+			continue
+		}
+		err := w.target.PutArtifact(ctx, id, mlflow.Artifact{
+			Path: path.Base(a.Reference.Key), Size: a.Reference.Size,
+			Open: func(ctx context.Context) (io.ReadCloser, error) { return w.service.store.Get(ctx, a.Reference) },
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if p == events.Evaluation {
+		for _, f := range files {
+			if f.Name == report.PipelineSummaryName {
+				continue
+			}
+			if err := w.put(ctx, id, f.Name, f); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (w *writer) put(ctx context.Context, id, name string, f report.File) error {
+	return w.target.PutArtifact(ctx, id, mlflow.Artifact{Path: name, Size: f.Size, Open: func(context.Context) (io.ReadCloser, error) { return os.Open(f.Path) }})
+}
+
+// history sends the metric history in batches, as it is read.
+func (w *writer) history(ctx context.Context, id string, ref events.Reference) error {
+	r, err := w.service.store.Get(ctx, ref)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	const batch = 1000
+	var points []mlflow.Metric
+	lines := bufio.NewScanner(r)
+	for lines.Scan() {
+		var p events.Point
+		if err := json.Unmarshal(lines.Bytes(), &p); err != nil {
+			w.gaps = append(w.gaps, fmt.Sprintf("metric history %s: %v", ref.Key, err))
+			break
+		}
+		points = append(points, mlflow.Metric{Key: p.Key, Value: p.Value, Timestamp: p.Time, Step: p.Step})
+		if len(points) == batch {
+			if err := w.target.LogMetrics(ctx, id, points); err != nil {
+				return err
+			}
+			points = points[:0]
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return fmt.Errorf("metric history %s: %w", ref.Key, err)
+	}
+	return w.target.LogMetrics(ctx, id, points)
+}
+
+// scores opens the scores artifact of the evaluation, or is nil.
+func (s *Service) scores(run events.Run) report.Opener {
+	p := run.Phases[events.Evaluation]
+	if p == nil || p.Completed == nil {
+		return nil
+	}
+	ref, ok := p.Completed.Artifact("scores")
+	if !ok || ref.Store != s.store.ID() {
+		return nil
+	}
+	return func(ctx context.Context) (io.ReadCloser, error) { return s.store.Get(ctx, ref) }
+}

@@ -1,0 +1,163 @@
+package tracker
+
+import (
+	"fmt"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/config"
+	"github.com/tunebus/tunebus/services/tracker/mlflow"
+)
+
+// desired is what MLflow should say about one of its runs.
+type desired struct {
+	key     mlflow.RunKey
+	run     mlflow.Run
+	params  []mlflow.Param
+	metrics []mlflow.Metric
+	tags    []mlflow.Tag
+	inputs  []mlflow.Dataset
+	// status is empty while the run goes on.
+	status mlflow.Status
+	end    time.Time
+	// phase is set for children; it is zero for the parent.
+	phase *events.PhaseState
+}
+
+// phaseParent is the phase tag of the parent run.
+const phaseParent = "pipeline"
+
+// names of the phases as users of MLflow know them: the name of the child
+// run, and the prefix of the duration.
+func names(p events.Phase) (child, duration string) {
+	switch p {
+	case events.Finetune:
+		return "finetuning", "finetuning"
+	case events.Inference:
+		return "inferencing", "inference"
+	default:
+		return "evaluation", "evaluation"
+	}
+}
+
+// parent is what the parent run should say.
+func parent(run events.Run, version string) desired {
+	a := *run.Accepted
+	d := desired{
+		key: mlflow.RunKey{RunID: a.RunID, Phase: phaseParent},
+		run: mlflow.Run{Name: a.RunName, StartTime: a.RequestedAt},
+	}
+	d.params = append(d.params,
+		mlflow.Param{Key: "pipeline_start_time", Value: a.RequestedAt.UTC().Format(time.RFC3339)},
+		mlflow.Param{Key: "pipeline_version", Value: version})
+	prefix := map[string]string{"fine_tuner": "finetuner_", "inferencer": "inferencer_", "evaluator": "evaluator_", "mlflow": "mlflow_", "pipeline": "pipeline_"}
+	for _, v := range config.Values(a.Specification) {
+		d.params = append(d.params, mlflow.Param{Key: prefix[v.Section] + v.Name, Value: v.Text})
+	}
+	for k, v := range a.Labels {
+		d.tags = append(d.tags, mlflow.Tag{Key: "label." + k, Value: v})
+	}
+	for p, state := range run.Phases {
+		if c := state.Completed; c != nil {
+			_, n := names(p)
+			d.metrics = append(d.metrics, duration(n, c.EndedAt.Sub(c.StartedAt), c.EndedAt)...)
+			if c.Error != nil {
+				d.params = append(d.params, mlflow.Param{Key: n + "_error", Value: c.Error.Message})
+			}
+		}
+	}
+	if c := run.Completed; c != nil {
+		d.params = append(d.params,
+			mlflow.Param{Key: "pipeline_end_time", Value: c.EndedAt.UTC().Format(time.RFC3339)},
+			mlflow.Param{Key: "pipeline_success", Value: strconv.FormatBool(c.Conclusion == events.Success)},
+			mlflow.Param{Key: "pipeline_results_summary", Value: summary(*c)})
+		d.metrics = append(d.metrics, duration("pipeline_total", c.EndedAt.Sub(c.StartedAt), c.EndedAt)...)
+		d.status, d.end = status(c.Conclusion), c.EndedAt
+	}
+	sort.Slice(d.params, func(i, j int) bool { return d.params[i].Key < d.params[j].Key })
+	return d
+}
+
+func duration(name string, d time.Duration, at time.Time) []mlflow.Metric {
+	return []mlflow.Metric{
+		{Key: name + "_duration_seconds", Value: d.Seconds(), Timestamp: at},
+		{Key: name + "_duration_minutes", Value: d.Minutes(), Timestamp: at},
+	}
+}
+
+// summary is one line for people.
+func summary(c events.PipelineCompleted) string {
+	var parts []string
+	for _, p := range c.Phases {
+		parts = append(parts, fmt.Sprintf("%s: %s in %.1f s", p.Phase, p.Conclusion, p.DurationSeconds))
+	}
+	return fmt.Sprintf("%s (%s)", c.Conclusion, strings.Join(parts, ", "))
+}
+
+func status(c events.Conclusion) mlflow.Status {
+	switch c {
+	case events.Success:
+		return mlflow.Finished
+	case events.Cancelled:
+		return mlflow.Killed
+	default:
+		return mlflow.Failed
+	}
+}
+
+// child is what the run of a phase should say.
+func child(run events.Run, p events.Phase, state *events.PhaseState) desired {
+	a := *run.Accepted
+	suffix, _ := names(p)
+	d := desired{key: mlflow.RunKey{RunID: a.RunID, Phase: string(p)}, phase: state}
+	d.run = mlflow.Run{Name: a.RunName + "_" + suffix, StartTime: start(run, state)}
+	d.params = append(d.params, mlflow.Param{Key: "phase", Value: suffix}, mlflow.Param{Key: "run_name", Value: d.run.Name},
+		mlflow.Param{Key: "base_model_name", Value: a.Specification.FineTuner.BaseModelID},
+		mlflow.Param{Key: "base_model_url", Value: modelURL(run)})
+	section := map[events.Phase]string{events.Finetune: "fine_tuner", events.Inference: "inferencer", events.Evaluation: "evaluator"}[p]
+	for _, v := range config.Values(a.Specification) {
+		if v.Section == section {
+			d.params = append(d.params, mlflow.Param{Key: "config_" + v.Name, Value: v.Text})
+		}
+	}
+	d.inputs = datasets(run, p)
+	c := state.Completed
+	if c == nil {
+		return d
+	}
+	for k, v := range c.Statistics {
+		d.metrics = append(d.metrics, mlflow.Metric{Key: k, Value: v, Timestamp: c.EndedAt})
+	}
+	for k, v := range c.BaselineScores {
+		d.metrics = append(d.metrics, mlflow.Metric{Key: "baseline_eval_" + k, Value: v, Timestamp: c.EndedAt})
+	}
+	sort.Slice(d.metrics, func(i, j int) bool { return d.metrics[i].Key < d.metrics[j].Key })
+	for i, n := range c.Notes {
+		d.tags = append(d.tags, mlflow.Tag{Key: fmt.Sprintf("tunebus.note.%d", i+1), Value: n})
+	}
+	if c.Error != nil {
+		d.params = append(d.params, mlflow.Param{Key: suffix + "_error", Value: c.Error.Message})
+	}
+	d.status, d.end = status(c.Conclusion), c.EndedAt
+	return d
+}
+
+// start is when the phase's first attempt that completed it began, or when
+// the run was requested.
+func start(run events.Run, state *events.PhaseState) time.Time {
+	if state.Completed != nil {
+		return state.Completed.StartedAt
+	}
+	return run.Accepted.RequestedAt
+}
+
+func modelURL(run events.Run) string {
+	id := run.Accepted.Specification.FineTuner.BaseModelID
+	if _, uploaded := run.Accepted.Inputs.Files["fine_tuner.base_model_id"]; uploaded || strings.Count(id, "/") != 1 || strings.HasPrefix(id, ".") {
+		return ""
+	}
+	return "https://huggingface.co/" + id
+}
