@@ -1,6 +1,6 @@
 module github.com/tunebus/tunebus/cmd/tunebus
 
-go 1.26.0
+go 1.26.5
 
 require (
 	github.com/tunebus/tunebus/events v0.0.0

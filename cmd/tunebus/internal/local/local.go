@@ -1,0 +1,177 @@
+// Package local runs all services of the pipeline in one process, on the
+// embedded NATS server or on one that is there already.
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/tunebus/tunebus/embedded"
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/artifact"
+	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/phase"
+	"github.com/tunebus/tunebus/services/intake"
+	"github.com/tunebus/tunebus/services/tracker"
+)
+
+// Config says what runs and where it keeps its data.
+type Config struct {
+	// Data is the data folder.
+	Data string
+	// Listen is where clients outside of the process reach NATS, host:port;
+	// empty: nobody does.
+	Listen string
+	// RelaxedSync makes the server fsync every two minutes instead of every
+	// write.
+	RelaxedSync bool
+	// Engines does the work of each phase.
+	Engines map[events.Phase]phase.Engine
+	// Slots is how many jobs of a phase are worked on at once. Default 1.
+	Slots int
+	// Sources say where models and data are found.
+	Sources phase.Sources
+	// Tracker configures the tracker; its logger, and the reports' folder if
+	// it is empty, are set here.
+	Tracker tracker.Config
+	// Layout is what is set up on the server.
+	Layout bus.Layout
+	// Sample measures the machine; nil: nobody does.
+	Sample func(context.Context) []events.Point
+	Logger *slog.Logger
+}
+
+// Local is all services in this process.
+type Local struct {
+	// Bus is a connection of the caller's own.
+	Bus *bus.Bus
+	// Store is where artifacts lie.
+	Store  *artifact.Store
+	server *embedded.Server
+
+	cancel   context.CancelFunc
+	done     chan error
+	services *bus.Bus
+}
+
+// Start starts the server and the services, and returns when they take
+// messages. Stop has to be called in the end.
+func Start(ctx context.Context, cfg Config) (_ *Local, err error) {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	l := &Local{done: make(chan error, 1)}
+	var undo []func() error
+	defer func() {
+		if err == nil {
+			return
+		}
+		for i := len(undo) - 1; i >= 0; i-- {
+			err = errors.Join(err, undo[i]())
+		}
+	}()
+	data, err := filepath.Abs(cfg.Data)
+	if err != nil {
+		return nil, fmt.Errorf("data folder: %w", err)
+	}
+	l.server, err = embedded.Start(ctx, embedded.Options{Dir: filepath.Join(data, "nats"), Listen: cfg.Listen, RelaxedSync: cfg.RelaxedSync, Logger: cfg.Logger})
+	if err != nil {
+		return nil, err
+	}
+	undo = append(undo, l.server.Stop)
+	for _, dir := range []string{"artifacts", "scratch"} {
+		if err := os.MkdirAll(filepath.Join(data, dir), 0o750); err != nil {
+			return nil, fmt.Errorf("data folder: %w", err)
+		}
+	}
+	if l.Store, err = artifact.Open(ctx, "file://"+filepath.ToSlash(filepath.Join(data, "artifacts"))); err != nil {
+		return nil, err
+	}
+	undo = append(undo, l.Store.Close)
+	if l.Bus, err = connect(ctx, l.server, "client", cfg.Logger); err != nil {
+		return nil, err
+	}
+	undo = append(undo, closing(l.Bus))
+	if err = l.Bus.Setup(ctx, cfg.Layout); err != nil {
+		return nil, err
+	}
+	if l.services, err = connect(ctx, l.server, "services", cfg.Logger); err != nil {
+		return nil, err
+	}
+	undo = append(undo, closing(l.services))
+	receiver, err := l.receiver(cfg, data)
+	if err != nil {
+		return nil, err
+	}
+	runCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	l.cancel = cancel
+	go func() { l.done <- receiver.Run(runCtx) }()
+	select {
+	case <-receiver.Running():
+		return l, nil
+	case err := <-l.done:
+		cancel()
+		return nil, errors.Join(errors.New("the services did not start"), err)
+	}
+}
+
+func connect(ctx context.Context, s *embedded.Server, name string, log *slog.Logger) (*bus.Bus, error) {
+	return bus.Connect(ctx, bus.Options{InProcess: s, Name: name, Logger: log, Wait: 10 * time.Second})
+}
+
+func closing(b *bus.Bus) func() error {
+	return func() error {
+		b.Close()
+		return nil
+	}
+}
+
+// receiver wires the services to the bus.
+func (l *Local) receiver(cfg Config, data string) (*bus.Receiver, error) {
+	r, err := bus.NewReceiver(l.services, cfg.Logger)
+	if err != nil {
+		return nil, err
+	}
+	desk := intake.New(l.services, intake.Config{DataRoots: cfg.Sources.Roots, Store: l.Store.ID(), Logger: cfg.Logger.With("service", "intake")})
+	for _, route := range desk.Routes() {
+		r.Add(route)
+	}
+	name := bus.WorkerName()
+	for _, p := range events.Phases() {
+		engine, ok := cfg.Engines[p]
+		if !ok {
+			continue
+		}
+		w := phase.New(l.services, l.Store, engine, phase.Config{
+			Phase: p, Slots: cfg.Slots, Scratch: filepath.Join(data, "scratch"), Name: name, Sources: cfg.Sources,
+			Sample: cfg.Sample, Logger: cfg.Logger.With("service", string(p)),
+		})
+		r.Add(w.Route())
+	}
+	t := cfg.Tracker
+	if t.Reports == "" {
+		t.Reports = filepath.Join(data, "reports")
+	}
+	t.Logger = cfg.Logger.With("service", "tracker")
+	r.Add(tracker.New(l.services, l.Store, t).Route())
+	return r, nil
+}
+
+// URL is where clients outside of the process reach NATS; empty if nobody
+// can.
+func (l *Local) URL() string { return l.server.URL() }
+
+// Stop stops the services, gives what they work on back, and stops the
+// server. It takes some 15 seconds at most.
+func (l *Local) Stop() error {
+	l.cancel()
+	err := <-l.done
+	l.services.Close()
+	l.Bus.Close()
+	return errors.Join(err, l.Store.Close(), l.server.Stop())
+}
