@@ -20,16 +20,20 @@ func NewAggregate(suite Suite) *Aggregate {
 	return &Aggregate{suite: suite, means: make(map[string]mean), counts: make([][]float64, len(suite))}
 }
 
-// Add adds the samples of one row, in the suite's order. Samples beyond the
-// suite are ignored; one that is missing is a row without a score.
+// Add adds the samples of one row, in the suite's order. Samples behind those of
+// the suite, such as a judge's, count with their means alone; one that is
+// missing is a row without a score.
 func (a *Aggregate) Add(samples []Sample) {
 	a.rows++
-	for i, sample := range samples[:min(len(samples), len(a.suite))] {
+	for i, sample := range samples {
 		for key, score := range sample.Scores {
 			m := a.means[key]
 			m.sum += score
 			m.rows++
 			a.means[key] = m
+		}
+		if i >= len(a.suite) {
+			continue
 		}
 		if len(sample.Counts) > len(a.counts[i]) {
 			a.counts[i] = append(a.counts[i], make([]float64, len(sample.Counts)-len(a.counts[i]))...)

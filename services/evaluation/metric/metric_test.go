@@ -66,12 +66,13 @@ func TestAggregate(t *testing.T) {
 	}
 	all.Add([]Sample{{Scores: map[string]float64{"exact_match": 0}}}) // the others failed for this row
 	all.Add(nil)
+	all.Add([]Sample{{}, {}, {}, {Scores: map[string]float64{"judged": 0.5}, Counts: []float64{1}}})
 
 	got := all.Result()
-	if all.Rows() != 5 || all.Scored("exact_match") != 4 || all.Scored("key_fact_accuracy") != 2 || all.Scored("none") != 0 {
+	if all.Rows() != 6 || all.Scored("exact_match") != 4 || all.Scored("key_fact_accuracy") != 2 || all.Scored("none") != 0 {
 		t.Errorf("rows %d, scored %d and %d", all.Rows(), all.Scored("exact_match"), all.Scored("key_fact_accuracy"))
 	}
-	if got["exact_match"] != 0.25 || got["key_fact_accuracy"] != 0.5 || got["sacrebleu"] <= 0 {
+	if got["exact_match"] != 0.25 || got["key_fact_accuracy"] != 0.5 || got["judged"] != 0.5 || got["sacrebleu"] <= 0 {
 		t.Errorf("result is %v", got)
 	}
 }
