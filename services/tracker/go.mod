@@ -1,11 +1,12 @@
 module github.com/tunebus/tunebus/services/tracker
 
-go 1.26.0
+go 1.26.5
 
 require (
 	github.com/tunebus/tunebus/events v0.0.0
 	github.com/tunebus/tunebus/pipeline v0.0.0
 	github.com/xuri/excelize/v2 v2.11.1
+	pgregory.net/rapid v1.3.0
 )
 
 require (
