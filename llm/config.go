@@ -1,0 +1,114 @@
+package llm
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// Config is a checkpoint's config.json, as far as the engine reads it.
+type Config struct {
+	Architectures     []string `json:"architectures"`
+	ModelType         string   `json:"model_type"`
+	VocabSize         int      `json:"vocab_size"`
+	HiddenSize        int      `json:"hidden_size"`
+	IntermediateSize  int      `json:"intermediate_size"`
+	Layers            int      `json:"num_hidden_layers"`
+	Heads             int      `json:"num_attention_heads"`
+	KVHeads           int      `json:"num_key_value_heads"`
+	HeadDim           int      `json:"head_dim,omitempty"`
+	MaxPositions      int      `json:"max_position_embeddings"`
+	RMSNormEps        float64  `json:"rms_norm_eps"`
+	RopeTheta         float64  `json:"rope_theta"`
+	TieWordEmbeddings bool     `json:"tie_word_embeddings"`
+	AttentionBias     bool     `json:"attention_bias"`
+	HiddenAct         string   `json:"hidden_act"`
+	InitializerRange  float64  `json:"initializer_range,omitempty"`
+	TorchDType        string   `json:"torch_dtype,omitempty"`
+	BOSTokenID        any      `json:"bos_token_id,omitempty"`
+	EOSTokenID        any      `json:"eos_token_id,omitempty"`
+	PADTokenID        any      `json:"pad_token_id,omitempty"`
+	RopeScaling       any      `json:"rope_scaling,omitempty"`
+}
+
+// The model types that the engine knows.
+const (
+	TypeLlama = "llama"
+	TypeQwen2 = "qwen2"
+)
+
+// UnknownArchitectureError says that a checkpoint is of a family that the
+// engine does not know, or has a part that it does not have.
+type UnknownArchitectureError struct{ Have, Want string }
+
+func (e *UnknownArchitectureError) Error() string {
+	return fmt.Sprintf("architecture %s is unknown to the built-in engine, which reads %s", e.Have, e.Want)
+}
+
+// readConfig reads and checks dir/config.json.
+func readConfig(dir string) (Config, error) {
+	path := filepath.Join(dir, "config.json")
+	body, err := os.ReadFile(path)
+	if err != nil {
+		return Config{}, fmt.Errorf("read checkpoint: %w", err)
+	}
+	var c Config
+	if err := json.Unmarshal(body, &c); err != nil {
+		return Config{}, fmt.Errorf("read %s: %w", path, err)
+	}
+	c, err = c.complete()
+	if err != nil {
+		return Config{}, fmt.Errorf("read %s: %w", path, err)
+	}
+	return c, nil
+}
+
+// complete fills what Hugging Face leaves to its defaults and checks the
+// rest.
+func (c Config) complete() (Config, error) {
+	if !slices.Contains([]string{TypeLlama, TypeQwen2}, c.ModelType) {
+		return c, &UnknownArchitectureError{Have: fmt.Sprintf("%q", c.ModelType), Want: "llama and qwen2"}
+	}
+	if c.RopeScaling != nil {
+		return c, &UnknownArchitectureError{Have: "rope_scaling", Want: "plain rotary embeddings"}
+	}
+	if c.HiddenAct == "" {
+		c.HiddenAct = "silu"
+	}
+	if c.HiddenAct != "silu" {
+		return c, &UnknownArchitectureError{Have: "hidden_act " + c.HiddenAct, Want: "silu"}
+	}
+	if c.KVHeads == 0 {
+		c.KVHeads = c.Heads
+	}
+	if c.HeadDim == 0 && c.Heads > 0 {
+		c.HeadDim = c.HiddenSize / c.Heads
+	}
+	if c.RopeTheta == 0 {
+		c.RopeTheta = 10000
+	}
+	if c.RMSNormEps == 0 {
+		c.RMSNormEps = 1e-6
+	}
+	if c.InitializerRange == 0 {
+		c.InitializerRange = 0.02
+	}
+	for name, v := range map[string]int{
+		"vocab_size": c.VocabSize, "hidden_size": c.HiddenSize, "intermediate_size": c.IntermediateSize,
+		"num_hidden_layers": c.Layers, "num_attention_heads": c.Heads, "num_key_value_heads": c.KVHeads, "head_dim": c.HeadDim,
+	} {
+		if v <= 0 || v > 1<<24 {
+			return c, fmt.Errorf("%s is %d", name, v)
+		}
+	}
+	if c.Heads%c.KVHeads != 0 || c.HeadDim%2 != 0 {
+		return c, errors.New("num_attention_heads must be a multiple of num_key_value_heads, and head_dim even")
+	}
+	return c, nil
+}
+
+// qkvBias reports whether the attention's inputs have biases.
+func (c Config) qkvBias() bool { return c.ModelType == TypeQwen2 || c.AttentionBias }

@@ -1,0 +1,73 @@
+package llm
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/gomlx/compute"
+	_ "github.com/gomlx/compute/gobackend" // the backend called "go"
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+)
+
+// backendConfig: the Go backend can deadlock on few cores when it runs the
+// operations of a graph side by side.
+const backendConfig = "go:ops_sequential"
+
+var backend = sync.OnceValues(func() (compute.Backend, error) {
+	b, err := compute.NewWithConfig(backendConfig)
+	if err != nil {
+		return nil, fmt.Errorf("open compute backend: %w", err)
+	}
+	return b, nil
+})
+
+// device keeps the compiled graphs of a model and its weights as tensors.
+type device struct {
+	backend compute.Backend
+	tensors map[*param]*tensors.Tensor
+	decode  *graph.Exec
+}
+
+func (m *Model) open() (*device, error) {
+	if m.device != nil {
+		return m.device, nil
+	}
+	b, err := backend()
+	if err != nil {
+		return nil, err
+	}
+	m.device = &device{backend: b, tensors: map[*param]*tensors.Tensor{}}
+	return m.device, nil
+}
+
+// tensor is a weight on the device.
+func (d *device) tensor(p *param) *tensors.Tensor {
+	t, ok := d.tensors[p]
+	if !ok {
+		t = tensors.FromFlatDataAndDimensions(p.data, p.shape...)
+		d.tensors[p] = t
+	}
+	return t
+}
+
+// changed drops the tensors of weights that got new values.
+func (d *device) changed(params []*param) error {
+	for _, p := range params {
+		if t, ok := d.tensors[p]; ok {
+			delete(d.tensors, p)
+			if err := t.FinalizeAll(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// all lists the base weights and the adapter's.
+func (m *Model) all() []*param {
+	if m.lora == nil {
+		return m.params
+	}
+	return append(append([]*param(nil), m.params...), m.lora.params...)
+}

@@ -1,0 +1,280 @@
+package llm
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"sort"
+
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+)
+
+// GenerateConfig says how tokens are chosen.
+type GenerateConfig struct {
+	MaxNewTokens int
+	// Temperature 0 takes the likeliest token always.
+	Temperature float64
+	TopK        int     // 0: all
+	TopP        float64 // 0 or 1: all
+	MinP        float64 // share of the likeliest token's probability
+	// Seed and the prompt's index decide the choice, so that it does not
+	// depend on the batch.
+	Seed int64
+	// EOS are tokens that end an answer; they are no part of it.
+	EOS []int32
+	// BatchSize is how many prompts are answered at once. Default 16.
+	BatchSize int
+}
+
+// Generate answers the prompts and calls emit for each, in the order of the
+// batches. It stops soon after ctx ends, or when emit fails.
+func (m *Model) Generate(ctx context.Context, prompts [][]int32, cfg GenerateConfig, emit func(index int, ids []int32) error) error {
+	if cfg.BatchSize < 1 {
+		cfg.BatchSize = 16
+	}
+	g, err := m.newGenerator(cfg)
+	if err != nil {
+		return err
+	}
+	defer g.exec.Finalize()
+	order := make([]int, len(prompts))
+	for i := range order {
+		order[i] = i
+		if len(prompts[i]) == 0 {
+			return fmt.Errorf("generate: prompt %d is empty", i)
+		}
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(len(prompts[a]), len(prompts[b])) })
+	for len(order) > 0 {
+		n := min(cfg.BatchSize, len(order))
+		answers, err := g.batch(ctx, prompts, order[:n])
+		if err != nil {
+			return err
+		}
+		for i, at := range order[:n] {
+			if err := emit(at, answers[i]); err != nil {
+				return err
+			}
+		}
+		order = order[n:]
+	}
+	return nil
+}
+
+type generator struct {
+	cfg    GenerateConfig
+	model  *Model
+	device *device
+	exec   *graph.Exec
+}
+
+// cachedInputs is how many inputs of the cached graph come before the caches.
+const cachedInputs = 5
+
+// newGenerator makes the graph that both reads a prompt and adds a token.
+// Inputs: ids [B,T], cos and sin [B,T,1,D], mask [B,1,T,S], at [1,S,1,1], the
+// keys and values of each layer [B,S,KV,D], then all weights. Outputs: the
+// logits of the last place [B,V], and the new keys and values.
+func (m *Model) newGenerator(cfg GenerateConfig) (*generator, error) {
+	d, err := m.open()
+	if err != nil {
+		return nil, err
+	}
+	exec, err := graph.NewExec(d.backend, func(in []*graph.Node) []*graph.Node {
+		layers := m.cfg.Layers
+		w := weights{}
+		for i, p := range m.all() {
+			w[p.name] = in[cachedInputs+2*layers+i]
+		}
+		c := &cacheNodes{at: in[4], keys: slices.Clone(in[cachedInputs : cachedInputs+layers]), values: slices.Clone(in[cachedInputs+layers : cachedInputs+2*layers])}
+		n := network{cfg: m.cfg, w: w, lora: m.lora, cos: in[1], sin: in[2], mask: in[3], cache: c}
+		x := n.hidden(in[0])
+		s := x.Shape().Dimensions
+		last := graph.Reshape(graph.Slice(x, graph.AxisRange(), graph.AxisRange(s[1]-1), graph.AxisRange()), s[0], s[2])
+		return append(append([]*graph.Node{n.logits(last)}, c.keys...), c.values...)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("generate: %w", err)
+	}
+	exec.SetMaxCache(-1)
+	return &generator{cfg: cfg, model: m, device: d, exec: exec}, nil
+}
+
+// batch answers a batch. Prompts are padded on the left, so that all rows
+// add their tokens in the same place.
+func (g *generator) batch(ctx context.Context, prompts [][]int32, rows []int) ([][]int32, error) {
+	width := 0
+	for _, r := range rows {
+		width = max(width, len(prompts[r]))
+	}
+	width = ceil(width, 16) * 16
+	size := ceil(width+g.cfg.MaxNewTokens, 16) * 16
+	b := g.cfg.BatchSize
+	pad := make([]int, b) // how many places on the left are empty
+	ids := make([]int32, b*width)
+	rngs := make([]*rand.Rand, len(rows))
+	for i := range b {
+		prompt := prompts[rows[min(i, len(rows)-1)]] // the batch is filled up with copies
+		pad[i] = width - len(prompt)
+		copy(ids[i*width+pad[i]:], prompt)
+		if i < len(rows) {
+			rngs[i] = rand.New(rand.NewPCG(uint64(g.cfg.Seed), uint64(rows[i])))
+		}
+	}
+	caches, err := g.emptyCaches(b, size)
+	if err != nil {
+		return nil, err
+	}
+	answers, open := make([][]int32, len(rows)), len(rows)
+	done := make([]bool, len(rows))
+	next, at := ids, 0
+	for range g.cfg.MaxNewTokens {
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("generate: %w", context.Cause(ctx))
+		}
+		var logits []float32
+		if logits, caches, err = g.step(next, b, at, size, pad, caches); err != nil {
+			return nil, err
+		}
+		at += len(next) / b
+		next = make([]int32, b)
+		for i := range rows {
+			id := choose(logits[i*g.model.cfg.VocabSize:(i+1)*g.model.cfg.VocabSize], g.cfg, rngs[i])
+			next[i] = id
+			if done[i] {
+				continue
+			}
+			if slices.Contains(g.cfg.EOS, id) {
+				done[i] = true
+				open--
+				continue
+			}
+			answers[i] = append(answers[i], id)
+		}
+		if open == 0 {
+			break
+		}
+	}
+	return answers, finalize(caches)
+}
+
+func (g *generator) emptyCaches(b, size int) ([]*tensors.Tensor, error) {
+	c := g.model.cfg
+	zero := make([]float32, b*size*c.KVHeads*c.HeadDim)
+	out := make([]*tensors.Tensor, 2*c.Layers)
+	for i := range out {
+		out[i] = tensors.FromFlatDataAndDimensions(zero, b, size, c.KVHeads, c.HeadDim)
+	}
+	return out, nil
+}
+
+// step reads ids [b, T] at place at and returns the logits of the last one.
+func (g *generator) step(ids []int32, b, at, size int, pad []int, caches []*tensors.Tensor) ([]float32, []*tensors.Tensor, error) {
+	t := len(ids) / b
+	positions := make([]int, b*t)
+	mask := make([]float32, b*t*size)
+	for i := range b {
+		for j := range t {
+			here := at + j
+			positions[i*t+j] = max(here-pad[i], 0)
+			row := mask[(i*t+j)*size : (i*t+j+1)*size]
+			for k := range row {
+				// An empty place looks at itself, so that no row of the
+				// softmax is without anything.
+				if k > here || k < pad[i] && k != here {
+					row[k] = low
+				}
+			}
+		}
+	}
+	cos, sin := rope(g.model.cfg, positions)
+	dim := g.model.cfg.HeadDim
+	place := make([]float32, size)
+	place[at] = 1
+	own := []*tensors.Tensor{
+		tensors.FromFlatDataAndDimensions(ids, b, t),
+		tensors.FromFlatDataAndDimensions(cos, b, t, 1, dim), tensors.FromFlatDataAndDimensions(sin, b, t, 1, dim),
+		tensors.FromFlatDataAndDimensions(mask, b, 1, t, size), tensors.FromFlatDataAndDimensions(place, 1, size, 1, 1),
+	}
+	var args []any
+	for _, x := range own {
+		args = append(args, x)
+	}
+	for _, c := range caches {
+		args = append(args, c)
+	}
+	for _, p := range g.model.all() {
+		args = append(args, g.device.tensor(p))
+	}
+	out, err := g.exec.Exec(args...)
+	if err != nil {
+		return nil, nil, fmt.Errorf("generate: %w", err)
+	}
+	logits, err := tensors.CopyFlatData[float32](out[0])
+	if err != nil {
+		return nil, nil, fmt.Errorf("generate: %w", err)
+	}
+	return logits, out[1:], finalize(append(append(own, caches...), out[0]))
+}
+
+// choose takes a token from logits, in the order of transformers: the
+// temperature first, then top_k, top_p and min_p.
+func choose(logits []float32, cfg GenerateConfig, rng *rand.Rand) int32 {
+	best := 0
+	for i, v := range logits {
+		if v > logits[best] {
+			best = i
+		}
+	}
+	if cfg.Temperature <= 0 {
+		return int32(best)
+	}
+	p := make([]float64, len(logits))
+	sum := 0.0
+	for i, v := range logits {
+		p[i] = math.Exp(float64(v-logits[best]) / cfg.Temperature)
+		sum += p[i]
+	}
+	order := make([]int, len(p))
+	for i := range order {
+		order[i] = i
+	}
+	sort.SliceStable(order, func(i, j int) bool { return p[order[i]] > p[order[j]] })
+	keep := len(order)
+	if cfg.TopK > 0 {
+		keep = min(keep, cfg.TopK)
+		sum = 0
+		for _, i := range order[:keep] {
+			sum += p[i]
+		}
+	}
+	if cfg.TopP > 0 && cfg.TopP < 1 {
+		mass := 0.0
+		for n, i := range order[:keep] {
+			mass += p[i] / sum
+			if mass >= cfg.TopP {
+				keep = n + 1
+				break
+			}
+		}
+	}
+	total := 0.0
+	for n, i := range order[:keep] {
+		if n > 0 && p[i] < cfg.MinP*p[order[0]] {
+			keep = n
+			break
+		}
+		total += p[i]
+	}
+	r := rng.Float64() * total
+	for _, i := range order[:keep] {
+		if r -= p[i]; r < 0 {
+			return int32(i)
+		}
+	}
+	return int32(order[0])
+}

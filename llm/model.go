@@ -1,0 +1,228 @@
+package llm
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Model is a model with its weights, and the adapter on top of it if there
+// is one. It is not safe for concurrent use.
+type Model struct {
+	cfg    Config
+	params []*param // the base weights, in the order of layout
+	byName map[string]*param
+	lora   *adapter
+	device *device
+}
+
+// param is one weight.
+type param struct {
+	name  string
+	shape []int
+	data  []float32
+}
+
+func (p *param) size() int {
+	n := 1
+	for _, d := range p.shape {
+		n *= d
+	}
+	return n
+}
+
+// layout lists the weights of a model: their Hugging Face names and shapes.
+func layout(c Config) []*param {
+	var out []*param
+	add := func(name string, shape ...int) { out = append(out, &param{name: name, shape: shape}) }
+	h, kv, q := c.HiddenSize, c.KVHeads*c.HeadDim, c.Heads*c.HeadDim
+	add("model.embed_tokens.weight", c.VocabSize, h)
+	for l := range c.Layers {
+		p := fmt.Sprintf("model.layers.%d.", l)
+		add(p+"input_layernorm.weight", h)
+		for _, m := range []struct {
+			name string
+			out  int
+		}{{"q_proj", q}, {"k_proj", kv}, {"v_proj", kv}} {
+			add(p+"self_attn."+m.name+".weight", m.out, h)
+			if c.qkvBias() {
+				add(p+"self_attn."+m.name+".bias", m.out)
+			}
+		}
+		add(p+"self_attn.o_proj.weight", h, q)
+		if c.ModelType == TypeLlama && c.AttentionBias {
+			add(p+"self_attn.o_proj.bias", h)
+		}
+		add(p+"post_attention_layernorm.weight", h)
+		add(p+"mlp.gate_proj.weight", c.IntermediateSize, h)
+		add(p+"mlp.up_proj.weight", c.IntermediateSize, h)
+		add(p+"mlp.down_proj.weight", h, c.IntermediateSize)
+	}
+	add("model.norm.weight", h)
+	if !c.TieWordEmbeddings {
+		add("lm_head.weight", c.VocabSize, h)
+	}
+	return out
+}
+
+func newModel(c Config) *Model {
+	m := &Model{cfg: c, params: layout(c), byName: map[string]*param{}}
+	for _, p := range m.params {
+		m.byName[p.name] = p
+	}
+	return m
+}
+
+// New makes a model with random weights: normally distributed with the
+// config's initializer_range, norms one, biases zero. The same seed gives the
+// same model.
+func New(cfg Config, seed int64) (*Model, error) {
+	cfg, err := cfg.complete()
+	if err != nil {
+		return nil, fmt.Errorf("new model: %w", err)
+	}
+	m := newModel(cfg)
+	rng := rand.New(rand.NewPCG(uint64(seed), 1))
+	for _, p := range m.params {
+		p.data = make([]float32, p.size())
+		switch {
+		case strings.Contains(p.name, "norm"):
+			for i := range p.data {
+				p.data[i] = 1
+			}
+		case !strings.HasSuffix(p.name, ".bias"):
+			for i := range p.data {
+				p.data[i] = float32(rng.NormFloat64() * cfg.InitializerRange)
+			}
+		}
+	}
+	return m, nil
+}
+
+// Open reads a checkpoint folder: config.json, and model.safetensors or the
+// shards that model.safetensors.index.json names, in float32, float16 or
+// bfloat16. Errors are [*UnknownArchitectureError] and [*CheckpointError].
+func Open(dir string) (*Model, error) {
+	cfg, err := readConfig(dir)
+	if err != nil {
+		return nil, err
+	}
+	files, err := shards(dir)
+	if err != nil {
+		return nil, err
+	}
+	m := newModel(cfg)
+	for _, f := range files {
+		err := readTensors(f, func(name string, shape []int) ([]float32, error) {
+			p, ok := m.byName[name]
+			if !ok {
+				return nil, nil // rotary tables and the like
+			}
+			if !sameShape(shape, p.shape) {
+				return nil, fmt.Errorf("has shape %v, config.json wants %v", shape, p.shape)
+			}
+			p.data = make([]float32, p.size())
+			return p.data, nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	for _, p := range m.params {
+		if p.data == nil {
+			return nil, &CheckpointError{File: dir, Tensor: p.name, Err: errMissing}
+		}
+	}
+	return m, nil
+}
+
+// shards lists the files with weights.
+func shards(dir string) ([]string, error) {
+	index := filepath.Join(dir, "model.safetensors.index.json")
+	body, err := os.ReadFile(index)
+	if os.IsNotExist(err) {
+		return []string{filepath.Join(dir, "model.safetensors")}, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read checkpoint: %w", err)
+	}
+	var got struct {
+		WeightMap map[string]string `json:"weight_map"`
+	}
+	if err := json.Unmarshal(body, &got); err != nil {
+		return nil, &CheckpointError{File: index, Err: err}
+	}
+	seen := map[string]bool{}
+	var files []string
+	for _, f := range got.WeightMap {
+		if !filepath.IsLocal(f) {
+			return nil, &CheckpointError{File: index, Err: fmt.Errorf("shard %q lies outside of the folder", f)}
+		}
+		if !seen[f] {
+			seen[f] = true
+			files = append(files, filepath.Join(dir, f))
+		}
+	}
+	return files, nil
+}
+
+// Save writes config.json and model.safetensors with weights of dtype
+// "float32", "float16" or "bfloat16". An adapter is not merged into them.
+func (m *Model) Save(dir, dtype string) error {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return fmt.Errorf("save model: %w", err)
+	}
+	cfg := m.cfg
+	cfg.TorchDType = dtype
+	if len(cfg.Architectures) == 0 {
+		cfg.Architectures = []string{map[string]string{TypeLlama: "LlamaForCausalLM", TypeQwen2: "Qwen2ForCausalLM"}[cfg.ModelType]}
+	}
+	body, err := json.MarshalIndent(cfg, "", "  ")
+	if err != nil {
+		return fmt.Errorf("save model: %w", err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "config.json"), append(body, '\n'), 0o600); err != nil {
+		return fmt.Errorf("save model: %w", err)
+	}
+	return writeTensors(filepath.Join(dir, "model.safetensors"), dtype, m.params)
+}
+
+// Config is the model's configuration.
+func (m *Model) Config() Config { return m.cfg }
+
+// Parameters counts the base weights.
+func (m *Model) Parameters() int64 { return count(m.params) }
+
+// TrainableParameters counts the weights that Train changes.
+func (m *Model) TrainableParameters() int64 { return count(m.trainable()) }
+
+// trainable are the adapter's weights, or all where there is none.
+func (m *Model) trainable() []*param {
+	if m.lora != nil {
+		return m.lora.params
+	}
+	return m.params
+}
+
+func count(params []*param) int64 {
+	n := int64(0)
+	for _, p := range params {
+		n += int64(p.size())
+	}
+	return n
+}
+
+func sameShape(a, b []int) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}

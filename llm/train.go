@@ -1,0 +1,248 @@
+package llm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"time"
+)
+
+// Example is one tokenised row. Count[i] says that token i counts in the
+// loss; the first token never does, since nothing predicts it.
+type Example struct {
+	IDs   []int32
+	Count []bool
+}
+
+// TrainConfig says how Train trains. Names and meanings are Hugging Face's.
+type TrainConfig struct {
+	Epochs           int
+	BatchSize        int
+	EvalBatchSize    int
+	GradAccumulation int
+	LearningRate     float64
+	WarmupSteps      int
+	WeightDecay      float64
+	// Scheduler is "linear" (default), "cosine", "constant" or
+	// "constant_with_warmup".
+	Scheduler string
+	// MaxGradNorm clips the gradients; 0: not at all.
+	MaxGradNorm float64
+	Seed        int64
+	// LogSteps is the distance between two calls of OnStep. Default 1.
+	LogSteps int
+	// SaveSteps is the distance between two checkpoints; 0: none.
+	SaveSteps int
+	// Beta1, Beta2 and Epsilon are AdamW's. Defaults 0.9, 0.999 and 1e-8.
+	Beta1, Beta2, Epsilon float64
+}
+
+func (c TrainConfig) withDefaults() TrainConfig {
+	c.Epochs, c.BatchSize = max(c.Epochs, 1), max(c.BatchSize, 1)
+	c.GradAccumulation, c.LogSteps = max(c.GradAccumulation, 1), max(c.LogSteps, 1)
+	if c.EvalBatchSize < 1 {
+		c.EvalBatchSize = c.BatchSize
+	}
+	if c.Scheduler == "" {
+		c.Scheduler = "linear"
+	}
+	if c.Beta1 == 0 {
+		c.Beta1 = 0.9
+	}
+	if c.Beta2 == 0 {
+		c.Beta2 = 0.999
+	}
+	if c.Epsilon == 0 {
+		c.Epsilon = 1e-8
+	}
+	return c
+}
+
+// StepInfo describes an optimizer step.
+type StepInfo struct {
+	Step, Total int64 // from 1
+	Epoch       float64
+	// Loss is the mean negative log likelihood of the step's counted tokens,
+	// in nats.
+	Loss, LearningRate float64
+	GradNorm           float64 // before clipping
+	TokensPerSecond    float64 // all tokens, padding apart
+}
+
+// Hooks are called while Train works; each may be nil.
+type Hooks struct {
+	OnStep func(StepInfo)
+	// OnEval gets the loss of the validation set after each epoch.
+	OnEval func(step int64, loss float64)
+	// OnCheckpoint is called every SaveSteps steps; save writes a checkpoint
+	// into a folder. An error ends the training.
+	OnCheckpoint func(ctx context.Context, step int64, save func(dir string) error) error
+}
+
+// TrainResult sums a training up.
+type TrainResult struct {
+	Steps         int64
+	FinalLoss     float64 // of the last step
+	FinalEvalLoss float64 // of the last validation
+	Epochs        int
+	Tokens        int64 // in this call, padding apart
+}
+
+var (
+	errNoExamples = errors.New("train: there are no examples")
+	errNothing    = errors.New("train: no token of any example counts in the loss")
+	errDiverged   = errors.New("train: the loss is no number any more; lower the learning rate")
+)
+
+// Train trains the adapter, or all weights where there is none, and stops
+// soon after ctx ends. resume is a checkpoint's folder or empty; a resumed
+// training goes on bit by bit as if it had never stopped.
+func (m *Model) Train(ctx context.Context, examples, validation []Example, cfg TrainConfig, hooks Hooks, resume string) (TrainResult, error) {
+	cfg = cfg.withDefaults()
+	examples = usable(examples)
+	if len(examples) == 0 {
+		return TrainResult{}, errNoExamples
+	}
+	t, err := newTrainer(m, cfg)
+	if err != nil {
+		return TrainResult{}, err
+	}
+	defer t.close()
+	perEpoch := int64(ceil(ceil(len(examples), cfg.BatchSize), cfg.GradAccumulation))
+	t.total = perEpoch * int64(cfg.Epochs)
+	if resume != "" {
+		if err := t.load(resume); err != nil {
+			return TrainResult{}, err
+		}
+	}
+	res := TrainResult{Epochs: cfg.Epochs, FinalLoss: t.loss, FinalEvalLoss: t.evalLoss}
+	for t.step < t.total {
+		epoch := t.step / perEpoch
+		batches := epochBatches(examples, cfg, epoch)
+		for i := t.step % perEpoch; i < perEpoch; i++ {
+			group := batches[i*int64(cfg.GradAccumulation) : min((i+1)*int64(cfg.GradAccumulation), int64(len(batches)))]
+			info, tokens, err := t.optimize(ctx, examples, group)
+			if err != nil {
+				return res, err
+			}
+			info.Epoch = float64(t.step) / float64(perEpoch)
+			res.Tokens += tokens
+			if hooks.OnStep != nil && (t.step%int64(cfg.LogSteps) == 0 || t.step == 1 || t.step == t.total) {
+				hooks.OnStep(info)
+			}
+			last := i == perEpoch-1
+			if last && len(validation) > 0 {
+				if t.evalLoss, err = t.evaluate(ctx, validation); err != nil {
+					return res, err
+				}
+				if hooks.OnEval != nil {
+					hooks.OnEval(t.step, t.evalLoss)
+				}
+			}
+			if cfg.SaveSteps > 0 && hooks.OnCheckpoint != nil && t.step%int64(cfg.SaveSteps) == 0 && t.step < t.total {
+				if err := hooks.OnCheckpoint(ctx, t.step, t.save); err != nil {
+					return res, err
+				}
+			}
+		}
+	}
+	res.Steps, res.FinalLoss, res.FinalEvalLoss = t.step, t.loss, t.evalLoss
+	return res, nil
+}
+
+// usable drops the examples in which nothing counts.
+func usable(examples []Example) []Example {
+	var out []Example
+	for _, e := range examples {
+		if counted(e) > 0 {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+func counted(e Example) int {
+	n := 0
+	for i := 1; i < min(len(e.Count), len(e.IDs)); i++ {
+		if e.Count[i] {
+			n++
+		}
+	}
+	return n
+}
+
+// epochBatches shuffles the examples for an epoch, by seed and epoch alone.
+func epochBatches(examples []Example, cfg TrainConfig, epoch int64) [][]int {
+	order := rand.New(rand.NewPCG(uint64(cfg.Seed), uint64(epoch)+1000)).Perm(len(examples))
+	var out [][]int
+	for len(order) > 0 {
+		n := min(cfg.BatchSize, len(order))
+		out = append(out, order[:n])
+		order = order[n:]
+	}
+	return out
+}
+
+// optimize makes one step from the gradients of a group of batches.
+func (t *trainer) optimize(ctx context.Context, examples []Example, group [][]int) (StepInfo, int64, error) {
+	began := time.Now()
+	sum, n, tokens := 0.0, 0, int64(0)
+	t.zero()
+	for _, batch := range group {
+		if ctx.Err() != nil {
+			return StepInfo{}, 0, fmt.Errorf("train: %w", context.Cause(ctx))
+		}
+		rows := make([]Example, len(batch))
+		for i, at := range batch {
+			rows[i] = examples[at]
+			tokens += int64(len(rows[i].IDs))
+		}
+		loss, count, err := t.backward(rows, t.cfg.BatchSize)
+		if err != nil {
+			return StepInfo{}, 0, err
+		}
+		sum += loss
+		n += count
+	}
+	if n == 0 {
+		return StepInfo{}, 0, errNothing
+	}
+	t.loss = sum / float64(n)
+	if math.IsNaN(t.loss) || math.IsInf(t.loss, 0) {
+		return StepInfo{}, 0, errDiverged
+	}
+	rate := t.cfg.LearningRate * schedule(t.cfg, t.step, t.total)
+	norm, err := t.update(rate, 1/float64(n))
+	if err != nil {
+		return StepInfo{}, 0, err
+	}
+	t.step++
+	return StepInfo{
+		Step: t.step, Total: t.total, Loss: t.loss, LearningRate: rate, GradNorm: norm,
+		TokensPerSecond: float64(tokens) / time.Since(began).Seconds(),
+	}, tokens, nil
+}
+
+// schedule is the share of the learning rate at a step, counted from 0.
+// Source: transformers, optimization.py.
+func schedule(c TrainConfig, step, total int64) float64 {
+	s, warm, all := float64(step), float64(c.WarmupSteps), float64(total)
+	if c.Scheduler == "constant" {
+		return 1
+	}
+	if s < warm {
+		return s / max(1, warm)
+	}
+	if c.Scheduler == "constant_with_warmup" {
+		return 1
+	}
+	progress := (s - warm) / max(1, all-warm)
+	if c.Scheduler == "cosine" {
+		return max(0, 0.5*(1+math.Cos(math.Pi*progress)))
+	}
+	return max(0, 1-progress)
+}
+
+func ceil(a, b int) int { return (a + b - 1) / b }

@@ -1,0 +1,309 @@
+package llm
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+)
+
+// trainer is the state of a training.
+type trainer struct {
+	cfg    TrainConfig
+	model  *Model
+	device *device
+	// learn are the weights that change; grad, first and second are their
+	// summed gradients and AdamW's moments.
+	learn               []*param
+	grad, first, second [][]float32
+	step, total         int64
+	loss, evalLoss      float64
+	gradients, forward  *graph.Exec
+}
+
+func newTrainer(m *Model, cfg TrainConfig) (*trainer, error) {
+	d, err := m.open()
+	if err != nil {
+		return nil, err
+	}
+	t := &trainer{cfg: cfg, model: m, device: d, learn: m.trainable()}
+	for _, p := range t.learn {
+		t.grad = append(t.grad, make([]float32, p.size()))
+		t.first = append(t.first, make([]float32, p.size()))
+		t.second = append(t.second, make([]float32, p.size()))
+	}
+	if t.gradients, err = graph.NewExec(d.backend, func(in []*graph.Node) []*graph.Node {
+		loss, w := m.lossGraph(in)
+		wrt := make([]*graph.Node, len(t.learn))
+		for i, p := range t.learn {
+			wrt[i] = w[p.name]
+		}
+		return append([]*graph.Node{loss}, graph.Gradient(loss, wrt...)...)
+	}); err != nil {
+		return nil, fmt.Errorf("train: %w", err)
+	}
+	t.forward, err = graph.NewExec(d.backend, func(in []*graph.Node) []*graph.Node {
+		loss, _ := m.lossGraph(in)
+		return []*graph.Node{loss}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("train: %w", err)
+	}
+	t.gradients.SetMaxCache(-1)
+	t.forward.SetMaxCache(-1)
+	return t, nil
+}
+
+func (t *trainer) close() {
+	t.gradients.Finalize()
+	t.forward.Finalize()
+}
+
+// lossInputs is how many inputs of lossGraph are no weights.
+const lossInputs = 7
+
+// lossGraph sums the negative log likelihoods of the counted tokens. Inputs:
+// ids [B,T], cos and sin [1,T,1,D], mask [1,1,T,T], where [N,1] (places in
+// the flattened batch whose next token counts), targets [N,1], weight [N],
+// then all weights. Only counted places are projected onto the vocabulary,
+// which is the largest single cost of a small model.
+func (m *Model) lossGraph(in []*graph.Node) (*graph.Node, weights) {
+	w := weights{}
+	for i, p := range m.all() {
+		w[p.name] = in[lossInputs+i]
+	}
+	n := network{cfg: m.cfg, w: w, lora: m.lora, cos: in[1], sin: in[2], mask: in[3]}
+	x := n.hidden(in[0])
+	d := x.Shape().Dimensions
+	x = graph.Gather(graph.Reshape(x, d[0]*d[1], d[2]), in[4])
+	logp := graph.LogSoftmax(n.logits(x), 1)
+	hot := graph.OneHot(graph.Reshape(in[5], in[5].Shape().Dimensions[0]), m.cfg.VocabSize, logp.DType())
+	picked := graph.ReduceSum(graph.Mul(logp, hot), 1)
+	return graph.Neg(graph.ReduceAllSum(graph.Mul(picked, in[6]))), w
+}
+
+// inputs makes the inputs of lossGraph for rows, padded to buckets so that
+// few shapes have to be compiled. size is the number of rows of a batch.
+func (t *trainer) inputs(rows []Example, size int) (args []any, count int) {
+	width, n := 0, 0
+	for _, r := range rows {
+		width = max(width, len(r.IDs))
+		n += counted(r)
+	}
+	width = ceil(width, 16) * 16
+	slots := max(ceil(n, 64), 1) * 64
+	ids := make([]int32, size*width)
+	where, targets, weight := make([]int32, slots), make([]int32, slots), make([]float32, slots)
+	for i, r := range rows {
+		copy(ids[i*width:], r.IDs)
+		for j := 1; j < min(len(r.Count), len(r.IDs)); j++ {
+			if r.Count[j] {
+				where[count], targets[count], weight[count] = int32(i*width+j-1), r.IDs[j], 1
+				count++
+			}
+		}
+	}
+	positions := make([]int, width)
+	mask := make([]float32, width*width)
+	for i := range width {
+		positions[i] = i
+		for j := i + 1; j < width; j++ {
+			mask[i*width+j] = low
+		}
+	}
+	cos, sin := rope(t.model.cfg, positions)
+	dim := t.model.cfg.HeadDim
+	args = []any{
+		tensors.FromFlatDataAndDimensions(ids, size, width),
+		tensors.FromFlatDataAndDimensions(cos, 1, width, 1, dim), tensors.FromFlatDataAndDimensions(sin, 1, width, 1, dim),
+		tensors.FromFlatDataAndDimensions(mask, 1, 1, width, width),
+		tensors.FromFlatDataAndDimensions(where, slots, 1), tensors.FromFlatDataAndDimensions(targets, slots, 1),
+		tensors.FromFlatDataAndDimensions(weight, slots),
+	}
+	for _, p := range t.model.all() {
+		args = append(args, t.device.tensor(p))
+	}
+	return args, count
+}
+
+// backward adds the gradients of a batch to those of the step.
+func (t *trainer) backward(rows []Example, size int) (loss float64, count int, err error) {
+	args, count := t.inputs(rows, size)
+	out, err := t.gradients.Exec(args...)
+	if err != nil {
+		return 0, 0, fmt.Errorf("train: %w", err)
+	}
+	loss = float64(tensors.MustCopyFlatData[float32](out[0])[0])
+	for i, g := range out[1:] {
+		sum := t.grad[i]
+		if err := tensors.ConstFlatData(g, func(flat []float32) {
+			for j, v := range flat {
+				sum[j] += v
+			}
+		}); err != nil {
+			return 0, 0, fmt.Errorf("train: %w", err)
+		}
+	}
+	return loss, count, finalize(append(out, temporary(args)...))
+}
+
+// temporary are the inputs that belong to one batch.
+func temporary(args []any) []*tensors.Tensor {
+	var out []*tensors.Tensor
+	for _, a := range args[:lossInputs] {
+		out = append(out, a.(*tensors.Tensor))
+	}
+	return out
+}
+
+func finalize(ts []*tensors.Tensor) error {
+	for _, t := range ts {
+		if err := t.FinalizeAll(); err != nil {
+			return fmt.Errorf("free tensor: %w", err)
+		}
+	}
+	return nil
+}
+
+func (t *trainer) zero() {
+	for _, g := range t.grad {
+		clear(g)
+	}
+}
+
+// update is AdamW (Loshchilov and Hutter 2019) as torch computes it; biases
+// and norms do not decay, as in the Hugging Face trainer. scale is applied to
+// the gradients first.
+func (t *trainer) update(rate, scale float64) (norm float64, err error) {
+	sum := 0.0
+	for _, g := range t.grad {
+		for _, v := range g {
+			sum += float64(v) * float64(v)
+		}
+	}
+	norm = math.Sqrt(sum) * scale
+	if t.cfg.MaxGradNorm > 0 && norm > t.cfg.MaxGradNorm {
+		scale *= t.cfg.MaxGradNorm / (norm + 1e-6)
+	}
+	k := float64(t.step + 1)
+	b1, b2 := t.cfg.Beta1, t.cfg.Beta2
+	rateHat, root := rate/(1-math.Pow(b1, k)), math.Sqrt(1-math.Pow(b2, k))
+	for i, p := range t.learn {
+		decay := 1.0
+		if !strings.Contains(p.name, "norm") && !strings.HasSuffix(p.name, ".bias") {
+			decay = 1 - rate*t.cfg.WeightDecay
+		}
+		step(p.data, t.grad[i], t.first[i], t.second[i], scale, decay, rateHat, root, b1, b2, t.cfg.Epsilon)
+	}
+	return norm, t.device.changed(t.learn)
+}
+
+func step(w, g, m, v []float32, scale, decay, rate, root, b1, b2, eps float64) {
+	for j := range w {
+		d := float64(g[j]) * scale
+		mj := b1*float64(m[j]) + (1-b1)*d
+		vj := b2*float64(v[j]) + (1-b2)*d*d
+		m[j], v[j] = float32(mj), float32(vj)
+		w[j] = float32(float64(w[j])*decay - rate*mj/(math.Sqrt(vj)/root+eps))
+	}
+}
+
+// evaluate is the mean loss of the examples.
+func (t *trainer) evaluate(ctx context.Context, examples []Example) (float64, error) {
+	sum, n := 0.0, 0
+	for at := 0; at < len(examples); at += t.cfg.EvalBatchSize {
+		if ctx.Err() != nil {
+			return 0, fmt.Errorf("evaluate: %w", context.Cause(ctx))
+		}
+		args, count := t.inputs(examples[at:min(at+t.cfg.EvalBatchSize, len(examples))], t.cfg.EvalBatchSize)
+		out, err := t.forward.Exec(args...)
+		if err != nil {
+			return 0, fmt.Errorf("evaluate: %w", err)
+		}
+		sum += float64(tensors.MustCopyFlatData[float32](out[0])[0])
+		n += count
+		if err := finalize(append(out, temporary(args)...)); err != nil {
+			return 0, err
+		}
+	}
+	return sum / float64(max(n, 1)), nil
+}
+
+// state is what a checkpoint says besides its tensors.
+type state struct {
+	Step     int64   `json:"step"`
+	Total    int64   `json:"total"`
+	Loss     float64 `json:"loss"`
+	EvalLoss float64 `json:"eval_loss"`
+}
+
+const (
+	stateFile   = "trainer_state.json"
+	weightsFile = "trainer.safetensors"
+)
+
+// save writes a checkpoint: the weights that learn and AdamW's moments.
+func (t *trainer) save(dir string) error {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return fmt.Errorf("save checkpoint: %w", err)
+	}
+	if err := writeTensors(filepath.Join(dir, weightsFile), "float32", t.saved()); err != nil {
+		return err
+	}
+	body, err := json.Marshal(state{Step: t.step, Total: t.total, Loss: t.loss, EvalLoss: t.evalLoss})
+	if err != nil {
+		return fmt.Errorf("save checkpoint: %w", err)
+	}
+	return os.WriteFile(filepath.Join(dir, stateFile), body, 0o600)
+}
+
+func (t *trainer) saved() []*param {
+	var out []*param
+	for i, p := range t.learn {
+		out = append(out, &param{name: "weight." + p.name, shape: p.shape, data: p.data},
+			&param{name: "first." + p.name, shape: p.shape, data: t.first[i]}, &param{name: "second." + p.name, shape: p.shape, data: t.second[i]})
+	}
+	return out
+}
+
+// load goes on from a checkpoint.
+func (t *trainer) load(dir string) error {
+	body, err := os.ReadFile(filepath.Join(dir, stateFile))
+	if err != nil {
+		return fmt.Errorf("resume: %w", err)
+	}
+	var s state
+	if err := json.Unmarshal(body, &s); err != nil {
+		return &CheckpointError{File: filepath.Join(dir, stateFile), Err: err}
+	}
+	if s.Total != t.total {
+		return &CheckpointError{File: dir, Err: fmt.Errorf("belongs to a training of %d steps, this one has %d", s.Total, t.total)}
+	}
+	byName := map[string]*param{}
+	for _, p := range t.saved() {
+		byName[p.name] = p
+	}
+	file := filepath.Join(dir, weightsFile)
+	err = readTensors(file, func(name string, shape []int) ([]float32, error) {
+		p, ok := byName[name]
+		if !ok || !sameShape(shape, p.shape) {
+			return nil, fmt.Errorf("does not belong to this training")
+		}
+		delete(byName, name)
+		return p.data, nil
+	})
+	if err != nil {
+		return err
+	}
+	for name := range byName {
+		return &CheckpointError{File: file, Tensor: name, Err: errMissing}
+	}
+	t.step, t.loss, t.evalLoss = s.Step, s.Loss, s.EvalLoss
+	return t.device.changed(t.learn)
+}
