@@ -1,0 +1,83 @@
+package judge
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/openai/openai-go/v3"
+
+	"github.com/tunebus/tunebus/services/evaluation/metric"
+)
+
+const (
+	ratingTemperature = 0.1
+	ratingTries       = 5
+)
+
+// errNoRating says that none of the judge's answers held a digit from 0 to 4.
+var errNoRating = errors.New("the judge gave no rating from 0 to 4")
+
+// accuracy is the mean of two ratings of answer against truth, the second in
+// other words and with the two exchanged. Without the first RAGAS has no score,
+// even if there is a second; answer_accuracy_available is the mean of those that
+// there are.
+type accuracy struct{ client *Client }
+
+func (accuracy) Name() string { return "answer_accuracy" }
+
+func (a accuracy) Score(ctx context.Context, row metric.Row) (Result, error) {
+	first, firstErr := a.rate(ctx, rateTask, row.Question, row.Answer, row.GroundTruth)
+	if firstErr != nil && !errors.Is(firstErr, errNoRating) {
+		return Result{}, firstErr
+	}
+	second, secondErr := a.rate(ctx, rateAgainTask, row.Question, row.GroundTruth, row.Answer)
+	if secondErr != nil && !errors.Is(secondErr, errNoRating) {
+		return Result{}, secondErr
+	}
+	var result Result
+	switch {
+	case firstErr != nil && secondErr != nil:
+		return Result{}, errNoRating
+	case firstErr != nil:
+		result.note("the judge gave the second rating alone, which is no answer_accuracy")
+		result.Scores = map[string]float64{"answer_accuracy_available": second}
+		return result, nil
+	case secondErr != nil:
+		result.note("the judge gave the first rating alone")
+		second = first
+	}
+	mean := (first + second) / 2
+	result.Scores = map[string]float64{"answer_accuracy": mean, "answer_accuracy_available": mean}
+	return result, nil
+}
+
+// rate asks until there is a rating, a few times.
+func (a accuracy) rate(ctx context.Context, task, question, answer, truth string) (float64, error) {
+	text := task + material + encode(struct {
+		Question string `json:"question"`
+		Answer   string `json:"answer"`
+		Truth    string `json:"truth"`
+	}{question, answer, truth})
+	for range ratingTries {
+		answers, err := a.client.complete(ctx, []openai.ChatCompletionMessageParamUnion{openai.UserMessage(text)}, ratingTemperature, 1)
+		if err != nil {
+			return 0, err
+		}
+		if digit, ok := smallestDigit(answers[0].text); ok {
+			return float64(digit) / 4, nil
+		}
+	}
+	return 0, errNoRating
+}
+
+// smallestDigit is how RAGAS reads a rating: the smallest digit from 0 to 4
+// anywhere in the text, so "14" is 1.
+func smallestDigit(text string) (int, bool) {
+	for digit := range 5 {
+		if strings.IndexByte(text, '0'+byte(digit)) >= 0 {
+			return digit, true
+		}
+	}
+	return 0, false
+}

@@ -1,0 +1,131 @@
+package judge
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/openai/openai-go/v3"
+)
+
+const (
+	temperature     = 0.01
+	temperatureMany = 0.3 // of several answers, which are to differ
+	maxRepairs      = 3
+)
+
+// errCut says that an answer ended at the limit of tokens. Asking again would
+// cost as much and end there too.
+var errCut = errors.New("the judge's answer was cut at its limit of tokens")
+
+// reply is what the judge is asked for, as JSON.
+type reply[T any] interface {
+	*T
+	// check says what is missing or makes no sense.
+	check() error
+}
+
+// ask puts a prompt and decodes the answer. An answer that is not what was asked
+// for is handed back, with what is wrong with it, up to three times.
+func ask[T any, R reply[T]](ctx context.Context, c *Client, prompt string) (T, error) {
+	messages := []openai.ChatCompletionMessageParamUnion{openai.UserMessage(prompt)}
+	answers, err := c.complete(ctx, messages, temperature, 1)
+	if err != nil {
+		return *new(T), err
+	}
+	return decode[T, R](ctx, c, messages, answers[0])
+}
+
+// decode decodes an answer to the messages, as [ask] does.
+func decode[T any, R reply[T]](ctx context.Context, c *Client, asked []openai.ChatCompletionMessageParamUnion, answer completion) (T, error) {
+	for repairs := 0; ; repairs++ {
+		if answer.cut {
+			return *new(T), errCut
+		}
+		value, fault := parse[T, R](answer.text)
+		if fault == nil {
+			return value, nil
+		}
+		if repairs == maxRepairs {
+			return *new(T), fmt.Errorf("the judge's answer after %d corrections: %w", maxRepairs, fault)
+		}
+		again := append(asked[:len(asked):len(asked)],
+			openai.AssistantMessage(answer.text),
+			openai.UserMessage("This answer cannot be used: "+fault.Error()+". Give the whole answer once more, as the one JSON object that was asked for and nothing else."))
+		answers, err := c.complete(ctx, again, temperature, 1)
+		if err != nil {
+			return *new(T), err
+		}
+		answer = answers[0]
+	}
+}
+
+// parse decodes the first JSON value in a text.
+func parse[T any, R reply[T]](text string) (T, error) {
+	var value T
+	found, ok := firstJSON(text)
+	if !ok {
+		return value, errors.New("there is no complete JSON object in it")
+	}
+	if err := json.Unmarshal([]byte(found), &value); err != nil {
+		return value, fmt.Errorf("it is not the JSON that was asked for: %w", err)
+	}
+	return value, R(&value).check()
+}
+
+// firstJSON finds the first balanced object or list, behind a json fence if
+// there is one. Brackets inside strings do not count.
+func firstJSON(text string) (string, bool) {
+	if _, fenced, ok := strings.Cut(text, "```json"); ok {
+		text = fenced
+	}
+	start := strings.IndexAny(text, "{[")
+	if start < 0 {
+		return "", false
+	}
+	var open []byte
+	inString := false
+	for i := start; i < len(text); i++ {
+		switch b := text[i]; {
+		case inString && b == '\\':
+			i++
+		case b == '"':
+			inString = !inString
+		case inString:
+		case b == '{' || b == '[':
+			open = append(open, b+2) // its closing one, in ASCII
+		case b == '}' || b == ']':
+			if open[len(open)-1] != b {
+				return "", false
+			}
+			if open = open[:len(open)-1]; len(open) == 0 {
+				return text[start : i+1], true
+			}
+		}
+	}
+	return "", false
+}
+
+// verdict is a flag that models write in many ways. Every number but 0 is yes.
+type verdict bool
+
+// UnmarshalJSON takes numbers, booleans, and both as strings.
+func (v *verdict) UnmarshalJSON(data []byte) error {
+	text := strings.ToLower(strings.Trim(string(data), `" `))
+	switch text {
+	case "true", "yes":
+		*v = true
+		return nil
+	case "false", "no":
+		*v = false
+		return nil
+	}
+	var number float64
+	if err := json.Unmarshal([]byte(text), &number); err != nil || text == "null" {
+		return fmt.Errorf("%s is no verdict: want 1 or 0", data)
+	}
+	*v = number != 0
+	return nil
+}

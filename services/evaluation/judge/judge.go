@@ -1,0 +1,89 @@
+package judge
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/tunebus/tunebus/services/evaluation/metric"
+)
+
+// Result is what a judged metric says about one row.
+type Result struct {
+	metric.Sample
+	// Reasons are the judge's, for what it held against the answer.
+	Reasons []string `json:"reasons,omitempty"`
+	// Notes are what was odd about the judging itself.
+	Notes []string `json:"notes,omitempty"`
+}
+
+func (r *Result) note(format string, args ...any) {
+	r.Notes = append(r.Notes, fmt.Sprintf(format, args...))
+}
+
+// Metric judges rows one by one. It is safe for concurrent use.
+type Metric interface {
+	// Name is the name that [New] knows it by, and the key of its score.
+	Name() string
+	// Score judges a row. With an error there is no score; the error is
+	// [ErrUnavailable] or [ErrRefused] where the next row would fare no better.
+	Score(ctx context.Context, row metric.Row) (Result, error)
+}
+
+// Options are the choices that metrics leave open. The zero value is RAGAS's.
+type Options struct {
+	// Mode of factual_correctness: "f1" (default), "precision", "recall".
+	Mode string
+	// Beta weighs recall against precision in F-scores; default 1.
+	Beta float64
+	// Weights of answer_correctness: factuality and similarity, by their sum;
+	// default 0.75 and 0.25.
+	Weights [2]float64
+	// Threshold turns semantic_similarity into 1 or 0; default 0: it stays a
+	// cosine.
+	Threshold float64
+	// Strictness is the number of questions of answer_relevancy; default 3.
+	Strictness int
+}
+
+// Names are the names that [New] knows.
+func Names() []string {
+	return []string{"factual_correctness", "answer_correctness", "answer_relevancy", "answer_accuracy", "semantic_similarity"}
+}
+
+// New makes the metric called name. The error is a
+// [*metric.UnknownMetricError] or a [*metric.OptionError].
+func New(name string, client *Client, opts Options) (Metric, error) {
+	if opts.Beta == 0 {
+		opts.Beta = 1
+	}
+	if opts.Beta < 0 {
+		return nil, &metric.OptionError{Metric: name, Option: "beta", Value: fmt.Sprint(opts.Beta), Allowed: []string{"numbers above 0"}}
+	}
+	switch name {
+	case "factual_correctness":
+		return newFactual(client, opts)
+	case "answer_correctness":
+		return newCorrectness(client, opts)
+	case "answer_relevancy":
+		if opts.Strictness <= 0 {
+			opts.Strictness = 3
+		}
+		return relevancy{client, opts.Strictness}, nil
+	case "answer_accuracy":
+		return accuracy{client}, nil
+	case "semantic_similarity":
+		return similarity{client, opts.Threshold}, nil
+	}
+	return nil, &metric.UnknownMetricError{Name: name, Known: Names()}
+}
+
+// fBeta is the F-score of counts, 0 where nothing was found.
+func fBeta(tp, fp, fn int, beta float64) float64 {
+	if tp == 0 {
+		return 0
+	}
+	precision := float64(tp) / float64(tp+fp)
+	recall := float64(tp) / float64(tp+fn)
+	square := beta * beta
+	return (1 + square) * precision * recall / (square*precision + recall)
+}

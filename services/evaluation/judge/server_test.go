@@ -1,0 +1,146 @@
+package judge
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tunebus/tunebus/services/evaluation/metric"
+)
+
+// server speaks OpenAI's protocol as far as a judge needs it.
+type server struct {
+	// chat answers the last message; a text that begins with cut is one that
+	// ended at the limit of tokens.
+	chat    func(prompt string, n int) []string
+	vectors map[string][]float64
+	refuse  func(call int) int // status, 0 to answer
+
+	mu    sync.Mutex
+	calls []string // "chat" or "embed", by request
+	auth  []string
+	log   []request
+}
+
+type request struct {
+	Model       string
+	Temperature float64
+	N           int
+	MaxTokens   int64 `json:"max_tokens"`
+	Messages    []struct{ Role, Content string }
+	Input       []string
+}
+
+const cut = "<cut>"
+
+func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var req request
+	if err := json.NewDecoder(r.Body).Decode(&req); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	kind := map[string]string{"/v1/chat/completions": "chat", "/v1/embeddings": "embed"}[r.URL.Path]
+	s.mu.Lock()
+	s.calls = append(s.calls, kind)
+	s.auth = append(s.auth, r.Header.Get("Authorization"))
+	s.log = append(s.log, req)
+	call := len(s.calls)
+	s.mu.Unlock()
+	if s.refuse != nil {
+		if status := s.refuse(call); status != 0 {
+			w.Header().Set("Retry-After-Ms", "1")
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(status)
+			_, _ = w.Write([]byte(`{"error": {"message": "no, sk-secret", "type": "t", "code": "c"}}`))
+			return
+		}
+	}
+	w.Header().Set("Content-Type", "application/json")
+	var body map[string]any
+	switch kind {
+	case "chat":
+		var choices []map[string]any
+		for i, text := range s.chat(req.Messages[len(req.Messages)-1].Content, max(req.N, 1)) {
+			text, isCut := strings.CutPrefix(text, cut)
+			finish := "stop"
+			if isCut {
+				finish = "length"
+			}
+			choices = append(choices, map[string]any{"index": i, "finish_reason": finish, "message": map[string]any{"role": "assistant", "content": text}})
+		}
+		body = map[string]any{"choices": choices, "usage": map[string]any{"prompt_tokens": 100, "completion_tokens": 10}}
+	case "embed":
+		var data []map[string]any
+		for i, text := range slices.Backward(req.Input) { // the index counts, not the order
+			data = append(data, map[string]any{"index": i, "embedding": s.vectors[text]})
+		}
+		body = map[string]any{"data": data, "usage": map[string]any{"prompt_tokens": 5}}
+	default:
+		http.NotFound(w, r)
+		return
+	}
+	_ = json.NewEncoder(w).Encode(body) // the client may have gone
+}
+
+func (s *server) count(kind string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for _, call := range s.calls {
+		if call == kind {
+			n++
+		}
+	}
+	return n
+}
+
+func (s *server) client(t *testing.T) *Client {
+	t.Helper()
+	listening := httptest.NewServer(s)
+	t.Cleanup(listening.Close)
+	return clientOf(t, listening.URL+"/v1")
+}
+
+func clientOf(t *testing.T, address string) *Client {
+	t.Helper()
+	c, err := NewClient(Config{
+		BaseURL: address, APIKey: "sk-secret", LLM: "judge", Embedding: "embedder",
+		MaxRetries: 2, MaxDelay: 5 * time.Millisecond, Timeout: 10 * time.Second,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func (s *server) metric(t *testing.T, name string, opts Options) Metric {
+	t.Helper()
+	m, err := New(name, s.client(t), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// row has texts that the server tells apart.
+func row() metric.Row {
+	return metric.Row{Question: "the-question", Answer: "the-answer", GroundTruth: "the-truth"}
+}
+
+// inTurn answers one text after the other, and then the last one again.
+func inTurn(texts ...string) func(string, int) []string {
+	var mu sync.Mutex
+	next := 0
+	return func(string, int) []string {
+		mu.Lock()
+		defer mu.Unlock()
+		text := texts[min(next, len(texts)-1)]
+		next++
+		return []string{text}
+	}
+}
