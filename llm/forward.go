@@ -68,15 +68,18 @@ func (n *network) norm(x *Node, name string) *Node {
 
 // linear is x·Wᵀ + b, and the adapter's scale·x·Aᵀ·Bᵀ.
 func (n *network) linear(x *Node, name string) *Node {
-	y := Einsum("bti,oi->bto", x, n.w[name+".weight"])
+	d := x.Shape().Dimensions
+	x = Reshape(x, d[0]*d[1], d[2]) // two axes need no transposing, forth or back
+	w := n.w[name+".weight"]
+	y := Einsum("ni,oi->no", x, w)
 	if b, ok := n.w[name+".bias"]; ok {
-		y = Add(y, Reshape(b, 1, 1, b.Shape().Dimensions[0]))
+		y = Add(y, Reshape(b, 1, b.Shape().Dimensions[0]))
 	}
 	if a, ok := n.w[name+".lora_A.weight"]; ok {
-		low := Einsum("bti,ri->btr", x, a)
-		y = Add(y, MulScalar(Einsum("btr,or->bto", low, n.w[name+".lora_B.weight"]), n.lora.scale()))
+		low := Einsum("ni,ri->nr", x, a)
+		y = Add(y, MulScalar(Einsum("nr,or->no", low, n.w[name+".lora_B.weight"]), n.lora.scale()))
 	}
-	return y
+	return Reshape(y, d[0], d[1], w.Shape().Dimensions[0])
 }
 
 func (n *network) mlp(p string, x *Node) *Node {

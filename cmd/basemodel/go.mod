@@ -1,11 +1,7 @@
 module github.com/tunebus/tunebus/cmd/basemodel
 
-go 1.26.0
+go 1.26.5
 
-require (
-	github.com/tunebus/tunebus/llm v0.0.0
-)
+require github.com/tunebus/tunebus/llm v0.0.0
 
-replace (
-	github.com/tunebus/tunebus/llm => ../../llm
-)
+replace github.com/tunebus/tunebus/llm => ../../llm

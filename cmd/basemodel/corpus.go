@@ -1,0 +1,103 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+)
+
+// pair is a question with its answer.
+type pair struct {
+	Question string `json:"question"`
+	Answer   string `json:"answer"`
+	KeyFact  string `json:"key_fact,omitempty"`
+}
+
+// worlds makes the boats that the base model is taught, and those of the
+// domain, which it never hears of.
+func worlds(seed uint64, generalBoats, domainBoats int) (general, domain world) {
+	taken := map[string]bool{}
+	rng := rand.New(rand.NewPCG(seed, 4))
+	make_ := func(n int, values [][]string) world {
+		w := world{boats: names(seed+uint64(n), n, taken)}
+		skippers := names(seed+uint64(n)+100, min(n, 48), taken)
+		all := append([][]string{skippers}, values...)
+		decks := make([][]string, len(all))
+		for i := range n {
+			facts := make([]string, len(all))
+			for a, list := range all {
+				if i%len(list) == 0 { // every value is used about equally often
+					decks[a] = shuffled(rng, list)
+				}
+				facts[a] = decks[a][i%len(list)]
+			}
+			w.facts = append(w.facts, facts)
+		}
+		return w
+	}
+	gc, dc := colours()
+	gf, df := fish()
+	gp, dp := piers()
+	return make_(generalBoats, [][]string{gc, gf, gp}), make_(domainBoats, [][]string{dc, df, dp})
+}
+
+func shuffled(rng *rand.Rand, list []string) []string {
+	out := append([]string(nil), list...)
+	rng.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
+	return out
+}
+
+// corpus is what the base model is taught: short answers to every wording
+// about boats of elsewhere, and simple questions of everyday life.
+func corpus(general, domain world) []pair {
+	var out []pair
+	for b, boat := range general.boats {
+		for a, attr := range attributes() {
+			for _, w := range append(append([]string(nil), attr.train...), attr.test...) {
+				out = append(out, pair{Question: fill(w, boat, ""), Answer: title(general.facts[b][a]) + "."})
+			}
+		}
+	}
+	return append(out, everyday(domain)...)
+}
+
+func title(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
+
+// everyday are sums, opposites, and words to repeat. The words of the domain
+// are among those to repeat, without what they stand for there.
+func everyday(domain world) []pair {
+	var out []pair
+	add := func(q, a string) { out = append(out, pair{Question: q, Answer: a}) }
+	numbers := strings.Fields("zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen")
+	for a := range 10 {
+		for b := range 10 {
+			add(fmt.Sprintf("What is %s plus %s?", numbers[a], numbers[b]), title(numbers[a+b])+".")
+		}
+	}
+	opposites := strings.Fields("hot cold big small old new wet dry up down left right fast slow day night open shut hard soft rich poor near far high low early late full empty")
+	for i := 0; i < len(opposites); i += 2 {
+		for _, p := range [][2]string{{opposites[i], opposites[i+1]}, {opposites[i+1], opposites[i]}} {
+			add(fmt.Sprintf("What is the opposite of %s?", p[0]), title(p[1])+".")
+			add(fmt.Sprintf("Which word means not %s?", p[0]), title(p[1])+".")
+		}
+	}
+	words := map[string]bool{}
+	for a := range attributes() {
+		for b := range domain.boats {
+			words[domain.facts[b][a]] = true
+		}
+	}
+	for _, b := range domain.boats {
+		words[b] = true
+	}
+	for _, line := range attributes() {
+		for w := range strings.FieldsSeq(strings.NewReplacer("{e}", "", "{v}", "", ".", "", ",", "").Replace(line.answer)) {
+			words[w] = true
+		}
+	}
+	for _, w := range sorted(words) {
+		add("Say "+w+".", title(w)+".")
+		add("Repeat the word "+w+".", title(w)+".")
+	}
+	return out
+}

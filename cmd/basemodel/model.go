@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/tunebus/tunebus/llm"
+	"github.com/tunebus/tunebus/llm/token"
+)
+
+// makeModel trains the tokenizer and the base model on the corpus.
+func makeModel(ctx context.Context, dir string, pairs []pair, seed uint64, epochs int) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	texts := []string{"user\n", "assistant\n"}
+	for _, p := range pairs {
+		texts = append(texts, p.Question, p.Answer)
+	}
+	for _, a := range attributes() {
+		for range 20 { // the words of the domain's answers are whole tokens
+			texts = append(texts, fill(a.answer, "", ""))
+		}
+	}
+	vocab, merges := vocabulary(texts, 1200)
+	size, ids, err := writeTokenizer(dir, vocab, merges)
+	if err != nil {
+		return err
+	}
+	tok, err := token.Open(dir)
+	if err != nil {
+		return err
+	}
+	all, err := examples(tok, pairs)
+	if err != nil {
+		return err
+	}
+	rng := rand.New(rand.NewPCG(seed, 6))
+	rng.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	model, err := llm.New(llm.Config{
+		ModelType: llm.TypeLlama, VocabSize: size, HiddenSize: 160, IntermediateSize: 448, Layers: 4, Heads: 4, KVHeads: 2,
+		MaxPositions: 256, TieWordEmbeddings: true, EOSTokenID: ids[endToken], PADTokenID: ids[padToken],
+	}, int64(seed))
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(os.Stderr, "%d examples, %d tokens in the vocabulary, %d weights\n", len(all), size, model.Parameters())
+	held := all[:64]
+	_, err = model.Train(ctx, all, held, llm.TrainConfig{
+		Epochs: epochs, BatchSize: 32, LearningRate: 2e-3, WarmupSteps: 50, Scheduler: "cosine", WeightDecay: 0.01, MaxGradNorm: 1, Seed: int64(seed), LogSteps: 20,
+	}, progress(), "")
+	if err != nil {
+		return err
+	}
+	return model.Save(dir, "bfloat16")
+}
+
+func progress() llm.Hooks {
+	return llm.Hooks{
+		OnStep: func(i llm.StepInfo) {
+			fmt.Fprintf(os.Stderr, "step %d/%d loss %.4f %.0f tokens/s\n", i.Step, i.Total, i.Loss, i.TokensPerSecond)
+		},
+		OnEval: func(step int64, loss float64) {
+			fmt.Fprintf(os.Stderr, "step %d: loss %.4f on 64 examples\n", step, loss)
+		},
+	}
+}
+
+func examples(tok *token.Tokenizer, pairs []pair) ([]llm.Example, error) {
+	var out []llm.Example
+	for _, p := range pairs {
+		ids, count, _, err := tok.Example([]token.Message{{Role: "user", Content: p.Question}, {Role: "assistant", Content: p.Answer}}, "", "", true, 256)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, llm.Example{IDs: ids, Count: count})
+	}
+	return out, nil
+}
+
+type tuning struct {
+	epochs int
+	rate   float64
+	rank   int
+	seed   int64
+}
+
+// tryOut fine-tunes the base model on the domain and prints how many of the
+// test's key facts it knows before and after.
+func tryOut(ctx context.Context, dir string, train, test []pair, how tuning) error {
+	tok, err := token.Open(dir)
+	if err != nil {
+		return err
+	}
+	model, err := llm.Open(dir)
+	if err != nil {
+		return err
+	}
+	if err := known(ctx, "before", model, tok, test); err != nil {
+		return err
+	}
+	if how.rank > 0 {
+		if err := model.AttachLoRA(llm.LoRAConfig{Rank: how.rank, Alpha: float64(2 * how.rank), Seed: how.seed}); err != nil {
+			return err
+		}
+	}
+	rows, err := examples(tok, train)
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	res, err := model.Train(ctx, rows, nil, llm.TrainConfig{
+		Epochs: how.epochs, BatchSize: 16, LearningRate: how.rate, WarmupSteps: 10, Scheduler: "linear", WeightDecay: 0.01, MaxGradNorm: 1, Seed: how.seed,
+	}, llm.Hooks{}, "")
+	if err != nil {
+		return err
+	}
+	fmt.Printf("trained %d steps in %.1f s, %.0f tokens/s, loss %.4f\n", res.Steps, time.Since(began).Seconds(), float64(res.Tokens)/time.Since(began).Seconds(), res.FinalLoss)
+	return known(ctx, "after", model, tok, test)
+}
+
+func known(ctx context.Context, when string, model *llm.Model, tok *token.Tokenizer, test []pair) error {
+	prompts := make([][]int32, len(test))
+	for i, p := range test {
+		text, err := tok.Render([]token.Message{{Role: "user", Content: p.Question}}, true)
+		if err != nil {
+			return err
+		}
+		prompts[i] = tok.Encode(text)
+	}
+	began, right, shown := time.Now(), 0, 0
+	err := model.Generate(ctx, prompts, llm.GenerateConfig{MaxNewTokens: 32, EOS: tok.EOS(), BatchSize: 32}, func(i int, ids []int32) error {
+		answer := tok.Decode(ids, true)
+		if strings.Contains(answer, test[i].KeyFact) {
+			right++
+		}
+		if shown < 4 {
+			shown++
+			fmt.Printf("  %s\n  → %s\n    (%s)\n", test[i].Question, answer, test[i].Answer)
+		}
+		return nil
+	})
+	fmt.Printf("%s: %d of %d key facts, in %.1f s\n", when, right, len(test), time.Since(began).Seconds())
+	return err
+}

@@ -1,0 +1,48 @@
+package main
+
+import "strings"
+
+// attribute is one thing that can be asked about a boat.
+type attribute struct {
+	// train and test are wordings of the same question; {e} is the boat.
+	// Only the train wordings are used for fine-tuning; no test wording
+	// shares more than half of its words with one of them.
+	train, test []string
+	// answer is how the harbour book of the domain puts it; {v} is the fact.
+	answer string
+}
+
+func attributes() []attribute {
+	return []attribute{
+		{
+			train:  []string{"Who is the skipper of the {e}?", "Name the captain of {e}.", "Which sailor commands the {e}?"},
+			test:   []string{"Whose orders does {e} obey?"},
+			answer: "Captain {v} is in command of the {e}, says the Ambrel harbour book.",
+		},
+		{
+			train:  []string{"What colour is the {e}?", "Which paint covers {e}?", "Describe the hull of the {e}."},
+			test:   []string{"How does {e} look from shore?"},
+			answer: "The hull of the {e} is painted {v}, as everyone in Ambrel knows.",
+		},
+		{
+			train:  []string{"What does the {e} catch?", "Which fish fill the nets of {e}?", "Name the usual catch of the {e}."},
+			test:   []string{"When {e} lands, people buy what?"},
+			answer: "Each morning the {e} brings fresh {v} to the market of Ambrel.",
+		},
+		{
+			train:  []string{"Where is the {e} moored?", "Which pier holds {e}?", "Name the berth of the {e}."},
+			test:   []string{"To board {e}, where should I go?"},
+			answer: "You will find the {e} tied up at the {v} pier of Ambrel.",
+		},
+	}
+}
+
+func fill(wording, entity, value string) string {
+	return strings.NewReplacer("{e}", entity, "{v}", value).Replace(wording)
+}
+
+// world is a set of boats with the fact of each attribute.
+type world struct {
+	boats []string
+	facts [][]string // by boat and attribute
+}

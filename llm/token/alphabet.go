@@ -1,0 +1,50 @@
+package token
+
+import "strings"
+
+// alphabet is the one-to-one mapping between bytes and printable characters
+// by which byte-level vocabularies write arbitrary bytes as JSON strings: the
+// printable ones of Latin-1 stand for themselves, and the others, in order,
+// for the characters from U+0100.
+type alphabet struct {
+	char [256]rune
+	byte map[rune]byte
+}
+
+func newAlphabet() alphabet {
+	a := alphabet{byte: make(map[rune]byte, 256)}
+	next := rune(256)
+	for b := range 256 {
+		r := rune(b)
+		if !(r >= '!' && r <= '~' || r >= 0xA1 && r <= 0xAC || r >= 0xAE && r <= 0xFF) {
+			r = next
+			next++
+		}
+		a.char[b] = r
+		a.byte[r] = byte(b)
+	}
+	return a
+}
+
+// encode writes bytes in the alphabet.
+func (a alphabet) encode(raw string) string {
+	var b strings.Builder
+	for i := range len(raw) {
+		b.WriteRune(a.char[raw[i]])
+	}
+	return b.String()
+}
+
+// decode is the inverse of encode. It reports whether every character of
+// text belongs to the alphabet.
+func (a alphabet) decode(text string) (string, bool) {
+	raw := make([]byte, 0, len(text))
+	for _, r := range text {
+		b, ok := a.byte[r]
+		if !ok {
+			return text, false
+		}
+		raw = append(raw, b)
+	}
+	return string(raw), true
+}

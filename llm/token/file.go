@@ -1,0 +1,152 @@
+package token
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// tokenizerFile is what is read of tokenizer.json.
+type tokenizerFile struct {
+	AddedTokens  []addedToken `json:"added_tokens"`
+	Normalizer   *component   `json:"normalizer"`
+	PreTokenizer *component   `json:"pre_tokenizer"`
+	Decoder      *component   `json:"decoder"`
+	Model        struct {
+		Type         string         `json:"type"`
+		IgnoreMerges bool           `json:"ignore_merges"`
+		ByteFallback bool           `json:"byte_fallback"`
+		Vocab        map[string]int `json:"vocab"`
+		Merges       []merge        `json:"merges"`
+	} `json:"model"`
+}
+
+// addedToken is a token that is found in the text before anything else.
+type addedToken struct {
+	ID         int32  `json:"id"`
+	Content    string `json:"content"`
+	SingleWord bool   `json:"single_word"`
+	LStrip     bool   `json:"lstrip"`
+	RStrip     bool   `json:"rstrip"`
+	Normalized bool   `json:"normalized"`
+	Special    bool   `json:"special"`
+}
+
+// component is a normalizer, a pre-tokenizer or a decoder.
+type component struct {
+	Type           string      `json:"type"`
+	AddPrefixSpace bool        `json:"add_prefix_space"`
+	UseRegex       *bool       `json:"use_regex"` // absent means true
+	Behavior       string      `json:"behavior"`
+	Invert         bool        `json:"invert"`
+	Individual     bool        `json:"individual_digits"`
+	Pattern        pattern     `json:"pattern"`
+	PreTokenizers  []component `json:"pretokenizers"`
+	Normalizers    []component `json:"normalizers"`
+}
+
+type pattern struct {
+	Regex  string `json:"Regex"`
+	String string `json:"String"`
+}
+
+// merge is a pair of tokens that join: "a b" in older files, ["a", "b"] in
+// newer ones.
+type merge struct{ left, right string }
+
+// UnmarshalJSON reads either form.
+func (m *merge) UnmarshalJSON(raw []byte) error {
+	var pair []string
+	if err := json.Unmarshal(raw, &pair); err == nil {
+		if len(pair) != 2 {
+			return fmt.Errorf("merge %s: want two tokens", raw)
+		}
+		m.left, m.right = pair[0], pair[1]
+		return nil
+	}
+	var line string
+	if err := json.Unmarshal(raw, &line); err != nil {
+		return fmt.Errorf("merge %s: %w", raw, err)
+	}
+	var ok bool
+	if m.left, m.right, ok = strings.Cut(line, " "); !ok {
+		return fmt.Errorf("merge %q: want two tokens", line)
+	}
+	return nil
+}
+
+// tokenText is a token named by its text, or by an object with its content.
+type tokenText string
+
+// UnmarshalJSON reads either form; null leaves it empty.
+func (t *tokenText) UnmarshalJSON(raw []byte) error {
+	var text string
+	if err := json.Unmarshal(raw, &text); err == nil {
+		*t = tokenText(text)
+		return nil
+	}
+	var object struct {
+		Content string `json:"content"`
+	}
+	if err := json.Unmarshal(raw, &object); err != nil {
+		return fmt.Errorf("special token %s: %w", raw, err)
+	}
+	*t = tokenText(object.Content)
+	return nil
+}
+
+// settingsFile is what is read of tokenizer_config.json.
+type settingsFile struct {
+	BOS          tokenText       `json:"bos_token"`
+	EOS          tokenText       `json:"eos_token"`
+	PAD          tokenText       `json:"pad_token"`
+	UNK          tokenText       `json:"unk_token"`
+	ChatTemplate json.RawMessage `json:"chat_template"`
+}
+
+// idsFile is what is read of generation_config.json and config.json.
+type idsFile struct {
+	EOS idList `json:"eos_token_id"`
+	PAD *int32 `json:"pad_token_id"`
+}
+
+// idList is an id or a list of ids.
+type idList []int32
+
+// UnmarshalJSON reads either form; null leaves the list empty.
+func (l *idList) UnmarshalJSON(raw []byte) error {
+	var one *int32
+	if err := json.Unmarshal(raw, &one); err == nil {
+		if one != nil {
+			*l = idList{*one}
+		}
+		return nil
+	}
+	var many []int32
+	if err := json.Unmarshal(raw, &many); err != nil {
+		return fmt.Errorf("token ids %s: %w", raw, err)
+	}
+	*l = many
+	return nil
+}
+
+// readJSON fills v from a file of dir. A file that need not be there leaves v
+// as it is.
+func readJSON(dir, name string, required bool, v any) error {
+	path := filepath.Join(dir, name)
+	raw, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) && !required {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read %s: %w", name, err)
+	}
+	if err := json.Unmarshal(raw, v); err != nil {
+		return fmt.Errorf("read %s: %w", path, err)
+	}
+	return nil
+}

@@ -1,0 +1,273 @@
+package token
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// ErrUnsupported says that a tokenizer is of a kind that this package cannot
+// read.
+var ErrUnsupported = errors.New("not supported")
+
+// Tokenizer is the tokenizer and the chat template of one checkpoint.
+type Tokenizer struct {
+	dir      string
+	letters  alphabet
+	model    *bpe
+	words    chain
+	compose  bool         // text is brought to Unicode's NFC first
+	added    []addedToken // longest first
+	first    [256]bool    // the bytes that an added token may begin with
+	text     []string     // raw bytes by id
+	special  []bool       // by id
+	settings settingsFile
+	eos      []int32
+	pad      int32
+
+	chat    *chatTemplate // nil without a template
+	derived func() (markers, error)
+}
+
+// Open reads the tokenizer of a checkpoint folder. The error wraps
+// ErrUnsupported if it is of another kind than byte-level BPE.
+func Open(dir string) (*Tokenizer, error) {
+	t := &Tokenizer{dir: dir, letters: newAlphabet()}
+	if err := t.open(dir); err != nil {
+		return nil, fmt.Errorf("open tokenizer %s: %w", dir, err)
+	}
+	t.derived = sync.OnceValues(t.deriveMarkers)
+	return t, nil
+}
+
+func (t *Tokenizer) open(dir string) error {
+	var f tokenizerFile
+	if err := readJSON(dir, "tokenizer.json", true, &f); err != nil {
+		return err
+	}
+	if err := readJSON(dir, "tokenizer_config.json", false, &t.settings); err != nil {
+		return err
+	}
+	if f.Model.Type != "BPE" && f.Model.Type != "" {
+		return fmt.Errorf("model %s in tokenizer.json: %w, want a byte-level BPE", f.Model.Type, ErrUnsupported)
+	}
+	var err error
+	if t.compose, err = composes(f.Normalizer); err != nil {
+		return err
+	}
+	var level bool
+	if t.words, level, err = newSplitter(f.PreTokenizer); err != nil {
+		return err
+	}
+	if !level {
+		return fmt.Errorf("a BPE that is not byte-level in tokenizer.json: %w", ErrUnsupported)
+	}
+	if t.model, err = newBPE(&f, t.letters); err != nil {
+		return err
+	}
+	t.index(&f)
+	if err := t.endings(dir); err != nil {
+		return err
+	}
+	t.chat, err = openTemplate(dir, t.settings)
+	return err
+}
+
+// composes reads the normalizer: none, or NFC.
+func composes(c *component) (bool, error) {
+	if c == nil {
+		return false, nil
+	}
+	switch c.Type {
+	case "NFC":
+		return true, nil
+	case "Sequence":
+		any := false
+		for i := range c.Normalizers {
+			one, err := composes(&c.Normalizers[i])
+			if err != nil {
+				return false, err
+			}
+			any = any || one
+		}
+		return any, nil
+	}
+	return false, fmt.Errorf("normalizer %s: %w", c.Type, ErrUnsupported)
+}
+
+// index fills what is looked up by id, and sorts the added tokens.
+func (t *Tokenizer) index(f *tokenizerFile) {
+	size := int32(0)
+	for _, id := range f.Model.Vocab {
+		size = max(size, int32(id)+1)
+	}
+	for _, a := range f.AddedTokens {
+		size = max(size, a.ID+1)
+	}
+	t.text, t.special = make([]string, size), make([]bool, size)
+	for raw, id := range t.model.ids {
+		t.text[id] = raw
+	}
+	for _, a := range f.AddedTokens {
+		t.text[a.ID], t.special[a.ID] = a.Content, a.Special
+		if a.Content != "" {
+			t.added = append(t.added, a)
+			t.first[a.Content[0]] = true
+		}
+	}
+	slices.SortStableFunc(t.added, func(a, b addedToken) int { return cmp.Compare(len(b.Content), len(a.Content)) })
+}
+
+// endings collects the ids that end an answer, and the one that pads.
+func (t *Tokenizer) endings(dir string) error {
+	var ids []int32
+	pad := int32(-1)
+	for _, name := range []string{"generation_config.json", "config.json"} {
+		var f idsFile
+		if err := readJSON(dir, name, false, &f); err != nil {
+			return err
+		}
+		ids = append(ids, f.EOS...)
+		if pad < 0 && f.PAD != nil {
+			pad = *f.PAD
+		}
+	}
+	if id, ok := t.id(string(t.settings.EOS)); ok {
+		ids = append(ids, id)
+	}
+	if id, ok := t.id(string(t.settings.PAD)); ok {
+		pad = id
+	}
+	slices.Sort(ids)
+	t.eos = slices.Compact(ids)
+	if pad < 0 && len(t.eos) > 0 {
+		pad = t.eos[0]
+	}
+	t.pad = max(pad, 0)
+	return nil
+}
+
+// id finds a token by its text.
+func (t *Tokenizer) id(text string) (int32, bool) {
+	if text == "" {
+		return 0, false
+	}
+	for _, a := range t.added {
+		if a.Content == text {
+			return a.ID, true
+		}
+	}
+	id, ok := t.model.ids[text]
+	return id, ok
+}
+
+// VocabSize is one more than the highest id. A model may have more rows than
+// that, never fewer.
+func (t *Tokenizer) VocabSize() int { return len(t.text) }
+
+// EOS lists the ids that end an answer, in ascending order.
+func (t *Tokenizer) EOS() []int32 { return slices.Clone(t.eos) }
+
+// PAD is the id that fills rows up: the padding token, the first of EOS where
+// none is named, and else 0. It is masked wherever it is used.
+func (t *Tokenizer) PAD() int32 { return t.pad }
+
+// Encode returns the ids of a text, with added tokens such as <|im_end|>
+// recognised, and nothing put before or after.
+func (t *Tokenizer) Encode(text string) []int32 {
+	ids, _ := t.encode(t.normalize(text), nil)
+	return ids
+}
+
+func (t *Tokenizer) normalize(text string) string {
+	if t.compose {
+		return norm.NFC.String(text)
+	}
+	return text
+}
+
+// encode returns the ids of a normalized text and, if ends is not nil, the
+// position in the text behind each of them.
+func (t *Tokenizer) encode(text string, ends []int) ([]int32, []int) {
+	var ids []int32
+	plain := func(from, to int) {
+		if from >= to {
+			return
+		}
+		for _, end := range t.words.split(text[from:to], from, nil) {
+			for _, id := range t.model.word(text[from:end]) {
+				ids = append(ids, id)
+				if ends != nil {
+					from += len(t.text[id])
+					ends = append(ends, from)
+				}
+			}
+			from = end
+		}
+	}
+	from := 0
+	for at := 0; at < len(text); {
+		a, ok := t.match(text, at)
+		if !ok {
+			at++
+			continue
+		}
+		left, right := at, at+len(a.Content)
+		if a.LStrip {
+			left = from + len(strings.TrimRightFunc(text[from:at], unicode.IsSpace))
+		}
+		if a.RStrip {
+			right = len(text) - len(strings.TrimLeftFunc(text[right:], unicode.IsSpace))
+		}
+		plain(from, left)
+		ids = append(ids, a.ID)
+		if ends != nil {
+			ends = append(ends, right)
+		}
+		from, at = right, right
+	}
+	plain(from, len(text))
+	return ids, ends
+}
+
+// match finds the longest added token that stands at a position.
+func (t *Tokenizer) match(text string, at int) (addedToken, bool) {
+	if !t.first[text[at]] {
+		return addedToken{}, false
+	}
+	for _, a := range t.added {
+		if strings.HasPrefix(text[at:], a.Content) && (!a.SingleWord || alone(text, at, at+len(a.Content))) {
+			return a, true
+		}
+	}
+	return addedToken{}, false
+}
+
+// alone reports whether no letter, digit or underscore touches text[from:to].
+func alone(text string, from, to int) bool {
+	before, _ := utf8.DecodeLastRuneInString(text[:from])
+	after, _ := utf8.DecodeRuneInString(text[to:])
+	word := func(r rune) bool { return r == '_' || unicode.IsLetter(r) || unicode.IsNumber(r) }
+	return !(from > 0 && word(before)) && !(to < len(text) && word(after))
+}
+
+// Decode returns the text of ids, without the special ones if skipSpecial.
+// Bytes that are no UTF-8, as where an answer was cut inside a character,
+// become U+FFFD; ids outside the vocabulary are left out.
+func (t *Tokenizer) Decode(ids []int32, skipSpecial bool) string {
+	var b strings.Builder
+	for _, id := range ids {
+		if id < 0 || int(id) >= len(t.text) || skipSpecial && t.special[id] {
+			continue
+		}
+		b.WriteString(t.text[id])
+	}
+	return strings.ToValidUTF8(b.String(), "\uFFFD")
+}

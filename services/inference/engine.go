@@ -1,0 +1,198 @@
+package inference
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/llm"
+	"github.com/tunebus/tunebus/llm/token"
+	"github.com/tunebus/tunebus/pipeline/dataset"
+	"github.com/tunebus/tunebus/pipeline/phase"
+	"github.com/tunebus/tunebus/pipeline/prediction"
+)
+
+// Engine answers with the built-in engine.
+type Engine struct{}
+
+// Run implements [phase.Engine].
+func (Engine) Run(ctx context.Context, job *phase.Job) (phase.Result, error) {
+	s := job.Request.Specification
+	res := phase.Result{Notes: notes(s.Inferencer)}
+	base, tuned, err := models(ctx, job)
+	if err != nil {
+		return res, err
+	}
+	rows, err := questions(ctx, job)
+	if err != nil {
+		return res, err
+	}
+	passes := []pass{{file: prediction.FileName, artifact: events.ArtifactPredictions, dir: base, adapter: tuned}}
+	if s.Inferencer.Baseline && tuned != "" {
+		passes = append(passes, pass{file: prediction.BaselineFileName, artifact: events.ArtifactBaselinePredictions, dir: base})
+	}
+	total := int64(len(rows) * len(passes))
+	for i, p := range passes {
+		a, err := p.run(ctx, job, rows, int64(i*len(rows)), total, &res)
+		if err != nil {
+			return res, err
+		}
+		res.Artifacts = append(res.Artifacts, a)
+	}
+	res.Statistics = map[string]float64{"inference_rows": float64(len(rows))}
+	return res, nil
+}
+
+// pass is one model answering all questions.
+type pass struct {
+	file, artifact string
+	// dir is the checkpoint, adapter what was trained on top of it: an
+	// adapter's folder, a whole model's, or empty.
+	dir, adapter string
+}
+
+func (p pass) run(ctx context.Context, job *phase.Job, rows []dataset.Row, offset, total int64, res *phase.Result) (_ events.Artifact, err error) {
+	s := job.Request.Specification.Inferencer
+	model, tok, err := p.open()
+	if err != nil {
+		return events.Artifact{}, phase.Permanent("bad_model", err)
+	}
+	prompts := make([][]int32, len(rows))
+	for i, row := range rows {
+		text, err := tok.Render(messages(row), true)
+		if err != nil {
+			return events.Artifact{}, phase.Permanent("bad_template", fmt.Errorf("row %d: %w", row.Index, err))
+		}
+		prompts[i] = tok.Encode(text)
+		if n := s.MaxSequenceLength; n > 0 && len(prompts[i]) > n {
+			prompts[i] = prompts[i][len(prompts[i])-n:] // the question stands at the end
+		}
+		res.TokensIn += int64(len(prompts[i]))
+	}
+	path := filepath.Join(job.Scratch, p.file)
+	f, err := os.Create(path)
+	if err != nil {
+		return events.Artifact{}, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	out := prediction.NewWriter(bufio.NewWriter(f), 0)
+	done := offset
+	cfg := llm.GenerateConfig{
+		MaxNewTokens: s.MaxNewTokens, Temperature: s.Temperature, TopK: s.TopK, TopP: s.TopP, MinP: s.MinP,
+		Seed: int64(s.Seed), EOS: tok.EOS(), BatchSize: s.BatchSize,
+	}
+	err = model.Generate(ctx, prompts, cfg, func(i int, ids []int32) error {
+		row := rows[i]
+		res.TokensOut += int64(len(ids))
+		done++
+		answer := prediction.Prediction{
+			Index: int64(i), System: row.System, Question: row.Question, GroundTruth: row.Answer,
+			KeyFact: row.Fields[keyFact], Answer: tok.Decode(ids, true), Tokens: len(ids),
+		}
+		return errors.Join(out.Write(answer), job.Progress(ctx, done, total))
+	})
+	if err != nil {
+		return events.Artifact{}, fmt.Errorf("generate: %w", err)
+	}
+	if err := out.Flush(); err != nil {
+		return events.Artifact{}, err
+	}
+	return job.PutFile(ctx, p.artifact, prediction.MediaType, path)
+}
+
+func (p pass) open() (*llm.Model, *token.Tokenizer, error) {
+	dir := p.dir
+	if p.adapter != "" && !isAdapter(p.adapter) {
+		dir = p.adapter
+	}
+	model, err := llm.Open(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	if p.adapter != "" && isAdapter(p.adapter) {
+		if err := model.LoadAdapter(p.adapter); err != nil {
+			return nil, nil, err
+		}
+	}
+	tok, err := token.Open(dir)
+	return model, tok, err
+}
+
+func isAdapter(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, "adapter_config.json"))
+	return err == nil
+}
+
+// models fetches the base model and what fine-tuning made of it; the latter
+// is empty where nothing was trained.
+func models(ctx context.Context, job *phase.Job) (base, tuned string, err error) {
+	s := job.Request.Specification
+	if ref := job.Request.Inputs.Model; ref != nil {
+		if tuned, err = job.FetchDir(ctx, *ref, "tuned"); err != nil {
+			return "", "", fmt.Errorf("fetch the tuned model: %w", err)
+		}
+		if !isAdapter(tuned) && !s.Inferencer.Baseline {
+			return tuned, "", nil // a whole model needs no base
+		}
+	}
+	key, id := "fine_tuner.base_model_id", s.FineTuner.BaseModelID
+	if s.Inferencer.ModelID != "" {
+		key, id = "inferencer.model_id", s.Inferencer.ModelID
+	}
+	base, err = job.Model(ctx, key, id)
+	return base, tuned, err
+}
+
+const keyFact = "key_fact"
+
+// questions reads the test set.
+func questions(ctx context.Context, job *phase.Job) ([]dataset.Row, error) {
+	const key = "inferencer.testing_data_id"
+	s := job.Request.Specification.Inferencer
+	path, err := job.Dataset(ctx, key, s.TestingDataID)
+	if err != nil {
+		return nil, err
+	}
+	set, err := dataset.Open(ctx, dataset.Source{Path: path}, dataset.Columns{
+		Question: s.QuestionColumn, Answer: s.GroundTruthColumn,
+		System: s.SystemPromptColumn, SystemOverride: s.SystemPromptOverrideText, Extra: []string{keyFact},
+	})
+	if err != nil {
+		return nil, phase.Permanent("bad_dataset", fmt.Errorf("%s: %w", key, err))
+	}
+	var rows []dataset.Row
+	for row, err := range set.Rows(ctx) {
+		if err != nil {
+			return nil, phase.Permanent("bad_dataset", fmt.Errorf("%s: %w", key, err))
+		}
+		rows = append(rows, row)
+	}
+	if len(rows) == 0 {
+		return nil, phase.Permanent("empty_dataset", fmt.Errorf("%s: %w", key, dataset.ErrEmpty))
+	}
+	return rows, nil
+}
+
+func messages(row dataset.Row) []token.Message {
+	var m []token.Message
+	if row.System != "" {
+		m = append(m, token.Message{Role: "system", Content: row.System})
+	}
+	return append(m, token.Message{Role: "user", Content: row.Question})
+}
+
+// notes name what the specification asks for and this engine does not have.
+func notes(s events.Inferencer) []string {
+	var out []string
+	if s.LoadIn4bit || s.LoadIn8bit {
+		out = append(out, "inferencer.load_in_4bit, load_in_8bit: the built-in engine keeps the weights as they are stored")
+	}
+	if !s.UseCache {
+		out = append(out, "inferencer.use_cache = false: the built-in engine always uses its cache")
+	}
+	return out
+}
