@@ -1,0 +1,77 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/spec"
+)
+
+func (a *app) configCommand() *cobra.Command {
+	c := &cobra.Command{Use: "config", Short: "Check, start or look up a specification"}
+	var q asked
+	check := &cobra.Command{
+		Use: "check [FILE...]", Short: "Report every fault of a specification",
+		RunE: func(c *cobra.Command, args []string) error {
+			q.files = append(q.files, args...)
+			s, err := q.read(c)
+			if err != nil {
+				return err
+			}
+			return a.result(s, func(w io.Writer) { fmt.Fprintf(w, "no faults; %d phases\n", len(spec.Plan(s))) })
+		},
+	}
+	q.flags(check)
+	doc := &cobra.Command{
+		Use: "doc", Short: "Print every key with its default and its meaning", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if a.json {
+				return a.result(spec.Keys(), nil)
+			}
+			return spec.Reference(a.out, events.Specification{})
+		},
+	}
+	init := &cobra.Command{
+		Use: "init FILE", Short: "Write a specification with every key to start from", Args: exactly(1, "FILE"),
+		RunE: func(_ *cobra.Command, args []string) (err error) {
+			f, err := os.OpenFile(args[0], os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+			if err != nil {
+				return bad(fmt.Errorf("config init: %w", err))
+			}
+			if err := spec.Reference(f, events.Specification{}); err != nil {
+				_ = f.Close()
+				return err
+			}
+			return f.Close()
+		},
+	}
+	c.AddCommand(check, doc, init)
+	return c
+}
+
+func (a *app) doctorCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "doctor", Short: "Look whether the server has what the services need", Args: cobra.NoArgs,
+		RunE: a.with(func(ctx context.Context, b *bus.Bus, _ []string) error {
+			var rows []string
+			for _, stream := range []string{events.StreamRequests, events.StreamFacts, events.StreamMetrics, events.StreamDead} {
+				fill, err := b.Fill(ctx, stream)
+				if err != nil {
+					return fmt.Errorf("%w; \"tunebus setup\" creates what is missing", err)
+				}
+				rows = append(rows, fmt.Sprintf("stream %s: %.1f %% full", stream, 100*fill))
+			}
+			return a.result(rows, func(w io.Writer) {
+				for _, r := range rows {
+					fmt.Fprintln(w, r)
+				}
+			})
+		}),
+	}
+}

@@ -1,0 +1,154 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus"
+)
+
+// follow shows a run on the screen until it has ended, and until it is
+// tracked or trackingLimit has passed. It returns the run as it is then.
+func (a *app) follow(ctx context.Context, b *bus.Bus, id string, trackingLimit time.Duration) (events.Run, error) {
+	listening, stop := context.WithCancel(ctx)
+	defer stop()
+	screen := progressLines{app: a}
+	if err := b.Listen(listening, screen.hear, "*.progress."+id+".*"); err != nil {
+		return events.Run{}, err
+	}
+	bell, err := b.Ring(listening, "*.*."+id, "*.*."+id+".*")
+	if err != nil {
+		return events.Run{}, err
+	}
+	told := map[string]bool{}
+	var limit <-chan time.Time
+	look := time.NewTicker(2 * time.Second) // a doorbell may stay silent
+	defer look.Stop()
+	for {
+		facts, err := b.Facts(ctx, id)
+		if err != nil {
+			return events.Run{}, err
+		}
+		for _, f := range facts {
+			if !told[f.Subject] {
+				told[f.Subject] = true
+				a.tell(f.Event)
+			}
+		}
+		run := bus.Fold(facts)
+		if run.Completed != nil {
+			if run.Tracked != nil || trackingLimit == 0 {
+				return run, nil
+			}
+			if limit == nil {
+				limit = time.After(trackingLimit)
+			}
+		}
+		select {
+		case <-bell:
+		case <-look.C:
+		case <-limit:
+			return run, nil
+		case <-ctx.Done():
+			return run, context.Cause(ctx)
+		}
+	}
+}
+
+// tell writes what a fact means for people.
+func (a *app) tell(e events.Event) {
+	switch e := e.(type) {
+	case events.PipelineAccepted:
+		a.say("run %s (%s): %d phases", e.RunName, e.RunID, len(e.Plan))
+	case events.PhaseStarted:
+		again := ""
+		if e.Attempt > 1 {
+			again = fmt.Sprintf(", attempt %d", e.Attempt)
+		}
+		if e.ResumedFrom > 0 {
+			again += fmt.Sprintf(", resumed from step %d", e.ResumedFrom)
+		}
+		a.say("%-10s started%s", e.Phase, again)
+	case events.AttemptEnded:
+		why := ""
+		if e.Error != nil {
+			why = ": " + e.Error.Message
+		}
+		a.say("%-10s attempt %d ended by %s%s", e.Phase, e.Attempt, e.Reason, why)
+	case events.PhaseCompleted:
+		a.say("%-10s %s after %.1f s", e.Phase, e.Conclusion, e.EndedAt.Sub(e.StartedAt).Seconds())
+		for _, n := range e.Notes {
+			a.say("           note: %s", n)
+		}
+		if e.Error != nil {
+			a.say("           %s", e.Error.Message)
+		}
+	case events.CancelRequested:
+		a.say("cancel requested %s", e.Reason)
+	}
+}
+
+// progressLines writes a line of progress every few seconds.
+type progressLines struct {
+	app  *app
+	mu   sync.Mutex
+	last time.Time
+}
+
+func (l *progressLines) hear(m bus.Message) {
+	p, ok := m.Event.(events.Progress)
+	if !ok {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if time.Since(l.last) < 2*time.Second {
+		return
+	}
+	l.last = time.Now()
+	line := fmt.Sprintf("%-10s %d", p.Phase, p.Step)
+	if p.Total > 0 {
+		line += fmt.Sprintf("/%d (%d %%)", p.Total, 100*p.Step/p.Total)
+	}
+	values := map[string]float64{}
+	for _, point := range p.Points {
+		values[point.Key] = point.Value
+	}
+	if v, ok := values["loss"]; ok {
+		line += fmt.Sprintf("  loss %.4f", v)
+	}
+	if v, ok := values["tokens_per_second"]; ok {
+		line += fmt.Sprintf("  %.0f tokens/s", v)
+	}
+	if p.RemainingSeconds > 0 {
+		line += fmt.Sprintf("  %s left", (time.Duration(p.RemainingSeconds) * time.Second))
+	}
+	l.app.say("%s", line)
+}
+
+// outcome is the exit status of a run that has ended.
+func outcome(run events.Run) error {
+	c := run.Completed
+	if c == nil {
+		return errors.New("the run has not ended")
+	}
+	silent := func(status int) error { return &statusError{status, errors.New("")} }
+	switch {
+	case c.Conclusion == events.Failure:
+		return silent(exitFailure)
+	case c.Conclusion == events.Cancelled:
+		return silent(exitCancelled)
+	case len(c.FailedPhases) > 0:
+		return silent(exitPartly)
+	}
+	for _, g := range c.Gates {
+		if !g.Met {
+			return silent(exitPartly)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,135 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/config"
+	"github.com/tunebus/tunebus/pipeline/spec"
+)
+
+// asked is what a person says about a run: files, and flags on top.
+type asked struct {
+	files []string
+	sets  []string
+	// dir is the folder of the last file; relative paths start there.
+	dir string
+
+	skip, stop, enable map[string]*bool
+}
+
+// flags adds the flags to a command, the seed's among them.
+func (q *asked) flags(c *cobra.Command) {
+	f := c.Flags()
+	f.StringArrayVarP(&q.files, "config", "c", nil, "specification (TOML); several are merged in order")
+	f.StringArrayVar(&q.sets, "set", nil, "section.key=value, on top of the files")
+	q.skip, q.stop, q.enable = map[string]*bool{}, map[string]*bool{}, map[string]*bool{}
+	for _, p := range []string{"finetuning", "inference", "evaluation"} {
+		q.skip[p] = f.Bool("skip-"+p, false, "leave "+p+" out")
+		q.enable[p] = f.Bool("enable-"+p, true, "do "+p)
+		if p != "evaluation" {
+			q.stop[p] = f.Bool("stop-after-"+p, false, "end behind "+p)
+		}
+	}
+}
+
+// read merges files and flags and checks the result; all faults come at once.
+func (q *asked) read(c *cobra.Command) (events.Specification, error) {
+	var tree config.Tree
+	var faults config.Faults
+	q.dir = "."
+	for _, file := range q.files {
+		body, err := os.ReadFile(file)
+		if err != nil {
+			return events.Specification{}, bad(fmt.Errorf("read specification: %w", err))
+		}
+		t, f := config.ParseTOML(file, body)
+		faults = append(faults, f...)
+		if len(f) == 0 {
+			tree.Merge(t)
+		}
+		q.dir = filepath.Dir(file)
+	}
+	for _, s := range append(q.switches(c), q.sets...) {
+		if f := tree.Set(s); f != nil {
+			faults = append(faults, *f)
+		}
+	}
+	for _, section := range settingsSections() {
+		delete(tree.Sections, section) // a file may hold settings too
+	}
+	faults = append(faults, expand(tree)...)
+	s, more := spec.Decode(tree)
+	if faults = append(faults, more...); len(faults) > 0 {
+		return s, bad(fmt.Errorf("%d faults in the specification:\n%w", len(faults), faults))
+	}
+	return s, nil
+}
+
+// settingsSections are the sections that say how a service runs.
+func settingsSections() []string {
+	return []string{"bus", "artifacts", "data", "credentials", "services"}
+}
+
+// switches are the flags of the seed that switch phases, as assignments.
+func (q *asked) switches(c *cobra.Command) []string {
+	var out []string
+	for _, p := range []string{"finetuning", "inference", "evaluation"} {
+		if c.Flags().Changed("enable-" + p) {
+			out = append(out, fmt.Sprintf("pipeline.enable_%s=%t", p, *q.enable[p]))
+		}
+		if *q.skip[p] {
+			out = append(out, "pipeline.enable_"+p+"=false")
+		}
+		if stop := q.stop[p]; stop != nil && *stop {
+			out = append(out, "pipeline.stop_after_"+p+"=true")
+		}
+	}
+	return out
+}
+
+// expand replaces ${VAR} by the environment's value, in keys that hold no
+// secret.
+func expand(t config.Tree) config.Faults {
+	variable := regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)
+	var faults config.Faults
+	for section, v := range t.Sections {
+		table, _ := v.(map[string]any)
+		for key, value := range table {
+			text, ok := value.(string)
+			if !ok || !strings.Contains(text, "${") {
+				continue
+			}
+			table[key] = variable.ReplaceAllStringFunc(text, func(m string) string {
+				name := m[2 : len(m)-1]
+				got, ok := os.LookupEnv(name)
+				if !ok || looksSecret(name) {
+					p := t.At[section+"."+key]
+					msg := "the environment has no variable " + name
+					if ok {
+						msg = "the variable " + name + " holds a secret, which a specification must not; give it to the service's environment"
+					}
+					faults = append(faults, config.Fault{File: p.File, Line: p.Line, Column: p.Column, Key: section + "." + key, Message: msg})
+				}
+				return got
+			})
+		}
+	}
+	return faults
+}
+
+// looksSecret reports whether a variable's name says that it holds a secret.
+func looksSecret(name string) bool {
+	for _, word := range []string{"KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL"} {
+		if strings.Contains(strings.ToUpper(name), word) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,71 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/artifact"
+	"github.com/tunebus/tunebus/pipeline/config"
+	"github.com/tunebus/tunebus/pipeline/spec"
+)
+
+// uploads finds the local files that a specification names. What is neither
+// there nor a Hub id is a fault; all come at once.
+func uploads(s events.Specification, dir string) (map[string]string, error) {
+	out := map[string]string{}
+	var faults config.Faults
+	for _, p := range spec.Paths(s) {
+		if !needed(s, p.Phase) {
+			continue
+		}
+		path := p.Value
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(dir, path)
+		}
+		if _, err := os.Stat(path); err == nil {
+			out[p.Key] = path
+		} else if !spec.IsHubID(p.Value) {
+			faults = append(faults, config.Fault{Key: p.Key, Value: p.Value, Message: fmt.Sprintf("no such file or folder (%s), and no id of the Hugging Face Hub", path)})
+		}
+	}
+	if len(faults) > 0 {
+		return nil, bad(faults)
+	}
+	return out, nil
+}
+
+func needed(s events.Specification, p events.Phase) bool {
+	for _, step := range spec.Plan(s) {
+		if step.Phase == p || p == events.Finetune && step.Phase == events.Inference {
+			return true
+		}
+	}
+	return false
+}
+
+// upload stores the files for a run and returns references to them.
+func upload(ctx context.Context, store *artifact.Store, run string, files map[string]string) (map[string]events.Reference, error) {
+	out := map[string]events.Reference{}
+	for key, path := range files {
+		name := "uploads/" + run + "/" + strings.ReplaceAll(key, ".", "-")
+		info, err := os.Stat(path)
+		if err != nil {
+			return nil, fmt.Errorf("upload %s: %w", key, err)
+		}
+		var ref events.Reference
+		if info.IsDir() {
+			ref, err = store.PutDir(ctx, name+".tar", path)
+		} else {
+			ref, err = store.PutFile(ctx, name+strings.ToLower(filepath.Ext(path)), "application/octet-stream", path)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("upload %s: %w", key, err)
+		}
+		out[key] = ref
+	}
+	return out, nil
+}
