@@ -1,146 +1,164 @@
 package token
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 
-	"github.com/nikolalohinski/gonja/v2"
+	"github.com/nikolalohinski/gonja/v2/builtins"
+	"github.com/nikolalohinski/gonja/v2/config"
 	"github.com/nikolalohinski/gonja/v2/exec"
+	"github.com/nikolalohinski/gonja/v2/loaders"
+	"github.com/nikolalohinski/gonja/v2/nodes"
+	"github.com/nikolalohinski/gonja/v2/parser"
 )
 
-// Message is one turn of a conversation.
-type Message struct{ Role, Content string }
-
-// template is a checkpoint's chat template.
-type template struct {
-	jinja    *exec.Template
-	bos, eos string
-	question string // derived markers
-	answer   string
-}
-
-// text is a token in tokenizer_config.json: a string, or an object with its
-// content.
-type text string
-
-func (s *text) UnmarshalJSON(b []byte) error {
-	var plain string
-	if json.Unmarshal(b, &plain) == nil {
-		*s = text(plain)
-		return nil
-	}
-	var o struct {
-		Content string `json:"content"`
-	}
-	if err := json.Unmarshal(b, &o); err != nil {
-		return err
-	}
-	*s = text(o.Content)
-	return nil
-}
-
-// ids are one id or several.
-type ids []int32
-
-func (s *ids) UnmarshalJSON(b []byte) error {
-	var one int32
-	if json.Unmarshal(b, &one) == nil {
-		*s = ids{one}
-		return nil
-	}
-	return json.Unmarshal(b, (*[]int32)(s))
-}
-
-// settings reads the special tokens and the chat template.
-func (t *Tokenizer) settings(dir string) error {
-	var c struct {
-		BOS      text            `json:"bos_token"`
-		EOS      text            `json:"eos_token"`
-		PAD      text            `json:"pad_token"`
-		Template json.RawMessage `json:"chat_template"`
-	}
-	if err := readJSON(filepath.Join(dir, "tokenizer_config.json"), &c); err != nil {
-		return err
-	}
-	var g struct {
-		EOS ids `json:"eos_token_id"`
-	}
-	if err := readJSON(filepath.Join(dir, "generation_config.json"), &g); err != nil {
-		return err
-	}
-	t.eos = g.EOS
-	for _, s := range t.special {
-		if s.text == string(c.EOS) && !slices.Contains(t.eos, s.id) {
-			t.eos = append(t.eos, s.id)
-		}
-		if s.text == string(c.PAD) {
-			t.pad = s.id
-		}
-	}
-	source := ""
-	if b, err := os.ReadFile(filepath.Join(dir, "chat_template.jinja")); err == nil {
-		source = string(b)
-	} else if len(c.Template) > 0 && json.Unmarshal(c.Template, &source) != nil {
-		return fmt.Errorf("read %s: the chat template is not a text", dir)
-	}
-	if source == "" {
-		return nil
-	}
-	jinja, err := gonja.FromString(source)
-	if err != nil {
-		return fmt.Errorf("chat template of %s: %w", dir, err)
-	}
-	t.template = &template{jinja: jinja, bos: string(c.BOS), eos: string(c.EOS)}
-	t.template.derive()
-	return nil
-}
-
-// readJSON reads a file that may be missing.
-func readJSON(path string, into any) error {
-	body, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err == nil {
-		err = json.Unmarshal(body, into)
-	}
-	if err != nil {
-		return fmt.Errorf("read %s: %w", path, err)
-	}
-	return nil
-}
-
 // ErrNoTemplate says that a checkpoint has no chat template.
-var ErrNoTemplate = errors.New("the checkpoint has no chat template, in tokenizer_config.json or chat_template.jinja")
+var ErrNoTemplate = errors.New("the checkpoint has no chat template, in chat_template.jinja or tokenizer_config.json")
 
-// Render writes a conversation as the model was taught to read it. The
-// generation prompt is what comes before an answer.
-func (t *Tokenizer) Render(messages []Message, addGenerationPrompt bool) (string, error) {
-	if t.template == nil {
-		return "", ErrNoTemplate
-	}
-	return t.template.render(messages, addGenerationPrompt)
+// Message is one turn of a conversation.
+type Message struct {
+	Role    string // "system", "user" or "assistant"
+	Content string
 }
 
-func (t *template) render(messages []Message, prompt bool) (string, error) {
-	list := make([]map[string]any, len(messages))
+// chatTemplate is the Jinja template of a checkpoint and the tokens that it
+// may name.
+type chatTemplate struct {
+	jinja  *exec.Template
+	tokens map[string]any
+}
+
+// openTemplate reads the chat template of a folder; nil without one.
+func openTemplate(dir string, s settingsFile) (*chatTemplate, error) {
+	source, err := os.ReadFile(filepath.Join(dir, "chat_template.jinja"))
+	if errors.Is(err, fs.ErrNotExist) {
+		source, err = namedTemplate(s.ChatTemplate)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read chat template: %w", err)
+	}
+	if len(source) == 0 {
+		return nil, nil
+	}
+	t := &chatTemplate{tokens: map[string]any{}}
+	for name, text := range map[string]tokenText{"bos_token": s.BOS, "eos_token": s.EOS, "pad_token": s.PAD, "unk_token": s.UNK} {
+		if text != "" {
+			t.tokens[name] = string(text)
+		}
+	}
+	if t.jinja, err = parse(source); err != nil {
+		return nil, fmt.Errorf("parse chat template: %w", err)
+	}
+	return t, nil
+}
+
+// namedTemplate reads the key chat_template: a text, or a list of named ones,
+// of which "default" counts, or else the only one.
+func namedTemplate(raw json.RawMessage) ([]byte, error) {
+	if len(raw) == 0 {
+		return nil, nil
+	}
+	var text string
+	if err := json.Unmarshal(raw, &text); err == nil {
+		return []byte(text), nil
+	}
+	var named []struct{ Name, Template string }
+	if err := json.Unmarshal(raw, &named); err != nil {
+		return nil, fmt.Errorf("key chat_template: %w", err)
+	}
+	for _, n := range named {
+		if n.Name == "default" || len(named) == 1 {
+			return []byte(n.Template), nil
+		}
+	}
+	return nil, nil
+}
+
+// parse compiles a template with the settings of the transformers library:
+// blocks take the line break behind them and the blanks before them along.
+func parse(source []byte) (*exec.Template, error) {
+	loader, err := loaders.NewFileSystemLoader("")
+	if err != nil {
+		return nil, err
+	}
+	const name = "/chat_template"
+	shifted, err := loaders.NewShiftedLoader(name, bytes.NewReader(source), loader)
+	if err != nil {
+		return nil, err
+	}
+	settings := config.New()
+	settings.TrimBlocks, settings.LeftStripBlocks = true, true
+	structures := exec.NewControlStructureSet(map[string]parser.ControlStructureParser{"generation": parseGeneration})
+	filters := exec.NewFilterSet(map[string]exec.FilterFunction{})
+	filters.Update(builtins.Filters)
+	if err := filters.Replace("tojson", toJSON); err != nil {
+		return nil, err
+	}
+	return exec.NewTemplate(name, settings, shifted, &exec.Environment{
+		Context:           exec.EmptyContext().Update(builtins.GlobalFunctions).Update(builtins.GlobalVariables),
+		Filters:           filters,
+		Tests:             builtins.Tests,
+		ControlStructures: structures.Update(builtins.ControlStructures),
+		Methods:           builtins.Methods,
+	})
+}
+
+// generation is the block {% generation %}, which marks an answer for masks
+// and renders its content as it is.
+type generation struct{ *nodes.Wrapper }
+
+func parseGeneration(p, _ *parser.Parser) (nodes.ControlStructure, error) {
+	content, _, err := p.WrapUntil("endgeneration")
+	return generation{content}, err
+}
+
+// Execute renders the content.
+func (g generation) Execute(r *exec.Renderer, _ *nodes.ControlStructureBlock) error {
+	return r.ExecuteWrapper(g.Wrapper)
+}
+
+// Render writes a conversation as the model was taught to read it, by its
+// chat template, with what comes before an answer at the end if
+// addGenerationPrompt says so. Without a template the error is ErrNoTemplate.
+func (t *Tokenizer) Render(messages []Message, addGenerationPrompt bool) (string, error) {
+	if t.chat == nil {
+		return "", fmt.Errorf("render conversation with %s: %w", t.dir, ErrNoTemplate)
+	}
+	row, err := t.chat.render(messages, addGenerationPrompt)
+	if err != nil {
+		return "", fmt.Errorf("render conversation with the chat template of %s: %w", t.dir, err)
+	}
+	return row, nil
+}
+
+func (c *chatTemplate) render(messages []Message, prompt bool) (string, error) {
+	turns := make([]any, len(messages))
 	for i, m := range messages {
-		list[i] = map[string]any{"role": m.Role, "content": m.Content}
+		turns[i] = map[string]any{"role": m.Role, "content": m.Content}
 	}
-	var raised error
-	out, err := t.jinja.ExecuteToString(exec.NewContext(map[string]any{
-		"messages": list, "add_generation_prompt": prompt, "bos_token": t.bos, "eos_token": t.eos,
-		"raise_exception": func(msg string) string {
-			raised = errors.New(msg)
-			return ""
+	var raised error // the library words an error of a function as its own
+	data := map[string]any{
+		"messages":              turns,
+		"add_generation_prompt": prompt,
+		"raise_exception": func(_ *exec.Evaluator, args *exec.VarArgs) (string, error) {
+			raised = errors.New("the template refuses the conversation")
+			if len(args.Args) > 0 {
+				raised = errors.New(args.First().String())
+			}
+			return "", raised
 		},
-	}))
-	if err = errors.Join(err, raised); err != nil {
-		return "", fmt.Errorf("chat template: %w", err)
 	}
-	return out, nil
+	for name, text := range c.tokens {
+		data[name] = text
+	}
+	out, err := c.jinja.ExecuteToString(exec.NewContext(data))
+	if raised != nil {
+		return "", raised
+	}
+	return out, err
 }

@@ -43,7 +43,6 @@ func Open(dir string) (*Tokenizer, error) {
 	if err := t.open(dir); err != nil {
 		return nil, fmt.Errorf("open tokenizer %s: %w", dir, err)
 	}
-	t.derived = sync.OnceValues(t.deriveMarkers)
 	return t, nil
 }
 
@@ -76,8 +75,30 @@ func (t *Tokenizer) open(dir string) error {
 	if err := t.endings(dir); err != nil {
 		return err
 	}
-	t.chat, err = openTemplate(dir, t.settings)
-	return err
+	if t.chat, err = openTemplate(dir, t.settings); err != nil {
+		return err
+	}
+	t.derived = sync.OnceValues(t.deriveMarkers)
+	t.endAsTaught()
+	return nil
+}
+
+// endAsTaught adds the special token that the chat template writes behind an
+// answer to those that end one: a model tuned on such rows says it, and some
+// checkpoints name only the end of a document in their files.
+func (t *Tokenizer) endAsTaught() {
+	if t.chat == nil {
+		return
+	}
+	m, err := t.derived()
+	if err != nil {
+		return // the template serves conversations of its own kind; what the files name stands
+	}
+	ids := t.Encode(m.end)
+	if len(ids) > 0 && t.special[ids[0]] && !slices.Contains(t.eos, ids[0]) {
+		t.eos = append(t.eos, ids[0])
+		slices.Sort(t.eos)
+	}
 }
 
 // composes reads the normalizer: none, or NFC.
