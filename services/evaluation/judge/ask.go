@@ -78,8 +78,8 @@ func parse[T any, R reply[T]](text string) (T, error) {
 // firstJSON finds the first balanced object or list, behind a json fence if
 // there is one. Brackets inside strings do not count.
 func firstJSON(text string) (string, bool) {
-	if _, fenced, ok := strings.Cut(text, "```json"); ok {
-		text = fenced
+	if before, fenced, ok := strings.Cut(text, "```json"); ok && !strings.Contains(before, `"`) {
+		text = fenced // what is quoted before may be the answer itself, with a fence in it
 	}
 	start := strings.IndexAny(text, "{[")
 	if start < 0 {
