@@ -191,16 +191,16 @@ func TestResumeIsExact(t *testing.T) {
 
 func BenchmarkTrain(b *testing.B) {
 	m, err := llm.New(llm.Config{
-		ModelType: llm.TypeQwen2, VocabSize: 2048, HiddenSize: 128, IntermediateSize: 384, Layers: 4, Heads: 4, KVHeads: 2, TieWordEmbeddings: true,
+		ModelType: llm.TypeQwen2, VocabSize: 2048, HiddenSize: 256, IntermediateSize: 640, Layers: 2, Heads: 4, KVHeads: 2, TieWordEmbeddings: true,
 	}, 1)
 	if err != nil {
 		b.Fatal(err)
 	}
 	var examples []llm.Example
 	for i := range 256 {
-		e := llm.Example{IDs: make([]int32, 40), Count: make([]bool, 40)}
+		e := llm.Example{IDs: make([]int32, 25), Count: make([]bool, 25)}
 		for j := range e.IDs {
-			e.IDs[j], e.Count[j] = int32((i*j)%2048), j > 24
+			e.IDs[j], e.Count[j] = int32((i*j)%2048), j > 15
 		}
 		examples = append(examples, e)
 	}
@@ -218,7 +218,7 @@ func BenchmarkTrain(b *testing.B) {
 
 func BenchmarkGenerate(b *testing.B) {
 	m, err := llm.New(llm.Config{
-		ModelType: llm.TypeQwen2, VocabSize: 2048, HiddenSize: 128, IntermediateSize: 384, Layers: 4, Heads: 4, KVHeads: 2, TieWordEmbeddings: true,
+		ModelType: llm.TypeQwen2, VocabSize: 2048, HiddenSize: 256, IntermediateSize: 640, Layers: 2, Heads: 4, KVHeads: 2, TieWordEmbeddings: true,
 	}, 1)
 	if err != nil {
 		b.Fatal(err)

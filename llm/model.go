@@ -110,7 +110,7 @@ func Open(dir string) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	files, err := shards(dir)
+	files, err := shardFiles(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -139,8 +139,8 @@ func Open(dir string) (*Model, error) {
 	return m, nil
 }
 
-// shards lists the files with weights.
-func shards(dir string) ([]string, error) {
+// shardFiles lists the files with weights.
+func shardFiles(dir string) ([]string, error) {
 	index := filepath.Join(dir, "model.safetensors.index.json")
 	body, err := os.ReadFile(index)
 	if os.IsNotExist(err) {

@@ -3,11 +3,13 @@ package llm
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
@@ -132,13 +134,49 @@ func (t *trainer) inputs(rows []Example, size int) (args []any, count int) {
 	return args, count
 }
 
+// shards is how many parts of a batch are worked on side by side. It is the
+// same on every machine, so that results are.
+const shards = 2
+
 // backward adds the gradients of a batch to those of the step.
 func (t *trainer) backward(rows []Example, size int) (loss float64, count int, err error) {
-	args, count := t.inputs(rows, size)
-	out, err := t.gradients.Exec(args...)
+	part := ceil(size, min(shards, size))
+	var parts [shards]struct {
+		args, out []*tensors.Tensor
+		err       error
+	}
+	var wg sync.WaitGroup
+	used := 0
+	for ; used < shards && len(rows) > 0; used++ {
+		args, n := t.inputs(rows[:min(part, len(rows))], part)
+		rows = rows[min(part, len(rows)):]
+		count += n
+		p := &parts[used]
+		p.args = temporary(args)
+		wg.Go(func() { p.out, p.err = t.gradients.Exec(args...) })
+	}
+	wg.Wait()
+	for _, p := range parts[:used] {
+		if err = errors.Join(err, p.err); err != nil {
+			continue
+		}
+		l, err := t.add(p.out)
+		if err != nil {
+			return 0, 0, err
+		}
+		loss += l
+		if err := finalize(append(p.out, p.args...)); err != nil {
+			return 0, 0, err
+		}
+	}
 	if err != nil {
 		return 0, 0, fmt.Errorf("train: %w", err)
 	}
+	return loss, count, nil
+}
+
+// add adds the gradients of a part, in a fixed order.
+func (t *trainer) add(out []*tensors.Tensor) (loss float64, err error) {
 	loss = float64(tensors.MustCopyFlatData[float32](out[0])[0])
 	for i, g := range out[1:] {
 		sum := t.grad[i]
@@ -147,10 +185,10 @@ func (t *trainer) backward(rows []Example, size int) (loss float64, count int, e
 				sum[j] += v
 			}
 		}); err != nil {
-			return 0, 0, fmt.Errorf("train: %w", err)
+			return 0, fmt.Errorf("train: %w", err)
 		}
 	}
-	return loss, count, finalize(append(out, temporary(args)...))
+	return loss, nil
 }
 
 // temporary are the inputs that belong to one batch.
