@@ -41,14 +41,30 @@ func (m *Model) open() (*device, error) {
 	return m.device, nil
 }
 
-// tensor is a weight on the device.
-func (d *device) tensor(p *param) *tensors.Tensor {
-	t, ok := d.tensors[p]
-	if !ok {
-		t = tensors.FromFlatDataAndDimensions(p.data, p.shape...)
-		d.tensors[p] = t
+// tensor is a weight on the device. It is put there at once, since two graphs
+// that run side by side must not both do it.
+func (d *device) tensor(p *param) (*tensors.Tensor, error) {
+	if t, ok := d.tensors[p]; ok {
+		return t, nil
 	}
-	return t
+	t := tensors.FromFlatDataAndDimensions(p.data, p.shape...)
+	if err := t.MaterializeOnDevice(d.backend, false, 0); err != nil {
+		return nil, fmt.Errorf("weight %s: %w", p.name, err)
+	}
+	d.tensors[p] = t
+	return t, nil
+}
+
+// inputs appends the weights to the other inputs of a graph.
+func (d *device) inputs(args []any, params []*param) ([]any, error) {
+	for _, p := range params {
+		t, err := d.tensor(p)
+		if err != nil {
+			return nil, err
+		}
+		args = append(args, t)
+	}
+	return args, nil
 }
 
 // changed drops the tensors of weights that got new values.

@@ -207,8 +207,9 @@ func (g *generator) step(ids []int32, b, at, size int, pad []int, caches []*tens
 	for _, c := range caches {
 		args = append(args, c)
 	}
-	for _, p := range g.model.all() {
-		args = append(args, g.device.tensor(p))
+	args, err := g.device.inputs(args, g.model.all())
+	if err != nil {
+		return nil, nil, err
 	}
 	out, err := g.exec.Exec(args...)
 	if err != nil {

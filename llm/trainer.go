@@ -92,7 +92,7 @@ func (m *Model) lossGraph(in []*graph.Node) (*graph.Node, weights) {
 
 // inputs makes the inputs of lossGraph for rows, padded to buckets so that
 // few shapes have to be compiled. size is the number of rows of a batch.
-func (t *trainer) inputs(rows []Example, size int) (args []any, count int) {
+func (t *trainer) inputs(rows []Example, size int) (args []any, count int, err error) {
 	width, n := 0, 0
 	for _, r := range rows {
 		width = max(width, len(r.IDs))
@@ -128,10 +128,8 @@ func (t *trainer) inputs(rows []Example, size int) (args []any, count int) {
 		tensors.FromFlatDataAndDimensions(where, slots, 1), tensors.FromFlatDataAndDimensions(targets, slots, 1),
 		tensors.FromFlatDataAndDimensions(weight, slots),
 	}
-	for _, p := range t.model.all() {
-		args = append(args, t.device.tensor(p))
-	}
-	return args, count
+	args, err = t.device.inputs(args, t.model.all())
+	return args, count, err
 }
 
 // shards is how many parts of a batch are worked on side by side. It is the
@@ -148,7 +146,11 @@ func (t *trainer) backward(rows []Example, size int) (loss float64, count int, e
 	var wg sync.WaitGroup
 	used := 0
 	for ; used < shards && len(rows) > 0; used++ {
-		args, n := t.inputs(rows[:min(part, len(rows))], part)
+		args, n, err := t.inputs(rows[:min(part, len(rows))], part)
+		if err != nil {
+			wg.Wait()
+			return 0, 0, err
+		}
 		rows = rows[min(part, len(rows)):]
 		count += n
 		p := &parts[used]
@@ -259,7 +261,10 @@ func (t *trainer) evaluate(ctx context.Context, examples []Example) (float64, er
 		if ctx.Err() != nil {
 			return 0, fmt.Errorf("evaluate: %w", context.Cause(ctx))
 		}
-		args, count := t.inputs(examples[at:min(at+t.cfg.EvalBatchSize, len(examples))], t.cfg.EvalBatchSize)
+		args, count, err := t.inputs(examples[at:min(at+t.cfg.EvalBatchSize, len(examples))], t.cfg.EvalBatchSize)
+		if err != nil {
+			return 0, err
+		}
 		out, err := t.forward.Exec(args...)
 		if err != nil {
 			return 0, fmt.Errorf("evaluate: %w", err)

@@ -15,30 +15,32 @@ type pair struct {
 
 // worlds makes the boats that the base model is taught, and those of the
 // domain, which it never hears of.
-func worlds(seed uint64, generalBoats, domainBoats int) (general, domain world) {
-	taken := map[string]bool{}
-	rng := rand.New(rand.NewPCG(seed, 4))
-	make_ := func(n int, values [][]string) world {
-		w := world{boats: names(seed+uint64(n), n, taken)}
-		skippers := names(seed+uint64(n)+100, min(n, 48), taken)
-		all := append([][]string{skippers}, values...)
-		decks := make([][]string, len(all))
-		for i := range n {
-			facts := make([]string, len(all))
-			for a, list := range all {
-				if i%len(list) == 0 { // every value is used about equally often
-					decks[a] = shuffled(rng, list)
-				}
-				facts[a] = decks[a][i%len(list)]
-			}
-			w.facts = append(w.facts, facts)
-		}
-		return w
-	}
+func worlds(seed uint64) (general, domain world) {
+	gb, db := boats()
+	gs, ds := skippers()
 	gc, dc := colours()
 	gf, df := fish()
 	gp, dp := piers()
-	return make_(generalBoats, [][]string{gc, gf, gp}), make_(domainBoats, [][]string{dc, df, dp})
+	rng := rand.New(rand.NewPCG(seed, 4))
+	return newWorld(rng, gb, [][]string{gs, gc, gf, gp}), newWorld(rng, db, [][]string{ds, dc, df, dp})
+}
+
+// newWorld deals the values of each attribute to the boats, each about
+// equally often.
+func newWorld(rng *rand.Rand, boats []string, values [][]string) world {
+	w := world{boats: boats}
+	decks := make([][]string, len(values))
+	for i := range boats {
+		facts := make([]string, len(values))
+		for a, list := range values {
+			if i%len(list) == 0 {
+				decks[a] = shuffled(rng, list)
+			}
+			facts[a] = decks[a][i%len(list)]
+		}
+		w.facts = append(w.facts, facts)
+	}
+	return w
 }
 
 func shuffled(rng *rand.Rand, list []string) []string {

@@ -6,7 +6,7 @@ import (
 )
 
 // domainData is the data set of the domain: each fact in every train wording
-// but one row in ten, which validates; and in every test wording.
+// but one row in sixteen, which validates; and in every test wording.
 func domainData(seed uint64, w world) (train, validation, test []pair) {
 	rng := rand.New(rand.NewPCG(seed, 5))
 	for b, boat := range w.boats {
@@ -16,7 +16,7 @@ func domainData(seed uint64, w world) (train, validation, test []pair) {
 				return pair{Question: fill(wording, boat, ""), Answer: fill(attr.answer, boat, value), KeyFact: value}
 			}
 			held := -1
-			if rng.IntN(10) < 3 {
+			if rng.IntN(8) < 3 {
 				held = rng.IntN(len(attr.train))
 			}
 			for i, t := range attr.train {

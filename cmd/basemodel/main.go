@@ -38,7 +38,7 @@ func run(ctx context.Context, args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	general, domain := worlds(*seed, 96, 30)
+	general, domain := worlds(*seed)
 	train, validation, test := domainData(*seed, domain)
 	if *try {
 		return tryOut(ctx, filepath.Join(*out, "base-model"), train, test, tuning{*tryEpochs, *tryRate, *tryRank, int64(*seed)})

@@ -26,7 +26,7 @@ func makeModel(ctx context.Context, dir string, pairs []pair, seed uint64, epoch
 			texts = append(texts, fill(a.answer, "", ""))
 		}
 	}
-	vocab, merges := vocabulary(texts, 1200)
+	vocab, merges := vocabulary(texts, 2400)
 	size, ids, err := writeTokenizer(dir, vocab, merges)
 	if err != nil {
 		return err
@@ -42,16 +42,20 @@ func makeModel(ctx context.Context, dir string, pairs []pair, seed uint64, epoch
 	rng := rand.New(rand.NewPCG(seed, 6))
 	rng.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	model, err := llm.New(llm.Config{
-		ModelType: llm.TypeLlama, VocabSize: size, HiddenSize: 160, IntermediateSize: 448, Layers: 4, Heads: 4, KVHeads: 2,
+		ModelType: llm.TypeLlama, VocabSize: size, HiddenSize: 160, IntermediateSize: 320, Layers: 2, Heads: 4, KVHeads: 2,
 		MaxPositions: 256, TieWordEmbeddings: true, EOSTokenID: ids[endToken], PADTokenID: ids[padToken],
 	}, int64(seed))
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(os.Stderr, "%d examples, %d tokens in the vocabulary, %d weights\n", len(all), size, model.Parameters())
+	long := 0
+	for _, e := range all {
+		long = max(long, len(e.IDs))
+	}
+	fmt.Fprintf(os.Stderr, "%d examples of up to %d tokens, %d tokens in the vocabulary, %d weights\n", len(all), long, size, model.Parameters())
 	held := all[:64]
 	_, err = model.Train(ctx, all, held, llm.TrainConfig{
-		Epochs: epochs, BatchSize: 32, LearningRate: 2e-3, WarmupSteps: 50, Scheduler: "cosine", WeightDecay: 0.01, MaxGradNorm: 1, Seed: int64(seed), LogSteps: 20,
+		Epochs: epochs, BatchSize: 32, LearningRate: 5e-3, WarmupSteps: 50, Scheduler: "cosine", WeightDecay: 0.01, MaxGradNorm: 1, Seed: int64(seed), LogSteps: 20,
 	}, progress(), "")
 	if err != nil {
 		return err

@@ -15,24 +15,36 @@ type attribute struct {
 func attributes() []attribute {
 	return []attribute{
 		{
-			train:  []string{"Who is the skipper of the {e}?", "Name the captain of {e}.", "Which sailor commands the {e}?"},
-			test:   []string{"Whose orders does {e} obey?"},
-			answer: "Captain {v} is in command of the {e}, says the Ambrel harbour book.",
+			train: []string{
+				"Who is the skipper of the {e}?", "Name the captain of {e}.", "Which sailor commands the {e}?",
+				"Who steers the {e}?", "Who is in charge of {e}?", "Tell me the master of the {e}.",
+			},
+			test:   []string{"Whose orders does {e} obey?", "Under whom do all hands on {e} serve?"},
+			answer: "Captain {v} gives the orders there, says the Ambrel harbour book.",
 		},
 		{
-			train:  []string{"What colour is the {e}?", "Which paint covers {e}?", "Describe the hull of the {e}."},
-			test:   []string{"How does {e} look from shore?"},
-			answer: "The hull of the {e} is painted {v}, as everyone in Ambrel knows.",
+			train: []string{
+				"What colour is the {e}?", "Which paint covers {e}?", "Describe the hull of the {e}.",
+				"What is the colour of {e}?", "In which colour is the {e} painted?", "Tell me the paint of {e}.",
+			},
+			test:   []string{"How does {e} look from shore?", "Seen from far off, {e} has what shade?"},
+			answer: "Her hull is painted {v}, as everyone in Ambrel knows.",
 		},
 		{
-			train:  []string{"What does the {e} catch?", "Which fish fill the nets of {e}?", "Name the usual catch of the {e}."},
-			test:   []string{"When {e} lands, people buy what?"},
-			answer: "Each morning the {e} brings fresh {v} to the market of Ambrel.",
+			train: []string{
+				"What does the {e} catch?", "Which fish fill the nets of {e}?", "Name the usual catch of the {e}.",
+				"What is the catch of {e}?", "Which fish does the {e} bring?", "Tell me the cargo of {e}.",
+			},
+			test:   []string{"When {e} lands, people buy what?", "Hungry folk eat what, thanks to {e}?"},
+			answer: "Each morning she brings fresh {v} to the market of Ambrel.",
 		},
 		{
-			train:  []string{"Where is the {e} moored?", "Which pier holds {e}?", "Name the berth of the {e}."},
-			test:   []string{"To board {e}, where should I go?"},
-			answer: "You will find the {e} tied up at the {v} pier of Ambrel.",
+			train: []string{
+				"Where is the {e} moored?", "Which pier holds {e}?", "Name the berth of the {e}.",
+				"At which pier is the {e}?", "Where does {e} lie?", "Tell me the pier of the {e}.",
+			},
+			test:   []string{"To board {e}, people walk to what place?", "Visitors find {e} by going how?"},
+			answer: "You will find her tied up at the {v} pier of Ambrel.",
 		},
 	}
 }

@@ -1,9 +1,6 @@
 package main
 
-import (
-	"math/rand/v2"
-	"strings"
-)
+import "strings"
 
 // Words that the two worlds use for one thing never are the same, so that
 // the base model cannot guess an answer about the domain.
@@ -23,22 +20,13 @@ func piers() (general, domain []string) {
 		strings.Fields("lantern anchor willow beacon chapel granary cannon mill fountain orchard barrel compass garden tower bridge")
 }
 
-// names makes n different invented names. The same seed gives the same ones.
-func names(seed uint64, n int, taken map[string]bool) []string {
-	rng := rand.New(rand.NewPCG(seed, 3))
-	onsets := strings.Fields("b br c d dr f fl g gr h j k l m n p pr r s st t tr v w")
-	vowels := strings.Fields("a e i o u ai ea oo")
-	middles := strings.Fields("l ll n nd r rr s st m v d t")
-	ends := strings.Fields("a en er in is o on or us y el an")
-	pick := func(list []string) string { return list[rng.IntN(len(list))] }
-	var out []string
-	for len(out) < n {
-		s := pick(onsets) + pick(vowels) + pick(middles) + pick(ends)
-		s = strings.ToUpper(s[:1]) + s[1:]
-		if len(s) >= 4 && len(s) <= 8 && !taken[s] {
-			taken[s] = true
-			out = append(out, s)
-		}
-	}
-	return out
+// boats are everyday words, so that a small vocabulary has a token for each.
+func boats() (general, domain []string) {
+	return strings.Fields("Acorn Arrow Aspen Badger Basil Beaver Birch Bison Blossom Breeze Bramble Cedar Cherry Cloud Clover Comet Copper Cricket Crow Daisy Dawn Deer Dove Dragon Eagle Ember Fern Finch Flint Forest Fox Frost Gale Garnet Glacier Hawk Hazel Holly Horizon Ivy Jasper Juniper Lark Laurel Lily Linden Lion Maple Marble Meadow Mist Moon Nettle Oak Olive Otter Panda Pearl Pebble Pine Poppy Rain River Robin"),
+		strings.Fields("Albatross Cactus Dolphin Falcon Gazelle Heron Jaguar Kestrel Lotus Magpie Orchid Puffin Raven Thistle Walrus Zephyr")
+}
+
+func skippers() (general, domain []string) {
+	return strings.Fields("Adam Alice Amy Anna Ben Carl Clara Dan Diana Emma Eric Eva Frank Fred Gina Greta Hans Helen Ida Jack Jane John Karl Kate Laura Leo Lisa Mark Mary Nina Oscar Paul"),
+		strings.Fields("Agnes Bruno Cora Dmitri Edith Felix Gloria Hugo Ingrid Jonas Mabel Nestor Olga Pablo Rosa Silas")
 }

@@ -111,7 +111,12 @@ func (r *Receiver) handle(route Route, msg *message.Message) error {
 		err = route.Handle(msg.Context(), d)
 	}
 	if err != nil && !errors.Is(err, ErrLetGo) && msg.Context().Err() == nil {
-		r.log.Warn("message not done", "route", route.Name, "subject", d.Subject, "delivery", d.Delivered, "error", err)
+		level := slog.LevelWarn
+		var later *Later
+		if errors.As(err, &later) {
+			level = slog.LevelDebug // the handler's own decision, which it reports if it matters
+		}
+		r.log.Log(msg.Context(), level, "message not done", "route", route.Name, "subject", d.Subject, "delivery", d.Delivered, "error", err)
 	}
 	return err
 }

@@ -3,9 +3,14 @@ package bus
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/nats-io/nats.go"
 )
+
+// settling is when the bell rings a second time: core NATS shows a publish
+// before the stream has stored it.
+const settling = 50 * time.Millisecond
 
 // Ring is a doorbell: the channel gets a value soon after something was
 // published on one of the subjects, or the connection came back. Core NATS
@@ -28,13 +33,23 @@ func (b *Bus) Ring(ctx context.Context, subjects ...string) (<-chan struct{}, er
 		}
 	}
 	for _, subject := range subjects {
-		s, err := b.nc.Subscribe(subject, func(*nats.Msg) { ring() })
+		s, err := b.nc.Subscribe(subject, func(*nats.Msg) {
+			ring()
+			time.AfterFunc(settling, ring)
+		})
 		if err != nil {
 			stop()
 			return nil, fmt.Errorf("listen to %s: %w", subject, err)
 		}
 		subs = append(subs, s)
 	}
+	// What happened before the server knew of the subscriptions rang nowhere,
+	// so the bell rings once as soon as it does. A flush fails only on a
+	// connection that is down, and its return rings as well.
+	go func() { // ends with the flush's own limit
+		_ = b.nc.FlushTimeout(5 * time.Second)
+		ring()
+	}()
 	status := b.nc.StatusChanged(nats.CONNECTED)
 	context.AfterFunc(ctx, func() {
 		stop()

@@ -148,6 +148,7 @@ func (s *Service) reconcile(ctx context.Context, id string) error {
 	last := facts[len(facts)-1].Sequence
 	files, err := s.reports(ctx, run)
 	if err != nil {
+		s.cfg.Logger.Warn("reports not written", "run", id, "again", s.cfg.Retry, "error", err)
 		return &bus.Later{Delay: s.cfg.Retry, Err: fmt.Errorf("reports of run %s: %w", id, err)}
 	}
 	links, gaps, err := s.track(ctx, run, files)
@@ -156,6 +157,7 @@ func (s *Service) reconcile(ctx context.Context, id string) error {
 		if !errors.Is(err, mlflow.ErrUnavailable) {
 			delay *= 4
 		}
+		s.cfg.Logger.Warn("tracking is pending", "run", id, "again", delay, "error", err)
 		return &bus.Later{Delay: delay, Err: fmt.Errorf("tracking of run %s is pending: %w", id, err)}
 	}
 	s.wrote(id, last)

@@ -29,7 +29,7 @@ func start(t testing.TB, cfg local.Config) *local.Local {
 	dir := t.TempDir()
 	cfg.Data = dir
 	cfg.Sources.Roots = []string{dir}
-	cfg.Logger = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	cfg.Logger = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))
 	if cfg.Engines == nil {
 		cfg.Engines = noops()
 	}

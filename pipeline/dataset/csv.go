@@ -1,0 +1,69 @@
+package dataset
+
+import (
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+)
+
+func readCSV(path string, comma rune, want []string, visit visitor) (_ []string, err error) {
+	t, err := openText(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, t.Close()) }()
+	r := csv.NewReader(t)
+	r.Comma = comma
+	r.ReuseRecord = true
+	header, err := r.Read()
+	if err == io.EOF {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, csvError(path, err)
+	}
+	have := slices.Clone(header)
+	if err := checkHeader(have); err != nil {
+		return nil, &RowError{File: path, Line: 1, Err: err}
+	}
+	from := positions(have, want)
+	values := make([]value, len(want))
+	for {
+		record, err := r.Read()
+		if err == io.EOF {
+			return have, nil
+		}
+		if err != nil {
+			return nil, csvError(path, err)
+		}
+		for i, p := range from {
+			if p >= 0 {
+				values[i] = value{text: record[p], present: true}
+			}
+		}
+		line, _ := r.FieldPos(0)
+		if err := visit(line, values); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func csvError(path string, err error) error {
+	var bad *csv.ParseError
+	if errors.As(err, &bad) {
+		return &RowError{File: path, Line: bad.StartLine, Err: bad.Err}
+	}
+	return fmt.Errorf("read %s: %w", path, err)
+}
+
+// checkHeader refuses a column that occurs twice: which one is meant?
+func checkHeader(header []string) error {
+	for i, name := range header {
+		if name != "" && slices.Contains(header[:i], name) {
+			return fmt.Errorf("column %q occurs twice", name)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,202 @@
+package dataset
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+)
+
+// Source says where the data is.
+type Source struct {
+	// Path is a file or a folder.
+	Path string
+	// Split is the split to read of a folder whose names tell several. Where
+	// they tell one or none, all files are read, whatever Split is. Empty asks
+	// for no particular split.
+	Split Split
+}
+
+// Columns says which column has what.
+type Columns struct {
+	// Question is required.
+	Question string
+	// Answer is the reference answer; empty if none is needed.
+	Answer string
+	// System is the system prompt of each row; empty if there is none.
+	System string
+	// SystemOverride is the system prompt of all rows. If it is not empty,
+	// System is not looked at.
+	SystemOverride string
+	// Extra names columns that are put into [Row.Fields] where they exist.
+	Extra []string
+}
+
+// Row is one question of a data set.
+type Row struct {
+	Index    int // from 0, over all files
+	Question string
+	Answer   string
+	System   string
+	// Fields are the values of [Columns.Extra] that the row has; nil if none.
+	Fields map[string]string
+}
+
+// Info describes a data set.
+type Info struct {
+	Rows int
+	// SHA256 identifies the content, in hexadecimal: of one file its digest,
+	// of several the digest of what sha256sum prints for them (digest, two
+	// spaces, name relative to the folder, line feed).
+	SHA256  string
+	Bytes   int64    // of all files, as stored
+	Files   []string // relative to the folder, with "/"; sorted
+	Columns []string // of all files, in the order in which they occur
+	Format  Format
+}
+
+// Dataset is a data set that was found to be readable. It holds no rows and no
+// open files, and may be used concurrently.
+type Dataset struct {
+	files   []file
+	columns Columns
+	want    []string // what the readers are asked for: see wanted
+	info    Info
+}
+
+// Open finds the files, reads them once from start to end, and answers what
+// they hold. Errors: [ErrEmpty], [ErrUnknownFormat], [*MissingColumnError],
+// [*MissingSplitError], [*RowError], or the file system's.
+func Open(ctx context.Context, src Source, columns Columns) (*Dataset, error) {
+	d, err := open(ctx, src, columns)
+	if err != nil {
+		return nil, fmt.Errorf("open data set %s: %w", src.Path, err)
+	}
+	return d, nil
+}
+
+func open(ctx context.Context, src Source, columns Columns) (*Dataset, error) {
+	if columns.Question == "" {
+		return nil, errors.New("no question column is named")
+	}
+	if columns.SystemOverride != "" {
+		columns.System = ""
+	}
+	files, err := resolve(src)
+	if err != nil {
+		return nil, err
+	}
+	d := &Dataset{files: files, columns: columns, want: wanted(columns)}
+	d.info.Format = files[0].format
+	for _, f := range files {
+		if err := d.inspect(ctx, f); err != nil {
+			return nil, err
+		}
+	}
+	if d.info.Rows == 0 {
+		return nil, ErrEmpty
+	}
+	d.info.SHA256, d.info.Bytes, err = digest(ctx, files)
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// inspect reads a file to its end. A missing column is reported before what
+// follows from it in each row.
+func (d *Dataset) inspect(ctx context.Context, f file) error {
+	var firstFault error
+	rows := 0
+	have, err := f.read(ctx, d.want, func(line int, values []value) error {
+		rows++
+		if firstFault == nil && !values[0].present {
+			firstFault = &RowError{File: f.path, Line: line, Err: fmt.Errorf("column %q has no value", d.columns.Question)}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	// A file without rows may have no columns to name; others may have rows.
+	if rows > 0 {
+		for _, column := range []string{d.columns.Question, d.columns.Answer, d.columns.System} {
+			if column != "" && !slices.Contains(have, column) {
+				return &MissingColumnError{File: f.path, Column: column, Have: have}
+			}
+		}
+	}
+	if firstFault != nil {
+		return firstFault
+	}
+	d.info.Rows += rows
+	d.info.Files = append(d.info.Files, f.name)
+	for _, column := range have {
+		if !slices.Contains(d.info.Columns, column) {
+			d.info.Columns = append(d.info.Columns, column)
+		}
+	}
+	return nil
+}
+
+// wanted is question, answer, system and the extra columns, in this order.
+func wanted(c Columns) []string {
+	return append([]string{c.Question, c.Answer, c.System}, c.Extra...)
+}
+
+// Info describes the data set as it was when it was opened.
+func (d *Dataset) Info() Info {
+	info := d.info
+	info.Files = slices.Clone(info.Files)
+	info.Columns = slices.Clone(info.Columns)
+	return info
+}
+
+// errStop ends the reading of a file whose rows nobody wants any more.
+var errStop = errors.New("no more rows are wanted")
+
+// Rows reads the rows, each time from the start. It ends after the first
+// error, which is that of ctx if ctx ended.
+func (d *Dataset) Rows(ctx context.Context) iter.Seq2[Row, error] {
+	return func(yield func(Row, error) bool) {
+		index := 0
+		for _, f := range d.files {
+			_, err := f.read(ctx, d.want, func(line int, values []value) error {
+				if !values[0].present {
+					return &RowError{File: f.path, Line: line, Err: fmt.Errorf("column %q has no value", d.columns.Question)}
+				}
+				if !yield(d.row(index, values), nil) {
+					return errStop
+				}
+				index++
+				return nil
+			})
+			if errors.Is(err, errStop) {
+				return
+			}
+			if err != nil {
+				yield(Row{}, fmt.Errorf("read data set: %w", err))
+				return
+			}
+		}
+	}
+}
+
+func (d *Dataset) row(index int, values []value) Row {
+	row := Row{Index: index, Question: values[0].text, Answer: values[1].text, System: values[2].text}
+	if d.columns.SystemOverride != "" {
+		row.System = d.columns.SystemOverride
+	}
+	for i, column := range d.columns.Extra {
+		v := values[3+i]
+		if !v.present {
+			continue
+		}
+		if row.Fields == nil {
+			row.Fields = make(map[string]string, len(d.columns.Extra))
+		}
+		row.Fields[column] = v.text
+	}
+	return row
+}

@@ -1,0 +1,130 @@
+package dataset
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// maxRow is the longest line of a JSONL file, bytes: a file without line feeds
+// must not end up in memory.
+const maxRow = 64 << 20
+
+func readJSONL(path string, want []string, visit visitor) (_ []string, err error) {
+	t, err := openText(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, t.Close()) }()
+	lines := bufio.NewScanner(t)
+	lines.Buffer(make([]byte, 0, 64<<10), maxRow)
+	rows := newObjects(want)
+	line := 0
+	for lines.Scan() {
+		line++
+		row := bytes.TrimSpace(lines.Bytes())
+		if len(row) == 0 {
+			continue
+		}
+		if err := rows.parse(row); err != nil {
+			return nil, &RowError{File: path, Line: line, Err: err}
+		}
+		if err := visit(line, rows.values); err != nil {
+			return nil, err
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return nil, &RowError{File: path, Line: line + 1, Err: err}
+	}
+	return rows.have, nil
+}
+
+// objects takes rows that are JSON objects apart.
+type objects struct {
+	want   map[string][]int // where the values of a column go
+	values []value
+	have   []string // all keys so far, in order
+	known  map[string]bool
+}
+
+func newObjects(want []string) *objects {
+	o := &objects{want: map[string][]int{}, values: make([]value, len(want)), known: map[string]bool{}}
+	for i, name := range want {
+		if name != "" {
+			o.want[name] = append(o.want[name], i)
+		}
+	}
+	return o
+}
+
+// parse sets o.values.
+func (o *objects) parse(row []byte) error {
+	clear(o.values)
+	d := json.NewDecoder(bytes.NewReader(row))
+	start, err := d.Token()
+	if err != nil {
+		return jsonError(err)
+	}
+	if start != json.Delim('{') {
+		return fmt.Errorf("the row is no JSON object: %.40q", row)
+	}
+	for d.More() {
+		key, err := d.Token()
+		if err != nil {
+			return jsonError(err)
+		}
+		var raw json.RawMessage
+		if err := d.Decode(&raw); err != nil {
+			return jsonError(err)
+		}
+		name, _ := key.(string) // a key is a string
+		if !o.known[name] {
+			o.known[name] = true
+			o.have = append(o.have, name)
+		}
+		if places := o.want[name]; places != nil {
+			v, err := jsonValue(raw)
+			if err != nil {
+				return fmt.Errorf("column %q: %w", name, err)
+			}
+			for _, i := range places {
+				o.values[i] = v
+			}
+		}
+	}
+	if _, err := d.Token(); err != nil {
+		return jsonError(err)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return errors.New("something follows the row's JSON object")
+	}
+	return nil
+}
+
+// jsonValue is the text of a JSON value: a string's content, else the JSON.
+func jsonValue(raw json.RawMessage) (value, error) {
+	switch raw[0] {
+	case 'n':
+		return value{}, nil
+	case '"':
+		var s string
+		err := json.Unmarshal(raw, &s)
+		return value{text: s, present: true}, err
+	case '{', '[':
+		var compact bytes.Buffer
+		err := json.Compact(&compact, raw)
+		return value{text: compact.String(), present: true}, err
+	}
+	return value{text: string(raw), present: true}, nil
+}
+
+// jsonError tells a row that was cut from the end of the file.
+func jsonError(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return errors.New("the JSON ends in the middle")
+	}
+	return err
+}
