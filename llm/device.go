@@ -6,7 +6,6 @@ import (
 
 	"github.com/gomlx/compute"
 	_ "github.com/gomlx/compute/gobackend" // the backend called "go"
-	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 )
 
@@ -26,7 +25,6 @@ var backend = sync.OnceValues(func() (compute.Backend, error) {
 type device struct {
 	backend compute.Backend
 	tensors map[*param]*tensors.Tensor
-	decode  *graph.Exec
 }
 
 func (m *Model) open() (*device, error) {
