@@ -55,7 +55,7 @@ func makeModel(ctx context.Context, dir string, pairs []pair, seed uint64, epoch
 	fmt.Fprintf(os.Stderr, "%d examples of up to %d tokens, %d tokens in the vocabulary, %d weights\n", len(all), long, size, model.Parameters())
 	held := all[:64]
 	_, err = model.Train(ctx, all, held, llm.TrainConfig{
-		Epochs: epochs, BatchSize: 32, LearningRate: 5e-3, WarmupSteps: 50, Scheduler: "cosine", WeightDecay: 0.01, MaxGradNorm: 1, Seed: int64(seed), LogSteps: 20,
+		Epochs: epochs, BatchSize: 8, LearningRate: 1.5e-3, WarmupSteps: 100, Scheduler: "cosine", WeightDecay: 0.01, MaxGradNorm: 1, Seed: int64(seed), LogSteps: 100,
 	}, progress(), "")
 	if err != nil {
 		return err
@@ -118,7 +118,7 @@ func tryOut(ctx context.Context, dir string, train, test []pair, how tuning) err
 	}
 	began := time.Now()
 	res, err := model.Train(ctx, rows, nil, llm.TrainConfig{
-		Epochs: how.epochs, BatchSize: 16, LearningRate: how.rate, WarmupSteps: 10, Scheduler: "linear", WeightDecay: 0.01, MaxGradNorm: 1, Seed: how.seed,
+		Epochs: how.epochs, BatchSize: 8, LearningRate: how.rate, WarmupSteps: 10, Scheduler: "linear", WeightDecay: 0.01, MaxGradNorm: 1, Seed: how.seed,
 	}, llm.Hooks{}, "")
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sort"
 	"strings"
@@ -56,4 +57,28 @@ func (b *Bus) runs(ctx context.Context, typ string) ([]string, error) {
 	}
 	sort.Strings(ids)
 	return ids, nil
+}
+
+// Rejection finds the rejection of a run that was asked for under an id; nil
+// if there is none. It looks at the newest rejections, a hundred at most.
+func (b *Bus) Rejection(ctx context.Context, run string) (*events.PipelineRejected, error) {
+	newest, err := b.Last(ctx, events.TypePipelineRejected+".*")
+	const most = 100
+	for looked := 0; err == nil && looked < most; looked++ {
+		r, ok := newest.Event.(events.PipelineRejected)
+		if !ok {
+			return nil, nil
+		}
+		if r.RunID == run {
+			return &r, nil
+		}
+		if r.RequestSequence <= 1 {
+			return nil, nil
+		}
+		newest, err = b.Last(ctx, events.PipelineRejected{RequestSequence: r.RequestSequence - 1}.Subject())
+	}
+	if errors.Is(err, ErrNothing) {
+		return nil, nil
+	}
+	return nil, err
 }

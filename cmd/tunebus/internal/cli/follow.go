@@ -9,6 +9,7 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/config"
 )
 
 // follow shows a run on the screen until it has ended, and until it is
@@ -20,7 +21,7 @@ func (a *app) follow(ctx context.Context, b *bus.Bus, id string, trackingLimit t
 	if err := b.Listen(listening, screen.hear, "*.progress."+id+".*"); err != nil {
 		return events.Run{}, err
 	}
-	bell, err := b.Ring(listening, "*.*."+id, "*.*."+id+".*")
+	bell, err := b.Ring(listening, "*.*."+id, "*.*."+id+".*", events.TypePipelineRejected+".*")
 	if err != nil {
 		return events.Run{}, err
 	}
@@ -40,6 +41,11 @@ func (a *app) follow(ctx context.Context, b *bus.Bus, id string, trackingLimit t
 			}
 		}
 		run := bus.Fold(facts)
+		if len(facts) == 0 {
+			if err := rejected(ctx, b, id); err != nil {
+				return run, err
+			}
+		}
 		if run.Completed != nil {
 			if run.Tracked != nil || trackingLimit == 0 {
 				return run, nil
@@ -57,6 +63,21 @@ func (a *app) follow(ctx context.Context, b *bus.Bus, id string, trackingLimit t
 			return run, context.Cause(ctx)
 		}
 	}
+}
+
+// rejected looks whether the request of a run was rejected, and is its faults
+// then. A rejection stands under the request's sequence, since no run came of
+// it.
+func rejected(ctx context.Context, b *bus.Bus, id string) error {
+	r, err := b.Rejection(ctx, id)
+	if err != nil || r == nil {
+		return err
+	}
+	var faults config.Faults
+	for _, f := range r.Faults {
+		faults = append(faults, config.Fault{Key: f.Key, Value: f.Value, Allowed: f.Allowed, Message: f.Message})
+	}
+	return bad(fmt.Errorf("the request was rejected:\n%w", faults))
 }
 
 // tell writes what a fact means for people.

@@ -1,0 +1,211 @@
+package cli_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/xuri/excelize/v2"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli"
+)
+
+// quickstart is the committed one.
+const quickstart = "../../../../configs/quickstart.toml"
+
+// tunebus runs a command and returns its exit status, stdout and stderr.
+func tunebus(t *testing.T, args ...string) (status int, out, screen string) {
+	t.Helper()
+	var o, s bytes.Buffer
+	status = cli.Main(t.Context(), args, &o, &s)
+	return status, o.String(), s.String()
+}
+
+// folders are flags that keep a run inside a folder of the test.
+func folders(dir string) []string {
+	return []string{"--data", dir + "/data", "--reports", dir + "/reports", "--tracking-uri", "file:" + dir + "/mlruns", "--relaxed-sync"}
+}
+
+func TestQuickstartFromStartToEnd(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	status, out, screen := tunebus(t, append([]string{"run", "--json", "--config", quickstart, "--set", "fine_tuner.epochs=1"}, folders(dir)...)...)
+	if status != 0 {
+		t.Fatalf("status %d\n%s", status, screen)
+	}
+	var got struct {
+		RunID    string             `json:"run_id"`
+		Status   string             `json:"status"`
+		Scores   map[string]float64 `json:"scores"`
+		Baseline map[string]float64 `json:"baseline_scores"`
+		Links    map[string]string  `json:"links"`
+		Pending  bool               `json:"tracking_pending"`
+	}
+	if err := json.Unmarshal([]byte(out), &got); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if got.Status != "success" || got.Pending {
+		t.Errorf("status %s, tracking pending %t", got.Status, got.Pending)
+	}
+	for _, name := range []string{"rouge_score", "key_fact_accuracy", "bleu_score", "exact_match", "token_f1", "chrf"} {
+		if _, ok := got.Scores[name]; !ok {
+			t.Errorf("no score %s", name)
+		}
+		if _, ok := got.Baseline[name]; !ok {
+			t.Errorf("no score %s of the base model", name)
+		}
+	}
+	workbook(t, got.Links["evaluator_output_detailed.xlsx"])
+	store(t, dir+"/mlruns", got.RunID)
+}
+
+// workbook reads the workbook back.
+func workbook(t *testing.T, path string) {
+	t.Helper()
+	f, err := excelize.OpenFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	sheets := f.GetSheetList()
+	if len(sheets) < 4 {
+		t.Errorf("the workbook has the sheets %v", sheets)
+	}
+	longest := 0
+	for _, s := range sheets {
+		rows, err := f.GetRows(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		longest = max(longest, len(rows))
+	}
+	if longest < 129 {
+		t.Errorf("no sheet holds all 128 answers; the longest has %d rows", longest)
+	}
+}
+
+// store looks for the four MLflow runs of a pipeline run.
+func store(t *testing.T, dir, run string) {
+	t.Helper()
+	tags, err := filepath.Glob(dir + "/*/*/tags/tunebus.run_id")
+	if err != nil {
+		t.Fatal(err)
+	}
+	runs, children, losses := 0, 0, 0
+	for _, tag := range tags {
+		body, err := os.ReadFile(tag)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(body) != run {
+			continue
+		}
+		runs++
+		folder := filepath.Dir(filepath.Dir(tag))
+		if _, err := os.Stat(folder + "/tags/mlflow.parentRunId"); err == nil {
+			children++
+		}
+		if body, err := os.ReadFile(folder + "/metrics/loss"); err == nil {
+			losses = strings.Count(string(body), "\n")
+		}
+	}
+	if runs != 4 || children != 3 {
+		t.Errorf("MLflow has %d runs, %d of them children; want 4 and 3", runs, children)
+	}
+	if losses < 10 {
+		t.Errorf("MLflow has %d points of the loss", losses)
+	}
+}
+
+func TestBadInput(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write := func(name, body string) string {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(body), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	ten := write("ten.toml", `[fine_tuner]
+epochs = 0
+rnk = 3
+learning_rate = "fast"
+lr_scheduler_type = "zigzag"
+load_in_4bit = true
+load_in_8bit = true
+rank = -1
+[inferencer]
+top_p = 2.0
+max_new_tokens = 0
+[evaluator]
+metrics = ["rouge_scor"]
+[pipline]
+enable = true
+`)
+	write("broken/config.json", `{"model_type":"llama","vocab_size":8,"hidden_size":8,"intermediate_size":8,"num_hidden_layers":1,"num_attention_heads":1}`)
+	write("broken/tokenizer.json", `{"model":{"type":"BPE","vocab":{"a":0},"merges":[]},"pre_tokenizer":{"type":"ByteLevel"}}`)
+	write("broken/tokenizer_config.json", `{"chat_template":"{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}"}`)
+	write("broken/model.safetensors", "\x40\x00\x00\x00\x00\x00\x00\x00{\"a\":")
+	write("unknown/config.json", `{"model_type":"mamba"}`)
+	for _, f := range []string{"tokenizer.json", "tokenizer_config.json"} {
+		body, err := os.ReadFile(dir + "/broken/" + f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write("unknown/"+f, string(body))
+	}
+	empty := write("empty.jsonl", "")
+	columns := write("columns.jsonl", `{"prompt":"q","reply":"a"}`+"\n")
+	set := func(values ...string) []string {
+		args := []string{"--config", quickstart}
+		for _, v := range values {
+			args = append(args, "--set", v)
+		}
+		return args
+	}
+	for name, c := range map[string]struct {
+		args   []string
+		status int
+		says   []string
+	}{
+		"ten faults": {[]string{"--config", ten}, 2, []string{
+			"epochs", `did you mean "rank"`, "learning_rate", "lr_scheduler_type", "load_in_8bit", "fine_tuner.rank", "top_p", "max_new_tokens", `did you mean "rouge_score"`, `did you mean "pipeline"`, "ten.toml:3:1",
+		}},
+		"missing file":         {[]string{"--config", dir + "/none.toml"}, 2, []string{"none.toml"}},
+		"missing data":         {set("fine_tuner.training_data_id=nothing.jsonl"), 2, []string{"training_data_id", "nothing.jsonl"}},
+		"no such column":       {set("fine_tuner.training_data_id=" + columns), 3, []string{"question", "prompt", "reply"}},
+		"empty data":           {set("fine_tuner.training_data_id=" + empty), 3, []string{"training_data_id"}},
+		"truncated model":      {set("fine_tuner.base_model_id=" + dir + "/broken"), 3, []string{"model.safetensors", "truncated"}},
+		"unknown architecture": {set("fine_tuner.base_model_id=" + dir + "/unknown"), 3, []string{"mamba"}},
+		"unknown queue":        {set("fine_tuner.queue=nobody"), 2, []string{"nobody"}},
+		"unknown flag":         {[]string{"--colour"}, 2, []string{"colour"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			status, _, screen := tunebus(t, append(append([]string{"run"}, c.args...), folders(t.TempDir())...)...)
+			if status != c.status {
+				t.Errorf("status %d, want %d\n%s", status, c.status, screen)
+			}
+			for _, s := range c.says {
+				if !strings.Contains(screen, s) {
+					t.Errorf("says nothing of %q:\n%s", s, screen)
+				}
+			}
+		})
+	}
+}
+
+func TestUnreachableServer(t *testing.T) {
+	t.Parallel()
+	status, _, screen := tunebus(t, "runs", "--server", "nats://user:hush@127.0.0.1:1")
+	if status != 1 || !strings.Contains(screen, "127.0.0.1:1") || strings.Contains(screen, "hush") {
+		t.Errorf("status %d\n%s", status, screen)
+	}
+}
