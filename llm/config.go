@@ -32,6 +32,16 @@ type Config struct {
 	EOSTokenID        any      `json:"eos_token_id,omitempty"`
 	PADTokenID        any      `json:"pad_token_id,omitempty"`
 	RopeScaling       any      `json:"rope_scaling,omitempty"`
+	// RopeParameters is where transformers 5 puts rope_theta and the scaling.
+	RopeParameters   *RopeParameters `json:"rope_parameters,omitempty"`
+	UseSlidingWindow bool            `json:"use_sliding_window,omitempty"`
+	MLPBias          bool            `json:"mlp_bias,omitempty"`
+}
+
+// RopeParameters are the rotary embedding's, as transformers 5 writes them.
+type RopeParameters struct {
+	Type  string  `json:"rope_type,omitempty"`
+	Theta float64 `json:"rope_theta,omitempty"`
 }
 
 // The model types that the engine knows.
@@ -74,6 +84,21 @@ func (c Config) complete() (Config, error) {
 	}
 	if c.RopeScaling != nil {
 		return c, &UnknownArchitectureError{Have: "rope_scaling", Want: "plain rotary embeddings"}
+	}
+	if r := c.RopeParameters; r != nil {
+		if r.Type != "" && r.Type != "default" {
+			return c, &UnknownArchitectureError{Have: "rope_type " + r.Type, Want: "plain rotary embeddings"}
+		}
+		if r.Theta != 0 {
+			c.RopeTheta = r.Theta
+		}
+		c.RopeParameters = nil // both generations of transformers read rope_theta
+	}
+	if c.UseSlidingWindow {
+		return c, &UnknownArchitectureError{Have: "use_sliding_window", Want: "attention to all earlier positions"}
+	}
+	if c.MLPBias {
+		return c, &UnknownArchitectureError{Have: "mlp_bias", Want: "projections of the MLP without biases"}
 	}
 	if c.HiddenAct == "" {
 		c.HiddenAct = "silu"
