@@ -141,7 +141,7 @@ func TestFormats(t *testing.T) {
 		"marked.json":       "\xef\xbb\xbf  " + array + "\n",
 		"array.JSON.gz":     zipped(t, array),
 		"data.json":         `{"version": {"data": 1}, "data": ` + array + `, "more": [1, {}]}`,
-		"one-by-one.json":   strings.ReplaceAll(jsonRows, ",", ",\n"),
+		"one-by-one.json":   strings.ReplaceAll(jsonRows, "{", "\n{\n "),
 		"rows.csv":          csvText(","),
 		"marked.csv":        "\xef\xbb\xbf" + csvText(","),
 		"rows.csv.gz":       zipped(t, csvText(",")),
