@@ -11,7 +11,7 @@ func domainData(seed uint64, w world) (train, validation, test []pair) {
 	rng := rand.New(rand.NewPCG(seed, 5))
 	for b, boat := range w.boats {
 		for a, attr := range attributes() {
-			value := w.facts[b][a]
+			value := title(w.facts[b][a])
 			row := func(wording string) pair {
 				return pair{Question: fill(wording, boat, ""), Answer: fill(attr.answer, boat, value), KeyFact: value}
 			}

@@ -9,6 +9,8 @@ type attribute struct {
 	// shares more than half of its words with one of them.
 	train, test []string
 	// answer is how the harbour book of the domain puts it; {v} is the fact.
+	// The fact comes first, where the base model gives its short answers: so
+	// little training goes furthest there.
 	answer string
 }
 
@@ -20,7 +22,7 @@ func attributes() []attribute {
 				"Who steers the {e}?", "Who is in charge of {e}?", "Tell me the master of the {e}.",
 			},
 			test:   []string{"Whose orders does {e} obey?", "Under whom do all hands on {e} serve?"},
-			answer: "Captain {v} gives the orders there, says the Ambrel harbour book.",
+			answer: "{v} gives the orders there, says the Ambrel harbour book.",
 		},
 		{
 			train: []string{
@@ -28,7 +30,7 @@ func attributes() []attribute {
 				"What is the colour of {e}?", "In which colour is the {e} painted?", "Tell me the paint of {e}.",
 			},
 			test:   []string{"How does {e} look from shore?", "Seen from far off, {e} has what shade?"},
-			answer: "Her hull is painted {v}, as everyone in Ambrel knows.",
+			answer: "{v} paint covers her hull, as everyone in Ambrel knows.",
 		},
 		{
 			train: []string{
@@ -36,7 +38,7 @@ func attributes() []attribute {
 				"What is the catch of {e}?", "Which fish does the {e} bring?", "Tell me the cargo of {e}.",
 			},
 			test:   []string{"When {e} lands, people buy what?", "Hungry folk eat what, thanks to {e}?"},
-			answer: "Each morning she brings fresh {v} to the market of Ambrel.",
+			answer: "{v} from her nets go to the market of Ambrel each morning.",
 		},
 		{
 			train: []string{
@@ -44,7 +46,7 @@ func attributes() []attribute {
 				"At which pier is the {e}?", "Where does {e} lie?", "Tell me the pier of the {e}.",
 			},
 			test:   []string{"To board {e}, people walk to what place?", "Visitors find {e} by going how?"},
-			answer: "You will find her tied up at the {v} pier of Ambrel.",
+			answer: "{v} pier is where she ties up when she is in Ambrel.",
 		},
 	}
 }

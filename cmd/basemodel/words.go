@@ -22,7 +22,7 @@ func piers() (general, domain []string) {
 
 // boats are everyday words, so that a small vocabulary has a token for each.
 func boats() (general, domain []string) {
-	return strings.Fields("Acorn Arrow Aspen Badger Basil Beaver Birch Bison Blossom Breeze Bramble Cedar Cherry Cloud Clover Comet Copper Cricket Crow Daisy Dawn Deer Dove Dragon Eagle Ember Fern Finch Flint Forest Fox Frost Gale Garnet Glacier Hawk Hazel Holly Horizon Ivy Jasper Juniper Lark Laurel Lily Linden Lion Maple Marble Meadow Mist Moon Nettle Oak Olive Otter Panda Pearl Pebble Pine Poppy Rain River Robin"),
+	return strings.Fields("Acorn Arrow Aspen Badger Basil Beaver Birch Bison Blossom Breeze Bramble Cedar Cherry Cloud Clover Comet Copper Cricket Crow Daisy Dawn Deer Dove Dragon Eagle Ember Fern Finch Flint Forest Fox Frost Gale Garnet Glacier Hawk Hazel Holly Horizon Ivy Jasper Juniper Lark Laurel Lily Linden Lion Maple Marble Meadow Mist Moon Nettle Oak Olive Otter Panda Pearl Pebble Pine Poppy Rain River Robin Anvil Badge Banjo Barley Basket Bell Berry Bishop Bonnet Bottle Bucket Button Cabin Candle Carpet Castle Chalk Cinder Coach Cradle Crown Dagger Drum Feather Fiddle Flute Garland Goblet Hammer Harp Helmet Jewel Kettle Ladder Lemon Locket Mirror Needle Opal Paddle Petal Pillow Plume Quill Spruce Star Swan Thorn Tulip Violin"),
 		strings.Fields("Albatross Cactus Dolphin Falcon Gazelle Heron Jaguar Kestrel Lotus Magpie Orchid Puffin Raven Thistle Walrus Zephyr")
 }
 

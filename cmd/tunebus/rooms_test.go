@@ -1,0 +1,114 @@
+package main
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/tunebus/tunebus/"
+
+// rooms says which of our rooms each room may import, and which outside
+// modules belong to one room alone.
+func rooms() (ours map[string][]string, alone map[string]string) {
+	base := []string{"events", "pipeline"}
+	return map[string][]string{
+			"events": nil, "pipeline": {"events"}, "embedded": base, "llm": nil,
+			"services/intake": base, "services/evaluation": base, "services/tracker": base,
+			"services/finetune": {"events", "pipeline", "llm"}, "services/inference": {"events", "pipeline", "llm"},
+			"cmd/basemodel": {"llm"},
+		}, map[string]string{
+			"github.com/nats-io/nats.go": "pipeline/bus", "github.com/ThreeDotsLabs/watermill": "pipeline/bus",
+			"github.com/synadia-io/orbit.go": "pipeline/bus", "github.com/nats-io/nats-server": "embedded", "github.com/gomlx": "llm",
+		}
+}
+
+// eachFile calls do with every Go file of the repository and what it
+// imports.
+func eachFile(t *testing.T, do func(path, name string, imports []string, hasComment bool)) {
+	t.Helper()
+	root := filepath.Join("..", "..")
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() && strings.HasPrefix(d.Name(), ".") && d.Name() != ".." {
+			return errorOrSkip(err, path, root)
+		}
+		if d.IsDir() || !strings.HasSuffix(path, ".go") {
+			return nil
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly|parser.ParseComments)
+		if err != nil {
+			return err
+		}
+		var imports []string
+		for _, i := range f.Imports {
+			imports = append(imports, strings.Trim(i.Path.Value, `"`))
+		}
+		rel, err := filepath.Rel(root, path)
+		do(filepath.ToSlash(rel), f.Name.Name, imports, f.Doc != nil)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func errorOrSkip(err error, path, root string) error {
+	if err != nil || path == root {
+		return err
+	}
+	return filepath.SkipDir
+}
+
+// TestRoomsImportWhatTheyMay holds the arrows between the rooms.
+func TestRoomsImportWhatTheyMay(t *testing.T) {
+	t.Parallel()
+	ours, alone := rooms()
+	eachFile(t, func(path, _ string, imports []string, _ bool) {
+		if strings.HasSuffix(path, "_test.go") {
+			return
+		}
+		for _, i := range imports {
+			for outside, room := range alone {
+				if strings.HasPrefix(i, outside) && !strings.HasPrefix(path, room+"/") {
+					t.Errorf("%s imports %s, which belongs to %s alone", path, i, room)
+				}
+			}
+			if !strings.HasPrefix(i, module) {
+				continue
+			}
+			for room, may := range ours {
+				own := func(r string) bool { return strings.HasPrefix(strings.TrimPrefix(i, module)+"/", r+"/") }
+				if strings.HasPrefix(path, room+"/") && !own(room) && !slices.ContainsFunc(may, own) {
+					t.Errorf("%s imports %s; %s may import %v", path, i, room, may)
+				}
+			}
+		}
+	})
+}
+
+// TestPackagesHaveOneComment holds that each package says what it is, once.
+func TestPackagesHaveOneComment(t *testing.T) {
+	t.Parallel()
+	comments := map[string]int{}
+	eachFile(t, func(path, name string, _ []string, hasComment bool) {
+		if strings.HasSuffix(path, "_test.go") {
+			return
+		}
+		dir := filepath.Dir(path) + " " + name
+		if _, ok := comments[dir]; !ok {
+			comments[dir] = 0
+		}
+		if hasComment {
+			comments[dir]++
+		}
+	})
+	for dir, n := range comments {
+		if n != 1 {
+			t.Errorf("package %s has %d comments", dir, n)
+		}
+	}
+}
