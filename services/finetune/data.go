@@ -27,24 +27,24 @@ func prepare(ctx context.Context, job *phase.Job, base string) (data, error) {
 	if err != nil {
 		return d, phase.Permanent("bad_model", err)
 	}
-	if d.training, d.notes, err = examples(ctx, job, tok, "fine_tuner.training_data_id", s.TrainingDataID); err != nil {
+	if d.training, d.notes, err = examples(ctx, job, tok, "fine_tuner.training_data_id", s.TrainingDataID, dataset.Train); err != nil {
 		return d, err
 	}
 	if s.ValidationDataID != "" {
-		if d.validation, _, err = examples(ctx, job, tok, "fine_tuner.validation_data_id", s.ValidationDataID); err != nil {
+		if d.validation, _, err = examples(ctx, job, tok, "fine_tuner.validation_data_id", s.ValidationDataID, dataset.Validation); err != nil {
 			return d, err
 		}
 	}
 	return d, nil
 }
 
-func examples(ctx context.Context, job *phase.Job, tok *token.Tokenizer, key, id string) ([]llm.Example, []string, error) {
+func examples(ctx context.Context, job *phase.Job, tok *token.Tokenizer, key, id string, split dataset.Split) ([]llm.Example, []string, error) {
 	s := job.Request.Specification.FineTuner
 	path, err := job.Dataset(ctx, key, id)
 	if err != nil {
 		return nil, nil, err
 	}
-	set, err := dataset.Open(ctx, dataset.Source{Path: path}, dataset.Columns{
+	set, err := dataset.Open(ctx, dataset.Source{Path: path, Split: split}, dataset.Columns{
 		Question: s.QuestionColumn, Answer: s.GroundTruthColumn,
 		System: s.SystemPromptColumn, SystemOverride: s.SystemPromptOverrideText,
 	})

@@ -157,7 +157,7 @@ func questions(ctx context.Context, job *phase.Job) ([]dataset.Row, error) {
 	if err != nil {
 		return nil, err
 	}
-	set, err := dataset.Open(ctx, dataset.Source{Path: path}, dataset.Columns{
+	set, err := dataset.Open(ctx, dataset.Source{Path: path, Split: dataset.Test}, dataset.Columns{
 		Question: s.QuestionColumn, Answer: s.GroundTruthColumn,
 		System: s.SystemPromptColumn, SystemOverride: s.SystemPromptOverrideText, Extra: []string{keyFact},
 	})
