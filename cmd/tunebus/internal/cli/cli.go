@@ -53,19 +53,19 @@ type app struct {
 }
 
 // Main runs a command and returns its exit status.
-func Main(ctx context.Context, args []string, out, screen io.Writer) int {
-	a := &app{out: out, screen: screen}
+func Main(ctx context.Context, args []string, out, errout io.Writer) int {
+	a := &app{out: out, screen: &screen{w: errout}}
 	root := a.root()
 	root.SetArgs(args)
 	root.SetOut(out)
-	root.SetErr(screen)
+	root.SetErr(a.screen)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitOK
 	}
 	status := statusOf(err)
 	if err.Error() != "" {
-		fmt.Fprintln(screen, "tunebus:", err)
+		a.say("tunebus: %v", err)
 	}
 	return status
 }
