@@ -6,11 +6,13 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/url"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -47,6 +49,10 @@ type Bus struct {
 	js   jetstream.JetStream
 	log  *slog.Logger
 	name string
+
+	life   context.Context // ends with Close
+	cancel context.CancelFunc
+	wg     sync.WaitGroup // what watches the connection for others
 }
 
 // Connect connects to the server that opts name. A server that is not there
@@ -56,9 +62,10 @@ func Connect(ctx context.Context, opts Options) (*Bus, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
+	waiting := ctx
 	if opts.Wait > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, opts.Wait)
+		waiting, cancel = context.WithTimeout(ctx, opts.Wait)
 		defer cancel()
 	}
 	var lastReport time.Time
@@ -67,6 +74,7 @@ func Connect(ctx context.Context, opts Options) (*Bus, error) {
 		if err == nil {
 			return open(nc, opts.Name, log)
 		}
+		err = withoutAddress(err)
 		if opts.Wait < 0 || !temporary(err) {
 			return nil, &UnreachableError{Server: opts.server(), Err: err}
 		}
@@ -75,7 +83,10 @@ func Connect(ctx context.Context, opts Options) (*Bus, error) {
 			lastReport = time.Now()
 		}
 		select {
-		case <-ctx.Done():
+		case <-waiting.Done():
+			if ctx.Err() != nil { // it was not the server that took too long
+				err = fmt.Errorf("%w (%w)", context.Cause(ctx), err)
+			}
 			return nil, &UnreachableError{Server: opts.server(), Err: err}
 		case <-time.After(250 * time.Millisecond):
 		}
@@ -88,7 +99,9 @@ func open(nc *nats.Conn, name string, log *slog.Logger) (*Bus, error) {
 		nc.Close()
 		return nil, fmt.Errorf("open JetStream: %w", err)
 	}
-	return &Bus{nc: nc, js: js, log: log, name: name}, nil
+	b := &Bus{nc: nc, js: js, log: log, name: name}
+	b.life, b.cancel = context.WithCancel(context.Background()) // a bus outlives the call that made it
+	return b, nil
 }
 
 func dial(opts Options, log *slog.Logger) (*nats.Conn, error) {
@@ -127,10 +140,21 @@ func dial(opts Options, log *slog.Logger) (*nats.Conn, error) {
 }
 
 // temporary tells a server that is not there yet from an option that will
-// never work.
+// never work. A proxy in front of a server that is not there takes the
+// connection and ends it: EOF.
 func temporary(err error) bool {
 	var op *net.OpError
-	return errors.Is(err, nats.ErrNoServers) || errors.Is(err, nats.ErrTimeout) || errors.As(err, &op)
+	return errors.Is(err, nats.ErrNoServers) || errors.Is(err, nats.ErrTimeout) || errors.Is(err, io.EOF) || errors.As(err, &op)
+}
+
+// withoutAddress drops the address from the error of one that cannot be
+// parsed, since it may hold a password or a token.
+func withoutAddress(err error) error {
+	var bad *url.Error
+	if errors.As(err, &bad) {
+		return errors.New("its address cannot be parsed; special characters of a password have to be percent-encoded")
+	}
+	return err
 }
 
 // UnreachableError says that no connection to the server could be made.
@@ -182,9 +206,12 @@ func (b *Bus) Server() string { return host(b.nc.ConnectedUrl()) }
 func (b *Bus) Connected() bool { return b.nc.IsConnected() }
 
 // Close sends what is buffered and closes the connection, within 2 seconds.
+// It may be called twice.
 func (b *Bus) Close() {
 	_ = b.nc.FlushTimeout(2 * time.Second) // what does not go out in time is republished by whoever resumes
+	b.cancel()
 	b.nc.Close()
+	b.wg.Wait()
 }
 
 // WorkerName is a name for this process: host, process id and a random part,

@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -19,10 +20,23 @@ const settling = 50 * time.Millisecond
 // look at the stream. Rings that nobody hears in time become one. The
 // subscription ends with ctx; the channel is never closed.
 func (b *Bus) Ring(ctx context.Context, subjects ...string) (<-chan struct{}, error) {
+	if b.life.Err() != nil {
+		return nil, fmt.Errorf("listen: %w", nats.ErrConnectionClosed)
+	}
 	bell := make(chan struct{}, 1)
 	ring := func() {
 		select {
 		case bell <- struct{}{}:
+		default:
+		}
+	}
+	// The handlers only pass the sound on: none of them may hold up the
+	// connection.
+	heard := make(chan struct{}, 1)
+	hear := func(*nats.Msg) {
+		ring()
+		select {
+		case heard <- struct{}{}:
 		default:
 		}
 	}
@@ -33,40 +47,60 @@ func (b *Bus) Ring(ctx context.Context, subjects ...string) (<-chan struct{}, er
 		}
 	}
 	for _, subject := range subjects {
-		s, err := b.nc.Subscribe(subject, func(*nats.Msg) {
-			ring()
-			time.AfterFunc(settling, ring)
-		})
+		s, err := b.nc.Subscribe(subject, hear)
 		if err != nil {
 			stop()
 			return nil, fmt.Errorf("listen to %s: %w", subject, err)
 		}
 		subs = append(subs, s)
 	}
+	b.wg.Go(func() {
+		defer stop()
+		b.ringAgain(ctx, heard, ring)
+	})
+	return bell, nil
+}
+
+// ringAgain rings for what core NATS cannot show, until ctx or the bus ends.
+func (b *Bus) ringAgain(ctx context.Context, heard <-chan struct{}, ring func()) {
+	status := b.nc.StatusChanged(nats.CONNECTED)
+	defer b.nc.RemoveStatusListener(status)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(b.life, cancel)()
+
 	// What happened before the server knew of the subscriptions rang nowhere,
 	// so the bell rings once as soon as it does. A flush fails only on a
 	// connection that is down, and its return rings as well.
-	go func() { // ends with the flush's own limit
-		_ = b.nc.FlushTimeout(5 * time.Second)
-		ring()
-	}()
-	status := b.nc.StatusChanged(nats.CONNECTED)
-	context.AfterFunc(ctx, func() {
-		stop()
-		b.nc.RemoveStatusListener(status)
-	})
-	go func() { // ends with ctx, or with the connection
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case _, ok := <-status:
-				if !ok {
-					return
-				}
-				ring()
+	flush, done := context.WithTimeout(ctx, 5*time.Second)
+	if err := b.nc.FlushWithContext(flush); errors.Is(err, nats.ErrConnectionClosed) {
+		done()
+		return
+	}
+	done()
+	ring()
+
+	var settled <-chan time.Time
+	more := false // was heard while settled was running, so it is not settled yet
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-heard:
+			if more = settled != nil; !more {
+				settled = time.After(settling)
 			}
+		case <-settled:
+			settled = nil
+			if more {
+				more, settled = false, time.After(settling)
+			}
+			ring()
+		case _, ok := <-status:
+			if !ok { // the connection is closed for good
+				return
+			}
+			ring()
 		}
-	}()
-	return bell, nil
+	}
 }
