@@ -7,6 +7,8 @@
 //	default:"16"            its default, as text
 //	allowed:"a|b"           the values it may have; an empty one is no value
 //	doc:"what it means"     one line for the reference
+//	env:"HF_TOKEN"          a variable that may hold the value
+//	secret:"true"           the value is never shown
 package config
 
 import (
@@ -14,6 +16,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Fault is one thing that is wrong, and where.
@@ -66,12 +69,17 @@ func (f Faults) Error() string {
 type Key struct {
 	Section, Name string
 	// Type is what is written there: "text", "whole number", "number", "true
-	// or false", "list of texts" or "table of numbers".
+	// or false", "duration", "list of texts" or "table of numbers".
 	Type    string
 	Default string
 	// Allowed is empty where everything of the type is allowed.
 	Allowed []string
 	Doc     string
+	// Env is a variable that whoever reads the environment takes the value
+	// from; empty: none.
+	Env string
+	// Secret says that the value is never shown.
+	Secret bool
 
 	field reflect.StructField
 }
@@ -85,7 +93,7 @@ func Keys(sections any) []Key {
 		for j := range section.Type.NumField() {
 			f := section.Type.Field(j)
 			f.Index = []int{i, j}
-			k := Key{Section: name(section), Name: name(f), Type: typeName(f.Type), Default: f.Tag.Get("default"), Doc: f.Tag.Get("doc"), field: f}
+			k := Key{Section: name(section), Name: name(f), Type: typeName(f.Type), Default: f.Tag.Get("default"), Doc: f.Tag.Get("doc"), Env: f.Tag.Get("env"), Secret: f.Tag.Get("secret") == "true", field: f}
 			if a, ok := f.Tag.Lookup("allowed"); ok {
 				k.Allowed = strings.Split(a, "|")
 			}
@@ -111,6 +119,9 @@ func name(f reflect.StructField) string {
 }
 
 func typeName(t reflect.Type) string {
+	if t == reflect.TypeFor[time.Duration]() {
+		return "duration"
+	}
 	switch t.Kind() {
 	case reflect.Bool:
 		return "true or false"
@@ -186,7 +197,8 @@ func unknown(kind, word string, known []string) string {
 // Value is one key with what a struct says about it.
 type Value struct {
 	Section, Name string
-	// Text is the value as people write it; [Null] where there is none.
+	// Text is the value as people write it; [Null] where there is none, "set"
+	// in place of a secret.
 	Text string
 }
 
@@ -208,8 +220,11 @@ func Values(sections any) []Value {
 				text = ""
 			}
 		}
-		if text == "" {
+		switch {
+		case text == "":
 			text = Null
+		case k.Secret:
+			text = "set"
 		}
 		out = append(out, Value{Section: k.Section, Name: k.Name, Text: text})
 	}

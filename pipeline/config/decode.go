@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Null is the text that means no value.
@@ -63,7 +64,11 @@ func Decode(sections any, t Tree) Faults {
 				continue
 			}
 			if msg := assign(v.FieldByIndex(k.field.Index), k, table[n]); msg != "" {
-				faults = append(faults, t.fault(path, text(table[n]), strings.Join(quoted(k.Allowed), ", "), msg))
+				shown := text(table[n])
+				if k.Secret {
+					shown = ""
+				}
+				faults = append(faults, t.fault(path, shown, strings.Join(quoted(k.Allowed), ", "), msg))
 			}
 		}
 	}
@@ -110,6 +115,9 @@ func assign(field reflect.Value, k Key, value any) string {
 // set converts a value as TOML, JSON or a text gives it.
 func set(field reflect.Value, value any) string {
 	want := "want a " + typeName(field.Type())
+	if field.Type() == reflect.TypeFor[time.Duration]() {
+		return setDuration(field, value)
+	}
 	if text, ok := value.(string); ok && field.Kind() != reflect.String {
 		return setText(field, text, want)
 	}
@@ -145,6 +153,16 @@ func set(field reflect.Value, value any) string {
 	default:
 		return fmt.Sprintf("a %s cannot be set", field.Type())
 	}
+	return ""
+}
+
+func setDuration(field reflect.Value, value any) string {
+	text, _ := value.(string)
+	d, err := time.ParseDuration(text)
+	if err != nil || d < 0 {
+		return `want a duration such as "30s" or "2h"`
+	}
+	field.SetInt(int64(d))
 	return ""
 }
 

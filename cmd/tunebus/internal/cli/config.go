@@ -10,6 +10,8 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/config"
+	"github.com/tunebus/tunebus/pipeline/settings"
 	"github.com/tunebus/tunebus/pipeline/spec"
 )
 
@@ -29,12 +31,17 @@ func (a *app) configCommand() *cobra.Command {
 	}
 	q.flags(check)
 	doc := &cobra.Command{
-		Use: "doc", Short: "Print every key with its default and its meaning", Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			if a.json {
-				return a.result(spec.Keys(), nil)
+		Use: "doc [specification|settings]", Short: "Print every key with its default and its meaning",
+		ValidArgs: []string{"specification", "settings"}, Args: cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs),
+		RunE: func(_ *cobra.Command, args []string) error {
+			var sections any = events.Specification{}
+			if len(args) == 1 && args[0] == "settings" {
+				sections = settings.Settings{}
 			}
-			return spec.Reference(a.out, events.Specification{})
+			if a.json {
+				return a.result(config.Keys(sections), nil)
+			}
+			return config.Reference(a.out, sections)
 		},
 	}
 	init := &cobra.Command{
@@ -44,7 +51,7 @@ func (a *app) configCommand() *cobra.Command {
 			if err != nil {
 				return bad(fmt.Errorf("config init: %w", err))
 			}
-			if err := spec.Reference(f, events.Specification{}); err != nil {
+			if err := config.Reference(f, events.Specification{}); err != nil {
 				_ = f.Close()
 				return err
 			}

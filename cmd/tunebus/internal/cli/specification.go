@@ -11,6 +11,7 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/config"
+	"github.com/tunebus/tunebus/pipeline/settings"
 	"github.com/tunebus/tunebus/pipeline/spec"
 )
 
@@ -61,7 +62,7 @@ func (q *asked) read(c *cobra.Command) (events.Specification, error) {
 			faults = append(faults, *f)
 		}
 	}
-	for _, section := range settingsSections() {
+	for _, section := range settings.Sections() {
 		delete(tree.Sections, section) // a file may hold settings too
 	}
 	faults = append(faults, expand(tree)...)
@@ -70,11 +71,6 @@ func (q *asked) read(c *cobra.Command) (events.Specification, error) {
 		return s, bad(fmt.Errorf("%d faults in the specification:\n%w", len(faults), faults))
 	}
 	return s, nil
-}
-
-// settingsSections are the sections that say how a service runs.
-func settingsSections() []string {
-	return []string{"bus", "artifacts", "data", "credentials", "services"}
 }
 
 // switches are the flags of the seed that switch phases, as assignments.

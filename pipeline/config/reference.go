@@ -1,12 +1,10 @@
-package spec
+package config
 
 import (
 	"fmt"
 	"io"
 	"strconv"
 	"strings"
-
-	"github.com/tunebus/tunebus/pipeline/config"
 )
 
 // Reference writes every key of the sections with its default and a comment,
@@ -14,7 +12,7 @@ import (
 func Reference(w io.Writer, sections any) error {
 	var b strings.Builder
 	section := ""
-	for _, k := range config.Keys(sections) {
+	for _, k := range Keys(sections) {
 		if k.Section != section {
 			section = k.Section
 			fmt.Fprintf(&b, "\n[%s]\n", section)
@@ -22,6 +20,9 @@ func Reference(w io.Writer, sections any) error {
 		doc := k.Doc
 		if len(k.Allowed) > 0 {
 			doc += " (" + strings.Join(shown(k.Allowed), ", ") + ")"
+		}
+		if k.Env != "" {
+			doc += "; also $" + k.Env
 		}
 		fmt.Fprintf(&b, "%s = %s # %s\n", k.Name, literal(k), doc)
 	}
@@ -33,7 +34,7 @@ func shown(allowed []string) []string {
 	out := make([]string, len(allowed))
 	for i, a := range allowed {
 		if a == "" {
-			a = config.Null
+			a = Null
 		}
 		out[i] = a
 	}
@@ -41,7 +42,7 @@ func shown(allowed []string) []string {
 }
 
 // literal is a key's default in TOML.
-func literal(k config.Key) string {
+func literal(k Key) string {
 	switch {
 	case k.Type == "list of texts" || strings.Contains(k.Default, ","):
 		if k.Default == "" {
@@ -56,9 +57,9 @@ func literal(k config.Key) string {
 		return "{}"
 	case k.Type == "text" && (k.Default == "true" || k.Default == "false"):
 		return k.Default
-	case k.Type == "text" && k.Default == "":
-		return strconv.Quote(config.Null)
-	case k.Type == "text":
+	case (k.Type == "text" || k.Type == "duration") && k.Default == "":
+		return strconv.Quote(Null)
+	case k.Type == "text" || k.Type == "duration":
 		return strconv.Quote(k.Default)
 	default:
 		return k.Default

@@ -1,0 +1,163 @@
+package settings
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/tunebus/tunebus/pipeline/config"
+	"github.com/tunebus/tunebus/pipeline/spec"
+)
+
+// FileName is the file that [Load] reads where it is told none and this one
+// is there.
+const FileName = "tunebus.toml"
+
+// Sections lists the top level of a file's sections, for whoever reads files
+// that hold a specification too.
+func Sections() []string {
+	var out []string
+	for _, s := range config.Sections(Settings{}) {
+		top, _, _ := strings.Cut(s, ".")
+		if !slices.Contains(out, top) {
+			out = append(out, top)
+		}
+	}
+	return out
+}
+
+// Load reads the settings: the files, merged in order, then the variables of
+// environ, each NAME=value. Without files, [FileName] in the working folder is
+// read if it is there. The error is [config.Faults], all at once, unless a
+// file cannot be read.
+func Load(files, environ []string) (Settings, error) {
+	var s Settings
+	config.SetDefaults(&s)
+	tree, faults, err := read(files)
+	if err != nil {
+		return s, err
+	}
+	faults = append(faults, variables(&tree, environ)...)
+	faults = append(faults, config.Decode(&s, tree)...)
+	faults = append(faults, secrets(&s)...)
+	faults = append(faults, check(s)...)
+	if len(faults) > 0 {
+		return s, faults
+	}
+	return s, nil
+}
+
+// read merges the files. Sections of a specification are left out: a file
+// may hold both.
+func read(files []string) (config.Tree, config.Faults, error) {
+	tree := config.Tree{Sections: map[string]any{}, At: map[string]config.Position{}}
+	var faults config.Faults
+	optional := len(files) == 0
+	if optional {
+		files = []string{FileName}
+	}
+	for _, file := range files {
+		body, err := os.ReadFile(file)
+		if optional && errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		if err != nil {
+			return tree, nil, fmt.Errorf("read settings: %w", err)
+		}
+		t, f := config.ParseTOML(file, body)
+		faults = append(faults, f...)
+		if len(f) > 0 {
+			continue
+		}
+		for _, section := range spec.Sections() {
+			delete(t.Sections, section)
+		}
+		nest(t)
+		tree.Merge(t)
+	}
+	return tree, faults, nil
+}
+
+// nest makes the tables in services sections of their own, such as
+// services.intake.
+func nest(t config.Tree) {
+	services, _ := t.Sections["services"].(map[string]any)
+	for name, v := range services {
+		if table, ok := v.(map[string]any); ok {
+			t.Sections["services."+name] = table
+			delete(services, name)
+		}
+	}
+}
+
+// prefix is what the name of each of our own variables begins with.
+const prefix = "TUNEBUS_"
+
+// VariableFile names the variable that names the settings' file.
+const VariableFile = prefix + "SETTINGS"
+
+// Variables lists the names of all variables that [Load] reads.
+func Variables() []string {
+	out := []string{VariableFile}
+	for _, k := range config.Keys(Settings{}) {
+		out = append(out, variable(k))
+		if k.Env != "" {
+			out = append(out, k.Env)
+		}
+	}
+	return out
+}
+
+func variable(k config.Key) string {
+	return prefix + strings.ToUpper(strings.ReplaceAll(k.Section, ".", "_")+"_"+k.Name)
+}
+
+// variables puts what the environment says over the files. A variable of
+// ours that nobody reads is a fault: most likely it is misspelled.
+func variables(t *config.Tree, environ []string) config.Faults {
+	own, usual := map[string]config.Key{}, map[string]config.Key{}
+	for _, k := range config.Keys(Settings{}) {
+		own[variable(k)] = k
+		if k.Env != "" {
+			usual[k.Env] = k
+		}
+	}
+	set := func(k config.Key, name, value string) {
+		table, _ := t.Sections[k.Section].(map[string]any)
+		if table == nil {
+			table = map[string]any{}
+			t.Sections[k.Section] = table
+		}
+		table[k.Name] = value
+		t.At[k.Section+"."+k.Name] = config.Position{File: "$" + name}
+	}
+	var faults config.Faults
+	environ = slices.Sorted(slices.Values(environ))
+	for _, e := range environ {
+		name, value, _ := strings.Cut(e, "=")
+		if k, ok := usual[name]; ok && value != "" {
+			set(k, name, value)
+		}
+	}
+	for _, e := range environ {
+		name, value, _ := strings.Cut(e, "=")
+		k, ok := own[name]
+		switch {
+		case ok:
+			set(k, name, value)
+		case strings.HasPrefix(name, prefix) && name != VariableFile:
+			faults = append(faults, config.Fault{Key: name, Message: "no such variable" + hint(name)})
+		}
+	}
+	return faults
+}
+
+func hint(name string) string {
+	if n := config.Nearest(name, Variables()); n != "" {
+		return fmt.Sprintf("; did you mean %s?", n)
+	}
+	return ""
+}

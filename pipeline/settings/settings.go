@@ -1,0 +1,102 @@
+// Package settings says how a service runs: where the bus and the artifacts
+// are, which folders it may use, and which credential belongs to which
+// origin. Settings never travel; what a run is stands in its specification.
+//
+// They come, each over the one before, from the defaults, from a TOML file,
+// from the variables that a field's tool knows anyway (such as HF_TOKEN), and
+// from TUNEBUS_<SECTION>_<KEY>, such as TUNEBUS_BUS_URL or
+// TUNEBUS_SERVICES_FINETUNE_SLOTS. All faults are found at once.
+//
+// A key that holds a secret may instead name a file that holds it:
+// file:/run/secrets/hf_token.
+package settings
+
+import "time"
+
+// Settings is everything that a service's process is told.
+type Settings struct {
+	Bus         Bus         `json:"bus"`
+	Artifacts   Artifacts   `json:"artifacts"`
+	Data        Data        `json:"data"`
+	Credentials Credentials `json:"credentials"`
+	Services    Services    `json:"services"`
+	Intake      Intake      `json:"services.intake"`
+	Finetune    Worker      `json:"services.finetune"`
+	Inference   Worker      `json:"services.inference"`
+	Evaluation  Evaluation  `json:"services.evaluation"`
+	Tracker     Tracker     `json:"services.tracker"`
+}
+
+// Bus is the section bus: where NATS is.
+type Bus struct {
+	URL         string `json:"url" default:"" env:"NATS_URL" doc:"NATS servers, separated by commas; empty: nats://127.0.0.1:4222"`
+	Context     string `json:"context" default:"" doc:"context of the nats command, instead of url"`
+	Credentials string `json:"credentials" default:"" env:"NATS_CREDS" doc:"file with credentials for NATS (.creds)"`
+	CAFile      string `json:"ca_file" default:"" env:"NATS_CA" doc:"certificates that the server's is checked against (PEM)"`
+	CertFile    string `json:"cert_file" default:"" env:"NATS_CERT" doc:"own certificate (PEM)"`
+	KeyFile     string `json:"key_file" default:"" env:"NATS_KEY" doc:"key of the own certificate (PEM)"`
+}
+
+// Artifacts is the section artifacts: where models and results lie.
+type Artifacts struct {
+	URL string `json:"url" default:"" doc:"store that all services share: file:///folder, s3://bucket, gs://bucket, azblob://container or jetstream://bucket; run and up: default artifacts in the data folder"`
+}
+
+// Data is the section data: the folders of a process, and the Hub.
+type Data struct {
+	Folder      string   `json:"folder" default:"tunebus-data" doc:"data folder of run and up"`
+	Scratch     string   `json:"scratch" default:"" doc:"folder for temporary files; default: the system's, for run and up scratch in the data folder"`
+	Roots       []string `json:"roots" default:"" doc:"folders below which a request may name files; default: none, for run and up the working folder"`
+	HubEndpoint string   `json:"hub_endpoint" default:"https://huggingface.co" env:"HF_ENDPOINT" doc:"Hugging Face Hub"`
+	HubCache    string   `json:"hub_cache" default:"" doc:"folder for what is fetched from the Hub; default: tunebus/hub in the user's cache folder"`
+	HubOffline  bool     `json:"hub_offline" default:"false" env:"HF_HUB_OFFLINE" doc:"do not ask the Hub; use what its cache holds"`
+}
+
+// Credentials is the section credentials. Each belongs to one origin and is
+// sent to no other.
+type Credentials struct {
+	HuggingFaceToken string   `json:"huggingface_token" default:"" env:"HF_TOKEN" secret:"true" doc:"token for data.hub_endpoint"`
+	OpenAIKey        string   `json:"openai_key" default:"" env:"OPENAI_API_KEY" secret:"true" doc:"key for services.evaluation.judge_base_url"`
+	MLflowUsername   string   `json:"mlflow_username" default:"" env:"MLFLOW_TRACKING_USERNAME" doc:"user for services.tracker.tracking_uri"`
+	MLflowPassword   string   `json:"mlflow_password" default:"" env:"MLFLOW_TRACKING_PASSWORD" secret:"true" doc:"password for services.tracker.tracking_uri"`
+	MLflowToken      string   `json:"mlflow_token" default:"" env:"MLFLOW_TRACKING_TOKEN" secret:"true" doc:"bearer token for services.tracker.tracking_uri; wins over the user"`
+	Keys             []string `json:"keys" default:"" doc:"keys of further origins, each as origin=VARIABLE, such as \"https://judge.example=JUDGE_KEY\""`
+}
+
+// Services is the section services: what holds for each of them.
+type Services struct {
+	LogLevel  string `json:"log_level" default:"info" allowed:"debug|info|warn|error" doc:"least level that is logged"`
+	LogFormat string `json:"log_format" default:"text" allowed:"text|json" doc:"how a line of the log is written"`
+}
+
+// Intake is the section services.intake.
+type Intake struct {
+	FullAt   float64       `json:"full_at" default:"0.8" doc:"how full the stream of facts may be, from 0 to 1, before no more runs are admitted"`
+	Patience time.Duration `json:"patience" default:"1s" doc:"how long the holder of a job has to end it after a cancel"`
+}
+
+// Worker is the section of a phase.
+type Worker struct {
+	Queue string        `json:"queue" default:"builtin" doc:"queue that jobs are taken from"`
+	Slots int           `json:"slots" default:"1" doc:"jobs that are worked on at once"`
+	Grace time.Duration `json:"grace" default:"10s" doc:"how long the end of a job may take after a shutdown"`
+}
+
+// Evaluation is the section services.evaluation.
+type Evaluation struct {
+	Queue         string        `json:"queue" default:"builtin" doc:"queue that jobs are taken from"`
+	Slots         int           `json:"slots" default:"1" doc:"jobs that are worked on at once"`
+	Grace         time.Duration `json:"grace" default:"10s" doc:"how long the end of a job may take after a shutdown"`
+	JudgeBaseURL  string        `json:"judge_base_url" default:"https://api.openai.com/v1" env:"OPENAI_BASE_URL" doc:"OpenAI-compatible server that judges"`
+	JudgeAllowed  []string      `json:"judge_allowed" default:"" doc:"further origins that a specification may name as its judge"`
+	JudgeParallel int           `json:"judge_parallel" default:"4" doc:"calls to the judge at the same time"`
+}
+
+// Tracker is the section services.tracker.
+type Tracker struct {
+	TrackingURI string   `json:"tracking_uri" default:"file:./mlruns" env:"MLFLOW_TRACKING_URI" doc:"MLflow: an http(s):// server or a file: folder"`
+	Allowed     []string `json:"allowed" default:"" doc:"further origins that a specification may name as its tracking server"`
+	FileRoot    string   `json:"file_root" default:"" doc:"folder that file: addresses of specifications have to lie in; default: none may be named, for run and up the working folder"`
+	Reports     string   `json:"reports" default:"reports" doc:"folder of the reports"`
+	Slots       int      `json:"slots" default:"2" doc:"runs that are written at once"`
+}

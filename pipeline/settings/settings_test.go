@@ -1,0 +1,172 @@
+package settings_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tunebus/tunebus/pipeline/config"
+	"github.com/tunebus/tunebus/pipeline/settings"
+)
+
+func file(t *testing.T, body string) []string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "tunebus.toml")
+	if err := os.WriteFile(path, []byte(body), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return []string{path}
+}
+
+func TestEachSourceIsOverTheOneBefore(t *testing.T) {
+	t.Parallel()
+	body := `
+[bus]
+url = "nats://file:4222"
+[services]
+log_level = "debug"
+[services.finetune]
+slots = 2
+grace = "30s"
+[services.evaluation]
+slots = 3
+[fine_tuner]
+base_model_id = "a specification's key is not ours"
+`
+	s, err := settings.Load(file(t, body), []string{
+		"NATS_URL=nats://usual:4222", "TUNEBUS_SERVICES_FINETUNE_SLOTS=4", "HF_TOKEN=usual", "TUNEBUS_CREDENTIALS_HUGGINGFACE_TOKEN=ours",
+		"TUNEBUS_DATA_ROOTS=/a,/b", "TUNEBUS_SETTINGS=elsewhere", "OPENAI_API_KEY=",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		what      string
+		got, want any
+	}{
+		{"a usual variable is over the file", s.Bus.URL, "nats://usual:4222"},
+		{"our variable is over the file", s.Finetune.Slots, 4},
+		{"our variable is over the usual one", s.Credentials.HuggingFaceToken, "ours"},
+		{"the file is over the default", s.Finetune.Grace, 30 * time.Second},
+		{"nested sections", s.Evaluation.Slots, 3},
+		{"the section above them", s.Services.LogLevel, "debug"},
+		{"defaults", s.Inference.Slots, 1},
+		{"default duration", s.Intake.Patience, time.Second},
+		{"lists in variables", strings.Join(s.Data.Roots, "|"), "/a|/b"},
+		{"an empty usual variable says nothing", s.Credentials.OpenAIKey, ""},
+	} {
+		if c.got != c.want {
+			t.Errorf("%s: %v, want %v", c.what, c.got, c.want)
+		}
+	}
+}
+
+func TestAllFaultsAtOnceAndNoSecret(t *testing.T) {
+	t.Parallel()
+	body := `[bus]
+ulr = "nats://x"
+url = "nats://x"
+context = "both"
+key_file = "alone.pem"
+[services]
+log_level = "loud"
+[services.finetune]
+slots = 0
+grace = "soon"
+[services.nobody]
+slots = 1
+[credentials]
+openai_key = 5150
+huggingface_token = "file:/no/such/secret"
+keys = ["https://judge.example", "ftp://x=KEY"]
+[data]
+hub_endpoint = "https://me:s3cret@hub.example"
+`
+	_, err := settings.Load(file(t, body), []string{"TUNEBUS_BUS_ULR=x", "TUNEBUS_SERVICES_TRACKER_TRACKING_URI=https://u:s3cret@mlflow"})
+	var faults config.Faults
+	if !errors.As(err, &faults) {
+		t.Fatalf("want faults, got %v", err)
+	}
+	text := faults.Error()
+	for _, want := range []string{
+		`:2:1: bus.ulr: unknown key; did you mean "url"?`, "bus.context", "bus.key_file", "services.log_level", "services.finetune.slots",
+		`services.finetune.grace = "soon": want a duration`, "services.nobody: unknown section", "credentials.openai_key: want a text",
+		"credentials.huggingface_token: its file cannot be read", "credentials.keys[0]", "credentials.keys[1]", "data.hub_endpoint",
+		"TUNEBUS_BUS_ULR: no such variable; did you mean TUNEBUS_BUS_URL?", "services.tracker.tracking_uri",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in:\n%s", want, text)
+		}
+	}
+	for _, secret := range []string{"s3cret", "5150"} {
+		if strings.Contains(text, secret) {
+			t.Errorf("%q is shown in:\n%s", secret, text)
+		}
+	}
+}
+
+func TestSecretsComeFromFilesToo(t *testing.T) {
+	t.Parallel()
+	secret := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(secret, []byte("from a file\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := settings.Load(file(t, ""), []string{"TUNEBUS_CREDENTIALS_OPENAI_KEY=file:" + secret})
+	if err != nil || s.Credentials.OpenAIKey != "from a file" {
+		t.Errorf("%q, %v", s.Credentials.OpenAIKey, err)
+	}
+	for _, v := range config.Values(s) {
+		if strings.Contains(v.Text, "from a file") {
+			t.Errorf("%s.%s shows the secret", v.Section, v.Name)
+		}
+	}
+}
+
+func TestAKeyBelongsToItsOrigin(t *testing.T) {
+	t.Parallel()
+	s, err := settings.Load(file(t, ""), []string{"OPENAI_API_KEY=paid", "TUNEBUS_CREDENTIALS_KEYS=https://Judge.example:443=JUDGE_KEY"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	getenv := func(name string) string { return map[string]string{"JUDGE_KEY": "own"}[name] }
+	for address, want := range map[string]string{
+		"https://api.openai.com/v1":             "paid",
+		"https://API.OPENAI.COM:443/v1":         "paid",
+		"http://api.openai.com/v1":              "",
+		"https://api.openai.com:8443/v1":        "",
+		"https://api.openai.com.evil.example":   "",
+		"https://api.openai.com@evil.example":   "",
+		"https://judge.example/v1/":             "own",
+		"https://judge.example:8000/v1/":        "",
+		"file:///etc/passwd":                    "",
+		"":                                      "",
+		"https://evil.example/api.openai.com/1": "",
+	} {
+		if got := s.Key(address, getenv); got != want {
+			t.Errorf("%s: key %q, want %q", address, got, want)
+		}
+	}
+}
+
+func TestReferenceIsAValidFile(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	if err := config.Reference(&b, settings.Settings{}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := settings.Load(file(t, b.String()), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want settings.Settings
+	config.SetDefaults(&want)
+	a, z := config.Values(got), config.Values(want)
+	for i := range a {
+		if a[i] != z[i] {
+			t.Errorf("%v, want %v", a[i], z[i])
+		}
+	}
+}
