@@ -1,9 +1,7 @@
 package settings
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -12,8 +10,8 @@ import (
 	"github.com/tunebus/tunebus/pipeline/spec"
 )
 
-// FileName is the file that [Load] reads where it is told none and this one
-// is there.
+// FileName is the file that is read where none is named and this one is in
+// the working folder.
 const FileName = "tunebus.toml"
 
 // Sections lists the top level of a file's sections, for whoever reads files
@@ -29,10 +27,23 @@ func Sections() []string {
 	return out
 }
 
+// Files are the files to read where nobody names any: the one that the
+// variable [VariableFile] names, else [FileName] if it is there.
+func Files(environ []string) []string {
+	for _, e := range environ {
+		if f, ok := strings.CutPrefix(e, VariableFile+"="); ok && f != "" {
+			return []string{f}
+		}
+	}
+	if _, err := os.Stat(FileName); err != nil {
+		return nil
+	}
+	return []string{FileName}
+}
+
 // Load reads the settings: the files, merged in order, then the variables of
-// environ, each NAME=value. Without files, [FileName] in the working folder is
-// read if it is there. The error is [config.Faults], all at once, unless a
-// file cannot be read.
+// environ, each NAME=value. The error is [config.Faults], all at once, unless
+// a file cannot be read.
 func Load(files, environ []string) (Settings, error) {
 	var s Settings
 	config.SetDefaults(&s)
@@ -55,15 +66,8 @@ func Load(files, environ []string) (Settings, error) {
 func read(files []string) (config.Tree, config.Faults, error) {
 	tree := config.Tree{Sections: map[string]any{}, At: map[string]config.Position{}}
 	var faults config.Faults
-	optional := len(files) == 0
-	if optional {
-		files = []string{FileName}
-	}
 	for _, file := range files {
 		body, err := os.ReadFile(file)
-		if optional && errors.Is(err, fs.ErrNotExist) {
-			break
-		}
 		if err != nil {
 			return tree, nil, fmt.Errorf("read settings: %w", err)
 		}

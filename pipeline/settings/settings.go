@@ -100,3 +100,6 @@ type Tracker struct {
 	Reports     string   `json:"reports" default:"reports" doc:"folder of the reports"`
 	Slots       int      `json:"slots" default:"2" doc:"runs that are written at once"`
 }
+
+// Worker is what the section says about the worker.
+func (e Evaluation) Worker() Worker { return Worker{Queue: e.Queue, Slots: e.Slots, Grace: e.Grace} }

@@ -3,12 +3,10 @@ package evaluation
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
-	"math"
 	"os"
 	"path/filepath"
 
@@ -32,33 +30,42 @@ type Row struct {
 	Scores         map[string]float64 `json:"scores,omitempty"`
 	BaselineScores map[string]float64 `json:"baseline_scores,omitempty"`
 	Error          string             `json:"error,omitempty"`
+	// Reasons are the judge's about Answer, by metric.
+	Reasons map[string][]string `json:"reasons,omitempty"`
 }
 
-// Engine computes the reference metrics.
-type Engine struct{}
+// Engine computes the reference metrics, and asks Judge for the judged ones.
+type Engine struct{ Judge Judge }
 
 // Run implements [phase.Engine].
-func (Engine) Run(ctx context.Context, job *phase.Job) (phase.Result, error) {
+func (e Engine) Run(ctx context.Context, job *phase.Job) (phase.Result, error) {
 	var res phase.Result
-	suite, notes := suiteOf(job.Request.Specification.Evaluator)
-	res.Notes = notes
+	asked := job.Request.Specification.Evaluator
+	suite, notes := suiteOf(asked)
+	judging, more := e.Judge.open(asked)
+	res.Notes = append(notes, more...)
 	predictions, closeAll, err := open(ctx, job)
 	if err != nil {
 		return res, err
 	}
 	defer closeAll()
 	path := filepath.Join(job.Scratch, "scores.jsonl")
-	own, base, err := score(ctx, job, suite, predictions, path)
+	s := &scoring{job: job, suite: suite, judging: judging, own: metric.NewAggregate(suite)}
+	if predictions.base != nil {
+		s.base = metric.NewAggregate(suite)
+	}
+	err = s.run(ctx, predictions, path)
 	if err != nil {
 		return res, err
 	}
-	res.Scores = own.Result()
-	if base != nil {
-		res.BaselineScores = base.Result()
+	res.Scores = s.own.Result()
+	if s.base != nil {
+		res.BaselineScores = s.base.Result()
 	}
-	res.Statistics = statistics(res.Scores, own.Rows())
-	var more []string
-	res.Gates, more = gates(job.Request.Specification.Evaluator.Gates, res.Scores)
+	res.Statistics = statistics(res.Scores, s.own.Rows())
+	res.TokensIn, res.TokensOut, more = judging.finish(asked, res.Statistics)
+	res.Notes = append(res.Notes, more...)
+	res.Gates, more = gates(asked.Gates, res.Scores)
 	res.Notes = append(res.Notes, more...)
 	a, err := job.PutFile(ctx, ArtifactScores, prediction.MediaType, path)
 	if err != nil {
@@ -124,60 +131,6 @@ type stopper func()
 func (s stopper) Close() error {
 	s()
 	return nil
-}
-
-// score scores every row, writes the scores, and sums them up.
-func score(ctx context.Context, job *phase.Job, suite metric.Suite, in inputs, path string) (own, base *metric.Aggregate, err error) {
-	f, err := os.Create(path)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	w := bufio.NewWriter(f)
-	enc := json.NewEncoder(w)
-	own = metric.NewAggregate(suite)
-	if in.base != nil {
-		base = metric.NewAggregate(suite)
-	}
-	done := int64(0)
-	for p, err := range in.own {
-		if err != nil {
-			return nil, nil, phase.Permanent("bad_predictions", err)
-		}
-		if ctx.Err() != nil {
-			return nil, nil, context.Cause(ctx)
-		}
-		row := Row{Index: p.Index, Question: p.Question, GroundTruth: p.GroundTruth, Answer: p.Answer, KeyFact: p.KeyFact, Error: p.Error}
-		row.Scores = add(own, suite, p)
-		if in.base != nil {
-			b, err, ok := in.base()
-			if err != nil || !ok || b.Index != p.Index || b.Question != p.Question {
-				return nil, nil, phase.Permanent("bad_predictions", errors.Join(err, fmt.Errorf("the base model's predictions do not belong to the same rows, from row %d on", p.Index)))
-			}
-			row.BaselineAnswer = b.Answer
-			row.BaselineScores = add(base, suite, b)
-		}
-		if err := enc.Encode(row); err != nil {
-			return nil, nil, fmt.Errorf("scores of row %d: %w", p.Index, err)
-		}
-		done++
-		if err := job.Progress(ctx, done, in.rows); err != nil {
-			return nil, nil, err
-		}
-	}
-	return own, base, w.Flush()
-}
-
-func add(a *metric.Aggregate, suite metric.Suite, p prediction.Prediction) map[string]float64 {
-	samples := suite.Score(metric.Row{Question: p.Question, Answer: p.Answer, GroundTruth: p.GroundTruth, KeyFact: p.KeyFact})
-	a.Add(samples)
-	scores := metric.Merge(samples)
-	for k, v := range scores {
-		if math.IsNaN(v) || math.IsInf(v, 0) {
-			delete(scores, k)
-		}
-	}
-	return scores
 }
 
 // count counts the lines that are not empty, for the progress.

@@ -8,16 +8,13 @@ import (
 	"strings"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/services/evaluation/judge"
 	"github.com/tunebus/tunebus/services/evaluation/metric"
 )
 
-// judged are the metrics that a language model or an embedding decides.
-func judged() []string {
-	return []string{"factual_correctness", "semantic_similarity", "answer_accuracy", "answer_relevancy", "answer_correctness"}
-}
-
-// suiteOf makes the metrics that the specification names, and a note for
-// each that cannot be had here.
+// suiteOf makes the reference metrics among those that the specification
+// names, and a note for each that cannot be had here. The judged ones are
+// [Judge]'s.
 func suiteOf(e events.Evaluator) (metric.Suite, []string) {
 	var suite metric.Suite
 	var notes []string
@@ -27,10 +24,9 @@ func suiteOf(e events.Evaluator) (metric.Suite, []string) {
 		switch {
 		case err == nil:
 			suite = append(suite, m)
-		case slices.Contains(judged(), name):
-			notes = append(notes, fmt.Sprintf("metric %s has no score: it needs a judge, and this engine has none", name))
+		case slices.Contains(judge.Names(), name):
 		case errors.As(err, &unknown):
-			notes = append(notes, fmt.Sprintf("metric %s has no score: known are %s", name, strings.Join(append(unknown.Known, judged()...), ", ")))
+			notes = append(notes, fmt.Sprintf("metric %s has no score: known are %s", name, strings.Join(append(unknown.Known, judge.Names()...), ", ")))
 		default:
 			notes = append(notes, fmt.Sprintf("metric %s has no score: %v", name, err))
 		}

@@ -1,0 +1,35 @@
+package service
+
+import (
+	"context"
+	"runtime/debug"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/phase"
+	"github.com/tunebus/tunebus/pipeline/settings"
+	"github.com/tunebus/tunebus/pipeline/telemetry"
+)
+
+// AddPhase adds a worker of a phase, which measures the machine while it
+// works.
+func (s *Service) AddPhase(ctx context.Context, p events.Phase, cfg settings.Worker, engine phase.Engine) error {
+	sources, err := Sources(s.Settings, s.Log)
+	if err != nil {
+		return err
+	}
+	w := phase.New(s.Bus, s.Store, engine, phase.Config{
+		Phase: p, Queue: cfg.Queue, Slots: cfg.Slots, Grace: cfg.Grace, Sources: sources,
+		Scratch: s.Settings.Data.Scratch, Name: s.Name, Sample: telemetry.New(ctx).Sample, Logger: s.Log,
+	})
+	s.Add(w.Route())
+	return nil
+}
+
+// Version is the version of the module that this program was built from;
+// "devel" in a working tree.
+func Version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
+		return info.Main.Version
+	}
+	return "devel"
+}

@@ -1,0 +1,162 @@
+// Package service is the frame that the services' mains share: settings, a
+// log, the connection to the bus, the artifact store, the routes that the
+// service adds, and an orderly end on SIGINT and SIGTERM.
+//
+// A main gives [Main] its name and a function that wires the service:
+//
+//	func main() { os.Exit(service.Main("intake", wire)) }
+//
+// Everything a service waits for may come later than the service: NATS, the
+// streams, the consumers.
+package service
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/tunebus/tunebus/pipeline/artifact"
+	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/config"
+	"github.com/tunebus/tunebus/pipeline/settings"
+)
+
+// Service is a process that is being wired.
+type Service struct {
+	Settings settings.Settings
+	Log      *slog.Logger
+	Bus      *bus.Bus
+	// Store is where artifacts lie.
+	Store *artifact.Store
+	// Name names this process in events.
+	Name string
+
+	receiver *bus.Receiver
+}
+
+// Add adds a source of messages.
+func (s *Service) Add(routes ...bus.Route) {
+	for _, r := range routes {
+		s.receiver.Add(r)
+	}
+}
+
+// Wire adds a service's routes to s.
+type Wire func(ctx context.Context, s *Service) error
+
+// Main runs a service until it is told to stop, and returns the process's
+// exit status: 0 stopped, 1 an error, 2 bad settings.
+func Main(name string, wire Wire) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err := Run(ctx, name, os.Args[1:], os.Environ(), os.Stderr, wire)
+	if err == nil || errors.Is(err, flag.ErrHelp) {
+		return 0
+	}
+	fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
+	var faults config.Faults
+	if errors.As(err, &faults) || errors.Is(err, errUsage) {
+		return 2
+	}
+	return 1
+}
+
+var errUsage = errors.New("see -help")
+
+// Run runs a service until ctx ends. Environ holds NAME=value; the log goes
+// to stderr.
+func Run(ctx context.Context, name string, args, environ []string, stderr io.Writer, wire Wire) (err error) {
+	cfg, err := load(name, args, environ, stderr)
+	if err != nil {
+		return err
+	}
+	log := logger(cfg.Services, stderr).With("service", name)
+	b, err := bus.Connect(ctx, BusOptions(cfg.Bus, name, log))
+	if err != nil {
+		return stopped(ctx, err)
+	}
+	defer b.Close()
+	store, err := OpenStore(ctx, b, cfg.Artifacts.URL)
+	if err != nil {
+		return stopped(ctx, err)
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	receiver, err := bus.NewReceiver(b, log)
+	if err != nil {
+		return err
+	}
+	s := &Service{Settings: cfg, Log: log, Bus: b, Store: store, Name: bus.WorkerName(), receiver: receiver}
+	if err := wire(ctx, s); err != nil {
+		return err
+	}
+	log.Info("ready", "server", b.Server(), "store", store.ID(), "name", s.Name)
+	err = receiver.Run(ctx)
+	log.Info("stopped")
+	return err
+}
+
+// stopped is nil where an error only says that the service was told to stop.
+func stopped(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+func load(name string, args, environ []string, stderr io.Writer) (settings.Settings, error) {
+	flags := flag.NewFlagSet(name, flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	var files []string
+	flags.Func("settings", "file with settings (TOML); several are merged in order; default $"+settings.VariableFile+", then ./"+settings.FileName,
+		func(f string) error {
+			files = append(files, f)
+			return nil
+		})
+	if err := flags.Parse(args); err != nil {
+		if !errors.Is(err, flag.ErrHelp) {
+			err = fmt.Errorf("%w; %w", err, errUsage)
+		}
+		return settings.Settings{}, err
+	}
+	if flags.NArg() > 0 {
+		return settings.Settings{}, fmt.Errorf("unexpected argument %q; %w", flags.Arg(0), errUsage)
+	}
+	if len(files) == 0 {
+		files = settings.Files(environ)
+	}
+	cfg, err := settings.Load(files, environ)
+	if err == nil && cfg.Artifacts.URL == "" {
+		err = config.Faults{{Key: "artifacts.url", Message: "is missing; services that run apart share a store, such as s3://bucket or file:///srv/tunebus"}}
+	}
+	return cfg, err
+}
+
+// BusOptions are the options of a connection by the settings. The server is
+// waited for.
+func BusOptions(b settings.Bus, name string, log *slog.Logger) bus.Options {
+	return bus.Options{
+		URL: b.URL, Context: b.Context, Credentials: b.Credentials, CAFile: b.CAFile, CertFile: b.CertFile, KeyFile: b.KeyFile,
+		Name: name, Logger: log,
+	}
+}
+
+// OpenStore opens the artifact store at an address.
+func OpenStore(ctx context.Context, b *bus.Bus, url string) (*artifact.Store, error) {
+	return artifact.Open(ctx, url)
+}
+
+func logger(cfg settings.Services, w io.Writer) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(cfg.LogLevel)) // one of the allowed ones, all of which it knows
+	opts := &slog.HandlerOptions{Level: level}
+	if cfg.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, opts))
+	}
+	return slog.New(slog.NewTextHandler(w, opts))
+}

@@ -1,0 +1,22 @@
+// Tunebus-evaluation works on the jobs of the evaluation phase.
+package main
+
+import (
+	"context"
+	"os"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/service"
+	"github.com/tunebus/tunebus/services/evaluation"
+)
+
+func main() { os.Exit(service.Main("evaluation", wire)) }
+
+func wire(ctx context.Context, s *service.Service) error {
+	cfg := s.Settings.Evaluation
+	engine := evaluation.Engine{Judge: evaluation.Judge{
+		BaseURL: cfg.JudgeBaseURL, Allowed: cfg.JudgeAllowed, Parallel: cfg.JudgeParallel,
+		Key: func(address string) string { return s.Settings.Key(address, os.Getenv) },
+	}}
+	return s.AddPhase(ctx, events.Evaluation, cfg.Worker(), engine)
+}

@@ -1,0 +1,17 @@
+// Tunebus-finetune works on the jobs of the fine-tuning phase.
+package main
+
+import (
+	"context"
+	"os"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/service"
+	"github.com/tunebus/tunebus/services/finetune"
+)
+
+func main() { os.Exit(service.Main("finetune", wire)) }
+
+func wire(ctx context.Context, s *service.Service) error {
+	return s.AddPhase(ctx, events.Finetune, s.Settings.Finetune, finetune.Engine{})
+}

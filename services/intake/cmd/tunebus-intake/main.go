@@ -1,0 +1,23 @@
+// Tunebus-intake is the front desk: it checks and admits requests, cancels
+// runs, and watches deadlines.
+package main
+
+import (
+	"context"
+	"os"
+
+	"github.com/tunebus/tunebus/pipeline/service"
+	"github.com/tunebus/tunebus/services/intake"
+)
+
+func main() { os.Exit(service.Main("intake", wire)) }
+
+func wire(_ context.Context, s *service.Service) error {
+	cfg := s.Settings.Intake
+	desk := intake.New(s.Bus, intake.Config{
+		DataRoots: s.Settings.Data.Roots, Store: s.Store.ID(),
+		FullAt: cfg.FullAt, Patience: cfg.Patience, Logger: s.Log,
+	})
+	s.Add(desk.Routes()...)
+	return nil
+}

@@ -1,0 +1,22 @@
+// Tunebus-tracker turns the events of all runs into MLflow runs and reports.
+package main
+
+import (
+	"context"
+	"os"
+
+	"github.com/tunebus/tunebus/pipeline/service"
+	"github.com/tunebus/tunebus/services/tracker"
+)
+
+func main() { os.Exit(service.Main("tracker", wire)) }
+
+func wire(_ context.Context, s *service.Service) error {
+	cfg, err := tracker.ConfigFrom(s.Settings, os.Getenv)
+	if err != nil {
+		return err
+	}
+	cfg.Version, cfg.Logger = service.Version(), s.Log
+	s.Add(tracker.New(s.Bus, s.Store, cfg).Route())
+	return nil
+}
