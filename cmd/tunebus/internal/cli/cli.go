@@ -50,6 +50,8 @@ type app struct {
 	json        bool
 	verbose     bool
 	server      bus.Options
+	// settingsFiles are read instead of the usual one.
+	settingsFiles []string
 }
 
 // Main runs a command and returns its exit status.
@@ -93,7 +95,8 @@ func (a *app) root() *cobra.Command {
 	f := root.PersistentFlags()
 	f.BoolVar(&a.json, "json", false, "write results as JSON")
 	f.BoolVarP(&a.verbose, "verbose", "v", false, "log what the services do")
-	f.StringVar(&a.server.URL, "server", "", "NATS server; default $NATS_URL, then nats://127.0.0.1:4222")
+	f.StringArrayVar(&a.settingsFiles, "settings", nil, "file with settings (TOML); default $TUNEBUS_SETTINGS, then ./tunebus.toml")
+	f.StringVar(&a.server.URL, "server", "", "NATS server; default: the settings' bus.url, $NATS_URL, nats://127.0.0.1:4222")
 	f.StringVar(&a.server.Context, "context", "", "context of the nats command, instead of --server")
 	f.StringVar(&a.server.Credentials, "creds", "", "credentials file for NATS")
 	f.StringVar(&a.server.CAFile, "tls-ca", "", "certificates that the NATS server's is checked against")

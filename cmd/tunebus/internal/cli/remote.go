@@ -5,7 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
+	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -15,15 +16,34 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/service"
 )
 
 // connect connects to a server that is there.
-func (a *app) connect(ctx context.Context) (*bus.Bus, error) {
-	o := a.server
-	if o.URL == "" && o.Context == "" {
-		o.URL = os.Getenv("NATS_URL")
+func (a *app) connect(ctx context.Context) (*bus.Bus, error) { return a.connectWithin(ctx, 0) }
+
+// connectWithin connects to a server that is there in time.
+func (a *app) connectWithin(ctx context.Context, wait time.Duration) (*bus.Bus, error) {
+	s, err := a.settings(nil)
+	if err != nil {
+		return nil, err
 	}
-	o.Name, o.Logger, o.Wait = "cli", a.logger(), -1
+	o := service.BusOptions(s.Bus, "cli", a.logger())
+	f := a.server
+	if f.URL != "" || f.Context != "" {
+		o.URL, o.Context = f.URL, f.Context
+	}
+	for _, over := range []struct {
+		to   *string
+		flag string
+	}{{&o.Credentials, f.Credentials}, {&o.CAFile, f.CAFile}, {&o.CertFile, f.CertFile}, {&o.KeyFile, f.KeyFile}} {
+		if over.flag != "" {
+			*over.to = over.flag
+		}
+	}
+	if o.Wait = wait; wait <= 0 {
+		o.Wait = -1
+	}
 	return bus.Connect(ctx, o)
 }
 
@@ -54,8 +74,15 @@ func (a *app) submitCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			cfg, err := a.settings(q.files)
+			if err != nil {
+				return err
+			}
+			if store == "" {
+				store = cfg.Artifacts.URL
+			}
 			if len(files) > 0 && store == "" {
-				return bad(errors.New("the specification names local files: --artifacts says where to upload them, such as file:///srv/tunebus/artifacts"))
+				return bad(errors.New("the specification names local files: --artifacts, or artifacts.url of the settings, says where to upload them, such as file:///srv/tunebus/artifacts"))
 			}
 			return a.with(func(ctx context.Context, b *bus.Bus, _ []string) error {
 				return a.submit(ctx, b, s, files, store, wait, limit)
@@ -63,7 +90,7 @@ func (a *app) submitCommand() *cobra.Command {
 		},
 	}
 	q.flags(c)
-	c.Flags().StringVar(&store, "artifacts", "", "artifact store that the services use")
+	c.Flags().StringVar(&store, "artifacts", "", "artifact store that the services use; default: the settings' artifacts.url")
 	c.Flags().StringVar(&wait, "wait", "", "wait until the run has \"completed\" or is \"tracked\"")
 	c.Flags().Lookup("wait").NoOptDefVal = "completed"
 	c.Flags().DurationVar(&limit, "timeout", 0, "longest wait; 0: none")
@@ -75,7 +102,7 @@ func (a *app) submit(ctx context.Context, b *bus.Bus, s events.Specification, fi
 	var st *artifact.Store
 	if len(files) > 0 {
 		var err error
-		if st, err = artifact.Open(ctx, store); err != nil {
+		if st, err = service.OpenStore(ctx, b, store); err != nil {
 			return bad(err)
 		}
 		defer func() { _ = st.Close() }() // everything was verified when it was put
@@ -196,19 +223,52 @@ func (a *app) cancelCommand() *cobra.Command {
 }
 
 func (a *app) setupCommand() *cobra.Command {
-	var replicas int
+	var l bus.Layout
+	var more []string
+	var wait time.Duration
 	c := &cobra.Command{
 		Use: "setup", Short: "Create the streams, buckets and consumers on a server", Args: cobra.NoArgs,
-		RunE: a.with(func(ctx context.Context, b *bus.Bus, _ []string) error {
-			if err := b.Setup(ctx, bus.Layout{Replicas: replicas}); err != nil {
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := a.settings(nil)
+			if err != nil {
 				return err
 			}
-			a.say("%s is set up", b.Server())
-			return nil
-		}),
+			if l.Queues, err = withQueues(queues(cfg), more); err != nil {
+				return bad(err)
+			}
+			b, err := a.connectWithin(c.Context(), wait)
+			if err != nil {
+				return err
+			}
+			defer b.Close()
+			if err := b.Setup(c.Context(), l); err != nil {
+				return err
+			}
+			done := map[string]any{"server": b.Server(), "queues": l.Queues}
+			return a.result(done, func(w io.Writer) { fmt.Fprintf(w, "%s is set up\n", b.Server()) })
+		},
 	}
-	c.Flags().IntVar(&replicas, "replicas", 1, "copies of every stream")
+	f := c.Flags()
+	f.IntVar(&l.Replicas, "replicas", 1, "copies of every stream")
+	f.DurationVar(&l.AckWait, "ack-wait", 30*time.Second, "how long the job of a dead worker waits for the next one")
+	f.StringArrayVar(&more, "queue", nil, "phase=name of a queue besides the usual ones")
+	f.DurationVar(&wait, "wait", 0, "how long to wait for the server; 0: not at all")
 	return c
+}
+
+// withQueues adds queues, each phase=name.
+func withQueues(queues map[events.Phase][]string, more []string) (map[events.Phase][]string, error) {
+	for _, q := range more {
+		phase, name, ok := strings.Cut(q, "=")
+		p := events.Phase(phase)
+		if !ok || name == "" || strings.ContainsAny(name, ".*> \t") || !slices.Contains(events.Phases(), p) {
+			return nil, fmt.Errorf("--queue %s: want phase=name, the phase one of %v, the name without dots, stars and blanks", q, events.Phases())
+		}
+		if !slices.Contains(queues[p], name) {
+			queues[p] = append(queues[p], name)
+		}
+	}
+	return queues, nil
 }
 
 func exactly(n int, names string) cobra.PositionalArgs {

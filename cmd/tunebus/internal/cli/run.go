@@ -18,18 +18,11 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/settings"
 )
 
 // trackingLimit is how long run waits for MLflow behind the end of a run.
 const trackingLimit = 30 * time.Second
-
-func (p *place) flags(c *cobra.Command) {
-	f := c.Flags()
-	f.StringVar(&p.data, "data", "tunebus-data", "folder of the embedded server and the artifacts")
-	f.StringVar(&p.reports, "reports", "reports", "folder of the reports")
-	f.StringVar(&p.tracking, "tracking-uri", "", "MLflow: http(s):// server or file: folder; default: the specification's, then file:./mlruns")
-	f.BoolVar(&p.relaxed, "relaxed-sync", false, "fsync every two minutes instead of every write")
-}
 
 func (a *app) runCommand() *cobra.Command {
 	var q asked
@@ -46,14 +39,22 @@ func (a *app) runCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if p.tracking == "" {
-				p.tracking = s.MLflow.TrackingURI
+			cfg, err := a.settings(q.files)
+			if err != nil {
+				return err
 			}
-			if p.tracking == "" {
-				p.tracking = "file:./mlruns"
+			// The person's own file is the allowance.
+			if s.MLflow.TrackingURI != "" {
+				cfg.Tracker.TrackingURI = s.MLflow.TrackingURI
+			}
+			if s.Evaluator.JudgeBaseURL != "" {
+				cfg.Evaluation.JudgeAllowed = append(cfg.Evaluation.JudgeAllowed, s.Evaluator.JudgeBaseURL)
 			}
 			s.MLflow.TrackingURI = "" // this process tracks where its owner says
-			return a.run(c.Context(), p, s, files)
+			if err := p.over(&cfg); err != nil {
+				return err
+			}
+			return a.run(c.Context(), cfg, p.relaxed, s, files)
 		},
 	}
 	q.flags(c)
@@ -61,8 +62,8 @@ func (a *app) runCommand() *cobra.Command {
 	return c
 }
 
-func (a *app) run(ctx context.Context, p place, s events.Specification, files map[string]string) (err error) {
-	l, err := a.start(ctx, p)
+func (a *app) run(ctx context.Context, cfg settings.Settings, relaxed bool, s events.Specification, files map[string]string) (err error) {
+	l, err := a.start(ctx, cfg, "", relaxed)
 	if err != nil {
 		return err
 	}
@@ -85,7 +86,7 @@ func (a *app) run(ctx context.Context, p place, s events.Specification, files ma
 		return err
 	}
 	if run.Tracked == nil {
-		a.say("tracking is pending: %s could not be reached; \"tunebus up\" on this data folder sends it later", p.tracking)
+		a.say("tracking is pending: %s could not be reached; \"tunebus up\" on this data folder sends it later", cfg.Tracker.TrackingURI)
 	}
 	return outcome(run)
 }

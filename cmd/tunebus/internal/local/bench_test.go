@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/local"
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/settings"
 )
 
 // BenchmarkNoopPipeline is a whole pipeline whose phases do nothing, from the
@@ -26,7 +28,7 @@ func BenchmarkNoopPipeline(b *testing.B) {
 			}
 		})
 		b.Run(sync.name+"/many", func(b *testing.B) {
-			l := start(b, local.Config{RelaxedSync: sync.relaxed, Slots: 8})
+			l := start(b, local.Config{RelaxedSync: sync.relaxed, Workers: slots(8)})
 			const many = 200
 			rounds := 0
 			for b.Loop() {
@@ -41,4 +43,13 @@ func BenchmarkNoopPipeline(b *testing.B) {
 			b.ReportMetric(float64(rounds*many)/b.Elapsed().Seconds(), "pipelines/s")
 		})
 	}
+}
+
+// slots lets each phase work on n jobs at once.
+func slots(n int) map[events.Phase]settings.Worker {
+	out := map[events.Phase]settings.Worker{}
+	for _, p := range events.Phases() {
+		out[p] = settings.Worker{Slots: n}
+	}
+	return out
 }

@@ -16,6 +16,8 @@ import (
 	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/bus"
 	"github.com/tunebus/tunebus/pipeline/phase"
+	"github.com/tunebus/tunebus/pipeline/service"
+	"github.com/tunebus/tunebus/pipeline/settings"
 	"github.com/tunebus/tunebus/services/intake"
 	"github.com/tunebus/tunebus/services/tracker"
 )
@@ -24,6 +26,11 @@ import (
 type Config struct {
 	// Data is the data folder.
 	Data string
+	// Artifacts is the address of the artifact store. Default: the folder
+	// artifacts in Data.
+	Artifacts string
+	// Scratch is the folder for temporary files. Default: scratch in Data.
+	Scratch string
 	// Listen is where clients outside of the process reach NATS, host:port;
 	// empty: nobody does.
 	Listen string
@@ -32,8 +39,12 @@ type Config struct {
 	RelaxedSync bool
 	// Engines does the work of each phase.
 	Engines map[events.Phase]phase.Engine
-	// Slots is how many jobs of a phase are worked on at once. Default 1.
-	Slots int
+	// Workers say how each phase's jobs are taken. Default: from the engine's
+	// queue, one at a time.
+	Workers map[events.Phase]settings.Worker
+	// Intake configures the front desk; its roots, store and logger are set
+	// here.
+	Intake intake.Config
 	// Sources say where models and data are found.
 	Sources phase.Sources
 	// Tracker configures the tracker; its logger, and the reports' folder if
@@ -84,15 +95,15 @@ func Start(ctx context.Context, cfg Config) (_ *Local, err error) {
 		return nil, err
 	}
 	undo = append(undo, l.server.Stop)
-	for _, dir := range []string{"artifacts", "scratch"} {
-		if err := os.MkdirAll(filepath.Join(data, dir), 0o750); err != nil {
-			return nil, fmt.Errorf("data folder: %w", err)
-		}
+	if cfg.Scratch == "" {
+		cfg.Scratch = filepath.Join(data, "scratch")
 	}
-	if l.Store, err = artifact.Open(ctx, "file://"+filepath.ToSlash(filepath.Join(data, "artifacts"))); err != nil {
-		return nil, err
+	if err := os.MkdirAll(cfg.Scratch, 0o750); err != nil {
+		return nil, fmt.Errorf("scratch folder: %w", err)
 	}
-	undo = append(undo, l.Store.Close)
+	if cfg.Artifacts == "" {
+		cfg.Artifacts = "file://" + filepath.ToSlash(filepath.Join(data, "artifacts"))
+	}
 	if l.Bus, err = connect(ctx, l.server, "client", cfg.Logger); err != nil {
 		return nil, err
 	}
@@ -100,6 +111,10 @@ func Start(ctx context.Context, cfg Config) (_ *Local, err error) {
 	if err = l.Bus.Setup(ctx, cfg.Layout); err != nil {
 		return nil, err
 	}
+	if l.Store, err = service.OpenStore(ctx, l.Bus, cfg.Artifacts); err != nil {
+		return nil, err
+	}
+	undo = append(undo, l.Store.Close)
 	if l.services, err = connect(ctx, l.server, "services", cfg.Logger); err != nil {
 		return nil, err
 	}
@@ -137,7 +152,9 @@ func (l *Local) receiver(cfg Config, data string) (*bus.Receiver, error) {
 	if err != nil {
 		return nil, err
 	}
-	desk := intake.New(l.services, intake.Config{DataRoots: cfg.Sources.Roots, Store: l.Store.ID(), Logger: cfg.Logger.With("service", "intake")})
+	front := cfg.Intake
+	front.DataRoots, front.Store, front.Logger = cfg.Sources.Roots, l.Store.ID(), cfg.Logger.With("service", "intake")
+	desk := intake.New(l.services, front)
 	for _, route := range desk.Routes() {
 		r.Add(route)
 	}
@@ -148,8 +165,8 @@ func (l *Local) receiver(cfg Config, data string) (*bus.Receiver, error) {
 			continue
 		}
 		w := phase.New(l.services, l.Store, engine, phase.Config{
-			Phase: p, Slots: cfg.Slots, Scratch: filepath.Join(data, "scratch"), Name: name, Sources: cfg.Sources,
-			Sample: cfg.Sample, Logger: cfg.Logger.With("service", string(p)),
+			Phase: p, Queue: cfg.Workers[p].Queue, Slots: cfg.Workers[p].Slots, Grace: cfg.Workers[p].Grace,
+			Scratch: cfg.Scratch, Name: name, Sources: cfg.Sources, Sample: cfg.Sample, Logger: cfg.Logger.With("service", string(p)),
 		})
 		r.Add(w.Route())
 	}

@@ -1,0 +1,127 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/local"
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/phase"
+	"github.com/tunebus/tunebus/pipeline/service"
+	"github.com/tunebus/tunebus/pipeline/settings"
+	"github.com/tunebus/tunebus/pipeline/telemetry"
+	"github.com/tunebus/tunebus/services/evaluation"
+	"github.com/tunebus/tunebus/services/finetune"
+	"github.com/tunebus/tunebus/services/inference"
+	"github.com/tunebus/tunebus/services/intake"
+	"github.com/tunebus/tunebus/services/tracker"
+)
+
+// settings reads the settings: the file that is usually read, what --settings
+// names instead, and the files of a specification, which may hold settings
+// too.
+func (a *app) settings(specifications []string) (settings.Settings, error) {
+	files := a.settingsFiles
+	if len(files) == 0 {
+		files = settings.Files(os.Environ())
+	}
+	s, err := settings.Load(append(files[:len(files):len(files)], specifications...), os.Environ())
+	if err != nil {
+		return s, bad(fmt.Errorf("settings: %w", err))
+	}
+	return s, nil
+}
+
+// place is what flags say about the services of this process, over the
+// settings.
+type place struct {
+	data, reports, tracking string
+	relaxed                 bool
+}
+
+func (p *place) flags(c *cobra.Command) {
+	f := c.Flags()
+	f.StringVar(&p.data, "data", "", "folder of the embedded server and the artifacts; default: the settings' data.folder, tunebus-data")
+	f.StringVar(&p.reports, "reports", "", "folder of the reports; default: the settings' services.tracker.reports, reports")
+	f.StringVar(&p.tracking, "tracking-uri", "", "MLflow: http(s):// server or file: folder; default: the specification's, then the settings', file:./mlruns")
+	f.BoolVar(&p.relaxed, "relaxed-sync", false, "fsync every two minutes instead of every write")
+}
+
+// over puts what the flags say over the settings, and the defaults that hold
+// for services in one process of a person's own under them.
+func (p *place) over(s *settings.Settings) error {
+	wd, err := os.Getwd()
+	if err != nil {
+		return fmt.Errorf("working folder: %w", err)
+	}
+	set := func(key *string, value string) {
+		if value != "" {
+			*key = value
+		}
+	}
+	set(&s.Data.Folder, p.data)
+	set(&s.Tracker.Reports, p.reports)
+	set(&s.Tracker.TrackingURI, p.tracking)
+	if len(s.Data.Roots) == 0 {
+		s.Data.Roots = []string{wd}
+	}
+	if s.Tracker.FileRoot == "" {
+		s.Tracker.FileRoot = wd
+	}
+	if s.Data.Scratch == "" {
+		s.Data.Scratch = filepath.Join(s.Data.Folder, "scratch")
+	}
+	return nil
+}
+
+// start starts all services in this process.
+func (a *app) start(ctx context.Context, s settings.Settings, listen string, relaxed bool) (*local.Local, error) {
+	log := a.logger()
+	sources, err := service.Sources(s, log)
+	if err != nil {
+		return nil, bad(err)
+	}
+	t, err := tracker.ConfigFrom(s, os.Getenv)
+	if err != nil {
+		return nil, bad(err)
+	}
+	t.Version = Version
+	return local.Start(ctx, local.Config{
+		Data: s.Data.Folder, Scratch: s.Data.Scratch, Artifacts: s.Artifacts.URL, Listen: listen, RelaxedSync: relaxed,
+		Engines: engines(s), Workers: workers(s), Layout: bus.Layout{Queues: queues(s)}, Sources: sources, Tracker: t,
+		Intake: intake.Config{FullAt: s.Intake.FullAt, Patience: s.Intake.Patience},
+		Sample: telemetry.New(ctx).Sample, Logger: log,
+	})
+}
+
+func engines(s settings.Settings) map[events.Phase]phase.Engine {
+	e := s.Evaluation
+	judge := evaluation.Judge{
+		BaseURL: e.JudgeBaseURL, Allowed: e.JudgeAllowed, Parallel: e.JudgeParallel,
+		Key: func(address string) string { return s.Key(address, os.Getenv) },
+	}
+	return map[events.Phase]phase.Engine{
+		events.Finetune: finetune.Engine{}, events.Inference: inference.Engine{}, events.Evaluation: evaluation.Engine{Judge: judge},
+	}
+}
+
+func workers(s settings.Settings) map[events.Phase]settings.Worker {
+	return map[events.Phase]settings.Worker{events.Finetune: s.Finetune, events.Inference: s.Inference, events.Evaluation: s.Evaluation.Worker()}
+}
+
+// queues are the usual ones and those that this process takes jobs from.
+func queues(s settings.Settings) map[events.Phase][]string {
+	out := bus.BuiltinQueues()
+	for p, w := range workers(s) {
+		if !slices.Contains(out[p], w.Queue) {
+			out[p] = append(out[p], w.Queue)
+		}
+	}
+	return out
+}
