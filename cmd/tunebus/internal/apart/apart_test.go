@@ -1,0 +1,210 @@
+package apart_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/xuri/excelize/v2"
+)
+
+// request is what a person publishes with any NATS client. Paths start at
+// the services' data roots.
+const request = `{"specification": {
+  "fine_tuner": {"base_model_id": "base-model", "training_data_id": "validation.jsonl", "max_sequence_length": 128,
+    "full_finetuning": true, "device_train_batch_size": 8, "grad_accumulation": 1, "epochs": 2, "warmup_steps": 1},
+  "inferencer": {"testing_data_id": "validation.jsonl", "temperature": 0, "max_new_tokens": 8, "batch_size": 32},
+  "evaluator": {"metrics": ["rouge_score", "key_fact"]},
+  "mlflow": {"run_name": "apart"}}}`
+
+// TestServicesApart runs NATS and the five services as separate processes.
+// The services start in any order, NATS last, and inference once its job has
+// been waiting.
+func TestServicesApart(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	port := freePort(t)
+	url := fmt.Sprintf("nats://127.0.0.1:%d", port)
+	env := []string{
+		"TUNEBUS_BUS_URL=" + url,
+		"TUNEBUS_ARTIFACTS_URL=file://" + filepath.Join(dir, "artifacts"),
+		"TUNEBUS_DATA_ROOTS=" + filepath.Join(root(t), "configs", "quickstart"),
+		"TUNEBUS_SERVICES_TRACKER_TRACKING_URI=file:" + filepath.Join(dir, "mlruns"),
+		"TUNEBUS_SERVICES_TRACKER_REPORTS=" + filepath.Join(dir, "reports"),
+	}
+	services := map[string]*process{}
+	for _, name := range []string{"tracker", "evaluation", "finetune", "intake"} {
+		services[name] = start(t, dir, "tunebus-"+name, env)
+	}
+	for _, p := range services {
+		p.says(t, "waiting for NATS")
+	}
+	start(t, dir, "nats-server", nil, "-a", "127.0.0.1", "-p", fmt.Sprint(port), "-js", "-sd", filepath.Join(dir, "nats"))
+	setup := start(t, dir, "tunebus", env, "setup", "--wait", "30s")
+	if err := <-setup.done; err != nil {
+		t.Fatalf("setup: %v\n%s", err, setup.log)
+	}
+	setup.done <- nil
+
+	nc, err := nats.Connect(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.Publish(t.Context(), "pipeline.requested", []byte(request)); err != nil {
+		t.Fatal(err)
+	}
+	subjects := func() map[string]uint64 {
+		s, err := js.Stream(t.Context(), "TUNEBUS")
+		if err != nil {
+			t.Fatal(err)
+		}
+		info, err := s.Info(t.Context(), jetstream.WithSubjectFilter(">"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.State.Subjects
+	}
+	stored := func(prefix string) func() error {
+		return func() error {
+			for s := range subjects() {
+				if strings.HasPrefix(s, prefix) {
+					return nil
+				}
+			}
+			return fmt.Errorf("stored are %v", subjects())
+		}
+	}
+	eventually(t, 90*time.Second, "the job of inference", stored("inference.requested."))
+	services["inference"] = start(t, dir, "tunebus-inference", env)
+	eventually(t, 90*time.Second, "the run's end", stored("pipeline.completed."))
+	eventually(t, 30*time.Second, "tracking", stored("tracking.completed."))
+
+	var run string
+	for s, n := range subjects() {
+		if n != 1 {
+			t.Errorf("%s is stored %d times", s, n)
+		}
+		if rest, ok := strings.CutPrefix(s, "pipeline.completed."); ok {
+			run = rest
+		}
+	}
+	want := []string{
+		"pipeline.accepted.%s",
+		"finetune.requested.%s.builtin", "finetune.started.%s.1", "finetune.completed.%s",
+		"inference.requested.%s.builtin", "inference.started.%s.1", "inference.completed.%s",
+		"evaluation.requested.%s.builtin", "evaluation.started.%s.1", "evaluation.completed.%s",
+		"pipeline.completed.%s", "tracking.completed.%s",
+	}
+	for i := range want {
+		want[i] = fmt.Sprintf(want[i], run)
+	}
+	slices.Sort(want)
+	var got []string
+	for s := range subjects() {
+		got = append(got, s)
+	}
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Errorf("facts\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	conclusion(t, js, run)
+	mlruns(t, filepath.Join(dir, "mlruns"))
+	reports(t, filepath.Join(dir, "reports", run))
+
+	for _, p := range services {
+		p.stop(t)
+	}
+	left, err := filepath.Glob(filepath.Join(dir, "tunebus-*"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("scratch folders are left: %v, %v", left, err)
+	}
+}
+
+func conclusion(t *testing.T, js jetstream.JetStream, run string) {
+	t.Helper()
+	s, err := js.Stream(t.Context(), "TUNEBUS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	msg, err := s.GetLastMsgForSubject(t.Context(), "pipeline.completed."+run)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var event struct {
+		SpecVersion string `json:"specversion"`
+		Type        string `json:"type"`
+		Data        struct {
+			Conclusion string             `json:"conclusion"`
+			Scores     map[string]float64 `json:"scores"`
+		} `json:"data"`
+	}
+	if err := json.Unmarshal(msg.Data, &event); err != nil {
+		t.Fatal(err)
+	}
+	if event.SpecVersion != "1.0" || event.Data.Conclusion != "success" {
+		t.Errorf("the run's end is %s", msg.Data)
+	}
+	if _, ok := event.Data.Scores["rouge_score"]; !ok {
+		t.Errorf("scores %v have no rouge_score", event.Data.Scores)
+	}
+}
+
+// mlruns wants the parent run and a child for each phase, all of them ended.
+func mlruns(t *testing.T, dir string) {
+	t.Helper()
+	metas, err := filepath.Glob(filepath.Join(dir, "*", "*", "meta.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, m := range metas {
+		body, err := os.ReadFile(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Contains(body, []byte("status: 3")) { // FINISHED
+			t.Errorf("%s has not ended well:\n%s", m, body)
+		}
+		name, err := os.ReadFile(filepath.Join(filepath.Dir(m), "tags", "mlflow.runName"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, string(name))
+	}
+	slices.Sort(names)
+	if want := []string{"apart", "apart_evaluation", "apart_finetuning", "apart_inferencing"}; !slices.Equal(names, want) {
+		t.Errorf("MLflow runs %v, want %v", names, want)
+	}
+}
+
+func reports(t *testing.T, dir string) {
+	t.Helper()
+	book, err := excelize.OpenFile(filepath.Join(dir, "evaluator_output_detailed.xlsx"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer book.Close()
+	if len(book.GetSheetList()) < 4 {
+		t.Errorf("sheets %v", book.GetSheetList())
+	}
+	body, err := os.ReadFile(filepath.Join(dir, "pipeline_summary.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !json.Valid(body) {
+		t.Errorf("pipeline_summary.json is no JSON: %.200s", body)
+	}
+}
