@@ -47,7 +47,8 @@ func TestServicesApart(t *testing.T) {
 	for _, p := range services {
 		p.says(t, "waiting for NATS")
 	}
-	start(t, dir, "nats-server", nil, "-a", "127.0.0.1", "-p", fmt.Sprint(port), "-js", "-sd", filepath.Join(dir, "nats"))
+	conf := filepath.Join(root(t), "deploy", "nats", "nats.conf")
+	start(t, dir, "nats-server", nil, "-c", conf, "-a", "127.0.0.1", "-p", fmt.Sprint(port), "-m", fmt.Sprint(freePort(t)), "-sd", filepath.Join(dir, "nats"))
 	setup := start(t, dir, "tunebus", env, "setup", "--wait", "30s")
 	if err := <-setup.done; err != nil {
 		t.Fatalf("setup: %v\n%s", err, setup.log)
