@@ -1,0 +1,171 @@
+package bustest_test
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/ThreeDotsLabs/watermill/pubsub/tests"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/goleak"
+
+	"github.com/tunebus/tunebus/embedded"
+	"github.com/tunebus/tunebus/embedded/bustest"
+	"github.com/tunebus/tunebus/pipeline/bus"
+)
+
+// restart, when set, makes this program ask that address and end: the
+// universal suite restarts the broker by a command.
+var restart = flag.String("restart", "", "address that restarts the server of a test")
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if *restart != "" {
+		answer, err := http.Post(*restart, "", nil)
+		if err != nil || answer.StatusCode != http.StatusOK {
+			fmt.Fprintln(os.Stderr, "restart:", err, answer)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	// The universal suite leaves one goroutine of its own behind.
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/ThreeDotsLabs/watermill/pubsub/tests.TestReconnect.func2"))
+}
+
+// TestUniversalSuite runs Watermill's own suite over the production
+// subscriber and publisher.
+//
+// Features: consumer groups are durables. A durable hands messages out in
+// the stream's order to subscribers with one slot each. Messages outlive
+// subscribers. Delivery is at least once, as everywhere in JetStream. A
+// durable goes on where it stopped, so a second subscriber of the same group
+// does not get old messages again. The context does not travel: only the
+// trace in a header does.
+func TestUniversalSuite(t *testing.T) {
+	broker := newBroker(t)
+	connect := func(t *testing.T) *bus.Bus {
+		b, err := bus.Connect(context.WithoutCancel(t.Context()), bus.Options{URL: broker.url, Name: "universal", Logger: bustest.Logger(t)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		broker.closeLater(b.Close)
+		return b
+	}
+	group := func(t *testing.T, name string) (message.Publisher, message.Subscriber) {
+		b := connect(t)
+		bind := func(ctx context.Context, topic string) (string, string, error) {
+			return topic, name, broker.consumer(ctx, topic, name)
+		}
+		s := bus.NewSubscriber(b, bus.SubscriberConfig{Bind: bind, Logger: bustest.Logger(t)})
+		broker.closeLater(func() { _ = s.Close() }) // never fails; the suite does not close each
+		return bus.NewPublisher(b), initializer{s, broker}
+	}
+	tests.TestPubSub(t, tests.Features{
+		ConsumerGroups:                      true,
+		GuaranteedOrder:                     true,
+		GuaranteedOrderWithSingleSubscriber: true,
+		Persistent:                          true,
+		RestartServiceCommand:               []string{os.Args[0], "-restart=" + broker.restart},
+		GenerateTopicFunc: func(ctx tests.TestContext) string {
+			topic := "topic-" + strings.ReplaceAll(string(ctx.TestID), ".", "-")
+			if err := broker.stream(t.Context(), topic); err != nil {
+				t.Error(err)
+			}
+			return topic
+		},
+	}, func(t *testing.T) (message.Publisher, message.Subscriber) { return group(t, "default") }, group)
+}
+
+// broker is a server that can be restarted on its folder and port, with a
+// stream for each topic.
+type broker struct {
+	url, restart string
+	js           jetstream.JetStream
+
+	mu      sync.Mutex
+	server  *embedded.Server
+	closers []func()
+}
+
+func newBroker(t *testing.T) *broker {
+	t.Helper()
+	opts := embedded.Options{Dir: t.TempDir(), Listen: "127.0.0.1:0", RelaxedSync: true}
+	server, err := embedded.Start(t.Context(), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &broker{url: server.URL(), server: server}
+	opts.Listen = strings.TrimPrefix(b.url, "nats://")
+	again := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		err := b.server.Stop()
+		if err == nil {
+			b.server, err = embedded.Start(r.Context(), opts)
+		}
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+		}
+	}))
+	b.restart = again.URL
+	nc, err := nats.Connect(b.url, nats.MaxReconnects(-1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b.js, err = jetstream.New(nc); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		nc.Close()
+		again.Close()
+		for _, c := range slices.Backward(b.closers) {
+			c()
+		}
+		if err := b.server.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return b
+}
+
+func (b *broker) closeLater(c func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closers = append(b.closers, c)
+}
+
+func (b *broker) stream(ctx context.Context, topic string) error {
+	_, err := b.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{Name: topic, Subjects: []string{topic}})
+	return err
+}
+
+func (b *broker) consumer(ctx context.Context, topic, group string) error {
+	_, err := b.js.CreateConsumer(ctx, topic, jetstream.ConsumerConfig{Durable: group, AckPolicy: jetstream.AckExplicitPolicy, MaxAckPending: -1})
+	if errors.Is(err, jetstream.ErrConsumerExists) {
+		return nil
+	}
+	return err
+}
+
+// initializer makes the stream of a topic where the suite asks for it, since
+// the production subscriber only ever binds to what "tunebus setup" made.
+type initializer struct {
+	*bus.Subscriber
+	broker *broker
+}
+
+// SubscribeInitialize implements [message.SubscribeInitializer]; the suite
+// gives it no context.
+func (i initializer) SubscribeInitialize(topic string) error {
+	return i.broker.stream(context.Background(), topic)
+}
