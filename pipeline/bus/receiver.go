@@ -42,7 +42,11 @@ type Route struct {
 	Grace time.Duration
 	// NakDelay is the delay after an error that names none. Default 1 s.
 	NakDelay time.Duration
-	Handle   Handler
+	// UnknownFor is how long an event of an unknown version is given back
+	// before it becomes a dead letter, so that services may be upgraded in
+	// any order. Default 7 days.
+	UnknownFor time.Duration
+	Handle     Handler
 	// Undecodable, when set, is asked about a message that cannot be decoded
 	// before it goes to the dead letters; nil means it was dealt with.
 	Undecodable func(ctx context.Context, d Delivery, err error) error
@@ -55,11 +59,6 @@ type Receiver struct {
 	router *message.Router
 	subs   []*Subscriber
 }
-
-// unknownVersionFor is how long an event of an unknown version is given back
-// before it becomes a dead letter, so that services may be upgraded in any
-// order.
-const unknownVersionFor = 7 * 24 * time.Hour
 
 // NewReceiver returns a receiver without routes.
 func NewReceiver(b *Bus, log *slog.Logger) (*Receiver, error) {
@@ -83,6 +82,9 @@ func (r *Receiver) Add(route Route) {
 	}
 	if route.NakDelay == 0 {
 		route.NakDelay = time.Second
+	}
+	if route.UnknownFor == 0 {
+		route.UnknownFor = 7 * 24 * time.Hour
 	}
 	sub := NewSubscriber(r.bus, SubscriberConfig{Slots: route.Slots, Grace: route.Grace, NakDelay: route.NakDelay, Logger: r.log})
 	r.subs = append(r.subs, sub)
@@ -123,7 +125,8 @@ func (r *Receiver) handle(route Route, msg *message.Message) error {
 
 func (r *Receiver) undecodable(ctx context.Context, route Route, d Delivery, err error) error {
 	var unknown *events.UnknownVersionError
-	if errors.As(err, &unknown) && time.Since(d.Time) < unknownVersionFor {
+	if errors.As(err, &unknown) && time.Since(d.Time) < route.UnknownFor {
+		r.log.Warn("message given back: a newer service may know it", "route", route.Name, "subject", d.Subject, "delivery", d.Delivered, "error", err)
 		return &Later{Delay: 10 * time.Second, Err: err}
 	}
 	if route.Undecodable != nil {
