@@ -164,8 +164,10 @@ func TestPanicIsAnError(t *testing.T) {
 func TestUndecodableIsBuried(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, bus.Layout{})
-	b.receive(t, b.bus, jobs(func(context.Context, bus.Delivery) error {
-		t.Error("nobody can handle it")
+	b.receive(t, b.bus, jobs(func(_ context.Context, d bus.Delivery) error {
+		if d.Subject == job("r1").Subject() {
+			t.Error("nobody can handle it")
+		}
 		return nil
 	}))
 	const body = "\x00 not an event"

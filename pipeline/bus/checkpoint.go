@@ -25,9 +25,9 @@ func checkpointKey(run string, p events.Phase) string { return run + "." + strin
 // [*LostError] when a newer attempt has stored one; its work must not be
 // replaced by an older one's.
 func (b *Bus) SaveCheckpoint(ctx context.Context, run string, p events.Phase, cp Checkpoint) error {
-	kv, err := b.js.KeyValue(ctx, BucketCheckpoints)
+	kv, err := b.bucket(ctx, BucketCheckpoints)
 	if err != nil {
-		return fmt.Errorf("bucket %s: %w", BucketCheckpoints, err)
+		return err
 	}
 	body, err := json.Marshal(cp)
 	if err != nil {
@@ -60,9 +60,9 @@ func (b *Bus) SaveCheckpoint(ctx context.Context, run string, p events.Phase, cp
 // LoadCheckpoint reads the newest checkpoint of a job. The error is
 // [ErrNothing] when there is none.
 func (b *Bus) LoadCheckpoint(ctx context.Context, run string, p events.Phase) (Checkpoint, error) {
-	kv, err := b.js.KeyValue(ctx, BucketCheckpoints)
+	kv, err := b.bucket(ctx, BucketCheckpoints)
 	if err != nil {
-		return Checkpoint{}, fmt.Errorf("bucket %s: %w", BucketCheckpoints, err)
+		return Checkpoint{}, err
 	}
 	cp, _, err := readCheckpoint(ctx, kv, checkpointKey(run, p))
 	if err != nil {
@@ -85,12 +85,30 @@ func readCheckpoint(ctx context.Context, kv jetstream.KeyValue, key string) (Che
 
 // DeleteCheckpoint forgets the checkpoint of a job.
 func (b *Bus) DeleteCheckpoint(ctx context.Context, run string, p events.Phase) error {
-	kv, err := b.js.KeyValue(ctx, BucketCheckpoints)
+	kv, err := b.bucket(ctx, BucketCheckpoints)
 	if err != nil {
-		return fmt.Errorf("bucket %s: %w", BucketCheckpoints, err)
+		return err
 	}
 	if err := kv.Purge(ctx, checkpointKey(run, p)); err != nil {
 		return fmt.Errorf("checkpoint %s: %w", checkpointKey(run, p), err)
 	}
 	return nil
+}
+
+// bucket binds to a bucket once; binding asks the server.
+func (b *Bus) bucket(ctx context.Context, name string) (jetstream.KeyValue, error) {
+	b.mu.Lock()
+	kv := b.buckets[name]
+	b.mu.Unlock()
+	if kv != nil {
+		return kv, nil
+	}
+	kv, err := b.js.KeyValue(ctx, name)
+	if err != nil {
+		return nil, fmt.Errorf("bucket %s: %w", name, err)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.buckets[name] = kv
+	return kv, nil
 }

@@ -53,6 +53,10 @@ type Bus struct {
 	life   context.Context // ends with Close
 	cancel context.CancelFunc
 	wg     sync.WaitGroup // what watches the connection for others
+
+	mu      sync.Mutex
+	buckets map[string]jetstream.KeyValue
+	queues  map[string]time.Time // when a durable was last seen
 }
 
 // Connect connects to the server that opts name. A server that is not there
@@ -99,7 +103,7 @@ func open(nc *nats.Conn, name string, log *slog.Logger) (*Bus, error) {
 		nc.Close()
 		return nil, fmt.Errorf("open JetStream: %w", err)
 	}
-	b := &Bus{nc: nc, js: js, log: log, name: name}
+	b := &Bus{nc: nc, js: js, log: log, name: name, buckets: map[string]jetstream.KeyValue{}, queues: map[string]time.Time{}}
 	b.life, b.cancel = context.WithCancel(context.Background()) // a bus outlives the call that made it
 	return b, nil
 }

@@ -9,9 +9,14 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// settling is when the bell rings a second time: core NATS shows a publish
-// before the stream has stored it.
+// settling is when the bell has rung for the last time: core NATS shows a
+// publish before the stream has stored it. Most are stored much sooner, so it
+// rings in between, too.
 const settling = 50 * time.Millisecond
+
+func rings() []time.Duration {
+	return []time.Duration{time.Millisecond, 5 * time.Millisecond, settling}
+}
 
 // Ring is a doorbell: the channel gets a value soon after something was
 // published on one of the subjects, or the connection came back. Core NATS
@@ -80,20 +85,27 @@ func (b *Bus) ringAgain(ctx context.Context, heard <-chan struct{}, ring func())
 	done()
 	ring()
 
-	var settled <-chan time.Time
-	more := false // was heard while settled was running, so it is not settled yet
+	var next <-chan time.Time
+	pauses := rings()
+	at := 0       // which pause is running
+	more := false // was heard while one was running, so it is not settled yet
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-heard:
-			if more = settled != nil; !more {
-				settled = time.After(settling)
+			if next == nil {
+				at, next = 0, time.After(pauses[0])
+			} else {
+				more = true
 			}
-		case <-settled:
-			settled = nil
-			if more {
-				more, settled = false, time.After(settling)
+		case <-next:
+			next = nil
+			if at++; more {
+				more, at = false, 0
+			}
+			if at < len(pauses) {
+				next = time.After(pauses[at])
 			}
 			ring()
 		case _, ok := <-status:

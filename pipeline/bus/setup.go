@@ -151,14 +151,25 @@ func (l Layout) consumers() map[string][]jetstream.ConsumerConfig {
 }
 
 // HasQueue reports whether a durable consumer of the phase and queue exists.
+// A queue that was there a minute ago counts as there.
 func (b *Bus) HasQueue(ctx context.Context, p events.Phase, queue string) (bool, error) {
-	_, err := b.js.Consumer(ctx, events.StreamFacts, JobDurable(p, queue))
+	name := JobDurable(p, queue)
+	b.mu.Lock()
+	seen, ok := b.queues[name]
+	b.mu.Unlock()
+	if ok && time.Since(seen) < time.Minute {
+		return true, nil
+	}
+	_, err := b.js.Consumer(ctx, events.StreamFacts, name)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
 		return false, nil
 	}
 	if err != nil {
 		return false, fmt.Errorf("look up queue %s of %s: %w", queue, p, err)
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.queues[name] = time.Now()
 	return true, nil
 }
 

@@ -42,6 +42,7 @@ func (w *Worker) saveCheckpoint(ctx context.Context, j *Job, step int64, dir str
 	if err := w.bus.SaveCheckpoint(ctx, j.Request.RunID, j.Request.Phase, cp); err != nil {
 		return fmt.Errorf("checkpoint at step %d: %w", step, err)
 	}
+	j.claim.saved.Store(true)
 	if before.Reference.Key != "" && before.Reference.Key != a.Reference.Key {
 		w.drop(ctx, j.claim, before.Reference)
 	}

@@ -18,15 +18,14 @@ type Job struct {
 	Request events.PhaseRequested
 	// Attempt is the attempt's number, from 1.
 	Attempt int
-	// Scratch is a folder of the attempt's own; it is removed afterwards.
-	Scratch string
 	// Resume is what to go on from; its Step is 0 at the start.
 	Resume Resume
 
-	worker *Worker
-	claim  claim
-	meter  *meter
-	step   atomic.Int64
+	worker  *Worker
+	claim   claim
+	scratch scratch
+	meter   *meter
+	step    atomic.Int64
 }
 
 // Resume is a checkpoint of an earlier attempt, fetched and verified.
@@ -36,26 +35,48 @@ type Resume struct {
 	Dir string
 }
 
-func newJob(ctx context.Context, w *Worker, c claim, cp bus.Checkpoint, scratch string) (*Job, error) {
-	j := &Job{Request: c.req, Attempt: c.attempt, Scratch: scratch, worker: w, claim: c}
-	history := filepath.Join(scratch, metricsFile)
-	if cp.Step > 0 {
-		dir := filepath.Join(scratch, "resume")
-		if err := w.store.FetchDir(ctx, cp.Reference, dir); err != nil {
-			// Losing a checkpoint costs work, never truth.
-			w.log(ctx, slog.LevelWarn, c, "checkpoint unusable; starting over", "step", cp.Step, "error", err)
-		} else {
-			j.Resume = Resume{Step: cp.Step, Dir: dir}
-			if err := os.Rename(filepath.Join(dir, metricsFile), history); err != nil && !os.IsNotExist(err) {
-				return nil, fmt.Errorf("metric history of the checkpoint: %w", err)
-			}
-		}
+func newJob(ctx context.Context, w *Worker, c claim, cp bus.Checkpoint) (*Job, error) {
+	j := &Job{Request: c.req, Attempt: c.attempt, worker: w, claim: c}
+	j.scratch = scratch{parent: w.cfg.Scratch, prefix: "tunebus-" + string(c.req.Phase) + "-"}
+	if err := j.resume(ctx, cp); err != nil {
+		return j, err
 	}
 	j.step.Store(j.Resume.Step)
-	var err error
-	j.meter, err = newMeter(w, c, history)
-	return j, err
+	j.meter = newMeter(w, c, &j.scratch, j.Resume.Step > 0)
+	return j, nil
 }
+
+// resume fetches the checkpoint of an earlier attempt, if there is one, with
+// the metric history up to it.
+func (j *Job) resume(ctx context.Context, cp bus.Checkpoint) error {
+	if cp.Step == 0 {
+		return nil
+	}
+	dir, err := j.Scratch("resume")
+	if err != nil {
+		return err
+	}
+	if err := j.worker.store.FetchDir(ctx, cp.Reference, dir); err != nil {
+		// Losing a checkpoint costs work, never truth.
+		j.worker.log(ctx, slog.LevelWarn, j.claim, "checkpoint unusable; starting over", "step", cp.Step, "error", err)
+		return nil
+	}
+	j.Resume = Resume{Step: cp.Step, Dir: dir}
+	history, err := j.Scratch(metricsFile)
+	if err != nil {
+		return err
+	}
+	if err := os.Rename(filepath.Join(dir, metricsFile), history); err != nil && !os.IsNotExist(err) {
+		return fmt.Errorf("metric history of the checkpoint: %w", err)
+	}
+	return nil
+}
+
+// Scratch is the path of a file or folder called name in the attempt's own
+// scratch folder, which is made at the first call and removed with all that
+// is in it when the attempt ends. name is the caller's own, never one out of
+// an event.
+func (j *Job) Scratch(name string) (string, error) { return j.scratch.path(name) }
 
 // Key is the store key of an artifact of this attempt.
 func (j *Job) Key(name string) (string, error) {
@@ -91,14 +112,20 @@ func (j *Job) PutDir(ctx context.Context, name, dir string) (events.Artifact, er
 // Fetch copies an artifact to a file of the scratch folder and returns its
 // path. name is the caller's own, never one out of an event.
 func (j *Job) Fetch(ctx context.Context, ref events.Reference, name string) (string, error) {
-	path := filepath.Join(j.Scratch, name)
+	path, err := j.Scratch(name)
+	if err != nil {
+		return "", err
+	}
 	return path, j.worker.store.Fetch(ctx, ref, path)
 }
 
 // FetchDir unpacks an artifact that is a folder into the scratch folder and
 // returns the folder's path.
 func (j *Job) FetchDir(ctx context.Context, ref events.Reference, name string) (string, error) {
-	path := filepath.Join(j.Scratch, name)
+	path, err := j.Scratch(name)
+	if err != nil {
+		return "", err
+	}
 	return path, j.worker.store.FetchDir(ctx, ref, path)
 }
 
@@ -124,7 +151,11 @@ func (j *Job) close(ctx context.Context) (*events.Artifact, error) {
 	if err != nil || !some {
 		return nil, err
 	}
-	a, err := j.PutFile(ctx, ArtifactMetrics, "application/jsonl", j.meter.path)
+	path, err := j.Scratch(metricsFile)
+	if err != nil {
+		return nil, err
+	}
+	a, err := j.PutFile(ctx, ArtifactMetrics, "application/jsonl", path)
 	return &a, err
 }
 

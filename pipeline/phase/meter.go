@@ -18,15 +18,15 @@ const announceEvery = 250 * time.Millisecond
 
 // meter keeps an attempt's metric history in a file and announces it.
 type meter struct {
-	worker *Worker
-	claim  claim
-	path   string
-	stop   context.CancelFunc
-	done   sync.WaitGroup
-	start  time.Time
+	worker  *Worker
+	claim   claim
+	scratch *scratch
+	stop    context.CancelFunc
+	done    sync.WaitGroup
+	start   time.Time
 
 	mu        sync.Mutex
-	file      *os.File
+	file      *os.File // nil until there is something to write
 	buf       *bufio.Writer
 	lines     int
 	first     int64 // step of the first call, to estimate the time left
@@ -35,24 +35,34 @@ type meter struct {
 	sample    int64
 }
 
-func newMeter(w *Worker, c claim, path string) (*meter, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("metric history: %w", err)
-	}
-	info, err := f.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("metric history: %w", err)
-	}
+// newMeter starts a meter. With resumed, the file holds the history of the
+// attempts before.
+func newMeter(w *Worker, c claim, dir *scratch, resumed bool) *meter {
 	ctx, cancel := context.WithCancel(context.Background()) // ends with close
-	m := &meter{worker: w, claim: c, path: path, stop: cancel, start: time.Now(), file: f, buf: bufio.NewWriter(f), first: -1}
-	if info.Size() > 0 {
+	m := &meter{worker: w, claim: c, scratch: dir, stop: cancel, start: time.Now(), first: -1}
+	if resumed {
 		m.lines = 1
 	}
 	if w.cfg.Sample != nil {
 		m.done.Go(func() { m.sampleMachine(ctx) })
 	}
-	return m, nil
+	return m
+}
+
+// open opens the file behind what it holds.
+func (m *meter) open() error {
+	if m.file != nil {
+		return nil
+	}
+	path, err := m.scratch.path(metricsFile)
+	if err == nil {
+		m.file, err = os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("metric history: %w", err)
+	}
+	m.buf = bufio.NewWriter(m.file)
+	return nil
 }
 
 // add records points and announces them together with those that wait.
@@ -99,6 +109,12 @@ func (m *meter) announce(ctx context.Context, now time.Time) {
 }
 
 func (m *meter) write(points []events.Point) error {
+	if len(points) == 0 {
+		return nil
+	}
+	if err := m.open(); err != nil {
+		return err
+	}
 	enc := json.NewEncoder(m.buf)
 	for _, p := range points {
 		if err := enc.Encode(p); err != nil {
@@ -146,10 +162,13 @@ func (m *meter) sampleMachine(ctx context.Context) {
 func (m *meter) snapshot(to string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if err := m.open(); err != nil {
+		return err
+	}
 	if err := m.buf.Flush(); err != nil {
 		return fmt.Errorf("metric history: %w", err)
 	}
-	return copyFile(m.path, to)
+	return copyFile(m.file.Name(), to)
 }
 
 // close ends the sampling, announces what waits, and reports whether there
@@ -161,6 +180,9 @@ func (m *meter) close(ctx context.Context) (bool, error) {
 	defer m.mu.Unlock()
 	if len(m.progress.Points) > 0 {
 		m.announce(ctx, time.Now())
+	}
+	if m.file == nil {
+		return m.lines > 0, nil
 	}
 	if err := m.buf.Flush(); err != nil {
 		return false, fmt.Errorf("metric history: %w", err)

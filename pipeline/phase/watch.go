@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus"
 )
 
 var (
@@ -20,18 +21,31 @@ type watcher struct {
 	done   sync.WaitGroup
 }
 
+// door opens the doorbell of a run. It has to be open before the run is read,
+// so that nothing falls in between.
+func (w *Worker) door(run string) *bus.Door {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.bells == nil {
+		bells, err := w.bus.Bells(string(w.cfg.Phase)+".started.>", string(w.cfg.Phase)+".completed.*", events.TypeCancelRequested+".*")
+		if err != nil {
+			w.cfg.Logger.Warn("no doorbell; looking now and then instead", "run", run, "error", err)
+			return nil
+		}
+		w.bells = bells
+	}
+	return w.bells.Door(run)
+}
+
 // watch returns a context for the work, which ends with [errLost] or
 // [errCancelled] when the stream says so. Rings only make it look at once;
 // what core NATS shows may be a publish that the stream refused.
 func (w *Worker) watch(ctx context.Context, c claim) (context.Context, *watcher) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	v := &watcher{cancel: cancel}
-	started := events.PhaseStarted{RunID: c.req.RunID, Phase: c.req.Phase}.Type() + "." + c.req.RunID + ".>"
-	rings, err := w.bus.Ring(ctx, started,
-		events.PhaseCompleted{RunID: c.req.RunID, Phase: c.req.Phase}.Subject(),
-		events.CancelRequested{RunID: c.req.RunID}.Subject())
-	if err != nil {
-		w.cfg.Logger.Warn("no doorbell; looking now and then instead", "run", c.req.RunID, "error", err)
+	var rings <-chan struct{}
+	if c.door != nil {
+		rings = c.door.Rings
 	}
 	v.done.Go(func() {
 		tick := time.NewTicker(w.cfg.Look)

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tunebus/tunebus/events"
@@ -97,6 +99,9 @@ type Worker struct {
 	bus    *bus.Bus
 	store  *artifact.Store
 	engine Engine
+
+	mu    sync.Mutex
+	bells *bus.Bells // of all jobs; nil before the first
 }
 
 // New returns a worker that reads and stores artifacts in store.
@@ -121,6 +126,10 @@ func (w *Worker) Handle(ctx context.Context, d bus.Delivery) error {
 	}
 	end, stop := outlive(ctx, w.cfg.Grace*4/5)
 	defer stop()
+	door := w.door(req.RunID)
+	if door != nil {
+		defer door.Close()
+	}
 	run, err := w.bus.Run(end, req.RunID)
 	if err != nil {
 		return err
@@ -132,7 +141,7 @@ func (w *Worker) Handle(ctx context.Context, d bus.Delivery) error {
 	if err := w.reachable(req.Inputs); err != nil {
 		return &bus.Later{Delay: 15 * time.Second, Err: err}
 	}
-	return w.attempt(ctx, end, req, run)
+	return w.attempt(ctx, end, req, run, door)
 }
 
 // reachable checks that every input lies in this worker's store. Nothing has
@@ -157,19 +166,27 @@ type claim struct {
 	attempt int
 	token   uint64
 	started time.Time
+	saved   *atomic.Bool // whether this attempt saved a checkpoint
+	door    *bus.Door    // nil where there is no doorbell
 }
 
 // attempt claims the job, works on it and ends it. ctx ends when the process
 // stops; end outlives it by most of the grace, for what has to be published
 // then.
-func (w *Worker) attempt(ctx, end context.Context, req events.PhaseRequested, run events.Run) error {
+func (w *Worker) attempt(ctx, end context.Context, req events.PhaseRequested, run events.Run, door *bus.Door) error {
 	state := run.Phases[req.Phase]
-	c := claim{req: req, run: run, attempt: state.NextAttempt(), started: time.Now().UTC()}
-	checkpoint, err := w.checkpoint(end, req)
-	if err != nil {
-		return err
+	c := claim{req: req, run: run, attempt: state.NextAttempt(), started: time.Now().UTC(), saved: new(atomic.Bool), door: door}
+	var checkpoint bus.Checkpoint
+	if c.attempt > 1 { // nobody was there before to save one
+		var err error
+		if checkpoint, err = w.checkpoint(end, req); err != nil {
+			return err
+		}
 	}
 	fact := events.PhaseStarted{RunID: req.RunID, Phase: req.Phase, Attempt: c.attempt, Worker: w.cfg.Name, Engine: w.cfg.EngineName, ResumedFrom: checkpoint.Step}
+	if door != nil {
+		door.Ignore(fact.Subject())
+	}
 	stored, err := w.bus.Publish(end, fact, bus.IfNone(events.PhaseCompleted{RunID: req.RunID, Phase: req.Phase}.Subject()))
 	if err != nil {
 		return w.refused(end, c, err)
@@ -215,16 +232,12 @@ func (w *Worker) limits(req events.PhaseRequested) (tries, crashes int) {
 
 // work lets the engine work and ends the attempt by what came of it.
 func (w *Worker) work(ctx, end context.Context, c claim, checkpoint bus.Checkpoint) error {
-	scratch, err := os.MkdirTemp(w.cfg.Scratch, "tunebus-"+string(c.req.Phase)+"-")
-	if err != nil {
-		return w.ended(end, c, events.EndError, fmt.Errorf("scratch folder: %w", err), 0)
-	}
+	job, err := newJob(end, w, c, checkpoint)
 	defer func() {
-		if err := os.RemoveAll(scratch); err != nil {
-			w.cfg.Logger.Warn("scratch folder not removed", "folder", scratch, "error", err)
+		if err := job.scratch.remove(); err != nil {
+			w.cfg.Logger.Warn("scratch folder not removed", "error", err)
 		}
 	}()
-	job, err := newJob(end, w, c, checkpoint, scratch)
 	if err != nil {
 		return w.ended(end, c, events.EndError, err, checkpoint.Step)
 	}
@@ -275,7 +288,9 @@ func (w *Worker) complete(ctx context.Context, c claim, res Result, how events.C
 		level = slog.LevelError
 	}
 	w.log(ctx, level, c, "phase completed", "conclusion", how, "seconds", fact.EndedAt.Sub(fact.StartedAt).Seconds(), "error", why)
-	w.dropCheckpoint(ctx, c)
+	if c.attempt > 1 || c.saved.Load() {
+		w.dropCheckpoint(ctx, c)
+	}
 	return w.bus.Follow(ctx, fact, c.run)
 }
 

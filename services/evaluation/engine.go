@@ -8,7 +8,6 @@ import (
 	"io"
 	"iter"
 	"os"
-	"path/filepath"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/phase"
@@ -49,7 +48,10 @@ func (e Engine) Run(ctx context.Context, job *phase.Job) (phase.Result, error) {
 		return res, err
 	}
 	defer closeAll()
-	path := filepath.Join(job.Scratch, "scores.jsonl")
+	path, err := job.Scratch("scores.jsonl")
+	if err != nil {
+		return res, err
+	}
 	s := &scoring{job: job, suite: suite, judging: judging, own: metric.NewAggregate(suite)}
 	if predictions.base != nil {
 		s.base = metric.NewAggregate(suite)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/llm"
@@ -37,7 +36,10 @@ func (Engine) Run(ctx context.Context, job *phase.Job) (phase.Result, error) {
 	if err != nil {
 		return res, err
 	}
-	dir := filepath.Join(job.Scratch, "model")
+	dir, err := job.Scratch("model")
+	if err != nil {
+		return res, err
+	}
 	if err := save(model, base, dir, s); err != nil {
 		return res, err
 	}
@@ -105,7 +107,10 @@ func train(ctx context.Context, job *phase.Job, model *llm.Model, data data) (ll
 			report(step, total, events.Point{Key: "eval_loss", Value: loss})
 		},
 		OnCheckpoint: func(ctx context.Context, step int64, save func(dir string) error) error {
-			dir := filepath.Join(job.Scratch, fmt.Sprintf("checkpoint-%d", step))
+			dir, err := job.Scratch(fmt.Sprintf("checkpoint-%d", step))
+			if err != nil {
+				return err
+			}
 			if err := os.Mkdir(dir, 0o750); err != nil {
 				return err
 			}

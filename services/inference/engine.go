@@ -73,7 +73,10 @@ func (p pass) run(ctx context.Context, job *phase.Job, rows []dataset.Row, offse
 		}
 		res.TokensIn += int64(len(prompts[i]))
 	}
-	path := filepath.Join(job.Scratch, p.file)
+	path, err := job.Scratch(p.file)
+	if err != nil {
+		return events.Artifact{}, err
+	}
 	f, err := os.Create(path)
 	if err != nil {
 		return events.Artifact{}, err

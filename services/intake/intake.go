@@ -2,6 +2,7 @@ package intake
 
 import (
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/tunebus/tunebus/events"
@@ -28,6 +29,10 @@ type Config struct {
 type Service struct {
 	cfg Config
 	bus *bus.Bus
+
+	mu     sync.Mutex
+	looked time.Time // when filled was measured
+	filled float64
 }
 
 // New returns a service on b.

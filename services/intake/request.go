@@ -65,7 +65,7 @@ func taken(id string) events.Fault {
 
 // room makes a request wait while the stream of facts is too full.
 func (s *Service) room(ctx context.Context) error {
-	fill, err := s.bus.Fill(ctx, events.StreamFacts)
+	fill, err := s.fill(ctx)
 	if err != nil {
 		return err
 	}
@@ -74,6 +74,21 @@ func (s *Service) room(ctx context.Context) error {
 	}
 	s.cfg.Logger.Error("no new runs: the stream of facts is nearly full; archive ended runs or raise its limit", "fill", fill)
 	return &bus.Later{Delay: 30 * time.Second, Err: fmt.Errorf("stream %s is %.0f %% full", events.StreamFacts, 100*fill)}
+}
+
+// fill is how full the stream of facts was within the last second.
+func (s *Service) fill(ctx context.Context) (float64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if time.Since(s.looked) < time.Second {
+		return s.filled, nil
+	}
+	fill, err := s.bus.Fill(ctx, events.StreamFacts)
+	if err != nil {
+		return 0, err
+	}
+	s.looked, s.filled = time.Now(), fill
+	return fill, nil
 }
 
 // decide works out the accepted fact, or every fault of the request.
