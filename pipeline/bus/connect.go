@@ -54,6 +54,8 @@ type Bus struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup // what watches the connection for others
 
+	answers answers
+
 	mu      sync.Mutex
 	buckets map[string]jetstream.KeyValue
 	queues  map[string]time.Time // when a durable was last seen

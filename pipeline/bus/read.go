@@ -68,20 +68,23 @@ func (b *Bus) batch(ctx context.Context, run string) ([]Message, error) {
 	if err != nil {
 		return nil, err
 	}
-	inbox := b.nc.NewInbox()
-	sub, err := b.nc.SubscribeSync(inbox)
+	reply, answers, end, err := b.answers.expect(b.nc, maxFacts+1)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = sub.Unsubscribe() }() // fails only on a closed connection
-	if err := b.nc.PublishRequest("$JS.API.DIRECT.GET."+events.StreamFacts, inbox, req); err != nil {
+	defer end()
+	if err := b.nc.PublishRequest("$JS.API.DIRECT.GET."+events.StreamFacts, reply, req); err != nil {
 		return nil, err
 	}
 	var out []Message
 	for {
-		msg, err := sub.NextMsgWithContext(ctx)
-		if err != nil {
-			return nil, err
+		var msg *nats.Msg
+		select {
+		case msg = <-answers:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-b.life.Done():
+			return nil, nats.ErrConnectionClosed
 		}
 		switch status := msg.Header.Get("Status"); status {
 		case "":
