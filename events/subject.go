@@ -173,6 +173,15 @@ func FactSubjects() []string {
 	return s
 }
 
+// TrackedSubjects are the facts that change what a run's tracking shows.
+func TrackedSubjects() []string {
+	s := []string{TypePipelineAccepted + ".*", TypeCancelRequested + ".*", TypePipelineCompleted + ".*"}
+	for _, p := range Phases() {
+		s = append(s, phaseType(p, EventStarted)+".*.*", phaseType(p, EventAttemptEnded)+".*.*", phaseType(p, EventCompleted)+".*")
+	}
+	return s
+}
+
 // MetricSubjects are the subjects of the stream of metric points.
 func MetricSubjects() []string {
 	var s []string

@@ -20,11 +20,21 @@ func (b *Bus) RunIDs(ctx context.Context) ([]string, error) {
 
 // OpenRuns lists the runs that were accepted and have not ended.
 func (b *Bus) OpenRuns(ctx context.Context) ([]string, error) {
+	return b.runsWithout(ctx, events.TypePipelineCompleted)
+}
+
+// Untracked lists the accepted runs that have no tracking.completed, sorted.
+func (b *Bus) Untracked(ctx context.Context) ([]string, error) {
+	return b.runsWithout(ctx, events.TypeTrackingCompleted)
+}
+
+// runsWithout lists the accepted runs that have no fact of a type.
+func (b *Bus) runsWithout(ctx context.Context, typ string) ([]string, error) {
 	all, err := b.runs(ctx, events.TypePipelineAccepted)
 	if err != nil {
 		return nil, err
 	}
-	ended, err := b.runs(ctx, events.TypePipelineCompleted)
+	ended, err := b.runs(ctx, typ)
 	if err != nil {
 		return nil, err
 	}

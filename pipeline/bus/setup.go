@@ -39,6 +39,7 @@ const (
 	DurableCancel   = "intake_cancel"
 	DurableDeadline = "intake_deadline"
 	DurableTracker  = "tracker"
+	DurableMetrics  = "tracker_metrics"
 )
 
 // JobDurable is the durable consumer of one phase and queue.
@@ -88,10 +89,9 @@ func (b *Bus) Setup(ctx context.Context, l Layout) error {
 			return fmt.Errorf("set up stream %s: %w", s.Name, err)
 		}
 	}
-	for _, name := range []string{BucketCheckpoints, BucketRuns} {
-		kv := jetstream.KeyValueConfig{Bucket: name, Replicas: l.Replicas, MaxBytes: 64 << 20, Storage: jetstream.FileStorage, LimitMarkerTTL: time.Hour}
+	for _, kv := range l.buckets() {
 		if _, err := b.js.CreateOrUpdateKeyValue(ctx, kv); err != nil {
-			return fmt.Errorf("set up bucket %s: %w", name, err)
+			return fmt.Errorf("set up bucket %s: %w", kv.Bucket, err)
 		}
 	}
 	for stream, consumers := range l.consumers() {
@@ -102,6 +102,17 @@ func (b *Bus) Setup(ctx context.Context, l Layout) error {
 		}
 	}
 	return nil
+}
+
+func (l Layout) buckets() []jetstream.KeyValueConfig {
+	base := jetstream.KeyValueConfig{Replicas: l.Replicas, MaxBytes: 64 << 20, Storage: jetstream.FileStorage}
+	checkpoints, runs, leases := base, base, base
+	checkpoints.Bucket, checkpoints.LimitMarkerTTL = BucketCheckpoints, time.Hour
+	runs.Bucket, runs.LimitMarkerTTL = BucketRuns, time.Hour
+	// A lease that a restart of the server forgets is as good as one that ran
+	// out.
+	leases.Bucket, leases.TTL, leases.Storage, leases.MaxBytes = BucketLeases, leaseTime, jetstream.MemoryStorage, 1<<20
+	return []jetstream.KeyValueConfig{checkpoints, runs, leases}
 }
 
 func (l Layout) streams() []jetstream.StreamConfig {
@@ -137,7 +148,7 @@ func (l Layout) consumers() map[string][]jetstream.ConsumerConfig {
 	facts := []jetstream.ConsumerConfig{
 		durable(DurableCancel, -1, events.TypeCancelRequested+".*"),
 		durable(DurableDeadline, -1, events.TypePipelineAccepted+".*"),
-		durable(DurableTracker, -1, ">"),
+		durable(DurableTracker, -1, events.TrackedSubjects()...),
 	}
 	for p, queues := range l.Queues {
 		for _, q := range queues {
@@ -147,6 +158,7 @@ func (l Layout) consumers() map[string][]jetstream.ConsumerConfig {
 	return map[string][]jetstream.ConsumerConfig{
 		events.StreamRequests: {durable(DurableIntake, -1, events.TypePipelineRequested)},
 		events.StreamFacts:    facts,
+		events.StreamMetrics:  {durable(DurableMetrics, 5, events.MetricSubjects()...)},
 	}
 }
 

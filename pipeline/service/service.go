@@ -21,6 +21,8 @@ import (
 	"os/signal"
 	"syscall"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/bus"
 	"github.com/tunebus/tunebus/pipeline/config"
@@ -38,6 +40,7 @@ type Service struct {
 	Name string
 
 	receiver *bus.Receiver
+	beside   []func(context.Context) error
 }
 
 // Add adds a source of messages.
@@ -45,6 +48,20 @@ func (s *Service) Add(routes ...bus.Route) {
 	for _, r := range routes {
 		s.receiver.Add(r)
 	}
+}
+
+// Go adds work that runs beside the routes until its context ends.
+func (s *Service) Go(work func(ctx context.Context) error) { s.beside = append(s.beside, work) }
+
+// run receives messages and does what runs beside it, until ctx ends or one
+// of them fails.
+func (s *Service) run(ctx context.Context) error {
+	all, ctx := errgroup.WithContext(ctx)
+	all.Go(func() error { return s.receiver.Run(ctx) })
+	for _, work := range s.beside {
+		all.Go(func() error { return work(ctx) })
+	}
+	return all.Wait()
 }
 
 // Wire adds a service's routes to s.
@@ -96,7 +113,7 @@ func Run(ctx context.Context, name string, args, environ []string, stderr io.Wri
 		return err
 	}
 	log.Info("ready", "server", b.Server(), "store", store.ID(), "name", s.Name)
-	err = receiver.Run(ctx)
+	err = s.run(ctx)
 	log.Info("stopped")
 	return err
 }

@@ -47,6 +47,11 @@ func (s *Service) track(ctx context.Context, run events.Run, files []report.File
 		if err != nil {
 			return nil, nil, err
 		}
+		if state.Completed == nil {
+			s.live.found(run.ID, step.Phase, target, id)
+		} else {
+			s.live.done(run.ID, step.Phase)
+		}
 		if err := w.artifacts(ctx, id, step.Phase, state, files); err != nil {
 			return nil, nil, err
 		}

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
-	"sync"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
@@ -32,6 +34,9 @@ type Config struct {
 	FileRoot string
 	// Reports is the folder of the reports, one folder a run.
 	Reports string
+	// Settle is how long a run that goes on is left alone after a fact, so
+	// that facts in quick succession are written once. Default 1 s.
+	Settle time.Duration
 	// Retry is how long a run waits whose MLflow cannot be reached. Default
 	// 30 s.
 	Retry time.Duration
@@ -47,13 +52,10 @@ type Service struct {
 	cfg   Config
 	bus   *bus.Bus
 	store *artifact.Store
-	runs  *report.RunList
-
-	mu sync.Mutex
-	// seen is, for each run that is under way, up to which sequence its facts
-	// have been written.
-	seen map[string]uint64
-	busy map[string]bool
+	list  *list
+	due   *agenda
+	live  *live
+	heard atomic.Int64 // facts of the second under way
 }
 
 // New returns a tracker.
@@ -64,6 +66,9 @@ func New(b *bus.Bus, store *artifact.Store, cfg Config) *Service {
 	if cfg.Retry == 0 {
 		cfg.Retry = 30 * time.Second
 	}
+	if cfg.Settle == 0 {
+		cfg.Settle = time.Second
+	}
 	if cfg.Slots == 0 {
 		cfg.Slots = 2
 	}
@@ -73,79 +78,135 @@ func New(b *bus.Bus, store *artifact.Store, cfg Config) *Service {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Service{cfg: cfg, bus: b, store: store, runs: report.NewRunList(cfg.Reports), seen: map[string]uint64{}, busy: map[string]bool{}}
+	return &Service{cfg: cfg, bus: b, store: store, list: newList(cfg.Reports), due: newAgenda(), live: newLive()}
 }
 
-// Route is where the tracker's doorbell is; give it to a [bus.Receiver].
-func (s *Service) Route() bus.Route {
-	return bus.Route{Name: "tracker", Stream: events.StreamFacts, Durable: bus.DurableTracker, Slots: s.cfg.Slots, Handle: s.Handle}
+// doorbells is how many facts are heard at once; hearing one takes no work.
+const doorbells = 8
+
+// Routes are where the tracker's doorbells are; give them to a
+// [bus.Receiver]. [Service.Run] has to run beside it.
+func (s *Service) Routes() []bus.Route {
+	return []bus.Route{
+		{Name: "tracker", Stream: events.StreamFacts, Durable: bus.DurableTracker, Slots: doorbells, Handle: s.Handle},
+		{Name: "tracker/metrics", Stream: events.StreamMetrics, Durable: bus.DurableMetrics, Slots: 1, Handle: s.Points},
+	}
 }
 
-// Handle brings the run of an event up to date.
-func (s *Service) Handle(ctx context.Context, d bus.Delivery) error {
+// Handle hears of a fact and puts its run on the agenda. What is on the agenda
+// may be forgotten with the process: the stream itself says which runs are not
+// tracked yet, and [Service.Run] asks it at the start and now and then.
+func (s *Service) Handle(_ context.Context, d bus.Delivery) error {
 	fact, ok := d.Event.(events.Fact)
 	if !ok {
 		return &bus.Dead{Err: fmt.Errorf("%s is no fact", d.Subject)}
 	}
-	switch d.Event.(type) {
-	case events.TrackingCompleted, events.PipelineRejected:
-		return nil // our own word, and one that makes no run
+	s.heard.Add(1)
+	if _, ended := fact.(events.PipelineCompleted); ended {
+		s.due.now(fact.Run())
+	} else {
+		s.due.put(fact.Run(), time.Now().Add(s.cfg.Settle))
 	}
-	written, free := s.take(fact.Run(), d.Sequence)
-	switch {
-	case written:
+	return nil
+}
+
+const (
+	// sweepEvery is how often the stream is asked for runs that nobody has on
+	// an agenda, most often since another tracker died.
+	sweepEvery = time.Minute
+	// Tracking gives way to runs: while more than busyFacts are heard in a
+	// second nothing is written, for longestWait at most.
+	busyFacts   = 100
+	longestWait = 30 * time.Second
+)
+
+// Run writes the runs on the agenda until ctx ends, beginning with all that
+// are not tracked yet.
+func (s *Service) Run(ctx context.Context) error {
+	var writing errgroup.Group
+	writing.SetLimit(s.cfg.Slots)
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	second := time.NewTicker(time.Second)
+	defer second.Stop()
+	sweep := time.NewTicker(sweepEvery)
+	defer sweep.Stop()
+	s.sweep(ctx)
+	busy := false
+	for {
+		select {
+		case <-ctx.Done():
+			return errors.Join(writing.Wait(), s.list.close())
+		case <-sweep.C:
+			s.sweep(ctx)
+		case <-second.C:
+			busy = s.heard.Swap(0) > busyFacts
+			if err := s.list.write(); err != nil {
+				s.cfg.Logger.Warn("run list not written; trying again", "error", err)
+			}
+		case <-tick.C:
+		case <-s.due.bell:
+		}
+		for s.next(ctx, &writing, busy || s.heard.Load() > busyFacts) {
+		}
+	}
+}
+
+// next begins to write one run that is due, if there is one and somebody is
+// free to write it.
+func (s *Service) next(ctx context.Context, writing *errgroup.Group, busy bool) bool {
+	return writing.TryGo(func() error {
+		if id, ok := s.due.take(time.Now(), busy); ok {
+			s.writeDue(ctx, id)
+			s.due.wake()
+		}
 		return nil
-	case !free:
-		return &bus.Later{Delay: 300 * time.Millisecond, Err: errors.New("the run is being written")}
-	}
-	defer s.release(fact.Run())
-	return s.reconcile(ctx, fact.Run())
+	}) && s.due.any(time.Now(), busy)
 }
 
-// take reserves a run, unless the fact at sequence has been written already
-// or somebody is writing the run.
-func (s *Service) take(run string, sequence uint64) (written, free bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.seen[run] >= sequence {
-		return true, false
+// sweep puts every run that is not tracked on the agenda.
+func (s *Service) sweep(ctx context.Context) {
+	untracked, err := s.bus.Untracked(ctx)
+	if err != nil && ctx.Err() == nil {
+		s.cfg.Logger.Warn("runs that are not tracked were not listed; each is written at its next fact", "error", err)
 	}
-	if s.busy[run] {
-		return false, false
+	for _, id := range untracked {
+		s.due.put(id, time.Now())
 	}
-	s.busy[run] = true
-	return false, true
 }
 
-func (s *Service) release(run string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.busy, run)
-}
-
-// wrote notes up to where a run is written. Few runs are under way at once;
-// those that ended long ago are forgotten first.
-func (s *Service) wrote(run string, sequence uint64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	const most = 10_000
-	if len(s.seen) >= most {
-		clear(s.seen)
+// writeDue writes a run on the agenda; one that cannot be written now goes
+// back there.
+func (s *Service) writeDue(ctx context.Context, id string) {
+	err := s.reconcile(ctx, id)
+	var later *bus.Later
+	switch {
+	case err == nil || ctx.Err() != nil:
+	case errors.As(err, &later):
+		s.due.put(id, time.Now().Add(later.Delay))
+	case errors.Is(err, bus.ErrHeld):
+		s.due.put(id, time.Now().Add(500*time.Millisecond))
+	default:
+		s.cfg.Logger.Warn("run not written", "run", id, "again", s.cfg.Settle, "error", err)
+		s.due.put(id, time.Now().Add(s.cfg.Settle))
 	}
-	s.seen[run] = max(s.seen[run], sequence)
 }
 
-// reconcile reads a run and writes everything that follows from it.
+// reconcile reads a run and writes everything that follows from it, while no
+// other tracker does.
 func (s *Service) reconcile(ctx context.Context, id string) error {
-	facts, err := s.bus.Facts(ctx, id)
+	return s.bus.Hold(ctx, "track."+id, func(ctx context.Context) error { return s.write(ctx, id) })
+}
+
+func (s *Service) write(ctx context.Context, id string) error {
+	run, err := s.bus.Run(ctx, id)
 	if err != nil {
 		return err
 	}
-	run := bus.Fold(facts)
-	if run.Accepted == nil {
-		return nil // a cancel of a run that nobody knows, for one
+	if run.Accepted == nil || run.Tracked != nil {
+		s.live.forget(id)
+		return nil // a cancel of a run that nobody knows, or one that is done with
 	}
-	last := facts[len(facts)-1].Sequence
 	files, err := s.reports(ctx, run)
 	if err != nil {
 		s.cfg.Logger.Warn("reports not written", "run", id, "again", s.cfg.Retry, "error", err)
@@ -160,10 +221,10 @@ func (s *Service) reconcile(ctx context.Context, id string) error {
 		s.cfg.Logger.Warn("tracking is pending", "run", id, "again", delay, "error", err)
 		return &bus.Later{Delay: delay, Err: fmt.Errorf("tracking of run %s is pending: %w", id, err)}
 	}
-	s.wrote(id, last)
-	if run.Completed == nil || run.Tracked != nil {
+	if run.Completed == nil {
 		return nil
 	}
+	s.live.forget(id)
 	for _, f := range files {
 		links[f.Name] = f.Path
 	}
@@ -180,7 +241,7 @@ func (s *Service) reports(ctx context.Context, run events.Run) ([]report.File, e
 	if s.cfg.Reports == "" {
 		return nil, nil
 	}
-	if err := s.runs.Update(report.Line(run)); err != nil {
+	if err := s.list.put(report.Line(run)); err != nil {
 		return nil, err
 	}
 	if run.Completed == nil {

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/tunebus/tunebus/embedded"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
@@ -68,6 +70,7 @@ type Local struct {
 	cancel   context.CancelFunc
 	done     chan error
 	services *bus.Bus
+	tracker  *tracker.Service
 }
 
 // Start starts the server and the services, and returns when they take
@@ -125,7 +128,13 @@ func Start(ctx context.Context, cfg Config) (_ *Local, err error) {
 	}
 	runCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	l.cancel = cancel
-	go func() { l.done <- receiver.Run(runCtx) }()
+	go func() {
+		var beside errgroup.Group
+		beside.Go(func() error { return l.tracker.Run(runCtx) })
+		err := receiver.Run(runCtx)
+		cancel() // the services stop together
+		l.done <- errors.Join(err, beside.Wait())
+	}()
 	select {
 	case <-receiver.Running():
 		return l, nil
@@ -175,7 +184,10 @@ func (l *Local) receiver(cfg Config, data string) (*bus.Receiver, error) {
 		t.Reports = filepath.Join(data, "reports")
 	}
 	t.Logger = cfg.Logger.With("service", "tracker")
-	r.Add(tracker.New(l.services, l.Store, t).Route())
+	l.tracker = tracker.New(l.services, l.Store, t)
+	for _, route := range l.tracker.Routes() {
+		r.Add(route)
+	}
 	return r, nil
 }
 

@@ -17,6 +17,8 @@ func wire(_ context.Context, s *service.Service) error {
 		return err
 	}
 	cfg.Version, cfg.Logger = service.Version(), s.Log
-	s.Add(tracker.New(s.Bus, s.Store, cfg).Route())
+	t := tracker.New(s.Bus, s.Store, cfg)
+	s.Add(t.Routes()...)
+	s.Go(t.Run)
 	return nil
 }

@@ -1,0 +1,61 @@
+package tracker
+
+import (
+	"sync"
+
+	"github.com/tunebus/tunebus/services/tracker/report"
+)
+
+// list is the list of runs with the lines that are still to be written there.
+// The whole list is a file, so that it is written now and then, not for every
+// line.
+type list struct {
+	mu      sync.Mutex
+	runs    *report.RunList // nil: there is no list
+	waiting []report.RunLine
+	closed  bool
+}
+
+func newList(dir string) *list {
+	if dir == "" {
+		return &list{}
+	}
+	return &list{runs: report.NewRunList(dir)}
+}
+
+// put adds a line; it is written at the next [list.write], or at once after
+// the last one.
+func (l *list) put(line report.RunLine) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.waiting = append(l.waiting, line)
+	if !l.closed {
+		return nil
+	}
+	return l.flush()
+}
+
+func (l *list) write() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.flush()
+}
+
+// close writes what waits; from then on each line is written as it comes.
+func (l *list) close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	return l.flush()
+}
+
+func (l *list) flush() error {
+	if l.runs == nil || len(l.waiting) == 0 {
+		return nil
+	}
+	if err := l.runs.Update(l.waiting...); err != nil {
+		return err
+	}
+	l.waiting = nil
+	return nil
+}
