@@ -1,6 +1,6 @@
 # Everything works with Go and make alone; "check" also wants a C compiler,
 # for the race detector.
-MODULES := events pipeline embedded llm services/intake services/finetune services/inference services/evaluation services/tracker cmd/basemodel cmd/tunebus deploy
+MODULES := events events/validation pipeline embedded llm services/intake services/finetune services/inference services/evaluation services/tracker cmd/basemodel cmd/tunebus deploy
 
 # SIMD makes the matrix products of the built-in engine several times faster.
 export GOEXPERIMENT := simd

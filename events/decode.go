@@ -51,7 +51,11 @@ func Decode(typ, schema string, data []byte) (Event, error) {
 		return nil, &MalformedError{Type: typ, Err: fmt.Errorf("the data is a %s", ev.Type())}
 	}
 	if f, ok := ev.(Fact); ok {
-		if _, err := ParseSubject(f.Subject()); err != nil {
+		address, err := ParseSubject(f.Subject())
+		if err == nil && (address.Type != typ || address.Run != f.Run()) {
+			err = fmt.Errorf("%q is no run id", f.Run())
+		}
+		if err != nil {
 			return nil, &MalformedError{Type: typ, Err: err}
 		}
 	}

@@ -2,14 +2,13 @@ package phase
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
 	"path"
 	"path/filepath"
 	"strings"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/roots"
 )
 
 // Hub fetches models and data sets of the Hugging Face Hub into a cache.
@@ -48,11 +47,11 @@ func (j *Job) source(ctx context.Context, key, id string, fromHub func(context.C
 	if id == "" {
 		return "", Permanent("missing_input", fmt.Errorf("%s is empty; name a path or a Hub id there", key))
 	}
-	local, err := below(j.worker.cfg.Sources.Roots, id)
+	local, err := roots.Find(j.worker.cfg.Sources.Roots, id)
 	switch {
 	case err == nil:
 		return local, nil
-	case !errors.Is(err, os.ErrNotExist) || filepath.IsAbs(id) || strings.Count(id, "/") != 1 || strings.HasPrefix(id, "."):
+	case filepath.IsAbs(id) || strings.Count(id, "/") != 1 || strings.HasPrefix(id, "."):
 		return "", Permanent("missing_input", fmt.Errorf("%s = %q: %w", key, id, err))
 	case j.worker.cfg.Sources.Hub == nil:
 		return "", Permanent("no_hub", fmt.Errorf("%s = %q: this worker may not use the Hub, and no such folder is below its data roots", key, id))
@@ -80,26 +79,3 @@ func (j *Job) uploaded(ctx context.Context, key string, ref events.Reference) (s
 }
 
 const mediaTar = "application/x-tar"
-
-// below resolves a path and checks that it exists under one of the roots,
-// links resolved. A relative path is tried under each root.
-func below(roots []string, name string) (string, error) {
-	for _, root := range roots {
-		root, err := filepath.EvalSymlinks(root)
-		if err != nil {
-			continue
-		}
-		p := name
-		if !filepath.IsAbs(p) {
-			p = filepath.Join(root, p)
-		}
-		real, err := filepath.EvalSymlinks(p)
-		if err != nil {
-			continue
-		}
-		if rel, err := filepath.Rel(root, real); err == nil && filepath.IsLocal(rel) {
-			return real, nil
-		}
-	}
-	return "", fmt.Errorf("%w below the worker's data roots (%s)", os.ErrNotExist, strings.Join(roots, ", "))
-}

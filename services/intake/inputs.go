@@ -3,12 +3,10 @@ package intake
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/roots"
 	"github.com/tunebus/tunebus/pipeline/spec"
 )
 
@@ -89,35 +87,9 @@ func (s *Service) plan(sp events.Specification, plan []events.Step, in events.In
 		if _, uploaded := in.Files[p.Key]; uploaded || !has(p.Phase) {
 			continue
 		}
-		if err := s.below(p.Value); err != nil && !spec.IsHubID(p.Value) {
-			faults = append(faults, events.Fault{Key: p.Key, Value: p.Value, Message: err.Error()})
+		if _, err := roots.Find(s.cfg.DataRoots, p.Value); err != nil && !spec.IsHubID(p.Value) {
+			faults = append(faults, events.Fault{Key: p.Key, Value: p.Value, Message: fmt.Sprintf("%v; \"tunebus submit\" uploads files instead", err)})
 		}
 	}
 	return faults
-}
-
-// below checks that a path lies under one of the data roots, links resolved.
-func (s *Service) below(path string) error {
-	real, err := filepath.EvalSymlinks(path)
-	if err != nil {
-		real = filepath.Clean(path)
-	}
-	for _, root := range s.cfg.DataRoots {
-		if !filepath.IsAbs(path) {
-			real = filepath.Join(root, path)
-		}
-		r, err := filepath.EvalSymlinks(root)
-		if err != nil {
-			continue
-		}
-		rel, err := filepath.Rel(r, real)
-		if err != nil || rel == ".." || strings.HasPrefix(rel, ".."+string(os.PathSeparator)) {
-			continue
-		}
-		if _, err := os.Stat(real); err != nil {
-			return fmt.Errorf("no such file or folder")
-		}
-		return nil
-	}
-	return fmt.Errorf("a request may name files only below the service's data roots (%s); \"tunebus submit\" uploads them instead", strings.Join(s.cfg.DataRoots, ", "))
 }

@@ -1,0 +1,21 @@
+package events
+
+import (
+	"embed"
+	"fmt"
+	"strings"
+)
+
+//go:generate go run ./internal/generate
+
+//go:embed schemas/*.json
+var schemas embed.FS
+
+// JSONSchema is the JSON Schema (draft 2020-12) of an event's data, by its
+// wire name.
+func JSONSchema(typ string) ([]byte, error) {
+	if _, ok := decoders()[typ]; !ok {
+		return nil, fmt.Errorf("schema of %s: no such event", typ)
+	}
+	return schemas.ReadFile("schemas/" + strings.TrimPrefix(Schema(typ), schemaBase))
+}
