@@ -153,6 +153,12 @@ func StartedFilter(p Phase, run string) string {
 	return phaseType(p, EventStarted) + "." + run + ".*"
 }
 
+// AnnouncedFilters match the metric events of every attempt at a phase of a
+// run: its progress and its samples of the machine.
+func AnnouncedFilters(p Phase, run string) []string {
+	return []string{phaseType(p, EventProgress) + "." + run + ".*", phaseType(p, EventTelemetry) + "." + run + ".*"}
+}
+
 // CompletedSubject is where the completion of a phase of a run is stored.
 func CompletedSubject(p Phase, run string) string {
 	return phaseType(p, EventCompleted) + "." + run

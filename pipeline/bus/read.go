@@ -61,19 +61,24 @@ func Fold(msgs []Message) events.Run {
 	return events.Fold(facts)
 }
 
-// batch makes the batched direct get itself, since it counts only with the
-// status 204 at its end. Source: NATS ADR-31.
+// batch reads the newest message of each of a run's subjects.
 func (b *Bus) batch(ctx context.Context, run string) ([]Message, error) {
-	req, err := json.Marshal(map[string]any{"multi_last": events.StoryFilters(run), "batch": maxFacts})
+	return b.direct(ctx, events.StreamFacts, map[string]any{"multi_last": events.StoryFilters(run), "batch": maxFacts}, maxFacts)
+}
+
+// direct makes the batched direct get itself, since it counts only with the
+// status 204 at its end. Source: NATS ADR-31.
+func (b *Bus) direct(ctx context.Context, stream string, what map[string]any, most int) ([]Message, error) {
+	req, err := json.Marshal(what)
 	if err != nil {
 		return nil, err
 	}
-	reply, answers, end, err := b.answers.expect(b.nc, maxFacts+1)
+	reply, answers, end, err := b.answers.expect(b.nc, most+1)
 	if err != nil {
 		return nil, err
 	}
 	defer end()
-	if err := b.nc.PublishRequest("$JS.API.DIRECT.GET."+events.StreamFacts, reply, req); err != nil {
+	if err := b.nc.PublishRequest("$JS.API.DIRECT.GET."+stream, reply, req); err != nil {
 		return nil, err
 	}
 	var out []Message
@@ -93,9 +98,9 @@ func (b *Bus) batch(ctx context.Context, run string) ([]Message, error) {
 		case "404":
 			return nil, nil
 		case "503":
-			return nil, fmt.Errorf("stream %s does not exist on %s; create it with \"tunebus setup\"", events.StreamFacts, b.Server())
+			return nil, fmt.Errorf("stream %s does not exist on %s; create it with \"tunebus setup\"", stream, b.Server())
 		default:
-			return nil, fmt.Errorf("stream %s answers %s %s", events.StreamFacts, status, msg.Header.Get("Description"))
+			return nil, fmt.Errorf("stream %s answers %s %s", stream, status, msg.Header.Get("Description"))
 		}
 		m, err := directMessage(msg)
 		if err != nil {

@@ -50,8 +50,8 @@ func (e *Fault) Unwrap() error { return e.Err }
 // Permanent marks an error that would come again however often the job was
 // tried, such as a missing column. code is a stable, lower-case word.
 func Permanent(code string, err error) error {
-	if err == nil {
-		return nil
+	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err // whoever stops the work says nothing about it
 	}
 	return &Fault{Code: code, Permanent: true, Err: err}
 }

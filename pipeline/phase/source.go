@@ -2,12 +2,14 @@ package phase
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path"
 	"path/filepath"
 	"strings"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/hub"
 	"github.com/tunebus/tunebus/pipeline/roots"
 )
 
@@ -58,7 +60,11 @@ func (j *Job) source(ctx context.Context, key, id string, fromHub func(context.C
 	}
 	dir, err := fromHub(ctx, id)
 	if err != nil {
-		return "", fmt.Errorf("%s = %q: %w", key, id, err)
+		err = fmt.Errorf("%s = %q: %w", key, id, err)
+		if errors.Is(err, hub.ErrUnreachable) {
+			return "", err // it may be there at the next try
+		}
+		return "", Permanent("hub", err)
 	}
 	return dir, nil
 }
