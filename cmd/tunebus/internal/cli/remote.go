@@ -62,15 +62,19 @@ func (a *app) with(do func(ctx context.Context, b *bus.Bus, args []string) error
 func (a *app) submitCommand() *cobra.Command {
 	var q asked
 	var store, wait string
+	var k keys
 	var limit time.Duration
 	c := &cobra.Command{
 		Use: "submit", Short: "Publish pipeline.requested and print the run's id", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if err := k.refuse(); err != nil {
+				return err
+			}
 			s, err := q.read(c)
 			if err != nil {
 				return err
 			}
-			files, err := uploads(s, q.dir)
+			files, err := q.uploads(s)
 			if err != nil {
 				return err
 			}
@@ -90,6 +94,7 @@ func (a *app) submitCommand() *cobra.Command {
 		},
 	}
 	q.flags(c)
+	k.flags(c)
 	c.Flags().StringVar(&store, "artifacts", "", "artifact store that the services use; default: the settings' artifacts.url")
 	c.Flags().StringVar(&wait, "wait", "", "wait until the run has \"completed\" or is \"tracked\"")
 	c.Flags().Lookup("wait").NoOptDefVal = "completed"

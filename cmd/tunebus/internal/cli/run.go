@@ -21,12 +21,10 @@ import (
 	"github.com/tunebus/tunebus/pipeline/settings"
 )
 
-// trackingLimit is how long run waits for MLflow behind the end of a run.
-const trackingLimit = 30 * time.Second
-
 func (a *app) runCommand() *cobra.Command {
 	var q asked
 	var p place
+	var trackingLimit time.Duration
 	c := &cobra.Command{
 		Use: "run", Short: "Run one pipeline from start to end in this process", Args: cobra.NoArgs,
 		Example: "  tunebus run --config configs/quickstart.toml",
@@ -35,7 +33,7 @@ func (a *app) runCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			files, err := uploads(s, q.dir)
+			files, err := q.uploads(s)
 			if err != nil {
 				return err
 			}
@@ -54,15 +52,16 @@ func (a *app) runCommand() *cobra.Command {
 			if err := p.over(&cfg); err != nil {
 				return err
 			}
-			return a.run(c.Context(), cfg, p.relaxed, s, files)
+			return a.run(c.Context(), cfg, p.relaxed, trackingLimit, s, files)
 		},
 	}
 	q.flags(c)
 	p.flags(c)
+	c.Flags().DurationVar(&trackingLimit, "tracking-timeout", 30*time.Second, "longest wait for MLflow behind the end of the run")
 	return c
 }
 
-func (a *app) run(ctx context.Context, cfg settings.Settings, relaxed bool, s events.Specification, files map[string]string) (err error) {
+func (a *app) run(ctx context.Context, cfg settings.Settings, relaxed bool, trackingLimit time.Duration, s events.Specification, files map[string]string) (err error) {
 	l, err := a.start(ctx, cfg, "", relaxed)
 	if err != nil {
 		return err
@@ -101,7 +100,7 @@ func request(ctx context.Context, b *bus.Bus, store *artifact.Store, id string, 
 	if err != nil {
 		return fmt.Errorf("request: %w", err)
 	}
-	req := events.PipelineRequested{RunID: id, Specification: raw, Inputs: events.Inputs{Files: refs}}
+	req := events.PipelineRequested{RunID: id, Specification: raw, Inputs: inputs(refs)}
 	_, err = b.Publish(ctx, req, bus.Fence{})
 	return err
 }

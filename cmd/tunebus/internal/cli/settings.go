@@ -43,6 +43,7 @@ func (a *app) settings(specifications []string) (settings.Settings, error) {
 type place struct {
 	data, reports, tracking string
 	relaxed                 bool
+	keys                    keys
 }
 
 func (p *place) flags(c *cobra.Command) {
@@ -50,6 +51,7 @@ func (p *place) flags(c *cobra.Command) {
 	f.StringVar(&p.data, "data", "", "folder of the embedded server and the artifacts; default: the settings' data.folder, tunebus-data")
 	f.StringVar(&p.reports, "reports", "", "folder of the reports; default: the settings' services.tracker.reports, reports")
 	f.StringVar(&p.tracking, "tracking-uri", "", "MLflow: http(s):// server or file: folder; default: the specification's, then the settings', file:./mlruns")
+	p.keys.flags(c)
 	f.BoolVar(&p.relaxed, "relaxed-sync", false, "fsync every two minutes instead of every write")
 }
 
@@ -65,6 +67,7 @@ func (p *place) over(s *settings.Settings) error {
 			*key = value
 		}
 	}
+	p.keys.over(&s.Credentials)
 	set(&s.Data.Folder, p.data)
 	set(&s.Tracker.Reports, p.reports)
 	set(&s.Tracker.TrackingURI, p.tracking)

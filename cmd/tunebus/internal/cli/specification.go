@@ -22,6 +22,9 @@ type asked struct {
 	// dir is the folder of the last file; relative paths start there.
 	dir string
 
+	// predictions and baseline are files of answers that replace inference.
+	predictions, baseline string
+
 	skip, stop, enable map[string]*bool
 }
 
@@ -30,6 +33,8 @@ func (q *asked) flags(c *cobra.Command) {
 	f := c.Flags()
 	f.StringArrayVarP(&q.files, "config", "c", nil, "specification (TOML); several are merged in order")
 	f.StringArrayVar(&q.sets, "set", nil, "section.key=value, on top of the files")
+	f.StringVar(&q.predictions, "predictions", "", "answers to evaluate (JSON lines with question, ground_truth and answer) instead of an inference")
+	f.StringVar(&q.baseline, "baseline-predictions", "", "another model's answers to the same rows, to compare")
 	q.skip, q.stop, q.enable = map[string]*bool{}, map[string]*bool{}, map[string]*bool{}
 	for _, p := range []string{"finetuning", "inference", "evaluation"} {
 		q.skip[p] = f.Bool("skip-"+p, false, "leave "+p+" out")

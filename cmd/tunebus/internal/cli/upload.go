@@ -13,18 +13,33 @@ import (
 	"github.com/tunebus/tunebus/pipeline/spec"
 )
 
-// uploads finds the local files that a specification names. What is neither
-// there nor a Hub id is a fault; all come at once.
-func uploads(s events.Specification, dir string) (map[string]string, error) {
+// The uploads that no key of a specification names.
+const (
+	uploadPredictions = "predictions"
+	uploadBaseline    = "baseline_predictions"
+)
+
+// uploads finds the local files that a specification and the flags name. What
+// is neither there nor a Hub id is a fault; all come at once.
+func (q *asked) uploads(s events.Specification) (map[string]string, error) {
 	out := map[string]string{}
 	var faults config.Faults
+	for name, path := range map[string]string{uploadPredictions: q.predictions, uploadBaseline: q.baseline} {
+		if path == "" {
+			continue
+		}
+		if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
+			faults = append(faults, config.Fault{Key: "--" + strings.ReplaceAll(name, "_", "-"), Value: path, Message: "no such file"})
+		}
+		out[name] = path
+	}
 	for _, p := range spec.Paths(s) {
 		if !needed(s, p.Phase) {
 			continue
 		}
 		path := p.Value
 		if !filepath.IsAbs(path) {
-			path = filepath.Join(dir, path)
+			path = filepath.Join(q.dir, path)
 		}
 		if _, err := os.Stat(path); err == nil {
 			out[p.Key] = path
@@ -68,4 +83,20 @@ func upload(ctx context.Context, store *artifact.Store, run string, files map[st
 		out[key] = ref
 	}
 	return out, nil
+}
+
+// inputs are what a request says about the files that were uploaded.
+func inputs(refs map[string]events.Reference) events.Inputs {
+	in := events.Inputs{Files: map[string]events.Reference{}}
+	for name, ref := range refs {
+		switch name {
+		case uploadPredictions:
+			in.Predictions = &ref
+		case uploadBaseline:
+			in.BaselinePredictions = &ref
+		default:
+			in.Files[name] = ref
+		}
+	}
+	return in
 }
