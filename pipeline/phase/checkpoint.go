@@ -25,11 +25,22 @@ func (w *Worker) checkpoint(ctx context.Context, req events.PhaseRequested) (bus
 }
 
 // saveCheckpoint stores a folder and points at it. The one before is dropped
-// afterwards, so that there always is one.
+// afterwards, so that there always is one. A checkpoint that cannot be saved
+// costs a later attempt work, so only a newer attempt's is an error.
 func (w *Worker) saveCheckpoint(ctx context.Context, j *Job, step int64, dir string) error {
 	if err := j.meter.snapshot(filepath.Join(dir, metricsFile)); err != nil {
 		return err
 	}
+	err := w.pointAtCheckpoint(ctx, j, step, dir)
+	var lost *bus.LostError
+	if err == nil || errors.As(err, &lost) || ctx.Err() != nil {
+		return err
+	}
+	w.log(ctx, slog.LevelWarn, j.claim, "checkpoint not saved; going on", "step", step, "error", err)
+	return nil
+}
+
+func (w *Worker) pointAtCheckpoint(ctx context.Context, j *Job, step int64, dir string) error {
 	a, err := j.PutDir(ctx, "checkpoint-"+strconv.FormatInt(step, 10), dir)
 	if err != nil {
 		return err
@@ -68,15 +79,22 @@ func (w *Worker) drop(ctx context.Context, c claim, ref events.Reference) {
 	}
 }
 
-// dropAttempt drops everything that an attempt stored.
+// dropAttempt drops everything that an attempt stored, but for the checkpoint
+// that the new holder goes on from. Without an answer about that, everything
+// stays, for the collection of what no run refers to.
 func (w *Worker) dropAttempt(ctx context.Context, c claim) {
 	const any = "x"
 	key, err := artifact.Key(c.req.RunID, c.req.Phase, c.attempt, any)
 	if err != nil {
 		return // then nothing can have been stored
 	}
+	newest, err := w.checkpoint(ctx, c.req)
+	if err != nil {
+		w.log(ctx, slog.LevelWarn, c, "artifacts of a lost attempt not dropped", "error", err)
+		return
+	}
 	for o, err := range w.store.List(ctx, key[:len(key)-len(any)]) {
-		if err == nil {
+		if err == nil && o.Key != newest.Reference.Key {
 			err = w.store.Delete(ctx, o.Key)
 		}
 		if err != nil {

@@ -35,15 +35,22 @@ type Resume struct {
 	Dir string
 }
 
-func newJob(ctx context.Context, w *Worker, c claim, cp bus.Checkpoint) (*Job, error) {
-	j := &Job{Request: c.req, Attempt: c.attempt, worker: w, claim: c}
-	j.scratch = scratch{parent: w.cfg.Scratch, prefix: "tunebus-" + string(c.req.Phase) + "-"}
+func (w *Worker) newJob(c claim) *Job {
+	return &Job{
+		Request: c.req, Attempt: c.attempt, worker: w, claim: c,
+		scratch: scratch{parent: w.cfg.Scratch, prefix: "tunebus-" + string(c.req.Phase) + "-"},
+	}
+}
+
+// open fetches what the attempt goes on from and starts the metering.
+func (j *Job) open(ctx context.Context, cp bus.Checkpoint) error {
 	if err := j.resume(ctx, cp); err != nil {
-		return j, err
+		return err
 	}
 	j.step.Store(j.Resume.Step)
-	j.meter = newMeter(w, c, &j.scratch, j.Resume.Step > 0)
-	return j, nil
+	meter, err := newMeter(ctx, j.worker, j.claim, &j.scratch, j.Resume.Step)
+	j.meter = meter
+	return err
 }
 
 // resume fetches the checkpoint of an earlier attempt, if there is one, with
@@ -57,11 +64,13 @@ func (j *Job) resume(ctx context.Context, cp bus.Checkpoint) error {
 		return err
 	}
 	if err := j.worker.store.FetchDir(ctx, cp.Reference, dir); err != nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		// Losing a checkpoint costs work, never truth.
 		j.worker.log(ctx, slog.LevelWarn, j.claim, "checkpoint unusable; starting over", "step", cp.Step, "error", err)
 		return nil
 	}
-	j.Resume = Resume{Step: cp.Step, Dir: dir}
 	history, err := j.Scratch(metricsFile)
 	if err != nil {
 		return err
@@ -69,6 +78,7 @@ func (j *Job) resume(ctx context.Context, cp bus.Checkpoint) error {
 	if err := os.Rename(filepath.Join(dir, metricsFile), history); err != nil && !os.IsNotExist(err) {
 		return fmt.Errorf("metric history of the checkpoint: %w", err)
 	}
+	j.Resume = Resume{Step: cp.Step, Dir: dir}
 	return nil
 }
 
@@ -147,6 +157,9 @@ func (j *Job) lastStep() int64 { return j.step.Load() }
 
 // close ends the metering and stores the metric history, if there is any.
 func (j *Job) close(ctx context.Context) (*events.Artifact, error) {
+	if j.meter == nil { // it was never opened
+		return nil, nil
+	}
 	some, err := j.meter.close(ctx)
 	if err != nil || !some {
 		return nil, err
@@ -157,6 +170,21 @@ func (j *Job) close(ctx context.Context) (*events.Artifact, error) {
 	}
 	a, err := j.PutFile(ctx, ArtifactMetrics, "application/jsonl", path)
 	return &a, err
+}
+
+// clean removes the scratch folder.
+func (j *Job) clean() {
+	if err := j.scratch.remove(); err != nil {
+		j.worker.cfg.Logger.Warn("scratch folder not removed", "run", j.Request.RunID, "error", err)
+	}
+}
+
+// discard ends a job of which nothing is kept.
+func (j *Job) discard() {
+	if j.meter != nil {
+		j.meter.discard()
+	}
+	j.clean()
 }
 
 // ArtifactMetrics is the metric history: one [events.Point] as JSON a line.

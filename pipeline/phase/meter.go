@@ -32,21 +32,26 @@ type meter struct {
 	first     int64 // step of the first call, to estimate the time left
 	progress  events.Progress
 	announced time.Time
-	sample    int64
+	sample    int64         // number of the next sample of the machine
+	had       map[spot]bool // what the attempts before have announced
 }
 
-// newMeter starts a meter. With resumed, the file holds the history of the
-// attempts before.
-func newMeter(w *Worker, c claim, dir *scratch, resumed bool) *meter {
-	ctx, cancel := context.WithCancel(context.Background()) // ends with close
+// newMeter starts a meter. At a later attempt than the first, the file holds
+// the history up to the step that it resumes from, if there is one, and the
+// points that the attempts before announced since are taken over.
+func newMeter(ctx context.Context, w *Worker, c claim, dir *scratch, resumed int64) (*meter, error) {
+	sampling, cancel := context.WithCancel(context.Background()) // ends with close
 	m := &meter{worker: w, claim: c, scratch: dir, stop: cancel, start: time.Now(), first: -1}
-	if resumed {
-		m.lines = 1
+	if c.attempt > 1 {
+		if err := m.inherit(ctx, resumed); err != nil {
+			cancel()
+			return nil, err
+		}
 	}
 	if w.cfg.Sample != nil {
-		m.done.Go(func() { m.sampleMachine(ctx) })
+		m.done.Go(func() { m.sampleMachine(sampling) })
 	}
-	return m
+	return m, nil
 }
 
 // open opens the file behind what it holds.
@@ -78,6 +83,7 @@ func (m *meter) add(ctx context.Context, step, total int64, points []events.Poin
 			points[i].Step = step
 		}
 	}
+	points = m.fresh(points)
 	if err := m.write(points); err != nil {
 		return err
 	}
@@ -141,7 +147,7 @@ func (m *meter) sampleMachine(ctx context.Context) {
 		m.sample++
 		history := make([]events.Point, len(points))
 		for i, p := range points {
-			p.Key = "system/" + p.Key
+			p.Key = systemPrefix + p.Key
 			history[i] = p
 		}
 		err := m.write(history)
@@ -191,4 +197,15 @@ func (m *meter) close(ctx context.Context) (bool, error) {
 		return false, fmt.Errorf("metric history: %w", err)
 	}
 	return m.lines > 0, nil
+}
+
+// discard ends the metering; nothing of it is kept.
+func (m *meter) discard() {
+	m.stop()
+	m.done.Wait()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.file != nil {
+		_ = m.file.Close() // it is removed next
+	}
 }

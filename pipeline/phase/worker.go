@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -40,6 +39,9 @@ type Config struct {
 	// Grace is how long the end of a job may take after a shutdown. Default
 	// 10 s.
 	Grace time.Duration
+	// Elsewhere is the delay of a job that another worker may be able to do:
+	// one with another store, or a newer one. Default 15 s.
+	Elsewhere time.Duration
 	// Sources say where models and data sets are found.
 	Sources Sources
 	// Scratch is the folder for temporary files. Default: the system's.
@@ -77,6 +79,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Grace == 0 {
 		c.Grace = 10 * time.Second
+	}
+	if c.Elsewhere == 0 {
+		c.Elsewhere = 15 * time.Second
 	}
 	if c.Scratch == "" {
 		c.Scratch = os.TempDir()
@@ -132,16 +137,32 @@ func (w *Worker) Handle(ctx context.Context, d bus.Delivery) error {
 	}
 	run, err := w.bus.Run(end, req.RunID)
 	if err != nil {
-		return err
+		return w.unreadable(req, err)
 	}
 	state := run.Phases[req.Phase]
 	if state != nil && state.Completed != nil {
 		return w.bus.Follow(end, *state.Completed, run)
 	}
 	if err := w.reachable(req.Inputs); err != nil {
-		return &bus.Later{Delay: 15 * time.Second, Err: err}
+		w.cfg.Logger.Error("job given back", "run", req.RunID, "phase", req.Phase, "error", err)
+		return &bus.Later{Delay: w.cfg.Elsewhere, Err: err}
 	}
 	return w.attempt(ctx, end, req, run, door)
+}
+
+// unreadable is what becomes of a job whose run cannot be read: a fact of a
+// newer version waits for a newer worker, a malformed one for a person.
+func (w *Worker) unreadable(req events.PhaseRequested, err error) error {
+	var unknown *events.UnknownVersionError
+	var malformed *events.MalformedError
+	switch {
+	case errors.As(err, &unknown):
+		w.cfg.Logger.Warn("job given back: a newer worker may know it", "run", req.RunID, "phase", req.Phase, "error", err)
+		return &bus.Later{Delay: w.cfg.Elsewhere, Err: err}
+	case errors.As(err, &malformed):
+		return &bus.Dead{Err: err}
+	}
+	return err
 }
 
 // reachable checks that every input lies in this worker's store. Nothing has
@@ -228,121 +249,6 @@ func (w *Worker) limits(req events.PhaseRequested) (tries, crashes int) {
 		crashes = n
 	}
 	return tries, crashes
-}
-
-// work lets the engine work and ends the attempt by what came of it.
-func (w *Worker) work(ctx, end context.Context, c claim, checkpoint bus.Checkpoint) error {
-	job, err := newJob(end, w, c, checkpoint)
-	defer func() {
-		if err := job.scratch.remove(); err != nil {
-			w.cfg.Logger.Warn("scratch folder not removed", "error", err)
-		}
-	}()
-	if err != nil {
-		return w.ended(end, c, events.EndError, err, checkpoint.Step)
-	}
-	workCtx, watch := w.watch(ctx, c)
-	res, err := guarded(workCtx, w.engine, job)
-	why := context.Cause(workCtx)
-	watch.stop()
-	metrics, merr := job.close(end)
-	if err == nil && merr == nil {
-		if metrics != nil {
-			res.Artifacts = append(res.Artifacts, *metrics)
-		}
-		return w.complete(end, c, res, events.Success, nil)
-	}
-	switch {
-	case errors.Is(why, errLost):
-		return w.letGo(end, c)
-	case errors.Is(why, errCancelled):
-		return w.complete(end, c, Result{}, events.Cancelled, nil)
-	case ctx.Err() != nil:
-		return w.ended(end, c, events.EndShutdown, nil, job.lastStep())
-	}
-	err = errors.Join(err, merr)
-	tries, _ := w.limits(c.req)
-	if state := c.run.Phases[c.req.Phase]; permanent(err) || state.Tries()+1 >= tries {
-		return w.complete(end, c, Result{}, events.Failure, err)
-	}
-	return w.ended(end, c, events.EndError, err, job.lastStep())
-}
-
-// complete ends the phase, publishes what follows, and returns nil so that
-// the job is acknowledged last.
-func (w *Worker) complete(ctx context.Context, c claim, res Result, how events.Conclusion, why error) error {
-	fact := events.PhaseCompleted{
-		RunID: c.req.RunID, Phase: c.req.Phase, Attempt: c.attempt, Conclusion: how,
-		StartedAt: c.started, EndedAt: time.Now().UTC(),
-		Artifacts: res.Artifacts, Statistics: res.Statistics, Scores: res.Scores, BaselineScores: res.BaselineScores,
-		Gates: res.Gates, TokensIn: res.TokensIn, TokensOut: res.TokensOut, Notes: res.Notes,
-	}
-	if why != nil {
-		fact.Error = problem(why)
-	}
-	if _, err := w.bus.Publish(ctx, fact, w.fence(c)); err != nil {
-		return w.refused(ctx, c, err)
-	}
-	level := slog.LevelInfo
-	if how == events.Failure {
-		level = slog.LevelError
-	}
-	w.log(ctx, level, c, "phase completed", "conclusion", how, "seconds", fact.EndedAt.Sub(fact.StartedAt).Seconds(), "error", why)
-	if c.attempt > 1 || c.saved.Load() {
-		w.dropCheckpoint(ctx, c)
-	}
-	return w.bus.Follow(ctx, fact, c.run)
-}
-
-// ended publishes that the attempt ended without completing the phase, and
-// gives the job back.
-func (w *Worker) ended(ctx context.Context, c claim, reason events.EndReason, why error, step int64) error {
-	fact := events.AttemptEnded{RunID: c.req.RunID, Phase: c.req.Phase, Attempt: c.attempt, Reason: reason, LastStep: step}
-	if why != nil {
-		fact.Error = problem(why)
-	}
-	if _, err := w.bus.Publish(ctx, fact, w.fence(c)); err != nil {
-		return w.refused(ctx, c, err)
-	}
-	if reason == events.EndShutdown {
-		return &bus.Later{Err: errors.New("the worker stops")}
-	}
-	try := c.run.Phases[c.req.Phase].Tries()
-	delay := w.cfg.Backoff << min(try, 6)
-	delay += time.Duration(rand.Int64N(int64(delay)/2 + 1))
-	w.log(ctx, slog.LevelWarn, c, "attempt ended; trying again", "try", try+1, "delay", delay, "error", why)
-	return &bus.Later{Delay: delay, Err: why}
-}
-
-func (w *Worker) fence(c claim) bus.Fence {
-	return bus.IfLast(events.StartedFilter(c.req.Phase, c.req.RunID), c.token)
-}
-
-// refused reads what a refused publish means.
-func (w *Worker) refused(ctx context.Context, c claim, err error) error {
-	var lost *bus.LostError
-	if !errors.As(err, &lost) {
-		return err
-	}
-	return w.letGo(ctx, c)
-}
-
-// letGo is the end of an attempt that lost its job: what it stored is
-// dropped; if the phase is completed, what follows is published and the job
-// acknowledged, else its new owner must not be disturbed.
-func (w *Worker) letGo(ctx context.Context, c claim) error {
-	if c.token != 0 {
-		w.dropAttempt(ctx, c)
-	}
-	run, err := w.bus.Run(ctx, c.req.RunID)
-	if err != nil {
-		return fmt.Errorf("%w (%w)", bus.ErrLetGo, err)
-	}
-	if p := run.Phases[c.req.Phase]; p != nil && p.Completed != nil {
-		return w.bus.Follow(ctx, *p.Completed, run)
-	}
-	w.log(ctx, slog.LevelInfo, c, "another worker holds the job; letting go")
-	return bus.ErrLetGo
 }
 
 var errGraceOver = errors.New("the grace at shutdown is over")

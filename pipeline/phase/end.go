@@ -1,0 +1,93 @@
+package phase
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus"
+)
+
+// complete ends the phase, publishes what follows, and returns nil so that
+// the job is acknowledged last.
+func (w *Worker) complete(ctx context.Context, c claim, res Result, how events.Conclusion, why error) error {
+	fact := events.PhaseCompleted{
+		RunID: c.req.RunID, Phase: c.req.Phase, Attempt: c.attempt, Conclusion: how,
+		StartedAt: c.started, EndedAt: time.Now().UTC(),
+		Artifacts: res.Artifacts, Statistics: res.Statistics, Scores: res.Scores, BaselineScores: res.BaselineScores,
+		Gates: res.Gates, TokensIn: res.TokensIn, TokensOut: res.TokensOut, Notes: res.Notes,
+	}
+	if why != nil {
+		fact.Error = problem(why)
+	}
+	if _, err := w.bus.Publish(ctx, fact, w.fence(c)); err != nil {
+		return w.refused(ctx, c, err)
+	}
+	level := slog.LevelInfo
+	if how == events.Failure {
+		level = slog.LevelError
+	}
+	w.log(ctx, level, c, "phase completed", "conclusion", how, "seconds", fact.EndedAt.Sub(fact.StartedAt).Seconds(), "error", why)
+	if c.attempt > 1 || c.saved.Load() {
+		w.dropCheckpoint(ctx, c)
+	}
+	return w.bus.Follow(ctx, fact, c.run)
+}
+
+// ended publishes that the attempt ended without completing the phase, and
+// gives the job back.
+func (w *Worker) ended(ctx context.Context, c claim, reason events.EndReason, why error, step int64) error {
+	fact := events.AttemptEnded{RunID: c.req.RunID, Phase: c.req.Phase, Attempt: c.attempt, Reason: reason, LastStep: step}
+	if why != nil {
+		fact.Error = problem(why)
+	}
+	if _, err := w.bus.Publish(ctx, fact, w.fence(c)); err != nil {
+		return w.refused(ctx, c, err)
+	}
+	if reason == events.EndShutdown {
+		return &bus.Later{Err: errors.New("the worker stops")}
+	}
+	try := c.run.Phases[c.req.Phase].Tries()
+	delay := w.cfg.Backoff << min(try, 6)
+	delay += time.Duration(rand.Int64N(int64(delay)/2 + 1))
+	w.log(ctx, slog.LevelWarn, c, "attempt ended; trying again", "try", try+1, "delay", delay, "error", why)
+	return &bus.Later{Delay: delay, Err: why}
+}
+
+func (w *Worker) fence(c claim) bus.Fence {
+	return bus.IfLast(events.StartedFilter(c.req.Phase, c.req.RunID), c.token)
+}
+
+// refused reads what a refused publish means.
+func (w *Worker) refused(ctx context.Context, c claim, err error) error {
+	var lost *bus.LostError
+	if !errors.As(err, &lost) {
+		return err
+	}
+	return w.letGo(ctx, c)
+}
+
+// letGo is the end of an attempt that lost its job: what it stored is
+// dropped; if the phase is completed, what follows is published and the job
+// acknowledged, else its new owner must not be disturbed.
+func (w *Worker) letGo(ctx context.Context, c claim) error {
+	if c.token != 0 {
+		w.dropAttempt(ctx, c)
+	}
+	run, err := w.bus.Run(ctx, c.req.RunID)
+	if err != nil {
+		return fmt.Errorf("%w (%w)", bus.ErrLetGo, err)
+	}
+	if p := run.Phases[c.req.Phase]; p != nil && p.Completed != nil {
+		if c.saved.Load() { // whoever completed it may not have known of it
+			w.dropCheckpoint(ctx, c)
+		}
+		return w.bus.Follow(ctx, *p.Completed, run)
+	}
+	w.log(ctx, slog.LevelInfo, c, "another worker holds the job; letting go")
+	return bus.ErrLetGo
+}
