@@ -46,17 +46,20 @@ func bad(err error) error { return &statusError{exitInput, err} }
 
 // app is what the commands share.
 type app struct {
-	out, screen io.Writer
-	json        bool
-	verbose     bool
-	server      bus.Options
+	out    io.Writer
+	screen *screen
+	// terminal is what the screen shows on, if it is a terminal; else nil.
+	terminal io.Writer
+	json     bool
+	verbose  bool
+	server   bus.Options
 	// settingsFiles are read instead of the usual one.
 	settingsFiles []string
 }
 
 // Main runs a command and returns its exit status.
 func Main(ctx context.Context, args []string, out, errout io.Writer) int {
-	a := &app{out: out, screen: &screen{w: errout}}
+	a := &app{out: out, screen: &screen{w: errout}, terminal: terminal(errout)}
 	root := a.root()
 	root.SetArgs(args)
 	root.SetOut(out)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/tunebus/tunebus/events"
@@ -17,8 +16,13 @@ import (
 func (a *app) follow(ctx context.Context, b *bus.Bus, id string, trackingLimit time.Duration) (events.Run, error) {
 	listening, stop := context.WithCancel(ctx)
 	defer stop()
-	screen := progressLines{app: a}
-	if err := b.Listen(listening, screen.hear, "*.progress."+id+".*"); err != nil {
+	screen := a.progress()
+	defer screen.close()
+	if err := b.Listen(listening, func(m bus.Message) {
+		if p, ok := m.Event.(events.Progress); ok {
+			screen.show(p)
+		}
+	}, "*.progress."+id+".*"); err != nil {
 		return events.Run{}, err
 	}
 	bell, err := b.Ring(listening, "*.*."+id, "*.*."+id+".*", events.TypePipelineRejected+".*")
@@ -37,6 +41,9 @@ func (a *app) follow(ctx context.Context, b *bus.Bus, id string, trackingLimit t
 		for _, f := range facts {
 			if !told[f.Subject] {
 				told[f.Subject] = true
+				if c, ok := f.Event.(events.PhaseCompleted); ok {
+					screen.completed(c.Phase, c.Conclusion)
+				}
 				a.tell(f.Event)
 			}
 		}
@@ -111,44 +118,6 @@ func (a *app) tell(e events.Event) {
 	case events.CancelRequested:
 		a.say("cancel requested %s", e.Reason)
 	}
-}
-
-// progressLines writes a line of progress every few seconds.
-type progressLines struct {
-	app  *app
-	mu   sync.Mutex
-	last time.Time
-}
-
-func (l *progressLines) hear(m bus.Message) {
-	p, ok := m.Event.(events.Progress)
-	if !ok {
-		return
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if time.Since(l.last) < 2*time.Second {
-		return
-	}
-	l.last = time.Now()
-	line := fmt.Sprintf("%-10s %d", p.Phase, p.Step)
-	if p.Total > 0 {
-		line += fmt.Sprintf("/%d (%d %%)", p.Total, 100*p.Step/p.Total)
-	}
-	values := map[string]float64{}
-	for _, point := range p.Points {
-		values[point.Key] = point.Value
-	}
-	if v, ok := values["loss"]; ok {
-		line += fmt.Sprintf("  loss %.4f", v)
-	}
-	if v, ok := values["tokens_per_second"]; ok {
-		line += fmt.Sprintf("  %.0f tokens/s", v)
-	}
-	if p.RemainingSeconds > 0 {
-		line += fmt.Sprintf("  %s left", (time.Duration(p.RemainingSeconds) * time.Second))
-	}
-	l.app.say("%s", line)
 }
 
 // outcome is the exit status of a run that has ended.
