@@ -1,0 +1,87 @@
+package local_test
+
+import (
+	"context"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/tunebus/tunebus/embedded"
+	"github.com/tunebus/tunebus/embedded/bustest"
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/phase"
+)
+
+// restart stops the server of a workshop, calls between, and starts it again
+// on the same port and folder.
+func (s *workshop) restart(t *testing.T, between func()) {
+	t.Helper()
+	u, err := url.Parse(s.server.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.server.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	between()
+	s.server = bustest.Start(t, embedded.Options{Dir: s.opts.Dir, Listen: u.Host, RelaxedSync: true})
+}
+
+// TestServerRestartsDuringAJob: the worker goes on while NATS is away, also
+// past a checkpoint that it cannot save, and publishes when NATS is back. Its
+// job stays its own.
+func TestServerRestartsDuringAJob(t *testing.T) {
+	t.Parallel()
+	s := newWorkshop(t)
+	at3, away, at9 := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	s.worker(t, s.bus, trainer{steps: 10, save: 4, hold: func(_ context.Context, step int64) error {
+		switch step {
+		case 3:
+			close(at3)
+			<-away
+		case 9:
+			close(at9)
+		}
+		return nil
+	}}.Run, phase.Config{})
+	s.accept(t, "r", nil, events.Finetune, events.Inference)
+	<-at3
+	s.restart(t, func() {
+		close(away)
+		<-at9
+	})
+	run := s.until(t, "r", "the next phase", func(r events.Run) bool { return r.Phases[events.Inference] != nil })
+	p := run.Phases[events.Finetune]
+	if len(p.Attempts) != 1 || p.Completed.Conclusion != events.Success {
+		t.Errorf("%d attempts, completed %+v", len(p.Attempts), p.Completed)
+	}
+	if n := len(history(t, s, p.Completed)); n != 10 {
+		t.Errorf("the history has %d points, want 10", n)
+	}
+	if !s.log.says("checkpoint not saved", "step=4") {
+		t.Error("nobody was told of the checkpoint")
+	}
+	s.settled(t)
+}
+
+// TestServerRestartsWithAJobInTheQueue: what was asked for before the restart
+// is done after it.
+func TestServerRestartsWithAJobInTheQueue(t *testing.T) {
+	t.Parallel()
+	s := newWorkshop(t)
+	s.accept(t, "r", nil, events.Finetune)
+	stop := s.worker(t, s.bus, func(ctx context.Context, _ *phase.Job) (phase.Result, error) {
+		<-ctx.Done()
+		return phase.Result{}, context.Cause(ctx)
+	}, phase.Config{Queue: "trl"}) // it takes other jobs
+	s.restart(t, func() {})
+	stop()
+	s.worker(t, s.bus, noop, phase.Config{})
+	began := time.Now()
+	if c := s.ended(t, "r").Completed; c.Conclusion != events.Success {
+		t.Errorf("ended %s", c.Conclusion)
+	}
+	if took := time.Since(began); took > 20*time.Second {
+		t.Errorf("it took %s", took)
+	}
+}
