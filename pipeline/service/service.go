@@ -19,6 +19,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sync/errgroup"
@@ -163,9 +164,25 @@ func BusOptions(b settings.Bus, name string, log *slog.Logger) bus.Options {
 	}
 }
 
-// OpenStore opens the artifact store at an address.
-func OpenStore(ctx context.Context, b *bus.Bus, url string) (*artifact.Store, error) {
-	return artifact.Open(ctx, url)
+// OpenStore opens the artifact store at an address: jetstream://bucket on the
+// bus itself, anything else as [artifact.Open] does.
+func OpenStore(ctx context.Context, b *bus.Bus, address string) (*artifact.Store, error) {
+	bucket, ok := ObjectBucket(address)
+	if !ok {
+		return artifact.Open(ctx, address)
+	}
+	objects, err := b.Objects(ctx, bucket)
+	if err != nil {
+		return nil, fmt.Errorf("open artifact store: %w", err)
+	}
+	return artifact.New(ctx, objects)
+}
+
+// ObjectBucket is the bucket that an address of the form jetstream://bucket
+// names.
+func ObjectBucket(address string) (string, bool) {
+	bucket, ok := strings.CutPrefix(address, "jetstream://")
+	return strings.TrimSuffix(bucket, "/"), ok
 }
 
 func logger(cfg settings.Services, w io.Writer) *slog.Logger {

@@ -17,7 +17,7 @@ func (s *Service) Cancel(ctx context.Context, d bus.Delivery) error {
 	if !ok {
 		return &bus.Dead{Err: fmt.Errorf("%s is no cancel request", d.Subject)}
 	}
-	run, err := s.bus.Run(ctx, ask.RunID)
+	run, err := s.run(ctx, ask.RunID)
 	if err != nil {
 		return err
 	}
@@ -40,6 +40,22 @@ func (s *Service) Cancel(ctx context.Context, d bus.Delivery) error {
 		return &bus.Later{Delay: s.cfg.Patience - age, Err: errors.New("the holder has a moment to end it")}
 	}
 	return s.takeOver(ctx, run, *open)
+}
+
+// run reads a run. One with a fact of a newer version waits for a newer
+// intake; one with a malformed fact waits for a person.
+func (s *Service) run(ctx context.Context, id string) (events.Run, error) {
+	run, err := s.bus.Run(ctx, id)
+	var unknown *events.UnknownVersionError
+	var malformed *events.MalformedError
+	switch {
+	case errors.As(err, &unknown):
+		s.cfg.Logger.Warn("given back: a newer intake may know the run", "run", id, "error", err)
+		return run, &bus.Later{Delay: 10 * time.Second, Err: err}
+	case errors.As(err, &malformed):
+		return run, &bus.Dead{Err: err}
+	}
+	return run, err
 }
 
 // openPhase is the job that is requested and not completed.
@@ -98,7 +114,7 @@ func (s *Service) Deadline(ctx context.Context, d bus.Delivery) error {
 	if left := time.Until(accepted.RequestedAt.Add(limit)); left > 0 {
 		return &bus.Later{Delay: left, Err: errors.New("the deadline is still ahead")}
 	}
-	run, err := s.bus.Run(ctx, accepted.RunID)
+	run, err := s.run(ctx, accepted.RunID)
 	if err != nil || run.Completed != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package intake
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/tunebus/tunebus/events"
@@ -15,38 +16,68 @@ import (
 func (s *Service) inputs(ctx context.Context, req events.PipelineRequested, sequence uint64) (events.Inputs, events.Lineage, []events.Fault, error) {
 	in := req.Inputs
 	lineage := events.Lineage{RequestSequence: sequence, RerunOf: req.RerunOf}
+	if req.RerunOf != "" {
+		old, fault, err := s.older(ctx, req.RerunOf)
+		if err != nil {
+			return in, lineage, nil, err
+		}
+		if fault != nil {
+			return in, lineage, append(s.elsewhere(in), *fault), nil
+		}
+		in = inherit(in, old, req.From)
+	}
+	return in, lineage, s.elsewhere(in), nil
+}
+
+// older reads the run that is repeated.
+func (s *Service) older(ctx context.Context, id string) (events.Run, *events.Fault, error) {
+	fault := &events.Fault{Key: "rerun_of", Value: id}
+	if !events.ValidToken(id) {
+		fault.Message = "not a valid run id"
+		return events.Run{}, fault, nil
+	}
+	old, err := s.bus.Run(ctx, id)
+	switch {
+	case unreadable(err):
+		fault.Message = fmt.Sprintf("the run cannot be read: %v", err)
+		return events.Run{}, fault, nil
+	case err == nil && old.Accepted == nil:
+		fault.Message = "no such run"
+		return events.Run{}, fault, nil
+	}
+	return old, nil, err
+}
+
+// elsewhere finds the references that lie in another store.
+func (s *Service) elsewhere(in events.Inputs) []events.Fault {
+	refs := map[string]*events.Reference{
+		"inputs.model": in.Model, "inputs.predictions": in.Predictions, "inputs.baseline_predictions": in.BaselinePredictions,
+	}
+	for key, ref := range in.Files {
+		refs["inputs.files."+key] = &ref
+	}
 	var faults []events.Fault
-	check := func(key string, ref *events.Reference) {
-		if ref != nil && ref.Store != s.cfg.Store {
+	for _, key := range slices.Sorted(maps.Keys(refs)) {
+		ref := refs[key]
+		switch {
+		case ref == nil:
+		case ref.Store != s.cfg.Store:
 			faults = append(faults, events.Fault{Key: key, Value: ref.Store, Allowed: s.cfg.Store, Message: "the artifact lies in another store"})
+		case ref.Key == "" || len(ref.SHA256) != 64:
+			faults = append(faults, events.Fault{Key: key, Value: ref.Key, Message: "a reference needs the artifact's key and its SHA-256 in 64 hexadecimal digits"})
 		}
 	}
-	check("inputs.model", in.Model)
-	check("inputs.predictions", in.Predictions)
-	check("inputs.baseline_predictions", in.BaselinePredictions)
-	for key, ref := range in.Files {
-		check("inputs.files."+key, &ref)
-	}
-	if req.RerunOf == "" {
-		return in, lineage, faults, nil
-	}
-	if !events.ValidToken(req.RerunOf) {
-		return in, lineage, append(faults, events.Fault{Key: "rerun_of", Value: req.RerunOf, Message: "not a valid run id"}), nil
-	}
-	old, err := s.bus.Run(ctx, req.RerunOf)
-	if err != nil {
-		return in, lineage, nil, err
-	}
-	if old.Accepted == nil {
-		return in, lineage, append(faults, events.Fault{Key: "rerun_of", Value: req.RerunOf, Message: "no such run"}), nil
-	}
-	return inherit(in, old, req.From), lineage, faults, nil
+	return faults
 }
 
 // inherit fills what a request leaves open with what the old run had or made
-// before the phase that is repeated.
+// before the phase that is repeated; repeated from the start, that is what it
+// was given.
 func inherit(in events.Inputs, old events.Run, from events.Phase) events.Inputs {
-	had := old.InputsOf(from)
+	had := old.Accepted.Inputs
+	if from != "" {
+		had = old.InputsOf(from)
+	}
 	if in.Model == nil {
 		in.Model = had.Model
 	}
@@ -71,24 +102,32 @@ func from(plan []events.Step, p events.Phase) []events.Step {
 	return plan[i:]
 }
 
-// plan finds what is missing for the plan to work.
-func (s *Service) plan(sp events.Specification, plan []events.Step, in events.Inputs) []events.Fault {
+// plan finds what is missing for a plan to work, which is the full one or its
+// end.
+func (s *Service) plan(sp events.Specification, full, plan []events.Step, in events.Inputs) []events.Fault {
 	var faults []events.Fault
+	add := func(key, value, message string) {
+		faults = append(faults, events.Fault{Key: key, Value: value, Message: message})
+	}
 	if len(plan) == 0 {
-		faults = append(faults, events.Fault{Key: "pipeline", Message: "no phase is left to do: enable one, or start from one that is enabled"})
+		add("pipeline", "", "no phase is left to do: enable one, or start from one that is enabled")
 	}
-	has := func(p events.Phase) bool {
-		return slices.ContainsFunc(plan, func(s events.Step) bool { return s.Phase == p })
+	at := func(steps []events.Step, p events.Phase) int {
+		return slices.IndexFunc(steps, func(s events.Step) bool { return s.Phase == p })
 	}
+	has := func(p events.Phase) bool { return at(plan, p) >= 0 }
 	if has(events.Evaluation) && !has(events.Inference) && in.Predictions == nil {
-		faults = append(faults, events.Fault{Key: "inputs.predictions", Message: "evaluation needs an inference before it, or predictions to read"})
+		add("inputs.predictions", "", "evaluation needs an inference before it, or predictions to read")
+	}
+	if i := at(full, events.Finetune); i >= 0 && !has(events.Finetune) && has(events.Inference) && in.Model == nil && full[i].OnFailure != events.Continue {
+		add("inputs.model", "", "the run starts behind its fine-tuning, so it needs the model that was made; start from finetune, or disable fine-tuning to use the base model")
 	}
 	for _, p := range spec.Paths(sp) {
 		if _, uploaded := in.Files[p.Key]; uploaded || !has(p.Phase) {
 			continue
 		}
 		if _, err := roots.Find(s.cfg.DataRoots, p.Value); err != nil && !spec.IsHubID(p.Value) {
-			faults = append(faults, events.Fault{Key: p.Key, Value: p.Value, Message: fmt.Sprintf("%v; \"tunebus submit\" uploads files instead", err)})
+			add(p.Key, p.Value, fmt.Sprintf("%v; \"tunebus submit\" uploads files instead", err))
 		}
 	}
 	return faults

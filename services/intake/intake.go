@@ -19,6 +19,9 @@ type Config struct {
 	// FullAt is how full the stream of facts may be, from 0 to 1, before no
 	// more runs are admitted, so that running work can finish. Default 0.8.
 	FullAt float64
+	// Recheck is how long a request waits then before it is looked at again.
+	// Default 30 s.
+	Recheck time.Duration
 	// Patience is how long the holder of a job has to end it after a cancel
 	// before intake ends it instead. Default 1 s.
 	Patience time.Duration
@@ -40,6 +43,9 @@ func New(b *bus.Bus, cfg Config) *Service {
 	if cfg.FullAt == 0 {
 		cfg.FullAt = 0.8
 	}
+	if cfg.Recheck == 0 {
+		cfg.Recheck = 30 * time.Second
+	}
 	if cfg.Patience == 0 {
 		cfg.Patience = time.Second
 	}
@@ -53,7 +59,7 @@ func New(b *bus.Bus, cfg Config) *Service {
 // [bus.Receiver].
 func (s *Service) Routes() []bus.Route {
 	return []bus.Route{
-		{Name: "intake/requests", Stream: events.StreamRequests, Durable: bus.DurableIntake, Slots: 4, Handle: s.Request},
+		{Name: "intake/requests", Stream: events.StreamRequests, Durable: bus.DurableIntake, Slots: 4, Handle: s.Request, Undecodable: s.Undecodable},
 		{Name: "intake/cancel", Stream: events.StreamFacts, Durable: bus.DurableCancel, Slots: 2, Handle: s.Cancel},
 		{Name: "intake/deadline", Stream: events.StreamFacts, Durable: bus.DurableDeadline, Slots: 1, Handle: s.Deadline},
 	}

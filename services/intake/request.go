@@ -28,13 +28,16 @@ func (s *Service) Request(ctx context.Context, d bus.Delivery) error {
 	if req.RunID != "" {
 		id = req.RunID
 	}
+	var old events.Run
 	if events.ValidToken(id) {
-		run, err := s.bus.Run(ctx, id)
-		if err != nil {
+		var err error
+		if old, err = s.bus.Run(ctx, id); unreadable(err) {
+			return s.reject(ctx, d, req, []events.Fault{taken(id)})
+		} else if err != nil {
 			return err
 		}
-		if run.Accepted != nil && run.Accepted.Lineage.RequestSequence == d.Sequence {
-			return s.bus.Follow(ctx, *run.Accepted, run)
+		if old.Accepted != nil && old.Accepted.Lineage.RequestSequence == d.Sequence {
+			return s.bus.Follow(ctx, *old.Accepted, old)
 		}
 	}
 	if err := s.room(ctx); err != nil {
@@ -43,6 +46,9 @@ func (s *Service) Request(ctx context.Context, d bus.Delivery) error {
 	accepted, faults, err := s.decide(ctx, d, req, id)
 	if err != nil {
 		return err
+	}
+	if old.Accepted != nil {
+		faults = append(faults, taken(id))
 	}
 	if len(faults) > 0 {
 		return s.reject(ctx, d, req, faults)
@@ -73,7 +79,7 @@ func (s *Service) room(ctx context.Context) error {
 		return nil
 	}
 	s.cfg.Logger.Error("no new runs: the stream of facts is nearly full; archive ended runs or raise its limit", "fill", fill)
-	return &bus.Later{Delay: 30 * time.Second, Err: fmt.Errorf("stream %s is %.0f %% full", events.StreamFacts, 100*fill)}
+	return &bus.Later{Delay: s.cfg.Recheck, Err: fmt.Errorf("stream %s is %.0f %% full", events.StreamFacts, 100*fill)}
 }
 
 // fill is how full the stream of facts was within the last second.
@@ -91,32 +97,47 @@ func (s *Service) fill(ctx context.Context) (float64, error) {
 	return fill, nil
 }
 
+// Undecodable answers a request that is none, and gives it up.
+func (s *Service) Undecodable(ctx context.Context, d bus.Delivery, cause error) error {
+	fault := events.Fault{Key: "request", Allowed: "a CloudEvent, or its data alone, as JSON", Message: cause.Error()}
+	if err := s.reject(ctx, d, events.PipelineRequested{}, []events.Fault{fault}); err != nil {
+		return err
+	}
+	return &bus.Dead{Err: cause}
+}
+
+// unreadable reports whether a run has a fact that cannot be read, now or
+// ever; in any case there is such a run.
+func unreadable(err error) bool {
+	var unknown *events.UnknownVersionError
+	var malformed *events.MalformedError
+	return errors.As(err, &unknown) || errors.As(err, &malformed)
+}
+
 // decide works out the accepted fact, or every fault of the request.
 func (s *Service) decide(ctx context.Context, d bus.Delivery, req events.PipelineRequested, id string) (events.PipelineAccepted, []events.Fault, error) {
-	specification, faults := spec.FromJSON(req.Specification)
-	plan := spec.Plan(specification)
-	if !events.ValidToken(id) {
-		faults = append(faults, events.Fault{Key: "run_id", Value: id, Allowed: `1 to 64 of a–z, A–Z, 0–9, "_" and "-"`, Message: "not a valid run id"})
+	specification, faults := read(req, id)
+	if d.ID == "" { // no CloudEvent, so a person wrote it
+		faults = append(faults, unknownKeys(d.Data)...)
 	}
-	for i, step := range plan {
+	full := spec.Plan(specification)
+	for i, step := range full {
 		if q, ok := req.Queues[step.Phase]; ok {
-			plan[i].Queue = q
+			full[i].Queue = q
 		}
 	}
-	for p := range req.Queues {
-		if !p.Valid() {
-			faults = append(faults, events.Fault{Key: "queues", Value: string(p), Allowed: "finetune, inference, evaluation", Message: "no such phase"})
-		}
+	plan := full
+	if req.From != "" {
+		plan = from(full, req.From)
 	}
 	inputs, lineage, more, err := s.inputs(ctx, req, d.Sequence)
 	if err != nil {
 		return events.PipelineAccepted{}, nil, err
 	}
 	faults = append(faults, more...)
-	if req.From != "" {
-		plan = from(plan, req.From)
+	if len(more) == 0 {
+		faults = append(faults, s.plan(specification, full, plan, inputs)...)
 	}
-	faults = append(faults, s.plan(specification, plan, inputs)...)
 	more, err = s.queues(ctx, plan)
 	if err != nil {
 		return events.PipelineAccepted{}, nil, err

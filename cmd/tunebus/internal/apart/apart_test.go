@@ -30,12 +30,24 @@ const request = `{"specification": {
 // been waiting.
 func TestServicesApart(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
+	t.Run("files", func(t *testing.T) {
+		t.Parallel()
+		dir := t.TempDir()
+		apart(t, dir, "file://"+filepath.Join(dir, "artifacts"))
+	})
+	t.Run("object store", func(t *testing.T) {
+		t.Parallel()
+		apart(t, t.TempDir(), "jetstream://artifacts")
+	})
+}
+
+func apart(t *testing.T, dir, store string) {
+	t.Helper()
 	port := freePort(t)
 	url := fmt.Sprintf("nats://127.0.0.1:%d", port)
 	env := []string{
 		"TUNEBUS_BUS_URL=" + url,
-		"TUNEBUS_ARTIFACTS_URL=file://" + filepath.Join(dir, "artifacts"),
+		"TUNEBUS_ARTIFACTS_URL=" + store,
 		"TUNEBUS_DATA_ROOTS=" + filepath.Join(root(t), "configs", "quickstart"),
 		"TUNEBUS_SERVICES_TRACKER_TRACKING_URI=file:" + filepath.Join(dir, "mlruns"),
 		"TUNEBUS_SERVICES_TRACKER_REPORTS=" + filepath.Join(dir, "reports"),

@@ -15,6 +15,11 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	// The programs are built from these; without them the test's result would
+	// be taken from the cache however they change.
+	_ "github.com/tunebus/tunebus/cmd/tunebus/internal/cli"
+	_ "github.com/tunebus/tunebus/pipeline/service"
 )
 
 // programs builds every program once for the package's tests and returns the

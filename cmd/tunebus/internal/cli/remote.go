@@ -227,6 +227,9 @@ func (a *app) cancelCommand() *cobra.Command {
 	return c
 }
 
+// objectBytes bounds a bucket for artifacts.
+const objectBytes = 8 << 30
+
 func (a *app) setupCommand() *cobra.Command {
 	var l bus.Layout
 	var more []string
@@ -248,6 +251,11 @@ func (a *app) setupCommand() *cobra.Command {
 			defer b.Close()
 			if err := b.Setup(c.Context(), l); err != nil {
 				return err
+			}
+			if bucket, ok := service.ObjectBucket(cfg.Artifacts.URL); ok {
+				if err := b.SetupObjects(c.Context(), bucket, objectBytes); err != nil {
+					return err
+				}
 			}
 			done := map[string]any{"server": b.Server(), "queues": l.Queues}
 			return a.result(done, func(w io.Writer) { fmt.Fprintf(w, "%s is set up\n", b.Server()) })

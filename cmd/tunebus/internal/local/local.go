@@ -31,6 +31,9 @@ type Config struct {
 	// Artifacts is the address of the artifact store. Default: the folder
 	// artifacts in Data.
 	Artifacts string
+	// ObjectBytes bounds the bucket where Artifacts is jetstream://bucket.
+	// Default: as long as the server has room.
+	ObjectBytes int64
 	// Scratch is the folder for temporary files. Default: scratch in Data.
 	Scratch string
 	// Listen is where clients outside of the process reach NATS, host:port;
@@ -113,6 +116,11 @@ func Start(ctx context.Context, cfg Config) (_ *Local, err error) {
 	undo = append(undo, closing(l.Bus))
 	if err = l.Bus.Setup(ctx, cfg.Layout); err != nil {
 		return nil, err
+	}
+	if bucket, ok := service.ObjectBucket(cfg.Artifacts); ok {
+		if err = l.Bus.SetupObjects(ctx, bucket, cfg.ObjectBytes); err != nil {
+			return nil, err
+		}
 	}
 	if l.Store, err = service.OpenStore(ctx, l.Bus, cfg.Artifacts); err != nil {
 		return nil, err

@@ -1,0 +1,74 @@
+package intake
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/config"
+	"github.com/tunebus/tunebus/pipeline/spec"
+)
+
+// read reads what a request says by itself, with every fault that shows
+// without a look at anything else. id is the run's.
+func read(req events.PipelineRequested, id string) (events.Specification, []events.Fault) {
+	specification, faults := spec.FromJSON(req.Specification)
+	add := func(key, value, allowed, message string) {
+		faults = append(faults, events.Fault{Key: key, Value: value, Allowed: allowed, Message: message})
+	}
+	const phases = "finetune, inference, evaluation"
+	if !events.ValidToken(id) {
+		add("run_id", id, `1 to 64 of a–z, A–Z, 0–9, "_" and "-"`, "not a valid run id")
+	}
+	for _, p := range slices.Sorted(maps.Keys(req.Queues)) {
+		if !p.Valid() {
+			add("queues", string(p), phases, "no such phase")
+		}
+	}
+	if req.From != "" && !req.From.Valid() {
+		add("from", string(req.From), phases, "no such phase")
+	}
+	texts := map[string]string{"run_name": req.RunName}
+	for name, value := range req.Labels {
+		texts["labels."+name] = name + value
+	}
+	for _, key := range slices.Sorted(maps.Keys(texts)) {
+		if strings.Contains(texts[key], "${") {
+			add(key, "", "", `"${" is expanded where a person submits, not in a request`)
+		}
+	}
+	return specification, faults
+}
+
+// unknownKeys finds the keys of a request that say nothing, as a misspelled
+// one does.
+func unknownKeys(data []byte) []events.Fault {
+	var given map[string]json.RawMessage
+	if json.Unmarshal(data, &given) != nil {
+		return nil // it would not have become a request
+	}
+	var known []string
+	for f := range reflect.TypeFor[events.PipelineRequested]().Fields() {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		known = append(known, name)
+	}
+	var faults []events.Fault
+	for _, key := range slices.Sorted(maps.Keys(given)) {
+		if slices.ContainsFunc(known, func(k string) bool { return strings.EqualFold(k, key) }) {
+			continue
+		}
+		message := "unknown key"
+		switch near := config.Nearest(key, known); {
+		case slices.Contains(spec.Sections(), key):
+			message = "belongs below \"specification\""
+		case near != "":
+			message = fmt.Sprintf("unknown key; did you mean %q?", near)
+		}
+		faults = append(faults, events.Fault{Key: key, Allowed: strings.Join(known, ", "), Message: message})
+	}
+	return faults
+}
