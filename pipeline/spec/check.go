@@ -68,6 +68,7 @@ func check(s events.Specification) config.Faults {
 	}
 	c.that(s.MLflow.ExperimentName != "", "mlflow.experiment_name", "", "must not be empty")
 	c.trackingURI(s.MLflow.TrackingURI)
+	c.withoutPassword("evaluator.judge_base_url", e.JudgeBaseURL, "evaluation")
 	return c.faults
 }
 
@@ -98,9 +99,15 @@ func (c *checker) given(needed bool, key, value, why string) {
 func (c *checker) trackingURI(uri string) {
 	ok := uri == "" || strings.HasPrefix(uri, "http://") || strings.HasPrefix(uri, "https://") || strings.HasPrefix(uri, "file:")
 	c.that(ok, "mlflow.tracking_uri", "", "unknown kind of address", "http://…", "https://…", "file:…")
-	_, rest, _ := strings.Cut(uri, "://")
+	c.withoutPassword("mlflow.tracking_uri", uri, "tracker")
+}
+
+// withoutPassword keeps credentials out of what travels; the fault does not
+// repeat them.
+func (c *checker) withoutPassword(key, address, service string) {
+	_, rest, _ := strings.Cut(address, "://")
 	authority, _, _ := strings.Cut(rest, "/")
-	c.that(!strings.Contains(authority, "@"), "mlflow.tracking_uri", "", "an address must not hold a user or password; give them to the tracker")
+	c.that(!strings.Contains(authority, "@"), key, "", "an address must not hold a user or password; give them to the "+service)
 }
 
 func contains(list []string, s string) bool {

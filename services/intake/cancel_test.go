@@ -1,0 +1,145 @@
+package intake_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/services/intake"
+)
+
+func started(id string, attempt int) events.PhaseStarted {
+	return events.PhaseStarted{RunID: id, Phase: events.Finetune, Attempt: attempt, Worker: "w"}
+}
+
+func done(id string, how events.Conclusion, artifacts ...events.Artifact) events.PhaseCompleted {
+	now := time.Now().UTC()
+	return events.PhaseCompleted{RunID: id, Phase: events.Finetune, Attempt: 1, Conclusion: how, StartedAt: now, EndedAt: now, Artifacts: artifacts}
+}
+
+// TestCancel: a run that nobody works on ends at once, one whose holder is
+// silent after the patience; whoever ends it first is right.
+func TestCancel(t *testing.T) {
+	t.Parallel()
+	const patience = 300 * time.Millisecond
+	f := open(t, intake.Config{Patience: patience}, bus.Layout{})
+
+	t.Run("queued", func(t *testing.T) {
+		f.ask(t, events.PipelineRequested{RunID: "queued"})
+		f.accepted(t, "queued")
+		f.publish(t, events.CancelRequested{RunID: "queued"})
+		if c := f.ended(t, "queued"); c.Conclusion != events.Cancelled {
+			t.Errorf("ended %s", c.Conclusion)
+		}
+	})
+	t.Run("silent holder", func(t *testing.T) {
+		f.ask(t, events.PipelineRequested{RunID: "silent"})
+		f.accepted(t, "silent")
+		f.publish(t, started("silent", 1))
+		asked := time.Now()
+		f.publish(t, events.CancelRequested{RunID: "silent"})
+		f.ended(t, "silent")
+		if took := time.Since(asked); took < patience {
+			t.Errorf("taken over after %s, the holder has %s", took, patience)
+		}
+		run, err := f.bus.Run(t.Context(), "silent")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p := run.Phases[events.Finetune]; len(p.Attempts) != 2 || p.Completed.Attempt != 2 || p.Attempts[1].Started.Worker != "intake" {
+			t.Errorf("attempts %+v, completed %+v", p.Attempts, p.Completed)
+		}
+	})
+	t.Run("holder ends it", func(t *testing.T) {
+		f.ask(t, events.PipelineRequested{RunID: "good"})
+		f.accepted(t, "good")
+		f.publish(t, started("good", 1), events.CancelRequested{RunID: "good"}, done("good", events.Cancelled))
+		run := f.until(t, "good", "the phase", func(r events.Run) bool { return r.Phases[events.Finetune].Completed != nil })
+		if err := f.bus.Follow(t.Context(), *run.Phases[events.Finetune].Completed, run); err != nil {
+			t.Fatal(err)
+		}
+		if c := f.ended(t, "good"); c.Conclusion != events.Cancelled || c.Phases[0].Attempts != 1 {
+			t.Errorf("ended %+v", c)
+		}
+	})
+	t.Run("between two phases", func(t *testing.T) {
+		f.ask(t, events.PipelineRequested{RunID: "between"})
+		f.accepted(t, "between")
+		f.publish(t, started("between", 1), done("between", events.Success), events.CancelRequested{RunID: "between"})
+		run := f.until(t, "between", "the phase", func(r events.Run) bool { return r.Phases[events.Finetune].Completed != nil })
+		if err := f.bus.Follow(t.Context(), *run.Phases[events.Finetune].Completed, run); err != nil {
+			t.Fatal(err)
+		}
+		if c := f.ended(t, "between"); c.Conclusion != events.Cancelled || len(c.Phases) != 2 {
+			t.Errorf("ended %+v", c)
+		}
+	})
+	t.Run("ended and unknown", func(t *testing.T) {
+		f.publish(t, events.CancelRequested{RunID: "nobody"})
+		f.ask(t, events.PipelineRequested{RunID: "over"})
+		f.accepted(t, "over")
+		f.publish(t, started("over", 1), done("over", events.Failure))
+		run := f.until(t, "over", "the phase", func(r events.Run) bool { return r.Phases[events.Finetune].Completed != nil })
+		if err := f.bus.Follow(t.Context(), *run.Phases[events.Finetune].Completed, run); err != nil {
+			t.Fatal(err)
+		}
+		f.ended(t, "over")
+		f.publish(t, events.CancelRequested{RunID: "over"})
+		// The desk goes on with others meanwhile.
+		f.ask(t, events.PipelineRequested{RunID: "after"})
+		f.accepted(t, "after")
+		f.publish(t, events.CancelRequested{RunID: "after"})
+		f.ended(t, "after")
+		if c := f.ended(t, "over"); c.Conclusion != events.Failure {
+			t.Errorf("ended %s", c.Conclusion)
+		}
+	})
+}
+
+// TestCancelOfAnUnknownRunIsForgotten: an id that nobody ever used is dropped
+// after an hour; until then the run may still be accepted.
+func TestCancelOfAnUnknownRunIsForgotten(t *testing.T) {
+	t.Parallel()
+	f := open(t, intake.Config{}, bus.Layout{})
+	ask := bus.Delivery{Message: bus.Message{Event: events.CancelRequested{RunID: "nobody"}, Time: time.Now()}}
+	if err := f.desk.Cancel(t.Context(), ask); err == nil {
+		t.Error("forgotten at once")
+	}
+	ask.Time = time.Now().Add(-2 * time.Hour)
+	if err := f.desk.Cancel(t.Context(), ask); err != nil {
+		t.Errorf("still asked for: %v", err)
+	}
+}
+
+// TestDeadline: at the deadline the desk asks for the cancellation of a run
+// that has not ended, and of no other.
+func TestDeadline(t *testing.T) {
+	t.Parallel()
+	f := open(t, intake.Config{Patience: time.Millisecond}, bus.Layout{})
+	limit := func(text string) map[string]map[string]any {
+		return map[string]map[string]any{"pipeline": {"deadline": text}}
+	}
+	asked := time.Now()
+	f.ask(t, events.PipelineRequested{RunID: "late", Specification: specification(t, limit("600ms"))})
+	f.ask(t, events.PipelineRequested{RunID: "far", Specification: specification(t, limit("5h"))})
+	f.ask(t, events.PipelineRequested{RunID: "none"})
+	if c := f.ended(t, "late"); c.Conclusion != events.Cancelled {
+		t.Errorf("ended %s", c.Conclusion)
+	}
+	if took := time.Since(asked); took < 600*time.Millisecond {
+		t.Errorf("ended after %s", took)
+	}
+	run, err := f.bus.Run(t.Context(), "late")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if run.Cancel == nil || run.Cancel.By != "deadline" || run.Cancel.Reason == "" {
+		t.Errorf("cancel: %+v", run.Cancel)
+	}
+	for _, id := range []string{"far", "none"} {
+		if run := f.accepted(t, id); run.Cancel != nil {
+			t.Errorf("%s was cancelled", id)
+		}
+	}
+}

@@ -1,0 +1,200 @@
+package intake_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/goleak"
+
+	"github.com/tunebus/tunebus/embedded"
+	"github.com/tunebus/tunebus/embedded/bustest"
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/services/intake"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// store is the id of the artifact store in these tests.
+const store = "store-1"
+
+// front is a front desk on a server of its own.
+type front struct {
+	bus  *bus.Bus
+	js   jetstream.JetStream // of a client that knows nothing of tunebus
+	desk *intake.Service
+	log  *lines
+}
+
+func open(t *testing.T, cfg intake.Config, layout bus.Layout) *front {
+	t.Helper()
+	server := bustest.Start(t, embedded.Options{})
+	f := &front{bus: bustest.Connect(t, server), log: &lines{}}
+	if err := f.bus.Setup(t.Context(), layout); err != nil {
+		t.Fatal(err)
+	}
+	nc, err := nats.Connect("", nats.InProcessServer(server))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	if f.js, err = jetstream.New(nc); err != nil {
+		t.Fatal(err)
+	}
+	cfg.Store, cfg.Logger = store, slog.New(slog.NewTextHandler(f.log, nil))
+	f.desk = intake.New(f.bus, cfg)
+	r, err := bus.NewReceiver(f.bus, cfg.Logger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, route := range f.desk.Routes() {
+		r.Add(route)
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	done := make(chan error, 1)
+	go func() { done <- r.Run(ctx) }()
+	<-r.Running()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return f
+}
+
+// specification is a request's, with sections merged over what every run
+// needs.
+func specification(t *testing.T, sections map[string]map[string]any) json.RawMessage {
+	t.Helper()
+	spec := map[string]map[string]any{
+		"fine_tuner": {"base_model_id": "owner/model", "training_data_id": "owner/data"},
+		"inferencer": {"testing_data_id": "owner/data"},
+	}
+	for section, keys := range sections {
+		if spec[section] == nil {
+			spec[section] = map[string]any{}
+		}
+		for k, v := range keys {
+			spec[section][k] = v
+		}
+	}
+	raw, err := json.Marshal(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+// ask publishes a request and returns its sequence.
+func (f *front) ask(t *testing.T, req events.PipelineRequested) uint64 {
+	t.Helper()
+	if req.Specification == nil {
+		req.Specification = specification(t, nil)
+	}
+	m, err := f.bus.Publish(t.Context(), req, bus.Fence{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m.Sequence
+}
+
+func (f *front) publish(t *testing.T, evs ...events.Event) {
+	t.Helper()
+	for _, ev := range evs {
+		if _, err := f.bus.Publish(t.Context(), ev, bus.Fence{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// until waits until a run is as ok wants it.
+func (f *front) until(t *testing.T, id, what string, ok func(events.Run) bool) events.Run {
+	t.Helper()
+	var run events.Run
+	eventually(t, what+" of "+id, func() bool {
+		var err error
+		run, err = f.bus.Run(t.Context(), id)
+		return err == nil && ok(run)
+	})
+	return run
+}
+
+// accepted waits until a run has its first job.
+func (f *front) accepted(t *testing.T, id string) events.Run {
+	t.Helper()
+	return f.until(t, id, "the first job", func(r events.Run) bool {
+		if r.Accepted == nil {
+			return false
+		}
+		p := r.Phases[r.Accepted.Plan[0].Phase]
+		return p != nil && p.Requested != nil
+	})
+}
+
+func (f *front) ended(t *testing.T, id string) events.PipelineCompleted {
+	t.Helper()
+	return *f.until(t, id, "the end", func(r events.Run) bool { return r.Completed != nil }).Completed
+}
+
+// faults waits for the rejection of a request and returns its faults by key.
+func (f *front) faults(t *testing.T, request uint64) map[string]events.Fault {
+	t.Helper()
+	var got map[string]events.Fault
+	eventually(t, "the rejection", func() bool {
+		m, err := f.bus.Last(t.Context(), events.PipelineRejected{RequestSequence: request}.Subject())
+		if errors.Is(err, bus.ErrNothing) {
+			return false
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = map[string]events.Fault{}
+		for _, fault := range m.Event.(events.PipelineRejected).Faults {
+			got[fault.Key] = fault
+		}
+		return true
+	})
+	return got
+}
+
+// eventually waits for a condition, 20 seconds at most.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.Now().Add(20 * time.Second)
+	for !ok() {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within 20 seconds: %s", what)
+		}
+		<-tick.C
+	}
+}
+
+// lines is a log that tests look at.
+type lines struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *lines) says(text string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Contains(l.buf.String(), text)
+}

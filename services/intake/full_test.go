@@ -1,0 +1,54 @@
+package intake_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/services/intake"
+)
+
+// TestFull: while the stream of facts is four fifths full no run is admitted,
+// running work goes on, and the request is admitted once there is room.
+func TestFull(t *testing.T) {
+	t.Parallel()
+	f := open(t, intake.Config{Recheck: 100 * time.Millisecond}, bus.Layout{FactBytes: 256 << 10})
+	running := events.PipelineAccepted{RunID: "running", Plan: []events.Step{{Phase: events.Finetune, Queue: "builtin"}}}
+	f.publish(t, running)
+	if err := f.bus.Follow(t.Context(), running, events.Fold([]events.Fact{running})); err != nil {
+		t.Fatal(err)
+	}
+	filler := events.PipelineAccepted{Labels: map[string]string{"x": strings.Repeat("x", 20<<10)}}
+	for i := 0; ; i++ {
+		fill, err := f.bus.Fill(t.Context(), events.StreamFacts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if fill > 0.8 {
+			break
+		}
+		filler.RunID = "filler" + string(rune('a'+i))
+		f.publish(t, filler)
+	}
+	f.ask(t, events.PipelineRequested{RunID: "late"})
+	eventually(t, "the desk says so", func() bool { return f.log.says("nearly full") })
+	f.finish(t, "running", events.Finetune, events.Failure)
+	f.ended(t, "running")
+	if run, err := f.bus.Run(t.Context(), "late"); err != nil || run.Accepted != nil {
+		t.Errorf("admitted: %+v, %v", run.Accepted, err)
+	}
+	facts, err := f.js.Stream(t.Context(), events.StreamFacts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, letter := range "abcdef" {
+		if err := facts.Purge(t.Context(), jetstream.WithPurgeSubject("pipeline.accepted.filler"+string(letter))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.accepted(t, "late")
+}

@@ -1,0 +1,102 @@
+package intake_test
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/services/intake"
+)
+
+func reference(name string) events.Reference {
+	return events.Reference{Store: store, Key: "runs/old/" + name, SHA256: strings.Repeat("b", 64)}
+}
+
+// finish ends the open phase of a run with artifacts, and publishes what
+// follows.
+func (f *front) finish(t *testing.T, id string, p events.Phase, how events.Conclusion, artifacts ...events.Artifact) {
+	t.Helper()
+	f.until(t, id, "the job of "+string(p), func(r events.Run) bool { return r.Phases[p] != nil && r.Phases[p].Requested != nil })
+	now := time.Now().UTC()
+	f.publish(t, events.PhaseCompleted{RunID: id, Phase: p, Attempt: 1, Conclusion: how, StartedAt: now, EndedAt: now, Artifacts: artifacts})
+	run := f.until(t, id, string(p), func(r events.Run) bool { return r.Phases[p].Completed != nil })
+	if err := f.bus.Follow(t.Context(), *run.Phases[p].Completed, run); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestRerun: a run that repeats another one from a phase on starts from what
+// the old one made before that phase, by reference and digest.
+func TestRerun(t *testing.T) {
+	t.Parallel()
+	f := open(t, intake.Config{}, bus.Layout{})
+	model, predictions := reference("model"), reference("predictions")
+	files := map[string]events.Reference{"fine_tuner.training_data_id": reference("data")}
+	f.ask(t, events.PipelineRequested{RunID: "old", Inputs: events.Inputs{Files: files}})
+	f.finish(t, "old", events.Finetune, events.Success, events.Artifact{Name: events.ArtifactModel, Reference: model})
+	f.finish(t, "old", events.Inference, events.Success, events.Artifact{Name: events.ArtifactPredictions, Reference: predictions})
+	f.finish(t, "old", events.Evaluation, events.Failure)
+	f.ask(t, events.PipelineRequested{RunID: "broken"})
+	f.finish(t, "broken", events.Finetune, events.Failure)
+	f.publish(t, events.PipelineAccepted{RunID: "moved", Inputs: events.Inputs{Model: &events.Reference{Store: "elsewhere", Key: "k", SHA256: model.SHA256}},
+		Plan: []events.Step{{Phase: events.Inference, Queue: "builtin"}}, Lineage: events.Lineage{RequestSequence: 99}})
+	own := reference("own")
+	for _, c := range []struct {
+		id, of    string
+		from      events.Phase
+		in        events.Inputs
+		model     *events.Reference
+		predicted *events.Reference
+		plan      string
+	}{
+		{"from-evaluation", "old", events.Evaluation, events.Inputs{}, &model, &predictions, "evaluation"},
+		{"from-inference", "old", events.Inference, events.Inputs{}, &model, nil, "inference evaluation"},
+		{"from-finetune", "old", events.Finetune, events.Inputs{}, nil, nil, "finetune inference evaluation"},
+		{"whole", "old", "", events.Inputs{}, nil, nil, "finetune inference evaluation"},
+		{"own-model", "old", events.Inference, events.Inputs{Model: &own}, &own, nil, "inference evaluation"},
+		{"own-model-broken", "broken", events.Inference, events.Inputs{Model: &own}, &own, nil, "inference evaluation"},
+	} {
+		f.ask(t, events.PipelineRequested{RunID: c.id, RerunOf: c.of, From: c.from, Inputs: c.in})
+		a := f.accepted(t, c.id).Accepted
+		var plan []string
+		for _, s := range a.Plan {
+			plan = append(plan, string(s.Phase))
+		}
+		if got := strings.Join(plan, " "); got != c.plan || a.Lineage.RerunOf != c.of {
+			t.Errorf("%s: plan %s of %s", c.id, got, a.Lineage.RerunOf)
+		}
+		if !same(a.Inputs.Model, c.model) || !same(a.Inputs.Predictions, c.predicted) {
+			t.Errorf("%s: inputs %+v", c.id, a.Inputs)
+		}
+		if c.of == "old" && a.Inputs.Files["fine_tuner.training_data_id"] != files["fine_tuner.training_data_id"] {
+			t.Errorf("%s: files %v", c.id, a.Inputs.Files)
+		}
+	}
+	for _, c := range []struct {
+		of   string
+		from events.Phase
+		want string
+	}{
+		{"nobody", events.Inference, "rerun_of"},
+		{"no such id", events.Inference, "rerun_of"},
+		{"broken", events.Inference, "inputs.model"},
+		{"broken", events.Evaluation, "inputs.predictions"},
+		{"moved", events.Inference, "inputs.model"},
+	} {
+		faults := f.faults(t, f.ask(t, events.PipelineRequested{RerunOf: c.of, From: c.from}))
+		if got := strings.Join(slices.Sorted(maps.Keys(faults)), " "); got != c.want {
+			t.Errorf("%s from %s: faults of %s, want %s", c.of, c.from, got, c.want)
+		}
+	}
+}
+
+func same(a, b *events.Reference) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return *a == *b
+}
