@@ -7,7 +7,7 @@ export GOEXPERIMENT := simd
 export CGO_ENABLED := 0
 GO := go
 
-.PHONY: help build run test check base-model bench
+.PHONY: help build run test check lint tidy generate base-model bench
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
@@ -24,9 +24,21 @@ test: ## tests of every module
 # follow, which checkptr, switched on by -race, takes for an error.
 RACE := -race -gcflags=all=-d=checkptr=0
 
-check: ## formatting, vet, rules, and the tests with the race detector
+LINT := $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+lint: ## rules of the house, .golangci.yaml
+	@set -e; for m in $(MODULES); do echo "== $$m"; (cd $$m && $(LINT) run --config $(CURDIR)/.golangci.yaml ./...); done
+
+tidy: ## go.mod and go.sum of every module
+	@set -e; for m in $(MODULES); do (cd $$m && GOWORK=off $(GO) mod tidy); done
+
+generate: ## the schemas and the AsyncAPI document
+	@cd events && $(GO) generate ./...
+
+check: lint ## formatting, rules, and the tests with the race detector
+	@set -e; for m in $(MODULES); do (cd $$m && GOWORK=off $(GO) mod tidy -diff) || { echo "$$m: go.mod is stale; run make tidy"; exit 1; }; done
 	@out=$$(gofmt -l $(MODULES)); test -z "$$out" || { echo "not formatted:"; echo "$$out"; exit 1; }
-	@set -e; for m in $(MODULES); do echo "== $$m"; (cd $$m && $(GO) vet ./... && CGO_ENABLED=1 $(GO) test $(RACE) -timeout 15m ./...); done
+	@set -e; for m in $(MODULES); do echo "== $$m"; (cd $$m && CGO_ENABLED=1 $(GO) test $(RACE) -timeout 15m ./...); done
 
 base-model: ## makes the quickstart's base model and data anew
 	@cd cmd/basemodel && $(GO) run . -out ../../configs/quickstart

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"math"
 
-	. "github.com/gomlx/gomlx/core/graph" //nolint:revive // graph code reads as formulas
+	. "github.com/gomlx/gomlx/core/graph"
 )
 
 // weights are the nodes of a graph's weights by name.

@@ -28,6 +28,9 @@ type GenerateConfig struct {
 	EOS []int32
 	// BatchSize is how many prompts are answered at once. Default 16.
 	BatchSize int
+	// Skip, when set, says which prompts need no answer, such as those that
+	// were answered before an interruption.
+	Skip func(index int) bool
 }
 
 // Generate answers the prompts and calls emit for each, in the order of the
@@ -41,12 +44,15 @@ func (m *Model) Generate(ctx context.Context, prompts [][]int32, cfg GenerateCon
 		return err
 	}
 	defer g.exec.Finalize()
-	order := make([]int, len(prompts))
-	for i := range order {
-		order[i] = i
+	order := make([]int, 0, len(prompts))
+	for i := range prompts {
+		if cfg.Skip != nil && cfg.Skip(i) {
+			continue
+		}
 		if len(prompts[i]) == 0 {
 			return fmt.Errorf("generate: prompt %d is empty", i)
 		}
+		order = append(order, i)
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(len(prompts[a]), len(prompts[b])) })
 	for len(order) > 0 {
@@ -125,10 +131,8 @@ func (g *generator) batch(ctx context.Context, prompts [][]int32, rows []int) ([
 			rngs[i] = rand.New(rand.NewPCG(uint64(g.cfg.Seed), uint64(rows[i])))
 		}
 	}
-	caches, err := g.emptyCaches(b, size)
-	if err != nil {
-		return nil, err
-	}
+	caches := g.emptyCaches(b, size)
+	var err error
 	answers, open := make([][]int32, len(rows)), len(rows)
 	done := make([]bool, len(rows))
 	next, at := ids, 0
@@ -162,14 +166,14 @@ func (g *generator) batch(ctx context.Context, prompts [][]int32, rows []int) ([
 	return answers, finalize(caches)
 }
 
-func (g *generator) emptyCaches(b, size int) ([]*tensors.Tensor, error) {
+func (g *generator) emptyCaches(b, size int) []*tensors.Tensor {
 	c := g.model.cfg
 	zero := make([]float32, b*size*c.KVHeads*c.HeadDim)
 	out := make([]*tensors.Tensor, 2*c.Layers)
 	for i := range out {
 		out[i] = tensors.FromFlatDataAndDimensions(zero, b, size, c.KVHeads, c.HeadDim)
 	}
-	return out, nil
+	return out
 }
 
 // step reads ids [b, T] at place at and returns the logits of the last one.
@@ -211,7 +215,7 @@ func (g *generator) step(ids []int32, b, at, size int, pad []int, caches []*tens
 	if err != nil {
 		return nil, nil, err
 	}
-	out, err := g.exec.Exec(args...)
+	out, err := g.exec.Call(args...)
 	if err != nil {
 		return nil, nil, fmt.Errorf("generate: %w", err)
 	}

@@ -14,10 +14,10 @@ func toBFloat(v float32) uint16 {
 // fromHalf widens an IEEE 754 half.
 func fromHalf(h uint16) float32 {
 	sign, exp, frac := uint32(h>>15)<<31, int(h>>10)&31, uint32(h)&1023
-	switch {
-	case exp == 31:
+	switch exp {
+	case 31:
 		return math.Float32frombits(sign | 0x7f800000 | frac<<13)
-	case exp == 0:
+	case 0:
 		v := float32(math.Ldexp(float64(frac), -24))
 		return math.Float32frombits(sign | math.Float32bits(v))
 	default:

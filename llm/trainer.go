@@ -155,7 +155,7 @@ func (t *trainer) backward(rows []Example, size int) (loss float64, count int, e
 		count += n
 		p := &parts[used]
 		p.args = temporary(args)
-		wg.Go(func() { p.out, p.err = t.gradients.Exec(args...) })
+		wg.Go(func() { p.out, p.err = t.gradients.Call(args...) })
 	}
 	wg.Wait()
 	for _, p := range parts[:used] {
@@ -265,7 +265,7 @@ func (t *trainer) evaluate(ctx context.Context, examples []Example) (float64, er
 		if err != nil {
 			return 0, err
 		}
-		out, err := t.forward.Exec(args...)
+		out, err := t.forward.Call(args...)
 		if err != nil {
 			return 0, fmt.Errorf("evaluate: %w", err)
 		}

@@ -1,7 +1,5 @@
 package token
 
-import "strings"
-
 // alphabet is the one-to-one mapping between bytes and printable characters
 // by which byte-level vocabularies write arbitrary bytes as JSON strings: the
 // printable ones of Latin-1 stand for themselves, and the others, in order,
@@ -26,25 +24,16 @@ func newAlphabet() alphabet {
 	return a
 }
 
-// encode writes bytes in the alphabet.
-func (a alphabet) encode(raw string) string {
-	var b strings.Builder
-	for i := range len(raw) {
-		b.WriteRune(a.char[raw[i]])
-	}
-	return b.String()
-}
-
-// decode is the inverse of encode. It reports whether every character of
-// text belongs to the alphabet.
-func (a alphabet) decode(text string) (string, bool) {
+// decode reads bytes written in the alphabet. A text with a character that is
+// none of the alphabet's is returned as it is.
+func (a alphabet) decode(text string) string {
 	raw := make([]byte, 0, len(text))
 	for _, r := range text {
 		b, ok := a.byte[r]
 		if !ok {
-			return text, false
+			return text
 		}
 		raw = append(raw, b)
 	}
-	return string(raw), true
+	return string(raw)
 }

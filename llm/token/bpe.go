@@ -34,7 +34,7 @@ func newBPE(f *tokenizerFile, letters alphabet) (*bpe, error) {
 		cache:        map[string][]int32{},
 	}
 	for text, id := range f.Model.Vocab {
-		raw, _ := letters.decode(text)
+		raw := letters.decode(text)
 		m.ids[raw] = int32(id)
 	}
 	for b := range 256 {
@@ -44,8 +44,8 @@ func newBPE(f *tokenizerFile, letters alphabet) (*bpe, error) {
 		}
 	}
 	for rank, j := range f.Model.Merges {
-		left, _ := letters.decode(j.left)
-		right, _ := letters.decode(j.right)
+		left := letters.decode(j.left)
+		right := letters.decode(j.right)
 		l, okL := m.ids[left]
 		r, okR := m.ids[right]
 		id, ok := m.ids[left+right]

@@ -63,9 +63,10 @@ func unicodeSpace(pattern string) string {
 				b.WriteByte(pattern[i])
 			}
 		default:
-			if c == '[' {
+			switch c {
+			case '[':
 				class = true
-			} else if c == ']' {
+			case ']':
 				class = false
 			}
 			b.WriteByte(c)

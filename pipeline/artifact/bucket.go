@@ -74,7 +74,7 @@ func (b *bucket) List(ctx context.Context, prefix string) iter.Seq2[Object, erro
 		it := b.bucket.List(&blob.ListOptions{Prefix: prefix})
 		for {
 			o, err := it.Next(ctx)
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				return
 			}
 			if err != nil {

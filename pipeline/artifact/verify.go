@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"hash"
 	"io"
 
@@ -57,7 +58,7 @@ func (v *verifier) Read(p []byte) (int, error) {
 		v.err = v.corrupt("")
 		return n - int(excess), v.err
 	}
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		err = v.verdict()
 	}
 	v.err = err

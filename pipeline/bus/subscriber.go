@@ -114,7 +114,7 @@ func (s *Subscriber) Close() error {
 func (s *Subscriber) slot(ctx context.Context, stream, durable string, out chan<- *message.Message) {
 	consumer, ackWait := s.bind(ctx, stream, durable)
 	for ctx.Err() == nil {
-		msg, err := fetchOne(ctx, consumer)
+		msg, err := s.fetchOne(ctx, consumer)
 		switch {
 		case err != nil && ctx.Err() == nil:
 			s.cfg.Logger.Warn("fetching failed; trying again", "stream", stream, "consumer", durable, "error", err)
@@ -142,18 +142,29 @@ func (s *Subscriber) bind(ctx context.Context, stream, durable string) (jetstrea
 }
 
 // fetchOne asks for one message for at most 25 s, since a half-open
-// connection can hold a message back until the request's expiry.
-func fetchOne(ctx context.Context, c jetstream.Consumer) (jetstream.Msg, error) {
+// connection can hold a message back until the request's expiry. A server
+// that was away has forgotten the request, so a return of the connection ends
+// it, too.
+func (s *Subscriber) fetchOne(ctx context.Context, c jetstream.Consumer) (jetstream.Msg, error) {
 	ctx, cancel := context.WithTimeout(ctx, 25*time.Second)
 	defer cancel()
+	back := s.bus.back.wait()
 	batch, err := c.Fetch(1, jetstream.FetchContext(ctx))
 	if err != nil {
 		return nil, quiet(err)
 	}
-	for msg := range batch.Messages() {
-		return msg, nil
+	for {
+		select {
+		case msg, ok := <-batch.Messages():
+			if ok {
+				return msg, nil
+			}
+			return nil, quiet(batch.Error())
+		case <-back:
+			cancel()
+			back = nil // what has arrived by now is still read
+		}
 	}
-	return nil, quiet(batch.Error())
 }
 
 // quiet drops the errors that only say that there was no message.
@@ -167,7 +178,7 @@ func quiet(err error) error {
 
 // deliver hands one message over and settles it.
 func (s *Subscriber) deliver(ctx context.Context, in jetstream.Msg, beat time.Duration, out chan<- *message.Message) {
-	msgCtx, cancel := context.WithCancel(withTrace(ctx, nats.Header(in.Headers())))
+	msgCtx, cancel := context.WithCancel(withTrace(ctx, in.Headers()))
 	defer cancel()
 	msg := received(in)
 	msg.SetContext(msgCtx)
@@ -261,7 +272,11 @@ func received(in jetstream.Msg) *message.Message {
 	h := in.Headers()
 	msg := message.NewMessage(h.Get(headerMsgID), in.Data())
 	for k := range h {
-		msg.Metadata.Set(k, h.Get(k))
+		switch k {
+		case metaVerdict, metaDelay, metaReason: // a handler's to say, not a publisher's
+		default:
+			msg.Metadata.Set(k, h.Get(k))
+		}
 	}
 	msg.Metadata.Set(MetaSubject, in.Subject())
 	if meta, err := in.Metadata(); err == nil {

@@ -18,7 +18,7 @@ func readCSV(path string, comma rune, want []string, visit visitor) (_ []string,
 	r.Comma = comma
 	r.ReuseRecord = true
 	header, err := r.Read()
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return nil, nil
 	}
 	if err != nil {
@@ -32,7 +32,7 @@ func readCSV(path string, comma rune, want []string, visit visitor) (_ []string,
 	values := make([]value, len(want))
 	for {
 		record, err := r.Read()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return have, nil
 		}
 		if err != nil {

@@ -119,7 +119,7 @@ func (r *jsonReader) elements(rest func() error) error {
 	return rest()
 }
 
-// sequence reads row row …
+// sequence reads row after row.
 func (r *jsonReader) sequence() error {
 	for r.d.More() {
 		if err := r.next(); err != nil {

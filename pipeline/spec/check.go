@@ -26,7 +26,7 @@ func check(s events.Specification) config.Faults {
 
 	c.atLeast("fine_tuner.max_sequence_length", f.MaxSequenceLength, 1)
 	c.atLeast("fine_tuner.rank", f.Rank, 1)
-	c.between("fine_tuner.lora_dropout", f.LoRADropout, 0, 1)
+	c.upTo("fine_tuner.lora_dropout", f.LoRADropout, 1)
 	c.positive("fine_tuner.lora_alpha", f.LoRAAlpha)
 	c.atLeast("fine_tuner.device_train_batch_size", f.DeviceTrainBatchSize, 1)
 	c.atLeast("fine_tuner.device_validation_batch_size", f.DeviceValidationBatchSize, 1)
@@ -36,8 +36,8 @@ func check(s events.Specification) config.Faults {
 	c.atLeast("fine_tuner.warmup_steps", f.WarmupSteps, 0)
 	c.atLeast("fine_tuner.save_steps", f.SaveSteps, 0)
 	c.atLeast("fine_tuner.log_steps", f.LogSteps, 1)
-	c.between("fine_tuner.weight_decay", f.WeightDecay, 0, 1)
-	c.between("fine_tuner.max_grad_norm", f.MaxGradNorm, 0, 1e9)
+	c.upTo("fine_tuner.weight_decay", f.WeightDecay, 1)
+	c.upTo("fine_tuner.max_grad_norm", f.MaxGradNorm, 1e9)
 	c.that(!f.LoadIn4bit || !f.LoadIn8bit, "fine_tuner.load_in_8bit", "true", "load_in_4bit and load_in_8bit cannot both be true")
 	c.given(finetunes, "fine_tuner.training_data_id", f.TrainingDataID, "fine-tuning is enabled")
 	c.given(finetunes || infers && i.ModelID == "", "fine_tuner.base_model_id", f.BaseModelID, "a phase needs the model")
@@ -46,9 +46,9 @@ func check(s events.Specification) config.Faults {
 	c.atLeast("inferencer.max_new_tokens", i.MaxNewTokens, 1)
 	c.atLeast("inferencer.batch_size", i.BatchSize, 1)
 	c.atLeast("inferencer.top_k", i.TopK, 0)
-	c.between("inferencer.temperature", i.Temperature, 0, 100)
-	c.between("inferencer.top_p", i.TopP, 0, 1)
-	c.between("inferencer.min_p", i.MinP, 0, 1)
+	c.upTo("inferencer.temperature", i.Temperature, 100)
+	c.upTo("inferencer.top_p", i.TopP, 1)
+	c.upTo("inferencer.min_p", i.MinP, 1)
 	c.that(!i.LoadIn4bit || !i.LoadIn8bit, "inferencer.load_in_8bit", "true", "load_in_4bit and load_in_8bit cannot both be true")
 	c.given(infers, "inferencer.testing_data_id", i.TestingDataID, "inference is enabled")
 
@@ -84,8 +84,8 @@ func (c *checker) atLeast(key string, v, least int) {
 	c.that(v >= least, key, fmt.Sprint(v), "too small", fmt.Sprintf("%d or more", least))
 }
 
-func (c *checker) between(key string, v, low, high float64) {
-	c.that(v >= low && v <= high, key, fmt.Sprint(v), "out of range", fmt.Sprintf("%g to %g", low, high))
+func (c *checker) upTo(key string, v, high float64) {
+	c.that(v >= 0 && v <= high, key, fmt.Sprint(v), "out of range", fmt.Sprintf("0 to %g", high))
 }
 
 func (c *checker) positive(key string, v float64) {

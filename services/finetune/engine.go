@@ -97,8 +97,8 @@ func train(ctx context.Context, job *phase.Job, model *llm.Model, data data) (ll
 	var total int64
 	hooks := llm.Hooks{
 		OnStep: func(i llm.StepInfo) {
-			total = int64(i.Total)
-			report(int64(i.Step), total,
+			total = i.Total
+			report(i.Step, total,
 				events.Point{Key: "loss", Value: i.Loss}, events.Point{Key: "learning_rate", Value: i.LearningRate},
 				events.Point{Key: "grad_norm", Value: i.GradNorm}, events.Point{Key: "epoch", Value: i.Epoch},
 				events.Point{Key: "tokens_per_second", Value: i.TokensPerSecond})

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/llm"
@@ -17,10 +18,14 @@ import (
 )
 
 // Engine answers with the built-in engine.
-type Engine struct{}
+type Engine struct {
+	// SaveEvery is how often the answers so far are saved, so that a later
+	// attempt need not give them again. Default 30 s.
+	SaveEvery time.Duration
+}
 
 // Run implements [phase.Engine].
-func (Engine) Run(ctx context.Context, job *phase.Job) (phase.Result, error) {
+func (e Engine) Run(ctx context.Context, job *phase.Job) (phase.Result, error) {
 	s := job.Request.Specification
 	res := phase.Result{Notes: notes(s.Inferencer)}
 	base, tuned, err := models(ctx, job)
@@ -35,9 +40,11 @@ func (Engine) Run(ctx context.Context, job *phase.Job) (phase.Result, error) {
 	if s.Inferencer.Baseline && tuned != "" {
 		passes = append(passes, pass{file: prediction.BaselineFileName, artifact: events.ArtifactBaselinePredictions, dir: base})
 	}
-	total := int64(len(rows) * len(passes))
-	for i, p := range passes {
-		a, err := p.run(ctx, job, rows, int64(i*len(rows)), total, &res)
+	saver := newSaver(job, e.SaveEvery)
+	defer saver.close()
+	progress := progress{total: int64(len(rows) * len(passes))}
+	for _, p := range passes {
+		a, err := p.run(ctx, job, saver, rows, &progress, &res)
 		if err != nil {
 			return res, err
 		}
@@ -55,7 +62,10 @@ type pass struct {
 	dir, adapter string
 }
 
-func (p pass) run(ctx context.Context, job *phase.Job, rows []dataset.Row, offset, total int64, res *phase.Result) (_ events.Artifact, err error) {
+// progress counts the answers of all passes.
+type progress struct{ done, total int64 }
+
+func (p pass) run(ctx context.Context, job *phase.Job, saver *saver, rows []dataset.Row, at *progress, res *phase.Result) (_ events.Artifact, err error) {
 	s := job.Request.Specification.Inferencer
 	model, tok, err := p.open()
 	if err != nil {
@@ -83,20 +93,37 @@ func (p pass) run(ctx context.Context, job *phase.Job, rows []dataset.Row, offse
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	out := prediction.NewWriter(bufio.NewWriter(f), 0)
-	done := offset
+	given, err := saver.open(p.file, rows)
+	if err != nil {
+		return events.Artifact{}, err
+	}
+	for _, answer := range given {
+		res.TokensOut += int64(answer.Tokens)
+		at.done++
+		if err := out.Write(answer); err != nil {
+			return events.Artifact{}, err
+		}
+	}
 	cfg := llm.GenerateConfig{
 		MaxNewTokens: s.MaxNewTokens, Temperature: s.Temperature, TopK: s.TopK, TopP: s.TopP, MinP: s.MinP,
 		Seed: int64(s.Seed), EOS: tok.EOS(), BatchSize: s.BatchSize,
+		Skip: func(i int) bool {
+			_, ok := given[int64(i)]
+			return ok
+		},
 	}
 	err = model.Generate(ctx, prompts, cfg, func(i int, ids []int32) error {
 		row := rows[i]
 		res.TokensOut += int64(len(ids))
-		done++
+		at.done++
 		answer := prediction.Prediction{
 			Index: int64(i), System: row.System, Question: row.Question, GroundTruth: row.Answer,
 			KeyFact: row.Fields[keyFact], Answer: tok.Decode(ids, true), Tokens: len(ids),
 		}
-		return errors.Join(out.Write(answer), job.Progress(ctx, done, total))
+		if err := errors.Join(out.Write(answer), job.Progress(ctx, at.done, at.total)); err != nil {
+			return err
+		}
+		return saver.add(ctx, answer, at.done)
 	})
 	if err != nil {
 		return events.Artifact{}, fmt.Errorf("generate: %w", err)

@@ -217,7 +217,7 @@ func Open(uri string, opt Options) (Target, error) {
 	case "file":
 		return newFile(u)
 	default:
-		return nil, fmt.Errorf("open tracking address: scheme %q: use http://, https:// or file:", u.Scheme)
+		return nil, fmt.Errorf("open tracking address: scheme %q is none of http, https and file", u.Scheme)
 	}
 }
 

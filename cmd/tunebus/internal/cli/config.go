@@ -45,7 +45,7 @@ func (a *app) configCommand() *cobra.Command {
 		},
 	}
 	init := &cobra.Command{
-		Use: "init FILE", Short: "Write a specification with every key to start from", Args: exactly(1, "FILE"),
+		Use: "init FILE", Short: "Write a specification with every key to start from", Args: exactlyOne("FILE"),
 		RunE: func(_ *cobra.Command, args []string) (err error) {
 			f, err := os.OpenFile(args[0], os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 			if err != nil {

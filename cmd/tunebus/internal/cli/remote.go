@@ -147,14 +147,14 @@ func (a *app) await(ctx context.Context, b *bus.Bus, id string, tracking, limit 
 
 func (a *app) watchCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "watch RUN", Short: "Follow a run to its end", Args: exactly(1, "RUN"),
+		Use: "watch RUN", Short: "Follow a run to its end", Args: exactlyOne("RUN"),
 		RunE: a.with(func(ctx context.Context, b *bus.Bus, args []string) error { return a.await(ctx, b, args[0], 0, 0) }),
 	}
 }
 
 func (a *app) showCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "show RUN", Short: "Show what is known of a run", Args: exactly(1, "RUN"),
+		Use: "show RUN", Short: "Show what is known of a run", Args: exactlyOne("RUN"),
 		RunE: a.with(func(ctx context.Context, b *bus.Bus, args []string) error {
 			run, err := b.Run(ctx, args[0])
 			if err != nil {
@@ -204,7 +204,7 @@ func (a *app) runsCommand() *cobra.Command {
 func (a *app) cancelCommand() *cobra.Command {
 	var reason string
 	c := &cobra.Command{
-		Use: "cancel RUN", Short: "End a run as soon as it can", Args: exactly(1, "RUN"),
+		Use: "cancel RUN", Short: "End a run as soon as it can", Args: exactlyOne("RUN"),
 		RunE: a.with(func(ctx context.Context, b *bus.Bus, args []string) error {
 			run, err := b.Run(ctx, args[0])
 			if err != nil {
@@ -284,10 +284,10 @@ func withQueues(queues map[events.Phase][]string, more []string) (map[events.Pha
 	return queues, nil
 }
 
-func exactly(n int, names string) cobra.PositionalArgs {
+func exactlyOne(name string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
-		if len(args) != n {
-			return bad(fmt.Errorf("want %s", names))
+		if len(args) != 1 {
+			return bad(fmt.Errorf("want %s", name))
 		}
 		return nil
 	}
