@@ -1,7 +1,9 @@
 package bus
 
 import (
+	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/nats-io/nats.go"
@@ -13,39 +15,71 @@ import (
 type answers struct {
 	mu      sync.Mutex
 	inbox   string // "" until the first request
-	waiting map[string]chan *nats.Msg
+	waiting map[string]*answer
 }
 
-// expect returns a subject for the answers to one request, at most as many as
-// most, where they arrive, and what ends the waiting.
-func (a *answers) expect(nc *nats.Conn, most int) (reply string, got <-chan *nats.Msg, end func(), err error) {
+// answer is what comes back for one request.
+type answer struct {
+	reply  string // where the answers have to be sent
+	got    chan *nats.Msg
+	denied chan error // the request was never heard
+	end    func()     // ends the waiting
+
+	subject string // where the request is sent
+}
+
+// expect prepares for the answers, at most as many as most, to one request
+// that is sent to subject.
+func (a *answers) expect(nc *nats.Conn, subject string, most int) (*answer, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.inbox == "" {
 		inbox := nc.NewInbox()
 		if _, err := nc.Subscribe(inbox+".*", a.route); err != nil {
-			return "", nil, nil, fmt.Errorf("listen for answers: %w", err)
+			return nil, fmt.Errorf("listen for answers: %w", err)
 		}
-		a.inbox, a.waiting = inbox, map[string]chan *nats.Msg{}
+		a.inbox, a.waiting = inbox, map[string]*answer{}
 	}
-	reply = a.inbox + "." + nonce(12)
-	ch := make(chan *nats.Msg, most)
-	a.waiting[reply] = ch
-	return reply, ch, func() {
+	reply := a.inbox + "." + nonce(12)
+	w := &answer{reply: reply, subject: subject, got: make(chan *nats.Msg, most), denied: make(chan error, 1)}
+	w.end = func() {
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		delete(a.waiting, reply)
-	}, nil
+	}
+	a.waiting[reply] = w
+	return w, nil
 }
 
 // route hands an answer over. It never waits: a request that got more answers
 // than it asked for is no longer believed by its reader, which misses the end.
 func (a *answers) route(m *nats.Msg) {
 	a.mu.Lock()
-	ch := a.waiting[m.Subject]
-	a.mu.Unlock()
+	defer a.mu.Unlock()
+	w := a.waiting[m.Subject]
+	if w == nil {
+		return
+	}
 	select {
-	case ch <- m:
+	case w.got <- m:
 	default:
+	}
+}
+
+// refuse ends the requests that the server did not let through. It says so
+// beside the requests, with the subject in quotes, and answers none of them.
+func (a *answers) refuse(err error) {
+	if !errors.Is(err, nats.ErrPermissionViolation) {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, w := range a.waiting {
+		if strings.Contains(err.Error(), `Publish to "`+w.subject+`"`) {
+			select {
+			case w.denied <- err:
+			default:
+			}
+		}
 	}
 }

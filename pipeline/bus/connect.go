@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -55,6 +56,7 @@ type Bus struct {
 	wg     sync.WaitGroup // what watches the connection for others
 
 	answers answers
+	back    returns
 
 	mu      sync.Mutex
 	buckets map[string]jetstream.KeyValue
@@ -107,6 +109,14 @@ func open(nc *nats.Conn, name string, log *slog.Logger) (*Bus, error) {
 	}
 	b := &Bus{nc: nc, js: js, log: log, name: name, buckets: map[string]jetstream.KeyValue{}, queues: map[string]time.Time{}}
 	b.life, b.cancel = context.WithCancel(context.Background()) // a bus outlives the call that made it
+	nc.SetReconnectHandler(func(c *nats.Conn) {
+		log.Info("reconnected to NATS", "server", host(c.ConnectedUrl()))
+		b.back.ring()
+	})
+	nc.SetErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+		log.Warn("NATS reports", "error", err)
+		b.answers.refuse(err)
+	})
 	return b, nil
 }
 
@@ -120,8 +130,9 @@ func dial(opts Options, log *slog.Logger) (*nats.Conn, error) {
 				log.Warn("disconnected from NATS", "error", err)
 			}
 		}),
-		nats.ReconnectHandler(func(c *nats.Conn) { log.Info("reconnected to NATS", "server", host(c.ConnectedUrl())) }),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { log.Warn("NATS reports", "error", err) }),
+		// Credentials that are refused twice may be renewed on disk, or the
+		// server may still be learning of them: a service never gives up.
+		nats.IgnoreAuthErrorAbort(),
 	}
 	if opts.Credentials != "" {
 		o = append(o, nats.UserCredentials(opts.Credentials))
@@ -150,6 +161,10 @@ func dial(opts Options, log *slog.Logger) (*nats.Conn, error) {
 // connection and ends it: EOF.
 func temporary(err error) bool {
 	var op *net.OpError
+	var alert tls.AlertError // a certificate that the server refused
+	if errors.As(err, &alert) {
+		return false
+	}
 	return errors.Is(err, nats.ErrNoServers) || errors.Is(err, nats.ErrTimeout) || errors.Is(err, io.EOF) || errors.As(err, &op)
 }
 

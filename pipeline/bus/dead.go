@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -15,6 +16,12 @@ const (
 	HeaderDeadSubject  = "Tunebus-Dead-Subject"
 	HeaderDeadStream   = "Tunebus-Dead-Stream"
 	HeaderDeadSequence = "Tunebus-Dead-Sequence"
+	// HeaderDeadCut is the length of the original body, in bytes, where the
+	// letter would have been larger than the server takes and its body was cut.
+	HeaderDeadCut = "Tunebus-Dead-Cut"
+	// PrefixDead stands before the original's headers that the server acts
+	// on ("Nats-…"): they were meant for the original's stream.
+	PrefixDead = "Tunebus-Dead-"
 )
 
 // bury copies a message to dead.<stream>.<sequence>. A second copy of the
@@ -28,6 +35,9 @@ func (b *Bus) bury(ctx context.Context, in jetstream.Msg, reason string) error {
 	msg := nats.NewMsg("dead." + meta.Stream + "." + seq)
 	msg.Data = in.Data()
 	for k, v := range in.Headers() {
+		if strings.HasPrefix(k, "Nats-") {
+			k = PrefixDead + k
+		}
 		msg.Header[k] = v
 	}
 	msg.Header[headerMsgID] = []string{msg.Subject}
@@ -35,9 +45,21 @@ func (b *Bus) bury(ctx context.Context, in jetstream.Msg, reason string) error {
 	msg.Header.Set(HeaderDeadSubject, in.Subject())
 	msg.Header.Set(HeaderDeadStream, meta.Stream)
 	msg.Header.Set(HeaderDeadSequence, seq)
+	b.fit(msg)
 	if _, err := b.js.PublishMsg(ctx, msg); err != nil {
 		return fmt.Errorf("bury %s: %w", in.Subject(), err)
 	}
 	b.log.Error("message given up; it is among the dead letters", "subject", in.Subject(), "stream", meta.Stream, "sequence", seq, "reason", reason)
 	return nil
+}
+
+// fit cuts the body of a letter that the server would not take; the original
+// stays whole where it was stored.
+func (b *Bus) fit(msg *nats.Msg) {
+	if int64(msg.Size()) <= b.nc.MaxPayload() {
+		return
+	}
+	msg.Header.Set(HeaderDeadCut, strconv.Itoa(len(msg.Data)))
+	over := int64(msg.Size()) - b.nc.MaxPayload()
+	msg.Data = msg.Data[:max(0, int64(len(msg.Data))-over)]
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -128,6 +129,13 @@ func decode(subject string, h nats.Header, body []byte) (events.Event, string, e
 	}
 	ev, err := events.Decode(subject, "", body)
 	return ev, id, err
+}
+
+// undecodable reports whether decode gave the error.
+func undecodable(err error) bool {
+	var malformed *events.MalformedError
+	var unknown *events.UnknownVersionError
+	return errors.As(err, &malformed) || errors.As(err, &unknown)
 }
 
 // isCloudEvent looks at the header first, and then for the one attribute that

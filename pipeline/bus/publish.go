@@ -96,7 +96,7 @@ func (b *Bus) readBack(ctx context.Context, ev events.Event, id, stream string, 
 	if stream == events.StreamRequests || stream == events.StreamMetrics {
 		return Message{}, false, nil // many messages a subject: the message id alone guards a repetition
 	}
-	last, err := b.leaderLast(ctx, stream, ev.Subject())
+	last, err := b.whose(ctx, stream, ev.Subject())
 	switch {
 	case err == nil && last.ID == id:
 		return last, true, nil
@@ -108,11 +108,22 @@ func (b *Bus) readBack(ctx context.Context, ev events.Event, id, stream string, 
 	if code != codeWrongLastSequence || fence.filter == "" {
 		return Message{}, false, nil
 	}
-	newest, err := b.leaderLast(ctx, stream, fence.filter)
+	newest, err := b.whose(ctx, stream, fence.filter)
 	if err == nil && newest.Sequence != fence.sequence {
 		return newest, true, &LostError{Subject: ev.Subject()}
 	}
 	return Message{}, false, nil
+}
+
+// whose is the newest message on a subject, of which only the id and the
+// sequence matter: what somebody else stored there took the place also if it
+// cannot be decoded.
+func (b *Bus) whose(ctx context.Context, stream, subject string) (Message, error) {
+	m, err := b.leaderLast(ctx, stream, subject)
+	if undecodable(err) {
+		return m, nil
+	}
+	return m, err
 }
 
 // pause waits before the next try: a jittered moment for what passes by

@@ -63,50 +63,79 @@ func Fold(msgs []Message) events.Run {
 
 // batch reads the newest message of each of a run's subjects.
 func (b *Bus) batch(ctx context.Context, run string) ([]Message, error) {
-	return b.direct(ctx, events.StreamFacts, map[string]any{"multi_last": events.StoryFilters(run), "batch": maxFacts}, maxFacts)
-}
-
-// direct makes the batched direct get itself, since it counts only with the
-// status 204 at its end. Source: NATS ADR-31.
-func (b *Bus) direct(ctx context.Context, stream string, what map[string]any, most int) ([]Message, error) {
-	req, err := json.Marshal(what)
+	msgs, left, err := b.direct(ctx, events.StreamFacts, map[string]any{"multi_last": events.StoryFilters(run), "batch": maxFacts}, maxFacts)
 	if err != nil {
 		return nil, err
 	}
-	reply, answers, end, err := b.answers.expect(b.nc, most+1)
-	if err != nil {
-		return nil, err
+	if left > 0 {
+		return nil, fmt.Errorf("stream %s kept %d facts back: they are more than one answer holds", events.StreamFacts, left)
 	}
-	defer end()
-	if err := b.nc.PublishRequest("$JS.API.DIRECT.GET."+stream, reply, req); err != nil {
-		return nil, err
-	}
-	var out []Message
-	for {
-		var msg *nats.Msg
-		select {
-		case msg = <-answers:
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		case <-b.life.Done():
-			return nil, nats.ErrConnectionClosed
-		}
-		switch status := msg.Header.Get("Status"); status {
-		case "":
-		case "204":
-			return out, nil
-		case "404":
-			return nil, nil
-		case "503":
-			return nil, fmt.Errorf("stream %s does not exist on %s; create it with \"tunebus setup\"", stream, b.Server())
-		default:
-			return nil, fmt.Errorf("stream %s answers %s %s", stream, status, msg.Header.Get("Description"))
-		}
+	facts := make([]Message, 0, len(msgs))
+	for _, msg := range msgs {
 		m, err := directMessage(msg)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, m)
+		facts = append(facts, m)
+	}
+	return facts, nil
+}
+
+// direct makes the batched direct get itself, since it counts only with the
+// status 204 at its end. It returns how many messages were left out, too,
+// because an answer is bounded in bytes. Source: NATS ADR-31.
+func (b *Bus) direct(ctx context.Context, stream string, what map[string]any, most int) (msgs []*nats.Msg, left int, err error) {
+	req, err := json.Marshal(what)
+	if err != nil {
+		return nil, 0, err
+	}
+	subject := "$JS.API.DIRECT.GET." + stream
+	a, err := b.answers.expect(b.nc, subject, most+1)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer a.end()
+	if err := b.nc.PublishRequest(subject, a.reply, req); err != nil {
+		return nil, 0, err
+	}
+	for {
+		msg, err := b.next(ctx, a)
+		if err != nil {
+			return nil, 0, err
+		}
+		text := msg.Header.Get("Description")
+		switch status := msg.Header.Get("Status"); {
+		case status == "":
+			msgs = append(msgs, msg)
+		case status == "204":
+			left, err := strconv.Atoi(msg.Header.Get("Nats-Num-Pending"))
+			if err != nil {
+				return nil, 0, fmt.Errorf("stream %s: messages left out: %w", stream, err)
+			}
+			return msgs, left, nil
+		// A subject's newest message that cannot be loaded is a 404, too, and
+		// by no means an empty run.
+		case status == "404" && (what["multi_last"] == nil || text == "No Results"):
+			return nil, 0, nil
+		case status == "503":
+			return nil, 0, fmt.Errorf("stream %s does not exist on %s; create it with \"tunebus setup\"", stream, b.Server())
+		default:
+			return nil, 0, fmt.Errorf("stream %s answers %s %s", stream, status, text)
+		}
+	}
+}
+
+// next waits for the next answer to a request.
+func (b *Bus) next(ctx context.Context, a *answer) (*nats.Msg, error) {
+	select {
+	case msg := <-a.got:
+		return msg, nil
+	case err := <-a.denied:
+		return nil, err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	case <-b.life.Done():
+		return nil, nats.ErrConnectionClosed
 	}
 }
 
@@ -138,7 +167,7 @@ func (b *Bus) leaderLast(ctx context.Context, stream, subject string) (Message, 
 	defer cancel()
 	m, err := b.getLast(ctx, stream, subject)
 	if err != nil {
-		return Message{}, fmt.Errorf("read %s: %w", subject, err)
+		return m, fmt.Errorf("read %s: %w", subject, err)
 	}
 	return m, nil
 }
@@ -148,9 +177,21 @@ func (b *Bus) getLast(ctx context.Context, stream, subject string) (Message, err
 	if err != nil {
 		return Message{}, err
 	}
-	answer, err := b.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+stream, req)
+	api := "$JS.API.STREAM.MSG.GET." + stream
+	a, err := b.answers.expect(b.nc, api, 1)
 	if err != nil {
 		return Message{}, err
+	}
+	defer a.end()
+	if err := b.nc.PublishRequest(api, a.reply, req); err != nil {
+		return Message{}, err
+	}
+	answer, err := b.next(ctx, a)
+	if err != nil {
+		return Message{}, err
+	}
+	if answer.Header.Get("Status") == "503" {
+		return Message{}, nats.ErrNoResponders
 	}
 	var got struct {
 		Error *struct {

@@ -69,8 +69,16 @@ func Verdicts(h message.HandlerFunc) message.HandlerFunc {
 	}
 }
 
-// oneLine makes an error fit for a header.
-func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
+// oneLine makes an error fit for a header: one line, 1 KiB at most, since it
+// may quote what could not be read.
+func oneLine(err error) string {
+	const most = 1 << 10
+	line := strings.Join(strings.Fields(err.Error()), " ")
+	if len(line) > most {
+		line = strings.ToValidUTF8(line[:most], "") + "…"
+	}
+	return line
+}
 
 // delayOf is the delay that a verdict asks for.
 func delayOf(msg *message.Message) time.Duration {
