@@ -87,7 +87,7 @@ type TrainResult struct {
 	FinalLoss     float64 // of the last step
 	FinalEvalLoss float64 // of the last validation
 	Epochs        int
-	Tokens        int64 // in this call, padding apart
+	Tokens        int64 // of all steps, those before a resume too, padding apart
 }
 
 var (
@@ -117,7 +117,7 @@ func (m *Model) Train(ctx context.Context, examples, validation []Example, cfg T
 			return TrainResult{}, err
 		}
 	}
-	res := TrainResult{Epochs: cfg.Epochs, FinalLoss: t.loss, FinalEvalLoss: t.evalLoss}
+	res := TrainResult{Epochs: cfg.Epochs, FinalLoss: t.loss, FinalEvalLoss: t.evalLoss, Tokens: tokensBefore(t.step, perEpoch, examples, cfg)}
 	for t.step < t.total {
 		epoch := t.step / perEpoch
 		batches := epochBatches(examples, cfg, epoch)
@@ -183,6 +183,20 @@ func epochBatches(examples []Example, cfg TrainConfig, epoch int64) [][]int {
 		order = order[n:]
 	}
 	return out
+}
+
+// tokensBefore is how many tokens the steps before a resume have read.
+func tokensBefore(step, perEpoch int64, examples []Example, cfg TrainConfig) int64 {
+	n := int64(0)
+	for at := int64(0); at < step; at += perEpoch {
+		batches := epochBatches(examples, cfg, at/perEpoch)
+		for _, batch := range batches[:min((step-at)*int64(cfg.GradAccumulation), int64(len(batches)))] {
+			for _, i := range batch {
+				n += int64(len(examples[i].IDs))
+			}
+		}
+	}
+	return n
 }
 
 // optimize makes one step from the gradients of a group of batches.

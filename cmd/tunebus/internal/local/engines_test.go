@@ -1,0 +1,134 @@
+package local_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/phase"
+	"github.com/tunebus/tunebus/services/finetune"
+	"github.com/tunebus/tunebus/services/inference"
+)
+
+// interrupted breaks the first attempt of a run off when it has saved a
+// checkpoint.
+func (s *workshop) interrupted(e phase.Engine, run string) phase.EngineFunc {
+	return func(ctx context.Context, job *phase.Job) (phase.Result, error) {
+		if job.Request.RunID != run || job.Attempt > 1 {
+			return e.Run(ctx, job)
+		}
+		ctx, cancel := context.WithCancelCause(ctx)
+		stop := make(chan struct{})
+		watched := make(chan struct{})
+		go func() {
+			defer close(watched)
+			tick := time.NewTicker(time.Millisecond)
+			defer tick.Stop()
+			for {
+				if _, err := s.bus.LoadCheckpoint(ctx, run, job.Request.Phase); !errors.Is(err, bus.ErrNothing) {
+					cancel(errors.New("the machine is taken away"))
+					return
+				}
+				select {
+				case <-stop:
+					return
+				case <-tick.C:
+				}
+			}
+		}()
+		res, err := e.Run(ctx, job)
+		close(stop)
+		<-watched
+		if err == nil {
+			return res, errors.New("the attempt was faster than its interruption")
+		}
+		return res, err
+	}
+}
+
+// TestEnginesResume: the built-in engines go on from a checkpoint, and what
+// they make in the end is what they would have made at one go.
+func TestEnginesResume(t *testing.T) {
+	t.Parallel()
+	s := newWorkshop(t)
+	data, err := filepath.Abs("../../../../configs/quickstart")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := phase.Config{Sources: phase.Sources{Roots: []string{data}}}
+	s.worker(t, s.bus, s.interrupted(finetune.Engine{}, "broken"), cfg)
+	cfg.Phase = events.Inference
+	s.worker(t, s.bus, s.interrupted(inference.Engine{SaveEvery: time.Nanosecond}, "broken"), cfg)
+	runs := map[string]events.Run{}
+	for _, id := range []string{"broken", "whole"} {
+		s.accept(t, id, func(a *events.PipelineAccepted) {
+			f, i := &a.Specification.FineTuner, &a.Specification.Inferencer
+			f.BaseModelID, f.TrainingDataID, f.FullFinetuning = "base-model", "validation.jsonl", true
+			f.DeviceTrainBatchSize, f.GradAccumulation, f.Epochs, f.SaveSteps, f.MaxSequenceLength = 4, 1, 3, 3, 64
+			i.TestingDataID, i.Baseline, i.Temperature, i.MaxNewTokens, i.BatchSize = "validation.jsonl", true, 0.8, 16, 1
+		}, events.Finetune, events.Inference)
+	}
+	for id := range map[string]bool{"broken": true, "whole": true} {
+		runs[id] = s.ended(t, id)
+		if c := runs[id].Completed; c.Conclusion != events.Success {
+			t.Fatalf("%s ended %s: %+v", id, c.Conclusion, c.Phases)
+		}
+	}
+	for _, p := range []events.Phase{events.Finetune, events.Inference} {
+		if a := runs["broken"].Phases[p].Attempts; len(a) != 2 || a[1].Started.ResumedFrom == 0 {
+			t.Errorf("%s: attempts %+v", p, a)
+		}
+		broken, whole := runs["broken"].Phases[p].Completed, runs["whole"].Phases[p].Completed
+		for name, want := range whole.Statistics {
+			if got := broken.Statistics[name]; got != want {
+				t.Errorf("%s: %s is %v after a resume, %v at one go", p, name, got, want)
+			}
+		}
+		if broken.TokensOut != whole.TokensOut || broken.TokensIn != whole.TokensIn {
+			t.Errorf("%s: tokens %d, %d after a resume, %d, %d at one go", p, broken.TokensIn, broken.TokensOut, whole.TokensIn, whole.TokensOut)
+		}
+	}
+	for _, name := range []string{events.ArtifactPredictions, events.ArtifactBaselinePredictions} {
+		if a, b := s.content(t, runs["broken"], name), s.content(t, runs["whole"], name); a != b {
+			t.Errorf("%s differ after a resume:\n%s\nat one go:\n%s", name, a, b)
+		}
+	}
+	steps := map[int64]int{}
+	for _, p := range history(t, s, runs["broken"].Phases[events.Finetune].Completed) {
+		if p.Key == "loss" {
+			steps[p.Step]++
+		}
+	}
+	if len(steps) != 15 {
+		t.Errorf("the history has %d steps, want 15", len(steps))
+	}
+	for step, n := range steps {
+		if n != 1 {
+			t.Errorf("step %d stands in the history %d times", step, n)
+		}
+	}
+}
+
+// content reads an artifact of inference.
+func (s *workshop) content(t *testing.T, run events.Run, name string) string {
+	t.Helper()
+	ref, ok := run.Phases[events.Inference].Completed.Artifact(name)
+	if !ok {
+		t.Fatalf("no artifact %s", name)
+	}
+	r, err := s.store.Get(t.Context(), ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	body, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
+}
