@@ -1,0 +1,158 @@
+package docs_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	// The commands run this; without it the test's result would be taken from
+	// the cache however it changes.
+	_ "github.com/tunebus/tunebus/cmd/tunebus/internal/cli"
+)
+
+// Blocks of the manual that start with ```sh are run as they stand, in a
+// folder with configs/ in it. What cannot be run in a test stands in a
+// ```console block and is named here, with the reason.
+func notRun() map[string]string {
+	return map[string]string{
+		"make run":                 "CI runs it",
+		"make test":                "CI runs it, and this test is part of it",
+		"nats pub":                 "the nats command is somebody else's; a test publishes the same with a NATS client",
+		"tunebus setup --wait":     "it names a host of the example; the tests of the separate programs run it",
+		"docker compose":           "it needs a container engine; a test checks the file",
+		"mlflow migrate-filestore": "it needs MLflow",
+	}
+}
+
+var block = regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```$")
+
+func root(t *testing.T) string {
+	t.Helper()
+	dir, err := filepath.Abs(filepath.Join("..", "..", "..", ".."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func pages(t *testing.T) []string {
+	t.Helper()
+	all, err := filepath.Glob(filepath.Join(root(t), "docs", "*.md"))
+	if err != nil || len(all) == 0 {
+		t.Fatalf("no pages (%v)", err)
+	}
+	return append(all, filepath.Join(root(t), "README.md"))
+}
+
+// TestCommandsOfTheManual runs them page by page.
+func TestCommandsOfTheManual(t *testing.T) {
+	t.Parallel()
+	bin := t.TempDir()
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(bin, "tunebus"), "../..")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOEXPERIMENT=simd")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, page := range pages(t) {
+		t.Run(filepath.Base(page), func(t *testing.T) {
+			t.Parallel()
+			text, err := os.ReadFile(page)
+			if err != nil {
+				t.Fatal(err)
+			}
+			script := ""
+			for _, m := range block.FindAllStringSubmatch(string(text), -1) {
+				switch m[1] {
+				case "sh":
+					script += m[2]
+				case "console":
+					allowed(t, m[2])
+				}
+			}
+			if script != "" {
+				run(t, bin, script)
+			}
+		})
+	}
+}
+
+// allowed wants a reason for each command that is only shown.
+func allowed(t *testing.T, commands string) {
+	t.Helper()
+	for line := range strings.Lines(commands) {
+		known := false
+		for prefix := range notRun() {
+			known = known || strings.Contains(line, prefix)
+		}
+		if !known && strings.TrimSpace(line) != "" {
+			t.Errorf("%q is shown and not run, for no reason that is known", strings.TrimSpace(line))
+		}
+	}
+}
+
+func run(t *testing.T, bin, script string) {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.Symlink(filepath.Join(root(t), "configs"), filepath.Join(dir, "configs")); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	defer cancel()
+	c := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", script)
+	c.Dir = dir
+	c.Env = []string{"PATH=" + bin + string(os.PathListSeparator) + os.Getenv("PATH"), "HOME=" + dir}
+	out, err := c.CombinedOutput()
+	if err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// TestLinksOfTheManual: what a page links to is there.
+func TestLinksOfTheManual(t *testing.T) {
+	t.Parallel()
+	link := regexp.MustCompile(`\]\(([^)#]+)(#[^)]*)?\)`)
+	for _, page := range pages(t) {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range link.FindAllStringSubmatch(string(text), -1) {
+			if strings.Contains(m[1], "://") {
+				continue
+			}
+			if _, err := os.Stat(filepath.Join(filepath.Dir(page), filepath.FromSlash(m[1]))); err != nil {
+				t.Errorf("%s links to %s: %v", filepath.Base(page), m[1], err)
+			}
+		}
+	}
+}
+
+// TestManualNamesEveryCommand: a command that the program has is in the
+// manual.
+func TestManualNamesEveryCommand(t *testing.T) {
+	t.Parallel()
+	var all strings.Builder
+	for _, page := range pages(t) {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Write(text)
+	}
+	var missing []string
+	for _, name := range []string{"run", "up", "submit", "watch", "runs", "show", "cancel", "setup", "config check", "config init", "config doc", "doctor"} {
+		if !regexp.MustCompile(fmt.Sprintf("`?(tunebus )?%s", name)).MatchString(all.String()) {
+			missing = append(missing, name)
+		}
+	}
+	if slices.Sort(missing); len(missing) > 0 {
+		t.Errorf("the manual does not name %v", missing)
+	}
+}
