@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/tunebus/tunebus/events"
 )
@@ -71,7 +72,7 @@ func problem(err error) *events.Problem {
 	}
 	const most = 4096 // an event stays far under 64 KiB
 	if len(p.Message) > most {
-		p.Message = p.Message[:most] + " …"
+		p.Message = strings.ToValidUTF8(p.Message[:most], "") + " …"
 	}
 	return p
 }

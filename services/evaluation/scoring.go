@@ -102,7 +102,14 @@ func (s *scoring) score(ctx context.Context, pairs []*pair) {
 	all.Wait()
 }
 
-func (s *scoring) scoreOne(ctx context.Context, p *pair) error {
+// scoreOne scores a row. It runs on a goroutine of its own, so nobody else
+// could turn a panic into an error.
+func (s *scoring) scoreOne(ctx context.Context, p *pair) (err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("scores of row %d: a metric panicked: %v", p.own.Index, cause)
+		}
+	}()
 	judged, reasons, err := s.judging.judge(ctx, p.own)
 	if err != nil {
 		return err

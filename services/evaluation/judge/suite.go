@@ -90,7 +90,14 @@ type guarded struct {
 	order       []string
 }
 
-func (g *guarded) try(ctx context.Context, row metric.Row) Outcome {
+// try scores a row. A metric that panics does so on a goroutine of the suite,
+// where nobody else could keep the process alive.
+func (g *guarded) try(ctx context.Context, row metric.Row) (out Outcome) {
+	defer func() {
+		if p := recover(); p != nil {
+			out = Outcome{Metric: g.metric.Name(), Err: fmt.Errorf("the metric panicked: %v", p)}
+		}
+	}()
 	g.mu.Lock()
 	cause := g.givenUp
 	g.mu.Unlock()
