@@ -8,6 +8,7 @@ import (
 	"io"
 	"iter"
 	"os"
+	"time"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/phase"
@@ -34,7 +35,12 @@ type Row struct {
 }
 
 // Engine computes the reference metrics, and asks Judge for the judged ones.
-type Engine struct{ Judge Judge }
+type Engine struct {
+	Judge Judge
+	// SaveEvery is how often what the judges said is saved, so that a later
+	// attempt need not ask them again. Default 30 s.
+	SaveEvery time.Duration
+}
 
 // Run implements [phase.Engine].
 func (e Engine) Run(ctx context.Context, job *phase.Job) (phase.Result, error) {
@@ -56,6 +62,10 @@ func (e Engine) Run(ctx context.Context, job *phase.Job) (phase.Result, error) {
 	if predictions.base != nil {
 		s.base = metric.NewAggregate(suite)
 	}
+	if s.records, err = openRecords(job, judging, e.SaveEvery); err != nil {
+		return res, err
+	}
+	defer s.records.close()
 	err = s.run(ctx, predictions, path)
 	if err != nil {
 		return res, err

@@ -37,6 +37,7 @@ type judging struct {
 	client *judge.Client
 	suite  *judge.Suite
 	width  int
+	before judge.Usage // of the attempts before
 }
 
 // open makes the judged metrics among those that the specification names,
@@ -125,22 +126,31 @@ func sameOrigin(req *http.Request, via []*http.Request) error {
 	return nil
 }
 
+// verdict is what the judges say about one answer.
+type verdict struct {
+	Samples []metric.Sample     `json:"samples"`
+	Reasons map[string][]string `json:"reasons,omitempty"`
+	// whole is false where a metric has no score for the answer.
+	whole bool
+}
+
 // judge scores one answer. Without a judge there is nothing to say.
-func (j *judging) judge(ctx context.Context, p prediction.Prediction) ([]metric.Sample, map[string][]string, error) {
+func (j *judging) judge(ctx context.Context, p prediction.Prediction) (verdict, error) {
 	if j == nil {
-		return nil, nil, nil
+		return verdict{}, nil
 	}
 	outcomes, err := j.suite.Score(ctx, row(p))
 	if err != nil {
-		return nil, nil, err
+		return verdict{}, err
 	}
-	reasons := map[string][]string{}
+	v := verdict{Samples: judge.Samples(outcomes), Reasons: map[string][]string{}, whole: true}
 	for _, o := range outcomes {
+		v.whole = v.whole && o.Err == nil
 		if said := slices.Concat(o.Reasons, o.Notes); len(said) > 0 {
-			reasons[o.Metric] = said
+			v.Reasons[o.Metric] = said
 		}
 	}
-	return judge.Samples(outcomes), reasons, nil
+	return v, nil
 }
 
 // rows is how many rows are judged at the same time.
@@ -151,13 +161,22 @@ func (j *judging) rows() int {
 	return j.width
 }
 
+// used is what the judging took, that of the attempts before among it.
+func (j *judging) used() judge.Usage {
+	u := j.client.Usage()
+	u.Calls += j.before.Calls
+	u.InputTokens += j.before.InputTokens
+	u.OutputTokens += j.before.OutputTokens
+	return u
+}
+
 // finish adds what the judging took, in tokens and US dollars, to the
 // statistics, and says which rows have no score.
 func (j *judging) finish(e events.Evaluator, statistics map[string]float64) (in, out int64, notes []string) {
 	if j == nil {
 		return 0, 0, nil
 	}
-	used := j.client.Usage()
+	used := j.used()
 	statistics["judge_calls"] = float64(used.Calls)
 	statistics["judge_cost_usd"] = used.Cost(e.CostPerMillionInputTokens, e.CostPerMillionOutputTokens)
 	return used.InputTokens, used.OutputTokens, j.suite.Notes()

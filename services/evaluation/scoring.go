@@ -21,6 +21,7 @@ type scoring struct {
 	job     *phase.Job
 	suite   metric.Suite
 	judging *judging
+	records *records // nil without a judge
 	own     *metric.Aggregate
 	base    *metric.Aggregate // nil without the base model's answers
 }
@@ -31,6 +32,7 @@ type pair struct {
 	own  prediction.Prediction
 	base *prediction.Prediction
 
+	judgement             judgement
 	row                   Row
 	ownScores, baseScores []metric.Sample
 	err                   error
@@ -60,6 +62,9 @@ func (s *scoring) run(ctx context.Context, in inputs, path string) (err error) {
 			}
 			done++
 			if err := s.job.Progress(ctx, done, in.rows); err != nil {
+				return err
+			}
+			if err := s.records.add(ctx, p.judgement, done); err != nil {
 				return err
 			}
 		}
@@ -110,24 +115,41 @@ func (s *scoring) scoreOne(ctx context.Context, p *pair) (err error) {
 			err = fmt.Errorf("scores of row %d: a metric panicked: %v", p.own.Index, cause)
 		}
 	}()
-	judged, reasons, err := s.judging.judge(ctx, p.own)
-	if err != nil {
+	if p.judgement, err = s.judgement(ctx, p); err != nil {
 		return err
 	}
-	p.ownScores = append(s.suite.Score(row(p.own)), judged...)
+	own := p.judgement.Own
+	p.ownScores = append(s.suite.Score(row(p.own)), own.Samples...)
 	p.row = Row{
 		Index: p.own.Index, Question: p.own.Question, GroundTruth: p.own.GroundTruth, Answer: p.own.Answer,
-		KeyFact: p.own.KeyFact, Error: p.own.Error, Scores: finite(p.ownScores), Reasons: reasons,
+		KeyFact: p.own.KeyFact, Error: p.own.Error, Scores: finite(p.ownScores), Reasons: own.Reasons,
 	}
 	if p.base == nil {
 		return nil
 	}
-	if judged, _, err = s.judging.judge(ctx, *p.base); err != nil {
-		return err
-	}
-	p.baseScores = append(s.suite.Score(row(*p.base)), judged...)
+	p.baseScores = append(s.suite.Score(row(*p.base)), p.judgement.Base.Samples...)
 	p.row.BaselineAnswer, p.row.BaselineScores = p.base.Answer, finite(p.baseScores)
 	return nil
+}
+
+// judgement is what the judges say about a row, or said at an earlier attempt.
+func (s *scoring) judgement(ctx context.Context, p *pair) (judgement, error) {
+	if had, ok := s.records.of(p.own.Index); ok {
+		return had, nil
+	}
+	j := judgement{Index: p.own.Index}
+	var err error
+	if j.Own, err = s.judging.judge(ctx, p.own); err != nil {
+		return j, err
+	}
+	j.whole = j.Own.whole
+	if p.base != nil {
+		if j.Base, err = s.judging.judge(ctx, *p.base); err != nil {
+			return j, err
+		}
+		j.whole = j.whole && j.Base.whole
+	}
+	return j, nil
 }
 
 func (s *scoring) add(p *pair) {

@@ -1,55 +1,16 @@
 package local_test
 
 import (
-	"context"
-	"errors"
 	"io"
 	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
 	"github.com/tunebus/tunebus/pipeline/phase"
 	"github.com/tunebus/tunebus/services/finetune"
 	"github.com/tunebus/tunebus/services/inference"
 )
-
-// interrupted breaks the first attempt of a run off when it has saved a
-// checkpoint.
-func (s *workshop) interrupted(e phase.Engine, run string) phase.EngineFunc {
-	return func(ctx context.Context, job *phase.Job) (phase.Result, error) {
-		if job.Request.RunID != run || job.Attempt > 1 {
-			return e.Run(ctx, job)
-		}
-		ctx, cancel := context.WithCancelCause(ctx)
-		stop := make(chan struct{})
-		watched := make(chan struct{})
-		go func() {
-			defer close(watched)
-			tick := time.NewTicker(time.Millisecond)
-			defer tick.Stop()
-			for {
-				if _, err := s.bus.LoadCheckpoint(ctx, run, job.Request.Phase); !errors.Is(err, bus.ErrNothing) {
-					cancel(errors.New("the machine is taken away"))
-					return
-				}
-				select {
-				case <-stop:
-					return
-				case <-tick.C:
-				}
-			}
-		}()
-		res, err := e.Run(ctx, job)
-		close(stop)
-		<-watched
-		if err == nil {
-			return res, errors.New("the attempt was faster than its interruption")
-		}
-		return res, err
-	}
-}
 
 // TestEnginesResume: the built-in engines go on from a checkpoint, and what
 // they make in the end is what they would have made at one go.
