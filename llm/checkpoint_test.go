@@ -92,9 +92,11 @@ func TestOpenReadsRotaryParameters(t *testing.T) {
 		theta   float64
 		unknown bool
 	}{
-		"old":     {`"rope_theta": 500000`, 500000, false},
-		"new":     {`"rope_parameters": {"rope_type": "default", "rope_theta": 1000000}`, 1000000, false},
-		"scaled":  {`"rope_parameters": {"rope_type": "llama3", "rope_theta": 1000000}`, 0, true},
+		"old": {`"rope_theta": 500000`, 500000, false},
+		"new": {`"rope_parameters": {"rope_type": "default", "rope_theta": 1000000}`, 1000000, false},
+		"llama3": {`"rope_parameters": {"rope_type": "llama3", "rope_theta": 1000000, "factor": 8, "low_freq_factor": 1,
+			"high_freq_factor": 4, "original_max_position_embeddings": 8192}`, 1000000, false},
+		"scaled":  {`"rope_parameters": {"rope_type": "dynamic", "rope_theta": 1000000}`, 0, true},
 		"scaling": {`"rope_scaling": {"rope_type": "yarn"}`, 0, true},
 		"window":  {`"use_sliding_window": true`, 0, true},
 	} {

@@ -31,23 +31,19 @@ type Config struct {
 	BOSTokenID        any      `json:"bos_token_id,omitempty"`
 	EOSTokenID        any      `json:"eos_token_id,omitempty"`
 	PADTokenID        any      `json:"pad_token_id,omitempty"`
-	RopeScaling       any      `json:"rope_scaling,omitempty"`
+	// RopeScaling is nil where positions are not scaled.
+	RopeScaling *RopeScaling `json:"rope_scaling,omitempty"`
 	// RopeParameters is where transformers 5 puts rope_theta and the scaling.
 	RopeParameters   *RopeParameters `json:"rope_parameters,omitempty"`
 	UseSlidingWindow bool            `json:"use_sliding_window,omitempty"`
 	MLPBias          bool            `json:"mlp_bias,omitempty"`
 }
 
-// RopeParameters are the rotary embedding's, as transformers 5 writes them.
-type RopeParameters struct {
-	Type  string  `json:"rope_type,omitempty"`
-	Theta float64 `json:"rope_theta,omitempty"`
-}
-
 // The model types that the engine knows.
 const (
 	TypeLlama = "llama"
 	TypeQwen2 = "qwen2"
+	TypeQwen3 = "qwen3"
 )
 
 // UnknownArchitectureError says that a checkpoint is of a family that the
@@ -79,20 +75,19 @@ func readConfig(dir string) (Config, error) {
 // complete fills what Hugging Face leaves to its defaults and checks the
 // rest.
 func (c Config) complete() (Config, error) {
-	if !slices.Contains([]string{TypeLlama, TypeQwen2}, c.ModelType) {
-		return c, &UnknownArchitectureError{Have: fmt.Sprintf("%q", c.ModelType), Want: "llama and qwen2"}
-	}
-	if c.RopeScaling != nil {
-		return c, &UnknownArchitectureError{Have: "rope_scaling", Want: "plain rotary embeddings"}
+	if !slices.Contains([]string{TypeLlama, TypeQwen2, TypeQwen3}, c.ModelType) {
+		return c, &UnknownArchitectureError{Have: fmt.Sprintf("%q", c.ModelType), Want: "llama, qwen2 and qwen3"}
 	}
 	if r := c.RopeParameters; r != nil {
-		if r.Type != "" && r.Type != "default" {
-			return c, &UnknownArchitectureError{Have: "rope_type " + r.Type, Want: "plain rotary embeddings"}
-		}
+		c.RopeScaling = &r.RopeScaling
 		if r.Theta != 0 {
 			c.RopeTheta = r.Theta
 		}
 		c.RopeParameters = nil // both generations of transformers read rope_theta
+	}
+	var err error
+	if c.RopeScaling, err = c.RopeScaling.complete(); err != nil {
+		return c, err
 	}
 	if c.UseSlidingWindow {
 		return c, &UnknownArchitectureError{Have: "use_sliding_window", Want: "attention to all earlier positions"}
@@ -108,6 +103,9 @@ func (c Config) complete() (Config, error) {
 	}
 	if c.KVHeads == 0 {
 		c.KVHeads = c.Heads
+	}
+	if c.HeadDim == 0 && c.ModelType == TypeQwen3 {
+		c.HeadDim = 128 // transformers' default for this family alone
 	}
 	if c.HeadDim == 0 && c.Heads > 0 {
 		c.HeadDim = c.HiddenSize / c.Heads
@@ -137,3 +135,9 @@ func (c Config) complete() (Config, error) {
 
 // qkvBias reports whether the attention's inputs have biases.
 func (c Config) qkvBias() bool { return c.ModelType == TypeQwen2 || c.AttentionBias }
+
+// outBias reports whether the attention's output has a bias.
+func (c Config) outBias() bool { return c.ModelType != TypeQwen2 && c.AttentionBias }
+
+// qkNorm reports whether the heads of queries and keys are normalised.
+func (c Config) qkNorm() bool { return c.ModelType == TypeQwen3 }

@@ -1,5 +1,5 @@
 // Package llm is the built-in engine: it reads Hugging Face checkpoints of
-// the Llama and Qwen2 families, trains them or an adapter for them, and
+// the Llama, Qwen2 and Qwen3 families, trains them or an adapter for them, and
 // generates. It works on token ids and knows nothing of events or texts.
 //
 // Weights are kept as float32 in this process; the forward and the backward

@@ -100,8 +100,12 @@ func (n *network) rotate(x *Node) *Node {
 func (n *network) attention(layer int, p string, x *Node) *Node {
 	b, t := x.Shape().Dimensions[0], x.Shape().Dimensions[1]
 	heads, kv, dim := n.cfg.Heads, n.cfg.KVHeads, n.cfg.HeadDim
-	q := n.rotate(Reshape(n.linear(x, p+"q_proj"), b, t, heads, dim))
-	k := n.rotate(Reshape(n.linear(x, p+"k_proj"), b, t, kv, dim))
+	q := Reshape(n.linear(x, p+"q_proj"), b, t, heads, dim)
+	k := Reshape(n.linear(x, p+"k_proj"), b, t, kv, dim)
+	if n.cfg.qkNorm() {
+		q, k = n.norm(q, p+"q_norm.weight"), n.norm(k, p+"k_norm.weight")
+	}
+	q, k = n.rotate(q), n.rotate(k)
 	v := Reshape(n.linear(x, p+"v_proj"), b, t, kv, dim)
 	if c := n.cache; c != nil {
 		k, v = c.put(c.keys[layer], k), c.put(c.values[layer], v)
@@ -136,22 +140,7 @@ func (n *network) repeat(x *Node) *Node {
 	return Reshape(x, d[0], d[1], d[2]*group, d[3])
 }
 
-// rope computes the tables of the rotary embedding for positions; both are
-// [len(positions), HeadDim], row by row.
-func rope(c Config, positions []int) (cos, sin []float32) {
-	half := c.HeadDim / 2
-	cos, sin = make([]float32, len(positions)*c.HeadDim), make([]float32, len(positions)*c.HeadDim)
-	for i, pos := range positions {
-		for j := range half {
-			angle := float64(pos) * math.Pow(c.RopeTheta, -2*float64(j)/float64(c.HeadDim))
-			s, k := math.Sincos(angle)
-			for _, at := range []int{i*c.HeadDim + j, i*c.HeadDim + half + j} {
-				cos[at], sin[at] = float32(k), float32(s)
-			}
-		}
-	}
-	return cos, sin
-}
+
 
 // low is what a position that must not be looked at adds to its score.
 const low = float32(-1e9)

@@ -21,6 +21,14 @@ func shapes() map[string]Config {
 			ModelType: TypeLlama, VocabSize: 19, HiddenSize: 8, IntermediateSize: 12, Layers: 1, Heads: 2, KVHeads: 1,
 			AttentionBias: true, TieWordEmbeddings: true,
 		},
+		"qwen3, head norms, linear scaling": {
+			ModelType: TypeQwen3, VocabSize: 19, HiddenSize: 8, IntermediateSize: 12, Layers: 2, Heads: 2, KVHeads: 1, HeadDim: 6,
+			RopeScaling: &RopeScaling{OldType: "linear", Factor: 4},
+		},
+		"llama3 scaling": {
+			ModelType: TypeLlama, VocabSize: 19, HiddenSize: 16, IntermediateSize: 12, Layers: 1, Heads: 2, KVHeads: 1, RopeTheta: 100,
+			RopeScaling: &RopeScaling{Type: "llama3", Factor: 8, LowFreqFactor: 1, HighFreqFactor: 4, OriginalMaxPositions: 40},
+		},
 	}
 }
 

@@ -53,8 +53,12 @@ func layout(c Config) []*param {
 			}
 		}
 		add(p+"self_attn.o_proj.weight", h, q)
-		if c.ModelType == TypeLlama && c.AttentionBias {
+		if c.outBias() {
 			add(p+"self_attn.o_proj.bias", h)
+		}
+		if c.qkNorm() {
+			add(p+"self_attn.q_norm.weight", c.HeadDim)
+			add(p+"self_attn.k_norm.weight", c.HeadDim)
 		}
 		add(p+"post_attention_layernorm.weight", h)
 		add(p+"mlp.gate_proj.weight", c.IntermediateSize, h)
@@ -178,7 +182,9 @@ func (m *Model) Save(dir, dtype string) error {
 	cfg := m.cfg
 	cfg.TorchDType = dtype
 	if len(cfg.Architectures) == 0 {
-		cfg.Architectures = []string{map[string]string{TypeLlama: "LlamaForCausalLM", TypeQwen2: "Qwen2ForCausalLM"}[cfg.ModelType]}
+		cfg.Architectures = []string{map[string]string{
+			TypeLlama: "LlamaForCausalLM", TypeQwen2: "Qwen2ForCausalLM", TypeQwen3: "Qwen3ForCausalLM",
+		}[cfg.ModelType]}
 	}
 	body, err := json.MarshalIndent(cfg, "", "  ")
 	if err != nil {

@@ -74,11 +74,42 @@ func (r *reference) rotate(x []float64, position int) {
 	dim := r.cfg.HeadDim
 	for head := 0; head < len(x); head += dim {
 		for j := range dim / 2 {
-			angle := float64(position) / math.Pow(r.cfg.RopeTheta, 2*float64(j)/float64(dim))
+			angle := float64(position) * r.frequency(j)
 			a, b := x[head+j], x[head+j+dim/2]
 			x[head+j] = a*math.Cos(angle) - b*math.Sin(angle)
 			x[head+j+dim/2] = b*math.Cos(angle) + a*math.Sin(angle)
 		}
+	}
+}
+
+// frequency follows the description of each scaling by wave lengths.
+func (r *reference) frequency(pair int) float64 {
+	f := 1 / math.Pow(r.cfg.RopeTheta, 2*float64(pair)/float64(r.cfg.HeadDim))
+	s := r.cfg.RopeScaling
+	if s == nil {
+		return f
+	}
+	if s.Type == "linear" {
+		return f / s.Factor
+	}
+	wave := 2 * math.Pi / f
+	switch {
+	case wave < s.OriginalMaxPositions/s.HighFreqFactor:
+		return f
+	case wave > s.OriginalMaxPositions/s.LowFreqFactor:
+		return f / s.Factor
+	}
+	smooth := (s.OriginalMaxPositions/wave - s.LowFreqFactor) / (s.HighFreqFactor - s.LowFreqFactor)
+	return (1-smooth)*f/s.Factor + smooth*f
+}
+
+// heads normalises each head on its own, where the family does.
+func (r *reference) heads(name string, x []float64) {
+	if _, ok := r.w[name]; !ok {
+		return
+	}
+	for at := 0; at < len(x); at += r.cfg.HeadDim {
+		copy(x[at:at+r.cfg.HeadDim], r.norm(name, x[at:at+r.cfg.HeadDim]))
 	}
 }
 
@@ -108,6 +139,8 @@ func (r *reference) logits(ids []int32) [][]float64 {
 		for t := range x {
 			in := r.norm(p+"input_layernorm.weight", x[t])
 			q, k := r.linear(p+"self_attn.q_proj", in), r.linear(p+"self_attn.k_proj", in)
+			r.heads(p+"self_attn.q_norm.weight", q)
+			r.heads(p+"self_attn.k_norm.weight", k)
 			r.rotate(q, t)
 			r.rotate(k, t)
 			keys, values = append(keys, k), append(values, r.linear(p+"self_attn.v_proj", in))
