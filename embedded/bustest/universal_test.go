@@ -169,3 +169,16 @@ type initializer struct {
 func (i initializer) SubscribeInitialize(topic string) error {
 	return i.broker.stream(context.Background(), topic)
 }
+
+// post asks for a restart.
+func post(t *testing.T, address string) {
+	t.Helper()
+	answer, err := http.Post(address, "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		t.Fatal("restart: ", answer.Status)
+	}
+}

@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -43,6 +44,11 @@ func (b *Bus) Bells(subjects ...string) (*Bells, error) {
 			return nil, fmt.Errorf("listen to %s: %w", subject, err)
 		}
 		subs = append(subs, s)
+	}
+	// The server has to know of the subscriptions before a door is opened. A
+	// connection that is down rings when it is back.
+	if err := b.nc.FlushTimeout(2 * time.Second); errors.Is(err, nats.ErrConnectionClosed) {
+		return nil, fmt.Errorf("listen: %w", err)
 	}
 	b.wg.Go(func() {
 		status := b.nc.StatusChanged(nats.CONNECTED)

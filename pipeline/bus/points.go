@@ -22,7 +22,7 @@ func (b *Bus) Announced(ctx context.Context, run string, p events.Phase, each fu
 		for next, left := uint64(1), 1; left > 0; {
 			var msgs []*nats.Msg
 			var err error
-			msgs, left, err = b.direct(ctx, events.StreamMetrics, map[string]any{"seq": next, "next_by_subj": filter, "batch": most}, most)
+			msgs, left, err = b.direct(ctx, events.StreamMetrics, map[string]any{"seq": next, "next_by_subj": filter, "batch": most, "max_bytes": maxPointBytes}, most)
 			if err != nil {
 				return fmt.Errorf("read metric points of run %s: %w", run, err)
 			}

@@ -20,6 +20,13 @@ var ErrNothing = errors.New("nothing is stored there")
 // maxFacts bounds the facts of one run: what a batched direct get gives.
 const maxFacts = 1024
 
+// The sizes of one answer, in bytes. The server's own bound is what it lets
+// wait for a client before it ends the connection.
+const (
+	maxFactBytes  = 16 << 20
+	maxPointBytes = 1 << 20
+)
+
 // Facts reads every fact of a run, in the stream's order. A run that nobody
 // knows has none. It fails rather than answering with a part.
 func (b *Bus) Facts(ctx context.Context, run string) ([]Message, error) {
@@ -63,7 +70,7 @@ func Fold(msgs []Message) events.Run {
 
 // batch reads the newest message of each of a run's subjects.
 func (b *Bus) batch(ctx context.Context, run string) ([]Message, error) {
-	msgs, left, err := b.direct(ctx, events.StreamFacts, map[string]any{"multi_last": events.StoryFilters(run), "batch": maxFacts}, maxFacts)
+	msgs, left, err := b.direct(ctx, events.StreamFacts, map[string]any{"multi_last": events.StoryFilters(run), "batch": maxFacts, "max_bytes": maxFactBytes}, maxFacts)
 	if err != nil {
 		return nil, err
 	}
