@@ -136,7 +136,10 @@ func (s *Service) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			return errors.Join(writing.Wait(), s.list.close())
+			if err := s.list.close(); err != nil {
+				s.cfg.Logger.Warn("run list not written; the next tracker writes it", "error", err)
+			}
+			return writing.Wait()
 		case <-sweep.C:
 			s.sweep(ctx)
 		case <-second.C:

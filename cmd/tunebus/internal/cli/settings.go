@@ -95,6 +95,10 @@ func (a *app) start(ctx context.Context, s settings.Settings, listen string, rel
 		return nil, bad(err)
 	}
 	t.Version = Version
+	// Better now than when a run has worked for hours.
+	if err := os.MkdirAll(t.Reports, 0o755); err != nil {
+		return nil, bad(fmt.Errorf("folder of the reports: %w", err))
+	}
 	return local.Start(ctx, local.Config{
 		Data: s.Data.Folder, Scratch: s.Data.Scratch, Artifacts: s.Artifacts.URL, ObjectBytes: objectBytes, Listen: listen, RelaxedSync: relaxed,
 		Engines: engines(s), Workers: workers(s), Layout: bus.Layout{Queues: queues(s)}, Sources: sources, Tracker: t,

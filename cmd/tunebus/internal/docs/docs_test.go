@@ -28,6 +28,7 @@ func notRun() map[string]string {
 		"tunebus setup --wait":     "it names a host of the example; the tests of the separate programs run it",
 		"docker compose":           "it needs a container engine; a test checks the file",
 		"mlflow migrate-filestore": "it needs MLflow",
+		"go test -run xxx -bench":  "it measures for minutes",
 	}
 }
 
