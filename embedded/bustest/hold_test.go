@@ -1,0 +1,74 @@
+package bustest_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/tunebus/tunebus/embedded/bustest"
+	"github.com/tunebus/tunebus/pipeline/bus"
+)
+
+func TestOneHoldsALease(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, bus.Layout{})
+	other := b.connect(t, b.server.URL())
+	wrong := errors.New("what do came to")
+	err := b.bus.Hold(t.Context(), "r1", func(context.Context) error {
+		err := other.Hold(t.Context(), "r1", func(context.Context) error {
+			t.Error("two hold it")
+			return nil
+		})
+		if !errors.Is(err, bus.ErrHeld) {
+			t.Errorf("the second: %v", err)
+		}
+		if err := other.Hold(t.Context(), "r2", func(context.Context) error { return nil }); err != nil {
+			t.Errorf("another lease: %v", err)
+		}
+		return wrong
+	})
+	if !errors.Is(err, wrong) {
+		t.Errorf("got %v", err)
+	}
+	if err := other.Hold(t.Context(), "r1", func(context.Context) error { return nil }); err != nil {
+		t.Errorf("after the first: %v", err)
+	}
+}
+
+// TestLeaseOfTheDeadRunsOut: whoever is cut off loses the lease and is told
+// so; another one gets it.
+func TestLeaseOfTheDeadRunsOut(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, bus.Layout{})
+	proxy := bustest.NewProxy(t, b.server.URL())
+	cut := b.connect(t, proxy.URL)
+	holds := make(chan struct{})
+	lost := make(chan error, 1)
+	go func() {
+		lost <- cut.Hold(t.Context(), "r1", func(ctx context.Context) error {
+			close(holds)
+			<-ctx.Done()
+			return nil
+		})
+	}()
+	<-holds
+	proxy.Cut()
+	taken := func() bool {
+		return b.bus.Hold(t.Context(), "r1", func(context.Context) error { return nil }) == nil
+	}
+	limit := time.After(40 * time.Second)
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for !taken() {
+		select {
+		case <-tick.C:
+		case <-limit:
+			t.Fatal("the lease does not run out")
+		}
+	}
+	proxy.Mend()
+	if err := <-lost; !errors.Is(err, bus.ErrHeld) {
+		t.Errorf("whoever was cut off: %v", err)
+	}
+}
