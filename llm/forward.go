@@ -19,6 +19,9 @@ type network struct {
 	sin   *Node
 	mask  *Node // [1 or B, 1, T, S]: 0 where a position may look, else very low
 	cache *cacheNodes
+	// keep says, by module, which inputs of the adapter stay, [N, in]; nil
+	// outside of training with dropout.
+	keep weights
 }
 
 // cacheNodes are the keys and values of earlier positions, [B, S, KVHeads,
@@ -76,7 +79,11 @@ func (n *network) linear(x *Node, name string) *Node {
 		y = Add(y, Reshape(b, 1, b.Shape().Dimensions[0]))
 	}
 	if a, ok := n.w[name+".lora_A.weight"]; ok {
-		low := Einsum("ni,ri->nr", x, a)
+		in := x
+		if keep, ok := n.keep[name]; ok {
+			in = MulScalar(Where(keep, x, ZerosLike(x)), 1/(1-n.lora.cfg.Dropout))
+		}
+		low := Einsum("ni,ri->nr", in, a)
 		y = Add(y, MulScalar(Einsum("nr,or->no", low, n.w[name+".lora_B.weight"]), n.lora.scale()))
 	}
 	return Reshape(y, d[0], d[1], w.Shape().Dimensions[0])
@@ -139,8 +146,6 @@ func (n *network) repeat(x *Node) *Node {
 	x = BroadcastToDims(x, d[0], d[1], d[2], group, d[3])
 	return Reshape(x, d[0], d[1], d[2]*group, d[3])
 }
-
-
 
 // low is what a position that must not be looked at adds to its score.
 const low = float32(-1e9)

@@ -1,12 +1,9 @@
 package llm
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -25,12 +22,16 @@ type LoRAConfig struct {
 	TargetModules []string
 	// RSLoRA scales by Alpha/√Rank instead of Alpha/Rank.
 	RSLoRA bool
-	Seed   int64
+	// Dropout is the share of an adapter's inputs that Train sets to zero, at
+	// least 0 and below 1; the rest is scaled up by 1/(1-Dropout).
+	Dropout float64
+	Seed    int64
 }
 
 type adapter struct {
-	cfg    LoRAConfig
-	params []*param
+	cfg     LoRAConfig
+	targets targets
+	params  []*param // A and B of each module in turn
 }
 
 func (a *adapter) scale() float64 {
@@ -41,43 +42,61 @@ func (a *adapter) scale() float64 {
 }
 
 // newAdapter makes an adapter whose weights are not set yet.
-func (m *Model) newAdapter(cfg LoRAConfig) (*adapter, error) {
+func (m *Model) newAdapter(cfg LoRAConfig, on targets) (*adapter, error) {
 	if cfg.Rank < 1 {
-		return nil, fmt.Errorf("attach adapter: rank %d is less than 1", cfg.Rank)
+		return nil, fmt.Errorf("rank %d is less than 1", cfg.Rank)
 	}
-	if len(cfg.TargetModules) == 0 || slices.Contains(cfg.TargetModules, "all-linear") {
-		cfg.TargetModules = Projections()
+	if !(cfg.Dropout >= 0 && cfg.Dropout < 1) {
+		return nil, fmt.Errorf("dropout %v is not in [0, 1)", cfg.Dropout)
 	}
-	for _, t := range cfg.TargetModules {
-		if !slices.Contains(Projections(), t) {
-			return nil, fmt.Errorf("attach adapter: module %q is none of %s", t, strings.Join(Projections(), ", "))
-		}
+	matches, err := on.matcher()
+	if err != nil {
+		return nil, err
 	}
-	a := &adapter{cfg: cfg}
+	a := &adapter{cfg: cfg, targets: on}
 	for _, p := range m.params {
-		base, ok := strings.CutSuffix(p.name, ".weight")
-		if !ok || !slices.Contains(cfg.TargetModules, base[strings.LastIndexByte(base, '.')+1:]) {
+		module, ok := strings.CutSuffix(p.name, ".weight")
+		if !ok || !matches(module) {
 			continue
 		}
+		if !isProjection(module) {
+			return nil, fmt.Errorf("target_modules: an adapter on %s %w", module, errUnsupported)
+		}
 		a.params = append(a.params,
-			&param{name: base + ".lora_A.weight", shape: []int{cfg.Rank, p.shape[1]}},
-			&param{name: base + ".lora_B.weight", shape: []int{p.shape[0], cfg.Rank}})
+			&param{name: module + loraA, shape: []int{cfg.Rank, p.shape[1]}},
+			&param{name: module + loraB, shape: []int{p.shape[0], cfg.Rank}})
+	}
+	if len(a.params) == 0 {
+		return nil, fmt.Errorf("target_modules: no module of the model matches %v%s", on.names, on.pattern)
 	}
 	return a, nil
 }
+
+const (
+	loraA = ".lora_A.weight"
+	loraB = ".lora_B.weight"
+)
 
 // AttachLoRA puts a new adapter on the model: A uniformly distributed within
 // 1/√in, B zero, as PEFT does, so that it changes nothing at first. Train
 // then changes the adapter alone.
 func (m *Model) AttachLoRA(cfg LoRAConfig) error {
-	a, err := m.newAdapter(cfg)
+	if len(cfg.TargetModules) == 0 || slices.Contains(cfg.TargetModules, allLinear) {
+		cfg.TargetModules = Projections()
+	}
+	for _, t := range cfg.TargetModules {
+		if !slices.Contains(Projections(), t) {
+			return fmt.Errorf("attach adapter: module %q is none of %s", t, strings.Join(Projections(), ", "))
+		}
+	}
+	a, err := m.newAdapter(cfg, targets{names: cfg.TargetModules})
 	if err != nil {
-		return err
+		return fmt.Errorf("attach adapter: %w", err)
 	}
 	rng := rand.New(rand.NewPCG(uint64(cfg.Seed), 2))
 	for _, p := range a.params {
 		p.data = make([]float32, p.size())
-		if strings.HasSuffix(p.name, ".lora_A.weight") {
+		if strings.HasSuffix(p.name, loraA) {
 			bound := 1 / math.Sqrt(float64(p.shape[1]))
 			for i := range p.data {
 				p.data[i] = float32((2*rng.Float64() - 1) * bound)
@@ -88,92 +107,18 @@ func (m *Model) AttachLoRA(cfg LoRAConfig) error {
 	return nil
 }
 
-// adapterConfig is PEFT's adapter_config.json.
-type adapterConfig struct {
-	PEFTType      string   `json:"peft_type"`
-	TaskType      string   `json:"task_type"`
-	Base          string   `json:"base_model_name_or_path"`
-	Rank          int      `json:"r"`
-	Alpha         float64  `json:"lora_alpha"`
-	Dropout       float64  `json:"lora_dropout"`
-	TargetModules []string `json:"target_modules"`
-	Bias          string   `json:"bias"`
-	RSLoRA        bool     `json:"use_rslora"`
-	InferenceMode bool     `json:"inference_mode"`
-	FanInFanOut   bool     `json:"fan_in_fan_out"`
-}
-
-const peftPrefix = "base_model.model."
-
-// SaveAdapter writes adapter_config.json and adapter_model.safetensors as
-// PEFT does. base names the model that the adapter belongs to.
-func (m *Model) SaveAdapter(dir, base string) error {
-	if m.lora == nil {
-		return fmt.Errorf("save adapter: the model has none")
-	}
-	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return fmt.Errorf("save adapter: %w", err)
-	}
-	c := m.lora.cfg
-	body, err := json.MarshalIndent(adapterConfig{
-		PEFTType: "LORA", TaskType: "CAUSAL_LM", Base: base, Rank: c.Rank, Alpha: c.Alpha,
-		TargetModules: c.TargetModules, Bias: "none", RSLoRA: c.RSLoRA, InferenceMode: true,
-	}, "", "  ")
-	if err != nil {
-		return fmt.Errorf("save adapter: %w", err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "adapter_config.json"), append(body, '\n'), 0o600); err != nil {
-		return fmt.Errorf("save adapter: %w", err)
-	}
-	renamed := make([]*param, len(m.lora.params))
-	for i, p := range m.lora.params {
-		renamed[i] = &param{name: peftPrefix + p.name, shape: p.shape, data: p.data}
-	}
-	return writeTensors(filepath.Join(dir, "adapter_model.safetensors"), "float32", renamed)
-}
-
-// LoadAdapter puts an adapter that PEFT or SaveAdapter wrote on the model.
-func (m *Model) LoadAdapter(dir string) error {
-	path := filepath.Join(dir, "adapter_config.json")
-	body, err := os.ReadFile(path)
-	if err != nil {
-		return fmt.Errorf("load adapter: %w", err)
-	}
-	var c adapterConfig
-	if err := json.Unmarshal(body, &c); err != nil {
-		return fmt.Errorf("load adapter: %s: %w", path, err)
-	}
-	if c.PEFTType != "LORA" {
-		return &UnknownArchitectureError{Have: "peft_type " + c.PEFTType, Want: "LORA"}
-	}
-	a, err := m.newAdapter(LoRAConfig{Rank: c.Rank, Alpha: c.Alpha, TargetModules: c.TargetModules, RSLoRA: c.RSLoRA})
-	if err != nil {
-		return err
-	}
-	byName := map[string]*param{}
-	for _, p := range a.params {
-		byName[peftPrefix+p.name] = p
-	}
-	file := filepath.Join(dir, "adapter_model.safetensors")
-	err = readTensors(file, func(name string, shape []int) ([]float32, error) {
-		p, ok := byName[name]
-		if !ok {
-			return nil, fmt.Errorf("does not belong to this model")
+// kept draws which inputs of each adapted module stay in a part of a batch
+// of n positions, [n, in] for each module in turn. The draw depends on the
+// seed, the step and the part alone, so that a resumed training repeats it.
+func (a *adapter) kept(n int, seed, step int64, part int) [][]bool {
+	rng := rand.New(rand.NewPCG(uint64(seed)^0x5eed<<32, uint64(step)<<20|uint64(part)))
+	var out [][]bool
+	for i := 0; i < len(a.params); i += 2 {
+		keep := make([]bool, n*a.params[i].shape[1])
+		for j := range keep {
+			keep[j] = rng.Float64() >= a.cfg.Dropout
 		}
-		if !sameShape(shape, p.shape) {
-			return nil, fmt.Errorf("has shape %v, the model wants %v", shape, p.shape)
-		}
-		p.data = make([]float32, p.size())
-		return p.data, nil
-	})
-	if err != nil {
-		return err
+		out = append(out, keep)
 	}
-	for _, p := range a.params {
-		if p.data == nil {
-			return &CheckpointError{File: file, Tensor: p.name, Err: errMissing}
-		}
-	}
-	m.lora = a
-	return nil
+	return out
 }

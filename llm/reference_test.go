@@ -14,6 +14,9 @@ type reference struct {
 	params map[string]*param
 	w      map[string][]float64
 	scale  float64
+	// keep says, by module, which inputs of the adapter stay at a position.
+	keep     map[string][]bool
+	position int
 }
 
 func newReference(m *Model) *reference {
@@ -49,6 +52,16 @@ func (r *reference) linear(name string, x []float64) []float64 {
 		y[i] += b
 	}
 	if _, ok := r.w[name+".lora_A.weight"]; ok {
+		if keep, ok := r.keep[name]; ok {
+			n := len(x)
+			kept := make([]float64, n)
+			for i, v := range x {
+				if keep[r.position*n+i] {
+					kept[i] = v / (1 - 0.4)
+				}
+			}
+			x = kept
+		}
 		for i, v := range r.product(name+".lora_B.weight", r.product(name+".lora_A.weight", x)) {
 			y[i] += r.scale * v
 		}
@@ -137,6 +150,7 @@ func (r *reference) logits(ids []int32) [][]float64 {
 		p := fmt.Sprintf("model.layers.%d.", l)
 		var keys, values [][]float64
 		for t := range x {
+			r.position = t
 			in := r.norm(p+"input_layernorm.weight", x[t])
 			q, k := r.linear(p+"self_attn.q_proj", in), r.linear(p+"self_attn.k_proj", in)
 			r.heads(p+"self_attn.q_norm.weight", q)

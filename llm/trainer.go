@@ -25,6 +25,7 @@ type trainer struct {
 	learn               []*param
 	grad, first, second [][]float32
 	step, total         int64
+	part                int // parts of batches seen in this step
 	loss, evalLoss      float64
 	gradients, forward  *graph.Exec
 }
@@ -41,7 +42,7 @@ func newTrainer(m *Model, cfg TrainConfig) (*trainer, error) {
 		t.second = append(t.second, make([]float32, p.size()))
 	}
 	if t.gradients, err = graph.NewExec(d.backend, func(in []*graph.Node) []*graph.Node {
-		loss, w := m.lossGraph(in)
+		loss, w := m.lossGraph(in, t.drops())
 		wrt := make([]*graph.Node, len(t.learn))
 		for i, p := range t.learn {
 			wrt[i] = w[p.name]
@@ -51,7 +52,7 @@ func newTrainer(m *Model, cfg TrainConfig) (*trainer, error) {
 		return nil, fmt.Errorf("train: %w", err)
 	}
 	t.forward, err = graph.NewExec(d.backend, func(in []*graph.Node) []*graph.Node {
-		loss, _ := m.lossGraph(in)
+		loss, _ := m.lossGraph(in, false)
 		return []*graph.Node{loss}
 	})
 	if err != nil {
@@ -73,14 +74,21 @@ const lossInputs = 7
 // lossGraph sums the negative log likelihoods of the counted tokens. Inputs:
 // ids [B,T], cos and sin [1,T,1,D], mask [1,1,T,T], where [N,1] (places in
 // the flattened batch whose next token counts), targets [N,1], weight [N],
-// then all weights. Only counted places are projected onto the vocabulary,
+// then all weights, and with drop what stays of the adapter's inputs, [B·T,
+// in] for each module. Only counted places are projected onto the vocabulary,
 // which is the largest single cost of a small model.
-func (m *Model) lossGraph(in []*graph.Node) (*graph.Node, weights) {
-	w := weights{}
-	for i, p := range m.all() {
+func (m *Model) lossGraph(in []*graph.Node, drop bool) (*graph.Node, weights) {
+	w, keep := weights{}, weights{}
+	all := m.all()
+	for i, p := range all {
 		w[p.name] = in[lossInputs+i]
 	}
-	n := network{cfg: m.cfg, w: w, lora: m.lora, cos: in[1], sin: in[2], mask: in[3]}
+	if drop {
+		for i, node := range in[lossInputs+len(all):] {
+			keep[strings.TrimSuffix(m.lora.params[2*i].name, loraA)] = node
+		}
+	}
+	n := network{keep: keep, cfg: m.cfg, w: w, lora: m.lora, cos: in[1], sin: in[2], mask: in[3]}
 	x := n.hidden(in[0])
 	d := x.Shape().Dimensions
 	x = graph.Gather(graph.Reshape(x, d[0]*d[1], d[2]), in[4])
@@ -132,6 +140,22 @@ func (t *trainer) inputs(rows []Example, size int) (args []any, count int, err e
 	return args, count, err
 }
 
+func (t *trainer) drops() bool { return t.model.lora != nil && t.model.lora.cfg.Dropout > 0 }
+
+// dropout appends what stays of the adapter's inputs.
+func (t *trainer) dropout(args []any) []any {
+	if !t.drops() {
+		return args
+	}
+	ids := args[0].(*tensors.Tensor).Shape().Dimensions
+	n := ids[0] * ids[1]
+	for _, keep := range t.model.lora.kept(n, t.cfg.Seed, t.step, t.part) {
+		args = append(args, tensors.FromFlatDataAndDimensions(keep, n, len(keep)/n))
+	}
+	t.part++
+	return args
+}
+
 // shards is how many parts of a batch are worked on side by side. It is the
 // same on every machine, so that results are.
 const shards = 2
@@ -153,8 +177,10 @@ func (t *trainer) backward(rows []Example, size int) (loss float64, count int, e
 		}
 		rows = rows[min(part, len(rows)):]
 		count += n
+		weights := len(args)
+		args = t.dropout(args)
 		p := &parts[used]
-		p.args = temporary(args)
+		p.args = append(temporary(args), owned(args[weights:])...)
 		wg.Go(func() { p.out, p.err = t.gradients.Call(args...) })
 	}
 	wg.Wait()
@@ -194,9 +220,11 @@ func (t *trainer) add(out []*tensors.Tensor) (loss float64, err error) {
 }
 
 // temporary are the inputs that belong to one batch.
-func temporary(args []any) []*tensors.Tensor {
+func temporary(args []any) []*tensors.Tensor { return owned(args[:lossInputs]) }
+
+func owned(args []any) []*tensors.Tensor {
 	var out []*tensors.Tensor
-	for _, a := range args[:lossInputs] {
+	for _, a := range args {
 		out = append(out, a.(*tensors.Tensor))
 	}
 	return out
@@ -212,6 +240,7 @@ func finalize(ts []*tensors.Tensor) error {
 }
 
 func (t *trainer) zero() {
+	t.part = 0
 	for _, g := range t.grad {
 		clear(g)
 	}

@@ -106,7 +106,6 @@ func notes(s events.FineTuner) []string {
 	add(s.IsMultimodel, "fine_tuner.is_multimodel: the built-in engine reads text alone")
 	add(s.Packing, "fine_tuner.packing: the built-in engine trains one row in a sequence")
 	add(s.UseFlashAttention, "fine_tuner.use_flash_attention: the built-in engine has its own attention")
-	add(s.LoRADropout > 0 && !s.FullFinetuning, "fine_tuner.lora_dropout: the built-in engine trains without dropout")
 	add(s.LoftQConfig != "", "fine_tuner.loftq_config: the built-in engine has no LoftQ")
 	add(s.Bias != "" && s.Bias != "none", "fine_tuner.bias: the built-in engine leaves biases as they are")
 	add(s.Optimizer != "" && s.Optimizer != "adamw_torch" && s.Optimizer != "adamw", fmt.Sprintf("fine_tuner.optimizer = %q: the built-in engine uses AdamW", s.Optimizer))

@@ -73,7 +73,7 @@ func openModel(dir string, s events.FineTuner) (*llm.Model, error) {
 		return model, nil
 	}
 	err = model.AttachLoRA(llm.LoRAConfig{
-		Rank: s.Rank, Alpha: s.LoRAAlpha,
+		Rank: s.Rank, Alpha: s.LoRAAlpha, Dropout: s.LoRADropout,
 		TargetModules: s.TargetModules, RSLoRA: s.UseRSLoRA, Seed: int64(s.Seed),
 	})
 	if err != nil {

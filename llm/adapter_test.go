@@ -1,0 +1,196 @@
+package llm
+
+import (
+	"encoding/json"
+	"errors"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func dropping() *LoRAConfig { return &LoRAConfig{Rank: 3, Alpha: 6, Dropout: 0.4, Seed: 1} }
+
+// TestDropout compares loss and gradients with the reference, whose adapter
+// sees the same inputs dropped.
+func TestDropout(t *testing.T) {
+	t.Parallel()
+	m := scattered(t, shapes()["qwen2, grouped heads, tied"], dropping())
+	rows := ragged(m.cfg)[:1] // 5 tokens, padded to 16
+	tr, err := newTrainer(m, TrainConfig{Seed: 9}.withDefaults())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tr.close()
+	tr.step = 7
+	got, _, err := tr.backward(rows, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ref := newReference(m)
+	ref.keep = map[string][]bool{}
+	for i, keep := range m.lora.kept(16, 9, 7, 0) {
+		ref.keep[strings.TrimSuffix(m.lora.params[2*i].name, loraA)] = keep
+	}
+	want, _ := ref.loss(rows)
+	if math.Abs(got-want) > 1e-5*want {
+		t.Errorf("loss %.7f, the reference has %.7f", got, want)
+	}
+	ref.keep = nil
+	if whole, _ := ref.loss(rows); math.Abs(whole-want) < 1e-3 {
+		t.Errorf("dropout moves the loss from %.5f to %.5f only", whole, want)
+	} else if sum, err := tr.evaluate(t.Context(), rows); err != nil || math.Abs(sum*float64(counted(rows[0]))-whole) > 1e-5*whole {
+		t.Errorf("validation loss %v with dropout left on: %v", sum, err)
+	}
+}
+
+func TestDropoutKeepsTheRightShare(t *testing.T) {
+	t.Parallel()
+	a := scattered(t, shapes()["qwen2, grouped heads, tied"], dropping()).lora
+	first := a.kept(512, 1, 2, 3)
+	total, kept := 0, 0
+	for _, module := range first {
+		for _, k := range module {
+			total++
+			if k {
+				kept++
+			}
+		}
+	}
+	if share := float64(kept) / float64(total); math.Abs(share-0.6) > 0.01 {
+		t.Errorf("%.3f of %d inputs stay, want 0.6", share, total)
+	}
+	if slices.Equal(first[0], first[1]) {
+		t.Error("two modules drop the same inputs")
+	}
+	for name, other := range map[string][][]bool{"seed": a.kept(512, 2, 2, 3), "step": a.kept(512, 1, 3, 3), "part": a.kept(512, 1, 2, 4)} {
+		if slices.Equal(first[0], other[0]) {
+			t.Errorf("another %s drops the same inputs", name)
+		}
+	}
+	if !slices.Equal(first[0], a.kept(512, 1, 2, 3)[0]) {
+		t.Error("a repeated draw differs")
+	}
+}
+
+// rewrite changes keys of an adapter_config.json; nil removes one.
+func rewrite(t *testing.T, dir string, changes map[string]any) {
+	t.Helper()
+	path := filepath.Join(dir, configFile)
+	body, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c map[string]any
+	if err := json.Unmarshal(body, &c); err != nil {
+		t.Fatal(err)
+	}
+	for k, v := range changes {
+		if c[k] = v; v == nil {
+			delete(c, k)
+		}
+	}
+	if body, err = json.Marshal(c); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, body, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestLoadAdapterReadsPEFT(t *testing.T) {
+	t.Parallel()
+	shape := shapes()["qwen2, grouped heads, tied"]
+	for name, c := range map[string]struct {
+		on      []string
+		changes map[string]any
+		fault   string
+	}{
+		"as saved":           {nil, nil, ""},
+		"all-linear":         {nil, map[string]any{"target_modules": "all-linear"}, ""},
+		"pattern":            {[]string{"q_proj", "v_proj"}, map[string]any{"target_modules": `.*self_attn\.(q|v)_proj`}, ""},
+		"full paths":         {[]string{"o_proj"}, map[string]any{"target_modules": []string{"model.layers.0.self_attn.o_proj", "layers.1.self_attn.o_proj"}}, ""},
+		"minimal":            {nil, map[string]any{"bias": nil, "use_rslora": nil, "fan_in_fan_out": nil, "task_type": nil, "lora_dropout": nil}, ""},
+		"unknown keys":       {nil, map[string]any{"something_new": 3, "modules_to_save": []string{}, "rank_pattern": map[string]any{}}, ""},
+		"bad pattern":        {nil, map[string]any{"target_modules": "(?!x)"}, "target_modules"},
+		"nothing matches":    {nil, map[string]any{"target_modules": []string{"c_attn"}}, "c_attn"},
+		"embeddings":         {nil, map[string]any{"target_modules": []string{"q_proj", "embed_tokens"}}, "embed_tokens"},
+		"fewer than weights": {nil, map[string]any{"target_modules": []string{"q_proj"}}, "does not belong"},
+		"other rank":         {nil, map[string]any{"r": 5}, "shape"},
+		"dora":               {nil, map[string]any{"use_dora": true}, "use_dora"},
+		"biases":             {nil, map[string]any{"bias": "all"}, "bias"},
+		"ranks by module":    {nil, map[string]any{"rank_pattern": map[string]int{"q_proj": 2}}, "rank_pattern"},
+		"whole modules":      {nil, map[string]any{"modules_to_save": []string{"lm_head"}}, "modules_to_save"},
+		"other method":       {nil, map[string]any{"peft_type": "IA3"}, "IA3"},
+		"no method":          {nil, map[string]any{"peft_type": nil}, "peft_type"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := scattered(t, shape, &LoRAConfig{Rank: 3, Alpha: 6, TargetModules: c.on, Seed: 1})
+			dir := t.TempDir()
+			if err := m.SaveAdapter(dir, "base"); err != nil {
+				t.Fatal(err)
+			}
+			rewrite(t, dir, c.changes)
+			want := m.lora
+			m.lora = nil
+			err := m.LoadAdapter(dir)
+			if c.fault != "" {
+				if err == nil || !strings.Contains(err.Error(), c.fault) {
+					t.Errorf("got %v, want an error that names %s", err, c.fault)
+				}
+				if m.lora != nil {
+					t.Error("a bad adapter is on the model")
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(m.lora.params) != len(want.params) || m.lora.scale() != want.scale() {
+				t.Fatalf("%d matrices scaled by %v, want %d by %v", len(m.lora.params), m.lora.scale(), len(want.params), want.scale())
+			}
+			for i, p := range want.params {
+				if !slices.Equal(m.lora.params[i].data, p.data) {
+					t.Errorf("%s differs", p.name)
+				}
+			}
+		})
+	}
+}
+
+func TestDamagedAdapter(t *testing.T) {
+	t.Parallel()
+	m := scattered(t, shapes()["llama, untied, wide heads"], &LoRAConfig{Rank: 2, Alpha: 2})
+	dir := t.TempDir()
+	if err := m.SaveAdapter(dir, ""); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, adapterFile)
+	info, err := os.Stat(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(file, info.Size()-1); err != nil {
+		t.Fatal(err)
+	}
+	var bad *CheckpointError
+	if err := m.LoadAdapter(dir); !errors.As(err, &bad) || bad.File != file || !errors.Is(err, errTruncated) {
+		t.Errorf("got %v, want a truncated %s", err, file)
+	}
+}
+
+func TestAttachLoRARefuses(t *testing.T) {
+	t.Parallel()
+	m := scattered(t, shapes()["llama, untied, wide heads"], nil)
+	for name, cfg := range map[string]LoRAConfig{
+		"rank": {Alpha: 1}, "dropout of all": {Rank: 1, Dropout: 1}, "negative dropout": {Rank: 1, Dropout: -0.1},
+		"dropout that is no number": {Rank: 1, Dropout: math.NaN()}, "module": {Rank: 1, TargetModules: []string{"lm_head"}},
+	} {
+		if err := m.AttachLoRA(cfg); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}

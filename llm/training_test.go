@@ -1,0 +1,150 @@
+package llm
+
+import (
+	"context"
+	"math"
+	"slices"
+	"testing"
+)
+
+// TestSchedules holds the shares of the learning rate to tables made by hand:
+// 2 warm-up steps of 6.
+func TestSchedules(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string][]float64{
+		"linear":               {0, 0.5, 1, 0.75, 0.5, 0.25, 0},
+		"cosine":               {0, 0.5, 1, 0.853553, 0.5, 0.146447, 0},
+		"constant":             {1, 1, 1, 1, 1, 1, 1},
+		"constant_with_warmup": {0, 0.5, 1, 1, 1, 1, 1},
+	} {
+		for step, share := range want {
+			if got := schedule(TrainConfig{Scheduler: name, WarmupSteps: 2}, int64(step), 6); math.Abs(got-share) > 1e-6 {
+				t.Errorf("%s: step %d has %.6f, want %.6f", name, step, got, share)
+			}
+		}
+	}
+}
+
+// small is a model with an adapter, or none.
+func small(t *testing.T, lora *LoRAConfig) *Model {
+	return scattered(t, shapes()["qwen2, grouped heads, tied"], lora)
+}
+
+// lessons are more rows than fit into a batch, of different lengths.
+func lessons(m *Model) []Example { return append(ragged(m.cfg), ragged(m.cfg)...) }
+
+// steps trains m and returns what each step reported.
+func steps(t *testing.T, m *Model, cfg TrainConfig) []StepInfo {
+	t.Helper()
+	var out []StepInfo
+	if _, err := m.Train(t.Context(), lessons(m), nil, cfg, Hooks{OnStep: func(i StepInfo) { out = append(out, i) }}, ""); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func TestAccumulationEqualsTheBigBatch(t *testing.T) {
+	t.Parallel()
+	big, parts := small(t, nil), small(t, nil)
+	a := steps(t, big, TrainConfig{BatchSize: 6, Epochs: 3, LearningRate: 1e-3, WeightDecay: 0.1, MaxGradNorm: 1, Seed: 1})
+	b := steps(t, parts, TrainConfig{BatchSize: 2, GradAccumulation: 3, Epochs: 3, LearningRate: 1e-3, WeightDecay: 0.1, MaxGradNorm: 1, Seed: 1})
+	if len(a) != 3 || len(b) != 3 {
+		t.Fatalf("%d and %d steps", len(a), len(b))
+	}
+	for i := range a {
+		if math.Abs(a[i].Loss-b[i].Loss) > 1e-5 || math.Abs(a[i].GradNorm-b[i].GradNorm) > 1e-4*a[i].GradNorm {
+			t.Errorf("step %d: loss %.6f and norm %.6f, accumulated %.6f and %.6f", i+1, a[i].Loss, a[i].GradNorm, b[i].Loss, b[i].GradNorm)
+		}
+	}
+}
+
+// TestTrainTwiceIsTheSame also holds the dropout to the seed.
+func TestTrainTwiceIsTheSame(t *testing.T) {
+	t.Parallel()
+	cfg := TrainConfig{BatchSize: 2, Epochs: 2, LearningRate: 1e-3, Seed: 3}
+	losses := func(seed int64) (out []float64) {
+		cfg.Seed = seed
+		for _, i := range steps(t, small(t, dropping()), cfg) {
+			out = append(out, i.Loss)
+		}
+		return out
+	}
+	first := losses(3)
+	if again := losses(3); !slices.Equal(first, again) {
+		t.Errorf("losses %v, then %v", first, again)
+	}
+	if other := losses(4); slices.Equal(first, other) {
+		t.Error("another seed gives the same losses")
+	}
+}
+
+func TestResumeKeepsTheDropout(t *testing.T) {
+	t.Parallel()
+	cfg := TrainConfig{BatchSize: 2, Epochs: 4, LearningRate: 1e-2, MaxGradNorm: 1, Seed: 3, SaveSteps: 5}
+	dir := t.TempDir()
+	train := func(resume string) (losses []float64, weights []float32) {
+		m := small(t, dropping())
+		_, err := m.Train(t.Context(), lessons(m), nil, cfg, Hooks{
+			OnStep: func(i StepInfo) { losses = append(losses, i.Loss) },
+			OnCheckpoint: func(_ context.Context, step int64, save func(string) error) error {
+				if step != 5 || resume != "" {
+					return nil
+				}
+				return save(dir)
+			},
+		}, resume)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range m.lora.params {
+			weights = append(weights, p.data...)
+		}
+		return losses, weights
+	}
+	losses, weights := train("")
+	rest, resumed := train(dir)
+	if !slices.Equal(losses[5:], rest) || !slices.Equal(weights, resumed) {
+		t.Errorf("resumed losses %v, want %v; weights are the same: %v", rest, losses[5:], slices.Equal(weights, resumed))
+	}
+}
+
+func TestDecaySparesNormsAndBiases(t *testing.T) {
+	t.Parallel()
+	m := small(t, nil)
+	tr, err := newTrainer(m, TrainConfig{WeightDecay: 0.5}.withDefaults())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tr.close()
+	before := map[string]float32{}
+	for _, p := range m.params {
+		before[p.name] = p.data[0]
+	}
+	if _, err := tr.update(0.1, 1); err != nil { // all gradients are zero
+		t.Fatal(err)
+	}
+	for name, share := range map[string]float32{
+		"model.norm.weight": 1, "model.layers.0.input_layernorm.weight": 1, "model.layers.0.self_attn.q_proj.bias": 1,
+		"model.layers.0.self_attn.q_proj.weight": 0.95, "model.embed_tokens.weight": 0.95,
+	} {
+		if got, want := m.byName[name].data[0], share*before[name]; math.Abs(float64(got-want)) > 1e-6 {
+			t.Errorf("%s is %v, want %v", name, got, want)
+		}
+	}
+}
+
+// TestEvaluateIsTheMeanOverTokens, in batches that do not divide the rows.
+func TestEvaluateIsTheMeanOverTokens(t *testing.T) {
+	t.Parallel()
+	m := small(t, nil)
+	tr, err := newTrainer(m, TrainConfig{EvalBatchSize: 2}.withDefaults())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tr.close()
+	got, err := tr.evaluate(t.Context(), ragged(m.cfg))
+	sum, n := newReference(m).loss(ragged(m.cfg))
+	if err != nil || math.Abs(got-sum/float64(n)) > 1e-5*got {
+		t.Errorf("validation loss %.7f, the reference has %.7f: %v", got, sum/float64(n), err)
+	}
+}
