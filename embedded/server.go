@@ -84,16 +84,27 @@ func (s *Server) start(ctx context.Context, opts Options) error {
 	if err != nil {
 		return fmt.Errorf("NATS server: %w", err)
 	}
-	if opts.Logger != nil {
-		ns.SetLogger(logger{opts.Logger}, false, false)
+	log := logger{opts.Logger, make(chan error, 1)}
+	if log.log == nil {
+		log.log = slog.New(slog.DiscardHandler)
 	}
+	ns.SetLogger(log, false, false)
 	s.ns = ns
 	ns.Start()
 	for !ns.ReadyForConnections(100 * time.Millisecond) {
-		if ctx.Err() != nil || !ns.Running() {
-			s.stop()
-			return fmt.Errorf("NATS server in %s did not become ready: %w", opts.Dir, errors.Join(context.Cause(ctx), errStopped))
+		var why error
+		select {
+		case why = <-log.fatal:
+		case <-ctx.Done():
+			why = context.Cause(ctx)
+		default:
+			if ns.Running() {
+				continue
+			}
+			why = errStopped
 		}
+		s.stop()
+		return fmt.Errorf("NATS server in %s did not become ready: %w", opts.Dir, why)
 	}
 	if !ns.JetStreamEnabled() {
 		s.stop()
@@ -153,8 +164,13 @@ func (s *Server) stop() {
 	s.ns.WaitForShutdown()
 }
 
-// logger passes the server's words on; its notices are details here.
-type logger struct{ log *slog.Logger }
+// logger passes the server's words on; its notices are details here. A server
+// that cannot start says so to its logger alone, counting on that to end the
+// process, and stays as it is.
+type logger struct {
+	log   *slog.Logger
+	fatal chan error
+}
 
 func (l logger) Noticef(format string, v ...any) {
 	l.log.Debug("nats-server: " + fmt.Sprintf(format, v...))
@@ -166,7 +182,12 @@ func (l logger) Errorf(format string, v ...any) {
 	l.log.Error("nats-server: " + fmt.Sprintf(format, v...))
 }
 func (l logger) Fatalf(format string, v ...any) {
-	l.log.Error("nats-server: " + fmt.Sprintf(format, v...))
+	err := fmt.Errorf(format, v...)
+	l.log.Error("nats-server: " + err.Error())
+	select {
+	case l.fatal <- err:
+	default: // the first one is the cause
+	}
 }
 func (l logger) Debugf(format string, v ...any) {
 	l.log.Debug("nats-server: " + fmt.Sprintf(format, v...))

@@ -184,9 +184,7 @@ func TestTLS(t *testing.T) {
 	ca.issue(t, filepath.Join(dir, "client"))
 	other.issue(t, filepath.Join(dir, "stranger"))
 	one := serve(t, &server.Options{TLS: true, TLSConfig: &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}})
-	mutual := serve(t, &server.Options{TLS: true, TLSVerify: true, TLSConfig: &tls.Config{
-		Certificates: []tls.Certificate{certificate}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ca.pool, MinVersion: tls.VersionTLS12,
-	}})
+	mutual := serve(t, mutualTLS(ca, certificate))
 	at := func(name string) string { return filepath.Join(dir, name) }
 	for _, c := range []struct {
 		name string
@@ -213,6 +211,13 @@ func TestTLS(t *testing.T) {
 			}
 		})
 	}
+}
+
+// mutualTLS wants a client's certificate, too.
+func mutualTLS(ca authority, own tls.Certificate) *server.Options {
+	return &server.Options{TLS: true, TLSVerify: true, TLSConfig: &tls.Config{
+		Certificates: []tls.Certificate{own}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ca.pool, MinVersion: tls.VersionTLS12,
+	}}
 }
 
 // authority signs certificates.

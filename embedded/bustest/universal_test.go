@@ -90,6 +90,7 @@ func TestUniversalSuite(t *testing.T) {
 // stream for each topic.
 type broker struct {
 	url, restart string
+	opts         embedded.Options
 	js           jetstream.JetStream
 
 	mu      sync.Mutex
@@ -106,6 +107,7 @@ func newBroker(t *testing.T) *broker {
 	}
 	b := &broker{url: server.URL(), server: server}
 	opts.Listen = strings.TrimPrefix(b.url, "nats://")
+	b.opts = opts
 	again := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
@@ -136,6 +138,26 @@ func newBroker(t *testing.T) *broker {
 		}
 	})
 	return b
+}
+
+func (b *broker) stop(t *testing.T) {
+	t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := b.server.Stop(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (b *broker) start(t *testing.T) {
+	t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s, err := embedded.Start(t.Context(), b.opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.server = s
 }
 
 func (b *broker) closeLater(c func()) {

@@ -3,7 +3,6 @@ package bus
 import (
 	"context"
 	"crypto/rand"
-	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -31,6 +30,8 @@ type Options struct {
 	Context string
 	// Credentials is a .creds file.
 	Credentials string
+	// NKey is a file with the seed of a user's key pair.
+	NKey string
 	// CAFile, CertFile and KeyFile are PEM files for TLS.
 	CAFile, CertFile, KeyFile string
 	// Name is the client's name in the server's reports, such as "inference".
@@ -137,6 +138,13 @@ func dial(opts Options, log *slog.Logger) (*nats.Conn, error) {
 	if opts.Credentials != "" {
 		o = append(o, nats.UserCredentials(opts.Credentials))
 	}
+	if opts.NKey != "" {
+		key, err := nats.NkeyOptionFromSeed(opts.NKey)
+		if err != nil {
+			return nil, fmt.Errorf("key %s: %w", opts.NKey, err)
+		}
+		o = append(o, key)
+	}
 	if opts.CAFile != "" {
 		o = append(o, nats.RootCAs(opts.CAFile))
 	}
@@ -161,9 +169,8 @@ func dial(opts Options, log *slog.Logger) (*nats.Conn, error) {
 // connection and ends it: EOF.
 func temporary(err error) bool {
 	var op *net.OpError
-	var alert tls.AlertError // a certificate that the server refused
-	if errors.As(err, &alert) {
-		return false
+	if errors.As(err, &op) && (op.Op == "remote error" || op.Op == "local error") {
+		return false // what crypto/tls calls an alert: one side refused the other's certificate
 	}
 	return errors.Is(err, nats.ErrNoServers) || errors.Is(err, nats.ErrTimeout) || errors.Is(err, io.EOF) || errors.As(err, &op)
 }

@@ -1,0 +1,153 @@
+package bustest_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nkeys"
+
+	"github.com/tunebus/tunebus/pipeline/bus"
+)
+
+// TestNKey: a key pair, as a seed file beside the URL and in a context of the
+// nats command.
+func TestNKey(t *testing.T) {
+	t.Parallel()
+	own, stranger := key(t, nkeys.CreateUser), key(t, nkeys.CreateUser)
+	url := serve(t, &server.Options{Nkeys: []*server.NkeyUser{{Nkey: public(t, own)}}})
+	file := func(k nkeys.KeyPair) (path, secret string) {
+		seed, err := k.Seed()
+		if err != nil {
+			t.Fatal(err)
+		}
+		path = filepath.Join(t.TempDir(), "user.nk")
+		write(t, path, seed)
+		return path, string(seed)
+	}
+	good, _ := file(own)
+	bad, secret := file(stranger)
+	in := func(seed string) string {
+		body, err := json.Marshal(map[string]string{"url": url, "nkey": seed})
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(t.TempDir(), "context.json")
+		write(t, path, body)
+		return path
+	}
+	if err := connects(t, bus.Options{URL: url, NKey: good}); err != nil {
+		t.Error(err)
+	}
+	if err := connects(t, bus.Options{Context: in(good)}); err != nil {
+		t.Error(err)
+	}
+	refused(t, "a stranger's key", connects(t, bus.Options{URL: url, NKey: bad}), secret)
+	refused(t, "a stranger's key in a context", connects(t, bus.Options{Context: in(bad)}), secret)
+	refused(t, "no key", connects(t, bus.Options{URL: url}))
+	refused(t, "a missing file", connects(t, bus.Options{URL: url, NKey: filepath.Join(t.TempDir(), "none.nk")}))
+	garbage := filepath.Join(t.TempDir(), "garbage.nk")
+	write(t, garbage, []byte("hush"))
+	refused(t, "no key in the file", connects(t, bus.Options{URL: url, NKey: garbage}), "hush")
+}
+
+// TestRefusalsAreNotWaitedFor: a server that is not there yet is waited for;
+// one that refuses is not, however long Connect may wait.
+func TestRefusalsAreNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	ca := newAuthority(t, filepath.Join(dir, "ca.pem"))
+	other := newAuthority(t, filepath.Join(dir, "other.pem"))
+	certificate := ca.issue(t, filepath.Join(dir, "server"))
+	other.issue(t, filepath.Join(dir, "stranger"))
+	mutual := serve(t, mutualTLS(ca, certificate))
+	user := serve(t, &server.Options{Username: "ann", Password: "hush"})
+	at := func(name string) string { return filepath.Join(dir, name) }
+	for _, c := range []struct {
+		name, says string
+		opts       bus.Options
+	}{
+		{"wrong password", "authorization violation", bus.Options{URL: strings.Replace(user, "nats://", "nats://ann:wrong-one@", 1)}},
+		{"another authority", "certificate signed by unknown authority", bus.Options{URL: mutual, CAFile: at("other.pem")}},
+		{"a stranger's certificate", "certificate", bus.Options{URL: mutual, CAFile: at("ca.pem"), CertFile: at("stranger.pem"), KeyFile: at("stranger.key")}},
+		{"no own certificate", "certificate", bus.Options{URL: mutual, CAFile: at("ca.pem")}},
+		{"a missing authority", "none.pem", bus.Options{URL: mutual, CAFile: at("none.pem")}},
+		{"an address with an error", "cannot be parsed", bus.Options{URL: "nats://ann:wrong-one%zz@127.0.0.1:4222"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			c.opts.Wait = time.Minute
+			begin := time.Now()
+			_, err := bus.Connect(t.Context(), c.opts)
+			var unreachable *bus.UnreachableError
+			if !errors.As(err, &unreachable) || !strings.Contains(strings.ToLower(err.Error()), c.says) || strings.Contains(err.Error(), "wrong-one") {
+				t.Errorf("%v, want one that says %q", err, c.says)
+			}
+			if took := time.Since(begin); took > 15*time.Second {
+				t.Errorf("it took %s", took)
+			}
+		})
+	}
+}
+
+// TestConnectIsBounded: nobody there, a host without a name, and one who
+// takes the connection and says nothing: each ends in time, by the limit or
+// by the context.
+func TestConnectIsBounded(t *testing.T) {
+	t.Parallel()
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close() // the backlog takes connections that nobody answers
+	for name, url := range map[string]string{
+		"nobody there":  "nats://hush@127.0.0.1:1",
+		"no such host":  "nats://hush@tunebus.invalid:4222",
+		"says nothing":  "nats://hush@" + silent.Addr().String(),
+		"three of them": "nats://hush@127.0.0.1:1,nats://hush@127.0.0.1:2,nats://hush@127.0.0.1:3",
+	} {
+		for how, wait := range map[string]time.Duration{"once": -1, "limit": 300 * time.Millisecond, "context": 0} {
+			t.Run(name+" "+how, func(t *testing.T) {
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				if how == "context" {
+					ctx, cancel = context.WithTimeout(ctx, 300*time.Millisecond)
+					defer cancel()
+				}
+				begin := time.Now()
+				_, err := bus.Connect(ctx, bus.Options{URL: url, Wait: wait})
+				var unreachable *bus.UnreachableError
+				if !errors.As(err, &unreachable) || strings.Contains(err.Error(), "hush") || how == "context" && !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("got %v", err)
+				}
+				if took := time.Since(begin); took > 10*time.Second {
+					t.Errorf("it took %s", took)
+				}
+			})
+		}
+	}
+}
+
+// TestServerThatComesLate is waited for.
+func TestServerThatComesLate(t *testing.T) {
+	t.Parallel()
+	b := newBroker(t)
+	log := &lines{}
+	b.stop(t)
+	var late *bus.Bus
+	var wg sync.WaitGroup
+	wg.Go(func() { late = (&bench{log: log}).connect(t, b.url) })
+	eventually(t, "a word in the log", func() bool { return log.has("waiting for NATS") })
+	b.start(t)
+	wg.Wait()
+	if late == nil || !late.Connected() {
+		t.Error("not connected")
+	}
+}
