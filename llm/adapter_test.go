@@ -23,7 +23,6 @@ func TestDropout(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer tr.close()
 	tr.step = 7
 	got, _, err := tr.backward(rows, 1)
 	if err != nil {

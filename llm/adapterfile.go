@@ -197,6 +197,5 @@ func (m *Model) LoadAdapter(dir string) error {
 			return &CheckpointError{File: file, Tensor: p.name, Err: errMissing}
 		}
 	}
-	m.lora = a
-	return nil
+	return m.setAdapter(a)
 }

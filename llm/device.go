@@ -2,10 +2,10 @@ package llm
 
 import (
 	"fmt"
-	"sync"
 
 	"github.com/gomlx/compute"
 	_ "github.com/gomlx/compute/gobackend" // the backend called "go"
+	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 )
 
@@ -13,30 +13,57 @@ import (
 // operations of a graph side by side.
 const backendConfig = "go:ops_sequential"
 
-var backend = sync.OnceValues(func() (compute.Backend, error) {
-	b, err := compute.NewWithConfig(backendConfig)
-	if err != nil {
-		return nil, fmt.Errorf("open compute backend: %w", err)
-	}
-	return b, nil
-})
-
-// device keeps the compiled graphs of a model and its weights as tensors.
+// device keeps the compiled graphs of a model and its weights as tensors. It
+// belongs to one model and lives in this process's memory alone, which is
+// freed with the model.
 type device struct {
 	backend compute.Backend
 	tensors map[*param]*tensors.Tensor
+	graphs  map[string]*graph.Exec
 }
 
 func (m *Model) open() (*device, error) {
 	if m.device != nil {
 		return m.device, nil
 	}
-	b, err := backend()
+	b, err := compute.NewWithConfig(backendConfig)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("open compute backend: %w", err)
 	}
-	m.device = &device{backend: b, tensors: map[*param]*tensors.Tensor{}}
+	m.device = &device{backend: b, tensors: map[*param]*tensors.Tensor{}, graphs: map[string]*graph.Exec{}}
 	return m.device, nil
+}
+
+// graph is the graph of that name, built by fn for every new shape of its
+// inputs. What is compiled is kept for later calls.
+func (d *device) graph(name string, fn func(in []*graph.Node) []*graph.Node) (*graph.Exec, error) {
+	if g, ok := d.graphs[name]; ok {
+		return g, nil
+	}
+	g, err := graph.NewExec(d.backend, fn)
+	if err != nil {
+		return nil, fmt.Errorf("graph %s: %w", name, err)
+	}
+	g.SetMaxCache(-1)
+	d.graphs[name] = g
+	return g, nil
+}
+
+// setAdapter replaces the adapter; graphs that knew the old one are dropped.
+func (m *Model) setAdapter(a *adapter) error {
+	old := m.lora
+	m.lora = a
+	if m.device == nil {
+		return nil
+	}
+	for _, g := range m.device.graphs {
+		g.Finalize()
+	}
+	clear(m.device.graphs)
+	if old == nil {
+		return nil
+	}
+	return m.device.changed(old.params)
 }
 
 // tensor is a weight on the device. It is put there at once, since two graphs

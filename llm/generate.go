@@ -43,7 +43,6 @@ func (m *Model) Generate(ctx context.Context, prompts [][]int32, cfg GenerateCon
 	if err != nil {
 		return err
 	}
-	defer g.exec.Finalize()
 	order := make([]int, 0, len(prompts))
 	for i := range prompts {
 		if cfg.Skip != nil && cfg.Skip(i) {
@@ -90,7 +89,7 @@ func (m *Model) newGenerator(cfg GenerateConfig) (*generator, error) {
 	if err != nil {
 		return nil, err
 	}
-	exec, err := graph.NewExec(d.backend, func(in []*graph.Node) []*graph.Node {
+	exec, err := d.graph("generate", func(in []*graph.Node) []*graph.Node {
 		layers := m.cfg.Layers
 		w := weights{}
 		for i, p := range m.all() {
@@ -106,7 +105,6 @@ func (m *Model) newGenerator(cfg GenerateConfig) (*generator, error) {
 	if err != nil {
 		return nil, fmt.Errorf("generate: %w", err)
 	}
-	exec.SetMaxCache(-1)
 	return &generator{cfg: cfg, model: m, device: d, exec: exec}, nil
 }
 

@@ -189,9 +189,10 @@ func TestResumeIsExact(t *testing.T) {
 	}
 }
 
+// BenchmarkTrain trains a model of the quickstart's size.
 func BenchmarkTrain(b *testing.B) {
 	m, err := llm.New(llm.Config{
-		ModelType: llm.TypeQwen2, VocabSize: 2048, HiddenSize: 256, IntermediateSize: 640, Layers: 2, Heads: 4, KVHeads: 2, TieWordEmbeddings: true,
+		ModelType: llm.TypeLlama, VocabSize: 1434, HiddenSize: 160, IntermediateSize: 320, Layers: 2, Heads: 4, KVHeads: 2, TieWordEmbeddings: true,
 	}, 1)
 	if err != nil {
 		b.Fatal(err)
@@ -200,7 +201,7 @@ func BenchmarkTrain(b *testing.B) {
 	for i := range 256 {
 		e := llm.Example{IDs: make([]int32, 25), Count: make([]bool, 25)}
 		for j := range e.IDs {
-			e.IDs[j], e.Count[j] = int32((i*j)%2048), j > 15
+			e.IDs[j], e.Count[j] = int32((i*j)%1434), j > 15
 		}
 		examples = append(examples, e)
 	}

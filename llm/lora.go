@@ -103,8 +103,7 @@ func (m *Model) AttachLoRA(cfg LoRAConfig) error {
 			}
 		}
 	}
-	m.lora = a
-	return nil
+	return m.setAdapter(a)
 }
 
 // kept draws which inputs of each adapted module stay in a part of a batch

@@ -109,7 +109,6 @@ func (m *Model) Train(ctx context.Context, examples, validation []Example, cfg T
 	if err != nil {
 		return TrainResult{}, err
 	}
-	defer t.close()
 	perEpoch := int64(ceil(ceil(len(examples), cfg.BatchSize), cfg.GradAccumulation))
 	t.total = perEpoch * int64(cfg.Epochs)
 	if resume != "" {

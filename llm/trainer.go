@@ -41,31 +41,24 @@ func newTrainer(m *Model, cfg TrainConfig) (*trainer, error) {
 		t.first = append(t.first, make([]float32, p.size()))
 		t.second = append(t.second, make([]float32, p.size()))
 	}
-	if t.gradients, err = graph.NewExec(d.backend, func(in []*graph.Node) []*graph.Node {
-		loss, w := m.lossGraph(in, t.drops())
-		wrt := make([]*graph.Node, len(t.learn))
-		for i, p := range t.learn {
+	if t.gradients, err = d.graph("gradients", func(in []*graph.Node) []*graph.Node {
+		loss, w := m.lossGraph(in, m.drops())
+		learn := m.trainable()
+		wrt := make([]*graph.Node, len(learn))
+		for i, p := range learn {
 			wrt[i] = w[p.name]
 		}
 		return append([]*graph.Node{loss}, graph.Gradient(loss, wrt...)...)
 	}); err != nil {
 		return nil, fmt.Errorf("train: %w", err)
 	}
-	t.forward, err = graph.NewExec(d.backend, func(in []*graph.Node) []*graph.Node {
+	if t.forward, err = d.graph("loss", func(in []*graph.Node) []*graph.Node {
 		loss, _ := m.lossGraph(in, false)
 		return []*graph.Node{loss}
-	})
-	if err != nil {
+	}); err != nil {
 		return nil, fmt.Errorf("train: %w", err)
 	}
-	t.gradients.SetMaxCache(-1)
-	t.forward.SetMaxCache(-1)
 	return t, nil
-}
-
-func (t *trainer) close() {
-	t.gradients.Finalize()
-	t.forward.Finalize()
 }
 
 // lossInputs is how many inputs of lossGraph are no weights.
@@ -140,11 +133,12 @@ func (t *trainer) inputs(rows []Example, size int) (args []any, count int, err e
 	return args, count, err
 }
 
-func (t *trainer) drops() bool { return t.model.lora != nil && t.model.lora.cfg.Dropout > 0 }
+// drops reports whether training drops inputs of the adapter.
+func (m *Model) drops() bool { return m.lora != nil && m.lora.cfg.Dropout > 0 }
 
 // dropout appends what stays of the adapter's inputs.
 func (t *trainer) dropout(args []any) []any {
-	if !t.drops() {
+	if !t.model.drops() {
 		return args
 	}
 	ids := args[0].(*tensors.Tensor).Shape().Dimensions

@@ -115,7 +115,6 @@ func TestDecaySparesNormsAndBiases(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer tr.close()
 	before := map[string]float32{}
 	for _, p := range m.params {
 		before[p.name] = p.data[0]
@@ -141,7 +140,6 @@ func TestEvaluateIsTheMeanOverTokens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer tr.close()
 	got, err := tr.evaluate(t.Context(), ragged(m.cfg))
 	sum, n := newReference(m).loss(ragged(m.cfg))
 	if err != nil || math.Abs(got-sum/float64(n)) > 1e-5*got {
