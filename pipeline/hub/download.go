@@ -59,6 +59,28 @@ func (c *Client) Dataset(ctx context.Context, id, revision string) (string, erro
 	return dir, nil
 }
 
+// HasModel looks whether a model can be had, and fetches nothing.
+func (c *Client) HasModel(ctx context.Context, id string) error { return c.has(ctx, models, id) }
+
+// HasDataset looks whether a data set can be had, and fetches nothing.
+func (c *Client) HasDataset(ctx context.Context, id string) error { return c.has(ctx, datasets, id) }
+
+func (c *Client) has(ctx context.Context, k kind, id string) error {
+	r, err := parse(k, id, "")
+	if err != nil {
+		return err
+	}
+	if _, have := c.known(r); have {
+		return nil
+	}
+	if c.opts.Offline {
+		_, _, err = c.fetch(ctx, r, nil)
+		return err
+	}
+	_, err = c.commit(ctx, r)
+	return err
+}
+
 // fetch brings the chosen files of a repository into the cache and returns
 // their folder and how many they are.
 func (c *Client) fetch(ctx context.Context, r repository, choose func([]file) []file) (string, int, error) {

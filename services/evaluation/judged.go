@@ -67,6 +67,13 @@ func (j Judge) open(e events.Evaluator) (*judging, []string) {
 	return out, notes
 }
 
+// Lacks says which of the metrics that a specification names would have no
+// score here, and why.
+func (j Judge) Lacks(e events.Evaluator) []string {
+	_, notes := j.open(e)
+	return notes
+}
+
 // address is the judge's, if the settings allow it.
 func (j Judge) address(asked string) (string, error) {
 	if j.BaseURL == "" {

@@ -102,6 +102,7 @@ func (a *app) root() *cobra.Command {
 	f.StringVar(&a.server.URL, "server", "", "NATS server; default: the settings' bus.url, $NATS_URL, nats://127.0.0.1:4222")
 	f.StringVar(&a.server.Context, "context", "", "context of the nats command, instead of --server")
 	f.StringVar(&a.server.Credentials, "creds", "", "credentials file for NATS")
+	f.StringVar(&a.server.NKey, "nkey", "", "file with the seed of a NATS user's key pair")
 	f.StringVar(&a.server.CAFile, "tls-ca", "", "certificates that the NATS server's is checked against")
 	f.StringVar(&a.server.CertFile, "tls-cert", "", "own certificate for NATS")
 	f.StringVar(&a.server.KeyFile, "tls-key", "", "key of the own certificate")

@@ -36,7 +36,7 @@ func (a *app) connectWithin(ctx context.Context, wait time.Duration) (*bus.Bus, 
 	for _, over := range []struct {
 		to   *string
 		flag string
-	}{{&o.Credentials, f.Credentials}, {&o.CAFile, f.CAFile}, {&o.CertFile, f.CertFile}, {&o.KeyFile, f.KeyFile}} {
+	}{{&o.Credentials, f.Credentials}, {&o.NKey, f.NKey}, {&o.CAFile, f.CAFile}, {&o.CertFile, f.CertFile}, {&o.KeyFile, f.KeyFile}} {
 		if over.flag != "" {
 			*over.to = over.flag
 		}

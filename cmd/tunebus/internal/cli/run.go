@@ -52,6 +52,9 @@ func (a *app) runCommand() *cobra.Command {
 			if err := p.over(&cfg); err != nil {
 				return err
 			}
+			if err := a.preflight(c.Context(), cfg, s, files); err != nil {
+				return err
+			}
 			return a.run(c.Context(), cfg, p.relaxed, trackingLimit, s, files)
 		},
 	}
