@@ -17,4 +17,16 @@
 //	somebody asked to cancel              completed, cancelled
 //	the process stops                     attempt_ended (shutdown), given back at once
 //	a newer attempt or a completed fact   nothing; what was stored is dropped
+//
+// An engine that does not stop at a shutdown is left behind after half of the
+// grace: the job is given back without it.
+//
+// # How work is taken over
+//
+// An attempt goes on from the newest checkpoint, if it verifies, else from the
+// start. A worker that lost its job drops what it stored, but never the
+// checkpoint that the next one goes on from. Of a metric's step the point that
+// was announced first counts: the points of the attempts before stay, and
+// steps that are repeated add none. A checkpoint that cannot be saved, while
+// NATS is away, costs a later attempt work and this one nothing.
 package phase
