@@ -151,3 +151,43 @@ func TestServerThatComesLate(t *testing.T) {
 		t.Error("not connected")
 	}
 }
+
+// TestRefusedOnReconnect: a server that refuses a client's return, again and
+// again, since its list of users is being mended, does not lose the client for
+// good.
+func TestRefusedOnReconnect(t *testing.T) {
+	t.Parallel()
+	options := func(password string, port int) *server.Options {
+		return &server.Options{Host: "127.0.0.1", Port: port, NoSigs: true, NoLog: true, Username: "ann", Password: password}
+	}
+	run := func(o *server.Options) *server.Server {
+		s, err := server.NewServer(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Start()
+		if !s.ReadyForConnections(10 * time.Second) {
+			t.Fatal("the server does not become ready")
+		}
+		return s
+	}
+	end := func(s *server.Server) {
+		s.Shutdown()
+		s.WaitForShutdown()
+	}
+	s := run(options("hush", server.RANDOM_PORT))
+	port := s.Addr().(*net.TCPAddr).Port
+	log := &lines{}
+	b := (&bench{log: log}).connect(t, strings.Replace(s.ClientURL(), "nats://", "nats://ann:hush@", 1))
+	end(s)
+	eventually(t, "the connection is down", func() bool { return !b.Connected() })
+	s = run(options("another", port))
+	eventually(t, "the third refusal", func() bool { return log.count("authorization violation") >= 3 })
+	end(s)
+	s = run(options("hush", port))
+	defer end(s)
+	eventually(t, "the connection is back", b.Connected)
+	if log.has("hush") {
+		t.Error("the log tells the password")
+	}
+}

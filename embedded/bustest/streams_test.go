@@ -46,6 +46,12 @@ func (l *lines) has(text string) bool {
 	return strings.Contains(l.b.String(), text)
 }
 
+func (l *lines) count(text string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Count(strings.ToLower(l.b.String()), text)
+}
+
 func newBench(t *testing.T, layout bus.Layout) *bench {
 	t.Helper()
 	s := bustest.Start(t, embedded.Options{Dir: t.TempDir(), Listen: "127.0.0.1:0", RelaxedSync: true})

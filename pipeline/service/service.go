@@ -159,7 +159,7 @@ func load(name string, args, environ []string, stderr io.Writer) (settings.Setti
 // waited for.
 func BusOptions(b settings.Bus, name string, log *slog.Logger) bus.Options {
 	return bus.Options{
-		URL: b.URL, Context: b.Context, Credentials: b.Credentials, CAFile: b.CAFile, CertFile: b.CertFile, KeyFile: b.KeyFile,
+		URL: b.URL, Context: b.Context, Credentials: b.Credentials, NKey: b.NKey, CAFile: b.CAFile, CertFile: b.CertFile, KeyFile: b.KeyFile,
 		Name: name, Logger: log,
 	}
 }

@@ -32,6 +32,7 @@ type Bus struct {
 	URL         string `json:"url" default:"" env:"NATS_URL" doc:"NATS servers, separated by commas; empty: nats://127.0.0.1:4222"`
 	Context     string `json:"context" default:"" doc:"context of the nats command, instead of url"`
 	Credentials string `json:"credentials" default:"" env:"NATS_CREDS" doc:"file with credentials for NATS (.creds)"`
+	NKey        string `json:"nkey" default:"" env:"NATS_NKEY" doc:"file with the seed of a NATS user's key pair, instead of credentials"`
 	CAFile      string `json:"ca_file" default:"" env:"NATS_CA" doc:"certificates that the server's is checked against (PEM)"`
 	CertFile    string `json:"cert_file" default:"" env:"NATS_CERT" doc:"own certificate (PEM)"`
 	KeyFile     string `json:"key_file" default:"" env:"NATS_KEY" doc:"key of the own certificate (PEM)"`
