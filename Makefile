@@ -7,7 +7,7 @@ export GOEXPERIMENT := simd
 export CGO_ENABLED := 0
 GO := go
 
-.PHONY: help build run test check lint tidy generate base-model bench
+.PHONY: help build run test check lint tidy generate build-gpu base-model bench
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
@@ -32,12 +32,16 @@ lint: ## rules of the house, .golangci.yaml
 tidy: ## go.mod and go.sum of every module
 	@set -e; for m in $(MODULES); do (cd $$m && GOWORK=off $(GO) mod tidy); done
 
+build-gpu: ## bin/tunebus with GPU metrics; needs a C compiler
+	@cd cmd/tunebus && CGO_ENABLED=1 $(GO) build -tags gpu -o ../../bin/tunebus-gpu .
+
 generate: ## the schemas and the AsyncAPI document
 	@cd events && $(GO) generate ./...
 
 check: lint ## formatting, rules, and the tests with the race detector
 	@set -e; for m in $(MODULES); do (cd $$m && GOWORK=off $(GO) mod tidy -diff) || { echo "$$m: go.mod is stale; run make tidy"; exit 1; }; done
 	@out=$$(gofmt -l $(MODULES)); test -z "$$out" || { echo "not formatted:"; echo "$$out"; exit 1; }
+	@cd pipeline && CGO_ENABLED=1 $(GO) vet -tags gpu ./telemetry
 	@set -e; for m in $(MODULES); do echo "== $$m"; (cd $$m && CGO_ENABLED=1 $(GO) test $(RACE) -timeout 15m ./...); done
 
 base-model: ## makes the quickstart's base model and data anew
