@@ -33,7 +33,7 @@ tidy: ## go.mod and go.sum of every module
 	@set -e; for m in $(MODULES); do (cd $$m && GOWORK=off $(GO) mod tidy); done
 
 build-gpu: ## bin/tunebus with GPU metrics; needs a C compiler
-	@cd cmd/tunebus && CGO_ENABLED=1 $(GO) build -tags gpu -o ../../bin/tunebus-gpu .
+	@cd cmd/tunebus && CGO_ENABLED=1 CGO_CFLAGS=-Wno-deprecated-declarations $(GO) build -tags gpu -o ../../bin/tunebus-gpu .
 
 generate: ## the schemas and the AsyncAPI document
 	@cd events && $(GO) generate ./...
@@ -41,7 +41,7 @@ generate: ## the schemas and the AsyncAPI document
 check: lint ## formatting, rules, and the tests with the race detector
 	@set -e; for m in $(MODULES); do (cd $$m && GOWORK=off $(GO) mod tidy -diff) || { echo "$$m: go.mod is stale; run make tidy"; exit 1; }; done
 	@out=$$(gofmt -l $(MODULES)); test -z "$$out" || { echo "not formatted:"; echo "$$out"; exit 1; }
-	@cd pipeline && CGO_ENABLED=1 $(GO) vet -tags gpu ./telemetry
+	@cd pipeline && CGO_ENABLED=1 CGO_CFLAGS=-Wno-deprecated-declarations $(GO) vet -tags gpu ./telemetry
 	@set -e; for m in $(MODULES); do echo "== $$m"; (cd $$m && CGO_ENABLED=1 $(GO) test $(RACE) -timeout 15m ./...); done
 
 base-model: ## makes the quickstart's base model and data anew
