@@ -71,7 +71,9 @@ func (t *Tokenizer) open(dir string) error {
 	if t.model, err = newBPE(&f, t.letters); err != nil {
 		return err
 	}
-	t.index(&f)
+	if err := t.index(&f); err != nil {
+		return err
+	}
 	if err := t.endings(dir); err != nil {
 		return err
 	}
@@ -123,14 +125,28 @@ func composes(c *component) (bool, error) {
 	return false, fmt.Errorf("normalizer %s: %w", c.Type, ErrUnsupported)
 }
 
+// mostTokens bounds a vocabulary; the largest in use have some 260,000 tokens.
+const mostTokens = 1 << 22
+
 // index fills what is looked up by id, and sorts the added tokens.
-func (t *Tokenizer) index(f *tokenizerFile) {
+func (t *Tokenizer) index(f *tokenizerFile) error {
 	size := int32(0)
-	for _, id := range f.Model.Vocab {
+	fits := func(id int64, text string) error {
+		if id < 0 || id >= mostTokens {
+			return fmt.Errorf("token %q has the id %d; ids are 0 to %d", text, id, mostTokens-1)
+		}
 		size = max(size, int32(id)+1)
+		return nil
+	}
+	for text, id := range f.Model.Vocab {
+		if err := fits(int64(id), text); err != nil {
+			return err
+		}
 	}
 	for _, a := range f.AddedTokens {
-		size = max(size, a.ID+1)
+		if err := fits(int64(a.ID), a.Content); err != nil {
+			return err
+		}
 	}
 	t.text, t.special = make([]string, size), make([]bool, size)
 	for raw, id := range t.model.ids {
@@ -144,6 +160,7 @@ func (t *Tokenizer) index(f *tokenizerFile) {
 		}
 	}
 	slices.SortStableFunc(t.added, func(a, b addedToken) int { return cmp.Compare(len(b.Content), len(a.Content)) })
+	return nil
 }
 
 // endings collects the ids that end an answer, and the one that pads.
