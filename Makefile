@@ -42,6 +42,7 @@ check: lint ## formatting, rules, and the tests with the race detector
 	@set -e; for m in $(MODULES); do (cd $$m && GOWORK=off $(GO) mod tidy -diff) || { echo "$$m: go.mod is stale; run make tidy"; exit 1; }; done
 	@out=$$(gofmt -l $(MODULES)); test -z "$$out" || { echo "not formatted:"; echo "$$out"; exit 1; }
 	@cd pipeline && CGO_ENABLED=1 CGO_CFLAGS=-Wno-deprecated-declarations $(GO) vet -tags gpu ./telemetry
+	@cd pipeline && $(GO) test -tags failpoint ./failpoint
 	@set -e; for m in $(MODULES); do echo "== $$m"; (cd $$m && CGO_ENABLED=1 $(GO) test $(RACE) -timeout 15m ./...); done
 
 base-model: ## makes the quickstart's base model and data anew

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/tunebus/tunebus/pipeline/failpoint"
 )
 
 const (
@@ -76,6 +78,7 @@ func (f *files) Put(ctx context.Context, key, _ string, r io.Reader) error {
 	partial := partialDir + "/" + rand.Text()
 	err := f.write(ctx, partial, r)
 	if err == nil {
+		failpoint.Here(failpoint.ArtifactUnnamed)
 		err = f.publish(partial, key)
 	}
 	if removed := f.root.Remove(partial); removed != nil && !errors.Is(removed, fs.ErrNotExist) {

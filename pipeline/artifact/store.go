@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/failpoint"
 )
 
 // idKey is the object in which a store keeps its own id. No valid key is
@@ -93,7 +94,7 @@ func (s *Store) put(ctx context.Context, key, mediaType string, r io.Reader) (ev
 	if err := checkKey(key); err != nil {
 		return events.Reference{}, err
 	}
-	m := newMeter(ctx, r)
+	m := newMeter(ctx, failpoint.Reader(failpoint.ArtifactUnderWay, r))
 	putErr := s.backend.Put(ctx, key, mediaType, m)
 	existed := errors.Is(putErr, ErrExists)
 	if putErr != nil && !existed {
@@ -106,6 +107,7 @@ func (s *Store) put(ctx context.Context, key, mediaType string, r io.Reader) (ev
 		}
 	}
 	ref := events.Reference{Store: s.id, Key: key, MediaType: mediaType, Size: m.size, SHA256: m.sum()}
+	failpoint.Here(failpoint.ArtifactUnverified)
 	err := s.verify(ctx, ref)
 	var corrupt *CorruptError
 	switch {

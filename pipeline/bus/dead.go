@@ -8,6 +8,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/tunebus/tunebus/pipeline/failpoint"
 )
 
 // Headers of a dead letter; the original's headers are kept beside them.
@@ -46,9 +48,11 @@ func (b *Bus) bury(ctx context.Context, in jetstream.Msg, reason string) error {
 	msg.Header.Set(HeaderDeadStream, meta.Stream)
 	msg.Header.Set(HeaderDeadSequence, seq)
 	b.fit(msg)
+	failpoint.Here(failpoint.BeforeBury)
 	if _, err := b.js.PublishMsg(ctx, msg); err != nil {
 		return fmt.Errorf("bury %s: %w", in.Subject(), err)
 	}
+	failpoint.Here(failpoint.AfterBury)
 	b.log.Error("message given up; it is among the dead letters", "subject", in.Subject(), "stream", meta.Stream, "sequence", seq, "reason", reason)
 	return nil
 }

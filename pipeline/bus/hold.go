@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/tunebus/tunebus/pipeline/failpoint"
 )
 
 // BucketLeases is where leases are; a lease that its holder does not renew
@@ -35,6 +37,7 @@ func (b *Bus) Hold(ctx context.Context, name string, do func(ctx context.Context
 	if err != nil {
 		return fmt.Errorf("lease %s: %w", name, err)
 	}
+	failpoint.Here(failpoint.LeaseTaken)
 	doing, cancel := context.WithCancelCause(ctx)
 	renewed := make(chan uint64, 1)
 	go func() { renewed <- b.renew(doing, kv, name, revision, cancel) }() // ends with doing
@@ -45,6 +48,7 @@ func (b *Bus) Hold(ctx context.Context, name string, do func(ctx context.Context
 	if lost {
 		return errors.Join(fmt.Errorf("lease %s: %w", name, ErrHeld), err)
 	}
+	failpoint.Here(failpoint.LeaseDone)
 	// The holder may be stopping; what is not deleted disappears by itself.
 	end, done := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer done()

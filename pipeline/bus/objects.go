@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tunebus/tunebus/pipeline/artifact"
+	"github.com/tunebus/tunebus/pipeline/failpoint"
 )
 
 // Objects keeps artifacts in a bucket of JetStream's Object Store. It reads
@@ -102,6 +103,7 @@ func (o *Objects) Put(ctx context.Context, key, mediaType string, r io.Reader) (
 	if err := o.send(ctx, parts, r, info); err != nil {
 		return fmt.Errorf("object %s: %w", key, err)
 	}
+	failpoint.Here(failpoint.ObjectUnnamed)
 	body, err := json.Marshal(info)
 	if err != nil {
 		return fmt.Errorf("object %s: %w", key, err)

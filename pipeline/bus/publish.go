@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/failpoint"
 )
 
 // Fence is the condition under which the stream takes an event. The zero
@@ -67,11 +68,13 @@ func (b *Bus) Publish(ctx context.Context, ev events.Event, fence Fence) (Messag
 	if fence.filter != "" {
 		opts = append(opts, jetstream.WithExpectLastSequenceForSubject(fence.sequence, fence.filter))
 	}
+	failpoint.Publishing(ev)
 	for try := 0; ; try++ {
 		pubCtx, cancel := context.WithTimeout(ctx, 5*time.Second)
 		ack, err := b.js.PublishMsg(pubCtx, msg, opts...)
 		cancel()
 		if err == nil {
+			failpoint.Published(ev)
 			return Message{Event: ev, ID: id, Subject: msg.Subject, Stream: stream, Sequence: ack.Sequence, Time: time.Now()}, nil
 		}
 		if tooLarge(err) {

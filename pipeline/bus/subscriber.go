@@ -12,6 +12,8 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/tunebus/tunebus/pipeline/failpoint"
 )
 
 // SubscriberConfig says how messages are taken.
@@ -195,7 +197,9 @@ func (s *Subscriber) deliver(ctx context.Context, in jetstream.Msg, beat time.Du
 	for {
 		select {
 		case <-msg.Acked():
+			failpoint.Here(failpoint.BeforeAck)
 			s.ack(in)
+			failpoint.Here(failpoint.AfterAck)
 			return
 		case <-msg.Nacked():
 			s.settle(in, msg)
@@ -236,6 +240,7 @@ func (s *Subscriber) settle(in jetstream.Msg, msg *message.Message) {
 }
 
 func (s *Subscriber) nak(in jetstream.Msg, delay time.Duration) {
+	failpoint.Here(failpoint.BeforeNak)
 	if delay <= 0 {
 		s.told(in, in.Nak())
 		return

@@ -13,6 +13,7 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/failpoint"
 )
 
 // checkpoint reads the newest checkpoint of a job; none is the zero one.
@@ -41,10 +42,12 @@ func (w *Worker) saveCheckpoint(ctx context.Context, j *Job, step int64, dir str
 }
 
 func (w *Worker) pointAtCheckpoint(ctx context.Context, j *Job, step int64, dir string) error {
+	failpoint.Here(failpoint.CheckpointWritten)
 	a, err := j.PutDir(ctx, "checkpoint-"+strconv.FormatInt(step, 10), dir)
 	if err != nil {
 		return err
 	}
+	failpoint.Here(failpoint.CheckpointStored)
 	before, err := w.checkpoint(ctx, j.Request)
 	if err != nil {
 		return err
@@ -53,6 +56,7 @@ func (w *Worker) pointAtCheckpoint(ctx context.Context, j *Job, step int64, dir 
 	if err := w.bus.SaveCheckpoint(ctx, j.Request.RunID, j.Request.Phase, cp); err != nil {
 		return fmt.Errorf("checkpoint at step %d: %w", step, err)
 	}
+	failpoint.Here(failpoint.CheckpointPointed)
 	j.claim.saved.Store(true)
 	if before.Reference.Key != "" && before.Reference.Key != a.Reference.Key {
 		w.drop(ctx, j.claim, before.Reference)
@@ -70,6 +74,7 @@ func (w *Worker) dropCheckpoint(ctx context.Context, c claim) {
 		w.log(ctx, slog.LevelWarn, c, "checkpoint not dropped", "error", err)
 		return
 	}
+	failpoint.Here(failpoint.CheckpointForgotten)
 	w.drop(ctx, c, cp.Reference)
 }
 
@@ -94,6 +99,7 @@ func (w *Worker) dropAttempt(ctx context.Context, c claim) {
 		return
 	}
 	for o, err := range w.store.List(ctx, key[:len(key)-len(any)]) {
+		failpoint.Here(failpoint.JobDropped)
 		if err == nil && o.Key != newest.Reference.Key {
 			err = w.store.Delete(ctx, o.Key)
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/failpoint"
 )
 
 // Job is one attempt at a phase, in an engine's hands.
@@ -78,6 +79,7 @@ func (j *Job) resume(ctx context.Context, cp bus.Checkpoint) error {
 	if err := os.Rename(filepath.Join(dir, metricsFile), history); err != nil && !os.IsNotExist(err) {
 		return fmt.Errorf("metric history of the checkpoint: %w", err)
 	}
+	failpoint.Here(failpoint.JobResumed)
 	j.Resume = Resume{Step: cp.Step, Dir: dir}
 	return nil
 }

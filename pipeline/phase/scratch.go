@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+
+	"github.com/tunebus/tunebus/pipeline/failpoint"
 )
 
 // scratch is a temporary folder that is made when it is needed.
@@ -24,6 +26,7 @@ func (s *scratch) path(name string) (string, error) {
 			return "", fmt.Errorf("scratch folder: %w", err)
 		}
 		s.dir = dir
+		failpoint.Here(failpoint.JobScratch)
 	}
 	return filepath.Join(s.dir, name), nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/failpoint"
 )
 
 // work lets the engine work and ends the attempt by what came of it.
@@ -23,6 +24,7 @@ func (w *Worker) work(ctx, end context.Context, c claim, checkpoint bus.Checkpoi
 	why := context.Cause(workCtx)
 	watch.stop()
 	defer o.job.clean()
+	failpoint.Here(failpoint.JobDone)
 	metrics, merr := o.job.close(end)
 	if o.err == nil && merr == nil {
 		if metrics != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/failpoint"
 )
 
 // Config says which jobs a worker takes and how.
@@ -129,6 +130,7 @@ func (w *Worker) Handle(ctx context.Context, d bus.Delivery) error {
 	if !ok || req.Phase != w.cfg.Phase {
 		return &bus.Dead{Err: fmt.Errorf("%s is no job of %s", d.Subject, w.cfg.Phase)}
 	}
+	failpoint.Here(failpoint.JobTaken)
 	end, stop := outlive(ctx, w.cfg.Grace*4/5)
 	defer stop()
 	door := w.door(req.RunID)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/failpoint"
 )
 
 // Cancel sees to it that a cancelled run ends: its holder has a moment to
@@ -79,6 +80,7 @@ func (s *Service) takeOver(ctx context.Context, run events.Run, job events.Phase
 	if err != nil {
 		return again(err)
 	}
+	failpoint.Here(failpoint.CancelTaken)
 	if _, err := s.bus.Publish(ctx, done, bus.IfLast(events.StartedFilter(job.Phase, job.RunID), token.Sequence)); err != nil {
 		return again(err)
 	}

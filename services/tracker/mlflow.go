@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/failpoint"
 	"github.com/tunebus/tunebus/services/tracker/mlflow"
 	"github.com/tunebus/tunebus/services/tracker/report"
 )
@@ -52,12 +53,15 @@ func (s *Service) track(ctx context.Context, run events.Run, files []report.File
 		} else {
 			s.live.done(run.ID, step.Phase)
 		}
+		failpoint.Here(failpoint.MLflowMetrics)
 		if err := w.artifacts(ctx, id, step.Phase, state, files); err != nil {
 			return nil, nil, err
 		}
+		failpoint.Here(failpoint.MLflowArtifacts)
 		if err := w.end(ctx, id, d); err != nil {
 			return nil, nil, err
 		}
+		failpoint.Here(failpoint.MLflowEnded)
 	}
 	for _, f := range files {
 		if err := w.put(ctx, parentID, f.Name, f); err != nil {
@@ -111,6 +115,7 @@ func (w *writer) write(ctx context.Context, d desired) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	failpoint.Here(failpoint.MLflowCreated)
 	w.links["mlflow_"+d.key.Phase] = w.target.RunURL(w.experiment, id)
 	var conflict *mlflow.ParamConflictError
 	if err := w.target.LogParams(ctx, id, d.params); errors.As(err, &conflict) {
@@ -118,6 +123,7 @@ func (w *writer) write(ctx context.Context, d desired) (string, error) {
 	} else if err != nil {
 		return "", err
 	}
+	failpoint.Here(failpoint.MLflowParams)
 	if err := w.target.SetTags(ctx, id, d.tags); err != nil {
 		return "", err
 	}

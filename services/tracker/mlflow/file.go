@@ -17,6 +17,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/tunebus/tunebus/pipeline/failpoint"
 )
 
 // file is a folder in MLflow's file layout. Every file in it is written beside
@@ -189,6 +191,7 @@ func (f *file) EnsureRun(ctx context.Context, experimentID string, key RunKey, r
 		{"tags", "[]"},
 		{"user_id", quote(user)},
 	}.String()
+	failpoint.Here(failpoint.MLflowUnrecorded)
 	if err := replaceFile(dir, meta, strings.NewReader(text)); err != nil {
 		return "", fmt.Errorf("create run %q: %w", r.Name, err)
 	}
@@ -281,5 +284,6 @@ func replaceFile(tmpDir, path string, r io.Reader) (err error) {
 	if err != nil {
 		return err
 	}
+	failpoint.Here(failpoint.MLflowFile)
 	return os.Rename(tmp.Name(), path)
 }

@@ -16,6 +16,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/tunebus/tunebus/pipeline/failpoint"
 )
 
 func (f *file) LogParams(ctx context.Context, runID string, params []Param) error {
@@ -69,6 +71,7 @@ func firstKeys(dir, kind string, params []Param) (err error) {
 	if err := os.Remove(filepath.Join(dir, kind)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
+	failpoint.Here(failpoint.MLflowFolder)
 	return os.Rename(folder, filepath.Join(dir, kind))
 }
 

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/tunebus/tunebus/pipeline/failpoint"
 )
 
 type wireExperiment struct {
@@ -82,6 +84,7 @@ func (c *rest) EnsureRun(ctx context.Context, experimentID string, key RunKey, r
 		return c.createRun(ctx, experimentID, key, r)
 	})
 	if err == nil && id == "" {
+		failpoint.Here(failpoint.MLflowUnrecorded)
 		id, err = c.oldestRun(ctx, experimentID, key)
 		if err == nil && id == "" {
 			err = ErrNoRun

@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+
+	"github.com/tunebus/tunebus/pipeline/failpoint"
 )
 
 // writeFile writes path through a file beside it, so that path holds either
@@ -36,5 +38,6 @@ func writeFile(path string, write func(io.Writer) error) (err error) {
 	if err != nil {
 		return err
 	}
+	failpoint.Here(failpoint.ReportUnnamed)
 	return os.Rename(tmp.Name(), path)
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/failpoint"
 )
 
 // The names of the files.
@@ -59,6 +60,7 @@ func Write(ctx context.Context, dir string, r Report) ([]File, error) {
 			return fmt.Errorf("write %s: %w", name, err)
 		}
 		files = append(files, File{name, path, mediaType, info.Size()})
+		failpoint.Here(failpoint.ReportNext)
 		return nil
 	}
 	// The pipeline's summary needs no scores, so it comes first.

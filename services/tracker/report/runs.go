@@ -18,6 +18,7 @@ import (
 	"unicode"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/failpoint"
 )
 
 // The names of the run list's files.
@@ -108,6 +109,7 @@ func (r *RunList) Update(lines ...RunLine) error {
 	if err := writeFile(filepath.Join(r.dir, RunsName), asJSON(all)); err != nil {
 		return err
 	}
+	failpoint.Here(failpoint.ReportList)
 	return writeFile(filepath.Join(r.dir, RunsTextName), func(w io.Writer) error { return WriteLines(w, all) })
 }
 
