@@ -7,7 +7,7 @@ export GOEXPERIMENT := simd
 export CGO_ENABLED := 0
 GO := go
 
-.PHONY: help build run test check lint tidy generate build-gpu base-model bench
+.PHONY: help build run test check lint tidy generate build-gpu base-model bench fuzz
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
@@ -50,3 +50,14 @@ base-model: ## makes the quickstart's base model and data anew
 
 bench: ## benchmarks of every module
 	@set -e; for m in $(MODULES); do (cd $$m && $(GO) test -run '^$$' -bench . ./...); done
+
+# How long each target is fuzzed.
+FUZZTIME := 10m
+
+fuzz: ## every decoder of bytes from the bus or from people, FUZZTIME each
+	@set -e; for f in $$(grep -rlE '^func Fuzz' --include=*_test.go $(MODULES) | sort); do \
+	  for t in $$(sed -nE 's/^func (Fuzz[A-Za-z]+)\(.*/\1/p' $$f); do \
+	    echo "== $$(dirname $$f) $$t"; \
+	    (cd $$(dirname $$f) && $(GO) test -run '^$$' -fuzz "^$$t\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 100x .); \
+	  done; \
+	done

@@ -12,6 +12,8 @@
 //   - A store carries an id of its own. A reference to another store is a
 //     [WrongStoreError], so that a service pointed at the wrong store can give
 //     the job back instead of failing the run.
+//   - A store that is full, away or broken is an [UnavailableError]: the same
+//     call may succeed later.
 //   - Nothing is held whole in memory, whatever its size.
 //   - A key from an event is checked before it is used; a file name inside a
 //     folder is too. Neither can lead outside the store or the target folder.

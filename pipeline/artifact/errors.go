@@ -1,6 +1,7 @@
 package artifact
 
 import (
+	"context"
 	"errors"
 	"fmt"
 )
@@ -42,4 +43,25 @@ func (e *CorruptError) Error() string {
 		return fmt.Sprintf("artifact %q is longer than the %d bytes it should have", e.Key, e.WantSize)
 	}
 	return fmt.Sprintf("artifact %q is corrupt: sha256 %s, want %s", e.Key, e.HaveSHA256, e.WantSHA256)
+}
+
+// UnavailableError says that the store does not take or give an artifact now:
+// it is full, away, or broken. The same call may succeed later.
+type UnavailableError struct{ Err error }
+
+// Error implements error.
+func (e *UnavailableError) Error() string {
+	return fmt.Sprintf("the artifact store is full or away: %v", e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *UnavailableError) Unwrap() error { return e.Err }
+
+// unavailable marks what a backend answered, unless it is an answer about the
+// object, or the end of ctx.
+func unavailable(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() != nil || errors.Is(err, ErrNotFound) || errors.Is(err, ErrExists) {
+		return err
+	}
+	return &UnavailableError{Err: err}
 }

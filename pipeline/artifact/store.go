@@ -98,6 +98,9 @@ func (s *Store) put(ctx context.Context, key, mediaType string, r io.Reader) (ev
 	putErr := s.backend.Put(ctx, key, mediaType, m)
 	existed := errors.Is(putErr, ErrExists)
 	if putErr != nil && !existed {
+		if m.err == nil { // else it was the reader that failed
+			putErr = unavailable(ctx, putErr)
+		}
 		return events.Reference{}, putErr
 	}
 	if existed {
@@ -127,7 +130,7 @@ func (s *Store) put(ctx context.Context, key, mediaType string, r io.Reader) (ev
 func (s *Store) verify(ctx context.Context, ref events.Reference) error {
 	r, err := s.backend.Get(ctx, ref.Key)
 	if err != nil {
-		return err
+		return unavailable(ctx, err)
 	}
 	v := newVerifier(ctx, ref, r)
 	_, err = io.Copy(io.Discard, v)
@@ -161,7 +164,7 @@ func (s *Store) open(ctx context.Context, ref events.Reference) (io.ReadCloser, 
 	}
 	r, err := s.backend.Get(ctx, ref.Key)
 	if err != nil {
-		return nil, err
+		return nil, unavailable(ctx, err)
 	}
 	return newVerifier(ctx, ref, r), nil
 }

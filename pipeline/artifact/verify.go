@@ -17,6 +17,7 @@ type meter struct {
 	r    io.Reader
 	hash hash.Hash
 	size int64
+	err  error // what r failed with
 }
 
 func newMeter(ctx context.Context, r io.Reader) *meter {
@@ -30,6 +31,9 @@ func (m *meter) Read(p []byte) (int, error) {
 	n, err := m.r.Read(p)
 	m.hash.Write(p[:n])
 	m.size += int64(n)
+	if err != nil && !errors.Is(err, io.EOF) {
+		m.err = err
+	}
 	return n, err
 }
 
@@ -60,6 +64,9 @@ func (v *verifier) Read(p []byte) (int, error) {
 	}
 	if errors.Is(err, io.EOF) {
 		err = v.verdict()
+	}
+	if v.m.err != nil {
+		err = unavailable(v.m.ctx, err)
 	}
 	v.err = err
 	return n, err

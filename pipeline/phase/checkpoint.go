@@ -43,7 +43,7 @@ func (w *Worker) saveCheckpoint(ctx context.Context, j *Job, step int64, dir str
 
 func (w *Worker) pointAtCheckpoint(ctx context.Context, j *Job, step int64, dir string) error {
 	failpoint.Here(failpoint.CheckpointWritten)
-	a, err := j.PutDir(ctx, "checkpoint-"+strconv.FormatInt(step, 10), dir)
+	a, err := j.putDir(ctx, "checkpoint-"+strconv.FormatInt(step, 10), dir)
 	if err != nil {
 		return err
 	}

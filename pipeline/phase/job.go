@@ -2,6 +2,7 @@ package phase
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -64,9 +65,14 @@ func (j *Job) resume(ctx context.Context, cp bus.Checkpoint) error {
 	if err != nil {
 		return err
 	}
-	if err := j.worker.store.FetchDir(ctx, cp.Reference, dir); err != nil {
-		if ctx.Err() != nil {
+	err = j.patiently(ctx, "fetch the checkpoint", func() error { return j.worker.store.FetchDir(ctx, cp.Reference, dir) })
+	if err != nil {
+		var unavailable *artifact.UnavailableError
+		switch {
+		case ctx.Err() != nil:
 			return context.Cause(ctx)
+		case errors.As(err, &unavailable): // it is there, and worth a wait
+			return fmt.Errorf("checkpoint at step %d: %w", cp.Step, err)
 		}
 		// Losing a checkpoint costs work, never truth.
 		j.worker.log(ctx, slog.LevelWarn, j.claim, "checkpoint unusable; starting over", "step", cp.Step, "error", err)
@@ -95,21 +101,35 @@ func (j *Job) Key(name string) (string, error) {
 	return artifact.Key(j.Request.RunID, j.Request.Phase, j.Attempt, name)
 }
 
-// PutFile stores a file as the artifact called name.
+// PutFile stores a file as the artifact called name. A store that is full or
+// away is asked again, see [Config.Patience].
 func (j *Job) PutFile(ctx context.Context, name, mediaType, path string) (events.Artifact, error) {
 	key, err := j.Key(filepath.Base(path))
 	if err != nil {
 		return events.Artifact{}, err
 	}
-	ref, err := j.worker.store.PutFile(ctx, key, mediaType, path)
+	var ref events.Reference
+	err = j.patiently(ctx, "store "+name, func() (err error) {
+		ref, err = j.worker.store.PutFile(ctx, key, mediaType, path)
+		return err
+	})
 	if err != nil {
 		return events.Artifact{}, fmt.Errorf("store %s: %w", name, err)
 	}
 	return events.Artifact{Name: name, Reference: ref}, nil
 }
 
-// PutDir stores a folder as the artifact called name.
-func (j *Job) PutDir(ctx context.Context, name, dir string) (events.Artifact, error) {
+// PutDir stores a folder as the artifact called name, with the same patience.
+func (j *Job) PutDir(ctx context.Context, name, dir string) (a events.Artifact, err error) {
+	err = j.patiently(ctx, "store "+name, func() (err error) {
+		a, err = j.putDir(ctx, name, dir)
+		return err
+	})
+	return a, err
+}
+
+// putDir asks the store once.
+func (j *Job) putDir(ctx context.Context, name, dir string) (events.Artifact, error) {
 	key, err := j.Key(name + ".tar")
 	if err != nil {
 		return events.Artifact{}, err
@@ -122,13 +142,14 @@ func (j *Job) PutDir(ctx context.Context, name, dir string) (events.Artifact, er
 }
 
 // Fetch copies an artifact to a file of the scratch folder and returns its
-// path. name is the caller's own, never one out of an event.
+// path, with the same patience. name is the caller's own, never one out of an
+// event.
 func (j *Job) Fetch(ctx context.Context, ref events.Reference, name string) (string, error) {
 	path, err := j.Scratch(name)
 	if err != nil {
 		return "", err
 	}
-	return path, j.worker.store.Fetch(ctx, ref, path)
+	return path, j.patiently(ctx, "fetch "+ref.Key, func() error { return j.worker.store.Fetch(ctx, ref, path) })
 }
 
 // FetchDir unpacks an artifact that is a folder into the scratch folder and
@@ -138,7 +159,7 @@ func (j *Job) FetchDir(ctx context.Context, ref events.Reference, name string) (
 	if err != nil {
 		return "", err
 	}
-	return path, j.worker.store.FetchDir(ctx, ref, path)
+	return path, j.patiently(ctx, "fetch "+ref.Key, func() error { return j.worker.store.FetchDir(ctx, ref, path) })
 }
 
 // Progress tells how far the work is. total is 0 if nobody knows. Points of

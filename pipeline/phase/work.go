@@ -25,7 +25,13 @@ func (w *Worker) work(ctx, end context.Context, c claim, checkpoint bus.Checkpoi
 	watch.stop()
 	defer o.job.clean()
 	failpoint.Here(failpoint.JobDone)
-	metrics, merr := o.job.close(end)
+	closing := end
+	if o.err != nil { // a cancel, or the next attempt, does not wait for a store that is away
+		var cancel context.CancelFunc
+		closing, cancel = context.WithTimeout(end, time.Second)
+		defer cancel()
+	}
+	metrics, merr := o.job.close(closing)
 	if o.err == nil && merr == nil {
 		if metrics != nil {
 			o.res.Artifacts = append(o.res.Artifacts, *metrics)

@@ -43,6 +43,9 @@ type Config struct {
 	// Elsewhere is the delay of a job that another worker may be able to do:
 	// one with another store, or a newer one. Default 15 s.
 	Elsewhere time.Duration
+	// Patience is how long a job that made something asks an artifact store
+	// again that is full or away. Default 1 h.
+	Patience time.Duration
 	// Sources say where models and data sets are found.
 	Sources Sources
 	// Scratch is the folder for temporary files. Default: the system's.
@@ -83,6 +86,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Elsewhere == 0 {
 		c.Elsewhere = 15 * time.Second
+	}
+	if c.Patience == 0 {
+		c.Patience = time.Hour
 	}
 	if c.Scratch == "" {
 		c.Scratch = os.TempDir()

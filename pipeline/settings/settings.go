@@ -40,7 +40,8 @@ type Bus struct {
 
 // Artifacts is the section artifacts: where models and results lie.
 type Artifacts struct {
-	URL string `json:"url" default:"" doc:"store that all services share: file:///folder, s3://bucket, gs://bucket, azblob://container or jetstream://bucket; run and up: default artifacts in the data folder"`
+	URL      string        `json:"url" default:"" doc:"store that all services share: file:///folder, s3://bucket, gs://bucket, azblob://container or jetstream://bucket; run and up: default artifacts in the data folder"`
+	Patience time.Duration `json:"patience" default:"1h" doc:"how long a job asks the store again that is full or away, before its attempt fails"`
 }
 
 // Data is the section data: the folders of a process, and the Hub.

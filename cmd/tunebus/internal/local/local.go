@@ -34,6 +34,9 @@ type Config struct {
 	// ObjectBytes bounds the bucket where Artifacts is jetstream://bucket.
 	// Default: as long as the server has room.
 	ObjectBytes int64
+	// Patience is how long a job asks an artifact store again that is full or
+	// away. Default 1 h.
+	Patience time.Duration
 	// Scratch is the folder for temporary files. Default: scratch in Data.
 	Scratch string
 	// Listen is where clients outside of the process reach NATS, host:port;
@@ -182,7 +185,7 @@ func (l *Local) receiver(cfg Config, data string) (*bus.Receiver, error) {
 			continue
 		}
 		w := phase.New(l.services, l.Store, engine, phase.Config{
-			Phase: p, Queue: cfg.Workers[p].Queue, Slots: cfg.Workers[p].Slots, Grace: cfg.Workers[p].Grace,
+			Phase: p, Queue: cfg.Workers[p].Queue, Slots: cfg.Workers[p].Slots, Grace: cfg.Workers[p].Grace, Patience: cfg.Patience,
 			Scratch: cfg.Scratch, Name: name, Sources: cfg.Sources, Sample: cfg.Sample, Logger: cfg.Logger.With("service", string(p)),
 		})
 		r.Add(w.Route())

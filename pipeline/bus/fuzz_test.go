@@ -1,0 +1,73 @@
+package bus
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/tunebus/tunebus/events"
+)
+
+// FuzzDecode: whatever stands on a subject, under whatever content type, it is
+// read as the event that the subject promises, or refused with an error that
+// says whether a newer program may know it.
+func FuzzDecode(f *testing.F) {
+	golden, err := filepath.Glob("../../events/testdata/golden/*.json")
+	if err != nil || len(golden) == 0 {
+		f.Fatalf("no event to begin with: %v", err)
+	}
+	var b Bus
+	for _, name := range golden {
+		body, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		typ, _, _ := strings.Cut(filepath.Base(name), ".v")
+		ev, err := events.Decode(typ, "", body)
+		if err != nil {
+			f.Fatalf("%s: %v", name, err)
+		}
+		msg, err := b.encode(f.Context(), ev, "id")
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(msg.Subject, structured, msg.Data)
+		f.Add(msg.Subject, "", body)
+	}
+	f.Add("pipeline.requested", "", []byte(`{"specversion":"1.0"}`))
+	f.Add("pipeline.requested", "application/cloudevents+json; charset=utf-8", []byte(`{"specversion":"2.0","id":1}`))
+	f.Add("finetune.started.r.1", structured, []byte(`{"specversion":"1.0","type":"finetune.started","source":"s","id":"i","data_base64":"e30="}`))
+	f.Add("a", structured, []byte(`null`))
+	f.Fuzz(func(t *testing.T, subject, content string, body []byte) {
+		h := nats.Header{}
+		if content != "" {
+			h[headerContent] = []string{content}
+		}
+		eventData(h, body)
+		ev, _, err := decode(subject, h, body)
+		if err != nil {
+			if !undecodable(err) {
+				t.Errorf("an error of no kind: %v", err)
+			}
+			return
+		}
+		if ev.Type() != typeOf(subject) {
+			t.Errorf("a %s stands on %q", ev.Type(), subject)
+		}
+		again, err := b.encode(t.Context(), ev, "id")
+		var marshal *json.MarshalerError
+		if errors.As(err, &marshal) {
+			t.Errorf("what was read cannot be written: %v", err)
+		}
+		if err == nil {
+			if _, _, err := decode(again.Subject, again.Header, again.Data); err != nil && !undecodable(err) {
+				t.Errorf("what was written cannot be read: %v", err)
+			}
+		}
+	})
+}
