@@ -3,7 +3,9 @@ package events
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
+	"sync"
 )
 
 // SchemaVersion is the version of every event of this package.
@@ -14,7 +16,9 @@ const SchemaVersion = 1
 const schemaBase = "https://tunebus.dev/schemas/"
 
 // Schema is the dataschema attribute of an event of this version.
-func Schema(typ string) string { return fmt.Sprintf("%s%s.v%d.json", schemaBase, typ, SchemaVersion) }
+func Schema(typ string) string {
+	return schemaBase + typ + ".v" + strconv.Itoa(SchemaVersion) + ".json"
+}
 
 // UnknownVersionError says that an event has a version or a type that this
 // program does not know, most often since another service is newer.
@@ -39,11 +43,17 @@ func (e *MalformedError) Unwrap() error { return e.Err }
 // Fields that it does not know are ignored, since adding one is no breaking
 // change. Errors are [*UnknownVersionError] and [*MalformedError].
 func Decode(typ, schema string, data []byte) (Event, error) {
-	read, ok := decoders()[typ]
-	if !ok || schema != "" && schema != Schema(typ) {
+	return decode(typ, schema, func(of decoder) (Event, error) { return of.read(data) })
+}
+
+// decode lets read make an event of a type and checks that it is what it
+// claims to be.
+func decode(typ, schema string, read func(decoder) (Event, error)) (Event, error) {
+	of, ok := decoders()[typ]
+	if !ok || schema != "" && schema != of.schema {
 		return nil, &UnknownVersionError{Type: typ, Schema: schema}
 	}
-	ev, err := read(data)
+	ev, err := read(of)
 	if err != nil {
 		return nil, &MalformedError{Type: typ, Err: err}
 	}
@@ -82,25 +92,38 @@ func New(typ string) Event {
 	return ev
 }
 
-func decoders() map[string]func([]byte) (Event, error) {
-	m := map[string]func([]byte) (Event, error){
-		TypePipelineRequested: read[PipelineRequested],
-		TypePipelineAccepted:  read[PipelineAccepted],
-		TypePipelineRejected:  read[PipelineRejected],
-		TypeCancelRequested:   read[CancelRequested],
-		TypePipelineCompleted: read[PipelineCompleted],
-		TypeTrackingCompleted: read[TrackingCompleted],
+// decoder reads the data of one type.
+type decoder struct {
+	schema string
+	read   func([]byte) (Event, error)
+	// short reads data without a specification, which is given instead; nil
+	// where the data has none.
+	short func([]byte, Specification) (Event, error)
+}
+
+var decoders = sync.OnceValue(func() map[string]decoder {
+	m := map[string]decoder{
+		TypePipelineRequested: {read: read[PipelineRequested]},
+		TypePipelineAccepted:  {read: read[PipelineAccepted], short: shortAccepted},
+		TypePipelineRejected:  {read: read[PipelineRejected]},
+		TypeCancelRequested:   {read: read[CancelRequested]},
+		TypePipelineCompleted: {read: read[PipelineCompleted]},
+		TypeTrackingCompleted: {read: read[TrackingCompleted]},
 	}
 	for _, p := range Phases() {
-		m[phaseType(p, EventRequested)] = read[PhaseRequested]
-		m[phaseType(p, EventStarted)] = read[PhaseStarted]
-		m[phaseType(p, EventAttemptEnded)] = read[AttemptEnded]
-		m[phaseType(p, EventCompleted)] = read[PhaseCompleted]
-		m[phaseType(p, EventProgress)] = read[Progress]
-		m[phaseType(p, EventTelemetry)] = read[Telemetry]
+		m[phaseType(p, EventRequested)] = decoder{read: read[PhaseRequested], short: shortRequested}
+		m[phaseType(p, EventStarted)] = decoder{read: read[PhaseStarted]}
+		m[phaseType(p, EventAttemptEnded)] = decoder{read: read[AttemptEnded]}
+		m[phaseType(p, EventCompleted)] = decoder{read: read[PhaseCompleted]}
+		m[phaseType(p, EventProgress)] = decoder{read: read[Progress]}
+		m[phaseType(p, EventTelemetry)] = decoder{read: read[Telemetry]}
+	}
+	for typ, d := range m {
+		d.schema = Schema(typ)
+		m[typ] = d
 	}
 	return m
-}
+})
 
 func read[E Event](data []byte) (Event, error) {
 	var ev E

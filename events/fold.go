@@ -50,18 +50,30 @@ type Attempt struct {
 func Fold(facts []Fact) Run {
 	var run Run
 	for _, f := range facts {
-		run = run.with(f)
+		run.add(f)
 	}
 	return run
 }
 
 // with returns the run with one more fact; the receiver is left as it was.
 func (r Run) with(f Fact) Run {
+	r.Phases = maps.Clone(r.Phases)
+	for p, state := range r.Phases {
+		copied := *state
+		copied.Attempts = slices.Clone(state.Attempts)
+		r.Phases[p] = &copied
+	}
+	r.add(f)
+	return r
+}
+
+// add adds one more fact.
+func (r *Run) add(f Fact) {
 	if r.ID == "" {
 		r.ID = f.Run()
 	}
 	if f.Run() != r.ID {
-		return r
+		return
 	}
 	switch f := f.(type) {
 	case PipelineAccepted:
@@ -75,31 +87,27 @@ func (r Run) with(f Fact) Run {
 	case TrackingCompleted:
 		r.Tracked = &f
 	case PhaseRequested:
-		r.change(f.Phase, func(p *PhaseState) { p.Requested = &f })
+		r.phase(f.Phase).Requested = &f
 	case PhaseStarted:
-		r.change(f.Phase, func(p *PhaseState) { p.attempt(f.Attempt).Started = &f })
+		r.phase(f.Phase).attempt(f.Attempt).Started = &f
 	case AttemptEnded:
-		r.change(f.Phase, func(p *PhaseState) { p.attempt(f.Attempt).Ended = &f })
+		r.phase(f.Phase).attempt(f.Attempt).Ended = &f
 	case PhaseCompleted:
-		r.change(f.Phase, func(p *PhaseState) { p.Completed = &f })
+		r.phase(f.Phase).Completed = &f
 	}
-	return r
 }
 
-// change replaces one phase by a changed copy of it.
-func (r *Run) change(p Phase, edit func(*PhaseState)) {
-	phases := maps.Clone(r.Phases)
-	if phases == nil {
-		phases = make(map[Phase]*PhaseState, 1)
+// phase returns the state of a phase, made if it is new.
+func (r *Run) phase(p Phase) *PhaseState {
+	state := r.Phases[p]
+	if state == nil {
+		if r.Phases == nil {
+			r.Phases = make(map[Phase]*PhaseState, 3)
+		}
+		state = &PhaseState{}
+		r.Phases[p] = state
 	}
-	var state PhaseState
-	if old := phases[p]; old != nil {
-		state = *old
-		state.Attempts = slices.Clone(old.Attempts)
-	}
-	edit(&state)
-	phases[p] = &state
-	r.Phases = phases
+	return state
 }
 
 // attempt returns the entry of attempt n, made in its place if it is new.

@@ -209,20 +209,18 @@ type Address struct {
 
 // ParseSubject takes the subject of an event of a run apart.
 func ParseSubject(subject string) (Address, error) {
-	t := strings.Split(subject, ".")
-	if len(t) != 3 && len(t) != 4 {
-		return Address{}, fmt.Errorf("parse subject %q: want <stage>.<event>.<run>[.<detail>]", subject)
-	}
-	for _, token := range t {
+	stage, rest, _ := strings.Cut(subject, ".")
+	event, rest, _ := strings.Cut(rest, ".")
+	run, detail, detailed := strings.Cut(rest, ".")
+	for i, token := range [...]string{stage, event, run, detail} {
+		if i == 3 && !detailed {
+			break
+		}
 		if !validSubjectToken(token) {
-			return Address{}, fmt.Errorf("parse subject %q: token %q is empty or has a character that subjects must not have", subject, token)
+			return Address{}, fmt.Errorf("parse subject %q: want <stage>.<event>.<run>[.<detail>], each token of a–z, A–Z, 0–9, \"_\" and \"-\"", subject)
 		}
 	}
-	a := Address{Type: t[0] + "." + t[1], Run: t[2]}
-	if len(t) == 4 {
-		a.Detail = t[3]
-	}
-	return a, nil
+	return Address{Type: subject[:len(stage)+1+len(event)], Run: run, Detail: detail}, nil
 }
 
 // ValidToken reports whether s may be a run id or a queue name: 1 to 64 of

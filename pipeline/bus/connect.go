@@ -18,6 +18,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/synadia-io/orbit.go/natscontext"
+
+	"github.com/tunebus/tunebus/events"
 )
 
 // Options say where the server is and who asks.
@@ -58,6 +60,7 @@ type Bus struct {
 
 	answers answers
 	back    returns
+	decoder events.Decoder
 
 	mu      sync.Mutex
 	buckets map[string]jetstream.KeyValue

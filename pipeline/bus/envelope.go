@@ -24,6 +24,7 @@ const (
 	headerContent = "Content-Type"
 	headerTrace   = "traceparent"
 	structured    = "application/cloudevents+json"
+	sourcePrefix  = "tunebus/" // a source is this and the name of the connection
 )
 
 // messageID is the id under which an event is stored. It is the same for
@@ -42,28 +43,35 @@ func messageID(ev events.Event) string {
 	}
 }
 
+// envelope is a structured CloudEvent as it is written. The members stand in
+// the order in which the reference implementation writes them.
+type envelope struct {
+	SpecVersion     string       `json:"specversion"`
+	ID              string       `json:"id"`
+	Source          string       `json:"source"`
+	Type            string       `json:"type"`
+	Subject         string       `json:"subject"`
+	DataContentType string       `json:"datacontenttype"`
+	DataSchema      string       `json:"dataschema"`
+	Time            time.Time    `json:"time"`
+	Data            events.Event `json:"data"`
+}
+
 // encode wraps an event as a structured CloudEvent.
 func (b *Bus) encode(ctx context.Context, ev events.Event, id string) (*nats.Msg, error) {
-	e := event.New(event.CloudEventsVersionV1)
-	e.SetID(id)
-	e.SetSource("tunebus/" + b.name)
-	e.SetType(ev.Type())
-	e.SetSubject(ev.Subject())
-	e.SetTime(time.Now().UTC())
-	e.SetDataSchema(events.Schema(ev.Type()))
-	if err := e.SetData(event.ApplicationJSON, ev); err != nil {
-		return nil, fmt.Errorf("encode %s: %w", ev.Subject(), err)
-	}
-	body, err := json.Marshal(e)
+	typ, subject := ev.Type(), ev.Subject()
+	body, err := json.Marshal(envelope{
+		SpecVersion: event.CloudEventsVersionV1, ID: id, Source: sourcePrefix + b.name, Type: typ, Subject: subject,
+		DataContentType: event.ApplicationJSON, DataSchema: events.Schema(typ), Time: time.Now().UTC(), Data: ev,
+	})
 	if err != nil {
-		return nil, fmt.Errorf("encode %s: %w", ev.Subject(), err)
+		return nil, fmt.Errorf("encode %s: %w", subject, err)
 	}
-	msg := nats.NewMsg(ev.Subject())
-	msg.Data = body
-	msg.Header[headerMsgID] = []string{id}
-	msg.Header[headerContent] = []string{structured}
-	msg.Header[headerTrace] = []string{traceparent(ctx, ev)}
-	return msg, nil
+	return &nats.Msg{Subject: subject, Data: body, Header: nats.Header{
+		headerMsgID:   []string{id},
+		headerContent: []string{structured},
+		headerTrace:   []string{traceparent(ctx, ev)},
+	}}, nil
 }
 
 // traceparent carries the span of ctx on; without one, all events of a run
@@ -109,26 +117,45 @@ type Message struct {
 	Time time.Time
 }
 
+// decoded is what a message says.
+type decoded struct {
+	event events.Event
+	// id is the event's id; that of the message where there is no event.
+	id string
+	// data is the event's own JSON: the data of a CloudEvent, or the body.
+	data []byte
+}
+
 // decode reads a stored message. A body that is no CloudEvent counts as the
 // bare data of a request, and only of a request.
-func decode(subject string, h nats.Header, body []byte) (events.Event, string, error) {
-	id := h.Get(headerMsgID)
+func (b *Bus) decode(subject string, h nats.Header, body []byte) (decoded, error) {
+	typ := typeOf(subject)
+	d := decoded{id: h.Get(headerMsgID), data: body}
+	if v := h[headerContent]; len(v) > 0 && v[0] == structured {
+		if e, ok := readOwn(body); ok && e.typ == typ {
+			if ev, err := b.decoder.Decode(typ, e.schema, e.data); err == nil {
+				return decoded{event: ev, id: e.id, data: e.data}, nil
+			}
+		} // whatever is not just as this program writes it is the reference implementation's to read
+	}
+	var err error
 	if isCloudEvent(h, body) {
 		e := event.New()
 		if err := json.Unmarshal(body, &e); err != nil {
-			return nil, id, &events.MalformedError{Type: typeOf(subject), Err: err}
+			return d, &events.MalformedError{Type: typ, Err: err}
 		}
-		if e.Type() != typeOf(subject) {
-			return nil, e.ID(), &events.MalformedError{Type: typeOf(subject), Err: fmt.Errorf("the event says it is a %q", e.Type())}
+		d.id, d.data = e.ID(), e.Data()
+		if e.Type() != typ {
+			return d, &events.MalformedError{Type: typ, Err: fmt.Errorf("the event says it is a %q", e.Type())}
 		}
-		ev, err := events.Decode(e.Type(), e.DataSchema(), e.Data())
-		return ev, e.ID(), err
+		d.event, err = b.decoder.Decode(typ, e.DataSchema(), d.data)
+		return d, err
 	}
 	if subject != events.TypePipelineRequested {
-		return nil, id, &events.MalformedError{Type: typeOf(subject), Err: fmt.Errorf("not a structured CloudEvent")}
+		return d, &events.MalformedError{Type: typ, Err: fmt.Errorf("not a structured CloudEvent")}
 	}
-	ev, err := events.Decode(subject, "", body)
-	return ev, id, err
+	d.event, err = b.decoder.Decode(subject, "", body)
+	return d, err
 }
 
 // undecodable reports whether decode gave the error.
@@ -155,18 +182,4 @@ func typeOf(subject string) string {
 	stage, rest, _ := strings.Cut(subject, ".")
 	name, _, _ := strings.Cut(rest, ".")
 	return stage + "." + name
-}
-
-// eventData is the event's own JSON: the data of a CloudEvent, or the body.
-func eventData(h nats.Header, body []byte) []byte {
-	if !isCloudEvent(h, body) {
-		return body
-	}
-	var e struct {
-		Data json.RawMessage `json:"data"`
-	}
-	if json.Unmarshal(body, &e) != nil {
-		return body
-	}
-	return e.Data
 }

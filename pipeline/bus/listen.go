@@ -14,9 +14,9 @@ import (
 func (b *Bus) Listen(ctx context.Context, hear func(Message), subjects ...string) error {
 	for _, subject := range subjects {
 		s, err := b.nc.Subscribe(subject, func(m *nats.Msg) {
-			ev, id, err := decode(m.Subject, m.Header, m.Data)
+			said, err := b.decode(m.Subject, m.Header, m.Data)
 			if err == nil && ctx.Err() == nil {
-				hear(Message{Event: ev, ID: id, Subject: m.Subject})
+				hear(Message{Event: said.event, ID: said.id, Subject: m.Subject})
 			}
 		})
 		if err != nil {

@@ -30,7 +30,7 @@ func (b *Bus) Announced(ctx context.Context, run string, p events.Phase, each fu
 				break
 			}
 			for _, msg := range msgs {
-				m, err := directMessage(msg)
+				m, err := b.directMessage(msg)
 				switch {
 				case undecodable(err): // one bad point does not hide the others
 				case err != nil:

@@ -79,7 +79,7 @@ func (b *Bus) batch(ctx context.Context, run string) ([]Message, error) {
 	}
 	facts := make([]Message, 0, len(msgs))
 	for _, msg := range msgs {
-		m, err := directMessage(msg)
+		m, err := b.directMessage(msg)
 		if err != nil {
 			return nil, err
 		}
@@ -147,7 +147,7 @@ func (b *Bus) next(ctx context.Context, a *answer) (*nats.Msg, error) {
 }
 
 // directMessage reads one answer of a direct get.
-func directMessage(msg *nats.Msg) (Message, error) {
+func (b *Bus) directMessage(msg *nats.Msg) (Message, error) {
 	h := msg.Header
 	seq, err := strconv.ParseUint(h.Get("Nats-Sequence"), 10, 64)
 	if err != nil {
@@ -158,7 +158,8 @@ func directMessage(msg *nats.Msg) (Message, error) {
 		return Message{}, fmt.Errorf("direct get: time: %w", err)
 	}
 	m := Message{Subject: h.Get("Nats-Subject"), Stream: h.Get("Nats-Stream"), Sequence: seq, Time: at, ID: h.Get(headerMsgID)}
-	m.Event, _, err = decode(m.Subject, h, msg.Data)
+	said, err := b.decode(m.Subject, h, msg.Data)
+	m.Event = said.event
 	return m, err
 }
 
@@ -228,6 +229,7 @@ func (b *Bus) getLast(ctx context.Context, stream, subject string) (Message, err
 		return Message{}, err
 	}
 	m := Message{Subject: got.Message.Subject, Stream: stream, Sequence: got.Message.Seq, Time: got.Message.Time, ID: h.Get(headerMsgID)}
-	m.Event, _, err = decode(m.Subject, h, got.Message.Data)
+	said, err := b.decode(m.Subject, h, got.Message.Data)
+	m.Event = said.event
 	return m, err
 }

@@ -106,7 +106,7 @@ func (r *Receiver) Run(ctx context.Context) error {
 func (r *Receiver) Running() <-chan struct{} { return r.router.Running() }
 
 func (r *Receiver) handle(route Route, msg *message.Message) error {
-	d, err := deliveryOf(msg)
+	d, err := r.delivery(msg)
 	if err != nil {
 		err = r.undecodable(msg.Context(), route, d, err)
 	} else {
@@ -135,7 +135,7 @@ func (r *Receiver) undecodable(ctx context.Context, route Route, d Delivery, err
 	return &Dead{Err: err}
 }
 
-func deliveryOf(msg *message.Message) (Delivery, error) {
+func (r *Receiver) delivery(msg *message.Message) (Delivery, error) {
 	h := nats.Header{}
 	for k, v := range msg.Metadata {
 		h[k] = []string{v}
@@ -144,8 +144,7 @@ func deliveryOf(msg *message.Message) (Delivery, error) {
 	d.Sequence, _ = strconv.ParseUint(msg.Metadata.Get(MetaSequence), 10, 64) // set by received, or absent: 0
 	d.Delivered, _ = strconv.Atoi(msg.Metadata.Get(MetaDelivered))
 	d.Time, _ = time.Parse(time.RFC3339Nano, msg.Metadata.Get(MetaStored))
-	d.Data = eventData(h, msg.Payload)
-	var err error
-	d.Event, d.ID, err = decode(d.Subject, h, msg.Payload)
+	said, err := r.bus.decode(d.Subject, h, msg.Payload)
+	d.Event, d.ID, d.Data = said.event, said.id, said.data
 	return d, err
 }

@@ -84,35 +84,6 @@ type Key struct {
 	field reflect.StructField
 }
 
-// Keys lists the keys of a struct of sections, in the struct's order.
-func Keys(sections any) []Key {
-	var out []Key
-	t := reflect.TypeOf(sections)
-	for i := range t.NumField() {
-		section := t.Field(i)
-		for j := range section.Type.NumField() {
-			f := section.Type.Field(j)
-			f.Index = []int{i, j}
-			k := Key{Section: name(section), Name: name(f), Type: typeName(f.Type), Default: f.Tag.Get("default"), Doc: f.Tag.Get("doc"), Env: f.Tag.Get("env"), Secret: f.Tag.Get("secret") == "true", field: f}
-			if a, ok := f.Tag.Lookup("allowed"); ok {
-				k.Allowed = strings.Split(a, "|")
-			}
-			out = append(out, k)
-		}
-	}
-	return out
-}
-
-// Sections lists the names of the sections of a struct.
-func Sections(sections any) []string {
-	t := reflect.TypeOf(sections)
-	var out []string
-	for i := range t.NumField() {
-		out = append(out, name(t.Field(i)))
-	}
-	return out
-}
-
 func name(f reflect.StructField) string {
 	n, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 	return n
@@ -141,7 +112,7 @@ func typeName(t reflect.Type) string {
 // SetDefaults gives every key of *sections its default.
 func SetDefaults(sections any) {
 	v := reflect.ValueOf(sections).Elem()
-	for _, k := range Keys(v.Interface()) {
+	for _, k := range shapeOf(v.Type()).keys {
 		if d, ok := k.field.Tag.Lookup("default"); ok && d != "" {
 			if msg := set(v.FieldByIndex(k.field.Index), d); msg != "" {
 				panic(fmt.Sprintf("default of %s.%s: %s", k.Section, k.Name, msg)) // a tag is wrong: a fault of this program, found by any test
@@ -206,7 +177,7 @@ type Value struct {
 func Values(sections any) []Value {
 	v := reflect.ValueOf(sections)
 	var out []Value
-	for _, k := range Keys(sections) {
+	for _, k := range shapeOf(v.Type()).keys {
 		text := fmt.Sprint(v.FieldByIndex(k.field.Index).Interface())
 		switch f := v.FieldByIndex(k.field.Index); f.Kind() {
 		case reflect.Slice:

@@ -38,17 +38,11 @@ func (t Tree) fault(key, value, allowed, message string) Fault {
 // the names.
 func Decode(sections any, t Tree) Faults {
 	v := reflect.ValueOf(sections).Elem()
-	keys := map[string]Key{}
-	names := map[string][]string{}
-	for _, k := range Keys(v.Interface()) {
-		keys[k.Section+"."+k.Name] = k
-		names[k.Section] = append(names[k.Section], k.Name)
-	}
-	known := Sections(v.Interface())
+	shape := shapeOf(v.Type())
 	var faults Faults
 	for _, section := range slices.Sorted(maps.Keys(t.Sections)) {
-		if !slices.Contains(known, section) {
-			faults = append(faults, t.fault(section, "", "", unknown("section", section, known)))
+		if !slices.Contains(shape.sections, section) {
+			faults = append(faults, t.fault(section, "", "", unknown("section", section, shape.sections)))
 			continue
 		}
 		table, ok := t.Sections[section].(map[string]any)
@@ -58,9 +52,9 @@ func Decode(sections any, t Tree) Faults {
 		}
 		for _, n := range slices.Sorted(maps.Keys(table)) {
 			path := section + "." + n
-			k, ok := keys[path]
+			k, ok := shape.at[path]
 			if !ok {
-				faults = append(faults, t.fault(path, "", "", unknown("key", n, names[section])))
+				faults = append(faults, t.fault(path, "", "", unknown("key", n, shape.names[section])))
 				continue
 			}
 			if msg := assign(v.FieldByIndex(k.field.Index), k, table[n]); msg != "" {
