@@ -14,6 +14,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/xuri/excelize/v2"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/processes"
 )
 
 // request is what a person publishes with any NATS client. Paths start at
@@ -43,29 +45,26 @@ func TestServicesApart(t *testing.T) {
 
 func apart(t *testing.T, dir, store string) {
 	t.Helper()
-	port := freePort(t)
+	port := processes.FreePort(t)
 	url := fmt.Sprintf("nats://127.0.0.1:%d", port)
 	env := []string{
 		"TUNEBUS_BUS_URL=" + url,
 		"TUNEBUS_ARTIFACTS_URL=" + store,
-		"TUNEBUS_DATA_ROOTS=" + filepath.Join(root(t), "configs", "quickstart"),
+		"TUNEBUS_DATA_ROOTS=" + filepath.Join(processes.Root(), "configs", "quickstart"),
 		"TUNEBUS_SERVICES_TRACKER_TRACKING_URI=file:" + filepath.Join(dir, "mlruns"),
 		"TUNEBUS_SERVICES_TRACKER_REPORTS=" + filepath.Join(dir, "reports"),
 	}
-	services := map[string]*process{}
+	services := map[string]*processes.Process{}
 	for _, name := range []string{"tracker", "evaluation", "finetune", "intake"} {
-		services[name] = start(t, dir, "tunebus-"+name, env)
+		services[name] = programs.Start(t, dir, "tunebus-"+name, env)
 	}
 	for _, p := range services {
-		p.says(t, "waiting for NATS")
+		p.Says(t, "waiting for NATS")
 	}
-	conf := filepath.Join(root(t), "deploy", "nats", "nats.conf")
-	start(t, dir, "nats-server", nil, "-c", conf, "-a", "127.0.0.1", "-p", fmt.Sprint(port), "-m", fmt.Sprint(freePort(t)), "-sd", filepath.Join(dir, "nats"))
-	setup := start(t, dir, "tunebus", env, "setup", "--wait", "30s")
-	if err := <-setup.done; err != nil {
-		t.Fatalf("setup: %v\n%s", err, setup.log)
-	}
-	setup.done <- nil
+	conf := filepath.Join(processes.Root(), "deploy", "nats", "nats.conf")
+	programs.Start(t, dir, "nats-server", nil, "-c", conf, "-a", "127.0.0.1", "-p", fmt.Sprint(port), "-m", fmt.Sprint(processes.FreePort(t)), "-sd", filepath.Join(dir, "nats"))
+	setup := programs.Start(t, dir, "tunebus", env, "setup", "--wait", "30s")
+	setup.Wait(t, 60*time.Second)
 
 	nc, err := nats.Connect(url)
 	if err != nil {
@@ -100,10 +99,10 @@ func apart(t *testing.T, dir, store string) {
 			return fmt.Errorf("stored are %v", subjects())
 		}
 	}
-	eventually(t, 90*time.Second, "the job of inference", stored("inference.requested."))
-	services["inference"] = start(t, dir, "tunebus-inference", env)
-	eventually(t, 90*time.Second, "the run's end", stored("pipeline.completed."))
-	eventually(t, 30*time.Second, "tracking", stored("tracking.completed."))
+	processes.Eventually(t, 90*time.Second, "the job of inference", stored("inference.requested."))
+	services["inference"] = programs.Start(t, dir, "tunebus-inference", env)
+	processes.Eventually(t, 90*time.Second, "the run's end", stored("pipeline.completed."))
+	processes.Eventually(t, 30*time.Second, "tracking", stored("tracking.completed."))
 
 	var run string
 	for s, n := range subjects() {
@@ -138,7 +137,7 @@ func apart(t *testing.T, dir, store string) {
 	reports(t, filepath.Join(dir, "reports", run))
 
 	for _, p := range services {
-		p.stop(t)
+		p.Stop(t)
 	}
 	left, err := filepath.Glob(filepath.Join(dir, "tunebus-*"))
 	if err != nil || len(left) > 0 {

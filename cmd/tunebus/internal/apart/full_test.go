@@ -6,18 +6,20 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/processes"
 )
 
 // shell runs a line of bash with the programs at hand and returns what was
 // written and the exit status.
 func shell(t *testing.T, line string) (string, int) {
 	t.Helper()
-	bin, err := programs()
+	bin, err := programs.Dir()
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := exec.CommandContext(t.Context(), "bash", "-c", line)
-	c.Dir = root(t)
+	c.Dir = processes.Root()
 	c.Env = []string{"PATH=" + bin + ":/usr/bin:/bin", "HOME=" + t.TempDir()}
 	out, err := c.CombinedOutput()
 	if c.ProcessState == nil {
