@@ -21,7 +21,7 @@ func readParquet(path string, want []string, visit visitor) (_ []string, err err
 	if err != nil {
 		return nil, err
 	}
-	p, err := parquet.OpenFile(f, info.Size(), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+	p, err := openParquet(f, info.Size())
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
@@ -64,6 +64,11 @@ func readParquet(path string, want []string, visit visitor) (_ []string, err err
 	return have, nil
 }
 
+func openParquet(f io.ReaderAt, size int64) (p *parquet.File, err error) {
+	defer damaged(&err)()
+	return parquet.OpenFile(f, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+}
+
 // cursor reads the values of a flat column one by one.
 type cursor struct {
 	pages  parquet.Pages
@@ -90,7 +95,8 @@ func (c *cursor) next() (value, error) {
 	return value{text: v.String(), present: true}, nil
 }
 
-func (c *cursor) fill() error {
+func (c *cursor) fill() (err error) {
+	defer damaged(&err)()
 	if c.page == nil {
 		page, err := c.pages.ReadPage()
 		if err != nil {
@@ -111,7 +117,8 @@ func (c *cursor) fill() error {
 	return err
 }
 
-func (c *cursor) close() error {
+func (c *cursor) close() (err error) {
+	defer damaged(&err)()
 	if c.page != nil {
 		parquet.Release(c.page)
 	}

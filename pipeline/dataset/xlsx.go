@@ -11,15 +11,11 @@ import (
 // readXLSX reads the first sheet of a workbook. Rows without any text are left
 // out: spreadsheets tend to end with some.
 func readXLSX(path string, want []string, visit visitor) (_ []string, err error) {
-	book, err := excelize.OpenFile(path)
+	book, rows, err := openXLSX(path)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
 	defer func() { err = errors.Join(err, book.Close()) }()
-	rows, err := book.Rows(book.GetSheetName(0))
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, err)
-	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	var (
 		have   []string
@@ -27,11 +23,14 @@ func readXLSX(path string, want []string, visit visitor) (_ []string, err error)
 		values = make([]value, len(want))
 		line   = 0
 	)
-	for rows.Next() {
+	for {
 		line++
-		cells, err := rows.Columns()
+		cells, more, err := nextXLSX(rows)
 		if err != nil {
 			return nil, &RowError{File: path, Line: line, Err: err}
+		}
+		if !more {
+			return have, nil
 		}
 		switch {
 		case strings.Join(cells, "") == "":
@@ -54,8 +53,24 @@ func readXLSX(path string, want []string, visit visitor) (_ []string, err error)
 			return nil, err
 		}
 	}
-	if err := rows.Error(); err != nil {
-		return nil, &RowError{File: path, Line: line + 1, Err: err}
+}
+
+func openXLSX(path string) (book *excelize.File, rows *excelize.Rows, err error) {
+	defer damaged(&err)()
+	if book, err = excelize.OpenFile(path); err != nil {
+		return nil, nil, err
 	}
-	return have, nil
+	if rows, err = book.Rows(book.GetSheetName(0)); err != nil {
+		return nil, nil, errors.Join(err, book.Close())
+	}
+	return book, rows, nil
+}
+
+func nextXLSX(rows *excelize.Rows) (cells []string, more bool, err error) {
+	defer damaged(&err)()
+	if !rows.Next() {
+		return nil, false, rows.Error()
+	}
+	cells, err = rows.Columns()
+	return cells, true, err
 }
