@@ -70,12 +70,9 @@ func Fold(msgs []Message) events.Run {
 
 // batch reads the newest message of each of a run's subjects.
 func (b *Bus) batch(ctx context.Context, run string) ([]Message, error) {
-	msgs, left, err := b.direct(ctx, events.StreamFacts, map[string]any{"multi_last": events.StoryFilters(run), "batch": maxFacts, "max_bytes": maxFactBytes}, maxFacts)
+	msgs, err := b.stored(ctx, run)
 	if err != nil {
 		return nil, err
-	}
-	if left > 0 {
-		return nil, fmt.Errorf("stream %s kept %d facts back: they are more than one answer holds", events.StreamFacts, left)
 	}
 	facts := make([]Message, 0, len(msgs))
 	for _, msg := range msgs {
@@ -86,6 +83,18 @@ func (b *Bus) batch(ctx context.Context, run string) ([]Message, error) {
 		facts = append(facts, m)
 	}
 	return facts, nil
+}
+
+// stored reads everything that the stream holds of a run.
+func (b *Bus) stored(ctx context.Context, run string) ([]*nats.Msg, error) {
+	msgs, left, err := b.direct(ctx, events.StreamFacts, map[string]any{"multi_last": events.StoryFilters(run), "batch": maxFacts, "max_bytes": maxFactBytes}, maxFacts)
+	if err != nil {
+		return nil, err
+	}
+	if left > 0 {
+		return nil, fmt.Errorf("stream %s kept %d facts back: they are more than one answer holds", events.StreamFacts, left)
+	}
+	return msgs, nil
 }
 
 // direct makes the batched direct get itself, since it counts only with the

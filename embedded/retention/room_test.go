@@ -1,0 +1,129 @@
+package retention_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/goleak"
+
+	"github.com/tunebus/tunebus/embedded"
+	"github.com/tunebus/tunebus/embedded/bustest"
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/artifact"
+	"github.com/tunebus/tunebus/pipeline/bus"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// room is a server and a store with runs in them.
+type room struct {
+	bus   *bus.Bus
+	js    jetstream.JetStream // of a client that knows nothing of tunebus
+	store *artifact.Store
+}
+
+func newRoom(t *testing.T) *room {
+	t.Helper()
+	server := bustest.Start(t, embedded.Options{})
+	r := &room{bus: bustest.Connect(t, server)}
+	if err := r.bus.Setup(t.Context(), bus.Layout{AckWait: time.Second}); err != nil {
+		t.Fatal(err)
+	}
+	nc, err := nats.Connect("", nats.InProcessServer(server))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	if r.js, err = jetstream.New(nc); err != nil {
+		t.Fatal(err)
+	}
+	r.store = openStore(t, "file://"+t.TempDir())
+	return r
+}
+
+func openStore(t *testing.T, address string) *artifact.Store {
+	t.Helper()
+	s, err := artifact.Open(t.Context(), address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func (r *room) publish(t *testing.T, evs ...events.Event) {
+	t.Helper()
+	for _, ev := range evs {
+		if _, err := r.bus.Publish(t.Context(), ev, bus.Fence{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// facts are those of a run that has ended and is tracked: two phases, one of
+// them with a second attempt.
+func facts(run string, artifacts ...events.Artifact) []events.Event {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)
+	plan := []events.Step{{Phase: events.Inference, Queue: "builtin"}, {Phase: events.Evaluation, Queue: "builtin"}}
+	out := []events.Event{events.PipelineAccepted{RunID: run, RunName: "run & <name> of " + run, RequestedAt: at, Plan: plan}}
+	for _, step := range plan {
+		out = append(out,
+			events.PhaseRequested{RunID: run, Phase: step.Phase, Queue: step.Queue, Plan: plan},
+			events.PhaseStarted{RunID: run, Phase: step.Phase, Attempt: 1, Worker: "a"})
+		attempt := 1
+		if step.Phase == events.Inference {
+			out = append(out, events.AttemptEnded{RunID: run, Phase: step.Phase, Attempt: 1, Reason: events.EndError}, events.PhaseStarted{RunID: run, Phase: step.Phase, Attempt: 2, Worker: "b"})
+			attempt = 2
+		}
+		done := events.PhaseCompleted{RunID: run, Phase: step.Phase, Attempt: attempt, Conclusion: events.Success, StartedAt: at, EndedAt: at.Add(time.Minute)}
+		if step.Phase == events.Inference {
+			done.Artifacts = artifacts
+		}
+		out = append(out, done)
+	}
+	return append(out,
+		events.PipelineCompleted{RunID: run, Conclusion: events.Success, StartedAt: at, EndedAt: at.Add(time.Hour)},
+		events.TrackingCompleted{RunID: run, Links: map[string]string{"mlflow_pipeline": "http://mlflow.example"}})
+}
+
+// purge removes what matches a filter behind everybody's back.
+func (r *room) purge(t *testing.T, filter string) {
+	t.Helper()
+	s, err := r.js.Stream(t.Context(), events.StreamFacts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Purge(t.Context(), jetstream.WithPurgeSubject(filter)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// held is how many messages a stream holds.
+func (r *room) held(t *testing.T, stream string) uint64 {
+	t.Helper()
+	s, err := r.js.Stream(t.Context(), stream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.CachedInfo().State.Msgs
+}
+
+// keys are those of the store that begin with a prefix.
+func (r *room) keys(t *testing.T, prefix string) map[string]bool {
+	t.Helper()
+	keys := map[string]bool{}
+	for o, err := range r.store.List(context.WithoutCancel(t.Context()), prefix) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys[o.Key] = true
+	}
+	return keys
+}
