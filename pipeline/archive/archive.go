@@ -22,6 +22,9 @@ const (
 	mediaType = "application/jsonl"
 )
 
+// ErrDamaged says that an archive is not what was written.
+var ErrDamaged = errors.New("the archive is damaged")
+
 // Reader reads runs wherever they are: the stream first, then the archive.
 type Reader struct {
 	Bus   *bus.Bus
@@ -126,7 +129,7 @@ func readAll(ctx context.Context, store *artifact.Store, run string, keys []arti
 func readOne(ctx context.Context, store *artifact.Store, run string, o artifact.Object) (facts []bus.Record, err error) {
 	_, sum, ok := split(o.Key)
 	if !ok {
-		return nil, fmt.Errorf("its name is no digest; an archive is called %s<run>/<SHA-256>%s", Prefix, ending)
+		return nil, fmt.Errorf("%w: its name is no digest; an archive is called %s<run>/<SHA-256>%s", ErrDamaged, Prefix, ending)
 	}
 	r, err := store.Get(ctx, events.Reference{Store: store.ID(), Key: o.Key, MediaType: mediaType, Size: o.Size, SHA256: sum})
 	if err != nil {
@@ -134,14 +137,19 @@ func readOne(ctx context.Context, store *artifact.Store, run string, o artifact.
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
 	facts, err = decode(run, r)
-	if err != nil {
-		// A damaged archive is reported before what the damage did to a line.
-		var corrupt *artifact.CorruptError
-		if _, rest := io.Copy(io.Discard, r); errors.As(rest, &corrupt) {
-			err = corrupt
-		}
+	if err == nil {
+		return facts, nil
 	}
-	return facts, err
+	// What is wrong with the whole is reported before what that did to a line.
+	_, rest := io.Copy(io.Discard, r)
+	var corrupt *artifact.CorruptError
+	switch {
+	case errors.As(rest, &corrupt), errors.As(err, &corrupt):
+		return nil, fmt.Errorf("%w: %w", ErrDamaged, corrupt)
+	case rest == nil: // it was written like this
+		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	return nil, err
 }
 
 func key(run, sum string) string { return Prefix + run + "/" + sum + ending }

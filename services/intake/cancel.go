@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/archive"
 	"github.com/tunebus/tunebus/pipeline/bus"
 	"github.com/tunebus/tunebus/pipeline/failpoint"
 )
@@ -44,16 +45,16 @@ func (s *Service) Cancel(ctx context.Context, d bus.Delivery) error {
 }
 
 // run reads a run. One with a fact of a newer version waits for a newer
-// intake; one with a malformed fact waits for a person.
+// intake; one that is malformed or damaged waits for a person.
 func (s *Service) run(ctx context.Context, id string) (events.Run, error) {
-	run, err := s.bus.Run(ctx, id)
+	run, err := s.cfg.Runs.Run(ctx, id)
 	var unknown *events.UnknownVersionError
 	var malformed *events.MalformedError
 	switch {
 	case errors.As(err, &unknown):
 		s.cfg.Logger.Warn("given back: a newer intake may know the run", "run", id, "error", err)
 		return run, &bus.Later{Delay: 10 * time.Second, Err: err}
-	case errors.As(err, &malformed):
+	case errors.As(err, &malformed), errors.Is(err, archive.ErrDamaged):
 		return run, &bus.Dead{Err: err}
 	}
 	return run, err

@@ -37,6 +37,12 @@ type front struct {
 
 func open(t *testing.T, cfg intake.Config, layout bus.Layout) *front {
 	t.Helper()
+	return openFor(t, func(*bus.Bus) intake.Config { return cfg }, layout)
+}
+
+// openFor opens a desk whose configuration needs the bus.
+func openFor(t *testing.T, configure func(*bus.Bus) intake.Config, layout bus.Layout) *front {
+	t.Helper()
 	server := bustest.Start(t, embedded.Options{})
 	f := &front{bus: bustest.Connect(t, server), log: &lines{}}
 	if err := f.bus.Setup(t.Context(), layout); err != nil {
@@ -50,6 +56,7 @@ func open(t *testing.T, cfg intake.Config, layout bus.Layout) *front {
 	if f.js, err = jetstream.New(nc); err != nil {
 		t.Fatal(err)
 	}
+	cfg := configure(f.bus)
 	cfg.Store, cfg.Logger = store, slog.New(slog.NewTextHandler(f.log, nil))
 	f.desk = intake.New(f.bus, cfg)
 	r, err := bus.NewReceiver(f.bus, cfg.Logger)

@@ -36,7 +36,7 @@ func (s *Service) older(ctx context.Context, id string) (events.Run, *events.Fau
 		fault.Message = "not a valid run id"
 		return events.Run{}, fault, nil
 	}
-	old, err := s.bus.Run(ctx, id)
+	old, err := s.cfg.Runs.Run(ctx, id)
 	switch {
 	case unreadable(err):
 		fault.Message = fmt.Sprintf("the run cannot be read: %v", err)

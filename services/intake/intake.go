@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"context"
 	"log/slog"
 	"sync"
 	"time"
@@ -25,7 +26,15 @@ type Config struct {
 	// Patience is how long the holder of a job has to end it after a cancel
 	// before intake ends it instead. Default 1 s.
 	Patience time.Duration
-	Logger   *slog.Logger
+	// Runs finds runs, also those that have left the stream. Default: the
+	// stream alone.
+	Runs   Runs
+	Logger *slog.Logger
+}
+
+// Runs finds runs by their ids. One that nobody knows is the zero run.
+type Runs interface {
+	Run(ctx context.Context, run string) (events.Run, error)
 }
 
 // Service is the front desk.
@@ -48,6 +57,9 @@ func New(b *bus.Bus, cfg Config) *Service {
 	}
 	if cfg.Patience == 0 {
 		cfg.Patience = time.Second
+	}
+	if cfg.Runs == nil {
+		cfg.Runs = b
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)

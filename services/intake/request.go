@@ -12,6 +12,7 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/archive"
 	"github.com/tunebus/tunebus/pipeline/bus"
 	"github.com/tunebus/tunebus/pipeline/spec"
 )
@@ -31,12 +32,15 @@ func (s *Service) Request(ctx context.Context, d bus.Delivery) error {
 	var old events.Run
 	if events.ValidToken(id) {
 		var err error
-		if old, err = s.bus.Run(ctx, id); unreadable(err) {
+		if old, err = s.cfg.Runs.Run(ctx, id); unreadable(err) {
 			return s.reject(ctx, d, req, []events.Fault{taken(id)})
 		} else if err != nil {
 			return err
 		}
 		if old.Accepted != nil && old.Accepted.Lineage.RequestSequence == d.Sequence {
+			if old.Completed != nil {
+				return nil // and it may have been archived since
+			}
 			return s.bus.Follow(ctx, *old.Accepted, old)
 		}
 	}
@@ -111,7 +115,7 @@ func (s *Service) Undecodable(ctx context.Context, d bus.Delivery, cause error) 
 func unreadable(err error) bool {
 	var unknown *events.UnknownVersionError
 	var malformed *events.MalformedError
-	return errors.As(err, &unknown) || errors.As(err, &malformed)
+	return errors.As(err, &unknown) || errors.As(err, &malformed) || errors.Is(err, archive.ErrDamaged)
 }
 
 // decide works out the accepted fact, or every fault of the request.

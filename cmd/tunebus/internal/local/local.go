@@ -15,6 +15,7 @@ import (
 
 	"github.com/tunebus/tunebus/embedded"
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/archive"
 	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/bus"
 	"github.com/tunebus/tunebus/pipeline/phase"
@@ -174,6 +175,7 @@ func (l *Local) receiver(cfg Config, data string) (*bus.Receiver, error) {
 	}
 	front := cfg.Intake
 	front.DataRoots, front.Store, front.Logger = cfg.Sources.Roots, l.Store.ID(), cfg.Logger.With("service", "intake")
+	front.Runs = archive.Reader{Bus: l.services, Store: l.Store}
 	desk := intake.New(l.services, front)
 	for _, route := range desk.Routes() {
 		r.Add(route)

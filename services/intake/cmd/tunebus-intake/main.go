@@ -6,6 +6,7 @@ import (
 	"context"
 	"os"
 
+	"github.com/tunebus/tunebus/pipeline/archive"
 	"github.com/tunebus/tunebus/pipeline/service"
 	"github.com/tunebus/tunebus/services/intake"
 )
@@ -16,7 +17,7 @@ func wire(_ context.Context, s *service.Service) error {
 	cfg := s.Settings.Intake
 	desk := intake.New(s.Bus, intake.Config{
 		DataRoots: s.Settings.Data.Roots, Store: s.Store.ID(),
-		FullAt: cfg.FullAt, Patience: cfg.Patience, Logger: s.Log,
+		FullAt: cfg.FullAt, Patience: cfg.Patience, Runs: archive.Reader{Bus: s.Bus, Store: s.Store}, Logger: s.Log,
 	})
 	s.Add(desk.Routes()...)
 	return nil
