@@ -129,11 +129,15 @@ type decoded struct {
 // decode reads a stored message. A body that is no CloudEvent counts as the
 // bare data of a request, and only of a request.
 func (b *Bus) decode(subject string, h nats.Header, body []byte) (decoded, error) {
+	return decode(&b.decoder, subject, h, body)
+}
+
+func decode(decoder *events.Decoder, subject string, h nats.Header, body []byte) (decoded, error) {
 	typ := typeOf(subject)
 	d := decoded{id: h.Get(headerMsgID), data: body}
 	if v := h[headerContent]; len(v) > 0 && v[0] == structured {
 		if e, ok := readOwn(body); ok && e.typ == typ {
-			if ev, err := b.decoder.Decode(typ, e.schema, e.data); err == nil {
+			if ev, err := decoder.Decode(typ, e.schema, e.data); err == nil {
 				return decoded{event: ev, id: e.id, data: e.data}, nil
 			}
 		} // whatever is not just as this program writes it is the reference implementation's to read
@@ -148,13 +152,13 @@ func (b *Bus) decode(subject string, h nats.Header, body []byte) (decoded, error
 		if e.Type() != typ {
 			return d, &events.MalformedError{Type: typ, Err: fmt.Errorf("the event says it is a %q", e.Type())}
 		}
-		d.event, err = b.decoder.Decode(typ, e.DataSchema(), d.data)
+		d.event, err = decoder.Decode(typ, e.DataSchema(), d.data)
 		return d, err
 	}
 	if subject != events.TypePipelineRequested {
 		return d, &events.MalformedError{Type: typ, Err: fmt.Errorf("not a structured CloudEvent")}
 	}
-	d.event, err = b.decoder.Decode(subject, "", body)
+	d.event, err = decoder.Decode(subject, "", body)
 	return d, err
 }
 

@@ -44,7 +44,7 @@ func (b *Bus) Story(ctx context.Context, run string) (Story, error) {
 			break
 		}
 		r := Record{Body: msg.Data}
-		r.Message, err = directMessage(msg)
+		r.Message, err = b.directMessage(msg)
 		s.Facts, s.Last = append(s.Facts, r), max(s.Last, r.Sequence)
 	}
 	if err != nil {
@@ -56,7 +56,8 @@ func (b *Bus) Story(ctx context.Context, run string) (Story, error) {
 
 // ReadEvent reads a CloudEvent that was stored on a subject, and its id.
 func ReadEvent(subject string, body []byte) (events.Event, string, error) {
-	return decode(subject, nats.Header{headerContent: {structured}}, body)
+	d, err := decode(new(events.Decoder), subject, nats.Header{headerContent: {structured}}, body)
+	return d.event, d.id, err
 }
 
 // Stories lists every run of which the stream holds a fact on a subject of
