@@ -167,6 +167,9 @@ type PhaseStarted struct {
 	Engine string `json:"engine,omitempty"`
 	// ResumedFrom is the step that the attempt goes on from; 0 is the start.
 	ResumedFrom int64 `json:"resumed_from,omitempty"`
+	// StartedAt is when the attempt began, by the worker's clock. The timeout
+	// of a phase counts from that of its first attempt.
+	StartedAt time.Time `json:"started_at,omitzero"`
 }
 
 // AttemptEnded says that an attempt ended without completing its phase.
@@ -177,6 +180,7 @@ type AttemptEnded struct {
 	Reason   EndReason `json:"reason"`
 	Error    *Problem  `json:"error,omitempty"`
 	LastStep int64     `json:"last_step,omitempty"`
+	EndedAt  time.Time `json:"ended_at,omitzero"`
 }
 
 // PhaseCompleted ends a phase, once. What it refers to is stored and verified.

@@ -160,7 +160,7 @@ func (p *PhaseState) Status() Status {
 		return StatusWaiting
 	case p.Completed != nil:
 		return Status(p.Completed.Conclusion)
-	case len(p.Attempts) > 0 && p.Attempts[len(p.Attempts)-1].Ended == nil:
+	case p.Held():
 		return StatusRunning
 	default:
 		return StatusQueued

@@ -16,6 +16,7 @@ type FineTuner struct {
 	BaseModelID string `json:"base_model_id" default:"" doc:"model to start from: a Hub id or a local folder"`
 	Engine      string `json:"engine" default:"builtin" allowed:"builtin|trl" doc:"who trains"`
 	Queue       string `json:"queue" default:"" doc:"queue of the job; default: the engine's name"`
+	Timeout     string `json:"timeout" default:"" doc:"longest time of the phase over all its attempts, such as \"36h\", after which it fails; empty: limits.timeout of the settings"`
 
 	IsMultimodel             bool `json:"is_multimodel" default:"false" doc:"the model sees images too (trl)"`
 	FinetuneVisionLayers     bool `json:"finetune_vision_layers" default:"false" doc:"vision layers learn (trl)"`
@@ -78,6 +79,7 @@ type FineTuner struct {
 type Inferencer struct {
 	Engine   string `json:"engine" default:"builtin" allowed:"builtin|openai" doc:"who answers"`
 	Queue    string `json:"queue" default:"" doc:"queue of the job; default: the engine's name"`
+	Timeout  string `json:"timeout" default:"" doc:"longest time of the phase over all its attempts, such as \"36h\", after which it fails; empty: limits.timeout of the settings"`
 	ModelID  string `json:"model_id" default:"" doc:"model that answers where nothing was trained; default: fine_tuner.base_model_id"`
 	Baseline bool   `json:"baseline" default:"false" doc:"the base model answers too, to compare"`
 
@@ -106,8 +108,9 @@ type Inferencer struct {
 
 // Evaluator is the section evaluator.
 type Evaluator struct {
-	Engine string `json:"engine" default:"builtin" allowed:"builtin" doc:"who scores"`
-	Queue  string `json:"queue" default:"" doc:"queue of the job; default: the engine's name"`
+	Engine  string `json:"engine" default:"builtin" allowed:"builtin" doc:"who scores"`
+	Queue   string `json:"queue" default:"" doc:"queue of the job; default: the engine's name"`
+	Timeout string `json:"timeout" default:"" doc:"longest time of the phase over all its attempts, such as \"36h\", after which it fails; empty: limits.timeout of the settings"`
 
 	Metrics                    []string           `json:"metrics" default:"bleu_score,rouge_score" doc:"metrics to compute"`
 	Gates                      map[string]float64 `json:"gates,omitempty" doc:"smallest mean of a score, by its name, for the run to pass"`
@@ -141,5 +144,6 @@ type Pipeline struct {
 	OnFinetuningFailure OnFailure `json:"on_finetuning_failure" default:"stop" allowed:"stop|continue" doc:"whether the run goes on with the base model when fine-tuning fails"`
 	MaxTries            int       `json:"max_tries" default:"3" doc:"attempts of a phase that may end by an error"`
 	MaxCrashes          int       `json:"max_crashes" default:"5" doc:"attempts of a phase that may end without a word"`
-	Deadline            string    `json:"deadline" default:"" doc:"the run is cancelled when it takes longer, such as \"36h\"; empty: never"`
+	Backoff             string    `json:"backoff" default:"" doc:"wait before a phase is tried again, which doubles with each try and varies, such as \"30s\"; empty: 5s"`
+	Deadline            string    `json:"deadline" default:"" doc:"the run is cancelled when it takes longer, such as \"36h\"; empty: limits.deadline of the settings"`
 }

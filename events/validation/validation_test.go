@@ -36,56 +36,75 @@ func schema(t *testing.T, typ string) *jsonschema.Schema {
 	return s
 }
 
-// golden is the committed example of an event.
-func golden(t *testing.T, typ string) map[string]any {
+// golden are the committed examples of an event, by file.
+func golden(t *testing.T, typ string) map[string]func() map[string]any {
 	t.Helper()
 	name := events.Schema(typ)
-	f, err := os.Open(filepath.Join("..", "testdata", "golden", name[strings.LastIndexByte(name, '/')+1:]))
+	name = strings.TrimSuffix(name[strings.LastIndexByte(name, '/')+1:], ".json")
+	first := filepath.Join("..", "testdata", "golden", name)
+	later, err := filepath.Glob(first + ".*.json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	v, err := jsonschema.UnmarshalJSON(f)
-	if err != nil {
-		t.Fatal(err)
+	out := map[string]func() map[string]any{}
+	for _, file := range append(later, first+".json") {
+		body, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[filepath.Base(file)] = func() map[string]any {
+			v, err := jsonschema.UnmarshalJSON(bytes.NewReader(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return v.(map[string]any)
+		}
 	}
-	return v.(map[string]any)
+	return out
 }
 
 func TestGoldenEventsFitTheirSchemas(t *testing.T) {
 	t.Parallel()
 	for _, typ := range events.Types() {
-		t.Run(typ, func(t *testing.T) {
-			t.Parallel()
-			s := schema(t, typ)
-			if err := s.Validate(golden(t, typ)); err != nil {
-				t.Errorf("the golden event: %v", err)
-			}
-			more := golden(t, typ)
-			more["added_later"] = true
-			if err := s.Validate(more); err != nil {
-				t.Errorf("a field that was added later: %v", err)
-			}
-			for key := range golden(t, typ) {
-				wrong := golden(t, typ)
-				wrong[key] = []any{[]any{}, "no field is a list of this"}
-				if err := s.Validate(wrong); err == nil {
-					t.Errorf("%s may be anything", key)
-				}
-			}
-			if phase, _, _ := strings.Cut(typ, "."); events.Phase(phase).Valid() {
-				less := golden(t, typ)
-				delete(less, "run_id")
-				if err := s.Validate(less); err == nil {
-					t.Error("the run may be left out")
-				}
-				other := golden(t, typ)
-				other["phase"] = "another"
-				if err := s.Validate(other); err == nil {
-					t.Error("the phase may be another one")
-				}
-			}
-		})
+		s := schema(t, typ)
+		for file, example := range golden(t, typ) {
+			t.Run(file, func(t *testing.T) {
+				t.Parallel()
+				fits(t, s, typ, example)
+			})
+		}
+	}
+}
+
+// fits holds that a schema accepts the example, and none of its ruins.
+func fits(t *testing.T, s *jsonschema.Schema, typ string, example func() map[string]any) {
+	t.Helper()
+	if err := s.Validate(example()); err != nil {
+		t.Errorf("the golden event: %v", err)
+	}
+	more := example()
+	more["added_later"] = true
+	if err := s.Validate(more); err != nil {
+		t.Errorf("a field that was added later: %v", err)
+	}
+	for key := range example() {
+		wrong := example()
+		wrong[key] = []any{[]any{}, "no field is a list of this"}
+		if err := s.Validate(wrong); err == nil {
+			t.Errorf("%s may be anything", key)
+		}
+	}
+	if phase, _, _ := strings.Cut(typ, "."); events.Phase(phase).Valid() {
+		less := example()
+		delete(less, "run_id")
+		if err := s.Validate(less); err == nil {
+			t.Error("the run may be left out")
+		}
+		other := example()
+		other["phase"] = "another"
+		if err := s.Validate(other); err == nil {
+			t.Error("the phase may be another one")
+		}
 	}
 }
 

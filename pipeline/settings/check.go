@@ -42,6 +42,8 @@ func check(s Settings) config.Faults {
 	fault(s.Bus.URL == "" || s.Bus.Context == "", "bus.context", s.Bus.Context, "bus.url is set too; name one of them", "")
 	fault((s.Bus.CertFile == "") == (s.Bus.KeyFile == ""), "bus.key_file", s.Bus.KeyFile, "a certificate and its key belong together", "")
 	fault(s.Intake.FullAt > 0 && s.Intake.FullAt <= 1, "services.intake.full_at", fmt.Sprint(s.Intake.FullAt), "out of range", "more than 0, up to 1")
+	fault(s.Limits.MaxTries >= 0, "limits.max_tries", fmt.Sprint(s.Limits.MaxTries), "too small", "0 or more")
+	fault(s.Limits.MaxCrashes >= 0, "limits.max_crashes", fmt.Sprint(s.Limits.MaxCrashes), "too small", "0 or more")
 	for key, slots := range map[string]int{
 		"services.finetune.slots": s.Finetune.Slots, "services.inference.slots": s.Inference.Slots,
 		"services.evaluation.slots": s.Evaluation.Slots, "services.tracker.slots": s.Tracker.Slots,

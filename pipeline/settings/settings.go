@@ -11,7 +11,11 @@
 // file:/run/secrets/hf_token.
 package settings
 
-import "time"
+import (
+	"time"
+
+	"github.com/tunebus/tunebus/pipeline/spec"
+)
 
 // Settings is everything that a service's process is told.
 type Settings struct {
@@ -19,6 +23,7 @@ type Settings struct {
 	Artifacts   Artifacts   `json:"artifacts"`
 	Data        Data        `json:"data"`
 	Credentials Credentials `json:"credentials"`
+	Limits      spec.Limits `json:"limits"`
 	Services    Services    `json:"services"`
 	Intake      Intake      `json:"services.intake"`
 	Finetune    Worker      `json:"services.finetune"`

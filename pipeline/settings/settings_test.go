@@ -38,7 +38,7 @@ base_model_id = "a specification's key is not ours"
 `
 	s, err := settings.Load(file(t, body), []string{
 		"NATS_URL=nats://usual:4222", "TUNEBUS_SERVICES_FINETUNE_SLOTS=4", "HF_TOKEN=usual", "TUNEBUS_CREDENTIALS_HUGGINGFACE_TOKEN=ours",
-		"TUNEBUS_DATA_ROOTS=/a,/b", "TUNEBUS_SETTINGS=elsewhere", "OPENAI_API_KEY=",
+		"TUNEBUS_DATA_ROOTS=/a,/b", "TUNEBUS_LIMITS_MAX_TRIES=7", "TUNEBUS_SETTINGS=elsewhere", "OPENAI_API_KEY=",
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -55,6 +55,8 @@ base_model_id = "a specification's key is not ours"
 		{"the section above them", s.Services.LogLevel, "debug"},
 		{"defaults", s.Inference.Slots, 1},
 		{"default duration", s.Intake.Patience, time.Second},
+		{"limits of runs", s.Limits.Timeout, 720 * time.Hour},
+		{"limits of runs in variables", s.Limits.MaxTries, 7},
 		{"lists in variables", strings.Join(s.Data.Roots, "|"), "/a|/b"},
 		{"an empty usual variable says nothing", s.Credentials.OpenAIKey, ""},
 	} {

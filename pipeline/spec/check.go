@@ -62,9 +62,9 @@ func check(s events.Specification) config.Faults {
 	}
 	c.atLeast("pipeline.max_tries", p.MaxTries, 1)
 	c.atLeast("pipeline.max_crashes", p.MaxCrashes, 1)
-	if p.Deadline != "" {
-		d, err := time.ParseDuration(p.Deadline)
-		c.that(err == nil && d > 0, "pipeline.deadline", p.Deadline, `want a duration such as "36h" or "90m"`)
+	for key, text := range durations(&s) {
+		d, err := time.ParseDuration(*text)
+		c.that(*text == "" || err == nil && d > 0, key, *text, "not a duration", `a number and a unit, such as "90s", "45m" or "36h"`)
 	}
 	c.that(s.MLflow.ExperimentName != "", "mlflow.experiment_name", "", "must not be empty")
 	c.trackingURI(s.MLflow.TrackingURI)

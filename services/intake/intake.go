@@ -8,6 +8,7 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/spec"
 )
 
 // Config says what the front desk admits.
@@ -17,6 +18,8 @@ type Config struct {
 	DataRoots []string
 	// Store is the id of the artifact store that references have to lie in.
 	Store string
+	// Limits are what runs may ask for. Default: anything.
+	Limits spec.Limits
 	// FullAt is how full the stream of facts may be, from 0 to 1, before no
 	// more runs are admitted, so that running work can finish. Default 0.8.
 	FullAt float64

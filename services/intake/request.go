@@ -124,6 +124,7 @@ func (s *Service) decide(ctx context.Context, d bus.Delivery, req events.Pipelin
 	if d.ID == "" { // no CloudEvent, so a person wrote it
 		faults = append(faults, unknownKeys(d.Data)...)
 	}
+	faults = append(faults, s.cfg.Limits.Apply(&specification)...)
 	full := spec.Plan(specification)
 	for i, step := range full {
 		if q, ok := req.Queues[step.Phase]; ok {

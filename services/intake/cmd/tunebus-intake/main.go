@@ -16,7 +16,7 @@ func main() { os.Exit(service.Main("intake", wire)) }
 func wire(_ context.Context, s *service.Service) error {
 	cfg := s.Settings.Intake
 	desk := intake.New(s.Bus, intake.Config{
-		DataRoots: s.Settings.Data.Roots, Store: s.Store.ID(),
+		DataRoots: s.Settings.Data.Roots, Store: s.Store.ID(), Limits: s.Settings.Limits,
 		FullAt: cfg.FullAt, Patience: cfg.Patience, Runs: archive.Reader{Bus: s.Bus, Store: s.Store}, Logger: s.Log,
 	})
 	s.Add(desk.Routes()...)
