@@ -36,8 +36,11 @@ type Step struct {
 type Lineage struct {
 	// RequestSequence is the request's sequence in the stream of requests.
 	RequestSequence uint64 `json:"request_sequence,omitempty"`
-	// RerunOf is the run whose artifacts this one starts from.
+	// RerunOf is the run that this one repeats, with the artifacts of the
+	// phases before this one's plan.
 	RerunOf string `json:"rerun_of,omitempty"`
+	// ReplayOf is the sequence of the request that was submitted again.
+	ReplayOf uint64 `json:"replay_of,omitempty"`
 }
 
 // Inputs are what a run or a job starts from, by reference.
@@ -101,9 +104,13 @@ type PipelineRequested struct {
 	Inputs Inputs            `json:"inputs,omitzero"`
 	// Queues overrides the queue of a phase.
 	Queues map[Phase]string `json:"queues,omitempty"`
-	// RerunOf and From repeat an older run from a phase on.
+	// RerunOf repeats an older run: what it made before the phase From is
+	// used again, and Specification says only what changes. Without From,
+	// intake starts at the first phase that has anything new to do.
 	RerunOf string `json:"rerun_of,omitempty"`
 	From    Phase  `json:"from,omitempty"`
+	// ReplayOf is the sequence of the request that this one submits again.
+	ReplayOf uint64 `json:"replay_of,omitempty"`
 }
 
 // PipelineAccepted is the first fact of a run: everything about it is

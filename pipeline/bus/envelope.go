@@ -124,6 +124,8 @@ type decoded struct {
 	id string
 	// data is the event's own JSON: the data of a CloudEvent, or the body.
 	data []byte
+	// bare says that the message is no CloudEvent.
+	bare bool
 }
 
 // decode reads a stored message. A body that is no CloudEvent counts as the
@@ -158,6 +160,7 @@ func decode(decoder *events.Decoder, subject string, h nats.Header, body []byte)
 	if subject != events.TypePipelineRequested {
 		return d, &events.MalformedError{Type: typ, Err: fmt.Errorf("not a structured CloudEvent")}
 	}
+	d.bare = true
 	d.event, err = decoder.Decode(subject, "", body)
 	return d, err
 }

@@ -76,6 +76,9 @@ func (b *Bus) batch(ctx context.Context, run string) ([]Message, error) {
 	}
 	facts := make([]Message, 0, len(msgs))
 	for _, msg := range msgs {
+		if events.IsRetry(msg.Header.Get("Nats-Subject")) {
+			continue // says nothing new about the run
+		}
 		m, err := b.directMessage(msg)
 		if err != nil {
 			return nil, err
@@ -157,19 +160,11 @@ func (b *Bus) next(ctx context.Context, a *answer) (*nats.Msg, error) {
 
 // directMessage reads one answer of a direct get.
 func (b *Bus) directMessage(msg *nats.Msg) (Message, error) {
-	h := msg.Header
-	seq, err := strconv.ParseUint(h.Get("Nats-Sequence"), 10, 64)
+	e, err := directEntry(msg)
 	if err != nil {
-		return Message{}, fmt.Errorf("direct get: sequence %q: %w", h.Get("Nats-Sequence"), err)
+		return Message{}, err
 	}
-	at, err := time.Parse(time.RFC3339Nano, h.Get("Nats-Time-Stamp"))
-	if err != nil {
-		return Message{}, fmt.Errorf("direct get: time: %w", err)
-	}
-	m := Message{Subject: h.Get("Nats-Subject"), Stream: h.Get("Nats-Stream"), Sequence: seq, Time: at, ID: h.Get(headerMsgID)}
-	said, err := b.decode(m.Subject, h, msg.Data)
-	m.Event = said.event
-	return m, err
+	return b.read(e)
 }
 
 // Last reads the newest message on a subject, which may be a filter. The
@@ -190,55 +185,9 @@ func (b *Bus) leaderLast(ctx context.Context, stream, subject string) (Message, 
 }
 
 func (b *Bus) getLast(ctx context.Context, stream, subject string) (Message, error) {
-	req, err := json.Marshal(map[string]string{"last_by_subj": subject})
+	e, err := b.fetch(ctx, stream, map[string]any{"last_by_subj": subject})
 	if err != nil {
 		return Message{}, err
 	}
-	api := "$JS.API.STREAM.MSG.GET." + stream
-	a, err := b.answers.expect(b.nc, api, 1)
-	if err != nil {
-		return Message{}, err
-	}
-	defer a.end()
-	if err := b.nc.PublishRequest(api, a.reply, req); err != nil {
-		return Message{}, err
-	}
-	answer, err := b.next(ctx, a)
-	if err != nil {
-		return Message{}, err
-	}
-	if answer.Header.Get("Status") == "503" {
-		return Message{}, nats.ErrNoResponders
-	}
-	var got struct {
-		Error *struct {
-			Code        int    `json:"err_code"`
-			Description string `json:"description"`
-		} `json:"error"`
-		Message struct {
-			Subject string    `json:"subject"`
-			Seq     uint64    `json:"seq"`
-			Headers []byte    `json:"hdrs"`
-			Data    []byte    `json:"data"`
-			Time    time.Time `json:"time"`
-		} `json:"message"`
-	}
-	if err := json.Unmarshal(answer.Data, &got); err != nil {
-		return Message{}, err
-	}
-	const codeNoMessage = 10037
-	if got.Error != nil {
-		if got.Error.Code == codeNoMessage {
-			return Message{}, ErrNothing
-		}
-		return Message{}, errors.New(got.Error.Description)
-	}
-	h, err := nats.DecodeHeadersMsg(got.Message.Headers)
-	if err != nil && len(got.Message.Headers) > 0 {
-		return Message{}, err
-	}
-	m := Message{Subject: got.Message.Subject, Stream: stream, Sequence: got.Message.Seq, Time: got.Message.Time, ID: h.Get(headerMsgID)}
-	said, err := b.decode(m.Subject, h, got.Message.Data)
-	m.Event = said.event
-	return m, err
+	return b.read(e)
 }

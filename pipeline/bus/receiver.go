@@ -21,6 +21,9 @@ type Delivery struct {
 	Message
 	// Data is the event's own JSON, for whoever reads it another way.
 	Data []byte
+	// Bare says that the message is no CloudEvent but a request's data alone,
+	// as people write it.
+	Bare bool
 	// Delivered counts the deliveries of the message, from 1.
 	Delivered int
 }
@@ -50,6 +53,8 @@ type Route struct {
 	// Undecodable, when set, is asked about a message that cannot be decoded
 	// before it goes to the dead letters; nil means it was dealt with.
 	Undecodable func(ctx context.Context, d Delivery, err error) error
+
+	raw bool // the messages are no events; Handle reads Data
 }
 
 // Receiver runs routes.
@@ -71,7 +76,7 @@ func NewReceiver(b *Bus, log *slog.Logger) (*Receiver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("new receiver: %w", err)
 	}
-	router.AddMiddleware(Verdicts, middleware.Recoverer)
+	router.AddMiddleware(Verdicts, (&panics{log: log}).count, middleware.Recoverer)
 	return &Receiver{bus: b, log: log, router: router}, nil
 }
 
@@ -107,6 +112,9 @@ func (r *Receiver) Running() <-chan struct{} { return r.router.Running() }
 
 func (r *Receiver) handle(route Route, msg *message.Message) error {
 	d, err := r.delivery(msg)
+	if route.raw {
+		d.Data, err = msg.Payload, nil
+	}
 	if err != nil {
 		err = r.undecodable(msg.Context(), route, d, err)
 	} else {
@@ -127,7 +135,7 @@ func (r *Receiver) undecodable(ctx context.Context, route Route, d Delivery, err
 	var unknown *events.UnknownVersionError
 	if errors.As(err, &unknown) && time.Since(d.Time) < route.UnknownFor {
 		r.log.Warn("message given back: a newer service may know it", "route", route.Name, "subject", d.Subject, "delivery", d.Delivered, "error", err)
-		return &Later{Delay: 10 * time.Second, Err: err}
+		return &Later{Delay: Patience(d.Delivered, 10*time.Second), Err: err}
 	}
 	if route.Undecodable != nil {
 		return route.Undecodable(ctx, d, err)
@@ -145,6 +153,6 @@ func (r *Receiver) delivery(msg *message.Message) (Delivery, error) {
 	d.Delivered, _ = strconv.Atoi(msg.Metadata.Get(MetaDelivered))
 	d.Time, _ = time.Parse(time.RFC3339Nano, msg.Metadata.Get(MetaStored))
 	said, err := r.bus.decode(d.Subject, h, msg.Payload)
-	d.Event, d.ID, d.Data = said.event, said.id, said.data
+	d.Event, d.ID, d.Data, d.Bare = said.event, said.id, said.data, said.bare
 	return d, err
 }

@@ -21,6 +21,14 @@ func (e *Later) Error() string { return fmt.Sprintf("again in %s: %v", e.Delay, 
 // Unwrap returns the cause.
 func (e *Later) Unwrap() error { return e.Err }
 
+// Patience is the delay after a number of deliveries that waited for
+// something outside, such as a newer service: it grows from first to a
+// quarter of an hour, so that a message may wait for a week before the server
+// has delivered it as often as it does.
+func Patience(delivered int, first time.Duration) time.Duration {
+	return max(first, min(time.Duration(delivered)*first, 15*time.Minute))
+}
+
 // Dead is a handler's answer that gives a message up: it is copied to the
 // dead letters with the reason and never delivered again.
 type Dead struct{ Err error }
@@ -52,19 +60,24 @@ const (
 func Verdicts(h message.HandlerFunc) message.HandlerFunc {
 	return func(msg *message.Message) ([]*message.Message, error) {
 		out, err := h(msg)
+		if err == nil {
+			return out, nil
+		}
+		reason := err
 		var later *Later
 		var dead *Dead
 		switch {
-		case err == nil:
 		case errors.Is(err, ErrLetGo):
 			msg.Metadata.Set(metaVerdict, verdictLetGo)
 		case errors.As(err, &dead):
 			msg.Metadata.Set(metaVerdict, verdictDead)
-			msg.Metadata.Set(metaReason, oneLine(dead.Err))
+			reason = dead.Err
 		case errors.As(err, &later):
 			msg.Metadata.Set(metaVerdict, verdictLater)
 			msg.Metadata.Set(metaDelay, strconv.FormatInt(int64(later.Delay), 10))
+			reason = later.Err
 		}
+		msg.Metadata.Set(metaReason, oneLine(reason))
 		return out, err
 	}
 }

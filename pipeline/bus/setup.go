@@ -40,6 +40,7 @@ const (
 	DurableDeadline = "intake_deadline"
 	DurableTracker  = "tracker"
 	DurableMetrics  = "tracker_metrics"
+	DurableLetters  = "intake_letters"
 )
 
 // JobDurable is the durable consumer of one phase and queue.
@@ -54,6 +55,10 @@ func BuiltinQueues() map[events.Phase][]string {
 		events.Evaluation: {"builtin"},
 	}
 }
+
+// exhaustedAdvisory is what the server says when it has delivered a message
+// for the last time; <stream>.<consumer> follows.
+const exhaustedAdvisory = "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES."
 
 func (l Layout) withDefaults() Layout {
 	def := func(v *int64, d int64) {
@@ -122,17 +127,16 @@ func (l Layout) streams() []jetstream.StreamConfig {
 	requests.Name, requests.Subjects, requests.MaxBytes = events.StreamRequests, []string{events.TypePipelineRequested}, l.RequestBytes
 	requests.Discard = jetstream.DiscardNew
 
-	facts.Name, facts.Subjects, facts.MaxBytes = events.StreamFacts, events.FactSubjects(), l.FactBytes
+	facts.Name, facts.Subjects, facts.MaxBytes = events.StreamFacts, append(events.FactSubjects(), events.RetryFilter("*")), l.FactBytes
 	facts.MaxMsgsPerSubject, facts.Discard, facts.DiscardNewPerSubject = 1, jetstream.DiscardNew, true
 
 	metrics.Name, metrics.Subjects, metrics.MaxBytes = events.StreamMetrics, events.MetricSubjects(), l.MetricBytes
 	metrics.Discard, metrics.MaxAge = jetstream.DiscardOld, l.MetricAge
 
 	dead.Name, dead.MaxBytes, dead.Discard = events.StreamDead, l.DeadBytes, jetstream.DiscardOld
-	dead.Subjects = []string{"dead.>"}
+	dead.Subjects = []string{events.DeadFilter()}
 	for _, s := range []string{events.StreamRequests, events.StreamFacts} {
-		dead.Subjects = append(dead.Subjects,
-			"$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES."+s+".>", "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED."+s+".>")
+		dead.Subjects = append(dead.Subjects, exhaustedAdvisory+s+".>", "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED."+s+".>")
 	}
 	return []jetstream.StreamConfig{requests, facts, metrics, dead}
 }
@@ -144,21 +148,26 @@ func (l Layout) consumers() map[string][]jetstream.ConsumerConfig {
 			MaxAckPending: -1, MaxDeliver: maxDeliver, DeliverPolicy: jetstream.DeliverAllPolicy,
 		}
 	}
+	// Each consumer of facts takes what is handed back to it, besides.
+	ofFacts := func(name string, maxDeliver int, filters ...string) jetstream.ConsumerConfig {
+		return durable(name, maxDeliver, append(filters, events.RetryFilter(name))...)
+	}
 	const net = 1000 // a high safety net: tries are counted in facts, not in deliveries
 	facts := []jetstream.ConsumerConfig{
-		durable(DurableCancel, -1, events.TypeCancelRequested+".*"),
-		durable(DurableDeadline, -1, events.TypePipelineAccepted+".*"),
-		durable(DurableTracker, -1, events.TrackedSubjects()...),
+		ofFacts(DurableCancel, -1, events.TypeCancelRequested+".*"),
+		ofFacts(DurableDeadline, -1, events.TypePipelineAccepted+".*"),
+		ofFacts(DurableTracker, -1, events.TrackedSubjects()...),
 	}
 	for p, queues := range l.Queues {
 		for _, q := range queues {
-			facts = append(facts, durable(JobDurable(p, q), net, events.JobFilter(p, q)))
+			facts = append(facts, ofFacts(JobDurable(p, q), net, events.JobFilter(p, q)))
 		}
 	}
 	return map[string][]jetstream.ConsumerConfig{
 		events.StreamRequests: {durable(DurableIntake, -1, events.TypePipelineRequested)},
 		events.StreamFacts:    facts,
 		events.StreamMetrics:  {durable(DurableMetrics, 5, events.MetricSubjects()...)},
+		events.StreamDead:     {durable(DurableLetters, -1, exhaustedAdvisory+">")},
 	}
 }
 

@@ -43,9 +43,17 @@ func (b *Bus) Story(ctx context.Context, run string) (Story, error) {
 		if err != nil {
 			break
 		}
+		var e entry
+		if e, err = directEntry(msg); err != nil {
+			break
+		}
+		s.Last = max(s.Last, e.sequence)
+		if events.IsRetry(e.subject) {
+			continue // goes with the run, and says nothing new about it
+		}
 		r := Record{Body: msg.Data}
-		r.Message, err = b.directMessage(msg)
-		s.Facts, s.Last = append(s.Facts, r), max(s.Last, r.Sequence)
+		r.Message, err = b.read(e)
+		s.Facts = append(s.Facts, r)
 	}
 	if err != nil {
 		return Story{}, fmt.Errorf("read run %s: %w", run, err)

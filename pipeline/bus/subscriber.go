@@ -114,33 +114,33 @@ func (s *Subscriber) Close() error {
 
 // slot takes one message at a time until ctx ends.
 func (s *Subscriber) slot(ctx context.Context, stream, durable string, out chan<- *message.Message) {
-	consumer, ackWait := s.bind(ctx, stream, durable)
+	consumer, cfg := s.bind(ctx, stream, durable)
 	for ctx.Err() == nil {
 		msg, err := s.fetchOne(ctx, consumer)
 		switch {
 		case err != nil && ctx.Err() == nil:
 			s.cfg.Logger.Warn("fetching failed; trying again", "stream", stream, "consumer", durable, "error", err)
 			wait(ctx, time.Second)
-			consumer, ackWait = s.bind(ctx, stream, durable) // the durable may have been made anew
+			consumer, cfg = s.bind(ctx, stream, durable) // the durable may have been made anew
 		case msg != nil:
-			s.deliver(ctx, msg, ackWait/3, out)
+			s.deliver(ctx, msg, cfg, out)
 		}
 	}
 }
 
 // bind waits until the durable exists.
-func (s *Subscriber) bind(ctx context.Context, stream, durable string) (jetstream.Consumer, time.Duration) {
+func (s *Subscriber) bind(ctx context.Context, stream, durable string) (jetstream.Consumer, jetstream.ConsumerConfig) {
 	for try := 0; ctx.Err() == nil; try++ {
 		c, err := s.bus.js.Consumer(ctx, stream, durable)
 		if err == nil {
-			return c, c.CachedInfo().Config.AckWait
+			return c, c.CachedInfo().Config
 		}
 		if try%20 == 2 && ctx.Err() == nil {
 			s.cfg.Logger.Warn("waiting for a consumer; \"tunebus setup\" creates it", "stream", stream, "consumer", durable, "error", err)
 		}
 		wait(ctx, 500*time.Millisecond)
 	}
-	return nil, 0
+	return nil, jetstream.ConsumerConfig{}
 }
 
 // fetchOne asks for one message for at most 25 s, since a half-open
@@ -179,7 +179,7 @@ func quiet(err error) error {
 }
 
 // deliver hands one message over and settles it.
-func (s *Subscriber) deliver(ctx context.Context, in jetstream.Msg, beat time.Duration, out chan<- *message.Message) {
+func (s *Subscriber) deliver(ctx context.Context, in jetstream.Msg, cfg jetstream.ConsumerConfig, out chan<- *message.Message) {
 	msgCtx, cancel := context.WithCancel(withTrace(ctx, in.Headers()))
 	defer cancel()
 	msg := received(in)
@@ -190,7 +190,7 @@ func (s *Subscriber) deliver(ctx context.Context, in jetstream.Msg, beat time.Du
 		s.told(in, in.Nak())
 		return
 	}
-	heartbeat := time.NewTicker(beat)
+	heartbeat := time.NewTicker(cfg.AckWait / 3)
 	defer heartbeat.Stop()
 	ended := ctx.Done()
 	var grace <-chan time.Time
@@ -202,7 +202,7 @@ func (s *Subscriber) deliver(ctx context.Context, in jetstream.Msg, beat time.Du
 			failpoint.Here(failpoint.AfterAck)
 			return
 		case <-msg.Nacked():
-			s.settle(in, msg)
+			s.settle(in, msg, cfg.MaxDeliver)
 			return
 		case <-heartbeat.C:
 			s.told(in, in.InProgress())
@@ -218,22 +218,18 @@ func (s *Subscriber) deliver(ctx context.Context, in jetstream.Msg, beat time.Du
 	}
 }
 
-// settle tells the server what the handler answered.
-func (s *Subscriber) settle(in jetstream.Msg, msg *message.Message) {
-	switch msg.Metadata.Get(metaVerdict) {
-	case verdictLetGo:
-	case verdictLater:
+// settle tells the server what the handler answered. most is how often the
+// server delivers the message; after the last time nobody would see it again.
+func (s *Subscriber) settle(in jetstream.Msg, msg *message.Message, most int) {
+	verdict := msg.Metadata.Get(metaVerdict)
+	switch {
+	case verdict == verdictLetGo:
+	case verdict == verdictDead:
+		s.giveUp(in, msg.Metadata.Get(metaReason))
+	case last(in, most):
+		s.giveUp(in, fmt.Sprintf("delivered %d times, the last time: %s", most, msg.Metadata.Get(metaReason)))
+	case verdict == verdictLater:
 		s.nak(in, delayOf(msg))
-	case verdictDead:
-		reason := msg.Metadata.Get(metaReason)
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		if err := s.bus.bury(ctx, in, reason); err != nil {
-			s.cfg.Logger.Error("dead letter not stored; the message comes again", "subject", in.Subject(), "error", err)
-			s.nak(in, 5*time.Second)
-			return
-		}
-		s.told(in, in.TermWithReason(reason))
 	default:
 		s.nak(in, s.cfg.NakDelay)
 	}
@@ -283,7 +279,7 @@ func received(in jetstream.Msg) *message.Message {
 			msg.Metadata.Set(k, h.Get(k))
 		}
 	}
-	msg.Metadata.Set(MetaSubject, in.Subject())
+	msg.Metadata.Set(MetaSubject, meantSubject(in.Subject(), h))
 	if meta, err := in.Metadata(); err == nil {
 		msg.Metadata.Set(MetaStream, meta.Stream)
 		msg.Metadata.Set(MetaSequence, strconv.FormatUint(meta.Sequence.Stream, 10))

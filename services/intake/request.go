@@ -121,7 +121,7 @@ func unreadable(err error) bool {
 // decide works out the accepted fact, or every fault of the request.
 func (s *Service) decide(ctx context.Context, d bus.Delivery, req events.PipelineRequested, id string) (events.PipelineAccepted, []events.Fault, error) {
 	specification, faults := read(req, id)
-	if d.ID == "" { // no CloudEvent, so a person wrote it
+	if d.Bare { // a person wrote it
 		faults = append(faults, unknownKeys(d.Data)...)
 	}
 	faults = append(faults, s.cfg.Limits.Apply(&specification)...)

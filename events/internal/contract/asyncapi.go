@@ -164,8 +164,8 @@ type stream struct {
 func streams() []stream {
 	return []stream{
 		{events.StreamRequests, "what people publish", []string{events.TypePipelineRequested}},
-		{events.StreamFacts, "every fact of every run, one message a subject for ever", events.FactSubjects()},
+		{events.StreamFacts, "every fact of every run, one message a subject for ever, and facts that are handed back to a service that gave them up", append(events.FactSubjects(), events.RetryFilter("*"))},
 		{events.StreamMetrics, "metric points, bounded by age and bytes", events.MetricSubjects()},
-		{events.StreamDead, "messages that were given up", []string{"dead.>"}},
+		{events.StreamDead, "messages that were given up", []string{events.DeadFilter()}},
 	}
 }
