@@ -40,8 +40,8 @@ type Config struct {
 	// Grace is how long the end of a job may take after a shutdown. Default
 	// 10 s.
 	Grace time.Duration
-	// Elsewhere is the delay of a job that another worker may be able to do:
-	// one with another store, or a newer one. Default 15 s.
+	// Elsewhere is the first delay of a job that another worker may be able to
+	// do: one with another store, or a newer one. It grows. Default 15 s.
 	Elsewhere time.Duration
 	// Patience is how long a job that made something asks an artifact store
 	// again that is full or away. Default 1 h.
@@ -145,7 +145,7 @@ func (w *Worker) Handle(ctx context.Context, d bus.Delivery) error {
 	}
 	run, err := w.bus.Run(end, req.RunID)
 	if err != nil {
-		return w.unreadable(req, err)
+		return w.unreadable(d, req, err)
 	}
 	state := run.Phases[req.Phase]
 	if state != nil && state.Completed != nil {
@@ -153,20 +153,20 @@ func (w *Worker) Handle(ctx context.Context, d bus.Delivery) error {
 	}
 	if err := w.reachable(req.Inputs); err != nil {
 		w.cfg.Logger.Error("job given back", "run", req.RunID, "phase", req.Phase, "error", err)
-		return &bus.Later{Delay: w.cfg.Elsewhere, Err: err}
+		return &bus.Later{Delay: bus.Patience(d.Delivered, w.cfg.Elsewhere), Err: err}
 	}
 	return w.attempt(ctx, end, req, run, door)
 }
 
 // unreadable is what becomes of a job whose run cannot be read: a fact of a
 // newer version waits for a newer worker, a malformed one for a person.
-func (w *Worker) unreadable(req events.PhaseRequested, err error) error {
+func (w *Worker) unreadable(d bus.Delivery, req events.PhaseRequested, err error) error {
 	var unknown *events.UnknownVersionError
 	var malformed *events.MalformedError
 	switch {
 	case errors.As(err, &unknown):
 		w.cfg.Logger.Warn("job given back: a newer worker may know it", "run", req.RunID, "phase", req.Phase, "error", err)
-		return &bus.Later{Delay: w.cfg.Elsewhere, Err: err}
+		return &bus.Later{Delay: bus.Patience(d.Delivered, w.cfg.Elsewhere), Err: err}
 	case errors.As(err, &malformed):
 		return &bus.Dead{Err: err}
 	}
