@@ -17,7 +17,7 @@ import (
 // newerJob is a job in a version that nobody knows yet.
 func newerJob(run string) (body string, header nats.Header) {
 	return fmt.Sprintf(`{"specversion":"1.0","id":"x","source":"test","type":"finetune.requested","datacontenttype":"application/json",`+
-		`"dataschema":"https://tunebus.dev/schemas/finetune.requested.v99.json","data":{"run_id":%q,"phase":"finetune","queue":"builtin"}}`, run),
+			`"dataschema":"https://tunebus.dev/schemas/finetune.requested.v99.json","data":{"run_id":%q,"phase":"finetune","queue":"builtin"}}`, run),
 		nats.Header{"Content-Type": {"application/cloudevents+json"}, "X-Own": {"kept"}}
 }
 
