@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/llm"
 	"github.com/tunebus/tunebus/pipeline/service"
 	"github.com/tunebus/tunebus/services/inference"
 )
@@ -13,5 +14,8 @@ import (
 func main() { os.Exit(service.Main("inference", wire)) }
 
 func wire(ctx context.Context, s *service.Service) error {
+	if !llm.SIMD {
+		s.Log.Warn("this program was built without vector instructions; its engine takes several times as long", "build with", "GOEXPERIMENT=simd")
+	}
 	return s.AddPhase(ctx, events.Inference, s.Settings.Inference, inference.Engine{})
 }
