@@ -8,6 +8,7 @@ require (
 	github.com/spf13/cobra v1.10.2
 	github.com/tunebus/tunebus/embedded v0.0.0
 	github.com/tunebus/tunebus/events v0.0.0
+	github.com/tunebus/tunebus/llm v0.0.0
 	github.com/tunebus/tunebus/pipeline v0.0.0
 	github.com/tunebus/tunebus/services/evaluation v0.0.0
 	github.com/tunebus/tunebus/services/finetune v0.0.0
@@ -81,7 +82,6 @@ require (
 	github.com/tiendc/go-deepcopy v1.7.2 // indirect
 	github.com/tklauser/go-sysconf v0.4.0 // indirect
 	github.com/tklauser/numcpus v0.12.0 // indirect
-	github.com/tunebus/tunebus/llm v0.0.0 // indirect
 	github.com/twpayne/go-geom v1.6.1 // indirect
 	github.com/vbauerster/cupwriter v0.0.5 // indirect
 	github.com/xuri/efp v0.0.3-0.20260924042702-217b81952dec // indirect

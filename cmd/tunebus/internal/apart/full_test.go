@@ -49,7 +49,7 @@ func TestNoRoomForAFile(t *testing.T) {
 }
 
 // TestFoldersThatCannotBe: a folder below a file can be written by nobody, root
-// included. It is found before any work is done.
+// included. It is bad input, found before any work is done.
 func TestFoldersThatCannotBe(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -57,7 +57,7 @@ func TestFoldersThatCannotBe(t *testing.T) {
 		flags, want string
 		status      int
 	}{
-		{"--data /dev/null/data --reports " + dir + "/r", "data folder /dev/null/data", 1},
+		{"--data /dev/null/data --reports " + dir + "/r", "data folder /dev/null/data", 2},
 		{"--data " + dir + "/d --reports /dev/null/reports", "folder of the reports", 2},
 	} {
 		out, status := shell(t, "tunebus run --config configs/quickstart.toml --tracking-uri file:"+dir+"/m "+c.flags)

@@ -3,6 +3,9 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -15,23 +18,59 @@ func (a *app) cancelCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "cancel RUN", Short: "End a run as soon as it can", Args: exactlyOne("RUN"),
 		RunE: a.with(func(ctx context.Context, b *bus.Bus, args []string) error {
-			run, err := b.Run(ctx, args[0])
+			run, err := soonKnown(ctx, b, args[0])
 			if err != nil {
-				return bad(err)
-			}
-			if run.Completed != nil {
-				a.say("run %s has ended already: %s", args[0], run.Status())
-				return nil
-			}
-			_, err = b.Publish(ctx, events.CancelRequested{RunID: args[0], By: "user", Reason: reason}, bus.Fence{})
-			var lost *bus.LostError
-			if err != nil && !errors.As(err, &lost) {
 				return err
 			}
-			a.say("cancel requested")
-			return nil
+			done := struct {
+				RunID  string        `json:"run_id"`
+				Status events.Status `json:"status"`
+				// Requested is false where the run had ended before.
+				Requested bool `json:"cancel_requested"`
+			}{args[0], run.Status(), run.Completed == nil}
+			if done.Requested {
+				_, err = b.Publish(ctx, events.CancelRequested{RunID: args[0], By: "user", Reason: reason}, bus.Fence{})
+				var lost *bus.LostError // somebody asked for it before
+				if err != nil && !errors.As(err, &lost) {
+					return err
+				}
+			}
+			return a.result(done, func(w io.Writer) {
+				if !done.Requested {
+					fmt.Fprintf(w, "run %s has ended already: %s\n", args[0], done.Status)
+					return
+				}
+				fmt.Fprintf(w, "cancel of %s requested; \"tunebus watch %s\" shows its end\n", args[0], args[0])
+			})
 		}),
 	}
 	c.Flags().StringVar(&reason, "reason", "", "why")
 	return c
+}
+
+// soonKnown reads a run that may have been submitted a moment ago.
+func soonKnown(ctx context.Context, b *bus.Bus, id string) (events.Run, error) {
+	wait, stop := context.WithTimeout(ctx, 3*time.Second)
+	defer stop()
+	if !events.ValidToken(id) {
+		return events.Run{}, unknownRun(b, id)
+	}
+	bell, err := b.Ring(wait, events.PipelineAccepted{RunID: id}.Subject())
+	if err != nil {
+		return events.Run{}, err
+	}
+	for {
+		run, err := b.Run(ctx, id)
+		if err != nil || run.Accepted != nil {
+			return run, err
+		}
+		select {
+		case <-bell:
+		case <-wait.Done():
+			if ctx.Err() != nil {
+				return run, context.Cause(ctx)
+			}
+			return run, unknownRun(b, id)
+		}
+	}
 }

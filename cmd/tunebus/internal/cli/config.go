@@ -53,7 +53,12 @@ func (a *app) configCommand() *cobra.Command {
 				_ = f.Close()
 				return err
 			}
-			return f.Close()
+			if err := f.Close(); err != nil {
+				return err
+			}
+			return a.result(map[string]string{"file": args[0]}, func(w io.Writer) {
+				fmt.Fprintf(w, "%s has every key with its default; \"tunebus config check %s\" reports what is missing\n", args[0], args[0])
+			})
 		},
 	}
 	c.AddCommand(check, doc, init)

@@ -13,7 +13,10 @@ import (
 
 // follow shows a run on the screen until it has ended, and until it is
 // tracked or trackingLimit has passed. It returns the run as it is then.
-func (a *app) follow(ctx context.Context, b *bus.Bus, id string, trackingLimit time.Duration) (events.Run, error) {
+// request is the sequence of the run's request, or 0 if nobody knows it; with
+// it, a run that somebody else asked for under the same id is not taken for
+// this one.
+func (a *app) follow(ctx context.Context, b *bus.Bus, id string, request uint64, trackingLimit time.Duration) (events.Run, error) {
 	listening, stop := context.WithCancel(ctx)
 	defer stop()
 	screen := a.progress()
@@ -38,6 +41,10 @@ func (a *app) follow(ctx context.Context, b *bus.Bus, id string, trackingLimit t
 		if err != nil {
 			return events.Run{}, err
 		}
+		run := bus.Fold(facts)
+		if a := run.Accepted; request != 0 && a != nil && a.Lineage.RequestSequence != request {
+			facts, run = nil, events.Run{ID: id}
+		}
 		for _, f := range facts {
 			if !told[f.Subject] {
 				told[f.Subject] = true
@@ -47,10 +54,13 @@ func (a *app) follow(ctx context.Context, b *bus.Bus, id string, trackingLimit t
 				a.tell(f.Event)
 			}
 		}
-		run := bus.Fold(facts)
-		if len(facts) == 0 {
-			if err := rejected(ctx, b, id); err != nil {
+		if run.Accepted == nil {
+			if err := rejected(ctx, b, id, request); err != nil {
 				return run, err
+			}
+			if request == 0 && !told[id] {
+				told[id] = true
+				a.say("no run %s is known on %s yet; waiting for it", id, b.Server())
 			}
 		}
 		if run.Completed != nil {
@@ -75,8 +85,8 @@ func (a *app) follow(ctx context.Context, b *bus.Bus, id string, trackingLimit t
 // rejected looks whether the request of a run was rejected, and is its faults
 // then. A rejection stands under the request's sequence, since no run came of
 // it.
-func rejected(ctx context.Context, b *bus.Bus, id string) error {
-	r, err := b.Rejection(ctx, id)
+func rejected(ctx context.Context, b *bus.Bus, id string, request uint64) error {
+	r, err := rejection(ctx, b, id, request)
 	if err != nil || r == nil {
 		return err
 	}
@@ -85,6 +95,21 @@ func rejected(ctx context.Context, b *bus.Bus, id string) error {
 		faults = append(faults, config.Fault{Key: f.Key, Value: f.Value, Allowed: f.Allowed, Message: f.Message})
 	}
 	return bad(fmt.Errorf("the request was rejected:\n%w", faults))
+}
+
+func rejection(ctx context.Context, b *bus.Bus, id string, request uint64) (*events.PipelineRejected, error) {
+	if request == 0 {
+		return b.Rejection(ctx, id)
+	}
+	m, err := b.Last(ctx, events.PipelineRejected{RequestSequence: request}.Subject())
+	if errors.Is(err, bus.ErrNothing) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	r, _ := m.Event.(events.PipelineRejected) // nothing else decodes from that subject
+	return &r, nil
 }
 
 // tell writes what a fact means for people.

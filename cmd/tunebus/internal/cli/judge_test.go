@@ -77,6 +77,7 @@ func evaluationOnly(t *testing.T, dir string, more ...string) []string {
 
 type summary struct {
 	RunID    string             `json:"run_id"`
+	RunName  string             `json:"run_name"`
 	Status   string             `json:"status"`
 	Scores   map[string]float64 `json:"scores"`
 	Baseline map[string]float64 `json:"baseline_scores"`
@@ -105,7 +106,7 @@ func TestPredictionsInsteadOfInference(t *testing.T) {
 	if got.Scores["exact_match"] != 1 || got.Baseline["exact_match"] != 0 {
 		t.Errorf("scores %v, of the base model %v", got.Scores, got.Baseline)
 	}
-	workbook(t, got.Links["evaluator_output_detailed.xlsx"], 10)
+	inBook(t, got.Links["evaluator_output_detailed.xlsx"], 10, got.Scores)
 	if _, err := os.Stat(filepath.Join(dir, "reports", got.RunID, "evaluator_output_summary.json")); err != nil {
 		t.Error(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -25,7 +26,8 @@ type lack struct {
 
 // preflight looks before the first step what cannot be had here, and says all
 // of it at once. It returns an error if the run needs some of it.
-func (a *app) preflight(ctx context.Context, cfg settings.Settings, s events.Specification, uploaded map[string]string) error {
+func (a *app) preflight(ctx context.Context, cfg settings.Settings, o order) error {
+	s := o.specification
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
 	var lacks []lack
@@ -41,12 +43,13 @@ func (a *app) preflight(ctx context.Context, cfg settings.Settings, s events.Spe
 		})
 	}
 	for _, p := range spec.Paths(s) {
-		if _, ok := uploaded[p.Key]; !ok && needed(s, p.Phase) {
+		if _, ok := o.files[p.Key]; !ok && needed(s, p.Phase) {
 			look(func() *lack { return onHub(ctx, cfg, p) })
 		}
 	}
 	look(func() *lack { return judge(cfg, s) })
 	look(func() *lack { return trackingServer(ctx, cfg) })
+	look(func() *lack { return trackingFolder(cfg) })
 	all.Wait()
 	if len(lacks) == 0 {
 		return nil
@@ -113,4 +116,16 @@ func trackingServer(ctx context.Context, cfg settings.Settings) *lack {
 		}
 	}
 	return &lack{what: "mlflow.tracking_uri", why: uri + " does not answer; tracking will be pending", goOn: "start it, or track into a folder: --tracking-uri file:./mlruns"}
+}
+
+// trackingFolder makes the folder that runs are tracked into.
+func trackingFolder(cfg settings.Settings) *lack {
+	folder, ok := strings.CutPrefix(cfg.Tracker.TrackingURI, "file:")
+	if !ok {
+		return nil
+	}
+	if err := os.MkdirAll(strings.TrimPrefix(folder, "//"), 0o755); err != nil {
+		return &lack{what: "mlflow.tracking_uri", why: err.Error() + "; tracking will be pending", goOn: "track into another folder: --tracking-uri file:FOLDER"}
+	}
+	return nil
 }

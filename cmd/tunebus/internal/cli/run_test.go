@@ -2,15 +2,15 @@ package cli_test
 
 import (
 	"bytes"
-	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/xuri/excelize/v2"
-
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli"
+	"github.com/tunebus/tunebus/embedded"
+	"github.com/tunebus/tunebus/pipeline/bus"
 )
 
 // quickstart is the committed one.
@@ -36,17 +36,7 @@ func TestQuickstartFromStartToEnd(t *testing.T) {
 	if status != 0 {
 		t.Fatalf("status %d\n%s", status, screen)
 	}
-	var got struct {
-		RunID    string             `json:"run_id"`
-		Status   string             `json:"status"`
-		Scores   map[string]float64 `json:"scores"`
-		Baseline map[string]float64 `json:"baseline_scores"`
-		Links    map[string]string  `json:"links"`
-		Pending  bool               `json:"tracking_pending"`
-	}
-	if err := json.Unmarshal([]byte(out), &got); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	got := summaryOf(t, out)
 	if got.Status != "success" || got.Pending {
 		t.Errorf("status %s, tracking pending %t", got.Status, got.Pending)
 	}
@@ -58,66 +48,30 @@ func TestQuickstartFromStartToEnd(t *testing.T) {
 			t.Errorf("no score %s of the base model", name)
 		}
 	}
-	workbook(t, got.Links["evaluator_output_detailed.xlsx"], 128)
-	store(t, dir+"/mlruns", got.RunID)
-}
-
-// workbook reads the workbook back.
-func workbook(t *testing.T, path string, answers int) {
-	t.Helper()
-	f, err := excelize.OpenFile(path)
-	if err != nil {
-		t.Fatal(err)
+	inBook(t, got.Links["evaluator_output_detailed.xlsx"], 128, got.Scores)
+	story, end := facts(t, afterwards(t, dir+"/data"), got.RunID)
+	if story != began+trained+answered+scored+over || !maps.Equal(end.BaselineScores, got.Baseline) {
+		t.Errorf("the stream says %s, and of the base model %v", story, end.BaselineScores)
 	}
-	defer f.Close()
-	sheets := f.GetSheetList()
-	if len(sheets) < 4 {
-		t.Errorf("the workbook has the sheets %v", sheets)
-	}
-	longest := 0
-	for _, s := range sheets {
-		rows, err := f.GetRows(s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		longest = max(longest, len(rows))
-	}
-	if longest < answers+1 {
-		t.Errorf("no sheet holds all %d answers; the longest has %d rows", answers, longest)
+	runs := mlflow(t, dir+"/mlruns", got.RunID)
+	if len(runs) != 4 || runs["finetune"].steps["loss"] < 10 || runs["evaluation"].metrics["baseline_eval_rouge_score"] != got.Baseline["rouge_score"] {
+		t.Errorf("MLflow has %+v", runs)
 	}
 }
 
-// store looks for the four MLflow runs of a pipeline run.
-func store(t *testing.T, dir, run string) {
+// afterwards is the server of a data folder that nobody uses any more.
+func afterwards(t *testing.T, data string) *bus.Bus {
 	t.Helper()
-	tags, err := filepath.Glob(dir + "/*/*/tags/tunebus.run_id")
+	s, err := embedded.Start(t.Context(), embedded.Options{Dir: filepath.Join(data, "nats"), RelaxedSync: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	runs, children, losses := 0, 0, 0
-	for _, tag := range tags {
-		body, err := os.ReadFile(tag)
-		if err != nil {
-			t.Fatal(err)
+	t.Cleanup(func() {
+		if err := s.Stop(); err != nil {
+			t.Error(err)
 		}
-		if string(body) != run {
-			continue
-		}
-		runs++
-		folder := filepath.Dir(filepath.Dir(tag))
-		if _, err := os.Stat(folder + "/tags/mlflow.parentRunId"); err == nil {
-			children++
-		}
-		if body, err := os.ReadFile(folder + "/metrics/loss"); err == nil {
-			losses = strings.Count(string(body), "\n")
-		}
-	}
-	if runs != 4 || children != 3 {
-		t.Errorf("MLflow has %d runs, %d of them children; want 4 and 3", runs, children)
-	}
-	if losses < 10 {
-		t.Errorf("MLflow has %d points of the loss", losses)
-	}
+	})
+	return connected(t, bus.Options{InProcess: s, Name: "test"})
 }
 
 func TestBadInput(t *testing.T) {

@@ -4,12 +4,20 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"text/tabwriter"
+	"slices"
 
 	"github.com/spf13/cobra"
 
+	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus"
 )
+
+// listedRun is a run in the list.
+type listedRun struct {
+	runSummary
+	// WaitsFor is the queue whose workers are missing.
+	WaitsFor string `json:"waits_for_worker_of,omitempty"`
+}
 
 func (a *app) runsCommand() *cobra.Command {
 	return &cobra.Command{
@@ -19,22 +27,51 @@ func (a *app) runsCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			var list []runSummary
+			queues, err := b.Queues(ctx)
+			if err != nil {
+				return err
+			}
+			list := []listedRun{}
 			for _, id := range ids {
 				run, err := b.Run(ctx, id)
 				if err != nil {
 					return err
 				}
-				list = append(list, summaryOf(run))
+				list = append(list, listedRun{summaryOf(run), unattended(run, queues)})
 			}
 			return a.result(list, func(w io.Writer) {
-				t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-				fmt.Fprintln(t, "RUN\tNAME\tSTATUS\tSECONDS")
-				for _, r := range list {
-					fmt.Fprintf(t, "%s\t%s\t%s\t%.1f\n", r.RunID, r.RunName, r.Status, r.Seconds)
+				if len(list) == 0 {
+					fmt.Fprintf(w, "%s knows no runs yet\n", b.Server())
+					return
 				}
-				_ = t.Flush() // to a person's screen
+				table(w, list, "RUN\tNAME\tSTATUS\tSECONDS\t", func(r listedRun) string {
+					waits := ""
+					if r.WaitsFor != "" {
+						waits = "no worker for " + r.WaitsFor
+					}
+					return fmt.Sprintf("%s\t%s\t%s\t%.1f\t%s", r.RunID, r.RunName, r.Status, r.Seconds, waits)
+				})
 			})
 		}),
 	}
+}
+
+// unattended is the queue that the job of a run waits in, if nobody takes jobs
+// from it.
+func unattended(run events.Run, queues []bus.Queue) string {
+	if run.Completed != nil || run.Accepted == nil {
+		return ""
+	}
+	for _, step := range run.Accepted.Plan {
+		p := run.Phases[step.Phase]
+		if p.Status() != events.StatusQueued {
+			continue
+		}
+		if slices.ContainsFunc(queues, func(q bus.Queue) bool {
+			return q.Phase == step.Phase && q.Name == step.Queue && q.Unattended()
+		}) {
+			return string(step.Phase) + "/" + step.Queue
+		}
+	}
+	return ""
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/local"
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/llm"
 	"github.com/tunebus/tunebus/pipeline/bus"
 	"github.com/tunebus/tunebus/pipeline/phase"
 	"github.com/tunebus/tunebus/pipeline/service"
@@ -98,6 +99,12 @@ func (a *app) start(ctx context.Context, s settings.Settings, listen string, rel
 	// Better now than when a run has worked for hours.
 	if err := os.MkdirAll(t.Reports, 0o755); err != nil {
 		return nil, bad(fmt.Errorf("folder of the reports: %w", err))
+	}
+	if err := os.MkdirAll(s.Data.Folder, 0o750); err != nil {
+		return nil, bad(fmt.Errorf("data folder %s: %w", s.Data.Folder, err))
+	}
+	if !llm.SIMD {
+		a.say("this program was built without vector instructions; its engine takes several times as long. Build with GOEXPERIMENT=simd, as make does")
 	}
 	return local.Start(ctx, local.Config{
 		Data: s.Data.Folder, Scratch: s.Data.Scratch, Artifacts: s.Artifacts.URL, Patience: s.Artifacts.Patience, ObjectBytes: objectBytes, Listen: listen, RelaxedSync: relaxed,

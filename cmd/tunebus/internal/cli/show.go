@@ -7,7 +7,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/services/tracker/report"
 )
 
 func (a *app) showCommand() *cobra.Command {
@@ -19,14 +21,27 @@ func (a *app) showCommand() *cobra.Command {
 				return err
 			}
 			if run.Accepted == nil {
-				return bad(fmt.Errorf("run %s is unknown on %s", args[0], b.Server()))
+				return unknownRun(b, args[0])
 			}
-			return a.result(run, func(w io.Writer) {
-				fmt.Fprintf(w, "%s (%s): %s\n", run.Accepted.RunName, run.ID, run.Status())
-				for _, step := range run.Accepted.Plan {
-					fmt.Fprintf(w, "  %-10s %s\n", step.Phase, run.Phases[step.Phase].Status())
-				}
+			return a.result(report.SummarisePipeline(run), func(w io.Writer) {
+				closing(w, run, summaryOf(run), "tunebus submit --config FILE")
+				notes(w, run)
 			})
 		}),
+	}
+}
+
+func unknownRun(b *bus.Bus, id string) error {
+	return bad(fmt.Errorf("run %s is unknown on %s; \"tunebus runs\" lists those that it knows", id, b.Server()))
+}
+
+// notes writes what was asked for and could not be honoured.
+func notes(w io.Writer, run events.Run) {
+	for _, step := range run.Accepted.Plan {
+		if p := run.Phases[step.Phase]; p != nil && p.Completed != nil {
+			for _, n := range p.Completed.Notes {
+				fmt.Fprintf(w, "\nnote of %s: %s\n", step.Phase, n)
+			}
+		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -19,8 +20,14 @@ import (
 type asked struct {
 	files []string
 	sets  []string
-	// dir is the folder of the last file; relative paths start there.
-	dir string
+	// folders are where the relative paths of keys start, by key: the folder
+	// of the file that gives the key. What a flag gives starts in the working
+	// folder.
+	folders map[string]string
+
+	// runID and labels are the run's own; without an id it gets one.
+	runID  string
+	labels []string
 
 	// predictions and baseline are files of answers that replace inference.
 	predictions, baseline string
@@ -33,6 +40,8 @@ func (q *asked) flags(c *cobra.Command) {
 	f := c.Flags()
 	f.StringArrayVarP(&q.files, "config", "c", nil, "specification (TOML); several are merged in order")
 	f.StringArrayVar(&q.sets, "set", nil, "section.key=value, on top of the files")
+	f.StringVar(&q.runID, "run-id", "", "id of the run; default: a new one")
+	f.StringArrayVar(&q.labels, "label", nil, "name=value, to find the run by")
 	f.StringVar(&q.predictions, "predictions", "", "answers to evaluate (JSON lines with question, ground_truth and answer) instead of an inference")
 	f.StringVar(&q.baseline, "baseline-predictions", "", "another model's answers to the same rows, to compare")
 	q.skip, q.stop, q.enable = map[string]*bool{}, map[string]*bool{}, map[string]*bool{}
@@ -49,7 +58,6 @@ func (q *asked) flags(c *cobra.Command) {
 func (q *asked) read(c *cobra.Command) (events.Specification, error) {
 	var tree config.Tree
 	var faults config.Faults
-	q.dir = "."
 	for _, file := range q.files {
 		body, err := os.ReadFile(file)
 		if err != nil {
@@ -60,11 +68,16 @@ func (q *asked) read(c *cobra.Command) (events.Specification, error) {
 		if len(f) == 0 {
 			tree.Merge(t)
 		}
-		q.dir = filepath.Dir(file)
 	}
 	for _, s := range append(q.switches(c), q.sets...) {
 		if f := tree.Set(s); f != nil {
 			faults = append(faults, *f)
+		}
+	}
+	q.folders = map[string]string{}
+	for key, at := range tree.At {
+		if slices.Contains(q.files, at.File) {
+			q.folders[key] = filepath.Dir(at.File)
 		}
 	}
 	for _, section := range settings.Sections() {

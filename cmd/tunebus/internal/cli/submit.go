@@ -7,13 +7,17 @@ import (
 	"io"
 	"time"
 
-	"github.com/oklog/ulid/v2"
 	"github.com/spf13/cobra"
 
-	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/bus"
 	"github.com/tunebus/tunebus/pipeline/service"
+)
+
+// What --wait waits for.
+const (
+	waitCompleted = "completed"
+	waitTracked   = "tracked"
 )
 
 func (a *app) submitCommand() *cobra.Command {
@@ -27,11 +31,10 @@ func (a *app) submitCommand() *cobra.Command {
 			if err := k.refuse(); err != nil {
 				return err
 			}
-			s, err := q.read(c)
-			if err != nil {
-				return err
+			if wait != "" && wait != waitCompleted && wait != waitTracked {
+				return bad(fmt.Errorf("--wait=%s: want %s or %s", wait, waitCompleted, waitTracked))
 			}
-			files, err := q.uploads(s)
+			o, err := q.order(c)
 			if err != nil {
 				return err
 			}
@@ -42,42 +45,42 @@ func (a *app) submitCommand() *cobra.Command {
 			if store == "" {
 				store = cfg.Artifacts.URL
 			}
-			if len(files) > 0 && store == "" {
+			if len(o.files) > 0 && store == "" {
 				return bad(errors.New("the specification names local files: --artifacts, or artifacts.url of the settings, says where to upload them, such as file:///srv/tunebus/artifacts"))
 			}
 			return a.with(func(ctx context.Context, b *bus.Bus, _ []string) error {
-				return a.submit(ctx, b, s, files, store, wait, limit)
+				return a.submit(ctx, b, o, store, wait, limit)
 			})(c, nil)
 		},
 	}
 	q.flags(c)
 	k.flags(c)
 	c.Flags().StringVar(&store, "artifacts", "", "artifact store that the services use; default: the settings' artifacts.url")
-	c.Flags().StringVar(&wait, "wait", "", "wait until the run has \"completed\" or is \"tracked\"")
-	c.Flags().Lookup("wait").NoOptDefVal = "completed"
+	c.Flags().StringVar(&wait, "wait", "", "wait until the run is "+waitCompleted+" or "+waitTracked)
+	c.Flags().Lookup("wait").NoOptDefVal = waitCompleted
 	c.Flags().DurationVar(&limit, "timeout", 0, "longest wait; 0: none")
 	return c
 }
 
-func (a *app) submit(ctx context.Context, b *bus.Bus, s events.Specification, files map[string]string, store, wait string, limit time.Duration) error {
-	id := ulid.Make().String()
+func (a *app) submit(ctx context.Context, b *bus.Bus, o order, store, wait string, limit time.Duration) error {
 	var st *artifact.Store
-	if len(files) > 0 {
+	if len(o.files) > 0 {
 		var err error
 		if st, err = service.OpenStore(ctx, b, store); err != nil {
 			return bad(err)
 		}
 		defer func() { _ = st.Close() }() // everything was verified when it was put
 	}
-	if err := request(ctx, b, st, id, s, files); err != nil {
+	placed, err := o.place(ctx, b, st)
+	if err != nil {
 		return err
 	}
 	if wait == "" {
-		return a.result(map[string]string{"run_id": id}, func(w io.Writer) { fmt.Fprintln(w, id) })
+		return a.result(map[string]string{"run_id": o.id}, func(w io.Writer) { fmt.Fprintln(w, o.id) })
 	}
 	tracking := time.Duration(0)
-	if wait == "tracked" {
+	if wait == waitTracked {
 		tracking = 24 * time.Hour
 	}
-	return a.await(ctx, b, id, tracking, limit)
+	return a.await(ctx, b, awaited{id: o.id, request: placed.Sequence, again: o.again, tracking: tracking, limit: limit})
 }

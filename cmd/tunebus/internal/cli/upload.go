@@ -20,8 +20,8 @@ const (
 )
 
 // uploads finds the local files that a specification and the flags name. What
-// is neither there nor a Hub id is a fault; all come at once.
-func (q *asked) uploads(s events.Specification) (map[string]string, error) {
+// is neither there nor a Hub id is a fault.
+func (q *asked) uploads(s events.Specification) (map[string]string, config.Faults) {
 	out := map[string]string{}
 	var faults config.Faults
 	for name, path := range map[string]string{uploadPredictions: q.predictions, uploadBaseline: q.baseline} {
@@ -39,7 +39,7 @@ func (q *asked) uploads(s events.Specification) (map[string]string, error) {
 		}
 		path := p.Value
 		if !filepath.IsAbs(path) {
-			path = filepath.Join(q.dir, path)
+			path = filepath.Join(q.folders[p.Key], path)
 		}
 		if _, err := os.Stat(path); err == nil {
 			out[p.Key] = path
@@ -47,10 +47,7 @@ func (q *asked) uploads(s events.Specification) (map[string]string, error) {
 			faults = append(faults, config.Fault{Key: p.Key, Value: p.Value, Message: fmt.Sprintf("no such file or folder (%s), and no id of the Hugging Face Hub", path)})
 		}
 	}
-	if len(faults) > 0 {
-		return nil, bad(faults)
-	}
-	return out, nil
+	return out, faults
 }
 
 func needed(s events.Specification, p events.Phase) bool {

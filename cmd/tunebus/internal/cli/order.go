@@ -1,0 +1,88 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/oklog/ulid/v2"
+	"github.com/spf13/cobra"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/artifact"
+	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/config"
+)
+
+// order is a run that a person asks for.
+type order struct {
+	id            string
+	labels        map[string]string
+	specification events.Specification
+	// files are the local files that the run needs, by the key that names
+	// each.
+	files map[string]string
+	// again is the command that asks for the same once more.
+	again string
+}
+
+// order reads and checks everything that a person says about a run; all
+// faults of it come at once.
+func (q *asked) order(c *cobra.Command) (order, error) {
+	s, err := q.read(c)
+	if err != nil {
+		return order{}, err
+	}
+	o := order{id: q.runID, specification: s, again: q.again(c)}
+	var faults config.Faults
+	if o.id == "" {
+		o.id = ulid.Make().String()
+	} else if !events.ValidToken(o.id) {
+		faults = append(faults, config.Fault{Key: "--run-id", Value: o.id, Message: `a run id has 1 to 64 letters, digits, "_" and "-"`})
+	}
+	for _, l := range q.labels {
+		name, value, ok := strings.Cut(l, "=")
+		if !ok || name == "" {
+			faults = append(faults, config.Fault{Key: "--label", Value: l, Message: "want name=value"})
+			continue
+		}
+		if o.labels == nil {
+			o.labels = map[string]string{}
+		}
+		o.labels[name] = value
+	}
+	var more config.Faults
+	o.files, more = q.uploads(s)
+	if faults = append(faults, more...); len(faults) > 0 {
+		return order{}, bad(faults)
+	}
+	return o, nil
+}
+
+// again is the command with its files. What else was given may hold a key,
+// and a line on the screen is the wrong place for one.
+func (q *asked) again(c *cobra.Command) string {
+	out := c.CommandPath()
+	for _, f := range q.files {
+		if strings.ContainsAny(f, " '\"$\\") {
+			f = "'" + strings.ReplaceAll(f, "'", `'\''`) + "'"
+		}
+		out += " --config " + f
+	}
+	return out
+}
+
+// place uploads the files and publishes the request. The message's sequence
+// is where a rejection would stand.
+func (o order) place(ctx context.Context, b *bus.Bus, store *artifact.Store) (bus.Message, error) {
+	refs, err := upload(ctx, store, o.id, o.files)
+	if err != nil {
+		return bus.Message{}, err
+	}
+	raw, err := json.Marshal(o.specification)
+	if err != nil {
+		return bus.Message{}, fmt.Errorf("request: %w", err)
+	}
+	return b.Publish(ctx, events.PipelineRequested{RunID: o.id, Specification: raw, Labels: o.labels, Inputs: inputs(refs)}, bus.Fence{})
+}
