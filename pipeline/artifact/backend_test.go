@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"iter"
 	"maps"
 	"slices"
@@ -128,5 +129,48 @@ func TestFilesSweepOldPartialsOnly(t *testing.T) {
 	}
 	if got := slices.Collect(maps.Keys(left)); !slices.Equal(got, []string{"young"}) {
 		t.Errorf("left: %q, want the young one", got)
+	}
+}
+
+// TestFilesSweepTheDeadOnly: what a writer of this machine is writing stays,
+// and gets its name; what one left behind that was killed goes.
+func TestFilesSweepTheDeadOnly(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	f, err := openFiles(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	content, more := io.Pipe()
+	put := make(chan error, 1)
+	go func() { put <- f.Put(t.Context(), "a", "", content) }()
+	if _, err := more.Write([]byte("half")); err != nil { // it is being written now
+		t.Fatal(err)
+	}
+	dead := partialDir + "/" + machine() + "DEAD"
+	if err := f.root.WriteFile(dead, []byte("ha"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	again, err := openFiles(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	if _, err := f.root.Lstat(dead); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("what a dead writer left: %v", err)
+	}
+	if _, err := more.Write([]byte(" and half")); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(more.Close(), <-put); err != nil {
+		t.Errorf("the living writer: %v", err)
+	}
+	got, err := f.root.ReadFile("a")
+	if err != nil || string(got) != "half and half" {
+		t.Errorf("stored is %q, %v", got, err)
+	}
+	if left, err := fs.ReadDir(f.root.FS(), partialDir); err != nil || len(left) > 0 {
+		t.Errorf("left over: %v, %v", left, err)
 	}
 }

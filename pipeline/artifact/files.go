@@ -2,7 +2,6 @@ package artifact
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -13,17 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/tunebus/tunebus/pipeline/failpoint"
-)
-
-const (
-	// partialDir holds objects that are being written, on the same file
-	// system as the objects.
-	partialDir = ".partial"
-	// partialAge is when a partial object is taken for one whose writer died.
-	partialAge = 24 * time.Hour
 )
 
 // files keeps objects as plain files below a folder. gocloud's fileblob is not
@@ -49,20 +39,6 @@ func openFiles(dir string) (*files, error) {
 	return f, nil
 }
 
-// sweep removes what writers that died left behind. It is a courtesy: a store
-// that cannot be swept, say a read-only one, is still a store.
-func (f *files) sweep() {
-	entries, err := fs.ReadDir(f.root.FS(), partialDir)
-	if err != nil {
-		return
-	}
-	for _, e := range entries {
-		if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > partialAge {
-			_ = f.root.Remove(partialDir + "/" + e.Name()) // as above
-		}
-	}
-}
-
 func (f *files) Close() error { return f.root.Close() }
 
 func (f *files) Put(ctx context.Context, key, _ string, r io.Reader) error {
@@ -75,24 +51,22 @@ func (f *files) Put(ctx context.Context, key, _ string, r io.Reader) error {
 	if err := f.root.MkdirAll(partialDir, 0o755); err != nil {
 		return err
 	}
-	partial := partialDir + "/" + rand.Text()
-	err := f.write(ctx, partial, r)
-	if err == nil {
-		failpoint.Here(failpoint.ArtifactUnnamed)
-		err = f.publish(partial, key)
+	w, partial, err := f.create()
+	if err != nil {
+		return err
 	}
+	if err = f.write(ctx, w, r); err == nil {
+		failpoint.Here(failpoint.ArtifactUnnamed)
+		err = f.publish(partial, key) // held until it has its name
+	}
+	err = errors.Join(err, w.Close())
 	if removed := f.root.Remove(partial); removed != nil && !errors.Is(removed, fs.ErrNotExist) {
 		err = errors.Join(err, removed)
 	}
 	return err
 }
 
-func (f *files) write(ctx context.Context, name string, r io.Reader) (err error) {
-	w, err := f.root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, w.Close()) }()
+func (f *files) write(ctx context.Context, w *os.File, r io.Reader) error {
 	if _, err := io.Copy(w, r); err != nil {
 		return err
 	}
