@@ -61,8 +61,8 @@ type FineTuner struct {
 	Seed                      int     `json:"seed" default:"42" doc:"seed of everything random"`
 	LogSteps                  int     `json:"log_steps" default:"1" doc:"steps between two points of the metrics"`
 	LogFirstStep              bool    `json:"log_first_step" default:"true" doc:"the first step is logged in any case"`
-	SaveSteps                 int     `json:"save_steps" default:"20" doc:"steps between two checkpoints; 0: none"`
-	SaveTotalLimit            int     `json:"save_total_limit" default:"3" doc:"checkpoints that are kept (trl)"`
+	SaveSteps                 int     `json:"save_steps" default:"20" doc:"steps between two checkpoints, from which a later attempt goes on; 0: none"`
+	SaveTotalLimit            int     `json:"save_total_limit" default:"3" doc:"newest checkpoints that are kept until fine-tuning is completed; 0: as many as possible"`
 	PushToHub                 bool    `json:"push_to_hub" default:"false" doc:"push the result where a Hub credential is there"`
 	ReportTo                  string  `json:"report_to" default:"mlflow" doc:"where the trainer itself reports (trl)"`
 	Packing                   bool    `json:"packing" default:"false" doc:"several rows in one sequence"`

@@ -271,30 +271,3 @@ func TestReadingARunIsAllOrNothing(t *testing.T) {
 		t.Errorf("%d facts without the server's word that these are all", len(msgs))
 	}
 }
-
-// TestCheckpointsOnlyGoForward: an older attempt never replaces what a newer
-// one stored.
-func TestCheckpointsOnlyGoForward(t *testing.T) {
-	t.Parallel()
-	b := newBench(t, bus.Layout{})
-	save := func(attempt int, step int64) error {
-		return b.bus.SaveCheckpoint(t.Context(), "r1", events.Finetune, bus.Checkpoint{Attempt: attempt, Step: step})
-	}
-	if err := errors.Join(save(1, 10), save(1, 20), save(2, 15)); err != nil {
-		t.Fatal(err)
-	}
-	var lost *bus.LostError
-	if err := save(1, 30); !errors.As(err, &lost) {
-		t.Errorf("attempt 1 behind attempt 2: %v", err)
-	}
-	cp, err := b.bus.LoadCheckpoint(t.Context(), "r1", events.Finetune)
-	if err != nil || cp.Attempt != 2 || cp.Step != 15 {
-		t.Errorf("%+v, %v", cp, err)
-	}
-	if err := b.bus.DeleteCheckpoint(t.Context(), "r1", events.Finetune); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := b.bus.LoadCheckpoint(t.Context(), "r1", events.Finetune); !errors.Is(err, bus.ErrNothing) {
-		t.Errorf("after its deletion: %v", err)
-	}
-}

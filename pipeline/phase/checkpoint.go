@@ -16,6 +16,9 @@ import (
 	"github.com/tunebus/tunebus/pipeline/failpoint"
 )
 
+// mostKept is how many checkpoints of a job are kept where nobody wants less.
+const mostKept = 64
+
 // checkpoint reads the newest checkpoint of a job; none is the zero one.
 func (w *Worker) checkpoint(ctx context.Context, req events.PhaseRequested) (bus.Checkpoint, error) {
 	cp, err := w.bus.LoadCheckpoint(ctx, req.RunID, req.Phase)
@@ -25,14 +28,31 @@ func (w *Worker) checkpoint(ctx context.Context, req events.PhaseRequested) (bus
 	return cp, err
 }
 
-// saveCheckpoint stores a folder and points at it. The one before is dropped
-// afterwards, so that there always is one. A checkpoint that cannot be saved
+// takeCheckpoint makes the newest checkpoint the attempt's own, so that an
+// earlier attempt that is still at work cannot replace it under its hands.
+// seen is what it was before the attempt started. The error is a
+// [*bus.LostError] when a newer attempt took it.
+func (w *Worker) takeCheckpoint(ctx context.Context, c claim, seen bus.Checkpoint) (bus.Checkpoint, error) {
+	cp, err := w.bus.TakeCheckpoint(ctx, c.req.RunID, c.req.Phase, c.attempt)
+	var lost *bus.LostError
+	switch {
+	case err == nil, errors.As(err, &lost):
+		return cp, err
+	case errors.Is(err, bus.ErrNothing):
+		return bus.Checkpoint{}, nil
+	}
+	w.log(ctx, slog.LevelWarn, c, "checkpoint not taken over; going on from it all the same", "step", seen.Step, "error", err)
+	return seen, nil
+}
+
+// saveCheckpoint stores a folder and points at it. Those that are too many are
+// dropped afterwards, so that there always is one. A checkpoint that cannot be saved
 // costs a later attempt work, so only a newer attempt's is an error.
-func (w *Worker) saveCheckpoint(ctx context.Context, j *Job, step int64, dir string) error {
+func (w *Worker) saveCheckpoint(ctx context.Context, j *Job, step int64, dir string, keep int) error {
 	if err := j.meter.snapshot(filepath.Join(dir, metricsFile)); err != nil {
 		return err
 	}
-	err := w.pointAtCheckpoint(ctx, j, step, dir)
+	err := w.pointAtCheckpoint(ctx, j, step, dir, keep)
 	var lost *bus.LostError
 	if err == nil || errors.As(err, &lost) || ctx.Err() != nil {
 		return err
@@ -41,73 +61,29 @@ func (w *Worker) saveCheckpoint(ctx context.Context, j *Job, step int64, dir str
 	return nil
 }
 
-func (w *Worker) pointAtCheckpoint(ctx context.Context, j *Job, step int64, dir string) error {
+func (w *Worker) pointAtCheckpoint(ctx context.Context, j *Job, step int64, dir string, keep int) error {
 	failpoint.Here(failpoint.CheckpointWritten)
 	a, err := j.putDir(ctx, "checkpoint-"+strconv.FormatInt(step, 10), dir)
 	if err != nil {
 		return err
 	}
 	failpoint.Here(failpoint.CheckpointStored)
-	before, err := w.checkpoint(ctx, j.Request)
-	if err != nil {
-		return err
+	if keep < 1 || keep > mostKept {
+		keep = mostKept
 	}
 	cp := bus.Checkpoint{Attempt: j.Attempt, Step: step, Reference: a.Reference}
-	if err := w.bus.SaveCheckpoint(ctx, j.Request.RunID, j.Request.Phase, cp); err != nil {
+	dropped, err := w.bus.SaveCheckpoint(ctx, j.Request.RunID, j.Request.Phase, cp, keep)
+	if err != nil {
 		return fmt.Errorf("checkpoint at step %d: %w", step, err)
 	}
 	failpoint.Here(failpoint.CheckpointPointed)
 	j.claim.saved.Store(true)
-	if before.Reference.Key != "" && before.Reference.Key != a.Reference.Key {
-		w.drop(ctx, j.claim, before.Reference)
+	for _, old := range dropped {
+		if err := w.store.Delete(ctx, old.Reference.Key); err != nil && !errors.Is(err, artifact.ErrNotFound) {
+			w.log(ctx, slog.LevelWarn, j.claim, "old checkpoint not dropped", "step", old.Step, "error", err)
+		}
 	}
 	return nil
-}
-
-// dropCheckpoint forgets the checkpoint of a phase that is completed.
-func (w *Worker) dropCheckpoint(ctx context.Context, c claim) {
-	cp, err := w.checkpoint(ctx, c.req)
-	if err != nil || cp.Reference.Key == "" {
-		return
-	}
-	if err := w.bus.DeleteCheckpoint(ctx, c.req.RunID, c.req.Phase); err != nil {
-		w.log(ctx, slog.LevelWarn, c, "checkpoint not dropped", "error", err)
-		return
-	}
-	failpoint.Here(failpoint.CheckpointForgotten)
-	w.drop(ctx, c, cp.Reference)
-}
-
-func (w *Worker) drop(ctx context.Context, c claim, ref events.Reference) {
-	if err := w.store.Delete(ctx, ref.Key); err != nil && !errors.Is(err, artifact.ErrNotFound) {
-		w.log(ctx, slog.LevelWarn, c, "old checkpoint not dropped", "key", ref.Key, "error", err)
-	}
-}
-
-// dropAttempt drops everything that an attempt stored, but for the checkpoint
-// that the new holder goes on from. Without an answer about that, everything
-// stays, for the collection of what no run refers to.
-func (w *Worker) dropAttempt(ctx context.Context, c claim) {
-	const any = "x"
-	key, err := artifact.Key(c.req.RunID, c.req.Phase, c.attempt, any)
-	if err != nil {
-		return // then nothing can have been stored
-	}
-	newest, err := w.checkpoint(ctx, c.req)
-	if err != nil {
-		w.log(ctx, slog.LevelWarn, c, "artifacts of a lost attempt not dropped", "error", err)
-		return
-	}
-	for o, err := range w.store.List(ctx, key[:len(key)-len(any)]) {
-		failpoint.Here(failpoint.JobDropped)
-		if err == nil && o.Key != newest.Reference.Key {
-			err = w.store.Delete(ctx, o.Key)
-		}
-		if err != nil {
-			w.log(ctx, slog.LevelWarn, c, "artifact of a lost attempt not dropped", "key", o.Key, "error", err)
-			return
-		}
-	}
 }
 
 func copyFile(from, to string) error {

@@ -7,7 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"sync/atomic"
+	"strconv"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
@@ -27,7 +27,6 @@ type Job struct {
 	claim   claim
 	scratch scratch
 	meter   *meter
-	step    atomic.Int64
 }
 
 // Resume is a checkpoint of an earlier attempt, fetched and verified.
@@ -40,7 +39,7 @@ type Resume struct {
 func (w *Worker) newJob(c claim) *Job {
 	return &Job{
 		Request: c.req, Attempt: c.attempt, worker: w, claim: c,
-		scratch: scratch{parent: w.cfg.Scratch, prefix: "tunebus-" + string(c.req.Phase) + "-"},
+		scratch: scratch{parent: w.cfg.Scratch, phase: c.req.Phase},
 	}
 }
 
@@ -49,35 +48,43 @@ func (j *Job) open(ctx context.Context, cp bus.Checkpoint) error {
 	if err := j.resume(ctx, cp); err != nil {
 		return err
 	}
-	j.step.Store(j.Resume.Step)
+	j.claim.step.Store(j.Resume.Step)
 	meter, err := newMeter(ctx, j.worker, j.claim, &j.scratch, j.Resume.Step)
 	j.meter = meter
 	return err
 }
 
-// resume fetches the checkpoint of an earlier attempt, if there is one, with
-// the metric history up to it.
-func (j *Job) resume(ctx context.Context, cp bus.Checkpoint) error {
-	if cp.Step == 0 {
-		return nil
-	}
-	dir, err := j.Scratch("resume")
-	if err != nil {
-		return err
-	}
-	err = j.patiently(ctx, "fetch the checkpoint", func() error { return j.worker.store.FetchDir(ctx, cp.Reference, dir) })
-	if err != nil {
-		var unavailable *artifact.UnavailableError
+// resume fetches the newest checkpoint of the attempts before that is whole,
+// with the metric history up to it. A damaged one costs work, never truth; a
+// store that cannot be read now is no reason to start over.
+func (j *Job) resume(ctx context.Context, newest bus.Checkpoint) error {
+	for _, cp := range newest.History() {
+		dir, err := j.Scratch("resume-" + strconv.FormatInt(cp.Step, 10))
+		if err != nil {
+			return err
+		}
+		err = j.patiently(ctx, "fetch the checkpoint", func() error { return j.worker.store.FetchDir(ctx, cp.Reference, dir) })
 		switch {
+		case err == nil:
+			return j.resumeFrom(cp.Step, dir)
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case errors.As(err, &unavailable): // it is there, and worth a wait
+		case !unusable(err):
 			return fmt.Errorf("checkpoint at step %d: %w", cp.Step, err)
 		}
-		// Losing a checkpoint costs work, never truth.
-		j.worker.log(ctx, slog.LevelWarn, j.claim, "checkpoint unusable; starting over", "step", cp.Step, "error", err)
-		return nil
+		j.worker.log(ctx, slog.LevelWarn, j.claim, "checkpoint unusable; going on from an older one, or from the start", "step", cp.Step, "error", err)
 	}
+	return nil
+}
+
+// unusable reports whether a checkpoint will not become readable.
+func unusable(err error) bool {
+	var corrupt *artifact.CorruptError
+	var elsewhere *artifact.WrongStoreError
+	return errors.Is(err, artifact.ErrNotFound) || errors.As(err, &corrupt) || errors.As(err, &elsewhere)
+}
+
+func (j *Job) resumeFrom(step int64, dir string) error {
 	history, err := j.Scratch(metricsFile)
 	if err != nil {
 		return err
@@ -86,7 +93,7 @@ func (j *Job) resume(ctx context.Context, cp bus.Checkpoint) error {
 		return fmt.Errorf("metric history of the checkpoint: %w", err)
 	}
 	failpoint.Here(failpoint.JobResumed)
-	j.Resume = Resume{Step: cp.Step, Dir: dir}
+	j.Resume = Resume{Step: step, Dir: dir}
 	return nil
 }
 
@@ -166,17 +173,19 @@ func (j *Job) FetchDir(ctx context.Context, ref events.Reference, name string) (
 // all steps become the run's metric history; what is announced on the way is
 // thinned out to a few messages a second.
 func (j *Job) Progress(ctx context.Context, step, total int64, points ...events.Point) error {
-	j.step.Store(step)
+	j.claim.step.Store(step)
 	return j.meter.add(ctx, step, total, points)
 }
 
-// Checkpoint stores a folder from which a later attempt can go on after step.
-// The error is a [*bus.LostError] when a newer attempt has stored its own.
-func (j *Job) Checkpoint(ctx context.Context, step int64, dir string) error {
-	return j.worker.saveCheckpoint(ctx, j, step, dir)
+// Checkpoint stores a folder from which a later attempt can go on after step,
+// and keeps the newest ones, keep of them, until the phase is completed; less
+// than 1 is as many as possible. The error is a [*bus.LostError] when a newer
+// attempt has taken the job over.
+func (j *Job) Checkpoint(ctx context.Context, step int64, dir string, keep int) error {
+	return j.worker.saveCheckpoint(ctx, j, step, dir, keep)
 }
 
-func (j *Job) lastStep() int64 { return j.step.Load() }
+func (j *Job) lastStep() int64 { return j.claim.step.Load() }
 
 // close ends the metering and stores the metric history, if there is any.
 func (j *Job) close(ctx context.Context) (*events.Artifact, error) {

@@ -35,6 +35,7 @@ func check(s events.Specification) config.Faults {
 	c.positive("fine_tuner.learning_rate", f.LearningRate)
 	c.atLeast("fine_tuner.warmup_steps", f.WarmupSteps, 0)
 	c.atLeast("fine_tuner.save_steps", f.SaveSteps, 0)
+	c.atLeast("fine_tuner.save_total_limit", f.SaveTotalLimit, 0)
 	c.atLeast("fine_tuner.log_steps", f.LogSteps, 1)
 	c.upTo("fine_tuner.weight_decay", f.WeightDecay, 1)
 	c.upTo("fine_tuner.max_grad_norm", f.MaxGradNorm, 1e9)

@@ -20,6 +20,9 @@ const (
 	usageFile      = "usage.json"
 )
 
+// kept is how many checkpoints are kept: one more in case that one is damaged.
+const kept = 2
+
 // judgement is what the judges say about a row.
 type judgement struct {
 	Index int64   `json:"index"`
@@ -159,7 +162,7 @@ func (r *records) save(ctx context.Context, done int64) error {
 	if err := copyTo(filepath.Join(dir, judgementsFile), r.file.Name()); err != nil {
 		return err
 	}
-	if err := r.job.Checkpoint(ctx, done, dir); err != nil {
+	if err := r.job.Checkpoint(ctx, done, dir, kept); err != nil {
 		return err
 	}
 	return os.RemoveAll(dir)

@@ -117,7 +117,7 @@ func train(ctx context.Context, job *phase.Job, model *llm.Model, data data) (ll
 			if err := save(dir); err != nil {
 				return err
 			}
-			if err := job.Checkpoint(ctx, step, dir); err != nil {
+			if err := job.Checkpoint(ctx, step, dir, s.SaveTotalLimit); err != nil {
 				return err
 			}
 			return os.RemoveAll(dir)

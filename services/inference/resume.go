@@ -15,6 +15,9 @@ import (
 	"github.com/tunebus/tunebus/pipeline/prediction"
 )
 
+// kept is how many checkpoints are kept: one more in case that one is damaged.
+const kept = 2
+
 // saver keeps the answers in the order in which they are given, one file for
 // each pass, and saves all of them now and then as the job's checkpoint.
 type saver struct {
@@ -121,7 +124,7 @@ func (s *saver) add(ctx context.Context, p prediction.Prediction, done int64) er
 			return err
 		}
 	}
-	if err := s.job.Checkpoint(ctx, done, dir); err != nil {
+	if err := s.job.Checkpoint(ctx, done, dir, kept); err != nil {
 		return err
 	}
 	s.saved = time.Now()
