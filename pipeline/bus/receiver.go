@@ -26,6 +26,17 @@ type Delivery struct {
 	Bare bool
 	// Delivered counts the deliveries of the message, from 1.
 	Delivered int
+
+	quiet func()
+}
+
+// Quiet ends the heartbeats of a message that its handler has lost, since each
+// would act on the delivery of the new owner. How the message is settled is
+// still the handler's to say.
+func (d Delivery) Quiet() {
+	if d.quiet != nil {
+		d.quiet()
+	}
 }
 
 // Handler works on one message. What it returns is settled as the package
@@ -154,5 +165,6 @@ func (r *Receiver) delivery(msg *message.Message) (Delivery, error) {
 	d.Time, _ = time.Parse(time.RFC3339Nano, msg.Metadata.Get(MetaStored))
 	said, err := r.bus.decode(d.Subject, h, msg.Payload)
 	d.Event, d.ID, d.Data, d.Bare = said.event, said.id, said.data, said.bare
+	d.quiet, _ = msg.Context().Value(quietKey{}).(func()) // absent where nobody beats
 	return d, err
 }

@@ -182,8 +182,9 @@ func quiet(err error) error {
 func (s *Subscriber) deliver(ctx context.Context, in jetstream.Msg, cfg jetstream.ConsumerConfig, out chan<- *message.Message) {
 	msgCtx, cancel := context.WithCancel(withTrace(ctx, in.Headers()))
 	defer cancel()
+	quiet := make(chan struct{})
 	msg := received(in)
-	msg.SetContext(msgCtx)
+	msg.SetContext(context.WithValue(msgCtx, quietKey{}, sync.OnceFunc(func() { close(quiet) })))
 	select {
 	case out <- msg:
 	case <-ctx.Done():
@@ -206,6 +207,9 @@ func (s *Subscriber) deliver(ctx context.Context, in jetstream.Msg, cfg jetstrea
 			return
 		case <-heartbeat.C:
 			s.told(in, in.InProgress())
+		case <-quiet:
+			quiet = nil
+			heartbeat.Stop()
 		case <-ended:
 			ended = nil
 			t := time.NewTimer(s.cfg.Grace)
@@ -217,6 +221,9 @@ func (s *Subscriber) deliver(ctx context.Context, in jetstream.Msg, cfg jetstrea
 		}
 	}
 }
+
+// quietKey is the context key of what ends a message's heartbeats.
+type quietKey struct{}
 
 // settle tells the server what the handler answered. most is how often the
 // server delivers the message; after the last time nobody would see it again.

@@ -32,10 +32,14 @@ func (w *Worker) complete(ctx context.Context, c claim, res Result, how events.C
 		level = slog.LevelError
 	}
 	w.log(ctx, level, c, "phase completed", "conclusion", how, "seconds", fact.EndedAt.Sub(fact.StartedAt).Seconds(), "error", why)
-	if c.attempt > 1 || c.saved.Load() {
-		w.dropCheckpoint(ctx, c)
+	if err := w.bus.Follow(ctx, fact, c.run); err != nil {
+		return err
 	}
-	return w.bus.Follow(ctx, fact, c.run)
+	// A first attempt that saved no checkpoint has left nothing else behind.
+	if c.attempt > 1 || c.saved.Load() || how != events.Success {
+		w.tidy(ctx, fact)
+	}
+	return nil
 }
 
 // ended publishes that the attempt ended without completing the phase, and
@@ -71,23 +75,36 @@ func (w *Worker) refused(ctx context.Context, c claim, err error) error {
 	return w.letGo(ctx, c)
 }
 
-// letGo is the end of an attempt that lost its job: what it stored is
-// dropped; if the phase is completed, what follows is published and the job
-// acknowledged, else its new owner must not be disturbed.
+// letGo is the end of an attempt that lost its job. If the phase is completed,
+// what follows is published and the job acknowledged, else its new owner must
+// not be disturbed: the server is told nothing of the job, and what the
+// attempt stored is dropped. That it was lost is a fact of the attempt's own,
+// so that it does not count as one that was killed.
 func (w *Worker) letGo(ctx context.Context, c claim) error {
-	if c.token != 0 {
-		w.dropAttempt(ctx, c)
-	}
 	run, err := w.bus.Run(ctx, c.req.RunID)
 	if err != nil {
 		return fmt.Errorf("%w (%w)", bus.ErrLetGo, err)
 	}
 	if p := run.Phases[c.req.Phase]; p != nil && p.Completed != nil {
-		if c.saved.Load() { // whoever completed it may not have known of it
-			w.dropCheckpoint(ctx, c)
-		}
-		return w.bus.Follow(ctx, *p.Completed, run)
+		return w.over(ctx, *p.Completed, run)
 	}
 	w.log(ctx, slog.LevelInfo, c, "another worker holds the job; letting go")
+	if c.token == 0 { // the attempt of that number is somebody else's
+		return bus.ErrLetGo
+	}
+	fact := events.AttemptEnded{RunID: c.req.RunID, Phase: c.req.Phase, Attempt: c.attempt, Reason: events.EndLost, LastStep: c.step.Load()}
+	if _, err := w.bus.Publish(ctx, fact, bus.Fence{}); err != nil {
+		w.log(ctx, slog.LevelWarn, c, "nobody knows that the attempt was lost; it counts as a crash", "error", err)
+	}
+	w.dropAttempt(ctx, c)
 	return bus.ErrLetGo
+}
+
+// over is what is left to do for the job of a phase that is completed.
+func (w *Worker) over(ctx context.Context, fact events.PhaseCompleted, run events.Run) error {
+	if err := w.bus.Follow(ctx, fact, run); err != nil {
+		return err
+	}
+	w.tidy(ctx, fact)
+	return nil
 }

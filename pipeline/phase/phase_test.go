@@ -163,7 +163,7 @@ func TestScratch(t *testing.T) {
 		}
 		return len(entries)
 	}
-	s := scratch{parent: parent, prefix: "tunebus-"}
+	s := scratch{parent: parent, phase: events.Finetune}
 	if err := s.remove(); err != nil || count() != 0 {
 		t.Errorf("removed what was never made: %v, %d entries", err, count())
 	}

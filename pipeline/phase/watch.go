@@ -58,6 +58,9 @@ func (w *Worker) watch(ctx context.Context, c claim) (context.Context, *watcher)
 			case <-tick.C:
 			}
 			if why := w.look(ctx, c); why != nil {
+				if errors.Is(why, errLost) {
+					c.quiet()
+				}
 				cancel(why)
 				return
 			}

@@ -149,13 +149,13 @@ func (w *Worker) Handle(ctx context.Context, d bus.Delivery) error {
 	}
 	state := run.Phases[req.Phase]
 	if state != nil && state.Completed != nil {
-		return w.bus.Follow(end, *state.Completed, run)
+		return w.over(end, *state.Completed, run)
 	}
 	if err := w.reachable(req.Inputs); err != nil {
 		w.cfg.Logger.Error("job given back", "run", req.RunID, "phase", req.Phase, "error", err)
 		return &bus.Later{Delay: bus.Patience(d.Delivered, w.cfg.Elsewhere), Err: err}
 	}
-	return w.attempt(ctx, end, req, run, door)
+	return w.attempt(ctx, end, d, run, door)
 }
 
 // unreadable is what becomes of a job whose run cannot be read: a fact of a
@@ -195,18 +195,22 @@ type claim struct {
 	attempt int
 	token   uint64
 	started time.Time
-	saved   *atomic.Bool // whether this attempt saved a checkpoint
-	door    *bus.Door    // nil where there is no doorbell
+	quiet   func()        // ends the heartbeats, once the job is lost
+	step    *atomic.Int64 // how far the attempt is
+	saved   *atomic.Bool  // whether it saved a checkpoint
+	door    *bus.Door     // nil where there is no doorbell
 }
 
 // attempt claims the job, works on it and ends it. ctx ends when the process
 // stops; end outlives it by most of the grace, for what has to be published
 // then.
-func (w *Worker) attempt(ctx, end context.Context, req events.PhaseRequested, run events.Run, door *bus.Door) error {
+func (w *Worker) attempt(ctx, end context.Context, d bus.Delivery, run events.Run, door *bus.Door) error {
+	req := d.Event.(events.PhaseRequested) // as Handle found out
 	state := run.Phases[req.Phase]
-	c := claim{req: req, run: run, attempt: state.NextAttempt(), started: time.Now().UTC(), saved: new(atomic.Bool), door: door}
+	c := claim{req: req, run: run, attempt: state.NextAttempt(), started: time.Now().UTC(), quiet: d.Quiet, step: new(atomic.Int64), saved: new(atomic.Bool), door: door}
 	var checkpoint bus.Checkpoint
-	if c.attempt > 1 { // nobody was there before to save one
+	if c.attempt > 1 { // nobody was there before to save one, or to be killed
+		w.Sweep()
 		var err error
 		if checkpoint, err = w.checkpoint(end, req); err != nil {
 			return err
@@ -226,6 +230,11 @@ func (w *Worker) attempt(ctx, end context.Context, req events.PhaseRequested, ru
 	}
 	if run.Cancel != nil {
 		return w.complete(end, c, Result{}, events.Cancelled, nil)
+	}
+	if c.attempt > 1 {
+		if checkpoint, err = w.takeCheckpoint(end, c, checkpoint); err != nil {
+			return w.refused(end, c, err)
+		}
 	}
 	return w.work(ctx, end, c, checkpoint)
 }

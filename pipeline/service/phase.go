@@ -21,6 +21,7 @@ func (s *Service) AddPhase(ctx context.Context, p events.Phase, cfg settings.Wor
 		Phase: p, Queue: cfg.Queue, Slots: cfg.Slots, Grace: cfg.Grace, Patience: s.Settings.Artifacts.Patience, Sources: sources,
 		Scratch: s.Settings.Data.Scratch, Name: s.Name, Sample: telemetry.New(ctx).Sample, Logger: s.Log,
 	})
+	w.Sweep()
 	s.Add(w.Route())
 	return nil
 }

@@ -190,6 +190,7 @@ func (l *Local) receiver(cfg Config, data string) (*bus.Receiver, error) {
 			Phase: p, Queue: cfg.Workers[p].Queue, Slots: cfg.Workers[p].Slots, Grace: cfg.Workers[p].Grace, Patience: cfg.Patience,
 			Scratch: cfg.Scratch, Name: name, Sources: cfg.Sources, Sample: cfg.Sample, Logger: cfg.Logger.With("service", string(p)),
 		})
+		w.Sweep()
 		r.Add(w.Route())
 	}
 	t := cfg.Tracker

@@ -102,7 +102,7 @@ func TestStoreIsFull(t *testing.T) {
 			}
 		}
 		if err == nil {
-			err = job.Checkpoint(ctx, 1, dir)
+			err = job.Checkpoint(ctx, 1, dir, 1)
 		}
 		if err != nil {
 			return phase.Result{}, err

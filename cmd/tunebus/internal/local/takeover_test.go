@@ -20,6 +20,7 @@ import (
 // trainer is an engine that counts steps, with a checkpoint each few of them.
 type trainer struct {
 	steps, save int64
+	keep        int // checkpoints; 0: as many as possible
 	// value is the value of each point, by which a test knows the author.
 	value float64
 	// hold, when set, is called at each step.
@@ -79,7 +80,7 @@ func (e trainer) checkpoint(ctx context.Context, job *phase.Job, step int64) err
 	if err := os.WriteFile(filepath.Join(dir, "step"), fmt.Append(nil, step), 0o600); err != nil {
 		return err
 	}
-	return job.Checkpoint(ctx, step, dir)
+	return job.Checkpoint(ctx, step, dir, e.keep)
 }
 
 // until blocks at a step until the job is taken away.
@@ -119,7 +120,8 @@ func history(t *testing.T, s *workshop, c *events.PhaseCompleted) []events.Point
 
 // TestDeadWorkerIsTakenOver: the connection of the holder breaks. After the
 // ack wait the next one goes on from the newest checkpoint; when the first
-// comes back it stops at once, drops what it stored and says nothing.
+// comes back it stops at once, drops what it stored and says nothing but that it
+// lost.
 func TestDeadWorkerIsTakenOver(t *testing.T) {
 	t.Parallel()
 	s := newWorkshop(t)
@@ -170,7 +172,7 @@ func TestDeadWorkerIsTakenOver(t *testing.T) {
 	close(go10)
 	run := s.until(t, "r", "the phase's end", func(r events.Run) bool { return r.Phases[events.Inference] != nil })
 	p := run.Phases[events.Finetune]
-	if len(p.Attempts) != 2 || p.Attempts[1].Started.ResumedFrom != 6 || p.Attempts[1].Started.Worker != "second" || p.Attempts[0].Ended != nil {
+	if len(p.Attempts) != 2 || p.Attempts[1].Started.ResumedFrom != 6 || p.Attempts[1].Started.Worker != "second" || p.Attempts[0].Ended == nil || p.Attempts[0].Ended.Reason != events.EndLost {
 		t.Errorf("attempts: %+v", p.Attempts)
 	}
 	if p.Completed.Attempt != 2 || p.Completed.Conclusion != events.Success {

@@ -276,8 +276,12 @@ func TestLoserStops(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if a := run.Phases[events.Finetune].Attempts; len(a) != 2 || a[0].Ended != nil {
+			p := run.Phases[events.Finetune]
+			if a := p.Attempts; len(a) != 2 || a[0].Ended == nil || a[0].Ended.Reason != events.EndLost || a[0].Ended.LastStep != 3 {
 				t.Errorf("attempts: %+v", a)
+			}
+			if n := p.Crashes(); n != 1 { // that of the newer attempt, which says nothing
+				t.Errorf("%d crashes", n)
 			}
 		})
 	}

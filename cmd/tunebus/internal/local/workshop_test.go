@@ -35,6 +35,7 @@ type workshop struct {
 	bus    *bus.Bus
 	js     jetstream.JetStream
 	store  *artifact.Store
+	folder string // of the store
 	log    *lines
 }
 
@@ -54,7 +55,8 @@ func newWorkshop(t *testing.T) *workshop {
 	if s.js, err = jetstream.New(nc); err != nil {
 		t.Fatal(err)
 	}
-	s.store = openStore(t, t.TempDir())
+	s.folder = t.TempDir()
+	s.store = openStore(t, s.folder)
 	return s
 }
 
@@ -103,7 +105,10 @@ func fast(cfg phase.Config) phase.Config {
 func (s *workshop) worker(t *testing.T, on *bus.Bus, engine phase.EngineFunc, cfg phase.Config) (stop func() time.Duration) {
 	t.Helper()
 	cfg = fast(cfg)
-	cfg.Scratch, cfg.Logger = t.TempDir(), s.logger()
+	cfg.Logger = s.logger()
+	if cfg.Scratch == "" {
+		cfg.Scratch = t.TempDir()
+	}
 	return s.receive(t, on, phase.New(on, s.store, engine, cfg).Route())
 }
 
