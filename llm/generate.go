@@ -29,7 +29,8 @@ type GenerateConfig struct {
 	// BatchSize is how many prompts are answered at once. Default 16.
 	BatchSize int
 	// Skip, when set, says which prompts need no answer, such as those that
-	// were answered before an interruption.
+	// were answered before an interruption. The others keep their places in
+	// the batches, so that their answers are what they would have been.
 	Skip func(index int) bool
 }
 
@@ -45,27 +46,32 @@ func (m *Model) Generate(ctx context.Context, prompts [][]int32, cfg GenerateCon
 	}
 	order := make([]int, 0, len(prompts))
 	for i := range prompts {
-		if cfg.Skip != nil && cfg.Skip(i) {
-			continue
-		}
 		if len(prompts[i]) == 0 {
 			return fmt.Errorf("generate: prompt %d is empty", i)
 		}
 		order = append(order, i)
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(len(prompts[a]), len(prompts[b])) })
-	for len(order) > 0 {
-		n := min(cfg.BatchSize, len(order))
-		answers, err := g.batch(ctx, prompts, order[:n])
+	for rows := range slices.Chunk(order, cfg.BatchSize) {
+		skip := make([]bool, len(rows))
+		for i, at := range rows {
+			skip[i] = cfg.Skip != nil && cfg.Skip(at)
+		}
+		if !slices.Contains(skip, false) {
+			continue
+		}
+		answers, err := g.batch(ctx, prompts, rows, skip)
 		if err != nil {
 			return err
 		}
-		for i, at := range order[:n] {
+		for i, at := range rows {
+			if skip[i] {
+				continue
+			}
 			if err := emit(at, answers[i]); err != nil {
 				return err
 			}
 		}
-		order = order[n:]
 	}
 	return nil
 }
@@ -108,9 +114,10 @@ func (m *Model) newGenerator(cfg GenerateConfig) (*generator, error) {
 	return &generator{cfg: cfg, model: m, device: d, exec: exec}, nil
 }
 
-// batch answers a batch. Prompts are padded on the left, so that all rows
-// add their tokens in the same place.
-func (g *generator) batch(ctx context.Context, prompts [][]int32, rows []int) ([][]int32, error) {
+// batch answers a batch, but for the rows to skip, which only fill it up.
+// Prompts are padded on the left, so that all rows add their tokens in the
+// same place.
+func (g *generator) batch(ctx context.Context, prompts [][]int32, rows []int, skip []bool) ([][]int32, error) {
 	width := 0
 	for _, r := range rows {
 		width = max(width, len(prompts[r]))
@@ -131,8 +138,13 @@ func (g *generator) batch(ctx context.Context, prompts [][]int32, rows []int) ([
 	}
 	caches := g.emptyCaches(b, size)
 	var err error
-	answers, open := make([][]int32, len(rows)), len(rows)
-	done := make([]bool, len(rows))
+	answers, open := make([][]int32, len(rows)), 0
+	done := slices.Clone(skip)
+	for _, is := range done {
+		if !is {
+			open++
+		}
+	}
 	next, at := ids, 0
 	for range g.cfg.MaxNewTokens {
 		if ctx.Err() != nil {

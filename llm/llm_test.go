@@ -2,6 +2,7 @@ package llm_test
 
 import (
 	"context"
+	"errors"
 	"math"
 	"slices"
 	"testing"
@@ -149,11 +150,13 @@ func TestAdapterLearnsAndTravels(t *testing.T) {
 	}
 }
 
+// TestResumeIsExact: from a regular checkpoint, and from the one that is
+// offered when the training is stopped in between.
 func TestResumeIsExact(t *testing.T) {
 	t.Parallel()
 	cfg := config()
 	cfg.Epochs, cfg.SaveSteps = 4, 6
-	train := func(dir, resume string, stop int64) []float64 {
+	train := func(dir, resume string, at, stop int64) []float64 {
 		m, err := llm.New(tiny(), 1)
 		if err != nil {
 			t.Fatal(err)
@@ -169,23 +172,48 @@ func TestResumeIsExact(t *testing.T) {
 				}
 			},
 			OnCheckpoint: func(_ context.Context, step int64, save func(string) error) error {
-				if step != 6 {
+				if step != at {
 					return nil
 				}
 				return save(dir)
 			},
 		}, resume)
-		if err != nil && stop == 0 {
+		if stop == 0 && err != nil || stop > 0 && !errors.Is(err, context.Canceled) {
 			t.Fatal(err)
 		}
 		return losses
 	}
-	whole := train(t.TempDir(), "", 0)
-	dir := t.TempDir()
-	train(dir, "", 8)
-	rest := train(t.TempDir(), dir, 0)
-	if !slices.Equal(whole[6:], rest) {
-		t.Errorf("resumed losses\n%v\nwant\n%v", rest, whole[6:])
+	whole := train("", "", 0, 0)
+	for _, at := range []int64{6, 8} {
+		dir := t.TempDir()
+		train(dir, "", at, 8)
+		rest := train("", dir, 0, 0)
+		if !slices.Equal(whole[at:], rest) {
+			t.Errorf("losses resumed at %d\n%v\nwant\n%v", at, rest, whole[at:])
+		}
+	}
+}
+
+// TestSkippedPromptsChangeNothing: the answers to the other prompts are what
+// they would have been, whichever are skipped.
+func TestSkippedPromptsChangeNothing(t *testing.T) {
+	t.Parallel()
+	m, err := llm.New(tiny(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := llm.GenerateConfig{MaxNewTokens: 8, Temperature: 1, Seed: 5, BatchSize: 4}
+	want := generate(t, m, prompts(10), cfg)
+	for _, skip := range []func(int) bool{
+		func(i int) bool { return i < 4 }, func(i int) bool { return i%2 == 0 }, func(i int) bool { return i != 7 }, func(int) bool { return true },
+	} {
+		cfg.Skip = skip
+		got := generate(t, m, prompts(10), cfg)
+		for i, ids := range got {
+			if skip(i) && ids != nil || !skip(i) && !slices.Equal(ids, want[i]) {
+				t.Errorf("prompt %d, skipped %t: %v, want %v", i, skip(i), ids, want[i])
+			}
+		}
 	}
 }
 

@@ -76,8 +76,9 @@ type Hooks struct {
 	OnStep func(StepInfo)
 	// OnEval gets the loss of the validation set after each epoch.
 	OnEval func(step int64, loss float64)
-	// OnCheckpoint is called every SaveSteps steps; save writes a checkpoint
-	// into a folder. An error ends the training.
+	// OnCheckpoint is called every SaveSteps steps, and once more when ctx has
+	// ended in between; save writes a checkpoint into a folder. An error ends
+	// the training.
 	OnCheckpoint func(ctx context.Context, step int64, save func(dir string) error) error
 }
 
@@ -116,6 +117,7 @@ func (m *Model) Train(ctx context.Context, examples, validation []Example, cfg T
 			return TrainResult{}, err
 		}
 	}
+	saved := t.step
 	res := TrainResult{Epochs: cfg.Epochs, FinalLoss: t.loss, FinalEvalLoss: t.evalLoss, Tokens: tokensBefore(t.step, perEpoch, examples, cfg)}
 	for t.step < t.total {
 		epoch := t.step / perEpoch
@@ -124,7 +126,7 @@ func (m *Model) Train(ctx context.Context, examples, validation []Example, cfg T
 			group := batches[i*int64(cfg.GradAccumulation) : min((i+1)*int64(cfg.GradAccumulation), int64(len(batches)))]
 			info, tokens, err := t.optimize(ctx, examples, group)
 			if err != nil {
-				return res, err
+				return res, errors.Join(err, t.last(ctx, err, hooks, saved))
 			}
 			info.Epoch = float64(t.step) / float64(perEpoch)
 			res.Tokens += tokens
@@ -144,11 +146,21 @@ func (m *Model) Train(ctx context.Context, examples, validation []Example, cfg T
 				if err := hooks.OnCheckpoint(ctx, t.step, t.save); err != nil {
 					return res, err
 				}
+				saved = t.step
 			}
 		}
 	}
 	res.Steps, res.FinalLoss, res.FinalEvalLoss = t.step, t.loss, t.evalLoss
 	return res, nil
+}
+
+// last offers a checkpoint of the steps since the one saved last, if it was the
+// end of ctx that ended the training.
+func (t *trainer) last(ctx context.Context, why error, hooks Hooks, saved int64) error {
+	if ctx.Err() == nil || !errors.Is(why, context.Cause(ctx)) || t.cfg.SaveSteps == 0 || hooks.OnCheckpoint == nil || t.step == saved {
+		return nil
+	}
+	return hooks.OnCheckpoint(ctx, t.step, t.save)
 }
 
 // usable drops the examples in which nothing counts.
