@@ -86,6 +86,22 @@ func (w *Worker) pointAtCheckpoint(ctx context.Context, j *Job, step int64, dir 
 	return nil
 }
 
+// Saving is the context under which a checkpoint may be saved. While the work
+// goes on it is ctx. After it has ended it is one of its own, short of the
+// time that the end of the process has; ok is false where nobody would go on
+// from the checkpoint, since the job was lost, cancelled, or given up. done
+// has to be called.
+func (j *Job) Saving(ctx context.Context) (saving context.Context, done context.CancelFunc, ok bool) {
+	if ctx.Err() == nil {
+		return ctx, func() {}, true
+	}
+	if !errors.Is(context.Cause(ctx), context.Canceled) { // whoever stops the work alone says why
+		return ctx, func() {}, false
+	}
+	saving, done = context.WithTimeout(context.WithoutCancel(ctx), j.worker.cfg.Grace*2/5)
+	return saving, done, true
+}
+
 func copyFile(from, to string) error {
 	in, err := os.Open(from)
 	if err != nil {

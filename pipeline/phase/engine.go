@@ -12,8 +12,9 @@ import (
 // Engine does the work of a phase.
 type Engine interface {
 	// Run works on a job. It has to return soon, at most 2 seconds, after ctx
-	// ends. Whatever it returns then is ignored unless it succeeded. Errors
-	// are tried again unless they are [Permanent].
+	// ends, or after it has saved a last checkpoint where [Job.Saving] allows
+	// one. Whatever it returns then is ignored unless it succeeded. Errors are
+	// tried again unless they are [Permanent].
 	Run(ctx context.Context, job *Job) (Result, error)
 }
 

@@ -66,9 +66,8 @@ func (e Engine) Run(ctx context.Context, job *phase.Job) (phase.Result, error) {
 		return res, err
 	}
 	defer s.records.close()
-	err = s.run(ctx, predictions, path)
-	if err != nil {
-		return res, err
+	if err = s.run(ctx, predictions, path); err != nil {
+		return res, s.records.last(ctx, err)
 	}
 	res.Scores = s.own.Result()
 	if s.base != nil {

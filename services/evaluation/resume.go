@@ -41,6 +41,7 @@ type records struct {
 	every   time.Duration
 	saved   time.Time
 	file    *os.File
+	done    int64 // rows scored when the newest unsaved judgement came; 0: all are saved
 	had     map[int64]judgement
 }
 
@@ -123,14 +124,20 @@ func (r *records) add(ctx context.Context, j judgement, done int64) error {
 	if err := r.write(j); err != nil {
 		return err
 	}
+	r.done = done
 	if time.Since(r.saved) < r.every {
 		return nil
 	}
-	if err := r.save(ctx, done); err != nil {
-		return fmt.Errorf("save judgements: %w", err)
+	return r.save(ctx)
+}
+
+// last saves what was judged since, when ctx has ended; the error is the one
+// that ends the work.
+func (r *records) last(ctx context.Context, why error) error {
+	if r == nil || ctx.Err() == nil || r.done == 0 {
+		return why
 	}
-	r.saved = time.Now()
-	return nil
+	return errors.Join(why, r.save(ctx))
 }
 
 func (r *records) write(j judgement) error {
@@ -144,8 +151,13 @@ func (r *records) write(j judgement) error {
 	return nil
 }
 
-func (r *records) save(ctx context.Context, done int64) error {
-	dir, err := r.job.Scratch(fmt.Sprintf("save-%d", done))
+func (r *records) save(ctx context.Context) error {
+	ctx, end, ok := r.job.Saving(ctx)
+	defer end()
+	if !ok {
+		return nil
+	}
+	dir, err := r.job.Scratch(fmt.Sprintf("save-%d", r.done))
 	if err != nil {
 		return err
 	}
@@ -162,9 +174,10 @@ func (r *records) save(ctx context.Context, done int64) error {
 	if err := copyTo(filepath.Join(dir, judgementsFile), r.file.Name()); err != nil {
 		return err
 	}
-	if err := r.job.Checkpoint(ctx, done, dir, kept); err != nil {
-		return err
+	if err := r.job.Checkpoint(ctx, r.done, dir, kept); err != nil {
+		return fmt.Errorf("save judgements: %w", err)
 	}
+	r.saved, r.done = time.Now(), 0
 	return os.RemoveAll(dir)
 }
 

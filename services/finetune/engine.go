@@ -107,6 +107,11 @@ func train(ctx context.Context, job *phase.Job, model *llm.Model, data data) (ll
 			report(step, total, events.Point{Key: "eval_loss", Value: loss})
 		},
 		OnCheckpoint: func(ctx context.Context, step int64, save func(dir string) error) error {
+			ctx, done, ok := job.Saving(ctx)
+			defer done()
+			if !ok {
+				return nil
+			}
 			dir, err := job.Scratch(fmt.Sprintf("checkpoint-%d", step))
 			if err != nil {
 				return err

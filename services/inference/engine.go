@@ -126,7 +126,7 @@ func (p pass) run(ctx context.Context, job *phase.Job, saver *saver, rows []data
 		return saver.add(ctx, answer, at.done)
 	})
 	if err != nil {
-		return events.Artifact{}, fmt.Errorf("generate: %w", err)
+		return events.Artifact{}, saver.last(ctx, fmt.Errorf("generate: %w", err))
 	}
 	if err := out.Flush(); err != nil {
 		return events.Artifact{}, err

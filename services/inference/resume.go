@@ -25,6 +25,8 @@ type saver struct {
 	every time.Duration
 	saved time.Time
 	files []*os.File // of the passes so far; the last one grows
+	done  int64      // answers in them
+	fresh bool       // whether some are not saved yet
 }
 
 func newSaver(job *phase.Job, every time.Duration) *saver {
@@ -108,10 +110,29 @@ func (s *saver) add(ctx context.Context, p prediction.Prediction, done int64) er
 	if err := s.write(p); err != nil {
 		return err
 	}
+	s.done, s.fresh = done, true
 	if time.Since(s.saved) < s.every {
 		return nil
 	}
-	dir, err := s.job.Scratch(fmt.Sprintf("save-%d", done))
+	return s.save(ctx)
+}
+
+// last saves what was answered since, when ctx has ended; the error is the
+// one that ends the work.
+func (s *saver) last(ctx context.Context, why error) error {
+	if ctx.Err() == nil || !s.fresh {
+		return why
+	}
+	return errors.Join(why, s.save(ctx))
+}
+
+func (s *saver) save(ctx context.Context) error {
+	ctx, end, ok := s.job.Saving(ctx)
+	defer end()
+	if !ok {
+		return nil
+	}
+	dir, err := s.job.Scratch(fmt.Sprintf("save-%d", s.done))
 	if err != nil {
 		return err
 	}
@@ -124,10 +145,10 @@ func (s *saver) add(ctx context.Context, p prediction.Prediction, done int64) er
 			return err
 		}
 	}
-	if err := s.job.Checkpoint(ctx, done, dir, kept); err != nil {
+	if err := s.job.Checkpoint(ctx, s.done, dir, kept); err != nil {
 		return err
 	}
-	s.saved = time.Now()
+	s.saved, s.fresh = time.Now(), false
 	return os.RemoveAll(dir)
 }
 
