@@ -26,8 +26,9 @@ func Sections() []string { return config.Sections(events.Specification{}) }
 
 // Decode fills the defaults with what the tree says, and checks the result.
 // Every fault is returned at once.
-func Decode(t config.Tree) (events.Specification, config.Faults) {
-	s := Defaults()
+func Decode(t config.Tree) (events.Specification, config.Faults) { return over(Defaults(), t) }
+
+func over(s events.Specification, t config.Tree) (events.Specification, config.Faults) {
 	faults := config.Decode(&s, t)
 	wrong := map[string]bool{}
 	for _, f := range faults {
@@ -47,13 +48,17 @@ func Decode(t config.Tree) (events.Specification, config.Faults) {
 // FromJSON reads the specification of a request. Nothing is expanded in it:
 // a "${" is a fault, since only the machine of the person who submits knows
 // the variables meant.
-func FromJSON(raw []byte) (events.Specification, []events.Fault) {
+func FromJSON(raw []byte) (events.Specification, []events.Fault) { return Over(Defaults(), raw) }
+
+// Over reads the specification of a request that says only what changes in
+// another one.
+func Over(base events.Specification, raw []byte) (events.Specification, []events.Fault) {
 	t, faults := config.ParseJSON(raw)
-	var s events.Specification
+	s := base
 	if len(faults) == 0 {
 		faults = variables(t.Sections, "")
 		var more config.Faults
-		s, more = Decode(t)
+		s, more = over(base, t)
 		faults = append(faults, more...)
 	}
 	out := make([]events.Fault, len(faults))
@@ -61,6 +66,29 @@ func FromJSON(raw []byte) (events.Specification, []events.Fault) {
 		out[i] = events.Fault{Key: f.Key, Value: f.Value, Allowed: f.Allowed, Message: f.Message}
 	}
 	return s, out
+}
+
+// Changed lists the keys, each section.key, in which two specifications
+// differ.
+func Changed(before, after events.Specification) []string {
+	var keys []string
+	was := config.Values(before)
+	for i, is := range config.Values(after) {
+		if is != was[i] {
+			keys = append(keys, is.Section+"."+is.Name)
+		}
+	}
+	return keys
+}
+
+// Value is the value of a key, section.key, as people write it.
+func Value(s events.Specification, key string) string {
+	for _, v := range config.Values(s) {
+		if v.Section+"."+v.Name == key {
+			return v.Text
+		}
+	}
+	return ""
 }
 
 // variables finds the values with a "${" in them.

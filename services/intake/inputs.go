@@ -11,24 +11,6 @@ import (
 	"github.com/tunebus/tunebus/pipeline/spec"
 )
 
-// inputs works out what the run starts from: what the request gives, and
-// what an older run made before the phase that is repeated.
-func (s *Service) inputs(ctx context.Context, req events.PipelineRequested, sequence uint64) (events.Inputs, events.Lineage, []events.Fault, error) {
-	in := req.Inputs
-	lineage := events.Lineage{RequestSequence: sequence, RerunOf: req.RerunOf}
-	if req.RerunOf != "" {
-		old, fault, err := s.older(ctx, req.RerunOf)
-		if err != nil {
-			return in, lineage, nil, err
-		}
-		if fault != nil {
-			return in, lineage, append(s.elsewhere(in), *fault), nil
-		}
-		in = inherit(in, old, req.From)
-	}
-	return in, lineage, s.elsewhere(in), nil
-}
-
 // older reads the run that is repeated.
 func (s *Service) older(ctx context.Context, id string) (events.Run, *events.Fault, error) {
 	fault := &events.Fault{Key: "rerun_of", Value: id}
@@ -68,29 +50,6 @@ func (s *Service) elsewhere(in events.Inputs) []events.Fault {
 		}
 	}
 	return faults
-}
-
-// inherit fills what a request leaves open with what the old run had or made
-// before the phase that is repeated; repeated from the start, that is what it
-// was given.
-func inherit(in events.Inputs, old events.Run, from events.Phase) events.Inputs {
-	had := old.Accepted.Inputs
-	if from != "" {
-		had = old.InputsOf(from)
-	}
-	if in.Model == nil {
-		in.Model = had.Model
-	}
-	if in.Predictions == nil {
-		in.Predictions = had.Predictions
-	}
-	if in.BaselinePredictions == nil {
-		in.BaselinePredictions = had.BaselinePredictions
-	}
-	if in.Files == nil {
-		in.Files = had.Files
-	}
-	return in
 }
 
 // from drops the steps before a phase.

@@ -13,10 +13,10 @@ import (
 	"github.com/tunebus/tunebus/pipeline/spec"
 )
 
-// read reads what a request says by itself, with every fault that shows
+// check finds the faults of a request beside its specification that show
 // without a look at anything else. id is the run's.
-func read(req events.PipelineRequested, id string) (events.Specification, []events.Fault) {
-	specification, faults := spec.FromJSON(req.Specification)
+func check(req events.PipelineRequested, id string) []events.Fault {
+	var faults []events.Fault
 	add := func(key, value, allowed, message string) {
 		faults = append(faults, events.Fault{Key: key, Value: value, Allowed: allowed, Message: message})
 	}
@@ -41,7 +41,7 @@ func read(req events.PipelineRequested, id string) (events.Specification, []even
 			add(key, "", "", `"${" is expanded where a person submits, not in a request`)
 		}
 	}
-	return specification, faults
+	return faults
 }
 
 // unknownKeys finds the keys of a request that say nothing, as a misspelled

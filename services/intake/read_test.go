@@ -19,6 +19,8 @@ func FuzzRead(f *testing.F) {
 		`{"run_id": "a.b", "queues": {"cooking": "x"}, "from": "x", "labels": {"a": "${B}"}}`,
 		`{"specification": {"pipeline": {"deadline": "soon", "max_tries": -1}, "evaluator": {"gates": {"rouge_l": "high"}, "metrics": [1, null, []]}}}`,
 		`{"specification": {"fine_tuner": {"target_modules": {"q": 1}, "epochs": 1e400, "learning_rate": "NaN"}}}`,
+		`{"rerun_of": "old", "from": "inference", "specification": {"fine_tuner": {"epochs": 9}, "pipeline": {"enable_finetuning": false}}}`,
+		`{"rerun_of": "old", "queues": {"finetune": "big"}, "inputs": {"files": {"inferencer.testing_data_id": {"sha256": "x"}}}}`,
 		`{"specification": [], "inputs": {"files": {"../x": {}}}}`, `{"specification": null}`, `{"specification": "null"}`, `[]`, `{`, ``, "\x00",
 	} {
 		f.Add([]byte(seed))
@@ -30,7 +32,10 @@ func FuzzRead(f *testing.F) {
 			return
 		}
 		req := ev.(events.PipelineRequested)
-		specification, faults := read(req, req.RunID)
+		w, _, faults := read(req, spec.Defaults())
+		specification := w.specification
+		faults = append(faults, check(req, req.RunID)...)
+		repeated(t, req)
 		for _, fault := range faults {
 			if fault.Message == "" {
 				t.Errorf("a fault without a word: %+v", fault)
@@ -54,4 +59,28 @@ func FuzzRead(f *testing.F) {
 			t.Errorf("%s became %s (%v)", raw, second, err)
 		}
 	})
+}
+
+// repeated reads the request as one that repeats an older run: whatever it
+// says, the run's inputs are the old one's or the request's.
+func repeated(t *testing.T, req events.PipelineRequested) {
+	made := events.Reference{Key: "made"}
+	old := events.Fold([]events.Fact{
+		events.PipelineAccepted{RunID: "old", Specification: spec.Defaults(), Plan: spec.Plan(spec.Defaults())},
+		events.PhaseCompleted{RunID: "old", Phase: events.Finetune, Conclusion: events.Success, Artifacts: []events.Artifact{{Name: events.ArtifactModel, Reference: made}}},
+	})
+	w, full, _ := read(req, old.Accepted.Specification)
+	r := repeat(old, req, w.specification, full)
+	for _, fault := range r.faults() {
+		if fault.Key == "" || fault.Message == "" {
+			t.Errorf("a fault without a word: %+v", fault)
+		}
+	}
+	in := r.inputs(req.Inputs)
+	if in.Model != nil && *in.Model != made && in.Model != req.Inputs.Model {
+		t.Errorf("a model from nowhere: %+v", in.Model)
+	}
+	if plan := from(full, r.from); len(plan) > 0 && plan[0].Phase != r.from {
+		t.Errorf("it is to start from %s and starts from %s", r.from, plan[0].Phase)
+	}
 }

@@ -120,37 +120,24 @@ func unreadable(err error) bool {
 
 // decide works out the accepted fact, or every fault of the request.
 func (s *Service) decide(ctx context.Context, d bus.Delivery, req events.PipelineRequested, id string) (events.PipelineAccepted, []events.Fault, error) {
-	specification, faults := read(req, id)
+	faults := check(req, id)
 	if d.Bare { // a person wrote it
 		faults = append(faults, unknownKeys(d.Data)...)
 	}
-	faults = append(faults, s.cfg.Limits.Apply(&specification)...)
-	full := spec.Plan(specification)
-	for i, step := range full {
-		if q, ok := req.Queues[step.Phase]; ok {
-			full[i].Queue = q
-		}
-	}
-	plan := full
-	if req.From != "" {
-		plan = from(full, req.From)
-	}
-	inputs, lineage, more, err := s.inputs(ctx, req, d.Sequence)
+	w, more, err := s.want(ctx, req)
 	if err != nil {
 		return events.PipelineAccepted{}, nil, err
 	}
 	faults = append(faults, more...)
-	if len(more) == 0 {
-		faults = append(faults, s.plan(specification, full, plan, inputs)...)
-	}
-	more, err = s.queues(ctx, plan)
+	more, err = s.queues(ctx, w.plan)
 	if err != nil {
 		return events.PipelineAccepted{}, nil, err
 	}
 	faults = append(faults, more...)
 	return events.PipelineAccepted{
-		RunID: id, RunName: runName(req, specification, id), RequestedAt: d.Time, Specification: specification,
-		Plan: plan, Labels: req.Labels, Inputs: inputs, Lineage: lineage,
+		RunID: id, RunName: runName(req, w.specification, id), RequestedAt: d.Time, Specification: w.specification,
+		Plan: w.plan, Labels: w.labels, Inputs: w.inputs,
+		Lineage: events.Lineage{RequestSequence: d.Sequence, RerunOf: req.RerunOf, ReplayOf: req.ReplayOf},
 	}, faults, nil
 }
 

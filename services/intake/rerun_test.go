@@ -9,6 +9,7 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/spec"
 	"github.com/tunebus/tunebus/services/intake"
 )
 
@@ -42,7 +43,7 @@ func TestRerun(t *testing.T) {
 	f.finish(t, "old", events.Evaluation, events.Failure)
 	f.ask(t, events.PipelineRequested{RunID: "broken"})
 	f.finish(t, "broken", events.Finetune, events.Failure)
-	f.publish(t, events.PipelineAccepted{RunID: "moved", Inputs: events.Inputs{Model: &events.Reference{Store: "elsewhere", Key: "k", SHA256: model.SHA256}},
+	f.publish(t, events.PipelineAccepted{RunID: "moved", Specification: whole(t), Inputs: events.Inputs{Model: &events.Reference{Store: "elsewhere", Key: "k", SHA256: model.SHA256}},
 		Plan: []events.Step{{Phase: events.Inference, Queue: "builtin"}}, Lineage: events.Lineage{RequestSequence: 99}})
 	own := reference("own")
 	for _, c := range []struct {
@@ -56,7 +57,7 @@ func TestRerun(t *testing.T) {
 		{"from-evaluation", "old", events.Evaluation, events.Inputs{}, &model, &predictions, "evaluation"},
 		{"from-inference", "old", events.Inference, events.Inputs{}, &model, nil, "inference evaluation"},
 		{"from-finetune", "old", events.Finetune, events.Inputs{}, nil, nil, "finetune inference evaluation"},
-		{"whole", "old", "", events.Inputs{}, nil, nil, "finetune inference evaluation"},
+		{"by-itself", "old", "", events.Inputs{}, &model, &predictions, "evaluation"},
 		{"own-model", "old", events.Inference, events.Inputs{Model: &own}, &own, nil, "inference evaluation"},
 		{"own-model-broken", "broken", events.Inference, events.Inputs{Model: &own}, &own, nil, "inference evaluation"},
 	} {
@@ -92,6 +93,16 @@ func TestRerun(t *testing.T) {
 			t.Errorf("%s from %s: faults of %s, want %s", c.of, c.from, got, c.want)
 		}
 	}
+}
+
+// whole is the specification that the requests of these tests come to.
+func whole(t *testing.T) events.Specification {
+	t.Helper()
+	s, faults := spec.FromJSON(specification(t, nil))
+	if len(faults) > 0 {
+		t.Fatal(faults)
+	}
+	return s
 }
 
 func same(a, b *events.Reference) bool {
