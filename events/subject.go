@@ -144,6 +144,15 @@ func attemptSubject(typ, run string, attempt int) string {
 // StoryFilters are the two filters that together match every fact of a run.
 func StoryFilters(run string) []string { return []string{"*.*." + run, "*.*." + run + ".*"} }
 
+// JobFilters are the filters that together match what has to be known of a run
+// by whoever works on its job of a phase: the facts of the whole run, how its
+// phases were completed, and the attempts at this one. They leave the jobs
+// out, which are the most of a story and say what the accepted fact says.
+func JobFilters(p Phase, run string) []string {
+	return []string{"pipeline.*." + run, "*." + EventCompleted + "." + run,
+		StartedFilter(p, run), phaseType(p, EventAttemptEnded) + "." + run + ".*"}
+}
+
 // JobFilter matches the jobs of one phase and queue, of every run.
 func JobFilter(p Phase, queue string) string { return phaseType(p, EventRequested) + ".*." + queue }
 

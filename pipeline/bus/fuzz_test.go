@@ -49,10 +49,10 @@ func FuzzDecode(f *testing.F) {
 		if content != "" {
 			h[headerContent] = []string{content}
 		}
-		said, err := b.decode(subject, h, body)
+		said, err := decode(&b.decoder, subject, h, body)
 		if content == structured { // the parameter keeps the reader off the short way
 			h[headerContent] = []string{structured + "; charset=utf-8"}
-			long, lerr := b.decode(subject, h, body)
+			long, lerr := decode(&b.decoder, subject, h, body)
 			if !reflect.DeepEqual(said, long) || !sameError(err, lerr) {
 				t.Errorf("read as %+v, %v; the reference reads %+v, %v", said, err, long, lerr)
 			}
@@ -72,7 +72,7 @@ func FuzzDecode(f *testing.F) {
 			t.Errorf("what was read cannot be written: %v", err)
 		}
 		if err == nil {
-			if _, err := b.decode(again.Subject, again.Header, again.Data); err != nil && !undecodable(err) {
+			if _, err := decode(&b.decoder, again.Subject, again.Header, again.Data); err != nil && !undecodable(err) {
 				t.Errorf("what was written cannot be read: %v", err)
 			}
 		}

@@ -30,12 +30,16 @@ const (
 // Facts reads every fact of a run, in the stream's order. A run that nobody
 // knows has none. It fails rather than answering with a part.
 func (b *Bus) Facts(ctx context.Context, run string) ([]Message, error) {
+	return b.facts(ctx, run, events.StoryFilters(run))
+}
+
+func (b *Bus) facts(ctx context.Context, run string, filters []string) ([]Message, error) {
 	if !events.ValidToken(run) {
 		return nil, fmt.Errorf("read run %q: a run id has 1 to 64 letters, digits, \"_\" and \"-\"", run)
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	msgs, err := b.batch(ctx, run)
+	msgs, err := b.batch(ctx, filters)
 	if err != nil {
 		return nil, fmt.Errorf("read run %s: %w", run, err)
 	}
@@ -57,6 +61,17 @@ func (b *Bus) Run(ctx context.Context, run string) (events.Run, error) {
 	return Fold(msgs), nil
 }
 
+// JobRun reads and folds what has to be known of a run by whoever works on
+// its job of a phase. The jobs themselves are not among it, and of the other
+// phases only how they were completed.
+func (b *Bus) JobRun(ctx context.Context, p events.Phase, run string) (events.Run, error) {
+	msgs, err := b.facts(ctx, run, events.JobFilters(p, run))
+	if err != nil {
+		return events.Run{}, err
+	}
+	return Fold(msgs), nil
+}
+
 // Fold folds stored facts.
 func Fold(msgs []Message) events.Run {
 	facts := make([]events.Fact, 0, len(msgs))
@@ -68,9 +83,9 @@ func Fold(msgs []Message) events.Run {
 	return events.Fold(facts)
 }
 
-// batch reads the newest message of each of a run's subjects.
-func (b *Bus) batch(ctx context.Context, run string) ([]Message, error) {
-	msgs, err := b.stored(ctx, run)
+// batch reads the newest message of each of the subjects of a run that match.
+func (b *Bus) batch(ctx context.Context, filters []string) ([]Message, error) {
+	msgs, err := b.stored(ctx, filters)
 	if err != nil {
 		return nil, err
 	}
@@ -88,9 +103,10 @@ func (b *Bus) batch(ctx context.Context, run string) ([]Message, error) {
 	return facts, nil
 }
 
-// stored reads everything that the stream holds of a run.
-func (b *Bus) stored(ctx context.Context, run string) ([]*nats.Msg, error) {
-	msgs, left, err := b.direct(ctx, events.StreamFacts, map[string]any{"multi_last": events.StoryFilters(run), "batch": maxFacts, "max_bytes": maxFactBytes}, maxFacts)
+// stored reads everything that the stream holds of a run on the subjects that
+// match.
+func (b *Bus) stored(ctx context.Context, filters []string) ([]*nats.Msg, error) {
+	msgs, left, err := b.direct(ctx, events.StreamFacts, map[string]any{"multi_last": filters, "batch": maxFacts, "max_bytes": maxFactBytes}, maxFacts)
 	if err != nil {
 		return nil, err
 	}

@@ -51,6 +51,10 @@ type Route struct {
 	Stream, Durable string
 	// Slots is how many messages are worked on at once. Default 1.
 	Slots int
+	// Light says that handling a message takes no time and that one which
+	// comes again does no harm, as with a doorbell: many are handed over at
+	// once, and acks are not waited for. It is not for jobs.
+	Light bool
 	// Grace is how long a handler may go on after the receiver was stopped.
 	// Default 10 s.
 	Grace time.Duration
@@ -102,7 +106,7 @@ func (r *Receiver) Add(route Route) {
 	if route.UnknownFor == 0 {
 		route.UnknownFor = 7 * 24 * time.Hour
 	}
-	sub := NewSubscriber(r.bus, SubscriberConfig{Slots: route.Slots, Grace: route.Grace, NakDelay: route.NakDelay, Logger: r.log})
+	sub := NewSubscriber(r.bus, SubscriberConfig{Slots: route.Slots, Light: route.Light, Grace: route.Grace, NakDelay: route.NakDelay, Logger: r.log})
 	r.subs = append(r.subs, sub)
 	r.router.AddConsumerHandler(route.Name, Topic(route.Stream, route.Durable), sub, func(msg *message.Message) error {
 		return r.handle(route, msg)

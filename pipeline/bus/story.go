@@ -38,7 +38,7 @@ func (b *Bus) Story(ctx context.Context, run string) (Story, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	msgs, err := b.stored(ctx, run)
+	msgs, err := b.stored(ctx, events.StoryFilters(run))
 	for _, msg := range msgs {
 		if err != nil {
 			break

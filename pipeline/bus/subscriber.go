@@ -20,6 +20,10 @@ import (
 type SubscriberConfig struct {
 	// Slots is how many messages are worked on at once. Default 1.
 	Slots int
+	// Light says that handling a message takes no time and that one which
+	// comes again does no harm. Then each slot has many handed over at once,
+	// and acks are not waited for.
+	Light bool
 	// NakDelay is how long a message waits after an error that names no
 	// delay. Default 0: it comes again at once.
 	NakDelay time.Duration
@@ -116,14 +120,11 @@ func (s *Subscriber) Close() error {
 func (s *Subscriber) slot(ctx context.Context, stream, durable string, out chan<- *message.Message) {
 	consumer, cfg := s.bind(ctx, stream, durable)
 	for ctx.Err() == nil {
-		msg, err := s.fetchOne(ctx, consumer)
-		switch {
-		case err != nil && ctx.Err() == nil:
+		err := s.fetch(ctx, consumer, func(msg jetstream.Msg) { s.deliver(ctx, msg, cfg, out) })
+		if err != nil && ctx.Err() == nil {
 			s.cfg.Logger.Warn("fetching failed; trying again", "stream", stream, "consumer", durable, "error", err)
 			wait(ctx, time.Second)
 			consumer, cfg = s.bind(ctx, stream, durable) // the durable may have been made anew
-		case msg != nil:
-			s.deliver(ctx, msg, cfg, out)
 		}
 	}
 }
@@ -143,25 +144,35 @@ func (s *Subscriber) bind(ctx context.Context, stream, durable string) (jetstrea
 	return nil, jetstream.ConsumerConfig{}
 }
 
-// fetchOne asks for one message for at most 25 s, since a half-open
-// connection can hold a message back until the request's expiry. A server
-// that was away has forgotten the request, so a return of the connection ends
-// it, too.
-func (s *Subscriber) fetchOne(ctx context.Context, c jetstream.Consumer) (jetstream.Msg, error) {
+// lightBatch is how many light messages are handed over at once.
+const lightBatch = 64
+
+// fetch asks for one message, or for many light ones, for at most 25 s, since
+// a half-open connection can hold a message back until the request's expiry. A
+// server that was away has forgotten the request, so a return of the
+// connection ends it, too.
+func (s *Subscriber) fetch(ctx context.Context, c jetstream.Consumer, each func(jetstream.Msg)) error {
 	ctx, cancel := context.WithTimeout(ctx, 25*time.Second)
 	defer cancel()
 	back := s.bus.back.wait()
-	batch, err := c.Fetch(1, jetstream.FetchContext(ctx))
+	most := 1
+	if s.cfg.Light {
+		most = lightBatch
+	}
+	batch, err := c.Fetch(most, jetstream.FetchContext(ctx))
 	if err != nil {
-		return nil, quiet(err)
+		return quiet(err)
 	}
 	for {
 		select {
 		case msg, ok := <-batch.Messages():
-			if ok {
-				return msg, nil
+			if !ok {
+				return quiet(batch.Error())
 			}
-			return nil, quiet(batch.Error())
+			each(msg)
+			if most == 1 {
+				return nil
+			}
 		case <-back:
 			cancel()
 			back = nil // what has arrived by now is still read
@@ -252,8 +263,12 @@ func (s *Subscriber) nak(in jetstream.Msg, delay time.Duration) {
 }
 
 // ack is confirmed by the server; an ack that got lost would repeat the work
-// of a whole phase's look at the stream.
+// of a whole phase's look at the stream. A light one may get lost.
 func (s *Subscriber) ack(in jetstream.Msg) {
+	if s.cfg.Light {
+		s.told(in, in.Ack())
+		return
+	}
 	for try := range 3 {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 		err := in.DoubleAck(ctx)

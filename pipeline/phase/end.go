@@ -81,7 +81,7 @@ func (w *Worker) refused(ctx context.Context, c claim, err error) error {
 // attempt stored is dropped. That it was lost is a fact of the attempt's own,
 // so that it does not count as one that was killed.
 func (w *Worker) letGo(ctx context.Context, c claim) error {
-	run, err := w.bus.Run(ctx, c.req.RunID)
+	run, err := w.bus.JobRun(ctx, c.req.Phase, c.req.RunID)
 	if err != nil {
 		return fmt.Errorf("%w (%w)", bus.ErrLetGo, err)
 	}

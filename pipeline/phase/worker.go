@@ -143,7 +143,7 @@ func (w *Worker) Handle(ctx context.Context, d bus.Delivery) error {
 	if door != nil {
 		defer door.Close()
 	}
-	run, err := w.bus.Run(end, req.RunID)
+	run, err := w.bus.JobRun(end, req.Phase, req.RunID)
 	if err != nil {
 		return w.unreadable(d, req, err)
 	}

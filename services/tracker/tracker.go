@@ -81,14 +81,11 @@ func New(b *bus.Bus, store *artifact.Store, cfg Config) *Service {
 	return &Service{cfg: cfg, bus: b, store: store, list: newList(cfg.Reports), due: newAgenda(), live: newLive()}
 }
 
-// doorbells is how many facts are heard at once; hearing one takes no work.
-const doorbells = 8
-
 // Routes are where the tracker's doorbells are; give them to a
 // [bus.Receiver]. [Service.Run] has to run beside it.
 func (s *Service) Routes() []bus.Route {
 	return []bus.Route{
-		{Name: "tracker", Stream: events.StreamFacts, Durable: bus.DurableTracker, Slots: doorbells, Handle: s.Handle},
+		{Name: "tracker", Stream: events.StreamFacts, Durable: bus.DurableTracker, Light: true, Handle: s.Handle},
 		{Name: "tracker/metrics", Stream: events.StreamMetrics, Durable: bus.DurableMetrics, Slots: 1, Handle: s.Points},
 	}
 }
