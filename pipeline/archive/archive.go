@@ -25,6 +25,9 @@ const (
 // ErrDamaged says that an archive is not what was written.
 var ErrDamaged = errors.New("the archive is damaged")
 
+// errTwice says that two runs have one id.
+var errTwice = errors.New("the id of an archived run was used again")
+
 // Reader reads runs wherever they are: the stream first, then the archive.
 type Reader struct {
 	Bus   *bus.Bus
@@ -51,7 +54,7 @@ func (r Reader) Run(ctx context.Context, run string) (events.Run, error) {
 // that nobody knows has none.
 func Facts(ctx context.Context, b *bus.Bus, store *artifact.Store, run string) ([]bus.Message, error) {
 	facts, err := b.Facts(ctx, run)
-	if err != nil || whole(bus.Fold(facts)) {
+	if err != nil || Whole(bus.Fold(facts)) {
 		return facts, err
 	}
 	// An archive is written before the first fact leaves the stream, so that
@@ -73,10 +76,10 @@ func Facts(ctx context.Context, b *bus.Bus, store *artifact.Store, run string) (
 	return facts, nil
 }
 
-// whole reports whether nothing can have been taken away from a run: it was
+// Whole reports whether nothing can have been taken away from a run: it was
 // accepted, and of each phase that was completed the job and the attempt that
 // completed it are known.
-func whole(run events.Run) bool {
+func Whole(run events.Run) bool {
 	if run.Accepted == nil {
 		return false
 	}
@@ -180,8 +183,7 @@ func merge(all, more []bus.Record) ([]bus.Record, error) {
 			continue
 		}
 		if other := all[i]; other.ID != f.ID || other.Sequence != f.Sequence {
-			return nil, fmt.Errorf("%s was stored twice, as %s at sequence %d and as %s at %d: the id of an archived run was used again",
-				f.Subject, other.ID, other.Sequence, f.ID, f.Sequence)
+			return nil, fmt.Errorf("%w: %s was stored as %s at sequence %d, and as %s at %d", errTwice, f.Subject, other.ID, other.Sequence, f.ID, f.Sequence)
 		}
 	}
 	slices.SortFunc(all, func(a, b bus.Record) int { return cmp.Compare(a.Sequence, b.Sequence) })

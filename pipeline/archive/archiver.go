@@ -60,7 +60,7 @@ const lease = "archive"
 // or the store; what was archived by then is in the report. The error is
 // [bus.ErrHeld] while another archiver works.
 func (a Archiver) Run(ctx context.Context) (Report, error) {
-	var report Report
+	report := Report{Archived: []Moved{}}
 	err := a.Bus.Hold(ctx, lease, func(ctx context.Context) error {
 		runs, err := a.Bus.Stories(ctx)
 		if err != nil {
@@ -87,25 +87,24 @@ func (a Archiver) one(ctx context.Context, run string, archives []artifact.Objec
 		return nil
 	}
 	story, err := a.Bus.Story(ctx, run)
-	if unreadable(err) {
-		return leave(err.Error())
-	}
 	if err != nil || len(story.Facts) == 0 { // taken away since it was listed
 		return err
 	}
 	kept, err := readAll(ctx, a.Store, run, archives)
-	var all []bus.Record
 	if err == nil {
-		all, err = merge(append([]bus.Record(nil), kept...), story.Facts)
+		kept, err = merge(kept, story.Facts)
 	}
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	if err != nil {
+	if errors.Is(err, ErrDamaged) || errors.Is(err, errTwice) {
 		return leave(err.Error())
 	}
-	state, newest := fold(all)
+	if err != nil {
+		return err
+	}
+	state, unreadable := bus.Story{Facts: kept}.Run()
+	newest := kept[len(kept)-1].Time
 	switch {
+	case unreadable != nil:
+		return leave(unreadable.Error())
 	case state.Accepted == nil:
 		return leave("the stream does not hold its beginning, and there is no archive of it")
 	case state.Completed == nil:
@@ -114,7 +113,7 @@ func (a Archiver) one(ctx context.Context, run string, archives []artifact.Objec
 	case time.Since(newest) < a.OlderThan:
 		report.Young++
 		return nil
-	case !whole(state):
+	case !Whole(state):
 		return leave("the stream does not hold all of it, and there is no archive of the rest")
 	case state.Tracked == nil:
 		return leave("it is not tracked yet; \"tunebus replay tracking --run " + run + "\" tracks it")
@@ -122,7 +121,7 @@ func (a Archiver) one(ctx context.Context, run string, archives []artifact.Objec
 	if other := elsewhere(state, a.Store.ID()); other != "" {
 		return leave(fmt.Sprintf("its artifacts lie in store %s, this is store %s", other, a.Store.ID()))
 	}
-	ref, err := a.keep(ctx, run, all)
+	ref, err := a.keep(ctx, run, kept)
 	if err != nil {
 		return err
 	}
@@ -131,7 +130,7 @@ func (a Archiver) one(ctx context.Context, run string, archives []artifact.Objec
 			return err
 		}
 	}
-	moved := Moved{Run: run, Facts: len(all), Ended: state.Completed.EndedAt, Archive: ref}
+	moved := Moved{Run: run, Facts: len(kept), Ended: state.Completed.EndedAt, Archive: ref}
 	report.Archived = append(report.Archived, moved)
 	if a.Told != nil {
 		a.Told(moved)
@@ -189,26 +188,6 @@ func (a Archiver) forget(ctx context.Context, run string, last uint64) error {
 		}
 	}
 	return a.Bus.Forget(ctx, run, last)
-}
-
-// fold folds facts, and finds when the newest was stored.
-func fold(facts []bus.Record) (events.Run, time.Time) {
-	var newest time.Time
-	msgs := make([]bus.Message, 0, len(facts))
-	for _, f := range facts {
-		msgs = append(msgs, f.Message)
-		if f.Time.After(newest) {
-			newest = f.Time
-		}
-	}
-	return bus.Fold(msgs), newest
-}
-
-// unreadable reports whether a run has a fact that this program cannot read.
-func unreadable(err error) bool {
-	var unknown *events.UnknownVersionError
-	var malformed *events.MalformedError
-	return errors.As(err, &unknown) || errors.As(err, &malformed)
 }
 
 // elsewhere is the store that a run's own artifacts lie in if it is another

@@ -27,10 +27,27 @@ type Record struct {
 	Message
 	// Body is the whole CloudEvent.
 	Body []byte
+	// Unreadable says why there is no event: the fact is malformed, or of a
+	// version that this program does not know.
+	Unreadable error
 }
 
-// Story reads everything that the stream holds of a run, for whoever takes it
-// elsewhere. It fails rather than answering with a part.
+// Run folds the facts that can be read. The error is that of the first one
+// that cannot.
+func (s Story) Run() (events.Run, error) {
+	msgs := make([]Message, 0, len(s.Facts))
+	var err error
+	for _, f := range s.Facts {
+		msgs = append(msgs, f.Message)
+		if err == nil {
+			err = f.Unreadable
+		}
+	}
+	return Fold(msgs), err
+}
+
+// Story reads everything that the stream holds of a run, also what cannot be
+// read. It fails rather than answering with a part.
 func (b *Bus) Story(ctx context.Context, run string) (Story, error) {
 	var s Story
 	if !events.ValidToken(run) {
@@ -52,7 +69,9 @@ func (b *Bus) Story(ctx context.Context, run string) (Story, error) {
 			continue // goes with the run, and says nothing new about it
 		}
 		r := Record{Body: msg.Data}
-		r.Message, err = b.read(e)
+		if r.Message, err = b.read(e); undecodable(err) {
+			r.Unreadable, err = err, nil
+		}
 		s.Facts = append(s.Facts, r)
 	}
 	if err != nil {

@@ -15,10 +15,16 @@ import (
 
 func (a *app) cancelCommand() *cobra.Command {
 	var reason string
+	var at stored
 	c := &cobra.Command{
 		Use: "cancel RUN", Short: "End a run as soon as it can", Args: exactlyOne("RUN"),
-		RunE: a.with(func(ctx context.Context, b *bus.Bus, args []string) error {
-			run, err := soonKnown(ctx, b, args[0])
+		RunE: a.looking(&at, func(ctx context.Context, r *room, args []string) error {
+			// One that the stream does not hold may have been archived, or
+			// have to be accepted yet.
+			run, err := r.find(ctx, at, args[0])
+			if err != nil || run.Accepted == nil {
+				run, err = soonKnown(ctx, r.bus, args[0])
+			}
 			if err != nil {
 				return err
 			}
@@ -29,7 +35,7 @@ func (a *app) cancelCommand() *cobra.Command {
 				Requested bool `json:"cancel_requested"`
 			}{args[0], run.Status(), run.Completed == nil}
 			if done.Requested {
-				_, err = b.Publish(ctx, events.CancelRequested{RunID: args[0], By: "user", Reason: reason}, bus.Fence{})
+				_, err = r.bus.Publish(ctx, events.CancelRequested{RunID: args[0], By: "user", Reason: reason}, bus.Fence{})
 				var lost *bus.LostError // somebody asked for it before
 				if err != nil && !errors.As(err, &lost) {
 					return err
@@ -44,6 +50,7 @@ func (a *app) cancelCommand() *cobra.Command {
 			})
 		}),
 	}
+	at.flags(c)
 	c.Flags().StringVar(&reason, "reason", "", "why")
 	return c
 }

@@ -106,7 +106,7 @@ func (a *app) root() *cobra.Command {
 	f.StringVar(&a.server.CAFile, "tls-ca", "", "certificates that the NATS server's is checked against")
 	f.StringVar(&a.server.CertFile, "tls-cert", "", "own certificate for NATS")
 	f.StringVar(&a.server.KeyFile, "tls-key", "", "key of the own certificate")
-	root.AddCommand(a.runCommand(), a.upCommand(), a.submitCommand(), a.watchCommand(), a.showCommand(), a.runsCommand(), a.cancelCommand(), a.setupCommand(), a.configCommand(), a.doctorCommand(), a.replayCommand())
+	root.AddCommand(a.runCommand(), a.upCommand(), a.submitCommand(), a.watchCommand(), a.showCommand(), a.runsCommand(), a.cancelCommand(), a.setupCommand(), a.configCommand(), a.doctorCommand(), a.replayCommand(), a.archiveCommand())
 	return root
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/archive"
 	"github.com/tunebus/tunebus/pipeline/bus"
 )
 
@@ -20,20 +21,31 @@ type listedRun struct {
 }
 
 func (a *app) runsCommand() *cobra.Command {
-	return &cobra.Command{
+	var at stored
+	var archived bool
+	c := &cobra.Command{
 		Use: "runs", Short: "List the runs", Args: cobra.NoArgs,
-		RunE: a.with(func(ctx context.Context, b *bus.Bus, _ []string) error {
-			ids, err := b.RunIDs(ctx)
+		RunE: a.looking(&at, func(ctx context.Context, r *room, _ []string) error {
+			find := r.bus.Run
+			ids, err := r.bus.RunIDs(ctx)
+			if err == nil && archived {
+				var old []string
+				if old, err = r.archived(ctx, at); err == nil {
+					ids = append(ids, old...)
+					find = archive.Reader{Bus: r.bus, Store: r.store}.Run
+				}
+			}
 			if err != nil {
 				return err
 			}
-			queues, err := b.Queues(ctx)
+			slices.Sort(ids)
+			queues, err := r.bus.Queues(ctx)
 			if err != nil {
 				return err
 			}
 			list := []listedRun{}
-			for _, id := range ids {
-				run, err := b.Run(ctx, id)
+			for _, id := range slices.Compact(ids) {
+				run, err := find(ctx, id)
 				if err != nil {
 					return err
 				}
@@ -41,7 +53,7 @@ func (a *app) runsCommand() *cobra.Command {
 			}
 			return a.result(list, func(w io.Writer) {
 				if len(list) == 0 {
-					fmt.Fprintf(w, "%s knows no runs yet\n", b.Server())
+					fmt.Fprintf(w, "%s knows no runs yet\n", r.bus.Server())
 					return
 				}
 				table(w, list, "RUN\tNAME\tSTATUS\tSECONDS\t", func(r listedRun) string {
@@ -54,6 +66,9 @@ func (a *app) runsCommand() *cobra.Command {
 			})
 		}),
 	}
+	at.flags(c)
+	c.Flags().BoolVar(&archived, "archived", false, "list the archived runs too")
+	return c
 }
 
 // unattended is the queue that the job of a run waits in, if nobody takes jobs

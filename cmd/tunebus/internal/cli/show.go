@@ -13,15 +13,16 @@ import (
 )
 
 func (a *app) showCommand() *cobra.Command {
-	return &cobra.Command{
+	var at stored
+	c := &cobra.Command{
 		Use: "show RUN", Short: "Show what is known of a run", Args: exactlyOne("RUN"),
-		RunE: a.with(func(ctx context.Context, b *bus.Bus, args []string) error {
-			run, err := b.Run(ctx, args[0])
+		RunE: a.looking(&at, func(ctx context.Context, r *room, args []string) error {
+			run, err := r.find(ctx, at, args[0])
 			if err != nil {
 				return err
 			}
 			if run.Accepted == nil {
-				return unknownRun(b, args[0])
+				return unknownRun(r.bus, args[0])
 			}
 			return a.result(report.SummarisePipeline(run), func(w io.Writer) {
 				closing(w, run, summaryOf(run), "tunebus submit --config FILE")
@@ -29,6 +30,8 @@ func (a *app) showCommand() *cobra.Command {
 			})
 		}),
 	}
+	at.flags(c)
+	return c
 }
 
 func unknownRun(b *bus.Bus, id string) error {

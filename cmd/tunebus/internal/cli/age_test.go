@@ -1,0 +1,27 @@
+package cli
+
+import (
+	"testing"
+	"time"
+)
+
+func TestParseAge(t *testing.T) {
+	t.Parallel()
+	const day = 24 * time.Hour
+	for text, want := range map[string]time.Duration{
+		"90d": 90 * day, "36h": 36 * time.Hour, "1d12h": 36 * time.Hour, "0.5d": 12 * time.Hour, "0s": 0, "0d": 0, "1h30m": 90 * time.Minute,
+	} {
+		if got, err := parseAge(text); err != nil || got != want {
+			t.Errorf("%s: %s, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"", "d", "90", "-1d", "-3h", "1e9d", "NaNd", "90 days", "1d2d", "h"} {
+		if got, err := parseAge(text); err == nil {
+			t.Errorf("%q is %s", text, got)
+		}
+	}
+	a := age(90 * day)
+	if a.String() != "90d" {
+		t.Errorf("written as %s", a.String())
+	}
+}
