@@ -43,7 +43,7 @@ type FineTuner struct {
 	SystemPromptColumn       string `json:"system_prompt_column" default:"" doc:"column with a system prompt; optional"`
 	SystemPromptOverrideText string `json:"system_prompt_override_text" default:"" doc:"system prompt for every row; wins over the column"`
 
-	RunName       string `json:"run_name" default:"" doc:"name of the child run; default: the pipeline's"`
+	RunName       string `json:"run_name" default:"" doc:"name of the child run; default: the pipeline's with the phase behind it"`
 	RunNamePrefix string `json:"run_name_prefix" default:"" doc:"put before the name"`
 	RunNameSuffix string `json:"run_name_suffix" default:"" doc:"put behind the name"`
 
@@ -101,7 +101,7 @@ type Inferencer struct {
 	Seed                     int     `json:"seed" default:"42" doc:"seed of the choice"`
 	BatchSize                int     `json:"batch_size" default:"16" doc:"rows answered at once"`
 	HFUserID                 string  `json:"hf_user_id" default:"" doc:"owner of what is pushed to the Hub"`
-	RunName                  string  `json:"run_name" default:"" doc:"name of the child run; default: the pipeline's"`
+	RunName                  string  `json:"run_name" default:"" doc:"name of the child run; default: the pipeline's with the phase behind it"`
 	RunNamePrefix            string  `json:"run_name_prefix" default:"" doc:"put before the name"`
 	RunNameSuffix            string  `json:"run_name_suffix" default:"" doc:"put behind the name"`
 }
@@ -117,7 +117,7 @@ type Evaluator struct {
 	LLM                        string             `json:"llm" default:"gpt-4o-mini" doc:"model that judges"`
 	Embedding                  string             `json:"embedding" default:"text-embedding-3-small" doc:"model that embeds"`
 	JudgeBaseURL               string             `json:"judge_base_url" default:"" doc:"OpenAI-compatible server of the judge; its origin has to be allowed"`
-	RunName                    string             `json:"run_name" default:"" doc:"name of the child run; default: the pipeline's"`
+	RunName                    string             `json:"run_name" default:"" doc:"name of the child run; default: the pipeline's with the phase behind it"`
 	RunNamePrefix              string             `json:"run_name_prefix" default:"" doc:"put before the name"`
 	RunNameSuffix              string             `json:"run_name_suffix" default:"" doc:"put behind the name"`
 	CostPerMillionInputTokens  float64            `json:"cost_per_million_input_tokens" default:"0.15" doc:"US dollars"`

@@ -31,8 +31,10 @@ type TrainConfig struct {
 	// MaxGradNorm clips the gradients; 0: not at all.
 	MaxGradNorm float64
 	Seed        int64
-	// LogSteps is the distance between two calls of OnStep. Default 1.
-	LogSteps int
+	// LogSteps is the distance between two calls of OnStep. Default 1. The last
+	// step is told in any case, the first one where LogFirstStep is set.
+	LogSteps     int
+	LogFirstStep bool
 	// SaveSteps is the distance between two checkpoints; 0: none.
 	SaveSteps int
 	// Beta1, Beta2 and Epsilon are AdamW's. Defaults 0.9, 0.999 and 1e-8.
@@ -130,7 +132,7 @@ func (m *Model) Train(ctx context.Context, examples, validation []Example, cfg T
 			}
 			info.Epoch = float64(t.step) / float64(perEpoch)
 			res.Tokens += tokens
-			if hooks.OnStep != nil && (t.step%int64(cfg.LogSteps) == 0 || t.step == 1 || t.step == t.total) {
+			if hooks.OnStep != nil && (t.step%int64(cfg.LogSteps) == 0 || t.step == 1 && cfg.LogFirstStep || t.step == t.total) {
 				hooks.OnStep(info)
 			}
 			last := i == perEpoch-1

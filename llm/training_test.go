@@ -146,3 +146,23 @@ func TestEvaluateIsTheMeanOverTokens(t *testing.T) {
 		t.Errorf("validation loss %.7f, the reference has %.7f: %v", got, sum/float64(n), err)
 	}
 }
+
+// TestWhichStepsAreTold: every so many, the last one, and the first if asked.
+func TestWhichStepsAreTold(t *testing.T) {
+	t.Parallel()
+	for first, want := range map[bool][]int64{true: {1, 3, 6, 7}, false: {3, 6, 7}} {
+		m := small(t, nil)
+		rows := lessons(m)
+		for len(rows) < 7 {
+			rows = append(rows, rows[0])
+		}
+		var told []int64
+		hooks := Hooks{OnStep: func(i StepInfo) { told = append(told, i.Step) }}
+		if _, err := m.Train(t.Context(), rows[:7], nil, TrainConfig{BatchSize: 1, LearningRate: 1e-3, LogSteps: 3, LogFirstStep: first}, hooks, ""); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(told, want) {
+			t.Errorf("first step asked for: %t: told %v, want %v", first, told, want)
+		}
+	}
+}

@@ -88,7 +88,7 @@ func train(ctx context.Context, job *phase.Job, model *llm.Model, data data) (ll
 		Epochs: s.Epochs, BatchSize: s.DeviceTrainBatchSize, EvalBatchSize: s.DeviceValidationBatchSize,
 		GradAccumulation: s.GradAccumulation, LearningRate: s.LearningRate, WarmupSteps: s.WarmupSteps,
 		WeightDecay: s.WeightDecay, Scheduler: s.LRSchedulerType, MaxGradNorm: s.MaxGradNorm,
-		Seed: int64(s.Seed), LogSteps: s.LogSteps, SaveSteps: s.SaveSteps,
+		Seed: int64(s.Seed), LogSteps: s.LogSteps, LogFirstStep: s.LogFirstStep, SaveSteps: s.SaveSteps,
 	}
 	var failed error
 	report := func(step, total int64, points ...events.Point) {

@@ -166,8 +166,8 @@ func (w *writer) artifacts(ctx context.Context, id string, p events.Phase, state
 	}
 	if p == events.Evaluation {
 		for _, f := range files {
-			if f.Name == report.PipelineSummaryName {
-				continue
+			if f.Name == report.PipelineSummaryName || f.Name == report.ConfigName {
+				continue // the parent's
 			}
 			if err := w.put(ctx, id, f.Name, f); err != nil {
 				return err

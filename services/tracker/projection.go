@@ -113,7 +113,7 @@ func child(run events.Run, p events.Phase, state *events.PhaseState) desired {
 	a := *run.Accepted
 	suffix, _ := names(p)
 	d := desired{key: mlflow.RunKey{RunID: a.RunID, Phase: string(p)}, phase: state}
-	d.run = mlflow.Run{Name: a.RunName + "_" + suffix, StartTime: start(run, state)}
+	d.run = mlflow.Run{Name: childName(a, p, suffix), StartTime: start(run, state)}
 	d.params = append(d.params, mlflow.Param{Key: "phase", Value: suffix}, mlflow.Param{Key: "run_name", Value: d.run.Name},
 		mlflow.Param{Key: "base_model_name", Value: a.Specification.FineTuner.BaseModelID},
 		mlflow.Param{Key: "base_model_url", Value: modelURL(run)})
@@ -143,6 +143,21 @@ func child(run events.Run, p events.Phase, state *events.PhaseState) desired {
 	}
 	d.status, d.end = status(c.Conclusion), c.EndedAt
 	return d
+}
+
+// childName is the pipeline's name with the phase behind it, unless the
+// phase's section names its run, and what that section puts around it.
+func childName(a events.PipelineAccepted, p events.Phase, suffix string) string {
+	s := a.Specification
+	own := map[events.Phase][3]string{
+		events.Finetune:   {s.FineTuner.RunNamePrefix, s.FineTuner.RunName, s.FineTuner.RunNameSuffix},
+		events.Inference:  {s.Inferencer.RunNamePrefix, s.Inferencer.RunName, s.Inferencer.RunNameSuffix},
+		events.Evaluation: {s.Evaluator.RunNamePrefix, s.Evaluator.RunName, s.Evaluator.RunNameSuffix},
+	}[p]
+	if own[1] == "" {
+		own[1] = a.RunName + "_" + suffix
+	}
+	return strings.Join(own[:], "")
 }
 
 // start is when the phase's first attempt that completed it began, or when

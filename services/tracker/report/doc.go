@@ -8,6 +8,7 @@
 //	evaluator_output_detailed.xlsx   statistics, every row with its scores, distributions, error analysis
 //	evaluator_output_summary.json    the statistics, for programs
 //	pipeline_summary.json            phases, durations, scores, artifacts, lineage
+//	config.toml                      the specification, every key
 //	runs.json, runs.txt              one entry or line for each run
 //
 // Every file is written beside its place and renamed, so that readers see

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/config"
 	"github.com/tunebus/tunebus/pipeline/failpoint"
 )
 
@@ -17,11 +18,13 @@ const (
 	WorkbookName        = "evaluator_output_detailed.xlsx"
 	SummaryName         = "evaluator_output_summary.json"
 	PipelineSummaryName = "pipeline_summary.json"
+	ConfigName          = "config.toml"
 )
 
 const (
 	mediaWorkbook = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 	mediaJSON     = "application/json"
+	mediaTOML     = "application/toml"
 )
 
 // MaxSampleRows is how many rows a sheet of Excel holds below its header.
@@ -31,7 +34,8 @@ const MaxSampleRows = 1<<20 - 1
 type Report struct {
 	Run events.Run
 	// Scores opens the scores artifact of the evaluation; nil where there is
-	// none, and then only the pipeline's summary is written.
+	// none, and then only the pipeline's summary and its specification are
+	// written.
 	Scores Opener
 	// SampleRows limits the rows in the workbook; default and most are
 	// MaxSampleRows. Statistics always count all rows.
@@ -63,9 +67,17 @@ func Write(ctx context.Context, dir string, r Report) ([]File, error) {
 		failpoint.Here(failpoint.ReportNext)
 		return nil
 	}
-	// The pipeline's summary needs no scores, so it comes first.
-	if err := add(PipelineSummaryName, mediaJSON, asJSON(SummarisePipeline(r.Run))); err != nil || r.Scores == nil {
+	// What needs no scores comes first.
+	if err := add(PipelineSummaryName, mediaJSON, asJSON(SummarisePipeline(r.Run))); err != nil {
 		return files, err
+	}
+	if a := r.Run.Accepted; a != nil {
+		if err := add(ConfigName, mediaTOML, func(w io.Writer) error { return config.Write(w, a.Specification) }); err != nil {
+			return files, err
+		}
+	}
+	if r.Scores == nil {
+		return files, nil
 	}
 	summary, err := Summarise(ctx, r.Run, r.Scores)
 	if err != nil {

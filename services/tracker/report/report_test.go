@@ -120,7 +120,7 @@ func TestWriteFiles(t *testing.T) {
 			t.Errorf("file %+v: %v", f, err)
 		}
 	}
-	if want := []string{PipelineSummaryName, SummaryName, WorkbookName}; !slices.Equal(names, want) {
+	if want := []string{PipelineSummaryName, ConfigName, SummaryName, WorkbookName}; !slices.Equal(names, want) {
 		t.Errorf("files %v", names)
 	}
 	if there, err := os.ReadDir(dir); err != nil || len(there) != len(files) {
@@ -133,7 +133,7 @@ func TestWriteIsRepeatable(t *testing.T) {
 	r := Report{Run: testRun(), Scores: opener(testScores)}
 	first, _ := write(t, r)
 	second, _ := write(t, r)
-	for _, name := range []string{PipelineSummaryName, SummaryName} {
+	for _, name := range []string{PipelineSummaryName, ConfigName, SummaryName} {
 		a, errA := os.ReadFile(filepath.Join(first, name))
 		b, errB := os.ReadFile(filepath.Join(second, name))
 		if err := errors.Join(errA, errB); err != nil || string(a) != string(b) {
@@ -151,7 +151,7 @@ func TestWriteIsRepeatable(t *testing.T) {
 func TestWriteWithoutScores(t *testing.T) {
 	t.Parallel()
 	_, files := write(t, Report{Run: testRun()})
-	if len(files) != 1 || files[0].Name != PipelineSummaryName {
+	if len(files) != 2 || files[0].Name != PipelineSummaryName || files[1].Name != ConfigName {
 		t.Errorf("files %+v", files)
 	}
 }
@@ -179,7 +179,7 @@ func TestWriteFaults(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("error %v, want %q", err, test.want)
 			}
-			if len(files) != 1 {
+			if len(files) != 2 {
 				t.Errorf("files %+v", files)
 			}
 			if text, err := os.ReadFile(old); string(text) != "old" {

@@ -250,7 +250,7 @@ func (d desk) inMLflow(t *testing.T, c outcome, got summary) {
 	if top.params["pipeline_success"] != fmt.Sprint(c.conclusion == "success") {
 		t.Errorf("pipeline_success is %q", top.params["pipeline_success"])
 	}
-	if _, ok := top.metrics["pipeline_total_duration_seconds"]; !ok || !slices.Contains(top.artifacts, report.PipelineSummaryName) {
+	if _, ok := top.metrics["pipeline_total_duration_seconds"]; !ok || !slices.Contains(top.artifacts, report.PipelineSummaryName) || !slices.Contains(top.artifacts, report.ConfigName) {
 		t.Errorf("the parent has metrics %v and artifacts %v", top.metrics, top.artifacts)
 	}
 	suffix := map[string]string{"finetune": "_finetuning", "inference": "_inferencing", "evaluation": "_evaluation"}

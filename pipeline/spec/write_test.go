@@ -1,0 +1,42 @@
+package spec_test
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/tunebus/tunebus/pipeline/config"
+	"github.com/tunebus/tunebus/pipeline/spec"
+)
+
+// TestWrittenReadsBack: a specification that is written as a file is the same
+// when it is read.
+func TestWrittenReadsBack(t *testing.T) {
+	t.Parallel()
+	s := spec.Defaults()
+	s.FineTuner.BaseModelID, s.FineTuner.TrainingDataID, s.Inferencer.TestingDataID = `owner/mo"del`, "täglich\n\x07.jsonl", "owner/test"
+	s.FineTuner.QuestionPart, s.FineTuner.UseGradientCheckpointing = "<|im_start|>user\n", "unsloth"
+	s.FineTuner.TargetModules, s.FineTuner.LearningRate = []string{"q_proj"}, 1e-7
+	s.Evaluator.Metrics, s.Evaluator.Gates = []string{"chrf"}, map[string]float64{"rouge_score": 0.5, "key_fact_accuracy": 1}
+	for name, want := range map[string]any{"changed": s, "defaults": withData()} {
+		var b strings.Builder
+		if err := config.Write(&b, want); err != nil {
+			t.Fatal(err)
+		}
+		tree, faults := config.ParseTOML("written.toml", []byte(b.String()))
+		if len(faults) > 0 {
+			t.Fatalf("%s: %v\n%s", name, faults, b.String())
+		}
+		got, faults := spec.Decode(tree)
+		if len(faults) > 0 || !reflect.DeepEqual(any(got), want) {
+			t.Errorf("%s: read back as\n%+v\nwant\n%+v\n%v\n%s", name, got, want, faults, b.String())
+		}
+	}
+}
+
+// withData is the least that is no fault.
+func withData() any {
+	s := spec.Defaults()
+	s.FineTuner.BaseModelID, s.FineTuner.TrainingDataID, s.Inferencer.TestingDataID = "a/b", "a/c", "a/d"
+	return s
+}

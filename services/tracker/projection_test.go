@@ -1,0 +1,30 @@
+package tracker
+
+import (
+	"testing"
+
+	"github.com/tunebus/tunebus/events"
+)
+
+// TestNamesOfChildren: a phase's run has the pipeline's name with the phase
+// behind it, or the name that its section gives.
+func TestNamesOfChildren(t *testing.T) {
+	t.Parallel()
+	a := events.PipelineAccepted{RunID: "r", RunName: "nightly"}
+	a.Specification.FineTuner.RunName, a.Specification.FineTuner.RunNamePrefix = "lora-16", "a-"
+	a.Specification.Evaluator.RunNameSuffix = "-gpt"
+	run := events.Fold([]events.Fact{a})
+	for p, want := range map[events.Phase]string{
+		events.Finetune: "a-lora-16", events.Inference: "nightly_inferencing", events.Evaluation: "nightly_evaluation-gpt",
+	} {
+		d := child(run, p, &events.PhaseState{})
+		if d.run.Name != want {
+			t.Errorf("%s is called %q, want %q", p, d.run.Name, want)
+		}
+		for _, param := range d.params {
+			if param.Key == "run_name" && param.Value != want {
+				t.Errorf("%s has the parameter run_name %q", p, param.Value)
+			}
+		}
+	}
+}
