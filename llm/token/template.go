@@ -51,7 +51,7 @@ func openTemplate(dir string, s settingsFile) (*chatTemplate, error) {
 			t.tokens[name] = string(text)
 		}
 	}
-	if t.jinja, err = parse(source); err != nil {
+	if t.jinja, err = parse([]byte(dialect(string(source)))); err != nil {
 		return nil, fmt.Errorf("parse chat template: %w", err)
 	}
 	return t, nil
@@ -79,8 +79,7 @@ func namedTemplate(raw json.RawMessage) ([]byte, error) {
 	return nil, nil
 }
 
-// parse compiles a template with the settings of the transformers library:
-// blocks take the line break behind them and the blanks before them along.
+// parse compiles a template.
 func parse(source []byte) (*exec.Template, error) {
 	loader, err := loaders.NewFileSystemLoader("")
 	if err != nil {
@@ -91,15 +90,13 @@ func parse(source []byte) (*exec.Template, error) {
 	if err != nil {
 		return nil, err
 	}
-	settings := config.New()
-	settings.TrimBlocks, settings.LeftStripBlocks = true, true
 	structures := exec.NewControlStructureSet(map[string]parser.ControlStructureParser{"generation": parseGeneration})
 	filters := exec.NewFilterSet(map[string]exec.FilterFunction{})
 	filters.Update(builtins.Filters)
 	if err := filters.Replace("tojson", toJSON); err != nil {
 		return nil, err
 	}
-	return exec.NewTemplate(name, settings, shifted, &exec.Environment{
+	return exec.NewTemplate(name, config.New(), shifted, &exec.Environment{
 		Context:           exec.EmptyContext().Update(builtins.GlobalFunctions).Update(builtins.GlobalVariables),
 		Filters:           filters,
 		Tests:             builtins.Tests,
