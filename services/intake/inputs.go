@@ -23,7 +23,7 @@ func (s *Service) older(ctx context.Context, id string) (events.Run, *events.Fau
 	case unreadable(err):
 		fault.Message = fmt.Sprintf("the run cannot be read: %v", err)
 		return events.Run{}, fault, nil
-	case err == nil && old.Accepted == nil:
+	case err == nil && (old.Accepted == nil || len(old.Accepted.Plan) == 0):
 		fault.Message = "no such run"
 		return events.Run{}, fault, nil
 	}

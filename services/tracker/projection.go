@@ -60,6 +60,7 @@ func parent(run events.Run, version string) desired {
 	for k, v := range a.Labels {
 		d.tags = append(d.tags, mlflow.Tag{Key: "label." + k, Value: v})
 	}
+	d.params, d.tags = descent(a, d.params, d.tags)
 	for p, state := range run.Phases {
 		if c := state.Completed; c != nil {
 			_, n := names(p)
@@ -79,6 +80,22 @@ func parent(run events.Run, version string) desired {
 	}
 	sort.Slice(d.params, func(i, j int) bool { return d.params[i].Key < d.params[j].Key })
 	return d
+}
+
+// descent says which run or request a run comes from, where people who browse
+// MLflow look: among the parameters to compare runs, in tags to search them,
+// and in the description.
+func descent(a events.PipelineAccepted, params []mlflow.Param, tags []mlflow.Tag) ([]mlflow.Param, []mlflow.Tag) {
+	if l := a.Lineage; l.RerunOf != "" && len(a.Plan) > 0 {
+		from := string(a.Plan[0].Phase)
+		params = append(params, mlflow.Param{Key: "pipeline_rerun_of", Value: l.RerunOf}, mlflow.Param{Key: "pipeline_rerun_from", Value: from})
+		tags = append(tags, mlflow.Tag{Key: "tunebus.rerun_of", Value: l.RerunOf}, mlflow.Tag{Key: "tunebus.rerun_from", Value: from},
+			mlflow.Tag{Key: "mlflow.note.content", Value: fmt.Sprintf("Repeats run %s from %s on, and uses again what that run made before it. Find it with: tags.`%s` = '%s'", l.RerunOf, from, mlflow.TagRunID, l.RerunOf)})
+	}
+	if n := a.Lineage.ReplayOf; n > 0 {
+		tags = append(tags, mlflow.Tag{Key: "tunebus.replay_of", Value: strconv.FormatUint(n, 10)})
+	}
+	return params, tags
 }
 
 func duration(name string, d time.Duration, at time.Time) []mlflow.Metric {

@@ -106,7 +106,15 @@ func (a *app) root() *cobra.Command {
 	f.StringVar(&a.server.CAFile, "tls-ca", "", "certificates that the NATS server's is checked against")
 	f.StringVar(&a.server.CertFile, "tls-cert", "", "own certificate for NATS")
 	f.StringVar(&a.server.KeyFile, "tls-key", "", "key of the own certificate")
-	root.AddCommand(a.runCommand(), a.upCommand(), a.submitCommand(), a.watchCommand(), a.showCommand(), a.runsCommand(), a.cancelCommand(), a.setupCommand(), a.configCommand(), a.doctorCommand(), a.replayCommand(), a.archiveCommand())
+	root.AddCommand(
+		a.runCommand(), a.upCommand(),
+		a.submitCommand(), a.rerunCommand(), a.cancelCommand(),
+		a.watchCommand(), a.showCommand(), a.runsCommand(),
+		a.replayCommand(),
+		a.archiveCommand(),
+		a.configCommand(),
+		a.setupCommand(), a.doctorCommand(),
+	)
 	return root
 }
 

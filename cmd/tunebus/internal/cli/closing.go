@@ -74,7 +74,11 @@ func closing(w io.Writer, run events.Run, s runSummary, again string) {
 	if run.Completed != nil {
 		fmt.Fprintf(w, " in %.1f s", s.Seconds)
 	}
-	fmt.Fprint(w, "\n\n")
+	fmt.Fprint(w, "\n")
+	if a := run.Accepted; a != nil && a.Lineage.RerunOf != "" && len(a.Plan) > 0 {
+		fmt.Fprintf(w, "repeats %s from %s on\n", a.Lineage.RerunOf, a.Plan[0].Phase)
+	}
+	fmt.Fprintln(w)
 	phases(w, run)
 	scores(w, run, s)
 	section(w, s.Gates, "GATE\tSCORE\tAT LEAST\tMET", func(g events.Gate) string {
@@ -209,8 +213,10 @@ func nextSteps(run events.Run, s runSummary, again string) []string {
 	switch run.Completed.Conclusion {
 	case events.Failure:
 		out = append(out, "mend what the error names, then: "+again)
+		out = append(out, reuse(run, again)...)
 	case events.Cancelled:
 		out = append(out, "start it again: "+again)
+		out = append(out, reuse(run, again)...)
 	default:
 		if book, ok := s.Links[report.WorkbookName]; ok {
 			out = append(out, "open the workbook: "+book)
@@ -226,4 +232,15 @@ func nextSteps(run events.Run, s runSummary, again string) []string {
 		out = append(out, "your own data: "+again+" --set fine_tuner.training_data_id=my.jsonl --set inferencer.testing_data_id=my-test.jsonl")
 	}
 	return out
+}
+
+// reuse says how to go on with what a run has finished, where there is any
+// and a server that stays.
+func reuse(run events.Run, again string) []string {
+	for _, p := range run.Phases {
+		if p.Completed != nil && p.Completed.Conclusion == events.Success && !strings.HasPrefix(again, "tunebus run ") {
+			return []string{"or use again what is finished: tunebus rerun " + run.ID}
+		}
+	}
+	return nil
 }

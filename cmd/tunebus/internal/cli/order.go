@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/oklog/ulid/v2"
@@ -13,6 +14,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/bus"
 	"github.com/tunebus/tunebus/pipeline/config"
+	"github.com/tunebus/tunebus/pipeline/spec"
 )
 
 // order is a run that a person asks for.
@@ -20,6 +22,12 @@ type order struct {
 	id            string
 	labels        map[string]string
 	specification events.Specification
+	// repeats is the run that is repeated, from a phase on that intake chooses
+	// if from is empty. changes, as JSON, are then all that is said about the
+	// specification.
+	repeats string
+	from    events.Phase
+	changes json.RawMessage
 	// files are the local files that the run needs, by the key that names
 	// each.
 	files map[string]string
@@ -34,9 +42,36 @@ func (q *asked) order(c *cobra.Command) (order, error) {
 	if err != nil {
 		return order{}, err
 	}
-	o := order{id: q.runID, specification: s, again: q.again(c)}
+	o := order{specification: s, again: q.again(c)}
+	return o, q.fill(&o, read(s))
+}
+
+// repetition reads and checks what a person says about a run that repeats
+// another one.
+func (q *asked) repetition(c *cobra.Command, run string, from events.Phase) (order, error) {
+	o := order{repeats: run, from: from, again: "tunebus rerun " + run}
+	tree, faults, err := q.tree(c)
+	if err != nil {
+		return o, err
+	}
+	var says events.Specification // and nothing about the other keys
+	if err := faulty(append(faults, config.Decode(&says, tree)...)); err != nil {
+		return o, err
+	}
+	if o.changes, err = json.Marshal(tree.Sections); err != nil {
+		return o, bad(fmt.Errorf("changes to run %s: %w", run, err))
+	}
+	return o, q.fill(&o, slices.DeleteFunc(spec.Paths(says), func(p spec.Path) bool {
+		// What is not repeated reads nothing.
+		return slices.Index(events.Phases(), p.Phase) < slices.Index(events.Phases(), from)
+	}))
+}
+
+// fill adds what is said beside the specification, and the local files that
+// the keys of paths name.
+func (q *asked) fill(o *order, paths []spec.Path) error {
 	var faults config.Faults
-	if o.id == "" {
+	if o.id = q.runID; o.id == "" {
 		o.id = ulid.Make().String()
 	} else if !events.ValidToken(o.id) {
 		faults = append(faults, config.Fault{Key: "--run-id", Value: o.id, Message: `a run id has 1 to 64 letters, digits, "_" and "-"`})
@@ -53,11 +88,11 @@ func (q *asked) order(c *cobra.Command) (order, error) {
 		o.labels[name] = value
 	}
 	var more config.Faults
-	o.files, more = q.uploads(s)
+	o.files, more = q.uploads(paths)
 	if faults = append(faults, more...); len(faults) > 0 {
-		return order{}, bad(faults)
+		return bad(faults)
 	}
-	return o, nil
+	return nil
 }
 
 // again is the command with its files. What else was given may hold a key,
@@ -80,9 +115,13 @@ func (o order) place(ctx context.Context, b *bus.Bus, store *artifact.Store) (bu
 	if err != nil {
 		return bus.Message{}, err
 	}
-	raw, err := json.Marshal(o.specification)
-	if err != nil {
-		return bus.Message{}, fmt.Errorf("request: %w", err)
+	raw := o.changes
+	if o.repeats == "" {
+		if raw, err = json.Marshal(o.specification); err != nil {
+			return bus.Message{}, fmt.Errorf("request: %w", err)
+		}
 	}
-	return b.Publish(ctx, events.PipelineRequested{RunID: o.id, Specification: raw, Labels: o.labels, Inputs: inputs(refs)}, bus.Fence{})
+	return b.Publish(ctx, events.PipelineRequested{
+		RunID: o.id, Specification: raw, Labels: o.labels, Inputs: inputs(refs), RerunOf: o.repeats, From: o.from,
+	}, bus.Fence{})
 }

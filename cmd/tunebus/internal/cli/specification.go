@@ -56,12 +56,20 @@ func (q *asked) flags(c *cobra.Command) {
 
 // read merges files and flags and checks the result; all faults come at once.
 func (q *asked) read(c *cobra.Command) (events.Specification, error) {
-	var tree config.Tree
-	var faults config.Faults
+	tree, faults, err := q.tree(c)
+	if err != nil {
+		return events.Specification{}, err
+	}
+	s, more := spec.Decode(tree)
+	return s, faulty(append(faults, more...))
+}
+
+// tree merges files and flags.
+func (q *asked) tree(c *cobra.Command) (tree config.Tree, faults config.Faults, err error) {
 	for _, file := range q.files {
 		body, err := os.ReadFile(file)
 		if err != nil {
-			return events.Specification{}, bad(fmt.Errorf("read specification: %w", err))
+			return tree, nil, bad(fmt.Errorf("read specification: %w", err))
 		}
 		t, f := config.ParseTOML(file, body)
 		faults = append(faults, f...)
@@ -83,12 +91,15 @@ func (q *asked) read(c *cobra.Command) (events.Specification, error) {
 	for _, section := range settings.Sections() {
 		delete(tree.Sections, section) // a file may hold settings too
 	}
-	faults = append(faults, expand(tree)...)
-	s, more := spec.Decode(tree)
-	if faults = append(faults, more...); len(faults) > 0 {
-		return s, bad(fmt.Errorf("%d faults in the specification:\n%w", len(faults), faults))
+	return tree, append(faults, expand(tree)...), nil
+}
+
+// faulty is the error of a specification that has faults.
+func faulty(faults config.Faults) error {
+	if len(faults) == 0 {
+		return nil
 	}
-	return s, nil
+	return bad(fmt.Errorf("%d faults in the specification:\n%w", len(faults), faults))
 }
 
 // switches are the flags of the seed that switch phases, as assignments.

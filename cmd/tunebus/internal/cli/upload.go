@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/tunebus/tunebus/events"
@@ -19,9 +20,9 @@ const (
 	uploadBaseline    = "baseline_predictions"
 )
 
-// uploads finds the local files that a specification and the flags name. What
-// is neither there nor a Hub id is a fault.
-func (q *asked) uploads(s events.Specification) (map[string]string, config.Faults) {
+// uploads finds the local files that the flags and these keys name. What is
+// neither there nor a Hub id is a fault.
+func (q *asked) uploads(paths []spec.Path) (map[string]string, config.Faults) {
 	out := map[string]string{}
 	var faults config.Faults
 	for name, path := range map[string]string{uploadPredictions: q.predictions, uploadBaseline: q.baseline} {
@@ -33,10 +34,7 @@ func (q *asked) uploads(s events.Specification) (map[string]string, config.Fault
 		}
 		out[name] = path
 	}
-	for _, p := range spec.Paths(s) {
-		if !needed(s, p.Phase) {
-			continue
-		}
+	for _, p := range paths {
 		path := p.Value
 		if !filepath.IsAbs(path) {
 			path = filepath.Join(q.folders[p.Key], path)
@@ -48,6 +46,11 @@ func (q *asked) uploads(s events.Specification) (map[string]string, config.Fault
 		}
 	}
 	return out, faults
+}
+
+// read are the keys of a specification that its plan reads.
+func read(s events.Specification) []spec.Path {
+	return slices.DeleteFunc(spec.Paths(s), func(p spec.Path) bool { return !needed(s, p.Phase) })
 }
 
 func needed(s events.Specification, p events.Phase) bool {
