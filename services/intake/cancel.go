@@ -12,36 +12,50 @@ import (
 	"github.com/tunebus/tunebus/pipeline/failpoint"
 )
 
-// Cancel sees to it that a cancelled run ends: its holder has a moment to
-// end it, then intake takes the job over.
+// Cancel sees to it that a cancelled run ends, wherever it is and whoever
+// lives: the holder of a job has a moment to end it, then intake takes the job
+// over. A job that nobody holds has no holder to wait for.
 func (s *Service) Cancel(ctx context.Context, d bus.Delivery) error {
 	ask, ok := d.Event.(events.CancelRequested)
 	if !ok {
 		return &bus.Dead{Err: fmt.Errorf("%s is no cancel request", d.Subject)}
 	}
+	age := max(time.Since(d.Time), 0) // the server's clock may be ahead
 	run, err := s.run(ctx, ask.RunID)
 	if err != nil {
 		return err
 	}
-	age := time.Since(d.Time)
 	switch {
 	case run.Completed != nil:
 		return nil
-	case run.Accepted == nil && age > time.Hour:
-		return nil // nobody will come: the id was wrong
 	case run.Accepted == nil:
-		return &bus.Later{Delay: 5 * time.Second, Err: errors.New("the run is not accepted yet")}
+		return unaccepted(age)
 	}
 	open := openPhase(run)
 	if open == nil {
-		// Between two phases: whoever completed the last one is about to
-		// publish the next job; if he died, his job comes again.
-		return &bus.Later{Delay: 200 * time.Millisecond, Err: errors.New("no job is open")}
+		// Whoever stored the newest fact may not live to publish what follows.
+		if err := s.bus.Follow(ctx, newest(run), run); err != nil {
+			return err
+		}
+		return &bus.Later{Delay: time.Millisecond, Err: errors.New("no job was open")}
 	}
-	if len(run.Phases[open.Phase].Attempts) > 0 && age < s.cfg.Patience {
+	if run.Phases[open.Phase].Held() && d.Delivered <= 1 && age < s.cfg.Patience {
 		return &bus.Later{Delay: s.cfg.Patience - age, Err: errors.New("the holder has a moment to end it")}
 	}
 	return s.takeOver(ctx, run, *open)
+}
+
+// unaccepted is the answer to the cancel of a run that nobody knows yet: its
+// request may still be on its way. After an hour the id was wrong.
+func unaccepted(age time.Duration) error {
+	delay := time.Second
+	switch {
+	case age > time.Hour:
+		return nil
+	case age > time.Minute:
+		delay = 5 * time.Second
+	}
+	return &bus.Later{Delay: delay, Err: errors.New("the run is not accepted yet")}
 }
 
 // run reads a run. One with a fact of a newer version waits for a newer
@@ -70,13 +84,28 @@ func openPhase(run events.Run) *events.PhaseRequested {
 	return nil
 }
 
+// newest is the fact that the next job, or the run's end, follows from.
+func newest(run events.Run) events.Fact {
+	var last events.Fact = *run.Accepted
+	for _, step := range run.Accepted.Plan {
+		if p := run.Phases[step.Phase]; p != nil && p.Completed != nil {
+			last = *p.Completed
+		}
+	}
+	return last
+}
+
 // takeOver ends a job as cancelled, with a started fact of intake's own for
 // the token. Whoever completes it first is right.
 func (s *Service) takeOver(ctx context.Context, run events.Run, job events.PhaseRequested) error {
-	now := time.Now().UTC()
-	attempt := run.Phases[job.Phase].NextAttempt()
-	started := events.PhaseStarted{RunID: job.RunID, Phase: job.Phase, Attempt: attempt, Worker: "intake"}
-	done := events.PhaseCompleted{RunID: job.RunID, Phase: job.Phase, Attempt: attempt, Conclusion: events.Cancelled, StartedAt: now, EndedAt: now}
+	state, now := run.Phases[job.Phase], time.Now().UTC()
+	began := state.Began()
+	if began.IsZero() {
+		began = now
+	}
+	attempt := state.NextAttempt()
+	started := events.PhaseStarted{RunID: job.RunID, Phase: job.Phase, Attempt: attempt, Worker: "intake", StartedAt: now}
+	done := events.PhaseCompleted{RunID: job.RunID, Phase: job.Phase, Attempt: attempt, Conclusion: events.Cancelled, StartedAt: began, EndedAt: now}
 	token, err := s.bus.Publish(ctx, started, bus.IfNone(done.Subject()))
 	if err != nil {
 		return again(err)
@@ -95,37 +124,6 @@ func again(err error) error {
 	var lost *bus.LostError
 	if errors.As(err, &lost) {
 		return &bus.Later{Delay: 200 * time.Millisecond, Err: err}
-	}
-	return err
-}
-
-// Deadline waits until a run's deadline and asks for its cancellation if it
-// has not ended by then.
-func (s *Service) Deadline(ctx context.Context, d bus.Delivery) error {
-	accepted, ok := d.Event.(events.PipelineAccepted)
-	if !ok {
-		return &bus.Dead{Err: fmt.Errorf("%s is no accepted run", d.Subject)}
-	}
-	text := accepted.Specification.Pipeline.Deadline
-	if text == "" {
-		return nil
-	}
-	limit, err := time.ParseDuration(text)
-	if err != nil {
-		return &bus.Dead{Err: fmt.Errorf("deadline of run %s: %w", accepted.RunID, err)}
-	}
-	if left := time.Until(accepted.RequestedAt.Add(limit)); left > 0 {
-		return &bus.Later{Delay: left, Err: errors.New("the deadline is still ahead")}
-	}
-	run, err := s.run(ctx, accepted.RunID)
-	if err != nil || run.Completed != nil {
-		return err
-	}
-	ask := events.CancelRequested{RunID: accepted.RunID, By: "deadline", Reason: "the run did not end within " + text}
-	_, err = s.bus.Publish(ctx, ask, bus.Fence{})
-	var lost *bus.LostError
-	if errors.As(err, &lost) {
-		return nil // it is being cancelled already
 	}
 	return err
 }

@@ -97,6 +97,44 @@ func TestCancel(t *testing.T) {
 	})
 }
 
+// TestCancelWaitsForNobody: where nobody holds the job, and where nobody lives
+// who would publish what follows, there is nobody to wait for.
+func TestCancelWaitsForNobody(t *testing.T) {
+	t.Parallel()
+	f := open(t, intake.Config{Patience: time.Hour}, bus.Layout{})
+	t.Run("between two phases, and the worker is dead", func(t *testing.T) {
+		f.ask(t, events.PipelineRequested{RunID: "stuck"})
+		f.accepted(t, "stuck")
+		f.publish(t, started("stuck", 1), done("stuck", events.Success, events.Artifact{Name: events.ArtifactModel, Reference: reference("model")}))
+		f.publish(t, events.CancelRequested{RunID: "stuck"})
+		c := f.ended(t, "stuck")
+		if c.Conclusion != events.Cancelled || len(c.Phases) != 2 || c.Phases[0].Conclusion != events.Success || c.Phases[1].Conclusion != events.Cancelled {
+			t.Errorf("ended %+v", c)
+		}
+	})
+	t.Run("behind the last phase, and the worker is dead", func(t *testing.T) {
+		f.ask(t, events.PipelineRequested{RunID: "nearly", Specification: specification(t, map[string]map[string]any{"pipeline": {"stop_after_finetuning": true}})})
+		f.accepted(t, "nearly")
+		f.publish(t, started("nearly", 1), done("nearly", events.Success), events.CancelRequested{RunID: "nearly"})
+		if c := f.ended(t, "nearly"); c.Conclusion != events.Success || len(c.Phases) != 1 {
+			t.Errorf("ended %+v", c)
+		}
+	})
+	t.Run("between two tries", func(t *testing.T) {
+		f.ask(t, events.PipelineRequested{RunID: "backoff"})
+		f.accepted(t, "backoff")
+		began := time.Now().Add(-time.Minute).UTC()
+		first := started("backoff", 1)
+		first.StartedAt = began
+		f.publish(t, first, events.AttemptEnded{RunID: "backoff", Phase: events.Finetune, Attempt: 1, Reason: events.EndError})
+		f.publish(t, events.CancelRequested{RunID: "backoff"})
+		c := f.ended(t, "backoff")
+		if c.Conclusion != events.Cancelled || c.Phases[0].DurationSeconds < 60 {
+			t.Errorf("ended %+v", c)
+		}
+	})
+}
+
 // TestCancelOfAnUnknownRunIsForgotten: an id that nobody ever used is dropped
 // after an hour; until then the run may still be accepted.
 func TestCancelOfAnUnknownRunIsForgotten(t *testing.T) {
