@@ -50,6 +50,9 @@ var (
 	// ErrUnreachable says that the Hub did not answer, or only with errors of
 	// its own; it may later.
 	ErrUnreachable = errors.New("the Hub cannot be reached")
+	// ErrBroken says that what the Hub sent broke off or is not what it should
+	// be; it may come whole later.
+	ErrBroken = errors.New("the transfer is broken")
 	// ErrRefused says that the Hub does not give this to us.
 	ErrRefused = errors.New("the Hub refuses")
 )

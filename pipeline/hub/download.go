@@ -179,16 +179,13 @@ func (c *Client) download(ctx context.Context, r repository, commit, dir string,
 	what := r.String() + ": " + f.Path
 	var err error
 	for range c.opts.Tries {
-		if err = c.transfer(ctx, what, c.address(r, commit, f.Path), path, f); err == nil || ctx.Err() != nil || !errors.Is(err, errBroken) {
+		if err = c.transfer(ctx, what, c.address(r, commit, f.Path), path, f); err == nil || ctx.Err() != nil || !errors.Is(err, ErrBroken) {
 			return err
 		}
 		c.opts.Logger.Warn("fetching a file again", "file", what, "error", err)
 	}
 	return err
 }
-
-// errBroken says that a transfer broke off or brought something else.
-var errBroken = errors.New("the transfer is broken")
 
 func (c *Client) transfer(ctx context.Context, what, address, path string, f file) (err error) {
 	answer, err := c.get(ctx, what, address)
@@ -219,11 +216,11 @@ func (c *Client) transfer(ctx context.Context, what, address, path string, f fil
 	case errors.As(err, &full): // writing failed, not reading
 		return fmt.Errorf("%s: %w", what, err)
 	case err != nil:
-		return fmt.Errorf("%s: %w after %d of %d bytes: %w", what, errBroken, n, f.Size, err)
+		return fmt.Errorf("%s: %w after %d of %d bytes: %w", what, ErrBroken, n, f.Size, err)
 	case n != f.Size:
-		return fmt.Errorf("%s: %w: %d bytes, want %d", what, errBroken, n, f.Size)
+		return fmt.Errorf("%s: %w: %d bytes, want %d", what, ErrBroken, n, f.Size)
 	case hex.EncodeToString(digest.Sum(nil)) != want:
-		return fmt.Errorf("%s: %w: its digest is not the listed one", what, errBroken)
+		return fmt.Errorf("%s: %w: its digest is not the listed one", what, ErrBroken)
 	}
 	if err := os.Chmod(tmp.Name(), 0o644); err != nil {
 		return fmt.Errorf("%s: %w", what, err)

@@ -79,7 +79,7 @@ func (c *Client) commit(ctx context.Context, r repository) (string, error) {
 		SHA string `json:"sha"`
 	}
 	if err := json.NewDecoder(answer.Body).Decode(&info); err != nil {
-		return "", fmt.Errorf("%s: read what the Hub says: %w", r, err)
+		return "", fmt.Errorf("%s: read what the Hub says: %w: %w", r, ErrBroken, err)
 	}
 	if !isCommit(info.SHA) {
 		return "", fmt.Errorf("%s: the Hub names no commit", r)
@@ -104,7 +104,7 @@ func (c *Client) tree(ctx context.Context, r repository, commit string) ([]file,
 		err = json.NewDecoder(answer.Body).Decode(&page)
 		err = errors.Join(err, answer.Body.Close())
 		if err != nil {
-			return nil, fmt.Errorf("%s: list its files: %w", r, err)
+			return nil, fmt.Errorf("%s: list its files: %w: %w", r, ErrBroken, err)
 		}
 		for _, f := range page {
 			if f.Type != "file" {

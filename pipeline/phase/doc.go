@@ -11,15 +11,22 @@
 //
 // # How work ends
 //
-//	the engine returned a result          completed, success
-//	a permanent error, or tries used up   completed, failure
-//	another error                         attempt_ended (error), again after a backoff
-//	somebody asked to cancel              completed, cancelled
-//	the process stops                     attempt_ended (shutdown), given back at once
-//	a newer attempt or a completed fact   nothing; what was stored is dropped
+//	the engine returned a result            completed, success
+//	a permanent error, or tries used up     completed, failure
+//	the time of the phase is over           completed, failure ("timeout")
+//	another error                           attempt_ended (error), again after a backoff
+//	somebody asked to cancel                completed, cancelled
+//	the process stops                       attempt_ended (shutdown), given back at once
+//	a newer attempt or a completed fact     attempt_ended (lost); what was stored is dropped
 //
-// An engine that does not stop at a shutdown is left behind after half of the
-// grace: the job is given back without it.
+// What an error means is decided in one place, which a table test covers. Tries
+// and crashes are counted in facts, the timeout from the first started fact,
+// so they hold over all attempts and all workers. Shutdowns count as nothing.
+//
+// An engine that does not stop within half a second is not waited for: a
+// phase that is cancelled or out of time is completed without it, and its slot
+// takes no other job until the engine has stopped. At a shutdown it has half
+// of the grace, for a last checkpoint; then its job is given back without it.
 //
 // # How work is taken over
 //

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"time"
 
 	"github.com/tunebus/tunebus/events"
@@ -44,8 +43,13 @@ func (w *Worker) complete(ctx context.Context, c claim, res Result, how events.C
 
 // ended publishes that the attempt ended without completing the phase, and
 // gives the job back.
-func (w *Worker) ended(ctx context.Context, c claim, reason events.EndReason, why error, step int64) error {
-	fact := events.AttemptEnded{RunID: c.req.RunID, Phase: c.req.Phase, Attempt: c.attempt, Reason: reason, LastStep: step}
+func (w *Worker) ended(ctx context.Context, c claim, o *outcome, reason events.EndReason, why error) error {
+	if o != nil {
+		o.job.finish(ctx)
+	}
+	fact := events.AttemptEnded{
+		RunID: c.req.RunID, Phase: c.req.Phase, Attempt: c.attempt, Reason: reason, LastStep: c.step.Load(), EndedAt: time.Now().UTC(),
+	}
 	if why != nil {
 		fact.Error = problem(why)
 	}
@@ -55,10 +59,12 @@ func (w *Worker) ended(ctx context.Context, c claim, reason events.EndReason, wh
 	if reason == events.EndShutdown {
 		return &bus.Later{Err: errors.New("the worker stops")}
 	}
-	try := c.run.Phases[c.req.Phase].Tries()
-	delay := w.cfg.Backoff << min(try, 6)
-	delay += time.Duration(rand.Int64N(int64(delay)/2 + 1))
-	w.log(ctx, slog.LevelWarn, c, "attempt ended; trying again", "try", try+1, "delay", delay, "error", why)
+	try := c.run.Phases[c.req.Phase].Tries() + 1
+	delay := c.policy.delay(try)
+	if until, ok := c.until(); ok {
+		delay = min(delay, max(time.Until(until), 0)) // whoever takes it then says that the time is over
+	}
+	w.log(ctx, slog.LevelWarn, c, "attempt ended; trying again", "try", try, "delay", delay, "error", why)
 	return &bus.Later{Delay: delay, Err: why}
 }
 
@@ -92,7 +98,7 @@ func (w *Worker) letGo(ctx context.Context, c claim) error {
 	if c.token == 0 { // the attempt of that number is somebody else's
 		return bus.ErrLetGo
 	}
-	fact := events.AttemptEnded{RunID: c.req.RunID, Phase: c.req.Phase, Attempt: c.attempt, Reason: events.EndLost, LastStep: c.step.Load()}
+	fact := events.AttemptEnded{RunID: c.req.RunID, Phase: c.req.Phase, Attempt: c.attempt, Reason: events.EndLost, LastStep: c.step.Load(), EndedAt: time.Now().UTC()}
 	if _, err := w.bus.Publish(ctx, fact, bus.Fence{}); err != nil {
 		w.log(ctx, slog.LevelWarn, c, "nobody knows that the attempt was lost; it counts as a crash", "error", err)
 	}

@@ -3,7 +3,6 @@ package phase
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/tunebus/tunebus/events"
@@ -11,10 +10,10 @@ import (
 
 // Engine does the work of a phase.
 type Engine interface {
-	// Run works on a job. It has to return soon, at most 2 seconds, after ctx
-	// ends, or after it has saved a last checkpoint where [Job.Saving] allows
-	// one. Whatever it returns then is ignored unless it succeeded. Errors are
-	// tried again unless they are [Permanent].
+	// Run works on a job. It has to return soon after ctx ends, within half a
+	// second if it can, or after it has saved a last checkpoint where
+	// [Job.Saving] allows one. Whatever it returns then is ignored unless it
+	// succeeded. Errors are tried again unless they are [Permanent].
 	Run(ctx context.Context, job *Job) (Result, error)
 }
 
@@ -58,12 +57,6 @@ func Permanent(code string, err error) error {
 	return &Fault{Code: code, Permanent: true, Err: err}
 }
 
-// permanent reports whether err is marked.
-func permanent(err error) bool {
-	var f *Fault
-	return errors.As(err, &f) && f.Permanent
-}
-
 // problem is err as it travels.
 func problem(err error) *events.Problem {
 	p := &events.Problem{Code: "error", Message: err.Error()}
@@ -76,15 +69,4 @@ func problem(err error) *events.Problem {
 		p.Message = strings.ToValidUTF8(p.Message[:most], "") + " …"
 	}
 	return p
-}
-
-// guarded runs the engine and turns a panic into an error, so that one bad
-// job does not end the process that works on others.
-func guarded(ctx context.Context, e Engine, job *Job) (res Result, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = &Fault{Code: "panic", Err: fmt.Errorf("engine panicked: %v", p)}
-		}
-	}()
-	return e.Run(ctx, job)
 }

@@ -185,23 +185,36 @@ func (j *Job) Checkpoint(ctx context.Context, step int64, dir string, keep int) 
 	return j.worker.saveCheckpoint(ctx, j, step, dir, keep)
 }
 
-func (j *Job) lastStep() int64 { return j.claim.step.Load() }
-
-// close ends the metering and stores the metric history, if there is any.
-func (j *Job) close(ctx context.Context) (*events.Artifact, error) {
+// keepHistory ends the metering, stores the metric history, if there is any,
+// and adds it to what the job made.
+func (j *Job) keepHistory(ctx context.Context, res *Result) error {
 	if j.meter == nil { // it was never opened
-		return nil, nil
+		return nil
 	}
 	some, err := j.meter.close(ctx)
 	if err != nil || !some {
-		return nil, err
+		return err
 	}
 	path, err := j.Scratch(metricsFile)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	a, err := j.PutFile(ctx, ArtifactMetrics, "application/jsonl", path)
-	return &a, err
+	if err == nil {
+		res.Artifacts = append(res.Artifacts, a)
+	}
+	return err
+}
+
+// finish ends the metering of a job that another attempt goes on with; what
+// waits is announced, so that it is found there.
+func (j *Job) finish(ctx context.Context) {
+	if j.meter == nil {
+		return
+	}
+	if _, err := j.meter.close(ctx); err != nil {
+		j.worker.log(ctx, slog.LevelWarn, j.claim, "metric history not ended well", "error", err)
+	}
 }
 
 // clean removes the scratch folder.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -178,7 +179,7 @@ func (m *meter) snapshot(to string) error {
 }
 
 // close ends the sampling, announces what waits, and reports whether there
-// is any history.
+// is any history. It may be repeated.
 func (m *meter) close(ctx context.Context) (bool, error) {
 	m.stop()
 	m.done.Wait()
@@ -190,10 +191,9 @@ func (m *meter) close(ctx context.Context) (bool, error) {
 	if m.file == nil {
 		return m.lines > 0, nil
 	}
-	if err := m.buf.Flush(); err != nil {
-		return false, fmt.Errorf("metric history: %w", err)
-	}
-	if err := m.file.Close(); err != nil {
+	err := errors.Join(m.buf.Flush(), m.file.Close())
+	m.file = nil
+	if err != nil {
 		return false, fmt.Errorf("metric history: %w", err)
 	}
 	return m.lines > 0, nil

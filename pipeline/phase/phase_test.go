@@ -19,77 +19,22 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// TestUsedUp: errors count as tries, silence as crashes, shutdowns as
-// nothing.
-func TestUsedUp(t *testing.T) {
-	t.Parallel()
-	attempt := func(n int, reason events.EndReason) events.Attempt {
-		a := events.Attempt{Number: n, Started: &events.PhaseStarted{Attempt: n}}
-		if reason != "" {
-			a.Ended = &events.AttemptEnded{Attempt: n, Reason: reason}
-		}
-		if reason == events.EndError {
-			a.Ended.Error = &events.Problem{Code: "oom", Message: fmt.Sprintf("out of memory at %d", n)}
-		}
-		return a
-	}
-	e, s, silent := events.EndError, events.EndShutdown, events.EndReason("")
-	for _, c := range []struct {
-		had            []events.EndReason
-		tries, crashes int // of the specification; 0: the worker's
-		code, message  string
-	}{
-		{nil, 0, 0, "", ""},
-		{[]events.EndReason{e, e}, 0, 0, "", ""},
-		{[]events.EndReason{e, e, e}, 0, 0, "oom", "gave up after 3 tries: out of memory at 3"},
-		{[]events.EndReason{e}, 1, 0, "oom", "gave up after 1 tries: out of memory at 1"},
-		{[]events.EndReason{e, e, e}, 4, 0, "", ""},
-		{[]events.EndReason{s, s, s, s, s, s, s}, 1, 1, "", ""},
-		{[]events.EndReason{silent, silent, silent, silent}, 0, 0, "", ""},
-		{[]events.EndReason{silent, s, silent, e, silent, silent, silent}, 0, 0, "crashed", "gave up after 5 attempts"},
-		{[]events.EndReason{silent, silent}, 0, 2, "crashed", "gave up after 2 attempts"},
-	} {
-		w := New(nil, nil, nil, Config{Phase: events.Finetune})
-		var req events.PhaseRequested
-		req.Specification.Pipeline.MaxTries, req.Specification.Pipeline.MaxCrashes = c.tries, c.crashes
-		var state events.PhaseState
-		for i, reason := range c.had {
-			state.Attempts = append(state.Attempts, attempt(i+1, reason))
-		}
-		err := w.usedUp(req, &state)
-		if c.code == "" {
-			if err != nil {
-				t.Errorf("%v: %v", c.had, err)
-			}
-			continue
-		}
-		if err == nil {
-			t.Errorf("%v: another attempt may work", c.had)
-			continue
-		}
-		if p := problem(err); p.Code != c.code || !strings.HasPrefix(p.Message, c.message) {
-			t.Errorf("%v: %+v", c.had, p)
-		}
-	}
-}
-
 // TestProblem: an error keeps its code through wrapping, and stays small.
 func TestProblem(t *testing.T) {
 	t.Parallel()
 	cause := errors.New("no such column")
 	for _, c := range []struct {
-		err       error
-		code      string
-		permanent bool
+		err  error
+		code string
 	}{
-		{cause, "error", false},
-		{Permanent("bad_dataset", cause), "bad_dataset", true},
-		{fmt.Errorf("row 3: %w", Permanent("bad_dataset", cause)), "bad_dataset", true},
-		{errors.Join(cause, Permanent("bad_dataset", cause)), "bad_dataset", true},
-		{&Fault{Code: "panic", Err: cause}, "panic", false},
+		{cause, "error"},
+		{Permanent("bad_dataset", cause), "bad_dataset"},
+		{fmt.Errorf("row 3: %w", Permanent("bad_dataset", cause)), "bad_dataset"},
+		{errors.Join(cause, Permanent("bad_dataset", cause)), "bad_dataset"},
+		{&Fault{Code: "panic", Err: cause}, "panic"},
 	} {
-		if p := problem(c.err); p.Code != c.code || permanent(c.err) != c.permanent || !errors.Is(c.err, cause) {
-			t.Errorf("%v: %+v, permanent %v", c.err, p, permanent(c.err))
+		if p := problem(c.err); p.Code != c.code || !errors.Is(c.err, cause) {
+			t.Errorf("%v: %+v", c.err, p)
 		}
 	}
 	if Permanent("x", nil) != nil {
@@ -98,17 +43,6 @@ func TestProblem(t *testing.T) {
 	long := problem(errors.New("x" + strings.Repeat("ü", 5000)))
 	if len(long.Message) > 5000 || !utf8.ValidString(long.Message) {
 		t.Errorf("%d bytes, valid %v", len(long.Message), utf8.ValidString(long.Message))
-	}
-}
-
-// TestPanicIsAnError: a panic of any kind is an error that is tried again.
-func TestPanicIsAnError(t *testing.T) {
-	t.Parallel()
-	for _, p := range []any{"text", errors.New("error"), 7} {
-		_, err := guarded(t.Context(), EngineFunc(func(context.Context, *Job) (Result, error) { panic(p) }), nil)
-		if problem(err).Code != "panic" || permanent(err) || !strings.Contains(err.Error(), fmt.Sprint(p)) {
-			t.Errorf("panic %v became %v", p, err)
-		}
 	}
 }
 

@@ -2,14 +2,12 @@ package phase
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path"
 	"path/filepath"
 	"strings"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/hub"
 	"github.com/tunebus/tunebus/pipeline/roots"
 )
 
@@ -60,11 +58,7 @@ func (j *Job) source(ctx context.Context, key, id string, fromHub func(context.C
 	}
 	dir, err := fromHub(ctx, id)
 	if err != nil {
-		err = fmt.Errorf("%s = %q: %w", key, id, err)
-		if errors.Is(err, hub.ErrUnreachable) {
-			return "", err // it may be there at the next try
-		}
-		return "", Permanent("hub", err)
+		return "", Permanent("hub", fmt.Errorf("%s = %q: %w", key, id, err))
 	}
 	return dir, nil
 }

@@ -17,8 +17,12 @@ var (
 
 // watcher looks whether an attempt still owns its job.
 type watcher struct {
-	cancel context.CancelCauseFunc
-	done   sync.WaitGroup
+	// held ends when the job is lost, cancelled or out of time, which its
+	// cause says, or else some time after the process was told to stop; work
+	// also ends as soon as that happens.
+	held, work context.Context
+	cancel     context.CancelFunc
+	done       sync.WaitGroup
 }
 
 // door opens the doorbell of a run. It has to be open before the run is read,
@@ -37,12 +41,22 @@ func (w *Worker) door(run string) *bus.Door {
 	return w.bells.Door(run)
 }
 
-// watch returns a context for the work, which ends with [errLost] or
-// [errCancelled] when the stream says so. Rings only make it look at once;
-// what core NATS shows may be a publish that the stream refused.
-func (w *Worker) watch(ctx context.Context, c claim) (context.Context, *watcher) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	v := &watcher{cancel: cancel}
+// watch watches over a job until stop is called. Rings only make it look at
+// once; what core NATS shows may be a publish that the stream refused.
+func (w *Worker) watch(ctx, end context.Context, c claim) *watcher {
+	held, lose := context.WithCancelCause(end)
+	timer := func() {}
+	if until, ok := c.until(); ok {
+		held, timer = context.WithDeadlineCause(held, until, c.overtime())
+	}
+	work, cut := context.WithCancel(held)
+	stopped := context.AfterFunc(ctx, cut)
+	v := &watcher{work: work, held: held, cancel: func() {
+		stopped()
+		cut()
+		timer()
+		lose(nil)
+	}}
 	var rings <-chan struct{}
 	if c.door != nil {
 		rings = c.door.Rings
@@ -52,26 +66,26 @@ func (w *Worker) watch(ctx context.Context, c claim) (context.Context, *watcher)
 		defer tick.Stop()
 		for {
 			select {
-			case <-ctx.Done():
+			case <-work.Done():
 				return
 			case <-rings:
 			case <-tick.C:
 			}
-			if why := w.look(ctx, c); why != nil {
+			if why := w.look(work, c); why != nil {
 				if errors.Is(why, errLost) {
 					c.quiet()
 				}
-				cancel(why)
+				lose(why)
 				return
 			}
 		}
 	})
-	return ctx, v
+	return v
 }
 
 // stop ends the watching and waits for its end.
 func (v *watcher) stop() {
-	v.cancel(nil)
+	v.cancel()
 	v.done.Wait()
 }
 

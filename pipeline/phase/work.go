@@ -11,47 +11,84 @@ import (
 	"github.com/tunebus/tunebus/pipeline/failpoint"
 )
 
-// work lets the engine work and ends the attempt by what came of it.
+const (
+	// stopTime is how long an engine has to stop before its phase ends
+	// without it, and keepTime how long the metric history has to be stored of
+	// a phase that did not succeed. Together they are less than the second
+	// that intake waits for the holder of a job that is to be cancelled.
+	stopTime = 500 * time.Millisecond
+	keepTime = 300 * time.Millisecond
+)
+
+var errWorking = errors.New("the engine has not answered yet")
+
+// work lets the engine work and ends the attempt by what came of it. An engine
+// that does not stop holds up neither its phase nor the end of the process. It
+// holds its slot, so that the next job does not find it in its way.
 func (w *Worker) work(ctx, end context.Context, c claim, checkpoint bus.Checkpoint) error {
-	workCtx, watch := w.watch(ctx, c)
-	o := w.engage(workCtx, w.newJob(c), checkpoint)
-	if !o.wait(ctx, w.cfg.Grace/2) {
-		watch.stop()
-		w.log(end, slog.LevelWarn, c, "the engine does not stop; the job is given back without it")
-		go o.abandoned() // ends with the engine, at the latest with the process
-		return w.ended(end, c, events.EndShutdown, nil, o.job.lastStep())
+	at := w.watch(ctx, end, c)
+	defer at.stop()
+	o := w.engage(at, w.newJob(c), checkpoint)
+	stopping, done := outlive(ctx, w.cfg.Grace/2) // at a shutdown, for a last checkpoint
+	defer done()
+	if o.wait(at.work, min(stopTime, w.cfg.Grace/2)) {
+		return w.conclude(end, c, o, classify(o.err, context.Cause(at.work)))
 	}
-	why := context.Cause(workCtx)
-	watch.stop()
-	defer o.job.clean()
-	failpoint.Here(failpoint.JobDone)
-	closing := end
-	if o.err != nil { // a cancel, or the next attempt, does not wait for a store that is away
-		var cancel context.CancelFunc
-		closing, cancel = context.WithTimeout(end, time.Second)
-		defer cancel()
-	}
-	metrics, merr := o.job.close(closing)
-	if o.err == nil && merr == nil {
-		if metrics != nil {
-			o.res.Artifacts = append(o.res.Artifacts, *metrics)
+	v := classify(errWorking, context.Cause(at.work))
+	if v.class == cancelled || v.class == permanent {
+		w.log(end, slog.LevelWarn, c, "the engine does not stop; its phase ends without it, its slot waits for it", "cause", v.class)
+		err := w.conclude(end, c, nil, v)
+		if o.wait(stopping, 0) {
+			o.job.discard()
+		} else {
+			go o.abandoned() // as below
 		}
-		return w.complete(end, c, o.res, events.Success, nil)
+		return err
 	}
-	switch {
-	case errors.Is(why, errLost):
-		return w.letGo(end, c)
-	case errors.Is(why, errCancelled):
-		return w.complete(end, c, Result{}, events.Cancelled, nil)
-	case ctx.Err() != nil:
-		return w.ended(end, c, events.EndShutdown, nil, o.job.lastStep())
+	if o.wait(stopping, 0) {
+		return w.conclude(end, c, o, classify(o.err, context.Cause(at.work)))
 	}
-	err := errors.Join(o.err, merr)
-	tries, _ := w.limits(c.req)
-	if state := c.run.Phases[c.req.Phase]; permanent(err) || state.Tries()+1 >= tries {
-		return w.complete(end, c, Result{}, events.Failure, err)
+	w.log(end, slog.LevelWarn, c, "the engine does not stop; the job is given back without it")
+	go o.abandoned() // ends with the engine, at the latest with the process
+	return w.conclude(end, c, nil, v)
+}
+
+// conclude ends an attempt by a verdict. o is what the engine made; nil if
+// there is none, or it is still at work.
+func (w *Worker) conclude(ctx context.Context, c claim, o *outcome, v verdict) error {
+	if o != nil {
+		defer o.job.discard()
 	}
-	return w.ended(end, c, events.EndError, err, o.job.lastStep())
+	switch v.class {
+	case succeeded:
+		return w.complete(ctx, c, o.res, events.Success, nil)
+	case lost:
+		return w.letGo(ctx, c)
+	case shutdown:
+		return w.ended(ctx, c, o, events.EndShutdown, nil)
+	case cancelled:
+		return w.complete(ctx, c, w.remains(ctx, c, o), events.Cancelled, nil)
+	case again:
+		if c.run.Phases[c.req.Phase].Tries()+1 < c.policy.tries {
+			return w.ended(ctx, c, o, events.EndError, v.err)
+		}
+	}
+	return w.complete(ctx, c, w.remains(ctx, c, o), events.Failure, v.err)
+}
+
+// remains is what is kept of a phase that did not succeed: its metric history,
+// if the store takes it at once.
+func (w *Worker) remains(ctx context.Context, c claim, o *outcome) Result {
+	var res Result
+	if o == nil {
+		return res
+	}
+	ctx, cancel := context.WithTimeout(ctx, keepTime)
+	defer cancel()
+	if err := o.job.keepHistory(ctx, &res); err != nil {
+		w.log(ctx, slog.LevelWarn, c, "metric history not kept", "error", err)
+	}
+	return res
 }
 
 // outcome is what an engine made of a job, once done is closed.
@@ -62,13 +99,18 @@ type outcome struct {
 	err  error
 }
 
-// engage lets the engine work on a job.
-func (w *Worker) engage(ctx context.Context, job *Job, checkpoint bus.Checkpoint) *outcome {
+// engage lets the engine work on a job. What it made is only whole with the
+// metric history.
+func (w *Worker) engage(at *watcher, job *Job, checkpoint bus.Checkpoint) *outcome {
 	o := &outcome{job: job, done: make(chan struct{})}
 	go func() { // ends with the engine, which work waits for
 		defer close(o.done)
-		if o.err = job.open(ctx, checkpoint); o.err == nil {
-			o.res, o.err = guarded(ctx, w.engine, job)
+		if o.err = job.open(at.work, checkpoint); o.err == nil {
+			o.res, o.err = guarded(at.work, w.engine, job)
+		}
+		failpoint.Here(failpoint.JobDone)
+		if o.err == nil {
+			o.err = job.keepHistory(at.held, &o.res)
 		}
 	}()
 	return o

@@ -32,8 +32,10 @@ type Config struct {
 	// run's specification overrides it.
 	MaxCrashes int
 	// Backoff is the delay before the second try; it doubles with each try
-	// and varies by a half. Default 5 s.
+	// and varies by a half. Default 5 s. A run's specification overrides it.
 	Backoff time.Duration
+	// MaxBackoff is the longest delay. Default: none is too long.
+	MaxBackoff time.Duration
 	// Look is how often a working worker looks whether it still owns its
 	// job, besides being rung up. Default 20 s.
 	Look time.Duration
@@ -192,6 +194,7 @@ func (w *Worker) reachable(in events.Inputs) error {
 type claim struct {
 	req     events.PhaseRequested
 	run     events.Run
+	policy  policy
 	attempt int
 	token   uint64
 	started time.Time
@@ -207,7 +210,7 @@ type claim struct {
 func (w *Worker) attempt(ctx, end context.Context, d bus.Delivery, run events.Run, door *bus.Door) error {
 	req := d.Event.(events.PhaseRequested) // as Handle found out
 	state := run.Phases[req.Phase]
-	c := claim{req: req, run: run, attempt: state.NextAttempt(), started: time.Now().UTC(), quiet: d.Quiet, step: new(atomic.Int64), saved: new(atomic.Bool), door: door}
+	c := claim{req: req, run: run, policy: w.policy(req), attempt: state.NextAttempt(), started: time.Now().UTC(), quiet: d.Quiet, step: new(atomic.Int64), saved: new(atomic.Bool), door: door}
 	var checkpoint bus.Checkpoint
 	if c.attempt > 1 { // nobody was there before to save one, or to be killed
 		w.Sweep()
@@ -216,7 +219,7 @@ func (w *Worker) attempt(ctx, end context.Context, d bus.Delivery, run events.Ru
 			return err
 		}
 	}
-	fact := events.PhaseStarted{RunID: req.RunID, Phase: req.Phase, Attempt: c.attempt, Worker: w.cfg.Name, Engine: w.cfg.EngineName, ResumedFrom: checkpoint.Step}
+	fact := events.PhaseStarted{RunID: req.RunID, Phase: req.Phase, Attempt: c.attempt, Worker: w.cfg.Name, Engine: w.cfg.EngineName, ResumedFrom: checkpoint.Step, StartedAt: c.started}
 	if door != nil {
 		door.Ignore(fact.Subject())
 	}
@@ -225,11 +228,9 @@ func (w *Worker) attempt(ctx, end context.Context, d bus.Delivery, run events.Ru
 		return w.refused(end, c, err)
 	}
 	c.token = stored.Sequence
-	if used := w.usedUp(req, state); used != nil {
-		return w.complete(end, c, Result{}, events.Failure, used)
-	}
-	if run.Cancel != nil {
-		return w.complete(end, c, Result{}, events.Cancelled, nil)
+	if v, ok := c.decided(); ok {
+		c.started = c.began()
+		return w.conclude(end, c, nil, v)
 	}
 	if c.attempt > 1 {
 		if checkpoint, err = w.takeCheckpoint(end, c, checkpoint); err != nil {
@@ -237,35 +238,6 @@ func (w *Worker) attempt(ctx, end context.Context, d bus.Delivery, run events.Ru
 		}
 	}
 	return w.work(ctx, end, c, checkpoint)
-}
-
-// usedUp says why no further attempt may work on the job, or nil.
-func (w *Worker) usedUp(req events.PhaseRequested, state *events.PhaseState) error {
-	tries, crashes := w.limits(req)
-	if n := state.Tries(); n >= tries {
-		last := errors.New("no error was reported")
-		for _, a := range state.Attempts {
-			if a.Ended != nil && a.Ended.Error != nil {
-				last = &Fault{Code: a.Ended.Error.Code, Err: errors.New(a.Ended.Error.Message)}
-			}
-		}
-		return fmt.Errorf("gave up after %d tries: %w", n, last)
-	}
-	if n := state.Crashes(); n >= crashes {
-		return &Fault{Code: "crashed", Err: fmt.Errorf("gave up after %d attempts that ended without a word, most often because the process was killed; look at its memory", n)}
-	}
-	return nil
-}
-
-func (w *Worker) limits(req events.PhaseRequested) (tries, crashes int) {
-	tries, crashes = w.cfg.MaxTries, w.cfg.MaxCrashes
-	if n := req.Specification.Pipeline.MaxTries; n > 0 {
-		tries = n
-	}
-	if n := req.Specification.Pipeline.MaxCrashes; n > 0 {
-		crashes = n
-	}
-	return tries, crashes
 }
 
 var errGraceOver = errors.New("the grace at shutdown is over")

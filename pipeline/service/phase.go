@@ -18,7 +18,7 @@ func (s *Service) AddPhase(ctx context.Context, p events.Phase, cfg settings.Wor
 		return err
 	}
 	w := phase.New(s.Bus, s.Store, engine, phase.Config{
-		Phase: p, Queue: cfg.Queue, Slots: cfg.Slots, Grace: cfg.Grace, Patience: s.Settings.Artifacts.Patience, Sources: sources,
+		Phase: p, Queue: cfg.Queue, Slots: cfg.Slots, Grace: cfg.Grace, MaxBackoff: s.Settings.Limits.Backoff, Patience: s.Settings.Artifacts.Patience, Sources: sources,
 		Scratch: s.Settings.Data.Scratch, Name: s.Name, Sample: telemetry.New(ctx).Sample, Logger: s.Log,
 	})
 	w.Sweep()

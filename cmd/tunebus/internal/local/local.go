@@ -187,7 +187,7 @@ func (l *Local) receiver(cfg Config, data string) (*bus.Receiver, error) {
 			continue
 		}
 		w := phase.New(l.services, l.Store, engine, phase.Config{
-			Phase: p, Queue: cfg.Workers[p].Queue, Slots: cfg.Workers[p].Slots, Grace: cfg.Workers[p].Grace, Patience: cfg.Patience,
+			Phase: p, Queue: cfg.Workers[p].Queue, Slots: cfg.Workers[p].Slots, Grace: cfg.Workers[p].Grace, MaxBackoff: cfg.Intake.Limits.Backoff, Patience: cfg.Patience,
 			Scratch: cfg.Scratch, Name: name, Sources: cfg.Sources, Sample: cfg.Sample, Logger: cfg.Logger.With("service", string(p)),
 		})
 		w.Sweep()
