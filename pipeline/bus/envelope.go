@@ -165,8 +165,9 @@ func decode(decoder *events.Decoder, subject string, h nats.Header, body []byte)
 	return d, err
 }
 
-// undecodable reports whether decode gave the error.
-func undecodable(err error) bool {
+// Undecodable reports whether an error says that a stored message cannot be
+// read here: it is malformed, or of a version that nobody knows yet.
+func Undecodable(err error) bool {
 	var malformed *events.MalformedError
 	var unknown *events.UnknownVersionError
 	return errors.As(err, &malformed) || errors.As(err, &unknown)

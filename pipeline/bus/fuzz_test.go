@@ -58,7 +58,7 @@ func FuzzDecode(f *testing.F) {
 			}
 		}
 		if err != nil {
-			if !undecodable(err) {
+			if !Undecodable(err) {
 				t.Errorf("an error of no kind: %v", err)
 			}
 			return
@@ -72,7 +72,7 @@ func FuzzDecode(f *testing.F) {
 			t.Errorf("what was read cannot be written: %v", err)
 		}
 		if err == nil {
-			if _, err := decode(&b.decoder, again.Subject, again.Header, again.Data); err != nil && !undecodable(err) {
+			if _, err := decode(&b.decoder, again.Subject, again.Header, again.Data); err != nil && !Undecodable(err) {
 				t.Errorf("what was written cannot be read: %v", err)
 			}
 		}

@@ -32,7 +32,7 @@ func (b *Bus) Announced(ctx context.Context, run string, p events.Phase, each fu
 			for _, msg := range msgs {
 				m, err := b.directMessage(msg)
 				switch {
-				case undecodable(err): // one bad point does not hide the others
+				case Undecodable(err): // one bad point does not hide the others
 				case err != nil:
 					return fmt.Errorf("read metric points of run %s: %w", run, err)
 				default:

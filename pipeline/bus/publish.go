@@ -123,7 +123,7 @@ func (b *Bus) readBack(ctx context.Context, ev events.Event, id, stream string, 
 // cannot be decoded.
 func (b *Bus) whose(ctx context.Context, stream, subject string) (Message, error) {
 	m, err := b.leaderLast(ctx, stream, subject)
-	if undecodable(err) {
+	if Undecodable(err) {
 		return m, nil
 	}
 	return m, err

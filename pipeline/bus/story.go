@@ -69,7 +69,7 @@ func (b *Bus) Story(ctx context.Context, run string) (Story, error) {
 			continue // goes with the run, and says nothing new about it
 		}
 		r := Record{Body: msg.Data}
-		if r.Message, err = b.read(e); undecodable(err) {
+		if r.Message, err = b.read(e); Undecodable(err) {
 			r.Unreadable, err = err, nil
 		}
 		s.Facts = append(s.Facts, r)

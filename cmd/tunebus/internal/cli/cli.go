@@ -111,6 +111,7 @@ func (a *app) root() *cobra.Command {
 		a.submitCommand(), a.rerunCommand(), a.cancelCommand(),
 		a.watchCommand(), a.showCommand(), a.runsCommand(),
 		a.replayCommand(),
+		a.dlqCommand(),
 		a.archiveCommand(),
 		a.configCommand(),
 		a.setupCommand(), a.doctorCommand(),

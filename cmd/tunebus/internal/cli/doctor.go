@@ -80,6 +80,7 @@ func (a *app) onServer(ctx context.Context, cfg settings.Settings) []finding {
 	for _, stream := range []string{events.StreamRequests, events.StreamFacts, events.StreamMetrics, events.StreamDead} {
 		out = append(out, ofStream(ctx, b, cfg, stream))
 	}
+	out = append(out, ofLetters(ctx, b))
 	queues, err := b.Queues(ctx)
 	if err != nil {
 		return append(out, finding{"queues", stateBroken, err.Error(), ""})
@@ -105,6 +106,19 @@ func ofStream(ctx context.Context, b *bus.Bus, cfg settings.Settings, stream str
 		f.State, f.Do = stateLook, "no new runs are admitted; raise its limit"
 	}
 	f.Says = fmt.Sprintf("%.1f %% full", 100*fill)
+	return f
+}
+
+// ofLetters looks whether services gave messages up.
+func ofLetters(ctx context.Context, b *bus.Bus) finding {
+	f := finding{Name: "dead letters", State: stateOK, Says: "none"}
+	n, err := b.LetterCount(ctx)
+	switch {
+	case err != nil:
+		f.State, f.Says = stateBroken, err.Error()
+	case n > 0:
+		f.State, f.Says, f.Do = stateLook, fmt.Sprint(n), `"tunebus dlq list" says why`
+	}
 	return f
 }
 

@@ -46,10 +46,18 @@ func (a *app) runsCommand() *cobra.Command {
 			list := []listedRun{}
 			for _, id := range slices.Compact(ids) {
 				run, err := find(ctx, id)
+				if bus.Undecodable(err) { // one does not hide the others
+					a.say("run %s: %v", id, err)
+					list = append(list, listedRun{runSummary: runSummary{RunID: id, Status: "unreadable"}})
+					continue
+				}
 				if err != nil {
 					return err
 				}
 				list = append(list, listedRun{summaryOf(run), unattended(run, queues)})
+			}
+			if n, err := r.bus.LetterCount(ctx); err == nil && n > 0 {
+				a.say("%d dead letters are there: \"tunebus dlq list\" says why", n)
 			}
 			return a.result(list, func(w io.Writer) {
 				if len(list) == 0 {
