@@ -17,6 +17,13 @@ const schemaBase = "https://tunebus.dev/schemas/"
 
 // Schema is the dataschema attribute of an event of this version.
 func Schema(typ string) string {
+	if of, ok := decoders()[typ]; ok {
+		return of.schema
+	}
+	return schemaOf(typ)
+}
+
+func schemaOf(typ string) string {
 	return schemaBase + typ + ".v" + strconv.Itoa(SchemaVersion) + ".json"
 }
 
@@ -119,7 +126,7 @@ var decoders = sync.OnceValue(func() map[string]decoder {
 		m[phaseType(p, EventTelemetry)] = decoder{read: read[Telemetry]}
 	}
 	for typ, d := range m {
-		d.schema = Schema(typ)
+		d.schema = schemaOf(typ)
 		m[typ] = d
 	}
 	return m

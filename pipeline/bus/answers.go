@@ -20,12 +20,44 @@ type answers struct {
 
 // answer is what comes back for one request.
 type answer struct {
-	reply  string // where the answers have to be sent
-	got    chan *nats.Msg
+	reply  string     // where the answers have to be sent
 	denied chan error // the request was never heard
 	end    func()     // ends the waiting
 
 	subject string // where the request is sent
+	most    int    // how many answers may come
+
+	more chan struct{} // has a value when got has one
+	mu   sync.Mutex
+	got  []*nats.Msg // what came and was not taken yet
+	came int
+}
+
+// add takes an answer in.
+func (w *answer) add(m *nats.Msg) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.came == w.most {
+		return
+	}
+	w.came++
+	w.got = append(w.got, m)
+	select {
+	case w.more <- struct{}{}:
+	default:
+	}
+}
+
+// take takes the oldest answer out; nil if there is none.
+func (w *answer) take() *nats.Msg {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.got) == 0 {
+		return nil
+	}
+	m := w.got[0]
+	w.got = w.got[1:]
+	return m
 }
 
 // expect prepares for the answers, at most as many as most, to one request
@@ -41,7 +73,7 @@ func (a *answers) expect(nc *nats.Conn, subject string, most int) (*answer, erro
 		a.inbox, a.waiting = inbox, map[string]*answer{}
 	}
 	reply := a.inbox + "." + nonce(12)
-	w := &answer{reply: reply, subject: subject, got: make(chan *nats.Msg, most), denied: make(chan error, 1)}
+	w := &answer{reply: reply, subject: subject, most: most, more: make(chan struct{}, 1), denied: make(chan error, 1)}
 	w.end = func() {
 		a.mu.Lock()
 		defer a.mu.Unlock()
@@ -56,13 +88,8 @@ func (a *answers) expect(nc *nats.Conn, subject string, most int) (*answer, erro
 func (a *answers) route(m *nats.Msg) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	w := a.waiting[m.Subject]
-	if w == nil {
-		return
-	}
-	select {
-	case w.got <- m:
-	default:
+	if w := a.waiting[m.Subject]; w != nil {
+		w.add(m)
 	}
 }
 

@@ -138,8 +138,8 @@ func decode(decoder *events.Decoder, subject string, h nats.Header, body []byte)
 	typ := typeOf(subject)
 	d := decoded{id: h.Get(headerMsgID), data: body}
 	if v := h[headerContent]; len(v) > 0 && v[0] == structured {
-		if e, ok := readOwn(body); ok && e.typ == typ {
-			if ev, err := decoder.Decode(typ, e.schema, e.data); err == nil {
+		if e, ok := readOwn(body); ok && string(e.typ) == typ && string(e.schema) == events.Schema(typ) {
+			if ev, err := decoder.Decode(typ, "", e.data); err == nil {
 				return decoded{event: ev, id: e.id, data: e.data}, nil
 			}
 		} // whatever is not just as this program writes it is the reference implementation's to read

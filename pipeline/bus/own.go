@@ -2,7 +2,6 @@ package bus
 
 import (
 	"bytes"
-	"strings"
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
@@ -11,8 +10,8 @@ import (
 // own is an envelope of this program's that was taken apart, its data not yet
 // decoded.
 type own struct {
-	id, typ, schema string
-	data            []byte
+	id                string
+	typ, schema, data []byte
 }
 
 // readOwn takes an envelope apart that is written exactly as [Bus.encode]
@@ -21,13 +20,13 @@ type own struct {
 func readOwn(body []byte) (own, bool) {
 	var e own
 	rest, ok := bytes.CutPrefix(body, []byte(`{"specversion":"1.0",`))
-	text := func(before string) (value string) {
+	text := func(before string) (value []byte) {
 		if ok {
 			value, rest, ok = plain(rest, before)
 		}
 		return value
 	}
-	e.id = text(`"id":"`)
+	id := text(`"id":"`)
 	source := text(`,"source":"`)
 	e.typ = text(`,"type":"`)
 	text(`,"subject":"`)
@@ -35,12 +34,13 @@ func readOwn(body []byte) (own, bool) {
 	e.schema = text(`,"dataschema":"`)
 	at := text(`,"time":"`)
 	// A source is an address in which something may be escaped, too.
-	if !ok || e.id == "" || e.schema == "" || contentType != event.ApplicationJSON || !strings.HasPrefix(source, sourcePrefix) || strings.Contains(source, "%") {
+	if !ok || len(id) == 0 || string(contentType) != event.ApplicationJSON || !bytes.HasPrefix(source, []byte(sourcePrefix)) || bytes.IndexByte(source, '%') >= 0 {
 		return own{}, false
 	}
-	if _, err := time.Parse(time.RFC3339Nano, at); err != nil {
+	if err := new(time.Time).UnmarshalText(at); err != nil {
 		return own{}, false
 	}
+	e.id = string(id)
 	if rest, ok = bytes.CutPrefix(rest, []byte(`,"data":`)); !ok {
 		return own{}, false
 	}
@@ -49,18 +49,18 @@ func readOwn(body []byte) (own, bool) {
 }
 
 // plain reads a text that follows on before and in which nothing is escaped.
-func plain(b []byte, before string) (value string, rest []byte, ok bool) {
+func plain(b []byte, before string) (value, rest []byte, ok bool) {
 	if len(b) < len(before) || string(b[:len(before)]) != before {
-		return "", nil, false
+		return nil, nil, false
 	}
 	b = b[len(before):]
 	for i, c := range b {
 		switch {
 		case c == '"':
-			return string(b[:i]), b[i+1:], true
+			return b[:i], b[i+1:], true
 		case c == '\\' || c < ' ' || c > '~':
-			return "", nil, false
+			return nil, nil, false
 		}
 	}
-	return "", nil, false
+	return nil, nil, false
 }

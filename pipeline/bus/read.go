@@ -162,15 +162,19 @@ func (b *Bus) direct(ctx context.Context, stream string, what map[string]any, mo
 
 // next waits for the next answer to a request.
 func (b *Bus) next(ctx context.Context, a *answer) (*nats.Msg, error) {
-	select {
-	case msg := <-a.got:
-		return msg, nil
-	case err := <-a.denied:
-		return nil, err
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	case <-b.life.Done():
-		return nil, nats.ErrConnectionClosed
+	for {
+		if msg := a.take(); msg != nil {
+			return msg, nil
+		}
+		select {
+		case <-a.more:
+		case err := <-a.denied:
+			return nil, err
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-b.life.Done():
+			return nil, nats.ErrConnectionClosed
+		}
 	}
 }
 

@@ -82,12 +82,16 @@ type Receiver struct {
 
 // NewReceiver returns a receiver without routes.
 func NewReceiver(b *Bus, log *slog.Logger) (*Receiver, error) {
-	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: time.Minute}, watermill.NewSlogLoggerWithLevelMapping(log, map[slog.Level]slog.Level{
-		slog.LevelInfo: slog.LevelDebug,
-		// The router reports every error that a handler returns; the
-		// receiver has logged it by then, with the run it belongs to.
-		slog.LevelError: slog.LevelDebug,
-	}))
+	var details watermill.LoggerAdapter = watermill.NopLogger{}
+	if log.Enabled(context.Background(), slog.LevelDebug) { // it works on its lines before it asks
+		details = watermill.NewSlogLoggerWithLevelMapping(log, map[slog.Level]slog.Level{
+			slog.LevelInfo: slog.LevelDebug,
+			// The router reports every error that a handler returns; the
+			// receiver has logged it by then, with the run it belongs to.
+			slog.LevelError: slog.LevelDebug,
+		})
+	}
+	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: time.Minute}, details)
 	if err != nil {
 		return nil, fmt.Errorf("new receiver: %w", err)
 	}
@@ -160,8 +164,10 @@ func (r *Receiver) undecodable(ctx context.Context, route Route, d Delivery, err
 
 func (r *Receiver) delivery(msg *message.Message) (Delivery, error) {
 	h := nats.Header{}
-	for k, v := range msg.Metadata {
-		h[k] = []string{v}
+	for _, k := range [...]string{headerContent, headerMsgID} { // what decode looks at
+		if v, ok := msg.Metadata[k]; ok {
+			h[k] = []string{v}
+		}
 	}
 	d := Delivery{Message: Message{Subject: msg.Metadata.Get(MetaSubject), Stream: msg.Metadata.Get(MetaStream)}}
 	d.Sequence, _ = strconv.ParseUint(msg.Metadata.Get(MetaSequence), 10, 64) // set by received, or absent: 0

@@ -109,18 +109,6 @@ func typeName(t reflect.Type) string {
 	}
 }
 
-// SetDefaults gives every key of *sections its default.
-func SetDefaults(sections any) {
-	v := reflect.ValueOf(sections).Elem()
-	for _, k := range shapeOf(v.Type()).keys {
-		if d, ok := k.field.Tag.Lookup("default"); ok && d != "" {
-			if msg := set(v.FieldByIndex(k.field.Index), d); msg != "" {
-				panic(fmt.Sprintf("default of %s.%s: %s", k.Section, k.Name, msg)) // a tag is wrong: a fault of this program, found by any test
-			}
-		}
-	}
-}
-
 // Nearest is the candidate that is spelled most like word, or "" if none is
 // close.
 func Nearest(word string, candidates []string) string {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ type shape struct {
 	keys     []Key
 	names    map[string][]string // of the keys, by section
 	at       map[string]Key      // by section.key
+	defaults []reflect.Value     // of the keys; invalid where there is none
 }
 
 var shapes sync.Map // of *shape, by reflect.Type
@@ -34,12 +36,41 @@ func shapeOf(t reflect.Type) *shape {
 				k.Allowed = strings.Split(a, "|")
 			}
 			s.keys = append(s.keys, k)
+			s.defaults = append(s.defaults, k.defaultValue())
 			s.names[k.Section] = append(s.names[k.Section], k.Name)
 			s.at[k.Section+"."+k.Name] = k
 		}
 	}
 	shapes.Store(t, s)
 	return s
+}
+
+// defaultValue is the key's default as a value.
+func (k Key) defaultValue() reflect.Value {
+	if k.Default == "" {
+		return reflect.Value{}
+	}
+	v := reflect.New(k.field.Type).Elem()
+	if msg := set(v, k.Default); msg != "" {
+		panic(fmt.Sprintf("default of %s.%s: %s", k.Section, k.Name, msg)) // a tag is wrong: a fault of this program, found by any test
+	}
+	return v
+}
+
+// SetDefaults gives every key of *sections its default.
+func SetDefaults(sections any) {
+	v := reflect.ValueOf(sections).Elem()
+	s := shapeOf(v.Type())
+	for i, k := range s.keys {
+		d := s.defaults[i]
+		switch {
+		case !d.IsValid():
+		case d.Kind() == reflect.Slice: // a list of one's own
+			v.FieldByIndex(k.field.Index).Set(reflect.AppendSlice(reflect.MakeSlice(d.Type(), 0, d.Len()), d))
+		default:
+			v.FieldByIndex(k.field.Index).Set(d)
+		}
+	}
 }
 
 // Keys lists the keys of a struct of sections, in the struct's order.

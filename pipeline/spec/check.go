@@ -55,11 +55,14 @@ func check(s events.Specification) config.Faults {
 
 	known := Metrics()
 	for _, m := range e.Metrics {
+		if contains(known, m) {
+			continue
+		}
 		near := ""
 		if n := config.Nearest(m, known); n != "" {
 			near = fmt.Sprintf("; did you mean %q?", n)
 		}
-		c.that(contains(known, m), "evaluator.metrics", m, "unknown metric"+near, known...)
+		c.that(false, "evaluator.metrics", m, "unknown metric"+near, known...)
 	}
 	c.atLeast("pipeline.max_tries", p.MaxTries, 1)
 	c.atLeast("pipeline.max_crashes", p.MaxCrashes, 1)
@@ -82,15 +85,21 @@ func (c *checker) that(ok bool, key, value, message string, allowed ...string) {
 }
 
 func (c *checker) atLeast(key string, v, least int) {
-	c.that(v >= least, key, fmt.Sprint(v), "too small", fmt.Sprintf("%d or more", least))
+	if v < least {
+		c.that(false, key, fmt.Sprint(v), "too small", fmt.Sprintf("%d or more", least))
+	}
 }
 
 func (c *checker) upTo(key string, v, high float64) {
-	c.that(v >= 0 && v <= high, key, fmt.Sprint(v), "out of range", fmt.Sprintf("0 to %g", high))
+	if !(v >= 0 && v <= high) { // which NaN is, too
+		c.that(false, key, fmt.Sprint(v), "out of range", fmt.Sprintf("0 to %g", high))
+	}
 }
 
 func (c *checker) positive(key string, v float64) {
-	c.that(v > 0, key, fmt.Sprint(v), "too small", "more than 0")
+	if !(v > 0) {
+		c.that(false, key, fmt.Sprint(v), "too small", "more than 0")
+	}
 }
 
 func (c *checker) given(needed bool, key, value, why string) {
