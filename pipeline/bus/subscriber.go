@@ -199,7 +199,7 @@ func (s *Subscriber) deliver(ctx context.Context, in jetstream.Msg, cfg jetstrea
 	select {
 	case out <- msg:
 	case <-ctx.Done():
-		s.told(in, in.Nak())
+		s.nak(in, 0)
 		return
 	}
 	heartbeat := time.NewTicker(cfg.AckWait / 3)
@@ -227,7 +227,7 @@ func (s *Subscriber) deliver(ctx context.Context, in jetstream.Msg, cfg jetstrea
 			defer t.Stop()
 			grace = t.C
 		case <-grace:
-			s.told(in, in.Nak())
+			s.nak(in, 0)
 			return
 		}
 	}
@@ -253,13 +253,21 @@ func (s *Subscriber) settle(in jetstream.Msg, msg *message.Message, most int) {
 	}
 }
 
+// nak gives a message back, always with a delay, however short: the server
+// keeps only such a return over its own restart, which may come right behind
+// the end of a service. For that reason it is confirmed, too. Else the message
+// would wait for the ack wait.
 func (s *Subscriber) nak(in jetstream.Msg, delay time.Duration) {
 	failpoint.Here(failpoint.BeforeNak)
-	if delay <= 0 {
-		s.told(in, in.Nak())
+	delay = max(delay, 1)
+	if s.cfg.Light {
+		s.told(in, in.NakWithDelay(delay))
 		return
 	}
-	s.told(in, in.NakWithDelay(delay))
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	_, err := s.bus.nc.RequestWithContext(ctx, in.Reply(), fmt.Appendf(nil, `-NAK {"delay": %d}`, delay))
+	s.told(in, err)
 }
 
 // ack is confirmed by the server; an ack that got lost would repeat the work

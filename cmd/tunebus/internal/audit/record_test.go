@@ -1,0 +1,211 @@
+package audit_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/audit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/local"
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/phase"
+	"github.com/tunebus/tunebus/pipeline/prediction"
+	"github.com/tunebus/tunebus/services/evaluation"
+	"github.com/tunebus/tunebus/services/tracker"
+)
+
+// run is the recorded run's id, steps and save are its training's.
+const (
+	run   = "recorded"
+	steps = 10
+	save  = 3
+)
+
+// books is a recorded pipeline: what the server held, and the folders.
+type books struct {
+	state audit.State
+	dir   string
+}
+
+// read reads the folders beside what was read of the server.
+func (b books) read(t *testing.T) audit.State {
+	t.Helper()
+	s := b.state
+	for _, err := range []error{
+		audit.ReadArtifacts(filepath.Join(b.dir, "data", "artifacts"), &s),
+		audit.ReadMLflow(filepath.Join(b.dir, "mlruns"), &s),
+		audit.ReadReports(filepath.Join(b.dir, "reports"), &s),
+		audit.ReadScratch(filepath.Join(b.dir, "data", "scratch"), &s),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return s
+}
+
+// copied is a copy of everything, to be damaged.
+func (b books) copied(t *testing.T) books {
+	t.Helper()
+	c := books{dir: t.TempDir()}
+	for _, folder := range []string{"data/artifacts", "mlruns", "reports", "data/scratch"} {
+		if err := os.CopyFS(filepath.Join(c.dir, folder), os.DirFS(filepath.Join(b.dir, folder))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	body, err := json.Marshal(b.state)
+	if err == nil {
+		err = json.Unmarshal(body, &c.state)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// train is an engine that is stopped at its first attempt, behind a
+// checkpoint; what follows goes on from there.
+func train(halfway chan<- struct{}) phase.EngineFunc {
+	return func(ctx context.Context, job *phase.Job) (phase.Result, error) {
+		for step := job.Resume.Step + 1; step <= steps; step++ {
+			if err := job.Progress(ctx, step, steps, events.Point{Key: "loss", Value: 1 / float64(step)}); err != nil {
+				return phase.Result{}, err
+			}
+			if step%save == 0 {
+				dir, err := job.Scratch("checkpoint-" + strconv.FormatInt(step, 10))
+				if err == nil {
+					err = os.Mkdir(dir, 0o750)
+				}
+				if err == nil {
+					err = os.WriteFile(filepath.Join(dir, "weights"), fmt.Append(nil, step), 0o600)
+				}
+				if err == nil {
+					err = job.Checkpoint(ctx, step, dir, 1)
+				}
+				if err != nil {
+					return phase.Result{}, err
+				}
+			}
+			if job.Attempt == 1 && step == save+2 {
+				close(halfway)
+				<-ctx.Done()
+				return phase.Result{}, ctx.Err()
+			}
+		}
+		a, err := store(ctx, job, events.ArtifactModel, "model.txt", "the model")
+		return phase.Result{Artifacts: []events.Artifact{a}, Statistics: map[string]float64{"total_training_steps": steps}}, err
+	}
+}
+
+func answer(ctx context.Context, job *phase.Job) (phase.Result, error) {
+	a, err := store(ctx, job, events.ArtifactPredictions, prediction.FileName,
+		`{"index":0,"question":"q","ground_truth":"a b c","answer":"a b d"}`+"\n")
+	return phase.Result{Artifacts: []events.Artifact{a}}, err
+}
+
+func store(ctx context.Context, job *phase.Job, name, file, content string) (events.Artifact, error) {
+	path, err := job.Scratch(file)
+	if err == nil {
+		err = os.WriteFile(path, []byte(content), 0o600)
+	}
+	if err != nil {
+		return events.Artifact{}, err
+	}
+	return job.PutFile(ctx, name, "text/plain", path)
+}
+
+// record runs a small pipeline in which fine-tuning is stopped and taken up
+// again, and a request that is rejected, and reads what they leave.
+func record(t *testing.T) books {
+	t.Helper()
+	b := books{dir: t.TempDir()}
+	halfway := make(chan struct{})
+	cfg := local.Config{
+		Data: filepath.Join(b.dir, "data"), Listen: "127.0.0.1:0", RelaxedSync: true, Layout: bus.Layout{AckWait: 2 * time.Second},
+		Engines: map[events.Phase]phase.Engine{
+			events.Finetune: train(halfway), events.Inference: phase.EngineFunc(answer), events.Evaluation: evaluation.Engine{},
+		},
+		Tracker: tracker.Config{TrackingURI: "file://" + b.dir + "/mlruns", Reports: filepath.Join(b.dir, "reports"), Settle: 50 * time.Millisecond},
+	}
+	l := begin(t, cfg)
+	for _, req := range []events.PipelineRequested{
+		{RunID: run, Specification: specification(t, "owner/model")},
+		{RunID: "refused", Specification: specification(t, "nowhere")},
+	} {
+		if _, err := l.Bus.Publish(t.Context(), req, bus.Fence{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	<-halfway
+	if err := l.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	l = begin(t, cfg)
+	defer func() {
+		if err := l.Stop(); err != nil {
+			t.Error(err)
+		}
+	}()
+	read := func() audit.State {
+		s := audit.State{}
+		if err := audit.ReadStreams(t.Context(), l.URL(), &s); err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	deadline := time.Now().Add(time.Minute)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if b.state = read(); settled(b.state) {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the recorded run does not end: %v", audit.Check(b.read(t)))
+		}
+		<-tick.C
+	}
+	for i := range b.state.Facts { // room for what a test plants between two
+		b.state.Facts[i].Sequence *= 10
+	}
+	return b
+}
+
+func begin(t *testing.T, cfg local.Config) *local.Local {
+	t.Helper()
+	l, err := local.Start(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func specification(t *testing.T, model string) json.RawMessage {
+	t.Helper()
+	body, err := json.Marshal(map[string]map[string]any{
+		"fine_tuner": {"base_model_id": model, "training_data_id": "owner/data", "save_steps": save, "log_steps": 1},
+		"inferencer": {"testing_data_id": "owner/data"}, "evaluator": {"metrics": []string{"exact_match"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return body
+}
+
+// settled reports whether everything was tracked and every message settled.
+func settled(s audit.State) bool {
+	tracked := false
+	for _, m := range s.Facts {
+		tracked = tracked || m.Subject == "tracking.completed."+run
+	}
+	for _, c := range s.Consumers {
+		tracked = tracked && c.Pending+c.Held == 0
+	}
+	return tracked && len(s.Keys["tunebus_leases"]) == 0
+}
