@@ -73,7 +73,9 @@ func TestRoomsImportWhatTheyMay(t *testing.T) {
 		}
 		for _, i := range imports {
 			for outside, room := range alone {
-				if strings.HasPrefix(i, outside) && !strings.HasPrefix(path, room+"/") {
+				// What the audit checks must not read for it.
+				audits := outside == "github.com/nats-io/nats.go" && strings.HasPrefix(path, "cmd/tunebus/internal/audit/")
+				if strings.HasPrefix(i, outside) && !strings.HasPrefix(path, room+"/") && !audits {
 					t.Errorf("%s imports %s, which belongs to %s alone", path, i, room)
 				}
 			}
