@@ -107,7 +107,10 @@ func (t *Tree) Set(assignment string) *Fault {
 // Merge puts what other has over what t has, key by key.
 func (t *Tree) Merge(other Tree) {
 	if t.Sections == nil {
-		t.Sections, t.At = map[string]any{}, map[string]Position{}
+		t.Sections = map[string]any{}
+	}
+	if t.At == nil {
+		t.At = map[string]Position{}
 	}
 	for section, v := range other.Sections {
 		mine, a := t.Sections[section].(map[string]any)

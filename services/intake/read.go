@@ -44,9 +44,10 @@ func check(req events.PipelineRequested, id string) []events.Fault {
 	return faults
 }
 
-// unknownKeys finds the keys of a request that say nothing, as a misspelled
-// one does.
-func unknownKeys(data []byte) []events.Fault {
+// UnknownKeys finds the keys of a request that say nothing, as a misspelled
+// one does. Only in what a person wrote they are faults: an event may be of a
+// newer program.
+func UnknownKeys(data []byte) []events.Fault {
 	var given map[string]json.RawMessage
 	if json.Unmarshal(data, &given) != nil {
 		return nil // it would not have become a request

@@ -26,7 +26,7 @@ func FuzzRead(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		unknownKeys(data)
+		UnknownKeys(data)
 		ev, err := events.Decode(events.TypePipelineRequested, "", data)
 		if err != nil {
 			return

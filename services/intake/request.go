@@ -122,7 +122,7 @@ func unreadable(err error) bool {
 func (s *Service) decide(ctx context.Context, d bus.Delivery, req events.PipelineRequested, id string) (events.PipelineAccepted, []events.Fault, error) {
 	faults := check(req, id)
 	if d.Bare { // a person wrote it
-		faults = append(faults, unknownKeys(d.Data)...)
+		faults = append(faults, UnknownKeys(d.Data)...)
 	}
 	w, more, err := s.want(ctx, req)
 	if err != nil {

@@ -23,5 +23,6 @@ func (a *app) replayCommand() *cobra.Command {
 			return c.Help()
 		},
 	}
+	c.AddCommand(a.replayRequestsCommand())
 	return c
 }

@@ -77,11 +77,7 @@ func (q *asked) tree(c *cobra.Command) (tree config.Tree, faults config.Faults, 
 			tree.Merge(t)
 		}
 	}
-	for _, s := range append(q.switches(c), q.sets...) {
-		if f := tree.Set(s); f != nil {
-			faults = append(faults, *f)
-		}
-	}
+	faults = append(faults, assign(&tree, append(q.switches(c), q.sets...))...)
 	q.folders = map[string]string{}
 	for key, at := range tree.At {
 		if slices.Contains(q.files, at.File) {
@@ -92,6 +88,17 @@ func (q *asked) tree(c *cobra.Command) (tree config.Tree, faults config.Faults, 
 		delete(tree.Sections, section) // a file may hold settings too
 	}
 	return tree, append(faults, expand(tree)...), nil
+}
+
+// assign puts assignments over a tree.
+func assign(tree *config.Tree, sets []string) config.Faults {
+	var faults config.Faults
+	for _, s := range sets {
+		if f := tree.Set(s); f != nil {
+			faults = append(faults, *f)
+		}
+	}
+	return faults
 }
 
 // faulty is the error of a specification that has faults.
