@@ -1,10 +1,14 @@
 # Everything works with Go and make alone; "check" also wants a C compiler,
 # for the race detector.
-MODULES := events events/validation pipeline embedded llm services/intake services/finetune services/inference services/evaluation services/tracker cmd/basemodel cmd/tunebus deploy
+MODULES := events events/validation pipeline pipeline/clouds embedded llm services/intake services/finetune services/inference services/evaluation services/tracker cmd/basemodel cmd/tunebus deploy
 
 # SIMD makes the matrix products of the built-in engine several times faster.
 export GOEXPERIMENT := simd
 export CGO_ENABLED := 0
+# Without its modules for machines inside Google's cloud, the driver of gs:// is
+# half as large.
+TAGS := disable_grpc_modules
+export GOFLAGS := $(GOFLAGS) -tags=$(TAGS)
 GO := go
 
 .PHONY: help build run test check lint tidy generate build-gpu base-model bench fuzz
@@ -12,7 +16,7 @@ help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
 build: ## bin/tunebus
-	@cd cmd/tunebus && $(GO) build -o ../../bin/tunebus .
+	@cd cmd/tunebus && $(GO) build -ldflags=-s -o ../../bin/tunebus .
 
 run: build ## the quickstart, from start to end
 	./bin/tunebus run --config configs/quickstart.toml
@@ -33,7 +37,7 @@ tidy: ## go.mod and go.sum of every module
 	@set -e; for m in $(MODULES); do (cd $$m && GOWORK=off $(GO) mod tidy); done
 
 build-gpu: ## bin/tunebus with GPU metrics; needs a C compiler
-	@cd cmd/tunebus && CGO_ENABLED=1 CGO_CFLAGS=-Wno-deprecated-declarations $(GO) build -tags gpu -o ../../bin/tunebus-gpu .
+	@cd cmd/tunebus && CGO_ENABLED=1 CGO_CFLAGS=-Wno-deprecated-declarations $(GO) build -tags gpu,$(TAGS) -ldflags=-s -o ../../bin/tunebus-gpu .
 
 generate: ## the schemas and the AsyncAPI document
 	@cd events && $(GO) generate ./...

@@ -86,6 +86,32 @@ func TestEveryProgramIsBuilt(t *testing.T) {
 	}
 }
 
+// TestImagesAreBuiltAsMakeDoes holds that the programs in the images are those
+// that the tests run: what the compiler is told decides their size and speed.
+func TestImagesAreBuiltAsMakeDoes(t *testing.T) {
+	t.Parallel()
+	makefile, err := os.ReadFile("../Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	images, err := os.ReadFile("Containerfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for said, repeated := range map[string]string{
+		`GOEXPERIMENT := (\S+)`: "GOEXPERIMENT=%s", `CGO_ENABLED := (\S+)`: "CGO_ENABLED=%s", `\nTAGS := (\S+)`: "GOFLAGS=-tags=%s",
+	} {
+		m := regexp.MustCompile(said).FindSubmatch(makefile)
+		if m == nil {
+			t.Errorf("the Makefile has no %s", said)
+			continue
+		}
+		if want := strings.Replace(repeated, "%s", string(m[1]), 1); !strings.Contains(string(images), want) {
+			t.Errorf("the container file has no %s", want)
+		}
+	}
+}
+
 func TestEveryVariableIsRead(t *testing.T) {
 	t.Parallel()
 	known := settings.Variables()

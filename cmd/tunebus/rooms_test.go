@@ -92,6 +92,26 @@ func TestRoomsImportWhatTheyMay(t *testing.T) {
 	})
 }
 
+// TestProgramsLinkTheClouds holds that every program that runs a service can
+// open each kind of store, and that nothing else pays for it.
+func TestProgramsLinkTheClouds(t *testing.T) {
+	t.Parallel()
+	programs := 0
+	eachFile(t, func(path, name string, imports []string, _ bool) {
+		program := name == "main" && filepath.Base(path) == "main.go" && (strings.HasPrefix(path, "cmd/tunebus/") || strings.HasPrefix(path, "services/"))
+		links := slices.Contains(imports, module+"pipeline/clouds")
+		if program {
+			programs++
+		}
+		if links != program && !strings.HasSuffix(path, "_test.go") {
+			t.Errorf("%s: it is a program: %v; it links the clouds: %v", path, program, links)
+		}
+	})
+	if programs != 6 {
+		t.Errorf("%d programs, want 6", programs)
+	}
+}
+
 // TestPackagesHaveOneComment holds that each package says what it is, once.
 func TestPackagesHaveOneComment(t *testing.T) {
 	t.Parallel()

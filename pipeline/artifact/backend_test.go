@@ -27,7 +27,7 @@ func backends() map[string]func(testing.TB) Backend {
 			}
 			return f
 		},
-		"memory bucket": func(testing.TB) Backend { return &bucket{bucket: memblob.OpenBucket(nil)} },
+		"memory bucket": func(testing.TB) Backend { return BucketBackend(memblob.OpenBucket(nil)) },
 	}
 }
 

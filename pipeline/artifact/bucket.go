@@ -20,6 +20,9 @@ type bucket struct {
 	bucket *blob.Bucket
 }
 
+// BucketBackend is a backend that keeps objects in a bucket, and owns it.
+func BucketBackend(b *blob.Bucket) Backend { return &bucket{bucket: b} }
+
 func (b *bucket) Close() error { return b.bucket.Close() }
 
 func (b *bucket) Put(ctx context.Context, key, mediaType string, r io.Reader) (err error) {

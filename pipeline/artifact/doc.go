@@ -20,9 +20,9 @@
 //
 // # Stores
 //
-// [Open] takes file:///abs/path, and every other scheme for which the program
-// links a driver of gocloud.dev/blob (s3, gs, azblob). Programs import those
-// drivers, this package does not. [New] takes any other [Backend].
+// [Open] takes file:///abs/path, and every scheme for which the program links
+// a driver: s3, gs and azblob with the package clouds. Programs import it, this
+// package does not. [New] takes any other [Backend].
 //
 // # Keys
 //

@@ -6,13 +6,18 @@ import (
 	"fmt"
 	"net/url"
 	"path/filepath"
+	"strings"
 
 	"gocloud.dev/blob"
 )
 
+// Buckets opens buckets by the scheme of their address. A program adds to it
+// while it starts, by importing a package of drivers; nothing is added later.
+var Buckets blob.URLMux
+
 // Open opens the store at an address: file:///abs/path, which is made if it is
-// not there, or a bucket of any scheme whose gocloud.dev/blob driver the
-// program links, such as s3://bucket?region=eu-central-1.
+// not there, or a bucket of a scheme that [Buckets] knows, such as
+// s3://bucket?region=eu-central-1.
 func Open(ctx context.Context, address string) (*Store, error) {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -23,6 +28,9 @@ func Open(ctx context.Context, address string) (*Store, error) {
 			err = bad.Err
 		}
 		return nil, fmt.Errorf("open artifact store: its address cannot be read: %w", err)
+	}
+	if u.User != nil {
+		return nil, errors.New("open artifact store: its address holds a user or password; credentials come from the environment")
 	}
 	name := u.Scheme + "://" + u.Host
 	if u.Scheme == "file" {
@@ -47,12 +55,12 @@ func openBackend(ctx context.Context, u *url.URL) (Backend, error) {
 		return nil, errors.New("a file address has three slashes: file:///abs/path")
 	case u.Scheme == "file":
 		return openFiles(filepath.FromSlash(u.Path))
-	case !blob.DefaultURLMux().ValidBucketScheme(u.Scheme):
-		return nil, fmt.Errorf("this program has no driver for %q", u.Scheme)
+	case !Buckets.ValidBucketScheme(u.Scheme):
+		return nil, fmt.Errorf("this program has no driver for %q; it has: %s", u.Scheme, strings.Join(append(Buckets.BucketSchemes(), "file"), ", "))
 	}
-	b, err := blob.DefaultURLMux().OpenBucketURL(ctx, u)
+	b, err := Buckets.OpenBucketURL(ctx, u)
 	if err != nil {
 		return nil, err
 	}
-	return &bucket{bucket: b}, nil
+	return BucketBackend(b), nil
 }

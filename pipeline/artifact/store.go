@@ -43,7 +43,8 @@ func (s *Store) ID() string { return s.id }
 func (s *Store) Close() error { return s.backend.Close() }
 
 // identify reads the id object, and makes it where there is none. Of several
-// makers one wins, and all of them read what the winner wrote.
+// makers one wins, and all of them read what the winner wrote, whatever they
+// were told: S3 answers makers that meet with more than one code.
 func identify(ctx context.Context, b Backend) (string, error) {
 	if b, ok := b.(Identified); ok {
 		return b.StoreID(ctx)
@@ -57,10 +58,12 @@ func identify(ctx context.Context, b Backend) (string, error) {
 		return "", err
 	}
 	content := hex.EncodeToString(fresh) + "\n"
-	if err := b.Put(ctx, idKey, "text/plain", strings.NewReader(content)); err != nil && !errors.Is(err, ErrExists) {
-		return "", err
+	putErr := b.Put(ctx, idKey, "text/plain", strings.NewReader(content))
+	id, err = readID(ctx, b)
+	if errors.Is(err, ErrNotFound) && putErr != nil {
+		return "", putErr
 	}
-	return readID(ctx, b)
+	return id, err
 }
 
 func readID(ctx context.Context, b Backend) (string, error) {

@@ -265,7 +265,8 @@ func TestOpen(t *testing.T) {
 		t.Error(err)
 	}
 	for address, want := range map[string]string{
-		"s3://models?region=x&secret=hush": `open artifact store s3://models: this program has no driver for "s3"`,
+		"s3://models?region=x&secret=hush": `open artifact store s3://models: this program has no driver for "s3"; it has: file`,
+		"s3://user:hush@models":            "holds a user or password",
 		"/data":                            "write file:///abs/path",
 		"file://data":                      "three slashes",
 		"file:data":                        "no absolute path",

@@ -16,6 +16,7 @@ import (
 	"github.com/xuri/excelize/v2"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/processes"
+	"github.com/tunebus/tunebus/pipeline/clouds/s3test"
 )
 
 // request is what a person publishes with any NATS client. Paths start at
@@ -41,19 +42,29 @@ func TestServicesApart(t *testing.T) {
 		t.Parallel()
 		apart(t, t.TempDir(), "jetstream://artifacts")
 	})
+	t.Run("S3", func(t *testing.T) {
+		t.Parallel()
+		server := s3test.New(t)
+		apart(t, t.TempDir(), server.Address("artifacts"), server.Environ()...)
+		if len(server.Keys()) < 4 { // the store's id, and something of each phase
+			t.Errorf("the bucket holds %q", server.Keys())
+		}
+	})
 }
 
-func apart(t *testing.T, dir, store string) {
+// apart runs the pipeline with artifacts in a store. Environ is what the
+// programs need to reach it.
+func apart(t *testing.T, dir, store string, environ ...string) {
 	t.Helper()
 	port := processes.FreePort(t)
 	url := fmt.Sprintf("nats://127.0.0.1:%d", port)
-	env := []string{
-		"TUNEBUS_BUS_URL=" + url,
-		"TUNEBUS_ARTIFACTS_URL=" + store,
-		"TUNEBUS_DATA_ROOTS=" + filepath.Join(processes.Root(), "configs", "quickstart"),
-		"TUNEBUS_SERVICES_TRACKER_TRACKING_URI=file:" + filepath.Join(dir, "mlruns"),
-		"TUNEBUS_SERVICES_TRACKER_REPORTS=" + filepath.Join(dir, "reports"),
-	}
+	env := append(environ,
+		"TUNEBUS_BUS_URL="+url,
+		"TUNEBUS_ARTIFACTS_URL="+store,
+		"TUNEBUS_DATA_ROOTS="+filepath.Join(processes.Root(), "configs", "quickstart"),
+		"TUNEBUS_SERVICES_TRACKER_TRACKING_URI=file:"+filepath.Join(dir, "mlruns"),
+		"TUNEBUS_SERVICES_TRACKER_REPORTS="+filepath.Join(dir, "reports"),
+	)
 	services := map[string]*processes.Process{}
 	for _, name := range []string{"tracker", "evaluation", "finetune", "intake"} {
 		services[name] = programs.Start(t, dir, "tunebus-"+name, env)

@@ -57,7 +57,7 @@ func TestCommandsOfTheManual(t *testing.T) {
 	t.Parallel()
 	bin := t.TempDir()
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(bin, "tunebus"), "../..")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOEXPERIMENT=simd")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOEXPERIMENT=simd", "GOFLAGS=-tags=disable_grpc_modules") // as the Makefile does
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 
 	// The programs are built from these; without them a test's result would be
@@ -29,7 +30,7 @@ const (
 // Programs is a folder with every program, which is built at the first call.
 // A test's TestMain removes it with [Programs.Remove].
 type Programs struct {
-	// Tags are build tags, separated by commas.
+	// Tags are build tags, separated by commas, beside the Makefile's.
 	Tags string
 
 	once sync.Once
@@ -65,7 +66,7 @@ func build(tags string) (string, error) {
 		Tracker:    {"services/tracker", "./cmd/tunebus-tracker"},
 		NATS:       {"embedded", "github.com/nats-io/nats-server/v2"},
 	} {
-		c := exec.CommandContext(context.Background(), "go", "build", "-tags", tags, "-o", filepath.Join(dir, name), from[1])
+		c := exec.CommandContext(context.Background(), "go", "build", "-tags", strings.TrimSuffix("disable_grpc_modules,"+tags, ","), "-o", filepath.Join(dir, name), from[1])
 		c.Dir = filepath.Join(Root(), filepath.FromSlash(from[0]))
 		c.Env = append(os.Environ(), "CGO_ENABLED=0", "GOEXPERIMENT=simd")
 		if out, err := c.CombinedOutput(); err != nil {
