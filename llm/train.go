@@ -94,9 +94,11 @@ type TrainResult struct {
 }
 
 var (
-	errNoExamples = errors.New("train: there are no examples")
-	errNothing    = errors.New("train: no token of any example counts in the loss")
-	errDiverged   = errors.New("train: the loss is no number any more; lower the learning rate")
+	// ErrNothing says that there is nothing to learn from.
+	ErrNothing = errors.New("train: there is nothing to learn from")
+	// ErrDiverged says that the training went astray. It would again, since it
+	// depends on nothing but what it was given.
+	ErrDiverged = errors.New("train: the loss is no number any more; lower the learning rate")
 )
 
 // Train trains the adapter, or all weights where there is none, and stops
@@ -106,7 +108,7 @@ func (m *Model) Train(ctx context.Context, examples, validation []Example, cfg T
 	cfg = cfg.withDefaults()
 	examples = usable(examples)
 	if len(examples) == 0 {
-		return TrainResult{}, errNoExamples
+		return TrainResult{}, fmt.Errorf("%w: there are no examples", ErrNothing)
 	}
 	t, err := newTrainer(m, cfg)
 	if err != nil {
@@ -234,11 +236,11 @@ func (t *trainer) optimize(ctx context.Context, examples []Example, group [][]in
 		n += count
 	}
 	if n == 0 {
-		return StepInfo{}, 0, errNothing
+		return StepInfo{}, 0, fmt.Errorf("%w: no token of any example counts in the loss", ErrNothing)
 	}
 	t.loss = sum / float64(n)
 	if math.IsNaN(t.loss) || math.IsInf(t.loss, 0) {
-		return StepInfo{}, 0, errDiverged
+		return StepInfo{}, 0, ErrDiverged
 	}
 	rate := t.cfg.LearningRate * schedule(t.cfg, t.step, t.total)
 	norm, err := t.update(rate, 1/float64(n))

@@ -129,6 +129,12 @@ func train(ctx context.Context, job *phase.Job, model *llm.Model, data data) (ll
 		},
 	}
 	res, err := model.Train(ctx, data.training, data.validation, cfg, hooks, job.Resume.Dir)
+	switch { // the same rows and the same seed come to the same
+	case errors.Is(err, llm.ErrDiverged):
+		err = phase.Permanent("diverged", err)
+	case errors.Is(err, llm.ErrNothing):
+		err = phase.Permanent("nothing_to_learn", err)
+	}
 	return res, errors.Join(err, failed)
 }
 
