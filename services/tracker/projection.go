@@ -141,6 +141,7 @@ func child(run events.Run, p events.Phase, state *events.PhaseState) desired {
 		}
 	}
 	d.inputs = datasets(run, p)
+	d.tags = attempts(state)
 	c := state.Completed
 	if c == nil {
 		return d

@@ -54,8 +54,8 @@ type PhaseSummary struct {
 	Artifacts       []events.Artifact  `json:"artifacts,omitempty"`
 	Notes           []string           `json:"notes,omitempty"`
 	Error           *events.Problem    `json:"error,omitempty"`
-	// EndedAttempts are those that did not complete the phase.
-	EndedAttempts []events.AttemptEnded `json:"ended_attempts,omitempty"`
+	// AttemptResults tell each attempt.
+	AttemptResults []events.AttemptResult `json:"attempt_results,omitempty"`
 }
 
 // SummarisePipeline tells a run from the fold of its events.
@@ -92,13 +92,10 @@ func summarisePhase(step events.Step, p *events.PhaseState) PhaseSummary {
 	if p == nil {
 		return s
 	}
-	s.Attempts = len(p.Attempts)
-	for _, a := range p.Attempts {
-		if a.Started != nil {
-			s.Engine, s.Worker = a.Started.Engine, a.Started.Worker
-		}
-		if a.Ended != nil {
-			s.EndedAttempts = append(s.EndedAttempts, *a.Ended)
+	s.Attempts, s.AttemptResults = len(p.Attempts), p.Results()
+	for _, a := range s.AttemptResults {
+		if a.Worker != "" {
+			s.Engine, s.Worker = a.Engine, a.Worker
 		}
 	}
 	done := p.Completed

@@ -270,7 +270,7 @@ func TestPipelineSummaryJSON(t *testing.T) {
 		t.Fatalf("phases %+v", s.Phases)
 	}
 	tune := s.Phases[0]
-	if tune.Status != "success" || tune.Attempts != 2 || tune.Worker != "two" || tune.DurationSeconds != 90 || tune.Artifacts[0].Reference.Key != "k" || tune.EndedAttempts[0].LastStep != 20 {
+	if tune.Status != "success" || tune.Attempts != 2 || tune.Worker != "two" || tune.DurationSeconds != 90 || tune.Artifacts[0].Reference.Key != "k" || tune.AttemptResults[0].LastStep != 20 || tune.AttemptResults[1].Outcome != "success" {
 		t.Errorf("fine-tuning %+v", tune)
 	}
 	if s.Phases[1].Status != events.StatusWaiting || s.Phases[1].StartedAt != nil {
