@@ -155,7 +155,7 @@ func TestArchiveCommand(t *testing.T) {
 	if status, _, screen := tunebus(t, "show", "nobody", "--data", p.dir); status != 2 || !strings.Contains(screen, "unknown") {
 		t.Errorf("show nobody: status %d\n%s", status, screen)
 	}
-	if status, out, screen := tunebus(t, "cancel", "one", "--data", p.dir); status != 0 || !strings.Contains(out, "has ended already") {
+	if status, out, screen := tunebus(t, "cancel", "one", "--data", p.dir); status != 2 || !strings.Contains(out, "has ended already") {
 		t.Errorf("cancel: status %d\n%s%s", status, out, screen)
 	}
 	list := func(args ...string) []string {

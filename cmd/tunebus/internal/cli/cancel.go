@@ -13,11 +13,22 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus"
 )
 
+// cancellation is what became of a run that was to be cancelled, for scripts.
+type cancellation struct {
+	runSummary
+	// Requested is false where the run had ended before.
+	Requested bool `json:"cancel_requested"`
+	// Took is how long the end came after the request, in seconds.
+	Took float64 `json:"cancel_seconds,omitempty"`
+}
+
 func (a *app) cancelCommand() *cobra.Command {
 	var reason string
 	var at stored
+	var limit time.Duration
+	var leave bool
 	c := &cobra.Command{
-		Use: "cancel RUN", Short: "End a run as soon as it can", Args: exactlyOne("RUN"),
+		Use: "cancel RUN", Short: "End a run as soon as it can, and say what became of it", Args: exactlyOne("RUN"),
 		RunE: a.looking(&at, func(ctx context.Context, r *room, args []string) error {
 			// One that the stream does not hold may have been archived, or
 			// have to be accepted yet.
@@ -28,31 +39,88 @@ func (a *app) cancelCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			done := struct {
-				RunID  string        `json:"run_id"`
-				Status events.Status `json:"status"`
-				// Requested is false where the run had ended before.
-				Requested bool `json:"cancel_requested"`
-			}{args[0], run.Status(), run.Completed == nil}
-			if done.Requested {
-				_, err = r.bus.Publish(ctx, events.CancelRequested{RunID: args[0], By: "user", Reason: reason}, bus.Fence{})
-				var lost *bus.LostError // somebody asked for it before
-				if err != nil && !errors.As(err, &lost) {
+			if run.Completed != nil {
+				return a.cancelled(run, cancellation{})
+			}
+			asked := time.Now()
+			_, err = r.bus.Publish(ctx, events.CancelRequested{RunID: run.ID, By: "user", Reason: reason}, bus.Fence{})
+			var lost *bus.LostError // somebody asked for it before
+			if err != nil && !errors.As(err, &lost) {
+				return err
+			}
+			if !leave {
+				wait, stop := context.WithTimeout(ctx, limit)
+				defer stop()
+				if run, err = endOf(wait, r.bus, run); err != nil {
 					return err
 				}
 			}
-			return a.result(done, func(w io.Writer) {
-				if !done.Requested {
-					fmt.Fprintf(w, "run %s has ended already: %s\n", args[0], done.Status)
-					return
-				}
-				fmt.Fprintf(w, "cancel of %s requested; \"tunebus watch %s\" shows its end\n", args[0], args[0])
-			})
+			return a.cancelled(run, cancellation{Requested: true, Took: time.Since(asked).Seconds()})
 		}),
 	}
 	at.flags(c)
 	c.Flags().StringVar(&reason, "reason", "", "why")
+	c.Flags().DurationVar(&limit, "timeout", 30*time.Second, "longest wait for the run's end")
+	c.Flags().BoolVar(&leave, "no-wait", false, "ask for the end, and do not wait for it")
 	return c
+}
+
+// cancelled says what became of a run. That it is cancelled is success, by
+// whomever; that it had ended otherwise is not.
+func (a *app) cancelled(run events.Run, c cancellation) error {
+	c.runSummary = summaryOf(run)
+	end := run.Completed
+	var line string
+	switch {
+	case end == nil:
+		c.Took = 0
+		line = fmt.Sprintf("cancel of %s requested; \"tunebus watch %s\" shows its end", run.ID, run.ID)
+	case !c.Requested:
+		line = fmt.Sprintf("run %s has ended already: %s", run.ID, c.Status)
+	case end.Conclusion == events.Cancelled:
+		line = fmt.Sprintf("run %s was cancelled within %.1f s", run.ID, c.Took)
+	default:
+		line = fmt.Sprintf("run %s ended before it could be cancelled: %s", run.ID, c.Status)
+	}
+	err := a.result(c, func(w io.Writer) {
+		fmt.Fprintln(w, line)
+		if c.Requested && end != nil {
+			fmt.Fprintln(w)
+			phases(w, run, c.told)
+		}
+	})
+	if err == nil && end != nil && end.Conclusion != events.Cancelled {
+		err = &statusError{exitInput, errors.New("")}
+	}
+	return err
+}
+
+// endOf waits for the end of a run, and returns it as it is then.
+func endOf(ctx context.Context, b *bus.Bus, run events.Run) (events.Run, error) {
+	bell, err := b.Ring(ctx, events.PipelineCompleted{RunID: run.ID}.Subject())
+	if err != nil {
+		return run, err
+	}
+	look := time.NewTicker(time.Second) // a doorbell may stay silent
+	defer look.Stop()
+	for {
+		now, err := b.Run(ctx, run.ID)
+		if ctx.Err() == nil && err != nil {
+			return run, err
+		}
+		if err == nil && now.Completed != nil {
+			return now, nil
+		}
+		select {
+		case <-bell:
+		case <-look.C:
+		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				return run, &statusError{exitTimeout, fmt.Errorf("run %s has not ended yet; the request stands, and \"tunebus watch %s\" shows its end", run.ID, run.ID)}
+			}
+			return run, context.Cause(ctx)
+		}
+	}
 }
 
 // soonKnown reads a run that may have been submitted a moment ago.
@@ -76,6 +144,9 @@ func soonKnown(ctx context.Context, b *bus.Bus, id string) (events.Run, error) {
 		case <-wait.Done():
 			if ctx.Err() != nil {
 				return run, context.Cause(ctx)
+			}
+			if err := rejected(ctx, b, id, 0); err != nil {
+				return run, err
 			}
 			return run, unknownRun(b, id)
 		}

@@ -29,10 +29,12 @@ type runSummary struct {
 	// Gaps name what will never be tracked, and why.
 	Gaps    []string `json:"tracking_gaps,omitempty"`
 	Pending bool     `json:"tracking_pending"`
+
+	told []events.AttemptResult // the attempts that people are told of
 }
 
 func summaryOf(run events.Run) runSummary {
-	s := runSummary{RunID: run.ID, Status: run.Status(), Pending: run.Tracked == nil}
+	s := runSummary{RunID: run.ID, Status: run.Status(), Pending: run.Tracked == nil, told: attempts(run, 2)}
 	if run.Accepted != nil {
 		s.RunName = run.Accepted.RunName
 	}
@@ -79,7 +81,7 @@ func closing(w io.Writer, run events.Run, s runSummary, again string) {
 		fmt.Fprintf(w, "repeats %s from %s on\n", a.Lineage.RerunOf, a.Plan[0].Phase)
 	}
 	fmt.Fprintln(w)
-	phases(w, run)
+	phases(w, run, s.told)
 	scores(w, run, s)
 	section(w, s.Gates, "GATE\tSCORE\tAT LEAST\tMET", func(g events.Gate) string {
 		return fmt.Sprintf("%s\t%.3f\t%.3f\t%s", g.Metric, g.Score, g.AtLeast, map[bool]string{true: "yes", false: "no"}[g.Met])
@@ -97,9 +99,9 @@ func closing(w io.Writer, run events.Run, s runSummary, again string) {
 	}
 }
 
-// phases writes a line for each phase of the plan, and the error of those
-// that failed.
-func phases(w io.Writer, run events.Run) {
+// phases writes a line for each phase of the plan and each attempt that people
+// are told of, and the error of the phases that failed.
+func phases(w io.Writer, run events.Run, told []events.AttemptResult) {
 	if run.Accepted == nil {
 		return
 	}
@@ -121,45 +123,10 @@ func phases(w io.Writer, run events.Run) {
 		}
 		return fmt.Sprintf("%s\t%s\t%s\t%s", step.Phase, status, seconds, attempts)
 	})
-	attempts(w, run)
+	section(w, told, attemptHeader, attemptLine)
 	for _, f := range failures {
 		fmt.Fprintf(w, "\n%s\n", f)
 	}
-}
-
-// attempts writes how the attempts went of phases that took more than one.
-func attempts(w io.Writer, run events.Run) {
-	type attempt struct {
-		events.Attempt
-		phase events.Phase
-		won   bool
-	}
-	var all []attempt
-	for _, step := range run.Accepted.Plan {
-		if p := run.Phases[step.Phase]; p != nil && len(p.Attempts) > 1 {
-			for _, a := range p.Attempts {
-				all = append(all, attempt{a, step.Phase, p.Completed != nil && p.Completed.Attempt == a.Number})
-			}
-		}
-	}
-	section(w, all, "ATTEMPT\tWORKER\tFROM STEP\tENDED BY\tERROR", func(a attempt) string {
-		worker, from, ended, why := "-", int64(0), "-", ""
-		if a.Started != nil {
-			worker, from = a.Started.Worker, a.Started.ResumedFrom
-		}
-		switch {
-		case a.Ended != nil:
-			ended = string(a.Ended.Reason)
-			if a.Ended.Error != nil {
-				why = a.Ended.Error.Message
-			}
-		case a.won:
-			ended = "completion"
-		case run.Completed != nil:
-			ended = "a crash"
-		}
-		return fmt.Sprintf("%s %d\t%s\t%d\t%s\t%s", a.phase, a.Number, worker, from, ended, why)
-	})
 }
 
 // scores writes the scores, beside those of the base model where there are

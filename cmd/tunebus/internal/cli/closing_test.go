@@ -72,15 +72,17 @@ func TestClosing(t *testing.T) {
 			ended(events.Failure, func(r *events.Run) {
 				p := r.Phases[events.Finetune]
 				p.Attempts = []events.Attempt{
-					{Number: 1, Started: &events.PhaseStarted{Attempt: 1, Worker: "w1"}, Ended: &events.AttemptEnded{Attempt: 1, Reason: events.EndError, Error: &events.Problem{Message: "out of memory"}}},
-					{Number: 2, Started: &events.PhaseStarted{Attempt: 2, Worker: "w2", ResumedFrom: 40}},
-					{Number: 3, Started: &events.PhaseStarted{Attempt: 3, Worker: "w1", ResumedFrom: 60}},
+					{Number: 1, Started: &events.PhaseStarted{Phase: events.Finetune, Attempt: 1, Worker: "w1", StartedAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}, Ended: &events.AttemptEnded{Phase: events.Finetune, Attempt: 1, Reason: events.EndError, Error: &events.Problem{Code: "oom", Message: "out of memory"}}},
+					{Number: 2, Started: &events.PhaseStarted{Phase: events.Finetune, Attempt: 2, Worker: "w2", ResumedFrom: 40}},
+					{Number: 3, Started: &events.PhaseStarted{Phase: events.Finetune, Attempt: 3, Worker: "w1", ResumedFrom: 60}},
 				}
 				p.Completed.Attempt, p.Completed.Conclusion, p.Completed.Error = 3, events.Failure, &events.Problem{Message: "the disk is full"}
 			}),
 			[]string{
 				"finetune    failure      1.5      3\nevaluation  not started  -        -\n", "finetune: the disk is full\n",
-				"ATTEMPT     WORKER  FROM STEP  ENDED BY    ERROR\nfinetune 1  w1      0          error       out of memory\nfinetune 2  w2      40         a crash     \nfinetune 3  w1      60         completion  \n",
+				"ATTEMPT     OUTCOME  WORKER  FROM STEP  STARTED               SECONDS  ERROR\n",
+				"finetune 1  error    w1      0          2026-01-02T03:04:05Z  -        oom: out of memory\n", "finetune 2  crashed  w2      40         -                     -        \n",
+				"finetune 3  failure  w1      60         ",
 				"mend what the error names, then: tunebus run --config a.toml\n",
 			},
 			[]string{"your own data"},

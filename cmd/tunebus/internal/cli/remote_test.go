@@ -43,7 +43,7 @@ func TestRunIDThatIsTaken(t *testing.T) {
 		t.Errorf("show --json: status %d, %v\n%s", status, err, out)
 	}
 	status, out, _ = tunebus(t, "cancel", "mine", "--json", "--server", d.url)
-	if status != 0 || !strings.Contains(out, `"cancel_requested": false`) || !strings.Contains(out, `"status": "success"`) {
+	if status != 2 || !strings.Contains(out, `"cancel_requested": false`) || !strings.Contains(out, `"status": "success"`) {
 		t.Errorf("cancel of an ended run: status %d\n%s", status, out)
 	}
 	for _, args := range [][]string{{"show", "nobody"}, {"cancel", "nobody"}, {"cancel", "no.token"}} {

@@ -25,7 +25,9 @@ func (a *app) showCommand() *cobra.Command {
 				return unknownRun(r.bus, args[0])
 			}
 			return a.result(report.SummarisePipeline(run), func(w io.Writer) {
-				closing(w, run, summaryOf(run), "tunebus submit --config FILE")
+				s := summaryOf(run)
+				s.told = attempts(run, 1)
+				closing(w, run, s, "tunebus submit --config FILE")
 				notes(w, run)
 			})
 		}),
