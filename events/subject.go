@@ -142,7 +142,11 @@ func attemptSubject(typ, run string, attempt int) string {
 }
 
 // StoryFilters are the two filters that together match every fact of a run.
-func StoryFilters(run string) []string { return []string{"*.*." + run, "*.*." + run + ".*"} }
+func StoryFilters(run string) []string { return []string{WholeFilter(run), "*.*." + run + ".*"} }
+
+// WholeFilter matches the facts that tell of a run or one of its phases as a
+// whole: its beginning, ends, and a cancel.
+func WholeFilter(run string) string { return "*.*." + run }
 
 // JobFilters are the filters that together match what has to be known of a run
 // by whoever works on its job of a phase: the facts of the whole run, how its

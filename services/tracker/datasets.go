@@ -1,6 +1,8 @@
 package tracker
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"path"
 
@@ -21,7 +23,10 @@ func datasets(run events.Run, p events.Phase) []mlflow.Dataset {
 			d.Digest = ref.SHA256
 			d.Source = source("uri", ref.Store+"/"+ref.Key)
 		} else {
-			d.Digest = "unknown"
+			// What is fetched elsewhere is known by its name alone. MLflow
+			// takes data sets of one name and digest for the same one.
+			sum := sha256.Sum256([]byte(id))
+			d.Digest = hex.EncodeToString(sum[:4])
 		}
 		out = append(out, d)
 	}

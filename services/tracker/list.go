@@ -1,6 +1,7 @@
 package tracker
 
 import (
+	"context"
 	"sync"
 
 	"github.com/tunebus/tunebus/services/tracker/report"
@@ -25,35 +26,35 @@ func newList(dir string) *list {
 
 // put adds a line; it is written at the next [list.write], or at once after
 // the last one.
-func (l *list) put(line report.RunLine) error {
+func (l *list) put(ctx context.Context, line report.RunLine) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.waiting = append(l.waiting, line)
 	if !l.closed {
 		return nil
 	}
-	return l.flush()
+	return l.flush(ctx)
 }
 
-func (l *list) write() error {
+func (l *list) write(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.flush()
+	return l.flush(ctx)
 }
 
 // close writes what waits; from then on each line is written as it comes.
-func (l *list) close() error {
+func (l *list) close(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.closed = true
-	return l.flush()
+	return l.flush(ctx)
 }
 
-func (l *list) flush() error {
+func (l *list) flush(ctx context.Context) error {
 	if l.runs == nil || len(l.waiting) == 0 {
 		return nil
 	}
-	if err := l.runs.Update(l.waiting...); err != nil {
+	if err := l.runs.Update(ctx, l.waiting...); err != nil {
 		return err
 	}
 	l.waiting = nil

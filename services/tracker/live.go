@@ -90,7 +90,7 @@ func (l *live) fresh(run string, p events.Phase, points []events.Point) (to plac
 			continue
 		}
 		newest[point.Key] = max(newest[point.Key], point.Step)
-		out = append(out, mlflow.Metric{Key: point.Key, Value: point.Value, Timestamp: point.Time, Step: point.Step})
+		out = append(out, metric(point))
 	}
 	for key, step := range newest {
 		to.steps[key] = step

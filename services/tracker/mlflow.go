@@ -1,18 +1,12 @@
 package tracker
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"os"
 	"path"
-	"path/filepath"
-	"slices"
-	"strings"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/failpoint"
@@ -22,7 +16,8 @@ import (
 
 // track says everything about a run to MLflow. Links lead to its MLflow
 // runs; gaps name what MLflow will never take.
-func (s *Service) track(ctx context.Context, run events.Run, files []report.File) (links map[string]string, gaps []string, err error) {
+func (s *Service) track(ctx context.Context, st story, files []report.File) (links map[string]string, gaps []string, err error) {
+	run := st.run
 	target, err := s.target(run)
 	if err != nil {
 		return map[string]string{}, []string{err.Error()}, nil // trying again would not help
@@ -38,11 +33,12 @@ func (s *Service) track(ctx context.Context, run events.Run, files []report.File
 		return nil, nil, err
 	}
 	for _, step := range run.Accepted.Plan {
-		state := run.Phases[step.Phase]
-		if state == nil || len(state.Attempts) == 0 {
+		if !st.begun(step.Phase) {
 			continue
 		}
+		state := run.Phases[step.Phase]
 		d := child(run, step.Phase, state)
+		d.run.StartTime = st.began[step.Phase]
 		d.run.ParentID = parentID
 		id, err := w.write(ctx, d)
 		if err != nil {
@@ -69,35 +65,6 @@ func (s *Service) track(ctx context.Context, run events.Run, files []report.File
 		}
 	}
 	return w.links, w.gaps, w.end(ctx, parentID, top)
-}
-
-// target opens the place that the run is tracked at. An address of the
-// specification is used only if the settings allow its origin.
-func (s *Service) target(run events.Run) (mlflow.Target, error) {
-	uri := run.Accepted.Specification.MLflow.TrackingURI
-	if uri == "" || uri == s.cfg.TrackingURI {
-		return mlflow.Open(s.cfg.TrackingURI, s.cfg.Credentials(s.cfg.TrackingURI))
-	}
-	u, err := url.Parse(uri)
-	if err != nil {
-		return nil, errors.New("mlflow.tracking_uri is no address")
-	}
-	if u.Scheme == "file" {
-		folder, err := filepath.Abs(strings.TrimPrefix(u.Opaque+u.Path, "//"))
-		if err != nil {
-			return nil, err
-		}
-		rel, err := filepath.Rel(s.cfg.FileRoot, folder)
-		if s.cfg.FileRoot == "" || err != nil || !filepath.IsLocal(rel) {
-			return nil, fmt.Errorf("mlflow.tracking_uri: the tracker may not write to the folder that the run names; it uses %s for folders", s.cfg.FileRoot)
-		}
-		return mlflow.Open(uri, mlflow.Options{})
-	}
-	origin := u.Scheme + "://" + u.Host
-	if !slices.Contains(s.cfg.Allowed, origin) {
-		return nil, fmt.Errorf("mlflow.tracking_uri: %s is not among the tracking servers that the tracker's settings allow", origin)
-	}
-	return mlflow.Open(uri, s.cfg.Credentials(uri))
 }
 
 // writer writes one pipeline run.
@@ -150,10 +117,7 @@ func (w *writer) artifacts(ctx context.Context, id string, p events.Phase, state
 			w.gaps = append(w.gaps, fmt.Sprintf("artifact %s lies in another store", a.Reference.Key))
 			continue
 		}
-		if a.Name == "metrics" {
-			if err := w.history(ctx, id, a.Reference); err != nil {
-				return err
-			}
+		if a.Name == artifactMetrics {
 			continue
 		}
 		err := w.target.PutArtifact(ctx, id, mlflow.Artifact{
@@ -163,6 +127,9 @@ func (w *writer) artifacts(ctx context.Context, id string, p events.Phase, state
 		if err != nil {
 			return err
 		}
+	}
+	if err := w.points(ctx, id, p, state.Completed); err != nil {
+		return err
 	}
 	if p == events.Evaluation {
 		for _, f := range files {
@@ -179,36 +146,6 @@ func (w *writer) artifacts(ctx context.Context, id string, p events.Phase, state
 
 func (w *writer) put(ctx context.Context, id, name string, f report.File) error {
 	return w.target.PutArtifact(ctx, id, mlflow.Artifact{Path: name, Size: f.Size, Open: func(context.Context) (io.ReadCloser, error) { return os.Open(f.Path) }})
-}
-
-// history sends the metric history in batches, as it is read.
-func (w *writer) history(ctx context.Context, id string, ref events.Reference) error {
-	r, err := w.service.store.Get(ctx, ref)
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	const batch = 1000
-	var points []mlflow.Metric
-	lines := bufio.NewScanner(r)
-	for lines.Scan() {
-		var p events.Point
-		if err := json.Unmarshal(lines.Bytes(), &p); err != nil {
-			w.gaps = append(w.gaps, fmt.Sprintf("metric history %s: %v", ref.Key, err))
-			break
-		}
-		points = append(points, mlflow.Metric{Key: p.Key, Value: p.Value, Timestamp: p.Time, Step: p.Step})
-		if len(points) == batch {
-			if err := w.target.LogMetrics(ctx, id, points); err != nil {
-				return err
-			}
-			points = points[:0]
-		}
-	}
-	if err := lines.Err(); err != nil {
-		return fmt.Errorf("metric history %s: %w", ref.Key, err)
-	}
-	return w.target.LogMetrics(ctx, id, points)
 }
 
 // scores opens the scores artifact of the evaluation, or is nil.

@@ -130,7 +130,7 @@ func child(run events.Run, p events.Phase, state *events.PhaseState) desired {
 	a := *run.Accepted
 	suffix, _ := names(p)
 	d := desired{key: mlflow.RunKey{RunID: a.RunID, Phase: string(p)}, phase: state}
-	d.run = mlflow.Run{Name: childName(a, p, suffix), StartTime: start(run, state)}
+	d.run = mlflow.Run{Name: childName(a, p, suffix)}
 	d.params = append(d.params, mlflow.Param{Key: "phase", Value: suffix}, mlflow.Param{Key: "run_name", Value: d.run.Name},
 		mlflow.Param{Key: "base_model_name", Value: a.Specification.FineTuner.BaseModelID},
 		mlflow.Param{Key: "base_model_url", Value: modelURL(run)})
@@ -176,15 +176,6 @@ func childName(a events.PipelineAccepted, p events.Phase, suffix string) string 
 		own[1] = a.RunName + "_" + suffix
 	}
 	return strings.Join(own[:], "")
-}
-
-// start is when the phase's first attempt that completed it began, or when
-// the run was requested.
-func start(run events.Run, state *events.PhaseState) time.Time {
-	if state.Completed != nil {
-		return state.Completed.StartedAt
-	}
-	return run.Accepted.RequestedAt
 }
 
 func modelURL(run events.Run) string {

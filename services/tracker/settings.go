@@ -39,6 +39,29 @@ func ConfigFrom(s settings.Settings, getenv func(string) string) (Config, error)
 	}, nil
 }
 
+// CopyTo is c with every run written to another address, which gets the
+// credentials of MLflow's own variables, which getenv looks up, and is the only
+// one that does.
+func (c Config) CopyTo(uri string, getenv func(string) string) (Config, error) {
+	options, err := mlflow.OptionsFromEnvironment(getenv)
+	if err != nil {
+		return Config{}, err
+	}
+	if c.To, err = absolute(uri); err != nil {
+		return Config{}, err
+	}
+	if c.To == c.TrackingURI {
+		return c, nil // which has its credentials
+	}
+	c.Credentials = func(address string) mlflow.Options {
+		if address == c.To {
+			return options
+		}
+		return mlflow.Options{}
+	}
+	return c, nil
+}
+
 // absolute makes the folder of a file: address absolute.
 func absolute(uri string) (string, error) {
 	path, ok := strings.CutPrefix(uri, "file:")

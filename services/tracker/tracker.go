@@ -29,6 +29,11 @@ type Config struct {
 	Allowed []string
 	// Credentials gives the options for an address.
 	Credentials func(uri string) mlflow.Options
+	// To, when set, is where every run is written, whatever its specification
+	// says. A run that belongs elsewhere is not recorded as tracked by that.
+	To string
+	// Open opens a target. Default [mlflow.Open].
+	Open func(uri string, opt mlflow.Options) (mlflow.Target, error)
 	// FileRoot is the folder that file: addresses of specifications have to
 	// lie in. Default: none may be named.
 	FileRoot string
@@ -55,7 +60,10 @@ type Service struct {
 	list  *list
 	due   *agenda
 	live  *live
-	heard atomic.Int64 // facts of the second under way
+	// targets are the places that runs are tracked at, by address: one each,
+	// since a target keeps its own writers apart.
+	targets targets
+	heard   atomic.Int64 // facts of the second under way
 }
 
 // New returns a tracker.
@@ -74,6 +82,9 @@ func New(b *bus.Bus, store *artifact.Store, cfg Config) *Service {
 	}
 	if cfg.Credentials == nil {
 		cfg.Credentials = func(string) mlflow.Options { return mlflow.Options{} }
+	}
+	if cfg.Open == nil {
+		cfg.Open = mlflow.Open
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -133,7 +144,7 @@ func (s *Service) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			if err := s.list.close(); err != nil {
+			if err := s.list.close(context.WithoutCancel(ctx)); err != nil {
 				s.cfg.Logger.Warn("run list not written; the next tracker writes it", "error", err)
 			}
 			return writing.Wait()
@@ -141,7 +152,7 @@ func (s *Service) Run(ctx context.Context) error {
 			s.sweep(ctx)
 		case <-second.C:
 			busy = s.heard.Swap(0) > busyFacts
-			if err := s.list.write(); err != nil {
+			if err := s.list.write(ctx); err != nil {
 				s.cfg.Logger.Warn("run list not written; trying again", "error", err)
 			}
 		case <-tick.C:
@@ -192,64 +203,106 @@ func (s *Service) writeDue(ctx context.Context, id string) {
 	}
 }
 
+// lease keeps two trackers from writing one run together.
+func lease(run string) string { return "track." + run }
+
 // reconcile reads a run and writes everything that follows from it, while no
 // other tracker does.
 func (s *Service) reconcile(ctx context.Context, id string) error {
-	return s.bus.Hold(ctx, "track."+id, func(ctx context.Context) error { return s.write(ctx, id) })
+	return s.bus.Hold(ctx, lease(id), func(ctx context.Context) error { return s.write(ctx, id) })
 }
 
 func (s *Service) write(ctx context.Context, id string) error {
-	run, err := s.bus.Run(ctx, id)
+	facts, err := s.bus.Facts(ctx, id)
 	if err != nil {
 		return err
 	}
-	if run.Accepted == nil || run.Tracked != nil {
+	st := tell(facts)
+	if st.settled() {
 		s.live.forget(id)
-		return nil // a cancel of a run that nobody knows, or one that is done with
+		return nil
 	}
-	files, err := s.reports(ctx, run)
-	if err != nil {
+	links, gaps, err := s.project(ctx, st)
+	var failed *reportsError
+	switch {
+	case errors.As(err, &failed):
 		s.cfg.Logger.Warn("reports not written", "run", id, "again", s.cfg.Retry, "error", err)
-		return &bus.Later{Delay: s.cfg.Retry, Err: fmt.Errorf("reports of run %s: %w", id, err)}
-	}
-	links, gaps, err := s.track(ctx, run, files)
-	if err != nil {
+		return &bus.Later{Delay: s.cfg.Retry, Err: err}
+	case err != nil:
 		delay := s.cfg.Retry
 		if !errors.Is(err, mlflow.ErrUnavailable) {
 			delay *= 4
 		}
 		s.cfg.Logger.Warn("tracking is pending", "run", id, "again", delay, "error", err)
 		return &bus.Later{Delay: delay, Err: fmt.Errorf("tracking of run %s is pending: %w", id, err)}
-	}
-	if run.Completed == nil {
+	case st.run.Completed == nil:
 		return nil
 	}
 	s.live.forget(id)
+	if st.tracked > 0 {
+		return nil // a fact came late, and was told
+	}
+	return s.record(ctx, st, links, gaps)
+}
+
+// record stores where a run is tracked, unless a fact was stored that is not
+// told there yet.
+func (s *Service) record(ctx context.Context, st story, links map[string]string, gaps []string) error {
+	fact := events.TrackingCompleted{RunID: st.run.ID, Links: links, Gaps: gaps}
+	_, err := s.bus.Publish(ctx, fact, bus.IfLast(events.WholeFilter(st.run.ID), st.whole))
+	var lost *bus.LostError
+	switch {
+	case errors.As(err, &lost) && lost.Winner == "":
+		return &bus.Later{Delay: s.cfg.Settle, Err: err}
+	case errors.As(err, &lost): // by another tracker
+		return nil
+	}
+	return err
+}
+
+// project writes everything that follows from a run: its reports, its line in
+// the list, and MLflow. Links lead to all of it; gaps name what MLflow will
+// never take.
+func (s *Service) project(ctx context.Context, st story) (links map[string]string, gaps []string, err error) {
+	files, err := s.reports(ctx, st)
+	if err != nil {
+		return nil, nil, &reportsError{run: st.run.ID, err: err}
+	}
+	if links, gaps, err = s.track(ctx, st, files); err != nil {
+		return nil, nil, err
+	}
 	for _, f := range files {
 		links[f.Name] = f.Path
 	}
-	_, err = s.bus.Publish(ctx, events.TrackingCompleted{RunID: id, Links: links, Gaps: gaps}, bus.Fence{})
-	var lost *bus.LostError
-	if err != nil && !errors.As(err, &lost) {
-		return err
-	}
-	return nil
+	return links, gaps, nil
 }
 
+// reportsError says that the reports could not be written.
+type reportsError struct {
+	run string
+	err error
+}
+
+func (e *reportsError) Error() string { return fmt.Sprintf("reports of run %s: %v", e.run, e.err) }
+
+func (e *reportsError) Unwrap() error { return e.err }
+
 // reports writes the files of a run that has ended, and its line in the list.
-func (s *Service) reports(ctx context.Context, run events.Run) ([]report.File, error) {
+func (s *Service) reports(ctx context.Context, st story) ([]report.File, error) {
 	if s.cfg.Reports == "" {
 		return nil, nil
 	}
-	if err := s.list.put(report.Line(run)); err != nil {
+	line := report.Line(st.run)
+	line.Sequence = st.newest
+	if err := s.list.put(ctx, line); err != nil {
 		return nil, err
 	}
-	if run.Completed == nil {
+	if st.run.Completed == nil {
 		return nil, nil
 	}
-	dir, err := filepath.Abs(filepath.Join(s.cfg.Reports, run.ID)) // a run id is a valid token, so it is one folder's name
+	dir, err := filepath.Abs(filepath.Join(s.cfg.Reports, st.run.ID)) // a run id is a valid token, so it is one folder's name
 	if err != nil {
 		return nil, err
 	}
-	return report.Write(ctx, dir, report.Report{Run: run, Scores: s.scores(run)})
+	return report.Write(ctx, dir, report.Report{Run: st.run, Scores: s.scores(st.run)})
 }

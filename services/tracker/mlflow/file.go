@@ -15,10 +15,10 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/tunebus/tunebus/pipeline/failpoint"
+	"github.com/tunebus/tunebus/services/tracker/folder"
 )
 
 // file is a folder in MLflow's file layout. Every file in it is written beside
@@ -26,8 +26,6 @@ import (
 // runs only. Nothing is synced: after a power cut the folder is written anew.
 type file struct {
 	root string // absolute
-
-	mu sync.Mutex // serialises read-and-replace; other processes are the caller's matter
 }
 
 func newFile(u *url.URL) (*file, error) {
@@ -48,14 +46,17 @@ func newFile(u *url.URL) (*file, error) {
 	return &file{root: root}, nil
 }
 
-func (f *file) Experiment(ctx context.Context, name string) (string, error) {
+func (f *file) Experiment(ctx context.Context, name string) (id string, err error) {
 	if err := errors.Join(ctx.Err(), checkExperiment(name)); err != nil {
 		return "", err
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	unlock, err := lockFolder(ctx, f.root)
+	if err != nil {
+		return "", fmt.Errorf("find experiment %q: %w", name, err)
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
 	name = cut(name, maxExperiment)
-	id, err := f.findExperiment(name)
+	id, err = f.findExperiment(name)
 	if id != "" || err != nil {
 		return id, err
 	}
@@ -70,7 +71,11 @@ func (f *file) Experiment(ctx context.Context, name string) (string, error) {
 		{"lifecycle_stage", "active"},
 		{"name", quote(name)},
 	}
-	if err := replaceFile(dir, filepath.Join(dir, "meta.yaml"), strings.NewReader(meta.String())); err != nil {
+	err = folder.Sweep(dir)
+	if err == nil {
+		err = replaceFile(dir, filepath.Join(dir, "meta.yaml"), strings.NewReader(meta.String()))
+	}
+	if err != nil {
 		return "", fmt.Errorf("create experiment %q: %w", name, err)
 	}
 	return id, nil
@@ -138,19 +143,22 @@ func experimentID(name string) string {
 }
 
 // EnsureRun needs no search: the id follows from the key.
-func (f *file) EnsureRun(ctx context.Context, experimentID string, key RunKey, r Run) (string, error) {
+func (f *file) EnsureRun(ctx context.Context, experimentID string, key RunKey, r Run) (id string, err error) {
 	if err := ctx.Err(); err != nil {
 		return "", err
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	exp := filepath.Join(f.root, filepath.Base(experimentID))
 	if _, err := os.Stat(filepath.Join(exp, "meta.yaml")); err != nil {
 		return "", fmt.Errorf("create run %q: experiment %s: %w", r.Name, experimentID, err)
 	}
 	sum := sha256.Sum256([]byte(experimentID + "\x00" + key.RunID + "\x00" + key.Phase))
-	id := hex.EncodeToString(sum[:16])
+	id = hex.EncodeToString(sum[:16])
 	dir := filepath.Join(exp, id)
+	unlock, err := lockFolder(ctx, dir)
+	if err != nil {
+		return "", fmt.Errorf("create run %q: %w", r.Name, err)
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
 	meta := filepath.Join(dir, "meta.yaml")
 	if _, err := os.Stat(meta); err == nil {
 		if err := setMeta(dir, map[string]string{"lifecycle_stage": "active", "deleted_time": "null"}); err != nil {
@@ -203,6 +211,9 @@ func (f *file) EndRun(ctx context.Context, runID string, status Status, end time
 		return fmt.Errorf("end run %s: %w", runID, err)
 	}
 	return f.inRun(ctx, "end", runID, func(dir string) error {
+		if err := folder.Sweep(dir); err != nil {
+			return err
+		}
 		return setMeta(dir, map[string]string{
 			"status": strconv.Itoa(status.number()), "end_time": strconv.FormatInt(millis(end), 10),
 		})
@@ -213,16 +224,25 @@ func (f *file) RunURL(experimentID, runID string) string {
 	return fileURL(filepath.Join(f.root, experimentID, runID))
 }
 
+// lockFolder makes a folder and waits for the caller's turn at it.
+func lockFolder(ctx context.Context, dir string) (unlock func() error, err error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	return folder.Lock(ctx, dir)
+}
+
 // inRun calls do with the folder of a run, one call at a time.
 func (f *file) inRun(ctx context.Context, op, runID string, do func(dir string) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	dir, err := f.runDir(runID)
 	if err == nil {
-		err = do(dir)
+		var unlock func() error
+		if unlock, err = folder.Lock(ctx, dir); err == nil {
+			err = errors.Join(do(dir), unlock())
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("%s run %s: %w", op, runID, err)
@@ -265,7 +285,7 @@ func replaceFile(tmpDir, path string, r io.Reader) (err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	tmp, err := os.CreateTemp(tmpDir, ".tmp-*")
+	tmp, err := os.CreateTemp(tmpDir, folder.Temporary)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/config"
 	"github.com/tunebus/tunebus/pipeline/failpoint"
+	"github.com/tunebus/tunebus/services/tracker/folder"
 )
 
 // The names of the files.
@@ -50,9 +51,13 @@ type File struct {
 	Size      int64 // bytes
 }
 
-// Write writes all files of a run below dir and lists them. It stops at the
-// first error and returns the files that were written before.
+// Write writes all files of a run below dir, where nobody else writes
+// meanwhile, and lists them. It stops at the first error and returns the files
+// that were written before.
 func Write(ctx context.Context, dir string, r Report) ([]File, error) {
+	if err := folder.Sweep(dir); err != nil {
+		return nil, err
+	}
 	var files []File
 	add := func(name, mediaType string, write func(io.Writer) error) error {
 		path := filepath.Join(dir, name)

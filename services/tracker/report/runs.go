@@ -2,6 +2,7 @@ package report
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/failpoint"
+	"github.com/tunebus/tunebus/services/tracker/folder"
 )
 
 // The names of the run list's files.
@@ -44,6 +46,9 @@ type RunLine struct {
 	MissedGates     []string           `json:"missed_gates,omitempty"`
 	FailedPhases    []events.Phase     `json:"failed_phases,omitempty"`
 	Error           string             `json:"error,omitempty"` // of the phase that ended the run
+	// Sequence is that of the newest fact that the line tells; a line that
+	// tells more is never replaced by one that tells less.
+	Sequence uint64 `json:"sequence,omitempty"`
 }
 
 // Line sums up a run in one line.
@@ -81,7 +86,7 @@ func Line(run events.Run) RunLine {
 }
 
 // RunList is the list of all runs in a folder. It may be used by several
-// goroutines, but by one process at a time.
+// goroutines and, by a lock on the folder, several processes.
 type RunList struct {
 	dir string
 	mu  sync.Mutex // an update reads the list and replaces it
@@ -91,16 +96,29 @@ type RunList struct {
 func NewRunList(dir string) *RunList { return &RunList{dir: dir} }
 
 // Update adds runs to the list or replaces their lines, and writes both files.
-func (r *RunList) Update(lines ...RunLine) error {
+func (r *RunList) Update(ctx context.Context, lines ...RunLine) (err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if err := os.MkdirAll(r.dir, 0o755); err != nil {
+		return fmt.Errorf("write %s: %w", RunsName, err)
+	}
+	unlock, err := folder.Lock(ctx, r.dir)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", RunsName, err)
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
+	if err := folder.Sweep(r.dir); err != nil {
+		return err
+	}
 	all, err := r.read()
 	if err != nil {
 		return err
 	}
 	byID := make(map[string]RunLine, len(all)+len(lines))
 	for _, l := range append(all, lines...) {
-		byID[l.RunID] = l
+		if l.Sequence >= byID[l.RunID].Sequence {
+			byID[l.RunID] = l
+		}
 	}
 	all = slices.SortedFunc(maps.Values(byID), func(a, b RunLine) int {
 		// Newest first, as people look for them.

@@ -26,7 +26,7 @@ func TestRunList(t *testing.T) {
 	})
 	queued := events.Fold([]events.Fact{events.PipelineAccepted{RunID: "01NEW", RequestedAt: began.Add(2 * time.Hour)}})
 	for _, run := range []events.Run{failed, queued, testRun(), failed} {
-		if err := list.Update(Line(run)); err != nil {
+		if err := list.Update(t.Context(), Line(run)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -65,7 +65,7 @@ func TestRunListIsSafeForGoroutines(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range 20 {
 		all.Go(func() {
-			if err := list.Update(RunLine{RunID: fmt.Sprint(i)}); err != nil {
+			if err := list.Update(t.Context(), RunLine{RunID: fmt.Sprint(i)}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -82,7 +82,7 @@ func TestRunListThatIsBroken(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, RunsName), []byte("[{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := NewRunList(dir).Update(RunLine{RunID: "r"}); err == nil || !strings.Contains(err.Error(), RunsName) {
+	if err := NewRunList(dir).Update(t.Context(), RunLine{RunID: "r"}); err == nil || !strings.Contains(err.Error(), RunsName) {
 		t.Errorf("error %v", err)
 	}
 }

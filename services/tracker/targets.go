@@ -1,0 +1,78 @@
+package tracker
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/services/tracker/mlflow"
+)
+
+// targets are the places that runs are tracked at, one for each address: a
+// target keeps its own writers apart, two of one place would not.
+type targets struct {
+	mu   sync.Mutex
+	open map[string]mlflow.Target
+}
+
+func (t *targets) at(uri string, open func() (mlflow.Target, error)) (mlflow.Target, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if target, ok := t.open[uri]; ok {
+		return target, nil
+	}
+	target, err := open()
+	if err != nil {
+		return nil, err
+	}
+	if t.open == nil {
+		t.open = map[string]mlflow.Target{}
+	}
+	t.open[uri] = target
+	return target, nil
+}
+
+// target opens the place that the run is written to.
+func (s *Service) target(run events.Run) (mlflow.Target, error) {
+	uri := s.cfg.To
+	if uri == "" {
+		var err error
+		if uri, err = s.home(run); err != nil {
+			return nil, err
+		}
+	}
+	return s.targets.at(uri, func() (mlflow.Target, error) { return s.cfg.Open(uri, s.cfg.Credentials(uri)) })
+}
+
+// home is the address that the run belongs to. One of the specification is
+// used only if the settings allow its origin.
+func (s *Service) home(run events.Run) (string, error) {
+	uri := run.Accepted.Specification.MLflow.TrackingURI
+	if uri == "" || uri == s.cfg.TrackingURI {
+		return s.cfg.TrackingURI, nil
+	}
+	u, err := url.Parse(uri)
+	if err != nil {
+		return "", errors.New("mlflow.tracking_uri is no address")
+	}
+	if u.Scheme == "file" {
+		folder, err := filepath.Abs(strings.TrimPrefix(u.Opaque+u.Path, "//"))
+		if err != nil {
+			return "", err
+		}
+		rel, err := filepath.Rel(s.cfg.FileRoot, folder)
+		if s.cfg.FileRoot == "" || err != nil || !filepath.IsLocal(rel) {
+			return "", fmt.Errorf("mlflow.tracking_uri: the tracker may not write to the folder that the run names; it uses %s for folders", s.cfg.FileRoot)
+		}
+		return uri, nil
+	}
+	if origin := u.Scheme + "://" + u.Host; !slices.Contains(s.cfg.Allowed, origin) {
+		return "", fmt.Errorf("mlflow.tracking_uri: %s is not among the tracking servers that the tracker's settings allow", origin)
+	}
+	return uri, nil
+}
