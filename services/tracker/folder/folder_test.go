@@ -69,8 +69,8 @@ func TestSweep(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sub, err := os.MkdirTemp(dir, Temporary)
-	if err == nil {
+	sub := filepath.Join(dir, ".tmp-folder")
+	if err = os.Mkdir(sub, 0o755); err == nil {
 		err = errors.Join(file.Close(), os.WriteFile(filepath.Join(sub, "x"), nil, 0o600), os.WriteFile(filepath.Join(dir, "kept"), nil, 0o600))
 	}
 	if err != nil {

@@ -53,3 +53,34 @@ func parseAge(text string) (time.Duration, error) {
 	}
 	return span + d, nil
 }
+
+// moment is a flag with a time: a date, a time of day with its zone, or how
+// long ago it was.
+type moment time.Time
+
+// Set implements pflag.Value.
+func (m *moment) Set(text string) error {
+	for _, layout := range []string{time.RFC3339, time.DateOnly} {
+		if t, err := time.Parse(layout, text); err == nil {
+			*m = moment(t)
+			return nil
+		}
+	}
+	ago, err := parseAge(text)
+	if err != nil {
+		return fmt.Errorf("%q is no time; write it such as 2026-01-31, 2026-01-31T12:00:00Z, or 30d for thirty days ago", text)
+	}
+	*m = moment(time.Now().Add(-ago))
+	return nil
+}
+
+// String implements pflag.Value.
+func (m *moment) String() string {
+	if time.Time(*m).IsZero() {
+		return ""
+	}
+	return time.Time(*m).Format(time.RFC3339)
+}
+
+// Type implements pflag.Value.
+func (*moment) Type() string { return "time" }

@@ -23,6 +23,6 @@ func (a *app) replayCommand() *cobra.Command {
 			return c.Help()
 		},
 	}
-	c.AddCommand(a.replayRequestsCommand())
+	c.AddCommand(a.replayRequestsCommand(), a.replayTrackingCommand())
 	return c
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
+	"reflect"
 	"strings"
 	"time"
 
@@ -43,7 +45,7 @@ func (a *app) runCommand() *cobra.Command {
 			if err := a.preflight(c.Context(), cfg, o); err != nil {
 				return err
 			}
-			return a.run(c.Context(), cfg, p.relaxed, trackingLimit, o)
+			return a.run(c.Context(), cfg, p.relaxed, trackingLimit, o, a.sendLater(cfg, q.files, o.id))
 		},
 	}
 	q.flags(c)
@@ -52,7 +54,7 @@ func (a *app) runCommand() *cobra.Command {
 	return c
 }
 
-func (a *app) run(ctx context.Context, cfg settings.Settings, relaxed bool, trackingLimit time.Duration, o order) (err error) {
+func (a *app) run(ctx context.Context, cfg settings.Settings, relaxed bool, trackingLimit time.Duration, o order, later string) (err error) {
 	l, err := a.start(ctx, cfg, "", relaxed)
 	if err != nil {
 		return err
@@ -78,7 +80,41 @@ func (a *app) run(ctx context.Context, cfg settings.Settings, relaxed bool, trac
 		return err
 	}
 	if run.Tracked == nil {
-		a.say("tracking is pending: %s could not be reached; \"tunebus up\" on this data folder sends it later", cfg.Tracker.TrackingURI)
+		a.say("tracking is pending: %s could not be reached; this sends it later:\n  %s", cfg.Tracker.TrackingURI, later)
 	}
 	return outcome(run)
+}
+
+// sendLater is the command that tracks a run whose MLflow could not be
+// reached, on the data folder that this process leaves behind.
+func (a *app) sendLater(cfg settings.Settings, specifications []string, run string) string {
+	args := []string{"tunebus", "replay", "tracking", "--run", run, "--data", cfg.Data.Folder, "--reports", cfg.Tracker.Reports, "--tracking-uri", cfg.Tracker.TrackingURI}
+	files := a.settingsFiles
+	// A file of a specification may hold settings too.
+	plain, perr := a.settings(nil)
+	whole, werr := a.settings(specifications)
+	if perr == nil && werr == nil && !reflect.DeepEqual(plain, whole) {
+		if len(files) == 0 {
+			files = settings.Files(os.Environ())
+		}
+		files = append(files[:len(files):len(files)], specifications...)
+	}
+	for _, f := range files {
+		args = append(args, "--settings", f)
+	}
+	for i, arg := range args {
+		args[i] = quoted(arg)
+	}
+	return strings.Join(args, " ")
+}
+
+// quoted is a word of a command line, as a shell reads it.
+func quoted(word string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:@%+=,~", r)
+	}
+	if word != "" && strings.IndexFunc(word, func(r rune) bool { return !plain(r) }) < 0 {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
