@@ -54,33 +54,20 @@ func parseAge(text string) (time.Duration, error) {
 	return span + d, nil
 }
 
-// moment is a flag with a time: a date, a time of day with its zone, or how
-// long ago it was.
-type moment time.Time
-
-// Set implements pflag.Value.
-func (m *moment) Set(text string) error {
+// timeFlag reads a time or a day, or how long ago it was.
+func timeFlag(flag, text string, now time.Time) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
 	for _, layout := range []string{time.RFC3339, time.DateOnly} {
 		if t, err := time.Parse(layout, text); err == nil {
-			*m = moment(t)
-			return nil
+			return t, nil
 		}
 	}
 	ago, err := parseAge(text)
 	if err != nil {
-		return fmt.Errorf("%q is no time; write it such as 2026-01-31, 2026-01-31T12:00:00Z, or 30d for thirty days ago", text)
+		return time.Time{}, bad(fmt.Errorf("%s %s: want a time such as %s, a day such as %s, or how long ago it was, such as 2h or 3d",
+			flag, text, now.UTC().Format(time.RFC3339), now.UTC().Format(time.DateOnly)))
 	}
-	*m = moment(time.Now().Add(-ago))
-	return nil
+	return now.Add(-ago), nil
 }
-
-// String implements pflag.Value.
-func (m *moment) String() string {
-	if time.Time(*m).IsZero() {
-		return ""
-	}
-	return time.Time(*m).Format(time.RFC3339)
-}
-
-// Type implements pflag.Value.
-func (*moment) Type() string { return "time" }

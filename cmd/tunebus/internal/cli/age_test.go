@@ -25,3 +25,19 @@ func TestParseAge(t *testing.T) {
 		t.Errorf("written as %s", a.String())
 	}
 }
+
+func TestTimeFlag(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 2, 3, 4, 5, 6, 0, time.UTC)
+	for text, want := range map[string]time.Time{
+		"": {}, "2026-01-31": time.Date(2026, 1, 31, 0, 0, 0, 0, time.UTC), "2026-01-31T08:00:00+02:00": time.Date(2026, 1, 31, 6, 0, 0, 0, time.UTC),
+		"1d": now.AddDate(0, 0, -1), "90m": now.Add(-90 * time.Minute),
+	} {
+		if got, err := timeFlag("--since", text, now); err != nil || !got.Equal(want) {
+			t.Errorf("%q: %s, %v", text, got, err)
+		}
+	}
+	if got, err := timeFlag("--since", "yesterday", now); err == nil {
+		t.Errorf("yesterday is %s", got)
+	}
+}

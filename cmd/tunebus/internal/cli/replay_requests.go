@@ -84,21 +84,6 @@ T is a time such as 2026-01-31T08:00:00Z, or how long ago, such as 2h or 3d.`,
 	return c
 }
 
-// timeFlag reads a time, or how long ago it was.
-func timeFlag(flag, text string, now time.Time) (time.Time, error) {
-	if text == "" {
-		return time.Time{}, nil
-	}
-	if t, err := time.Parse(time.RFC3339, text); err == nil {
-		return t, nil
-	}
-	ago, err := parseAge(text)
-	if err != nil {
-		return time.Time{}, bad(fmt.Errorf("%s %s: want a time such as %s, or how long ago it was, such as 2h or 3d", flag, text, now.UTC().Format(time.RFC3339)))
-	}
-	return now.Add(-ago), nil
-}
-
 // labelFilters reads filters of the form label=NAME[=VALUE].
 func labelFilters(filters []string) ([]labelFilter, error) {
 	var out []labelFilter

@@ -17,7 +17,7 @@ import (
 
 func (a *app) replayTrackingCommand() *cobra.Command {
 	var at stored
-	var since moment
+	var since string
 	var q tracking
 	c := &cobra.Command{
 		Use: "tracking", Short: "Rebuild MLflow runs, reports and the list of runs from what is stored", Args: cobra.NoArgs,
@@ -34,17 +34,18 @@ variables, such as MLFLOW_TRACKING_TOKEN; nothing else changes by that.`,
 			if len(q.runs) > 0 && c.Flags().Changed("since") {
 				return bad(errors.New("--run and --since exclude each other: name runs, or a time"))
 			}
-			return nil
+			var err error
+			q.since, err = timeFlag("--since", since, time.Now())
+			return err
 		},
 		RunE: a.on(&at, func(ctx context.Context, r *room, _ []string) error {
-			q.since = time.Time(since)
 			return a.replayTracking(ctx, r, q)
 		}),
 	}
 	at.flags(c)
 	f := c.Flags()
 	f.StringArrayVar(&q.runs, "run", nil, "only this run; may be repeated. Default: every run that has ended, archived ones too")
-	f.Var(&since, "since", "only runs requested since then: a time such as 2026-01-31 or 2026-01-31T12:00:00Z, or how long ago, such as 30d")
+	f.StringVar(&since, "since", "", "only runs requested since then: a day such as 2026-01-31, a time such as 2026-01-31T12:00:00Z, or how long ago, such as 30d")
 	f.StringVar(&q.to, "to", "", "another MLflow, http(s):// server or file: folder; default: where each run belongs")
 	f.StringVar(&q.uri, "tracking-uri", "", "MLflow of the runs that name none; default: the settings' services.tracker.tracking_uri")
 	f.StringVar(&q.reports, "reports", "", "folder of the reports; default: the settings' services.tracker.reports")
