@@ -2,6 +2,7 @@ package local_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/phase"
 	"github.com/tunebus/tunebus/services/tracker"
+	"github.com/tunebus/tunebus/services/tracker/report"
 )
 
 // tracked starts services that track into the folder mlruns of dir.
@@ -214,4 +216,67 @@ func missing(before, after map[string]string) []string {
 	}
 	slices.Sort(out)
 	return out
+}
+
+// TestAttemptsInMLflow: every attempt is a tag of the phase's run, those that
+// failed among them, and stands in the summary.
+func TestAttemptsInMLflow(t *testing.T) {
+	t.Parallel()
+	e := noops()
+	e[events.Inference] = phase.EngineFunc(func(ctx context.Context, job *phase.Job) (phase.Result, error) {
+		if err := job.Progress(ctx, int64(job.Attempt), 3); err != nil {
+			return phase.Result{}, err
+		}
+		if job.Attempt < 3 {
+			return phase.Result{}, &phase.Fault{Code: "oom", Err: fmt.Errorf("out of memory at attempt %d", job.Attempt)}
+		}
+		return phase.Result{}, nil
+	})
+	dir := t.TempDir()
+	l := tracked(t, local.Config{Engines: e}, dir)
+	request(t, l, "r", map[string]map[string]any{"pipeline": {"backoff": "300ms"}})
+	folder := child(t, dir, "r", "inference") // it is there before the last attempt
+	ended(t, l, "r", true)
+	for n, want := range map[int]string{
+		1: "error (oom: out of memory at attempt 1) at step 1; worker ",
+		2: "error (oom: out of memory at attempt 2) at step 2; worker ",
+		3: "success; worker ",
+	} {
+		tag, err := os.ReadFile(filepath.Join(folder, "tags", fmt.Sprint("tunebus.attempt.", n)))
+		if err != nil || !strings.HasPrefix(string(tag), want) || !strings.Contains(string(tag), "Z to ") {
+			t.Errorf("attempt %d: %q (%v), want %q", n, tag, err, want)
+		}
+	}
+	body, err := os.ReadFile(filepath.Join(dir, "reports", "r", report.PipelineSummaryName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s report.PipelineSummary
+	if err := json.Unmarshal(body, &s); err != nil {
+		t.Fatal(err)
+	}
+	a := s.Phases[1].AttemptResults
+	if len(a) != 3 || a[0].Outcome != "error" || a[0].Error.Code != "oom" || a[1].LastStep != 2 || a[2].Outcome != "success" || a[2].EndedAt.IsZero() {
+		t.Errorf("the summary tells of %+v", a)
+	}
+}
+
+// TestQueuedRunsAreKilledInMLflow: a run that nobody has begun has its phase
+// there, too.
+func TestQueuedRunsAreKilledInMLflow(t *testing.T) {
+	t.Parallel()
+	e := noops()
+	delete(e, events.Inference) // nobody works on this phase
+	dir := t.TempDir()
+	l := tracked(t, local.Config{Engines: e}, dir)
+	request(t, l, "r", nil)
+	child(t, dir, "r", "finetune")
+	cancel(t, l, "r")
+	ended(t, l, "r", true)
+	for name, status := range map[string]string{"pipeline": "5", "inference": "5", "finetune": "3"} { // KILLED, FINISHED
+		meta, err := os.ReadFile(filepath.Join(child(t, dir, "r", name), "meta.yaml"))
+		if err != nil || !strings.Contains(string(meta), "status: "+status) {
+			t.Errorf("%s: want status %s (%v)\n%s", name, status, err, meta)
+		}
+	}
 }
