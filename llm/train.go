@@ -106,7 +106,7 @@ var (
 // training goes on bit by bit as if it had never stopped.
 func (m *Model) Train(ctx context.Context, examples, validation []Example, cfg TrainConfig, hooks Hooks, resume string) (TrainResult, error) {
 	cfg = cfg.withDefaults()
-	examples = usable(examples)
+	examples, validation = usable(examples), usable(validation)
 	if len(examples) == 0 {
 		return TrainResult{}, fmt.Errorf("%w: there are no examples", ErrNothing)
 	}

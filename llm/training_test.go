@@ -2,6 +2,7 @@ package llm
 
 import (
 	"context"
+	"errors"
 	"math"
 	"slices"
 	"testing"
@@ -144,6 +145,20 @@ func TestEvaluateIsTheMeanOverTokens(t *testing.T) {
 	sum, n := newReference(m).loss(ragged(m.cfg))
 	if err != nil || math.Abs(got-sum/float64(n)) > 1e-5*got {
 		t.Errorf("validation loss %.7f, the reference has %.7f: %v", got, sum/float64(n), err)
+	}
+}
+
+// TestRowsThatTeachNothing are left out, of the validation too.
+func TestRowsThatTeachNothing(t *testing.T) {
+	t.Parallel()
+	m := small(t, nil)
+	nothing := []Example{{}, {IDs: []int32{1, 2}, Count: []bool{true, false}}}
+	res, err := m.Train(t.Context(), append(nothing, lessons(m)...), nothing, TrainConfig{BatchSize: 64, LearningRate: 1e-3}, Hooks{}, "")
+	if err != nil || res.Steps != 1 || res.FinalEvalLoss != 0 {
+		t.Errorf("%+v, %v", res, err)
+	}
+	if _, err := m.Train(t.Context(), nothing, nil, TrainConfig{}, Hooks{}, ""); !errors.Is(err, errNoExamples) {
+		t.Errorf("with nothing else: %v", err)
 	}
 }
 

@@ -12,10 +12,10 @@ import (
 	"github.com/tunebus/tunebus/llm/token"
 )
 
-// makeModel trains the tokenizer and the base model on the corpus.
-func makeModel(ctx context.Context, dir string, pairs []pair, seed uint64, epochs int) error {
+// makeTokenizer trains the tokenizer on the corpus and writes its files.
+func makeTokenizer(dir string, pairs []pair) (size int, ids map[string]int, err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
+		return 0, nil, err
 	}
 	texts := []string{"user\n", "assistant\n"}
 	for _, p := range pairs {
@@ -27,7 +27,12 @@ func makeModel(ctx context.Context, dir string, pairs []pair, seed uint64, epoch
 		}
 	}
 	vocab, merges := vocabulary(texts, 2400)
-	size, ids, err := writeTokenizer(dir, vocab, merges)
+	return writeTokenizer(dir, vocab, merges)
+}
+
+// makeModel trains the tokenizer and the base model on the corpus.
+func makeModel(ctx context.Context, dir string, pairs []pair, seed uint64, epochs int) error {
+	size, ids, err := makeTokenizer(dir, pairs)
 	if err != nil {
 		return err
 	}
@@ -53,7 +58,7 @@ func makeModel(ctx context.Context, dir string, pairs []pair, seed uint64, epoch
 		long = max(long, len(e.IDs))
 	}
 	fmt.Fprintf(os.Stderr, "%d examples of up to %d tokens, %d tokens in the vocabulary, %d weights\n", len(all), long, size, model.Parameters())
-	held := all[:64]
+	held := all[:min(64, len(all))]
 	_, err = model.Train(ctx, all, held, llm.TrainConfig{
 		Epochs: epochs, BatchSize: 8, LearningRate: 1.5e-3, WarmupSteps: 100, Scheduler: "cosine", WeightDecay: 0.01, MaxGradNorm: 1, Seed: int64(seed), LogSteps: 100,
 	}, progress(), "")

@@ -56,7 +56,7 @@ func (Engine) Run(ctx context.Context, job *phase.Job) (phase.Result, error) {
 		"trainable_parameters": float64(model.TrainableParameters()),
 		"training_rows":        float64(len(data.training)),
 	}
-	if len(data.validation) > 0 {
+	if trained.FinalEvalLoss != 0 { // a loss of nothing says nothing
 		res.Statistics["final_eval_loss"] = trained.FinalEvalLoss
 	}
 	return res, nil

@@ -112,15 +112,18 @@ func (p pass) run(ctx context.Context, job *phase.Job, saver *saver, rows []data
 			return ok
 		},
 	}
+	began, made := time.Now(), 0
 	err = model.Generate(ctx, prompts, cfg, func(i int, ids []int32) error {
 		row := rows[i]
 		res.TokensOut += int64(len(ids))
+		made += len(ids)
 		at.done++
 		answer := prediction.Prediction{
 			Index: int64(i), System: row.System, Question: row.Question, GroundTruth: row.Answer,
 			KeyFact: row.Fields[keyFact], Answer: tok.Decode(ids, true), Tokens: len(ids),
 		}
-		if err := errors.Join(out.Write(answer), job.Progress(ctx, at.done, at.total)); err != nil {
+		speed := events.Point{Key: "tokens_per_second", Value: float64(made) / time.Since(began).Seconds()}
+		if err := errors.Join(out.Write(answer), job.Progress(ctx, at.done, at.total, speed)); err != nil {
 			return err
 		}
 		return saver.add(ctx, answer, at.done)

@@ -100,7 +100,7 @@ type bar struct {
 }
 
 func newBars(a *app) *bars {
-	all := mpb.New(mpb.WithOutput(a.terminal), mpb.WithAutoRefresh(), mpb.WithWidth(40))
+	all := mpb.New(mpb.WithOutput(a.terminal), mpb.WithAutoRefresh())
 	return &bars{app: a, all: all, back: a.screen.over(all), bars: map[events.Phase]*bar{}}
 }
 
@@ -123,9 +123,10 @@ func (b *bars) show(p events.Progress) {
 
 func (b *bars) add(p events.Phase, total int64) *bar {
 	one := &bar{values: map[string]float64{}}
-	one.bar = b.all.AddBar(total,
-		mpb.PrependDecorators(decor.Name(fmt.Sprintf("%-10s ", p)), decor.CountersNoUnit("%d/%d", decor.WCSyncWidth)),
-		mpb.AppendDecorators(decor.Percentage(decor.WCSyncWidth), decor.Any(func(decor.Statistics) string {
+	const widest = 30 // a bar gives way to the figures where the terminal is narrow
+	one.bar = b.all.AddBar(total, mpb.BarWidth(widest),
+		mpb.PrependDecorators(decor.Name(fmt.Sprintf("%-10s ", p)), decor.CountersNoUnit("%d/%d ", decor.WCSyncWidth)),
+		mpb.AppendDecorators(decor.Percentage(decor.WCSyncSpace), decor.Any(func(decor.Statistics) string {
 			one.mu.Lock()
 			defer one.mu.Unlock()
 			return details(one.values, one.remaining)

@@ -49,7 +49,7 @@ func TestBarsOnATerminal(t *testing.T) {
 	view.close()
 	a.say("after the bars")
 	got := p.String()
-	for _, want := range []string{"finetune", "20/20", "loss 1.2500", "100", "inference", "1/3", "a line in between\n", "after the bars\n"} {
+	for _, want := range []string{"finetune", "20/20", "loss 1.2500", "4321 tokens/s", "7s left", "100", "inference", "1/3", "a line in between\n", "after the bars\n"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in\n%s", want, got)
 		}

@@ -16,7 +16,7 @@ func main() { os.Exit(service.Main("finetune", wire)) }
 
 func wire(ctx context.Context, s *service.Service) error {
 	if !llm.SIMD {
-		s.Log.Warn("this program was built without vector instructions; its engine takes several times as long", "build with", "GOEXPERIMENT=simd")
+		s.Log.Warn("this program was built without vector instructions; its engine takes several times as long. Build with GOEXPERIMENT=simd")
 	}
 	return s.AddPhase(ctx, events.Finetune, s.Settings.Finetune, finetune.Engine{})
 }

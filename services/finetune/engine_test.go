@@ -1,0 +1,242 @@
+package finetune_test
+
+import (
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/tunebus/tunebus/embedded/phasetest"
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/llm"
+	"github.com/tunebus/tunebus/llm/token"
+	"github.com/tunebus/tunebus/pipeline/phase"
+	"github.com/tunebus/tunebus/services/finetune"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// quickstart has a model that is small enough.
+const quickstart = "../../configs/quickstart"
+
+// rows are five, so that the last batch of two is not full.
+const rows = `{"question":"Who?","answer":"Ada."}
+{"question":"Where?","answer":"In Paris, at the river."}
+{"question":"When?","answer":"At nine."}
+{"question":"Why?","answer":"Because of the tide."}
+{"question":"How?","answer":"By boat."}
+`
+
+func bench(t *testing.T) *phasetest.Bench {
+	t.Helper()
+	b := phasetest.New(t)
+	model, err := filepath.Abs(filepath.Join(quickstart, "base-model"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(filepath.Join(b.Root, "base"), os.DirFS(model)); err != nil {
+		t.Fatal(err)
+	}
+	b.Write(t, "rows.jsonl", rows)
+	b.Write(t, "held.jsonl", `{"question":"Whose?","answer":"Mine."}`)
+	return b
+}
+
+// small is a training of six steps.
+func small(s *events.Specification) {
+	f := &s.FineTuner
+	f.BaseModelID, f.TrainingDataID, f.ValidationDataID = "base", "rows.jsonl", "held.jsonl"
+	f.DeviceTrainBatchSize, f.GradAccumulation, f.Epochs, f.WarmupSteps, f.LearningRate, f.MaxSequenceLength = 2, 1, 2, 2, 1e-3, 64
+	f.SaveSteps, f.Rank, f.LoRAAlpha, f.TargetModules = 0, 2, 4, []string{"q_proj", "down_proj"}
+}
+
+// TestAdapter: what is learned is an adapter that belongs to the base model,
+// with its tokenizer, and figures that say how it went.
+func TestAdapter(t *testing.T) {
+	t.Parallel()
+	b := bench(t)
+	c := b.Do(t, finetune.Engine{}, events.Finetune, events.Inputs{}, small)
+	dir := b.Dir(t, c, events.ArtifactModel)
+	base := filepath.Join(b.Root, "base")
+	model, err := llm.Open(base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := model.LoadAdapter(dir); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := token.Open(dir); err != nil {
+		t.Errorf("without the tokenizer: %v", err)
+	}
+	s := c.Statistics
+	if s["total_training_steps"] != 6 || s["total_epochs"] != 2 || s["training_rows"] != 5 || s["trainable_parameters"] != float64(model.TrainableParameters()) {
+		t.Errorf("statistics %v", s)
+	}
+	if s["final_training_loss"] <= 0 || s["final_eval_loss"] <= 0 || c.TokensIn == 0 || len(c.Notes) > 0 {
+		t.Errorf("statistics %v, %d tokens, notes %q", s, c.TokensIn, c.Notes)
+	}
+	history := map[string]map[int64]float64{}
+	for _, p := range phasetest.Lines[events.Point](t, b, c, phase.ArtifactMetrics) {
+		if history[p.Key] == nil {
+			history[p.Key] = map[int64]float64{}
+		}
+		history[p.Key][p.Step] = p.Value
+	}
+	for _, key := range []string{"loss", "learning_rate", "grad_norm", "epoch", "tokens_per_second"} {
+		if len(history[key]) != 6 {
+			t.Errorf("%s has the points %v, want one for each step", key, history[key])
+		}
+	}
+	if len(history["eval_loss"]) != 2 || history["loss"][6] != s["final_training_loss"] || history["eval_loss"][6] != s["final_eval_loss"] {
+		t.Errorf("history %v, statistics %v", history, s)
+	}
+	// Two steps of warm-up, then down in a line: of a rate, 0 1/2 1 3/4 1/2 1/4.
+	for step, share := range map[int64]float64{1: 0, 2: 0.5, 3: 1, 4: 0.75, 6: 0.25} {
+		if got := history["learning_rate"][step]; math.Abs(got-1e-3*share) > 1e-9 {
+			t.Errorf("step %d had the learning rate %v", step, got)
+		}
+	}
+}
+
+// TestWholeModel: with full_finetuning a whole checkpoint comes out, in the
+// type that was asked for.
+func TestWholeModel(t *testing.T) {
+	t.Parallel()
+	b := bench(t)
+	before, err := os.Stat(filepath.Join(b.Root, "base", "model.safetensors"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for dtype, times := range map[string]int64{"": 1, "float32": 2} {
+		c := b.Do(t, finetune.Engine{}, events.Finetune, events.Inputs{}, func(s *events.Specification) {
+			small(s)
+			s.FineTuner.FullFinetuning, s.FineTuner.DType, s.FineTuner.Epochs = true, dtype, 1
+		})
+		dir := b.Dir(t, c, events.ArtifactModel)
+		model, err := llm.Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := token.Open(dir); err != nil {
+			t.Error(err)
+		}
+		after, err := os.Stat(filepath.Join(dir, "model.safetensors"))
+		if err != nil || after.Size() < times*before.Size()*9/10 || after.Size() > times*before.Size()*11/10 {
+			t.Errorf("%q: %d bytes, the base model has %d (%v)", dtype, after.Size(), before.Size(), err)
+		}
+		if n := c.Statistics["trainable_parameters"]; n != float64(model.Parameters()) {
+			t.Errorf("%v weights learned of %d", n, model.Parameters())
+		}
+		if _, err := os.Stat(filepath.Join(dir, "adapter_config.json")); err == nil {
+			t.Error("there is an adapter too")
+		}
+	}
+}
+
+// TestNotHonoured: what the engine does not have is named, one note each.
+func TestNotHonoured(t *testing.T) {
+	t.Parallel()
+	b := bench(t)
+	c := b.Do(t, finetune.Engine{}, events.Finetune, events.Inputs{}, func(s *events.Specification) {
+		small(s)
+		f := &s.FineTuner
+		f.Epochs, f.LoadIn4bit, f.LoadIn8bit, f.IsMultimodel, f.Packing, f.UseFlashAttention, f.PushToHub = 1, true, true, true, true, true, true
+		f.LoftQConfig, f.Bias, f.Optimizer, f.QuestionPart, f.AnswerPart = "{}", "all", "paged_adamw_8bit", "[Q]", "[A]"
+	})
+	if c.Conclusion != events.Success {
+		t.Fatalf("%+v", c.Error)
+	}
+	for _, key := range []string{"load_in_4bit", "load_in_8bit", "is_multimodel", "packing", "use_flash_attention", "push_to_hub", "loftq_config", "bias", "paged_adamw_8bit", "question_part"} {
+		n := 0
+		for _, note := range c.Notes {
+			if strings.Contains(note, key) {
+				n++
+			}
+		}
+		if n != 1 {
+			t.Errorf("%d notes of %s among %q", n, key, c.Notes)
+		}
+	}
+}
+
+// TestFaultsOfFinetuning end the phase at once, with a code for programs and a
+// sentence that names the key and what is there.
+func TestFaultsOfFinetuning(t *testing.T) {
+	t.Parallel()
+	b := bench(t)
+	b.Write(t, "columns.jsonl", `{"prompt":"q","reply":"a"}`)
+	b.Write(t, "empty.jsonl", "")
+	b.Write(t, "broken.jsonl", "{\"question\":\"q\",\"answer\":\"a\"}\n{\"question\":")
+	b.Write(t, "mamba/config.json", `{"model_type":"mamba"}`)
+	cut, err := os.ReadFile(filepath.Join(b.Root, "base", "model.safetensors"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{"mamba", "cut"} {
+		for _, name := range []string{"config.json", "tokenizer.json", "tokenizer_config.json"} {
+			body, err := os.ReadFile(filepath.Join(b.Root, "base", name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if dir != "mamba" || name != "config.json" {
+				b.Write(t, filepath.Join(dir, name), string(body))
+			}
+		}
+	}
+	b.Write(t, "cut/model.safetensors", string(cut[:len(cut)/2]))
+	for name, c := range map[string]struct {
+		say  func(f *events.FineTuner)
+		code string
+		says []string
+	}{
+		"a missing column":        {func(f *events.FineTuner) { f.TrainingDataID = "columns.jsonl" }, "bad_dataset", []string{"fine_tuner.training_data_id", `"question"`, `"prompt", "reply"`}},
+		"validation without one":  {func(f *events.FineTuner) { f.ValidationDataID = "columns.jsonl" }, "bad_dataset", []string{"fine_tuner.validation_data_id", `"question"`}},
+		"no rows":                 {func(f *events.FineTuner) { f.TrainingDataID = "empty.jsonl" }, "bad_dataset", []string{"fine_tuner.training_data_id", "empty"}},
+		"a broken row":            {func(f *events.FineTuner) { f.TrainingDataID = "broken.jsonl" }, "bad_dataset", []string{"broken.jsonl:2"}},
+		"no such file":            {func(f *events.FineTuner) { f.TrainingDataID = "nothing.jsonl" }, "missing_input", []string{"fine_tuner.training_data_id", "nothing.jsonl"}},
+		"a model of a family":     {func(f *events.FineTuner) { f.BaseModelID = "mamba" }, "bad_model", []string{`"mamba"`, "llama, qwen2 and qwen3"}},
+		"a truncated model":       {func(f *events.FineTuner) { f.BaseModelID = "cut" }, "bad_model", []string{"model.safetensors", "truncated"}},
+		"no model":                {func(f *events.FineTuner) { f.BaseModelID = "nobody" }, "missing_input", []string{"fine_tuner.base_model_id", "nobody"}},
+		"a projection":            {func(f *events.FineTuner) { f.TargetModules = []string{"c_attn"} }, "bad_adapter", []string{"c_attn", "q_proj"}},
+		"rows that teach nothing": {func(f *events.FineTuner) { f.MaxSequenceLength = 3 }, "nothing_to_learn", []string{"nothing to learn"}},
+	} {
+		got := b.Do(t, finetune.Engine{}, events.Finetune, events.Inputs{}, func(s *events.Specification) {
+			small(s)
+			c.say(&s.FineTuner)
+		})
+		if got.Conclusion != events.Failure || got.Error == nil || got.Error.Code != c.code || got.Attempt != 1 {
+			t.Errorf("%s: completed with %s, %+v; want the code %s", name, got.Conclusion, got.Error, c.code)
+			continue
+		}
+		for _, want := range c.says {
+			if !strings.Contains(got.Error.Message, want) {
+				t.Errorf("%s: %q does not say %q", name, got.Error.Message, want)
+			}
+		}
+	}
+}
+
+// TestSeedDecidesWhatIsLearned: the same seed learns the same, another one
+// something else.
+func TestSeedDecidesWhatIsLearned(t *testing.T) {
+	t.Parallel()
+	b := bench(t)
+	var learned [3][]byte
+	for i, seed := range []int{5, 5, 6} {
+		c := b.Do(t, finetune.Engine{}, events.Finetune, events.Inputs{}, func(s *events.Specification) {
+			small(s)
+			s.FineTuner.Seed, s.FineTuner.LoRADropout = seed, 0.2
+		})
+		var err error
+		if learned[i], err = os.ReadFile(filepath.Join(b.Dir(t, c, events.ArtifactModel), "adapter_model.safetensors")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !slices.Equal(learned[0], learned[1]) || slices.Equal(learned[0], learned[2]) {
+		t.Errorf("the same seed learns the same: %t, another one something else: %t", slices.Equal(learned[0], learned[1]), !slices.Equal(learned[0], learned[2]))
+	}
+}

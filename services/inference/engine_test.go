@@ -1,0 +1,245 @@
+package inference_test
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/tunebus/tunebus/embedded/phasetest"
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/llm"
+	"github.com/tunebus/tunebus/llm/token"
+	"github.com/tunebus/tunebus/pipeline/phase"
+	"github.com/tunebus/tunebus/pipeline/prediction"
+	"github.com/tunebus/tunebus/services/inference"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// base is the quickstart's, which is small enough.
+const base = "../../configs/quickstart/base-model"
+
+// rows ask what the base model knows.
+const rows = `{"question":"What is two plus three?","answer":"Five.","key_fact":"Five","persona":"You are a sailor."}
+{"question":"What is the opposite of hot?","answer":"Cold.","persona":""}
+{"question":"Say mackerel.","answer":"Mackerel.","key_fact":"Mackerel"}
+`
+
+func bench(t *testing.T) *phasetest.Bench {
+	t.Helper()
+	b := phasetest.New(t)
+	if err := os.CopyFS(filepath.Join(b.Root, "base"), os.DirFS(base)); err != nil {
+		t.Fatal(err)
+	}
+	b.Write(t, "rows.jsonl", rows)
+	return b
+}
+
+func small(s *events.Specification) {
+	s.FineTuner.BaseModelID = "base"
+	i := &s.Inferencer
+	i.TestingDataID, i.Temperature, i.MaxNewTokens, i.BatchSize = "rows.jsonl", 0, 8, 2
+}
+
+func answers(t *testing.T, b *phasetest.Bench, c events.PhaseCompleted, artifact string) (out []string) {
+	t.Helper()
+	for _, p := range phasetest.Lines[prediction.Prediction](t, b, c, artifact) {
+		out = append(out, p.Answer)
+	}
+	return out
+}
+
+// TestBaseModelAnswers: without a tuned model the base model answers, each row
+// in its place.
+func TestBaseModelAnswers(t *testing.T) {
+	t.Parallel()
+	b := bench(t)
+	c := b.Do(t, inference.Engine{}, events.Inference, events.Inputs{}, func(s *events.Specification) {
+		small(s)
+		s.Inferencer.Baseline = true // there is nothing to compare with
+	})
+	got := phasetest.Lines[prediction.Prediction](t, b, c, events.ArtifactPredictions)
+	tokens := int64(0)
+	for i := range got {
+		tokens += int64(got[i].Tokens)
+		if got[i].Tokens < 1 || got[i].Tokens > 8 {
+			t.Errorf("answer %d has %d tokens", i, got[i].Tokens)
+		}
+		got[i].Tokens = 0
+	}
+	want := []prediction.Prediction{
+		{Index: 0, Question: "What is two plus three?", GroundTruth: "Five.", KeyFact: "Five", Answer: "Five."},
+		{Index: 1, Question: "What is the opposite of hot?", GroundTruth: "Cold.", Answer: "Cold."},
+		{Index: 2, Question: "Say mackerel.", GroundTruth: "Mackerel.", KeyFact: "Mackerel", Answer: "Mackerel."},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("answered\n%+v\nwant\n%+v", got, want)
+	}
+	if c.TokensOut != tokens || c.TokensIn < 20 || c.Statistics["inference_rows"] != 3 {
+		t.Errorf("%d tokens in, %d out, want %d out; %v", c.TokensIn, c.TokensOut, tokens, c.Statistics)
+	}
+	if _, ok := c.Artifact(events.ArtifactBaselinePredictions); ok {
+		t.Error("the base model is compared with itself")
+	}
+	last := map[string]float64{}
+	for _, p := range phasetest.Lines[events.Point](t, b, c, phase.ArtifactMetrics) {
+		last[p.Key] = p.Value
+	}
+	if last["tokens_per_second"] <= 0 {
+		t.Errorf("points %v", last)
+	}
+}
+
+// TestTunedModelAnswers: an adapter on the base model, or a whole model; the
+// base model answers too where it is asked.
+func TestTunedModelAnswers(t *testing.T) {
+	t.Parallel()
+	b := bench(t)
+	store := func(name string, fill func(m *llm.Model, dir string) error) *events.Reference {
+		m, err := llm.Open(base)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := t.TempDir()
+		if err := fill(m, dir); err != nil {
+			t.Fatal(err)
+		}
+		if err := token.CopyFiles(base, dir); err != nil {
+			t.Fatal(err)
+		}
+		ref, err := b.Store.PutDir(t.Context(), "given/"+name+".tar", dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &ref
+	}
+	// One that answers something else: a rank-1 change of the last projection.
+	adapter := store("adapter", func(m *llm.Model, dir string) error {
+		if err := m.AttachLoRA(llm.LoRAConfig{Rank: 1, Alpha: 64, TargetModules: []string{"down_proj"}, Seed: 1}); err != nil {
+			return err
+		}
+		row := llm.Example{IDs: []int32{5, 6, 7, 8}, Count: []bool{false, true, true, true}}
+		if _, err := m.Train(t.Context(), []llm.Example{row}, nil, llm.TrainConfig{Epochs: 3, LearningRate: 0.5, Scheduler: "constant"}, llm.Hooks{}, ""); err != nil {
+			return err
+		}
+		return m.SaveAdapter(dir, "base")
+	})
+	whole := store("whole", func(m *llm.Model, dir string) error { return m.Save(dir, "bfloat16") })
+	plain := answers(t, b, b.Do(t, inference.Engine{}, events.Inference, events.Inputs{}, small), events.ArtifactPredictions)
+	for name, c := range map[string]struct {
+		model *events.Reference
+		same  bool
+	}{"adapter": {adapter, false}, "whole model": {whole, true}} {
+		got := b.Do(t, inference.Engine{}, events.Inference, events.Inputs{Model: c.model}, func(s *events.Specification) {
+			small(s)
+			s.Inferencer.Baseline = true
+		})
+		tuned, untuned := answers(t, b, got, events.ArtifactPredictions), answers(t, b, got, events.ArtifactBaselinePredictions)
+		if !reflect.DeepEqual(untuned, plain) || reflect.DeepEqual(tuned, plain) != c.same {
+			t.Errorf("%s: tuned %q, base %q, the base model by itself %q", name, tuned, untuned, plain)
+		}
+	}
+}
+
+// TestKnobsOfGeneration reach the engine, and the seed decides.
+func TestKnobsOfGeneration(t *testing.T) {
+	t.Parallel()
+	b := bench(t)
+	with := func(change func(i *events.Inferencer)) []string {
+		return answers(t, b, b.Do(t, inference.Engine{}, events.Inference, events.Inputs{}, func(s *events.Specification) {
+			small(s)
+			s.Inferencer.MinP = 0
+			change(&s.Inferencer)
+		}), events.ArtifactPredictions)
+	}
+	greedy := with(func(*events.Inferencer) {})
+	hot := func(change func(i *events.Inferencer)) []string {
+		return with(func(i *events.Inferencer) {
+			i.Temperature, i.Seed = 50, 7
+			change(i)
+		})
+	}
+	first := hot(func(*events.Inferencer) {})
+	if reflect.DeepEqual(first, greedy) {
+		t.Errorf("a temperature of 50 answers as one of 0: %q", first)
+	}
+	if again := hot(func(i *events.Inferencer) { i.BatchSize = 1 }); !reflect.DeepEqual(first, again) {
+		t.Errorf("one by one the same seed answers %q, in batches %q", again, first)
+	}
+	if other := hot(func(i *events.Inferencer) { i.Seed = 8 }); reflect.DeepEqual(first, other) {
+		t.Error("another seed answers the same")
+	}
+	for name, change := range map[string]func(i *events.Inferencer){
+		"top_k": func(i *events.Inferencer) { i.TopK = 1 }, "top_p": func(i *events.Inferencer) { i.TopP = 1e-9 }, "min_p": func(i *events.Inferencer) { i.MinP = 1 },
+	} {
+		if got := hot(change); !reflect.DeepEqual(got, greedy) {
+			t.Errorf("%s leaves the likeliest token alone, and yet %q is answered, not %q", name, got, greedy)
+		}
+	}
+	if short := with(func(i *events.Inferencer) { i.MaxNewTokens = 1 }); reflect.DeepEqual(short, greedy) || strings.Join(short, "") == "" {
+		t.Errorf("of one token: %q", short)
+	}
+}
+
+// TestSystemPrompts: of a column, or one for every row, which wins.
+func TestSystemPrompts(t *testing.T) {
+	t.Parallel()
+	b := bench(t)
+	for text, want := range map[string][]string{"": {"You are a sailor.", "", ""}, "Be brief.": {"Be brief.", "Be brief.", "Be brief."}} {
+		c := b.Do(t, inference.Engine{}, events.Inference, events.Inputs{}, func(s *events.Specification) {
+			small(s)
+			s.Inferencer.SystemPromptColumn, s.Inferencer.SystemPromptOverrideText = "persona", text
+		})
+		var got []string
+		for _, p := range phasetest.Lines[prediction.Prediction](t, b, c, events.ArtifactPredictions) {
+			got = append(got, p.System)
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("override %q: system prompts %q, want %q", text, got, want)
+		}
+	}
+}
+
+// TestFaultsOfInference end the phase at once.
+func TestFaultsOfInference(t *testing.T) {
+	t.Parallel()
+	b := bench(t)
+	b.Write(t, "columns.jsonl", `{"prompt":"q","reply":"a"}`)
+	b.Write(t, "empty.jsonl", "")
+	b.Write(t, "bare/config.json", `{"model_type":"gemma"}`)
+	for name, c := range map[string]struct {
+		say  func(s *events.Specification)
+		code string
+		says []string
+	}{
+		"a missing column": {func(s *events.Specification) { s.Inferencer.TestingDataID = "columns.jsonl" }, "bad_dataset", []string{"inferencer.testing_data_id", `"prompt", "reply"`}},
+		"no rows":          {func(s *events.Specification) { s.Inferencer.TestingDataID = "empty.jsonl" }, "bad_dataset", []string{"empty"}},
+		"another family":   {func(s *events.Specification) { s.Inferencer.ModelID = "bare" }, "bad_model", []string{`"gemma"`}},
+		"no such model":    {func(s *events.Specification) { s.Inferencer.ModelID = "nobody" }, "missing_input", []string{"inferencer.model_id"}},
+	} {
+		got := b.Do(t, inference.Engine{}, events.Inference, events.Inputs{}, func(s *events.Specification) {
+			small(s)
+			c.say(s)
+		})
+		if got.Conclusion != events.Failure || got.Error == nil || got.Error.Code != c.code {
+			t.Errorf("%s: completed with %s, %+v; want the code %s", name, got.Conclusion, got.Error, c.code)
+			continue
+		}
+		for _, want := range c.says {
+			if !strings.Contains(got.Error.Message, want) {
+				t.Errorf("%s: %q does not say %q", name, got.Error.Message, want)
+			}
+		}
+	}
+	c := b.Do(t, inference.Engine{}, events.Inference, events.Inputs{}, func(s *events.Specification) {
+		small(s)
+		s.Inferencer.LoadIn4bit, s.Inferencer.UseCache = true, false
+	})
+	if len(c.Notes) != 2 || !strings.Contains(strings.Join(c.Notes, " "), "use_cache") {
+		t.Errorf("notes %q", c.Notes)
+	}
+}
