@@ -68,3 +68,26 @@ func TestUsualFileWithLocalPaths(t *testing.T) {
 		}
 	}
 }
+
+// TestUsualFileSubmitted: services that stay up take it too. The tracking
+// server that it names is not theirs, so nothing is sent there, and the run
+// says so.
+func TestUsualFileSubmitted(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	rows := filepath.Join(d.dir, "rows.jsonl")
+	status, out, screen := tunebus(t, "submit", "--json", "--wait=tracked", "--server", d.url, "--artifacts", "file://"+d.dir+"/data/artifacts", "--config", usual,
+		"--set", "fine_tuner.base_model_id="+filepath.Join(d.dir, "base-model"), "--set", "fine_tuner.training_data_id="+rows, "--set", "inferencer.testing_data_id="+rows,
+		"--set", "inferencer.max_new_tokens=8")
+	if status != 0 {
+		t.Fatalf("status %d\n%s", status, screen)
+	}
+	got := summaryOf(t, out)
+	story, _ := facts(t, d.bus, got.RunID)
+	if got.Status != "success" || story != began+trained+answered+scored+over {
+		t.Errorf("%+v\n%s", got, story)
+	}
+	if !strings.Contains(out, "http://127.0.0.1:9 is not among the tracking servers") {
+		t.Errorf("nothing is said of the tracking server:\n%s", out)
+	}
+}
