@@ -78,3 +78,28 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// FuzzLetter: whatever stands in a dead letter, it is listed, and handed back
+// it has its own body and none of the headers that the server acts on.
+func FuzzLetter(f *testing.F) {
+	f.Add("finetune.requested.r.builtin", "TUNEBUS", "17", "0", "Nats-Msg-Id", []byte("junk"))
+	f.Add("pipeline.requested", "TUNEBUS_REQUESTS", "x", "-1", "Authorization", []byte{0})
+	f.Add("", "", "", "99999999999999999999", "Tunebus-Dead-Nats-Expected-Stream", []byte(nil))
+	f.Fuzz(func(t *testing.T, subject, stream, sequence, cut, header string, body []byte) {
+		h := nats.Header{header: {"x"}}
+		h[HeaderDeadSubject], h[HeaderDeadStream], h[HeaderDeadSequence], h[HeaderDeadCut] = []string{subject}, []string{stream}, []string{sequence}, []string{cut}
+		l := letterOf(entry{sequence: 1, header: h, data: body})
+		if l.Run != "" && !events.ValidToken(l.Run) && len(l.Run) <= 64 {
+			t.Errorf("run %q", l.Run)
+		}
+		msg := l.message(events.RetrySubject("tracker", l.Run, l.Sequence))
+		if string(msg.Data) != string(body) {
+			t.Errorf("body %q became %q", body, msg.Data)
+		}
+		for k := range msg.Header {
+			if strings.HasPrefix(k, "Nats-") {
+				t.Errorf("header %s goes on", k)
+			}
+		}
+	})
+}

@@ -62,7 +62,7 @@ type Route struct {
 	NakDelay time.Duration
 	// UnknownFor is how long an event of an unknown version is given back
 	// before it becomes a dead letter, so that services may be upgraded in
-	// any order. Default 7 days.
+	// any order. Default: the receiver's.
 	UnknownFor time.Duration
 	Handle     Handler
 	// Undecodable, when set, is asked about a message that cannot be decoded
@@ -74,6 +74,10 @@ type Route struct {
 
 // Receiver runs routes.
 type Receiver struct {
+	// UnknownFor is that of routes that name none. Default 7 days. It has to
+	// be set before Add.
+	UnknownFor time.Duration
+
 	bus    *Bus
 	log    *slog.Logger
 	router *message.Router
@@ -96,7 +100,7 @@ func NewReceiver(b *Bus, log *slog.Logger) (*Receiver, error) {
 		return nil, fmt.Errorf("new receiver: %w", err)
 	}
 	router.AddMiddleware(Verdicts, (&panics{log: log}).count, middleware.Recoverer)
-	return &Receiver{bus: b, log: log, router: router}, nil
+	return &Receiver{UnknownFor: 7 * 24 * time.Hour, bus: b, log: log, router: router}, nil
 }
 
 // Add adds a route; it has to be called before Run.
@@ -108,7 +112,7 @@ func (r *Receiver) Add(route Route) {
 		route.NakDelay = time.Second
 	}
 	if route.UnknownFor == 0 {
-		route.UnknownFor = 7 * 24 * time.Hour
+		route.UnknownFor = r.UnknownFor
 	}
 	sub := NewSubscriber(r.bus, SubscriberConfig{Slots: route.Slots, Light: route.Light, Grace: route.Grace, NakDelay: route.NakDelay, Logger: r.log})
 	r.subs = append(r.subs, sub)

@@ -109,6 +109,7 @@ func Run(ctx context.Context, name string, args, environ []string, stderr io.Wri
 	if err != nil {
 		return err
 	}
+	receiver.UnknownFor = cfg.Bus.UnknownFor
 	s := &Service{Settings: cfg, Log: log, Bus: b, Store: store, Name: bus.WorkerName(), receiver: receiver}
 	if err := wire(ctx, s); err != nil {
 		return err

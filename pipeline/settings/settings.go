@@ -41,6 +41,8 @@ type Bus struct {
 	CAFile      string `json:"ca_file" default:"" env:"NATS_CA" doc:"certificates that the server's is checked against (PEM)"`
 	CertFile    string `json:"cert_file" default:"" env:"NATS_CERT" doc:"own certificate (PEM)"`
 	KeyFile     string `json:"key_file" default:"" env:"NATS_KEY" doc:"key of the own certificate (PEM)"`
+
+	UnknownFor time.Duration `json:"unknown_for" default:"168h" doc:"how long a message of an unknown version waits for a newer service before it becomes a dead letter"`
 }
 
 // Artifacts is the section artifacts: where models and results lie.

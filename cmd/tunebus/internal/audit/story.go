@@ -70,6 +70,9 @@ func (c *check) read() {
 			continue
 		}
 		seen[m.Subject] = true
+		if events.IsRetry(m.Subject) {
+			continue // says nothing new about its run
+		}
 		ev, err := decode(m)
 		if err != nil {
 			c.add(Torn, m.Subject, "cannot be read: %v", err)

@@ -108,7 +108,7 @@ func (a *app) start(ctx context.Context, s settings.Settings, listen string, rel
 	}
 	return local.Start(ctx, local.Config{
 		Data: s.Data.Folder, Scratch: s.Data.Scratch, Artifacts: s.Artifacts.URL, Patience: s.Artifacts.Patience, ObjectBytes: objectBytes, Listen: listen, RelaxedSync: relaxed,
-		Engines: engines(s), Workers: workers(s), Layout: bus.Layout{Queues: queues(s)}, Sources: sources, Tracker: t,
+		Engines: engines(s), Workers: workers(s), Layout: bus.Layout{Queues: queues(s)}, UnknownFor: s.Bus.UnknownFor, Sources: sources, Tracker: t,
 		Intake: intake.Config{Limits: s.Limits, FullAt: s.Intake.FullAt, Patience: s.Intake.Patience},
 		Sample: telemetry.New(ctx).Sample, Logger: log,
 	})

@@ -61,6 +61,9 @@ type Config struct {
 	Tracker tracker.Config
 	// Layout is what is set up on the server.
 	Layout bus.Layout
+	// UnknownFor is how long a message of an unknown version waits. Default:
+	// the bus's.
+	UnknownFor time.Duration
 	// Sample measures the machine; nil: nobody does.
 	Sample func(context.Context) []events.Point
 	Logger *slog.Logger
@@ -172,6 +175,9 @@ func (l *Local) receiver(cfg Config, data string) (*bus.Receiver, error) {
 	r, err := bus.NewReceiver(l.services, cfg.Logger)
 	if err != nil {
 		return nil, err
+	}
+	if cfg.UnknownFor > 0 {
+		r.UnknownFor = cfg.UnknownFor
 	}
 	front := cfg.Intake
 	front.DataRoots, front.Store, front.Logger = cfg.Sources.Roots, l.Store.ID(), cfg.Logger.With("service", "intake")
