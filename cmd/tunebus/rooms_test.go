@@ -4,7 +4,9 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -131,6 +133,51 @@ func TestPackagesHaveOneComment(t *testing.T) {
 	for dir, n := range comments {
 		if n != 1 {
 			t.Errorf("package %s has %d comments", dir, n)
+		}
+	}
+}
+
+// TestModulesAreListedOnce holds that make and go.work know every module, and
+// that all of them ask for one version of Go.
+func TestModulesAreListedOnce(t *testing.T) {
+	t.Parallel()
+	root := filepath.Join("..", "..")
+	read := func(name string) string {
+		body, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(body)
+	}
+	version := regexp.MustCompile(`(?m)^go (\S+)$`)
+	var modules []string
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() && strings.HasPrefix(d.Name(), ".") && d.Name() != ".." {
+			return errorOrSkip(err, path, root)
+		}
+		if d.Name() != "go.mod" {
+			return nil
+		}
+		rel, err := filepath.Rel(root, filepath.Dir(path))
+		modules = append(modules, filepath.ToSlash(rel))
+		if got, want := version.FindString(read(filepath.Join(rel, "go.mod"))), version.FindString(read("go.work")); got != want {
+			t.Errorf("%s asks for %s, go.work for %s", rel, got, want)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := strings.Fields(regexp.MustCompile(`(?m)^MODULES := (.*)$`).FindStringSubmatch(read("Makefile"))[1])
+	var used []string
+	for _, m := range regexp.MustCompile(`(?m)^\t\./(\S+)$`).FindAllStringSubmatch(read("go.work"), -1) {
+		used = append(used, m[1])
+	}
+	slices.Sort(modules)
+	for name, list := range map[string][]string{"the Makefile": made, "go.work": used} {
+		slices.Sort(list)
+		if !slices.Equal(list, modules) {
+			t.Errorf("%s lists %v; there are %v", name, list, modules)
 		}
 	}
 }
