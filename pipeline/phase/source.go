@@ -9,6 +9,7 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/roots"
+	"github.com/tunebus/tunebus/pipeline/spec"
 )
 
 // Hub fetches models and data sets of the Hugging Face Hub into a cache.
@@ -51,7 +52,7 @@ func (j *Job) source(ctx context.Context, key, id string, fromHub func(context.C
 	switch {
 	case err == nil:
 		return local, nil
-	case filepath.IsAbs(id) || strings.Count(id, "/") != 1 || strings.HasPrefix(id, "."):
+	case !spec.IsHubID(id):
 		return "", Permanent("missing_input", fmt.Errorf("%s = %q: %w", key, id, err))
 	case j.worker.cfg.Sources.Hub == nil:
 		return "", Permanent("no_hub", fmt.Errorf("%s = %q: this worker may not use the Hub, and no such folder is below its data roots", key, id))

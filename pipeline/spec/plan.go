@@ -1,7 +1,7 @@
 package spec
 
 import (
-	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/tunebus/tunebus/events"
@@ -65,11 +65,14 @@ func Paths(s events.Specification) []Path {
 	return out
 }
 
-// IsHubID reports whether an id has the form owner/name of the Hugging Face
-// Hub. A folder of that name wins over the Hub where a person submits.
+var (
+	hubID    = regexp.MustCompile(`^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[A-Za-z0-9][\w./-]*)?$`)
+	dataFile = regexp.MustCompile(`(?i)\.((jsonl|ndjson|json|csv|tsv)(\.gz)?|parquet|xlsx)$`)
+)
+
+// IsHubID reports whether an id has the form owner/name or owner/name@revision
+// of the Hugging Face Hub, and is not the name of a data file. A file or folder
+// of that name wins over the Hub where there is one.
 func IsHubID(id string) bool {
-	owner, name, ok := strings.Cut(id, "/")
-	return ok && owner != "" && name != "" && !strings.Contains(name, "/") && !strings.HasPrefix(id, ".") && !filepath.IsAbs(id) &&
-		!strings.ContainsAny(id, `\ `) && filepath.Ext(name) != ".jsonl" && filepath.Ext(name) != ".json" && filepath.Ext(name) != ".csv" &&
-		filepath.Ext(name) != ".parquet" && filepath.Ext(name) != ".xlsx"
+	return hubID.MatchString(id) && !strings.Contains(id, "..") && !dataFile.MatchString(id)
 }
