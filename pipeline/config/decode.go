@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -26,6 +27,48 @@ type Position struct {
 type Tree struct {
 	Sections map[string]any
 	At       map[string]Position
+}
+
+// Unknown takes the sections out of the tree that are not among the known
+// ones, each as a fault.
+func (t Tree) Unknown(known []string) Faults {
+	var faults Faults
+	for _, section := range slices.Sorted(maps.Keys(t.Sections)) {
+		if !slices.Contains(known, section) {
+			faults = append(faults, t.fault(section, "", "", unknown("section", section, known)))
+			delete(t.Sections, section)
+		}
+	}
+	return faults
+}
+
+// Place adds faults of values that were decoded to those that decoding found,
+// says where their keys stand, and sorts all of them by place. A key that could
+// not be decoded has no value, so what is said about it is left out.
+func (t Tree) Place(decoding, values Faults) Faults {
+	all := slices.Clone(decoding)
+	for _, f := range values {
+		if slices.ContainsFunc(decoding, func(d Fault) bool { return d.Key == f.Key }) {
+			continue
+		}
+		key, _, _ := strings.Cut(f.Key, "[") // an element stands where its list does
+		p := t.At[key]
+		f.File, f.Line, f.Column = p.File, p.Line, p.Column
+		all = append(all, f)
+	}
+	all.Sort()
+	return all
+}
+
+// Sort orders faults by file, line and column; those that stand nowhere, such
+// as a missing key, come last.
+func (f Faults) Sort() {
+	slices.SortStableFunc(f, func(a, b Fault) int {
+		if (a.File == "") != (b.File == "") {
+			return cmp.Compare(b.File, a.File)
+		}
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
 }
 
 func (t Tree) fault(key, value, allowed, message string) Fault {
@@ -66,7 +109,7 @@ func Decode(sections any, t Tree) Faults {
 			}
 		}
 	}
-	slices.SortStableFunc(faults, func(a, b Fault) int { return a.Line - b.Line })
+	faults.Sort()
 	return faults
 }
 

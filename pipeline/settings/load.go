@@ -27,6 +27,10 @@ func Sections() []string {
 	return out
 }
 
+// Known lists the sections that a file may have: those of a specification and
+// those of settings.
+func Known() []string { return append(spec.Sections(), Sections()...) }
+
 // Files are the files to read where nobody names any: the one that the
 // variable [VariableFile] names, else [FileName] if it is there.
 func Files(environ []string) []string {
@@ -53,8 +57,7 @@ func Load(files, environ []string) (Settings, error) {
 	}
 	faults = append(faults, variables(&tree, environ)...)
 	faults = append(faults, config.Decode(&s, tree)...)
-	faults = append(faults, secrets(&s)...)
-	faults = append(faults, check(s)...)
+	faults = tree.Place(faults, append(secrets(&s), check(s)...))
 	if len(faults) > 0 {
 		return s, faults
 	}
@@ -76,6 +79,7 @@ func read(files []string) (config.Tree, config.Faults, error) {
 		if len(f) > 0 {
 			continue
 		}
+		faults = append(faults, t.Unknown(Known())...)
 		for _, section := range spec.Sections() {
 			delete(t.Sections, section)
 		}

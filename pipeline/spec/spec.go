@@ -30,19 +30,7 @@ func Decode(t config.Tree) (events.Specification, config.Faults) { return over(D
 
 func over(s events.Specification, t config.Tree) (events.Specification, config.Faults) {
 	faults := config.Decode(&s, t)
-	wrong := map[string]bool{}
-	for _, f := range faults {
-		wrong[f.Key] = true
-	}
-	for _, f := range check(s) {
-		if wrong[f.Key] {
-			continue // its value is none, so it says nothing new
-		}
-		p := t.At[f.Key]
-		f.File, f.Line, f.Column = p.File, p.Line, p.Column
-		faults = append(faults, f)
-	}
-	return s, faults
+	return s, t.Place(faults, check(s))
 }
 
 // FromJSON reads the specification of a request. Nothing is expanded in it:

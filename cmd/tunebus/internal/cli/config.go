@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -17,11 +19,26 @@ func (a *app) configCommand() *cobra.Command {
 	c := &cobra.Command{Use: "config", Short: "Check, start or look up a specification"}
 	var q asked
 	check := &cobra.Command{
-		Use: "check [FILE...]", Short: "Report every fault of a specification",
+		Use: "check [FILE...]", Short: "Report every fault of a specification and of settings",
 		RunE: func(c *cobra.Command, args []string) error {
 			q.files = append(q.files, args...)
-			s, err := q.read(c)
+			s, faults, err := q.read(c)
 			if err != nil {
+				return err
+			}
+			// The files alone: what this machine's environment says is no matter.
+			_, err = settings.Load(append(a.settingsFiles[:len(a.settingsFiles):len(a.settingsFiles)], q.files...), nil)
+			var more config.Faults
+			if err != nil && !errors.As(err, &more) {
+				return bad(err)
+			}
+			for _, f := range more {
+				if !slices.Contains(faults, f) { // one of a section that nobody knows
+					faults = append(faults, f)
+				}
+			}
+			faults.Sort()
+			if err := faulty(faults); err != nil {
 				return err
 			}
 			return a.result(s, func(w io.Writer) { fmt.Fprintf(w, "no faults; %d phases\n", len(spec.Plan(s))) })

@@ -38,12 +38,12 @@ type order struct {
 // order reads and checks everything that a person says about a run; all
 // faults of it come at once.
 func (q *asked) order(c *cobra.Command) (order, error) {
-	s, err := q.read(c)
+	s, faults, err := q.read(c)
 	if err != nil {
 		return order{}, err
 	}
 	o := order{specification: s, again: q.again(c)}
-	return o, q.fill(&o, read(s))
+	return o, faulty(append(faults, q.fill(&o, read(s))...))
 }
 
 // repetition reads and checks what a person says about a run that repeats
@@ -55,21 +55,19 @@ func (q *asked) repetition(c *cobra.Command, run string, from events.Phase) (ord
 		return o, err
 	}
 	var says events.Specification // and nothing about the other keys
-	if err := faulty(append(faults, config.Decode(&says, tree)...)); err != nil {
-		return o, err
-	}
+	faults = append(faults, config.Decode(&says, tree)...)
 	if o.changes, err = json.Marshal(tree.Sections); err != nil {
 		return o, bad(fmt.Errorf("changes to run %s: %w", run, err))
 	}
-	return o, q.fill(&o, slices.DeleteFunc(spec.Paths(says), func(p spec.Path) bool {
+	return o, faulty(append(faults, q.fill(&o, slices.DeleteFunc(spec.Paths(says), func(p spec.Path) bool {
 		// What is not repeated reads nothing.
 		return slices.Index(events.Phases(), p.Phase) < slices.Index(events.Phases(), from)
-	}))
+	}))...))
 }
 
 // fill adds what is said beside the specification, and the local files that
 // the keys of paths name.
-func (q *asked) fill(o *order, paths []spec.Path) error {
+func (q *asked) fill(o *order, paths []spec.Path) config.Faults {
 	var faults config.Faults
 	if o.id = q.runID; o.id == "" {
 		o.id = ulid.Make().String()
@@ -89,10 +87,7 @@ func (q *asked) fill(o *order, paths []spec.Path) error {
 	}
 	var more config.Faults
 	o.files, more = q.uploads(paths)
-	if faults = append(faults, more...); len(faults) > 0 {
-		return bad(faults)
-	}
-	return nil
+	return append(faults, more...)
 }
 
 // again is the command with its files. What else was given may hold a key,

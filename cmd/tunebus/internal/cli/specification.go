@@ -4,9 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -55,16 +53,19 @@ func (q *asked) flags(c *cobra.Command) {
 }
 
 // read merges files and flags and checks the result; all faults come at once.
-func (q *asked) read(c *cobra.Command) (events.Specification, error) {
+func (q *asked) read(c *cobra.Command) (events.Specification, config.Faults, error) {
 	tree, faults, err := q.tree(c)
 	if err != nil {
-		return events.Specification{}, err
+		return events.Specification{}, nil, err
 	}
 	s, more := spec.Decode(tree)
-	return s, faulty(append(faults, more...))
+	faults = append(faults, more...)
+	faults.Sort()
+	return s, faults, nil
 }
 
-// tree merges files and flags.
+// tree merges files and flags. The error is that of files that cannot be read
+// or parsed: what they say is not known, so that nothing more can be found.
 func (q *asked) tree(c *cobra.Command) (tree config.Tree, faults config.Faults, err error) {
 	for _, file := range q.files {
 		body, err := os.ReadFile(file)
@@ -77,7 +78,11 @@ func (q *asked) tree(c *cobra.Command) (tree config.Tree, faults config.Faults, 
 			tree.Merge(t)
 		}
 	}
+	if len(faults) > 0 {
+		return tree, nil, faulty(faults)
+	}
 	faults = append(faults, assign(&tree, append(q.switches(c), q.sets...))...)
+	faults = append(faults, tree.Unknown(settings.Known())...)
 	q.folders = map[string]string{}
 	for key, at := range tree.At {
 		if slices.Contains(q.files, at.File) {
@@ -124,44 +129,4 @@ func (q *asked) switches(c *cobra.Command) []string {
 		}
 	}
 	return out
-}
-
-// expand replaces ${VAR} by the environment's value, in keys that hold no
-// secret.
-func expand(t config.Tree) config.Faults {
-	variable := regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)
-	var faults config.Faults
-	for section, v := range t.Sections {
-		table, _ := v.(map[string]any)
-		for key, value := range table {
-			text, ok := value.(string)
-			if !ok || !strings.Contains(text, "${") {
-				continue
-			}
-			table[key] = variable.ReplaceAllStringFunc(text, func(m string) string {
-				name := m[2 : len(m)-1]
-				got, ok := os.LookupEnv(name)
-				if !ok || looksSecret(name) {
-					p := t.At[section+"."+key]
-					msg := "the environment has no variable " + name
-					if ok {
-						msg = "the variable " + name + " holds a secret, which a specification must not; give it to the service's environment"
-					}
-					faults = append(faults, config.Fault{File: p.File, Line: p.Line, Column: p.Column, Key: section + "." + key, Message: msg})
-				}
-				return got
-			})
-		}
-	}
-	return faults
-}
-
-// looksSecret reports whether a variable's name says that it holds a secret.
-func looksSecret(name string) bool {
-	for _, word := range []string{"KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL"} {
-		if strings.Contains(strings.ToUpper(name), word) {
-			return true
-		}
-	}
-	return false
 }
