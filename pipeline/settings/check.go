@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/tunebus/tunebus/pipeline/config"
 )
@@ -50,6 +51,11 @@ func check(s Settings) config.Faults {
 		"services.evaluation.judge_parallel": s.Evaluation.JudgeParallel,
 	} {
 		fault(slots >= 1, key, fmt.Sprint(slots), "too small", "1 or more")
+	}
+	for key, every := range map[string]time.Duration{
+		"services.inference.save_every": s.Inference.SaveEvery, "services.evaluation.save_every": s.Evaluation.SaveEvery,
+	} {
+		fault(every > 0, key, every.String(), "too small", "more than 0s")
 	}
 	for key, queue := range map[string]string{
 		"services.finetune.queue": s.Finetune.Queue, "services.inference.queue": s.Inference.Queue, "services.evaluation.queue": s.Evaluation.Queue,

@@ -27,7 +27,7 @@ type Settings struct {
 	Services    Services    `json:"services"`
 	Intake      Intake      `json:"services.intake"`
 	Finetune    Worker      `json:"services.finetune"`
-	Inference   Worker      `json:"services.inference"`
+	Inference   Inference   `json:"services.inference"`
 	Evaluation  Evaluation  `json:"services.evaluation"`
 	Tracker     Tracker     `json:"services.tracker"`
 }
@@ -91,11 +91,23 @@ type Worker struct {
 	Grace time.Duration `json:"grace" default:"10s" doc:"how long the end of a job may take after a shutdown"`
 }
 
+// Inference is the section services.inference.
+type Inference struct {
+	Queue     string        `json:"queue" default:"builtin" doc:"queue that jobs are taken from"`
+	Slots     int           `json:"slots" default:"1" doc:"jobs that are worked on at once"`
+	Grace     time.Duration `json:"grace" default:"10s" doc:"how long the end of a job may take after a shutdown"`
+	SaveEvery time.Duration `json:"save_every" default:"30s" doc:"how often the answers so far are saved, so that another worker need not give them again"`
+}
+
+// Worker is what the section says about the worker.
+func (i Inference) Worker() Worker { return Worker{Queue: i.Queue, Slots: i.Slots, Grace: i.Grace} }
+
 // Evaluation is the section services.evaluation.
 type Evaluation struct {
 	Queue         string        `json:"queue" default:"builtin" doc:"queue that jobs are taken from"`
 	Slots         int           `json:"slots" default:"1" doc:"jobs that are worked on at once"`
 	Grace         time.Duration `json:"grace" default:"10s" doc:"how long the end of a job may take after a shutdown"`
+	SaveEvery     time.Duration `json:"save_every" default:"30s" doc:"how often what the judge said is saved, so that another worker need not ask it again"`
 	JudgeBaseURL  string        `json:"judge_base_url" default:"https://api.openai.com/v1" env:"OPENAI_BASE_URL" doc:"OpenAI-compatible server that judges"`
 	JudgeAllowed  []string      `json:"judge_allowed" default:"" doc:"further origins that a specification may name as its judge"`
 	JudgeParallel int           `json:"judge_parallel" default:"4" doc:"calls to the judge at the same time"`

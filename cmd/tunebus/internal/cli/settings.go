@@ -121,12 +121,14 @@ func engines(s settings.Settings) map[events.Phase]phase.Engine {
 		Key: func(address string) string { return s.Key(address, os.Getenv) },
 	}
 	return map[events.Phase]phase.Engine{
-		events.Finetune: finetune.Engine{}, events.Inference: inference.Engine{}, events.Evaluation: evaluation.Engine{Judge: judge},
+		events.Finetune:   finetune.Engine{},
+		events.Inference:  inference.Engine{SaveEvery: s.Inference.SaveEvery},
+		events.Evaluation: evaluation.Engine{SaveEvery: e.SaveEvery, Judge: judge},
 	}
 }
 
 func workers(s settings.Settings) map[events.Phase]settings.Worker {
-	return map[events.Phase]settings.Worker{events.Finetune: s.Finetune, events.Inference: s.Inference, events.Evaluation: s.Evaluation.Worker()}
+	return map[events.Phase]settings.Worker{events.Finetune: s.Finetune, events.Inference: s.Inference.Worker(), events.Evaluation: s.Evaluation.Worker()}
 }
 
 // queues are the usual ones and those that this process takes jobs from.

@@ -15,7 +15,7 @@ func main() { os.Exit(service.Main("evaluation", wire)) }
 
 func wire(ctx context.Context, s *service.Service) error {
 	cfg := s.Settings.Evaluation
-	engine := evaluation.Engine{Judge: evaluation.Judge{
+	engine := evaluation.Engine{SaveEvery: cfg.SaveEvery, Judge: evaluation.Judge{
 		BaseURL: cfg.JudgeBaseURL, Allowed: cfg.JudgeAllowed, Parallel: cfg.JudgeParallel,
 		Key: func(address string) string { return s.Settings.Key(address, os.Getenv) },
 	}}

@@ -18,5 +18,6 @@ func wire(ctx context.Context, s *service.Service) error {
 	if !llm.SIMD {
 		s.Log.Warn("this program was built without vector instructions; its engine takes several times as long. Build with GOEXPERIMENT=simd")
 	}
-	return s.AddPhase(ctx, events.Inference, s.Settings.Inference, inference.Engine{})
+	cfg := s.Settings.Inference
+	return s.AddPhase(ctx, events.Inference, cfg.Worker(), inference.Engine{SaveEvery: cfg.SaveEvery})
 }
