@@ -41,3 +41,9 @@ type Backend interface {
 type Identified interface {
 	StoreID(ctx context.Context) (string, error)
 }
+
+// Sweeper is a [Backend] that finds what killed writers left behind.
+type Sweeper interface {
+	// Sweep removes it, as far as it is sure that nobody writes it any more.
+	Sweep()
+}

@@ -35,7 +35,7 @@ func openFiles(dir string) (*files, error) {
 		return nil, err
 	}
 	f := &files{root: root}
-	f.sweep()
+	f.Sweep()
 	return f, nil
 }
 

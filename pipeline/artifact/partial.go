@@ -35,10 +35,10 @@ var machine = sync.OnceValue(func() string {
 	return hex.EncodeToString(sum[:6]) + "-"
 })
 
-// sweep removes what writers that died left behind: on this machine at once,
+// Sweep removes what writers that died left behind: on this machine at once,
 // elsewhere after a day. It is a courtesy: a store that cannot be swept, say a
 // read-only one, is still a store.
-func (f *files) sweep() {
+func (f *files) Sweep() {
 	entries, err := fs.ReadDir(f.root.FS(), partialDir)
 	if err != nil {
 		return

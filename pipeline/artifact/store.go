@@ -42,6 +42,13 @@ func (s *Store) ID() string { return s.id }
 // Close frees what the store holds; the artifacts stay.
 func (s *Store) Close() error { return s.backend.Close() }
 
+// Sweep removes what killed writers left behind, where the store can tell.
+func (s *Store) Sweep() {
+	if b, ok := s.backend.(Sweeper); ok {
+		b.Sweep()
+	}
+}
+
 // identify reads the id object, and makes it where there is none. Of several
 // makers one wins, and all of them read what the winner wrote, whatever they
 // were told: S3 answers makers that meet with more than one code.

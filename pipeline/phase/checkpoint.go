@@ -16,6 +16,8 @@ import (
 	"github.com/tunebus/tunebus/pipeline/failpoint"
 )
 
+var errAway = errors.New("NATS is away")
+
 // mostKept is how many checkpoints of a job are kept where nobody wants less.
 const mostKept = 64
 
@@ -46,8 +48,8 @@ func (w *Worker) takeCheckpoint(ctx context.Context, c claim, seen bus.Checkpoin
 }
 
 // saveCheckpoint stores a folder and points at it. Those that are too many are
-// dropped afterwards, so that there always is one. A checkpoint that cannot be saved
-// costs a later attempt work, so only a newer attempt's is an error.
+// dropped afterwards, so that there always is one. A checkpoint that cannot be
+// saved costs a later attempt work, so only a newer attempt's is an error.
 func (w *Worker) saveCheckpoint(ctx context.Context, j *Job, step int64, dir string, keep int) error {
 	if err := j.meter.snapshot(filepath.Join(dir, metricsFile)); err != nil {
 		return err
@@ -63,6 +65,9 @@ func (w *Worker) saveCheckpoint(ctx context.Context, j *Job, step int64, dir str
 
 func (w *Worker) pointAtCheckpoint(ctx context.Context, j *Job, step int64, dir string, keep int) error {
 	failpoint.Here(failpoint.CheckpointWritten)
+	if !w.bus.Connected() { // nobody could be told of it, and the work would wait
+		return errAway
+	}
 	a, err := j.putDir(ctx, "checkpoint-"+strconv.FormatInt(step, 10), dir)
 	if err != nil {
 		return err

@@ -51,9 +51,10 @@ func (s *scratch) remove() error {
 }
 
 // Sweep removes the scratch folders that killed processes left behind,
-// whatever phase they worked on. It is for the start of a process; a worker
-// that takes a job over sweeps by itself.
+// whatever phase they worked on, and what they were storing. It is for the
+// start of a process; a worker that takes a job over sweeps by itself.
 func (w *Worker) Sweep() {
+	w.store.Sweep()
 	n, err := held.Sweep(w.cfg.Scratch, scratchName+"*")
 	if err != nil {
 		w.cfg.Logger.Warn("scratch folders of killed processes not removed", "folder", w.cfg.Scratch, "error", err)
