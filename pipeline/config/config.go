@@ -161,6 +161,18 @@ type Value struct {
 	Text string
 }
 
+// Secrets are the secrets that a struct of sections holds, by section.key.
+func Secrets(sections any) map[string]string {
+	v := reflect.ValueOf(sections)
+	out := map[string]string{}
+	for _, k := range shapeOf(v.Type()).keys {
+		if text := v.FieldByIndex(k.field.Index).String(); k.Secret && text != "" {
+			out[k.Section+"."+k.Name] = text
+		}
+	}
+	return out
+}
+
 // Values lists every key of a struct of sections with its value.
 func Values(sections any) []Value {
 	v := reflect.ValueOf(sections)

@@ -140,10 +140,12 @@ func assign(field reflect.Value, k Key, value any) string {
 		}
 		return ""
 	}
+	before := reflect.ValueOf(field.Interface())
 	if msg := set(field, value); msg != "" {
 		return msg
 	}
 	if len(k.Allowed) > 0 && !slices.Contains(k.Allowed, field.String()) {
+		field.Set(before) // a fault changes nothing
 		return "not allowed"
 	}
 	return ""
@@ -152,6 +154,9 @@ func assign(field reflect.Value, k Key, value any) string {
 // set converts a value as TOML, JSON or a text gives it.
 func set(field reflect.Value, value any) string {
 	want := "want a " + typeName(field.Type())
+	if field.Kind() == reflect.Bool {
+		want = "want " + typeName(field.Type())
+	}
 	if field.Type() == reflect.TypeFor[time.Duration]() {
 		return setDuration(field, value)
 	}

@@ -71,3 +71,76 @@ func TestFind(t *testing.T) {
 		}
 	}
 }
+
+func TestFindNew(t *testing.T) {
+	t.Parallel()
+	base := t.TempDir()
+	allowed, outside := filepath.Join(base, "allowed"), filepath.Join(base, "outside")
+	for _, dir := range []string{filepath.Join(allowed, "in"), outside} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for link, to := range map[string]string{
+		filepath.Join(allowed, "escape"):  outside,
+		filepath.Join(allowed, "nowhere"): filepath.Join(outside, "made"),
+		filepath.Join(allowed, "link"):    filepath.Join(allowed, "in"),
+	} {
+		if err := os.Symlink(to, link); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(allowed, "file"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{
+		"in":                               filepath.Join(allowed, "in"),
+		"new":                              filepath.Join(allowed, "new"),
+		"new/and/deeper":                   filepath.Join(allowed, "new", "and", "deeper"),
+		"link/new":                         filepath.Join(allowed, "in", "new"),
+		filepath.Join(allowed, "new"):      filepath.Join(allowed, "new"),
+		"in/../new":                        filepath.Join(allowed, "new"),
+		"escape":                           "",
+		"escape/new":                       "",
+		"nowhere":                          "",
+		"nowhere/new":                      "",
+		"file/new":                         "",
+		"../outside/new":                   "",
+		"in/../../outside/new":             "",
+		filepath.Join(outside, "new"):      "",
+		filepath.Join(base, "allowed-not"): "",
+		"/etc/new":                         "",
+	} {
+		got, err := roots.FindNew([]string{filepath.Join(base, "none"), allowed}, name)
+		if want == "" {
+			if !errors.Is(err, roots.ErrOutside) {
+				t.Errorf("FindNew(%q) = %q, %v; want it to be outside", name, got, err)
+			}
+		} else if err != nil || got != want {
+			t.Errorf("FindNew(%q) = %q, %v; want %q", name, got, err, want)
+		}
+	}
+	if got, err := roots.FindNew(nil, allowed); !errors.Is(err, roots.ErrOutside) {
+		t.Errorf("without roots: %q, %v", got, err)
+	}
+}
+
+// TestRelativeRoots does not run in parallel: it changes the working folder.
+func TestRelativeRoots(t *testing.T) {
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(dir)
+	if err := os.MkdirAll("data/in", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	want := filepath.Join(dir, "data", "in")
+	for _, name := range []string{"in", want} {
+		for what, find := range map[string]func([]string, string) (string, error){"Find": roots.Find, "FindNew": roots.FindNew} {
+			if got, err := find([]string{"data"}, name); err != nil || got != want {
+				t.Errorf("%s(%q) = %q, %v; want %q", what, name, got, err, want)
+			}
+		}
+	}
+}

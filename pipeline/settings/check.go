@@ -103,21 +103,35 @@ func Origin(address string) (string, error) {
 	return u.Scheme + "://" + host, nil
 }
 
-// Key is the credential for an address, by its origin; empty if there is
-// none. Getenv looks the variables of credentials.keys up.
+// Key is the credential for an address of a judge, by its origin; empty if
+// there is none. Getenv looks the variables of credentials.keys up.
 func (s Settings) Key(address string, getenv func(string) string) string {
-	origin, err := Origin(address)
-	if err != nil {
-		return ""
+	if key := s.ListedKey(address, getenv); key != "" {
+		return key
 	}
-	for _, k := range s.Credentials.Keys {
-		o, name, _ := strings.Cut(k, "=")
-		if o, err := Origin(o); err == nil && o == origin {
-			return getenv(name)
-		}
-	}
-	if judge, err := Origin(s.Evaluation.JudgeBaseURL); err == nil && judge == origin {
+	if SameOrigin(address, s.Evaluation.JudgeBaseURL) {
 		return s.Credentials.OpenAIKey
 	}
 	return ""
+}
+
+// ListedKey is the key that credentials.keys names for the origin of an
+// address; empty if there is none.
+func (s Settings) ListedKey(address string, getenv func(string) string) string {
+	for _, k := range s.Credentials.Keys {
+		if origin, name, _ := strings.Cut(k, "="); SameOrigin(origin, address) {
+			return getenv(name)
+		}
+	}
+	return ""
+}
+
+// SameOrigin reports whether two addresses have one origin.
+func SameOrigin(a, b string) bool {
+	one, err := Origin(a)
+	if err != nil {
+		return false
+	}
+	other, err := Origin(b)
+	return err == nil && one == other
 }

@@ -23,6 +23,7 @@ func check(s events.Specification) config.Faults {
 	f, i, e, p := s.FineTuner, s.Inferencer, s.Evaluator, s.Pipeline
 	finetunes := p.EnableFinetuning
 	infers := p.EnableInference && !p.StopAfterFinetuning
+	evaluates := p.EnableEvaluation && !p.StopAfterFinetuning && !p.StopAfterInference
 
 	c.atLeast("fine_tuner.max_sequence_length", f.MaxSequenceLength, 1)
 	c.atLeast("fine_tuner.rank", f.Rank, 1)
@@ -40,6 +41,8 @@ func check(s events.Specification) config.Faults {
 	c.upTo("fine_tuner.weight_decay", f.WeightDecay, 1)
 	c.upTo("fine_tuner.max_grad_norm", f.MaxGradNorm, 1e9)
 	c.that(!f.LoadIn4bit || !f.LoadIn8bit, "fine_tuner.load_in_8bit", "true", "load_in_4bit and load_in_8bit cannot both be true")
+	c.atLeast("fine_tuner.dataset_num_proc", f.DatasetNumProc, 1)
+	c.that(f.FullFinetuning || len(f.TargetModules) > 0, "fine_tuner.target_modules", "", "names no module that could learn; or set full_finetuning")
 	c.given(finetunes, "fine_tuner.training_data_id", f.TrainingDataID, "fine-tuning is enabled")
 	c.given(finetunes || infers && i.ModelID == "", "fine_tuner.base_model_id", f.BaseModelID, "a phase needs the model")
 
@@ -53,6 +56,9 @@ func check(s events.Specification) config.Faults {
 	c.that(!i.LoadIn4bit || !i.LoadIn8bit, "inferencer.load_in_8bit", "true", "load_in_4bit and load_in_8bit cannot both be true")
 	c.given(infers, "inferencer.testing_data_id", i.TestingDataID, "inference is enabled")
 
+	c.that(len(e.Metrics) > 0 || !evaluates, "evaluator.metrics", "", "names no metric; evaluation is enabled")
+	c.upTo("evaluator.cost_per_million_input_tokens", e.CostPerMillionInputTokens, 1e9)
+	c.upTo("evaluator.cost_per_million_output_tokens", e.CostPerMillionOutputTokens, 1e9)
 	known := Metrics()
 	for _, m := range e.Metrics {
 		if contains(known, m) {

@@ -104,11 +104,16 @@ func notes(s events.FineTuner) []string {
 	add(s.LoadIn4bit, "fine_tuner.load_in_4bit: the built-in engine keeps the base weights as they are stored")
 	add(s.LoadIn8bit, "fine_tuner.load_in_8bit: the built-in engine keeps the base weights as they are stored")
 	add(s.IsMultimodel, "fine_tuner.is_multimodel: the built-in engine reads text alone")
+	add(s.FinetuneVisionLayers || s.FinetuneLanguageLayers || s.FinetuneAttentionModules || s.FinetuneMLPModules,
+		"fine_tuner.finetune_*_layers and finetune_*_modules: they choose parts of vision-language models, which the built-in engine does not train")
+	add(s.UseGradientCheckpointing.On(), "fine_tuner.use_gradient_checkpointing: the built-in engine keeps what it computed")
+	add(s.ReportTo != "" && s.ReportTo != "mlflow" && s.ReportTo != "none",
+		fmt.Sprintf("fine_tuner.report_to = %q: the built-in engine reports to nobody; the tracker writes to MLflow", s.ReportTo))
 	add(s.Packing, "fine_tuner.packing: the built-in engine trains one row in a sequence")
 	add(s.UseFlashAttention, "fine_tuner.use_flash_attention: the built-in engine has its own attention")
 	add(s.LoftQConfig != "", "fine_tuner.loftq_config: the built-in engine has no LoftQ")
 	add(s.Bias != "" && s.Bias != "none", "fine_tuner.bias: the built-in engine leaves biases as they are")
 	add(s.Optimizer != "" && s.Optimizer != "adamw_torch" && s.Optimizer != "adamw", fmt.Sprintf("fine_tuner.optimizer = %q: the built-in engine uses AdamW", s.Optimizer))
-	add(s.PushToHub, "fine_tuner.push_to_hub: there is no Hub credential here, so nothing was pushed")
+	add(s.PushToHub, "fine_tuner.push_to_hub: nothing was pushed to the Hub; the model is among the run's artifacts")
 	return out
 }

@@ -11,8 +11,8 @@ import (
 
 // ConfigFrom is the configuration that the settings ask for; the MLflow
 // client's further options come from the variables that MLflow itself knows,
-// which getenv looks up. The credentials go to the tracking server of the
-// settings and to no other.
+// which getenv looks up. The credentials go to the origin of the settings'
+// tracking server and to no other, which may have a key of its own.
 func ConfigFrom(s settings.Settings, getenv func(string) string) (Config, error) {
 	options, err := mlflow.OptionsFromEnvironment(getenv)
 	if err != nil {
@@ -31,10 +31,10 @@ func ConfigFrom(s settings.Settings, getenv func(string) string) (Config, error)
 	return Config{
 		TrackingURI: uri, Allowed: s.Tracker.Allowed, FileRoot: s.Tracker.FileRoot, Reports: reports, Slots: s.Tracker.Slots,
 		Credentials: func(address string) mlflow.Options {
-			if address == uri {
+			if address == uri || settings.SameOrigin(address, uri) {
 				return options
 			}
-			return mlflow.Options{}
+			return mlflow.Options{Token: s.ListedKey(address, getenv)}
 		},
 	}, nil
 }

@@ -1,6 +1,7 @@
 package tracker
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -14,6 +15,9 @@ import (
 func TestWhereRunsMayBeTracked(t *testing.T) {
 	t.Parallel()
 	root := t.TempDir()
+	if err := os.Symlink(t.TempDir(), filepath.Join(root, "escape")); err != nil {
+		t.Fatal(err)
+	}
 	asked := ""
 	s := New(nil, nil, Config{
 		TrackingURI: "https://mlflow.example", Allowed: []string{"http://second.example:5000"}, FileRoot: root,
@@ -28,9 +32,14 @@ func TestWhereRunsMayBeTracked(t *testing.T) {
 	}{
 		{"", true},
 		{"https://mlflow.example", true},
+		{"https://MLflow.example:443/team", true},
 		{"http://second.example:5000", true},
 		{"http://second.example:5000/path", true},
 		{"file:" + filepath.Join(root, "mlruns"), true},
+		{"file:" + filepath.Join(root, "escape"), false},
+		{"file:" + filepath.Join(root, "escape", "mlruns"), false},
+		{"http://mlflow.example", false},
+		{"https://mlflow.example:444", false},
 		{"http://second.example", false},
 		{"https://second.example:5000", false},
 		{"http://second.example:5000@evil.example", false},
@@ -56,15 +65,20 @@ func TestCredentialsBelongToTheSettingsServer(t *testing.T) {
 	t.Parallel()
 	cfg, err := ConfigFrom(settings.Settings{
 		Tracker:     settings.Tracker{TrackingURI: "https://mlflow.example", Reports: t.TempDir()},
-		Credentials: settings.Credentials{MLflowUsername: "ann", MLflowPassword: "s3cret", MLflowToken: "t0ken"},
-	}, func(string) string { return "" })
+		Credentials: settings.Credentials{MLflowUsername: "ann", MLflowPassword: "s3cret", MLflowToken: "t0ken", Keys: []string{"http://second.example:5000=SECOND"}},
+	}, func(name string) string { return map[string]string{"SECOND": "own"}[name] })
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o := cfg.Credentials("https://mlflow.example"); o.Username != "ann" || o.Password != "s3cret" || o.Token != "t0ken" {
-		t.Errorf("its own: %q, %q, %q", o.Username, o.Password, o.Token)
+	for _, own := range []string{"https://mlflow.example", "https://mlflow.example/team", "https://MLflow.example:443"} {
+		if o := cfg.Credentials(own); o.Username != "ann" || o.Password != "s3cret" || o.Token != "t0ken" {
+			t.Errorf("%s: %q, %q, %q", own, o.Username, o.Password, o.Token)
+		}
 	}
-	for _, other := range []string{"https://mlflow.example.evil.example", "http://mlflow.example", "https://mlflow.example:444", ""} {
+	if o := cfg.Credentials("http://second.example:5000/x"); o.Username != "" || o.Password != "" || o.Token != "own" {
+		t.Errorf("a server with a key of its own: %q, %q, %q", o.Username, o.Password, o.Token)
+	}
+	for _, other := range []string{"https://mlflow.example.evil.example", "http://mlflow.example", "https://mlflow.example:444", "http://second.example", "https://mlflow.example@evil.example", ""} {
 		if o := cfg.Credentials(other); o.Username != "" || o.Password != "" || o.Token != "" {
 			t.Errorf("%q gets a credential", other)
 		}

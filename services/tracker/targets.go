@@ -10,6 +10,8 @@ import (
 	"sync"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/roots"
+	"github.com/tunebus/tunebus/pipeline/settings"
 	"github.com/tunebus/tunebus/services/tracker/mlflow"
 )
 
@@ -65,14 +67,17 @@ func (s *Service) home(run events.Run) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		rel, err := filepath.Rel(s.cfg.FileRoot, folder)
-		if s.cfg.FileRoot == "" || err != nil || !filepath.IsLocal(rel) {
+		if s.cfg.FileRoot == "" {
+			return "", errors.New("mlflow.tracking_uri: this tracker's settings allow no folders (services.tracker.file_root)")
+		}
+		if folder, err = roots.FindNew([]string{s.cfg.FileRoot}, folder); err != nil {
 			return "", fmt.Errorf("mlflow.tracking_uri: the tracker may not write to the folder that the run names; it uses %s for folders", s.cfg.FileRoot)
 		}
-		return uri, nil
+		return "file://" + filepath.ToSlash(folder), nil
 	}
-	if origin := u.Scheme + "://" + u.Host; !slices.Contains(s.cfg.Allowed, origin) {
-		return "", fmt.Errorf("mlflow.tracking_uri: %s is not among the tracking servers that the tracker's settings allow", origin)
+	allowed := func(address string) bool { return settings.SameOrigin(address, uri) }
+	if !allowed(s.cfg.TrackingURI) && !slices.ContainsFunc(s.cfg.Allowed, allowed) {
+		return "", fmt.Errorf("mlflow.tracking_uri: %s://%s is not among the tracking servers that the tracker's settings allow (services.tracker.allowed)", u.Scheme, u.Host)
 	}
 	return uri, nil
 }

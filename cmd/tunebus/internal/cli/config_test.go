@@ -133,3 +133,41 @@ ulr = "nats://x"
 		t.Errorf("a fault of the syntax: status %d\n%s", status, screen)
 	}
 }
+
+// TestSecretsAreNotSubmitted: a secret that a person wrote into a specification
+// or a label by some detour, such as the shell's own variables, goes nowhere.
+func TestSecretsAreNotSubmitted(t *testing.T) {
+	const secret = "hush-hush-hush"
+	t.Setenv("HF_TOKEN", secret)
+	dir := t.TempDir()
+	file := filepath.Join(dir, "tunebus.toml")
+	if err := os.WriteFile(file, []byte("[credentials]\nopenai_key = \""+secret+"-too\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for want, args := range map[string][]string{
+		"mlflow.run_name: holds the secret credentials.huggingface_token": {"--set", "mlflow.run_name=by-" + secret},
+		"evaluator.llm: holds the secret credentials.openai_key":          {"--set", "evaluator.llm=" + secret + "-too", "--settings", file},
+		"--label who: holds the secret credentials.huggingface_token":     {"--label", "who=" + secret},
+	} {
+		for _, command := range []string{"run", "submit"} {
+			all := append([]string{command, "--config", quickstart}, args...)
+			if command == "run" {
+				all = append(all, folders(t.TempDir())...)
+			}
+			status, out, screen := tunebus(t, all...)
+			if status != 2 || !strings.Contains(screen, want) || strings.Contains(out+screen, secret) {
+				t.Errorf("%s: status %d, no %q\n%s%s", command, status, want, out, screen)
+			}
+		}
+	}
+	status, _, screen := tunebus(t, append([]string{"run", "--config", quickstart, "--openai-key", secret, "--set", "evaluator.llm=" + secret}, folders(dir)...)...)
+	if status != 2 || !strings.Contains(screen, "holds the secret credentials.openai_key") {
+		t.Errorf("a key as a flag: status %d\n%s", status, screen)
+	}
+	for _, command := range [][]string{{"rerun", "01ABC"}, {"replay", "requests", "--from-seq", "1"}} {
+		status, _, screen = tunebus(t, append(command, "--set", "mlflow.run_name="+secret)...)
+		if status != 2 || !strings.Contains(screen, "--set: holds the secret") || strings.Contains(screen, secret) {
+			t.Errorf("%v: status %d\n%s", command, status, screen)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/bus"
 	"github.com/tunebus/tunebus/pipeline/config"
+	"github.com/tunebus/tunebus/pipeline/settings"
 	"github.com/tunebus/tunebus/pipeline/spec"
 )
 
@@ -88,6 +90,30 @@ func (q *asked) fill(o *order, paths []spec.Path) config.Faults {
 	var more config.Faults
 	o.files, more = q.uploads(paths)
 	return append(faults, more...)
+}
+
+// withoutSecrets wants none of the secrets of the settings in what would be
+// stored for everybody to read. Nothing that is too short to be one by intent
+// counts.
+func (o order) withoutSecrets(cfg settings.Settings) error {
+	const short = 8
+	says := map[string]string{"--set": string(o.changes)}
+	for _, v := range config.Values(o.specification) {
+		says[v.Section+"."+v.Name] = v.Text
+	}
+	for name, value := range o.labels {
+		says["--label "+name] = value
+	}
+	var faults config.Faults
+	secrets := config.Secrets(cfg)
+	for _, key := range slices.Sorted(maps.Keys(says)) {
+		for _, name := range slices.Sorted(maps.Keys(secrets)) {
+			if s := secrets[name]; len(s) >= short && strings.Contains(says[key], s) {
+				faults = append(faults, config.Fault{Key: key, Message: "holds the secret " + name + "; a request is stored for everybody to read"})
+			}
+		}
+	}
+	return faulty(faults)
 }
 
 // again is the command with its files. What else was given may hold a key,

@@ -63,6 +63,13 @@ T is a time such as 2026-01-31T08:00:00Z, or how long ago, such as 2h or 3d.`,
 			if err != nil {
 				return err
 			}
+			said, err := p.changes.over(json.RawMessage("{}"))
+			if err != nil {
+				return err
+			}
+			if err := (order{changes: said}).withoutSecrets(cfg); err != nil {
+				return err
+			}
 			return a.with(func(ctx context.Context, b *bus.Bus, _ []string) error {
 				p.app, p.bus = a, b
 				p.open = func() (*artifact.Store, error) { return openStore(ctx, b, stored{artifacts: store}, cfg) }

@@ -42,6 +42,9 @@ func (a *app) runCommand() *cobra.Command {
 			if err := p.over(&cfg); err != nil {
 				return err
 			}
+			if err := o.withoutSecrets(cfg); err != nil {
+				return err
+			}
 			if err := a.preflight(c.Context(), cfg, o); err != nil {
 				return err
 			}

@@ -74,6 +74,9 @@ func (a *app) dispatch(c *cobra.Command, d dispatch, settings []string, o order)
 	if err != nil {
 		return err
 	}
+	if err := o.withoutSecrets(cfg); err != nil {
+		return err
+	}
 	if d.store == "" {
 		d.store = cfg.Artifacts.URL
 	}
