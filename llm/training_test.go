@@ -157,7 +157,7 @@ func TestRowsThatTeachNothing(t *testing.T) {
 	if err != nil || res.Steps != 1 || res.FinalEvalLoss != 0 {
 		t.Errorf("%+v, %v", res, err)
 	}
-	if _, err := m.Train(t.Context(), nothing, nil, TrainConfig{}, Hooks{}, ""); !errors.Is(err, errNoExamples) {
+	if _, err := m.Train(t.Context(), nothing, nil, TrainConfig{}, Hooks{}, ""); !errors.Is(err, ErrNothing) {
 		t.Errorf("with nothing else: %v", err)
 	}
 }
