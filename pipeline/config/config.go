@@ -67,19 +67,20 @@ func (f Faults) Error() string {
 
 // Key is one key of a section.
 type Key struct {
-	Section, Name string
+	Section string `json:"section"`
+	Name    string `json:"name"`
 	// Type is what is written there: "text", "whole number", "number", "true
 	// or false", "duration", "list of texts" or "table of numbers".
-	Type    string
-	Default string
+	Type    string `json:"type"`
+	Default string `json:"default"`
 	// Allowed is empty where everything of the type is allowed.
-	Allowed []string
-	Doc     string
+	Allowed []string `json:"allowed,omitempty"`
+	Doc     string   `json:"doc"`
 	// Env is a variable that whoever reads the environment takes the value
 	// from; empty: none.
-	Env string
+	Env string `json:"env,omitempty"`
 	// Secret says that the value is never shown.
-	Secret bool
+	Secret bool `json:"secret,omitempty"`
 
 	field reflect.StructField
 }
