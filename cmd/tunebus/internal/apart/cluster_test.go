@@ -151,14 +151,15 @@ func (c *cluster) holder(t *testing.T, id string, p events.Phase, step int64) (a
 	t.Helper()
 	c.until(t, id, fmt.Sprintf("%s at step %d", p, step), func(r events.Run) bool {
 		attempt = r.Phases[p].NextAttempt() - 1
-		at := int64(0)
+		said := c.said(id, p, attempt)
+		if len(said) == 0 || r.Phases[p].Completed != nil {
+			return false
+		}
+		at := said[len(said)-1].Step
 		if cp, err := c.bus.LoadCheckpoint(t.Context(), id, p); err == nil && cp.Attempt == attempt {
-			at = cp.Step
+			at = max(at, cp.Step)
 		}
-		if said := c.said(id, p, attempt); len(said) > 0 {
-			at = max(at, said[len(said)-1].Step)
-		}
-		if at < step || r.Phases[p].Completed != nil {
+		if at < step {
 			return false
 		}
 		name := r.Phases[p].Attempts[attempt-1].Started.Worker
