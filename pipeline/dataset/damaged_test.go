@@ -1,8 +1,11 @@
 package dataset
 
 import (
+	"encoding/binary"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strings"
 	"testing"
 )
 
@@ -29,5 +32,34 @@ func TestDamagedFiles(t *testing.T) {
 				t.Errorf("only %d damages were noticed", refused)
 			}
 		})
+	}
+}
+
+// TestWorkbookThatLies: a small workbook that says that its parts are large
+// costs no memory.
+func TestWorkbookThatLies(t *testing.T) {
+	whole := []byte(xlsxBytes(t))
+	entries := 0
+	for at := 0; ; entries++ { // of the ZIP file's directory; APPNOTE.TXT, 4.3.12
+		next := strings.Index(string(whole[at:]), "PK\x01\x02")
+		if next < 0 {
+			break
+		}
+		at += next + 4
+		binary.LittleEndian.PutUint32(whole[at+20:], 3<<30)
+	}
+	path := filepath.Join(t.TempDir(), "data.xlsx")
+	if err := os.WriteFile(path, whole, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := Open(t.Context(), Source{Path: path}, qa)
+	runtime.ReadMemStats(&after)
+	if err == nil || entries < 5 {
+		t.Errorf("opened, with %d parts that lie", entries)
+	}
+	if took := after.TotalAlloc - before.TotalAlloc; took > 64<<20 {
+		t.Errorf("it took %d MiB", took>>20)
 	}
 }

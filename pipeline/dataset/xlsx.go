@@ -3,6 +3,7 @@ package dataset
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/xuri/excelize/v2"
@@ -55,9 +56,24 @@ func readXLSX(path string, want []string, visit visitor) (_ []string, err error)
 	}
 }
 
+const (
+	// mostDeflated is the largest ratio that deflate reaches. Source: zlib,
+	// technical details, "Maximum Compression Factor", 1032:1.
+	mostDeflated = 1032
+	// mostUnzipped bounds the content of a workbook, bytes. Sheets of more than
+	// 16 MiB are unpacked into a temporary file, not into memory.
+	mostUnzipped = 8 << 30
+)
+
 func openXLSX(path string) (book *excelize.File, rows *excelize.Rows, err error) {
 	defer damaged(&err)()
-	if book, err = excelize.OpenFile(path); err != nil {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	// The library makes room for as much as the file says that it holds.
+	most := min(info.Size()*mostDeflated, mostUnzipped)
+	if book, err = excelize.OpenFile(path, excelize.Options{UnzipSizeLimit: max(most, 1)}); err != nil {
 		return nil, nil, err
 	}
 	if rows, err = book.Rows(book.GetSheetName(0)); err != nil {
