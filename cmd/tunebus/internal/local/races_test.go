@@ -104,7 +104,7 @@ func TestCompletionAgainstTakeover(t *testing.T) {
 	s.worker(t, s.bus, engine, phase.Config{Slots: 16})
 	s.worker(t, s.bus, noop, phase.Config{Phase: events.Inference, Slots: 16})
 	a := s.audit(t)
-	ids := s.race(t, seed, "t", events.Finetune, events.Inference)
+	ids := s.race(t)
 	winners := map[bool]int{}
 	for _, id := range ids {
 		run := s.ended(t, id)
@@ -128,16 +128,31 @@ func TestCompletionAgainstCancel(t *testing.T) {
 	t.Parallel()
 	s := newWorkshop(t)
 	seed := seeded(t)
+	cancelled := make(chan error, races)
 	engine := racer(func(job *phase.Job) (time.Duration, bool, bool) {
-		r := delays(seed, job.Request.RunID, job.Attempt)
-		return between(r, 20*time.Millisecond, 100*time.Millisecond), r.IntN(2) == 0, r.IntN(3) == 0
+		id := job.Request.RunID
+		r := delays(seed, id, job.Attempt)
+		d := between(r, 50*time.Millisecond, 100*time.Millisecond)
+		// Around the end of the work, or somewhere in what follows it, which
+		// takes long on a slow machine.
+		at := d + between(r, -40*time.Millisecond, 80*time.Millisecond)
+		if r.IntN(2) == 0 {
+			at = d + between(r, 0, time.Second)
+		}
+		if job.Attempt == 1 {
+			time.AfterFunc(at, func() { // waited for below
+				_, err := s.bus.Publish(context.WithoutCancel(t.Context()), events.CancelRequested{RunID: id, By: "test"}, bus.Fence{})
+				cancelled <- err
+			})
+		}
+		return d, r.IntN(2) == 0, r.IntN(3) == 0
 	})
 	desk := intake.New(s.bus, intake.Config{Store: s.store.ID(), Patience: 20 * time.Millisecond, Logger: s.logger()})
 	s.receive(t, s.bus, desk.Routes()...)
 	s.worker(t, s.bus, engine, phase.Config{Slots: races})
 	s.worker(t, s.bus, noop, phase.Config{Phase: events.Inference, Slots: 16})
 	a := s.audit(t)
-	ids := s.race(t, seed, "c", events.Finetune, events.Inference)
+	ids := s.race(t)
 	ends := map[string]int{}
 	for _, id := range ids {
 		run := s.ended(t, id)
@@ -158,6 +173,11 @@ func TestCompletionAgainstCancel(t *testing.T) {
 		}
 		ends[how]++
 	}
+	for range ids {
+		if err := <-cancelled; err != nil {
+			t.Error(err)
+		}
+	}
 	t.Logf("ended: %v", ends)
 	if ends["success"] == 0 || ends["cancelled"]+ends["cancelled by intake"] == 0 {
 		t.Error("that was no race")
@@ -166,30 +186,13 @@ func TestCompletionAgainstCancel(t *testing.T) {
 	s.judged(t, a, ids)
 }
 
-// race accepts the runs of all races, some milliseconds apart, and cancels
-// those whose id begins with c after a while.
-func (s *workshop) race(t *testing.T, seed uint64, prefix string, phases ...events.Phase) (ids []string) {
+// race accepts the runs of all races.
+func (s *workshop) race(t *testing.T) (ids []string) {
 	t.Helper()
-	started := make(chan error, races)
 	for i := range races {
-		id := fmt.Sprint(prefix, i)
+		id := fmt.Sprint("r", i)
 		ids = append(ids, id)
-		r := delays(seed, id, 0)
-		s.accept(t, id, tries(3, 1000), phases...)
-		if prefix == "c" {
-			at := between(r, 20*time.Millisecond, 160*time.Millisecond)
-			time.AfterFunc(at, func() {
-				_, err := s.bus.Publish(context.WithoutCancel(t.Context()), events.CancelRequested{RunID: id, By: "test"}, bus.Fence{})
-				started <- err
-			})
-		} else {
-			started <- nil
-		}
-	}
-	for range races {
-		if err := <-started; err != nil {
-			t.Fatal(err)
-		}
+		s.accept(t, id, tries(3, 1000), events.Finetune, events.Inference)
 	}
 	return ids
 }
