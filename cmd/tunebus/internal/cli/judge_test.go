@@ -218,7 +218,7 @@ func TestMLflowOutOfReachCostsNothing(t *testing.T) {
 	}
 	status, out, screen := tunebus(t, args...)
 	got := summaryOf(t, out)
-	if status != 0 || got.Status != "success" || !got.Pending || strings.Count(screen, "tracking is pending: http://127.0.0.1:9") != 1 || !strings.Contains(screen, "tunebus up") {
+	if status != 0 || got.Status != "success" || !got.Pending || strings.Count(screen, "tracking is pending: http://127.0.0.1:9") != 1 || !strings.Contains(screen, "tunebus replay tracking --run "+got.RunID) {
 		t.Errorf("status %d, %+v\n%s", status, got, screen)
 	}
 	nowhere(t, "s3cret", out+screen, dir)
