@@ -99,7 +99,7 @@ func TestKilledWorkers(t *testing.T) {
 		c.ask(t, id, long(15, server.URL+"/"+id, false))
 	}
 	killed := map[int]bool{}
-	for _, step := range []int64{6, 16, 26} {
+	for _, step := range []int64{8, 16, 29} {
 		killed[c.kill(t, "rough", events.Finetune, step)] = true
 		c.work(t, processes.Finetune)
 	}
