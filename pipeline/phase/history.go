@@ -1,13 +1,17 @@
 package phase
 
 import (
+	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/tunebus/tunebus/events"
@@ -32,7 +36,7 @@ func (m *meter) inherit(ctx context.Context, resumed int64) error {
 		return err
 	}
 	var late []events.Point
-	take := func(p events.Point) {
+	err := m.announcedPoints(ctx, func(p events.Point) {
 		at := spot{p.Key, p.Step}
 		if system := strings.HasPrefix(p.Key, systemPrefix); m.had[at] || !system && p.Step < resumed {
 			return
@@ -40,19 +44,6 @@ func (m *meter) inherit(ctx context.Context, resumed int64) error {
 		m.note(p)
 		m.had[at] = true
 		late = append(late, p)
-	}
-	err := m.worker.bus.Announced(ctx, m.claim.req.RunID, m.claim.req.Phase, func(ev events.Event) {
-		switch e := ev.(type) {
-		case events.Progress:
-			for _, p := range e.Points {
-				take(p)
-			}
-		case events.Telemetry:
-			for _, p := range e.Points {
-				p.Key = systemPrefix + p.Key
-				take(p)
-			}
-		}
 	})
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -62,6 +53,97 @@ func (m *meter) inherit(ctx context.Context, resumed int64) error {
 		m.worker.log(ctx, slog.LevelWarn, m.claim, "points of the attempts before not read", "error", err)
 	}
 	return m.write(late)
+}
+
+// announcedPoints calls each for every point that was announced, each metric's
+// in the stream's order.
+func (m *meter) announcedPoints(ctx context.Context, each func(events.Point)) error {
+	return m.worker.bus.Announced(ctx, m.claim.req.RunID, m.claim.req.Phase, func(ev events.Event) {
+		switch e := ev.(type) {
+		case events.Progress:
+			for _, p := range e.Points {
+				each(p)
+			}
+		case events.Telemetry:
+			for _, p := range e.Points {
+				p.Key = systemPrefix + p.Key
+				each(p)
+			}
+		}
+	})
+}
+
+// agree makes the finished history say what everybody heard. An attempt that
+// had lost the job may have gone on for a moment without knowing, and announced
+// steps before this one did, but after this one had looked what there was. Of a
+// metric's step the point that was announced first counts.
+func (m *meter) agree(ctx context.Context) error {
+	first := map[spot]events.Point{}
+	err := m.announcedPoints(ctx, func(p events.Point) {
+		if at := (spot{p.Key, p.Step}); first[at].Key == "" {
+			first[at] = p
+		}
+	})
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err != nil {
+		m.worker.log(ctx, slog.LevelWarn, m.claim, "points that were announced not read; the history may differ from what was seen on the way", "error", err)
+		return nil
+	}
+	path, err := m.scratch.path(metricsFile)
+	if err != nil {
+		return err
+	}
+	if err := rewrite(path, first); err != nil {
+		return fmt.Errorf("metric history: %w", err)
+	}
+	return nil
+}
+
+// rewrite replaces the points of a history by those of first, and adds what it
+// does not have.
+func rewrite(path string, first map[spot]events.Point) (err error) {
+	from, err := os.Open(path)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if err == nil {
+		defer from.Close()
+	}
+	to, err := os.Create(path + ".new")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, to.Close()) }()
+	out := bufio.NewWriter(to)
+	enc := json.NewEncoder(out)
+	for dec := json.NewDecoder(from); from != nil; {
+		var p events.Point
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return err
+		}
+		at := spot{p.Key, p.Step}
+		if f, ok := first[at]; ok {
+			p = f
+			delete(first, at)
+		}
+		if err := enc.Encode(p); err != nil {
+			return err
+		}
+	}
+	rest := slices.SortedFunc(maps.Values(first), func(a, b events.Point) int { return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.Key, b.Key)) })
+	for _, p := range rest {
+		if err := enc.Encode(p); err != nil {
+			return err
+		}
+	}
+	if err := out.Flush(); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
 }
 
 // readFile notes the points that the checkpoint's history holds, as far as

@@ -195,6 +195,11 @@ func (j *Job) keepHistory(ctx context.Context, res *Result) error {
 	if err != nil || !some {
 		return err
 	}
+	if j.Attempt > 1 {
+		if err := j.meter.agree(ctx); err != nil {
+			return err
+		}
+	}
 	path, err := j.Scratch(metricsFile)
 	if err != nil {
 		return err

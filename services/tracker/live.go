@@ -17,32 +17,37 @@ import (
 // holds the same points with the same times, and targets take a point once.
 type live struct {
 	mu    sync.Mutex
-	runs  map[string]map[events.Phase]place
+	runs  map[string]map[events.Phase]*place // nil: the points come with the history
 	ended map[string]time.Time
 }
 
-// place is the MLflow run of a phase, and up to which step each metric has
-// been written there: an attempt that repeats the steps of the one before adds
-// nothing.
+// place is the MLflow run of a phase. What is written there follows from the
+// stream alone, so that all trackers write the same: the announcements are read
+// in their order from the first one on, and of each metric the steps only grow.
+// An attempt that repeats the steps of the one before adds nothing, whoever of
+// the two is late, and whichever tracker hears of it.
 type place struct {
 	target mlflow.Target
 	id     string
-	steps  map[string]int64
+
+	mu    sync.Mutex // one reads and writes at a time
+	said  *bus.Announcements
+	steps map[string]int64 // of each metric the newest
 }
 
 func newLive() *live {
-	return &live{runs: map[string]map[events.Phase]place{}, ended: map[string]time.Time{}}
+	return &live{runs: map[string]map[events.Phase]*place{}, ended: map[string]time.Time{}}
 }
 
 // found notes where the points of a phase go.
-func (l *live) found(run string, p events.Phase, target mlflow.Target, id string) {
+func (l *live) found(run string, p events.Phase, to *place) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.runs[run] == nil {
-		l.runs[run] = map[events.Phase]place{}
+		l.runs[run] = map[events.Phase]*place{}
 	}
 	if _, ok := l.runs[run][p]; !ok {
-		l.runs[run][p] = place{target: target, id: id, steps: map[string]int64{}}
+		l.runs[run][p] = to
 	}
 }
 
@@ -51,9 +56,9 @@ func (l *live) done(run string, p events.Phase) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.runs[run] == nil {
-		l.runs[run] = map[events.Phase]place{}
+		l.runs[run] = map[events.Phase]*place{}
 	}
-	l.runs[run][p] = place{}
+	l.runs[run][p] = nil
 }
 
 // forget drops a run that has ended. For a while its points, which may still
@@ -72,50 +77,58 @@ func (l *live) forget(run string) {
 	l.ended[run] = now
 }
 
-// fresh returns where points go and those of them that are new there. known is
-// false if nobody has said where, ended tells that nothing need be written.
-func (l *live) fresh(run string, p events.Phase, points []events.Point) (to place, out []mlflow.Metric, known, ended bool) {
+// of is where the points of a phase go. known is false if nobody has said
+// where yet; there is no place where nothing need be written.
+func (l *live) of(run string, p events.Phase) (to *place, known bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if _, ok := l.ended[run]; ok {
-		return place{}, nil, false, true
+		return nil, true
 	}
 	to, known = l.runs[run][p]
-	if !known || to.target == nil {
-		return place{}, nil, false, known
-	}
-	newest := map[string]int64{}
-	for _, point := range points {
-		if last, ok := to.steps[point.Key]; ok && point.Step <= last {
-			continue
-		}
-		newest[point.Key] = max(newest[point.Key], point.Step)
-		out = append(out, metric(point))
-	}
-	for key, step := range newest {
-		to.steps[key] = step
-	}
-	return to, out, true, false
+	return to, known
 }
 
-// Points writes the metric points of a phase under way. Points that are lost
-// on the way come with the phase's history.
+// Points hears of metric points of a phase under way and writes what was
+// announced since the last time. Points that are lost on the way come with the
+// phase's history.
 func (s *Service) Points(ctx context.Context, d bus.Delivery) error {
 	run, p, points := pointsOf(d.Event)
-	to, fresh, known, ended := s.live.fresh(run, p, points)
+	to, known := s.live.of(run, p)
 	switch {
-	case ended || len(points) == 0:
+	case len(points) == 0 || known && to == nil:
 		return nil
 	case !known:
 		s.due.put(run, time.Now())
 		return &bus.Later{Delay: time.Second, Err: fmt.Errorf("run %s has no place in MLflow yet", run)}
-	case len(fresh) == 0:
-		return nil
 	}
-	if err := to.target.LogMetrics(ctx, to.id, fresh); err != nil && !errors.Is(err, mlflow.ErrUnavailable) {
+	if err := to.write(ctx, d.Message); err != nil && !errors.Is(err, mlflow.ErrUnavailable) {
 		s.cfg.Logger.Warn("metric points not written; they come with the phase's history", "run", run, "phase", p, "error", err)
 	}
 	return nil
+}
+
+// write writes what was announced up to a message, unless it is written.
+func (p *place) write(ctx context.Context, m bus.Message) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.said.Passed(m) {
+		return nil
+	}
+	var fresh []mlflow.Metric
+	err := p.said.Read(ctx, func(ev events.Event) {
+		_, _, points := pointsOf(ev)
+		for _, point := range points {
+			if last, ok := p.steps[point.Key]; !ok || point.Step > last {
+				p.steps[point.Key] = point.Step
+				fresh = append(fresh, metric(point))
+			}
+		}
+	})
+	if len(fresh) > 0 {
+		err = errors.Join(err, p.target.LogMetrics(ctx, p.id, fresh))
+	}
+	return err
 }
 
 func pointsOf(ev events.Event) (string, events.Phase, []events.Point) {

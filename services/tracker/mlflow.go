@@ -45,7 +45,7 @@ func (s *Service) track(ctx context.Context, st story, files []report.File) (lin
 			return nil, nil, err
 		}
 		if state.Completed == nil {
-			s.live.found(run.ID, step.Phase, target, id)
+			s.live.found(run.ID, step.Phase, &place{target: target, id: id, said: s.bus.Announcements(run.ID, step.Phase), steps: map[string]int64{}})
 		} else {
 			s.live.done(run.ID, step.Phase)
 		}
