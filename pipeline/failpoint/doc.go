@@ -3,7 +3,7 @@
 // acknowledgement, in the middle of an upload.
 //
 // A program built with the tag failpoint kills itself, as SIGKILL does, at the
-// point that the variable TUNEBUS_FAILPOINT names: "ack.before" at the first
+// point that the variable FAILPOINT names: "ack.before" at the first
 // time that it comes by there, "ack.before#3" at the third. Without the tag a
 // point is an empty function, which the compiler leaves out.
 //
@@ -13,7 +13,7 @@
 package failpoint
 
 // Variable is the environment variable that names the point to die at.
-const Variable = "TUNEBUS_FAILPOINT"
+const Variable = "FAILPOINT"
 
 // Said is what a process writes to stderr before it dies at a point.
 func Said(name Name) string { return "failpoint " + string(name) }
