@@ -34,7 +34,8 @@ func (c *check) attempts(r *story) {
 				if next.started.Sequence < this.started.Sequence {
 					c.add(Torn, subject, "was stored after attempt %d", a.Number+1)
 				}
-				if next.started.Sequence < this.ended.Sequence {
+				// Only an attempt that lost the job says so later.
+				if next.started.Sequence < this.ended.Sequence && a.Ended.Reason != events.EndLost {
 					c.add(Torn, this.ended.Subject, "was stored after attempt %d had started", a.Number+1)
 				}
 			}

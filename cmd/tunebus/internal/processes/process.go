@@ -50,7 +50,7 @@ func (p *Programs) Start(t testing.TB, dir, name string, env []string, args ...s
 		if !c.Ended() {
 			c.Kill(t)
 		}
-		if t.Failed() {
+		if t.Failed() && !p.Quiet {
 			t.Logf("%s wrote:\n%s", name, c.Log)
 		}
 	})

@@ -32,6 +32,9 @@ const (
 type Programs struct {
 	// Tags are build tags, separated by commas, beside the Makefile's.
 	Tags string
+	// Quiet keeps what the programs wrote out of the log of a test that
+	// failed. By default all of it is there.
+	Quiet bool
 
 	once sync.Once
 	dir  string
