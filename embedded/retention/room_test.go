@@ -23,6 +23,7 @@ type room struct {
 	bus   *bus.Bus
 	js    jetstream.JetStream // of a client that knows nothing of tunebus
 	store *artifact.Store
+	dir   string // of the store, unless a test changed it
 }
 
 func newRoom(t *testing.T) *room {
@@ -40,7 +41,8 @@ func newRoom(t *testing.T) *room {
 	if r.js, err = jetstream.New(nc); err != nil {
 		t.Fatal(err)
 	}
-	r.store = openStore(t, "file://"+t.TempDir())
+	r.dir = t.TempDir()
+	r.store = openStore(t, "file://"+r.dir)
 	return r
 }
 

@@ -47,3 +47,13 @@ type Sweeper interface {
 	// Sweep removes it, as far as it is sure that nobody writes it any more.
 	Sweep()
 }
+
+// Collectable is a [Backend] that lists what killed writers left behind, for
+// whoever counts it: parts of objects that never got their name.
+type Collectable interface {
+	// Leftovers lists what nobody has written to since before, and ends after
+	// the first error. The keys are the backend's own.
+	Leftovers(ctx context.Context, before time.Time) iter.Seq2[Object, error]
+	// RemoveLeftover removes one of them; one that is gone is no error.
+	RemoveLeftover(ctx context.Context, key string) error
+}

@@ -1,11 +1,13 @@
 package artifact
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"io/fs"
+	"iter"
 	"os"
 	"strings"
 	"sync"
@@ -63,6 +65,51 @@ func (f *files) removeFree(name string) {
 	if held.Take(file) == nil {
 		_ = f.root.Remove(name) // as above
 	}
+}
+
+// Leftovers implements [Collectable].
+func (f *files) Leftovers(_ context.Context, before time.Time) iter.Seq2[Object, error] {
+	return func(yield func(Object, error) bool) {
+		entries, err := fs.ReadDir(f.root.FS(), partialDir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			yield(Object{}, err)
+			return
+		}
+		for _, e := range entries {
+			name := partialDir + "/" + e.Name()
+			info, err := e.Info()
+			switch {
+			case errors.Is(err, fs.ErrNotExist): // it has its name by now
+				continue
+			case err != nil:
+				yield(Object{}, err)
+				return
+			case !info.ModTime().Before(before) || f.taken(name):
+				continue
+			}
+			if !yield(Object{Key: name, Size: info.Size(), ModTime: info.ModTime()}, nil) {
+				return
+			}
+		}
+	}
+}
+
+// RemoveLeftover implements [Collectable].
+func (f *files) RemoveLeftover(_ context.Context, key string) error {
+	if err := f.root.Remove(key); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// taken reports whether somebody surely writes a partial object.
+func (f *files) taken(name string) bool {
+	file, err := f.root.Open(name)
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	return errors.Is(held.Take(file), held.ErrTaken)
 }
 
 // create makes a partial object and holds it. Someone who sweeps may remove it

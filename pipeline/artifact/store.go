@@ -11,6 +11,7 @@ import (
 	"iter"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/failpoint"
@@ -219,4 +220,26 @@ func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[Object, error
 			}
 		}
 	}
+}
+
+// Leftovers lists what writers that died left behind and nobody has touched
+// since before, where the backend can tell. It ends after the first error.
+func (s *Store) Leftovers(ctx context.Context, before time.Time) iter.Seq2[Object, error] {
+	b, ok := s.backend.(Collectable)
+	if !ok {
+		return func(func(Object, error) bool) {}
+	}
+	return b.Leftovers(ctx, before)
+}
+
+// RemoveLeftover removes one of [Store.Leftovers].
+func (s *Store) RemoveLeftover(ctx context.Context, o Object) error {
+	b, ok := s.backend.(Collectable)
+	if !ok {
+		return nil
+	}
+	if err := b.RemoveLeftover(ctx, o.Key); err != nil {
+		return fmt.Errorf("remove leftover %q: %w", o.Key, err)
+	}
+	return nil
 }

@@ -250,20 +250,85 @@ func (o *Objects) Delete(ctx context.Context, key string) error {
 	return nil
 }
 
-// List implements [artifact.Backend].
+// List implements [artifact.Backend]. It reads the names page by page.
 func (o *Objects) List(ctx context.Context, prefix string) iter.Seq2[artifact.Object, error] {
 	return func(yield func(artifact.Object, error) bool) {
-		all, err := o.store.List(ctx)
-		if err != nil && !errors.Is(err, jetstream.ErrNoObjectsFound) {
+		err := o.infos(ctx, func(info *jetstream.ObjectInfo) error {
+			if strings.HasPrefix(info.Name, prefix) && !yield(object(info), nil) {
+				return errEnough
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, errEnough) {
 			yield(artifact.Object{}, o.explain(prefix, err))
+		}
+	}
+}
+
+// errEnough ends a listing that nobody goes on with.
+var errEnough = errors.New("enough")
+
+// infos calls each for every object that is not deleted.
+func (o *Objects) infos(ctx context.Context, each func(*jetstream.ObjectInfo) error) error {
+	return o.bus.scan(ctx, "OBJ_"+o.bucket, map[string]any{"seq": 1}, "$O."+o.bucket+".M.*", func(e entry) error {
+		var info jetstream.ObjectInfo
+		if err := json.Unmarshal(e.data, &info); err != nil {
+			return fmt.Errorf("meta %s: %w", e.subject, err)
+		}
+		if info.Deleted {
+			return nil
+		}
+		info.ModTime = e.time
+		return each(&info)
+	})
+}
+
+// Leftovers implements [artifact.Collectable]: the parts of objects without a
+// name. The parts are listed before the names, so that an object that is
+// finished meanwhile is not among them.
+func (o *Objects) Leftovers(ctx context.Context, before time.Time) iter.Seq2[artifact.Object, error] {
+	return func(yield func(artifact.Object, error) bool) {
+		orphans, err := o.orphans(ctx)
+		if err != nil {
+			yield(artifact.Object{}, o.explain("", err))
 			return
 		}
-		for _, info := range all {
-			if strings.HasPrefix(info.Name, prefix) && !yield(object(info), nil) {
+		for subject, parts := range orphans {
+			last, err := o.stream.GetLastMsgForSubject(ctx, subject)
+			switch {
+			case errors.Is(err, jetstream.ErrMsgNotFound): // its writer cleaned up
+				continue
+			case err != nil:
+				yield(artifact.Object{}, o.explain(subject, err))
+				return
+			case !last.Time.Before(before): // its writer may be alive
+				continue
+			}
+			if !yield(artifact.Object{Key: subject, Size: int64(parts) * partSize, ModTime: last.Time}, nil) {
 				return
 			}
 		}
 	}
+}
+
+// orphans are the subjects of parts that belong to no name, with how many
+// parts each has.
+func (o *Objects) orphans(ctx context.Context) (map[string]uint64, error) {
+	prefix := "$O." + o.bucket + ".C."
+	info, err := o.stream.Info(ctx, jetstream.WithSubjectFilter(prefix+"*"))
+	if err != nil {
+		return nil, err
+	}
+	err = o.infos(ctx, func(named *jetstream.ObjectInfo) error {
+		delete(info.State.Subjects, prefix+named.NUID)
+		return nil
+	})
+	return info.State.Subjects, err
+}
+
+// RemoveLeftover implements [artifact.Collectable].
+func (o *Objects) RemoveLeftover(ctx context.Context, key string) error {
+	return o.stream.Purge(ctx, jetstream.WithPurgeSubject(key))
 }
 
 func object(info *jetstream.ObjectInfo) artifact.Object {

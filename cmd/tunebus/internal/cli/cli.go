@@ -112,7 +112,7 @@ func (a *app) root() *cobra.Command {
 		a.watchCommand(), a.showCommand(), a.runsCommand(),
 		a.replayCommand(),
 		a.dlqCommand(),
-		a.archiveCommand(),
+		a.archiveCommand(), a.gcCommand(),
 		a.configCommand(),
 		a.setupCommand(), a.doctorCommand(),
 	)
