@@ -148,7 +148,7 @@ func TestManualNamesEveryCommand(t *testing.T) {
 		all.Write(text)
 	}
 	var missing []string
-	for _, name := range []string{"run", "up", "submit", "watch", "runs", "show", "cancel", "rerun", "replay requests", "dlq list", "dlq show", "dlq retry", "dlq discard", "setup", "config check", "config init", "config doc", "doctor"} {
+	for _, name := range []string{"run", "up", "submit", "watch", "runs", "show", "cancel", "rerun", "replay requests", "replay tracking", "archive", "gc", "dlq list", "dlq show", "dlq retry", "dlq discard", "setup", "config check", "config init", "config doc", "doctor"} {
 		if !regexp.MustCompile(fmt.Sprintf("`?(tunebus )?%s", name)).MatchString(all.String()) {
 			missing = append(missing, name)
 		}
