@@ -3,6 +3,7 @@ package bustest_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -70,5 +71,36 @@ func TestLeaseOfTheDeadRunsOut(t *testing.T) {
 	proxy.Mend()
 	if err := <-lost; !errors.Is(err, bus.ErrHeld) {
 		t.Errorf("whoever was cut off: %v", err)
+	}
+}
+
+// TestLeasesOutliveARestart: after a restart of the server leases can be had,
+// and everything else that was set up is there.
+func TestLeasesOutliveARestart(t *testing.T) {
+	t.Parallel()
+	broker := newBroker(t)
+	b := (&bench{log: &lines{}}).connect(t, broker.url)
+	if err := b.Setup(t.Context(), bus.Layout{}); err != nil {
+		t.Fatal(err)
+	}
+	names := func() []string {
+		var out []string
+		streams := broker.js.StreamNames(t.Context())
+		for name := range streams.Name() {
+			out = append(out, name)
+		}
+		if err := streams.Err(); err != nil {
+			t.Fatal(err)
+		}
+		slices.Sort(out)
+		return out
+	}
+	before := names()
+	post(t, broker.restart)
+	eventually(t, "leases can be had", func() bool {
+		return b.Hold(t.Context(), "r1", func(context.Context) error { return nil }) == nil
+	})
+	if after := names(); !slices.Equal(before, after) {
+		t.Errorf("set up were %v, left are %v", before, after)
 	}
 }

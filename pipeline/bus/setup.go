@@ -114,9 +114,9 @@ func (l Layout) buckets() []jetstream.KeyValueConfig {
 	checkpoints, runs, leases := base, base, base
 	checkpoints.Bucket, checkpoints.LimitMarkerTTL = BucketCheckpoints, time.Hour
 	runs.Bucket, runs.LimitMarkerTTL = BucketRuns, time.Hour
-	// A lease that a restart of the server forgets is as good as one that ran
-	// out.
-	leases.Bucket, leases.TTL, leases.Storage, leases.MaxBytes = BucketLeases, leaseTime, jetstream.MemoryStorage, 1<<20
+	// A lease might be forgotten by a restart of the server, but a bucket that
+	// is kept in memory is gone with it altogether, and services only bind.
+	leases.Bucket, leases.TTL, leases.MaxBytes = BucketLeases, leaseTime, 1<<20
 	return []jetstream.KeyValueConfig{checkpoints, runs, leases}
 }
 
