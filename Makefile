@@ -11,7 +11,7 @@ TAGS := disable_grpc_modules
 export GOFLAGS := $(GOFLAGS) -tags=$(TAGS)
 GO := go
 
-.PHONY: help build run test check lint tidy generate build-gpu base-model bench fuzz
+.PHONY: help build run test check lint tidy generate build-gpu base-model bench fuzz chaos
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
@@ -65,3 +65,11 @@ fuzz: ## every decoder of bytes from the bus or from people, FUZZTIME each
 	    (cd $$(dirname $$f) && $(GO) test -run '^$$' -fuzz "^$$t\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 100x .); \
 	  done; \
 	done
+
+# How much of it, and which: a seed of 0 is another one each time.
+KILLS := 200
+RUNS := 60
+SEED := 0
+
+chaos: ## services and NATS are killed at random, and everything has to come out right
+	@cd cmd/tunebus && $(GO) test ./internal/chaos -count=1 -timeout 3h -v -args -kills $(KILLS) -runs $(RUNS) -seed $(SEED) -every

@@ -104,6 +104,9 @@ func (c *check) remains() {
 		}
 	}
 	for _, bucket := range []string{"tunebus_checkpoints", "tunebus_leases"} {
+		if _, ok := c.state.Keys[bucket]; !ok {
+			c.add(Lost, bucket, "the bucket is gone")
+		}
 		for _, key := range c.state.Keys[bucket] {
 			c.add(Left, bucket+"/"+key, "is a key that its owner should have removed")
 		}

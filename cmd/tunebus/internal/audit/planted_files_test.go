@@ -216,6 +216,8 @@ func plantedFiles() []plant {
 			state: history(func(b []byte) []byte { return append(b, "{"...) })},
 		{name: "a checkpoint", kind: audit.Left, object: "tunebus_checkpoints/left", state: key("tunebus_checkpoints")},
 		{name: "a lease", kind: audit.Left, object: "tunebus_leases/left", state: key("tunebus_leases")},
+		{name: "no bucket of leases", kind: audit.Lost, object: "tunebus_leases", text: "is gone",
+			state: func(_ *testing.T, s *audit.State) { delete(s.Keys, "tunebus_leases") }},
 		{name: "a scratch folder", kind: audit.Left, object: "tunebus-finetune-1", folders: left("data/scratch/tunebus-finetune-1/weights")},
 		{name: "a process", kind: audit.Left, object: "process 77",
 			state: func(_ *testing.T, s *audit.State) { s.Left = append(s.Left, "process 77") }},
