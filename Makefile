@@ -22,7 +22,7 @@ run: build ## the quickstart, from start to end
 	./bin/tunebus run --config configs/quickstart.toml
 
 test: ## tests of every module
-	@set -e; for m in $(MODULES); do echo "== $$m"; (cd $$m && $(GO) test ./...); done
+	@set -e; for m in $(MODULES); do echo "== $$m"; (cd $$m && $(GO) test -timeout 20m ./...); done
 
 # GoMLX's kernels step over the end of a slice with a pointer that they never
 # follow, which checkptr, switched on by -race, takes for an error.
@@ -47,7 +47,7 @@ check: lint ## formatting, rules, and the tests with the race detector
 	@out=$$(gofmt -l $(MODULES)); test -z "$$out" || { echo "not formatted:"; echo "$$out"; exit 1; }
 	@cd pipeline && CGO_ENABLED=1 CGO_CFLAGS=-Wno-deprecated-declarations $(GO) vet -tags gpu ./telemetry
 	@cd pipeline && $(GO) test -tags failpoint ./failpoint
-	@set -e; for m in $(MODULES); do echo "== $$m"; (cd $$m && CGO_ENABLED=1 $(GO) test $(RACE) -timeout 15m ./...); done
+	@set -e; for m in $(MODULES); do echo "== $$m"; (cd $$m && CGO_ENABLED=1 $(GO) test $(RACE) -timeout 30m ./...); done
 
 base-model: ## makes the quickstart's base model and data anew
 	@cd cmd/basemodel && $(GO) run . -out ../../configs/quickstart
