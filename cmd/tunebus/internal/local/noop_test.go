@@ -73,7 +73,7 @@ func request(t testing.TB, l *local.Local, id string, sections map[string]map[st
 // ended waits until a run is completed, and tracked if tracked is set.
 func ended(t testing.TB, l *local.Local, id string, tracked bool) events.Run {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	rings, err := l.Bus.Ring(ctx, "*.*."+id, "*.*."+id+".*")
 	if err != nil {

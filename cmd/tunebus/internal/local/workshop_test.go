@@ -206,16 +206,16 @@ func (s *workshop) keys(t *testing.T, id string) []string {
 	return out
 }
 
-// eventually waits for a condition, three minutes at most: the race detector makes
+// eventually waits for a condition, ten minutes at most: the race detector makes
 // training many times slower.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	deadline := time.Now().Add(3 * time.Minute)
+	deadline := time.Now().Add(10 * time.Minute)
 	for !ok() {
 		if time.Now().After(deadline) {
-			t.Fatalf("not within three minutes: %s", what)
+			t.Fatalf("not within ten minutes: %s", what)
 		}
 		<-tick.C
 	}
