@@ -143,6 +143,9 @@ func (s *Service) rebuild(ctx context.Context, id string, r Replay) Rebuilt {
 		if st.tracked > 0 || !s.isHome(st.run) {
 			return nil
 		}
+		if err := s.list.write(ctx); err != nil { // as for the recorder
+			return err
+		}
 		out.Recorded = true
 		return s.record(ctx, st, links, gaps)
 	})

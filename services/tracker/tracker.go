@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -34,6 +35,8 @@ type Config struct {
 	To string
 	// Open opens a target. Default [mlflow.Open].
 	Open func(uri string, opt mlflow.Options) (mlflow.Target, error)
+	// Write writes the reports of a run. Default [report.Write].
+	Write func(ctx context.Context, dir string, r report.Report) ([]report.File, error)
 	// FileRoot is the folder that file: addresses of specifications have to
 	// lie in. Default: none may be named.
 	FileRoot string
@@ -60,6 +63,8 @@ type Service struct {
 	list  *list
 	due   *agenda
 	live  *live
+	// recorder records runs as tracked behind their writing.
+	recorder *recorder
 	// targets are the places that runs are tracked at, by address: one each,
 	// since a target keeps its own writers apart.
 	targets targets
@@ -83,13 +88,16 @@ func New(b *bus.Bus, store *artifact.Store, cfg Config) *Service {
 	if cfg.Credentials == nil {
 		cfg.Credentials = func(string) mlflow.Options { return mlflow.Options{} }
 	}
+	if cfg.Write == nil {
+		cfg.Write = report.Write
+	}
 	if cfg.Open == nil {
 		cfg.Open = mlflow.Open
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Service{cfg: cfg, bus: b, store: store, list: newList(cfg.Reports), due: newAgenda(), live: newLive()}
+	return &Service{cfg: cfg, bus: b, store: store, list: newList(cfg.Reports), due: newAgenda(), live: newLive(), recorder: newRecorder()}
 }
 
 // Routes are where the tracker's doorbells are; give them to a
@@ -137,6 +145,8 @@ func (s *Service) Run(ctx context.Context) error {
 	defer tick.Stop()
 	second := time.NewTicker(time.Second)
 	defer second.Stop()
+	var recording sync.WaitGroup
+	recording.Go(func() { s.recording(ctx) })
 	sweep := time.NewTicker(sweepEvery)
 	defer sweep.Stop()
 	s.sweep(ctx)
@@ -144,6 +154,7 @@ func (s *Service) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
+			recording.Wait()
 			if err := s.list.close(context.WithoutCancel(ctx)); err != nil {
 				s.cfg.Logger.Warn("run list not written; the next tracker writes it", "error", err)
 			}
@@ -152,9 +163,6 @@ func (s *Service) Run(ctx context.Context) error {
 			s.sweep(ctx)
 		case <-second.C:
 			busy = s.heard.Swap(0) > busyFacts
-			if err := s.list.write(ctx); err != nil {
-				s.cfg.Logger.Warn("run list not written; trying again", "error", err)
-			}
 		case <-tick.C:
 		case <-s.due.bell:
 		}
@@ -242,7 +250,8 @@ func (s *Service) write(ctx context.Context, id string) error {
 	if st.tracked > 0 {
 		return nil // a fact came late, and was told
 	}
-	return s.record(ctx, st, links, gaps)
+	s.recorder.put(tracked{st, links, gaps})
+	return nil
 }
 
 // record stores where a run is tracked, unless a fact was stored that is not
@@ -304,5 +313,5 @@ func (s *Service) reports(ctx context.Context, st story) ([]report.File, error) 
 	if err != nil {
 		return nil, err
 	}
-	return report.Write(ctx, dir, report.Report{Run: st.run, Scores: s.scores(st.run)})
+	return s.cfg.Write(ctx, dir, report.Report{Run: st.run, Scores: s.scores(st.run)})
 }

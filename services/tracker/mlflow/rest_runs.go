@@ -22,11 +22,20 @@ type wireRun struct {
 	Info struct {
 		ID          string `json:"run_id"`
 		StartTime   int64  `json:"start_time"`
+		Status      Status `json:"status"`
 		ArtifactURI string `json:"artifact_uri"`
 	} `json:"info"`
 	Data struct {
 		Params []wirePair `json:"params"`
 	} `json:"data"`
+}
+
+// goesOn is 1 for a run that has not ended, else 0.
+func (r wireRun) goesOn() int {
+	if r.Info.Status == Running {
+		return 1
+	}
+	return 0
 }
 
 type wirePair struct {
@@ -115,7 +124,8 @@ func (c *rest) createRun(ctx context.Context, experimentID string, key RunKey, r
 }
 
 // oldestRun finds the run with the key, or "". It deletes all others that have
-// it; of those that started together the first by id stays, for every writer.
+// it; of those that started together one that has ended stays, since its writer
+// may be done with it, else the first by id, for every writer.
 func (c *rest) oldestRun(ctx context.Context, experimentID string, key RunKey) (string, error) {
 	var found struct {
 		Runs []wireRun `json:"runs"`
@@ -137,7 +147,7 @@ func (c *rest) oldestRun(ctx context.Context, experimentID string, key RunKey) (
 		return "", err
 	}
 	slices.SortFunc(found.Runs, func(a, b wireRun) int {
-		return cmp.Or(cmp.Compare(a.Info.StartTime, b.Info.StartTime), strings.Compare(a.Info.ID, b.Info.ID))
+		return cmp.Or(cmp.Compare(a.Info.StartTime, b.Info.StartTime), cmp.Compare(a.goesOn(), b.goesOn()), strings.Compare(a.Info.ID, b.Info.ID))
 	})
 	for _, extra := range found.Runs[1:] {
 		if err := c.post(ctx, "runs/delete", runIDBody{extra.Info.ID}, nil); err != nil && !errors.Is(err, ErrNoRun) {

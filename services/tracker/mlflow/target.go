@@ -21,8 +21,9 @@ type Target interface {
 	// EnsureRun returns the id of the run with this key, creating it as r
 	// describes where there is none. An existing run is left as it is. If
 	// several runs have the key, the oldest stays and the others are deleted;
-	// of those that started together the first by id. So that none of them is
-	// in use by then, one writer at a time works on a key.
+	// of those that started together one that has ended, else the first by id.
+	// One writer at a time works on a key; of two that meet all the same, one
+	// may find its run deleted, and has to begin again.
 	EnsureRun(ctx context.Context, experimentID string, key RunKey, r Run) (string, error)
 	// LogParams adds parameters. MLflow never changes a parameter: one that has
 	// another value already keeps it, and a *ParamConflictError names it after

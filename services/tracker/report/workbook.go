@@ -42,7 +42,7 @@ func writeWorkbook(ctx context.Context, w io.Writer, r Report, summary Summary) 
 	file := excelize.NewFile()
 	defer func() { err = errors.Join(err, file.Close()) }()
 	// By itself the library holds the whole file in memory before it writes it.
-	file.ZipWriter = func(io.Writer) excelize.ZipWriter { return zip.NewWriter(w) }
+	file.ZipWriter = func(io.Writer) excelize.ZipWriter { return steadyZip{zip.NewWriter(w)} }
 
 	b := &workbook{file: file, summary: summary, run: r.Run, shown: min(summary.Rows, limit)}
 	found := newFindings()
