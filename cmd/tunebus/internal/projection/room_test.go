@@ -32,7 +32,6 @@ type room struct {
 	bus    *bus.Bus
 	js     jetstream.JetStream
 	dir    string
-	sent   int
 }
 
 func newRoom(t *testing.T, r record) *room {
