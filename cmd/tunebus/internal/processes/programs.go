@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"sync"
 
 	// The programs are built from these; without them a test's result would be
@@ -60,21 +59,15 @@ func build(tags string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for name, from := range map[string][2]string{
-		Tunebus:    {"cmd/tunebus", "."},
-		Intake:     {"services/intake", "./cmd/tunebus-intake"},
-		Finetune:   {"services/finetune", "./cmd/tunebus-finetune"},
-		Inference:  {"services/inference", "./cmd/tunebus-inference"},
-		Evaluation: {"services/evaluation", "./cmd/tunebus-evaluation"},
-		Tracker:    {"services/tracker", "./cmd/tunebus-tracker"},
-		NATS:       {"embedded", "github.com/nats-io/nats-server/v2"},
-	} {
-		c := exec.CommandContext(context.Background(), "go", "build", "-tags", strings.TrimSuffix("disable_grpc_modules,"+tags, ","), "-o", filepath.Join(dir, name), from[1])
-		c.Dir = filepath.Join(Root(), filepath.FromSlash(from[0]))
-		c.Env = append(os.Environ(), "CGO_ENABLED=0", "GOEXPERIMENT=simd")
-		if out, err := c.CombinedOutput(); err != nil {
-			return dir, fmt.Errorf("build %s: %w\n%s", name, err, out)
-		}
+	const ours = "github.com/tunebus/tunebus/"
+	c := exec.CommandContext(context.Background(), "go", "build", "-tags", "disable_grpc_modules,"+tags, "-ldflags", "-s -w", "-o", dir,
+		ours+"cmd/tunebus", ours+"services/intake/cmd/tunebus-intake", ours+"services/finetune/cmd/tunebus-finetune",
+		ours+"services/inference/cmd/tunebus-inference", ours+"services/evaluation/cmd/tunebus-evaluation",
+		ours+"services/tracker/cmd/tunebus-tracker", "github.com/nats-io/nats-server/v2")
+	c.Dir = Root()
+	c.Env = append(os.Environ(), "CGO_ENABLED=0", "GOEXPERIMENT=simd")
+	if out, err := c.CombinedOutput(); err != nil {
+		return dir, fmt.Errorf("build the programs: %w\n%s", err, out)
 	}
 	return dir, nil
 }
