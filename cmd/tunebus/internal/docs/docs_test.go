@@ -25,6 +25,12 @@ func notRun() map[string]string {
 	return map[string]string{
 		"make run":                 "CI runs it",
 		"make test":                "CI runs it, and this test is part of it",
+		"make check":               "CI runs it, and this test is part of it",
+		"make fuzz":                "it takes ten minutes for each target; the corpora are part of the tests",
+		"make chaos":               "it takes minutes to hours; a short run of it is part of the tests",
+		"make bench":               "it measures for many minutes",
+		"make generate":            "it writes into the sources; a test compares what is there with what it writes",
+		"-run TestChaos":           "it takes minutes; a short run of it is part of the tests",
 		"nats pub":                 "the nats command is somebody else's; a test publishes the same with a NATS client",
 		"tunebus setup --wait":     "it names a host of the example; the tests of the separate programs run it",
 		"docker compose":           "it needs a container engine; a test checks the file",
