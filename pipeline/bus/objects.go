@@ -85,6 +85,9 @@ func (o *Objects) meta(key string) string {
 
 // Put implements [artifact.Backend].
 func (o *Objects) Put(ctx context.Context, key, mediaType string, r io.Reader) (err error) {
+	if !o.bus.Connected() { // waiting is for whoever asks: a checkpoint does not, a result does
+		return fmt.Errorf("object %s: %w", key, nats.ErrDisconnected)
+	}
 	if _, err := o.store.GetInfo(ctx, key); err == nil {
 		return fmt.Errorf("object %s: %w", key, artifact.ErrExists) // before all is sent
 	}

@@ -3,7 +3,6 @@ package phase
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -11,12 +10,11 @@ import (
 	"strconv"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/bus"
 	"github.com/tunebus/tunebus/pipeline/failpoint"
 )
 
-var errAway = errors.New("NATS is away")
+var errAway = errors.New("NATS is away; the checkpoint is stored, and saved when NATS is back")
 
 // mostKept is how many checkpoints of a job are kept where nobody wants less.
 const mostKept = 64
@@ -65,29 +63,19 @@ func (w *Worker) saveCheckpoint(ctx context.Context, j *Job, step int64, dir str
 
 func (w *Worker) pointAtCheckpoint(ctx context.Context, j *Job, step int64, dir string, keep int) error {
 	failpoint.Here(failpoint.CheckpointWritten)
-	if !w.bus.Connected() { // nobody could be told of it, and the work would wait
-		return errAway
-	}
 	a, err := j.putDir(ctx, "checkpoint-"+strconv.FormatInt(step, 10), dir)
 	if err != nil {
 		return err
 	}
+	j.claim.saved.Store(true)
 	failpoint.Here(failpoint.CheckpointStored)
 	if keep < 1 || keep > mostKept {
 		keep = mostKept
 	}
-	cp := bus.Checkpoint{Attempt: j.Attempt, Step: step, Reference: a.Reference}
-	dropped, err := w.bus.SaveCheckpoint(ctx, j.Request.RunID, j.Request.Phase, cp, keep)
-	if err != nil {
-		return fmt.Errorf("checkpoint at step %d: %w", step, err)
+	if err := w.point(ctx, j.claim, bus.Checkpoint{Attempt: j.Attempt, Step: step, Reference: a.Reference}, keep); err != nil {
+		return err
 	}
 	failpoint.Here(failpoint.CheckpointPointed)
-	j.claim.saved.Store(true)
-	for _, old := range dropped {
-		if err := w.store.Delete(ctx, old.Reference.Key); err != nil && !errors.Is(err, artifact.ErrNotFound) {
-			w.log(ctx, slog.LevelWarn, j.claim, "old checkpoint not dropped", "step", old.Step, "error", err)
-		}
-	}
 	return nil
 }
 

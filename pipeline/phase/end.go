@@ -14,6 +14,7 @@ import (
 // complete ends the phase, publishes what follows, and returns nil so that
 // the job is acknowledged last.
 func (w *Worker) complete(ctx context.Context, c claim, res Result, how events.Conclusion, why error) error {
+	c.late.settle()
 	fact := events.PhaseCompleted{
 		RunID: c.req.RunID, Phase: c.req.Phase, Attempt: c.attempt, Conclusion: how,
 		StartedAt: c.started, EndedAt: time.Now().UTC(),
@@ -56,6 +57,8 @@ func (w *Worker) ended(ctx context.Context, c claim, o *outcome, reason events.E
 	if _, err := w.bus.Publish(ctx, fact, w.fence(c)); err != nil {
 		return w.refused(ctx, c, err)
 	}
+	w.pointLate(ctx, c)
+	c.late.settle()
 	if reason == events.EndShutdown {
 		return &bus.Later{Err: errors.New("the worker stops")}
 	}
@@ -87,6 +90,7 @@ func (w *Worker) refused(ctx context.Context, c claim, err error) error {
 // attempt stored is dropped. That it was lost is a fact of the attempt's own,
 // so that it does not count as one that was killed.
 func (w *Worker) letGo(ctx context.Context, c claim) error {
+	c.late.settle()
 	run, err := w.bus.JobRun(ctx, c.req.Phase, c.req.RunID)
 	if err != nil {
 		return fmt.Errorf("%w (%w)", bus.ErrLetGo, err)

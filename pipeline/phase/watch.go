@@ -64,12 +64,14 @@ func (w *Worker) watch(ctx, end context.Context, c claim) *watcher {
 	v.done.Go(func() {
 		tick := time.NewTicker(w.cfg.Look)
 		defer tick.Stop()
+		var again <-chan time.Time
 		for {
 			select {
 			case <-work.Done():
 				return
 			case <-rings:
 			case <-tick.C:
+			case <-again:
 			}
 			if why := w.look(work, c); why != nil {
 				if errors.Is(why, errLost) {
@@ -77,6 +79,10 @@ func (w *Worker) watch(ctx, end context.Context, c claim) *watcher {
 				}
 				lose(why)
 				return
+			}
+			again = nil
+			if !w.pointLate(work, c) {
+				again = time.After(lateAgain)
 			}
 		}
 	})

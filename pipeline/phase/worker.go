@@ -200,7 +200,8 @@ type claim struct {
 	started time.Time
 	quiet   func()        // ends the heartbeats, once the job is lost
 	step    *atomic.Int64 // how far the attempt is
-	saved   *atomic.Bool  // whether it saved a checkpoint
+	saved   *atomic.Bool  // whether it stored a checkpoint
+	late    *late         // of which nobody was told yet
 	door    *bus.Door     // nil where there is no doorbell
 }
 
@@ -210,7 +211,7 @@ type claim struct {
 func (w *Worker) attempt(ctx, end context.Context, d bus.Delivery, run events.Run, door *bus.Door) error {
 	req := d.Event.(events.PhaseRequested) // as Handle found out
 	state := run.Phases[req.Phase]
-	c := claim{req: req, run: run, policy: w.policy(req), attempt: state.NextAttempt(), started: time.Now().UTC(), quiet: d.Quiet, step: new(atomic.Int64), saved: new(atomic.Bool), door: door}
+	c := claim{req: req, run: run, policy: w.policy(req), attempt: state.NextAttempt(), started: time.Now().UTC(), quiet: d.Quiet, step: new(atomic.Int64), saved: new(atomic.Bool), late: new(late), door: door}
 	var checkpoint bus.Checkpoint
 	if c.attempt > 1 { // nobody was there before to save one, or to be killed
 		w.Sweep()

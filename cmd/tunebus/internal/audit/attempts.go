@@ -93,37 +93,3 @@ func (r *story) attemptsAt(p events.Phase) map[int]attempt {
 	}
 	return all
 }
-
-// work wants that an attempt repeated no more steps of a training than lie
-// between two checkpoints. What counts is what the attempts announced: where
-// one was before the next started, and where that one went on.
-func (c *check) work(r *story) {
-	every := int64(r.accepted.Specification.FineTuner.SaveSteps)
-	if every == 0 {
-		return
-	}
-	reached := int64(0) // by the attempts so far
-	all := r.attemptsAt(events.Finetune)
-	for n := 1; all[n].started.Sequence != 0; n++ {
-		started := all[n].started
-		from, next := started.what.(events.PhaseStarted).ResumedFrom, all[n+1].started
-		first, top := int64(-1), int64(0)
-		for _, p := range r.points[events.Finetune] {
-			// A stale worker that goes on for a moment repeats nothing by it.
-			if p.what.Attempt != n || next.Sequence != 0 && p.Time.After(next.Time) || p.what.Step == 0 {
-				continue
-			}
-			if first < 0 {
-				first = p.what.Step
-			}
-			top = max(top, p.what.Step)
-		}
-		if first > 0 {
-			from = first - 1
-		}
-		if again := reached - from; n > 1 && first > 0 && again > every {
-			c.add(Repeated, started.Subject, "went on from step %d, and step %d had been reached: %d steps again, and a checkpoint was due every %d", from, reached, again, every)
-		}
-		reached = max(reached, top)
-	}
-}

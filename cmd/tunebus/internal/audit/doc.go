@@ -17,5 +17,6 @@
 //   - no message is unsettled, and nothing remains: no checkpoint, no lease, no
 //     scratch folder, no temporary file, no artifact that nobody refers to, no
 //     process;
-//   - no step was worked on twice but those behind the last checkpoint.
+//   - no step was worked on twice but those behind the last checkpoint that
+//     NATS, which may have been away, could be told of.
 package audit

@@ -255,7 +255,7 @@ func plantedFiles() []plant {
 func TestKindsArePlanted(t *testing.T) {
 	t.Parallel()
 	planted := map[audit.Kind]bool{}
-	for _, p := range slices.Concat(plantedFacts(), plantedAttempts(), plantedTracking(), plantedFiles()) {
+	for _, p := range slices.Concat(plantedFacts(), plantedAttempts(), plantedWork(), plantedTracking(), plantedFiles()) {
 		planted[p.kind] = true
 		if strings.TrimSpace(p.object+p.text) == "" {
 			t.Errorf("%s: nothing is wanted of it", p.name)

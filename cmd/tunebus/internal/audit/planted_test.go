@@ -32,7 +32,7 @@ func TestPlantedFaults(t *testing.T) {
 	if faults := audit.Check(good.read(t)); len(faults) > 0 {
 		t.Fatalf("the good pipeline has faults:\n%s", lines(faults))
 	}
-	for _, p := range slices.Concat(plantedFacts(), plantedAttempts(), plantedTracking(), plantedFiles()) {
+	for _, p := range slices.Concat(plantedFacts(), plantedAttempts(), plantedWork(), plantedTracking(), plantedFiles()) {
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()
 			b := good.copied(t)
@@ -229,21 +229,5 @@ func plantedAttempts() []plant {
 			}},
 		{name: "an end and a completion", kind: audit.Torn, object: "finetune.attempt_ended.recorded.2", text: "and it completed the phase",
 			state: fact(ended, "finetune.started."+run+".2")},
-		{name: "work done again", kind: audit.Repeated, object: "finetune.started.recorded.2", text: "5 steps again",
-			state: func(t *testing.T, s *audit.State) {
-				for i, m := range s.Metrics {
-					if m.Subject != "finetune.progress."+run+".2" {
-						continue
-					}
-					var p events.Progress
-					unwrap(t, m.Body, &p)
-					p.Step = 1
-					again := message(t, p)
-					again.Time, again.Sequence = m.Time, m.Sequence
-					s.Metrics[i] = again
-					return
-				}
-				t.Fatal("no progress of attempt 2 is recorded")
-			}},
 	}
 }

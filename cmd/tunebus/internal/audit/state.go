@@ -33,7 +33,13 @@ type State struct {
 	// Ends are the conclusions that a run may have, by its id. A run that is
 	// not named has to succeed.
 	Ends map[string][]events.Conclusion
+	// Outages are when NATS was away, as far as its clients are concerned: from
+	// its end until all of them had time to come back.
+	Outages []Outage
 }
+
+// Outage is a time in which nobody could be told of a checkpoint.
+type Outage struct{ From, To time.Time }
 
 // Message is a stored message.
 type Message struct {

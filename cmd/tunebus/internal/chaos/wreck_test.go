@@ -25,7 +25,8 @@ type wreck struct {
 	choice *rand.Rand
 	roles  []*role
 	broker *role
-	plan   []string // whom the kills hit, in their order
+	gone   time.Time // when the broker was killed, until it answers again
+	plan   []string  // whom the kills hit, in their order
 
 	kills, pauses   map[string]int // by program
 	heldJob, stales int            // of those, who held a job
@@ -91,6 +92,9 @@ func (w *wreck) strike(t *testing.T) {
 	}
 	w.plan = w.plan[1:]
 	w.kills[victim.program]++
+	if victim == w.broker {
+		w.away()
+	}
 	victim.process.Kill(t)
 	victim.paused = false
 	victim.again = time.Now().Add(w.between(50*time.Millisecond, 1500*time.Millisecond))
@@ -119,6 +123,7 @@ func (w *wreck) pause(t *testing.T) {
 // mend lets those go on whose time has come; all of them if it has to be now.
 func (w *wreck) mend(t *testing.T, now bool) {
 	t.Helper()
+	w.back(t)
 	for _, r := range append(slices.Clone(w.roles), w.broker) {
 		if !r.paused && r.again.IsZero() && r.process.Ended() {
 			t.Errorf("%s ended by itself:\n%s", r.program, r.process.Log)

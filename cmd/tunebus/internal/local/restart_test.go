@@ -3,6 +3,7 @@ package local_test
 import (
 	"context"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -28,19 +29,20 @@ func (s *workshop) restart(t *testing.T, between func()) {
 }
 
 // TestServerRestartsDuringAJob: the worker goes on while NATS is away, also
-// past a checkpoint that it cannot save, and publishes when NATS is back. Its
-// job stays its own.
+// past a checkpoint that it cannot save, of which it tells when NATS is back,
+// at once; and so it publishes. Its job stays its own.
 func TestServerRestartsDuringAJob(t *testing.T) {
 	t.Parallel()
 	s := newWorkshop(t)
-	at3, away, at9 := make(chan struct{}), make(chan struct{}), make(chan struct{})
-	s.worker(t, s.bus, trainer{steps: 10, save: 4, hold: func(_ context.Context, step int64) error {
+	at3, away, at9, told := make(chan struct{}), make(chan struct{}), make(chan struct{}), make(chan struct{})
+	s.worker(t, s.bus, trainer{steps: 10, save: 4, keep: 1, hold: func(_ context.Context, step int64) error {
 		switch step {
 		case 3:
 			close(at3)
 			<-away
 		case 9:
 			close(at9)
+			<-told
 		}
 		return nil
 	}}.Run, phase.Config{})
@@ -50,6 +52,14 @@ func TestServerRestartsDuringAJob(t *testing.T) {
 		close(away)
 		<-at9
 	})
+	eventually(t, "the newest checkpoint is saved", func() bool {
+		cp, err := s.bus.LoadCheckpoint(t.Context(), "r", events.Finetune)
+		return err == nil && cp.Step == 8 && len(cp.Before) == 0
+	})
+	if kept := strings.Count(strings.Join(s.keys(t, "r"), " "), "checkpoint-"); kept != 1 {
+		t.Errorf("%d checkpoints are kept, want 1", kept)
+	}
+	close(told)
 	run := s.until(t, "r", "the next phase", func(r events.Run) bool { return r.Phases[events.Inference] != nil })
 	p := run.Phases[events.Finetune]
 	if len(p.Attempts) != 1 || p.Completed.Conclusion != events.Success {
@@ -58,8 +68,10 @@ func TestServerRestartsDuringAJob(t *testing.T) {
 	if n := len(history(t, s, p.Completed)); n != 10 {
 		t.Errorf("the history has %d points, want 10", n)
 	}
-	if !s.log.says("checkpoint not saved", "step=4") {
-		t.Error("nobody was told of the checkpoint")
+	for _, line := range [][]string{{"checkpoint not saved", "step=4"}, {"late checkpoint saved", "step=8"}} {
+		if !s.log.says(line...) {
+			t.Errorf("the log does not say %q", line)
+		}
 	}
 	s.settled(t)
 }

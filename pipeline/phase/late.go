@@ -1,0 +1,89 @@
+package phase
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/tunebus/tunebus/pipeline/artifact"
+	"github.com/tunebus/tunebus/pipeline/bus"
+)
+
+// late is the newest checkpoint of an attempt that is stored, and that nobody
+// was told of since NATS was away. It is pointed at when NATS is back: else a
+// worker that is killed soon after an outage would cost the work since the
+// last checkpoint before it.
+type late struct {
+	mu   sync.Mutex // held while a checkpoint is pointed at, so that a newer one is never replaced
+	cp   bus.Checkpoint
+	keep int
+	over bool // the attempt has ended
+}
+
+// point points at a checkpoint that is stored. One that cannot be pointed at
+// now becomes the late one.
+func (w *Worker) point(ctx context.Context, c claim, cp bus.Checkpoint, keep int) error {
+	c.late.mu.Lock()
+	defer c.late.mu.Unlock()
+	before := c.late.cp
+	c.late.cp, c.late.keep = cp, keep
+	if before.Step > 0 {
+		w.drop(ctx, c, before)
+	}
+	if !w.bus.Connected() { // the work would wait
+		return errAway
+	}
+	return w.pointAt(ctx, c)
+}
+
+// lateAgain is when a late checkpoint is tried again: a server that has just
+// come back may not store yet.
+const lateAgain = time.Second
+
+// pointLate points at the late checkpoint, if there is one and NATS is back.
+// It reports whether that need not be tried again soon.
+func (w *Worker) pointLate(ctx context.Context, c claim) bool {
+	c.late.mu.Lock()
+	defer c.late.mu.Unlock()
+	if c.late.over || c.late.cp.Step == 0 || !w.bus.Connected() {
+		return true
+	}
+	step := c.late.cp.Step
+	if err := w.pointAt(ctx, c); err != nil {
+		w.log(ctx, slog.LevelWarn, c, "late checkpoint not saved either", "step", step, "error", err)
+		return false
+	}
+	w.log(ctx, slog.LevelInfo, c, "late checkpoint saved", "step", step)
+	return true
+}
+
+// settle ends the pointing at late checkpoints: the attempt is over.
+func (l *late) settle() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.over = true
+}
+
+// pointAt points at the late checkpoint, and drops those that are too many
+// afterwards, so that there always is one.
+func (w *Worker) pointAt(ctx context.Context, c claim) error {
+	cp := c.late.cp
+	dropped, err := w.bus.SaveCheckpoint(ctx, c.req.RunID, c.req.Phase, cp, c.late.keep)
+	if err != nil {
+		return fmt.Errorf("checkpoint at step %d: %w", cp.Step, err)
+	}
+	c.late.cp = bus.Checkpoint{}
+	for _, old := range dropped {
+		w.drop(ctx, c, old)
+	}
+	return nil
+}
+
+func (w *Worker) drop(ctx context.Context, c claim, old bus.Checkpoint) {
+	if err := w.store.Delete(ctx, old.Reference.Key); err != nil && !errors.Is(err, artifact.ErrNotFound) {
+		w.log(ctx, slog.LevelWarn, c, "old checkpoint not dropped", "step", old.Step, "error", err)
+	}
+}
