@@ -40,13 +40,14 @@ func (r Reader) Facts(ctx context.Context, run string) ([]bus.Message, error) {
 	return Facts(ctx, r.Bus, r.Store, run)
 }
 
-// Run reads and folds the facts of a run.
+// Run reads and folds the facts of a run. Beside a [*bus.UnreadableError] it
+// answers with what can be read.
 func (r Reader) Run(ctx context.Context, run string) (events.Run, error) {
 	facts, err := r.Facts(ctx, run)
 	if err != nil {
 		return events.Run{}, err
 	}
-	return bus.Fold(facts), nil
+	return bus.Fold(facts), bus.Unreadable(facts)
 }
 
 // Facts reads every fact of a run, in the stream's order: from the stream,

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tunebus/tunebus/events"
@@ -103,8 +104,8 @@ func (a Archiver) one(ctx context.Context, run string, archives []artifact.Objec
 	state, unreadable := bus.Story{Facts: kept}.Run()
 	newest := kept[len(kept)-1].Time
 	switch {
-	case unreadable != nil:
-		return leave(unreadable.Error())
+	case unreadable != nil && (state.Completed == nil || !Whole(state)):
+		return leave(unreadable.Error()) // it may tell what is missing
 	case state.Accepted == nil:
 		return leave("the stream does not hold its beginning, and there is no archive of it")
 	case state.Completed == nil:
@@ -115,7 +116,7 @@ func (a Archiver) one(ctx context.Context, run string, archives []artifact.Objec
 		return nil
 	case !Whole(state):
 		return leave("the stream does not hold all of it, and there is no archive of the rest")
-	case state.Tracked == nil:
+	case state.Tracked == nil && !names(unreadable, events.TrackingCompleted{RunID: run}.Subject()):
 		return leave("it is not tracked yet; \"tunebus replay tracking --run " + run + "\" tracks it")
 	}
 	if other := elsewhere(state, a.Store.ID()); other != "" {
@@ -136,6 +137,12 @@ func (a Archiver) one(ctx context.Context, run string, archives []artifact.Objec
 		a.Told(moved)
 	}
 	return nil
+}
+
+// names reports whether err says that the fact on a subject cannot be read.
+func names(err error, subject string) bool {
+	var bad *bus.UnreadableError
+	return errors.As(err, &bad) && slices.ContainsFunc(bad.Facts, func(f bus.UnreadableFact) bool { return f.Subject == subject })
 }
 
 // keep writes the archive of a run, reads it back and compares it. An archive

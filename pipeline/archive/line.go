@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/tunebus/tunebus/events"
@@ -20,7 +21,10 @@ type line struct {
 	Time     time.Time `json:"time"`
 	ID       string    `json:"id"`
 	// Event is the whole CloudEvent.
-	Event json.RawMessage `json:"event"`
+	Event json.RawMessage `json:"event,omitempty"`
+	// Raw stands instead of it where the fact could not be read when it was
+	// archived: what it is, byte for byte.
+	Raw []byte `json:"raw,omitempty"`
 }
 
 // encode writes the facts of a run, a line each. The same facts are always
@@ -30,7 +34,11 @@ func encode(facts []bus.Record) ([]byte, error) {
 	enc := json.NewEncoder(&out)
 	enc.SetEscapeHTML(false)
 	for _, f := range facts {
-		if err := enc.Encode(line{f.Subject, f.Sequence, f.Time.UTC(), f.ID, f.Body}); err != nil {
+		l := line{Subject: f.Subject, Sequence: f.Sequence, Time: f.Time.UTC(), ID: f.ID, Event: f.Body}
+		if f.Unreadable != nil {
+			l.Event, l.Raw = nil, f.Body
+		}
+		if err := enc.Encode(l); err != nil {
 			return nil, fmt.Errorf("encode %s: %w", f.Subject, err)
 		}
 	}
@@ -57,24 +65,30 @@ func decode(run string, r io.Reader) ([]bus.Record, error) {
 	return facts, lines.Err()
 }
 
+// decodeLine reads a fact. One that could not be read when it was archived may
+// be readable by now.
 func decodeLine(run string, text []byte) (bus.Record, error) {
 	var l line
 	if err := json.Unmarshal(text, &l); err != nil {
 		return bus.Record{}, err
 	}
-	ev, id, err := bus.ReadEvent(l.Subject, l.Event)
-	if err != nil {
-		return bus.Record{}, err
+	body, raw := []byte(l.Event), len(l.Event) == 0
+	if raw {
+		body = l.Raw
 	}
-	fact, ok := ev.(events.Fact)
+	m := bus.ReadFact(l.Subject, body)
+	tokens := strings.Split(l.Subject, ".")
+	var newer *events.UnknownVersionError
 	switch {
-	case !ok || fact.Run() != run || fact.Subject() != l.Subject:
+	case len(tokens) < 3 || tokens[2] != run:
 		return bus.Record{}, fmt.Errorf("%s is no fact of run %s", l.Subject, run)
-	case id != l.ID:
-		return bus.Record{}, fmt.Errorf("%s: the event's id is %q, the line says %q", l.Subject, id, l.ID)
+	case m.Unreadable != nil && !raw && !errors.As(m.Unreadable, &newer):
+		return bus.Record{}, m.Unreadable
+	case m.Unreadable == nil && m.ID != l.ID && !raw:
+		return bus.Record{}, fmt.Errorf("%s: the event's id is %q, the line says %q", l.Subject, m.ID, l.ID)
 	case l.Sequence == 0 || l.Time.IsZero():
 		return bus.Record{}, errors.New("a fact has a sequence and a time")
 	}
-	m := bus.Message{Event: ev, ID: id, Subject: l.Subject, Stream: events.StreamFacts, Sequence: l.Sequence, Time: l.Time}
-	return bus.Record{Message: m, Body: l.Event}, nil
+	m.ID, m.Sequence, m.Time = l.ID, l.Sequence, l.Time
+	return bus.Record{Message: m, Body: body}, nil
 }

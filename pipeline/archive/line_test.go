@@ -3,6 +3,7 @@ package archive
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -53,36 +54,80 @@ func TestLines(t *testing.T) {
 	}
 }
 
+// good is the line of a fact.
+func good(t *testing.T) string {
+	t.Helper()
+	text, err := encode(records()[:1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func change(t *testing.T, text, old, replacement string) string {
+	t.Helper()
+	changed := strings.Replace(text, old, replacement, 1)
+	if changed == text {
+		t.Fatalf("%q is not in %s", old, text)
+	}
+	return changed
+}
+
 // TestLinesThatAreNoFacts: an archive holds whole facts of its run and
 // nothing else.
 func TestLinesThatAreNoFacts(t *testing.T) {
 	t.Parallel()
-	good, err := encode(records()[:1])
-	if err != nil {
-		t.Fatal(err)
-	}
-	change := func(old, replacement string) string {
-		text := strings.Replace(string(good), old, replacement, 1)
-		if text == string(good) {
-			t.Fatalf("%q is not in %s", old, good)
-		}
-		return text
-	}
+	good := good(t)
+	change := func(old, replacement string) string { return change(t, good, old, replacement) }
 	for name, text := range map[string]string{
 		"empty line":    "\n",
 		"no JSON":       "fact\n",
-		"other run":     strings.ReplaceAll(string(good), "accepted.r", "accepted.s"),
+		"other run":     strings.ReplaceAll(good, "accepted.r", "accepted.s"),
 		"other subject": change("pipeline.accepted.r", "pipeline.completed.r"),
 		"other id":      change(`"id":"pipeline.accepted.r/1"`, `"id":"x"`),
 		"no sequence":   change(`"sequence":7`, `"sequence":0`),
 		"no time":       change(`"time":"2023`, `"tame":"2023`),
 		"no event":      change(`"specversion"`, `"specversoin"`),
-		"new version":   change(".v1.json", ".v2.json"),
-		"no fact":       strings.ReplaceAll(string(good), "accepted", "requested"),
+		"no fact":       strings.ReplaceAll(good, "accepted", "requested"),
 	} {
 		if facts, err := decode("r", strings.NewReader(text)); err == nil {
 			t.Errorf("%s: read as %+v", name, facts)
 		}
+	}
+}
+
+// TestLinesThatCannotBeRead: what nobody could read is archived as it is, and
+// read again by whoever can. A newer program's facts hide no others.
+func TestLinesThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	newer := record("pipeline.completed.r", events.TypePipelineCompleted, `{"run_id":"r"}`, 11)
+	newer.Body = bytes.Replace(newer.Body, []byte(".v1.json"), []byte(".v2.json"), 1)
+	newer.Unreadable = errors.New("a newer version")
+	broken := bus.Record{Message: bus.Message{Subject: "pipeline.cancel_requested.r", Sequence: 12, Time: time.Unix(1, 0), Unreadable: errors.New("no JSON")}, Body: []byte("{\"\n\xff")}
+	later := record("inference.completed.r", "inference.completed", `{"run_id":"r","phase":"inference"}`, 13) // which is readable by now
+	later.Unreadable = errors.New("unreadable then")
+	want := []bus.Record{newer, broken, later}
+	text, err := encode(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := decode("r", bytes.NewReader(text))
+	if err != nil || len(got) != 3 {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	for i, w := range want {
+		if g := got[i]; !bytes.Equal(g.Body, w.Body) || g.ID != w.ID || g.Sequence != w.Sequence || (g.Unreadable == nil) != (i == 2) {
+			t.Errorf("%s came back as %+v\n%s", w.Subject, g.Message, g.Body)
+		}
+	}
+	var unknown *events.UnknownVersionError
+	if !errors.As(got[0].Unreadable, &unknown) {
+		t.Errorf("the newer fact: %v", got[0].Unreadable)
+	}
+	// A newer program, which can read it, archives the event itself.
+	line := change(t, good(t), ".v1.json", ".v2.json")
+	if got, err := decode("r", strings.NewReader(line)); err != nil || !errors.As(got[0].Unreadable, &unknown) {
+		t.Errorf("a newer program's line: %+v, %v", got, err)
 	}
 }
 
@@ -122,6 +167,12 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("%d facts came back as %d: %v", len(facts), len(back), err)
 		}
 		for i, f := range facts {
+			if f.Unreadable != nil {
+				if back[i].Unreadable == nil || !bytes.Equal(back[i].Body, f.Body) || back[i].Subject != f.Subject {
+					t.Fatalf("%q came back as %q", f.Body, back[i].Body)
+				}
+				continue
+			}
 			var want, have any
 			if json.Unmarshal(f.Body, &want) != nil || json.Unmarshal(back[i].Body, &have) != nil || !reflect.DeepEqual(have, want) || back[i].Subject != f.Subject {
 				t.Fatalf("%s came back as %s", f.Body, back[i].Body)

@@ -105,8 +105,11 @@ func withTrace(ctx context.Context, h nats.Header) context.Context {
 
 // Message is one stored message.
 type Message struct {
-	// Event is what it says.
+	// Event is what it says; nil where it cannot be read.
 	Event events.Event
+	// Unreadable is why a fact cannot be read: it is malformed, or of a version
+	// that this program does not know.
+	Unreadable error
 	// ID is the event's id.
 	ID      string
 	Subject string

@@ -28,7 +28,8 @@ const (
 )
 
 // Facts reads every fact of a run, in the stream's order. A run that nobody
-// knows has none. It fails rather than answering with a part.
+// knows has none. It fails rather than answering with a part; a fact that
+// cannot be read is there and says why, see [Unreadable].
 func (b *Bus) Facts(ctx context.Context, run string) ([]Message, error) {
 	return b.facts(ctx, run, events.StoryFilters(run))
 }
@@ -52,24 +53,25 @@ func (b *Bus) facts(ctx context.Context, run string, filters []string) ([]Messag
 	return msgs, nil
 }
 
-// Run reads and folds the facts of a run.
+// Run reads and folds the facts of a run. Beside an [*UnreadableError] it
+// answers with what can be read.
 func (b *Bus) Run(ctx context.Context, run string) (events.Run, error) {
 	msgs, err := b.Facts(ctx, run)
 	if err != nil {
 		return events.Run{}, err
 	}
-	return Fold(msgs), nil
+	return Fold(msgs), Unreadable(msgs)
 }
 
 // JobRun reads and folds what has to be known of a run by whoever works on
 // its job of a phase. The jobs themselves are not among it, and of the other
-// phases only how they were completed.
+// phases only how they were completed. The errors are those of [Bus.Run].
 func (b *Bus) JobRun(ctx context.Context, p events.Phase, run string) (events.Run, error) {
 	msgs, err := b.facts(ctx, run, events.JobFilters(p, run))
 	if err != nil {
 		return events.Run{}, err
 	}
-	return Fold(msgs), nil
+	return Fold(msgs), Unreadable(msgs)
 }
 
 // Fold folds stored facts.
@@ -94,11 +96,11 @@ func (b *Bus) batch(ctx context.Context, filters []string) ([]Message, error) {
 		if events.IsRetry(msg.Header.Get("Nats-Subject")) {
 			continue // says nothing new about the run
 		}
-		m, err := b.directMessage(msg)
+		e, err := directEntry(msg)
 		if err != nil {
 			return nil, err
 		}
-		facts = append(facts, m)
+		facts = append(facts, b.fact(e))
 	}
 	return facts, nil
 }

@@ -25,25 +25,18 @@ type Story struct {
 // Record is a fact as the stream holds it.
 type Record struct {
 	Message
-	// Body is the whole CloudEvent.
+	// Body is the whole CloudEvent, or whatever stands there.
 	Body []byte
-	// Unreadable says why there is no event: the fact is malformed, or of a
-	// version that this program does not know.
-	Unreadable error
 }
 
-// Run folds the facts that can be read. The error is that of the first one
-// that cannot.
+// Run folds the facts that can be read. The error is an [*UnreadableError]
+// where some cannot.
 func (s Story) Run() (events.Run, error) {
 	msgs := make([]Message, 0, len(s.Facts))
-	var err error
 	for _, f := range s.Facts {
 		msgs = append(msgs, f.Message)
-		if err == nil {
-			err = f.Unreadable
-		}
 	}
-	return Fold(msgs), err
+	return Fold(msgs), Unreadable(msgs)
 }
 
 // Story reads everything that the stream holds of a run, also what cannot be
@@ -68,11 +61,7 @@ func (b *Bus) Story(ctx context.Context, run string) (Story, error) {
 		if events.IsRetry(e.subject) {
 			continue // goes with the run, and says nothing new about it
 		}
-		r := Record{Body: msg.Data}
-		if r.Message, err = b.read(e); Undecodable(err) {
-			r.Unreadable, err = err, nil
-		}
-		s.Facts = append(s.Facts, r)
+		s.Facts = append(s.Facts, Record{Message: b.fact(e), Body: msg.Data})
 	}
 	if err != nil {
 		return Story{}, fmt.Errorf("read run %s: %w", run, err)
@@ -81,10 +70,10 @@ func (b *Bus) Story(ctx context.Context, run string) (Story, error) {
 	return s, nil
 }
 
-// ReadEvent reads a CloudEvent that was stored on a subject, and its id.
-func ReadEvent(subject string, body []byte) (events.Event, string, error) {
+// ReadFact reads a fact that was stored on a subject, and its id.
+func ReadFact(subject string, body []byte) Message {
 	d, err := decode(new(events.Decoder), subject, nats.Header{headerContent: {structured}}, body)
-	return d.event, d.id, err
+	return asFact(Message{Event: d.event, ID: d.id, Subject: subject, Stream: events.StreamFacts}, err)
 }
 
 // Stories lists every run of which the stream holds a fact on a subject of

@@ -99,7 +99,7 @@ func (v *watcher) stop() {
 // cannot be read is no reason: while disconnected, the work goes on.
 func (w *Worker) look(ctx context.Context, c claim) error {
 	run, err := w.bus.JobRun(ctx, c.req.Phase, c.req.RunID)
-	if err != nil {
+	if err != nil && !bus.Undecodable(err) {
 		return nil
 	}
 	p := run.Phases[c.req.Phase]

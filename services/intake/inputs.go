@@ -11,7 +11,8 @@ import (
 	"github.com/tunebus/tunebus/pipeline/spec"
 )
 
-// older reads the run that is repeated.
+// older reads the run that is repeated, as far as it can be read. Beside the
+// run, a fault says what of it cannot.
 func (s *Service) older(ctx context.Context, id string) (events.Run, *events.Fault, error) {
 	fault := &events.Fault{Key: "rerun_of", Value: id}
 	if !events.ValidToken(id) {
@@ -22,10 +23,10 @@ func (s *Service) older(ctx context.Context, id string) (events.Run, *events.Fau
 	switch {
 	case unreadable(err):
 		fault.Message = fmt.Sprintf("the run cannot be read: %v", err)
-		return events.Run{}, fault, nil
-	case err == nil && (old.Accepted == nil || len(old.Accepted.Plan) == 0):
+		return old, fault, nil
+	case err == nil && !repeatable(old):
 		fault.Message = "no such run"
-		return events.Run{}, fault, nil
+		return old, fault, nil
 	}
 	return old, nil, err
 }

@@ -32,9 +32,8 @@ func (s *Service) Request(ctx context.Context, d bus.Delivery) error {
 	var old events.Run
 	if events.ValidToken(id) {
 		var err error
-		if old, err = s.cfg.Runs.Run(ctx, id); unreadable(err) {
-			return s.reject(ctx, d, req, []events.Fault{taken(id)})
-		} else if err != nil {
+		old, err = s.cfg.Runs.Run(ctx, id)
+		if err != nil && !unreadable(err) {
 			return err
 		}
 		if old.Accepted != nil && old.Accepted.Lineage.RequestSequence == d.Sequence {
@@ -42,6 +41,9 @@ func (s *Service) Request(ctx context.Context, d bus.Delivery) error {
 				return nil // and it may have been archived since
 			}
 			return s.bus.Follow(ctx, *old.Accepted, old)
+		}
+		if err != nil {
+			return s.reject(ctx, d, req, []events.Fault{taken(id)})
 		}
 	}
 	if err := s.room(ctx); err != nil {

@@ -1,6 +1,7 @@
 package intake_test
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -92,6 +93,44 @@ func TestRerun(t *testing.T) {
 		if got := strings.Join(slices.Sorted(maps.Keys(faults)), " "); got != c.want {
 			t.Errorf("%s from %s: faults of %s, want %s", c.of, c.from, got, c.want)
 		}
+	}
+}
+
+// TestRerunOfARunWithUnreadableFacts: it is repeated as far as it can be read,
+// and what cannot be read is named beside what is missing. Its own request
+// finds it all the same.
+func TestRerunOfARunWithUnreadableFacts(t *testing.T) {
+	t.Parallel()
+	f := open(t, intake.Config{}, bus.Layout{})
+	litter := func(subject string) {
+		t.Helper()
+		if _, err := f.js.Publish(t.Context(), subject, []byte("{")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	asked := f.ask(t, events.PipelineRequested{RunID: "old"})
+	f.finish(t, "old", events.Finetune, events.Success, events.Artifact{Name: events.ArtifactModel, Reference: reference("model")})
+	f.finish(t, "old", events.Inference, events.Failure)
+	litter("finetune.started.old.7")
+	f.ask(t, events.PipelineRequested{RunID: "again", RerunOf: "old", From: events.Inference})
+	if m := f.accepted(t, "again").Accepted.Inputs.Model; m == nil || m.Key != reference("model").Key {
+		t.Errorf("it starts from %+v", m)
+	}
+	d := bus.Delivery{Message: bus.Message{Event: events.PipelineRequested{RunID: "old"}, Subject: events.TypePipelineRequested, Sequence: asked}}
+	if err := f.desk.Request(t.Context(), d); err != nil {
+		t.Error(err)
+	}
+	if _, err := f.bus.Last(t.Context(), events.PipelineRejected{RequestSequence: asked}.Subject()); !errors.Is(err, bus.ErrNothing) {
+		t.Errorf("the request of the run was rejected when it came again: %v", err)
+	}
+
+	f.ask(t, events.PipelineRequested{RunID: "half"})
+	f.accepted(t, "half")
+	litter("finetune.completed.half")
+	f.publish(t, events.PhaseRequested{RunID: "half", Phase: events.Inference, Queue: "builtin"})
+	faults := f.faults(t, f.ask(t, events.PipelineRequested{RerunOf: "half", From: events.Inference}))
+	if faults["inputs.model"].Message == "" || !strings.Contains(faults["rerun_of"].Message, "fact finetune.completed.half at sequence ") {
+		t.Errorf("faults: %+v", faults)
 	}
 }
 

@@ -35,7 +35,7 @@ func (s *Service) want(ctx context.Context, req events.PipelineRequested) (wante
 	if err != nil {
 		return wanted{}, nil, err
 	}
-	if fault != nil {
+	if fault != nil && !repeatable(old) {
 		// Nobody knows what the specification is to change, so only what it
 		// says itself can be wrong.
 		_, _, faults := read(req, spec.Defaults())
@@ -56,8 +56,14 @@ func (s *Service) want(ctx context.Context, req events.PipelineRequested) (wante
 		w.labels = map[string]string{}
 	}
 	maps.Copy(w.labels, req.Labels)
-	return w, append(faults, s.work(w, full)...), nil
+	if faults = append(faults, s.work(w, full)...); len(faults) > 0 && fault != nil {
+		faults = append(faults, *fault) // what cannot be read may be what is missing
+	}
+	return w, faults, nil
 }
+
+// repeatable reports whether enough is known of a run to repeat it.
+func repeatable(old events.Run) bool { return old.Accepted != nil && len(old.Accepted.Plan) > 0 }
 
 // read reads the specification of a request, over another one, and its plan.
 func read(req events.PipelineRequested, over events.Specification) (w wanted, full []events.Step, faults []events.Fault) {

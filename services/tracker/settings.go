@@ -30,6 +30,7 @@ func ConfigFrom(s settings.Settings, getenv func(string) string) (Config, error)
 	}
 	return Config{
 		TrackingURI: uri, Allowed: s.Tracker.Allowed, FileRoot: s.Tracker.FileRoot, Reports: reports, Slots: s.Tracker.Slots,
+		UnknownFor: s.Bus.UnknownFor,
 		Credentials: func(address string) mlflow.Options {
 			if address == uri || settings.SameOrigin(address, uri) {
 				return options

@@ -1,6 +1,7 @@
 package tracker
 
 import (
+	"errors"
 	"time"
 
 	"github.com/tunebus/tunebus/events"
@@ -20,14 +21,28 @@ type story struct {
 	whole uint64
 	// began is when the first attempt at each phase was started.
 	began map[events.Phase]time.Time
+	// unreadable are the facts that cannot be read, and unknown is when the
+	// newest one came of a version that nobody knows here.
+	unreadable []string
+	unknown    time.Time
 }
 
 func tell(facts []bus.Message) story {
 	s := story{run: bus.Fold(facts), began: map[events.Phase]time.Time{}}
 	s.run.Tracked = nil
+	var bad *bus.UnreadableError
+	if errors.As(bus.Unreadable(facts), &bad) {
+		for _, f := range bad.Facts {
+			s.unreadable = append(s.unreadable, f.String())
+		}
+	}
 	for _, f := range facts {
 		if a, err := events.ParseSubject(f.Subject); err == nil && a.Detail == "" {
 			s.whole = max(s.whole, f.Sequence)
+		}
+		var newer *events.UnknownVersionError
+		if errors.As(f.Unreadable, &newer) {
+			s.unknown = f.Time
 		}
 		switch e := f.Event.(type) {
 		case events.TrackingCompleted:

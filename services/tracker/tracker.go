@@ -48,6 +48,9 @@ type Config struct {
 	// Retry is how long a run waits whose MLflow cannot be reached. Default
 	// 30 s.
 	Retry time.Duration
+	// UnknownFor is how long a run with a fact of an unknown version waits for
+	// a newer tracker before it is recorded without. Default 7 days.
+	UnknownFor time.Duration
 	// Slots is how many runs are written at once. Default 2.
 	Slots int
 	// Version is this program's.
@@ -78,6 +81,9 @@ func New(b *bus.Bus, store *artifact.Store, cfg Config) *Service {
 	}
 	if cfg.Retry == 0 {
 		cfg.Retry = 30 * time.Second
+	}
+	if cfg.UnknownFor == 0 {
+		cfg.UnknownFor = 7 * 24 * time.Hour
 	}
 	if cfg.Settle == 0 {
 		cfg.Settle = time.Second
@@ -250,6 +256,11 @@ func (s *Service) write(ctx context.Context, id string) error {
 	if st.tracked > 0 {
 		return nil // a fact came late, and was told
 	}
+	if time.Since(st.unknown) < s.cfg.UnknownFor {
+		delay := 4 * s.cfg.Retry
+		s.cfg.Logger.Warn("run written without what a newer tracker may know", "run", id, "again", delay, "error", bus.Unreadable(facts))
+		return &bus.Later{Delay: delay, Err: bus.Unreadable(facts)}
+	}
 	s.recorder.put(tracked{st, links, gaps})
 	return nil
 }
@@ -271,7 +282,7 @@ func (s *Service) record(ctx context.Context, st story, links map[string]string,
 
 // project writes everything that follows from a run: its reports, its line in
 // the list, and MLflow. Links lead to all of it; gaps name what MLflow will
-// never take.
+// never take, and what nobody can read.
 func (s *Service) project(ctx context.Context, st story) (links map[string]string, gaps []string, err error) {
 	files, err := s.reports(ctx, st)
 	if err != nil {
@@ -283,7 +294,7 @@ func (s *Service) project(ctx context.Context, st story) (links map[string]strin
 	for _, f := range files {
 		links[f.Name] = f.Path
 	}
-	return links, gaps, nil
+	return links, append(gaps, st.unreadable...), nil
 }
 
 // reportsError says that the reports could not be written.

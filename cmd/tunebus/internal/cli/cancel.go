@@ -105,10 +105,10 @@ func endOf(ctx context.Context, b *bus.Bus, run events.Run) (events.Run, error) 
 	defer look.Stop()
 	for {
 		now, err := b.Run(ctx, run.ID)
-		if ctx.Err() == nil && err != nil {
+		if ctx.Err() == nil && err != nil && !bus.Undecodable(err) {
 			return run, err
 		}
-		if err == nil && now.Completed != nil {
+		if now.Completed != nil {
 			return now, nil
 		}
 		select {
@@ -136,7 +136,10 @@ func soonKnown(ctx context.Context, b *bus.Bus, id string) (events.Run, error) {
 	}
 	for {
 		run, err := b.Run(ctx, id)
-		if err != nil || run.Accepted != nil {
+		if run.Accepted != nil {
+			return run, nil
+		}
+		if err != nil {
 			return run, err
 		}
 		select {

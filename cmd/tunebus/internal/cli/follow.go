@@ -48,6 +48,9 @@ func (a *app) follow(ctx context.Context, b *bus.Bus, id string, request uint64,
 		for _, f := range facts {
 			if !told[f.Subject] {
 				told[f.Subject] = true
+				if f.Unreadable != nil {
+					a.say("%v", bus.Unreadable([]bus.Message{f}))
+				}
 				if c, ok := f.Event.(events.PhaseCompleted); ok {
 					screen.completed(c.Phase, c.Conclusion)
 				}
@@ -62,6 +65,9 @@ func (a *app) follow(ctx context.Context, b *bus.Bus, id string, request uint64,
 				told[id] = true
 				a.say("no run %s is known on %s yet; waiting for it", id, b.Server())
 			}
+		}
+		if err := withoutEnd(facts); run.Completed == nil && err != nil {
+			return run, err
 		}
 		if run.Completed != nil {
 			if run.Tracked != nil || trackingLimit == 0 {
@@ -80,6 +86,18 @@ func (a *app) follow(ctx context.Context, b *bus.Bus, id string, request uint64,
 			return run, context.Cause(ctx)
 		}
 	}
+}
+
+// withoutEnd is the error of a run whose beginning or end is stored and cannot
+// be read: nobody will ever store another one.
+func withoutEnd(facts []bus.Message) error {
+	for _, f := range facts {
+		a, err := events.ParseSubject(f.Subject)
+		if err == nil && f.Unreadable != nil && (a.Type == events.TypePipelineAccepted || a.Type == events.TypePipelineCompleted) {
+			return bus.Unreadable([]bus.Message{f})
+		}
+	}
+	return nil
 }
 
 // rejected looks whether the request of a run was rejected, and is its faults

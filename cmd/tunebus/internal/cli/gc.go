@@ -72,6 +72,6 @@ func (c collected) show(w io.Writer) {
 	fmt.Fprintf(w, "%d objects (%d bytes), %d leftovers (%d bytes) and %d checkpoints %s; %d runs were read, %d go on\n",
 		s.Removed.Count, s.Removed.Bytes, s.Leftovers.Count, s.Leftovers.Bytes, s.Checkpoints, verb, s.Runs, s.Open)
 	for _, run := range s.Unreadable {
-		fmt.Fprintf(w, "everything of run %s stays: it has a fact that cannot be read\n", run)
+		fmt.Fprintf(w, "everything of run %s stays: it has a fact that cannot be read; \"tunebus show %s\" names it\n", run, run)
 	}
 }

@@ -48,11 +48,12 @@ func (a *app) runsCommand() *cobra.Command {
 				run, err := find(ctx, id)
 				if bus.Undecodable(err) { // one does not hide the others
 					a.say("run %s: %v", id, err)
+				} else if err != nil {
+					return err
+				}
+				if err != nil && run.Accepted == nil {
 					list = append(list, listedRun{runSummary: runSummary{RunID: id, Status: "unreadable"}})
 					continue
-				}
-				if err != nil {
-					return err
 				}
 				list = append(list, listedRun{summaryOf(run), unattended(run, queues)})
 			}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -18,17 +19,28 @@ func (a *app) showCommand() *cobra.Command {
 		Use: "show RUN", Short: "Show what is known of a run", Args: exactlyOne("RUN"),
 		RunE: a.looking(&at, func(ctx context.Context, r *room, args []string) error {
 			run, err := r.find(ctx, at, args[0])
+			var bad *bus.UnreadableError
+			if errors.As(err, &bad) && run.Accepted != nil {
+				err = nil // the rest is shown
+			}
 			if err != nil {
 				return err
 			}
 			if run.Accepted == nil {
 				return unknownRun(r.bus, args[0])
 			}
-			return a.result(report.SummarisePipeline(run), func(w io.Writer) {
+			out := shownRun{PipelineSummary: report.SummarisePipeline(run)}
+			if bad != nil {
+				out.Unreadable = bad.Facts
+			}
+			return a.result(out, func(w io.Writer) {
 				s := summaryOf(run)
 				s.told = attempts(run, 1)
 				closing(w, run, s, "tunebus submit --config FILE")
 				notes(w, run)
+				for _, f := range out.Unreadable {
+					fmt.Fprintf(w, "\n%s\n", f)
+				}
 			})
 		}),
 	}
@@ -36,8 +48,17 @@ func (a *app) showCommand() *cobra.Command {
 	return c
 }
 
+// shownRun is what is known of a run, for scripts.
+type shownRun struct {
+	report.PipelineSummary
+	// Unreadable are the facts of which nothing is known.
+	Unreadable []bus.UnreadableFact `json:"unreadable,omitempty"`
+}
+
+var errUnknownRun = errors.New("\"tunebus runs\" lists those that it knows")
+
 func unknownRun(b *bus.Bus, id string) error {
-	return bad(fmt.Errorf("run %s is unknown on %s; \"tunebus runs\" lists those that it knows", id, b.Server()))
+	return bad(fmt.Errorf("run %s is unknown on %s; %w", id, b.Server(), errUnknownRun))
 }
 
 // notes writes what was asked for and could not be honoured.

@@ -25,6 +25,11 @@ type stored struct{ data, artifacts string }
 
 func (s *stored) flags(c *cobra.Command) {
 	c.Flags().StringVar(&s.data, "data", "", "data folder of run and up, while neither runs on it; default: a running server")
+	s.artifactsFlag(c)
+}
+
+// artifactsFlag is for a command that needs a running server.
+func (s *stored) artifactsFlag(c *cobra.Command) {
 	c.Flags().StringVar(&s.artifacts, "artifacts", "", "artifact store that the services use; default: the settings' artifacts.url, then artifacts in the data folder")
 }
 
@@ -106,21 +111,23 @@ func (a *app) room(ctx context.Context, at stored, cfg settings.Settings) (*room
 }
 
 // find reads a run: from the stream, and from its archive where the stream
-// does not hold it whole. The zero run is one that nobody knows.
+// does not hold it whole. The zero run is one that nobody knows. Beside a
+// [*bus.UnreadableError] it answers with what can be read.
 func (r *room) find(ctx context.Context, at stored, id string) (events.Run, error) {
 	if !events.ValidToken(id) {
 		return events.Run{}, unknownRun(r.bus, id)
 	}
-	run, err := r.bus.Run(ctx, id)
-	if err != nil || archive.Whole(run) {
-		return run, err
+	run, bad := r.bus.Run(ctx, id)
+	if bad != nil && !bus.Undecodable(bad) || archive.Whole(run) {
+		return run, bad
 	}
+	var err error
 	if r.store == nil {
 		r.store, err = openStore(ctx, r.bus, at, r.cfg)
 	}
 	switch {
-	case err != nil && run.Accepted != nil: // better than nothing
-		return run, nil
+	case err != nil && (run.Accepted != nil || bad != nil): // better than nothing
+		return run, bad
 	case err != nil:
 		return run, fmt.Errorf("%w; whether it was archived cannot be told: %w", unknownRun(r.bus, id), err)
 	}

@@ -3,6 +3,7 @@
 package local
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -200,6 +201,7 @@ func (l *Local) receiver(cfg Config, data string) (*bus.Receiver, error) {
 		r.Add(w.Route())
 	}
 	t := cfg.Tracker
+	t.UnknownFor = cmp.Or(t.UnknownFor, cfg.UnknownFor)
 	if t.Reports == "" {
 		t.Reports = filepath.Join(data, "reports")
 	}
