@@ -165,6 +165,47 @@ func TestMerge(t *testing.T) {
 	}
 }
 
+// TestEntriesOfTables: a flag sets one entry and leaves the others, of files
+// and of what the struct had; a whole table that comes later is all there is.
+func TestEntriesOfTables(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		file  string
+		flags []string
+		want  map[string]float64
+		fault string
+	}{
+		{"", []string{"one.table.a=1", "one.table.b.c=0.5"}, map[string]float64{"had": 9, "a": 1, "b.c": 0.5}, ""},
+		{"table = {a = 2, b = 3}", []string{"one.table.a=1"}, map[string]float64{"a": 1, "b": 3}, ""},
+		{"table = {a = 2, b = 3}", []string{"one.table.a=null"}, map[string]float64{"b": 3}, ""},
+		{"table = {a = 2}", []string{`one.table.a="4"`}, map[string]float64{"a": 4}, ""},
+		{"", []string{"one.table.a=1", "one.table={b = 2}"}, map[string]float64{"b": 2}, ""},
+		{"", []string{"one.table={b = 2}", "one.table.a=1"}, map[string]float64{"a": 1, "b": 2}, ""},
+		{"table.a = 1", []string{"one.table.b=2"}, map[string]float64{"a": 1, "b": 2}, ""},
+		{"", []string{"one.table.a=high"}, map[string]float64{"had": 9}, `--set: one.table.a = "high": want a number`},
+		{"", []string{"one.table.=1"}, map[string]float64{"had": 9}, `--set: one.table.: unknown key; did you mean "table"?`},
+		{"", []string{"one.tables.a=1"}, map[string]float64{"had": 9}, `--set: one.tables.a: unknown key; did you mean "table"?`},
+		{"", []string{"one.count.a=1"}, map[string]float64{"had": 9}, `--set: one.count.a: unknown key; did you mean "count"?`},
+		{"", []string{"two.share=1"}, map[string]float64{"had": 9}, `--set: two.share: unknown key; did you mean "one.share"?`},
+	} {
+		s := defaults()
+		had := map[string]float64{"had": 9}
+		s.One.Table = had
+		tree := parse(t, "f.toml", "[one]\n"+c.file)
+		for _, flag := range c.flags {
+			var next config.Tree
+			if fault := next.Set(flag); fault != nil {
+				t.Fatal(fault)
+			}
+			tree.Merge(next)
+		}
+		got := config.Decode(&s, tree).Error()
+		if got != c.fault || !reflect.DeepEqual(s.One.Table, c.want) || len(had) != 1 {
+			t.Errorf("%s %q: %v, want %v; faults %s", c.file, c.flags, s.One.Table, c.want, got)
+		}
+	}
+}
+
 func TestSecretsAreKnownAndNotShown(t *testing.T) {
 	t.Parallel()
 	s := defaults()

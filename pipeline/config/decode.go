@@ -97,7 +97,13 @@ func Decode(sections any, t Tree) Faults {
 			path := section + "." + n
 			k, ok := shape.at[path]
 			if !ok {
-				faults = append(faults, t.fault(path, "", "", unknown("key", n, shape.names[section])))
+				if k, entry, ok := shape.entry(path); ok {
+					if msg := assignEntry(v.FieldByIndex(k.field.Index), entry, table[n]); msg != "" {
+						faults = append(faults, t.fault(path, text(table[n]), "", msg))
+					}
+					continue
+				}
+				faults = append(faults, t.fault(path, "", "", shape.unknownKey(section, n)))
 				continue
 			}
 			if msg := assign(v.FieldByIndex(k.field.Index), k, table[n]); msg != "" {
@@ -267,6 +273,29 @@ func setTable(field reflect.Value, value any, want string) string {
 		out[k] = f
 	}
 	field.Set(reflect.ValueOf(out))
+	return ""
+}
+
+// assignEntry sets one entry of a table and leaves the others as they are; no
+// value takes the entry away.
+func assignEntry(field reflect.Value, name string, value any) string {
+	table := map[string]float64{}
+	for _, k := range field.MapKeys() { // a table of one's own
+		table[k.String()] = field.MapIndex(k).Float()
+	}
+	if s, ok := value.(string); ok && s == Null || value == nil {
+		delete(table, name)
+	} else {
+		if s, ok := value.(string); ok {
+			value = json.Number(s)
+		}
+		f, ok := number(value)
+		if !ok || math.IsNaN(f) {
+			return "want a number"
+		}
+		table[name] = f
+	}
+	field.Set(reflect.ValueOf(table))
 	return ""
 }
 

@@ -45,6 +45,30 @@ func shapeOf(t reflect.Type) *shape {
 	return s
 }
 
+// entry parts the path of an entry of a table, section.key.entry.
+func (s *shape) entry(path string) (k Key, name string, ok bool) {
+	parts := strings.SplitN(path, ".", 3)
+	if len(parts) < 3 || parts[2] == "" {
+		return Key{}, "", false
+	}
+	k, ok = s.at[parts[0]+"."+parts[1]]
+	return k, parts[2], ok && k.field.Type.Kind() == reflect.Map
+}
+
+// unknownKey says that a section has no such key, and which one may be meant:
+// the nearest of its own, or else one of that name in another section.
+func (s *shape) unknownKey(section, name string) string {
+	name, _, _ = strings.Cut(name, ".") // what it has entries of
+	if Nearest(name, s.names[section]) == "" {
+		for _, other := range s.sections {
+			if slices.Contains(s.names[other], name) {
+				return fmt.Sprintf("unknown key; did you mean %q?", other+"."+name)
+			}
+		}
+	}
+	return unknown("key", name, s.names[section])
+}
+
 // defaultValue is the key's default as a value.
 func (k Key) defaultValue() reflect.Value {
 	if k.Default == "" {

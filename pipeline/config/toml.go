@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
@@ -76,8 +78,12 @@ func ParseJSON(body []byte) (Tree, Faults) {
 	return t, nil
 }
 
-// Set puts section.key=value into the tree, as a flag gives it. The value is
-// read as TOML if it can be, else as text.
+// FromFlag stands in place of a file where a flag gave the value.
+const FromFlag = "--set"
+
+// Set puts section.key=value into the tree, as a flag gives it, or
+// section.key.entry=value for one entry of a table. The value is read as TOML
+// if it can be, else as text.
 func (t *Tree) Set(assignment string) *Fault {
 	path, value, ok := strings.Cut(assignment, "=")
 	section, key, dotted := strings.Cut(strings.TrimSpace(path), ".")
@@ -99,9 +105,20 @@ func (t *Tree) Set(assignment string) *Fault {
 	if toml.Unmarshal([]byte("V = "+value), &parsed) != nil {
 		parsed.V = strings.TrimSpace(value)
 	}
-	table[key] = parsed.V
-	t.At[section+"."+key] = Position{File: "--set"}
+	put(table, key, parsed.V)
+	t.At[section+"."+key] = Position{File: FromFlag}
 	return nil
+}
+
+// put sets a key. A table that is set as a whole is all there is of it:
+// entries that were set before it are gone.
+func put(table map[string]any, key string, value any) {
+	for k := range table {
+		if strings.HasPrefix(k, key+".") {
+			delete(table, k)
+		}
+	}
+	table[key] = value
 }
 
 // Merge puts what other has over what t has, key by key.
@@ -119,8 +136,8 @@ func (t *Tree) Merge(other Tree) {
 			t.Sections[section] = v
 			continue
 		}
-		for k, v := range theirs {
-			mine[k] = v
+		for _, k := range slices.Sorted(maps.Keys(theirs)) { // a table before its entries
+			put(mine, k, theirs[k])
 		}
 	}
 	for k, p := range other.At {

@@ -1,10 +1,15 @@
 package cli_test
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/tunebus/tunebus/events"
 )
 
 func TestReferenceIsCommittedAndUsable(t *testing.T) {
@@ -24,6 +29,54 @@ func TestReferenceIsCommittedAndUsable(t *testing.T) {
 	status, _, screen = tunebus(t, "config", "check", file, "--set", "fine_tuner.base_model_id=a/b", "--set", "fine_tuner.training_data_id=a/c", "--set", "inferencer.testing_data_id=a/d")
 	if status != 0 {
 		t.Errorf("status %d\n%s", status, screen)
+	}
+}
+
+// TestSet: every kind of key can be set by a flag, over a file, and what is
+// wrong with an assignment is said with the key that may be meant.
+func TestSet(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "run.toml")
+	body := "[fine_tuner]\nbase_model_id = \"a/b\"\ntraining_data_id = \"a/c\"\n[inferencer]\ntesting_data_id = \"a/d\"\n[evaluator.gates]\nbleu_score = 0.2\nchrf = 0.3\n"
+	if err := os.WriteFile(file, []byte(body), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	check := func(sets ...string) (status int, out, screen string) {
+		args := []string{"config", "check", "--json", file}
+		for _, s := range sets {
+			args = append(args, "--set", s)
+		}
+		return tunebus(t, args...)
+	}
+	status, out, screen := check("evaluator.gates.rouge_score=0.5", "evaluator.gates.chrf=null", "evaluator.metrics=[\"chrf\"]", "fine_tuner.target_modules=q_proj, v_proj",
+		"fine_tuner.use_gradient_checkpointing=unsloth", "fine_tuner.epochs=7", "inferencer.baseline=true", "fine_tuner.learning_rate=1e-3", "fine_tuner.timeout=2h")
+	var got events.Specification
+	if err := json.Unmarshal([]byte(out), &got); err != nil || status != 0 {
+		t.Fatalf("status %d, %v\n%s%s", status, err, out, screen)
+	}
+	want := events.Specification{}
+	want.Evaluator.Gates, want.Evaluator.Metrics = map[string]float64{"rouge_score": 0.5, "bleu_score": 0.2}, []string{"chrf"}
+	want.FineTuner.TargetModules, want.FineTuner.UseGradientCheckpointing = events.Modules{"q_proj", "v_proj"}, "unsloth"
+	f := got.FineTuner
+	if !reflect.DeepEqual(got.Evaluator.Gates, want.Evaluator.Gates) || !slices.Equal(got.Evaluator.Metrics, want.Evaluator.Metrics) || !slices.Equal(f.TargetModules, want.FineTuner.TargetModules) ||
+		f.UseGradientCheckpointing != want.FineTuner.UseGradientCheckpointing || f.Epochs != 7 || !got.Inferencer.Baseline || f.LearningRate != 1e-3 || f.Timeout != "2h" {
+		t.Errorf("%+v", got)
+	}
+	for says, set := range map[string]string{
+		`evaluator.gates.chrf = "high": want a number`:                                "evaluator.gates.chrf=high",
+		`evaluator.gate.chrf: unknown key; did you mean "gates"?`:                     "evaluator.gate.chrf=0.1",
+		`fine_tuner.rank.x: unknown key; did you mean "rank"?`:                        "fine_tuner.rank.x=1",
+		`inferencer.epochs: unknown key; did you mean "fine_tuner.epochs"?`:           "inferencer.epochs=1",
+		`want section.key=value; did you mean "fine_tuner.epochs"?`:                   "epoch=3",
+		`want section.key=value; did you mean "fine_tuner.seed" or "inferencer.seed"`: "seed=3",
+		`finetuner: unknown section; did you mean "fine_tuner"?`:                      "finetuner.epochs=1",
+		`labels: unknown section`:                                                     "labels.team=blue",
+		`bus.url: is a setting`:                                                       "bus.url=nats://elsewhere",
+		`services.tracker.reports: is a setting`:                                      "services.tracker.reports=there",
+	} {
+		if status, out, screen := check(set); status != 2 || !strings.Contains(out+screen, says) {
+			t.Errorf("%s: status %d, want 2 and %s\n%s%s", set, status, says, out, screen)
+		}
 	}
 }
 

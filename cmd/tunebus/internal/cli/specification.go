@@ -2,9 +2,12 @@ package cli
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -89,6 +92,12 @@ func (q *asked) tree(c *cobra.Command) (tree config.Tree, faults config.Faults, 
 			q.folders[key] = filepath.Dir(at.File)
 		}
 	}
+	for _, key := range slices.Sorted(maps.Keys(tree.At)) {
+		at := tree.At[key]
+		if section, _, _ := strings.Cut(key, "."); at.File == config.FromFlag && slices.Contains(settings.Sections(), section) {
+			faults = append(faults, config.Fault{File: at.File, Key: key, Message: "is a setting, and --set changes the specification; write it into tunebus.toml, or set its TUNEBUS_ variable"})
+		}
+	}
 	for _, section := range settings.Sections() {
 		delete(tree.Sections, section) // a file may hold settings too
 	}
@@ -100,10 +109,30 @@ func assign(tree *config.Tree, sets []string) config.Faults {
 	var faults config.Faults
 	for _, s := range sets {
 		if f := tree.Set(s); f != nil {
+			f.Message += meant(s)
 			faults = append(faults, *f)
 		}
 	}
 	return faults
+}
+
+// meant names the keys that an assignment without a section may mean.
+func meant(assignment string) string {
+	word, _, _ := strings.Cut(assignment, "=")
+	var names, keys []string
+	for _, k := range spec.Keys() {
+		names = append(names, k.Name)
+	}
+	near := config.Nearest(strings.TrimSpace(word), names)
+	for _, k := range spec.Keys() {
+		if k.Name == near {
+			keys = append(keys, strconv.Quote(k.Section+"."+k.Name))
+		}
+	}
+	if len(keys) == 0 {
+		return ""
+	}
+	return "; did you mean " + strings.Join(keys, " or ") + "?"
 }
 
 // faulty is the error of a specification that has faults.
