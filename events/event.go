@@ -199,6 +199,8 @@ type PhaseCompleted struct {
 	StartedAt  time.Time  `json:"started_at"`
 	EndedAt    time.Time  `json:"ended_at"`
 	Artifacts  []Artifact `json:"artifacts,omitempty"`
+	// Datasets are the data sets of the specification that the phase read.
+	Datasets []Dataset `json:"datasets,omitempty"`
 	// Statistics are the phase's figures by name, such as
 	// "final_training_loss" or, after evaluation, "eval_rouge_score".
 	Statistics map[string]float64 `json:"statistics,omitempty"`

@@ -16,3 +16,15 @@ type Reference struct {
 
 // IsZero reports whether r points at nothing.
 func (r Reference) IsZero() bool { return r == Reference{} }
+
+// Dataset says which data a phase read.
+type Dataset struct {
+	// Key is the key of the specification that names it, section.key.
+	Key string `json:"key"`
+	// SHA256 identifies the content that was read, 64 lower-case hexadecimal
+	// digits: of one file its digest, of several the digest of what sha256sum
+	// prints for them.
+	SHA256 string `json:"sha256"`
+	Size   int64  `json:"size"`
+	Rows   int64  `json:"rows"`
+}

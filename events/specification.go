@@ -37,7 +37,7 @@ type FineTuner struct {
 
 	TrainingDataID           string `json:"training_data_id" default:"" doc:"training data: a Hub id, a file or a folder"`
 	ValidationDataID         string `json:"validation_data_id" default:"" doc:"validation data; optional"`
-	DatasetNumProc           int    `json:"dataset_num_proc" default:"4" doc:"workers that prepare data"`
+	DatasetNumProc           int    `json:"dataset_num_proc" default:"4" doc:"workers that prepare data (trl)"`
 	QuestionColumn           string `json:"question_column" default:"question" doc:"column with the question"`
 	GroundTruthColumn        string `json:"ground_truth_column" default:"answer" doc:"column with the right answer"`
 	SystemPromptColumn       string `json:"system_prompt_column" default:"" doc:"column with a system prompt; optional"`
@@ -63,7 +63,7 @@ type FineTuner struct {
 	LogFirstStep              bool    `json:"log_first_step" default:"true" doc:"the first step is logged in any case"`
 	SaveSteps                 int     `json:"save_steps" default:"20" doc:"steps between two checkpoints, from which a later attempt goes on; 0: none"`
 	SaveTotalLimit            int     `json:"save_total_limit" default:"3" doc:"newest checkpoints that are kept until fine-tuning is completed; 0: as many as possible"`
-	PushToHub                 bool    `json:"push_to_hub" default:"false" doc:"push the result where a Hub credential is there"`
+	PushToHub                 bool    `json:"push_to_hub" default:"false" doc:"asks for a push to the Hub; no engine pushes, the result is among the run's artifacts"`
 	ReportTo                  string  `json:"report_to" default:"mlflow" doc:"where the trainer itself reports (trl)"`
 	Packing                   bool    `json:"packing" default:"false" doc:"several rows in one sequence"`
 	UseGradientCheckpointing  Switch  `json:"use_gradient_checkpointing" default:"false" doc:"true, false or \"unsloth\""`
@@ -100,7 +100,7 @@ type Inferencer struct {
 	MinP                     float64 `json:"min_p" default:"0.1" doc:"leave out tokens below this share of the likeliest one's probability"`
 	Seed                     int     `json:"seed" default:"42" doc:"seed of the choice"`
 	BatchSize                int     `json:"batch_size" default:"16" doc:"rows answered at once"`
-	HFUserID                 string  `json:"hf_user_id" default:"" doc:"owner of what is pushed to the Hub"`
+	HFUserID                 string  `json:"hf_user_id" default:"" doc:"owner of what is pushed to the Hub; no engine pushes"`
 	RunName                  string  `json:"run_name" default:"" doc:"name of the child run; default: the pipeline's with the phase behind it"`
 	RunNamePrefix            string  `json:"run_name_prefix" default:"" doc:"put before the name"`
 	RunNameSuffix            string  `json:"run_name_suffix" default:"" doc:"put behind the name"`
@@ -122,7 +122,7 @@ type Evaluator struct {
 	RunNameSuffix              string             `json:"run_name_suffix" default:"" doc:"put behind the name"`
 	CostPerMillionInputTokens  float64            `json:"cost_per_million_input_tokens" default:"0.15" doc:"US dollars"`
 	CostPerMillionOutputTokens float64            `json:"cost_per_million_output_tokens" default:"0.6" doc:"US dollars"`
-	HFUserID                   string             `json:"hf_user_id" default:"" doc:"owner of what is pushed to the Hub"`
+	HFUserID                   string             `json:"hf_user_id" default:"" doc:"owner of what is pushed to the Hub; no engine pushes"`
 }
 
 // MLflow is the section mlflow.

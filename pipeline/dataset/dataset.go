@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+
+	"github.com/tunebus/tunebus/events"
 )
 
 // Source says where the data is.
@@ -54,6 +56,11 @@ type Info struct {
 	Files   []string // relative to the folder, with "/"; sorted
 	Columns []string // of all files, in the order in which they occur
 	Format  Format
+}
+
+// Fact says which data set it is, which a key of the specification named.
+func (i Info) Fact(key string) events.Dataset {
+	return events.Dataset{Key: key, SHA256: i.SHA256, Size: i.Bytes, Rows: int64(i.Rows)}
 }
 
 // Dataset is a data set that was found to be readable. It holds no rows and no

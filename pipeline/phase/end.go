@@ -18,7 +18,7 @@ func (w *Worker) complete(ctx context.Context, c claim, res Result, how events.C
 	fact := events.PhaseCompleted{
 		RunID: c.req.RunID, Phase: c.req.Phase, Attempt: c.attempt, Conclusion: how,
 		StartedAt: c.started, EndedAt: time.Now().UTC(),
-		Artifacts: res.Artifacts, Statistics: res.Statistics, Scores: res.Scores, BaselineScores: res.BaselineScores,
+		Artifacts: res.Artifacts, Datasets: res.Datasets, Statistics: res.Statistics, Scores: res.Scores, BaselineScores: res.BaselineScores,
 		Gates: res.Gates, TokensIn: res.TokensIn, TokensOut: res.TokensOut, Notes: res.Notes,
 	}
 	if why != nil {

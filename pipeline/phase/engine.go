@@ -26,7 +26,9 @@ func (f EngineFunc) Run(ctx context.Context, job *Job) (Result, error) { return 
 // Result is what a phase made.
 type Result struct {
 	// Artifacts are stored below the attempt's own prefix, see [Job.Key].
-	Artifacts              []events.Artifact
+	Artifacts []events.Artifact
+	// Datasets are those of the specification that were read.
+	Datasets               []events.Dataset
 	Statistics             map[string]float64
 	Scores, BaselineScores map[string]float64
 	Gates                  []events.Gate

@@ -8,6 +8,7 @@ import (
 	"io"
 	"iter"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/tunebus/tunebus/events"
@@ -48,7 +49,7 @@ func (e Engine) Run(ctx context.Context, job *phase.Job) (phase.Result, error) {
 	asked := job.Request.Specification.Evaluator
 	suite, notes := suiteOf(asked)
 	judging, more := e.Judge.open(asked)
-	res.Notes = append(notes, more...)
+	res.Notes = slices.Concat(Notes(asked), notes, more)
 	predictions, closeAll, err := open(ctx, job)
 	if err != nil {
 		return res, err

@@ -15,6 +15,7 @@ import (
 // data is what is learned from, as tokens.
 type data struct {
 	training, validation []llm.Example
+	read                 []events.Dataset
 	notes                []string
 }
 
@@ -27,18 +28,19 @@ func prepare(ctx context.Context, job *phase.Job, base string) (data, error) {
 	if err != nil {
 		return d, phase.Permanent("bad_model", err)
 	}
-	if d.training, d.notes, err = examples(ctx, job, tok, "fine_tuner.training_data_id", s.TrainingDataID, dataset.Train); err != nil {
+	if d.training, d.notes, err = d.examples(ctx, job, tok, "fine_tuner.training_data_id", s.TrainingDataID, dataset.Train); err != nil {
 		return d, err
 	}
 	if s.ValidationDataID != "" {
-		if d.validation, _, err = examples(ctx, job, tok, "fine_tuner.validation_data_id", s.ValidationDataID, dataset.Validation); err != nil {
+		if d.validation, _, err = d.examples(ctx, job, tok, "fine_tuner.validation_data_id", s.ValidationDataID, dataset.Validation); err != nil {
 			return d, err
 		}
 	}
 	return d, nil
 }
 
-func examples(ctx context.Context, job *phase.Job, tok *token.Tokenizer, key, id string, split dataset.Split) ([]llm.Example, []string, error) {
+// examples reads one data set, and notes which it is.
+func (d *data) examples(ctx context.Context, job *phase.Job, tok *token.Tokenizer, key, id string, split dataset.Split) ([]llm.Example, []string, error) {
 	s := job.Request.Specification.FineTuner
 	path, err := job.Dataset(ctx, key, id)
 	if err != nil {
@@ -51,6 +53,7 @@ func examples(ctx context.Context, job *phase.Job, tok *token.Tokenizer, key, id
 	if err != nil {
 		return nil, nil, phase.Permanent("bad_dataset", fmt.Errorf("%s: %w", key, err))
 	}
+	d.read = append(d.read, set.Info().Fact(key))
 	var out []llm.Example
 	seen := map[string]bool{}
 	var notes []string
@@ -91,29 +94,4 @@ func messages(row dataset.Row) []token.Message {
 	return append(m,
 		token.Message{Role: "user", Content: row.Question},
 		token.Message{Role: "assistant", Content: row.Answer})
-}
-
-// notes name what the specification asks for and this engine does not have.
-func notes(s events.FineTuner) []string {
-	var out []string
-	add := func(asked bool, text string) {
-		if asked {
-			out = append(out, text)
-		}
-	}
-	add(s.LoadIn4bit, "fine_tuner.load_in_4bit: the built-in engine keeps the base weights as they are stored")
-	add(s.LoadIn8bit, "fine_tuner.load_in_8bit: the built-in engine keeps the base weights as they are stored")
-	add(s.IsMultimodel, "fine_tuner.is_multimodel: the built-in engine reads text alone")
-	add(s.FinetuneVisionLayers || s.FinetuneLanguageLayers || s.FinetuneAttentionModules || s.FinetuneMLPModules,
-		"fine_tuner.finetune_*_layers and finetune_*_modules: they choose parts of vision-language models, which the built-in engine does not train")
-	add(s.UseGradientCheckpointing.On(), "fine_tuner.use_gradient_checkpointing: the built-in engine keeps what it computed")
-	add(s.ReportTo != "" && s.ReportTo != "mlflow" && s.ReportTo != "none",
-		fmt.Sprintf("fine_tuner.report_to = %q: the built-in engine reports to nobody; the tracker writes to MLflow", s.ReportTo))
-	add(s.Packing, "fine_tuner.packing: the built-in engine trains one row in a sequence")
-	add(s.UseFlashAttention, "fine_tuner.use_flash_attention: the built-in engine has its own attention")
-	add(s.LoftQConfig != "", "fine_tuner.loftq_config: the built-in engine has no LoftQ")
-	add(s.Bias != "" && s.Bias != "none", "fine_tuner.bias: the built-in engine leaves biases as they are")
-	add(s.Optimizer != "" && s.Optimizer != "adamw_torch" && s.Optimizer != "adamw", fmt.Sprintf("fine_tuner.optimizer = %q: the built-in engine uses AdamW", s.Optimizer))
-	add(s.PushToHub, "fine_tuner.push_to_hub: nothing was pushed to the Hub; the model is among the run's artifacts")
-	return out
 }

@@ -18,12 +18,13 @@ type Engine struct{}
 // Run implements [phase.Engine].
 func (Engine) Run(ctx context.Context, job *phase.Job) (phase.Result, error) {
 	s := job.Request.Specification.FineTuner
-	res := phase.Result{Notes: notes(s)}
+	res := phase.Result{Notes: Notes(s)}
 	base, err := job.Model(ctx, "fine_tuner.base_model_id", s.BaseModelID)
 	if err != nil {
 		return res, err
 	}
 	data, err := prepare(ctx, job, base)
+	res.Datasets = data.read
 	if err != nil {
 		return res, err
 	}

@@ -1,6 +1,8 @@
 package finetune_test
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -31,6 +33,13 @@ const rows = `{"question":"Who?","answer":"Ada."}
 {"question":"How?","answer":"By boat."}
 `
 
+const held = `{"question":"Whose?","answer":"Mine."}`
+
+// dataset is what is said of a file that lies below the roots.
+func dataset(key, content string, rows int64) events.Dataset {
+	return events.Dataset{Key: key, SHA256: fmt.Sprintf("%x", sha256.Sum256([]byte(content))), Size: int64(len(content)), Rows: rows}
+}
+
 func bench(t *testing.T) *phasetest.Bench {
 	t.Helper()
 	b := phasetest.New(t)
@@ -42,7 +51,7 @@ func bench(t *testing.T) *phasetest.Bench {
 		t.Fatal(err)
 	}
 	b.Write(t, "rows.jsonl", rows)
-	b.Write(t, "held.jsonl", `{"question":"Whose?","answer":"Mine."}`)
+	b.Write(t, "held.jsonl", held)
 	return b
 }
 
@@ -71,6 +80,10 @@ func TestAdapter(t *testing.T) {
 	}
 	if _, err := token.Open(dir); err != nil {
 		t.Errorf("without the tokenizer: %v", err)
+	}
+	read := []events.Dataset{dataset("fine_tuner.training_data_id", rows, 5), dataset("fine_tuner.validation_data_id", held, 1)}
+	if !slices.Equal(c.Datasets, read) {
+		t.Errorf("read %+v, want %+v", c.Datasets, read)
 	}
 	s := c.Statistics
 	if s["total_training_steps"] != 6 || s["total_epochs"] != 2 || s["training_rows"] != 5 || s["trainable_parameters"] != float64(model.TrainableParameters()) {

@@ -27,12 +27,12 @@ type Engine struct {
 // Run implements [phase.Engine].
 func (e Engine) Run(ctx context.Context, job *phase.Job) (phase.Result, error) {
 	s := job.Request.Specification
-	res := phase.Result{Notes: notes(s.Inferencer)}
+	res := phase.Result{Notes: Notes(s.Inferencer)}
 	base, tuned, err := models(ctx, job)
 	if err != nil {
 		return res, err
 	}
-	rows, err := questions(ctx, job)
+	rows, err := questions(ctx, job, &res)
 	if err != nil {
 		return res, err
 	}
@@ -182,8 +182,8 @@ func models(ctx context.Context, job *phase.Job) (base, tuned string, err error)
 
 const keyFact = "key_fact"
 
-// questions reads the test set.
-func questions(ctx context.Context, job *phase.Job) ([]dataset.Row, error) {
+// questions reads the test set, and notes which it is.
+func questions(ctx context.Context, job *phase.Job, res *phase.Result) ([]dataset.Row, error) {
 	const key = "inferencer.testing_data_id"
 	s := job.Request.Specification.Inferencer
 	path, err := job.Dataset(ctx, key, s.TestingDataID)
@@ -197,6 +197,7 @@ func questions(ctx context.Context, job *phase.Job) ([]dataset.Row, error) {
 	if err != nil {
 		return nil, phase.Permanent("bad_dataset", fmt.Errorf("%s: %w", key, err))
 	}
+	res.Datasets = append(res.Datasets, set.Info().Fact(key))
 	var rows []dataset.Row
 	for row, err := range set.Rows(ctx) {
 		if err != nil {
@@ -216,16 +217,4 @@ func messages(row dataset.Row) []token.Message {
 		m = append(m, token.Message{Role: "system", Content: row.System})
 	}
 	return append(m, token.Message{Role: "user", Content: row.Question})
-}
-
-// notes name what the specification asks for and this engine does not have.
-func notes(s events.Inferencer) []string {
-	var out []string
-	if s.LoadIn4bit || s.LoadIn8bit {
-		out = append(out, "inferencer.load_in_4bit, load_in_8bit: the built-in engine keeps the weights as they are stored")
-	}
-	if !s.UseCache {
-		out = append(out, "inferencer.use_cache = false: the built-in engine always uses its cache")
-	}
-	return out
 }

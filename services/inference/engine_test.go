@@ -1,9 +1,12 @@
 package inference_test
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -62,6 +65,10 @@ func TestBaseModelAnswers(t *testing.T) {
 		small(s)
 		s.Inferencer.Baseline = true // there is nothing to compare with
 	})
+	read := []events.Dataset{{Key: "inferencer.testing_data_id", SHA256: fmt.Sprintf("%x", sha256.Sum256([]byte(rows))), Size: int64(len(rows)), Rows: 3}}
+	if !slices.Equal(c.Datasets, read) {
+		t.Errorf("read %+v, want %+v", c.Datasets, read)
+	}
 	got := phasetest.Lines[prediction.Prediction](t, b, c, events.ArtifactPredictions)
 	tokens := int64(0)
 	for i := range got {

@@ -4,27 +4,38 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"path"
+	"slices"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/services/tracker/mlflow"
 )
 
-// datasets are the inputs of a phase, as MLflow lists them.
-func datasets(run events.Run, p events.Phase) []mlflow.Dataset {
+// datasets are the inputs of a phase, as MLflow lists them. MLflow never
+// changes one, and takes those of one name and digest for the same one: so
+// nothing is said of what a phase reads before it is known, when the phase is
+// completed.
+func datasets(run events.Run, p events.Phase, done *events.PhaseCompleted) []mlflow.Dataset {
 	s := run.Accepted.Specification
 	var out []mlflow.Dataset
 	add := func(key, id, use string) {
-		if id == "" {
+		if id == "" || done == nil {
 			return
 		}
 		d := mlflow.Dataset{Name: path.Base(id), Context: use, SourceType: "local", Source: source("uri", id)}
-		if ref, ok := run.Accepted.Inputs.Files[key]; ok {
-			d.Digest = ref.SHA256
+		ref, uploaded := run.Accepted.Inputs.Files[key]
+		if uploaded {
 			d.Source = source("uri", ref.Store+"/"+ref.Key)
-		} else {
-			// What is fetched elsewhere is known by its name alone. MLflow
-			// takes data sets of one name and digest for the same one.
+		}
+		i := slices.IndexFunc(done.Datasets, func(r events.Dataset) bool { return r.Key == key })
+		switch {
+		case i >= 0:
+			d.Digest = done.Datasets[i].SHA256
+			d.Profile = fmt.Sprintf(`{"num_rows":%d}`, done.Datasets[i].Rows)
+		case uploaded:
+			d.Digest = ref.SHA256
+		default: // the phase failed before it read it: known by its name alone
 			sum := sha256.Sum256([]byte(id))
 			d.Digest = hex.EncodeToString(sum[:4])
 		}

@@ -140,7 +140,7 @@ func child(run events.Run, p events.Phase, state *events.PhaseState) desired {
 			d.params = append(d.params, mlflow.Param{Key: "config_" + v.Name, Value: v.Text})
 		}
 	}
-	d.inputs = datasets(run, p)
+	d.inputs = datasets(run, p, state.Completed)
 	d.tags = attempts(state)
 	c := state.Completed
 	if c == nil {
