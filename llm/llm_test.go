@@ -57,7 +57,7 @@ func generate(t testing.TB, m *llm.Model, p [][]int32, cfg llm.GenerateConfig) [
 }
 
 func config() llm.TrainConfig {
-	return llm.TrainConfig{Epochs: 40, BatchSize: 4, GradAccumulation: 2, LearningRate: 1e-2, WarmupSteps: 5, MaxGradNorm: 1, Seed: 7}
+	return llm.TrainConfig{Epochs: 20, BatchSize: 4, GradAccumulation: 2, LearningRate: 1e-2, WarmupSteps: 5, MaxGradNorm: 1, Seed: 7}
 }
 
 func TestTrainSaveOpenGenerate(t *testing.T) {
@@ -123,11 +123,13 @@ func TestAdapterLearnsAndTravels(t *testing.T) {
 	if m.TrainableParameters() >= m.Parameters()*2 {
 		t.Errorf("adapter has %d weights", m.TrainableParameters())
 	}
-	if _, err := m.Train(t.Context(), rows(32), nil, config(), llm.Hooks{}, ""); err != nil {
+	cfg := config()
+	cfg.Epochs = 5 // enough for other answers
+	if _, err := m.Train(t.Context(), rows(32), nil, cfg, llm.Hooks{}, ""); err != nil {
 		t.Fatal(err)
 	}
-	cfg := llm.GenerateConfig{MaxNewTokens: 6, EOS: []int32{1}, BatchSize: 8}
-	want := generate(t, m, prompts(8), cfg)
+	answer := llm.GenerateConfig{MaxNewTokens: 6, EOS: []int32{1}, BatchSize: 8}
+	want := generate(t, m, prompts(8), answer)
 	if err := m.SaveAdapter(dir+"/adapter", "base"); err != nil {
 		t.Fatal(err)
 	}
@@ -135,11 +137,11 @@ func TestAdapterLearnsAndTravels(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	before := generate(t, again, prompts(8), cfg)
+	before := generate(t, again, prompts(8), answer)
 	if err := again.LoadAdapter(dir + "/adapter"); err != nil {
 		t.Fatal(err)
 	}
-	after := generate(t, again, prompts(8), cfg)
+	after := generate(t, again, prompts(8), answer)
 	for i := range want {
 		if !slices.Equal(after[i], want[i]) {
 			t.Errorf("prompt %d: %v after loading, %v before saving", i, after[i], want[i])
