@@ -1,3 +1,8 @@
+//go:build !race
+
+// The programs are built without the race detector, which would see nothing
+// new here.
+
 package apart_test
 
 import (
