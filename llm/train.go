@@ -99,6 +99,9 @@ var (
 	// ErrDiverged says that the training went astray. It would again, since it
 	// depends on nothing but what it was given.
 	ErrDiverged = errors.New("train: the loss is no number any more; lower the learning rate")
+	// ErrForeign says that the checkpoint to go on from is of another training.
+	// Nothing was changed, so that Train can be called again without it.
+	ErrForeign = errors.New("it does not belong to this training")
 )
 
 // Train trains the adapter, or all weights where there is none, and stops

@@ -1,6 +1,7 @@
 package llm
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -338,38 +339,59 @@ func (t *trainer) saved() []*param {
 	return out
 }
 
-// load goes on from a checkpoint.
+// load goes on from a checkpoint. One that is of another training leaves
+// everything as it was.
 func (t *trainer) load(dir string) error {
-	body, err := os.ReadFile(filepath.Join(dir, stateFile))
+	s, err := t.belongs(dir)
 	if err != nil {
-		return fmt.Errorf("resume: %w", err)
+		return &CheckpointError{File: dir, Err: fmt.Errorf("%w: %w", ErrForeign, err)}
 	}
-	var s state
-	if err := json.Unmarshal(body, &s); err != nil {
-		return &CheckpointError{File: filepath.Join(dir, stateFile), Err: err}
-	}
-	if s.Total != t.total {
-		return &CheckpointError{File: dir, Err: fmt.Errorf("belongs to a training of %d steps, this one has %d", s.Total, t.total)}
-	}
-	byName := map[string]*param{}
-	for _, p := range t.saved() {
-		byName[p.name] = p
-	}
-	file := filepath.Join(dir, weightsFile)
-	err = readTensors(file, func(name string, shape []int) ([]float32, error) {
-		p, ok := byName[name]
-		if !ok || !sameShape(shape, p.shape) {
-			return nil, fmt.Errorf("does not belong to this training")
-		}
-		delete(byName, name)
-		return p.data, nil
+	byName := t.savedByName()
+	err = readTensors(filepath.Join(dir, weightsFile), func(name string, _ []int) ([]float32, error) {
+		return byName[name].data, nil
 	})
 	if err != nil {
 		return err
 	}
-	for name := range byName {
-		return &CheckpointError{File: file, Tensor: name, Err: errMissing}
-	}
 	t.step, t.loss, t.evalLoss = s.Step, s.Loss, s.EvalLoss
 	return t.device.changed(t.learn)
+}
+
+// belongs reads the state of a checkpoint, and looks whether it is of this
+// training: one of as many steps, of weights with these names and shapes.
+func (t *trainer) belongs(dir string) (s state, err error) {
+	body, err := os.ReadFile(filepath.Join(dir, stateFile))
+	if err != nil {
+		return s, err
+	}
+	if err := json.Unmarshal(body, &s); err != nil {
+		return s, fmt.Errorf("%s: %w", stateFile, err)
+	}
+	if s.Total != t.total {
+		return s, fmt.Errorf("it is of %d steps, this training has %d", s.Total, t.total)
+	}
+	missing := t.savedByName()
+	err = readTensors(filepath.Join(dir, weightsFile), func(name string, shape []int) ([]float32, error) {
+		p, ok := missing[name]
+		switch {
+		case !ok:
+			return nil, errors.New("nothing of this name is learned here")
+		case !sameShape(shape, p.shape):
+			return nil, fmt.Errorf("its shape is %v, here it is %v", shape, p.shape)
+		}
+		delete(missing, name)
+		return nil, nil // the values are for later
+	})
+	for name := range missing {
+		err = cmp.Or(err, error(&CheckpointError{File: filepath.Join(dir, weightsFile), Tensor: name, Err: errMissing}))
+	}
+	return s, err
+}
+
+func (t *trainer) savedByName() map[string]*param {
+	byName := map[string]*param{}
+	for _, p := range t.saved() {
+		byName[p.name] = p
+	}
+	return byName
 }

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"math"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -178,6 +181,58 @@ func TestWhichStepsAreTold(t *testing.T) {
 		}
 		if !slices.Equal(told, want) {
 			t.Errorf("first step asked for: %t: told %v, want %v", first, told, want)
+		}
+	}
+}
+
+// TestForeignCheckpoint: what is of another training is refused before
+// anything is changed, so that the training can start over.
+func TestForeignCheckpoint(t *testing.T) {
+	t.Parallel()
+	cfg := TrainConfig{BatchSize: 2, Epochs: 4, LearningRate: 1e-2, Seed: 3, SaveSteps: 5}
+	save := func(lora *LoRAConfig, cfg TrainConfig) string {
+		m, dir := small(t, lora), t.TempDir()
+		if _, err := m.Train(t.Context(), lessons(m), nil, cfg, Hooks{OnCheckpoint: func(_ context.Context, step int64, save func(string) error) error {
+			if step != 5 {
+				return nil
+			}
+			return save(dir)
+		}}, ""); err != nil {
+			t.Fatal(err)
+		}
+		return dir
+	}
+	longer, wider, fewer := cfg, *dropping(), *dropping()
+	longer.Epochs++
+	wider.Rank++
+	fewer.TargetModules = []string{"q_proj"}
+	cut := save(dropping(), cfg)
+	if err := os.WriteFile(filepath.Join(cut, stateFile), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	final := func(m *Model, resume string) ([]float32, error) {
+		_, err := m.Train(t.Context(), lessons(m), nil, cfg, Hooks{}, resume)
+		var weights []float32
+		for _, p := range m.lora.params {
+			weights = append(weights, p.data...)
+		}
+		return weights, err
+	}
+	want, err := final(small(t, dropping()), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for says, dir := range map[string]string{
+		"this training has": save(dropping(), longer), "its shape is": save(&wider, cfg), "is missing": save(&fewer, cfg),
+		"unexpected end": cut, "no such file": t.TempDir(),
+	} {
+		m := small(t, dropping())
+		var bad *CheckpointError
+		if _, err := final(m, dir); !errors.Is(err, ErrForeign) || !errors.As(err, &bad) || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v", says, err)
+		}
+		if got, err := final(m, ""); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: started over, it does not come to the same: %v", says, err)
 		}
 	}
 }

@@ -25,6 +25,7 @@ type Job struct {
 
 	worker  *Worker
 	claim   claim
+	notes   []string // of the job's own, beside the engine's
 	scratch scratch
 	meter   *meter
 }
@@ -95,6 +96,24 @@ func (j *Job) resumeFrom(step int64, dir string) error {
 	failpoint.Here(failpoint.JobResumed)
 	j.Resume = Resume{Step: step, Dir: dir}
 	return nil
+}
+
+// StartOver sets aside what the attempt was to go on from, since it is of no
+// use to the engine for the reason that why says. It is for an engine that has
+// done nothing yet; from here on the job has nothing to resume.
+func (j *Job) StartOver(ctx context.Context, why error) error {
+	j.worker.log(ctx, slog.LevelWarn, j.claim, "checkpoint set aside; starting over", "step", j.Resume.Step, "error", why)
+	j.notes = append(j.notes, fmt.Sprintf("the checkpoint at step %d was set aside, and the work started over: %v", j.Resume.Step, why))
+	j.Resume = Resume{}
+	j.claim.step.Store(0)
+	if _, err := j.meter.close(ctx); err != nil {
+		return err
+	}
+	meter, err := newMeter(ctx, j.worker, j.claim, &j.scratch, 0)
+	if err == nil {
+		j.meter = meter
+	}
+	return err
 }
 
 // Scratch is the path of a file or folder called name in the attempt's own

@@ -109,6 +109,7 @@ func (w *Worker) engage(at *watcher, job *Job, checkpoint bus.Checkpoint) *outco
 			o.res, o.err = guarded(at.work, w.engine, job)
 		}
 		failpoint.Here(failpoint.JobDone)
+		o.res.Notes = append(o.res.Notes, job.notes...)
 		if o.err == nil {
 			o.err = job.keepHistory(at.held, &o.res)
 		}

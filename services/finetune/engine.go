@@ -130,6 +130,12 @@ func train(ctx context.Context, job *phase.Job, model *llm.Model, data data) (ll
 		},
 	}
 	res, err := model.Train(ctx, data.training, data.validation, cfg, hooks, job.Resume.Dir)
+	if errors.Is(err, llm.ErrForeign) { // such as where a file of the data roots has other rows by now
+		if err := job.StartOver(ctx, err); err != nil {
+			return res, err
+		}
+		res, err = model.Train(ctx, data.training, data.validation, cfg, hooks, "")
+	}
 	switch { // the same rows and the same seed come to the same
 	case errors.Is(err, llm.ErrDiverged):
 		err = phase.Permanent("diverged", err)

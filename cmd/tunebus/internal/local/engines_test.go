@@ -1,8 +1,11 @@
 package local_test
 
 import (
+	"context"
 	"io"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -71,6 +74,65 @@ func TestEnginesResume(t *testing.T) {
 	for step, n := range steps {
 		if n != 1 {
 			t.Errorf("step %d stands in the history %d times", step, n)
+		}
+	}
+}
+
+// TestForeignCheckpoint: a checkpoint of another training, here since the data
+// has changed meanwhile, is set aside, and the attempt starts over.
+func TestForeignCheckpoint(t *testing.T) {
+	t.Parallel()
+	s := newWorkshop(t)
+	data := t.TempDir()
+	quick, err := filepath.Abs("../../../../configs/quickstart")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := func(n int) {
+		text := strings.Repeat(`{"question":"Who?","answer":"Ada."}`+"\n", n)
+		if err := os.WriteFile(filepath.Join(data, "rows.jsonl"), []byte(text), 0o600); err != nil {
+			t.Error(err)
+		}
+	}
+	rows(20)
+	first := s.interrupted(finetune.Engine{}, "r")
+	s.worker(t, s.bus, func(ctx context.Context, job *phase.Job) (phase.Result, error) {
+		if job.Attempt == 2 {
+			rows(8)
+		}
+		return first(ctx, job)
+	}, phase.Config{Sources: phase.Sources{Roots: []string{data, quick}}})
+	s.accept(t, "r", func(a *events.PipelineAccepted) {
+		f := &a.Specification.FineTuner
+		f.BaseModelID, f.TrainingDataID, f.Rank, f.TargetModules = "base-model", "rows.jsonl", 2, []string{"q_proj"}
+		f.DeviceTrainBatchSize, f.GradAccumulation, f.Epochs, f.SaveSteps, f.MaxSequenceLength = 2, 1, 2, 2, 32
+	}, events.Finetune)
+	p := s.ended(t, "r").Phases[events.Finetune]
+	c := p.Completed
+	if c.Conclusion != events.Success || len(p.Attempts) != 2 || p.Attempts[1].Started.ResumedFrom == 0 || c.Statistics["total_training_steps"] != 8 {
+		t.Fatalf("%d attempts, completed %+v", len(p.Attempts), c)
+	}
+	if len(c.Notes) != 1 || !strings.Contains(c.Notes[0], "was set aside") || !strings.Contains(c.Notes[0], "20 steps, this training has 8") {
+		t.Errorf("notes: %q", c.Notes)
+	}
+	if !s.log.says("checkpoint set aside", "attempt=2") {
+		t.Error("the log does not say it")
+	}
+	steps := map[int64]int{}
+	for _, p := range history(t, s, c) {
+		if p.Key == "loss" {
+			steps[p.Step]++
+		}
+	}
+	for step := int64(1); step <= 8; step++ {
+		if steps[step] != 1 {
+			t.Errorf("step %d stands in the history %d times", step, steps[step])
+		}
+	}
+	s.settled(t)
+	for _, key := range s.keys(t, "r") {
+		if strings.Contains(key, "checkpoint") {
+			t.Errorf("%s is left over", key)
 		}
 	}
 }
