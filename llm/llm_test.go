@@ -222,7 +222,7 @@ func TestSkippedPromptsChangeNothing(t *testing.T) {
 // BenchmarkTrain trains a model of the quickstart's size.
 func BenchmarkTrain(b *testing.B) {
 	m, err := llm.New(llm.Config{
-		ModelType: llm.TypeLlama, VocabSize: 1434, HiddenSize: 160, IntermediateSize: 320, Layers: 2, Heads: 4, KVHeads: 2, TieWordEmbeddings: true,
+		ModelType: llm.TypeLlama, VocabSize: 1434, HiddenSize: 192, IntermediateSize: 448, Layers: 2, Heads: 4, KVHeads: 4, TieWordEmbeddings: true,
 	}, 1)
 	if err != nil {
 		b.Fatal(err)

@@ -47,7 +47,7 @@ func makeModel(ctx context.Context, dir string, pairs []pair, seed uint64, epoch
 	rng := rand.New(rand.NewPCG(seed, 6))
 	rng.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	model, err := llm.New(llm.Config{
-		ModelType: llm.TypeLlama, VocabSize: size, HiddenSize: 160, IntermediateSize: 320, Layers: 2, Heads: 4, KVHeads: 2,
+		ModelType: llm.TypeLlama, VocabSize: size, HiddenSize: 192, IntermediateSize: 448, Layers: 2, Heads: 4, KVHeads: 4,
 		MaxPositions: 256, TieWordEmbeddings: true, EOSTokenID: ids[endToken], PADTokenID: ids[padToken],
 	}, int64(seed))
 	if err != nil {
@@ -60,7 +60,7 @@ func makeModel(ctx context.Context, dir string, pairs []pair, seed uint64, epoch
 	fmt.Fprintf(os.Stderr, "%d examples of up to %d tokens, %d tokens in the vocabulary, %d weights\n", len(all), long, size, model.Parameters())
 	held := all[:min(64, len(all))]
 	_, err = model.Train(ctx, all, held, llm.TrainConfig{
-		Epochs: epochs, BatchSize: 8, LearningRate: 1.5e-3, WarmupSteps: 100, Scheduler: "cosine", WeightDecay: 0.01, MaxGradNorm: 1, Seed: int64(seed), LogSteps: 100,
+		Epochs: epochs, BatchSize: 8, LearningRate: 6e-4, WarmupSteps: 100, Scheduler: "cosine", WeightDecay: 0.01, MaxGradNorm: 1, Seed: int64(seed), LogSteps: 100,
 	}, progress(), "")
 	if err != nil {
 		return err

@@ -28,6 +28,7 @@ func notRun() map[string]string {
 		"make chaos":               "it takes minutes to hours; a short run of it is part of the tests",
 		"make bench":               "it measures for many minutes",
 		"make generate":            "it writes into the sources; a test compares what is there with what it writes",
+		"make base-model":          "it takes ten minutes and writes over committed files; tests hold a short training to its seed",
 		"-run TestChaos":           "it takes minutes; a short run of it is part of the tests",
 		"nats pub":                 "the nats command is somebody else's; a test publishes the same with a NATS client",
 		"tunebus setup --wait":     "it names a host of the example; the tests of the separate programs run it",
