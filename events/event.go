@@ -161,6 +161,18 @@ type PhaseRequested struct {
 	Specification Specification `json:"specification"`
 	Plan          []Step        `json:"plan"`
 	Inputs        Inputs        `json:"inputs,omitzero"`
+	// RequestedAt is when the run was requested, which its duration counts
+	// from.
+	RequestedAt time.Time `json:"requested_at,omitzero"`
+}
+
+// Origin is the accepted fact of the job's run as far as the job repeats it:
+// all that [Next] asks of it. ok is false if the job leaves something out.
+func (e PhaseRequested) Origin() (_ PipelineAccepted, ok bool) {
+	return PipelineAccepted{
+		RunID: e.RunID, RunName: e.RunName, RequestedAt: e.RequestedAt,
+		Specification: e.Specification, Plan: e.Plan, Inputs: e.Inputs,
+	}, !e.RequestedAt.IsZero()
 }
 
 // PhaseStarted says that an attempt holds the job. Its sequence in the stream

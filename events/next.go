@@ -54,7 +54,7 @@ func afterPhase(f PhaseCompleted, run Run) (Fact, error) {
 func job(a PipelineAccepted, s Step, in Inputs) PhaseRequested {
 	return PhaseRequested{
 		RunID: a.RunID, RunName: a.RunName, Phase: s.Phase, Queue: s.Queue,
-		Specification: a.Specification, Plan: a.Plan, Inputs: in,
+		Specification: a.Specification, Plan: a.Plan, Inputs: in, RequestedAt: a.RequestedAt,
 	}
 }
 

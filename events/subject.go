@@ -149,12 +149,16 @@ func StoryFilters(run string) []string { return []string{WholeFilter(run), "*.*.
 func WholeFilter(run string) string { return "*.*." + run }
 
 // JobFilters are the filters that together match what has to be known of a run
-// by whoever works on its job of a phase: the facts of the whole run, how its
-// phases were completed, and the attempts at this one. They leave the jobs
-// out, which are the most of a story and say what the accepted fact says.
-func JobFilters(p Phase, run string) []string {
-	return []string{"pipeline.*." + run, "*." + EventCompleted + "." + run,
-		StartedFilter(p, run), phaseType(p, EventAttemptEnded) + "." + run + ".*"}
+// by whoever works on a job, beside the job: a cancel, how the phases and the
+// run were completed, and the attempts at this phase; and the accepted fact if
+// the job does not repeat it.
+func JobFilters(job PhaseRequested) []string {
+	filters := []string{TypeCancelRequested + "." + job.RunID, "*." + EventCompleted + "." + job.RunID,
+		StartedFilter(job.Phase, job.RunID), phaseType(job.Phase, EventAttemptEnded) + "." + job.RunID + ".*"}
+	if _, ok := job.Origin(); !ok {
+		filters = append(filters, TypePipelineAccepted+"."+job.RunID)
+	}
+	return filters
 }
 
 // JobFilter matches the jobs of one phase and queue, of every run.

@@ -63,15 +63,20 @@ func (b *Bus) Run(ctx context.Context, run string) (events.Run, error) {
 	return Fold(msgs), Unreadable(msgs)
 }
 
-// JobRun reads and folds what has to be known of a run by whoever works on
-// its job of a phase. The jobs themselves are not among it, and of the other
-// phases only how they were completed. The errors are those of [Bus.Run].
-func (b *Bus) JobRun(ctx context.Context, p events.Phase, run string) (events.Run, error) {
-	msgs, err := b.facts(ctx, run, events.JobFilters(p, run))
+// JobRun reads and folds what has to be known of a run by whoever works on a
+// job of it. The jobs themselves are not among it, of the other phases only
+// how they were completed, and what was accepted is told by the job. The
+// errors are those of [Bus.Run].
+func (b *Bus) JobRun(ctx context.Context, job events.PhaseRequested) (events.Run, error) {
+	msgs, err := b.facts(ctx, job.RunID, events.JobFilters(job))
 	if err != nil {
 		return events.Run{}, err
 	}
-	return Fold(msgs), Unreadable(msgs)
+	run := Fold(msgs)
+	if accepted, ok := job.Origin(); ok {
+		run.ID, run.Accepted = job.RunID, &accepted
+	}
+	return run, Unreadable(msgs)
 }
 
 // Fold folds stored facts.

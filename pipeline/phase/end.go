@@ -91,7 +91,7 @@ func (w *Worker) refused(ctx context.Context, c claim, err error) error {
 // so that it does not count as one that was killed.
 func (w *Worker) letGo(ctx context.Context, c claim) error {
 	c.late.settle()
-	run, err := w.bus.JobRun(ctx, c.req.Phase, c.req.RunID)
+	run, err := w.bus.JobRun(ctx, c.req)
 	if err != nil {
 		return fmt.Errorf("%w (%w)", bus.ErrLetGo, err)
 	}

@@ -98,7 +98,7 @@ func (v *watcher) stop() {
 // look reads the run and says why the work should end, or nil. A run that
 // cannot be read is no reason: while disconnected, the work goes on.
 func (w *Worker) look(ctx context.Context, c claim) error {
-	run, err := w.bus.JobRun(ctx, c.req.Phase, c.req.RunID)
+	run, err := w.bus.JobRun(ctx, c.req)
 	if err != nil && !bus.Undecodable(err) {
 		return nil
 	}

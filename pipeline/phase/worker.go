@@ -145,7 +145,7 @@ func (w *Worker) Handle(ctx context.Context, d bus.Delivery) error {
 	if door != nil {
 		defer door.Close()
 	}
-	run, err := w.bus.JobRun(end, req.Phase, req.RunID)
+	run, err := w.bus.JobRun(end, req)
 	if err != nil {
 		return w.unreadable(d, req, err)
 	}
