@@ -3,6 +3,7 @@ package bus
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -25,7 +26,7 @@ type Door struct {
 	Rings <-chan struct{}
 
 	rings  chan struct{}
-	ignore string
+	ignore []string
 	bells  *Bells
 	run    string
 }
@@ -82,12 +83,12 @@ func (b *Bells) Door(run string) *Door {
 	return d
 }
 
-// Ignore makes the door deaf to one subject, such as that of the listener's
-// own word.
+// Ignore makes the door deaf to one more subject, such as that of the
+// listener's own word.
 func (d *Door) Ignore(subject string) {
 	d.bells.mu.Lock()
 	defer d.bells.mu.Unlock()
-	d.ignore = subject
+	d.ignore = append(d.ignore, subject)
 }
 
 // Close ends the ringing.
@@ -117,7 +118,7 @@ func (b *Bells) hear(subject string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for d := range b.doors[tokens[2]] {
-		if d.ignore == subject {
+		if slices.Contains(d.ignore, subject) {
 			continue
 		}
 		d.ring()

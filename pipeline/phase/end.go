@@ -24,6 +24,9 @@ func (w *Worker) complete(ctx context.Context, c claim, res Result, how events.C
 	if why != nil {
 		fact.Error = problem(why)
 	}
+	if c.door != nil { // whose word stands there is told by the stream's answer
+		c.door.Ignore(fact.Subject())
+	}
 	if _, err := w.bus.Publish(ctx, fact, w.fence(c)); err != nil {
 		return w.refused(ctx, c, err)
 	}
