@@ -105,7 +105,7 @@ type decoder struct {
 	read   func([]byte) (Event, error)
 	// short reads data without a specification, which is given instead; nil
 	// where the data has none.
-	short func([]byte, Specification) (Event, error)
+	short func([]byte, *Specification) (Event, error)
 }
 
 var decoders = sync.OnceValue(func() map[string]decoder {

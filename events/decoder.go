@@ -15,12 +15,13 @@ import (
 // Decoder is ready; it may be used by several at once.
 type Decoder struct {
 	mu    sync.Mutex
-	known map[string]known // by run
-	order []string         // of the runs, as a ring
+	known map[string]*known // by run
+	order []string          // of the runs, as a ring
 	next  int
 }
 
 // known is a specification as it was read, and the JSON that it was read from.
+// Neither is ever changed.
 type known struct {
 	raw   []byte
 	value Specification
@@ -36,10 +37,10 @@ func (d *Decoder) Decode(typ, schema string, data []byte) (Event, error) {
 			return of.read(data)
 		}
 		run, at := specificationAt(data)
-		if k := d.of(run); at > 0 && k.raw != nil && bytes.HasPrefix(data[at:], k.raw) {
+		if k := d.of(run); at > 0 && k != nil && bytes.HasPrefix(data[at:], k.raw) {
 			short := make([]byte, 0, len(data)-len(k.raw)+len(cutOut))
 			short = append(append(append(short, data[:at]...), cutOut...), data[at+len(k.raw):]...)
-			if ev, err := of.short(short, k.value.clone()); err == nil {
+			if ev, err := of.short(short, &k.value); err == nil {
 				return ev, nil
 			} // what is wrong with it is said about the whole
 		}
@@ -51,8 +52,8 @@ func (d *Decoder) Decode(typ, schema string, data []byte) (Event, error) {
 	})
 }
 
-// of is what is known of a run.
-func (d *Decoder) of(run []byte) known {
+// of is what is known of a run, or nil.
+func (d *Decoder) of(run []byte) *known {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.known[string(run)]
@@ -61,7 +62,7 @@ func (d *Decoder) of(run []byte) known {
 // remember keeps the specification of an event.
 func (d *Decoder) remember(ev Event, raw []byte) {
 	var run string
-	k := known{raw: bytes.Clone(raw)}
+	k := &known{raw: bytes.Clone(raw)}
 	switch e := ev.(type) {
 	case PipelineAccepted:
 		run, k.value = e.RunID, e.Specification.clone()
@@ -73,7 +74,7 @@ func (d *Decoder) remember(ev Event, raw []byte) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.known == nil {
-		d.known = map[string]known{}
+		d.known = map[string]*known{}
 	}
 	if _, ok := d.known[run]; !ok {
 		if len(d.order) < knownRuns {
@@ -88,11 +89,12 @@ func (d *Decoder) remember(ev Event, raw []byte) {
 }
 
 // clone is a copy that shares nothing.
-func (s Specification) clone() Specification {
-	s.FineTuner.TargetModules = slices.Clone(s.FineTuner.TargetModules)
-	s.Evaluator.Metrics = slices.Clone(s.Evaluator.Metrics)
-	s.Evaluator.Gates = maps.Clone(s.Evaluator.Gates)
-	return s
+func (s *Specification) clone() Specification {
+	c := *s
+	c.FineTuner.TargetModules = slices.Clone(s.FineTuner.TargetModules)
+	c.Evaluator.Metrics = slices.Clone(s.Evaluator.Metrics)
+	c.Evaluator.Gates = maps.Clone(s.Evaluator.Gates)
+	return c
 }
 
 const (
@@ -156,7 +158,7 @@ func (g *gap) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-func shortAccepted(data []byte, s Specification) (Event, error) {
+func shortAccepted(data []byte, s *Specification) (Event, error) {
 	var short struct {
 		PipelineAccepted
 		Gap gap `json:"specification"` // it hides the embedded one
@@ -164,11 +166,11 @@ func shortAccepted(data []byte, s Specification) (Event, error) {
 	if err := json.Unmarshal(data, &short); err != nil {
 		return nil, err
 	}
-	short.Specification = s
+	short.Specification = s.clone()
 	return short.PipelineAccepted, nil
 }
 
-func shortRequested(data []byte, s Specification) (Event, error) {
+func shortRequested(data []byte, s *Specification) (Event, error) {
 	var short struct {
 		PhaseRequested
 		Gap gap `json:"specification"` // it hides the embedded one
@@ -176,6 +178,6 @@ func shortRequested(data []byte, s Specification) (Event, error) {
 	if err := json.Unmarshal(data, &short); err != nil {
 		return nil, err
 	}
-	short.Specification = s
+	short.Specification = s.clone()
 	return short.PhaseRequested, nil
 }

@@ -25,7 +25,7 @@ func Next(fact Fact, run Run) (Fact, error) {
 		if len(f.Plan) == 0 {
 			return nil, fmt.Errorf("next of %s: the plan is empty", f.Subject())
 		}
-		return job(f, f.Plan[0], f.Inputs), nil
+		return job(&f, f.Plan[0], f.Inputs), nil
 	case PhaseCompleted:
 		return afterPhase(f, run)
 	default:
@@ -37,7 +37,7 @@ func afterPhase(f PhaseCompleted, run Run) (Fact, error) {
 	if run.Accepted == nil {
 		return nil, fmt.Errorf("next of %s: the run has no %s", f.Subject(), TypePipelineAccepted)
 	}
-	accepted := *run.Accepted
+	accepted := run.Accepted
 	at := slices.IndexFunc(accepted.Plan, func(s Step) bool { return s.Phase == f.Phase })
 	if at < 0 {
 		return nil, fmt.Errorf("next of %s: the plan of run %s has no such phase", f.Subject(), f.RunID)
@@ -51,7 +51,7 @@ func afterPhase(f PhaseCompleted, run Run) (Fact, error) {
 	return completion(run, f), nil
 }
 
-func job(a PipelineAccepted, s Step, in Inputs) PhaseRequested {
+func job(a *PipelineAccepted, s Step, in Inputs) PhaseRequested {
 	return PhaseRequested{
 		RunID: a.RunID, RunName: a.RunName, Phase: s.Phase, Queue: s.Queue,
 		Specification: a.Specification, Plan: a.Plan, Inputs: in, RequestedAt: a.RequestedAt,

@@ -32,7 +32,7 @@ func (w *Worker) checkpoint(ctx context.Context, req events.PhaseRequested) (bus
 // earlier attempt that is still at work cannot replace it under its hands.
 // seen is what it was before the attempt started. The error is a
 // [*bus.LostError] when a newer attempt took it.
-func (w *Worker) takeCheckpoint(ctx context.Context, c claim, seen bus.Checkpoint) (bus.Checkpoint, error) {
+func (w *Worker) takeCheckpoint(ctx context.Context, c *claim, seen bus.Checkpoint) (bus.Checkpoint, error) {
 	cp, err := w.bus.TakeCheckpoint(ctx, c.req.RunID, c.req.Phase, c.attempt)
 	var lost *bus.LostError
 	switch {

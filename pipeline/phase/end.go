@@ -13,7 +13,7 @@ import (
 
 // complete ends the phase, publishes what follows, and returns nil so that
 // the job is acknowledged last.
-func (w *Worker) complete(ctx context.Context, c claim, res Result, how events.Conclusion, why error) error {
+func (w *Worker) complete(ctx context.Context, c *claim, res Result, how events.Conclusion, why error) error {
 	c.late.settle()
 	fact := events.PhaseCompleted{
 		RunID: c.req.RunID, Phase: c.req.Phase, Attempt: c.attempt, Conclusion: how,
@@ -47,7 +47,7 @@ func (w *Worker) complete(ctx context.Context, c claim, res Result, how events.C
 
 // ended publishes that the attempt ended without completing the phase, and
 // gives the job back.
-func (w *Worker) ended(ctx context.Context, c claim, o *outcome, reason events.EndReason, why error) error {
+func (w *Worker) ended(ctx context.Context, c *claim, o *outcome, reason events.EndReason, why error) error {
 	if o != nil {
 		o.job.finish(ctx)
 	}
@@ -74,12 +74,12 @@ func (w *Worker) ended(ctx context.Context, c claim, o *outcome, reason events.E
 	return &bus.Later{Delay: delay, Err: why}
 }
 
-func (w *Worker) fence(c claim) bus.Fence {
+func (w *Worker) fence(c *claim) bus.Fence {
 	return bus.IfLast(events.StartedFilter(c.req.Phase, c.req.RunID), c.token)
 }
 
 // refused reads what a refused publish means.
-func (w *Worker) refused(ctx context.Context, c claim, err error) error {
+func (w *Worker) refused(ctx context.Context, c *claim, err error) error {
 	var lost *bus.LostError
 	if !errors.As(err, &lost) {
 		return err
@@ -92,7 +92,7 @@ func (w *Worker) refused(ctx context.Context, c claim, err error) error {
 // not be disturbed: the server is told nothing of the job, and what the
 // attempt stored is dropped. That it was lost is a fact of the attempt's own,
 // so that it does not count as one that was killed.
-func (w *Worker) letGo(ctx context.Context, c claim) error {
+func (w *Worker) letGo(ctx context.Context, c *claim) error {
 	c.late.settle()
 	run, err := w.bus.JobRun(ctx, c.req)
 	if err != nil {

@@ -24,7 +24,7 @@ type Job struct {
 	Resume Resume
 
 	worker  *Worker
-	claim   claim
+	claim   *claim
 	notes   []string // of the job's own, beside the engine's
 	scratch scratch
 	meter   *meter
@@ -37,7 +37,7 @@ type Resume struct {
 	Dir string
 }
 
-func (w *Worker) newJob(c claim) *Job {
+func (w *Worker) newJob(c *claim) *Job {
 	return &Job{
 		Request: c.req, Attempt: c.attempt, worker: w, claim: c,
 		scratch: scratch{parent: w.cfg.Scratch, phase: c.req.Phase},

@@ -25,7 +25,7 @@ type late struct {
 
 // point points at a checkpoint that is stored. One that cannot be pointed at
 // now becomes the late one.
-func (w *Worker) point(ctx context.Context, c claim, cp bus.Checkpoint, keep int) error {
+func (w *Worker) point(ctx context.Context, c *claim, cp bus.Checkpoint, keep int) error {
 	c.late.mu.Lock()
 	defer c.late.mu.Unlock()
 	before := c.late.cp
@@ -45,7 +45,7 @@ const lateAgain = time.Second
 
 // pointLate points at the late checkpoint, if there is one and NATS is back.
 // It reports whether that need not be tried again soon.
-func (w *Worker) pointLate(ctx context.Context, c claim) bool {
+func (w *Worker) pointLate(ctx context.Context, c *claim) bool {
 	c.late.mu.Lock()
 	defer c.late.mu.Unlock()
 	if c.late.over || c.late.cp.Step == 0 || !w.bus.Connected() {
@@ -69,7 +69,7 @@ func (l *late) settle() {
 
 // pointAt points at the late checkpoint, and drops those that are too many
 // afterwards, so that there always is one.
-func (w *Worker) pointAt(ctx context.Context, c claim) error {
+func (w *Worker) pointAt(ctx context.Context, c *claim) error {
 	cp := c.late.cp
 	dropped, err := w.bus.SaveCheckpoint(ctx, c.req.RunID, c.req.Phase, cp, c.late.keep)
 	if err != nil {
@@ -82,7 +82,7 @@ func (w *Worker) pointAt(ctx context.Context, c claim) error {
 	return nil
 }
 
-func (w *Worker) drop(ctx context.Context, c claim, old bus.Checkpoint) {
+func (w *Worker) drop(ctx context.Context, c *claim, old bus.Checkpoint) {
 	if err := w.store.Delete(ctx, old.Reference.Key); err != nil && !errors.Is(err, artifact.ErrNotFound) {
 		w.log(ctx, slog.LevelWarn, c, "old checkpoint not dropped", "step", old.Step, "error", err)
 	}

@@ -20,7 +20,7 @@ const announceEvery = 250 * time.Millisecond
 // meter keeps an attempt's metric history in a file and announces it.
 type meter struct {
 	worker  *Worker
-	claim   claim
+	claim   *claim
 	scratch *scratch
 	stop    context.CancelFunc
 	done    sync.WaitGroup
@@ -40,7 +40,7 @@ type meter struct {
 // newMeter starts a meter. At a later attempt than the first, the file holds
 // the history up to the step that it resumes from, if there is one, and the
 // points that the attempts before announced since are taken over.
-func newMeter(ctx context.Context, w *Worker, c claim, dir *scratch, resumed int64) (*meter, error) {
+func newMeter(ctx context.Context, w *Worker, c *claim, dir *scratch, resumed int64) (*meter, error) {
 	sampling, cancel := context.WithCancel(context.Background()) // ends with close
 	m := &meter{worker: w, claim: c, scratch: dir, stop: cancel, start: time.Now(), first: -1}
 	if c.attempt > 1 {

@@ -82,7 +82,7 @@ func lastError(state *events.PhaseState) error {
 }
 
 // began is when the phase's first attempt began.
-func (c claim) began() time.Time {
+func (c *claim) began() time.Time {
 	if t := c.run.Phases[c.req.Phase].Began(); !t.IsZero() {
 		return t
 	}
@@ -90,12 +90,12 @@ func (c claim) began() time.Time {
 }
 
 // until is when the phase has to be done; ok is false if it may take for ever.
-func (c claim) until() (_ time.Time, ok bool) {
+func (c *claim) until() (_ time.Time, ok bool) {
 	return c.began().Add(c.policy.timeout), c.policy.timeout > 0
 }
 
 // overtime is the error of a phase that is not done in time.
-func (c claim) overtime() *Fault {
+func (c *claim) overtime() *Fault {
 	text := fmt.Sprintf("the phase did not end within %s.timeout = %s of the start of its first attempt, %s",
 		spec.Section(c.req.Phase), c.policy.timeout, c.began().Format(time.RFC3339))
 	if last := lastError(c.run.Phases[c.req.Phase]); last != nil {
@@ -105,7 +105,7 @@ func (c claim) overtime() *Fault {
 }
 
 // decided says what the claimed job comes to without any work, if it does.
-func (c claim) decided() (verdict, bool) {
+func (c *claim) decided() (verdict, bool) {
 	if used := c.policy.usedUp(c.run.Phases[c.req.Phase]); used != nil {
 		return verdict{permanent, used}, true
 	}

@@ -130,7 +130,7 @@ func TestDecided(t *testing.T) {
 		if name == "cancelled in vain" {
 			req.Specification.Pipeline.MaxTries = 1
 		}
-		v, ok := claim{req: req, run: c.run, policy: w.policy(req), started: now}.decided()
+		v, ok := (&claim{req: req, run: c.run, policy: w.policy(req), started: now}).decided()
 		if ok != (c.class != "") || v.class != c.class {
 			t.Errorf("%s: %+v", name, v)
 			continue

@@ -39,7 +39,7 @@ func (w *Worker) tidy(ctx context.Context, fact events.PhaseCompleted) {
 // dropAttempt drops everything that an attempt stored, but for the checkpoints
 // that a later one may go on from. Without an answer about these everything
 // stays, until the phase is completed.
-func (w *Worker) dropAttempt(ctx context.Context, c claim) {
+func (w *Worker) dropAttempt(ctx context.Context, c *claim) {
 	newest, err := w.checkpoint(ctx, c.req)
 	needed := map[string]bool{}
 	for _, cp := range newest.History() {

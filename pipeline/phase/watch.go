@@ -43,7 +43,7 @@ func (w *Worker) door(run string) *bus.Door {
 
 // watch watches over a job until stop is called. Rings only make it look at
 // once; what core NATS shows may be a publish that the stream refused.
-func (w *Worker) watch(ctx, end context.Context, c claim) *watcher {
+func (w *Worker) watch(ctx, end context.Context, c *claim) *watcher {
 	held, lose := context.WithCancelCause(end)
 	timer := func() {}
 	if until, ok := c.until(); ok {
@@ -97,7 +97,7 @@ func (v *watcher) stop() {
 
 // look reads the run and says why the work should end, or nil. A run that
 // cannot be read is no reason: while disconnected, the work goes on.
-func (w *Worker) look(ctx context.Context, c claim) error {
+func (w *Worker) look(ctx context.Context, c *claim) error {
 	run, err := w.bus.JobRun(ctx, c.req)
 	if err != nil && !bus.Undecodable(err) {
 		return nil

@@ -25,7 +25,7 @@ var errWorking = errors.New("the engine has not answered yet")
 // work lets the engine work and ends the attempt by what came of it. An engine
 // that does not stop holds up neither its phase nor the end of the process. It
 // holds its slot, so that the next job does not find it in its way.
-func (w *Worker) work(ctx, end context.Context, c claim, checkpoint bus.Checkpoint) error {
+func (w *Worker) work(ctx, end context.Context, c *claim, checkpoint bus.Checkpoint) error {
 	at := w.watch(ctx, end, c)
 	defer at.stop()
 	o := w.engage(at, w.newJob(c), checkpoint)
@@ -55,7 +55,7 @@ func (w *Worker) work(ctx, end context.Context, c claim, checkpoint bus.Checkpoi
 
 // conclude ends an attempt by a verdict. o is what the engine made; nil if
 // there is none, or it is still at work.
-func (w *Worker) conclude(ctx context.Context, c claim, o *outcome, v verdict) error {
+func (w *Worker) conclude(ctx context.Context, c *claim, o *outcome, v verdict) error {
 	if o != nil {
 		defer o.job.discard()
 	}
@@ -78,7 +78,7 @@ func (w *Worker) conclude(ctx context.Context, c claim, o *outcome, v verdict) e
 
 // remains is what is kept of a phase that did not succeed: its metric history,
 // if the store takes it at once.
-func (w *Worker) remains(ctx context.Context, c claim, o *outcome) Result {
+func (w *Worker) remains(ctx context.Context, c *claim, o *outcome) Result {
 	var res Result
 	if o == nil {
 		return res

@@ -171,6 +171,9 @@ func (s *Service) Run(ctx context.Context) error {
 			busy = s.heard.Swap(0) > busyFacts
 		case <-tick.C:
 		case <-s.due.bell:
+			if busy || s.heard.Load() > busyFacts {
+				continue // the next tick finds whoever has waited for too long
+			}
 		}
 		for s.next(ctx, &writing, busy || s.heard.Load() > busyFacts) {
 		}
