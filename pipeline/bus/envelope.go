@@ -140,13 +140,11 @@ func (b *Bus) decode(subject string, h nats.Header, body []byte) (decoded, error
 func decode(decoder *events.Decoder, subject string, h nats.Header, body []byte) (decoded, error) {
 	typ := typeOf(subject)
 	d := decoded{id: h.Get(headerMsgID), data: body}
-	if v := h[headerContent]; len(v) > 0 && v[0] == structured {
-		if e, ok := readOwn(body); ok && string(e.typ) == typ && string(e.schema) == events.Schema(typ) {
-			if ev, err := decoder.Decode(typ, "", e.data); err == nil {
-				return decoded{event: ev, id: e.id, data: e.data}, nil
-			}
-		} // whatever is not just as this program writes it is the reference implementation's to read
-	}
+	if e, ok := familiar(typ, h, body); ok {
+		if ev, err := decoder.Decode(typ, "", e.data); err == nil {
+			return decoded{event: ev, id: e.id, data: e.data}, nil
+		}
+	} // whatever is not just as this program writes it is the reference implementation's to read
 	var err error
 	if isCloudEvent(h, body) {
 		e := event.New()
@@ -166,6 +164,16 @@ func decode(decoder *events.Decoder, subject string, h nats.Header, body []byte)
 	d.bare = true
 	d.event, err = decoder.Decode(subject, "", body)
 	return d, err
+}
+
+// familiar takes apart a message whose envelope is as this program writes it
+// around the current version of an event of type typ.
+func familiar(typ string, h nats.Header, body []byte) (own, bool) {
+	if v := h[headerContent]; len(v) == 0 || v[0] != structured {
+		return own{}, false
+	}
+	e, ok := readOwn(body)
+	return e, ok && string(e.typ) == typ && string(e.schema) == events.Schema(typ)
 }
 
 // Undecodable reports whether an error says that a stored message cannot be

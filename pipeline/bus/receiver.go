@@ -55,6 +55,10 @@ type Route struct {
 	// comes again does no harm, as with a doorbell: many are handed over at
 	// once, and acks are not waited for. It is not for jobs.
 	Light bool
+	// Doorbell says that the handler looks at the subject alone and reads the
+	// stream for the rest. A message whose envelope is a current event's is
+	// then not decoded: the delivery has no Event.
+	Doorbell bool
 	// Grace is how long a handler may go on after the receiver was stopped.
 	// Default 10 s.
 	Grace time.Duration
@@ -134,10 +138,7 @@ func (r *Receiver) Run(ctx context.Context) error {
 func (r *Receiver) Running() <-chan struct{} { return r.router.Running() }
 
 func (r *Receiver) handle(route Route, msg *message.Message) error {
-	d, err := r.delivery(msg)
-	if route.raw {
-		d.Data, err = msg.Payload, nil
-	}
+	d, err := r.delivery(route, msg)
 	if err != nil {
 		err = r.undecodable(msg.Context(), route, d, err)
 	} else {
@@ -166,7 +167,7 @@ func (r *Receiver) undecodable(ctx context.Context, route Route, d Delivery, err
 	return &Dead{Err: err}
 }
 
-func (r *Receiver) delivery(msg *message.Message) (Delivery, error) {
+func (r *Receiver) delivery(route Route, msg *message.Message) (Delivery, error) {
 	h := nats.Header{}
 	for _, k := range [...]string{headerContent, headerMsgID} { // what decode looks at
 		if v, ok := msg.Metadata[k]; ok {
@@ -177,8 +178,18 @@ func (r *Receiver) delivery(msg *message.Message) (Delivery, error) {
 	d.Sequence, _ = strconv.ParseUint(msg.Metadata.Get(MetaSequence), 10, 64) // set by received, or absent: 0
 	d.Delivered, _ = strconv.Atoi(msg.Metadata.Get(MetaDelivered))
 	d.Time, _ = time.Parse(time.RFC3339Nano, msg.Metadata.Get(MetaStored))
+	d.quiet, _ = msg.Context().Value(quietKey{}).(func()) // absent where nobody beats
+	if route.raw {
+		d.Data = msg.Payload
+		return d, nil
+	}
+	if route.Doorbell {
+		if e, ok := familiar(typeOf(d.Subject), h, msg.Payload); ok {
+			d.ID, d.Data = e.id, e.data
+			return d, nil
+		}
+	}
 	said, err := r.bus.decode(d.Subject, h, msg.Payload)
 	d.Event, d.ID, d.Data, d.Bare = said.event, said.id, said.data, said.bare
-	d.quiet, _ = msg.Context().Value(quietKey{}).(func()) // absent where nobody beats
 	return d, err
 }

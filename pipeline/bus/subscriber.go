@@ -202,8 +202,12 @@ func (s *Subscriber) deliver(ctx context.Context, in jetstream.Msg, cfg jetstrea
 		s.nak(in, 0)
 		return
 	}
-	heartbeat := time.NewTicker(cfg.AckWait / 3)
-	defer heartbeat.Stop()
+	var beat <-chan time.Time
+	if !s.cfg.Light { // which is done long before the first
+		heartbeat := time.NewTicker(cfg.AckWait / 3)
+		defer heartbeat.Stop()
+		beat = heartbeat.C
+	}
 	ended := ctx.Done()
 	var grace <-chan time.Time
 	for {
@@ -216,11 +220,10 @@ func (s *Subscriber) deliver(ctx context.Context, in jetstream.Msg, cfg jetstrea
 		case <-msg.Nacked():
 			s.settle(in, msg, cfg.MaxDeliver)
 			return
-		case <-heartbeat.C:
+		case <-beat:
 			s.told(in, in.InProgress())
 		case <-quiet:
-			quiet = nil
-			heartbeat.Stop()
+			quiet, beat = nil, nil
 		case <-ended:
 			ended = nil
 			t := time.NewTimer(s.cfg.Grace)

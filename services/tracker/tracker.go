@@ -110,7 +110,7 @@ func New(b *bus.Bus, store *artifact.Store, cfg Config) *Service {
 // [bus.Receiver]. [Service.Run] has to run beside it.
 func (s *Service) Routes() []bus.Route {
 	return []bus.Route{
-		{Name: "tracker", Stream: events.StreamFacts, Durable: bus.DurableTracker, Light: true, Handle: s.Handle},
+		{Name: "tracker", Stream: events.StreamFacts, Durable: bus.DurableTracker, Light: true, Doorbell: true, Handle: s.Handle},
 		{Name: "tracker/metrics", Stream: events.StreamMetrics, Durable: bus.DurableMetrics, Slots: 1, Handle: s.Points},
 	}
 }
@@ -119,15 +119,15 @@ func (s *Service) Routes() []bus.Route {
 // may be forgotten with the process: the stream itself says which runs are not
 // tracked yet, and [Service.Run] asks it at the start and now and then.
 func (s *Service) Handle(_ context.Context, d bus.Delivery) error {
-	fact, ok := d.Event.(events.Fact)
-	if !ok {
-		return &bus.Dead{Err: fmt.Errorf("%s is no fact", d.Subject)}
+	fact, err := events.ParseSubject(d.Subject)
+	if err != nil {
+		return &bus.Dead{Err: err}
 	}
 	s.heard.Add(1)
-	if _, ended := fact.(events.PipelineCompleted); ended {
-		s.due.now(fact.Run())
+	if fact.Type == events.TypePipelineCompleted {
+		s.due.now(fact.Run)
 	} else {
-		s.due.put(fact.Run(), time.Now().Add(s.cfg.Settle))
+		s.due.put(fact.Run, time.Now().Add(s.cfg.Settle))
 	}
 	return nil
 }
