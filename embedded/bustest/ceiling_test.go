@@ -16,10 +16,10 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus"
 )
 
-// BenchmarkBarePipeline is what is stored for a no-op pipeline: 12 publishes,
-// one after the other, of the usual sizes, and 4 confirmed acks, with plain
-// nats.go and nothing of tunebus around them. Latency is one pipeline at a
-// time, throughput 32 at once.
+// BenchmarkBarePipeline is what is stored for a no-op pipeline: 12 publishes of
+// the sizes that they have there, one after the other, and 4 confirmed acks,
+// with plain nats.go and nothing of tunebus around them. Latency is one
+// pipeline at a time, throughput 32 at once.
 func BenchmarkBarePipeline(b *testing.B) { ceiling(b, stored) }
 
 // BenchmarkBareTraffic is the ceiling of the whole no-op pipeline: the same
@@ -66,22 +66,22 @@ type said struct {
 // hops are the services of a run with three phases.
 func hops() []hop {
 	job := func(p events.Phase) said {
-		return said{subject: string(p) + ".requested.%s.builtin", size: 4096}
+		return said{subject: string(p) + ".requested.%s.builtin", size: 3100}
 	}
 	phase := func(p events.Phase, next said) hop {
-		started := said{subject: string(p) + ".started.%s.1", size: 640, fence: events.CompletedSubject(p, "%s")}
-		completed := said{subject: events.CompletedSubject(p, "%s"), size: 768, fence: events.StartedFilter(p, "%s"), holder: true}
+		started := said{subject: string(p) + ".started.%s.1", size: 450, fence: events.CompletedSubject(p, "%s")}
+		completed := said{subject: events.CompletedSubject(p, "%s"), size: 460, fence: events.StartedFilter(p, "%s"), holder: true}
 		reads := func(run string) []string {
 			return events.JobFilters(events.PhaseRequested{RunID: run, Phase: p, RequestedAt: time.Unix(1, 0)})
 		}
 		return hop{events.StreamFacts, bus.JobDurable(p, "builtin"), reads, []said{started, completed, next}}
 	}
-	accepted := said{subject: "pipeline.accepted.%s", size: 4096}
+	accepted := said{subject: "pipeline.accepted.%s", size: 3100}
 	return []hop{
 		{events.StreamRequests, bus.DurableIntake, events.StoryFilters, []said{accepted, job(events.Finetune)}},
 		phase(events.Finetune, job(events.Inference)),
 		phase(events.Inference, job(events.Evaluation)),
-		phase(events.Evaluation, said{subject: "pipeline.completed.%s", size: 1024}),
+		phase(events.Evaluation, said{subject: "pipeline.completed.%s", size: 730}),
 	}
 }
 
@@ -124,7 +124,7 @@ func bare(b *testing.B, relaxed bool, what extent, inFlight int) {
 	start := time.Now()
 	going := 0
 	for i := range b.N {
-		msg := &nats.Msg{Subject: events.TypePipelineRequested, Data: make([]byte, 2048), Header: nats.Header{"Run": {fmt.Sprintf("r%d", i)}}}
+		msg := &nats.Msg{Subject: events.TypePipelineRequested, Data: make([]byte, 460), Header: nats.Header{"Run": {fmt.Sprintf("r%d", i)}}}
 		if what == traffic {
 			identify(msg, fmt.Sprintf("%s/%d", msg.Subject, i))
 		}
