@@ -106,19 +106,22 @@ type decoder struct {
 	// short reads data without a specification, which is given instead; nil
 	// where the data has none.
 	short func([]byte, *Specification) (Event, error)
+	// over reads data whose specification says only what differs from the
+	// given one; nil where short is.
+	over func([]byte, *Specification) (Event, error)
 }
 
 var decoders = sync.OnceValue(func() map[string]decoder {
 	m := map[string]decoder{
 		TypePipelineRequested: {read: read[PipelineRequested]},
-		TypePipelineAccepted:  {read: read[PipelineAccepted], short: shortAccepted},
+		TypePipelineAccepted:  {read: read[PipelineAccepted], short: shortAccepted, over: overAccepted},
 		TypePipelineRejected:  {read: read[PipelineRejected]},
 		TypeCancelRequested:   {read: read[CancelRequested]},
 		TypePipelineCompleted: {read: read[PipelineCompleted]},
 		TypeTrackingCompleted: {read: read[TrackingCompleted]},
 	}
 	for _, p := range Phases() {
-		m[phaseType(p, EventRequested)] = decoder{read: read[PhaseRequested], short: shortRequested}
+		m[phaseType(p, EventRequested)] = decoder{read: read[PhaseRequested], short: shortRequested, over: overRequested}
 		m[phaseType(p, EventStarted)] = decoder{read: read[PhaseStarted]}
 		m[phaseType(p, EventAttemptEnded)] = decoder{read: read[AttemptEnded]}
 		m[phaseType(p, EventCompleted)] = decoder{read: read[PhaseCompleted]}

@@ -11,9 +11,13 @@ import (
 
 // Decoder reads events exactly as [Decode] does, faster: it remembers the
 // specifications of the runs that it met last, since most events of a run
-// carry the same one and reading that is nearly all of the work. The zero
-// Decoder is ready; it may be used by several at once.
+// carry the same one and reading that is nearly all of the work, and over
+// defaults. The zero Decoder is ready; it may be used by several at once.
 type Decoder struct {
+	// Defaults is what a stored specification says by keys that it does not
+	// have, since they were added later.
+	Defaults Specification
+
 	mu    sync.Mutex
 	known map[string]*known // by run
 	order []string          // of the runs, as a ring
@@ -44,7 +48,8 @@ func (d *Decoder) Decode(typ, schema string, data []byte) (Event, error) {
 				return ev, nil
 			} // what is wrong with it is said about the whole
 		}
-		ev, err := of.read(data)
+		defaults := d.Defaults.clone()
+		ev, err := of.over(data, &defaults)
 		if err == nil && at > 0 {
 			d.remember(ev, data[at:at+objectEnd(data[at:])])
 		}
@@ -156,6 +161,18 @@ func (g *gap) UnmarshalJSON(b []byte) error {
 		return errCut
 	}
 	return nil
+}
+
+func overAccepted(data []byte, s *Specification) (Event, error) {
+	ev := PipelineAccepted{Specification: *s}
+	err := json.Unmarshal(data, &ev)
+	return ev, err
+}
+
+func overRequested(data []byte, s *Specification) (Event, error) {
+	ev := PhaseRequested{Specification: *s}
+	err := json.Unmarshal(data, &ev)
+	return ev, err
 }
 
 func shortAccepted(data []byte, s *Specification) (Event, error) {

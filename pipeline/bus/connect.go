@@ -20,6 +20,7 @@ import (
 	"github.com/synadia-io/orbit.go/natscontext"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/spec"
 )
 
 // Options say where the server is and who asks.
@@ -111,7 +112,7 @@ func open(nc *nats.Conn, name string, log *slog.Logger) (*Bus, error) {
 		nc.Close()
 		return nil, fmt.Errorf("open JetStream: %w", err)
 	}
-	b := &Bus{nc: nc, js: js, log: log, name: name, buckets: map[string]jetstream.KeyValue{}, queues: map[string]time.Time{}}
+	b := &Bus{nc: nc, js: js, log: log, name: name, decoder: events.Decoder{Defaults: spec.Defaults()}, buckets: map[string]jetstream.KeyValue{}, queues: map[string]time.Time{}}
 	b.life, b.cancel = context.WithCancel(context.Background()) // a bus outlives the call that made it
 	nc.SetReconnectHandler(func(c *nats.Conn) {
 		log.Info("reconnected to NATS", "server", host(c.ConnectedUrl()))

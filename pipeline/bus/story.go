@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/spec"
 )
 
 // Story is everything that the stream holds of a run.
@@ -72,7 +73,7 @@ func (b *Bus) Story(ctx context.Context, run string) (Story, error) {
 
 // ReadFact reads a fact that was stored on a subject, and its id.
 func ReadFact(subject string, body []byte) Message {
-	d, err := decode(new(events.Decoder), subject, nats.Header{headerContent: {structured}}, body)
+	d, err := decode(&events.Decoder{Defaults: spec.Defaults()}, subject, nats.Header{headerContent: {structured}}, body)
 	return asFact(Message{Event: d.event, ID: d.id, Subject: subject, Stream: events.StreamFacts}, err)
 }
 

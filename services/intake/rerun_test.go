@@ -1,6 +1,7 @@
 package intake_test
 
 import (
+	"encoding/json"
 	"errors"
 	"maps"
 	"slices"
@@ -131,6 +132,46 @@ func TestRerunOfARunWithUnreadableFacts(t *testing.T) {
 	faults := f.faults(t, f.ask(t, events.PipelineRequested{RerunOf: "half", From: events.Inference}))
 	if faults["inputs.model"].Message == "" || !strings.Contains(faults["rerun_of"].Message, "fact finetune.completed.half at sequence ") {
 		t.Errorf("faults: %+v", faults)
+	}
+}
+
+// TestRerunOfAnOldRun: keys that were added to the specification since an old
+// run was accepted have their defaults there.
+func TestRerunOfAnOldRun(t *testing.T) {
+	t.Parallel()
+	f := open(t, intake.Config{}, bus.Layout{})
+	id := "before-the-keys"
+	var sections map[string]map[string]any
+	body, err := json.Marshal(whole(t))
+	if err == nil {
+		err = json.Unmarshal(body, &sections)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"fine_tuner.timeout", "fine_tuner.save_total_limit", "inferencer.timeout", "inferencer.min_p", "evaluator.timeout", "evaluator.metrics", "pipeline.backoff", "pipeline.max_crashes", "pipeline.max_tries"} {
+		section, name, _ := strings.Cut(key, ".")
+		if _, ok := sections[section][name]; !ok {
+			t.Fatalf("%s is no key", key)
+		}
+		delete(sections[section], name)
+	}
+	subject := events.PipelineAccepted{RunID: id}.Subject()
+	event, err := json.Marshal(map[string]any{
+		"specversion": "1.0", "id": subject + "/99", "source": "tunebus/old", "type": events.TypePipelineAccepted, "datacontenttype": "application/json",
+		"data": map[string]any{"run_id": id, "run_name": id, "requested_at": time.Now(), "specification": sections,
+			"plan": []events.Step{{Phase: events.Finetune, Queue: "builtin"}}, "lineage": map[string]any{"request_sequence": 99}},
+	})
+	if err == nil {
+		_, err = f.js.Publish(t.Context(), subject, event)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.ask(t, events.PipelineRequested{RunID: "again", RerunOf: id, From: events.Finetune, Specification: json.RawMessage(`{}`)})
+	f.accepted(t, "again")
+	if got := f.accepted(t, "again").Accepted.Specification; len(spec.Changed(got, whole(t))) > 0 {
+		t.Errorf("the new run differs in %v", spec.Changed(got, whole(t)))
 	}
 }
 
