@@ -3,6 +3,7 @@ package intake_test
 import (
 	"context"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/tunebus/tunebus/events"
@@ -62,6 +63,54 @@ func TestArchivedRuns(t *testing.T) {
 	faults = f.faults(t, f.ask(t, events.PipelineRequested{RunID: "damaged"}))
 	if !strings.Contains(faults["run_id"].Message, "exists already") {
 		t.Errorf("the id of a damaged archive: %+v", faults)
+	}
+}
+
+// counted counts what it is asked for.
+type counted struct {
+	intake.Runs
+	asked *atomic.Int64
+}
+
+func (c counted) Run(ctx context.Context, id string) (events.Run, error) {
+	c.asked.Add(1)
+	return c.Runs.Run(ctx, id)
+}
+
+// TestArchiveIsAskedWhereItMayKnow: a new request whose id intake makes is
+// admitted without a look at the artifact store.
+func TestArchiveIsAskedWhereItMayKnow(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int64
+	f := openFor(t, func(b *bus.Bus) intake.Config { return intake.Config{Runs: counted{b, &asked}} }, bus.Layout{})
+	f.ask(t, events.PipelineRequested{})
+	var id string
+	eventually(t, "the run is accepted", func() bool {
+		ids, err := f.bus.RunIDs(t.Context())
+		if err != nil || len(ids) == 0 {
+			return false
+		}
+		id = ids[0]
+		return true
+	})
+	if n := asked.Load(); n != 0 {
+		t.Errorf("%d looks at the archive for a new request", n)
+	}
+	f.ask(t, events.PipelineRequested{RunID: "named"})
+	f.accepted(t, "named")
+	if n := asked.Load(); n != 1 {
+		t.Errorf("%d looks at the archive for an id that somebody chose, want 1", n)
+	}
+	m, err := f.bus.Last(t.Context(), events.PipelineAccepted{RunID: id}.Subject())
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := bus.Delivery{Message: bus.Message{Event: events.PipelineRequested{}, Stream: events.StreamRequests, Sequence: 1, Time: m.Event.(events.PipelineAccepted).RequestedAt}, Delivered: 2}
+	if err := f.desk.Request(t.Context(), again); err != nil {
+		t.Fatal(err)
+	}
+	if n := asked.Load(); n != 2 {
+		t.Errorf("%d looks at the archive after a request came again, want 2", n)
 	}
 }
 

@@ -32,7 +32,7 @@ func (s *Service) Request(ctx context.Context, d bus.Delivery) error {
 	var old events.Run
 	if events.ValidToken(id) {
 		var err error
-		old, err = s.cfg.Runs.Run(ctx, id)
+		old, err = s.where(d, req).Run(ctx, id)
 		if err != nil && !unreadable(err) {
 			return err
 		}
@@ -69,6 +69,19 @@ func (s *Service) Request(ctx context.Context, d bus.Delivery) error {
 	}
 	s.cfg.Logger.Info("run accepted", "run", id, "name", accepted.RunName, "phases", len(accepted.Plan))
 	return s.bus.Follow(ctx, accepted, events.Fold([]events.Fact{accepted}))
+}
+
+// fresh is how long nothing that a request led to can have left the stream.
+const fresh = time.Minute
+
+// where is where the run of a request may be by now. One that is just being
+// delivered for the first time, under an id that nobody else uses, is not in
+// the archive; to look there costs a call to the artifact store.
+func (s *Service) where(d bus.Delivery, req events.PipelineRequested) Runs {
+	if req.RunID == "" && d.Delivered == 1 && time.Since(d.Time) < fresh {
+		return s.bus
+	}
+	return s.cfg.Runs
 }
 
 func taken(id string) events.Fault {
