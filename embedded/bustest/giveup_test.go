@@ -159,6 +159,52 @@ func TestExhaustedWithoutAWord(t *testing.T) {
 	b.letters(t, 1)
 }
 
+// TestExhaustedInAQueueThatIsGone: a job leaves its letter also where the
+// queue was removed before anybody heard of it, or was set up by a version
+// whose queues took nothing back.
+func TestExhaustedInAQueueThatIsGone(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*testing.T, *bench, jetstream.ConsumerConfig){
+		"removed": func(t *testing.T, b *bench, c jetstream.ConsumerConfig) {
+			if err := b.js.DeleteConsumer(t.Context(), events.StreamFacts, c.Durable); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"old": func(t *testing.T, b *bench, c jetstream.ConsumerConfig) {
+			c.FilterSubjects = []string{events.JobFilter(events.Finetune, "builtin")}
+			if _, err := b.js.UpdateConsumer(t.Context(), events.StreamFacts, c); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, bus.Layout{AckWait: 100 * time.Millisecond})
+			c := b.deliverAtMost(t, 1)
+			seq := b.publish(t, job("r1")).Sequence
+			if _, err := c.Next(jetstream.FetchMaxWait(10 * time.Second)); err != nil {
+				t.Fatal(err)
+			}
+			dead, err := b.js.Stream(t.Context(), events.StreamDead)
+			if err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "the server notices", func() bool {
+				if msg, err := c.Next(jetstream.FetchMaxWait(50 * time.Millisecond)); err == nil {
+					t.Fatalf("delivered again: %s", msg.Subject())
+				}
+				_, err := dead.GetLastMsgForSubject(t.Context(), "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>")
+				return err == nil
+			})
+			change(t, b, c.CachedInfo().Config)
+			b.receive(t, b.bus, b.bus.Exhausted())
+			if l := b.letters(t, 1)[0]; l.Original != seq || l.Consumer != bus.JobDurable(events.Finetune, "builtin") || l.Run != "r1" {
+				t.Errorf("letter %+v", l)
+			}
+		})
+	}
+}
+
 // TestPanicLoopEnds: a handler that panics on one message again and again
 // gives it up, and goes on with the others.
 func TestPanicLoopEnds(t *testing.T) {

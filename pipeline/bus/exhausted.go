@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -34,9 +35,6 @@ func (b *Bus) exhausted(ctx context.Context, d Delivery) error {
 		b.log.Warn("advisory not understood", "sequence", d.Sequence, "error", err)
 		return nil
 	}
-	if ours, err := b.handsBack(ctx, said.Stream, said.Consumer); err != nil || !ours {
-		return err // what somebody else's consumer gave up is nobody's work
-	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	m, err := b.fetch(ctx, said.Stream, map[string]any{"seq": said.Sequence})
@@ -46,7 +44,22 @@ func (b *Bus) exhausted(ctx context.Context, d Delivery) error {
 	if err != nil {
 		return fmt.Errorf("read message %d of %s: %w", said.Sequence, said.Stream, err)
 	}
+	if !isJobOf(m, said.Consumer) {
+		if ours, err := b.handsBack(ctx, said.Stream, said.Consumer); err != nil || !ours {
+			return err // what somebody else's consumer gave up is nobody's work
+		}
+	}
 	return b.bury(ctx, m, said.Consumer, fmt.Sprintf("delivered %d times, and never answered", said.Deliveries))
+}
+
+// isJobOf reports whether a message is a job of the queue that a consumer
+// serves, by their names: the queue may have been removed since, or have been
+// set up by a version whose consumers took nothing back. The run waits for its
+// job all the same.
+func isJobOf(m entry, consumer string) bool {
+	about, err := events.ParseSubject(m.meant())
+	p, event, _ := strings.Cut(about.Type, ".")
+	return err == nil && m.stream == events.StreamFacts && event == events.EventRequested && consumer == JobDurable(events.Phase(p), about.Detail)
 }
 
 // handsBack reports whether a consumer takes what is handed back: a durable
