@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -87,6 +88,10 @@ func TestPathsStartWhereTheyStand(t *testing.T) {
 func TestDoctor(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
+	eventually(t, "the workers ask for jobs", func() bool { // which they do behind the start
+		queues, err := d.bus.Queues(t.Context())
+		return err == nil && slices.ContainsFunc(queues, func(q bus.Queue) bool { return q.Phase == events.Finetune && q.Idle == 1 })
+	})
 	status, out, screen := tunebus(t, "doctor", "--server", d.url)
 	for _, want := range []string{"NATS ", "stream TUNEBUS ", "queue finetune/builtin", "free slots 1", "queue inference/openai", "artifacts ", "MLflow "} {
 		if status != 0 || !strings.Contains(out, want) {
