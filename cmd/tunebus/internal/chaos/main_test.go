@@ -13,19 +13,11 @@ import (
 // What "make chaos" says; the defaults are a short run for "make test".
 var (
 	seed  = flag.Uint64("seed", 0, "what happens when follows from it; 0: another one each time")
-	kills = flag.Int("kills", usually(16, 6), "processes that are killed")
-	runs  = flag.Int("runs", usually(8, 3), "runs, at least")
+	kills = flag.Int("kills", processes.Times(16, 6), "processes that are killed")
+	runs  = flag.Int("runs", processes.Times(8, 3), "runs, at least")
 	every = flag.Bool("every", false, "every point of failure in every program that comes by there")
 	keep  = flag.String("keep", "", "folder in which everything stays, with the logs; default: nothing stays")
 )
-
-// usually is a default, which is smaller under the race detector.
-func usually(n, underRace int) int {
-	if processes.UnderRace {
-		return underRace
-	}
-	return n
-}
 
 // The programs as they are delivered, and with points of failure.
 var (

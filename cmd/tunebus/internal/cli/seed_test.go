@@ -48,8 +48,10 @@ func TestUsualFileWithLocalPaths(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	few := strings.Split(text(t, quick+"/validation.jsonl"), "\n")[:rowsOfSmall]
+	desk{dir: dir}.write(t, "rows.jsonl", strings.Join(few, "\n"))
 	status, out, screen := tunebus(t, "run", "--json", "--config", usual, "--data", dir+"/data", "--reports", dir+"/reports", "--relaxed-sync", "--tracking-timeout", "1s",
-		"--set", "fine_tuner.base_model_id="+quick+"/base-model", "--set", "fine_tuner.training_data_id="+quick+"/validation.jsonl", "--set", "inferencer.testing_data_id="+quick+"/validation.jsonl")
+		"--set", "fine_tuner.base_model_id="+quick+"/base-model", "--set", "fine_tuner.training_data_id="+dir+"/rows.jsonl", "--set", "inferencer.testing_data_id="+dir+"/rows.jsonl")
 	if status != 0 {
 		t.Fatalf("status %d\n%s", status, screen)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/processes"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus"
 	"github.com/tunebus/tunebus/pipeline/phase"
@@ -20,7 +21,7 @@ import (
 )
 
 // races is how many of each kind are run.
-const races = 200
+var races = processes.Times(200, 50)
 
 // seeded is the seed of a test's delays: a new one each time, or the one that
 // is to be repeated.

@@ -45,11 +45,8 @@ func TestProjection(t *testing.T) {
 		}
 	}
 	t.Run("out of order", func(t *testing.T) {
-		seeds := uint64(8)
-		if processes.UnderRace {
-			seeds = 3
-		}
-		for seed := range seeds {
+		for i := range processes.Times(8, 3) {
+			seed := uint64(i)
 			t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 				t.Parallel()
 				outOfOrder(t, r, want, seed)
