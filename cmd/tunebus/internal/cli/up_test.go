@@ -64,7 +64,7 @@ func TestBareRequestStartsARun(t *testing.T) {
 	if err := nc.Publish("pipeline.requested", []byte(body)); err != nil {
 		t.Fatal(err)
 	}
-	msg, err := completed.NextMsg(60 * time.Second)
+	msg, err := completed.NextMsg(3 * time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
