@@ -216,12 +216,16 @@ func TestRestartOnTheSameStore(t *testing.T) {
 	}))
 	bench.publish(t, job("r1"))
 	<-got
-	post(t, b.restart)
+	if err := b.again(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	bench.publish(t, job("r2"))
 	close(goOn)
 	<-got
 	eventually(t, "both are settled", func() bool { u, w := bench.pending(t); return u == 0 && w == 0 })
-	post(t, b.restart) // now nobody holds anything
+	if err := b.again(t.Context()); err != nil { // now nobody holds anything
+		t.Fatal(err)
+	}
 	at := time.Now()
 	bench.publish(t, job("r3"))
 	<-got
