@@ -72,11 +72,7 @@ func (w *Worker) pointAtCheckpoint(ctx context.Context, j *Job, step int64, dir 
 	if keep < 1 || keep > mostKept {
 		keep = mostKept
 	}
-	if err := w.point(ctx, j.claim, bus.Checkpoint{Attempt: j.Attempt, Step: step, Reference: a.Reference}, keep); err != nil {
-		return err
-	}
-	failpoint.Here(failpoint.CheckpointPointed)
-	return nil
+	return w.point(ctx, j.claim, bus.Checkpoint{Attempt: j.Attempt, Step: step, Reference: a.Reference}, keep)
 }
 
 // Saving is the context under which a checkpoint may be saved. While the work

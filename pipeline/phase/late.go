@@ -10,6 +10,7 @@ import (
 
 	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/failpoint"
 )
 
 // late is the newest checkpoint of an attempt that is stored, and that nobody
@@ -20,7 +21,10 @@ type late struct {
 	mu   sync.Mutex // held while a checkpoint is pointed at, so that a newer one is never replaced
 	cp   bus.Checkpoint
 	keep int
-	over bool // the attempt has ended
+	// tried says that NATS may have been told of it after all; its answer was
+	// lost.
+	tried bool
+	over  bool // the attempt has ended
 }
 
 // point points at a checkpoint that is stored. One that cannot be pointed at
@@ -28,10 +32,10 @@ type late struct {
 func (w *Worker) point(ctx context.Context, c *claim, cp bus.Checkpoint, keep int) error {
 	c.late.mu.Lock()
 	defer c.late.mu.Unlock()
-	before := c.late.cp
-	c.late.cp, c.late.keep = cp, keep
-	if before.Step > 0 {
-		w.drop(ctx, c, before)
+	before, tried := c.late.cp, c.late.tried
+	c.late.cp, c.late.keep, c.late.tried = cp, keep, false
+	if before.Step > 0 && !tried {
+		w.drop(ctx, c, before) // else it may be the one that a later attempt goes on from
 	}
 	if !w.bus.Connected() { // the work would wait
 		return errAway
@@ -73,9 +77,11 @@ func (w *Worker) pointAt(ctx context.Context, c *claim) error {
 	cp := c.late.cp
 	dropped, err := w.bus.SaveCheckpoint(ctx, c.req.RunID, c.req.Phase, cp, c.late.keep)
 	if err != nil {
+		c.late.tried = true
 		return fmt.Errorf("checkpoint at step %d: %w", cp.Step, err)
 	}
-	c.late.cp = bus.Checkpoint{}
+	failpoint.Here(failpoint.CheckpointPointed)
+	c.late.cp, c.late.tried = bus.Checkpoint{}, false
 	for _, old := range dropped {
 		w.drop(ctx, c, old)
 	}
