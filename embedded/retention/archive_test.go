@@ -343,9 +343,11 @@ func TestRunsThatMayNotGo(t *testing.T) {
 	r.publish(t, again)
 	// Artifacts in another store.
 	r.publish(t, facts("elsewhere", events.Artifact{Name: "model", Reference: events.Reference{Store: "other", Key: "k"}})...)
-	// A fact that nobody can read.
-	r.publish(t, facts("broken")...)
-	if _, err := r.js.Publish(t.Context(), "pipeline.cancel_requested.broken", []byte("please")); err != nil {
+	// An end that nobody can read: it may be another one.
+	whole := facts("broken")
+	ends := len(whole) - 2 // the completion, and what the tracker said of it
+	r.publish(t, whole[:ends]...)
+	if _, err := r.js.Publish(t.Context(), events.PipelineCompleted{RunID: "broken"}.Subject(), []byte("it ended")); err != nil {
 		t.Fatal(err)
 	}
 	// An archive that is damaged.
@@ -370,6 +372,31 @@ func TestRunsThatMayNotGo(t *testing.T) {
 	}
 	if len(report.Archived) != 0 || r.held(t, events.StreamFacts) != before {
 		t.Errorf("archived %+v; %d facts are left of %d", report.Archived, r.held(t, events.StreamFacts), before)
+	}
+}
+
+// TestUnreadableFactIsArchived: a fact that nobody can read goes with its run,
+// as it is.
+func TestUnreadableFactIsArchived(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t)
+	whole := facts("broken")
+	r.publish(t, whole...)
+	if _, err := r.js.Publish(t.Context(), "pipeline.cancel_requested.broken", []byte("please")); err != nil {
+		t.Fatal(err)
+	}
+	report := r.archive(t, r.archiver())
+	if !slices.Equal(runs(report.Archived), []string{"broken"}) || r.held(t, events.StreamFacts) != 0 {
+		t.Fatalf("%+v; the stream holds %d facts", report, r.held(t, events.StreamFacts))
+	}
+	keys := r.keys(t, archive.Prefix+"broken/")
+	back := r.read(t, "broken")
+	var bad *bus.UnreadableError
+	if !errors.As(bus.Unreadable(back), &bad) || len(bad.Facts) != 1 || bad.Facts[0].Subject != "pipeline.cancel_requested.broken" {
+		t.Errorf("it is named as %v", bus.Unreadable(back))
+	}
+	if len(back) != len(whole)+1 || bus.Fold(back).Completed == nil || len(keys) != 1 {
+		t.Errorf("%d facts of %d are back, from %v", len(back), len(whole)+1, keys)
 	}
 }
 
