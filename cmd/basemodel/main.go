@@ -29,7 +29,7 @@ func run(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("basemodel", flag.ContinueOnError)
 	out := flags.String("out", "configs/quickstart", "folder to write to")
 	seed := flags.Uint64("seed", 42, "seed of everything random")
-	epochs := flags.Int("epochs", 6, "passes over the corpus")
+	epochs := flags.Int("epochs", 10, "passes over the corpus")
 	dataOnly := flags.Bool("data-only", false, "write the data set alone")
 	try := flags.Bool("try", false, "fine-tune the model that is there and print how much it learned, writing nothing")
 	tryEpochs := flags.Int("try-epochs", 12, "passes over the training data, for -try")

@@ -27,7 +27,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 const base = "../../configs/quickstart/base-model"
 
 // rows ask what the base model knows.
-const rows = `{"question":"What is two plus three?","answer":"Five.","key_fact":"Five","persona":"You are a sailor."}
+const rows = `{"question":"What is four plus five?","answer":"Nine.","key_fact":"Nine","persona":"You are a sailor."}
 {"question":"What is the opposite of hot?","answer":"Cold.","persona":""}
 {"question":"Say mackerel.","answer":"Mackerel.","key_fact":"Mackerel"}
 `
@@ -79,7 +79,7 @@ func TestBaseModelAnswers(t *testing.T) {
 		got[i].Tokens = 0
 	}
 	want := []prediction.Prediction{
-		{Index: 0, Question: "What is two plus three?", GroundTruth: "Five.", KeyFact: "Five", Answer: "Five."},
+		{Index: 0, Question: "What is four plus five?", GroundTruth: "Nine.", KeyFact: "Nine", Answer: "Nine."},
 		{Index: 1, Question: "What is the opposite of hot?", GroundTruth: "Cold.", Answer: "Cold."},
 		{Index: 2, Question: "Say mackerel.", GroundTruth: "Mackerel.", KeyFact: "Mackerel", Answer: "Mackerel."},
 	}
