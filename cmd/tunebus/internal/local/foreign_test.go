@@ -5,7 +5,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/local"
@@ -18,15 +17,7 @@ import (
 func TestForeignMessages(t *testing.T) {
 	t.Parallel()
 	l := start(t, local.Config{RelaxedSync: true, Listen: "127.0.0.1:0"})
-	nc, err := nats.Connect(l.URL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
+	js := stranger(t, l)
 	subjects := func(id string) []string {
 		return []string{
 			"pipeline.accepted." + id, "pipeline.cancel_requested." + id, "pipeline.completed." + id,

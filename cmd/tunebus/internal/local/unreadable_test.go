@@ -7,9 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
-
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/local"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus"
@@ -44,15 +41,7 @@ func TestUnreadableFactsAreGaps(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	nc, err := nats.Connect(l.URL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
+	js := stranger(t, l)
 	const newer = `{"specversion":"1.0","id":"x","source":"test","type":"evaluation.started","dataschema":"https://tunebus.dev/schemas/evaluation.started.v99.json","datacontenttype":"application/json","data":{}}`
 	stored := time.Now()
 	for id, body := range map[string]string{"malformed": "{", "newer": newer} {
