@@ -37,7 +37,8 @@ type Options struct {
 	NKey string
 	// CAFile, CertFile and KeyFile are PEM files for TLS.
 	CAFile, CertFile, KeyFile string
-	// Name is the client's name in the server's reports, such as "inference".
+	// Name is the client's name, such as "inference". The server's reports show
+	// it with the process.
 	Name string
 	// InProcess, when set, is a server in this process; no socket is used.
 	InProcess interface{ InProcessConn() (net.Conn, error) }
@@ -127,7 +128,7 @@ func open(nc *nats.Conn, name string, log *slog.Logger) (*Bus, error) {
 
 func dial(opts Options, log *slog.Logger) (*nats.Conn, error) {
 	o := []nats.Option{
-		nats.Name("tunebus " + opts.Name),
+		nats.Name(fmt.Sprintf("tunebus %s %d", opts.Name, os.Getpid())),
 		nats.MaxReconnects(-1),
 		nats.PingInterval(20 * time.Second),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {

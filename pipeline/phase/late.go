@@ -25,13 +25,25 @@ type late struct {
 	// lost.
 	tried bool
 	over  bool // the attempt has ended
+	// came rings when there is a late one.
+	came chan struct{}
 }
+
+func newLate() *late { return &late{came: make(chan struct{}, 1)} }
 
 // point points at a checkpoint that is stored. One that cannot be pointed at
 // now becomes the late one.
-func (w *Worker) point(ctx context.Context, c *claim, cp bus.Checkpoint, keep int) error {
+func (w *Worker) point(ctx context.Context, c *claim, cp bus.Checkpoint, keep int) (err error) {
 	c.late.mu.Lock()
 	defer c.late.mu.Unlock()
+	defer func() {
+		if err != nil {
+			select {
+			case c.late.came <- struct{}{}:
+			default: // it has not been heard yet
+			}
+		}
+	}()
 	before, tried := c.late.cp, c.late.tried
 	c.late.cp, c.late.keep, c.late.tried = cp, keep, false
 	if before.Step > 0 && !tried {

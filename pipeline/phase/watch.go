@@ -71,6 +71,9 @@ func (w *Worker) watch(ctx, end context.Context, c *claim) *watcher {
 				return
 			case <-rings:
 			case <-tick.C:
+			case <-c.late.came:
+				again = time.After(lateAgain)
+				continue
 			case <-again:
 			}
 			if why := w.look(work, c); why != nil {

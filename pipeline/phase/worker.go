@@ -211,7 +211,7 @@ type claim struct {
 func (w *Worker) attempt(ctx, end context.Context, d bus.Delivery, run events.Run, door *bus.Door) error {
 	req := d.Event.(events.PhaseRequested) // as Handle found out
 	state := run.Phases[req.Phase]
-	c := &claim{req: req, run: run, policy: w.policy(req), attempt: state.NextAttempt(), started: time.Now().UTC(), quiet: d.Quiet, step: new(atomic.Int64), saved: new(atomic.Bool), late: new(late), door: door}
+	c := &claim{req: req, run: run, policy: w.policy(req), attempt: state.NextAttempt(), started: time.Now().UTC(), quiet: d.Quiet, step: new(atomic.Int64), saved: new(atomic.Bool), late: newLate(), door: door}
 	var checkpoint bus.Checkpoint
 	if c.attempt > 1 { // nobody was there before to save one, or to be killed
 		w.Sweep()

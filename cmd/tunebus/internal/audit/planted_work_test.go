@@ -1,6 +1,7 @@
 package audit_test
 
 import (
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -21,6 +22,11 @@ func plantedWork() []plant {
 					{From: at[1].Add(-time.Hour), To: at[save].Add(-time.Microsecond)},
 					{From: at[save+1].Add(time.Microsecond), To: at[save+1].Add(time.Hour)},
 				}
+			}},
+		{name: "work done again, and an outage of another process", kind: audit.Repeated, object: "finetune.started.recorded.2", text: "also at step 3",
+			state: func(t *testing.T, s *audit.State) {
+				workAgain(t, s)
+				s.Outages = []audit.Outage{{PID: os.Getpid() + 1, To: time.Now().Add(time.Hour)}}
 			}},
 	}
 }
@@ -68,9 +74,11 @@ func TestCheckpointDuringAnOutage(t *testing.T) {
 	workAgain(t, &s)
 	at := times(t, &s)
 	moment := at[save].Add(at[save+1].Sub(at[save]) / 2)
-	s.Outages = []audit.Outage{{From: moment, To: moment}}
-	if faults := audit.Check(s); len(faults) > 0 {
-		t.Errorf("the checkpoint at step %d could not be saved, and it is said:\n%s", save, lines(faults))
+	for _, pid := range []int{os.Getpid(), 0} {
+		s.Outages = []audit.Outage{{PID: pid, From: moment, To: moment}}
+		if faults := audit.Check(s); len(faults) > 0 {
+			t.Errorf("the checkpoint at step %d could not be saved by process %d, and it is said:\n%s", save, pid, lines(faults))
+		}
 	}
 	// One that was due before could.
 	changed("pipeline.accepted."+run, func(e *events.PipelineAccepted) { e.Specification.FineTuner.SaveSteps = 2 })(t, &s)

@@ -2,6 +2,8 @@ package audit
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/tunebus/tunebus/events"
@@ -33,13 +35,28 @@ type State struct {
 	// Ends are the conclusions that a run may have, by its id. A run that is
 	// not named has to succeed.
 	Ends map[string][]events.Conclusion
-	// Outages are when NATS was away, as far as its clients are concerned: from
-	// its end until all of them had time to come back.
+	// Outages are when NATS was away, as far as a process is concerned: from
+	// its end until the process had time to come back.
 	Outages []Outage
 }
 
-// Outage is a time in which nobody could be told of a checkpoint.
-type Outage struct{ From, To time.Time }
+// Outage is a time in which a process could tell nobody of a checkpoint.
+type Outage struct {
+	// PID is the process. 0 is every one.
+	PID      int
+	From, To time.Time
+}
+
+// PID is the process that a worker's name tells of, as [bus.WorkerName] makes
+// it; ok is false for other names.
+func PID(worker string) (pid int, ok bool) {
+	parts := strings.Split(worker, "-") // host, process and a nonce
+	if len(parts) < 3 {
+		return 0, false
+	}
+	pid, err := strconv.Atoi(parts[len(parts)-2])
+	return pid, err == nil
+}
 
 // Message is a stored message.
 type Message struct {

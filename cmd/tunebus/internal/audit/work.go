@@ -82,7 +82,7 @@ func (s stint) did(step int64, at time.Time) {
 func (c *check) ought(before []stint, from, reached, every int64) (due int64, ok bool) {
 	for due = from/every*every + every; due < reached; due += every {
 		for _, s := range before {
-			if s.from < due && due < s.top && !c.away(s.saving(due)) {
+			if s.from < due && due < s.top && !c.away(s.worker(), s.saving(due)) {
 				return due, true
 			}
 		}
@@ -90,11 +90,13 @@ func (c *check) ought(before []stint, from, reached, every int64) (due int64, ok
 	return 0, false
 }
 
+// window is a time. A zero end is no bound.
+type window struct{ From, To time.Time }
+
 // saving is the time in which an attempt saved what was due at a step, at the
 // most: from the last step up to there that is known to the first one behind.
-// A zero time is no bound.
-func (s stint) saving(due int64) Outage {
-	w := Outage{From: s.started.Time, To: s.over}
+func (s stint) saving(due int64) window {
+	w := window{From: s.started.Time, To: s.over}
 	for step, at := range s.at {
 		if step <= due && at.After(w.From) {
 			w.From = at
@@ -106,10 +108,17 @@ func (s stint) saving(due int64) Outage {
 	return w
 }
 
-// away reports whether NATS was away at any time between two times.
-func (c *check) away(w Outage) bool {
+// worker is the process of an attempt, 0 if nobody knows.
+func (s stint) worker() int {
+	pid, _ := PID(s.started.what.(events.PhaseStarted).Worker)
+	return pid
+}
+
+// away reports whether NATS was away, as far as a process is concerned, at any
+// time between two times.
+func (c *check) away(pid int, w window) bool {
 	for _, o := range c.state.Outages {
-		if !o.To.Before(w.From) && (w.To.IsZero() || !o.From.After(w.To)) {
+		if (o.PID == 0 || o.PID == pid) && !o.To.Before(w.From) && (w.To.IsZero() || !o.From.After(w.To)) {
 			return true
 		}
 	}

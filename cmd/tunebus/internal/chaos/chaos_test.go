@@ -55,7 +55,7 @@ func TestChaos(t *testing.T) {
 		}
 	}
 	w.mend(t, true)
-	for (len(p.letters) > 0 || !w.gone.IsZero()) && time.Now().Before(limit.Add(time.Minute)) {
+	for (len(p.letters) > 0 || len(w.cut) > 0) && time.Now().Before(limit.Add(time.Minute)) {
 		<-tick.C
 		w.back(t)
 		p.post(t)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/audit"
 	"github.com/tunebus/tunebus/events"
 )
 
@@ -66,10 +67,5 @@ func (c *town) worker(ctx context.Context, started string) (pid int, ok bool) {
 	if json.Unmarshal(msg.Data, &e) != nil {
 		return 0, false // which is for the audit to find
 	}
-	parts := strings.Split(e.Data.Worker, "-") // host, process and a nonce
-	if len(parts) < 3 {
-		return 0, false // intake's own
-	}
-	pid, err = strconv.Atoi(parts[len(parts)-2])
-	return pid, err == nil
+	return audit.PID(e.Data.Worker) // none of intake's own
 }

@@ -2,35 +2,78 @@ package chaos_test
 
 import (
 	"context"
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/audit"
 )
 
-// clientsBack is how long a service may need to notice that the broker is
-// back: the client library tries every two seconds.
-const clientsBack = 3 * time.Second
+// caughtUp is how long a service may need, once it is connected again, to tell
+// of a checkpoint that was due meanwhile: it tries at once and every second.
+const caughtUp = 2 * time.Second
 
-// away notes that the broker is about to be killed. The audit excuses what
-// nobody can be told of from here on.
+// away notes that the broker is about to be killed or paused. The audit
+// excuses what a process can tell nobody of from here on.
 func (w *wreck) away() {
-	if w.gone.IsZero() { // else it was killed again before it answered
-		w.gone = time.Now()
+	for _, p := range w.all() {
+		if _, cut := w.cut[p]; !cut && !p.Ended() { // else it was not back yet
+			w.cut[p] = time.Now()
+		}
 	}
 }
 
-// back notes that the broker answers again, once it does.
+// back notes which processes the broker sees again, once it does. One that is
+// paused meanwhile may take much longer than the broker.
 func (w *wreck) back(t *testing.T) {
 	t.Helper()
-	if w.gone.IsZero() || !w.broker.again.IsZero() {
+	if len(w.cut) == 0 || !w.broker.again.IsZero() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	seen, err := w.connected(t.Context())
+	if err != nil {
+		return
+	}
+	for p, since := range w.cut {
+		if seen[p.PID()] || p.Ended() {
+			w.state.Outages = append(w.state.Outages, audit.Outage{PID: p.PID(), From: since, To: time.Now().Add(caughtUp)})
+			delete(w.cut, p)
+		}
+	}
+}
+
+// connected are the processes of the services that the broker has a connection
+// of, as it reports under /connz.
+func (c *town) connected(ctx context.Context) (map[int]bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
 	defer cancel()
-	if _, err := w.js.AccountInfo(ctx); err != nil {
-		return
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.monitor+"/connz", nil)
+	if err != nil {
+		return nil, err
 	}
-	w.state.Outages = append(w.state.Outages, audit.Outage{From: w.gone, To: time.Now().Add(clientsBack)})
-	w.gone = time.Time{}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close()
+	var report struct {
+		Connections []struct {
+			Name string `json:"name"`
+		} `json:"connections"`
+	}
+	if err := json.NewDecoder(res.Body).Decode(&report); err != nil {
+		return nil, err
+	}
+	pids := map[int]bool{}
+	for _, conn := range report.Connections {
+		if i := strings.LastIndex(conn.Name, " "); i >= 0 { // the bus ends it with the process
+			if pid, err := strconv.Atoi(conn.Name[i+1:]); err == nil {
+				pids[pid] = true
+			}
+		}
+	}
+	return pids, nil
 }

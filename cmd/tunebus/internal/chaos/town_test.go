@@ -27,6 +27,7 @@ const ackWait = 2 * time.Second
 type town struct {
 	programs *processes.Programs
 	dir, url string
+	monitor  string // address of the server's own reports
 	store    string // address of the artifact store
 	env      []string
 	nats     *processes.Process
@@ -63,6 +64,7 @@ func found(t *testing.T, programs *processes.Programs, name, store string) *town
 		t.Fatal(err)
 	}
 	c.url = fmt.Sprintf("nats://127.0.0.1:%d", processes.FreePort(t))
+	c.monitor = fmt.Sprintf("127.0.0.1:%d", processes.FreePort(t))
 	c.env = []string{
 		"TUNEBUS_BUS_URL=" + c.url,
 		"TUNEBUS_ARTIFACTS_URL=" + c.store,
@@ -109,8 +111,9 @@ func (c *town) startNATS(t *testing.T) {
 	t.Helper()
 	conf := filepath.Join(processes.Root(), "deploy", "nats", "nats.conf")
 	_, port, _ := strings.Cut(strings.TrimPrefix(c.url, "nats://"), ":")
+	_, reports, _ := strings.Cut(c.monitor, ":")
 	c.nats = c.programs.Start(t, c.dir, processes.NATS, nil,
-		"-c", conf, "-a", "127.0.0.1", "-p", port, "-m", fmt.Sprint(processes.FreePort(t)), "-sd", c.in("nats"))
+		"-c", conf, "-a", "127.0.0.1", "-p", port, "-m", reports, "-sd", c.in("nats"))
 }
 
 // start starts a service. more are variables of its own.

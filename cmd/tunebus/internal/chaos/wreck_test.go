@@ -25,8 +25,8 @@ type wreck struct {
 	choice *rand.Rand
 	roles  []*role
 	broker *role
-	gone   time.Time // when the broker was killed, until it answers again
-	plan   []string  // whom the kills hit, in their order
+	cut    map[*processes.Process]time.Time // since when they have had no broker
+	plan   []string                         // whom the kills hit, in their order
 
 	kills, pauses   map[string]int // by program
 	heldJob, stales int            // of those, who held a job
@@ -42,7 +42,7 @@ const (
 // newWreck staffs a town: two of each service.
 func newWreck(t *testing.T, c *town, total int) *wreck {
 	t.Helper()
-	w := &wreck{town: c, choice: rand.New(rand.NewPCG(*seed, 2)), kills: map[string]int{}, pauses: map[string]int{}} //nolint:gosec // it has to be repeatable
+	w := &wreck{town: c, choice: rand.New(rand.NewPCG(*seed, 2)), kills: map[string]int{}, pauses: map[string]int{}, cut: map[*processes.Process]time.Time{}} //nolint:gosec // it has to be repeatable
 	for _, program := range []string{processes.Intake, processes.Finetune, processes.Inference, processes.Evaluation, processes.Tracker} {
 		for range 2 {
 			w.roles = append(w.roles, &role{program: program, process: c.start(t, program)})
@@ -114,6 +114,9 @@ func (w *wreck) pause(t *testing.T) {
 	}
 	if victim == nil || !victim.again.IsZero() {
 		return
+	}
+	if victim == w.broker {
+		w.away()
 	}
 	victim.process.Signal(t, syscall.SIGSTOP)
 	w.pauses[victim.program]++

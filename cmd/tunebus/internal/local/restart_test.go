@@ -2,14 +2,18 @@ package local_test
 
 import (
 	"context"
+	"errors"
 	"net/url"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/tunebus/tunebus/embedded"
 	"github.com/tunebus/tunebus/embedded/bustest"
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus"
 	"github.com/tunebus/tunebus/pipeline/phase"
 )
 
@@ -95,5 +99,46 @@ func TestServerRestartsWithAJobInTheQueue(t *testing.T) {
 	}
 	if took := time.Since(began); took > 20*time.Second {
 		t.Errorf("it took %s", took)
+	}
+}
+
+// TestCheckpointRefusedForAMoment: a checkpoint that NATS does not take is
+// offered again soon, without a reconnection that rings for it.
+func TestCheckpointRefusedForAMoment(t *testing.T) {
+	t.Parallel()
+	s := newWorkshop(t)
+	bucket, err := s.js.Stream(t.Context(), "KV_"+bus.BucketCheckpoints)
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := bucket.CachedInfo().Config
+	full := open
+	full.MaxBytes, full.Discard = 1, jetstream.DiscardNew
+	if _, err := s.js.UpdateStream(t.Context(), full); err != nil {
+		t.Fatal(err)
+	}
+	at5, told := make(chan struct{}), make(chan struct{})
+	s.worker(t, s.bus, trainer{steps: 6, save: 4, keep: 1, hold: func(_ context.Context, step int64) error {
+		if step == 5 {
+			close(at5)
+			<-told
+		}
+		return nil
+	}}.Run, phase.Config{Look: time.Hour})
+	s.accept(t, "r", nil, events.Finetune)
+	<-at5
+	if _, err := s.bus.LoadCheckpoint(t.Context(), "r", events.Finetune); !errors.Is(err, bus.ErrNothing) {
+		t.Fatalf("a checkpoint is there although there was no room for it: %v", err)
+	}
+	if _, err := s.js.UpdateStream(t.Context(), open); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the checkpoint is saved", func() bool {
+		cp, err := s.bus.LoadCheckpoint(t.Context(), "r", events.Finetune)
+		return err == nil && cp.Step == 4
+	})
+	close(told)
+	if c := s.ended(t, "r").Completed; c.Conclusion != events.Success {
+		t.Errorf("ended %s", c.Conclusion)
 	}
 }
