@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/failpoint"
@@ -33,7 +32,7 @@ const (
 
 // last reports whether the server will not deliver the message again. Metric
 // points may be lost, so nobody has to look after them.
-func last(in jetstream.Msg, most int) bool {
+func last(in *nats.Msg, most int) bool {
 	if most <= 0 {
 		return false
 	}
@@ -43,7 +42,7 @@ func last(in jetstream.Msg, most int) bool {
 
 // giveUp stores the dead letter of a message before the server is told that
 // it is given up.
-func (s *Subscriber) giveUp(in jetstream.Msg, reason string) {
+func (s *Subscriber) giveUp(in *nats.Msg, reason string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	m, consumer, err := delivered(in)
@@ -51,11 +50,11 @@ func (s *Subscriber) giveUp(in jetstream.Msg, reason string) {
 		err = s.bus.bury(ctx, m, consumer, reason)
 	}
 	if err != nil {
-		s.cfg.Logger.Error("dead letter not stored; the message comes again", "subject", in.Subject(), "error", err)
+		s.cfg.Logger.Error("dead letter not stored; the message comes again", "subject", in.Subject, "error", err)
 		s.nak(in, 5*time.Second)
 		return
 	}
-	s.told(in, in.TermWithReason(reason))
+	s.told(in, in.Respond([]byte("+TERM "+reason)))
 }
 
 // bury copies a message that a consumer gives up to dead.<stream>.<sequence>.
@@ -64,7 +63,7 @@ func (s *Subscriber) giveUp(in jetstream.Msg, reason string) {
 // told, is not stored.
 func (b *Bus) bury(ctx context.Context, m entry, consumer, reason string) error {
 	msg := nats.NewMsg(events.DeadSubject(m.stream, m.sequence))
-	last, err := b.fetch(ctx, events.StreamDead, map[string]any{"last_by_subj": msg.Subject})
+	last, err := b.fetch(ctx, events.StreamDead, query{Last: msg.Subject})
 	if err == nil && last.header.Get(HeaderDeadConsumer) == consumer {
 		return nil
 	}
@@ -99,12 +98,12 @@ func (b *Bus) bury(ctx context.Context, m entry, consumer, reason string) error 
 
 // delivered is what lies in the stream of a message that was delivered, and
 // the consumer that delivered it.
-func delivered(in jetstream.Msg) (m entry, consumer string, err error) {
+func delivered(in *nats.Msg) (m entry, consumer string, err error) {
 	meta, err := in.Metadata()
 	if err != nil {
-		return entry{}, "", fmt.Errorf("message on %s: %w", in.Subject(), err)
+		return entry{}, "", fmt.Errorf("message on %s: %w", in.Subject, err)
 	}
-	m = entry{stream: meta.Stream, subject: in.Subject(), sequence: meta.Sequence.Stream, time: meta.Timestamp, header: in.Headers(), data: in.Data()}
+	m = entry{stream: meta.Stream, subject: in.Subject, sequence: meta.Sequence.Stream, time: meta.Timestamp, header: in.Header, data: in.Data}
 	return m, meta.Consumer, nil
 }
 

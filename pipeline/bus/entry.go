@@ -35,7 +35,7 @@ func (b *Bus) read(e entry) (Message, error) {
 
 // fetch asks a stream's leader for one message: the newest of a subject or
 // the one at a sequence. The error is [ErrNothing] when there is none.
-func (b *Bus) fetch(ctx context.Context, stream string, which map[string]any) (entry, error) {
+func (b *Bus) fetch(ctx context.Context, stream string, which query) (entry, error) {
 	req, err := json.Marshal(which)
 	if err != nil {
 		return entry{}, err

@@ -37,7 +37,7 @@ func (b *Bus) exhausted(ctx context.Context, d Delivery) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	m, err := b.fetch(ctx, said.Stream, map[string]any{"seq": said.Sequence})
+	m, err := b.fetch(ctx, said.Stream, query{Sequence: said.Sequence})
 	if errors.Is(err, ErrNothing) {
 		return nil // the run was archived meanwhile
 	}

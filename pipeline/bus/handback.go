@@ -65,7 +65,7 @@ func (b *Bus) requestAgain(ctx context.Context, l Letter) (Message, error) {
 	id := fmt.Sprintf("retry/%d/%d", l.Sequence, l.Time.UnixNano())
 	msg.Header[headerMsgID] = []string{id}
 	m := Message{ID: id, Subject: msg.Subject, Stream: events.StreamRequests, Time: time.Now()}
-	since := map[string]any{"start_time": l.Time.Add(-time.Minute)} // servers' clocks may differ
+	since := query{Since: l.Time.Add(-time.Minute)} // servers' clocks may differ
 	err := b.scan(ctx, m.Stream, since, msg.Subject, func(e entry) error {
 		if e.header.Get(headerMsgID) == id {
 			m.Sequence, m.Time = e.sequence, e.time
@@ -100,7 +100,7 @@ func (b *Bus) factAgain(ctx context.Context, l Letter) (Message, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	if _, err := b.fetch(ctx, l.Stream, map[string]any{"last_by_subj": events.PipelineAccepted{RunID: l.Run}.Subject()}); errors.Is(err, ErrNothing) {
+	if _, err := b.fetch(ctx, l.Stream, query{Last: events.PipelineAccepted{RunID: l.Run}.Subject()}); errors.Is(err, ErrNothing) {
 		return Message{}, fmt.Errorf("run %s is not in stream %s: it was archived, or never accepted; the letter can only be discarded", l.Run, l.Stream)
 	} else if err != nil {
 		return Message{}, err
@@ -115,7 +115,7 @@ func (b *Bus) factAgain(ctx context.Context, l Letter) (Message, error) {
 		m.Sequence = ack.Sequence
 		return m, nil
 	}
-	there, rerr := b.fetch(ctx, m.Stream, map[string]any{"last_by_subj": msg.Subject})
+	there, rerr := b.fetch(ctx, m.Stream, query{Last: msg.Subject})
 	if rerr == nil && there.header.Get(headerMsgID) == id {
 		m.Sequence, m.Time = there.sequence, there.time
 		return m, nil

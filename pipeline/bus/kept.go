@@ -24,7 +24,7 @@ type KeptCheckpoint struct {
 // Checkpoints calls each for the checkpoints of every job, page by page.
 func (b *Bus) Checkpoints(ctx context.Context, each func(KeptCheckpoint) error) error {
 	prefix := "$KV." + BucketCheckpoints + "."
-	return b.scan(ctx, "KV_"+BucketCheckpoints, map[string]any{"seq": 1}, prefix+">", func(e entry) error {
+	return b.scan(ctx, "KV_"+BucketCheckpoints, query{Sequence: 1}, prefix+">", func(e entry) error {
 		const removed = "KV-Operation" // and a reason of the server's own
 		if e.header.Get(removed) != "" || e.header.Get("Nats-Marker-Reason") != "" {
 			return nil

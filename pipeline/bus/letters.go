@@ -40,7 +40,7 @@ type Letter struct {
 // Letters calls each for every dead letter, the oldest first. Letters that
 // come meanwhile may be among them.
 func (b *Bus) Letters(ctx context.Context, each func(Letter) error) error {
-	return b.scan(ctx, events.StreamDead, map[string]any{"seq": 1}, events.DeadFilter(), func(e entry) error { return each(letterOf(e)) })
+	return b.scan(ctx, events.StreamDead, query{Sequence: 1}, events.DeadFilter(), func(e entry) error { return each(letterOf(e)) })
 }
 
 // Letter reads one dead letter with its whole body, if that is still stored
@@ -48,7 +48,7 @@ func (b *Bus) Letters(ctx context.Context, each func(Letter) error) error {
 func (b *Bus) Letter(ctx context.Context, sequence uint64) (Letter, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	e, err := b.fetch(ctx, events.StreamDead, map[string]any{"seq": sequence})
+	e, err := b.fetch(ctx, events.StreamDead, query{Sequence: sequence})
 	if err == nil && e.header.Get(HeaderDeadStream) == "" {
 		err = ErrNothing // one of the server's advisories lies there
 	}
@@ -59,7 +59,7 @@ func (b *Bus) Letter(ctx context.Context, sequence uint64) (Letter, error) {
 	if l.Cut == 0 {
 		return l, nil
 	}
-	whole, err := b.fetch(ctx, l.Stream, map[string]any{"seq": l.Original})
+	whole, err := b.fetch(ctx, l.Stream, query{Sequence: l.Original})
 	if errors.Is(err, ErrNothing) || err == nil && len(whole.data) != l.Cut {
 		return l, nil
 	}
@@ -120,7 +120,7 @@ func (b *Bus) Discard(ctx context.Context, sequence uint64) error {
 	if err == nil {
 		return nil
 	}
-	if _, gone := b.fetch(ctx, events.StreamDead, map[string]any{"seq": sequence}); errors.Is(gone, ErrNothing) {
+	if _, gone := b.fetch(ctx, events.StreamDead, query{Sequence: sequence}); errors.Is(gone, ErrNothing) {
 		return nil
 	}
 	return fmt.Errorf("discard dead letter %d: %w", sequence, err)
@@ -128,17 +128,14 @@ func (b *Bus) Discard(ctx context.Context, sequence uint64) error {
 
 // scan reads the messages of a stream that match a filter, in pages, from
 // where from says.
-func (b *Bus) scan(ctx context.Context, stream string, from map[string]any, filter string, each func(entry) error) error {
+func (b *Bus) scan(ctx context.Context, stream string, from query, filter string, each func(entry) error) error {
 	const most = 256 // messages of one answer
 	for left := 1; left > 0; {
-		ask := map[string]any{"next_by_subj": filter, "batch": most, "max_bytes": maxPointBytes}
-		for k, v := range from {
-			ask[k] = v
-		}
+		from.Next, from.Batch, from.MaxBytes = filter, most, maxPointBytes
 		page, cancel := context.WithTimeout(ctx, 30*time.Second)
 		var msgs []*nats.Msg
 		var err error
-		msgs, left, err = b.direct(page, stream, ask, most)
+		msgs, left, err = b.direct(page, stream, from, most)
 		cancel()
 		if err != nil {
 			return fmt.Errorf("read stream %s: %w", stream, err)
@@ -154,7 +151,7 @@ func (b *Bus) scan(ctx context.Context, stream string, from map[string]any, filt
 			if err := each(e); err != nil {
 				return err
 			}
-			from = map[string]any{"seq": e.sequence + 1}
+			from = query{Sequence: e.sequence + 1}
 		}
 	}
 	return nil

@@ -273,7 +273,7 @@ var errEnough = errors.New("enough")
 
 // infos calls each for every object that is not deleted.
 func (o *Objects) infos(ctx context.Context, each func(*jetstream.ObjectInfo) error) error {
-	return o.bus.scan(ctx, "OBJ_"+o.bucket, map[string]any{"seq": 1}, "$O."+o.bucket+".M.*", func(e entry) error {
+	return o.bus.scan(ctx, "OBJ_"+o.bucket, query{Sequence: 1}, "$O."+o.bucket+".M.*", func(e entry) error {
 		var info jetstream.ObjectInfo
 		if err := json.Unmarshal(e.data, &info); err != nil {
 			return fmt.Errorf("meta %s: %w", e.subject, err)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"sync"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -27,14 +28,15 @@ type panics struct {
 func (p *panics) count(h message.HandlerFunc) message.HandlerFunc {
 	return func(msg *message.Message) ([]*message.Message, error) {
 		out, err := h(msg)
-		key := message.HandlerNameFromCtx(msg.Context()) + "/" + msg.Metadata.Get(MetaSequence)
+		at := arrived(msg.Context())
+		key := message.HandlerNameFromCtx(msg.Context()) + "/" + strconv.FormatUint(at.sequence, 10)
 		var slip middleware.RecoveredPanicError
 		if !errors.As(err, &slip) {
 			p.forget(key)
 			return out, err
 		}
 		n := p.add(key)
-		p.log.Error("handler panicked", "subject", msg.Metadata.Get(MetaSubject), "times", n, "panic", fmt.Sprint(slip.V), "stack", slip.Stacktrace)
+		p.log.Error("handler panicked", "subject", at.subject, "times", n, "panic", fmt.Sprint(slip.V), "stack", slip.Stacktrace)
 		if n < maxPanics {
 			return out, fmt.Errorf("the handler panicked: %v", slip.V)
 		}

@@ -63,7 +63,7 @@ func (a *Announcements) Read(ctx context.Context, each func(events.Event)) error
 		for left := 1; left > 0; {
 			var msgs []*nats.Msg
 			var err error
-			msgs, left, err = a.bus.direct(ctx, events.StreamMetrics, map[string]any{"seq": k.next, "next_by_subj": k.filter, "batch": most, "max_bytes": maxPointBytes}, most)
+			msgs, left, err = a.bus.direct(ctx, events.StreamMetrics, query{Sequence: k.next, Next: k.filter, Batch: most, MaxBytes: maxPointBytes}, most)
 			if err != nil {
 				return fmt.Errorf("read metric points of run %s: %w", a.run, err)
 			}

@@ -113,7 +113,7 @@ func (b *Bus) batch(ctx context.Context, filters []string) ([]Message, error) {
 // stored reads everything that the stream holds of a run on the subjects that
 // match.
 func (b *Bus) stored(ctx context.Context, filters []string) ([]*nats.Msg, error) {
-	msgs, left, err := b.direct(ctx, events.StreamFacts, map[string]any{"multi_last": filters, "batch": maxFacts, "max_bytes": maxFactBytes}, maxFacts)
+	msgs, left, err := b.direct(ctx, events.StreamFacts, query{MultiLast: filters, Batch: maxFacts, MaxBytes: maxFactBytes}, maxFacts)
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +126,7 @@ func (b *Bus) stored(ctx context.Context, filters []string) ([]*nats.Msg, error)
 // direct makes the batched direct get itself, since it counts only with the
 // status 204 at its end. It returns how many messages were left out, too,
 // because an answer is bounded in bytes. Source: NATS ADR-31.
-func (b *Bus) direct(ctx context.Context, stream string, what map[string]any, most int) (msgs []*nats.Msg, left int, err error) {
+func (b *Bus) direct(ctx context.Context, stream string, what query, most int) (msgs []*nats.Msg, left int, err error) {
 	req, err := json.Marshal(what)
 	if err != nil {
 		return nil, 0, err
@@ -157,7 +157,7 @@ func (b *Bus) direct(ctx context.Context, stream string, what map[string]any, mo
 			return msgs, left, nil
 		// A subject's newest message that cannot be loaded is a 404, too, and
 		// by no means an empty run.
-		case status == "404" && (what["multi_last"] == nil || text == "No Results"):
+		case status == "404" && (what.MultiLast == nil || text == "No Results"):
 			return nil, 0, nil
 		case status == "503":
 			return nil, 0, fmt.Errorf("stream %s does not exist on %s; create it with \"tunebus setup\"", stream, b.Server())
@@ -212,7 +212,7 @@ func (b *Bus) leaderLast(ctx context.Context, stream, subject string) (Message, 
 }
 
 func (b *Bus) getLast(ctx context.Context, stream, subject string) (Message, error) {
-	e, err := b.fetch(ctx, stream, map[string]any{"last_by_subj": subject})
+	e, err := b.fetch(ctx, stream, query{Last: subject})
 	if err != nil {
 		return Message{}, err
 	}

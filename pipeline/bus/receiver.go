@@ -5,13 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strconv"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill"
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
-	"github.com/nats-io/nats.go"
 
 	"github.com/tunebus/tunebus/events"
 )
@@ -55,9 +53,9 @@ type Route struct {
 	// comes again does no harm, as with a doorbell: many are handed over at
 	// once, and acks are not waited for. It is not for jobs.
 	Light bool
-	// Doorbell says that the handler looks at the subject alone and reads the
-	// stream for the rest. A message whose envelope is a current event's is
-	// then not decoded: the delivery has no Event.
+	// Doorbell says that the handler looks at the subject, or at little of the
+	// data, and reads the stream for the rest. A message whose envelope is a
+	// current event's is then not decoded: the delivery has no Event.
 	Doorbell bool
 	// Grace is how long a handler may go on after the receiver was stopped.
 	// Default 10 s.
@@ -85,7 +83,8 @@ type Receiver struct {
 	bus    *Bus
 	log    *slog.Logger
 	router *message.Router
-	subs   []*Subscriber
+	slots  int    // of all routes
+	hands  *hands // while it runs
 }
 
 // NewReceiver returns a receiver without routes.
@@ -103,8 +102,9 @@ func NewReceiver(b *Bus, log *slog.Logger) (*Receiver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("new receiver: %w", err)
 	}
-	router.AddMiddleware(Verdicts, (&panics{log: log}).count, middleware.Recoverer)
-	return &Receiver{UnknownFor: 7 * 24 * time.Hour, bus: b, log: log, router: router}, nil
+	r := &Receiver{UnknownFor: 7 * 24 * time.Hour, bus: b, log: log, router: router}
+	router.AddMiddleware(r.lend, Verdicts, (&panics{log: log}).count, middleware.Recoverer)
+	return r, nil
 }
 
 // Add adds a route; it has to be called before Run.
@@ -119,7 +119,7 @@ func (r *Receiver) Add(route Route) {
 		route.UnknownFor = r.UnknownFor
 	}
 	sub := NewSubscriber(r.bus, SubscriberConfig{Slots: route.Slots, Light: route.Light, Grace: route.Grace, NakDelay: route.NakDelay, Logger: r.log})
-	r.subs = append(r.subs, sub)
+	r.slots += sub.cfg.Slots
 	r.router.AddConsumerHandler(route.Name, Topic(route.Stream, route.Durable), sub, func(msg *message.Message) error {
 		return r.handle(route, msg)
 	})
@@ -128,10 +128,17 @@ func (r *Receiver) Add(route Route) {
 // Run works until ctx ends and what was being worked on is settled. A handler
 // sees the end of ctx in its own context.
 func (r *Receiver) Run(ctx context.Context) error {
+	r.hands = newHands(r.slots)
+	defer r.hands.end()
 	if err := r.router.Run(ctx); err != nil {
 		return fmt.Errorf("receive: %w", err)
 	}
 	return nil
+}
+
+// lend is the middleware that lets a hand handle a message.
+func (r *Receiver) lend(next message.HandlerFunc) message.HandlerFunc {
+	return func(msg *message.Message) ([]*message.Message, error) { return r.hands.lend(msg, next) }
 }
 
 // Running is closed when every route takes messages.
@@ -168,28 +175,22 @@ func (r *Receiver) undecodable(ctx context.Context, route Route, d Delivery, err
 }
 
 func (r *Receiver) delivery(route Route, msg *message.Message) (Delivery, error) {
-	h := nats.Header{}
-	for _, k := range [...]string{headerContent, headerMsgID} { // what decode looks at
-		if v, ok := msg.Metadata[k]; ok {
-			h[k] = []string{v}
-		}
+	at := arrived(msg.Context())
+	d := Delivery{
+		Message:   Message{Subject: at.subject, Stream: at.stream, Sequence: at.sequence, Time: at.stored},
+		Delivered: at.delivered, quiet: at.quiet,
 	}
-	d := Delivery{Message: Message{Subject: msg.Metadata.Get(MetaSubject), Stream: msg.Metadata.Get(MetaStream)}}
-	d.Sequence, _ = strconv.ParseUint(msg.Metadata.Get(MetaSequence), 10, 64) // set by received, or absent: 0
-	d.Delivered, _ = strconv.Atoi(msg.Metadata.Get(MetaDelivered))
-	d.Time, _ = time.Parse(time.RFC3339Nano, msg.Metadata.Get(MetaStored))
-	d.quiet, _ = msg.Context().Value(quietKey{}).(func()) // absent where nobody beats
 	if route.raw {
 		d.Data = msg.Payload
 		return d, nil
 	}
 	if route.Doorbell {
-		if e, ok := familiar(typeOf(d.Subject), h, msg.Payload); ok {
+		if e, ok := familiar(typeOf(d.Subject), at.header, msg.Payload); ok {
 			d.ID, d.Data = e.id, e.data
 			return d, nil
 		}
 	}
-	said, err := r.bus.decode(d.Subject, h, msg.Payload)
+	said, err := r.bus.decode(d.Subject, at.header, msg.Payload)
 	d.Event, d.ID, d.Data, d.Bare = said.event, said.id, said.data, said.bare
 	return d, err
 }

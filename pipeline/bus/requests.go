@@ -30,9 +30,9 @@ func (b *Bus) LastRequest(ctx context.Context) (uint64, error) {
 // by page. The error of one that cannot be decoded is given to each with what
 // is known of it.
 func (b *Bus) Requests(ctx context.Context, span Span, each func(Delivery, error) error) error {
-	from := map[string]any{"seq": max(1, span.First)}
+	from := query{Sequence: max(1, span.First)}
 	if span.First == 0 && !span.Since.IsZero() {
-		from = map[string]any{"start_time": span.Since}
+		from = query{Since: span.Since}
 	}
 	err := b.scan(ctx, events.StreamRequests, from, events.TypePipelineRequested, func(e entry) error {
 		switch {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strconv"
 	"sync"
 	"time"
 
@@ -36,15 +35,6 @@ type SubscriberConfig struct {
 	// Logger gets what cannot be returned. Default: the bus's.
 	Logger *slog.Logger
 }
-
-// Metadata keys of a received message.
-const (
-	MetaSubject   = "nats_subject"
-	MetaStream    = "nats_stream"
-	MetaSequence  = "nats_sequence"
-	MetaDelivered = "nats_delivered"
-	MetaStored    = "nats_stored"
-)
 
 // Subscriber is a Watermill subscriber over durable pull consumers.
 type Subscriber struct {
@@ -118,84 +108,72 @@ func (s *Subscriber) Close() error {
 
 // slot takes one message at a time until ctx ends.
 func (s *Subscriber) slot(ctx context.Context, stream, durable string, out chan<- *message.Message) {
-	consumer, cfg := s.bind(ctx, stream, durable)
 	for ctx.Err() == nil {
-		err := s.fetch(ctx, consumer, func(msg jetstream.Msg) { s.deliver(ctx, msg, cfg, out) })
-		if err != nil && ctx.Err() == nil {
-			s.cfg.Logger.Warn("fetching failed; trying again", "stream", stream, "consumer", durable, "error", err)
-			wait(ctx, time.Second)
-			consumer, cfg = s.bind(ctx, stream, durable) // the durable may have been made anew
+		cfg := s.bind(ctx, stream, durable)
+		if ctx.Err() != nil {
+			return
+		}
+		err := s.take(ctx, stream, durable, func(msg *nats.Msg) { s.deliver(ctx, msg, cfg, out) })
+		switch {
+		case ctx.Err() != nil, errors.Is(err, errForgotten):
+		default:
+			s.cfg.Logger.Warn("taking messages failed; trying again", "stream", stream, "consumer", durable, "error", err)
+			wait(ctx, time.Second) // the durable may have to be made anew
 		}
 	}
 }
 
 // bind waits until the durable exists.
-func (s *Subscriber) bind(ctx context.Context, stream, durable string) (jetstream.Consumer, jetstream.ConsumerConfig) {
+func (s *Subscriber) bind(ctx context.Context, stream, durable string) jetstream.ConsumerConfig {
 	for try := 0; ctx.Err() == nil; try++ {
 		c, err := s.bus.js.Consumer(ctx, stream, durable)
 		if err == nil {
-			return c, c.CachedInfo().Config
+			return c.CachedInfo().Config
 		}
 		if try%20 == 2 && ctx.Err() == nil {
 			s.cfg.Logger.Warn("waiting for a consumer; \"tunebus setup\" creates it", "stream", stream, "consumer", durable, "error", err)
 		}
 		wait(ctx, 500*time.Millisecond)
 	}
-	return nil, jetstream.ConsumerConfig{}
+	return jetstream.ConsumerConfig{}
 }
 
 // lightBatch is how many light messages are handed over at once.
 const lightBatch = 64
 
-// fetch asks for one message, or for many light ones, for at most 25 s, since
-// a half-open connection can hold a message back until the request's expiry. A
-// server that was away has forgotten the request, so a return of the
-// connection ends it, too.
-func (s *Subscriber) fetch(ctx context.Context, c jetstream.Consumer, each func(jetstream.Msg)) error {
-	ctx, cancel := context.WithTimeout(ctx, 25*time.Second)
-	defer cancel()
-	back := s.bus.back.wait()
+// take calls each for one message after the other until ctx ends or the pull
+// does. What arrives beside that is given back.
+func (s *Subscriber) take(ctx context.Context, stream, durable string, each func(*nats.Msg)) error {
 	most := 1
 	if s.cfg.Light {
 		most = lightBatch
 	}
-	batch, err := c.Fetch(most, jetstream.FetchContext(ctx))
+	p, err := s.bus.pull(stream, durable, most)
 	if err != nil {
-		return quiet(err)
+		return err
 	}
-	for {
-		select {
-		case msg, ok := <-batch.Messages():
-			if !ok {
-				return quiet(batch.Error())
-			}
-			each(msg)
-			if most == 1 {
-				return nil
-			}
-		case <-back:
-			cancel()
-			back = nil // what has arrived by now is still read
+	defer func() {
+		for _, msg := range p.close() {
+			s.nak(msg, 0)
 		}
+	}()
+	for ctx.Err() == nil {
+		msg, err := p.next(ctx)
+		if err != nil {
+			return err
+		}
+		each(msg)
 	}
-}
-
-// quiet drops the errors that only say that there was no message.
-func quiet(err error) error {
-	if errors.Is(err, nats.ErrTimeout) || errors.Is(err, context.DeadlineExceeded) ||
-		errors.Is(err, context.Canceled) || errors.Is(err, jetstream.ErrNoMessages) {
-		return nil
-	}
-	return err
+	return nil
 }
 
 // deliver hands one message over and settles it.
-func (s *Subscriber) deliver(ctx context.Context, in jetstream.Msg, cfg jetstream.ConsumerConfig, out chan<- *message.Message) {
-	msgCtx, cancel := context.WithCancel(withTrace(ctx, in.Headers()))
+func (s *Subscriber) deliver(ctx context.Context, in *nats.Msg, cfg jetstream.ConsumerConfig, out chan<- *message.Message) {
+	msgCtx, cancel := context.WithCancel(withTrace(ctx, in.Header))
 	defer cancel()
-	quiet := make(chan struct{})
+	at := newArrival(in)
 	msg := received(in)
-	msg.SetContext(context.WithValue(msgCtx, quietKey{}, sync.OnceFunc(func() { close(quiet) })))
+	msg.SetContext(context.WithValue(msgCtx, arrivalKey{}, at))
 	select {
 	case out <- msg:
 	case <-ctx.Done():
@@ -208,6 +186,7 @@ func (s *Subscriber) deliver(ctx context.Context, in jetstream.Msg, cfg jetstrea
 		defer heartbeat.Stop()
 		beat = heartbeat.C
 	}
+	quiet := at.hush
 	ended := ctx.Done()
 	var grace <-chan time.Time
 	for {
@@ -236,12 +215,9 @@ func (s *Subscriber) deliver(ctx context.Context, in jetstream.Msg, cfg jetstrea
 	}
 }
 
-// quietKey is the context key of what ends a message's heartbeats.
-type quietKey struct{}
-
 // settle tells the server what the handler answered. most is how often the
 // server delivers the message; after the last time nobody would see it again.
-func (s *Subscriber) settle(in jetstream.Msg, msg *message.Message, most int) {
+func (s *Subscriber) settle(in *nats.Msg, msg *message.Message, most int) {
 	verdict := msg.Metadata.Get(metaVerdict)
 	switch {
 	case verdict == verdictLetGo:
@@ -260,7 +236,7 @@ func (s *Subscriber) settle(in jetstream.Msg, msg *message.Message, most int) {
 // keeps only such a return over its own restart, which may come right behind
 // the end of a service. For that reason it is confirmed, too. Else the message
 // would wait for the ack wait.
-func (s *Subscriber) nak(in jetstream.Msg, delay time.Duration) {
+func (s *Subscriber) nak(in *nats.Msg, delay time.Duration) {
 	failpoint.Here(failpoint.BeforeNak)
 	delay = max(delay, 1)
 	if s.cfg.Light {
@@ -269,22 +245,22 @@ func (s *Subscriber) nak(in jetstream.Msg, delay time.Duration) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	_, err := s.bus.nc.RequestWithContext(ctx, in.Reply(), fmt.Appendf(nil, `-NAK {"delay": %d}`, delay))
+	_, err := s.bus.nc.RequestWithContext(ctx, in.Reply, fmt.Appendf(nil, `-NAK {"delay": %d}`, delay))
 	s.told(in, err)
 }
 
 // ack is confirmed by the server; an ack that got lost would repeat the work
 // of a whole phase's look at the stream. A light one may get lost.
-func (s *Subscriber) ack(in jetstream.Msg) {
+func (s *Subscriber) ack(in *nats.Msg) {
 	if s.cfg.Light {
 		s.told(in, in.Ack())
 		return
 	}
 	for try := range 3 {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-		err := in.DoubleAck(ctx)
+		err := in.AckSync(nats.Context(ctx))
 		cancel()
-		if err == nil || errors.Is(err, jetstream.ErrMsgAlreadyAckd) {
+		if err == nil || errors.Is(err, nats.ErrMsgAlreadyAckd) {
 			return
 		}
 		if try == 2 {
@@ -295,31 +271,10 @@ func (s *Subscriber) ack(in jetstream.Msg) {
 
 // told reports what could not be told to the server; the ack wait then
 // brings the message back.
-func (s *Subscriber) told(in jetstream.Msg, err error) {
+func (s *Subscriber) told(in *nats.Msg, err error) {
 	if err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
-		s.cfg.Logger.Warn("settling a message failed", "subject", in.Subject(), "error", err)
+		s.cfg.Logger.Warn("settling a message failed", "subject", in.Subject, "error", err)
 	}
-}
-
-// received turns a JetStream message into Watermill's.
-func received(in jetstream.Msg) *message.Message {
-	h := in.Headers()
-	msg := message.NewMessage(h.Get(headerMsgID), in.Data())
-	for k := range h {
-		switch k {
-		case metaVerdict, metaDelay, metaReason: // a handler's to say, not a publisher's
-		default:
-			msg.Metadata.Set(k, h.Get(k))
-		}
-	}
-	msg.Metadata.Set(MetaSubject, meantSubject(in.Subject(), h))
-	if meta, err := in.Metadata(); err == nil {
-		msg.Metadata.Set(MetaStream, meta.Stream)
-		msg.Metadata.Set(MetaSequence, strconv.FormatUint(meta.Sequence.Stream, 10))
-		msg.Metadata.Set(MetaDelivered, strconv.FormatUint(meta.NumDelivered, 10))
-		msg.Metadata.Set(MetaStored, meta.Timestamp.UTC().Format(time.RFC3339Nano))
-	}
-	return msg
 }
 
 // wait waits for d or for ctx.
