@@ -2,6 +2,7 @@ package intake
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -14,25 +15,41 @@ import (
 // that have ended are not kept in mind until then.
 const lookEvery = time.Hour
 
+// bounded is what a deadline needs of an accepted run. Nearly all runs have
+// none, and the rest of what was accepted is long.
+type bounded struct {
+	RequestedAt   time.Time `json:"requested_at"`
+	Specification struct {
+		Pipeline struct {
+			Deadline string `json:"deadline"`
+		} `json:"pipeline"`
+	} `json:"specification"`
+}
+
 // Deadline waits until a run's deadline and asks for its cancellation if it
 // has not ended by then.
 func (s *Service) Deadline(ctx context.Context, d bus.Delivery) error {
-	accepted, ok := d.Event.(events.PipelineAccepted)
-	if !ok {
-		return &bus.Dead{Err: fmt.Errorf("%s is no accepted run", d.Subject)}
+	var accepted bounded
+	address, err := events.ParseSubject(d.Subject)
+	if err == nil {
+		err = json.Unmarshal(d.Data, &accepted)
 	}
-	limit := accepted.Specification.Pipeline.Limit()
+	if err != nil {
+		return &bus.Dead{Err: fmt.Errorf("%s is no accepted run: %w", d.Subject, err)}
+	}
+	asked := accepted.Specification.Pipeline.Deadline
+	limit := events.Pipeline{Deadline: asked}.Limit()
 	if limit == 0 {
 		return nil
 	}
-	run, err := s.run(ctx, accepted.RunID)
+	run, err := s.run(ctx, address.Run)
 	if err != nil || run.Completed != nil {
 		return err
 	}
 	if left := time.Until(accepted.RequestedAt.Add(limit)); left > 0 {
 		return &bus.Later{Delay: min(left, lookEvery), Err: errors.New("the deadline is still ahead")}
 	}
-	ask := events.CancelRequested{RunID: accepted.RunID, By: "deadline", Reason: "the run did not end within pipeline.deadline = " + accepted.Specification.Pipeline.Deadline}
+	ask := events.CancelRequested{RunID: address.Run, By: "deadline", Reason: "the run did not end within pipeline.deadline = " + asked}
 	_, err = s.bus.Publish(ctx, ask, bus.Fence{})
 	var lost *bus.LostError
 	if errors.As(err, &lost) {

@@ -76,7 +76,7 @@ func (s *Service) Routes() []bus.Route {
 	return []bus.Route{
 		{Name: "intake/requests", Stream: events.StreamRequests, Durable: bus.DurableIntake, Slots: 4, Handle: s.Request, Undecodable: s.Undecodable},
 		{Name: "intake/cancel", Stream: events.StreamFacts, Durable: bus.DurableCancel, Slots: 2, Handle: s.Cancel},
-		{Name: "intake/deadline", Stream: events.StreamFacts, Durable: bus.DurableDeadline, Light: true, Handle: s.Deadline},
+		{Name: "intake/deadline", Stream: events.StreamFacts, Durable: bus.DurableDeadline, Light: true, Doorbell: true, Handle: s.Deadline},
 		s.bus.Exhausted(),
 	}
 }
