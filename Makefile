@@ -1,6 +1,6 @@
 # Everything works with Go and make alone; "check" also wants a C compiler,
 # for the race detector.
-MODULES := events events/validation pipeline pipeline/clouds embedded llm services/intake services/finetune services/inference services/evaluation services/tracker cmd/basemodel cmd/tunebus deploy
+MODULES := events events/validation pipeline pipeline/clouds pipeline/clouds/emulators embedded llm services/intake services/finetune services/inference services/evaluation services/tracker cmd/basemodel cmd/tunebus deploy
 
 # SIMD makes the matrix products of the built-in engine several times faster.
 export GOEXPERIMENT := simd
@@ -11,7 +11,7 @@ TAGS := disable_grpc_modules
 export GOFLAGS := $(GOFLAGS) -tags=$(TAGS)
 GO := go
 
-.PHONY: help build run test check lint tidy generate build-gpu base-model bench fuzz chaos
+.PHONY: help build run test check lint tidy generate build-gpu base-model bench fuzz chaos azurite
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
@@ -79,3 +79,6 @@ SEED := 0
 
 chaos: ## services and NATS are killed at random, and everything has to come out right
 	@cd cmd/tunebus && $(GO) test ./internal/chaos -count=1 -timeout 3h -v -args -kills $(KILLS) -runs $(RUNS) -seed $(SEED) -every
+
+azurite: ## azblob:// against Azurite, Microsoft's emulator; needs npx
+	@cd pipeline/clouds/emulators && $(GO) test -count=1 -tags azurite,$(TAGS) -run Azure -v .
