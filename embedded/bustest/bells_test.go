@@ -125,7 +125,7 @@ func TestCheckpointRace(t *testing.T) {
 			for step := range int64(3) {
 				// An older attempt may lose, which TestCheckpointsOnlyGoForward
 				// looks at.
-				_, err := b.bus.SaveCheckpoint(t.Context(), "r1", events.Finetune, bus.Checkpoint{Attempt: attempt + 1, Step: step}, 1)
+				_, _, err := b.bus.SaveCheckpoint(t.Context(), "r1", events.Finetune, bus.Checkpoint{Attempt: attempt + 1, Step: step}, 1)
 				if err != nil && attempt+1 == newest {
 					t.Error(err)
 				}

@@ -16,7 +16,7 @@ func TestCheckpointsOnlyGoForward(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, bus.Layout{})
 	save := func(attempt int, step int64) error {
-		_, err := b.bus.SaveCheckpoint(t.Context(), "r1", events.Finetune, bus.Checkpoint{Attempt: attempt, Step: step}, 1)
+		_, _, err := b.bus.SaveCheckpoint(t.Context(), "r1", events.Finetune, bus.Checkpoint{Attempt: attempt, Step: step}, 1)
 		return err
 	}
 	if _, err := b.bus.TakeCheckpoint(t.Context(), "r1", events.Finetune, 1); !errors.Is(err, bus.ErrNothing) {
@@ -77,7 +77,7 @@ func TestCheckpointsAreKept(t *testing.T) {
 		{2, 45, 1, []int64{45}, []int64{35, 30, 20}},
 	} {
 		cp := bus.Checkpoint{Attempt: c.attempt, Step: c.step, Reference: events.Reference{Key: fmt.Sprint(c.step)}}
-		dropped, err := b.bus.SaveCheckpoint(t.Context(), "r1", events.Finetune, cp, c.keep)
+		_, dropped, err := b.bus.SaveCheckpoint(t.Context(), "r1", events.Finetune, cp, c.keep)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -65,7 +65,7 @@ func TestArchive(t *testing.T) {
 		}
 	}
 	for _, run := range []string{"done", "open"} {
-		if _, err := r.bus.SaveCheckpoint(t.Context(), run, events.Inference, bus.Checkpoint{Attempt: 1, Step: 1}, 1); err != nil {
+		if _, _, err := r.bus.SaveCheckpoint(t.Context(), run, events.Inference, bus.Checkpoint{Attempt: 1, Step: 1}, 1); err != nil {
 			t.Fatal(err)
 		}
 	}

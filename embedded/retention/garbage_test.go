@@ -225,7 +225,7 @@ func TestCheckpointsThatNobodyGoesOnFrom(t *testing.T) {
 	r.publish(t, facts("open")[:3]...)
 	for _, run := range []string{"ended", "open", "gone"} {
 		cp := bus.Checkpoint{Attempt: 1, Step: 1, Reference: r.put(t, "runs/"+run+"/inference/1/checkpoint-1.tar")}
-		if _, err := r.bus.SaveCheckpoint(t.Context(), run, events.Inference, cp, 1); err != nil {
+		if _, _, err := r.bus.SaveCheckpoint(t.Context(), run, events.Inference, cp, 1); err != nil {
 			t.Fatal(err)
 		}
 	}

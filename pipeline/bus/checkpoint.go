@@ -36,11 +36,12 @@ func (c Checkpoint) History() []Checkpoint {
 func checkpointKey(run string, p events.Phase) string { return run + "." + string(p) }
 
 // SaveCheckpoint stores the newest checkpoint of a job and keeps those before
-// it, keep in all; the others are returned, for their content to be dropped.
+// it, keep in all. It returns what is stored now, and those that are not any
+// more, for their content to be dropped.
 // The error is a [*LostError] when a newer attempt has saved or taken one,
 // whose work must not be replaced by an older one's, or the phase is over.
-func (b *Bus) SaveCheckpoint(ctx context.Context, run string, p events.Phase, cp Checkpoint, keep int) (dropped []Checkpoint, err error) {
-	_, err = b.changeCheckpoint(ctx, run, p, cp.Attempt, func(before Checkpoint) (Checkpoint, error) {
+func (b *Bus) SaveCheckpoint(ctx context.Context, run string, p events.Phase, cp Checkpoint, keep int) (saved Checkpoint, dropped []Checkpoint, err error) {
+	saved, err = b.changeCheckpoint(ctx, run, p, cp.Attempt, func(before Checkpoint) (Checkpoint, error) {
 		cp.Before, dropped = nil, nil
 		for _, old := range before.History() {
 			// Later steps than those just saved were of no use to whoever
@@ -54,9 +55,9 @@ func (b *Bus) SaveCheckpoint(ctx context.Context, run string, p events.Phase, cp
 		return cp, nil
 	})
 	if err != nil {
-		return nil, err
+		return Checkpoint{}, nil, err
 	}
-	return dropped, nil
+	return saved, dropped, nil
 }
 
 // TakeCheckpoint returns the newest checkpoint of a job, and makes it an

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,7 +25,10 @@ type late struct {
 	// tried says that NATS may have been told of it after all; its answer was
 	// lost.
 	tried bool
-	over  bool // the attempt has ended
+	// unsure are older ones of which it may have been told, until a newer one
+	// is known to be stored.
+	unsure []bus.Checkpoint
+	over   bool // the attempt has ended
 	// came rings when there is a late one.
 	came chan struct{}
 }
@@ -46,8 +50,11 @@ func (w *Worker) point(ctx context.Context, c *claim, cp bus.Checkpoint, keep in
 	}()
 	before, tried := c.late.cp, c.late.tried
 	c.late.cp, c.late.keep, c.late.tried = cp, keep, false
-	if before.Step > 0 && !tried {
-		w.drop(ctx, c, before) // else it may be the one that a later attempt goes on from
+	switch {
+	case before.Step > 0 && tried: // it may be the one that a later attempt goes on from
+		c.late.unsure = append(c.late.unsure, before)
+	case before.Step > 0:
+		w.drop(ctx, c, before)
 	}
 	if !w.bus.Connected() { // the work would wait
 		return errAway
@@ -87,13 +94,18 @@ func (l *late) settle() {
 // afterwards, so that there always is one.
 func (w *Worker) pointAt(ctx context.Context, c *claim) error {
 	cp := c.late.cp
-	dropped, err := w.bus.SaveCheckpoint(ctx, c.req.RunID, c.req.Phase, cp, c.late.keep)
+	saved, dropped, err := w.bus.SaveCheckpoint(ctx, c.req.RunID, c.req.Phase, cp, c.late.keep)
 	if err != nil {
 		c.late.tried = true
 		return fmt.Errorf("checkpoint at step %d: %w", cp.Step, err)
 	}
 	failpoint.Here(failpoint.CheckpointPointed)
-	c.late.cp, c.late.tried = bus.Checkpoint{}, false
+	for _, old := range c.late.unsure {
+		if !slices.ContainsFunc(saved.History(), func(kept bus.Checkpoint) bool { return kept.Reference.Key == old.Reference.Key }) {
+			dropped = append(dropped, old)
+		}
+	}
+	c.late.cp, c.late.tried, c.late.unsure = bus.Checkpoint{}, false, nil
 	for _, old := range dropped {
 		w.drop(ctx, c, old)
 	}

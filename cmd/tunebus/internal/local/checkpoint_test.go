@@ -135,7 +135,7 @@ func TestKilledBehindTheFact(t *testing.T) {
 	}
 	put("1/model.txt") // of an attempt that was killed before it could complete
 	model := put("2/model.txt")
-	if _, err := s.bus.SaveCheckpoint(t.Context(), "r", events.Finetune, bus.Checkpoint{Attempt: 2, Step: 4, Reference: put("2/checkpoint-4.tar")}, 1); err != nil {
+	if _, _, err := s.bus.SaveCheckpoint(t.Context(), "r", events.Finetune, bus.Checkpoint{Attempt: 2, Step: 4, Reference: put("2/checkpoint-4.tar")}, 1); err != nil {
 		t.Fatal(err)
 	}
 	s.publish(t, events.PhaseCompleted{
