@@ -66,7 +66,9 @@ func azurite(t *testing.T) string {
 		}
 		_ = cmd.Wait() // says that it was killed
 	})
-	for until := time.Now().Add(3 * time.Minute); ; time.Sleep(100 * time.Millisecond) { // it may have to be fetched
+	// npx may have to fetch it first, and nothing but its port says when it is
+	// there: so it is tried every now and then, for a bounded time.
+	for until := time.Now().Add(3 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
 		c, err := new(net.Dialer).DialContext(t.Context(), "tcp", address.String())
 		if err == nil {
 			_ = c.Close()
