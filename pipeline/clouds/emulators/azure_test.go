@@ -54,7 +54,7 @@ func TestAzureBackend(t *testing.T) {
 func azurite(t *testing.T) string {
 	t.Helper()
 	address := freeAddress(t)
-	cmd := exec.Command("npx", "--yes", "--package", "azurite@3.35.0", "azurite-blob", //nolint:noctx // it ends with all that it started, below
+	cmd := exec.Command("npx", "--yes", "--package", "azurite@3.35.0", "azurite-blob", // it ends with all that it started, below
 		"--silent", "--skipApiVersionCheck", "--inMemoryPersistence", "--blobHost", address.IP.String(), "--blobPort", strconv.Itoa(address.Port))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // npx starts others
 	if err := cmd.Start(); err != nil {
