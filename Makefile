@@ -1,6 +1,6 @@
 # Everything works with Go and make alone; "check" also wants a C compiler,
 # for the race detector.
-MODULES := events events/validation pipeline pipeline/clouds pipeline/clouds/emulators embedded llm services/intake services/finetune services/inference services/evaluation services/tracker cmd/basemodel cmd/tunebus deploy
+MODULES := events events/validation pipeline pipeline/cloudblob pipeline/cloudblob/emulators embedded llm services/intake services/finetune services/inference services/evaluation services/tracker cmd/basemodel cmd/tunebus deploy
 
 # SIMD makes the matrix products of the built-in engine several times faster.
 export GOEXPERIMENT := simd
@@ -51,7 +51,7 @@ generate: ## the schemas and the AsyncAPI document
 check: lint ## formatting, rules, and the tests with the race detector
 	@set -e; for m in $(MODULES); do (cd $$m && GOWORK=off $(GO) mod tidy -diff) || { echo "$$m: go.mod is stale; run make tidy"; exit 1; }; done
 	@out=$$(gofmt -l $(MODULES)); test -z "$$out" || { echo "not formatted:"; echo "$$out"; exit 1; }
-	@cd pipeline && CGO_ENABLED=1 CGO_CFLAGS=-Wno-deprecated-declarations $(GO) vet -tags gpu ./telemetry
+	@cd pipeline && CGO_ENABLED=1 CGO_CFLAGS=-Wno-deprecated-declarations $(GO) vet -tags gpu ./hostmetrics
 	@cd pipeline && $(GO) test -tags failpoint ./failpoint
 	@set -e; for m in $(MODULES); do echo "== $$m"; (cd $$m && CGO_ENABLED=1 $(GO) test $(RACE) -timeout 30m ./...); done
 
@@ -81,4 +81,4 @@ chaos: ## services and NATS are killed at random, and everything has to come out
 	@cd cmd/tunebus && $(GO) test ./internal/chaos -count=1 -timeout 3h -v -args -kills $(KILLS) -runs $(RUNS) -seed $(SEED) -every
 
 azurite: ## azblob:// against Azurite, Microsoft's emulator; needs npx
-	@cd pipeline/clouds/emulators && $(GO) test -count=1 -tags azurite,$(TAGS) -run Azure -v .
+	@cd pipeline/cloudblob/emulators && $(GO) test -count=1 -tags azurite,$(TAGS) -run Azure -v .

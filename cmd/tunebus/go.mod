@@ -10,7 +10,7 @@ require (
 	github.com/tunebus/tunebus/events v0.0.0
 	github.com/tunebus/tunebus/llm v0.0.0
 	github.com/tunebus/tunebus/pipeline v0.0.0
-	github.com/tunebus/tunebus/pipeline/clouds v0.0.0
+	github.com/tunebus/tunebus/pipeline/cloudblob v0.0.0
 	github.com/tunebus/tunebus/services/evaluation v0.0.0
 	github.com/tunebus/tunebus/services/finetune v0.0.0
 	github.com/tunebus/tunebus/services/inference v0.0.0
@@ -174,7 +174,7 @@ replace (
 	github.com/tunebus/tunebus/events => ../../events
 	github.com/tunebus/tunebus/llm => ../../llm
 	github.com/tunebus/tunebus/pipeline => ../../pipeline
-	github.com/tunebus/tunebus/pipeline/clouds => ../../pipeline/clouds
+	github.com/tunebus/tunebus/pipeline/cloudblob => ../../pipeline/cloudblob
 	github.com/tunebus/tunebus/services/evaluation => ../../services/evaluation
 	github.com/tunebus/tunebus/services/finetune => ../../services/finetune
 	github.com/tunebus/tunebus/services/inference => ../../services/inference

@@ -12,8 +12,8 @@ import (
 	"testing"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/config"
 	"github.com/tunebus/tunebus/pipeline/spec"
+	"github.com/tunebus/tunebus/pipeline/structconf"
 	"github.com/tunebus/tunebus/services/evaluation"
 	"github.com/tunebus/tunebus/services/finetune"
 	"github.com/tunebus/tunebus/services/inference"
@@ -41,7 +41,7 @@ func readElsewhere() map[string]string {
 		"inferencer.model_id": "services/inference", "mlflow.run_name": "services/intake", "mlflow.run_name_prefix": "services/intake", "mlflow.run_name_suffix": "services/intake",
 		"pipeline.enable_finetuning": "pipeline/spec", "pipeline.enable_inference": "pipeline/spec", "pipeline.enable_evaluation": "pipeline/spec",
 		"pipeline.stop_after_finetuning": "pipeline/spec", "pipeline.stop_after_inference": "pipeline/spec", "pipeline.on_finetuning_failure": "pipeline/spec",
-		"pipeline.max_tries": "pipeline/phase", "pipeline.max_crashes": "pipeline/phase", "pipeline.backoff": "events", "pipeline.deadline": "services/intake",
+		"pipeline.max_tries": "pipeline/worker", "pipeline.max_crashes": "pipeline/worker", "pipeline.backoff": "events", "pipeline.deadline": "services/intake",
 	}
 	for _, section := range []string{"fine_tuner", "inferencer", "evaluator"} {
 		out[section+".engine"], out[section+".queue"], out[section+".timeout"] = "pipeline/spec", "pipeline/spec", "events"
@@ -80,7 +80,7 @@ func readIn(t *testing.T, folder string) map[string]bool {
 }
 
 // field is the name of the Go field that holds a key.
-func field(t *testing.T, k config.Key) string {
+func field(t *testing.T, k structconf.Key) string {
 	t.Helper()
 	sections := reflect.TypeFor[events.Specification]()
 	for i := range sections.NumField() {
@@ -117,7 +117,7 @@ func TestEveryKeyIsHonouredOrNamed(t *testing.T) {
 		key := k.Section + "." + k.Name
 		if value, ok := asks[key]; ok {
 			delete(asks, key)
-			var tree config.Tree
+			var tree structconf.Tree
 			if fault := tree.Set(key + "=" + value); fault != nil {
 				t.Fatal(fault)
 			}
@@ -149,7 +149,7 @@ func TestEveryKeyIsHonouredOrNamed(t *testing.T) {
 
 // named reports whether a note names a key, or the kind of keys that it is
 // one of.
-func named(note string, k config.Key) bool {
+func named(note string, k structconf.Key) bool {
 	kind := "finetune_*_" + k.Name[strings.LastIndexByte(k.Name, '_')+1:]
 	return strings.HasPrefix(note, k.Section+".") && (strings.Contains(note, k.Name) || strings.Contains(note, kind))
 }

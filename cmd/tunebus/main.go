@@ -9,7 +9,7 @@ import (
 	"syscall"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli"
-	_ "github.com/tunebus/tunebus/pipeline/clouds" // artifacts at s3://, gs://, azblob://
+	_ "github.com/tunebus/tunebus/pipeline/cloudblob" // artifacts at s3://, gs://, azblob://
 )
 
 func main() {

@@ -101,7 +101,7 @@ func TestProgramsLinkTheClouds(t *testing.T) {
 	programs := 0
 	eachFile(t, func(path, name string, imports []string, _ bool) {
 		program := name == "main" && filepath.Base(path) == "main.go" && (strings.HasPrefix(path, "cmd/tunebus/") || strings.HasPrefix(path, "services/"))
-		links := slices.Contains(imports, module+"pipeline/clouds")
+		links := slices.Contains(imports, module+"pipeline/cloudblob")
 		if program {
 			programs++
 		}

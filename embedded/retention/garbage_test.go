@@ -19,14 +19,14 @@ import (
 	"github.com/tunebus/tunebus/pipeline/archive"
 	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/bus"
-	"github.com/tunebus/tunebus/pipeline/garbage"
+	"github.com/tunebus/tunebus/pipeline/gc"
 )
 
-func (r *room) collector() garbage.Collector {
-	return garbage.Collector{Bus: r.bus, Store: r.store, Sure: true}
+func (r *room) collector() gc.Collector {
+	return gc.Collector{Bus: r.bus, Store: r.store, Sure: true}
 }
 
-func (r *room) collect(t *testing.T, c garbage.Collector) garbage.Report {
+func (r *room) collect(t *testing.T, c gc.Collector) gc.Report {
 	t.Helper()
 	report, err := c.Run(t.Context())
 	if err != nil {
@@ -117,7 +117,7 @@ func TestGarbageOfRandomRuns(t *testing.T) {
 			}
 			told := map[string]bool{}
 			c.DryRun = false
-			c.Told = func(one garbage.Removed) { told[one.Key] = true }
+			c.Told = func(one gc.Removed) { told[one.Key] = true }
 			r.collect(t, c)
 			if now := r.keys(t, ""); !maps.Equal(now, keep) {
 				t.Errorf("left %v\nwant %v", slices.Sorted(maps.Keys(now)), slices.Sorted(maps.Keys(keep)))
@@ -192,7 +192,7 @@ func TestGarbageOfAnotherStore(t *testing.T) {
 	r.publish(t, facts("r", events.Artifact{Name: "model", Reference: events.Reference{Store: "another", Key: "k"}})...)
 	c := r.collector()
 	c.Sure = false
-	if report, err := c.Run(t.Context()); !errors.Is(err, garbage.ErrNoReference) || report.Removed.Count != 0 || len(r.keys(t, "")) != 1 {
+	if report, err := c.Run(t.Context()); !errors.Is(err, gc.ErrNoReference) || report.Removed.Count != 0 || len(r.keys(t, "")) != 1 {
 		t.Errorf("%+v, %v; left %v", report, err, r.keys(t, ""))
 	}
 	c.Sure = true
@@ -261,7 +261,7 @@ func TestLeftoversOfFiles(t *testing.T) {
 	r.age(t, ".partial/old")
 	c := r.collector()
 	c.Grace = 24 * time.Hour
-	if report := r.collect(t, c); report.Leftovers != (garbage.Sum{Count: 1, Bytes: 4}) {
+	if report := r.collect(t, c); report.Leftovers != (gc.Sum{Count: 1, Bytes: 4}) {
 		t.Errorf("%+v", report)
 	}
 	left, err := os.ReadDir(filepath.Join(r.dir, ".partial"))

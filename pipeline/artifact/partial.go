@@ -13,7 +13,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/tunebus/tunebus/pipeline/held"
+	"github.com/tunebus/tunebus/pipeline/filelock"
 )
 
 const (
@@ -62,7 +62,7 @@ func (f *files) removeFree(name string) {
 		return
 	}
 	defer file.Close()
-	if held.Take(file) == nil {
+	if filelock.Take(file) == nil {
 		_ = f.root.Remove(name) // as above
 	}
 }
@@ -109,7 +109,7 @@ func (f *files) taken(name string) bool {
 		return false
 	}
 	defer file.Close()
-	return errors.Is(held.Take(file), held.ErrTaken)
+	return errors.Is(filelock.Take(file), filelock.ErrTaken)
 }
 
 // create makes a partial object and holds it. Someone who sweeps may remove it
@@ -122,8 +122,8 @@ func (f *files) create() (*os.File, string, error) {
 		if err != nil {
 			return nil, "", err
 		}
-		err = held.Take(w)
-		if err == nil && f.is(w, name) || errors.Is(err, held.ErrUnsupported) {
+		err = filelock.Take(w)
+		if err == nil && f.is(w, name) || errors.Is(err, filelock.ErrUnsupported) {
 			return w, name, nil
 		}
 		_ = w.Close() // nothing was written

@@ -26,8 +26,8 @@ import (
 
 	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/bus"
-	"github.com/tunebus/tunebus/pipeline/config"
 	"github.com/tunebus/tunebus/pipeline/settings"
+	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
 // Service is a process that is being wired.
@@ -78,7 +78,7 @@ func Main(name string, wire Wire) int {
 		return 0
 	}
 	fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
-	var faults config.Faults
+	var faults structconf.Faults
 	if errors.As(err, &faults) || errors.Is(err, errUsage) {
 		return 2
 	}
@@ -151,7 +151,7 @@ func load(name string, args, environ []string, stderr io.Writer) (settings.Setti
 	}
 	cfg, err := settings.Load(files, environ)
 	if err == nil && cfg.Artifacts.URL == "" {
-		err = config.Faults{{Key: "artifacts.url", Message: "is missing; services that run apart share a store, such as s3://bucket or file:///srv/tunebus"}}
+		err = structconf.Faults{{Key: "artifacts.url", Message: "is missing; services that run apart share a store, such as s3://bucket or file:///srv/tunebus"}}
 	}
 	return cfg, err
 }

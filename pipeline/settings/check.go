@@ -7,12 +7,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tunebus/tunebus/pipeline/config"
+	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
 // secrets reads the secrets that are kept in files of their own.
-func secrets(s *Settings) config.Faults {
-	var faults config.Faults
+func secrets(s *Settings) structconf.Faults {
+	var faults structconf.Faults
 	for key, value := range map[string]*string{
 		"credentials.huggingface_token": &s.Credentials.HuggingFaceToken,
 		"credentials.openai_key":        &s.Credentials.OpenAIKey,
@@ -25,7 +25,7 @@ func secrets(s *Settings) config.Faults {
 		}
 		body, err := os.ReadFile(path)
 		if err != nil {
-			faults = append(faults, config.Fault{Key: key, Message: fmt.Sprintf("its file cannot be read: %v", err)})
+			faults = append(faults, structconf.Fault{Key: key, Message: fmt.Sprintf("its file cannot be read: %v", err)})
 		}
 		*value = strings.TrimSpace(string(body))
 	}
@@ -33,11 +33,11 @@ func secrets(s *Settings) config.Faults {
 }
 
 // check finds the faults of values that have the right type.
-func check(s Settings) config.Faults {
-	var faults config.Faults
+func check(s Settings) structconf.Faults {
+	var faults structconf.Faults
 	fault := func(ok bool, key, value, message, allowed string) {
 		if !ok {
-			faults = append(faults, config.Fault{Key: key, Value: value, Message: message, Allowed: allowed})
+			faults = append(faults, structconf.Fault{Key: key, Value: value, Message: message, Allowed: allowed})
 		}
 	}
 	fault(s.Bus.URL == "" || s.Bus.Context == "", "bus.context", s.Bus.Context, "bus.url is set too; name one of them", "")

@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/tunebus/tunebus/pipeline/config"
 	"github.com/tunebus/tunebus/pipeline/spec"
+	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
 // FileName is the file that is read where none is named and this one is in
@@ -18,7 +18,7 @@ const FileName = "tunebus.toml"
 // that hold a specification too.
 func Sections() []string {
 	var out []string
-	for _, s := range config.Sections(Settings{}) {
+	for _, s := range structconf.Sections(Settings{}) {
 		top, _, _ := strings.Cut(s, ".")
 		if !slices.Contains(out, top) {
 			out = append(out, top)
@@ -46,17 +46,17 @@ func Files(environ []string) []string {
 }
 
 // Load reads the settings: the files, merged in order, then the variables of
-// environ, each NAME=value. The error is [config.Faults], all at once, unless
+// environ, each NAME=value. The error is [structconf.Faults], all at once, unless
 // a file cannot be read.
 func Load(files, environ []string) (Settings, error) {
 	var s Settings
-	config.SetDefaults(&s)
+	structconf.SetDefaults(&s)
 	tree, faults, err := read(files)
 	if err != nil {
 		return s, err
 	}
 	faults = append(faults, variables(&tree, environ)...)
-	faults = append(faults, config.Decode(&s, tree)...)
+	faults = append(faults, structconf.Decode(&s, tree)...)
 	faults = tree.Place(faults, append(secrets(&s), check(s)...))
 	if len(faults) > 0 {
 		return s, faults
@@ -66,15 +66,15 @@ func Load(files, environ []string) (Settings, error) {
 
 // read merges the files. Sections of a specification are left out: a file
 // may hold both.
-func read(files []string) (config.Tree, config.Faults, error) {
-	tree := config.Tree{Sections: map[string]any{}, At: map[string]config.Position{}}
-	var faults config.Faults
+func read(files []string) (structconf.Tree, structconf.Faults, error) {
+	tree := structconf.Tree{Sections: map[string]any{}, At: map[string]structconf.Position{}}
+	var faults structconf.Faults
 	for _, file := range files {
 		body, err := os.ReadFile(file)
 		if err != nil {
 			return tree, nil, fmt.Errorf("read settings: %w", err)
 		}
-		t, f := config.ParseTOML(file, body)
+		t, f := structconf.ParseTOML(file, body)
 		faults = append(faults, f...)
 		if len(f) > 0 {
 			continue
@@ -91,7 +91,7 @@ func read(files []string) (config.Tree, config.Faults, error) {
 
 // nest makes the tables in services sections of their own, such as
 // services.intake.
-func nest(t config.Tree) {
+func nest(t structconf.Tree) {
 	services, _ := t.Sections["services"].(map[string]any)
 	for name, v := range services {
 		if table, ok := v.(map[string]any); ok {
@@ -110,7 +110,7 @@ const VariableFile = prefix + "SETTINGS"
 // Variables lists the names of all variables that [Load] reads.
 func Variables() []string {
 	out := []string{VariableFile}
-	for _, k := range config.Keys(Settings{}) {
+	for _, k := range structconf.Keys(Settings{}) {
 		out = append(out, variable(k))
 		if k.Env != "" {
 			out = append(out, k.Env)
@@ -119,30 +119,30 @@ func Variables() []string {
 	return out
 }
 
-func variable(k config.Key) string {
+func variable(k structconf.Key) string {
 	return prefix + strings.ToUpper(strings.ReplaceAll(k.Section, ".", "_")+"_"+k.Name)
 }
 
 // variables puts what the environment says over the files. A variable of
 // ours that nobody reads is a fault: most likely it is misspelled.
-func variables(t *config.Tree, environ []string) config.Faults {
-	own, usual := map[string]config.Key{}, map[string]config.Key{}
-	for _, k := range config.Keys(Settings{}) {
+func variables(t *structconf.Tree, environ []string) structconf.Faults {
+	own, usual := map[string]structconf.Key{}, map[string]structconf.Key{}
+	for _, k := range structconf.Keys(Settings{}) {
 		own[variable(k)] = k
 		if k.Env != "" {
 			usual[k.Env] = k
 		}
 	}
-	set := func(k config.Key, name, value string) {
+	set := func(k structconf.Key, name, value string) {
 		table, _ := t.Sections[k.Section].(map[string]any)
 		if table == nil {
 			table = map[string]any{}
 			t.Sections[k.Section] = table
 		}
 		table[k.Name] = value
-		t.At[k.Section+"."+k.Name] = config.Position{File: "$" + name}
+		t.At[k.Section+"."+k.Name] = structconf.Position{File: "$" + name}
 	}
-	var faults config.Faults
+	var faults structconf.Faults
 	environ = slices.Sorted(slices.Values(environ))
 	for _, e := range environ {
 		name, value, _ := strings.Cut(e, "=")
@@ -157,14 +157,14 @@ func variables(t *config.Tree, environ []string) config.Faults {
 		case ok:
 			set(k, name, value)
 		case strings.HasPrefix(name, prefix) && name != VariableFile:
-			faults = append(faults, config.Fault{Key: name, Message: "no such variable" + hint(name)})
+			faults = append(faults, structconf.Fault{Key: name, Message: "no such variable" + hint(name)})
 		}
 	}
 	return faults
 }
 
 func hint(name string) string {
-	if n := config.Nearest(name, Variables()); n != "" {
+	if n := structconf.Nearest(name, Variables()); n != "" {
 		return fmt.Sprintf("; did you mean %s?", n)
 	}
 	return ""

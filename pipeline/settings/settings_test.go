@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tunebus/tunebus/pipeline/config"
 	"github.com/tunebus/tunebus/pipeline/settings"
+	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
 func file(t *testing.T, body string) []string {
@@ -88,7 +88,7 @@ keys = ["https://judge.example", "ftp://x=KEY"]
 hub_endpoint = "https://me:s3cret@hub.example"
 `
 	_, err := settings.Load(file(t, body), []string{"TUNEBUS_BUS_ULR=x", "TUNEBUS_SERVICES_TRACKER_TRACKING_URI=https://u:s3cret@mlflow"})
-	var faults config.Faults
+	var faults structconf.Faults
 	if !errors.As(err, &faults) {
 		t.Fatalf("want faults, got %v", err)
 	}
@@ -120,7 +120,7 @@ func TestSecretsComeFromFilesToo(t *testing.T) {
 	if err != nil || s.Credentials.OpenAIKey != "from a file" {
 		t.Errorf("%q, %v", s.Credentials.OpenAIKey, err)
 	}
-	for _, v := range config.Values(s) {
+	for _, v := range structconf.Values(s) {
 		if strings.Contains(v.Text, "from a file") {
 			t.Errorf("%s.%s shows the secret", v.Section, v.Name)
 		}
@@ -156,7 +156,7 @@ func TestAKeyBelongsToItsOrigin(t *testing.T) {
 func TestReferenceIsAValidFile(t *testing.T) {
 	t.Parallel()
 	var b strings.Builder
-	if err := config.Reference(&b, settings.Settings{}); err != nil {
+	if err := structconf.Reference(&b, settings.Settings{}); err != nil {
 		t.Fatal(err)
 	}
 	got, err := settings.Load(file(t, b.String()), nil)
@@ -164,8 +164,8 @@ func TestReferenceIsAValidFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	var want settings.Settings
-	config.SetDefaults(&want)
-	a, z := config.Values(got), config.Values(want)
+	structconf.SetDefaults(&want)
+	a, z := structconf.Values(got), structconf.Values(want)
 	for i := range a {
 		if a[i] != z[i] {
 			t.Errorf("%v, want %v", a[i], z[i])

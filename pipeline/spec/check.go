@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/config"
+	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
 // Metrics lists the names that evaluator.metrics may hold.
@@ -18,7 +18,7 @@ func Metrics() []string {
 }
 
 // check finds the faults of values that have the right type.
-func check(s events.Specification) config.Faults {
+func check(s events.Specification) structconf.Faults {
 	var c checker
 	f, i, e, p := s.FineTuner, s.Inferencer, s.Evaluator, s.Pipeline
 	finetunes := p.EnableFinetuning
@@ -65,7 +65,7 @@ func check(s events.Specification) config.Faults {
 			continue
 		}
 		near := ""
-		if n := config.Nearest(m, known); n != "" {
+		if n := structconf.Nearest(m, known); n != "" {
 			near = fmt.Sprintf("; did you mean %q?", n)
 		}
 		c.that(false, "evaluator.metrics", m, "unknown metric"+near, known...)
@@ -82,11 +82,11 @@ func check(s events.Specification) config.Faults {
 	return c.faults
 }
 
-type checker struct{ faults config.Faults }
+type checker struct{ faults structconf.Faults }
 
 func (c *checker) that(ok bool, key, value, message string, allowed ...string) {
 	if !ok {
-		c.faults = append(c.faults, config.Fault{Key: key, Value: value, Allowed: strings.Join(allowed, ", "), Message: message})
+		c.faults = append(c.faults, structconf.Fault{Key: key, Value: value, Allowed: strings.Join(allowed, ", "), Message: message})
 	}
 }
 

@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/tunebus/tunebus/pipeline/config"
+	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
 // FuzzFile: whatever a file of a specification holds, reading it ends with a
@@ -30,9 +30,9 @@ func FuzzFile(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		tree, faults := config.ParseTOML("f.toml", body)
+		tree, faults := structconf.ParseTOML("f.toml", body)
 		if len(faults) == 0 {
-			var again config.Tree
+			var again structconf.Tree
 			again.Merge(tree)
 			_, faults = Decode(again)
 		}
@@ -53,7 +53,7 @@ func FuzzSet(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, assignment string) {
-		var tree config.Tree
+		var tree structconf.Tree
 		if fault := tree.Set(assignment); fault != nil {
 			if fault.Message == "" {
 				t.Errorf("refused without a word: %+v", fault)

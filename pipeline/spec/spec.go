@@ -8,28 +8,28 @@ import (
 	"strings"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/config"
+	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
 // Defaults is the specification in which nothing was said.
 func Defaults() events.Specification {
 	var s events.Specification
-	config.SetDefaults(&s)
+	structconf.SetDefaults(&s)
 	return s
 }
 
 // Keys lists every key of a specification.
-func Keys() []config.Key { return config.Keys(events.Specification{}) }
+func Keys() []structconf.Key { return structconf.Keys(events.Specification{}) }
 
 // Sections lists the sections of a specification.
-func Sections() []string { return config.Sections(events.Specification{}) }
+func Sections() []string { return structconf.Sections(events.Specification{}) }
 
 // Decode fills the defaults with what the tree says, and checks the result.
 // Every fault is returned at once.
-func Decode(t config.Tree) (events.Specification, config.Faults) { return over(Defaults(), t) }
+func Decode(t structconf.Tree) (events.Specification, structconf.Faults) { return over(Defaults(), t) }
 
-func over(s events.Specification, t config.Tree) (events.Specification, config.Faults) {
-	faults := config.Decode(&s, t)
+func over(s events.Specification, t structconf.Tree) (events.Specification, structconf.Faults) {
+	faults := structconf.Decode(&s, t)
 	return s, t.Place(faults, check(s))
 }
 
@@ -41,11 +41,11 @@ func FromJSON(raw []byte) (events.Specification, []events.Fault) { return Over(D
 // Over reads the specification of a request that says only what changes in
 // another one.
 func Over(base events.Specification, raw []byte) (events.Specification, []events.Fault) {
-	t, faults := config.ParseJSON(raw)
+	t, faults := structconf.ParseJSON(raw)
 	s := base
 	if len(faults) == 0 {
 		faults = variables(t.Sections, "")
-		var more config.Faults
+		var more structconf.Faults
 		s, more = over(base, t)
 		faults = append(faults, more...)
 	}
@@ -60,8 +60,8 @@ func Over(base events.Specification, raw []byte) (events.Specification, []events
 // differ.
 func Changed(before, after events.Specification) []string {
 	var keys []string
-	was := config.Values(before)
-	for i, is := range config.Values(after) {
+	was := structconf.Values(before)
+	for i, is := range structconf.Values(after) {
 		if is != was[i] {
 			keys = append(keys, is.Section+"."+is.Name)
 		}
@@ -71,7 +71,7 @@ func Changed(before, after events.Specification) []string {
 
 // Value is the value of a key, section.key, as people write it.
 func Value(s events.Specification, key string) string {
-	for _, v := range config.Values(s) {
+	for _, v := range structconf.Values(s) {
 		if v.Section+"."+v.Name == key {
 			return v.Text
 		}
@@ -80,12 +80,12 @@ func Value(s events.Specification, key string) string {
 }
 
 // variables finds the values with a "${" in them.
-func variables(v any, path string) config.Faults {
-	var faults config.Faults
+func variables(v any, path string) structconf.Faults {
+	var faults structconf.Faults
 	switch v := v.(type) {
 	case string:
 		if strings.Contains(v, "${") {
-			faults = append(faults, config.Fault{Key: path, Message: `"${" is expanded where a person submits, not in a request`})
+			faults = append(faults, structconf.Fault{Key: path, Message: `"${" is expanded where a person submits, not in a request`})
 		}
 	case map[string]any:
 		for k, e := range v {

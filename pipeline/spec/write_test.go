@@ -5,8 +5,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tunebus/tunebus/pipeline/config"
 	"github.com/tunebus/tunebus/pipeline/spec"
+	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
 // TestWrittenReadsBack: a specification that is written as a file is the same
@@ -20,10 +20,10 @@ func TestWrittenReadsBack(t *testing.T) {
 	s.Evaluator.Metrics, s.Evaluator.Gates = []string{"chrf"}, map[string]float64{"rouge_score": 0.5, "key_fact_accuracy": 1}
 	for name, want := range map[string]any{"changed": s, "defaults": withData()} {
 		var b strings.Builder
-		if err := config.Write(&b, want); err != nil {
+		if err := structconf.Write(&b, want); err != nil {
 			t.Fatal(err)
 		}
-		tree, faults := config.ParseTOML("written.toml", []byte(b.String()))
+		tree, faults := structconf.ParseTOML("written.toml", []byte(b.String()))
 		if len(faults) > 0 {
 			t.Fatalf("%s: %v\n%s", name, faults, b.String())
 		}

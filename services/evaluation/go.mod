@@ -6,7 +6,7 @@ require (
 	github.com/openai/openai-go/v3 v3.96.0
 	github.com/tunebus/tunebus/events v0.0.0
 	github.com/tunebus/tunebus/pipeline v0.0.0
-	github.com/tunebus/tunebus/pipeline/clouds v0.0.0
+	github.com/tunebus/tunebus/pipeline/cloudblob v0.0.0
 	golang.org/x/text v0.43.0
 )
 
@@ -130,5 +130,5 @@ require (
 replace (
 	github.com/tunebus/tunebus/events => ../../events
 	github.com/tunebus/tunebus/pipeline => ../../pipeline
-	github.com/tunebus/tunebus/pipeline/clouds => ../../pipeline/clouds
+	github.com/tunebus/tunebus/pipeline/cloudblob => ../../pipeline/cloudblob
 )

@@ -12,11 +12,11 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/tunebus/tunebus/embedded/phasetest"
+	"github.com/tunebus/tunebus/embedded/workertest"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/llm"
 	"github.com/tunebus/tunebus/llm/token"
-	"github.com/tunebus/tunebus/pipeline/phase"
+	"github.com/tunebus/tunebus/pipeline/worker"
 	"github.com/tunebus/tunebus/services/finetune"
 )
 
@@ -40,9 +40,9 @@ func dataset(key, content string, rows int64) events.Dataset {
 	return events.Dataset{Key: key, SHA256: fmt.Sprintf("%x", sha256.Sum256([]byte(content))), Size: int64(len(content)), Rows: rows}
 }
 
-func bench(t *testing.T) *phasetest.Bench {
+func bench(t *testing.T) *workertest.Bench {
 	t.Helper()
-	b := phasetest.New(t)
+	b := workertest.New(t)
 	model, err := filepath.Abs(filepath.Join(quickstart, "base-model"))
 	if err != nil {
 		t.Fatal(err)
@@ -93,7 +93,7 @@ func TestAdapter(t *testing.T) {
 		t.Errorf("statistics %v, %d tokens, notes %q", s, c.TokensIn, c.Notes)
 	}
 	history := map[string]map[int64]float64{}
-	for _, p := range phasetest.Lines[events.Point](t, b, c, phase.ArtifactMetrics) {
+	for _, p := range workertest.Lines[events.Point](t, b, c, worker.ArtifactMetrics) {
 		if history[p.Key] == nil {
 			history[p.Key] = map[int64]float64{}
 		}

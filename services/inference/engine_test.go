@@ -12,12 +12,12 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/tunebus/tunebus/embedded/phasetest"
+	"github.com/tunebus/tunebus/embedded/workertest"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/llm"
 	"github.com/tunebus/tunebus/llm/token"
-	"github.com/tunebus/tunebus/pipeline/phase"
 	"github.com/tunebus/tunebus/pipeline/prediction"
+	"github.com/tunebus/tunebus/pipeline/worker"
 	"github.com/tunebus/tunebus/services/inference"
 )
 
@@ -32,9 +32,9 @@ const rows = `{"question":"What is four plus five?","answer":"Nine.","key_fact":
 {"question":"Say mackerel.","answer":"Mackerel.","key_fact":"Mackerel"}
 `
 
-func bench(t *testing.T) *phasetest.Bench {
+func bench(t *testing.T) *workertest.Bench {
 	t.Helper()
-	b := phasetest.New(t)
+	b := workertest.New(t)
 	if err := os.CopyFS(filepath.Join(b.Root, "base"), os.DirFS(base)); err != nil {
 		t.Fatal(err)
 	}
@@ -48,9 +48,9 @@ func small(s *events.Specification) {
 	i.TestingDataID, i.Temperature, i.MaxNewTokens, i.BatchSize = "rows.jsonl", 0, 8, 2
 }
 
-func answers(t *testing.T, b *phasetest.Bench, c events.PhaseCompleted, artifact string) (out []string) {
+func answers(t *testing.T, b *workertest.Bench, c events.PhaseCompleted, artifact string) (out []string) {
 	t.Helper()
-	for _, p := range phasetest.Lines[prediction.Prediction](t, b, c, artifact) {
+	for _, p := range workertest.Lines[prediction.Prediction](t, b, c, artifact) {
 		out = append(out, p.Answer)
 	}
 	return out
@@ -69,7 +69,7 @@ func TestBaseModelAnswers(t *testing.T) {
 	if !slices.Equal(c.Datasets, read) {
 		t.Errorf("read %+v, want %+v", c.Datasets, read)
 	}
-	got := phasetest.Lines[prediction.Prediction](t, b, c, events.ArtifactPredictions)
+	got := workertest.Lines[prediction.Prediction](t, b, c, events.ArtifactPredictions)
 	tokens := int64(0)
 	for i := range got {
 		tokens += int64(got[i].Tokens)
@@ -93,7 +93,7 @@ func TestBaseModelAnswers(t *testing.T) {
 		t.Error("the base model is compared with itself")
 	}
 	last := map[string]float64{}
-	for _, p := range phasetest.Lines[events.Point](t, b, c, phase.ArtifactMetrics) {
+	for _, p := range workertest.Lines[events.Point](t, b, c, worker.ArtifactMetrics) {
 		last[p.Key] = p.Value
 	}
 	if last["tokens_per_second"] <= 0 {
@@ -202,7 +202,7 @@ func TestSystemPrompts(t *testing.T) {
 			s.Inferencer.SystemPromptColumn, s.Inferencer.SystemPromptOverrideText = "persona", text
 		})
 		var got []string
-		for _, p := range phasetest.Lines[prediction.Prediction](t, b, c, events.ArtifactPredictions) {
+		for _, p := range workertest.Lines[prediction.Prediction](t, b, c, events.ArtifactPredictions) {
 			got = append(got, p.System)
 		}
 		if !reflect.DeepEqual(got, want) {

@@ -6,7 +6,7 @@ require (
 	github.com/tunebus/tunebus/events v0.0.0
 	github.com/tunebus/tunebus/llm v0.0.0
 	github.com/tunebus/tunebus/pipeline v0.0.0
-	github.com/tunebus/tunebus/pipeline/clouds v0.0.0
+	github.com/tunebus/tunebus/pipeline/cloudblob v0.0.0
 )
 
 require (
@@ -154,7 +154,7 @@ replace (
 	github.com/tunebus/tunebus/events => ../../events
 	github.com/tunebus/tunebus/llm => ../../llm
 	github.com/tunebus/tunebus/pipeline => ../../pipeline
-	github.com/tunebus/tunebus/pipeline/clouds => ../../pipeline/clouds
+	github.com/tunebus/tunebus/pipeline/cloudblob => ../../pipeline/cloudblob
 )
 
 replace github.com/tunebus/tunebus/embedded => ../../embedded

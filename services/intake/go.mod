@@ -8,7 +8,7 @@ require (
 	github.com/tunebus/tunebus/embedded v0.0.0
 	github.com/tunebus/tunebus/events v0.0.0
 	github.com/tunebus/tunebus/pipeline v0.0.0
-	github.com/tunebus/tunebus/pipeline/clouds v0.0.0
+	github.com/tunebus/tunebus/pipeline/cloudblob v0.0.0
 	go.uber.org/goleak v1.3.0
 )
 
@@ -134,5 +134,5 @@ replace (
 	github.com/tunebus/tunebus/embedded => ../../embedded
 	github.com/tunebus/tunebus/events => ../../events
 	github.com/tunebus/tunebus/pipeline => ../../pipeline
-	github.com/tunebus/tunebus/pipeline/clouds => ../../pipeline/clouds
+	github.com/tunebus/tunebus/pipeline/cloudblob => ../../pipeline/cloudblob
 )

@@ -7,7 +7,7 @@ import (
 	"slices"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/roots"
+	"github.com/tunebus/tunebus/pipeline/allowedpath"
 	"github.com/tunebus/tunebus/pipeline/spec"
 )
 
@@ -86,7 +86,7 @@ func (s *Service) plan(sp events.Specification, full, plan []events.Step, in eve
 		if _, uploaded := in.Files[p.Key]; uploaded || !has(p.Phase) {
 			continue
 		}
-		if _, err := roots.Find(s.cfg.DataRoots, p.Value); err != nil && !spec.IsHubID(p.Value) {
+		if _, err := allowedpath.Find(s.cfg.DataRoots, p.Value); err != nil && !spec.IsHubID(p.Value) {
 			add(p.Key, p.Value, fmt.Sprintf("%v; \"tunebus submit\" uploads files instead", err))
 		}
 	}

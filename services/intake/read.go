@@ -9,8 +9,8 @@ import (
 	"strings"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/config"
 	"github.com/tunebus/tunebus/pipeline/spec"
+	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
 // check finds the faults of a request beside its specification that show
@@ -63,7 +63,7 @@ func UnknownKeys(data []byte) []events.Fault {
 			continue
 		}
 		message := "unknown key"
-		switch near := config.Nearest(key, known); {
+		switch near := structconf.Nearest(key, known); {
 		case slices.Contains(spec.Sections(), key):
 			message = "belongs below \"specification\""
 		case near != "":

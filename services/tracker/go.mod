@@ -6,7 +6,7 @@ require (
 	github.com/gofrs/flock v0.12.1
 	github.com/tunebus/tunebus/events v0.0.0
 	github.com/tunebus/tunebus/pipeline v0.0.0
-	github.com/tunebus/tunebus/pipeline/clouds v0.0.0
+	github.com/tunebus/tunebus/pipeline/cloudblob v0.0.0
 	github.com/xuri/excelize/v2 v2.11.1
 	golang.org/x/sync v0.24.0
 	pgregory.net/rapid v1.3.0
@@ -132,5 +132,5 @@ require (
 replace (
 	github.com/tunebus/tunebus/events => ../../events
 	github.com/tunebus/tunebus/pipeline => ../../pipeline
-	github.com/tunebus/tunebus/pipeline/clouds => ../../pipeline/clouds
+	github.com/tunebus/tunebus/pipeline/cloudblob => ../../pipeline/cloudblob
 )

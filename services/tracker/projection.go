@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/config"
+	"github.com/tunebus/tunebus/pipeline/structconf"
 	"github.com/tunebus/tunebus/services/tracker/mlflow"
 )
 
@@ -54,7 +54,7 @@ func parent(run events.Run, version string) desired {
 		mlflow.Param{Key: "pipeline_start_time", Value: a.RequestedAt.UTC().Format(time.RFC3339)},
 		mlflow.Param{Key: "pipeline_version", Value: version})
 	prefix := map[string]string{"fine_tuner": "finetuner_", "inferencer": "inferencer_", "evaluator": "evaluator_", "mlflow": "mlflow_", "pipeline": "pipeline_"}
-	for _, v := range config.Values(a.Specification) {
+	for _, v := range structconf.Values(a.Specification) {
 		d.params = append(d.params, mlflow.Param{Key: prefix[v.Section] + v.Name, Value: v.Text})
 	}
 	for k, v := range a.Labels {
@@ -135,7 +135,7 @@ func child(run events.Run, p events.Phase, state *events.PhaseState) desired {
 		mlflow.Param{Key: "base_model_name", Value: a.Specification.FineTuner.BaseModelID},
 		mlflow.Param{Key: "base_model_url", Value: modelURL(run)})
 	section := map[events.Phase]string{events.Finetune: "fine_tuner", events.Inference: "inferencer", events.Evaluation: "evaluator"}[p]
-	for _, v := range config.Values(a.Specification) {
+	for _, v := range structconf.Values(a.Specification) {
 		if v.Section == section {
 			d.params = append(d.params, mlflow.Param{Key: "config_" + v.Name, Value: v.Text})
 		}

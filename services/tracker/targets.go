@@ -10,7 +10,7 @@ import (
 	"sync"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/roots"
+	"github.com/tunebus/tunebus/pipeline/allowedpath"
 	"github.com/tunebus/tunebus/pipeline/settings"
 	"github.com/tunebus/tunebus/services/tracker/mlflow"
 )
@@ -70,7 +70,7 @@ func (s *Service) home(run events.Run) (string, error) {
 		if s.cfg.FileRoot == "" {
 			return "", errors.New("mlflow.tracking_uri: this tracker's settings allow no folders (services.tracker.file_root)")
 		}
-		if folder, err = roots.FindNew([]string{s.cfg.FileRoot}, folder); err != nil {
+		if folder, err = allowedpath.FindNew([]string{s.cfg.FileRoot}, folder); err != nil {
 			return "", fmt.Errorf("mlflow.tracking_uri: the tracker may not write to the folder that the run names; it uses %s for folders", s.cfg.FileRoot)
 		}
 		return "file://" + filepath.ToSlash(folder), nil

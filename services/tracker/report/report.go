@@ -9,8 +9,8 @@ import (
 	"path/filepath"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/config"
 	"github.com/tunebus/tunebus/pipeline/failpoint"
+	"github.com/tunebus/tunebus/pipeline/structconf"
 	"github.com/tunebus/tunebus/services/tracker/folder"
 )
 
@@ -77,7 +77,7 @@ func Write(ctx context.Context, dir string, r Report) ([]File, error) {
 		return files, err
 	}
 	if a := r.Run.Accepted; a != nil {
-		if err := add(ConfigName, mediaTOML, func(w io.Writer) error { return config.Write(w, a.Specification) }); err != nil {
+		if err := add(ConfigName, mediaTOML, func(w io.Writer) error { return structconf.Write(w, a.Specification) }); err != nil {
 			return files, err
 		}
 	}

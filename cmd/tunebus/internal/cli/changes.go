@@ -7,13 +7,13 @@ import (
 	"slices"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/config"
 	"github.com/tunebus/tunebus/pipeline/spec"
+	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
 // changes are assignments that go over specifications which are stored.
 type changes struct {
-	tree config.Tree
+	tree structconf.Tree
 	// files are the local files that they name, by key.
 	files map[string]string
 }
@@ -24,7 +24,7 @@ func readChanges(sets []string) (changes, error) {
 	var ch changes
 	faults := append(assign(&ch.tree, sets), expand(ch.tree)...)
 	var says events.Specification
-	if faults = append(faults, config.Decode(&says, ch.tree)...); len(faults) > 0 {
+	if faults = append(faults, structconf.Decode(&says, ch.tree)...); len(faults) > 0 {
 		return ch, faulty(faults)
 	}
 	ch.files, faults = new(asked).uploads(spec.Paths(says))
@@ -39,7 +39,7 @@ func (ch changes) over(raw json.RawMessage) (json.RawMessage, error) {
 	if len(ch.tree.Sections) == 0 {
 		return raw, nil
 	}
-	tree, faults := config.ParseJSON(raw)
+	tree, faults := structconf.ParseJSON(raw)
 	if len(faults) > 0 {
 		return nil, faults
 	}
@@ -114,13 +114,13 @@ func (m *misfits) err() error {
 	if len(m.order) == 0 {
 		return nil
 	}
-	var out config.Faults
+	var out structconf.Faults
 	for _, f := range m.order {
 		in := fmt.Sprintf(", in request %d", m.seen[f].first)
 		if n := m.seen[f].n; n > 1 {
 			in += fmt.Sprintf(" and %d more", n-1)
 		}
-		out = append(out, config.Fault{Key: f.Key, Value: f.Value, Allowed: f.Allowed, Message: f.Message + in})
+		out = append(out, structconf.Fault{Key: f.Key, Value: f.Value, Allowed: f.Allowed, Message: f.Message + in})
 	}
 	return bad(fmt.Errorf("nothing was submitted, since the changes do not fit:\n%w", out))
 }

@@ -14,7 +14,7 @@ import (
 
 	"github.com/tunebus/tunebus/embedded"
 	"github.com/tunebus/tunebus/pipeline/bus"
-	"github.com/tunebus/tunebus/pipeline/config"
+	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
 // Version is this program's version.
@@ -78,7 +78,7 @@ func Main(ctx context.Context, args []string, out, errout io.Writer) int {
 // statusOf is the exit status that an error asks for.
 func statusOf(err error) int {
 	var s *statusError
-	var faults config.Faults
+	var faults structconf.Faults
 	switch {
 	case errors.As(err, &s):
 		return s.status

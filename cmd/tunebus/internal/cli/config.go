@@ -10,9 +10,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/config"
 	"github.com/tunebus/tunebus/pipeline/settings"
 	"github.com/tunebus/tunebus/pipeline/spec"
+	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
 func (a *app) configCommand() *cobra.Command {
@@ -28,7 +28,7 @@ func (a *app) configCommand() *cobra.Command {
 			}
 			// The files alone: what this machine's environment says is no matter.
 			_, err = settings.Load(append(a.settingsFiles[:len(a.settingsFiles):len(a.settingsFiles)], q.files...), nil)
-			var more config.Faults
+			var more structconf.Faults
 			if err != nil && !errors.As(err, &more) {
 				return bad(err)
 			}
@@ -54,9 +54,9 @@ func (a *app) configCommand() *cobra.Command {
 				sections = settings.Settings{}
 			}
 			if a.json {
-				return a.result(config.Keys(sections), nil)
+				return a.result(structconf.Keys(sections), nil)
 			}
-			return config.Reference(a.out, sections)
+			return structconf.Reference(a.out, sections)
 		},
 	}
 	init := &cobra.Command{
@@ -66,7 +66,7 @@ func (a *app) configCommand() *cobra.Command {
 			if err != nil {
 				return bad(fmt.Errorf("config init: %w", err))
 			}
-			if err := config.Reference(f, events.Specification{}); err != nil {
+			if err := structconf.Reference(f, events.Specification{}); err != nil {
 				_ = f.Close()
 				return err
 			}

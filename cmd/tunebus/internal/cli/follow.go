@@ -8,7 +8,7 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus"
-	"github.com/tunebus/tunebus/pipeline/config"
+	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
 // follow shows a run on the screen until it has ended, and until it is
@@ -108,9 +108,9 @@ func rejected(ctx context.Context, b *bus.Bus, id string, request uint64) error 
 	if err != nil || r == nil {
 		return err
 	}
-	var faults config.Faults
+	var faults structconf.Faults
 	for _, f := range r.Faults {
-		faults = append(faults, config.Fault{Key: f.Key, Value: f.Value, Allowed: f.Allowed, Message: f.Message})
+		faults = append(faults, structconf.Fault{Key: f.Key, Value: f.Value, Allowed: f.Allowed, Message: f.Message})
 	}
 	return bad(fmt.Errorf("the request was rejected:\n%w", faults))
 }

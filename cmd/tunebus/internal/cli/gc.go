@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/tunebus/tunebus/pipeline/garbage"
+	"github.com/tunebus/tunebus/pipeline/gc"
 )
 
 func (a *app) gcCommand() *cobra.Command {
@@ -31,9 +31,9 @@ seen here.`,
 			if sure != "" && sure != r.store.ID() {
 				return bad(fmt.Errorf("--store %s: this is store %s", sure, r.store.ID()))
 			}
-			out := collected{Removed: []garbage.Removed{}, DryRun: dry}
-			c := garbage.Collector{Bus: r.bus, Store: r.store, Grace: time.Duration(grace), Sure: sure != "", DryRun: dry}
-			c.Told = func(one garbage.Removed) {
+			out := collected{Removed: []gc.Removed{}, DryRun: dry}
+			c := gc.Collector{Bus: r.bus, Store: r.store, Grace: time.Duration(grace), Sure: sure != "", DryRun: dry}
+			c.Told = func(one gc.Removed) {
 				if a.json {
 					out.Removed = append(out.Removed, one)
 				} else {
@@ -42,7 +42,7 @@ seen here.`,
 			}
 			var err error
 			out.Sum, err = c.Run(ctx)
-			if errors.Is(err, garbage.ErrNoReference) {
+			if errors.Is(err, gc.ErrNoReference) {
 				err = fmt.Errorf("nothing was removed from store %s: %w; if it is the right one, say so with --store %s", r.store.ID(), err, r.store.ID())
 			}
 			return errors.Join(a.result(out, out.show), err)
@@ -58,9 +58,9 @@ seen here.`,
 
 // collected is the command's result.
 type collected struct {
-	Removed []garbage.Removed `json:"objects"`
-	Sum     garbage.Report    `json:"summary"`
-	DryRun  bool              `json:"dry_run"`
+	Removed []gc.Removed `json:"objects"`
+	Sum     gc.Report    `json:"summary"`
+	DryRun  bool         `json:"dry_run"`
 }
 
 func (c collected) show(w io.Writer) {

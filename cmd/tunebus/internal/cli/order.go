@@ -14,9 +14,9 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/bus"
-	"github.com/tunebus/tunebus/pipeline/config"
 	"github.com/tunebus/tunebus/pipeline/settings"
 	"github.com/tunebus/tunebus/pipeline/spec"
+	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
 // order is a run that a person asks for.
@@ -57,7 +57,7 @@ func (q *asked) repetition(c *cobra.Command, run string, from events.Phase) (ord
 		return o, err
 	}
 	var says events.Specification // and nothing about the other keys
-	faults = append(faults, config.Decode(&says, tree)...)
+	faults = append(faults, structconf.Decode(&says, tree)...)
 	if o.changes, err = json.Marshal(tree.Sections); err != nil {
 		return o, bad(fmt.Errorf("changes to run %s: %w", run, err))
 	}
@@ -69,17 +69,17 @@ func (q *asked) repetition(c *cobra.Command, run string, from events.Phase) (ord
 
 // fill adds what is said beside the specification, and the local files that
 // the keys of paths name.
-func (q *asked) fill(o *order, paths []spec.Path) config.Faults {
-	var faults config.Faults
+func (q *asked) fill(o *order, paths []spec.Path) structconf.Faults {
+	var faults structconf.Faults
 	if o.id = q.runID; o.id == "" {
 		o.id = ulid.Make().String()
 	} else if !events.ValidToken(o.id) {
-		faults = append(faults, config.Fault{Key: "--run-id", Value: o.id, Message: `a run id has 1 to 64 letters, digits, "_" and "-"`})
+		faults = append(faults, structconf.Fault{Key: "--run-id", Value: o.id, Message: `a run id has 1 to 64 letters, digits, "_" and "-"`})
 	}
 	for _, l := range q.labels {
 		name, value, ok := strings.Cut(l, "=")
 		if !ok || name == "" {
-			faults = append(faults, config.Fault{Key: "--label", Value: l, Message: "want name=value"})
+			faults = append(faults, structconf.Fault{Key: "--label", Value: l, Message: "want name=value"})
 			continue
 		}
 		if o.labels == nil {
@@ -87,7 +87,7 @@ func (q *asked) fill(o *order, paths []spec.Path) config.Faults {
 		}
 		o.labels[name] = value
 	}
-	var more config.Faults
+	var more structconf.Faults
 	o.files, more = q.uploads(paths)
 	return append(faults, more...)
 }
@@ -98,18 +98,18 @@ func (q *asked) fill(o *order, paths []spec.Path) config.Faults {
 func (o order) withoutSecrets(cfg settings.Settings) error {
 	const short = 8
 	says := map[string]string{"--set": string(o.changes)}
-	for _, v := range config.Values(o.specification) {
+	for _, v := range structconf.Values(o.specification) {
 		says[v.Section+"."+v.Name] = v.Text
 	}
 	for name, value := range o.labels {
 		says["--label "+name] = value
 	}
-	var faults config.Faults
-	secrets := config.Secrets(cfg)
+	var faults structconf.Faults
+	secrets := structconf.Secrets(cfg)
 	for _, key := range slices.Sorted(maps.Keys(says)) {
 		for _, name := range slices.Sorted(maps.Keys(secrets)) {
 			if s := secrets[name]; len(s) >= short && strings.Contains(says[key], s) {
-				faults = append(faults, config.Fault{Key: key, Message: "holds the secret " + name + "; a request is stored for everybody to read"})
+				faults = append(faults, structconf.Fault{Key: key, Message: "holds the secret " + name + "; a request is stored for everybody to read"})
 			}
 		}
 	}

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/hub"
+	"github.com/tunebus/tunebus/pipeline/huggingface"
 	"github.com/tunebus/tunebus/pipeline/settings"
 	"github.com/tunebus/tunebus/pipeline/spec"
 	"github.com/tunebus/tunebus/services/evaluation"
@@ -70,7 +70,7 @@ func (a *app) preflight(ctx context.Context, cfg settings.Settings, o order) err
 
 // onHub looks whether the Hub gives a model or a data set.
 func onHub(ctx context.Context, cfg settings.Settings, p spec.Path) *lack {
-	c, err := hub.New(hub.Options{
+	c, err := huggingface.New(huggingface.Options{
 		Endpoint: cfg.Data.HubEndpoint, Token: cfg.Credentials.HuggingFaceToken, Cache: cfg.Data.HubCache, Offline: cfg.Data.HubOffline, Tries: 1,
 	})
 	if err == nil {

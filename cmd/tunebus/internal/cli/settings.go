@@ -9,14 +9,14 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/tunebus/tunebus/cmd/tunebus/internal/local"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/standalone"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/llm"
 	"github.com/tunebus/tunebus/pipeline/bus"
-	"github.com/tunebus/tunebus/pipeline/phase"
+	"github.com/tunebus/tunebus/pipeline/hostmetrics"
 	"github.com/tunebus/tunebus/pipeline/service"
 	"github.com/tunebus/tunebus/pipeline/settings"
-	"github.com/tunebus/tunebus/pipeline/telemetry"
+	"github.com/tunebus/tunebus/pipeline/worker"
 	"github.com/tunebus/tunebus/services/evaluation"
 	"github.com/tunebus/tunebus/services/finetune"
 	"github.com/tunebus/tunebus/services/inference"
@@ -85,7 +85,7 @@ func (p *place) over(s *settings.Settings) error {
 }
 
 // start starts all services in this process.
-func (a *app) start(ctx context.Context, s settings.Settings, listen string, relaxed bool) (*local.Local, error) {
+func (a *app) start(ctx context.Context, s settings.Settings, listen string, relaxed bool) (*standalone.Local, error) {
 	log := a.logger()
 	sources, err := service.Sources(s, log)
 	if err != nil {
@@ -106,21 +106,21 @@ func (a *app) start(ctx context.Context, s settings.Settings, listen string, rel
 	if !llm.SIMD {
 		a.say("this program was built without vector instructions; its engine takes several times as long. Build with GOEXPERIMENT=simd, as make does")
 	}
-	return local.Start(ctx, local.Config{
+	return standalone.Start(ctx, standalone.Config{
 		Data: s.Data.Folder, Scratch: s.Data.Scratch, Artifacts: s.Artifacts.URL, Patience: s.Artifacts.Patience, ObjectBytes: objectBytes, Listen: listen, RelaxedSync: relaxed,
 		Engines: engines(s), Workers: workers(s), Layout: bus.Layout{Queues: queues(s)}, UnknownFor: s.Bus.UnknownFor, Sources: sources, Tracker: t,
 		Intake: intake.Config{Limits: s.Limits, FullAt: s.Intake.FullAt, Patience: s.Intake.Patience},
-		Sample: telemetry.New(ctx).Sample, Logger: log,
+		Sample: hostmetrics.New(ctx).Sample, Logger: log,
 	})
 }
 
-func engines(s settings.Settings) map[events.Phase]phase.Engine {
+func engines(s settings.Settings) map[events.Phase]worker.Engine {
 	e := s.Evaluation
 	judge := evaluation.Judge{
 		BaseURL: e.JudgeBaseURL, Allowed: e.JudgeAllowed, Parallel: e.JudgeParallel,
 		Key: func(address string) string { return s.Key(address, os.Getenv) },
 	}
-	return map[events.Phase]phase.Engine{
+	return map[events.Phase]worker.Engine{
 		events.Finetune:   finetune.Engine{},
 		events.Inference:  inference.Engine{SaveEvery: s.Inference.SaveEvery},
 		events.Evaluation: evaluation.Engine{SaveEvery: e.SaveEvery, Judge: judge},

@@ -12,9 +12,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/config"
 	"github.com/tunebus/tunebus/pipeline/settings"
 	"github.com/tunebus/tunebus/pipeline/spec"
+	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
 // asked is what a person says about a run: files, and flags on top.
@@ -56,7 +56,7 @@ func (q *asked) flags(c *cobra.Command) {
 }
 
 // read merges files and flags and checks the result; all faults come at once.
-func (q *asked) read(c *cobra.Command) (events.Specification, config.Faults, error) {
+func (q *asked) read(c *cobra.Command) (events.Specification, structconf.Faults, error) {
 	tree, faults, err := q.tree(c)
 	if err != nil {
 		return events.Specification{}, nil, err
@@ -69,13 +69,13 @@ func (q *asked) read(c *cobra.Command) (events.Specification, config.Faults, err
 
 // tree merges files and flags. The error is that of files that cannot be read
 // or parsed: what they say is not known, so that nothing more can be found.
-func (q *asked) tree(c *cobra.Command) (tree config.Tree, faults config.Faults, err error) {
+func (q *asked) tree(c *cobra.Command) (tree structconf.Tree, faults structconf.Faults, err error) {
 	for _, file := range q.files {
 		body, err := os.ReadFile(file)
 		if err != nil {
 			return tree, nil, bad(fmt.Errorf("read specification: %w", err))
 		}
-		t, f := config.ParseTOML(file, body)
+		t, f := structconf.ParseTOML(file, body)
 		faults = append(faults, f...)
 		if len(f) == 0 {
 			tree.Merge(t)
@@ -94,8 +94,8 @@ func (q *asked) tree(c *cobra.Command) (tree config.Tree, faults config.Faults, 
 	}
 	for _, key := range slices.Sorted(maps.Keys(tree.At)) {
 		at := tree.At[key]
-		if section, _, _ := strings.Cut(key, "."); at.File == config.FromFlag && slices.Contains(settings.Sections(), section) {
-			faults = append(faults, config.Fault{File: at.File, Key: key, Message: "is a setting, and --set changes the specification; write it into tunebus.toml, or set its TUNEBUS_ variable"})
+		if section, _, _ := strings.Cut(key, "."); at.File == structconf.FromFlag && slices.Contains(settings.Sections(), section) {
+			faults = append(faults, structconf.Fault{File: at.File, Key: key, Message: "is a setting, and --set changes the specification; write it into tunebus.toml, or set its TUNEBUS_ variable"})
 		}
 	}
 	for _, section := range settings.Sections() {
@@ -105,8 +105,8 @@ func (q *asked) tree(c *cobra.Command) (tree config.Tree, faults config.Faults, 
 }
 
 // assign puts assignments over a tree.
-func assign(tree *config.Tree, sets []string) config.Faults {
-	var faults config.Faults
+func assign(tree *structconf.Tree, sets []string) structconf.Faults {
+	var faults structconf.Faults
 	for _, s := range sets {
 		if f := tree.Set(s); f != nil {
 			f.Message += meant(s)
@@ -123,7 +123,7 @@ func meant(assignment string) string {
 	for _, k := range spec.Keys() {
 		names = append(names, k.Name)
 	}
-	near := config.Nearest(strings.TrimSpace(word), names)
+	near := structconf.Nearest(strings.TrimSpace(word), names)
 	for _, k := range spec.Keys() {
 		if k.Name == near {
 			keys = append(keys, strconv.Quote(k.Section+"."+k.Name))
@@ -136,7 +136,7 @@ func meant(assignment string) string {
 }
 
 // faulty is the error of a specification that has faults.
-func faulty(faults config.Faults) error {
+func faulty(faults structconf.Faults) error {
 	if len(faults) == 0 {
 		return nil
 	}

@@ -10,8 +10,8 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
-	"github.com/tunebus/tunebus/pipeline/config"
 	"github.com/tunebus/tunebus/pipeline/spec"
+	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
 // The uploads that no key of a specification names.
@@ -22,15 +22,15 @@ const (
 
 // uploads finds the local files that the flags and these keys name. What is
 // neither there nor a Hub id is a fault.
-func (q *asked) uploads(paths []spec.Path) (map[string]string, config.Faults) {
+func (q *asked) uploads(paths []spec.Path) (map[string]string, structconf.Faults) {
 	out := map[string]string{}
-	var faults config.Faults
+	var faults structconf.Faults
 	for name, path := range map[string]string{uploadPredictions: q.predictions, uploadBaseline: q.baseline} {
 		if path == "" {
 			continue
 		}
 		if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
-			faults = append(faults, config.Fault{Key: "--" + strings.ReplaceAll(name, "_", "-"), Value: path, Message: "no such file"})
+			faults = append(faults, structconf.Fault{Key: "--" + strings.ReplaceAll(name, "_", "-"), Value: path, Message: "no such file"})
 		}
 		out[name] = path
 	}
@@ -42,7 +42,7 @@ func (q *asked) uploads(paths []spec.Path) (map[string]string, config.Faults) {
 		if _, err := os.Stat(path); err == nil {
 			out[p.Key] = path
 		} else if !spec.IsHubID(p.Value) {
-			faults = append(faults, config.Fault{Key: p.Key, Value: p.Value, Message: fmt.Sprintf("no such file or folder (%s), and no id of the Hugging Face Hub", path)})
+			faults = append(faults, structconf.Fault{Key: p.Key, Value: p.Value, Message: fmt.Sprintf("no such file or folder (%s), and no id of the Hugging Face Hub", path)})
 		}
 	}
 	return out, faults

@@ -6,7 +6,7 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/tunebus/tunebus/pipeline/config"
+	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
 var variable = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)
@@ -14,15 +14,15 @@ var variable = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)
 // expand replaces each ${NAME} in the tree's texts, those of lists and tables
 // among them, by the environment's value. What holds a secret, is not there, or
 // is no name is a fault: a specification is stored for everybody to read.
-func expand(t config.Tree) config.Faults {
-	var faults config.Faults
+func expand(t structconf.Tree) structconf.Faults {
+	var faults structconf.Faults
 	for section, v := range t.Sections {
 		table, _ := v.(map[string]any)
 		for key, value := range table {
 			path := section + "." + key
 			table[key] = expanded(value, func(format string, args ...any) {
 				p := t.At[path]
-				faults = append(faults, config.Fault{File: p.File, Line: p.Line, Column: p.Column, Key: path, Message: fmt.Sprintf(format, args...)})
+				faults = append(faults, structconf.Fault{File: p.File, Line: p.Line, Column: p.Column, Key: path, Message: fmt.Sprintf(format, args...)})
 			})
 		}
 	}

@@ -7,7 +7,7 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/llm"
-	_ "github.com/tunebus/tunebus/pipeline/clouds" // artifacts at s3://, gs://, azblob://
+	_ "github.com/tunebus/tunebus/pipeline/cloudblob" // artifacts at s3://, gs://, azblob://
 	"github.com/tunebus/tunebus/pipeline/service"
 	"github.com/tunebus/tunebus/services/inference"
 )

@@ -5,7 +5,7 @@ import (
 	"context"
 	"os"
 
-	_ "github.com/tunebus/tunebus/pipeline/clouds" // artifacts at s3://, gs://, azblob://
+	_ "github.com/tunebus/tunebus/pipeline/cloudblob" // artifacts at s3://, gs://, azblob://
 	"github.com/tunebus/tunebus/pipeline/service"
 	"github.com/tunebus/tunebus/services/tracker"
 )

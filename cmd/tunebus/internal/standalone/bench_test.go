@@ -1,0 +1,70 @@
+package standalone_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/standalone"
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/settings"
+)
+
+// BenchmarkNoopPipeline is a whole pipeline whose phases do nothing, from the
+// request to pipeline.completed: one at a time (the latency when idle), and
+// many at once (the throughput).
+func BenchmarkNoopPipeline(b *testing.B) {
+	for _, sync := range []struct {
+		name    string
+		relaxed bool
+	}{{"sync=always", false}, {"sync=default", true}} {
+		b.Run(sync.name+"/idle", func(b *testing.B) {
+			l := start(b, standalone.Config{RelaxedSync: sync.relaxed})
+			ends := completions(b, l)
+			n := 0
+			for b.Loop() {
+				n++
+				request(b, l, fmt.Sprintf("r%d", n), nil)
+				<-ends
+			}
+		})
+		b.Run(sync.name+"/many", func(b *testing.B) {
+			l := start(b, standalone.Config{RelaxedSync: sync.relaxed, Workers: slots(8)})
+			ends := completions(b, l)
+			const inFlight = 32
+			n, going := 0, 0
+			for b.Loop() {
+				n++
+				request(b, l, fmt.Sprintf("r%d", n), nil)
+				if going++; going == inFlight {
+					<-ends
+					going--
+				}
+			}
+			for range going {
+				<-ends
+			}
+			b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "pipelines/s")
+		})
+	}
+}
+
+// completions gets a value for each run that ends, as the client of the bare
+// ceiling hears of it.
+func completions(b *testing.B, l *standalone.Local) <-chan struct{} {
+	b.Helper()
+	ends := make(chan struct{}, 1024)
+	if err := l.Bus.Listen(b.Context(), func(bus.Message) { ends <- struct{}{} }, events.TypePipelineCompleted+".*"); err != nil {
+		b.Fatal(err)
+	}
+	return ends
+}
+
+// slots lets each phase work on n jobs at once.
+func slots(n int) map[events.Phase]settings.Worker {
+	out := map[events.Phase]settings.Worker{}
+	for _, p := range events.Phases() {
+		out[p] = settings.Worker{Slots: n}
+	}
+	return out
+}

@@ -1,0 +1,46 @@
+package standalone_test
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/worker"
+)
+
+// interrupted breaks the first attempt of a run off when it has saved a
+// checkpoint.
+func (s *workshop) interrupted(e worker.Engine, run string) worker.EngineFunc {
+	return func(ctx context.Context, job *worker.Job) (worker.Result, error) {
+		if job.Request.RunID != run || job.Attempt > 1 {
+			return e.Run(ctx, job)
+		}
+		ctx, cancel := context.WithCancelCause(ctx)
+		stop := make(chan struct{})
+		watched := make(chan struct{})
+		go func() {
+			defer close(watched)
+			tick := time.NewTicker(time.Millisecond)
+			defer tick.Stop()
+			for {
+				if _, err := s.bus.LoadCheckpoint(ctx, run, job.Request.Phase); !errors.Is(err, bus.ErrNothing) {
+					cancel(errors.New("the machine is taken away"))
+					return
+				}
+				select {
+				case <-stop:
+					return
+				case <-tick.C:
+				}
+			}
+		}()
+		res, err := e.Run(ctx, job)
+		close(stop)
+		<-watched
+		if err == nil {
+			return res, errors.New("the attempt was faster than its interruption")
+		}
+		return res, err
+	}
+}

@@ -1,0 +1,99 @@
+package standalone_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/prediction"
+	"github.com/tunebus/tunebus/pipeline/worker"
+	"github.com/tunebus/tunebus/services/evaluation"
+)
+
+// embedder is a judge that knows how to embed, and what it was asked.
+type embedder struct {
+	mu    sync.Mutex
+	asked map[string]int
+}
+
+func (e *embedder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var req struct{ Input []string }
+	if err := json.NewDecoder(r.Body).Decode(&req); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var data []map[string]any
+	for i, text := range req.Input {
+		e.asked[text]++
+		data = append(data, map[string]any{"index": i, "embedding": []float64{1, float64(len(text) % 7)}})
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(map[string]any{"data": data, "usage": map[string]any{"prompt_tokens": 5}}) // the client may have gone
+}
+
+// TestEvaluationResumes: what the judges said before an interruption is not
+// asked again, and counts as if there had been none.
+func TestEvaluationResumes(t *testing.T) {
+	t.Parallel()
+	s := newWorkshop(t)
+	judge := &embedder{asked: map[string]int{}}
+	server := httptest.NewServer(judge)
+	t.Cleanup(server.Close)
+	t.Cleanup(http.DefaultClient.CloseIdleConnections)
+	var file bytes.Buffer
+	answer := func(i int64) string { return fmt.Sprint("answer ", i) }
+	const rows = 40
+	for i := range int64(rows) {
+		line, err := json.Marshal(prediction.Prediction{Index: i, Question: "q", GroundTruth: "the truth", Answer: answer(i)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		file.Write(append(line, '\n'))
+	}
+	ref, err := s.store.Put(t.Context(), "runs/given/predictions.jsonl", prediction.MediaType, &file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	engine := evaluation.Engine{SaveEvery: time.Nanosecond, Judge: evaluation.Judge{BaseURL: server.URL + "/v1", Parallel: 1}}
+	s.worker(t, s.bus, s.interrupted(engine, "broken"), worker.Config{Phase: events.Evaluation})
+	evaluate := func(id string) events.Run {
+		s.accept(t, id, func(a *events.PipelineAccepted) {
+			a.Inputs.Predictions = &ref
+			a.Specification.Evaluator.Metrics = []string{"rouge_score", "semantic_similarity"}
+		}, events.Evaluation)
+		run := s.ended(t, id)
+		if c := run.Completed; c.Conclusion != events.Success {
+			t.Fatalf("%s ended %s: %+v", id, c.Conclusion, c.Phases)
+		}
+		return run
+	}
+	broken := evaluate("broken").Phases[events.Evaluation]
+	if len(broken.Attempts) != 2 || broken.Attempts[1].Started.ResumedFrom == 0 {
+		t.Fatalf("attempts %+v", broken.Attempts)
+	}
+	for i := range broken.Attempts[1].Started.ResumedFrom {
+		if n := judge.asked[answer(i)]; n != 1 {
+			t.Errorf("the judge was asked about row %d %d times", i, n)
+		}
+	}
+	whole := evaluate("whole").Phases[events.Evaluation].Completed
+	for name, want := range whole.Scores {
+		if got := broken.Completed.Scores[name]; got != want {
+			t.Errorf("%s is %v after a resume, %v at one go", name, got, want)
+		}
+	}
+	if _, ok := whole.Scores["semantic_similarity"]; !ok {
+		t.Errorf("nothing was judged: %v, %v", whole.Scores, whole.Notes)
+	}
+	if got := broken.Completed.Statistics["judge_calls"]; got < rows {
+		t.Errorf("%v calls are counted, want those before the interruption too", got)
+	}
+}

@@ -1,0 +1,129 @@
+package standalone_test
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/standalone"
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/worker"
+	"github.com/tunebus/tunebus/services/tracker"
+)
+
+// noop is an engine that makes nothing.
+func noop(context.Context, *worker.Job) (worker.Result, error) { return worker.Result{}, nil }
+
+func noops() map[events.Phase]worker.Engine {
+	return map[events.Phase]worker.Engine{
+		events.Finetune: worker.EngineFunc(noop), events.Inference: worker.EngineFunc(noop), events.Evaluation: worker.EngineFunc(noop),
+	}
+}
+
+func start(t testing.TB, cfg standalone.Config) *standalone.Local {
+	t.Helper()
+	dir := t.TempDir()
+	cfg.Data = dir
+	cfg.Sources.Roots = []string{dir}
+	cfg.Logger = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))
+	if cfg.Engines == nil {
+		cfg.Engines = noops()
+	}
+	cfg.Tracker = tracker.Config{TrackingURI: "file://" + dir + "/mlruns"}
+	l, err := standalone.Start(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return l
+}
+
+// request asks for a run of models and data that no-op engines never read.
+func request(t testing.TB, l *standalone.Local, id string, sections map[string]map[string]any) {
+	t.Helper()
+	spec := map[string]map[string]any{
+		"fine_tuner": {"base_model_id": "owner/model", "training_data_id": "owner/data"},
+		"inferencer": {"testing_data_id": "owner/data"},
+	}
+	for section, keys := range sections {
+		if spec[section] == nil {
+			spec[section] = map[string]any{}
+		}
+		for k, v := range keys {
+			spec[section][k] = v
+		}
+	}
+	raw, err := json.Marshal(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Bus.Publish(t.Context(), events.PipelineRequested{RunID: id, Specification: raw}, bus.Fence{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// ended waits until a run is completed, and tracked if tracked is set.
+func ended(t testing.TB, l *standalone.Local, id string, tracked bool) events.Run {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	defer cancel()
+	rings, err := l.Bus.Ring(ctx, "*.*."+id, "*.*."+id+".*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		run, err := l.Bus.Run(ctx, id)
+		if err != nil {
+			t.Fatalf("run %s did not end: %v", id, err)
+		}
+		if run.Completed != nil && (!tracked || run.Tracked != nil) {
+			return run
+		}
+		select {
+		case <-rings:
+		case <-time.After(200 * time.Millisecond):
+		case <-ctx.Done():
+			t.Fatalf("run %s did not end; it is %s: %+v", id, run.Status(), run.Phases)
+		}
+	}
+}
+
+func order(t *testing.T, l *standalone.Local, id string) string {
+	t.Helper()
+	facts, err := l.Bus.Facts(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var types []string
+	for _, f := range facts {
+		types = append(types, f.Event.Type())
+	}
+	return strings.Join(types, " ")
+}
+
+func TestNoopPipeline(t *testing.T) {
+	t.Parallel()
+	l := start(t, standalone.Config{RelaxedSync: true})
+	request(t, l, "r1", nil)
+	run := ended(t, l, "r1", true)
+	if run.Completed.Conclusion != events.Success || len(run.Completed.Phases) != 3 {
+		t.Errorf("completed: %+v", run.Completed)
+	}
+	want := "pipeline.accepted finetune.requested finetune.started finetune.completed inference.requested inference.started inference.completed evaluation.requested evaluation.started evaluation.completed pipeline.completed tracking.completed"
+	if got := order(t, l, "r1"); got != want {
+		t.Errorf("facts:\n%s\nwant\n%s", got, want)
+	}
+	for _, link := range []string{"mlflow_pipeline", "mlflow_finetune", "mlflow_inference", "mlflow_evaluation", "pipeline_summary.json"} {
+		if run.Tracked.Links[link] == "" {
+			t.Errorf("no link %s among %v", link, run.Tracked.Links)
+		}
+	}
+}

@@ -1,0 +1,253 @@
+package standalone_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/processes"
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/worker"
+	"github.com/tunebus/tunebus/services/intake"
+)
+
+// races is how many of each kind are run.
+var races = processes.Times(200, 50)
+
+// seeded is the seed of a test's delays: a new one each time, or the one that
+// is to be repeated.
+func seeded(t *testing.T) uint64 {
+	t.Helper()
+	seed := uint64(time.Now().UnixNano())
+	if text := os.Getenv("TUNEBUS_SEED"); text != "" {
+		var err error
+		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
+			t.Fatalf("TUNEBUS_SEED: %v", err)
+		}
+	}
+	t.Logf("the delays are those of TUNEBUS_SEED=%d", seed)
+	return seed
+}
+
+// delays of one race; they depend on the seed, the race and the attempt alone.
+func delays(seed uint64, id string, attempt int) *rand.Rand {
+	h := uint64(attempt)
+	for _, c := range id {
+		h = h*31 + uint64(c)
+	}
+	return rand.New(rand.NewPCG(seed, h))
+}
+
+// between is a delay from at to at+width.
+func between(r *rand.Rand, at, width time.Duration) time.Duration {
+	return at + time.Duration(r.Int64N(int64(width)))
+}
+
+// racer is an engine that saves a checkpoint or not, stores a result, and
+// takes a while of its own. Some do not listen when they are told to stop.
+func racer(takes func(job *worker.Job) (d time.Duration, deaf, saves bool)) worker.EngineFunc {
+	return func(ctx context.Context, job *worker.Job) (worker.Result, error) {
+		d, deaf, saves := takes(job)
+		if saves {
+			if err := (trainer{keep: 1}).checkpoint(ctx, job, int64(job.Attempt)); err != nil {
+				return worker.Result{}, err
+			}
+		}
+		if deaf {
+			ctx = context.WithoutCancel(ctx)
+		}
+		select {
+		case <-time.After(d):
+		case <-ctx.Done():
+			return worker.Result{}, context.Cause(ctx)
+		}
+		return trainer{}.Run(ctx, job) // the model alone
+	}
+}
+
+// TestCompletionAgainstTakeover: workers whose heartbeats do not come in time
+// complete their jobs in the moment in which these are taken over.
+func TestCompletionAgainstTakeover(t *testing.T) {
+	t.Parallel()
+	s := newWorkshop(t)
+	seed := seeded(t)
+	// Who binds to the consumer now beats every ten seconds.
+	setup := func(wait time.Duration) {
+		t.Helper()
+		if err := s.bus.Setup(t.Context(), bus.Layout{AckWait: wait}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	setup(30 * time.Second)
+	engine := racer(func(job *worker.Job) (time.Duration, bool, bool) {
+		r := delays(seed, job.Request.RunID, job.Attempt)
+		at := ackWait - 150*time.Millisecond
+		if job.Attempt > 1 {
+			at = 0
+		}
+		return between(r, at, 300*time.Millisecond), r.IntN(2) == 0, r.IntN(3) == 0
+	})
+	s.worker(t, s.bus, engine, worker.Config{Slots: races})
+	eventually(t, "all slots ask for a job", func() bool {
+		c, err := s.js.Consumer(t.Context(), events.StreamFacts, bus.JobDurable(events.Finetune, "builtin"))
+		return err == nil && c.CachedInfo().NumWaiting == races
+	})
+	setup(ackWait)
+	s.worker(t, s.bus, engine, worker.Config{Slots: 16})
+	s.worker(t, s.bus, noop, worker.Config{Phase: events.Inference, Slots: 16})
+	a := s.audit(t)
+	ids := s.race(t)
+	winners := map[bool]int{}
+	for _, id := range ids {
+		run := s.ended(t, id)
+		c := run.Phases[events.Finetune].Completed
+		if run.Completed.Conclusion != events.Success || c.Conclusion != events.Success {
+			t.Errorf("%s ended %s: %+v", id, run.Completed.Conclusion, run.Completed.Phases)
+		}
+		winners[c.Attempt == 1]++
+	}
+	t.Logf("%d were completed by the first holder, %d by a later one", winners[true], winners[false])
+	if winners[true] == 0 || winners[false] == 0 {
+		t.Error("that was no race")
+	}
+	s.settled(t)
+	s.judged(t, a, ids)
+}
+
+// TestCompletionAgainstCancel: runs are cancelled in the moment in which a
+// phase completes, and intake has little patience with the holder.
+func TestCompletionAgainstCancel(t *testing.T) {
+	t.Parallel()
+	s := newWorkshop(t)
+	seed := seeded(t)
+	cancelled := make(chan error, races)
+	engine := racer(func(job *worker.Job) (time.Duration, bool, bool) {
+		id := job.Request.RunID
+		r := delays(seed, id, job.Attempt)
+		d := between(r, 50*time.Millisecond, 100*time.Millisecond)
+		// Around the end of the work, or somewhere in what follows it, which
+		// takes long on a slow machine.
+		at := d + between(r, -40*time.Millisecond, 80*time.Millisecond)
+		if r.IntN(2) == 0 {
+			at = d + between(r, 0, time.Second)
+		}
+		if job.Attempt == 1 {
+			time.AfterFunc(at, func() { // waited for below
+				_, err := s.bus.Publish(context.WithoutCancel(t.Context()), events.CancelRequested{RunID: id, By: "test"}, bus.Fence{})
+				cancelled <- err
+			})
+		}
+		return d, r.IntN(2) == 0, r.IntN(3) == 0
+	})
+	desk := intake.New(s.bus, intake.Config{Store: s.store.ID(), Patience: 20 * time.Millisecond, Logger: s.logger()})
+	s.receive(t, s.bus, desk.Routes()...)
+	s.worker(t, s.bus, engine, worker.Config{Slots: races})
+	s.worker(t, s.bus, noop, worker.Config{Phase: events.Inference, Slots: 16})
+	a := s.audit(t)
+	ids := s.race(t)
+	ends := map[string]int{}
+	for _, id := range ids {
+		run := s.ended(t, id)
+		how := string(run.Completed.Conclusion)
+		for _, p := range run.Phases {
+			if p.Completed == nil {
+				t.Errorf("%s ended %s before one of its phases", id, how)
+				continue
+			}
+			if p.Completed.Conclusion == events.Cancelled && how != string(events.Cancelled) {
+				t.Errorf("%s ended %s, one of its phases was cancelled", id, how)
+			}
+			for _, attempt := range p.Attempts {
+				if attempt.Number == p.Completed.Attempt && attempt.Started.Worker == "intake" {
+					how = "cancelled by intake"
+				}
+			}
+		}
+		ends[how]++
+	}
+	for range ids {
+		if err := <-cancelled; err != nil {
+			t.Error(err)
+		}
+	}
+	t.Logf("ended: %v", ends)
+	if ends["success"] == 0 || ends["cancelled"]+ends["cancelled by intake"] == 0 {
+		t.Error("that was no race")
+	}
+	s.settled(t)
+	s.judged(t, a, ids)
+}
+
+// race accepts the runs of all races.
+func (s *workshop) race(t *testing.T) (ids []string) {
+	t.Helper()
+	for i := range races {
+		id := fmt.Sprint("r", i)
+		ids = append(ids, id)
+		s.accept(t, id, tries(3, 1000), events.Finetune, events.Inference)
+	}
+	return ids
+}
+
+// judged wants of runs that have ended that every phase was completed once,
+// that what it refers to is there, that nothing else is, and that no job was
+// lost or given back.
+func (s *workshop) judged(t *testing.T, a *auditor, ids []string) {
+	t.Helper()
+	for _, id := range ids {
+		facts, err := s.bus.Facts(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		subjects := map[string]int{}
+		needed := map[string]bool{}
+		for _, f := range facts {
+			subjects[f.Subject]++
+			if c, ok := f.Event.(events.PhaseCompleted); ok {
+				for _, a := range c.Artifacts {
+					needed[a.Reference.Key] = true
+				}
+			}
+		}
+		for subject, n := range subjects {
+			if n != 1 {
+				t.Errorf("%s is stored %d times", subject, n)
+			}
+		}
+		// Losers clean up behind the end of their runs.
+		eventually(t, "nothing of the losers of "+id+" is left", func() bool {
+			keys := s.keys(t, id)
+			_, err := s.bus.LoadCheckpoint(t.Context(), id, events.Finetune)
+			return len(keys) == len(needed) && errors.Is(err, bus.ErrNothing)
+		})
+		for _, key := range s.keys(t, id) {
+			if !needed[key] {
+				t.Errorf("%s is left over", key)
+			}
+		}
+	}
+	open, err := s.bus.OpenRuns(t.Context())
+	if err != nil || len(open) > 0 {
+		t.Errorf("open are %v, %v", open, err)
+	}
+	c, err := s.js.Consumer(t.Context(), events.StreamFacts, bus.JobDurable(events.Finetune, "builtin"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if i := c.CachedInfo(); i.NumAckPending > 0 || i.NumPending > 0 || i.Config.AckPolicy != jetstream.AckExplicitPolicy {
+		t.Errorf("the consumer is %+v", i)
+	}
+	if strings.Contains(s.log.String(), "panic") {
+		t.Error("somebody panicked")
+	}
+	a.verdict(t, s, ids)
+}

@@ -1,0 +1,148 @@
+package standalone_test
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/tunebus/tunebus/embedded"
+	"github.com/tunebus/tunebus/embedded/bustest"
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/worker"
+)
+
+// restart stops the server of a workshop, calls between, and starts it again
+// on the same port and folder.
+func (s *workshop) restart(t *testing.T, between func()) {
+	t.Helper()
+	u, err := url.Parse(s.server.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.server.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	between()
+	s.server = bustest.Start(t, embedded.Options{Dir: s.opts.Dir, Listen: u.Host, RelaxedSync: true})
+}
+
+// TestServerRestartsDuringAJob: the worker goes on while NATS is away, also
+// past a checkpoint that it cannot save, of which it tells when NATS is back,
+// at once; and so it publishes. Its job stays its own.
+func TestServerRestartsDuringAJob(t *testing.T) {
+	t.Parallel()
+	s := newWorkshop(t)
+	at3, away, at9, told := make(chan struct{}), make(chan struct{}), make(chan struct{}), make(chan struct{})
+	s.worker(t, s.bus, trainer{steps: 10, save: 4, keep: 1, hold: func(_ context.Context, step int64) error {
+		switch step {
+		case 3:
+			close(at3)
+			<-away
+		case 9:
+			close(at9)
+			<-told
+		}
+		return nil
+	}}.Run, worker.Config{})
+	s.accept(t, "r", nil, events.Finetune, events.Inference)
+	<-at3
+	s.restart(t, func() {
+		close(away)
+		<-at9
+	})
+	eventually(t, "the newest checkpoint is saved", func() bool {
+		cp, err := s.bus.LoadCheckpoint(t.Context(), "r", events.Finetune)
+		return err == nil && cp.Step == 8 && len(cp.Before) == 0
+	})
+	eventually(t, "one checkpoint is kept", func() bool { // the others go behind it
+		return strings.Count(strings.Join(s.keys(t, "r"), " "), "checkpoint-") == 1
+	})
+	close(told)
+	run := s.until(t, "r", "the next phase", func(r events.Run) bool { return r.Phases[events.Inference] != nil })
+	p := run.Phases[events.Finetune]
+	if len(p.Attempts) != 1 || p.Completed.Conclusion != events.Success {
+		t.Errorf("%d attempts, completed %+v", len(p.Attempts), p.Completed)
+	}
+	if n := len(history(t, s, p.Completed)); n != 10 {
+		t.Errorf("the history has %d points, want 10", n)
+	}
+	for _, line := range [][]string{{"checkpoint not saved", "step=4"}, {"late checkpoint saved", "step=8"}} {
+		if !s.log.says(line...) {
+			t.Errorf("the log does not say %q", line)
+		}
+	}
+	s.settled(t)
+}
+
+// TestServerRestartsWithAJobInTheQueue: what was asked for before the restart
+// is done after it.
+func TestServerRestartsWithAJobInTheQueue(t *testing.T) {
+	t.Parallel()
+	s := newWorkshop(t)
+	s.accept(t, "r", nil, events.Finetune)
+	stop := s.worker(t, s.bus, func(ctx context.Context, _ *worker.Job) (worker.Result, error) {
+		<-ctx.Done()
+		return worker.Result{}, context.Cause(ctx)
+	}, worker.Config{Queue: "trl"}) // it takes other jobs
+	s.restart(t, func() {})
+	stop()
+	s.worker(t, s.bus, noop, worker.Config{})
+	began := time.Now()
+	if c := s.ended(t, "r").Completed; c.Conclusion != events.Success {
+		t.Errorf("ended %s", c.Conclusion)
+	}
+	if took := time.Since(began); took > 20*time.Second {
+		t.Errorf("it took %s", took)
+	}
+}
+
+// TestCheckpointRefusedForAMoment: a checkpoint that NATS does not take is
+// offered again soon, without a reconnection that rings for it; an older one
+// that was refused, too, is dropped.
+func TestCheckpointRefusedForAMoment(t *testing.T) {
+	t.Parallel()
+	s := newWorkshop(t)
+	bucket, err := s.js.Stream(t.Context(), "KV_"+bus.BucketCheckpoints)
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := bucket.CachedInfo().Config
+	full := open
+	full.MaxBytes, full.Discard = 1, jetstream.DiscardNew
+	if _, err := s.js.UpdateStream(t.Context(), full); err != nil {
+		t.Fatal(err)
+	}
+	at5, told := make(chan struct{}), make(chan struct{})
+	s.worker(t, s.bus, trainer{steps: 6, save: 2, keep: 1, hold: func(_ context.Context, step int64) error {
+		if step == 5 {
+			close(at5)
+			<-told
+		}
+		return nil
+	}}.Run, worker.Config{Look: time.Hour})
+	s.accept(t, "r", nil, events.Finetune)
+	<-at5
+	if _, err := s.bus.LoadCheckpoint(t.Context(), "r", events.Finetune); !errors.Is(err, bus.ErrNothing) {
+		t.Fatalf("a checkpoint is there although there was no room for it: %v", err)
+	}
+	if _, err := s.js.UpdateStream(t.Context(), open); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the checkpoint is saved", func() bool {
+		cp, err := s.bus.LoadCheckpoint(t.Context(), "r", events.Finetune)
+		return err == nil && cp.Step == 4
+	})
+	eventually(t, "one checkpoint is kept", func() bool {
+		return strings.Count(strings.Join(s.keys(t, "r"), " "), "checkpoint-") == 1
+	})
+	close(told)
+	if c := s.ended(t, "r").Completed; c.Conclusion != events.Success {
+		t.Errorf("ended %s", c.Conclusion)
+	}
+}

@@ -1,0 +1,114 @@
+package cloudblob_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"runtime"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/tunebus/tunebus/pipeline/artifact"
+)
+
+// zeros are size bytes.
+type zeros struct{ left int64 }
+
+func (z *zeros) Read(p []byte) (int, error) {
+	if z.left == 0 {
+		return 0, io.EOF
+	}
+	n := min(int64(len(p)), z.left)
+	z.left -= n
+	clear(p[:n])
+	return int(n), nil
+}
+
+// newSink answers as S3 does, keeps nothing of what it is sent but the number
+// of bytes, and sends size bytes of nothing for any object.
+func newSink(t *testing.T, size int64) (address string, taken *atomic.Int64) {
+	taken = new(atomic.Int64)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n, err := io.Copy(io.Discard, r.Body)
+		switch q := r.URL.Query(); {
+		case err != nil:
+			w.WriteHeader(http.StatusBadRequest)
+		case r.Method == http.MethodHead:
+			w.WriteHeader(http.StatusNotFound)
+		case r.Method == http.MethodGet:
+			w.Header().Set("Content-Length", fmt.Sprint(size))
+			w.Header().Set("Last-Modified", time.Now().UTC().Format(http.TimeFormat))
+			if _, err := io.Copy(w, &zeros{size}); err != nil {
+				t.Error(err)
+			}
+		case q.Has("uploads"):
+			fmt.Fprint(w, "<InitiateMultipartUploadResult><UploadId>1</UploadId></InitiateMultipartUploadResult>")
+		case r.Method == http.MethodPost:
+			fmt.Fprint(w, "<CompleteMultipartUploadResult><ETag>0</ETag></CompleteMultipartUploadResult>")
+		default:
+			taken.Add(n)
+			w.Header().Set("ETag", `"0"`)
+		}
+	}))
+	t.Cleanup(s.Close)
+	return "s3://large?region=any&use_path_style=true&endpoint=" + url.QueryEscape(s.URL), taken
+}
+
+// TestLargeArtifactStaysOutOfMemory does not run in parallel: the heap that it
+// measures is the whole test program's. What is held are the parts on their
+// way, 8 MiB each, whatever the size of the object.
+func TestLargeArtifactStaysOutOfMemory(t *testing.T) {
+	const size, limit = 512 << 20, 128 << 20
+	address, taken := newSink(t, size)
+	bucket, err := artifact.Buckets.OpenBucket(t.Context(), address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := artifact.BucketBackend(bucket)
+	t.Cleanup(func() {
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	inUse := func() uint64 {
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapInuse
+	}
+	runtime.GC()
+	before := inUse()
+	done, peak := make(chan struct{}), make(chan uint64)
+	go func() {
+		highest := before
+		tick := time.NewTicker(5 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				highest = max(highest, inUse())
+			case <-done:
+				peak <- highest - before
+				return
+			}
+		}
+	}()
+	putErr := b.Put(t.Context(), "k", "application/octet-stream", &zeros{size})
+	var got int64
+	r, err := b.Get(t.Context(), "k")
+	if err == nil {
+		got, err = io.Copy(io.Discard, r)
+		_ = r.Close() // it was read to its end
+	}
+	close(done)
+	highest := <-peak
+	if putErr != nil || err != nil || taken.Load() < size || got != size {
+		t.Errorf("put %d bytes, %v; got %d bytes, %v", taken.Load(), putErr, got, err)
+	}
+	t.Logf("%d MiB there and back held up to %d MiB", size>>20, highest>>20)
+	if highest > limit {
+		t.Errorf("%d MiB there and back held up to %d MiB, want at most %d", size>>20, highest>>20, limit>>20)
+	}
+}

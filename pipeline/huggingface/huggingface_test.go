@@ -1,0 +1,441 @@
+package huggingface_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha1"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/tunebus/tunebus/pipeline/huggingface"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	commit = "0123456789abcdef0123456789abcdef01234567"
+	token  = "hf_secret"
+)
+
+// fake speaks the Hub's protocol as far as it is used: revisions, trees in
+// pages, and files that are answered or, where they are large, redirected to
+// another origin.
+type fake struct {
+	t     *testing.T
+	files map[string]string // by path
+	large map[string]bool   // in LFS
+	// spoil, when set, may answer instead; it says whether it did.
+	spoil func(w http.ResponseWriter, r *http.Request) bool
+	gated bool
+
+	hub, cdn *httptest.Server
+
+	mu       sync.Mutex
+	requests []string
+	leaked   []string // paths at the CDN that got a credential
+}
+
+func newFake(t *testing.T, files map[string]string) *fake {
+	t.Helper()
+	f := &fake{t: t, files: files, large: map[string]bool{}}
+	f.hub = httptest.NewServer(http.HandlerFunc(f.serveHub))
+	f.cdn = httptest.NewServer(http.HandlerFunc(f.serveCDN))
+	t.Cleanup(func() {
+		f.hub.Close()
+		f.cdn.Close()
+		http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+	})
+	return f
+}
+
+func (f *fake) serveCDN(w http.ResponseWriter, r *http.Request) {
+	f.mu.Lock()
+	if r.Header.Get("Authorization") != "" {
+		f.leaked = append(f.leaked, r.URL.Path)
+	}
+	f.mu.Unlock()
+	fmt.Fprint(w, f.files[strings.TrimPrefix(r.URL.Path, "/signed/")])
+}
+
+func (f *fake) serveHub(w http.ResponseWriter, r *http.Request) {
+	f.mu.Lock()
+	f.requests = append(f.requests, r.URL.Path)
+	f.mu.Unlock()
+	if f.gated && r.Header.Get("Authorization") != "Bearer "+token {
+		w.Header().Set("X-Error-Code", "GatedRepo")
+		http.Error(w, "gated", http.StatusUnauthorized)
+		return
+	}
+	if f.spoil != nil && f.spoil(w, r) {
+		return
+	}
+	path := strings.TrimPrefix(r.URL.Path, "/api/models/owner/name")
+	path = strings.TrimPrefix(path, "/api/datasets/owner/name")
+	switch {
+	case strings.HasPrefix(path, "/revision/"):
+		revision := strings.TrimPrefix(path, "/revision/")
+		if revision == "none" {
+			w.Header().Set("X-Error-Code", "RevisionNotFound")
+			http.Error(w, "none", http.StatusNotFound)
+			return
+		}
+		fmt.Fprintf(w, `{"sha": %q}`, commit)
+	case strings.HasPrefix(path, "/tree/"+commit):
+		f.serveTree(w, r)
+	case strings.Contains(path, "/resolve/"+commit+"/"):
+		_, name, _ := strings.Cut(path, "/resolve/"+commit+"/")
+		if f.large[name] {
+			http.Redirect(w, r, f.cdn.URL+"/signed/"+name, http.StatusFound)
+			return
+		}
+		fmt.Fprint(w, f.files[name])
+	default:
+		http.NotFound(w, r)
+	}
+}
+
+// serveTree lists one file a page.
+func (f *fake) serveTree(w http.ResponseWriter, r *http.Request) {
+	names := slices.Sorted(maps.Keys(f.files))
+	at := 0
+	_, _ = fmt.Sscan(r.URL.Query().Get("cursor"), &at) // absent on the first page
+	page := []map[string]any{{"type": "directory", "path": "folder", "oid": "x"}}
+	if at < len(names) {
+		body := f.files[names[at]]
+		blob := sha1.Sum([]byte(fmt.Sprintf("blob %d\x00%s", len(body), body)))
+		entry := map[string]any{"type": "file", "path": names[at], "size": len(body), "oid": hex.EncodeToString(blob[:])}
+		if f.large[names[at]] {
+			sum := sha256.Sum256([]byte(body))
+			entry["lfs"] = map[string]any{"oid": hex.EncodeToString(sum[:]), "size": len(body), "pointerSize": 130}
+		}
+		page = append(page, entry)
+		if at+1 < len(names) {
+			w.Header().Set("Link", fmt.Sprintf(`<%s%s?recursive=true&cursor=%d>; rel="next"`, f.hub.URL, r.URL.Path, at+1))
+		}
+	}
+	if err := json.NewEncoder(w).Encode(page); err != nil {
+		f.t.Error(err)
+	}
+}
+
+func (f *fake) client(t *testing.T, change func(*huggingface.Options)) *huggingface.Client {
+	t.Helper()
+	opts := huggingface.Options{Endpoint: f.hub.URL, Cache: t.TempDir(), Backoff: time.Millisecond, Tries: 3}
+	if change != nil {
+		change(&opts)
+	}
+	c, err := huggingface.New(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func model() map[string]string {
+	return map[string]string{
+		"config.json": `{"model_type":"llama"}`, "tokenizer.json": "{}", "model.safetensors": strings.Repeat("weights ", 1000),
+		"README.md": "words", "pytorch_model.bin": "other weights", "onnx/model.onnx": "others", ".gitattributes": "x",
+	}
+}
+
+func TestModel(t *testing.T) {
+	t.Parallel()
+	f := newFake(t, model())
+	f.large["model.safetensors"] = true
+	var log bytes.Buffer
+	c := f.client(t, func(o *huggingface.Options) { o.Token, o.Logger = token, slog.New(slog.NewTextHandler(&log, nil)) })
+	dir, err := c.Model(t.Context(), "owner/name", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"config.json", "tokenizer.json", "model.safetensors"} {
+		body, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil || string(body) != f.files[name] {
+			t.Errorf("%s holds %d bytes, %v", name, len(body), err)
+		}
+	}
+	for _, name := range []string{"README.md", "pytorch_model.bin", "onnx", ".gitattributes"} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			t.Errorf("%s was fetched", name)
+		}
+	}
+	if len(f.leaked) > 0 {
+		t.Errorf("the token went to another origin with %v", f.leaked)
+	}
+	if strings.Contains(log.String(), token) {
+		t.Error("the token is in the log")
+	}
+	before := len(f.requests)
+	again, err := c.Model(t.Context(), "owner/name@main", "")
+	if err != nil || again != dir {
+		t.Errorf("again: %q, %v", again, err)
+	}
+	if n := len(f.requests) - before; n != 1 {
+		t.Errorf("%d requests for what is in the cache, want 1 for the revision", n)
+	}
+	before = len(f.requests)
+	if byCommit, err := c.Model(t.Context(), "owner/name", commit); err != nil || byCommit != dir || len(f.requests) != before {
+		t.Errorf("by its commit: %q, %v, %d requests", byCommit, err, len(f.requests)-before)
+	}
+}
+
+func TestDataset(t *testing.T) {
+	t.Parallel()
+	f := newFake(t, map[string]string{
+		"README.md": "x", "data/train.jsonl": `{"question":"q"}`, "data/test.jsonl": `{"question":"t"}`, "dataset_infos.json": "{}", "extra.csv": "a,b",
+	})
+	dir, err := f.client(t, nil).Dataset(t.Context(), "owner/name", "v1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body, err := os.ReadFile(filepath.Join(dir, "data", "test.jsonl")); err != nil || string(body) != f.files["data/test.jsonl"] {
+		t.Errorf("%q, %v", body, err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "extra.csv")); err == nil {
+		t.Error("a second format was fetched")
+	}
+}
+
+// TestDatasetWithoutFiles takes what the Hub has converted.
+func TestDatasetWithoutFiles(t *testing.T) {
+	t.Parallel()
+	f := newFake(t, map[string]string{"script.py": "x"})
+	original := f.serveHub
+	f.hub.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.URL.Path, "convert") {
+			f.files = map[string]string{"other/train/0000.parquet": "no", "default/train/0000.parquet": "PAR1"}
+			fmt.Fprintf(w, `{"sha": %q}`, strings.Repeat("a", 40))
+			return
+		}
+		r.URL.Path = strings.ReplaceAll(r.URL.Path, strings.Repeat("a", 40), commit)
+		original(w, r)
+	})
+	dir, err := f.client(t, nil).Dataset(t.Context(), "owner/name", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "default", "train", "0000.parquet")); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "other")); err == nil {
+		t.Error("another configuration was fetched too")
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	f := newFake(t, model())
+	gated := newFake(t, model())
+	gated.gated = true
+	noWeights := newFake(t, map[string]string{"config.json": "{}", "pytorch_model.bin": "x"})
+	denied := newFake(t, model())
+	denied.spoil = func(w http.ResponseWriter, _ *http.Request) bool {
+		http.Error(w, "no", http.StatusUnauthorized)
+		return true
+	}
+	withToken := func(o *huggingface.Options) { o.Token = token + "-wrong" }
+	for _, c := range []struct {
+		name    string
+		fake    *fake
+		id      string
+		options func(*huggingface.Options)
+		want    string
+	}{
+		{"gated", gated, "owner/name", nil, "accept its terms"},
+		{"gated for this token", gated, "owner/name", withToken, "accept its terms"},
+		{"no such repository", f, "owner/other", nil, "check its name"},
+		{"no such revision", f, "owner/name@none", nil, "no such revision"},
+		{"private", denied, "owner/name", nil, "set HF_TOKEN"},
+		{"a wrong token", denied, "owner/name", withToken, "the token is not accepted"},
+		{"no weights", noWeights, "owner/name", nil, "no config.json with safetensors"},
+		{"no id", f, "name", nil, "want owner/name"},
+		{"a path", f, "../name", nil, "want owner/name"},
+		{"a revision that climbs", f, "owner/name@../../x", nil, "no revision"},
+		{"offline", f, "owner/name", func(o *huggingface.Options) { o.Offline = true }, "HF_HUB_OFFLINE"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			_, err := c.fake.client(t, c.options).Model(t.Context(), c.id, "")
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%v, want %q in it", err, c.want)
+			}
+			if errors.Is(err, huggingface.ErrUnreachable) {
+				t.Errorf("%v counts as out of reach", err)
+			}
+			if err != nil && strings.Contains(err.Error(), token) {
+				t.Error("the error tells the token")
+			}
+		})
+	}
+}
+
+// TestTroubleThatPasses: a busy server, one that fails, and a transfer that
+// breaks off are tried again.
+func TestTroubleThatPasses(t *testing.T) {
+	t.Parallel()
+	f := newFake(t, model())
+	f.large["model.safetensors"] = true
+	var mu sync.Mutex
+	seen := map[string]int{}
+	first := func(path string) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		seen[path]++
+		return seen[path] == 1
+	}
+	f.spoil = func(w http.ResponseWriter, r *http.Request) bool {
+		switch {
+		case strings.Contains(r.URL.Path, "/revision/") && first(r.URL.Path):
+			w.Header().Set("Retry-After", "0")
+			http.Error(w, "busy", http.StatusTooManyRequests)
+		case strings.Contains(r.URL.Path, "/tree/") && first(r.URL.Path):
+			http.Error(w, "broken", http.StatusBadGateway)
+		case strings.HasSuffix(r.URL.Path, "/config.json") && first(r.URL.Path):
+			w.Header().Set("Content-Length", "1000")
+			fmt.Fprint(w, "{") // and no more
+		case strings.HasSuffix(r.URL.Path, "/tokenizer.json") && first(r.URL.Path):
+			fmt.Fprint(w, "[]") // of the right length
+		default:
+			return false
+		}
+		return true
+	}
+	dir, err := f.client(t, nil).Model(t.Context(), "owner/name", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"config.json", "tokenizer.json"} {
+		if body, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(body) != f.files[name] {
+			t.Errorf("%s: %q, %v", name, body, err)
+		}
+	}
+}
+
+// TestWrongContentNeverArrives: nothing is believed that has another digest
+// than the list says, and nothing of it stays.
+func TestWrongContentNeverArrives(t *testing.T) {
+	t.Parallel()
+	f := newFake(t, model())
+	f.spoil = func(w http.ResponseWriter, r *http.Request) bool {
+		if strings.HasSuffix(r.URL.Path, "/model.safetensors") {
+			fmt.Fprint(w, strings.Repeat("Weights ", 1000))
+			return true
+		}
+		return false
+	}
+	cache := t.TempDir()
+	c := f.client(t, func(o *huggingface.Options) { o.Cache = cache })
+	if _, err := c.Model(t.Context(), "owner/name", ""); err == nil || !strings.Contains(err.Error(), "digest") {
+		t.Errorf("%v, want a wrong digest", err)
+	}
+	err := filepath.WalkDir(cache, func(path string, _ os.DirEntry, err error) error {
+		if strings.Contains(path, "safetensors") || strings.Contains(path, ".fetching") || strings.HasSuffix(path, ".complete") {
+			t.Errorf("%s stays", path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.spoil = nil
+	if _, err := c.Model(t.Context(), "owner/name", ""); err != nil {
+		t.Errorf("once the content is right: %v", err)
+	}
+}
+
+// TestListingNeverLeadsOut: a path of the list stays in the folder, and the
+// list stays at the endpoint.
+func TestListingNeverLeadsOut(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{"../evil.safetensors", "/etc/passwd", `a\b.json`, "a/../../b.json"} {
+		f := newFake(t, map[string]string{path: "x", "config.json": "{}"})
+		if _, err := f.client(t, nil).Model(t.Context(), "owner/name", ""); err == nil || !strings.Contains(err.Error(), "leads out") {
+			t.Errorf("%q: %v", path, err)
+		}
+	}
+	f := newFake(t, model())
+	f.spoil = func(w http.ResponseWriter, r *http.Request) bool {
+		if strings.Contains(r.URL.Path, "/tree/") {
+			w.Header().Set("Link", `<http://elsewhere.invalid/next>; rel="next"`)
+			fmt.Fprint(w, "[]")
+			return true
+		}
+		return false
+	}
+	if _, err := f.client(t, nil).Model(t.Context(), "owner/name", ""); err == nil || !strings.Contains(err.Error(), "next page") {
+		t.Errorf("a list that goes on elsewhere: %v", err)
+	}
+}
+
+func TestOutOfReach(t *testing.T) {
+	t.Parallel()
+	f := newFake(t, model())
+	cache := t.TempDir()
+	at := func(o *huggingface.Options) { o.Cache = cache }
+	want, err := f.client(t, at).Model(t.Context(), "owner/name", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.hub.Close()
+	if got, err := f.client(t, at).Model(t.Context(), "owner/name", ""); err != nil || got != want {
+		t.Errorf("what the cache holds: %q, %v", got, err)
+	}
+	if got, err := f.client(t, func(o *huggingface.Options) { o.Cache, o.Offline = cache, true }).Model(t.Context(), "owner/name", ""); err != nil || got != want {
+		t.Errorf("offline: %q, %v", got, err)
+	}
+	if _, err := f.client(t, at).Model(t.Context(), "owner/name", "v2"); !errors.Is(err, huggingface.ErrUnreachable) {
+		t.Errorf("what it does not hold: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := f.client(t, nil).Model(ctx, "owner/name", ""); !errors.Is(err, context.Canceled) || errors.Is(err, huggingface.ErrUnreachable) {
+		t.Errorf("cancelled: %v", err)
+	}
+}
+
+func TestEndpoint(t *testing.T) {
+	t.Parallel()
+	for _, bad := range []string{"huggingface.co", "ftp://x", "https://me:" + token + "@x", "http://%zz"} {
+		if _, err := huggingface.New(huggingface.Options{Endpoint: bad, Cache: "x"}); err == nil || strings.Contains(err.Error(), token) {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+}
+
+// TestTwoFetchAtOnce: processes share a cache without a lock.
+func TestTwoFetchAtOnce(t *testing.T) {
+	t.Parallel()
+	f := newFake(t, model())
+	cache := t.TempDir()
+	var all sync.WaitGroup
+	for range 6 {
+		c := f.client(t, func(o *huggingface.Options) { o.Cache = cache })
+		all.Go(func() {
+			dir, err := c.Model(t.Context(), "owner/name", "")
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if body, err := os.ReadFile(filepath.Join(dir, "model.safetensors")); err != nil || string(body) != f.files["model.safetensors"] {
+				t.Errorf("%d bytes, %v", len(body), err)
+			}
+		})
+	}
+	all.Wait()
+}

@@ -1,0 +1,67 @@
+package structconf
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+)
+
+// Reference writes every key of the sections with its default and a comment,
+// as a file that can be used.
+func Reference(w io.Writer, sections any) error {
+	var b strings.Builder
+	section := ""
+	for _, k := range Keys(sections) {
+		if k.Section != section {
+			section = k.Section
+			fmt.Fprintf(&b, "\n[%s]\n", section)
+		}
+		doc := k.Doc
+		if len(k.Allowed) > 0 {
+			doc += " (" + strings.Join(shown(k.Allowed), ", ") + ")"
+		}
+		if k.Env != "" {
+			doc += "; also $" + k.Env
+		}
+		fmt.Fprintf(&b, "%s = %s # %s\n", k.Name, literal(k), doc)
+	}
+	_, err := io.WriteString(w, strings.TrimPrefix(b.String(), "\n"))
+	return err
+}
+
+func shown(allowed []string) []string {
+	out := make([]string, len(allowed))
+	for i, a := range allowed {
+		if a == "" {
+			a = Null
+		}
+		out[i] = a
+	}
+	return out
+}
+
+// literal is a key's default in TOML.
+func literal(k Key) string {
+	switch {
+	case k.Type == "list of texts" || strings.Contains(k.Default, ","):
+		if k.Default == "" {
+			return "[]"
+		}
+		var parts []string
+		for p := range strings.SplitSeq(k.Default, ",") {
+			parts = append(parts, strconv.Quote(p))
+		}
+		return "[" + strings.Join(parts, ", ") + "]"
+	case k.Type == "table of numbers":
+		return "{}"
+	case k.Type == "text" && (k.Default == "true" || k.Default == "false"):
+		return k.Default
+	case (k.Type == "text" || k.Type == "duration") && k.Default == "":
+		return strconv.Quote(Null)
+	case k.Type == "text" || k.Type == "duration":
+		return strconv.Quote(k.Default)
+	default:
+		return k.Default
+	}
+}

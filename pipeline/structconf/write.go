@@ -1,0 +1,59 @@
+package structconf
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"reflect"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+)
+
+// Write writes what a struct of sections says, as a file that reads back as
+// the same. Secrets and empty tables are left out.
+func Write(w io.Writer, sections any) error {
+	var b strings.Builder
+	v := reflect.ValueOf(sections)
+	section := ""
+	for _, k := range Keys(sections) {
+		value := v.FieldByIndex(k.field.Index)
+		if k.Secret || value.Kind() == reflect.Map && value.Len() == 0 {
+			continue
+		}
+		if k.Section != section {
+			section = k.Section
+			fmt.Fprintf(&b, "\n[%s]\n", section)
+		}
+		var line bytes.Buffer
+		enc := toml.NewEncoder(&line).SetTablesInline(true)
+		if err := enc.Encode(map[string]any{k.Name: written(value)}); err != nil {
+			return fmt.Errorf("write %s.%s: %w", k.Section, k.Name, err)
+		}
+		b.Write(line.Bytes())
+	}
+	_, err := io.WriteString(w, strings.TrimPrefix(b.String(), "\n"))
+	return err
+}
+
+// written is a value as people write it.
+func written(v reflect.Value) any {
+	switch v.Kind() {
+	case reflect.String:
+		switch s := v.String(); {
+		case s == "":
+			return Null
+		case v.Type() != reflect.TypeFor[string]() && (s == "true" || s == "false"):
+			return s == "true" // a switch that may also be the name of a variant
+		default:
+			return s
+		}
+	case reflect.Slice:
+		out := make([]string, v.Len())
+		for i := range out {
+			out[i] = v.Index(i).String()
+		}
+		return out
+	}
+	return v.Interface()
+}
