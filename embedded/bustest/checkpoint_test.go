@@ -6,6 +6,8 @@ import (
 	"slices"
 	"testing"
 
+	"sync"
+
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
@@ -89,5 +91,31 @@ func TestCheckpointsAreKept(t *testing.T) {
 		if !slices.Equal(steps(now.History()), c.kept) || !slices.Equal(steps(dropped), c.dropped) {
 			t.Errorf("step %d: kept %v, dropped %v; want %v, %v", c.step, steps(now.History()), steps(dropped), c.kept, c.dropped)
 		}
+	}
+}
+
+// TestCheckpointRace: of many who save at once, the newest attempt stands in
+// the end.
+func TestCheckpointRace(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, topology.Topology{})
+	const newest = 8
+	var wg sync.WaitGroup
+	for attempt := range newest {
+		wg.Go(func() {
+			for step := range int64(3) {
+				// An older attempt may lose, which TestCheckpointsOnlyGoForward
+				// looks at.
+				_, _, err := checkpoint.New(b.bus).Save(t.Context(), "r1", events.Finetune, checkpoint.Checkpoint{Attempt: attempt + 1, Step: step}, 1)
+				if err != nil && attempt+1 == newest {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	cp, err := checkpoint.New(b.bus).Load(t.Context(), "r1", events.Finetune)
+	if err != nil || cp.Attempt != newest || cp.Step != 2 {
+		t.Errorf("%+v, %v", cp, err)
 	}
 }

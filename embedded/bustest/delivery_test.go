@@ -10,9 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/tunebus/tunebus/embedded/bustest"
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
 	"github.com/tunebus/tunebus/pipeline/bus/delivery"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
@@ -43,40 +41,6 @@ func TestHeartbeatsKeepALongJob(t *testing.T) {
 	if n := deliveries.Load(); n != 1 {
 		t.Errorf("delivered %d times", n)
 	}
-}
-
-// TestDeadWorkersJobIsTakenOver: the connection of the holder breaks; another
-// one gets the job after the ack wait.
-func TestDeadWorkersJobIsTakenOver(t *testing.T) {
-	t.Parallel()
-	const ackWait = time.Second
-	b := newBench(t, topology.Topology{AckWait: ackWait})
-	proxy := bustest.NewProxy(t, b.server.URL())
-	holds, release := make(chan struct{}), make(chan struct{})
-	b.receive(t, b.connect(t, proxy.URL), jobs(func(ctx context.Context, _ delivery.Delivery) error {
-		close(holds)
-		select {
-		case <-release:
-		case <-ctx.Done():
-		}
-		return delivery.ErrOwnershipLost
-	}))
-	b.publish(t, job("r1"))
-	<-holds
-	proxy.Cut()
-	broken := time.Now()
-	taken := make(chan int, 1)
-	b.receive(t, b.bus, jobs(func(_ context.Context, d delivery.Delivery) error {
-		taken <- d.Delivered
-		return nil
-	}))
-	if n := <-taken; n != 2 {
-		t.Errorf("it is delivery %d", n)
-	}
-	if took := time.Since(broken); took > ackWait+5*time.Second {
-		t.Errorf("taken over after %s", took)
-	}
-	close(release)
 }
 
 // TestWhoLetsGoTellsTheServerNothing: neither an ack nor a nak nor a
@@ -161,84 +125,6 @@ func TestPanicIsAnError(t *testing.T) {
 	eventually(t, "the second delivery", func() bool { u, w := b.pending(t); return n.Load() == 2 && u == 0 && w == 0 })
 }
 
-// TestUndecodableIsBuried: the dead letter holds the message as it was, with
-// the reason, before the message is given up.
-func TestUndecodableIsBuried(t *testing.T) {
-	t.Parallel()
-	b := newBench(t, topology.Topology{})
-	b.receive(t, b.bus, jobs(func(_ context.Context, d delivery.Delivery) error {
-		if d.Subject == job("r1").Subject() {
-			t.Error("nobody can handle it")
-		}
-		return nil
-	}))
-	const body = "\x00 not an event"
-	seq := b.raw(t, job("r1").Subject(), body, nats.Header{"X-Own": {"kept"}})
-	b.publish(t, job("r2"))
-	dead, err := b.js.Stream(t.Context(), events.StreamDead)
-	if err != nil {
-		t.Fatal(err)
-	}
-	subject := fmt.Sprintf("dead.%s.%d", events.StreamFacts, seq)
-	eventually(t, "the dead letter", func() bool {
-		_, err := dead.GetLastMsgForSubject(t.Context(), subject)
-		return err == nil
-	})
-	letter, err := dead.GetLastMsgForSubject(t.Context(), subject)
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := letter.Header
-	if string(letter.Data) != body || h.Get("X-Own") != "kept" || h.Get(deadletter.HeaderReason) == "" ||
-		h.Get(deadletter.HeaderSubject) != job("r1").Subject() || h.Get(deadletter.HeaderStream) != events.StreamFacts || h.Get(deadletter.HeaderSequence) != fmt.Sprint(seq) {
-		t.Errorf("dead letter %q with %v", letter.Data, h)
-	}
-}
-
-// TestNewerVersionIsGivenBack: it waits for a service that knows it, says so,
-// holds nobody up, and becomes a dead letter only after its time.
-func TestNewerVersionIsGivenBack(t *testing.T) {
-	t.Parallel()
-	newer := `{"specversion":"1.0","id":"x","source":"test","type":"finetune.requested","datacontenttype":"application/json",` +
-		`"dataschema":"https://tunebus.dev/schemas/finetune.requested.v99.json","data":{"run_id":"r1","phase":"finetune","queue":"builtin"}}`
-	header := nats.Header{"Content-Type": {"application/cloudevents+json"}}
-	for name, limit := range map[string]time.Duration{"young": time.Hour, "old": time.Nanosecond} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			b := newBench(t, topology.Topology{})
-			seen := make(chan string, 1)
-			route := jobs(func(_ context.Context, d delivery.Delivery) error {
-				seen <- d.Event.(events.PhaseRequested).RunID
-				return nil
-			})
-			route.HoldUnknownVersion = limit
-			seq := b.raw(t, job("r1").Subject(), newer, header)
-			b.publish(t, job("r2"))
-			b.receive(t, b.bus, route)
-			if run := <-seen; run != "r2" {
-				t.Errorf("handled %s", run)
-			}
-			buried := func() bool {
-				dead, err := b.js.Stream(t.Context(), events.StreamDead)
-				if err != nil {
-					t.Fatal(err)
-				}
-				_, err = dead.GetLastMsgForSubject(t.Context(), fmt.Sprintf("dead.%s.%d", events.StreamFacts, seq))
-				return err == nil
-			}
-			if name == "old" {
-				eventually(t, "the dead letter", buried)
-				return
-			}
-			eventually(t, "a word in the log", func() bool { return b.log.has("a newer service may know it") })
-			eventually(t, "one message waits", func() bool { u, _ := b.pending(t); return u == 1 })
-			if buried() {
-				t.Error("it is a dead letter already")
-			}
-		})
-	}
-}
-
 // TestShutdownIsBounded: the receiver stops taking messages at once, lets a
 // handler end within the grace, and gives back what does not end.
 func TestShutdownIsBounded(t *testing.T) {
@@ -271,4 +157,35 @@ func TestShutdownIsBounded(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Error("the job was not given back")
 	}
+}
+
+// TestVerdictIsTheHandlers: headers of a message cannot say what becomes of
+// it.
+func TestVerdictIsTheHandlers(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, topology.Topology{})
+	var deliveries atomic.Int32
+	route := jobs(func(context.Context, delivery.Delivery) error {
+		if deliveries.Add(1) == 1 {
+			return errors.New("a slip")
+		}
+		return nil
+	})
+	route.NakDelay = 1
+	stored := b.publish(t, job("elsewhere")) // its body is an event's
+	dead, err := b.js.Stream(t.Context(), events.StreamFacts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	copied, err := dead.GetMsg(t.Context(), stored.Sequence)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := dead.DeleteMsg(t.Context(), stored.Sequence); err != nil {
+		t.Fatal(err)
+	}
+	h := nats.Header{"Content-Type": copied.Header["Content-Type"], "tunebus_verdict": {"dead"}, "tunebus_reason": {"forged"}}
+	b.raw(t, copied.Subject, string(copied.Data), h)
+	b.receive(t, b.bus, route)
+	eventually(t, "the second delivery", func() bool { u, w := b.pending(t); return deliveries.Load() == 2 && u == 0 && w == 0 })
 }

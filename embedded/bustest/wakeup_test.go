@@ -2,15 +2,15 @@ package bustest_test
 
 import (
 	"context"
-	"sync"
 	"testing"
 	"time"
 
+	"github.com/tunebus/tunebus/embedded"
 	"github.com/tunebus/tunebus/embedded/bustest"
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/pipeline/bus/wakeup"
 )
@@ -117,28 +117,50 @@ func TestListenAcrossAReconnect(t *testing.T) {
 	cancel()
 }
 
-// TestCheckpointRace: of many who save at once, the newest attempt stands in
-// the end.
-func TestCheckpointRace(t *testing.T) {
+// TestRingHearsTheLastOfSeveral: the bell rings after the last of several
+// publishes was stored, also when they follow each other closely.
+func TestRingHearsTheLastOfSeveral(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, topology.Topology{})
-	const newest = 8
-	var wg sync.WaitGroup
-	for attempt := range newest {
-		wg.Go(func() {
-			for step := range int64(3) {
-				// An older attempt may lose, which TestCheckpointsOnlyGoForward
-				// looks at.
-				_, _, err := checkpoint.New(b.bus).Save(t.Context(), "r1", events.Finetune, checkpoint.Checkpoint{Attempt: attempt + 1, Step: step}, 1)
-				if err != nil && attempt+1 == newest {
-					t.Error(err)
-				}
-			}
-		})
+	b := bustest.New(t, topology.Topology{})
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	bell, err := wakeup.Watch(ctx, b, "finetune.started.r1.*")
+	if err != nil {
+		t.Fatal(err)
 	}
-	wg.Wait()
-	cp, err := checkpoint.New(b.bus).Load(t.Context(), "r1", events.Finetune)
-	if err != nil || cp.Attempt != newest || cp.Step != 2 {
-		t.Errorf("%+v, %v", cp, err)
+	const last = 20
+	go func() {
+		for i := range last {
+			if _, err := journal.New(b).Publish(ctx, started(i+1), journal.Fence{}); err != nil && ctx.Err() == nil {
+				t.Error(err)
+			}
+		}
+	}()
+	for {
+		select {
+		case <-bell:
+		case <-ctx.Done():
+			t.Fatal("the bell fell silent before the last publish")
+		}
+		run, err := history.New(b).Run(ctx, "r1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p := run.Phases[events.Finetune]; p != nil && p.NextAttempt() == last+1 {
+			return
+		}
+	}
+}
+
+func TestClosedBusRingsNoMore(t *testing.T) {
+	t.Parallel()
+	b := bustest.Connect(t, bustest.Start(t, embedded.Options{}))
+	if _, err := wakeup.Watch(t.Context(), b, "a.b.c"); err != nil {
+		t.Fatal(err)
+	}
+	b.Close() // waits for the goroutine behind the bell
+	b.Close()
+	if _, err := wakeup.Watch(t.Context(), b, "a.b.c"); err == nil {
+		t.Error("a closed bus listens")
 	}
 }

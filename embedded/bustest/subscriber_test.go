@@ -9,6 +9,10 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
+	"strings"
+
+	"github.com/ThreeDotsLabs/watermill/pubsub/tests"
+
 	"github.com/tunebus/tunebus/embedded/bustest"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/delivery"
@@ -65,4 +69,44 @@ func TestBrokerRestarts(t *testing.T) {
 			t.Errorf("message %s was not received", id)
 		}
 	}
+}
+
+// TestUniversalSuite runs Watermill's own suite over the production
+// subscriber and publisher.
+//
+// Features: consumer groups are durables. A durable hands messages out in
+// the stream's order to subscribers with one slot each. Messages outlive
+// subscribers. Delivery is at least once, as everywhere in JetStream. A
+// durable goes on where it stopped, so a second subscriber of the same group
+// does not get old messages again. The context does not travel: only the
+// trace in a header does. Restarts of the broker are [TestBrokerRestarts]'s: the
+// suite's own test of them compares what was received with what it has noted
+// as published by then, which on a busy machine is not yet all of it.
+func TestUniversalSuite(t *testing.T) {
+	broker := newBroker(t)
+	connect := func(t *testing.T) *conn.Conn {
+		b, err := conn.Connect(context.WithoutCancel(t.Context()), conn.Options{URL: broker.url, Name: "universal", Logger: bustest.Logger(t)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		broker.closeLater(b.Close)
+		return b
+	}
+	group := func(t *testing.T, name string) (message.Publisher, message.Subscriber) {
+		b := connect(t)
+		return publisher{b}, newGroupSubscriber(b, broker, name, delivery.SubscriberConfig{Logger: bustest.Logger(t)})
+	}
+	tests.TestPubSub(t, tests.Features{
+		ConsumerGroups:                      true,
+		GuaranteedOrder:                     true,
+		GuaranteedOrderWithSingleSubscriber: true,
+		Persistent:                          true,
+		GenerateTopicFunc: func(ctx tests.TestContext) string {
+			topic := "topic-" + strings.ReplaceAll(string(ctx.TestID), ".", "-")
+			if err := broker.stream(t.Context(), topic); err != nil {
+				t.Error(err)
+			}
+			return topic
+		},
+	}, func(t *testing.T) (message.Publisher, message.Subscriber) { return group(t, "default") }, group)
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tunebus/tunebus/embedded"
 	"github.com/tunebus/tunebus/embedded/bustest"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/delivery"
@@ -15,12 +16,6 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
-
-// accepted is a run of one phase, so that pipeline.completed follows from the
-// end of its fine-tuning.
-func accepted(run string) events.PipelineAccepted {
-	return events.PipelineAccepted{RunID: run, Plan: []events.Step{{Phase: events.Finetune, Queue: "builtin"}}}
-}
 
 // TestCrashBetweenTheSteps: a service stores the fact, publishes what follows,
 // and acknowledges. Wherever it dies, the next delivery does what is missing,
@@ -84,48 +79,6 @@ func TestCrashBetweenTheSteps(t *testing.T) {
 				t.Errorf("%d facts are stored, want 4: %v", len(msgs), err)
 			}
 		})
-	}
-}
-
-// TestTakenAttemptNumber: two workers that counted to the same attempt; the
-// second one is told who was first.
-func TestTakenAttemptNumber(t *testing.T) {
-	t.Parallel()
-	b := newBench(t, topology.Topology{})
-	fence := journal.FenceAbsent(completed(1).Subject())
-	first, err := journal.New(b.bus).Publish(t.Context(), started(1), fence)
-	if err != nil {
-		t.Fatal(err)
-	}
-	other := started(1)
-	other.Worker = "another"
-	var lost *journal.FencedError
-	if _, err := journal.New(b.bus).Publish(t.Context(), other, fence); !errors.As(err, &lost) || lost.Winner != first.ID {
-		t.Fatalf("got %v, want %s as the winner", err, first.ID)
-	}
-	stored, err := history.New(b.bus).Latest(t.Context(), started(1).Subject())
-	if err != nil || stored.Event.(events.PhaseStarted).Worker != "w" {
-		t.Errorf("stored is %+v, %v", stored.Event, err)
-	}
-}
-
-// TestPlaceTakenByBytes: what stands on a subject won, also if nobody can
-// read it; its publisher does not try for ever.
-func TestPlaceTakenByBytes(t *testing.T) {
-	t.Parallel()
-	b := newBench(t, topology.Topology{})
-	b.raw(t, completed(1).Subject(), "\x00 no event", nil)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	for name, fence := range map[string]journal.Fence{"one-shot subject": {}, "fence": journal.FenceAbsent(completed(1).Subject())} {
-		var lost *journal.FencedError
-		ev := events.Event(completed(1))
-		if name == "fence" {
-			ev = started(1)
-		}
-		if _, err := journal.New(b.bus).Publish(ctx, ev, fence); !errors.As(err, &lost) {
-			t.Errorf("%s: %v, want a LostError", name, err)
-		}
 	}
 }
 
@@ -244,4 +197,83 @@ func TestRestartOnTheSameStore(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+// TestDeadWorkersJobIsTakenOver: the connection of the holder breaks; another
+// one gets the job after the ack wait.
+func TestDeadWorkersJobIsTakenOver(t *testing.T) {
+	t.Parallel()
+	const ackWait = time.Second
+	b := newBench(t, topology.Topology{AckWait: ackWait})
+	proxy := bustest.NewProxy(t, b.server.URL())
+	holds, release := make(chan struct{}), make(chan struct{})
+	b.receive(t, b.connect(t, proxy.URL), jobs(func(ctx context.Context, _ delivery.Delivery) error {
+		close(holds)
+		select {
+		case <-release:
+		case <-ctx.Done():
+		}
+		return delivery.ErrOwnershipLost
+	}))
+	b.publish(t, job("r1"))
+	<-holds
+	proxy.Cut()
+	broken := time.Now()
+	taken := make(chan int, 1)
+	b.receive(t, b.bus, jobs(func(_ context.Context, d delivery.Delivery) error {
+		taken <- d.Delivered
+		return nil
+	}))
+	if n := <-taken; n != 2 {
+		t.Errorf("it is delivery %d", n)
+	}
+	if took := time.Since(broken); took > ackWait+5*time.Second {
+		t.Errorf("taken over after %s", took)
+	}
+	close(release)
+}
+
+// TestGivenBackAcrossARestart: a service and the server stop together, as when
+// a run in one process is interrupted. The job that was given back is taken at
+// once when both are back, long before the ack wait.
+func TestGivenBackAcrossARestart(t *testing.T) {
+	t.Parallel()
+	opts := embedded.Options{Dir: t.TempDir(), Listen: "127.0.0.1:0", RelaxedSync: true}
+	session := func(handle delivery.Handler, then func(b *bench, stop func() time.Duration)) {
+		s, err := embedded.Start(t.Context(), opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := &bench{server: s, log: &lines{}}
+		b.bus = bustest.Connect(t, s)
+		if err := topology.Apply(t.Context(), b.bus, topology.Topology{AckWait: time.Minute}); err != nil {
+			t.Fatal(err)
+		}
+		then(b, b.receive(t, b.bus, jobs(handle)))
+		b.bus.Close()
+		if err := s.Stop(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	works := make(chan struct{}, 1)
+	session(func(ctx context.Context, _ delivery.Delivery) error {
+		works <- struct{}{}
+		<-ctx.Done()
+		return &delivery.RetryAfter{Err: errors.New("the worker stops")}
+	}, func(b *bench, stop func() time.Duration) {
+		b.publish(t, job("r1"))
+		<-works
+		stop()
+	})
+	session(func(context.Context, delivery.Delivery) error {
+		works <- struct{}{}
+		return nil
+	}, func(_ *bench, stop func() time.Duration) {
+		select {
+		case <-works:
+		case <-time.After(20 * time.Second):
+			t.Error("the job waits for the ack wait")
+		}
+		stop()
+	})
 }

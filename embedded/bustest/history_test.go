@@ -11,6 +11,9 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"context"
+
+	"github.com/tunebus/tunebus/embedded/bustest"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
@@ -162,5 +165,69 @@ func TestBadPointHidesNoOthers(t *testing.T) {
 	}
 	if fmt.Sprint(steps) != "[1 3]" {
 		t.Errorf("steps %v", steps)
+	}
+}
+
+// TestJobRun: what a job repeats of its run is not read; what it leaves out is.
+func TestJobRun(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, topology.Topology{})
+	accepted := events.PipelineAccepted{
+		RunID: "r1", RequestedAt: time.Now().UTC(), Labels: map[string]string{"team": "x"},
+		Plan: []events.Step{{Phase: events.Finetune, Queue: "builtin"}},
+	}
+	b.publish(t, accepted)
+	next, err := events.Next(accepted, events.Run{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	job := next.(events.PhaseRequested)
+	run, err := history.New(b.bus).RunForJob(t.Context(), job)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := run.Accepted; run.ID != "r1" || a == nil || !a.RequestedAt.Equal(accepted.RequestedAt) || len(a.Plan) != 1 || a.Labels != nil {
+		t.Errorf("told by the job: %+v of run %q", a, run.ID)
+	}
+	b.publish(t, events.CancelRequested{RunID: "r1", By: "somebody"})
+	b.publish(t, events.PhaseStarted{RunID: "r1", Phase: events.Finetune, Attempt: 1})
+	b.publish(t, events.PhaseStarted{RunID: "r1", Phase: events.Inference, Attempt: 1})
+	job.RequestedAt = time.Time{} // as an older program writes it
+	if run, err = history.New(b.bus).RunForJob(t.Context(), job); err != nil {
+		t.Fatal(err)
+	}
+	if a := run.Accepted; a == nil || a.Labels["team"] != "x" {
+		t.Errorf("read: %+v", a)
+	}
+	if run.Cancel == nil || run.Phases[events.Finetune].NextAttempt() != 2 || run.Phases[events.Inference] != nil {
+		t.Errorf("cancel %+v, phases %+v", run.Cancel, run.Phases)
+	}
+}
+
+func TestRunOfNobodyIsEmpty(t *testing.T) {
+	t.Parallel()
+	b := bustest.New(t, topology.Topology{})
+	msgs, err := history.New(b).Facts(t.Context(), "nobody")
+	if err != nil || len(msgs) != 0 {
+		t.Fatalf("got %v, %v", msgs, err)
+	}
+	if _, err := history.New(b).Latest(t.Context(), "finetune.completed.nobody"); !errors.Is(err, history.ErrNotFound) {
+		t.Fatalf("got %v, want ErrNothing", err)
+	}
+}
+
+// TestReadingARunIsAllOrNothing: whoever may not read gets an error, never an
+// empty run.
+func TestReadingARunIsAllOrNothing(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, topology.Topology{})
+	b.publish(t, started(1))
+	proxy := bustest.NewProxy(t, b.server.URL())
+	client := b.connect(t, proxy.URL)
+	proxy.Mute()
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if msgs, err := history.New(client).Facts(ctx, "r1"); err == nil {
+		t.Errorf("%d facts without the server's word that these are all", len(msgs))
 	}
 }

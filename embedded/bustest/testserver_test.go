@@ -3,7 +3,6 @@ package bustest_test
 import (
 	"bytes"
 	"context"
-	"errors"
 	"log/slog"
 	"strings"
 	"sync"
@@ -13,6 +12,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"go.uber.org/goleak"
+
 	"github.com/tunebus/tunebus/embedded"
 	"github.com/tunebus/tunebus/embedded/bustest"
 	"github.com/tunebus/tunebus/events"
@@ -20,7 +21,6 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
 	"github.com/tunebus/tunebus/pipeline/bus/delivery"
-	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
@@ -122,11 +122,6 @@ func jobs(handle delivery.Handler) delivery.Route {
 	return delivery.Route{Name: "jobs", Stream: events.StreamFacts, Consumer: topology.JobConsumer(events.Finetune, "builtin"), Handle: handle}
 }
 
-// job is a fact that the queue's consumer delivers.
-func job(run string) events.PhaseRequested {
-	return events.PhaseRequested{RunID: run, Phase: events.Finetune, Queue: "builtin"}
-}
-
 func (b *bench) publish(t *testing.T, ev events.Event) codec.Message {
 	t.Helper()
 	m, err := journal.New(b.bus).Publish(t.Context(), ev, journal.Fence{})
@@ -174,106 +169,4 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-// TestFullStreamIsWaitedFor: a publisher meets a full stream with retries and
-// a loud report, and loses nothing.
-func TestFullStreamIsWaitedFor(t *testing.T) {
-	t.Parallel()
-	b := newBench(t, topology.Topology{FactBytes: 64 << 10})
-	filler := strings.Repeat("x", 8<<10)
-	for i := 0; ; i++ {
-		_, err := b.js.Publish(t.Context(), events.AttemptEnded{RunID: "fill", Phase: events.Finetune, Attempt: i + 1}.Subject(), []byte(filler))
-		if err != nil {
-			break
-		}
-		if i > 100 {
-			t.Fatal("the stream does not get full")
-		}
-	}
-	big := events.AttemptEnded{RunID: "r1", Phase: events.Finetune, Attempt: 1, Error: &events.Problem{Message: filler}}
-	done := make(chan error, 1)
-	go func() {
-		_, err := journal.New(b.bus).Publish(t.Context(), big, journal.Fence{})
-		done <- err
-	}()
-	eventually(t, "a loud report", func() bool { return b.log.has("the stream is full") })
-	select {
-	case err := <-done:
-		t.Fatalf("it ended early: %v", err)
-	default:
-	}
-	if err := topology.Apply(t.Context(), b.bus, topology.Topology{FactBytes: 1 << 20}); err != nil {
-		t.Fatal(err)
-	}
-	if err := <-done; err != nil {
-		t.Fatal(err)
-	}
-	if _, err := history.New(b.bus).Latest(t.Context(), big.Subject()); err != nil {
-		t.Error(err)
-	}
-}
-
-// TestFullStreamEndsWithItsContext: nobody waits longer than they want to.
-func TestFullStreamEndsWithItsContext(t *testing.T) {
-	t.Parallel()
-	b := newBench(t, topology.Topology{FactBytes: 2 << 10})
-	big := events.AttemptEnded{RunID: "r1", Phase: events.Finetune, Attempt: 1, Error: &events.Problem{Message: strings.Repeat("x", 4<<10)}}
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-	defer cancel()
-	_, err := journal.New(b.bus).Publish(ctx, big, journal.Fence{})
-	var lost *journal.FencedError
-	if !errors.Is(err, context.DeadlineExceeded) || errors.As(err, &lost) {
-		t.Errorf("got %v, want the deadline", err)
-	}
-}
-
-// TestLostAnswerIsReadBack: the server stored the event and the answer never
-// came. The publisher finds its own event and is content.
-func TestLostAnswerIsReadBack(t *testing.T) {
-	t.Parallel()
-	for name, fence := range map[string]journal.Fence{"no fence": {}, "first claim": journal.FenceAbsent(completed(1).Subject())} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			b := newBench(t, topology.Topology{})
-			proxy := bustest.NewProxy(t, b.server.URL())
-			client := b.connect(t, proxy.URL)
-			proxy.Mute()
-			done := make(chan error, 1)
-			go func() {
-				_, err := journal.New(client).Publish(t.Context(), started(1), fence)
-				done <- err
-			}()
-			eventually(t, "the event is stored", func() bool {
-				_, err := history.New(b.bus).Latest(t.Context(), started(1).Subject())
-				return err == nil
-			})
-			proxy.Cut()
-			proxy.Mend()
-			if err := <-done; err != nil {
-				t.Fatal(err)
-			}
-			run, err := history.New(b.bus).Run(t.Context(), "r1")
-			if err != nil {
-				t.Fatal(err)
-			}
-			if n := len(run.Phases[events.Finetune].Attempts); n != 1 {
-				t.Errorf("%d attempts are stored", n)
-			}
-		})
-	}
-}
-
-// TestReadingARunIsAllOrNothing: whoever may not read gets an error, never an
-// empty run.
-func TestReadingARunIsAllOrNothing(t *testing.T) {
-	t.Parallel()
-	b := newBench(t, topology.Topology{})
-	b.publish(t, started(1))
-	proxy := bustest.NewProxy(t, b.server.URL())
-	client := b.connect(t, proxy.URL)
-	proxy.Mute()
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-	defer cancel()
-	if msgs, err := history.New(client).Facts(ctx, "r1"); err == nil {
-		t.Errorf("%d facts without the server's word that these are all", len(msgs))
-	}
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
