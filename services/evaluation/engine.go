@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/prediction"
-	"github.com/tunebus/tunebus/pipeline/worker"
 	"github.com/tunebus/tunebus/services/evaluation/metric"
 )
 
@@ -43,9 +43,9 @@ type Engine struct {
 	SaveEvery time.Duration
 }
 
-// Run implements [worker.Engine].
-func (e Engine) Run(ctx context.Context, job *worker.Job) (worker.Result, error) {
-	var res worker.Result
+// Run implements [engine.Engine].
+func (e Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error) {
+	var res engine.Result
 	asked := job.Request.Specification.Evaluator
 	suite, notes := suiteOf(asked)
 	judging, more := e.Judge.open(asked)
@@ -95,10 +95,10 @@ type inputs struct {
 	rows int64
 }
 
-func open(ctx context.Context, job *worker.Job) (inputs, func(), error) {
+func open(ctx context.Context, job *engine.Job) (inputs, func(), error) {
 	var in inputs
 	if job.Request.Inputs.Predictions == nil {
-		return in, nil, worker.Permanent("missing_input", errors.New("evaluation: the run has no predictions"))
+		return in, nil, engine.Permanent("missing_input", errors.New("evaluation: the run has no predictions"))
 	}
 	var closers []io.Closer
 	closeAll := func() {

@@ -11,7 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/tunebus/tunebus/pipeline/worker"
+	"github.com/tunebus/tunebus/pipeline/engine"
 )
 
 // The files of a checkpoint.
@@ -36,7 +36,7 @@ type judgement struct {
 // computed again sooner than read. A row that a judge had no score for is not
 // kept either, so that it is judged again. Nil records keep nothing.
 type records struct {
-	job     *worker.Job
+	job     *engine.Job
 	judging *judging
 	every   time.Duration
 	saved   time.Time
@@ -46,7 +46,7 @@ type records struct {
 }
 
 // openRecords starts the records of a job with those of an earlier attempt.
-func openRecords(job *worker.Job, judging *judging, every time.Duration) (*records, error) {
+func openRecords(job *engine.Job, judging *judging, every time.Duration) (*records, error) {
 	if judging == nil {
 		return nil, nil
 	}

@@ -11,14 +11,14 @@ import (
 	"os"
 	"sync"
 
+	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/prediction"
-	"github.com/tunebus/tunebus/pipeline/worker"
 	"github.com/tunebus/tunebus/services/evaluation/metric"
 )
 
 // scoring scores the rows of a job and sums them up.
 type scoring struct {
-	job     *worker.Job
+	job     *engine.Job
 	suite   metric.Suite
 	judging *judging
 	records *records // nil without a judge
@@ -73,7 +73,7 @@ func (s *scoring) run(ctx context.Context, in inputs, path string) (err error) {
 	}
 	for p, err := range in.own {
 		if err != nil {
-			return worker.Permanent("bad_predictions", err)
+			return engine.Permanent("bad_predictions", err)
 		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -82,7 +82,7 @@ func (s *scoring) run(ctx context.Context, in inputs, path string) (err error) {
 		if in.base != nil {
 			b, err, ok := in.base()
 			if err != nil || !ok || b.Index != p.Index || b.Question != p.Question {
-				return worker.Permanent("bad_predictions", errors.Join(err, fmt.Errorf("the base model's predictions do not belong to the same rows, from row %d on", p.Index)))
+				return engine.Permanent("bad_predictions", errors.Join(err, fmt.Errorf("the base model's predictions do not belong to the same rows, from row %d on", p.Index)))
 			}
 			both.base = &b
 		}

@@ -9,7 +9,7 @@ import (
 	"github.com/tunebus/tunebus/llm"
 	"github.com/tunebus/tunebus/llm/token"
 	"github.com/tunebus/tunebus/pipeline/dataset"
-	"github.com/tunebus/tunebus/pipeline/worker"
+	"github.com/tunebus/tunebus/pipeline/engine"
 )
 
 // data is what is learned from, as tokens.
@@ -21,12 +21,12 @@ type data struct {
 
 // prepare renders and tokenises the rows. The tokens of all rows are held in
 // memory, 5 bytes each; the texts are not.
-func prepare(ctx context.Context, job *worker.Job, base string) (data, error) {
+func prepare(ctx context.Context, job *engine.Job, base string) (data, error) {
 	s := job.Request.Specification.FineTuner
 	var d data
 	tok, err := token.Open(base)
 	if err != nil {
-		return d, worker.Permanent("bad_model", err)
+		return d, engine.Permanent("bad_model", err)
 	}
 	if d.training, d.notes, err = d.examples(ctx, job, tok, "fine_tuner.training_data_id", s.TrainingDataID, dataset.Train); err != nil {
 		return d, err
@@ -40,7 +40,7 @@ func prepare(ctx context.Context, job *worker.Job, base string) (data, error) {
 }
 
 // examples reads one data set, and notes which it is.
-func (d *data) examples(ctx context.Context, job *worker.Job, tok *token.Tokenizer, key, id string, split dataset.Split) ([]llm.Example, []string, error) {
+func (d *data) examples(ctx context.Context, job *engine.Job, tok *token.Tokenizer, key, id string, split dataset.Split) ([]llm.Example, []string, error) {
 	s := job.Request.Specification.FineTuner
 	path, err := job.Dataset(ctx, key, id)
 	if err != nil {
@@ -51,7 +51,7 @@ func (d *data) examples(ctx context.Context, job *worker.Job, tok *token.Tokeniz
 		System: s.SystemPromptColumn, SystemOverride: s.SystemPromptOverrideText,
 	})
 	if err != nil {
-		return nil, nil, worker.Permanent("bad_dataset", fmt.Errorf("%s: %w", key, err))
+		return nil, nil, engine.Permanent("bad_dataset", fmt.Errorf("%s: %w", key, err))
 	}
 	d.read = append(d.read, set.Info().Fact(key))
 	var out []llm.Example
@@ -59,11 +59,11 @@ func (d *data) examples(ctx context.Context, job *worker.Job, tok *token.Tokeniz
 	var notes []string
 	for row, err := range set.Rows(ctx) {
 		if err != nil {
-			return nil, nil, worker.Permanent("bad_dataset", fmt.Errorf("%s: %w", key, err))
+			return nil, nil, engine.Permanent("bad_dataset", fmt.Errorf("%s: %w", key, err))
 		}
 		ids, count, more, err := tok.Example(messages(row), s.QuestionPart, s.AnswerPart, s.TrainOnResponsesOnly, s.MaxSequenceLength)
 		if err != nil {
-			return nil, nil, worker.Permanent("bad_markers", fmt.Errorf("%s: row %d: %w", key, row.Index, err))
+			return nil, nil, engine.Permanent("bad_markers", fmt.Errorf("%s: row %d: %w", key, row.Index, err))
 		}
 		for _, n := range more {
 			if !seen[n] {
@@ -74,7 +74,7 @@ func (d *data) examples(ctx context.Context, job *worker.Job, tok *token.Tokeniz
 		out = append(out, llm.Example{IDs: ids, Count: count})
 	}
 	if len(out) == 0 {
-		return nil, nil, worker.Permanent("empty_dataset", fmt.Errorf("%s: %w", key, dataset.ErrEmpty))
+		return nil, nil, engine.Permanent("empty_dataset", fmt.Errorf("%s: %w", key, dataset.ErrEmpty))
 	}
 	return out, notes, ctxErr(ctx)
 }

@@ -9,16 +9,16 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/llm"
 	"github.com/tunebus/tunebus/llm/token"
-	"github.com/tunebus/tunebus/pipeline/worker"
+	"github.com/tunebus/tunebus/pipeline/engine"
 )
 
 // Engine trains with the built-in engine.
 type Engine struct{}
 
-// Run implements [worker.Engine].
-func (Engine) Run(ctx context.Context, job *worker.Job) (worker.Result, error) {
+// Run implements [engine.Engine].
+func (Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error) {
 	s := job.Request.Specification.FineTuner
-	res := worker.Result{Notes: Notes(s)}
+	res := engine.Result{Notes: Notes(s)}
 	base, err := job.Model(ctx, "fine_tuner.base_model_id", s.BaseModelID)
 	if err != nil {
 		return res, err
@@ -68,7 +68,7 @@ func (Engine) Run(ctx context.Context, job *worker.Job) (worker.Result, error) {
 func openModel(dir string, s events.FineTuner) (*llm.Model, error) {
 	model, err := llm.Open(dir)
 	if err != nil {
-		return nil, worker.Permanent("bad_model", err)
+		return nil, engine.Permanent("bad_model", err)
 	}
 	if s.FullFinetuning {
 		return model, nil
@@ -78,12 +78,12 @@ func openModel(dir string, s events.FineTuner) (*llm.Model, error) {
 		TargetModules: s.TargetModules, RSLoRA: s.UseRSLoRA, Seed: int64(s.Seed),
 	})
 	if err != nil {
-		return nil, worker.Permanent("bad_adapter", err)
+		return nil, engine.Permanent("bad_adapter", err)
 	}
 	return model, nil
 }
 
-func train(ctx context.Context, job *worker.Job, model *llm.Model, data data) (llm.TrainResult, error) {
+func train(ctx context.Context, job *engine.Job, model *llm.Model, data data) (llm.TrainResult, error) {
 	s := job.Request.Specification.FineTuner
 	cfg := llm.TrainConfig{
 		Epochs: s.Epochs, BatchSize: s.DeviceTrainBatchSize, EvalBatchSize: s.DeviceValidationBatchSize,
@@ -138,9 +138,9 @@ func train(ctx context.Context, job *worker.Job, model *llm.Model, data data) (l
 	}
 	switch { // the same rows and the same seed come to the same
 	case errors.Is(err, llm.ErrDiverged):
-		err = worker.Permanent("diverged", err)
+		err = engine.Permanent("diverged", err)
 	case errors.Is(err, llm.ErrNothing):
-		err = worker.Permanent("nothing_to_learn", err)
+		err = engine.Permanent("nothing_to_learn", err)
 	}
 	return res, errors.Join(err, failed)
 }

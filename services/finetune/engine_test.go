@@ -16,7 +16,6 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/llm"
 	"github.com/tunebus/tunebus/llm/token"
-	"github.com/tunebus/tunebus/pipeline/worker"
 	"github.com/tunebus/tunebus/services/finetune"
 )
 
@@ -40,19 +39,19 @@ func dataset(key, content string, rows int64) events.Dataset {
 	return events.Dataset{Key: key, SHA256: fmt.Sprintf("%x", sha256.Sum256([]byte(content))), Size: int64(len(content)), Rows: rows}
 }
 
-func bench(t *testing.T) *workertest.Bench {
+func newHarness(t *testing.T) *workertest.Harness {
 	t.Helper()
-	b := workertest.New(t)
+	h := workertest.New(t)
 	model, err := filepath.Abs(filepath.Join(quickstart, "base-model"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.CopyFS(filepath.Join(b.Root, "base"), os.DirFS(model)); err != nil {
+	if err := os.CopyFS(filepath.Join(h.Root, "base"), os.DirFS(model)); err != nil {
 		t.Fatal(err)
 	}
-	b.Write(t, "rows.jsonl", rows)
-	b.Write(t, "held.jsonl", held)
-	return b
+	h.Write(t, "rows.jsonl", rows)
+	h.Write(t, "held.jsonl", held)
+	return h
 }
 
 // small is a training of six steps.
@@ -67,10 +66,10 @@ func small(s *events.Specification) {
 // with its tokenizer, and figures that say how it went.
 func TestAdapter(t *testing.T) {
 	t.Parallel()
-	b := bench(t)
-	c := b.Do(t, finetune.Engine{}, events.Finetune, events.Inputs{}, small)
-	dir := b.Dir(t, c, events.ArtifactModel)
-	base := filepath.Join(b.Root, "base")
+	h := newHarness(t)
+	c := h.Run(t, finetune.Engine{}, events.Finetune, events.Inputs{}, small)
+	dir := h.Dir(t, c, events.ArtifactModel)
+	base := filepath.Join(h.Root, "base")
 	model, err := llm.Open(base)
 	if err != nil {
 		t.Fatal(err)
@@ -93,7 +92,7 @@ func TestAdapter(t *testing.T) {
 		t.Errorf("statistics %v, %d tokens, notes %q", s, c.TokensIn, c.Notes)
 	}
 	history := map[string]map[int64]float64{}
-	for _, p := range workertest.Lines[events.Point](t, b, c, worker.ArtifactMetrics) {
+	for _, p := range workertest.Lines[events.Point](t, h, c, events.ArtifactMetrics) {
 		if history[p.Key] == nil {
 			history[p.Key] = map[int64]float64{}
 		}
@@ -119,17 +118,17 @@ func TestAdapter(t *testing.T) {
 // type that was asked for.
 func TestWholeModel(t *testing.T) {
 	t.Parallel()
-	b := bench(t)
-	before, err := os.Stat(filepath.Join(b.Root, "base", "model.safetensors"))
+	h := newHarness(t)
+	before, err := os.Stat(filepath.Join(h.Root, "base", "model.safetensors"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for dtype, times := range map[string]int64{"": 1, "float32": 2} {
-		c := b.Do(t, finetune.Engine{}, events.Finetune, events.Inputs{}, func(s *events.Specification) {
+		c := h.Run(t, finetune.Engine{}, events.Finetune, events.Inputs{}, func(s *events.Specification) {
 			small(s)
 			s.FineTuner.FullFinetuning, s.FineTuner.DType, s.FineTuner.Epochs = true, dtype, 1
 		})
-		dir := b.Dir(t, c, events.ArtifactModel)
+		dir := h.Dir(t, c, events.ArtifactModel)
 		model, err := llm.Open(dir)
 		if err != nil {
 			t.Fatal(err)
@@ -153,8 +152,8 @@ func TestWholeModel(t *testing.T) {
 // TestNotHonoured: what the engine does not have is named, one note each.
 func TestNotHonoured(t *testing.T) {
 	t.Parallel()
-	b := bench(t)
-	c := b.Do(t, finetune.Engine{}, events.Finetune, events.Inputs{}, func(s *events.Specification) {
+	h := newHarness(t)
+	c := h.Run(t, finetune.Engine{}, events.Finetune, events.Inputs{}, func(s *events.Specification) {
 		small(s)
 		f := &s.FineTuner
 		f.Epochs, f.LoadIn4bit, f.LoadIn8bit, f.IsMultimodel, f.Packing, f.UseFlashAttention, f.PushToHub = 1, true, true, true, true, true, true
@@ -180,27 +179,27 @@ func TestNotHonoured(t *testing.T) {
 // sentence that names the key and what is there.
 func TestFaultsOfFinetuning(t *testing.T) {
 	t.Parallel()
-	b := bench(t)
-	b.Write(t, "columns.jsonl", `{"prompt":"q","reply":"a"}`)
-	b.Write(t, "empty.jsonl", "")
-	b.Write(t, "broken.jsonl", "{\"question\":\"q\",\"answer\":\"a\"}\n{\"question\":")
-	b.Write(t, "mamba/config.json", `{"model_type":"mamba"}`)
-	cut, err := os.ReadFile(filepath.Join(b.Root, "base", "model.safetensors"))
+	h := newHarness(t)
+	h.Write(t, "columns.jsonl", `{"prompt":"q","reply":"a"}`)
+	h.Write(t, "empty.jsonl", "")
+	h.Write(t, "broken.jsonl", "{\"question\":\"q\",\"answer\":\"a\"}\n{\"question\":")
+	h.Write(t, "mamba/config.json", `{"model_type":"mamba"}`)
+	cut, err := os.ReadFile(filepath.Join(h.Root, "base", "model.safetensors"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, dir := range []string{"mamba", "cut"} {
 		for _, name := range []string{"config.json", "tokenizer.json", "tokenizer_config.json"} {
-			body, err := os.ReadFile(filepath.Join(b.Root, "base", name))
+			body, err := os.ReadFile(filepath.Join(h.Root, "base", name))
 			if err != nil {
 				t.Fatal(err)
 			}
 			if dir != "mamba" || name != "config.json" {
-				b.Write(t, filepath.Join(dir, name), string(body))
+				h.Write(t, filepath.Join(dir, name), string(body))
 			}
 		}
 	}
-	b.Write(t, "cut/model.safetensors", string(cut[:len(cut)/2]))
+	h.Write(t, "cut/model.safetensors", string(cut[:len(cut)/2]))
 	for name, c := range map[string]struct {
 		say  func(f *events.FineTuner)
 		code string
@@ -217,7 +216,7 @@ func TestFaultsOfFinetuning(t *testing.T) {
 		"a projection":            {func(f *events.FineTuner) { f.TargetModules = []string{"c_attn"} }, "bad_adapter", []string{"c_attn", "q_proj"}},
 		"rows that teach nothing": {func(f *events.FineTuner) { f.MaxSequenceLength = 3 }, "nothing_to_learn", []string{"nothing to learn"}},
 	} {
-		got := b.Do(t, finetune.Engine{}, events.Finetune, events.Inputs{}, func(s *events.Specification) {
+		got := h.Run(t, finetune.Engine{}, events.Finetune, events.Inputs{}, func(s *events.Specification) {
 			small(s)
 			c.say(&s.FineTuner)
 		})
@@ -237,15 +236,15 @@ func TestFaultsOfFinetuning(t *testing.T) {
 // something else.
 func TestSeedDecidesWhatIsLearned(t *testing.T) {
 	t.Parallel()
-	b := bench(t)
+	h := newHarness(t)
 	var learned [3][]byte
 	for i, seed := range []int{5, 5, 6} {
-		c := b.Do(t, finetune.Engine{}, events.Finetune, events.Inputs{}, func(s *events.Specification) {
+		c := h.Run(t, finetune.Engine{}, events.Finetune, events.Inputs{}, func(s *events.Specification) {
 			small(s)
 			s.FineTuner.Seed, s.FineTuner.LoRADropout = seed, 0.2
 		})
 		var err error
-		if learned[i], err = os.ReadFile(filepath.Join(b.Dir(t, c, events.ArtifactModel), "adapter_model.safetensors")); err != nil {
+		if learned[i], err = os.ReadFile(filepath.Join(h.Dir(t, c, events.ArtifactModel), "adapter_model.safetensors")); err != nil {
 			t.Fatal(err)
 		}
 	}

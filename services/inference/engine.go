@@ -13,8 +13,8 @@ import (
 	"github.com/tunebus/tunebus/llm"
 	"github.com/tunebus/tunebus/llm/token"
 	"github.com/tunebus/tunebus/pipeline/dataset"
+	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/prediction"
-	"github.com/tunebus/tunebus/pipeline/worker"
 )
 
 // Engine answers with the built-in engine.
@@ -24,10 +24,10 @@ type Engine struct {
 	SaveEvery time.Duration
 }
 
-// Run implements [worker.Engine].
-func (e Engine) Run(ctx context.Context, job *worker.Job) (worker.Result, error) {
+// Run implements [engine.Engine].
+func (e Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error) {
 	s := job.Request.Specification
-	res := worker.Result{Notes: Notes(s.Inferencer)}
+	res := engine.Result{Notes: Notes(s.Inferencer)}
 	base, tuned, err := models(ctx, job)
 	if err != nil {
 		return res, err
@@ -65,17 +65,17 @@ type pass struct {
 // progress counts the answers of all passes.
 type progress struct{ done, total int64 }
 
-func (p pass) run(ctx context.Context, job *worker.Job, saver *saver, rows []dataset.Row, at *progress, res *worker.Result) (_ events.Artifact, err error) {
+func (p pass) run(ctx context.Context, job *engine.Job, saver *saver, rows []dataset.Row, at *progress, res *engine.Result) (_ events.Artifact, err error) {
 	s := job.Request.Specification.Inferencer
 	model, tok, err := p.open()
 	if err != nil {
-		return events.Artifact{}, worker.Permanent("bad_model", err)
+		return events.Artifact{}, engine.Permanent("bad_model", err)
 	}
 	prompts := make([][]int32, len(rows))
 	for i, row := range rows {
 		text, err := tok.Render(messages(row), true)
 		if err != nil {
-			return events.Artifact{}, worker.Permanent("bad_template", fmt.Errorf("row %d: %w", row.Index, err))
+			return events.Artifact{}, engine.Permanent("bad_template", fmt.Errorf("row %d: %w", row.Index, err))
 		}
 		prompts[i] = tok.Encode(text)
 		if n := s.MaxSequenceLength; n > 0 && len(prompts[i]) > n {
@@ -162,7 +162,7 @@ func isAdapter(dir string) bool {
 
 // models fetches the base model and what fine-tuning made of it; the latter
 // is empty where nothing was trained.
-func models(ctx context.Context, job *worker.Job) (base, tuned string, err error) {
+func models(ctx context.Context, job *engine.Job) (base, tuned string, err error) {
 	s := job.Request.Specification
 	if ref := job.Request.Inputs.Model; ref != nil {
 		if tuned, err = job.FetchDir(ctx, *ref, "tuned"); err != nil {
@@ -183,7 +183,7 @@ func models(ctx context.Context, job *worker.Job) (base, tuned string, err error
 const keyFact = "key_fact"
 
 // questions reads the test set, and notes which it is.
-func questions(ctx context.Context, job *worker.Job, res *worker.Result) ([]dataset.Row, error) {
+func questions(ctx context.Context, job *engine.Job, res *engine.Result) ([]dataset.Row, error) {
 	const key = "inferencer.testing_data_id"
 	s := job.Request.Specification.Inferencer
 	path, err := job.Dataset(ctx, key, s.TestingDataID)
@@ -195,18 +195,18 @@ func questions(ctx context.Context, job *worker.Job, res *worker.Result) ([]data
 		System: s.SystemPromptColumn, SystemOverride: s.SystemPromptOverrideText, Extra: []string{keyFact},
 	})
 	if err != nil {
-		return nil, worker.Permanent("bad_dataset", fmt.Errorf("%s: %w", key, err))
+		return nil, engine.Permanent("bad_dataset", fmt.Errorf("%s: %w", key, err))
 	}
 	res.Datasets = append(res.Datasets, set.Info().Fact(key))
 	var rows []dataset.Row
 	for row, err := range set.Rows(ctx) {
 		if err != nil {
-			return nil, worker.Permanent("bad_dataset", fmt.Errorf("%s: %w", key, err))
+			return nil, engine.Permanent("bad_dataset", fmt.Errorf("%s: %w", key, err))
 		}
 		rows = append(rows, row)
 	}
 	if len(rows) == 0 {
-		return nil, worker.Permanent("empty_dataset", fmt.Errorf("%s: %w", key, dataset.ErrEmpty))
+		return nil, engine.Permanent("empty_dataset", fmt.Errorf("%s: %w", key, dataset.ErrEmpty))
 	}
 	return rows, nil
 }

@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/pipeline/dataset"
+	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/prediction"
-	"github.com/tunebus/tunebus/pipeline/worker"
 )
 
 // kept is how many checkpoints are kept: one more in case that one is damaged.
@@ -21,7 +21,7 @@ const kept = 2
 // saver keeps the answers in the order in which they are given, one file for
 // each pass, and saves all of them now and then as the job's checkpoint.
 type saver struct {
-	job   *worker.Job
+	job   *engine.Job
 	every time.Duration
 	saved time.Time
 	files []*os.File // of the passes so far; the last one grows
@@ -29,7 +29,7 @@ type saver struct {
 	fresh bool       // whether some are not saved yet
 }
 
-func newSaver(job *worker.Job, every time.Duration) *saver {
+func newSaver(job *engine.Job, every time.Duration) *saver {
 	if every == 0 {
 		every = 30 * time.Second
 	}

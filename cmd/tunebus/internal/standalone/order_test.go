@@ -12,6 +12,7 @@ import (
 	"github.com/tunebus/tunebus/embedded/bustest"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/worker"
 	"github.com/tunebus/tunebus/services/intake"
 	"github.com/tunebus/tunebus/services/tracker"
@@ -52,7 +53,7 @@ func (a *apart) start(t *testing.T, name string) {
 				return s.Routes(), s.Run
 			default:
 				cfg := fast(worker.Config{Phase: events.Phase(name), Scratch: a.data, Logger: a.ws.logger()})
-				return []bus.Route{worker.New(b, store, worker.EngineFunc(noop), cfg).Route()}, nil
+				return []bus.Route{worker.New(b, store, engine.Func(noop), cfg).Route()}, nil
 			}
 		})
 	}()

@@ -19,6 +19,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/archive"
 	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/service"
 	"github.com/tunebus/tunebus/pipeline/settings"
 	"github.com/tunebus/tunebus/pipeline/worker"
@@ -48,7 +49,7 @@ type Config struct {
 	// write.
 	RelaxedSync bool
 	// Engines does the work of each phase.
-	Engines map[events.Phase]worker.Engine
+	Engines map[events.Phase]engine.Engine
 	// Workers say how each phase's jobs are taken. Default: from the engine's
 	// queue, one at a time.
 	Workers map[events.Phase]settings.Worker
@@ -56,7 +57,7 @@ type Config struct {
 	// here.
 	Intake intake.Config
 	// Sources say where models and data are found.
-	Sources worker.Sources
+	Sources engine.Sources
 	// Tracker configures the tracker; its logger, and the reports' folder if
 	// it is empty, are set here.
 	Tracker tracker.Config
@@ -189,13 +190,22 @@ func (l *Local) receiver(cfg Config, data string) (*bus.Receiver, error) {
 	}
 	name := bus.WorkerName()
 	for _, p := range events.Phases() {
-		engine, ok := cfg.Engines[p]
+		e, ok := cfg.Engines[p]
 		if !ok {
 			continue
 		}
-		w := worker.New(l.services, l.Store, engine, worker.Config{
-			Phase: p, Queue: cfg.Workers[p].Queue, Slots: cfg.Workers[p].Slots, Grace: cfg.Workers[p].Grace, MaxBackoff: cfg.Intake.Limits.Backoff, Patience: cfg.Patience,
-			Scratch: cfg.Scratch, Name: name, Sources: cfg.Sources, Sample: cfg.Sample, Logger: cfg.Logger.With("service", string(p)),
+		w := worker.New(l.services, l.Store, e, worker.Config{
+			Phase:            p,
+			Queue:            cfg.Workers[p].Queue,
+			Slots:            cfg.Workers[p].Slots,
+			Grace:            cfg.Workers[p].Grace,
+			MaxBackoff:       cfg.Intake.Limits.Backoff,
+			StoreRetryBudget: cfg.Patience,
+			Scratch:          cfg.Scratch,
+			Name:             name,
+			Sources:          cfg.Sources,
+			Sample:           cfg.Sample,
+			Logger:           cfg.Logger.With("service", string(p)),
 		})
 		w.Sweep()
 		r.Add(w.Route())

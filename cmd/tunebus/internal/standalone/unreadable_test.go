@@ -10,8 +10,8 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/standalone"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/settings"
-	"github.com/tunebus/tunebus/pipeline/worker"
 	"github.com/tunebus/tunebus/services/tracker"
 )
 
@@ -24,7 +24,7 @@ func TestUnreadableFactsAreGaps(t *testing.T) {
 	const patience = 3 * time.Second
 	littered := make(chan struct{})
 	e := noops()
-	e[events.Finetune] = worker.EngineFunc(func(ctx context.Context, job *worker.Job) (worker.Result, error) {
+	e[events.Finetune] = engine.Func(func(ctx context.Context, job *engine.Job) (engine.Result, error) {
 		<-littered
 		return noop(ctx, job)
 	})

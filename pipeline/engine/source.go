@@ -1,4 +1,4 @@
-package worker
+package engine
 
 import (
 	"context"
@@ -18,7 +18,8 @@ type Hub interface {
 	Dataset(ctx context.Context, id, revision string) (dir string, err error)
 }
 
-// Sources say where a worker finds what a specification names.
+// Sources are the places where a worker finds the models and data sets that a
+// specification names.
 type Sources struct {
 	// Roots are the folders below which a specification may name files.
 	Roots []string
@@ -27,56 +28,61 @@ type Sources struct {
 }
 
 // Model returns the folder of the model that the specification's key names:
-// what the submitter uploaded, a folder below the roots, or a Hub id.
+// an upload of the submitter, a folder below the roots, or a Hub id.
 func (j *Job) Model(ctx context.Context, key, id string) (string, error) {
-	return j.source(ctx, key, id, func(ctx context.Context, id string) (string, error) {
-		return j.worker.cfg.Sources.Hub.Model(ctx, id, "")
-	})
+	return j.source(ctx, key, id, Hub.Model)
 }
 
 // Dataset returns the file or folder of the data set that the key names.
 func (j *Job) Dataset(ctx context.Context, key, id string) (string, error) {
-	return j.source(ctx, key, id, func(ctx context.Context, id string) (string, error) {
-		return j.worker.cfg.Sources.Hub.Dataset(ctx, id, "")
-	})
+	return j.source(ctx, key, id, Hub.Dataset)
 }
 
-func (j *Job) source(ctx context.Context, key, id string, fromHub func(context.Context, string) (string, error)) (string, error) {
+func (j *Job) source(ctx context.Context, key, id string, fromHub func(Hub, context.Context, string, string) (string, error)) (string, error) {
 	if ref, ok := j.Request.Inputs.Files[key]; ok {
-		return j.uploaded(ctx, key, ref)
+		return j.fetchUpload(ctx, key, ref)
 	}
 	if id == "" {
 		return "", Permanent("missing_input", fmt.Errorf("%s is empty; name a path or a Hub id there", key))
 	}
-	local, err := allowedpath.Find(j.worker.cfg.Sources.Roots, id)
+	local, err := allowedpath.Find(j.sources.Roots, id)
 	switch {
 	case err == nil:
 		return local, nil
 	case !spec.IsHubID(id):
 		return "", Permanent("missing_input", fmt.Errorf("%s = %q: %w", key, id, err))
-	case j.worker.cfg.Sources.Hub == nil:
+	case j.sources.Hub == nil:
 		return "", Permanent("no_hub", fmt.Errorf("%s = %q: this worker may not use the Hub, and no such folder is below its data roots", key, id))
 	}
-	dir, err := fromHub(ctx, id)
+	dir, err := fromHub(j.sources.Hub, ctx, id, "")
 	if err != nil {
 		return "", Permanent("hub", fmt.Errorf("%s = %q: %w", key, id, err))
 	}
 	return dir, nil
 }
 
-// uploaded fetches what the submitter uploaded. The name in the scratch
-// folder is made here; of the store's key only the extension is taken over,
-// since it tells the format.
-func (j *Job) uploaded(ctx context.Context, key string, ref events.Reference) (string, error) {
+// mediaTar is the media type of an artifact that is a folder.
+const mediaTar = "application/x-tar"
+
+// fetchUpload fetches a file that the submitter uploaded. Its name in the
+// scratch folder is made here. Only the extension comes out of the store's key,
+// because readers of data sets choose the format by it.
+func (j *Job) fetchUpload(ctx context.Context, key string, ref events.Reference) (string, error) {
 	name := "input-" + strings.ReplaceAll(filepath.Base(key), ".", "-")
 	if ref.MediaType == mediaTar {
 		return j.FetchDir(ctx, ref, name)
 	}
-	ext := strings.ToLower(path.Ext(ref.Key))
-	if len(ext) > 10 || strings.ContainsFunc(strings.TrimPrefix(ext, "."), func(r rune) bool { return r < '0' || r > 'z' || r > '9' && r < 'a' }) {
-		ext = ""
-	}
-	return j.Fetch(ctx, ref, name+ext)
+	return j.Fetch(ctx, ref, name+safeExtension(ref.Key))
 }
 
-const mediaTar = "application/x-tar"
+// safeExtension is the extension of a key, or empty if it is anything else than
+// a few letters and digits.
+func safeExtension(key string) string {
+	const longest = 10
+	ext := strings.ToLower(path.Ext(key))
+	unsafe := func(r rune) bool { return r < '0' || r > 'z' || r > '9' && r < 'a' }
+	if len(ext) > longest || strings.ContainsFunc(strings.TrimPrefix(ext, "."), unsafe) {
+		return ""
+	}
+	return ext
+}

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -9,9 +10,9 @@ import (
 	"github.com/tunebus/tunebus/events"
 )
 
-// TestUsedUp: errors count as tries, silence as crashes, shutdowns as
-// nothing.
-func TestUsedUp(t *testing.T) {
+// TestRetryPolicyUsedUp: errors count as tries, attempts without an end as
+// crashes, shutdowns against nothing.
+func TestRetryPolicyUsedUp(t *testing.T) {
 	t.Parallel()
 	attempt := func(n int, reason events.EndReason) events.Attempt {
 		a := events.Attempt{Number: n, Started: &events.PhaseStarted{Attempt: n}}
@@ -26,7 +27,7 @@ func TestUsedUp(t *testing.T) {
 	e, s, silent := events.EndError, events.EndShutdown, events.EndReason("")
 	for _, c := range []struct {
 		had            []events.EndReason
-		tries, crashes int // of the specification; 0: the worker's
+		tries, crashes int // of the specification; 0: the default
 		code, message  string
 	}{
 		{nil, 0, 0, "", ""},
@@ -39,14 +40,13 @@ func TestUsedUp(t *testing.T) {
 		{[]events.EndReason{silent, s, silent, e, silent, silent, silent}, 0, 0, "crashed", "gave up after 5 attempts"},
 		{[]events.EndReason{silent, silent}, 0, 2, "crashed", "gave up after 2 attempts"},
 	} {
-		w := New(nil, nil, nil, Config{Phase: events.Finetune})
 		var req events.PhaseRequested
 		req.Specification.Pipeline.MaxTries, req.Specification.Pipeline.MaxCrashes = c.tries, c.crashes
 		var state events.PhaseState
 		for i, reason := range c.had {
 			state.Attempts = append(state.Attempts, attempt(i+1, reason))
 		}
-		err := w.policy(req).usedUp(&state)
+		err := newRetryPolicy(req, 0).usedUp(&state)
 		if c.code == "" {
 			if err != nil {
 				t.Errorf("%v: %v", c.had, err)
@@ -63,9 +63,9 @@ func TestUsedUp(t *testing.T) {
 	}
 }
 
-// TestDelay: the wait between two tries doubles, varies by a half, and stays
-// below the limit with whatever was asked for.
-func TestDelay(t *testing.T) {
+// TestRetryPolicyDelay: the delay between two tries doubles, varies by a half,
+// and stays below the limit, whatever the specification asks for.
+func TestRetryPolicyDelay(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		asked     string
@@ -83,12 +83,11 @@ func TestDelay(t *testing.T) {
 		{"1h", time.Minute, 1, 40 * time.Second, time.Minute},
 		{"2000000h", 0, 20, 1, 1<<63 - 1},
 	} {
-		w := New(nil, nil, nil, Config{Phase: events.Finetune, MaxBackoff: c.longest})
 		var req events.PhaseRequested
 		req.Specification.Pipeline.Backoff = c.asked
 		least, most := time.Duration(1<<63-1), time.Duration(0)
 		for range 2000 {
-			d := w.policy(req).delay(c.tries)
+			d := newRetryPolicy(req, c.longest).delay(c.tries)
 			least, most = min(least, d), max(most, d)
 		}
 		if least < c.low || most > c.high {
@@ -100,8 +99,8 @@ func TestDelay(t *testing.T) {
 	}
 }
 
-// TestDecided: what becomes of a job that is claimed and needs no work.
-func TestDecided(t *testing.T) {
+// TestAttemptDecided: how a claimed job ends that needs no work.
+func TestAttemptDecided(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	run := func(facts ...events.Fact) events.Run { return events.Fold(facts) }
@@ -118,19 +117,21 @@ func TestDecided(t *testing.T) {
 	}{
 		"first":             {run: run(), timeout: "1h"},
 		"in time":           {run: run(started(1, 59*time.Minute)), timeout: "1h"},
-		"for ever":          {run: run(started(1, 1e6*time.Hour))},
-		"over":              {run(started(1, time.Hour), failed, started(2, time.Minute)), "1h", permanent, "timeout", []string{"inferencer.timeout = 1h", "2026-01-02T02:04:05Z", "the disk is full"}},
+		"no limit":          {run: run(started(1, 1e6*time.Hour))},
+		"overdue":           {run(started(1, time.Hour), failed, started(2, time.Minute)), "1h", classPermanent, "timeout", []string{"inferencer.timeout = 1h", "2026-01-02T02:04:05Z", "the disk is full"}},
 		"an older service":  {run: run(started(1, time.Hour+200*365*24*time.Hour)), timeout: "1000000000h"},
-		"cancelled":         {run: run(events.CancelRequested{RunID: "r"}), timeout: "1h", class: cancelled},
-		"cancelled in vain": {run(started(1, time.Hour), failed, events.CancelRequested{RunID: "r"}), "", permanent, "disk_full", []string{"gave up after 1 tries"}},
+		"cancelled":         {run: run(events.CancelRequested{RunID: "r"}), timeout: "1h", class: classCancelled},
+		"cancelled in vain": {run(started(1, time.Hour), failed, events.CancelRequested{RunID: "r"}), "", classPermanent, "disk_full", []string{"gave up after 1 tries"}},
 	} {
-		w := New(nil, nil, nil, Config{Phase: events.Inference, MaxTries: 2})
 		req := events.PhaseRequested{RunID: "r", Phase: events.Inference}
 		req.Specification.Inferencer.Timeout = c.timeout
+		req.Specification.Pipeline.MaxTries = 2
 		if name == "cancelled in vain" {
 			req.Specification.Pipeline.MaxTries = 1
 		}
-		v, ok := (&claim{req: req, run: c.run, policy: w.policy(req), started: now}).decided()
+		a := newAttempt(req, c.run, newRetryPolicy(req, 0), slog.New(slog.DiscardHandler))
+		a.startedAt = now
+		v, ok := a.decided()
 		if ok != (c.class != "") || v.class != c.class {
 			t.Errorf("%s: %+v", name, v)
 			continue
