@@ -27,14 +27,14 @@ func TestWatchOwnership(t *testing.T) {
 		silent   bool          // the heartbeats end
 		owned    bool          // the job is still owned
 	}{
-		"newer attempt":          {facts: []events.Fact{started(1), started(2)}, wake: true, cause: errLost, after: time.Second, silent: true},
-		"newer attempt, no news": {facts: []events.Fact{started(1), started(2)}, cause: errLost, after: time.Minute, silent: true},
-		"completed":              {facts: []events.Fact{started(1), completed}, wake: true, cause: errLost, after: time.Second, silent: true},
-		"cancelled":              {facts: []events.Fact{started(1), events.CancelRequested{RunID: "r"}}, wake: true, cause: errCancelled, after: time.Second},
-		"nothing new":            {facts: []events.Fact{started(1)}, wake: true, owned: true},
-		"NATS away":              {readErr: errors.New("no answer"), wake: true, owned: true},
-		"shutdown":               {facts: []events.Fact{started(1)}, shutdown: true, cause: engine.ErrShutdown, after: time.Second, owned: true},
-		"timeout":                {facts: []events.Fact{started(1)}, timeout: 3 * time.Second, after: 3 * time.Second},
+		"newer attempt":               {facts: []events.Fact{started(1), started(2)}, wake: true, cause: errLost, after: time.Second, silent: true},
+		"newer attempt, not notified": {facts: []events.Fact{started(1), started(2)}, cause: errLost, after: time.Minute, silent: true},
+		"completed":                   {facts: []events.Fact{started(1), completed}, wake: true, cause: errLost, after: time.Second, silent: true},
+		"cancelled":                   {facts: []events.Fact{started(1), events.CancelRequested{RunID: "r"}}, wake: true, cause: errCancelled, after: time.Second},
+		"nothing new":                 {facts: []events.Fact{started(1)}, wake: true, owned: true},
+		"NATS away":                   {readErr: errors.New("no answer"), wake: true, owned: true},
+		"shutdown":                    {facts: []events.Fact{started(1)}, shutdown: true, cause: engine.ErrShutdown, after: time.Second, owned: true},
+		"timeout":                     {facts: []events.Fact{started(1)}, timeout: 3 * time.Second, after: 3 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
