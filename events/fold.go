@@ -243,7 +243,8 @@ const (
 	// ArtifactMetrics is the metric history of a phase: one [Point] as JSON a
 	// line.
 	ArtifactMetrics = "metrics"
-	// ArtifactScores holds the scores of an evaluation: one row as JSON a line.
+	// ArtifactScores holds the scores of an evaluation: one row as JSON a
+	// line.
 	ArtifactScores = "scores"
 )
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
@@ -43,6 +44,9 @@ func check(s Settings) structconf.Faults {
 	fault(s.Bus.URL == "" || s.Bus.Context == "", "bus.context", s.Bus.Context, "bus.url is set too; name one of them", "")
 	fault((s.Bus.CertFile == "") == (s.Bus.KeyFile == ""), "bus.key_file", s.Bus.KeyFile, "a certificate and its key belong together", "")
 	fault(s.Intake.FullAt > 0 && s.Intake.FullAt <= 1, "services.intake.full_at", fmt.Sprint(s.Intake.FullAt), "out of range", "more than 0, up to 1")
+	// A live worker ends its own phase in this time; see pipeline/worker.
+	fault(s.Intake.Patience > events.CancelHandlingTime, "services.intake.patience", s.Intake.Patience.String(), "too small",
+		"more than "+events.CancelHandlingTime.String()+", which a worker needs to end a cancelled phase")
 	fault(s.Limits.MaxTries >= 0, "limits.max_tries", fmt.Sprint(s.Limits.MaxTries), "too small", "0 or more")
 	fault(s.Limits.MaxCrashes >= 0, "limits.max_crashes", fmt.Sprint(s.Limits.MaxCrashes), "too small", "0 or more")
 	for key, slots := range map[string]int{

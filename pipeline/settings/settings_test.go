@@ -110,6 +110,18 @@ hub_endpoint = "https://me:s3cret@hub.example"
 	}
 }
 
+// TestIntakePatience: intake has to wait for longer than a worker needs to end a
+// cancelled phase.
+func TestIntakePatience(t *testing.T) {
+	t.Parallel()
+	for patience, ok := range map[string]bool{"0s": false, "800ms": false, "801ms": true, "1s": true} {
+		_, err := settings.Load(file(t, "[services.intake]\npatience = \""+patience+"\"\n"), nil)
+		if (err == nil) != ok || err != nil && !strings.Contains(err.Error(), "services.intake.patience") {
+			t.Errorf("%s: %v", patience, err)
+		}
+	}
+}
+
 func TestSecretsComeFromFilesToo(t *testing.T) {
 	t.Parallel()
 	secret := filepath.Join(t.TempDir(), "key")

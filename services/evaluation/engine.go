@@ -17,10 +17,7 @@ import (
 	"github.com/tunebus/tunebus/services/evaluation/metric"
 )
 
-// ArtifactScores is the scores artifact: one [Row] as JSON a line.
-const ArtifactScores = "scores"
-
-// Row is one line of the scores artifact.
+// Row is one line of the artifact [events.ArtifactScores].
 type Row struct {
 	Index          int64              `json:"index"`
 	Question       string             `json:"question"`
@@ -79,7 +76,7 @@ func (e Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error)
 	res.Notes = append(res.Notes, more...)
 	res.Gates, more = gates(asked.Gates, res.Scores)
 	res.Notes = append(res.Notes, more...)
-	a, err := job.PutFile(ctx, ArtifactScores, prediction.MediaType, path)
+	a, err := job.PutFile(ctx, events.ArtifactScores, prediction.MediaType, path)
 	if err != nil {
 		return res, err
 	}
