@@ -24,12 +24,12 @@
 //				return engine.Result{}, err
 //			}
 //			if step%100 == 0 {
-//				if err := job.Checkpoint(ctx, step, state.dir, 2); err != nil {
+//				if err := job.WriteCheckpoint(ctx, step, 2, state.write); err != nil {
 //					return engine.Result{}, err
 //				}
 //			}
 //		}
-//		a, err := job.PutDir(ctx, events.ArtifactModel, state.dir)
+//		a, err := job.PutDir(ctx, events.ArtifactModel, state.modelDir)
 //		return engine.Result{Artifacts: []events.Artifact{a}}, err
 //	}
 //
@@ -48,7 +48,8 @@
 // # What an engine owes
 //
 // It returns soon after its context ends, within half a second if it can. At a
-// shutdown it may first save a last checkpoint, see [Job.Saving]. An engine
+// shutdown it may first save a last checkpoint: [Job.WriteCheckpoint] works
+// after the end of the context, [Job.Saving] says for how long. An engine
 // that ignores its context delays neither the end of the phase nor the
 // shutdown, but it keeps its slot until it returns.
 //

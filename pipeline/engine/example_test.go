@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/engine"
@@ -26,7 +25,10 @@ func (Countdown) Run(ctx context.Context, job *engine.Job) (engine.Result, error
 		if err := job.Progress(ctx, step, steps, events.Point{Key: "loss", Value: loss}); err != nil {
 			return engine.Result{}, err
 		}
-		if err := save(ctx, job, step); err != nil {
+		err := job.WriteCheckpoint(ctx, step, 2, func(dir string) error {
+			return os.WriteFile(filepath.Join(dir, "loss"), fmt.Append(nil, loss), 0o600)
+		})
+		if err != nil {
 			return engine.Result{}, err
 		}
 	}
@@ -39,26 +41,6 @@ func (Countdown) Run(ctx context.Context, job *engine.Job) (engine.Result, error
 	}
 	model, err := job.PutFile(ctx, events.ArtifactModel, "text/plain", path)
 	return engine.Result{Artifacts: []events.Artifact{model}}, err
-}
-
-// save saves a checkpoint, also the last one at a shutdown.
-func save(ctx context.Context, job *engine.Job, step int64) error {
-	ctx, done, ok := job.Saving(ctx)
-	defer done()
-	if !ok {
-		return nil
-	}
-	dir, err := job.Scratch("checkpoint-" + strconv.FormatInt(step, 10))
-	if err != nil {
-		return err
-	}
-	if err := os.Mkdir(dir, 0o750); err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(dir, "step"), []byte(strconv.FormatInt(step, 10)), 0o600); err != nil {
-		return err
-	}
-	return errors.Join(job.Checkpoint(ctx, step, dir, 2), os.RemoveAll(dir))
 }
 
 // An engine works without a worker too: a test gives it a job with a runtime

@@ -3,6 +3,8 @@ package engine
 import (
 	"context"
 	"errors"
+	"os"
+	"strconv"
 	"time"
 
 	"github.com/tunebus/tunebus/events"
@@ -101,6 +103,31 @@ func (j *Job) Saving(ctx context.Context) (saving context.Context, done context.
 	}
 	saving, done = context.WithTimeout(context.WithoutCancel(ctx), j.saveTime)
 	return saving, done, true
+}
+
+// WriteCheckpoint has write fill an empty folder, saves that as [Job.Checkpoint]
+// does, and removes it. It works after a shutdown too, see [Job.Saving]; where
+// no attempt will resume from the checkpoint it does nothing.
+func (j *Job) WriteCheckpoint(ctx context.Context, step int64, keep int, write func(dir string) error) error {
+	ctx, done, ok := j.Saving(ctx)
+	defer done()
+	if !ok {
+		return nil
+	}
+	dir, err := j.Scratch("checkpoint-" + strconv.FormatInt(step, 10))
+	if err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o750); err != nil {
+		return err
+	}
+	if err := write(dir); err != nil {
+		return err
+	}
+	if err := j.Checkpoint(ctx, step, dir, keep); err != nil {
+		return err
+	}
+	return os.RemoveAll(dir)
 }
 
 // StartOver drops the checkpoint that the attempt was to resume from, because

@@ -21,7 +21,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// quickstart has a model that is small enough.
+// quickstart holds a model that is small enough for tests.
 const quickstart = "../../configs/quickstart"
 
 // rows are five, so that the last batch of two is not full.
@@ -32,9 +32,10 @@ const rows = `{"question":"Who?","answer":"Ada."}
 {"question":"How?","answer":"By boat."}
 `
 
-const held = `{"question":"Whose?","answer":"Mine."}`
+// validationRows is the validation data set.
+const validationRows = `{"question":"Whose?","answer":"Mine."}`
 
-// dataset is what is said of a file that lies below the roots.
+// dataset is the entry of a file below the roots in a completed event.
 func dataset(key, content string, rows int64) events.Dataset {
 	return events.Dataset{Key: key, SHA256: fmt.Sprintf("%x", sha256.Sum256([]byte(content))), Size: int64(len(content)), Rows: rows}
 }
@@ -50,21 +51,21 @@ func newHarness(t *testing.T) *workertest.Harness {
 		t.Fatal(err)
 	}
 	h.Write(t, "rows.jsonl", rows)
-	h.Write(t, "held.jsonl", held)
+	h.Write(t, "validation.jsonl", validationRows)
 	return h
 }
 
 // small is a training of six steps.
 func small(s *events.Specification) {
 	f := &s.FineTuner
-	f.BaseModelID, f.TrainingDataID, f.ValidationDataID = "base", "rows.jsonl", "held.jsonl"
+	f.BaseModelID, f.TrainingDataID, f.ValidationDataID = "base", "rows.jsonl", "validation.jsonl"
 	f.DeviceTrainBatchSize, f.GradAccumulation, f.Epochs, f.WarmupSteps, f.LearningRate, f.MaxSequenceLength = 2, 1, 2, 2, 1e-3, 64
 	f.SaveSteps, f.Rank, f.LoRAAlpha, f.TargetModules = 0, 2, 4, []string{"q_proj", "down_proj"}
 }
 
-// TestAdapter: what is learned is an adapter that belongs to the base model,
-// with its tokenizer, and figures that say how it went.
-func TestAdapter(t *testing.T) {
+// TestEngineTrainsAdapter: the result is an adapter that fits the base model,
+// with its tokenizer, statistics and a metric history.
+func TestEngineTrainsAdapter(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	c := h.Run(t, finetune.Engine{}, events.Finetune, events.Inputs{}, small)
@@ -80,7 +81,7 @@ func TestAdapter(t *testing.T) {
 	if _, err := token.Open(dir); err != nil {
 		t.Errorf("without the tokenizer: %v", err)
 	}
-	read := []events.Dataset{dataset("fine_tuner.training_data_id", rows, 5), dataset("fine_tuner.validation_data_id", held, 1)}
+	read := []events.Dataset{dataset("fine_tuner.training_data_id", rows, 5), dataset("fine_tuner.validation_data_id", validationRows, 1)}
 	if !slices.Equal(c.Datasets, read) {
 		t.Errorf("read %+v, want %+v", c.Datasets, read)
 	}
@@ -114,9 +115,9 @@ func TestAdapter(t *testing.T) {
 	}
 }
 
-// TestWholeModel: with full_finetuning a whole checkpoint comes out, in the
-// type that was asked for.
-func TestWholeModel(t *testing.T) {
+// TestEngineTrainsWholeModel: with full_finetuning the result is a whole
+// checkpoint, in the type that the specification asks for.
+func TestEngineTrainsWholeModel(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	before, err := os.Stat(filepath.Join(h.Root, "base", "model.safetensors"))
@@ -149,8 +150,8 @@ func TestWholeModel(t *testing.T) {
 	}
 }
 
-// TestNotHonoured: what the engine does not have is named, one note each.
-func TestNotHonoured(t *testing.T) {
+// TestNotesNameOptions: each option that the engine does not have gets one note.
+func TestNotesNameOptions(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	c := h.Run(t, finetune.Engine{}, events.Finetune, events.Inputs{}, func(s *events.Specification) {
@@ -175,9 +176,9 @@ func TestNotHonoured(t *testing.T) {
 	}
 }
 
-// TestFaultsOfFinetuning end the phase at once, with a code for programs and a
-// sentence that names the key and what is there.
-func TestFaultsOfFinetuning(t *testing.T) {
+// TestEngineFaults: bad inputs end the phase at the first attempt, with a code
+// and a message that names the key and the value found.
+func TestEngineFaults(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	h.Write(t, "columns.jsonl", `{"prompt":"q","reply":"a"}`)
@@ -201,9 +202,9 @@ func TestFaultsOfFinetuning(t *testing.T) {
 	}
 	h.Write(t, "cut/model.safetensors", string(cut[:len(cut)/2]))
 	for name, c := range map[string]struct {
-		say  func(f *events.FineTuner)
-		code string
-		says []string
+		change func(f *events.FineTuner)
+		code   string
+		want   []string // in the message
 	}{
 		"a missing column":        {func(f *events.FineTuner) { f.TrainingDataID = "columns.jsonl" }, "bad_dataset", []string{"fine_tuner.training_data_id", `"question"`, `"prompt", "reply"`}},
 		"validation without one":  {func(f *events.FineTuner) { f.ValidationDataID = "columns.jsonl" }, "bad_dataset", []string{"fine_tuner.validation_data_id", `"question"`}},
@@ -218,13 +219,13 @@ func TestFaultsOfFinetuning(t *testing.T) {
 	} {
 		got := h.Run(t, finetune.Engine{}, events.Finetune, events.Inputs{}, func(s *events.Specification) {
 			small(s)
-			c.say(&s.FineTuner)
+			c.change(&s.FineTuner)
 		})
 		if got.Conclusion != events.Failure || got.Error == nil || got.Error.Code != c.code || got.Attempt != 1 {
 			t.Errorf("%s: completed with %s, %+v; want the code %s", name, got.Conclusion, got.Error, c.code)
 			continue
 		}
-		for _, want := range c.says {
+		for _, want := range c.want {
 			if !strings.Contains(got.Error.Message, want) {
 				t.Errorf("%s: %q does not say %q", name, got.Error.Message, want)
 			}
@@ -232,9 +233,8 @@ func TestFaultsOfFinetuning(t *testing.T) {
 	}
 }
 
-// TestSeedDecidesWhatIsLearned: the same seed learns the same, another one
-// something else.
-func TestSeedDecidesWhatIsLearned(t *testing.T) {
+// TestEngineSeed: the same seed gives the same weights, another seed others.
+func TestEngineSeed(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	var learned [3][]byte
