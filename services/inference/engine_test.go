@@ -22,10 +22,10 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// base is the quickstart's, which is small enough.
+// base is the model of the quickstart, which is small enough for tests.
 const base = "../../configs/quickstart/base-model"
 
-// rows ask what the base model knows.
+// rows hold questions that the base model can answer.
 const rows = `{"question":"What is four plus five?","answer":"Nine.","key_fact":"Nine","persona":"You are a sailor."}
 {"question":"What is the opposite of hot?","answer":"Cold.","persona":""}
 {"question":"Say mackerel.","answer":"Mackerel.","key_fact":"Mackerel"}
@@ -55,9 +55,9 @@ func answers(t *testing.T, h *workertest.Harness, c events.PhaseCompleted, artif
 	return out
 }
 
-// TestBaseModelAnswers: without a tuned model the base model answers, each row
-// in its place.
-func TestBaseModelAnswers(t *testing.T) {
+// TestEngineBaseModel: without a tuned model the base model answers, in the
+// order of the rows.
+func TestEngineBaseModel(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	c := h.Run(t, inference.Engine{}, events.Inference, events.Inputs{}, func(s *events.Specification) {
@@ -100,9 +100,9 @@ func TestBaseModelAnswers(t *testing.T) {
 	}
 }
 
-// TestTunedModelAnswers: an adapter on the base model, or a whole model; the
-// base model answers too where it is asked.
-func TestTunedModelAnswers(t *testing.T) {
+// TestEngineTunedModel: an adapter on the base model answers, or a whole model;
+// with a baseline the base model answers too.
+func TestEngineTunedModel(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	store := func(name string, fill func(m *llm.Model, dir string) error) *events.Reference {
@@ -151,8 +151,9 @@ func TestTunedModelAnswers(t *testing.T) {
 	}
 }
 
-// TestKnobsOfGeneration reach the engine, and the seed decides.
-func TestKnobsOfGeneration(t *testing.T) {
+// TestEngineSampling: the sampling options reach the model, and the seed decides
+// the answers.
+func TestEngineSampling(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	with := func(change func(i *events.Inferencer)) []string {
@@ -191,8 +192,9 @@ func TestKnobsOfGeneration(t *testing.T) {
 	}
 }
 
-// TestSystemPrompts: of a column, or one for every row, which wins.
-func TestSystemPrompts(t *testing.T) {
+// TestEngineSystemPrompts: the system prompt comes from a column; one for every
+// row overrides it.
+func TestEngineSystemPrompts(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	for text, want := range map[string][]string{"": {"You are a sailor.", "", ""}, "Be brief.": {"Be brief.", "Be brief.", "Be brief."}} {
@@ -210,17 +212,17 @@ func TestSystemPrompts(t *testing.T) {
 	}
 }
 
-// TestFaultsOfInference end the phase at once.
-func TestFaultsOfInference(t *testing.T) {
+// TestEngineFaults: bad inputs end the phase at the first attempt.
+func TestEngineFaults(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	h.Write(t, "columns.jsonl", `{"prompt":"q","reply":"a"}`)
 	h.Write(t, "empty.jsonl", "")
 	h.Write(t, "bare/config.json", `{"model_type":"gemma"}`)
 	for name, c := range map[string]struct {
-		say  func(s *events.Specification)
-		code string
-		says []string
+		change func(s *events.Specification)
+		code   string
+		want   []string // in the message
 	}{
 		"a missing column": {func(s *events.Specification) { s.Inferencer.TestingDataID = "columns.jsonl" }, "bad_dataset", []string{"inferencer.testing_data_id", `"prompt", "reply"`}},
 		"no rows":          {func(s *events.Specification) { s.Inferencer.TestingDataID = "empty.jsonl" }, "bad_dataset", []string{"empty"}},
@@ -229,13 +231,13 @@ func TestFaultsOfInference(t *testing.T) {
 	} {
 		got := h.Run(t, inference.Engine{}, events.Inference, events.Inputs{}, func(s *events.Specification) {
 			small(s)
-			c.say(s)
+			c.change(s)
 		})
 		if got.Conclusion != events.Failure || got.Error == nil || got.Error.Code != c.code {
 			t.Errorf("%s: completed with %s, %+v; want the code %s", name, got.Conclusion, got.Error, c.code)
 			continue
 		}
-		for _, want := range c.says {
+		for _, want := range c.want {
 			if !strings.Contains(got.Error.Message, want) {
 				t.Errorf("%s: %q does not say %q", name, got.Error.Message, want)
 			}
