@@ -11,16 +11,16 @@ import (
 	"github.com/tunebus/tunebus/pipeline/prediction"
 )
 
-// TestWhoMayJudge: a specification may name the judge of the settings and
-// those that they allow; anybody else costs the judged metrics, is shown no
-// key, and is not called.
-func TestWhoMayJudge(t *testing.T) {
+// TestJudgeOrigins: a specification may name the judge of the settings and the
+// origins that they allow. Any other address costs the judged metrics; no key is
+// looked up for it, and it is not called.
+func TestJudgeOrigins(t *testing.T) {
 	t.Parallel()
-	asked := ""
+	lookedUp := ""
 	j := Judge{
 		BaseURL: "https://judge.example/v1", Allowed: []string{"http://other.example:8000"},
 		Key: func(address string) string {
-			asked = address
+			lookedUp = address
 			return "key"
 		},
 	}
@@ -41,13 +41,13 @@ func TestWhoMayJudge(t *testing.T) {
 		{"file:///etc/passwd", false},
 		{"gopher://judge.example", false},
 	} {
-		asked = "nobody"
+		lookedUp = "none"
 		judging, notes := j.open(events.Evaluator{Metrics: []string{"answer_accuracy", "rouge_score"}, JudgeBaseURL: c.url})
 		if c.allow != (judging != nil) || c.allow != (len(notes) == 0) {
 			t.Errorf("%q: judging %t, notes %v", c.url, judging != nil, notes)
 		}
-		if !c.allow && asked != "nobody" {
-			t.Errorf("%q: a key was looked up for %q", c.url, asked)
+		if !c.allow && lookedUp != "none" {
+			t.Errorf("%q: a key was looked up for %q", c.url, lookedUp)
 		}
 	}
 	if judging, notes := (Judge{}).open(events.Evaluator{Metrics: []string{"rouge_score"}}); judging != nil || notes != nil {
@@ -58,9 +58,9 @@ func TestWhoMayJudge(t *testing.T) {
 	}
 }
 
-// TestKeyIsNotCarriedElsewhere: a judge that redirects to another origin gets
-// no further.
-func TestKeyIsNotCarriedElsewhere(t *testing.T) {
+// TestJudgeRedirects: a redirect to another origin is not followed, because the
+// key belongs to the first one.
+func TestJudgeRedirects(t *testing.T) {
 	t.Parallel()
 	var reached atomic.Int32
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Add(1) }))
@@ -74,9 +74,9 @@ func TestKeyIsNotCarriedElsewhere(t *testing.T) {
 	if judging == nil {
 		t.Fatal(notes)
 	}
-	v, err := judging.judge(t.Context(), prediction.Prediction{Question: "q", GroundTruth: "a", Answer: "a"})
-	if err != nil || len(v.Samples) != 1 || len(v.Samples[0].Scores) != 0 || v.whole {
-		t.Errorf("verdict %+v, %v", v, err)
+	s, err := judging.judge(t.Context(), prediction.Prediction{Question: "q", GroundTruth: "a", Answer: "a"})
+	if err != nil || len(s.Samples) != 1 || len(s.Samples[0].Scores) != 0 || s.complete {
+		t.Errorf("scores %+v, %v", s, err)
 	}
 	if reached.Load() != 0 {
 		t.Error("the redirect was followed")
