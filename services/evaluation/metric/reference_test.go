@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// reference is what the reference implementations say; testdata/reference.py
-// is the program that asked them.
+// reference holds the scores of the reference implementations;
+// testdata/reference.py computed them.
 type reference struct {
 	Pairs     []pair             `json:"pairs"`
 	Corpus    map[string]float64 `json:"corpus"`
