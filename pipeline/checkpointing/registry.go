@@ -18,7 +18,8 @@ type Registry interface {
 	Claim(ctx context.Context, run string, p events.Phase, attempt int) (bus.Checkpoint, error)
 	// Save registers a checkpoint, and keeps keep of them. dropped are those
 	// that are not registered any more.
-	Save(ctx context.Context, run string, p events.Phase, cp bus.Checkpoint, keep int) (saved bus.Checkpoint, dropped []bus.Checkpoint, err error)
+	Save(ctx context.Context, run string, p events.Phase, cp bus.Checkpoint, keep int) (
+		saved bus.Checkpoint, dropped []bus.Checkpoint, err error)
 	// Delete removes the entry of a job.
 	Delete(ctx context.Context, run string, p events.Phase) error
 }

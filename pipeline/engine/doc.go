@@ -49,7 +49,7 @@
 //
 // It returns soon after its context ends, within half a second if it can. At a
 // shutdown it may first save a last checkpoint: [Job.WriteCheckpoint] works
-// after the end of the context, [Job.Saving] says for how long. An engine
+// after the end of the context, see [Job.Saving] for how long. An engine
 // that ignores its context delays neither the end of the phase nor the
 // shutdown, but it keeps its slot until it returns.
 //

@@ -27,8 +27,8 @@ type Job struct {
 // Resume is a checkpoint of an earlier attempt, fetched and verified.
 type Resume struct {
 	Step int64
-	// Dir holds what [Job.Checkpoint] was given; it is empty without a
-	// checkpoint.
+	// Dir holds the files that were given to [Job.Checkpoint]. It is empty
+	// without a checkpoint.
 	Dir string
 }
 

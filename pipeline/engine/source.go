@@ -38,7 +38,9 @@ func (j *Job) Dataset(ctx context.Context, key, id string) (string, error) {
 	return j.source(ctx, key, id, Hub.Dataset)
 }
 
-func (j *Job) source(ctx context.Context, key, id string, fromHub func(Hub, context.Context, string, string) (string, error)) (string, error) {
+func (j *Job) source(
+	ctx context.Context, key, id string, fromHub func(h Hub, ctx context.Context, id, revision string) (string, error),
+) (string, error) {
 	if ref, ok := j.Request.Inputs.Files[key]; ok {
 		return j.fetchUpload(ctx, key, ref)
 	}

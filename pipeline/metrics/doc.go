@@ -7,7 +7,7 @@
 //
 // The history holds every point. Progress events hold them in batches, a few a
 // second, and may be lost: a lost one costs a line on a screen. Samples of the
-// machine are recorded beside the engine's points.
+// machine are recorded along with the engine's points.
 //
 // The history holds one point for each step of a metric: the one that was
 // published first. An attempt that repeats steps of an earlier attempt

@@ -155,8 +155,9 @@ func rewrite(path string, first map[pointKey]events.Point) (err error) {
 	return os.Rename(path+".new", path)
 }
 
-// replacePoints writes the points of a history, if there is one, to enc. A
-// point that first holds too comes out of first, and is removed there.
+// replacePoints writes the points of a history, if there is one, to enc. If first
+// has a point with the same key, that one is written instead and removed from
+// first.
 func replacePoints(path string, first map[pointKey]events.Point, enc *json.Encoder) error {
 	from, err := os.Open(path)
 	if errors.Is(err, os.ErrNotExist) {

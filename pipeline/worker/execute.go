@@ -235,7 +235,8 @@ func (x *execution) closeMetrics(ctx context.Context) {
 	}
 }
 
-// discard removes the scratch folder. Nothing of the execution is kept.
+// discard removes the scratch folder and everything that is left of the
+// execution.
 func (x *execution) discard() {
 	if x.recorder != nil {
 		x.recorder.Discard()

@@ -28,8 +28,8 @@ func endedBy(attempt int, reason events.EndReason) events.AttemptEnded {
 	return events.AttemptEnded{RunID: "r", Phase: events.Finetune, Attempt: attempt, Reason: reason, Error: &events.Problem{Code: "x", Message: "x"}}
 }
 
-// TestFinisherConclude: what is published for each class, and how the message
-// is settled.
+// TestFinisherConclude: each class leads to one fact and one way to settle the
+// message.
 func TestFinisherConclude(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("broken")
@@ -120,9 +120,9 @@ func TestFinisherDelay(t *testing.T) {
 	}
 }
 
-// TestFinisherRefused: an attempt whose publish is fenced off looks who was
-// first. If the phase is completed, it publishes what follows; if not, it says
-// nothing to the server and deletes what it stored.
+// TestFinisherRefused: an attempt whose publish is fenced off reads the run. If
+// the phase is completed, it publishes the next event; if not, it sends the
+// server no reply and deletes what it stored.
 func TestFinisherRefused(t *testing.T) {
 	t.Parallel()
 	fenced := func(ev events.Event) error {

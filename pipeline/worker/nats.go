@@ -20,7 +20,7 @@ type journal interface {
 	PublishMetric(ctx context.Context, ev events.Event) error
 }
 
-// history reads what the streams hold of a run.
+// history reads the events of a run.
 type history interface {
 	// RunForJob reads the facts of a run that matter to a job.
 	RunForJob(ctx context.Context, job events.PhaseRequested) (events.Run, error)
@@ -81,7 +81,9 @@ func (n natsCheckpoints) Claim(ctx context.Context, run string, p events.Phase, 
 	return n.bus.TakeCheckpoint(ctx, run, p, attempt)
 }
 
-func (n natsCheckpoints) Save(ctx context.Context, run string, p events.Phase, cp bus.Checkpoint, keep int) (bus.Checkpoint, []bus.Checkpoint, error) {
+func (n natsCheckpoints) Save(
+	ctx context.Context, run string, p events.Phase, cp bus.Checkpoint, keep int,
+) (bus.Checkpoint, []bus.Checkpoint, error) {
 	return n.bus.SaveCheckpoint(ctx, run, p, cp, keep)
 }
 

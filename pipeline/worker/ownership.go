@@ -22,8 +22,8 @@ const pendingRetryDelay = time.Second
 
 // ownershipWatch checks whether an attempt still owns its job.
 type ownershipWatch struct {
-	// ownedCtx ends when the job is lost, cancelled or overdue; its cause says
-	// which. At a shutdown it ends when the grace is over.
+	// ownedCtx ends when the job is lost, cancelled or overdue; its cause is the
+	// reason. At a shutdown it ends when the grace is over.
 	ownedCtx context.Context
 	// workCtx ends with ownedCtx, and at once at a shutdown, then with the cause
 	// [engine.ErrShutdown].

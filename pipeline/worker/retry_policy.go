@@ -73,7 +73,11 @@ func (p retryPolicy) usedUp(state *events.PhaseState) error {
 		return fmt.Errorf("gave up after %d tries: %w", n, last)
 	}
 	if n := state.Crashes(); n >= p.crashes {
-		return &engine.JobError{Code: "crashed", Err: fmt.Errorf("gave up after %d attempts that ended without a word, most often because the process was killed; look at its memory", n)}
+		return &engine.JobError{
+			Code: "crashed",
+			Err: fmt.Errorf("gave up after %d attempts that ended without a word, most often because the process was killed; "+
+				"look at its memory", n),
+		}
 	}
 	return nil
 }

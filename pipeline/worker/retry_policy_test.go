@@ -113,7 +113,7 @@ func TestAttemptDecided(t *testing.T) {
 		timeout string
 		class   class // empty: it is worked on
 		code    string
-		says    []string
+		want    []string // in the message
 	}{
 		"first":             {run: run(), timeout: "1h"},
 		"in time":           {run: run(started(1, 59*time.Minute)), timeout: "1h"},
@@ -140,7 +140,7 @@ func TestAttemptDecided(t *testing.T) {
 			continue
 		}
 		p := problem(v.err)
-		for _, want := range c.says {
+		for _, want := range c.want {
 			if p.Code != c.code || !strings.Contains(p.Message, want) {
 				t.Errorf("%s: %+v, want %s and %q", name, p, c.code, want)
 			}

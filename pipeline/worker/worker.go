@@ -75,8 +75,8 @@ func (w *Worker) Route() bus.Route {
 func (w *Worker) Sweep() { w.claimer.sweep() }
 
 // Handle works on one delivery of a job. ctx is cancelled at a shutdown; the
-// end of the job is then still published. The error says how the message is
-// settled, see [bus.Handler].
+// end of the job is then still published. The error determines how the message
+// is settled, see [bus.Handler].
 func (w *Worker) Handle(ctx context.Context, d bus.Delivery) error {
 	req, err := parseJob(d, w.cfg.Phase)
 	if err != nil {

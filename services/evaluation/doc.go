@@ -4,5 +4,6 @@
 //
 // It reads the answers as a stream and writes one line of scores for each row,
 // so that its memory does not grow with the data. A metric that cannot be
-// computed has no score, and a note says why; the evaluation does not fail.
+// computed has no score, and a note gives the reason; the evaluation does not
+// fail.
 package evaluation

@@ -93,7 +93,8 @@ func (j Judge) address(asked string) (string, error) {
 			return asked, nil
 		}
 	}
-	return "", fmt.Errorf("evaluator.judge_base_url: %s is not among the origins that this service's settings allow (services.evaluation.judge_allowed)", origin)
+	return "", fmt.Errorf("evaluator.judge_base_url: %s is not among the origins that this service's settings allow "+
+		"(services.evaluation.judge_allowed)", origin)
 }
 
 func (j Judge) start(s events.Evaluator, address string, names []string) (*judging, error) {

@@ -53,7 +53,8 @@ func decode[T any, R reply[T]](ctx context.Context, c *Client, asked []openai.Ch
 		}
 		again := append(asked[:len(asked):len(asked)],
 			openai.AssistantMessage(answer.text),
-			openai.UserMessage("This answer cannot be used: "+fault.Error()+". Give the whole answer once more, as the one JSON object that was asked for and nothing else."))
+			openai.UserMessage("This answer cannot be used: "+fault.Error()+
+				". Give the whole answer once more, as the one JSON object that was asked for and nothing else."))
 		answers, err := c.complete(ctx, again, temperature, 1)
 		if err != nil {
 			return *new(T), err

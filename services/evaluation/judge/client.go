@@ -128,7 +128,9 @@ type completion struct {
 }
 
 // complete asks for n answers. A server may return fewer.
-func (c *Client) complete(ctx context.Context, messages []openai.ChatCompletionMessageParamUnion, temperature float64, n int64) ([]completion, error) {
+func (c *Client) complete(
+	ctx context.Context, messages []openai.ChatCompletionMessageParamUnion, temperature float64, n int64,
+) ([]completion, error) {
 	if err := c.acquire(ctx); err != nil {
 		return nil, err
 	}

@@ -5,8 +5,8 @@ import (
 	"math"
 )
 
-// Histogram counts values in bins of equal width. A bin holds its lower edge and
-// not its upper one, but for the last, which holds both.
+// Histogram counts values in bins of equal width. A bin includes its lower edge
+// and excludes its upper one; the last bin includes both.
 type Histogram struct {
 	Low     float64 `json:"low"`
 	High    float64 `json:"high"`
