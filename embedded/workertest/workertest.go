@@ -23,7 +23,13 @@ import (
 	"github.com/tunebus/tunebus/embedded/bustest"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
+	"github.com/tunebus/tunebus/pipeline/bus/wakeup"
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/spec"
 	"github.com/tunebus/tunebus/pipeline/worker"
@@ -35,14 +41,14 @@ type Harness struct {
 	// Root is the folder below which a specification may name files.
 	Root string
 
-	bus  *bus.Bus
+	conn *conn.Conn
 	runs int
 }
 
 // New starts a server and opens a store.
 func New(t *testing.T) *Harness {
 	t.Helper()
-	h := &Harness{Root: t.TempDir(), bus: bustest.New(t, bus.Layout{AckWait: 30 * time.Second})}
+	h := &Harness{Root: t.TempDir(), conn: bustest.New(t, topology.Topology{AckWait: 30 * time.Second})}
 	var err error
 	if h.Store, err = artifact.Open(t.Context(), "file://"+t.TempDir()); err != nil {
 		t.Fatal(err)
@@ -74,7 +80,7 @@ func (h *Harness) Run(t *testing.T, e engine.Engine, p events.Phase, in events.I
 	s.Pipeline.MaxTries = 1
 	change(&s)
 	h.publishJob(t, id, p, s, in)
-	w := worker.New(h.bus, h.Store, e, worker.Config{
+	w := worker.New(h.conn, h.Store, e, worker.Config{
 		Phase:   p,
 		Sources: engine.Sources{Roots: []string{h.Root}},
 		Scratch: t.TempDir(),
@@ -82,7 +88,7 @@ func (h *Harness) Run(t *testing.T, e engine.Engine, p events.Phase, in events.I
 		Logger:  bustest.Logger(t),
 	})
 	h.receiveUntilEnd(t, w.Route(), id)
-	run, err := h.bus.Run(t.Context(), id)
+	run, err := history.New(h.conn).Run(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,16 +118,16 @@ func (h *Harness) publishJob(t *testing.T, id string, p events.Phase, s events.S
 			Inputs:        in,
 		},
 	} {
-		if _, err := h.bus.Publish(t.Context(), fact, bus.Fence{}); err != nil {
+		if _, err := journal.New(h.conn).Publish(t.Context(), fact, journal.Fence{}); err != nil {
 			t.Fatal(err)
 		}
 	}
 }
 
 // receiveUntilEnd runs a route until the run has ended.
-func (h *Harness) receiveUntilEnd(t *testing.T, route bus.Route, id string) {
+func (h *Harness) receiveUntilEnd(t *testing.T, route delivery.Route, id string) {
 	t.Helper()
-	r, err := bus.NewReceiver(h.bus, bustest.Logger(t))
+	r, err := delivery.NewRouter(h.conn, deadletter.New(h.conn), bustest.Logger(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +135,7 @@ func (h *Harness) receiveUntilEnd(t *testing.T, route bus.Route, id string) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- r.Run(ctx) }()
-	wakeups, err := h.bus.Ring(ctx, events.PipelineCompleted{RunID: id}.Subject())
+	wakeups, err := wakeup.Watch(ctx, h.conn, events.PipelineCompleted{RunID: id}.Subject())
 	for ended := false; err == nil && !ended; {
 		select {
 		case <-wakeups:
@@ -137,7 +143,7 @@ func (h *Harness) receiveUntilEnd(t *testing.T, route bus.Route, id string) {
 			t.Error("the test ended before the job")
 		}
 		var run events.Run
-		run, err = h.bus.Run(ctx, id)
+		run, err = history.New(h.conn).Run(ctx, id)
 		ended = run.Completed != nil
 	}
 	cancel()

@@ -8,7 +8,7 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
 )
 
 // Loader finds the checkpoint that an attempt resumes from.
@@ -24,13 +24,13 @@ func NewLoader(job Job, r Registry) *Loader { return &Loader{job: job, registry:
 // attempt that still works cannot replace it meanwhile. seen is the newest
 // checkpoint before the attempt started; it is returned if the registry cannot
 // be reached. The only error is that of a newer attempt, see [IsSuperseded].
-func (l *Loader) Claim(ctx context.Context, seen bus.Checkpoint) (bus.Checkpoint, error) {
+func (l *Loader) Claim(ctx context.Context, seen checkpoint.Checkpoint) (checkpoint.Checkpoint, error) {
 	cp, err := l.registry.Claim(ctx, l.job.RunID, l.job.Phase, l.job.Attempt)
 	switch {
 	case err == nil, IsSuperseded(err):
 		return cp, err
-	case errors.Is(err, bus.ErrNothing):
-		return bus.Checkpoint{}, nil
+	case errors.Is(err, checkpoint.ErrNone):
+		return checkpoint.Checkpoint{}, nil
 	}
 	l.job.Logger.WarnContext(ctx, "checkpoint not claimed; resuming from it all the same", "step", seen.Step, "error", err)
 	return seen, nil
@@ -54,7 +54,7 @@ type Fetched struct {
 // does that for one reference. A damaged checkpoint costs work, never truth. A
 // store that cannot be read now is an error, because starting over would waste
 // the work.
-func (l *Loader) Fetch(ctx context.Context, newest bus.Checkpoint, to Folder,
+func (l *Loader) Fetch(ctx context.Context, newest checkpoint.Checkpoint, to Folder,
 	fetchDir func(ctx context.Context, ref events.Reference, dir string) error,
 ) (Fetched, error) {
 	var f Fetched

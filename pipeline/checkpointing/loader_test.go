@@ -9,7 +9,7 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
 	"github.com/tunebus/tunebus/pipeline/checkpointing"
 )
 
@@ -17,8 +17,8 @@ type folder string
 
 func (f folder) Path(name string) (string, error) { return filepath.Join(string(f), name), nil }
 
-func checkpointAt(step int64, before ...bus.Checkpoint) bus.Checkpoint {
-	return bus.Checkpoint{Attempt: 1, Step: step, Reference: events.Reference{Key: "k"}, Before: before}
+func checkpointAt(step int64, before ...checkpoint.Checkpoint) checkpoint.Checkpoint {
+	return checkpoint.Checkpoint{Attempt: 1, Step: step, Reference: events.Reference{Key: "k"}, Before: before}
 }
 
 // TestLoaderFetch: the newest checkpoint that verifies is used. A store that
@@ -28,13 +28,13 @@ func TestLoaderFetch(t *testing.T) {
 	damaged, gone := &artifact.CorruptError{Key: "k"}, artifact.ErrNotFound
 	elsewhere, away := &artifact.WrongStoreError{}, &artifact.UnavailableError{Err: errors.New("away")}
 	for name, c := range map[string]struct {
-		newest bus.Checkpoint
+		newest checkpoint.Checkpoint
 		errs   map[string]error // by folder name
 		step   int64
 		notes  int
 		err    error
 	}{
-		"none":              {bus.Checkpoint{}, nil, 0, 0, nil},
+		"none":              {checkpoint.Checkpoint{}, nil, 0, 0, nil},
 		"newest":            {checkpointAt(8, checkpointAt(4)), nil, 8, 0, nil},
 		"newest is damaged": {checkpointAt(8, checkpointAt(4)), map[string]error{"resume-8": damaged}, 4, 1, nil},
 		"all are gone":      {checkpointAt(8, checkpointAt(4)), map[string]error{"resume-8": gone, "resume-4": gone}, 0, 2, nil},
@@ -68,7 +68,7 @@ func TestLoaderFetch(t *testing.T) {
 func TestLoaderClaim(t *testing.T) {
 	t.Parallel()
 	seen := checkpointAt(4)
-	fenced := &bus.LostError{Subject: "r.finetune"}
+	fenced := &checkpoint.SupersededError{Key: "r.finetune"}
 	for name, c := range map[string]struct {
 		registry registry
 		step     int64

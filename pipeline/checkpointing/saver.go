@@ -10,7 +10,7 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
 	"github.com/tunebus/tunebus/pipeline/failpoint"
 )
 
@@ -48,14 +48,14 @@ type Saver struct {
 	// yet in the registry; its Step is 0 where there is none. Without a retry,
 	// a worker that is killed soon after an outage of NATS would cost the work
 	// since the last checkpoint before the outage.
-	pending bus.Checkpoint
+	pending checkpoint.Checkpoint
 	keep    int
 	// maybeRegistered is true if a registration was sent and its reply was
 	// lost.
 	maybeRegistered bool
 	// superseded holds older checkpoints that may be registered. They are
 	// deleted once a newer one is confirmed.
-	superseded []bus.Checkpoint
+	superseded []checkpoint.Checkpoint
 	stored     bool // a checkpoint is, or was, in the artifact store
 	closed     bool
 }
@@ -94,12 +94,12 @@ func (s *Saver) storeAndRegister(ctx context.Context, step int64, dir string, ke
 	if keep < 1 || keep > maxKept {
 		keep = maxKept
 	}
-	return s.register(ctx, bus.Checkpoint{Attempt: s.job.Attempt, Step: step, Reference: ref}, keep)
+	return s.register(ctx, checkpoint.Checkpoint{Attempt: s.job.Attempt, Step: step, Reference: ref}, keep)
 }
 
 // register registers a checkpoint that is stored. If registration fails, the
 // checkpoint stays pending and is retried.
-func (s *Saver) register(ctx context.Context, cp bus.Checkpoint, keep int) error {
+func (s *Saver) register(ctx context.Context, cp checkpoint.Checkpoint, keep int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stored = true
@@ -119,7 +119,7 @@ func (s *Saver) register(ctx context.Context, cp bus.Checkpoint, keep int) error
 
 // replacePending makes cp the pending checkpoint. The one before is deleted,
 // unless it may be registered: then a later attempt may resume from it.
-func (s *Saver) replacePending(ctx context.Context, cp bus.Checkpoint, keep int) {
+func (s *Saver) replacePending(ctx context.Context, cp checkpoint.Checkpoint, keep int) {
 	before, registered := s.pending, s.maybeRegistered
 	s.pending, s.keep, s.maybeRegistered = cp, keep, false
 	switch {
@@ -145,18 +145,18 @@ func (s *Saver) registerPending(ctx context.Context) error {
 			dropped = append(dropped, old)
 		}
 	}
-	s.pending, s.maybeRegistered, s.superseded = bus.Checkpoint{}, false, nil
+	s.pending, s.maybeRegistered, s.superseded = checkpoint.Checkpoint{}, false, nil
 	for _, old := range dropped {
 		s.delete(ctx, old)
 	}
 	return nil
 }
 
-func contains(all []bus.Checkpoint, cp bus.Checkpoint) bool {
-	return slices.ContainsFunc(all, func(c bus.Checkpoint) bool { return c.Reference.Key == cp.Reference.Key })
+func contains(all []checkpoint.Checkpoint, cp checkpoint.Checkpoint) bool {
+	return slices.ContainsFunc(all, func(c checkpoint.Checkpoint) bool { return c.Reference.Key == cp.Reference.Key })
 }
 
-func (s *Saver) delete(ctx context.Context, old bus.Checkpoint) {
+func (s *Saver) delete(ctx context.Context, old checkpoint.Checkpoint) {
 	if err := s.cfg.Store.Delete(ctx, old.Reference.Key); err != nil && !errors.Is(err, artifact.ErrNotFound) {
 		s.job.Logger.WarnContext(ctx, "superseded checkpoint not deleted", "step", old.Step, "error", err)
 	}

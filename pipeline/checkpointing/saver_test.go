@@ -12,7 +12,7 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
 	"github.com/tunebus/tunebus/pipeline/checkpointing"
 )
 
@@ -20,27 +20,27 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // registry is a checkpoint registry in memory, of one job.
 type registry struct {
-	newest bus.Checkpoint
+	newest checkpoint.Checkpoint
 	err    error // of every call
 	stores bool  // a Save that fails stores the checkpoint all the same
 	saves  int
 }
 
-func (r *registry) Load(context.Context, string, events.Phase) (bus.Checkpoint, error) {
+func (r *registry) Load(context.Context, string, events.Phase) (checkpoint.Checkpoint, error) {
 	if r.err == nil && r.newest.Step == 0 {
-		return bus.Checkpoint{}, bus.ErrNothing
+		return checkpoint.Checkpoint{}, checkpoint.ErrNone
 	}
 	return r.newest, r.err
 }
 
-func (r *registry) Claim(ctx context.Context, run string, p events.Phase, _ int) (bus.Checkpoint, error) {
+func (r *registry) Claim(ctx context.Context, run string, p events.Phase, _ int) (checkpoint.Checkpoint, error) {
 	return r.Load(ctx, run, p)
 }
 
-func (r *registry) Save(_ context.Context, _ string, _ events.Phase, cp bus.Checkpoint, keep int) (bus.Checkpoint, []bus.Checkpoint, error) {
+func (r *registry) Save(_ context.Context, _ string, _ events.Phase, cp checkpoint.Checkpoint, keep int) (checkpoint.Checkpoint, []checkpoint.Checkpoint, error) {
 	r.saves++
 	if r.err != nil && !r.stores {
-		return bus.Checkpoint{}, nil, r.err
+		return checkpoint.Checkpoint{}, nil, r.err
 	}
 	history := r.newest.History()
 	kept := min(keep-1, len(history))
@@ -193,7 +193,7 @@ func TestSaverLosesReply(t *testing.T) {
 func TestSaverErrors(t *testing.T) {
 	t.Parallel()
 	full := &artifact.UnavailableError{Err: errors.New("full")}
-	fenced := &bus.LostError{Subject: "r.finetune"}
+	fenced := &checkpoint.SupersededError{Key: "r.finetune"}
 	ended, end := context.WithCancel(t.Context())
 	end()
 	for name, c := range map[string]struct {

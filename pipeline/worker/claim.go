@@ -9,7 +9,8 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/checkpointing"
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/spec"
@@ -28,7 +29,7 @@ type attempt struct {
 	startedAt time.Time
 	// resumeFrom is the checkpoint to resume from; zero without one.
 	// publishedStep is its step in the started fact.
-	resumeFrom    bus.Checkpoint
+	resumeFrom    checkpoint.Checkpoint
 	publishedStep int64
 
 	lastStep      atomic.Int64 // how far the engine is
@@ -60,8 +61,8 @@ func (a *attempt) checkpointJob() checkpointing.Job {
 
 // fence is the condition under which the attempt may publish: it still is the
 // newest one.
-func (a *attempt) fence() bus.Fence {
-	return bus.IfLast(events.StartedFilter(a.req.Phase, a.req.RunID), a.token)
+func (a *attempt) fence() journal.Fence {
+	return journal.FenceLatest(events.StartedFilter(a.req.Phase, a.req.RunID), a.token)
 }
 
 // phaseStart is when the phase's first attempt started.
@@ -103,7 +104,7 @@ func (a *attempt) decided() (classification, bool) {
 
 // claimer makes attempts the owners of their jobs.
 type claimer struct {
-	journal  journal
+	journal  eventPublisher
 	registry checkpointing.Registry
 	worker   string // its name in started facts
 	sweep    func() // removes what killed processes left on this machine
@@ -131,7 +132,7 @@ func (c *claimer) claim(ctx context.Context, a *attempt) error {
 		StartedAt:   a.startedAt,
 	}
 	a.wakeups.Ignore(fact.Subject())
-	stored, err := c.journal.Publish(ctx, fact, bus.IfNone(events.CompletedSubject(a.req.Phase, a.req.RunID)))
+	stored, err := c.journal.Publish(ctx, fact, journal.FenceAbsent(events.CompletedSubject(a.req.Phase, a.req.RunID)))
 	if err != nil {
 		return err
 	}

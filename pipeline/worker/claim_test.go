@@ -5,7 +5,8 @@ import (
 	"testing"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
 )
 
 // TestClaimerClaim: the sequence of the started fact is the attempt's token. A
@@ -13,7 +14,7 @@ import (
 func TestClaimerClaim(t *testing.T) {
 	t.Parallel()
 	unreachable := errors.New("no answer")
-	fenced := &bus.LostError{Subject: "s"}
+	fenced := &journal.FencedError{Subject: "s"}
 	for name, c := range map[string]struct {
 		before   []events.Fact
 		registry fakeRegistry
@@ -24,7 +25,7 @@ func TestClaimerClaim(t *testing.T) {
 		err      error
 	}{
 		"first attempt":      {nil, fakeRegistry{loadErr: unreachable}, nil, 1, 0, 0, nil},
-		"second attempt":     {[]events.Fact{started(1)}, fakeRegistry{newest: bus.Checkpoint{Step: 6}}, nil, 2, 6, 1, nil},
+		"second attempt":     {[]events.Fact{started(1)}, fakeRegistry{newest: checkpoint.Checkpoint{Step: 6}}, nil, 2, 6, 1, nil},
 		"no checkpoint":      {[]events.Fact{started(4)}, fakeRegistry{}, nil, 5, 0, 1, nil},
 		"registry away":      {[]events.Fact{started(1)}, fakeRegistry{loadErr: unreachable}, nil, 2, 0, 1, unreachable},
 		"claimed by another": {nil, fakeRegistry{}, fenced, 1, 0, 0, fenced},
@@ -53,7 +54,7 @@ func TestClaimerClaim(t *testing.T) {
 			if a.token != 101 || a.resumeFrom.Step != c.from {
 				t.Errorf("token %d, resumes from step %d", a.token, a.resumeFrom.Step)
 			}
-			if streams.fences[0] != bus.IfNone("finetune.completed.r") {
+			if streams.fences[0] != journal.FenceAbsent("finetune.completed.r") {
 				t.Errorf("the fence is %+v", streams.fences[0])
 			}
 			if len(wakeups.ignored) != 1 || wakeups.ignored[0] != fact.Subject() {
@@ -67,14 +68,14 @@ func TestClaimerClaim(t *testing.T) {
 // off; a registry that cannot be reached does not.
 func TestClaimerClaimCheckpoint(t *testing.T) {
 	t.Parallel()
-	seen := bus.Checkpoint{Step: 6}
-	fenced := &bus.LostError{Subject: "s"}
+	seen := checkpoint.Checkpoint{Step: 6}
+	fenced := &checkpoint.SupersededError{Key: "s"}
 	for name, c := range map[string]struct {
 		registry fakeRegistry
 		from     int64
 		err      error
 	}{
-		"newer checkpoint":   {fakeRegistry{newest: bus.Checkpoint{Step: 9}}, 9, nil},
+		"newer checkpoint":   {fakeRegistry{newest: checkpoint.Checkpoint{Step: 9}}, 9, nil},
 		"none any more":      {fakeRegistry{}, 0, nil},
 		"registry away":      {fakeRegistry{claimErr: errors.New("no answer")}, 6, nil},
 		"of a newer attempt": {fakeRegistry{claimErr: fenced}, 6, fenced},

@@ -13,7 +13,7 @@ import (
 	"testing"
 
 	"github.com/tunebus/tunebus/pipeline/artifact"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/huggingface"
 )
@@ -40,7 +40,7 @@ func TestClassify(t *testing.T) {
 		"done, then overdue":          {nil, timeout, classSucceeded, ""},
 		"done, then stopped":          {nil, engine.ErrShutdown, classSucceeded, ""},
 		"lost":                        {plain, errLost, classLost, ""},
-		"lost, found by a checkpoint": {fmt.Errorf("save: %w", &bus.LostError{Subject: "s"}), nil, classLost, ""},
+		"lost, found by a checkpoint": {fmt.Errorf("save: %w", &checkpoint.SupersededError{Key: "s"}), nil, classLost, ""},
 		"cancelled":                   {context.Canceled, errCancelled, classCancelled, ""},
 		"cancelled, and broken by it": {engine.Permanent("bad_dataset", plain), errCancelled, classCancelled, ""},
 		"overdue":                     {context.DeadlineExceeded, timeout, classPermanent, "timeout"},

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/engine"
 )
 
@@ -31,7 +31,7 @@ type Config struct {
 	Sources engine.Sources
 	// Scratch is the folder for temporary files. Default: the system's.
 	Scratch string
-	// Name names the process in started facts. Default: [bus.WorkerName].
+	// Name names the process in started facts. Default: [conn.ProcessName].
 	Name string
 	// Sample, when set, measures the machine every few seconds.
 	Sample func(context.Context) []events.Point
@@ -75,7 +75,7 @@ func (c Config) withDefaults() Config {
 		c.Scratch = os.TempDir()
 	}
 	if c.Name == "" {
-		c.Name = bus.WorkerName()
+		c.Name = conn.ProcessName()
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

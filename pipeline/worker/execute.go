@@ -23,8 +23,9 @@ type executor struct {
 	engine   engine.Engine
 	store    retryingStore
 	registry checkpointing.Registry
-	journal  journal
-	history  history
+	journal  eventPublisher
+	history  runReader
+	metrics  metrics.Reader
 	finisher *finisher
 }
 
@@ -163,7 +164,7 @@ func (x *execution) startRecorder(ctx context.Context, resumedFrom int64) error 
 		ResumedFrom:    resumedFrom,
 		Folder:         &x.scratch,
 		Publisher:      x.executor.journal,
-		Reader:         x.executor.history,
+		Reader:         x.executor.metrics,
 		Sample:         x.executor.cfg.Sample,
 		SampleInterval: x.executor.cfg.Timing.SampleInterval,
 		Logger:         x.attempt.log,

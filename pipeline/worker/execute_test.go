@@ -13,7 +13,8 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
 	"github.com/tunebus/tunebus/pipeline/engine"
 )
 
@@ -28,6 +29,7 @@ func newTestExecutor(t *testing.T, store engine.Store, streams *fakeStreams, e e
 		registry: &fakeRegistry{},
 		journal:  streams,
 		history:  streams,
+		metrics:  streams,
 		finisher: &finisher{
 			journal: streams,
 			history: streams,
@@ -53,8 +55,8 @@ func TestExecutorResumes(t *testing.T) {
 		return engine.Result{Notes: []string{"of the engine"}}, job.Progress(ctx, 5, 9, events.Point{Key: "loss", Value: 1})
 	}))
 	a := newTestAttempt(&fakeRegistry{}, started(1))
-	a.resumeFrom = bus.Checkpoint{Attempt: 1, Step: 8, Reference: events.Reference{Key: "8"}}
-	a.resumeFrom.Before = []bus.Checkpoint{{Attempt: 1, Step: 4, Reference: events.Reference{Key: "4"}}}
+	a.resumeFrom = checkpoint.Checkpoint{Attempt: 1, Step: 8, Reference: events.Reference{Key: "8"}}
+	a.resumeFrom.Before = []checkpoint.Checkpoint{{Attempt: 1, Step: 4, Reference: events.Reference{Key: "4"}}}
 	a.publishedStep = 8
 	if err := e.execute(t.Context(), t.Context(), a); err != nil {
 		t.Fatal(err)
@@ -94,7 +96,7 @@ func TestExecutorShutdown(t *testing.T) {
 	}))
 	a := newTestAttempt(registry)
 	err := e.execute(ctx, t.Context(), a)
-	if again, ok := errors.AsType[*bus.Later](err); !ok || again.Delay != 0 {
+	if again, ok := errors.AsType[*delivery.RetryAfter](err); !ok || again.Delay != 0 {
 		t.Errorf("the job is settled by %v", err)
 	}
 	if registry.newest.Step != 3 {
@@ -117,7 +119,7 @@ func TestExecutorStartsOver(t *testing.T) {
 		return engine.Result{}, job.Progress(ctx, job.Resume.Step+1, 9)
 	}))
 	a := newTestAttempt(&fakeRegistry{}, started(1))
-	a.resumeFrom, a.publishedStep = bus.Checkpoint{Attempt: 1, Step: 8, Reference: events.Reference{Key: "8"}}, 8
+	a.resumeFrom, a.publishedStep = checkpoint.Checkpoint{Attempt: 1, Step: 8, Reference: events.Reference{Key: "8"}}, 8
 	if err := e.execute(t.Context(), t.Context(), a); err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,8 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/checkpointing"
 	"github.com/tunebus/tunebus/pipeline/engine"
 )
@@ -37,8 +38,8 @@ func (noExecution) discard()                                           {}
 // finisher ends attempts. What its methods return settles the message: nil acks
 // it, and it is acked last, after everything that follows was published.
 type finisher struct {
-	journal journal
-	history history
+	journal eventPublisher
+	history runReader
 	cleaner *cleaner
 }
 
@@ -126,7 +127,7 @@ func (f *finisher) publishAttemptEnded(graceCtx context.Context, a *attempt, x e
 	a.checkpoints.RetryPending(graceCtx)
 	a.checkpoints.Close()
 	if reason == events.EndShutdown {
-		return &bus.Later{Err: errors.New("the worker stops")}
+		return &delivery.RetryAfter{Err: errors.New("the worker stops")}
 	}
 	try := a.state().Tries() + 1
 	delay := a.policy.delay(try)
@@ -134,7 +135,7 @@ func (f *finisher) publishAttemptEnded(graceCtx context.Context, a *attempt, x e
 		delay = min(delay, max(time.Until(deadline), 0)) // the next attempt then reports the timeout
 	}
 	a.log.WarnContext(graceCtx, "attempt ended; trying again", "try", try, "delay", delay, "error", why)
-	return &bus.Later{Delay: delay, Err: why}
+	return &delivery.RetryAfter{Delay: delay, Err: why}
 }
 
 // ended is the fact that the attempt ended without completing the phase.
@@ -162,7 +163,7 @@ func (f *finisher) handleRefusal(graceCtx context.Context, a *attempt, err error
 // isFenced reports whether the stream refused an event because another attempt
 // owns the job, or because the phase is completed.
 func isFenced(err error) bool {
-	_, ok := errors.AsType[*bus.LostError](err)
+	_, ok := errors.AsType[*journal.FencedError](err)
 	return ok
 }
 
@@ -175,20 +176,20 @@ func (f *finisher) abandon(graceCtx context.Context, a *attempt) error {
 	a.checkpoints.Close()
 	run, err := f.history.RunForJob(graceCtx, a.req)
 	if err != nil {
-		return fmt.Errorf("%w (%w)", bus.ErrLetGo, err)
+		return fmt.Errorf("%w (%w)", delivery.ErrOwnershipLost, err)
 	}
 	if p := run.Phases[a.req.Phase]; p != nil && p.Completed != nil {
 		return f.finishCompleted(graceCtx, *p.Completed, run)
 	}
 	a.log.InfoContext(graceCtx, "another worker owns the job; this attempt is abandoned")
 	if a.token == 0 { // another worker's attempt has the number, and stores below its prefix
-		return bus.ErrLetGo
+		return delivery.ErrOwnershipLost
 	}
-	if _, err := f.journal.Publish(graceCtx, a.ended(events.EndLost, nil), bus.Fence{}); err != nil {
+	if _, err := f.journal.Publish(graceCtx, a.ended(events.EndLost, nil), journal.Fence{}); err != nil {
 		a.log.WarnContext(graceCtx, "the loss of the attempt was not published; it counts as a crash", "error", err)
 	}
 	f.cleaner.cleanLostAttempt(graceCtx, a)
-	return bus.ErrLetGo
+	return delivery.ErrOwnershipLost
 }
 
 // finishCompleted publishes what follows and cleans up, for a phase that is

@@ -11,7 +11,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/engine"
 )
 
@@ -44,10 +45,10 @@ func TestFinisherConclude(t *testing.T) {
 		"succeeded":            {nil, classification{class: classSucceeded}, events.Success, "", nil},
 		"permanent":            {nil, classification{classPermanent, broken}, events.Failure, "", nil},
 		"cancelled":            {nil, classification{class: classCancelled}, events.Cancelled, "", nil},
-		"retry":                {nil, classification{classRetry, broken}, "", events.EndError, &bus.Later{}},
+		"retry":                {nil, classification{classRetry, broken}, "", events.EndError, &delivery.RetryAfter{}},
 		"retry, tries used up": {twoTries, classification{classRetry, broken}, events.Failure, "", nil},
-		"shutdown":             {nil, classification{class: classShutdown}, "", events.EndShutdown, &bus.Later{}},
-		"lost":                 {nil, classification{class: classLost}, "", events.EndLost, bus.ErrLetGo},
+		"shutdown":             {nil, classification{class: classShutdown}, "", events.EndShutdown, &delivery.RetryAfter{}},
+		"lost":                 {nil, classification{class: classLost}, "", events.EndLost, delivery.ErrOwnershipLost},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -87,7 +88,7 @@ func TestFinisherConclude(t *testing.T) {
 			}
 			want := a.fence()
 			if c.reason == events.EndLost {
-				want = bus.Fence{} // the token is not the newest any more
+				want = journal.Fence{} // the token is not the newest any more
 			}
 			if streams.fences[0] != want {
 				t.Errorf("the fence is %+v, want %+v", streams.fences[0], want)
@@ -113,7 +114,7 @@ func TestFinisherDelay(t *testing.T) {
 		a := newTestAttempt(&fakeRegistry{})
 		a.policy.timeout = c.timeout
 		err := f.conclude(t.Context(), a, noExecution{}, c.class)
-		later, ok := errors.AsType[*bus.Later](err)
+		later, ok := errors.AsType[*delivery.RetryAfter](err)
 		if !ok || later.Delay < c.low || later.Delay > c.high {
 			t.Errorf("%s: settled by %v, want a delay from %s to %s", name, err, c.low, c.high)
 		}
@@ -127,7 +128,7 @@ func TestFinisherRefused(t *testing.T) {
 	t.Parallel()
 	fenced := func(ev events.Event) error {
 		if _, ok := ev.(events.PhaseCompleted); ok {
-			return fmt.Errorf("publish: %w", &bus.LostError{Subject: ev.Subject()})
+			return fmt.Errorf("publish: %w", &journal.FencedError{Subject: ev.Subject()})
 		}
 		return nil
 	}
@@ -142,9 +143,9 @@ func TestFinisherRefused(t *testing.T) {
 		left    int // artifacts of the attempt
 	}{
 		"completed by another": {events.Fold([]events.Fact{completed}), nil, 7, nil, 1, 0, 0},
-		"owned by another":     {events.Fold([]events.Fact{started(1), started(2)}), nil, 7, bus.ErrLetGo, 0, 1, 0},
-		"never claimed":        {events.Fold([]events.Fact{started(1)}), nil, 0, bus.ErrLetGo, 0, 0, 1},
-		"unreadable":           {events.Run{}, errors.New("away"), 7, bus.ErrLetGo, 0, 0, 1},
+		"owned by another":     {events.Fold([]events.Fact{started(1), started(2)}), nil, 7, delivery.ErrOwnershipLost, 0, 1, 0},
+		"never claimed":        {events.Fold([]events.Fact{started(1)}), nil, 0, delivery.ErrOwnershipLost, 0, 0, 1},
+		"unreadable":           {events.Run{}, errors.New("away"), 7, delivery.ErrOwnershipLost, 0, 0, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -6,13 +6,17 @@ import (
 	"sync"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/bus/wakeup"
 )
 
-// journal publishes events.
-type journal interface {
+// eventPublisher publishes events.
+type eventPublisher interface {
 	// Publish stores a fact under a fence.
-	Publish(ctx context.Context, ev events.Event, fence bus.Fence) (bus.Message, error)
+	Publish(ctx context.Context, ev events.Event, fence journal.Fence) (codec.Message, error)
 	// PublishNext publishes the event that follows from a stored fact, if any
 	// does.
 	PublishNext(ctx context.Context, stored events.Fact, run events.Run) error
@@ -20,12 +24,9 @@ type journal interface {
 	PublishMetric(ctx context.Context, ev events.Event) error
 }
 
-// history reads the events of a run.
-type history interface {
-	// RunForJob reads the facts of a run that matter to a job.
+// runReader reads the facts of a run that matter to a job.
+type runReader interface {
 	RunForJob(ctx context.Context, job events.PhaseRequested) (events.Run, error)
-	// ReadMetrics reads the metric events of a phase, see [metrics.Reader].
-	ReadMetrics(ctx context.Context, run string, p events.Phase, each func(events.Event)) error
 }
 
 // subscription wakes a worker when something may have changed about its run. A
@@ -47,79 +48,41 @@ func (noSubscription) C() <-chan struct{} { return nil }
 func (noSubscription) Ignore(string)      {}
 func (noSubscription) Close()             {}
 
-// natsStreams is the journal and the history of a connection.
-type natsStreams struct{ bus *bus.Bus }
+// natsMetrics reads the metric events of a phase, see [metrics.Reader].
+type natsMetrics struct{ history *history.History }
 
-func (n natsStreams) Publish(ctx context.Context, ev events.Event, fence bus.Fence) (bus.Message, error) {
-	return n.bus.Publish(ctx, ev, fence)
-}
-
-func (n natsStreams) PublishNext(ctx context.Context, stored events.Fact, run events.Run) error {
-	return n.bus.Follow(ctx, stored, run)
-}
-
-func (n natsStreams) PublishMetric(ctx context.Context, ev events.Event) error {
-	return n.bus.Announce(ctx, ev)
-}
-
-func (n natsStreams) RunForJob(ctx context.Context, job events.PhaseRequested) (events.Run, error) {
-	return n.bus.JobRun(ctx, job)
-}
-
-func (n natsStreams) ReadMetrics(ctx context.Context, run string, p events.Phase, each func(events.Event)) error {
-	return n.bus.Announced(ctx, run, p, each)
-}
-
-// natsCheckpoints is the checkpoint registry of a connection.
-type natsCheckpoints struct{ bus *bus.Bus }
-
-func (n natsCheckpoints) Load(ctx context.Context, run string, p events.Phase) (bus.Checkpoint, error) {
-	return n.bus.LoadCheckpoint(ctx, run, p)
-}
-
-func (n natsCheckpoints) Claim(ctx context.Context, run string, p events.Phase, attempt int) (bus.Checkpoint, error) {
-	return n.bus.TakeCheckpoint(ctx, run, p, attempt)
-}
-
-func (n natsCheckpoints) Save(
-	ctx context.Context, run string, p events.Phase, cp bus.Checkpoint, keep int,
-) (bus.Checkpoint, []bus.Checkpoint, error) {
-	return n.bus.SaveCheckpoint(ctx, run, p, cp, keep)
-}
-
-func (n natsCheckpoints) Delete(ctx context.Context, run string, p events.Phase) error {
-	return n.bus.DeleteCheckpoint(ctx, run, p)
+func (n natsMetrics) ReadMetrics(ctx context.Context, run string, p events.Phase, each func(events.Event)) error {
+	return n.history.Metrics(run, p).Read(ctx, each)
 }
 
 // natsNotifier subscribes to the wake-ups of a phase. All jobs share one set of
 // NATS subscriptions, which is made at the first job.
 type natsNotifier struct {
-	bus   *bus.Bus
+	conn  *conn.Conn
 	phase events.Phase
 	log   *slog.Logger
 
 	mu    sync.Mutex
-	bells *bus.Bells // nil before the first job
+	inner *wakeup.RunNotifier // nil before the first job
 }
 
 // subscribe subscribes to the wake-ups of a run.
 func (n *natsNotifier) subscribe(run string) subscription {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.bells == nil {
-		bells, err := n.bus.Bells(string(n.phase)+".started.>", string(n.phase)+".completed.*", events.TypeCancelRequested+".*")
+	if n.inner == nil {
+		inner, err := wakeup.NewRunNotifier(n.conn,
+			string(n.phase)+".started.>", string(n.phase)+".completed.*", events.TypeCancelRequested+".*")
 		if err != nil {
 			n.log.Warn("no notifications; checking ownership at intervals only", "run", run, "error", err)
 			return noSubscription{}
 		}
-		n.bells = bells
+		n.inner = inner
 	}
-	return natsSubscription{n.bells.Door(run)}
+	return natsSubscription{n.inner.Subscribe(run)}
 }
 
 // natsSubscription is a subscription of [natsNotifier].
-type natsSubscription struct{ door *bus.Door }
+type natsSubscription struct{ *wakeup.RunSubscription }
 
-func (s natsSubscription) C() <-chan struct{}    { return s.door.Rings }
-func (s natsSubscription) Ignore(subject string) { s.door.Ignore(subject) }
-func (s natsSubscription) Close()                { s.door.Close() }
+func (s natsSubscription) C() <-chan struct{} { return s.RunSubscription.C }

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/engine"
 )
 
@@ -37,7 +37,7 @@ type ownershipWatch struct {
 // watchOwnership checks the ownership of an attempt until stop is called: at
 // each wake-up and once in an interval. It also registers the attempt's pending
 // checkpoints.
-func watchOwnership(ctx, graceCtx context.Context, a *attempt, h history, interval time.Duration) *ownershipWatch {
+func watchOwnership(ctx, graceCtx context.Context, a *attempt, h runReader, interval time.Duration) *ownershipWatch {
 	ownedCtx, lose := context.WithCancelCause(graceCtx)
 	stopTimer := func() {}
 	if deadline, ok := a.deadline(); ok {
@@ -56,7 +56,7 @@ func watchOwnership(ctx, graceCtx context.Context, a *attempt, h history, interv
 	return w
 }
 
-func (w *ownershipWatch) run(a *attempt, h history, interval time.Duration) {
+func (w *ownershipWatch) run(a *attempt, h runReader, interval time.Duration) {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	var retry <-chan time.Time
@@ -94,9 +94,9 @@ func (w *ownershipWatch) stop() {
 // checkOwnership reads the run and returns why the work should end, or nil. A
 // run that cannot be read is no reason: while NATS is unreachable, the work goes
 // on.
-func checkOwnership(ctx context.Context, h history, job events.PhaseRequested, attempt int) error {
+func checkOwnership(ctx context.Context, h runReader, job events.PhaseRequested, attempt int) error {
 	run, err := h.RunForJob(ctx, job)
-	if err != nil && !bus.Undecodable(err) {
+	if err != nil && !codec.IsUndecodable(err) {
 		return nil
 	}
 	p := run.Phases[job.Phase]

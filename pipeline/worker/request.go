@@ -5,15 +5,15 @@ import (
 	"fmt"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
 )
 
 // parseJob returns the job of a delivery. A message that is no job of the phase
 // becomes a dead letter.
-func parseJob(d bus.Delivery, phase events.Phase) (events.PhaseRequested, error) {
+func parseJob(d delivery.Delivery, phase events.Phase) (events.PhaseRequested, error) {
 	req, ok := d.Event.(events.PhaseRequested)
 	if !ok || req.Phase != phase {
-		return events.PhaseRequested{}, &bus.Dead{Err: fmt.Errorf("%s is no job of %s", d.Subject, phase)}
+		return events.PhaseRequested{}, &delivery.DeadLetterError{Err: fmt.Errorf("%s is no job of %s", d.Subject, phase)}
 	}
 	return req, nil
 }
@@ -36,13 +36,13 @@ func checkStore(in events.Inputs, store string) error {
 // settleUnreadable settles a job whose run cannot be read. A fact of a newer
 // version waits for a newer worker. A malformed fact needs a person, so the job
 // becomes a dead letter.
-func (w *Worker) settleUnreadable(d bus.Delivery, req events.PhaseRequested, err error) error {
+func (w *Worker) settleUnreadable(d delivery.Delivery, req events.PhaseRequested, err error) error {
 	if _, ok := errors.AsType[*events.UnknownVersionError](err); ok {
 		w.cfg.Logger.Warn("job given back: a newer worker may know it", "run", req.RunID, "phase", req.Phase, "error", err)
-		return &bus.Later{Delay: bus.Patience(d.Delivered, w.cfg.Timing.WrongWorkerDelay), Err: err}
+		return &delivery.RetryAfter{Delay: delivery.RedeliveryDelay(d.Delivered, w.cfg.Timing.WrongWorkerDelay), Err: err}
 	}
 	if _, ok := errors.AsType[*events.MalformedError](err); ok {
-		return &bus.Dead{Err: err}
+		return &delivery.DeadLetterError{Err: err}
 	}
 	return err
 }

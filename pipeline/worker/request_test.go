@@ -6,7 +6,8 @@ import (
 	"testing"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
 )
 
 // TestParseJob: a message that is no job of the phase becomes a dead letter.
@@ -21,8 +22,8 @@ func TestParseJob(t *testing.T) {
 		"another event":        {started(1), false},
 		"no event":             {nil, false},
 	} {
-		got, err := parseJob(bus.Delivery{Message: bus.Message{Event: c.event, Subject: "s"}}, events.Finetune)
-		if _, dead := errors.AsType[*bus.Dead](err); dead == c.ok || c.ok && got.RunID != "r" {
+		got, err := parseJob(delivery.Delivery{Message: codec.Message{Event: c.event, Subject: "s"}}, events.Finetune)
+		if _, dead := errors.AsType[*delivery.DeadLetterError](err); dead == c.ok || c.ok && got.RunID != "r" {
 			t.Errorf("%s: %+v, %v", name, got, err)
 		}
 	}

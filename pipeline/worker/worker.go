@@ -5,7 +5,12 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/pipeline/checkpointing"
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/failpoint"
@@ -16,7 +21,7 @@ type Worker struct {
 	cfg         Config
 	budget      shutdownBudget
 	storeID     string
-	history     history
+	history     runReader
 	subscribe   func(run string) subscription
 	checkpoints checkpointing.SaverConfig
 	claimer     *claimer
@@ -25,47 +30,48 @@ type Worker struct {
 }
 
 // New returns a worker that reads and stores artifacts in store.
-func New(conn *bus.Bus, store *artifact.Store, e engine.Engine, cfg Config) *Worker {
+func New(c *conn.Conn, store *artifact.Store, e engine.Engine, cfg Config) *Worker {
 	cfg = cfg.withDefaults()
 	budget := newShutdownBudget(cfg.Grace)
-	streams, registry := natsStreams{conn}, natsCheckpoints{conn}
-	notifier := &natsNotifier{bus: conn, phase: cfg.Phase, log: cfg.Logger}
+	facts, runs, registry := journal.New(c), history.New(c), checkpoint.New(c)
+	notifier := &natsNotifier{conn: c, phase: cfg.Phase, log: cfg.Logger}
 	f := &finisher{
-		journal: streams,
-		history: streams,
+		journal: facts,
+		history: runs,
 		cleaner: &cleaner{registry: registry, store: store, log: cfg.Logger},
 	}
 	return &Worker{
 		cfg:         cfg,
 		budget:      budget,
 		storeID:     store.ID(),
-		history:     streams,
+		history:     runs,
 		subscribe:   notifier.subscribe,
-		checkpoints: checkpointing.SaverConfig{Registry: registry, Store: store, Connected: conn.Connected},
-		claimer:     &claimer{journal: streams, registry: registry, worker: cfg.Name, sweep: sweeper(store, cfg)},
+		checkpoints: checkpointing.SaverConfig{Registry: registry, Store: store, Connected: c.Connected},
+		claimer:     &claimer{journal: facts, registry: registry, worker: cfg.Name, sweep: sweeper(store, cfg)},
 		executor: &executor{
 			cfg:      cfg,
 			budget:   budget,
 			engine:   e,
 			store:    retryingStore{store: store, budget: cfg.StoreRetryBudget},
 			registry: registry,
-			journal:  streams,
-			history:  streams,
+			journal:  facts,
+			history:  runs,
+			metrics:  natsMetrics{runs},
 			finisher: f,
 		},
 		finisher: f,
 	}
 }
 
-// Route is the source of the worker's jobs; add it to a [bus.Receiver].
-func (w *Worker) Route() bus.Route {
-	return bus.Route{
-		Name:    string(w.cfg.Phase) + "/" + w.cfg.Queue,
-		Stream:  events.StreamFacts,
-		Durable: bus.JobDurable(w.cfg.Phase, w.cfg.Queue),
-		Slots:   w.cfg.Slots,
-		Grace:   w.cfg.Grace,
-		Handle:  w.Handle,
+// Route is the source of the worker's jobs; add it to a [delivery.Router].
+func (w *Worker) Route() delivery.Route {
+	return delivery.Route{
+		Name:     string(w.cfg.Phase) + "/" + w.cfg.Queue,
+		Stream:   events.StreamFacts,
+		Consumer: topology.JobConsumer(w.cfg.Phase, w.cfg.Queue),
+		Slots:    w.cfg.Slots,
+		Grace:    w.cfg.Grace,
+		Handle:   w.Handle,
 	}
 }
 
@@ -76,8 +82,8 @@ func (w *Worker) Sweep() { w.claimer.sweep() }
 
 // Handle works on one delivery of a job. ctx is cancelled at a shutdown; the
 // end of the job is then still published. The error determines how the message
-// is settled, see [bus.Handler].
-func (w *Worker) Handle(ctx context.Context, d bus.Delivery) error {
+// is settled, see [delivery.Handler].
+func (w *Worker) Handle(ctx context.Context, d delivery.Delivery) error {
 	req, err := parseJob(d, w.cfg.Phase)
 	if err != nil {
 		return err
@@ -97,10 +103,10 @@ func (w *Worker) Handle(ctx context.Context, d bus.Delivery) error {
 	}
 	if err := checkStore(req.Inputs, w.storeID); err != nil {
 		w.cfg.Logger.Error("job given back", "run", req.RunID, "phase", req.Phase, "error", err)
-		return &bus.Later{Delay: bus.Patience(d.Delivered, w.cfg.Timing.WrongWorkerDelay), Err: err}
+		return &delivery.RetryAfter{Delay: delivery.RedeliveryDelay(d.Delivered, w.cfg.Timing.WrongWorkerDelay), Err: err}
 	}
 	a := newAttempt(req, run, newRetryPolicy(req, w.cfg.MaxBackoff), w.cfg.Logger)
-	a.wakeups, a.stopHeartbeat = wakeups, d.Quiet
+	a.wakeups, a.stopHeartbeat = wakeups, d.StopHeartbeat
 	a.checkpoints = checkpointing.NewSaver(a.checkpointJob(), w.checkpoints)
 	return w.work(ctx, graceCtx, a)
 }

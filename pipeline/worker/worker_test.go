@@ -12,7 +12,9 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/checkpointing"
 	"github.com/tunebus/tunebus/pipeline/engine"
 )
@@ -25,22 +27,22 @@ type fakeStreams struct {
 
 	mu        sync.Mutex
 	published []events.Event
-	fences    []bus.Fence
+	fences    []journal.Fence
 	next      []events.Fact // facts whose next event was published
 	run       events.Run
 	readErr   error
 }
 
-func (s *fakeStreams) Publish(_ context.Context, ev events.Event, fence bus.Fence) (bus.Message, error) {
+func (s *fakeStreams) Publish(_ context.Context, ev events.Event, fence journal.Fence) (codec.Message, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.refuse != nil {
 		if err := s.refuse(ev); err != nil {
-			return bus.Message{}, err
+			return codec.Message{}, err
 		}
 	}
 	s.published, s.fences = append(s.published, ev), append(s.fences, fence)
-	return bus.Message{Event: ev, Subject: ev.Subject(), Sequence: uint64(100 + len(s.published))}, nil
+	return codec.Message{Event: ev, Subject: ev.Subject(), Sequence: uint64(100 + len(s.published))}, nil
 }
 
 func (s *fakeStreams) PublishNext(_ context.Context, stored events.Fact, _ events.Run) error {
@@ -70,26 +72,26 @@ func (s *fakeStreams) set(run events.Run, err error) {
 
 // fakeRegistry is a checkpoint registry in memory, of one job.
 type fakeRegistry struct {
-	newest            bus.Checkpoint
+	newest            checkpoint.Checkpoint
 	loadErr, claimErr error
 	deleted           int
 }
 
-func (r *fakeRegistry) Load(context.Context, string, events.Phase) (bus.Checkpoint, error) {
+func (r *fakeRegistry) Load(context.Context, string, events.Phase) (checkpoint.Checkpoint, error) {
 	if r.loadErr == nil && r.newest.Step == 0 {
-		return bus.Checkpoint{}, bus.ErrNothing
+		return checkpoint.Checkpoint{}, checkpoint.ErrNone
 	}
 	return r.newest, r.loadErr
 }
 
-func (r *fakeRegistry) Claim(ctx context.Context, run string, p events.Phase, _ int) (bus.Checkpoint, error) {
+func (r *fakeRegistry) Claim(ctx context.Context, run string, p events.Phase, _ int) (checkpoint.Checkpoint, error) {
 	if r.claimErr != nil {
-		return bus.Checkpoint{}, r.claimErr
+		return checkpoint.Checkpoint{}, r.claimErr
 	}
 	return r.Load(ctx, run, p)
 }
 
-func (r *fakeRegistry) Save(_ context.Context, _ string, _ events.Phase, cp bus.Checkpoint, _ int) (bus.Checkpoint, []bus.Checkpoint, error) {
+func (r *fakeRegistry) Save(_ context.Context, _ string, _ events.Phase, cp checkpoint.Checkpoint, _ int) (checkpoint.Checkpoint, []checkpoint.Checkpoint, error) {
 	r.newest = cp
 	return cp, nil, nil
 }
