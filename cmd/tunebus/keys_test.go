@@ -41,7 +41,7 @@ func readElsewhere() map[string]string {
 		"inferencer.model_id": "services/inference", "mlflow.run_name": "services/intake", "mlflow.run_name_prefix": "services/intake", "mlflow.run_name_suffix": "services/intake",
 		"pipeline.enable_finetuning": "pipeline/spec", "pipeline.enable_inference": "pipeline/spec", "pipeline.enable_evaluation": "pipeline/spec",
 		"pipeline.stop_after_finetuning": "pipeline/spec", "pipeline.stop_after_inference": "pipeline/spec", "pipeline.on_finetuning_failure": "pipeline/spec",
-		"pipeline.max_tries": "pipeline/worker", "pipeline.max_crashes": "pipeline/worker", "pipeline.backoff": "events", "pipeline.deadline": "services/intake",
+		"pipeline.max_tries": "pipeline/retry", "pipeline.max_crashes": "pipeline/retry", "pipeline.backoff": "events", "pipeline.deadline": "services/intake",
 	}
 	for _, section := range []string{"fine_tuner", "inferencer", "evaluator"} {
 		out[section+".engine"], out[section+".queue"], out[section+".timeout"] = "pipeline/spec", "pipeline/spec", "events"

@@ -3,6 +3,9 @@ package engine
 import (
 	"context"
 	"errors"
+	"strings"
+
+	"github.com/tunebus/tunebus/events"
 )
 
 // ErrShutdown is the cause with which the context of a job ends when the
@@ -32,4 +35,20 @@ func Permanent(code string, err error) error {
 		return err
 	}
 	return &JobError{Code: code, Permanent: true, Err: err}
+}
+
+// Problem is an error as it travels in an event; nil without one.
+func Problem(err error) *events.Problem {
+	if err == nil {
+		return nil
+	}
+	p := &events.Problem{Code: "error", Message: err.Error()}
+	if e, ok := errors.AsType[*JobError](err); ok && e.Code != "" {
+		p.Code = e.Code
+	}
+	const longest = 4096 // an event stays far under 64 KiB
+	if len(p.Message) > longest {
+		p.Message = strings.ToValidUTF8(p.Message[:longest], "") + " …"
+	}
+	return p
 }

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/engine"
@@ -141,5 +143,35 @@ func TestPermanent(t *testing.T) {
 		if _, ok := errors.AsType[*engine.JobError](engine.Permanent("x", err)); ok {
 			t.Errorf("%v is marked", err)
 		}
+	}
+}
+
+// TestProblem: an error keeps its code through wrapping, and stays small.
+func TestProblem(t *testing.T) {
+	t.Parallel()
+	cause := errors.New("no such column")
+	for _, c := range []struct {
+		err  error
+		code string
+	}{
+		{cause, "error"},
+		{engine.Permanent("bad_dataset", cause), "bad_dataset"},
+		{fmt.Errorf("row 3: %w", engine.Permanent("bad_dataset", cause)), "bad_dataset"},
+		{errors.Join(cause, engine.Permanent("bad_dataset", cause)), "bad_dataset"},
+		{&engine.JobError{Code: "panic", Err: cause}, "panic"},
+	} {
+		if p := engine.Problem(c.err); p.Code != c.code || !errors.Is(c.err, cause) {
+			t.Errorf("%v: %+v", c.err, p)
+		}
+	}
+	if engine.Permanent("x", nil) != nil {
+		t.Error("no error became one")
+	}
+	if engine.Problem(nil) != nil {
+		t.Error("no error became a problem")
+	}
+	long := engine.Problem(errors.New("x" + strings.Repeat("ü", 5000)))
+	if len(long.Message) > 5000 || !utf8.ValidString(long.Message) {
+		t.Errorf("%d bytes, valid %v", len(long.Message), utf8.ValidString(long.Message))
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/checkpointing"
 	"github.com/tunebus/tunebus/pipeline/engine"
+	"github.com/tunebus/tunebus/pipeline/retry"
 	"github.com/tunebus/tunebus/pipeline/spec"
 )
 
@@ -21,7 +22,7 @@ import (
 type attempt struct {
 	req    events.PhaseRequested
 	run    events.Run // as it was before the attempt
-	policy retryPolicy
+	policy retry.Policy
 	number int
 	// token is the fencing token: the sequence of the attempt's started fact. It
 	// is 0 until the job is claimed.
@@ -40,7 +41,7 @@ type attempt struct {
 }
 
 // newAttempt returns the next attempt at a job, which is not claimed yet.
-func newAttempt(req events.PhaseRequested, run events.Run, policy retryPolicy, log *slog.Logger) *attempt {
+func newAttempt(req events.PhaseRequested, run events.Run, policy retry.Policy, log *slog.Logger) *attempt {
 	number := run.Phases[req.Phase].NextAttempt()
 	return &attempt{
 		req:       req,
@@ -75,31 +76,31 @@ func (a *attempt) phaseStart() time.Time {
 
 // deadline is when the phase's timeout passes; ok is false if it has none.
 func (a *attempt) deadline() (_ time.Time, ok bool) {
-	return a.phaseStart().Add(a.policy.timeout), a.policy.timeout > 0
+	return a.phaseStart().Add(a.policy.Timeout), a.policy.Timeout > 0
 }
 
 // timeoutError is the error of a phase that is not done in time.
 func (a *attempt) timeoutError() *engine.JobError {
 	text := fmt.Sprintf("the phase did not end within %s.timeout = %s of the start of its first attempt, %s",
-		spec.Section(a.req.Phase), a.policy.timeout, a.phaseStart().Format(time.RFC3339))
-	if last := lastError(a.state()); last != nil {
+		spec.Section(a.req.Phase), a.policy.Timeout, a.phaseStart().Format(time.RFC3339))
+	if last := retry.LastError(a.state()); last != nil {
 		text += "; the last error: " + last.Error()
 	}
 	return &engine.JobError{Code: "timeout", Permanent: true, Err: errors.New(text)}
 }
 
 // decided returns how the claimed job ends if it needs no work.
-func (a *attempt) decided() (classification, bool) {
-	if err := a.policy.usedUp(a.state()); err != nil {
-		return classification{classPermanent, err}, true
+func (a *attempt) decided() (retry.Classification, bool) {
+	if err := a.policy.UsedUp(a.state()); err != nil {
+		return retry.Classification{Class: retry.ClassPermanent, Err: err}, true
 	}
 	if a.run.Cancel != nil {
-		return classification{class: classCancelled}, true
+		return retry.Classification{Class: retry.ClassCancelled}, true
 	}
 	if deadline, ok := a.deadline(); ok && !a.startedAt.Before(deadline) {
-		return classification{classPermanent, a.timeoutError()}, true
+		return retry.Classification{Class: retry.ClassPermanent, Err: a.timeoutError()}, true
 	}
-	return classification{}, false
+	return retry.Classification{}, false
 }
 
 // claimer makes attempts the owners of their jobs.

@@ -2,11 +2,16 @@ package worker
 
 import (
 	"errors"
+	"log/slog"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/engine"
+	"github.com/tunebus/tunebus/pipeline/retry"
 )
 
 // TestClaimerClaim: the sequence of the started fact is the attempt's token. A
@@ -85,6 +90,55 @@ func TestClaimerClaimCheckpoint(t *testing.T) {
 		err := (&claimer{registry: &c.registry}).claimCheckpoint(t.Context(), a)
 		if !errors.Is(err, c.err) || c.err == nil && err != nil || a.resumeFrom.Step != c.from {
 			t.Errorf("%s: %v, resumes from step %d", name, err, a.resumeFrom.Step)
+		}
+	}
+}
+
+// TestAttemptDecided: how a claimed job ends that needs no work.
+func TestAttemptDecided(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	run := func(facts ...events.Fact) events.Run { return events.Fold(facts) }
+	started := func(n int, ago time.Duration) events.PhaseStarted {
+		return events.PhaseStarted{RunID: "r", Phase: events.Inference, Attempt: n, StartedAt: now.Add(-ago)}
+	}
+	failed := events.AttemptEnded{RunID: "r", Phase: events.Inference, Attempt: 1, Reason: events.EndError, Error: &events.Problem{Code: "disk_full", Message: "the disk is full"}}
+	for name, c := range map[string]struct {
+		run     events.Run
+		timeout string
+		class   retry.Class // empty: it is worked on
+		code    string
+		want    []string // in the message
+	}{
+		"first":             {run: run(), timeout: "1h"},
+		"in time":           {run: run(started(1, 59*time.Minute)), timeout: "1h"},
+		"no limit":          {run: run(started(1, 1e6*time.Hour))},
+		"overdue":           {run(started(1, time.Hour), failed, started(2, time.Minute)), "1h", retry.ClassPermanent, "timeout", []string{"inferencer.timeout = 1h", "2026-01-02T02:04:05Z", "the disk is full"}},
+		"an older service":  {run: run(started(1, time.Hour+200*365*24*time.Hour)), timeout: "1000000000h"},
+		"cancelled":         {run: run(events.CancelRequested{RunID: "r"}), timeout: "1h", class: retry.ClassCancelled},
+		"cancelled in vain": {run(started(1, time.Hour), failed, events.CancelRequested{RunID: "r"}), "", retry.ClassPermanent, "disk_full", []string{"gave up after 1 tries"}},
+	} {
+		req := events.PhaseRequested{RunID: "r", Phase: events.Inference}
+		req.Specification.Inferencer.Timeout = c.timeout
+		req.Specification.Pipeline.MaxTries = 2
+		if name == "cancelled in vain" {
+			req.Specification.Pipeline.MaxTries = 1
+		}
+		a := newAttempt(req, c.run, retry.NewPolicy(req, 0), slog.New(slog.DiscardHandler))
+		a.startedAt = now
+		v, ok := a.decided()
+		if ok != (c.class != "") || v.Class != c.class {
+			t.Errorf("%s: %+v", name, v)
+			continue
+		}
+		if c.code == "" {
+			continue
+		}
+		p := engine.Problem(v.Err)
+		for _, want := range c.want {
+			if p.Code != c.code || !strings.Contains(p.Message, want) {
+				t.Errorf("%s: %+v, want %s and %q", name, p, c.code, want)
+			}
 		}
 	}
 }

@@ -2,7 +2,6 @@ package worker
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"os"
 	"time"
@@ -10,6 +9,7 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/engine"
+	"github.com/tunebus/tunebus/pipeline/retry"
 )
 
 // Config says which jobs a worker takes and how it works on them.
@@ -124,8 +124,6 @@ const (
 	historySaveTime = events.CancelHandlingTime - engineStopTime
 )
 
-var errGraceOver = errors.New("the grace at shutdown is over")
-
 // withGrace returns a context that lives for d longer than ctx. Its cancel
 // function has to be called.
 func withGrace(ctx context.Context, d time.Duration) (context.Context, func()) {
@@ -133,7 +131,7 @@ func withGrace(ctx context.Context, d time.Duration) (context.Context, func()) {
 	stop := context.AfterFunc(ctx, func() {
 		select {
 		case <-time.After(d):
-			cancel(errGraceOver)
+			cancel(retry.ErrGraceOver)
 		case <-graceCtx.Done():
 		}
 	})

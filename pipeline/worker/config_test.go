@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/retry"
 )
 
 // TestShutdownBudget: each step of a shutdown has time left after the step
@@ -49,7 +50,7 @@ func TestWithGrace(t *testing.T) {
 			t.Fatal("it ended with its parent")
 		}
 		<-graceCtx.Done()
-		if took := time.Since(began); took != 3*time.Second || !errors.Is(context.Cause(graceCtx), errGraceOver) {
+		if took := time.Since(began); took != 3*time.Second || !errors.Is(context.Cause(graceCtx), retry.ErrGraceOver) {
 			t.Errorf("it ended after %s: %v", took, context.Cause(graceCtx))
 		}
 	})

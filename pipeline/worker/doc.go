@@ -27,10 +27,10 @@
 //	the process stops                       attempt_ended (shutdown), redelivered at once
 //	a newer attempt or a completed fact     attempt_ended (lost); what was stored is deleted
 //
-// classify.go alone decides what an error means; a table test covers it. Tries
-// and crashes are counted in facts, and the timeout runs from the first started
-// fact, so they hold over all attempts and all workers. Shutdowns count against
-// nothing.
+// pipeline/retry alone decides what an error means; a table test covers it.
+// Tries and crashes are counted in facts, and the timeout runs from the first
+// started fact, so they hold over all attempts and all workers. Shutdowns count
+// against nothing.
 //
 // An engine that does not stop within half a second is not waited for. A
 // cancelled or overdue phase is completed without it; its slot takes no other

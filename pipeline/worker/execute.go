@@ -12,6 +12,8 @@ import (
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/failpoint"
 	"github.com/tunebus/tunebus/pipeline/metrics"
+	"github.com/tunebus/tunebus/pipeline/retry"
+	"github.com/tunebus/tunebus/pipeline/scratch"
 )
 
 var errStillWorking = errors.New("the engine has not returned yet")
@@ -39,11 +41,11 @@ func (e *executor) execute(ctx, graceCtx context.Context, a *attempt) error {
 	engineCtx, done := withGrace(ctx, e.budget.Engine)
 	defer done()
 	if x.wait(watch.workCtx, min(engineStopTime, e.budget.Engine)) {
-		return e.finisher.conclude(graceCtx, a, x, classify(x.err, context.Cause(watch.workCtx)))
+		return e.finisher.conclude(graceCtx, a, x, retry.Classify(x.err, context.Cause(watch.workCtx)))
 	}
-	c := classify(errStillWorking, context.Cause(watch.workCtx))
-	if c.class == classCancelled || c.class == classPermanent {
-		a.log.WarnContext(graceCtx, "the engine does not stop; its phase ends without it, its slot waits for it", "cause", c.class)
+	c := retry.Classify(errStillWorking, context.Cause(watch.workCtx))
+	if c.Class == retry.ClassCancelled || c.Class == retry.ClassPermanent {
+		a.log.WarnContext(graceCtx, "the engine does not stop; its phase ends without it, its slot waits for it", "cause", c.Class)
 		err := e.finisher.conclude(graceCtx, a, noExecution{}, c)
 		if x.wait(engineCtx, 0) {
 			x.discard()
@@ -53,7 +55,7 @@ func (e *executor) execute(ctx, graceCtx context.Context, a *attempt) error {
 		return err
 	}
 	if x.wait(engineCtx, 0) {
-		return e.finisher.conclude(graceCtx, a, x, classify(x.err, context.Cause(watch.workCtx)))
+		return e.finisher.conclude(graceCtx, a, x, retry.Classify(x.err, context.Cause(watch.workCtx)))
 	}
 	a.log.WarnContext(graceCtx, "the engine does not stop; the job is given back without it")
 	go x.discardWhenDone() // ends with the engine, at the latest with the process
@@ -66,7 +68,7 @@ func (e *executor) start(watch *ownershipWatch, a *attempt) *execution {
 	x := &execution{
 		executor: e,
 		attempt:  a,
-		scratch:  scratch{parent: e.cfg.Scratch, phase: a.req.Phase},
+		scratch:  scratch.Folder{Parent: e.cfg.Scratch, Phase: a.req.Phase},
 		done:     make(chan struct{}),
 	}
 	go func() { // ends with the engine, which execute waits for
@@ -99,7 +101,7 @@ func runEngine(ctx context.Context, e engine.Engine, job *engine.Job) (res engin
 type execution struct {
 	executor *executor
 	attempt  *attempt
-	scratch  scratch
+	scratch  scratch.Folder
 	recorder *metrics.Recorder // nil until the execution is open
 	job      *engine.Job       // nil until the execution is open
 	notes    []string          // of the worker, in addition to the engine's
@@ -242,7 +244,7 @@ func (x *execution) discard() {
 	if x.recorder != nil {
 		x.recorder.Discard()
 	}
-	if err := x.scratch.remove(); err != nil {
+	if err := x.scratch.Remove(); err != nil {
 		x.attempt.log.Warn("scratch folder not removed", "error", err)
 	}
 }

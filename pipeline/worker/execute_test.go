@@ -16,6 +16,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
 	"github.com/tunebus/tunebus/pipeline/bus/delivery"
 	"github.com/tunebus/tunebus/pipeline/engine"
+	"github.com/tunebus/tunebus/pipeline/retry"
 )
 
 func newTestExecutor(t *testing.T, store engine.Store, streams *fakeStreams, e engine.Engine) *executor {
@@ -146,4 +147,16 @@ func TestExecutionWait(t *testing.T) {
 			t.Error("it was done in time")
 		}
 	})
+}
+
+// TestRunEnginePanics: a panic with any value becomes an error that shows the
+// value.
+func TestRunEnginePanics(t *testing.T) {
+	t.Parallel()
+	for _, p := range []any{"text", errors.New("error"), 7} {
+		_, err := runEngine(t.Context(), engine.Func(func(context.Context, *engine.Job) (engine.Result, error) { panic(p) }), nil)
+		if retry.Classify(err, nil).Class != retry.ClassRetry || engine.Problem(err).Code != "panic" || !strings.Contains(err.Error(), fmt.Sprint(p)) {
+			t.Errorf("panic %v became %v", p, err)
+		}
+	}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/tunebus/tunebus/events"
@@ -13,6 +12,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/checkpointing"
 	"github.com/tunebus/tunebus/pipeline/engine"
+	"github.com/tunebus/tunebus/pipeline/retry"
 )
 
 // executed is an engine's work that has ended, as the finisher needs it.
@@ -44,23 +44,23 @@ type finisher struct {
 }
 
 // conclude ends an attempt by its classification.
-func (f *finisher) conclude(graceCtx context.Context, a *attempt, x executed, c classification) error {
+func (f *finisher) conclude(graceCtx context.Context, a *attempt, x executed, c retry.Classification) error {
 	defer x.discard()
-	switch c.class {
-	case classSucceeded:
+	switch c.Class {
+	case retry.ClassSucceeded:
 		return f.publishCompleted(graceCtx, a, x.result(), events.Success, nil)
-	case classLost:
+	case retry.ClassLost:
 		return f.abandon(graceCtx, a)
-	case classShutdown:
+	case retry.ClassShutdown:
 		return f.publishAttemptEnded(graceCtx, a, x, events.EndShutdown, nil)
-	case classCancelled:
+	case retry.ClassCancelled:
 		return f.publishCompleted(graceCtx, a, saveHistoryBestEffort(graceCtx, a, x), events.Cancelled, nil)
-	case classRetry:
-		if a.state().Tries()+1 < a.policy.tries {
-			return f.publishAttemptEnded(graceCtx, a, x, events.EndError, c.err)
+	case retry.ClassRetry:
+		if a.state().Tries()+1 < a.policy.Tries {
+			return f.publishAttemptEnded(graceCtx, a, x, events.EndError, c.Err)
 		}
 	}
-	return f.publishCompleted(graceCtx, a, saveHistoryBestEffort(graceCtx, a, x), events.Failure, c.err)
+	return f.publishCompleted(graceCtx, a, saveHistoryBestEffort(graceCtx, a, x), events.Failure, c.Err)
 }
 
 // saveHistoryBestEffort returns the result of a phase that did not succeed: its
@@ -94,7 +94,7 @@ func (f *finisher) publishCompleted(graceCtx context.Context, a *attempt, res en
 		TokensIn:       res.TokensIn,
 		TokensOut:      res.TokensOut,
 		Notes:          res.Notes,
-		Error:          problem(why),
+		Error:          engine.Problem(why),
 	}
 	// Our own completed event need not wake us; Publish reports whose event is
 	// stored.
@@ -130,7 +130,7 @@ func (f *finisher) publishAttemptEnded(graceCtx context.Context, a *attempt, x e
 		return &delivery.RetryAfter{Err: errors.New("the worker stops")}
 	}
 	try := a.state().Tries() + 1
-	delay := a.policy.delay(try)
+	delay := a.policy.Delay(try)
 	if deadline, ok := a.deadline(); ok {
 		delay = min(delay, max(time.Until(deadline), 0)) // the next attempt then reports the timeout
 	}
@@ -147,7 +147,7 @@ func (a *attempt) ended(reason events.EndReason, why error) events.AttemptEnded 
 		Reason:   reason,
 		LastStep: a.lastStep.Load(),
 		EndedAt:  time.Now().UTC(),
-		Error:    problem(why),
+		Error:    engine.Problem(why),
 	}
 }
 
@@ -200,20 +200,4 @@ func (f *finisher) finishCompleted(graceCtx context.Context, fact events.PhaseCo
 	}
 	f.cleaner.cleanPhase(graceCtx, fact)
 	return nil
-}
-
-// problem is an error as it travels in an event; nil without one.
-func problem(err error) *events.Problem {
-	if err == nil {
-		return nil
-	}
-	p := &events.Problem{Code: "error", Message: err.Error()}
-	if e, ok := errors.AsType[*engine.JobError](err); ok && e.Code != "" {
-		p.Code = e.Code
-	}
-	const longest = 4096 // an event stays far under 64 KiB
-	if len(p.Message) > longest {
-		p.Message = strings.ToValidUTF8(p.Message[:longest], "") + " …"
-	}
-	return p
 }

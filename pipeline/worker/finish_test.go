@@ -5,15 +5,14 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
-	"strings"
 	"testing"
 	"time"
-	"unicode/utf8"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/delivery"
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/engine"
+	"github.com/tunebus/tunebus/pipeline/retry"
 )
 
 func newTestFinisher(streams *fakeStreams) (*finisher, *fakeRegistry, *fakeStore) {
@@ -37,18 +36,18 @@ func TestFinisherConclude(t *testing.T) {
 	twoTries := []events.Fact{started(1), endedBy(1, events.EndError), started(2), endedBy(2, events.EndError)}
 	for name, c := range map[string]struct {
 		before     []events.Fact
-		class      classification
+		class      retry.Classification
 		conclusion events.Conclusion // of the completed fact; empty: there is none
 		reason     events.EndReason  // of the attempt_ended fact; empty: there is none
 		settled    error             // the type counts
 	}{
-		"succeeded":            {nil, classification{class: classSucceeded}, events.Success, "", nil},
-		"permanent":            {nil, classification{classPermanent, broken}, events.Failure, "", nil},
-		"cancelled":            {nil, classification{class: classCancelled}, events.Cancelled, "", nil},
-		"retry":                {nil, classification{classRetry, broken}, "", events.EndError, &delivery.RetryAfter{}},
-		"retry, tries used up": {twoTries, classification{classRetry, broken}, events.Failure, "", nil},
-		"shutdown":             {nil, classification{class: classShutdown}, "", events.EndShutdown, &delivery.RetryAfter{}},
-		"lost":                 {nil, classification{class: classLost}, "", events.EndLost, delivery.ErrOwnershipLost},
+		"succeeded":            {nil, retry.Classification{Class: retry.ClassSucceeded}, events.Success, "", nil},
+		"permanent":            {nil, retry.Classification{Class: retry.ClassPermanent, Err: broken}, events.Failure, "", nil},
+		"cancelled":            {nil, retry.Classification{Class: retry.ClassCancelled}, events.Cancelled, "", nil},
+		"retry":                {nil, retry.Classification{Class: retry.ClassRetry, Err: broken}, "", events.EndError, &delivery.RetryAfter{}},
+		"retry, tries used up": {twoTries, retry.Classification{Class: retry.ClassRetry, Err: broken}, events.Failure, "", nil},
+		"shutdown":             {nil, retry.Classification{Class: retry.ClassShutdown}, "", events.EndShutdown, &delivery.RetryAfter{}},
+		"lost":                 {nil, retry.Classification{Class: retry.ClassLost}, "", events.EndLost, delivery.ErrOwnershipLost},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -76,7 +75,7 @@ func TestFinisherConclude(t *testing.T) {
 				if _, model := fact.Artifact(events.ArtifactModel); model != (c.conclusion == events.Success) {
 					t.Errorf("artifacts %+v", fact.Artifacts)
 				}
-				if (fact.Error != nil) != (c.class.err != nil) {
+				if (fact.Error != nil) != (c.class.Err != nil) {
 					t.Errorf("error %+v", fact.Error)
 				}
 			case events.AttemptEnded:
@@ -102,17 +101,17 @@ func TestFinisherConclude(t *testing.T) {
 func TestFinisherDelay(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		class     classification
+		class     retry.Classification
 		timeout   time.Duration
 		low, high time.Duration
 	}{
-		"shutdown":             {classification{class: classShutdown}, 0, 0, 0},
-		"error":                {classification{classRetry, errors.New("x")}, 0, defaultBackoff, 2 * defaultBackoff},
-		"error before timeout": {classification{classRetry, errors.New("x")}, time.Second, 0, time.Second},
+		"shutdown":             {retry.Classification{Class: retry.ClassShutdown}, 0, 0, 0},
+		"error":                {retry.Classification{Class: retry.ClassRetry, Err: errors.New("x")}, 0, 5 * time.Second, 10 * time.Second},
+		"error before timeout": {retry.Classification{Class: retry.ClassRetry, Err: errors.New("x")}, time.Second, 0, time.Second},
 	} {
 		f, _, _ := newTestFinisher(&fakeStreams{})
 		a := newTestAttempt(&fakeRegistry{})
-		a.policy.timeout = c.timeout
+		a.policy.Timeout = c.timeout
 		err := f.conclude(t.Context(), a, noExecution{}, c.class)
 		later, ok := errors.AsType[*delivery.RetryAfter](err)
 		if !ok || later.Delay < c.low || later.Delay > c.high {
@@ -154,7 +153,7 @@ func TestFinisherRefused(t *testing.T) {
 			store.keys = []string{"runs/r/finetune/1/model.tar"}
 			a := newTestAttempt(&fakeRegistry{})
 			a.token = c.token
-			err := f.conclude(t.Context(), a, &fakeExecution{}, classification{class: classSucceeded})
+			err := f.conclude(t.Context(), a, &fakeExecution{}, retry.Classification{Class: retry.ClassSucceeded})
 			if !errors.Is(err, c.settled) || c.settled == nil && err != nil {
 				t.Errorf("settled by %v, want %v", err, c.settled)
 			}
@@ -166,7 +165,7 @@ func TestFinisherRefused(t *testing.T) {
 	away := errors.New("the stream is full")
 	streams := &fakeStreams{refuse: func(events.Event) error { return away }}
 	f, _, _ := newTestFinisher(streams)
-	if err := f.conclude(t.Context(), newTestAttempt(&fakeRegistry{}), &fakeExecution{}, classification{class: classSucceeded}); !errors.Is(err, away) {
+	if err := f.conclude(t.Context(), newTestAttempt(&fakeRegistry{}), &fakeExecution{}, retry.Classification{Class: retry.ClassSucceeded}); !errors.Is(err, away) {
 		t.Errorf("another error is settled by %v", err)
 	}
 }
@@ -184,41 +183,11 @@ func TestFinisherCleansUp(t *testing.T) {
 		f, registry, store := newTestFinisher(&fakeStreams{})
 		store.keys = []string{"runs/r/finetune/1/checkpoint-3.tar", model.Reference.Key}
 		x := &fakeExecution{res: engine.Result{Artifacts: []events.Artifact{model}}}
-		if err := f.conclude(t.Context(), newTestAttempt(registry, c.before...), x, classification{class: classSucceeded}); err != nil {
+		if err := f.conclude(t.Context(), newTestAttempt(registry, c.before...), x, retry.Classification{Class: retry.ClassSucceeded}); err != nil {
 			t.Fatal(err)
 		}
 		if cleaned := registry.deleted == 1 && len(store.keys) == 1 && store.keys[0] == model.Reference.Key; cleaned != c.cleaned {
 			t.Errorf("%s: registry deleted %d times, artifacts %v", name, registry.deleted, store.keys)
 		}
-	}
-}
-
-// TestProblem: an error keeps its code through wrapping, and stays small.
-func TestProblem(t *testing.T) {
-	t.Parallel()
-	cause := errors.New("no such column")
-	for _, c := range []struct {
-		err  error
-		code string
-	}{
-		{cause, "error"},
-		{engine.Permanent("bad_dataset", cause), "bad_dataset"},
-		{fmt.Errorf("row 3: %w", engine.Permanent("bad_dataset", cause)), "bad_dataset"},
-		{errors.Join(cause, engine.Permanent("bad_dataset", cause)), "bad_dataset"},
-		{&engine.JobError{Code: "panic", Err: cause}, "panic"},
-	} {
-		if p := problem(c.err); p.Code != c.code || !errors.Is(c.err, cause) {
-			t.Errorf("%v: %+v", c.err, p)
-		}
-	}
-	if engine.Permanent("x", nil) != nil {
-		t.Error("no error became one")
-	}
-	if problem(nil) != nil {
-		t.Error("no error became a problem")
-	}
-	long := problem(errors.New("x" + strings.Repeat("ü", 5000)))
-	if len(long.Message) > 5000 || !utf8.ValidString(long.Message) {
-		t.Errorf("%d bytes, valid %v", len(long.Message), utf8.ValidString(long.Message))
 	}
 }

@@ -9,11 +9,7 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/engine"
-)
-
-var (
-	errLost      = errors.New("another attempt owns the job, or the phase is completed")
-	errCancelled = errors.New("the run was cancelled")
+	"github.com/tunebus/tunebus/pipeline/retry"
 )
 
 // pendingRetryDelay is the delay before a pending checkpoint is registered
@@ -59,7 +55,7 @@ func watchOwnership(ctx, graceCtx context.Context, a *attempt, h runReader, inte
 func (w *ownershipWatch) run(a *attempt, h runReader, interval time.Duration) {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
-	var retry <-chan time.Time
+	var retryTimer <-chan time.Time
 	for {
 		select {
 		case <-w.workCtx.Done():
@@ -67,20 +63,20 @@ func (w *ownershipWatch) run(a *attempt, h runReader, interval time.Duration) {
 		case <-a.wakeups.C():
 		case <-tick.C:
 		case <-a.checkpoints.BecamePending():
-			retry = time.After(pendingRetryDelay)
+			retryTimer = time.After(pendingRetryDelay)
 			continue
-		case <-retry:
+		case <-retryTimer:
 		}
 		if why := checkOwnership(w.workCtx, h, a.req, a.number); why != nil {
-			if errors.Is(why, errLost) {
+			if errors.Is(why, retry.ErrLost) {
 				a.stopHeartbeat()
 			}
 			w.lose(why)
 			return
 		}
-		retry = nil
+		retryTimer = nil
 		if a.checkpoints.RetryPending(w.workCtx) {
-			retry = time.After(pendingRetryDelay)
+			retryTimer = time.After(pendingRetryDelay)
 		}
 	}
 }
@@ -104,9 +100,9 @@ func checkOwnership(ctx context.Context, h runReader, job events.PhaseRequested,
 	case p == nil:
 		return nil
 	case p.Completed != nil, p.NextAttempt() > attempt+1:
-		return errLost
+		return retry.ErrLost
 	case run.Cancel != nil:
-		return errCancelled
+		return retry.ErrCancelled
 	}
 	return nil
 }

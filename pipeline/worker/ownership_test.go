@@ -9,6 +9,7 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/engine"
+	"github.com/tunebus/tunebus/pipeline/retry"
 )
 
 // TestWatchOwnership: what ends the work, and with which cause. Every case
@@ -27,10 +28,10 @@ func TestWatchOwnership(t *testing.T) {
 		silent   bool          // the heartbeats end
 		owned    bool          // the job is still owned
 	}{
-		"newer attempt":               {facts: []events.Fact{started(1), started(2)}, wake: true, cause: errLost, after: time.Second, silent: true},
-		"newer attempt, not notified": {facts: []events.Fact{started(1), started(2)}, cause: errLost, after: time.Minute, silent: true},
-		"completed":                   {facts: []events.Fact{started(1), completed}, wake: true, cause: errLost, after: time.Second, silent: true},
-		"cancelled":                   {facts: []events.Fact{started(1), events.CancelRequested{RunID: "r"}}, wake: true, cause: errCancelled, after: time.Second},
+		"newer attempt":               {facts: []events.Fact{started(1), started(2)}, wake: true, cause: retry.ErrLost, after: time.Second, silent: true},
+		"newer attempt, not notified": {facts: []events.Fact{started(1), started(2)}, cause: retry.ErrLost, after: time.Minute, silent: true},
+		"completed":                   {facts: []events.Fact{started(1), completed}, wake: true, cause: retry.ErrLost, after: time.Second, silent: true},
+		"cancelled":                   {facts: []events.Fact{started(1), events.CancelRequested{RunID: "r"}}, wake: true, cause: retry.ErrCancelled, after: time.Second},
 		"nothing new":                 {facts: []events.Fact{started(1)}, wake: true, owned: true},
 		"NATS away":                   {readErr: errors.New("no answer"), wake: true, owned: true},
 		"shutdown":                    {facts: []events.Fact{started(1)}, shutdown: true, cause: engine.ErrShutdown, after: time.Second, owned: true},
@@ -41,7 +42,7 @@ func TestWatchOwnership(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				streams := &fakeStreams{run: events.Fold([]events.Fact{started(1)})}
 				a := newTestAttempt(&fakeRegistry{})
-				a.policy.timeout = c.timeout
+				a.policy.Timeout = c.timeout
 				wakeups := newFakeSubscription()
 				a.wakeups = wakeups
 				silent := false
@@ -91,7 +92,7 @@ func TestNoSubscription(t *testing.T) {
 		w := watchOwnership(t.Context(), t.Context(), newTestAttempt(&fakeRegistry{}), streams, time.Minute)
 		defer w.stop()
 		<-w.workCtx.Done()
-		if cause := context.Cause(w.workCtx); !errors.Is(cause, errLost) {
+		if cause := context.Cause(w.workCtx); !errors.Is(cause, retry.ErrLost) {
 			t.Errorf("the work ends by %v", cause)
 		}
 	})

@@ -14,6 +14,8 @@ import (
 	"github.com/tunebus/tunebus/pipeline/checkpointing"
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/failpoint"
+	"github.com/tunebus/tunebus/pipeline/retry"
+	"github.com/tunebus/tunebus/pipeline/scratch"
 )
 
 // Worker works on the jobs of one phase and queue.
@@ -35,6 +37,10 @@ func New(c *conn.Conn, store *artifact.Store, e engine.Engine, cfg Config) *Work
 	budget := newShutdownBudget(cfg.Grace)
 	facts, runs, registry := journal.New(c), history.New(c), checkpoint.New(c)
 	notifier := &natsNotifier{conn: c, phase: cfg.Phase, log: cfg.Logger}
+	sweep := func() {
+		store.Sweep()
+		scratch.Sweep(cfg.Scratch, cfg.Logger)
+	}
 	f := &finisher{
 		journal: facts,
 		history: runs,
@@ -47,7 +53,7 @@ func New(c *conn.Conn, store *artifact.Store, e engine.Engine, cfg Config) *Work
 		history:     runs,
 		subscribe:   notifier.subscribe,
 		checkpoints: checkpointing.SaverConfig{Registry: registry, Store: store, Connected: c.Connected},
-		claimer:     &claimer{journal: facts, registry: registry, worker: cfg.Name, sweep: sweeper(store, cfg)},
+		claimer:     &claimer{journal: facts, registry: registry, worker: cfg.Name, sweep: sweep},
 		executor: &executor{
 			cfg:      cfg,
 			budget:   budget,
@@ -105,7 +111,7 @@ func (w *Worker) Handle(ctx context.Context, d delivery.Delivery) error {
 		w.cfg.Logger.Error("job given back", "run", req.RunID, "phase", req.Phase, "error", err)
 		return &delivery.RetryAfter{Delay: delivery.RedeliveryDelay(d.Delivered, w.cfg.Timing.WrongWorkerDelay), Err: err}
 	}
-	a := newAttempt(req, run, newRetryPolicy(req, w.cfg.MaxBackoff), w.cfg.Logger)
+	a := newAttempt(req, run, retry.NewPolicy(req, w.cfg.MaxBackoff), w.cfg.Logger)
 	a.wakeups, a.stopHeartbeat = wakeups, d.StopHeartbeat
 	a.checkpoints = checkpointing.NewSaver(a.checkpointJob(), w.checkpoints)
 	return w.work(ctx, graceCtx, a)

@@ -1,4 +1,4 @@
-package worker
+package retry
 
 import (
 	"errors"
@@ -13,30 +13,37 @@ import (
 	"github.com/tunebus/tunebus/pipeline/huggingface"
 )
 
-// class is what the end of an engine's work means for its job.
-type class string
-
-const (
-	classSucceeded class = "succeeded"
-	// classRetry is an error that may pass: it costs a try.
-	classRetry class = "retry"
-	// classPermanent is an error that every attempt would meet, or a timeout.
-	classPermanent class = "permanent"
-	classCancelled class = "cancelled"
-	classShutdown  class = "shutdown"
-	// classLost means that another attempt owns the job, or has ended it.
-	classLost class = "lost"
+// The causes with which the context of an engine's work ends, besides a timeout,
+// which is an [engine.JobError], and [engine.ErrShutdown].
+var (
+	ErrLost      = errors.New("another attempt owns the job, or the phase is completed")
+	ErrCancelled = errors.New("the run was cancelled")
+	ErrGraceOver = errors.New("the grace at shutdown is over")
 )
 
-// classification is a class, with the error where there is one to report.
-type classification struct {
-	class class
-	err   error
+// Class is what the end of an engine's work means for its job.
+type Class string
+
+const (
+	ClassSucceeded Class = "succeeded"
+	// ClassRetry is an error that may pass: it costs a try.
+	ClassRetry Class = "retry"
+	// ClassPermanent is an error that every attempt would meet, or a timeout.
+	ClassPermanent Class = "permanent"
+	ClassCancelled Class = "cancelled"
+	ClassShutdown  Class = "shutdown"
+	// ClassLost means that another attempt owns the job, or has ended it.
+	ClassLost Class = "lost"
+)
+
+// Classification is a class, with the error where there is one to report.
+type Classification struct {
+	Class Class
+	Err   error
 }
 
-// classify decides, and it alone, what the end of an engine's work means. err is
-// what the engine returned, cause the cause with which its context ended, or
-// nil.
+// Classify decides, and it alone, what the end of an engine's work means. err is
+// the engine's error, cause the cause with which its context ended, or nil.
 //
 //	no error, whatever the cause              succeeded
 //	cause: another attempt owns the job       lost
@@ -52,32 +59,32 @@ type classification struct {
 //
 // Misclassifying a transient error as permanent loses the run; retrying a
 // permanent one wastes seconds. So only certain cases are permanent.
-func classify(err, cause error) classification {
+func Classify(err, cause error) Classification {
 	timeout, timedOut := errors.AsType[*engine.JobError](cause)
 	switch {
 	case err == nil:
-		return classification{class: classSucceeded}
-	case errors.Is(cause, errLost):
-		return classification{class: classLost}
-	case errors.Is(cause, errCancelled):
-		return classification{class: classCancelled}
+		return Classification{Class: ClassSucceeded}
+	case errors.Is(cause, ErrLost):
+		return Classification{Class: ClassLost}
+	case errors.Is(cause, ErrCancelled):
+		return Classification{Class: ClassCancelled}
 	case timedOut:
-		return classification{classPermanent, timeout}
-	case errors.Is(cause, engine.ErrShutdown), errors.Is(cause, errGraceOver):
-		return classification{class: classShutdown}
+		return Classification{ClassPermanent, timeout}
+	case errors.Is(cause, engine.ErrShutdown), errors.Is(cause, ErrGraceOver):
+		return Classification{Class: ClassShutdown}
 	case checkpointing.IsSuperseded(err):
-		return classification{class: classLost}
+		return Classification{Class: ClassLost}
 	}
 	class, code := classifyError(err)
 	if code != "" {
-		err = &engine.JobError{Code: code, Permanent: class == classPermanent, Err: err}
+		err = &engine.JobError{Code: code, Permanent: class == ClassPermanent, Err: err}
 	}
-	return classification{class, err}
+	return Classification{class, err}
 }
 
 // classifyError sorts an error by its cause, and returns a code for a cause that
 // it knows.
-func classifyError(err error) (class, string) {
+func classifyError(err error) (Class, string) {
 	_, unavailable := errors.AsType[*artifact.UnavailableError](err)
 	_, corrupt := errors.AsType[*artifact.CorruptError](err)
 	_, network := errors.AsType[*net.OpError](err) // not net.Error, which every errno is
@@ -85,19 +92,19 @@ func classifyError(err error) (class, string) {
 	marked, isMarked := errors.AsType[*engine.JobError](err)
 	switch {
 	case isAny(err, syscall.ENOSPC, syscall.EDQUOT):
-		return classRetry, "disk_full"
+		return ClassRetry, "disk_full"
 	case isAny(err, syscall.EIO, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.ESTALE):
-		return classRetry, "machine"
+		return ClassRetry, "machine"
 	case isAny(err, huggingface.ErrUnreachable, huggingface.ErrBroken), unavailable, network, address:
-		return classRetry, "unreachable"
+		return ClassRetry, "unreachable"
 	case corrupt:
-		return classRetry, "corrupt_artifact"
+		return ClassRetry, "corrupt_artifact"
 	case errors.Is(err, artifact.ErrNotFound):
-		return classPermanent, "missing_artifact"
+		return ClassPermanent, "missing_artifact"
 	case isMarked && marked.Permanent:
-		return classPermanent, marked.Code
+		return ClassPermanent, marked.Code
 	}
-	return classRetry, ""
+	return ClassRetry, ""
 }
 
 func isAny(err error, causes ...error) bool {
