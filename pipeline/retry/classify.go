@@ -24,6 +24,7 @@ var (
 // Class is what the end of an engine's work means for its job.
 type Class string
 
+// The classes.
 const (
 	ClassSucceeded Class = "succeeded"
 	// ClassRetry is an error that may pass: it costs a try.
