@@ -62,7 +62,7 @@ func (f *files) removeFree(name string) {
 		return
 	}
 	defer file.Close()
-	if filelock.Take(file) == nil {
+	if filelock.TryLock(file) == nil {
 		_ = f.root.Remove(name) // as above
 	}
 }
@@ -109,7 +109,7 @@ func (f *files) taken(name string) bool {
 		return false
 	}
 	defer file.Close()
-	return errors.Is(filelock.Take(file), filelock.ErrTaken)
+	return errors.Is(filelock.TryLock(file), filelock.ErrLocked)
 }
 
 // create makes a partial object and holds it. Someone who sweeps may remove it
@@ -122,7 +122,7 @@ func (f *files) create() (*os.File, string, error) {
 		if err != nil {
 			return nil, "", err
 		}
-		err = filelock.Take(w)
+		err = filelock.TryLock(w)
 		if err == nil && f.is(w, name) || errors.Is(err, filelock.ErrUnsupported) {
 			return w, name, nil
 		}

@@ -18,7 +18,8 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/pipeline/failpoint"
-	"github.com/tunebus/tunebus/services/tracker/folder"
+	"github.com/tunebus/tunebus/pipeline/filelock"
+	"github.com/tunebus/tunebus/services/tracker/atomicfile"
 )
 
 // file is a folder in MLflow's file layout. Every file in it is written beside
@@ -71,7 +72,7 @@ func (f *file) Experiment(ctx context.Context, name string) (id string, err erro
 		{"lifecycle_stage", "active"},
 		{"name", quote(name)},
 	}
-	err = folder.Sweep(dir)
+	err = atomicfile.RemoveTemps(dir)
 	if err == nil {
 		err = replaceFile(dir, filepath.Join(dir, "meta.yaml"), strings.NewReader(meta.String()))
 	}
@@ -211,7 +212,7 @@ func (f *file) EndRun(ctx context.Context, runID string, status Status, end time
 		return fmt.Errorf("end run %s: %w", runID, err)
 	}
 	return f.inRun(ctx, "end", runID, func(dir string) error {
-		if err := folder.Sweep(dir); err != nil {
+		if err := atomicfile.RemoveTemps(dir); err != nil {
 			return err
 		}
 		return setMeta(dir, map[string]string{
@@ -229,7 +230,7 @@ func lockFolder(ctx context.Context, dir string) (unlock func() error, err error
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	return folder.Lock(ctx, dir)
+	return filelock.LockDir(ctx, dir)
 }
 
 // inRun calls do with the folder of a run, one call at a time.
@@ -240,7 +241,7 @@ func (f *file) inRun(ctx context.Context, op, runID string, do func(dir string) 
 	dir, err := f.runDir(runID)
 	if err == nil {
 		var unlock func() error
-		if unlock, err = folder.Lock(ctx, dir); err == nil {
+		if unlock, err = filelock.LockDir(ctx, dir); err == nil {
 			err = errors.Join(do(dir), unlock())
 		}
 	}
@@ -281,29 +282,10 @@ func md5hex(s string) string {
 
 // replaceFile writes path from r through a file in tmpDir, which MLflow never
 // takes for content: it only looks at folders there.
-func replaceFile(tmpDir, path string, r io.Reader) (err error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+func replaceFile(tmpDir, path string, r io.Reader) error {
+	write := func(w io.Writer) error {
+		_, err := io.Copy(w, r)
 		return err
 	}
-	tmp, err := os.CreateTemp(tmpDir, folder.Temporary)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(tmp.Name()))
-		}
-	}()
-	_, err = io.Copy(tmp, r)
-	if err == nil {
-		err = tmp.Chmod(0o644)
-	}
-	if closeErr := tmp.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
-		return err
-	}
-	failpoint.Here(failpoint.MLflowFile)
-	return os.Rename(tmp.Name(), path)
+	return atomicfile.Write(path, write, atomicfile.Options{TempDir: tmpDir, BeforeRename: failpoint.MLflowFile})
 }

@@ -18,7 +18,7 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/pipeline/failpoint"
-	"github.com/tunebus/tunebus/services/tracker/folder"
+	"github.com/tunebus/tunebus/services/tracker/atomicfile"
 )
 
 func (f *file) LogParams(ctx context.Context, runID string, params []Param) error {
@@ -51,7 +51,7 @@ func (f *file) LogParams(ctx context.Context, runID string, params []Param) erro
 // firstKeys writes a folder of keys as a whole: the many parameters of a new
 // run at a fraction of the cost of replacing one file after the other.
 func firstKeys(dir, kind string, params []Param) (err error) {
-	tmp, err := os.MkdirTemp(dir, folder.Temporary)
+	tmp, err := os.MkdirTemp(dir, atomicfile.TempPattern)
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package report
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -11,7 +10,7 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/failpoint"
 	"github.com/tunebus/tunebus/pipeline/structconf"
-	"github.com/tunebus/tunebus/services/tracker/folder"
+	"github.com/tunebus/tunebus/services/tracker/atomicfile"
 )
 
 // The names of the files.
@@ -55,13 +54,13 @@ type File struct {
 // meanwhile, and lists them. It stops at the first error and returns the files
 // that were written before.
 func Write(ctx context.Context, dir string, r Report) ([]File, error) {
-	if err := folder.Sweep(dir); err != nil {
+	if err := atomicfile.RemoveTemps(dir); err != nil {
 		return nil, err
 	}
 	var files []File
 	add := func(name, mediaType string, write func(io.Writer) error) error {
 		path := filepath.Join(dir, name)
-		if err := writeFile(path, write); err != nil {
+		if err := atomicfile.Write(path, write, atomicfile.Options{Sync: true, BeforeRename: failpoint.ReportUnnamed}); err != nil {
 			return err
 		}
 		info, err := os.Stat(path)
@@ -73,7 +72,7 @@ func Write(ctx context.Context, dir string, r Report) ([]File, error) {
 		return nil
 	}
 	// What needs no scores comes first.
-	if err := add(PipelineSummaryName, mediaJSON, asJSON(SummarisePipeline(r.Run))); err != nil {
+	if err := add(PipelineSummaryName, mediaJSON, atomicfile.JSON(SummarisePipeline(r.Run))); err != nil {
 		return files, err
 	}
 	if a := r.Run.Accepted; a != nil {
@@ -88,18 +87,8 @@ func Write(ctx context.Context, dir string, r Report) ([]File, error) {
 	if err != nil {
 		return files, err
 	}
-	if err := add(SummaryName, mediaJSON, asJSON(summary)); err != nil {
+	if err := add(SummaryName, mediaJSON, atomicfile.JSON(summary)); err != nil {
 		return files, err
 	}
 	return files, add(WorkbookName, mediaWorkbook, func(w io.Writer) error { return writeWorkbook(ctx, w, r, summary) })
-}
-
-// asJSON writes v indented, with the texts of people readable.
-func asJSON(v any) func(io.Writer) error {
-	return func(w io.Writer) error {
-		out := json.NewEncoder(w)
-		out.SetEscapeHTML(false)
-		out.SetIndent("", "  ")
-		return out.Encode(v)
-	}
 }

@@ -20,7 +20,8 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/failpoint"
-	"github.com/tunebus/tunebus/services/tracker/folder"
+	"github.com/tunebus/tunebus/pipeline/filelock"
+	"github.com/tunebus/tunebus/services/tracker/atomicfile"
 )
 
 // The names of the run list's files.
@@ -102,12 +103,12 @@ func (r *RunList) Update(ctx context.Context, lines ...RunLine) (err error) {
 	if err := os.MkdirAll(r.dir, 0o755); err != nil {
 		return fmt.Errorf("write %s: %w", RunsName, err)
 	}
-	unlock, err := folder.Lock(ctx, r.dir)
+	unlock, err := filelock.LockDir(ctx, r.dir)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", RunsName, err)
 	}
 	defer func() { err = errors.Join(err, unlock()) }()
-	if err := folder.Sweep(r.dir); err != nil {
+	if err := atomicfile.RemoveTemps(r.dir); err != nil {
 		return err
 	}
 	all, err := r.read()
@@ -124,11 +125,12 @@ func (r *RunList) Update(ctx context.Context, lines ...RunLine) (err error) {
 		// Newest first, as people look for them.
 		return cmp.Or(b.RequestedAt.Compare(a.RequestedAt), strings.Compare(b.RunID, a.RunID))
 	})
-	if err := writeFile(filepath.Join(r.dir, RunsName), asJSON(all)); err != nil {
+	opt := atomicfile.Options{Sync: true, BeforeRename: failpoint.ReportUnnamed}
+	if err := atomicfile.Write(filepath.Join(r.dir, RunsName), atomicfile.JSON(all), opt); err != nil {
 		return err
 	}
 	failpoint.Here(failpoint.ReportList)
-	return writeFile(filepath.Join(r.dir, RunsTextName), func(w io.Writer) error { return WriteLines(w, all) })
+	return atomicfile.Write(filepath.Join(r.dir, RunsTextName), func(w io.Writer) error { return WriteLines(w, all) }, opt)
 }
 
 // All returns the list, newest run first; nil where there is none yet.

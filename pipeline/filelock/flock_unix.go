@@ -8,9 +8,10 @@ import (
 	"syscall"
 )
 
-// Take holds an open file or folder. The error is [ErrTaken] when somebody
-// holds it, and wraps [ErrUnsupported] where that cannot be told.
-func Take(f *os.File) error {
+// TryLock locks an open file or folder and does not wait. The error is
+// [ErrLocked] if another open file has the lock, and wraps [ErrUnsupported]
+// where files cannot be locked.
+func TryLock(f *os.File) error {
 	for {
 		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		switch {
@@ -18,7 +19,7 @@ func Take(f *os.File) error {
 			return nil
 		case errors.Is(err, syscall.EINTR):
 		case errors.Is(err, syscall.EWOULDBLOCK):
-			return ErrTaken
+			return ErrLocked
 		default:
 			return errors.Join(ErrUnsupported, err)
 		}
