@@ -13,6 +13,8 @@ import (
 
 	"github.com/tunebus/tunebus/services/tracker"
 	"github.com/tunebus/tunebus/services/tracker/mlflow"
+	"github.com/tunebus/tunebus/services/tracker/mlflow/restapi"
+	"github.com/tunebus/tunebus/services/tracker/mlflowsync"
 )
 
 func (a *app) replayTrackingCommand() *cobra.Command {
@@ -92,7 +94,7 @@ func (a *app) replayTracking(ctx context.Context, r *room, q tracking) error {
 	sum := retracked{To: t.To, DryRun: q.dry, Gaps: map[string][]string{}}
 	err = tracker.New(r.bus, r.store, t).Replay(ctx, tracker.Replay{
 		Runs: q.runs, Since: q.since, DryRun: q.dry,
-		Told: func(one tracker.Rebuilt, all int) {
+		OnRun: func(one tracker.Rebuilt, all int) {
 			sum.add(one)
 			if n++; time.Since(said) > 2*time.Second && n < all {
 				said = time.Now()
@@ -123,7 +125,7 @@ func (a *app) trackerOf(r *room, q tracking) (tracker.Config, error) {
 		t, err = t.CopyTo(q.to, os.Getenv)
 	}
 	if err == nil && q.to != "" {
-		_, err = mlflow.Open(t.To, mlflow.Options{}) // reaches nobody yet
+		_, err = mlflowsync.Open(t.To, restapi.Options{}) // it sends nothing
 	}
 	if err != nil {
 		return t, bad(err)

@@ -10,7 +10,7 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus"
-	"github.com/tunebus/tunebus/services/tracker/report"
+	"github.com/tunebus/tunebus/services/tracker/report/pipelinesummary"
 )
 
 func (a *app) showCommand() *cobra.Command {
@@ -29,7 +29,7 @@ func (a *app) showCommand() *cobra.Command {
 			if run.Accepted == nil {
 				return unknownRun(r.bus, args[0])
 			}
-			out := shownRun{PipelineSummary: report.SummarisePipeline(run)}
+			out := shownRun{Summary: pipelinesummary.Of(run)}
 			if bad != nil {
 				out.Unreadable = bad.Facts
 			}
@@ -50,7 +50,7 @@ func (a *app) showCommand() *cobra.Command {
 
 // shownRun is what is known of a run, for scripts.
 type shownRun struct {
-	report.PipelineSummary
+	pipelinesummary.Summary
 	// Unreadable are the facts of which nothing is known.
 	Unreadable []bus.UnreadableFact `json:"unreadable,omitempty"`
 }
