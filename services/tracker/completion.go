@@ -8,13 +8,15 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/services/tracker/projection"
 )
 
 // publisher publishes a fact under a fence.
 type publisher interface {
-	Publish(ctx context.Context, ev events.Event, fence bus.Fence) (bus.Message, error)
+	Publish(ctx context.Context, ev events.Event, fence journal.Fence) (codec.Message, error)
 }
 
 // completion is a run that has ended, and of which everything is written
@@ -110,7 +112,7 @@ func (p *completionPublisher) publishOrReschedule(ctx context.Context, c complet
 		return
 	}
 	delay := p.settle
-	if later, ok := errors.AsType[*bus.Later](err); ok {
+	if later, ok := errors.AsType[*delivery.RetryAfter](err); ok {
 		delay = later.Delay
 	} else {
 		p.log.Warn("tracking.completed not published", "run", c.snapshot.Run.ID, "retry_in", delay, "error", err)
@@ -119,15 +121,15 @@ func (p *completionPublisher) publishOrReschedule(ctx context.Context, c complet
 }
 
 // publishTracked publishes tracking.completed. The fence is lost if a fact
-// came that is not written yet; then a *bus.Later asks for the run again.
+// came that is not written yet; then a *delivery.RetryAfter asks for the run again.
 func (p *completionPublisher) publishTracked(ctx context.Context, c completion) error {
 	run := c.snapshot.Run.ID
 	fact := events.TrackingCompleted{RunID: run, Links: c.written.links, Gaps: c.written.gaps}
-	_, err := p.journal.Publish(ctx, fact, bus.IfLast(events.WholeFilter(run), c.snapshot.FencingToken))
-	lost, ok := errors.AsType[*bus.LostError](err)
+	_, err := p.journal.Publish(ctx, fact, journal.FenceLatest(events.WholeFilter(run), c.snapshot.FencingToken))
+	lost, ok := errors.AsType[*journal.FencedError](err)
 	switch {
 	case ok && lost.Winner == "":
-		return &bus.Later{Delay: p.settle, Err: err}
+		return &delivery.RetryAfter{Delay: p.settle, Err: err}
 	case ok: // another tracker published it
 		return nil
 	}

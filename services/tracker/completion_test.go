@@ -9,7 +9,8 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/services/tracker/projection"
 )
 
@@ -25,12 +26,12 @@ func (s *steps) flush(context.Context) error {
 	return s.flushErr
 }
 
-func (s *steps) Publish(_ context.Context, ev events.Event, fence bus.Fence) (bus.Message, error) {
+func (s *steps) Publish(_ context.Context, ev events.Event, fence journal.Fence) (codec.Message, error) {
 	fact, ok := ev.(events.TrackingCompleted)
-	if ok && fence == bus.IfLast(events.WholeFilter("r"), 7) && slices.Equal(fact.Gaps, []string{"gap"}) {
+	if ok && fence == journal.FenceLatest(events.WholeFilter("r"), 7) && slices.Equal(fact.Gaps, []string{"gap"}) {
 		s.calls = append(s.calls, "publish "+fact.RunID)
 	}
-	return bus.Message{}, s.publishErr
+	return codec.Message{}, s.publishErr
 }
 
 // newPublisher returns a publisher with one completion, and the delay after
@@ -61,8 +62,8 @@ func TestCompletionRound(t *testing.T) {
 		delay          time.Duration
 	}{
 		"published":          {nil, nil, []string{"flush", "publish r"}, 0},
-		"by another tracker": {nil, &bus.LostError{Winner: "id"}, []string{"flush", "publish r"}, 0},
-		"a newer fact":       {nil, &bus.LostError{}, []string{"flush", "publish r"}, time.Minute},
+		"by another tracker": {nil, &journal.FencedError{Winner: "id"}, []string{"flush", "publish r"}, 0},
+		"a newer fact":       {nil, &journal.FencedError{}, []string{"flush", "publish r"}, time.Minute},
 		"a broken stream":    {nil, errors.New("broken"), []string{"flush", "publish r"}, time.Minute},
 		"the list is full":   {errors.New("disk full"), nil, []string{"flush"}, time.Hour},
 	} {
@@ -99,7 +100,7 @@ func TestCompletionRun(t *testing.T) {
 
 type publishFunc func()
 
-func (f publishFunc) Publish(context.Context, events.Event, bus.Fence) (bus.Message, error) {
+func (f publishFunc) Publish(context.Context, events.Event, journal.Fence) (codec.Message, error) {
 	f()
-	return bus.Message{}, nil
+	return codec.Message{}, nil
 }

@@ -22,9 +22,9 @@
 //
 //	t := tracker.New(connection, store, tracker.Config{TrackingURI: "file:./mlruns", Reports: "reports"})
 //	for _, route := range t.Routes() {
-//		receiver.Add(route)
+//		router.Add(route)
 //	}
-//	err := t.Run(ctx) // beside receiver.Run
+//	err := t.Run(ctx) // beside router.Run
 //
 // If a tracker dies, the next one finds the runs without tracking.completed in
 // the stream. The tests with real servers are in

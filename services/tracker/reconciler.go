@@ -7,14 +7,16 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/services/tracker/mlflow"
 	"github.com/tunebus/tunebus/services/tracker/projection"
 )
 
 // factReader reads all facts of a run.
 type factReader interface {
-	Facts(ctx context.Context, run string) ([]bus.Message, error)
+	Facts(ctx context.Context, run string) ([]codec.Message, error)
 }
 
 // writer writes everything that follows from a snapshot.
@@ -37,7 +39,7 @@ type reconciler struct {
 }
 
 // reconcile brings a run up to date while no other tracker writes it. A
-// *bus.Later asks for it again after a delay.
+// *delivery.RetryAfter asks for it again after a delay.
 func (r *reconciler) reconcile(ctx context.Context, run string) error {
 	return r.leases.try(ctx, run, func(ctx context.Context) error { return r.reconcileLocked(ctx, run) })
 }
@@ -63,9 +65,9 @@ func (r *reconciler) reconcileLocked(ctx context.Context, run string) error {
 	switch step {
 	case awaitNewerTracker:
 		delay := 4 * r.retry
-		err := bus.Unreadable(facts)
+		err := history.Unreadable(facts)
 		r.log.Warn("run written without facts of an unknown version, for which it waits for a newer tracker", "run", run, "retry_in", delay, "error", err)
-		return &bus.Later{Delay: delay, Err: err}
+		return &delivery.RetryAfter{Delay: delay, Err: err}
 	case publishCompletion:
 		r.completion.enqueue(completion{snapshot: snapshot, written: done})
 	}
@@ -100,12 +102,12 @@ func stepAfterWriting(s projection.Snapshot, now time.Time, unknownFor time.Dura
 func (r *reconciler) retryLater(run string, err error) error {
 	if _, ok := errors.AsType[*reportsError](err); ok {
 		r.log.Warn("reports not written", "run", run, "retry_in", r.retry, "error", err)
-		return &bus.Later{Delay: r.retry, Err: err}
+		return &delivery.RetryAfter{Delay: r.retry, Err: err}
 	}
 	delay := r.retry
 	if !errors.Is(err, mlflow.ErrUnavailable) {
 		delay *= 4
 	}
 	r.log.Warn("tracking is pending", "run", run, "retry_in", delay, "error", err)
-	return &bus.Later{Delay: delay, Err: fmt.Errorf("tracking of run %s is pending: %w", run, err)}
+	return &delivery.RetryAfter{Delay: delay, Err: fmt.Errorf("tracking of run %s is pending: %w", run, err)}
 }

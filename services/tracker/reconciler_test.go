@@ -9,23 +9,25 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/lease"
 	"github.com/tunebus/tunebus/services/tracker/mlflow"
 	"github.com/tunebus/tunebus/services/tracker/projection"
 )
 
-// history is the facts of one run, with sequences from 1.
-type history []bus.Message
+// storedFacts is the facts of one run, with sequences from 1.
+type storedFacts []codec.Message
 
-func historyOf(facts ...events.Fact) history {
-	var h history
+func stored(facts ...events.Fact) storedFacts {
+	var h storedFacts
 	for _, f := range facts {
-		h = append(h, bus.Message{Event: f, Subject: f.Subject(), Sequence: uint64(len(h) + 1), Time: time.Now()})
+		h = append(h, codec.Message{Event: f, Subject: f.Subject(), Sequence: uint64(len(h) + 1), Time: time.Now()})
 	}
 	return h
 }
 
-func (h history) Facts(context.Context, string) ([]bus.Message, error) { return h, nil }
+func (h storedFacts) Facts(context.Context, string) ([]codec.Message, error) { return h, nil }
 
 // fakeWriter counts its calls and returns one result.
 type fakeWriter struct {
@@ -55,7 +57,7 @@ func newFixture(facts factReader, w writer) *fixture {
 	b := &fixture{}
 	b.reconciler = reconciler{
 		facts:      facts,
-		leases:     runLeases{leaser: &takenLeases{}},
+		leases:     runLeases{hold: (&takenLeases{}).hold},
 		writer:     w,
 		completion: &b.completions,
 		drop:       func(string) { b.dropped++ },
@@ -78,14 +80,14 @@ var (
 func TestReconcile(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		facts                      history
+		facts                      storedFacts
 		writes, completes, dropped int
 	}{
 		"an unknown run":             {nil, 0, 0, 1},
-		"a run that goes on":         {historyOf(accepted), 1, 0, 0},
-		"a run that has ended":       {historyOf(accepted, completed), 1, 1, 1},
-		"a tracked run":              {historyOf(accepted, completed, tracked), 0, 0, 1},
-		"a late fact after tracking": {historyOf(accepted, completed, tracked, cancelled), 1, 0, 1},
+		"a run that goes on":         {stored(accepted), 1, 0, 0},
+		"a run that has ended":       {stored(accepted, completed), 1, 1, 1},
+		"a tracked run":              {stored(accepted, completed, tracked), 0, 0, 1},
+		"a late fact after tracking": {stored(accepted, completed, tracked, cancelled), 1, 0, 1},
 	} {
 		w := &fakeWriter{result: written{gaps: []string{"gap"}}}
 		b := newFixture(c.facts, w)
@@ -115,8 +117,8 @@ func TestReconcileRetries(t *testing.T) {
 		{errors.New("refused"), 4 * time.Minute},
 		{&reportsError{run: "r", err: errors.New("disk full")}, time.Minute},
 	} {
-		b := newFixture(historyOf(accepted, completed), &fakeWriter{err: c.err})
-		later, ok := errors.AsType[*bus.Later](b.reconcile(t.Context(), "r"))
+		b := newFixture(stored(accepted, completed), &fakeWriter{err: c.err})
+		later, ok := errors.AsType[*delivery.RetryAfter](b.reconcile(t.Context(), "r"))
 		if !ok || later.Delay != c.delay || !errors.Is(later, c.err) || len(b.completions) != 0 || b.dropped != 0 {
 			t.Errorf("%v: %+v, %d completions, %d dropped", c.err, later, len(b.completions), b.dropped)
 		}
@@ -127,11 +129,11 @@ func TestReconcileRetries(t *testing.T) {
 // becomes tracked only after a while.
 func TestReconcileAwaitsANewerTracker(t *testing.T) {
 	t.Parallel()
-	facts := historyOf(accepted, completed, cancelled)
+	facts := stored(accepted, completed, cancelled)
 	facts[2].Event, facts[2].Unreadable = nil, &events.UnknownVersionError{}
 	w := &fakeWriter{}
 	b := newFixture(facts, w)
-	later, ok := errors.AsType[*bus.Later](b.reconcile(t.Context(), "r"))
+	later, ok := errors.AsType[*delivery.RetryAfter](b.reconcile(t.Context(), "r"))
 	if !ok || later.Delay != 4*time.Minute || w.calls != 1 || len(b.completions) != 0 {
 		t.Errorf("at first: %+v, %d writes, %d completions", later, w.calls, len(b.completions))
 	}
@@ -145,9 +147,9 @@ func TestReconcileAwaitsANewerTracker(t *testing.T) {
 func TestReconcileBesideAnotherTracker(t *testing.T) {
 	t.Parallel()
 	w := &fakeWriter{}
-	b := newFixture(historyOf(accepted), w)
-	b.leases.leaser = &takenLeases{taken: 1}
-	if err := b.reconcile(t.Context(), "r"); !errors.Is(err, bus.ErrHeld) || w.calls != 0 {
+	b := newFixture(stored(accepted), w)
+	b.leases.hold = (&takenLeases{taken: 1}).hold
+	if err := b.reconcile(t.Context(), "r"); !errors.Is(err, lease.ErrTaken) || w.calls != 0 {
 		t.Errorf("error %v, %d writes", err, w.calls)
 	}
 }

@@ -87,15 +87,15 @@ func (s *Service) Replay(ctx context.Context, r Replay) error {
 	return errors.Join(err, s.list.flush(context.WithoutCancel(ctx)))
 }
 
-// runLister lists run ids.
-type runLister interface {
-	RunIDs(ctx context.Context) ([]string, error)
+// acceptedRuns lists the accepted runs that the stream holds.
+type acceptedRuns interface {
+	Accepted(ctx context.Context) ([]string, error)
 }
 
 // rebuilder writes a run again, whether or not it is tracked.
 type rebuilder struct {
 	facts    factReader // of the stream and of the archive
-	inStream runLister
+	inStream acceptedRuns
 	archived func(ctx context.Context) ([]string, error)
 	leases   runLeases
 	writer   writer
@@ -109,7 +109,7 @@ type rebuilder struct {
 // allRuns lists every run. It reads the stream first: a run that is archived
 // meanwhile is then in both lists and not in neither.
 func (r *rebuilder) allRuns(ctx context.Context) ([]string, error) {
-	ids, err := r.inStream.RunIDs(ctx)
+	ids, err := r.inStream.Accepted(ctx)
 	if err != nil {
 		return nil, err
 	}

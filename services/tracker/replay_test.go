@@ -16,7 +16,7 @@ func newRebuilder(facts factReader, w writer, s *steps) *rebuilder {
 	p, _ := newPublisher(s)
 	return &rebuilder{
 		facts:      facts,
-		leases:     runLeases{leaser: &takenLeases{}},
+		leases:     runLeases{hold: (&takenLeases{}).hold},
 		writer:     w,
 		isHome:     func(projection.Snapshot) bool { return true },
 		list:       newRunListBuffer(""),
@@ -30,20 +30,20 @@ func TestRebuild(t *testing.T) {
 	t.Parallel()
 	requested := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	accepted := events.PipelineAccepted{RunID: "r", RequestedAt: requested}
-	ended := historyOf(accepted, completed)
+	ended := stored(accepted, completed)
 	for name, c := range map[string]struct {
-		facts     history
+		facts     storedFacts
 		replay    Replay
 		want      Rebuilt
 		writes    int
 		elsewhere bool
 	}{
 		"unknown":          {facts: nil, want: Rebuilt{Outcome: Unknown}},
-		"open":             {facts: historyOf(accepted), want: Rebuilt{Outcome: Open}},
+		"open":             {facts: stored(accepted), want: Rebuilt{Outcome: Open}},
 		"early":            {facts: ended, replay: Replay{Since: requested.Add(1)}, want: Rebuilt{Outcome: Early}},
 		"dry run":          {facts: ended, replay: Replay{DryRun: true}, want: Rebuilt{Outcome: Written}},
 		"not tracked":      {facts: ended, want: Rebuilt{Outcome: Written, Recorded: true}, writes: 1},
-		"tracked":          {facts: historyOf(accepted, completed, tracked), want: Rebuilt{Outcome: Written}, writes: 1},
+		"tracked":          {facts: stored(accepted, completed, tracked), want: Rebuilt{Outcome: Written}, writes: 1},
 		"copied elsewhere": {facts: ended, want: Rebuilt{Outcome: Written}, writes: 1, elsewhere: true},
 	} {
 		w := &fakeWriter{}
@@ -61,8 +61,8 @@ func TestRebuildThatFails(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("broken")
 	for name, r := range map[string]*rebuilder{
-		"writing":    newRebuilder(historyOf(accepted, completed), &fakeWriter{err: broken}, &steps{}),
-		"publishing": newRebuilder(historyOf(accepted, completed), &fakeWriter{}, &steps{publishErr: broken}),
+		"writing":    newRebuilder(stored(accepted, completed), &fakeWriter{err: broken}, &steps{}),
+		"publishing": newRebuilder(stored(accepted, completed), &fakeWriter{}, &steps{publishErr: broken}),
 	} {
 		got := r.rebuild(t.Context(), "r", Replay{})
 		if got.Outcome != Failed || got.Recorded || !errors.Is(got.Err, broken) {
@@ -73,7 +73,7 @@ func TestRebuildThatFails(t *testing.T) {
 
 type runIDs []string
 
-func (ids runIDs) RunIDs(context.Context) ([]string, error) { return ids, nil }
+func (ids runIDs) Accepted(context.Context) ([]string, error) { return ids, nil }
 
 // TestAllRuns: a run that is in the stream and in the archive is listed once.
 func TestAllRuns(t *testing.T) {

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/lease"
 )
 
 // takenLeases are leases that another tracker holds for a number of tries.
@@ -16,10 +16,10 @@ type takenLeases struct {
 	names []string
 }
 
-func (l *takenLeases) Hold(ctx context.Context, name string, do func(context.Context) error) error {
+func (l *takenLeases) hold(ctx context.Context, name string, do func(context.Context) error) error {
 	l.names = append(l.names, name)
 	if l.taken--; l.taken >= 0 {
-		return fmt.Errorf("lease: %w", bus.ErrHeld)
+		return fmt.Errorf("lease: %w", lease.ErrTaken)
 	}
 	return do(ctx)
 }
@@ -29,10 +29,10 @@ func TestRunLeasesTry(t *testing.T) {
 	leases := &takenLeases{taken: 1}
 	calls := 0
 	do := func(context.Context) error { calls++; return nil }
-	if err := (runLeases{leaser: leases}).try(t.Context(), "r", do); !errors.Is(err, bus.ErrHeld) || calls != 0 {
+	if err := (runLeases{hold: leases.hold}).try(t.Context(), "r", do); !errors.Is(err, lease.ErrTaken) || calls != 0 {
 		t.Errorf("a lease that is taken: %v, %d calls", err, calls)
 	}
-	if err := (runLeases{leaser: leases}).try(t.Context(), "r", do); err != nil || calls != 1 || leases.names[1] != "track.r" {
+	if err := (runLeases{hold: leases.hold}).try(t.Context(), "r", do); err != nil || calls != 1 || leases.names[1] != "track.r" {
 		t.Errorf("a free lease: %v, %d calls, %q", err, calls, leases.names)
 	}
 }
@@ -50,10 +50,10 @@ func TestRunLeasesWait(t *testing.T) {
 		want     error
 	}{
 		"until it is free": {t.Context(), 3, time.Minute, broken},
-		"for too long":     {t.Context(), 1 << 30, 5 * time.Millisecond, bus.ErrHeld},
+		"for too long":     {t.Context(), 1 << 30, 5 * time.Millisecond, lease.ErrTaken},
 		"cancelled":        {cancelled, 1 << 30, time.Minute, context.Canceled},
 	} {
-		leases := runLeases{leaser: &takenLeases{taken: c.taken}, patience: c.patience, poll: time.Millisecond}
+		leases := runLeases{hold: (&takenLeases{taken: c.taken}).hold, patience: c.patience, poll: time.Millisecond}
 		if err := leases.wait(c.ctx, "r", do); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}

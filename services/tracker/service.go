@@ -11,7 +11,13 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/archive"
 	"github.com/tunebus/tunebus/pipeline/artifact"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/bus/lease"
+	"github.com/tunebus/tunebus/pipeline/bus/runindex"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/services/tracker/livemetrics"
 	"github.com/tunebus/tunebus/services/tracker/mlflowsync"
 	"github.com/tunebus/tunebus/services/tracker/projection"
@@ -51,23 +57,33 @@ type untrackedRuns interface {
 }
 
 // New returns a tracker.
-func New(b *bus.Bus, store *artifact.Store, cfg Config) *Service {
+func New(c *conn.Conn, store *artifact.Store, cfg Config) *Service {
 	cfg = cfg.withDefaults()
 	due := newDueQueue(longestWait)
 	list := newRunListBuffer(cfg.Reports)
+	index, facts := runindex.New(c), history.New(c)
 	live := livemetrics.New(
-		func(run string, p events.Phase) livemetrics.Reader { return metricReader{b.Announcements(run, p)} },
+		func(run string, p events.Phase) livemetrics.Reader { return facts.Metrics(run, p) },
 		func(run string) { due.schedule(run, time.Now()) },
 		cfg.Logger,
 	)
-	leases := runLeases{leaser: b, patience: time.Minute, poll: 200 * time.Millisecond}
+	leases := runLeases{
+		hold: func(ctx context.Context, name string, do func(context.Context) error) error {
+			return lease.Run(ctx, c, name, do)
+		},
+		patience: time.Minute,
+		poll:     200 * time.Millisecond,
+	}
+	published := func(ctx context.Context, run string, p events.Phase, each func(events.Event)) error {
+		return facts.Metrics(run, p).Read(ctx, each)
+	}
 	writer := &runWriter{
 		reports: &reportWriter{dir: cfg.Reports, list: list, writeFile: cfg.Write, store: store},
-		mlflow:  mlflowsync.New(cfg.forSync(), store, b.Announced),
+		mlflow:  mlflowsync.New(cfg.forSync(), store, published),
 		live:    live,
 	}
 	completion := &completionPublisher{
-		journal:    b,
+		journal:    journal.New(c),
 		list:       list,
 		reschedule: due.schedule,
 		settle:     cfg.Settle,
@@ -76,13 +92,13 @@ func New(b *bus.Bus, store *artifact.Store, cfg Config) *Service {
 		wake:       make(chan struct{}, 1),
 	}
 	return &Service{
-		runs:       b,
+		runs:       index,
 		due:        due,
 		live:       live,
 		completion: completion,
 		list:       list,
 		reconciler: &reconciler{
-			facts:      b,
+			facts:      facts,
 			leases:     leases,
 			writer:     writer,
 			completion: completion,
@@ -92,8 +108,8 @@ func New(b *bus.Bus, store *artifact.Store, cfg Config) *Service {
 			log:        cfg.Logger,
 		},
 		rebuilder: rebuilder{
-			facts:      archive.Reader{Bus: b, Store: store},
-			inStream:   b,
+			facts:      archive.Reader{Bus: c, Store: store},
+			inStream:   index,
 			archived:   func(ctx context.Context) ([]string, error) { return archive.Runs(ctx, store) },
 			leases:     leases,
 			writer:     writer,
@@ -107,29 +123,24 @@ func New(b *bus.Bus, store *artifact.Store, cfg Config) *Service {
 	}
 }
 
-// metricReader is the stream's reader of metric events.
-type metricReader struct{ *bus.Announcements }
-
-func (r metricReader) HasRead(m bus.Message) bool { return r.Passed(m) }
-
-// Routes are the sources of the tracker's wake-ups, for a [bus.Receiver].
+// Routes are the sources of the tracker's wake-ups, for a [delivery.Router].
 // [Service.Run] has to run beside it.
-func (s *Service) Routes() []bus.Route {
-	return []bus.Route{
+func (s *Service) Routes() []delivery.Route {
+	return []delivery.Route{
 		{
-			Name:     "tracker",
-			Stream:   events.StreamFacts,
-			Durable:  bus.DurableTracker,
-			Light:    true,
-			Doorbell: true,
-			Handle:   s.handleFact,
+			Name:        "tracker",
+			Stream:      events.StreamFacts,
+			Consumer:    topology.ConsumerTracker,
+			Idempotent:  true,
+			SubjectOnly: true,
+			Handle:      s.handleFact,
 		},
 		{
-			Name:    "tracker/metrics",
-			Stream:  events.StreamMetrics,
-			Durable: bus.DurableMetrics,
-			Slots:   1,
-			Handle:  s.live.Handle,
+			Name:     "tracker/metrics",
+			Stream:   events.StreamMetrics,
+			Consumer: topology.ConsumerMetrics,
+			Slots:    1,
+			Handle:   s.live.Handle,
 		},
 	}
 }
@@ -137,10 +148,10 @@ func (s *Service) Routes() []bus.Route {
 // handleFact schedules the run of a fact. The queue may be lost with the
 // process: [Service.Run] asks the stream for runs that are not tracked, at the
 // start and now and then.
-func (s *Service) handleFact(_ context.Context, d bus.Delivery) error {
+func (s *Service) handleFact(_ context.Context, d delivery.Delivery) error {
 	fact, err := events.ParseSubject(d.Subject)
 	if err != nil {
-		return &bus.Dead{Err: err}
+		return &delivery.DeadLetterError{Err: err}
 	}
 	s.recentFacts.Add(1)
 	if fact.Type == events.TypePipelineCompleted {
@@ -216,11 +227,11 @@ func (s *Service) reconcileOrReschedule(ctx context.Context, run string) {
 		return
 	}
 	delay := s.settle
-	later, ok := errors.AsType[*bus.Later](err)
+	later, ok := errors.AsType[*delivery.RetryAfter](err)
 	switch {
 	case ok:
 		delay = later.Delay
-	case errors.Is(err, bus.ErrHeld):
+	case errors.Is(err, lease.ErrTaken):
 		delay = 500 * time.Millisecond
 	default:
 		s.log.Warn("run not written", "run", run, "retry_in", delay, "error", err)

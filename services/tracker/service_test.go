@@ -8,7 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
 )
 
 // TestHandleFact: the end of a run makes it due at once, another fact after a
@@ -17,7 +18,7 @@ func TestHandleFact(t *testing.T) {
 	t.Parallel()
 	s := &Service{due: newDueQueue(time.Hour), settle: time.Hour}
 	handle := func(subject string) error {
-		return s.handleFact(t.Context(), bus.Delivery{Message: bus.Message{Subject: subject}})
+		return s.handleFact(t.Context(), delivery.Delivery{Message: codec.Message{Subject: subject}})
 	}
 	if err := errors.Join(handle(accepted.Subject()), handle("pipeline.completed.done")); err != nil {
 		t.Fatal(err)
@@ -25,7 +26,7 @@ func TestHandleFact(t *testing.T) {
 	expectPop(t, s.due, time.Now(), false, "done")
 	expectPop(t, s.due, time.Now(), false, "")
 	expectPop(t, s.due, time.Now().Add(time.Hour), false, "r")
-	if _, ok := errors.AsType[*bus.Dead](handle("nonsense")); !ok {
+	if _, ok := errors.AsType[*delivery.DeadLetterError](handle("nonsense")); !ok {
 		t.Error("a subject that is none is no dead letter")
 	}
 }
@@ -42,11 +43,11 @@ func TestStartDue(t *testing.T) {
 	s := &Service{
 		runs:       untracked{"a", "b", "c"},
 		due:        newDueQueue(time.Hour),
-		reconciler: &newFixture(historyOf(accepted), w).reconciler,
+		reconciler: &newFixture(stored(accepted), w).reconciler,
 		slots:      1,
 		log:        slog.New(slog.DiscardHandler),
 	}
-	s.reconciler.leases.leaser = &takenLeases{taken: 1}
+	s.reconciler.leases.hold = (&takenLeases{taken: 1}).hold
 	s.sweep(t.Context())
 	slots := make(chan struct{}, s.slots)
 	var writing sync.WaitGroup

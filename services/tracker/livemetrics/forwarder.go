@@ -8,7 +8,8 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
 	"github.com/tunebus/tunebus/services/tracker/mlflow"
 	"github.com/tunebus/tunebus/services/tracker/projection"
 )
@@ -19,7 +20,7 @@ type Reader interface {
 	// Read goes on after the last event of the call before.
 	Read(ctx context.Context, each func(events.Event)) error
 	// HasRead reports whether Read has passed a message.
-	HasRead(m bus.Message) bool
+	HasRead(m codec.Message) bool
 }
 
 // MetricLogger is the part of an MLflow target that takes metric points.
@@ -59,7 +60,7 @@ func (f *Forwarder) Drop(run string) { f.phases.drop(run, time.Now()) }
 
 // Handle forwards the new points of the phase that a metric event belongs to.
 // It asks for the event again if the phase has no MLflow run yet.
-func (f *Forwarder) Handle(ctx context.Context, d bus.Delivery) error {
+func (f *Forwarder) Handle(ctx context.Context, d delivery.Delivery) error {
 	run, p, points := projection.Metrics(d.Event)
 	if len(points) == 0 {
 		return nil
@@ -70,7 +71,7 @@ func (f *Forwarder) Handle(ctx context.Context, d bus.Delivery) error {
 		return nil
 	case unknown:
 		f.requestSync(run)
-		return &bus.Later{Delay: time.Second, Err: fmt.Errorf("run %s is not in MLflow yet", run)}
+		return &delivery.RetryAfter{Delay: time.Second, Err: fmt.Errorf("run %s is not in MLflow yet", run)}
 	}
 	if err := live.forward(ctx, d.Message); err != nil && !errors.Is(err, mlflow.ErrUnavailable) {
 		f.log.Warn("metric points not written; they come with the phase's history", "run", run, "phase", p, "error", err)

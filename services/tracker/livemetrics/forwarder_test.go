@@ -11,7 +11,8 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
 	"github.com/tunebus/tunebus/services/tracker/mlflow"
 )
 
@@ -29,13 +30,13 @@ func (s *stream) Read(_ context.Context, each func(events.Event)) error {
 	return nil
 }
 
-func (s *stream) HasRead(m bus.Message) bool { return m.Sequence <= uint64(s.read) }
+func (s *stream) HasRead(m codec.Message) bool { return m.Sequence <= uint64(s.read) }
 
 // publish adds an event with one point, and returns its delivery.
-func (s *stream) publish(key string, step int64) bus.Delivery {
+func (s *stream) publish(key string, step int64) delivery.Delivery {
 	ev := events.Progress{RunID: "r", Phase: events.Finetune, Points: []events.Point{{Key: key, Step: step}}}
 	s.events = append(s.events, ev)
-	return bus.Delivery{Message: bus.Message{Event: ev, Sequence: uint64(len(s.events))}}
+	return delivery.Delivery{Message: codec.Message{Event: ev, Sequence: uint64(len(s.events))}}
 }
 
 // logger is an MLflow run that records its points as "<key> <step>".
@@ -71,7 +72,7 @@ func TestHandleForwardsTheStream(t *testing.T) {
 	s.publish("loss", 2)
 	late := s.publish("loss", 1) // of another attempt
 	other := s.publish("rate", 1)
-	for _, d := range []bus.Delivery{first, late, other, s.publish("loss", 3)} {
+	for _, d := range []delivery.Delivery{first, late, other, s.publish("loss", 3)} {
 		if err := f.Handle(t.Context(), d); err != nil {
 			t.Fatal(err)
 		}
@@ -92,7 +93,7 @@ func TestHandleBeforeTheRunIsInMLflow(t *testing.T) {
 	f, requests, _ := newForwarder(s)
 	d := s.publish("loss", 1)
 	err := f.Handle(t.Context(), d)
-	if later, ok := errors.AsType[*bus.Later](err); !ok || later.Delay != time.Second || *requests != 1 {
+	if later, ok := errors.AsType[*delivery.RetryAfter](err); !ok || later.Delay != time.Second || *requests != 1 {
 		t.Errorf("error %v, %d requests for a sync", err, *requests)
 	}
 	f.Attach("r", events.Finetune, to, "id")
@@ -124,7 +125,7 @@ func TestHandleWithoutPoints(t *testing.T) {
 	t.Parallel()
 	f, requests, _ := newForwarder(&stream{})
 	ev := events.Progress{RunID: "r", Phase: events.Finetune}
-	if err := f.Handle(t.Context(), bus.Delivery{Message: bus.Message{Event: ev}}); err != nil || *requests != 0 {
+	if err := f.Handle(t.Context(), delivery.Delivery{Message: codec.Message{Event: ev}}); err != nil || *requests != 0 {
 		t.Errorf("error %v, %d requests for a sync", err, *requests)
 	}
 }

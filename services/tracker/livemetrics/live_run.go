@@ -6,7 +6,7 @@ import (
 	"sync"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/services/tracker/mlflow"
 	"github.com/tunebus/tunebus/services/tracker/projection"
 )
@@ -23,7 +23,7 @@ type liveRun struct {
 
 // forward writes the points of the stream that are not written yet, unless
 // message m was among those that were read before.
-func (r *liveRun) forward(ctx context.Context, m bus.Message) error {
+func (r *liveRun) forward(ctx context.Context, m codec.Message) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.reader.HasRead(m) {

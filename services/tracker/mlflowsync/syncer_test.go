@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/services/tracker/mlflow"
 	"github.com/tunebus/tunebus/services/tracker/mlflow/restapi"
 	"github.com/tunebus/tunebus/services/tracker/projection"
@@ -51,13 +51,13 @@ func snapshotOf(completed ...events.PhaseCompleted) projection.Snapshot {
 			events.PhaseRequested{RunID: "r", Phase: step.Phase, Queue: "builtin"},
 			events.PhaseStarted{RunID: "r", Phase: step.Phase, Attempt: 1, StartedAt: began})
 	}
-	var stored []bus.Message
+	var stored []codec.Message
 	for _, f := range facts {
-		stored = append(stored, bus.Message{Event: f, Subject: f.Subject(), Sequence: uint64(len(stored) + 1)})
+		stored = append(stored, codec.Message{Event: f, Subject: f.Subject(), Sequence: uint64(len(stored) + 1)})
 	}
 	for _, c := range completed {
 		c.RunID, c.Attempt, c.Conclusion, c.StartedAt, c.EndedAt = "r", 1, events.Success, began, began.Add(time.Minute)
-		stored = append(stored, bus.Message{Event: c, Subject: c.Subject(), Sequence: uint64(len(stored) + 1)})
+		stored = append(stored, codec.Message{Event: c, Subject: c.Subject(), Sequence: uint64(len(stored) + 1)})
 	}
 	return projection.FromFacts(stored)
 }

@@ -5,7 +5,8 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
 )
 
 // Snapshot is the state of a run at one moment. It does not depend on whether
@@ -33,10 +34,10 @@ type Snapshot struct {
 }
 
 // FromFacts takes all facts of one run.
-func FromFacts(facts []bus.Message) Snapshot {
-	s := Snapshot{Run: bus.Fold(facts), started: map[events.Phase]time.Time{}}
+func FromFacts(facts []codec.Message) Snapshot {
+	s := Snapshot{Run: history.Fold(facts), started: map[events.Phase]time.Time{}}
 	s.Run.Tracked = nil
-	if unreadable, ok := errors.AsType[*bus.UnreadableError](bus.Unreadable(facts)); ok {
+	if unreadable, ok := errors.AsType[*history.UnreadableError](history.Unreadable(facts)); ok {
 		for _, f := range unreadable.Facts {
 			s.Unreadable = append(s.Unreadable, f.String())
 		}
@@ -47,7 +48,7 @@ func FromFacts(facts []bus.Message) Snapshot {
 	return s
 }
 
-func (s *Snapshot) add(f bus.Message) {
+func (s *Snapshot) add(f codec.Message) {
 	if a, err := events.ParseSubject(f.Subject); err == nil && a.Detail == "" {
 		s.FencingToken = max(s.FencingToken, f.Sequence)
 	}

@@ -6,15 +6,15 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/services/tracker/mlflow"
 )
 
 // stored numbers facts as the stream does.
-func stored(facts ...events.Fact) []bus.Message {
-	var out []bus.Message
+func stored(facts ...events.Fact) []codec.Message {
+	var out []codec.Message
 	for i, f := range facts {
-		out = append(out, bus.Message{
+		out = append(out, codec.Message{
 			Event:    f,
 			Subject:  f.Subject(),
 			Sequence: uint64(i + 1),
@@ -89,7 +89,7 @@ func TestChildStartsWithTheFirstAttempt(t *testing.T) {
 		events.PhaseStarted{RunID: "r", Phase: events.Inference, Attempt: 2, StartedAt: began.Add(time.Hour)},
 		events.PhaseStarted{RunID: "r", Phase: events.Inference, Attempt: 1, StartedAt: began},
 	)
-	for _, order := range [][]bus.Message{facts, {facts[3], facts[2], facts[1], facts[0]}} {
+	for _, order := range [][]codec.Message{facts, {facts[3], facts[2], facts[1], facts[0]}} {
 		if got := FromFacts(order).Child(events.Inference).Run.StartTime; !got.Equal(began) {
 			t.Errorf("start %s, want %s", got, began)
 		}

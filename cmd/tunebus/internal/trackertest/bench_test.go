@@ -11,7 +11,8 @@ import (
 	"github.com/tunebus/tunebus/embedded/bustest"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/services/tracker"
 	"github.com/tunebus/tunebus/services/tracker/projection"
 )
@@ -24,8 +25,8 @@ const loggedSteps = 100
 // of 100 steps, a model, answers and scores.
 func BenchmarkReplayTracking(b *testing.B) {
 	const runs = 1000
-	conn := bustest.Connect(b, bustest.Start(b, embedded.Options{}))
-	if err := conn.Setup(b.Context(), bus.Layout{}); err != nil {
+	c := bustest.Connect(b, bustest.Start(b, embedded.Options{}))
+	if err := topology.Apply(b.Context(), c, topology.Topology{}); err != nil {
 		b.Fatal(err)
 	}
 	store, err := artifact.Open(b.Context(), "file://"+b.TempDir())
@@ -39,7 +40,7 @@ func BenchmarkReplayTracking(b *testing.B) {
 	}()
 	for i := range runs {
 		for _, ev := range trackedRun(b, store, fmt.Sprintf("run-%04d", i)) {
-			if _, err := conn.Publish(b.Context(), ev, bus.Fence{}); err != nil {
+			if _, err := journal.New(c).Publish(b.Context(), ev, journal.Fence{}); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -48,7 +49,7 @@ func BenchmarkReplayTracking(b *testing.B) {
 		dir := b.TempDir()
 		cfg := tracker.Config{TrackingURI: "file://" + filepath.Join(dir, "mlruns"), Reports: filepath.Join(dir, "reports")}
 		written := 0
-		err := tracker.New(conn, store, cfg).Replay(b.Context(), tracker.Replay{OnRun: func(one tracker.Rebuilt, _ int) {
+		err := tracker.New(c, store, cfg).Replay(b.Context(), tracker.Replay{OnRun: func(one tracker.Rebuilt, _ int) {
 			if one.Outcome == tracker.Written {
 				written++
 			}

@@ -20,7 +20,12 @@ import (
 	"github.com/tunebus/tunebus/embedded"
 	"github.com/tunebus/tunebus/embedded/bustest"
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/runindex"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/services/tracker"
 )
 
@@ -29,7 +34,7 @@ import (
 type env struct {
 	recording
 	server *embedded.Server
-	bus    *bus.Bus
+	conn   *conn.Conn
 	js     jetstream.JetStream
 	dir    string
 }
@@ -37,8 +42,8 @@ type env struct {
 func newEnv(t *testing.T, r recording) *env {
 	t.Helper()
 	e := &env{recording: r, server: bustest.Start(t, embedded.Options{}), dir: t.TempDir()}
-	e.bus = bustest.Connect(t, e.server)
-	if err := e.bus.Setup(t.Context(), bus.Layout{AckWait: 2 * time.Second}); err != nil {
+	e.conn = bustest.Connect(t, e.server)
+	if err := topology.Apply(t.Context(), e.conn, topology.Topology{AckWait: 2 * time.Second}); err != nil {
 		t.Fatal(err)
 	}
 	nc, err := nats.Connect("", nats.InProcessServer(e.server))
@@ -53,7 +58,7 @@ func newEnv(t *testing.T, r recording) *env {
 }
 
 // publish stores facts as they were recorded.
-func (e *env) publish(t *testing.T, facts ...bus.Record) {
+func (e *env) publish(t *testing.T, facts ...history.StoredFact) {
 	t.Helper()
 	for _, f := range facts {
 		msg := nats.NewMsg(f.Subject)
@@ -79,23 +84,23 @@ func (e *env) config(t *testing.T) tracker.Config {
 // start.
 func (e *env) startTracker(t *testing.T, cfg tracker.Config, consume bool) (stop func()) {
 	t.Helper()
-	b := bustest.Connect(t, e.server)
-	s := tracker.New(b, e.store, cfg)
+	c := bustest.Connect(t, e.server)
+	s := tracker.New(c, e.store, cfg)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 2)
 	n := 1
 	go func() { done <- s.Run(ctx) }()
 	if consume {
-		receiver, err := bus.NewReceiver(b, cfg.Logger)
+		router, err := delivery.NewRouter(c, deadletter.New(c), cfg.Logger)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, route := range s.Routes() {
-			receiver.Add(route)
+			router.Add(route)
 		}
 		n++
-		go func() { done <- receiver.Run(ctx) }()
-		<-receiver.Running()
+		go func() { done <- router.Run(ctx) }()
+		<-router.Running()
 	}
 	return func() {
 		cancel()
@@ -104,16 +109,16 @@ func (e *env) startTracker(t *testing.T, cfg tracker.Config, consume bool) (stop
 				t.Error(err)
 			}
 		}
-		b.Close()
+		c.Close()
 	}
 }
 
 // redeliver has every fact delivered again, from the first one on.
 func (e *env) redeliver(t *testing.T) {
 	t.Helper()
-	err := e.js.DeleteConsumer(t.Context(), events.StreamFacts, bus.DurableTracker)
+	err := e.js.DeleteConsumer(t.Context(), events.StreamFacts, topology.ConsumerTracker)
 	if err == nil {
-		err = e.bus.Setup(t.Context(), bus.Layout{AckWait: 2 * time.Second})
+		err = topology.Apply(t.Context(), e.conn, topology.Topology{AckWait: 2 * time.Second})
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -123,7 +128,7 @@ func (e *env) redeliver(t *testing.T) {
 // untracked are the runs without tracking.completed.
 func (e *env) untracked(t *testing.T) []string {
 	t.Helper()
-	ids, err := e.bus.Untracked(t.Context())
+	ids, err := runindex.New(e.conn).Untracked(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,13 +10,13 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/processes"
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/services/tracker"
 )
 
 // all are the facts of every run, in an order that does not change.
-func (r recording) all() []bus.Record {
-	var out []bus.Record
+func (r recording) all() []history.StoredFact {
+	var out []history.StoredFact
 	for _, run := range []string{"plain", "retried", "failed", "cancelled", "rerun"} {
 		out = append(out, r.runs[run]...)
 	}
@@ -82,7 +82,7 @@ func testOutOfOrder(t *testing.T, r recording, want map[string]string, seed uint
 	stop := env.startTracker(t, env.config(t), true)
 	facts := r.all()
 	random.Shuffle(len(facts), func(i, j int) { facts[i], facts[j] = facts[j], facts[i] })
-	var last []bus.Record
+	var last []history.StoredFact
 	for _, f := range facts {
 		_, end := f.Event.(events.PipelineCompleted)
 		_, late := f.Event.(events.CancelRequested)
@@ -98,7 +98,7 @@ func testOutOfOrder(t *testing.T, r recording, want map[string]string, seed uint
 	env.publish(t, last...)
 	env.redeliver(t)
 	waitFor(t, "the tracker", func() bool { return len(env.untracked(t)) == 0 })
-	if slices.ContainsFunc(last, func(f bus.Record) bool { _, late := f.Event.(events.CancelRequested); return late }) {
+	if slices.ContainsFunc(last, func(f history.StoredFact) bool { _, late := f.Event.(events.CancelRequested); return late }) {
 		// The request may have come after the run was tracked. Then the run is
 		// written again.
 		waitFor(t, "the late cancel", func() bool {
@@ -135,7 +135,7 @@ func testReplay(t *testing.T, r recording, want map[string]string) {
 	replay := func(what string) {
 		t.Helper()
 		written := 0
-		err := tracker.New(env.bus, env.store, env.config(t)).Replay(t.Context(), tracker.Replay{OnRun: func(one tracker.Rebuilt, _ int) {
+		err := tracker.New(env.conn, env.store, env.config(t)).Replay(t.Context(), tracker.Replay{OnRun: func(one tracker.Rebuilt, _ int) {
 			if one.Outcome == tracker.Written {
 				written++
 			}

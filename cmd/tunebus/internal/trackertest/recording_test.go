@@ -16,7 +16,9 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/standalone"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/worker"
 	"github.com/tunebus/tunebus/services/evaluation"
 	"github.com/tunebus/tunebus/services/tracker"
@@ -29,7 +31,7 @@ type recording struct {
 	store *artifact.Store
 	// runs are the facts of each run, in the order in which they were stored,
 	// without tracking.completed.
-	runs map[string][]bus.Record
+	runs map[string][]history.StoredFact
 }
 
 // recordRuns sends runs through the pipeline: one that succeeds, one that is
@@ -46,30 +48,30 @@ func recordRuns(t *testing.T) recording {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := recording{runs: map[string][]bus.Record{}}
+	r := recording{runs: map[string][]history.StoredFact{}}
 	for _, run := range []string{"plain", "retried", "failed", "cancelled"} {
 		publish(t, l.Bus, events.PipelineRequested{RunID: run, Specification: specification(t), Labels: map[string]string{"kind": run}})
 	}
 	waitFor(t, "the phase to cancel", func() bool {
-		run, err := l.Bus.Run(t.Context(), "cancelled")
+		run, err := history.New(l.Bus).Run(t.Context(), "cancelled")
 		return err == nil && run.Phases[events.Inference].Held()
 	})
 	publish(t, l.Bus, events.CancelRequested{RunID: "cancelled", By: "test"})
 	waitFor(t, "the run to repeat", func() bool {
-		run, err := l.Bus.Run(t.Context(), "plain")
+		run, err := history.New(l.Bus).Run(t.Context(), "plain")
 		return err == nil && run.Completed != nil
 	})
 	publish(t, l.Bus, events.PipelineRequested{RunID: "rerun", RerunOf: "plain", From: events.Evaluation, Specification: json.RawMessage("{}")})
 	for _, run := range []string{"plain", "retried", "failed", "cancelled", "rerun"} {
 		waitFor(t, "the end of "+run, func() bool {
-			state, err := l.Bus.Run(t.Context(), run)
+			state, err := history.New(l.Bus).Run(t.Context(), run)
 			return err == nil && state.Tracked != nil
 		})
-		history, err := l.Bus.Story(t.Context(), run)
+		stored, err := history.New(l.Bus).RunHistory(t.Context(), run)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, f := range history.Facts {
+		for _, f := range stored.Facts {
 			if _, ok := f.Event.(events.TrackingCompleted); !ok {
 				r.runs[run] = append(r.runs[run], f)
 			}
@@ -89,9 +91,9 @@ func recordRuns(t *testing.T) recording {
 	return r
 }
 
-func publish(t *testing.T, b *bus.Bus, ev events.Event) {
+func publish(t *testing.T, c *conn.Conn, ev events.Event) {
 	t.Helper()
-	if _, err := b.Publish(t.Context(), ev, bus.Fence{}); err != nil {
+	if _, err := journal.New(c).Publish(t.Context(), ev, journal.Fence{}); err != nil {
 		t.Fatal(err)
 	}
 }
