@@ -66,7 +66,8 @@ func (r *reconciler) reconcileLocked(ctx context.Context, run string) error {
 	case awaitNewerTracker:
 		delay := 4 * r.retry
 		err := history.Unreadable(facts)
-		r.log.Warn("run written without facts of an unknown version, for which it waits for a newer tracker", "run", run, "retry_in", delay, "error", err)
+		r.log.Warn("run written without facts of an unknown version; waiting for a newer tracker",
+			"run", run, "retry_in", delay, "error", err)
 		return &delivery.RetryAfter{Delay: delay, Err: err}
 	case publishCompletion:
 		r.completion.enqueue(completion{snapshot: snapshot, written: done})

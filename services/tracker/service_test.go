@@ -13,7 +13,7 @@ import (
 )
 
 // TestHandleFact: the end of a run makes it due at once, another fact after a
-// delay, and a subject that is none is a dead letter.
+// delay, and an invalid subject is a dead letter.
 func TestHandleFact(t *testing.T) {
 	t.Parallel()
 	s := &Service{due: newDueQueue(time.Hour), settle: time.Hour}
@@ -27,7 +27,7 @@ func TestHandleFact(t *testing.T) {
 	expectPop(t, s.due, time.Now(), false, "")
 	expectPop(t, s.due, time.Now().Add(time.Hour), false, "r")
 	if _, ok := errors.AsType[*delivery.DeadLetterError](handle("nonsense")); !ok {
-		t.Error("a subject that is none is no dead letter")
+		t.Error("an invalid subject is no dead letter")
 	}
 }
 

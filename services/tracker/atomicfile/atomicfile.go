@@ -5,6 +5,10 @@
 // temporary file behind; [RemoveTemps] removes such files.
 //
 //	err := atomicfile.Write("reports/run.json", atomicfile.JSON(summary), atomicfile.Options{Sync: true})
+//
+// The package is ours because libraries such as google/renameio always sync,
+// which costs too much for the many small files of an MLflow run, and because
+// it needs a fail point before the rename.
 package atomicfile
 
 import (

@@ -14,7 +14,7 @@ type registry struct {
 	dropped map[string]time.Time
 }
 
-// state says what the registry knows of a phase.
+// state is the state of a phase.
 type state int
 
 const (

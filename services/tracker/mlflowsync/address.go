@@ -45,7 +45,8 @@ func (p addressPolicy) homeOf(run events.Run) (string, error) {
 	}
 	sameOrigin := func(allowed string) bool { return settings.SameOrigin(allowed, uri) }
 	if !sameOrigin(p.home) && !slices.ContainsFunc(p.allowed, sameOrigin) {
-		return "", fmt.Errorf("mlflow.tracking_uri: %s://%s is not among the tracking servers that the tracker's settings allow (services.tracker.allowed)", u.Scheme, u.Host)
+		return "", fmt.Errorf("mlflow.tracking_uri: %s://%s is not among the tracking servers "+
+			"that the tracker's settings allow (services.tracker.allowed)", u.Scheme, u.Host)
 	}
 	return uri, nil
 }
@@ -60,7 +61,8 @@ func (p addressPolicy) folder(u *url.URL) (string, error) {
 		return "", errors.New("mlflow.tracking_uri: this tracker's settings allow no folders (services.tracker.file_root)")
 	}
 	if dir, err = allowedpath.FindNew([]string{p.fileRoot}, dir); err != nil {
-		return "", fmt.Errorf("mlflow.tracking_uri: the tracker may not write to the folder that the run names; it uses %s for folders", p.fileRoot)
+		return "", fmt.Errorf("mlflow.tracking_uri: the tracker may not write to the folder that the run names; "+
+			"it uses %s for folders", p.fileRoot)
 	}
 	return "file://" + filepath.ToSlash(dir), nil
 }

@@ -104,7 +104,8 @@ func TestWriteFaults(t *testing.T) {
 	}
 }
 
-// The second reading of the scores fails: nothing half-written is left.
+// TestWriteIsAtomic: if the second reading of the scores fails, no partial file
+// is left.
 func TestWriteIsAtomic(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

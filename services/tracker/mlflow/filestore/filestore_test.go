@@ -13,7 +13,7 @@ import (
 	"github.com/tunebus/tunebus/services/tracker/mlflow/mlflowtest"
 )
 
-func TestFileNamesThatAreFoldersToo(t *testing.T) {
+func TestNamesThatAreFoldersToo(t *testing.T) {
 	t.Parallel()
 	root := filepath.Join(t.TempDir(), "mlruns")
 	target := openFolder(t, root)
@@ -35,7 +35,7 @@ func TestFileNamesThatAreFoldersToo(t *testing.T) {
 	}
 }
 
-func TestFileBringsBackWhatWasDeleted(t *testing.T) {
+func TestDeletedRunsAreRestored(t *testing.T) {
 	t.Parallel()
 	root := filepath.Join(t.TempDir(), "mlruns")
 	target := openFolder(t, root)
@@ -59,8 +59,8 @@ func TestFileBringsBackWhatWasDeleted(t *testing.T) {
 	}
 }
 
-// Experiments that MLflow made itself are found by name, however it spells it.
-func TestFileFindsExperimentsOfMLflow(t *testing.T) {
+// Experiments that MLflow made itself are found by name, in each YAML form.
+func TestExperimentsOfMLflowAreFound(t *testing.T) {
 	t.Parallel()
 	root := t.TempDir()
 	for id, name := range map[string]string{"0": "Default", "12": "'it''s: one'", "13": `"tab\there"`, "models": "models"} {
@@ -80,7 +80,7 @@ func TestFileFindsExperimentsOfMLflow(t *testing.T) {
 	}
 }
 
-func TestFileIsSafeForGoroutines(t *testing.T) {
+func TestConcurrentWriters(t *testing.T) {
 	t.Parallel()
 	root := filepath.Join(t.TempDir(), "mlruns")
 	target := openFolder(t, root)
@@ -111,7 +111,7 @@ func TestFileIsSafeForGoroutines(t *testing.T) {
 	}
 }
 
-func TestFileThatCannotBeWritten(t *testing.T) {
+func TestFilesThatCannotBeWritten(t *testing.T) {
 	t.Parallel()
 	blocked := filepath.Join(t.TempDir(), "mlruns")
 	if err := os.WriteFile(blocked, nil, 0o600); err != nil {

@@ -16,11 +16,11 @@ import (
 	"github.com/tunebus/tunebus/services/tracker/mlflow/mlflowtest"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "write the golden files again")
 
 const layoutExperiment = "fine-tune: \"größe\" #1"
 
-// writeLayout writes a parent and a child that use everything the layout has.
+// writeLayout writes a parent and a child that use every part of the layout.
 func writeLayout(t *testing.T, target mlflow.Target) (experimentID, parent, child string) {
 	t.Helper()
 	ctx := t.Context()
@@ -59,8 +59,8 @@ func writeLayout(t *testing.T, target mlflow.Target) (experimentID, parent, chil
 	return experimentID, parent, child
 }
 
-// The layout is MLflow's, byte for byte: TestMLflowReadsTheLayout has MLflow
-// itself read the store that this golden file shows.
+// TestLayout compares the layout with a golden file, byte for byte. In
+// TestMLflowReadsTheLayout MLflow itself reads the same layout.
 func TestLayout(t *testing.T) {
 	t.Parallel()
 	root := filepath.Join(t.TempDir(), "mlruns")

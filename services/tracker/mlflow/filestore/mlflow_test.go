@@ -27,9 +27,10 @@ type clientRun struct {
 	Artifacts []string            `json:"artifacts"`
 }
 
-// MLflow's own client reads what the file target wrote, and MLflow's own
-// migration moves it into a database that says the same. Where MLflow is not
-// installed, TestLayout holds the target to the store that was read here.
+// TestMLflowReadsTheLayout: MLflow's own client reads the files of the target,
+// and MLflow's own migration moves them into a database with the same content.
+// Where MLflow is not installed, TestLayout compares with the files that were
+// read here.
 func TestMLflowReadsTheLayout(t *testing.T) {
 	t.Parallel()
 	root := filepath.Join(t.TempDir(), "mlruns")
@@ -89,7 +90,7 @@ func (r clientRun) stored() mlflowtest.Stored {
 	return s
 }
 
-// python runs the Python that has MLflow and returns its output.
+// python runs Python and returns its output.
 func python(t *testing.T, args ...string) []byte {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "python3", args...)

@@ -13,7 +13,7 @@ import (
 	"github.com/tunebus/tunebus/services/tracker/mlflow/mlflowtest"
 )
 
-// folderReader reads MLflow's file layout.
+// folderReader reads MLflow's file layout, without the target.
 type folderReader struct{ root string }
 
 func (r folderReader) Read(t *testing.T, experimentID, runID string) mlflowtest.Stored {

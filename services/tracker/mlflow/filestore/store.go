@@ -48,8 +48,8 @@ func Open(address *url.URL) (*Target, error) {
 // experiment with one folder for each run.
 type root string
 
-// runDir finds the folder of a run, in any experiment. A run id that is none
-// never becomes part of a path.
+// runDir finds the folder of a run, in any experiment. Only a valid run id
+// becomes part of a path.
 func (r root) runDir(runID string) (string, error) {
 	if raw, err := hex.DecodeString(runID); err != nil || len(raw) != 16 {
 		return "", mlflow.ErrNoRun

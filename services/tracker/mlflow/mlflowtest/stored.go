@@ -43,8 +43,8 @@ func PointLine(ms int64, value string, step int64) string {
 	return fmt.Sprintf("%d %s %d", ms, value, step)
 }
 
-// NormalLine is [PointLine] of a text "<ms> <value> <step>". Another text stays
-// as it is, and equals no such line.
+// NormalLine is [PointLine] of a text "<ms> <value> <step>". It returns another
+// text unchanged, which then equals no such line.
 func NormalLine(text string) string {
 	var ms, step int64
 	var value string

@@ -63,7 +63,8 @@ func NewRun(t *testing.T, target mlflow.Runs) (experimentID, runID string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	runID, err = target.EnsureRun(t.Context(), experimentID, mlflow.RunKey{RunID: "01RUN", Phase: "pipeline"}, mlflow.Run{Name: "nightly", StartTime: Start})
+	key := mlflow.RunKey{RunID: "01RUN", Phase: "pipeline"}
+	runID, err = target.EnsureRun(t.Context(), experimentID, key, mlflow.Run{Name: "nightly", StartTime: Start})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +86,8 @@ func testExperiment(t *testing.T, s Store) {
 	if id, err := s.EnsureExperiment(ctx, " "); err == nil {
 		t.Errorf("an experiment without a name: %q", id)
 	}
-	if id, err := s.EnsureRun(ctx, "987654321", mlflow.RunKey{RunID: "r", Phase: "p"}, mlflow.Run{Name: "x"}); err == nil || errors.Is(err, mlflow.ErrNoRun) {
+	id, err := s.EnsureRun(ctx, "987654321", mlflow.RunKey{RunID: "r", Phase: "p"}, mlflow.Run{Name: "x"})
+	if err == nil || errors.Is(err, mlflow.ErrNoRun) {
 		t.Errorf("a run in no experiment: %q, %v", id, err)
 	}
 }
@@ -93,7 +95,12 @@ func testExperiment(t *testing.T, s Store) {
 func testRun(t *testing.T, s Store) {
 	ctx := t.Context()
 	exp, parent := NewRun(t, s)
-	child := mlflow.Run{Name: "nightly_finetuning", StartTime: Start.Add(time.Second), ParentID: parent, Tags: Tags("mlflow.user", "ada", "team=a", "1")}
+	child := mlflow.Run{
+		Name:      "nightly_finetuning",
+		StartTime: Start.Add(time.Second),
+		ParentID:  parent,
+		Tags:      Tags("mlflow.user", "ada", "team=a", "1"),
+	}
 	key := mlflow.RunKey{RunID: "01RUN", Phase: "it's"}
 	id, err := s.EnsureRun(ctx, exp, key, child)
 	if err != nil {
@@ -202,7 +209,9 @@ func testInputs(t *testing.T, s Store) {
 	}
 	again := train
 	again.Context = "testing"
-	test := mlflow.Dataset{Name: "test", Digest: "1a2b", SourceType: "local", Source: `{"uri":"file:///data/\"test\".jsonl"}`, Context: "testing"}
+	test := mlflow.Dataset{
+		Name: "test", Digest: "1a2b", SourceType: "local", Source: `{"uri":"file:///data/\"test\".jsonl"}`, Context: "testing",
+	}
 	for range 2 {
 		if err := s.LogInputs(ctx, id, []mlflow.Dataset{train, test}); err != nil {
 			t.Fatal(err)
@@ -243,7 +252,8 @@ func testArtifacts(t *testing.T, s Store) {
 		}
 	}
 	list("", mlflow.ArtifactInfo{Path: "config.toml", Size: 3}, mlflow.ArtifactInfo{Path: "model", Dir: true})
-	list("model", mlflow.ArtifactInfo{Path: "model/empty", Size: 0}, mlflow.ArtifactInfo{Path: "model/größe 100%: _1_23.bin", Size: int64(len(big))},
+	list("model", mlflow.ArtifactInfo{Path: "model/empty", Size: 0},
+		mlflow.ArtifactInfo{Path: "model/größe 100%: _1_23.bin", Size: int64(len(big))},
 		mlflow.ArtifactInfo{Path: "model/unsized", Size: 7})
 	list("nothing")
 
@@ -260,7 +270,8 @@ func testArtifacts(t *testing.T, s Store) {
 	}
 	list("", mlflow.ArtifactInfo{Path: "config.toml", Size: 3}, mlflow.ArtifactInfo{Path: "model", Dir: true})
 	gone := errors.New("gone")
-	if err := put(mlflow.Artifact{Path: "gone", Open: func(context.Context) (io.ReadCloser, error) { return nil, gone }}); !errors.Is(err, gone) {
+	unopened := func(context.Context) (io.ReadCloser, error) { return nil, gone }
+	if err := put(mlflow.Artifact{Path: "gone", Open: unopened}); !errors.Is(err, gone) {
 		t.Errorf("an artifact that cannot be opened: %v", err)
 	}
 }

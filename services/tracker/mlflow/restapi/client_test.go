@@ -40,7 +40,7 @@ func openREST(t *testing.T, base string, opt Options) *Target {
 	return target
 }
 
-// answering serves what handle says until the test ends.
+// serve runs a server with this handler until the test ends.
 func serve(t *testing.T, handle http.HandlerFunc) string {
 	t.Helper()
 	web := httptest.NewServer(handle)
@@ -160,7 +160,7 @@ func TestUnreachableServer(t *testing.T) {
 	}
 }
 
-// The server creates the run, and its answer is lost on the way.
+// The server creates the run, and its response is lost.
 func TestEnsureRunCreatesOnceAfterALostResponse(t *testing.T) {
 	t.Parallel()
 	s, base := startServer(t)
@@ -179,7 +179,7 @@ func TestEnsureRunCreatesOnceAfterALostResponse(t *testing.T) {
 	}
 }
 
-// What two writers left behind: the oldest run stays.
+// Of several runs with one key the oldest stays.
 func TestEnsureRunKeepsTheOldestOfSeveralRuns(t *testing.T) {
 	t.Parallel()
 	bases := map[string]string{}
@@ -217,7 +217,7 @@ func TestEnsureRunKeepsTheOldestOfSeveralRuns(t *testing.T) {
 	}
 }
 
-// post calls the API past the client.
+// post calls the API without the client.
 func post(t *testing.T, base, call string, body, answer any) {
 	t.Helper()
 	text, err := json.Marshal(body)
@@ -248,8 +248,8 @@ func TestEnsureExperimentRestoresADeletedOne(t *testing.T) {
 	}
 }
 
-// Another writer comes between reading the parameters and writing them: the
-// batch is refused as a whole, and the rest of it still has to get there.
+// Another writer adds a parameter between reading and writing. The server then
+// refuses the whole batch, and the other parameters of it are sent again.
 func TestLogParamsBesideAnotherWriter(t *testing.T) {
 	t.Parallel()
 	s, base := startServer(t)
@@ -290,7 +290,7 @@ func TestStalledUpload(t *testing.T) {
 	}
 }
 
-// A server that answers before it has read the upload does not race with it.
+// A response that comes before the whole upload is sent is no data race.
 func TestUploadThatIsRefusedEarly(t *testing.T) {
 	t.Parallel()
 	s, base := startServer(t)

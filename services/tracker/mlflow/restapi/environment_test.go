@@ -61,13 +61,13 @@ func TestOptionsFromEnvironmentFaults(t *testing.T) {
 	}
 }
 
-// A server with its own certificate, which asks for the client's.
+// TestTLS: a server with its own certificate that asks for one of the client.
 func TestTLS(t *testing.T) {
 	t.Parallel()
 	s, _ := startServer(t)
 	web := httptest.NewUnstartedServer(s)
 	web.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert}
-	web.Config.ErrorLog = log.New(io.Discard, "", 0) // refusing clients is what it is for
+	web.Config.ErrorLog = log.New(io.Discard, "", 0) // the test has it refuse clients
 	web.StartTLS()
 	t.Cleanup(web.Close)
 	dir := t.TempDir()

@@ -12,76 +12,76 @@ import (
 	"github.com/tunebus/tunebus/services/tracker/mlflow/mlflowtest"
 )
 
-// turnstile lets the calls of two writers through in a given order, and the
-// rest freely: each letter of the order is the writer whose next search or
-// create goes.
-type turnstile struct {
-	mu    sync.Mutex
-	moved *sync.Cond
-	order string
-	done  map[byte]bool
+// callOrder lets two writers search and create in a given order: each letter is
+// the writer whose next call goes. Calls beyond the order go at once.
+type callOrder struct {
+	mu      sync.Mutex
+	changed *sync.Cond
+	order   string
+	done    map[byte]bool
 }
 
-func newTurnstile(order string) *turnstile {
-	g := &turnstile{order: order, done: map[byte]bool{}}
-	g.moved = sync.NewCond(&g.mu)
+func newCallOrder(order string) *callOrder {
+	g := &callOrder{order: order, done: map[byte]bool{}}
+	g.changed = sync.NewCond(&g.mu)
 	return g
 }
 
-// pass waits for the writer's turn and does the call within it.
-func (g *turnstile) pass(who byte, call func() (*http.Response, error)) (*http.Response, error) {
+// call waits until it is the turn of the writer, and calls do.
+func (g *callOrder) call(writer byte, do func() (*http.Response, error)) (*http.Response, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for g.order != "" && g.order[0] != who && !g.done[g.order[0]] {
-		g.moved.Wait()
+	for g.order != "" && g.order[0] != writer && !g.done[g.order[0]] {
+		g.changed.Wait()
 	}
-	for g.order != "" && (g.order[0] == who || g.done[g.order[0]]) {
-		mine := g.order[0] == who
+	for g.order != "" && (g.order[0] == writer || g.done[g.order[0]]) {
+		mine := g.order[0] == writer
 		g.order = g.order[1:]
 		if mine {
 			break
 		}
 	}
-	answer, err := call()
-	g.moved.Broadcast()
-	return answer, err
+	resp, err := do()
+	g.changed.Broadcast()
+	return resp, err
 }
 
-func (g *turnstile) leave(who byte) {
+// finish removes a writer that has returned from the order.
+func (g *callOrder) finish(writer byte) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.done[who] = true
-	g.moved.Broadcast()
+	g.done[writer] = true
+	g.changed.Broadcast()
 }
 
-// gated is a target whose searches and creates wait at a turnstile.
-func gated(t *testing.T, base string, g *turnstile, who byte) *Target {
+// inOrder is a target whose searches and creates follow an order.
+func inOrder(t *testing.T, base string, g *callOrder, writer byte) *Target {
 	t.Helper()
 	return openREST(t, base, Options{Transport: transport(func(r *http.Request) (*http.Response, error) {
 		if !strings.HasSuffix(r.URL.Path, "runs/search") && !strings.HasSuffix(r.URL.Path, "runs/create") {
 			return http.DefaultTransport.RoundTrip(r)
 		}
-		return g.pass(who, func() (*http.Response, error) { return http.DefaultTransport.RoundTrip(r) })
+		return g.call(writer, func() (*http.Response, error) { return http.DefaultTransport.RoundTrip(r) })
 	})})
 }
 
-// orders are all ways in which the three calls of two writers can mix.
-func orders(a, b int, so string, each func(string)) {
+// orders calls each for all ways in which the calls of two writers can mix.
+func orders(a, b int, prefix string, each func(string)) {
 	if a == 0 && b == 0 {
-		each(so)
+		each(prefix)
 		return
 	}
 	if a > 0 {
-		orders(a-1, b, so+"a", each)
+		orders(a-1, b, prefix+"a", each)
 	}
 	if b > 0 {
-		orders(a, b-1, so+"b", each)
+		orders(a, b-1, prefix+"b", each)
 	}
 }
 
-// TestEnsureRunWithTwoWriters: however the searches and creates of two writers
-// mix, one run is left in the end, and a writer whose run was deleted finds it
-// at its next try. MLflow's create is not idempotent, so both may create.
+// TestEnsureRunWithTwoWriters: one run is left in the end, in whatever order two
+// writers search and create. MLflow's create is not idempotent, so both may
+// create a run. The writer whose run is deleted gets an error at its next call.
 func TestEnsureRunWithTwoWriters(t *testing.T) {
 	t.Parallel()
 	key := mlflow.RunKey{RunID: "01RUN", Phase: "pipeline"}
@@ -94,21 +94,21 @@ func TestEnsureRunWithTwoWriters(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		g := newTurnstile(order)
+		g := newCallOrder(order)
 		var all sync.WaitGroup
 		ids := map[byte]string{}
 		var mu sync.Mutex
-		for _, who := range []byte("ab") {
-			target := gated(t, base, g, who)
+		for _, writer := range []byte("ab") {
+			target := inOrder(t, base, g, writer)
 			all.Go(func() {
-				defer g.leave(who)
+				defer g.finish(writer)
 				id, err := target.EnsureRun(t.Context(), exp, key, mlflow.Run{Name: "r", StartTime: mlflowtest.Start})
 				if err != nil {
-					t.Errorf("%s: writer %c: %v", order, who, err)
+					t.Errorf("%s: writer %c: %v", order, writer, err)
 				}
 				mu.Lock()
 				defer mu.Unlock()
-				ids[who] = id
+				ids[writer] = id
 			})
 		}
 		all.Wait()
@@ -125,11 +125,11 @@ func TestEnsureRunWithTwoWriters(t *testing.T) {
 		if active != 1 {
 			t.Errorf("%s: %d runs are left", order, active)
 		}
-		for who, id := range ids {
-			err := plain.LogParams(t.Context(), id, mlflowtest.Params(fmt.Sprintf("of.%c", who), "1"))
+		for writer, id := range ids {
+			err := plain.LogParams(t.Context(), id, mlflowtest.Params(fmt.Sprintf("of.%c", writer), "1"))
 			var refused *APIError
 			if (err == nil) != (id == final) || err != nil && !errors.As(err, &refused) {
-				t.Errorf("%s: writer %c has run %s of %s: %v", order, who, id, final, err)
+				t.Errorf("%s: writer %c has run %s of %s: %v", order, writer, id, final, err)
 			}
 		}
 	})
@@ -138,8 +138,8 @@ func TestEnsureRunWithTwoWriters(t *testing.T) {
 	}
 }
 
-// TestEnsureRunKeepsAFinishedRun: a writer that was away while another one finished
-// the run creates a second one, and gives it up for the finished one.
+// TestEnsureRunKeepsAFinishedRun: a writer creates a second run while another
+// one finishes the first. It deletes its own run and returns the finished one.
 func TestEnsureRunKeepsAFinishedRun(t *testing.T) {
 	t.Parallel()
 	s, base := startServer(t)

@@ -12,7 +12,7 @@ import (
 	"github.com/tunebus/tunebus/services/tracker/mlflow/mlflowtest"
 )
 
-// webReader asks a server.
+// webReader reads runs from a server, without the client.
 type webReader struct{ base string }
 
 func (r webReader) get(t *testing.T, path string, query url.Values, answer any) {

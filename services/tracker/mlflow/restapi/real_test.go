@@ -41,7 +41,7 @@ func startMLflow(t *testing.T) string {
 	}
 	t.Cleanup(func() {
 		_ = syscall.Kill(-server.Process.Pid, syscall.SIGKILL)
-		_ = server.Wait() // killed, so it says nothing new
+		_ = server.Wait() // its error is that it was killed
 		_ = log.Close()
 		if t.Failed() {
 			text, err := os.ReadFile(log.Name())

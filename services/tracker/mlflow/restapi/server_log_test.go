@@ -12,7 +12,7 @@ import (
 	"github.com/tunebus/tunebus/services/tracker/mlflow/normalize"
 )
 
-// The part of the server that takes what runs hold.
+// The calls of the server that change runs.
 
 type updateRunBody struct {
 	ID     string `json:"run_id"`
@@ -60,7 +60,7 @@ type batchBody struct {
 	Tags   []wirePair `json:"tags"`
 }
 
-// validated is active for the two calls that look at the id's form first.
+// validated is active for the calls that check the form of the id first.
 func (s *server) validated(id string) (*serverRun, *refusal) {
 	if !isRunID(id) {
 		return nil, invalid("Invalid value %q for parameter 'run_id' supplied", id)
@@ -68,7 +68,7 @@ func (s *server) validated(id string) (*serverRun, *refusal) {
 	return s.active(id)
 }
 
-// logBatch takes all of a batch or nothing.
+// logBatch stores the whole batch or nothing.
 func (s *server) logBatch(b batchBody) (any, *refusal) {
 	run, refused := s.validated(b.ID)
 	if refused != nil {
@@ -120,7 +120,7 @@ func cmpRefusal(first, second *refusal) *refusal {
 	return second
 }
 
-// storedValue is a value as the database holds it, written as JSON.
+// storedValue is the JSON of a value as the database stores it.
 func storedValue(raw json.RawMessage) string {
 	switch string(raw) {
 	case `"NaN"`:

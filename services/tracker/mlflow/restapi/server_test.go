@@ -18,10 +18,10 @@ import (
 	"github.com/tunebus/tunebus/services/tracker/mlflow/normalize"
 )
 
-// server keeps runs in memory and answers as MLflow's REST API documents it:
-// enough of it to hold the client to the protocol on a machine without MLflow.
-// The conformance suite runs over it and over the real server, so the two
-// cannot drift apart in what the suite asks.
+// server is a fake MLflow server in memory, with the calls of the REST API that
+// the client uses. It tests the client on machines without MLflow. The
+// conformance suite runs over it and over MLflow itself, so the two agree in all
+// that the suite tests.
 type server struct {
 	mu          sync.Mutex
 	experiments []*serverExperiment
@@ -80,7 +80,7 @@ func missing(format string, args ...any) *refusal {
 	return &refusal{http.StatusNotFound, codeMissing, fmt.Sprintf(format, args...)}
 }
 
-// startServer serves until the test ends.
+// startServer runs a fake server until the test ends.
 func startServer(t *testing.T) (*server, string) {
 	t.Helper()
 	s := &server{artifacts: make(map[string]string)}
@@ -116,7 +116,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(refused.status)
 		answer = map[string]string{"error_code": refused.code, "message": refused.message}
 	}
-	_ = json.NewEncoder(w).Encode(answer) // a client that went away is none of the server's business
+	_ = json.NewEncoder(w).Encode(answer) // the client may have closed the connection
 }
 
 func (s *server) answer(r *http.Request, call string, body []byte) (any, *refusal) {
@@ -157,7 +157,7 @@ func (s *server) answer(r *http.Request, call string, body []byte) (any, *refusa
 	}
 }
 
-// with decodes a request's body for do.
+// with decodes the body of a request for do.
 func with[T any](body []byte, do func(T) (any, *refusal)) (any, *refusal) {
 	var request T
 	if err := json.Unmarshal(body, &request); err != nil {
@@ -216,7 +216,7 @@ func (s *server) createRun(b createRunBody) (any, *refusal) {
 	run := &serverRun{
 		info: serverRunInfo{
 			// Ids of later runs sort before those of earlier ones, so that
-			// nothing rests on their order.
+			// no test passes because of their order.
 			ID: fmt.Sprintf("%032x", 1<<20-len(s.runs)), Experiment: b.Experiment, Name: b.Name,
 			Status: "RUNNING", Start: b.Start, Stage: "active",
 		},

@@ -76,7 +76,9 @@ func (v values) LogParams(ctx context.Context, runID string, params []mlflow.Par
 // missingParams compares parameters with those of the run. It returns those
 // that the run does not have, and the names of those that it has with another
 // value.
-func (v values) missingParams(ctx context.Context, runID string, params []mlflow.Param) (missing []mlflow.Param, changed []string, err error) {
+func (v values) missingParams(
+	ctx context.Context, runID string, params []mlflow.Param,
+) (missing []mlflow.Param, changed []string, err error) {
 	run, err := v.api.getRun(ctx, runID)
 	if err != nil {
 		return nil, nil, err

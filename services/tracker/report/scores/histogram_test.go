@@ -28,7 +28,7 @@ func TestHistogram(t *testing.T) {
 	}
 }
 
-// Every score is counted once and lies between the edges, whatever its value.
+// TestHistogramCountsEverything: every score is counted once and lies between the edges, whatever its value.
 func TestHistogramCountsEverything(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

@@ -12,14 +12,16 @@ func (b *workbook) writeErrors(found *findings) error {
 	s := b.sheet(sheetErrors)
 	s.widths(24, 8, 44, 44, 44, 44, 20, 12, 14, 44)
 	s.line(s.styles.title, "Error analysis")
-	s.line(s.styles.note, fmt.Sprintf("At most %d rows of each kind. A row's score is the mean over its metrics, each scaled to 0 to 1 by its range.", maxFindings))
+	s.line(s.styles.note, fmt.Sprintf("At most %d rows of each kind. "+
+		"A row's score is the mean over its metrics, each scaled to 0 to 1 by its range.", maxFindings))
 	s.row++
 	s.line(s.styles.header, "Kind", "Rows", "Shown")
 	for _, k := range kinds() {
 		s.line(0, string(k), found.total[k], len(found.shown[k]))
 	}
 	s.row++
-	s.line(s.styles.header, "Kind", "#", "Question", "Ground truth", "Answer", "Answer of base model", "Key fact", "Score", "Against base", "Error")
+	s.line(s.styles.header, "Kind", "#", "Question", "Ground truth", "Answer", "Answer of base model",
+		"Key fact", "Score", "Against base", "Error")
 	header := s.row
 	for _, k := range kinds() {
 		for _, row := range found.shown[k] {

@@ -28,7 +28,9 @@ func (b *workbook) writeSamples(ctx context.Context, open scores.Opener, found *
 	return nil
 }
 
-func (b *workbook) streamSamples(ctx context.Context, open scores.Opener, found *findings, columns []column, out *excelize.StreamWriter) error {
+func (b *workbook) streamSamples(
+	ctx context.Context, open scores.Opener, found *findings, columns []column, out *excelize.StreamWriter,
+) error {
 	for i, c := range columns {
 		if err := out.SetColWidth(i+1, i+1, c.width); err != nil {
 			return err

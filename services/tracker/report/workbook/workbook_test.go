@@ -108,7 +108,8 @@ func TestWorkbookSamples(t *testing.T) {
 	}
 }
 
-// Texts come from models and data sets: none may become a formula.
+// TestWorkbookHasNoFormulas: texts come from models and data sets, and must not
+// become formulas.
 func TestWorkbookHasNoFormulas(t *testing.T) {
 	t.Parallel()
 	f := openWorkbook(t, workbookOf(t, reporttest.Run(), reporttest.Scores, maxRows))
