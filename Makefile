@@ -11,12 +11,17 @@ TAGS := disable_grpc_modules
 export GOFLAGS := $(GOFLAGS) -tags=$(TAGS)
 GO := go
 
-.PHONY: help build run test check lint tidy generate build-gpu base-model bench fuzz chaos azurite
+# The version that the programs report, from the newest tag such as v0.1.0.
+# Without git they report what the Go tool recorded.
+VERSION = $(shell git describe --tags --match 'v[0-9]*' --always --dirty 2>/dev/null)
+LDFLAGS = "-s -X github.com/tunebus/tunebus/pipeline/version.linked=$(VERSION)"
+
+.PHONY: help build run test race check lint tidy structure version generate build-gpu base-model bench fuzz chaos azurite
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
 build: ## bin/tunebus
-	@cd cmd/tunebus && $(GO) build -ldflags=-s -o ../../bin/tunebus .
+	@cd cmd/tunebus && $(GO) build -ldflags=$(LDFLAGS) -o ../../bin/tunebus .
 
 run: build ## the quickstart, from start to end
 	./bin/tunebus run --config configs/quickstart.toml
@@ -36,6 +41,14 @@ RACE := -race "-gcflags=$(KERNELS)/dot/...=-race=0 -l" "-gcflags=$(KERNELS)/ops=
 
 LINT := $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
+structure: ## methods per type, lines and files per package, imports; TREE=folder measures another checkout
+	@cd cmd/tunebus && $(GO) run ./internal/structure -tree $(abspath $(TREE))
+
+TREE := .
+
+version: ## the version that a build reports
+	@echo $(VERSION)
+
 lint: ## rules of the house, .golangci.yaml
 	@set -e; for m in $(MODULES); do echo "== $$m"; (cd $$m && $(LINT) run --config $(CURDIR)/.golangci.yaml ./...); done
 
@@ -43,7 +56,7 @@ tidy: ## go.mod and go.sum of every module
 	@set -e; for m in $(MODULES); do (cd $$m && GOWORK=off $(GO) mod tidy); done
 
 build-gpu: ## bin/tunebus with GPU metrics; needs a C compiler
-	@cd cmd/tunebus && CGO_ENABLED=1 CGO_CFLAGS=-Wno-deprecated-declarations $(GO) build -tags gpu,$(TAGS) -ldflags=-s -o ../../bin/tunebus-gpu .
+	@cd cmd/tunebus && CGO_ENABLED=1 CGO_CFLAGS=-Wno-deprecated-declarations $(GO) build -tags gpu,$(TAGS) -ldflags=$(LDFLAGS) -o ../../bin/tunebus-gpu .
 
 generate: ## the schemas and the AsyncAPI document
 	@cd events && $(GO) generate ./...
