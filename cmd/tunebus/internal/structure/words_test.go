@@ -1,0 +1,55 @@
+package main
+
+import (
+	"go/ast"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// pictures are invented words that once named things of this tree, with the
+// field's term for each. They do not come back as identifiers or file names.
+var pictures = map[string]string{
+	"agenda":   "queue",
+	"bell":     "wake-up",
+	"bells":    "wake-ups",
+	"bury":     "store a dead letter",
+	"desk":     "service",
+	"door":     "subscription",
+	"doorbell": "wake-up",
+	"hands":    "worker pool",
+	"room":     "folder, package or session",
+	"rooms":    "folders or packages",
+	"story":    "history",
+	"town":     "test cluster",
+}
+
+// word finds the words of an identifier or of a file name.
+var word = regexp.MustCompile(`[A-Z]?[a-z]+|[A-Z]+`)
+
+// picturesIn are the pictures among the words of a name.
+func picturesIn(name string) []string {
+	return slices.DeleteFunc(word.FindAllString(name, -1), func(w string) bool { return pictures[strings.ToLower(w)] == "" })
+}
+
+// TestNamesAreTheFieldsTerms holds that no picture names anything. The names
+// that a file declares and uses are all looked at; comments and texts are not.
+func TestNamesAreTheFieldsTerms(t *testing.T) {
+	t.Parallel()
+	eachFile(t, func(f file) {
+		names := map[string]bool{path.Base(f.path): true}
+		ast.Inspect(f.syntax, func(n ast.Node) bool {
+			if id, ok := n.(*ast.Ident); ok {
+				names[id.Name] = true
+			}
+			return true
+		})
+		for name := range names {
+			for _, w := range picturesIn(name) {
+				t.Errorf("%s: %s: say %s", f.path, name, pictures[strings.ToLower(w)])
+			}
+		}
+	})
+}
