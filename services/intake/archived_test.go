@@ -9,7 +9,12 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/archive"
 	"github.com/tunebus/tunebus/pipeline/artifact"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/runindex"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/services/intake"
 )
 
@@ -21,9 +26,9 @@ func TestArchivedRuns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := openFor(t, func(b *bus.Bus) intake.Config {
+	f := openFor(t, func(b *conn.Conn) intake.Config {
 		return intake.Config{Runs: archive.Reader{Bus: b, Store: kept}}
-	}, bus.Layout{})
+	}, topology.Topology{})
 	t.Cleanup(func() {
 		if err := kept.Close(); err != nil {
 			t.Error(err)
@@ -82,11 +87,11 @@ func (c counted) Run(ctx context.Context, id string) (events.Run, error) {
 func TestArchiveIsAskedWhereItMayKnow(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Int64
-	f := openFor(t, func(b *bus.Bus) intake.Config { return intake.Config{Runs: counted{b, &asked}} }, bus.Layout{})
+	f := openFor(t, func(b *conn.Conn) intake.Config { return intake.Config{Runs: counted{history.New(b), &asked}} }, topology.Topology{})
 	f.ask(t, events.PipelineRequested{})
 	var id string
 	eventually(t, "the run is accepted", func() bool {
-		ids, err := f.bus.RunIDs(t.Context())
+		ids, err := runindex.New(f.bus).Accepted(t.Context())
 		if err != nil || len(ids) == 0 {
 			return false
 		}
@@ -101,11 +106,11 @@ func TestArchiveIsAskedWhereItMayKnow(t *testing.T) {
 	if n := asked.Load(); n != 1 {
 		t.Errorf("%d looks at the archive for an id that somebody chose, want 1", n)
 	}
-	m, err := f.bus.Last(t.Context(), events.PipelineAccepted{RunID: id}.Subject())
+	m, err := history.New(f.bus).Latest(t.Context(), events.PipelineAccepted{RunID: id}.Subject())
 	if err != nil {
 		t.Fatal(err)
 	}
-	again := bus.Delivery{Message: bus.Message{Event: events.PipelineRequested{}, Stream: events.StreamRequests, Sequence: 1, Time: m.Event.(events.PipelineAccepted).RequestedAt}, Delivered: 2}
+	again := delivery.Delivery{Message: codec.Message{Event: events.PipelineRequested{}, Stream: events.StreamRequests, Sequence: 1, Time: m.Event.(events.PipelineAccepted).RequestedAt}, Delivered: 2}
 	if err := f.desk.Request(t.Context(), again); err != nil {
 		t.Fatal(err)
 	}
@@ -125,12 +130,12 @@ func TestRequestOfAnArchivedRunComesAgain(t *testing.T) {
 	t.Parallel()
 	f := open(t, intake.Config{Runs: archived{
 		ID: "r", Accepted: &events.PipelineAccepted{RunID: "r", Lineage: events.Lineage{RequestSequence: 7}}, Completed: &events.PipelineCompleted{RunID: "r"},
-	}}, bus.Layout{})
-	request := bus.Delivery{Message: bus.Message{Event: events.PipelineRequested{RunID: "r"}, Sequence: 7}}
+	}}, topology.Topology{})
+	request := delivery.Delivery{Message: codec.Message{Event: events.PipelineRequested{RunID: "r"}, Sequence: 7}}
 	if err := f.desk.Request(t.Context(), request); err != nil {
 		t.Error(err)
 	}
-	if facts, err := f.bus.Facts(t.Context(), "r"); err != nil || len(facts) != 0 {
+	if facts, err := history.New(f.bus).Facts(t.Context(), "r"); err != nil || len(facts) != 0 {
 		t.Errorf("it begins anew: %+v, %v", facts, err)
 	}
 }

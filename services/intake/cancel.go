@@ -8,17 +8,18 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/archive"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/failpoint"
 )
 
 // Cancel sees to it that a cancelled run ends, wherever it is and whoever
 // lives: the holder of a job has a moment to end it, then intake takes the job
 // over. A job that nobody holds has no holder to wait for.
-func (s *Service) Cancel(ctx context.Context, d bus.Delivery) error {
+func (s *Service) Cancel(ctx context.Context, d delivery.Delivery) error {
 	ask, ok := d.Event.(events.CancelRequested)
 	if !ok {
-		return &bus.Dead{Err: fmt.Errorf("%s is no cancel request", d.Subject)}
+		return &delivery.DeadLetterError{Err: fmt.Errorf("%s is no cancel request", d.Subject)}
 	}
 	age := max(time.Since(d.Time), 0) // the server's clock may be ahead
 	run, err := s.run(ctx, ask.RunID)
@@ -34,13 +35,13 @@ func (s *Service) Cancel(ctx context.Context, d bus.Delivery) error {
 	open := openPhase(run)
 	if open == nil {
 		// Whoever stored the newest fact may not live to publish what follows.
-		if err := s.bus.Follow(ctx, newest(run), run); err != nil {
+		if err := journal.New(s.bus).PublishNext(ctx, newest(run), run); err != nil {
 			return err
 		}
-		return &bus.Later{Delay: time.Millisecond, Err: errors.New("no job was open")}
+		return &delivery.RetryAfter{Delay: time.Millisecond, Err: errors.New("no job was open")}
 	}
 	if run.Phases[open.Phase].Held() && d.Delivered <= 1 && age < s.cfg.Patience {
-		return &bus.Later{Delay: s.cfg.Patience - age, Err: errors.New("the holder has a moment to end it")}
+		return &delivery.RetryAfter{Delay: s.cfg.Patience - age, Err: errors.New("the holder has a moment to end it")}
 	}
 	return s.takeOver(ctx, run, *open)
 }
@@ -55,7 +56,7 @@ func unaccepted(age time.Duration) error {
 	case age > time.Minute:
 		delay = 5 * time.Second
 	}
-	return &bus.Later{Delay: delay, Err: errors.New("the run is not accepted yet")}
+	return &delivery.RetryAfter{Delay: delay, Err: errors.New("the run is not accepted yet")}
 }
 
 // run reads a run. One with a fact of a newer version waits for a newer
@@ -67,9 +68,9 @@ func (s *Service) run(ctx context.Context, id string) (events.Run, error) {
 	switch {
 	case errors.As(err, &unknown):
 		s.cfg.Logger.Warn("given back: a newer intake may know the run", "run", id, "error", err)
-		return run, &bus.Later{Delay: 10 * time.Second, Err: err}
+		return run, &delivery.RetryAfter{Delay: 10 * time.Second, Err: err}
 	case errors.As(err, &malformed), errors.Is(err, archive.ErrDamaged):
-		return run, &bus.Dead{Err: err}
+		return run, &delivery.DeadLetterError{Err: err}
 	}
 	return run, err
 }
@@ -106,24 +107,24 @@ func (s *Service) takeOver(ctx context.Context, run events.Run, job events.Phase
 	attempt := state.NextAttempt()
 	started := events.PhaseStarted{RunID: job.RunID, Phase: job.Phase, Attempt: attempt, Worker: "intake", StartedAt: now}
 	done := events.PhaseCompleted{RunID: job.RunID, Phase: job.Phase, Attempt: attempt, Conclusion: events.Cancelled, StartedAt: began, EndedAt: now}
-	token, err := s.bus.Publish(ctx, started, bus.IfNone(done.Subject()))
+	token, err := journal.New(s.bus).Publish(ctx, started, journal.FenceAbsent(done.Subject()))
 	if err != nil {
 		return again(err)
 	}
 	failpoint.Here(failpoint.CancelTaken)
-	if _, err := s.bus.Publish(ctx, done, bus.IfLast(events.StartedFilter(job.Phase, job.RunID), token.Sequence)); err != nil {
+	if _, err := journal.New(s.bus).Publish(ctx, done, journal.FenceLatest(events.StartedFilter(job.Phase, job.RunID), token.Sequence)); err != nil {
 		return again(err)
 	}
 	s.cfg.Logger.Info("run cancelled", "run", job.RunID, "phase", job.Phase)
-	return s.bus.Follow(ctx, done, run)
+	return journal.New(s.bus).PublishNext(ctx, done, run)
 }
 
 // again looks once more after a lost race: the next look finds what the
 // winner did.
 func again(err error) error {
-	var lost *bus.LostError
+	var lost *journal.FencedError
 	if errors.As(err, &lost) {
-		return &bus.Later{Delay: 200 * time.Millisecond, Err: err}
+		return &delivery.RetryAfter{Delay: 200 * time.Millisecond, Err: err}
 	}
 	return err
 }

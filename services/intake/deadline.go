@@ -8,7 +8,8 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
 )
 
 // lookEvery is how often a run with a deadline is looked at, so that those
@@ -28,14 +29,14 @@ type bounded struct {
 
 // Deadline waits until a run's deadline and asks for its cancellation if it
 // has not ended by then.
-func (s *Service) Deadline(ctx context.Context, d bus.Delivery) error {
+func (s *Service) Deadline(ctx context.Context, d delivery.Delivery) error {
 	var accepted bounded
 	address, err := events.ParseSubject(d.Subject)
 	if err == nil {
 		err = json.Unmarshal(d.Data, &accepted)
 	}
 	if err != nil {
-		return &bus.Dead{Err: fmt.Errorf("%s is no accepted run: %w", d.Subject, err)}
+		return &delivery.DeadLetterError{Err: fmt.Errorf("%s is no accepted run: %w", d.Subject, err)}
 	}
 	asked := accepted.Specification.Pipeline.Deadline
 	limit := events.Pipeline{Deadline: asked}.Limit()
@@ -47,11 +48,11 @@ func (s *Service) Deadline(ctx context.Context, d bus.Delivery) error {
 		return err
 	}
 	if left := time.Until(accepted.RequestedAt.Add(limit)); left > 0 {
-		return &bus.Later{Delay: min(left, lookEvery), Err: errors.New("the deadline is still ahead")}
+		return &delivery.RetryAfter{Delay: min(left, lookEvery), Err: errors.New("the deadline is still ahead")}
 	}
 	ask := events.CancelRequested{RunID: address.Run, By: "deadline", Reason: "the run did not end within pipeline.deadline = " + asked}
-	_, err = s.bus.Publish(ctx, ask, bus.Fence{})
-	var lost *bus.LostError
+	_, err = journal.New(s.bus).Publish(ctx, ask, journal.Fence{})
+	var lost *journal.FencedError
 	if errors.As(err, &lost) {
 		return nil // it is being cancelled already
 	}

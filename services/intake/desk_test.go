@@ -18,7 +18,12 @@ import (
 	"github.com/tunebus/tunebus/embedded"
 	"github.com/tunebus/tunebus/embedded/bustest"
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/services/intake"
 )
 
@@ -29,23 +34,23 @@ const store = "store-1"
 
 // front is a front desk on a server of its own.
 type front struct {
-	bus  *bus.Bus
+	bus  *conn.Conn
 	js   jetstream.JetStream // of a client that knows nothing of tunebus
 	desk *intake.Service
 	log  *lines
 }
 
-func open(t *testing.T, cfg intake.Config, layout bus.Layout) *front {
+func open(t *testing.T, cfg intake.Config, layout topology.Topology) *front {
 	t.Helper()
-	return openFor(t, func(*bus.Bus) intake.Config { return cfg }, layout)
+	return openFor(t, func(*conn.Conn) intake.Config { return cfg }, layout)
 }
 
 // openFor opens a desk whose configuration needs the bus.
-func openFor(t *testing.T, configure func(*bus.Bus) intake.Config, layout bus.Layout) *front {
+func openFor(t *testing.T, configure func(*conn.Conn) intake.Config, layout topology.Topology) *front {
 	t.Helper()
 	server := bustest.Start(t, embedded.Options{})
 	f := &front{bus: bustest.Connect(t, server), log: &lines{}}
-	if err := f.bus.Setup(t.Context(), layout); err != nil {
+	if err := topology.Apply(t.Context(), f.bus, layout); err != nil {
 		t.Fatal(err)
 	}
 	nc, err := nats.Connect("", nats.InProcessServer(server))
@@ -59,7 +64,7 @@ func openFor(t *testing.T, configure func(*bus.Bus) intake.Config, layout bus.La
 	cfg := configure(f.bus)
 	cfg.Store, cfg.Logger = store, slog.New(slog.NewTextHandler(f.log, nil))
 	f.desk = intake.New(f.bus, cfg)
-	r, err := bus.NewReceiver(f.bus, cfg.Logger)
+	r, err := delivery.NewRouter(f.bus, deadletter.New(f.bus), cfg.Logger)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +113,7 @@ func (f *front) ask(t *testing.T, req events.PipelineRequested) uint64 {
 	if req.Specification == nil {
 		req.Specification = specification(t, nil)
 	}
-	m, err := f.bus.Publish(t.Context(), req, bus.Fence{})
+	m, err := journal.New(f.bus).Publish(t.Context(), req, journal.Fence{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +123,7 @@ func (f *front) ask(t *testing.T, req events.PipelineRequested) uint64 {
 func (f *front) publish(t *testing.T, evs ...events.Event) {
 	t.Helper()
 	for _, ev := range evs {
-		if _, err := f.bus.Publish(t.Context(), ev, bus.Fence{}); err != nil {
+		if _, err := journal.New(f.bus).Publish(t.Context(), ev, journal.Fence{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -130,7 +135,7 @@ func (f *front) until(t *testing.T, id, what string, ok func(events.Run) bool) e
 	var run events.Run
 	eventually(t, what+" of "+id, func() bool {
 		var err error
-		run, err = f.bus.Run(t.Context(), id)
+		run, err = history.New(f.bus).Run(t.Context(), id)
 		return err == nil && ok(run)
 	})
 	return run
@@ -158,8 +163,8 @@ func (f *front) faults(t *testing.T, request uint64) map[string]events.Fault {
 	t.Helper()
 	var got map[string]events.Fault
 	eventually(t, "the rejection", func() bool {
-		m, err := f.bus.Last(t.Context(), events.PipelineRejected{RequestSequence: request}.Subject())
-		if errors.Is(err, bus.ErrNothing) {
+		m, err := history.New(f.bus).Latest(t.Context(), events.PipelineRejected{RequestSequence: request}.Subject())
+		if errors.Is(err, history.ErrNotFound) {
 			return false
 		}
 		if err != nil {

@@ -7,7 +7,11 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/pipeline/spec"
 )
 
@@ -43,7 +47,7 @@ type Runs interface {
 // Service is the front desk.
 type Service struct {
 	cfg Config
-	bus *bus.Bus
+	bus *conn.Conn
 
 	mu     sync.Mutex
 	looked time.Time // when filled was measured
@@ -51,7 +55,7 @@ type Service struct {
 }
 
 // New returns a service on b.
-func New(b *bus.Bus, cfg Config) *Service {
+func New(b *conn.Conn, cfg Config) *Service {
 	if cfg.FullAt == 0 {
 		cfg.FullAt = 0.8
 	}
@@ -62,7 +66,7 @@ func New(b *bus.Bus, cfg Config) *Service {
 		cfg.Patience = time.Second
 	}
 	if cfg.Runs == nil {
-		cfg.Runs = b
+		cfg.Runs = history.New(b)
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -71,12 +75,12 @@ func New(b *bus.Bus, cfg Config) *Service {
 }
 
 // Routes are where the service's messages come from; give them to a
-// [bus.Receiver].
-func (s *Service) Routes() []bus.Route {
-	return []bus.Route{
-		{Name: "intake/requests", Stream: events.StreamRequests, Durable: bus.DurableIntake, Slots: 4, Handle: s.Request, Undecodable: s.Undecodable},
-		{Name: "intake/cancel", Stream: events.StreamFacts, Durable: bus.DurableCancel, Slots: 2, Handle: s.Cancel},
-		{Name: "intake/deadline", Stream: events.StreamFacts, Durable: bus.DurableDeadline, Light: true, Doorbell: true, Handle: s.Deadline},
-		s.bus.Exhausted(),
+// [delivery.Router].
+func (s *Service) Routes() []delivery.Route {
+	return []delivery.Route{
+		{Name: "intake/requests", Stream: events.StreamRequests, Consumer: topology.ConsumerIntake, Slots: 4, Handle: s.Request, Undecodable: s.Undecodable},
+		{Name: "intake/cancel", Stream: events.StreamFacts, Consumer: topology.ConsumerCancel, Slots: 2, Handle: s.Cancel},
+		{Name: "intake/deadline", Stream: events.StreamFacts, Consumer: topology.ConsumerDeadline, Idempotent: true, SubjectOnly: true, Handle: s.Deadline},
+		deadletter.New(s.bus).MaxDeliveriesRoute(),
 	}
 }

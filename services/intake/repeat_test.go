@@ -8,14 +8,15 @@ import (
 	"testing"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/services/intake"
 )
 
-// history are runs that ended, or did not, in every way.
-func history(t *testing.T) *front {
+// pastRuns are runs that ended, or did not, in every way.
+func pastRuns(t *testing.T) *front {
 	t.Helper()
-	f := open(t, intake.Config{}, bus.Layout{Queues: map[events.Phase][]string{
+	f := open(t, intake.Config{}, topology.Topology{Queues: map[events.Phase][]string{
 		events.Finetune: {"builtin", "big"}, events.Inference: {"builtin"}, events.Evaluation: {"builtin"},
 	}})
 	model := events.Artifact{Name: events.ArtifactModel, Reference: reference("model")}
@@ -64,7 +65,7 @@ func history(t *testing.T) *front {
 // that.
 func TestWhereARepetitionBegins(t *testing.T) {
 	t.Parallel()
-	f := history(t)
+	f := pastRuns(t)
 	for _, c := range []struct {
 		name, of string
 		from     events.Phase
@@ -125,7 +126,7 @@ func TestWhereARepetitionBegins(t *testing.T) {
 // queues of the old run, as far as the request does not say otherwise.
 func TestWhatARepetitionKeeps(t *testing.T) {
 	t.Parallel()
-	f := history(t)
+	f := pastRuns(t)
 	other, own := reference("other"), reference("own")
 	other.SHA256 = strings.Repeat("c", 64)
 	f.ask(t, events.PipelineRequested{
@@ -134,7 +135,7 @@ func TestWhatARepetitionKeeps(t *testing.T) {
 		Inputs:        events.Inputs{Files: map[string]events.Reference{"fine_tuner.training_data_id": other}, Model: &own},
 	})
 	a := f.accepted(t, "new").Accepted
-	old, err := f.bus.Run(t.Context(), "good")
+	old, err := history.New(f.bus).Run(t.Context(), "good")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +164,7 @@ func text(t *testing.T, v any) string {
 // TestWhatARepetitionRefuses: each fault by its key, with the way out.
 func TestWhatARepetitionRefuses(t *testing.T) {
 	t.Parallel()
-	f := history(t)
+	f := pastRuns(t)
 	changed := reference("changed")
 	changed.SHA256 = strings.Repeat("d", 64)
 	for _, c := range []struct {

@@ -13,19 +13,23 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/archive"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/pipeline/spec"
 )
 
 // Request admits a request or rejects it.
-func (s *Service) Request(ctx context.Context, d bus.Delivery) error {
+func (s *Service) Request(ctx context.Context, d delivery.Delivery) error {
 	req, ok := d.Event.(events.PipelineRequested)
 	if !ok {
-		return &bus.Dead{Err: fmt.Errorf("%s is no request", d.Subject)}
+		return &delivery.DeadLetterError{Err: fmt.Errorf("%s is no request", d.Subject)}
 	}
 	// Whoever was here before and did not live to acknowledge may have
 	// admitted the request, under the same id.
-	id := RunID(d)
+	id := RunID(d.Message)
 	if req.RunID != "" {
 		id = req.RunID
 	}
@@ -40,7 +44,7 @@ func (s *Service) Request(ctx context.Context, d bus.Delivery) error {
 			if old.Completed != nil {
 				return nil // and it may have been archived since
 			}
-			return s.bus.Follow(ctx, *old.Accepted, old)
+			return journal.New(s.bus).PublishNext(ctx, *old.Accepted, old)
 		}
 		if err != nil {
 			return s.reject(ctx, d, req, []events.Fault{taken(id)})
@@ -59,8 +63,8 @@ func (s *Service) Request(ctx context.Context, d bus.Delivery) error {
 	if len(faults) > 0 {
 		return s.reject(ctx, d, req, faults)
 	}
-	_, err = s.bus.Publish(ctx, accepted, bus.Fence{})
-	var lost *bus.LostError
+	_, err = journal.New(s.bus).Publish(ctx, accepted, journal.Fence{})
+	var lost *journal.FencedError
 	if errors.As(err, &lost) {
 		return s.reject(ctx, d, req, []events.Fault{taken(id)})
 	}
@@ -68,7 +72,7 @@ func (s *Service) Request(ctx context.Context, d bus.Delivery) error {
 		return err
 	}
 	s.cfg.Logger.Info("run accepted", "run", id, "name", accepted.RunName, "phases", len(accepted.Plan))
-	return s.bus.Follow(ctx, accepted, events.Fold([]events.Fact{accepted}))
+	return journal.New(s.bus).PublishNext(ctx, accepted, events.Fold([]events.Fact{accepted}))
 }
 
 // fresh is how long nothing that a request led to can have left the stream.
@@ -77,9 +81,9 @@ const fresh = time.Minute
 // where is where the run of a request may be by now. One that is just being
 // delivered for the first time, under an id that nobody else uses, is not in
 // the archive; to look there costs a call to the artifact store.
-func (s *Service) where(d bus.Delivery, req events.PipelineRequested) Runs {
+func (s *Service) where(d delivery.Delivery, req events.PipelineRequested) Runs {
 	if req.RunID == "" && d.Delivered == 1 && time.Since(d.Time) < fresh {
-		return s.bus
+		return history.New(s.bus)
 	}
 	return s.cfg.Runs
 }
@@ -98,7 +102,7 @@ func (s *Service) room(ctx context.Context) error {
 		return nil
 	}
 	s.cfg.Logger.Error("no new runs: the stream of facts is nearly full; archive ended runs or raise its limit", "fill", fill)
-	return &bus.Later{Delay: s.cfg.Recheck, Err: fmt.Errorf("stream %s is %.0f %% full", events.StreamFacts, 100*fill)}
+	return &delivery.RetryAfter{Delay: s.cfg.Recheck, Err: fmt.Errorf("stream %s is %.0f %% full", events.StreamFacts, 100*fill)}
 }
 
 // fill is how full the stream of facts was within the last second.
@@ -108,7 +112,7 @@ func (s *Service) fill(ctx context.Context) (float64, error) {
 	if time.Since(s.looked) < time.Second {
 		return s.filled, nil
 	}
-	fill, err := s.bus.Fill(ctx, events.StreamFacts)
+	fill, err := topology.NewInspector(s.bus).StreamUsage(ctx, events.StreamFacts)
 	if err != nil {
 		return 0, err
 	}
@@ -117,12 +121,12 @@ func (s *Service) fill(ctx context.Context) (float64, error) {
 }
 
 // Undecodable answers a request that is none, and gives it up.
-func (s *Service) Undecodable(ctx context.Context, d bus.Delivery, cause error) error {
+func (s *Service) Undecodable(ctx context.Context, d delivery.Delivery, cause error) error {
 	fault := events.Fault{Key: "request", Allowed: "a CloudEvent, or its data alone, as JSON", Message: cause.Error()}
 	if err := s.reject(ctx, d, events.PipelineRequested{}, []events.Fault{fault}); err != nil {
 		return err
 	}
-	return &bus.Dead{Err: cause}
+	return &delivery.DeadLetterError{Err: cause}
 }
 
 // unreadable reports whether a run has a fact that cannot be read, now or
@@ -134,9 +138,9 @@ func unreadable(err error) bool {
 }
 
 // decide works out the accepted fact, or every fault of the request.
-func (s *Service) decide(ctx context.Context, d bus.Delivery, req events.PipelineRequested, id string) (events.PipelineAccepted, []events.Fault, error) {
+func (s *Service) decide(ctx context.Context, d delivery.Delivery, req events.PipelineRequested, id string) (events.PipelineAccepted, []events.Fault, error) {
 	faults := check(req, id)
-	if d.Bare { // a person wrote it
+	if d.PlainJSON { // a person wrote it
 		faults = append(faults, UnknownKeys(d.Data)...)
 	}
 	w, more, err := s.want(ctx, req)
@@ -163,7 +167,7 @@ func (s *Service) queues(ctx context.Context, plan []events.Step) ([]events.Faul
 		has := false
 		if events.ValidToken(step.Queue) {
 			var err error
-			if has, err = s.bus.HasQueue(ctx, step.Phase, step.Queue); err != nil {
+			if has, err = topology.NewInspector(s.bus).HasQueue(ctx, step.Phase, step.Queue); err != nil {
 				return nil, err
 			}
 		}
@@ -175,10 +179,10 @@ func (s *Service) queues(ctx context.Context, plan []events.Step) ([]events.Faul
 	return faults, nil
 }
 
-func (s *Service) reject(ctx context.Context, d bus.Delivery, req events.PipelineRequested, faults []events.Fault) error {
+func (s *Service) reject(ctx context.Context, d delivery.Delivery, req events.PipelineRequested, faults []events.Fault) error {
 	fact := events.PipelineRejected{RequestSequence: d.Sequence, RunID: req.RunID, Faults: faults}
-	_, err := s.bus.Publish(ctx, fact, bus.Fence{})
-	var lost *bus.LostError
+	_, err := journal.New(s.bus).Publish(ctx, fact, journal.Fence{})
+	var lost *journal.FencedError
 	if err != nil && !errors.As(err, &lost) {
 		return err
 	}
@@ -189,10 +193,10 @@ func (s *Service) reject(ctx context.Context, d bus.Delivery, req events.Pipelin
 // RunID is the id of the run that a request makes unless it names one: a
 // ULID of the request's time and a hash of its place, so that a request that
 // is delivered again makes the same run.
-func RunID(d bus.Delivery) string {
-	h := sha256.Sum256([]byte(d.Stream + "/" + strconv.FormatUint(d.Sequence, 10) + "/" + d.Time.UTC().Format(time.RFC3339Nano)))
+func RunID(m codec.Message) string {
+	h := sha256.Sum256([]byte(m.Stream + "/" + strconv.FormatUint(m.Sequence, 10) + "/" + m.Time.UTC().Format(time.RFC3339Nano)))
 	var id ulid.ULID
-	_ = id.SetTime(ulid.Timestamp(d.Time)) // fails in the year 10889
+	_ = id.SetTime(ulid.Timestamp(m.Time)) // fails in the year 10889
 	_ = id.SetEntropy(h[:10])              // exactly the length it wants
 	return id.String()
 }

@@ -14,7 +14,10 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/runindex"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/services/intake"
 )
 
@@ -35,7 +38,7 @@ const bare = `{"run_id": "bare", "labels": {"team": "x"}, "specification": {
 // TestAdmits: a request is a CloudEvent or its data alone.
 func TestAdmits(t *testing.T) {
 	t.Parallel()
-	f := open(t, intake.Config{}, bus.Layout{})
+	f := open(t, intake.Config{}, topology.Topology{})
 	f.raw(t, bare)
 	run := f.accepted(t, "bare")
 	if a := run.Accepted; a.RunName != "a-n-z" || a.Labels["team"] != "x" || len(a.Plan) != 3 || a.RequestedAt.IsZero() {
@@ -54,26 +57,26 @@ func TestAdmits(t *testing.T) {
 // the follow-up that its first reader did not live to publish.
 func TestRequestAgain(t *testing.T) {
 	t.Parallel()
-	f := open(t, intake.Config{}, bus.Layout{})
-	d := bus.Delivery{Message: bus.Message{
+	f := open(t, intake.Config{}, topology.Topology{})
+	d := delivery.Delivery{Message: codec.Message{
 		Event:   events.PipelineRequested{Specification: specification(t, nil)},
 		Subject: events.TypePipelineRequested, Stream: events.StreamRequests, Sequence: 7, Time: time.Now().UTC(), ID: "x",
 	}}
-	id := intake.RunID(d)
+	id := intake.RunID(d.Message)
 	for range 3 {
 		if err := f.desk.Request(t.Context(), d); err != nil {
 			t.Fatal(err)
 		}
 	}
 	run := f.accepted(t, id)
-	if ids, err := f.bus.RunIDs(t.Context()); err != nil || len(ids) != 1 {
+	if ids, err := runindex.New(f.bus).Accepted(t.Context()); err != nil || len(ids) != 1 {
 		t.Errorf("runs %v, %v", ids, err)
 	}
 	if run.Accepted.Lineage.RequestSequence != 7 || run.Accepted.RunName == "" {
 		t.Errorf("accepted: %+v", run.Accepted)
 	}
 	d.Sequence++
-	if intake.RunID(d) == id {
+	if intake.RunID(d.Message) == id {
 		t.Error("another request has the same id")
 	}
 }
@@ -82,7 +85,7 @@ func TestRequestAgain(t *testing.T) {
 // redelivery publishes it.
 func TestDiedBeforeTheFirstJob(t *testing.T) {
 	t.Parallel()
-	f := open(t, intake.Config{}, bus.Layout{})
+	f := open(t, intake.Config{}, topology.Topology{})
 	f.publish(t, events.PipelineAccepted{
 		RunID: "r", Plan: []events.Step{{Phase: events.Inference, Queue: "builtin"}}, Lineage: events.Lineage{RequestSequence: 1},
 	})
@@ -105,7 +108,7 @@ func TestRejects(t *testing.T) {
 	if err := os.Symlink(outside, filepath.Join(root, "link.jsonl")); err != nil {
 		t.Fatal(err)
 	}
-	f := open(t, intake.Config{DataRoots: []string{root}}, bus.Layout{})
+	f := open(t, intake.Config{DataRoots: []string{root}}, topology.Topology{})
 	f.ask(t, events.PipelineRequested{RunID: "taken"})
 	f.accepted(t, "taken")
 	keys := func(section string, kv ...any) json.RawMessage {
@@ -169,7 +172,7 @@ func TestRejects(t *testing.T) {
 // is a fault; what is no request at all is answered, too, and kept.
 func TestRejectsBareRequests(t *testing.T) {
 	t.Parallel()
-	f := open(t, intake.Config{}, bus.Layout{})
+	f := open(t, intake.Config{}, topology.Topology{})
 	faults := f.faults(t, f.raw(t, strings.Replace(bare, `"labels"`, `"lables"`, 1)))
 	if fault := faults["lables"]; len(faults) != 1 || !strings.Contains(fault.Message, `"labels"`) {
 		t.Errorf("faults: %v", faults)

@@ -10,7 +10,11 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/pipeline/spec"
 	"github.com/tunebus/tunebus/services/intake"
 )
@@ -27,7 +31,7 @@ func (f *front) finish(t *testing.T, id string, p events.Phase, how events.Concl
 	now := time.Now().UTC()
 	f.publish(t, events.PhaseCompleted{RunID: id, Phase: p, Attempt: 1, Conclusion: how, StartedAt: now, EndedAt: now, Artifacts: artifacts})
 	run := f.until(t, id, string(p), func(r events.Run) bool { return r.Phases[p].Completed != nil })
-	if err := f.bus.Follow(t.Context(), *run.Phases[p].Completed, run); err != nil {
+	if err := journal.New(f.bus).PublishNext(t.Context(), *run.Phases[p].Completed, run); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -36,7 +40,7 @@ func (f *front) finish(t *testing.T, id string, p events.Phase, how events.Concl
 // the old one made before that phase, by reference and digest.
 func TestRerun(t *testing.T) {
 	t.Parallel()
-	f := open(t, intake.Config{}, bus.Layout{})
+	f := open(t, intake.Config{}, topology.Topology{})
 	model, predictions := reference("model"), reference("predictions")
 	files := map[string]events.Reference{"fine_tuner.training_data_id": reference("data")}
 	f.ask(t, events.PipelineRequested{RunID: "old", Inputs: events.Inputs{Files: files}})
@@ -102,7 +106,7 @@ func TestRerun(t *testing.T) {
 // finds it all the same.
 func TestRerunOfARunWithUnreadableFacts(t *testing.T) {
 	t.Parallel()
-	f := open(t, intake.Config{}, bus.Layout{})
+	f := open(t, intake.Config{}, topology.Topology{})
 	litter := func(subject string) {
 		t.Helper()
 		if _, err := f.js.Publish(t.Context(), subject, []byte("{")); err != nil {
@@ -117,11 +121,11 @@ func TestRerunOfARunWithUnreadableFacts(t *testing.T) {
 	if m := f.accepted(t, "again").Accepted.Inputs.Model; m == nil || m.Key != reference("model").Key {
 		t.Errorf("it starts from %+v", m)
 	}
-	d := bus.Delivery{Message: bus.Message{Event: events.PipelineRequested{RunID: "old"}, Subject: events.TypePipelineRequested, Sequence: asked}}
+	d := delivery.Delivery{Message: codec.Message{Event: events.PipelineRequested{RunID: "old"}, Subject: events.TypePipelineRequested, Sequence: asked}}
 	if err := f.desk.Request(t.Context(), d); err != nil {
 		t.Error(err)
 	}
-	if _, err := f.bus.Last(t.Context(), events.PipelineRejected{RequestSequence: asked}.Subject()); !errors.Is(err, bus.ErrNothing) {
+	if _, err := history.New(f.bus).Latest(t.Context(), events.PipelineRejected{RequestSequence: asked}.Subject()); !errors.Is(err, history.ErrNotFound) {
 		t.Errorf("the request of the run was rejected when it came again: %v", err)
 	}
 
@@ -139,7 +143,7 @@ func TestRerunOfARunWithUnreadableFacts(t *testing.T) {
 // run was accepted have their defaults there.
 func TestRerunOfAnOldRun(t *testing.T) {
 	t.Parallel()
-	f := open(t, intake.Config{}, bus.Layout{})
+	f := open(t, intake.Config{}, topology.Topology{})
 	id := "before-the-keys"
 	var sections map[string]map[string]any
 	body, err := json.Marshal(whole(t))

@@ -47,7 +47,7 @@ type Outage struct {
 	From, To time.Time
 }
 
-// PID is the process that a worker's name tells of, as [bus.WorkerName] makes
+// PID is the process that a worker's name tells of, as [conn.ProcessName] makes
 // it; ok is false for other names.
 func PID(worker string) (pid int, ok bool) {
 	parts := strings.Split(worker, "-") // host, process and a nonce
