@@ -1,6 +1,7 @@
 package main
 
 import (
+	"go/ast"
 	"path"
 	"slices"
 	"strings"
@@ -26,7 +27,7 @@ var mayImport = map[string][]string{
 	"cmd/basemodel":       {"llm"},
 }
 
-// onlyIn says which folders alone may import a module of others.
+// onlyIn says which folders alone may import a module or a package.
 var onlyIn = map[string][]string{
 	"github.com/ThreeDotsLabs/watermill": {"pipeline/bus"},
 	"github.com/gomlx":                   {"llm"},
@@ -34,15 +35,24 @@ var onlyIn = map[string][]string{
 	// The audit checks what the bus did, so it must not read through the bus.
 	"github.com/nats-io/nats.go":     {"pipeline/bus", "cmd/tunebus/internal/audit"},
 	"github.com/synadia-io/orbit.go": {"pipeline/bus"},
+	// What a stream holds leaves pipeline/bus decoded.
+	module + "pipeline/bus/streams": {"pipeline/bus"},
 }
 
 // busLayers are the packages of pipeline/bus, from the bottom up. A package
 // may import those of the layers below its own.
 var busLayers = [][]string{
+	{"codec"},
 	{"conn"},
-	{"codec", "stream"},
-	{"topology", "journal", "history", "runindex", "requestlog", "checkpoint", "lease", "wakeup", "objectstore", "delivery", "deadletter"},
+	{"streams", "topology", "wakeup"},
+	{"checkpoint", "delivery", "history", "journal", "lease", "objectstore", "requestlog"},
+	{"deadletter", "runindex"},
 }
+
+// connNames are what packages outside pipeline/bus may use of the package
+// conn: they open a connection and hand it on, the requests on it are made by
+// the packages of pipeline/bus.
+var connNames = []string{"Conn", "Connect", "Options", "ProcessName", "UnreachableError"}
 
 // below reports whether a folder is one of those, or below one of them.
 func below(dir string, folders ...string) bool {
@@ -66,7 +76,7 @@ func importFaults(dir, imported string) (faults []string) {
 		}
 	}
 	if from, to := busLayer(dir), busLayer(target); from >= 0 && to >= from {
-		faults = append(faults, "it is no layer below")
+		faults = append(faults, "it is in no layer below that of "+dir)
 	}
 	return faults
 }
@@ -118,6 +128,52 @@ func TestImportFaults(t *testing.T) {
 			t.Errorf("%s imports %s: %q, want %d faults", c.dir, c.imported, got, c.faults)
 		}
 	}
+}
+
+// TestBusLayersAreComplete holds that each package of pipeline/bus has a layer,
+// and that the linter has the same ones.
+func TestBusLayersAreComplete(t *testing.T) {
+	t.Parallel()
+	linter := content(t, ".golangci.yaml")
+	found := map[string]bool{}
+	for _, p := range packages(t) {
+		if !below(p.dir, "pipeline/bus") {
+			continue
+		}
+		found[strings.TrimPrefix(p.dir, "pipeline/bus/")] = true
+		if busLayer(p.dir) < 0 {
+			t.Errorf("%s is in no layer", p.dir)
+		}
+		if !strings.Contains(linter, `"**/`+p.dir+`/*.go"`) {
+			t.Errorf("%s is in no layer of .golangci.yaml", p.dir)
+		}
+	}
+	for _, name := range slices.Concat(busLayers...) {
+		if !found[name] {
+			t.Errorf("there is no package %s", name)
+		}
+	}
+}
+
+// TestConnIsAHandle holds that packages outside pipeline/bus make no requests
+// of their own.
+func TestConnIsAHandle(t *testing.T) {
+	t.Parallel()
+	eachFile(t, func(f file) {
+		if f.isTest() || below(f.dir(), "pipeline/bus") || !slices.Contains(f.imports(), module+"pipeline/bus/conn") {
+			return
+		}
+		ast.Inspect(f.syntax, func(n ast.Node) bool {
+			s, ok := n.(*ast.SelectorExpr)
+			if !ok {
+				return true
+			}
+			if x, ok := s.X.(*ast.Ident); ok && x.Name == "conn" && !slices.Contains(connNames, s.Sel.Name) {
+				t.Errorf("%s uses conn.%s; only %s are for packages outside pipeline/bus", f.path, s.Sel.Name, strings.Join(connNames, ", "))
+			}
+			return true
+		})
+	})
 }
 
 // TestProgramsLinkTheCloudDrivers holds that every program that runs a service
