@@ -13,8 +13,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/tunebus/tunebus/cmd/tunebus/internal/processes"
 )
 
 // Blocks of the manual that start with ```sh are run as they stand, in a
@@ -99,11 +97,7 @@ func withProgram(t *testing.T) {
 func TestCommandsOfTheManual(t *testing.T) {
 	t.Parallel()
 	withProgram(t)
-	all := pages(t)
-	if processes.UnderRace {
-		all = all[len(all)-1:] // README.md
-	}
-	for _, page := range all {
+	for _, page := range pages(t) {
 		t.Run(filepath.Base(page), func(t *testing.T) {
 			t.Parallel()
 			text, err := os.ReadFile(page)

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tunebus/tunebus/cmd/tunebus/internal/processes"
 	"github.com/tunebus/tunebus/services/tracker"
 	"github.com/tunebus/tunebus/services/tracker/mlflow"
 	"github.com/tunebus/tunebus/services/tracker/report"
@@ -107,8 +106,7 @@ func (d *death) kill(cfg tracker.Config) tracker.Config {
 }
 
 // killed lets a tracker die behind each of its writes in turn, and another
-// one go on, and compares what that comes to with what one tracker makes. Under
-// the race detector it is some of the writes.
+// one go on, and compares what that comes to with what one tracker makes.
 func killed(t *testing.T, r record, run string) {
 	room := newRoom(t, r)
 	room.feed(t, r.runs[run]...)
@@ -117,11 +115,7 @@ func killed(t *testing.T, r record, run string) {
 	stop()
 	want := room.walk(t)
 	const least = 10 // writes of the shortest run: fewer would mean that nobody died
-	step := 1
-	if processes.UnderRace {
-		step = 5
-	}
-	for n, alive := 0, false; !alive; n += step {
+	for n, alive := 0, false; !alive; n++ {
 		t.Run(fmt.Sprint("behind write ", n), func(t *testing.T) {
 			alive = killedOnce(t, r, run, n, want) || t.Failed()
 			if alive && n < least {
