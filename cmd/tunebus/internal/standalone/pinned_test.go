@@ -13,6 +13,7 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/archive"
 	"github.com/tunebus/tunebus/pipeline/artifact"
+	"github.com/tunebus/tunebus/pipeline/artifact/transfer"
 	"github.com/tunebus/tunebus/pipeline/bus"
 	"github.com/tunebus/tunebus/pipeline/gc"
 	"github.com/tunebus/tunebus/pipeline/worker"
@@ -126,7 +127,7 @@ func TestRerunPinsWhatItUses(t *testing.T) {
 	collect()
 	answers, _ := run.Phases[events.Inference].Completed.Artifact(events.ArtifactPredictions)
 	path := filepath.Join(t.TempDir(), "answers")
-	if err := l.Store.Fetch(t.Context(), answers, path); err != nil {
+	if err := transfer.New(l.Store).Fetch(t.Context(), answers, path); err != nil {
 		t.Fatal(err)
 	}
 	if text, err := os.ReadFile(path); err != nil || string(text) != "answers of the model of old" {

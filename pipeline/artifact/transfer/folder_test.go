@@ -1,4 +1,4 @@
-package artifact
+package transfer
 
 import (
 	"archive/tar"
@@ -12,9 +12,11 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/tunebus/tunebus/pipeline/artifact"
 )
 
-// writeDir makes a folder with these files.
+// writeDir creates a folder with these files.
 func writeDir(t *testing.T, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -57,8 +59,8 @@ func model() map[string]string {
 
 func TestDirRoundTrip(t *testing.T) {
 	t.Parallel()
-	s, _ := newStore(t)
-	ref, err := s.PutDir(t.Context(), "runs/r1/finetune/1/model", writeDir(t, model()))
+	f := newFixture(t)
+	ref, err := f.PutDir(t.Context(), "runs/r1/finetune/1/model", writeDir(t, model()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +69,7 @@ func TestDirRoundTrip(t *testing.T) {
 	}
 	dir := filepath.Join(t.TempDir(), "new", "model")
 	for range 2 { // the second time the folder is reused
-		if err := s.FetchDir(t.Context(), ref, dir); err != nil {
+		if err := f.FetchDir(t.Context(), ref, dir); err != nil {
 			t.Fatal(err)
 		}
 		if got := readDir(t, dir); !maps.Equal(got, model()) {
@@ -80,22 +82,22 @@ func TestDirRoundTrip(t *testing.T) {
 	if err := os.Chtimes(filepath.Join(twin, "a.txt"), time.Unix(1, 0), time.Unix(1, 0)); err != nil {
 		t.Fatal(err)
 	}
-	if again, err := s.PutDir(t.Context(), ref.Key, twin); err != nil || again != ref {
+	if again, err := f.PutDir(t.Context(), ref.Key, twin); err != nil || again != ref {
 		t.Errorf("put of a twin: %+v, %v; want %+v", again, err, ref)
 	}
 
 	if err := os.WriteFile(filepath.Join(dir, "a.txt"), []byte("edited"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.FetchDir(t.Context(), ref, dir); !errors.Is(err, ErrExists) {
+	if err := f.FetchDir(t.Context(), ref, dir); !errors.Is(err, artifact.ErrExists) {
 		t.Errorf("fetch into a folder with other files: %v, want ErrExists", err)
 	}
 }
 
 func TestFetchDirConcurrently(t *testing.T) {
 	t.Parallel()
-	s, _ := newStore(t)
-	ref, err := s.PutDir(t.Context(), "model", writeDir(t, model()))
+	f := newFixture(t)
+	ref, err := f.PutDir(t.Context(), "model", writeDir(t, model()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +105,7 @@ func TestFetchDirConcurrently(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
-			if err := s.FetchDir(t.Context(), ref, filepath.Join(parent, "model")); err != nil {
+			if err := f.FetchDir(t.Context(), ref, filepath.Join(parent, "model")); err != nil {
 				t.Error(err)
 			}
 		})
@@ -116,7 +118,7 @@ func TestFetchDirConcurrently(t *testing.T) {
 
 func TestPutDirFollowsLinksToFiles(t *testing.T) {
 	t.Parallel()
-	s, _ := newStore(t)
+	f := newFixture(t)
 	blobs := writeDir(t, map[string]string{"blob": "weights"})
 	dir := writeDir(t, map[string]string{"config.json": "{}"})
 	if err := os.Symlink(filepath.Join(blobs, "blob"), filepath.Join(dir, "model.safetensors")); err != nil {
@@ -126,12 +128,12 @@ func TestPutDirFollowsLinksToFiles(t *testing.T) {
 	if err := os.Symlink(dir, link); err != nil {
 		t.Fatal(err)
 	}
-	ref, err := s.PutDir(t.Context(), "model", link)
+	ref, err := f.PutDir(t.Context(), "model", link)
 	if err != nil {
 		t.Fatal(err)
 	}
 	out := filepath.Join(t.TempDir(), "model")
-	if err := s.FetchDir(t.Context(), ref, out); err != nil {
+	if err := f.FetchDir(t.Context(), ref, out); err != nil {
 		t.Fatal(err)
 	}
 	if got := readDir(t, out); !maps.Equal(got, map[string]string{"config.json": "{}", "model.safetensors": "weights"}) {
@@ -140,26 +142,26 @@ func TestPutDirFollowsLinksToFiles(t *testing.T) {
 	if err := os.Symlink(blobs, filepath.Join(dir, "folder")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.PutDir(t.Context(), "linked", dir); err == nil || !strings.Contains(err.Error(), "neither a file nor a link to a file") {
+	if _, err := f.PutDir(t.Context(), "linked", dir); err == nil || !strings.Contains(err.Error(), "neither a file nor a link to a file") {
 		t.Errorf("put with a link to a folder: %v", err)
 	}
 }
 
-func TestPutDirOfNothing(t *testing.T) {
+func TestPutDirOfEmptyFolder(t *testing.T) {
 	t.Parallel()
-	s, _ := newStore(t)
-	if _, err := s.PutDir(t.Context(), "k", t.TempDir()); !errors.Is(err, ErrEmptyFolder) {
+	f := newFixture(t)
+	if _, err := f.PutDir(t.Context(), "k", t.TempDir()); !errors.Is(err, ErrEmptyFolder) {
 		t.Errorf("empty folder: %v", err)
 	}
-	if _, err := s.PutDir(t.Context(), "k", filepath.Join(t.TempDir(), "none")); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := f.PutDir(t.Context(), "k", filepath.Join(t.TempDir(), "none")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no folder: %v", err)
 	}
-	if _, err := s.PutDir(t.Context(), "../k", writeDir(t, model())); err == nil {
+	if _, err := f.PutDir(t.Context(), "../k", writeDir(t, model())); err == nil {
 		t.Error("bad key: no error")
 	}
 }
 
-func TestFetchDirRefusesWhatLeadsOutside(t *testing.T) {
+func TestFetchDirRefusesEntriesOutsideTheFolder(t *testing.T) {
 	t.Parallel()
 	file := func(name string) *tar.Header { return &tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o644} }
 	for name, headers := range map[string][]*tar.Header{
@@ -187,52 +189,52 @@ func TestFetchDirRefusesWhatLeadsOutside(t *testing.T) {
 			if err := w.Close(); err != nil {
 				t.Fatal(err)
 			}
-			s, _ := newStore(t)
-			ref, err := s.Put(t.Context(), "k", mediaTypeTar, &stream)
+			f := newFixture(t)
+			ref, err := f.store.Put(t.Context(), "k", mediaTypeTar, &stream)
 			if err != nil {
 				t.Fatal(err)
 			}
 			parent := t.TempDir()
-			if err := s.FetchDir(t.Context(), ref, filepath.Join(parent, "dir")); err == nil {
+			if err := f.FetchDir(t.Context(), ref, filepath.Join(parent, "dir")); err == nil {
 				t.Error("no error")
 			}
 			if left := readDir(t, parent); len(left) != 0 {
-				t.Errorf("left behind: %q", left)
+				t.Errorf("left over: %q", left)
 			}
 		})
 	}
 }
 
-func TestFetchDirOfDamage(t *testing.T) {
+func TestFetchDirOfDamagedArtifact(t *testing.T) {
 	t.Parallel()
-	for name, tamper := range tampers() {
+	for name, damage := range damages() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s, storeDir := newStore(t)
-			ref, err := s.PutDir(t.Context(), "k", writeDir(t, model()))
+			f := newFixture(t)
+			ref, err := f.PutDir(t.Context(), "k", writeDir(t, model()))
 			if err != nil {
 				t.Fatal(err)
 			}
-			file := filepath.Join(storeDir, "k")
+			file := filepath.Join(f.storeDir, "k")
 			content, err := os.ReadFile(file)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := os.WriteFile(file, tamper(content), 0o644); err != nil {
+			if err := os.WriteFile(file, damage(content), 0o644); err != nil {
 				t.Fatal(err)
 			}
 			parent := t.TempDir()
-			var corrupt *CorruptError
-			if err := s.FetchDir(t.Context(), ref, filepath.Join(parent, "dir")); !errors.As(err, &corrupt) {
+			err = f.FetchDir(t.Context(), ref, filepath.Join(parent, "dir"))
+			if _, corrupt := errors.AsType[*artifact.CorruptError](err); !corrupt {
 				t.Errorf("fetch: %v, want a CorruptError", err)
 			}
 			if left := readDir(t, parent); len(left) != 0 {
-				t.Errorf("left behind: %q", left)
+				t.Errorf("left over: %q", left)
 			}
 		})
 	}
-	s, _ := newStore(t)
-	if err := s.FetchDir(t.Context(), mustPut(t, s, "text", "text"), t.TempDir()); err == nil || !strings.Contains(err.Error(), "media type") {
+	f := newFixture(t)
+	if err := f.FetchDir(t.Context(), f.put(t, "text", "text"), t.TempDir()); err == nil || !strings.Contains(err.Error(), "media type") {
 		t.Errorf("fetch of a text as a folder: %v", err)
 	}
 }

@@ -1,4 +1,4 @@
-package artifact
+package transfer
 
 import (
 	"archive/tar"
@@ -15,18 +15,18 @@ import (
 	"time"
 )
 
-// mediaTypeTar is the media type of a folder stored as one stream.
+// mediaTypeTar is the media type of the artifact of a folder.
 const mediaTypeTar = "application/x-tar"
 
-// ErrEmptyFolder says that a folder holds no file, so that there is nothing to
+// ErrEmptyFolder means that a folder has no files, so there is nothing to
 // store.
 var ErrEmptyFolder = errors.New("the folder holds no file")
 
-// packDir writes the files below dir as a tar stream that depends on their
-// names and contents alone: sorted by name, no times, owners or modes. A link
-// to a file is stored as the file; folders without files are left out.
+// packDir writes the files below dir as a tar stream that depends only on
+// their names and contents: sorted by name, without times, owners and modes. A
+// link to a file is stored as that file. Folders without files are omitted.
 func packDir(ctx context.Context, w io.Writer, dir string) error {
-	dir, err := filepath.EvalSymlinks(dir) // the walk would take a link for a file
+	dir, err := filepath.EvalSymlinks(dir) // WalkDir does not follow a link, not even its root
 	if err != nil {
 		return err
 	}
@@ -66,13 +66,13 @@ func listDir(dir string) ([]string, error) {
 		names = append(names, name)
 		return nil
 	})
-	slices.Sort(names) // the walk sorts a/b before a.b, by folder
+	slices.Sort(names) // WalkDir sorts each folder by itself: a/b comes before a.b
 	return names, err
 }
 
 func packFile(t *tar.Writer, dir, name string) (err error) {
 	file := filepath.Join(dir, filepath.FromSlash(name))
-	info, err := os.Stat(file) // before it is opened: opening a pipe waits for its writer
+	info, err := os.Stat(file) // before Open, because opening a named pipe blocks
 	if err != nil {
 		return err
 	}
@@ -85,21 +85,26 @@ func packFile(t *tar.Writer, dir, name string) (err error) {
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	header := &tar.Header{
-		Typeflag: tar.TypeReg, Name: name, Size: info.Size(), Mode: 0o644,
-		ModTime: time.Unix(0, 0), Format: tar.FormatPAX,
+		Typeflag: tar.TypeReg,
+		Name:     name,
+		Size:     info.Size(),
+		Mode:     0o644,
+		ModTime:  time.Unix(0, 0),
+		Format:   tar.FormatPAX,
 	}
 	if err := t.WriteHeader(header); err != nil {
 		return err
 	}
-	// A file that grew meanwhile is refused by the writer, one that shrank by
-	// the next header.
+	// If the file grew meanwhile, this write fails; if it shrank, the next
+	// header does.
 	_, err = io.Copy(t, f)
 	return err
 }
 
 // unpackDir writes the files of a tar stream below root, which is empty. It
-// accepts plain files and folders with names inside root, each once, and no
-// more bytes than limit: sparse entries can claim more than the stream has.
+// accepts only regular files and folders, with names inside root, each name
+// once, and at most limit bytes in all: a sparse entry can expand to more bytes
+// than the stream has.
 func unpackDir(ctx context.Context, r io.Reader, root *os.Root, limit int64) error {
 	t := tar.NewReader(r)
 	for {
@@ -133,7 +138,7 @@ func unpackDir(ctx context.Context, r io.Reader, root *os.Root, limit int64) err
 			return fmt.Errorf("entry %q is neither a file nor a folder", name)
 		}
 	}
-	// What follows the end mark belongs to the digest.
+	// The bytes after the end mark belong to the digest.
 	_, err := io.Copy(io.Discard, r)
 	return err
 }
@@ -150,7 +155,8 @@ func unpackFile(r io.Reader, root *os.Root, name string) error {
 	return errors.Join(err, f.Close())
 }
 
-// checkEntry refuses a name that could lead outside the folder on any system.
+// checkEntry refuses names that could lead outside the folder on any operating
+// system.
 func checkEntry(name string) error {
 	local, err := filepath.Localize(name)
 	if err != nil || !filepath.IsLocal(local) || name == "." || strings.ContainsAny(name, `\:`) {
