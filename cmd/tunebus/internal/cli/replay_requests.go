@@ -14,7 +14,7 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/bus"
-	"github.com/tunebus/tunebus/services/intake"
+	"github.com/tunebus/tunebus/services/intake/request"
 )
 
 // replayed is a request that is submitted again, for scripts.
@@ -217,7 +217,7 @@ func (p *replay) unfit(ctx context.Context, d bus.Delivery, req events.PipelineR
 		return fmt.Sprintf("it is a replay of request %d; --replayed takes those, too", req.ReplayOf), nil
 	}
 	if d.Bare {
-		if unknown := intake.UnknownKeys(d.Data); len(unknown) > 0 {
+		if unknown := request.UnknownKeys(d.Data); len(unknown) > 0 {
 			return fmt.Sprintf("its key %q is unknown, so it was rejected", unknown[0].Key), nil
 		}
 	}
@@ -266,7 +266,7 @@ func runOf(d bus.Delivery, req events.PipelineRequested) string {
 	if req.RunID != "" {
 		return printable(req.RunID)
 	}
-	return intake.RunID(d)
+	return request.RunID(d.Stream, d.Sequence, d.Time)
 }
 
 // line writes one of many results as soon as it is there: as JSON on a line

@@ -180,11 +180,11 @@ func (l *Local) receiver(cfg Config, data string) (*bus.Receiver, error) {
 	if cfg.UnknownFor > 0 {
 		r.UnknownFor = cfg.UnknownFor
 	}
-	front := cfg.Intake
-	front.DataRoots, front.Store, front.Logger = cfg.Sources.Roots, l.Store.ID(), cfg.Logger.With("service", "intake")
-	front.Runs = archive.Reader{Bus: l.services, Store: l.Store}
-	desk := intake.New(l.services, front)
-	for _, route := range desk.Routes() {
+	intakeConfig := cfg.Intake
+	intakeConfig.DataRoots, intakeConfig.Store, intakeConfig.Logger = cfg.Sources.Roots, l.Store.ID(), cfg.Logger.With("service", "intake")
+	intakeConfig.Runs = archive.Reader{Bus: l.services, Store: l.Store}
+	svc := intake.New(l.services, intakeConfig)
+	for _, route := range svc.Routes() {
 		r.Add(route)
 	}
 	name := bus.WorkerName()

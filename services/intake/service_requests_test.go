@@ -16,10 +16,11 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus"
 	"github.com/tunebus/tunebus/services/intake"
+	"github.com/tunebus/tunebus/services/intake/request"
 )
 
-// raw publishes a body as any NATS client would, and returns the sequence.
-func (f *front) raw(t *testing.T, body string) uint64 {
+// publishRaw publishes a body as any NATS client would, and returns the sequence.
+func (f *fixture) publishRaw(t *testing.T, body string) uint64 {
 	t.Helper()
 	ack, err := f.js.Publish(t.Context(), events.TypePipelineRequested, []byte(body))
 	if err != nil {
@@ -28,40 +29,40 @@ func (f *front) raw(t *testing.T, body string) uint64 {
 	return ack.Sequence
 }
 
-const bare = `{"run_id": "bare", "labels": {"team": "x"}, "specification": {
+const plainJSON = `{"run_id": "bare", "labels": {"team": "x"}, "specification": {
   "fine_tuner": {"base_model_id": "owner/model", "training_data_id": "owner/data"},
   "inferencer": {"testing_data_id": "owner/data"}, "mlflow": {"run_name_prefix": "a-", "run_name": "n", "run_name_suffix": "-z"}}}`
 
-// TestAdmits: a request is a CloudEvent or its data alone.
-func TestAdmits(t *testing.T) {
+// TestAdmission: a request may be a CloudEvent or only its data.
+func TestAdmission(t *testing.T) {
 	t.Parallel()
 	f := open(t, intake.Config{}, bus.Layout{})
-	f.raw(t, bare)
+	f.publishRaw(t, plainJSON)
 	run := f.accepted(t, "bare")
 	if a := run.Accepted; a.RunName != "a-n-z" || a.Labels["team"] != "x" || len(a.Plan) != 3 || a.RequestedAt.IsZero() {
 		t.Errorf("accepted: %+v", a)
 	}
-	f.raw(t, fmt.Sprintf(`{"specversion": "1.0", "id": "1", "source": "curl", "type": "pipeline.requested", "datacontenttype": "application/json", "data": %s}`,
-		strings.Replace(bare, `"bare"`, `"event"`, 1)))
+	f.publishRaw(t, fmt.Sprintf(`{"specversion": "1.0", "id": "1", "source": "curl", "type": "pipeline.requested", "datacontenttype": "application/json", "data": %s}`,
+		strings.Replace(plainJSON, `"bare"`, `"event"`, 1)))
 	f.accepted(t, "event")
-	f.ask(t, events.PipelineRequested{RunID: "sdk", Queues: map[events.Phase]string{events.Inference: "openai"}})
+	f.request(t, events.PipelineRequested{RunID: "sdk", Queues: map[events.Phase]string{events.Inference: "openai"}})
 	if q := f.accepted(t, "sdk").Accepted.Plan[1].Queue; q != "openai" {
 		t.Errorf("the queue is %s", q)
 	}
 }
 
-// TestRequestAgain: a request that is delivered again makes the same run, and
-// the follow-up that its first reader did not live to publish.
-func TestRequestAgain(t *testing.T) {
+// TestRedeliveredRequest: a request that is delivered again leads to the same
+// run, and to the first job if the first handler died before it published it.
+func TestRedeliveredRequest(t *testing.T) {
 	t.Parallel()
 	f := open(t, intake.Config{}, bus.Layout{})
 	d := bus.Delivery{Message: bus.Message{
 		Event:   events.PipelineRequested{Specification: specification(t, nil)},
 		Subject: events.TypePipelineRequested, Stream: events.StreamRequests, Sequence: 7, Time: time.Now().UTC(), ID: "x",
 	}}
-	id := intake.RunID(d)
+	id := request.RunID(d.Stream, d.Sequence, d.Time)
 	for range 3 {
-		if err := f.desk.Request(t.Context(), d); err != nil {
+		if err := f.handle(t, "intake/requests", d); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -73,27 +74,27 @@ func TestRequestAgain(t *testing.T) {
 		t.Errorf("accepted: %+v", run.Accepted)
 	}
 	d.Sequence++
-	if intake.RunID(d) == id {
+	if request.RunID(d.Stream, d.Sequence, d.Time) == id {
 		t.Error("another request has the same id")
 	}
 }
 
-// TestDiedBeforeTheFirstJob: the accepted fact is there, the job is not; the
-// redelivery publishes it.
+// TestDiedBeforeTheFirstJob: the accepted event exists, the job does not; the
+// redelivery publishes the job.
 func TestDiedBeforeTheFirstJob(t *testing.T) {
 	t.Parallel()
 	f := open(t, intake.Config{}, bus.Layout{})
 	f.publish(t, events.PipelineAccepted{
 		RunID: "r", Plan: []events.Step{{Phase: events.Inference, Queue: "builtin"}}, Lineage: events.Lineage{RequestSequence: 1},
 	})
-	f.ask(t, events.PipelineRequested{RunID: "r"})
+	f.request(t, events.PipelineRequested{RunID: "r"})
 	if p := f.accepted(t, "r").Accepted.Plan; len(p) != 1 {
-		t.Errorf("the plan was made anew: %v", p)
+		t.Errorf("there is another plan: %v", p)
 	}
 }
 
-// TestRejects: every fault of a request comes at once, and no secret with it.
-func TestRejects(t *testing.T) {
+// TestRejection: it has all faults of a request, and no secrets.
+func TestRejection(t *testing.T) {
 	t.Parallel()
 	root := t.TempDir()
 	outside := filepath.Join(t.TempDir(), "secret.jsonl")
@@ -106,7 +107,7 @@ func TestRejects(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := open(t, intake.Config{DataRoots: []string{root}}, bus.Layout{})
-	f.ask(t, events.PipelineRequested{RunID: "taken"})
+	f.request(t, events.PipelineRequested{RunID: "taken"})
 	f.accepted(t, "taken")
 	keys := func(section string, kv ...any) json.RawMessage {
 		values := map[string]any{}
@@ -147,40 +148,41 @@ func TestRejects(t *testing.T) {
 		{"password of the judge", events.PipelineRequested{Specification: keys("evaluator", "judge_base_url", "https://me:S3CRET@judge.example/v1")}, "evaluator.judge_base_url"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			faults := f.faults(t, f.ask(t, c.req))
+			faults := f.faults(t, f.request(t, c.req))
 			if got := strings.Join(slices.Sorted(maps.Keys(faults)), " "); got != c.want {
 				t.Errorf("faults of %s, want %s", got, c.want)
 			}
 			if text := fmt.Sprint(faults); strings.Contains(text, "S3CRET") {
-				t.Errorf("a secret travels: %s", text)
+				t.Errorf("a fault contains a secret: %s", text)
 			}
 		})
 	}
-	if f.log.says("S3CRET") {
+	if f.log.contains("S3CRET") {
 		t.Error("a secret is in the log")
 	}
-	ok := f.ask(t, events.PipelineRequested{RunID: "inside", Specification: keys("fine_tuner", "training_data_id", "data.jsonl", "validation_data_id", filepath.Join(root, "data.jsonl"))})
+	ok := f.request(t, events.PipelineRequested{RunID: "inside", Specification: keys("fine_tuner", "training_data_id", "data.jsonl", "validation_data_id", filepath.Join(root, "data.jsonl"))})
 	if run := f.accepted(t, "inside"); run.Accepted.Lineage.RequestSequence != ok {
 		t.Errorf("accepted: %+v", run.Accepted)
 	}
 }
 
-// TestRejectsBareRequests: a misspelled key of a request that a person wrote
-// is a fault; what is no request at all is answered, too, and kept.
-func TestRejectsBareRequests(t *testing.T) {
+// TestRejectionOfPlainJSON: in a request that a person wrote, a misspelled key is
+// a fault. A message that is no request at all is rejected too, and becomes a
+// dead letter.
+func TestRejectionOfPlainJSON(t *testing.T) {
 	t.Parallel()
 	f := open(t, intake.Config{}, bus.Layout{})
-	faults := f.faults(t, f.raw(t, strings.Replace(bare, `"labels"`, `"lables"`, 1)))
+	faults := f.faults(t, f.publishRaw(t, strings.Replace(plainJSON, `"labels"`, `"lables"`, 1)))
 	if fault := faults["lables"]; len(faults) != 1 || !strings.Contains(fault.Message, `"labels"`) {
 		t.Errorf("faults: %v", faults)
 	}
-	faults = f.faults(t, f.raw(t, `{"fine_tuner": {"epochs": 1}, "specification": {}}`))
+	faults = f.faults(t, f.publishRaw(t, `{"fine_tuner": {"epochs": 1}, "specification": {}}`))
 	if fault := faults["fine_tuner"]; !strings.Contains(fault.Message, "specification") {
 		t.Errorf("faults: %v", faults)
 	}
 	none := []string{``, `{`, `[]`, `"text"`, "\x00", `{"run_id": 5}`, `{"specversion": "1.0", "type": "pipeline.requested"}`, `{"specversion": "1.0", "id": "1", "source": "s", "type": "pipeline.accepted", "data": {}}`}
 	for _, body := range none {
-		faults := f.faults(t, f.raw(t, body))
+		faults := f.faults(t, f.publishRaw(t, body))
 		if len(faults) != 1 || faults["request"].Message == "" {
 			t.Errorf("%q: faults %v", body, faults)
 		}
@@ -193,6 +195,6 @@ func TestRejectsBareRequests(t *testing.T) {
 		info, err := dead.Info(t.Context(), jetstream.WithSubjectFilter("dead.>"))
 		return err == nil && len(info.State.Subjects) == len(none)
 	})
-	f.raw(t, bare)
+	f.publishRaw(t, plainJSON)
 	f.accepted(t, "bare")
 }

@@ -19,9 +19,8 @@ func reference(name string) events.Reference {
 	return events.Reference{Store: store, Key: "runs/old/" + name, SHA256: strings.Repeat("b", 64)}
 }
 
-// finish ends the open phase of a run with artifacts, and publishes what
-// follows.
-func (f *front) finish(t *testing.T, id string, p events.Phase, how events.Conclusion, artifacts ...events.Artifact) {
+// finish completes the open phase of a run, and publishes the next event.
+func (f *fixture) finish(t *testing.T, id string, p events.Phase, how events.Conclusion, artifacts ...events.Artifact) {
 	t.Helper()
 	f.until(t, id, "the job of "+string(p), func(r events.Run) bool { return r.Phases[p] != nil && r.Phases[p].Requested != nil })
 	now := time.Now().UTC()
@@ -32,20 +31,20 @@ func (f *front) finish(t *testing.T, id string, p events.Phase, how events.Concl
 	}
 }
 
-// TestRerun: a run that repeats another one from a phase on starts from what
-// the old one made before that phase, by reference and digest.
+// TestRerun: a run that repeats another one from a phase on has references to
+// the results of the phases before.
 func TestRerun(t *testing.T) {
 	t.Parallel()
 	f := open(t, intake.Config{}, bus.Layout{})
 	model, predictions := reference("model"), reference("predictions")
 	files := map[string]events.Reference{"fine_tuner.training_data_id": reference("data")}
-	f.ask(t, events.PipelineRequested{RunID: "old", Inputs: events.Inputs{Files: files}})
+	f.request(t, events.PipelineRequested{RunID: "old", Inputs: events.Inputs{Files: files}})
 	f.finish(t, "old", events.Finetune, events.Success, events.Artifact{Name: events.ArtifactModel, Reference: model})
 	f.finish(t, "old", events.Inference, events.Success, events.Artifact{Name: events.ArtifactPredictions, Reference: predictions})
 	f.finish(t, "old", events.Evaluation, events.Failure)
-	f.ask(t, events.PipelineRequested{RunID: "broken"})
+	f.request(t, events.PipelineRequested{RunID: "broken"})
 	f.finish(t, "broken", events.Finetune, events.Failure)
-	f.publish(t, events.PipelineAccepted{RunID: "moved", Specification: whole(t), Inputs: events.Inputs{Model: &events.Reference{Store: "elsewhere", Key: "k", SHA256: model.SHA256}},
+	f.publish(t, events.PipelineAccepted{RunID: "moved", Specification: resolved(t), Inputs: events.Inputs{Model: &events.Reference{Store: "elsewhere", Key: "k", SHA256: model.SHA256}},
 		Plan: []events.Step{{Phase: events.Inference, Queue: "builtin"}}, Lineage: events.Lineage{RequestSequence: 99}})
 	own := reference("own")
 	for _, c := range []struct {
@@ -63,7 +62,7 @@ func TestRerun(t *testing.T) {
 		{"own-model", "old", events.Inference, events.Inputs{Model: &own}, &own, nil, "inference evaluation"},
 		{"own-model-broken", "broken", events.Inference, events.Inputs{Model: &own}, &own, nil, "inference evaluation"},
 	} {
-		f.ask(t, events.PipelineRequested{RunID: c.id, RerunOf: c.of, From: c.from, Inputs: c.in})
+		f.request(t, events.PipelineRequested{RunID: c.id, RerunOf: c.of, From: c.from, Inputs: c.in})
 		a := f.accepted(t, c.id).Accepted
 		var plan []string
 		for _, s := range a.Plan {
@@ -90,59 +89,59 @@ func TestRerun(t *testing.T) {
 		{"broken", events.Evaluation, "inputs.predictions"},
 		{"moved", events.Inference, "inputs.model"},
 	} {
-		faults := f.faults(t, f.ask(t, events.PipelineRequested{RerunOf: c.of, From: c.from}))
+		faults := f.faults(t, f.request(t, events.PipelineRequested{RerunOf: c.of, From: c.from}))
 		if got := strings.Join(slices.Sorted(maps.Keys(faults)), " "); got != c.want {
 			t.Errorf("%s from %s: faults of %s, want %s", c.of, c.from, got, c.want)
 		}
 	}
 }
 
-// TestRerunOfARunWithUnreadableFacts: it is repeated as far as it can be read,
-// and what cannot be read is named beside what is missing. Its own request
-// finds it all the same.
-func TestRerunOfARunWithUnreadableFacts(t *testing.T) {
+// TestRerunOfUnreadableRun: the readable part of a run can be repeated. If
+// something is missing, the unreadable fact is a fault too. A redelivery of the
+// run's own request still finds the run.
+func TestRerunOfUnreadableRun(t *testing.T) {
 	t.Parallel()
 	f := open(t, intake.Config{}, bus.Layout{})
-	litter := func(subject string) {
+	publishInvalid := func(subject string) {
 		t.Helper()
 		if _, err := f.js.Publish(t.Context(), subject, []byte("{")); err != nil {
 			t.Fatal(err)
 		}
 	}
-	asked := f.ask(t, events.PipelineRequested{RunID: "old"})
+	requested := f.request(t, events.PipelineRequested{RunID: "old"})
 	f.finish(t, "old", events.Finetune, events.Success, events.Artifact{Name: events.ArtifactModel, Reference: reference("model")})
 	f.finish(t, "old", events.Inference, events.Failure)
-	litter("finetune.started.old.7")
-	f.ask(t, events.PipelineRequested{RunID: "again", RerunOf: "old", From: events.Inference})
+	publishInvalid("finetune.started.old.7")
+	f.request(t, events.PipelineRequested{RunID: "again", RerunOf: "old", From: events.Inference})
 	if m := f.accepted(t, "again").Accepted.Inputs.Model; m == nil || m.Key != reference("model").Key {
 		t.Errorf("it starts from %+v", m)
 	}
-	d := bus.Delivery{Message: bus.Message{Event: events.PipelineRequested{RunID: "old"}, Subject: events.TypePipelineRequested, Sequence: asked}}
-	if err := f.desk.Request(t.Context(), d); err != nil {
+	d := bus.Delivery{Message: bus.Message{Event: events.PipelineRequested{RunID: "old"}, Subject: events.TypePipelineRequested, Sequence: requested}}
+	if err := f.handle(t, "intake/requests", d); err != nil {
 		t.Error(err)
 	}
-	if _, err := f.bus.Last(t.Context(), events.PipelineRejected{RequestSequence: asked}.Subject()); !errors.Is(err, bus.ErrNothing) {
-		t.Errorf("the request of the run was rejected when it came again: %v", err)
+	if _, err := f.bus.Last(t.Context(), events.PipelineRejected{RequestSequence: requested}.Subject()); !errors.Is(err, bus.ErrNothing) {
+		t.Errorf("the redelivered request of the run was rejected: %v", err)
 	}
 
-	f.ask(t, events.PipelineRequested{RunID: "half"})
+	f.request(t, events.PipelineRequested{RunID: "half"})
 	f.accepted(t, "half")
-	litter("finetune.completed.half")
+	publishInvalid("finetune.completed.half")
 	f.publish(t, events.PhaseRequested{RunID: "half", Phase: events.Inference, Queue: "builtin"})
-	faults := f.faults(t, f.ask(t, events.PipelineRequested{RerunOf: "half", From: events.Inference}))
+	faults := f.faults(t, f.request(t, events.PipelineRequested{RerunOf: "half", From: events.Inference}))
 	if faults["inputs.model"].Message == "" || !strings.Contains(faults["rerun_of"].Message, "fact finetune.completed.half at sequence ") {
 		t.Errorf("faults: %+v", faults)
 	}
 }
 
-// TestRerunOfAnOldRun: keys that were added to the specification since an old
-// run was accepted have their defaults there.
-func TestRerunOfAnOldRun(t *testing.T) {
+// TestRerunOfRunBeforeNewKeys: keys that the specification did not have when the
+// old run was accepted have their defaults.
+func TestRerunOfRunBeforeNewKeys(t *testing.T) {
 	t.Parallel()
 	f := open(t, intake.Config{}, bus.Layout{})
 	id := "before-the-keys"
 	var sections map[string]map[string]any
-	body, err := json.Marshal(whole(t))
+	body, err := json.Marshal(resolved(t))
 	if err == nil {
 		err = json.Unmarshal(body, &sections)
 	}
@@ -168,15 +167,15 @@ func TestRerunOfAnOldRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.ask(t, events.PipelineRequested{RunID: "again", RerunOf: id, From: events.Finetune, Specification: json.RawMessage(`{}`)})
+	f.request(t, events.PipelineRequested{RunID: "again", RerunOf: id, From: events.Finetune, Specification: json.RawMessage(`{}`)})
 	f.accepted(t, "again")
-	if got := f.accepted(t, "again").Accepted.Specification; len(spec.Changed(got, whole(t))) > 0 {
-		t.Errorf("the new run differs in %v", spec.Changed(got, whole(t)))
+	if got := f.accepted(t, "again").Accepted.Specification; len(spec.Changed(got, resolved(t))) > 0 {
+		t.Errorf("the new run differs in %v", spec.Changed(got, resolved(t)))
 	}
 }
 
-// whole is the specification that the requests of these tests come to.
-func whole(t *testing.T) events.Specification {
+// resolved returns the specification that the requests of these tests lead to.
+func resolved(t *testing.T) events.Specification {
 	t.Helper()
 	s, faults := spec.FromJSON(specification(t, nil))
 	if len(faults) > 0 {

@@ -27,24 +27,24 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // store is the id of the artifact store in these tests.
 const store = "store-1"
 
-// front is a front desk on a server of its own.
-type front struct {
-	bus  *bus.Bus
-	js   jetstream.JetStream // of a client that knows nothing of tunebus
-	desk *intake.Service
-	log  *lines
+// fixture is a running intake service with its own server.
+type fixture struct {
+	bus    *bus.Bus
+	js     jetstream.JetStream // a plain NATS client
+	routes []bus.Route
+	log    *logBuffer
 }
 
-func open(t *testing.T, cfg intake.Config, layout bus.Layout) *front {
+func open(t *testing.T, cfg intake.Config, layout bus.Layout) *fixture {
 	t.Helper()
 	return openFor(t, func(*bus.Bus) intake.Config { return cfg }, layout)
 }
 
-// openFor opens a desk whose configuration needs the bus.
-func openFor(t *testing.T, configure func(*bus.Bus) intake.Config, layout bus.Layout) *front {
+// openFor opens a service whose configuration needs the bus.
+func openFor(t *testing.T, configure func(*bus.Bus) intake.Config, layout bus.Layout) *fixture {
 	t.Helper()
 	server := bustest.Start(t, embedded.Options{})
-	f := &front{bus: bustest.Connect(t, server), log: &lines{}}
+	f := &fixture{bus: bustest.Connect(t, server), log: &logBuffer{}}
 	if err := f.bus.Setup(t.Context(), layout); err != nil {
 		t.Fatal(err)
 	}
@@ -58,12 +58,12 @@ func openFor(t *testing.T, configure func(*bus.Bus) intake.Config, layout bus.La
 	}
 	cfg := configure(f.bus)
 	cfg.Store, cfg.Logger = store, slog.New(slog.NewTextHandler(f.log, nil))
-	f.desk = intake.New(f.bus, cfg)
+	f.routes = intake.New(f.bus, cfg).Routes()
 	r, err := bus.NewReceiver(f.bus, cfg.Logger)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, route := range f.desk.Routes() {
+	for _, route := range f.routes {
 		r.Add(route)
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
@@ -79,8 +79,8 @@ func openFor(t *testing.T, configure func(*bus.Bus) intake.Config, layout bus.La
 	return f
 }
 
-// specification is a request's, with sections merged over what every run
-// needs.
+// specification returns the specification of a request: the keys that each run
+// needs, and the given ones.
 func specification(t *testing.T, sections map[string]map[string]any) json.RawMessage {
 	t.Helper()
 	spec := map[string]map[string]any{
@@ -102,8 +102,20 @@ func specification(t *testing.T, sections map[string]map[string]any) json.RawMes
 	return raw
 }
 
-// ask publishes a request and returns its sequence.
-func (f *front) ask(t *testing.T, req events.PipelineRequested) uint64 {
+// handle calls the handler of a route directly.
+func (f *fixture) handle(t *testing.T, route string, d bus.Delivery) error {
+	t.Helper()
+	for _, r := range f.routes {
+		if r.Name == route {
+			return r.Handle(t.Context(), d)
+		}
+	}
+	t.Fatalf("no route %s", route)
+	return nil
+}
+
+// request publishes a request and returns its sequence.
+func (f *fixture) request(t *testing.T, req events.PipelineRequested) uint64 {
 	t.Helper()
 	if req.Specification == nil {
 		req.Specification = specification(t, nil)
@@ -115,7 +127,7 @@ func (f *front) ask(t *testing.T, req events.PipelineRequested) uint64 {
 	return m.Sequence
 }
 
-func (f *front) publish(t *testing.T, evs ...events.Event) {
+func (f *fixture) publish(t *testing.T, evs ...events.Event) {
 	t.Helper()
 	for _, ev := range evs {
 		if _, err := f.bus.Publish(t.Context(), ev, bus.Fence{}); err != nil {
@@ -124,8 +136,8 @@ func (f *front) publish(t *testing.T, evs ...events.Event) {
 	}
 }
 
-// until waits until a run is as ok wants it.
-func (f *front) until(t *testing.T, id, what string, ok func(events.Run) bool) events.Run {
+// until waits until a run fulfils a condition.
+func (f *fixture) until(t *testing.T, id, what string, ok func(events.Run) bool) events.Run {
 	t.Helper()
 	var run events.Run
 	eventually(t, what+" of "+id, func() bool {
@@ -136,8 +148,8 @@ func (f *front) until(t *testing.T, id, what string, ok func(events.Run) bool) e
 	return run
 }
 
-// accepted waits until a run has its first job.
-func (f *front) accepted(t *testing.T, id string) events.Run {
+// accepted waits for the first job of a run.
+func (f *fixture) accepted(t *testing.T, id string) events.Run {
 	t.Helper()
 	return f.until(t, id, "the first job", func(r events.Run) bool {
 		if r.Accepted == nil {
@@ -148,13 +160,13 @@ func (f *front) accepted(t *testing.T, id string) events.Run {
 	})
 }
 
-func (f *front) ended(t *testing.T, id string) events.PipelineCompleted {
+func (f *fixture) ended(t *testing.T, id string) events.PipelineCompleted {
 	t.Helper()
 	return *f.until(t, id, "the end", func(r events.Run) bool { return r.Completed != nil }).Completed
 }
 
 // faults waits for the rejection of a request and returns its faults by key.
-func (f *front) faults(t *testing.T, request uint64) map[string]events.Fault {
+func (f *fixture) faults(t *testing.T, request uint64) map[string]events.Fault {
 	t.Helper()
 	var got map[string]events.Fault
 	eventually(t, "the rejection", func() bool {
@@ -174,7 +186,7 @@ func (f *front) faults(t *testing.T, request uint64) map[string]events.Fault {
 	return got
 }
 
-// eventually waits for a condition, 20 seconds at most.
+// eventually waits for a condition, one minute at most.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
@@ -182,25 +194,25 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	deadline := time.Now().Add(time.Minute)
 	for !ok() {
 		if time.Now().After(deadline) {
-			t.Fatalf("not within 20 seconds: %s", what)
+			t.Fatalf("not within one minute: %s", what)
 		}
 		<-tick.C
 	}
 }
 
-// lines is a log that tests look at.
-type lines struct {
+// logBuffer is a log that a test can search.
+type logBuffer struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
 }
 
-func (l *lines) Write(p []byte) (int, error) {
+func (l *logBuffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.buf.Write(p)
 }
 
-func (l *lines) says(text string) bool {
+func (l *logBuffer) contains(text string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return strings.Contains(l.buf.String(), text)

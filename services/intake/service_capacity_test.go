@@ -12,9 +12,9 @@ import (
 	"github.com/tunebus/tunebus/services/intake"
 )
 
-// TestFull: while the stream of facts is four fifths full no run is admitted,
-// running work goes on, and the request is admitted once there is room.
-func TestFull(t *testing.T) {
+// TestFullStream: while the stream of facts is 80 % full, no run is admitted and
+// running work continues. The request is admitted when the stream is less full.
+func TestFullStream(t *testing.T) {
 	t.Parallel()
 	f := open(t, intake.Config{Recheck: 100 * time.Millisecond}, bus.Layout{FactBytes: 256 << 10})
 	running := events.PipelineAccepted{RunID: "running", Plan: []events.Step{{Phase: events.Finetune, Queue: "builtin"}}}
@@ -34,8 +34,8 @@ func TestFull(t *testing.T) {
 		filler.RunID = "filler" + string(rune('a'+i))
 		f.publish(t, filler)
 	}
-	f.ask(t, events.PipelineRequested{RunID: "late"})
-	eventually(t, "the desk says so", func() bool { return f.log.says("nearly full") })
+	f.request(t, events.PipelineRequested{RunID: "late"})
+	eventually(t, "the log says so", func() bool { return f.log.contains("nearly full") })
 	f.finish(t, "running", events.Finetune, events.Failure)
 	f.ended(t, "running")
 	if run, err := f.bus.Run(t.Context(), "late"); err != nil || run.Accepted != nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/tunebus/tunebus/services/intake"
 )
 
-// history are runs that ended, or did not, in every way.
-func history(t *testing.T) *front {
+// oldRuns creates runs that ended in each possible way, and one that has not.
+func oldRuns(t *testing.T) *fixture {
 	t.Helper()
 	f := open(t, intake.Config{}, bus.Layout{Queues: map[events.Phase][]string{
 		events.Finetune: {"builtin", "big"}, events.Inference: {"builtin"}, events.Evaluation: {"builtin"},
@@ -21,8 +21,8 @@ func history(t *testing.T) *front {
 	model := events.Artifact{Name: events.ArtifactModel, Reference: reference("model")}
 	predictions := events.Artifact{Name: events.ArtifactPredictions, Reference: reference("predictions")}
 	files := map[string]events.Reference{"fine_tuner.training_data_id": reference("data"), "inferencer.testing_data_id": reference("test")}
-	ask := func(id string, pipeline map[string]any) {
-		f.ask(t, events.PipelineRequested{RunID: id, Inputs: events.Inputs{Files: files}, Labels: map[string]string{"team": "search", "kind": "nightly"},
+	submit := func(id string, pipeline map[string]any) {
+		f.request(t, events.PipelineRequested{RunID: id, Inputs: events.Inputs{Files: files}, Labels: map[string]string{"team": "search", "kind": "nightly"},
 			Queues: map[events.Phase]string{events.Finetune: "big"}, Specification: specification(t, map[string]map[string]any{"pipeline": pipeline})})
 		f.accepted(t, id)
 	}
@@ -35,42 +35,42 @@ func history(t *testing.T) *front {
 			f.finish(t, id, p, how[i], made...)
 		}
 	}
-	ask("good", nil)
+	submit("good", nil)
 	upTo("good", events.Success, events.Success, events.Success)
-	ask("untuned", nil)
+	submit("untuned", nil)
 	upTo("untuned", events.Failure)
-	ask("unanswered", nil)
+	submit("unanswered", nil)
 	upTo("unanswered", events.Success, events.Failure)
-	ask("cancelled", nil)
+	submit("cancelled", nil)
 	upTo("cancelled", events.Success, events.Cancelled)
-	ask("stopped", map[string]any{"stop_after_finetuning": true})
+	submit("stopped", map[string]any{"stop_after_finetuning": true})
 	upTo("stopped", events.Success)
-	ask("going", nil)
+	submit("going", nil)
 	upTo("going", events.Success)
 	f.until(t, "going", "its inference", func(r events.Run) bool { return r.Phases[events.Inference] != nil })
 	for _, id := range []string{"good", "untuned", "unanswered", "cancelled", "stopped"} {
 		f.ended(t, id)
 	}
-	// second repeats good from its inference on, and succeeds.
-	f.ask(t, events.PipelineRequested{RunID: "second", RerunOf: "good", From: events.Inference, Specification: json.RawMessage(`{}`)})
+	// The run "second" repeats "good" from inference on, and succeeds.
+	f.request(t, events.PipelineRequested{RunID: "second", RerunOf: "good", From: events.Inference, Specification: json.RawMessage(`{}`)})
 	f.finish(t, "second", events.Inference, events.Success, predictions)
 	f.finish(t, "second", events.Evaluation, events.Success)
 	f.ended(t, "second")
 	return f
 }
 
-// TestWhereARepetitionBegins: where the request says, else at the first phase
-// that has anything new to do. What comes before it is used again, and only
-// that.
-func TestWhereARepetitionBegins(t *testing.T) {
+// TestRerunStartPhase: a rerun starts from the phase that the request names, or
+// else from the first phase that failed or whose keys changed. It reuses the
+// results of the phases before that one, and no others.
+func TestRerunStartPhase(t *testing.T) {
 	t.Parallel()
-	f := history(t)
+	f := oldRuns(t)
 	for _, c := range []struct {
 		name, of string
 		from     events.Phase
 		changes  string
-		// what the new run does and starts from
-		plan, made string
+		// the phases of the new run, and the results that it reuses
+		plan, reused string
 	}{
 		{"all of it", "good", "", `{}`, "finetune inference evaluation", ""},
 		{"said so", "good", events.Evaluation, `{}`, "evaluation", "model predictions"},
@@ -81,7 +81,7 @@ func TestWhereARepetitionBegins(t *testing.T) {
 		{"a change of nothing", "good", "", `{"inferencer": {"temperature": 0.7}}`, "finetune inference evaluation", ""},
 		{"a change for no phase", "unanswered", "", `{"mlflow": {"run_name": "again"}}`, "inference evaluation", "model"},
 		{"a change before the failure", "unanswered", "", `{"fine_tuner": {"epochs": 1}}`, "finetune inference evaluation", ""},
-		{"a change behind the failure", "unanswered", "", `{"evaluator": {"metrics": ["chrf"]}}`, "inference evaluation", "model"},
+		{"a change after the failure", "unanswered", "", `{"evaluator": {"metrics": ["chrf"]}}`, "inference evaluation", "model"},
 		{"what it stopped before", "stopped", "", `{"pipeline": {"stop_after_finetuning": false}}`, "inference evaluation", "model"},
 		{"the same", "second", "", `{}`, "inference evaluation", "model"},
 		{"before the same", "second", events.Finetune, `{}`, "finetune inference evaluation", ""},
@@ -94,23 +94,23 @@ func TestWhereARepetitionBegins(t *testing.T) {
 		{"keys that are as they were", "good", events.Inference, `{"fine_tuner": {"epochs": 3}, "inferencer": {"seed": 7}}`, "inference evaluation", "model"},
 	} {
 		id := strings.NewReplacer(" ", "-", ",", "").Replace(c.name)
-		f.ask(t, events.PipelineRequested{RunID: id, RerunOf: c.of, From: c.from, Specification: json.RawMessage(c.changes)})
+		f.request(t, events.PipelineRequested{RunID: id, RerunOf: c.of, From: c.from, Specification: json.RawMessage(c.changes)})
 		a := f.accepted(t, id).Accepted
-		var plan, made []string
+		var plan, reused []string
 		for _, s := range a.Plan {
 			plan = append(plan, string(s.Phase))
 		}
 		if a.Inputs.Model != nil {
-			made = append(made, "model")
+			reused = append(reused, "model")
 		}
 		if a.Inputs.Predictions != nil {
-			made = append(made, "predictions")
+			reused = append(reused, "predictions")
 		}
 		if got := strings.Join(plan, " "); got != c.plan {
 			t.Errorf("%s: it does %s, want %s", c.name, got, c.plan)
 		}
-		if got := strings.Join(made, " "); got != c.made {
-			t.Errorf("%s: it uses %q again, want %q", c.name, got, c.made)
+		if got := strings.Join(reused, " "); got != c.reused {
+			t.Errorf("%s: it reuses %q, want %q", c.name, got, c.reused)
 		}
 		if a.Lineage.RerunOf != c.of || a.Labels["team"] != "search" {
 			t.Errorf("%s: %+v, labels %v", c.name, a.Lineage, a.Labels)
@@ -121,14 +121,14 @@ func TestWhereARepetitionBegins(t *testing.T) {
 	}
 }
 
-// TestWhatARepetitionKeeps: the specification, the files, the labels and the
-// queues of the old run, as far as the request does not say otherwise.
-func TestWhatARepetitionKeeps(t *testing.T) {
+// TestRerunInherits: the specification, files, labels and queues of the old run,
+// except those that the request changes.
+func TestRerunInherits(t *testing.T) {
 	t.Parallel()
-	f := history(t)
+	f := oldRuns(t)
 	other, own := reference("other"), reference("own")
 	other.SHA256 = strings.Repeat("c", 64)
-	f.ask(t, events.PipelineRequested{
+	f.request(t, events.PipelineRequested{
 		RunID: "new", RerunOf: "good", RunName: "n", Labels: map[string]string{"kind": "try"}, Queues: map[events.Phase]string{events.Finetune: "builtin"},
 		Specification: json.RawMessage(`{"fine_tuner": {"epochs": 7}, "inferencer": {"testing_data_id": "owner/other"}}`),
 		Inputs:        events.Inputs{Files: map[string]events.Reference{"fine_tuner.training_data_id": other}, Model: &own},
@@ -160,17 +160,17 @@ func text(t *testing.T, v any) string {
 	return string(b)
 }
 
-// TestWhatARepetitionRefuses: each fault by its key, with the way out.
-func TestWhatARepetitionRefuses(t *testing.T) {
+// TestRerunFaults: each fault has the key and the next step.
+func TestRerunFaults(t *testing.T) {
 	t.Parallel()
-	f := history(t)
+	f := oldRuns(t)
 	changed := reference("changed")
 	changed.SHA256 = strings.Repeat("d", 64)
 	for _, c := range []struct {
-		name string
-		req  events.PipelineRequested
-		want string // the keys
-		says string // of the first of them
+		name    string
+		req     events.PipelineRequested
+		want    string // the keys
+		message string // part of the message of the first key
 	}{
 		{"keys of what is used again", events.PipelineRequested{RerunOf: "good", From: events.Evaluation, Specification: json.RawMessage(
 			`{"fine_tuner": {"epochs": 7, "rank": 16}, "inferencer": {"temperature": 0}, "evaluator": {"metrics": ["chrf"]}}`)}, "fine_tuner.epochs inferencer.temperature", "start from finetune"},
@@ -186,19 +186,19 @@ func TestWhatARepetitionRefuses(t *testing.T) {
 		{"what it does not do", events.PipelineRequested{RerunOf: "stopped", From: events.Evaluation}, "pipeline", "no phase is left"},
 		{"a fault of its own", events.PipelineRequested{RerunOf: "good", Specification: json.RawMessage(`{"fine_tuner": {"epochs": 0, "rnk": 1}}`)}, "fine_tuner.epochs fine_tuner.rnk", "too small"},
 	} {
-		faults := f.faults(t, f.ask(t, withChanges(c.req)))
+		faults := f.faults(t, f.request(t, withChanges(c.req)))
 		keys := slices.Sorted(maps.Keys(faults))
 		if got := strings.Join(keys, " "); got != c.want {
 			t.Errorf("%s: faults of %s, want %s", c.name, got, c.want)
 			continue
 		}
-		if !strings.Contains(faults[keys[0]].Message, c.says) {
+		if !strings.Contains(faults[keys[0]].Message, c.message) {
 			t.Errorf("%s: %+v", c.name, faults[keys[0]])
 		}
 	}
 }
 
-// withChanges is a request that changes nothing unless it says so.
+// withChanges returns the request with an empty specification if it has none.
 func withChanges(req events.PipelineRequested) events.PipelineRequested {
 	if req.Specification == nil {
 		req.Specification = json.RawMessage(`{}`)

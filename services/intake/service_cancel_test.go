@@ -18,30 +18,30 @@ func done(id string, how events.Conclusion, artifacts ...events.Artifact) events
 	return events.PhaseCompleted{RunID: id, Phase: events.Finetune, Attempt: 1, Conclusion: how, StartedAt: now, EndedAt: now, Artifacts: artifacts}
 }
 
-// TestCancel: a run that nobody works on ends at once, one whose holder is
-// silent after the patience; whoever ends it first is right.
+// TestCancel: a run without a worker ends at once; a run whose worker does not
+// respond ends after the grace period; the first result counts.
 func TestCancel(t *testing.T) {
 	t.Parallel()
-	const patience = 300 * time.Millisecond
-	f := open(t, intake.Config{Patience: patience}, bus.Layout{})
+	const grace = 300 * time.Millisecond
+	f := open(t, intake.Config{CancelGrace: grace}, bus.Layout{})
 
 	t.Run("queued", func(t *testing.T) {
-		f.ask(t, events.PipelineRequested{RunID: "queued"})
+		f.request(t, events.PipelineRequested{RunID: "queued"})
 		f.accepted(t, "queued")
 		f.publish(t, events.CancelRequested{RunID: "queued"})
 		if c := f.ended(t, "queued"); c.Conclusion != events.Cancelled {
 			t.Errorf("ended %s", c.Conclusion)
 		}
 	})
-	t.Run("silent holder", func(t *testing.T) {
-		f.ask(t, events.PipelineRequested{RunID: "silent"})
+	t.Run("the worker does not respond", func(t *testing.T) {
+		f.request(t, events.PipelineRequested{RunID: "silent"})
 		f.accepted(t, "silent")
 		f.publish(t, started("silent", 1))
 		asked := time.Now()
 		f.publish(t, events.CancelRequested{RunID: "silent"})
 		f.ended(t, "silent")
-		if took := time.Since(asked); took < patience {
-			t.Errorf("taken over after %s, the holder has %s", took, patience)
+		if took := time.Since(asked); took < grace {
+			t.Errorf("ended by intake after %s, the worker has %s", took, grace)
 		}
 		run, err := f.bus.Run(t.Context(), "silent")
 		if err != nil {
@@ -51,8 +51,8 @@ func TestCancel(t *testing.T) {
 			t.Errorf("attempts %+v, completed %+v", p.Attempts, p.Completed)
 		}
 	})
-	t.Run("holder ends it", func(t *testing.T) {
-		f.ask(t, events.PipelineRequested{RunID: "good"})
+	t.Run("the worker ends it", func(t *testing.T) {
+		f.request(t, events.PipelineRequested{RunID: "good"})
 		f.accepted(t, "good")
 		f.publish(t, started("good", 1), events.CancelRequested{RunID: "good"}, done("good", events.Cancelled))
 		run := f.until(t, "good", "the phase", func(r events.Run) bool { return r.Phases[events.Finetune].Completed != nil })
@@ -64,7 +64,7 @@ func TestCancel(t *testing.T) {
 		}
 	})
 	t.Run("between two phases", func(t *testing.T) {
-		f.ask(t, events.PipelineRequested{RunID: "between"})
+		f.request(t, events.PipelineRequested{RunID: "between"})
 		f.accepted(t, "between")
 		f.publish(t, started("between", 1), done("between", events.Success), events.CancelRequested{RunID: "between"})
 		run := f.until(t, "between", "the phase", func(r events.Run) bool { return r.Phases[events.Finetune].Completed != nil })
@@ -76,8 +76,8 @@ func TestCancel(t *testing.T) {
 		}
 	})
 	t.Run("ended and unknown", func(t *testing.T) {
-		f.publish(t, events.CancelRequested{RunID: "nobody"})
-		f.ask(t, events.PipelineRequested{RunID: "over"})
+		f.publish(t, events.CancelRequested{RunID: "unknown"})
+		f.request(t, events.PipelineRequested{RunID: "over"})
 		f.accepted(t, "over")
 		f.publish(t, started("over", 1), done("over", events.Failure))
 		run := f.until(t, "over", "the phase", func(r events.Run) bool { return r.Phases[events.Finetune].Completed != nil })
@@ -86,8 +86,8 @@ func TestCancel(t *testing.T) {
 		}
 		f.ended(t, "over")
 		f.publish(t, events.CancelRequested{RunID: "over"})
-		// The desk goes on with others meanwhile.
-		f.ask(t, events.PipelineRequested{RunID: "after"})
+		// Other runs are cancelled meanwhile.
+		f.request(t, events.PipelineRequested{RunID: "after"})
 		f.accepted(t, "after")
 		f.publish(t, events.CancelRequested{RunID: "after"})
 		f.ended(t, "after")
@@ -97,13 +97,13 @@ func TestCancel(t *testing.T) {
 	})
 }
 
-// TestCancelWaitsForNobody: where nobody holds the job, and where nobody lives
-// who would publish what follows, there is nobody to wait for.
-func TestCancelWaitsForNobody(t *testing.T) {
+// TestCancelWithoutWorker: a job that no worker has is ended without a grace
+// period, also if the worker died before it published the next job.
+func TestCancelWithoutWorker(t *testing.T) {
 	t.Parallel()
-	f := open(t, intake.Config{Patience: time.Hour}, bus.Layout{})
+	f := open(t, intake.Config{CancelGrace: time.Hour}, bus.Layout{})
 	t.Run("between two phases, and the worker is dead", func(t *testing.T) {
-		f.ask(t, events.PipelineRequested{RunID: "stuck"})
+		f.request(t, events.PipelineRequested{RunID: "stuck"})
 		f.accepted(t, "stuck")
 		f.publish(t, started("stuck", 1), done("stuck", events.Success, events.Artifact{Name: events.ArtifactModel, Reference: reference("model")}))
 		f.publish(t, events.CancelRequested{RunID: "stuck"})
@@ -112,8 +112,8 @@ func TestCancelWaitsForNobody(t *testing.T) {
 			t.Errorf("ended %+v", c)
 		}
 	})
-	t.Run("behind the last phase, and the worker is dead", func(t *testing.T) {
-		f.ask(t, events.PipelineRequested{RunID: "nearly", Specification: specification(t, map[string]map[string]any{"pipeline": {"stop_after_finetuning": true}})})
+	t.Run("after the last phase, and the worker is dead", func(t *testing.T) {
+		f.request(t, events.PipelineRequested{RunID: "nearly", Specification: specification(t, map[string]map[string]any{"pipeline": {"stop_after_finetuning": true}})})
 		f.accepted(t, "nearly")
 		f.publish(t, started("nearly", 1), done("nearly", events.Success), events.CancelRequested{RunID: "nearly"})
 		if c := f.ended(t, "nearly"); c.Conclusion != events.Success || len(c.Phases) != 1 {
@@ -121,7 +121,7 @@ func TestCancelWaitsForNobody(t *testing.T) {
 		}
 	})
 	t.Run("between two tries", func(t *testing.T) {
-		f.ask(t, events.PipelineRequested{RunID: "backoff"})
+		f.request(t, events.PipelineRequested{RunID: "backoff"})
 		f.accepted(t, "backoff")
 		began := time.Now().Add(-time.Minute).UTC()
 		first := started("backoff", 1)
@@ -135,33 +135,32 @@ func TestCancelWaitsForNobody(t *testing.T) {
 	})
 }
 
-// TestCancelOfAnUnknownRunIsForgotten: an id that nobody ever used is dropped
-// after an hour; until then the run may still be accepted.
-func TestCancelOfAnUnknownRunIsForgotten(t *testing.T) {
+// TestCancelOfUnknownRun: the cancel request is dropped after an hour; until then
+// the run may still be accepted.
+func TestCancelOfUnknownRun(t *testing.T) {
 	t.Parallel()
 	f := open(t, intake.Config{}, bus.Layout{})
-	ask := bus.Delivery{Message: bus.Message{Event: events.CancelRequested{RunID: "nobody"}, Time: time.Now()}}
-	if err := f.desk.Cancel(t.Context(), ask); err == nil {
-		t.Error("forgotten at once")
+	cancel := bus.Delivery{Message: bus.Message{Event: events.CancelRequested{RunID: "unknown"}, Time: time.Now()}}
+	if err := f.handle(t, "intake/cancel", cancel); err == nil {
+		t.Error("dropped at once")
 	}
-	ask.Time = time.Now().Add(-2 * time.Hour)
-	if err := f.desk.Cancel(t.Context(), ask); err != nil {
-		t.Errorf("still asked for: %v", err)
+	cancel.Time = time.Now().Add(-2 * time.Hour)
+	if err := f.handle(t, "intake/cancel", cancel); err != nil {
+		t.Errorf("still retried: %v", err)
 	}
 }
 
-// TestDeadline: at the deadline the desk asks for the cancellation of a run
-// that has not ended, and of no other.
+// TestDeadline: only the run whose deadline has passed is cancelled.
 func TestDeadline(t *testing.T) {
 	t.Parallel()
-	f := open(t, intake.Config{Patience: time.Millisecond}, bus.Layout{})
+	f := open(t, intake.Config{CancelGrace: time.Millisecond}, bus.Layout{})
 	limit := func(text string) map[string]map[string]any {
 		return map[string]map[string]any{"pipeline": {"deadline": text}}
 	}
 	asked := time.Now()
-	f.ask(t, events.PipelineRequested{RunID: "late", Specification: specification(t, limit("600ms"))})
-	f.ask(t, events.PipelineRequested{RunID: "far", Specification: specification(t, limit("5h"))})
-	f.ask(t, events.PipelineRequested{RunID: "none"})
+	f.request(t, events.PipelineRequested{RunID: "late", Specification: specification(t, limit("600ms"))})
+	f.request(t, events.PipelineRequested{RunID: "far", Specification: specification(t, limit("5h"))})
+	f.request(t, events.PipelineRequested{RunID: "none"})
 	if c := f.ended(t, "late"); c.Conclusion != events.Cancelled {
 		t.Errorf("ended %s", c.Conclusion)
 	}

@@ -1,4 +1,4 @@
-package intake
+package request
 
 import (
 	"encoding/json"
@@ -13,16 +13,16 @@ import (
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
-// check finds the faults of a request beside its specification that show
-// without a look at anything else. id is the run's.
-func check(req events.PipelineRequested, id string) []events.Fault {
+// Check returns the faults of a request outside its specification. runID is the
+// id of the run that the request would create.
+func Check(req events.PipelineRequested, runID string) []events.Fault {
 	var faults []events.Fault
 	add := func(key, value, allowed, message string) {
 		faults = append(faults, events.Fault{Key: key, Value: value, Allowed: allowed, Message: message})
 	}
 	const phases = "finetune, inference, evaluation"
-	if !events.ValidToken(id) {
-		add("run_id", id, `1 to 64 of a–z, A–Z, 0–9, "_" and "-"`, "not a valid run id")
+	if !events.ValidToken(runID) {
+		add("run_id", runID, `1 to 64 of a–z, A–Z, 0–9, "_" and "-"`, "not a valid run id")
 	}
 	for _, p := range slices.Sorted(maps.Keys(req.Queues)) {
 		if !p.Valid() {
@@ -44,13 +44,13 @@ func check(req events.PipelineRequested, id string) []events.Fault {
 	return faults
 }
 
-// UnknownKeys finds the keys of a request that say nothing, as a misspelled
-// one does. Only in what a person wrote they are faults: an event may be of a
-// newer program.
+// UnknownKeys returns a fault for each key of a request that does not exist,
+// for example a misspelled one. It is for requests that a person wrote; in an
+// event an unknown key is no fault, because a newer program may have sent it.
 func UnknownKeys(data []byte) []events.Fault {
-	var given map[string]json.RawMessage
-	if json.Unmarshal(data, &given) != nil {
-		return nil // it would not have become a request
+	var keys map[string]json.RawMessage
+	if json.Unmarshal(data, &keys) != nil {
+		return nil // decoding the request fails for the same reason
 	}
 	var known []string
 	for f := range reflect.TypeFor[events.PipelineRequested]().Fields() {
@@ -58,16 +58,16 @@ func UnknownKeys(data []byte) []events.Fault {
 		known = append(known, name)
 	}
 	var faults []events.Fault
-	for _, key := range slices.Sorted(maps.Keys(given)) {
+	for _, key := range slices.Sorted(maps.Keys(keys)) {
 		if slices.ContainsFunc(known, func(k string) bool { return strings.EqualFold(k, key) }) {
 			continue
 		}
 		message := "unknown key"
-		switch near := structconf.Nearest(key, known); {
+		switch nearest := structconf.Nearest(key, known); {
 		case slices.Contains(spec.Sections(), key):
 			message = "belongs below \"specification\""
-		case near != "":
-			message = fmt.Sprintf("unknown key; did you mean %q?", near)
+		case nearest != "":
+			message = fmt.Sprintf("unknown key; did you mean %q?", nearest)
 		}
 		faults = append(faults, events.Fault{Key: key, Allowed: strings.Join(known, ", "), Message: message})
 	}

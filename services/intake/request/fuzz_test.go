@@ -1,4 +1,4 @@
-package intake
+package request
 
 import (
 	"encoding/json"
@@ -9,10 +9,10 @@ import (
 	"github.com/tunebus/tunebus/pipeline/spec"
 )
 
-// FuzzRead: whatever bytes a client publishes, reading them ends with a
-// request or an error; and a request without a fault holds a specification
-// that reads the same again, with nothing in it to expand.
-func FuzzRead(f *testing.F) {
+// FuzzRequest: any bytes are a request or an error. The specification of a
+// request without faults is the same after encoding and reading it again, and
+// has no variable to expand.
+func FuzzRequest(f *testing.F) {
 	for _, seed := range []string{
 		`{"specification": {"fine_tuner": {"base_model_id": "owner/model", "training_data_id": "owner/data", "epochs": 3}, "inferencer": {"testing_data_id": "owner/data"}}}`,
 		`{"run_id": "r", "specification": {"fine_tuner": {"base_model_id": "${HOME}"}}}`,
@@ -32,13 +32,12 @@ func FuzzRead(f *testing.F) {
 			return
 		}
 		req := ev.(events.PipelineRequested)
-		w, _, faults := read(req, spec.Defaults())
-		specification := w.specification
-		faults = append(faults, check(req, req.RunID)...)
-		repeated(t, req)
+		specification, _, faults := readSpecification(req, spec.Defaults())
+		faults = append(faults, Check(req, req.RunID)...)
+		checkAsRerun(t, req)
 		for _, fault := range faults {
 			if fault.Message == "" {
-				t.Errorf("a fault without a word: %+v", fault)
+				t.Errorf("a fault without a message: %+v", fault)
 			}
 		}
 		if len(faults) > 0 {
@@ -49,7 +48,7 @@ func FuzzRead(f *testing.F) {
 			t.Fatal(err)
 		}
 		if strings.Contains(string(raw), "${") {
-			t.Errorf("accepted with something to expand: %s", raw)
+			t.Errorf("accepted with a variable to expand: %s", raw)
 		}
 		again, more := spec.FromJSON(raw)
 		if len(more) > 0 {
@@ -61,26 +60,26 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
-// repeated reads the request as one that repeats an older run: whatever it
-// says, the run's inputs are the old one's or the request's.
-func repeated(t *testing.T, req events.PipelineRequested) {
-	made := events.Reference{Key: "made"}
+// checkAsRerun resolves the request as one that repeats an older run: the inputs
+// of the new run are those of the old run or of the request.
+func checkAsRerun(t *testing.T, req events.PipelineRequested) {
+	result := events.Reference{Key: "result"}
 	old := events.Fold([]events.Fact{
 		events.PipelineAccepted{RunID: "old", Specification: spec.Defaults(), Plan: spec.Plan(spec.Defaults())},
-		events.PhaseCompleted{RunID: "old", Phase: events.Finetune, Conclusion: events.Success, Artifacts: []events.Artifact{{Name: events.ArtifactModel, Reference: made}}},
+		events.PhaseCompleted{RunID: "old", Phase: events.Finetune, Conclusion: events.Success, Artifacts: []events.Artifact{{Name: events.ArtifactModel, Reference: result}}},
 	})
-	w, full, _ := read(req, old.Accepted.Specification)
-	r := repeat(old, req, w.specification, full)
+	specification, full, _ := readSpecification(req, old.Accepted.Specification)
+	r := newRerun(old, req, specification, full)
 	for _, fault := range r.faults() {
 		if fault.Key == "" || fault.Message == "" {
-			t.Errorf("a fault without a word: %+v", fault)
+			t.Errorf("a fault without a message: %+v", fault)
 		}
 	}
 	in := r.inputs(req.Inputs)
-	if in.Model != nil && *in.Model != made && in.Model != req.Inputs.Model {
-		t.Errorf("a model from nowhere: %+v", in.Model)
+	if in.Model != nil && *in.Model != result && in.Model != req.Inputs.Model {
+		t.Errorf("a model of neither: %+v", in.Model)
 	}
-	if plan := from(full, r.from); len(plan) > 0 && plan[0].Phase != r.from {
+	if plan := stepsFrom(full, r.from); len(plan) > 0 && plan[0].Phase != r.from {
 		t.Errorf("it is to start from %s and starts from %s", r.from, plan[0].Phase)
 	}
 }
