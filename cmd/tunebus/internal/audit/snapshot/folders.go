@@ -1,4 +1,4 @@
-package audit
+package snapshot
 
 import (
 	"crypto/sha256"
@@ -14,20 +14,20 @@ import (
 	"strings"
 )
 
-// storeID is the object that holds a store's own id.
-const storeID = ".tunebus-store"
+// storeIDKey is the key of the object with the id of the store.
+const storeIDKey = ".tunebus-store"
 
-// artifact takes an object of the store in; the store's own id is one.
-func (s *State) artifact(key string, o Object) {
-	if key == storeID {
+// addObject adds an object of the store, or the id of the store.
+func (s *State) addObject(key string, o Object) {
+	if key == storeIDKey {
 		s.Store = strings.TrimSpace(string(o.Content))
 		return
 	}
 	s.Artifacts[key] = o
 }
 
-// ReadArtifacts reads a store of files into s. Whatever is no artifact is left
-// over: a file that is being written, a folder with nothing in it.
+// ReadArtifacts reads an artifact store in a folder into s. Partial files and
+// empty folders are left over.
 func ReadArtifacts(dir string, s *State) error {
 	s.Artifacts = map[string]Object{}
 	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
@@ -40,23 +40,23 @@ func ReadArtifacts(dir string, s *State) error {
 		}
 		key := filepath.ToSlash(rel)
 		if d.IsDir() {
-			inside, err := os.ReadDir(path)
-			if err == nil && len(inside) == 0 && key != "." && key != ".partial" {
+			entries, err := os.ReadDir(path)
+			if err == nil && len(entries) == 0 && key != "." && key != ".partial" {
 				s.Left = append(s.Left, "empty folder "+path)
 			}
 			return err
 		}
-		if strings.HasPrefix(key, ".") && key != storeID {
+		if strings.HasPrefix(key, ".") && key != storeIDKey {
 			s.Left = append(s.Left, path)
 			return nil
 		}
 		o, err := readObject(path)
-		s.artifact(key, o)
+		s.addObject(key, o)
 		return err
 	})
 }
 
-// readObject reads a file; its content is kept if it is small.
+// readObject reads a file. The object has the content only if it is small.
 func readObject(path string) (Object, error) {
 	const small = 4 << 20
 	f, err := os.Open(path)
@@ -80,7 +80,7 @@ func readObject(path string) (Object, error) {
 	return o, nil
 }
 
-// ReadReports reads a folder of reports into s.
+// ReadReports reads a report folder into s.
 func ReadReports(dir string, s *State) error {
 	s.Reports = map[string]map[string][]byte{}
 	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
@@ -94,14 +94,14 @@ func ReadReports(dir string, s *State) error {
 		if err != nil {
 			return err
 		}
-		run, name, below := strings.Cut(filepath.ToSlash(rel), "/")
+		run, name, inRun := strings.Cut(filepath.ToSlash(rel), "/")
 		body, err := os.ReadFile(path)
 		switch {
 		case err != nil:
 			return fmt.Errorf("audit: reports: %w", err)
 		case strings.HasPrefix(d.Name(), "."):
 			s.Left = append(s.Left, path)
-		case below:
+		case inRun:
 			if s.Reports[run] == nil {
 				s.Reports[run] = map[string][]byte{}
 			}
@@ -115,7 +115,7 @@ func ReadReports(dir string, s *State) error {
 	})
 }
 
-// ReadScratch finds what is left in a folder for temporary files.
+// ReadScratch adds the temporary files and folders in dir to s.Left.
 func ReadScratch(dir string, s *State) error {
 	for _, pattern := range []string{"tunebus-*", ".fetch-*", ".tmp-*"} {
 		left, err := filepath.Glob(filepath.Join(dir, pattern))

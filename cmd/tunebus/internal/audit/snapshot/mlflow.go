@@ -1,4 +1,4 @@
-package audit
+package snapshot
 
 import (
 	"errors"
@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// ReadMLflow reads a folder in MLflow's file layout into s. A run without its
-// meta file, and every temporary file, is left over.
+// ReadMLflow reads a folder in MLflow's file layout into s. Temporary files, and
+// runs without meta.yaml, are left over.
 func ReadMLflow(dir string, s *State) error {
 	experiments, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -21,11 +21,11 @@ func ReadMLflow(dir string, s *State) error {
 		if _, err := strconv.ParseUint(e.Name(), 10, 64); err != nil {
 			continue
 		}
-		inside, err := os.ReadDir(filepath.Join(dir, e.Name()))
+		entries, err := os.ReadDir(filepath.Join(dir, e.Name()))
 		if err != nil {
 			return fmt.Errorf("audit: MLflow store: %w", err)
 		}
-		for _, r := range inside {
+		for _, r := range entries {
 			folder := filepath.Join(dir, e.Name(), r.Name())
 			switch {
 			case strings.HasPrefix(r.Name(), "."):
@@ -50,7 +50,13 @@ func (s *State) readTracked(folder, experiment, id string) error {
 	if err != nil {
 		return err
 	}
-	t := TrackedRun{Folder: folder, ID: id, Experiment: experiment, Metrics: map[string][]Point{}, Artifacts: map[string]string{}}
+	t := TrackedRun{
+		Folder:     folder,
+		ID:         id,
+		Experiment: experiment,
+		Metrics:    map[string][]Point{},
+		Artifacts:  map[string]string{},
+	}
 	for line := range strings.Lines(string(meta)) {
 		name, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
 		switch name {
@@ -62,13 +68,13 @@ func (s *State) readTracked(folder, experiment, id string) error {
 			}
 		}
 	}
-	if t.Tags, err = s.keyed(folder, "tags"); err != nil {
+	if t.Tags, err = s.readKeys(folder, "tags"); err != nil {
 		return err
 	}
-	if t.Params, err = s.keyed(folder, "params"); err != nil {
+	if t.Params, err = s.readKeys(folder, "params"); err != nil {
 		return err
 	}
-	metrics, err := s.keyed(folder, "metrics")
+	metrics, err := s.readKeys(folder, "metrics")
 	if err != nil {
 		return err
 	}
@@ -81,7 +87,7 @@ func (s *State) readTracked(folder, experiment, id string) error {
 			t.Metrics[key] = append(t.Metrics[key], p)
 		}
 	}
-	err = s.files(filepath.Join(folder, "artifacts"), func(name, path string) error {
+	err = s.walkFiles(filepath.Join(folder, "artifacts"), func(name, path string) error {
 		o, err := readObject(path)
 		t.Artifacts[name] = o.SHA256
 		return err
@@ -95,19 +101,19 @@ func (s *State) readTracked(folder, experiment, id string) error {
 	return err
 }
 
-// keyed reads a folder of keys.
-func (s *State) keyed(folder, kind string) (map[string]string, error) {
+// readKeys reads a folder with one file for each key.
+func (s *State) readKeys(folder, kind string) (map[string]string, error) {
 	out := map[string]string{}
-	return out, s.files(filepath.Join(folder, kind), func(name, path string) error {
+	return out, s.walkFiles(filepath.Join(folder, kind), func(name, path string) error {
 		body, err := os.ReadFile(path)
 		out[name] = string(body)
 		return err
 	})
 }
 
-// files calls do with every file below a folder and its name from there; a
-// hidden one is left over.
-func (s *State) files(folder string, do func(name, path string) error) error {
+// walkFiles calls do with each file below a folder and its name relative to the
+// folder. Hidden files are left over.
+func (s *State) walkFiles(folder string, do func(name, path string) error) error {
 	return filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) && path == folder {
 			return nil
