@@ -18,7 +18,13 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/archive"
 	"github.com/tunebus/tunebus/pipeline/artifact"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/bus/lease"
+	"github.com/tunebus/tunebus/pipeline/bus/objectstore"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
 
 func (r *room) archiver() archive.Archiver { return archive.Archiver{Bus: r.bus, Store: r.store} }
@@ -32,7 +38,7 @@ func (r *room) archive(t *testing.T, a archive.Archiver) archive.Report {
 	return report
 }
 
-func (r *room) read(t *testing.T, run string) []bus.Message {
+func (r *room) read(t *testing.T, run string) []codec.Message {
 	t.Helper()
 	all, err := archive.Facts(t.Context(), r.bus, r.store, run)
 	if err != nil {
@@ -60,12 +66,12 @@ func TestArchive(t *testing.T) {
 	r.publish(t, facts("open")[:len(whole)-2]...)
 	r.publish(t, events.PipelineRejected{RequestSequence: 7, Faults: []events.Fault{{Key: "k"}}})
 	for _, run := range []string{"done", "open"} {
-		if err := r.bus.Announce(t.Context(), events.Progress{RunID: run, Phase: events.Inference, Attempt: 1, Step: 1}); err != nil {
+		if err := journal.New(r.bus).PublishMetric(t.Context(), events.Progress{RunID: run, Phase: events.Inference, Attempt: 1, Step: 1}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, run := range []string{"done", "open"} {
-		if _, _, err := r.bus.SaveCheckpoint(t.Context(), run, events.Inference, bus.Checkpoint{Attempt: 1, Step: 1}, 1); err != nil {
+		if _, _, err := checkpoint.New(r.bus).Save(t.Context(), run, events.Inference, checkpoint.Checkpoint{Attempt: 1, Step: 1}, 1); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -109,10 +115,10 @@ func TestArchive(t *testing.T) {
 	if n := r.held(t, events.StreamMetrics); n != 1 {
 		t.Errorf("%d metric events are left, want the one of the open run", n)
 	}
-	if _, err := r.bus.LoadCheckpoint(t.Context(), "done", events.Inference); !errors.Is(err, bus.ErrNothing) {
+	if _, err := checkpoint.New(r.bus).Load(t.Context(), "done", events.Inference); !errors.Is(err, checkpoint.ErrNone) {
 		t.Errorf("checkpoint of the archived run: %v", err)
 	}
-	if _, err := r.bus.LoadCheckpoint(t.Context(), "open", events.Inference); err != nil {
+	if _, err := checkpoint.New(r.bus).Load(t.Context(), "open", events.Inference); err != nil {
 		t.Errorf("checkpoint of the open run: %v", err)
 	}
 	if after := r.read(t, "done"); !reflect.DeepEqual(after, before) {
@@ -143,10 +149,10 @@ type touchy struct {
 
 func newTouchy(t *testing.T, r *room) *touchy {
 	t.Helper()
-	if err := r.bus.SetupObjects(t.Context(), "artifacts", 64<<20); err != nil {
+	if err := objectstore.Create(t.Context(), r.bus, "artifacts", 64<<20); err != nil {
 		t.Fatal(err)
 	}
-	objects, err := r.bus.Objects(t.Context(), "artifacts")
+	objects, err := objectstore.Open(t.Context(), r.bus, "artifacts")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -244,7 +250,7 @@ func TestFactsThatCameLate(t *testing.T) {
 	r.publish(t, facts("r")...)
 	r.archive(t, r.archiver())
 	r.publish(t, events.CancelRequested{RunID: "r", By: "somebody who came late"})
-	if run := bus.Fold(r.read(t, "r")); run.Cancel == nil || run.Completed == nil {
+	if run := history.Fold(r.read(t, "r")); run.Cancel == nil || run.Completed == nil {
 		t.Errorf("in between: %+v", run)
 	}
 	before := r.read(t, "r")
@@ -315,7 +321,7 @@ func TestTwoArchivers(t *testing.T) {
 	all.Wait()
 	var moved []string
 	for i, err := range errs {
-		if err != nil && !errors.Is(err, bus.ErrHeld) {
+		if err != nil && !errors.Is(err, lease.ErrTaken) {
 			t.Error(err)
 		}
 		moved = append(moved, runs(reports[i].Archived)...)
@@ -391,11 +397,11 @@ func TestUnreadableFactIsArchived(t *testing.T) {
 	}
 	keys := r.keys(t, archive.Prefix+"broken/")
 	back := r.read(t, "broken")
-	var bad *bus.UnreadableError
-	if !errors.As(bus.Unreadable(back), &bad) || len(bad.Facts) != 1 || bad.Facts[0].Subject != "pipeline.cancel_requested.broken" {
-		t.Errorf("it is named as %v", bus.Unreadable(back))
+	var bad *history.UnreadableError
+	if !errors.As(history.Unreadable(back), &bad) || len(bad.Facts) != 1 || bad.Facts[0].Subject != "pipeline.cancel_requested.broken" {
+		t.Errorf("it is named as %v", history.Unreadable(back))
 	}
-	if len(back) != len(whole)+1 || bus.Fold(back).Completed == nil || len(keys) != 1 {
+	if len(back) != len(whole)+1 || history.Fold(back).Completed == nil || len(keys) != 1 {
 		t.Errorf("%d facts of %d are back, from %v", len(back), len(whole)+1, keys)
 	}
 }
@@ -406,7 +412,7 @@ func TestArchiveFreesItsConsumers(t *testing.T) {
 	t.Parallel()
 	r := newRoom(t)
 	r.publish(t, facts("old")...)
-	c, err := r.js.Consumer(t.Context(), events.StreamFacts, bus.DurableDeadline)
+	c, err := r.js.Consumer(t.Context(), events.StreamFacts, topology.ConsumerDeadline)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,7 +18,9 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/archive"
 	"github.com/tunebus/tunebus/pipeline/artifact"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
+	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
+	"github.com/tunebus/tunebus/pipeline/bus/objectstore"
 	"github.com/tunebus/tunebus/pipeline/gc"
 )
 
@@ -166,7 +168,7 @@ func TestGarbageThatIsNone(t *testing.T) {
 	ref("runs/broken/finetune/1/may-be-needed")
 	// A dead letter.
 	letter := nats.NewMsg("dead." + events.StreamFacts + ".1")
-	letter.Header.Set(bus.HeaderDeadStream, events.StreamFacts)
+	letter.Header.Set(deadletter.HeaderStream, events.StreamFacts)
 	letter.Data = []byte(said(ref("runs/other/finetune/1/of-a-letter")))
 	if _, err := r.js.PublishMsg(t.Context(), letter); err != nil {
 		t.Fatal(err)
@@ -224,8 +226,8 @@ func TestCheckpointsThatNobodyGoesOnFrom(t *testing.T) {
 	r.publish(t, facts("ended")...)
 	r.publish(t, facts("open")[:3]...)
 	for _, run := range []string{"ended", "open", "gone"} {
-		cp := bus.Checkpoint{Attempt: 1, Step: 1, Reference: r.put(t, "runs/"+run+"/inference/1/checkpoint-1.tar")}
-		if _, _, err := r.bus.SaveCheckpoint(t.Context(), run, events.Inference, cp, 1); err != nil {
+		cp := checkpoint.Checkpoint{Attempt: 1, Step: 1, Reference: r.put(t, "runs/"+run+"/inference/1/checkpoint-1.tar")}
+		if _, _, err := checkpoint.New(r.bus).Save(t.Context(), run, events.Inference, cp, 1); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -238,7 +240,7 @@ func TestCheckpointsThatNobodyGoesOnFrom(t *testing.T) {
 		t.Errorf("%+v", report)
 	}
 	for run, want := range map[string]bool{"ended": false, "open": true, "gone": false} {
-		if _, err := r.bus.LoadCheckpoint(t.Context(), run, events.Inference); want != (err == nil) {
+		if _, err := checkpoint.New(r.bus).Load(t.Context(), run, events.Inference); want != (err == nil) {
 			t.Errorf("%s: %v", run, err)
 		}
 	}
@@ -275,7 +277,7 @@ func TestLeftoversOfObjects(t *testing.T) {
 	t.Parallel()
 	r := newRoom(t)
 	newTouchy(t, r)
-	objects, err := r.bus.Objects(t.Context(), "artifacts")
+	objects, err := objectstore.Open(t.Context(), r.bus, "artifacts")
 	if err != nil {
 		t.Fatal(err)
 	}

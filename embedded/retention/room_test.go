@@ -13,14 +13,16 @@ import (
 	"github.com/tunebus/tunebus/embedded/bustest"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // room is a server and a store with runs in them.
 type room struct {
-	bus   *bus.Bus
+	bus   *conn.Conn
 	js    jetstream.JetStream // of a client that knows nothing of tunebus
 	store *artifact.Store
 	dir   string // of the store, unless a test changed it
@@ -30,7 +32,7 @@ func newRoom(t *testing.T) *room {
 	t.Helper()
 	server := bustest.Start(t, embedded.Options{})
 	r := &room{bus: bustest.Connect(t, server)}
-	if err := r.bus.Setup(t.Context(), bus.Layout{AckWait: time.Second}); err != nil {
+	if err := topology.Apply(t.Context(), r.bus, topology.Topology{AckWait: time.Second}); err != nil {
 		t.Fatal(err)
 	}
 	nc, err := nats.Connect("", nats.InProcessServer(server))
@@ -63,7 +65,7 @@ func openStore(t *testing.T, address string) *artifact.Store {
 func (r *room) publish(t *testing.T, evs ...events.Event) {
 	t.Helper()
 	for _, ev := range evs {
-		if _, err := r.bus.Publish(t.Context(), ev, bus.Fence{}); err != nil {
+		if _, err := journal.New(r.bus).Publish(t.Context(), ev, journal.Fence{}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -17,7 +17,13 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/artifact/transfer"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
+	"github.com/tunebus/tunebus/pipeline/bus/wakeup"
 	"github.com/tunebus/tunebus/pipeline/spec"
 	"github.com/tunebus/tunebus/pipeline/worker"
 )
@@ -28,14 +34,14 @@ type Bench struct {
 	// Root is the folder below which a specification may name files.
 	Root string
 
-	bus *bus.Bus
+	bus *conn.Conn
 	ran int
 }
 
 // New starts a server and opens a store; both end with the test.
 func New(t *testing.T) *Bench {
 	t.Helper()
-	b := &Bench{Root: t.TempDir(), bus: bustest.New(t, bus.Layout{AckWait: 30 * time.Second})}
+	b := &Bench{Root: t.TempDir(), bus: bustest.New(t, topology.Topology{AckWait: 30 * time.Second})}
 	var err error
 	if b.Store, err = artifact.Open(t.Context(), "file://"+t.TempDir()); err != nil {
 		t.Fatal(err)
@@ -69,7 +75,7 @@ func (b *Bench) Do(t *testing.T, engine worker.Engine, p events.Phase, in events
 	a := events.PipelineAccepted{RunID: id, RunName: id, RequestedAt: time.Now().UTC(), Specification: s, Plan: []events.Step{{Phase: p, Queue: "builtin"}}, Inputs: in}
 	job := events.PhaseRequested{RunID: id, RunName: id, Phase: p, Queue: "builtin", Specification: s, Plan: a.Plan, Inputs: in}
 	for _, fact := range []events.Fact{a, job} {
-		if _, err := b.bus.Publish(t.Context(), fact, bus.Fence{}); err != nil {
+		if _, err := journal.New(b.bus).Publish(t.Context(), fact, journal.Fence{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -77,7 +83,7 @@ func (b *Bench) Do(t *testing.T, engine worker.Engine, p events.Phase, in events
 		Phase: p, Sources: worker.Sources{Roots: []string{b.Root}}, Scratch: t.TempDir(), Name: "test", Logger: bustest.Logger(t),
 	})
 	b.receive(t, w.Route(), id)
-	run, err := b.bus.Run(t.Context(), id)
+	run, err := history.New(b.bus).Run(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,9 +91,9 @@ func (b *Bench) Do(t *testing.T, engine worker.Engine, p events.Phase, in events
 }
 
 // receive lets a worker take jobs until the run has ended.
-func (b *Bench) receive(t *testing.T, route bus.Route, id string) {
+func (b *Bench) receive(t *testing.T, route delivery.Route, id string) {
 	t.Helper()
-	r, err := bus.NewReceiver(b.bus, bustest.Logger(t))
+	r, err := delivery.NewRouter(b.bus, deadletter.New(b.bus), bustest.Logger(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +101,7 @@ func (b *Bench) receive(t *testing.T, route bus.Route, id string) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- r.Run(ctx) }()
-	bell, err := b.bus.Ring(ctx, events.PipelineCompleted{RunID: id}.Subject())
+	bell, err := wakeup.Watch(ctx, b.bus, events.PipelineCompleted{RunID: id}.Subject())
 	for ended := false; err == nil && !ended; {
 		select {
 		case <-bell:
@@ -103,7 +109,7 @@ func (b *Bench) receive(t *testing.T, route bus.Route, id string) {
 			t.Error("the test ended before the job")
 		}
 		var run events.Run
-		run, err = b.bus.Run(ctx, id)
+		run, err = history.New(b.bus).Run(ctx, id)
 		ended = run.Completed != nil
 	}
 	cancel()

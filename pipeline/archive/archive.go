@@ -12,7 +12,9 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
 )
 
 const (
@@ -30,32 +32,32 @@ var errTwice = errors.New("the id of an archived run was used again")
 
 // Reader reads runs wherever they are: the stream first, then the archive.
 type Reader struct {
-	Bus   *bus.Bus
+	Bus   *conn.Conn
 	Store *artifact.Store
 }
 
 // Facts reads every fact of a run, in the stream's order. A run that nobody
 // knows has none.
-func (r Reader) Facts(ctx context.Context, run string) ([]bus.Message, error) {
+func (r Reader) Facts(ctx context.Context, run string) ([]codec.Message, error) {
 	return Facts(ctx, r.Bus, r.Store, run)
 }
 
-// Run reads and folds the facts of a run. Beside a [*bus.UnreadableError] it
+// Run reads and folds the facts of a run. Beside a [*history.UnreadableError] it
 // answers with what can be read.
 func (r Reader) Run(ctx context.Context, run string) (events.Run, error) {
 	facts, err := r.Facts(ctx, run)
 	if err != nil {
 		return events.Run{}, err
 	}
-	return bus.Fold(facts), bus.Unreadable(facts)
+	return history.Fold(facts), history.Unreadable(facts)
 }
 
 // Facts reads every fact of a run, in the stream's order: from the stream,
 // and from the archive where the stream does not hold the run whole. A run
 // that nobody knows has none.
-func Facts(ctx context.Context, b *bus.Bus, store *artifact.Store, run string) ([]bus.Message, error) {
-	facts, err := b.Facts(ctx, run)
-	if err != nil || Whole(bus.Fold(facts)) {
+func Facts(ctx context.Context, b *conn.Conn, store *artifact.Store, run string) ([]codec.Message, error) {
+	facts, err := history.New(b).Facts(ctx, run)
+	if err != nil || Whole(history.Fold(facts)) {
 		return facts, err
 	}
 	// An archive is written before the first fact leaves the stream, so that
@@ -73,7 +75,7 @@ func Facts(ctx context.Context, b *bus.Bus, store *artifact.Store, run string) (
 			facts = append(facts, k.Message)
 		}
 	}
-	slices.SortFunc(facts, func(a, b bus.Message) int { return cmp.Compare(a.Sequence, b.Sequence) })
+	slices.SortFunc(facts, func(a, b codec.Message) int { return cmp.Compare(a.Sequence, b.Sequence) })
 	return facts, nil
 }
 
@@ -100,7 +102,7 @@ func Whole(run events.Run) bool {
 
 // Read reads what is archived of a run, in the stream's order. A run that was
 // never archived has nothing.
-func Read(ctx context.Context, store *artifact.Store, run string) ([]bus.Record, error) {
+func Read(ctx context.Context, store *artifact.Store, run string) ([]history.StoredFact, error) {
 	if !events.ValidToken(run) {
 		return nil, fmt.Errorf("read the archive of run %q: no run id", run)
 	}
@@ -115,8 +117,8 @@ func Read(ctx context.Context, store *artifact.Store, run string) ([]bus.Record,
 }
 
 // readAll reads the archives of a run as one.
-func readAll(ctx context.Context, store *artifact.Store, run string, keys []artifact.Object) ([]bus.Record, error) {
-	var all []bus.Record
+func readAll(ctx context.Context, store *artifact.Store, run string, keys []artifact.Object) ([]history.StoredFact, error) {
+	var all []history.StoredFact
 	for _, o := range keys {
 		facts, err := readOne(ctx, store, run, o)
 		if err == nil {
@@ -130,7 +132,7 @@ func readAll(ctx context.Context, store *artifact.Store, run string, keys []arti
 }
 
 // readOne reads one archive, whose name is its digest.
-func readOne(ctx context.Context, store *artifact.Store, run string, o artifact.Object) (facts []bus.Record, err error) {
+func readOne(ctx context.Context, store *artifact.Store, run string, o artifact.Object) (facts []history.StoredFact, err error) {
 	_, sum, ok := split(o.Key)
 	if !ok {
 		return nil, fmt.Errorf("%w: its name is no digest; an archive is called %s<run>/<SHA-256>%s", ErrDamaged, Prefix, ending)
@@ -172,7 +174,7 @@ func split(key string) (run, sum string, ok bool) {
 
 // merge adds facts to others, in the stream's order. Two facts on one subject
 // have to be the same.
-func merge(all, more []bus.Record) ([]bus.Record, error) {
+func merge(all, more []history.StoredFact) ([]history.StoredFact, error) {
 	at := map[string]int{}
 	for i, f := range all {
 		at[f.Subject] = i
@@ -187,7 +189,7 @@ func merge(all, more []bus.Record) ([]bus.Record, error) {
 			return nil, fmt.Errorf("%w: %s was stored as %s at sequence %d, and as %s at %d", errTwice, f.Subject, other.ID, other.Sequence, f.ID, f.Sequence)
 		}
 	}
-	slices.SortFunc(all, func(a, b bus.Record) int { return cmp.Compare(a.Sequence, b.Sequence) })
+	slices.SortFunc(all, func(a, b history.StoredFact) int { return cmp.Compare(a.Sequence, b.Sequence) })
 	return all, nil
 }
 

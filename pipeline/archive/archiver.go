@@ -12,12 +12,16 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/lease"
+	"github.com/tunebus/tunebus/pipeline/bus/runindex"
 )
 
 // Archiver takes ended runs out of the stream of facts.
 type Archiver struct {
-	Bus   *bus.Bus
+	Bus   *conn.Conn
 	Store *artifact.Store
 	// OlderThan is how long ago the last fact of a run has to be.
 	OlderThan time.Duration
@@ -54,16 +58,16 @@ type Left struct {
 	Why string `json:"why"`
 }
 
-// lease keeps archivers from doing the same work.
-const lease = "archive"
+// leaseName names the lease that keeps archivers from doing the same work.
+const leaseName = "archive"
 
 // Run archives every run that may go. It ends at the first error of the bus
 // or the store; what was archived by then is in the report. The error is
-// [bus.ErrHeld] while another archiver works.
+// [lease.ErrTaken] while another archiver works.
 func (a Archiver) Run(ctx context.Context) (Report, error) {
 	report := Report{Archived: []Moved{}}
-	err := a.Bus.Hold(ctx, lease, func(ctx context.Context) error {
-		runs, err := a.Bus.Stories(ctx)
+	err := lease.Run(ctx, a.Bus, leaseName, func(ctx context.Context) error {
+		runs, err := runindex.New(a.Bus).InStream(ctx)
 		if err != nil {
 			return err
 		}
@@ -87,7 +91,7 @@ func (a Archiver) one(ctx context.Context, run string, archives []artifact.Objec
 		report.Left = append(report.Left, Left{Run: run, Why: why})
 		return nil
 	}
-	story, err := a.Bus.Story(ctx, run)
+	story, err := history.New(a.Bus).RunHistory(ctx, run)
 	if err != nil || len(story.Facts) == 0 { // taken away since it was listed
 		return err
 	}
@@ -101,7 +105,7 @@ func (a Archiver) one(ctx context.Context, run string, archives []artifact.Objec
 	if err != nil {
 		return err
 	}
-	state, unreadable := bus.Story{Facts: kept}.Run()
+	state, unreadable := history.RunHistory{Facts: kept}.Run()
 	newest := kept[len(kept)-1].Time
 	switch {
 	case unreadable != nil && (state.Completed == nil || !Whole(state)):
@@ -141,13 +145,13 @@ func (a Archiver) one(ctx context.Context, run string, archives []artifact.Objec
 
 // names reports whether err says that the fact on a subject cannot be read.
 func names(err error, subject string) bool {
-	var bad *bus.UnreadableError
-	return errors.As(err, &bad) && slices.ContainsFunc(bad.Facts, func(f bus.UnreadableFact) bool { return f.Subject == subject })
+	var bad *history.UnreadableError
+	return errors.As(err, &bad) && slices.ContainsFunc(bad.Facts, func(f history.UnreadableFact) bool { return f.Subject == subject })
 }
 
 // keep writes the archive of a run, reads it back and compares it. An archive
 // with the same facts is left as it is, and compared too.
-func (a Archiver) keep(ctx context.Context, run string, facts []bus.Record) (events.Reference, error) {
+func (a Archiver) keep(ctx context.Context, run string, facts []history.StoredFact) (events.Reference, error) {
 	text, err := encode(facts)
 	if err != nil {
 		return events.Reference{}, err
@@ -169,7 +173,7 @@ func (a Archiver) keep(ctx context.Context, run string, facts []bus.Record) (eve
 }
 
 // same compares what was read back with what was to be written.
-func same(want, have []bus.Record) error {
+func same(want, have []history.StoredFact) error {
 	if len(have) != len(want) {
 		return fmt.Errorf("read back: %d facts, want %d", len(have), len(want))
 	}
@@ -186,15 +190,15 @@ func same(want, have []bus.Record) error {
 // checkpoints: nobody will go on from them.
 func (a Archiver) forget(ctx context.Context, run string, last uint64) error {
 	for _, p := range events.Phases() {
-		_, err := a.Bus.LoadCheckpoint(ctx, run, p)
+		_, err := checkpoint.New(a.Bus).Load(ctx, run, p)
 		if err == nil {
-			err = a.Bus.DeleteCheckpoint(ctx, run, p)
+			err = checkpoint.New(a.Bus).Delete(ctx, run, p)
 		}
-		if err != nil && !errors.Is(err, bus.ErrNothing) {
+		if err != nil && !errors.Is(err, checkpoint.ErrNone) {
 			return err
 		}
 	}
-	return a.Bus.Forget(ctx, run, last)
+	return history.New(a.Bus).PurgeRun(ctx, run, last)
 }
 
 // elsewhere is the store that a run's own artifacts lie in if it is another

@@ -11,18 +11,19 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
 )
 
-func record(subject, typ, data string, sequence uint64) bus.Record {
+func record(subject, typ, data string, sequence uint64) history.StoredFact {
 	body := fmt.Sprintf(`{"specversion":"1.0","id":"%s/1","source":"tunebus/test","type":"%s","dataschema":"%s","datacontenttype":"application/json","data":%s}`,
 		subject, typ, events.Schema(typ), data)
-	m := bus.Message{ID: subject + "/1", Subject: subject, Stream: events.StreamFacts, Sequence: sequence, Time: time.Unix(1_700_000_000, 123)}
-	return bus.Record{Message: m, Body: []byte(body)}
+	m := codec.Message{ID: subject + "/1", Subject: subject, Stream: events.StreamFacts, Sequence: sequence, Time: time.Unix(1_700_000_000, 123)}
+	return history.StoredFact{Message: m, Body: []byte(body)}
 }
 
-func records() []bus.Record {
-	return []bus.Record{
+func records() []history.StoredFact {
+	return []history.StoredFact{
 		record("pipeline.accepted.r", events.TypePipelineAccepted, `{"run_id":"r","run_name":"<a> & \u2028","requested_at":"2026-01-02T03:04:05Z","specification":{},"plan":[]}`, 7),
 		record("inference.started.r.2", "inference.started", `{"run_id":"r","phase":"inference","attempt":2,"worker":"w","of_a_newer_version":1}`, 9),
 	}
@@ -103,10 +104,10 @@ func TestLinesThatCannotBeRead(t *testing.T) {
 	newer := record("pipeline.completed.r", events.TypePipelineCompleted, `{"run_id":"r"}`, 11)
 	newer.Body = bytes.Replace(newer.Body, []byte(".v1.json"), []byte(".v2.json"), 1)
 	newer.Unreadable = errors.New("a newer version")
-	broken := bus.Record{Message: bus.Message{Subject: "pipeline.cancel_requested.r", Sequence: 12, Time: time.Unix(1, 0), Unreadable: errors.New("no JSON")}, Body: []byte("{\"\n\xff")}
+	broken := history.StoredFact{Message: codec.Message{Subject: "pipeline.cancel_requested.r", Sequence: 12, Time: time.Unix(1, 0), Unreadable: errors.New("no JSON")}, Body: []byte("{\"\n\xff")}
 	later := record("inference.completed.r", "inference.completed", `{"run_id":"r","phase":"inference"}`, 13) // which is readable by now
 	later.Unreadable = errors.New("unreadable then")
-	want := []bus.Record{newer, broken, later}
+	want := []history.StoredFact{newer, broken, later}
 	text, err := encode(want)
 	if err != nil {
 		t.Fatal(err)

@@ -11,12 +11,17 @@ import (
 
 	"github.com/tunebus/tunebus/pipeline/archive"
 	"github.com/tunebus/tunebus/pipeline/artifact"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/requestlog"
+	"github.com/tunebus/tunebus/pipeline/bus/runindex"
 )
 
 // Collector removes what no run refers to.
 type Collector struct {
-	Bus   *bus.Bus
+	Bus   *conn.Conn
 	Store *artifact.Store
 	// Grace is how long an object is left alone in any case.
 	Grace time.Duration
@@ -98,13 +103,13 @@ type marking struct {
 // runs that they make, the stream before the archive that its runs go to, and
 // at last the runs that came meanwhile.
 func (m *marking) all(ctx context.Context) error {
-	err := m.c.Bus.Undecided(ctx, func(run string, data json.RawMessage) error {
+	err := requestlog.New(m.c.Bus).Pending(ctx, func(run string, data json.RawMessage) error {
 		m.found.keepRun(run)
 		m.mark(data)
 		return nil
 	})
 	if err == nil {
-		err = m.c.Bus.Letters(ctx, func(l bus.Letter) error {
+		err = deadletter.New(m.c.Bus).List(ctx, func(l deadletter.Letter) error {
 			m.mark(l.Body)
 			return nil
 		})
@@ -134,7 +139,7 @@ func (m *marking) mark(text []byte) bool {
 
 // stream reads the runs of the stream that have not been read yet.
 func (m *marking) stream(ctx context.Context) error {
-	runs, err := m.c.Bus.Stories(ctx)
+	runs, err := runindex.New(m.c.Bus).InStream(ctx)
 	if err != nil {
 		return err
 	}
@@ -142,7 +147,7 @@ func (m *marking) stream(ctx context.Context) error {
 		if _, read := m.ended[run]; read {
 			continue
 		}
-		story, err := m.c.Bus.Story(ctx, run)
+		story, err := history.New(m.c.Bus).RunHistory(ctx, run)
 		if err != nil {
 			return err
 		}
@@ -153,7 +158,7 @@ func (m *marking) stream(ctx context.Context) error {
 
 // run spares what a run refers to, and everything of its own unless it has
 // surely ended.
-func (m *marking) run(run string, story bus.Story) {
+func (m *marking) run(run string, story history.RunHistory) {
 	m.report.Runs++
 	state, unreadable := story.Run()
 	ended := state.Completed != nil
@@ -195,7 +200,7 @@ func (m *marking) archived(ctx context.Context) error {
 			return err
 		}
 		if _, read := m.ended[run]; !read {
-			m.run(run, bus.Story{Facts: facts})
+			m.run(run, history.RunHistory{Facts: facts})
 			continue
 		}
 		for _, f := range facts { // a part of it is in the stream still
@@ -207,8 +212,8 @@ func (m *marking) archived(ctx context.Context) error {
 
 // checkpoints forgets those that nobody will go on from.
 func (c Collector) checkpoints(ctx context.Context, before time.Time, ended map[string]bool, report *Report) error {
-	var over []bus.KeptCheckpoint
-	err := c.Bus.Checkpoints(ctx, func(k bus.KeptCheckpoint) error {
+	var over []checkpoint.Entry
+	err := checkpoint.New(c.Bus).List(ctx, func(k checkpoint.Entry) error {
 		if done, known := ended[k.Run]; k.Phase.Valid() && (done || !known) && k.Time.Before(before) {
 			over = append(over, k)
 		}
@@ -219,7 +224,7 @@ func (c Collector) checkpoints(ctx context.Context, before time.Time, ended map[
 			break
 		}
 		if !c.DryRun {
-			err = c.Bus.DeleteCheckpoint(ctx, k.Run, k.Phase)
+			err = checkpoint.New(c.Bus).Delete(ctx, k.Run, k.Phase)
 		}
 		report.Checkpoints++
 	}

@@ -10,7 +10,7 @@ import (
 	"strconv"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
 	"github.com/tunebus/tunebus/pipeline/failpoint"
 )
 
@@ -20,10 +20,10 @@ var errAway = errors.New("NATS is away; the checkpoint is stored, and saved when
 const mostKept = 64
 
 // checkpoint reads the newest checkpoint of a job; none is the zero one.
-func (w *Worker) checkpoint(ctx context.Context, req events.PhaseRequested) (bus.Checkpoint, error) {
-	cp, err := w.bus.LoadCheckpoint(ctx, req.RunID, req.Phase)
-	if errors.Is(err, bus.ErrNothing) {
-		return bus.Checkpoint{}, nil
+func (w *Worker) checkpoint(ctx context.Context, req events.PhaseRequested) (checkpoint.Checkpoint, error) {
+	cp, err := checkpoint.New(w.bus).Load(ctx, req.RunID, req.Phase)
+	if errors.Is(err, checkpoint.ErrNone) {
+		return checkpoint.Checkpoint{}, nil
 	}
 	return cp, err
 }
@@ -31,15 +31,15 @@ func (w *Worker) checkpoint(ctx context.Context, req events.PhaseRequested) (bus
 // takeCheckpoint makes the newest checkpoint the attempt's own, so that an
 // earlier attempt that is still at work cannot replace it under its hands.
 // seen is what it was before the attempt started. The error is a
-// [*bus.LostError] when a newer attempt took it.
-func (w *Worker) takeCheckpoint(ctx context.Context, c *claim, seen bus.Checkpoint) (bus.Checkpoint, error) {
-	cp, err := w.bus.TakeCheckpoint(ctx, c.req.RunID, c.req.Phase, c.attempt)
-	var lost *bus.LostError
+// [*checkpoint.SupersededError] when a newer attempt took it.
+func (w *Worker) takeCheckpoint(ctx context.Context, c *claim, seen checkpoint.Checkpoint) (checkpoint.Checkpoint, error) {
+	cp, err := checkpoint.New(w.bus).Claim(ctx, c.req.RunID, c.req.Phase, c.attempt)
+	var lost *checkpoint.SupersededError
 	switch {
 	case err == nil, errors.As(err, &lost):
 		return cp, err
-	case errors.Is(err, bus.ErrNothing):
-		return bus.Checkpoint{}, nil
+	case errors.Is(err, checkpoint.ErrNone):
+		return checkpoint.Checkpoint{}, nil
 	}
 	w.log(ctx, slog.LevelWarn, c, "checkpoint not taken over; going on from it all the same", "step", seen.Step, "error", err)
 	return seen, nil
@@ -53,7 +53,7 @@ func (w *Worker) saveCheckpoint(ctx context.Context, j *Job, step int64, dir str
 		return err
 	}
 	err := w.pointAtCheckpoint(ctx, j, step, dir, keep)
-	var lost *bus.LostError
+	var lost *checkpoint.SupersededError
 	if err == nil || errors.As(err, &lost) || ctx.Err() != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func (w *Worker) pointAtCheckpoint(ctx context.Context, j *Job, step int64, dir 
 	if keep < 1 || keep > mostKept {
 		keep = mostKept
 	}
-	return w.point(ctx, j.claim, bus.Checkpoint{Attempt: j.Attempt, Step: step, Reference: a.Reference}, keep)
+	return w.point(ctx, j.claim, checkpoint.Checkpoint{Attempt: j.Attempt, Step: step, Reference: a.Reference}, keep)
 }
 
 // Saving is the context under which a checkpoint may be saved. While the work

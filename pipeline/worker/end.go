@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
 )
 
 // complete ends the phase, publishes what follows, and returns nil so that
@@ -27,7 +29,7 @@ func (w *Worker) complete(ctx context.Context, c *claim, res Result, how events.
 	if c.door != nil { // whose word stands there is told by the stream's answer
 		c.door.Ignore(fact.Subject())
 	}
-	if _, err := w.bus.Publish(ctx, fact, w.fence(c)); err != nil {
+	if _, err := journal.New(w.bus).Publish(ctx, fact, w.fence(c)); err != nil {
 		return w.refused(ctx, c, err)
 	}
 	level := slog.LevelInfo
@@ -35,7 +37,7 @@ func (w *Worker) complete(ctx context.Context, c *claim, res Result, how events.
 		level = slog.LevelError
 	}
 	w.log(ctx, level, c, "phase completed", "conclusion", how, "seconds", fact.EndedAt.Sub(fact.StartedAt).Seconds(), "error", why)
-	if err := w.bus.Follow(ctx, fact, c.run); err != nil {
+	if err := journal.New(w.bus).PublishNext(ctx, fact, c.run); err != nil {
 		return err
 	}
 	// A first attempt that saved no checkpoint has left nothing else behind.
@@ -57,13 +59,13 @@ func (w *Worker) ended(ctx context.Context, c *claim, o *outcome, reason events.
 	if why != nil {
 		fact.Error = problem(why)
 	}
-	if _, err := w.bus.Publish(ctx, fact, w.fence(c)); err != nil {
+	if _, err := journal.New(w.bus).Publish(ctx, fact, w.fence(c)); err != nil {
 		return w.refused(ctx, c, err)
 	}
 	w.pointLate(ctx, c)
 	c.late.settle()
 	if reason == events.EndShutdown {
-		return &bus.Later{Err: errors.New("the worker stops")}
+		return &delivery.RetryAfter{Err: errors.New("the worker stops")}
 	}
 	try := c.run.Phases[c.req.Phase].Tries() + 1
 	delay := c.policy.delay(try)
@@ -71,16 +73,16 @@ func (w *Worker) ended(ctx context.Context, c *claim, o *outcome, reason events.
 		delay = min(delay, max(time.Until(until), 0)) // whoever takes it then says that the time is over
 	}
 	w.log(ctx, slog.LevelWarn, c, "attempt ended; trying again", "try", try, "delay", delay, "error", why)
-	return &bus.Later{Delay: delay, Err: why}
+	return &delivery.RetryAfter{Delay: delay, Err: why}
 }
 
-func (w *Worker) fence(c *claim) bus.Fence {
-	return bus.IfLast(events.StartedFilter(c.req.Phase, c.req.RunID), c.token)
+func (w *Worker) fence(c *claim) journal.Fence {
+	return journal.FenceLatest(events.StartedFilter(c.req.Phase, c.req.RunID), c.token)
 }
 
 // refused reads what a refused publish means.
 func (w *Worker) refused(ctx context.Context, c *claim, err error) error {
-	var lost *bus.LostError
+	var lost *journal.FencedError
 	if !errors.As(err, &lost) {
 		return err
 	}
@@ -94,28 +96,28 @@ func (w *Worker) refused(ctx context.Context, c *claim, err error) error {
 // so that it does not count as one that was killed.
 func (w *Worker) letGo(ctx context.Context, c *claim) error {
 	c.late.settle()
-	run, err := w.bus.JobRun(ctx, c.req)
+	run, err := history.New(w.bus).RunForJob(ctx, c.req)
 	if err != nil {
-		return fmt.Errorf("%w (%w)", bus.ErrLetGo, err)
+		return fmt.Errorf("%w (%w)", delivery.ErrOwnershipLost, err)
 	}
 	if p := run.Phases[c.req.Phase]; p != nil && p.Completed != nil {
 		return w.over(ctx, *p.Completed, run)
 	}
 	w.log(ctx, slog.LevelInfo, c, "another worker holds the job; letting go")
 	if c.token == 0 { // the attempt of that number is somebody else's
-		return bus.ErrLetGo
+		return delivery.ErrOwnershipLost
 	}
 	fact := events.AttemptEnded{RunID: c.req.RunID, Phase: c.req.Phase, Attempt: c.attempt, Reason: events.EndLost, LastStep: c.step.Load(), EndedAt: time.Now().UTC()}
-	if _, err := w.bus.Publish(ctx, fact, bus.Fence{}); err != nil {
+	if _, err := journal.New(w.bus).Publish(ctx, fact, journal.Fence{}); err != nil {
 		w.log(ctx, slog.LevelWarn, c, "nobody knows that the attempt was lost; it counts as a crash", "error", err)
 	}
 	w.dropAttempt(ctx, c)
-	return bus.ErrLetGo
+	return delivery.ErrOwnershipLost
 }
 
 // over is what is left to do for the job of a phase that is completed.
 func (w *Worker) over(ctx context.Context, fact events.PhaseCompleted, run events.Run) error {
-	if err := w.bus.Follow(ctx, fact, run); err != nil {
+	if err := journal.New(w.bus).PublishNext(ctx, fact, run); err != nil {
 		return err
 	}
 	w.tidy(ctx, fact)

@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
 )
 
 // systemPrefix stands before the keys of samples of the machine, which count
@@ -58,7 +59,7 @@ func (m *meter) inherit(ctx context.Context, resumed int64) error {
 // announcedPoints calls each for every point that was announced, each metric's
 // in the stream's order.
 func (m *meter) announcedPoints(ctx context.Context, each func(events.Point)) error {
-	return m.worker.bus.Announced(ctx, m.claim.req.RunID, m.claim.req.Phase, func(ev events.Event) {
+	return history.New(m.worker.bus).Metrics(m.claim.req.RunID, m.claim.req.Phase).Read(ctx, func(ev events.Event) {
 		switch e := ev.(type) {
 		case events.Progress:
 			for _, p := range e.Points {

@@ -12,7 +12,7 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/artifact/transfer"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
 	"github.com/tunebus/tunebus/pipeline/failpoint"
 )
 
@@ -46,7 +46,7 @@ func (w *Worker) newJob(c *claim) *Job {
 }
 
 // open fetches what the attempt goes on from and starts the metering.
-func (j *Job) open(ctx context.Context, cp bus.Checkpoint) error {
+func (j *Job) open(ctx context.Context, cp checkpoint.Checkpoint) error {
 	if err := j.resume(ctx, cp); err != nil {
 		return err
 	}
@@ -59,7 +59,7 @@ func (j *Job) open(ctx context.Context, cp bus.Checkpoint) error {
 // resume fetches the newest checkpoint of the attempts before that is whole,
 // with the metric history up to it. A damaged one costs work, never truth; a
 // store that cannot be read now is no reason to start over.
-func (j *Job) resume(ctx context.Context, newest bus.Checkpoint) error {
+func (j *Job) resume(ctx context.Context, newest checkpoint.Checkpoint) error {
 	for _, cp := range newest.History() {
 		dir, err := j.Scratch("resume-" + strconv.FormatInt(cp.Step, 10))
 		if err != nil {
@@ -199,7 +199,7 @@ func (j *Job) Progress(ctx context.Context, step, total int64, points ...events.
 
 // Checkpoint stores a folder from which a later attempt can go on after step,
 // and keeps the newest ones, keep of them, until the phase is completed; less
-// than 1 is as many as possible. The error is a [*bus.LostError] when a newer
+// than 1 is as many as possible. The error is a [*checkpoint.SupersededError] when a newer
 // attempt has taken the job over.
 func (j *Job) Checkpoint(ctx context.Context, step int64, dir string, keep int) error {
 	return j.worker.saveCheckpoint(ctx, j, step, dir, keep)

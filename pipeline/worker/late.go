@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/pipeline/artifact"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
 	"github.com/tunebus/tunebus/pipeline/failpoint"
 )
 
@@ -20,14 +20,14 @@ import (
 // last checkpoint before it.
 type late struct {
 	mu   sync.Mutex // held while a checkpoint is pointed at, so that a newer one is never replaced
-	cp   bus.Checkpoint
+	cp   checkpoint.Checkpoint
 	keep int
 	// tried says that NATS may have been told of it after all; its answer was
 	// lost.
 	tried bool
 	// unsure are older ones of which it may have been told, until a newer one
 	// is known to be stored.
-	unsure []bus.Checkpoint
+	unsure []checkpoint.Checkpoint
 	over   bool // the attempt has ended
 	// came rings when there is a late one.
 	came chan struct{}
@@ -37,7 +37,7 @@ func newLate() *late { return &late{came: make(chan struct{}, 1)} }
 
 // point points at a checkpoint that is stored. One that cannot be pointed at
 // now becomes the late one.
-func (w *Worker) point(ctx context.Context, c *claim, cp bus.Checkpoint, keep int) (err error) {
+func (w *Worker) point(ctx context.Context, c *claim, cp checkpoint.Checkpoint, keep int) (err error) {
 	c.late.mu.Lock()
 	defer c.late.mu.Unlock()
 	defer func() {
@@ -94,25 +94,25 @@ func (l *late) settle() {
 // afterwards, so that there always is one.
 func (w *Worker) pointAt(ctx context.Context, c *claim) error {
 	cp := c.late.cp
-	saved, dropped, err := w.bus.SaveCheckpoint(ctx, c.req.RunID, c.req.Phase, cp, c.late.keep)
+	saved, dropped, err := checkpoint.New(w.bus).Save(ctx, c.req.RunID, c.req.Phase, cp, c.late.keep)
 	if err != nil {
 		c.late.tried = true
 		return fmt.Errorf("checkpoint at step %d: %w", cp.Step, err)
 	}
 	failpoint.Here(failpoint.CheckpointPointed)
 	for _, old := range c.late.unsure {
-		if !slices.ContainsFunc(saved.History(), func(kept bus.Checkpoint) bool { return kept.Reference.Key == old.Reference.Key }) {
+		if !slices.ContainsFunc(saved.History(), func(kept checkpoint.Checkpoint) bool { return kept.Reference.Key == old.Reference.Key }) {
 			dropped = append(dropped, old)
 		}
 	}
-	c.late.cp, c.late.tried, c.late.unsure = bus.Checkpoint{}, false, nil
+	c.late.cp, c.late.tried, c.late.unsure = checkpoint.Checkpoint{}, false, nil
 	for _, old := range dropped {
 		w.drop(ctx, c, old)
 	}
 	return nil
 }
 
-func (w *Worker) drop(ctx context.Context, c *claim, old bus.Checkpoint) {
+func (w *Worker) drop(ctx context.Context, c *claim, old checkpoint.Checkpoint) {
 	if err := w.store.Delete(ctx, old.Reference.Key); err != nil && !errors.Is(err, artifact.ErrNotFound) {
 		w.log(ctx, slog.LevelWarn, c, "old checkpoint not dropped", "step", old.Step, "error", err)
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
 )
 
 // announceEvery bounds how often progress is announced.
@@ -108,7 +109,7 @@ func (m *meter) add(ctx context.Context, step, total int64, points []events.Poin
 // announce sends what waits. A lost announcement costs a line on a screen.
 func (m *meter) announce(ctx context.Context, now time.Time) {
 	m.progress.RunID, m.progress.Phase, m.progress.Attempt = m.claim.req.RunID, m.claim.req.Phase, m.claim.attempt
-	if err := m.worker.bus.Announce(ctx, m.progress); err != nil {
+	if err := journal.New(m.worker.bus).PublishMetric(ctx, m.progress); err != nil {
 		m.worker.log(ctx, slog.LevelDebug, m.claim, "progress not announced", "error", err)
 	}
 	m.progress.Points = nil
@@ -154,7 +155,7 @@ func (m *meter) sampleMachine(ctx context.Context) {
 		err := m.write(history)
 		m.mu.Unlock()
 		ev := events.Telemetry{RunID: m.claim.req.RunID, Phase: m.claim.req.Phase, Attempt: m.claim.attempt, Points: points}
-		if aerr := m.worker.bus.Announce(ctx, ev); err != nil || aerr != nil {
+		if aerr := journal.New(m.worker.bus).PublishMetric(ctx, ev); err != nil || aerr != nil {
 			m.worker.log(ctx, slog.LevelDebug, m.claim, "sample of the machine lost", "error", err, "announce", aerr)
 		}
 		select {

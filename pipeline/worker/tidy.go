@@ -8,6 +8,7 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
+	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
 	"github.com/tunebus/tunebus/pipeline/failpoint"
 )
 
@@ -18,7 +19,7 @@ import (
 // what no run refers to.
 func (w *Worker) tidy(ctx context.Context, fact events.PhaseCompleted) {
 	log := w.cfg.Logger.With("run", fact.RunID, "phase", fact.Phase)
-	if err := w.bus.DeleteCheckpoint(ctx, fact.RunID, fact.Phase); err != nil {
+	if err := checkpoint.New(w.bus).Delete(ctx, fact.RunID, fact.Phase); err != nil {
 		log.WarnContext(ctx, "checkpoints not dropped", "error", err)
 		return // they would point at nothing
 	}

@@ -9,7 +9,7 @@ import (
 	"syscall"
 
 	"github.com/tunebus/tunebus/pipeline/artifact"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
 	"github.com/tunebus/tunebus/pipeline/huggingface"
 )
 
@@ -55,7 +55,7 @@ type verdict struct {
 // is costs some seconds; so only what is certain is permanent.
 func classify(err, why error) verdict {
 	var over *Fault
-	var lostJob *bus.LostError
+	var lostJob *checkpoint.SupersededError
 	switch {
 	case err == nil:
 		return verdict{class: succeeded}

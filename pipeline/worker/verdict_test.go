@@ -13,7 +13,7 @@ import (
 	"testing"
 
 	"github.com/tunebus/tunebus/pipeline/artifact"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
 	"github.com/tunebus/tunebus/pipeline/huggingface"
 )
 
@@ -40,7 +40,7 @@ func TestClassify(t *testing.T) {
 		"done, then too late":                 {nil, overtime, succeeded, ""},
 		"done, then stopped":                  {nil, context.Canceled, succeeded, ""},
 		"lost":                                {plain, errLost, lost, ""},
-		"lost, met at a checkpoint":           {fmt.Errorf("save: %w", &bus.LostError{Subject: "s"}), nil, lost, ""},
+		"lost, met at a checkpoint":           {fmt.Errorf("save: %w", &checkpoint.SupersededError{Key: "s"}), nil, lost, ""},
 		"cancelled":                           {context.Canceled, errCancelled, cancelled, ""},
 		"cancelled, and broken by it":         {Permanent("bad_dataset", plain), errCancelled, cancelled, ""},
 		"too late":                            {context.DeadlineExceeded, overtime, permanent, "timeout"},

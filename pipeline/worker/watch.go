@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/wakeup"
 )
 
 var (
@@ -27,18 +29,18 @@ type watcher struct {
 
 // door opens the doorbell of a run. It has to be open before the run is read,
 // so that nothing falls in between.
-func (w *Worker) door(run string) *bus.Door {
+func (w *Worker) door(run string) *wakeup.RunSubscription {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.bells == nil {
-		bells, err := w.bus.Bells(string(w.cfg.Phase)+".started.>", string(w.cfg.Phase)+".completed.*", events.TypeCancelRequested+".*")
+		bells, err := wakeup.NewRunNotifier(w.bus, string(w.cfg.Phase)+".started.>", string(w.cfg.Phase)+".completed.*", events.TypeCancelRequested+".*")
 		if err != nil {
 			w.cfg.Logger.Warn("no doorbell; looking now and then instead", "run", run, "error", err)
 			return nil
 		}
 		w.bells = bells
 	}
-	return w.bells.Door(run)
+	return w.bells.Subscribe(run)
 }
 
 // watch watches over a job until stop is called. Rings only make it look at
@@ -59,7 +61,7 @@ func (w *Worker) watch(ctx, end context.Context, c *claim) *watcher {
 	}}
 	var rings <-chan struct{}
 	if c.door != nil {
-		rings = c.door.Rings
+		rings = c.door.C
 	}
 	v.done.Go(func() {
 		tick := time.NewTicker(w.cfg.Look)
@@ -101,8 +103,8 @@ func (v *watcher) stop() {
 // look reads the run and says why the work should end, or nil. A run that
 // cannot be read is no reason: while disconnected, the work goes on.
 func (w *Worker) look(ctx context.Context, c *claim) error {
-	run, err := w.bus.JobRun(ctx, c.req)
-	if err != nil && !bus.Undecodable(err) {
+	run, err := history.New(w.bus).RunForJob(ctx, c.req)
+	if err != nil && !codec.IsUndecodable(err) {
 		return nil
 	}
 	p := run.Phases[c.req.Phase]

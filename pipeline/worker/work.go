@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
 	"github.com/tunebus/tunebus/pipeline/failpoint"
 )
 
@@ -25,7 +25,7 @@ var errWorking = errors.New("the engine has not answered yet")
 // work lets the engine work and ends the attempt by what came of it. An engine
 // that does not stop holds up neither its phase nor the end of the process. It
 // holds its slot, so that the next job does not find it in its way.
-func (w *Worker) work(ctx, end context.Context, c *claim, checkpoint bus.Checkpoint) error {
+func (w *Worker) work(ctx, end context.Context, c *claim, checkpoint checkpoint.Checkpoint) error {
 	at := w.watch(ctx, end, c)
 	defer at.stop()
 	o := w.engage(at, w.newJob(c), checkpoint)
@@ -101,7 +101,7 @@ type outcome struct {
 
 // engage lets the engine work on a job. What it made is only whole with the
 // metric history.
-func (w *Worker) engage(at *watcher, job *Job, checkpoint bus.Checkpoint) *outcome {
+func (w *Worker) engage(at *watcher, job *Job, checkpoint checkpoint.Checkpoint) *outcome {
 	o := &outcome{job: job, done: make(chan struct{})}
 	go func() { // ends with the engine, which work waits for
 		defer close(o.done)

@@ -12,7 +12,13 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
+	"github.com/tunebus/tunebus/pipeline/bus/wakeup"
 	"github.com/tunebus/tunebus/pipeline/failpoint"
 )
 
@@ -52,7 +58,7 @@ type Config struct {
 	Sources Sources
 	// Scratch is the folder for temporary files. Default: the system's.
 	Scratch string
-	// Name names the process in started facts. Default: [bus.WorkerName].
+	// Name names the process in started facts. Default: [conn.ProcessName].
 	Name string
 	// Sample, when set, measures the machine every SampleEvery, by default
 	// 5 s.
@@ -96,7 +102,7 @@ func (c Config) withDefaults() Config {
 		c.Scratch = os.TempDir()
 	}
 	if c.Name == "" {
-		c.Name = bus.WorkerName()
+		c.Name = conn.ProcessName()
 	}
 	if c.SampleEvery == 0 {
 		c.SampleEvery = 5 * time.Second
@@ -110,33 +116,33 @@ func (c Config) withDefaults() Config {
 // Worker works on the jobs of one phase and queue.
 type Worker struct {
 	cfg    Config
-	bus    *bus.Bus
+	bus    *conn.Conn
 	store  *artifact.Store
 	engine Engine
 
 	mu    sync.Mutex
-	bells *bus.Bells // of all jobs; nil before the first
+	bells *wakeup.RunNotifier // of all jobs; nil before the first
 }
 
 // New returns a worker that reads and stores artifacts in store.
-func New(b *bus.Bus, store *artifact.Store, engine Engine, cfg Config) *Worker {
+func New(b *conn.Conn, store *artifact.Store, engine Engine, cfg Config) *Worker {
 	return &Worker{cfg: cfg.withDefaults(), bus: b, store: store, engine: engine}
 }
 
-// Route is where the worker's jobs come from; give it to a [bus.Receiver].
-func (w *Worker) Route() bus.Route {
-	return bus.Route{
+// Route is where the worker's jobs come from; give it to a [delivery.Router].
+func (w *Worker) Route() delivery.Route {
+	return delivery.Route{
 		Name:   string(w.cfg.Phase) + "/" + w.cfg.Queue,
-		Stream: events.StreamFacts, Durable: bus.JobDurable(w.cfg.Phase, w.cfg.Queue),
+		Stream: events.StreamFacts, Consumer: topology.JobConsumer(w.cfg.Phase, w.cfg.Queue),
 		Slots: w.cfg.Slots, Grace: w.cfg.Grace, Handle: w.Handle,
 	}
 }
 
 // Handle works on one delivery of a job.
-func (w *Worker) Handle(ctx context.Context, d bus.Delivery) error {
+func (w *Worker) Handle(ctx context.Context, d delivery.Delivery) error {
 	req, ok := d.Event.(events.PhaseRequested)
 	if !ok || req.Phase != w.cfg.Phase {
-		return &bus.Dead{Err: fmt.Errorf("%s is no job of %s", d.Subject, w.cfg.Phase)}
+		return &delivery.DeadLetterError{Err: fmt.Errorf("%s is no job of %s", d.Subject, w.cfg.Phase)}
 	}
 	failpoint.Here(failpoint.JobTaken)
 	end, stop := outlive(ctx, w.cfg.Grace*4/5)
@@ -145,7 +151,7 @@ func (w *Worker) Handle(ctx context.Context, d bus.Delivery) error {
 	if door != nil {
 		defer door.Close()
 	}
-	run, err := w.bus.JobRun(end, req)
+	run, err := history.New(w.bus).RunForJob(end, req)
 	if err != nil {
 		return w.unreadable(d, req, err)
 	}
@@ -155,22 +161,22 @@ func (w *Worker) Handle(ctx context.Context, d bus.Delivery) error {
 	}
 	if err := w.reachable(req.Inputs); err != nil {
 		w.cfg.Logger.Error("job given back", "run", req.RunID, "phase", req.Phase, "error", err)
-		return &bus.Later{Delay: bus.Patience(d.Delivered, w.cfg.Elsewhere), Err: err}
+		return &delivery.RetryAfter{Delay: delivery.RedeliveryDelay(d.Delivered, w.cfg.Elsewhere), Err: err}
 	}
 	return w.attempt(ctx, end, d, run, door)
 }
 
 // unreadable is what becomes of a job whose run cannot be read: a fact of a
 // newer version waits for a newer worker, a malformed one for a person.
-func (w *Worker) unreadable(d bus.Delivery, req events.PhaseRequested, err error) error {
+func (w *Worker) unreadable(d delivery.Delivery, req events.PhaseRequested, err error) error {
 	var unknown *events.UnknownVersionError
 	var malformed *events.MalformedError
 	switch {
 	case errors.As(err, &unknown):
 		w.cfg.Logger.Warn("job given back: a newer worker may know it", "run", req.RunID, "phase", req.Phase, "error", err)
-		return &bus.Later{Delay: bus.Patience(d.Delivered, w.cfg.Elsewhere), Err: err}
+		return &delivery.RetryAfter{Delay: delivery.RedeliveryDelay(d.Delivered, w.cfg.Elsewhere), Err: err}
 	case errors.As(err, &malformed):
-		return &bus.Dead{Err: err}
+		return &delivery.DeadLetterError{Err: err}
 	}
 	return err
 }
@@ -198,21 +204,21 @@ type claim struct {
 	attempt int
 	token   uint64
 	started time.Time
-	quiet   func()        // ends the heartbeats, once the job is lost
-	step    *atomic.Int64 // how far the attempt is
-	saved   *atomic.Bool  // whether it stored a checkpoint
-	late    *late         // of which nobody was told yet
-	door    *bus.Door     // nil where there is no doorbell
+	quiet   func()                  // ends the heartbeats, once the job is lost
+	step    *atomic.Int64           // how far the attempt is
+	saved   *atomic.Bool            // whether it stored a checkpoint
+	late    *late                   // of which nobody was told yet
+	door    *wakeup.RunSubscription // nil where there is no doorbell
 }
 
 // attempt claims the job, works on it and ends it. ctx ends when the process
 // stops; end outlives it by most of the grace, for what has to be published
 // then.
-func (w *Worker) attempt(ctx, end context.Context, d bus.Delivery, run events.Run, door *bus.Door) error {
+func (w *Worker) attempt(ctx, end context.Context, d delivery.Delivery, run events.Run, door *wakeup.RunSubscription) error {
 	req := d.Event.(events.PhaseRequested) // as Handle found out
 	state := run.Phases[req.Phase]
-	c := &claim{req: req, run: run, policy: w.policy(req), attempt: state.NextAttempt(), started: time.Now().UTC(), quiet: d.Quiet, step: new(atomic.Int64), saved: new(atomic.Bool), late: newLate(), door: door}
-	var checkpoint bus.Checkpoint
+	c := &claim{req: req, run: run, policy: w.policy(req), attempt: state.NextAttempt(), started: time.Now().UTC(), quiet: d.StopHeartbeat, step: new(atomic.Int64), saved: new(atomic.Bool), late: newLate(), door: door}
+	var checkpoint checkpoint.Checkpoint
 	if c.attempt > 1 { // nobody was there before to save one, or to be killed
 		w.Sweep()
 		var err error
@@ -224,7 +230,7 @@ func (w *Worker) attempt(ctx, end context.Context, d bus.Delivery, run events.Ru
 	if door != nil {
 		door.Ignore(fact.Subject())
 	}
-	stored, err := w.bus.Publish(end, fact, bus.IfNone(events.PhaseCompleted{RunID: req.RunID, Phase: req.Phase}.Subject()))
+	stored, err := journal.New(w.bus).Publish(end, fact, journal.FenceAbsent(events.PhaseCompleted{RunID: req.RunID, Phase: req.Phase}.Subject()))
 	if err != nil {
 		return w.refused(end, c, err)
 	}

@@ -8,7 +8,8 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/spec"
 	"github.com/tunebus/tunebus/services/intake/request"
 )
@@ -30,14 +31,14 @@ type admission struct {
 	streamRuns Runs // only of the stream
 	queues     queueIndex
 	capacity   *capacityGate
-	journal    journal
+	publisher  publisher
 	log        *slog.Logger
 }
 
-func (a *admission) handle(ctx context.Context, d bus.Delivery) error {
+func (a *admission) handle(ctx context.Context, d delivery.Delivery) error {
 	req, ok := d.Event.(events.PipelineRequested)
 	if !ok {
-		return &bus.Dead{Err: fmt.Errorf("%s is no request", d.Subject)}
+		return &delivery.DeadLetterError{Err: fmt.Errorf("%s is no request", d.Subject)}
 	}
 	id := req.RunID
 	if id == "" {
@@ -68,7 +69,7 @@ func (a *admission) handle(ctx context.Context, d bus.Delivery) error {
 // event, which that delivery may not have done, and returns done. A run that
 // exists and can not be read is a reason to reject the request at once.
 func (a *admission) findExisting(
-	ctx context.Context, d bus.Delivery, req events.PipelineRequested, id string,
+	ctx context.Context, d delivery.Delivery, req events.PipelineRequested, id string,
 ) (existing, done bool, err error) {
 	if !events.ValidToken(id) {
 		return false, false, nil
@@ -81,7 +82,7 @@ func (a *admission) findExisting(
 		if run.Completed != nil {
 			return true, true, nil // and it may be in the archive, where nothing follows
 		}
-		return true, true, a.journal.Follow(ctx, *run.Accepted, run)
+		return true, true, a.publisher.PublishNext(ctx, *run.Accepted, run)
 	}
 	if err != nil {
 		return true, true, a.reject(ctx, d, req, []events.Fault{runIDTaken(id)})
@@ -92,7 +93,7 @@ func (a *admission) findExisting(
 // runsFor returns where the run of a request can be. The first delivery of a
 // recent request with a generated id can not have a run in the archive, and
 // reading the archive costs a request to the artifact store.
-func (a *admission) runsFor(d bus.Delivery, req events.PipelineRequested) Runs {
+func (a *admission) runsFor(d delivery.Delivery, req events.PipelineRequested) Runs {
 	if req.RunID == "" && d.Delivered == 1 && time.Since(d.Time) < archiveMinAge {
 		return a.streamRuns
 	}
@@ -109,10 +110,10 @@ func runIDTaken(id string) events.Fault {
 
 // decide returns the accepted event of a request, or all of its faults.
 func (a *admission) decide(
-	ctx context.Context, d bus.Delivery, req events.PipelineRequested, id string,
+	ctx context.Context, d delivery.Delivery, req events.PipelineRequested, id string,
 ) (events.PipelineAccepted, []events.Fault, error) {
 	faults := request.Check(req, id)
-	if d.Bare { // a person wrote it
+	if d.PlainJSON { // a person wrote it
 		faults = append(faults, request.UnknownKeys(d.Data)...)
 	}
 	resolved, more, err := a.resolve(ctx, req)
@@ -199,9 +200,9 @@ func (a *admission) checkQueues(ctx context.Context, plan []events.Step) ([]even
 }
 
 // accept publishes the accepted event and the first job.
-func (a *admission) accept(ctx context.Context, d bus.Delivery, req events.PipelineRequested, accepted events.PipelineAccepted) error {
-	_, err := a.journal.Publish(ctx, accepted, bus.Fence{})
-	if _, lost := errors.AsType[*bus.LostError](err); lost {
+func (a *admission) accept(ctx context.Context, d delivery.Delivery, req events.PipelineRequested, accepted events.PipelineAccepted) error {
+	_, err := a.publisher.Publish(ctx, accepted, journal.Fence{})
+	if _, lost := errors.AsType[*journal.FencedError](err); lost {
 		// A concurrent request with the same run id was faster.
 		return a.reject(ctx, d, req, []events.Fault{runIDTaken(accepted.RunID)})
 	}
@@ -209,13 +210,13 @@ func (a *admission) accept(ctx context.Context, d bus.Delivery, req events.Pipel
 		return err
 	}
 	a.log.Info("run accepted", "run", accepted.RunID, "name", accepted.RunName, "phases", len(accepted.Plan))
-	return a.journal.Follow(ctx, accepted, events.Fold([]events.Fact{accepted}))
+	return a.publisher.PublishNext(ctx, accepted, events.Fold([]events.Fact{accepted}))
 }
 
-func (a *admission) reject(ctx context.Context, d bus.Delivery, req events.PipelineRequested, faults []events.Fault) error {
+func (a *admission) reject(ctx context.Context, d delivery.Delivery, req events.PipelineRequested, faults []events.Fault) error {
 	rejected := events.PipelineRejected{RequestSequence: d.Sequence, RunID: req.RunID, Faults: faults}
-	_, err := a.journal.Publish(ctx, rejected, bus.Fence{})
-	if _, lost := errors.AsType[*bus.LostError](err); err != nil && !lost {
+	_, err := a.publisher.Publish(ctx, rejected, journal.Fence{})
+	if _, lost := errors.AsType[*journal.FencedError](err); err != nil && !lost {
 		return err
 	}
 	a.log.Warn("request rejected", "request", d.Sequence, "faults", len(faults), "first", faults[0].Key+": "+faults[0].Message)
@@ -224,10 +225,10 @@ func (a *admission) reject(ctx context.Context, d bus.Delivery, req events.Pipel
 
 // handleUndecodable rejects a message that is no valid request and moves it to
 // the dead letters.
-func (a *admission) handleUndecodable(ctx context.Context, d bus.Delivery, cause error) error {
+func (a *admission) handleUndecodable(ctx context.Context, d delivery.Delivery, cause error) error {
 	fault := events.Fault{Key: "request", Allowed: "a CloudEvent, or its data alone, as JSON", Message: cause.Error()}
 	if err := a.reject(ctx, d, events.PipelineRequested{}, []events.Fault{fault}); err != nil {
 		return err
 	}
-	return &bus.Dead{Err: cause}
+	return &delivery.DeadLetterError{Err: cause}
 }

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
 )
 
 const specificationJSON = `{
@@ -22,15 +22,15 @@ func (q fakeQueues) HasQueue(context.Context, events.Phase, string) (bool, error
 	return q.exist, nil
 }
 
-func newAdmission(runs fakeRuns, usage float64) (*admission, *fakeJournal) {
-	j := &fakeJournal{}
+func newAdmission(runs fakeRuns, usage float64) (*admission, *fakePublisher) {
+	j := &fakePublisher{}
 	log := slog.New(slog.DiscardHandler)
 	return &admission{
 		runs:       runs,
 		streamRuns: runs,
 		queues:     fakeQueues{exist: true},
 		capacity:   &capacityGate{streams: &fakeUsage{usage: usage}, fullAt: 0.8, recheck: 30 * time.Second, log: log},
-		journal:    j,
+		publisher:  j,
 		log:        log,
 	}, j
 }
@@ -108,8 +108,8 @@ func TestAdmissionWaitsWhileStreamIsFull(t *testing.T) {
 func TestUndecodableRequestIsRejectedAndDeadLettered(t *testing.T) {
 	t.Parallel()
 	a, j := newAdmission(fakeRuns{}, 0)
-	err := a.handleUndecodable(t.Context(), bus.Delivery{}, errors.New("no JSON"))
-	if _, dead := errors.AsType[*bus.Dead](err); !dead {
+	err := a.handleUndecodable(t.Context(), delivery.Delivery{}, errors.New("no JSON"))
+	if _, dead := errors.AsType[*delivery.DeadLetterError](err); !dead {
 		t.Errorf("got %v, want a dead letter", err)
 	}
 	if len(j.published) != 1 {

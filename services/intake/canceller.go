@@ -8,7 +8,8 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/failpoint"
 )
 
@@ -16,16 +17,16 @@ import (
 // run ends. The worker of the job may end it first; after the grace period, or
 // at once if the job has no worker, the canceller ends it.
 type canceller struct {
-	runs    runReader
-	journal journal
-	grace   time.Duration
-	log     *slog.Logger
+	runs      runReader
+	publisher publisher
+	grace     time.Duration
+	log       *slog.Logger
 }
 
-func (c *canceller) handle(ctx context.Context, d bus.Delivery) error {
+func (c *canceller) handle(ctx context.Context, d delivery.Delivery) error {
 	cancel, ok := d.Event.(events.CancelRequested)
 	if !ok {
-		return &bus.Dead{Err: fmt.Errorf("%s is no cancel request", d.Subject)}
+		return &delivery.DeadLetterError{Err: fmt.Errorf("%s is no cancel request", d.Subject)}
 	}
 	age := max(time.Since(d.Time), 0) // the clock of the server may be ahead
 	run, err := c.runs.read(ctx, cancel.RunID)
@@ -42,13 +43,13 @@ func (c *canceller) handle(ctx context.Context, d bus.Delivery) error {
 	if job == nil {
 		// The process that stored the newest fact may have died before it
 		// published the next event.
-		if err := c.journal.Follow(ctx, newestFact(run), run); err != nil {
+		if err := c.publisher.PublishNext(ctx, newestFact(run), run); err != nil {
 			return err
 		}
-		return &bus.Later{Delay: time.Millisecond, Err: errors.New("no job was open")}
+		return &delivery.RetryAfter{Delay: time.Millisecond, Err: errors.New("no job was open")}
 	}
 	if run.Phases[job.Phase].Held() && d.Delivered <= 1 && age < c.grace {
-		return &bus.Later{Delay: c.grace - age, Err: errors.New("the worker has time to end the job itself")}
+		return &delivery.RetryAfter{Delay: c.grace - age, Err: errors.New("the worker has time to end the job itself")}
 	}
 	return c.endJob(ctx, run, *job)
 }
@@ -64,7 +65,7 @@ func retryUnaccepted(age time.Duration) error {
 	case age > time.Minute:
 		delay = 5 * time.Second
 	}
-	return &bus.Later{Delay: delay, Err: errors.New("the run is not accepted yet")}
+	return &delivery.RetryAfter{Delay: delay, Err: errors.New("the run is not accepted yet")}
 }
 
 // openJob returns the job that is requested and not completed, or nil.
@@ -109,24 +110,24 @@ func (c *canceller) endJob(ctx context.Context, run events.Run, job events.Phase
 		StartedAt:  began,
 		EndedAt:    now,
 	}
-	token, err := c.journal.Publish(ctx, started, bus.IfNone(completed.Subject()))
+	token, err := c.publisher.Publish(ctx, started, journal.FenceAbsent(completed.Subject()))
 	if err != nil {
 		return retryIfFenced(err)
 	}
 	failpoint.Here(failpoint.CancelTaken)
-	fence := bus.IfLast(events.StartedFilter(job.Phase, job.RunID), token.Sequence)
-	if _, err := c.journal.Publish(ctx, completed, fence); err != nil {
+	fence := journal.FenceLatest(events.StartedFilter(job.Phase, job.RunID), token.Sequence)
+	if _, err := c.publisher.Publish(ctx, completed, fence); err != nil {
 		return retryIfFenced(err)
 	}
 	c.log.Info("run cancelled", "run", job.RunID, "phase", job.Phase)
-	return c.journal.Follow(ctx, completed, run)
+	return c.publisher.PublishNext(ctx, completed, run)
 }
 
 // retryIfFenced retries the cancel request soon if another process was faster.
 // The next delivery then finds what that process has published.
 func retryIfFenced(err error) error {
-	if _, lost := errors.AsType[*bus.LostError](err); lost {
-		return &bus.Later{Delay: 200 * time.Millisecond, Err: err}
+	if _, lost := errors.AsType[*journal.FencedError](err); lost {
+		return &delivery.RetryAfter{Delay: 200 * time.Millisecond, Err: err}
 	}
 	return err
 }

@@ -7,12 +7,12 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
 )
 
-func newCanceller(runs Runs) (*canceller, *fakeJournal) {
-	j := &fakeJournal{}
-	return &canceller{runs: readerOf(runs), journal: j, grace: time.Minute, log: slog.New(slog.DiscardHandler)}, j
+func newCanceller(runs Runs) (*canceller, *fakePublisher) {
+	j := &fakePublisher{}
+	return &canceller{runs: readerOf(runs), publisher: j, grace: time.Minute, log: slog.New(slog.DiscardHandler)}, j
 }
 
 func TestCancellerEndsJobWithoutWorkerAtOnce(t *testing.T) {
@@ -57,7 +57,7 @@ func TestCancellerGivesTheWorkerTime(t *testing.T) {
 func TestCancellerLosesToTheWorker(t *testing.T) {
 	t.Parallel()
 	c, j := newCanceller(fakeRuns{"r": queuedRun("r")})
-	j.err = &bus.LostError{Subject: "finetune.completed.r"}
+	j.err = &journal.FencedError{Subject: "finetune.completed.r"}
 	err := c.handle(t.Context(), firstDelivery(events.CancelRequested{RunID: "r"}, time.Now()))
 	wantRetry(t, err, time.Millisecond, time.Second)
 }

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
 )
 
 // usageMaxAge is the time for which a measured usage is used again.
@@ -16,7 +16,7 @@ const usageMaxAge = time.Second
 
 // streamUsage measures how full a stream is, from 0 to 1.
 type streamUsage interface {
-	Fill(ctx context.Context, stream string) (float64, error)
+	StreamUsage(ctx context.Context, stream string) (float64, error)
 }
 
 // capacityGate stops the admission of runs while the stream of facts is nearly
@@ -33,7 +33,7 @@ type capacityGate struct {
 }
 
 // waitForCapacity returns nil if a run may be admitted. Otherwise it returns a
-// [bus.Later], so that the request is delivered again.
+// [delivery.RetryAfter], so that the request is delivered again.
 func (g *capacityGate) waitForCapacity(ctx context.Context) error {
 	usage, err := g.currentUsage(ctx)
 	if err != nil {
@@ -43,7 +43,7 @@ func (g *capacityGate) waitForCapacity(ctx context.Context) error {
 		return nil
 	}
 	g.log.Error("no new runs: the stream of facts is nearly full; archive ended runs or raise its limit", "fill", usage)
-	return &bus.Later{Delay: g.recheck, Err: fmt.Errorf("stream %s is %.0f %% full", events.StreamFacts, 100*usage)}
+	return &delivery.RetryAfter{Delay: g.recheck, Err: fmt.Errorf("stream %s is %.0f %% full", events.StreamFacts, 100*usage)}
 }
 
 func (g *capacityGate) currentUsage(ctx context.Context) (float64, error) {
@@ -52,7 +52,7 @@ func (g *capacityGate) currentUsage(ctx context.Context) (float64, error) {
 	if time.Since(g.measured) < usageMaxAge {
 		return g.usage, nil
 	}
-	usage, err := g.streams.Fill(ctx, events.StreamFacts)
+	usage, err := g.streams.StreamUsage(ctx, events.StreamFacts)
 	if err != nil {
 		return 0, err
 	}

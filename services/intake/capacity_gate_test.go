@@ -13,7 +13,7 @@ type fakeUsage struct {
 	calls int
 }
 
-func (u *fakeUsage) Fill(context.Context, string) (float64, error) {
+func (u *fakeUsage) StreamUsage(context.Context, string) (float64, error) {
 	u.calls++
 	return u.usage, nil
 }

@@ -8,7 +8,8 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
 )
 
 // deadlineRecheck is the longest redelivery delay of the message of a run with
@@ -19,8 +20,8 @@ const deadlineRecheck = time.Hour
 // deadlines handles pipeline.accepted: at the deadline of a run that has not
 // ended it publishes pipeline.cancel_requested.
 type deadlines struct {
-	runs    runReader
-	journal journal
+	runs      runReader
+	publisher publisher
 }
 
 // acceptedDeadline is the part of an accepted event that has the deadline.
@@ -34,14 +35,14 @@ type acceptedDeadline struct {
 	} `json:"specification"`
 }
 
-func (h *deadlines) handle(ctx context.Context, d bus.Delivery) error {
+func (h *deadlines) handle(ctx context.Context, d delivery.Delivery) error {
 	var accepted acceptedDeadline
 	subject, err := events.ParseSubject(d.Subject)
 	if err == nil {
 		err = json.Unmarshal(d.Data, &accepted)
 	}
 	if err != nil {
-		return &bus.Dead{Err: fmt.Errorf("%s is no accepted run: %w", d.Subject, err)}
+		return &delivery.DeadLetterError{Err: fmt.Errorf("%s is no accepted run: %w", d.Subject, err)}
 	}
 	text := accepted.Specification.Pipeline.Deadline
 	limit := events.Pipeline{Deadline: text}.Limit()
@@ -53,15 +54,15 @@ func (h *deadlines) handle(ctx context.Context, d bus.Delivery) error {
 		return err
 	}
 	if left := time.Until(accepted.RequestedAt.Add(limit)); left > 0 {
-		return &bus.Later{Delay: min(left, deadlineRecheck), Err: errors.New("the deadline is still ahead")}
+		return &delivery.RetryAfter{Delay: min(left, deadlineRecheck), Err: errors.New("the deadline is still ahead")}
 	}
 	cancel := events.CancelRequested{
 		RunID:  subject.Run,
 		By:     "deadline",
 		Reason: "the run did not end within pipeline.deadline = " + text,
 	}
-	_, err = h.journal.Publish(ctx, cancel, bus.Fence{})
-	if _, lost := errors.AsType[*bus.LostError](err); lost {
+	_, err = h.publisher.Publish(ctx, cancel, journal.Fence{})
+	if _, lost := errors.AsType[*journal.FencedError](err); lost {
 		return nil // a cancel request exists already
 	}
 	return err

@@ -6,10 +6,10 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
 )
 
-func acceptedDelivery(t *testing.T, deadline string, requested time.Time) bus.Delivery {
+func acceptedDelivery(t *testing.T, deadline string, requested time.Time) delivery.Delivery {
 	t.Helper()
 	accepted := events.PipelineAccepted{RunID: "r", RequestedAt: requested}
 	accepted.Specification.Pipeline.Deadline = deadline
@@ -41,8 +41,8 @@ func TestDeadlines(t *testing.T) {
 		"passed":      {"10m", now.Add(-time.Hour), queuedRun("r"), 0, 0, 1},
 		"ended":       {"10m", now.Add(-time.Hour), ended, 0, 0, 0},
 	} {
-		j := &fakeJournal{}
-		h := &deadlines{runs: readerOf(fakeRuns{"r": c.run}), journal: j}
+		j := &fakePublisher{}
+		h := &deadlines{runs: readerOf(fakeRuns{"r": c.run}), publisher: j}
 		err := h.handle(t.Context(), acceptedDelivery(t, c.deadline, c.requested))
 		switch {
 		case c.most > 0:

@@ -1,9 +1,9 @@
 // Package intake is the service that admits runs: it validates requests,
 // cancels runs, and enforces deadlines.
 //
-//	svc := intake.New(b, intake.Config{DataRoots: roots, Store: store.ID()})
+//	svc := intake.New(conn, intake.Config{DataRoots: roots, Store: store.ID()})
 //	for _, route := range svc.Routes() {
-//		receiver.Add(route)
+//		router.Add(route)
 //	}
 //
 // # Promises

@@ -8,25 +8,27 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
 )
 
-// fakeJournal records the published events, or returns err if it is set.
-type fakeJournal struct {
+// fakePublisher records the published events, or returns err if it is set.
+type fakePublisher struct {
 	published []events.Event
 	followed  []events.Fact
 	err       error
 }
 
-func (j *fakeJournal) Publish(_ context.Context, ev events.Event, _ bus.Fence) (bus.Message, error) {
+func (j *fakePublisher) Publish(_ context.Context, ev events.Event, _ journal.Fence) (codec.Message, error) {
 	if j.err != nil {
-		return bus.Message{}, j.err
+		return codec.Message{}, j.err
 	}
 	j.published = append(j.published, ev)
-	return bus.Message{Event: ev, Sequence: uint64(len(j.published))}, nil
+	return codec.Message{Event: ev, Sequence: uint64(len(j.published))}, nil
 }
 
-func (j *fakeJournal) Follow(_ context.Context, stored events.Fact, _ events.Run) error {
+func (j *fakePublisher) PublishNext(_ context.Context, stored events.Fact, _ events.Run) error {
 	j.followed = append(j.followed, stored)
 	return nil
 }
@@ -65,16 +67,16 @@ func readerOf(runs Runs) runReader {
 }
 
 // firstDelivery returns the first delivery of an event that was stored at a time.
-func firstDelivery(ev events.Event, stored time.Time) bus.Delivery {
-	return bus.Delivery{
-		Message:   bus.Message{Event: ev, Subject: ev.Subject(), Sequence: 1, Time: stored},
+func firstDelivery(ev events.Event, stored time.Time) delivery.Delivery {
+	return delivery.Delivery{
+		Message:   codec.Message{Event: ev, Subject: ev.Subject(), Sequence: 1, Time: stored},
 		Delivered: 1,
 	}
 }
 
 func wantRetry(t *testing.T, err error, least, most time.Duration) {
 	t.Helper()
-	if later, ok := errors.AsType[*bus.Later](err); !ok || later.Delay < least || later.Delay > most {
+	if later, ok := errors.AsType[*delivery.RetryAfter](err); !ok || later.Delay < least || later.Delay > most {
 		t.Errorf("got %v, want a retry after %s to %s", err, least, most)
 	}
 }

@@ -8,7 +8,7 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/archive"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
 )
 
 // newerVersionDelay is the redelivery delay of a message about a run with an
@@ -22,16 +22,16 @@ type runReader struct {
 }
 
 // read returns a run. If the run has a fact of a newer version, the error is a
-// [bus.Later], because a newer intake can read it. If the run is damaged, the
-// error is a [bus.Dead], because only a person can help.
+// [delivery.RetryAfter], because a newer intake can read it. If the run is damaged, the
+// error is a [delivery.DeadLetterError], because only a person can help.
 func (r runReader) read(ctx context.Context, id string) (events.Run, error) {
 	run, err := r.runs.Run(ctx, id)
 	if _, newer := errors.AsType[*events.UnknownVersionError](err); newer {
 		r.log.Warn("the run has an event of a newer version; retrying later, for a newer intake", "run", id, "error", err)
-		return run, &bus.Later{Delay: newerVersionDelay, Err: err}
+		return run, &delivery.RetryAfter{Delay: newerVersionDelay, Err: err}
 	}
 	if isUnreadable(err) {
-		return run, &bus.Dead{Err: err}
+		return run, &delivery.DeadLetterError{Err: err}
 	}
 	return run, err
 }

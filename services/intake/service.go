@@ -6,7 +6,13 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/pipeline/spec"
 	"github.com/tunebus/tunebus/services/intake/request"
 )
@@ -41,10 +47,10 @@ type Runs interface {
 	Run(ctx context.Context, run string) (events.Run, error)
 }
 
-// journal publishes events and the events that follow from them.
-type journal interface {
-	Publish(ctx context.Context, ev events.Event, fence bus.Fence) (bus.Message, error)
-	Follow(ctx context.Context, stored events.Fact, run events.Run) error
+// publisher publishes events, and the events that follow from facts.
+type publisher interface {
+	Publish(ctx context.Context, ev events.Event, fence journal.Fence) (codec.Message, error)
+	PublishNext(ctx context.Context, stored events.Fact, run events.Run) error
 }
 
 // Service has the handlers of the service.
@@ -52,11 +58,11 @@ type Service struct {
 	admission     *admission
 	canceller     *canceller
 	deadlines     *deadlines
-	maxDeliveries bus.Route
+	maxDeliveries delivery.Route
 }
 
-// New returns a service on b.
-func New(b *bus.Bus, cfg Config) *Service {
+// New returns a service on a connection.
+func New(c *conn.Conn, cfg Config) *Service {
 	if cfg.FullAt == 0 {
 		cfg.FullAt = 0.8
 	}
@@ -66,55 +72,57 @@ func New(b *bus.Bus, cfg Config) *Service {
 	if cfg.CancelGrace == 0 {
 		cfg.CancelGrace = time.Second
 	}
+	stream := history.New(c)
 	if cfg.Runs == nil {
-		cfg.Runs = b
+		cfg.Runs = stream
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	runs := runReader{runs: cfg.Runs, log: cfg.Logger}
+	inspector, publisher := topology.NewInspector(c), journal.New(c)
 	return &Service{
 		admission: &admission{
 			rules:      request.Rules{DataRoots: cfg.DataRoots, Store: cfg.Store, Limits: cfg.Limits},
 			runs:       cfg.Runs,
-			streamRuns: b,
-			queues:     b,
-			capacity:   &capacityGate{streams: b, fullAt: cfg.FullAt, recheck: cfg.Recheck, log: cfg.Logger},
-			journal:    b,
+			streamRuns: stream,
+			queues:     inspector,
+			capacity:   &capacityGate{streams: inspector, fullAt: cfg.FullAt, recheck: cfg.Recheck, log: cfg.Logger},
+			publisher:  publisher,
 			log:        cfg.Logger,
 		},
-		canceller:     &canceller{runs: runs, journal: b, grace: cfg.CancelGrace, log: cfg.Logger},
-		deadlines:     &deadlines{runs: runs, journal: b},
-		maxDeliveries: b.Exhausted(),
+		canceller:     &canceller{runs: runs, publisher: publisher, grace: cfg.CancelGrace, log: cfg.Logger},
+		deadlines:     &deadlines{runs: runs, publisher: publisher},
+		maxDeliveries: deadletter.New(c).MaxDeliveriesRoute(),
 	}
 }
 
 // Routes returns the consumers of the service with their handlers. The last one
 // stores a dead letter for each message that reached its delivery limit.
-func (s *Service) Routes() []bus.Route {
-	return []bus.Route{
+func (s *Service) Routes() []delivery.Route {
+	return []delivery.Route{
 		{
 			Name:        "intake/requests",
 			Stream:      events.StreamRequests,
-			Durable:     bus.DurableIntake,
+			Consumer:    topology.ConsumerIntake,
 			Slots:       4,
 			Handle:      s.admission.handle,
 			Undecodable: s.admission.handleUndecodable,
 		},
 		{
-			Name:    "intake/cancel",
-			Stream:  events.StreamFacts,
-			Durable: bus.DurableCancel,
-			Slots:   2,
-			Handle:  s.canceller.handle,
+			Name:     "intake/cancel",
+			Stream:   events.StreamFacts,
+			Consumer: topology.ConsumerCancel,
+			Slots:    2,
+			Handle:   s.canceller.handle,
 		},
 		{
-			Name:     "intake/deadline",
-			Stream:   events.StreamFacts,
-			Durable:  bus.DurableDeadline,
-			Light:    true,
-			Doorbell: true,
-			Handle:   s.deadlines.handle,
+			Name:        "intake/deadline",
+			Stream:      events.StreamFacts,
+			Consumer:    topology.ConsumerDeadline,
+			Idempotent:  true,
+			SubjectOnly: true,
+			Handle:      s.deadlines.handle,
 		},
 		s.maxDeliveries,
 	}

@@ -9,7 +9,12 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/archive"
 	"github.com/tunebus/tunebus/pipeline/artifact"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/runindex"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/services/intake"
 )
 
@@ -21,9 +26,9 @@ func TestArchivedRuns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := openFor(t, func(b *bus.Bus) intake.Config {
+	f := openFor(t, func(b *conn.Conn) intake.Config {
 		return intake.Config{Runs: archive.Reader{Bus: b, Store: artifacts}}
-	}, bus.Layout{})
+	}, topology.Topology{})
 	t.Cleanup(func() {
 		if err := artifacts.Close(); err != nil {
 			t.Error(err)
@@ -82,11 +87,11 @@ func (c countingRuns) Run(ctx context.Context, id string) (events.Run, error) {
 func TestArchiveIsReadOnlyIfNeeded(t *testing.T) {
 	t.Parallel()
 	var calls atomic.Int64
-	f := openFor(t, func(b *bus.Bus) intake.Config { return intake.Config{Runs: countingRuns{b, &calls}} }, bus.Layout{})
+	f := openFor(t, func(b *conn.Conn) intake.Config { return intake.Config{Runs: countingRuns{history.New(b), &calls}} }, topology.Topology{})
 	f.request(t, events.PipelineRequested{})
 	var id string
 	eventually(t, "the run is accepted", func() bool {
-		ids, err := f.bus.RunIDs(t.Context())
+		ids, err := runindex.New(f.bus).Accepted(t.Context())
 		if err != nil || len(ids) == 0 {
 			return false
 		}
@@ -101,12 +106,12 @@ func TestArchiveIsReadOnlyIfNeeded(t *testing.T) {
 	if n := calls.Load(); n != 1 {
 		t.Errorf("%d reads of the archive for a chosen id, want 1", n)
 	}
-	m, err := f.bus.Last(t.Context(), events.PipelineAccepted{RunID: id}.Subject())
+	m, err := history.New(f.bus).Latest(t.Context(), events.PipelineAccepted{RunID: id}.Subject())
 	if err != nil {
 		t.Fatal(err)
 	}
-	redelivered := bus.Delivery{
-		Message: bus.Message{
+	redelivered := delivery.Delivery{
+		Message: codec.Message{
 			Event:    events.PipelineRequested{},
 			Stream:   events.StreamRequests,
 			Sequence: 1,
@@ -133,12 +138,12 @@ func TestRedeliveryAfterArchiving(t *testing.T) {
 	t.Parallel()
 	f := open(t, intake.Config{Runs: fixedRun{
 		ID: "r", Accepted: &events.PipelineAccepted{RunID: "r", Lineage: events.Lineage{RequestSequence: 7}}, Completed: &events.PipelineCompleted{RunID: "r"},
-	}}, bus.Layout{})
-	redelivered := bus.Delivery{Message: bus.Message{Event: events.PipelineRequested{RunID: "r"}, Sequence: 7}}
+	}}, topology.Topology{})
+	redelivered := delivery.Delivery{Message: codec.Message{Event: events.PipelineRequested{RunID: "r"}, Sequence: 7}}
 	if err := f.handle(t, "intake/requests", redelivered); err != nil {
 		t.Error(err)
 	}
-	if facts, err := f.bus.Facts(t.Context(), "r"); err != nil || len(facts) != 0 {
+	if facts, err := history.New(f.bus).Facts(t.Context(), "r"); err != nil || len(facts) != 0 {
 		t.Errorf("the run starts again: %+v, %v", facts, err)
 	}
 }

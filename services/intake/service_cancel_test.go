@@ -5,7 +5,11 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/services/intake"
 )
 
@@ -23,7 +27,7 @@ func done(id string, how events.Conclusion, artifacts ...events.Artifact) events
 func TestCancel(t *testing.T) {
 	t.Parallel()
 	const grace = 300 * time.Millisecond
-	f := open(t, intake.Config{CancelGrace: grace}, bus.Layout{})
+	f := open(t, intake.Config{CancelGrace: grace}, topology.Topology{})
 
 	t.Run("queued", func(t *testing.T) {
 		f.request(t, events.PipelineRequested{RunID: "queued"})
@@ -43,7 +47,7 @@ func TestCancel(t *testing.T) {
 		if took := time.Since(asked); took < grace {
 			t.Errorf("ended by intake after %s, the worker has %s", took, grace)
 		}
-		run, err := f.bus.Run(t.Context(), "silent")
+		run, err := history.New(f.bus).Run(t.Context(), "silent")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -56,7 +60,7 @@ func TestCancel(t *testing.T) {
 		f.accepted(t, "good")
 		f.publish(t, started("good", 1), events.CancelRequested{RunID: "good"}, done("good", events.Cancelled))
 		run := f.until(t, "good", "the phase", func(r events.Run) bool { return r.Phases[events.Finetune].Completed != nil })
-		if err := f.bus.Follow(t.Context(), *run.Phases[events.Finetune].Completed, run); err != nil {
+		if err := journal.New(f.bus).PublishNext(t.Context(), *run.Phases[events.Finetune].Completed, run); err != nil {
 			t.Fatal(err)
 		}
 		if c := f.ended(t, "good"); c.Conclusion != events.Cancelled || c.Phases[0].Attempts != 1 {
@@ -68,7 +72,7 @@ func TestCancel(t *testing.T) {
 		f.accepted(t, "between")
 		f.publish(t, started("between", 1), done("between", events.Success), events.CancelRequested{RunID: "between"})
 		run := f.until(t, "between", "the phase", func(r events.Run) bool { return r.Phases[events.Finetune].Completed != nil })
-		if err := f.bus.Follow(t.Context(), *run.Phases[events.Finetune].Completed, run); err != nil {
+		if err := journal.New(f.bus).PublishNext(t.Context(), *run.Phases[events.Finetune].Completed, run); err != nil {
 			t.Fatal(err)
 		}
 		if c := f.ended(t, "between"); c.Conclusion != events.Cancelled || len(c.Phases) != 2 {
@@ -81,7 +85,7 @@ func TestCancel(t *testing.T) {
 		f.accepted(t, "over")
 		f.publish(t, started("over", 1), done("over", events.Failure))
 		run := f.until(t, "over", "the phase", func(r events.Run) bool { return r.Phases[events.Finetune].Completed != nil })
-		if err := f.bus.Follow(t.Context(), *run.Phases[events.Finetune].Completed, run); err != nil {
+		if err := journal.New(f.bus).PublishNext(t.Context(), *run.Phases[events.Finetune].Completed, run); err != nil {
 			t.Fatal(err)
 		}
 		f.ended(t, "over")
@@ -101,7 +105,7 @@ func TestCancel(t *testing.T) {
 // period, also if the worker died before it published the next job.
 func TestCancelWithoutWorker(t *testing.T) {
 	t.Parallel()
-	f := open(t, intake.Config{CancelGrace: time.Hour}, bus.Layout{})
+	f := open(t, intake.Config{CancelGrace: time.Hour}, topology.Topology{})
 	t.Run("between two phases, and the worker is dead", func(t *testing.T) {
 		f.request(t, events.PipelineRequested{RunID: "stuck"})
 		f.accepted(t, "stuck")
@@ -139,8 +143,8 @@ func TestCancelWithoutWorker(t *testing.T) {
 // the run may still be accepted.
 func TestCancelOfUnknownRun(t *testing.T) {
 	t.Parallel()
-	f := open(t, intake.Config{}, bus.Layout{})
-	cancel := bus.Delivery{Message: bus.Message{Event: events.CancelRequested{RunID: "unknown"}, Time: time.Now()}}
+	f := open(t, intake.Config{}, topology.Topology{})
+	cancel := delivery.Delivery{Message: codec.Message{Event: events.CancelRequested{RunID: "unknown"}, Time: time.Now()}}
 	if err := f.handle(t, "intake/cancel", cancel); err == nil {
 		t.Error("dropped at once")
 	}
@@ -153,7 +157,7 @@ func TestCancelOfUnknownRun(t *testing.T) {
 // TestDeadline: only the run whose deadline has passed is cancelled.
 func TestDeadline(t *testing.T) {
 	t.Parallel()
-	f := open(t, intake.Config{CancelGrace: time.Millisecond}, bus.Layout{})
+	f := open(t, intake.Config{CancelGrace: time.Millisecond}, topology.Topology{})
 	limit := func(text string) map[string]map[string]any {
 		return map[string]map[string]any{"pipeline": {"deadline": text}}
 	}
@@ -167,7 +171,7 @@ func TestDeadline(t *testing.T) {
 	if took := time.Since(asked); took < 600*time.Millisecond {
 		t.Errorf("ended after %s", took)
 	}
-	run, err := f.bus.Run(t.Context(), "late")
+	run, err := history.New(f.bus).Run(t.Context(), "late")
 	if err != nil {
 		t.Fatal(err)
 	}

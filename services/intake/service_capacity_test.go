@@ -8,7 +8,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/services/intake"
 )
 
@@ -16,15 +18,15 @@ import (
 // running work continues. The request is admitted when the stream is less full.
 func TestFullStream(t *testing.T) {
 	t.Parallel()
-	f := open(t, intake.Config{Recheck: 100 * time.Millisecond}, bus.Layout{FactBytes: 256 << 10})
+	f := open(t, intake.Config{Recheck: 100 * time.Millisecond}, topology.Topology{FactBytes: 256 << 10})
 	running := events.PipelineAccepted{RunID: "running", Plan: []events.Step{{Phase: events.Finetune, Queue: "builtin"}}}
 	f.publish(t, running)
-	if err := f.bus.Follow(t.Context(), running, events.Fold([]events.Fact{running})); err != nil {
+	if err := journal.New(f.bus).PublishNext(t.Context(), running, events.Fold([]events.Fact{running})); err != nil {
 		t.Fatal(err)
 	}
 	filler := events.PipelineAccepted{Labels: map[string]string{"x": strings.Repeat("x", 20<<10)}}
 	for i := 0; ; i++ {
-		fill, err := f.bus.Fill(t.Context(), events.StreamFacts)
+		fill, err := topology.NewInspector(f.bus).StreamUsage(t.Context(), events.StreamFacts)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -38,7 +40,7 @@ func TestFullStream(t *testing.T) {
 	eventually(t, "the log says so", func() bool { return f.log.contains("nearly full") })
 	f.finish(t, "running", events.Finetune, events.Failure)
 	f.ended(t, "running")
-	if run, err := f.bus.Run(t.Context(), "late"); err != nil || run.Accepted != nil {
+	if run, err := history.New(f.bus).Run(t.Context(), "late"); err != nil || run.Accepted != nil {
 		t.Errorf("admitted: %+v, %v", run.Accepted, err)
 	}
 	facts, err := f.js.Stream(t.Context(), events.StreamFacts)

@@ -18,7 +18,12 @@ import (
 	"github.com/tunebus/tunebus/embedded"
 	"github.com/tunebus/tunebus/embedded/bustest"
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/services/intake"
 )
 
@@ -29,23 +34,23 @@ const store = "store-1"
 
 // fixture is a running intake service with its own server.
 type fixture struct {
-	bus    *bus.Bus
+	bus    *conn.Conn
 	js     jetstream.JetStream // a plain NATS client
-	routes []bus.Route
+	routes []delivery.Route
 	log    *logBuffer
 }
 
-func open(t *testing.T, cfg intake.Config, layout bus.Layout) *fixture {
+func open(t *testing.T, cfg intake.Config, streams topology.Topology) *fixture {
 	t.Helper()
-	return openFor(t, func(*bus.Bus) intake.Config { return cfg }, layout)
+	return openFor(t, func(*conn.Conn) intake.Config { return cfg }, streams)
 }
 
 // openFor opens a service whose configuration needs the bus.
-func openFor(t *testing.T, configure func(*bus.Bus) intake.Config, layout bus.Layout) *fixture {
+func openFor(t *testing.T, configure func(*conn.Conn) intake.Config, streams topology.Topology) *fixture {
 	t.Helper()
 	server := bustest.Start(t, embedded.Options{})
 	f := &fixture{bus: bustest.Connect(t, server), log: &logBuffer{}}
-	if err := f.bus.Setup(t.Context(), layout); err != nil {
+	if err := topology.Apply(t.Context(), f.bus, streams); err != nil {
 		t.Fatal(err)
 	}
 	nc, err := nats.Connect("", nats.InProcessServer(server))
@@ -59,7 +64,7 @@ func openFor(t *testing.T, configure func(*bus.Bus) intake.Config, layout bus.La
 	cfg := configure(f.bus)
 	cfg.Store, cfg.Logger = store, slog.New(slog.NewTextHandler(f.log, nil))
 	f.routes = intake.New(f.bus, cfg).Routes()
-	r, err := bus.NewReceiver(f.bus, cfg.Logger)
+	r, err := delivery.NewRouter(f.bus, deadletter.New(f.bus), cfg.Logger)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +108,7 @@ func specification(t *testing.T, sections map[string]map[string]any) json.RawMes
 }
 
 // handle calls the handler of a route directly.
-func (f *fixture) handle(t *testing.T, route string, d bus.Delivery) error {
+func (f *fixture) handle(t *testing.T, route string, d delivery.Delivery) error {
 	t.Helper()
 	for _, r := range f.routes {
 		if r.Name == route {
@@ -120,7 +125,7 @@ func (f *fixture) request(t *testing.T, req events.PipelineRequested) uint64 {
 	if req.Specification == nil {
 		req.Specification = specification(t, nil)
 	}
-	m, err := f.bus.Publish(t.Context(), req, bus.Fence{})
+	m, err := journal.New(f.bus).Publish(t.Context(), req, journal.Fence{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +135,7 @@ func (f *fixture) request(t *testing.T, req events.PipelineRequested) uint64 {
 func (f *fixture) publish(t *testing.T, evs ...events.Event) {
 	t.Helper()
 	for _, ev := range evs {
-		if _, err := f.bus.Publish(t.Context(), ev, bus.Fence{}); err != nil {
+		if _, err := journal.New(f.bus).Publish(t.Context(), ev, journal.Fence{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -142,7 +147,7 @@ func (f *fixture) until(t *testing.T, id, what string, ok func(events.Run) bool)
 	var run events.Run
 	eventually(t, what+" of "+id, func() bool {
 		var err error
-		run, err = f.bus.Run(t.Context(), id)
+		run, err = history.New(f.bus).Run(t.Context(), id)
 		return err == nil && ok(run)
 	})
 	return run
@@ -170,8 +175,8 @@ func (f *fixture) faults(t *testing.T, request uint64) map[string]events.Fault {
 	t.Helper()
 	var got map[string]events.Fault
 	eventually(t, "the rejection", func() bool {
-		m, err := f.bus.Last(t.Context(), events.PipelineRejected{RequestSequence: request}.Subject())
-		if errors.Is(err, bus.ErrNothing) {
+		m, err := history.New(f.bus).Latest(t.Context(), events.PipelineRejected{RequestSequence: request}.Subject())
+		if errors.Is(err, history.ErrNotFound) {
 			return false
 		}
 		if err != nil {

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/pipeline/spec"
 	"github.com/tunebus/tunebus/services/intake"
 )
@@ -18,7 +18,7 @@ import (
 // that the request leaves empty.
 func TestLimits(t *testing.T) {
 	t.Parallel()
-	f := open(t, intake.Config{Limits: spec.Limits{MaxTries: 4, Timeout: time.Hour}}, bus.Layout{})
+	f := open(t, intake.Config{Limits: spec.Limits{MaxTries: 4, Timeout: time.Hour}}, topology.Topology{})
 	submit := func(id string, tries int, timeout string) uint64 {
 		return f.request(t, events.PipelineRequested{RunID: id, Specification: specification(t, map[string]map[string]any{
 			"pipeline": {"max_tries": tries, "backoff": "10m"}, "inferencer": {"timeout": timeout},

@@ -14,7 +14,10 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/runindex"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/services/intake"
 	"github.com/tunebus/tunebus/services/intake/request"
 )
@@ -36,7 +39,7 @@ const plainJSON = `{"run_id": "bare", "labels": {"team": "x"}, "specification": 
 // TestAdmission: a request may be a CloudEvent or only its data.
 func TestAdmission(t *testing.T) {
 	t.Parallel()
-	f := open(t, intake.Config{}, bus.Layout{})
+	f := open(t, intake.Config{}, topology.Topology{})
 	f.publishRaw(t, plainJSON)
 	run := f.accepted(t, "bare")
 	if a := run.Accepted; a.RunName != "a-n-z" || a.Labels["team"] != "x" || len(a.Plan) != 3 || a.RequestedAt.IsZero() {
@@ -55,8 +58,8 @@ func TestAdmission(t *testing.T) {
 // run, and to the first job if the first handler died before it published it.
 func TestRedeliveredRequest(t *testing.T) {
 	t.Parallel()
-	f := open(t, intake.Config{}, bus.Layout{})
-	d := bus.Delivery{Message: bus.Message{
+	f := open(t, intake.Config{}, topology.Topology{})
+	d := delivery.Delivery{Message: codec.Message{
 		Event:   events.PipelineRequested{Specification: specification(t, nil)},
 		Subject: events.TypePipelineRequested, Stream: events.StreamRequests, Sequence: 7, Time: time.Now().UTC(), ID: "x",
 	}}
@@ -67,7 +70,7 @@ func TestRedeliveredRequest(t *testing.T) {
 		}
 	}
 	run := f.accepted(t, id)
-	if ids, err := f.bus.RunIDs(t.Context()); err != nil || len(ids) != 1 {
+	if ids, err := runindex.New(f.bus).Accepted(t.Context()); err != nil || len(ids) != 1 {
 		t.Errorf("runs %v, %v", ids, err)
 	}
 	if run.Accepted.Lineage.RequestSequence != 7 || run.Accepted.RunName == "" {
@@ -83,7 +86,7 @@ func TestRedeliveredRequest(t *testing.T) {
 // redelivery publishes the job.
 func TestDiedBeforeTheFirstJob(t *testing.T) {
 	t.Parallel()
-	f := open(t, intake.Config{}, bus.Layout{})
+	f := open(t, intake.Config{}, topology.Topology{})
 	f.publish(t, events.PipelineAccepted{
 		RunID: "r", Plan: []events.Step{{Phase: events.Inference, Queue: "builtin"}}, Lineage: events.Lineage{RequestSequence: 1},
 	})
@@ -106,7 +109,7 @@ func TestRejection(t *testing.T) {
 	if err := os.Symlink(outside, filepath.Join(root, "link.jsonl")); err != nil {
 		t.Fatal(err)
 	}
-	f := open(t, intake.Config{DataRoots: []string{root}}, bus.Layout{})
+	f := open(t, intake.Config{DataRoots: []string{root}}, topology.Topology{})
 	f.request(t, events.PipelineRequested{RunID: "taken"})
 	f.accepted(t, "taken")
 	keys := func(section string, kv ...any) json.RawMessage {
@@ -171,7 +174,7 @@ func TestRejection(t *testing.T) {
 // dead letter.
 func TestRejectionOfPlainJSON(t *testing.T) {
 	t.Parallel()
-	f := open(t, intake.Config{}, bus.Layout{})
+	f := open(t, intake.Config{}, topology.Topology{})
 	faults := f.faults(t, f.publishRaw(t, strings.Replace(plainJSON, `"labels"`, `"lables"`, 1)))
 	if fault := faults["lables"]; len(faults) != 1 || !strings.Contains(fault.Message, `"labels"`) {
 		t.Errorf("faults: %v", faults)

@@ -8,14 +8,15 @@ import (
 	"testing"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/services/intake"
 )
 
 // oldRuns creates runs that ended in each possible way, and one that has not.
 func oldRuns(t *testing.T) *fixture {
 	t.Helper()
-	f := open(t, intake.Config{}, bus.Layout{Queues: map[events.Phase][]string{
+	f := open(t, intake.Config{}, topology.Topology{Queues: map[events.Phase][]string{
 		events.Finetune: {"builtin", "big"}, events.Inference: {"builtin"}, events.Evaluation: {"builtin"},
 	}})
 	model := events.Artifact{Name: events.ArtifactModel, Reference: reference("model")}
@@ -134,7 +135,7 @@ func TestRerunInherits(t *testing.T) {
 		Inputs:        events.Inputs{Files: map[string]events.Reference{"fine_tuner.training_data_id": other}, Model: &own},
 	})
 	a := f.accepted(t, "new").Accepted
-	old, err := f.bus.Run(t.Context(), "good")
+	old, err := history.New(f.bus).Run(t.Context(), "good")
 	if err != nil {
 		t.Fatal(err)
 	}

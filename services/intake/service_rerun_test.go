@@ -10,7 +10,11 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/pipeline/spec"
 	"github.com/tunebus/tunebus/services/intake"
 )
@@ -26,7 +30,7 @@ func (f *fixture) finish(t *testing.T, id string, p events.Phase, how events.Con
 	now := time.Now().UTC()
 	f.publish(t, events.PhaseCompleted{RunID: id, Phase: p, Attempt: 1, Conclusion: how, StartedAt: now, EndedAt: now, Artifacts: artifacts})
 	run := f.until(t, id, string(p), func(r events.Run) bool { return r.Phases[p].Completed != nil })
-	if err := f.bus.Follow(t.Context(), *run.Phases[p].Completed, run); err != nil {
+	if err := journal.New(f.bus).PublishNext(t.Context(), *run.Phases[p].Completed, run); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -35,7 +39,7 @@ func (f *fixture) finish(t *testing.T, id string, p events.Phase, how events.Con
 // the results of the phases before.
 func TestRerun(t *testing.T) {
 	t.Parallel()
-	f := open(t, intake.Config{}, bus.Layout{})
+	f := open(t, intake.Config{}, topology.Topology{})
 	model, predictions := reference("model"), reference("predictions")
 	files := map[string]events.Reference{"fine_tuner.training_data_id": reference("data")}
 	f.request(t, events.PipelineRequested{RunID: "old", Inputs: events.Inputs{Files: files}})
@@ -101,7 +105,7 @@ func TestRerun(t *testing.T) {
 // run's own request still finds the run.
 func TestRerunOfUnreadableRun(t *testing.T) {
 	t.Parallel()
-	f := open(t, intake.Config{}, bus.Layout{})
+	f := open(t, intake.Config{}, topology.Topology{})
 	publishInvalid := func(subject string) {
 		t.Helper()
 		if _, err := f.js.Publish(t.Context(), subject, []byte("{")); err != nil {
@@ -116,11 +120,11 @@ func TestRerunOfUnreadableRun(t *testing.T) {
 	if m := f.accepted(t, "again").Accepted.Inputs.Model; m == nil || m.Key != reference("model").Key {
 		t.Errorf("it starts from %+v", m)
 	}
-	d := bus.Delivery{Message: bus.Message{Event: events.PipelineRequested{RunID: "old"}, Subject: events.TypePipelineRequested, Sequence: requested}}
+	d := delivery.Delivery{Message: codec.Message{Event: events.PipelineRequested{RunID: "old"}, Subject: events.TypePipelineRequested, Sequence: requested}}
 	if err := f.handle(t, "intake/requests", d); err != nil {
 		t.Error(err)
 	}
-	if _, err := f.bus.Last(t.Context(), events.PipelineRejected{RequestSequence: requested}.Subject()); !errors.Is(err, bus.ErrNothing) {
+	if _, err := history.New(f.bus).Latest(t.Context(), events.PipelineRejected{RequestSequence: requested}.Subject()); !errors.Is(err, history.ErrNotFound) {
 		t.Errorf("the redelivered request of the run was rejected: %v", err)
 	}
 
@@ -138,7 +142,7 @@ func TestRerunOfUnreadableRun(t *testing.T) {
 // old run was accepted have their defaults.
 func TestRerunOfRunBeforeNewKeys(t *testing.T) {
 	t.Parallel()
-	f := open(t, intake.Config{}, bus.Layout{})
+	f := open(t, intake.Config{}, topology.Topology{})
 	id := "before-the-keys"
 	var sections map[string]map[string]any
 	body, err := json.Marshal(resolved(t))

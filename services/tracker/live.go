@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/services/tracker/mlflow"
 )
 
@@ -31,7 +33,7 @@ type place struct {
 	id     string
 
 	mu    sync.Mutex // one reads and writes at a time
-	said  *bus.Announcements
+	said  *history.MetricReader
 	steps map[string]int64 // of each metric the newest
 }
 
@@ -92,7 +94,7 @@ func (l *live) of(run string, p events.Phase) (to *place, known bool) {
 // Points hears of metric points of a phase under way and writes what was
 // announced since the last time. Points that are lost on the way come with the
 // phase's history.
-func (s *Service) Points(ctx context.Context, d bus.Delivery) error {
+func (s *Service) Points(ctx context.Context, d delivery.Delivery) error {
 	run, p, points := pointsOf(d.Event)
 	to, known := s.live.of(run, p)
 	switch {
@@ -100,7 +102,7 @@ func (s *Service) Points(ctx context.Context, d bus.Delivery) error {
 		return nil
 	case !known:
 		s.due.put(run, time.Now())
-		return &bus.Later{Delay: time.Second, Err: fmt.Errorf("run %s has no place in MLflow yet", run)}
+		return &delivery.RetryAfter{Delay: time.Second, Err: fmt.Errorf("run %s has no place in MLflow yet", run)}
 	}
 	if err := to.write(ctx, d.Message); err != nil && !errors.Is(err, mlflow.ErrUnavailable) {
 		s.cfg.Logger.Warn("metric points not written; they come with the phase's history", "run", run, "phase", p, "error", err)
@@ -109,10 +111,10 @@ func (s *Service) Points(ctx context.Context, d bus.Delivery) error {
 }
 
 // write writes what was announced up to a message, unless it is written.
-func (p *place) write(ctx context.Context, m bus.Message) error {
+func (p *place) write(ctx context.Context, m codec.Message) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.said.Passed(m) {
+	if p.said.HasRead(m) {
 		return nil
 	}
 	var fresh []mlflow.Metric

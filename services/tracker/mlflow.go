@@ -9,6 +9,7 @@ import (
 	"path"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/failpoint"
 	"github.com/tunebus/tunebus/services/tracker/mlflow"
 	"github.com/tunebus/tunebus/services/tracker/report"
@@ -45,7 +46,7 @@ func (s *Service) track(ctx context.Context, st story, files []report.File) (lin
 			return nil, nil, err
 		}
 		if state.Completed == nil {
-			s.live.found(run.ID, step.Phase, &place{target: target, id: id, said: s.bus.Announcements(run.ID, step.Phase), steps: map[string]int64{}})
+			s.live.found(run.ID, step.Phase, &place{target: target, id: id, said: history.New(s.bus).Metrics(run.ID, step.Phase), steps: map[string]int64{}})
 		} else {
 			s.live.done(run.ID, step.Phase)
 		}

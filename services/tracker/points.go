@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/services/tracker/mlflow"
 )
 
@@ -67,7 +68,7 @@ func (w *writer) announced(ctx context.Context, id string, p events.Phase) error
 	}
 	seen := map[spot]bool{}
 	var points []mlflow.Metric
-	err := w.service.bus.Announced(ctx, w.run.ID, p, func(ev events.Event) {
+	err := history.New(w.service.bus).Metrics(w.run.ID, p).Read(ctx, func(ev events.Event) {
 		_, _, some := pointsOf(ev)
 		for _, point := range some {
 			if at := (spot{point.Key, point.Step}); !seen[at] {

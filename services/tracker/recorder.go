@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
 )
 
 // recorder records runs as tracked, once their lines are in the list of runs:
@@ -88,7 +88,7 @@ func (s *Service) recordDue(ctx context.Context, t tracked) {
 		return
 	}
 	delay := s.cfg.Settle
-	if later := (*bus.Later)(nil); errors.As(err, &later) {
+	if later := (*delivery.RetryAfter)(nil); errors.As(err, &later) {
 		delay = later.Delay
 	} else {
 		s.cfg.Logger.Warn("run not recorded as tracked", "run", t.story.run.ID, "again", delay, "error", err)

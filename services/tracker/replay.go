@@ -12,7 +12,8 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/archive"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/lease"
+	"github.com/tunebus/tunebus/pipeline/bus/runindex"
 	"github.com/tunebus/tunebus/services/tracker/mlflow"
 )
 
@@ -92,7 +93,7 @@ func (s *Service) Replay(ctx context.Context, r Replay) error {
 // all lists every run that anything is known of. The stream is read first: a
 // run that is archived meanwhile is in one of the two.
 func (s *Service) all(ctx context.Context) ([]string, error) {
-	ids, err := s.bus.RunIDs(ctx)
+	ids, err := runindex.New(s.bus).Accepted(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -165,8 +166,8 @@ func (s *Service) isHome(run events.Run) bool {
 func (s *Service) hold(ctx context.Context, id string, do func(ctx context.Context) error) error {
 	const patience = time.Minute
 	for deadline := time.Now().Add(patience); ; {
-		err := s.bus.Hold(ctx, lease(id), do)
-		if !errors.Is(err, bus.ErrHeld) || time.Now().After(deadline) {
+		err := lease.Run(ctx, s.bus, leaseName(id), do)
+		if !errors.Is(err, lease.ErrTaken) || time.Now().After(deadline) {
 			return err
 		}
 		select {

@@ -5,7 +5,8 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
 )
 
 // story is a run as the projection sees it. It is the same whether or not the
@@ -27,11 +28,11 @@ type story struct {
 	unknown    time.Time
 }
 
-func tell(facts []bus.Message) story {
-	s := story{run: bus.Fold(facts), began: map[events.Phase]time.Time{}}
+func tell(facts []codec.Message) story {
+	s := story{run: history.Fold(facts), began: map[events.Phase]time.Time{}}
 	s.run.Tracked = nil
-	var bad *bus.UnreadableError
-	if errors.As(bus.Unreadable(facts), &bad) {
+	var bad *history.UnreadableError
+	if errors.As(history.Unreadable(facts), &bad) {
 		for _, f := range bad.Facts {
 			s.unreadable = append(s.unreadable, f.String())
 		}

@@ -14,7 +14,13 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/bus/lease"
+	"github.com/tunebus/tunebus/pipeline/bus/runindex"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/services/tracker/mlflow"
 	"github.com/tunebus/tunebus/services/tracker/report"
 )
@@ -61,7 +67,7 @@ type Config struct {
 // Service is the tracker.
 type Service struct {
 	cfg   Config
-	bus   *bus.Bus
+	bus   *conn.Conn
 	store *artifact.Store
 	list  *list
 	due   *agenda
@@ -75,7 +81,7 @@ type Service struct {
 }
 
 // New returns a tracker.
-func New(b *bus.Bus, store *artifact.Store, cfg Config) *Service {
+func New(b *conn.Conn, store *artifact.Store, cfg Config) *Service {
 	if cfg.TrackingURI == "" {
 		cfg.TrackingURI = "file:./mlruns"
 	}
@@ -107,21 +113,21 @@ func New(b *bus.Bus, store *artifact.Store, cfg Config) *Service {
 }
 
 // Routes are where the tracker's doorbells are; give them to a
-// [bus.Receiver]. [Service.Run] has to run beside it.
-func (s *Service) Routes() []bus.Route {
-	return []bus.Route{
-		{Name: "tracker", Stream: events.StreamFacts, Durable: bus.DurableTracker, Light: true, Doorbell: true, Handle: s.Handle},
-		{Name: "tracker/metrics", Stream: events.StreamMetrics, Durable: bus.DurableMetrics, Slots: 1, Handle: s.Points},
+// [delivery.Router]. [Service.Run] has to run beside it.
+func (s *Service) Routes() []delivery.Route {
+	return []delivery.Route{
+		{Name: "tracker", Stream: events.StreamFacts, Consumer: topology.ConsumerTracker, Idempotent: true, SubjectOnly: true, Handle: s.Handle},
+		{Name: "tracker/metrics", Stream: events.StreamMetrics, Consumer: topology.ConsumerMetrics, Slots: 1, Handle: s.Points},
 	}
 }
 
 // Handle hears of a fact and puts its run on the agenda. What is on the agenda
 // may be forgotten with the process: the stream itself says which runs are not
 // tracked yet, and [Service.Run] asks it at the start and now and then.
-func (s *Service) Handle(_ context.Context, d bus.Delivery) error {
+func (s *Service) Handle(_ context.Context, d delivery.Delivery) error {
 	fact, err := events.ParseSubject(d.Subject)
 	if err != nil {
-		return &bus.Dead{Err: err}
+		return &delivery.DeadLetterError{Err: err}
 	}
 	s.heard.Add(1)
 	if fact.Type == events.TypePipelineCompleted {
@@ -194,7 +200,7 @@ func (s *Service) next(ctx context.Context, writing *errgroup.Group, busy bool) 
 
 // sweep puts every run that is not tracked on the agenda.
 func (s *Service) sweep(ctx context.Context) {
-	untracked, err := s.bus.Untracked(ctx)
+	untracked, err := runindex.New(s.bus).Untracked(ctx)
 	if err != nil && ctx.Err() == nil {
 		s.cfg.Logger.Warn("runs that are not tracked were not listed; each is written at its next fact", "error", err)
 	}
@@ -207,12 +213,12 @@ func (s *Service) sweep(ctx context.Context) {
 // back there.
 func (s *Service) writeDue(ctx context.Context, id string) {
 	err := s.reconcile(ctx, id)
-	var later *bus.Later
+	var later *delivery.RetryAfter
 	switch {
 	case err == nil || ctx.Err() != nil:
 	case errors.As(err, &later):
 		s.due.put(id, time.Now().Add(later.Delay))
-	case errors.Is(err, bus.ErrHeld):
+	case errors.Is(err, lease.ErrTaken):
 		s.due.put(id, time.Now().Add(500*time.Millisecond))
 	default:
 		s.cfg.Logger.Warn("run not written", "run", id, "again", s.cfg.Settle, "error", err)
@@ -220,17 +226,17 @@ func (s *Service) writeDue(ctx context.Context, id string) {
 	}
 }
 
-// lease keeps two trackers from writing one run together.
-func lease(run string) string { return "track." + run }
+// leaseName keeps two trackers from writing one run together.
+func leaseName(run string) string { return "track." + run }
 
 // reconcile reads a run and writes everything that follows from it, while no
 // other tracker does.
 func (s *Service) reconcile(ctx context.Context, id string) error {
-	return s.bus.Hold(ctx, lease(id), func(ctx context.Context) error { return s.write(ctx, id) })
+	return lease.Run(ctx, s.bus, leaseName(id), func(ctx context.Context) error { return s.write(ctx, id) })
 }
 
 func (s *Service) write(ctx context.Context, id string) error {
-	facts, err := s.bus.Facts(ctx, id)
+	facts, err := history.New(s.bus).Facts(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -244,14 +250,14 @@ func (s *Service) write(ctx context.Context, id string) error {
 	switch {
 	case errors.As(err, &failed):
 		s.cfg.Logger.Warn("reports not written", "run", id, "again", s.cfg.Retry, "error", err)
-		return &bus.Later{Delay: s.cfg.Retry, Err: err}
+		return &delivery.RetryAfter{Delay: s.cfg.Retry, Err: err}
 	case err != nil:
 		delay := s.cfg.Retry
 		if !errors.Is(err, mlflow.ErrUnavailable) {
 			delay *= 4
 		}
 		s.cfg.Logger.Warn("tracking is pending", "run", id, "again", delay, "error", err)
-		return &bus.Later{Delay: delay, Err: fmt.Errorf("tracking of run %s is pending: %w", id, err)}
+		return &delivery.RetryAfter{Delay: delay, Err: fmt.Errorf("tracking of run %s is pending: %w", id, err)}
 	case st.run.Completed == nil:
 		return nil
 	}
@@ -261,8 +267,8 @@ func (s *Service) write(ctx context.Context, id string) error {
 	}
 	if time.Since(st.unknown) < s.cfg.UnknownFor {
 		delay := 4 * s.cfg.Retry
-		s.cfg.Logger.Warn("run written without what a newer tracker may know", "run", id, "again", delay, "error", bus.Unreadable(facts))
-		return &bus.Later{Delay: delay, Err: bus.Unreadable(facts)}
+		s.cfg.Logger.Warn("run written without what a newer tracker may know", "run", id, "again", delay, "error", history.Unreadable(facts))
+		return &delivery.RetryAfter{Delay: delay, Err: history.Unreadable(facts)}
 	}
 	s.recorder.put(tracked{st, links, gaps})
 	return nil
@@ -272,11 +278,11 @@ func (s *Service) write(ctx context.Context, id string) error {
 // told there yet.
 func (s *Service) record(ctx context.Context, st story, links map[string]string, gaps []string) error {
 	fact := events.TrackingCompleted{RunID: st.run.ID, Links: links, Gaps: gaps}
-	_, err := s.bus.Publish(ctx, fact, bus.IfLast(events.WholeFilter(st.run.ID), st.whole))
-	var lost *bus.LostError
+	_, err := journal.New(s.bus).Publish(ctx, fact, journal.FenceLatest(events.WholeFilter(st.run.ID), st.whole))
+	var lost *journal.FencedError
 	switch {
 	case errors.As(err, &lost) && lost.Winner == "":
-		return &bus.Later{Delay: s.cfg.Settle, Err: err}
+		return &delivery.RetryAfter{Delay: s.cfg.Settle, Err: err}
 	case errors.As(err, &lost): // by another tracker
 		return nil
 	}

@@ -14,7 +14,8 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/audit/snapshot"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/standalone"
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/pipeline/prediction"
 	"github.com/tunebus/tunebus/pipeline/worker"
 	"github.com/tunebus/tunebus/services/evaluation"
@@ -130,7 +131,7 @@ func record(t *testing.T) recording {
 	b := recording{dir: t.TempDir()}
 	halfway := make(chan struct{})
 	cfg := standalone.Config{
-		Data: filepath.Join(b.dir, "data"), Listen: "127.0.0.1:0", RelaxedSync: true, Layout: bus.Layout{AckWait: 2 * time.Second},
+		Data: filepath.Join(b.dir, "data"), Listen: "127.0.0.1:0", RelaxedSync: true, Layout: topology.Topology{AckWait: 2 * time.Second},
 		Engines: map[events.Phase]worker.Engine{
 			events.Finetune: train(halfway), events.Inference: worker.EngineFunc(answer), events.Evaluation: evaluation.Engine{},
 		},
@@ -141,7 +142,7 @@ func record(t *testing.T) recording {
 		{RunID: run, Specification: specification(t, "owner/model")},
 		{RunID: "refused", Specification: specification(t, "nowhere")},
 	} {
-		if _, err := l.Bus.Publish(t.Context(), req, bus.Fence{}); err != nil {
+		if _, err := journal.New(l.Bus).Publish(t.Context(), req, journal.Fence{}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -18,7 +18,9 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/audit/snapshot"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/processes"
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/objectstore"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
 
 // ackWait is how long the job of a dead worker waits here.
@@ -88,16 +90,16 @@ func found(t *testing.T, programs *processes.Programs, name, store string) *town
 	if c.js, err = jetstream.New(nc); err != nil {
 		t.Fatal(err)
 	}
-	b, err := bus.Connect(t.Context(), bus.Options{URL: c.url, Name: "setup", Wait: 30 * time.Second})
+	b, err := conn.Connect(t.Context(), conn.Options{URL: c.url, Name: "setup", Wait: 30 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer b.Close()
-	if err := b.Setup(t.Context(), bus.Layout{AckWait: ackWait}); err != nil {
+	if err := topology.Apply(t.Context(), b, topology.Topology{AckWait: ackWait}); err != nil {
 		t.Fatal(err)
 	}
 	if bucket, ok := strings.CutPrefix(c.store, "jetstream://"); ok {
-		if err := b.SetupObjects(t.Context(), bucket, 1<<30); err != nil {
+		if err := objectstore.Create(t.Context(), b, bucket, 1<<30); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -212,7 +214,7 @@ func (c *town) unrest(ctx context.Context) error {
 			return err
 		}
 	}
-	kv, err := c.js.KeyValue(ctx, bus.BucketLeases)
+	kv, err := c.js.KeyValue(ctx, topology.BucketLeases)
 	if err != nil {
 		return err
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tunebus/tunebus/pipeline/archive"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/lease"
 )
 
 func (a *app) archiveCommand() *cobra.Command {
@@ -41,7 +41,7 @@ stay taken.`,
 				}
 			}
 			report, err := archiver.Run(ctx)
-			if errors.Is(err, bus.ErrHeld) {
+			if errors.Is(err, lease.ErrTaken) {
 				err = fmt.Errorf("somebody else archives on %s; wait for it", r.bus.Server())
 			}
 			// What was archived before an error is said all the same.

@@ -12,7 +12,9 @@ import (
 	"github.com/tunebus/tunebus/embedded/bustest"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
 
 // past is a data folder that run left behind.
@@ -38,14 +40,14 @@ func newPast(t *testing.T) *past {
 }
 
 // on does something on the folder's server.
-func (p *past) on(t *testing.T, do func(b *bus.Bus)) {
+func (p *past) on(t *testing.T, do func(b *conn.Conn)) {
 	t.Helper()
 	s, err := embedded.Start(t.Context(), embedded.Options{Dir: filepath.Join(p.dir, "nats"), RelaxedSync: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	b := bustest.Connect(t, s)
-	if err := b.Setup(t.Context(), bus.Layout{}); err != nil {
+	if err := topology.Apply(t.Context(), b, topology.Topology{}); err != nil {
 		t.Fatal(err)
 	}
 	do(b)
@@ -87,10 +89,10 @@ func ended(run string, artifacts ...events.Artifact) []events.Event {
 }
 
 // tell publishes events.
-func tell(t *testing.T, b *bus.Bus, evs ...events.Event) {
+func tell(t *testing.T, b *conn.Conn, evs ...events.Event) {
 	t.Helper()
 	for _, ev := range evs {
-		if _, err := b.Publish(t.Context(), ev, bus.Fence{}); err != nil {
+		if _, err := journal.New(b).Publish(t.Context(), ev, journal.Fence{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -113,7 +115,7 @@ func result(t *testing.T, to any, args ...string) {
 func TestArchiveCommand(t *testing.T) {
 	t.Parallel()
 	p := newPast(t)
-	p.on(t, func(b *bus.Bus) {
+	p.on(t, func(b *conn.Conn) {
 		for _, run := range []string{"one", "two"} {
 			tell(t, b, ended(run, p.put(t, run, "answers.jsonl", "{}\n"))...)
 			tell(t, b, events.TrackingCompleted{RunID: run})
@@ -184,7 +186,7 @@ func TestArchiveCommand(t *testing.T) {
 func TestArchiveCommandRefuses(t *testing.T) {
 	t.Parallel()
 	p := newPast(t)
-	p.on(t, func(*bus.Bus) {})
+	p.on(t, func(*conn.Conn) {})
 	dir := t.TempDir()
 	for name, c := range map[string]struct {
 		args []string

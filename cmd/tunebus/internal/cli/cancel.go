@@ -10,7 +10,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/bus/wakeup"
 )
 
 // cancellation is what became of a run that was to be cancelled, for scripts.
@@ -43,8 +47,8 @@ func (a *app) cancelCommand() *cobra.Command {
 				return a.cancelled(run, cancellation{})
 			}
 			asked := time.Now()
-			_, err = r.bus.Publish(ctx, events.CancelRequested{RunID: run.ID, By: "user", Reason: reason}, bus.Fence{})
-			var lost *bus.LostError // somebody asked for it before
+			_, err = journal.New(r.bus).Publish(ctx, events.CancelRequested{RunID: run.ID, By: "user", Reason: reason}, journal.Fence{})
+			var lost *journal.FencedError // somebody asked for it before
 			if err != nil && !errors.As(err, &lost) {
 				return err
 			}
@@ -96,16 +100,16 @@ func (a *app) cancelled(run events.Run, c cancellation) error {
 }
 
 // endOf waits for the end of a run, and returns it as it is then.
-func endOf(ctx context.Context, b *bus.Bus, run events.Run) (events.Run, error) {
-	bell, err := b.Ring(ctx, events.PipelineCompleted{RunID: run.ID}.Subject())
+func endOf(ctx context.Context, b *conn.Conn, run events.Run) (events.Run, error) {
+	bell, err := wakeup.Watch(ctx, b, events.PipelineCompleted{RunID: run.ID}.Subject())
 	if err != nil {
 		return run, err
 	}
 	look := time.NewTicker(time.Second) // a doorbell may stay silent
 	defer look.Stop()
 	for {
-		now, err := b.Run(ctx, run.ID)
-		if ctx.Err() == nil && err != nil && !bus.Undecodable(err) {
+		now, err := history.New(b).Run(ctx, run.ID)
+		if ctx.Err() == nil && err != nil && !codec.IsUndecodable(err) {
 			return run, err
 		}
 		if now.Completed != nil {
@@ -124,18 +128,18 @@ func endOf(ctx context.Context, b *bus.Bus, run events.Run) (events.Run, error) 
 }
 
 // soonKnown reads a run that may have been submitted a moment ago.
-func soonKnown(ctx context.Context, b *bus.Bus, id string) (events.Run, error) {
+func soonKnown(ctx context.Context, b *conn.Conn, id string) (events.Run, error) {
 	wait, stop := context.WithTimeout(ctx, 3*time.Second)
 	defer stop()
 	if !events.ValidToken(id) {
 		return events.Run{}, unknownRun(b, id)
 	}
-	bell, err := b.Ring(wait, events.PipelineAccepted{RunID: id}.Subject())
+	bell, err := wakeup.Watch(wait, b, events.PipelineAccepted{RunID: id}.Subject())
 	if err != nil {
 		return events.Run{}, err
 	}
 	for {
-		run, err := b.Run(ctx, id)
+		run, err := history.New(b).Run(ctx, id)
 		if run.Accepted != nil {
 			return run, nil
 		}

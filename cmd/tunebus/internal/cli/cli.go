@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tunebus/tunebus/embedded"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
@@ -52,7 +52,7 @@ type app struct {
 	terminal io.Writer
 	json     bool
 	verbose  bool
-	server   bus.Options
+	server   conn.Options
 	// settingsFiles are read instead of the usual one.
 	settingsFiles []string
 }

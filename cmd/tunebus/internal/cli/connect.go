@@ -7,15 +7,15 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/service"
 )
 
 // connect connects to a server that is there.
-func (a *app) connect(ctx context.Context) (*bus.Bus, error) { return a.connectWithin(ctx, 0) }
+func (a *app) connect(ctx context.Context) (*conn.Conn, error) { return a.connectWithin(ctx, 0) }
 
 // connectWithin connects to a server that is there in time.
-func (a *app) connectWithin(ctx context.Context, wait time.Duration) (*bus.Bus, error) {
+func (a *app) connectWithin(ctx context.Context, wait time.Duration) (*conn.Conn, error) {
 	s, err := a.settings(nil)
 	if err != nil {
 		return nil, err
@@ -36,11 +36,11 @@ func (a *app) connectWithin(ctx context.Context, wait time.Duration) (*bus.Bus, 
 	if o.Wait = wait; wait <= 0 {
 		o.Wait = -1
 	}
-	return bus.Connect(ctx, o)
+	return conn.Connect(ctx, o)
 }
 
 // with runs a command on a connection.
-func (a *app) with(do func(ctx context.Context, b *bus.Bus, args []string) error) func(*cobra.Command, []string) error {
+func (a *app) with(do func(ctx context.Context, b *conn.Conn, args []string) error) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) error {
 		b, err := a.connect(c.Context())
 		if err != nil {

@@ -11,7 +11,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
 )
 
 func (a *app) dlqCommand() *cobra.Command {
@@ -43,7 +45,7 @@ type deadLetter struct {
 	Reason   string    `json:"reason"`
 }
 
-func deadLetterOf(l bus.Letter) deadLetter {
+func deadLetterOf(l deadletter.Letter) deadLetter {
 	return deadLetter{
 		Letter: l.Sequence, Time: l.Time.UTC(), Consumer: l.Consumer, Stream: l.Stream, Sequence: l.Original,
 		Subject: printable(l.Subject), Run: l.Run, Reason: printable(l.Reason),
@@ -70,7 +72,7 @@ func (ch *chosen) allFlag(c *cobra.Command) {
 	c.Flags().BoolVar(&ch.all, "all", false, "every letter, or every one that the other flags choose")
 }
 
-func (ch *chosen) matches(l bus.Letter) bool {
+func (ch *chosen) matches(l deadletter.Letter) bool {
 	return (ch.run == "" || l.Run == ch.run) && (ch.subject == "" || covers(ch.subject, l.Subject)) && strings.Contains(l.Reason, ch.reason)
 }
 
@@ -113,7 +115,7 @@ func (ch *chosen) numbers(args []string) ([]uint64, error) {
 
 // letters finds the letters that a command is about, by their numbers. Those
 // that come while it works are left for the next one.
-func (ch *chosen) letters(ctx context.Context, b *bus.Bus, args []string) ([]uint64, error) {
+func (ch *chosen) letters(ctx context.Context, b *conn.Conn, args []string) ([]uint64, error) {
 	numbers, err := ch.numbers(args)
 	if err != nil {
 		return nil, err
@@ -126,7 +128,7 @@ func (ch *chosen) letters(ctx context.Context, b *bus.Bus, args []string) ([]uin
 	if !ch.all {
 		return numbers, nil
 	}
-	err = b.Letters(ctx, func(l bus.Letter) error {
+	err = deadletter.New(b).List(ctx, func(l deadletter.Letter) error {
 		if ch.matches(l) {
 			numbers = append(numbers, l.Sequence)
 		}
@@ -135,9 +137,9 @@ func (ch *chosen) letters(ctx context.Context, b *bus.Bus, args []string) ([]uin
 	return numbers, err
 }
 
-func letter(ctx context.Context, b *bus.Bus, n uint64) (bus.Letter, error) {
-	l, err := b.Letter(ctx, n)
-	if errors.Is(err, bus.ErrNothing) {
+func letter(ctx context.Context, b *conn.Conn, n uint64) (deadletter.Letter, error) {
+	l, err := deadletter.New(b).Get(ctx, n)
+	if errors.Is(err, history.ErrNotFound) {
 		return l, bad(fmt.Errorf("there is no dead letter %d on %s; \"tunebus dlq list\" lists them", n, b.Server()))
 	}
 	return l, err

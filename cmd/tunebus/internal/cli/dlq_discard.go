@@ -8,7 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
 )
 
 func (a *app) dlqDiscardCommand() *cobra.Command {
@@ -17,7 +18,7 @@ func (a *app) dlqDiscardCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "discard LETTER... | --all", Short: "Remove dead letters for good",
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.with(func(ctx context.Context, b *bus.Bus, args []string) error {
+			return a.with(func(ctx context.Context, b *conn.Conn, args []string) error {
 				numbers, err := ch.letters(ctx, b, args)
 				if err != nil {
 					return err
@@ -31,7 +32,7 @@ func (a *app) dlqDiscardCommand() *cobra.Command {
 				gone := []uint64{}
 				var failed error
 				for _, n := range numbers {
-					if err := b.Discard(ctx, n); err != nil {
+					if err := deadletter.New(b).Discard(ctx, n); err != nil {
 						failed = errors.Join(failed, err)
 						continue
 					}

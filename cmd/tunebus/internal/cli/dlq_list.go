@@ -8,16 +8,17 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
 )
 
 func (a *app) dlqListCommand() *cobra.Command {
 	var ch chosen
 	c := &cobra.Command{
 		Use: "list", Short: "List the dead letters", Args: cobra.NoArgs,
-		RunE: a.with(func(ctx context.Context, b *bus.Bus, _ []string) error {
+		RunE: a.with(func(ctx context.Context, b *conn.Conn, _ []string) error {
 			list := []deadLetter{}
-			if err := b.Letters(ctx, func(l bus.Letter) error {
+			if err := deadletter.New(b).List(ctx, func(l deadletter.Letter) error {
 				if ch.matches(l) {
 					list = append(list, deadLetterOf(l))
 				}

@@ -8,7 +8,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
 )
 
 // handedBack is what became of a letter, for scripts.
@@ -28,7 +30,7 @@ func (a *app) dlqRetryCommand() *cobra.Command {
 pipeline.requested, a fact to the service that gave it up and to no other. The
 letter goes when its message is stored. A message that is given up again leaves
 a new letter.`,
-		RunE: a.with(func(ctx context.Context, b *bus.Bus, args []string) error {
+		RunE: a.with(func(ctx context.Context, b *conn.Conn, args []string) error {
 			numbers, err := ch.letters(ctx, b, args)
 			if err != nil {
 				return err
@@ -66,10 +68,10 @@ a new letter.`,
 	return c
 }
 
-func handBack(ctx context.Context, b *bus.Bus, n uint64) (bus.Message, error) {
-	l, err := b.Letter(ctx, n)
+func handBack(ctx context.Context, b *conn.Conn, n uint64) (codec.Message, error) {
+	l, err := deadletter.New(b).Get(ctx, n)
 	if err != nil {
-		return bus.Message{}, err
+		return codec.Message{}, err
 	}
-	return b.HandBack(ctx, l)
+	return deadletter.New(b).Redrive(ctx, l)
 }

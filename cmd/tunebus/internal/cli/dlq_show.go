@@ -14,7 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
 )
 
 // shownLetter is a dead letter with everything that it holds, for scripts.
@@ -31,7 +31,7 @@ type shownLetter struct {
 func (a *app) dlqShowCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "show LETTER", Short: "Show a dead letter: why, its headers and its body", Args: exactlyOne("LETTER"),
-		RunE: a.with(func(ctx context.Context, b *bus.Bus, args []string) error {
+		RunE: a.with(func(ctx context.Context, b *conn.Conn, args []string) error {
 			n, err := new(chosen).numbers(args)
 			if err != nil {
 				return err

@@ -14,7 +14,11 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
 
 // letterRow is a line of "dlq list --json".
@@ -81,7 +85,7 @@ func TestDeadLetters(t *testing.T) {
 	d.publish(t, job.Subject(), "junk", nil)
 	rows := d.letters(t, 2)
 	request, fact := rows[0], rows[1]
-	if request.Consumer != bus.DurableIntake {
+	if request.Consumer != topology.ConsumerIntake {
 		request, fact = fact, request
 	}
 	if request.Subject != events.TypePipelineRequested || request.Run != "" || fact.Run != "nobodys" || fact.Consumer != "finetune_builtin" || !strings.Contains(fact.Reason, "not a structured CloudEvent") {
@@ -155,12 +159,12 @@ func TestDeadLetters(t *testing.T) {
 func TestRetriedJobCompletesItsRun(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
-	work := func(handle bus.Handler) (stop func()) {
-		r, err := bus.NewReceiver(d.bus, slog.New(slog.DiscardHandler))
+	work := func(handle delivery.Handler) (stop func()) {
+		r, err := delivery.NewRouter(d.bus, deadletter.New(d.bus), slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.Add(bus.Route{Name: "trl", Stream: events.StreamFacts, Durable: bus.JobDurable(events.Finetune, "trl"), NakDelay: time.Millisecond, Handle: handle})
+		r.Add(delivery.Route{Name: "trl", Stream: events.StreamFacts, Consumer: topology.JobConsumer(events.Finetune, "trl"), NakDelay: time.Millisecond, Handle: handle})
 		ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 		done := make(chan error, 1)
 		go func() { done <- r.Run(ctx) }()
@@ -171,7 +175,7 @@ func TestRetriedJobCompletesItsRun(t *testing.T) {
 			}
 		}
 	}
-	stop := work(func(context.Context, bus.Delivery) error { panic("an old worker's slip") })
+	stop := work(func(context.Context, delivery.Delivery) error { panic("an old worker's slip") })
 	status, out, screen := tunebus(t, "submit", "--server", d.url, "--artifacts", "file://"+d.dir+"/data/artifacts",
 		"--config", filepath.Join(d.dir, "small.toml"), "--set", "fine_tuner.engine=trl", "--stop-after-finetuning", "--run-id", "stuck")
 	if status != 0 {
@@ -182,21 +186,21 @@ func TestRetriedJobCompletesItsRun(t *testing.T) {
 	if row.Consumer != "finetune_trl" || !strings.Contains(row.Reason, "panicked 5 times: an old worker's slip") {
 		t.Errorf("letter %+v", row)
 	}
-	stop = work(func(ctx context.Context, d2 bus.Delivery) error {
+	stop = work(func(ctx context.Context, d2 delivery.Delivery) error {
 		job := d2.Event.(events.PhaseRequested)
 		now := time.Now().UTC()
 		done := events.PhaseCompleted{RunID: job.RunID, Phase: job.Phase, Attempt: 1, Conclusion: events.Success, StartedAt: now, EndedAt: now}
 		for _, fact := range []events.Fact{events.PhaseStarted{RunID: job.RunID, Phase: job.Phase, Attempt: 1, Worker: "new"}, done} {
-			var lost *bus.LostError
-			if _, err := d.bus.Publish(ctx, fact, bus.Fence{}); err != nil && !errors.As(err, &lost) {
+			var lost *journal.FencedError
+			if _, err := journal.New(d.bus).Publish(ctx, fact, journal.Fence{}); err != nil && !errors.As(err, &lost) {
 				return err
 			}
 		}
-		run, err := d.bus.Run(ctx, job.RunID)
+		run, err := history.New(d.bus).Run(ctx, job.RunID)
 		if err != nil {
 			return err
 		}
-		return d.bus.Follow(ctx, done, run)
+		return journal.New(d.bus).PublishNext(ctx, done, run)
 	})
 	defer stop()
 	if status, out, screen := d.dlq(t, "retry", fmt.Sprint(row.Letter)); status != 0 || !strings.Contains(out, "on retry.finetune_trl.stuck.") {

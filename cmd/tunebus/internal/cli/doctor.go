@@ -11,7 +11,9 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/llm"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/pipeline/service"
 	"github.com/tunebus/tunebus/pipeline/settings"
 )
@@ -81,7 +83,7 @@ func (a *app) onServer(ctx context.Context, cfg settings.Settings) []finding {
 		out = append(out, ofStream(ctx, b, cfg, stream))
 	}
 	out = append(out, ofLetters(ctx, b))
-	queues, err := b.Queues(ctx)
+	queues, err := topology.NewInspector(b).Queues(ctx)
 	if err != nil {
 		return append(out, finding{"queues", stateBroken, err.Error(), ""})
 	}
@@ -95,9 +97,9 @@ func (a *app) onServer(ctx context.Context, cfg settings.Settings) []finding {
 	return append(out, ofStore(ctx, b, cfg))
 }
 
-func ofStream(ctx context.Context, b *bus.Bus, cfg settings.Settings, stream string) finding {
+func ofStream(ctx context.Context, b *conn.Conn, cfg settings.Settings, stream string) finding {
 	f := finding{Name: "stream " + stream, State: stateOK}
-	fill, err := b.Fill(ctx, stream)
+	fill, err := topology.NewInspector(b).StreamUsage(ctx, stream)
 	switch {
 	case err != nil:
 		f.State, f.Says, f.Do = stateBroken, err.Error(), `"tunebus setup" creates what is missing`
@@ -110,9 +112,9 @@ func ofStream(ctx context.Context, b *bus.Bus, cfg settings.Settings, stream str
 }
 
 // ofLetters looks whether services gave messages up.
-func ofLetters(ctx context.Context, b *bus.Bus) finding {
+func ofLetters(ctx context.Context, b *conn.Conn) finding {
 	f := finding{Name: "dead letters", State: stateOK, Says: "none"}
-	n, err := b.LetterCount(ctx)
+	n, err := deadletter.New(b).Count(ctx)
 	switch {
 	case err != nil:
 		f.State, f.Says = stateBroken, err.Error()
@@ -124,7 +126,7 @@ func ofLetters(ctx context.Context, b *bus.Bus) finding {
 
 // ofStore looks at the store that the settings name. Without one, run and up
 // keep artifacts in their data folder.
-func ofStore(ctx context.Context, b *bus.Bus, cfg settings.Settings) finding {
+func ofStore(ctx context.Context, b *conn.Conn, cfg settings.Settings) finding {
 	f := finding{Name: "artifacts", State: stateOK, Says: "in the data folder of run and up; the settings name no other store"}
 	if cfg.Artifacts.URL == "" {
 		return f

@@ -7,7 +7,11 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/runindex"
+	"github.com/tunebus/tunebus/pipeline/bus/wakeup"
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
@@ -16,19 +20,19 @@ import (
 // request is the sequence of the run's request, or 0 if nobody knows it; with
 // it, a run that somebody else asked for under the same id is not taken for
 // this one.
-func (a *app) follow(ctx context.Context, b *bus.Bus, id string, request uint64, trackingLimit time.Duration) (events.Run, error) {
+func (a *app) follow(ctx context.Context, b *conn.Conn, id string, request uint64, trackingLimit time.Duration) (events.Run, error) {
 	listening, stop := context.WithCancel(ctx)
 	defer stop()
 	screen := a.progress()
 	defer screen.close()
-	if err := b.Listen(listening, func(m bus.Message) {
+	if err := wakeup.Listen(listening, b, func(m codec.Message) {
 		if p, ok := m.Event.(events.Progress); ok {
 			screen.show(p)
 		}
 	}, "*.progress."+id+".*"); err != nil {
 		return events.Run{}, err
 	}
-	bell, err := b.Ring(listening, "*.*."+id, "*.*."+id+".*", events.TypePipelineRejected+".*")
+	bell, err := wakeup.Watch(listening, b, "*.*."+id, "*.*."+id+".*", events.TypePipelineRejected+".*")
 	if err != nil {
 		return events.Run{}, err
 	}
@@ -37,11 +41,11 @@ func (a *app) follow(ctx context.Context, b *bus.Bus, id string, request uint64,
 	look := time.NewTicker(2 * time.Second) // a doorbell may stay silent
 	defer look.Stop()
 	for {
-		facts, err := b.Facts(ctx, id)
+		facts, err := history.New(b).Facts(ctx, id)
 		if err != nil {
 			return events.Run{}, err
 		}
-		run := bus.Fold(facts)
+		run := history.Fold(facts)
 		if a := run.Accepted; request != 0 && a != nil && a.Lineage.RequestSequence != request {
 			facts, run = nil, events.Run{ID: id}
 		}
@@ -49,7 +53,7 @@ func (a *app) follow(ctx context.Context, b *bus.Bus, id string, request uint64,
 			if !told[f.Subject] {
 				told[f.Subject] = true
 				if f.Unreadable != nil {
-					a.say("%v", bus.Unreadable([]bus.Message{f}))
+					a.say("%v", history.Unreadable([]codec.Message{f}))
 				}
 				if c, ok := f.Event.(events.PhaseCompleted); ok {
 					screen.completed(c.Phase, c.Conclusion)
@@ -90,11 +94,11 @@ func (a *app) follow(ctx context.Context, b *bus.Bus, id string, request uint64,
 
 // withoutEnd is the error of a run whose beginning or end is stored and cannot
 // be read: nobody will ever store another one.
-func withoutEnd(facts []bus.Message) error {
+func withoutEnd(facts []codec.Message) error {
 	for _, f := range facts {
 		a, err := events.ParseSubject(f.Subject)
 		if err == nil && f.Unreadable != nil && (a.Type == events.TypePipelineAccepted || a.Type == events.TypePipelineCompleted) {
-			return bus.Unreadable([]bus.Message{f})
+			return history.Unreadable([]codec.Message{f})
 		}
 	}
 	return nil
@@ -103,7 +107,7 @@ func withoutEnd(facts []bus.Message) error {
 // rejected looks whether the request of a run was rejected, and is its faults
 // then. A rejection stands under the request's sequence, since no run came of
 // it.
-func rejected(ctx context.Context, b *bus.Bus, id string, request uint64) error {
+func rejected(ctx context.Context, b *conn.Conn, id string, request uint64) error {
 	r, err := rejection(ctx, b, id, request)
 	if err != nil || r == nil {
 		return err
@@ -115,12 +119,12 @@ func rejected(ctx context.Context, b *bus.Bus, id string, request uint64) error 
 	return bad(fmt.Errorf("the request was rejected:\n%w", faults))
 }
 
-func rejection(ctx context.Context, b *bus.Bus, id string, request uint64) (*events.PipelineRejected, error) {
+func rejection(ctx context.Context, b *conn.Conn, id string, request uint64) (*events.PipelineRejected, error) {
 	if request == 0 {
-		return b.Rejection(ctx, id)
+		return runindex.New(b).Rejection(ctx, id)
 	}
-	m, err := b.Last(ctx, events.PipelineRejected{RequestSequence: request}.Subject())
-	if errors.Is(err, bus.ErrNothing) {
+	m, err := history.New(b).Latest(ctx, events.PipelineRejected{RequestSequence: request}.Subject())
+	if errors.Is(err, history.ErrNotFound) {
 		return nil, nil
 	}
 	if err != nil {

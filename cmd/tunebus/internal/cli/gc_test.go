@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
 )
 
 // TestGCCommand: what nobody refers to goes once it is old enough, also
@@ -26,7 +26,7 @@ func TestGCCommand(t *testing.T) {
 		} `json:"summary"`
 		DryRun bool `json:"dry_run"`
 	}
-	p.on(t, func(*bus.Bus) {})
+	p.on(t, func(*conn.Conn) {})
 	base := []string{"gc", "--data", p.dir, "--grace", "0s"}
 	status, _, screen := tunebus(t, base...)
 	if status != 1 || !strings.Contains(screen, "--store "+p.store.ID()) {
@@ -35,7 +35,7 @@ func TestGCCommand(t *testing.T) {
 	if status, _, screen := tunebus(t, append(base, "--store", "another")...); status != 2 || !strings.Contains(screen, "this is store "+p.store.ID()) {
 		t.Errorf("another store: status %d\n%s", status, screen)
 	}
-	p.on(t, func(b *bus.Bus) {
+	p.on(t, func(b *conn.Conn) {
 		tell(t, b, ended("r", p.put(t, "r", "answers.jsonl", "x"))...)
 		tell(t, b, events.TrackingCompleted{RunID: "r"})
 	})

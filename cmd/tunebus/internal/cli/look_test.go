@@ -18,13 +18,14 @@ import (
 	"github.com/xuri/excelize/v2"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
 )
 
 // connected is a connection to a server for the length of a test.
-func connected(t *testing.T, o bus.Options) *bus.Bus {
+func connected(t *testing.T, o conn.Options) *conn.Conn {
 	t.Helper()
-	b, err := bus.Connect(context.WithoutCancel(t.Context()), o)
+	b, err := conn.Connect(context.WithoutCancel(t.Context()), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,9 +34,9 @@ func connected(t *testing.T, o bus.Options) *bus.Bus {
 }
 
 // facts reads a run's facts: their types in the stream's order, and its end.
-func facts(t *testing.T, b *bus.Bus, run string) (story string, end events.PipelineCompleted) {
+func facts(t *testing.T, b *conn.Conn, run string) (story string, end events.PipelineCompleted) {
 	t.Helper()
-	msgs, err := b.Facts(t.Context(), run)
+	msgs, err := history.New(b).Facts(t.Context(), run)
 	if err != nil {
 		t.Fatal(err)
 	}

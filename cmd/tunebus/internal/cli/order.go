@@ -13,7 +13,9 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/settings"
 	"github.com/tunebus/tunebus/pipeline/spec"
 	"github.com/tunebus/tunebus/pipeline/structconf"
@@ -131,18 +133,18 @@ func (q *asked) again(c *cobra.Command) string {
 
 // place uploads the files and publishes the request. The message's sequence
 // is where a rejection would stand.
-func (o order) place(ctx context.Context, b *bus.Bus, store *artifact.Store) (bus.Message, error) {
+func (o order) place(ctx context.Context, b *conn.Conn, store *artifact.Store) (codec.Message, error) {
 	refs, err := upload(ctx, store, o.id, o.files)
 	if err != nil {
-		return bus.Message{}, err
+		return codec.Message{}, err
 	}
 	raw := o.changes
 	if o.repeats == "" {
 		if raw, err = json.Marshal(o.specification); err != nil {
-			return bus.Message{}, fmt.Errorf("request: %w", err)
+			return codec.Message{}, fmt.Errorf("request: %w", err)
 		}
 	}
-	return b.Publish(ctx, events.PipelineRequested{
+	return journal.New(b).Publish(ctx, events.PipelineRequested{
 		RunID: o.id, Specification: raw, Labels: o.labels, Inputs: inputs(refs), RerunOf: o.repeats, From: o.from,
-	}, bus.Fence{})
+	}, journal.Fence{})
 }

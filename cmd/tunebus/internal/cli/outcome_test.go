@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/services/tracker/report"
 )
 
@@ -39,7 +39,7 @@ const rowsOfSmall = 6
 // that they are submitted to.
 type desk struct {
 	dir, url string
-	bus      *bus.Bus
+	bus      *conn.Conn
 }
 
 func newDesk(t *testing.T) desk {
@@ -61,7 +61,7 @@ func newDesk(t *testing.T) desk {
 {"question":"Where?","ground_truth":"In Paris.","answer":"In Rome.","key_fact":"Paris"}`)
 	d.write(t, "gate.toml", "[evaluator.gates]\nkey_fact_accuracy = 0.9")
 	d.url = up(t, d.dir)
-	d.bus = connected(t, bus.Options{URL: d.url, Name: "test"})
+	d.bus = connected(t, conn.Options{URL: d.url, Name: "test"})
 	return d
 }
 

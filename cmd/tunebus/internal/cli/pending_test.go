@@ -12,7 +12,8 @@ import (
 	"testing"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
 )
 
 // mlflowServer answers as much of MLflow's REST API as a tracker asks for,
@@ -132,8 +133,8 @@ func TestTheCommandThatTracksLater(t *testing.T) {
 		t.Errorf("again: %+v, %d runs", again, len(mlflow.runs))
 	}
 	p := past{dir: dir + "/data"}
-	p.on(t, func(b *bus.Bus) {
-		facts, err := b.Facts(t.Context(), got.RunID)
+	p.on(t, func(b *conn.Conn) {
+		facts, err := history.New(b).Facts(t.Context(), got.RunID)
 		if err != nil {
 			t.Fatal(err)
 		}

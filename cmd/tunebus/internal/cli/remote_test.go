@@ -10,7 +10,8 @@ import (
 
 	"github.com/tunebus/tunebus/embedded"
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/services/tracker/report"
 )
 
@@ -89,8 +90,8 @@ func TestDoctor(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
 	eventually(t, "the workers ask for jobs", func() bool { // which they do behind the start
-		queues, err := d.bus.Queues(t.Context())
-		return err == nil && slices.ContainsFunc(queues, func(q bus.Queue) bool { return q.Phase == events.Finetune && q.Idle == 1 })
+		queues, err := topology.NewInspector(d.bus).Queues(t.Context())
+		return err == nil && slices.ContainsFunc(queues, func(q topology.Queue) bool { return q.Phase == events.Finetune && q.Idle == 1 })
 	})
 	status, out, screen := tunebus(t, "doctor", "--server", d.url)
 	for _, want := range []string{"NATS ", "stream TUNEBUS ", "queue finetune/builtin", "free slots 1", "queue inference/openai", "artifacts ", "MLflow "} {
@@ -98,7 +99,7 @@ func TestDoctor(t *testing.T) {
 			t.Errorf("no %q, status %d\n%s%s", want, status, out, screen)
 		}
 	}
-	if _, err := d.bus.Publish(t.Context(), events.PhaseRequested{RunID: "r", Phase: events.Inference, Queue: "openai"}, bus.Fence{}); err != nil {
+	if _, err := journal.New(d.bus).Publish(t.Context(), events.PhaseRequested{RunID: "r", Phase: events.Inference, Queue: "openai"}, journal.Fence{}); err != nil {
 		t.Fatal(err)
 	}
 	status, out, _ = tunebus(t, "doctor", "--json", "--server", d.url)

@@ -13,7 +13,11 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/bus/requestlog"
 	"github.com/tunebus/tunebus/services/intake/request"
 )
 
@@ -70,7 +74,7 @@ T is a time such as 2026-01-31T08:00:00Z, or how long ago, such as 2h or 3d.`,
 			if err := (order{changes: said}).withoutSecrets(cfg); err != nil {
 				return err
 			}
-			return a.with(func(ctx context.Context, b *bus.Bus, _ []string) error {
+			return a.with(func(ctx context.Context, b *conn.Conn, _ []string) error {
 				p.app, p.bus = a, b
 				p.open = func() (*artifact.Store, error) { return openStore(ctx, b, stored{artifacts: store}, cfg) }
 				return p.run(ctx)
@@ -113,10 +117,10 @@ type labelFilter struct {
 // replay goes through past requests.
 type replay struct {
 	app  *app
-	bus  *bus.Bus
+	bus  *conn.Conn
 	open func() (*artifact.Store, error)
 
-	span                 bus.Span
+	span                 requestlog.Span
 	labels               []labelFilter
 	changes              changes
 	again, rejected, dry bool
@@ -125,7 +129,7 @@ type replay struct {
 // run goes through the requests twice: nothing is submitted before everything
 // is known to be in order.
 func (p *replay) run(ctx context.Context) error {
-	last, err := p.bus.LastRequest(ctx)
+	last, err := requestlog.New(p.bus).Latest(ctx)
 	if err != nil {
 		return err
 	}
@@ -138,10 +142,10 @@ func (p *replay) run(ctx context.Context) error {
 	}
 	skipped := 0
 	var misfits misfits
-	if err := p.each(ctx, func(d bus.Delivery, req events.PipelineRequested) error {
+	if err := p.each(ctx, func(d requestlog.Request, req events.PipelineRequested) error {
 		misfits.add(d.Sequence, p.changes.misfits(req))
 		return nil
-	}, func(d bus.Delivery, why string) {
+	}, func(d requestlog.Request, why string) {
 		skipped++
 		p.app.say("request %d is left out: %s", d.Sequence, why)
 	}); err != nil {
@@ -155,7 +159,7 @@ func (p *replay) run(ctx context.Context) error {
 		return err
 	}
 	n, submitted := 0, uint64(0)
-	err = p.each(ctx, func(d bus.Delivery, req events.PipelineRequested) error {
+	err = p.each(ctx, func(d requestlog.Request, req events.PipelineRequested) error {
 		n++
 		row := replayed{Request: d.Sequence, Time: d.Time.UTC(), OldRun: runOf(d, req)}
 		if !p.dry {
@@ -166,7 +170,7 @@ func (p *replay) run(ctx context.Context) error {
 			submitted = d.Sequence
 		}
 		return p.app.line(row, fmt.Sprintf("%-8d %-26s  %s", row.Request, row.OldRun, row.RunID))
-	}, func(bus.Delivery, string) {})
+	}, func(requestlog.Request, string) {})
 	verb := "submitted again"
 	if p.dry {
 		verb = "would be submitted again"
@@ -180,8 +184,8 @@ func (p *replay) run(ctx context.Context) error {
 
 // each calls take for the requests that are to be submitted again, and skip
 // for those that are left out for a reason that people want to know.
-func (p *replay) each(ctx context.Context, take func(bus.Delivery, events.PipelineRequested) error, skip func(bus.Delivery, string)) error {
-	return p.bus.Requests(ctx, p.span, func(d bus.Delivery, err error) error {
+func (p *replay) each(ctx context.Context, take func(requestlog.Request, events.PipelineRequested) error, skip func(requestlog.Request, string)) error {
+	return requestlog.New(p.bus).Read(ctx, p.span, func(d requestlog.Request, err error) error {
 		req, ok := d.Event.(events.PipelineRequested)
 		if err != nil || !ok {
 			skip(d, fmt.Sprintf("it cannot be read: %v", err))
@@ -212,11 +216,11 @@ func (p *replay) wanted(req events.PipelineRequested) bool {
 }
 
 // unfit says why a request is left out, if it is.
-func (p *replay) unfit(ctx context.Context, d bus.Delivery, req events.PipelineRequested) (string, error) {
+func (p *replay) unfit(ctx context.Context, d requestlog.Request, req events.PipelineRequested) (string, error) {
 	if req.ReplayOf != 0 && !p.again {
 		return fmt.Sprintf("it is a replay of request %d; --replayed takes those, too", req.ReplayOf), nil
 	}
-	if d.Bare {
+	if d.PlainJSON {
 		if unknown := request.UnknownKeys(d.Data); len(unknown) > 0 {
 			return fmt.Sprintf("its key %q is unknown, so it was rejected", unknown[0].Key), nil
 		}
@@ -227,11 +231,11 @@ func (p *replay) unfit(ctx context.Context, d bus.Delivery, req events.PipelineR
 	if p.rejected {
 		return "", nil
 	}
-	_, err := p.bus.Last(ctx, events.PipelineRejected{RequestSequence: d.Sequence}.Subject())
-	if errors.Is(err, bus.ErrNothing) {
+	_, err := history.New(p.bus).Latest(ctx, events.PipelineRejected{RequestSequence: d.Sequence}.Subject())
+	if errors.Is(err, history.ErrNotFound) {
 		return "", nil
 	}
-	if err != nil && !bus.Undecodable(err) {
+	if err != nil && !codec.IsUndecodable(err) {
 		return "", err
 	}
 	return "it was rejected; --rejected takes those, too", nil
@@ -250,19 +254,19 @@ func (p *replay) upload(ctx context.Context) (map[string]events.Reference, error
 	return upload(ctx, store, "replay-"+ulid.Make().String(), p.changes.files)
 }
 
-func (p *replay) submit(ctx context.Context, d bus.Delivery, req events.PipelineRequested, id string, files map[string]events.Reference) error {
+func (p *replay) submit(ctx context.Context, d requestlog.Request, req events.PipelineRequested, id string, files map[string]events.Reference) error {
 	specification, err := p.changes.over(req.Specification)
 	if err != nil {
 		return err
 	}
 	req.Specification, req.Inputs.Files = specification, p.changes.inputs(req.Inputs.Files, files)
 	req.RunID, req.ReplayOf = id, d.Sequence
-	_, err = p.bus.Publish(ctx, req, bus.Fence{})
+	_, err = journal.New(p.bus).Publish(ctx, req, journal.Fence{})
 	return err
 }
 
 // runOf is the run that a request made.
-func runOf(d bus.Delivery, req events.PipelineRequested) string {
+func runOf(d requestlog.Request, req events.PipelineRequested) string {
 	if req.RunID != "" {
 		return printable(req.RunID)
 	}

@@ -10,7 +10,10 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/requestlog"
+	"github.com/tunebus/tunebus/pipeline/bus/runindex"
 )
 
 // replayedRow is a line of "replay requests --json".
@@ -46,10 +49,10 @@ func of(rows []replayedRow) string {
 // accepted waits until intake has admitted a run.
 func (d desk) accepted(t *testing.T, id string) events.PipelineAccepted {
 	t.Helper()
-	var m bus.Message
+	var m codec.Message
 	eventually(t, "run "+id, func() bool {
 		var err error
-		m, err = d.bus.Last(t.Context(), events.PipelineAccepted{RunID: id}.Subject())
+		m, err = history.New(d.bus).Latest(t.Context(), events.PipelineAccepted{RunID: id}.Subject())
 		return err == nil
 	})
 	return m.Event.(events.PipelineAccepted)
@@ -79,7 +82,7 @@ func TestReplayRequests(t *testing.T) {
 	d.publish(t, events.TypePipelineRequested, `{"specificaton": {}}`, nil)                                                                                    // 5, rejected
 	d.publish(t, events.TypePipelineRequested, `{"rerun_of": "two", "labels": {"team": "green"}, "specification": {"evaluator": {"metrics": ["chrf"]}}}`, nil) // 6
 	eventually(t, "the last request", func() bool {
-		ids, err := d.bus.RunIDs(t.Context())
+		ids, err := runindex.New(d.bus).Accepted(t.Context())
 		return err == nil && len(ids) == 3
 	})
 	between := time.Now()
@@ -93,7 +96,7 @@ func TestReplayRequests(t *testing.T) {
 			t.Errorf("not said: %s\n%s", want, screen)
 		}
 	}
-	if n, err := d.bus.LastRequest(t.Context()); err != nil || n != 6 {
+	if n, err := requestlog.New(d.bus).Latest(t.Context()); err != nil || n != 6 {
 		t.Errorf("a dry run submitted something: %d requests, %v", n, err)
 	}
 
@@ -133,7 +136,7 @@ func TestReplayRequests(t *testing.T) {
 		}
 	}
 
-	last, err := d.bus.LastRequest(t.Context())
+	last, err := requestlog.New(d.bus).Latest(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +155,7 @@ func TestReplayRequests(t *testing.T) {
 			t.Errorf("%v: status %d, want 2 and %q\n%s", args, status, says, screen)
 		}
 	}
-	if n, err := d.bus.LastRequest(t.Context()); err != nil || n != last {
+	if n, err := requestlog.New(d.bus).Latest(t.Context()); err != nil || n != last {
 		t.Errorf("%d requests, want %d (%v)", n, last, err)
 	}
 

@@ -13,7 +13,7 @@ import (
 	"testing"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
 )
 
 // walk is what a folder holds: every file, with what names the folder itself
@@ -77,7 +77,7 @@ type replayed struct {
 func TestReplayTracking(t *testing.T) {
 	t.Parallel()
 	p := newPast(t)
-	p.on(t, func(b *bus.Bus) {
+	p.on(t, func(b *conn.Conn) {
 		for _, run := range []string{"archived", "tracked", "pending"} {
 			tell(t, b, ended(run, p.put(t, run, "inferencer_output.jsonl", `{"question":"?"}`+"\n"))...)
 		}
@@ -164,7 +164,7 @@ func TestReplayTracking(t *testing.T) {
 func TestReplayTrackingToAnotherPlaceRecordsNothing(t *testing.T) {
 	t.Parallel()
 	p := newPast(t)
-	p.on(t, func(b *bus.Bus) { tell(t, b, ended("r")...) })
+	p.on(t, func(b *conn.Conn) { tell(t, b, ended("r")...) })
 	dir := t.TempDir()
 	base := []string{"replay", "tracking", "--data", p.dir, "--reports", filepath.Join(dir, "reports"), "--tracking-uri", "file:" + filepath.Join(dir, "home")}
 	for _, step := range []struct {
@@ -183,7 +183,7 @@ func TestReplayTrackingToAnotherPlaceRecordsNothing(t *testing.T) {
 // of --to, and what the settings hold for another MLflow stays there.
 func TestCredentialsOfACopyGoThereAlone(t *testing.T) {
 	p := newPast(t)
-	p.on(t, func(b *bus.Bus) { tell(t, b, ended("r")...) })
+	p.on(t, func(b *conn.Conn) { tell(t, b, ended("r")...) })
 	var mu sync.Mutex
 	got := map[string]string{}
 	listen := func(name string) string {
@@ -223,7 +223,7 @@ func TestCredentialsOfACopyGoThereAlone(t *testing.T) {
 func TestReplayTrackingWithoutMLflow(t *testing.T) {
 	t.Setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
 	p := newPast(t)
-	p.on(t, func(b *bus.Bus) { tell(t, b, ended("r")...) })
+	p.on(t, func(b *conn.Conn) { tell(t, b, ended("r")...) })
 	server := httptest.NewServer(http.NotFoundHandler())
 	address := server.URL
 	server.Close()

@@ -10,7 +10,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/wakeup"
 )
 
 func (a *app) rerunCommand() *cobra.Command {
@@ -65,7 +67,7 @@ type repeatedRun struct {
 
 // repeated waits for the word on a repetition, and tells the new run's id.
 // What cannot be repeated is an error here and now.
-func (a *app) repeated(ctx context.Context, b *bus.Bus, o order, request uint64) error {
+func (a *app) repeated(ctx context.Context, b *conn.Conn, o order, request uint64) error {
 	accepted, err := answer(ctx, b, o.id, request)
 	if err != nil {
 		return err
@@ -91,11 +93,11 @@ func phasesOf(plan []events.Step) []events.Phase {
 
 // answer waits until a request is accepted or rejected; nil if nobody says
 // so in time.
-func answer(ctx context.Context, b *bus.Bus, id string, request uint64) (*events.PipelineAccepted, error) {
+func answer(ctx context.Context, b *conn.Conn, id string, request uint64) (*events.PipelineAccepted, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
 	subjects := []string{events.PipelineAccepted{RunID: id}.Subject(), events.PipelineRejected{RequestSequence: request}.Subject()}
-	bell, err := b.Ring(ctx, subjects...)
+	bell, err := wakeup.Watch(ctx, b, subjects...)
 	if err != nil {
 		return nil, err
 	}
@@ -103,9 +105,9 @@ func answer(ctx context.Context, b *bus.Bus, id string, request uint64) (*events
 	defer look.Stop()
 	for {
 		for _, subject := range subjects {
-			m, err := b.Last(ctx, subject)
+			m, err := history.New(b).Latest(ctx, subject)
 			switch {
-			case errors.Is(err, bus.ErrNothing):
+			case errors.Is(err, history.ErrNotFound):
 				continue
 			case ctx.Err() != nil:
 				return nil, late(ctx)

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
 )
 
 // rerun repeats a run on the desk's server.
@@ -26,7 +27,7 @@ func TestRerun(t *testing.T) {
 	if _, out, _ := tunebus(t, "show", "old", "--server", d.url); !strings.Contains(out, "or use again what is finished: tunebus rerun old") {
 		t.Errorf("show:\n%s", out)
 	}
-	old, err := d.bus.Run(t.Context(), "old")
+	old, err := history.New(d.bus).Run(t.Context(), "old")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +44,7 @@ func TestRerun(t *testing.T) {
 	if story, _ := facts(t, d.bus, "new"); got.RunID != "new" || got.Status != "success" || story != began+answered+scored+over {
 		t.Errorf("%+v: %s", got, story)
 	}
-	run, err := d.bus.Run(t.Context(), "new")
+	run, err := history.New(d.bus).Run(t.Context(), "new")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tunebus/tunebus/pipeline/bus/runindex"
 	"github.com/tunebus/tunebus/pipeline/settings"
 )
 
@@ -63,7 +64,7 @@ func (a *app) run(ctx context.Context, cfg settings.Settings, relaxed bool, trac
 		return err
 	}
 	defer func() { err = errors.Join(err, l.Stop()) }()
-	if open, err := l.Bus.OpenRuns(ctx); err == nil && len(open) > 0 {
+	if open, err := runindex.New(l.Bus).Open(ctx); err == nil && len(open) > 0 {
 		a.say("finishing what was interrupted on this data folder: %s", strings.Join(open, ", "))
 	}
 	placed, err := o.place(ctx, l.Bus, l.Store)

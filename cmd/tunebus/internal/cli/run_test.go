@@ -10,7 +10,7 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli"
 	"github.com/tunebus/tunebus/embedded"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
 )
 
 // quickstart is the committed one.
@@ -62,7 +62,7 @@ func TestQuickstartFromStartToEnd(t *testing.T) {
 }
 
 // afterwards is the server of a data folder that nobody uses any more.
-func afterwards(t *testing.T, data string) *bus.Bus {
+func afterwards(t *testing.T, data string) *conn.Conn {
 	t.Helper()
 	s, err := embedded.Start(t.Context(), embedded.Options{Dir: filepath.Join(data, "nats"), RelaxedSync: true})
 	if err != nil {
@@ -73,7 +73,7 @@ func afterwards(t *testing.T, data string) *bus.Bus {
 			t.Error(err)
 		}
 	})
-	return connected(t, bus.Options{InProcess: s, Name: "test"})
+	return connected(t, conn.Options{InProcess: s, Name: "test"})
 }
 
 func TestBadInput(t *testing.T) {

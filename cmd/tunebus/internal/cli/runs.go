@@ -10,7 +10,11 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/archive"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/runindex"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
 
 // listedRun is a run in the list.
@@ -26,8 +30,8 @@ func (a *app) runsCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "runs", Short: "List the runs", Args: cobra.NoArgs,
 		RunE: a.looking(&at, func(ctx context.Context, r *room, _ []string) error {
-			find := r.bus.Run
-			ids, err := r.bus.RunIDs(ctx)
+			find := history.New(r.bus).Run
+			ids, err := runindex.New(r.bus).Accepted(ctx)
 			if err == nil && archived {
 				var old []string
 				if old, err = r.archived(ctx, at); err == nil {
@@ -39,14 +43,14 @@ func (a *app) runsCommand() *cobra.Command {
 				return err
 			}
 			slices.Sort(ids)
-			queues, err := r.bus.Queues(ctx)
+			queues, err := topology.NewInspector(r.bus).Queues(ctx)
 			if err != nil {
 				return err
 			}
 			list := []listedRun{}
 			for _, id := range slices.Compact(ids) {
 				run, err := find(ctx, id)
-				if bus.Undecodable(err) { // one does not hide the others
+				if codec.IsUndecodable(err) { // one does not hide the others
 					a.say("run %s: %v", id, err)
 				} else if err != nil {
 					return err
@@ -57,7 +61,7 @@ func (a *app) runsCommand() *cobra.Command {
 				}
 				list = append(list, listedRun{summaryOf(run), unattended(run, queues)})
 			}
-			if n, err := r.bus.LetterCount(ctx); err == nil && n > 0 {
+			if n, err := deadletter.New(r.bus).Count(ctx); err == nil && n > 0 {
 				a.say("%d dead letters are there: \"tunebus dlq list\" says why", n)
 			}
 			return a.result(list, func(w io.Writer) {
@@ -82,7 +86,7 @@ func (a *app) runsCommand() *cobra.Command {
 
 // unattended is the queue that the job of a run waits in, if nobody takes jobs
 // from it.
-func unattended(run events.Run, queues []bus.Queue) string {
+func unattended(run events.Run, queues []topology.Queue) string {
 	if run.Completed != nil || run.Accepted == nil {
 		return ""
 	}
@@ -91,7 +95,7 @@ func unattended(run events.Run, queues []bus.Queue) string {
 		if p.Status() != events.StatusQueued {
 			continue
 		}
-		if slices.ContainsFunc(queues, func(q bus.Queue) bool {
+		if slices.ContainsFunc(queues, func(q topology.Queue) bool {
 			return q.Phase == step.Phase && q.Name == step.Queue && q.Unattended()
 		}) {
 			return string(step.Phase) + "/" + step.Queue

@@ -12,7 +12,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/standalone"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/llm"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/pipeline/hostmetrics"
 	"github.com/tunebus/tunebus/pipeline/service"
 	"github.com/tunebus/tunebus/pipeline/settings"
@@ -108,7 +108,7 @@ func (a *app) start(ctx context.Context, s settings.Settings, listen string, rel
 	}
 	return standalone.Start(ctx, standalone.Config{
 		Data: s.Data.Folder, Scratch: s.Data.Scratch, Artifacts: s.Artifacts.URL, Patience: s.Artifacts.Patience, ObjectBytes: objectBytes, Listen: listen, RelaxedSync: relaxed,
-		Engines: engines(s), Workers: workers(s), Layout: bus.Layout{Queues: queues(s)}, UnknownFor: s.Bus.UnknownFor, Sources: sources, Tracker: t,
+		Engines: engines(s), Workers: workers(s), Layout: topology.Topology{Queues: queues(s)}, UnknownFor: s.Bus.UnknownFor, Sources: sources, Tracker: t,
 		Intake: intake.Config{Limits: s.Limits, FullAt: s.Intake.FullAt, CancelGrace: s.Intake.Patience},
 		Sample: hostmetrics.New(ctx).Sample, Logger: log,
 	})
@@ -133,7 +133,7 @@ func workers(s settings.Settings) map[events.Phase]settings.Worker {
 
 // queues are the usual ones and those that this process takes jobs from.
 func queues(s settings.Settings) map[events.Phase][]string {
-	out := bus.BuiltinQueues()
+	out := topology.DefaultQueues()
 	for p, w := range workers(s) {
 		if !slices.Contains(out[p], w.Queue) {
 			out[p] = append(out[p], w.Queue)

@@ -10,7 +10,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/objectstore"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/pipeline/service"
 )
 
@@ -18,7 +19,7 @@ import (
 const objectBytes = 8 << 30
 
 func (a *app) setupCommand() *cobra.Command {
-	var l bus.Layout
+	var l topology.Topology
 	var more []string
 	var wait time.Duration
 	c := &cobra.Command{
@@ -36,11 +37,11 @@ func (a *app) setupCommand() *cobra.Command {
 				return err
 			}
 			defer b.Close()
-			if err := b.Setup(c.Context(), l); err != nil {
+			if err := topology.Apply(c.Context(), b, l); err != nil {
 				return err
 			}
 			if bucket, ok := service.ObjectBucket(cfg.Artifacts.URL); ok {
-				if err := b.SetupObjects(c.Context(), bucket, objectBytes); err != nil {
+				if err := objectstore.Create(c.Context(), b, bucket, objectBytes); err != nil {
 					return err
 				}
 			}

@@ -9,7 +9,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/services/tracker/report"
 )
 
@@ -19,7 +20,7 @@ func (a *app) showCommand() *cobra.Command {
 		Use: "show RUN", Short: "Show what is known of a run", Args: exactlyOne("RUN"),
 		RunE: a.looking(&at, func(ctx context.Context, r *room, args []string) error {
 			run, err := r.find(ctx, at, args[0])
-			var bad *bus.UnreadableError
+			var bad *history.UnreadableError
 			if errors.As(err, &bad) && run.Accepted != nil {
 				err = nil // the rest is shown
 			}
@@ -52,12 +53,12 @@ func (a *app) showCommand() *cobra.Command {
 type shownRun struct {
 	report.PipelineSummary
 	// Unreadable are the facts of which nothing is known.
-	Unreadable []bus.UnreadableFact `json:"unreadable,omitempty"`
+	Unreadable []history.UnreadableFact `json:"unreadable,omitempty"`
 }
 
 var errUnknownRun = errors.New("\"tunebus runs\" lists those that it knows")
 
-func unknownRun(b *bus.Bus, id string) error {
+func unknownRun(b *conn.Conn, id string) error {
 	return bad(fmt.Errorf("run %s is unknown on %s; %w", id, b.Server(), errUnknownRun))
 }
 

@@ -14,7 +14,10 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/archive"
 	"github.com/tunebus/tunebus/pipeline/artifact"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/pipeline/service"
 	"github.com/tunebus/tunebus/pipeline/settings"
 )
@@ -35,7 +38,7 @@ func (s *stored) artifactsFlag(c *cobra.Command) {
 
 // room is what such a command works on.
 type room struct {
-	bus   *bus.Bus
+	bus   *conn.Conn
 	store *artifact.Store
 	cfg   settings.Settings
 	// server is the one on the data folder, or nil.
@@ -99,12 +102,12 @@ func (a *app) room(ctx context.Context, at stored, cfg settings.Settings) (*room
 	if err != nil {
 		return nil, err
 	}
-	b, err := bus.Connect(ctx, bus.Options{InProcess: server, Name: "cli", Logger: a.logger(), Wait: 10 * time.Second})
+	b, err := conn.Connect(ctx, conn.Options{InProcess: server, Name: "cli", Logger: a.logger(), Wait: 10 * time.Second})
 	if err != nil {
 		return nil, errors.Join(err, server.Stop())
 	}
 	r := &room{bus: b, cfg: cfg, server: server}
-	if err := b.Setup(ctx, bus.Layout{Queues: queues(cfg)}); err != nil {
+	if err := topology.Apply(ctx, b, topology.Topology{Queues: queues(cfg)}); err != nil {
 		return nil, errors.Join(err, r.close())
 	}
 	return r, nil
@@ -112,13 +115,13 @@ func (a *app) room(ctx context.Context, at stored, cfg settings.Settings) (*room
 
 // find reads a run: from the stream, and from its archive where the stream
 // does not hold it whole. The zero run is one that nobody knows. Beside a
-// [*bus.UnreadableError] it answers with what can be read.
+// [*history.UnreadableError] it answers with what can be read.
 func (r *room) find(ctx context.Context, at stored, id string) (events.Run, error) {
 	if !events.ValidToken(id) {
 		return events.Run{}, unknownRun(r.bus, id)
 	}
-	run, bad := r.bus.Run(ctx, id)
-	if bad != nil && !bus.Undecodable(bad) || archive.Whole(run) {
+	run, bad := history.New(r.bus).Run(ctx, id)
+	if bad != nil && !codec.IsUndecodable(bad) || archive.Whole(run) {
 		return run, bad
 	}
 	var err error
@@ -146,7 +149,7 @@ func (r *room) archived(ctx context.Context, at stored) ([]string, error) {
 }
 
 // openStore opens the artifact store that the services use.
-func openStore(ctx context.Context, b *bus.Bus, at stored, cfg settings.Settings) (*artifact.Store, error) {
+func openStore(ctx context.Context, b *conn.Conn, at stored, cfg settings.Settings) (*artifact.Store, error) {
 	address := at.artifacts
 	if address == "" {
 		address = cfg.Artifacts.URL

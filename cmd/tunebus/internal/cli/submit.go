@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tunebus/tunebus/pipeline/artifact"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/service"
 )
 
@@ -83,10 +83,10 @@ func (a *app) dispatch(c *cobra.Command, d dispatch, settings []string, o order)
 	if len(o.files) > 0 && d.store == "" {
 		return bad(errors.New("the specification names local files: --artifacts, or artifacts.url of the settings, says where to upload them, such as file:///srv/tunebus/artifacts"))
 	}
-	return a.with(func(ctx context.Context, b *bus.Bus, _ []string) error { return a.submit(ctx, b, o, d) })(c, nil)
+	return a.with(func(ctx context.Context, b *conn.Conn, _ []string) error { return a.submit(ctx, b, o, d) })(c, nil)
 }
 
-func (a *app) submit(ctx context.Context, b *bus.Bus, o order, d dispatch) error {
+func (a *app) submit(ctx context.Context, b *conn.Conn, o order, d dispatch) error {
 	var st *artifact.Store
 	if len(o.files) > 0 {
 		var err error

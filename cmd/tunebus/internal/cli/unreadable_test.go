@@ -10,7 +10,8 @@ import (
 
 	"github.com/tunebus/tunebus/embedded"
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
 )
 
 // litter stores messages on the subjects of facts, as any NATS client can.
@@ -44,7 +45,7 @@ func (p *past) litter(t *testing.T, bodies map[string]string) {
 func TestUnreadableFacts(t *testing.T) {
 	t.Parallel()
 	p := newPast(t)
-	p.on(t, func(b *bus.Bus) {
+	p.on(t, func(b *conn.Conn) {
 		tell(t, b, ended("r", p.put(t, "r", "answers.jsonl", "{}\n"))...)
 		tell(t, b, ended("endless")[:4]...)
 		tell(t, b, ended("fine")...)
@@ -78,7 +79,7 @@ func TestUnreadableFacts(t *testing.T) {
 	show()
 	var shown struct {
 		Status     string
-		Unreadable []bus.UnreadableFact
+		Unreadable []history.UnreadableFact
 	}
 	result(t, &shown, "show", "r", "--data", p.dir)
 	if shown.Status != "success" || len(shown.Unreadable) != 2 || shown.Unreadable[0].Sequence == 0 || shown.Unreadable[0].Why == "" {
@@ -100,7 +101,7 @@ func TestUnreadableFacts(t *testing.T) {
 	if status, _, screen := tunebus(t, "replay", "tracking", "--run", "r", "--run", "fine", "--data", p.dir, "--reports", t.TempDir(), "--to", "file://"+t.TempDir()); status != 0 {
 		t.Errorf("replay tracking: status %d\n%s", status, screen)
 	}
-	p.on(t, func(b *bus.Bus) { tell(t, b, events.TrackingCompleted{RunID: "r"}) })
+	p.on(t, func(b *conn.Conn) { tell(t, b, events.TrackingCompleted{RunID: "r"}) })
 	if status, out, screen := tunebus(t, "gc", "--data", p.dir, "--grace", "0s"); status != 0 || !strings.Contains(out, "0 objects") || !strings.Contains(out, "tunebus show r") {
 		t.Errorf("gc: status %d\n%s%s", status, out, screen)
 	}

@@ -11,7 +11,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/requestlog"
 )
 
 // awaited is a run to wait for.
@@ -25,7 +28,7 @@ type awaited struct {
 }
 
 // await follows a run to its end and takes its exit status over.
-func (a *app) await(ctx context.Context, b *bus.Bus, w awaited) error {
+func (a *app) await(ctx context.Context, b *conn.Conn, w awaited) error {
 	if w.limit > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, w.limit, &statusError{exitTimeout, fmt.Errorf("run %s did not end within %s; it goes on", w.id, w.limit)})
@@ -77,7 +80,7 @@ func (a *app) watchCommand() *cobra.Command {
 // server knows it, or its request, which nobody has answered yet. The run is
 // returned if it has ended and is archived.
 func (r *room) archivedOrAwaited(ctx context.Context, at stored, id string) (events.Run, error) {
-	if run, err := r.bus.Run(ctx, id); run.Completed != nil || bus.Undecodable(err) {
+	if run, err := history.New(r.bus).Run(ctx, id); run.Completed != nil || codec.IsUndecodable(err) {
 		return events.Run{}, nil // following it tells more
 	}
 	run, unknown := r.find(ctx, at, id)
@@ -88,7 +91,7 @@ func (r *room) archivedOrAwaited(ctx context.Context, at stored, id string) (eve
 		return events.Run{}, nil
 	}
 	asked := false
-	err := r.bus.Undecided(ctx, func(run string, _ json.RawMessage) error {
+	err := requestlog.New(r.bus).Pending(ctx, func(run string, _ json.RawMessage) error {
 		asked = asked || run == id
 		return nil
 	})

@@ -21,6 +21,7 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/processes"
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
 	"github.com/tunebus/tunebus/pipeline/worker"
 )
 
@@ -280,7 +281,7 @@ func (c *cluster) clean(t *testing.T, runs ...events.Run) {
 		}
 		for _, run := range runs {
 			for p := range run.Phases {
-				if cp, err := c.bus.LoadCheckpoint(t.Context(), run.ID, p); err == nil {
+				if cp, err := checkpoint.New(c.bus).Load(t.Context(), run.ID, p); err == nil {
 					left = append(left, fmt.Sprintf("checkpoint %+v", cp))
 				}
 			}

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
 	"github.com/tunebus/tunebus/pipeline/filelock"
 	"github.com/tunebus/tunebus/pipeline/worker"
 )
@@ -64,7 +64,7 @@ func TestDamagedCheckpoint(t *testing.T) {
 		}
 	}
 	got := map[int64]float64{}
-	for _, pt := range history(t, s, p.Completed) {
+	for _, pt := range storedMetrics(t, s, p.Completed) {
 		if _, twice := got[pt.Step]; twice {
 			t.Errorf("step %d stands in the history twice", pt.Step)
 		}
@@ -106,12 +106,12 @@ func TestStaleWorkerSavesNothing(t *testing.T) {
 		return e.Run(ctx, job)
 	}, worker.Config{})
 	<-at3
-	if _, err := s.bus.TakeCheckpoint(t.Context(), "r", events.Finetune, 2); err != nil {
+	if _, err := checkpoint.New(s.bus).Claim(t.Context(), "r", events.Finetune, 2); err != nil {
 		t.Fatal(err)
 	}
 	s.publish(t, events.PhaseStarted{RunID: "r", Phase: events.Finetune, Attempt: 2, Worker: "another"})
 	close(taken)
-	var lost *bus.LostError
+	var lost *checkpoint.SupersededError
 	if err := <-saved; !errors.As(err, &lost) {
 		t.Errorf("the stale worker's checkpoint: %v", err)
 	}
@@ -135,7 +135,7 @@ func TestKilledBehindTheFact(t *testing.T) {
 	}
 	put("1/model.txt") // of an attempt that was killed before it could complete
 	model := put("2/model.txt")
-	if _, _, err := s.bus.SaveCheckpoint(t.Context(), "r", events.Finetune, bus.Checkpoint{Attempt: 2, Step: 4, Reference: put("2/checkpoint-4.tar")}, 1); err != nil {
+	if _, _, err := checkpoint.New(s.bus).Save(t.Context(), "r", events.Finetune, checkpoint.Checkpoint{Attempt: 2, Step: 4, Reference: put("2/checkpoint-4.tar")}, 1); err != nil {
 		t.Fatal(err)
 	}
 	s.publish(t, events.PhaseCompleted{
@@ -148,7 +148,7 @@ func TestKilledBehindTheFact(t *testing.T) {
 	if keys := s.keys(t, "r"); len(keys) != 1 || keys[0] != model.Key {
 		t.Errorf("left over: %v", keys)
 	}
-	if _, err := s.bus.LoadCheckpoint(t.Context(), "r", events.Finetune); !errors.Is(err, bus.ErrNothing) {
+	if _, err := checkpoint.New(s.bus).Load(t.Context(), "r", events.Finetune); !errors.Is(err, checkpoint.ErrNone) {
 		t.Errorf("its checkpoint: %v", err)
 	}
 }

@@ -63,7 +63,7 @@ func TestEnginesResume(t *testing.T) {
 		}
 	}
 	steps := map[int64]int{}
-	for _, p := range history(t, s, runs["broken"].Phases[events.Finetune].Completed) {
+	for _, p := range storedMetrics(t, s, runs["broken"].Phases[events.Finetune].Completed) {
 		if p.Key == "loss" {
 			steps[p.Step]++
 		}
@@ -119,7 +119,7 @@ func TestForeignCheckpoint(t *testing.T) {
 		t.Error("the log does not say it")
 	}
 	steps := map[int64]int{}
-	for _, p := range history(t, s, c) {
+	for _, p := range storedMetrics(t, s, c) {
 		if p.Key == "loss" {
 			steps[p.Step]++
 		}

@@ -10,7 +10,9 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/standalone"
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/bus/wakeup"
 	"github.com/tunebus/tunebus/pipeline/worker"
 )
 
@@ -107,7 +109,7 @@ func TestCancelQueued(t *testing.T) {
 
 func cancel(t *testing.T, l *standalone.Local, id string) {
 	t.Helper()
-	if _, err := l.Bus.Publish(t.Context(), events.CancelRequested{RunID: id}, bus.Fence{}); err != nil {
+	if _, err := journal.New(l.Bus).Publish(t.Context(), events.CancelRequested{RunID: id}, journal.Fence{}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -150,16 +152,16 @@ func rejected(t *testing.T, l *standalone.Local, request uint64) []events.Fault 
 	subject := events.PipelineRejected{RequestSequence: request}.Subject()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	rings, err := l.Bus.Ring(ctx, subject)
+	rings, err := wakeup.Watch(ctx, l.Bus, subject)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for {
-		m, err := l.Bus.Last(ctx, subject)
+		m, err := history.New(l.Bus).Latest(ctx, subject)
 		if err == nil {
 			return m.Event.(events.PipelineRejected).Faults
 		}
-		if !errors.Is(err, bus.ErrNothing) {
+		if !errors.Is(err, history.ErrNotFound) {
 			t.Fatal(err)
 		}
 		<-rings

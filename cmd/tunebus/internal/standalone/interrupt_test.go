@@ -5,7 +5,7 @@ import (
 	"errors"
 	"time"
 
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
 	"github.com/tunebus/tunebus/pipeline/worker"
 )
 
@@ -24,7 +24,7 @@ func (s *workshop) interrupted(e worker.Engine, run string) worker.EngineFunc {
 			tick := time.NewTicker(time.Millisecond)
 			defer tick.Stop()
 			for {
-				if _, err := s.bus.LoadCheckpoint(ctx, run, job.Request.Phase); !errors.Is(err, bus.ErrNothing) {
+				if _, err := checkpoint.New(s.bus).Load(ctx, run, job.Request.Phase); !errors.Is(err, checkpoint.ErrNone) {
 					cancel(errors.New("the machine is taken away"))
 					return
 				}

@@ -14,6 +14,8 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/standalone"
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/worker"
 )
 
@@ -32,12 +34,12 @@ func TestALateAttemptIsHeardFirst(t *testing.T) {
 	}
 	late := func(ctx context.Context) {
 		said := events.Progress{RunID: "r", Phase: events.Finetune, Attempt: 1, Step: 3, Points: []events.Point{loss(1, 3)}}
-		if err := l.Bus.Announce(ctx, said); err != nil {
+		if err := journal.New(l.Bus).PublishMetric(ctx, said); err != nil {
 			t.Error(err)
 		}
 		waitFor(t, "the late announcement", func() bool {
 			stored := false
-			err := l.Bus.Announced(ctx, "r", events.Finetune, func(ev events.Event) {
+			err := history.New(l.Bus).Metrics("r", events.Finetune).Read(ctx, func(ev events.Event) {
 				p, ok := ev.(events.Progress)
 				stored = stored || ok && p.Attempt == 1 && p.Step == 3
 			})

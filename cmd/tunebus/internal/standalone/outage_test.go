@@ -15,6 +15,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/standalone"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
+	"github.com/tunebus/tunebus/pipeline/bus/objectstore"
 	"github.com/tunebus/tunebus/pipeline/worker"
 	"github.com/tunebus/tunebus/services/tracker"
 )
@@ -51,10 +52,10 @@ func (m *moody) Get(ctx context.Context, key string) (io.ReadCloser, error) {
 func onMoodyStore(t *testing.T, s *workshop) *moody {
 	t.Helper()
 	const bucket = "moody"
-	if err := s.bus.SetupObjects(t.Context(), bucket, 64<<20); err != nil {
+	if err := objectstore.Create(t.Context(), s.bus, bucket, 64<<20); err != nil {
 		t.Fatal(err)
 	}
-	objects, err := s.bus.Objects(t.Context(), bucket)
+	objects, err := objectstore.Open(t.Context(), s.bus, bucket)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,10 +73,10 @@ func TestStoreIsFull(t *testing.T) {
 	t.Parallel()
 	s := newWorkshop(t)
 	const bucket = "small"
-	if err := s.bus.SetupObjects(t.Context(), bucket, 3<<20); err != nil {
+	if err := objectstore.Create(t.Context(), s.bus, bucket, 3<<20); err != nil {
 		t.Fatal(err)
 	}
-	objects, err := s.bus.Objects(t.Context(), bucket)
+	objects, err := objectstore.Open(t.Context(), s.bus, bucket)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -214,7 +215,7 @@ func TestServerIsAwayForLong(t *testing.T) {
 		t.Errorf("completed by attempt %d of %d: %s", p.Completed.Attempt, len(p.Attempts), p.Completed.Conclusion)
 	}
 	steps := map[int64]int{}
-	for _, point := range history(t, s, p.Completed) {
+	for _, point := range storedMetrics(t, s, p.Completed) {
 		steps[point.Step]++
 	}
 	for step := int64(1); step <= 12; step++ {

@@ -14,7 +14,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/archive"
 	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/artifact/transfer"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/gc"
 	"github.com/tunebus/tunebus/pipeline/worker"
 )
@@ -105,7 +105,7 @@ func TestRerunPinsWhatItUses(t *testing.T) {
 			}
 		}
 	})
-	if _, err := l.Bus.Publish(t.Context(), events.PipelineRequested{RunID: "new", RerunOf: "old", From: events.Inference}, bus.Fence{}); err != nil {
+	if _, err := journal.New(l.Bus).Publish(t.Context(), events.PipelineRequested{RunID: "new", RerunOf: "old", From: events.Inference}, journal.Fence{}); err != nil {
 		t.Fatal(err)
 	}
 	<-working

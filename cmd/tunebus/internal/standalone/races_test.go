@@ -15,7 +15,11 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/processes"
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/bus/runindex"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/pipeline/worker"
 	"github.com/tunebus/tunebus/services/intake"
 )
@@ -83,7 +87,7 @@ func TestCompletionAgainstTakeover(t *testing.T) {
 	// Who binds to the consumer now beats every ten seconds.
 	setup := func(wait time.Duration) {
 		t.Helper()
-		if err := s.bus.Setup(t.Context(), bus.Layout{AckWait: wait}); err != nil {
+		if err := topology.Apply(t.Context(), s.bus, topology.Topology{AckWait: wait}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -98,7 +102,7 @@ func TestCompletionAgainstTakeover(t *testing.T) {
 	})
 	s.worker(t, s.bus, engine, worker.Config{Slots: races})
 	eventually(t, "all slots ask for a job", func() bool {
-		c, err := s.js.Consumer(t.Context(), events.StreamFacts, bus.JobDurable(events.Finetune, "builtin"))
+		c, err := s.js.Consumer(t.Context(), events.StreamFacts, topology.JobConsumer(events.Finetune, "builtin"))
 		return err == nil && c.CachedInfo().NumWaiting == races
 	})
 	setup(ackWait)
@@ -142,7 +146,7 @@ func TestCompletionAgainstCancel(t *testing.T) {
 		}
 		if job.Attempt == 1 {
 			time.AfterFunc(at, func() { // waited for below
-				_, err := s.bus.Publish(context.WithoutCancel(t.Context()), events.CancelRequested{RunID: id, By: "test"}, bus.Fence{})
+				_, err := journal.New(s.bus).Publish(context.WithoutCancel(t.Context()), events.CancelRequested{RunID: id, By: "test"}, journal.Fence{})
 				cancelled <- err
 			})
 		}
@@ -204,7 +208,7 @@ func (s *workshop) race(t *testing.T) (ids []string) {
 func (s *workshop) judged(t *testing.T, a *auditor, ids []string) {
 	t.Helper()
 	for _, id := range ids {
-		facts, err := s.bus.Facts(t.Context(), id)
+		facts, err := history.New(s.bus).Facts(t.Context(), id)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -226,8 +230,8 @@ func (s *workshop) judged(t *testing.T, a *auditor, ids []string) {
 		// Losers clean up behind the end of their runs.
 		eventually(t, "nothing of the losers of "+id+" is left", func() bool {
 			keys := s.keys(t, id)
-			_, err := s.bus.LoadCheckpoint(t.Context(), id, events.Finetune)
-			return len(keys) == len(needed) && errors.Is(err, bus.ErrNothing)
+			_, err := checkpoint.New(s.bus).Load(t.Context(), id, events.Finetune)
+			return len(keys) == len(needed) && errors.Is(err, checkpoint.ErrNone)
 		})
 		for _, key := range s.keys(t, id) {
 			if !needed[key] {
@@ -235,11 +239,11 @@ func (s *workshop) judged(t *testing.T, a *auditor, ids []string) {
 			}
 		}
 	}
-	open, err := s.bus.OpenRuns(t.Context())
+	open, err := runindex.New(s.bus).Open(t.Context())
 	if err != nil || len(open) > 0 {
 		t.Errorf("open are %v, %v", open, err)
 	}
-	c, err := s.js.Consumer(t.Context(), events.StreamFacts, bus.JobDurable(events.Finetune, "builtin"))
+	c, err := s.js.Consumer(t.Context(), events.StreamFacts, topology.JobConsumer(events.Finetune, "builtin"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,8 @@ import (
 	"github.com/tunebus/tunebus/embedded"
 	"github.com/tunebus/tunebus/embedded/bustest"
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/pipeline/worker"
 )
 
@@ -57,7 +58,7 @@ func TestServerRestartsDuringAJob(t *testing.T) {
 		<-at9
 	})
 	eventually(t, "the newest checkpoint is saved", func() bool {
-		cp, err := s.bus.LoadCheckpoint(t.Context(), "r", events.Finetune)
+		cp, err := checkpoint.New(s.bus).Load(t.Context(), "r", events.Finetune)
 		return err == nil && cp.Step == 8 && len(cp.Before) == 0
 	})
 	eventually(t, "one checkpoint is kept", func() bool { // the others go behind it
@@ -69,7 +70,7 @@ func TestServerRestartsDuringAJob(t *testing.T) {
 	if len(p.Attempts) != 1 || p.Completed.Conclusion != events.Success {
 		t.Errorf("%d attempts, completed %+v", len(p.Attempts), p.Completed)
 	}
-	if n := len(history(t, s, p.Completed)); n != 10 {
+	if n := len(storedMetrics(t, s, p.Completed)); n != 10 {
 		t.Errorf("the history has %d points, want 10", n)
 	}
 	for _, line := range [][]string{{"checkpoint not saved", "step=4"}, {"late checkpoint saved", "step=8"}} {
@@ -108,7 +109,7 @@ func TestServerRestartsWithAJobInTheQueue(t *testing.T) {
 func TestCheckpointRefusedForAMoment(t *testing.T) {
 	t.Parallel()
 	s := newWorkshop(t)
-	bucket, err := s.js.Stream(t.Context(), "KV_"+bus.BucketCheckpoints)
+	bucket, err := s.js.Stream(t.Context(), "KV_"+topology.BucketCheckpoints)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,14 +129,14 @@ func TestCheckpointRefusedForAMoment(t *testing.T) {
 	}}.Run, worker.Config{Look: time.Hour})
 	s.accept(t, "r", nil, events.Finetune)
 	<-at5
-	if _, err := s.bus.LoadCheckpoint(t.Context(), "r", events.Finetune); !errors.Is(err, bus.ErrNothing) {
+	if _, err := checkpoint.New(s.bus).Load(t.Context(), "r", events.Finetune); !errors.Is(err, checkpoint.ErrNone) {
 		t.Fatalf("a checkpoint is there although there was no room for it: %v", err)
 	}
 	if _, err := s.js.UpdateStream(t.Context(), open); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the checkpoint is saved", func() bool {
-		cp, err := s.bus.LoadCheckpoint(t.Context(), "r", events.Finetune)
+		cp, err := checkpoint.New(s.bus).Load(t.Context(), "r", events.Finetune)
 		return err == nil && cp.Step == 4
 	})
 	eventually(t, "one checkpoint is kept", func() bool {

@@ -18,7 +18,11 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/archive"
 	"github.com/tunebus/tunebus/pipeline/artifact"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/objectstore"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/pipeline/service"
 	"github.com/tunebus/tunebus/pipeline/settings"
 	"github.com/tunebus/tunebus/pipeline/worker"
@@ -61,7 +65,7 @@ type Config struct {
 	// it is empty, are set here.
 	Tracker tracker.Config
 	// Layout is what is set up on the server.
-	Layout bus.Layout
+	Layout topology.Topology
 	// UnknownFor is how long a message of an unknown version waits. Default:
 	// the bus's.
 	UnknownFor time.Duration
@@ -73,14 +77,14 @@ type Config struct {
 // Local is all services in this process.
 type Local struct {
 	// Bus is a connection of the caller's own.
-	Bus *bus.Bus
+	Bus *conn.Conn
 	// Store is where artifacts lie.
 	Store  *artifact.Store
 	server *embedded.Server
 
 	cancel   context.CancelFunc
 	done     chan error
-	services *bus.Bus
+	services *conn.Conn
 	tracker  *tracker.Service
 }
 
@@ -122,11 +126,11 @@ func Start(ctx context.Context, cfg Config) (_ *Local, err error) {
 		return nil, err
 	}
 	undo = append(undo, closing(l.Bus))
-	if err = l.Bus.Setup(ctx, cfg.Layout); err != nil {
+	if err = topology.Apply(ctx, l.Bus, cfg.Layout); err != nil {
 		return nil, err
 	}
 	if bucket, ok := service.ObjectBucket(cfg.Artifacts); ok {
-		if err = l.Bus.SetupObjects(ctx, bucket, cfg.ObjectBytes); err != nil {
+		if err = objectstore.Create(ctx, l.Bus, bucket, cfg.ObjectBytes); err != nil {
 			return nil, err
 		}
 	}
@@ -160,11 +164,11 @@ func Start(ctx context.Context, cfg Config) (_ *Local, err error) {
 	}
 }
 
-func connect(ctx context.Context, s *embedded.Server, name string, log *slog.Logger) (*bus.Bus, error) {
-	return bus.Connect(ctx, bus.Options{InProcess: s, Name: name, Logger: log, Wait: 10 * time.Second})
+func connect(ctx context.Context, s *embedded.Server, name string, log *slog.Logger) (*conn.Conn, error) {
+	return conn.Connect(ctx, conn.Options{InProcess: s, Name: name, Logger: log, Wait: 10 * time.Second})
 }
 
-func closing(b *bus.Bus) func() error {
+func closing(b *conn.Conn) func() error {
 	return func() error {
 		b.Close()
 		return nil
@@ -172,13 +176,13 @@ func closing(b *bus.Bus) func() error {
 }
 
 // receiver wires the services to the bus.
-func (l *Local) receiver(cfg Config, data string) (*bus.Receiver, error) {
-	r, err := bus.NewReceiver(l.services, cfg.Logger)
+func (l *Local) receiver(cfg Config, data string) (*delivery.Router, error) {
+	r, err := delivery.NewRouter(l.services, deadletter.New(l.services), cfg.Logger)
 	if err != nil {
 		return nil, err
 	}
 	if cfg.UnknownFor > 0 {
-		r.UnknownFor = cfg.UnknownFor
+		r.HoldUnknownVersion = cfg.UnknownFor
 	}
 	intakeConfig := cfg.Intake
 	intakeConfig.DataRoots, intakeConfig.Store, intakeConfig.Logger = cfg.Sources.Roots, l.Store.ID(), cfg.Logger.With("service", "intake")
@@ -187,7 +191,7 @@ func (l *Local) receiver(cfg Config, data string) (*bus.Receiver, error) {
 	for _, route := range svc.Routes() {
 		r.Add(route)
 	}
-	name := bus.WorkerName()
+	name := conn.ProcessName()
 	for _, p := range events.Phases() {
 		engine, ok := cfg.Engines[p]
 		if !ok {

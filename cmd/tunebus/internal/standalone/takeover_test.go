@@ -14,6 +14,7 @@ import (
 
 	"github.com/tunebus/tunebus/embedded/bustest"
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/worker"
 )
 
@@ -95,8 +96,8 @@ func blockAt(at int64, reached chan<- struct{}) func(context.Context, int64) err
 	}
 }
 
-// history reads the metric history that a phase stored.
-func history(t *testing.T, s *workshop, c *events.PhaseCompleted) []events.Point {
+// storedMetrics reads the metric history that a phase stored.
+func storedMetrics(t *testing.T, s *workshop, c *events.PhaseCompleted) []events.Point {
 	t.Helper()
 	ref, ok := c.Artifact(worker.ArtifactMetrics)
 	if !ok {
@@ -137,7 +138,7 @@ func TestDeadWorkerIsTakenOver(t *testing.T) {
 	<-at8
 	s.until(t, "r", "the points are announced", func(events.Run) bool {
 		top := int64(0)
-		err := s.bus.Announced(t.Context(), "r", events.Finetune, func(ev events.Event) { top = max(top, ev.(events.Progress).Step) })
+		err := history.New(s.bus).Metrics("r", events.Finetune).Read(t.Context(), func(ev events.Event) { top = max(top, ev.(events.Progress).Step) })
 		return err == nil && top > 0
 	})
 	proxy.Cut()
@@ -185,7 +186,7 @@ func TestDeadWorkerIsTakenOver(t *testing.T) {
 		}
 	}
 	steps := map[int64]float64{}
-	for _, pt := range history(t, s, p.Completed) {
+	for _, pt := range storedMetrics(t, s, p.Completed) {
 		if _, twice := steps[pt.Step]; twice {
 			t.Errorf("step %d stands in the history twice", pt.Step)
 		}
@@ -209,7 +210,7 @@ func TestRepeatedStepsKeepTheFirstPoints(t *testing.T) {
 	s.worker(t, s.bus, func(ctx context.Context, job *worker.Job) (worker.Result, error) {
 		eventually(t, "the attempt's sample of the machine", func() bool {
 			seen := false
-			err := s.bus.Announced(ctx, "r", events.Finetune, func(ev events.Event) {
+			err := history.New(s.bus).Metrics("r", events.Finetune).Read(ctx, func(ev events.Event) {
 				e, ok := ev.(events.Telemetry)
 				seen = seen || ok && e.Attempt == job.Attempt
 			})
@@ -231,7 +232,7 @@ func TestRepeatedStepsKeepTheFirstPoints(t *testing.T) {
 		t.Fatalf("attempts: %+v", p.Attempts)
 	}
 	got := map[string][]string{}
-	for _, pt := range history(t, s, p.Completed) {
+	for _, pt := range storedMetrics(t, s, p.Completed) {
 		got[pt.Key] = append(got[pt.Key], fmt.Sprintf("%d:%g", pt.Step, pt.Value))
 	}
 	if loss := strings.Join(got["loss"], " "); loss != "1:1 2:1 3:1 4:1 5:1 6:1 7:2 8:2 9:3" {

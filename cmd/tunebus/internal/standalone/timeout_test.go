@@ -44,7 +44,7 @@ func TestTimeoutOfTheHolder(t *testing.T) {
 	if took := p.Completed.EndedAt.Sub(p.Began()); len(p.Attempts) != 1 || took < 700*time.Millisecond || took > 10*time.Second {
 		t.Errorf("ended after %s by %d attempts", took, len(p.Attempts))
 	}
-	if n := len(history(t, s, p.Completed)); n < 4 {
+	if n := len(storedMetrics(t, s, p.Completed)); n < 4 {
 		t.Errorf("%d points of its history were kept", n)
 	}
 	s.settled(t)

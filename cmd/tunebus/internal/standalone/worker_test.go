@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/worker"
 )
 
@@ -127,7 +128,7 @@ func TestShutdownGivesTheJobBack(t *testing.T) {
 	if took := stop(); took > 5*time.Second {
 		t.Errorf("the shutdown took %s", took)
 	}
-	run, err := s.bus.Run(t.Context(), "r")
+	run, err := history.New(s.bus).Run(t.Context(), "r")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -272,7 +273,7 @@ func TestLoserStops(t *testing.T) {
 			}
 			eventually(t, "it lets go", func() bool { return s.log.says("letting go", "attempt=1") })
 			stop()
-			run, err := s.bus.Run(t.Context(), "r")
+			run, err := history.New(s.bus).Run(t.Context(), "r")
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -11,12 +11,13 @@ import (
 	"github.com/tunebus/tunebus/embedded/bustest"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/services/tracker"
 )
 
-// history is how many steps the training of a recorded run logged.
-const history = 100
+// trainingSteps is how many steps the training of a recorded run logged.
+const trainingSteps = 100
 
 // BenchmarkReplayTracking rebuilds 1,000 recorded runs of three phases in an
 // empty folder of MLflow runs, with their reports: each with a metric history
@@ -24,7 +25,7 @@ const history = 100
 func BenchmarkReplayTracking(b *testing.B) {
 	const runs = 1000
 	on := bustest.Connect(b, bustest.Start(b, embedded.Options{}))
-	if err := on.Setup(b.Context(), bus.Layout{}); err != nil {
+	if err := topology.Apply(b.Context(), on, topology.Topology{}); err != nil {
 		b.Fatal(err)
 	}
 	store, err := artifact.Open(b.Context(), "file://"+b.TempDir())
@@ -38,7 +39,7 @@ func BenchmarkReplayTracking(b *testing.B) {
 	}()
 	for i := range runs {
 		for _, ev := range whole(b, store, fmt.Sprintf("run-%04d", i)) {
-			if _, err := on.Publish(b.Context(), ev, bus.Fence{}); err != nil {
+			if _, err := journal.New(on).Publish(b.Context(), ev, journal.Fence{}); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -75,7 +76,7 @@ func whole(b *testing.B, store *artifact.Store, run string) []events.Event {
 		return events.Artifact{Name: name, Reference: ref}
 	}
 	var metrics strings.Builder
-	for step := range history {
+	for step := range trainingSteps {
 		fmt.Fprintf(&metrics, `{"key":"loss","value":%g,"step":%d,"time":%q}`+"\n", 1/float64(step+1), step+1, at.Add(time.Duration(step)*time.Second).Format(time.RFC3339))
 	}
 	artifacts := map[events.Phase][]events.Artifact{

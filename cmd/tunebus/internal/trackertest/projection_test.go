@@ -9,13 +9,13 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/processes"
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/services/tracker"
 )
 
 // all are the facts of every run, in an order that does not change.
-func (r record) all() []bus.Record {
-	var out []bus.Record
+func (r record) all() []history.StoredFact {
+	var out []history.StoredFact
 	for _, run := range []string{"plain", "retried", "failed", "cancelled", "again"} {
 		out = append(out, r.runs[run]...)
 	}
@@ -92,7 +92,7 @@ func outOfOrder(t *testing.T, r record, want map[string]string, seed uint64) {
 	stop := room.run(t, room.config(t), true)
 	facts := r.all()
 	dice.Shuffle(len(facts), func(i, j int) { facts[i], facts[j] = facts[j], facts[i] })
-	var ends []bus.Record
+	var ends []history.StoredFact
 	for _, f := range facts {
 		_, end := f.Event.(events.PipelineCompleted)
 		_, late := f.Event.(events.CancelRequested)
@@ -108,7 +108,7 @@ func outOfOrder(t *testing.T, r record, want map[string]string, seed uint64) {
 	room.feed(t, ends...)
 	room.again(t)
 	waitFor(t, "the tracker", func() bool { return len(room.untracked(t)) == 0 })
-	if slices.ContainsFunc(ends, func(f bus.Record) bool { _, late := f.Event.(events.CancelRequested); return late }) {
+	if slices.ContainsFunc(ends, func(f history.StoredFact) bool { _, late := f.Event.(events.CancelRequested); return late }) {
 		// It may have come behind the tracking, which is told all the same.
 		waitFor(t, "the late cancel", func() bool {
 			return strings.Contains(room.walk(t)["reports/cancelled/pipeline_summary.json"], `"cancel"`)

@@ -16,7 +16,9 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/standalone"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/worker"
 	"github.com/tunebus/tunebus/services/evaluation"
 	"github.com/tunebus/tunebus/services/tracker"
@@ -29,7 +31,7 @@ type record struct {
 	store *artifact.Store
 	// runs are the facts of each run, in the order in which they were stored,
 	// without tracking.completed.
-	runs map[string][]bus.Record
+	runs map[string][]history.StoredFact
 }
 
 // recorded lets real runs go through the pipeline: one that succeeds, one
@@ -46,26 +48,26 @@ func recorded(t *testing.T) record {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := record{runs: map[string][]bus.Record{}}
+	r := record{runs: map[string][]history.StoredFact{}}
 	for _, run := range []string{"plain", "retried", "failed", "cancelled"} {
 		ask(t, l.Bus, events.PipelineRequested{RunID: run, Specification: specification(t), Labels: map[string]string{"kind": run}})
 	}
 	waitFor(t, "the phase to cancel", func() bool {
-		run, err := l.Bus.Run(t.Context(), "cancelled")
+		run, err := history.New(l.Bus).Run(t.Context(), "cancelled")
 		return err == nil && run.Phases[events.Inference].Held()
 	})
 	ask(t, l.Bus, events.CancelRequested{RunID: "cancelled", By: "test"})
 	waitFor(t, "the run to repeat", func() bool {
-		run, err := l.Bus.Run(t.Context(), "plain")
+		run, err := history.New(l.Bus).Run(t.Context(), "plain")
 		return err == nil && run.Completed != nil
 	})
 	ask(t, l.Bus, events.PipelineRequested{RunID: "again", RerunOf: "plain", From: events.Evaluation, Specification: json.RawMessage("{}")})
 	for _, run := range []string{"plain", "retried", "failed", "cancelled", "again"} {
 		waitFor(t, "the end of "+run, func() bool {
-			state, err := l.Bus.Run(t.Context(), run)
+			state, err := history.New(l.Bus).Run(t.Context(), run)
 			return err == nil && state.Tracked != nil
 		})
-		story, err := l.Bus.Story(t.Context(), run)
+		story, err := history.New(l.Bus).RunHistory(t.Context(), run)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -89,9 +91,9 @@ func recorded(t *testing.T) record {
 	return r
 }
 
-func ask(t *testing.T, b *bus.Bus, ev events.Event) {
+func ask(t *testing.T, b *conn.Conn, ev events.Event) {
 	t.Helper()
-	if _, err := b.Publish(t.Context(), ev, bus.Fence{}); err != nil {
+	if _, err := journal.New(b).Publish(t.Context(), ev, journal.Fence{}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -20,7 +20,12 @@ import (
 	"github.com/tunebus/tunebus/embedded"
 	"github.com/tunebus/tunebus/embedded/bustest"
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/runindex"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/services/tracker"
 )
 
@@ -29,7 +34,7 @@ import (
 type room struct {
 	record
 	server *embedded.Server
-	bus    *bus.Bus
+	bus    *conn.Conn
 	js     jetstream.JetStream
 	dir    string
 }
@@ -38,7 +43,7 @@ func newRoom(t *testing.T, r record) *room {
 	t.Helper()
 	room := &room{record: r, server: bustest.Start(t, embedded.Options{}), dir: t.TempDir()}
 	room.bus = bustest.Connect(t, room.server)
-	if err := room.bus.Setup(t.Context(), bus.Layout{AckWait: 2 * time.Second}); err != nil {
+	if err := topology.Apply(t.Context(), room.bus, topology.Topology{AckWait: 2 * time.Second}); err != nil {
 		t.Fatal(err)
 	}
 	nc, err := nats.Connect("", nats.InProcessServer(room.server))
@@ -53,7 +58,7 @@ func newRoom(t *testing.T, r record) *room {
 }
 
 // feed stores facts as they were recorded.
-func (r *room) feed(t *testing.T, facts ...bus.Record) {
+func (r *room) feed(t *testing.T, facts ...history.StoredFact) {
 	t.Helper()
 	for _, f := range facts {
 		msg := nats.NewMsg(f.Subject)
@@ -85,7 +90,7 @@ func (r *room) run(t *testing.T, cfg tracker.Config, doorbells bool) (stop func(
 	n := 1
 	go func() { done <- s.Run(ctx) }()
 	if doorbells {
-		receiver, err := bus.NewReceiver(b, cfg.Logger)
+		receiver, err := delivery.NewRouter(b, deadletter.New(b), cfg.Logger)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -110,9 +115,9 @@ func (r *room) run(t *testing.T, cfg tracker.Config, doorbells bool) (stop func(
 // again lets every fact be delivered again, from the first.
 func (r *room) again(t *testing.T) {
 	t.Helper()
-	err := r.js.DeleteConsumer(t.Context(), events.StreamFacts, bus.DurableTracker)
+	err := r.js.DeleteConsumer(t.Context(), events.StreamFacts, topology.ConsumerTracker)
 	if err == nil {
-		err = r.bus.Setup(t.Context(), bus.Layout{AckWait: 2 * time.Second})
+		err = topology.Apply(t.Context(), r.bus, topology.Topology{AckWait: 2 * time.Second})
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -122,7 +127,7 @@ func (r *room) again(t *testing.T) {
 // untracked are the runs of which nobody has said yet where they are tracked.
 func (r *room) untracked(t *testing.T) []string {
 	t.Helper()
-	ids, err := r.bus.Untracked(t.Context())
+	ids, err := runindex.New(r.bus).Untracked(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
