@@ -27,7 +27,7 @@ func TestArchivedRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := openFor(t, func(b *conn.Conn) intake.Config {
-		return intake.Config{Runs: archive.Reader{Bus: b, Store: artifacts}}
+		return intake.Config{Runs: archive.NewReader(b, artifacts)}
 	}, topology.Topology{})
 	t.Cleanup(func() {
 		if err := artifacts.Close(); err != nil {
@@ -42,7 +42,7 @@ func TestArchivedRuns(t *testing.T) {
 	f.finish(t, "old", events.Finetune, events.Success, events.Artifact{Name: events.ArtifactModel, Reference: model})
 	f.ended(t, "old")
 	f.publish(t, events.TrackingCompleted{RunID: "old"})
-	report, err := archive.Archiver{Bus: f.bus, Store: artifacts}.Run(t.Context())
+	report, err := archive.NewArchiver(f.bus, artifacts, archive.Options{}).Run(t.Context())
 	if err != nil || len(report.Archived) != 1 {
 		t.Fatalf("archived %+v, %v", report, err)
 	}

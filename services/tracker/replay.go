@@ -97,7 +97,7 @@ func (s *Service) all(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	old, err := archive.Runs(ctx, s.store)
+	old, err := archive.NewFiles(s.store).Runs(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +110,7 @@ func (s *Service) all(ctx context.Context) ([]string, error) {
 // writes it.
 func (s *Service) rebuild(ctx context.Context, id string, r Replay) Rebuilt {
 	out := Rebuilt{Run: id}
-	facts, err := archive.Facts(ctx, s.bus, s.store, id)
+	facts, err := archive.NewReader(s.bus, s.store).Facts(ctx, id)
 	st := tell(facts)
 	switch {
 	case err != nil:
@@ -131,7 +131,7 @@ func (s *Service) rebuild(ctx context.Context, id string, r Replay) Rebuilt {
 		return out
 	}
 	err = s.hold(ctx, id, func(ctx context.Context) error {
-		facts, err := archive.Facts(ctx, s.bus, s.store, id) // whoever held it may have recorded it
+		facts, err := archive.NewReader(s.bus, s.store).Facts(ctx, id) // whoever held it may have recorded it
 		if err != nil {
 			return err
 		}

@@ -80,7 +80,7 @@ func TestRerunPinsWhatItUses(t *testing.T) {
 		if _, err := l.Store.Put(t.Context(), litter, "text/plain", strings.NewReader("nobody's")); err != nil && !errors.Is(err, artifact.ErrExists) {
 			t.Error(err)
 		}
-		if _, err := (gc.Collector{Bus: l.Bus, Store: l.Store}).Run(t.Context()); err != nil {
+		if _, err := gc.New(l.Bus, l.Store, gc.Options{}).Run(t.Context()); err != nil {
 			t.Error(err)
 		}
 		if there(litter) {
@@ -99,7 +99,7 @@ func TestRerunPinsWhatItUses(t *testing.T) {
 			case <-stop:
 				return
 			default:
-				if _, err := (gc.Collector{Bus: l.Bus, Store: l.Store}).Run(t.Context()); err != nil {
+				if _, err := gc.New(l.Bus, l.Store, gc.Options{}).Run(t.Context()); err != nil {
 					t.Error(err)
 				}
 			}
@@ -113,7 +113,7 @@ func TestRerunPinsWhatItUses(t *testing.T) {
 	collecting.Wait()
 
 	collect()
-	if r, err := (archive.Archiver{Bus: l.Bus, Store: l.Store}).Run(t.Context()); err != nil || len(r.Archived) != 1 {
+	if r, err := archive.NewArchiver(l.Bus, l.Store, archive.Options{}).Run(t.Context()); err != nil || len(r.Archived) != 1 {
 		t.Fatalf("archived %+v, %v", r, err)
 	} else if err := l.Store.Delete(t.Context(), r.Archived[0].Archive.Key); err != nil {
 		t.Fatal(err)

@@ -186,7 +186,7 @@ func (l *Local) receiver(cfg Config, data string) (*delivery.Router, error) {
 	}
 	intakeConfig := cfg.Intake
 	intakeConfig.DataRoots, intakeConfig.Store, intakeConfig.Logger = cfg.Sources.Roots, l.Store.ID(), cfg.Logger.With("service", "intake")
-	intakeConfig.Runs = archive.Reader{Bus: l.services, Store: l.Store}
+	intakeConfig.Runs = archive.NewReader(l.services, l.Store)
 	svc := intake.New(l.services, intakeConfig)
 	for _, route := range svc.Routes() {
 		r.Add(route)

@@ -22,7 +22,7 @@ func wire(_ context.Context, s *service.Service) error {
 		Limits:      s.Settings.Limits,
 		FullAt:      cfg.FullAt,
 		CancelGrace: cfg.Patience,
-		Runs:        archive.Reader{Bus: s.Bus, Store: s.Store},
+		Runs:        archive.NewReader(s.Bus, s.Store),
 		Logger:      s.Log,
 	})
 	s.Add(svc.Routes()...)

@@ -20,19 +20,19 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// room is a server and a store with runs in them.
-type room struct {
+// fixture is a NATS server and an artifact store.
+type fixture struct {
 	bus   *conn.Conn
-	js    jetstream.JetStream // of a client that knows nothing of tunebus
+	js    jetstream.JetStream // a plain NATS client
 	store *artifact.Store
-	dir   string // of the store, unless a test changed it
+	dir   string // of the store, unless a test replaced it
 }
 
-func newRoom(t *testing.T) *room {
+func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	server := bustest.Start(t, embedded.Options{})
-	r := &room{bus: bustest.Connect(t, server)}
-	if err := topology.Apply(t.Context(), r.bus, topology.Topology{AckWait: time.Second}); err != nil {
+	f := &fixture{bus: bustest.Connect(t, server)}
+	if err := topology.Apply(t.Context(), f.bus, topology.Topology{AckWait: time.Second}); err != nil {
 		t.Fatal(err)
 	}
 	nc, err := nats.Connect("", nats.InProcessServer(server))
@@ -40,12 +40,12 @@ func newRoom(t *testing.T) *room {
 		t.Fatal(err)
 	}
 	t.Cleanup(nc.Close)
-	if r.js, err = jetstream.New(nc); err != nil {
+	if f.js, err = jetstream.New(nc); err != nil {
 		t.Fatal(err)
 	}
-	r.dir = t.TempDir()
-	r.store = openStore(t, "file://"+r.dir)
-	return r
+	f.dir = t.TempDir()
+	f.store = openStore(t, "file://"+f.dir)
+	return f
 }
 
 func openStore(t *testing.T, address string) *artifact.Store {
@@ -62,17 +62,17 @@ func openStore(t *testing.T, address string) *artifact.Store {
 	return s
 }
 
-func (r *room) publish(t *testing.T, evs ...events.Event) {
+func (f *fixture) publish(t *testing.T, evs ...events.Event) {
 	t.Helper()
 	for _, ev := range evs {
-		if _, err := journal.New(r.bus).Publish(t.Context(), ev, journal.Fence{}); err != nil {
+		if _, err := journal.New(f.bus).Publish(t.Context(), ev, journal.Fence{}); err != nil {
 			t.Fatal(err)
 		}
 	}
 }
 
-// facts are those of a run that has ended and is tracked: two phases, one of
-// them with a second attempt.
+// facts returns the facts of a run that has ended and is tracked: two phases, one
+// of them with two attempts.
 func facts(run string, artifacts ...events.Artifact) []events.Event {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)
 	plan := []events.Step{{Phase: events.Inference, Queue: "builtin"}, {Phase: events.Evaluation, Queue: "builtin"}}
@@ -97,10 +97,10 @@ func facts(run string, artifacts ...events.Artifact) []events.Event {
 		events.TrackingCompleted{RunID: run, Links: map[string]string{"mlflow_pipeline": "http://mlflow.example"}})
 }
 
-// purge removes what matches a filter behind everybody's back.
-func (r *room) purge(t *testing.T, filter string) {
+// purge removes the messages that match a filter, as an administrator would.
+func (f *fixture) purge(t *testing.T, filter string) {
 	t.Helper()
-	s, err := r.js.Stream(t.Context(), events.StreamFacts)
+	s, err := f.js.Stream(t.Context(), events.StreamFacts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,21 +109,21 @@ func (r *room) purge(t *testing.T, filter string) {
 	}
 }
 
-// held is how many messages a stream holds.
-func (r *room) held(t *testing.T, stream string) uint64 {
+// messages returns the number of messages in a stream.
+func (f *fixture) messages(t *testing.T, stream string) uint64 {
 	t.Helper()
-	s, err := r.js.Stream(t.Context(), stream)
+	s, err := f.js.Stream(t.Context(), stream)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return s.CachedInfo().State.Msgs
 }
 
-// keys are those of the store that begin with a prefix.
-func (r *room) keys(t *testing.T, prefix string) map[string]bool {
+// keys returns the keys in the store that begin with a prefix.
+func (f *fixture) keys(t *testing.T, prefix string) map[string]bool {
 	t.Helper()
 	keys := map[string]bool{}
-	for o, err := range r.store.List(context.WithoutCancel(t.Context()), prefix) {
+	for o, err := range f.store.List(context.WithoutCancel(t.Context()), prefix) {
 		if err != nil {
 			t.Fatal(err)
 		}
