@@ -78,7 +78,7 @@ func TestArchive(t *testing.T) {
 		}
 	}
 	before := f.read(t, "done")
-	redriven := events.RetrySubject("tracker", "done", 7)
+	redriven := events.RedriveSubject("tracker", "done", 7)
 	if _, err := f.js.Publish(t.Context(), redriven, []byte("a redriven message")); err != nil {
 		t.Fatal(err)
 	}

@@ -48,7 +48,7 @@ func (c *canceller) handle(ctx context.Context, d delivery.Delivery) error {
 		}
 		return &delivery.RetryAfter{Delay: time.Millisecond, Err: errors.New("no job was open")}
 	}
-	if run.Phases[job.Phase].Held() && d.Delivered <= 1 && age < c.grace {
+	if run.Phases[job.Phase].Claimed() && d.Delivered <= 1 && age < c.grace {
 		return &delivery.RetryAfter{Delay: c.grace - age, Err: errors.New("the worker has time to end the job itself")}
 	}
 	return c.endJob(ctx, run, *job)

@@ -278,7 +278,7 @@ func (s *Service) write(ctx context.Context, id string) error {
 // told there yet.
 func (s *Service) record(ctx context.Context, st story, links map[string]string, gaps []string) error {
 	fact := events.TrackingCompleted{RunID: st.run.ID, Links: links, Gaps: gaps}
-	_, err := journal.New(s.bus).Publish(ctx, fact, journal.FenceLatest(events.WholeFilter(st.run.ID), st.whole))
+	_, err := journal.New(s.bus).Publish(ctx, fact, journal.FenceLatest(events.RunLevelFilter(st.run.ID), st.whole))
 	var lost *journal.FencedError
 	switch {
 	case errors.As(err, &lost) && lost.Winner == "":

@@ -22,7 +22,7 @@ import (
 // message lies beside it. A second letter of the same consumer is not stored:
 // most often its first process died before it replied to the server.
 func (q *Queue) Store(ctx context.Context, m streams.Message, consumer, reason string) error {
-	subject := events.DeadSubject(m.Stream, m.Sequence)
+	subject := events.DeadLetterSubject(m.Stream, m.Sequence)
 	last, err := q.stored.Latest(ctx, events.StreamDead, subject)
 	if err == nil && last.Header.Get(HeaderConsumer) == consumer {
 		return nil

@@ -106,7 +106,7 @@ func (r *historyReader) readFact(m snapshot.Message) {
 		return
 	}
 	r.seen[m.Subject] = true
-	if events.IsRetry(m.Subject) {
+	if events.IsRedrive(m.Subject) {
 		return // a redriven copy has no new information about its run
 	}
 	ev, err := decode(m)

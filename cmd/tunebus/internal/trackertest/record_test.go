@@ -54,7 +54,7 @@ func recorded(t *testing.T) record {
 	}
 	waitFor(t, "the phase to cancel", func() bool {
 		run, err := history.New(l.Bus).Run(t.Context(), "cancelled")
-		return err == nil && run.Phases[events.Inference].Held()
+		return err == nil && run.Phases[events.Inference].Claimed()
 	})
 	ask(t, l.Bus, events.CancelRequested{RunID: "cancelled", By: "test"})
 	waitFor(t, "the run to repeat", func() bool {
