@@ -49,7 +49,7 @@ func (s *Store) put(ctx context.Context, key, mediaType string, r io.Reader) (ev
 	if err := checkKey(key); err != nil {
 		return events.Reference{}, err
 	}
-	content := newDigestReader(ctx, failpoint.Reader(failpoint.ArtifactUnderWay, r))
+	content := newDigestReader(ctx, failpoint.Reader(failpoint.ArtifactPartlySent, r))
 	putErr := s.backend.Put(ctx, key, mediaType, content)
 	existed := errors.Is(putErr, ErrExists)
 	if putErr != nil && !existed {

@@ -114,7 +114,7 @@ func (c *canceller) endJob(ctx context.Context, run events.Run, job events.Phase
 	if err != nil {
 		return retryIfFenced(err)
 	}
-	failpoint.Here(failpoint.CancelTaken)
+	failpoint.Here(failpoint.CancelClaimed)
 	fence := journal.FenceLatest(events.StartedFilter(job.Phase, job.RunID), token.Sequence)
 	if _, err := c.publisher.Publish(ctx, completed, fence); err != nil {
 		return retryIfFenced(err)

@@ -18,7 +18,7 @@ import (
 
 const child = "FAILPOINT_TEST_CHILD"
 
-// TestDies runs this test's program again, which comes by some points.
+// TestDies runs the test program again. It passes some points and dies at one.
 func TestDies(t *testing.T) {
 	if os.Getenv(child) != "" {
 		walk(t)
@@ -38,18 +38,18 @@ func TestDies(t *testing.T) {
 		again := exec.CommandContext(t.Context(), os.Args[0], "-test.run=TestDies")
 		again.Env = append(os.Environ(), child+"=yes", failpoint.Variable+"="+c.point)
 		again.Stdout, again.Stderr = &stdout, &stderr
-		_ = again.Run() // how it ended is looked at
+		_ = again.Run() // the state of the process is checked below
 		killed := again.ProcessState.Sys().(syscall.WaitStatus).Signal() == syscall.SIGKILL
 		passed, _, _ := strings.Cut(stdout.String(), "PASS")
-		said := strings.Contains(stderr.String(), failpoint.Said(failpoint.Name(name)))
+		printed := strings.Contains(stderr.String(), failpoint.Output(failpoint.Name(name)))
 		dies := c.point != "" && c.point != "ack.before"
-		if killed != dies || said != dies || strings.TrimSpace(passed) != c.passed {
+		if killed != dies || printed != dies || strings.TrimSpace(passed) != c.passed {
 			t.Errorf("%q: killed %t, passed %q and wrote %q; want %q", c.point, killed, passed, stderr.String(), c.passed)
 		}
 	}
 }
 
-// walk writes a digit before each point.
+// walk prints a digit before each point.
 func walk(t *testing.T) {
 	started := events.PhaseStarted{Phase: events.Finetune}
 	for i, point := range []func(){
@@ -57,8 +57,8 @@ func walk(t *testing.T) {
 		func() { failpoint.Published(started) },
 		func() { failpoint.Publishing(started) },
 		func() { failpoint.Published(started) },
-		func() { failpoint.Here(failpoint.Follow) },
-		func() { _, _ = io.ReadAll(failpoint.Reader(failpoint.ArtifactUnderWay, strings.NewReader("text"))) }, // it has no errors
+		func() { failpoint.Here(failpoint.BeforeNext) },
+		func() { _, _ = io.ReadAll(failpoint.Reader(failpoint.ArtifactPartlySent, strings.NewReader("text"))) }, // it has no errors
 		func() {},
 	} {
 		if _, err := fmt.Print(i + 1); err != nil {

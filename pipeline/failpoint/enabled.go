@@ -14,11 +14,11 @@ import (
 	"github.com/tunebus/tunebus/events"
 )
 
-// chosen is the point to die at, and at which time.
-var chosen = sync.OnceValues(func() (Name, int64) {
-	name, times, counted := strings.Cut(os.Getenv(Variable), "#")
-	nth, err := strconv.ParseInt(times, 10, 64)
-	if !counted || err != nil {
+// target returns the point in the variable and the number of the hit.
+var target = sync.OnceValues(func() (Name, int64) {
+	name, number, hasNumber := strings.Cut(os.Getenv(Variable), "#")
+	nth, err := strconv.ParseInt(number, 10, 64)
+	if !hasNumber || err != nil {
 		nth = 1
 	}
 	return Name(name), nth
@@ -26,13 +26,13 @@ var chosen = sync.OnceValues(func() (Name, int64) {
 
 var hits atomic.Int64
 
-// Here is the point called name.
+// Here kills the process if name is the target.
 func Here(name Name) {
-	point, nth := chosen()
+	point, nth := target()
 	if name != point || hits.Add(1) != nth {
 		return
 	}
-	fmt.Fprintln(os.Stderr, Said(name))
+	fmt.Fprintln(os.Stderr, Output(name))
 	self, err := os.FindProcess(os.Getpid())
 	if err == nil {
 		err = self.Kill()
@@ -40,17 +40,17 @@ func Here(name Name) {
 	if err != nil {
 		panic(err)
 	}
-	select {} // until the signal arrives
+	select {} // wait for the signal
 }
 
-// Publishing is the point before the publishing of ev.
+// Publishing is the point before ev is published.
 func Publishing(ev events.Event) { Here(around(ev, "before")) }
 
-// Published is the point after it.
+// Published is the point after ev was published.
 func Published(ev events.Event) { Here(around(ev, "after")) }
 
-// around names the points around a fact. Those of the phases are the same for
-// all three.
+// around returns the name of a point before or after a fact. The three phases have
+// the same points.
 func around(ev events.Event, when string) Name {
 	first, event, _ := strings.Cut(ev.Type(), ".")
 	switch ev.(type) {
@@ -64,7 +64,7 @@ func around(ev events.Event, when string) Name {
 	return Name(event + "." + when)
 }
 
-// Reader is r, with the point called name after its first part.
+// Reader returns a reader of r with a point after the first read.
 func Reader(name Name, r io.Reader) io.Reader { return &reader{name: name, r: r} }
 
 type reader struct {

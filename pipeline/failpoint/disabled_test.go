@@ -10,8 +10,8 @@ import (
 	"github.com/tunebus/tunebus/pipeline/failpoint"
 )
 
-// TestWithoutTheTag: a program as it is delivered passes by every point,
-// whatever its environment says, at no cost.
+// TestWithoutTheTag: in a released program the points have no effect and no cost,
+// whatever the environment contains.
 func TestWithoutTheTag(t *testing.T) {
 	var ev events.Event = events.PipelineCompleted{}
 	r := strings.NewReader("text")

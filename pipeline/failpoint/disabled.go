@@ -8,14 +8,14 @@ import (
 	"github.com/tunebus/tunebus/events"
 )
 
-// Here is the point called name.
+// Here does nothing.
 func Here(Name) {}
 
-// Publishing is the point before the publishing of ev.
+// Publishing does nothing.
 func Publishing(events.Event) {}
 
-// Published is the point after it.
+// Published does nothing.
 func Published(events.Event) {}
 
-// Reader is r, with the point called name after its first part.
+// Reader returns r.
 func Reader(_ Name, r io.Reader) io.Reader { return r }
