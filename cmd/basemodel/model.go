@@ -157,7 +157,8 @@ func tryOut(ctx context.Context, dir string, train, test []pair, cfg tuning) err
 	return printCorrect(ctx, "after", model, tok, test)
 }
 
-func known(ctx context.Context, when string, model *llm.Model, tok *token.Tokenizer, test []pair) error {
+// printCorrect prints how many answers of the model have the key fact.
+func printCorrect(ctx context.Context, when string, model *llm.Model, tok *token.Tokenizer, test []pair) error {
 	prompts := make([][]int32, len(test))
 	for i, p := range test {
 		text, err := tok.Render([]token.Message{{Role: "user", Content: p.Question}}, true)
