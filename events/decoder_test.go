@@ -12,7 +12,7 @@ import (
 	"github.com/tunebus/tunebus/events"
 )
 
-// job is a job of a run with some specification.
+// job returns a job of a run with a specification.
 func job(t testing.TB, run string, epochs int) events.PhaseRequested {
 	t.Helper()
 	var s events.Specification
@@ -38,9 +38,9 @@ func written(t testing.TB, ev any) []byte {
 	return body
 }
 
-// TestDecoderReadsWhatDecodeReads gives a decoder that knows the run one
-// event after the other, well written and otherwise.
-func TestDecoderReadsWhatDecodeReads(t *testing.T) {
+// TestDecoderEqualsDecode: a decoder that has the run in its cache returns the same
+// as Decode, for valid and invalid events.
+func TestDecoderEqualsDecode(t *testing.T) {
 	t.Parallel()
 	first := job(t, "r", 1)
 	accepted := events.PipelineAccepted{RunID: "r", RunName: "n", Specification: first.Specification, Plan: first.Plan}
@@ -88,7 +88,7 @@ func TestDecoderReadsWhatDecodeReads(t *testing.T) {
 	}
 }
 
-// TestDecoderSharesNothing: whoever changes an event changes no other.
+// TestDecoderSharesNothing: changing an event does not change another.
 func TestDecoderSharesNothing(t *testing.T) {
 	t.Parallel()
 	var d events.Decoder
@@ -105,7 +105,7 @@ func TestDecoderSharesNothing(t *testing.T) {
 	}
 }
 
-// scribble changes everything that a value only refers to.
+// scribble changes everything that a value refers to.
 func scribble(v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Struct:
@@ -123,8 +123,8 @@ func scribble(v reflect.Value) {
 	}
 }
 
-// TestDecoderForgets meets more runs than it remembers.
-func TestDecoderForgets(t *testing.T) {
+// TestDecoderEvicts decodes more runs than the cache has entries.
+func TestDecoderEvicts(t *testing.T) {
 	t.Parallel()
 	var d events.Decoder
 	for round := range 2 {

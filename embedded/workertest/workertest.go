@@ -16,6 +16,7 @@ import (
 	"github.com/tunebus/tunebus/embedded/bustest"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
+	"github.com/tunebus/tunebus/pipeline/artifact/transfer"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
 	"github.com/tunebus/tunebus/pipeline/bus/delivery"
@@ -121,7 +122,7 @@ func (b *Bench) receive(t *testing.T, route delivery.Route, id string) {
 func (b *Bench) Dir(t *testing.T, c events.PhaseCompleted, name string) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), name)
-	if err := b.Store.FetchDir(t.Context(), b.Reference(t, c, name), dir); err != nil {
+	if err := transfer.New(b.Store).FetchDir(t.Context(), b.Reference(t, c, name), dir); err != nil {
 		t.Fatal(err)
 	}
 	return dir

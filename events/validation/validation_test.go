@@ -177,15 +177,15 @@ func TestAsyncAPI(t *testing.T) {
 		}
 	}
 	for stream, want := range map[string][]string{
-		events.StreamRequests: {events.TypePipelineRequested}, events.StreamFacts: append(events.FactSubjects(), events.RetryFilter("*")),
-		events.StreamMetrics: events.MetricSubjects(), events.StreamDead: {events.DeadFilter()},
+		events.StreamRequests: {events.TypePipelineRequested}, events.StreamFacts: append(events.FactSubjects(), events.RedriveFilter("*")),
+		events.StreamMetrics: events.MetricSubjects(), events.StreamDead: {events.DeadLetterFilter()},
 	} {
 		got := d.Streams.Streams[stream].Subjects
 		if !slices.Equal(got, want) {
 			t.Errorf("stream %s takes %v, want %v", stream, got, want)
 		}
 		for _, subject := range got {
-			if !used[subject] && stream != events.StreamDead && !events.IsRetry(subject) {
+			if !used[subject] && stream != events.StreamDead && !events.IsRedrive(subject) {
 				t.Errorf("subject %s of %s belongs to no channel", subject, stream)
 			}
 		}

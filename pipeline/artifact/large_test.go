@@ -23,8 +23,8 @@ func (p *pattern) Read(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// peakHeap runs work and answers the most heap in use meanwhile, above what
-// was in use before, in bytes.
+// peakHeap runs work and returns the largest increase of the heap in use
+// during that time, in bytes.
 func peakHeap(work func()) uint64 {
 	inUse := func() uint64 {
 		var m runtime.MemStats
@@ -53,7 +53,7 @@ func peakHeap(work func()) uint64 {
 	return <-peak
 }
 
-// roundTrip puts and gets an artifact of size bytes.
+// roundTrip writes and reads an artifact of size bytes.
 func roundTrip(t testing.TB, s *Store, key string, size int64) {
 	t.Helper()
 	ref, err := s.Put(t.Context(), key, "application/octet-stream", &pattern{size: size})
@@ -70,9 +70,9 @@ func roundTrip(t testing.TB, s *Store, key string, size int64) {
 	}
 }
 
-// TestLargeArtifactStaysOutOfMemory does not run in parallel: the heap that it
-// measures is the whole test program's.
-func TestLargeArtifactStaysOutOfMemory(t *testing.T) {
+// TestLargeArtifactIsStreamed does not run in parallel, because it measures the
+// heap of the whole test program.
+func TestLargeArtifactIsStreamed(t *testing.T) {
 	const (
 		size  = 256 << 20
 		limit = 16 << 20
@@ -98,7 +98,7 @@ func BenchmarkPut(b *testing.B) {
 					if _, err := s.Put(b.Context(), key, "application/octet-stream", &pattern{size: size}); err != nil {
 						b.Fatal(err)
 					}
-					// Many large objects would measure the disk filling up.
+					// Without this, many large objects would fill the disk.
 					if err := s.Delete(b.Context(), key); err != nil {
 						b.Fatal(err)
 					}
@@ -138,8 +138,8 @@ func BenchmarkGet(b *testing.B) {
 	}
 }
 
-// BenchmarkLargeRoundTrip reports the peak heap of 2 GiB going in and out. It
-// needs that much free disk.
+// BenchmarkLargeRoundTrip reports the peak heap while 2 GiB are written and
+// read. It needs 2 GiB of free disk.
 func BenchmarkLargeRoundTrip(b *testing.B) {
 	const size = 2 << 30
 	s, _ := newStore(b)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
+	"github.com/tunebus/tunebus/pipeline/artifact/transfer"
 	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
 	"github.com/tunebus/tunebus/pipeline/failpoint"
 )
@@ -64,7 +65,7 @@ func (j *Job) resume(ctx context.Context, newest checkpoint.Checkpoint) error {
 		if err != nil {
 			return err
 		}
-		err = j.patiently(ctx, "fetch the checkpoint", func() error { return j.worker.store.FetchDir(ctx, cp.Reference, dir) })
+		err = j.patiently(ctx, "fetch the checkpoint", func() error { return transfer.New(j.worker.store).FetchDir(ctx, cp.Reference, dir) })
 		switch {
 		case err == nil:
 			return j.resumeFrom(cp.Step, dir)
@@ -136,7 +137,7 @@ func (j *Job) PutFile(ctx context.Context, name, mediaType, path string) (events
 	}
 	var ref events.Reference
 	err = j.patiently(ctx, "store "+name, func() (err error) {
-		ref, err = j.worker.store.PutFile(ctx, key, mediaType, path)
+		ref, err = transfer.New(j.worker.store).PutFile(ctx, key, mediaType, path)
 		return err
 	})
 	if err != nil {
@@ -160,7 +161,7 @@ func (j *Job) putDir(ctx context.Context, name, dir string) (events.Artifact, er
 	if err != nil {
 		return events.Artifact{}, err
 	}
-	ref, err := j.worker.store.PutDir(ctx, key, dir)
+	ref, err := transfer.New(j.worker.store).PutDir(ctx, key, dir)
 	if err != nil {
 		return events.Artifact{}, fmt.Errorf("store %s: %w", name, err)
 	}
@@ -175,7 +176,7 @@ func (j *Job) Fetch(ctx context.Context, ref events.Reference, name string) (str
 	if err != nil {
 		return "", err
 	}
-	return path, j.patiently(ctx, "fetch "+ref.Key, func() error { return j.worker.store.Fetch(ctx, ref, path) })
+	return path, j.patiently(ctx, "fetch "+ref.Key, func() error { return transfer.New(j.worker.store).Fetch(ctx, ref, path) })
 }
 
 // FetchDir unpacks an artifact that is a folder into the scratch folder and
@@ -185,7 +186,7 @@ func (j *Job) FetchDir(ctx context.Context, ref events.Reference, name string) (
 	if err != nil {
 		return "", err
 	}
-	return path, j.patiently(ctx, "fetch "+ref.Key, func() error { return j.worker.store.FetchDir(ctx, ref, path) })
+	return path, j.patiently(ctx, "fetch "+ref.Key, func() error { return transfer.New(j.worker.store).FetchDir(ctx, ref, path) })
 }
 
 // Progress tells how far the work is. total is 0 if nobody knows. Points of

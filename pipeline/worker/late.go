@@ -99,7 +99,7 @@ func (w *Worker) pointAt(ctx context.Context, c *claim) error {
 		c.late.tried = true
 		return fmt.Errorf("checkpoint at step %d: %w", cp.Step, err)
 	}
-	failpoint.Here(failpoint.CheckpointPointed)
+	failpoint.Here(failpoint.CheckpointRegistered)
 	for _, old := range c.late.unsure {
 		if !slices.ContainsFunc(saved.History(), func(kept checkpoint.Checkpoint) bool { return kept.Reference.Key == old.Reference.Key }) {
 			dropped = append(dropped, old)

@@ -23,7 +23,7 @@ func (w *Worker) tidy(ctx context.Context, fact events.PhaseCompleted) {
 		log.WarnContext(ctx, "checkpoints not dropped", "error", err)
 		return // they would point at nothing
 	}
-	failpoint.Here(failpoint.CheckpointForgotten)
+	failpoint.Here(failpoint.CheckpointUnregistered)
 	needed := map[string]bool{}
 	for _, a := range fact.Artifacts {
 		needed[a.Reference.Key] = true

@@ -144,7 +144,7 @@ func (w *Worker) Handle(ctx context.Context, d delivery.Delivery) error {
 	if !ok || req.Phase != w.cfg.Phase {
 		return &delivery.DeadLetterError{Err: fmt.Errorf("%s is no job of %s", d.Subject, w.cfg.Phase)}
 	}
-	failpoint.Here(failpoint.JobTaken)
+	failpoint.Here(failpoint.JobDelivered)
 	end, stop := outlive(ctx, w.cfg.Grace*4/5)
 	defer stop()
 	door := w.door(req.RunID)

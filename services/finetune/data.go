@@ -53,7 +53,7 @@ func (d *data) examples(ctx context.Context, job *worker.Job, tok *token.Tokeniz
 	if err != nil {
 		return nil, nil, worker.Permanent("bad_dataset", fmt.Errorf("%s: %w", key, err))
 	}
-	d.read = append(d.read, set.Info().Fact(key))
+	d.read = append(d.read, set.Info().Event(key))
 	var out []llm.Example
 	seen := map[string]bool{}
 	var notes []string

@@ -197,7 +197,7 @@ func questions(ctx context.Context, job *worker.Job, res *worker.Result) ([]data
 	if err != nil {
 		return nil, worker.Permanent("bad_dataset", fmt.Errorf("%s: %w", key, err))
 	}
-	res.Datasets = append(res.Datasets, set.Info().Fact(key))
+	res.Datasets = append(res.Datasets, set.Info().Event(key))
 	var rows []dataset.Row
 	for row, err := range set.Rows(ctx) {
 		if err != nil {

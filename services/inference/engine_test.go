@@ -16,6 +16,7 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/llm"
 	"github.com/tunebus/tunebus/llm/token"
+	"github.com/tunebus/tunebus/pipeline/artifact/transfer"
 	"github.com/tunebus/tunebus/pipeline/prediction"
 	"github.com/tunebus/tunebus/pipeline/worker"
 	"github.com/tunebus/tunebus/services/inference"
@@ -118,7 +119,7 @@ func TestTunedModelAnswers(t *testing.T) {
 		if err := token.CopyFiles(base, dir); err != nil {
 			t.Fatal(err)
 		}
-		ref, err := b.Store.PutDir(t.Context(), "given/"+name+".tar", dir)
+		ref, err := transfer.New(b.Store).PutDir(t.Context(), "given/"+name+".tar", dir)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -125,7 +125,7 @@ func (p *completionPublisher) publishOrReschedule(ctx context.Context, c complet
 func (p *completionPublisher) publishTracked(ctx context.Context, c completion) error {
 	run := c.snapshot.Run.ID
 	fact := events.TrackingCompleted{RunID: run, Links: c.written.links, Gaps: c.written.gaps}
-	_, err := p.journal.Publish(ctx, fact, journal.FenceLatest(events.WholeFilter(run), c.snapshot.FencingToken))
+	_, err := p.journal.Publish(ctx, fact, journal.FenceLatest(events.RunLevelFilter(run), c.snapshot.FencingToken))
 	lost, ok := errors.AsType[*journal.FencedError](err)
 	switch {
 	case ok && lost.Winner == "":

@@ -108,9 +108,9 @@ func New(c *conn.Conn, store *artifact.Store, cfg Config) *Service {
 			log:        cfg.Logger,
 		},
 		rebuilder: rebuilder{
-			facts:      archive.Reader{Bus: c, Store: store},
+			facts:      archive.NewReader(c, store),
 			inStream:   index,
-			archived:   func(ctx context.Context) ([]string, error) { return archive.Runs(ctx, store) },
+			archived:   archive.NewFiles(store).Runs,
 			leases:     leases,
 			writer:     writer,
 			isHome:     func(s projection.Snapshot) bool { return writer.mlflow.IsHome(s.Run) },

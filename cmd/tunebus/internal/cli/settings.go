@@ -110,7 +110,7 @@ func (a *app) start(ctx context.Context, s settings.Settings, listen string, rel
 	return standalone.Start(ctx, standalone.Config{
 		Data: s.Data.Folder, Scratch: s.Data.Scratch, Artifacts: s.Artifacts.URL, Patience: s.Artifacts.Patience, ObjectBytes: objectBytes, Listen: listen, RelaxedSync: relaxed,
 		Engines: engines(s), Workers: workers(s), Layout: topology.Topology{Queues: queues(s)}, UnknownFor: s.Bus.UnknownFor, Sources: sources, Tracker: t,
-		Intake: intake.Config{Limits: s.Limits, FullAt: s.Intake.FullAt, Patience: s.Intake.Patience},
+		Intake: intake.Config{Limits: s.Limits, FullAt: s.Intake.FullAt, CancelGrace: s.Intake.Patience},
 		Sample: hostmetrics.New(ctx).Sample, Logger: log,
 	})
 }

@@ -151,8 +151,8 @@ func TestCompletionAgainstCancel(t *testing.T) {
 		}
 		return d, r.IntN(2) == 0, r.IntN(3) == 0
 	})
-	desk := intake.New(s.bus, intake.Config{Store: s.store.ID(), Patience: 20 * time.Millisecond, Logger: s.logger()})
-	s.receive(t, s.bus, desk.Routes()...)
+	service := intake.New(s.bus, intake.Config{Store: s.store.ID(), CancelGrace: 20 * time.Millisecond, Logger: s.logger()})
+	s.receive(t, s.bus, service.Routes()...)
 	s.worker(t, s.bus, engine, worker.Config{Slots: races})
 	s.worker(t, s.bus, noop, worker.Config{Phase: events.Inference, Slots: 16})
 	a := s.audit(t)

@@ -54,7 +54,7 @@ func recordRuns(t *testing.T) recording {
 	}
 	waitFor(t, "the phase to cancel", func() bool {
 		run, err := history.New(l.Bus).Run(t.Context(), "cancelled")
-		return err == nil && run.Phases[events.Inference].Held()
+		return err == nil && run.Phases[events.Inference].Claimed()
 	})
 	publish(t, l.Bus, events.CancelRequested{RunID: "cancelled", By: "test"})
 	waitFor(t, "the run to repeat", func() bool {
