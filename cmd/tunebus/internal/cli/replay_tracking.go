@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tunebus/tunebus/pipeline/version"
 	"github.com/tunebus/tunebus/services/tracker"
 	"github.com/tunebus/tunebus/services/tracker/mlflow"
 	"github.com/tunebus/tunebus/services/tracker/mlflow/restapi"
@@ -130,7 +131,7 @@ func (a *app) trackerOf(r *room, q tracking) (tracker.Config, error) {
 	if err != nil {
 		return t, bad(err)
 	}
-	t.Version, t.Logger = Version, a.logger()
+	t.Version, t.Logger = version.Current(), a.logger()
 	return t, nil
 }
 

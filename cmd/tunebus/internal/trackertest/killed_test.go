@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tunebus/tunebus/cmd/tunebus/internal/processes"
 	"github.com/tunebus/tunebus/services/tracker"
 	"github.com/tunebus/tunebus/services/tracker/mlflow"
 	"github.com/tunebus/tunebus/services/tracker/mlflow/restapi"
@@ -110,8 +109,7 @@ func (l *writeLimit) apply(cfg tracker.Config) tracker.Config {
 }
 
 // testKilled kills a tracker after each of its writes in turn, lets another one
-// finish, and compares the result with that of one tracker. Under the race
-// detector it tries some of the writes.
+// finish, and compares the result with that of one tracker.
 func testKilled(t *testing.T, r recording, run string) {
 	env := newEnv(t, r)
 	env.publish(t, r.runs[run]...)
@@ -120,11 +118,7 @@ func testKilled(t *testing.T, r recording, run string) {
 	stop()
 	want := env.files(t)
 	const least = 10 // writes of the shortest run: with fewer no tracker was killed
-	step := 1
-	if processes.UnderRace {
-		step = 5
-	}
-	for n, finished := 0, false; !finished; n += step {
+	for n, finished := 0, false; !finished; n++ {
 		t.Run(fmt.Sprint("after write ", n), func(t *testing.T) {
 			finished = killAfter(t, r, run, n, want) || t.Failed()
 			if finished && n < least {

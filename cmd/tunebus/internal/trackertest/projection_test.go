@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tunebus/tunebus/cmd/tunebus/internal/processes"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/services/tracker"
@@ -46,7 +45,7 @@ func TestProjection(t *testing.T) {
 		}
 	}
 	t.Run("out of order", func(t *testing.T) {
-		for i := range processes.Times(8, 3) {
+		for i := range 8 {
 			seed := uint64(i)
 			t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 				t.Parallel()
