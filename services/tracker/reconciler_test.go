@@ -57,7 +57,7 @@ func newFixture(facts factReader, w writer) *fixture {
 	b := &fixture{}
 	b.reconciler = reconciler{
 		facts:      facts,
-		leases:     runLeases{hold: (&takenLeases{}).hold},
+		leases:     runLeases{withLease: (&takenLeases{}).withLease},
 		writer:     w,
 		completion: &b.completions,
 		drop:       func(string) { b.dropped++ },
@@ -148,7 +148,7 @@ func TestReconcileBesideAnotherTracker(t *testing.T) {
 	t.Parallel()
 	w := &fakeWriter{}
 	b := newFixture(stored(accepted), w)
-	b.leases.hold = (&takenLeases{taken: 1}).hold
+	b.leases.withLease = (&takenLeases{taken: 1}).withLease
 	if err := b.reconcile(t.Context(), "r"); !errors.Is(err, lease.ErrTaken) || w.calls != 0 {
 		t.Errorf("error %v, %d writes", err, w.calls)
 	}

@@ -16,7 +16,7 @@ func newRebuilder(facts factReader, w writer, s *steps) *rebuilder {
 	p, _ := newPublisher(s)
 	return &rebuilder{
 		facts:      facts,
-		leases:     runLeases{hold: (&takenLeases{}).hold},
+		leases:     runLeases{withLease: (&takenLeases{}).withLease},
 		writer:     w,
 		isHome:     func(projection.Snapshot) bool { return true },
 		list:       newRunListBuffer(""),

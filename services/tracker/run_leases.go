@@ -10,9 +10,9 @@ import (
 
 // runLeases keeps two trackers from writing one run at the same time.
 type runLeases struct {
-	// hold calls do while this process holds the lease with a name. The error
+	// withLease calls do while this process holds the lease with a name. The error
 	// matches lease.ErrTaken if another process holds it.
-	hold func(ctx context.Context, name string, do func(context.Context) error) error
+	withLease func(ctx context.Context, name string, do func(context.Context) error) error
 	// patience is how long wait waits, and poll how often it tries.
 	patience, poll time.Duration
 }
@@ -20,7 +20,7 @@ type runLeases struct {
 // try calls do under the lease of the run. The error matches lease.ErrTaken if
 // another tracker is writing the run.
 func (l runLeases) try(ctx context.Context, run string, do func(ctx context.Context) error) error {
-	return l.hold(ctx, "track."+run, do)
+	return l.withLease(ctx, "track."+run, do)
 }
 
 // wait is try, and waits while another tracker is writing the run.

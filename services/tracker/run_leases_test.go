@@ -16,7 +16,7 @@ type takenLeases struct {
 	names []string
 }
 
-func (l *takenLeases) hold(ctx context.Context, name string, do func(context.Context) error) error {
+func (l *takenLeases) withLease(ctx context.Context, name string, do func(context.Context) error) error {
 	l.names = append(l.names, name)
 	if l.taken--; l.taken >= 0 {
 		return fmt.Errorf("lease: %w", lease.ErrTaken)
@@ -29,10 +29,10 @@ func TestRunLeasesTry(t *testing.T) {
 	leases := &takenLeases{taken: 1}
 	calls := 0
 	do := func(context.Context) error { calls++; return nil }
-	if err := (runLeases{hold: leases.hold}).try(t.Context(), "r", do); !errors.Is(err, lease.ErrTaken) || calls != 0 {
+	if err := (runLeases{withLease: leases.withLease}).try(t.Context(), "r", do); !errors.Is(err, lease.ErrTaken) || calls != 0 {
 		t.Errorf("a lease that is taken: %v, %d calls", err, calls)
 	}
-	if err := (runLeases{hold: leases.hold}).try(t.Context(), "r", do); err != nil || calls != 1 || leases.names[1] != "track.r" {
+	if err := (runLeases{withLease: leases.withLease}).try(t.Context(), "r", do); err != nil || calls != 1 || leases.names[1] != "track.r" {
 		t.Errorf("a free lease: %v, %d calls, %q", err, calls, leases.names)
 	}
 }
@@ -53,7 +53,7 @@ func TestRunLeasesWait(t *testing.T) {
 		"for too long":     {t.Context(), 1 << 30, 5 * time.Millisecond, lease.ErrTaken},
 		"cancelled":        {cancelled, 1 << 30, time.Minute, context.Canceled},
 	} {
-		leases := runLeases{hold: (&takenLeases{taken: c.taken}).hold, patience: c.patience, poll: time.Millisecond}
+		leases := runLeases{withLease: (&takenLeases{taken: c.taken}).withLease, patience: c.patience, poll: time.Millisecond}
 		if err := leases.wait(c.ctx, "r", do); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}

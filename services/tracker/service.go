@@ -68,7 +68,7 @@ func New(c *conn.Conn, store *artifact.Store, cfg Config) *Service {
 		cfg.Logger,
 	)
 	leases := runLeases{
-		hold: func(ctx context.Context, name string, do func(context.Context) error) error {
+		withLease: func(ctx context.Context, name string, do func(context.Context) error) error {
 			return lease.Run(ctx, c, name, do)
 		},
 		patience: time.Minute,

@@ -47,7 +47,7 @@ func TestStartDue(t *testing.T) {
 		slots:      1,
 		log:        slog.New(slog.DiscardHandler),
 	}
-	s.reconciler.leases.hold = (&takenLeases{taken: 1}).hold
+	s.reconciler.leases.withLease = (&takenLeases{taken: 1}).withLease
 	s.sweep(t.Context())
 	slots := make(chan struct{}, s.slots)
 	var writing sync.WaitGroup

@@ -30,9 +30,6 @@ var unfinished = map[string]bool{
 	"pipeline/huggingface":       true,
 	"pipeline/worker":            true,
 	"services/intake":            true,
-	"services/tracker":           true,
-	"services/tracker/mlflow":    true,
-	"services/tracker/report":    true,
 }
 
 // TestStructure holds every type and every package to the limits.

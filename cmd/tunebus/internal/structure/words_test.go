@@ -34,7 +34,6 @@ var unnamed = map[string]bool{
 	"cmd/tunebus/internal/cli":           true,
 	"cmd/tunebus/internal/e2e":           true,
 	"cmd/tunebus/internal/standalone":    true,
-	"cmd/tunebus/internal/trackertest":   true,
 	"embedded/bustest":                   true,
 	"embedded/retention":                 true,
 	"embedded/workertest":                true,
@@ -46,7 +45,6 @@ var unnamed = map[string]bool{
 	"pipeline/worker":                    true,
 	"services/intake":                    true,
 	"services/intake/cmd/tunebus-intake": true,
-	"services/tracker":                   true,
 }
 
 // word finds the words of an identifier or of a file name.

@@ -29,9 +29,9 @@ import (
 	"github.com/tunebus/tunebus/services/tracker"
 )
 
-// env is a NATS server of its own for recorded facts, and a folder for the files
+// testEnv is a NATS server of its own for recorded facts, and a folder for the files
 // that trackers write.
-type env struct {
+type testEnv struct {
 	recording
 	server *embedded.Server
 	conn   *conn.Conn
@@ -39,9 +39,9 @@ type env struct {
 	dir    string
 }
 
-func newEnv(t *testing.T, r recording) *env {
+func newEnv(t *testing.T, r recording) *testEnv {
 	t.Helper()
-	e := &env{recording: r, server: bustest.Start(t, embedded.Options{}), dir: t.TempDir()}
+	e := &testEnv{recording: r, server: bustest.Start(t, embedded.Options{}), dir: t.TempDir()}
 	e.conn = bustest.Connect(t, e.server)
 	if err := topology.Apply(t.Context(), e.conn, topology.Topology{AckWait: 2 * time.Second}); err != nil {
 		t.Fatal(err)
@@ -58,7 +58,7 @@ func newEnv(t *testing.T, r recording) *env {
 }
 
 // publish stores facts as they were recorded.
-func (e *env) publish(t *testing.T, facts ...history.StoredFact) {
+func (e *testEnv) publish(t *testing.T, facts ...history.StoredFact) {
 	t.Helper()
 	for _, f := range facts {
 		msg := nats.NewMsg(f.Subject)
@@ -71,7 +71,7 @@ func (e *env) publish(t *testing.T, facts ...history.StoredFact) {
 }
 
 // config is the configuration of a tracker that writes into the folder.
-func (e *env) config(t *testing.T) tracker.Config {
+func (e *testEnv) config(t *testing.T) tracker.Config {
 	return tracker.Config{
 		TrackingURI: "file://" + filepath.Join(e.dir, "mlruns"), Reports: filepath.Join(e.dir, "reports"),
 		Settle: 5 * time.Millisecond, Retry: 20 * time.Millisecond, Version: "test",
@@ -82,7 +82,7 @@ func (e *env) config(t *testing.T) tracker.Config {
 // startTracker runs a tracker until stop is called. With consume it gets facts
 // and metric events as they are published; without, it finds the runs at its
 // start.
-func (e *env) startTracker(t *testing.T, cfg tracker.Config, consume bool) (stop func()) {
+func (e *testEnv) startTracker(t *testing.T, cfg tracker.Config, consume bool) (stop func()) {
 	t.Helper()
 	c := bustest.Connect(t, e.server)
 	s := tracker.New(c, e.store, cfg)
@@ -114,7 +114,7 @@ func (e *env) startTracker(t *testing.T, cfg tracker.Config, consume bool) (stop
 }
 
 // redeliver has every fact delivered again, from the first one on.
-func (e *env) redeliver(t *testing.T) {
+func (e *testEnv) redeliver(t *testing.T) {
 	t.Helper()
 	err := e.js.DeleteConsumer(t.Context(), events.StreamFacts, topology.ConsumerTracker)
 	if err == nil {
@@ -126,7 +126,7 @@ func (e *env) redeliver(t *testing.T) {
 }
 
 // untracked are the runs without tracking.completed.
-func (e *env) untracked(t *testing.T) []string {
+func (e *testEnv) untracked(t *testing.T) []string {
 	t.Helper()
 	ids, err := runindex.New(e.conn).Untracked(t.Context())
 	if err != nil {
@@ -136,7 +136,7 @@ func (e *env) untracked(t *testing.T) []string {
 }
 
 // removeAll removes all files that trackers wrote.
-func (e *env) removeAll(t *testing.T) {
+func (e *testEnv) removeAll(t *testing.T) {
 	t.Helper()
 	for _, name := range []string{"mlruns", "reports"} {
 		if err := os.RemoveAll(filepath.Join(e.dir, name)); err != nil {
@@ -146,7 +146,7 @@ func (e *env) removeAll(t *testing.T) {
 }
 
 // removeReports removes files from the folder of the reports.
-func (e *env) removeReports(t *testing.T, names ...string) {
+func (e *testEnv) removeReports(t *testing.T, names ...string) {
 	t.Helper()
 	for _, name := range names {
 		if err := os.Remove(filepath.Join(e.dir, "reports", name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -157,7 +157,7 @@ func (e *env) removeReports(t *testing.T, names ...string) {
 
 // files are the contents of all files that trackers wrote, by name, without the
 // name of the folder, the times of experiments, and stream sequences.
-func (e *env) files(t *testing.T) map[string]string {
+func (e *testEnv) files(t *testing.T) map[string]string {
 	t.Helper()
 	times := regexp.MustCompile(`(?m)^(creation_time|last_update_time): .*$`)
 	sequences := regexp.MustCompile(`"sequence": \d+`)

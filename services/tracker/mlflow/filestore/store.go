@@ -17,11 +17,13 @@ import (
 	"github.com/tunebus/tunebus/services/tracker/mlflow"
 )
 
-// Target is a folder in MLflow's file layout. It implements mlflow.Target.
+// Target is a folder in MLflow's file layout. It implements mlflow.Target with a
+// type for each part of that interface; the types share the root folder and
+// nothing else.
 type Target struct {
-	runs
-	values
-	artifacts
+	mlflow.Runs
+	mlflow.Values
+	mlflow.Artifacts
 }
 
 // Open returns the target at an address such as file:./mlruns or
@@ -41,7 +43,7 @@ func Open(address *url.URL) (*Target, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open file store %s: %w", path, err)
 	}
-	return &Target{runs{root(dir)}, values{root(dir)}, artifacts{root(dir)}}, nil
+	return &Target{Runs: runs{root(dir)}, Values: values{root(dir)}, Artifacts: artifacts{root(dir)}}, nil
 }
 
 // root is the absolute path of the top folder, which holds one folder for each

@@ -6,13 +6,16 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/tunebus/tunebus/services/tracker/mlflow"
 )
 
-// Target is an MLflow server. It implements mlflow.Target.
+// Target is an MLflow server. It implements mlflow.Target with a type for each
+// part of that interface; the types share a client and nothing else.
 type Target struct {
-	runs
-	values
-	artifacts
+	mlflow.Runs
+	mlflow.Values
+	mlflow.Artifacts
 }
 
 // Open returns the target at an address http:// or https://. It sends nothing.
@@ -41,7 +44,7 @@ func Open(address *url.URL, opt Options) (*Target, error) {
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 	}
-	return &Target{runs{c}, values{c}, artifacts{c}}, nil
+	return &Target{Runs: runs{c}, Values: values{c}, Artifacts: artifacts{c}}, nil
 }
 
 func newTransport(scheme string, opt Options) *http.Transport {
