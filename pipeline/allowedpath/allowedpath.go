@@ -4,8 +4,8 @@
 //	path, err := allowedpath.Find(roots, "data/train.jsonl")
 //
 // Links are resolved before the check, so a link can not lead outside. The check
-// is not repeated when the path is opened: whoever can write below the roots can
-// change a link in between.
+// is not repeated when the path is opened, so a process that can write below the
+// roots can change a link in between.
 package allowedpath
 
 import (

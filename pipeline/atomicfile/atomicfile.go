@@ -10,7 +10,7 @@
 //
 // It is ours because google/renameio always syncs the file, which costs time for a
 // model that can be fetched again, and chooses the temporary name itself, so that
-// leftovers can not be told apart.
+// the origin of a leftover is unknown.
 package atomicfile
 
 import (
