@@ -56,7 +56,7 @@ func (p partialFiles) create() (*os.File, string, error) {
 		if err != nil {
 			return nil, "", err
 		}
-		err = filelock.Take(w)
+		err = filelock.TryLock(w)
 		if err == nil && p.exists(w, name) || errors.Is(err, filelock.ErrUnsupported) {
 			return w, name, nil
 		}
@@ -100,7 +100,7 @@ func (p partialFiles) removeUnlocked(name string) {
 		return
 	}
 	defer file.Close()
-	if filelock.Take(file) == nil {
+	if filelock.TryLock(file) == nil {
 		_ = p.root.Remove(name) // see sweep
 	}
 }
@@ -140,5 +140,5 @@ func (p partialFiles) locked(name string) bool {
 		return false
 	}
 	defer file.Close()
-	return errors.Is(filelock.Take(file), filelock.ErrTaken)
+	return errors.Is(filelock.TryLock(file), filelock.ErrLocked)
 }

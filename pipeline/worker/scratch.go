@@ -30,7 +30,7 @@ func (s *scratch) path(name string) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.dir == nil {
-		dir, err := filelock.MakeDir(s.parent, scratchName+string(s.phase)+"-*")
+		dir, err := filelock.MkdirLocked(s.parent, scratchName+string(s.phase)+"-*")
 		if err != nil {
 			return "", fmt.Errorf("scratch folder: %w", err)
 		}
@@ -55,7 +55,7 @@ func (s *scratch) remove() error {
 // start of a process; a worker that takes a job over sweeps by itself.
 func (w *Worker) Sweep() {
 	w.store.Sweep()
-	n, err := filelock.Sweep(w.cfg.Scratch, scratchName+"*")
+	n, err := filelock.RemoveUnlocked(w.cfg.Scratch, scratchName+"*")
 	if err != nil {
 		w.cfg.Logger.Warn("scratch folders of killed processes not removed", "folder", w.cfg.Scratch, "error", err)
 	}

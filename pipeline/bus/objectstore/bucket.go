@@ -110,33 +110,13 @@ func (b *Bucket) Put(ctx context.Context, key, mediaType string, r io.Reader) er
 }
 
 // Get implements [artifact.Backend]. The reader fails at its end if the content
-// does not have the digest of the description.
+// does not have the length and the digest of the description.
 func (b *Bucket) Get(ctx context.Context, key string) (io.ReadCloser, error) {
-	// Without a deadline the client library would allow 5 s for the whole
-	// object. The object is read after Get has returned, so its limit cannot be
-	// that of one call of Request.
-	reading, cancel := context.WithTimeout(ctx, conn.ReadObject.Limit())
-	var object jetstream.ObjectResult
-	err := b.conn.Request(reading, conn.ReadObject, func(context.Context, jetstream.JetStream) (err error) {
-		object, err = b.store.Get(reading, key)
-		return err
-	})
+	info, err := b.info(ctx, key)
 	if err != nil {
-		cancel()
 		return nil, b.explain(key, err)
 	}
-	return &objectReader{object, cancel}, nil
-}
-
-type objectReader struct {
-	jetstream.ObjectResult
-	cancel context.CancelFunc
-}
-
-// Close ends the reading.
-func (r *objectReader) Close() error {
-	defer r.cancel()
-	return r.ObjectResult.Close()
+	return newObjectReader(ctx, b, info), nil
 }
 
 // Attributes implements [artifact.Backend].

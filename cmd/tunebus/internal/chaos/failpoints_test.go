@@ -84,10 +84,6 @@ func TestEveryFailpoint(t *testing.T) {
 func walk(t *testing.T, name, store string, points []failpoint.Name) {
 	t.Helper()
 	choice := rand.New(rand.NewPCG(*seed, 1)) //nolint:gosec // it has to be repeatable
-	if few := processes.Times(len(points), 6); len(points) > few {
-		choice.Shuffle(len(points), func(i, j int) { points[i], points[j] = points[j], points[i] })
-		points = points[:few]
-	}
 	c := found(t, &doomed, name, store)
 	var victims []victim
 	die := func(point failpoint.Name, program string) {

@@ -16,6 +16,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/hostmetrics"
 	"github.com/tunebus/tunebus/pipeline/service"
 	"github.com/tunebus/tunebus/pipeline/settings"
+	"github.com/tunebus/tunebus/pipeline/version"
 	"github.com/tunebus/tunebus/pipeline/worker"
 	"github.com/tunebus/tunebus/services/evaluation"
 	"github.com/tunebus/tunebus/services/finetune"
@@ -95,7 +96,7 @@ func (a *app) start(ctx context.Context, s settings.Settings, listen string, rel
 	if err != nil {
 		return nil, bad(err)
 	}
-	t.Version = Version
+	t.Version = version.Current()
 	// Better now than when a run has worked for hours.
 	if err := os.MkdirAll(t.Reports, 0o755); err != nil {
 		return nil, bad(fmt.Errorf("folder of the reports: %w", err))

@@ -13,7 +13,6 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/tunebus/tunebus/cmd/tunebus/internal/processes"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
@@ -25,7 +24,7 @@ import (
 )
 
 // races is how many of each kind are run.
-var races = processes.Times(200, 50)
+const races = 200
 
 // seeded is the seed of a test's delays: a new one each time, or the one that
 // is to be repeated.
