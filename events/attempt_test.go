@@ -31,7 +31,7 @@ func TestResults(t *testing.T) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 	if !p.Claimed() || p.Began() != at(1) {
-		t.Errorf("held: %t, began: %s", p.Claimed(), p.Began())
+		t.Errorf("claimed: %t, began: %s", p.Claimed(), p.Began())
 	}
 	want[3].Outcome, want[3].StartedAt, want[3].EndedAt = "success", at(5), at(6)
 	p = Fold(append(facts, PhaseCompleted{RunID: "r", Phase: Finetune, Attempt: 4, Conclusion: Success, StartedAt: at(5), EndedAt: at(6)})).Phases[Finetune]
@@ -45,6 +45,6 @@ func TestResults(t *testing.T) {
 	}
 	var none *PhaseState
 	if none.Results() != nil || none.Claimed() || !none.Began().IsZero() {
-		t.Error("something is known of a phase that nobody has begun")
+		t.Error("a phase that has not started has results")
 	}
 }

@@ -22,7 +22,7 @@ const chatTemplate = "{% for message in messages %}" + startToken + "{{ message[
 // vocabulary trains byte-level BPE: it merges the most frequent pair until there
 // are size tokens. Of equally frequent pairs it merges the first in sorted order.
 func vocabulary(texts []string, size int) (vocab map[string]int, merges [][2]string) {
-	letters, order := byteLetters()
+	symbols, order := byteSymbols()
 	vocab = map[string]int{}
 	for i, l := range order {
 		vocab[l] = i
@@ -45,7 +45,7 @@ func vocabulary(texts []string, size int) (vocab map[string]int, merges [][2]str
 	for _, w := range sortedKeys(counts) {
 		var parts []string
 		for i := range len(w) {
-			parts = append(parts, letters[w[i]])
+			parts = append(parts, symbols[w[i]])
 		}
 		words = append(words, word{parts, counts[w]})
 	}
@@ -79,9 +79,9 @@ func vocabulary(texts []string, size int) (vocab map[string]int, merges [][2]str
 	return vocab, merges
 }
 
-// byteLetters returns the table of byte-level BPE. Source: openai/gpt-2,
+// byteSymbols returns the table of byte-level BPE. Source: openai/gpt-2,
 // src/encoder.py, bytes_to_unicode.
-func byteLetters() (letters [256]string, order []string) {
+func byteSymbols() (symbols [256]string, order []string) {
 	next := rune(256)
 	for b := range 256 {
 		r := rune(b)
@@ -89,11 +89,11 @@ func byteLetters() (letters [256]string, order []string) {
 			r = next
 			next++
 		}
-		letters[b] = string(r)
+		symbols[b] = string(r)
 		order = append(order, string(r))
 	}
 	sort.Strings(order)
-	return letters, order
+	return symbols, order
 }
 
 func sortedKeys(m map[string]int) []string {

@@ -101,7 +101,7 @@ func TestDomainIsUnknown(t *testing.T) {
 		q, a := wordSet(p.Question), wordSet(p.Answer)
 		for b := range boats {
 			if q[b] && !a[b] {
-				t.Errorf("the corpus tells about %s: %q %q", b, p.Question, p.Answer)
+				t.Errorf("the corpus has %s: %q %q", b, p.Question, p.Answer)
 			}
 		}
 	}

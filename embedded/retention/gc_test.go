@@ -162,10 +162,10 @@ func TestAllReferencesCount(t *testing.T) {
 	}
 	ref("runs/broken/finetune/1/may-be-needed")
 	// A dead letter.
-	letter := nats.NewMsg("dead." + events.StreamFacts + ".1")
-	letter.Header.Set(deadletter.HeaderStream, events.StreamFacts)
-	letter.Data = []byte(referring(ref("runs/other/finetune/1/of-a-letter")))
-	if _, err := f.js.PublishMsg(t.Context(), letter); err != nil {
+	deadLetter := nats.NewMsg("dead." + events.StreamFacts + ".1")
+	deadLetter.Header.Set(deadletter.HeaderStream, events.StreamFacts)
+	deadLetter.Data = []byte(referring(ref("runs/other/finetune/1/of-a-dead-letter")))
+	if _, err := f.js.PublishMsg(t.Context(), deadLetter); err != nil {
 		t.Fatal(err)
 	}
 	// A reference into another store does not count.

@@ -76,7 +76,7 @@ func TestGoldenEventsFitTheirSchemas(t *testing.T) {
 	}
 }
 
-// fits holds that a schema accepts the example, and none of its ruins.
+// fits checks that a schema accepts the example and refuses broken variants.
 func fits(t *testing.T, s *jsonschema.Schema, typ string, example func() map[string]any) {
 	t.Helper()
 	if err := s.Validate(example()); err != nil {
@@ -138,7 +138,7 @@ type document struct {
 	}
 }
 
-// TestAsyncAPI holds that the document names every event, subject and stream
+// TestAsyncAPI checks that the document names every event, subject and stream
 // and nothing else, and that all its references lead somewhere.
 func TestAsyncAPI(t *testing.T) {
 	t.Parallel()

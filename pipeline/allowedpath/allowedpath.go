@@ -4,8 +4,8 @@
 //	path, err := allowedpath.Find(roots, "data/train.jsonl")
 //
 // Links are resolved before the check, so a link can not lead outside. The check
-// is not repeated when the path is opened: whoever can write below the roots can
-// change a link in between.
+// is not repeated when the path is opened, so a process that can write below the
+// roots can change a link in between.
 package allowedpath
 
 import (
@@ -25,24 +25,8 @@ var ErrOutside = errors.New("no such file or folder below the data roots")
 // relative path is looked up below each root in order. The error wraps
 // [ErrOutside].
 func Find(roots []string, name string) (string, error) {
-	for _, root := range roots {
-		root, err := resolveRoot(root)
-		if err != nil {
-			continue
-		}
-		path := name
-		if !filepath.IsAbs(path) {
-			path = filepath.Join(root, path)
-		}
-		found, err := filepath.EvalSymlinks(path)
-		if err != nil {
-			continue
-		}
-		if rel, err := filepath.Rel(root, found); err == nil && filepath.IsLocal(rel) {
-			if _, err := os.Stat(found); err == nil {
-				return found, nil
-			}
-		}
+	if found, ok := find(roots, name, filepath.EvalSymlinks); ok {
+		return found, nil
 	}
 	if len(roots) == 0 {
 		return "", fmt.Errorf("%w: the service has none", ErrOutside)
@@ -54,6 +38,14 @@ func Find(roots []string, name string) (string, error) {
 // existing part are resolved. A link to a path that does not exist is refused,
 // because writing to it would create that path.
 func FindNew(roots []string, name string) (string, error) {
+	if found, ok := find(roots, name, resolveExisting); ok {
+		return found, nil
+	}
+	return "", fmt.Errorf("%w (%s)", ErrOutside, strings.Join(roots, ", "))
+}
+
+// find returns the first resolved path that is below its root.
+func find(roots []string, name string, resolve func(path string) (string, error)) (string, bool) {
 	for _, root := range roots {
 		root, err := resolveRoot(root)
 		if err != nil {
@@ -63,19 +55,20 @@ func FindNew(roots []string, name string) (string, error) {
 		if !filepath.IsAbs(path) {
 			path = filepath.Join(root, path)
 		}
-		found, err := resolveExisting(filepath.Clean(path))
+		found, err := resolve(path)
 		if err != nil {
 			continue
 		}
 		if rel, err := filepath.Rel(root, found); err == nil && filepath.IsLocal(rel) {
-			return found, nil
+			return found, true
 		}
 	}
-	return "", fmt.Errorf("%w (%s)", ErrOutside, strings.Join(roots, ", "))
+	return "", false
 }
 
 // resolveExisting resolves the links in the existing part of a path.
 func resolveExisting(path string) (string, error) {
+	path = filepath.Clean(path)
 	found, err := filepath.EvalSymlinks(path)
 	if err == nil || !errors.Is(err, fs.ErrNotExist) {
 		return found, err

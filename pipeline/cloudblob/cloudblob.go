@@ -45,7 +45,8 @@ func init() {
 func openGoogle(ctx context.Context, u *url.URL) (*blob.Bucket, error) {
 	if os.Getenv("STORAGE_EMULATOR_HOST") == "" && u.Query().Get("anonymous") != "true" {
 		if _, err := gcp.DefaultCredentials(ctx); err != nil {
-			return nil, fmt.Errorf("no credentials in GOOGLE_APPLICATION_CREDENTIALS, in gcloud's folder or from this machine's role: %w", err)
+			return nil, fmt.Errorf("no credentials in GOOGLE_APPLICATION_CREDENTIALS, "+
+				"in gcloud's folder or from this machine's role: %w", err)
 		}
 	}
 	return blob.DefaultURLMux().OpenBucketURL(ctx, u)
@@ -54,7 +55,8 @@ func openGoogle(ctx context.Context, u *url.URL) (*blob.Bucket, error) {
 func openAzure(ctx context.Context, u *url.URL) (*blob.Bucket, error) {
 	b, err := blob.DefaultURLMux().OpenBucketURL(ctx, u)
 	if err != nil {
-		return nil, fmt.Errorf("%w; the account is AZURE_STORAGE_ACCOUNT, its credentials AZURE_STORAGE_KEY, AZURE_STORAGE_SAS_TOKEN or an identity of Azure", err)
+		return nil, fmt.Errorf("%w; the account is AZURE_STORAGE_ACCOUNT, "+
+			"its credentials AZURE_STORAGE_KEY, AZURE_STORAGE_SAS_TOKEN or an identity of Azure", err)
 	}
 	return b, nil
 }

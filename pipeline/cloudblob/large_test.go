@@ -6,12 +6,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/tunebus/tunebus/pipeline/artifact"
+	"github.com/tunebus/tunebus/pipeline/artifact/artifacttest"
 )
 
 // zeros reads as that many zero bytes.
@@ -73,39 +73,18 @@ func TestLargeArtifactIsStreamed(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	inUse := func() uint64 {
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		return m.HeapInuse
-	}
-	runtime.GC()
-	before := inUse()
-	done, peak := make(chan struct{}), make(chan uint64)
-	go func() {
-		highest := before
-		tick := time.NewTicker(5 * time.Millisecond)
-		defer tick.Stop()
-		for {
-			select {
-			case <-tick.C:
-				highest = max(highest, inUse())
-			case <-done:
-				peak <- highest - before
-				return
-			}
-		}
-	}()
-	putErr := b.Put(t.Context(), "k", "application/octet-stream", &zeros{size})
+	var putErr, getErr error
 	var got int64
-	r, err := b.Get(t.Context(), "k")
-	if err == nil {
-		got, err = io.Copy(io.Discard, r)
-		_ = r.Close() // it was read to its end
-	}
-	close(done)
-	highest := <-peak
-	if putErr != nil || err != nil || received.Load() < size || got != size {
-		t.Errorf("put %d bytes, %v; got %d bytes, %v", received.Load(), putErr, got, err)
+	highest := artifacttest.PeakHeap(func() {
+		putErr = b.Put(t.Context(), "k", "application/octet-stream", &zeros{size})
+		var r io.ReadCloser
+		if r, getErr = b.Get(t.Context(), "k"); getErr == nil {
+			got, getErr = io.Copy(io.Discard, r)
+			_ = r.Close() // it was read to its end
+		}
+	})
+	if putErr != nil || getErr != nil || received.Load() < size || got != size {
+		t.Errorf("put %d bytes, %v; got %d bytes, %v", received.Load(), putErr, got, getErr)
 	}
 	t.Logf("%d MiB written and read needed up to %d MiB", size>>20, highest>>20)
 	if highest > limit {

@@ -35,7 +35,8 @@ func openS3(ctx context.Context, u *url.URL) (*blob.Bucket, error) {
 	opts := client.Options()
 	if opts.Credentials != nil { // an anonymous client has none
 		if _, err := opts.Credentials.Retrieve(ctx); err != nil {
-			return nil, fmt.Errorf("no credentials in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, in a profile of AWS or from this machine's role: %w", err)
+			return nil, fmt.Errorf("no credentials in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "+
+				"in a profile of AWS or from this machine's role: %w", err)
 		}
 	}
 	return s3blob.OpenBucket(ctx, s3.New(opts, configureClient), u.Host, &s3blob.Options{

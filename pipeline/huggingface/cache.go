@@ -1,13 +1,15 @@
 package huggingface
 
 import (
-	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/tunebus/tunebus/pipeline/atomicfile"
 )
 
 // completeMarker is the name of the file that marks a commit folder as
@@ -51,7 +53,7 @@ func (c cache) latest(r repository) (string, bool) {
 
 // setLatest stores the commit of a revision.
 func (c cache) setLatest(r repository, commit string) error {
-	if err := writeFileAtomically(c.refPath(r), commit); err != nil {
+	if err := writeFile(c.refPath(r), commit); err != nil {
 		return fmt.Errorf("%s: %w", r, err)
 	}
 	return nil
@@ -63,7 +65,7 @@ func (c cache) isComplete(r repository, commit string) bool {
 }
 
 func (c cache) setComplete(r repository, commit string, files int) error {
-	if err := writeFileAtomically(filepath.Join(c.commitDir(r, commit), completeMarker), strconv.Itoa(files)); err != nil {
+	if err := writeFile(filepath.Join(c.commitDir(r, commit), completeMarker), strconv.Itoa(files)); err != nil {
 		return fmt.Errorf("%s: %w", r, err)
 	}
 	return nil
@@ -83,22 +85,10 @@ func (c cache) open(r repository, commit string) (string, int, error) {
 	return dir, n, nil
 }
 
-// writeFileAtomically writes a small file under a temporary name and renames
-// it, so that other processes never read a part of it.
-func writeFileAtomically(path, text string) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+// writeFile writes a small file of the cache.
+func writeFile(path, text string) error {
+	return atomicfile.Write(path, ".writing-*", 0o600, func(w io.Writer) error {
+		_, err := io.WriteString(w, text)
 		return err
-	}
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".writing-*")
-	if err != nil {
-		return err
-	}
-	_, err = tmp.WriteString(text)
-	if err = errors.Join(err, tmp.Close()); err == nil {
-		err = os.Rename(tmp.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(tmp.Name()))
-	}
-	return nil
+	})
 }

@@ -15,6 +15,8 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/tunebus/tunebus/pipeline/atomicfile"
 )
 
 // downloader downloads and verifies files.
@@ -68,46 +70,40 @@ func (d downloader) one(ctx context.Context, r repository, commit, dir string, f
 	return err
 }
 
-// transfer downloads a file once, verifies it and renames it to path.
-func (d downloader) transfer(ctx context.Context, what, address, path string, f file) (err error) {
+// transfer downloads a file once, verifies it and gives it its name.
+func (d downloader) transfer(ctx context.Context, what, address, path string, f file) error {
 	response, err := d.api.get(ctx, what, address)
 	if err != nil {
 		return err
 	}
 	defer response.Body.Close()
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return fmt.Errorf("%s: %w", what, err)
-	}
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".fetching-*")
+	err = atomicfile.Write(path, ".fetching-*", 0o644, func(w io.Writer) error {
+		return f.copyVerified(w, response.Body)
+	})
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(tmp.Name()))
-		}
-	}()
+	return nil
+}
+
+// copyVerified copies the content of the file and compares its size and digest.
+// The error wraps [ErrBroken], unless writing failed.
+func (f file) copyVerified(w io.Writer, r io.Reader) error {
 	digest, want := f.digest()
-	limited := io.LimitReader(response.Body, f.Size+1) // one more byte shows that the file is longer
-	n, err := io.Copy(io.MultiWriter(tmp, digest), limited)
-	if closeErr := tmp.Close(); err == nil && closeErr != nil {
-		return fmt.Errorf("%s: %w", what, closeErr)
-	}
+	limited := io.LimitReader(r, f.Size+1) // one more byte shows that the file is longer
+	n, err := io.Copy(io.MultiWriter(w, digest), limited)
 	_, isWriteError := errors.AsType[*os.PathError](err) // for example a full disk
 	switch {
 	case isWriteError:
-		return fmt.Errorf("%s: %w", what, err)
+		return err
 	case err != nil:
-		return fmt.Errorf("%s: %w after %d of %d bytes: %w", what, ErrBroken, n, f.Size, err)
+		return fmt.Errorf("%w after %d of %d bytes: %w", ErrBroken, n, f.Size, err)
 	case n != f.Size:
-		return fmt.Errorf("%s: %w: %d bytes, want %d", what, ErrBroken, n, f.Size)
+		return fmt.Errorf("%w: %d bytes, want %d", ErrBroken, n, f.Size)
 	case hex.EncodeToString(digest.Sum(nil)) != want:
-		return fmt.Errorf("%s: %w: its digest is not the listed one", what, ErrBroken)
+		return fmt.Errorf("%w: its digest is not the listed one", ErrBroken)
 	}
-	if err := os.Chmod(tmp.Name(), 0o644); err != nil {
-		return fmt.Errorf("%s: %w", what, err)
-	}
-	return os.Rename(tmp.Name(), path)
+	return nil
 }
 
 // digest returns a hash for the content of the file and the expected sum: the

@@ -78,7 +78,7 @@ log_level = "loud"
 [services.finetune]
 slots = 0
 grace = "soon"
-[services.nobody]
+[services.unknown]
 slots = 1
 [credentials]
 openai_key = 5150
@@ -95,7 +95,7 @@ hub_endpoint = "https://me:s3cret@hub.example"
 	text := faults.Error()
 	for _, want := range []string{
 		`:2:1: bus.ulr: unknown key; did you mean "url"?`, ":4:1: bus.context", ":5:1: bus.key_file", "services.log_level", ":9:1: services.finetune.slots",
-		`services.finetune.grace = "soon": want a duration`, "services.nobody: unknown section", "credentials.openai_key: want a text",
+		`services.finetune.grace = "soon": want a duration`, "services.unknown: unknown section", "credentials.openai_key: want a text",
 		":15:1: credentials.huggingface_token: its file cannot be read", ":16:1: credentials.keys[0]", ":16:1: credentials.keys[1]", ":18:1: data.hub_endpoint",
 		"TUNEBUS_BUS_ULR: no such variable; did you mean TUNEBUS_BUS_URL?", "services.tracker.tracking_uri",
 	} {

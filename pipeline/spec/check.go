@@ -44,7 +44,8 @@ func check(s events.Specification) structconf.Faults {
 	c.upTo("fine_tuner.max_grad_norm", f.MaxGradNorm, 1e9)
 	c.require(!f.LoadIn4bit || !f.LoadIn8bit, "fine_tuner.load_in_8bit", "true", "load_in_4bit and load_in_8bit cannot both be true")
 	c.atLeast("fine_tuner.dataset_num_proc", f.DatasetNumProc, 1)
-	c.require(f.FullFinetuning || len(f.TargetModules) > 0, "fine_tuner.target_modules", "", "names no module that could learn; or set full_finetuning")
+	c.require(f.FullFinetuning || len(f.TargetModules) > 0,
+		"fine_tuner.target_modules", "", "names no module that could learn; or set full_finetuning")
 	c.requireText(finetunes, "fine_tuner.training_data_id", f.TrainingDataID, "fine-tuning is enabled")
 	c.requireText(finetunes || infers && i.ModelID == "", "fine_tuner.base_model_id", f.BaseModelID, "a phase needs the model")
 

@@ -34,9 +34,9 @@ func (t Tree) Unknown(known []string) Faults {
 	return faults
 }
 
-// Locate adds faults of values that were decoded to those that decoding found,
-// says where their keys stand, and sorts all of them by place. A key that could
-// not be decoded has no value, so what is said about it is left out.
+// Locate gives the faults of decoded values the positions of their keys, and
+// returns them together with the faults of decoding, sorted. It omits a fault of a
+// key that could not be decoded, because its value was never set.
 func (t Tree) Locate(decoding, values Faults) Faults {
 	all := slices.Clone(decoding)
 	for _, f := range values {

@@ -74,25 +74,25 @@ func TestRerunStartPhase(t *testing.T) {
 		plan, reused string
 	}{
 		{"all of it", "good", "", `{}`, "finetune inference evaluation", ""},
-		{"said so", "good", events.Evaluation, `{}`, "evaluation", "model predictions"},
-		{"what failed", "unanswered", "", `{}`, "inference evaluation", "model"},
-		{"what was cancelled", "cancelled", "", `null`, "inference evaluation", "model"},
-		{"what failed first", "untuned", "", `{}`, "finetune inference evaluation", ""},
+		{"chosen by the request", "good", events.Evaluation, `{}`, "evaluation", "model predictions"},
+		{"a failed phase", "unanswered", "", `{}`, "inference evaluation", "model"},
+		{"a cancelled phase", "cancelled", "", `null`, "inference evaluation", "model"},
+		{"a failed first phase", "untuned", "", `{}`, "finetune inference evaluation", ""},
 		{"a change", "good", "", `{"inferencer": {"temperature": 0}}`, "inference evaluation", "model"},
 		{"a change of nothing", "good", "", `{"inferencer": {"temperature": 0.7}}`, "finetune inference evaluation", ""},
 		{"a change for no phase", "unanswered", "", `{"mlflow": {"run_name": "again"}}`, "inference evaluation", "model"},
 		{"a change before the failure", "unanswered", "", `{"fine_tuner": {"epochs": 1}}`, "finetune inference evaluation", ""},
 		{"a change after the failure", "unanswered", "", `{"evaluator": {"metrics": ["chrf"]}}`, "inference evaluation", "model"},
-		{"what it stopped before", "stopped", "", `{"pipeline": {"stop_after_finetuning": false}}`, "inference evaluation", "model"},
+		{"after the phase where it stopped", "stopped", "", `{"pipeline": {"stop_after_finetuning": false}}`, "inference evaluation", "model"},
 		{"the same", "second", "", `{}`, "inference evaluation", "model"},
 		{"before the same", "second", events.Finetune, `{}`, "finetune inference evaluation", ""},
 		{"a change before the same", "second", "", `{"fine_tuner": {"epochs": 1}}`, "finetune inference evaluation", ""},
 		{"without tuning", "good", "", `{"pipeline": {"enable_finetuning": false}}`, "inference evaluation", ""},
 		{"without tuning, the same", "second", "", `{"pipeline": {"enable_finetuning": false}}`, "inference evaluation", ""},
 		{"without the tuning that failed", "untuned", events.Inference, `{"pipeline": {"enable_finetuning": false}}`, "inference evaluation", ""},
-		{"another model where nothing is tuned", "good", "", `{"pipeline": {"enable_finetuning": false}, "fine_tuner": {"base_model_id": "owner/other"}}`, "inference evaluation", ""},
-		{"beside one that goes on", "going", events.Inference, `{}`, "inference evaluation", "model"},
-		{"keys that are as they were", "good", events.Inference, `{"fine_tuner": {"epochs": 3}, "inferencer": {"seed": 7}}`, "inference evaluation", "model"},
+		{"another model without tuning", "good", "", `{"pipeline": {"enable_finetuning": false}, "fine_tuner": {"base_model_id": "owner/other"}}`, "inference evaluation", ""},
+		{"beside a run that has not ended", "going", events.Inference, `{}`, "inference evaluation", "model"},
+		{"unchanged keys", "good", events.Inference, `{"fine_tuner": {"epochs": 3}, "inferencer": {"seed": 7}}`, "inference evaluation", "model"},
 	} {
 		id := strings.NewReplacer(" ", "-", ",", "").Replace(c.name)
 		f.request(t, events.PipelineRequested{RunID: id, RerunOf: c.of, From: c.from, Specification: json.RawMessage(c.changes)})
@@ -173,19 +173,19 @@ func TestRerunFaults(t *testing.T) {
 		want    string // the keys
 		message string // part of the message of the first key
 	}{
-		{"keys of what is used again", events.PipelineRequested{RerunOf: "good", From: events.Evaluation, Specification: json.RawMessage(
+		{"keys of a reused phase", events.PipelineRequested{RerunOf: "good", From: events.Evaluation, Specification: json.RawMessage(
 			`{"fine_tuner": {"epochs": 7, "rank": 16}, "inferencer": {"temperature": 0}, "evaluator": {"metrics": ["chrf"]}}`)}, "fine_tuner.epochs inferencer.temperature", "start from finetune"},
-		{"a file of what is used again", events.PipelineRequested{RerunOf: "good", From: events.Inference,
+		{"a file of a reused phase", events.PipelineRequested{RerunOf: "good", From: events.Inference,
 			Inputs: events.Inputs{Files: map[string]events.Reference{"fine_tuner.training_data_id": changed}}}, "fine_tuner.training_data_id", "start from finetune"},
-		{"a queue of what is used again", events.PipelineRequested{RerunOf: "good", From: events.Inference,
+		{"a queue of a reused phase", events.PipelineRequested{RerunOf: "good", From: events.Inference,
 			Queues: map[events.Phase]string{events.Finetune: "builtin"}}, "fine_tuner.queue", "start from finetune"},
-		{"without what is used again", events.PipelineRequested{RerunOf: "good", From: events.Inference,
+		{"disabling a reused phase", events.PipelineRequested{RerunOf: "good", From: events.Inference,
 			Specification: json.RawMessage(`{"pipeline": {"enable_finetuning": false}}`)}, "pipeline.enable_finetuning", "leave this out"},
-		{"one that goes on", events.PipelineRequested{RerunOf: "going"}, "rerun_of", "has not ended"},
-		{"what is not done yet", events.PipelineRequested{RerunOf: "going", From: events.Evaluation}, "inputs.predictions", "needs an inference"},
-		{"what was not made", events.PipelineRequested{RerunOf: "untuned", From: events.Inference}, "inputs.model", "start from finetune"},
-		{"what it does not do", events.PipelineRequested{RerunOf: "stopped", From: events.Evaluation}, "pipeline", "no phase is left"},
-		{"a fault of its own", events.PipelineRequested{RerunOf: "good", Specification: json.RawMessage(`{"fine_tuner": {"epochs": 0, "rnk": 1}}`)}, "fine_tuner.epochs fine_tuner.rnk", "too small"},
+		{"a run that has not ended", events.PipelineRequested{RerunOf: "going"}, "rerun_of", "has not ended"},
+		{"a phase without a result yet", events.PipelineRequested{RerunOf: "going", From: events.Evaluation}, "inputs.predictions", "needs an inference"},
+		{"a missing result", events.PipelineRequested{RerunOf: "untuned", From: events.Inference}, "inputs.model", "start from finetune"},
+		{"a phase that is not enabled", events.PipelineRequested{RerunOf: "stopped", From: events.Evaluation}, "pipeline", "no phase is left"},
+		{"a fault of the request", events.PipelineRequested{RerunOf: "good", Specification: json.RawMessage(`{"fine_tuner": {"epochs": 0, "rnk": 1}}`)}, "fine_tuner.epochs fine_tuner.rnk", "too small"},
 	} {
 		faults := f.faults(t, f.request(t, withChanges(c.req)))
 		keys := slices.Sorted(maps.Keys(faults))

@@ -28,7 +28,7 @@ func (s *steps) flush(context.Context) error {
 
 func (s *steps) Publish(_ context.Context, ev events.Event, fence journal.Fence) (codec.Message, error) {
 	fact, ok := ev.(events.TrackingCompleted)
-	if ok && fence == journal.FenceLatest(events.WholeFilter("r"), 7) && slices.Equal(fact.Gaps, []string{"gap"}) {
+	if ok && fence == journal.FenceLatest(events.RunLevelFilter("r"), 7) && slices.Equal(fact.Gaps, []string{"gap"}) {
 		s.calls = append(s.calls, "publish "+fact.RunID)
 	}
 	return codec.Message{}, s.publishErr

@@ -7,10 +7,10 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
+	"github.com/tunebus/tunebus/pipeline/atomicfile"
 )
 
 // PutFile stores a file as an artifact, with the promises of
@@ -48,25 +48,10 @@ func (f *Files) fetchFile(ctx context.Context, ref events.Reference, path string
 		return err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	return atomicfile.Write(path, temporaryPattern, 0o644, func(w io.Writer) error {
+		_, err := io.Copy(w, r)
 		return err
-	}
-	w, err := os.CreateTemp(filepath.Dir(path), temporaryPattern)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(w, r)
-	if err == nil {
-		err = w.Chmod(0o644)
-	}
-	err = errors.Join(err, w.Close())
-	if err == nil {
-		err = os.Rename(w.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(w.Name()))
-	}
-	return nil
+	})
 }
 
 // fileHasContent reports whether path is a regular file with the content that

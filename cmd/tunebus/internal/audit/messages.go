@@ -39,7 +39,7 @@ func checkSettled(consumers []snapshot.Consumer, found *findings) {
 }
 
 // checkDeadLetters checks that the only dead letters are requests that were
-// rejected, one letter each.
+// rejected, one dead letter each.
 func checkDeadLetters(dead []snapshot.Message, responses map[uint64][]string, found *findings) {
 	seen := map[string]bool{}
 	for _, m := range dead {

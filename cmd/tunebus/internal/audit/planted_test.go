@@ -187,8 +187,8 @@ func plantedFacts() []plantedFault {
 			}},
 		{name: "two dead letters of a message", kind: audit.Duplicated, object: "dead.TUNEBUS_REQUESTS.2", text: "second dead letter",
 			state: func(_ *testing.T, s *snapshot.State) {
-				letter := snapshot.Message{Subject: "dead.TUNEBUS_REQUESTS.2"} // the recorded request 2 was rejected
-				s.Dead = append(s.Dead, letter, letter)
+				deadLetter := snapshot.Message{Subject: "dead.TUNEBUS_REQUESTS.2"} // the recorded request 2 was rejected
+				s.Dead = append(s.Dead, deadLetter, deadLetter)
 			}},
 	}
 }

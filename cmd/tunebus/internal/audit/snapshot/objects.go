@@ -7,22 +7,17 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
 // ReadObjects reads the artifacts of a bucket of the Object Store into s, chunk
 // by chunk. Chunks that belong to no object are left over.
 func ReadObjects(ctx context.Context, url, bucket string, s *State) error {
-	nc, err := nats.Connect(url)
+	js, err := connect(url)
 	if err != nil {
-		return fmt.Errorf("audit: connect: %w", err)
+		return err
 	}
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		return fmt.Errorf("audit: %w", err)
-	}
+	defer js.Conn().Close()
 	stream, err := js.Stream(ctx, "OBJ_"+bucket)
 	if err != nil {
 		return fmt.Errorf("audit: bucket %s: %w", bucket, err)

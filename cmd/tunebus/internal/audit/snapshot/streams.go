@@ -12,18 +12,27 @@ import (
 	"github.com/tunebus/tunebus/events"
 )
 
+func connect(url string) (jetstream.JetStream, error) {
+	nc, err := nats.Connect(url)
+	if err != nil {
+		return nil, fmt.Errorf("audit: connect: %w", err)
+	}
+	js, err := jetstream.New(nc)
+	if err != nil {
+		nc.Close()
+		return nil, fmt.Errorf("audit: %w", err)
+	}
+	return js, nil
+}
+
 // ReadStreams reads the streams, consumers and key-value buckets of the server
 // at url into s.
 func ReadStreams(ctx context.Context, url string, s *State) error {
-	nc, err := nats.Connect(url)
+	js, err := connect(url)
 	if err != nil {
-		return fmt.Errorf("audit: connect: %w", err)
+		return err
 	}
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		return fmt.Errorf("audit: %w", err)
-	}
+	defer js.Conn().Close()
 	for name, to := range map[string]*[]Message{
 		events.StreamRequests: &s.Requests,
 		events.StreamFacts:    &s.Facts,
