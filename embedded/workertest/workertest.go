@@ -23,6 +23,7 @@ import (
 	"github.com/tunebus/tunebus/embedded/bustest"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
+	"github.com/tunebus/tunebus/pipeline/artifact/transfer"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
 	"github.com/tunebus/tunebus/pipeline/bus/delivery"
@@ -156,7 +157,7 @@ func (h *Harness) receiveUntilEnd(t *testing.T, route delivery.Route, id string)
 func (h *Harness) Dir(t *testing.T, c events.PhaseCompleted, name string) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), name)
-	if err := h.Store.FetchDir(t.Context(), h.Reference(t, c, name), dir); err != nil {
+	if err := transfer.New(h.Store).FetchDir(t.Context(), h.Reference(t, c, name), dir); err != nil {
 		t.Fatal(err)
 	}
 	return dir

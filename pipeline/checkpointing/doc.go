@@ -6,7 +6,9 @@
 // folder, registers it, and then deletes the checkpoints that are too many, so
 // that one is registered at any time:
 //
-//	s := checkpointing.NewSaver(job, checkpointing.SaverConfig{Registry: registry, Store: store, Connected: conn.Connected})
+//	s := checkpointing.NewSaver(job, checkpointing.SaverConfig{
+//		Registry: registry, Files: files, Store: store, Connected: conn.Connected,
+//	})
 //	err := s.Save(ctx, step, dir, keep)
 //	defer s.Close()
 //

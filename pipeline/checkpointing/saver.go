@@ -20,15 +20,20 @@ const maxKept = 64
 
 var errDisconnected = errors.New("NATS is unreachable; the checkpoint is stored, and is registered when NATS is back")
 
-// Store is the artifact store as checkpoints need it.
-type Store interface {
+// Files stores a folder as an artifact.
+type Files interface {
 	PutDir(ctx context.Context, key, dir string) (events.Reference, error)
+}
+
+// Store deletes artifacts.
+type Store interface {
 	Delete(ctx context.Context, key string) error
 }
 
 // SaverConfig is what a saver works with.
 type SaverConfig struct {
 	Registry Registry
+	Files    Files
 	Store    Store
 	// Connected reports whether NATS is reachable. A save does not wait for it.
 	Connected func() bool
@@ -86,7 +91,7 @@ func (s *Saver) storeAndRegister(ctx context.Context, step int64, dir string, ke
 	if err != nil {
 		return err
 	}
-	ref, err := s.cfg.Store.PutDir(ctx, key, dir)
+	ref, err := s.cfg.Files.PutDir(ctx, key, dir)
 	if err != nil {
 		return fmt.Errorf("store %s: %w", name, err)
 	}
@@ -139,7 +144,7 @@ func (s *Saver) registerPending(ctx context.Context) error {
 		s.maybeRegistered = true
 		return fmt.Errorf("checkpoint at step %d: %w", s.pending.Step, err)
 	}
-	failpoint.Here(failpoint.CheckpointPointed)
+	failpoint.Here(failpoint.CheckpointRegistered)
 	for _, old := range s.superseded {
 		if !contains(saved.History(), old) {
 			dropped = append(dropped, old)

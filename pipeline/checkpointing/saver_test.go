@@ -95,6 +95,7 @@ func newSetup() *setup {
 	s := &setup{connected: true}
 	s.saver = checkpointing.NewSaver(job(), checkpointing.SaverConfig{
 		Registry:  &s.registry,
+		Files:     &s.store,
 		Store:     &s.store,
 		Connected: func() bool { return s.connected },
 	})

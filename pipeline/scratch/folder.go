@@ -42,7 +42,7 @@ func (f *Folder) Path(name string) (string, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.dir == nil {
-		dir, err := filelock.MakeDir(f.Parent, namePrefix+string(f.Phase)+"-*")
+		dir, err := filelock.MkdirLocked(f.Parent, namePrefix+string(f.Phase)+"-*")
 		if err != nil {
 			return "", fmt.Errorf("scratch folder: %w", err)
 		}
@@ -64,7 +64,7 @@ func (f *Folder) Remove() error {
 
 // Sweep removes the folders of killed processes in parent, of every phase.
 func Sweep(parent string, log *slog.Logger) {
-	n, err := filelock.Sweep(parent, namePrefix+"*")
+	n, err := filelock.RemoveUnlocked(parent, namePrefix+"*")
 	if err != nil {
 		log.Warn("scratch folders of killed processes not removed", "folder", parent, "error", err)
 	}

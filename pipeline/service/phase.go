@@ -2,7 +2,6 @@ package service
 
 import (
 	"context"
-	"runtime/debug"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/engine"
@@ -34,13 +33,4 @@ func (s *Service) AddPhase(ctx context.Context, p events.Phase, cfg settings.Wor
 	w.Sweep()
 	s.Add(w.Route())
 	return nil
-}
-
-// Version is the version of the module that this program was built from;
-// "devel" in a working tree.
-func Version() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
-		return info.Main.Version
-	}
-	return "devel"
 }

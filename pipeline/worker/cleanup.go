@@ -37,7 +37,7 @@ func (c *cleaner) cleanPhase(ctx context.Context, fact events.PhaseCompleted) {
 		log.WarnContext(ctx, "checkpoints not deleted", "error", err)
 		return // the registry would name artifacts that are gone
 	}
-	failpoint.Here(failpoint.CheckpointForgotten)
+	failpoint.Here(failpoint.CheckpointUnregistered)
 	needed := map[string]bool{}
 	for _, a := range fact.Artifacts {
 		needed[a.Reference.Key] = true

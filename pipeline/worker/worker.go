@@ -5,6 +5,7 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
+	"github.com/tunebus/tunebus/pipeline/artifact/transfer"
 	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/delivery"
@@ -36,6 +37,7 @@ func New(c *conn.Conn, store *artifact.Store, e engine.Engine, cfg Config) *Work
 	cfg = cfg.withDefaults()
 	budget := newShutdownBudget(cfg.Grace)
 	facts, runs, registry := journal.New(c), history.New(c), checkpoint.New(c)
+	files := transfer.New(store)
 	notifier := &natsNotifier{conn: c, phase: cfg.Phase, log: cfg.Logger}
 	sweep := func() {
 		store.Sweep()
@@ -52,13 +54,13 @@ func New(c *conn.Conn, store *artifact.Store, e engine.Engine, cfg Config) *Work
 		storeID:     store.ID(),
 		history:     runs,
 		subscribe:   notifier.subscribe,
-		checkpoints: checkpointing.SaverConfig{Registry: registry, Store: store, Connected: c.Connected},
+		checkpoints: checkpointing.SaverConfig{Registry: registry, Files: files, Store: store, Connected: c.Connected},
 		claimer:     &claimer{journal: facts, registry: registry, worker: cfg.Name, sweep: sweep},
 		executor: &executor{
 			cfg:      cfg,
 			budget:   budget,
 			engine:   e,
-			store:    retryingStore{store: store, budget: cfg.StoreRetryBudget},
+			store:    retryingStore{store: files, budget: cfg.StoreRetryBudget},
 			registry: registry,
 			journal:  facts,
 			history:  runs,
@@ -94,7 +96,7 @@ func (w *Worker) Handle(ctx context.Context, d delivery.Delivery) error {
 	if err != nil {
 		return err
 	}
-	failpoint.Here(failpoint.JobTaken)
+	failpoint.Here(failpoint.JobDelivered)
 	graceCtx, stop := withGrace(ctx, w.budget.Publish)
 	defer stop()
 	// Subscribe before the run is read, so that no change falls in between.

@@ -171,6 +171,7 @@ func newTestAttempt(registry checkpointing.Registry, facts ...events.Fact) *atte
 	a := newAttempt(job, events.Fold(facts), retry.NewPolicy(job, 0), slog.New(slog.DiscardHandler))
 	a.checkpoints = checkpointing.NewSaver(a.checkpointJob(), checkpointing.SaverConfig{
 		Registry:  registry,
+		Files:     &fakeStore{},
 		Store:     &fakeStore{},
 		Connected: func() bool { return true },
 	})

@@ -55,7 +55,7 @@ func (d *trainingData) read(
 	if err != nil {
 		return nil, nil, engine.Permanent("bad_dataset", fmt.Errorf("%s: %w", key, err))
 	}
-	d.datasets = append(d.datasets, set.Info().Fact(key))
+	d.datasets = append(d.datasets, set.Info().Event(key))
 	var examples []llm.Example
 	var notes []string
 	for row, err := range set.Rows(ctx) {

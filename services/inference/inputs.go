@@ -63,14 +63,14 @@ func readQuestions(ctx context.Context, job *engine.Job) ([]dataset.Row, events.
 	var rows []dataset.Row
 	for row, err := range set.Rows(ctx) {
 		if err != nil {
-			return nil, set.Info().Fact(key), engine.Permanent("bad_dataset", fmt.Errorf("%s: %w", key, err))
+			return nil, set.Info().Event(key), engine.Permanent("bad_dataset", fmt.Errorf("%s: %w", key, err))
 		}
 		rows = append(rows, row)
 	}
 	if len(rows) == 0 {
-		return nil, set.Info().Fact(key), engine.Permanent("empty_dataset", fmt.Errorf("%s: %w", key, dataset.ErrEmpty))
+		return nil, set.Info().Event(key), engine.Permanent("empty_dataset", fmt.Errorf("%s: %w", key, dataset.ErrEmpty))
 	}
-	return rows, set.Info().Fact(key), nil
+	return rows, set.Info().Event(key), nil
 }
 
 // encodePrompts renders the rows as the model's chat template wants them. A

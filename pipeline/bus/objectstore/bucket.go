@@ -114,7 +114,7 @@ func (b *Bucket) Put(ctx context.Context, key, mediaType string, r io.Reader) er
 func (b *Bucket) Get(ctx context.Context, key string) (io.ReadCloser, error) {
 	info, err := b.info(ctx, key)
 	if err != nil {
-		return nil, b.explain(key, err)
+		return nil, explain(b.name, key, err)
 	}
 	return newObjectReader(ctx, b, info), nil
 }
@@ -123,7 +123,7 @@ func (b *Bucket) Get(ctx context.Context, key string) (io.ReadCloser, error) {
 func (b *Bucket) Attributes(ctx context.Context, key string) (artifact.Object, error) {
 	info, err := b.info(ctx, key)
 	if err != nil {
-		return artifact.Object{}, b.explain(key, err)
+		return artifact.Object{}, explain(b.name, key, err)
 	}
 	return object(info), nil
 }
@@ -133,11 +133,11 @@ func (b *Bucket) Attributes(ctx context.Context, key string) (artifact.Object, e
 func (b *Bucket) Delete(ctx context.Context, key string) error {
 	info, err := b.info(ctx, key)
 	if err != nil {
-		return b.explain(key, err)
+		return explain(b.name, key, err)
 	}
 	for _, subject := range []string{b.metaSubject(key), b.chunkSubject(info.NUID)} {
 		if err := b.purge(ctx, subject); err != nil {
-			return b.explain(key, err)
+			return explain(b.name, key, err)
 		}
 	}
 	return nil
@@ -165,9 +165,9 @@ func object(info *jetstream.ObjectInfo) artifact.Object {
 	return artifact.Object{Key: info.Name, Size: int64(info.Size), ModTime: info.ModTime}
 }
 
-func (b *Bucket) explain(key string, err error) error {
+func explain(bucket, key string, err error) error {
 	if errors.Is(err, jetstream.ErrObjectNotFound) {
 		err = fmt.Errorf("%w: %w", artifact.ErrNotFound, err)
 	}
-	return fmt.Errorf("object %s of bucket %s: %w", key, b.name, err)
+	return fmt.Errorf("object %s of bucket %s: %w", key, bucket, err)
 }

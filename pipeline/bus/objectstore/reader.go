@@ -41,7 +41,7 @@ func (r *objectReader) Read(p []byte) (int, error) {
 		}
 		if len(r.chunks) == 0 {
 			if err := r.fetch(); err != nil {
-				return 0, r.bucket.explain(r.info.Name, err)
+				return 0, explain(r.bucket.name, r.info.Name, err)
 			}
 		}
 		r.rest, r.chunks = r.chunks[0].Data, r.chunks[1:]
@@ -70,7 +70,7 @@ func (r *objectReader) fetch() error {
 // verify is [io.EOF] if the object has the digest of its description.
 func (r *objectReader) verify() error {
 	if digest := "SHA-256=" + base64.URLEncoding.EncodeToString(r.digest.Sum(nil)); r.read != r.info.Size || digest != r.info.Digest {
-		return r.bucket.explain(r.info.Name, jetstream.ErrDigestMismatch)
+		return explain(r.bucket.name, r.info.Name, jetstream.ErrDigestMismatch)
 	}
 	return io.EOF
 }

@@ -167,7 +167,7 @@ func TestScratchOfTheDead(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(dead, "model"), 0o750); err != nil {
 		t.Fatal(err)
 	}
-	living, err := filelock.MakeDir(scratch, "tunebus-scratch-finetune-*")
+	living, err := filelock.MkdirLocked(scratch, "tunebus-scratch-finetune-*")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/archive"
 	"github.com/tunebus/tunebus/pipeline/artifact"
+	"github.com/tunebus/tunebus/pipeline/artifact/transfer"
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/gc"
@@ -79,7 +80,7 @@ func TestRerunPinsWhatItUses(t *testing.T) {
 		if _, err := l.Store.Put(t.Context(), litter, "text/plain", strings.NewReader("nobody's")); err != nil && !errors.Is(err, artifact.ErrExists) {
 			t.Error(err)
 		}
-		if _, err := (gc.Collector{Bus: l.Bus, Store: l.Store}).Run(t.Context()); err != nil {
+		if _, err := gc.New(l.Bus, l.Store, gc.Options{}).Run(t.Context()); err != nil {
 			t.Error(err)
 		}
 		if there(litter) {
@@ -98,7 +99,7 @@ func TestRerunPinsWhatItUses(t *testing.T) {
 			case <-stop:
 				return
 			default:
-				if _, err := (gc.Collector{Bus: l.Bus, Store: l.Store}).Run(t.Context()); err != nil {
+				if _, err := gc.New(l.Bus, l.Store, gc.Options{}).Run(t.Context()); err != nil {
 					t.Error(err)
 				}
 			}
@@ -112,7 +113,7 @@ func TestRerunPinsWhatItUses(t *testing.T) {
 	collecting.Wait()
 
 	collect()
-	if r, err := (archive.Archiver{Bus: l.Bus, Store: l.Store}).Run(t.Context()); err != nil || len(r.Archived) != 1 {
+	if r, err := archive.NewArchiver(l.Bus, l.Store, archive.Options{}).Run(t.Context()); err != nil || len(r.Archived) != 1 {
 		t.Fatalf("archived %+v, %v", r, err)
 	} else if err := l.Store.Delete(t.Context(), r.Archived[0].Archive.Key); err != nil {
 		t.Fatal(err)
@@ -126,7 +127,7 @@ func TestRerunPinsWhatItUses(t *testing.T) {
 	collect()
 	answers, _ := run.Phases[events.Inference].Completed.Artifact(events.ArtifactPredictions)
 	path := filepath.Join(t.TempDir(), "answers")
-	if err := l.Store.Fetch(t.Context(), answers, path); err != nil {
+	if err := transfer.New(l.Store).Fetch(t.Context(), answers, path); err != nil {
 		t.Fatal(err)
 	}
 	if text, err := os.ReadFile(path); err != nil || string(text) != "answers of the model of old" {

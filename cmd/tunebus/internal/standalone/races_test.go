@@ -13,7 +13,6 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/tunebus/tunebus/cmd/tunebus/internal/processes"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
@@ -26,7 +25,7 @@ import (
 )
 
 // races is how many of each kind are run.
-var races = processes.Times(200, 50)
+const races = 200
 
 // seeded is the seed of a test's delays: a new one each time, or the one that
 // is to be repeated.
@@ -153,8 +152,8 @@ func TestCompletionAgainstCancel(t *testing.T) {
 		}
 		return d, r.IntN(2) == 0, r.IntN(3) == 0
 	})
-	desk := intake.New(s.bus, intake.Config{Store: s.store.ID(), Patience: 20 * time.Millisecond, Logger: s.logger()})
-	s.receive(t, s.bus, desk.Routes()...)
+	service := intake.New(s.bus, intake.Config{Store: s.store.ID(), CancelGrace: 20 * time.Millisecond, Logger: s.logger()})
+	s.receive(t, s.bus, service.Routes()...)
 	s.worker(t, s.bus, engine, worker.Config{Slots: races})
 	s.worker(t, s.bus, noop, worker.Config{Phase: events.Inference, Slots: 16})
 	a := s.audit(t)

@@ -185,11 +185,11 @@ func (l *Local) receiver(cfg Config, data string) (*delivery.Router, error) {
 	if cfg.UnknownFor > 0 {
 		r.HoldUnknownVersion = cfg.UnknownFor
 	}
-	front := cfg.Intake
-	front.DataRoots, front.Store, front.Logger = cfg.Sources.Roots, l.Store.ID(), cfg.Logger.With("service", "intake")
-	front.Runs = archive.Reader{Bus: l.services, Store: l.Store}
-	desk := intake.New(l.services, front)
-	for _, route := range desk.Routes() {
+	intakeConfig := cfg.Intake
+	intakeConfig.DataRoots, intakeConfig.Store, intakeConfig.Logger = cfg.Sources.Roots, l.Store.ID(), cfg.Logger.With("service", "intake")
+	intakeConfig.Runs = archive.NewReader(l.services, l.Store)
+	svc := intake.New(l.services, intakeConfig)
+	for _, route := range svc.Routes() {
 		r.Add(route)
 	}
 	name := conn.ProcessName()

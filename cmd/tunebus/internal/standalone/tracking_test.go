@@ -17,6 +17,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/services/tracker"
 	"github.com/tunebus/tunebus/services/tracker/report"
+	"github.com/tunebus/tunebus/services/tracker/report/pipelinesummary"
 )
 
 // tracked starts services that track into the folder mlruns of dir.
@@ -251,7 +252,7 @@ func TestAttemptsInMLflow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var s report.PipelineSummary
+	var s pipelinesummary.Summary
 	if err := json.Unmarshal(body, &s); err != nil {
 		t.Fatal(err)
 	}
