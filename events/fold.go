@@ -237,3 +237,17 @@ const (
 	ArtifactPredictions         = "predictions"
 	ArtifactBaselinePredictions = "baseline_predictions"
 )
+
+// The artifacts that the tracker reads.
+const (
+	// ArtifactMetrics is the metric history of a phase: one [Point] as JSON a
+	// line.
+	ArtifactMetrics = "metrics"
+	// ArtifactScores holds the scores of an evaluation: one row as JSON a
+	// line.
+	ArtifactScores = "scores"
+)
+
+// SystemMetricPrefix precedes the keys of the points of [Telemetry] in a metric
+// history and in MLflow.
+const SystemMetricPrefix = "system/"

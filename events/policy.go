@@ -31,3 +31,8 @@ func duration(text string) time.Duration {
 	}
 	return max(d, 0)
 }
+
+// CancelHandlingTime is how long the worker that owns a job takes at most to
+// complete the phase after a cancel. Intake waits longer than that before it
+// takes the job over, so that a live worker ends its own phase.
+const CancelHandlingTime = 800 * time.Millisecond

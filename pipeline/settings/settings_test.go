@@ -110,7 +110,19 @@ hub_endpoint = "https://me:s3cret@hub.example"
 	}
 }
 
-func TestSecretFiles(t *testing.T) {
+// TestIntakePatience: intake has to wait for longer than a worker needs to end a
+// cancelled phase.
+func TestIntakePatience(t *testing.T) {
+	t.Parallel()
+	for patience, ok := range map[string]bool{"0s": false, "800ms": false, "801ms": true, "1s": true} {
+		_, err := settings.Load(file(t, "[services.intake]\npatience = \""+patience+"\"\n"), nil)
+		if (err == nil) != ok || err != nil && !strings.Contains(err.Error(), "services.intake.patience") {
+			t.Errorf("%s: %v", patience, err)
+		}
+	}
+}
+
+func TestSecretsComeFromFilesToo(t *testing.T) {
 	t.Parallel()
 	secret := filepath.Join(t.TempDir(), "key")
 	if err := os.WriteFile(secret, []byte("from a file\n"), 0o600); err != nil {

@@ -15,18 +15,19 @@ import (
 // scratchName begins the names of the scratch folders of every phase.
 const scratchName = "tunebus-scratch-"
 
-// scratch is a temporary folder that is made when it is needed. It is held
-// for as long as it is used, so that it can be told from one whose process
-// was killed.
+// scratch is the temporary folder of an attempt. It is made when it is first
+// needed. It is locked while it is used, so that a sweep can tell it from the
+// folder of a killed process.
 type scratch struct {
 	parent string
 	phase  events.Phase
 
 	mu  sync.Mutex
-	dir *os.File
+	dir *os.File // open and locked; nil before the first use
 }
 
-func (s *scratch) path(name string) (string, error) {
+// Path returns the path of a file or folder in the scratch folder.
+func (s *scratch) Path(name string) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.dir == nil {
@@ -50,16 +51,17 @@ func (s *scratch) remove() error {
 	return errors.Join(os.RemoveAll(s.dir.Name()), s.dir.Close())
 }
 
-// Sweep removes the scratch folders that killed processes left behind,
-// whatever phase they worked on, and what they were storing. It is for the
-// start of a process; a worker that takes a job over sweeps by itself.
-func (w *Worker) Sweep() {
-	w.store.Sweep()
-	n, err := filelock.RemoveUnlocked(w.cfg.Scratch, scratchName+"*")
-	if err != nil {
-		w.cfg.Logger.Warn("scratch folders of killed processes not removed", "folder", w.cfg.Scratch, "error", err)
-	}
-	if n > 0 {
-		w.cfg.Logger.Info("scratch folders of killed processes removed", "folder", w.cfg.Scratch, "folders", n)
+// sweeper returns a function that removes the scratch folders and half-written
+// artifacts that killed processes left on this machine.
+func sweeper(store interface{ Sweep() }, cfg Config) func() {
+	return func() {
+		store.Sweep()
+		n, err := filelock.RemoveUnlocked(cfg.Scratch, scratchName+"*")
+		if err != nil {
+			cfg.Logger.Warn("scratch folders of killed processes not removed", "folder", cfg.Scratch, "error", err)
+		}
+		if n > 0 {
+			cfg.Logger.Info("scratch folders of killed processes removed", "folder", cfg.Scratch, "folders", n)
+		}
 	}
 }

@@ -16,8 +16,8 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
+	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/prediction"
-	"github.com/tunebus/tunebus/pipeline/worker"
 	"github.com/tunebus/tunebus/services/evaluation"
 	"github.com/tunebus/tunebus/services/tracker"
 )
@@ -75,11 +75,11 @@ func (b recording) copy(t *testing.T) recording {
 
 // train is an engine whose first attempt is stopped after a checkpoint. The
 // second attempt resumes from there.
-func train(halfway chan<- struct{}) worker.EngineFunc {
-	return func(ctx context.Context, job *worker.Job) (worker.Result, error) {
+func train(halfway chan<- struct{}) engine.Func {
+	return func(ctx context.Context, job *engine.Job) (engine.Result, error) {
 		for step := job.Resume.Step + 1; step <= steps; step++ {
 			if err := job.Progress(ctx, step, steps, events.Point{Key: "loss", Value: 1 / float64(step)}); err != nil {
-				return worker.Result{}, err
+				return engine.Result{}, err
 			}
 			if step%save == 0 {
 				dir, err := job.Scratch("checkpoint-" + strconv.FormatInt(step, 10))
@@ -93,27 +93,27 @@ func train(halfway chan<- struct{}) worker.EngineFunc {
 					err = job.Checkpoint(ctx, step, dir, 1)
 				}
 				if err != nil {
-					return worker.Result{}, err
+					return engine.Result{}, err
 				}
 			}
 			if job.Attempt == 1 && step == save+2 {
 				close(halfway)
 				<-ctx.Done()
-				return worker.Result{}, ctx.Err()
+				return engine.Result{}, ctx.Err()
 			}
 		}
 		a, err := store(ctx, job, events.ArtifactModel, "model.txt", "the model")
-		return worker.Result{Artifacts: []events.Artifact{a}, Statistics: map[string]float64{"total_training_steps": steps}}, err
+		return engine.Result{Artifacts: []events.Artifact{a}, Statistics: map[string]float64{"total_training_steps": steps}}, err
 	}
 }
 
-func answer(ctx context.Context, job *worker.Job) (worker.Result, error) {
+func answer(ctx context.Context, job *engine.Job) (engine.Result, error) {
 	a, err := store(ctx, job, events.ArtifactPredictions, prediction.FileName,
 		`{"index":0,"question":"q","ground_truth":"a b c","answer":"a b d"}`+"\n")
-	return worker.Result{Artifacts: []events.Artifact{a}}, err
+	return engine.Result{Artifacts: []events.Artifact{a}}, err
 }
 
-func store(ctx context.Context, job *worker.Job, name, file, content string) (events.Artifact, error) {
+func store(ctx context.Context, job *engine.Job, name, file, content string) (events.Artifact, error) {
 	path, err := job.Scratch(file)
 	if err == nil {
 		err = os.WriteFile(path, []byte(content), 0o600)
@@ -132,8 +132,8 @@ func record(t *testing.T) recording {
 	halfway := make(chan struct{})
 	cfg := standalone.Config{
 		Data: filepath.Join(b.dir, "data"), Listen: "127.0.0.1:0", RelaxedSync: true, Layout: topology.Topology{AckWait: 2 * time.Second},
-		Engines: map[events.Phase]worker.Engine{
-			events.Finetune: train(halfway), events.Inference: worker.EngineFunc(answer), events.Evaluation: evaluation.Engine{},
+		Engines: map[events.Phase]engine.Engine{
+			events.Finetune: train(halfway), events.Inference: engine.Func(answer), events.Evaluation: evaluation.Engine{},
 		},
 		Tracker: tracker.Config{TrackingURI: "file://" + b.dir + "/mlruns", Reports: filepath.Join(b.dir, "reports"), Settle: 50 * time.Millisecond},
 	}

@@ -13,11 +13,11 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/llm"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
+	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/hostmetrics"
 	"github.com/tunebus/tunebus/pipeline/service"
 	"github.com/tunebus/tunebus/pipeline/settings"
 	"github.com/tunebus/tunebus/pipeline/version"
-	"github.com/tunebus/tunebus/pipeline/worker"
 	"github.com/tunebus/tunebus/services/evaluation"
 	"github.com/tunebus/tunebus/services/finetune"
 	"github.com/tunebus/tunebus/services/inference"
@@ -115,13 +115,13 @@ func (a *app) start(ctx context.Context, s settings.Settings, listen string, rel
 	})
 }
 
-func engines(s settings.Settings) map[events.Phase]worker.Engine {
+func engines(s settings.Settings) map[events.Phase]engine.Engine {
 	e := s.Evaluation
 	judge := evaluation.Judge{
 		BaseURL: e.JudgeBaseURL, Allowed: e.JudgeAllowed, Parallel: e.JudgeParallel,
 		Key: func(address string) string { return s.Key(address, os.Getenv) },
 	}
-	return map[events.Phase]worker.Engine{
+	return map[events.Phase]engine.Engine{
 		events.Finetune:   finetune.Engine{},
 		events.Inference:  inference.Engine{SaveEvery: s.Inference.SaveEvery},
 		events.Evaluation: evaluation.Engine{SaveEvery: e.SaveEvery, Judge: judge},

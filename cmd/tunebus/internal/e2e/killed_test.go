@@ -17,7 +17,6 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/processes"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
-	"github.com/tunebus/tunebus/pipeline/worker"
 )
 
 // saveSteps and perEpoch are those of [long].
@@ -171,7 +170,7 @@ func (c *cluster) repeated(t *testing.T, run events.Run, killed map[int]bool) {
 // history wants the metric history to have every step once.
 func (c *cluster) history(t *testing.T, run events.Run) {
 	t.Helper()
-	ref, ok := run.Phases[events.Finetune].Completed.Artifact(worker.ArtifactMetrics)
+	ref, ok := run.Phases[events.Finetune].Completed.Artifact(events.ArtifactMetrics)
 	if !ok {
 		t.Fatal("there is no metric history")
 	}

@@ -15,8 +15,8 @@ import (
 	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/artifact/transfer"
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/gc"
-	"github.com/tunebus/tunebus/pipeline/worker"
 )
 
 // TestRerunPinsWhatItUses: garbage is collected all the time, without a grace,
@@ -25,34 +25,34 @@ import (
 // run by then.
 func TestRerunPinsWhatItUses(t *testing.T) {
 	t.Parallel()
-	write := func(ctx context.Context, job *worker.Job, name, text string) (worker.Result, error) {
+	write := func(ctx context.Context, job *engine.Job, name, text string) (engine.Result, error) {
 		path, err := job.Scratch(name + ".txt")
 		if err == nil {
 			err = os.WriteFile(path, []byte(text), 0o600)
 		}
 		if err != nil {
-			return worker.Result{}, err
+			return engine.Result{}, err
 		}
 		a, err := job.PutFile(ctx, name, "text/plain", path)
-		return worker.Result{Artifacts: []events.Artifact{a}}, err
+		return engine.Result{Artifacts: []events.Artifact{a}}, err
 	}
 	working, goOn := make(chan struct{}), make(chan struct{})
 	e := noops()
-	e[events.Finetune] = worker.EngineFunc(func(ctx context.Context, job *worker.Job) (worker.Result, error) {
+	e[events.Finetune] = engine.Func(func(ctx context.Context, job *engine.Job) (engine.Result, error) {
 		return write(ctx, job, events.ArtifactModel, "the model of "+job.Request.RunID)
 	})
-	e[events.Inference] = worker.EngineFunc(func(ctx context.Context, job *worker.Job) (worker.Result, error) {
+	e[events.Inference] = engine.Func(func(ctx context.Context, job *engine.Job) (engine.Result, error) {
 		if job.Request.RunID == "new" {
 			close(working)
 			<-goOn
 		}
 		path, err := job.Fetch(ctx, *job.Request.Inputs.Model, "model")
 		if err != nil {
-			return worker.Result{}, err
+			return engine.Result{}, err
 		}
 		text, err := os.ReadFile(path)
 		if err != nil {
-			return worker.Result{}, err
+			return engine.Result{}, err
 		}
 		return write(ctx, job, events.ArtifactPredictions, "answers of "+string(text))
 	})

@@ -19,7 +19,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
-	"github.com/tunebus/tunebus/pipeline/worker"
+	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/services/evaluation"
 	"github.com/tunebus/tunebus/services/tracker"
 )
@@ -127,47 +127,47 @@ func waitFor(t *testing.T, what string, ok func() bool) {
 }
 
 // engines make small artifacts of every kind. The id of a run says how it ends.
-func engines() map[events.Phase]worker.Engine {
-	tune := func(ctx context.Context, job *worker.Job) (worker.Result, error) {
+func engines() map[events.Phase]engine.Engine {
+	tune := func(ctx context.Context, job *engine.Job) (engine.Result, error) {
 		for step := range int64(5) {
 			points := []events.Point{{Key: "loss", Value: 1 / float64(step+1)}, {Key: "learning_rate", Value: 0.1}}
 			if err := job.Progress(ctx, step+1, 5, points...); err != nil {
-				return worker.Result{}, err
+				return engine.Result{}, err
 			}
 		}
 		switch id := job.Request.RunID; {
 		case id == "retried" && job.Attempt == 1, id == "failed":
-			return worker.Result{}, errors.New("it did not work")
+			return engine.Result{}, errors.New("it did not work")
 		}
 		return putFile(ctx, job, events.ArtifactModel, "model.bin", "weights")
 	}
-	answer := func(ctx context.Context, job *worker.Job) (worker.Result, error) {
+	answer := func(ctx context.Context, job *engine.Job) (engine.Result, error) {
 		if job.Request.RunID == "cancelled" {
 			<-ctx.Done()
-			return worker.Result{}, ctx.Err()
+			return engine.Result{}, ctx.Err()
 		}
 		return putFile(ctx, job, events.ArtifactPredictions, "inferencer_output.jsonl",
 			// The answers of each run differ: equal answers would be one data set
 			// in MLflow, with the source of the first run.
 			fmt.Sprintf(`{"question":"Who?","ground_truth":"Ada","answer":%q}`+"\n"+`{"question":"Where?","ground_truth":"Paris","answer":"Rome"}`+"\n", job.Request.RunID))
 	}
-	return map[events.Phase]worker.Engine{
-		events.Finetune: worker.EngineFunc(tune), events.Inference: worker.EngineFunc(answer), events.Evaluation: evaluation.Engine{},
+	return map[events.Phase]engine.Engine{
+		events.Finetune: engine.Func(tune), events.Inference: engine.Func(answer), events.Evaluation: evaluation.Engine{},
 	}
 }
 
 // putFile stores a text as an artifact.
-func putFile(ctx context.Context, job *worker.Job, name, file, content string) (worker.Result, error) {
+func putFile(ctx context.Context, job *engine.Job, name, file, content string) (engine.Result, error) {
 	path, err := job.Scratch(file)
 	if err != nil {
-		return worker.Result{}, err
+		return engine.Result{}, err
 	}
 	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-		return worker.Result{}, err
+		return engine.Result{}, err
 	}
 	a, err := job.PutFile(ctx, name, "application/octet-stream", path)
 	if err != nil {
-		return worker.Result{}, err
+		return engine.Result{}, err
 	}
-	return worker.Result{Artifacts: []events.Artifact{a}, Statistics: map[string]float64{"rows": 2}, Notes: []string{"made for a test"}}, nil
+	return engine.Result{Artifacts: []events.Artifact{a}, Statistics: map[string]float64{"rows": 2}, Notes: []string{"made for a test"}}, nil
 }
