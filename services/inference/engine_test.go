@@ -16,6 +16,7 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/llm"
 	"github.com/tunebus/tunebus/llm/token"
+	"github.com/tunebus/tunebus/pipeline/artifact/transfer"
 	"github.com/tunebus/tunebus/pipeline/prediction"
 	"github.com/tunebus/tunebus/services/inference"
 )
@@ -117,7 +118,7 @@ func TestEngineTunedModel(t *testing.T) {
 		if err := token.CopyFiles(base, dir); err != nil {
 			t.Fatal(err)
 		}
-		ref, err := h.Store.PutDir(t.Context(), "given/"+name+".tar", dir)
+		ref, err := transfer.New(h.Store).PutDir(t.Context(), "given/"+name+".tar", dir)
 		if err != nil {
 			t.Fatal(err)
 		}
