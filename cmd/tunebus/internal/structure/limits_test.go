@@ -23,6 +23,7 @@ var exceptions = map[string]string{
 // entry with the change that splits its package, and the table with the last.
 var unfinished = map[string]bool{
 	"cmd/tunebus/internal/cli": true,
+	"pipeline/worker":          true,
 }
 
 // TestStructure holds every type and every package to the limits.
