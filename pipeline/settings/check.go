@@ -21,9 +21,8 @@ func check(s Settings) structconf.Faults {
 	require((s.Bus.CertFile == "") == (s.Bus.KeyFile == ""), "bus.key_file", s.Bus.KeyFile, "a certificate and its key belong together", "")
 	require(s.Intake.FullAt > 0 && s.Intake.FullAt <= 1,
 		"services.intake.full_at", fmt.Sprint(s.Intake.FullAt), "out of range", "more than 0, up to 1")
-	// A live worker ends its own phase in this time; see pipeline/worker.
-	require(s.Intake.Patience > events.CancelHandlingTime,
-		"services.intake.patience", s.Intake.Patience.String(), "too small",
+	// A worker ends a cancelled phase itself within this time.
+	require(s.Intake.Patience > events.CancelHandlingTime, "services.intake.patience", s.Intake.Patience.String(), "too small",
 		"more than "+events.CancelHandlingTime.String()+", which a worker needs to end a cancelled phase")
 	require(s.Limits.MaxTries >= 0, "limits.max_tries", fmt.Sprint(s.Limits.MaxTries), "too small", "0 or more")
 	require(s.Limits.MaxCrashes >= 0, "limits.max_crashes", fmt.Sprint(s.Limits.MaxCrashes), "too small", "0 or more")

@@ -36,8 +36,8 @@ type Worker struct {
 func New(c *conn.Conn, store *artifact.Store, e engine.Engine, cfg Config) *Worker {
 	cfg = cfg.withDefaults()
 	budget := newShutdownBudget(cfg.Grace)
-	facts, runs, registry := journal.New(c), history.New(c), checkpoint.New(c)
 	files := transfer.New(store)
+	facts, runs, registry := journal.New(c), history.New(c), checkpoint.New(c)
 	notifier := &natsNotifier{conn: c, phase: cfg.Phase, log: cfg.Logger}
 	sweep := func() {
 		store.Sweep()
