@@ -78,7 +78,7 @@ func hops() []hop {
 	}
 	accepted := said{subject: "pipeline.accepted.%s", size: 3100}
 	return []hop{
-		{events.StreamRequests, topology.ConsumerIntake, events.StoryFilters, []said{accepted, job(events.Finetune)}},
+		{events.StreamRequests, topology.ConsumerIntake, events.RunFilters, []said{accepted, job(events.Finetune)}},
 		phase(events.Finetune, job(events.Inference)),
 		phase(events.Inference, job(events.Evaluation)),
 		phase(events.Evaluation, said{subject: "pipeline.completed.%s", size: 730}),

@@ -31,6 +31,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/objectstore"
 	"github.com/tunebus/tunebus/pipeline/settings"
 	"github.com/tunebus/tunebus/pipeline/structconf"
+	"github.com/tunebus/tunebus/pipeline/version"
 )
 
 // Service is a process that is being wired.
@@ -117,7 +118,7 @@ func Run(ctx context.Context, name string, args, environ []string, stderr io.Wri
 	if err := wire(ctx, s); err != nil {
 		return err
 	}
-	log.Info("ready", "server", b.Server(), "store", store.ID(), "name", s.Name)
+	log.Info("ready", "server", b.Server(), "store", store.ID(), "name", s.Name, "version", version.Current())
 	err = s.run(ctx)
 	log.Info("stopped")
 	return err

@@ -64,7 +64,7 @@ const HeaderRedriveSubject = "Tunebus-Retry-Subject"
 
 // OriginalSubject is the subject that a message was first stored on.
 func OriginalSubject(subject string, h nats.Header) string {
-	if events.IsRetry(subject) {
+	if events.IsRedrive(subject) {
 		if first := h.Get(HeaderRedriveSubject); first != "" {
 			return first
 		}

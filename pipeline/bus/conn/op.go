@@ -38,7 +38,6 @@ const (
 	// Objects of the Object Store.
 	BindObjects  Op = "bind object store"
 	ObjectInfo   Op = "object info"
-	ReadObject   Op = "read object"
 	PublishChunk Op = "publish chunk"
 
 	// Flush waits until the server has seen everything that was sent before.
@@ -54,8 +53,6 @@ func (o Op) Limit() time.Duration {
 		return 10 * time.Second
 	case ApplyStream, ApplyBucket, ApplyConsumer, ListSubjects, ListConsumers, Purge:
 		return 30 * time.Second // work in proportion to what the server holds
-	case ReadObject:
-		return 14 * time.Hour // an object of 100 GB at 2 MB/s
 	default:
 		return 5 * time.Second
 	}

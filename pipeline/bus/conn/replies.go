@@ -1,6 +1,7 @@
 package conn
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -58,6 +59,24 @@ func (r *pendingReply) take() *nats.Msg {
 	m := r.msgs[0]
 	r.msgs = r.msgs[1:]
 	return m
+}
+
+// receive waits for the next reply, until ctx ends or the connection is closed.
+func (r *pendingReply) receive(ctx context.Context, closed <-chan struct{}) (*nats.Msg, error) {
+	for {
+		if msg := r.take(); msg != nil {
+			return msg, nil
+		}
+		select {
+		case <-r.ready:
+		case err := <-r.denied:
+			return nil, err
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-closed:
+			return nil, nats.ErrConnectionClosed
+		}
+	}
 }
 
 // register prepares for at most limit replies to one request on subject.

@@ -14,7 +14,7 @@ import (
 func (c *Conn) Request(ctx context.Context, op Op, do func(ctx context.Context, js jetstream.JetStream) error) error {
 	bounded, cancel := context.WithTimeout(ctx, op.Limit())
 	defer cancel()
-	return c.explain(ctx, op, do(bounded, c.js))
+	return noReply(ctx, c.Server(), op, do(bounded, c.js))
 }
 
 // RequestMany sends a request that has up to limit replies, and calls each for
@@ -32,9 +32,9 @@ func (c *Conn) RequestMany(ctx context.Context, op Op, subject string, body []by
 		return err
 	}
 	for {
-		msg, err := c.receive(bounded, reply)
+		msg, err := reply.receive(bounded, c.Closed())
 		if err != nil {
-			return c.explain(ctx, op, err)
+			return noReply(ctx, c.Server(), op, err)
 		}
 		if last, err := each(msg); last || err != nil {
 			return err
@@ -42,29 +42,11 @@ func (c *Conn) RequestMany(ctx context.Context, op Op, subject string, body []by
 	}
 }
 
-// receive waits for the next reply.
-func (c *Conn) receive(ctx context.Context, reply *pendingReply) (*nats.Msg, error) {
-	for {
-		if msg := reply.take(); msg != nil {
-			return msg, nil
-		}
-		select {
-		case <-reply.ready:
-		case err := <-reply.denied:
-			return nil, err
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		case <-c.ctx.Done():
-			return nil, nats.ErrConnectionClosed
-		}
-	}
-}
-
-// explain names the request that got no reply within its own limit. An error
-// of the caller's context stays as it is.
-func (c *Conn) explain(ctx context.Context, op Op, err error) error {
+// noReply names the request that got no reply within its own limit. An error of
+// the caller's context stays as it is.
+func noReply(ctx context.Context, server string, op Op, err error) error {
 	if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
-	return fmt.Errorf("%s: no reply from NATS at %s within %s: %w", op, c.Server(), op.Limit(), err)
+	return fmt.Errorf("%s: no reply from NATS at %s within %s: %w", op, server, op.Limit(), err)
 }

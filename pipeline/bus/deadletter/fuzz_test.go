@@ -23,7 +23,7 @@ func FuzzLetter(f *testing.F) {
 		if l.Run != "" && !events.ValidToken(l.Run) && len(l.Run) <= 64 {
 			t.Errorf("run %q", l.Run)
 		}
-		msg := l.message(events.RetrySubject("tracker", l.Run, l.Sequence), "id")
+		msg := l.message(events.RedriveSubject("tracker", l.Run, l.Sequence), "id")
 		if string(msg.Data) != string(body) {
 			t.Errorf("body %q became %q", body, msg.Data)
 		}

@@ -29,7 +29,7 @@ func New(c *conn.Conn) *Queue { return &Queue{conn: c, stored: streams.New(c), l
 // List calls each for every dead letter, the oldest first. Letters that are
 // stored meanwhile may be among them.
 func (q *Queue) List(ctx context.Context, each func(Letter) error) error {
-	return q.stored.Scan(ctx, events.StreamDead, streams.FromSequence(1), events.DeadFilter(), func(m streams.Message) error {
+	return q.stored.Scan(ctx, events.StreamDead, streams.FromSequence(1), events.DeadLetterFilter(), func(m streams.Message) error {
 		return each(letterOf(m))
 	})
 }
@@ -67,7 +67,7 @@ func (q *Queue) Count(ctx context.Context) (n int, err error) {
 		if err != nil {
 			return err
 		}
-		info, err := s.Info(ctx, jetstream.WithSubjectFilter(events.DeadFilter()))
+		info, err := s.Info(ctx, jetstream.WithSubjectFilter(events.DeadLetterFilter()))
 		if err != nil {
 			return err
 		}

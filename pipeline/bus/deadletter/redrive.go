@@ -90,7 +90,7 @@ func (q *Queue) redriveFact(ctx context.Context, l Letter) (codec.Message, error
 	if err != nil {
 		return codec.Message{}, err
 	}
-	subject := events.RetrySubject(l.Consumer, l.Run, l.Sequence)
+	subject := events.RedriveSubject(l.Consumer, l.Run, l.Sequence)
 	id := fmt.Sprintf("%s/%d", subject, l.Time.UnixNano())
 	msg := l.message(subject, id)
 	msg.Header.Set(codec.HeaderRedriveSubject, l.Subject)
@@ -130,7 +130,7 @@ func (q *Queue) acceptsRedrive(ctx context.Context, stream, consumer string) (ac
 	err = q.conn.Request(ctx, conn.ConsumerInfo, func(ctx context.Context, js jetstream.JetStream) error {
 		c, err := js.Consumer(ctx, stream, consumer)
 		if err == nil {
-			accepts = slices.Contains(c.CachedInfo().Config.FilterSubjects, events.RetryFilter(consumer))
+			accepts = slices.Contains(c.CachedInfo().Config.FilterSubjects, events.RedriveFilter(consumer))
 		}
 		return err
 	})

@@ -22,7 +22,7 @@ import (
 // message lies beside it. A second letter of the same consumer is not stored:
 // most often its first process died before it replied to the server.
 func (q *Queue) Store(ctx context.Context, m streams.Message, consumer, reason string) error {
-	subject := events.DeadSubject(m.Stream, m.Sequence)
+	subject := events.DeadLetterSubject(m.Stream, m.Sequence)
 	last, err := q.stored.Latest(ctx, events.StreamDead, subject)
 	if err == nil && last.Header.Get(HeaderConsumer) == consumer {
 		return nil
@@ -31,7 +31,7 @@ func (q *Queue) Store(ctx context.Context, m streams.Message, consumer, reason s
 		return fmt.Errorf("store dead letter of %s: %w", m.Subject, err)
 	}
 	msg := newLetter(subject, m, consumer, reason)
-	failpoint.Here(failpoint.BeforeBury)
+	failpoint.Here(failpoint.BeforeDeadLetter)
 	err = q.conn.Request(ctx, conn.Publish, func(ctx context.Context, js jetstream.JetStream) error {
 		truncateToMaxPayload(msg, js.Conn().MaxPayload())
 		_, err := js.PublishMsg(ctx, msg)
@@ -40,7 +40,7 @@ func (q *Queue) Store(ctx context.Context, m streams.Message, consumer, reason s
 	if err != nil {
 		return fmt.Errorf("store dead letter of %s: %w", m.Subject, err)
 	}
-	failpoint.Here(failpoint.AfterBury)
+	failpoint.Here(failpoint.AfterDeadLetter)
 	q.log.Error("message given up; it is among the dead letters: \"tunebus dlq list\"",
 		"subject", m.OriginalSubject(), "stream", m.Stream, "sequence", m.Sequence, "consumer", consumer, "reason", reason)
 	return nil

@@ -30,7 +30,7 @@ func New(c *conn.Conn) *History {
 // Facts reads every fact of a run, in the stream's order; none of a run that
 // does not exist.
 func (h *History) Facts(ctx context.Context, run string) ([]codec.Message, error) {
-	return h.facts(ctx, run, events.StoryFilters(run))
+	return h.facts(ctx, run, events.RunFilters(run))
 }
 
 // Run reads and folds the facts of a run. Beside an [*UnreadableError] it
@@ -91,7 +91,7 @@ func (h *History) facts(ctx context.Context, run string, filters []string) ([]co
 	}
 	msgs := make([]codec.Message, 0, len(raw))
 	for _, m := range raw {
-		if events.IsRetry(m.Subject) {
+		if events.IsRedrive(m.Subject) {
 			continue // a redriven copy holds nothing new about the run
 		}
 		msgs = append(msgs, h.fact(m))

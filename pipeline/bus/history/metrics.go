@@ -31,7 +31,7 @@ type metricSource struct {
 // holds.
 func (h *History) Metrics(run string, p events.Phase) *MetricReader {
 	r := &MetricReader{codec: h.codec, stored: h.stored, run: run}
-	for _, filter := range events.AnnouncedFilters(p, run) {
+	for _, filter := range events.MetricFilters(p, run) {
 		r.sources = append(r.sources, metricSource{filter: filter, next: 1})
 	}
 	return r

@@ -20,14 +20,14 @@ func (h *History) PurgeRun(ctx context.Context, run string, last uint64) error {
 	if !events.ValidToken(run) {
 		return fmt.Errorf("purge run %q: no run id", run)
 	}
-	facts := events.StoryFilters(run)
+	facts := events.RunFilters(run)
 	slices.SortFunc(facts, func(a, b string) int { return strings.Count(b, ".") - strings.Count(a, ".") })
 	if err := h.purge(ctx, events.StreamFacts, last+1, facts...); err != nil {
 		return fmt.Errorf("purge run %s: %w", run, err)
 	}
 	var points []string
 	for _, p := range events.Phases() {
-		points = append(points, events.AnnouncedFilters(p, run)...)
+		points = append(points, events.MetricFilters(p, run)...)
 	}
 	if err := h.purge(ctx, events.StreamMetrics, 0, points...); err != nil {
 		return fmt.Errorf("purge the metric points of run %s: %w", run, err)

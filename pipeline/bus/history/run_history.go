@@ -35,14 +35,14 @@ func (r RunHistory) Run() (events.Run, error) {
 // RunHistory reads everything that the stream holds of a run, also facts that
 // cannot be decoded.
 func (h *History) RunHistory(ctx context.Context, run string) (RunHistory, error) {
-	raw, err := h.raw(ctx, run, events.StoryFilters(run))
+	raw, err := h.raw(ctx, run, events.RunFilters(run))
 	if err != nil {
 		return RunHistory{}, err
 	}
 	var r RunHistory
 	for _, m := range raw {
 		r.Last = max(r.Last, m.Sequence)
-		if events.IsRetry(m.Subject) {
+		if events.IsRedrive(m.Subject) {
 			continue // belongs to the run, and holds nothing new about it
 		}
 		r.Facts = append(r.Facts, StoredFact{Message: h.fact(m), Body: m.Data})

@@ -12,7 +12,7 @@ import (
 // PublishNext publishes the event that follows from a stored fact, if one does.
 // It succeeds as well if another service has published that event before.
 func (j *Journal) PublishNext(ctx context.Context, stored events.Fact, run events.Run) error {
-	failpoint.Here(failpoint.Follow)
+	failpoint.Here(failpoint.BeforeNext)
 	next, err := events.Next(stored, run)
 	if err != nil {
 		return err

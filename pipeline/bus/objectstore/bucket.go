@@ -110,40 +110,20 @@ func (b *Bucket) Put(ctx context.Context, key, mediaType string, r io.Reader) er
 }
 
 // Get implements [artifact.Backend]. The reader fails at its end if the content
-// does not have the digest of the description.
+// does not have the length and the digest of the description.
 func (b *Bucket) Get(ctx context.Context, key string) (io.ReadCloser, error) {
-	// Without a deadline the client library would allow 5 s for the whole
-	// object. The object is read after Get has returned, so its limit cannot be
-	// that of one call of Request.
-	reading, cancel := context.WithTimeout(ctx, conn.ReadObject.Limit())
-	var object jetstream.ObjectResult
-	err := b.conn.Request(reading, conn.ReadObject, func(context.Context, jetstream.JetStream) (err error) {
-		object, err = b.store.Get(reading, key)
-		return err
-	})
+	info, err := b.info(ctx, key)
 	if err != nil {
-		cancel()
-		return nil, b.explain(key, err)
+		return nil, explain(b.name, key, err)
 	}
-	return &objectReader{object, cancel}, nil
-}
-
-type objectReader struct {
-	jetstream.ObjectResult
-	cancel context.CancelFunc
-}
-
-// Close ends the reading.
-func (r *objectReader) Close() error {
-	defer r.cancel()
-	return r.ObjectResult.Close()
+	return newObjectReader(ctx, b, info), nil
 }
 
 // Attributes implements [artifact.Backend].
 func (b *Bucket) Attributes(ctx context.Context, key string) (artifact.Object, error) {
 	info, err := b.info(ctx, key)
 	if err != nil {
-		return artifact.Object{}, b.explain(key, err)
+		return artifact.Object{}, explain(b.name, key, err)
 	}
 	return object(info), nil
 }
@@ -153,11 +133,11 @@ func (b *Bucket) Attributes(ctx context.Context, key string) (artifact.Object, e
 func (b *Bucket) Delete(ctx context.Context, key string) error {
 	info, err := b.info(ctx, key)
 	if err != nil {
-		return b.explain(key, err)
+		return explain(b.name, key, err)
 	}
 	for _, subject := range []string{b.metaSubject(key), b.chunkSubject(info.NUID)} {
 		if err := b.purge(ctx, subject); err != nil {
-			return b.explain(key, err)
+			return explain(b.name, key, err)
 		}
 	}
 	return nil
@@ -185,9 +165,9 @@ func object(info *jetstream.ObjectInfo) artifact.Object {
 	return artifact.Object{Key: info.Name, Size: int64(info.Size), ModTime: info.ModTime}
 }
 
-func (b *Bucket) explain(key string, err error) error {
+func explain(bucket, key string, err error) error {
 	if errors.Is(err, jetstream.ErrObjectNotFound) {
 		err = fmt.Errorf("%w: %w", artifact.ErrNotFound, err)
 	}
-	return fmt.Errorf("object %s of bucket %s: %w", key, b.name, err)
+	return fmt.Errorf("object %s of bucket %s: %w", key, bucket, err)
 }

@@ -29,7 +29,7 @@ func (b *Bucket) List(ctx context.Context, prefix string) iter.Seq2[artifact.Obj
 			return nil
 		})
 		if err != nil && !errors.Is(err, errStop) {
-			yield(artifact.Object{}, b.explain(prefix, err))
+			yield(artifact.Object{}, explain(b.name, prefix, err))
 		}
 	}
 }
@@ -56,7 +56,7 @@ func (b *Bucket) Leftovers(ctx context.Context, before time.Time) iter.Seq2[arti
 	return func(yield func(artifact.Object, error) bool) {
 		orphans, err := b.orphans(ctx)
 		if err != nil {
-			yield(artifact.Object{}, b.explain("", err))
+			yield(artifact.Object{}, explain(b.name, "", err))
 			return
 		}
 		for subject, chunks := range orphans {
@@ -65,7 +65,7 @@ func (b *Bucket) Leftovers(ctx context.Context, before time.Time) iter.Seq2[arti
 			case errors.Is(err, streams.ErrNotFound): // the upload failed and cleaned up
 				continue
 			case err != nil:
-				yield(artifact.Object{}, b.explain(subject, err))
+				yield(artifact.Object{}, explain(b.name, subject, err))
 				return
 			case !last.Time.Before(before): // the upload may still run
 				continue

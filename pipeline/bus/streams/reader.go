@@ -71,27 +71,35 @@ func (r Reader) LatestOfEach(ctx context.Context, stream string, filters []strin
 	return msgs, nil
 }
 
+// Page returns the first page of the messages that match a filter, in the
+// stream's order, and how many more there are.
+func (r Reader) Page(ctx context.Context, stream string, start Start, filter string) (msgs []Message, more int, err error) {
+	req := getRequest{Sequence: start.Sequence, Since: start.Time, Next: filter, Batch: pageSize, MaxBytes: maxPageBytes}
+	if msgs, more, err = r.batch(ctx, stream, req); err != nil {
+		return nil, 0, fmt.Errorf("read stream %s: %w", stream, err)
+	}
+	return msgs, more, nil
+}
+
 // Scan calls each for every message that matches a filter, in the stream's
 // order, and reads page by page. It stops at the first error of each, and
 // returns it.
 func (r Reader) Scan(ctx context.Context, stream string, start Start, filter string, each func(Message) error) error {
-	req := getRequest{Sequence: start.Sequence, Since: start.Time}
-	for left := 1; left > 0; {
-		req.Next, req.Batch, req.MaxBytes = filter, pageSize, maxPageBytes
+	for more := 1; more > 0; {
 		var msgs []Message
 		var err error
-		if msgs, left, err = r.batch(ctx, stream, req); err != nil {
-			return fmt.Errorf("read stream %s: %w", stream, err)
-		}
-		if len(msgs) == 0 {
-			return nil
+		if msgs, more, err = r.Page(ctx, stream, start, filter); err != nil {
+			return err
 		}
 		for _, m := range msgs {
 			if err := each(m); err != nil {
 				return err
 			}
+			start = FromSequence(m.Sequence + 1)
 		}
-		req = getRequest{Sequence: msgs[len(msgs)-1].Sequence + 1}
+		if len(msgs) == 0 {
+			return nil
+		}
 	}
 	return nil
 }

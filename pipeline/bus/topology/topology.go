@@ -147,14 +147,14 @@ func (t Topology) streams() []jetstream.StreamConfig {
 	requests.Name, requests.Subjects, requests.MaxBytes = events.StreamRequests, []string{events.TypePipelineRequested}, t.RequestBytes
 	requests.Discard = jetstream.DiscardNew
 
-	facts.Name, facts.Subjects, facts.MaxBytes = events.StreamFacts, append(events.FactSubjects(), events.RetryFilter("*")), t.FactBytes
+	facts.Name, facts.Subjects, facts.MaxBytes = events.StreamFacts, append(events.FactSubjects(), events.RedriveFilter("*")), t.FactBytes
 	facts.MaxMsgsPerSubject, facts.Discard, facts.DiscardNewPerSubject = 1, jetstream.DiscardNew, true
 
 	metrics.Name, metrics.Subjects, metrics.MaxBytes = events.StreamMetrics, events.MetricSubjects(), t.MetricBytes
 	metrics.Discard, metrics.MaxAge = jetstream.DiscardOld, t.MetricAge
 
 	dead.Name, dead.MaxBytes, dead.Discard = events.StreamDead, t.DeadBytes, jetstream.DiscardOld
-	dead.Subjects = []string{events.DeadFilter()}
+	dead.Subjects = []string{events.DeadLetterFilter()}
 	for _, s := range []string{events.StreamRequests, events.StreamFacts} {
 		dead.Subjects = append(dead.Subjects, maxDeliveriesAdvisory+s+".>", "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED."+s+".>")
 	}
@@ -170,7 +170,7 @@ func (t Topology) consumers() map[string][]jetstream.ConsumerConfig {
 	}
 	// Each consumer of facts also takes the messages that are redriven to it.
 	ofFacts := func(name string, maxDeliver int, filters ...string) jetstream.ConsumerConfig {
-		return durable(name, maxDeliver, append(filters, events.RetryFilter(name))...)
+		return durable(name, maxDeliver, append(filters, events.RedriveFilter(name))...)
 	}
 	facts := []jetstream.ConsumerConfig{
 		ofFacts(ConsumerCancel, -1, events.TypeCancelRequested+".*"),

@@ -7,7 +7,7 @@
 // [Watch] serves one waiter, [RunNotifier] many runs behind one set of
 // subscriptions. [Listen] hands over the messages themselves, for a screen.
 //
-//	changed, err := wakeup.Watch(ctx, c, events.StoryFilters(run)...)
+//	changed, err := wakeup.Watch(ctx, c, events.RunFilters(run)...)
 //	for range changed {
 //		run, err := history.Run(ctx, id) // read the stream
 //		…

@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/audit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/audit/snapshot"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/processes"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
@@ -37,7 +38,7 @@ type town struct {
 	asked    map[string]string // the kind of each run, by its id
 	fed      int
 	staffed  map[string]bool
-	state    audit.State // of which Ends are noted as runs are asked for
+	state    snapshot.State // of which Ends are noted as runs are asked for
 
 	mu    sync.Mutex
 	procs []*processes.Process // all that ever were, but NATS
@@ -58,7 +59,7 @@ func found(t *testing.T, programs *processes.Programs, name, store string) *town
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &town{programs: programs, dir: dir, store: store, asked: map[string]string{}, staffed: map[string]bool{}, state: audit.State{Ends: map[string][]events.Conclusion{}}}
+	c := &town{programs: programs, dir: dir, store: store, asked: map[string]string{}, staffed: map[string]bool{}, state: snapshot.State{Ends: map[string][]events.Conclusion{}}}
 	if store == "" {
 		c.store = "file://" + c.in("artifacts")
 	}
@@ -261,15 +262,15 @@ func (c *town) subjects(ctx context.Context, filter string) (map[string]bool, er
 }
 
 // audited reads what is left of a town at rest and reports every fault.
-func (c *town) audited(t *testing.T) audit.State {
+func (c *town) audited(t *testing.T) snapshot.State {
 	t.Helper()
 	s := c.state
-	read := audit.ReadArtifacts(c.in("artifacts"), &s)
+	read := snapshot.ReadArtifacts(c.in("artifacts"), &s)
 	if bucket, ok := strings.CutPrefix(c.store, "jetstream://"); ok {
-		read = audit.ReadObjects(t.Context(), c.url, bucket, &s)
+		read = snapshot.ReadObjects(t.Context(), c.url, bucket, &s)
 	}
-	err := errors.Join(read, audit.ReadStreams(t.Context(), c.url, &s), audit.ReadMLflow(c.in("mlruns"), &s),
-		audit.ReadReports(c.in("reports"), &s), audit.ReadScratch(c.in("scratch"), &s), audit.ReadScratch(c.dir, &s))
+	err := errors.Join(read, snapshot.ReadStreams(t.Context(), c.url, &s), snapshot.ReadMLflow(c.in("mlruns"), &s),
+		snapshot.ReadReports(c.in("reports"), &s), snapshot.ReadScratch(c.in("scratch"), &s), snapshot.ReadScratch(c.dir, &s))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,16 +31,18 @@ stay taken.`,
 			return nil
 		},
 		RunE: a.on(&at, func(ctx context.Context, r *room, _ []string) error {
-			archiver := archive.Archiver{Bus: r.bus, Store: r.store, OlderThan: time.Duration(old), DryRun: dry}
 			said := time.Now()
 			n := 0
-			archiver.Told = func(archive.Moved) {
-				if n++; time.Since(said) > 2*time.Second {
-					said = time.Now()
-					a.say("%d runs archived so far", n)
-				}
-			}
-			report, err := archiver.Run(ctx)
+			report, err := archive.NewArchiver(r.bus, r.store, archive.Options{
+				OlderThan: time.Duration(old),
+				DryRun:    dry,
+				OnArchived: func(archive.ArchivedRun) {
+					if n++; time.Since(said) > 2*time.Second {
+						said = time.Now()
+						a.say("%d runs archived so far", n)
+					}
+				},
+			}).Run(ctx)
 			if errors.Is(err, lease.ErrTaken) {
 				err = fmt.Errorf("somebody else archives on %s; wait for it", r.bus.Server())
 			}
@@ -62,7 +64,7 @@ type archived struct {
 
 func showArchived(w io.Writer, r archive.Report, dry bool) {
 	if len(r.Archived) > 0 {
-		table(w, r.Archived, "RUN\tENDED\tFACTS\tARCHIVE", func(m archive.Moved) string {
+		table(w, r.Archived, "RUN\tENDED\tFACTS\tARCHIVE", func(m archive.ArchivedRun) string {
 			return fmt.Sprintf("%s\t%s\t%d\t%s", m.Run, m.Ended.UTC().Format(time.DateTime), m.Facts, m.Archive.Key)
 		})
 	}
@@ -71,7 +73,7 @@ func showArchived(w io.Writer, r archive.Report, dry bool) {
 		verb = "would be archived"
 	}
 	fmt.Fprintf(w, "%d runs %s; %d go on, %d are too young\n", len(r.Archived), verb, r.Open, r.Young)
-	for _, l := range r.Left {
+	for _, l := range r.Skipped {
 		fmt.Fprintf(w, "left: %s: %s\n", l.Run, l.Why)
 	}
 }

@@ -15,10 +15,8 @@ import (
 	"github.com/tunebus/tunebus/embedded"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/structconf"
+	"github.com/tunebus/tunebus/pipeline/version"
 )
-
-// Version is this program's version.
-const Version = "0.1.0"
 
 // The exit statuses.
 const (
@@ -92,7 +90,7 @@ func statusOf(err error) int {
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use: "tunebus", Short: "Fine-tune language models as an event-driven pipeline on NATS JetStream",
-		Version: Version, SilenceErrors: true, SilenceUsage: true,
+		Version: version.Current(), SilenceErrors: true, SilenceUsage: true,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return bad(err) })
 	f := root.PersistentFlags()

@@ -32,16 +32,19 @@ seen here.`,
 				return bad(fmt.Errorf("--store %s: this is store %s", sure, r.store.ID()))
 			}
 			out := collected{Removed: []gc.Removed{}, DryRun: dry}
-			c := gc.Collector{Bus: r.bus, Store: r.store, Grace: time.Duration(grace), Sure: sure != "", DryRun: dry}
-			c.Told = func(one gc.Removed) {
-				if a.json {
-					out.Removed = append(out.Removed, one)
-				} else {
-					fmt.Fprintf(a.out, "%s\t%d\n", one.Key, one.Bytes)
-				}
-			}
 			var err error
-			out.Sum, err = c.Run(ctx)
+			out.Sum, err = gc.New(r.bus, r.store, gc.Options{
+				Grace:          time.Duration(grace),
+				StoreConfirmed: sure != "",
+				DryRun:         dry,
+				OnRemoved: func(one gc.Removed) {
+					if a.json {
+						out.Removed = append(out.Removed, one)
+					} else {
+						fmt.Fprintf(a.out, "%s\t%d\n", one.Key, one.Bytes)
+					}
+				},
+			}).Run(ctx)
 			if errors.Is(err, gc.ErrNoReference) {
 				err = fmt.Errorf("nothing was removed from store %s: %w; if it is the right one, say so with --store %s", r.store.ID(), err, r.store.ID())
 			}

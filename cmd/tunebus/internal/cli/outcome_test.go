@@ -12,6 +12,8 @@ import (
 
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/services/tracker/report"
+	"github.com/tunebus/tunebus/services/tracker/report/pipelinesummary"
+	"github.com/tunebus/tunebus/services/tracker/report/scores"
 )
 
 // small is a specification of seconds, with paths of its own folder.
@@ -287,7 +289,7 @@ func (d desk) inMLflow(t *testing.T, c outcome, got summary) {
 func (d desk) inReports(t *testing.T, c outcome, got summary) {
 	t.Helper()
 	dir := filepath.Join(d.dir, "reports", got.RunID)
-	whole := object[report.PipelineSummary](t, filepath.Join(dir, report.PipelineSummaryName))
+	whole := object[pipelinesummary.Summary](t, filepath.Join(dir, report.PipelineSummaryName))
 	if string(whole.Conclusion) != c.conclusion || whole.RunID != got.RunID || !maps.Equal(whole.Scores, got.Scores) {
 		t.Errorf("%s says %s with %v", report.PipelineSummaryName, whole.Conclusion, whole.Scores)
 	}
@@ -305,7 +307,7 @@ func (d desk) inReports(t *testing.T, c outcome, got summary) {
 		}
 		return
 	}
-	sums := object[report.Summary](t, filepath.Join(dir, report.SummaryName))
+	sums := object[scores.Summary](t, filepath.Join(dir, report.SummaryName))
 	if sums.Rows != c.rows || !maps.Equal(sums.Scores, got.Scores) || len(got.Scores) == 0 {
 		t.Errorf("%s has %d rows and %v, want %d and %v", report.SummaryName, sums.Rows, sums.Scores, c.rows, got.Scores)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/services/tracker/report"
+	"github.com/tunebus/tunebus/services/tracker/report/pipelinesummary"
 )
 
 // TestRunIDThatIsTaken: the request is rejected, and nobody takes the run that
@@ -30,7 +31,7 @@ func TestRunIDThatIsTaken(t *testing.T) {
 	if status != 2 || out != "" || !strings.Contains(screen, "the request was rejected") || !strings.Contains(screen, "run_id = mine") {
 		t.Errorf("status %d\n%s%s", status, out, screen)
 	}
-	whole := object[report.PipelineSummary](t, filepath.Join(d.dir, "reports", "mine", report.PipelineSummaryName))
+	whole := object[pipelinesummary.Summary](t, filepath.Join(d.dir, "reports", "mine", report.PipelineSummaryName))
 	if want := map[string]string{"team": "blue", "why": "a test"}; !maps.Equal(whole.Labels, want) {
 		t.Errorf("labels %v, want %v", whole.Labels, want)
 	}
@@ -40,7 +41,7 @@ func TestRunIDThatIsTaken(t *testing.T) {
 		}
 	}
 	status, out, _ = tunebus(t, "show", "mine", "--json", "--server", d.url)
-	var shown report.PipelineSummary
+	var shown pipelinesummary.Summary
 	if err := json.Unmarshal([]byte(out), &shown); err != nil || status != 0 || shown.Conclusion != events.Success || shown.Links["mlflow_pipeline"] == "" {
 		t.Errorf("show --json: status %d, %v\n%s", status, err, out)
 	}

@@ -18,7 +18,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/bus/requestlog"
-	"github.com/tunebus/tunebus/services/intake"
+	"github.com/tunebus/tunebus/services/intake/request"
 )
 
 // replayed is a request that is submitted again, for scripts.
@@ -221,7 +221,7 @@ func (p *replay) unfit(ctx context.Context, d requestlog.Request, req events.Pip
 		return fmt.Sprintf("it is a replay of request %d; --replayed takes those, too", req.ReplayOf), nil
 	}
 	if d.PlainJSON {
-		if unknown := intake.UnknownKeys(d.Data); len(unknown) > 0 {
+		if unknown := request.UnknownKeys(d.Data); len(unknown) > 0 {
 			return fmt.Sprintf("its key %q is unknown, so it was rejected", unknown[0].Key), nil
 		}
 	}
@@ -270,7 +270,7 @@ func runOf(d requestlog.Request, req events.PipelineRequested) string {
 	if req.RunID != "" {
 		return printable(req.RunID)
 	}
-	return intake.RunID(d.Message)
+	return request.RunID(d.Stream, d.Sequence, d.Time)
 }
 
 // line writes one of many results as soon as it is there: as JSON on a line

@@ -11,8 +11,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tunebus/tunebus/pipeline/version"
 	"github.com/tunebus/tunebus/services/tracker"
 	"github.com/tunebus/tunebus/services/tracker/mlflow"
+	"github.com/tunebus/tunebus/services/tracker/mlflow/restapi"
+	"github.com/tunebus/tunebus/services/tracker/mlflowsync"
 )
 
 func (a *app) replayTrackingCommand() *cobra.Command {
@@ -92,7 +95,7 @@ func (a *app) replayTracking(ctx context.Context, r *room, q tracking) error {
 	sum := retracked{To: t.To, DryRun: q.dry, Gaps: map[string][]string{}}
 	err = tracker.New(r.bus, r.store, t).Replay(ctx, tracker.Replay{
 		Runs: q.runs, Since: q.since, DryRun: q.dry,
-		Told: func(one tracker.Rebuilt, all int) {
+		OnRun: func(one tracker.Rebuilt, all int) {
 			sum.add(one)
 			if n++; time.Since(said) > 2*time.Second && n < all {
 				said = time.Now()
@@ -123,12 +126,12 @@ func (a *app) trackerOf(r *room, q tracking) (tracker.Config, error) {
 		t, err = t.CopyTo(q.to, os.Getenv)
 	}
 	if err == nil && q.to != "" {
-		_, err = mlflow.Open(t.To, mlflow.Options{}) // reaches nobody yet
+		_, err = mlflowsync.Open(t.To, restapi.Options{}) // it sends nothing
 	}
 	if err != nil {
 		return t, bad(err)
 	}
-	t.Version, t.Logger = Version, a.logger()
+	t.Version, t.Logger = version.Current(), a.logger()
 	return t, nil
 }
 

@@ -36,7 +36,7 @@ func (a *app) runsCommand() *cobra.Command {
 				var old []string
 				if old, err = r.archived(ctx, at); err == nil {
 					ids = append(ids, old...)
-					find = archive.Reader{Bus: r.bus, Store: r.store}.Run
+					find = archive.NewReader(r.bus, r.store).Run
 				}
 			}
 			if err != nil {

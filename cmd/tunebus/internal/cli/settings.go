@@ -13,10 +13,11 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/llm"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
+	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/hostmetrics"
 	"github.com/tunebus/tunebus/pipeline/service"
 	"github.com/tunebus/tunebus/pipeline/settings"
-	"github.com/tunebus/tunebus/pipeline/worker"
+	"github.com/tunebus/tunebus/pipeline/version"
 	"github.com/tunebus/tunebus/services/evaluation"
 	"github.com/tunebus/tunebus/services/finetune"
 	"github.com/tunebus/tunebus/services/inference"
@@ -95,7 +96,7 @@ func (a *app) start(ctx context.Context, s settings.Settings, listen string, rel
 	if err != nil {
 		return nil, bad(err)
 	}
-	t.Version = Version
+	t.Version = version.Current()
 	// Better now than when a run has worked for hours.
 	if err := os.MkdirAll(t.Reports, 0o755); err != nil {
 		return nil, bad(fmt.Errorf("folder of the reports: %w", err))
@@ -109,18 +110,18 @@ func (a *app) start(ctx context.Context, s settings.Settings, listen string, rel
 	return standalone.Start(ctx, standalone.Config{
 		Data: s.Data.Folder, Scratch: s.Data.Scratch, Artifacts: s.Artifacts.URL, Patience: s.Artifacts.Patience, ObjectBytes: objectBytes, Listen: listen, RelaxedSync: relaxed,
 		Engines: engines(s), Workers: workers(s), Layout: topology.Topology{Queues: queues(s)}, UnknownFor: s.Bus.UnknownFor, Sources: sources, Tracker: t,
-		Intake: intake.Config{Limits: s.Limits, FullAt: s.Intake.FullAt, Patience: s.Intake.Patience},
+		Intake: intake.Config{Limits: s.Limits, FullAt: s.Intake.FullAt, CancelGrace: s.Intake.Patience},
 		Sample: hostmetrics.New(ctx).Sample, Logger: log,
 	})
 }
 
-func engines(s settings.Settings) map[events.Phase]worker.Engine {
+func engines(s settings.Settings) map[events.Phase]engine.Engine {
 	e := s.Evaluation
 	judge := evaluation.Judge{
 		BaseURL: e.JudgeBaseURL, Allowed: e.JudgeAllowed, Parallel: e.JudgeParallel,
 		Key: func(address string) string { return s.Key(address, os.Getenv) },
 	}
-	return map[events.Phase]worker.Engine{
+	return map[events.Phase]engine.Engine{
 		events.Finetune:   finetune.Engine{},
 		events.Inference:  inference.Engine{SaveEvery: s.Inference.SaveEvery},
 		events.Evaluation: evaluation.Engine{SaveEvery: e.SaveEvery, Judge: judge},

@@ -11,7 +11,7 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
-	"github.com/tunebus/tunebus/services/tracker/report"
+	"github.com/tunebus/tunebus/services/tracker/report/pipelinesummary"
 )
 
 func (a *app) showCommand() *cobra.Command {
@@ -30,7 +30,7 @@ func (a *app) showCommand() *cobra.Command {
 			if run.Accepted == nil {
 				return unknownRun(r.bus, args[0])
 			}
-			out := shownRun{PipelineSummary: report.SummarisePipeline(run)}
+			out := shownRun{Summary: pipelinesummary.Of(run)}
 			if bad != nil {
 				out.Unreadable = bad.Facts
 			}
@@ -51,7 +51,7 @@ func (a *app) showCommand() *cobra.Command {
 
 // shownRun is what is known of a run, for scripts.
 type shownRun struct {
-	report.PipelineSummary
+	pipelinesummary.Summary
 	// Unreadable are the facts of which nothing is known.
 	Unreadable []history.UnreadableFact `json:"unreadable,omitempty"`
 }

@@ -87,13 +87,13 @@ func (q *asked) tree(c *cobra.Command) (tree structconf.Tree, faults structconf.
 	faults = append(faults, assign(&tree, append(q.switches(c), q.sets...))...)
 	faults = append(faults, tree.Unknown(settings.Known())...)
 	q.folders = map[string]string{}
-	for key, at := range tree.At {
+	for key, at := range tree.Positions {
 		if slices.Contains(q.files, at.File) {
 			q.folders[key] = filepath.Dir(at.File)
 		}
 	}
-	for _, key := range slices.Sorted(maps.Keys(tree.At)) {
-		at := tree.At[key]
+	for _, key := range slices.Sorted(maps.Keys(tree.Positions)) {
+		at := tree.Positions[key]
 		if section, _, _ := strings.Cut(key, "."); at.File == structconf.FromFlag && slices.Contains(settings.Sections(), section) {
 			faults = append(faults, structconf.Fault{File: at.File, Key: key, Message: "is a setting, and --set changes the specification; write it into tunebus.toml, or set its TUNEBUS_ variable"})
 		}

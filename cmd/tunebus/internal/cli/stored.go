@@ -134,7 +134,7 @@ func (r *room) find(ctx context.Context, at stored, id string) (events.Run, erro
 	case err != nil:
 		return run, fmt.Errorf("%w; whether it was archived cannot be told: %w", unknownRun(r.bus, id), err)
 	}
-	return archive.Reader{Bus: r.bus, Store: r.store}.Run(ctx, id)
+	return archive.NewReader(r.bus, r.store).Run(ctx, id)
 }
 
 // archived lists the archived runs.
@@ -145,7 +145,7 @@ func (r *room) archived(ctx context.Context, at stored) ([]string, error) {
 			return nil, err
 		}
 	}
-	return archive.Runs(ctx, r.store)
+	return archive.NewFiles(r.store).Runs(ctx)
 }
 
 // openStore opens the artifact store that the services use.

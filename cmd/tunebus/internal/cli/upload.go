@@ -10,6 +10,7 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
+	"github.com/tunebus/tunebus/pipeline/artifact/transfer"
 	"github.com/tunebus/tunebus/pipeline/spec"
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
@@ -73,9 +74,9 @@ func upload(ctx context.Context, store *artifact.Store, run string, files map[st
 		}
 		var ref events.Reference
 		if info.IsDir() {
-			ref, err = store.PutDir(ctx, name+".tar", path)
+			ref, err = transfer.New(store).PutDir(ctx, name+".tar", path)
 		} else {
-			ref, err = store.PutFile(ctx, name+strings.ToLower(filepath.Ext(path)), "application/octet-stream", path)
+			ref, err = transfer.New(store).PutFile(ctx, name+strings.ToLower(filepath.Ext(path)), "application/octet-stream", path)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("upload %s: %w", key, err)

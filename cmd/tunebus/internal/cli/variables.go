@@ -21,7 +21,7 @@ func expand(t structconf.Tree) structconf.Faults {
 		for key, value := range table {
 			path := section + "." + key
 			table[key] = expanded(value, func(format string, args ...any) {
-				p := t.At[path]
+				p := t.Positions[path]
 				faults = append(faults, structconf.Fault{File: p.File, Line: p.Line, Column: p.Column, Key: path, Message: fmt.Sprintf(format, args...)})
 			})
 		}

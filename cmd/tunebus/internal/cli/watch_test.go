@@ -44,7 +44,7 @@ func TestWatchOfWhatWillNotCome(t *testing.T) {
 	done.Conclusion = events.Failure
 	tell(t, b, append(failed[:4], done, events.TrackingCompleted{RunID: "failed"})...)
 	tell(t, b, append(ended("good"), events.TrackingCompleted{RunID: "good"})...)
-	if r, err := (archive.Archiver{Bus: b, Store: store}).Run(t.Context()); err != nil || len(r.Archived) != 2 {
+	if r, err := archive.NewArchiver(b, store, archive.Options{}).Run(t.Context()); err != nil || len(r.Archived) != 2 {
 		t.Fatalf("archived %+v, %v", r, err)
 	}
 	tell(t, b, ended("fresh")...)

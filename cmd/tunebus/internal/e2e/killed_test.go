@@ -1,8 +1,3 @@
-//go:build !race
-
-// The programs are built without the race detector, which would see nothing
-// new here.
-
 package e2e_test
 
 import (
@@ -22,7 +17,6 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/processes"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
-	"github.com/tunebus/tunebus/pipeline/worker"
 )
 
 // saveSteps and perEpoch are those of [long].
@@ -176,7 +170,7 @@ func (c *cluster) repeated(t *testing.T, run events.Run, killed map[int]bool) {
 // history wants the metric history to have every step once.
 func (c *cluster) history(t *testing.T, run events.Run) {
 	t.Helper()
-	ref, ok := run.Phases[events.Finetune].Completed.Artifact(worker.ArtifactMetrics)
+	ref, ok := run.Phases[events.Finetune].Completed.Artifact(events.ArtifactMetrics)
 	if !ok {
 		t.Fatal("there is no metric history")
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
+	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/filelock"
 	"github.com/tunebus/tunebus/pipeline/worker"
 )
@@ -33,7 +34,7 @@ func TestDamagedCheckpoint(t *testing.T) {
 	s := newWorkshop(t)
 	s.accept(t, "r", nil, events.Finetune)
 	began := make(chan int64, 2)
-	s.worker(t, s.bus, func(ctx context.Context, job *worker.Job) (worker.Result, error) {
+	s.worker(t, s.bus, func(ctx context.Context, job *engine.Job) (engine.Result, error) {
 		e := trainer{steps: 9, save: 2, keep: 3, value: float64(job.Attempt), began: began}
 		if job.Attempt == 1 {
 			e.hold = func(_ context.Context, step int64) error {
@@ -89,7 +90,7 @@ func TestStaleWorkerSavesNothing(t *testing.T) {
 	s.accept(t, "r", nil, events.Finetune)
 	at3, taken := make(chan struct{}), make(chan struct{})
 	saved := make(chan error, 1)
-	s.worker(t, s.bus, func(ctx context.Context, job *worker.Job) (worker.Result, error) {
+	s.worker(t, s.bus, func(ctx context.Context, job *engine.Job) (engine.Result, error) {
 		e := trainer{steps: 5, save: 2, keep: 1}
 		if job.Attempt > 2 {
 			return e.Run(ctx, job)
@@ -166,15 +167,15 @@ func TestScratchOfTheDead(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(dead, "model"), 0o750); err != nil {
 		t.Fatal(err)
 	}
-	living, err := filelock.MakeDir(scratch, "tunebus-scratch-finetune-*")
+	living, err := filelock.MkdirLocked(scratch, "tunebus-scratch-finetune-*")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer living.Close()
-	s.worker(t, s.bus, func(_ context.Context, job *worker.Job) (worker.Result, error) {
+	s.worker(t, s.bus, func(_ context.Context, job *engine.Job) (engine.Result, error) {
 		path, err := job.Scratch("x")
 		folder.Store(&path)
-		return worker.Result{}, err
+		return engine.Result{}, err
 	}, worker.Config{Scratch: scratch})
 	s.ended(t, "r")
 	s.settled(t)

@@ -6,13 +6,13 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
-	"github.com/tunebus/tunebus/pipeline/worker"
+	"github.com/tunebus/tunebus/pipeline/engine"
 )
 
 // interrupted breaks the first attempt of a run off when it has saved a
 // checkpoint.
-func (s *workshop) interrupted(e worker.Engine, run string) worker.EngineFunc {
-	return func(ctx context.Context, job *worker.Job) (worker.Result, error) {
+func (s *workshop) interrupted(e engine.Engine, run string) engine.Func {
+	return func(ctx context.Context, job *engine.Job) (engine.Result, error) {
 		if job.Request.RunID != run || job.Attempt > 1 {
 			return e.Run(ctx, job)
 		}

@@ -13,16 +13,16 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/bus/wakeup"
-	"github.com/tunebus/tunebus/pipeline/worker"
+	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/services/tracker"
 )
 
 // noop is an engine that makes nothing.
-func noop(context.Context, *worker.Job) (worker.Result, error) { return worker.Result{}, nil }
+func noop(context.Context, *engine.Job) (engine.Result, error) { return engine.Result{}, nil }
 
-func noops() map[events.Phase]worker.Engine {
-	return map[events.Phase]worker.Engine{
-		events.Finetune: worker.EngineFunc(noop), events.Inference: worker.EngineFunc(noop), events.Evaluation: worker.EngineFunc(noop),
+func noops() map[events.Phase]engine.Engine {
+	return map[events.Phase]engine.Engine{
+		events.Finetune: engine.Func(noop), events.Inference: engine.Func(noop), events.Evaluation: engine.Func(noop),
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
 	"github.com/tunebus/tunebus/pipeline/bus/delivery"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
+	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/worker"
 	"github.com/tunebus/tunebus/services/intake"
 	"github.com/tunebus/tunebus/services/tracker"
@@ -55,7 +56,7 @@ func (a *apart) start(t *testing.T, name string) {
 				return s.Routes(), s.Run
 			default:
 				cfg := fast(worker.Config{Phase: events.Phase(name), Scratch: a.data, Logger: a.ws.logger()})
-				return []delivery.Route{worker.New(b, store, worker.EngineFunc(noop), cfg).Route()}, nil
+				return []delivery.Route{worker.New(b, store, engine.Func(noop), cfg).Route()}, nil
 			}
 		})
 	}()

@@ -16,6 +16,7 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/bus/objectstore"
+	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/worker"
 	"github.com/tunebus/tunebus/services/tracker"
 )
@@ -90,7 +91,7 @@ func TestStoreIsFull(t *testing.T) {
 	if _, err := nats.PutBytes(t.Context(), "filler", make([]byte, 5<<19)); err != nil {
 		t.Fatal(err)
 	}
-	s.worker(t, s.bus, func(ctx context.Context, job *worker.Job) (worker.Result, error) {
+	s.worker(t, s.bus, func(ctx context.Context, job *engine.Job) (engine.Result, error) {
 		dir, err := job.Scratch("checkpoint")
 		if err == nil {
 			err = os.Mkdir(dir, 0o750)
@@ -106,10 +107,10 @@ func TestStoreIsFull(t *testing.T) {
 			err = job.Checkpoint(ctx, 1, dir, 1)
 		}
 		if err != nil {
-			return worker.Result{}, err
+			return engine.Result{}, err
 		}
 		a, err := job.PutFile(ctx, events.ArtifactModel, "text/plain", dir+".model")
-		return worker.Result{Artifacts: []events.Artifact{a}}, err
+		return engine.Result{Artifacts: []events.Artifact{a}}, err
 	}, worker.Config{})
 	s.accept(t, "r", nil, events.Finetune)
 	eventually(t, "the job says that the store is full", func() bool { return s.log.says("the artifact store is full or away", "run=r") })
@@ -154,15 +155,15 @@ func TestDiskIsFull(t *testing.T) {
 	}
 }
 
-// TestPatienceEnds: a store that stays away costs the attempt in the end, with
+// TestStoreRetryBudgetEnds: a store that stays away costs the attempt in the end, with
 // an error that says why, and a cancel does not wait for it.
-func TestPatienceEnds(t *testing.T) {
+func TestStoreRetryBudgetEnds(t *testing.T) {
 	t.Parallel()
 	s := newWorkshop(t)
 	disk := onMoodyStore(t, s)
 	full := error(syscall.ENOSPC)
 	disk.mood.Store(&full)
-	s.worker(t, s.bus, trainer{steps: 1}.Run, worker.Config{Patience: time.Millisecond, MaxTries: 1})
+	s.worker(t, s.bus, trainer{steps: 1}.Run, worker.Config{StoreRetryBudget: time.Millisecond})
 	s.accept(t, "short", func(a *events.PipelineAccepted) { a.Specification.Pipeline.MaxTries = 1 }, events.Finetune)
 	c := s.ended(t, "short").Phases[events.Finetune].Completed
 	if c.Conclusion != events.Failure || c.Error == nil || !says(c.Error.Message, "full or away", "no space left") {
@@ -200,7 +201,7 @@ func TestServerIsAwayForLong(t *testing.T) {
 		return nil
 	}}
 	for range 2 {
-		s.worker(t, s.connect(t, s.server.URL()), engine.Run, worker.Config{Look: 200 * time.Millisecond})
+		s.worker(t, s.connect(t, s.server.URL()), engine.Run, worker.Config{Timing: worker.Timing{OwnershipCheckInterval: 200 * time.Millisecond}})
 	}
 	s.accept(t, "r", nil, events.Finetune, events.Inference)
 	<-at3

@@ -14,6 +14,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
 	"github.com/tunebus/tunebus/pipeline/bus/delivery"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/worker"
 )
 
@@ -33,7 +34,7 @@ func TestManyHoldersOneEnd(t *testing.T) {
 		}
 		var all sync.WaitGroup
 		for range 8 {
-			w := worker.New(s.bus, s.store, worker.EngineFunc(trainer{steps: 3, save: 1}.Run), fast(worker.Config{Scratch: t.TempDir(), Logger: s.logger()}))
+			w := worker.New(s.bus, s.store, engine.Func(trainer{steps: 3, save: 1}.Run), fast(worker.Config{Scratch: t.TempDir(), Logger: s.logger()}))
 			all.Go(func() {
 				if err := w.Handle(t.Context(), delivery.Delivery{Message: m, Delivered: 1}); err != nil && !errors.Is(err, delivery.ErrOwnershipLost) {
 					t.Errorf("it answers %v", err)
@@ -70,10 +71,10 @@ func TestShutdownWithoutNATS(t *testing.T) {
 	s := newWorkshop(t)
 	proxy := bustest.NewProxy(t, s.server.URL())
 	working := make(chan struct{})
-	stop := s.worker(t, s.connect(t, proxy.URL), func(ctx context.Context, _ *worker.Job) (worker.Result, error) {
+	stop := s.worker(t, s.connect(t, proxy.URL), func(ctx context.Context, _ *engine.Job) (engine.Result, error) {
 		close(working)
 		<-ctx.Done()
-		return worker.Result{}, context.Cause(ctx)
+		return engine.Result{}, context.Cause(ctx)
 	}, worker.Config{Grace: 2 * time.Second})
 	s.accept(t, "r", nil, events.Finetune)
 	<-working

@@ -15,6 +15,7 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
+	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/worker"
 )
 
@@ -73,7 +74,7 @@ func TestServerRestartsDuringAJob(t *testing.T) {
 	if n := len(storedMetrics(t, s, p.Completed)); n != 10 {
 		t.Errorf("the history has %d points, want 10", n)
 	}
-	for _, line := range [][]string{{"checkpoint not saved", "step=4"}, {"late checkpoint saved", "step=8"}} {
+	for _, line := range [][]string{{"checkpoint not saved", "step=4"}, {"pending checkpoint registered", "step=8"}} {
 		if !s.log.says(line...) {
 			t.Errorf("the log does not say %q", line)
 		}
@@ -87,9 +88,9 @@ func TestServerRestartsWithAJobInTheQueue(t *testing.T) {
 	t.Parallel()
 	s := newWorkshop(t)
 	s.accept(t, "r", nil, events.Finetune)
-	stop := s.worker(t, s.bus, func(ctx context.Context, _ *worker.Job) (worker.Result, error) {
+	stop := s.worker(t, s.bus, func(ctx context.Context, _ *engine.Job) (engine.Result, error) {
 		<-ctx.Done()
-		return worker.Result{}, context.Cause(ctx)
+		return engine.Result{}, context.Cause(ctx)
 	}, worker.Config{Queue: "trl"}) // it takes other jobs
 	s.restart(t, func() {})
 	stop()
@@ -126,7 +127,7 @@ func TestCheckpointRefusedForAMoment(t *testing.T) {
 			<-told
 		}
 		return nil
-	}}.Run, worker.Config{Look: time.Hour})
+	}}.Run, worker.Config{Timing: worker.Timing{OwnershipCheckInterval: time.Hour}})
 	s.accept(t, "r", nil, events.Finetune)
 	<-at5
 	if _, err := checkpoint.New(s.bus).Load(t.Context(), "r", events.Finetune); !errors.Is(err, checkpoint.ErrNone) {

@@ -23,6 +23,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/delivery"
 	"github.com/tunebus/tunebus/pipeline/bus/objectstore"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
+	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/service"
 	"github.com/tunebus/tunebus/pipeline/settings"
 	"github.com/tunebus/tunebus/pipeline/worker"
@@ -52,7 +53,7 @@ type Config struct {
 	// write.
 	RelaxedSync bool
 	// Engines does the work of each phase.
-	Engines map[events.Phase]worker.Engine
+	Engines map[events.Phase]engine.Engine
 	// Workers say how each phase's jobs are taken. Default: from the engine's
 	// queue, one at a time.
 	Workers map[events.Phase]settings.Worker
@@ -60,7 +61,7 @@ type Config struct {
 	// here.
 	Intake intake.Config
 	// Sources say where models and data are found.
-	Sources worker.Sources
+	Sources engine.Sources
 	// Tracker configures the tracker; its logger, and the reports' folder if
 	// it is empty, are set here.
 	Tracker tracker.Config
@@ -184,22 +185,31 @@ func (l *Local) receiver(cfg Config, data string) (*delivery.Router, error) {
 	if cfg.UnknownFor > 0 {
 		r.HoldUnknownVersion = cfg.UnknownFor
 	}
-	front := cfg.Intake
-	front.DataRoots, front.Store, front.Logger = cfg.Sources.Roots, l.Store.ID(), cfg.Logger.With("service", "intake")
-	front.Runs = archive.Reader{Bus: l.services, Store: l.Store}
-	desk := intake.New(l.services, front)
-	for _, route := range desk.Routes() {
+	intakeConfig := cfg.Intake
+	intakeConfig.DataRoots, intakeConfig.Store, intakeConfig.Logger = cfg.Sources.Roots, l.Store.ID(), cfg.Logger.With("service", "intake")
+	intakeConfig.Runs = archive.NewReader(l.services, l.Store)
+	svc := intake.New(l.services, intakeConfig)
+	for _, route := range svc.Routes() {
 		r.Add(route)
 	}
 	name := conn.ProcessName()
 	for _, p := range events.Phases() {
-		engine, ok := cfg.Engines[p]
+		e, ok := cfg.Engines[p]
 		if !ok {
 			continue
 		}
-		w := worker.New(l.services, l.Store, engine, worker.Config{
-			Phase: p, Queue: cfg.Workers[p].Queue, Slots: cfg.Workers[p].Slots, Grace: cfg.Workers[p].Grace, MaxBackoff: cfg.Intake.Limits.Backoff, Patience: cfg.Patience,
-			Scratch: cfg.Scratch, Name: name, Sources: cfg.Sources, Sample: cfg.Sample, Logger: cfg.Logger.With("service", string(p)),
+		w := worker.New(l.services, l.Store, e, worker.Config{
+			Phase:            p,
+			Queue:            cfg.Workers[p].Queue,
+			Slots:            cfg.Workers[p].Slots,
+			Grace:            cfg.Workers[p].Grace,
+			MaxBackoff:       cfg.Intake.Limits.Backoff,
+			StoreRetryBudget: cfg.Patience,
+			Scratch:          cfg.Scratch,
+			Name:             name,
+			Sources:          cfg.Sources,
+			Sample:           cfg.Sample,
+			Logger:           cfg.Logger.With("service", string(p)),
 		})
 		w.Sweep()
 		r.Add(w.Route())

@@ -11,8 +11,8 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/settings"
-	"github.com/tunebus/tunebus/pipeline/worker"
 	"github.com/tunebus/tunebus/services/tracker"
 )
 
@@ -25,7 +25,7 @@ func TestUnreadableFactsAreGaps(t *testing.T) {
 	const patience = 3 * time.Second
 	littered := make(chan struct{})
 	e := noops()
-	e[events.Finetune] = worker.EngineFunc(func(ctx context.Context, job *worker.Job) (worker.Result, error) {
+	e[events.Finetune] = engine.Func(func(ctx context.Context, job *engine.Job) (engine.Result, error) {
 		<-littered
 		return noop(ctx, job)
 	})

@@ -23,6 +23,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
+	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/spec"
 	"github.com/tunebus/tunebus/pipeline/worker"
 )
@@ -96,25 +97,22 @@ func fast(cfg worker.Config) worker.Config {
 	if cfg.Phase == "" {
 		cfg.Phase = events.Finetune
 	}
-	if cfg.Backoff == 0 {
-		cfg.Backoff = 20 * time.Millisecond
-	}
-	if cfg.Elsewhere == 0 {
-		cfg.Elsewhere = 100 * time.Millisecond
+	if cfg.Timing.WrongWorkerDelay == 0 {
+		cfg.Timing.WrongWorkerDelay = 100 * time.Millisecond
 	}
 	return cfg
 }
 
 // worker lets a worker take jobs on a connection until the test ends, or stop
 // is called; stop returns how long the end took.
-func (s *workshop) worker(t *testing.T, on *conn.Conn, engine worker.EngineFunc, cfg worker.Config) (stop func() time.Duration) {
+func (s *workshop) worker(t *testing.T, on *conn.Conn, e engine.Func, cfg worker.Config) (stop func() time.Duration) {
 	t.Helper()
 	cfg = fast(cfg)
 	cfg.Logger = s.logger()
 	if cfg.Scratch == "" {
 		cfg.Scratch = t.TempDir()
 	}
-	return s.receive(t, on, worker.New(on, s.store, engine, cfg).Route())
+	return s.receive(t, on, worker.New(on, s.store, e, cfg).Route())
 }
 
 func (s *workshop) receive(t *testing.T, on *conn.Conn, routes ...delivery.Route) (stop func() time.Duration) {
@@ -146,6 +144,7 @@ func (s *workshop) receive(t *testing.T, on *conn.Conn, routes ...delivery.Route
 func (s *workshop) accept(t *testing.T, id string, change func(*events.PipelineAccepted), phases ...events.Phase) {
 	t.Helper()
 	a := events.PipelineAccepted{RunID: id, RunName: id, RequestedAt: time.Now().UTC(), Specification: spec.Defaults()}
+	a.Specification.Pipeline.Backoff = "20ms"
 	for _, p := range phases {
 		a.Plan = append(a.Plan, events.Step{Phase: p, Queue: "builtin"})
 	}
