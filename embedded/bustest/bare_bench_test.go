@@ -16,79 +16,79 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
 
-// BenchmarkBarePipeline is what is stored for a no-op pipeline: 12 publishes of
-// the sizes that they have there, one after the other, and 4 confirmed acks,
-// with plain nats.go and nothing of tunebus around them. Latency is one
-// pipeline at a time, throughput 32 at once.
-func BenchmarkBarePipeline(b *testing.B) { ceiling(b, stored) }
+// BenchmarkBarePipeline publishes the messages that a no-op pipeline stores: 12
+// messages of the same sizes, one after the other, and 4 confirmed acks, with
+// plain nats.go. Latency is one pipeline at a time, throughput 32 at once.
+func BenchmarkBarePipeline(b *testing.B) { measure(b, stored) }
 
-// BenchmarkBareTraffic is the ceiling of the whole no-op pipeline: the same
-// messages in the same order with nothing of tunebus around them. Beside what
-// is stored these are the read that each service makes of a run before it
-// says something about it, the ids and fences under which it says that, and
-// the doorbells: what the worker of a job, the deadline and the tracker hear
-// of every run.
-func BenchmarkBareTraffic(b *testing.B) { ceiling(b, traffic) }
+// BenchmarkBareTraffic is the upper bound for the whole no-op pipeline: the same
+// messages in the same order, with plain nats.go. In addition to the stored
+// messages these are the read of the run before each publish, the message ids and
+// fences, and the wake-ups of the workers, the deadline and the tracker.
+func BenchmarkBareTraffic(b *testing.B) { measure(b, traffic) }
 
-// extent is which messages of a pipeline are sent.
+// extent is the part of a pipeline's messages that a benchmark sends.
 type extent int
 
 const (
-	stored extent = iota
-	traffic
+	stored  extent = iota // the stored messages
+	traffic               // all of them
 )
 
-func ceiling(b *testing.B, what extent) {
-	syncs(b, func(b *testing.B, relaxed bool) {
-		b.Run("latency", func(b *testing.B) { bare(b, relaxed, what, 1) })
-		b.Run("throughput", func(b *testing.B) { bare(b, relaxed, what, 32) })
+// measure measures the latency of one pipeline at a time, and the throughput of 32
+// at the same time.
+func measure(b *testing.B, extent extent) {
+	eachSyncMode(b, func(b *testing.B, relaxed bool) {
+		b.Run("latency", func(b *testing.B) { bare(b, relaxed, extent, 1) })
+		b.Run("throughput", func(b *testing.B) { bare(b, relaxed, extent, 32) })
 	})
 }
 
-// hop is a step of the bare pipeline: a durable, what is read for each of its
-// messages, and what is published then.
-type hop struct {
-	stream, durable string
-	reads           func(run string) []string
-	says            []said
+// step is one service of the bare pipeline: its consumer, the subjects that it
+// reads for each message, and the messages that it then publishes.
+type step struct {
+	stream, consumer string
+	reads            func(run string) []string
+	publishes        []publication
 }
 
-// said is a message: its subject, with the run's id for %s, its size, and the
-// subject of its fence, if it has one. The fence of a claim is that nothing
-// stands there, that of a holder the sequence of its claim.
-type said struct {
+// publication is a message of a step. In the subjects %s stands for the run's id.
+// A claim is fenced by an empty subject, a message of the owner of a job by the
+// sequence of its claim.
+type publication struct {
 	subject string
 	size    int
-	fence   string
-	holder  bool
+	fence   string // subject of the fence; empty: no fence
+	owner   bool
 }
 
-// hops are the services of a run with three phases.
-func hops() []hop {
-	job := func(p events.Phase) said {
-		return said{subject: string(p) + ".requested.%s.builtin", size: 3100}
+// steps are the services of a run with three phases.
+func steps() []step {
+	job := func(p events.Phase) publication {
+		return publication{subject: string(p) + ".requested.%s.builtin", size: 3100}
 	}
-	phase := func(p events.Phase, next said) hop {
-		started := said{subject: string(p) + ".started.%s.1", size: 450, fence: events.CompletedSubject(p, "%s")}
-		completed := said{subject: events.CompletedSubject(p, "%s"), size: 460, fence: events.StartedFilter(p, "%s"), holder: true}
+	phase := func(p events.Phase, next publication) step {
+		started := publication{subject: string(p) + ".started.%s.1", size: 450, fence: events.CompletedSubject(p, "%s")}
+		completed := publication{subject: events.CompletedSubject(p, "%s"), size: 460, fence: events.StartedFilter(p, "%s"), owner: true}
 		reads := func(run string) []string {
 			return events.JobFilters(events.PhaseRequested{RunID: run, Phase: p, RequestedAt: time.Unix(1, 0)})
 		}
-		return hop{events.StreamFacts, topology.JobConsumer(p, "builtin"), reads, []said{started, completed, next}}
+		return step{events.StreamFacts, topology.JobConsumer(p, "builtin"), reads, []publication{started, completed, next}}
 	}
-	accepted := said{subject: "pipeline.accepted.%s", size: 3100}
-	return []hop{
-		{events.StreamRequests, topology.ConsumerIntake, events.RunFilters, []said{accepted, job(events.Finetune)}},
+	accepted := publication{subject: "pipeline.accepted.%s", size: 3100}
+	return []step{
+		{events.StreamRequests, topology.ConsumerIntake, events.RunFilters, []publication{accepted, job(events.Finetune)}},
 		phase(events.Finetune, job(events.Inference)),
 		phase(events.Inference, job(events.Evaluation)),
-		phase(events.Evaluation, said{subject: "pipeline.completed.%s", size: 730}),
+		phase(events.Evaluation, publication{subject: "pipeline.completed.%s", size: 730}),
 	}
 }
 
-func bare(b *testing.B, relaxed bool, what extent, inFlight int) {
-	s, _ := layOut(b, relaxed)
+// bare runs b.N pipelines.
+func bare(b *testing.B, relaxed bool, extent extent, inFlight int) {
+	server, _ := newServer(b, relaxed)
 	connect := func() (*nats.Conn, jetstream.JetStream) {
-		nc, err := nats.Connect("", nats.InProcessServer(s))
+		nc, err := nats.Connect("", nats.InProcessServer(server))
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -103,17 +103,17 @@ func bare(b *testing.B, relaxed bool, what extent, inFlight int) {
 	nc, client := connect()
 	ctx, cancel := context.WithCancel(b.Context())
 	var work sync.WaitGroup
-	for _, h := range hops() {
-		consumer, err := services.Consumer(ctx, h.stream, h.durable)
+	for _, s := range steps() {
+		consumer, err := services.Consumer(ctx, s.stream, s.consumer)
 		if err != nil {
 			b.Fatal(err)
 		}
 		for range min(inFlight, 8) {
-			work.Go(func() { h.serve(ctx, b, what, services, consumer) })
+			work.Go(func() { s.serve(ctx, b, extent, services, consumer) })
 		}
 	}
-	if what == traffic {
-		ring(ctx, b, &work, servicesConn, services)
+	if extent == traffic {
+		subscribeWakeups(ctx, b, &work, servicesConn, services)
 	}
 	ended := make(chan struct{}, inFlight)
 	sub, err := nc.Subscribe("pipeline.completed.*", func(*nats.Msg) { ended <- struct{}{} })
@@ -122,21 +122,21 @@ func bare(b *testing.B, relaxed bool, what extent, inFlight int) {
 	}
 	b.ResetTimer()
 	start := time.Now()
-	going := 0
+	running := 0
 	for i := range b.N {
 		msg := &nats.Msg{Subject: events.TypePipelineRequested, Data: make([]byte, 460), Header: nats.Header{"Run": {fmt.Sprintf("r%d", i)}}}
-		if what == traffic {
+		if extent == traffic {
 			identify(msg, fmt.Sprintf("%s/%d", msg.Subject, i))
 		}
 		if _, err := client.PublishMsg(ctx, msg); err != nil {
 			b.Fatal(err)
 		}
-		if going++; going == inFlight {
+		if running++; running == inFlight {
 			<-ended
-			going--
+			running--
 		}
 	}
-	for range going {
+	for range running {
 		<-ended
 	}
 	took := time.Since(start)
@@ -150,8 +150,9 @@ func bare(b *testing.B, relaxed bool, what extent, inFlight int) {
 	work.Wait()
 }
 
-// ring hears what doorbells hear.
-func ring(ctx context.Context, b *testing.B, work *sync.WaitGroup, nc *nats.Conn, js jetstream.JetStream) {
+// subscribeWakeups subscribes to the messages that wake the workers, the deadline
+// and the tracker.
+func subscribeWakeups(ctx context.Context, b *testing.B, work *sync.WaitGroup, nc *nats.Conn, js jetstream.JetStream) {
 	b.Helper()
 	for _, p := range events.Phases() {
 		for _, subject := range []string{events.StartedFilter(p, "*"), events.CompletedSubject(p, "*"), events.TypeCancelRequested + ".*"} {
@@ -181,10 +182,9 @@ func ring(ctx context.Context, b *testing.B, work *sync.WaitGroup, nc *nats.Conn
 	}
 }
 
-// serve is a service without anything around it.
-func (h hop) serve(ctx context.Context, b *testing.B, what extent, js jetstream.JetStream, consumer jetstream.Consumer) {
-	answers := js.Conn().NewInbox()
-	sub, err := js.Conn().SubscribeSync(answers)
+// serve does the work of the service.
+func (s step) serve(ctx context.Context, b *testing.B, extent extent, js jetstream.JetStream, consumer jetstream.Consumer) {
+	sub, err := js.Conn().SubscribeSync(js.Conn().NewInbox())
 	if err != nil {
 		b.Error(err)
 		return
@@ -196,13 +196,13 @@ func (h hop) serve(ctx context.Context, b *testing.B, what extent, js jetstream.
 		}
 		for msg := range batch.Messages() {
 			run := msg.Headers().Get("Run")
-			if what == traffic {
-				err = look(ctx, js.Conn(), sub, h.reads(run))
+			if extent == traffic {
+				err = readRun(ctx, js.Conn(), sub, s.reads(run))
 			}
 			var before uint64
-			for _, s := range h.says {
+			for _, p := range s.publishes {
 				if err == nil {
-					before, err = s.publish(ctx, js, what, run, before)
+					before, err = p.publish(ctx, js, extent, run, before)
 				}
 			}
 			if err == nil {
@@ -216,20 +216,20 @@ func (h hop) serve(ctx context.Context, b *testing.B, what extent, js jetstream.
 	}
 }
 
-// publish stores the message behind the one at the sequence before, and
-// returns its own sequence.
-func (s said) publish(ctx context.Context, js jetstream.JetStream, what extent, run string, before uint64) (uint64, error) {
+// publish stores the message and returns its sequence. before is the sequence of
+// the message that the step published before.
+func (p publication) publish(ctx context.Context, js jetstream.JetStream, extent extent, run string, before uint64) (uint64, error) {
 	of := func(text string) string { return strings.ReplaceAll(text, "%s", run) }
-	msg := nats.NewMsg(of(s.subject))
-	msg.Data, msg.Header["Run"] = make([]byte, s.size), []string{run}
+	msg := nats.NewMsg(of(p.subject))
+	msg.Data, msg.Header["Run"] = make([]byte, p.size), []string{run}
 	var opts []jetstream.PublishOpt
-	if what == traffic {
+	if extent == traffic {
 		identify(msg, msg.Subject)
-		if s.fence != "" {
-			if !s.holder {
+		if p.fence != "" {
+			if !p.owner {
 				before = 0
 			}
-			opts = append(opts, jetstream.WithExpectLastSequenceForSubject(before, of(s.fence)))
+			opts = append(opts, jetstream.WithExpectLastSequenceForSubject(before, of(p.fence)))
 		}
 	}
 	ack, err := js.PublishMsg(ctx, msg, opts...)
@@ -239,24 +239,24 @@ func (s said) publish(ctx context.Context, js jetstream.JetStream, what extent, 
 	return ack.Sequence, nil
 }
 
-// identify gives a message the headers that an event has.
+// identify sets the headers of an event.
 func identify(msg *nats.Msg, id string) {
 	msg.Header["Nats-Msg-Id"] = []string{id}
 	msg.Header["Content-Type"] = []string{"application/cloudevents+json"}
 	msg.Header["traceparent"] = []string{"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
 }
 
-// look reads what is stored of a run.
-func look(ctx context.Context, nc *nats.Conn, answers *nats.Subscription, filters []string) error {
+// readRun reads the facts of a run.
+func readRun(ctx context.Context, nc *nats.Conn, replies *nats.Subscription, filters []string) error {
 	req, err := json.Marshal(map[string]any{"multi_last": filters, "batch": 1024, "max_bytes": 16 << 20})
 	if err != nil {
 		return err
 	}
-	if err := nc.PublishRequest("$JS.API.DIRECT.GET."+events.StreamFacts, answers.Subject, req); err != nil {
+	if err := nc.PublishRequest("$JS.API.DIRECT.GET."+events.StreamFacts, replies.Subject, req); err != nil {
 		return err
 	}
 	for {
-		msg, err := answers.NextMsgWithContext(ctx)
+		msg, err := replies.NextMsgWithContext(ctx)
 		if err != nil || msg.Header.Get("Status") != "" {
 			return err
 		}

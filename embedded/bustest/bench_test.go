@@ -16,13 +16,15 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
 
-// syncs are the two ways in which a server may keep what it acknowledges.
-func syncs(b *testing.B, run func(b *testing.B, relaxed bool)) {
+// eachSyncMode runs a benchmark with a server that syncs every write, and with one
+// that syncs every two minutes.
+func eachSyncMode(b *testing.B, run func(b *testing.B, relaxed bool)) {
 	b.Run("sync=always", func(b *testing.B) { run(b, false) })
 	b.Run("sync=default", func(b *testing.B) { run(b, true) })
 }
 
-func layOut(b *testing.B, relaxed bool) (*embedded.Server, *conn.Conn) {
+// newServer starts a server, connects and applies the topology.
+func newServer(b *testing.B, relaxed bool) (*embedded.Server, *conn.Conn) {
 	b.Helper()
 	s := bustest.Start(b, embedded.Options{Dir: b.TempDir(), RelaxedSync: relaxed})
 	c := bustest.Connect(b, s)
@@ -32,18 +34,18 @@ func layOut(b *testing.B, relaxed bool) (*embedded.Server, *conn.Conn) {
 	return s, c
 }
 
-// BenchmarkHop is one step of a service: a job is delivered, a fact is stored
-// under a fence, what follows is stored, and the job is acknowledged.
-func BenchmarkHop(b *testing.B) {
-	syncs(b, func(b *testing.B, relaxed bool) {
-		s, client := layOut(b, relaxed)
+// BenchmarkServiceStep measures one step of a service: a job is delivered, a fact
+// is stored under a fence, the next fact is stored, and the job is acknowledged.
+func BenchmarkServiceStep(b *testing.B) {
+	eachSyncMode(b, func(b *testing.B, relaxed bool) {
+		s, client := newServer(b, relaxed)
 		services := bustest.Connect(b, s)
 		done := make(chan struct{}, 1)
 		r, err := delivery.NewRouter(services, deadletter.New(services), bustest.Logger(b))
 		if err != nil {
 			b.Fatal(err)
 		}
-		r.Add(jobs(func(ctx context.Context, d delivery.Delivery) error {
+		r.Add(jobRoute(func(ctx context.Context, d delivery.Delivery) error {
 			run := d.Event.(events.PhaseRequested).RunID
 			fact := events.PhaseCompleted{RunID: run, Phase: events.Finetune, Attempt: 1, Conclusion: events.Success}
 			if _, err := journal.New(services).Publish(ctx, fact, journal.FenceAbsent(fact.Subject())); err != nil {
@@ -68,7 +70,7 @@ func BenchmarkHop(b *testing.B) {
 			}
 			<-done
 		}
-		b.ReportMetric(float64(b.N)/time.Since(start).Seconds(), "hops/s")
+		b.ReportMetric(float64(b.N)/time.Since(start).Seconds(), "steps/s")
 		b.StopTimer()
 		cancel()
 		if err := <-ended; err != nil {

@@ -1,5 +1,14 @@
-// Package bustest gives tests a real NATS server in the process, with the
-// streams and consumers set up.
+// Package bustest starts NATS servers for tests, in the test's process, with
+// the streams and consumers of tunebus.
+//
+//	c := bustest.New(t, topology.Topology{})
+//	stored, err := journal.New(c).Publish(t.Context(), event, journal.Fence{})
+//
+// [NewProxy] breaks the connection between a client and a server.
+//
+// The tests of the packages below pipeline/bus are in this folder too: they
+// need a real server, and pipeline must not import embedded. The files have
+// the names of the packages or parts that they test.
 package bustest
 
 import (
@@ -13,7 +22,8 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
 
-// Start starts a server in a folder of the test and stops it at its end.
+// Start starts a server, by default in a folder of the test. The server stops
+// when the test ends.
 func Start(t testing.TB, opts embedded.Options) *embedded.Server {
 	t.Helper()
 	if opts.Dir == "" {
@@ -32,28 +42,29 @@ func Start(t testing.TB, opts embedded.Options) *embedded.Server {
 	return s
 }
 
-// New starts a server, sets it up by layout and connects to it.
-func New(t testing.TB, layout topology.Topology) *conn.Conn {
+// New starts a server, connects to it and applies the topology. The default
+// ack wait is 3 s.
+func New(t testing.TB, top topology.Topology) *conn.Conn {
 	t.Helper()
-	b := Connect(t, Start(t, embedded.Options{}))
-	if layout.AckWait == 0 {
-		layout.AckWait = 3 * time.Second
+	c := Connect(t, Start(t, embedded.Options{}))
+	if top.AckWait == 0 {
+		top.AckWait = 3 * time.Second
 	}
-	if err := topology.Apply(t.Context(), b, layout); err != nil {
+	if err := topology.Apply(t.Context(), c, top); err != nil {
 		t.Fatal(err)
 	}
-	return b
+	return c
 }
 
-// Connect connects to a server and closes the connection at the test's end.
+// Connect connects to a server. The connection closes when the test ends.
 func Connect(t testing.TB, s *embedded.Server) *conn.Conn {
 	t.Helper()
-	b, err := conn.Connect(context.WithoutCancel(t.Context()), conn.Options{InProcess: s, Name: "test", Logger: Logger(t)})
+	c, err := conn.Connect(context.WithoutCancel(t.Context()), conn.Options{InProcess: s, Name: "test", Logger: Logger(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(b.Close)
-	return b
+	t.Cleanup(c.Close)
+	return c
 }
 
 // Logger writes to the test's log.

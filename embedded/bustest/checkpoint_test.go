@@ -13,53 +13,60 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
 
-// TestCheckpointsOnlyGoForward: an older attempt never replaces what a newer
-// one saved or took, and nobody brings back what a completed phase dropped.
-func TestCheckpointsOnlyGoForward(t *testing.T) {
+// superseded reports whether a newer attempt owns the entry, or the phase was
+// completed.
+func superseded(err error) bool {
+	_, ok := errors.AsType[*checkpoint.SupersededError](err)
+	return ok
+}
+
+// TestCheckpointOlderAttemptIsSuperseded: an older attempt never replaces the
+// entry that a newer attempt saved or claimed, and no attempt brings back the
+// entry of a completed phase.
+func TestCheckpointOlderAttemptIsSuperseded(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, topology.Topology{})
+	registry := checkpoint.New(newTestServer(t, topology.Topology{}).conn)
 	save := func(attempt int, step int64) error {
-		_, _, err := checkpoint.New(b.bus).Save(t.Context(), "r1", events.Finetune, checkpoint.Checkpoint{Attempt: attempt, Step: step}, 1)
+		_, _, err := registry.Save(t.Context(), "r1", events.Finetune, checkpoint.Checkpoint{Attempt: attempt, Step: step}, 1)
 		return err
 	}
-	if _, err := checkpoint.New(b.bus).Claim(t.Context(), "r1", events.Finetune, 1); !errors.Is(err, checkpoint.ErrNone) {
-		t.Errorf("taken where there is none: %v", err)
+	if _, err := registry.Claim(t.Context(), "r1", events.Finetune, 1); !errors.Is(err, checkpoint.ErrNone) {
+		t.Errorf("a claim without an entry: %v", err)
 	}
 	if err := errors.Join(save(1, 10), save(1, 20), save(2, 15)); err != nil {
 		t.Fatal(err)
 	}
-	var lost *checkpoint.SupersededError
-	if err := save(1, 30); !errors.As(err, &lost) {
-		t.Errorf("attempt 1 behind attempt 2: %v", err)
+	if err := save(1, 30); !superseded(err) {
+		t.Errorf("attempt 1 saves after attempt 2: %v", err)
 	}
-	cp, err := checkpoint.New(b.bus).Claim(t.Context(), "r1", events.Finetune, 3)
+	cp, err := registry.Claim(t.Context(), "r1", events.Finetune, 3)
 	if err != nil || cp.Attempt != 3 || cp.Step != 15 {
 		t.Errorf("%+v, %v", cp, err)
 	}
-	if err := save(2, 20); !errors.As(err, &lost) {
-		t.Errorf("attempt 2 behind attempt 3: %v", err)
+	if err := save(2, 20); !superseded(err) {
+		t.Errorf("attempt 2 saves after attempt 3: %v", err)
 	}
-	if _, err := checkpoint.New(b.bus).Claim(t.Context(), "r1", events.Finetune, 2); !errors.As(err, &lost) {
-		t.Errorf("attempt 2 takes it back: %v", err)
+	if _, err := registry.Claim(t.Context(), "r1", events.Finetune, 2); !superseded(err) {
+		t.Errorf("attempt 2 claims after attempt 3: %v", err)
 	}
 	for range 2 { // the second time there is nothing to do
-		if err := checkpoint.New(b.bus).Delete(t.Context(), "r1", events.Finetune); err != nil {
+		if err := registry.Delete(t.Context(), "r1", events.Finetune); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := checkpoint.New(b.bus).Load(t.Context(), "r1", events.Finetune); !errors.Is(err, checkpoint.ErrNone) {
-		t.Errorf("after its deletion: %v", err)
+	if _, err := registry.Load(t.Context(), "r1", events.Finetune); !errors.Is(err, checkpoint.ErrNone) {
+		t.Errorf("a load after the deletion: %v", err)
 	}
-	if err := save(3, 25); !errors.As(err, &lost) {
-		t.Errorf("saved after the phase was completed: %v", err)
+	if err := save(3, 25); !superseded(err) {
+		t.Errorf("a save after the phase was completed: %v", err)
 	}
 }
 
-// TestCheckpointsAreKept: as many as are wanted, the newest first; who saves
-// one learns which are too many.
-func TestCheckpointsAreKept(t *testing.T) {
+// TestCheckpointSaveRetention: the entry holds as many checkpoints as the saver
+// keeps, the newest first, and Save returns the checkpoints that it dropped.
+func TestCheckpointSaveRetention(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, topology.Topology{})
+	registry := checkpoint.New(newTestServer(t, topology.Topology{}).conn)
 	steps := func(list []checkpoint.Checkpoint) (out []int64) {
 		for _, c := range list {
 			out = append(out, c.Step)
@@ -70,21 +77,21 @@ func TestCheckpointsAreKept(t *testing.T) {
 		attempt       int
 		step          int64
 		keep          int
-		kept, dropped []int64
+		kept, dropped []int64 // steps
 	}{
 		{1, 10, 3, []int64{10}, nil},
 		{1, 20, 3, []int64{20, 10}, nil},
 		{1, 30, 3, []int64{30, 20, 10}, nil},
 		{1, 40, 3, []int64{40, 30, 20}, []int64{10}},
-		{2, 35, 3, []int64{35, 30, 20}, []int64{40}}, // 40 was of no use to attempt 2
+		{2, 35, 3, []int64{35, 30, 20}, []int64{40}}, // attempt 2 did not resume from 40
 		{2, 45, 1, []int64{45}, []int64{35, 30, 20}},
 	} {
 		cp := checkpoint.Checkpoint{Attempt: c.attempt, Step: c.step, Reference: events.Reference{Key: fmt.Sprint(c.step)}}
-		_, dropped, err := checkpoint.New(b.bus).Save(t.Context(), "r1", events.Finetune, cp, c.keep)
+		_, dropped, err := registry.Save(t.Context(), "r1", events.Finetune, cp, c.keep)
 		if err != nil {
 			t.Fatal(err)
 		}
-		now, err := checkpoint.New(b.bus).Load(t.Context(), "r1", events.Finetune)
+		now, err := registry.Load(t.Context(), "r1", events.Finetune)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -94,19 +101,18 @@ func TestCheckpointsAreKept(t *testing.T) {
 	}
 }
 
-// TestCheckpointRace: of many who save at once, the newest attempt stands in
-// the end.
-func TestCheckpointRace(t *testing.T) {
+// TestCheckpointSaveRace: many attempts save at the same time. In the end the
+// entry is the newest attempt's.
+func TestCheckpointSaveRace(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, topology.Topology{})
+	registry := checkpoint.New(newTestServer(t, topology.Topology{}).conn)
 	const newest = 8
 	var wg sync.WaitGroup
 	for attempt := range newest {
 		wg.Go(func() {
 			for step := range int64(3) {
-				// An older attempt may lose, which TestCheckpointsOnlyGoForward
-				// looks at.
-				_, _, err := checkpoint.New(b.bus).Save(t.Context(), "r1", events.Finetune, checkpoint.Checkpoint{Attempt: attempt + 1, Step: step}, 1)
+				// An older attempt may be superseded; another test covers that.
+				_, _, err := registry.Save(t.Context(), "r1", events.Finetune, checkpoint.Checkpoint{Attempt: attempt + 1, Step: step}, 1)
 				if err != nil && attempt+1 == newest {
 					t.Error(err)
 				}
@@ -114,7 +120,7 @@ func TestCheckpointRace(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	cp, err := checkpoint.New(b.bus).Load(t.Context(), "r1", events.Finetune)
+	cp, err := registry.Load(t.Context(), "r1", events.Finetune)
 	if err != nil || cp.Attempt != newest || cp.Step != 2 {
 		t.Errorf("%+v, %v", cp, err)
 	}

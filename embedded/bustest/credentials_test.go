@@ -13,44 +13,44 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 )
 
-func TestPasswordsAndTokens(t *testing.T) {
+func TestConnectPasswordsAndTokens(t *testing.T) {
 	t.Parallel()
-	user := serve(t, &server.Options{Username: "ann", Password: "hush"})
-	token := serve(t, &server.Options{Authorization: "hush-token"})
+	user := startServer(t, &server.Options{Username: "ann", Password: "hush"})
+	token := startServer(t, &server.Options{Authorization: "hush-token"})
 	with := func(url, who string) string { return strings.Replace(url, "nats://", "nats://"+who+"@", 1) }
-	if err := connects(t, conn.Options{URL: with(user, "ann:hush")}); err != nil {
+	if err := tryConnect(t, conn.Options{URL: with(user, "ann:hush")}); err != nil {
 		t.Error(err)
 	}
-	if err := connects(t, conn.Options{URL: with(token, "hush-token")}); err != nil {
+	if err := tryConnect(t, conn.Options{URL: with(token, "hush-token")}); err != nil {
 		t.Error(err)
 	}
-	refused(t, "wrong password", connects(t, conn.Options{URL: with(user, "ann:wrong-one")}), "wrong-one")
-	refused(t, "no password", connects(t, conn.Options{URL: user}))
-	refused(t, "wrong token", connects(t, conn.Options{URL: with(token, "wrong-token")}), "wrong-token")
+	wantUnreachable(t, "wrong password", tryConnect(t, conn.Options{URL: with(user, "ann:wrong-one")}), "wrong-one")
+	wantUnreachable(t, "no password", tryConnect(t, conn.Options{URL: user}))
+	wantUnreachable(t, "wrong token", tryConnect(t, conn.Options{URL: with(token, "wrong-token")}), "wrong-token")
 }
 
-func TestContextOfTheNATSCommand(t *testing.T) {
+func TestConnectContextOfNATSCommand(t *testing.T) {
 	t.Parallel()
-	url := serve(t, &server.Options{Username: "ann", Password: "hush"})
+	url := startServer(t, &server.Options{Username: "ann", Password: "hush"})
 	file := func(password string) string {
 		path := filepath.Join(t.TempDir(), "context.json")
 		body, err := json.Marshal(map[string]string{"url": url, "user": "ann", "password": password})
 		if err != nil {
 			t.Fatal(err)
 		}
-		write(t, path, body)
+		writeFile(t, path, body)
 		return path
 	}
-	if err := connects(t, conn.Options{Context: file("hush")}); err != nil {
+	if err := tryConnect(t, conn.Options{Context: file("hush")}); err != nil {
 		t.Error(err)
 	}
-	refused(t, "wrong password", connects(t, conn.Options{Context: file("wrong-one")}), "wrong-one")
-	refused(t, "no such context", connects(t, conn.Options{Context: filepath.Join(t.TempDir(), "none.json")}))
+	wantUnreachable(t, "wrong password", tryConnect(t, conn.Options{Context: file("wrong-one")}), "wrong-one")
+	wantUnreachable(t, "no such context", tryConnect(t, conn.Options{Context: filepath.Join(t.TempDir(), "none.json")}))
 }
 
-// TestCredentials uses an operator, an account and a user, as "nsc" makes
-// them.
-func TestCredentials(t *testing.T) {
+// TestConnectCredentials uses an operator, an account and a user, as the "nsc"
+// command creates them.
+func TestConnectCredentials(t *testing.T) {
 	t.Parallel()
 	operator, account, user := key(t, nkeys.CreateOperator), key(t, nkeys.CreateAccount), key(t, nkeys.CreateUser)
 	oc := jwt.NewOperatorClaims(public(t, operator))
@@ -70,7 +70,7 @@ func TestCredentials(t *testing.T) {
 	if err := accounts.Store(public(t, account), ac); err != nil {
 		t.Fatal(err)
 	}
-	url := serve(t, &server.Options{TrustedOperators: []*jwt.OperatorClaims{trusted}, AccountResolver: accounts})
+	url := startServer(t, &server.Options{TrustedOperators: []*jwt.OperatorClaims{trusted}, AccountResolver: accounts})
 	credentials := func(by nkeys.KeyPair) string {
 		uc, err := jwt.NewUserClaims(public(t, user)).Encode(by)
 		if err != nil {
@@ -85,15 +85,15 @@ func TestCredentials(t *testing.T) {
 			t.Fatal(err)
 		}
 		path := filepath.Join(t.TempDir(), "user.creds")
-		write(t, path, body)
+		writeFile(t, path, body)
 		return path
 	}
-	if err := connects(t, conn.Options{URL: url, Credentials: credentials(account)}); err != nil {
+	if err := tryConnect(t, conn.Options{URL: url, Credentials: credentials(account)}); err != nil {
 		t.Error(err)
 	}
-	refused(t, "a user of nobody's account", connects(t, conn.Options{URL: url, Credentials: credentials(key(t, nkeys.CreateAccount))}))
-	refused(t, "no credentials", connects(t, conn.Options{URL: url}))
-	refused(t, "a missing file", connects(t, conn.Options{URL: url, Credentials: filepath.Join(t.TempDir(), "none.creds")}))
+	wantUnreachable(t, "a user of an unknown account", tryConnect(t, conn.Options{URL: url, Credentials: credentials(key(t, nkeys.CreateAccount))}))
+	wantUnreachable(t, "no credentials", tryConnect(t, conn.Options{URL: url}))
+	wantUnreachable(t, "a missing file", tryConnect(t, conn.Options{URL: url, Credentials: filepath.Join(t.TempDir(), "none.creds")}))
 }
 
 func key(t *testing.T, create func() (nkeys.KeyPair, error)) nkeys.KeyPair {
@@ -114,43 +114,43 @@ func public(t *testing.T, k nkeys.KeyPair) string {
 	return p
 }
 
-// TestNKey: a key pair, as a seed file beside the URL and in a context of the
-// nats command.
-func TestNKey(t *testing.T) {
+// TestConnectNKey: the seed of a key pair is in a file that the options name, or
+// a context of the nats command.
+func TestConnectNKey(t *testing.T) {
 	t.Parallel()
-	own, stranger := key(t, nkeys.CreateUser), key(t, nkeys.CreateUser)
-	url := serve(t, &server.Options{Nkeys: []*server.NkeyUser{{Nkey: public(t, own)}}})
+	known, unknown := key(t, nkeys.CreateUser), key(t, nkeys.CreateUser)
+	url := startServer(t, &server.Options{Nkeys: []*server.NkeyUser{{Nkey: public(t, known)}}})
 	file := func(k nkeys.KeyPair) (path, secret string) {
 		seed, err := k.Seed()
 		if err != nil {
 			t.Fatal(err)
 		}
 		path = filepath.Join(t.TempDir(), "user.nk")
-		write(t, path, seed)
+		writeFile(t, path, seed)
 		return path, string(seed)
 	}
-	good, _ := file(own)
-	bad, secret := file(stranger)
-	in := func(seed string) string {
+	good, _ := file(known)
+	bad, secret := file(unknown)
+	contextWith := func(seed string) string {
 		body, err := json.Marshal(map[string]string{"url": url, "nkey": seed})
 		if err != nil {
 			t.Fatal(err)
 		}
 		path := filepath.Join(t.TempDir(), "context.json")
-		write(t, path, body)
+		writeFile(t, path, body)
 		return path
 	}
-	if err := connects(t, conn.Options{URL: url, NKey: good}); err != nil {
+	if err := tryConnect(t, conn.Options{URL: url, NKey: good}); err != nil {
 		t.Error(err)
 	}
-	if err := connects(t, conn.Options{Context: in(good)}); err != nil {
+	if err := tryConnect(t, conn.Options{Context: contextWith(good)}); err != nil {
 		t.Error(err)
 	}
-	refused(t, "a stranger's key", connects(t, conn.Options{URL: url, NKey: bad}), secret)
-	refused(t, "a stranger's key in a context", connects(t, conn.Options{Context: in(bad)}), secret)
-	refused(t, "no key", connects(t, conn.Options{URL: url}))
-	refused(t, "a missing file", connects(t, conn.Options{URL: url, NKey: filepath.Join(t.TempDir(), "none.nk")}))
+	wantUnreachable(t, "an unknown key", tryConnect(t, conn.Options{URL: url, NKey: bad}), secret)
+	wantUnreachable(t, "an unknown key in a context", tryConnect(t, conn.Options{Context: contextWith(bad)}), secret)
+	wantUnreachable(t, "no key", tryConnect(t, conn.Options{URL: url}))
+	wantUnreachable(t, "a missing file", tryConnect(t, conn.Options{URL: url, NKey: filepath.Join(t.TempDir(), "none.nk")}))
 	garbage := filepath.Join(t.TempDir(), "garbage.nk")
-	write(t, garbage, []byte("hush"))
-	refused(t, "no key in the file", connects(t, conn.Options{URL: url, NKey: garbage}), "hush")
+	writeFile(t, garbage, []byte("hush"))
+	wantUnreachable(t, "no key in the file", tryConnect(t, conn.Options{URL: url, NKey: garbage}), "hush")
 }

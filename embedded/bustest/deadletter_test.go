@@ -1,7 +1,6 @@
 package bustest_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -20,30 +19,51 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
 
-// letter waits for the dead letter of a fact.
-func (b *bench) letter(t *testing.T, sequence uint64) *jetstream.RawStreamMsg {
+// waitForDeadLetter waits for the dead letter of the fact at a sequence.
+func (s *testServer) waitForDeadLetter(t *testing.T, sequence uint64) *jetstream.RawStreamMsg {
 	t.Helper()
-	dead, err := b.js.Stream(t.Context(), events.StreamDead)
+	dead, err := s.js.Stream(t.Context(), events.StreamDead)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var letter *jetstream.RawStreamMsg
+	var deadLetter *jetstream.RawStreamMsg
 	eventually(t, "the dead letter", func() bool {
-		letter, err = dead.GetLastMsgForSubject(t.Context(), fmt.Sprintf("dead.%s.%d", events.StreamFacts, sequence))
+		deadLetter, err = dead.GetLastMsgForSubject(t.Context(), fmt.Sprintf("dead.%s.%d", events.StreamFacts, sequence))
 		return err == nil
 	})
-	return letter
+	return deadLetter
 }
 
-// TestLetterComesBeforeTheEnd: the copy is stored before the server is told
-// that the message is given up, and its advisory lies behind the copy.
-func TestLetterComesBeforeTheEnd(t *testing.T) {
+// waitForDeadLetters waits until there are n dead letters, and returns them.
+func (s *testServer) waitForDeadLetters(t *testing.T, n int) []deadletter.Letter {
+	t.Helper()
+	deadLetters := deadletter.New(s.conn)
+	var all []deadletter.Letter
+	eventually(t, "the dead letters", func() bool {
+		all = nil
+		if err := deadLetters.List(t.Context(), func(l deadletter.Letter) error {
+			all = append(all, l)
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return len(all) >= n
+	})
+	if count, err := deadLetters.Count(t.Context()); err != nil || count != n || len(all) != n {
+		t.Fatalf("%d letters are listed and %d counted, want %d (%v)", len(all), count, n, err)
+	}
+	return all
+}
+
+// TestDeadLetterIsStoredBeforeTerm: the dead letter is stored before the message
+// is terminated, so the server's advisory has a higher sequence.
+func TestDeadLetterIsStoredBeforeTerm(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, topology.Topology{})
-	seq := b.raw(t, job("r1").Subject(), "junk", nil)
-	b.receive(t, b.bus, jobs(func(context.Context, delivery.Delivery) error { return nil }))
-	letter := b.letter(t, seq)
-	dead, err := b.js.Stream(t.Context(), events.StreamDead)
+	s := newTestServer(t, topology.Topology{})
+	seq := s.publishRaw(t, job("r1").Subject(), "junk", nil)
+	s.runRouter(t, s.conn, jobRoute(func(context.Context, delivery.Delivery) error { return nil }))
+	deadLetter := s.waitForDeadLetter(t, seq)
+	dead, err := s.js.Stream(t.Context(), events.StreamDead)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,19 +72,18 @@ func TestLetterComesBeforeTheEnd(t *testing.T) {
 		advisory, err = dead.GetLastMsgForSubject(t.Context(), "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED."+events.StreamFacts+".>")
 		return err == nil
 	})
-	if advisory.Sequence < letter.Sequence {
-		t.Errorf("given up at %d, copied at %d", advisory.Sequence, letter.Sequence)
+	if advisory.Sequence < deadLetter.Sequence {
+		t.Errorf("the advisory is at %d, the dead letter at %d", advisory.Sequence, deadLetter.Sequence)
 	}
-	if reason := letter.Header.Get(deadletter.HeaderReason); !bytes.Contains(advisory.Data, []byte("finetune.requested")) || !strings.Contains(reason, "finetune.requested") {
-		t.Errorf("letter says %q, advisory %s", reason, advisory.Data)
-	}
-	eventually(t, "it is settled", func() bool { u, w := b.pending(t); return u == 0 && w == 0 })
+	wantContains(t, "the reason in the advisory", string(advisory.Data), "finetune.requested")
+	wantContains(t, "the reason in the dead letter", deadLetter.Header.Get(deadletter.HeaderReason), "finetune.requested")
+	s.waitForSettled(t)
 }
 
-// TestLettersThatAServerWouldRefuse: headers that were meant for the
-// original's stream, and a body of the largest size, do not keep a letter
-// from being stored.
-func TestLettersThatAServerWouldRefuse(t *testing.T) {
+// TestDeadLetterOfAnyHeadersAndSize: a dead letter is stored although the
+// original has headers that the server would check again, or a body of the
+// largest size.
+func TestDeadLetterOfAnyHeadersAndSize(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		body   string
@@ -81,172 +100,150 @@ func TestLettersThatAServerWouldRefuse(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t, topology.Topology{})
-			seq := b.raw(t, job("r1").Subject(), c.body, c.header)
-			b.receive(t, b.bus, jobs(func(context.Context, delivery.Delivery) error { return nil }))
-			letter := b.letter(t, seq)
-			if !strings.HasPrefix(c.body, string(letter.Data)) || letter.Header.Get(deadletter.HeaderCut) != c.cut || c.cut == "" && string(letter.Data) != c.body {
-				t.Errorf("%d of %d bytes, cut from %q", len(letter.Data), len(c.body), letter.Header.Get(deadletter.HeaderCut))
+			s := newTestServer(t, topology.Topology{})
+			seq := s.publishRaw(t, job("r1").Subject(), c.body, c.header)
+			s.runRouter(t, s.conn, jobRoute(func(context.Context, delivery.Delivery) error { return nil }))
+			deadLetter := s.waitForDeadLetter(t, seq)
+			if !strings.HasPrefix(c.body, string(deadLetter.Data)) || c.cut == "" && string(deadLetter.Data) != c.body {
+				t.Errorf("the dead letter has %d bytes, the message %d", len(deadLetter.Data), len(c.body))
 			}
+			wantEqual(t, "the length of the message in the header", deadLetter.Header.Get(deadletter.HeaderCut), c.cut)
 			for k := range c.kept {
-				if letter.Header.Get(k) != c.kept.Get(k) {
-					t.Errorf("header %s is %q", k, letter.Header.Get(k))
-				}
+				wantEqual(t, "header "+k, deadLetter.Header.Get(k), c.kept.Get(k))
 			}
-			eventually(t, "it is settled", func() bool { u, w := b.pending(t); return u == 0 && w == 0 })
+			s.waitForSettled(t)
 		})
 	}
 }
 
-// TestUndecodableIsBuried: the dead letter holds the message as it was, with
-// the reason, before the message is given up.
-func TestUndecodableIsBuried(t *testing.T) {
+// TestDeadLetterOfUndecodableMessage: the dead letter has the body and the headers
+// of the message, the reason, and the place of the original.
+func TestDeadLetterOfUndecodableMessage(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, topology.Topology{})
-	b.receive(t, b.bus, jobs(func(_ context.Context, d delivery.Delivery) error {
+	s := newTestServer(t, topology.Topology{})
+	s.runRouter(t, s.conn, jobRoute(func(_ context.Context, d delivery.Delivery) error {
 		if d.Subject == job("r1").Subject() {
-			t.Error("nobody can handle it")
+			t.Error("a message that cannot be decoded reached the handler")
 		}
 		return nil
 	}))
 	const body = "\x00 not an event"
-	seq := b.raw(t, job("r1").Subject(), body, nats.Header{"X-Own": {"kept"}})
-	b.publish(t, job("r2"))
-	dead, err := b.js.Stream(t.Context(), events.StreamDead)
-	if err != nil {
-		t.Fatal(err)
+	seq := s.publishRaw(t, job("r1").Subject(), body, nats.Header{"X-Own": {"kept"}})
+	s.publish(t, job("r2"))
+	deadLetter := s.waitForDeadLetter(t, seq)
+	wantEqual(t, "the body", string(deadLetter.Data), body)
+	for name, want := range map[string]string{
+		"X-Own":                   "kept",
+		deadletter.HeaderSubject:  job("r1").Subject(),
+		deadletter.HeaderStream:   events.StreamFacts,
+		deadletter.HeaderSequence: fmt.Sprint(seq),
+	} {
+		wantEqual(t, "header "+name, deadLetter.Header.Get(name), want)
 	}
-	subject := fmt.Sprintf("dead.%s.%d", events.StreamFacts, seq)
-	eventually(t, "the dead letter", func() bool {
-		_, err := dead.GetLastMsgForSubject(t.Context(), subject)
-		return err == nil
-	})
-	letter, err := dead.GetLastMsgForSubject(t.Context(), subject)
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := letter.Header
-	if string(letter.Data) != body || h.Get("X-Own") != "kept" || h.Get(deadletter.HeaderReason) == "" ||
-		h.Get(deadletter.HeaderSubject) != job("r1").Subject() || h.Get(deadletter.HeaderStream) != events.StreamFacts || h.Get(deadletter.HeaderSequence) != fmt.Sprint(seq) {
-		t.Errorf("dead letter %q with %v", letter.Data, h)
+	if deadLetter.Header.Get(deadletter.HeaderReason) == "" {
+		t.Error("the dead letter has no reason")
 	}
 }
 
-// letters waits until there are so many dead letters and returns them.
-func (b *bench) letters(t *testing.T, n int) []deadletter.Letter {
-	t.Helper()
-	var all []deadletter.Letter
-	eventually(t, "the dead letters", func() bool {
-		all = nil
-		if err := deadletter.New(b.bus).List(t.Context(), func(l deadletter.Letter) error {
-			all = append(all, l)
-			return nil
-		}); err != nil {
-			t.Fatal(err)
-		}
-		return len(all) >= n
-	})
-	if count, err := deadletter.New(b.bus).Count(t.Context()); err != nil || count != n || len(all) != n {
-		t.Fatalf("%d letters are listed and %d counted, want %d (%v)", len(all), count, n, err)
-	}
-	return all
-}
-
-// TestEachConsumerHasItsLetter: two that give up one message leave a letter
-// each; one that gives it up again, since it died before the server was told,
-// leaves no second one.
-func TestEachConsumerHasItsLetter(t *testing.T) {
+// TestDeadLetterOfEachConsumer: two consumers that cannot handle a message store a
+// dead letter each. A consumer that stores it again, because it died before it
+// settled the message, stores no second one.
+func TestDeadLetterOfEachConsumer(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, topology.Topology{})
-	give := func(context.Context, delivery.Delivery) error { return nil }
+	s := newTestServer(t, topology.Topology{})
+	handle := func(context.Context, delivery.Delivery) error { return nil }
 	routes := []delivery.Route{
-		{Name: "deadline", Stream: events.StreamFacts, Consumer: topology.ConsumerDeadline, Handle: give},
-		{Name: "tracker", Stream: events.StreamFacts, Consumer: topology.ConsumerTracker, Handle: give},
+		{Name: "deadline", Stream: events.StreamFacts, Consumer: topology.ConsumerDeadline, Handle: handle},
+		{Name: "tracker", Stream: events.StreamFacts, Consumer: topology.ConsumerTracker, Handle: handle},
 	}
-	seq := b.raw(t, events.PipelineAccepted{RunID: "r1"}.Subject(), "junk", nil)
-	stop := b.receive(t, b.bus, routes...)
+	seq := s.publishRaw(t, events.PipelineAccepted{RunID: "r1"}.Subject(), "junk", nil)
+	stop := s.runRouter(t, s.conn, routes...)
 	by := map[string]bool{}
-	for _, l := range b.letters(t, 2) {
+	for _, l := range s.waitForDeadLetters(t, 2) {
 		by[l.Consumer] = true
-		if l.Original != seq || l.Stream != events.StreamFacts || l.Run != "r1" || string(l.Body) != "junk" {
-			t.Errorf("letter %+v", l)
-		}
+		wantEqual(t, "the sequence of the original", l.Original, seq)
+		wantEqual(t, "the stream", l.Stream, events.StreamFacts)
+		wantEqual(t, "the run", l.Run, "r1")
+		wantEqual(t, "the body", string(l.Body), "junk")
 	}
 	if !by[topology.ConsumerDeadline] || !by[topology.ConsumerTracker] {
-		t.Errorf("letters of %v", by)
+		t.Errorf("the dead letters are of %v", by)
 	}
 	stop()
-	for durable := range by { // made anew, it delivers the message again
-		if err := b.js.DeleteConsumer(t.Context(), events.StreamFacts, durable); err != nil {
+	for durable := range by { // a new consumer of this name gets the message again
+		if err := s.js.DeleteConsumer(t.Context(), events.StreamFacts, durable); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := topology.Apply(t.Context(), b.bus, topology.Topology{AckWait: 2 * time.Second}); err != nil {
+	if err := topology.Apply(t.Context(), s.conn, topology.Topology{AckWait: 2 * time.Second}); err != nil {
 		t.Fatal(err)
 	}
-	b.receive(t, b.bus, routes...)
+	s.runRouter(t, s.conn, routes...)
 	settled := func(durable string) bool {
-		c, err := b.js.Consumer(t.Context(), events.StreamFacts, durable)
+		c, err := s.js.Consumer(t.Context(), events.StreamFacts, durable)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return c.CachedInfo().NumPending == 0 && c.CachedInfo().NumAckPending == 0
 	}
-	eventually(t, "both gave it up again", func() bool { return settled(topology.ConsumerDeadline) && settled(topology.ConsumerTracker) })
-	b.letters(t, 2)
+	eventually(t, "both consumers have settled the message again", func() bool { return settled(topology.ConsumerDeadline) && settled(topology.ConsumerTracker) })
+	s.waitForDeadLetters(t, 2)
 }
 
-// TestLastDelivery: what the server would never deliver again becomes a dead
-// letter with the last error and the body, whatever the handler asks for.
-func TestLastDelivery(t *testing.T) {
+// TestDeadLetterAtLastDelivery: a message that reaches the consumer's limit of
+// deliveries becomes a dead letter with the last error, whatever error the
+// handler returns.
+func TestDeadLetterAtLastDelivery(t *testing.T) {
 	t.Parallel()
-	for name, answer := range map[string]error{"an error": errors.New("no luck"), "later": &delivery.RetryAfter{Err: errors.New("no luck")}} {
+	for name, result := range map[string]error{"an error": errors.New("no luck"), "retry after": &delivery.RetryAfter{Err: errors.New("no luck")}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t, topology.Topology{})
-			b.deliverAtMost(t, 3)
+			s := newTestServer(t, topology.Topology{})
+			s.setMaxDeliver(t, 3)
 			var n atomic.Int32
-			route := jobs(func(context.Context, delivery.Delivery) error {
+			route := jobRoute(func(context.Context, delivery.Delivery) error {
 				n.Add(1)
-				return answer
+				return result
 			})
 			route.NakDelay = time.Millisecond
-			b.receive(t, b.bus, route)
-			seq := b.publish(t, job("r1")).Sequence
-			l := b.letters(t, 1)[0]
-			if n.Load() != 3 || l.Original != seq || !strings.Contains(l.Reason, "3 times") || !strings.Contains(l.Reason, "no luck") || !strings.Contains(string(l.Body), `"r1"`) {
-				t.Errorf("after %d deliveries: %+v", n.Load(), l)
-			}
-			eventually(t, "it is settled", func() bool { u, w := b.pending(t); return u == 0 && w == 0 })
+			s.runRouter(t, s.conn, route)
+			seq := s.publish(t, job("r1")).Sequence
+			l := s.waitForDeadLetters(t, 1)[0]
+			wantEqual(t, "deliveries", n.Load(), 3)
+			wantEqual(t, "the sequence of the original", l.Original, seq)
+			wantContains(t, "the reason", l.Reason, "3 times")
+			wantContains(t, "the reason", l.Reason, "no luck")
+			wantContains(t, "the body", string(l.Body), `"r1"`)
+			s.waitForSettled(t)
 		})
 	}
 }
 
-// TestPanicLoopEnds: a handler that panics on one message again and again
-// gives it up, and goes on with the others.
-func TestPanicLoopEnds(t *testing.T) {
+// TestDeadLetterAfterRepeatedPanics: a message on which the handler panics five
+// times becomes a dead letter, and the router goes on with other messages.
+func TestDeadLetterAfterRepeatedPanics(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, topology.Topology{})
+	s := newTestServer(t, topology.Topology{})
 	var n atomic.Int32
 	other := make(chan struct{})
-	route := jobs(func(_ context.Context, d delivery.Delivery) error {
+	route := jobRoute(func(_ context.Context, d delivery.Delivery) error {
 		if d.Event.(events.PhaseRequested).RunID == "r2" {
 			close(other)
 			return nil
 		}
 		n.Add(1)
-		panic("a slip")
+		panic("nil pointer")
 	})
 	route.NakDelay = time.Millisecond
-	b.receive(t, b.bus, route)
-	b.publish(t, job("r1"))
-	l := b.letters(t, 1)[0]
-	if n.Load() != 5 || !strings.Contains(l.Reason, "panicked 5 times: a slip") {
+	s.runRouter(t, s.conn, route)
+	s.publish(t, job("r1"))
+	l := s.waitForDeadLetters(t, 1)[0]
+	if n.Load() != 5 || !strings.Contains(l.Reason, "panicked 5 times: nil pointer") {
 		t.Errorf("after %d panics: %s", n.Load(), l.Reason)
 	}
-	b.publish(t, job("r2"))
+	s.publish(t, job("r2"))
 	<-other
-	if !b.log.has("handler panicked") || !b.log.has("giveup_test.go") {
-		t.Error("the log does not say where it panicked")
+	if !s.log.contains("handler panicked") || !s.log.contains("deadletter_test.go") {
+		t.Error("the log does not name the place of the panic")
 	}
 }

@@ -21,24 +21,24 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
 
-// guarded is a server with JetStream whose user "worker" may publish only
-// what deny leaves; "admin" may do everything.
-func guarded(t *testing.T, deny ...string) (admin, worker *conn.Conn) {
+// connectRestricted starts a server and connects as two of its users: admin may
+// do everything, worker must not publish on the denied subjects.
+func connectRestricted(t *testing.T, deny ...string) (admin, worker *conn.Conn) {
 	t.Helper()
-	url := serve(t, &server.Options{
+	url := startServer(t, &server.Options{
 		JetStream: true, StoreDir: t.TempDir(),
 		Users: []*server.User{
 			{Username: "admin", Password: "a"},
 			{Username: "worker", Password: "w", Permissions: &server.Permissions{Publish: &server.SubjectPermission{Allow: []string{">"}, Deny: deny}}},
 		},
 	})
-	connect := func(who string) *conn.Conn {
-		b, err := conn.Connect(t.Context(), conn.Options{URL: strings.Replace(url, "nats://", "nats://"+who+"@", 1), Name: "test", Wait: -1})
+	connect := func(user string) *conn.Conn {
+		c, err := conn.Connect(t.Context(), conn.Options{URL: strings.Replace(url, "nats://", "nats://"+user+"@", 1), Name: "test", Wait: -1})
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(b.Close)
-		return b
+		t.Cleanup(c.Close)
+		return c
 	}
 	admin, worker = connect("admin:a"), connect("worker:w")
 	if err := topology.Apply(t.Context(), admin, topology.Topology{}); err != nil {
@@ -47,64 +47,66 @@ func guarded(t *testing.T, deny ...string) (admin, worker *conn.Conn) {
 	return admin, worker
 }
 
-// TestMissingPermissionIsAnError: whoever may not read hears of it at once,
-// and never takes a run for an empty one.
-func TestMissingPermissionIsAnError(t *testing.T) {
+// TestHistoryMissingPermissionIsAnError: without the permission to read, every read
+// fails at once. It never returns an empty run.
+func TestHistoryMissingPermissionIsAnError(t *testing.T) {
 	t.Parallel()
-	admin, worker := guarded(t, "$JS.API.DIRECT.GET.>", "$JS.API.STREAM.MSG.GET.>")
+	admin, worker := connectRestricted(t, "$JS.API.DIRECT.GET.>", "$JS.API.STREAM.MSG.GET.>")
 	if _, err := journal.New(admin).Publish(t.Context(), started(1), journal.Fence{}); err != nil {
 		t.Fatal(err)
 	}
+	runs := history.New(worker)
 	begin := time.Now()
-	if msgs, err := history.New(worker).Facts(t.Context(), "r1"); !errors.Is(err, nats.ErrPermissionViolation) || !strings.Contains(err.Error(), "DIRECT.GET") {
+	if msgs, err := runs.Facts(t.Context(), "r1"); !errors.Is(err, nats.ErrPermissionViolation) || !strings.Contains(err.Error(), "DIRECT.GET") {
 		t.Errorf("%d facts and %v, want a permission violation that names the subject", len(msgs), err)
 	}
-	if _, err := history.New(worker).Latest(t.Context(), started(1).Subject()); !errors.Is(err, nats.ErrPermissionViolation) || errors.Is(err, history.ErrNotFound) {
-		t.Errorf("last: %v, want a permission violation", err)
+	if _, err := runs.Latest(t.Context(), started(1).Subject()); !errors.Is(err, nats.ErrPermissionViolation) || errors.Is(err, history.ErrNotFound) {
+		t.Errorf("latest: %v, want a permission violation", err)
 	}
-	if err := history.New(worker).Metrics("r1", events.Finetune).Read(t.Context(), func(events.Event) {}); !errors.Is(err, nats.ErrPermissionViolation) {
-		t.Errorf("points: %v, want a permission violation", err)
+	if err := runs.Metrics("r1", events.Finetune).Read(t.Context(), func(events.Event) {}); !errors.Is(err, nats.ErrPermissionViolation) {
+		t.Errorf("metrics: %v, want a permission violation", err)
 	}
 	if took := time.Since(begin); took > 4*time.Second {
 		t.Errorf("it took %s", took)
 	}
 }
 
-// TestMissingStreamIsAnError: no streams are no empty run either.
-func TestMissingStreamIsAnError(t *testing.T) {
+// TestHistoryMissingStreamIsAnError: without the streams a read fails, too.
+func TestHistoryMissingStreamIsAnError(t *testing.T) {
 	t.Parallel()
-	b, err := conn.Connect(t.Context(), conn.Options{URL: serve(t, &server.Options{JetStream: true, StoreDir: t.TempDir()}), Wait: -1})
+	c, err := conn.Connect(t.Context(), conn.Options{URL: startServer(t, &server.Options{JetStream: true, StoreDir: t.TempDir()}), Wait: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer b.Close()
-	if msgs, err := history.New(b).Facts(t.Context(), "r1"); err == nil || !strings.Contains(err.Error(), "tunebus setup") {
-		t.Errorf("%d facts and %v, want an error that says what to do", len(msgs), err)
+	defer c.Close()
+	runs := history.New(c)
+	if msgs, err := runs.Facts(t.Context(), "r1"); err == nil || !strings.Contains(err.Error(), "tunebus setup") {
+		t.Errorf("%d facts and %v, want an error that names the command to run", len(msgs), err)
 	}
-	if _, err := history.New(b).Latest(t.Context(), "finetune.completed.r1"); err == nil || errors.Is(err, history.ErrNotFound) {
-		t.Errorf("last: %v", err)
+	if _, err := runs.Latest(t.Context(), "finetune.completed.r1"); err == nil || errors.Is(err, history.ErrNotFound) {
+		t.Errorf("latest: %v, want an error other than ErrNotFound", err)
 	}
 }
 
-// TestAnswersAreBoundedInBytes: the server ends a long answer early, with the
-// same status at its end. Of a run that is an error; metric points go on where
-// the answer stopped.
-func TestAnswersAreBoundedInBytes(t *testing.T) {
+// TestHistoryReplyBoundedInBytes: the server ends a long reply early, with the
+// same final status. A read of facts then fails; a read of metrics asks again from
+// where the reply ended.
+func TestHistoryReplyBoundedInBytes(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, topology.Topology{})
+	s := newTestServer(t, topology.Topology{})
 	filler := strings.Repeat("x", 900<<10)
 	const n = 20
 	for i := range n {
-		b.publish(t, events.AttemptEnded{RunID: "r1", Phase: events.Finetune, Attempt: i + 1, Error: &events.Problem{Message: filler}})
+		s.publish(t, events.AttemptEnded{RunID: "r1", Phase: events.Finetune, Attempt: i + 1, Error: &events.Problem{Message: filler}})
 	}
 	for i := range 4 {
-		b.publish(t, events.Progress{RunID: "r1", Phase: events.Finetune, Attempt: 1, Step: int64(i + 1), Points: []events.Point{{Key: filler}}})
+		s.publish(t, events.Progress{RunID: "r1", Phase: events.Finetune, Attempt: 1, Step: int64(i + 1), Points: []events.Point{{Key: filler}}})
 	}
-	if msgs, err := history.New(b.bus).Facts(t.Context(), "r1"); err == nil || !strings.Contains(err.Error(), "kept") {
+	if msgs, err := history.New(s.conn).Facts(t.Context(), "r1"); err == nil || !strings.Contains(err.Error(), "kept") {
 		t.Errorf("%d facts of %d, and %v", len(msgs), n, err)
 	}
 	var steps []int64
-	if err := history.New(b.bus).Metrics("r1", events.Finetune).Read(t.Context(), func(ev events.Event) { steps = append(steps, ev.(events.Progress).Step) }); err != nil {
+	if err := history.New(s.conn).Metrics("r1", events.Finetune).Read(t.Context(), func(ev events.Event) { steps = append(steps, ev.(events.Progress).Step) }); err != nil {
 		t.Fatal(err)
 	}
 	if fmt.Sprint(steps) != "[1 2 3 4]" {
@@ -112,13 +114,13 @@ func TestAnswersAreBoundedInBytes(t *testing.T) {
 	}
 }
 
-// TestARunHasAThousandFacts: as many as one answer holds, in order, and one
-// more is an error instead of a part.
-func TestARunHasAThousandFacts(t *testing.T) {
+// TestHistoryFactsLimit: a run may have 1024 facts, as many as one reply holds,
+// and they are read in order. With one more the read fails.
+func TestHistoryFactsLimit(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, topology.Topology{})
-	stored := b.publish(t, started(1))
-	facts, err := b.js.Stream(t.Context(), events.StreamFacts)
+	s := newTestServer(t, topology.Topology{})
+	stored := s.publish(t, started(1))
+	facts, err := s.js.Stream(t.Context(), events.StreamFacts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,41 +128,41 @@ func TestARunHasAThousandFacts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const most = 1024
+	const limit = 1024
 	add := func(attempt int) jetstream.PubAckFuture {
-		f, err := b.js.PublishMsgAsync(&nats.Msg{Subject: started(attempt).Subject(), Data: raw.Data, Header: nats.Header{"Content-Type": raw.Header["Content-Type"]}})
+		f, err := s.js.PublishMsgAsync(&nats.Msg{Subject: started(attempt).Subject(), Data: raw.Data, Header: nats.Header{"Content-Type": raw.Header["Content-Type"]}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return f
 	}
-	for i := 2; i <= most; i++ {
+	for i := 2; i <= limit; i++ {
 		add(i)
 	}
-	<-b.js.PublishAsyncComplete()
-	msgs, err := history.New(b.bus).Facts(t.Context(), "r1")
-	if err != nil || len(msgs) != most || msgs[most-1].Subject != started(most).Subject() {
+	<-s.js.PublishAsyncComplete()
+	msgs, err := history.New(s.conn).Facts(t.Context(), "r1")
+	if err != nil || len(msgs) != limit || msgs[limit-1].Subject != started(limit).Subject() {
 		t.Fatalf("%d facts, %v", len(msgs), err)
 	}
-	<-add(most + 1).Ok()
-	if msgs, err := history.New(b.bus).Facts(t.Context(), "r1"); err == nil {
-		t.Errorf("%d facts of %d, and no error", len(msgs), most+1)
+	<-add(limit + 1).Ok()
+	if msgs, err := history.New(s.conn).Facts(t.Context(), "r1"); err == nil {
+		t.Errorf("%d facts of %d, and no error", len(msgs), limit+1)
 	}
 }
 
-// TestBadPointHidesNoOthers: metric points that cannot be decoded are left
-// out.
-func TestBadPointHidesNoOthers(t *testing.T) {
+// TestHistoryMetricsSkipUndecodable: a read of metrics skips messages that cannot
+// be decoded.
+func TestHistoryMetricsSkipUndecodable(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, topology.Topology{})
+	s := newTestServer(t, topology.Topology{})
 	point := func(step int64) events.Progress {
 		return events.Progress{RunID: "r1", Phase: events.Finetune, Attempt: 1, Step: step}
 	}
-	b.publish(t, point(1))
-	b.raw(t, point(2).Subject(), "junk", nil)
-	b.publish(t, point(3))
+	s.publish(t, point(1))
+	s.publishRaw(t, point(2).Subject(), "junk", nil)
+	s.publish(t, point(3))
 	var steps []int64
-	if err := history.New(b.bus).Metrics("r1", events.Finetune).Read(t.Context(), func(ev events.Event) { steps = append(steps, ev.(events.Progress).Step) }); err != nil {
+	if err := history.New(s.conn).Metrics("r1", events.Finetune).Read(t.Context(), func(ev events.Event) { steps = append(steps, ev.(events.Progress).Step) }); err != nil {
 		t.Fatal(err)
 	}
 	if fmt.Sprint(steps) != "[1 3]" {
@@ -168,66 +170,80 @@ func TestBadPointHidesNoOthers(t *testing.T) {
 	}
 }
 
-// TestJobRun: what a job repeats of its run is not read; what it leaves out is.
-func TestJobRun(t *testing.T) {
+// TestHistoryRunForJob: the accepted fact is taken from the job if the job holds
+// it, and read otherwise. The rest of the run is read.
+func TestHistoryRunForJob(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, topology.Topology{})
+	s := newTestServer(t, topology.Topology{})
 	accepted := events.PipelineAccepted{
 		RunID: "r1", RequestedAt: time.Now().UTC(), Labels: map[string]string{"team": "x"},
 		Plan: []events.Step{{Phase: events.Finetune, Queue: "builtin"}},
 	}
-	b.publish(t, accepted)
+	s.publish(t, accepted)
 	next, err := events.Next(accepted, events.Run{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	job := next.(events.PhaseRequested)
-	run, err := history.New(b.bus).RunForJob(t.Context(), job)
+	runs := history.New(s.conn)
+	run, err := runs.RunForJob(t.Context(), job)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a := run.Accepted; run.ID != "r1" || a == nil || !a.RequestedAt.Equal(accepted.RequestedAt) || len(a.Plan) != 1 || a.Labels != nil {
-		t.Errorf("told by the job: %+v of run %q", a, run.ID)
+	wantEqual(t, "the run", run.ID, "r1")
+	if run.Accepted == nil {
+		t.Fatal("the job's run is not accepted")
 	}
-	b.publish(t, events.CancelRequested{RunID: "r1", By: "somebody"})
-	b.publish(t, events.PhaseStarted{RunID: "r1", Phase: events.Finetune, Attempt: 1})
-	b.publish(t, events.PhaseStarted{RunID: "r1", Phase: events.Inference, Attempt: 1})
-	job.RequestedAt = time.Time{} // as an older program writes it
-	if run, err = history.New(b.bus).RunForJob(t.Context(), job); err != nil {
+	if a := run.Accepted; !a.RequestedAt.Equal(accepted.RequestedAt) || len(a.Plan) != 1 {
+		t.Errorf("accepted %+v, want the time and the plan of the job", a)
+	}
+	if a := run.Accepted; a.Labels != nil {
+		t.Errorf("the accepted fact was read: %+v", a)
+	}
+	s.publish(t, events.CancelRequested{RunID: "r1", By: "test"})
+	s.publish(t, events.PhaseStarted{RunID: "r1", Phase: events.Finetune, Attempt: 1})
+	s.publish(t, events.PhaseStarted{RunID: "r1", Phase: events.Inference, Attempt: 1})
+	job.RequestedAt = time.Time{} // as in jobs of an older version
+	if run, err = runs.RunForJob(t.Context(), job); err != nil {
 		t.Fatal(err)
 	}
 	if a := run.Accepted; a == nil || a.Labels["team"] != "x" {
-		t.Errorf("read: %+v", a)
+		t.Errorf("accepted %+v, want the stored fact", a)
 	}
-	if run.Cancel == nil || run.Phases[events.Finetune].NextAttempt() != 2 || run.Phases[events.Inference] != nil {
-		t.Errorf("cancel %+v, phases %+v", run.Cancel, run.Phases)
+	if run.Cancel == nil {
+		t.Error("the request to cancel was not read")
+	}
+	wantEqual(t, "the next attempt", run.Phases[events.Finetune].NextAttempt(), 2)
+	if p := run.Phases[events.Inference]; p != nil {
+		t.Errorf("another phase was read: %+v", p)
 	}
 }
 
-func TestRunOfNobodyIsEmpty(t *testing.T) {
+func TestHistoryOfUnknownRunIsEmpty(t *testing.T) {
 	t.Parallel()
-	b := bustest.New(t, topology.Topology{})
-	msgs, err := history.New(b).Facts(t.Context(), "nobody")
+	c := bustest.New(t, topology.Topology{})
+	runs := history.New(c)
+	msgs, err := runs.Facts(t.Context(), "unknown")
 	if err != nil || len(msgs) != 0 {
 		t.Fatalf("got %v, %v", msgs, err)
 	}
-	if _, err := history.New(b).Latest(t.Context(), "finetune.completed.nobody"); !errors.Is(err, history.ErrNotFound) {
-		t.Fatalf("got %v, want ErrNothing", err)
+	if _, err := runs.Latest(t.Context(), "finetune.completed.unknown"); !errors.Is(err, history.ErrNotFound) {
+		t.Fatalf("got %v, want ErrNotFound", err)
 	}
 }
 
-// TestReadingARunIsAllOrNothing: whoever may not read gets an error, never an
-// empty run.
-func TestReadingARunIsAllOrNothing(t *testing.T) {
+// TestHistoryFactsAreAllOrNothing: without the final status of the server, a read
+// fails. It never returns a part of a run.
+func TestHistoryFactsAreAllOrNothing(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, topology.Topology{})
-	b.publish(t, started(1))
-	proxy := bustest.NewProxy(t, b.server.URL())
-	client := b.connect(t, proxy.URL)
-	proxy.Mute()
+	s := newTestServer(t, topology.Topology{})
+	s.publish(t, started(1))
+	proxy := bustest.NewProxy(t, s.server.URL())
+	client := s.connect(t, proxy.URL)
+	proxy.DropReplies()
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	if msgs, err := history.New(client).Facts(ctx, "r1"); err == nil {
-		t.Errorf("%d facts without the server's word that these are all", len(msgs))
+		t.Errorf("%d facts without the final status of the server", len(msgs))
 	}
 }

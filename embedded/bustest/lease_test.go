@@ -3,61 +3,71 @@ package bustest_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tunebus/tunebus/embedded/bustest"
 	"github.com/tunebus/tunebus/pipeline/bus/lease"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
 
-func TestOneHoldsALease(t *testing.T) {
+// nothing is work that does nothing.
+func nothing(context.Context) error { return nil }
+
+func TestLeaseRunHasOneOwner(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, topology.Topology{})
-	other := b.connect(t, b.server.URL())
-	wrong := errors.New("what do came to")
-	err := lease.Run(t.Context(), b.bus, "r1", func(context.Context) error {
+	s := newTestServer(t, topology.Topology{})
+	other := s.connect(t, s.server.URL())
+	failed := errors.New("the work failed")
+	err := lease.Run(t.Context(), s.conn, "r1", func(context.Context) error {
 		err := lease.Run(t.Context(), other, "r1", func(context.Context) error {
-			t.Error("two hold it")
+			t.Error("two owners have the lease")
 			return nil
 		})
 		if !errors.Is(err, lease.ErrTaken) {
-			t.Errorf("the second: %v", err)
+			t.Errorf("the second owner: %v, want ErrTaken", err)
 		}
-		if err := lease.Run(t.Context(), other, "r2", func(context.Context) error { return nil }); err != nil {
+		if err := lease.Run(t.Context(), other, "r2", nothing); err != nil {
 			t.Errorf("another lease: %v", err)
 		}
-		return wrong
+		return failed
 	})
-	if !errors.Is(err, wrong) {
-		t.Errorf("got %v", err)
+	if !errors.Is(err, failed) {
+		t.Errorf("%v, want the error of the work", err)
 	}
-	if err := lease.Run(t.Context(), other, "r1", func(context.Context) error { return nil }); err != nil {
-		t.Errorf("after the first: %v", err)
+	if err := lease.Run(t.Context(), other, "r1", nothing); err != nil {
+		t.Errorf("after the first owner: %v", err)
 	}
 }
 
-// TestLeaseOfTheDeadRunsOut: whoever is cut off loses the lease and is told
-// so; another one gets it.
-func TestLeaseOfTheDeadRunsOut(t *testing.T) {
+// TestLeaseRunOfDisconnectedOwner: the lease of an owner without a connection
+// expires, another owner gets it, and Run returns ErrTaken to the first one.
+func TestLeaseRunOfDisconnectedOwner(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, topology.Topology{})
-	proxy := bustest.NewProxy(t, b.server.URL())
-	cut := b.connect(t, proxy.URL)
-	holds := make(chan struct{})
+	s := newTestServer(t, topology.Topology{})
+	proxy := bustest.NewProxy(t, s.server.URL())
+	disconnected := s.connect(t, proxy.URL)
+	working := make(chan struct{})
 	lost := make(chan error, 1)
 	go func() {
-		lost <- lease.Run(t.Context(), cut, "r1", func(ctx context.Context) error {
-			close(holds)
+		lost <- lease.Run(t.Context(), disconnected, "r1", func(ctx context.Context) error {
+			close(working)
 			<-ctx.Done()
 			return nil
 		})
 	}()
-	<-holds
+	<-working
 	proxy.Cut()
 	taken := func() bool {
-		return lease.Run(t.Context(), b.bus, "r1", func(context.Context) error { return nil }) == nil
+		return lease.Run(t.Context(), s.conn, "r1", nothing) == nil
 	}
 	limit := time.After(40 * time.Second)
 	tick := time.NewTicker(200 * time.Millisecond)
@@ -66,27 +76,27 @@ func TestLeaseOfTheDeadRunsOut(t *testing.T) {
 		select {
 		case <-tick.C:
 		case <-limit:
-			t.Fatal("the lease does not run out")
+			t.Fatal("the lease does not expire")
 		}
 	}
-	proxy.Mend()
+	proxy.Restore()
 	if err := <-lost; !errors.Is(err, lease.ErrTaken) {
-		t.Errorf("whoever was cut off: %v", err)
+		t.Errorf("the first owner: %v, want ErrTaken", err)
 	}
 }
 
-// TestLeasesOutliveARestart: after a restart of the server leases can be had,
-// and everything else that was set up is there.
-func TestLeasesOutliveARestart(t *testing.T) {
+// TestLeaseRunAfterServerRestart: after a restart of the server leases can be
+// taken, and every stream and bucket is there.
+func TestLeaseRunAfterServerRestart(t *testing.T) {
 	t.Parallel()
-	broker := newBroker(t)
-	b := (&bench{log: &lines{}}).connect(t, broker.url)
-	if err := topology.Apply(t.Context(), b, topology.Topology{}); err != nil {
+	server := newRestartableServer(t)
+	c := (&testServer{log: &logBuffer{}}).connect(t, server.url)
+	if err := topology.Apply(t.Context(), c, topology.Topology{}); err != nil {
 		t.Fatal(err)
 	}
 	names := func() []string {
 		var out []string
-		streams := broker.js.StreamNames(t.Context())
+		streams := server.js.StreamNames(t.Context())
 		for name := range streams.Name() {
 			out = append(out, name)
 		}
@@ -97,13 +107,125 @@ func TestLeasesOutliveARestart(t *testing.T) {
 		return out
 	}
 	before := names()
-	if err := broker.again(t.Context()); err != nil {
+	if err := server.restart(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "leases can be had", func() bool {
-		return lease.Run(t.Context(), b, "r1", func(context.Context) error { return nil }) == nil
+	eventually(t, "a lease can be taken", func() bool {
+		return lease.Run(t.Context(), c, "r1", nothing) == nil
 	})
 	if after := names(); !slices.Equal(before, after) {
-		t.Errorf("set up were %v, left are %v", before, after)
+		t.Errorf("the streams were %v, and are %v", before, after)
+	}
+}
+
+// replicatedBucket answers the requests for the bucket of leases as a server
+// with replicas does, because a single server never does it: it refuses the first
+// renewal of a lease, although the key keeps its revision.
+type replicatedBucket struct {
+	t       *testing.T
+	nc      *nats.Conn
+	renewed chan struct{} // gets a value for every renewal that is stored
+
+	mu       sync.Mutex
+	revision uint64
+	refused  bool
+}
+
+const leaseStream = "KV_" + topology.BucketLeases
+
+// newReplicatedBucket serves the bucket on a server without JetStream.
+func newReplicatedBucket(t *testing.T, url string) *replicatedBucket {
+	t.Helper()
+	nc, err := nats.Connect(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	b := &replicatedBucket{t: t, nc: nc, renewed: make(chan struct{}, 16)}
+	for subject, handle := range map[string]nats.MsgHandler{
+		"$JS.API.STREAM.INFO." + leaseStream:       b.info,
+		"$JS.API.DIRECT.GET." + leaseStream + ".>": b.get,
+		"$KV." + topology.BucketLeases + ".>":      b.put,
+	} {
+		if _, err := nc.Subscribe(subject, handle); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func (b *replicatedBucket) respond(m *nats.Msg, body string) {
+	if err := m.Respond([]byte(body)); err != nil {
+		b.t.Error(err)
+	}
+}
+
+func (b *replicatedBucket) info(m *nats.Msg) {
+	b.respond(m, fmt.Sprintf(`{"type":"io.nats.jetstream.api.v1.stream_info_response","created":"2026-01-01T00:00:00Z","state":{},`+
+		`"config":{"name":%q,"max_msgs_per_subject":1,"allow_direct":true}}`, leaseStream))
+}
+
+func (b *replicatedBucket) get(m *nats.Msg) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	reply := nats.NewMsg(m.Reply)
+	reply.Header.Set("Nats-Stream", leaseStream)
+	reply.Header.Set("Nats-Subject", strings.TrimPrefix(m.Subject, "$JS.API.DIRECT.GET."+leaseStream+"."))
+	reply.Header.Set("Nats-Sequence", fmt.Sprint(b.revision))
+	reply.Header.Set("Nats-Time-Stamp", "2026-01-01T00:00:00Z")
+	if err := b.nc.PublishMsg(reply); err != nil {
+		b.t.Error(err)
+	}
+}
+
+// put stores a revision if the publisher expects the one before.
+func (b *replicatedBucket) put(m *nats.Msg) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if m.Header.Get("KV-Operation") == "DEL" { // the release, which may come before the last reply has arrived
+		b.respond(m, fmt.Sprintf(`{"stream":%q,"seq":%d}`, leaseStream, b.revision+1))
+		return
+	}
+	if expected := m.Header.Get("Nats-Expected-Last-Subject-Sequence"); expected != fmt.Sprint(b.revision) {
+		b.t.Errorf("a write expects revision %s, the key has %d", expected, b.revision)
+	}
+	if b.revision > 0 && !b.refused {
+		b.refused = true
+		b.respond(m, fmt.Sprintf(`{"error":{"code":400,"err_code":%d,"description":"wrong last sequence"},"stream":%q,"seq":0}`,
+			jetstream.JSErrCodeStreamWrongLastSequenceConstant, leaseStream))
+		return
+	}
+	b.revision++
+	b.respond(m, fmt.Sprintf(`{"stream":%q,"seq":%d}`, leaseStream, b.revision))
+	if b.revision > 1 {
+		b.renewed <- struct{}{}
+	}
+}
+
+// TestLeaseRunKeepsLeaseAfterRefusedRenewal: a renewal is refused, but the key
+// still has the owner's revision. The owner keeps the lease and renews it later.
+func TestLeaseRunKeepsLeaseAfterRefusedRenewal(t *testing.T) {
+	t.Parallel()
+	url := startServer(t, &server.Options{})
+	b := newReplicatedBucket(t, url)
+	c := (&testServer{log: &logBuffer{}}).connect(t, url)
+	err := lease.Run(t.Context(), c, "r1", func(ctx context.Context) error {
+		select {
+		case <-b.renewed:
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.refused {
+		t.Error("no renewal was refused")
 	}
 }

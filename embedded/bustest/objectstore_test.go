@@ -20,68 +20,69 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
 
-// TestObjectsConform runs the suite of all artifact stores over JetStream's
+// TestObjectStoreConformance runs the suite of all artifact stores over JetStream's
 // Object Store.
-func TestObjectsConform(t *testing.T) {
+func TestObjectStoreConformance(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, topology.Topology{})
+	s := newTestServer(t, topology.Topology{})
 	n := 0
 	buckets := make(chan string, 100)
 	for range cap(buckets) {
 		n++
 		buckets <- fmt.Sprintf("bucket%d", n)
 	}
-	artifacttest.TestBackend(t, func(t *testing.T) artifact.Backend { return b.objects(t, <-buckets) })
+	artifacttest.TestBackend(t, func(t *testing.T) artifact.Backend { return s.createBucket(t, <-buckets) })
 }
 
-func (b *bench) objects(t *testing.T, bucket string) *objectstore.Bucket {
+// createBucket creates a bucket of 64 MiB and opens it.
+func (s *testServer) createBucket(t *testing.T, bucket string) *objectstore.Bucket {
 	t.Helper()
-	if err := objectstore.Create(t.Context(), b.bus, bucket, 64<<20); err != nil {
+	if err := objectstore.Create(t.Context(), s.conn, bucket, 64<<20); err != nil {
 		t.Fatal(err)
 	}
-	o, err := objectstore.Open(t.Context(), b.bus, bucket)
+	o, err := objectstore.Open(t.Context(), s.conn, bucket)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return o
 }
 
-// messages is how many messages a bucket's stream holds.
-func (b *bench) messages(t *testing.T, bucket string) uint64 {
+// bucketMessages counts the messages in the stream of a bucket.
+func (s *testServer) bucketMessages(t *testing.T, bucket string) uint64 {
 	t.Helper()
-	s, err := b.js.Stream(t.Context(), "OBJ_"+bucket)
+	stream, err := s.js.Stream(t.Context(), "OBJ_"+bucket)
 	if err != nil {
 		t.Fatal(err)
 	}
-	info, err := s.Info(t.Context())
+	info, err := stream.Info(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	return info.State.Msgs
 }
 
-// TestObjectsAreTheObjectStores: the client library reads what we write, in
-// parts of full length, and we read what it writes.
-func TestObjectsAreTheObjectStores(t *testing.T) {
+// TestObjectStoreFormat: the client library reads the objects of objectstore,
+// whose chunks are full, and objectstore reads the objects of the client library.
+func TestObjectStoreFormat(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, topology.Topology{})
-	o := b.objects(t, "shared")
+	s := newTestServer(t, topology.Topology{})
+	o := s.createBucket(t, "shared")
 	body := bytes.Repeat([]byte("0123456789"), 100_000)
 	short := io.MultiReader(bytes.NewReader(body[:7]), bytes.NewReader(body[7:70_001]), bytes.NewReader(body[70_001:]))
 	if err := o.Put(t.Context(), "runs/r/a file", "text/plain", short); err != nil {
 		t.Fatal(err)
 	}
-	store, err := b.js.ObjectStore(t.Context(), "shared")
+	store, err := s.js.ObjectStore(t.Context(), "shared")
 	if err != nil {
 		t.Fatal(err)
 	}
 	got, err := store.GetBytes(t.Context(), "runs/r/a file")
 	if err != nil || !bytes.Equal(got, body) {
-		t.Errorf("the library reads %d bytes, %v", len(got), err)
+		t.Errorf("the client library reads %d bytes, %v", len(got), err)
 	}
 	info, err := store.GetInfo(t.Context(), "runs/r/a file")
 	if err != nil || info.Chunks != 8 {
-		t.Errorf("%d parts, want 8 (%v)", info.Chunks, err)
+		t.Errorf("%d chunks, want 8 (%v)", info.Chunks, err)
 	}
 	if _, err := store.PutString(t.Context(), "theirs", "hello"); err != nil {
 		t.Fatal(err)
@@ -92,17 +93,17 @@ func TestObjectsAreTheObjectStores(t *testing.T) {
 	}
 	defer r.Close()
 	if text, err := io.ReadAll(r); err != nil || string(text) != "hello" {
-		t.Errorf("we read %q, %v", text, err)
+		t.Errorf("objectstore reads %q, %v", text, err)
 	}
 }
 
-// TestObjectsLeaveNothing: neither a Put that fails or is cancelled nor a
-// deleted object leaves a message in the stream.
-func TestObjectsLeaveNothing(t *testing.T) {
+// TestObjectStoreLeavesNoChunks: a failed Put, a cancelled Put and a deleted object
+// leave no message in the stream.
+func TestObjectStoreLeavesNoChunks(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, topology.Topology{})
-	o := b.objects(t, "clean")
-	broken := errors.New("the disk is gone")
+	s := newTestServer(t, topology.Topology{})
+	o := s.createBucket(t, "clean")
+	broken := errors.New("disk error")
 	failing := io.MultiReader(strings.NewReader(strings.Repeat("x", 1<<20)), failingReader{broken})
 	if err := o.Put(t.Context(), "failing", "text/plain", failing); !errors.Is(err, broken) {
 		t.Errorf("a reader that fails: %v", err)
@@ -118,7 +119,7 @@ func TestObjectsLeaveNothing(t *testing.T) {
 	if err := o.Delete(t.Context(), "whole"); err != nil {
 		t.Fatal(err)
 	}
-	if n := b.messages(t, "clean"); n != 0 {
+	if n := s.bucketMessages(t, "clean"); n != 0 {
 		t.Errorf("%d messages are left", n)
 	}
 	// A deleted name may be used again.
@@ -135,19 +136,20 @@ type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
-// TestDamagedObjectIsNoticed: a reader fails at the end of what was changed.
-func TestDamagedObjectIsNoticed(t *testing.T) {
+// TestObjectStoreGetDetectsDamage: the reader of an object that was changed fails
+// at its end.
+func TestObjectStoreGetDetectsDamage(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, topology.Topology{})
-	o := b.objects(t, "damaged")
+	s := newTestServer(t, topology.Topology{})
+	o := s.createBucket(t, "damaged")
 	if err := o.Put(t.Context(), "a", "text/plain", strings.NewReader(strings.Repeat("x", 300<<10))); err != nil {
 		t.Fatal(err)
 	}
-	s, err := b.js.Stream(t.Context(), "OBJ_damaged")
+	stream, err := s.js.Stream(t.Context(), "OBJ_damaged")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.DeleteMsg(t.Context(), 2); err != nil {
+	if err := stream.DeleteMsg(t.Context(), 2); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -158,28 +160,28 @@ func TestDamagedObjectIsNoticed(t *testing.T) {
 	}
 	defer r.Close()
 	if n, err := io.Copy(io.Discard, r); err == nil {
-		t.Errorf("%d bytes were read without a complaint", n)
+		t.Errorf("%d bytes were read without an error", n)
 	}
 }
 
-func TestObjectsBind(t *testing.T) {
+func TestObjectStoreOpen(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, topology.Topology{})
-	if _, err := b.js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "OBJ_many", Subjects: []string{"$O.many.C.>", "$O.many.M.>"}, Replicas: 1}); err != nil {
+	s := newTestServer(t, topology.Topology{})
+	if _, err := s.js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "OBJ_many", Subjects: []string{"$O.many.C.>", "$O.many.M.>"}, Replicas: 1}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := objectstore.Open(t.Context(), b.bus, "many"); err != nil {
+	if _, err := objectstore.Open(t.Context(), s.conn, "many"); err != nil {
 		t.Errorf("one server: %v", err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	if _, err := objectstore.Open(ctx, b.bus, "none"); !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, jetstream.ErrBucketNotFound) {
-		t.Errorf("a bucket that is not there: %v", err)
+	if _, err := objectstore.Open(ctx, s.conn, "none"); !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, jetstream.ErrBucketNotFound) {
+		t.Errorf("a missing bucket: %v", err)
 	}
 }
 
-// BenchmarkObjects puts and gets 16 MiB.
-func BenchmarkObjects(b *testing.B) {
+// BenchmarkObjectStore puts and gets 16 MiB.
+func BenchmarkObjectStore(b *testing.B) {
 	const size = 16 << 20
 	s := bustest.Start(b, embedded.Options{Dir: b.TempDir(), RelaxedSync: true})
 	c := bustest.Connect(b, s)

@@ -9,23 +9,24 @@ import (
 	"testing"
 )
 
-// Proxy stands between a client and a server and spoils their connection.
+// Proxy forwards the connections of a client to a server, and breaks them when
+// a test asks for it.
 type Proxy struct {
-	// URL is where the client connects.
+	// URL is the address that the client connects to.
 	URL string
 
 	target   string
 	listener net.Listener
-	down     atomic.Bool // new connections are closed at once
-	mute     atomic.Bool // what the server says is thrown away
+	refuse   atomic.Bool // new connections are closed at once
+	drop     atomic.Bool // bytes from the server are not forwarded
 	work     sync.WaitGroup
 
 	mu    sync.Mutex
 	conns map[net.Conn]bool
 }
 
-// NewProxy starts a proxy in front of the server at a nats:// address. It
-// ends with the test.
+// NewProxy starts a proxy for the server at a nats:// address. The proxy stops
+// when the test ends.
 func NewProxy(t testing.TB, address string) *Proxy {
 	t.Helper()
 	u, err := url.Parse(address)
@@ -46,9 +47,9 @@ func NewProxy(t testing.TB, address string) *Proxy {
 	return p
 }
 
-// Cut ends every connection and refuses new ones until [Proxy.Mend].
+// Cut closes every connection and refuses new ones until [Proxy.Restore].
 func (p *Proxy) Cut() {
-	p.down.Store(true)
+	p.refuse.Store(true)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for c := range p.conns {
@@ -56,15 +57,15 @@ func (p *Proxy) Cut() {
 	}
 }
 
-// Mend lets connections through again.
-func (p *Proxy) Mend() {
-	p.mute.Store(false)
-	p.down.Store(false)
+// Restore lets connections and replies through again.
+func (p *Proxy) Restore() {
+	p.drop.Store(false)
+	p.refuse.Store(false)
 }
 
-// Mute throws away what the server says: what the client publishes is stored,
-// and the client never hears of it.
-func (p *Proxy) Mute() { p.mute.Store(true) }
+// DropReplies drops all bytes from the server. The server still stores what the
+// client publishes, but the client gets no acknowledgement.
+func (p *Proxy) DropReplies() { p.drop.Store(true) }
 
 func (p *Proxy) accept() {
 	for {
@@ -72,7 +73,7 @@ func (p *Proxy) accept() {
 		if err != nil {
 			return
 		}
-		if p.down.Load() {
+		if p.refuse.Load() {
 			_ = client.Close()
 			continue
 		}
@@ -84,16 +85,16 @@ func (p *Proxy) accept() {
 		p.mu.Lock()
 		p.conns[client], p.conns[server] = true, true
 		p.mu.Unlock()
-		if p.down.Load() { // cut in between
+		if p.refuse.Load() { // Cut was called meanwhile
 			p.Cut()
 		}
 		p.work.Go(func() { p.forward(server, client, nil) })
-		p.work.Go(func() { p.forward(client, server, &p.mute) })
+		p.work.Go(func() { p.forward(client, server, &p.drop) })
 	}
 }
 
-// forward copies until one side ends, and then ends both.
-func (p *Proxy) forward(to, from net.Conn, mute *atomic.Bool) {
+// forward copies bytes until one side closes, then closes both.
+func (p *Proxy) forward(to, from net.Conn, drop *atomic.Bool) {
 	defer func() {
 		_ = to.Close()
 		_ = from.Close()
@@ -105,7 +106,7 @@ func (p *Proxy) forward(to, from net.Conn, mute *atomic.Bool) {
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buf)
-		if n > 0 && (mute == nil || !mute.Load()) {
+		if n > 0 && (drop == nil || !drop.Load()) {
 			if _, err := to.Write(buf[:n]); err != nil {
 				return
 			}

@@ -15,8 +15,8 @@ import (
 )
 
 // publisher is a Watermill publisher for the conformance suite: a topic is a
-// subject, the message's UUID is its id for the server's deduplication. Facts
-// are published by journal.Journal instead.
+// subject, and the message's UUID is the id by which the server deduplicates.
+// In production journal.Journal publishes the facts.
 type publisher struct{ conn *conn.Conn }
 
 // Publish implements [message.Publisher].
@@ -45,30 +45,30 @@ func (p publisher) Publish(topic string, msgs ...*message.Message) error {
 func (p publisher) Close() error { return nil }
 
 // groupSubscriber is the production subscriber for one consumer group. The
-// suite expects a subscriber to create its consumers; the production one only
-// binds to what "tunebus setup" created.
+// suite expects a subscriber to create its consumers, but the production
+// subscriber only binds to consumers that "tunebus setup" created.
 type groupSubscriber struct {
 	*delivery.Subscriber
-	broker *broker
+	server *restartableServer
 	group  string
 }
 
-func newGroupSubscriber(c *conn.Conn, b *broker, group string, cfg delivery.SubscriberConfig) groupSubscriber {
+func newGroupSubscriber(c *conn.Conn, server *restartableServer, group string, cfg delivery.SubscriberConfig) groupSubscriber {
 	s := delivery.NewSubscriber(c, deadletter.New(c), cfg)
-	b.closeLater(func() { _ = s.Close() }) // never fails; the suite does not close each
-	return groupSubscriber{Subscriber: s, broker: b, group: group}
+	server.onCleanup(func() { _ = s.Close() }) // never fails; the suite does not close every subscriber
+	return groupSubscriber{Subscriber: s, server: server, group: group}
 }
 
-// Subscribe implements [message.Subscriber]: the stream has the topic's name.
+// Subscribe implements [message.Subscriber]. The stream has the topic's name.
 func (s groupSubscriber) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
-	if err := s.broker.consumer(ctx, topic, s.group); err != nil {
+	if err := s.server.createConsumer(ctx, topic, s.group); err != nil {
 		return nil, err
 	}
 	return s.Subscriber.Subscribe(ctx, topic+"/"+s.group)
 }
 
-// SubscribeInitialize implements [message.SubscribeInitializer]; the suite
-// gives it no context.
+// SubscribeInitialize implements [message.SubscribeInitializer], which
+// has no context.
 func (s groupSubscriber) SubscribeInitialize(topic string) error {
-	return s.broker.stream(context.Background(), topic)
+	return s.server.createStream(context.Background(), topic)
 }

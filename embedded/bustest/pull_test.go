@@ -12,64 +12,65 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
 
-// takes counts the jobs that a receiver on a connection gets.
-func takes(t *testing.T, b *bench, on *conn.Conn) <-chan string {
+// receivedJobs gets the run of each job that a router on the connection
+// delivers.
+func receivedJobs(t *testing.T, s *testServer, c *conn.Conn) <-chan string {
 	t.Helper()
-	taken := make(chan string, 8)
-	b.receive(t, on, jobs(func(_ context.Context, d delivery.Delivery) error {
-		taken <- d.Event.(events.PhaseRequested).RunID
+	runs := make(chan string, 8)
+	s.runRouter(t, c, jobRoute(func(_ context.Context, d delivery.Delivery) error {
+		runs <- d.Event.(events.PhaseRequested).RunID
 		return nil
 	}))
-	return taken
+	return runs
 }
 
-func wantTaken(t *testing.T, taken <-chan string, run string) {
+func wantJob(t *testing.T, runs <-chan string, run string) {
 	t.Helper()
 	select {
-	case got := <-taken:
+	case got := <-runs:
 		if got != run {
-			t.Errorf("took the job of %s, want %s", got, run)
+			t.Errorf("got the job of %s, want %s", got, run)
 		}
 	case <-time.After(30 * time.Second):
-		t.Fatalf("nobody takes the job of %s", run)
+		t.Fatalf("the job of %s was not delivered", run)
 	}
 }
 
-// TestConsumerIsMadeAnew: whoever waits for messages of a consumer that is
-// removed goes on with the one that is set up in its place.
-func TestConsumerIsMadeAnew(t *testing.T) {
+// TestPullAfterConsumerIsRecreated: a router whose consumer is removed goes on with
+// the consumer that is created in its place.
+func TestPullAfterConsumerIsRecreated(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, topology.Topology{})
-	taken := takes(t, b, b.bus)
-	b.publish(t, job("r1"))
-	wantTaken(t, taken, "r1")
-	eventually(t, "the ack", func() bool { n, w := b.pending(t); return n == 0 && w == 0 })
-	if err := b.js.DeleteConsumer(t.Context(), events.StreamFacts, topology.JobConsumer(events.Finetune, "builtin")); err != nil {
+	s := newTestServer(t, topology.Topology{})
+	jobs := receivedJobs(t, s, s.conn)
+	s.publish(t, job("r1"))
+	wantJob(t, jobs, "r1")
+	s.waitForSettled(t)
+	if err := s.js.DeleteConsumer(t.Context(), events.StreamFacts, topology.JobConsumer(events.Finetune, "builtin")); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the end of the request is heard", func() bool { return b.log.has("Consumer Deleted") })
-	if err := topology.Apply(t.Context(), b.bus, topology.Topology{AckWait: 2 * time.Second}); err != nil {
+	eventually(t, "the pull request ends", func() bool { return s.log.contains("Consumer Deleted") })
+	if err := topology.Apply(t.Context(), s.conn, topology.Topology{AckWait: 2 * time.Second}); err != nil {
 		t.Fatal(err)
 	}
-	wantTaken(t, taken, "r1") // the new one begins at the start of the stream
-	b.publish(t, job("r2"))
-	wantTaken(t, taken, "r2")
+	wantJob(t, jobs, "r1") // the new consumer starts at the begin of the stream
+	s.publish(t, job("r2"))
+	wantJob(t, jobs, "r2")
 }
 
-// TestSilentServer: a server that does not answer any more, on a connection
-// that looks well, is asked again; what it handed over into the void meanwhile
-// comes again after the ack wait.
-func TestSilentServer(t *testing.T) {
+// TestPullWithoutHeartbeats: if no heartbeat arrives on a connection that is up,
+// the router sends a new pull request. A message that was delivered to the old one
+// meanwhile is delivered again after the ack wait.
+func TestPullWithoutHeartbeats(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, topology.Topology{AckWait: time.Second})
-	proxy := bustest.NewProxy(t, b.server.URL())
-	taken := takes(t, b, b.connect(t, proxy.URL))
-	b.publish(t, job("r1"))
-	wantTaken(t, taken, "r1")
-	proxy.Mute()
-	eventually(t, "the silence is noticed", func() bool { return b.log.has("no sign of a request") })
-	b.publish(t, job("r2"))
+	s := newTestServer(t, topology.Topology{AckWait: time.Second})
+	proxy := bustest.NewProxy(t, s.server.URL())
+	jobs := receivedJobs(t, s, s.connect(t, proxy.URL))
+	s.publish(t, job("r1"))
+	wantJob(t, jobs, "r1")
+	proxy.DropReplies()
+	eventually(t, "the missing heartbeats are noticed", func() bool { return s.log.contains("no sign of a request") })
+	s.publish(t, job("r2"))
 	proxy.Cut()
-	proxy.Mend()
-	wantTaken(t, taken, "r2")
+	proxy.Restore()
+	wantJob(t, jobs, "r2")
 }

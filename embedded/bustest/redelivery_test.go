@@ -17,43 +17,44 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
 
-// TestCrashBetweenTheSteps: a service stores the fact, publishes what follows,
-// and acknowledges. Wherever it dies, the next delivery does what is missing,
-// and nothing is stored twice.
-func TestCrashBetweenTheSteps(t *testing.T) {
+// TestDeliveryAfterCrashBetweenSteps: a service stores a fact, publishes the next
+// one, and acknowledges the job. Wherever it crashes, the next delivery completes
+// the missing steps, and no fact is stored twice.
+func TestDeliveryAfterCrashBetweenSteps(t *testing.T) {
 	t.Parallel()
-	for _, dies := range []string{"before the fact", "behind the fact", "behind what follows"} {
-		t.Run(dies, func(t *testing.T) {
+	for _, crash := range []string{"before the fact", "after the fact", "after the next one"} {
+		t.Run(crash, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t, topology.Topology{AckWait: time.Second})
-			var deliveries, facts atomic.Int32
-			b.receive(t, b.bus, jobs(func(ctx context.Context, d delivery.Delivery) error {
-				// A worker that is dead tells the server nothing.
+			s := newTestServer(t, topology.Topology{AckWait: time.Second})
+			facts, runs := journal.New(s.conn), history.New(s.conn)
+			var deliveries, published atomic.Int32
+			s.runRouter(t, s.conn, jobRoute(func(ctx context.Context, d delivery.Delivery) error {
+				// A crashed worker sends no reply.
 				first := deliveries.Add(1) == 1
-				if first && dies == "before the fact" {
+				if first && crash == "before the fact" {
 					return delivery.ErrOwnershipLost
 				}
-				run, err := history.New(b.bus).Run(ctx, "r1")
+				run, err := runs.Run(ctx, "r1")
 				if err != nil {
 					return err
 				}
 				done := run.Phases[events.Finetune].Completed
 				if done == nil {
-					facts.Add(1)
-					stored, err := journal.New(b.bus).Publish(ctx, completed(int(deliveries.Load())), journal.Fence{})
+					published.Add(1)
+					stored, err := facts.Publish(ctx, completed(int(deliveries.Load())), journal.Fence{})
 					if err != nil {
 						return err
 					}
 					c := stored.Event.(events.PhaseCompleted)
 					done = &c
 				}
-				if first && dies == "behind the fact" {
+				if first && crash == "after the fact" {
 					return delivery.ErrOwnershipLost
 				}
-				if run, err = history.New(b.bus).Run(ctx, "r1"); err != nil {
+				if run, err = runs.Run(ctx, "r1"); err != nil {
 					return err
 				}
-				if err := journal.New(b.bus).PublishNext(ctx, *done, run); err != nil {
+				if err := facts.PublishNext(ctx, *done, run); err != nil {
 					return err
 				}
 				if first {
@@ -61,20 +62,18 @@ func TestCrashBetweenTheSteps(t *testing.T) {
 				}
 				return nil
 			}))
-			b.publish(t, accepted("r1"))
-			b.publish(t, job("r1"))
-			eventually(t, "the job is acknowledged", func() bool {
-				u, w := b.pending(t)
-				return deliveries.Load() == 2 && u == 0 && w == 0
-			})
-			if n := facts.Load(); n != 1 {
+			s.publish(t, accepted("r1"))
+			s.publish(t, job("r1"))
+			eventually(t, "the second delivery", func() bool { return deliveries.Load() == 2 })
+			s.waitForSettled(t)
+			if n := published.Load(); n != 1 {
 				t.Errorf("%d facts were published", n)
 			}
-			run, err := history.New(b.bus).Run(t.Context(), "r1")
+			run, err := runs.Run(t.Context(), "r1")
 			if err != nil || run.Completed == nil || run.Completed.Conclusion != events.Success {
-				t.Errorf("the run reads %+v, %v", run.Completed, err)
+				t.Errorf("the run has ended with %+v, %v", run.Completed, err)
 			}
-			msgs, err := history.New(b.bus).Facts(t.Context(), "r1")
+			msgs, err := runs.Facts(t.Context(), "r1")
 			if err != nil || len(msgs) != 4 {
 				t.Errorf("%d facts are stored, want 4: %v", len(msgs), err)
 			}
@@ -82,41 +81,75 @@ func TestCrashBetweenTheSteps(t *testing.T) {
 	}
 }
 
-// TestStaleWorkerLeavesTheJobAlone: a worker whose job was taken over lets go
-// without an ack, a nak or a heartbeat; when the new holder dies as well, the
-// job comes a third time.
-func TestStaleWorkerLeavesTheJobAlone(t *testing.T) {
+// TestDeliveryTakeoverAfterDisconnect: the connection of the owner breaks, and
+// another worker gets the job after the ack wait.
+func TestDeliveryTakeoverAfterDisconnect(t *testing.T) {
 	t.Parallel()
 	const ackWait = time.Second
-	b := newBench(t, topology.Topology{AckWait: ackWait})
-	filter := events.StartedFilter(events.Finetune, "r1")
-	stale, second := bustest.NewProxy(t, b.server.URL()), bustest.NewProxy(t, b.server.URL())
-	holds, taken := make(chan struct{}), make(chan struct{})
-	let := make(chan error, 1)
-	first := b.connect(t, stale.URL)
-	b.receive(t, first, jobs(func(ctx context.Context, d delivery.Delivery) error {
-		if d.Delivered > 1 {
-			return errors.New("the stale worker got the job again") // a nak; the deliveries below then do not add up
+	s := newTestServer(t, topology.Topology{AckWait: ackWait})
+	proxy := bustest.NewProxy(t, s.server.URL())
+	working, release := make(chan struct{}), make(chan struct{})
+	s.runRouter(t, s.connect(t, proxy.URL), jobRoute(func(ctx context.Context, _ delivery.Delivery) error {
+		close(working)
+		select {
+		case <-release:
+		case <-ctx.Done():
 		}
-		token, err := journal.New(first).Publish(ctx, started(1), journal.FenceAbsent(completed(1).Subject()))
+		return delivery.ErrOwnershipLost
+	}))
+	s.publish(t, job("r1"))
+	<-working
+	proxy.Cut()
+	broken := time.Now()
+	taken := make(chan int, 1)
+	s.runRouter(t, s.conn, jobRoute(func(_ context.Context, d delivery.Delivery) error {
+		taken <- d.Delivered
+		return nil
+	}))
+	if n := <-taken; n != 2 {
+		t.Errorf("delivery %d, want 2", n)
+	}
+	if took := time.Since(broken); took > ackWait+5*time.Second {
+		t.Errorf("taken over after %s", took)
+	}
+	close(release)
+}
+
+// TestDeliveryStaleWorkerSendsNoReply: a worker whose job was taken over returns
+// ErrOwnershipLost and sends no ack, nak or heartbeat. So if the new owner dies as
+// well, the job is delivered a third time.
+func TestDeliveryStaleWorkerSendsNoReply(t *testing.T) {
+	t.Parallel()
+	const ackWait = time.Second
+	s := newTestServer(t, topology.Topology{AckWait: ackWait})
+	filter := events.StartedFilter(events.Finetune, "r1")
+	staleProxy, secondProxy := bustest.NewProxy(t, s.server.URL()), bustest.NewProxy(t, s.server.URL())
+	working, taken := make(chan struct{}), make(chan struct{})
+	completion := make(chan error, 1)
+	stale := s.connect(t, staleProxy.URL)
+	s.runRouter(t, stale, jobRoute(func(ctx context.Context, d delivery.Delivery) error {
+		if d.Delivered > 1 {
+			return errors.New("the stale worker got the job again") // causes a nak, and a delivery more than the test expects
+		}
+		token, err := journal.New(stale).Publish(ctx, started(1), journal.FenceAbsent(completed(1).Subject()))
 		if err != nil {
 			return err
 		}
-		close(holds)
+		close(working)
 		<-taken
-		_, err = journal.New(first).Publish(ctx, completed(1), journal.FenceLatest(filter, token.Sequence))
-		let <- err
+		_, err = journal.New(stale).Publish(ctx, completed(1), journal.FenceLatest(filter, token.Sequence))
+		completion <- err
 		return delivery.ErrOwnershipLost
 	}))
-	b.publish(t, job("r1"))
-	<-holds
-	stale.Cut() // its heartbeats do not arrive, and it goes on working
-	holder := b.connect(t, second.URL)
-	b.receive(t, holder, jobs(func(ctx context.Context, d delivery.Delivery) error {
+	s.publish(t, job("r1"))
+	<-working
+	staleProxy.Cut() // no heartbeat arrives, but the worker working on
+	owner := s.connect(t, secondProxy.URL)
+	s.runRouter(t, owner, jobRoute(func(ctx context.Context, d delivery.Delivery) error {
 		if d.Delivered > 2 {
 			return delivery.ErrOwnershipLost
 		}
-		if _, err := journal.New(holder).Publish(ctx, started(2), journal.FenceAbsent(completed(2).Subject())); err != nil {
+		if _, err := journal.New(owner).Publish(ctx, started(2), journal.FenceAbsent(completed(2).Subject())); err != nil {
 			return err
 		}
 		close(taken)
@@ -124,71 +157,70 @@ func TestStaleWorkerLeavesTheJobAlone(t *testing.T) {
 		return delivery.ErrOwnershipLost
 	}))
 	<-taken
-	stale.Mend()
-	var lost *journal.FencedError
-	if err := <-let; !errors.As(err, &lost) || lost.Winner != "" {
-		t.Errorf("the stale completed: %v, want a fallen fence", err)
+	staleProxy.Restore()
+	err := <-completion
+	if fenced, ok := errors.AsType[*journal.FencedError](err); !ok || fenced.Winner != "" {
+		t.Errorf("the stale completion: %v, want a newer fencing token", err)
 	}
-	if u, w := b.pending(t); u != 1 || w != 0 {
-		t.Errorf("%d jobs are out, %d wait; want the new holder's one", u, w)
+	if u, w := s.pending(t); u != 1 || w != 0 {
+		t.Errorf("%d jobs are unsettled, %d wait; want the one of the new owner", u, w)
 	}
-	second.Cut() // the new holder dies
+	secondProxy.Cut() // the new owner dies
 	third := make(chan int, 1)
-	b.receive(t, b.bus, jobs(func(_ context.Context, d delivery.Delivery) error {
+	s.runRouter(t, s.conn, jobRoute(func(_ context.Context, d delivery.Delivery) error {
 		third <- d.Delivered
 		return nil
 	}))
 	select {
 	case n := <-third:
 		if n < 3 {
-			t.Errorf("delivery %d", n)
+			t.Errorf("delivery %d, want 3", n)
 		}
 	case <-time.After(time.Minute):
-		t.Error("the job is lost: the stale worker told the server something")
+		t.Error("the job is lost: the stale worker sent a reply")
 	}
-	eventually(t, "it is settled", func() bool { u, w := b.pending(t); return u == 0 && w == 0 })
+	s.waitForSettled(t)
 }
 
-// TestRestartOnTheSameStore: the server goes away and comes back on its
-// folder and port. A held job is settled, what was stored is there, and a new
-// job is taken at once by a worker that waited all the time.
-func TestRestartOnTheSameStore(t *testing.T) {
+// TestDeliveryAcrossServerRestart: the server restarts on its folder and port. A
+// job in work is settled, the stored messages are there, and a worker that waited
+// meanwhile gets a new job at once.
+func TestDeliveryAcrossServerRestart(t *testing.T) {
 	t.Parallel()
-	b := newBroker(t)
-	log := &lines{}
-	bench := &bench{log: log}
-	client, worker := bench.connect(t, b.url), bench.connect(t, b.url)
+	server := newRestartableServer(t)
+	s := &testServer{log: &logBuffer{}}
+	client, worker := s.connect(t, server.url), s.connect(t, server.url)
 	if err := topology.Apply(t.Context(), client, topology.Topology{AckWait: time.Minute}); err != nil {
 		t.Fatal(err)
 	}
-	bench.bus, bench.js = client, b.js
-	got, goOn := make(chan string, 2), make(chan struct{})
+	s.conn, s.js = client, server.js
+	got, proceed := make(chan string, 2), make(chan struct{})
 	var deliveries atomic.Int32
-	bench.receive(t, worker, jobs(func(_ context.Context, d delivery.Delivery) error {
+	s.runRouter(t, worker, jobRoute(func(_ context.Context, d delivery.Delivery) error {
 		deliveries.Add(1)
 		got <- d.Event.(events.PhaseRequested).RunID
-		<-goOn
+		<-proceed
 		return nil
 	}))
-	bench.publish(t, job("r1"))
+	s.publish(t, job("r1"))
 	<-got
-	if err := b.again(t.Context()); err != nil {
+	if err := server.restart(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	bench.publish(t, job("r2"))
-	close(goOn)
+	s.publish(t, job("r2"))
+	close(proceed)
 	<-got
-	eventually(t, "both are settled", func() bool { u, w := bench.pending(t); return u == 0 && w == 0 })
-	if err := b.again(t.Context()); err != nil { // now nobody holds anything
+	s.waitForSettled(t)
+	if err := server.restart(t.Context()); err != nil { // now no job is in work
 		t.Fatal(err)
 	}
 	at := time.Now()
-	bench.publish(t, job("r3"))
+	s.publish(t, job("r3"))
 	<-got
 	if took := time.Since(at); took > 8*time.Second {
-		t.Errorf("taken %s after the restart", took)
+		t.Errorf("delivered %s after the restart", took)
 	}
-	eventually(t, "it is settled", func() bool { u, w := bench.pending(t); return u == 0 && w == 0 })
+	s.waitForSettled(t)
 	if n := deliveries.Load(); n != 3 {
 		t.Errorf("%d deliveries of 3 jobs", n)
 	}
@@ -199,80 +231,46 @@ func TestRestartOnTheSameStore(t *testing.T) {
 	}
 }
 
-// TestDeadWorkersJobIsTakenOver: the connection of the holder breaks; another
-// one gets the job after the ack wait.
-func TestDeadWorkersJobIsTakenOver(t *testing.T) {
-	t.Parallel()
-	const ackWait = time.Second
-	b := newBench(t, topology.Topology{AckWait: ackWait})
-	proxy := bustest.NewProxy(t, b.server.URL())
-	holds, release := make(chan struct{}), make(chan struct{})
-	b.receive(t, b.connect(t, proxy.URL), jobs(func(ctx context.Context, _ delivery.Delivery) error {
-		close(holds)
-		select {
-		case <-release:
-		case <-ctx.Done():
-		}
-		return delivery.ErrOwnershipLost
-	}))
-	b.publish(t, job("r1"))
-	<-holds
-	proxy.Cut()
-	broken := time.Now()
-	taken := make(chan int, 1)
-	b.receive(t, b.bus, jobs(func(_ context.Context, d delivery.Delivery) error {
-		taken <- d.Delivered
-		return nil
-	}))
-	if n := <-taken; n != 2 {
-		t.Errorf("it is delivery %d", n)
-	}
-	if took := time.Since(broken); took > ackWait+5*time.Second {
-		t.Errorf("taken over after %s", took)
-	}
-	close(release)
-}
-
-// TestGivenBackAcrossARestart: a service and the server stop together, as when
-// a run in one process is interrupted. The job that was given back is taken at
-// once when both are back, long before the ack wait.
-func TestGivenBackAcrossARestart(t *testing.T) {
+// TestDeliveryNakAcrossServerRestart: a service and the server stop together, as
+// when a run in one process is interrupted. After their restart the job is
+// delivered at once, long before the ack wait, because the service NAKed it.
+func TestDeliveryNakAcrossServerRestart(t *testing.T) {
 	t.Parallel()
 	opts := embedded.Options{Dir: t.TempDir(), Listen: "127.0.0.1:0", RelaxedSync: true}
-	session := func(handle delivery.Handler, then func(b *bench, stop func() time.Duration)) {
-		s, err := embedded.Start(t.Context(), opts)
+	session := func(handle delivery.Handler, then func(s *testServer, stop func() time.Duration)) {
+		server, err := embedded.Start(t.Context(), opts)
 		if err != nil {
 			t.Fatal(err)
 		}
-		b := &bench{server: s, log: &lines{}}
-		b.bus = bustest.Connect(t, s)
-		if err := topology.Apply(t.Context(), b.bus, topology.Topology{AckWait: time.Minute}); err != nil {
+		s := &testServer{server: server, log: &logBuffer{}}
+		s.conn = bustest.Connect(t, server)
+		if err := topology.Apply(t.Context(), s.conn, topology.Topology{AckWait: time.Minute}); err != nil {
 			t.Fatal(err)
 		}
-		then(b, b.receive(t, b.bus, jobs(handle)))
-		b.bus.Close()
-		if err := s.Stop(); err != nil {
+		then(s, s.runRouter(t, s.conn, jobRoute(handle)))
+		s.conn.Close()
+		if err := server.Stop(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	works := make(chan struct{}, 1)
+	working := make(chan struct{}, 1)
 	session(func(ctx context.Context, _ delivery.Delivery) error {
-		works <- struct{}{}
+		working <- struct{}{}
 		<-ctx.Done()
 		return &delivery.RetryAfter{Err: errors.New("the worker stops")}
-	}, func(b *bench, stop func() time.Duration) {
-		b.publish(t, job("r1"))
-		<-works
+	}, func(s *testServer, stop func() time.Duration) {
+		s.publish(t, job("r1"))
+		<-working
 		stop()
 	})
 	session(func(context.Context, delivery.Delivery) error {
-		works <- struct{}{}
+		working <- struct{}{}
 		return nil
-	}, func(_ *bench, stop func() time.Duration) {
+	}, func(_ *testServer, stop func() time.Duration) {
 		select {
-		case <-works:
+		case <-working:
 		case <-time.After(20 * time.Second):
-			t.Error("the job waits for the ack wait")
+			t.Error("the job was not delivered before the ack wait")
 		}
 		stop()
 	})

@@ -17,108 +17,119 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
 
-// newerJob is a job in a version that nobody knows yet.
-func newerJob(run string) (body string, header nats.Header) {
+// jobOfUnknownVersion is a job of a newer version of the events.
+func jobOfUnknownVersion(run string) (body string, header nats.Header) {
 	return fmt.Sprintf(`{"specversion":"1.0","id":"x","source":"test","type":"finetune.requested","datacontenttype":"application/json",`+
 			`"dataschema":"https://tunebus.dev/schemas/finetune.requested.v99.json","data":{"run_id":%q,"phase":"finetune","queue":"builtin"}}`, run),
 		nats.Header{"Content-Type": {"application/cloudevents+json"}, "X-Own": {"kept"}}
 }
 
-// TestFactIsHandedBack: to the consumer that gave it up and to no other, as
-// what it was, once; the story of the run stays as it is.
-func TestFactIsHandedBack(t *testing.T) {
+// TestRedriveFact: a redriven fact is delivered once, unchanged, to the consumer
+// that stored the dead letter and to no other. The history of the run does not
+// change.
+func TestRedriveFact(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, topology.Topology{})
-	b.publish(t, events.PipelineAccepted{RunID: "r1"})
-	b.publish(t, job("r1"))
-	before, err := history.New(b.bus).Facts(t.Context(), "r1")
+	s := newTestServer(t, topology.Topology{})
+	deadLetters := deadletter.New(s.conn)
+	s.publish(t, events.PipelineAccepted{RunID: "r1"})
+	s.publish(t, job("r1"))
+	before, err := history.New(s.conn).Facts(t.Context(), "r1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	stop := b.receive(t, b.bus, jobs(func(context.Context, delivery.Delivery) error {
-		return &delivery.DeadLetterError{Err: errors.New("not by me")}
+	stop := s.runRouter(t, s.conn, jobRoute(func(context.Context, delivery.Delivery) error {
+		return &delivery.DeadLetterError{Err: errors.New("refused")}
 	}))
-	letter := b.letters(t, 1)[0]
+	deadLetter := s.waitForDeadLetters(t, 1)[0]
 	stop()
 	seen := make(chan delivery.Delivery, 10)
 	other := topology.JobConsumer(events.Finetune, "trl")
-	b.receive(t, b.bus, jobs(func(_ context.Context, d delivery.Delivery) error {
+	s.runRouter(t, s.conn, jobRoute(func(_ context.Context, d delivery.Delivery) error {
 		seen <- d
 		return nil
 	}), delivery.Route{Name: "other", Stream: events.StreamFacts, Consumer: other, Handle: func(_ context.Context, d delivery.Delivery) error {
 		t.Errorf("%s was delivered to another queue", d.Subject)
 		return nil
 	}})
-	m, err := deadletter.New(b.bus).Redrive(t.Context(), letter)
+	m, err := deadLetters.Redrive(t.Context(), deadLetter)
 	if err != nil {
 		t.Fatal(err)
 	}
 	d := <-seen
-	if ev, ok := d.Event.(events.PhaseRequested); !ok || ev.RunID != "r1" || d.Subject != job("r1").Subject() || d.Sequence != m.Sequence || d.ID != before[1].ID {
-		t.Errorf("handed back: %+v", d)
+	if ev, ok := d.Event.(events.PhaseRequested); !ok || ev.RunID != "r1" {
+		t.Errorf("the event is %+v", d.Event)
 	}
-	b.letters(t, 0)
-	again, err := deadletter.New(b.bus).Redrive(t.Context(), letter) // as after a crash before the letter was removed
+	wantEqual(t, "the subject", d.Subject, job("r1").Subject())
+	wantEqual(t, "the sequence", d.Sequence, m.Sequence)
+	wantEqual(t, "the id", d.ID, before[1].ID)
+	s.waitForDeadLetters(t, 0)
+	again, err := deadLetters.Redrive(t.Context(), deadLetter) // as after a crash before the dead letter was removed
 	if err != nil || again.Sequence != m.Sequence {
-		t.Errorf("the second time: %+v, %v", again, err)
+		t.Errorf("the second redrive: %+v, %v", again, err)
 	}
-	after, err := history.New(b.bus).Facts(t.Context(), "r1")
+	after, err := history.New(s.conn).Facts(t.Context(), "r1")
 	if err != nil || len(after) != len(before) {
 		t.Errorf("%d facts before, %d after (%v)", len(before), len(after), err)
 	}
-	eventually(t, "it is settled", func() bool { u, w := b.pending(t); return u == 0 && w == 0 })
+	s.waitForSettled(t)
 	if len(seen) > 0 {
 		t.Errorf("delivered again: %+v", <-seen)
 	}
 }
 
-// TestGivenUpTwice: what is handed back too early becomes a letter again,
-// which is handed back to the same place.
-func TestGivenUpTwice(t *testing.T) {
+// TestRedriveOfSecondDeadLetter: a message that is redriven too early becomes a
+// dead letter again, which can be redriven as well.
+func TestRedriveOfSecondDeadLetter(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, topology.Topology{})
-	b.publish(t, events.PipelineAccepted{RunID: "r1"})
-	body, header := newerJob("r1")
-	b.raw(t, job("r1").Subject(), body, header)
-	route := jobs(func(_ context.Context, d delivery.Delivery) error {
+	s := newTestServer(t, topology.Topology{})
+	deadLetters := deadletter.New(s.conn)
+	s.publish(t, events.PipelineAccepted{RunID: "r1"})
+	body, header := jobOfUnknownVersion("r1")
+	s.publishRaw(t, job("r1").Subject(), body, header)
+	route := jobRoute(func(_ context.Context, d delivery.Delivery) error {
 		t.Errorf("handled %s", d.Subject)
 		return nil
 	})
 	route.HoldUnknownVersion = time.Nanosecond
-	b.receive(t, b.bus, route)
-	first := b.letters(t, 1)[0]
-	if _, err := deadletter.New(b.bus).Redrive(t.Context(), first); err != nil {
+	s.runRouter(t, s.conn, route)
+	first := s.waitForDeadLetters(t, 1)[0]
+	if _, err := deadLetters.Redrive(t.Context(), first); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the second letter", func() bool {
-		n, err := deadletter.New(b.bus).Count(t.Context())
+	eventually(t, "the second dead letter", func() bool {
+		n, err := deadLetters.Count(t.Context())
 		return err == nil && n == 1
 	})
-	second := b.letters(t, 1)[0]
-	if second.Sequence == first.Sequence || second.Subject != first.Subject || string(second.Body) != body || second.Header["X-Own"][0] != "kept" {
-		t.Errorf("letters %+v and %+v", first, second)
+	second := s.waitForDeadLetters(t, 1)[0]
+	if second.Sequence == first.Sequence {
+		t.Errorf("there is no second dead letter: %+v", second)
 	}
-	if _, err := deadletter.New(b.bus).Redrive(t.Context(), second); err != nil {
+	wantEqual(t, "the subject", second.Subject, first.Subject)
+	wantEqual(t, "the body", string(second.Body), body)
+	wantEqual(t, "the header of the message", second.Header["X-Own"][0], "kept")
+	if _, err := deadLetters.Redrive(t.Context(), second); err != nil {
 		t.Error(err)
 	}
 }
 
-// TestRequestIsHandedBack: it is stored anew, with its own body and headers,
-// and once for a letter also when the server has forgotten its ids.
-func TestRequestIsHandedBack(t *testing.T) {
+// TestRedriveRequest: a redriven request is stored again, with its body and
+// headers. A dead letter is redriven once, although the server has forgotten the
+// message ids by then.
+func TestRedriveRequest(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, topology.Topology{})
-	seq := b.raw(t, events.TypePipelineRequested, `{"run_id":`, nats.Header{"X-Own": {"kept"}, "Nats-Msg-Id": {"mine"}})
-	b.receive(t, b.bus, delivery.Route{Name: "desk", Stream: events.StreamRequests, Consumer: topology.ConsumerIntake, Handle: func(context.Context, delivery.Delivery) error { return nil }})
-	letter := b.letters(t, 1)[0]
-	if letter.Original != seq || letter.Run != "" {
-		t.Errorf("letter %+v", letter)
+	s := newTestServer(t, topology.Topology{})
+	deadLetters := deadletter.New(s.conn)
+	seq := s.publishRaw(t, events.TypePipelineRequested, `{"run_id":`, nats.Header{"X-Own": {"kept"}, "Nats-Msg-Id": {"mine"}})
+	s.runRouter(t, s.conn, delivery.Route{Name: "intake", Stream: events.StreamRequests, Consumer: topology.ConsumerIntake, Handle: func(context.Context, delivery.Delivery) error { return nil }})
+	deadLetter := s.waitForDeadLetters(t, 1)[0]
+	if deadLetter.Original != seq || deadLetter.Run != "" {
+		t.Errorf("dead letter %+v", deadLetter)
 	}
-	m, err := deadletter.New(b.bus).Redrive(t.Context(), letter)
+	m, err := deadLetters.Redrive(t.Context(), deadLetter)
 	if err != nil {
 		t.Fatal(err)
 	}
-	requests, err := b.js.Stream(t.Context(), events.StreamRequests)
+	requests, err := s.js.Stream(t.Context(), events.StreamRequests)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,89 +137,98 @@ func TestRequestIsHandedBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m.Sequence == seq || string(got.Data) != string(letter.Body) || got.Header.Get("X-Own") != "kept" || got.Header.Get("Nats-Msg-Id") == "mine" || got.Header.Get(deadletter.HeaderReason) != "" {
-		t.Errorf("stored at %d: %q with %v", m.Sequence, got.Data, got.Header)
+	if m.Sequence == seq {
+		t.Error("the request was not stored again")
+	}
+	wantEqual(t, "the body", string(got.Data), string(deadLetter.Body))
+	wantEqual(t, "the header of the message", got.Header.Get("X-Own"), "kept")
+	wantEqual(t, "the header of the dead letter", got.Header.Get(deadletter.HeaderReason), "")
+	if got.Header.Get("Nats-Msg-Id") == "mine" {
+		t.Error("the request has its old message id")
 	}
 	cfg := requests.CachedInfo().Config
 	cfg.Duplicates = 100 * time.Millisecond
-	if _, err := b.js.UpdateStream(t.Context(), cfg); err != nil {
+	if _, err := s.js.UpdateStream(t.Context(), cfg); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the server has forgotten the id", func() bool {
+	eventually(t, "the server has forgotten the message id", func() bool {
 		probe := nats.NewMsg(events.TypePipelineRequested)
 		probe.Header.Set("Nats-Msg-Id", m.ID)
-		probe.Header.Set("Nats-Expected-Last-Sequence", "1") // refused in any case
-		_, err := b.js.PublishMsg(t.Context(), probe)
+		probe.Header.Set("Nats-Expected-Last-Sequence", "1") // always refused
+		_, err := s.js.PublishMsg(t.Context(), probe)
 		return err != nil && strings.Contains(err.Error(), "wrong last sequence")
 	})
-	again, err := deadletter.New(b.bus).Redrive(t.Context(), letter)
+	again, err := deadLetters.Redrive(t.Context(), deadLetter)
 	if err != nil || again.Sequence != m.Sequence {
-		t.Errorf("the second time: %+v, %v", again, err)
+		t.Errorf("the second redrive: %+v, %v", again, err)
 	}
 }
 
-// TestCutLetter: a letter whose body was cut is read from where the original
-// stands; without that it cannot be handed back.
-func TestCutLetter(t *testing.T) {
+// TestRedriveTruncatedDeadLetter: the body of a truncated dead letter is read from
+// the original message. Without the original it cannot be redriven.
+func TestRedriveTruncatedDeadLetter(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, topology.Topology{})
-	b.publish(t, events.PipelineAccepted{RunID: "r1"})
+	s := newTestServer(t, topology.Topology{})
+	deadLetters := deadletter.New(s.conn)
+	s.publish(t, events.PipelineAccepted{RunID: "r1"})
 	body := strings.Repeat("x", 1<<20-100)
-	seq := b.raw(t, job("r1").Subject(), body, nats.Header{"X-Own": {"kept"}})
-	b.receive(t, b.bus, jobs(func(context.Context, delivery.Delivery) error { return nil }))
-	cut := b.letters(t, 1)[0]
+	seq := s.publishRaw(t, job("r1").Subject(), body, nats.Header{"X-Own": {"kept"}})
+	s.runRouter(t, s.conn, jobRoute(func(context.Context, delivery.Delivery) error { return nil }))
+	cut := s.waitForDeadLetters(t, 1)[0]
 	if cut.Cut != len(body) || len(cut.Body) >= len(body) {
-		t.Fatalf("%d of %d bytes are there", len(cut.Body), cut.Cut)
+		t.Fatalf("the dead letter has %d of %d bytes", len(cut.Body), cut.Cut)
 	}
-	whole, err := deadletter.New(b.bus).Get(t.Context(), cut.Sequence)
+	whole, err := deadLetters.Get(t.Context(), cut.Sequence)
 	if err != nil || whole.Cut != 0 || string(whole.Body) != body {
-		t.Errorf("read again: %d bytes, cut %d, %v", len(whole.Body), whole.Cut, err)
+		t.Errorf("with the original: %d bytes, cut %d, %v", len(whole.Body), whole.Cut, err)
 	}
-	facts, err := b.js.Stream(t.Context(), events.StreamFacts)
+	facts, err := s.js.Stream(t.Context(), events.StreamFacts)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := facts.DeleteMsg(t.Context(), seq); err != nil {
 		t.Fatal(err)
 	}
-	if again, err := deadletter.New(b.bus).Get(t.Context(), cut.Sequence); err != nil || again.Cut != len(body) {
+	if again, err := deadLetters.Get(t.Context(), cut.Sequence); err != nil || again.Cut != len(body) {
 		t.Errorf("without the original: cut %d, %v", again.Cut, err)
 	}
-	if _, err := deadletter.New(b.bus).Redrive(t.Context(), cut); err == nil || !strings.Contains(err.Error(), "can only be discarded") {
-		t.Errorf("handed back: %v", err)
+	if _, err := deadLetters.Redrive(t.Context(), cut); err == nil || !strings.Contains(err.Error(), "can only be discarded") {
+		t.Errorf("the redrive: %v", err)
 	}
-	b.letters(t, 1)
-	for range 2 { // the second time it is gone already
-		if err := deadletter.New(b.bus).Discard(t.Context(), cut.Sequence); err != nil {
+	s.waitForDeadLetters(t, 1)
+	for range 2 { // the second time there is nothing to discard
+		if err := deadLetters.Discard(t.Context(), cut.Sequence); err != nil {
 			t.Error(err)
 		}
 	}
-	if _, err := deadletter.New(b.bus).Get(t.Context(), cut.Sequence); !errors.Is(err, history.ErrNotFound) {
-		t.Errorf("after its end: %v", err)
+	if _, err := deadLetters.Get(t.Context(), cut.Sequence); !errors.Is(err, history.ErrNotFound) {
+		t.Errorf("after the discard: %v", err)
 	}
 }
 
-// TestWhatNobodyTakesBack: each with the reason, and the letter stays.
-func TestWhatNobodyTakesBack(t *testing.T) {
+// TestRedriveRefusals: Redrive names the reason of a refusal, and the dead letter
+// stays.
+func TestRedriveRefusals(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, topology.Topology{})
-	b.raw(t, job("r1").Subject(), "junk", nil)
-	b.receive(t, b.bus, jobs(func(context.Context, delivery.Delivery) error { return nil }))
-	l := b.letters(t, 1)[0]
+	s := newTestServer(t, topology.Topology{})
+	deadLetters := deadletter.New(s.conn)
+	s.publishRaw(t, job("r1").Subject(), "junk", nil)
+	s.runRouter(t, s.conn, jobRoute(func(context.Context, delivery.Delivery) error { return nil }))
+	l := s.waitForDeadLetters(t, 1)[0]
 	for name, c := range map[string]struct {
 		change func(*deadletter.Letter)
-		says   string
+		want   string
 	}{
-		"a run that left":   {func(*deadletter.Letter) {}, "archived"},
-		"no such consumer":  {func(l *deadletter.Letter) { l.Consumer = "gone" }, `consumer "gone" takes nothing back`},
-		"another stream":    {func(l *deadletter.Letter) { l.Stream = events.StreamMetrics }, events.StreamMetrics},
-		"a subject without": {func(l *deadletter.Letter) { l.Run = "" }, "no subject of a fact"},
+		"an archived run":     {func(*deadletter.Letter) {}, "archived"},
+		"an unknown consumer": {func(l *deadletter.Letter) { l.Consumer = "gone" }, `consumer "gone" takes nothing back`},
+		"another stream":      {func(l *deadletter.Letter) { l.Stream = events.StreamMetrics }, events.StreamMetrics},
+		"no run":              {func(l *deadletter.Letter) { l.Run = "" }, "no subject of a fact"},
 	} {
-		one := l
-		c.change(&one)
-		if _, err := deadletter.New(b.bus).Redrive(t.Context(), one); err == nil || !strings.Contains(err.Error(), c.says) {
-			t.Errorf("%s: %v", name, err)
+		changed := l
+		c.change(&changed)
+		if _, err := deadLetters.Redrive(t.Context(), changed); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want an error that contains %q", name, err, c.want)
 		}
 	}
-	b.letters(t, 1)
+	s.waitForDeadLetters(t, 1)
 }

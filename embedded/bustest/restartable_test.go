@@ -14,91 +14,93 @@ import (
 	"github.com/tunebus/tunebus/embedded"
 )
 
-// broker is a server that can be restarted on its folder and port, with a
-// stream for each topic.
-type broker struct {
+// restartableServer is a server that a test can stop and start again, on the
+// same folder and port.
+type restartableServer struct {
 	url  string
 	opts embedded.Options
 	js   jetstream.JetStream
 
 	mu      sync.Mutex
 	server  *embedded.Server
-	closers []func()
+	closers []func() // called when the test ends, the last one first
 }
 
-func newBroker(t *testing.T) *broker {
+func newRestartableServer(t *testing.T) *restartableServer {
 	t.Helper()
 	opts := embedded.Options{Dir: t.TempDir(), Listen: "127.0.0.1:0", RelaxedSync: true}
 	server, err := embedded.Start(t.Context(), opts)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &broker{url: server.URL(), server: server}
-	opts.Listen = strings.TrimPrefix(b.url, "nats://")
-	b.opts = opts
-	nc, err := nats.Connect(b.url, nats.MaxReconnects(-1))
+	s := &restartableServer{url: server.URL(), server: server}
+	opts.Listen = strings.TrimPrefix(s.url, "nats://")
+	s.opts = opts
+	nc, err := nats.Connect(s.url, nats.MaxReconnects(-1))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if b.js, err = jetstream.New(nc); err != nil {
+	if s.js, err = jetstream.New(nc); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		nc.Close()
-		for _, c := range slices.Backward(b.closers) {
+		for _, c := range slices.Backward(s.closers) {
 			c()
 		}
-		if err := b.server.Stop(); err != nil {
+		if err := s.server.Stop(); err != nil {
 			t.Error(err)
 		}
 	})
-	return b
+	return s
 }
 
-// again restarts the server.
-func (b *broker) again(ctx context.Context) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	err := b.server.Stop()
+func (s *restartableServer) restart(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err := s.server.Stop()
 	if err == nil {
-		b.server, err = embedded.Start(ctx, b.opts)
+		s.server, err = embedded.Start(ctx, s.opts)
 	}
 	return err
 }
 
-func (b *broker) stop(t *testing.T) {
+func (s *restartableServer) stop(t *testing.T) {
 	t.Helper()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if err := b.server.Stop(); err != nil {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.server.Stop(); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func (b *broker) start(t *testing.T) {
+func (s *restartableServer) start(t *testing.T) {
 	t.Helper()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	s, err := embedded.Start(t.Context(), b.opts)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	server, err := embedded.Start(t.Context(), s.opts)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.server = s
+	s.server = server
 }
 
-func (b *broker) closeLater(c func()) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.closers = append(b.closers, c)
+// onCleanup calls f when the test ends, while the server still runs.
+func (s *restartableServer) onCleanup(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closers = append(s.closers, f)
 }
 
-func (b *broker) stream(ctx context.Context, topic string) error {
-	_, err := b.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{Name: topic, Subjects: []string{topic}})
+// createStream creates the stream of a topic.
+func (s *restartableServer) createStream(ctx context.Context, topic string) error {
+	_, err := s.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{Name: topic, Subjects: []string{topic}})
 	return err
 }
 
-func (b *broker) consumer(ctx context.Context, topic, group string) error {
-	_, err := b.js.CreateConsumer(ctx, topic, jetstream.ConsumerConfig{Durable: group, AckPolicy: jetstream.AckExplicitPolicy, MaxAckPending: -1})
+// createConsumer creates the consumer of a group, or leaves it as it is.
+func (s *restartableServer) createConsumer(ctx context.Context, topic, group string) error {
+	_, err := s.js.CreateConsumer(ctx, topic, jetstream.ConsumerConfig{Durable: group, AckPolicy: jetstream.AckExplicitPolicy, MaxAckPending: -1})
 	if errors.Is(err, jetstream.ErrConsumerExists) {
 		return nil
 	}

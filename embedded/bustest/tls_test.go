@@ -19,16 +19,16 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 )
 
-func TestTLS(t *testing.T) {
+func TestConnectTLS(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	ca := newAuthority(t, filepath.Join(dir, "ca.pem"))
 	other := newAuthority(t, filepath.Join(dir, "other.pem"))
 	certificate := ca.issue(t, filepath.Join(dir, "server"))
 	ca.issue(t, filepath.Join(dir, "client"))
-	other.issue(t, filepath.Join(dir, "stranger"))
-	one := serve(t, &server.Options{TLS: true, TLSConfig: &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}})
-	mutual := serve(t, mutualTLS(ca, certificate))
+	other.issue(t, filepath.Join(dir, "unknown"))
+	one := startServer(t, &server.Options{TLS: true, TLSConfig: &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}})
+	mutual := startServer(t, mutualTLS(ca, certificate))
 	at := func(name string) string { return filepath.Join(dir, name) }
 	for _, c := range []struct {
 		name string
@@ -38,33 +38,33 @@ func TestTLS(t *testing.T) {
 		{"the right authority", conn.Options{URL: one, CAFile: at("ca.pem")}, true},
 		{"another authority", conn.Options{URL: one, CAFile: at("other.pem")}, false},
 		{"no authority", conn.Options{URL: one}, false},
-		{"a missing authority", conn.Options{URL: one, CAFile: at("none.pem")}, false},
-		{"an own certificate", conn.Options{URL: mutual, CAFile: at("ca.pem"), CertFile: at("client.pem"), KeyFile: at("client.key")}, true},
-		{"no own certificate", conn.Options{URL: mutual, CAFile: at("ca.pem")}, false},
-		{"a stranger's certificate", conn.Options{URL: mutual, CAFile: at("ca.pem"), CertFile: at("stranger.pem"), KeyFile: at("stranger.key")}, false},
-		{"a certificate without its key", conn.Options{URL: mutual, CAFile: at("ca.pem"), CertFile: at("client.pem"), KeyFile: at("stranger.key")}, false},
+		{"a missing file", conn.Options{URL: one, CAFile: at("none.pem")}, false},
+		{"a client certificate", conn.Options{URL: mutual, CAFile: at("ca.pem"), CertFile: at("client.pem"), KeyFile: at("client.key")}, true},
+		{"no client certificate", conn.Options{URL: mutual, CAFile: at("ca.pem")}, false},
+		{"a certificate of another authority", conn.Options{URL: mutual, CAFile: at("ca.pem"), CertFile: at("unknown.pem"), KeyFile: at("unknown.key")}, false},
+		{"a certificate without its key", conn.Options{URL: mutual, CAFile: at("ca.pem"), CertFile: at("client.pem"), KeyFile: at("unknown.key")}, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			err := connects(t, c.opts)
+			err := tryConnect(t, c.opts)
 			if c.ok && err != nil {
 				t.Error(err)
 			}
 			if !c.ok {
-				refused(t, c.name, err)
+				wantUnreachable(t, c.name, err)
 			}
 		})
 	}
 }
 
-// mutualTLS wants a client's certificate, too.
-func mutualTLS(ca authority, own tls.Certificate) *server.Options {
+// mutualTLS are options of a server that requires a client certificate.
+func mutualTLS(ca authority, certificate tls.Certificate) *server.Options {
 	return &server.Options{TLS: true, TLSVerify: true, TLSConfig: &tls.Config{
-		Certificates: []tls.Certificate{own}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ca.pool, MinVersion: tls.VersionTLS12,
+		Certificates: []tls.Certificate{certificate}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ca.pool, MinVersion: tls.VersionTLS12,
 	}}
 }
 
-// authority signs certificates.
+// authority is a certificate authority.
 type authority struct {
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
@@ -86,11 +86,11 @@ func newAuthority(t *testing.T, path string) authority {
 		t.Fatal(err)
 	}
 	a.pool.AddCert(a.cert)
-	write(t, path, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	writeFile(t, path, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 	return a
 }
 
-// issue writes path.pem and path.key for 127.0.0.1.
+// issue writes a certificate for 127.0.0.1 to path.pem and its key to path.key.
 func (a authority) issue(t *testing.T, path string) tls.Certificate {
 	t.Helper()
 	k := ecKey(t)
@@ -107,8 +107,8 @@ func (a authority) issue(t *testing.T, path string) tls.Certificate {
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, path+".pem", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
-	write(t, path+".key", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}))
+	writeFile(t, path+".pem", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	writeFile(t, path+".key", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}))
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: k}
 }
 

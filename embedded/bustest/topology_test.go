@@ -9,30 +9,38 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
 
-// TestNothingIsGoneForWhoComesLate: a service that starts an hour late, or a
-// week, finds every request, fact and job: requests and facts have no age, they
-// are refused rather than dropped where there is no room, and no consumer is
-// taken away since nobody used it.
-func TestNothingIsGoneForWhoComesLate(t *testing.T) {
+// TestTopologyKeepsUnreadMessages: a service that starts an hour or a week late
+// finds every request, fact and job. Requests and facts have no maximum age, a
+// full stream refuses new messages instead of dropping old ones, and the server
+// removes no consumer for being unused.
+func TestTopologyKeepsUnreadMessages(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, topology.Topology{})
+	s := newTestServer(t, topology.Topology{})
 	for _, name := range []string{events.StreamRequests, events.StreamFacts} {
-		s, err := b.js.Stream(t.Context(), name)
+		stream, err := s.js.Stream(t.Context(), name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		c := s.CachedInfo().Config
-		if c.MaxAge != 0 || c.MaxMsgs > 0 || c.Discard != jetstream.DiscardNew || c.Retention != jetstream.LimitsPolicy || c.Storage != jetstream.FileStorage {
-			t.Errorf("%s lets messages go: %+v", name, c)
+		c := stream.CachedInfo().Config
+		wantEqual(t, name+": maximum age", c.MaxAge, 0)
+		if c.MaxMsgs > 0 {
+			t.Errorf("%s: at most %d messages", name, c.MaxMsgs)
 		}
+		wantEqual(t, name+": discard policy", c.Discard, jetstream.DiscardNew)
+		wantEqual(t, name+": retention", c.Retention, jetstream.LimitsPolicy)
+		wantEqual(t, name+": storage", c.Storage, jetstream.FileStorage)
 		n := 0
-		list := s.ListConsumers(t.Context())
+		list := stream.ListConsumers(t.Context())
 		for i := range list.Info() {
 			n++
-			c := i.Config
-			if c.Durable == "" || c.InactiveThreshold != 0 || c.DeliverPolicy != jetstream.DeliverAllPolicy || c.AckPolicy != jetstream.AckExplicitPolicy || c.MaxAckPending != -1 {
-				t.Errorf("consumer %s of %s: %+v", i.Name, name, c)
+			c, consumer := i.Config, name+" "+i.Name
+			if c.Durable == "" {
+				t.Errorf("%s is not durable", consumer)
 			}
+			wantEqual(t, consumer+": inactive threshold", c.InactiveThreshold, 0)
+			wantEqual(t, consumer+": deliver policy", c.DeliverPolicy, jetstream.DeliverAllPolicy)
+			wantEqual(t, consumer+": ack policy", c.AckPolicy, jetstream.AckExplicitPolicy)
+			wantEqual(t, consumer+": max ack pending", c.MaxAckPending, -1)
 		}
 		if err := list.Err(); err != nil || n == 0 {
 			t.Errorf("%s has %d consumers (%v)", name, n, err)
@@ -40,13 +48,14 @@ func TestNothingIsGoneForWhoComesLate(t *testing.T) {
 	}
 }
 
-// TestQueues: what waits, what is held, and whether anybody is there.
-func TestQueues(t *testing.T) {
+// TestInspectorQueues: the number of waiting jobs, and whether a worker asks for
+// them.
+func TestInspectorQueues(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, topology.Topology{})
-	at := func(p events.Phase, name string) topology.Queue {
+	s := newTestServer(t, topology.Topology{})
+	queue := func(p events.Phase, name string) topology.Queue {
 		t.Helper()
-		all, err := topology.NewInspector(b.bus).Queues(t.Context())
+		all, err := topology.NewInspector(s.conn).Queues(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -58,11 +67,11 @@ func TestQueues(t *testing.T) {
 		t.Fatalf("no queue %s of %s among %v", name, p, all)
 		return topology.Queue{}
 	}
-	if q := at(events.Inference, "openai"); q.Waiting != 0 || q.Unattended() {
+	if q := queue(events.Inference, "openai"); q.Waiting != 0 || q.Unattended() {
 		t.Errorf("an empty queue is %+v", q)
 	}
-	b.publish(t, job("r1"))
-	if q := at(events.Finetune, "builtin"); q.Waiting != 1 || !q.Unattended() {
-		t.Errorf("a queue that nobody takes jobs from is %+v", q)
+	s.publish(t, job("r1"))
+	if q := queue(events.Finetune, "builtin"); q.Waiting != 1 || !q.Unattended() {
+		t.Errorf("a queue without a worker is %+v", q)
 	}
 }

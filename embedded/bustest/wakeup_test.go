@@ -15,134 +15,148 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/wakeup"
 )
 
-// drain takes the rings that are due, until the bell is silent for longer
-// than it takes a publish to settle.
-func drain(bell <-chan struct{}) {
+// drain takes the wake-ups that are due, until none has come for longer than a
+// publish takes to settle.
+func drain(wakeups <-chan struct{}) {
 	for {
 		select {
-		case <-bell:
+		case <-wakeups:
 		case <-time.After(300 * time.Millisecond):
 			return
 		}
 	}
 }
 
-func rings(t *testing.T, what string, bell <-chan struct{}) {
+func waitForWakeup(t *testing.T, when string, wakeups <-chan struct{}) {
 	t.Helper()
 	select {
-	case <-bell:
+	case <-wakeups:
 	case <-time.After(15 * time.Second):
-		t.Fatalf("no ring %s", what)
+		t.Fatalf("no wake-up %s", when)
 	}
 }
 
-// TestBellsAcrossAReconnect: what was published while the connection was down
-// rang nowhere, so its return rings; and the subscriptions are there again.
-func TestBellsAcrossAReconnect(t *testing.T) {
+// TestWatchAcrossReconnect: a publish while the connection is down causes no
+// wake-up, so the reconnect has to. After it the subscription works again.
+func TestWatchAcrossReconnect(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, topology.Topology{})
-	proxy := bustest.NewProxy(t, b.server.URL())
-	client := b.connect(t, proxy.URL)
-	subject := events.StartedFilter(events.Finetune, "r1")
-	bell, err := wakeup.Watch(t.Context(), client, subject)
+	s := newTestServer(t, topology.Topology{})
+	proxy := bustest.NewProxy(t, s.server.URL())
+	client := s.connect(t, proxy.URL)
+	wakeups, err := wakeup.Watch(t.Context(), client, events.StartedFilter(events.Finetune, "r1"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	bells, err := wakeup.NewRunNotifier(client, events.StartedFilter(events.Finetune, "*"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	door, deaf := bells.Subscribe("r1"), bells.Subscribe("r2")
-	defer door.Close()
-	defer deaf.Close()
-	b.publish(t, started(1))
-	rings(t, "after a publish", bell)
-	rings(t, "at the door", door.C)
-	drain(bell)
-	drain(door.C)
+	s.publish(t, started(1))
+	waitForWakeup(t, "after a publish", wakeups)
+	drain(wakeups)
 	proxy.Cut()
 	eventually(t, "the connection is down", func() bool { return !client.Connected() })
-	b.publish(t, started(2))
-	select {
-	case <-deaf.C:
-		t.Error("the door of another run rang")
-	default:
-	}
-	proxy.Mend()
-	rings(t, "after the return", bell)
-	rings(t, "at the door after the return", door.C)
-	rings(t, "at every door after the return", deaf.C)
+	s.publish(t, started(2))
+	proxy.Restore()
+	waitForWakeup(t, "after the reconnect", wakeups)
 	run, err := history.New(client).Run(t.Context(), "r1")
 	if err != nil || run.Phases[events.Finetune].NextAttempt() != 3 {
-		t.Fatalf("the run does not show what was missed: %v", err)
+		t.Fatalf("the run does not show the publish that was missed: %v", err)
 	}
-	drain(bell)
-	drain(door.C)
-	b.publish(t, started(3))
-	rings(t, "after a later publish", bell)
-	rings(t, "at the door after a later publish", door.C)
+	drain(wakeups)
+	s.publish(t, started(3))
+	waitForWakeup(t, "after a later publish", wakeups)
 }
 
-// TestListenAcrossAReconnect: a listener misses what is published while the
-// connection is down, and hears what comes later.
-func TestListenAcrossAReconnect(t *testing.T) {
+// TestRunNotifierAcrossReconnect: the same for the subscriptions of runs. A
+// reconnect wakes every run, a publish its own run alone.
+func TestRunNotifierAcrossReconnect(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, topology.Topology{})
-	proxy := bustest.NewProxy(t, b.server.URL())
-	client := b.connect(t, proxy.URL)
+	s := newTestServer(t, topology.Topology{})
+	proxy := bustest.NewProxy(t, s.server.URL())
+	client := s.connect(t, proxy.URL)
+	notifier, err := wakeup.NewRunNotifier(client, events.StartedFilter(events.Finetune, "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r1, r2 := notifier.Subscribe("r1"), notifier.Subscribe("r2")
+	defer r1.Close()
+	defer r2.Close()
+	s.publish(t, started(1))
+	waitForWakeup(t, "of the run after a publish", r1.C)
+	drain(r1.C)
+	proxy.Cut()
+	eventually(t, "the connection is down", func() bool { return !client.Connected() })
+	s.publish(t, started(2))
+	select {
+	case <-r2.C:
+		t.Error("a wake-up of another run")
+	default:
+	}
+	proxy.Restore()
+	waitForWakeup(t, "of the run after the reconnect", r1.C)
+	waitForWakeup(t, "of every run after the reconnect", r2.C)
+	drain(r1.C)
+	s.publish(t, started(3))
+	waitForWakeup(t, "of the run after a later publish", r1.C)
+}
+
+// TestListenAcrossReconnect: a listener misses the events that are published
+// while the connection is down, and receives later ones.
+func TestListenAcrossReconnect(t *testing.T) {
+	t.Parallel()
+	s := newTestServer(t, topology.Topology{})
+	proxy := bustest.NewProxy(t, s.server.URL())
+	client := s.connect(t, proxy.URL)
 	ctx, cancel := context.WithCancel(t.Context())
-	heard := make(chan codec.Message, 16)
-	if err := wakeup.Listen(ctx, client, func(m codec.Message) { heard <- m }, events.StartedFilter(events.Finetune, "r1")); err != nil {
+	received := make(chan codec.Message, 16)
+	if err := wakeup.Listen(ctx, client, func(m codec.Message) { received <- m }, events.StartedFilter(events.Finetune, "r1")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := history.New(client).Facts(ctx, "r2"); err != nil { // the server has the subscription by then
+	if _, err := history.New(client).Facts(ctx, "r2"); err != nil { // after this reply the server has the subscription
 		t.Fatal(err)
 	}
-	b.raw(t, started(9).Subject(), "junk", nil) // left out
-	b.publish(t, started(1))
-	if m := <-heard; m.Event.(events.PhaseStarted).Attempt != 1 {
-		t.Errorf("heard %+v", m)
+	s.publishRaw(t, started(9).Subject(), "junk", nil) // not decodable, so not passed on
+	s.publish(t, started(1))
+	if m := <-received; m.Event.(events.PhaseStarted).Attempt != 1 {
+		t.Errorf("received %+v", m)
 	}
 	proxy.Cut()
 	eventually(t, "the connection is down", func() bool { return !client.Connected() })
-	b.publish(t, started(2))
-	proxy.Mend()
+	s.publish(t, started(2))
+	proxy.Restore()
 	if _, err := history.New(client).Facts(ctx, "r2"); err != nil {
 		t.Fatal(err)
 	}
-	b.publish(t, started(3))
-	if m := <-heard; m.Event.(events.PhaseStarted).Attempt != 3 {
-		t.Errorf("heard %+v", m)
+	s.publish(t, started(3))
+	if m := <-received; m.Event.(events.PhaseStarted).Attempt != 3 {
+		t.Errorf("received %+v", m)
 	}
 	cancel()
 }
 
-// TestRingHearsTheLastOfSeveral: the bell rings after the last of several
-// publishes was stored, also when they follow each other closely.
-func TestRingHearsTheLastOfSeveral(t *testing.T) {
+// TestWatchWakesAfterLastPublish: a wake-up follows the storing of the last of
+// several publishes, also if they are close together.
+func TestWatchWakesAfterLastPublish(t *testing.T) {
 	t.Parallel()
-	b := bustest.New(t, topology.Topology{})
+	c := bustest.New(t, topology.Topology{})
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	bell, err := wakeup.Watch(ctx, b, "finetune.started.r1.*")
+	wakeups, err := wakeup.Watch(ctx, c, "finetune.started.r1.*")
 	if err != nil {
 		t.Fatal(err)
 	}
 	const last = 20
 	go func() {
 		for i := range last {
-			if _, err := journal.New(b).Publish(ctx, started(i+1), journal.Fence{}); err != nil && ctx.Err() == nil {
+			if _, err := journal.New(c).Publish(ctx, started(i+1), journal.Fence{}); err != nil && ctx.Err() == nil {
 				t.Error(err)
 			}
 		}
 	}()
 	for {
 		select {
-		case <-bell:
+		case <-wakeups:
 		case <-ctx.Done():
-			t.Fatal("the bell fell silent before the last publish")
+			t.Fatal("no wake-up after the last publish")
 		}
-		run, err := history.New(b).Run(ctx, "r1")
+		run, err := history.New(c).Run(ctx, "r1")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -152,15 +166,15 @@ func TestRingHearsTheLastOfSeveral(t *testing.T) {
 	}
 }
 
-func TestClosedBusRingsNoMore(t *testing.T) {
+func TestWatchAfterClose(t *testing.T) {
 	t.Parallel()
-	b := bustest.Connect(t, bustest.Start(t, embedded.Options{}))
-	if _, err := wakeup.Watch(t.Context(), b, "a.b.c"); err != nil {
+	c := bustest.Connect(t, bustest.Start(t, embedded.Options{}))
+	if _, err := wakeup.Watch(t.Context(), c, "a.b.c"); err != nil {
 		t.Fatal(err)
 	}
-	b.Close() // waits for the goroutine behind the bell
-	b.Close()
-	if _, err := wakeup.Watch(t.Context(), b, "a.b.c"); err == nil {
-		t.Error("a closed bus listens")
+	c.Close() // waits for the goroutine of the watch
+	c.Close()
+	if _, err := wakeup.Watch(t.Context(), c, "a.b.c"); err == nil {
+		t.Error("a closed connection can be watched")
 	}
 }

@@ -149,7 +149,7 @@ func TestCutWorker(t *testing.T) {
 	})
 	second.Signal(t, syscall.SIGSTOP) // else it might be done before the connection is back
 	at = time.Now()
-	proxy.Mend()
+	proxy.Restore()
 	took := c.lost(t, "cut", 1).Sub(at)
 	t.Logf("taken over after %s; the worker that was cut off let go %s after it was back", held.Round(time.Millisecond), took.Round(time.Millisecond))
 	if held > ackWait+5*time.Second || took > 10*time.Second {

@@ -160,7 +160,7 @@ func TestDeadWorkerIsTakenOver(t *testing.T) {
 	if gone.Load() != 0 {
 		t.Error("the first worker stopped before it could know")
 	}
-	proxy.Mend()
+	proxy.Restore()
 	back := time.Now()
 	eventually(t, "the first worker stops", func() bool { return gone.Load() != 0 })
 	eventually(t, "it says so", func() bool { return s.log.says("this attempt is abandoned", "attempt=1") })
