@@ -10,4 +10,6 @@
 //	if errors.Is(err, checkpoint.ErrNone) {
 //		// start from zero
 //	}
+//
+// Its tests with a real server are in embedded/bustest.
 package checkpoint

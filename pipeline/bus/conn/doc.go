@@ -22,4 +22,6 @@
 // one reply to one request, and its subscription for each request costs the
 // client half a megabyte. It also reports a publish that the server refused by
 // permissions, which a request of nats.go waits out.
+//
+// Its tests with a real server are in embedded/bustest.
 package conn

@@ -11,4 +11,6 @@
 //	q := deadletter.New(c)
 //	r, err := delivery.NewRouter(c, q, log) // the router stores letters in q
 //	r.Add(q.MaxDeliveriesRoute())           // letters of consumers that died
+//
+// Its tests with a real server are in embedded/bustest.
 package deadletter

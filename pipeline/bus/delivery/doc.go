@@ -32,4 +32,6 @@
 // message, whose stack grows anew each time. The settlement (subscriber.go),
 // because Watermill knows only ack and nack; the handler's error reaches it
 // through the message's context.
+//
+// Its tests with a real server are in embedded/bustest.
 package delivery

@@ -8,4 +8,6 @@
 //
 //	h := history.New(c)
 //	run, err := h.Run(ctx, id) // events.Fold over all facts
+//
+// Its tests with a real server are in embedded/bustest.
 package history

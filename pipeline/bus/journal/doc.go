@@ -21,4 +21,6 @@
 //	if _, fenced := errors.AsType[*journal.FencedError](err); fenced {
 //		return delivery.ErrOwnershipLost
 //	}
+//
+// Its tests with a real server are in embedded/bustest.
 package journal

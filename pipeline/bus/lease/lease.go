@@ -10,6 +10,8 @@
 //	if errors.Is(err, lease.ErrTaken) {
 //		// try again later
 //	}
+//
+// Its tests with a real server are in embedded/bustest.
 package lease
 
 import (

@@ -11,4 +11,6 @@
 //
 //	bucket, err := objectstore.Open(ctx, c, "artifacts")
 //	store, err := artifact.New(ctx, bucket)
+//
+// Its tests with a real server are in embedded/bustest.
 package objectstore

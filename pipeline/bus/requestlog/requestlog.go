@@ -3,6 +3,8 @@
 // decided yet. It never writes.
 //
 //	err := requestlog.New(c).Read(ctx, requestlog.Span{Since: t}, each)
+//
+// Its tests with a real server are in embedded/bustest.
 package requestlog
 
 import (

@@ -3,6 +3,8 @@
 // list costs no more than the names of its runs.
 //
 //	open, err := runindex.New(c).Open(ctx)
+//
+// Its tests with a real server are in embedded/bustest.
 package runindex
 
 import (

@@ -10,4 +10,6 @@
 // Source of the requests: NATS ADR-8 and ADR-31. They are made here, not by the
 // client library's jetstreamext, which ends a batch without an error if the
 // final status is missing.
+//
+// Its tests with a real server are in embedded/bustest.
 package streams

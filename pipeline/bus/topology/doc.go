@@ -7,4 +7,6 @@
 // full a stream is.
 //
 //	err := topology.Apply(ctx, c, topology.Topology{Replicas: 3})
+//
+// Its tests with a real server are in embedded/bustest.
 package topology

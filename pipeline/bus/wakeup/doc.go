@@ -12,4 +12,6 @@
 //		run, err := history.Run(ctx, id) // read the stream
 //		…
 //	}
+//
+// Its tests with a real server are in embedded/bustest.
 package wakeup
