@@ -15,20 +15,20 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
-// Options say where the server keeps its data and who may reach it.
+// Options of [Start].
 type Options struct {
-	// Dir is the data folder; it is made if it is missing.
+	// Dir is the data folder. Start creates it.
 	Dir string
-	// Listen is host:port for clients outside of the process, such as
-	// "127.0.0.1:4222". Empty: no socket at all.
+	// Listen is host:port for clients in other processes, such as
+	// "127.0.0.1:4222". Empty: no socket.
 	Listen string
-	// RelaxedSync fsyncs every two minutes instead of every write. What was
-	// acknowledged then survives the end of the process, but not of the
+	// RelaxedSync fsyncs every two minutes instead of at every write.
+	// Acknowledged messages then survive a crash of the process, but not of the
 	// machine.
 	RelaxedSync bool
-	// MaxBytes bounds what the server stores. Default 16 GiB.
+	// MaxBytes limits the size of the store. Default 16 GiB.
 	MaxBytes int64
-	// Logger gets the server's warnings and errors. Default: discard.
+	// Logger gets the log of the server. Default: discard.
 	Logger *slog.Logger
 }
 
@@ -38,25 +38,26 @@ type Server struct {
 	lock *flock.Flock
 }
 
-// Errors that callers tell apart.
+// Errors of [Start].
 var (
-	// ErrInUse says that another process holds the data folder.
+	// ErrInUse means that another process uses the data folder.
 	ErrInUse = errors.New("another process uses this data folder; stop it, or choose another folder with --data")
-	// ErrPort says that the port is taken.
+	// ErrPort means that the port is taken.
 	ErrPort = errors.New("the port is taken; stop who listens there, or choose another one with --port")
 )
 
-// Start starts a server and waits until it takes connections.
+// Start starts a server and waits until it accepts connections. ctx limits the
+// start alone; [Server.Stop] ends the server.
 func Start(ctx context.Context, opts Options) (*Server, error) {
 	if err := os.MkdirAll(opts.Dir, 0o750); err != nil {
 		return nil, fmt.Errorf("data folder %s: %w", opts.Dir, err)
 	}
 	lock := flock.New(filepath.Join(opts.Dir, "lock"))
-	held, err := lock.TryLock()
+	locked, err := lock.TryLock()
 	if err != nil {
 		return nil, fmt.Errorf("lock data folder %s: %w", opts.Dir, err)
 	}
-	if !held {
+	if !locked {
 		return nil, fmt.Errorf("data folder %s: %w", opts.Dir, ErrInUse)
 	}
 	s := &Server{lock: lock}
@@ -115,8 +116,8 @@ func (s *Server) start(ctx context.Context, opts Options) error {
 
 var errStopped = errors.New("the server stopped")
 
-// listenOn checks the address first, since the server itself ends the process
-// on a port that is taken.
+// listenOn sets the address. It tries the port first, because the server ends the
+// process if the port is taken.
 func listenOn(ctx context.Context, o *server.Options, address string) error {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
@@ -137,11 +138,11 @@ func listenOn(ctx context.Context, o *server.Options, address string) error {
 	return probe.Close()
 }
 
-// InProcessConn is a connection that uses no socket.
+// InProcessConn returns a connection without a socket.
 func (s *Server) InProcessConn() (net.Conn, error) { return s.ns.InProcessConn() }
 
-// URL is where clients outside of the process connect; empty without a
-// listener.
+// URL is the address for clients in other processes. It is empty if the server
+// does not listen.
 func (s *Server) URL() string {
 	if s.ns.Addr() == nil {
 		return ""
@@ -149,8 +150,7 @@ func (s *Server) URL() string {
 	return s.ns.ClientURL()
 }
 
-// Stop ends the server, writes what is not on disk yet, and lets the data
-// folder go.
+// Stop ends the server, writes its store to disk, and unlocks the data folder.
 func (s *Server) Stop() error {
 	s.stop()
 	if err := s.lock.Unlock(); err != nil {
@@ -164,9 +164,9 @@ func (s *Server) stop() {
 	s.ns.WaitForShutdown()
 }
 
-// logger passes the server's words on; its notices are details here. A server
-// that cannot start says so to its logger alone, counting on that to end the
-// process, and stays as it is.
+// logger forwards the server's log. Its notices are debug messages here. If the
+// server cannot start it reports that to its logger alone and expects the logger
+// to end the process; fatal takes the error to Start instead.
 type logger struct {
 	log   *slog.Logger
 	fatal chan error
@@ -186,7 +186,7 @@ func (l logger) Fatalf(format string, v ...any) {
 	l.log.Error("nats-server: " + err.Error())
 	select {
 	case l.fatal <- err:
-	default: // the first one is the cause
+	default: // the first error is the cause
 	}
 }
 func (l logger) Debugf(format string, v ...any) {

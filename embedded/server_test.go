@@ -21,13 +21,13 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// lines is a log that tests read.
-type lines struct {
+// logBuffer is a log that tests read while it is written.
+type logBuffer struct {
 	mu sync.Mutex
 	b  strings.Builder
 }
 
-func (l *lines) Write(p []byte) (int, error) {
+func (l *logBuffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.Write(p)
@@ -42,7 +42,7 @@ func start(t *testing.T, opts embedded.Options) *embedded.Server {
 	return s
 }
 
-// connect uses no socket.
+// connect connects without a socket.
 func connect(t *testing.T, s *embedded.Server) jetstream.JetStream {
 	t.Helper()
 	nc, err := nats.Connect("", nats.InProcessServer(s))
@@ -57,12 +57,14 @@ func connect(t *testing.T, s *embedded.Server) jetstream.JetStream {
 	return js
 }
 
-func TestStoreOutlivesTheServer(t *testing.T) {
+// TestStartOnStoreOfStoppedServer: the messages of a stopped server are there when
+// the next one starts on its folder.
+func TestStartOnStoreOfStoppedServer(t *testing.T) {
 	t.Parallel()
 	for name, relaxed := range map[string]bool{"always": false, "default": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			opts := embedded.Options{Dir: filepath.Join(t.TempDir(), "made", "anew"), RelaxedSync: relaxed}
+			opts := embedded.Options{Dir: filepath.Join(t.TempDir(), "a", "b"), RelaxedSync: relaxed}
 			s := start(t, opts)
 			if url := s.URL(); url != "" {
 				t.Errorf("it listens on %s", url)
@@ -71,7 +73,7 @@ func TestStoreOutlivesTheServer(t *testing.T) {
 			if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "S", Subjects: []string{"s"}}); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := js.Publish(t.Context(), "s", []byte("kept")); err != nil {
+			if _, err := js.Publish(t.Context(), "s", []byte("stored")); err != nil {
 				t.Fatal(err)
 			}
 			if err := s.Stop(); err != nil {
@@ -87,14 +89,15 @@ func TestStoreOutlivesTheServer(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if msg, err := stream.GetLastMsgForSubject(t.Context(), "s"); err != nil || string(msg.Data) != "kept" {
+			if msg, err := stream.GetLastMsgForSubject(t.Context(), "s"); err != nil || string(msg.Data) != "stored" {
 				t.Errorf("%v, %v", msg, err)
 			}
 		})
 	}
 }
 
-func TestFolderHasOneServer(t *testing.T) {
+// TestStartLocksFolder: a folder has one server at a time.
+func TestStartLocksFolder(t *testing.T) {
 	t.Parallel()
 	opts := embedded.Options{Dir: t.TempDir(), RelaxedSync: true}
 	s := start(t, opts)
@@ -109,8 +112,8 @@ func TestFolderHasOneServer(t *testing.T) {
 	}
 }
 
-// TestPortIsTaken: the folder is let go as well.
-func TestPortIsTaken(t *testing.T) {
+// TestStartOnTakenPort: Start returns ErrPort and unlocks the folder.
+func TestStartOnTakenPort(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -131,7 +134,7 @@ func TestPortIsTaken(t *testing.T) {
 	}
 }
 
-func TestBadAddresses(t *testing.T) {
+func TestStartWithBadAddress(t *testing.T) {
 	t.Parallel()
 	for _, address := range []string{"nowhere", "127.0.0.1:many", "127.0.0.1:99999", "256.1.1.1:4222"} {
 		if _, err := embedded.Start(t.Context(), embedded.Options{Dir: t.TempDir(), Listen: address}); err == nil || !strings.Contains(err.Error(), address) {
@@ -140,8 +143,9 @@ func TestBadAddresses(t *testing.T) {
 	}
 }
 
-// TestFolderThatIsNone: a file stands where the folder should be.
-func TestFolderThatIsNone(t *testing.T) {
+// TestStartWithoutFolder: there is a file in the place of the folder, or of the
+// store in it.
+func TestStartWithoutFolder(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
@@ -150,27 +154,27 @@ func TestFolderThatIsNone(t *testing.T) {
 	if _, err := embedded.Start(t.Context(), embedded.Options{Dir: path}); err == nil || !strings.Contains(err.Error(), path) {
 		t.Errorf("got %v", err)
 	}
-	// The store itself cannot be made.
+	// The folder is there, but the server cannot create its store.
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "jetstream"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	log := &lines{}
+	log := &logBuffer{}
 	if _, err := embedded.Start(t.Context(), embedded.Options{Dir: dir, Logger: slog.New(slog.NewTextHandler(log, nil))}); err == nil || !strings.Contains(err.Error(), dir) {
 		t.Errorf("got %v", err)
 	}
 }
 
-// TestStartEndsWithItsContext: who is told to stop does not wait for a store
-// to be read.
-func TestStartEndsWithItsContext(t *testing.T) {
+// TestStartEndsWithContext: Start returns when its context ends, although the server
+// still reads its store.
+func TestStartEndsWithContext(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	begin := time.Now()
 	dir := t.TempDir()
 	s, err := embedded.Start(ctx, embedded.Options{Dir: dir, RelaxedSync: true})
-	if err == nil { // it was ready before it looked
+	if err == nil { // the server was ready at once
 		err = s.Stop()
 		if err != nil {
 			t.Error(err)
