@@ -19,7 +19,7 @@ import (
 )
 
 // corrupt overwrites an artifact in the store's folder.
-func (s *workshop) corrupt(t *testing.T, key string) {
+func (s *testServer) corrupt(t *testing.T, key string) {
 	t.Helper()
 	path := filepath.Join(s.folder, filepath.FromSlash(key))
 	if err := os.WriteFile(path, []byte("no checkpoint"), 0o600); err != nil {
@@ -27,11 +27,11 @@ func (s *workshop) corrupt(t *testing.T, key string) {
 	}
 }
 
-// TestDamagedCheckpoint: the next attempt goes on from the newest checkpoint
+// TestCheckpointDamagedFallsBack: the next attempt goes on from the newest checkpoint
 // that verifies. As many are kept as were asked for, and none in the end.
-func TestDamagedCheckpoint(t *testing.T) {
+func TestCheckpointDamagedFallsBack(t *testing.T) {
 	t.Parallel()
-	s := newWorkshop(t)
+	s := newTestServer(t)
 	s.accept(t, "r", nil, events.Finetune)
 	began := make(chan int64, 2)
 	s.worker(t, s.bus, func(ctx context.Context, job *engine.Job) (engine.Result, error) {
@@ -60,7 +60,7 @@ func TestDamagedCheckpoint(t *testing.T) {
 		t.Errorf("began at %d and %d, want 0 and 4", first, second)
 	}
 	for _, step := range []string{"step=8", "step=6"} {
-		if !s.log.says("checkpoint unusable", step) {
+		if !s.log.hasLine("checkpoint unusable", step) {
 			t.Errorf("nobody was told of %s", step)
 		}
 	}
@@ -82,11 +82,11 @@ func TestDamagedCheckpoint(t *testing.T) {
 	}
 }
 
-// TestStaleWorkerSavesNothing: what its successor goes on from is not taken
+// TestCheckpointOfStaleWorkerIsRefused: what its successor goes on from is not taken
 // away by a worker that does not know yet that it lost.
-func TestStaleWorkerSavesNothing(t *testing.T) {
+func TestCheckpointOfStaleWorkerIsRefused(t *testing.T) {
 	t.Parallel()
-	s := newWorkshop(t)
+	s := newTestServer(t)
 	s.accept(t, "r", nil, events.Finetune)
 	at3, taken := make(chan struct{}), make(chan struct{})
 	saved := make(chan error, 1)
@@ -122,11 +122,11 @@ func TestStaleWorkerSavesNothing(t *testing.T) {
 	}
 }
 
-// TestKilledBehindTheFact: of a worker that was killed right after it had
+// TestWorkerCleansUpAfterKilledOwner: of a worker that was killed right after it had
 // completed the phase, whoever gets the job next tidies up.
-func TestKilledBehindTheFact(t *testing.T) {
+func TestWorkerCleansUpAfterKilledOwner(t *testing.T) {
 	t.Parallel()
-	s := newWorkshop(t)
+	s := newTestServer(t)
 	put := func(name string) events.Reference {
 		ref, err := s.store.Put(t.Context(), "runs/r/finetune/"+name, "text/plain", strings.NewReader(name))
 		if err != nil {
@@ -144,7 +144,7 @@ func TestKilledBehindTheFact(t *testing.T) {
 		Artifacts: []events.Artifact{{Name: events.ArtifactModel, Reference: model}},
 	})
 	s.accept(t, "r", nil, events.Finetune, events.Inference)
-	s.worker(t, s.bus, never(t), worker.Config{})
+	s.worker(t, s.bus, noWork(t), worker.Config{})
 	s.settled(t)
 	if keys := s.keys(t, "r"); len(keys) != 1 || keys[0] != model.Key {
 		t.Errorf("left over: %v", keys)
@@ -154,11 +154,11 @@ func TestKilledBehindTheFact(t *testing.T) {
 	}
 }
 
-// TestScratchOfTheDead: a worker that takes a job over removes the folders
+// TestWorkerRemovesScratchOfKilledProcesses: a worker that takes a job over removes the folders
 // that killed processes left behind, and none of the living.
-func TestScratchOfTheDead(t *testing.T) {
+func TestWorkerRemovesScratchOfKilledProcesses(t *testing.T) {
 	t.Parallel()
-	s := newWorkshop(t)
+	s := newTestServer(t)
 	s.accept(t, "r", nil, events.Finetune)
 	s.publish(t, events.PhaseStarted{RunID: "r", Phase: events.Finetune, Attempt: 1, Worker: "killed"})
 	var folder atomic.Pointer[string]

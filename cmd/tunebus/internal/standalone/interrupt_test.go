@@ -11,7 +11,7 @@ import (
 
 // interrupted breaks the first attempt of a run off when it has saved a
 // checkpoint.
-func (s *workshop) interrupted(e engine.Engine, run string) engine.Func {
+func (s *testServer) interrupted(e engine.Engine, run string) engine.Func {
 	return func(ctx context.Context, job *engine.Job) (engine.Result, error) {
 		if job.Request.RunID != run || job.Attempt > 1 {
 			return e.Run(ctx, job)

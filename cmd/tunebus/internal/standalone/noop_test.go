@@ -77,7 +77,7 @@ func ended(t testing.TB, l *standalone.Local, id string, tracked bool) events.Ru
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
-	rings, err := wakeup.Watch(ctx, l.Bus, "*.*."+id, "*.*."+id+".*")
+	wakeups, err := wakeup.Watch(ctx, l.Bus, "*.*."+id, "*.*."+id+".*")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +90,7 @@ func ended(t testing.TB, l *standalone.Local, id string, tracked bool) events.Ru
 			return run
 		}
 		select {
-		case <-rings:
+		case <-wakeups:
 		case <-time.After(200 * time.Millisecond):
 		case <-ctx.Done():
 			t.Fatalf("run %s did not end; it is %s: %+v", id, run.Status(), run.Phases)

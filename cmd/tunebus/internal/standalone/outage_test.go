@@ -22,19 +22,19 @@ import (
 )
 
 // moody is a backend that refuses what it is asked while it is in a mood.
-type moody struct {
+type failingBackend struct {
 	artifact.Backend
 	mood atomic.Pointer[error] // nil: it does what it is asked
 }
 
-func (m *moody) refusal() error {
-	if err := m.mood.Load(); err != nil {
+func (m *failingBackend) refusal() error {
+	if err := m.failure.Load(); err != nil {
 		return *err
 	}
 	return nil
 }
 
-func (m *moody) Put(ctx context.Context, key, mediaType string, r io.Reader) error {
+func (m *failingBackend) Put(ctx context.Context, key, mediaType string, r io.Reader) error {
 	if err := m.refusal(); err != nil {
 		_, _ = io.CopyN(io.Discard, r, 1) // a disk is full in the middle
 		return err
@@ -42,7 +42,7 @@ func (m *moody) Put(ctx context.Context, key, mediaType string, r io.Reader) err
 	return m.Backend.Put(ctx, key, mediaType, r)
 }
 
-func (m *moody) Get(ctx context.Context, key string) (io.ReadCloser, error) {
+func (m *failingBackend) Get(ctx context.Context, key string) (io.ReadCloser, error) {
 	if err := m.refusal(); err != nil {
 		return nil, err
 	}
@@ -50,7 +50,7 @@ func (m *moody) Get(ctx context.Context, key string) (io.ReadCloser, error) {
 }
 
 // onMoodyStore gives a workshop a store that can be put into a mood.
-func onMoodyStore(t *testing.T, s *workshop) *moody {
+func useFailingStore(t *testing.T, s *testServer) *failingBackend {
 	t.Helper()
 	const bucket = "moody"
 	if err := objectstore.Create(t.Context(), s.bus, bucket, 64<<20); err != nil {
@@ -60,19 +60,19 @@ func onMoodyStore(t *testing.T, s *workshop) *moody {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &moody{Backend: objects}
+	m := &failingBackend{Backend: objects}
 	if s.store, err = artifact.New(t.Context(), m); err != nil {
 		t.Fatal(err)
 	}
 	return m
 }
 
-// TestStoreIsFull: a job that cannot store what it made keeps it, says so, and
+// TestWorkerWaitsForFullObjectStore: a job that cannot store what it made keeps it, says so, and
 // goes on when there is room; no attempt is spent on it. A checkpoint is not
 // waited for.
-func TestStoreIsFull(t *testing.T) {
+func TestWorkerWaitsForFullObjectStore(t *testing.T) {
 	t.Parallel()
-	s := newWorkshop(t)
+	s := newTestServer(t)
 	const bucket = "small"
 	if err := objectstore.Create(t.Context(), s.bus, bucket, 3<<20); err != nil {
 		t.Fatal(err)
@@ -113,8 +113,8 @@ func TestStoreIsFull(t *testing.T) {
 		return engine.Result{Artifacts: []events.Artifact{a}}, err
 	}, worker.Config{})
 	s.accept(t, "r", nil, events.Finetune)
-	eventually(t, "the job says that the store is full", func() bool { return s.log.says("the artifact store is full or away", "run=r") })
-	if !s.log.says("checkpoint not saved", "step=1") {
+	eventually(t, "the job says that the store is full", func() bool { return s.log.hasLine("the artifact store is full or away", "run=r") })
+	if !s.log.hasLine("checkpoint not saved", "step=1") {
 		t.Error("nobody was told of the checkpoint")
 	}
 	if err := nats.Delete(t.Context(), "filler"); err != nil {
@@ -128,12 +128,12 @@ func TestStoreIsFull(t *testing.T) {
 	s.settled(t)
 }
 
-// TestDiskIsFull: the same for a folder, at the end of a phase, where the next
+// TestWorkerWaitsForFullDisk: the same for a folder, at the end of a phase, where the next
 // one reads, and where a later attempt goes on from a checkpoint.
-func TestDiskIsFull(t *testing.T) {
+func TestWorkerWaitsForFullDisk(t *testing.T) {
 	t.Parallel()
-	s := newWorkshop(t)
-	disk := onMoodyStore(t, s)
+	s := newTestServer(t)
+	disk := useFailingStore(t, s)
 	full := error(syscall.ENOSPC)
 	at6 := make(chan struct{})
 	began := make(chan int64, 2)
@@ -141,11 +141,11 @@ func TestDiskIsFull(t *testing.T) {
 	stop := s.worker(t, s.bus, first.Run, worker.Config{})
 	s.accept(t, "r", nil, events.Finetune)
 	<-at6
-	disk.mood.Store(&full)
+	disk.failure.Store(&full)
 	stop() // a shutdown; the next attempt needs the checkpoint
 	s.worker(t, s.bus, trainer{steps: 8, save: 4, began: began}.Run, worker.Config{})
-	eventually(t, "the job waits for its checkpoint", func() bool { return s.log.says("full or away", "fetch the checkpoint") })
-	disk.mood.Store(nil)
+	eventually(t, "the job waits for its checkpoint", func() bool { return s.log.hasLine("full or away", "fetch the checkpoint") })
+	disk.failure.Store(nil)
 	run := s.ended(t, "r")
 	if run.Completed.Conclusion != events.Success || run.Phases[events.Finetune].Tries() != 0 {
 		t.Errorf("ended %s, %d tries", run.Completed.Conclusion, run.Phases[events.Finetune].Tries())
@@ -155,14 +155,14 @@ func TestDiskIsFull(t *testing.T) {
 	}
 }
 
-// TestStoreRetryBudgetEnds: a store that stays away costs the attempt in the end, with
+// TestWorkerStoreRetryBudgetEnds: a store that stays away costs the attempt in the end, with
 // an error that says why, and a cancel does not wait for it.
-func TestStoreRetryBudgetEnds(t *testing.T) {
+func TestWorkerStoreRetryBudgetEnds(t *testing.T) {
 	t.Parallel()
-	s := newWorkshop(t)
-	disk := onMoodyStore(t, s)
+	s := newTestServer(t)
+	disk := useFailingStore(t, s)
 	full := error(syscall.ENOSPC)
-	disk.mood.Store(&full)
+	disk.failure.Store(&full)
 	s.worker(t, s.bus, trainer{steps: 1}.Run, worker.Config{StoreRetryBudget: time.Millisecond})
 	s.accept(t, "short", func(a *events.PipelineAccepted) { a.Specification.Pipeline.MaxTries = 1 }, events.Finetune)
 	c := s.ended(t, "short").Phases[events.Finetune].Completed
@@ -171,7 +171,7 @@ func TestStoreRetryBudgetEnds(t *testing.T) {
 	}
 	s.worker(t, s.bus, trainer{steps: 1}.Run, worker.Config{Phase: events.Inference})
 	s.accept(t, "long", nil, events.Inference)
-	eventually(t, "the job waits for the store", func() bool { return s.log.says("full or away", "run=long") })
+	eventually(t, "the job waits for the store", func() bool { return s.log.hasLine("full or away", "run=long") })
 	asked := time.Now()
 	s.publish(t, events.CancelRequested{RunID: "long"})
 	if c := s.ended(t, "long").Completed; c.Conclusion != events.Cancelled {
@@ -182,12 +182,12 @@ func TestStoreRetryBudgetEnds(t *testing.T) {
 	}
 }
 
-// TestServerIsAwayForLong: NATS stays away for longer than the ack wait, with
+// TestWorkersAcrossLongServerOutage: NATS stays away for longer than the ack wait, with
 // two workers on one queue. Whoever holds the job in the end, it is done once,
 // and every step is in the history once.
-func TestServerIsAwayForLong(t *testing.T) {
+func TestWorkersAcrossLongServerOutage(t *testing.T) {
 	t.Parallel()
-	s := newWorkshop(t)
+	s := newTestServer(t)
 	at3 := make(chan struct{})
 	var reached atomic.Bool
 	engine := trainer{steps: 12, save: 4, hold: func(ctx context.Context, step int64) error {
@@ -227,9 +227,9 @@ func TestServerIsAwayForLong(t *testing.T) {
 	s.settled(t)
 }
 
-// TestTrackingIsAwayForLong: while nothing can be tracked runs start, work and
+// TestTrackerAcrossLongMLflowOutage: while nothing can be tracked runs start, work and
 // end as usual; once it can, all of them are there, whole.
-func TestTrackingIsAwayForLong(t *testing.T) {
+func TestTrackerAcrossLongMLflowOutage(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	blocked := filepath.Join(dir, "mlruns")
@@ -273,10 +273,10 @@ func TestTrackingIsAwayForLong(t *testing.T) {
 	}
 }
 
-// TestStreamIsFull: running work publishes when there is room again.
-func TestStreamIsFull(t *testing.T) {
+// TestWorkerWaitsForFullStream: running work publishes when there is room again.
+func TestWorkerWaitsForFullStream(t *testing.T) {
 	t.Parallel()
-	s := newWorkshop(t)
+	s := newTestServer(t)
 	working, release := make(chan struct{}), make(chan struct{})
 	s.worker(t, s.bus, trainer{steps: 3, hold: func(_ context.Context, step int64) error {
 		if step == 2 {
@@ -303,7 +303,7 @@ func TestStreamIsFull(t *testing.T) {
 	}
 	bound(0)
 	close(release)
-	eventually(t, "the worker says that the stream is full", func() bool { return s.log.says("the stream is full or cannot store", "finetune.completed.r") })
+	eventually(t, "the worker says that the stream is full", func() bool { return s.log.hasLine("the stream is full or cannot store", "finetune.completed.r") })
 	bound(1 << 30)
 	if c := s.ended(t, "r").Completed; c.Conclusion != events.Success {
 		t.Errorf("ended %s", c.Conclusion)

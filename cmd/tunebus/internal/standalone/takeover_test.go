@@ -98,7 +98,7 @@ func blockAt(at int64, reached chan<- struct{}) func(context.Context, int64) err
 }
 
 // storedMetrics reads the metric history that a phase stored.
-func storedMetrics(t *testing.T, s *workshop, c *events.PhaseCompleted) []events.Point {
+func storedMetrics(t *testing.T, s *testServer, c *events.PhaseCompleted) []events.Point {
 	t.Helper()
 	ref, ok := c.Artifact(events.ArtifactMetrics)
 	if !ok {
@@ -120,13 +120,13 @@ func storedMetrics(t *testing.T, s *workshop, c *events.PhaseCompleted) []events
 	return out
 }
 
-// TestDeadWorkerIsTakenOver: the connection of the holder breaks. After the
+// TestTakeoverAfterDisconnect: the connection of the holder breaks. After the
 // ack wait the next one goes on from the newest checkpoint; when the first
 // comes back it stops at once, drops what it stored and says nothing but that it
 // lost.
-func TestDeadWorkerIsTakenOver(t *testing.T) {
+func TestTakeoverAfterDisconnect(t *testing.T) {
 	t.Parallel()
-	s := newWorkshop(t)
+	s := newTestServer(t)
 	proxy := bustest.NewProxy(t, s.server.URL())
 	at8 := make(chan struct{})
 	var gone atomic.Int64
@@ -163,7 +163,7 @@ func TestDeadWorkerIsTakenOver(t *testing.T) {
 	proxy.Restore()
 	back := time.Now()
 	eventually(t, "the first worker stops", func() bool { return gone.Load() != 0 })
-	eventually(t, "it says so", func() bool { return s.log.says("this attempt is abandoned", "attempt=1") })
+	eventually(t, "it says so", func() bool { return s.log.hasLine("this attempt is abandoned", "attempt=1") })
 	if took := time.Since(back); took > 10*time.Second {
 		t.Errorf("it stopped %s after it was back", took)
 	}
@@ -198,11 +198,11 @@ func TestDeadWorkerIsTakenOver(t *testing.T) {
 	}
 }
 
-// TestRepeatedStepsKeepTheFirstPoints: what an attempt announced behind its
+// TestMetricsOfRepeatedStepsKeepFirstPoints: what an attempt announced behind its
 // last checkpoint stays, whatever the next one measures at the same steps.
-func TestRepeatedStepsKeepTheFirstPoints(t *testing.T) {
+func TestMetricsOfRepeatedStepsKeepFirstPoints(t *testing.T) {
 	t.Parallel()
-	s := newWorkshop(t)
+	s := newTestServer(t)
 	s.accept(t, "r", nil, events.Finetune)
 	var samples atomic.Int64
 	sample := func(context.Context) []events.Point {
@@ -244,11 +244,11 @@ func TestRepeatedStepsKeepTheFirstPoints(t *testing.T) {
 	}
 }
 
-// TestUnusableCheckpointCostsWorkOnly: a checkpoint that does not verify is
+// TestCheckpointMissingStartsOver: a checkpoint that does not verify is
 // spoken of, and the work starts over.
-func TestUnusableCheckpointCostsWorkOnly(t *testing.T) {
+func TestCheckpointMissingStartsOver(t *testing.T) {
 	t.Parallel()
-	s := newWorkshop(t)
+	s := newTestServer(t)
 	s.accept(t, "r", nil, events.Finetune)
 	began := make(chan int64, 2)
 	s.worker(t, s.bus, func(ctx context.Context, job *engine.Job) (engine.Result, error) {
@@ -274,7 +274,7 @@ func TestUnusableCheckpointCostsWorkOnly(t *testing.T) {
 	if first, second := <-began, <-began; first != 0 || second != 0 {
 		t.Errorf("began at %d and %d", first, second)
 	}
-	if !s.log.says("checkpoint unusable", "step=4") {
+	if !s.log.hasLine("checkpoint unusable", "step=4") {
 		t.Error("nobody was told")
 	}
 }

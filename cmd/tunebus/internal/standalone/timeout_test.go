@@ -19,7 +19,7 @@ func timeout(text string) func(*events.PipelineAccepted) {
 }
 
 // overtime wants a phase that failed since its time was over.
-func overtime(t *testing.T, run events.Run, says ...string) {
+func wantTimeout(t *testing.T, run events.Run, says ...string) {
 	t.Helper()
 	c := run.Phases[events.Finetune].Completed
 	if c.Conclusion != events.Failure || c.Error == nil || c.Error.Code != "timeout" || run.Completed.Conclusion != events.Failure {
@@ -32,15 +32,15 @@ func overtime(t *testing.T, run events.Run, says ...string) {
 	}
 }
 
-// TestTimeoutOfTheHolder: when the time is over the engine is stopped, and the
+// TestTimeoutOfRunningAttempt: when the time is over the engine is stopped, and the
 // phase fails at once though it has tries left. Its metric history is kept.
-func TestTimeoutOfTheHolder(t *testing.T) {
+func TestTimeoutOfRunningAttempt(t *testing.T) {
 	t.Parallel()
-	s := newWorkshop(t)
+	s := newTestServer(t)
 	s.worker(t, s.bus, trainer{steps: 9, hold: blockAt(5, make(chan struct{}))}.Run, worker.Config{})
 	s.accept(t, "r", timeout("700ms"), events.Finetune)
 	run := s.ended(t, "r")
-	overtime(t, run, "fine_tuner.timeout = 700ms")
+	wantTimeout(t, run, "fine_tuner.timeout = 700ms")
 	p := run.Phases[events.Finetune]
 	if took := p.Completed.EndedAt.Sub(p.Began()); len(p.Attempts) != 1 || took < 700*time.Millisecond || took > 10*time.Second {
 		t.Errorf("ended after %s by %d attempts", took, len(p.Attempts))
@@ -51,11 +51,11 @@ func TestTimeoutOfTheHolder(t *testing.T) {
 	s.settled(t)
 }
 
-// TestTimeoutIsThatOfAllAttempts: a job that is tried again does not begin
+// TestTimeoutCoversAllAttempts: a job that is tried again does not begin
 // anew, and does not wait for its next try longer than for the timeout.
-func TestTimeoutIsThatOfAllAttempts(t *testing.T) {
+func TestTimeoutCoversAllAttempts(t *testing.T) {
 	t.Parallel()
-	s := newWorkshop(t)
+	s := newTestServer(t)
 	var asked atomic.Int64
 	s.worker(t, s.bus, func(context.Context, *engine.Job) (engine.Result, error) {
 		asked.Add(1)
@@ -66,34 +66,34 @@ func TestTimeoutIsThatOfAllAttempts(t *testing.T) {
 		a.Specification.Pipeline.Backoff = "1h"
 	}, events.Finetune)
 	run := s.ended(t, "r")
-	overtime(t, run, "not today")
+	wantTimeout(t, run, "not today")
 	if p := run.Phases[events.Finetune]; asked.Load() != 1 || len(p.Attempts) != 2 || !p.Completed.StartedAt.Equal(p.Began()) {
 		t.Errorf("worked %d times, %d attempts, completed %+v", asked.Load(), len(p.Attempts), p.Completed)
 	}
 	s.settled(t)
 }
 
-// TestTimeoutElsewhere: whoever takes a job whose time is over ends it without
+// TestTimeoutBeforeNextAttempt: whoever takes a job whose time is over ends it without
 // work.
-func TestTimeoutElsewhere(t *testing.T) {
+func TestTimeoutBeforeNextAttempt(t *testing.T) {
 	t.Parallel()
-	s := newWorkshop(t)
+	s := newTestServer(t)
 	s.publish(t, events.PhaseStarted{RunID: "r", Phase: events.Finetune, Attempt: 1, Worker: "gone", StartedAt: time.Now().Add(-time.Hour)})
 	s.accept(t, "r", timeout("59m"), events.Finetune)
-	s.worker(t, s.bus, never(t), worker.Config{})
+	s.worker(t, s.bus, noWork(t), worker.Config{})
 	run := s.ended(t, "r")
-	overtime(t, run)
+	wantTimeout(t, run)
 	if p := run.Phases[events.Finetune]; p.Completed.Attempt != 2 || p.Completed.EndedAt.Sub(p.Completed.StartedAt) < 59*time.Minute {
 		t.Errorf("completed %+v", p.Completed)
 	}
 	s.settled(t)
 }
 
-// TestTimeoutOfAnEngineThatHangs: the phase ends without it. Its slot takes no
+// TestTimeoutOfHangingEngine: the phase ends without it. Its slot takes no
 // other job until it has stopped, and then it does.
-func TestTimeoutOfAnEngineThatHangs(t *testing.T) {
+func TestTimeoutOfHangingEngine(t *testing.T) {
 	t.Parallel()
-	s := newWorkshop(t)
+	s := newTestServer(t)
 	release := make(chan struct{})
 	var working, most atomic.Int64
 	s.worker(t, s.bus, func(_ context.Context, job *engine.Job) (engine.Result, error) {
@@ -105,9 +105,9 @@ func TestTimeoutOfAnEngineThatHangs(t *testing.T) {
 		return engine.Result{}, nil
 	}, worker.Config{})
 	s.accept(t, "hangs", timeout("300ms"), events.Finetune)
-	overtime(t, s.ended(t, "hangs"))
+	wantTimeout(t, s.ended(t, "hangs"))
 	s.accept(t, "next", nil, events.Finetune)
-	eventually(t, "somebody is told", func() bool { return s.log.says("the engine does not stop", "its slot waits for it", "run=hangs") })
+	eventually(t, "somebody is told", func() bool { return s.log.hasLine("the engine does not stop", "its slot waits for it", "run=hangs") })
 	close(release)
 	if c := s.ended(t, "next").Completed; c.Conclusion != events.Success || most.Load() != 1 {
 		t.Errorf("ended %s, %d at the same time", c.Conclusion, most.Load())
@@ -115,11 +115,11 @@ func TestTimeoutOfAnEngineThatHangs(t *testing.T) {
 	s.settled(t)
 }
 
-// TestCancelOfAnEngineThatHangs: the holder of the job cancels its phase in
+// TestCancelOfHangingEngine: the holder of the job cancels its phase in
 // time without it, so that nobody need take the job over.
-func TestCancelOfAnEngineThatHangs(t *testing.T) {
+func TestCancelOfHangingEngine(t *testing.T) {
 	t.Parallel()
-	s := newWorkshop(t)
+	s := newTestServer(t)
 	working, release := make(chan struct{}), make(chan struct{})
 	stop := s.worker(t, s.bus, func(context.Context, *engine.Job) (engine.Result, error) {
 		close(working)
@@ -143,12 +143,12 @@ func TestCancelOfAnEngineThatHangs(t *testing.T) {
 	close(release)
 }
 
-// TestShutdownsUseUpNothing: a job survives more shutdowns than it has tries
+// TestShutdownUsesUpNoTry: a job survives more shutdowns than it has tries
 // and crashes, and goes on each time from where it was.
-func TestShutdownsUseUpNothing(t *testing.T) {
+func TestShutdownUsesUpNoTry(t *testing.T) {
 	t.Parallel()
 	const shutdowns = 12
-	s := newWorkshop(t)
+	s := newTestServer(t)
 	s.accept(t, "r", tries(1, 1), events.Finetune)
 	for i := range int64(shutdowns) {
 		reached := make(chan struct{})

@@ -76,9 +76,9 @@ func waitFor(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-// TestPointsWhileAPhaseGoesOn: a chart grows while the model learns, and in
+// TestTrackerShowsPointsOfRunningPhase: a chart grows while the model learns, and in
 // the end each step is there once.
-func TestPointsWhileAPhaseGoesOn(t *testing.T) {
+func TestTrackerShowsPointsOfRunningPhase(t *testing.T) {
 	t.Parallel()
 	const steps = 40
 	release := make(chan struct{})
@@ -125,9 +125,9 @@ func TestPointsWhileAPhaseGoesOn(t *testing.T) {
 	}
 }
 
-// TestCancelledRunsAreKilledInMLflow looks at what MLflow shows of runs that
+// TestTrackerKillsCancelledRuns looks at what MLflow shows of runs that
 // did not end well.
-func TestCancelledRunsAreKilledInMLflow(t *testing.T) {
+func TestTrackerKillsCancelledRuns(t *testing.T) {
 	t.Parallel()
 	e := noops()
 	e[events.Inference] = engine.Func(func(ctx context.Context, _ *engine.Job) (engine.Result, error) {
@@ -170,8 +170,8 @@ func snapshot(t *testing.T, dir string) map[string]string {
 	return out
 }
 
-// TestAnotherStartChangesNothing: what is tracked stays as it is.
-func TestAnotherStartChangesNothing(t *testing.T) {
+// TestTrackerRestartChangesNothing: what is tracked stays as it is.
+func TestTrackerRestartChangesNothing(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	run := func(uri string, want bool) {
@@ -219,9 +219,9 @@ func missing(before, after map[string]string) []string {
 	return out
 }
 
-// TestAttemptsInMLflow: every attempt is a tag of the phase's run, those that
+// TestTrackerShowsAttempts: every attempt is a tag of the phase's run, those that
 // failed among them, and stands in the summary.
-func TestAttemptsInMLflow(t *testing.T) {
+func TestTrackerShowsAttempts(t *testing.T) {
 	t.Parallel()
 	e := noops()
 	e[events.Inference] = engine.Func(func(ctx context.Context, job *engine.Job) (engine.Result, error) {
@@ -262,9 +262,9 @@ func TestAttemptsInMLflow(t *testing.T) {
 	}
 }
 
-// TestQueuedRunsAreKilledInMLflow: a run that nobody has begun has its phase
+// TestTrackerKillsQueuedRuns: a run that nobody has begun has its phase
 // there, too.
-func TestQueuedRunsAreKilledInMLflow(t *testing.T) {
+func TestTrackerKillsQueuedRuns(t *testing.T) {
 	t.Parallel()
 	e := noops()
 	delete(e, events.Inference) // nobody works on this phase

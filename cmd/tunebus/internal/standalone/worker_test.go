@@ -22,18 +22,18 @@ func tries(most, crashes int) func(*events.PipelineAccepted) {
 }
 
 // never is an engine that must not be asked.
-func never(t *testing.T) engine.Func {
+func noWork(t *testing.T) engine.Func {
 	return func(context.Context, *engine.Job) (engine.Result, error) {
 		t.Error("the engine was asked to work")
 		return engine.Result{}, nil
 	}
 }
 
-// TestHowAttemptsEnd: what becomes of each kind of error, and how often it is
+// TestWorkerAttemptOutcomes: what becomes of each kind of error, and how often it is
 // tried again.
-func TestHowAttemptsEnd(t *testing.T) {
+func TestWorkerAttemptOutcomes(t *testing.T) {
 	t.Parallel()
-	s := newWorkshop(t)
+	s := newTestServer(t)
 	broken := errors.New("the disk is full")
 	var nothing map[string]int
 	for _, c := range []struct {
@@ -85,12 +85,12 @@ func TestHowAttemptsEnd(t *testing.T) {
 	}
 }
 
-// TestUsedUpElsewhere: whoever takes a job whose tries or crashes are used up
+// TestWorkerEndsJobWithoutTriesLeft: whoever takes a job whose tries or crashes are used up
 // ends it without work.
-func TestUsedUpElsewhere(t *testing.T) {
+func TestWorkerEndsJobWithoutTriesLeft(t *testing.T) {
 	t.Parallel()
-	s := newWorkshop(t)
-	s.worker(t, s.bus, never(t), worker.Config{})
+	s := newTestServer(t)
+	s.worker(t, s.bus, noWork(t), worker.Config{})
 	start := func(id string, n int) events.PhaseStarted {
 		return events.PhaseStarted{RunID: id, Phase: events.Finetune, Attempt: n, Worker: "gone"}
 	}
@@ -117,11 +117,11 @@ func TestUsedUpElsewhere(t *testing.T) {
 	s.settled(t)
 }
 
-// TestShutdownGivesTheJobBack: the attempt says why it ended, the next worker
+// TestWorkerShutdownNaksJob: the attempt says why it ended, the next worker
 // gets the job at once and goes on from the checkpoint, and no try is used up.
-func TestShutdownGivesTheJobBack(t *testing.T) {
+func TestWorkerShutdownNaksJob(t *testing.T) {
 	t.Parallel()
-	s := newWorkshop(t)
+	s := newTestServer(t)
 	at5 := make(chan struct{})
 	stop := s.worker(t, s.bus, trainer{steps: 6, save: 4, hold: blockAt(5, at5)}.Run, worker.Config{})
 	s.accept(t, "r", tries(1, 1), events.Finetune)
@@ -150,11 +150,11 @@ func TestShutdownGivesTheJobBack(t *testing.T) {
 	}
 }
 
-// TestShutdownDoesNotWaitForAStubbornEngine: the job is given back without
+// TestWorkerShutdownWithHangingEngine: the job is given back without
 // it.
-func TestShutdownDoesNotWaitForAStubbornEngine(t *testing.T) {
+func TestWorkerShutdownWithHangingEngine(t *testing.T) {
 	t.Parallel()
-	s := newWorkshop(t)
+	s := newTestServer(t)
 	working, release, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	stop := s.worker(t, s.bus, func(context.Context, *engine.Job) (engine.Result, error) {
 		defer close(done)
@@ -176,14 +176,14 @@ func TestShutdownDoesNotWaitForAStubbornEngine(t *testing.T) {
 	<-done
 }
 
-// TestCompletedAlready: whoever gets the job of a phase that is completed
+// TestWorkerOnCompletedPhase: whoever gets the job of a phase that is completed
 // publishes what follows, and works no more.
-func TestCompletedAlready(t *testing.T) {
+func TestWorkerOnCompletedPhase(t *testing.T) {
 	t.Parallel()
-	s := newWorkshop(t)
+	s := newTestServer(t)
 	s.publish(t, events.PhaseCompleted{RunID: "r", Phase: events.Finetune, Attempt: 1, Conclusion: events.Success, StartedAt: time.Now(), EndedAt: time.Now()})
 	s.accept(t, "r", nil, events.Finetune, events.Inference)
-	s.worker(t, s.bus, never(t), worker.Config{})
+	s.worker(t, s.bus, noWork(t), worker.Config{})
 	run := s.until(t, "r", "the next job", func(r events.Run) bool { return r.Phases[events.Inference] != nil })
 	if n := len(run.Phases[events.Finetune].Attempts); n != 0 {
 		t.Errorf("%d attempts", n)
@@ -191,19 +191,19 @@ func TestCompletedAlready(t *testing.T) {
 	s.settled(t)
 }
 
-// TestArtifactsElsewhere: a worker with another store gives the job back and
+// TestWorkerWithOtherStoreNaksJob: a worker with another store gives the job back and
 // says so; one with the right store does it.
-func TestArtifactsElsewhere(t *testing.T) {
+func TestWorkerWithOtherStoreNaksJob(t *testing.T) {
 	t.Parallel()
-	s := newWorkshop(t)
+	s := newTestServer(t)
 	other := *s
 	other.store = openStore(t, t.TempDir())
 	s.accept(t, "r", func(a *events.PipelineAccepted) {
 		a.Inputs.Files = map[string]events.Reference{"fine_tuner.training_data_id": {Store: s.store.ID(), Key: "uploads/x"}}
 	}, events.Finetune)
-	stop := other.worker(t, s.bus, never(t), worker.Config{})
+	stop := other.worker(t, s.bus, noWork(t), worker.Config{})
 	eventually(t, "the report", func() bool {
-		return s.log.says("job given back", "run=r", s.store.ID(), other.store.ID(), "level=ERROR")
+		return s.log.hasLine("job given back", "run=r", s.store.ID(), other.store.ID(), "level=ERROR")
 	})
 	stop()
 	s.worker(t, s.bus, noop, worker.Config{})
@@ -213,11 +213,11 @@ func TestArtifactsElsewhere(t *testing.T) {
 	}
 }
 
-// TestLongJobStaysWithItsWorker: a job of several ack waits is one attempt,
+// TestWorkerKeepsLongJob: a job of several ack waits is one attempt,
 // though another worker asks for jobs all the time.
-func TestLongJobStaysWithItsWorker(t *testing.T) {
+func TestWorkerKeepsLongJob(t *testing.T) {
 	t.Parallel()
-	s := newWorkshop(t)
+	s := newTestServer(t)
 	for range 2 {
 		s.worker(t, s.bus, func(ctx context.Context, _ *engine.Job) (engine.Result, error) {
 			select {
@@ -234,9 +234,9 @@ func TestLongJobStaysWithItsWorker(t *testing.T) {
 	}
 }
 
-// TestLoserStops: a worker hears of a newer attempt, or of an end that
+// TestWorkerStopsWhenSuperseded: a worker hears of a newer attempt, or of an end that
 // somebody else gave the phase, and stops soon, whatever it works on.
-func TestLoserStops(t *testing.T) {
+func TestWorkerStopsWhenSuperseded(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name string
@@ -248,7 +248,7 @@ func TestLoserStops(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			s := newWorkshop(t)
+			s := newTestServer(t)
 			var stopped atomic.Int64
 			working := make(chan struct{})
 			stop := s.worker(t, s.bus, func(ctx context.Context, job *engine.Job) (engine.Result, error) {
@@ -272,7 +272,7 @@ func TestLoserStops(t *testing.T) {
 				}
 				return
 			}
-			eventually(t, "it lets go", func() bool { return s.log.says("this attempt is abandoned", "attempt=1") })
+			eventually(t, "it lets go", func() bool { return s.log.hasLine("this attempt is abandoned", "attempt=1") })
 			stop()
 			run, err := history.New(s.bus).Run(t.Context(), "r")
 			if err != nil {
@@ -289,12 +289,12 @@ func TestLoserStops(t *testing.T) {
 	}
 }
 
-// TestRunOfANewerWorld: a job whose run has a fact of a newer version waits
+// TestWorkerOnUnknownVersion: a job whose run has a fact of a newer version waits
 // for a newer worker; one whose run has a malformed fact becomes a dead letter
 // with the reason. Other runs go on.
-func TestRunOfANewerWorld(t *testing.T) {
+func TestWorkerOnUnknownVersion(t *testing.T) {
 	t.Parallel()
-	s := newWorkshop(t)
+	s := newTestServer(t)
 	for subject, body := range map[string]string{
 		"finetune.started.newer.7":     `{"specversion":"1.0","id":"x","source":"test","type":"finetune.started","dataschema":"https://tunebus.dev/schemas/finetune.started.v99.json","datacontenttype":"application/json","data":{}}`,
 		"finetune.started.malformed.7": `{"specversion":"1.0","id":"y","source":"test","type":"finetune.started","data":`,
@@ -308,25 +308,25 @@ func TestRunOfANewerWorld(t *testing.T) {
 		s.accept(t, id, nil, events.Finetune)
 	}
 	s.ended(t, "fine")
-	eventually(t, "the newer fact is spoken of", func() bool { return s.log.says("job given back", "run=newer", "v99") })
+	eventually(t, "the newer fact is spoken of", func() bool { return s.log.hasLine("job given back", "run=newer", "v99") })
 	eventually(t, "the other job is a dead letter", func() bool {
 		dead, err := s.js.Stream(t.Context(), events.StreamDead)
 		if err != nil {
 			return false
 		}
 		i, err := dead.Info(t.Context())
-		return err == nil && i.State.Msgs > 0 && s.log.says("message given up", "finetune.requested.malformed.builtin")
+		return err == nil && i.State.Msgs > 0 && s.log.hasLine("message given up", "finetune.requested.malformed.builtin")
 	})
 }
 
-// TestCancelBeforeTheStart: a worker that gets a job whose run was cancelled
+// TestCancelBeforeFirstAttempt: a worker that gets a job whose run was cancelled
 // ends it.
-func TestCancelBeforeTheStart(t *testing.T) {
+func TestCancelBeforeFirstAttempt(t *testing.T) {
 	t.Parallel()
-	s := newWorkshop(t)
+	s := newTestServer(t)
 	s.publish(t, events.CancelRequested{RunID: "r", By: "test"})
 	s.accept(t, "r", nil, events.Finetune, events.Inference)
-	s.worker(t, s.bus, never(t), worker.Config{})
+	s.worker(t, s.bus, noWork(t), worker.Config{})
 	if c := s.ended(t, "r").Completed; c.Conclusion != events.Cancelled {
 		t.Errorf("ended %s", c.Conclusion)
 	}

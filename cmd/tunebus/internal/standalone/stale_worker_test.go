@@ -12,12 +12,12 @@ import (
 	"github.com/tunebus/tunebus/pipeline/worker"
 )
 
-// TestLoserIsSilent: a worker that lost its job neither acknowledges it nor
+// TestStaleWorkerSendsNoReply: a worker that lost its job neither acknowledges it nor
 // gives it back, since both would act on the delivery of the new holder. So
 // the job comes again when nobody holds it, and not before.
-func TestLoserIsSilent(t *testing.T) {
+func TestStaleWorkerSendsNoReply(t *testing.T) {
 	t.Parallel()
-	s := newWorkshop(t)
+	s := newTestServer(t)
 	var mu sync.Mutex
 	var said []string
 	if _, err := s.js.Conn().Subscribe("$JS.ACK."+events.StreamFacts+".finetune_builtin.>", func(m *nats.Msg) {

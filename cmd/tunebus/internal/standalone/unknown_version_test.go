@@ -15,9 +15,9 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
 
-// TestUnknownVersionsWaitForASetTime: then they are dead letters of whoever
+// TestUnknownVersionBecomesDeadLetter: then they are dead letters of whoever
 // waited for them, and a request is answered besides.
-func TestUnknownVersionsWaitForASetTime(t *testing.T) {
+func TestUnknownVersionBecomesDeadLetter(t *testing.T) {
 	t.Parallel()
 	l := start(t, standalone.Config{RelaxedSync: true, Listen: "127.0.0.1:0", UnknownFor: time.Millisecond})
 	nc, err := nats.Connect(l.URL())

@@ -16,10 +16,10 @@ import (
 	"github.com/tunebus/tunebus/services/tracker"
 )
 
-// TestUnreadableFactsAreGaps: a run with a malformed fact is tracked without
+// TestTrackerGapsOfUnreadableFacts: a run with a malformed fact is tracked without
 // it, and says so; one with a fact of a newer version waits for a newer
 // tracker first, for a set time.
-func TestUnreadableFactsAreGaps(t *testing.T) {
+func TestTrackerGapsOfUnreadableFacts(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	const patience = 3 * time.Second
@@ -42,7 +42,7 @@ func TestUnreadableFactsAreGaps(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	js := stranger(t, l)
+	js := plainClient(t, l)
 	const newer = `{"specversion":"1.0","id":"x","source":"test","type":"evaluation.started","dataschema":"https://tunebus.dev/schemas/evaluation.started.v99.json","datacontenttype":"application/json","data":{}}`
 	stored := time.Now()
 	for id, body := range map[string]string{"malformed": "{", "newer": newer} {

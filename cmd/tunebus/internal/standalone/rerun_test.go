@@ -19,11 +19,11 @@ import (
 	"github.com/tunebus/tunebus/pipeline/gc"
 )
 
-// TestRerunPinsWhatItUses: garbage is collected all the time, without a grace,
+// TestRerunProtectsInputsFromGC: garbage is collected all the time, without a grace,
 // while a run is repeated. What it uses of the old run is there from its
 // request to its end and behind it, also when nothing else is left of the old
 // run by then.
-func TestRerunPinsWhatItUses(t *testing.T) {
+func TestRerunProtectsInputsFromGC(t *testing.T) {
 	t.Parallel()
 	write := func(ctx context.Context, job *engine.Job, name, text string) (engine.Result, error) {
 		path, err := job.Scratch(name + ".txt")

@@ -16,7 +16,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/engine"
 )
 
-func TestPlans(t *testing.T) {
+func TestPipelinePlans(t *testing.T) {
 	t.Parallel()
 	l := start(t, standalone.Config{RelaxedSync: true})
 	for id, c := range map[string]struct {
@@ -47,7 +47,7 @@ func failing(p events.Phase) map[events.Phase]engine.Engine {
 	return e
 }
 
-func TestEachPhaseFails(t *testing.T) {
+func TestPipelineFailsWithEachPhase(t *testing.T) {
 	t.Parallel()
 	for _, p := range events.Phases() {
 		t.Run(string(p), func(t *testing.T) {
@@ -63,7 +63,7 @@ func TestEachPhaseFails(t *testing.T) {
 	}
 }
 
-func TestGoesOnAfterFailedFinetuning(t *testing.T) {
+func TestPipelineContinuesOnFinetuningFailure(t *testing.T) {
 	t.Parallel()
 	l := start(t, standalone.Config{RelaxedSync: true, Engines: failing(events.Finetune)})
 	request(t, l, "r", map[string]map[string]any{"pipeline": {"on_finetuning_failure": "continue"}})
@@ -73,7 +73,7 @@ func TestGoesOnAfterFailedFinetuning(t *testing.T) {
 	}
 }
 
-func TestCancelRunning(t *testing.T) {
+func TestCancelRunningPhase(t *testing.T) {
 	t.Parallel()
 	working := make(chan struct{})
 	e := noops()
@@ -95,7 +95,7 @@ func TestCancelRunning(t *testing.T) {
 	}
 }
 
-func TestCancelQueued(t *testing.T) {
+func TestCancelQueuedPhase(t *testing.T) {
 	t.Parallel()
 	e := noops()
 	delete(e, events.Finetune) // nobody works on this phase
@@ -114,7 +114,7 @@ func cancel(t *testing.T, l *standalone.Local, id string) {
 	}
 }
 
-func TestRetriesThenFails(t *testing.T) {
+func TestPipelineMaxTries(t *testing.T) {
 	t.Parallel()
 	e := noops()
 	e[events.Inference] = engine.Func(func(context.Context, *engine.Job) (engine.Result, error) {
@@ -128,7 +128,7 @@ func TestRetriesThenFails(t *testing.T) {
 	}
 }
 
-func TestRejectsEveryFaultAtOnce(t *testing.T) {
+func TestRejectionListsEveryFault(t *testing.T) {
 	t.Parallel()
 	l := start(t, standalone.Config{RelaxedSync: true})
 	request(t, l, "r", map[string]map[string]any{
@@ -152,7 +152,7 @@ func rejected(t *testing.T, l *standalone.Local, request uint64) []events.Fault 
 	subject := events.PipelineRejected{RequestSequence: request}.Subject()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	rings, err := wakeup.Watch(ctx, l.Bus, subject)
+	wakeups, err := wakeup.Watch(ctx, l.Bus, subject)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,11 +164,11 @@ func rejected(t *testing.T, l *standalone.Local, request uint64) []events.Fault 
 		if !errors.Is(err, history.ErrNotFound) {
 			t.Fatal(err)
 		}
-		<-rings
+		<-wakeups
 	}
 }
 
-func TestRunIDIsTaken(t *testing.T) {
+func TestRejectionOfTakenRunID(t *testing.T) {
 	t.Parallel()
 	l := start(t, standalone.Config{RelaxedSync: true})
 	request(t, l, "same", nil)

@@ -39,11 +39,11 @@ func (e *embedder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(map[string]any{"data": data, "usage": map[string]any{"prompt_tokens": 5}}) // the client may have gone
 }
 
-// TestEvaluationResumes: what the judges said before an interruption is not
+// TestEvaluationEngineResume: what the judges said before an interruption is not
 // asked again, and counts as if there had been none.
-func TestEvaluationResumes(t *testing.T) {
+func TestEvaluationEngineResume(t *testing.T) {
 	t.Parallel()
-	s := newWorkshop(t)
+	s := newTestServer(t)
 	judge := &embedder{asked: map[string]int{}}
 	server := httptest.NewServer(judge)
 	t.Cleanup(server.Close)

@@ -10,7 +10,7 @@ import (
 )
 
 // stranger is a client that knows nothing of tunebus.
-func stranger(t *testing.T, l *standalone.Local) jetstream.JetStream {
+func plainClient(t *testing.T, l *standalone.Local) jetstream.JetStream {
 	t.Helper()
 	nc, err := nats.Connect(l.URL())
 	if err != nil {

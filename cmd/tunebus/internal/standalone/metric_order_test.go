@@ -19,12 +19,12 @@ import (
 	"github.com/tunebus/tunebus/pipeline/engine"
 )
 
-// TestALateAttemptIsHeardFirst: an attempt that lost its job goes on for a
+// TestMetricsKeepFirstPublishedPoint: an attempt that lost its job goes on for a
 // moment without knowing, and announces a step after its successor has looked
 // what there was, but before that does the step, too. Everybody agrees on the
 // point that was announced first: the history, and MLflow, where it stands
 // once.
-func TestALateAttemptIsHeardFirst(t *testing.T) {
+func TestMetricsKeepFirstPublishedPoint(t *testing.T) {
 	t.Parallel()
 	const steps = 5
 	dir := t.TempDir()

@@ -13,12 +13,12 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
 
-// TestForeignMessages: messages that cannot be decoded become dead letters,
+// TestUndecodableMessagesBecomeDeadLetters: messages that cannot be decoded become dead letters,
 // those of a newer version are given back, and runs go on beside them.
-func TestForeignMessages(t *testing.T) {
+func TestUndecodableMessagesBecomeDeadLetters(t *testing.T) {
 	t.Parallel()
 	l := start(t, standalone.Config{RelaxedSync: true, Listen: "127.0.0.1:0"})
-	js := stranger(t, l)
+	js := plainClient(t, l)
 	subjects := func(id string) []string {
 		return []string{
 			"pipeline.accepted." + id, "pipeline.cancel_requested." + id, "pipeline.completed." + id,

@@ -25,11 +25,11 @@ import (
 )
 
 // races is how many of each kind are run.
-const races = 200
+const raceCount = 200
 
 // seeded is the seed of a test's delays: a new one each time, or the one that
 // is to be repeated.
-func seeded(t *testing.T) uint64 {
+func testSeed(t *testing.T) uint64 {
 	t.Helper()
 	seed := uint64(time.Now().UnixNano())
 	if text := os.Getenv("TUNEBUS_SEED"); text != "" {
@@ -58,7 +58,7 @@ func between(r *rand.Rand, at, width time.Duration) time.Duration {
 
 // racer is an engine that saves a checkpoint or not, stores a result, and
 // takes a while of its own. Some do not listen when they are told to stop.
-func racer(takes func(job *engine.Job) (d time.Duration, deaf, saves bool)) engine.Func {
+func raceEngine(takes func(job *engine.Job) (d time.Duration, deaf, saves bool)) engine.Func {
 	return func(ctx context.Context, job *engine.Job) (engine.Result, error) {
 		d, deaf, saves := takes(job)
 		if saves {
@@ -78,12 +78,12 @@ func racer(takes func(job *engine.Job) (d time.Duration, deaf, saves bool)) engi
 	}
 }
 
-// TestCompletionAgainstTakeover: workers whose heartbeats do not come in time
+// TestWorkerCompletionRacesTakeover: workers whose heartbeats do not come in time
 // complete their jobs in the moment in which these are taken over.
-func TestCompletionAgainstTakeover(t *testing.T) {
+func TestWorkerCompletionRacesTakeover(t *testing.T) {
 	t.Parallel()
-	s := newWorkshop(t)
-	seed := seeded(t)
+	s := newTestServer(t)
+	seed := testSeed(t)
 	// Who binds to the consumer now beats every ten seconds.
 	setup := func(wait time.Duration) {
 		t.Helper()
@@ -92,7 +92,7 @@ func TestCompletionAgainstTakeover(t *testing.T) {
 		}
 	}
 	setup(30 * time.Second)
-	engine := racer(func(job *engine.Job) (time.Duration, bool, bool) {
+	engine := raceEngine(func(job *engine.Job) (time.Duration, bool, bool) {
 		r := delays(seed, job.Request.RunID, job.Attempt)
 		at := ackWait - 150*time.Millisecond
 		if job.Attempt > 1 {
@@ -100,15 +100,15 @@ func TestCompletionAgainstTakeover(t *testing.T) {
 		}
 		return between(r, at, 300*time.Millisecond), r.IntN(2) == 0, r.IntN(3) == 0
 	})
-	s.worker(t, s.bus, engine, worker.Config{Slots: races})
+	s.worker(t, s.bus, engine, worker.Config{Slots: raceCount})
 	eventually(t, "all slots ask for a job", func() bool {
 		c, err := s.js.Consumer(t.Context(), events.StreamFacts, topology.JobConsumer(events.Finetune, "builtin"))
-		return err == nil && c.CachedInfo().NumWaiting == races
+		return err == nil && c.CachedInfo().NumWaiting == raceCount
 	})
 	setup(ackWait)
 	s.worker(t, s.bus, engine, worker.Config{Slots: 16})
 	s.worker(t, s.bus, noop, worker.Config{Phase: events.Inference, Slots: 16})
-	a := s.audit(t)
+	a := s.recordReplies(t)
 	ids := s.race(t)
 	winners := map[bool]int{}
 	for _, id := range ids {
@@ -124,17 +124,17 @@ func TestCompletionAgainstTakeover(t *testing.T) {
 		t.Error("that was no race")
 	}
 	s.settled(t)
-	s.judged(t, a, ids)
+	s.wantCleanEnd(t, a, ids)
 }
 
-// TestCompletionAgainstCancel: runs are cancelled in the moment in which a
+// TestWorkerCompletionRacesCancel: runs are cancelled in the moment in which a
 // phase completes, and intake has little patience with the holder.
-func TestCompletionAgainstCancel(t *testing.T) {
+func TestWorkerCompletionRacesCancel(t *testing.T) {
 	t.Parallel()
-	s := newWorkshop(t)
-	seed := seeded(t)
-	cancelled := make(chan error, races)
-	engine := racer(func(job *engine.Job) (time.Duration, bool, bool) {
+	s := newTestServer(t)
+	seed := testSeed(t)
+	cancelled := make(chan error, raceCount)
+	engine := raceEngine(func(job *engine.Job) (time.Duration, bool, bool) {
 		id := job.Request.RunID
 		r := delays(seed, id, job.Attempt)
 		d := between(r, 50*time.Millisecond, 100*time.Millisecond)
@@ -154,9 +154,9 @@ func TestCompletionAgainstCancel(t *testing.T) {
 	})
 	service := intake.New(s.bus, intake.Config{Store: s.store.ID(), CancelGrace: 20 * time.Millisecond, Logger: s.logger()})
 	s.receive(t, s.bus, service.Routes()...)
-	s.worker(t, s.bus, engine, worker.Config{Slots: races})
+	s.worker(t, s.bus, engine, worker.Config{Slots: raceCount})
 	s.worker(t, s.bus, noop, worker.Config{Phase: events.Inference, Slots: 16})
-	a := s.audit(t)
+	a := s.recordReplies(t)
 	ids := s.race(t)
 	ends := map[string]int{}
 	for _, id := range ids {
@@ -188,13 +188,13 @@ func TestCompletionAgainstCancel(t *testing.T) {
 		t.Error("that was no race")
 	}
 	s.settled(t)
-	s.judged(t, a, ids)
+	s.wantCleanEnd(t, a, ids)
 }
 
 // race accepts the runs of all races.
-func (s *workshop) race(t *testing.T) (ids []string) {
+func (s *testServer) race(t *testing.T) (ids []string) {
 	t.Helper()
-	for i := range races {
+	for i := range raceCount {
 		id := fmt.Sprint("r", i)
 		ids = append(ids, id)
 		s.accept(t, id, tries(3, 1000), events.Finetune, events.Inference)
@@ -205,7 +205,7 @@ func (s *workshop) race(t *testing.T) (ids []string) {
 // judged wants of runs that have ended that every phase was completed once,
 // that what it refers to is there, that nothing else is, and that no job was
 // lost or given back.
-func (s *workshop) judged(t *testing.T, a *auditor, ids []string) {
+func (s *testServer) wantCleanEnd(t *testing.T, a *replyRecorder, ids []string) {
 	t.Helper()
 	for _, id := range ids {
 		facts, err := history.New(s.bus).Facts(t.Context(), id)

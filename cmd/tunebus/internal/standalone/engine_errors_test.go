@@ -16,11 +16,11 @@ import (
 	"github.com/tunebus/tunebus/services/finetune"
 )
 
-// TestErrorsOfTheEngine: what the engine meets at its edges is tried again
+// TestFinetuneEngineErrors: what the engine meets at its edges is tried again
 // where it may pass, and ends the phase at once where it would not.
-func TestErrorsOfTheEngine(t *testing.T) {
+func TestFinetuneEngineErrors(t *testing.T) {
 	t.Parallel()
-	s := newWorkshop(t)
+	s := newTestServer(t)
 	folder := t.TempDir()
 	s.store = openStore(t, folder)
 	rows := "{\"question\":\"who?\",\"answer\":\"nobody\"}\n"
@@ -32,7 +32,7 @@ func TestErrorsOfTheEngine(t *testing.T) {
 		return ref
 	}
 	damaged, removed := reference("uploads/damaged.jsonl"), reference("uploads/removed.jsonl")
-	if err := os.WriteFile(stored(t, folder, "damaged.jsonl"), []byte(strings.ToUpper(rows)), 0o600); err != nil {
+	if err := os.WriteFile(storedFile(t, folder, "damaged.jsonl"), []byte(strings.ToUpper(rows)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.store.Delete(t.Context(), removed.Key); err != nil {
@@ -88,7 +88,7 @@ func TestErrorsOfTheEngine(t *testing.T) {
 }
 
 // stored is the file that a store in a folder keeps an object in.
-func stored(t *testing.T, folder, name string) string {
+func storedFile(t *testing.T, folder, name string) string {
 	t.Helper()
 	matches, err := filepath.Glob(filepath.Join(folder, "*", name))
 	if err != nil || len(matches) != 1 {

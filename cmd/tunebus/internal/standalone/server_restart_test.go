@@ -21,7 +21,7 @@ import (
 
 // restart stops the server of a workshop, calls between, and starts it again
 // on the same port and folder.
-func (s *workshop) restart(t *testing.T, between func()) {
+func (s *testServer) restart(t *testing.T, between func()) {
 	t.Helper()
 	u, err := url.Parse(s.server.URL())
 	if err != nil {
@@ -34,12 +34,12 @@ func (s *workshop) restart(t *testing.T, between func()) {
 	s.server = bustest.Start(t, embedded.Options{Dir: s.opts.Dir, Listen: u.Host, RelaxedSync: true})
 }
 
-// TestServerRestartsDuringAJob: the worker goes on while NATS is away, also
+// TestWorkerAcrossServerRestart: the worker goes on while NATS is away, also
 // past a checkpoint that it cannot save, of which it tells when NATS is back,
 // at once; and so it publishes. Its job stays its own.
-func TestServerRestartsDuringAJob(t *testing.T) {
+func TestWorkerAcrossServerRestart(t *testing.T) {
 	t.Parallel()
-	s := newWorkshop(t)
+	s := newTestServer(t)
 	at3, away, at9, told := make(chan struct{}), make(chan struct{}), make(chan struct{}), make(chan struct{})
 	s.worker(t, s.bus, trainer{steps: 10, save: 4, keep: 1, hold: func(_ context.Context, step int64) error {
 		switch step {
@@ -75,18 +75,18 @@ func TestServerRestartsDuringAJob(t *testing.T) {
 		t.Errorf("the history has %d points, want 10", n)
 	}
 	for _, line := range [][]string{{"checkpoint not saved", "step=4"}, {"pending checkpoint registered", "step=8"}} {
-		if !s.log.says(line...) {
+		if !s.log.hasLine(line...) {
 			t.Errorf("the log does not say %q", line)
 		}
 	}
 	s.settled(t)
 }
 
-// TestServerRestartsWithAJobInTheQueue: what was asked for before the restart
+// TestQueuedJobAcrossServerRestart: what was asked for before the restart
 // is done after it.
-func TestServerRestartsWithAJobInTheQueue(t *testing.T) {
+func TestQueuedJobAcrossServerRestart(t *testing.T) {
 	t.Parallel()
-	s := newWorkshop(t)
+	s := newTestServer(t)
 	s.accept(t, "r", nil, events.Finetune)
 	stop := s.worker(t, s.bus, func(ctx context.Context, _ *engine.Job) (engine.Result, error) {
 		<-ctx.Done()
@@ -104,12 +104,12 @@ func TestServerRestartsWithAJobInTheQueue(t *testing.T) {
 	}
 }
 
-// TestCheckpointRefusedForAMoment: a checkpoint that NATS does not take is
+// TestCheckpointRetryAfterRefusal: a checkpoint that NATS does not take is
 // offered again soon, without a reconnection that rings for it; an older one
 // that was refused, too, is dropped.
-func TestCheckpointRefusedForAMoment(t *testing.T) {
+func TestCheckpointRetryAfterRefusal(t *testing.T) {
 	t.Parallel()
-	s := newWorkshop(t)
+	s := newTestServer(t)
 	bucket, err := s.js.Stream(t.Context(), "KV_"+topology.BucketCheckpoints)
 	if err != nil {
 		t.Fatal(err)

@@ -15,7 +15,7 @@ import (
 
 // auditor listens to everything that is published on a server, in the order in
 // which the server passes it on.
-type auditor struct {
+type replyRecorder struct {
 	mu      sync.Mutex
 	follows map[string]int   // when what follows a run's fine-tuning was published first
 	acks    map[uint64][]int // when fine-tuning jobs were acknowledged, by sequence
@@ -24,9 +24,9 @@ type auditor struct {
 }
 
 // audit starts an auditor of the jobs of fine-tuning.
-func (s *workshop) audit(t *testing.T) *auditor {
+func (s *testServer) recordReplies(t *testing.T) *replyRecorder {
 	t.Helper()
-	a := &auditor{follows: map[string]int{}, acks: map[uint64][]int{}}
+	a := &replyRecorder{follows: map[string]int{}, acks: map[uint64][]int{}}
 	// One subscription, since the order between two of them gets lost.
 	sub, err := s.js.Conn().Subscribe(">", a.hear)
 	if err != nil {
@@ -41,7 +41,7 @@ func (s *workshop) audit(t *testing.T) *auditor {
 	return a
 }
 
-func (a *auditor) hear(m *nats.Msg) {
+func (a *replyRecorder) hear(m *nats.Msg) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.heard++
@@ -66,7 +66,7 @@ func (a *auditor) hear(m *nats.Msg) {
 // verdict wants that every job was acknowledged, never before what follows
 // from it was published, so that the run had a message open at any time; and
 // that nobody gave a job back.
-func (a *auditor) verdict(t *testing.T, s *workshop, runs []string) {
+func (a *replyRecorder) verdict(t *testing.T, s *testServer, runs []string) {
 	t.Helper()
 	a.mu.Lock()
 	defer a.mu.Unlock()

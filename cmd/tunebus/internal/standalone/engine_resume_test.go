@@ -16,11 +16,11 @@ import (
 	"github.com/tunebus/tunebus/services/inference"
 )
 
-// TestEnginesResume: the built-in engines go on from a checkpoint, and what
+// TestEngineResume: the built-in engines go on from a checkpoint, and what
 // they make in the end is what they would have made at one go.
-func TestEnginesResume(t *testing.T) {
+func TestEngineResume(t *testing.T) {
 	t.Parallel()
-	s := newWorkshop(t)
+	s := newTestServer(t)
 	data, err := filepath.Abs("../../../../configs/quickstart")
 	if err != nil {
 		t.Fatal(err)
@@ -79,11 +79,11 @@ func TestEnginesResume(t *testing.T) {
 	}
 }
 
-// TestForeignCheckpoint: a checkpoint of another training, here since the data
+// TestFinetuneEngineIgnoresForeignCheckpoint: a checkpoint of another training, here since the data
 // has changed meanwhile, is set aside, and the attempt starts over.
-func TestForeignCheckpoint(t *testing.T) {
+func TestFinetuneEngineIgnoresForeignCheckpoint(t *testing.T) {
 	t.Parallel()
-	s := newWorkshop(t)
+	s := newTestServer(t)
 	data := t.TempDir()
 	quick, err := filepath.Abs("../../../../configs/quickstart")
 	if err != nil {
@@ -116,7 +116,7 @@ func TestForeignCheckpoint(t *testing.T) {
 	if len(c.Notes) != 1 || !strings.Contains(c.Notes[0], "was set aside") || !strings.Contains(c.Notes[0], "20 steps, this training has 8") {
 		t.Errorf("notes: %q", c.Notes)
 	}
-	if !s.log.says("checkpoint set aside", "attempt=2") {
+	if !s.log.hasLine("checkpoint set aside", "attempt=2") {
 		t.Error("the log does not say it")
 	}
 	steps := map[int64]int{}
@@ -139,7 +139,7 @@ func TestForeignCheckpoint(t *testing.T) {
 }
 
 // content reads an artifact of inference.
-func (s *workshop) content(t *testing.T, run events.Run, name string) string {
+func (s *testServer) content(t *testing.T, run events.Run, name string) string {
 	t.Helper()
 	ref, ok := run.Phases[events.Inference].Completed.Artifact(name)
 	if !ok {

@@ -35,19 +35,19 @@ const ackWait = time.Second
 
 // workshop is a server with the streams, an artifact store, and whatever
 // workers a test wants, without the other services.
-type workshop struct {
+type testServer struct {
 	server *embedded.Server
 	opts   embedded.Options
 	bus    *conn.Conn
 	js     jetstream.JetStream
 	store  *artifact.Store
 	folder string // of the store
-	log    *lines
+	log    *logBuffer
 }
 
-func newWorkshop(t *testing.T) *workshop {
+func newTestServer(t *testing.T) *testServer {
 	t.Helper()
-	s := &workshop{log: &lines{}, opts: embedded.Options{Dir: t.TempDir(), Listen: "127.0.0.1:0", RelaxedSync: true}}
+	s := &testServer{log: &logBuffer{}, opts: embedded.Options{Dir: t.TempDir(), Listen: "127.0.0.1:0", RelaxedSync: true}}
 	s.server = bustest.Start(t, s.opts)
 	s.bus = s.connect(t, s.server.URL())
 	if err := topology.Apply(t.Context(), s.bus, topology.Topology{AckWait: ackWait}); err != nil {
@@ -80,7 +80,7 @@ func openStore(t *testing.T, dir string) *artifact.Store {
 	return store
 }
 
-func (s *workshop) connect(t *testing.T, url string) *conn.Conn {
+func (s *testServer) connect(t *testing.T, url string) *conn.Conn {
 	t.Helper()
 	b, err := conn.Connect(context.WithoutCancel(t.Context()), conn.Options{URL: url, Name: "test", Logger: s.logger()})
 	if err != nil {
@@ -90,7 +90,7 @@ func (s *workshop) connect(t *testing.T, url string) *conn.Conn {
 	return b
 }
 
-func (s *workshop) logger() *slog.Logger { return slog.New(slog.NewTextHandler(s.log, nil)) }
+func (s *testServer) logger() *slog.Logger { return slog.New(slog.NewTextHandler(s.log, nil)) }
 
 // fast makes what a worker waits for short.
 func fast(cfg worker.Config) worker.Config {
@@ -105,7 +105,7 @@ func fast(cfg worker.Config) worker.Config {
 
 // worker lets a worker take jobs on a connection until the test ends, or stop
 // is called; stop returns how long the end took.
-func (s *workshop) worker(t *testing.T, on *conn.Conn, e engine.Func, cfg worker.Config) (stop func() time.Duration) {
+func (s *testServer) worker(t *testing.T, on *conn.Conn, e engine.Func, cfg worker.Config) (stop func() time.Duration) {
 	t.Helper()
 	cfg = fast(cfg)
 	cfg.Logger = s.logger()
@@ -115,7 +115,7 @@ func (s *workshop) worker(t *testing.T, on *conn.Conn, e engine.Func, cfg worker
 	return s.receive(t, on, worker.New(on, s.store, e, cfg).Route())
 }
 
-func (s *workshop) receive(t *testing.T, on *conn.Conn, routes ...delivery.Route) (stop func() time.Duration) {
+func (s *testServer) receive(t *testing.T, on *conn.Conn, routes ...delivery.Route) (stop func() time.Duration) {
 	t.Helper()
 	r, err := delivery.NewRouter(on, deadletter.New(on), s.logger())
 	if err != nil {
@@ -141,7 +141,7 @@ func (s *workshop) receive(t *testing.T, on *conn.Conn, routes ...delivery.Route
 }
 
 // accept stores an accepted run whose plan is the phases, and its first job.
-func (s *workshop) accept(t *testing.T, id string, change func(*events.PipelineAccepted), phases ...events.Phase) {
+func (s *testServer) accept(t *testing.T, id string, change func(*events.PipelineAccepted), phases ...events.Phase) {
 	t.Helper()
 	a := events.PipelineAccepted{RunID: id, RunName: id, RequestedAt: time.Now().UTC(), Specification: spec.Defaults()}
 	a.Specification.Pipeline.Backoff = "20ms"
@@ -157,7 +157,7 @@ func (s *workshop) accept(t *testing.T, id string, change func(*events.PipelineA
 	}
 }
 
-func (s *workshop) publish(t *testing.T, ev events.Event) {
+func (s *testServer) publish(t *testing.T, ev events.Event) {
 	t.Helper()
 	if _, err := journal.New(s.bus).Publish(t.Context(), ev, journal.Fence{}); err != nil {
 		t.Fatal(err)
@@ -165,7 +165,7 @@ func (s *workshop) publish(t *testing.T, ev events.Event) {
 }
 
 // until waits until a run is as ok wants it.
-func (s *workshop) until(t *testing.T, id, what string, ok func(events.Run) bool) events.Run {
+func (s *testServer) until(t *testing.T, id, what string, ok func(events.Run) bool) events.Run {
 	t.Helper()
 	var run events.Run
 	eventually(t, what, func() bool {
@@ -179,13 +179,13 @@ func (s *workshop) until(t *testing.T, id, what string, ok func(events.Run) bool
 	return run
 }
 
-func (s *workshop) ended(t *testing.T, id string) events.Run {
+func (s *testServer) ended(t *testing.T, id string) events.Run {
 	t.Helper()
 	return s.until(t, id, "the run's end", func(r events.Run) bool { return r.Completed != nil })
 }
 
 // settled waits until nobody holds a job of fine-tuning and none waits.
-func (s *workshop) settled(t *testing.T) {
+func (s *testServer) settled(t *testing.T) {
 	t.Helper()
 	eventually(t, "all jobs are settled", func() bool {
 		c, err := s.js.Consumer(t.Context(), events.StreamFacts, topology.JobConsumer(events.Finetune, "builtin"))
@@ -198,7 +198,7 @@ func (s *workshop) settled(t *testing.T) {
 }
 
 // keys lists what the store holds below a run's prefix.
-func (s *workshop) keys(t *testing.T, id string) []string {
+func (s *testServer) keys(t *testing.T, id string) []string {
 	t.Helper()
 	var out []string
 	for o, err := range s.store.List(t.Context(), "runs/"+id+"/") {
@@ -226,25 +226,25 @@ func eventually(t *testing.T, what string, ok func() bool) {
 }
 
 // lines is a log that tests look at.
-type lines struct {
+type logBuffer struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
 }
 
-func (l *lines) Write(p []byte) (int, error) {
+func (l *logBuffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.buf.Write(p)
 }
 
-func (l *lines) String() string {
+func (l *logBuffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.buf.String()
 }
 
 // says reports whether a line of the log has all the words.
-func (l *lines) says(words ...string) bool {
+func (l *logBuffer) hasLine(words ...string) bool {
 	for line := range strings.Lines(l.String()) {
 		all := true
 		for _, w := range words {

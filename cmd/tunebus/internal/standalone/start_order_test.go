@@ -23,10 +23,10 @@ import (
 
 // apart is the services of a pipeline, each with a connection of its own, as
 // if they were processes.
-type apart struct {
+type separateServices struct {
 	url  string
 	data string
-	ws   *workshop
+	ws   *testServer
 }
 
 // freeAddress is an address that nobody listens on right now.
@@ -41,7 +41,7 @@ func freeAddress(t *testing.T) string {
 }
 
 // start starts a service, which waits for NATS as long as it takes.
-func (a *apart) start(t *testing.T, name string) {
+func (a *separateServices) start(t *testing.T, name string) {
 	t.Helper()
 	store := openStore(t, a.data+"/artifacts")
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
@@ -68,7 +68,7 @@ func (a *apart) start(t *testing.T, name string) {
 	})
 }
 
-func (a *apart) serve(ctx context.Context, name string, service func(*conn.Conn) ([]delivery.Route, func(context.Context) error)) error {
+func (a *separateServices) serve(ctx context.Context, name string, service func(*conn.Conn) ([]delivery.Route, func(context.Context) error)) error {
 	b, err := conn.Connect(ctx, conn.Options{URL: a.url, Name: name, Logger: a.ws.logger()})
 	if err != nil {
 		return err
@@ -103,12 +103,12 @@ func TestServicesStartInAnyOrder(t *testing.T) {
 		t.Run(strings.Join(c.early, " "), func(t *testing.T) {
 			t.Parallel()
 			address := freeAddress(t)
-			a := &apart{url: "nats://" + address, data: t.TempDir(), ws: &workshop{log: &lines{}}}
+			a := &separateServices{url: "nats://" + address, data: t.TempDir(), ws: &testServer{log: &logBuffer{}}}
 			for _, name := range c.early {
 				a.start(t, name)
 			}
 			if len(c.early) > 0 {
-				eventually(t, "they wait for NATS", func() bool { return a.ws.log.says("waiting for NATS") })
+				eventually(t, "they wait for NATS", func() bool { return a.ws.log.hasLine("waiting for NATS") })
 			}
 			a.ws.server = bustest.Start(t, embedded.Options{Dir: t.TempDir(), Listen: address, RelaxedSync: true})
 			a.ws.bus = a.ws.connect(t, a.url)

@@ -18,12 +18,12 @@ import (
 	"github.com/tunebus/tunebus/pipeline/worker"
 )
 
-// TestManyHoldersOneEnd: of workers that hold one job at the same time one
+// TestWorkerRaceHasOneCompletion: of workers that hold one job at the same time one
 // completes it. The others let go or find it completed, and leave nothing
 // behind.
-func TestManyHoldersOneEnd(t *testing.T) {
+func TestWorkerRaceHasOneCompletion(t *testing.T) {
 	t.Parallel()
-	s := newWorkshop(t)
+	s := newTestServer(t)
 	for round := range 5 {
 		id := fmt.Sprint("r", round)
 		s.accept(t, id, nil, events.Finetune, events.Inference)
@@ -64,11 +64,11 @@ func TestManyHoldersOneEnd(t *testing.T) {
 	}
 }
 
-// TestShutdownWithoutNATS: a worker that is cut off stops in bounded time all
+// TestWorkerShutdownWithoutNATS: a worker that is cut off stops in bounded time all
 // the same, and the next one takes over.
-func TestShutdownWithoutNATS(t *testing.T) {
+func TestWorkerShutdownWithoutNATS(t *testing.T) {
 	t.Parallel()
-	s := newWorkshop(t)
+	s := newTestServer(t)
 	proxy := bustest.NewProxy(t, s.server.URL())
 	working := make(chan struct{})
 	stop := s.worker(t, s.connect(t, proxy.URL), func(ctx context.Context, _ *engine.Job) (engine.Result, error) {
