@@ -37,7 +37,7 @@ func TestCheckpointDamagedFallsBack(t *testing.T) {
 	s.worker(t, s.bus, func(ctx context.Context, job *engine.Job) (engine.Result, error) {
 		e := trainer{steps: 9, save: 2, keep: 3, value: float64(job.Attempt), began: began}
 		if job.Attempt == 1 {
-			e.hold = func(_ context.Context, step int64) error {
+			e.atStep = func(_ context.Context, step int64) error {
 				if step < 9 {
 					return nil
 				}
@@ -95,7 +95,7 @@ func TestCheckpointOfStaleWorkerIsRefused(t *testing.T) {
 		if job.Attempt > 2 {
 			return e.Run(ctx, job)
 		}
-		e.hold = func(ctx context.Context, step int64) error {
+		e.atStep = func(ctx context.Context, step int64) error {
 			if step < 3 {
 				return nil
 			}

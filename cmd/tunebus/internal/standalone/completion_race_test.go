@@ -24,11 +24,11 @@ import (
 	"github.com/tunebus/tunebus/services/intake"
 )
 
-// races is how many of each kind are run.
+// raceCount is how many runs each test races.
 const raceCount = 200
 
-// seeded is the seed of a test's delays: a new one each time, or the one that
-// is to be repeated.
+// testSeed is the seed of a test's delays: a new one each time, or the one in
+// TUNEBUS_SEED.
 func testSeed(t *testing.T) uint64 {
 	t.Helper()
 	seed := uint64(time.Now().UnixNano())
@@ -42,7 +42,8 @@ func testSeed(t *testing.T) uint64 {
 	return seed
 }
 
-// delays of one race; they depend on the seed, the race and the attempt alone.
+// delays returns the delays of one attempt. They depend on the seed, the run and
+// the attempt alone.
 func delays(seed uint64, id string, attempt int) *rand.Rand {
 	h := uint64(attempt)
 	for _, c := range id {
@@ -51,22 +52,22 @@ func delays(seed uint64, id string, attempt int) *rand.Rand {
 	return rand.New(rand.NewPCG(seed, h))
 }
 
-// between is a delay from at to at+width.
+// between returns a delay from at to at+width.
 func between(r *rand.Rand, at, width time.Duration) time.Duration {
 	return at + time.Duration(r.Int64N(int64(width)))
 }
 
-// racer is an engine that saves a checkpoint or not, stores a result, and
-// takes a while of its own. Some do not listen when they are told to stop.
-func raceEngine(takes func(job *engine.Job) (d time.Duration, deaf, saves bool)) engine.Func {
+// raceEngine is an engine that may save a checkpoint, works for a while, and stores
+// a result. Some engines ignore cancellation.
+func raceEngine(takes func(job *engine.Job) (d time.Duration, ignoresCancel, saves bool)) engine.Func {
 	return func(ctx context.Context, job *engine.Job) (engine.Result, error) {
-		d, deaf, saves := takes(job)
+		d, ignoresCancel, saves := takes(job)
 		if saves {
 			if err := (trainer{keep: 1}).checkpoint(ctx, job, int64(job.Attempt)); err != nil {
 				return engine.Result{}, err
 			}
 		}
-		if deaf {
+		if ignoresCancel {
 			ctx = context.WithoutCancel(ctx)
 		}
 		select {
@@ -78,13 +79,13 @@ func raceEngine(takes func(job *engine.Job) (d time.Duration, deaf, saves bool))
 	}
 }
 
-// TestWorkerCompletionRacesTakeover: workers whose heartbeats do not come in time
-// complete their jobs in the moment in which these are taken over.
+// TestWorkerCompletionRacesTakeover: workers that send no heartbeat in time complete
+// their jobs while other workers take them over.
 func TestWorkerCompletionRacesTakeover(t *testing.T) {
 	t.Parallel()
 	s := newTestServer(t)
 	seed := testSeed(t)
-	// Who binds to the consumer now beats every ten seconds.
+	// A worker that binds to the consumer now sends heartbeats every ten seconds.
 	setup := func(wait time.Duration) {
 		t.Helper()
 		if err := topology.Apply(t.Context(), s.bus, topology.Topology{AckWait: wait}); err != nil {
@@ -101,7 +102,7 @@ func TestWorkerCompletionRacesTakeover(t *testing.T) {
 		return between(r, at, 300*time.Millisecond), r.IntN(2) == 0, r.IntN(3) == 0
 	})
 	s.worker(t, s.bus, engine, worker.Config{Slots: raceCount})
-	eventually(t, "all slots ask for a job", func() bool {
+	eventually(t, "all slots request a job", func() bool {
 		c, err := s.js.Consumer(t.Context(), events.StreamFacts, topology.JobConsumer(events.Finetune, "builtin"))
 		return err == nil && c.CachedInfo().NumWaiting == raceCount
 	})
@@ -119,16 +120,16 @@ func TestWorkerCompletionRacesTakeover(t *testing.T) {
 		}
 		winners[c.Attempt == 1]++
 	}
-	t.Logf("%d were completed by the first holder, %d by a later one", winners[true], winners[false])
+	t.Logf("%d were completed by the first owner, %d by a later one", winners[true], winners[false])
 	if winners[true] == 0 || winners[false] == 0 {
-		t.Error("that was no race")
+		t.Error("there was no race: one side won every time")
 	}
 	s.settled(t)
 	s.wantCleanEnd(t, a, ids)
 }
 
-// TestWorkerCompletionRacesCancel: runs are cancelled in the moment in which a
-// phase completes, and intake has little patience with the holder.
+// TestWorkerCompletionRacesCancel: runs are cancelled while a phase completes, and
+// intake soon ends the phase itself.
 func TestWorkerCompletionRacesCancel(t *testing.T) {
 	t.Parallel()
 	s := newTestServer(t)
@@ -138,14 +139,14 @@ func TestWorkerCompletionRacesCancel(t *testing.T) {
 		id := job.Request.RunID
 		r := delays(seed, id, job.Attempt)
 		d := between(r, 50*time.Millisecond, 100*time.Millisecond)
-		// Around the end of the work, or somewhere in what follows it, which
-		// takes long on a slow machine.
+		// Around the end of the work, or during the steps that follow it, which take
+		// long on a slow machine.
 		at := d + between(r, -40*time.Millisecond, 80*time.Millisecond)
 		if r.IntN(2) == 0 {
 			at = d + between(r, 0, time.Second)
 		}
 		if job.Attempt == 1 {
-			time.AfterFunc(at, func() { // waited for below
+			time.AfterFunc(at, func() { // the test waits for it below
 				_, err := journal.New(s.bus).Publish(context.WithoutCancel(t.Context()), events.CancelRequested{RunID: id, By: "test"}, journal.Fence{})
 				cancelled <- err
 			})
@@ -153,7 +154,7 @@ func TestWorkerCompletionRacesCancel(t *testing.T) {
 		return d, r.IntN(2) == 0, r.IntN(3) == 0
 	})
 	service := intake.New(s.bus, intake.Config{Store: s.store.ID(), CancelGrace: 20 * time.Millisecond, Logger: s.logger()})
-	s.receive(t, s.bus, service.Routes()...)
+	s.runRouter(t, s.bus, service.Routes()...)
 	s.worker(t, s.bus, engine, worker.Config{Slots: raceCount})
 	s.worker(t, s.bus, noop, worker.Config{Phase: events.Inference, Slots: 16})
 	a := s.recordReplies(t)
@@ -185,13 +186,13 @@ func TestWorkerCompletionRacesCancel(t *testing.T) {
 	}
 	t.Logf("ended: %v", ends)
 	if ends["success"] == 0 || ends["cancelled"]+ends["cancelled by intake"] == 0 {
-		t.Error("that was no race")
+		t.Error("there was no race: one side won every time")
 	}
 	s.settled(t)
 	s.wantCleanEnd(t, a, ids)
 }
 
-// race accepts the runs of all races.
+// race accepts the runs of a test.
 func (s *testServer) race(t *testing.T) (ids []string) {
 	t.Helper()
 	for i := range raceCount {
@@ -202,9 +203,9 @@ func (s *testServer) race(t *testing.T) (ids []string) {
 	return ids
 }
 
-// judged wants of runs that have ended that every phase was completed once,
-// that what it refers to is there, that nothing else is, and that no job was
-// lost or given back.
+// wantCleanEnd wants that every phase of the runs was completed once, that the
+// store holds the artifacts of the completed phases and nothing else, and that no
+// job was lost or NAKed.
 func (s *testServer) wantCleanEnd(t *testing.T, a *replyRecorder, ids []string) {
 	t.Helper()
 	for _, id := range ids {
@@ -227,8 +228,8 @@ func (s *testServer) wantCleanEnd(t *testing.T, a *replyRecorder, ids []string) 
 				t.Errorf("%s is stored %d times", subject, n)
 			}
 		}
-		// Losers clean up behind the end of their runs.
-		eventually(t, "nothing of the losers of "+id+" is left", func() bool {
+		// Superseded workers clean up after the end of their runs.
+		eventually(t, "nothing of the superseded workers of "+id+" is left", func() bool {
 			keys := s.keys(t, id)
 			_, err := checkpoint.New(s.bus).Load(t.Context(), id, events.Finetune)
 			return len(keys) == len(needed) && errors.Is(err, checkpoint.ErrNone)
@@ -241,7 +242,7 @@ func (s *testServer) wantCleanEnd(t *testing.T, a *replyRecorder, ids []string) 
 	}
 	open, err := runindex.New(s.bus).Open(t.Context())
 	if err != nil || len(open) > 0 {
-		t.Errorf("open are %v, %v", open, err)
+		t.Errorf("open runs: %v, %v", open, err)
 	}
 	c, err := s.js.Consumer(t.Context(), events.StreamFacts, topology.JobConsumer(events.Finetune, "builtin"))
 	if err != nil {
@@ -251,7 +252,7 @@ func (s *testServer) wantCleanEnd(t *testing.T, a *replyRecorder, ids []string) 
 		t.Errorf("the consumer is %+v", i)
 	}
 	if strings.Contains(s.log.String(), "panic") {
-		t.Error("somebody panicked")
+		t.Error("the log shows a panic")
 	}
-	a.verdict(t, s, ids)
+	a.check(t, s, ids)
 }

@@ -9,8 +9,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/engine"
 )
 
-// interrupted breaks the first attempt of a run off when it has saved a
-// checkpoint.
+// interrupted cancels the first attempt of a run once it has saved a checkpoint.
 func (s *testServer) interrupted(e engine.Engine, run string) engine.Func {
 	return func(ctx context.Context, job *engine.Job) (engine.Result, error) {
 		if job.Request.RunID != run || job.Attempt > 1 {
@@ -25,7 +24,7 @@ func (s *testServer) interrupted(e engine.Engine, run string) engine.Func {
 			defer tick.Stop()
 			for {
 				if _, err := checkpoint.New(s.bus).Load(ctx, run, job.Request.Phase); !errors.Is(err, checkpoint.ErrNone) {
-					cancel(errors.New("the machine is taken away"))
+					cancel(errors.New("the machine is stopped"))
 					return
 				}
 				select {

@@ -21,13 +21,13 @@ import (
 	"github.com/tunebus/tunebus/services/tracker"
 )
 
-// moody is a backend that refuses what it is asked while it is in a mood.
+// failingBackend is a backend whose calls fail while failure is set.
 type failingBackend struct {
 	artifact.Backend
-	mood atomic.Pointer[error] // nil: it does what it is asked
+	failure atomic.Pointer[error] // nil: calls succeed
 }
 
-func (m *failingBackend) refusal() error {
+func (m *failingBackend) err() error {
 	if err := m.failure.Load(); err != nil {
 		return *err
 	}
@@ -35,24 +35,24 @@ func (m *failingBackend) refusal() error {
 }
 
 func (m *failingBackend) Put(ctx context.Context, key, mediaType string, r io.Reader) error {
-	if err := m.refusal(); err != nil {
-		_, _ = io.CopyN(io.Discard, r, 1) // a disk is full in the middle
+	if err := m.err(); err != nil {
+		_, _ = io.CopyN(io.Discard, r, 1) // a disk gets full in the middle of a file
 		return err
 	}
 	return m.Backend.Put(ctx, key, mediaType, r)
 }
 
 func (m *failingBackend) Get(ctx context.Context, key string) (io.ReadCloser, error) {
-	if err := m.refusal(); err != nil {
+	if err := m.err(); err != nil {
 		return nil, err
 	}
 	return m.Backend.Get(ctx, key)
 }
 
-// onMoodyStore gives a workshop a store that can be put into a mood.
+// useFailingStore gives the server a store whose calls can be made to fail.
 func useFailingStore(t *testing.T, s *testServer) *failingBackend {
 	t.Helper()
-	const bucket = "moody"
+	const bucket = "failing"
 	if err := objectstore.Create(t.Context(), s.bus, bucket, 64<<20); err != nil {
 		t.Fatal(err)
 	}
@@ -67,9 +67,9 @@ func useFailingStore(t *testing.T, s *testServer) *failingBackend {
 	return m
 }
 
-// TestWorkerWaitsForFullObjectStore: a job that cannot store what it made keeps it, says so, and
-// goes on when there is room; no attempt is spent on it. A checkpoint is not
-// waited for.
+// TestWorkerWaitsForFullObjectStore: a job that cannot store its result keeps it,
+// logs that, and stores it once the store has space. That uses up no attempt. A
+// checkpoint is not retried.
 func TestWorkerWaitsForFullObjectStore(t *testing.T) {
 	t.Parallel()
 	s := newTestServer(t)
@@ -113,9 +113,9 @@ func TestWorkerWaitsForFullObjectStore(t *testing.T) {
 		return engine.Result{Artifacts: []events.Artifact{a}}, err
 	}, worker.Config{})
 	s.accept(t, "r", nil, events.Finetune)
-	eventually(t, "the job says that the store is full", func() bool { return s.log.hasLine("the artifact store is full or away", "run=r") })
+	eventually(t, "the full store is logged", func() bool { return s.log.hasLine("the artifact store is full or away", "run=r") })
 	if !s.log.hasLine("checkpoint not saved", "step=1") {
-		t.Error("nobody was told of the checkpoint")
+		t.Error("the log does not show the checkpoint that was not saved")
 	}
 	if err := nats.Delete(t.Context(), "filler"); err != nil {
 		t.Fatal(err)
@@ -128,8 +128,8 @@ func TestWorkerWaitsForFullObjectStore(t *testing.T) {
 	s.settled(t)
 }
 
-// TestWorkerWaitsForFullDisk: the same for a folder, at the end of a phase, where the next
-// one reads, and where a later attempt goes on from a checkpoint.
+// TestWorkerWaitsForFullDisk: the same for a store in a folder, when an attempt
+// reads the checkpoint from which it resumes.
 func TestWorkerWaitsForFullDisk(t *testing.T) {
 	t.Parallel()
 	s := newTestServer(t)
@@ -137,12 +137,12 @@ func TestWorkerWaitsForFullDisk(t *testing.T) {
 	full := error(syscall.ENOSPC)
 	at6 := make(chan struct{})
 	began := make(chan int64, 2)
-	first := trainer{steps: 8, save: 4, began: began, hold: blockAt(6, at6)}
+	first := trainer{steps: 8, save: 4, began: began, atStep: blockAt(6, at6)}
 	stop := s.worker(t, s.bus, first.Run, worker.Config{})
 	s.accept(t, "r", nil, events.Finetune)
 	<-at6
 	disk.failure.Store(&full)
-	stop() // a shutdown; the next attempt needs the checkpoint
+	stop() // the next attempt needs the checkpoint
 	s.worker(t, s.bus, trainer{steps: 8, save: 4, began: began}.Run, worker.Config{})
 	eventually(t, "the job waits for its checkpoint", func() bool { return s.log.hasLine("full or away", "fetch the checkpoint") })
 	disk.failure.Store(nil)
@@ -155,8 +155,8 @@ func TestWorkerWaitsForFullDisk(t *testing.T) {
 	}
 }
 
-// TestWorkerStoreRetryBudgetEnds: a store that stays away costs the attempt in the end, with
-// an error that says why, and a cancel does not wait for it.
+// TestWorkerStoreRetryBudgetEnds: if the store stays unreachable, the attempt fails
+// with an error that names the cause. A cancel does not wait for the store.
 func TestWorkerStoreRetryBudgetEnds(t *testing.T) {
 	t.Parallel()
 	s := newTestServer(t)
@@ -166,7 +166,7 @@ func TestWorkerStoreRetryBudgetEnds(t *testing.T) {
 	s.worker(t, s.bus, trainer{steps: 1}.Run, worker.Config{StoreRetryBudget: time.Millisecond})
 	s.accept(t, "short", func(a *events.PipelineAccepted) { a.Specification.Pipeline.MaxTries = 1 }, events.Finetune)
 	c := s.ended(t, "short").Phases[events.Finetune].Completed
-	if c.Conclusion != events.Failure || c.Error == nil || !says(c.Error.Message, "full or away", "no space left") {
+	if c.Conclusion != events.Failure || c.Error == nil || !containsAll(c.Error.Message, "full or away", "no space left") {
 		t.Errorf("ended %s: %+v", c.Conclusion, c.Error)
 	}
 	s.worker(t, s.bus, trainer{steps: 1}.Run, worker.Config{Phase: events.Inference})
@@ -182,19 +182,19 @@ func TestWorkerStoreRetryBudgetEnds(t *testing.T) {
 	}
 }
 
-// TestWorkersAcrossLongServerOutage: NATS stays away for longer than the ack wait, with
-// two workers on one queue. Whoever holds the job in the end, it is done once,
-// and every step is in the history once.
+// TestWorkersAcrossLongServerOutage: NATS is down for longer than the ack wait, with
+// two workers on one queue. The job is completed once, whichever worker owns it in
+// the end, and every step is in the history once.
 func TestWorkersAcrossLongServerOutage(t *testing.T) {
 	t.Parallel()
 	s := newTestServer(t)
 	at3 := make(chan struct{})
 	var reached atomic.Bool
-	engine := trainer{steps: 12, save: 4, hold: func(ctx context.Context, step int64) error {
+	engine := trainer{steps: 12, save: 4, atStep: func(ctx context.Context, step int64) error {
 		if step == 3 && reached.CompareAndSwap(false, true) {
 			close(at3)
 		}
-		select { // a step takes its time
+		select { // the duration of a step
 		case <-time.After(200 * time.Millisecond):
 		case <-ctx.Done():
 		}
@@ -206,9 +206,9 @@ func TestWorkersAcrossLongServerOutage(t *testing.T) {
 	s.accept(t, "r", nil, events.Finetune, events.Inference)
 	<-at3
 	s.restart(t, func() {
-		away := time.NewTimer(3 * ackWait)
-		defer away.Stop()
-		<-away.C
+		outage := time.NewTimer(3 * ackWait)
+		defer outage.Stop()
+		<-outage.C
 	})
 	run := s.until(t, "r", "the next phase", func(r events.Run) bool { return r.Phases[events.Inference] != nil })
 	p := run.Phases[events.Finetune]
@@ -227,13 +227,13 @@ func TestWorkersAcrossLongServerOutage(t *testing.T) {
 	s.settled(t)
 }
 
-// TestTrackerAcrossLongMLflowOutage: while nothing can be tracked runs start, work and
-// end as usual; once it can, all of them are there, whole.
+// TestTrackerAcrossLongMLflowOutage: runs start, work and end while the tracker
+// cannot write. Once it can, it tracks all of them completely.
 func TestTrackerAcrossLongMLflowOutage(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	blocked := filepath.Join(dir, "mlruns")
-	if err := os.WriteFile(blocked, nil, 0o600); err != nil { // where the folder should be
+	if err := os.WriteFile(blocked, nil, 0o600); err != nil { // a file in the place of the folder
 		t.Fatal(err)
 	}
 	const steps = 30
@@ -273,12 +273,13 @@ func TestTrackerAcrossLongMLflowOutage(t *testing.T) {
 	}
 }
 
-// TestWorkerWaitsForFullStream: running work publishes when there is room again.
+// TestWorkerWaitsForFullStream: a worker publishes its result once the stream has
+// space.
 func TestWorkerWaitsForFullStream(t *testing.T) {
 	t.Parallel()
 	s := newTestServer(t)
 	working, release := make(chan struct{}), make(chan struct{})
-	s.worker(t, s.bus, trainer{steps: 3, hold: func(_ context.Context, step int64) error {
+	s.worker(t, s.bus, trainer{steps: 3, atStep: func(_ context.Context, step int64) error {
 		if step == 2 {
 			close(working)
 			<-release
@@ -287,7 +288,7 @@ func TestWorkerWaitsForFullStream(t *testing.T) {
 	}}.Run, worker.Config{})
 	s.accept(t, "r", nil, events.Finetune)
 	<-working
-	bound := func(bytes int64) {
+	setMaxBytes := func(bytes int64) {
 		t.Helper()
 		stream, err := s.js.Stream(t.Context(), events.StreamFacts)
 		if err != nil {
@@ -301,18 +302,18 @@ func TestWorkerWaitsForFullStream(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	bound(0)
+	setMaxBytes(0) // the size that the stream has
 	close(release)
-	eventually(t, "the worker says that the stream is full", func() bool { return s.log.hasLine("the stream is full or cannot store", "finetune.completed.r") })
-	bound(1 << 30)
+	eventually(t, "the full stream is logged", func() bool { return s.log.hasLine("the stream is full or cannot store", "finetune.completed.r") })
+	setMaxBytes(1 << 30)
 	if c := s.ended(t, "r").Completed; c.Conclusion != events.Success {
 		t.Errorf("ended %s", c.Conclusion)
 	}
 	s.settled(t)
 }
 
-// says reports whether a text has all the words.
-func says(text string, words ...string) bool {
+// containsAll reports whether a text contains all the words.
+func containsAll(text string, words ...string) bool {
 	for _, w := range words {
 		if !strings.Contains(text, w) {
 			return false

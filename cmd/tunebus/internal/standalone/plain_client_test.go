@@ -9,7 +9,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/standalone"
 )
 
-// stranger is a client that knows nothing of tunebus.
+// plainClient is a NATS client without the packages of tunebus.
 func plainClient(t *testing.T, l *standalone.Local) jetstream.JetStream {
 	t.Helper()
 	nc, err := nats.Connect(l.URL())

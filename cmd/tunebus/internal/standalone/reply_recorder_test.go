@@ -13,22 +13,22 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/history"
 )
 
-// auditor listens to everything that is published on a server, in the order in
-// which the server passes it on.
+// replyRecorder records the replies of workers to their deliveries, and the facts
+// that follow from fine-tuning, in the order in which the server forwards them.
 type replyRecorder struct {
-	mu      sync.Mutex
-	follows map[string]int   // when what follows a run's fine-tuning was published first
-	acks    map[uint64][]int // when fine-tuning jobs were acknowledged, by sequence
-	naks    []string
-	heard   int
+	mu   sync.Mutex
+	next map[string]int   // by run: the number of the first message that follows its fine-tuning
+	acks map[uint64][]int // by the sequence of a fine-tuning job: the numbers of its acks
+	naks []string
+	seen int // messages so far
 }
 
-// audit starts an auditor of the jobs of fine-tuning.
+// recordReplies starts a recorder.
 func (s *testServer) recordReplies(t *testing.T) *replyRecorder {
 	t.Helper()
-	a := &replyRecorder{follows: map[string]int{}, acks: map[uint64][]int{}}
-	// One subscription, since the order between two of them gets lost.
-	sub, err := s.js.Conn().Subscribe(">", a.hear)
+	a := &replyRecorder{next: map[string]int{}, acks: map[uint64][]int{}}
+	// One subscription, because the order between two of them gets lost.
+	sub, err := s.js.Conn().Subscribe(">", a.record)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,37 +41,37 @@ func (s *testServer) recordReplies(t *testing.T) *replyRecorder {
 	return a
 }
 
-func (a *replyRecorder) hear(m *nats.Msg) {
+func (a *replyRecorder) record(m *nats.Msg) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.heard++
+	a.seen++
 	tokens := strings.Split(m.Subject, ".")
 	switch {
 	case strings.HasPrefix(m.Subject, "inference.requested."), strings.HasPrefix(m.Subject, "pipeline.completed."):
-		if _, had := a.follows[tokens[2]]; !had {
-			a.follows[tokens[2]] = a.heard
+		if _, ok := a.next[tokens[2]]; !ok {
+			a.next[tokens[2]] = a.seen
 		}
 	case strings.HasPrefix(m.Subject, "$JS.ACK."+events.StreamFacts+".finetune_builtin."):
-		switch said := string(m.Data); {
-		case strings.HasPrefix(said, "+ACK"):
+		switch reply := string(m.Data); {
+		case strings.HasPrefix(reply, "+ACK"):
 			var seq uint64
-			_, _ = fmt.Sscan(tokens[5], &seq) // a number, as the server made it
-			a.acks[seq] = append(a.acks[seq], a.heard)
-		case strings.HasPrefix(said, "-NAK"), strings.HasPrefix(said, "+TERM"):
-			a.naks = append(a.naks, m.Subject+" "+said)
+			_, _ = fmt.Sscan(tokens[5], &seq) // the server writes a number here
+			a.acks[seq] = append(a.acks[seq], a.seen)
+		case strings.HasPrefix(reply, "-NAK"), strings.HasPrefix(reply, "+TERM"):
+			a.naks = append(a.naks, m.Subject+" "+reply)
 		}
 	}
 }
 
-// verdict wants that every job was acknowledged, never before what follows
-// from it was published, so that the run had a message open at any time; and
-// that nobody gave a job back.
-func (a *replyRecorder) verdict(t *testing.T, s *testServer, runs []string) {
+// check wants that every job was acknowledged, and only after the next fact of its
+// run was published: then the run has an unsettled message at any time. No job may
+// be NAKed.
+func (a *replyRecorder) check(t *testing.T, s *testServer, runs []string) {
 	t.Helper()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if len(a.naks) > 0 {
-		t.Errorf("jobs were given back: %q", a.naks)
+		t.Errorf("jobs were NAKed: %q", a.naks)
 	}
 	for _, id := range runs {
 		m, err := history.New(s.bus).Latest(t.Context(), events.PhaseRequested{RunID: id, Phase: events.Finetune, Queue: "builtin"}.Subject())
@@ -80,11 +80,11 @@ func (a *replyRecorder) verdict(t *testing.T, s *testServer, runs []string) {
 			continue
 		}
 		acks := a.acks[m.Sequence]
-		switch follows := a.follows[id]; {
+		switch next := a.next[id]; {
 		case len(acks) == 0:
 			t.Errorf("%s: its job was never acknowledged", id)
-		case follows == 0 || slices.Min(acks) < follows:
-			t.Errorf("%s: its job was acknowledged at %v, and what follows was published at %d", id, acks, follows)
+		case next == 0 || slices.Min(acks) < next:
+			t.Errorf("%s: its job was acknowledged at %v, the next fact was published at %d", id, acks, next)
 		}
 	}
 }

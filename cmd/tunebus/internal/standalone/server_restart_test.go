@@ -19,8 +19,8 @@ import (
 	"github.com/tunebus/tunebus/pipeline/worker"
 )
 
-// restart stops the server of a workshop, calls between, and starts it again
-// on the same port and folder.
+// restart stops the server, calls between, and starts it again on the same port and
+// folder.
 func (s *testServer) restart(t *testing.T, between func()) {
 	t.Helper()
 	u, err := url.Parse(s.server.URL())
@@ -34,38 +34,38 @@ func (s *testServer) restart(t *testing.T, between func()) {
 	s.server = bustest.Start(t, embedded.Options{Dir: s.opts.Dir, Listen: u.Host, RelaxedSync: true})
 }
 
-// TestWorkerAcrossServerRestart: the worker goes on while NATS is away, also
-// past a checkpoint that it cannot save, of which it tells when NATS is back,
-// at once; and so it publishes. Its job stays its own.
+// TestWorkerAcrossServerRestart: a worker works on while NATS is down, also past a
+// checkpoint that it cannot register. It registers the checkpoint at once when NATS
+// is back, publishes its result, and stays the owner of its job.
 func TestWorkerAcrossServerRestart(t *testing.T) {
 	t.Parallel()
 	s := newTestServer(t)
-	at3, away, at9, told := make(chan struct{}), make(chan struct{}), make(chan struct{}), make(chan struct{})
-	s.worker(t, s.bus, trainer{steps: 10, save: 4, keep: 1, hold: func(_ context.Context, step int64) error {
+	at3, down, at9, registered := make(chan struct{}), make(chan struct{}), make(chan struct{}), make(chan struct{})
+	s.worker(t, s.bus, trainer{steps: 10, save: 4, keep: 1, atStep: func(_ context.Context, step int64) error {
 		switch step {
 		case 3:
 			close(at3)
-			<-away
+			<-down
 		case 9:
 			close(at9)
-			<-told
+			<-registered
 		}
 		return nil
 	}}.Run, worker.Config{})
 	s.accept(t, "r", nil, events.Finetune, events.Inference)
 	<-at3
 	s.restart(t, func() {
-		close(away)
+		close(down)
 		<-at9
 	})
 	eventually(t, "the newest checkpoint is saved", func() bool {
 		cp, err := checkpoint.New(s.bus).Load(t.Context(), "r", events.Finetune)
 		return err == nil && cp.Step == 8 && len(cp.Before) == 0
 	})
-	eventually(t, "one checkpoint is kept", func() bool { // the others go behind it
+	eventually(t, "one checkpoint is kept", func() bool { // the others are deleted after it is registered
 		return strings.Count(strings.Join(s.keys(t, "r"), " "), "checkpoint-") == 1
 	})
-	close(told)
+	close(registered)
 	run := s.until(t, "r", "the next phase", func(r events.Run) bool { return r.Phases[events.Inference] != nil })
 	p := run.Phases[events.Finetune]
 	if len(p.Attempts) != 1 || p.Completed.Conclusion != events.Success {
@@ -82,8 +82,8 @@ func TestWorkerAcrossServerRestart(t *testing.T) {
 	s.settled(t)
 }
 
-// TestQueuedJobAcrossServerRestart: what was asked for before the restart
-// is done after it.
+// TestQueuedJobAcrossServerRestart: a job that was queued before a restart of the
+// server is done after it.
 func TestQueuedJobAcrossServerRestart(t *testing.T) {
 	t.Parallel()
 	s := newTestServer(t)
@@ -91,7 +91,7 @@ func TestQueuedJobAcrossServerRestart(t *testing.T) {
 	stop := s.worker(t, s.bus, func(ctx context.Context, _ *engine.Job) (engine.Result, error) {
 		<-ctx.Done()
 		return engine.Result{}, context.Cause(ctx)
-	}, worker.Config{Queue: "trl"}) // it takes other jobs
+	}, worker.Config{Queue: "trl"}) // a worker of another queue
 	s.restart(t, func() {})
 	stop()
 	s.worker(t, s.bus, noop, worker.Config{})
@@ -104,9 +104,9 @@ func TestQueuedJobAcrossServerRestart(t *testing.T) {
 	}
 }
 
-// TestCheckpointRetryAfterRefusal: a checkpoint that NATS does not take is
-// offered again soon, without a reconnection that rings for it; an older one
-// that was refused, too, is dropped.
+// TestCheckpointRetryAfterRefusal: the registration of a checkpoint that NATS refuses
+// is retried soon, without a reconnect. An older checkpoint that was refused as well
+// is dropped.
 func TestCheckpointRetryAfterRefusal(t *testing.T) {
 	t.Parallel()
 	s := newTestServer(t)
@@ -120,18 +120,18 @@ func TestCheckpointRetryAfterRefusal(t *testing.T) {
 	if _, err := s.js.UpdateStream(t.Context(), full); err != nil {
 		t.Fatal(err)
 	}
-	at5, told := make(chan struct{}), make(chan struct{})
-	s.worker(t, s.bus, trainer{steps: 6, save: 2, keep: 1, hold: func(_ context.Context, step int64) error {
+	at5, registered := make(chan struct{}), make(chan struct{})
+	s.worker(t, s.bus, trainer{steps: 6, save: 2, keep: 1, atStep: func(_ context.Context, step int64) error {
 		if step == 5 {
 			close(at5)
-			<-told
+			<-registered
 		}
 		return nil
 	}}.Run, worker.Config{Timing: worker.Timing{OwnershipCheckInterval: time.Hour}})
 	s.accept(t, "r", nil, events.Finetune)
 	<-at5
 	if _, err := checkpoint.New(s.bus).Load(t.Context(), "r", events.Finetune); !errors.Is(err, checkpoint.ErrNone) {
-		t.Fatalf("a checkpoint is there although there was no room for it: %v", err)
+		t.Fatalf("a checkpoint is registered in a full bucket: %v", err)
 	}
 	if _, err := s.js.UpdateStream(t.Context(), open); err != nil {
 		t.Fatal(err)
@@ -143,7 +143,7 @@ func TestCheckpointRetryAfterRefusal(t *testing.T) {
 	eventually(t, "one checkpoint is kept", func() bool {
 		return strings.Count(strings.Join(s.keys(t, "r"), " "), "checkpoint-") == 1
 	})
-	close(told)
+	close(registered)
 	if c := s.ended(t, "r").Completed; c.Conclusion != events.Success {
 		t.Errorf("ended %s", c.Conclusion)
 	}

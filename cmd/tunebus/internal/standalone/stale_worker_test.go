@@ -12,19 +12,19 @@ import (
 	"github.com/tunebus/tunebus/pipeline/worker"
 )
 
-// TestStaleWorkerSendsNoReply: a worker that lost its job neither acknowledges it nor
-// gives it back, since both would act on the delivery of the new holder. So
-// the job comes again when nobody holds it, and not before.
+// TestStaleWorkerSendsNoReply: a worker whose job was taken over sends neither an ack
+// nor a nak, because both would act on the delivery of the new owner. So the job is
+// delivered again when it has no owner, and not before.
 func TestStaleWorkerSendsNoReply(t *testing.T) {
 	t.Parallel()
 	s := newTestServer(t)
 	var mu sync.Mutex
-	var said []string
+	var replies []string
 	if _, err := s.js.Conn().Subscribe("$JS.ACK."+events.StreamFacts+".finetune_builtin.>", func(m *nats.Msg) {
 		mu.Lock()
 		defer mu.Unlock()
-		if text := string(m.Data); text != "+WPI" { // heartbeats before it knew
-			said = append(said, text)
+		if text := string(m.Data); text != "+WPI" { // heartbeats from before it was superseded
+			replies = append(replies, text)
 		}
 	}); err != nil {
 		t.Fatal(err)
@@ -47,26 +47,26 @@ func TestStaleWorkerSendsNoReply(t *testing.T) {
 	<-working
 	s.publish(t, events.PhaseStarted{RunID: "r", Phase: events.Finetune, Attempt: 2, Worker: "another"})
 	if n := <-again; n != 3 {
-		t.Errorf("it comes again as attempt %d, want 3", n)
+		t.Errorf("the job is delivered again as attempt %d, want 3", n)
 	}
 	mu.Lock()
-	if len(said) > 0 {
-		t.Errorf("the loser said %q", said)
+	if len(replies) > 0 {
+		t.Errorf("the stale worker replied %q", replies)
 	}
 	mu.Unlock()
 	close(release)
 	s.ended(t, "r")
 	s.settled(t)
-	eventually(t, "the test hears the end of the job", func() bool { // it may hear it behind the server
+	eventually(t, "the last reply arrives", func() bool { // the server may have it earlier
 		mu.Lock()
 		defer mu.Unlock()
-		return len(said) > 0
+		return len(replies) > 0
 	})
 	mu.Lock()
 	defer mu.Unlock()
-	for _, text := range said { // one that the server confirms late is said again
+	for _, text := range replies { // an ack is repeated if the server confirms it late
 		if text != "+ACK" {
-			t.Errorf("in the end %q was said, want +ACK and nothing else", said)
+			t.Errorf("the replies are %q, want +ACK alone", replies)
 		}
 	}
 }

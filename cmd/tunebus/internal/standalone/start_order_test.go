@@ -21,15 +21,15 @@ import (
 	"github.com/tunebus/tunebus/services/tracker"
 )
 
-// apart is the services of a pipeline, each with a connection of its own, as
-// if they were processes.
+// separateServices are the services of a pipeline, each with its own connection,
+// as if they were processes.
 type separateServices struct {
-	url  string
-	data string
-	ws   *testServer
+	url    string
+	data   string
+	server *testServer
 }
 
-// freeAddress is an address that nobody listens on right now.
+// freeAddress returns an address on which no program listens.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -40,7 +40,7 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// start starts a service, which waits for NATS as long as it takes.
+// start starts a service. The service waits for NATS without a limit.
 func (a *separateServices) start(t *testing.T, name string) {
 	t.Helper()
 	store := openStore(t, a.data+"/artifacts")
@@ -52,10 +52,10 @@ func (a *separateServices) start(t *testing.T, name string) {
 			case "intake":
 				return intake.New(b, intake.Config{Store: store.ID()}).Routes(), nil
 			case "tracker":
-				s := tracker.New(b, store, tracker.Config{TrackingURI: "file://" + a.data + "/mlruns", Reports: a.data + "/reports", Logger: a.ws.logger()})
+				s := tracker.New(b, store, tracker.Config{TrackingURI: "file://" + a.data + "/mlruns", Reports: a.data + "/reports", Logger: a.server.logger()})
 				return s.Routes(), s.Run
 			default:
-				cfg := fast(worker.Config{Phase: events.Phase(name), Scratch: a.data, Logger: a.ws.logger()})
+				cfg := fast(worker.Config{Phase: events.Phase(name), Scratch: a.data, Logger: a.server.logger()})
 				return []delivery.Route{worker.New(b, store, engine.Func(noop), cfg).Route()}, nil
 			}
 		})
@@ -69,30 +69,30 @@ func (a *separateServices) start(t *testing.T, name string) {
 }
 
 func (a *separateServices) serve(ctx context.Context, name string, service func(*conn.Conn) ([]delivery.Route, func(context.Context) error)) error {
-	b, err := conn.Connect(ctx, conn.Options{URL: a.url, Name: name, Logger: a.ws.logger()})
+	b, err := conn.Connect(ctx, conn.Options{URL: a.url, Name: name, Logger: a.server.logger()})
 	if err != nil {
 		return err
 	}
 	defer b.Close()
-	r, err := delivery.NewRouter(b, deadletter.New(b), a.ws.logger())
+	r, err := delivery.NewRouter(b, deadletter.New(b), a.server.logger())
 	if err != nil {
 		return err
 	}
-	routes, beside := service(b)
+	routes, background := service(b)
 	for _, route := range routes {
 		r.Add(route)
 	}
 	var all sync.WaitGroup
-	if beside != nil {
-		all.Go(func() { _ = beside(ctx) }) // ends with ctx
+	if background != nil {
+		all.Go(func() { _ = background(ctx) }) // ends with ctx
 	}
 	defer all.Wait()
 	return r.Run(ctx)
 }
 
-// TestServicesStartInAnyOrder: services first, NATS behind them, its streams
-// behind that, one service once its job has been waiting, the tracker when all
-// is over: the run completes and is tracked.
+// TestServicesStartInAnyOrder: services start before NATS, NATS before its streams,
+// one service after its job was queued, the tracker after the end of the run. The
+// run completes and is tracked.
 func TestServicesStartInAnyOrder(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ early, late []string }{
@@ -103,16 +103,16 @@ func TestServicesStartInAnyOrder(t *testing.T) {
 		t.Run(strings.Join(c.early, " "), func(t *testing.T) {
 			t.Parallel()
 			address := freeAddress(t)
-			a := &separateServices{url: "nats://" + address, data: t.TempDir(), ws: &testServer{log: &logBuffer{}}}
+			a := &separateServices{url: "nats://" + address, data: t.TempDir(), server: &testServer{log: &logBuffer{}}}
 			for _, name := range c.early {
 				a.start(t, name)
 			}
 			if len(c.early) > 0 {
-				eventually(t, "they wait for NATS", func() bool { return a.ws.log.hasLine("waiting for NATS") })
+				eventually(t, "they wait for NATS", func() bool { return a.server.log.hasLine("waiting for NATS") })
 			}
-			a.ws.server = bustest.Start(t, embedded.Options{Dir: t.TempDir(), Listen: address, RelaxedSync: true})
-			a.ws.bus = a.ws.connect(t, a.url)
-			if err := topology.Apply(t.Context(), a.ws.bus, topology.Topology{AckWait: ackWait}); err != nil {
+			a.server.server = bustest.Start(t, embedded.Options{Dir: t.TempDir(), Listen: address, RelaxedSync: true})
+			a.server.bus = a.server.connect(t, a.url)
+			if err := topology.Apply(t.Context(), a.server.bus, topology.Topology{AckWait: ackWait}); err != nil {
 				t.Fatal(err)
 			}
 			raw, err := json.Marshal(map[string]map[string]any{
@@ -122,14 +122,14 @@ func TestServicesStartInAnyOrder(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			a.ws.publish(t, events.PipelineRequested{RunID: "r", Specification: raw})
+			a.server.publish(t, events.PipelineRequested{RunID: "r", Specification: raw})
 			if len(c.early) > 1 {
-				a.ws.until(t, "r", "the job waits", func(r events.Run) bool { return r.Phases[events.Inference] != nil })
+				a.server.until(t, "r", "the job waits", func(r events.Run) bool { return r.Phases[events.Inference] != nil })
 			}
 			for _, name := range c.late {
 				a.start(t, name)
 			}
-			run := a.ws.until(t, "r", "the run is tracked", func(r events.Run) bool { return r.Tracked != nil })
+			run := a.server.until(t, "r", "the run is tracked", func(r events.Run) bool { return r.Tracked != nil })
 			if run.Completed.Conclusion != events.Success || len(run.Completed.Phases) != 3 {
 				t.Errorf("completed: %+v", run.Completed)
 			}

@@ -19,15 +19,15 @@ import (
 	"github.com/tunebus/tunebus/pipeline/worker"
 )
 
-// trainer is an engine that counts steps, with a checkpoint each few of them.
+// trainer is an engine that counts steps and saves a checkpoint every few steps.
 type trainer struct {
 	steps, save int64
 	keep        int // checkpoints; 0: as many as possible
-	// value is the value of each point, by which a test knows the author.
+	// value is the value of each point; it shows which attempt published it.
 	value float64
-	// hold, when set, is called at each step.
-	hold func(ctx context.Context, step int64) error
-	// began gets the step that each attempt goes on from.
+	// atStep, if set, is called at each step.
+	atStep func(ctx context.Context, step int64) error
+	// began gets the step from which each attempt starts.
 	began chan int64
 }
 
@@ -49,8 +49,8 @@ func (e trainer) Run(ctx context.Context, job *engine.Job) (engine.Result, error
 		if err := job.Progress(ctx, step, e.steps, events.Point{Key: "loss", Value: e.value}); err != nil {
 			return engine.Result{}, err
 		}
-		if e.hold != nil {
-			if err := e.hold(ctx, step); err != nil {
+		if e.atStep != nil {
+			if err := e.atStep(ctx, step); err != nil {
 				return engine.Result{}, err
 			}
 		}
@@ -85,7 +85,7 @@ func (e trainer) checkpoint(ctx context.Context, job *engine.Job, step int64) er
 	return job.Checkpoint(ctx, step, dir, e.keep)
 }
 
-// until blocks at a step until the job is taken away.
+// blockAt blocks at a step until the context ends.
 func blockAt(at int64, reached chan<- struct{}) func(context.Context, int64) error {
 	return func(ctx context.Context, step int64) error {
 		if step != at {
@@ -97,7 +97,7 @@ func blockAt(at int64, reached chan<- struct{}) func(context.Context, int64) err
 	}
 }
 
-// storedMetrics reads the metric history that a phase stored.
+// storedMetrics reads the metric history of a phase.
 func storedMetrics(t *testing.T, s *testServer, c *events.PhaseCompleted) []events.Point {
 	t.Helper()
 	ref, ok := c.Artifact(events.ArtifactMetrics)
@@ -120,58 +120,58 @@ func storedMetrics(t *testing.T, s *testServer, c *events.PhaseCompleted) []even
 	return out
 }
 
-// TestTakeoverAfterDisconnect: the connection of the holder breaks. After the
-// ack wait the next one goes on from the newest checkpoint; when the first
-// comes back it stops at once, drops what it stored and says nothing but that it
-// lost.
+// TestTakeoverAfterDisconnect: the connection of a worker breaks. After the ack wait
+// another worker resumes from the newest checkpoint. When the first worker has a
+// connection again, it stops at once, deletes its artifacts, and publishes only that
+// its attempt is lost.
 func TestTakeoverAfterDisconnect(t *testing.T) {
 	t.Parallel()
 	s := newTestServer(t)
 	proxy := bustest.NewProxy(t, s.server.URL())
 	at8 := make(chan struct{})
 	var gone atomic.Int64
-	stuck := trainer{steps: 10, save: 3, value: 1, hold: blockAt(8, at8)}
+	stuck := trainer{steps: 10, save: 3, value: 1, atStep: blockAt(8, at8)}
 	s.worker(t, s.connect(t, proxy.URL), func(ctx context.Context, job *engine.Job) (engine.Result, error) {
 		defer func() { gone.Store(time.Now().UnixNano()) }()
 		return stuck.Run(ctx, job)
 	}, worker.Config{Name: "first"})
 	s.accept(t, "r", nil, events.Finetune, events.Inference)
 	<-at8
-	s.until(t, "r", "the points are announced", func(events.Run) bool {
+	s.until(t, "r", "the points are published", func(events.Run) bool {
 		top := int64(0)
 		err := history.New(s.bus).Metrics("r", events.Finetune).Read(t.Context(), func(ev events.Event) { top = max(top, ev.(events.Progress).Step) })
 		return err == nil && top > 0
 	})
 	proxy.Cut()
 
-	began, go10 := make(chan int64, 1), make(chan struct{})
+	began, proceed := make(chan int64, 1), make(chan struct{})
 	at9 := make(chan struct{})
-	s.worker(t, s.bus, trainer{steps: 10, save: 3, value: 2, began: began, hold: func(_ context.Context, step int64) error {
+	s.worker(t, s.bus, trainer{steps: 10, save: 3, value: 2, began: began, atStep: func(_ context.Context, step int64) error {
 		if step == 8 {
 			close(at9)
-			<-go10
+			<-proceed
 		}
 		return nil
 	}}.Run, worker.Config{Name: "second"})
 	if from := <-began; from != 6 {
-		t.Errorf("goes on from step %d, want 6", from)
+		t.Errorf("resumes from step %d, want 6", from)
 	}
 	<-at9
 	if gone.Load() != 0 {
-		t.Error("the first worker stopped before it could know")
+		t.Error("the first worker stopped while it had no connection")
 	}
 	proxy.Restore()
-	back := time.Now()
+	restored := time.Now()
 	eventually(t, "the first worker stops", func() bool { return gone.Load() != 0 })
-	eventually(t, "it says so", func() bool { return s.log.hasLine("this attempt is abandoned", "attempt=1") })
-	if took := time.Since(back); took > 10*time.Second {
-		t.Errorf("it stopped %s after it was back", took)
+	eventually(t, "it logs that", func() bool { return s.log.hasLine("this attempt is abandoned", "attempt=1") })
+	if took := time.Since(restored); took > 10*time.Second {
+		t.Errorf("it stopped %s after the reconnect", took)
 	}
-	// The checkpoint that its successor started from is still there.
+	// The checkpoint from which the second worker resumed is still there.
 	if !strings.Contains(strings.Join(s.keys(t, "r"), " "), "finetune/1/checkpoint-6") {
 		t.Errorf("the checkpoint is gone: %v", s.keys(t, "r"))
 	}
-	close(go10)
+	close(proceed)
 	run := s.until(t, "r", "the phase's end", func(r events.Run) bool { return r.Phases[events.Inference] != nil })
 	p := run.Phases[events.Finetune]
 	if len(p.Attempts) != 2 || p.Attempts[1].Started.ResumedFrom != 6 || p.Attempts[1].Started.Worker != "second" || p.Attempts[0].Ended == nil || p.Attempts[0].Ended.Reason != events.EndLost {
@@ -189,7 +189,7 @@ func TestTakeoverAfterDisconnect(t *testing.T) {
 	steps := map[int64]float64{}
 	for _, pt := range storedMetrics(t, s, p.Completed) {
 		if _, twice := steps[pt.Step]; twice {
-			t.Errorf("step %d stands in the history twice", pt.Step)
+			t.Errorf("step %d is in the history twice", pt.Step)
 		}
 		steps[pt.Step] = pt.Value
 	}
@@ -198,8 +198,9 @@ func TestTakeoverAfterDisconnect(t *testing.T) {
 	}
 }
 
-// TestMetricsOfRepeatedStepsKeepFirstPoints: what an attempt announced behind its
-// last checkpoint stays, whatever the next one measures at the same steps.
+// TestMetricsOfRepeatedStepsKeepFirstPoints: the points that an attempt published
+// after its last checkpoint stay, although the next attempt measures the same steps
+// again.
 func TestMetricsOfRepeatedStepsKeepFirstPoints(t *testing.T) {
 	t.Parallel()
 	s := newTestServer(t)
@@ -219,7 +220,7 @@ func TestMetricsOfRepeatedStepsKeepFirstPoints(t *testing.T) {
 		})
 		e := trainer{steps: 9, save: 4, value: float64(job.Attempt)}
 		if job.Attempt < 3 {
-			e.hold = func(_ context.Context, step int64) error {
+			e.atStep = func(_ context.Context, step int64) error {
 				if step == int64(4+2*job.Attempt) { // at 6, and at 8 after the checkpoint of the first
 					return fmt.Errorf("attempt %d breaks", job.Attempt)
 				}
@@ -244,8 +245,8 @@ func TestMetricsOfRepeatedStepsKeepFirstPoints(t *testing.T) {
 	}
 }
 
-// TestCheckpointMissingStartsOver: a checkpoint that does not verify is
-// spoken of, and the work starts over.
+// TestCheckpointMissingStartsOver: if the newest checkpoint cannot be read, the worker
+// logs that and starts over.
 func TestCheckpointMissingStartsOver(t *testing.T) {
 	t.Parallel()
 	s := newTestServer(t)
@@ -254,7 +255,7 @@ func TestCheckpointMissingStartsOver(t *testing.T) {
 	s.worker(t, s.bus, func(ctx context.Context, job *engine.Job) (engine.Result, error) {
 		e := trainer{steps: 5, save: 2, began: began}
 		if job.Attempt == 1 {
-			e.hold = func(ctx context.Context, step int64) error {
+			e.atStep = func(ctx context.Context, step int64) error {
 				if step < 5 {
 					return nil
 				}
@@ -275,6 +276,6 @@ func TestCheckpointMissingStartsOver(t *testing.T) {
 		t.Errorf("began at %d and %d", first, second)
 	}
 	if !s.log.hasLine("checkpoint unusable", "step=4") {
-		t.Error("nobody was told")
+		t.Error("the log does not show the unusable checkpoint")
 	}
 }

@@ -30,18 +30,19 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// ackWait is how long the job of a dead worker waits in these tests.
+// ackWait is the ack wait of these tests: the job of a dead worker is delivered
+// again after it.
 const ackWait = time.Second
 
-// workshop is a server with the streams, an artifact store, and whatever
-// workers a test wants, without the other services.
+// testServer is a server with the topology of tunebus and an artifact store. A
+// test starts the workers that it needs; there are no other services.
 type testServer struct {
 	server *embedded.Server
 	opts   embedded.Options
 	bus    *conn.Conn
 	js     jetstream.JetStream
 	store  *artifact.Store
-	folder string // of the store
+	folder string // the store's
 	log    *logBuffer
 }
 
@@ -92,7 +93,7 @@ func (s *testServer) connect(t *testing.T, url string) *conn.Conn {
 
 func (s *testServer) logger() *slog.Logger { return slog.New(slog.NewTextHandler(s.log, nil)) }
 
-// fast makes what a worker waits for short.
+// fast shortens the delays of a worker.
 func fast(cfg worker.Config) worker.Config {
 	if cfg.Phase == "" {
 		cfg.Phase = events.Finetune
@@ -103,8 +104,8 @@ func fast(cfg worker.Config) worker.Config {
 	return cfg
 }
 
-// worker lets a worker take jobs on a connection until the test ends, or stop
-// is called; stop returns how long the end took.
+// worker runs a worker on a connection until the test ends or stop is called. stop
+// returns how long the shutdown took.
 func (s *testServer) worker(t *testing.T, on *conn.Conn, e engine.Func, cfg worker.Config) (stop func() time.Duration) {
 	t.Helper()
 	cfg = fast(cfg)
@@ -112,10 +113,11 @@ func (s *testServer) worker(t *testing.T, on *conn.Conn, e engine.Func, cfg work
 	if cfg.Scratch == "" {
 		cfg.Scratch = t.TempDir()
 	}
-	return s.receive(t, on, worker.New(on, s.store, e, cfg).Route())
+	return s.runRouter(t, on, worker.New(on, s.store, e, cfg).Route())
 }
 
-func (s *testServer) receive(t *testing.T, on *conn.Conn, routes ...delivery.Route) (stop func() time.Duration) {
+// runRouter runs a router with routes, as worker does.
+func (s *testServer) runRouter(t *testing.T, on *conn.Conn, routes ...delivery.Route) (stop func() time.Duration) {
 	t.Helper()
 	r, err := delivery.NewRouter(on, deadletter.New(on), s.logger())
 	if err != nil {
@@ -164,7 +166,7 @@ func (s *testServer) publish(t *testing.T, ev events.Event) {
 	}
 }
 
-// until waits until a run is as ok wants it.
+// until waits until ok accepts the run, and returns the run.
 func (s *testServer) until(t *testing.T, id, what string, ok func(events.Run) bool) events.Run {
 	t.Helper()
 	var run events.Run
@@ -179,12 +181,13 @@ func (s *testServer) until(t *testing.T, id, what string, ok func(events.Run) bo
 	return run
 }
 
+// ended waits for the end of a run.
 func (s *testServer) ended(t *testing.T, id string) events.Run {
 	t.Helper()
 	return s.until(t, id, "the run's end", func(r events.Run) bool { return r.Completed != nil })
 }
 
-// settled waits until nobody holds a job of fine-tuning and none waits.
+// settled waits until every job of fine-tuning is settled.
 func (s *testServer) settled(t *testing.T) {
 	t.Helper()
 	eventually(t, "all jobs are settled", func() bool {
@@ -197,7 +200,7 @@ func (s *testServer) settled(t *testing.T) {
 	})
 }
 
-// keys lists what the store holds below a run's prefix.
+// keys lists the artifacts of a run.
 func (s *testServer) keys(t *testing.T, id string) []string {
 	t.Helper()
 	var out []string
@@ -210,8 +213,8 @@ func (s *testServer) keys(t *testing.T, id string) []string {
 	return out
 }
 
-// eventually waits for a condition, ten minutes at most: the race detector makes
-// training many times slower.
+// eventually waits for a condition, for ten minutes at most: the race detector
+// makes training many times slower.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
@@ -225,7 +228,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-// lines is a log that tests look at.
+// logBuffer is a log that tests read while it is written.
 type logBuffer struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
@@ -243,7 +246,7 @@ func (l *logBuffer) String() string {
 	return l.buf.String()
 }
 
-// says reports whether a line of the log has all the words.
+// hasLine reports whether one line of the log contains all the words.
 func (l *logBuffer) hasLine(words ...string) bool {
 	for line := range strings.Lines(l.String()) {
 		all := true

@@ -13,31 +13,31 @@ import (
 	"github.com/tunebus/tunebus/pipeline/worker"
 )
 
-// timeout sets the time that fine-tuning may take.
+// timeout sets the timeout of fine-tuning.
 func timeout(text string) func(*events.PipelineAccepted) {
 	return func(a *events.PipelineAccepted) { a.Specification.FineTuner.Timeout = text }
 }
 
-// overtime wants a phase that failed since its time was over.
-func wantTimeout(t *testing.T, run events.Run, says ...string) {
+// wantTimeout wants that the phase failed by its timeout.
+func wantTimeout(t *testing.T, run events.Run, words ...string) {
 	t.Helper()
 	c := run.Phases[events.Finetune].Completed
 	if c.Conclusion != events.Failure || c.Error == nil || c.Error.Code != "timeout" || run.Completed.Conclusion != events.Failure {
 		t.Fatalf("ended %s: %+v", c.Conclusion, c.Error)
 	}
-	for _, want := range says {
+	for _, want := range words {
 		if !strings.Contains(c.Error.Message, want) {
 			t.Errorf("%q is not in %q", want, c.Error.Message)
 		}
 	}
 }
 
-// TestTimeoutOfRunningAttempt: when the time is over the engine is stopped, and the
-// phase fails at once though it has tries left. Its metric history is kept.
+// TestTimeoutOfRunningAttempt: at the timeout the worker cancels the engine, and the
+// phase fails at once although it has tries left. Its metric history is stored.
 func TestTimeoutOfRunningAttempt(t *testing.T) {
 	t.Parallel()
 	s := newTestServer(t)
-	s.worker(t, s.bus, trainer{steps: 9, hold: blockAt(5, make(chan struct{}))}.Run, worker.Config{})
+	s.worker(t, s.bus, trainer{steps: 9, atStep: blockAt(5, make(chan struct{}))}.Run, worker.Config{})
 	s.accept(t, "r", timeout("700ms"), events.Finetune)
 	run := s.ended(t, "r")
 	wantTimeout(t, run, "fine_tuner.timeout = 700ms")
@@ -46,13 +46,13 @@ func TestTimeoutOfRunningAttempt(t *testing.T) {
 		t.Errorf("ended after %s by %d attempts", took, len(p.Attempts))
 	}
 	if n := len(storedMetrics(t, s, p.Completed)); n < 4 {
-		t.Errorf("%d points of its history were kept", n)
+		t.Errorf("the history has %d points, want 4 or more", n)
 	}
 	s.settled(t)
 }
 
-// TestTimeoutCoversAllAttempts: a job that is tried again does not begin
-// anew, and does not wait for its next try longer than for the timeout.
+// TestTimeoutCoversAllAttempts: a second attempt gets no time of its own, and a job
+// waits no longer for its next attempt than until the timeout.
 func TestTimeoutCoversAllAttempts(t *testing.T) {
 	t.Parallel()
 	s := newTestServer(t)
@@ -73,8 +73,8 @@ func TestTimeoutCoversAllAttempts(t *testing.T) {
 	s.settled(t)
 }
 
-// TestTimeoutBeforeNextAttempt: whoever takes a job whose time is over ends it without
-// work.
+// TestTimeoutBeforeNextAttempt: a worker that gets a job after its timeout ends it
+// without work.
 func TestTimeoutBeforeNextAttempt(t *testing.T) {
 	t.Parallel()
 	s := newTestServer(t)
@@ -89,8 +89,8 @@ func TestTimeoutBeforeNextAttempt(t *testing.T) {
 	s.settled(t)
 }
 
-// TestTimeoutOfHangingEngine: the phase ends without it. Its slot takes no
-// other job until it has stopped, and then it does.
+// TestTimeoutOfHangingEngine: the phase ends although its engine does not return. The
+// slot takes no other job until the engine has returned.
 func TestTimeoutOfHangingEngine(t *testing.T) {
 	t.Parallel()
 	s := newTestServer(t)
@@ -107,7 +107,7 @@ func TestTimeoutOfHangingEngine(t *testing.T) {
 	s.accept(t, "hangs", timeout("300ms"), events.Finetune)
 	wantTimeout(t, s.ended(t, "hangs"))
 	s.accept(t, "next", nil, events.Finetune)
-	eventually(t, "somebody is told", func() bool { return s.log.hasLine("the engine does not stop", "its slot waits for it", "run=hangs") })
+	eventually(t, "the hanging engine is logged", func() bool { return s.log.hasLine("the engine does not stop", "its slot waits for it", "run=hangs") })
 	close(release)
 	if c := s.ended(t, "next").Completed; c.Conclusion != events.Success || most.Load() != 1 {
 		t.Errorf("ended %s, %d at the same time", c.Conclusion, most.Load())
@@ -115,8 +115,8 @@ func TestTimeoutOfHangingEngine(t *testing.T) {
 	s.settled(t)
 }
 
-// TestCancelOfHangingEngine: the holder of the job cancels its phase in
-// time without it, so that nobody need take the job over.
+// TestCancelOfHangingEngine: the worker ends the cancelled phase in time although its
+// engine does not return, so no other worker has to take the job over.
 func TestCancelOfHangingEngine(t *testing.T) {
 	t.Parallel()
 	s := newTestServer(t)
@@ -143,8 +143,8 @@ func TestCancelOfHangingEngine(t *testing.T) {
 	close(release)
 }
 
-// TestShutdownUsesUpNoTry: a job survives more shutdowns than it has tries
-// and crashes, and goes on each time from where it was.
+// TestShutdownUsesUpNoTry: a job survives more shutdowns than it has tries and
+// crashes, and resumes each time.
 func TestShutdownUsesUpNoTry(t *testing.T) {
 	t.Parallel()
 	const shutdowns = 12
@@ -152,7 +152,7 @@ func TestShutdownUsesUpNoTry(t *testing.T) {
 	s.accept(t, "r", tries(1, 1), events.Finetune)
 	for i := range int64(shutdowns) {
 		reached := make(chan struct{})
-		stop := s.worker(t, s.bus, trainer{steps: shutdowns + 1, save: 1, hold: blockAt(i+1, reached)}.Run, worker.Config{})
+		stop := s.worker(t, s.bus, trainer{steps: shutdowns + 1, save: 1, atStep: blockAt(i+1, reached)}.Run, worker.Config{})
 		<-reached
 		stop()
 	}

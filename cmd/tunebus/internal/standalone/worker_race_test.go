@@ -18,9 +18,9 @@ import (
 	"github.com/tunebus/tunebus/pipeline/worker"
 )
 
-// TestWorkerRaceHasOneCompletion: of workers that hold one job at the same time one
-// completes it. The others let go or find it completed, and leave nothing
-// behind.
+// TestWorkerRaceHasOneCompletion: several workers work on one job at the same time,
+// and one completes it. The others return ErrOwnershipLost or find it completed,
+// and leave no artifact.
 func TestWorkerRaceHasOneCompletion(t *testing.T) {
 	t.Parallel()
 	s := newTestServer(t)
@@ -37,7 +37,7 @@ func TestWorkerRaceHasOneCompletion(t *testing.T) {
 			w := worker.New(s.bus, s.store, engine.Func(trainer{steps: 3, save: 1}.Run), fast(worker.Config{Scratch: t.TempDir(), Logger: s.logger()}))
 			all.Go(func() {
 				if err := w.Handle(t.Context(), delivery.Delivery{Message: m, Delivered: 1}); err != nil && !errors.Is(err, delivery.ErrOwnershipLost) {
-					t.Errorf("it answers %v", err)
+					t.Errorf("Handle returns %v", err)
 				}
 			})
 		}
@@ -64,8 +64,8 @@ func TestWorkerRaceHasOneCompletion(t *testing.T) {
 	}
 }
 
-// TestWorkerShutdownWithoutNATS: a worker that is cut off stops in bounded time all
-// the same, and the next one takes over.
+// TestWorkerShutdownWithoutNATS: a worker without a connection stops in bounded time
+// as well, and the next worker takes its job over.
 func TestWorkerShutdownWithoutNATS(t *testing.T) {
 	t.Parallel()
 	s := newTestServer(t)

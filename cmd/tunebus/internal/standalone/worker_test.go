@@ -14,23 +14,23 @@ import (
 	"github.com/tunebus/tunebus/pipeline/worker"
 )
 
-// tries sets the limits of a run.
+// tries sets the limits of tries and crashes of a run.
 func tries(most, crashes int) func(*events.PipelineAccepted) {
 	return func(a *events.PipelineAccepted) {
 		a.Specification.Pipeline.MaxTries, a.Specification.Pipeline.MaxCrashes = most, crashes
 	}
 }
 
-// never is an engine that must not be asked.
+// noWork is an engine that must not be called.
 func noWork(t *testing.T) engine.Func {
 	return func(context.Context, *engine.Job) (engine.Result, error) {
-		t.Error("the engine was asked to work")
+		t.Error("the engine was called")
 		return engine.Result{}, nil
 	}
 }
 
-// TestWorkerAttemptOutcomes: what becomes of each kind of error, and how often it is
-// tried again.
+// TestWorkerAttemptOutcomes: each kind of error ends the phase with its code, after
+// as many attempts as it allows.
 func TestWorkerAttemptOutcomes(t *testing.T) {
 	t.Parallel()
 	s := newTestServer(t)
@@ -85,8 +85,8 @@ func TestWorkerAttemptOutcomes(t *testing.T) {
 	}
 }
 
-// TestWorkerEndsJobWithoutTriesLeft: whoever takes a job whose tries or crashes are used up
-// ends it without work.
+// TestWorkerEndsJobWithoutTriesLeft: a worker that gets a job whose tries or crashes
+// are used up ends it without work.
 func TestWorkerEndsJobWithoutTriesLeft(t *testing.T) {
 	t.Parallel()
 	s := newTestServer(t)
@@ -99,13 +99,13 @@ func TestWorkerEndsJobWithoutTriesLeft(t *testing.T) {
 	}
 	for _, c := range []struct {
 		id   string
-		had  []events.Event
+		past []events.Event
 		code string
 	}{
 		{"crashed", []events.Event{start("crashed", 1), start("crashed", 2)}, "crashed"},
 		{"tried", []events.Event{start("tried", 1), failed("tried", 1), start("tried", 2), failed("tried", 2)}, "oom"},
 	} {
-		for _, ev := range c.had {
+		for _, ev := range c.past {
 			s.publish(t, ev)
 		}
 		s.accept(t, c.id, tries(2, 2), events.Finetune)
@@ -117,13 +117,13 @@ func TestWorkerEndsJobWithoutTriesLeft(t *testing.T) {
 	s.settled(t)
 }
 
-// TestWorkerShutdownNaksJob: the attempt says why it ended, the next worker
-// gets the job at once and goes on from the checkpoint, and no try is used up.
+// TestWorkerShutdownNaksJob: the attempt ends with reason shutdown, the next worker
+// gets the job at once and resumes from the checkpoint, and no try is used up.
 func TestWorkerShutdownNaksJob(t *testing.T) {
 	t.Parallel()
 	s := newTestServer(t)
 	at5 := make(chan struct{})
-	stop := s.worker(t, s.bus, trainer{steps: 6, save: 4, hold: blockAt(5, at5)}.Run, worker.Config{})
+	stop := s.worker(t, s.bus, trainer{steps: 6, save: 4, atStep: blockAt(5, at5)}.Run, worker.Config{})
 	s.accept(t, "r", tries(1, 1), events.Finetune)
 	<-at5
 	if took := stop(); took > 5*time.Second {
@@ -140,7 +140,7 @@ func TestWorkerShutdownNaksJob(t *testing.T) {
 	began := make(chan int64, 1)
 	s.worker(t, s.bus, trainer{steps: 6, save: 4, began: began}.Run, worker.Config{})
 	if from := <-began; from != 4 {
-		t.Errorf("goes on from %d", from)
+		t.Errorf("resumes from %d", from)
 	}
 	if took := time.Since(stopped); took > ackWait*9/10 {
 		t.Errorf("the next worker got the job after %s", took)
@@ -150,8 +150,8 @@ func TestWorkerShutdownNaksJob(t *testing.T) {
 	}
 }
 
-// TestWorkerShutdownWithHangingEngine: the job is given back without
-// it.
+// TestWorkerShutdownWithHangingEngine: the job is NAKed although its engine does not
+// return.
 func TestWorkerShutdownWithHangingEngine(t *testing.T) {
 	t.Parallel()
 	s := newTestServer(t)
@@ -176,8 +176,8 @@ func TestWorkerShutdownWithHangingEngine(t *testing.T) {
 	<-done
 }
 
-// TestWorkerOnCompletedPhase: whoever gets the job of a phase that is completed
-// publishes what follows, and works no more.
+// TestWorkerOnCompletedPhase: a worker that gets the job of a completed phase
+// publishes the next fact and does no work.
 func TestWorkerOnCompletedPhase(t *testing.T) {
 	t.Parallel()
 	s := newTestServer(t)
@@ -191,8 +191,8 @@ func TestWorkerOnCompletedPhase(t *testing.T) {
 	s.settled(t)
 }
 
-// TestWorkerWithOtherStoreNaksJob: a worker with another store gives the job back and
-// says so; one with the right store does it.
+// TestWorkerWithOtherStoreNaksJob: a worker with another artifact store NAKs the job
+// and logs that; a worker with the right store does it.
 func TestWorkerWithOtherStoreNaksJob(t *testing.T) {
 	t.Parallel()
 	s := newTestServer(t)
@@ -202,7 +202,7 @@ func TestWorkerWithOtherStoreNaksJob(t *testing.T) {
 		a.Inputs.Files = map[string]events.Reference{"fine_tuner.training_data_id": {Store: s.store.ID(), Key: "uploads/x"}}
 	}, events.Finetune)
 	stop := other.worker(t, s.bus, noWork(t), worker.Config{})
-	eventually(t, "the report", func() bool {
+	eventually(t, "the nak is logged", func() bool {
 		return s.log.hasLine("job given back", "run=r", s.store.ID(), other.store.ID(), "level=ERROR")
 	})
 	stop()
@@ -213,8 +213,8 @@ func TestWorkerWithOtherStoreNaksJob(t *testing.T) {
 	}
 }
 
-// TestWorkerKeepsLongJob: a job of several ack waits is one attempt,
-// though another worker asks for jobs all the time.
+// TestWorkerKeepsLongJob: a job that takes several ack waits is one attempt, although
+// another worker requests jobs all the time.
 func TestWorkerKeepsLongJob(t *testing.T) {
 	t.Parallel()
 	s := newTestServer(t)
@@ -234,14 +234,14 @@ func TestWorkerKeepsLongJob(t *testing.T) {
 	}
 }
 
-// TestWorkerStopsWhenSuperseded: a worker hears of a newer attempt, or of an end that
-// somebody else gave the phase, and stops soon, whatever it works on.
+// TestWorkerStopsWhenSuperseded: a worker stops its engine soon after a newer attempt
+// has started, or another process has completed the phase.
 func TestWorkerStopsWhenSuperseded(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name string
-		news events.Event
-		next bool // whether the job is over
+		fact events.Event
+		over bool // whether the job is over
 	}{
 		{"newer attempt", events.PhaseStarted{RunID: "r", Phase: events.Finetune, Attempt: 2, Worker: "another"}, false},
 		{"completed", events.PhaseCompleted{RunID: "r", Phase: events.Finetune, Attempt: 2, Conclusion: events.Cancelled, StartedAt: time.Now(), EndedAt: time.Now()}, true},
@@ -252,19 +252,19 @@ func TestWorkerStopsWhenSuperseded(t *testing.T) {
 			var stopped atomic.Int64
 			working := make(chan struct{})
 			stop := s.worker(t, s.bus, func(ctx context.Context, job *engine.Job) (engine.Result, error) {
-				e := trainer{steps: 4, save: 2, hold: blockAt(3, working)}
+				e := trainer{steps: 4, save: 2, atStep: blockAt(3, working)}
 				defer func() { stopped.Store(time.Now().UnixNano()) }()
 				return e.Run(ctx, job)
 			}, worker.Config{})
 			s.accept(t, "r", nil, events.Finetune)
 			<-working
-			told := time.Now()
-			s.publish(t, c.news)
+			published := time.Now()
+			s.publish(t, c.fact)
 			eventually(t, "the engine stops", func() bool { return stopped.Load() != 0 })
-			if took := time.Unix(0, stopped.Load()).Sub(told); took > 2*time.Second {
+			if took := time.Unix(0, stopped.Load()).Sub(published); took > 2*time.Second {
 				t.Errorf("the engine stopped after %s", took)
 			}
-			if c.next {
+			if c.over {
 				s.ended(t, "r")
 				s.settled(t)
 				if keys := s.keys(t, "r"); len(keys) > 0 {
@@ -272,7 +272,7 @@ func TestWorkerStopsWhenSuperseded(t *testing.T) {
 				}
 				return
 			}
-			eventually(t, "it lets go", func() bool { return s.log.hasLine("this attempt is abandoned", "attempt=1") })
+			eventually(t, "it abandons the job", func() bool { return s.log.hasLine("this attempt is abandoned", "attempt=1") })
 			stop()
 			run, err := history.New(s.bus).Run(t.Context(), "r")
 			if err != nil {
@@ -282,16 +282,16 @@ func TestWorkerStopsWhenSuperseded(t *testing.T) {
 			if a := p.Attempts; len(a) != 2 || a[0].Ended == nil || a[0].Ended.Reason != events.EndLost || a[0].Ended.LastStep != 3 {
 				t.Errorf("attempts: %+v", a)
 			}
-			if n := p.Crashes(); n != 1 { // that of the newer attempt, which says nothing
+			if n := p.Crashes(); n != 1 { // the newer attempt has no attempt_ended
 				t.Errorf("%d crashes", n)
 			}
 		})
 	}
 }
 
-// TestWorkerOnUnknownVersion: a job whose run has a fact of a newer version waits
-// for a newer worker; one whose run has a malformed fact becomes a dead letter
-// with the reason. Other runs go on.
+// TestWorkerOnUnknownVersion: a job whose run has a fact of an unknown version waits
+// for a newer worker. A job whose run has a malformed fact becomes a dead letter with
+// the reason. Other runs go on.
 func TestWorkerOnUnknownVersion(t *testing.T) {
 	t.Parallel()
 	s := newTestServer(t)
@@ -308,7 +308,7 @@ func TestWorkerOnUnknownVersion(t *testing.T) {
 		s.accept(t, id, nil, events.Finetune)
 	}
 	s.ended(t, "fine")
-	eventually(t, "the newer fact is spoken of", func() bool { return s.log.hasLine("job given back", "run=newer", "v99") })
+	eventually(t, "the unknown version is logged", func() bool { return s.log.hasLine("job given back", "run=newer", "v99") })
 	eventually(t, "the other job is a dead letter", func() bool {
 		dead, err := s.js.Stream(t.Context(), events.StreamDead)
 		if err != nil {
@@ -319,8 +319,8 @@ func TestWorkerOnUnknownVersion(t *testing.T) {
 	})
 }
 
-// TestCancelBeforeFirstAttempt: a worker that gets a job whose run was cancelled
-// ends it.
+// TestCancelBeforeFirstAttempt: a worker that gets a job of a cancelled run ends the
+// phase without work.
 func TestCancelBeforeFirstAttempt(t *testing.T) {
 	t.Parallel()
 	s := newTestServer(t)
