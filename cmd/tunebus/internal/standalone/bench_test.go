@@ -11,9 +11,9 @@ import (
 	"github.com/tunebus/tunebus/pipeline/settings"
 )
 
-// BenchmarkNoopPipeline is a whole pipeline whose phases do nothing, from the
-// request to pipeline.completed: one at a time (the latency when idle), and
-// many at once (the throughput).
+// BenchmarkNoopPipeline measures a whole pipeline whose phases do nothing, from the
+// request to pipeline.completed: one at a time (the latency), and many at the same
+// time (the throughput).
 func BenchmarkNoopPipeline(b *testing.B) {
 	for _, sync := range []struct {
 		name    string
@@ -33,16 +33,16 @@ func BenchmarkNoopPipeline(b *testing.B) {
 			l := start(b, standalone.Config{RelaxedSync: sync.relaxed, Workers: slots(8)})
 			ends := completions(b, l)
 			const inFlight = 32
-			n, going := 0, 0
+			n, running := 0, 0
 			for b.Loop() {
 				n++
 				request(b, l, fmt.Sprintf("r%d", n), nil)
-				if going++; going == inFlight {
+				if running++; running == inFlight {
 					<-ends
-					going--
+					running--
 				}
 			}
-			for range going {
+			for range running {
 				<-ends
 			}
 			b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "pipelines/s")
@@ -50,8 +50,8 @@ func BenchmarkNoopPipeline(b *testing.B) {
 	}
 }
 
-// completions gets a value for each run that ends, as the client of the bare
-// ceiling hears of it.
+// completions gets a value for each run that ends, by the subscription that
+// BenchmarkBarePipeline uses.
 func completions(b *testing.B, l *standalone.Local) <-chan struct{} {
 	b.Helper()
 	ends := make(chan struct{}, 1024)

@@ -18,7 +18,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/worker"
 )
 
-// corrupt overwrites an artifact in the store's folder.
+// corrupt overwrites an artifact in the folder of the store.
 func (s *testServer) corrupt(t *testing.T, key string) {
 	t.Helper()
 	path := filepath.Join(s.folder, filepath.FromSlash(key))
@@ -27,8 +27,9 @@ func (s *testServer) corrupt(t *testing.T, key string) {
 	}
 }
 
-// TestCheckpointDamagedFallsBack: the next attempt goes on from the newest checkpoint
-// that verifies. As many are kept as were asked for, and none in the end.
+// TestCheckpointDamagedFallsBack: the next attempt resumes from the newest checkpoint
+// with the right digest. The store keeps as many checkpoints as the engine wants, and
+// none after the end of the phase.
 func TestCheckpointDamagedFallsBack(t *testing.T) {
 	t.Parallel()
 	s := newTestServer(t)
@@ -50,7 +51,7 @@ func TestCheckpointDamagedFallsBack(t *testing.T) {
 						s.corrupt(t, key)
 					}
 				}
-				return errors.New("the attempt breaks")
+				return errors.New("the attempt fails")
 			}
 		}
 		return e.Run(ctx, job)
@@ -61,13 +62,13 @@ func TestCheckpointDamagedFallsBack(t *testing.T) {
 	}
 	for _, step := range []string{"step=8", "step=6"} {
 		if !s.log.hasLine("checkpoint unusable", step) {
-			t.Errorf("nobody was told of %s", step)
+			t.Errorf("the log does not show the unusable checkpoint at %s", step)
 		}
 	}
 	got := map[int64]float64{}
 	for _, pt := range storedMetrics(t, s, p.Completed) {
 		if _, twice := got[pt.Step]; twice {
-			t.Errorf("step %d stands in the history twice", pt.Step)
+			t.Errorf("step %d is in the history twice", pt.Step)
 		}
 		got[pt.Step] = pt.Value
 	}
@@ -82,13 +83,13 @@ func TestCheckpointDamagedFallsBack(t *testing.T) {
 	}
 }
 
-// TestCheckpointOfStaleWorkerIsRefused: what its successor goes on from is not taken
-// away by a worker that does not know yet that it lost.
+// TestCheckpointOfStaleWorkerIsRefused: a worker that does not know yet that it was
+// superseded cannot replace the checkpoint from which its successor resumes.
 func TestCheckpointOfStaleWorkerIsRefused(t *testing.T) {
 	t.Parallel()
 	s := newTestServer(t)
 	s.accept(t, "r", nil, events.Finetune)
-	at3, taken := make(chan struct{}), make(chan struct{})
+	at3, claimed := make(chan struct{}), make(chan struct{})
 	saved := make(chan error, 1)
 	s.worker(t, s.bus, func(ctx context.Context, job *engine.Job) (engine.Result, error) {
 		e := trainer{steps: 5, save: 2, keep: 1}
@@ -100,7 +101,7 @@ func TestCheckpointOfStaleWorkerIsRefused(t *testing.T) {
 				return nil
 			}
 			close(at3)
-			<-taken
+			<-claimed
 			saved <- e.checkpoint(context.WithoutCancel(ctx), job, step)
 			return errors.New("the stale worker stops")
 		}
@@ -111,7 +112,7 @@ func TestCheckpointOfStaleWorkerIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.publish(t, events.PhaseStarted{RunID: "r", Phase: events.Finetune, Attempt: 2, Worker: "another"})
-	close(taken)
+	close(claimed)
 	var lost *checkpoint.SupersededError
 	if err := <-saved; !errors.As(err, &lost) {
 		t.Errorf("the stale worker's checkpoint: %v", err)
@@ -122,8 +123,9 @@ func TestCheckpointOfStaleWorkerIsRefused(t *testing.T) {
 	}
 }
 
-// TestWorkerCleansUpAfterKilledOwner: of a worker that was killed right after it had
-// completed the phase, whoever gets the job next tidies up.
+// TestWorkerCleansUpAfterKilledOwner: a worker was killed right after it had completed
+// the phase. The next worker that gets the job deletes the artifacts and the
+// checkpoint that are not needed any more.
 func TestWorkerCleansUpAfterKilledOwner(t *testing.T) {
 	t.Parallel()
 	s := newTestServer(t)
@@ -154,8 +156,8 @@ func TestWorkerCleansUpAfterKilledOwner(t *testing.T) {
 	}
 }
 
-// TestWorkerRemovesScratchOfKilledProcesses: a worker that takes a job over removes the folders
-// that killed processes left behind, and none of the living.
+// TestWorkerRemovesScratchOfKilledProcesses: a worker that takes a job over removes the
+// scratch folders of processes that were killed, and none of running processes.
 func TestWorkerRemovesScratchOfKilledProcesses(t *testing.T) {
 	t.Parallel()
 	s := newTestServer(t)
@@ -163,15 +165,15 @@ func TestWorkerRemovesScratchOfKilledProcesses(t *testing.T) {
 	s.publish(t, events.PhaseStarted{RunID: "r", Phase: events.Finetune, Attempt: 1, Worker: "killed"})
 	var folder atomic.Pointer[string]
 	scratch := t.TempDir()
-	dead := filepath.Join(scratch, "tunebus-scratch-inference-1")
-	if err := os.MkdirAll(filepath.Join(dead, "model"), 0o750); err != nil {
+	killed := filepath.Join(scratch, "tunebus-scratch-inference-1")
+	if err := os.MkdirAll(filepath.Join(killed, "model"), 0o750); err != nil {
 		t.Fatal(err)
 	}
-	living, err := filelock.MkdirLocked(scratch, "tunebus-scratch-finetune-*")
+	running, err := filelock.MkdirLocked(scratch, "tunebus-scratch-finetune-*")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer living.Close()
+	defer running.Close()
 	s.worker(t, s.bus, func(_ context.Context, job *engine.Job) (engine.Result, error) {
 		path, err := job.Scratch("x")
 		folder.Store(&path)
@@ -179,11 +181,11 @@ func TestWorkerRemovesScratchOfKilledProcesses(t *testing.T) {
 	}, worker.Config{Scratch: scratch})
 	s.ended(t, "r")
 	s.settled(t)
-	if _, err := os.Stat(dead); !os.IsNotExist(err) {
-		t.Errorf("the folder of the dead: %v", err)
+	if _, err := os.Stat(killed); !os.IsNotExist(err) {
+		t.Errorf("the folder of a killed process: %v", err)
 	}
-	if _, err := os.Stat(living.Name()); err != nil {
-		t.Errorf("the folder of the living: %v", err)
+	if _, err := os.Stat(running.Name()); err != nil {
+		t.Errorf("the folder of a running process: %v", err)
 	}
 	if _, err := os.Stat(filepath.Dir(*folder.Load())); !os.IsNotExist(err) {
 		t.Errorf("its own folder: %v", err)

@@ -16,8 +16,8 @@ import (
 	"github.com/tunebus/tunebus/services/finetune"
 )
 
-// TestFinetuneEngineErrors: what the engine meets at its edges is tried again
-// where it may pass, and ends the phase at once where it would not.
+// TestFinetuneEngineErrors: an error that may pass is retried; an error that cannot
+// pass ends the phase at once.
 func TestFinetuneEngineErrors(t *testing.T) {
 	t.Parallel()
 	s := newTestServer(t)
@@ -38,13 +38,13 @@ func TestFinetuneEngineErrors(t *testing.T) {
 	if err := s.store.Delete(t.Context(), removed.Key); err != nil {
 		t.Fatal(err)
 	}
-	given := func(ref events.Reference) func(*events.PipelineAccepted) {
+	withData := func(ref events.Reference) func(*events.PipelineAccepted) {
 		return func(a *events.PipelineAccepted) {
 			a.Inputs.Files = map[string]events.Reference{"fine_tuner.training_data_id": ref}
 		}
 	}
-	refuses := httptest.NewServer(http.NotFoundHandler())
-	t.Cleanup(refuses.Close)
+	refusing := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(refusing.Close)
 	roots, err := filepath.Abs("../../../../configs/quickstart")
 	if err != nil {
 		t.Fatal(err)
@@ -54,14 +54,14 @@ func TestFinetuneEngineErrors(t *testing.T) {
 		change   func(*events.PipelineAccepted)
 		attempts int
 		code     string
-		says     string
+		want     string
 	}{
-		{"hub-away", "http://127.0.0.1:1", func(a *events.PipelineAccepted) { a.Specification.FineTuner.BaseModelID = "owner/model" }, 2, "unreachable", "the Hub cannot be reached"},
-		{"hub-refuses", refuses.URL, func(a *events.PipelineAccepted) { a.Specification.FineTuner.BaseModelID = "owner/model" }, 1, "hub", "it does not exist"},
+		{"hub-unreachable", "http://127.0.0.1:1", func(a *events.PipelineAccepted) { a.Specification.FineTuner.BaseModelID = "owner/model" }, 2, "unreachable", "the Hub cannot be reached"},
+		{"hub-refuses", refusing.URL, func(a *events.PipelineAccepted) { a.Specification.FineTuner.BaseModelID = "owner/model" }, 1, "hub", "it does not exist"},
 		{"column", "", func(a *events.PipelineAccepted) { a.Specification.FineTuner.QuestionColumn = "prompt" }, 1, "bad_dataset", `no column "prompt"`},
 		{"file", "", func(a *events.PipelineAccepted) { a.Specification.FineTuner.TrainingDataID = "none.jsonl" }, 1, "missing_input", "none.jsonl"},
-		{"damaged", "", given(damaged), 2, "corrupt_artifact", "is corrupt"},
-		{"removed", "", given(removed), 1, "missing_artifact", "no such artifact"},
+		{"damaged", "", withData(damaged), 2, "corrupt_artifact", "is corrupt"},
+		{"removed", "", withData(removed), 1, "missing_artifact", "no such artifact"},
 		{"diverged", "", func(a *events.PipelineAccepted) { a.Specification.FineTuner.LearningRate = 1e30 }, 1, "diverged", "lower the learning rate"},
 	} {
 		cfg := worker.Config{Sources: engine.Sources{Roots: []string{roots}}}
@@ -81,13 +81,14 @@ func TestFinetuneEngineErrors(t *testing.T) {
 		}, events.Finetune)
 		p := s.ended(t, c.id).Phases[events.Finetune]
 		stop()
-		if e := p.Completed.Error; len(p.Attempts) != c.attempts || e == nil || e.Code != c.code || !strings.Contains(e.Message, c.says) {
-			t.Errorf("%s: %d attempts, want %d; %+v, want %s: %s", c.id, len(p.Attempts), c.attempts, e, c.code, c.says)
+		wantEqual(t, c.id+": attempts", len(p.Attempts), c.attempts)
+		if e := p.Completed.Error; e == nil || e.Code != c.code || !strings.Contains(e.Message, c.want) {
+			t.Errorf("%s: %+v, want %s: %s", c.id, e, c.code, c.want)
 		}
 	}
 }
 
-// stored is the file that a store in a folder keeps an object in.
+// storedFile is the file that a store in a folder keeps an object in.
 func storedFile(t *testing.T, folder, name string) string {
 	t.Helper()
 	matches, err := filepath.Glob(filepath.Join(folder, "*", name))

@@ -16,8 +16,8 @@ import (
 	"github.com/tunebus/tunebus/services/inference"
 )
 
-// TestEngineResume: the built-in engines go on from a checkpoint, and what
-// they make in the end is what they would have made at one go.
+// TestEngineResume: the built-in engines resume from a checkpoint, and their result is
+// the same as without an interruption.
 func TestEngineResume(t *testing.T) {
 	t.Parallel()
 	s := newTestServer(t)
@@ -26,11 +26,11 @@ func TestEngineResume(t *testing.T) {
 		t.Fatal(err)
 	}
 	cfg := worker.Config{Sources: engine.Sources{Roots: []string{data}}}
-	s.worker(t, s.bus, s.interrupted(finetune.Engine{}, "broken"), cfg)
+	s.worker(t, s.bus, s.interrupted(finetune.Engine{}, "interrupted"), cfg)
 	cfg.Phase = events.Inference
-	s.worker(t, s.bus, s.interrupted(inference.Engine{SaveEvery: time.Nanosecond}, "broken"), cfg)
+	s.worker(t, s.bus, s.interrupted(inference.Engine{SaveEvery: time.Nanosecond}, "interrupted"), cfg)
 	runs := map[string]events.Run{}
-	for _, id := range []string{"broken", "whole"} {
+	for _, id := range []string{"interrupted", "whole"} {
 		s.accept(t, id, func(a *events.PipelineAccepted) {
 			f, i := &a.Specification.FineTuner, &a.Specification.Inferencer
 			f.BaseModelID, f.TrainingDataID, f.FullFinetuning = "base-model", "validation.jsonl", true
@@ -38,33 +38,33 @@ func TestEngineResume(t *testing.T) {
 			i.TestingDataID, i.Baseline, i.Temperature, i.MaxNewTokens, i.BatchSize = "validation.jsonl", true, 0.8, 16, 1
 		}, events.Finetune, events.Inference)
 	}
-	for id := range map[string]bool{"broken": true, "whole": true} {
+	for id := range map[string]bool{"interrupted": true, "whole": true} {
 		runs[id] = s.ended(t, id)
 		if c := runs[id].Completed; c.Conclusion != events.Success {
 			t.Fatalf("%s ended %s: %+v", id, c.Conclusion, c.Phases)
 		}
 	}
 	for _, p := range []events.Phase{events.Finetune, events.Inference} {
-		if a := runs["broken"].Phases[p].Attempts; len(a) != 2 || a[1].Started.ResumedFrom == 0 {
+		if a := runs["interrupted"].Phases[p].Attempts; len(a) != 2 || a[1].Started.ResumedFrom == 0 {
 			t.Errorf("%s: attempts %+v", p, a)
 		}
-		broken, whole := runs["broken"].Phases[p].Completed, runs["whole"].Phases[p].Completed
+		interrupted, whole := runs["interrupted"].Phases[p].Completed, runs["whole"].Phases[p].Completed
 		for name, want := range whole.Statistics {
-			if got := broken.Statistics[name]; got != want {
-				t.Errorf("%s: %s is %v after a resume, %v at one go", p, name, got, want)
+			if got := interrupted.Statistics[name]; got != want {
+				t.Errorf("%s: %s is %v after a resume, %v without an interruption", p, name, got, want)
 			}
 		}
-		if broken.TokensOut != whole.TokensOut || broken.TokensIn != whole.TokensIn {
-			t.Errorf("%s: tokens %d, %d after a resume, %d, %d at one go", p, broken.TokensIn, broken.TokensOut, whole.TokensIn, whole.TokensOut)
+		if interrupted.TokensOut != whole.TokensOut || interrupted.TokensIn != whole.TokensIn {
+			t.Errorf("%s: tokens %d, %d after a resume, %d, %d without an interruption", p, interrupted.TokensIn, interrupted.TokensOut, whole.TokensIn, whole.TokensOut)
 		}
 	}
 	for _, name := range []string{events.ArtifactPredictions, events.ArtifactBaselinePredictions} {
-		if a, b := s.content(t, runs["broken"], name), s.content(t, runs["whole"], name); a != b {
-			t.Errorf("%s differ after a resume:\n%s\nat one go:\n%s", name, a, b)
+		if a, b := s.content(t, runs["interrupted"], name), s.content(t, runs["whole"], name); a != b {
+			t.Errorf("%s differ after a resume:\n%s\nwithout an interruption:\n%s", name, a, b)
 		}
 	}
 	steps := map[int64]int{}
-	for _, p := range storedMetrics(t, s, runs["broken"].Phases[events.Finetune].Completed) {
+	for _, p := range storedMetrics(t, s, runs["interrupted"].Phases[events.Finetune].Completed) {
 		if p.Key == "loss" {
 			steps[p.Step]++
 		}
@@ -74,13 +74,13 @@ func TestEngineResume(t *testing.T) {
 	}
 	for step, n := range steps {
 		if n != 1 {
-			t.Errorf("step %d stands in the history %d times", step, n)
+			t.Errorf("step %d is in the history %d times", step, n)
 		}
 	}
 }
 
-// TestFinetuneEngineIgnoresForeignCheckpoint: a checkpoint of another training, here since the data
-// has changed meanwhile, is set aside, and the attempt starts over.
+// TestFinetuneEngineIgnoresForeignCheckpoint: a checkpoint of another training, here
+// because the data has changed, is set aside, and the attempt starts over.
 func TestFinetuneEngineIgnoresForeignCheckpoint(t *testing.T) {
 	t.Parallel()
 	s := newTestServer(t)
@@ -110,14 +110,17 @@ func TestFinetuneEngineIgnoresForeignCheckpoint(t *testing.T) {
 	}, events.Finetune)
 	p := s.ended(t, "r").Phases[events.Finetune]
 	c := p.Completed
-	if c.Conclusion != events.Success || len(p.Attempts) != 2 || p.Attempts[1].Started.ResumedFrom == 0 || c.Statistics["total_training_steps"] != 8 {
-		t.Fatalf("%d attempts, completed %+v", len(p.Attempts), c)
+	wantAttempts(t, p.Attempts, 2)
+	wantEqual(t, "the conclusion", c.Conclusion, events.Success)
+	wantEqual(t, "training steps", c.Statistics["total_training_steps"], 8)
+	if p.Attempts[1].Started.ResumedFrom == 0 {
+		t.Error("the second attempt found no checkpoint")
 	}
 	if len(c.Notes) != 1 || !strings.Contains(c.Notes[0], "was set aside") || !strings.Contains(c.Notes[0], "20 steps, this training has 8") {
 		t.Errorf("notes: %q", c.Notes)
 	}
 	if !s.log.hasLine("checkpoint set aside", "attempt=2") {
-		t.Error("the log does not say it")
+		t.Error("the log does not show the checkpoint that was set aside")
 	}
 	steps := map[int64]int{}
 	for _, p := range storedMetrics(t, s, c) {
@@ -127,7 +130,7 @@ func TestFinetuneEngineIgnoresForeignCheckpoint(t *testing.T) {
 	}
 	for step := int64(1); step <= 8; step++ {
 		if steps[step] != 1 {
-			t.Errorf("step %d stands in the history %d times", step, steps[step])
+			t.Errorf("step %d is in the history %d times", step, steps[step])
 		}
 	}
 	s.settled(t)

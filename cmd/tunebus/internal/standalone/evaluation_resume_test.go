@@ -16,10 +16,10 @@ import (
 	"github.com/tunebus/tunebus/services/evaluation"
 )
 
-// embedder is a judge that knows how to embed, and what it was asked.
+// embedder is a judge that embeds texts and counts its requests.
 type embedder struct {
 	mu    sync.Mutex
-	asked map[string]int
+	asked map[string]int // by text
 }
 
 func (e *embedder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -36,11 +36,11 @@ func (e *embedder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		data = append(data, map[string]any{"index": i, "embedding": []float64{1, float64(len(text) % 7)}})
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(map[string]any{"data": data, "usage": map[string]any{"prompt_tokens": 5}}) // the client may have gone
+	_ = json.NewEncoder(w).Encode(map[string]any{"data": data, "usage": map[string]any{"prompt_tokens": 5}}) // the client may have disconnected
 }
 
-// TestEvaluationEngineResume: what the judges said before an interruption is not
-// asked again, and counts as if there had been none.
+// TestEvaluationEngineResume: a resumed evaluation does not ask the judge again about
+// the rows that it has judged, and has the same scores as without an interruption.
 func TestEvaluationEngineResume(t *testing.T) {
 	t.Parallel()
 	s := newTestServer(t)
@@ -63,7 +63,7 @@ func TestEvaluationEngineResume(t *testing.T) {
 		t.Fatal(err)
 	}
 	engine := evaluation.Engine{SaveEvery: time.Nanosecond, Judge: evaluation.Judge{BaseURL: server.URL + "/v1", Parallel: 1}}
-	s.worker(t, s.bus, s.interrupted(engine, "broken"), worker.Config{Phase: events.Evaluation})
+	s.worker(t, s.bus, s.interrupted(engine, "interrupted"), worker.Config{Phase: events.Evaluation})
 	evaluate := func(id string) events.Run {
 		s.accept(t, id, func(a *events.PipelineAccepted) {
 			a.Inputs.Predictions = &ref
@@ -75,25 +75,25 @@ func TestEvaluationEngineResume(t *testing.T) {
 		}
 		return run
 	}
-	broken := evaluate("broken").Phases[events.Evaluation]
-	if len(broken.Attempts) != 2 || broken.Attempts[1].Started.ResumedFrom == 0 {
-		t.Fatalf("attempts %+v", broken.Attempts)
+	interrupted := evaluate("interrupted").Phases[events.Evaluation]
+	if len(interrupted.Attempts) != 2 || interrupted.Attempts[1].Started.ResumedFrom == 0 {
+		t.Fatalf("attempts %+v", interrupted.Attempts)
 	}
-	for i := range broken.Attempts[1].Started.ResumedFrom {
+	for i := range interrupted.Attempts[1].Started.ResumedFrom {
 		if n := judge.asked[answer(i)]; n != 1 {
 			t.Errorf("the judge was asked about row %d %d times", i, n)
 		}
 	}
 	whole := evaluate("whole").Phases[events.Evaluation].Completed
 	for name, want := range whole.Scores {
-		if got := broken.Completed.Scores[name]; got != want {
-			t.Errorf("%s is %v after a resume, %v at one go", name, got, want)
+		if got := interrupted.Completed.Scores[name]; got != want {
+			t.Errorf("%s is %v after a resume, %v without an interruption", name, got, want)
 		}
 	}
 	if _, ok := whole.Scores["semantic_similarity"]; !ok {
-		t.Errorf("nothing was judged: %v, %v", whole.Scores, whole.Notes)
+		t.Errorf("no row was judged: %v, %v", whole.Scores, whole.Notes)
 	}
-	if got := broken.Completed.Statistics["judge_calls"]; got < rows {
+	if got := interrupted.Completed.Statistics["judge_calls"]; got < rows {
 		t.Errorf("%v calls are counted, want those before the interruption too", got)
 	}
 }

@@ -19,11 +19,10 @@ import (
 	"github.com/tunebus/tunebus/pipeline/engine"
 )
 
-// TestMetricsKeepFirstPublishedPoint: an attempt that lost its job goes on for a
-// moment without knowing, and announces a step after its successor has looked
-// what there was, but before that does the step, too. Everybody agrees on the
-// point that was announced first: the history, and MLflow, where it stands
-// once.
+// TestMetricsKeepFirstPublishedPoint: an attempt that was superseded publishes one more
+// step, after its successor has read the published points and before the successor
+// reaches that step. The history and MLflow both have the point that was published
+// first, once.
 func TestMetricsKeepFirstPublishedPoint(t *testing.T) {
 	t.Parallel()
 	const steps = 5
@@ -32,12 +31,12 @@ func TestMetricsKeepFirstPublishedPoint(t *testing.T) {
 	loss := func(attempt, step int64) events.Point {
 		return events.Point{Key: "loss", Value: float64(attempt), Step: step, Time: time.Now().UTC()}
 	}
-	late := func(ctx context.Context) {
-		said := events.Progress{RunID: "r", Phase: events.Finetune, Attempt: 1, Step: 3, Points: []events.Point{loss(1, 3)}}
-		if err := journal.New(l.Bus).PublishMetric(ctx, said); err != nil {
+	publishOfStaleAttempt := func(ctx context.Context) {
+		progress := events.Progress{RunID: "r", Phase: events.Finetune, Attempt: 1, Step: 3, Points: []events.Point{loss(1, 3)}}
+		if err := journal.New(l.Bus).PublishMetric(ctx, progress); err != nil {
 			t.Error(err)
 		}
-		waitFor(t, "the late announcement", func() bool {
+		waitFor(t, "the point of the stale attempt", func() bool {
 			stored := false
 			err := history.New(l.Bus).Metrics("r", events.Finetune).Read(ctx, func(ev events.Event) {
 				p, ok := ev.(events.Progress)
@@ -50,10 +49,10 @@ func TestMetricsKeepFirstPublishedPoint(t *testing.T) {
 	e[events.Finetune] = engine.Func(func(ctx context.Context, job *engine.Job) (engine.Result, error) {
 		for step := int64(1); step <= steps; step++ {
 			if job.Attempt == 1 && step == 3 {
-				return engine.Result{}, errors.New("it breaks")
+				return engine.Result{}, errors.New("the attempt fails")
 			}
 			if step == 3 {
-				late(ctx)
+				publishOfStaleAttempt(ctx)
 			}
 			if err := job.Progress(ctx, step, steps, loss(int64(job.Attempt), step)); err != nil {
 				return engine.Result{}, err

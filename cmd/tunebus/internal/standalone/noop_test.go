@@ -17,7 +17,7 @@ import (
 	"github.com/tunebus/tunebus/services/tracker"
 )
 
-// noop is an engine that makes nothing.
+// noop is an engine that does nothing.
 func noop(context.Context, *engine.Job) (engine.Result, error) { return engine.Result{}, nil }
 
 func noops() map[events.Phase]engine.Engine {
@@ -26,6 +26,7 @@ func noops() map[events.Phase]engine.Engine {
 	}
 }
 
+// start starts all services in this process, with no-op engines by default.
 func start(t testing.TB, cfg standalone.Config) *standalone.Local {
 	t.Helper()
 	dir := t.TempDir()
@@ -48,7 +49,7 @@ func start(t testing.TB, cfg standalone.Config) *standalone.Local {
 	return l
 }
 
-// request asks for a run of models and data that no-op engines never read.
+// request requests a run with models and data that no-op engines do not read.
 func request(t testing.TB, l *standalone.Local, id string, sections map[string]map[string]any) {
 	t.Helper()
 	spec := map[string]map[string]any{
@@ -98,6 +99,7 @@ func ended(t testing.TB, l *standalone.Local, id string, tracked bool) events.Ru
 	}
 }
 
+// order returns the types of the facts of a run, in the order of the stream.
 func order(t *testing.T, l *standalone.Local, id string) string {
 	t.Helper()
 	facts, err := history.New(l.Bus).Facts(t.Context(), id)

@@ -16,6 +16,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/engine"
 )
 
+// TestPipelinePlans: a run has the phases that its specification enables.
 func TestPipelinePlans(t *testing.T) {
 	t.Parallel()
 	l := start(t, standalone.Config{RelaxedSync: true})
@@ -39,6 +40,7 @@ func TestPipelinePlans(t *testing.T) {
 	}
 }
 
+// failing are engines of which the one of p fails.
 func failing(p events.Phase) map[events.Phase]engine.Engine {
 	e := noops()
 	e[p] = engine.Func(func(context.Context, *engine.Job) (engine.Result, error) {
@@ -56,8 +58,10 @@ func TestPipelineFailsWithEachPhase(t *testing.T) {
 			request(t, l, "r", nil)
 			run := ended(t, l, "r", true)
 			last := run.Completed.Phases[len(run.Completed.Phases)-1]
-			if run.Completed.Conclusion != events.Failure || last.Phase != p || last.Error == nil || last.Error.Code != "broken" {
-				t.Errorf("run ended %s after %+v", run.Completed.Conclusion, last)
+			wantEqual(t, "the conclusion", run.Completed.Conclusion, events.Failure)
+			wantEqual(t, "the last phase", last.Phase, p)
+			if last.Error == nil || last.Error.Code != "broken" {
+				t.Errorf("the error is %+v", last.Error)
 			}
 		})
 	}
@@ -91,14 +95,14 @@ func TestCancelRunningPhase(t *testing.T) {
 		t.Errorf("ended %s", run.Completed.Conclusion)
 	}
 	if c := run.Phases[events.Finetune].Completed; c == nil || c.Attempt != 1 {
-		t.Errorf("the holder did not end its phase: %+v", c)
+		t.Errorf("the worker did not end its phase: %+v", c)
 	}
 }
 
 func TestCancelQueuedPhase(t *testing.T) {
 	t.Parallel()
 	e := noops()
-	delete(e, events.Finetune) // nobody works on this phase
+	delete(e, events.Finetune) // the phase has no worker
 	l := start(t, standalone.Config{RelaxedSync: true, Engines: e})
 	request(t, l, "r", nil)
 	cancel(t, l, "r")
@@ -132,7 +136,7 @@ func TestRejectionListsEveryFault(t *testing.T) {
 	t.Parallel()
 	l := start(t, standalone.Config{RelaxedSync: true})
 	request(t, l, "r", map[string]map[string]any{
-		"fine_tuner": {"epochs": 0, "rnk": 3, "learning_rate": "fast", "queue": "nobody"},
+		"fine_tuner": {"epochs": 0, "rnk": 3, "learning_rate": "fast", "queue": "unknown"},
 		"pipeline":   {"deadline": "soon"},
 	})
 	var keys []string

@@ -19,10 +19,10 @@ import (
 	"github.com/tunebus/tunebus/pipeline/gc"
 )
 
-// TestRerunProtectsInputsFromGC: garbage is collected all the time, without a grace,
-// while a run is repeated. What it uses of the old run is there from its
-// request to its end and behind it, also when nothing else is left of the old
-// run by then.
+// TestRerunProtectsInputsFromGC: the garbage collection runs all the time, without a
+// grace, while a run is repeated. The artifacts of the old run that the new run uses
+// stay from its request until after its end, although the rest of the old run is
+// removed meanwhile.
 func TestRerunProtectsInputsFromGC(t *testing.T) {
 	t.Parallel()
 	write := func(ctx context.Context, job *engine.Job, name, text string) (engine.Result, error) {
@@ -36,7 +36,7 @@ func TestRerunProtectsInputsFromGC(t *testing.T) {
 		a, err := job.PutFile(ctx, name, "text/plain", path)
 		return engine.Result{Artifacts: []events.Artifact{a}}, err
 	}
-	working, goOn := make(chan struct{}), make(chan struct{})
+	working, proceed := make(chan struct{}), make(chan struct{})
 	e := noops()
 	e[events.Finetune] = engine.Func(func(ctx context.Context, job *engine.Job) (engine.Result, error) {
 		return write(ctx, job, events.ArtifactModel, "the model of "+job.Request.RunID)
@@ -44,7 +44,7 @@ func TestRerunProtectsInputsFromGC(t *testing.T) {
 	e[events.Inference] = engine.Func(func(ctx context.Context, job *engine.Job) (engine.Result, error) {
 		if job.Request.RunID == "new" {
 			close(working)
-			<-goOn
+			<-proceed
 		}
 		path, err := job.Fetch(ctx, *job.Request.Inputs.Model, "model")
 		if err != nil {
@@ -63,7 +63,7 @@ func TestRerunProtectsInputsFromGC(t *testing.T) {
 	if !ok {
 		t.Fatal("the old run has no model")
 	}
-	there := func(key string) bool {
+	exists := func(key string) bool {
 		t.Helper()
 		for o, err := range l.Store.List(t.Context(), key) {
 			if err != nil {
@@ -73,20 +73,20 @@ func TestRerunProtectsInputsFromGC(t *testing.T) {
 		}
 		return false
 	}
-	litter, round := "runs/old/finetune/9/litter.txt", 0
+	garbage, round := "runs/old/finetune/9/garbage.txt", 0
 	collect := func() {
 		t.Helper()
 		round++
-		if _, err := l.Store.Put(t.Context(), litter, "text/plain", strings.NewReader("nobody's")); err != nil && !errors.Is(err, artifact.ErrExists) {
+		if _, err := l.Store.Put(t.Context(), garbage, "text/plain", strings.NewReader("unused")); err != nil && !errors.Is(err, artifact.ErrExists) {
 			t.Error(err)
 		}
 		if _, err := gc.New(l.Bus, l.Store, gc.Options{}).Run(t.Context()); err != nil {
 			t.Error(err)
 		}
-		if there(litter) {
+		if exists(garbage) {
 			t.Errorf("round %d has collected nothing", round)
 		}
-		if !there(model.Key) {
+		if !exists(model.Key) {
 			t.Fatalf("round %d has collected the model", round)
 		}
 	}
@@ -119,7 +119,7 @@ func TestRerunProtectsInputsFromGC(t *testing.T) {
 		t.Fatal(err)
 	}
 	collect()
-	close(goOn)
+	close(proceed)
 	run := ended(t, l, "new", true)
 	if run.Completed.Conclusion != events.Success {
 		t.Fatalf("ended %s: %+v", run.Completed.Conclusion, run.Completed.Phases)

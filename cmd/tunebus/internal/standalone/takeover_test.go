@@ -174,8 +174,11 @@ func TestTakeoverAfterDisconnect(t *testing.T) {
 	close(proceed)
 	run := s.until(t, "r", "the phase's end", func(r events.Run) bool { return r.Phases[events.Inference] != nil })
 	p := run.Phases[events.Finetune]
-	if len(p.Attempts) != 2 || p.Attempts[1].Started.ResumedFrom != 6 || p.Attempts[1].Started.Worker != "second" || p.Attempts[0].Ended == nil || p.Attempts[0].Ended.Reason != events.EndLost {
-		t.Errorf("attempts: %+v", p.Attempts)
+	wantAttempts(t, p.Attempts, 2)
+	wantEqual(t, "the step of the resume", p.Attempts[1].Started.ResumedFrom, 6)
+	wantEqual(t, "the second worker", p.Attempts[1].Started.Worker, "second")
+	if end := p.Attempts[0].Ended; end == nil || end.Reason != events.EndLost {
+		t.Errorf("the first attempt ended with %+v", end)
 	}
 	if p.Completed.Attempt != 2 || p.Completed.Conclusion != events.Success {
 		t.Errorf("completed: %+v", p.Completed)

@@ -213,6 +213,33 @@ func (s *testServer) keys(t *testing.T, id string) []string {
 	return out
 }
 
+// wantEqual reports a value that is not the expected one.
+func wantEqual[T comparable](t *testing.T, what string, got, want T) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s: %v, want %v", what, got, want)
+	}
+}
+
+// wantEnded wants that an attempt ended with an attempt_ended for the reason, at the
+// step.
+func wantEnded(t *testing.T, a events.Attempt, reason events.EndReason, lastStep int64) {
+	t.Helper()
+	if a.Ended == nil {
+		t.Fatalf("attempt %d has no attempt_ended", a.Number)
+	}
+	wantEqual(t, "the reason of its end", a.Ended.Reason, reason)
+	wantEqual(t, "its last step", a.Ended.LastStep, lastStep)
+}
+
+// wantAttempts wants a number of attempts.
+func wantAttempts(t *testing.T, attempts []events.Attempt, n int) {
+	t.Helper()
+	if len(attempts) != n {
+		t.Fatalf("%d attempts, want %d: %+v", len(attempts), n, attempts)
+	}
+}
+
 // eventually waits for a condition, for ten minutes at most: the race detector
 // makes training many times slower.
 func eventually(t *testing.T, what string, ok func() bool) {

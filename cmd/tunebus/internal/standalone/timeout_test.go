@@ -22,8 +22,10 @@ func timeout(text string) func(*events.PipelineAccepted) {
 func wantTimeout(t *testing.T, run events.Run, words ...string) {
 	t.Helper()
 	c := run.Phases[events.Finetune].Completed
-	if c.Conclusion != events.Failure || c.Error == nil || c.Error.Code != "timeout" || run.Completed.Conclusion != events.Failure {
-		t.Fatalf("ended %s: %+v", c.Conclusion, c.Error)
+	wantEqual(t, "the conclusion of the run", run.Completed.Conclusion, events.Failure)
+	wantEqual(t, "the conclusion of the phase", c.Conclusion, events.Failure)
+	if c.Error == nil || c.Error.Code != "timeout" {
+		t.Fatalf("the error is %+v, want a timeout", c.Error)
 	}
 	for _, want := range words {
 		if !strings.Contains(c.Error.Message, want) {
@@ -158,12 +160,15 @@ func TestShutdownUsesUpNoTry(t *testing.T) {
 	}
 	s.worker(t, s.bus, trainer{steps: shutdowns + 1, save: 1}.Run, worker.Config{})
 	p := s.ended(t, "r").Phases[events.Finetune]
-	if p.Completed.Conclusion != events.Success || len(p.Attempts) != shutdowns+1 || p.Tries() != 0 || p.Crashes() != 0 {
-		t.Errorf("ended %s after %d attempts, %d tries, %d crashes", p.Completed.Conclusion, len(p.Attempts), p.Tries(), p.Crashes())
-	}
+	wantAttempts(t, p.Attempts, shutdowns+1)
+	wantEqual(t, "the conclusion", p.Completed.Conclusion, events.Success)
+	wantEqual(t, "tries", p.Tries(), 0)
+	wantEqual(t, "crashes", p.Crashes(), 0)
 	for i, a := range p.Results()[:shutdowns] {
-		if a.Outcome != "shutdown" || a.ResumedFrom != int64(max(i-1, 0)) || a.StartedAt.IsZero() || a.EndedAt.Before(a.StartedAt) {
-			t.Errorf("attempt %+v", a)
+		wantEqual(t, "the outcome", a.Outcome, "shutdown")
+		wantEqual(t, "the step of the resume", a.ResumedFrom, int64(max(i-1, 0)))
+		if a.StartedAt.IsZero() || a.EndedAt.Before(a.StartedAt) {
+			t.Errorf("the attempt lasted from %s to %s", a.StartedAt, a.EndedAt)
 		}
 	}
 	if last := p.Results()[shutdowns]; last.ResumedFrom < shutdowns-1 {

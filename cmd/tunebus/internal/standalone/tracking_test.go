@@ -20,7 +20,7 @@ import (
 	"github.com/tunebus/tunebus/services/tracker/report/pipelinesummary"
 )
 
-// tracked starts services that track into the folder mlruns of dir.
+// tracked starts all services; the tracker writes into the folder mlruns of dir.
 func tracked(t *testing.T, cfg standalone.Config, dir string) *standalone.Local {
 	t.Helper()
 	cfg.RelaxedSync, cfg.Data, cfg.Sources.Roots = true, filepath.Join(dir, "data"), []string{dir}
@@ -40,7 +40,7 @@ func tracked(t *testing.T, cfg standalone.Config, dir string) *standalone.Local 
 	return l
 }
 
-// child is the folder of the MLflow run of a phase, once it is there.
+// child waits for the folder of the MLflow run of a phase.
 func child(t *testing.T, dir, run, name string) string {
 	t.Helper()
 	var found string
@@ -51,7 +51,7 @@ func child(t *testing.T, dir, run, name string) string {
 		}
 		for _, tag := range tags {
 			folder := filepath.Dir(filepath.Dir(tag))
-			id, _ := os.ReadFile(tag) // it may be on its way
+			id, _ := os.ReadFile(tag) // it may not be complete yet
 			p, _ := os.ReadFile(filepath.Join(folder, "tags", "tunebus.phase"))
 			if string(id) == run && string(p) == name {
 				found = folder
@@ -71,13 +71,13 @@ func waitFor(t *testing.T, what string, ok func() bool) {
 		select {
 		case <-tick.C:
 		case <-limit:
-			t.Fatalf("waited in vain for %s", what)
+			t.Fatalf("not within a minute: %s", what)
 		}
 	}
 }
 
-// TestTrackerShowsPointsOfRunningPhase: a chart grows while the model learns, and in
-// the end each step is there once.
+// TestTrackerShowsPointsOfRunningPhase: MLflow gets points while the phase runs, and in
+// the end has each step once.
 func TestTrackerShowsPointsOfRunningPhase(t *testing.T) {
 	t.Parallel()
 	const steps = 40
@@ -125,8 +125,8 @@ func TestTrackerShowsPointsOfRunningPhase(t *testing.T) {
 	}
 }
 
-// TestTrackerKillsCancelledRuns looks at what MLflow shows of runs that
-// did not end well.
+// TestTrackerKillsCancelledRuns: the MLflow runs of a cancelled run are killed, but not
+// those of its finished phases.
 func TestTrackerKillsCancelledRuns(t *testing.T) {
 	t.Parallel()
 	e := noops()
@@ -148,8 +148,7 @@ func TestTrackerKillsCancelledRuns(t *testing.T) {
 	}
 }
 
-// snapshot is what a tracking store says: every file but those that hold
-// nothing but times of writing.
+// snapshot reads every file of a tracking store.
 func snapshot(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	out := map[string]string{}
@@ -170,7 +169,7 @@ func snapshot(t *testing.T, dir string) map[string]string {
 	return out
 }
 
-// TestTrackerRestartChangesNothing: what is tracked stays as it is.
+// TestTrackerRestartChangesNothing: a restart does not change a tracked run.
 func TestTrackerRestartChangesNothing(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -194,7 +193,7 @@ func TestTrackerRestartChangesNothing(t *testing.T) {
 	run("file://"+first, true)
 	before := snapshot(t, first)
 	if len(before) < 100 {
-		t.Fatalf("%d files are no tracking of four runs", len(before))
+		t.Fatalf("%d files are too few for four runs", len(before))
 	}
 	run("file://"+first, false)
 	after := snapshot(t, first)
@@ -219,8 +218,8 @@ func missing(before, after map[string]string) []string {
 	return out
 }
 
-// TestTrackerShowsAttempts: every attempt is a tag of the phase's run, those that
-// failed among them, and stands in the summary.
+// TestTrackerShowsAttempts: every attempt, also a failed one, is a tag of the MLflow
+// run of its phase, and is in the summary.
 func TestTrackerShowsAttempts(t *testing.T) {
 	t.Parallel()
 	e := noops()
@@ -257,17 +256,24 @@ func TestTrackerShowsAttempts(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := s.Phases[1].AttemptResults
-	if len(a) != 3 || a[0].Outcome != "error" || a[0].Error.Code != "oom" || a[1].LastStep != 2 || a[2].Outcome != "success" || a[2].EndedAt.IsZero() {
-		t.Errorf("the summary tells of %+v", a)
+	if len(a) != 3 {
+		t.Fatalf("the summary has the attempts %+v", a)
+	}
+	wantEqual(t, "the outcome of attempt 1", a[0].Outcome, "error")
+	wantEqual(t, "the error of attempt 1", a[0].Error.Code, "oom")
+	wantEqual(t, "the last step of attempt 2", a[1].LastStep, 2)
+	wantEqual(t, "the outcome of attempt 3", a[2].Outcome, "success")
+	if a[2].EndedAt.IsZero() {
+		t.Error("attempt 3 has no end")
 	}
 }
 
-// TestTrackerKillsQueuedRuns: a run that nobody has begun has its phase
-// there, too.
+// TestTrackerKillsQueuedRuns: a cancelled run whose phase never started has a killed
+// MLflow run of that phase.
 func TestTrackerKillsQueuedRuns(t *testing.T) {
 	t.Parallel()
 	e := noops()
-	delete(e, events.Inference) // nobody works on this phase
+	delete(e, events.Inference) // the phase has no worker
 	dir := t.TempDir()
 	l := tracked(t, standalone.Config{Engines: e}, dir)
 	request(t, l, "r", nil)

@@ -13,8 +13,8 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
 
-// TestUndecodableMessagesBecomeDeadLetters: messages that cannot be decoded become dead letters,
-// those of a newer version are given back, and runs go on beside them.
+// TestUndecodableMessagesBecomeDeadLetters: messages that cannot be decoded become dead
+// letters, messages of a newer version are NAKed, and other runs go on.
 func TestUndecodableMessagesBecomeDeadLetters(t *testing.T) {
 	t.Parallel()
 	l := start(t, standalone.Config{RelaxedSync: true, Listen: "127.0.0.1:0"})
@@ -43,21 +43,21 @@ func TestUndecodableMessagesBecomeDeadLetters(t *testing.T) {
 	if c := ended(t, l, "fine", true).Completed; c.Conclusion != events.Success {
 		t.Errorf("ended %s", c.Conclusion)
 	}
-	buried := map[string]bool{}
-	letters, err := js.OrderedConsumer(t.Context(), events.StreamDead, jetstream.OrderedConsumerConfig{FilterSubjects: []string{"dead.>"}})
+	deadLettered := map[string]bool{}
+	deadLetters, err := js.OrderedConsumer(t.Context(), events.StreamDead, jetstream.OrderedConsumerConfig{FilterSubjects: []string{"dead.>"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Metric events are no facts: nobody keeps those that cannot be read.
+	// Metric events are no facts: they become no dead letters.
 	want := subjects("malformed")[:9]
-	messages, err := letters.Messages()
+	messages, err := deadLetters.Messages()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer messages.Stop()
 	left := func() (out []string) {
 		for _, s := range want {
-			if !buried[s] {
+			if !deadLettered[s] {
 				out = append(out, s)
 			}
 		}
@@ -70,12 +70,12 @@ func TestUndecodableMessagesBecomeDeadLetters(t *testing.T) {
 		}
 		subject := m.Headers().Get(deadletter.HeaderSubject)
 		if strings.Contains(subject, "newer") {
-			t.Errorf("%s was given up: %s", subject, m.Headers().Get(deadletter.HeaderReason))
+			t.Errorf("%s became a dead letter: %s", subject, m.Headers().Get(deadletter.HeaderReason))
 		}
-		buried[subject] = true
+		deadLettered[subject] = true
 	}
-	if len(left()) == 0 && len(buried) < len(want) {
-		t.Errorf("dead letters: %v", buried)
+	if len(left()) == 0 && len(deadLettered) < len(want) {
+		t.Errorf("dead letters: %v", deadLettered)
 	}
 	for durable, stream := range map[string]string{topology.JobConsumer(events.Finetune, "builtin"): events.StreamFacts, topology.ConsumerIntake: events.StreamRequests} {
 		eventually(t, "the newer message waits for "+durable, func() bool {

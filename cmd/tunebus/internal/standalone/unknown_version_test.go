@@ -15,8 +15,8 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
 
-// TestUnknownVersionBecomesDeadLetter: then they are dead letters of whoever
-// waited for them, and a request is answered besides.
+// TestUnknownVersionBecomesDeadLetter: after a set time a message of an unknown version
+// becomes a dead letter of its consumer. A request is rejected as well.
 func TestUnknownVersionBecomesDeadLetter(t *testing.T) {
 	t.Parallel()
 	l := start(t, standalone.Config{RelaxedSync: true, Listen: "127.0.0.1:0", UnknownFor: time.Millisecond})
@@ -44,7 +44,7 @@ func TestUnknownVersionBecomesDeadLetter(t *testing.T) {
 	})
 	for _, consumer := range []string{topology.ConsumerIntake, topology.JobConsumer(events.Finetune, "builtin")} {
 		if !strings.Contains(by[consumer], "upgrade this service") {
-			t.Errorf("%s says %q", consumer, by[consumer])
+			t.Errorf("the reason of %s is %q", consumer, by[consumer])
 		}
 	}
 	eventually(t, "the rejection", func() bool {

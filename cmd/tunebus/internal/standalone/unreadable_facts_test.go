@@ -16,21 +16,21 @@ import (
 	"github.com/tunebus/tunebus/services/tracker"
 )
 
-// TestTrackerGapsOfUnreadableFacts: a run with a malformed fact is tracked without
-// it, and says so; one with a fact of a newer version waits for a newer
-// tracker first, for a set time.
+// TestTrackerGapsOfUnreadableFacts: a run with a malformed fact is tracked without it,
+// with a gap. A run with a fact of a newer version first waits for a newer tracker,
+// for a set time.
 func TestTrackerGapsOfUnreadableFacts(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	const patience = 3 * time.Second
-	littered := make(chan struct{})
+	const hold = 3 * time.Second
+	published := make(chan struct{})
 	e := noops()
 	e[events.Finetune] = engine.Func(func(ctx context.Context, job *engine.Job) (engine.Result, error) {
-		<-littered
+		<-published
 		return noop(ctx, job)
 	})
 	l, err := standalone.Start(t.Context(), standalone.Config{
-		RelaxedSync: true, Data: dir, Engines: e, Listen: "127.0.0.1:0", UnknownFor: patience,
+		RelaxedSync: true, Data: dir, Engines: e, Listen: "127.0.0.1:0", UnknownFor: hold,
 		Workers: map[events.Phase]settings.Worker{events.Finetune: {Slots: 2}},
 		Tracker: tracker.Config{TrackingURI: "file://" + dir + "/mlruns", Reports: dir + "/reports", Settle: 20 * time.Millisecond, Retry: 20 * time.Millisecond},
 	})
@@ -55,7 +55,7 @@ func TestTrackerGapsOfUnreadableFacts(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	close(littered)
+	close(published)
 	for id, why := range map[string]string{"malformed": "not a structured", "newer": "v99"} {
 		var run events.Run
 		eventually(t, "the run is tracked", func() bool {
@@ -71,7 +71,7 @@ func TestTrackerGapsOfUnreadableFacts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if waited := m.Time.Sub(stored) >= patience; waited != (id == "newer") {
+		if waited := m.Time.Sub(stored) >= hold; waited != (id == "newer") {
 			t.Errorf("%s was recorded after %s", id, m.Time.Sub(stored))
 		}
 	}

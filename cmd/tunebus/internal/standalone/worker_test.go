@@ -133,9 +133,9 @@ func TestWorkerShutdownNaksJob(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a := run.Phases[events.Finetune].Attempts; len(a) != 1 || a[0].Ended == nil || a[0].Ended.Reason != events.EndShutdown || a[0].Ended.LastStep != 5 {
-		t.Fatalf("attempts: %+v", a)
-	}
+	attempts := run.Phases[events.Finetune].Attempts
+	wantAttempts(t, attempts, 1)
+	wantEnded(t, attempts[0], events.EndShutdown, 5)
 	stopped := time.Now()
 	began := make(chan int64, 1)
 	s.worker(t, s.bus, trainer{steps: 6, save: 4, began: began}.Run, worker.Config{})
@@ -169,9 +169,12 @@ func TestWorkerShutdownWithHangingEngine(t *testing.T) {
 	}
 	s.worker(t, s.bus, noop, worker.Config{})
 	p := s.ended(t, "r").Phases[events.Finetune]
-	if a := p.Attempts; len(a) != 2 || a[0].Ended == nil || a[0].Ended.Reason != events.EndShutdown || p.Completed.Conclusion != events.Success {
-		t.Errorf("attempts %+v, completed %+v", a, p.Completed)
+	if len(p.Attempts) != 2 {
+		t.Errorf("%d attempts, want 2: %+v", len(p.Attempts), p.Attempts)
+	} else if end := p.Attempts[0].Ended; end == nil || end.Reason != events.EndShutdown {
+		t.Errorf("the first attempt ended with %+v", end)
 	}
+	wantEqual(t, "the conclusion", p.Completed.Conclusion, events.Success)
 	close(release)
 	<-done
 }
@@ -279,9 +282,8 @@ func TestWorkerStopsWhenSuperseded(t *testing.T) {
 				t.Fatal(err)
 			}
 			p := run.Phases[events.Finetune]
-			if a := p.Attempts; len(a) != 2 || a[0].Ended == nil || a[0].Ended.Reason != events.EndLost || a[0].Ended.LastStep != 3 {
-				t.Errorf("attempts: %+v", a)
-			}
+			wantAttempts(t, p.Attempts, 2)
+			wantEnded(t, p.Attempts[0], events.EndLost, 3)
 			if n := p.Crashes(); n != 1 { // the newer attempt has no attempt_ended
 				t.Errorf("%d crashes", n)
 			}
