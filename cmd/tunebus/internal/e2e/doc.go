@@ -1,4 +1,3 @@
-// Package e2e holds the tests of the pipeline as separate processes: the
-// real programs, a NATS server of its own, and clients that know nothing of
-// tunebus. It has no code of its own.
+// Package e2e holds the tests of the pipeline as separate processes: the real
+// programs, a NATS server, and plain NATS clients. It has no code outside its tests.
 package e2e

@@ -29,7 +29,7 @@ func BenchmarkIdle(b *testing.B) {
 	copyFile(b, filepath.Join(bin, "tunebus"), filepath.Join(bin, "installed"))
 	for b.Loop() {
 		p := programs.Start(b, b.TempDir(), "installed", nil, "up", "--port", "0")
-		p.Says(b, "ready:")
+		p.WaitForLog(b, "ready:")
 		last, since := 0, time.Now()
 		processes.Eventually(b, time.Minute, "the memory stays the same", func() error {
 			if now := resident(b, p, "VmRSS"); now > last+step || now < last-step {

@@ -89,32 +89,32 @@ func TestKilledWorkers(t *testing.T) {
 	judge := &embedder{takes: 50 * time.Millisecond, asked: map[string][]time.Time{}}
 	server := httptest.NewServer(judge)
 	t.Cleanup(server.Close)
-	c := newCluster(t, "TUNEBUS_SERVICES_EVALUATION_JUDGE_BASE_URL="+server.URL)
+	c := newRecordingCluster(t, "TUNEBUS_SERVICES_EVALUATION_JUDGE_BASE_URL="+server.URL)
 	for _, program := range []string{processes.Finetune, processes.Inference, processes.Evaluation} {
 		for range 3 { // one for each run, and one that waits
-			c.work(t, program)
+			c.startWorker(t, program)
 		}
 	}
 	for _, id := range []string{"rough", "calm"} {
-		c.ask(t, id, long(15, server.URL+"/"+id, false))
+		c.publishRequest(t, id, long(15, server.URL+"/"+id, false))
 	}
 	killed := map[int]bool{}
 	for _, step := range []int64{8, 16, 29} {
-		killed[c.kill(t, "rough", events.Finetune, step)] = true
-		c.work(t, processes.Finetune)
+		killed[c.killOwner(t, "rough", events.Finetune, step)] = true
+		c.startWorker(t, processes.Finetune)
 	}
 	// The next one is told to stop, and loses nothing.
-	_, told := c.holder(t, "rough", events.Finetune, 33)
+	_, told := c.owner(t, "rough", events.Finetune, 33)
 	told.Stop(t)
-	c.kill(t, "rough", events.Inference, 24)
-	c.kill(t, "rough", events.Evaluation, 24)
+	c.killOwner(t, "rough", events.Inference, 24)
+	c.killOwner(t, "rough", events.Evaluation, 24)
 	rough, calm := c.ended(t, "rough"), c.ended(t, "calm")
 
-	c.repeated(t, rough, killed)
+	c.wantResumes(t, rough, killed)
 	const rows = 128
 	attempts := rough.Phases[events.Evaluation].Attempts
 	had := attempts[len(attempts)-1].Started.ResumedFrom
-	asked := judge.since("rough", c.started(t, "rough", events.Evaluation, len(attempts)))
+	asked := judge.since("rough", c.waitForAttempt(t, "rough", events.Evaluation, len(attempts)))
 	if all := judge.since("calm", time.Time{}); all%rows != 0 || asked != all/rows*int(rows-had) {
 		t.Errorf("the judge was asked %d times about the %d rows that had no score yet, %d times about all %d rows undisturbed", asked, rows-had, all, rows)
 	}
@@ -129,24 +129,24 @@ func TestKilledWorkers(t *testing.T) {
 			}
 		}
 	}
-	c.history(t, rough)
-	c.tracked(t, rough)
-	c.clean(t, calm, rough)
+	c.wantCompleteHistory(t, rough)
+	c.wantCompleteMLflow(t, rough)
+	c.wantNothingLeft(t, calm, rough)
 }
 
 // repeated wants every attempt to go on from the newest checkpoint: of what the
 // one before is known to have done, no more than save_steps steps are repeated
 // after a kill, and none after a shutdown.
-func (c *cluster) repeated(t *testing.T, run events.Run, killed map[int]bool) {
+func (c *recordingCluster) wantResumes(t *testing.T, run events.Run, killed map[int]bool) {
 	t.Helper()
 	shutdowns := 0
 	for p, state := range run.Phases {
 		for i, a := range state.Attempts[1:] {
 			before, from := state.Attempts[i], a.Started.ResumedFrom
-			said := c.said(run.ID, p, before.Number)
+			said := c.progressOf(run.ID, p, before.Number)
 			done := said[len(said)-1].Step
 			t.Logf("%s: attempt %d was seen at step %d, %d goes on from %d", p, before.Number, done, a.Number, from)
-			if first := c.said(run.ID, p, a.Number)[0].Step; p != events.Evaluation && first <= from {
+			if first := c.progressOf(run.ID, p, a.Number)[0].Step; p != events.Evaluation && first <= from {
 				t.Errorf("%s: attempt %d says that it goes on from %d, and begins with step %d", p, a.Number, from, first)
 			}
 			switch {
@@ -168,7 +168,7 @@ func (c *cluster) repeated(t *testing.T, run events.Run, killed map[int]bool) {
 }
 
 // history wants the metric history to have every step once.
-func (c *cluster) history(t *testing.T, run events.Run) {
+func (c *recordingCluster) wantCompleteHistory(t *testing.T, run events.Run) {
 	t.Helper()
 	ref, ok := run.Phases[events.Finetune].Completed.Artifact(events.ArtifactMetrics)
 	if !ok {
@@ -199,7 +199,7 @@ func (c *cluster) history(t *testing.T, run events.Run) {
 }
 
 // tracked wants MLflow to show every step once.
-func (c *cluster) tracked(t *testing.T, run events.Run) {
+func (c *recordingCluster) wantCompleteMLflow(t *testing.T, run events.Run) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(c.dir, "mlruns", "*", "*", "metrics", "loss"))
 	if err != nil {
@@ -246,7 +246,7 @@ func everyStep(t *testing.T, what string, at []int64, run events.Run) {
 
 // clean wants that nothing is left over but what completed runs refer to,
 // also of processes that were killed, and that all jobs are settled.
-func (c *cluster) clean(t *testing.T, runs ...events.Run) {
+func (c *recordingCluster) wantNothingLeft(t *testing.T, runs ...events.Run) {
 	t.Helper()
 	needed := map[string]bool{}
 	for _, run := range runs {

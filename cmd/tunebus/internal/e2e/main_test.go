@@ -8,7 +8,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/processes"
 )
 
-// programs are built once for the package's tests.
+// programs are built once for all tests of the package.
 var programs processes.Programs
 
 func TestMain(m *testing.M) {

@@ -17,32 +17,32 @@ import (
 
 // Process is a running program.
 type Process struct {
-	// Name is the program's.
+	// Name is the name of the program.
 	Name string
-	// Log is what it writes, on both streams.
-	Log *Lines
+	// Log is the output of the process, on both streams.
+	Log *LogBuffer
 
 	cmd  *exec.Cmd
-	done chan struct{} // closed when it has ended
-	err  error         // what Wait said, once done is closed
+	done chan struct{} // closed when the process has ended
+	err  error         // of Wait; set before done is closed
 }
 
-// Start starts a program in dir, which is its home and its folder for
-// temporary files, too. It is ended with the test if it has not ended by then.
+// Start starts a program in dir, which is also its home and its folder for temporary
+// files. When the test ends, the process is killed if it still runs.
 func (p *Programs) Start(t testing.TB, dir, name string, env []string, args ...string) *Process {
 	t.Helper()
 	bin, err := p.Dir()
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &Process{Name: name, Log: &Lines{}, done: make(chan struct{})}
+	c := &Process{Name: name, Log: &LogBuffer{}, done: make(chan struct{})}
 	c.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), filepath.Join(bin, name), args...)
 	c.cmd.Dir, c.cmd.Stdout, c.cmd.Stderr = dir, c.Log, c.Log
 	c.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + dir}, env...)
 	if err := c.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	go func() { // ends with the process, which Cleanup sees to
+	go func() { // ends with the process, which Cleanup kills
 		c.err = c.cmd.Wait()
 		close(c.done)
 	}()
@@ -82,7 +82,7 @@ func (p *Process) Killed() bool {
 	return ok && status.Signal() == syscall.SIGKILL
 }
 
-// Signal sends a signal; a process that has ended meanwhile gets none.
+// Signal sends a signal. It does nothing if the process has ended.
 func (p *Process) Signal(t testing.TB, s syscall.Signal) {
 	t.Helper()
 	if err := p.cmd.Process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
@@ -97,12 +97,11 @@ func (p *Process) Kill(t testing.TB) {
 	select {
 	case <-p.done:
 	case <-time.After(10 * time.Second):
-		t.Errorf("%s does not end", p.Name)
+		t.Errorf("%s has not ended after a kill", p.Name)
 	}
 }
 
-// Wait waits for the end of the process, and wants it to come within limit
-// and without an error.
+// Wait wants the process to end within limit and without an error.
 func (p *Process) Wait(t testing.TB, limit time.Duration) {
 	t.Helper()
 	select {
@@ -115,18 +114,17 @@ func (p *Process) Wait(t testing.TB, limit time.Duration) {
 	}
 }
 
-// Stop asks the process to end, and wants it to do so soon and without an
-// error.
+// Stop sends SIGTERM, and wants the process to end soon and without an error.
 func (p *Process) Stop(t testing.TB) {
 	t.Helper()
 	p.Signal(t, syscall.SIGTERM)
 	p.Wait(t, 20*time.Second)
 }
 
-// Says waits until the process has written text.
-func (p *Process) Says(t testing.TB, text string) {
+// WaitForLog waits until the process has written text.
+func (p *Process) WaitForLog(t testing.TB, text string) {
 	t.Helper()
-	Eventually(t, 30*time.Second, p.Name+" says "+text, func() error {
+	Eventually(t, 30*time.Second, p.Name+" writes "+text, func() error {
 		if !strings.Contains(p.Log.String(), text) {
 			return errors.New("not yet")
 		}
@@ -134,7 +132,7 @@ func (p *Process) Says(t testing.TB, text string) {
 	})
 }
 
-// Eventually tries until there is no error.
+// Eventually calls try until it returns no error, for limit at most.
 func Eventually(t testing.TB, limit time.Duration, what string, try func() error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
@@ -154,26 +152,26 @@ func Eventually(t testing.TB, limit time.Duration, what string, try func() error
 	}
 }
 
-// Lines is a log that may be read while it is written.
-type Lines struct {
+// LogBuffer is a log that may be read while it is written.
+type LogBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
 }
 
 // Write implements io.Writer.
-func (l *Lines) Write(p []byte) (int, error) {
+func (l *LogBuffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.Write(p)
 }
 
-func (l *Lines) String() string {
+func (l *LogBuffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
 }
 
-// FreePort is a port of the loopback that nobody listens on.
+// FreePort returns a port of the loopback on which no program listens.
 func FreePort(t testing.TB) int {
 	t.Helper()
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")

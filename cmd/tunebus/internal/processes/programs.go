@@ -9,8 +9,8 @@ import (
 	"runtime"
 	"sync"
 
-	// The programs are built from these; without them a test's result would be
-	// taken from the cache however they change.
+	// The programs are built from these packages. With the imports the test cache
+	// notices their changes.
 	_ "github.com/tunebus/tunebus/cmd/tunebus/internal/cli"
 	_ "github.com/tunebus/tunebus/pipeline/service"
 )
@@ -26,13 +26,12 @@ const (
 	NATS       = "nats-server"
 )
 
-// Programs is a folder with every program, which is built at the first call.
-// A test's TestMain removes it with [Programs.Remove].
+// Programs is a folder with every program. The first call builds them, and TestMain
+// of a package removes them with [Programs.Remove].
 type Programs struct {
-	// Tags are build tags, separated by commas, beside the Makefile's.
+	// Tags are build tags, separated by commas, in addition to the Makefile's.
 	Tags string
-	// Quiet keeps what the programs wrote out of the log of a test that
-	// failed. By default all of it is there.
+	// Quiet omits the output of the programs from the log of a test that failed.
 	Quiet bool
 
 	once sync.Once
@@ -40,13 +39,13 @@ type Programs struct {
 	err  error
 }
 
-// Dir returns the folder.
+// Dir builds the programs and returns the folder.
 func (p *Programs) Dir() (string, error) {
 	p.once.Do(func() { p.dir, p.err = build(p.Tags) })
 	return p.dir, p.err
 }
 
-// Remove removes the folder, if it was ever made.
+// Remove removes the folder if it exists.
 func (p *Programs) Remove() error {
 	if p.dir == "" {
 		return nil
@@ -72,7 +71,7 @@ func build(tags string) (string, error) {
 	return dir, nil
 }
 
-// Root is the repository's.
+// Root is the folder of the repository.
 func Root() string {
 	_, file, _, _ := runtime.Caller(0)
 	return filepath.Join(filepath.Dir(file), "..", "..", "..", "..")

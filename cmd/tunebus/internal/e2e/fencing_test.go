@@ -24,7 +24,7 @@ type told struct {
 }
 
 // listen notes what the server is told from here on.
-func (c *cluster) listen(t *testing.T) *told {
+func (c *recordingCluster) recordReplies(t *testing.T) *told {
 	t.Helper()
 	l := &told{said: map[string][]string{}}
 	if _, err := c.conn.Subscribe("$JS.ACK."+events.StreamFacts+".finetune_builtin.>", func(m *nats.Msg) {
@@ -50,7 +50,7 @@ func (l *told) of(delivery int) []string {
 
 // lost waits until an attempt has said that it lost its job, and returns when
 // that was stored.
-func (c *cluster) lost(t *testing.T, id string, attempt int) time.Time {
+func (c *recordingCluster) waitForLost(t *testing.T, id string, attempt int) time.Time {
 	t.Helper()
 	c.until(t, id, fmt.Sprintf("attempt %d is lost", attempt), func(r events.Run) bool {
 		a := r.Phases[events.Finetune].Attempts[attempt-1]
@@ -65,7 +65,7 @@ func (c *cluster) lost(t *testing.T, id string, attempt int) time.Time {
 
 // one wants a run to have ended well with every fact stored once, its artifacts
 // made by one attempt, and nothing of the others left.
-func (c *cluster) one(t *testing.T, id string, attempt int) {
+func (c *recordingCluster) wantOneCompletion(t *testing.T, id string, attempt int) {
 	t.Helper()
 	run := c.ended(t, id)
 	done := run.Phases[events.Finetune].Completed
@@ -77,8 +77,8 @@ func (c *cluster) one(t *testing.T, id string, attempt int) {
 			t.Errorf("%s is %s", a.Name, a.Reference.Key)
 		}
 	}
-	c.history(t, run)
-	c.clean(t, run)
+	c.wantCompleteHistory(t, run)
+	c.wantNothingLeft(t, run)
 }
 
 // TestFrozenWorker: a worker that is stopped by a signal loses its job to
@@ -87,34 +87,34 @@ func (c *cluster) one(t *testing.T, id string, attempt int) {
 // one is killed, the job comes again.
 func TestFrozenWorker(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t)
+	c := newRecordingCluster(t)
 	for range 2 {
-		c.work(t, processes.Finetune)
+		c.startWorker(t, processes.Finetune)
 	}
-	acks := c.listen(t)
-	c.ask(t, "frozen", long(8, "", true))
-	_, frozen := c.holder(t, "frozen", events.Finetune, 6)
+	acks := c.recordReplies(t)
+	c.publishRequest(t, "frozen", long(8, "", true))
+	_, frozen := c.owner(t, "frozen", events.Finetune, 6)
 	frozen.Signal(t, syscall.SIGSTOP)
 	at := time.Now()
-	held := c.started(t, "frozen", events.Finetune, 2).Sub(at)
-	_, second := c.holder(t, "frozen", events.Finetune, 11)
+	held := c.waitForAttempt(t, "frozen", events.Finetune, 2).Sub(at)
+	_, second := c.owner(t, "frozen", events.Finetune, 11)
 	second.Signal(t, syscall.SIGSTOP) // else it might be done too soon
-	seen := len(c.said("frozen", events.Finetune, 1))
+	seen := len(c.progressOf("frozen", events.Finetune, 1))
 	at = time.Now()
 	frozen.Signal(t, syscall.SIGCONT)
-	took := c.lost(t, "frozen", 1).Sub(at)
+	took := c.waitForLost(t, "frozen", 1).Sub(at)
 	t.Logf("taken over after %s; the frozen worker stopped %s after it went on", held.Round(time.Millisecond), took.Round(time.Millisecond))
 	if held > ackWait+5*time.Second || took > 5*time.Second {
 		t.Errorf("taken over after %s; the frozen worker stopped %s after it went on", held, took)
 	}
-	if n := len(c.said("frozen", events.Finetune, 1)) - seen; n > 2 {
+	if n := len(c.progressOf("frozen", events.Finetune, 1)) - seen; n > 2 {
 		t.Errorf("the frozen worker went on for %d announcements", n)
 	}
 	before := acks.of(1)
 	second.Kill(t)
-	c.started(t, "frozen", events.Finetune, 3)
+	c.waitForAttempt(t, "frozen", events.Finetune, 3)
 	// The worker that was frozen takes the job itself now.
-	c.one(t, "frozen", 3)
+	c.wantOneCompletion(t, "frozen", 3)
 	after := acks.of(1)
 	if strings.ContainsAny(strings.Join(after, " "), "AN") || len(after) > len(before) { // +ACK, -NAK
 		t.Errorf("about the delivery that it lost the frozen worker said %q, %d of them before it knew", after, len(before))
@@ -129,16 +129,16 @@ func TestFrozenWorker(t *testing.T) {
 // nothing, with all that was stored.
 func TestCutWorker(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t)
+	c := newRecordingCluster(t)
 	proxy := bustest.NewProxy(t, c.url)
-	c.work(t, processes.Finetune, "TUNEBUS_BUS_URL="+proxy.URL)
-	acks := c.listen(t)
-	c.ask(t, "cut", long(8, "", true))
-	c.holder(t, "cut", events.Finetune, 31)
+	c.startWorker(t, processes.Finetune, "TUNEBUS_BUS_URL="+proxy.URL)
+	acks := c.recordReplies(t)
+	c.publishRequest(t, "cut", long(8, "", true))
+	c.owner(t, "cut", events.Finetune, 31)
 	proxy.Cut()
 	at := time.Now()
-	second := c.work(t, processes.Finetune)
-	held := c.started(t, "cut", events.Finetune, 2).Sub(at)
+	second := c.startWorker(t, processes.Finetune)
+	held := c.waitForAttempt(t, "cut", events.Finetune, 2).Sub(at)
 	processes.Eventually(t, 5*time.Minute, "the worker that is cut off stores its model", func() error {
 		for o, err := range c.store.List(t.Context(), "runs/cut/finetune/1/model") {
 			if err != nil || o.Size > 0 {
@@ -150,15 +150,15 @@ func TestCutWorker(t *testing.T) {
 	second.Signal(t, syscall.SIGSTOP) // else it might be done before the connection is back
 	at = time.Now()
 	proxy.Restore()
-	took := c.lost(t, "cut", 1).Sub(at)
+	took := c.waitForLost(t, "cut", 1).Sub(at)
 	t.Logf("taken over after %s; the worker that was cut off let go %s after it was back", held.Round(time.Millisecond), took.Round(time.Millisecond))
 	if held > ackWait+5*time.Second || took > 10*time.Second {
 		t.Errorf("taken over after %s; the worker that was cut off let go %s after it was back", held, took)
 	}
 	second.Kill(t)
-	c.started(t, "cut", events.Finetune, 3)
+	c.waitForAttempt(t, "cut", events.Finetune, 3)
 	// The worker that was cut off takes the job itself now.
-	c.one(t, "cut", 3)
+	c.wantOneCompletion(t, "cut", 3)
 	if said := strings.Join(acks.of(1), " "); strings.ContainsAny(said, "AN") {
 		t.Errorf("about the delivery that it lost the worker said %q", said)
 	}

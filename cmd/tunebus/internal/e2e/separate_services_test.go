@@ -70,7 +70,7 @@ func apart(t *testing.T, dir, store string, environ ...string) {
 		services[name] = programs.Start(t, dir, "tunebus-"+name, env)
 	}
 	for _, p := range services {
-		p.Says(t, "waiting for NATS")
+		p.WaitForLog(t, "waiting for NATS")
 	}
 	conf := filepath.Join(processes.Root(), "deploy", "nats", "nats.conf")
 	programs.Start(t, dir, "nats-server", nil, "-c", conf, "-a", "127.0.0.1", "-p", fmt.Sprint(port), "-m", fmt.Sprint(processes.FreePort(t)), "-sd", filepath.Join(dir, "nats"))
