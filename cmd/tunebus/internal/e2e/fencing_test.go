@@ -17,21 +17,21 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/history"
 )
 
-// told is what workers told the server about deliveries of fine-tuning jobs.
-type told struct {
+// replies are the replies of workers to the deliveries of fine-tuning jobs.
+type replies struct {
 	mu   sync.Mutex
-	said map[string][]string // by the number of the delivery
+	data map[string][]string // by the number of the delivery
 }
 
-// listen notes what the server is told from here on.
-func (c *recordingCluster) recordReplies(t *testing.T) *told {
+// recordReplies records the replies from now on.
+func (c *recordingCluster) recordReplies(t *testing.T) *replies {
 	t.Helper()
-	l := &told{said: map[string][]string{}}
+	l := &replies{data: map[string][]string{}}
 	if _, err := c.conn.Subscribe("$JS.ACK."+events.StreamFacts+".finetune_builtin.>", func(m *nats.Msg) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		delivery := strings.Split(m.Subject, ".")[4]
-		l.said[delivery] = append(l.said[delivery], string(m.Data))
+		l.data[delivery] = append(l.data[delivery], string(m.Data))
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -41,15 +41,15 @@ func (c *recordingCluster) recordReplies(t *testing.T) *told {
 	return l
 }
 
-// of is what was said about a delivery so far.
-func (l *told) of(delivery int) []string {
+// of are the replies to a delivery so far.
+func (l *replies) of(delivery int) []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return append([]string{}, l.said[fmt.Sprint(delivery)]...)
+	return append([]string{}, l.data[fmt.Sprint(delivery)]...)
 }
 
-// lost waits until an attempt has said that it lost its job, and returns when
-// that was stored.
+// waitForLost waits until an attempt has published that it lost its job, and returns
+// when that was stored.
 func (c *recordingCluster) waitForLost(t *testing.T, id string, attempt int) time.Time {
 	t.Helper()
 	c.until(t, id, fmt.Sprintf("attempt %d is lost", attempt), func(r events.Run) bool {
@@ -63,8 +63,8 @@ func (c *recordingCluster) waitForLost(t *testing.T, id string, attempt int) tim
 	return m.Time
 }
 
-// one wants a run to have ended well with every fact stored once, its artifacts
-// made by one attempt, and nothing of the others left.
+// wantOneCompletion wants that a run succeeded, that one attempt made its artifacts,
+// and that the other attempts left none.
 func (c *recordingCluster) wantOneCompletion(t *testing.T, id string, attempt int) {
 	t.Helper()
 	run := c.ended(t, id)
@@ -81,11 +81,11 @@ func (c *recordingCluster) wantOneCompletion(t *testing.T, id string, attempt in
 	c.wantNothingLeft(t, run)
 }
 
-// TestFrozenWorker: a worker that is stopped by a signal loses its job to
-// another one. When it goes on, it stops its work, says nothing about the
-// delivery, and so does not take the job away from its new holder: when that
-// one is killed, the job comes again.
-func TestFrozenWorker(t *testing.T) {
+// TestFrozenWorkerIsFenced: a worker that is paused by a signal loses its job to
+// another one. When it goes on, it stops its work and sends no reply to its delivery,
+// which would settle the delivery of the new owner. So when the new owner is killed,
+// the job is delivered again.
+func TestFrozenWorkerIsFenced(t *testing.T) {
 	t.Parallel()
 	c := newRecordingCluster(t)
 	for range 2 {
@@ -96,38 +96,38 @@ func TestFrozenWorker(t *testing.T) {
 	_, frozen := c.owner(t, "frozen", events.Finetune, 6)
 	frozen.Signal(t, syscall.SIGSTOP)
 	at := time.Now()
-	held := c.waitForAttempt(t, "frozen", events.Finetune, 2).Sub(at)
+	takeover := c.waitForAttempt(t, "frozen", events.Finetune, 2).Sub(at)
 	_, second := c.owner(t, "frozen", events.Finetune, 11)
-	second.Signal(t, syscall.SIGSTOP) // else it might be done too soon
+	second.Signal(t, syscall.SIGSTOP) // otherwise it might complete the phase first
 	seen := len(c.progressOf("frozen", events.Finetune, 1))
 	at = time.Now()
 	frozen.Signal(t, syscall.SIGCONT)
 	took := c.waitForLost(t, "frozen", 1).Sub(at)
-	t.Logf("taken over after %s; the frozen worker stopped %s after it went on", held.Round(time.Millisecond), took.Round(time.Millisecond))
-	if held > ackWait+5*time.Second || took > 5*time.Second {
-		t.Errorf("taken over after %s; the frozen worker stopped %s after it went on", held, took)
+	t.Logf("taken over after %s; the frozen worker stopped %s after it went on", takeover.Round(time.Millisecond), took.Round(time.Millisecond))
+	if takeover > ackWait+5*time.Second || took > 5*time.Second {
+		t.Errorf("taken over after %s; the frozen worker stopped %s after it went on", takeover, took)
 	}
 	if n := len(c.progressOf("frozen", events.Finetune, 1)) - seen; n > 2 {
-		t.Errorf("the frozen worker went on for %d announcements", n)
+		t.Errorf("the frozen worker published %d more progress events", n)
 	}
 	before := acks.of(1)
 	second.Kill(t)
 	c.waitForAttempt(t, "frozen", events.Finetune, 3)
-	// The worker that was frozen takes the job itself now.
+	// The worker that was frozen gets the job now.
 	c.wantOneCompletion(t, "frozen", 3)
 	after := acks.of(1)
 	if strings.ContainsAny(strings.Join(after, " "), "AN") || len(after) > len(before) { // +ACK, -NAK
-		t.Errorf("about the delivery that it lost the frozen worker said %q, %d of them before it knew", after, len(before))
+		t.Errorf("the frozen worker sent the replies %q to its lost delivery, %d of them before it was frozen", after, len(before))
 	}
 	if third := acks.of(3); len(third) == 0 || third[len(third)-1] != "+ACK" {
-		t.Errorf("about the third delivery was said %q, want an +ACK in the end", third)
+		t.Errorf("the replies to the third delivery are %q, want +ACK at the end", third)
 	}
 }
 
-// TestCutWorker: a worker is cut off from NATS and finishes its work. When the
-// connection is back, another one holds the job, and the result comes to
-// nothing, with all that was stored.
-func TestCutWorker(t *testing.T) {
+// TestDisconnectedWorkerIsFenced: a worker loses its connection and finishes its work.
+// When the connection is back, another worker owns the job, so the result is refused
+// and its artifacts are deleted.
+func TestDisconnectedWorkerIsFenced(t *testing.T) {
 	t.Parallel()
 	c := newRecordingCluster(t)
 	proxy := bustest.NewProxy(t, c.url)
@@ -138,8 +138,8 @@ func TestCutWorker(t *testing.T) {
 	proxy.Cut()
 	at := time.Now()
 	second := c.startWorker(t, processes.Finetune)
-	held := c.waitForAttempt(t, "cut", events.Finetune, 2).Sub(at)
-	processes.Eventually(t, 5*time.Minute, "the worker that is cut off stores its model", func() error {
+	takeover := c.waitForAttempt(t, "cut", events.Finetune, 2).Sub(at)
+	processes.Eventually(t, 5*time.Minute, "the disconnected worker stores its model", func() error {
 		for o, err := range c.store.List(t.Context(), "runs/cut/finetune/1/model") {
 			if err != nil || o.Size > 0 {
 				return err
@@ -147,19 +147,19 @@ func TestCutWorker(t *testing.T) {
 		}
 		return errors.New("it has not")
 	})
-	second.Signal(t, syscall.SIGSTOP) // else it might be done before the connection is back
+	second.Signal(t, syscall.SIGSTOP) // otherwise it might complete the phase before the reconnect
 	at = time.Now()
 	proxy.Restore()
 	took := c.waitForLost(t, "cut", 1).Sub(at)
-	t.Logf("taken over after %s; the worker that was cut off let go %s after it was back", held.Round(time.Millisecond), took.Round(time.Millisecond))
-	if held > ackWait+5*time.Second || took > 10*time.Second {
-		t.Errorf("taken over after %s; the worker that was cut off let go %s after it was back", held, took)
+	t.Logf("taken over after %s; the disconnected worker abandoned the job %s after the reconnect", takeover.Round(time.Millisecond), took.Round(time.Millisecond))
+	if takeover > ackWait+5*time.Second || took > 10*time.Second {
+		t.Errorf("taken over after %s; the disconnected worker abandoned the job %s after the reconnect", takeover, took)
 	}
 	second.Kill(t)
 	c.waitForAttempt(t, "cut", events.Finetune, 3)
-	// The worker that was cut off takes the job itself now.
+	// The worker that was disconnected gets the job now.
 	c.wantOneCompletion(t, "cut", 3)
-	if said := strings.Join(acks.of(1), " "); strings.ContainsAny(said, "AN") {
-		t.Errorf("about the delivery that it lost the worker said %q", said)
+	if sent := strings.Join(acks.of(1), " "); strings.ContainsAny(sent, "AN") {
+		t.Errorf("the worker sent the replies %q to its lost delivery", sent)
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/processes"
 )
 
-// shell runs a line of bash with the programs at hand and returns what was
-// written and the exit status.
+// shell runs a line of bash with the programs in its PATH, and returns its output and
+// its exit status.
 func shell(t *testing.T, line string) (string, int) {
 	t.Helper()
 	bin, err := programs.Dir()
@@ -28,10 +28,10 @@ func shell(t *testing.T, line string) (string, int) {
 	return string(out), c.ProcessState.ExitCode()
 }
 
-// TestNoRoomForAFile: a file that cannot be written to its end, as on a full
-// disk, is an error that names it. Nothing of it stays, and the same command
-// works once there is room.
-func TestNoRoomForAFile(t *testing.T) {
+// TestRunOnFullDisk: if a file cannot be written to its end, as on a full disk, the
+// error names the file, and no part of it stays. The same command works once there is
+// space.
+func TestRunOnFullDisk(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	command := fmt.Sprintf("tunebus run --config configs/quickstart.toml --set fine_tuner.epochs=1 --stop-after-finetuning --relaxed-sync"+
@@ -41,16 +41,16 @@ func TestNoRoomForAFile(t *testing.T) {
 		t.Errorf("status %d\n%s", status, out)
 	}
 	if left, err := filepath.Glob(filepath.Join(dir, "data", "artifacts", ".partial", "*")); err != nil || len(left) > 0 {
-		t.Errorf("%v stay (%v)", left, err)
+		t.Errorf("%v are left (%v)", left, err)
 	}
 	if out, status := shell(t, command); status != 0 {
-		t.Errorf("with room: status %d\n%s", status, out)
+		t.Errorf("with space: status %d\n%s", status, out)
 	}
 }
 
-// TestFoldersThatCannotBe: a folder below a file can be written by nobody, root
-// included. It is bad input, found before any work is done.
-func TestFoldersThatCannotBe(t *testing.T) {
+// TestRunWithUnusableFolders: a folder below a file cannot be created, not even by
+// root. That is an input error, which is found before any work is done.
+func TestRunWithUnusableFolders(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for _, c := range []struct {

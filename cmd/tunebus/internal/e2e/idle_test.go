@@ -13,13 +13,12 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/processes"
 )
 
-// BenchmarkIdle reports the memory of all services in one process that have
-// nothing to do, as Linux counts it: what is resident, and what of it is not
-// the program's own file, which the system can drop and read again.
+// BenchmarkIdle reports the memory of all services in one idle process, as Linux
+// counts it: the resident memory, and the part of it that is not the program's file,
+// which the system can drop and read again.
 //
-// The program is a copy, as an installed one is: Linux may keep a file that was
-// just linked in pieces of 2 MiB, and counts the whole of each piece that the
-// program touched.
+// The program is a copy, like an installed program: Linux may cache a file that was
+// just linked in pieces of 2 MiB, and counts each piece that the program touched.
 func BenchmarkIdle(b *testing.B) {
 	const steady, step = 3 * time.Second, 256 // KiB
 	bin, err := programs.Dir()
@@ -46,7 +45,7 @@ func BenchmarkIdle(b *testing.B) {
 	}
 }
 
-// resident reads a number of KiB that Linux keeps of a process.
+// resident reads a value in KiB from the status of a process.
 func resident(b *testing.B, p *processes.Process, name string) int {
 	b.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.PID()))

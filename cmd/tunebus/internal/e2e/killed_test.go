@@ -19,7 +19,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
 )
 
-// saveSteps and perEpoch are those of [long].
+// saveSteps and perEpoch are the numbers of steps in [long].
 const (
 	saveSteps = 5
 	perEpoch  = 5
@@ -37,10 +37,9 @@ func long(epochs int, judge string, finetuneOnly bool) string {
   "pipeline": {"stop_after_finetuning": %t}}`, epochs, judge, finetuneOnly)
 }
 
-// embedder is a judge that knows how to embed and takes its time, and notes
-// when it was asked.
+// embedder is a judge that embeds texts after a delay, and records its requests.
 type embedder struct {
-	takes time.Duration
+	delay time.Duration
 
 	mu    sync.Mutex
 	asked map[string][]time.Time // by the first part of the path
@@ -57,7 +56,7 @@ func (e *embedder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e.asked[run] = append(e.asked[run], time.Now())
 	e.mu.Unlock()
 	select {
-	case <-time.After(e.takes): // as a model would
+	case <-time.After(e.delay): // as long as a model takes
 	case <-r.Context().Done():
 	}
 	var data []map[string]any
@@ -68,7 +67,7 @@ func (e *embedder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(map[string]any{"data": data, "usage": map[string]any{"prompt_tokens": 5}}) // the client may have been killed
 }
 
-// since counts the questions about a run from a time on.
+// since counts the requests about a run from a time on.
 func (e *embedder) since(run string, at time.Time) int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -81,93 +80,93 @@ func (e *embedder) since(run string, at time.Time) int {
 	return n
 }
 
-// TestKilledWorkers: a run whose workers are killed at every phase, three of
-// them while they fine-tune, is taken over in time each time, repeats no more
-// than what no checkpoint held, and makes what an undisturbed run makes.
+// TestKilledWorkers: the workers of a run are killed in every phase, three of them
+// during fine-tuning. Each time another worker takes the job over in time and repeats
+// no more than the steps after the last checkpoint. The results are those of an
+// undisturbed run.
 func TestKilledWorkers(t *testing.T) {
 	t.Parallel()
-	judge := &embedder{takes: 50 * time.Millisecond, asked: map[string][]time.Time{}}
+	judge := &embedder{delay: 50 * time.Millisecond, asked: map[string][]time.Time{}}
 	server := httptest.NewServer(judge)
 	t.Cleanup(server.Close)
 	c := newRecordingCluster(t, "TUNEBUS_SERVICES_EVALUATION_JUDGE_BASE_URL="+server.URL)
 	for _, program := range []string{processes.Finetune, processes.Inference, processes.Evaluation} {
-		for range 3 { // one for each run, and one that waits
+		for range 3 { // one for each run, and one in reserve
 			c.startWorker(t, program)
 		}
 	}
-	for _, id := range []string{"rough", "calm"} {
+	for _, id := range []string{"killed", "undisturbed"} {
 		c.publishRequest(t, id, long(15, server.URL+"/"+id, false))
 	}
 	killed := map[int]bool{}
 	for _, step := range []int64{8, 16, 29} {
-		killed[c.killOwner(t, "rough", events.Finetune, step)] = true
+		killed[c.killOwner(t, "killed", events.Finetune, step)] = true
 		c.startWorker(t, processes.Finetune)
 	}
-	// The next one is told to stop, and loses nothing.
-	_, told := c.owner(t, "rough", events.Finetune, 33)
-	told.Stop(t)
-	c.killOwner(t, "rough", events.Inference, 24)
-	c.killOwner(t, "rough", events.Evaluation, 24)
-	rough, calm := c.ended(t, "rough"), c.ended(t, "calm")
+	// The next worker is stopped by a signal, and loses no step.
+	_, stopped := c.owner(t, "killed", events.Finetune, 33)
+	stopped.Stop(t)
+	c.killOwner(t, "killed", events.Inference, 24)
+	c.killOwner(t, "killed", events.Evaluation, 24)
+	killedRun, undisturbed := c.ended(t, "killed"), c.ended(t, "undisturbed")
 
-	c.wantResumes(t, rough, killed)
+	c.wantResumes(t, killedRun, killed)
 	const rows = 128
-	attempts := rough.Phases[events.Evaluation].Attempts
+	attempts := killedRun.Phases[events.Evaluation].Attempts
 	had := attempts[len(attempts)-1].Started.ResumedFrom
-	asked := judge.since("rough", c.waitForAttempt(t, "rough", events.Evaluation, len(attempts)))
-	if all := judge.since("calm", time.Time{}); all%rows != 0 || asked != all/rows*int(rows-had) {
+	asked := judge.since("killed", c.waitForAttempt(t, "killed", events.Evaluation, len(attempts)))
+	if all := judge.since("undisturbed", time.Time{}); all%rows != 0 || asked != all/rows*int(rows-had) {
 		t.Errorf("the judge was asked %d times about the %d rows that had no score yet, %d times about all %d rows undisturbed", asked, rows-had, all, rows)
 	}
 	for p, names := range map[events.Phase][]string{
 		events.Finetune: {events.ArtifactModel}, events.Inference: {events.ArtifactPredictions}, events.Evaluation: {"scores"},
 	} {
 		for _, name := range names {
-			a, okA := calm.Phases[p].Completed.Artifact(name)
-			b, okB := rough.Phases[p].Completed.Artifact(name)
+			a, okA := undisturbed.Phases[p].Completed.Artifact(name)
+			b, okB := killedRun.Phases[p].Completed.Artifact(name)
 			if !okA || !okB || a.SHA256 != b.SHA256 {
 				t.Errorf("%s: undisturbed %s, killed %s", name, a.SHA256, b.SHA256)
 			}
 		}
 	}
-	c.wantCompleteHistory(t, rough)
-	c.wantCompleteMLflow(t, rough)
-	c.wantNothingLeft(t, calm, rough)
+	c.wantCompleteHistory(t, killedRun)
+	c.wantCompleteMLflow(t, killedRun)
+	c.wantNothingLeft(t, undisturbed, killedRun)
 }
 
-// repeated wants every attempt to go on from the newest checkpoint: of what the
-// one before is known to have done, no more than save_steps steps are repeated
-// after a kill, and none after a shutdown.
+// wantResumes wants every attempt to resume from the newest checkpoint: it repeats at
+// most save_steps steps of the attempt before after a kill, and none after a shutdown.
 func (c *recordingCluster) wantResumes(t *testing.T, run events.Run, killed map[int]bool) {
 	t.Helper()
 	shutdowns := 0
 	for p, state := range run.Phases {
 		for i, a := range state.Attempts[1:] {
 			before, from := state.Attempts[i], a.Started.ResumedFrom
-			said := c.progressOf(run.ID, p, before.Number)
-			done := said[len(said)-1].Step
-			t.Logf("%s: attempt %d was seen at step %d, %d goes on from %d", p, before.Number, done, a.Number, from)
+			progress := c.progressOf(run.ID, p, before.Number)
+			done := progress[len(progress)-1].Step
+			t.Logf("%s: attempt %d was at step %d, %d resumes from %d", p, before.Number, done, a.Number, from)
 			if first := c.progressOf(run.ID, p, a.Number)[0].Step; p != events.Evaluation && first <= from {
-				t.Errorf("%s: attempt %d says that it goes on from %d, and begins with step %d", p, a.Number, from, first)
+				t.Errorf("%s: attempt %d resumes from %d, and begins with step %d", p, a.Number, from, first)
 			}
 			switch {
 			case before.Ended != nil && before.Ended.Reason == events.EndShutdown:
 				shutdowns++
 				if before.Ended.LastStep != from {
-					t.Errorf("%s: attempt %d was told to stop at step %d, %d goes on from %d", p, before.Number, before.Ended.LastStep, a.Number, from)
+					t.Errorf("%s: attempt %d was stopped at step %d, %d resumes from %d", p, before.Number, before.Ended.LastStep, a.Number, from)
 				}
 			case p == events.Finetune && before.Ended == nil && (!killed[before.Number] || done-from > saveSteps || from%saveSteps != 0):
-				t.Errorf("%s: attempt %d ended without a word at %d, %d goes on from %d", p, before.Number, done, a.Number, from)
+				t.Errorf("%s: attempt %d has no end and was at step %d, %d resumes from %d", p, before.Number, done, a.Number, from)
 			case from == 0:
 				t.Errorf("%s: attempt %d starts over", p, a.Number)
 			}
 		}
 	}
 	if n := run.Phases[events.Finetune].Crashes(); n != 3 || shutdowns != 1 {
-		t.Errorf("%d crashes and %d shutdowns are known, want 3 and 1", n, shutdowns)
+		t.Errorf("%d crashes and %d shutdowns, want 3 and 1", n, shutdowns)
 	}
 }
 
-// history wants the metric history to have every step once.
+// wantCompleteHistory wants the metric history to have every step once.
 func (c *recordingCluster) wantCompleteHistory(t *testing.T, run events.Run) {
 	t.Helper()
 	ref, ok := run.Phases[events.Finetune].Completed.Artifact(events.ArtifactMetrics)
@@ -198,7 +197,7 @@ func (c *recordingCluster) wantCompleteHistory(t *testing.T, run events.Run) {
 	}
 }
 
-// tracked wants MLflow to show every step once.
+// wantCompleteMLflow wants MLflow to have every step once.
 func (c *recordingCluster) wantCompleteMLflow(t *testing.T, run events.Run) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(c.dir, "mlruns", "*", "*", "metrics", "loss"))
@@ -244,8 +243,9 @@ func everyStep(t *testing.T, what string, at []int64, run events.Run) {
 	}
 }
 
-// clean wants that nothing is left over but what completed runs refer to,
-// also of processes that were killed, and that all jobs are settled.
+// wantNothingLeft wants that the store holds the artifacts of the completed phases
+// and nothing else, and that no temporary file and no checkpoint is left, also of
+// killed processes.
 func (c *recordingCluster) wantNothingLeft(t *testing.T, runs ...events.Run) {
 	t.Helper()
 	needed := map[string]bool{}
@@ -281,7 +281,7 @@ func (c *recordingCluster) wantNothingLeft(t *testing.T, runs ...events.Run) {
 			}
 		}
 		if len(left) > 0 {
-			return fmt.Errorf("%d things are: %v", len(left), left)
+			return fmt.Errorf("%d are left: %v", len(left), left)
 		}
 		return nil
 	})

@@ -69,14 +69,14 @@ func newRecordingCluster(t *testing.T, env ...string) *recordingCluster {
 func (c *recordingCluster) record(m *nats.Msg) {
 	var event struct{ Data events.Progress }
 	if json.Unmarshal(m.Data, &event) != nil {
-		return // a test that waits for it says so
+		return // the test that waits for it then fails
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.progress = append(c.progress, received{time.Now(), event.Data})
 }
 
-// work starts a worker. more are variables of its own.
+// startWorker starts a worker, with variables of its own.
 func (c *recordingCluster) startWorker(t *testing.T, program string, more ...string) *processes.Process {
 	t.Helper()
 	p := programs.Start(t, c.dir, program, append(append([]string{}, c.env...), more...))
@@ -84,7 +84,7 @@ func (c *recordingCluster) startWorker(t *testing.T, program string, more ...str
 	return p
 }
 
-// ask publishes a request, as a person does with any NATS client.
+// publishRequest publishes a request by a plain NATS client.
 func (c *recordingCluster) publishRequest(t *testing.T, id, specification string) {
 	t.Helper()
 	if err := c.conn.Publish(events.TypePipelineRequested, fmt.Appendf(nil, `{"run_id": %q, "specification": %s}`, id, specification)); err != nil {
@@ -92,7 +92,7 @@ func (c *recordingCluster) publishRequest(t *testing.T, id, specification string
 	}
 }
 
-// ended waits for the success of a run, and for its tracking.
+// ended waits until a run has succeeded and is tracked.
 func (c *recordingCluster) ended(t *testing.T, id string) events.Run {
 	t.Helper()
 	run := c.until(t, id, "the end", func(r events.Run) bool { return r.Completed != nil && r.Tracked != nil })
@@ -102,7 +102,7 @@ func (c *recordingCluster) ended(t *testing.T, id string) events.Run {
 	return run
 }
 
-// said is what an attempt has said so far about its progress.
+// progressOf are the progress events of an attempt so far.
 func (c *recordingCluster) progressOf(id string, p events.Phase, attempt int) (out []received) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -114,18 +114,18 @@ func (c *recordingCluster) progressOf(id string, p events.Phase, attempt int) (o
 	return out
 }
 
-// holder waits until the newest attempt at a phase is at a step, or behind it,
-// and returns its number and its process. A fast one says where it is less
-// often than it saves where it is.
+// owner waits until the newest attempt at a phase has reached a step, and returns its
+// number and its process. It looks at the checkpoint too, because a fast attempt
+// publishes progress less often than it saves checkpoints.
 func (c *recordingCluster) owner(t *testing.T, id string, p events.Phase, step int64) (attempt int, process *processes.Process) {
 	t.Helper()
 	c.until(t, id, fmt.Sprintf("%s at step %d", p, step), func(r events.Run) bool {
 		attempt = r.Phases[p].NextAttempt() - 1
-		said := c.progressOf(id, p, attempt)
-		if len(said) == 0 || r.Phases[p].Completed != nil {
+		progress := c.progressOf(id, p, attempt)
+		if len(progress) == 0 || r.Phases[p].Completed != nil {
 			return false
 		}
-		at := said[len(said)-1].Step
+		at := progress[len(progress)-1].Step
 		if cp, err := checkpoint.New(c.bus).Load(t.Context(), id, p); err == nil && cp.Attempt == attempt {
 			at = max(at, cp.Step)
 		}
@@ -143,7 +143,7 @@ func (c *recordingCluster) owner(t *testing.T, id string, p events.Phase, step i
 	return attempt, process
 }
 
-// started waits for an attempt, and returns when its fact was stored.
+// waitForAttempt waits for an attempt, and returns when its fact was stored.
 func (c *recordingCluster) waitForAttempt(t *testing.T, id string, p events.Phase, attempt int) time.Time {
 	t.Helper()
 	c.until(t, id, fmt.Sprintf("attempt %d at %s", attempt, p), func(r events.Run) bool { return r.Phases[p].NextAttempt() > attempt })
@@ -154,18 +154,17 @@ func (c *recordingCluster) waitForAttempt(t *testing.T, id string, p events.Phas
 	return m.Time
 }
 
-// kill kills the holder of a job once it is at a step, and wants another one
-// to hold the job in time. It returns the number of the attempt that was
-// killed.
+// killOwner kills the owner of a job once it has reached a step, and wants another
+// worker to take the job over in time. It returns the number of the killed attempt.
 func (c *recordingCluster) killOwner(t *testing.T, id string, p events.Phase, step int64) int {
 	t.Helper()
 	attempt, victim := c.owner(t, id, p, step)
 	at := time.Now()
 	victim.Kill(t)
-	held := c.waitForAttempt(t, id, p, attempt+1).Sub(at)
-	t.Logf("%s: attempt %d at %s is killed behind step %d; the job is held again after %s", id, attempt, p, step, held.Round(time.Millisecond))
-	if held > ackWait+5*time.Second {
-		t.Errorf("%s: the job of attempt %d at %s is held again after %s, the ack wait is %s", id, attempt, p, held, ackWait)
+	takeover := c.waitForAttempt(t, id, p, attempt+1).Sub(at)
+	t.Logf("%s: attempt %d at %s was killed after step %d; the job was taken over after %s", id, attempt, p, step, takeover.Round(time.Millisecond))
+	if takeover > ackWait+5*time.Second {
+		t.Errorf("%s: the job of attempt %d at %s was taken over after %s, the ack wait is %s", id, attempt, p, takeover, ackWait)
 	}
 	return attempt
 }

@@ -19,42 +19,41 @@ import (
 	"github.com/tunebus/tunebus/pipeline/cloudblob/s3test"
 )
 
-// request is what a person publishes with any NATS client. Paths start at
-// the services' data roots.
+// request is a request as a plain NATS client publishes it. Its paths start at the
+// data roots of the services.
 const request = `{"specification": {
   "fine_tuner": {"base_model_id": "base-model", "training_data_id": "validation.jsonl", "max_sequence_length": 128,
     "full_finetuning": true, "device_train_batch_size": 8, "grad_accumulation": 1, "epochs": 2, "warmup_steps": 1},
   "inferencer": {"testing_data_id": "validation.jsonl", "temperature": 0, "max_new_tokens": 8, "batch_size": 32},
   "evaluator": {"metrics": ["rouge_score", "key_fact"]},
-  "mlflow": {"run_name": "apart"}}}`
+  "mlflow": {"run_name": "separate"}}}`
 
-// TestServicesApart runs NATS and the five services as separate processes.
-// The services start in any order, NATS last, and inference once its job has
-// been waiting.
-func TestServicesApart(t *testing.T) {
+// TestSeparateServices runs NATS and the five services as separate processes. NATS
+// starts after the services, and inference after its job was queued.
+func TestSeparateServices(t *testing.T) {
 	t.Parallel()
 	t.Run("files", func(t *testing.T) {
 		t.Parallel()
 		dir := t.TempDir()
-		apart(t, dir, "file://"+filepath.Join(dir, "artifacts"))
+		runSeparately(t, dir, "file://"+filepath.Join(dir, "artifacts"))
 	})
 	t.Run("object store", func(t *testing.T) {
 		t.Parallel()
-		apart(t, t.TempDir(), "jetstream://artifacts")
+		runSeparately(t, t.TempDir(), "jetstream://artifacts")
 	})
 	t.Run("S3", func(t *testing.T) {
 		t.Parallel()
 		server := s3test.New(t)
-		apart(t, t.TempDir(), server.Address("artifacts"), server.Environ()...)
-		if len(server.Keys()) < 4 { // the store's id, and something of each phase
+		runSeparately(t, t.TempDir(), server.Address("artifacts"), server.Environ()...)
+		if len(server.Keys()) < 4 { // the id of the store, and an artifact of each phase
 			t.Errorf("the bucket holds %q", server.Keys())
 		}
 	})
 }
 
-// apart runs the pipeline with artifacts in a store. Environ is what the
-// programs need to reach it.
-func apart(t *testing.T, dir, store string, environ ...string) {
+// runSeparately runs the pipeline with artifacts in a store. environ are the variables
+// that the programs need to reach the store.
+func runSeparately(t *testing.T, dir, store string, environ ...string) {
 	t.Helper()
 	port := processes.FreePort(t)
 	url := fmt.Sprintf("nats://127.0.0.1:%d", port)
@@ -143,9 +142,9 @@ func apart(t *testing.T, dir, store string, environ ...string) {
 	if !slices.Equal(got, want) {
 		t.Errorf("facts\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	conclusion(t, js, run)
-	mlruns(t, filepath.Join(dir, "mlruns"))
-	reports(t, filepath.Join(dir, "reports", run))
+	wantConclusion(t, js, run)
+	wantMLflowRuns(t, filepath.Join(dir, "mlruns"))
+	wantReports(t, filepath.Join(dir, "reports", run))
 
 	for _, p := range services {
 		p.Stop(t)
@@ -156,7 +155,7 @@ func apart(t *testing.T, dir, store string, environ ...string) {
 	}
 }
 
-func conclusion(t *testing.T, js jetstream.JetStream, run string) {
+func wantConclusion(t *testing.T, js jetstream.JetStream, run string) {
 	t.Helper()
 	s, err := js.Stream(t.Context(), "TUNEBUS")
 	if err != nil {
@@ -178,15 +177,15 @@ func conclusion(t *testing.T, js jetstream.JetStream, run string) {
 		t.Fatal(err)
 	}
 	if event.SpecVersion != "1.0" || event.Data.Conclusion != "success" {
-		t.Errorf("the run's end is %s", msg.Data)
+		t.Errorf("pipeline.completed is %s", msg.Data)
 	}
 	if _, ok := event.Data.Scores["rouge_score"]; !ok {
 		t.Errorf("scores %v have no rouge_score", event.Data.Scores)
 	}
 }
 
-// mlruns wants the parent run and a child for each phase, all of them ended.
-func mlruns(t *testing.T, dir string) {
+// wantMLflowRuns wants the parent run and a child run for each phase, all finished.
+func wantMLflowRuns(t *testing.T, dir string) {
 	t.Helper()
 	metas, err := filepath.Glob(filepath.Join(dir, "*", "*", "meta.yaml"))
 	if err != nil {
@@ -199,7 +198,7 @@ func mlruns(t *testing.T, dir string) {
 			t.Fatal(err)
 		}
 		if !bytes.Contains(body, []byte("status: 3")) { // FINISHED
-			t.Errorf("%s has not ended well:\n%s", m, body)
+			t.Errorf("%s has not finished:\n%s", m, body)
 		}
 		name, err := os.ReadFile(filepath.Join(filepath.Dir(m), "tags", "mlflow.runName"))
 		if err != nil {
@@ -208,12 +207,12 @@ func mlruns(t *testing.T, dir string) {
 		names = append(names, string(name))
 	}
 	slices.Sort(names)
-	if want := []string{"apart", "apart_evaluation", "apart_finetuning", "apart_inferencing"}; !slices.Equal(names, want) {
+	if want := []string{"separate", "separate_evaluation", "separate_finetuning", "separate_inferencing"}; !slices.Equal(names, want) {
 		t.Errorf("MLflow runs %v, want %v", names, want)
 	}
 }
 
-func reports(t *testing.T, dir string) {
+func wantReports(t *testing.T, dir string) {
 	t.Helper()
 	book, err := excelize.OpenFile(filepath.Join(dir, "evaluator_output_detailed.xlsx"))
 	if err != nil {
