@@ -15,7 +15,7 @@ import (
 // holders are the processes that hold a job, by id, as the stream says: the
 // newest attempt of a phase that has not ended names its process. A server that
 // does not answer names nobody.
-func (c *town) holders(t *testing.T) map[int]bool {
+func (c *testCluster) owners(t *testing.T) map[int]bool {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
@@ -46,7 +46,7 @@ func (c *town) holders(t *testing.T) map[int]bool {
 		if facts[events.CompletedSubject(j.phase, j.run)] || facts[ended.Subject()] {
 			continue
 		}
-		if pid, ok := c.worker(ctx, started.Subject()); ok {
+		if pid, ok := c.publisherOf(ctx, started.Subject()); ok {
 			pids[pid] = true
 		}
 	}
@@ -54,7 +54,7 @@ func (c *town) holders(t *testing.T) map[int]bool {
 }
 
 // worker is the process that published a start.
-func (c *town) worker(ctx context.Context, started string) (pid int, ok bool) {
+func (c *testCluster) publisherOf(ctx context.Context, started string) (pid int, ok bool) {
 	s, err := c.js.Stream(ctx, events.StreamFacts)
 	if err != nil {
 		return 0, false

@@ -17,14 +17,14 @@ import (
 
 // enough wants what was killed to be worth it: at least half of those killed
 // held a job, and the broker was among them.
-func (w *wreck) enough(t *testing.T) {
+func (w *faultInjector) wantEnoughKills(t *testing.T) {
 	t.Helper()
 	total := 0
 	for _, n := range w.kills {
 		total += n
 	}
-	if 2*w.heldJob < total || total < *kills {
-		t.Errorf("%d kills hit %d processes that held a job; want %d, and at least half of them", total, w.heldJob, *kills)
+	if 2*w.killedOwners < total || total < *kills {
+		t.Errorf("%d kills hit %d processes that held a job; want %d, and at least half of them", total, w.killedOwners, *kills)
 	}
 	if least := max(2, min(20, *kills/10)); w.kills[processes.NATS] < least {
 		t.Errorf("%d kills hit the broker, want %d", w.kills[processes.NATS], least)
@@ -32,18 +32,18 @@ func (w *wreck) enough(t *testing.T) {
 }
 
 // table tells what was done and what came of it.
-func (w *wreck) table(s snapshot.State) string {
+func (w *faultInjector) summary(s snapshot.State) string {
 	var b strings.Builder
 	out := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	row := func(name string, value any) { _, _ = fmt.Fprintf(out, "%s\t%v\n", name, value) } // into memory
 	for _, program := range slices.Sorted(maps.Keys(w.kills)) {
 		row("killed: "+program, w.kills[program])
 	}
-	row("of these held a job", w.heldJob)
+	row("of these held a job", w.killedOwners)
 	for _, program := range slices.Sorted(maps.Keys(w.pauses)) {
 		row("paused: "+program, w.pauses[program])
 	}
-	row("of these beyond the ack wait, holding a job", w.stales)
+	row("of these beyond the ack wait, holding a job", w.stalePauses)
 	ends, attempts := map[string]int{}, 0
 	for _, m := range s.Facts {
 		a, err := events.ParseSubject(m.Subject)

@@ -16,31 +16,31 @@ import (
 )
 
 // people ask for runs, for the end of some, and for the repetition of others.
-type people struct {
-	*town
+type client struct {
+	*testCluster
 	choice *rand.Rand
 	bus    *conn.Conn
 
-	letters []letter        // that are to be sent
+	letters []pendingPublish        // that are to be sent
 	ended   map[string]bool // the subjects of the ends of runs
 	looked  time.Time
 }
 
 // letter is something to be sent, which is tried until it is known to have
 // arrived.
-type letter struct {
+type pendingPublish struct {
 	at   time.Time
 	send func(ctx context.Context) error
 }
 
 // look counts the runs that have ended, now and then; a server that is away
 // does not say.
-func (p *people) look(t *testing.T) int {
+func (p *client) countEnded(t *testing.T) int {
 	t.Helper()
-	if time.Since(p.looked) < 300*time.Millisecond {
+	if time.Since(p.lastCount) < 300*time.Millisecond {
 		return len(p.ended)
 	}
-	p.looked = time.Now()
+	p.lastCount = time.Now()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	if ended, err := p.subjects(ctx, events.TypePipelineCompleted+".*"); err == nil {
@@ -50,32 +50,32 @@ func (p *people) look(t *testing.T) int {
 }
 
 // under is how many runs are under way, as far as is known.
-func (p *people) under() int { return len(p.asked) - len(p.ended) }
+func (p *client) running_() int { return len(p.requested) - len(p.ended) }
 
 // post sends what is due, one letter at a time.
-func (p *people) post(t *testing.T) {
+func (p *client) publishDue(t *testing.T) {
 	t.Helper()
-	i := slices.IndexFunc(p.letters, func(l letter) bool { return time.Now().After(l.at) })
+	i := slices.IndexFunc(p.pending, func(l pendingPublish) bool { return time.Now().After(l.at) })
 	if i < 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()
-	if p.letters[i].send(ctx) == nil {
-		p.letters = slices.Delete(p.letters, i, i+1)
+	if p.pending[i].send(ctx) == nil {
+		p.pending = slices.Delete(p.pending, i, i+1)
 	}
 }
 
 // another asks for one more run: mostly a new one, sometimes the repetition of
 // an old one; some are cancelled after a while.
-func (p *people) another(t *testing.T) {
+func (p *client) requestRun(t *testing.T) {
 	t.Helper()
-	n := len(p.asked)
-	kind := []string{full, full, full, full, train, train, score, score, score, queued, broken, again}[p.choice.IntN(12)]
+	n := len(p.requested)
+	kind := []string{full, full, full, full, train, train, score, score, score, queued, broken, rerun}[p.choice.IntN(12)]
 	req := events.PipelineRequested{RunID: fmt.Sprintf("%s-%d", kind, n)}
-	spec, ends := specification(kind), endsOf(kind)
+	spec, ends := specification(kind), conclusionsOf(kind)
 	switch kind {
-	case again:
+	case rerun:
 		old := p.repeatable()
 		if old == "" {
 			return
@@ -90,14 +90,14 @@ func (p *people) another(t *testing.T) {
 			ends = []events.Conclusion{events.Success, events.Cancelled}
 		}
 	}
-	p.asked[req.RunID] = kind
+	p.requested[req.RunID] = kind
 	if len(ends) > 0 {
 		p.state.Ends[req.RunID] = ends
 	}
 	body := request(t, req, spec)
-	p.letters = append(p.letters, letter{time.Now(), func(ctx context.Context) error { return p.send(ctx, req.RunID, body) }})
+	p.pending = append(p.pending, pendingPublish{time.Now(), func(ctx context.Context) error { return p.send(ctx, req.RunID, body) }})
 	if p.choice.IntN(20) == 0 {
-		p.letters = append(p.letters, letter{time.Now(), func(ctx context.Context) error {
+		p.pending = append(p.pending, pendingPublish{time.Now(), func(ctx context.Context) error {
 			return p.send(ctx, garbage+req.RunID, []byte("no request"))
 		}})
 	}
@@ -105,9 +105,9 @@ func (p *people) another(t *testing.T) {
 
 // cancelSoon asks for the end of a run after a while, which may be before its
 // begin or after its end.
-func (p *people) cancelSoon(run string) {
+func (p *client) cancelSoon(run string) {
 	after := time.Duration(p.choice.Int64N(int64(15 * time.Second)))
-	p.letters = append(p.letters, letter{time.Now().Add(after), func(ctx context.Context) error {
+	p.pending = append(p.pending, pendingPublish{time.Now().Add(after), func(ctx context.Context) error {
 		_, err := journal.New(p.bus).Publish(ctx, events.CancelRequested{RunID: run, By: "chaos"}, journal.Fence{})
 		var lost *journal.FencedError
 		if errors.As(err, &lost) { // it arrived at an earlier try
@@ -119,10 +119,10 @@ func (p *people) cancelSoon(run string) {
 
 // repeatable is a run that has ended well with all its phases; empty if there
 // is none yet.
-func (p *people) repeatable() string {
+func (p *client) repeatable() string {
 	var good []string
-	for _, id := range slices.Sorted(maps.Keys(p.asked)) {
-		if p.asked[id] == full && len(p.state.Ends[id]) == 0 && p.ended[events.PipelineCompleted{RunID: id}.Subject()] {
+	for _, id := range slices.Sorted(maps.Keys(p.requested)) {
+		if p.requested[id] == full && len(p.state.Ends[id]) == 0 && p.ended[events.PipelineCompleted{RunID: id}.Subject()] {
 			good = append(good, id)
 		}
 	}

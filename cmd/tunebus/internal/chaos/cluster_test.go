@@ -27,7 +27,7 @@ import (
 const ackWait = 2 * time.Second
 
 // town is a NATS server, services and the folders that they share.
-type town struct {
+type testCluster struct {
 	programs *processes.Programs
 	dir, url string
 	monitor  string // address of the server's own reports
@@ -46,7 +46,7 @@ type town struct {
 
 // found starts a server and sets it up. store is the address of the artifact
 // store; empty: a folder.
-func found(t *testing.T, programs *processes.Programs, name, store string) *town {
+func newTestCluster(t *testing.T, programs *processes.Programs, name, store string) *testCluster {
 	t.Helper()
 	dir := t.TempDir()
 	if *keep != "" {
@@ -59,7 +59,7 @@ func found(t *testing.T, programs *processes.Programs, name, store string) *town
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &town{programs: programs, dir: dir, store: store, asked: map[string]string{}, staffed: map[string]bool{}, state: snapshot.State{Ends: map[string][]events.Conclusion{}}}
+	c := &testCluster{programs: programs, dir: dir, store: store, asked: map[string]string{}, staffed: map[string]bool{}, state: snapshot.State{Ends: map[string][]events.Conclusion{}}}
 	if store == "" {
 		c.store = "file://" + c.in("artifacts")
 	}
@@ -106,11 +106,11 @@ func found(t *testing.T, programs *processes.Programs, name, store string) *town
 	return c
 }
 
-func (c *town) in(name string) string { return filepath.Join(c.dir, name) }
+func (c *testCluster) in(name string) string { return filepath.Join(c.dir, name) }
 
 // startNATS starts the server, which syncs every write, on the folder that it
 // had before.
-func (c *town) startNATS(t *testing.T) {
+func (c *testCluster) startNATS(t *testing.T) {
 	t.Helper()
 	conf := filepath.Join(processes.Root(), "deploy", "nats", "nats.conf")
 	_, port, _ := strings.Cut(strings.TrimPrefix(c.url, "nats://"), ":")
@@ -120,7 +120,7 @@ func (c *town) startNATS(t *testing.T) {
 }
 
 // start starts a service. more are variables of its own.
-func (c *town) start(t *testing.T, program string, more ...string) *processes.Process {
+func (c *testCluster) start(t *testing.T, program string, more ...string) *processes.Process {
 	t.Helper()
 	p := c.programs.Start(t, c.dir, program, append(append([]string(nil), c.env...), more...))
 	c.mu.Lock()
@@ -130,19 +130,19 @@ func (c *town) start(t *testing.T, program string, more ...string) *processes.Pr
 }
 
 // all are the services that ever were.
-func (c *town) all() []*processes.Process {
+func (c *testCluster) services() []*processes.Process {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return append([]*processes.Process(nil), c.procs...)
 }
 
 // writeLogs writes what every process wrote to a folder.
-func (c *town) writeLogs(t *testing.T) {
+func (c *testCluster) writeLogs(t *testing.T) {
 	folder := c.in("logs")
 	if err := os.MkdirAll(folder, 0o750); err != nil {
 		t.Error(err)
 	}
-	for _, p := range append(c.all(), c.nats) {
+	for _, p := range append(c.services(), c.nats) {
 		if err := os.WriteFile(filepath.Join(folder, fmt.Sprintf("%s-%d.log", p.Name, p.PID())), []byte(p.Log.String()), 0o600); err != nil {
 			t.Error(err)
 		}
@@ -152,14 +152,14 @@ func (c *town) writeLogs(t *testing.T) {
 // rest waits until every request is answered, every run tracked and every
 // message settled; then the services end. What does not come to rest within
 // limit is for the audit to find.
-func (c *town) rest(t *testing.T, limit time.Duration) {
+func (c *testCluster) waitForIdle(t *testing.T, limit time.Duration) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	tick := time.NewTicker(500 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		err := c.unrest(ctx)
+		err := c.busy(ctx)
 		if err == nil {
 			break
 		}
@@ -171,7 +171,7 @@ func (c *town) rest(t *testing.T, limit time.Duration) {
 		}
 		break
 	}
-	for _, p := range c.all() {
+	for _, p := range c.services() {
 		if !p.Ended() {
 			p.Stop(t)
 		}
@@ -179,7 +179,7 @@ func (c *town) rest(t *testing.T, limit time.Duration) {
 }
 
 // unrest says what still goes on.
-func (c *town) unrest(ctx context.Context) error {
+func (c *testCluster) busy(ctx context.Context) error {
 	requests, err := c.count(ctx, events.StreamRequests, ">")
 	if err != nil {
 		return err
@@ -228,7 +228,7 @@ func (c *town) unrest(ctx context.Context) error {
 	return nil
 }
 
-func (c *town) count(ctx context.Context, stream, filter string) (int, error) {
+func (c *testCluster) count(ctx context.Context, stream, filter string) (int, error) {
 	s, err := c.js.Stream(ctx, stream)
 	if err != nil {
 		return 0, err
@@ -245,7 +245,7 @@ func (c *town) count(ctx context.Context, stream, filter string) (int, error) {
 }
 
 // subjects are those of the facts that match a filter.
-func (c *town) subjects(ctx context.Context, filter string) (map[string]bool, error) {
+func (c *testCluster) subjects(ctx context.Context, filter string) (map[string]bool, error) {
 	s, err := c.js.Stream(ctx, events.StreamFacts)
 	if err != nil {
 		return nil, err
@@ -262,7 +262,7 @@ func (c *town) subjects(ctx context.Context, filter string) (map[string]bool, er
 }
 
 // audited reads what is left of a town at rest and reports every fault.
-func (c *town) audited(t *testing.T) snapshot.State {
+func (c *testCluster) auditAll(t *testing.T) snapshot.State {
 	t.Helper()
 	s := c.state
 	read := snapshot.ReadArtifacts(c.in("artifacts"), &s)
@@ -283,7 +283,7 @@ func (c *town) audited(t *testing.T) snapshot.State {
 
 // orphans are processes other than NATS that still run in the town's folder,
 // as far as the system tells.
-func (c *town) orphans() []string {
+func (c *testCluster) orphans() []string {
 	var out []string
 	folders, err := filepath.Glob("/proc/[0-9]*/cwd")
 	if err != nil {
@@ -296,7 +296,7 @@ func (c *town) orphans() []string {
 			out = append(out, "process "+pid)
 		}
 	}
-	for _, p := range c.all() {
+	for _, p := range c.services() {
 		if !p.Ended() {
 			out = append(out, fmt.Sprintf("process %d of %s", p.PID(), p.Name))
 		}
