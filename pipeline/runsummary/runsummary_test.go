@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/pipeline/runsummary"
 )
 
@@ -133,12 +133,12 @@ func TestWaitsFor(t *testing.T) {
 		r.Completed = nil
 		r.Phases[events.Finetune] = &events.PhaseState{Requested: &events.PhaseRequested{}}
 	})
-	queue := bus.Queue{Phase: events.Finetune, Name: "builtin", Waiting: 1}
-	if got := runsummary.WaitsFor(run, []bus.Queue{queue}); got != "finetune/builtin" {
+	queue := topology.Queue{Phase: events.Finetune, Name: "builtin", Waiting: 1}
+	if got := runsummary.WaitsFor(run, []topology.Queue{queue}); got != "finetune/builtin" {
 		t.Errorf("without a worker: %q", got)
 	}
 	queue.Idle = 1
-	if got := runsummary.WaitsFor(run, []bus.Queue{queue}); got != "" {
+	if got := runsummary.WaitsFor(run, []topology.Queue{queue}); got != "" {
 		t.Errorf("with a free worker: %q", got)
 	}
 }

@@ -4,12 +4,12 @@ import (
 	"slices"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
 
 // WaitsFor names the queue, as phase/name, in which a job of the run waits
 // although no worker takes jobs from it; empty if there is none.
-func WaitsFor(run events.Run, queues []bus.Queue) string {
+func WaitsFor(run events.Run, queues []topology.Queue) string {
 	if run.Completed != nil || run.Accepted == nil {
 		return ""
 	}
@@ -17,7 +17,7 @@ func WaitsFor(run events.Run, queues []bus.Queue) string {
 		if run.Phases[step.Phase].Status() != events.StatusQueued {
 			continue
 		}
-		if slices.ContainsFunc(queues, func(q bus.Queue) bool {
+		if slices.ContainsFunc(queues, func(q topology.Queue) bool {
 			return q.Phase == step.Phase && q.Name == step.Queue && q.Unattended()
 		}) {
 			return string(step.Phase) + "/" + step.Queue

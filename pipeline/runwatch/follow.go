@@ -5,7 +5,8 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
 )
 
 // Following says which run is followed and who is told.
@@ -21,7 +22,7 @@ type Following struct {
 	Tracking time.Duration
 	// OnFact is called once for each fact, in the stream's order, also for one
 	// that cannot be read.
-	OnFact func(bus.Message)
+	OnFact func(codec.Message)
 	// OnUnknown is called once if the stream does not hold the run yet and
 	// nothing is known of its request.
 	OnUnknown func()
@@ -80,7 +81,7 @@ func (r *reader) read(ctx context.Context) (events.Run, error) {
 	if err != nil {
 		return events.Run{}, err
 	}
-	run := bus.Fold(facts)
+	run := history.Fold(facts)
 	if a := run.Accepted; f.Request != 0 && a != nil && a.Lineage.RequestSequence != f.Request {
 		facts, run = nil, events.Run{ID: f.Run}
 	}
@@ -107,11 +108,11 @@ func (r *reader) read(ctx context.Context) (events.Run, error) {
 
 // endless returns the error of a run whose beginning or end is stored and
 // cannot be read. Each is stored only once, so there is nothing to wait for.
-func endless(facts []bus.Message) error {
+func endless(facts []codec.Message) error {
 	for _, f := range facts {
 		a, err := events.ParseSubject(f.Subject)
 		if err == nil && f.Unreadable != nil && (a.Type == events.TypePipelineAccepted || a.Type == events.TypePipelineCompleted) {
-			return bus.Unreadable([]bus.Message{f})
+			return history.Unreadable([]codec.Message{f})
 		}
 	}
 	return nil

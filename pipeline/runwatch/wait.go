@@ -6,7 +6,8 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
 )
 
 // Decision waits until the request at a sequence is accepted, or rejected,
@@ -24,7 +25,7 @@ func (w *Watcher) Decision(ctx context.Context, id string, request uint64) (*eve
 		for _, subject := range subjects {
 			m, err := w.facts.Last(ctx, subject)
 			switch {
-			case errors.Is(err, bus.ErrNothing):
+			case errors.Is(err, history.ErrNotFound):
 				continue
 			case ctx.Err() != nil:
 				return nil, unlessOutOfTime(ctx)
@@ -102,7 +103,7 @@ func (w *Watcher) End(ctx context.Context, run events.Run) (events.Run, error) {
 	defer lost.Stop()
 	for {
 		now, err := w.run(ctx, run.ID)
-		if ctx.Err() == nil && err != nil && !bus.Undecodable(err) {
+		if ctx.Err() == nil && err != nil && !codec.IsUndecodable(err) {
 			return run, err
 		}
 		if now.Completed != nil {

@@ -6,16 +6,17 @@ import (
 	"fmt"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
 // Facts reads what the stream holds of runs.
 type Facts interface {
 	// Facts reads every fact of a run, in the stream's order.
-	Facts(ctx context.Context, run string) ([]bus.Message, error)
+	Facts(ctx context.Context, run string) ([]codec.Message, error)
 	// Last reads the newest message of a subject.
-	Last(ctx context.Context, subject string) (bus.Message, error)
+	Last(ctx context.Context, subject string) (codec.Message, error)
 }
 
 // Rejections finds the newest rejection of a request for a run; nil if there
@@ -79,7 +80,7 @@ func (w *Watcher) rejection(ctx context.Context, id string, request uint64) (*ev
 		return w.rejections.Rejection(ctx, id)
 	}
 	m, err := w.facts.Last(ctx, events.PipelineRejected{RequestSequence: request}.Subject())
-	if errors.Is(err, bus.ErrNothing) {
+	if errors.Is(err, history.ErrNotFound) {
 		return nil, nil
 	}
 	if err != nil {
@@ -89,12 +90,12 @@ func (w *Watcher) rejection(ctx context.Context, id string, request uint64) (*ev
 	return &r, nil
 }
 
-// run reads and folds the facts of a run. Beside a [*bus.UnreadableError] it
+// run reads and folds the facts of a run. Beside a [*history.UnreadableError] it
 // returns the part that can be read.
 func (w *Watcher) run(ctx context.Context, id string) (events.Run, error) {
 	facts, err := w.facts.Facts(ctx, id)
 	if err != nil {
 		return events.Run{}, err
 	}
-	return bus.Fold(facts), bus.Unreadable(facts)
+	return history.Fold(facts), history.Unreadable(facts)
 }

@@ -10,7 +10,9 @@ import (
 	"github.com/tunebus/tunebus/embedded/bustest"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
 
 // DataFolder is a data folder of "tunebus run" that no server is using.
@@ -38,14 +40,14 @@ func NewDataFolder(t *testing.T) *DataFolder {
 
 // WithServer does something on a server of the folder, with all streams, and
 // stops the server.
-func (f *DataFolder) WithServer(t *testing.T, do func(b *bus.Bus)) {
+func (f *DataFolder) WithServer(t *testing.T, do func(b *conn.Conn)) {
 	t.Helper()
 	s, err := embedded.Start(t.Context(), embedded.Options{Dir: filepath.Join(f.Dir, "nats"), RelaxedSync: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	b := bustest.Connect(t, s)
-	if err := b.Setup(t.Context(), bus.Layout{}); err != nil {
+	if err := topology.Apply(t.Context(), b, topology.Topology{}); err != nil {
 		t.Fatal(err)
 	}
 	do(b)
@@ -104,10 +106,10 @@ func EndedRun(run string, artifacts ...events.Artifact) []events.Event {
 }
 
 // Publish publishes events.
-func Publish(t *testing.T, b *bus.Bus, evs ...events.Event) {
+func Publish(t *testing.T, b *conn.Conn, evs ...events.Event) {
 	t.Helper()
 	for _, ev := range evs {
-		if _, err := b.Publish(t.Context(), ev, bus.Fence{}); err != nil {
+		if _, err := journal.New(b).Publish(t.Context(), ev, journal.Fence{}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -9,7 +9,8 @@ import (
 	"testing"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
 )
 
 // small is a specification that takes seconds, with paths of its own folder.
@@ -41,7 +42,7 @@ type Services struct {
 	Dir string
 	// URL is the address of the NATS server, and Bus a connection to it.
 	URL string
-	Bus *bus.Bus
+	Bus *conn.Conn
 }
 
 // NewServices starts services.
@@ -61,7 +62,7 @@ func NewServices(t *testing.T) Services {
 {"question":"Where?","ground_truth":"In Paris.","answer":"In Rome.","key_fact":"Paris"}`)
 	Write(t, s.Dir, "gate.toml", "[evaluator.gates]\nkey_fact_accuracy = 0.9")
 	s.URL = Up(t, s.Dir)
-	s.Bus = Connect(t, bus.Options{URL: s.URL, Name: "test"})
+	s.Bus = Connect(t, conn.Options{URL: s.URL, Name: "test"})
 	return s
 }
 
@@ -112,9 +113,9 @@ func ReadSummary(t *testing.T, out string) Summary {
 }
 
 // Connect connects to a server for the length of a test.
-func Connect(t *testing.T, o bus.Options) *bus.Bus {
+func Connect(t *testing.T, o conn.Options) *conn.Conn {
 	t.Helper()
-	b, err := bus.Connect(context.WithoutCancel(t.Context()), o)
+	b, err := conn.Connect(context.WithoutCancel(t.Context()), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,9 +135,9 @@ const (
 
 // FactTypes reads the facts of a run: their types in the order of the stream,
 // and the fact of the run's end.
-func FactTypes(t *testing.T, b *bus.Bus, run string) (types string, end events.PipelineCompleted) {
+func FactTypes(t *testing.T, b *conn.Conn, run string) (types string, end events.PipelineCompleted) {
 	t.Helper()
-	facts, err := b.Facts(t.Context(), run)
+	facts, err := history.New(b).Facts(t.Context(), run)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/pipeline/artifact"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/runsummary"
 	"github.com/tunebus/tunebus/pipeline/runwatch"
 	"github.com/tunebus/tunebus/pipeline/service"
@@ -73,7 +73,7 @@ func Send(c *cobra.Command, s *session.Session, f Flags, specifications []string
 		return exit.Input(errors.New("the specification names local files: --artifacts, or artifacts.url of the settings, " +
 			"says where to upload them, such as file:///srv/tunebus/artifacts"))
 	}
-	return s.WithBus(func(ctx context.Context, b *bus.Bus, _ []string) error {
+	return s.WithBus(func(ctx context.Context, b *conn.Conn, _ []string) error {
 		request, err := publish(ctx, b, f.artifacts, r)
 		if err != nil {
 			return err
@@ -84,7 +84,7 @@ func Send(c *cobra.Command, s *session.Session, f Flags, specifications []string
 
 // publish uploads the files and publishes the request. It returns the
 // request's sequence.
-func publish(ctx context.Context, b *bus.Bus, artifacts string, r runrequest.Request) (uint64, error) {
+func publish(ctx context.Context, b *conn.Conn, artifacts string, r runrequest.Request) (uint64, error) {
 	var store *artifact.Store
 	if len(r.Files) > 0 {
 		var err error
@@ -97,7 +97,7 @@ func publish(ctx context.Context, b *bus.Bus, artifacts string, r runrequest.Req
 }
 
 // wait waits for what became of a request, as far as the flags say.
-func wait(ctx context.Context, console *view.Console, b *bus.Bus, f Flags, r runrequest.Request, request uint64) error {
+func wait(ctx context.Context, console *view.Console, b *conn.Conn, f Flags, r runrequest.Request, request uint64) error {
 	switch {
 	case f.wait == "" && r.RerunOf != "":
 		return awaitRerun(ctx, console, b, r, request)
@@ -123,7 +123,7 @@ const decisionLimit = 10 * time.Second
 
 // awaitRerun waits for the decision on a rerun, and prints the new run. A rerun
 // that is rejected is an error.
-func awaitRerun(ctx context.Context, console *view.Console, b *bus.Bus, r runrequest.Request, request uint64) error {
+func awaitRerun(ctx context.Context, console *view.Console, b *conn.Conn, r runrequest.Request, request uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, decisionLimit)
 	defer cancel()
 	accepted, err := runwatch.New(b, b, b).Decision(ctx, r.ID, request)

@@ -9,7 +9,7 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/redrive"
 )
 
@@ -24,7 +24,7 @@ func Discard(s *session.Session) *cobra.Command {
 	c := &cobra.Command{
 		Use: "discard LETTER... | --all", Short: "Remove dead letters for good",
 		RunE: func(c *cobra.Command, args []string) error {
-			return s.WithBus(func(ctx context.Context, b *bus.Bus, args []string) error {
+			return s.WithBus(func(ctx context.Context, b *conn.Conn, args []string) error {
 				return discard(ctx, s.Console, b, f, args, c.InOrStdin())
 			})(c, args)
 		},
@@ -35,7 +35,7 @@ func Discard(s *session.Session) *cobra.Command {
 }
 
 // discard discards the chosen letters, after a person has confirmed it at in.
-func discard(ctx context.Context, console *view.Console, b *bus.Bus, f discardFlags, args []string, in io.Reader) error {
+func discard(ctx context.Context, console *view.Console, b *conn.Conn, f discardFlags, args []string, in io.Reader) error {
 	plan, err := f.selection.plan(ctx, b, args)
 	if err != nil {
 		return err

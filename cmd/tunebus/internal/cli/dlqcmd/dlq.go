@@ -12,7 +12,7 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/redrive"
 )
 
@@ -76,7 +76,7 @@ func (f *selectionFlags) read(args []string) (redrive.Selection, error) {
 }
 
 // plan reads which letters flags and arguments choose, and finds them.
-func (f *selectionFlags) plan(ctx context.Context, b *bus.Bus, args []string) ([]uint64, error) {
+func (f *selectionFlags) plan(ctx context.Context, b *conn.Conn, args []string) ([]uint64, error) {
 	selection, err := f.read(args)
 	if err != nil {
 		return nil, err

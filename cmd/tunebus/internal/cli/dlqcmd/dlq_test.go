@@ -15,7 +15,11 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/clitest"
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
 
 // letterRow is a line of "dlq list --json".
@@ -82,7 +86,7 @@ func TestDeadLetters(t *testing.T) {
 	publishRaw(t, services, job.Subject(), "junk", nil)
 	rows := letters(t, services, 2)
 	request, fact := rows[0], rows[1]
-	if request.Consumer != bus.DurableIntake {
+	if request.Consumer != topology.ConsumerIntake {
 		request, fact = fact, request
 	}
 	if request.Subject != events.TypePipelineRequested || request.Run != "" || fact.Run != "nobodys" || fact.Consumer != "finetune_builtin" || !strings.Contains(fact.Reason, "not a structured CloudEvent") {
@@ -156,12 +160,12 @@ func TestDeadLetters(t *testing.T) {
 func TestRetriedJobCompletesItsRun(t *testing.T) {
 	t.Parallel()
 	services := clitest.NewServices(t)
-	work := func(handle bus.Handler) (stop func()) {
-		r, err := bus.NewReceiver(services.Bus, slog.New(slog.DiscardHandler))
+	work := func(handle delivery.Handler) (stop func()) {
+		r, err := delivery.NewRouter(services.Bus, deadletter.New(services.Bus), slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.Add(bus.Route{Name: "trl", Stream: events.StreamFacts, Durable: bus.JobDurable(events.Finetune, "trl"), NakDelay: time.Millisecond, Handle: handle})
+		r.Add(delivery.Route{Name: "trl", Stream: events.StreamFacts, Consumer: topology.JobConsumer(events.Finetune, "trl"), NakDelay: time.Millisecond, Handle: handle})
 		ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 		done := make(chan error, 1)
 		go func() { done <- r.Run(ctx) }()
@@ -172,7 +176,7 @@ func TestRetriedJobCompletesItsRun(t *testing.T) {
 			}
 		}
 	}
-	stop := work(func(context.Context, bus.Delivery) error { panic("an old worker's slip") })
+	stop := work(func(context.Context, delivery.Delivery) error { panic("an old worker's slip") })
 	status, out, screen := clitest.Run(t, "submit", "--server", services.URL, "--artifacts", services.Artifacts(),
 		"--config", filepath.Join(services.Dir, "small.toml"), "--set", "fine_tuner.engine=trl", "--stop-after-finetuning", "--run-id", "stuck")
 	if status != 0 {
@@ -183,21 +187,21 @@ func TestRetriedJobCompletesItsRun(t *testing.T) {
 	if row.Consumer != "finetune_trl" || !strings.Contains(row.Reason, "panicked 5 times: an old worker's slip") {
 		t.Errorf("letter %+v", row)
 	}
-	stop = work(func(ctx context.Context, d2 bus.Delivery) error {
+	stop = work(func(ctx context.Context, d2 delivery.Delivery) error {
 		job := d2.Event.(events.PhaseRequested)
 		now := time.Now().UTC()
 		done := events.PhaseCompleted{RunID: job.RunID, Phase: job.Phase, Attempt: 1, Conclusion: events.Success, StartedAt: now, EndedAt: now}
 		for _, fact := range []events.Fact{events.PhaseStarted{RunID: job.RunID, Phase: job.Phase, Attempt: 1, Worker: "new"}, done} {
-			var lost *bus.LostError
-			if _, err := services.Bus.Publish(ctx, fact, bus.Fence{}); err != nil && !errors.As(err, &lost) {
+			var lost *journal.FencedError
+			if _, err := journal.New(services.Bus).Publish(ctx, fact, journal.Fence{}); err != nil && !errors.As(err, &lost) {
 				return err
 			}
 		}
-		run, err := services.Bus.Run(ctx, job.RunID)
+		run, err := history.New(services.Bus).Run(ctx, job.RunID)
 		if err != nil {
 			return err
 		}
-		return services.Bus.Follow(ctx, done, run)
+		return journal.New(services.Bus).PublishNext(ctx, done, run)
 	})
 	defer stop()
 	if status, out, screen := dlq(t, services, "retry", fmt.Sprint(row.Letter)); status != 0 || !strings.Contains(out, "on retry.finetune_trl.stuck.") {

@@ -7,7 +7,7 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/redrive"
 )
 
@@ -16,7 +16,7 @@ func List(s *session.Session) *cobra.Command {
 	var f redrive.Filter
 	c := &cobra.Command{
 		Use: "list", Short: "List the dead letters", Args: cobra.NoArgs,
-		RunE: s.WithBus(func(ctx context.Context, b *bus.Bus, _ []string) error {
+		RunE: s.WithBus(func(ctx context.Context, b *conn.Conn, _ []string) error {
 			letters, err := redrive.List(ctx, b, f)
 			if err != nil {
 				return err

@@ -7,7 +7,7 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/redrive"
 )
 
@@ -20,7 +20,7 @@ func Retry(s *session.Session) *cobra.Command {
 pipeline.requested, a fact to the service that gave it up and to no other. The
 letter goes when its message is stored. A message that is given up again leaves
 a new letter.`,
-		RunE: s.WithBus(func(ctx context.Context, b *bus.Bus, args []string) error {
+		RunE: s.WithBus(func(ctx context.Context, b *conn.Conn, args []string) error {
 			plan, err := f.plan(ctx, b, args)
 			if err != nil {
 				return err

@@ -7,7 +7,7 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/redrive"
 )
 
@@ -15,7 +15,7 @@ import (
 func Show(s *session.Session) *cobra.Command {
 	return &cobra.Command{
 		Use: "show LETTER", Short: "Show a dead letter: why, its headers and its body", Args: session.ExactlyOne("LETTER"),
-		RunE: s.WithBus(func(ctx context.Context, b *bus.Bus, args []string) error {
+		RunE: s.WithBus(func(ctx context.Context, b *conn.Conn, args []string) error {
 			n, err := readNumber(args[0])
 			if err != nil {
 				return err

@@ -15,7 +15,10 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/wakeup"
 	"github.com/tunebus/tunebus/pipeline/runsummary"
 	"github.com/tunebus/tunebus/pipeline/runwatch"
 )
@@ -34,12 +37,12 @@ type Run struct {
 
 // Show follows a run until it has ended, and until it is tracked or r.Tracking
 // has passed. It returns the run as it is then.
-func Show(ctx context.Context, console *view.Console, b *bus.Bus, r Run) (events.Run, error) {
+func Show(ctx context.Context, console *view.Console, b *conn.Conn, r Run) (events.Run, error) {
 	progress := console.Progress()
 	defer progress.Close()
 	listening, stop := context.WithCancel(ctx)
 	defer stop()
-	if err := b.Listen(listening, func(m bus.Message) {
+	if err := wakeup.Listen(listening, b, func(m codec.Message) {
 		if p, ok := m.Event.(events.Progress); ok {
 			progress.Show(p)
 		}
@@ -50,9 +53,9 @@ func Show(ctx context.Context, console *view.Console, b *bus.Bus, r Run) (events
 		Run:      r.ID,
 		Request:  r.Request,
 		Tracking: r.Tracking,
-		OnFact: func(m bus.Message) {
+		OnFact: func(m codec.Message) {
 			if m.Unreadable != nil {
-				console.Say("%v", bus.Unreadable([]bus.Message{m}))
+				console.Say("%v", history.Unreadable([]codec.Message{m}))
 			}
 			if c, ok := m.Event.(events.PhaseCompleted); ok {
 				progress.Completed(c.Phase, c.Conclusion)
@@ -65,7 +68,7 @@ func Show(ctx context.Context, console *view.Console, b *bus.Bus, r Run) (events
 
 // ToEnd follows a run to its end, prints its summary and returns its exit
 // status.
-func ToEnd(ctx context.Context, console *view.Console, b *bus.Bus, r Run) error {
+func ToEnd(ctx context.Context, console *view.Console, b *conn.Conn, r Run) error {
 	if r.Limit > 0 {
 		var cancel context.CancelFunc
 		timeout := exit.Timeout(fmt.Errorf("run %s did not end within %s; it goes on", r.ID, r.Limit))

@@ -15,7 +15,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/standalone"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/llm"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/pipeline/hostmetrics"
 	"github.com/tunebus/tunebus/pipeline/service"
 	"github.com/tunebus/tunebus/pipeline/settings"
@@ -67,7 +67,7 @@ func Start(ctx context.Context, s *session.Session, cfg settings.Settings, serve
 		RelaxedSync: server.RelaxedSync,
 		Engines:     engines(cfg),
 		Workers:     session.Workers(cfg),
-		Layout:      bus.Layout{Queues: session.Queues(cfg)},
+		Layout:      topology.Topology{Queues: session.Queues(cfg)},
 		UnknownFor:  cfg.Bus.UnknownFor,
 		Sources:     sources,
 		Tracker:     track,

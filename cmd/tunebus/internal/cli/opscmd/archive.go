@@ -14,7 +14,8 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/pipeline/archive"
 	"github.com/tunebus/tunebus/pipeline/artifact"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/lease"
 )
 
 type archiveFlags struct {
@@ -53,7 +54,7 @@ stay taken.`,
 
 // archiveRuns archives the runs that may go, and says now and then how many
 // are done.
-func archiveRuns(ctx context.Context, console *view.Console, b *bus.Bus, store *artifact.Store, f archiveFlags) (archive.Report, error) {
+func archiveRuns(ctx context.Context, console *view.Console, b *conn.Conn, store *artifact.Store, f archiveFlags) (archive.Report, error) {
 	said, n := time.Now(), 0
 	report, err := archive.Archiver{
 		Bus:       b,
@@ -67,7 +68,7 @@ func archiveRuns(ctx context.Context, console *view.Console, b *bus.Bus, store *
 			}
 		},
 	}.Run(ctx)
-	if errors.Is(err, bus.ErrHeld) {
+	if errors.Is(err, lease.ErrTaken) {
 		err = fmt.Errorf("somebody else archives on %s; wait for it", b.Server())
 	}
 	return report, err

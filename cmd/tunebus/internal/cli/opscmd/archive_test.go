@@ -7,7 +7,7 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/clitest"
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
 )
 
 // TestArchiveCommand: on a data folder that nobody uses, ended runs go into
@@ -15,7 +15,7 @@ import (
 func TestArchiveCommand(t *testing.T) {
 	t.Parallel()
 	folder := clitest.NewDataFolder(t)
-	folder.WithServer(t, func(b *bus.Bus) {
+	folder.WithServer(t, func(b *conn.Conn) {
 		for _, run := range []string{"one", "two"} {
 			clitest.Publish(t, b, clitest.EndedRun(run, folder.Put(t, run, "answers.jsonl", "{}\n"))...)
 			clitest.Publish(t, b, events.TrackingCompleted{RunID: run})
@@ -86,7 +86,7 @@ func TestArchiveCommand(t *testing.T) {
 func TestArchiveCommandRefuses(t *testing.T) {
 	t.Parallel()
 	folder := clitest.NewDataFolder(t)
-	folder.WithServer(t, func(*bus.Bus) {})
+	folder.WithServer(t, func(*conn.Conn) {})
 	dir := t.TempDir()
 	for name, c := range map[string]struct {
 		args []string

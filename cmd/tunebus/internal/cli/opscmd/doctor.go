@@ -13,7 +13,9 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/llm"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/pipeline/service"
 	"github.com/tunebus/tunebus/pipeline/settings"
 )
@@ -51,7 +53,7 @@ func checkServer(ctx context.Context, s *session.Session, cfg settings.Settings)
 		found = append(found, checkStream(ctx, b, cfg, stream))
 	}
 	found = append(found, checkDeadLetters(ctx, b))
-	queues, err := b.Queues(ctx)
+	queues, err := topology.NewInspector(b).Queues(ctx)
 	if err != nil {
 		return append(found, view.Finding{Name: "queues", State: view.StateBroken, Says: err.Error()})
 	}
@@ -61,9 +63,9 @@ func checkServer(ctx context.Context, s *session.Session, cfg settings.Settings)
 	return append(found, checkStore(ctx, b, cfg))
 }
 
-func checkStream(ctx context.Context, b *bus.Bus, cfg settings.Settings, stream string) view.Finding {
+func checkStream(ctx context.Context, b *conn.Conn, cfg settings.Settings, stream string) view.Finding {
 	f := view.Finding{Name: "stream " + stream, State: view.StateOK}
-	fill, err := b.Fill(ctx, stream)
+	fill, err := topology.NewInspector(b).StreamUsage(ctx, stream)
 	switch {
 	case err != nil:
 		f.State, f.Says, f.Do = view.StateBroken, err.Error(), `"tunebus setup" creates what is missing`
@@ -75,9 +77,9 @@ func checkStream(ctx context.Context, b *bus.Bus, cfg settings.Settings, stream 
 	return f
 }
 
-func checkDeadLetters(ctx context.Context, b *bus.Bus) view.Finding {
+func checkDeadLetters(ctx context.Context, b *conn.Conn) view.Finding {
 	f := view.Finding{Name: "dead letters", State: view.StateOK, Says: "none"}
-	n, err := b.LetterCount(ctx)
+	n, err := deadletter.New(b).Count(ctx)
 	switch {
 	case err != nil:
 		f.State, f.Says = view.StateBroken, err.Error()
@@ -87,7 +89,7 @@ func checkDeadLetters(ctx context.Context, b *bus.Bus) view.Finding {
 	return f
 }
 
-func checkQueue(q bus.Queue) view.Finding {
+func checkQueue(q topology.Queue) view.Finding {
 	f := view.Finding{
 		Name:  fmt.Sprintf("queue %s/%s", q.Phase, q.Name),
 		State: view.StateOK,
@@ -101,7 +103,7 @@ func checkQueue(q bus.Queue) view.Finding {
 
 // checkStore checks the store that the settings name. If they name none, run
 // and up have their artifacts in the data folder.
-func checkStore(ctx context.Context, b *bus.Bus, cfg settings.Settings) view.Finding {
+func checkStore(ctx context.Context, b *conn.Conn, cfg settings.Settings) view.Finding {
 	f := view.Finding{Name: "artifacts", State: view.StateOK, Says: "in the data folder of run and up; the settings name no other store"}
 	if cfg.Artifacts.URL == "" {
 		return f

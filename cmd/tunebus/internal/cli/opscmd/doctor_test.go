@@ -9,7 +9,8 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/clitest"
 	"github.com/tunebus/tunebus/embedded"
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
 
 // TestDoctor: what is fine, what is missing, and what to do.
@@ -17,8 +18,8 @@ func TestDoctor(t *testing.T) {
 	t.Parallel()
 	services := clitest.NewServices(t)
 	clitest.Eventually(t, "the workers ask for jobs", func() bool { // which they do behind the start
-		queues, err := services.Bus.Queues(t.Context())
-		return err == nil && slices.ContainsFunc(queues, func(q bus.Queue) bool { return q.Phase == events.Finetune && q.Idle == 1 })
+		queues, err := topology.NewInspector(services.Bus).Queues(t.Context())
+		return err == nil && slices.ContainsFunc(queues, func(q topology.Queue) bool { return q.Phase == events.Finetune && q.Idle == 1 })
 	})
 	status, out, screen := clitest.Run(t, "doctor", "--server", services.URL)
 	for _, want := range []string{"NATS ", "stream TUNEBUS ", "queue finetune/builtin", "free slots 1", "queue inference/openai", "artifacts ", "MLflow "} {
@@ -26,7 +27,7 @@ func TestDoctor(t *testing.T) {
 			t.Errorf("no %q, status %d\n%s%s", want, status, out, screen)
 		}
 	}
-	if _, err := services.Bus.Publish(t.Context(), events.PhaseRequested{RunID: "r", Phase: events.Inference, Queue: "openai"}, bus.Fence{}); err != nil {
+	if _, err := journal.New(services.Bus).Publish(t.Context(), events.PhaseRequested{RunID: "r", Phase: events.Inference, Queue: "openai"}, journal.Fence{}); err != nil {
 		t.Fatal(err)
 	}
 	status, out, _ = clitest.Run(t, "doctor", "--json", "--server", services.URL)

@@ -13,7 +13,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/timeflag"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/pipeline/artifact"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/gc"
 )
 
@@ -53,7 +53,7 @@ seen here.`,
 
 // collect removes what no run refers to, and prints each object as soon as it
 // is removed and the sum in the end.
-func collect(ctx context.Context, console *view.Console, b *bus.Bus, store *artifact.Store, f gcFlags) error {
+func collect(ctx context.Context, console *view.Console, b *conn.Conn, store *artifact.Store, f gcFlags) error {
 	if f.store != "" && f.store != store.ID() {
 		return exit.Input(fmt.Errorf("--store %s: this is store %s", f.store, store.ID()))
 	}

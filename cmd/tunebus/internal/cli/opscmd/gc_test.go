@@ -6,7 +6,7 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/clitest"
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
 )
 
 // TestGCCommand: what nobody refers to goes once it is old enough, also
@@ -27,7 +27,7 @@ func TestGCCommand(t *testing.T) {
 		} `json:"summary"`
 		DryRun bool `json:"dry_run"`
 	}
-	folder.WithServer(t, func(*bus.Bus) {})
+	folder.WithServer(t, func(*conn.Conn) {})
 	base := []string{"gc", "--data", folder.Dir, "--grace", "0s"}
 	status, _, screen := clitest.Run(t, base...)
 	if status != 1 || !strings.Contains(screen, "--store "+folder.Store.ID()) {
@@ -36,7 +36,7 @@ func TestGCCommand(t *testing.T) {
 	if status, _, screen := clitest.Run(t, append(base, "--store", "another")...); status != 2 || !strings.Contains(screen, "this is store "+folder.Store.ID()) {
 		t.Errorf("another store: status %d\n%s", status, screen)
 	}
-	folder.WithServer(t, func(b *bus.Bus) {
+	folder.WithServer(t, func(b *conn.Conn) {
 		clitest.Publish(t, b, clitest.EndedRun("r", folder.Put(t, "r", "answers.jsonl", "x"))...)
 		clitest.Publish(t, b, events.TrackingCompleted{RunID: "r"})
 	})

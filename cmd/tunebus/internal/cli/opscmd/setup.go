@@ -12,7 +12,8 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/objectstore"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/pipeline/service"
 )
 
@@ -35,7 +36,7 @@ func Setup(s *session.Session) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			layout := bus.Layout{Replicas: f.replicas, AckWait: f.ackWait}
+			layout := topology.Topology{Replicas: f.replicas, AckWait: f.ackWait}
 			if layout.Queues, err = addQueues(session.Queues(cfg), f.queues); err != nil {
 				return err
 			}
@@ -44,11 +45,11 @@ func Setup(s *session.Session) *cobra.Command {
 				return err
 			}
 			defer b.Close()
-			if err := b.Setup(c.Context(), layout); err != nil {
+			if err := topology.Apply(c.Context(), b, layout); err != nil {
 				return err
 			}
 			if bucket, ok := service.ObjectBucket(cfg.Artifacts.URL); ok {
-				if err := b.SetupObjects(c.Context(), bucket, session.ObjectBytes); err != nil {
+				if err := objectstore.Create(c.Context(), b, bucket, session.ObjectBytes); err != nil {
 					return err
 				}
 			}

@@ -16,7 +16,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/timeflag"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/replay"
 	"github.com/tunebus/tunebus/pipeline/settings"
 	"github.com/tunebus/tunebus/services/intake"
@@ -58,7 +58,7 @@ T is a time such as 2026-01-31T08:00:00Z, or how long ago, such as 2h or 3d.`,
 			if err := request.CheckNoSecrets(cfg); err != nil {
 				return err
 			}
-			return s.WithBus(func(ctx context.Context, b *bus.Bus, _ []string) error {
+			return s.WithBus(func(ctx context.Context, b *conn.Conn, _ []string) error {
 				r := replay.Replay{
 					Requests:  b,
 					Facts:     b,
@@ -126,7 +126,7 @@ func readLabels(filters []string) ([]replay.Label, error) {
 
 // upload stores the local files that the overrides name, once for all
 // requests.
-func (f *replayRequestsFlags) upload(ctx context.Context, b *bus.Bus, cfg settings.Settings, files map[string]string) (map[string]events.Reference, error) {
+func (f *replayRequestsFlags) upload(ctx context.Context, b *conn.Conn, cfg settings.Settings, files map[string]string) (map[string]events.Reference, error) {
 	if f.dryRun || len(files) == 0 {
 		return nil, nil
 	}

@@ -12,7 +12,10 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/clitest"
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/requestlog"
+	"github.com/tunebus/tunebus/pipeline/bus/runindex"
 )
 
 // replayedRow is a line of "replay requests --json".
@@ -48,10 +51,10 @@ func of(rows []replayedRow) string {
 // accepted waits until intake has admitted a run.
 func accepted(t *testing.T, services clitest.Services, id string) events.PipelineAccepted {
 	t.Helper()
-	var m bus.Message
+	var m codec.Message
 	clitest.Eventually(t, "run "+id, func() bool {
 		var err error
-		m, err = services.Bus.Last(t.Context(), events.PipelineAccepted{RunID: id}.Subject())
+		m, err = history.New(services.Bus).Latest(t.Context(), events.PipelineAccepted{RunID: id}.Subject())
 		return err == nil
 	})
 	return m.Event.(events.PipelineAccepted)
@@ -95,7 +98,7 @@ func TestReplayRequests(t *testing.T) {
 	publishRaw(t, services, events.TypePipelineRequested, `{"specificaton": {}}`, nil)                                                                                    // 5, rejected
 	publishRaw(t, services, events.TypePipelineRequested, `{"rerun_of": "two", "labels": {"team": "green"}, "specification": {"evaluator": {"metrics": ["chrf"]}}}`, nil) // 6
 	clitest.Eventually(t, "the last request", func() bool {
-		ids, err := services.Bus.RunIDs(t.Context())
+		ids, err := runindex.New(services.Bus).Accepted(t.Context())
 		return err == nil && len(ids) == 3
 	})
 	between := time.Now()
@@ -109,7 +112,7 @@ func TestReplayRequests(t *testing.T) {
 			t.Errorf("not said: %s\n%s", want, screen)
 		}
 	}
-	if n, err := services.Bus.LastRequest(t.Context()); err != nil || n != 6 {
+	if n, err := requestlog.New(services.Bus).Latest(t.Context()); err != nil || n != 6 {
 		t.Errorf("a dry run submitted something: %d requests, %v", n, err)
 	}
 
@@ -149,7 +152,7 @@ func TestReplayRequests(t *testing.T) {
 		}
 	}
 
-	last, err := services.Bus.LastRequest(t.Context())
+	last, err := requestlog.New(services.Bus).Latest(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,7 +171,7 @@ func TestReplayRequests(t *testing.T) {
 			t.Errorf("%v: status %d, want 2 and %q\n%s", args, status, says, screen)
 		}
 	}
-	if n, err := services.Bus.LastRequest(t.Context()); err != nil || n != last {
+	if n, err := requestlog.New(services.Bus).Latest(t.Context()); err != nil || n != last {
 		t.Errorf("%d requests, want %d (%v)", n, last, err)
 	}
 

@@ -14,7 +14,7 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/clitest"
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
 )
 
 // walk is what a folder holds: every file, with what names the folder itself
@@ -78,7 +78,7 @@ type replayed struct {
 func TestReplayTracking(t *testing.T) {
 	t.Parallel()
 	folder := clitest.NewDataFolder(t)
-	folder.WithServer(t, func(b *bus.Bus) {
+	folder.WithServer(t, func(b *conn.Conn) {
 		for _, run := range []string{"archived", "tracked", "pending"} {
 			clitest.Publish(t, b, clitest.EndedRun(run, folder.Put(t, run, "inferencer_output.jsonl", `{"question":"?"}`+"\n"))...)
 		}
@@ -165,7 +165,7 @@ func TestReplayTracking(t *testing.T) {
 func TestReplayTrackingToAnotherPlaceRecordsNothing(t *testing.T) {
 	t.Parallel()
 	folder := clitest.NewDataFolder(t)
-	folder.WithServer(t, func(b *bus.Bus) { clitest.Publish(t, b, clitest.EndedRun("r")...) })
+	folder.WithServer(t, func(b *conn.Conn) { clitest.Publish(t, b, clitest.EndedRun("r")...) })
 	dir := t.TempDir()
 	base := []string{"replay", "tracking", "--data", folder.Dir, "--reports", filepath.Join(dir, "reports"), "--tracking-uri", "file:" + filepath.Join(dir, "home")}
 	for _, step := range []struct {
@@ -184,7 +184,7 @@ func TestReplayTrackingToAnotherPlaceRecordsNothing(t *testing.T) {
 // of --to, and what the settings hold for another MLflow stays there.
 func TestCredentialsOfACopyGoThereAlone(t *testing.T) {
 	folder := clitest.NewDataFolder(t)
-	folder.WithServer(t, func(b *bus.Bus) { clitest.Publish(t, b, clitest.EndedRun("r")...) })
+	folder.WithServer(t, func(b *conn.Conn) { clitest.Publish(t, b, clitest.EndedRun("r")...) })
 	var mu sync.Mutex
 	got := map[string]string{}
 	listen := func(name string) string {
@@ -224,7 +224,7 @@ func TestCredentialsOfACopyGoThereAlone(t *testing.T) {
 func TestReplayTrackingWithoutMLflow(t *testing.T) {
 	t.Setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
 	folder := clitest.NewDataFolder(t)
-	folder.WithServer(t, func(b *bus.Bus) { clitest.Publish(t, b, clitest.EndedRun("r")...) })
+	folder.WithServer(t, func(b *conn.Conn) { clitest.Publish(t, b, clitest.EndedRun("r")...) })
 	server := httptest.NewServer(http.NotFoundHandler())
 	address := server.URL
 	server.Close()

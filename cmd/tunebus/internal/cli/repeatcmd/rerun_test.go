@@ -7,6 +7,7 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/clitest"
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
 )
 
 // rerun repeats a run on the services' server.
@@ -27,7 +28,7 @@ func TestRerun(t *testing.T) {
 	if _, out, _ := clitest.Run(t, "show", "old", "--server", services.URL); !strings.Contains(out, "or use again what is finished: tunebus rerun old") {
 		t.Errorf("show:\n%s", out)
 	}
-	old, err := services.Bus.Run(t.Context(), "old")
+	old, err := history.New(services.Bus).Run(t.Context(), "old")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +45,7 @@ func TestRerun(t *testing.T) {
 	if facts, _ := clitest.FactTypes(t, services.Bus, "new"); got.RunID != "new" || got.Status != "success" || facts != clitest.FactsBegin+clitest.FactsInference+clitest.FactsEvaluation+clitest.FactsEnd {
 		t.Errorf("%+v: %s", got, facts)
 	}
-	run, err := services.Bus.Run(t.Context(), "new")
+	run, err := history.New(services.Bus).Run(t.Context(), "new")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,8 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/runwatch"
 )
 
@@ -58,9 +59,9 @@ func Cancel(s *session.Session) *cobra.Command {
 
 // cancelRun asks for the end of a run and waits for it, and returns the run as
 // it is then.
-func cancelRun(ctx context.Context, b *bus.Bus, run events.Run, f cancelFlags) (events.Run, error) {
-	_, err := b.Publish(ctx, events.CancelRequested{RunID: run.ID, By: "user", Reason: f.reason}, bus.Fence{})
-	if _, requested := errors.AsType[*bus.LostError](err); err != nil && !requested { // a run is cancelled only once
+func cancelRun(ctx context.Context, b *conn.Conn, run events.Run, f cancelFlags) (events.Run, error) {
+	_, err := journal.New(b).Publish(ctx, events.CancelRequested{RunID: run.ID, By: "user", Reason: f.reason}, journal.Fence{})
+	if _, requested := errors.AsType[*journal.FencedError](err); err != nil && !requested { // a run is cancelled only once
 		return run, err
 	}
 	if f.noWait {

@@ -10,7 +10,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/clitest"
 	"github.com/tunebus/tunebus/embedded"
 	"github.com/tunebus/tunebus/embedded/bustest"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
 )
 
 func TestQuickstartFromStartToEnd(t *testing.T) {
@@ -47,10 +47,10 @@ func TestQuickstartFromStartToEnd(t *testing.T) {
 
 // startOn starts a server on a data folder that is not in use any more, and
 // connects to it.
-func startOn(t *testing.T, data string) *bus.Bus {
+func startOn(t *testing.T, data string) *conn.Conn {
 	t.Helper()
 	server := bustest.Start(t, embedded.Options{Dir: filepath.Join(data, "nats"), RelaxedSync: true})
-	return clitest.Connect(t, bus.Options{InProcess: server, Name: "test"})
+	return clitest.Connect(t, conn.Options{InProcess: server, Name: "test"})
 }
 
 func TestBadInput(t *testing.T) {

@@ -13,7 +13,8 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/clitest"
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
 )
 
 // mlflowServer answers as much of MLflow's REST API as a tracker asks for,
@@ -139,8 +140,8 @@ func TestTheCommandThatTracksLater(t *testing.T) {
 		t.Errorf("again: %+v, %d runs", again, len(mlflow.runs))
 	}
 	folder := clitest.DataFolder{Dir: dir + "/data"}
-	folder.WithServer(t, func(b *bus.Bus) {
-		facts, err := b.Facts(t.Context(), got.RunID)
+	folder.WithServer(t, func(b *conn.Conn) {
+		facts, err := history.New(b).Facts(t.Context(), got.RunID)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -11,7 +11,9 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/follow"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/requestlog"
 	"github.com/tunebus/tunebus/pipeline/runsummary"
 	"github.com/tunebus/tunebus/pipeline/runwatch"
 )
@@ -48,7 +50,7 @@ func Watch(s *session.Session) *cobra.Command {
 // archived, and the zero run if it can be waited for: the stream holds it, or
 // its request, which is not decided yet.
 func archivedOrComing(ctx context.Context, server *session.Server, id string) (events.Run, error) {
-	if run, err := server.Bus.Run(ctx, id); run.Completed != nil || bus.Undecodable(err) {
+	if run, err := history.New(server.Bus).Run(ctx, id); run.Completed != nil || codec.IsUndecodable(err) {
 		return events.Run{}, nil // following it says more
 	}
 	run, unknown := server.FindRun(ctx, id)
@@ -59,7 +61,7 @@ func archivedOrComing(ctx context.Context, server *session.Server, id string) (e
 		return events.Run{}, nil
 	}
 	pending := false
-	err := server.Bus.Undecided(ctx, func(run string, _ json.RawMessage) error {
+	err := requestlog.New(server.Bus).Pending(ctx, func(run string, _ json.RawMessage) error {
 		pending = pending || run == id
 		return nil
 	})

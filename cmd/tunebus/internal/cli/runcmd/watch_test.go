@@ -15,7 +15,8 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/archive"
 	"github.com/tunebus/tunebus/pipeline/artifact"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
 
 // TestWatchOfWhatWillNotCome: a run that is archived is shown as it ended, one
@@ -26,7 +27,7 @@ func TestWatchOfWhatWillNotCome(t *testing.T) {
 	dir := t.TempDir()
 	server := bustest.Start(t, embedded.Options{Dir: filepath.Join(dir, "nats"), Listen: "127.0.0.1:0", RelaxedSync: true})
 	b := bustest.Connect(t, server)
-	if err := b.Setup(t.Context(), bus.Layout{}); err != nil {
+	if err := topology.Apply(t.Context(), b, topology.Topology{}); err != nil {
 		t.Fatal(err)
 	}
 	address := "file://" + filepath.Join(dir, "artifacts")
@@ -62,7 +63,7 @@ func TestWatchOfWhatWillNotCome(t *testing.T) {
 		_, err = js.Publish(t.Context(), "inference.started.fresh.7", []byte("{"))
 	}
 	if err == nil {
-		_, err = b.Publish(t.Context(), events.PipelineRequested{RunID: "asked"}, bus.Fence{})
+		_, err = journal.New(b).Publish(t.Context(), events.PipelineRequested{RunID: "asked"}, journal.Fence{})
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -7,12 +7,13 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
 )
 
 // Publisher publishes an event.
 type Publisher interface {
-	Publish(ctx context.Context, ev events.Event, fence bus.Fence) (bus.Message, error)
+	Publish(ctx context.Context, ev events.Event, fence journal.Fence) (codec.Message, error)
 }
 
 // Publish uploads the files and publishes the request. A rejection of it is
@@ -36,6 +37,6 @@ func (r Request) Publish(ctx context.Context, to Publisher, store *artifact.Stor
 		Inputs:        inputs(refs),
 		RerunOf:       r.RerunOf,
 		From:          r.From,
-	}, bus.Fence{})
+	}, journal.Fence{})
 	return m.Sequence, err
 }

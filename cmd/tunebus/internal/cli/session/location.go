@@ -10,7 +10,7 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/pipeline/artifact"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/service"
 	"github.com/tunebus/tunebus/pipeline/settings"
 )
@@ -31,7 +31,7 @@ func (l *Location) AddArtifactsFlag(c *cobra.Command) {
 }
 
 // OpenStore opens the artifact store that the services use.
-func (l Location) OpenStore(ctx context.Context, b *bus.Bus, cfg settings.Settings) (*artifact.Store, error) {
+func (l Location) OpenStore(ctx context.Context, b *conn.Conn, cfg settings.Settings) (*artifact.Store, error) {
 	address := l.Artifacts
 	if address == "" {
 		address = cfg.Artifacts.URL

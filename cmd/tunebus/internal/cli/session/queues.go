@@ -4,7 +4,7 @@ import (
 	"slices"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/pipeline/settings"
 )
 
@@ -20,7 +20,7 @@ func Workers(s settings.Settings) map[events.Phase]settings.Worker {
 // Queues returns the queues that a server gets: the usual ones, and those that
 // the settings' workers take jobs from.
 func Queues(s settings.Settings) map[events.Phase][]string {
-	out := bus.BuiltinQueues()
+	out := topology.DefaultQueues()
 	for p, w := range Workers(s) {
 		if !slices.Contains(out[p], w.Queue) {
 			out[p] = append(out[p], w.Queue)

@@ -15,13 +15,16 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/archive"
 	"github.com/tunebus/tunebus/pipeline/artifact"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/pipeline/settings"
 )
 
 // Server is a server that a command works on, with its artifact store.
 type Server struct {
-	Bus      *bus.Bus
+	Bus      *conn.Conn
 	Settings settings.Settings
 
 	location Location
@@ -76,12 +79,12 @@ func (s *Session) open(ctx context.Context, at Location, cfg settings.Settings) 
 	if err != nil {
 		return nil, err
 	}
-	b, err := bus.Connect(ctx, bus.Options{InProcess: server, Name: "cli", Logger: s.Logger(), Wait: 10 * time.Second})
+	b, err := conn.Connect(ctx, conn.Options{InProcess: server, Name: "cli", Logger: s.Logger(), Wait: 10 * time.Second})
 	if err != nil {
 		return nil, errors.Join(err, server.Stop())
 	}
 	out := &Server{Bus: b, Settings: cfg, location: at, embedded: server}
-	if err := b.Setup(ctx, bus.Layout{Queues: Queues(cfg)}); err != nil {
+	if err := topology.Apply(ctx, b, topology.Topology{Queues: Queues(cfg)}); err != nil {
 		return nil, errors.Join(err, out.close())
 	}
 	return out, nil
@@ -120,13 +123,13 @@ func (s *Server) Archive(ctx context.Context) (archive.Reader, error) {
 
 // FindRun reads a run: from the stream, and from its archive if the stream
 // does not hold it whole. It returns the zero run if the run does not exist.
-// With a [*bus.UnreadableError] it also returns the part that can be read.
+// With a [*history.UnreadableError] it also returns the part that can be read.
 func (s *Server) FindRun(ctx context.Context, id string) (events.Run, error) {
 	if !events.ValidToken(id) {
 		return events.Run{}, s.UnknownRun(id)
 	}
-	run, unreadable := s.Bus.Run(ctx, id)
-	if unreadable != nil && !bus.Undecodable(unreadable) || archive.Whole(run) {
+	run, unreadable := history.New(s.Bus).Run(ctx, id)
+	if unreadable != nil && !codec.IsUndecodable(unreadable) || archive.Whole(run) {
 		return run, unreadable
 	}
 	reader, err := s.Archive(ctx)

@@ -12,7 +12,7 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/service"
 	"github.com/tunebus/tunebus/pipeline/settings"
 )
@@ -29,7 +29,7 @@ type Session struct {
 // flags are the flags that every command has.
 type flags struct {
 	verbose bool
-	server  bus.Options
+	server  conn.Options
 	// settings are files that are read instead of the usual one.
 	settings []string
 }
@@ -87,10 +87,10 @@ func (s *Session) Settings(specifications ...string) (settings.Settings, error) 
 }
 
 // Connect connects to the server that flags and settings name.
-func (s *Session) Connect(ctx context.Context) (*bus.Bus, error) { return s.ConnectWithin(ctx, 0) }
+func (s *Session) Connect(ctx context.Context) (*conn.Conn, error) { return s.ConnectWithin(ctx, 0) }
 
 // ConnectWithin connects to a server that may start a little later.
-func (s *Session) ConnectWithin(ctx context.Context, wait time.Duration) (*bus.Bus, error) {
+func (s *Session) ConnectWithin(ctx context.Context, wait time.Duration) (*conn.Conn, error) {
 	cfg, err := s.Settings()
 	if err != nil {
 		return nil, err
@@ -117,11 +117,11 @@ func (s *Session) ConnectWithin(ctx context.Context, wait time.Duration) (*bus.B
 	if o.Wait = wait; wait <= 0 {
 		o.Wait = -1
 	}
-	return bus.Connect(ctx, o)
+	return conn.Connect(ctx, o)
 }
 
 // WithBus returns an action that works on a connection.
-func (s *Session) WithBus(do func(ctx context.Context, b *bus.Bus, args []string) error) func(*cobra.Command, []string) error {
+func (s *Session) WithBus(do func(ctx context.Context, b *conn.Conn, args []string) error) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) error {
 		b, err := s.Connect(c.Context())
 		if err != nil {

@@ -10,7 +10,11 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/archive"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/runindex"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/pipeline/runsummary"
 )
 
@@ -29,7 +33,7 @@ func Runs(s *session.Session) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if n, err := server.Bus.LetterCount(ctx); err == nil && n > 0 {
+			if n, err := deadletter.New(server.Bus).Count(ctx); err == nil && n > 0 {
 				s.Console.Say("%d dead letters are there: \"tunebus dlq list\" says why", n)
 			}
 			return s.Console.Print(view.Runs(list, server.Bus.Server()))
@@ -44,8 +48,8 @@ func Runs(s *session.Session) *cobra.Command {
 // true. What cannot be read of a run is said on the screen and hides none of
 // the others.
 func listRuns(ctx context.Context, console *view.Console, server *session.Server, archived bool) ([]view.ListedRun, error) {
-	find := server.Bus.Run
-	ids, err := server.Bus.RunIDs(ctx)
+	find := history.New(server.Bus).Run
+	ids, err := runindex.New(server.Bus).Accepted(ctx)
 	if err == nil && archived {
 		var old []string
 		if find, old, err = archivedRuns(ctx, server); err == nil {
@@ -56,14 +60,14 @@ func listRuns(ctx context.Context, console *view.Console, server *session.Server
 		return nil, err
 	}
 	slices.Sort(ids)
-	queues, err := server.Bus.Queues(ctx)
+	queues, err := topology.NewInspector(server.Bus).Queues(ctx)
 	if err != nil {
 		return nil, err
 	}
 	list := []view.ListedRun{}
 	for _, id := range slices.Compact(ids) {
 		run, err := find(ctx, id)
-		if bus.Undecodable(err) {
+		if codec.IsUndecodable(err) {
 			console.Say("run %s: %v", id, err)
 		} else if err != nil {
 			return nil, err

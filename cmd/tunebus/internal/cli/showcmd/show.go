@@ -8,7 +8,7 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/runsummary"
 )
 
@@ -19,8 +19,8 @@ func Show(s *session.Session) *cobra.Command {
 		Use: "show RUN", Short: "Show what is known of a run", Args: session.ExactlyOne("RUN"),
 		RunE: s.WithServer(&at, func(ctx context.Context, server *session.Server, args []string) error {
 			run, err := server.FindRun(ctx, args[0])
-			var facts []bus.UnreadableFact
-			if unreadable, ok := errors.AsType[*bus.UnreadableError](err); ok && run.Accepted != nil {
+			var facts []history.UnreadableFact
+			if unreadable, ok := errors.AsType[*history.UnreadableError](err); ok && run.Accepted != nil {
 				facts, err = unreadable.Facts, nil // the rest is shown
 			}
 			if err != nil {

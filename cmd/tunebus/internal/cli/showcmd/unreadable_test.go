@@ -11,7 +11,8 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/clitest"
 	"github.com/tunebus/tunebus/embedded"
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
 )
 
 // publishRaw stores messages on the subjects of facts, as any NATS client can.
@@ -45,7 +46,7 @@ func publishRaw(t *testing.T, folder *clitest.DataFolder, bodies map[string]stri
 func TestUnreadableFacts(t *testing.T) {
 	t.Parallel()
 	folder := clitest.NewDataFolder(t)
-	folder.WithServer(t, func(b *bus.Bus) {
+	folder.WithServer(t, func(b *conn.Conn) {
 		clitest.Publish(t, b, clitest.EndedRun("r", folder.Put(t, "r", "answers.jsonl", "{}\n"))...)
 		clitest.Publish(t, b, clitest.EndedRun("endless")[:4]...)
 		clitest.Publish(t, b, clitest.EndedRun("fine")...)
@@ -79,7 +80,7 @@ func TestUnreadableFacts(t *testing.T) {
 	show()
 	var shown struct {
 		Status     string
-		Unreadable []bus.UnreadableFact
+		Unreadable []history.UnreadableFact
 	}
 	clitest.Result(t, &shown, "show", "r", "--data", folder.Dir)
 	if shown.Status != "success" || len(shown.Unreadable) != 2 || shown.Unreadable[0].Sequence == 0 || shown.Unreadable[0].Why == "" {
@@ -101,7 +102,7 @@ func TestUnreadableFacts(t *testing.T) {
 	if status, _, screen := clitest.Run(t, "replay", "tracking", "--run", "r", "--run", "fine", "--data", folder.Dir, "--reports", t.TempDir(), "--to", "file://"+t.TempDir()); status != 0 {
 		t.Errorf("replay tracking: status %d\n%s", status, screen)
 	}
-	folder.WithServer(t, func(b *bus.Bus) { clitest.Publish(t, b, events.TrackingCompleted{RunID: "r"}) })
+	folder.WithServer(t, func(b *conn.Conn) { clitest.Publish(t, b, events.TrackingCompleted{RunID: "r"}) })
 	if status, out, screen := clitest.Run(t, "gc", "--data", folder.Dir, "--grace", "0s"); status != 0 || !strings.Contains(out, "0 objects") || !strings.Contains(out, "tunebus show r") {
 		t.Errorf("gc: status %d\n%s%s", status, out, screen)
 	}

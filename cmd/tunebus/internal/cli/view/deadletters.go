@@ -12,7 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/secretname"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
 	"github.com/tunebus/tunebus/pipeline/redrive"
 )
 
@@ -28,7 +28,7 @@ type deadLetter struct {
 	Reason   string    `json:"reason"`
 }
 
-func deadLetterOf(l bus.Letter) deadLetter {
+func deadLetterOf(l deadletter.Letter) deadLetter {
 	return deadLetter{
 		Letter:   l.Sequence,
 		Time:     l.Time.UTC(),
@@ -44,7 +44,7 @@ func deadLetterOf(l bus.Letter) deadLetter {
 const noDeadLetters = "no dead letters"
 
 // DeadLetters is the list of dead letters.
-func DeadLetters(letters []bus.Letter) Result {
+func DeadLetters(letters []deadletter.Letter) Result {
 	list := make([]deadLetter, len(letters))
 	for i, l := range letters {
 		list[i] = deadLetterOf(l)
@@ -72,7 +72,7 @@ type wholeLetter struct {
 }
 
 // DeadLetter is one dead letter, with its headers and its body.
-func DeadLetter(l bus.Letter) Result {
+func DeadLetter(l deadletter.Letter) Result {
 	whole := wholeLetter{deadLetter: deadLetterOf(l), Headers: hideSecrets(l.Header), Cut: l.Cut}
 	if utf8.Valid(l.Body) {
 		whole.Body = string(l.Body)

@@ -5,7 +5,7 @@ import (
 	"io"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/runsummary"
 	"github.com/tunebus/tunebus/services/tracker/report"
 )
@@ -41,12 +41,12 @@ func Runs(list []ListedRun, server string) Result {
 type shownRun struct {
 	report.PipelineSummary
 	// Unreadable are the facts that cannot be read.
-	Unreadable []bus.UnreadableFact `json:"unreadable,omitempty"`
+	Unreadable []history.UnreadableFact `json:"unreadable,omitempty"`
 }
 
 // Run is everything that is known of a run, beside the facts of it that cannot
 // be read.
-func Run(run events.Run, unreadable []bus.UnreadableFact, again runsummary.Retry) Result {
+func Run(run events.Run, unreadable []history.UnreadableFact, again runsummary.Retry) Result {
 	return Result{shownRun{report.SummarisePipeline(run), unreadable}, func(w io.Writer) {
 		writeSummary(w, run, runsummary.Of(run), runsummary.Attempts(run, 1), again)
 		for _, step := range run.Accepted.Plan {
