@@ -2,6 +2,7 @@ package bustest_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -44,6 +45,13 @@ func TestConsumerIsMadeAnew(t *testing.T) {
 	b.publish(t, job("r1"))
 	wantTaken(t, taken, "r1")
 	eventually(t, "the ack", func() bool { n, w := b.pending(t); return n == 0 && w == 0 })
+	// The server tells only an open request that its consumer is deleted.
+	eventually(t, "the next request", func() bool {
+		queues, err := topology.NewInspector(b.bus).Queues(t.Context())
+		return err == nil && slices.ContainsFunc(queues, func(q topology.Queue) bool {
+			return q.Phase == events.Finetune && q.Name == "builtin" && q.Idle > 0
+		})
+	})
 	if err := b.js.DeleteConsumer(t.Context(), events.StreamFacts, topology.JobConsumer(events.Finetune, "builtin")); err != nil {
 		t.Fatal(err)
 	}

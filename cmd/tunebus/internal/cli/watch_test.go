@@ -79,7 +79,7 @@ func TestWatchOfWhatWillNotCome(t *testing.T) {
 		{"good", []string{"--artifacts", "file://" + dir + "/elsewhere"}, 2, "run good is unknown on "},
 		{"fresh", nil, 0, "fact inference.started.fresh.7 at sequence "},
 		{"endless", nil, 1, "fact pipeline.completed.endless at sequence "},
-		{"asked", []string{"--artifacts", address, "--timeout", "50ms"}, 6, "no run asked is known"},
+		{"asked", []string{"--artifacts", address, "--timeout", "2s"}, 6, "no run asked is known"},
 	} {
 		began := time.Now()
 		status, out, screen := tunebus(t, append([]string{"watch", c.run, "--server", server.URL()}, c.args...)...)
