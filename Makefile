@@ -1,5 +1,4 @@
-# Everything works with Go and make alone; "check" also wants a C compiler,
-# for the race detector.
+# Everything works with Go and make alone, but for the targets that say so.
 MODULES := events events/validation pipeline pipeline/cloudblob pipeline/cloudblob/emulators embedded llm services/intake services/finetune services/inference services/evaluation services/tracker cmd/basemodel cmd/tunebus deploy
 
 # SIMD makes the matrix products of the built-in engine several times faster.
@@ -11,18 +10,31 @@ TAGS := disable_grpc_modules
 export GOFLAGS := $(GOFLAGS) -tags=$(TAGS)
 GO := go
 
-.PHONY: help build run test check lint tidy generate build-gpu base-model bench fuzz chaos azurite
+# The version that the programs report, from the newest tag such as v0.1.0.
+# Without git they report what the Go tool recorded.
+VERSION = $(shell git describe --tags --match 'v[0-9]*' --always --dirty 2>/dev/null)
+LDFLAGS = "-s -X github.com/tunebus/tunebus/pipeline/version.linked=$(VERSION)"
+
+.PHONY: help build run test race check lint rules tidy structure version generate build-gpu base-model bench fuzz chaos azurite
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
 build: ## bin/tunebus
-	@cd cmd/tunebus && $(GO) build -ldflags=-s -o ../../bin/tunebus .
+	@cd cmd/tunebus && $(GO) build -ldflags=$(LDFLAGS) -o ../../bin/tunebus .
 
 run: build ## the quickstart, from start to end
 	./bin/tunebus run --config configs/quickstart.toml
 
-test: ## tests of every module
-	@set -e; for m in $(MODULES); do echo "== $$m"; (cd $$m && $(GO) test -timeout 20m ./...); done
+# The packages of a list of .ci/tests.
+packages = $(addprefix github.com/tunebus/tunebus/,$(shell sed -n 's/^$(1)  *\([^ ]*\).*/\1/p' .ci/tests))
+
+# "make test EXCEPT=race" leaves out the packages that "make race" tests, so
+# that CI runs each test once.
+EXCEPT :=
+
+test: ## all tests, without the race detector
+	@$(GO) test -timeout 20m $(call packages,plain) $(if $(filter race,$(EXCEPT)),,$(call packages,race))
+	@$(GO) test -timeout 20m -count=1 $(call packages,uncached)
 
 # The detector follows every number that is read, which makes a training many
 # times slower and finds nothing in numeric kernels, which are GoMLX's and share
@@ -34,7 +46,19 @@ test: ## tests of every module
 KERNELS := github.com/gomlx/compute/internal/gobackend
 RACE := -race "-gcflags=$(KERNELS)/dot/...=-race=0 -l" "-gcflags=$(KERNELS)/ops=-race=0 -l"
 
+race: ## the tests of packages in which goroutines meet, with the race detector; needs a C compiler
+	@CGO_ENABLED=1 $(GO) test $(RACE) -timeout 30m $(call packages,race)
+
 LINT := $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+# The checkout that "make structure" measures.
+TREE := .
+
+structure: ## methods per type, lines and files per package, imports; TREE=folder measures another checkout
+	@cd cmd/tunebus && $(GO) run ./internal/structure -tree $(abspath $(TREE))
+
+version: ## the version that a build reports
+	@echo $(VERSION)
 
 lint: ## rules of the house, .golangci.yaml
 	@set -e; for m in $(MODULES); do echo "== $$m"; (cd $$m && $(LINT) run --config $(CURDIR)/.golangci.yaml ./...); done
@@ -43,17 +67,19 @@ tidy: ## go.mod and go.sum of every module
 	@set -e; for m in $(MODULES); do (cd $$m && GOWORK=off $(GO) mod tidy); done
 
 build-gpu: ## bin/tunebus with GPU metrics; needs a C compiler
-	@cd cmd/tunebus && CGO_ENABLED=1 CGO_CFLAGS=-Wno-deprecated-declarations $(GO) build -tags gpu,$(TAGS) -ldflags=-s -o ../../bin/tunebus-gpu .
+	@cd cmd/tunebus && CGO_ENABLED=1 CGO_CFLAGS=-Wno-deprecated-declarations $(GO) build -tags gpu,$(TAGS) -ldflags=$(LDFLAGS) -o ../../bin/tunebus-gpu .
 
 generate: ## the schemas and the AsyncAPI document
 	@cd events && $(GO) generate ./...
 
-check: lint ## formatting, rules, and the tests with the race detector
+# The code behind the build tags gpu and failpoint is in no other build.
+rules: ## formatting, go.mod of every module, and the code behind build tags; needs a C compiler
 	@set -e; for m in $(MODULES); do (cd $$m && GOWORK=off $(GO) mod tidy -diff) || { echo "$$m: go.mod is stale; run make tidy"; exit 1; }; done
 	@out=$$(gofmt -l $(MODULES)); test -z "$$out" || { echo "not formatted:"; echo "$$out"; exit 1; }
 	@cd pipeline && CGO_ENABLED=1 CGO_CFLAGS=-Wno-deprecated-declarations $(GO) vet -tags gpu ./hostmetrics
-	@cd pipeline && $(GO) test -tags failpoint ./failpoint
-	@set -e; for m in $(MODULES); do echo "== $$m"; (cd $$m && CGO_ENABLED=1 $(GO) test $(RACE) -timeout 30m ./...); done
+	@cd pipeline && $(GO) test -tags failpoint -run TestDies ./failpoint
+
+check: lint rules race ## all that has to hold before a commit, but for "make test EXCEPT=race"; needs a C compiler
 
 base-model: ## makes the quickstart's base model and data anew
 	@cd cmd/basemodel && $(GO) run . -out ../../configs/quickstart

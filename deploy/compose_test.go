@@ -110,6 +110,31 @@ func TestImagesAreBuiltAsMakeDoes(t *testing.T) {
 			t.Errorf("the container file has no %s", want)
 		}
 	}
+	linker := regexp.MustCompile(`-X \S+=`)
+	if got, want := linker.FindString(string(images)), linker.FindString(string(makefile)); got != want || want == "" {
+		t.Errorf("the container file sets the version by %q, the Makefile by %q", got, want)
+	}
+}
+
+// TestImagesGetTheVersion holds that every image that compose builds is built
+// with the argument that the container file turns into the version.
+func TestImagesGetTheVersion(t *testing.T) {
+	t.Parallel()
+	images, err := os.ReadFile("Containerfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !regexp.MustCompile(`(?m)^ARG VERSION=$`).Match(images) {
+		t.Error("the container file has no argument VERSION")
+	}
+	for name, s := range project(t).Services {
+		if s.Build == nil {
+			continue
+		}
+		if _, ok := s.Build.Args["VERSION"]; !ok {
+			t.Errorf("%s is built without a version", name)
+		}
+	}
 }
 
 func TestEveryVariableIsRead(t *testing.T) {

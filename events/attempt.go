@@ -2,34 +2,34 @@ package events
 
 import "time"
 
-// How an attempt ended, besides the reasons of [AttemptEnded] and the
+// Outcomes of an attempt, in addition to the reasons of [AttemptEnded] and the
 // conclusions of [PhaseCompleted].
 const (
-	// OutcomeRunning is an attempt that goes on, as far as is known.
+	// OutcomeRunning is the outcome of an attempt that has not ended.
 	OutcomeRunning = "running"
-	// OutcomeCrashed is an attempt of which nothing was heard before another
-	// one held the job, most often since its process was killed.
+	// OutcomeCrashed is the outcome of an attempt that has no end although a later
+	// attempt claimed the job. Most often its process was killed.
 	OutcomeCrashed = "crashed"
 )
 
-// AttemptResult is what is known of one attempt at a phase.
+// AttemptResult is the summary of an attempt at a phase.
 type AttemptResult struct {
 	Phase  Phase  `json:"phase"`
 	Number int    `json:"attempt"`
 	Worker string `json:"worker,omitempty"`
 	Engine string `json:"engine,omitempty"`
-	// Outcome is one of the outcomes, reasons and conclusions.
+	// Outcome is an outcome, a reason or a conclusion.
 	Outcome     string `json:"outcome"`
 	ResumedFrom int64  `json:"resumed_from,omitempty"`
-	// LastStep is known of an attempt that said why it ended.
+	// LastStep is the last step; 0 if the attempt has no attempt_ended event.
 	LastStep int64 `json:"last_step,omitempty"`
-	// StartedAt and EndedAt are zero where nobody has said when.
+	// StartedAt and EndedAt are zero if they are unknown.
 	StartedAt time.Time `json:"started_at,omitzero"`
 	EndedAt   time.Time `json:"ended_at,omitzero"`
 	Error     *Problem  `json:"error,omitempty"`
 }
 
-// Results tells every attempt at the phase, by number.
+// Results returns the attempts at the phase, sorted by number.
 func (p *PhaseState) Results() []AttemptResult {
 	if p == nil {
 		return nil
@@ -56,13 +56,12 @@ func (p *PhaseState) Results() []AttemptResult {
 	return out
 }
 
-// Held reports whether an attempt may be working on the phase's job.
-func (p *PhaseState) Held() bool {
+// Claimed reports whether a worker may be working on the job of the phase.
+func (p *PhaseState) Claimed() bool {
 	return p != nil && p.Completed == nil && len(p.Attempts) > 0 && p.Attempts[len(p.Attempts)-1].Ended == nil
 }
 
-// Began is when the phase's first attempt began; zero where nobody has said
-// so.
+// Began returns the start of the first attempt, or the zero time if it is unknown.
 func (p *PhaseState) Began() time.Time {
 	if p == nil {
 		return time.Time{}

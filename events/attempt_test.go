@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// TestResults: what is known of each attempt, whatever became of it.
+// TestResults: the result of attempts with each outcome.
 func TestResults(t *testing.T) {
 	t.Parallel()
 	at := func(minute int) time.Time { return time.Date(2026, 1, 2, 3, minute, 0, 0, time.UTC) }
@@ -30,12 +30,12 @@ func TestResults(t *testing.T) {
 	if got := p.Results(); !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
-	if !p.Held() || p.Began() != at(1) {
-		t.Errorf("held: %t, began: %s", p.Held(), p.Began())
+	if !p.Claimed() || p.Began() != at(1) {
+		t.Errorf("claimed: %t, began: %s", p.Claimed(), p.Began())
 	}
 	want[3].Outcome, want[3].StartedAt, want[3].EndedAt = "success", at(5), at(6)
 	p = Fold(append(facts, PhaseCompleted{RunID: "r", Phase: Finetune, Attempt: 4, Conclusion: Success, StartedAt: at(5), EndedAt: at(6)})).Phases[Finetune]
-	if got := p.Results(); !reflect.DeepEqual(got, want) || p.Held() {
+	if got := p.Results(); !reflect.DeepEqual(got, want) || p.Claimed() {
 		t.Errorf("completed: got  %+v\nwant %+v", got, want)
 	}
 	want[3].Outcome, want[3].StartedAt, want[3].EndedAt = "crashed", time.Time{}, time.Time{}
@@ -44,7 +44,7 @@ func TestResults(t *testing.T) {
 		t.Errorf("completed by another: got  %+v\nwant %+v", got, want)
 	}
 	var none *PhaseState
-	if none.Results() != nil || none.Held() || !none.Began().IsZero() {
-		t.Error("something is known of a phase that nobody has begun")
+	if none.Results() != nil || none.Claimed() || !none.Began().IsZero() {
+		t.Error("a phase that has not started has results")
 	}
 }

@@ -8,17 +8,16 @@ import (
 	"sync"
 )
 
-// SchemaVersion is the version of every event of this package.
+// SchemaVersion is the version of all events of this package.
 const SchemaVersion = 1
 
-// schemaBase is the start of every dataschema; what follows is
-// <type>.v<version>.json.
+// schemaBase begins each dataschema. It is followed by <type>.v<version>.json.
 const schemaBase = "https://tunebus.dev/schemas/"
 
-// Schema is the dataschema attribute of an event of this version.
+// Schema returns the dataschema attribute of an event of this version.
 func Schema(typ string) string {
-	if of, ok := decoders()[typ]; ok {
-		return of.schema
+	if d, ok := decoders()[typ]; ok {
+		return d.schema
 	}
 	return schemaOf(typ)
 }
@@ -27,15 +26,15 @@ func schemaOf(typ string) string {
 	return schemaBase + typ + ".v" + strconv.Itoa(SchemaVersion) + ".json"
 }
 
-// UnknownVersionError says that an event has a version or a type that this
-// program does not know, most often since another service is newer.
+// UnknownVersionError means that an event has a version or a type that this
+// program does not know. Most often the publisher is a newer service.
 type UnknownVersionError struct{ Type, Schema string }
 
 func (e *UnknownVersionError) Error() string {
 	return fmt.Sprintf("decode %s: schema %q is unknown here; upgrade this service", e.Type, e.Schema)
 }
 
-// MalformedError says that the bytes are not the event that they claim to be.
+// MalformedError means that the data is not a valid event of its type.
 type MalformedError struct {
 	Type string
 	Err  error
@@ -46,21 +45,21 @@ func (e *MalformedError) Error() string { return fmt.Sprintf("decode %s: %v", e.
 // Unwrap returns the cause.
 func (e *MalformedError) Unwrap() error { return e.Err }
 
-// Decode reads an event's data. An empty schema counts as the current one.
-// Fields that it does not know are ignored, since adding one is no breaking
-// change. Errors are [*UnknownVersionError] and [*MalformedError].
+// Decode decodes the data of an event. An empty schema means the current one.
+// Unknown fields are ignored, because a new field is no breaking change. The
+// errors are [*UnknownVersionError] and [*MalformedError].
 func Decode(typ, schema string, data []byte) (Event, error) {
-	return decode(typ, schema, func(of decoder) (Event, error) { return of.read(data) })
+	return decode(typ, schema, func(d decoder) (Event, error) { return d.read(data) })
 }
 
-// decode lets read make an event of a type and checks that it is what it
-// claims to be.
+// decode calls read with the decoder of a type, and checks that the event has that
+// type and a valid subject.
 func decode(typ, schema string, read func(decoder) (Event, error)) (Event, error) {
-	of, ok := decoders()[typ]
-	if !ok || schema != "" && schema != of.schema {
+	d, ok := decoders()[typ]
+	if !ok || schema != "" && schema != d.schema {
 		return nil, &UnknownVersionError{Type: typ, Schema: schema}
 	}
-	ev, err := read(of)
+	ev, err := read(d)
 	if err != nil {
 		return nil, &MalformedError{Type: typ, Err: err}
 	}
@@ -79,7 +78,7 @@ func decode(typ, schema string, read func(decoder) (Event, error)) (Event, error
 	return ev, nil
 }
 
-// Types lists every wire name.
+// Types returns all wire names.
 func Types() []string {
 	var out []string
 	for t := range decoders() {
@@ -99,29 +98,29 @@ func New(typ string) Event {
 	return ev
 }
 
-// decoder reads the data of one type.
+// decoder decodes the data of a type.
 type decoder struct {
 	schema string
 	read   func([]byte) (Event, error)
-	// short reads data without a specification, which is given instead; nil
-	// where the data has none.
-	short func([]byte, *Specification) (Event, error)
-	// over reads data whose specification says only what differs from the
-	// given one; nil where short is.
-	over func([]byte, *Specification) (Event, error)
+	// readWithout decodes data whose specification was replaced by {}, and uses
+	// the given one instead. It is nil for types without a specification.
+	readWithout func([]byte, *Specification) (Event, error)
+	// readOver decodes data on top of the given specification, which has the
+	// values of missing keys. It is nil for types without a specification.
+	readOver func([]byte, *Specification) (Event, error)
 }
 
 var decoders = sync.OnceValue(func() map[string]decoder {
 	m := map[string]decoder{
 		TypePipelineRequested: {read: read[PipelineRequested]},
-		TypePipelineAccepted:  {read: read[PipelineAccepted], short: shortAccepted, over: overAccepted},
+		TypePipelineAccepted:  {read: read[PipelineAccepted], readWithout: acceptedWithout, readOver: acceptedOver},
 		TypePipelineRejected:  {read: read[PipelineRejected]},
 		TypeCancelRequested:   {read: read[CancelRequested]},
 		TypePipelineCompleted: {read: read[PipelineCompleted]},
 		TypeTrackingCompleted: {read: read[TrackingCompleted]},
 	}
 	for _, p := range Phases() {
-		m[phaseType(p, EventRequested)] = decoder{read: read[PhaseRequested], short: shortRequested, over: overRequested}
+		m[phaseType(p, EventRequested)] = decoder{read: read[PhaseRequested], readWithout: requestedWithout, readOver: requestedOver}
 		m[phaseType(p, EventStarted)] = decoder{read: read[PhaseStarted]}
 		m[phaseType(p, EventAttemptEnded)] = decoder{read: read[AttemptEnded]}
 		m[phaseType(p, EventCompleted)] = decoder{read: read[PhaseCompleted]}

@@ -9,91 +9,92 @@ import (
 	"sync"
 )
 
-// Decoder reads events exactly as [Decode] does, faster: it remembers the
-// specifications of the runs that it met last, since most events of a run
-// carry the same one and reading that is nearly all of the work, and over
-// defaults. The zero Decoder is ready; it may be used by several at once.
+// Decoder decodes events as [Decode] does, but faster, and with defaults for
+// missing keys of a specification. It caches the specifications of the last runs,
+// because most events of a run repeat the same one and decoding it takes nearly
+// all of the time. The zero Decoder is ready to use; it may be used concurrently.
 type Decoder struct {
-	// Defaults is what a stored specification says by keys that it does not
-	// have, since they were added later.
+	// Defaults has the values of keys that a stored specification does not have,
+	// because they were added to the contract later.
 	Defaults Specification
 
-	mu    sync.Mutex
-	known map[string]*known // by run
-	order []string          // of the runs, as a ring
-	next  int
+	mu     sync.Mutex
+	cached map[string]*cachedSpecification // by run
+	ring   []string                        // the cached runs, in the order of arrival
+	next   int                             // the index in ring that is replaced next
 }
 
-// known is a specification as it was read, and the JSON that it was read from.
-// Neither is ever changed.
-type known struct {
+// cachedSpecification is a decoded specification and its JSON. Neither is ever
+// changed.
+type cachedSpecification struct {
 	raw   []byte
 	value Specification
 }
 
-// knownRuns is how many runs a decoder remembers, at some 6 KiB each.
-const knownRuns = 128
+// maxCachedRuns is the number of cached runs, about 6 KiB each.
+const maxCachedRuns = 128
 
-// Decode reads an event's data.
+// Decode decodes the data of an event.
 func (d *Decoder) Decode(typ, schema string, data []byte) (Event, error) {
-	return decode(typ, schema, func(of decoder) (Event, error) {
-		if of.short == nil {
-			return of.read(data)
+	return decode(typ, schema, func(typ decoder) (Event, error) {
+		if typ.readWithout == nil {
+			return typ.read(data)
 		}
-		run, at := specificationAt(data)
-		if k := d.of(run); at > 0 && k != nil && bytes.HasPrefix(data[at:], k.raw) {
-			short := make([]byte, 0, len(data)-len(k.raw)+len(cutOut))
-			short = append(append(append(short, data[:at]...), cutOut...), data[at+len(k.raw):]...)
-			if ev, err := of.short(short, &k.value); err == nil {
+		run, start := findSpecification(data)
+		if c := d.lookUp(run); start > 0 && c != nil && bytes.HasPrefix(data[start:], c.raw) {
+			short := make([]byte, 0, len(data)-len(c.raw)+len(placeholder))
+			short = append(append(append(short, data[:start]...), placeholder...), data[start+len(c.raw):]...)
+			if ev, err := typ.readWithout(short, &c.value); err == nil {
 				return ev, nil
-			} // what is wrong with it is said about the whole
+			} // otherwise decode all of it, for an error about the original data
 		}
 		defaults := d.Defaults.clone()
-		ev, err := of.over(data, &defaults)
-		if err == nil && at > 0 {
-			d.remember(ev, data[at:at+objectEnd(data[at:])])
+		ev, err := typ.readOver(data, &defaults)
+		if err == nil && start > 0 {
+			d.store(ev, data[start:start+objectEnd(data[start:])])
 		}
 		return ev, err
 	})
 }
 
-// of is what is known of a run, or nil.
-func (d *Decoder) of(run []byte) *known {
+// lookUp returns the cached specification of a run, or nil.
+func (d *Decoder) lookUp(run []byte) *cachedSpecification {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.known[string(run)]
+	return d.cached[string(run)]
 }
 
-// remember keeps the specification of an event.
-func (d *Decoder) remember(ev Event, raw []byte) {
+// store caches the specification of an event. If the cache is full, it replaces
+// the oldest run.
+func (d *Decoder) store(ev Event, raw []byte) {
 	var run string
-	k := &known{raw: bytes.Clone(raw)}
+	c := &cachedSpecification{raw: bytes.Clone(raw)}
 	switch e := ev.(type) {
 	case PipelineAccepted:
-		run, k.value = e.RunID, e.Specification.clone()
+		run, c.value = e.RunID, e.Specification.clone()
 	case PhaseRequested:
-		run, k.value = e.RunID, e.Specification.clone()
+		run, c.value = e.RunID, e.Specification.clone()
 	default:
 		return
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.known == nil {
-		d.known = map[string]*known{}
+	if d.cached == nil {
+		d.cached = map[string]*cachedSpecification{}
 	}
-	if _, ok := d.known[run]; !ok {
-		if len(d.order) < knownRuns {
-			d.order = append(d.order, run)
+	if _, ok := d.cached[run]; !ok {
+		if len(d.ring) < maxCachedRuns {
+			d.ring = append(d.ring, run)
 		} else {
-			delete(d.known, d.order[d.next])
-			d.order[d.next] = run
-			d.next = (d.next + 1) % knownRuns
+			delete(d.cached, d.ring[d.next])
+			d.ring[d.next] = run
+			d.next = (d.next + 1) % maxCachedRuns
 		}
 	}
-	d.known[run] = k
+	d.cached[run] = c
 }
 
-// clone is a copy that shares nothing.
+// clone returns a deep copy.
 func (s *Specification) clone() Specification {
 	c := *s
 	c.FineTuner.TargetModules = slices.Clone(s.FineTuner.TargetModules)
@@ -103,43 +104,43 @@ func (s *Specification) clone() Specification {
 }
 
 const (
-	firstMember   = `{"run_id":"`
-	specification = `"specification":`
-	cutOut        = "{}"
+	firstMember         = `{"run_id":"`
+	specificationMember = `"specification":`
+	placeholder         = "{}" // in place of a specification that was cut out
 )
 
-// specificationAt finds the run of an event's data and where its
-// specification starts, in data that is written as this package writes it;
-// anything else is not found, and at is 0.
-func specificationAt(data []byte) (run []byte, at int) {
+// findSpecification returns the run of an event and the start of its specification,
+// if the data has the form that this package encodes: run_id is the first member,
+// and only flat members come before specification. Otherwise start is 0.
+func findSpecification(data []byte) (run []byte, start int) {
 	rest, ok := bytes.CutPrefix(data, []byte(firstMember))
 	if !ok {
 		return nil, 0
 	}
 	end := bytes.IndexByte(rest, '"')
-	i := bytes.Index(data, []byte(specification))
-	// Inside a text the quotes would be escaped, and only flat members may
-	// stand before it, so it is the event's own.
+	i := bytes.Index(data, []byte(specificationMember))
+	// This is the member of the event itself: in a text the quotes would be
+	// escaped, and there is no nested value before it.
 	if end < 0 || i < 0 || bytes.ContainsAny(data[1:i], "{[\\") {
 		return nil, 0
 	}
-	at = i + len(specification)
-	if at == len(data) || data[at] != '{' {
+	start = i + len(specificationMember)
+	if start == len(data) || data[start] != '{' {
 		return nil, 0
 	}
-	return rest[:end], at
+	return rest[:end], start
 }
 
-// objectEnd is the length of the JSON object at the start of valid JSON.
+// objectEnd returns the length of the JSON object at the start of valid JSON.
 func objectEnd(b []byte) int {
-	depth, text := 0, false
+	depth, inText := 0, false
 	for i := 0; i < len(b); i++ {
 		switch c := b[i]; {
-		case text && c == '\\':
+		case inText && c == '\\':
 			i++
 		case c == '"':
-			text = !text
-		case text:
+			inText = !inText
+		case inText:
 		case c == '{':
 			depth++
 		case c == '}':
@@ -151,34 +152,35 @@ func objectEnd(b []byte) int {
 	return len(b)
 }
 
-// gap is where a specification was cut out, which has to be exactly once.
-type gap int
+// placeholderField decodes the placeholder. It checks that the placeholder occurs
+// exactly once, because a duplicate member would replace the specification.
+type placeholderField int
 
-var errCut = errors.New("not the one place where the specification was")
+var errNoPlaceholder = errors.New("not the one place where the specification was")
 
-func (g *gap) UnmarshalJSON(b []byte) error {
-	if *g++; *g > 1 || string(b) != cutOut {
-		return errCut
+func (p *placeholderField) UnmarshalJSON(b []byte) error {
+	if *p++; *p > 1 || string(b) != placeholder {
+		return errNoPlaceholder
 	}
 	return nil
 }
 
-func overAccepted(data []byte, s *Specification) (Event, error) {
+func acceptedOver(data []byte, s *Specification) (Event, error) {
 	ev := PipelineAccepted{Specification: *s}
 	err := json.Unmarshal(data, &ev)
 	return ev, err
 }
 
-func overRequested(data []byte, s *Specification) (Event, error) {
+func requestedOver(data []byte, s *Specification) (Event, error) {
 	ev := PhaseRequested{Specification: *s}
 	err := json.Unmarshal(data, &ev)
 	return ev, err
 }
 
-func shortAccepted(data []byte, s *Specification) (Event, error) {
+func acceptedWithout(data []byte, s *Specification) (Event, error) {
 	var short struct {
 		PipelineAccepted
-		Gap gap `json:"specification"` // it hides the embedded one
+		Placeholder placeholderField `json:"specification"` // hides the field of the embedded struct
 	}
 	if err := json.Unmarshal(data, &short); err != nil {
 		return nil, err
@@ -187,10 +189,10 @@ func shortAccepted(data []byte, s *Specification) (Event, error) {
 	return short.PipelineAccepted, nil
 }
 
-func shortRequested(data []byte, s *Specification) (Event, error) {
+func requestedWithout(data []byte, s *Specification) (Event, error) {
 	var short struct {
 		PhaseRequested
-		Gap gap `json:"specification"` // it hides the embedded one
+		Placeholder placeholderField `json:"specification"` // hides the field of the embedded struct
 	}
 	if err := json.Unmarshal(data, &short); err != nil {
 		return nil, err

@@ -12,7 +12,7 @@ import (
 	"github.com/tunebus/tunebus/events"
 )
 
-// job is a job of a run with some specification.
+// job returns a job of a run with a specification.
 func job(t testing.TB, run string, epochs int) events.PhaseRequested {
 	t.Helper()
 	var s events.Specification
@@ -38,9 +38,9 @@ func written(t testing.TB, ev any) []byte {
 	return body
 }
 
-// TestDecoderReadsWhatDecodeReads gives a decoder that knows the run one
-// event after the other, well written and otherwise.
-func TestDecoderReadsWhatDecodeReads(t *testing.T) {
+// TestDecoderEqualsDecode: a decoder that has the run in its cache returns the same
+// as Decode, for valid and invalid events.
+func TestDecoderEqualsDecode(t *testing.T) {
 	t.Parallel()
 	first := job(t, "r", 1)
 	accepted := events.PipelineAccepted{RunID: "r", RunName: "n", Specification: first.Specification, Plan: first.Plan}
@@ -50,25 +50,25 @@ func TestDecoderReadsWhatDecodeReads(t *testing.T) {
 	}{first.Specification}))
 	raw = raw[1 : len(raw)-1]
 	cases := map[string]string{
-		"the same run":                whole,
-		"another specification":       string(written(t, job(t, "r", 2))),
-		"another run":                 string(written(t, job(t, "other", 3))),
-		"spaces":                      strings.Replace(whole, `"queue":`, ` "queue" : `, 1),
-		"other order":                 `{"queue":"q",` + raw + `,"run_id":"r","phase":"finetune"}`,
-		"without a specification":     `{"run_id":"r","phase":"finetune","queue":"q"}`,
-		"a later one":                 whole[:len(whole)-1] + `,"specification":{"fine_tuner":{"epochs":7}}}`,
-		"a later one in capitals":     whole[:len(whole)-1] + `,"SPECIFICATION":{"fine_tuner":{"epochs":7}}}`,
-		"an empty later one":          whole[:len(whole)-1] + `,"specification":{}}`,
-		"one inside an unknown key":   `{"run_id":"r","more":{` + raw + `},"phase":"finetune","queue":"q"}`,
-		"one inside a text":           `{"run_id":"r","run_name":` + strconv.Quote(raw) + `,"phase":"finetune","queue":"q"}`,
-		"null":                        `{"run_id":"r","phase":"finetune","queue":"q","specification":null}`,
-		"cut off":                     whole[:len(whole)-1],
-		"cut off in it":               whole[:len(whole)/2],
-		"something behind":            whole + `{}`,
-		"something behind it":         strings.Replace(whole, raw, raw+`x`, 1),
-		"a run id that is none":       strings.Replace(whole, `"r"`, `"a.b"`, 1),
-		"a run id that names another": whole[:len(whole)-1] + `,"run_id":"s"}`,
-		"another phase":               strings.Replace(whole, `"phase":"finetune"`, `"phase":"inference"`, 1),
+		"the same run":                 whole,
+		"another specification":        string(written(t, job(t, "r", 2))),
+		"another run":                  string(written(t, job(t, "other", 3))),
+		"spaces":                       strings.Replace(whole, `"queue":`, ` "queue" : `, 1),
+		"other order":                  `{"queue":"q",` + raw + `,"run_id":"r","phase":"finetune"}`,
+		"without a specification":      `{"run_id":"r","phase":"finetune","queue":"q"}`,
+		"a later one":                  whole[:len(whole)-1] + `,"specification":{"fine_tuner":{"epochs":7}}}`,
+		"a later one in capitals":      whole[:len(whole)-1] + `,"SPECIFICATION":{"fine_tuner":{"epochs":7}}}`,
+		"an empty later one":           whole[:len(whole)-1] + `,"specification":{}}`,
+		"one inside an unknown key":    `{"run_id":"r","more":{` + raw + `},"phase":"finetune","queue":"q"}`,
+		"one inside a text":            `{"run_id":"r","run_name":` + strconv.Quote(raw) + `,"phase":"finetune","queue":"q"}`,
+		"null":                         `{"run_id":"r","phase":"finetune","queue":"q","specification":null}`,
+		"cut off":                      whole[:len(whole)-1],
+		"cut off in it":                whole[:len(whole)/2],
+		"text after the object":        whole + `{}`,
+		"text after the specification": strings.Replace(whole, raw, raw+`x`, 1),
+		"a run id that is none":        strings.Replace(whole, `"r"`, `"a.b"`, 1),
+		"a run id that names another":  whole[:len(whole)-1] + `,"run_id":"s"}`,
+		"another phase":                strings.Replace(whole, `"phase":"finetune"`, `"phase":"inference"`, 1),
 	}
 	for name, body := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -88,7 +88,7 @@ func TestDecoderReadsWhatDecodeReads(t *testing.T) {
 	}
 }
 
-// TestDecoderSharesNothing: whoever changes an event changes no other.
+// TestDecoderSharesNothing: changing an event does not change another.
 func TestDecoderSharesNothing(t *testing.T) {
 	t.Parallel()
 	var d events.Decoder
@@ -105,7 +105,7 @@ func TestDecoderSharesNothing(t *testing.T) {
 	}
 }
 
-// scribble changes everything that a value only refers to.
+// scribble changes everything that a value refers to.
 func scribble(v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Struct:
@@ -123,8 +123,8 @@ func scribble(v reflect.Value) {
 	}
 }
 
-// TestDecoderForgets meets more runs than it remembers.
-func TestDecoderForgets(t *testing.T) {
+// TestDecoderEvicts decodes more runs than the cache has entries.
+func TestDecoderEvicts(t *testing.T) {
 	t.Parallel()
 	var d events.Decoder
 	for round := range 2 {

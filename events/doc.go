@@ -1,24 +1,29 @@
-// Package events is the contract between the services of tunebus: what
-// happened to a run, under which name, on which subject, and what follows
-// from it. It imports the standard library alone.
+// Package events is the contract between the services of tunebus: the events of a
+// run, their wire names and subjects, the state that they add up to, and the event
+// that follows from each. It imports only the standard library.
+//
+//	run := events.Fold(facts)                // the state of a run
+//	next, err := events.Next(completed, run) // the job, or the end, that follows
 //
 // # Subjects
 //
-// The run id is always the third token: <stage>.<event>.<run>[.<detail>].
-// So *.*.<run> and *.*.<run>.* are the whole story of a run. [Fact.Subject]
-// writes a subject, [ParseSubject] reads one; no other package spells them.
+// The run id is always the third token: <stage>.<event>.<run>[.<detail>]. So the
+// filters *.*.<run> and *.*.<run>.* together match all facts of a run.
+// [Fact.Subject] builds a subject and [ParseSubject] parses one; no other package
+// contains subjects.
 //
 // # Delivery
 //
-// A fact is stored once for ever: the stream keeps one message for each
-// subject and refuses a second one. A service stores its fact, reads it back,
-// publishes what [Next] derives from the stored fact alone, and only then
-// acknowledges the message that caused the step. Every event may therefore be
-// seen more than once, and in any order; [Fold] does not mind.
+// A fact is stored only once: the stream has one message for each subject and
+// refuses a second one. A service stores its fact, reads it back, publishes the
+// event that [Next] derives from the stored fact, and only then acknowledges the
+// message that caused the step. So a consumer may receive each event more than
+// once and in any order. [Fold] gives the same result for any order and any
+// number of duplicates.
 //
 // # Versions
 //
-// The JSON of an event is never renamed. A breaking change is a new version,
-// named in dataschema; [Decode] answers [UnknownVersionError] for a version
-// that it does not know, so that services may be upgraded in any order.
+// The JSON of an event is never renamed. A breaking change is a new version, which
+// dataschema names. [Decode] returns [UnknownVersionError] for a version that it
+// does not know, so services can be upgraded in any order.
 package events

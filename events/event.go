@@ -5,73 +5,74 @@ import (
 	"time"
 )
 
-// Event is one thing that happened. Every event of this package is a plain
-// struct; the CloudEvents
-// envelope around it is the bus's affair.
+// Event is a message about a run. Each event of this package is a plain struct;
+// package codec of the bus adds the CloudEvents envelope.
 type Event interface {
-	// Type is the wire name. It never changes: a breaking change is a new
+	// Type returns the wire name. It never changes: a breaking change is a new
 	// version of the schema, not a new name.
 	Type() string
-	// Subject is where the event is published.
+	// Subject returns the subject on which the event is published.
 	Subject() string
 }
 
-// Fact is an event of the source of truth: stored once for each subject.
+// Fact is an event that is stored once for each subject. The facts are the source
+// of truth about a run.
 type Fact interface {
 	Event
-	// Run is the id of the run that the fact belongs to.
+	// Run returns the id of the run.
 	Run() string
 }
 
-// Step is one entry of a plan.
+// Step is an entry of a plan.
 type Step struct {
 	Phase Phase `json:"phase"`
-	// Queue names the workers that may take the step's job.
+	// Queue is the queue of the job, which workers consume.
 	Queue string `json:"queue"`
-	// OnFailure is the policy when the step fails; empty means [Stop].
+	// OnFailure is the policy if the step fails; empty means [Stop].
 	OnFailure OnFailure `json:"on_failure,omitempty"`
 }
 
-// Lineage says where a run comes from.
+// Lineage is the origin of a run.
 type Lineage struct {
-	// RequestSequence is the request's sequence in the stream of requests.
+	// RequestSequence is the sequence of the request in the stream of requests.
 	RequestSequence uint64 `json:"request_sequence,omitempty"`
-	// RerunOf is the run that this one repeats, with the artifacts of the
-	// phases before this one's plan.
+	// RerunOf is the run that this run repeats. The artifacts of the phases
+	// before the plan of this run are reused.
 	RerunOf string `json:"rerun_of,omitempty"`
-	// ReplayOf is the sequence of the request that was submitted again.
+	// ReplayOf is the sequence of the request that this request repeats.
 	ReplayOf uint64 `json:"replay_of,omitempty"`
 }
 
-// Inputs are what a run or a job starts from, by reference.
+// Inputs are the inputs of a run or a job, by reference.
 type Inputs struct {
-	// Model is what fine-tuning made, or what a request gave instead.
+	// Model is the result of fine-tuning, or a model of the request.
 	Model *Reference `json:"model,omitempty"`
 	// Predictions are the answers of inference, as JSON lines.
 	Predictions *Reference `json:"predictions,omitempty"`
-	// BaselinePredictions are the base model's answers to the same rows.
+	// BaselinePredictions are the answers of the base model to the same rows.
 	BaselinePredictions *Reference `json:"baseline_predictions,omitempty"`
-	// Files are local files that the submitter uploaded, by the key of the
-	// specification that named them, such as "fine_tuner.training_data_id".
+	// Files are the uploaded local files by the key of the specification that
+	// named them, such as "fine_tuner.training_data_id".
 	Files map[string]Reference `json:"files,omitempty"`
 }
 
-// Artifact is something that a phase made.
+// Artifact is a result of a phase.
 type Artifact struct {
 	// Name is the role: "model", "predictions", "metrics", "scores" and so on.
 	Name      string    `json:"name"`
 	Reference Reference `json:"reference"`
 }
 
-// Problem is an error as it travels: without secrets, without a stack.
+// Problem is an error in an event, without secrets and without a stack trace.
 type Problem struct {
-	// Code is a stable, lower-case word for programs, such as "missing_column".
+	// Code identifies the kind of error for programs, such as "missing_column".
 	Code string `json:"code"`
-	// Message is one sentence for people: what, on which object, what to do.
+	// Message is one sentence for people: the operation, the object and the next
+	// step.
 	Message string `json:"message"`
 }
 
-// Gate is a threshold on a score, and whether it was met.
+// Gate is a threshold for a score, and whether the score reached it.
 type Gate struct {
 	Metric  string  `json:"metric"`
 	AtLeast float64 `json:"at_least"`
@@ -79,7 +80,7 @@ type Gate struct {
 	Met     bool    `json:"met"`
 }
 
-// PhaseResult sums up one phase in [PipelineCompleted].
+// PhaseResult is the summary of a phase in [PipelineCompleted].
 type PhaseResult struct {
 	Phase           Phase      `json:"phase"`
 	Conclusion      Conclusion `json:"conclusion"`
@@ -88,33 +89,31 @@ type PhaseResult struct {
 	Error           *Problem   `json:"error,omitempty"`
 }
 
-// PipelineRequested asks for a run. It is the one event that people publish,
-// as a CloudEvent or as this JSON alone.
+// PipelineRequested requests a run. People publish this event, as a CloudEvent or
+// as its JSON data alone.
 type PipelineRequested struct {
-	// RunID may be chosen by the requester; by default intake derives it.
+	// RunID may be chosen by the requester. By default intake generates it.
 	RunID string `json:"run_id,omitempty"`
-	// RunName is the name that people read; by default intake generates it.
+	// RunName is the name for people. By default intake generates it.
 	RunName string `json:"run_name,omitempty"`
-	// Specification says what the run is, as far as the requester says it:
-	// a JSON object with the sections and keys of [Specification]. Intake
-	// checks it and fills in the defaults.
+	// Specification configures the run: a JSON object with sections and keys
+	// of [Specification]. Intake checks it and adds the defaults.
 	Specification json.RawMessage `json:"specification"`
-	// Labels are free key and value pairs to find runs by.
+	// Labels are key and value pairs for finding runs.
 	Labels map[string]string `json:"labels,omitempty"`
 	Inputs Inputs            `json:"inputs,omitzero"`
-	// Queues overrides the queue of a phase.
+	// Queues overrides the queues of phases.
 	Queues map[Phase]string `json:"queues,omitempty"`
-	// RerunOf repeats an older run: what it made before the phase From is
-	// used again, and Specification says only what changes. Without From,
-	// intake starts at the first phase that has anything new to do.
+	// RerunOf repeats an older run: its results of the phases before From are
+	// reused, and Specification has only the changes. Without From, the run
+	// starts from the first phase that failed or that a change concerns.
 	RerunOf string `json:"rerun_of,omitempty"`
 	From    Phase  `json:"from,omitempty"`
-	// ReplayOf is the sequence of the request that this one submits again.
+	// ReplayOf is the sequence of the request that this one repeats.
 	ReplayOf uint64 `json:"replay_of,omitempty"`
 }
 
-// PipelineAccepted is the first fact of a run: everything about it is
-// decided here, once.
+// PipelineAccepted is the first fact of a run. It has all decisions about the run.
 type PipelineAccepted struct {
 	RunID         string            `json:"run_id"`
 	RunName       string            `json:"run_name"`
@@ -126,33 +125,33 @@ type PipelineAccepted struct {
 	Lineage       Lineage           `json:"lineage,omitzero"`
 }
 
-// Fault is one thing that is wrong with a request.
+// Fault is an error in a request.
 type Fault struct {
 	// Key is the faulty key, such as "fine_tuner.epochs".
 	Key string `json:"key"`
-	// Value is what was given, as text; never a secret's value.
+	// Value is the wrong value as text; never the value of a secret.
 	Value string `json:"value,omitempty"`
-	// Allowed says what is allowed there.
+	// Allowed describes the allowed values.
 	Allowed string `json:"allowed,omitempty"`
 	Message string `json:"message"`
 }
 
-// PipelineRejected lists every fault of a request at once. Its third token is
-// the request's sequence, since no run came of it.
+// PipelineRejected has all faults of a request. The third token of its subject is
+// the sequence of the request, because there is no run.
 type PipelineRejected struct {
 	RequestSequence uint64  `json:"request_sequence"`
 	RunID           string  `json:"run_id,omitempty"`
 	Faults          []Fault `json:"faults"`
 }
 
-// CancelRequested asks that a run ends as soon as it can.
+// CancelRequested requests that a run ends as soon as possible.
 type CancelRequested struct {
 	RunID  string `json:"run_id"`
 	By     string `json:"by,omitempty"`
 	Reason string `json:"reason,omitempty"`
 }
 
-// PhaseRequested is the job: all that a worker needs to know.
+// PhaseRequested is a job, with everything that a worker needs.
 type PhaseRequested struct {
 	RunID         string        `json:"run_id"`
 	RunName       string        `json:"run_name"`
@@ -161,37 +160,41 @@ type PhaseRequested struct {
 	Specification Specification `json:"specification"`
 	Plan          []Step        `json:"plan"`
 	Inputs        Inputs        `json:"inputs,omitzero"`
-	// RequestedAt is when the run was requested, which its duration counts
-	// from.
+	// RequestedAt is the time of the request, the start of the run's duration.
 	RequestedAt time.Time `json:"requested_at,omitzero"`
 }
 
-// Origin is the accepted fact of the job's run as far as the job repeats it:
-// all that [Next] asks of it. ok is false if the job leaves something out.
+// Origin returns the part of the run's accepted fact that is repeated in the job,
+// which is all that [Next] needs. ok is false if the job has no time of the
+// request: older programs did not repeat it.
 func (e PhaseRequested) Origin() (_ PipelineAccepted, ok bool) {
 	return PipelineAccepted{
-		RunID: e.RunID, RunName: e.RunName, RequestedAt: e.RequestedAt,
-		Specification: e.Specification, Plan: e.Plan, Inputs: e.Inputs,
+		RunID:         e.RunID,
+		RunName:       e.RunName,
+		RequestedAt:   e.RequestedAt,
+		Specification: e.Specification,
+		Plan:          e.Plan,
+		Inputs:        e.Inputs,
 	}, !e.RequestedAt.IsZero()
 }
 
-// PhaseStarted says that an attempt holds the job. Its sequence in the stream
-// is the attempt's fencing token.
+// PhaseStarted means that an attempt claimed the job. Its sequence in the stream
+// is the fencing token of the attempt.
 type PhaseStarted struct {
 	RunID   string `json:"run_id"`
 	Phase   Phase  `json:"phase"`
 	Attempt int    `json:"attempt"`
-	// Worker names the process, for people.
+	// Worker is the name of the process, for people.
 	Worker string `json:"worker"`
 	Engine string `json:"engine,omitempty"`
-	// ResumedFrom is the step that the attempt goes on from; 0 is the start.
+	// ResumedFrom is the step that the attempt resumes from; 0 is the start.
 	ResumedFrom int64 `json:"resumed_from,omitempty"`
-	// StartedAt is when the attempt began, by the worker's clock. The timeout
-	// of a phase counts from that of its first attempt.
+	// StartedAt is the start of the attempt by the clock of the worker. The
+	// timeout of a phase counts from the start of its first attempt.
 	StartedAt time.Time `json:"started_at,omitzero"`
 }
 
-// AttemptEnded says that an attempt ended without completing its phase.
+// AttemptEnded means that an attempt ended without completing its phase.
 type AttemptEnded struct {
 	RunID    string    `json:"run_id"`
 	Phase    Phase     `json:"phase"`
@@ -202,7 +205,7 @@ type AttemptEnded struct {
 	EndedAt  time.Time `json:"ended_at,omitzero"`
 }
 
-// PhaseCompleted ends a phase, once. What it refers to is stored and verified.
+// PhaseCompleted ends a phase. Its artifacts are stored and verified.
 type PhaseCompleted struct {
 	RunID      string     `json:"run_id"`
 	Phase      Phase      `json:"phase"`
@@ -213,17 +216,17 @@ type PhaseCompleted struct {
 	Artifacts  []Artifact `json:"artifacts,omitempty"`
 	// Datasets are the data sets of the specification that the phase read.
 	Datasets []Dataset `json:"datasets,omitempty"`
-	// Statistics are the phase's figures by name, such as
+	// Statistics are numbers about the phase by name, such as
 	// "final_training_loss" or, after evaluation, "eval_rouge_score".
 	Statistics map[string]float64 `json:"statistics,omitempty"`
 	// Scores and BaselineScores are the means of each metric.
 	Scores         map[string]float64 `json:"scores,omitempty"`
 	BaselineScores map[string]float64 `json:"baseline_scores,omitempty"`
 	Gates          []Gate             `json:"gates,omitempty"`
-	// Tokens counts what the phase read and wrote.
+	// TokensIn and TokensOut are the numbers of tokens read and generated.
 	TokensIn  int64 `json:"tokens_in,omitempty"`
 	TokensOut int64 `json:"tokens_out,omitempty"`
-	// Notes name what was asked for and could not be honoured.
+	// Notes describe parts of the specification that had no effect.
 	Notes []string `json:"notes,omitempty"`
 	Error *Problem `json:"error,omitempty"`
 }
@@ -238,7 +241,7 @@ func (e PhaseCompleted) Artifact(name string) (Reference, bool) {
 	return Reference{}, false
 }
 
-// PipelineCompleted is the last fact of a run's work.
+// PipelineCompleted ends a run.
 type PipelineCompleted struct {
 	RunID           string             `json:"run_id"`
 	Conclusion      Conclusion         `json:"conclusion"`
@@ -249,20 +252,21 @@ type PipelineCompleted struct {
 	Scores          map[string]float64 `json:"scores,omitempty"`
 	BaselineScores  map[string]float64 `json:"baseline_scores,omitempty"`
 	Gates           []Gate             `json:"gates,omitempty"`
-	// FailedPhases names the phases that failed while the run went on.
+	// FailedPhases are the phases that failed although the run continued.
 	FailedPhases []Phase `json:"failed_phases,omitempty"`
 }
 
-// TrackingCompleted says where the run can be looked at.
+// TrackingCompleted means that the run is tracked, with links to MLflow and the
+// reports.
 type TrackingCompleted struct {
 	RunID string            `json:"run_id"`
 	Links map[string]string `json:"links,omitempty"`
-	// Gaps name what could not be tracked, and why.
+	// Gaps describe data that could not be tracked, with the reason.
 	Gaps []string `json:"gaps,omitempty"`
 }
 
-// Progress is one batch of metric points of an attempt; it is no fact and may
-// be dropped by age.
+// Progress is a batch of metric points of an attempt. It is no fact, and the stream
+// may drop it by age.
 type Progress struct {
 	RunID   string  `json:"run_id"`
 	Phase   Phase   `json:"phase"`
@@ -270,12 +274,12 @@ type Progress struct {
 	Step    int64   `json:"step"`
 	Total   int64   `json:"total,omitempty"`
 	Points  []Point `json:"points,omitempty"`
-	// Remaining is the estimated time left, in seconds.
+	// RemainingSeconds is the estimated remaining time.
 	RemainingSeconds float64 `json:"remaining_seconds,omitempty"`
 }
 
-// Telemetry is a sample of the worker's machine, named as MLflow names system
-// metrics, without the "system/" in front.
+// Telemetry is a sample of the worker's machine. The keys are MLflow's names of
+// system metrics without the prefix "system/".
 type Telemetry struct {
 	RunID   string  `json:"run_id"`
 	Phase   Phase   `json:"phase"`
@@ -283,7 +287,7 @@ type Telemetry struct {
 	Points  []Point `json:"points"`
 }
 
-// Point is one value of a metric.
+// Point is a value of a metric.
 type Point struct {
 	Key   string    `json:"key"`
 	Value float64   `json:"value"`

@@ -5,10 +5,10 @@ import (
 	"slices"
 )
 
-// Status is where a run or a phase stands.
+// Status is the state of a run or a phase.
 type Status string
 
-// The statuses before an end; after it, the status is the [Conclusion].
+// The statuses before the end. After it the status is the [Conclusion].
 const (
 	StatusUnknown Status = "unknown"
 	StatusWaiting Status = "waiting"
@@ -24,7 +24,7 @@ type Run struct {
 	Cancel    *CancelRequested
 	Completed *PipelineCompleted
 	Tracked   *TrackingCompleted
-	// Phases has an entry for every phase of which a fact is known.
+	// Phases has an entry for each phase with at least one fact.
 	Phases map[Phase]*PhaseState
 }
 
@@ -36,17 +36,17 @@ type PhaseState struct {
 	Completed *PhaseCompleted
 }
 
-// Attempt is one try at a phase.
+// Attempt is an attempt at a phase.
 type Attempt struct {
 	Number  int
 	Started *PhaseStarted
 	Ended   *AttemptEnded
 }
 
-// Fold computes the state of a run from its facts, in any order and with any
-// duplicates. Facts are one for each subject, so of two on one subject either
-// may be kept; facts of other runs are the caller's mistake and are ignored
-// after the first fact named the run.
+// Fold computes the state of a run from its facts. The order and duplicates have
+// no effect: a stream has one fact for each subject, so two facts with the same
+// subject are equal. The first fact determines the run; facts of other runs are
+// ignored.
 func Fold(facts []Fact) Run {
 	var run Run
 	for _, f := range facts {
@@ -55,7 +55,7 @@ func Fold(facts []Fact) Run {
 	return run
 }
 
-// with returns the run with one more fact; the receiver is left as it was.
+// with returns a copy of the run with one more fact.
 func (r Run) with(f Fact) Run {
 	r.Phases = maps.Clone(r.Phases)
 	for p, state := range r.Phases {
@@ -67,7 +67,7 @@ func (r Run) with(f Fact) Run {
 	return r
 }
 
-// add adds one more fact.
+// add adds a fact.
 func (r *Run) add(f Fact) {
 	if r.ID == "" {
 		r.ID = f.Run()
@@ -97,7 +97,7 @@ func (r *Run) add(f Fact) {
 	}
 }
 
-// phase returns the state of a phase, made if it is new.
+// phase returns the state of a phase, and creates it if necessary.
 func (r *Run) phase(p Phase) *PhaseState {
 	state := r.Phases[p]
 	if state == nil {
@@ -110,7 +110,7 @@ func (r *Run) phase(p Phase) *PhaseState {
 	return state
 }
 
-// attempt returns the entry of attempt n, made in its place if it is new.
+// attempt returns the entry of attempt n, and inserts it if necessary.
 func (p *PhaseState) attempt(n int) *Attempt {
 	at, ok := slices.BinarySearchFunc(p.Attempts, n, func(a Attempt, n int) int { return a.Number - n })
 	if !ok {
@@ -119,7 +119,7 @@ func (p *PhaseState) attempt(n int) *Attempt {
 	return &p.Attempts[at]
 }
 
-// NextAttempt is one more than the highest attempt that ever started.
+// NextAttempt returns the number of the next attempt: the highest one plus 1.
 func (p *PhaseState) NextAttempt() int {
 	if p == nil || len(p.Attempts) == 0 {
 		return 1
@@ -127,12 +127,12 @@ func (p *PhaseState) NextAttempt() int {
 	return p.Attempts[len(p.Attempts)-1].Number + 1
 }
 
-// Tries counts the attempts that ended by an error.
+// Tries returns the number of attempts that ended with an error.
 func (p *PhaseState) Tries() int {
 	return p.count(func(a Attempt) bool { return a.Ended != nil && a.Ended.Reason == EndError })
 }
 
-// Crashes counts the attempts that started and never ended, other than the
+// Crashes returns the number of attempts that started and never ended, except the
 // one that completed the phase.
 func (p *PhaseState) Crashes() int {
 	return p.count(func(a Attempt) bool {
@@ -140,34 +140,34 @@ func (p *PhaseState) Crashes() int {
 	})
 }
 
-func (p *PhaseState) count(is func(Attempt) bool) int {
+func (p *PhaseState) count(matches func(Attempt) bool) int {
 	if p == nil {
 		return 0
 	}
 	n := 0
 	for _, a := range p.Attempts {
-		if is(a) {
+		if matches(a) {
 			n++
 		}
 	}
 	return n
 }
 
-// Status says where the phase stands.
+// Status returns the state of the phase.
 func (p *PhaseState) Status() Status {
 	switch {
 	case p == nil:
 		return StatusWaiting
 	case p.Completed != nil:
 		return Status(p.Completed.Conclusion)
-	case p.Held():
+	case p.Claimed():
 		return StatusRunning
 	default:
 		return StatusQueued
 	}
 }
 
-// Status says where the run stands.
+// Status returns the state of the run.
 func (r Run) Status() Status {
 	switch {
 	case r.Completed != nil:
@@ -185,7 +185,7 @@ func (r Run) Status() Status {
 	return StatusQueued
 }
 
-// step returns the plan's step of a phase.
+// step returns the step of a phase in the plan.
 func (r Run) step(p Phase) (Step, bool) {
 	for _, s := range r.Accepted.Plan {
 		if s.Phase == p {
@@ -195,8 +195,8 @@ func (r Run) step(p Phase) (Step, bool) {
 	return Step{}, false
 }
 
-// InputsOf is what a phase of the run started from, or would have: what the
-// run was given, replaced by what the phases before it made.
+// InputsOf returns the inputs of a phase: those of its job or, if it has none, the
+// inputs of the run and the results of the completed phases.
 func (r Run) InputsOf(p Phase) Inputs {
 	if r.Accepted == nil {
 		return Inputs{}
@@ -207,8 +207,8 @@ func (r Run) InputsOf(p Phase) Inputs {
 	return r.inputs()
 }
 
-// inputs are what the next job starts from: what the run was given, replaced
-// by what its phases made so far.
+// inputs returns the inputs of the next job: the inputs of the run, replaced by the
+// results of its phases.
 func (r Run) inputs() Inputs {
 	in := r.Accepted.Inputs
 	for _, s := range r.Accepted.Plan {
@@ -231,9 +231,23 @@ func (r Run) inputs() Inputs {
 	return in
 }
 
-// The artifacts that later phases take as inputs.
+// The artifacts that are inputs of later phases.
 const (
 	ArtifactModel               = "model"
 	ArtifactPredictions         = "predictions"
 	ArtifactBaselinePredictions = "baseline_predictions"
 )
+
+// The artifacts that the tracker reads.
+const (
+	// ArtifactMetrics is the metric history of a phase: one [Point] as JSON a
+	// line.
+	ArtifactMetrics = "metrics"
+	// ArtifactScores holds the scores of an evaluation: one row as JSON a
+	// line.
+	ArtifactScores = "scores"
+)
+
+// SystemMetricPrefix precedes the keys of the points of [Telemetry] in a metric
+// history and in MLflow.
+const SystemMetricPrefix = "system/"

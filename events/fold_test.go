@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// story is the facts of a run with a retried phase.
-func story() []Fact {
+// runWithRetries returns the facts of a run with a retried phase.
+func runWithRetries() []Fact {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	plan := []Step{{Phase: Finetune, Queue: "builtin"}, {Phase: Inference, Queue: "builtin"}}
 	return []Fact{
@@ -28,9 +28,9 @@ func story() []Fact {
 	}
 }
 
-func TestFoldDoesNotMindOrderAndDuplicates(t *testing.T) {
+func TestFoldIgnoresOrderAndDuplicates(t *testing.T) {
 	t.Parallel()
-	facts := story()
+	facts := runWithRetries()
 	want := Fold(facts)
 	if want.Status() != Status(Cancelled) || want.Phases[Finetune].Tries() != 1 || want.Phases[Finetune].Crashes() != 1 || want.Phases[Finetune].NextAttempt() != 4 {
 		t.Fatalf("folded to %+v", want)
@@ -48,9 +48,9 @@ func TestFoldDoesNotMindOrderAndDuplicates(t *testing.T) {
 	}
 }
 
-func TestFoldLeavesItsFactsAlone(t *testing.T) {
+func TestFoldDoesNotChangeItsInput(t *testing.T) {
 	t.Parallel()
-	facts := story()
+	facts := runWithRetries()
 	a := Fold(facts[:5])
 	before := a.Phases[Finetune].NextAttempt()
 	_ = a.with(facts[5])
@@ -60,7 +60,7 @@ func TestFoldLeavesItsFactsAlone(t *testing.T) {
 }
 
 func BenchmarkFold(b *testing.B) {
-	facts := story()
+	facts := runWithRetries()
 	for b.Loop() {
 		Fold(facts)
 	}

@@ -18,14 +18,14 @@ import (
 	"github.com/tunebus/tunebus/events/internal/contract"
 )
 
-// update writes the golden file of an event that has none yet, or the next
-// edition of one that has new fields. A file that is there is never written
-// again: it is what somebody's stream holds.
+// update writes the golden file of an event that has none, or the next edition of
+// an event with new fields. An existing file is never written again, because a
+// stream may have events like it.
 var update = flag.Bool("update", false, "write missing golden files")
 
-// editions are the golden files of an event, the oldest first. A field that is
-// added makes another edition of the same version, <type>.v1.2.json; the ones
-// before stay.
+// editions returns the golden files of an event, the oldest first. A new field
+// needs another edition of the same version, <type>.v1.2.json; the earlier
+// editions remain.
 func editions(typ string) []string {
 	first := filepath.Join("testdata", "golden", contract.FileName(typ))
 	files := []string{first}
@@ -38,14 +38,14 @@ func editions(typ string) []string {
 	}
 }
 
-// golden is the newest edition, which has every field.
+// golden returns the newest edition, which has all fields.
 func golden(typ string) string {
 	files := editions(typ)
 	return files[len(files)-1]
 }
 
-// TestGoldenEvents decodes the files of each event and version, for ever, and
-// wants nothing of them to get lost.
+// TestGoldenEvents decodes the files of all events and versions and encodes them
+// again without a loss.
 func TestGoldenEvents(t *testing.T) {
 	t.Parallel()
 	for _, typ := range events.Types() {
@@ -53,7 +53,7 @@ func TestGoldenEvents(t *testing.T) {
 			t.Parallel()
 			files, newest := editions(typ), golden(typ)
 			for _, file := range files {
-				decodes(t, typ, file)
+				checkRoundTrip(t, typ, file)
 			}
 			empty := missing(t, typ, newest)
 			if len(empty) == 0 {
@@ -68,14 +68,14 @@ func TestGoldenEvents(t *testing.T) {
 				next = strings.TrimSuffix(files[0], ".json") + fmt.Sprintf(".%d.json", len(files)+1)
 			}
 			write(t, typ, next)
-			decodes(t, typ, next)
+			checkRoundTrip(t, typ, next)
 		})
 	}
 }
 
-// decodes holds that an event can be read and written again without a loss,
-// by whoever knows fewer or more fields.
-func decodes(t *testing.T, typ, file string) {
+// checkRoundTrip checks that an event can be decoded and encoded without a loss,
+// also with fewer or more fields than this program knows.
+func checkRoundTrip(t *testing.T, typ, file string) {
 	t.Helper()
 	want, err := os.ReadFile(file)
 	if errors.Is(err, os.ErrNotExist) && *update {
@@ -105,14 +105,13 @@ func decodes(t *testing.T, typ, file string) {
 	}
 	for _, broken := range []string{"", "[]", `"text"`, string(want[:len(want)/2]), strings.Replace(string(want), `"run_id": "`, `"run_id": "a.b`, 1)} {
 		_, err := events.Decode(typ, "", []byte(broken))
-		var malformed *events.MalformedError
-		if !errors.As(err, &malformed) && !(typ == events.TypePipelineRequested || typ == events.TypePipelineRejected || isMetric(typ)) {
+		if _, malformed := errors.AsType[*events.MalformedError](err); !malformed && !(typ == events.TypePipelineRequested || typ == events.TypePipelineRejected || isMetric(typ)) {
 			t.Errorf("%.40q: %v, want a MalformedError", broken, err)
 		}
 	}
 }
 
-// missing are the fields that a golden file has nothing in.
+// missing returns the fields that are empty in a golden file.
 func missing(t *testing.T, typ, file string) []string {
 	t.Helper()
 	body, err := os.ReadFile(file)
@@ -129,7 +128,7 @@ func missing(t *testing.T, typ, file string) []string {
 	return emptyFields(reflect.ValueOf(ev), "")
 }
 
-// lost are the paths of what want has and got has not, or has otherwise.
+// lost returns the paths of values of want that got does not have.
 func lost(got, want any, path string) []string {
 	w, ok := want.(map[string]any)
 	if !ok {
@@ -161,8 +160,9 @@ func isMetric(typ string) bool {
 	return strings.HasSuffix(typ, "."+events.EventProgress) || strings.HasSuffix(typ, "."+events.EventTelemetry)
 }
 
-// TestNoGoldenFileIsOfNoEvent: an event may be given up, its files stay.
-func TestNoGoldenFileIsOfNoEvent(t *testing.T) {
+// TestEachGoldenFileHasAnEvent: an event with golden files can not be removed,
+// because streams may contain it.
+func TestEachGoldenFileHasAnEvent(t *testing.T) {
 	t.Parallel()
 	files, err := os.ReadDir(filepath.Join("testdata", "golden"))
 	if err != nil {
@@ -185,7 +185,7 @@ func parsed(t *testing.T, body []byte) any {
 	return v
 }
 
-// write writes a golden file of an event with something in every field.
+// write writes a golden file of an event with a value in each field.
 func write(t *testing.T, typ, file string) {
 	t.Helper()
 	v := reflect.New(reflect.TypeOf(events.New(typ))).Elem()
@@ -203,7 +203,7 @@ func write(t *testing.T, typ, file string) {
 	}
 }
 
-// fill puts something recognisable into every field.
+// fill sets each field to a recognisable value.
 func fill(v reflect.Value, name, phase string) {
 	switch v.Interface().(type) {
 	case time.Time:
@@ -266,7 +266,7 @@ func fill(v reflect.Value, name, phase string) {
 	}
 }
 
-// emptyFields are the paths of the fields that hold nothing.
+// emptyFields returns the paths of the empty fields.
 func emptyFields(v reflect.Value, path string) []string {
 	switch v.Kind() {
 	case reflect.Pointer:

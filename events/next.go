@@ -5,10 +5,10 @@ import (
 	"slices"
 )
 
-// Next derives what follows from a stored fact, given the facts of its run
-// that are known so far; it returns nil when nothing follows. Whoever stored
-// the fact publishes the answer, and so does whoever finds the fact stored by
-// somebody who did not live to do it: the stream keeps one.
+// Next derives the event that follows from a stored fact, or nil if none follows.
+// run has the facts of the run that are known. The process that stored the fact
+// publishes the event. A process that finds the fact later, because the first one
+// died, publishes it too: both derive the same event, and the stream stores one.
 //
 //	pipeline.accepted                    → the first job of the plan
 //	<phase>.completed, success, not last → the next job
@@ -17,8 +17,8 @@ import (
 //	<phase>.completed, failure, stop     → pipeline.completed, failure
 //	<phase>.completed, cancelled         → pipeline.completed, cancelled
 //
-// Next reads the run's plan from its pipeline.accepted, which therefore has to
-// be among run's facts unless the fact itself is it.
+// The plan is in pipeline.accepted, so run must have this fact, unless it is the
+// fact itself.
 func Next(fact Fact, run Run) (Fact, error) {
 	switch f := fact.(type) {
 	case PipelineAccepted:
@@ -38,32 +38,40 @@ func afterPhase(f PhaseCompleted, run Run) (Fact, error) {
 		return nil, fmt.Errorf("next of %s: the run has no %s", f.Subject(), TypePipelineAccepted)
 	}
 	accepted := run.Accepted
-	at := slices.IndexFunc(accepted.Plan, func(s Step) bool { return s.Phase == f.Phase })
-	if at < 0 {
+	i := slices.IndexFunc(accepted.Plan, func(s Step) bool { return s.Phase == f.Phase })
+	if i < 0 {
 		return nil, fmt.Errorf("next of %s: the plan of run %s has no such phase", f.Subject(), f.RunID)
 	}
 	run = run.with(f)
-	goesOn := f.Conclusion == Success ||
-		f.Conclusion == Failure && accepted.Plan[at].OnFailure == Continue
-	if goesOn && at+1 < len(accepted.Plan) {
-		return job(accepted, accepted.Plan[at+1], run.inputs()), nil
+	continues := f.Conclusion == Success ||
+		f.Conclusion == Failure && accepted.Plan[i].OnFailure == Continue
+	if continues && i+1 < len(accepted.Plan) {
+		return job(accepted, accepted.Plan[i+1], run.inputs()), nil
 	}
 	return completion(run, f), nil
 }
 
 func job(a *PipelineAccepted, s Step, in Inputs) PhaseRequested {
 	return PhaseRequested{
-		RunID: a.RunID, RunName: a.RunName, Phase: s.Phase, Queue: s.Queue,
-		Specification: a.Specification, Plan: a.Plan, Inputs: in, RequestedAt: a.RequestedAt,
+		RunID:         a.RunID,
+		RunName:       a.RunName,
+		Phase:         s.Phase,
+		Queue:         s.Queue,
+		Specification: a.Specification,
+		Plan:          a.Plan,
+		Inputs:        in,
+		RequestedAt:   a.RequestedAt,
 	}
 }
 
-// completion sums the run up after its last phase. All times are those of the
-// stored facts, so that everybody who derives it derives the same bytes.
+// completion returns the end of a run after its last phase. All times are from
+// stored facts, so that every process derives the same bytes.
 func completion(run Run, last PhaseCompleted) PipelineCompleted {
 	done := PipelineCompleted{
-		RunID: last.RunID, Conclusion: last.Conclusion,
-		StartedAt: run.Accepted.RequestedAt, EndedAt: last.EndedAt,
+		RunID:      last.RunID,
+		Conclusion: last.Conclusion,
+		StartedAt:  run.Accepted.RequestedAt,
+		EndedAt:    last.EndedAt,
 	}
 	if last.Conclusion == Failure {
 		if s, ok := run.step(last.Phase); ok && s.OnFailure == Continue {
@@ -81,7 +89,10 @@ func completion(run Run, last PhaseCompleted) PipelineCompleted {
 		}
 		c := *p.Completed
 		done.Phases = append(done.Phases, PhaseResult{
-			Phase: s.Phase, Conclusion: c.Conclusion, Attempts: c.Attempt, Error: c.Error,
+			Phase:           s.Phase,
+			Conclusion:      c.Conclusion,
+			Attempts:        c.Attempt,
+			Error:           c.Error,
 			DurationSeconds: c.EndedAt.Sub(c.StartedAt).Seconds(),
 		})
 		if c.Conclusion == Failure && done.Conclusion == Success {

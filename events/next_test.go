@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// TestNextWalksEveryPlan walks every plan with every outcome of every phase.
+// TestNextWalksEveryPlan walks all plans with all outcomes of all phases.
 func TestNextWalksEveryPlan(t *testing.T) {
 	t.Parallel()
 	walks := 0

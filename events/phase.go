@@ -10,13 +10,13 @@ const (
 	Evaluation Phase = "evaluation"
 )
 
-// Phases lists every phase in the order in which a plan runs them.
+// Phases returns the phases in the order in which a plan runs them.
 func Phases() []Phase { return []Phase{Finetune, Inference, Evaluation} }
 
 // Valid reports whether p is one of [Phases].
 func (p Phase) Valid() bool { return p == Finetune || p == Inference || p == Evaluation }
 
-// Conclusion says how a phase or a run ended.
+// Conclusion is the result of a phase or a run.
 type Conclusion string
 
 // The conclusions, named as in GitHub's workflow events.
@@ -29,7 +29,7 @@ const (
 // Valid reports whether c is a conclusion.
 func (c Conclusion) Valid() bool { return c == Success || c == Failure || c == Cancelled }
 
-// OnFailure says what a plan does after a step that failed.
+// OnFailure is what a plan does after a failed step.
 type OnFailure string
 
 // The failure policies. Stop is the default.
@@ -38,7 +38,7 @@ const (
 	Continue OnFailure = "continue"
 )
 
-// EndReason says why an attempt ended without completing its phase.
+// EndReason is the reason why an attempt ended without completing its phase.
 type EndReason string
 
 // The reasons. Only EndError counts as a try.

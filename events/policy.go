@@ -2,7 +2,8 @@ package events
 
 import "time"
 
-// Timeout is how long a phase may take over all its attempts; 0: for ever.
+// Timeout returns the longest time of a phase over all its attempts; 0 means no
+// limit.
 func (s Specification) Timeout(p Phase) time.Duration {
 	switch p {
 	case Finetune:
@@ -14,13 +15,15 @@ func (s Specification) Timeout(p Phase) time.Duration {
 	}
 }
 
-// FirstBackoff is the wait before the second try; 0: the worker's own.
+// FirstBackoff returns the delay before the second try; 0 means the default of the
+// worker.
 func (p Pipeline) FirstBackoff() time.Duration { return duration(p.Backoff) }
 
-// Limit is how long the run may take before it is cancelled; 0: for ever.
+// Limit returns the time after which the run is cancelled; 0 means no limit.
 func (p Pipeline) Limit() time.Duration { return duration(p.Deadline) }
 
-// duration reads what intake has checked; anything else is none.
+// duration parses a duration. Intake has checked it, so an invalid one counts as
+// none.
 func duration(text string) time.Duration {
 	d, err := time.ParseDuration(text)
 	if err != nil {
@@ -28,3 +31,8 @@ func duration(text string) time.Duration {
 	}
 	return max(d, 0)
 }
+
+// CancelHandlingTime is how long the worker that owns a job takes at most to
+// complete the phase after a cancel. Intake waits longer than that before it
+// takes the job over, so that a live worker ends its own phase.
+const CancelHandlingTime = 800 * time.Millisecond

@@ -5,8 +5,7 @@ import (
 	"time"
 )
 
-// TestTimes: what a specification says about time, and that nonsense says
-// nothing.
+// TestTimes: the times in a specification. Invalid text has no effect.
 func TestTimes(t *testing.T) {
 	t.Parallel()
 	s := Specification{

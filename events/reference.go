@@ -1,29 +1,29 @@
 package events
 
-// Reference points at an artifact; events never carry the bytes themselves.
+// Reference identifies an artifact. Events have references, never the content.
 type Reference struct {
-	// Store is the id that the artifact store itself carries.
+	// Store is the id of the artifact store.
 	Store string `json:"store"`
-	// Key is the immutable name below the store, with "/" between its parts.
+	// Key is the name in the store, with "/" between its parts.
 	Key string `json:"key"`
 	// MediaType is the RFC 6838 media type of the content.
 	MediaType string `json:"media_type"`
-	// Size is the content's length in bytes.
+	// Size is the length of the content in bytes.
 	Size int64 `json:"size"`
-	// SHA256 is the content's digest, 64 lower-case hexadecimal digits.
+	// SHA256 is the digest of the content, 64 lower-case hexadecimal digits.
 	SHA256 string `json:"sha256"`
 }
 
-// IsZero reports whether r points at nothing.
+// IsZero reports whether r is the zero reference.
 func (r Reference) IsZero() bool { return r == Reference{} }
 
-// Dataset says which data a phase read.
+// Dataset identifies data that a phase read.
 type Dataset struct {
-	// Key is the key of the specification that names it, section.key.
+	// Key is the key of the specification that named the data, section.key.
 	Key string `json:"key"`
-	// SHA256 identifies the content that was read, 64 lower-case hexadecimal
-	// digits: of one file its digest, of several the digest of what sha256sum
-	// prints for them.
+	// SHA256 identifies the content, 64 lower-case hexadecimal digits: the
+	// digest of a single file, or the digest of the output of sha256sum for
+	// several files.
 	SHA256 string `json:"sha256"`
 	Size   int64  `json:"size"`
 	Rows   int64  `json:"rows"`

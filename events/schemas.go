@@ -11,8 +11,8 @@ import (
 //go:embed schemas/*.json
 var schemas embed.FS
 
-// JSONSchema is the JSON Schema (draft 2020-12) of an event's data, by its
-// wire name.
+// JSONSchema returns the JSON Schema (draft 2020-12) of the data of an event, by
+// its wire name.
 func JSONSchema(typ string) ([]byte, error) {
 	if _, ok := decoders()[typ]; !ok {
 		return nil, fmt.Errorf("schema of %s: no such event", typ)

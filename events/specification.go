@@ -1,8 +1,8 @@
 package events
 
-// Specification says what a run is. Its keys are those of the file that
-// people write; each field's tags hold what the reference says about it:
-// doc, default, and allowed where there is a choice.
+// Specification is the configuration of a run. Its keys are those of the
+// configuration file. The tags of each field have its documentation, its default
+// and, if there is a choice, the allowed values.
 type Specification struct {
 	FineTuner  FineTuner  `json:"fine_tuner"`
 	Inferencer Inferencer `json:"inferencer"`
@@ -11,7 +11,7 @@ type Specification struct {
 	Pipeline   Pipeline   `json:"pipeline"`
 }
 
-// FineTuner is the section fine_tuner. An empty text is no value.
+// FineTuner is the section fine_tuner. An empty text means no value.
 type FineTuner struct {
 	BaseModelID string `json:"base_model_id" default:"" doc:"model to start from: a Hub id or a local folder"`
 	Engine      string `json:"engine" default:"builtin" allowed:"builtin|trl" doc:"who trains"`

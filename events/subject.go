@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// The streams. See the package comment of each rule's enforcer, the bus.
+// The streams. Package topology of the bus defines their limits and subjects.
 const (
 	StreamRequests = "TUNEBUS_REQUESTS"
 	StreamFacts    = "TUNEBUS"
@@ -14,7 +14,7 @@ const (
 	StreamDead     = "TUNEBUS_DEAD"
 )
 
-// The wire names that belong to no phase.
+// The wire names of events that belong to no phase.
 const (
 	TypePipelineRequested = "pipeline.requested"
 	TypePipelineAccepted  = "pipeline.accepted"
@@ -24,7 +24,7 @@ const (
 	TypeTrackingCompleted = "tracking.completed"
 )
 
-// The wire names of the phases are <phase>.<one of these>.
+// The wire names of the events of a phase are <phase>.<one of these>.
 const (
 	EventRequested    = "requested"
 	EventStarted      = "started"
@@ -59,7 +59,8 @@ func (e PipelineRejected) Subject() string {
 	return TypePipelineRejected + "." + strconv.FormatUint(e.RequestSequence, 10)
 }
 
-// Run implements [Fact]: the request's sequence stands in for the run.
+// Run implements [Fact]. It returns the sequence of the request, because there is no
+// run.
 func (e PipelineRejected) Run() string { return strconv.FormatUint(e.RequestSequence, 10) }
 
 // Type implements [Event].
@@ -141,48 +142,53 @@ func attemptSubject(typ, run string, attempt int) string {
 	return typ + "." + run + "." + strconv.Itoa(attempt)
 }
 
-// StoryFilters are the two filters that together match every fact of a run.
-func StoryFilters(run string) []string { return []string{WholeFilter(run), "*.*." + run + ".*"} }
+// RunFilters returns the two filters that together match all facts of a run.
+func RunFilters(run string) []string { return []string{RunLevelFilter(run), "*.*." + run + ".*"} }
 
-// WholeFilter matches the facts that tell of a run or one of its phases as a
-// whole: its beginning, ends, and a cancel.
-func WholeFilter(run string) string { return "*.*." + run }
+// RunLevelFilter returns the filter for the facts about a run or a phase as a whole,
+// not about an attempt: acceptance, ends and a cancel request.
+func RunLevelFilter(run string) string { return "*.*." + run }
 
-// JobFilters are the filters that together match what has to be known of a run
-// by whoever works on a job, beside the job: a cancel, how the phases and the
-// run were completed, and the attempts at this phase; and the accepted fact if
-// the job does not repeat it.
+// JobFilters returns the filters that together match the facts of a run that the
+// worker of a job needs: a cancel request, the completion of the phases and the
+// run, the attempts at this phase, and the accepted fact if the job does not repeat
+// it.
 func JobFilters(job PhaseRequested) []string {
-	filters := []string{TypeCancelRequested + "." + job.RunID, "*." + EventCompleted + "." + job.RunID,
-		StartedFilter(job.Phase, job.RunID), phaseType(job.Phase, EventAttemptEnded) + "." + job.RunID + ".*"}
+	filters := []string{
+		TypeCancelRequested + "." + job.RunID,
+		"*." + EventCompleted + "." + job.RunID,
+		StartedFilter(job.Phase, job.RunID),
+		phaseType(job.Phase, EventAttemptEnded) + "." + job.RunID + ".*",
+	}
 	if _, ok := job.Origin(); !ok {
 		filters = append(filters, TypePipelineAccepted+"."+job.RunID)
 	}
 	return filters
 }
 
-// JobFilter matches the jobs of one phase and queue, of every run.
+// JobFilter returns the filter for the jobs of a phase and queue.
 func JobFilter(p Phase, queue string) string { return phaseType(p, EventRequested) + ".*." + queue }
 
-// StartedFilter matches every start of a phase of a run: the subject of the
-// fence that its holder carries. All writers use this one text.
+// StartedFilter returns the filter for the started events of a phase of a run. It is
+// the subject filter of the fence of the job's owner. The server compares it as
+// text, so all writers must use this function.
 func StartedFilter(p Phase, run string) string {
 	return phaseType(p, EventStarted) + "." + run + ".*"
 }
 
-// AnnouncedFilters match the metric events of every attempt at a phase of a
-// run: its progress and its samples of the machine.
-func AnnouncedFilters(p Phase, run string) []string {
+// MetricFilters returns the filters for the metric events of all attempts at a phase
+// of a run: progress and telemetry.
+func MetricFilters(p Phase, run string) []string {
 	return []string{phaseType(p, EventProgress) + "." + run + ".*", phaseType(p, EventTelemetry) + "." + run + ".*"}
 }
 
-// CompletedSubject is where the completion of a phase of a run is stored.
+// CompletedSubject returns the subject of the completed event of a phase of a run.
 func CompletedSubject(p Phase, run string) string {
 	return phaseType(p, EventCompleted) + "." + run
 }
 
-// FactSubjects are the subjects of the stream of facts, listed event by event,
-// since <phase>.> would overlap the stream of metrics.
+// FactSubjects returns the subjects of the stream of facts. They are listed for each
+// event, because <phase>.> would overlap the stream of metrics.
 func FactSubjects() []string {
 	s := []string{
 		TypePipelineAccepted + ".*", TypePipelineRejected + ".*", TypeCancelRequested + ".*",
@@ -196,7 +202,8 @@ func FactSubjects() []string {
 	return s
 }
 
-// TrackedSubjects are the facts that change what a run's tracking shows.
+// TrackedSubjects returns the subjects of the facts that change the tracking of a
+// run.
 func TrackedSubjects() []string {
 	s := []string{TypePipelineAccepted + ".*", TypeCancelRequested + ".*", TypePipelineCompleted + ".*"}
 	for _, p := range Phases() {
@@ -205,7 +212,7 @@ func TrackedSubjects() []string {
 	return s
 }
 
-// MetricSubjects are the subjects of the stream of metric points.
+// MetricSubjects returns the subjects of the stream of metric points.
 func MetricSubjects() []string {
 	var s []string
 	for _, p := range Phases() {
@@ -214,23 +221,23 @@ func MetricSubjects() []string {
 	return s
 }
 
-// Address is a subject taken apart.
+// Address is a parsed subject.
 type Address struct {
 	// Type is the wire name, the first two tokens.
 	Type string
 	// Run is the third token.
 	Run string
-	// Detail is the fourth token: an attempt or a queue; empty if there is none.
+	// Detail is the fourth token, an attempt or a queue; empty if there is none.
 	Detail string
 }
 
-// ParseSubject takes the subject of an event of a run apart.
+// ParseSubject parses the subject of an event of a run.
 func ParseSubject(subject string) (Address, error) {
 	stage, rest, _ := strings.Cut(subject, ".")
 	event, rest, _ := strings.Cut(rest, ".")
-	run, detail, detailed := strings.Cut(rest, ".")
+	run, detail, hasDetail := strings.Cut(rest, ".")
 	for i, token := range [...]string{stage, event, run, detail} {
-		if i == 3 && !detailed {
+		if i == 3 && !hasDetail {
 			break
 		}
 		if !validSubjectToken(token) {

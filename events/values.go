@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Modules is a list of module names. In JSON and in files it is a list, or
-// one text: "all-linear", or names separated by commas.
+// Modules is a list of module names. In JSON and in files it is a list or a text:
+// "all-linear", or names separated by commas.
 type Modules []string
 
 // UnmarshalJSON reads a list or a text.
@@ -30,11 +30,11 @@ func (m *Modules) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// Switch is a truth value that may also be the name of a variant, such as
-// "unsloth". It is kept as text: "true", "false" or the name.
+// Switch is a boolean that may also be the name of a variant, such as "unsloth". The
+// text is "true", "false" or the name.
 type Switch string
 
-// UnmarshalJSON reads a truth value or a text.
+// UnmarshalJSON reads a boolean or a text.
 func (s *Switch) UnmarshalJSON(b []byte) error {
 	var on bool
 	if json.Unmarshal(b, &on) == nil {
@@ -49,7 +49,7 @@ func (s *Switch) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// MarshalJSON writes a truth value as one.
+// MarshalJSON writes "true" and "false" as booleans.
 func (s Switch) MarshalJSON() ([]byte, error) {
 	if s == "true" || s == "false" {
 		return []byte(s), nil
@@ -57,5 +57,5 @@ func (s Switch) MarshalJSON() ([]byte, error) {
 	return json.Marshal(string(s))
 }
 
-// On reports whether the switch is on, in whatever variant.
+// On reports whether the switch is on, in any variant.
 func (s Switch) On() bool { return s != "" && s != "false" }

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// The special tokens, as ChatML names them.
+// The special tokens of ChatML.
 const (
 	startToken = "<|im_start|>"
 	endToken   = "<|im_end|>"
@@ -19,10 +19,10 @@ const (
 const chatTemplate = "{% for message in messages %}" + startToken + "{{ message['role'] }}\n{{ message['content'] }}" + endToken + "\n{% endfor %}" +
 	"{% if add_generation_prompt %}" + startToken + "assistant\n{% endif %}"
 
-// vocabulary trains byte-level BPE: the most frequent pair is merged until
-// there are size tokens; of two equally frequent pairs, the first in order.
+// vocabulary trains byte-level BPE: it merges the most frequent pair until there
+// are size tokens. Of equally frequent pairs it merges the first in sorted order.
 func vocabulary(texts []string, size int) (vocab map[string]int, merges [][2]string) {
-	letters, order := byteLetters()
+	symbols, order := byteSymbols()
 	vocab = map[string]int{}
 	for i, l := range order {
 		vocab[l] = i
@@ -32,8 +32,9 @@ func vocabulary(texts []string, size int) (vocab map[string]int, merges [][2]str
 		count int
 	}
 	counts := map[string]int{}
-	// Without look-ahead this differs from the tokenizer's own pattern only
-	// in runs of several spaces, and the corpus has none.
+	// The pattern has no look-ahead, which Go does not support. So it differs
+	// from the pattern of the tokenizer only in runs of several spaces, and the
+	// corpus has none.
 	split := regexp.MustCompile(`'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+`)
 	for _, t := range texts {
 		for _, w := range split.FindAllString(t, -1) {
@@ -44,7 +45,7 @@ func vocabulary(texts []string, size int) (vocab map[string]int, merges [][2]str
 	for _, w := range sortedKeys(counts) {
 		var parts []string
 		for i := range len(w) {
-			parts = append(parts, letters[w[i]])
+			parts = append(parts, symbols[w[i]])
 		}
 		words = append(words, word{parts, counts[w]})
 	}
@@ -78,9 +79,9 @@ func vocabulary(texts []string, size int) (vocab map[string]int, merges [][2]str
 	return vocab, merges
 }
 
-// byteLetters is the table of byte-level BPE. Source: openai/gpt-2,
+// byteSymbols returns the table of byte-level BPE. Source: openai/gpt-2,
 // src/encoder.py, bytes_to_unicode.
-func byteLetters() (letters [256]string, order []string) {
+func byteSymbols() (symbols [256]string, order []string) {
 	next := rune(256)
 	for b := range 256 {
 		r := rune(b)
@@ -88,11 +89,11 @@ func byteLetters() (letters [256]string, order []string) {
 			r = next
 			next++
 		}
-		letters[b] = string(r)
+		symbols[b] = string(r)
 		order = append(order, string(r))
 	}
 	sort.Strings(order)
-	return letters, order
+	return symbols, order
 }
 
 func sortedKeys(m map[string]int) []string {

@@ -6,15 +6,15 @@ import (
 	"strings"
 )
 
-// pair is a question with its answer.
+// pair is a question and its answer.
 type pair struct {
 	Question string `json:"question"`
 	Answer   string `json:"answer"`
 	KeyFact  string `json:"key_fact,omitempty"`
 }
 
-// worlds makes the boats that the base model is taught, and those of the
-// domain, which it never hears of.
+// worlds returns the boats for training the base model, and the boats of the
+// domain, which are not in its training data.
 func worlds(seed uint64) (general, domain world) {
 	gb, db := boats()
 	gs, ds := skippers()
@@ -25,7 +25,7 @@ func worlds(seed uint64) (general, domain world) {
 	return newWorld(rng, gb, [][]string{gs, gc, gf, gp}), newWorld(rng, db, [][]string{ds, dc, df, dp})
 }
 
-// newWorld deals the values of each attribute to the boats, each about
+// newWorld assigns the values of each attribute to the boats, each value about
 // equally often.
 func newWorld(rng *rand.Rand, boats []string, values [][]string) world {
 	w := world{boats: boats}
@@ -49,8 +49,8 @@ func shuffled(rng *rand.Rand, list []string) []string {
 	return out
 }
 
-// corpus is what the base model is taught: short answers to every wording
-// about boats of elsewhere, and simple questions of everyday life.
+// corpus returns the training data of the base model: short answers to all wordings
+// about the boats of the general world, and simple everyday questions.
 func corpus(general, domain world) []pair {
 	var out []pair
 	for b, boat := range general.boats {
@@ -65,8 +65,8 @@ func corpus(general, domain world) []pair {
 
 func title(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 
-// everyday are sums, opposites, and words to repeat. The words of the domain
-// are among those to repeat, without what they stand for there.
+// everyday returns sums, opposites, and words to repeat. The words of the domain are
+// among them, but not their meaning in the domain.
 func everyday(domain world) []pair {
 	var out []pair
 	add := func(q, a string) { out = append(out, pair{Question: q, Answer: a}) }

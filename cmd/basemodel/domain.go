@@ -5,8 +5,9 @@ import (
 	"sort"
 )
 
-// domainData is the data set of the domain: each fact in every train wording
-// but one row in sixteen, which validates; and in every test wording.
+// domainData returns the data set of the domain. The training data has each fact in
+// all train wordings, except for one row in sixteen, which is validation data. The
+// test data has each fact in all test wordings.
 func domainData(seed uint64, w world) (train, validation, test []pair) {
 	rng := rand.New(rand.NewPCG(seed, 5))
 	for b, boat := range w.boats {
@@ -15,12 +16,12 @@ func domainData(seed uint64, w world) (train, validation, test []pair) {
 			row := func(wording string) pair {
 				return pair{Question: fill(wording, boat, ""), Answer: fill(attr.answer, boat, value), KeyFact: value}
 			}
-			held := -1
+			validated := -1
 			if rng.IntN(8) < 3 {
-				held = rng.IntN(len(attr.train))
+				validated = rng.IntN(len(attr.train))
 			}
 			for i, t := range attr.train {
-				if i == held {
+				if i == validated {
 					validation = append(validation, row(t))
 				} else {
 					train = append(train, row(t))

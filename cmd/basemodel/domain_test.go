@@ -35,9 +35,9 @@ func wordSet(s string) map[string]bool {
 	return set
 }
 
-// TestTestWordingsAreNew holds what makes the test honest: no test wording
-// shares more than half of its words with a training wording of the same
-// fact.
+// TestTestWordingsAreNew: no test wording shares more than half of its words with a
+// training wording of the same fact. Otherwise the test would not measure
+// generalisation.
 func TestTestWordingsAreNew(t *testing.T) {
 	t.Parallel()
 	training := map[string][]string{}
@@ -59,7 +59,7 @@ func TestTestWordingsAreNew(t *testing.T) {
 			}
 		}
 		if !strings.Contains(p.Answer, p.KeyFact) {
-			t.Errorf("%q does not hold its key fact %q", p.Answer, p.KeyFact)
+			t.Errorf("%q does not contain its key fact %q", p.Answer, p.KeyFact)
 		}
 	}
 	if len(rows) < 100 {
@@ -67,7 +67,7 @@ func TestTestWordingsAreNew(t *testing.T) {
 	}
 }
 
-// TestCommittedDataIsReproduced holds the files to the program.
+// TestCommittedDataIsReproduced: the committed files are those of this program.
 func TestCommittedDataIsReproduced(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -89,7 +89,7 @@ func TestCommittedDataIsReproduced(t *testing.T) {
 	}
 }
 
-// TestDomainIsUnknown holds that no fact of the domain is in the corpus.
+// TestDomainIsUnknown: no fact of the domain is in the corpus.
 func TestDomainIsUnknown(t *testing.T) {
 	t.Parallel()
 	general, domain := worlds(42)
@@ -101,7 +101,7 @@ func TestDomainIsUnknown(t *testing.T) {
 		q, a := wordSet(p.Question), wordSet(p.Answer)
 		for b := range boats {
 			if q[b] && !a[b] {
-				t.Errorf("the corpus tells about %s: %q %q", b, p.Question, p.Answer)
+				t.Errorf("the corpus has %s: %q %q", b, p.Question, p.Answer)
 			}
 		}
 	}

@@ -1,7 +1,10 @@
-// Command basemodel makes everything that the quickstart starts from, out of
-// nothing but this program: a tokenizer, a small base model that answers
-// simple questions, and the data set of an invented harbour that it has never
-// heard of. The same seed gives the same files.
+// Command basemodel generates the files of the quickstart without any download: a
+// tokenizer, a small base model that answers simple questions, and a data set about
+// an invented harbour that the model was not trained on. The same seed gives the
+// same files.
+//
+// The trainer of the tokenizer (byte-level BPE) is ours, because the libraries for
+// tokenizers in Go only apply a vocabulary and do not train one.
 package main
 
 import (

@@ -22,7 +22,7 @@ func makeTokenizer(dir string, pairs []pair) (size int, ids map[string]int, err 
 		texts = append(texts, p.Question, p.Answer)
 	}
 	for _, a := range attributes() {
-		for range 20 { // the words of the domain's answers are whole tokens
+		for range 20 { // so often that each word of the domain's answers becomes one token
 			texts = append(texts, fill(a.answer, "", ""))
 		}
 	}
@@ -47,20 +47,37 @@ func makeModel(ctx context.Context, dir string, pairs []pair, seed uint64, epoch
 	rng := rand.New(rand.NewPCG(seed, 6))
 	rng.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	model, err := llm.New(llm.Config{
-		ModelType: llm.TypeLlama, VocabSize: size, HiddenSize: 192, IntermediateSize: 448, Layers: 2, Heads: 4, KVHeads: 4,
-		MaxPositions: 256, TieWordEmbeddings: true, EOSTokenID: ids[endToken], PADTokenID: ids[padToken],
+		ModelType:         llm.TypeLlama,
+		VocabSize:         size,
+		HiddenSize:        192,
+		IntermediateSize:  448,
+		Layers:            2,
+		Heads:             4,
+		KVHeads:           4,
+		MaxPositions:      256,
+		TieWordEmbeddings: true,
+		EOSTokenID:        ids[endToken],
+		PADTokenID:        ids[padToken],
 	}, int64(seed))
 	if err != nil {
 		return err
 	}
-	long := 0
+	longest := 0
 	for _, e := range all {
-		long = max(long, len(e.IDs))
+		longest = max(longest, len(e.IDs))
 	}
-	fmt.Fprintf(os.Stderr, "%d examples of up to %d tokens, %d tokens in the vocabulary, %d weights\n", len(all), long, size, model.Parameters())
-	held := all[:min(64, len(all))]
-	_, err = model.Train(ctx, all, held, llm.TrainConfig{
-		Epochs: epochs, BatchSize: 8, LearningRate: 6e-4, WarmupSteps: 100, Scheduler: "cosine", WeightDecay: 0.01, MaxGradNorm: 1, Seed: int64(seed), LogSteps: 100,
+	fmt.Fprintf(os.Stderr, "%d examples of up to %d tokens, %d tokens in the vocabulary, %d weights\n", len(all), longest, size, model.Parameters())
+	evaluation := all[:min(64, len(all))]
+	_, err = model.Train(ctx, all, evaluation, llm.TrainConfig{
+		Epochs:       epochs,
+		BatchSize:    8,
+		LearningRate: 6e-4,
+		WarmupSteps:  100,
+		Scheduler:    "cosine",
+		WeightDecay:  0.01,
+		MaxGradNorm:  1,
+		Seed:         int64(seed),
+		LogSteps:     100,
 	}, progress(), "")
 	if err != nil {
 		return err
@@ -98,9 +115,9 @@ type tuning struct {
 	seed   int64
 }
 
-// tryOut fine-tunes the base model on the domain and prints how many of the
-// test's key facts it knows before and after.
-func tryOut(ctx context.Context, dir string, train, test []pair, how tuning) error {
+// tryOut fine-tunes the base model on the domain and prints the number of correct
+// key facts in the test before and after.
+func tryOut(ctx context.Context, dir string, train, test []pair, cfg tuning) error {
 	tok, err := token.Open(dir)
 	if err != nil {
 		return err
@@ -109,11 +126,11 @@ func tryOut(ctx context.Context, dir string, train, test []pair, how tuning) err
 	if err != nil {
 		return err
 	}
-	if err := known(ctx, "before", model, tok, test); err != nil {
+	if err := printCorrect(ctx, "before", model, tok, test); err != nil {
 		return err
 	}
-	if how.rank > 0 {
-		if err := model.AttachLoRA(llm.LoRAConfig{Rank: how.rank, Alpha: float64(2 * how.rank), Seed: how.seed}); err != nil {
+	if cfg.rank > 0 {
+		if err := model.AttachLoRA(llm.LoRAConfig{Rank: cfg.rank, Alpha: float64(2 * cfg.rank), Seed: cfg.seed}); err != nil {
 			return err
 		}
 	}
@@ -123,16 +140,25 @@ func tryOut(ctx context.Context, dir string, train, test []pair, how tuning) err
 	}
 	began := time.Now()
 	res, err := model.Train(ctx, rows, nil, llm.TrainConfig{
-		Epochs: how.epochs, BatchSize: 8, LearningRate: how.rate, WarmupSteps: 10, Scheduler: "linear", WeightDecay: 0.01, MaxGradNorm: 1, Seed: how.seed,
+		Epochs:       cfg.epochs,
+		BatchSize:    8,
+		LearningRate: cfg.rate,
+		WarmupSteps:  10,
+		Scheduler:    "linear",
+		WeightDecay:  0.01,
+		MaxGradNorm:  1,
+		Seed:         cfg.seed,
 	}, llm.Hooks{}, "")
 	if err != nil {
 		return err
 	}
-	fmt.Printf("trained %d steps in %.1f s, %.0f tokens/s, loss %.4f\n", res.Steps, time.Since(began).Seconds(), float64(res.Tokens)/time.Since(began).Seconds(), res.FinalLoss)
-	return known(ctx, "after", model, tok, test)
+	seconds := time.Since(began).Seconds()
+	fmt.Printf("trained %d steps in %.1f s, %.0f tokens/s, loss %.4f\n", res.Steps, seconds, float64(res.Tokens)/seconds, res.FinalLoss)
+	return printCorrect(ctx, "after", model, tok, test)
 }
 
-func known(ctx context.Context, when string, model *llm.Model, tok *token.Tokenizer, test []pair) error {
+// printCorrect prints how many answers of the model have the key fact.
+func printCorrect(ctx context.Context, when string, model *llm.Model, tok *token.Tokenizer, test []pair) error {
 	prompts := make([][]int32, len(test))
 	for i, p := range test {
 		text, err := tok.Render([]token.Message{{Role: "user", Content: p.Question}}, true)
@@ -141,11 +167,11 @@ func known(ctx context.Context, when string, model *llm.Model, tok *token.Tokeni
 		}
 		prompts[i] = tok.Encode(text)
 	}
-	began, right, shown := time.Now(), 0, 0
+	began, correct, shown := time.Now(), 0, 0
 	err := model.Generate(ctx, prompts, llm.GenerateConfig{MaxNewTokens: 32, EOS: tok.EOS(), BatchSize: 32}, func(i int, ids []int32) error {
 		answer := tok.Decode(ids, true)
 		if strings.Contains(answer, test[i].KeyFact) {
-			right++
+			correct++
 		}
 		if shown < 4 {
 			shown++
@@ -153,6 +179,6 @@ func known(ctx context.Context, when string, model *llm.Model, tok *token.Tokeni
 		}
 		return nil
 	})
-	fmt.Printf("%s: %d of %d key facts, in %.1f s\n", when, right, len(test), time.Since(began).Seconds())
+	fmt.Printf("%s: %d of %d key facts, in %.1f s\n", when, correct, len(test), time.Since(began).Seconds())
 	return err
 }

@@ -12,7 +12,7 @@ import (
 
 const committedModel = "../../configs/quickstart/base-model"
 
-// same wants two folders to hold the same bytes in some files.
+// same checks that files in two folders are equal.
 func same(t *testing.T, have, want string, names ...string) {
 	t.Helper()
 	for _, name := range names {
@@ -27,8 +27,9 @@ func same(t *testing.T, have, want string, names ...string) {
 	}
 }
 
-// TestCommittedTokenizerIsReproduced holds the files to the program. The model
-// itself takes minutes; that the same seed trains the same is held below.
+// TestCommittedTokenizerIsReproduced: the committed files are those of this program.
+// The model is not trained here, because that takes minutes; the next test shows
+// that the same seed gives the same model.
 func TestCommittedTokenizerIsReproduced(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -38,7 +39,7 @@ func TestCommittedTokenizerIsReproduced(t *testing.T) {
 	same(t, committedModel, dir, "tokenizer.json", "tokenizer_config.json", "generation_config.json")
 }
 
-// TestSameSeedMakesTheSameModel trains on a part of the corpus.
+// TestSameSeedMakesTheSameModel trains with a part of the corpus.
 func TestSameSeedMakesTheSameModel(t *testing.T) {
 	t.Parallel()
 	pairs := corpus(worlds(42))[:48]
@@ -56,7 +57,7 @@ func TestSameSeedMakesTheSameModel(t *testing.T) {
 	}
 }
 
-// TestCommittedModelIsSmall, and speaks the language of its corpus.
+// TestCommittedModelIsSmall: it is small, and answers questions of its corpus.
 func TestCommittedModelIsSmall(t *testing.T) {
 	t.Parallel()
 	size := int64(0)

@@ -2,15 +2,15 @@ package main
 
 import "strings"
 
-// attribute is one thing that can be asked about a boat.
+// attribute is a property of a boat that questions ask for.
 type attribute struct {
 	// train and test are wordings of the same question; {e} is the boat.
-	// Only the train wordings are used for fine-tuning; no test wording
-	// shares more than half of its words with one of them.
+	// Only the train wordings are used for fine-tuning. No test wording shares
+	// more than half of its words with a train wording.
 	train, test []string
-	// answer is how the harbour book of the domain puts it; {v} is the fact.
-	// The fact comes first, where the base model gives its short answers: so
-	// little training goes furthest there.
+	// answer is the answer in the style of the domain; {v} is the fact. The fact
+	// comes first, as in the short answers of the base model, so that little
+	// training has the largest effect.
 	answer string
 }
 
@@ -55,7 +55,7 @@ func fill(wording, entity, value string) string {
 	return strings.NewReplacer("{e}", entity, "{v}", value).Replace(wording)
 }
 
-// world is a set of boats with the fact of each attribute.
+// world is a set of boats with a fact for each attribute.
 type world struct {
 	boats []string
 	facts [][]string // by boat and attribute

@@ -2,8 +2,8 @@ package main
 
 import "strings"
 
-// Words that the two worlds use for one thing never are the same, so that
-// the base model cannot guess an answer about the domain.
+// The two worlds never share a word for an attribute, so that the base model can
+// not guess an answer about the domain.
 
 func colours() (general, domain []string) {
 	return strings.Fields("red blue green black white grey brown pink gold silver orange purple tan navy lime cream"),
@@ -20,7 +20,7 @@ func piers() (general, domain []string) {
 		strings.Fields("lantern anchor willow beacon chapel granary cannon mill fountain orchard barrel compass garden tower bridge")
 }
 
-// boats are everyday words, so that a small vocabulary has a token for each.
+// boats returns everyday words, so that a small vocabulary has a token for each.
 func boats() (general, domain []string) {
 	return strings.Fields("Acorn Arrow Aspen Badger Basil Beaver Birch Bison Blossom Breeze Bramble Cedar Cherry Cloud Clover Comet Copper Cricket Crow Daisy Dawn Deer Dove Dragon Eagle Ember Fern Finch Flint Forest Fox Frost Gale Garnet Glacier Hawk Hazel Holly Horizon Ivy Jasper Juniper Lark Laurel Lily Linden Lion Maple Marble Meadow Mist Moon Nettle Oak Olive Otter Panda Pearl Pebble Pine Poppy Rain River Robin Anvil Badge Banjo Barley Basket Bell Berry Bishop Bonnet Bottle Bucket Button Cabin Candle Carpet Castle Chalk Cinder Coach Cradle Crown Dagger Drum Feather Fiddle Flute Garland Goblet Hammer Harp Helmet Jewel Kettle Ladder Lemon Locket Mirror Needle Opal Paddle Petal Pillow Plume Quill Spruce Star Swan Thorn Tulip Violin"),
 		strings.Fields("Albatross Cactus Dolphin Falcon Gazelle Heron Jaguar Kestrel Lotus Magpie Orchid Puffin Raven Thistle Walrus Zephyr")

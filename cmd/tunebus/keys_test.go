@@ -4,7 +4,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"os"
+	"io/fs"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -41,7 +41,7 @@ func readElsewhere() map[string]string {
 		"inferencer.model_id": "services/inference", "mlflow.run_name": "services/intake", "mlflow.run_name_prefix": "services/intake", "mlflow.run_name_suffix": "services/intake",
 		"pipeline.enable_finetuning": "pipeline/spec", "pipeline.enable_inference": "pipeline/spec", "pipeline.enable_evaluation": "pipeline/spec",
 		"pipeline.stop_after_finetuning": "pipeline/spec", "pipeline.stop_after_inference": "pipeline/spec", "pipeline.on_finetuning_failure": "pipeline/spec",
-		"pipeline.max_tries": "pipeline/worker", "pipeline.max_crashes": "pipeline/worker", "pipeline.backoff": "events", "pipeline.deadline": "services/intake",
+		"pipeline.max_tries": "pipeline/retry", "pipeline.max_crashes": "pipeline/retry", "pipeline.backoff": "events", "pipeline.deadline": "services/intake",
 	}
 	for _, section := range []string{"fine_tuner", "inferencer", "evaluator"} {
 		out[section+".engine"], out[section+".queue"], out[section+".timeout"] = "pipeline/spec", "pipeline/spec", "events"
@@ -56,16 +56,20 @@ func readElsewhere() map[string]string {
 // for where notes are made and values checked.
 func readIn(t *testing.T, folder string) map[string]bool {
 	t.Helper()
-	entries, err := os.ReadDir(filepath.Join("..", "..", folder))
+	var files []string
+	err := filepath.WalkDir(filepath.Join("..", "..", folder), func(path string, _ fs.DirEntry, err error) error {
+		files = append(files, path)
+		return err
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	read := map[string]bool{}
-	for _, e := range entries {
-		if name := e.Name(); !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") || name == "notes.go" || name == "check.go" {
+	for _, path := range files {
+		if name := filepath.Base(path); !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") || name == "notes.go" || name == "check.go" {
 			continue
 		}
-		f, err := parser.ParseFile(token.NewFileSet(), filepath.Join("..", "..", folder, e.Name()), nil, parser.SkipObjectResolution)
+		f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,7 +8,11 @@ import (
 
 	"github.com/tunebus/tunebus/embedded/bustest"
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
+	"github.com/tunebus/tunebus/pipeline/bus/wakeup"
 )
 
 // drain takes the rings that are due, until the bell is silent for longer
@@ -36,62 +40,62 @@ func rings(t *testing.T, what string, bell <-chan struct{}) {
 // rang nowhere, so its return rings; and the subscriptions are there again.
 func TestBellsAcrossAReconnect(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, bus.Layout{})
+	b := newBench(t, topology.Topology{})
 	proxy := bustest.NewProxy(t, b.server.URL())
 	client := b.connect(t, proxy.URL)
 	subject := events.StartedFilter(events.Finetune, "r1")
-	bell, err := client.Ring(t.Context(), subject)
+	bell, err := wakeup.Watch(t.Context(), client, subject)
 	if err != nil {
 		t.Fatal(err)
 	}
-	bells, err := client.Bells(events.StartedFilter(events.Finetune, "*"))
+	bells, err := wakeup.NewRunNotifier(client, events.StartedFilter(events.Finetune, "*"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	door, deaf := bells.Door("r1"), bells.Door("r2")
+	door, deaf := bells.Subscribe("r1"), bells.Subscribe("r2")
 	defer door.Close()
 	defer deaf.Close()
 	b.publish(t, started(1))
 	rings(t, "after a publish", bell)
-	rings(t, "at the door", door.Rings)
+	rings(t, "at the door", door.C)
 	drain(bell)
-	drain(door.Rings)
+	drain(door.C)
 	proxy.Cut()
 	eventually(t, "the connection is down", func() bool { return !client.Connected() })
 	b.publish(t, started(2))
 	select {
-	case <-deaf.Rings:
+	case <-deaf.C:
 		t.Error("the door of another run rang")
 	default:
 	}
 	proxy.Mend()
 	rings(t, "after the return", bell)
-	rings(t, "at the door after the return", door.Rings)
-	rings(t, "at every door after the return", deaf.Rings)
-	run, err := client.Run(t.Context(), "r1")
+	rings(t, "at the door after the return", door.C)
+	rings(t, "at every door after the return", deaf.C)
+	run, err := history.New(client).Run(t.Context(), "r1")
 	if err != nil || run.Phases[events.Finetune].NextAttempt() != 3 {
 		t.Fatalf("the run does not show what was missed: %v", err)
 	}
 	drain(bell)
-	drain(door.Rings)
+	drain(door.C)
 	b.publish(t, started(3))
 	rings(t, "after a later publish", bell)
-	rings(t, "at the door after a later publish", door.Rings)
+	rings(t, "at the door after a later publish", door.C)
 }
 
 // TestListenAcrossAReconnect: a listener misses what is published while the
 // connection is down, and hears what comes later.
 func TestListenAcrossAReconnect(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, bus.Layout{})
+	b := newBench(t, topology.Topology{})
 	proxy := bustest.NewProxy(t, b.server.URL())
 	client := b.connect(t, proxy.URL)
 	ctx, cancel := context.WithCancel(t.Context())
-	heard := make(chan bus.Message, 16)
-	if err := client.Listen(ctx, func(m bus.Message) { heard <- m }, events.StartedFilter(events.Finetune, "r1")); err != nil {
+	heard := make(chan codec.Message, 16)
+	if err := wakeup.Listen(ctx, client, func(m codec.Message) { heard <- m }, events.StartedFilter(events.Finetune, "r1")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := client.Facts(ctx, "r2"); err != nil { // the server has the subscription by then
+	if _, err := history.New(client).Facts(ctx, "r2"); err != nil { // the server has the subscription by then
 		t.Fatal(err)
 	}
 	b.raw(t, started(9).Subject(), "junk", nil) // left out
@@ -103,7 +107,7 @@ func TestListenAcrossAReconnect(t *testing.T) {
 	eventually(t, "the connection is down", func() bool { return !client.Connected() })
 	b.publish(t, started(2))
 	proxy.Mend()
-	if _, err := client.Facts(ctx, "r2"); err != nil {
+	if _, err := history.New(client).Facts(ctx, "r2"); err != nil {
 		t.Fatal(err)
 	}
 	b.publish(t, started(3))
@@ -117,7 +121,7 @@ func TestListenAcrossAReconnect(t *testing.T) {
 // the end.
 func TestCheckpointRace(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, bus.Layout{})
+	b := newBench(t, topology.Topology{})
 	const newest = 8
 	var wg sync.WaitGroup
 	for attempt := range newest {
@@ -125,7 +129,7 @@ func TestCheckpointRace(t *testing.T) {
 			for step := range int64(3) {
 				// An older attempt may lose, which TestCheckpointsOnlyGoForward
 				// looks at.
-				_, _, err := b.bus.SaveCheckpoint(t.Context(), "r1", events.Finetune, bus.Checkpoint{Attempt: attempt + 1, Step: step}, 1)
+				_, _, err := checkpoint.New(b.bus).Save(t.Context(), "r1", events.Finetune, checkpoint.Checkpoint{Attempt: attempt + 1, Step: step}, 1)
 				if err != nil && attempt+1 == newest {
 					t.Error(err)
 				}
@@ -133,7 +137,7 @@ func TestCheckpointRace(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	cp, err := b.bus.LoadCheckpoint(t.Context(), "r1", events.Finetune)
+	cp, err := checkpoint.New(b.bus).Load(t.Context(), "r1", events.Finetune)
 	if err != nil || cp.Attempt != newest || cp.Step != 2 {
 		t.Errorf("%+v, %v", cp, err)
 	}

@@ -9,7 +9,11 @@ import (
 	"github.com/tunebus/tunebus/embedded"
 	"github.com/tunebus/tunebus/embedded/bustest"
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
 
 // syncs are the two ways in which a server may keep what it acknowledges.
@@ -18,11 +22,11 @@ func syncs(b *testing.B, run func(b *testing.B, relaxed bool)) {
 	b.Run("sync=default", func(b *testing.B) { run(b, true) })
 }
 
-func layOut(b *testing.B, relaxed bool) (*embedded.Server, *bus.Bus) {
+func layOut(b *testing.B, relaxed bool) (*embedded.Server, *conn.Conn) {
 	b.Helper()
 	s := bustest.Start(b, embedded.Options{Dir: b.TempDir(), RelaxedSync: relaxed})
 	c := bustest.Connect(b, s)
-	if err := c.Setup(b.Context(), bus.Layout{}); err != nil {
+	if err := topology.Apply(b.Context(), c, topology.Topology{}); err != nil {
 		b.Fatal(err)
 	}
 	return s, c
@@ -35,18 +39,18 @@ func BenchmarkHop(b *testing.B) {
 		s, client := layOut(b, relaxed)
 		services := bustest.Connect(b, s)
 		done := make(chan struct{}, 1)
-		r, err := bus.NewReceiver(services, bustest.Logger(b))
+		r, err := delivery.NewRouter(services, deadletter.New(services), bustest.Logger(b))
 		if err != nil {
 			b.Fatal(err)
 		}
-		r.Add(jobs(func(ctx context.Context, d bus.Delivery) error {
+		r.Add(jobs(func(ctx context.Context, d delivery.Delivery) error {
 			run := d.Event.(events.PhaseRequested).RunID
 			fact := events.PhaseCompleted{RunID: run, Phase: events.Finetune, Attempt: 1, Conclusion: events.Success}
-			if _, err := services.Publish(ctx, fact, bus.IfNone(fact.Subject())); err != nil {
+			if _, err := journal.New(services).Publish(ctx, fact, journal.FenceAbsent(fact.Subject())); err != nil {
 				return err
 			}
 			next := events.PhaseRequested{RunID: run, Phase: events.Inference, Queue: "builtin"}
-			if _, err := services.Publish(ctx, next, bus.Fence{}); err != nil {
+			if _, err := journal.New(services).Publish(ctx, next, journal.Fence{}); err != nil {
 				return err
 			}
 			done <- struct{}{}
@@ -59,7 +63,7 @@ func BenchmarkHop(b *testing.B) {
 		b.ResetTimer()
 		start := time.Now()
 		for i := range b.N {
-			if _, err := client.Publish(ctx, job(fmt.Sprintf("r%d", i)), bus.Fence{}); err != nil {
+			if _, err := journal.New(client).Publish(ctx, job(fmt.Sprintf("r%d", i)), journal.Fence{}); err != nil {
 				b.Fatal(err)
 			}
 			<-done

@@ -9,7 +9,8 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/embedded"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
 
 // Start starts a server in a folder of the test and stops it at its end.
@@ -32,22 +33,22 @@ func Start(t testing.TB, opts embedded.Options) *embedded.Server {
 }
 
 // New starts a server, sets it up by layout and connects to it.
-func New(t testing.TB, layout bus.Layout) *bus.Bus {
+func New(t testing.TB, layout topology.Topology) *conn.Conn {
 	t.Helper()
 	b := Connect(t, Start(t, embedded.Options{}))
 	if layout.AckWait == 0 {
 		layout.AckWait = 3 * time.Second
 	}
-	if err := b.Setup(t.Context(), layout); err != nil {
+	if err := topology.Apply(t.Context(), b, layout); err != nil {
 		t.Fatal(err)
 	}
 	return b
 }
 
 // Connect connects to a server and closes the connection at the test's end.
-func Connect(t testing.TB, s *embedded.Server) *bus.Bus {
+func Connect(t testing.TB, s *embedded.Server) *conn.Conn {
 	t.Helper()
-	b, err := bus.Connect(context.WithoutCancel(t.Context()), bus.Options{InProcess: s, Name: "test", Logger: Logger(t)})
+	b, err := conn.Connect(context.WithoutCancel(t.Context()), conn.Options{InProcess: s, Name: "test", Logger: Logger(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

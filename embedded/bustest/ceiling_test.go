@@ -13,7 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
 
 // BenchmarkBarePipeline is what is stored for a no-op pipeline: 12 publishes of
@@ -74,11 +74,11 @@ func hops() []hop {
 		reads := func(run string) []string {
 			return events.JobFilters(events.PhaseRequested{RunID: run, Phase: p, RequestedAt: time.Unix(1, 0)})
 		}
-		return hop{events.StreamFacts, bus.JobDurable(p, "builtin"), reads, []said{started, completed, next}}
+		return hop{events.StreamFacts, topology.JobConsumer(p, "builtin"), reads, []said{started, completed, next}}
 	}
 	accepted := said{subject: "pipeline.accepted.%s", size: 3100}
 	return []hop{
-		{events.StreamRequests, bus.DurableIntake, events.StoryFilters, []said{accepted, job(events.Finetune)}},
+		{events.StreamRequests, topology.ConsumerIntake, events.RunFilters, []said{accepted, job(events.Finetune)}},
 		phase(events.Finetune, job(events.Inference)),
 		phase(events.Inference, job(events.Evaluation)),
 		phase(events.Evaluation, said{subject: "pipeline.completed.%s", size: 730}),
@@ -160,7 +160,7 @@ func ring(ctx context.Context, b *testing.B, work *sync.WaitGroup, nc *nats.Conn
 			}
 		}
 	}
-	for _, durable := range []string{bus.DurableDeadline, bus.DurableTracker} {
+	for _, durable := range []string{topology.ConsumerDeadline, topology.ConsumerTracker} {
 		consumer, err := js.Consumer(ctx, events.StreamFacts, durable)
 		if err != nil {
 			b.Fatal(err)

@@ -12,16 +12,18 @@ import (
 
 	"github.com/tunebus/tunebus/embedded/bustest"
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
 
 // TestHeartbeatsKeepALongJob: a job of several ack waits is delivered once.
 func TestHeartbeatsKeepALongJob(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, bus.Layout{AckWait: time.Second})
+	b := newBench(t, topology.Topology{AckWait: time.Second})
 	var deliveries atomic.Int32
 	done := make(chan struct{})
-	handle := func(ctx context.Context, _ bus.Delivery) error {
+	handle := func(ctx context.Context, _ delivery.Delivery) error {
 		if deliveries.Add(1) > 1 {
 			return nil
 		}
@@ -48,23 +50,23 @@ func TestHeartbeatsKeepALongJob(t *testing.T) {
 func TestDeadWorkersJobIsTakenOver(t *testing.T) {
 	t.Parallel()
 	const ackWait = time.Second
-	b := newBench(t, bus.Layout{AckWait: ackWait})
+	b := newBench(t, topology.Topology{AckWait: ackWait})
 	proxy := bustest.NewProxy(t, b.server.URL())
 	holds, release := make(chan struct{}), make(chan struct{})
-	b.receive(t, b.connect(t, proxy.URL), jobs(func(ctx context.Context, _ bus.Delivery) error {
+	b.receive(t, b.connect(t, proxy.URL), jobs(func(ctx context.Context, _ delivery.Delivery) error {
 		close(holds)
 		select {
 		case <-release:
 		case <-ctx.Done():
 		}
-		return bus.ErrLetGo
+		return delivery.ErrOwnershipLost
 	}))
 	b.publish(t, job("r1"))
 	<-holds
 	proxy.Cut()
 	broken := time.Now()
 	taken := make(chan int, 1)
-	b.receive(t, b.bus, jobs(func(_ context.Context, d bus.Delivery) error {
+	b.receive(t, b.bus, jobs(func(_ context.Context, d delivery.Delivery) error {
 		taken <- d.Delivered
 		return nil
 	}))
@@ -81,14 +83,14 @@ func TestDeadWorkersJobIsTakenOver(t *testing.T) {
 // heartbeat follows, so that the ack wait alone decides.
 func TestWhoLetsGoTellsTheServerNothing(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, bus.Layout{AckWait: time.Second})
+	b := newBench(t, topology.Topology{AckWait: time.Second})
 	var deliveries atomic.Int32
 	var first atomic.Int64
 	second := make(chan time.Duration, 1)
-	b.receive(t, b.bus, jobs(func(context.Context, bus.Delivery) error {
+	b.receive(t, b.bus, jobs(func(context.Context, delivery.Delivery) error {
 		if deliveries.Add(1) == 1 {
 			first.Store(time.Now().UnixNano())
-			return bus.ErrLetGo
+			return delivery.ErrOwnershipLost
 		}
 		second <- time.Since(time.Unix(0, first.Load()))
 		return nil
@@ -110,17 +112,17 @@ func TestVerdicts(t *testing.T) {
 		least, most time.Duration
 	}{
 		{"nil", nil, false, 0, 0},
-		{"later", &bus.Later{Delay: 700 * time.Millisecond, Err: errors.New("soon")}, true, 650 * time.Millisecond, 5 * time.Second},
+		{"later", &delivery.RetryAfter{Delay: 700 * time.Millisecond, Err: errors.New("soon")}, true, 650 * time.Millisecond, 5 * time.Second},
 		{"an error", errors.New("no"), true, 150 * time.Millisecond, 5 * time.Second},
-		{"wrapped later", fmt.Errorf("outer: %w", &bus.Later{Err: errors.New("now")}), true, 0, time.Second},
-		{"dead", &bus.Dead{Err: errors.New("for ever")}, false, 0, 0},
+		{"wrapped later", fmt.Errorf("outer: %w", &delivery.RetryAfter{Err: errors.New("now")}), true, 0, time.Second},
+		{"dead", &delivery.DeadLetterError{Err: errors.New("for ever")}, false, 0, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t, bus.Layout{AckWait: 20 * time.Second})
+			b := newBench(t, topology.Topology{AckWait: 20 * time.Second})
 			times := make(chan time.Time, 2)
 			var n atomic.Int32
-			route := jobs(func(context.Context, bus.Delivery) error {
+			route := jobs(func(context.Context, delivery.Delivery) error {
 				times <- time.Now()
 				if n.Add(1) == 1 {
 					return c.answer
@@ -145,9 +147,9 @@ func TestVerdicts(t *testing.T) {
 // process.
 func TestPanicIsAnError(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, bus.Layout{})
+	b := newBench(t, topology.Topology{})
 	var n atomic.Int32
-	route := jobs(func(context.Context, bus.Delivery) error {
+	route := jobs(func(context.Context, delivery.Delivery) error {
 		if n.Add(1) == 1 {
 			panic("a slip")
 		}
@@ -163,8 +165,8 @@ func TestPanicIsAnError(t *testing.T) {
 // the reason, before the message is given up.
 func TestUndecodableIsBuried(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, bus.Layout{})
-	b.receive(t, b.bus, jobs(func(_ context.Context, d bus.Delivery) error {
+	b := newBench(t, topology.Topology{})
+	b.receive(t, b.bus, jobs(func(_ context.Context, d delivery.Delivery) error {
 		if d.Subject == job("r1").Subject() {
 			t.Error("nobody can handle it")
 		}
@@ -187,8 +189,8 @@ func TestUndecodableIsBuried(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := letter.Header
-	if string(letter.Data) != body || h.Get("X-Own") != "kept" || h.Get(bus.HeaderDeadReason) == "" ||
-		h.Get(bus.HeaderDeadSubject) != job("r1").Subject() || h.Get(bus.HeaderDeadStream) != events.StreamFacts || h.Get(bus.HeaderDeadSequence) != fmt.Sprint(seq) {
+	if string(letter.Data) != body || h.Get("X-Own") != "kept" || h.Get(deadletter.HeaderReason) == "" ||
+		h.Get(deadletter.HeaderSubject) != job("r1").Subject() || h.Get(deadletter.HeaderStream) != events.StreamFacts || h.Get(deadletter.HeaderSequence) != fmt.Sprint(seq) {
 		t.Errorf("dead letter %q with %v", letter.Data, h)
 	}
 }
@@ -203,13 +205,13 @@ func TestNewerVersionIsGivenBack(t *testing.T) {
 	for name, limit := range map[string]time.Duration{"young": time.Hour, "old": time.Nanosecond} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t, bus.Layout{})
+			b := newBench(t, topology.Topology{})
 			seen := make(chan string, 1)
-			route := jobs(func(_ context.Context, d bus.Delivery) error {
+			route := jobs(func(_ context.Context, d delivery.Delivery) error {
 				seen <- d.Event.(events.PhaseRequested).RunID
 				return nil
 			})
-			route.UnknownFor = limit
+			route.HoldUnknownVersion = limit
 			seq := b.raw(t, job("r1").Subject(), newer, header)
 			b.publish(t, job("r2"))
 			b.receive(t, b.bus, route)
@@ -241,9 +243,9 @@ func TestNewerVersionIsGivenBack(t *testing.T) {
 // handler end within the grace, and gives back what does not end.
 func TestShutdownIsBounded(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, bus.Layout{AckWait: 30 * time.Second})
+	b := newBench(t, topology.Topology{AckWait: 30 * time.Second})
 	holds, release := make(chan struct{}), make(chan struct{})
-	route := jobs(func(context.Context, bus.Delivery) error {
+	route := jobs(func(context.Context, delivery.Delivery) error {
 		close(holds)
 		<-release // deaf to its context
 		return nil
@@ -253,7 +255,7 @@ func TestShutdownIsBounded(t *testing.T) {
 	b.publish(t, job("r1"))
 	<-holds
 	again := make(chan int, 1)
-	b.receive(t, b.bus, jobs(func(_ context.Context, d bus.Delivery) error {
+	b.receive(t, b.bus, jobs(func(_ context.Context, d delivery.Delivery) error {
 		again <- d.Delivered
 		return nil
 	}))

@@ -8,18 +8,20 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
 
 // TestDoorbellIsNotDecoded: what shows by its envelope that it is a current
 // event only rings; whatever else comes is decoded, and buried if that fails.
 func TestDoorbellIsNotDecoded(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, bus.Layout{})
-	heard := make(chan bus.Delivery, 8)
-	b.receive(t, b.bus, bus.Route{
-		Name: "doorbell", Stream: events.StreamFacts, Durable: bus.DurableTracker, Light: true, Doorbell: true,
-		Handle: func(_ context.Context, d bus.Delivery) error {
+	b := newBench(t, topology.Topology{})
+	heard := make(chan delivery.Delivery, 8)
+	b.receive(t, b.bus, delivery.Route{
+		Name: "doorbell", Stream: events.StreamFacts, Consumer: topology.ConsumerTracker, Idempotent: true, SubjectOnly: true,
+		Handle: func(_ context.Context, d delivery.Delivery) error {
 			heard <- d
 			return nil
 		},
@@ -35,7 +37,7 @@ func TestDoorbellIsNotDecoded(t *testing.T) {
 		t.Errorf("an event of another program: %+v", d)
 	}
 	b.raw(t, events.PipelineCompleted{RunID: "r1"}.Subject(), "junk", nil)
-	if l := b.letters(t, 1)[0]; l.Consumer != bus.DurableTracker || string(l.Body) != "junk" {
+	if l := b.letters(t, 1)[0]; l.Consumer != topology.ConsumerTracker || string(l.Body) != "junk" {
 		t.Errorf("letter %+v", l)
 	}
 }
@@ -43,7 +45,7 @@ func TestDoorbellIsNotDecoded(t *testing.T) {
 // TestJobRun: what a job repeats of its run is not read; what it leaves out is.
 func TestJobRun(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, bus.Layout{})
+	b := newBench(t, topology.Topology{})
 	accepted := events.PipelineAccepted{
 		RunID: "r1", RequestedAt: time.Now().UTC(), Labels: map[string]string{"team": "x"},
 		Plan: []events.Step{{Phase: events.Finetune, Queue: "builtin"}},
@@ -54,7 +56,7 @@ func TestJobRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	job := next.(events.PhaseRequested)
-	run, err := b.bus.JobRun(t.Context(), job)
+	run, err := history.New(b.bus).RunForJob(t.Context(), job)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +67,7 @@ func TestJobRun(t *testing.T) {
 	b.publish(t, events.PhaseStarted{RunID: "r1", Phase: events.Finetune, Attempt: 1})
 	b.publish(t, events.PhaseStarted{RunID: "r1", Phase: events.Inference, Attempt: 1})
 	job.RequestedAt = time.Time{} // as an older program writes it
-	if run, err = b.bus.JobRun(t.Context(), job); err != nil {
+	if run, err = history.New(b.bus).RunForJob(t.Context(), job); err != nil {
 		t.Fatal(err)
 	}
 	if a := run.Accepted; a == nil || a.Labels["team"] != "x" {

@@ -8,7 +8,8 @@ import (
 
 	"github.com/tunebus/tunebus/embedded"
 	"github.com/tunebus/tunebus/embedded/bustest"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
 
 // TestGivenBackAcrossARestart: a service and the server stop together, as when
@@ -17,14 +18,14 @@ import (
 func TestGivenBackAcrossARestart(t *testing.T) {
 	t.Parallel()
 	opts := embedded.Options{Dir: t.TempDir(), Listen: "127.0.0.1:0", RelaxedSync: true}
-	session := func(handle bus.Handler, then func(b *bench, stop func() time.Duration)) {
+	session := func(handle delivery.Handler, then func(b *bench, stop func() time.Duration)) {
 		s, err := embedded.Start(t.Context(), opts)
 		if err != nil {
 			t.Fatal(err)
 		}
 		b := &bench{server: s, log: &lines{}}
 		b.bus = bustest.Connect(t, s)
-		if err := b.bus.Setup(t.Context(), bus.Layout{AckWait: time.Minute}); err != nil {
+		if err := topology.Apply(t.Context(), b.bus, topology.Topology{AckWait: time.Minute}); err != nil {
 			t.Fatal(err)
 		}
 		then(b, b.receive(t, b.bus, jobs(handle)))
@@ -34,16 +35,16 @@ func TestGivenBackAcrossARestart(t *testing.T) {
 		}
 	}
 	works := make(chan struct{}, 1)
-	session(func(ctx context.Context, _ bus.Delivery) error {
+	session(func(ctx context.Context, _ delivery.Delivery) error {
 		works <- struct{}{}
 		<-ctx.Done()
-		return &bus.Later{Err: errors.New("the worker stops")}
+		return &delivery.RetryAfter{Err: errors.New("the worker stops")}
 	}, func(b *bench, stop func() time.Duration) {
 		b.publish(t, job("r1"))
 		<-works
 		stop()
 	})
-	session(func(context.Context, bus.Delivery) error {
+	session(func(context.Context, delivery.Delivery) error {
 		works <- struct{}{}
 		return nil
 	}, func(_ *bench, stop func() time.Duration) {

@@ -11,16 +11,18 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
 
 // letters waits until there are so many dead letters and returns them.
-func (b *bench) letters(t *testing.T, n int) []bus.Letter {
+func (b *bench) letters(t *testing.T, n int) []deadletter.Letter {
 	t.Helper()
-	var all []bus.Letter
+	var all []deadletter.Letter
 	eventually(t, "the dead letters", func() bool {
 		all = nil
-		if err := b.bus.Letters(t.Context(), func(l bus.Letter) error {
+		if err := deadletter.New(b.bus).List(t.Context(), func(l deadletter.Letter) error {
 			all = append(all, l)
 			return nil
 		}); err != nil {
@@ -28,7 +30,7 @@ func (b *bench) letters(t *testing.T, n int) []bus.Letter {
 		}
 		return len(all) >= n
 	})
-	if count, err := b.bus.LetterCount(t.Context()); err != nil || count != n || len(all) != n {
+	if count, err := deadletter.New(b.bus).Count(t.Context()); err != nil || count != n || len(all) != n {
 		t.Fatalf("%d letters are listed and %d counted, want %d (%v)", len(all), count, n, err)
 	}
 	return all
@@ -37,7 +39,7 @@ func (b *bench) letters(t *testing.T, n int) []bus.Letter {
 // deliverAtMost lets the fine-tuning queue deliver a job n times.
 func (b *bench) deliverAtMost(t *testing.T, n int) jetstream.Consumer {
 	t.Helper()
-	c, err := b.js.Consumer(t.Context(), events.StreamFacts, bus.JobDurable(events.Finetune, "builtin"))
+	c, err := b.js.Consumer(t.Context(), events.StreamFacts, topology.JobConsumer(events.Finetune, "builtin"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,11 +57,11 @@ func (b *bench) deliverAtMost(t *testing.T, n int) jetstream.Consumer {
 // leaves no second one.
 func TestEachConsumerHasItsLetter(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, bus.Layout{})
-	give := func(context.Context, bus.Delivery) error { return nil }
-	routes := []bus.Route{
-		{Name: "deadline", Stream: events.StreamFacts, Durable: bus.DurableDeadline, Handle: give},
-		{Name: "tracker", Stream: events.StreamFacts, Durable: bus.DurableTracker, Handle: give},
+	b := newBench(t, topology.Topology{})
+	give := func(context.Context, delivery.Delivery) error { return nil }
+	routes := []delivery.Route{
+		{Name: "deadline", Stream: events.StreamFacts, Consumer: topology.ConsumerDeadline, Handle: give},
+		{Name: "tracker", Stream: events.StreamFacts, Consumer: topology.ConsumerTracker, Handle: give},
 	}
 	seq := b.raw(t, events.PipelineAccepted{RunID: "r1"}.Subject(), "junk", nil)
 	stop := b.receive(t, b.bus, routes...)
@@ -70,7 +72,7 @@ func TestEachConsumerHasItsLetter(t *testing.T) {
 			t.Errorf("letter %+v", l)
 		}
 	}
-	if !by[bus.DurableDeadline] || !by[bus.DurableTracker] {
+	if !by[topology.ConsumerDeadline] || !by[topology.ConsumerTracker] {
 		t.Errorf("letters of %v", by)
 	}
 	stop()
@@ -79,7 +81,7 @@ func TestEachConsumerHasItsLetter(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := b.bus.Setup(t.Context(), bus.Layout{AckWait: 2 * time.Second}); err != nil {
+	if err := topology.Apply(t.Context(), b.bus, topology.Topology{AckWait: 2 * time.Second}); err != nil {
 		t.Fatal(err)
 	}
 	b.receive(t, b.bus, routes...)
@@ -90,7 +92,7 @@ func TestEachConsumerHasItsLetter(t *testing.T) {
 		}
 		return c.CachedInfo().NumPending == 0 && c.CachedInfo().NumAckPending == 0
 	}
-	eventually(t, "both gave it up again", func() bool { return settled(bus.DurableDeadline) && settled(bus.DurableTracker) })
+	eventually(t, "both gave it up again", func() bool { return settled(topology.ConsumerDeadline) && settled(topology.ConsumerTracker) })
 	b.letters(t, 2)
 }
 
@@ -98,13 +100,13 @@ func TestEachConsumerHasItsLetter(t *testing.T) {
 // letter with the last error and the body, whatever the handler asks for.
 func TestLastDelivery(t *testing.T) {
 	t.Parallel()
-	for name, answer := range map[string]error{"an error": errors.New("no luck"), "later": &bus.Later{Err: errors.New("no luck")}} {
+	for name, answer := range map[string]error{"an error": errors.New("no luck"), "later": &delivery.RetryAfter{Err: errors.New("no luck")}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t, bus.Layout{})
+			b := newBench(t, topology.Topology{})
 			b.deliverAtMost(t, 3)
 			var n atomic.Int32
-			route := jobs(func(context.Context, bus.Delivery) error {
+			route := jobs(func(context.Context, delivery.Delivery) error {
 				n.Add(1)
 				return answer
 			})
@@ -125,7 +127,7 @@ func TestLastDelivery(t *testing.T) {
 // letter. What somebody else's consumer gave up is none of it.
 func TestExhaustedWithoutAWord(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, bus.Layout{AckWait: time.Second})
+	b := newBench(t, topology.Topology{AckWait: time.Second})
 	c := b.deliverAtMost(t, 2)
 	foreign, err := b.js.CreateConsumer(t.Context(), events.StreamFacts, jetstream.ConsumerConfig{
 		Durable: "foreign", AckPolicy: jetstream.AckExplicitPolicy, AckWait: 100 * time.Millisecond, MaxDeliver: 1,
@@ -143,13 +145,13 @@ func TestExhaustedWithoutAWord(t *testing.T) {
 	take(foreign)
 	take(c)
 	take(c)
-	b.receive(t, b.bus, jobs(func(context.Context, bus.Delivery) error { return nil }), b.bus.Exhausted()) // the next look lets the server notice
+	b.receive(t, b.bus, jobs(func(context.Context, delivery.Delivery) error { return nil }), deadletter.New(b.bus).MaxDeliveriesRoute()) // the next look lets the server notice
 	l := b.letters(t, 1)[0]
-	if l.Original != seq || l.Consumer != bus.JobDurable(events.Finetune, "builtin") || !strings.Contains(l.Reason, "never answered") || !strings.Contains(string(l.Body), `"r1"`) {
+	if l.Original != seq || l.Consumer != topology.JobConsumer(events.Finetune, "builtin") || !strings.Contains(l.Reason, "never answered") || !strings.Contains(string(l.Body), `"r1"`) {
 		t.Errorf("letter %+v", l)
 	}
 	eventually(t, "both advisories are dealt with", func() bool {
-		c, err := b.js.Consumer(t.Context(), events.StreamDead, bus.DurableLetters)
+		c, err := b.js.Consumer(t.Context(), events.StreamDead, topology.ConsumerDeadLetters)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -179,7 +181,7 @@ func TestExhaustedInAQueueThatIsGone(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t, bus.Layout{AckWait: 100 * time.Millisecond})
+			b := newBench(t, topology.Topology{AckWait: 100 * time.Millisecond})
 			c := b.deliverAtMost(t, 1)
 			seq := b.publish(t, job("r1")).Sequence
 			if _, err := c.Next(jetstream.FetchMaxWait(10 * time.Second)); err != nil {
@@ -197,8 +199,8 @@ func TestExhaustedInAQueueThatIsGone(t *testing.T) {
 				return err == nil
 			})
 			change(t, b, c.CachedInfo().Config)
-			b.receive(t, b.bus, b.bus.Exhausted())
-			if l := b.letters(t, 1)[0]; l.Original != seq || l.Consumer != bus.JobDurable(events.Finetune, "builtin") || l.Run != "r1" {
+			b.receive(t, b.bus, deadletter.New(b.bus).MaxDeliveriesRoute())
+			if l := b.letters(t, 1)[0]; l.Original != seq || l.Consumer != topology.JobConsumer(events.Finetune, "builtin") || l.Run != "r1" {
 				t.Errorf("letter %+v", l)
 			}
 		})
@@ -209,10 +211,10 @@ func TestExhaustedInAQueueThatIsGone(t *testing.T) {
 // gives it up, and goes on with the others.
 func TestPanicLoopEnds(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, bus.Layout{})
+	b := newBench(t, topology.Topology{})
 	var n atomic.Int32
 	other := make(chan struct{})
-	route := jobs(func(_ context.Context, d bus.Delivery) error {
+	route := jobs(func(_ context.Context, d delivery.Delivery) error {
 		if d.Event.(events.PhaseRequested).RunID == "r2" {
 			close(other)
 			return nil

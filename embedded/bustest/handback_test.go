@@ -11,7 +11,10 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
 
 // newerJob is a job in a version that nobody knows yet.
@@ -25,26 +28,28 @@ func newerJob(run string) (body string, header nats.Header) {
 // what it was, once; the story of the run stays as it is.
 func TestFactIsHandedBack(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, bus.Layout{})
+	b := newBench(t, topology.Topology{})
 	b.publish(t, events.PipelineAccepted{RunID: "r1"})
 	b.publish(t, job("r1"))
-	before, err := b.bus.Facts(t.Context(), "r1")
+	before, err := history.New(b.bus).Facts(t.Context(), "r1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	stop := b.receive(t, b.bus, jobs(func(context.Context, bus.Delivery) error { return &bus.Dead{Err: errors.New("not by me")} }))
+	stop := b.receive(t, b.bus, jobs(func(context.Context, delivery.Delivery) error {
+		return &delivery.DeadLetterError{Err: errors.New("not by me")}
+	}))
 	letter := b.letters(t, 1)[0]
 	stop()
-	seen := make(chan bus.Delivery, 10)
-	other := bus.JobDurable(events.Finetune, "trl")
-	b.receive(t, b.bus, jobs(func(_ context.Context, d bus.Delivery) error {
+	seen := make(chan delivery.Delivery, 10)
+	other := topology.JobConsumer(events.Finetune, "trl")
+	b.receive(t, b.bus, jobs(func(_ context.Context, d delivery.Delivery) error {
 		seen <- d
 		return nil
-	}), bus.Route{Name: "other", Stream: events.StreamFacts, Durable: other, Handle: func(_ context.Context, d bus.Delivery) error {
+	}), delivery.Route{Name: "other", Stream: events.StreamFacts, Consumer: other, Handle: func(_ context.Context, d delivery.Delivery) error {
 		t.Errorf("%s was delivered to another queue", d.Subject)
 		return nil
 	}})
-	m, err := b.bus.HandBack(t.Context(), letter)
+	m, err := deadletter.New(b.bus).Redrive(t.Context(), letter)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,11 +58,11 @@ func TestFactIsHandedBack(t *testing.T) {
 		t.Errorf("handed back: %+v", d)
 	}
 	b.letters(t, 0)
-	again, err := b.bus.HandBack(t.Context(), letter) // as after a crash before the letter was removed
+	again, err := deadletter.New(b.bus).Redrive(t.Context(), letter) // as after a crash before the letter was removed
 	if err != nil || again.Sequence != m.Sequence {
 		t.Errorf("the second time: %+v, %v", again, err)
 	}
-	after, err := b.bus.Facts(t.Context(), "r1")
+	after, err := history.New(b.bus).Facts(t.Context(), "r1")
 	if err != nil || len(after) != len(before) {
 		t.Errorf("%d facts before, %d after (%v)", len(before), len(after), err)
 	}
@@ -71,29 +76,29 @@ func TestFactIsHandedBack(t *testing.T) {
 // which is handed back to the same place.
 func TestGivenUpTwice(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, bus.Layout{})
+	b := newBench(t, topology.Topology{})
 	b.publish(t, events.PipelineAccepted{RunID: "r1"})
 	body, header := newerJob("r1")
 	b.raw(t, job("r1").Subject(), body, header)
-	route := jobs(func(_ context.Context, d bus.Delivery) error {
+	route := jobs(func(_ context.Context, d delivery.Delivery) error {
 		t.Errorf("handled %s", d.Subject)
 		return nil
 	})
-	route.UnknownFor = time.Nanosecond
+	route.HoldUnknownVersion = time.Nanosecond
 	b.receive(t, b.bus, route)
 	first := b.letters(t, 1)[0]
-	if _, err := b.bus.HandBack(t.Context(), first); err != nil {
+	if _, err := deadletter.New(b.bus).Redrive(t.Context(), first); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the second letter", func() bool {
-		n, err := b.bus.LetterCount(t.Context())
+		n, err := deadletter.New(b.bus).Count(t.Context())
 		return err == nil && n == 1
 	})
 	second := b.letters(t, 1)[0]
 	if second.Sequence == first.Sequence || second.Subject != first.Subject || string(second.Body) != body || second.Header["X-Own"][0] != "kept" {
 		t.Errorf("letters %+v and %+v", first, second)
 	}
-	if _, err := b.bus.HandBack(t.Context(), second); err != nil {
+	if _, err := deadletter.New(b.bus).Redrive(t.Context(), second); err != nil {
 		t.Error(err)
 	}
 }
@@ -102,14 +107,14 @@ func TestGivenUpTwice(t *testing.T) {
 // and once for a letter also when the server has forgotten its ids.
 func TestRequestIsHandedBack(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, bus.Layout{})
+	b := newBench(t, topology.Topology{})
 	seq := b.raw(t, events.TypePipelineRequested, `{"run_id":`, nats.Header{"X-Own": {"kept"}, "Nats-Msg-Id": {"mine"}})
-	b.receive(t, b.bus, bus.Route{Name: "desk", Stream: events.StreamRequests, Durable: bus.DurableIntake, Handle: func(context.Context, bus.Delivery) error { return nil }})
+	b.receive(t, b.bus, delivery.Route{Name: "desk", Stream: events.StreamRequests, Consumer: topology.ConsumerIntake, Handle: func(context.Context, delivery.Delivery) error { return nil }})
 	letter := b.letters(t, 1)[0]
 	if letter.Original != seq || letter.Run != "" {
 		t.Errorf("letter %+v", letter)
 	}
-	m, err := b.bus.HandBack(t.Context(), letter)
+	m, err := deadletter.New(b.bus).Redrive(t.Context(), letter)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +126,7 @@ func TestRequestIsHandedBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m.Sequence == seq || string(got.Data) != string(letter.Body) || got.Header.Get("X-Own") != "kept" || got.Header.Get("Nats-Msg-Id") == "mine" || got.Header.Get(bus.HeaderDeadReason) != "" {
+	if m.Sequence == seq || string(got.Data) != string(letter.Body) || got.Header.Get("X-Own") != "kept" || got.Header.Get("Nats-Msg-Id") == "mine" || got.Header.Get(deadletter.HeaderReason) != "" {
 		t.Errorf("stored at %d: %q with %v", m.Sequence, got.Data, got.Header)
 	}
 	cfg := requests.CachedInfo().Config
@@ -136,7 +141,7 @@ func TestRequestIsHandedBack(t *testing.T) {
 		_, err := b.js.PublishMsg(t.Context(), probe)
 		return err != nil && strings.Contains(err.Error(), "wrong last sequence")
 	})
-	again, err := b.bus.HandBack(t.Context(), letter)
+	again, err := deadletter.New(b.bus).Redrive(t.Context(), letter)
 	if err != nil || again.Sequence != m.Sequence {
 		t.Errorf("the second time: %+v, %v", again, err)
 	}
@@ -146,16 +151,16 @@ func TestRequestIsHandedBack(t *testing.T) {
 // stands; without that it cannot be handed back.
 func TestCutLetter(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, bus.Layout{})
+	b := newBench(t, topology.Topology{})
 	b.publish(t, events.PipelineAccepted{RunID: "r1"})
 	body := strings.Repeat("x", 1<<20-100)
 	seq := b.raw(t, job("r1").Subject(), body, nats.Header{"X-Own": {"kept"}})
-	b.receive(t, b.bus, jobs(func(context.Context, bus.Delivery) error { return nil }))
+	b.receive(t, b.bus, jobs(func(context.Context, delivery.Delivery) error { return nil }))
 	cut := b.letters(t, 1)[0]
 	if cut.Cut != len(body) || len(cut.Body) >= len(body) {
 		t.Fatalf("%d of %d bytes are there", len(cut.Body), cut.Cut)
 	}
-	whole, err := b.bus.Letter(t.Context(), cut.Sequence)
+	whole, err := deadletter.New(b.bus).Get(t.Context(), cut.Sequence)
 	if err != nil || whole.Cut != 0 || string(whole.Body) != body {
 		t.Errorf("read again: %d bytes, cut %d, %v", len(whole.Body), whole.Cut, err)
 	}
@@ -166,19 +171,19 @@ func TestCutLetter(t *testing.T) {
 	if err := facts.DeleteMsg(t.Context(), seq); err != nil {
 		t.Fatal(err)
 	}
-	if again, err := b.bus.Letter(t.Context(), cut.Sequence); err != nil || again.Cut != len(body) {
+	if again, err := deadletter.New(b.bus).Get(t.Context(), cut.Sequence); err != nil || again.Cut != len(body) {
 		t.Errorf("without the original: cut %d, %v", again.Cut, err)
 	}
-	if _, err := b.bus.HandBack(t.Context(), cut); err == nil || !strings.Contains(err.Error(), "can only be discarded") {
+	if _, err := deadletter.New(b.bus).Redrive(t.Context(), cut); err == nil || !strings.Contains(err.Error(), "can only be discarded") {
 		t.Errorf("handed back: %v", err)
 	}
 	b.letters(t, 1)
 	for range 2 { // the second time it is gone already
-		if err := b.bus.Discard(t.Context(), cut.Sequence); err != nil {
+		if err := deadletter.New(b.bus).Discard(t.Context(), cut.Sequence); err != nil {
 			t.Error(err)
 		}
 	}
-	if _, err := b.bus.Letter(t.Context(), cut.Sequence); !errors.Is(err, bus.ErrNothing) {
+	if _, err := deadletter.New(b.bus).Get(t.Context(), cut.Sequence); !errors.Is(err, history.ErrNotFound) {
 		t.Errorf("after its end: %v", err)
 	}
 }
@@ -186,22 +191,22 @@ func TestCutLetter(t *testing.T) {
 // TestWhatNobodyTakesBack: each with the reason, and the letter stays.
 func TestWhatNobodyTakesBack(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, bus.Layout{})
+	b := newBench(t, topology.Topology{})
 	b.raw(t, job("r1").Subject(), "junk", nil)
-	b.receive(t, b.bus, jobs(func(context.Context, bus.Delivery) error { return nil }))
+	b.receive(t, b.bus, jobs(func(context.Context, delivery.Delivery) error { return nil }))
 	l := b.letters(t, 1)[0]
 	for name, c := range map[string]struct {
-		change func(*bus.Letter)
+		change func(*deadletter.Letter)
 		says   string
 	}{
-		"a run that left":   {func(*bus.Letter) {}, "archived"},
-		"no such consumer":  {func(l *bus.Letter) { l.Consumer = "gone" }, `consumer "gone" takes nothing back`},
-		"another stream":    {func(l *bus.Letter) { l.Stream = events.StreamMetrics }, events.StreamMetrics},
-		"a subject without": {func(l *bus.Letter) { l.Run = "" }, "no subject of a fact"},
+		"a run that left":   {func(*deadletter.Letter) {}, "archived"},
+		"no such consumer":  {func(l *deadletter.Letter) { l.Consumer = "gone" }, `consumer "gone" takes nothing back`},
+		"another stream":    {func(l *deadletter.Letter) { l.Stream = events.StreamMetrics }, events.StreamMetrics},
+		"a subject without": {func(l *deadletter.Letter) { l.Run = "" }, "no subject of a fact"},
 	} {
 		one := l
 		c.change(&one)
-		if _, err := b.bus.HandBack(t.Context(), one); err == nil || !strings.Contains(err.Error(), c.says) {
+		if _, err := deadletter.New(b.bus).Redrive(t.Context(), one); err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

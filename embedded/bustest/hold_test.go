@@ -8,23 +8,24 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/embedded/bustest"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/lease"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
 
 func TestOneHoldsALease(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, bus.Layout{})
+	b := newBench(t, topology.Topology{})
 	other := b.connect(t, b.server.URL())
 	wrong := errors.New("what do came to")
-	err := b.bus.Hold(t.Context(), "r1", func(context.Context) error {
-		err := other.Hold(t.Context(), "r1", func(context.Context) error {
+	err := lease.Run(t.Context(), b.bus, "r1", func(context.Context) error {
+		err := lease.Run(t.Context(), other, "r1", func(context.Context) error {
 			t.Error("two hold it")
 			return nil
 		})
-		if !errors.Is(err, bus.ErrHeld) {
+		if !errors.Is(err, lease.ErrTaken) {
 			t.Errorf("the second: %v", err)
 		}
-		if err := other.Hold(t.Context(), "r2", func(context.Context) error { return nil }); err != nil {
+		if err := lease.Run(t.Context(), other, "r2", func(context.Context) error { return nil }); err != nil {
 			t.Errorf("another lease: %v", err)
 		}
 		return wrong
@@ -32,7 +33,7 @@ func TestOneHoldsALease(t *testing.T) {
 	if !errors.Is(err, wrong) {
 		t.Errorf("got %v", err)
 	}
-	if err := other.Hold(t.Context(), "r1", func(context.Context) error { return nil }); err != nil {
+	if err := lease.Run(t.Context(), other, "r1", func(context.Context) error { return nil }); err != nil {
 		t.Errorf("after the first: %v", err)
 	}
 }
@@ -41,13 +42,13 @@ func TestOneHoldsALease(t *testing.T) {
 // so; another one gets it.
 func TestLeaseOfTheDeadRunsOut(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, bus.Layout{})
+	b := newBench(t, topology.Topology{})
 	proxy := bustest.NewProxy(t, b.server.URL())
 	cut := b.connect(t, proxy.URL)
 	holds := make(chan struct{})
 	lost := make(chan error, 1)
 	go func() {
-		lost <- cut.Hold(t.Context(), "r1", func(ctx context.Context) error {
+		lost <- lease.Run(t.Context(), cut, "r1", func(ctx context.Context) error {
 			close(holds)
 			<-ctx.Done()
 			return nil
@@ -56,7 +57,7 @@ func TestLeaseOfTheDeadRunsOut(t *testing.T) {
 	<-holds
 	proxy.Cut()
 	taken := func() bool {
-		return b.bus.Hold(t.Context(), "r1", func(context.Context) error { return nil }) == nil
+		return lease.Run(t.Context(), b.bus, "r1", func(context.Context) error { return nil }) == nil
 	}
 	limit := time.After(40 * time.Second)
 	tick := time.NewTicker(200 * time.Millisecond)
@@ -69,7 +70,7 @@ func TestLeaseOfTheDeadRunsOut(t *testing.T) {
 		}
 	}
 	proxy.Mend()
-	if err := <-lost; !errors.Is(err, bus.ErrHeld) {
+	if err := <-lost; !errors.Is(err, lease.ErrTaken) {
 		t.Errorf("whoever was cut off: %v", err)
 	}
 }
@@ -80,7 +81,7 @@ func TestLeasesOutliveARestart(t *testing.T) {
 	t.Parallel()
 	broker := newBroker(t)
 	b := (&bench{log: &lines{}}).connect(t, broker.url)
-	if err := b.Setup(t.Context(), bus.Layout{}); err != nil {
+	if err := topology.Apply(t.Context(), b, topology.Topology{}); err != nil {
 		t.Fatal(err)
 	}
 	names := func() []string {
@@ -100,7 +101,7 @@ func TestLeasesOutliveARestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "leases can be had", func() bool {
-		return b.Hold(t.Context(), "r1", func(context.Context) error { return nil }) == nil
+		return lease.Run(t.Context(), b, "r1", func(context.Context) error { return nil }) == nil
 	})
 	if after := names(); !slices.Equal(before, after) {
 		t.Errorf("set up were %v, left are %v", before, after)

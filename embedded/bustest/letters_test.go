@@ -13,7 +13,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
 
 // letter waits for the dead letter of a fact.
@@ -35,9 +37,9 @@ func (b *bench) letter(t *testing.T, sequence uint64) *jetstream.RawStreamMsg {
 // that the message is given up, and its advisory lies behind the copy.
 func TestLetterComesBeforeTheEnd(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, bus.Layout{})
+	b := newBench(t, topology.Topology{})
 	seq := b.raw(t, job("r1").Subject(), "junk", nil)
-	b.receive(t, b.bus, jobs(func(context.Context, bus.Delivery) error { return nil }))
+	b.receive(t, b.bus, jobs(func(context.Context, delivery.Delivery) error { return nil }))
 	letter := b.letter(t, seq)
 	dead, err := b.js.Stream(t.Context(), events.StreamDead)
 	if err != nil {
@@ -51,7 +53,7 @@ func TestLetterComesBeforeTheEnd(t *testing.T) {
 	if advisory.Sequence < letter.Sequence {
 		t.Errorf("given up at %d, copied at %d", advisory.Sequence, letter.Sequence)
 	}
-	if reason := letter.Header.Get(bus.HeaderDeadReason); !bytes.Contains(advisory.Data, []byte("finetune.requested")) || !strings.Contains(reason, "finetune.requested") {
+	if reason := letter.Header.Get(deadletter.HeaderReason); !bytes.Contains(advisory.Data, []byte("finetune.requested")) || !strings.Contains(reason, "finetune.requested") {
 		t.Errorf("letter says %q, advisory %s", reason, advisory.Data)
 	}
 	eventually(t, "it is settled", func() bool { u, w := b.pending(t); return u == 0 && w == 0 })
@@ -70,19 +72,19 @@ func TestLettersThatAServerWouldRefuse(t *testing.T) {
 	}{
 		"a fence": {
 			"junk", nats.Header{"Nats-Expected-Last-Subject-Sequence": {"0"}, "Nats-Msg-Id": {"mine"}},
-			nats.Header{bus.PrefixDead + "Nats-Expected-Last-Subject-Sequence": {"0"}, bus.PrefixDead + "Nats-Msg-Id": {"mine"}}, "",
+			nats.Header{deadletter.HeaderPrefix + "Nats-Expected-Last-Subject-Sequence": {"0"}, deadletter.HeaderPrefix + "Nats-Msg-Id": {"mine"}}, "",
 		},
-		"its stream":       {"junk", nats.Header{"Nats-Expected-Stream": {events.StreamFacts}}, nats.Header{bus.PrefixDead + "Nats-Expected-Stream": {events.StreamFacts}}, ""},
+		"its stream":       {"junk", nats.Header{"Nats-Expected-Stream": {events.StreamFacts}}, nats.Header{deadletter.HeaderPrefix + "Nats-Expected-Stream": {events.StreamFacts}}, ""},
 		"the largest size": {strings.Repeat("x", 1<<20), nil, nil, fmt.Sprint(1 << 20)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t, bus.Layout{})
+			b := newBench(t, topology.Topology{})
 			seq := b.raw(t, job("r1").Subject(), c.body, c.header)
-			b.receive(t, b.bus, jobs(func(context.Context, bus.Delivery) error { return nil }))
+			b.receive(t, b.bus, jobs(func(context.Context, delivery.Delivery) error { return nil }))
 			letter := b.letter(t, seq)
-			if !strings.HasPrefix(c.body, string(letter.Data)) || letter.Header.Get(bus.HeaderDeadCut) != c.cut || c.cut == "" && string(letter.Data) != c.body {
-				t.Errorf("%d of %d bytes, cut from %q", len(letter.Data), len(c.body), letter.Header.Get(bus.HeaderDeadCut))
+			if !strings.HasPrefix(c.body, string(letter.Data)) || letter.Header.Get(deadletter.HeaderCut) != c.cut || c.cut == "" && string(letter.Data) != c.body {
+				t.Errorf("%d of %d bytes, cut from %q", len(letter.Data), len(c.body), letter.Header.Get(deadletter.HeaderCut))
 			}
 			for k := range c.kept {
 				if letter.Header.Get(k) != c.kept.Get(k) {
@@ -98,9 +100,9 @@ func TestLettersThatAServerWouldRefuse(t *testing.T) {
 // it.
 func TestVerdictIsTheHandlers(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, bus.Layout{})
+	b := newBench(t, topology.Topology{})
 	var deliveries atomic.Int32
-	route := jobs(func(context.Context, bus.Delivery) error {
+	route := jobs(func(context.Context, delivery.Delivery) error {
 		if deliveries.Add(1) == 1 {
 			return errors.New("a slip")
 		}

@@ -16,14 +16,15 @@ import (
 	"github.com/tunebus/tunebus/embedded/bustest"
 	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/artifact/artifacttest"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/objectstore"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
 
 // TestObjectsConform runs the suite of all artifact stores over JetStream's
 // Object Store.
 func TestObjectsConform(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, bus.Layout{})
+	b := newBench(t, topology.Topology{})
 	n := 0
 	buckets := make(chan string, 100)
 	for range cap(buckets) {
@@ -33,12 +34,12 @@ func TestObjectsConform(t *testing.T) {
 	artifacttest.TestBackend(t, func(t *testing.T) artifact.Backend { return b.objects(t, <-buckets) })
 }
 
-func (b *bench) objects(t *testing.T, bucket string) *bus.Objects {
+func (b *bench) objects(t *testing.T, bucket string) *objectstore.Bucket {
 	t.Helper()
-	if err := b.bus.SetupObjects(t.Context(), bucket, 64<<20); err != nil {
+	if err := objectstore.Create(t.Context(), b.bus, bucket, 64<<20); err != nil {
 		t.Fatal(err)
 	}
-	o, err := b.bus.Objects(t.Context(), bucket)
+	o, err := objectstore.Open(t.Context(), b.bus, bucket)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +64,7 @@ func (b *bench) messages(t *testing.T, bucket string) uint64 {
 // parts of full length, and we read what it writes.
 func TestObjectsAreTheObjectStores(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, bus.Layout{})
+	b := newBench(t, topology.Topology{})
 	o := b.objects(t, "shared")
 	body := bytes.Repeat([]byte("0123456789"), 100_000)
 	short := io.MultiReader(bytes.NewReader(body[:7]), bytes.NewReader(body[7:70_001]), bytes.NewReader(body[70_001:]))
@@ -99,7 +100,7 @@ func TestObjectsAreTheObjectStores(t *testing.T) {
 // deleted object leaves a message in the stream.
 func TestObjectsLeaveNothing(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, bus.Layout{})
+	b := newBench(t, topology.Topology{})
 	o := b.objects(t, "clean")
 	broken := errors.New("the disk is gone")
 	failing := io.MultiReader(strings.NewReader(strings.Repeat("x", 1<<20)), failingReader{broken})
@@ -137,7 +138,7 @@ func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 // TestDamagedObjectIsNoticed: a reader fails at the end of what was changed.
 func TestDamagedObjectIsNoticed(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, bus.Layout{})
+	b := newBench(t, topology.Topology{})
 	o := b.objects(t, "damaged")
 	if err := o.Put(t.Context(), "a", "text/plain", strings.NewReader(strings.Repeat("x", 300<<10))); err != nil {
 		t.Fatal(err)
@@ -163,16 +164,16 @@ func TestDamagedObjectIsNoticed(t *testing.T) {
 
 func TestObjectsBind(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, bus.Layout{})
+	b := newBench(t, topology.Topology{})
 	if _, err := b.js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "OBJ_many", Subjects: []string{"$O.many.C.>", "$O.many.M.>"}, Replicas: 1}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.bus.Objects(t.Context(), "many"); err != nil {
+	if _, err := objectstore.Open(t.Context(), b.bus, "many"); err != nil {
 		t.Errorf("one server: %v", err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	if _, err := b.bus.Objects(ctx, "none"); !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, jetstream.ErrBucketNotFound) {
+	if _, err := objectstore.Open(ctx, b.bus, "none"); !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, jetstream.ErrBucketNotFound) {
 		t.Errorf("a bucket that is not there: %v", err)
 	}
 }
@@ -182,10 +183,10 @@ func BenchmarkObjects(b *testing.B) {
 	const size = 16 << 20
 	s := bustest.Start(b, embedded.Options{Dir: b.TempDir(), RelaxedSync: true})
 	c := bustest.Connect(b, s)
-	if err := c.SetupObjects(b.Context(), "bench", 8<<30); err != nil {
+	if err := objectstore.Create(b.Context(), c, "bench", 8<<30); err != nil {
 		b.Fatal(err)
 	}
-	o, err := c.Objects(b.Context(), "bench")
+	o, err := objectstore.Open(b.Context(), c, "bench")
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -10,7 +10,10 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
 
 // TestLeastPrivilegeOfLetters: what the manual says that a worker needs to
@@ -32,47 +35,47 @@ func TestLeastPrivilegeOfLetters(t *testing.T) {
 			"$JS.API.STREAM.MSG.GET.*", "$JS.API.STREAM.INFO.*", "$JS.API.CONSUMER.INFO.TUNEBUS.*", "$JS.API.STREAM.MSG.DELETE.TUNEBUS_DEAD"),
 	}})
 	b := &bench{log: &lines{}}
-	as := func(who string) *bus.Bus {
+	as := func(who string) *conn.Conn {
 		return b.connect(t, strings.Replace(url, "nats://", "nats://"+who+":hush@", 1))
 	}
 	b.bus = as("admin")
-	if err := b.bus.Setup(t.Context(), bus.Layout{AckWait: 2 * time.Second}); err != nil {
+	if err := topology.Apply(t.Context(), b.bus, topology.Topology{AckWait: 2 * time.Second}); err != nil {
 		t.Fatal(err)
 	}
 	b.publish(t, events.PipelineAccepted{RunID: "r1"})
 	b.publish(t, job("r1"))
 	worker, operator := as("worker"), as("operator")
-	b.receive(t, worker, jobs(func(_ context.Context, d bus.Delivery) error {
+	b.receive(t, worker, jobs(func(_ context.Context, d delivery.Delivery) error {
 		if d.Delivered > 1 {
 			return nil
 		}
-		return &bus.Dead{Err: errors.New("not by me")}
+		return &delivery.DeadLetterError{Err: errors.New("not by me")}
 	}))
 	letter := b.letters(t, 1)[0]
 	short, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
-	if m, err := worker.HandBack(short, letter); err == nil {
+	if m, err := deadletter.New(worker).Redrive(short, letter); err == nil {
 		t.Errorf("a worker handed a letter back: %+v", m)
 	}
-	if n, err := operator.LetterCount(t.Context()); err != nil || n != 1 {
+	if n, err := deadletter.New(operator).Count(t.Context()); err != nil || n != 1 {
 		t.Errorf("%d letters, %v", n, err)
 	}
-	if err := operator.Letters(t.Context(), func(bus.Letter) error { return nil }); err != nil {
+	if err := deadletter.New(operator).List(t.Context(), func(deadletter.Letter) error { return nil }); err != nil {
 		t.Error(err)
 	}
-	l, err := operator.Letter(t.Context(), letter.Sequence)
+	l, err := deadletter.New(operator).Get(t.Context(), letter.Sequence)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := operator.HandBack(t.Context(), l); err != nil {
+	if _, err := deadletter.New(operator).Redrive(t.Context(), l); err != nil {
 		t.Error(err)
 	}
 	eventually(t, "it is given up again", func() bool {
-		n, err := b.bus.LetterCount(t.Context())
+		n, err := deadletter.New(b.bus).Count(t.Context())
 		return err == nil && n == 1
 	})
-	request := bus.Letter{Sequence: 9, Time: time.Now(), Stream: events.StreamRequests, Subject: events.TypePipelineRequested, Body: []byte(`{}`)}
-	if _, err := operator.HandBack(t.Context(), request); err != nil {
+	request := deadletter.Letter{Sequence: 9, Time: time.Now(), Stream: events.StreamRequests, Subject: events.TypePipelineRequested, Body: []byte(`{}`)}
+	if _, err := deadletter.New(operator).Redrive(t.Context(), request); err != nil {
 		t.Errorf("a request: %v", err)
 	}
 }

@@ -7,7 +7,9 @@ import (
 
 	"github.com/tunebus/tunebus/embedded/bustest"
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
 
 func started(attempt int) events.PhaseStarted {
@@ -20,15 +22,15 @@ func completed(attempt int) events.PhaseCompleted {
 
 func TestPublishRaceHasOneWinner(t *testing.T) {
 	t.Parallel()
-	b := bustest.New(t, bus.Layout{})
+	b := bustest.New(t, topology.Topology{})
 	const racers = 64
 	var won, lost int
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	for range racers {
 		wg.Go(func() {
-			_, err := b.Publish(t.Context(), started(1), bus.IfNone(completed(1).Subject()))
-			var le *bus.LostError
+			_, err := journal.New(b).Publish(t.Context(), started(1), journal.FenceAbsent(completed(1).Subject()))
+			var le *journal.FencedError
 			mu.Lock()
 			defer mu.Unlock()
 			switch {
@@ -49,32 +51,32 @@ func TestPublishRaceHasOneWinner(t *testing.T) {
 
 func TestPublishStaleTokenIsRefused(t *testing.T) {
 	t.Parallel()
-	b := bustest.New(t, bus.Layout{})
+	b := bustest.New(t, topology.Topology{})
 	filter := events.StartedFilter(events.Finetune, "r1")
-	first, err := b.Publish(t.Context(), started(1), bus.Fence{})
+	first, err := journal.New(b).Publish(t.Context(), started(1), journal.Fence{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, err := b.Publish(t.Context(), started(2), bus.Fence{})
+	second, err := journal.New(b).Publish(t.Context(), started(2), journal.Fence{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	var lost *bus.LostError
-	if _, err := b.Publish(t.Context(), completed(1), bus.IfLast(filter, first.Sequence)); !errors.As(err, &lost) || lost.Winner != "" {
+	var lost *journal.FencedError
+	if _, err := journal.New(b).Publish(t.Context(), completed(1), journal.FenceLatest(filter, first.Sequence)); !errors.As(err, &lost) || lost.Winner != "" {
 		t.Fatalf("stale token: %v, want a fallen fence", err)
 	}
-	if _, err := b.Publish(t.Context(), completed(2), bus.IfLast(filter, second.Sequence)); err != nil {
+	if _, err := journal.New(b).Publish(t.Context(), completed(2), journal.FenceLatest(filter, second.Sequence)); err != nil {
 		t.Fatal(err)
 	}
 	// The same claim again is the same event: its publisher may not have
 	// heard the answer.
-	if _, err := b.Publish(t.Context(), completed(2), bus.IfLast(filter, second.Sequence)); err != nil {
+	if _, err := journal.New(b).Publish(t.Context(), completed(2), journal.FenceLatest(filter, second.Sequence)); err != nil {
 		t.Fatalf("own event again: %v", err)
 	}
-	if _, err := b.Publish(t.Context(), started(3), bus.IfNone(completed(2).Subject())); !errors.As(err, &lost) {
+	if _, err := journal.New(b).Publish(t.Context(), started(3), journal.FenceAbsent(completed(2).Subject())); !errors.As(err, &lost) {
 		t.Fatalf("started after completed: %v, want a fallen fence", err)
 	}
-	run, err := b.Run(t.Context(), "r1")
+	run, err := history.New(b).Run(t.Context(), "r1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,12 +87,12 @@ func TestPublishStaleTokenIsRefused(t *testing.T) {
 
 func TestRunOfNobodyIsEmpty(t *testing.T) {
 	t.Parallel()
-	b := bustest.New(t, bus.Layout{})
-	msgs, err := b.Facts(t.Context(), "nobody")
+	b := bustest.New(t, topology.Topology{})
+	msgs, err := history.New(b).Facts(t.Context(), "nobody")
 	if err != nil || len(msgs) != 0 {
 		t.Fatalf("got %v, %v", msgs, err)
 	}
-	if _, err := b.Last(t.Context(), "finetune.completed.nobody"); !errors.Is(err, bus.ErrNothing) {
+	if _, err := history.New(b).Latest(t.Context(), "finetune.completed.nobody"); !errors.Is(err, history.ErrNotFound) {
 		t.Fatalf("got %v, want ErrNothing", err)
 	}
 }

@@ -2,19 +2,22 @@ package bustest_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/tunebus/tunebus/embedded/bustest"
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
 
 // takes counts the jobs that a receiver on a connection gets.
-func takes(t *testing.T, b *bench, on *bus.Bus) <-chan string {
+func takes(t *testing.T, b *bench, on *conn.Conn) <-chan string {
 	t.Helper()
 	taken := make(chan string, 8)
-	b.receive(t, on, jobs(func(_ context.Context, d bus.Delivery) error {
+	b.receive(t, on, jobs(func(_ context.Context, d delivery.Delivery) error {
 		taken <- d.Event.(events.PhaseRequested).RunID
 		return nil
 	}))
@@ -37,16 +40,23 @@ func wantTaken(t *testing.T, taken <-chan string, run string) {
 // removed goes on with the one that is set up in its place.
 func TestConsumerIsMadeAnew(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, bus.Layout{})
+	b := newBench(t, topology.Topology{})
 	taken := takes(t, b, b.bus)
 	b.publish(t, job("r1"))
 	wantTaken(t, taken, "r1")
 	eventually(t, "the ack", func() bool { n, w := b.pending(t); return n == 0 && w == 0 })
-	if err := b.js.DeleteConsumer(t.Context(), events.StreamFacts, bus.JobDurable(events.Finetune, "builtin")); err != nil {
+	// The server tells only an open request that its consumer is deleted.
+	eventually(t, "the next request", func() bool {
+		queues, err := topology.NewInspector(b.bus).Queues(t.Context())
+		return err == nil && slices.ContainsFunc(queues, func(q topology.Queue) bool {
+			return q.Phase == events.Finetune && q.Name == "builtin" && q.Idle > 0
+		})
+	})
+	if err := b.js.DeleteConsumer(t.Context(), events.StreamFacts, topology.JobConsumer(events.Finetune, "builtin")); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the end of the request is heard", func() bool { return b.log.has("Consumer Deleted") })
-	if err := b.bus.Setup(t.Context(), bus.Layout{AckWait: 2 * time.Second}); err != nil {
+	if err := topology.Apply(t.Context(), b.bus, topology.Topology{AckWait: 2 * time.Second}); err != nil {
 		t.Fatal(err)
 	}
 	wantTaken(t, taken, "r1") // the new one begins at the start of the stream
@@ -59,7 +69,7 @@ func TestConsumerIsMadeAnew(t *testing.T) {
 // comes again after the ack wait.
 func TestSilentServer(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, bus.Layout{AckWait: time.Second})
+	b := newBench(t, topology.Topology{AckWait: time.Second})
 	proxy := bustest.NewProxy(t, b.server.URL())
 	taken := takes(t, b, b.connect(t, proxy.URL))
 	b.publish(t, job("r1"))

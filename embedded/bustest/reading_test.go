@@ -12,12 +12,15 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
 
 // guarded is a server with JetStream whose user "worker" may publish only
 // what deny leaves; "admin" may do everything.
-func guarded(t *testing.T, deny ...string) (admin, worker *bus.Bus) {
+func guarded(t *testing.T, deny ...string) (admin, worker *conn.Conn) {
 	t.Helper()
 	url := serve(t, &server.Options{
 		JetStream: true, StoreDir: t.TempDir(),
@@ -26,8 +29,8 @@ func guarded(t *testing.T, deny ...string) (admin, worker *bus.Bus) {
 			{Username: "worker", Password: "w", Permissions: &server.Permissions{Publish: &server.SubjectPermission{Allow: []string{">"}, Deny: deny}}},
 		},
 	})
-	connect := func(who string) *bus.Bus {
-		b, err := bus.Connect(t.Context(), bus.Options{URL: strings.Replace(url, "nats://", "nats://"+who+"@", 1), Name: "test", Wait: -1})
+	connect := func(who string) *conn.Conn {
+		b, err := conn.Connect(t.Context(), conn.Options{URL: strings.Replace(url, "nats://", "nats://"+who+"@", 1), Name: "test", Wait: -1})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -35,7 +38,7 @@ func guarded(t *testing.T, deny ...string) (admin, worker *bus.Bus) {
 		return b
 	}
 	admin, worker = connect("admin:a"), connect("worker:w")
-	if err := admin.Setup(t.Context(), bus.Layout{}); err != nil {
+	if err := topology.Apply(t.Context(), admin, topology.Topology{}); err != nil {
 		t.Fatal(err)
 	}
 	return admin, worker
@@ -46,17 +49,17 @@ func guarded(t *testing.T, deny ...string) (admin, worker *bus.Bus) {
 func TestMissingPermissionIsAnError(t *testing.T) {
 	t.Parallel()
 	admin, worker := guarded(t, "$JS.API.DIRECT.GET.>", "$JS.API.STREAM.MSG.GET.>")
-	if _, err := admin.Publish(t.Context(), started(1), bus.Fence{}); err != nil {
+	if _, err := journal.New(admin).Publish(t.Context(), started(1), journal.Fence{}); err != nil {
 		t.Fatal(err)
 	}
 	begin := time.Now()
-	if msgs, err := worker.Facts(t.Context(), "r1"); !errors.Is(err, nats.ErrPermissionViolation) || !strings.Contains(err.Error(), "DIRECT.GET") {
+	if msgs, err := history.New(worker).Facts(t.Context(), "r1"); !errors.Is(err, nats.ErrPermissionViolation) || !strings.Contains(err.Error(), "DIRECT.GET") {
 		t.Errorf("%d facts and %v, want a permission violation that names the subject", len(msgs), err)
 	}
-	if _, err := worker.Last(t.Context(), started(1).Subject()); !errors.Is(err, nats.ErrPermissionViolation) || errors.Is(err, bus.ErrNothing) {
+	if _, err := history.New(worker).Latest(t.Context(), started(1).Subject()); !errors.Is(err, nats.ErrPermissionViolation) || errors.Is(err, history.ErrNotFound) {
 		t.Errorf("last: %v, want a permission violation", err)
 	}
-	if err := worker.Announced(t.Context(), "r1", events.Finetune, func(events.Event) {}); !errors.Is(err, nats.ErrPermissionViolation) {
+	if err := history.New(worker).Metrics("r1", events.Finetune).Read(t.Context(), func(events.Event) {}); !errors.Is(err, nats.ErrPermissionViolation) {
 		t.Errorf("points: %v, want a permission violation", err)
 	}
 	if took := time.Since(begin); took > 4*time.Second {
@@ -67,15 +70,15 @@ func TestMissingPermissionIsAnError(t *testing.T) {
 // TestMissingStreamIsAnError: no streams are no empty run either.
 func TestMissingStreamIsAnError(t *testing.T) {
 	t.Parallel()
-	b, err := bus.Connect(t.Context(), bus.Options{URL: serve(t, &server.Options{JetStream: true, StoreDir: t.TempDir()}), Wait: -1})
+	b, err := conn.Connect(t.Context(), conn.Options{URL: serve(t, &server.Options{JetStream: true, StoreDir: t.TempDir()}), Wait: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer b.Close()
-	if msgs, err := b.Facts(t.Context(), "r1"); err == nil || !strings.Contains(err.Error(), "tunebus setup") {
+	if msgs, err := history.New(b).Facts(t.Context(), "r1"); err == nil || !strings.Contains(err.Error(), "tunebus setup") {
 		t.Errorf("%d facts and %v, want an error that says what to do", len(msgs), err)
 	}
-	if _, err := b.Last(t.Context(), "finetune.completed.r1"); err == nil || errors.Is(err, bus.ErrNothing) {
+	if _, err := history.New(b).Latest(t.Context(), "finetune.completed.r1"); err == nil || errors.Is(err, history.ErrNotFound) {
 		t.Errorf("last: %v", err)
 	}
 }
@@ -85,7 +88,7 @@ func TestMissingStreamIsAnError(t *testing.T) {
 // the answer stopped.
 func TestAnswersAreBoundedInBytes(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, bus.Layout{})
+	b := newBench(t, topology.Topology{})
 	filler := strings.Repeat("x", 900<<10)
 	const n = 20
 	for i := range n {
@@ -94,11 +97,11 @@ func TestAnswersAreBoundedInBytes(t *testing.T) {
 	for i := range 4 {
 		b.publish(t, events.Progress{RunID: "r1", Phase: events.Finetune, Attempt: 1, Step: int64(i + 1), Points: []events.Point{{Key: filler}}})
 	}
-	if msgs, err := b.bus.Facts(t.Context(), "r1"); err == nil || !strings.Contains(err.Error(), "kept") {
+	if msgs, err := history.New(b.bus).Facts(t.Context(), "r1"); err == nil || !strings.Contains(err.Error(), "kept") {
 		t.Errorf("%d facts of %d, and %v", len(msgs), n, err)
 	}
 	var steps []int64
-	if err := b.bus.Announced(t.Context(), "r1", events.Finetune, func(ev events.Event) { steps = append(steps, ev.(events.Progress).Step) }); err != nil {
+	if err := history.New(b.bus).Metrics("r1", events.Finetune).Read(t.Context(), func(ev events.Event) { steps = append(steps, ev.(events.Progress).Step) }); err != nil {
 		t.Fatal(err)
 	}
 	if fmt.Sprint(steps) != "[1 2 3 4]" {
@@ -110,7 +113,7 @@ func TestAnswersAreBoundedInBytes(t *testing.T) {
 // more is an error instead of a part.
 func TestARunHasAThousandFacts(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, bus.Layout{})
+	b := newBench(t, topology.Topology{})
 	stored := b.publish(t, started(1))
 	facts, err := b.js.Stream(t.Context(), events.StreamFacts)
 	if err != nil {
@@ -132,12 +135,12 @@ func TestARunHasAThousandFacts(t *testing.T) {
 		add(i)
 	}
 	<-b.js.PublishAsyncComplete()
-	msgs, err := b.bus.Facts(t.Context(), "r1")
+	msgs, err := history.New(b.bus).Facts(t.Context(), "r1")
 	if err != nil || len(msgs) != most || msgs[most-1].Subject != started(most).Subject() {
 		t.Fatalf("%d facts, %v", len(msgs), err)
 	}
 	<-add(most + 1).Ok()
-	if msgs, err := b.bus.Facts(t.Context(), "r1"); err == nil {
+	if msgs, err := history.New(b.bus).Facts(t.Context(), "r1"); err == nil {
 		t.Errorf("%d facts of %d, and no error", len(msgs), most+1)
 	}
 }
@@ -146,7 +149,7 @@ func TestARunHasAThousandFacts(t *testing.T) {
 // out.
 func TestBadPointHidesNoOthers(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, bus.Layout{})
+	b := newBench(t, topology.Topology{})
 	point := func(step int64) events.Progress {
 		return events.Progress{RunID: "r1", Phase: events.Finetune, Attempt: 1, Step: step}
 	}
@@ -154,7 +157,7 @@ func TestBadPointHidesNoOthers(t *testing.T) {
 	b.raw(t, point(2).Subject(), "junk", nil)
 	b.publish(t, point(3))
 	var steps []int64
-	if err := b.bus.Announced(t.Context(), "r1", events.Finetune, func(ev events.Event) { steps = append(steps, ev.(events.Progress).Step) }); err != nil {
+	if err := history.New(b.bus).Metrics("r1", events.Finetune).Read(t.Context(), func(ev events.Event) { steps = append(steps, ev.(events.Progress).Step) }); err != nil {
 		t.Fatal(err)
 	}
 	if fmt.Sprint(steps) != "[1 3]" {

@@ -14,7 +14,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nkeys"
 
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
 )
 
 // TestNKey: a key pair, as a seed file beside the URL and in a context of the
@@ -43,19 +43,19 @@ func TestNKey(t *testing.T) {
 		write(t, path, body)
 		return path
 	}
-	if err := connects(t, bus.Options{URL: url, NKey: good}); err != nil {
+	if err := connects(t, conn.Options{URL: url, NKey: good}); err != nil {
 		t.Error(err)
 	}
-	if err := connects(t, bus.Options{Context: in(good)}); err != nil {
+	if err := connects(t, conn.Options{Context: in(good)}); err != nil {
 		t.Error(err)
 	}
-	refused(t, "a stranger's key", connects(t, bus.Options{URL: url, NKey: bad}), secret)
-	refused(t, "a stranger's key in a context", connects(t, bus.Options{Context: in(bad)}), secret)
-	refused(t, "no key", connects(t, bus.Options{URL: url}))
-	refused(t, "a missing file", connects(t, bus.Options{URL: url, NKey: filepath.Join(t.TempDir(), "none.nk")}))
+	refused(t, "a stranger's key", connects(t, conn.Options{URL: url, NKey: bad}), secret)
+	refused(t, "a stranger's key in a context", connects(t, conn.Options{Context: in(bad)}), secret)
+	refused(t, "no key", connects(t, conn.Options{URL: url}))
+	refused(t, "a missing file", connects(t, conn.Options{URL: url, NKey: filepath.Join(t.TempDir(), "none.nk")}))
 	garbage := filepath.Join(t.TempDir(), "garbage.nk")
 	write(t, garbage, []byte("hush"))
-	refused(t, "no key in the file", connects(t, bus.Options{URL: url, NKey: garbage}), "hush")
+	refused(t, "no key in the file", connects(t, conn.Options{URL: url, NKey: garbage}), "hush")
 }
 
 // TestRefusalsAreNotWaitedFor: a server that is not there yet is waited for;
@@ -72,21 +72,21 @@ func TestRefusalsAreNotWaitedFor(t *testing.T) {
 	at := func(name string) string { return filepath.Join(dir, name) }
 	for _, c := range []struct {
 		name, says string
-		opts       bus.Options
+		opts       conn.Options
 	}{
-		{"wrong password", "authorization violation", bus.Options{URL: strings.Replace(user, "nats://", "nats://ann:wrong-one@", 1)}},
-		{"another authority", "certificate signed by unknown authority", bus.Options{URL: mutual, CAFile: at("other.pem")}},
-		{"a stranger's certificate", "certificate", bus.Options{URL: mutual, CAFile: at("ca.pem"), CertFile: at("stranger.pem"), KeyFile: at("stranger.key")}},
-		{"no own certificate", "certificate", bus.Options{URL: mutual, CAFile: at("ca.pem")}},
-		{"a missing authority", "none.pem", bus.Options{URL: mutual, CAFile: at("none.pem")}},
-		{"an address with an error", "cannot be parsed", bus.Options{URL: "nats://ann:wrong-one%zz@127.0.0.1:4222"}},
+		{"wrong password", "authorization violation", conn.Options{URL: strings.Replace(user, "nats://", "nats://ann:wrong-one@", 1)}},
+		{"another authority", "certificate signed by unknown authority", conn.Options{URL: mutual, CAFile: at("other.pem")}},
+		{"a stranger's certificate", "certificate", conn.Options{URL: mutual, CAFile: at("ca.pem"), CertFile: at("stranger.pem"), KeyFile: at("stranger.key")}},
+		{"no own certificate", "certificate", conn.Options{URL: mutual, CAFile: at("ca.pem")}},
+		{"a missing authority", "none.pem", conn.Options{URL: mutual, CAFile: at("none.pem")}},
+		{"an address with an error", "cannot be parsed", conn.Options{URL: "nats://ann:wrong-one%zz@127.0.0.1:4222"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			c.opts.Wait = time.Minute
 			begin := time.Now()
-			_, err := bus.Connect(t.Context(), c.opts)
-			var unreachable *bus.UnreachableError
+			_, err := conn.Connect(t.Context(), c.opts)
+			var unreachable *conn.UnreachableError
 			if !errors.As(err, &unreachable) || !strings.Contains(strings.ToLower(err.Error()), c.says) || strings.Contains(err.Error(), "wrong-one") {
 				t.Errorf("%v, want one that says %q", err, c.says)
 			}
@@ -122,8 +122,8 @@ func TestConnectIsBounded(t *testing.T) {
 					defer cancel()
 				}
 				begin := time.Now()
-				_, err := bus.Connect(ctx, bus.Options{URL: url, Wait: wait})
-				var unreachable *bus.UnreachableError
+				_, err := conn.Connect(ctx, conn.Options{URL: url, Wait: wait})
+				var unreachable *conn.UnreachableError
 				if !errors.As(err, &unreachable) || strings.Contains(err.Error(), "hush") || how == "context" && !errors.Is(err, context.DeadlineExceeded) {
 					t.Errorf("got %v", err)
 				}
@@ -141,7 +141,7 @@ func TestServerThatComesLate(t *testing.T) {
 	b := newBroker(t)
 	log := &lines{}
 	b.stop(t)
-	var late *bus.Bus
+	var late *conn.Conn
 	var wg sync.WaitGroup
 	wg.Go(func() { late = (&bench{log: log}).connect(t, b.url) })
 	eventually(t, "a word in the log", func() bool { return log.has("waiting for NATS") })

@@ -8,14 +8,15 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/requestlog"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
 
 // TestRequestsOfASpan: page by page, within both bounds, also while more come.
 func TestRequestsOfASpan(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, bus.Layout{})
-	if n, err := b.bus.LastRequest(t.Context()); err != nil || n != 0 {
+	b := newBench(t, topology.Topology{})
+	if n, err := requestlog.New(b.bus).Latest(t.Context()); err != nil || n != 0 {
 		t.Errorf("before the first: %d, %v", n, err)
 	}
 	const many = 600 // of which a page holds 256
@@ -36,20 +37,20 @@ func TestRequestsOfASpan(t *testing.T) {
 		}
 	}
 	<-b.js.PublishAsyncComplete()
-	last, err := b.bus.LastRequest(t.Context())
+	last, err := requestlog.New(b.bus).Latest(t.Context())
 	if err != nil || last != many {
 		t.Fatalf("%d requests, %v", last, err)
 	}
 	broken := 0
-	read := func(span bus.Span) (first, n uint64) {
+	read := func(span requestlog.Span) (first, n uint64) {
 		t.Helper()
-		if err := b.bus.Requests(t.Context(), span, func(d bus.Delivery, err error) error {
+		if err := requestlog.New(b.bus).Read(t.Context(), span, func(d requestlog.Request, err error) error {
 			if n++; first == 0 {
 				first = d.Sequence
 			}
 			if err != nil {
 				broken++
-			} else if _, ok := d.Event.(events.PipelineRequested); !ok || !d.Bare || d.Time.IsZero() {
+			} else if _, ok := d.Event.(events.PipelineRequested); !ok || !d.PlainJSON || d.Time.IsZero() {
 				t.Errorf("request %d: %+v", d.Sequence, d)
 			}
 			if n == 1 { // as a replay does
@@ -62,14 +63,14 @@ func TestRequestsOfASpan(t *testing.T) {
 		return first, n
 	}
 	for name, c := range map[string]struct {
-		span     bus.Span
+		span     requestlog.Span
 		first, n uint64
 	}{
-		"all":           {bus.Span{Last: last}, 1, many},
-		"from a number": {bus.Span{First: 590, Last: last}, 590, 11},
-		"from a time":   {bus.Span{Since: middle, Last: last}, many/2 + 1, many / 2},
-		"up to a time":  {bus.Span{First: 100, Until: middle}, 100, many/2 - 99},
-		"nothing":       {bus.Span{First: 601, Last: last}, 0, 0},
+		"all":           {requestlog.Span{Last: last}, 1, many},
+		"from a number": {requestlog.Span{First: 590, Last: last}, 590, 11},
+		"from a time":   {requestlog.Span{Since: middle, Last: last}, many/2 + 1, many / 2},
+		"up to a time":  {requestlog.Span{First: 100, Until: middle}, 100, many/2 - 99},
+		"nothing":       {requestlog.Span{First: 601, Last: last}, 0, 0},
 	} {
 		if first, n := read(c.span); first != c.first || n != c.n {
 			t.Errorf("%s: %d from %d on, want %d from %d on", name, n, first, c.n, c.first)
@@ -79,7 +80,7 @@ func TestRequestsOfASpan(t *testing.T) {
 		t.Errorf("%d could not be read, want 1", broken)
 	}
 	stop := errors.New("enough")
-	if err := b.bus.Requests(t.Context(), bus.Span{}, func(bus.Delivery, error) error { return stop }); !errors.Is(err, stop) {
+	if err := requestlog.New(b.bus).Read(t.Context(), requestlog.Span{}, func(requestlog.Request, error) error { return stop }); !errors.Is(err, stop) {
 		t.Errorf("stopped with %v", err)
 	}
 }

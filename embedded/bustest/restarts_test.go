@@ -10,7 +10,8 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"github.com/tunebus/tunebus/embedded/bustest"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
 )
 
 // TestBrokerRestarts: the broker restarts twice while many publish. Whatever
@@ -22,21 +23,17 @@ func TestBrokerRestarts(t *testing.T) {
 	if err := broker.stream(t.Context(), topic); err != nil {
 		t.Fatal(err)
 	}
-	b, err := bus.Connect(context.WithoutCancel(t.Context()), bus.Options{URL: broker.url, Name: "restarts", Logger: bustest.Logger(t)})
+	b, err := conn.Connect(context.WithoutCancel(t.Context()), conn.Options{URL: broker.url, Name: "restarts", Logger: bustest.Logger(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	broker.closeLater(b.Close)
-	bind := func(ctx context.Context, topic string) (string, string, error) {
-		return topic, "reader", broker.consumer(ctx, topic, "reader")
-	}
-	sub := bus.NewSubscriber(b, bus.SubscriberConfig{Bind: bind, Logger: bustest.Logger(t)})
-	broker.closeLater(func() { _ = sub.Close() }) // never fails
+	sub := newGroupSubscriber(b, broker, "reader", delivery.SubscriberConfig{Logger: bustest.Logger(t)})
 	messages, err := sub.Subscribe(context.WithoutCancel(t.Context()), topic)
 	if err != nil {
 		t.Fatal(err)
 	}
-	pub := bus.NewPublisher(b)
+	pub := publisher{b}
 	var next atomic.Int64
 	var publishing sync.WaitGroup
 	for range publishers {

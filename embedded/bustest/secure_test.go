@@ -22,7 +22,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nkeys"
 
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
 )
 
 // serve starts a plain nats-server with options of its own.
@@ -45,10 +45,10 @@ func serve(t *testing.T, o *server.Options) string {
 }
 
 // connects tries once and returns the error.
-func connects(t *testing.T, o bus.Options) error {
+func connects(t *testing.T, o conn.Options) error {
 	t.Helper()
 	o.Name, o.Wait = "test", -1
-	b, err := bus.Connect(t.Context(), o)
+	b, err := conn.Connect(t.Context(), o)
 	if err != nil {
 		return err
 	}
@@ -62,7 +62,7 @@ func connects(t *testing.T, o bus.Options) error {
 // refused wants an error that names the server and none of the secrets.
 func refused(t *testing.T, what string, err error, secrets ...string) {
 	t.Helper()
-	var unreachable *bus.UnreachableError
+	var unreachable *conn.UnreachableError
 	if !errors.As(err, &unreachable) || !strings.Contains(unreachable.Server, "127.0.0.1") && !strings.HasPrefix(unreachable.Server, "context ") {
 		t.Errorf("%s: %v, want an UnreachableError that names the server", what, err)
 		return
@@ -79,15 +79,15 @@ func TestPasswordsAndTokens(t *testing.T) {
 	user := serve(t, &server.Options{Username: "ann", Password: "hush"})
 	token := serve(t, &server.Options{Authorization: "hush-token"})
 	with := func(url, who string) string { return strings.Replace(url, "nats://", "nats://"+who+"@", 1) }
-	if err := connects(t, bus.Options{URL: with(user, "ann:hush")}); err != nil {
+	if err := connects(t, conn.Options{URL: with(user, "ann:hush")}); err != nil {
 		t.Error(err)
 	}
-	if err := connects(t, bus.Options{URL: with(token, "hush-token")}); err != nil {
+	if err := connects(t, conn.Options{URL: with(token, "hush-token")}); err != nil {
 		t.Error(err)
 	}
-	refused(t, "wrong password", connects(t, bus.Options{URL: with(user, "ann:wrong-one")}), "wrong-one")
-	refused(t, "no password", connects(t, bus.Options{URL: user}))
-	refused(t, "wrong token", connects(t, bus.Options{URL: with(token, "wrong-token")}), "wrong-token")
+	refused(t, "wrong password", connects(t, conn.Options{URL: with(user, "ann:wrong-one")}), "wrong-one")
+	refused(t, "no password", connects(t, conn.Options{URL: user}))
+	refused(t, "wrong token", connects(t, conn.Options{URL: with(token, "wrong-token")}), "wrong-token")
 }
 
 func TestContextOfTheNATSCommand(t *testing.T) {
@@ -102,11 +102,11 @@ func TestContextOfTheNATSCommand(t *testing.T) {
 		write(t, path, body)
 		return path
 	}
-	if err := connects(t, bus.Options{Context: file("hush")}); err != nil {
+	if err := connects(t, conn.Options{Context: file("hush")}); err != nil {
 		t.Error(err)
 	}
-	refused(t, "wrong password", connects(t, bus.Options{Context: file("wrong-one")}), "wrong-one")
-	refused(t, "no such context", connects(t, bus.Options{Context: filepath.Join(t.TempDir(), "none.json")}))
+	refused(t, "wrong password", connects(t, conn.Options{Context: file("wrong-one")}), "wrong-one")
+	refused(t, "no such context", connects(t, conn.Options{Context: filepath.Join(t.TempDir(), "none.json")}))
 }
 
 // TestCredentials uses an operator, an account and a user, as "nsc" makes
@@ -149,12 +149,12 @@ func TestCredentials(t *testing.T) {
 		write(t, path, body)
 		return path
 	}
-	if err := connects(t, bus.Options{URL: url, Credentials: credentials(account)}); err != nil {
+	if err := connects(t, conn.Options{URL: url, Credentials: credentials(account)}); err != nil {
 		t.Error(err)
 	}
-	refused(t, "a user of nobody's account", connects(t, bus.Options{URL: url, Credentials: credentials(key(t, nkeys.CreateAccount))}))
-	refused(t, "no credentials", connects(t, bus.Options{URL: url}))
-	refused(t, "a missing file", connects(t, bus.Options{URL: url, Credentials: filepath.Join(t.TempDir(), "none.creds")}))
+	refused(t, "a user of nobody's account", connects(t, conn.Options{URL: url, Credentials: credentials(key(t, nkeys.CreateAccount))}))
+	refused(t, "no credentials", connects(t, conn.Options{URL: url}))
+	refused(t, "a missing file", connects(t, conn.Options{URL: url, Credentials: filepath.Join(t.TempDir(), "none.creds")}))
 }
 
 func key(t *testing.T, create func() (nkeys.KeyPair, error)) nkeys.KeyPair {
@@ -188,17 +188,17 @@ func TestTLS(t *testing.T) {
 	at := func(name string) string { return filepath.Join(dir, name) }
 	for _, c := range []struct {
 		name string
-		opts bus.Options
+		opts conn.Options
 		ok   bool
 	}{
-		{"the right authority", bus.Options{URL: one, CAFile: at("ca.pem")}, true},
-		{"another authority", bus.Options{URL: one, CAFile: at("other.pem")}, false},
-		{"no authority", bus.Options{URL: one}, false},
-		{"a missing authority", bus.Options{URL: one, CAFile: at("none.pem")}, false},
-		{"an own certificate", bus.Options{URL: mutual, CAFile: at("ca.pem"), CertFile: at("client.pem"), KeyFile: at("client.key")}, true},
-		{"no own certificate", bus.Options{URL: mutual, CAFile: at("ca.pem")}, false},
-		{"a stranger's certificate", bus.Options{URL: mutual, CAFile: at("ca.pem"), CertFile: at("stranger.pem"), KeyFile: at("stranger.key")}, false},
-		{"a certificate without its key", bus.Options{URL: mutual, CAFile: at("ca.pem"), CertFile: at("client.pem"), KeyFile: at("stranger.key")}, false},
+		{"the right authority", conn.Options{URL: one, CAFile: at("ca.pem")}, true},
+		{"another authority", conn.Options{URL: one, CAFile: at("other.pem")}, false},
+		{"no authority", conn.Options{URL: one}, false},
+		{"a missing authority", conn.Options{URL: one, CAFile: at("none.pem")}, false},
+		{"an own certificate", conn.Options{URL: mutual, CAFile: at("ca.pem"), CertFile: at("client.pem"), KeyFile: at("client.key")}, true},
+		{"no own certificate", conn.Options{URL: mutual, CAFile: at("ca.pem")}, false},
+		{"a stranger's certificate", conn.Options{URL: mutual, CAFile: at("ca.pem"), CertFile: at("stranger.pem"), KeyFile: at("stranger.key")}, false},
+		{"a certificate without its key", conn.Options{URL: mutual, CAFile: at("ca.pem"), CertFile: at("client.pem"), KeyFile: at("stranger.key")}, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

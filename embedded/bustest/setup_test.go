@@ -6,7 +6,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
 
 // TestNothingIsGoneForWhoComesLate: a service that starts an hour late, or a
@@ -15,7 +15,7 @@ import (
 // taken away since nobody used it.
 func TestNothingIsGoneForWhoComesLate(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, bus.Layout{})
+	b := newBench(t, topology.Topology{})
 	for _, name := range []string{events.StreamRequests, events.StreamFacts} {
 		s, err := b.js.Stream(t.Context(), name)
 		if err != nil {
@@ -43,10 +43,10 @@ func TestNothingIsGoneForWhoComesLate(t *testing.T) {
 // TestQueues: what waits, what is held, and whether anybody is there.
 func TestQueues(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, bus.Layout{})
-	at := func(p events.Phase, name string) bus.Queue {
+	b := newBench(t, topology.Topology{})
+	at := func(p events.Phase, name string) topology.Queue {
 		t.Helper()
-		all, err := b.bus.Queues(t.Context())
+		all, err := topology.NewInspector(b.bus).Queues(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -56,7 +56,7 @@ func TestQueues(t *testing.T) {
 			}
 		}
 		t.Fatalf("no queue %s of %s among %v", name, p, all)
-		return bus.Queue{}
+		return topology.Queue{}
 	}
 	if q := at(events.Inference, "openai"); q.Waiting != 0 || q.Unattended() {
 		t.Errorf("an empty queue is %+v", q)

@@ -16,14 +16,20 @@ import (
 	"github.com/tunebus/tunebus/embedded"
 	"github.com/tunebus/tunebus/embedded/bustest"
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
 
 // bench is a server with the real streams, a bus, and a client that knows
 // nothing of tunebus.
 type bench struct {
 	server *embedded.Server
-	bus    *bus.Bus
+	bus    *conn.Conn
 	js     jetstream.JetStream
 	log    *lines
 }
@@ -52,7 +58,7 @@ func (l *lines) count(text string) int {
 	return strings.Count(strings.ToLower(l.b.String()), text)
 }
 
-func newBench(t *testing.T, layout bus.Layout) *bench {
+func newBench(t *testing.T, layout topology.Topology) *bench {
 	t.Helper()
 	s := bustest.Start(t, embedded.Options{Dir: t.TempDir(), Listen: "127.0.0.1:0", RelaxedSync: true})
 	b := &bench{server: s, log: &lines{}}
@@ -60,7 +66,7 @@ func newBench(t *testing.T, layout bus.Layout) *bench {
 	if layout.AckWait == 0 {
 		layout.AckWait = 2 * time.Second
 	}
-	if err := b.bus.Setup(t.Context(), layout); err != nil {
+	if err := topology.Apply(t.Context(), b.bus, layout); err != nil {
 		t.Fatal(err)
 	}
 	nc, err := nats.Connect(s.URL())
@@ -74,9 +80,9 @@ func newBench(t *testing.T, layout bus.Layout) *bench {
 	return b
 }
 
-func (b *bench) connect(t *testing.T, url string) *bus.Bus {
+func (b *bench) connect(t *testing.T, url string) *conn.Conn {
 	t.Helper()
-	c, err := bus.Connect(context.WithoutCancel(t.Context()), bus.Options{URL: url, Name: "test", Logger: slog.New(slog.NewTextHandler(b.log, nil))})
+	c, err := conn.Connect(context.WithoutCancel(t.Context()), conn.Options{URL: url, Name: "test", Logger: slog.New(slog.NewTextHandler(b.log, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,9 +92,9 @@ func (b *bench) connect(t *testing.T, url string) *bus.Bus {
 
 // receive runs routes until the test ends, or stop is called; stop returns
 // how long the end took.
-func (b *bench) receive(t *testing.T, on *bus.Bus, routes ...bus.Route) (stop func() time.Duration) {
+func (b *bench) receive(t *testing.T, on *conn.Conn, routes ...delivery.Route) (stop func() time.Duration) {
 	t.Helper()
-	r, err := bus.NewReceiver(on, slog.New(slog.NewTextHandler(b.log, nil)))
+	r, err := delivery.NewRouter(on, deadletter.New(on), slog.New(slog.NewTextHandler(b.log, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,8 +118,8 @@ func (b *bench) receive(t *testing.T, on *bus.Bus, routes ...bus.Route) (stop fu
 }
 
 // jobs is the route of the fine-tuning queue.
-func jobs(handle bus.Handler) bus.Route {
-	return bus.Route{Name: "jobs", Stream: events.StreamFacts, Durable: bus.JobDurable(events.Finetune, "builtin"), Handle: handle}
+func jobs(handle delivery.Handler) delivery.Route {
+	return delivery.Route{Name: "jobs", Stream: events.StreamFacts, Consumer: topology.JobConsumer(events.Finetune, "builtin"), Handle: handle}
 }
 
 // job is a fact that the queue's consumer delivers.
@@ -121,9 +127,9 @@ func job(run string) events.PhaseRequested {
 	return events.PhaseRequested{RunID: run, Phase: events.Finetune, Queue: "builtin"}
 }
 
-func (b *bench) publish(t *testing.T, ev events.Event) bus.Message {
+func (b *bench) publish(t *testing.T, ev events.Event) codec.Message {
 	t.Helper()
-	m, err := b.bus.Publish(t.Context(), ev, bus.Fence{})
+	m, err := journal.New(b.bus).Publish(t.Context(), ev, journal.Fence{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +149,7 @@ func (b *bench) raw(t *testing.T, subject, body string, header nats.Header) uint
 // settled, and how many wait.
 func (b *bench) pending(t *testing.T) (unsettled, waiting int) {
 	t.Helper()
-	c, err := b.js.Consumer(t.Context(), events.StreamFacts, bus.JobDurable(events.Finetune, "builtin"))
+	c, err := b.js.Consumer(t.Context(), events.StreamFacts, topology.JobConsumer(events.Finetune, "builtin"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +178,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 // a loud report, and loses nothing.
 func TestFullStreamIsWaitedFor(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, bus.Layout{FactBytes: 64 << 10})
+	b := newBench(t, topology.Topology{FactBytes: 64 << 10})
 	filler := strings.Repeat("x", 8<<10)
 	for i := 0; ; i++ {
 		_, err := b.js.Publish(t.Context(), events.AttemptEnded{RunID: "fill", Phase: events.Finetune, Attempt: i + 1}.Subject(), []byte(filler))
@@ -186,7 +192,7 @@ func TestFullStreamIsWaitedFor(t *testing.T) {
 	big := events.AttemptEnded{RunID: "r1", Phase: events.Finetune, Attempt: 1, Error: &events.Problem{Message: filler}}
 	done := make(chan error, 1)
 	go func() {
-		_, err := b.bus.Publish(t.Context(), big, bus.Fence{})
+		_, err := journal.New(b.bus).Publish(t.Context(), big, journal.Fence{})
 		done <- err
 	}()
 	eventually(t, "a loud report", func() bool { return b.log.has("the stream is full") })
@@ -195,13 +201,13 @@ func TestFullStreamIsWaitedFor(t *testing.T) {
 		t.Fatalf("it ended early: %v", err)
 	default:
 	}
-	if err := b.bus.Setup(t.Context(), bus.Layout{FactBytes: 1 << 20}); err != nil {
+	if err := topology.Apply(t.Context(), b.bus, topology.Topology{FactBytes: 1 << 20}); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.bus.Last(t.Context(), big.Subject()); err != nil {
+	if _, err := history.New(b.bus).Latest(t.Context(), big.Subject()); err != nil {
 		t.Error(err)
 	}
 }
@@ -209,12 +215,12 @@ func TestFullStreamIsWaitedFor(t *testing.T) {
 // TestFullStreamEndsWithItsContext: nobody waits longer than they want to.
 func TestFullStreamEndsWithItsContext(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, bus.Layout{FactBytes: 2 << 10})
+	b := newBench(t, topology.Topology{FactBytes: 2 << 10})
 	big := events.AttemptEnded{RunID: "r1", Phase: events.Finetune, Attempt: 1, Error: &events.Problem{Message: strings.Repeat("x", 4<<10)}}
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
-	_, err := b.bus.Publish(ctx, big, bus.Fence{})
-	var lost *bus.LostError
+	_, err := journal.New(b.bus).Publish(ctx, big, journal.Fence{})
+	var lost *journal.FencedError
 	if !errors.Is(err, context.DeadlineExceeded) || errors.As(err, &lost) {
 		t.Errorf("got %v, want the deadline", err)
 	}
@@ -224,20 +230,20 @@ func TestFullStreamEndsWithItsContext(t *testing.T) {
 // came. The publisher finds its own event and is content.
 func TestLostAnswerIsReadBack(t *testing.T) {
 	t.Parallel()
-	for name, fence := range map[string]bus.Fence{"no fence": {}, "first claim": bus.IfNone(completed(1).Subject())} {
+	for name, fence := range map[string]journal.Fence{"no fence": {}, "first claim": journal.FenceAbsent(completed(1).Subject())} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t, bus.Layout{})
+			b := newBench(t, topology.Topology{})
 			proxy := bustest.NewProxy(t, b.server.URL())
 			client := b.connect(t, proxy.URL)
 			proxy.Mute()
 			done := make(chan error, 1)
 			go func() {
-				_, err := client.Publish(t.Context(), started(1), fence)
+				_, err := journal.New(client).Publish(t.Context(), started(1), fence)
 				done <- err
 			}()
 			eventually(t, "the event is stored", func() bool {
-				_, err := b.bus.Last(t.Context(), started(1).Subject())
+				_, err := history.New(b.bus).Latest(t.Context(), started(1).Subject())
 				return err == nil
 			})
 			proxy.Cut()
@@ -245,7 +251,7 @@ func TestLostAnswerIsReadBack(t *testing.T) {
 			if err := <-done; err != nil {
 				t.Fatal(err)
 			}
-			run, err := b.bus.Run(t.Context(), "r1")
+			run, err := history.New(b.bus).Run(t.Context(), "r1")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -260,14 +266,14 @@ func TestLostAnswerIsReadBack(t *testing.T) {
 // empty run.
 func TestReadingARunIsAllOrNothing(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, bus.Layout{})
+	b := newBench(t, topology.Topology{})
 	b.publish(t, started(1))
 	proxy := bustest.NewProxy(t, b.server.URL())
 	client := b.connect(t, proxy.URL)
 	proxy.Mute()
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
-	if msgs, err := client.Facts(ctx, "r1"); err == nil {
+	if msgs, err := history.New(client).Facts(ctx, "r1"); err == nil {
 		t.Errorf("%d facts without the server's word that these are all", len(msgs))
 	}
 }

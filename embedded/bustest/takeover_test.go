@@ -10,7 +10,10 @@ import (
 
 	"github.com/tunebus/tunebus/embedded/bustest"
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
 
 // accepted is a run of one phase, so that pipeline.completed follows from the
@@ -27,22 +30,22 @@ func TestCrashBetweenTheSteps(t *testing.T) {
 	for _, dies := range []string{"before the fact", "behind the fact", "behind what follows"} {
 		t.Run(dies, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t, bus.Layout{AckWait: time.Second})
+			b := newBench(t, topology.Topology{AckWait: time.Second})
 			var deliveries, facts atomic.Int32
-			b.receive(t, b.bus, jobs(func(ctx context.Context, d bus.Delivery) error {
+			b.receive(t, b.bus, jobs(func(ctx context.Context, d delivery.Delivery) error {
 				// A worker that is dead tells the server nothing.
 				first := deliveries.Add(1) == 1
 				if first && dies == "before the fact" {
-					return bus.ErrLetGo
+					return delivery.ErrOwnershipLost
 				}
-				run, err := b.bus.Run(ctx, "r1")
+				run, err := history.New(b.bus).Run(ctx, "r1")
 				if err != nil {
 					return err
 				}
 				done := run.Phases[events.Finetune].Completed
 				if done == nil {
 					facts.Add(1)
-					stored, err := b.bus.Publish(ctx, completed(int(deliveries.Load())), bus.Fence{})
+					stored, err := journal.New(b.bus).Publish(ctx, completed(int(deliveries.Load())), journal.Fence{})
 					if err != nil {
 						return err
 					}
@@ -50,16 +53,16 @@ func TestCrashBetweenTheSteps(t *testing.T) {
 					done = &c
 				}
 				if first && dies == "behind the fact" {
-					return bus.ErrLetGo
+					return delivery.ErrOwnershipLost
 				}
-				if run, err = b.bus.Run(ctx, "r1"); err != nil {
+				if run, err = history.New(b.bus).Run(ctx, "r1"); err != nil {
 					return err
 				}
-				if err := b.bus.Follow(ctx, *done, run); err != nil {
+				if err := journal.New(b.bus).PublishNext(ctx, *done, run); err != nil {
 					return err
 				}
 				if first {
-					return bus.ErrLetGo
+					return delivery.ErrOwnershipLost
 				}
 				return nil
 			}))
@@ -72,11 +75,11 @@ func TestCrashBetweenTheSteps(t *testing.T) {
 			if n := facts.Load(); n != 1 {
 				t.Errorf("%d facts were published", n)
 			}
-			run, err := b.bus.Run(t.Context(), "r1")
+			run, err := history.New(b.bus).Run(t.Context(), "r1")
 			if err != nil || run.Completed == nil || run.Completed.Conclusion != events.Success {
 				t.Errorf("the run reads %+v, %v", run.Completed, err)
 			}
-			msgs, err := b.bus.Facts(t.Context(), "r1")
+			msgs, err := history.New(b.bus).Facts(t.Context(), "r1")
 			if err != nil || len(msgs) != 4 {
 				t.Errorf("%d facts are stored, want 4: %v", len(msgs), err)
 			}
@@ -88,19 +91,19 @@ func TestCrashBetweenTheSteps(t *testing.T) {
 // second one is told who was first.
 func TestTakenAttemptNumber(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, bus.Layout{})
-	fence := bus.IfNone(completed(1).Subject())
-	first, err := b.bus.Publish(t.Context(), started(1), fence)
+	b := newBench(t, topology.Topology{})
+	fence := journal.FenceAbsent(completed(1).Subject())
+	first, err := journal.New(b.bus).Publish(t.Context(), started(1), fence)
 	if err != nil {
 		t.Fatal(err)
 	}
 	other := started(1)
 	other.Worker = "another"
-	var lost *bus.LostError
-	if _, err := b.bus.Publish(t.Context(), other, fence); !errors.As(err, &lost) || lost.Winner != first.ID {
+	var lost *journal.FencedError
+	if _, err := journal.New(b.bus).Publish(t.Context(), other, fence); !errors.As(err, &lost) || lost.Winner != first.ID {
 		t.Fatalf("got %v, want %s as the winner", err, first.ID)
 	}
-	stored, err := b.bus.Last(t.Context(), started(1).Subject())
+	stored, err := history.New(b.bus).Latest(t.Context(), started(1).Subject())
 	if err != nil || stored.Event.(events.PhaseStarted).Worker != "w" {
 		t.Errorf("stored is %+v, %v", stored.Event, err)
 	}
@@ -110,17 +113,17 @@ func TestTakenAttemptNumber(t *testing.T) {
 // read it; its publisher does not try for ever.
 func TestPlaceTakenByBytes(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, bus.Layout{})
+	b := newBench(t, topology.Topology{})
 	b.raw(t, completed(1).Subject(), "\x00 no event", nil)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	for name, fence := range map[string]bus.Fence{"one-shot subject": {}, "fence": bus.IfNone(completed(1).Subject())} {
-		var lost *bus.LostError
+	for name, fence := range map[string]journal.Fence{"one-shot subject": {}, "fence": journal.FenceAbsent(completed(1).Subject())} {
+		var lost *journal.FencedError
 		ev := events.Event(completed(1))
 		if name == "fence" {
 			ev = started(1)
 		}
-		if _, err := b.bus.Publish(ctx, ev, fence); !errors.As(err, &lost) {
+		if _, err := journal.New(b.bus).Publish(ctx, ev, fence); !errors.As(err, &lost) {
 			t.Errorf("%s: %v, want a LostError", name, err)
 		}
 	}
@@ -132,44 +135,44 @@ func TestPlaceTakenByBytes(t *testing.T) {
 func TestStaleWorkerLeavesTheJobAlone(t *testing.T) {
 	t.Parallel()
 	const ackWait = time.Second
-	b := newBench(t, bus.Layout{AckWait: ackWait})
+	b := newBench(t, topology.Topology{AckWait: ackWait})
 	filter := events.StartedFilter(events.Finetune, "r1")
 	stale, second := bustest.NewProxy(t, b.server.URL()), bustest.NewProxy(t, b.server.URL())
 	holds, taken := make(chan struct{}), make(chan struct{})
 	let := make(chan error, 1)
 	first := b.connect(t, stale.URL)
-	b.receive(t, first, jobs(func(ctx context.Context, d bus.Delivery) error {
+	b.receive(t, first, jobs(func(ctx context.Context, d delivery.Delivery) error {
 		if d.Delivered > 1 {
 			return errors.New("the stale worker got the job again") // a nak; the deliveries below then do not add up
 		}
-		token, err := first.Publish(ctx, started(1), bus.IfNone(completed(1).Subject()))
+		token, err := journal.New(first).Publish(ctx, started(1), journal.FenceAbsent(completed(1).Subject()))
 		if err != nil {
 			return err
 		}
 		close(holds)
 		<-taken
-		_, err = first.Publish(ctx, completed(1), bus.IfLast(filter, token.Sequence))
+		_, err = journal.New(first).Publish(ctx, completed(1), journal.FenceLatest(filter, token.Sequence))
 		let <- err
-		return bus.ErrLetGo
+		return delivery.ErrOwnershipLost
 	}))
 	b.publish(t, job("r1"))
 	<-holds
 	stale.Cut() // its heartbeats do not arrive, and it goes on working
 	holder := b.connect(t, second.URL)
-	b.receive(t, holder, jobs(func(ctx context.Context, d bus.Delivery) error {
+	b.receive(t, holder, jobs(func(ctx context.Context, d delivery.Delivery) error {
 		if d.Delivered > 2 {
-			return bus.ErrLetGo
+			return delivery.ErrOwnershipLost
 		}
-		if _, err := holder.Publish(ctx, started(2), bus.IfNone(completed(2).Subject())); err != nil {
+		if _, err := journal.New(holder).Publish(ctx, started(2), journal.FenceAbsent(completed(2).Subject())); err != nil {
 			return err
 		}
 		close(taken)
 		<-ctx.Done()
-		return bus.ErrLetGo
+		return delivery.ErrOwnershipLost
 	}))
 	<-taken
 	stale.Mend()
-	var lost *bus.LostError
+	var lost *journal.FencedError
 	if err := <-let; !errors.As(err, &lost) || lost.Winner != "" {
 		t.Errorf("the stale completed: %v, want a fallen fence", err)
 	}
@@ -178,7 +181,7 @@ func TestStaleWorkerLeavesTheJobAlone(t *testing.T) {
 	}
 	second.Cut() // the new holder dies
 	third := make(chan int, 1)
-	b.receive(t, b.bus, jobs(func(_ context.Context, d bus.Delivery) error {
+	b.receive(t, b.bus, jobs(func(_ context.Context, d delivery.Delivery) error {
 		third <- d.Delivered
 		return nil
 	}))
@@ -202,13 +205,13 @@ func TestRestartOnTheSameStore(t *testing.T) {
 	log := &lines{}
 	bench := &bench{log: log}
 	client, worker := bench.connect(t, b.url), bench.connect(t, b.url)
-	if err := client.Setup(t.Context(), bus.Layout{AckWait: time.Minute}); err != nil {
+	if err := topology.Apply(t.Context(), client, topology.Topology{AckWait: time.Minute}); err != nil {
 		t.Fatal(err)
 	}
 	bench.bus, bench.js = client, b.js
 	got, goOn := make(chan string, 2), make(chan struct{})
 	var deliveries atomic.Int32
-	bench.receive(t, worker, jobs(func(_ context.Context, d bus.Delivery) error {
+	bench.receive(t, worker, jobs(func(_ context.Context, d delivery.Delivery) error {
 		deliveries.Add(1)
 		got <- d.Event.(events.PhaseRequested).RunID
 		<-goOn
@@ -237,7 +240,7 @@ func TestRestartOnTheSameStore(t *testing.T) {
 		t.Errorf("%d deliveries of 3 jobs", n)
 	}
 	for i := range 3 {
-		if _, err := client.Last(t.Context(), job(fmt.Sprintf("r%d", i+1)).Subject()); err != nil {
+		if _, err := history.New(client).Latest(t.Context(), job(fmt.Sprintf("r%d", i+1)).Subject()); err != nil {
 			t.Error(err)
 		}
 	}

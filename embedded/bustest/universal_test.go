@@ -16,7 +16,8 @@ import (
 
 	"github.com/tunebus/tunebus/embedded"
 	"github.com/tunebus/tunebus/embedded/bustest"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -34,8 +35,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // as published by then, which on a busy machine is not yet all of it.
 func TestUniversalSuite(t *testing.T) {
 	broker := newBroker(t)
-	connect := func(t *testing.T) *bus.Bus {
-		b, err := bus.Connect(context.WithoutCancel(t.Context()), bus.Options{URL: broker.url, Name: "universal", Logger: bustest.Logger(t)})
+	connect := func(t *testing.T) *conn.Conn {
+		b, err := conn.Connect(context.WithoutCancel(t.Context()), conn.Options{URL: broker.url, Name: "universal", Logger: bustest.Logger(t)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -44,12 +45,7 @@ func TestUniversalSuite(t *testing.T) {
 	}
 	group := func(t *testing.T, name string) (message.Publisher, message.Subscriber) {
 		b := connect(t)
-		bind := func(ctx context.Context, topic string) (string, string, error) {
-			return topic, name, broker.consumer(ctx, topic, name)
-		}
-		s := bus.NewSubscriber(b, bus.SubscriberConfig{Bind: bind, Logger: bustest.Logger(t)})
-		broker.closeLater(func() { _ = s.Close() }) // never fails; the suite does not close each
-		return bus.NewPublisher(b), initializer{s, broker}
+		return publisher{b}, newGroupSubscriber(b, broker, name, delivery.SubscriberConfig{Logger: bustest.Logger(t)})
 	}
 	tests.TestPubSub(t, tests.Features{
 		ConsumerGroups:                      true,
@@ -155,17 +151,4 @@ func (b *broker) consumer(ctx context.Context, topic, group string) error {
 		return nil
 	}
 	return err
-}
-
-// initializer makes the stream of a topic where the suite asks for it, since
-// the production subscriber only ever binds to what "tunebus setup" made.
-type initializer struct {
-	*bus.Subscriber
-	broker *broker
-}
-
-// SubscribeInitialize implements [message.SubscribeInitializer]; the suite
-// gives it no context.
-func (i initializer) SubscribeInitialize(topic string) error {
-	return i.broker.stream(context.Background(), topic)
 }

@@ -18,146 +18,149 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/archive"
 	"github.com/tunebus/tunebus/pipeline/artifact"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/bus/lease"
+	"github.com/tunebus/tunebus/pipeline/bus/objectstore"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
 
-func (r *room) archiver() archive.Archiver { return archive.Archiver{Bus: r.bus, Store: r.store} }
+func (f *fixture) archiver(opts archive.Options) *archive.Archiver {
+	return archive.NewArchiver(f.bus, f.store, opts)
+}
 
-func (r *room) archive(t *testing.T, a archive.Archiver) archive.Report {
+func (f *fixture) archive(t *testing.T, opts archive.Options) archive.Report {
 	t.Helper()
-	report, err := a.Run(t.Context())
+	report, err := f.archiver(opts).Run(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	return report
 }
 
-func (r *room) read(t *testing.T, run string) []bus.Message {
+func (f *fixture) read(t *testing.T, run string) []codec.Message {
 	t.Helper()
-	all, err := archive.Facts(t.Context(), r.bus, r.store, run)
+	all, err := archive.NewReader(f.bus, f.store).Facts(t.Context(), run)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return all
 }
 
-func runs(moved []archive.Moved) []string {
+func runs(archived []archive.ArchivedRun) []string {
 	var out []string
-	for _, m := range moved {
+	for _, m := range archived {
 		out = append(out, m.Run)
 	}
 	return out
 }
 
-// TestArchive: a run that has left the stream reads as it did before, and
-// those that may not go stay.
+// TestArchive: an archived run reads as before, and runs that can not be archived
+// remain.
 func TestArchive(t *testing.T) {
 	t.Parallel()
-	r := newRoom(t)
+	f := newFixture(t)
 	whole := facts("done")
-	r.publish(t, whole...)
-	r.publish(t, facts("untracked")[:len(whole)-1]...)
-	r.publish(t, facts("open")[:len(whole)-2]...)
-	r.publish(t, events.PipelineRejected{RequestSequence: 7, Faults: []events.Fault{{Key: "k"}}})
+	f.publish(t, whole...)
+	f.publish(t, facts("untracked")[:len(whole)-1]...)
+	f.publish(t, facts("open")[:len(whole)-2]...)
+	f.publish(t, events.PipelineRejected{RequestSequence: 7, Faults: []events.Fault{{Key: "k"}}})
 	for _, run := range []string{"done", "open"} {
-		if err := r.bus.Announce(t.Context(), events.Progress{RunID: run, Phase: events.Inference, Attempt: 1, Step: 1}); err != nil {
+		if err := journal.New(f.bus).PublishMetric(t.Context(), events.Progress{RunID: run, Phase: events.Inference, Attempt: 1, Step: 1}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, run := range []string{"done", "open"} {
-		if _, _, err := r.bus.SaveCheckpoint(t.Context(), run, events.Inference, bus.Checkpoint{Attempt: 1, Step: 1}, 1); err != nil {
+		if _, _, err := checkpoint.New(f.bus).Save(t.Context(), run, events.Inference, checkpoint.Checkpoint{Attempt: 1, Step: 1}, 1); err != nil {
 			t.Fatal(err)
 		}
 	}
-	before := r.read(t, "done")
-	again := events.RetrySubject("tracker", "done", 7) // was handed back once
-	if _, err := r.js.Publish(t.Context(), again, []byte("what it was")); err != nil {
+	before := f.read(t, "done")
+	redriven := events.RedriveSubject("tracker", "done", 7)
+	if _, err := f.js.Publish(t.Context(), redriven, []byte("a redriven message")); err != nil {
 		t.Fatal(err)
 	}
 	if len(before) != len(whole) {
 		t.Fatalf("%d facts, want %d", len(before), len(whole))
 	}
-	held := r.held(t, events.StreamFacts)
+	total := f.messages(t, events.StreamFacts)
 
-	old := r.archiver()
-	old.OlderThan = time.Hour
-	if report := r.archive(t, old); len(report.Archived) != 0 || report.Young != 2 || report.Open != 1 {
-		t.Errorf("an hour's patience: %+v", report)
+	if report := f.archive(t, archive.Options{OlderThan: time.Hour}); len(report.Archived) != 0 || report.Young != 2 || report.Open != 1 {
+		t.Errorf("older than an hour: %+v", report)
 	}
-	dry := r.archiver()
-	dry.DryRun = true
-	if report := r.archive(t, dry); !slices.Equal(runs(report.Archived), []string{"done"}) {
+	if report := f.archive(t, archive.Options{DryRun: true}); !slices.Equal(runs(report.Archived), []string{"done"}) {
 		t.Errorf("a dry run: %+v", report)
 	}
-	if now := r.held(t, events.StreamFacts); now != held || len(r.keys(t, "")) != 0 {
-		t.Fatalf("after a dry run the stream holds %d facts, before it %d; the store %v", now, held, r.keys(t, ""))
+	if now := f.messages(t, events.StreamFacts); now != total || len(f.keys(t, "")) != 0 {
+		t.Fatalf("after a dry run the stream has %d facts, before it had %d; the store has %v", now, total, f.keys(t, ""))
 	}
 
-	var told []string
-	a := r.archiver()
-	a.Told = func(m archive.Moved) { told = append(told, m.Run) }
-	report := r.archive(t, a)
-	if !slices.Equal(runs(report.Archived), []string{"done"}) || report.Archived[0].Facts != len(whole) || !slices.Equal(told, []string{"done"}) {
-		t.Errorf("archived %+v, told %v", report.Archived, told)
+	var called []string
+	report := f.archive(t, archive.Options{OnArchived: func(r archive.ArchivedRun) { called = append(called, r.Run) }})
+	if !slices.Equal(runs(report.Archived), []string{"done"}) || report.Archived[0].Facts != len(whole) || !slices.Equal(called, []string{"done"}) {
+		t.Errorf("archived %+v, called for %v", report.Archived, called)
 	}
-	if len(report.Left) != 1 || report.Left[0].Run != "untracked" || !strings.Contains(report.Left[0].Why, "replay tracking --run untracked") {
-		t.Errorf("left %+v", report.Left)
+	if len(report.Skipped) != 1 || report.Skipped[0].Run != "untracked" || !strings.Contains(report.Skipped[0].Why, "replay tracking --run untracked") {
+		t.Errorf("skipped %+v", report.Skipped)
 	}
-	if now := r.held(t, events.StreamFacts); now != held-uint64(len(whole))-1 {
-		t.Errorf("the stream holds %d messages, before it were %d", now, held)
+	if now := f.messages(t, events.StreamFacts); now != total-uint64(len(whole))-1 {
+		t.Errorf("the stream has %d messages, before it had %d", now, total)
 	}
-	if n := r.held(t, events.StreamMetrics); n != 1 {
+	if n := f.messages(t, events.StreamMetrics); n != 1 {
 		t.Errorf("%d metric events are left, want the one of the open run", n)
 	}
-	if _, err := r.bus.LoadCheckpoint(t.Context(), "done", events.Inference); !errors.Is(err, bus.ErrNothing) {
+	if _, err := checkpoint.New(f.bus).Load(t.Context(), "done", events.Inference); !errors.Is(err, checkpoint.ErrNone) {
 		t.Errorf("checkpoint of the archived run: %v", err)
 	}
-	if _, err := r.bus.LoadCheckpoint(t.Context(), "open", events.Inference); err != nil {
+	if _, err := checkpoint.New(f.bus).Load(t.Context(), "open", events.Inference); err != nil {
 		t.Errorf("checkpoint of the open run: %v", err)
 	}
-	if after := r.read(t, "done"); !reflect.DeepEqual(after, before) {
+	if after := f.read(t, "done"); !reflect.DeepEqual(after, before) {
 		t.Errorf("read from the archive:\n%+v\nfrom the stream:\n%+v", after, before)
 	}
-	if run, err := (archive.Reader{Bus: r.bus, Store: r.store}).Run(t.Context(), "done"); err != nil || run.Tracked == nil || len(run.Phases[events.Inference].Attempts) != 2 {
+	if run, err := archive.NewReader(f.bus, f.store).Run(t.Context(), "done"); err != nil || run.Tracked == nil || len(run.Phases[events.Inference].Attempts) != 2 {
 		t.Errorf("folded: %+v, %v", run, err)
 	}
-	if all, err := archive.Runs(t.Context(), r.store); err != nil || !slices.Equal(all, []string{"done"}) {
+	if all, err := archive.NewFiles(f.store).Runs(t.Context()); err != nil || !slices.Equal(all, []string{"done"}) {
 		t.Errorf("archived runs: %v, %v", all, err)
 	}
-	if all := r.read(t, "nobody"); len(all) != 0 {
-		t.Errorf("facts of nobody: %v", all)
+	if all := f.read(t, "unknown"); len(all) != 0 {
+		t.Errorf("facts of an unknown run: %v", all)
 	}
-	if report := r.archive(t, r.archiver()); len(report.Archived) != 0 {
+	if report := f.archive(t, archive.Options{}); len(report.Archived) != 0 {
 		t.Errorf("archived again: %+v", report)
 	}
 }
 
-// touchy is a store's backend that a test gets in the way of.
-type touchy struct {
+// faultyStore is a backend that changes what is stored, or calls a function after
+// an archive was read.
+type faultyStore struct {
 	artifact.Backend
-	put  func(io.Reader) (io.Reader, error) // what becomes of what is stored
-	read func()                             // behind the second reading of an archive, which is the archiver's own
+	put  func(io.Reader) (io.Reader, error)
+	read func() // called after the second Get of an archive, which is the archiver's
 	mu   sync.Mutex
 	gets map[string]int
 }
 
-func newTouchy(t *testing.T, r *room) *touchy {
+func newFaultyStore(t *testing.T, f *fixture) *faultyStore {
 	t.Helper()
-	if err := r.bus.SetupObjects(t.Context(), "artifacts", 64<<20); err != nil {
+	if err := objectstore.Create(t.Context(), f.bus, "artifacts", 64<<20); err != nil {
 		t.Fatal(err)
 	}
-	objects, err := r.bus.Objects(t.Context(), "artifacts")
+	objects, err := objectstore.Open(t.Context(), f.bus, "artifacts")
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &touchy{Backend: objects, gets: map[string]int{}}
-	if r.store, err = artifact.New(t.Context(), b); err != nil {
+	b := &faultyStore{Backend: objects, gets: map[string]int{}}
+	if f.store, err = artifact.New(t.Context(), b); err != nil {
 		t.Fatal(err)
 	}
 	return b
 }
 
-func (b *touchy) Put(ctx context.Context, key, mediaType string, r io.Reader) error {
+func (b *faultyStore) Put(ctx context.Context, key, mediaType string, r io.Reader) error {
 	if b.put != nil {
 		var err error
 		if r, err = b.put(r); err != nil {
@@ -167,7 +170,7 @@ func (b *touchy) Put(ctx context.Context, key, mediaType string, r io.Reader) er
 	return b.Backend.Put(ctx, key, mediaType, r)
 }
 
-func (b *touchy) Get(ctx context.Context, key string) (io.ReadCloser, error) {
+func (b *faultyStore) Get(ctx context.Context, key string) (io.ReadCloser, error) {
 	r, err := b.Backend.Get(ctx, key)
 	if err != nil || !strings.HasPrefix(key, archive.Prefix) {
 		return r, err
@@ -175,93 +178,93 @@ func (b *touchy) Get(ctx context.Context, key string) (io.ReadCloser, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.gets[key]++; b.gets[key] == 2 && b.read != nil {
-		return closing{r, b.read}, nil
+		return notifyingCloser{r, b.read}, nil
 	}
 	return r, nil
 }
 
-type closing struct {
+type notifyingCloser struct {
 	io.ReadCloser
-	then func()
+	onClose func()
 }
 
-func (c closing) Close() error {
-	defer c.then()
+func (c notifyingCloser) Close() error {
+	defer c.onClose()
 	return c.ReadCloser.Close()
 }
 
-// TestArchiveThatWasCutShort: whatever a crash leaves of an archived run in
-// the stream, the run reads whole, and the next call finishes the work.
-func TestArchiveThatWasCutShort(t *testing.T) {
+// TestInterruptedArchiver: whichever facts a crash leaves in the stream, the whole
+// run can be read, and the next call finishes the work.
+func TestInterruptedArchiver(t *testing.T) {
 	t.Parallel()
 	for name, purged := range map[string][]string{
 		"before the first removal": nil,
-		"attempts are gone":        {"*.*.r.*"},
-		"one attempt is gone":      {"inference.started.r.2"},
-		"beginning is gone":        {"*.*.r.*", "pipeline.accepted.r"},
-		"only its end is there":    {"*.*.r.*", "pipeline.accepted.r", "*.completed.r"},
-		"one fact is there":        {"*.*.r.*", "pipeline.*.r", "tracking.*.r", "inference.*.r"},
+		"attempts are removed":     {"*.*.r.*"},
+		"one attempt is removed":   {"inference.started.r.2"},
+		"the beginning is removed": {"*.*.r.*", "pipeline.accepted.r"},
+		"only the end remains":     {"*.*.r.*", "pipeline.accepted.r", "*.completed.r"},
+		"one fact remains":         {"*.*.r.*", "pipeline.*.r", "tracking.*.r", "inference.*.r"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRoom(t)
-			b := newTouchy(t, r)
-			r.publish(t, facts("r")...)
-			before := r.read(t, "r")
+			f := newFixture(t)
+			b := newFaultyStore(t, f)
+			f.publish(t, facts("r")...)
+			before := f.read(t, "r")
 			ctx, cancel := context.WithCancel(t.Context())
 			b.read = cancel
-			if _, err := r.archiver().Run(ctx); !errors.Is(err, context.Canceled) {
+			if _, err := f.archiver(archive.Options{}).Run(ctx); !errors.Is(err, context.Canceled) {
 				t.Fatalf("the first archiver: %v", err)
 			}
-			if n := len(r.keys(t, archive.Prefix)); n != 1 || r.held(t, events.StreamFacts) != uint64(len(before)) {
-				t.Fatalf("%d archives; the stream holds %d facts of %d", n, r.held(t, events.StreamFacts), len(before))
+			if n := len(f.keys(t, archive.Prefix)); n != 1 || f.messages(t, events.StreamFacts) != uint64(len(before)) {
+				t.Fatalf("%d archives; the stream has %d facts of %d", n, f.messages(t, events.StreamFacts), len(before))
 			}
 			for _, filter := range purged {
-				r.purge(t, filter)
+				f.purge(t, filter)
 			}
-			if now := r.read(t, "r"); !reflect.DeepEqual(now, before) {
-				t.Errorf("in between it reads as\n%+v\nwant\n%+v", now, before)
+			if now := f.read(t, "r"); !reflect.DeepEqual(now, before) {
+				t.Errorf("after the crash it reads as\n%+v\nwant\n%+v", now, before)
 			}
-			report := r.archive(t, r.archiver())
-			if n := r.held(t, events.StreamFacts); n != 0 {
-				t.Errorf("the stream still holds %d facts; %+v", n, report)
+			report := f.archive(t, archive.Options{})
+			if n := f.messages(t, events.StreamFacts); n != 0 {
+				t.Errorf("the stream still has %d facts; %+v", n, report)
 			}
-			if now := r.read(t, "r"); !reflect.DeepEqual(now, before) {
-				t.Errorf("in the end it reads as\n%+v\nwant\n%+v", now, before)
+			if now := f.read(t, "r"); !reflect.DeepEqual(now, before) {
+				t.Errorf("finally it reads as\n%+v\nwant\n%+v", now, before)
 			}
-			if n := len(r.keys(t, archive.Prefix)); n != 1 {
+			if n := len(f.keys(t, archive.Prefix)); n != 1 {
 				t.Errorf("%d archives", n)
 			}
 		})
 	}
 }
 
-// TestFactsThatCameLate: a fact that was stored behind the archive is added
-// to what is archived.
-func TestFactsThatCameLate(t *testing.T) {
+// TestFactAfterArchiving: a fact that is stored after its run was archived is
+// archived too.
+func TestFactAfterArchiving(t *testing.T) {
 	t.Parallel()
-	r := newRoom(t)
-	r.publish(t, facts("r")...)
-	r.archive(t, r.archiver())
-	r.publish(t, events.CancelRequested{RunID: "r", By: "somebody who came late"})
-	if run := bus.Fold(r.read(t, "r")); run.Cancel == nil || run.Completed == nil {
-		t.Errorf("in between: %+v", run)
+	f := newFixture(t)
+	f.publish(t, facts("r")...)
+	f.archive(t, archive.Options{})
+	f.publish(t, events.CancelRequested{RunID: "r", By: "a user"})
+	if run := history.Fold(f.read(t, "r")); run.Cancel == nil || run.Completed == nil {
+		t.Errorf("before the second call: %+v", run)
 	}
-	before := r.read(t, "r")
-	if report := r.archive(t, r.archiver()); !slices.Equal(runs(report.Archived), []string{"r"}) {
+	before := f.read(t, "r")
+	if report := f.archive(t, archive.Options{}); !slices.Equal(runs(report.Archived), []string{"r"}) {
 		t.Errorf("%+v", report)
 	}
-	if n := r.held(t, events.StreamFacts); n != 0 {
-		t.Errorf("the stream still holds %d facts", n)
+	if n := f.messages(t, events.StreamFacts); n != 0 {
+		t.Errorf("the stream still has %d facts", n)
 	}
-	if now := r.read(t, "r"); !reflect.DeepEqual(now, before) {
+	if now := f.read(t, "r"); !reflect.DeepEqual(now, before) {
 		t.Errorf("it reads as\n%+v\nwant\n%+v", now, before)
 	}
 }
 
-// TestNothingGoesWithoutAGoodArchive: a store that is full, or gives back
-// something else, costs nothing.
-func TestNothingGoesWithoutAGoodArchive(t *testing.T) {
+// TestNothingIsRemovedWithoutAnArchive: if the store is full or damages the archive,
+// all facts remain.
+func TestNothingIsRemovedWithoutAnArchive(t *testing.T) {
 	t.Parallel()
 	for name, put := range map[string]func(io.Reader) (io.Reader, error){
 		"full": func(io.Reader) (io.Reader, error) { return nil, syscall.ENOSPC },
@@ -276,137 +279,138 @@ func TestNothingGoesWithoutAGoodArchive(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRoom(t)
-			b := newTouchy(t, r)
+			f := newFixture(t)
+			b := newFaultyStore(t, f)
 			b.put = put
-			r.publish(t, facts("r")...)
-			before := r.read(t, "r")
-			report, err := r.archiver().Run(t.Context())
+			f.publish(t, facts("r")...)
+			before := f.read(t, "r")
+			report, err := f.archiver(archive.Options{}).Run(t.Context())
 			if err == nil || len(report.Archived) != 0 {
 				t.Errorf("archived %+v, %v", report, err)
 			}
-			if n := r.held(t, events.StreamFacts); n != uint64(len(before)) {
-				t.Errorf("the stream holds %d facts of %d", n, len(before))
+			if n := f.messages(t, events.StreamFacts); n != uint64(len(before)) {
+				t.Errorf("the stream has %d facts of %d", n, len(before))
 			}
-			if keys := r.keys(t, archive.Prefix); len(keys) != 0 {
-				t.Errorf("left behind: %v", keys)
+			if keys := f.keys(t, archive.Prefix); len(keys) != 0 {
+				t.Errorf("left over: %v", keys)
 			}
 			b.put = nil
-			if report := r.archive(t, r.archiver()); !slices.Equal(runs(report.Archived), []string{"r"}) {
-				t.Errorf("with a store that is well: %+v", report)
+			if report := f.archive(t, archive.Options{}); !slices.Equal(runs(report.Archived), []string{"r"}) {
+				t.Errorf("with a working store: %+v", report)
 			}
 		})
 	}
 }
 
-// TestTwoArchivers: of two at once each run is archived by one, and the other
-// archiver is told why it has nothing to do.
-func TestTwoArchivers(t *testing.T) {
+// TestConcurrentArchivers: each run is archived once; the other archivers return
+// [lease.ErrTaken].
+func TestConcurrentArchivers(t *testing.T) {
 	t.Parallel()
-	r := newRoom(t)
+	f := newFixture(t)
 	for _, run := range []string{"a", "b", "c", "d", "e"} {
-		r.publish(t, facts(run)...)
+		f.publish(t, facts(run)...)
 	}
 	reports, errs := make([]archive.Report, 4), make([]error, 4)
 	var all sync.WaitGroup
 	for i := range reports {
-		all.Go(func() { reports[i], errs[i] = r.archiver().Run(t.Context()) })
+		all.Go(func() { reports[i], errs[i] = f.archiver(archive.Options{}).Run(t.Context()) })
 	}
 	all.Wait()
-	var moved []string
+	var archived []string
 	for i, err := range errs {
-		if err != nil && !errors.Is(err, bus.ErrHeld) {
+		if err != nil && !errors.Is(err, lease.ErrTaken) {
 			t.Error(err)
 		}
-		moved = append(moved, runs(reports[i].Archived)...)
+		archived = append(archived, runs(reports[i].Archived)...)
 	}
-	if slices.Sort(moved); !slices.Equal(moved, []string{"a", "b", "c", "d", "e"}) {
-		t.Errorf("archived %v", moved)
+	if slices.Sort(archived); !slices.Equal(archived, []string{"a", "b", "c", "d", "e"}) {
+		t.Errorf("archived %v", archived)
 	}
 }
 
-// TestRunsThatMayNotGo: what cannot be archived whole and surely is named and
-// left.
-func TestRunsThatMayNotGo(t *testing.T) {
+// TestSkippedRuns: a run that can not be archived completely is skipped with the
+// reason.
+func TestSkippedRuns(t *testing.T) {
 	t.Parallel()
-	r := newRoom(t)
+	f := newFixture(t)
 	// Parts without an archive.
-	r.publish(t, facts("part")...)
-	r.purge(t, "*.*.part.*")
-	r.publish(t, facts("headless")...)
-	r.purge(t, "pipeline.accepted.headless")
-	// An id that was used again although it is an archived run's.
-	r.publish(t, facts("twice")...)
-	r.archive(t, r.archiver())
+	f.publish(t, facts("part")...)
+	f.purge(t, "*.*.part.*")
+	f.publish(t, facts("headless")...)
+	f.purge(t, "pipeline.accepted.headless")
+	// The id of an archived run, used again.
+	f.publish(t, facts("twice")...)
+	f.archive(t, archive.Options{})
 	again := facts("twice")[0].(events.PipelineAccepted)
 	again.Lineage.RequestSequence = 9
-	r.publish(t, again)
+	f.publish(t, again)
 	// Artifacts in another store.
-	r.publish(t, facts("elsewhere", events.Artifact{Name: "model", Reference: events.Reference{Store: "other", Key: "k"}})...)
-	// An end that nobody can read: it may be another one.
+	f.publish(t, facts("elsewhere", events.Artifact{Name: "model", Reference: events.Reference{Store: "other", Key: "k"}})...)
+	// An end that can not be decoded.
 	whole := facts("broken")
-	ends := len(whole) - 2 // the completion, and what the tracker said of it
-	r.publish(t, whole[:ends]...)
-	if _, err := r.js.Publish(t.Context(), events.PipelineCompleted{RunID: "broken"}.Subject(), []byte("it ended")); err != nil {
+	ends := len(whole) - 2 // without the completion and the tracking
+	f.publish(t, whole[:ends]...)
+	if _, err := f.js.Publish(t.Context(), events.PipelineCompleted{RunID: "broken"}.Subject(), []byte("it ended")); err != nil {
 		t.Fatal(err)
 	}
-	// An archive that is damaged.
-	r.publish(t, facts("damaged")...)
+	// A damaged archive.
+	f.publish(t, facts("damaged")...)
 	sum := strings.Repeat("0", 64)
-	if _, err := r.store.Put(t.Context(), archive.Prefix+"damaged/"+sum+".jsonl", "application/jsonl", strings.NewReader("{}\n")); err != nil {
+	if _, err := f.store.Put(t.Context(), archive.Prefix+"damaged/"+sum+".jsonl", "application/jsonl", strings.NewReader("{}\n")); err != nil {
 		t.Fatal(err)
 	}
-	before := r.held(t, events.StreamFacts)
-	report := r.archive(t, r.archiver())
-	left := map[string]string{}
-	for _, l := range report.Left {
-		left[l.Run] = l.Why
+	before := f.messages(t, events.StreamFacts)
+	report := f.archive(t, archive.Options{})
+	skipped := map[string]string{}
+	for _, l := range report.Skipped {
+		skipped[l.Run] = l.Why
 	}
 	for run, why := range map[string]string{
 		"part": "no archive of the rest", "headless": "its beginning", "twice": "used again", "elsewhere": "store other",
 		"broken": "not a structured CloudEvent", "damaged": "corrupt",
 	} {
-		if !strings.Contains(left[run], why) {
-			t.Errorf("%s is left since %q, want %q", run, left[run], why)
+		if !strings.Contains(skipped[run], why) {
+			t.Errorf("%s is skipped because %q, want %q", run, skipped[run], why)
 		}
 	}
-	if len(report.Archived) != 0 || r.held(t, events.StreamFacts) != before {
-		t.Errorf("archived %+v; %d facts are left of %d", report.Archived, r.held(t, events.StreamFacts), before)
+	if len(report.Archived) != 0 || f.messages(t, events.StreamFacts) != before {
+		t.Errorf("archived %+v; %d facts remain of %d", report.Archived, f.messages(t, events.StreamFacts), before)
 	}
 }
 
-// TestUnreadableFactIsArchived: a fact that nobody can read goes with its run,
-// as it is.
+// TestUnreadableFactIsArchived: a fact that can not be decoded is archived with its
+// run, byte for byte.
 func TestUnreadableFactIsArchived(t *testing.T) {
 	t.Parallel()
-	r := newRoom(t)
+	f := newFixture(t)
 	whole := facts("broken")
-	r.publish(t, whole...)
-	if _, err := r.js.Publish(t.Context(), "pipeline.cancel_requested.broken", []byte("please")); err != nil {
+	f.publish(t, whole...)
+	if _, err := f.js.Publish(t.Context(), "pipeline.cancel_requested.broken", []byte("please")); err != nil {
 		t.Fatal(err)
 	}
-	report := r.archive(t, r.archiver())
-	if !slices.Equal(runs(report.Archived), []string{"broken"}) || r.held(t, events.StreamFacts) != 0 {
-		t.Fatalf("%+v; the stream holds %d facts", report, r.held(t, events.StreamFacts))
+	report := f.archive(t, archive.Options{})
+	if !slices.Equal(runs(report.Archived), []string{"broken"}) || f.messages(t, events.StreamFacts) != 0 {
+		t.Fatalf("%+v; the stream has %d facts", report, f.messages(t, events.StreamFacts))
 	}
-	keys := r.keys(t, archive.Prefix+"broken/")
-	back := r.read(t, "broken")
-	var bad *bus.UnreadableError
-	if !errors.As(bus.Unreadable(back), &bad) || len(bad.Facts) != 1 || bad.Facts[0].Subject != "pipeline.cancel_requested.broken" {
-		t.Errorf("it is named as %v", bus.Unreadable(back))
+	keys := f.keys(t, archive.Prefix+"broken/")
+	back := f.read(t, "broken")
+	unreadable, ok := errors.AsType[*history.UnreadableError](history.Unreadable(back))
+	if !ok || len(unreadable.Facts) != 1 || unreadable.Facts[0].Subject != "pipeline.cancel_requested.broken" {
+		t.Errorf("the error is %v", history.Unreadable(back))
 	}
-	if len(back) != len(whole)+1 || bus.Fold(back).Completed == nil || len(keys) != 1 {
+	if len(back) != len(whole)+1 || history.Fold(back).Completed == nil || len(keys) != 1 {
 		t.Errorf("%d facts of %d are back, from %v", len(back), len(whole)+1, keys)
 	}
 }
 
-// TestArchiveFreesItsConsumers: facts that wait somewhere for their time, as
-// an accepted run waits for its deadline, go with the run and hold nobody up.
-func TestArchiveFreesItsConsumers(t *testing.T) {
+// TestArchivingWithDelayedMessages: a fact that waits in a consumer, as the
+// accepted event waits for a deadline, is removed with its run and does not block
+// the consumer.
+func TestArchivingWithDelayedMessages(t *testing.T) {
 	t.Parallel()
-	r := newRoom(t)
-	r.publish(t, facts("old")...)
-	c, err := r.js.Consumer(t.Context(), events.StreamFacts, bus.DurableDeadline)
+	f := newFixture(t)
+	f.publish(t, facts("old")...)
+	c, err := f.js.Consumer(t.Context(), events.StreamFacts, topology.ConsumerDeadline)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -421,8 +425,8 @@ func TestArchiveFreesItsConsumers(t *testing.T) {
 	if err := next().NakWithDelay(2 * time.Second); err != nil {
 		t.Fatal(err)
 	}
-	r.archive(t, r.archiver())
-	r.publish(t, facts("new")...)
+	f.archive(t, archive.Options{})
+	f.publish(t, facts("new")...)
 	if m := next(); m.Subject() != "pipeline.accepted.new" {
 		t.Errorf("got %s", m.Subject())
 	}
@@ -433,7 +437,7 @@ func TestArchiveFreesItsConsumers(t *testing.T) {
 			t.Fatal(err)
 		}
 		if info.NumAckPending == 1 && info.NumPending == 0 {
-			return // the new one, which is still in hand
+			return // the new one, which is not acknowledged
 		}
 		if time.Now().After(deadline) {
 			t.Fatalf("%d deliveries wait, %d more are to come", info.NumAckPending, info.NumPending)

@@ -1,3 +1,3 @@
-// Package retention tests what leaves the stream of facts and the artifact
-// store, on a real server: the archiver and the collector.
+// Package retention tests the packages archive and gc with a NATS server and an
+// artifact store.
 package retention

@@ -1,5 +1,12 @@
-// Package workertest lets tests of an engine do jobs on a real worker, with a
-// server and an artifact store of their own.
+// Package workertest runs engines in tests: on a real worker, with a NATS
+// server and an artifact store in the test's process.
+//
+//	h := workertest.New(t)
+//	h.Write(t, "rows.jsonl", rows)
+//	completed := h.Run(t, finetune.Engine{}, events.Finetune, events.Inputs{}, func(s *events.Specification) {
+//		s.FineTuner.TrainingDataID = "rows.jsonl"
+//	})
+//	dir := h.Dir(t, completed, events.ArtifactModel)
 package workertest
 
 import (
@@ -16,77 +23,112 @@ import (
 	"github.com/tunebus/tunebus/embedded/bustest"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/artifact/transfer"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
+	"github.com/tunebus/tunebus/pipeline/bus/wakeup"
+	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/spec"
 	"github.com/tunebus/tunebus/pipeline/worker"
 )
 
-// Bench is where jobs are done.
-type Bench struct {
+// Harness runs engines. Its server and its store end with the test.
+type Harness struct {
 	Store *artifact.Store
 	// Root is the folder below which a specification may name files.
 	Root string
 
-	bus *bus.Bus
-	ran int
+	conn *conn.Conn
+	runs int
 }
 
-// New starts a server and opens a store; both end with the test.
-func New(t *testing.T) *Bench {
+// New starts a server and opens a store.
+func New(t *testing.T) *Harness {
 	t.Helper()
-	b := &Bench{Root: t.TempDir(), bus: bustest.New(t, bus.Layout{AckWait: 30 * time.Second})}
+	h := &Harness{Root: t.TempDir(), conn: bustest.New(t, topology.Topology{AckWait: 30 * time.Second})}
 	var err error
-	if b.Store, err = artifact.Open(t.Context(), "file://"+t.TempDir()); err != nil {
+	if h.Store, err = artifact.Open(t.Context(), "file://"+t.TempDir()); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := b.Store.Close(); err != nil {
+		if err := h.Store.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	return b
+	return h
 }
 
 // Write writes a file below the root.
-func (b *Bench) Write(t *testing.T, name, body string) {
+func (h *Harness) Write(t *testing.T, name, body string) {
 	t.Helper()
-	path := filepath.Join(b.Root, name)
+	path := filepath.Join(h.Root, name)
 	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o750), os.WriteFile(path, []byte(body), 0o600)); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// Do lets an engine work on a job of a run of its own and returns how the
-// phase completed.
-func (b *Bench) Do(t *testing.T, engine worker.Engine, p events.Phase, in events.Inputs, say func(*events.Specification)) events.PhaseCompleted {
+// Run has an engine work on the job of a new run, and returns how the phase
+// completed. change edits the default specification; it allows one try.
+func (h *Harness) Run(t *testing.T, e engine.Engine, p events.Phase, in events.Inputs, change func(*events.Specification)) events.PhaseCompleted {
 	t.Helper()
-	b.ran++
-	id := fmt.Sprintf("run-%d", b.ran)
+	h.runs++
+	id := fmt.Sprintf("run-%d", h.runs)
 	s := spec.Defaults()
 	s.Pipeline.MaxTries = 1
-	say(&s)
-	a := events.PipelineAccepted{RunID: id, RunName: id, RequestedAt: time.Now().UTC(), Specification: s, Plan: []events.Step{{Phase: p, Queue: "builtin"}}, Inputs: in}
-	job := events.PhaseRequested{RunID: id, RunName: id, Phase: p, Queue: "builtin", Specification: s, Plan: a.Plan, Inputs: in}
-	for _, fact := range []events.Fact{a, job} {
-		if _, err := b.bus.Publish(t.Context(), fact, bus.Fence{}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	w := worker.New(b.bus, b.Store, engine, worker.Config{
-		Phase: p, Sources: worker.Sources{Roots: []string{b.Root}}, Scratch: t.TempDir(), Name: "test", Logger: bustest.Logger(t),
+	change(&s)
+	h.publishJob(t, id, p, s, in)
+	w := worker.New(h.conn, h.Store, e, worker.Config{
+		Phase:   p,
+		Sources: engine.Sources{Roots: []string{h.Root}},
+		Scratch: t.TempDir(),
+		Name:    "test",
+		Logger:  bustest.Logger(t),
 	})
-	b.receive(t, w.Route(), id)
-	run, err := b.bus.Run(t.Context(), id)
+	h.receiveUntilEnd(t, w.Route(), id)
+	run, err := history.New(h.conn).Run(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return *run.Phases[p].Completed
 }
 
-// receive lets a worker take jobs until the run has ended.
-func (b *Bench) receive(t *testing.T, route bus.Route, id string) {
+// publishJob publishes an accepted run of one phase, and its job.
+func (h *Harness) publishJob(t *testing.T, id string, p events.Phase, s events.Specification, in events.Inputs) {
 	t.Helper()
-	r, err := bus.NewReceiver(b.bus, bustest.Logger(t))
+	plan := []events.Step{{Phase: p, Queue: "builtin"}}
+	for _, fact := range []events.Fact{
+		events.PipelineAccepted{
+			RunID:         id,
+			RunName:       id,
+			RequestedAt:   time.Now().UTC(),
+			Specification: s,
+			Plan:          plan,
+			Inputs:        in,
+		},
+		events.PhaseRequested{
+			RunID:         id,
+			RunName:       id,
+			Phase:         p,
+			Queue:         "builtin",
+			Specification: s,
+			Plan:          plan,
+			Inputs:        in,
+		},
+	} {
+		if _, err := journal.New(h.conn).Publish(t.Context(), fact, journal.Fence{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// receiveUntilEnd runs a route until the run has ended.
+func (h *Harness) receiveUntilEnd(t *testing.T, route delivery.Route, id string) {
+	t.Helper()
+	r, err := delivery.NewRouter(h.conn, deadletter.New(h.conn), bustest.Logger(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,15 +136,15 @@ func (b *Bench) receive(t *testing.T, route bus.Route, id string) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- r.Run(ctx) }()
-	bell, err := b.bus.Ring(ctx, events.PipelineCompleted{RunID: id}.Subject())
+	wakeups, err := wakeup.Watch(ctx, h.conn, events.PipelineCompleted{RunID: id}.Subject())
 	for ended := false; err == nil && !ended; {
 		select {
-		case <-bell:
+		case <-wakeups:
 		case <-ctx.Done():
 			t.Error("the test ended before the job")
 		}
 		var run events.Run
-		run, err = b.bus.Run(ctx, id)
+		run, err = history.New(h.conn).Run(ctx, id)
 		ended = run.Completed != nil
 	}
 	cancel()
@@ -112,17 +154,18 @@ func (b *Bench) receive(t *testing.T, route bus.Route, id string) {
 }
 
 // Dir unpacks an artifact that is a folder.
-func (b *Bench) Dir(t *testing.T, c events.PhaseCompleted, name string) string {
+func (h *Harness) Dir(t *testing.T, c events.PhaseCompleted, name string) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), name)
-	if err := b.Store.FetchDir(t.Context(), b.Reference(t, c, name), dir); err != nil {
+	if err := transfer.New(h.Store).FetchDir(t.Context(), h.Reference(t, c, name), dir); err != nil {
 		t.Fatal(err)
 	}
 	return dir
 }
 
-// Reference is that of an artifact, which has to be there.
-func (b *Bench) Reference(t *testing.T, c events.PhaseCompleted, name string) events.Reference {
+// Reference returns the reference of an artifact, and fails the test if there is
+// none.
+func (h *Harness) Reference(t *testing.T, c events.PhaseCompleted, name string) events.Reference {
 	t.Helper()
 	ref, ok := c.Artifact(name)
 	if !ok {
@@ -131,24 +174,24 @@ func (b *Bench) Reference(t *testing.T, c events.PhaseCompleted, name string) ev
 	return ref
 }
 
-// Lines reads an artifact that is JSON lines.
-func Lines[T any](t *testing.T, b *Bench, c events.PhaseCompleted, name string) []T {
+// Lines reads an artifact of JSON lines.
+func Lines[T any](t *testing.T, h *Harness, c events.PhaseCompleted, name string) []T {
 	t.Helper()
-	r, err := b.Store.Get(t.Context(), b.Reference(t, c, name))
+	r, err := h.Store.Get(t.Context(), h.Reference(t, c, name))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = r.Close() }() // read only
 	var out []T
 	for d := json.NewDecoder(r); ; {
-		var one T
-		err := d.Decode(&one)
+		var line T
+		err := d.Decode(&line)
 		if errors.Is(err, io.EOF) {
 			return out
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		out = append(out, one)
+		out = append(out, line)
 	}
 }

@@ -76,7 +76,7 @@ func TestGoldenEventsFitTheirSchemas(t *testing.T) {
 	}
 }
 
-// fits holds that a schema accepts the example, and none of its ruins.
+// fits checks that a schema accepts the example and refuses broken variants.
 func fits(t *testing.T, s *jsonschema.Schema, typ string, example func() map[string]any) {
 	t.Helper()
 	if err := s.Validate(example()); err != nil {
@@ -138,7 +138,7 @@ type document struct {
 	}
 }
 
-// TestAsyncAPI holds that the document names every event, subject and stream
+// TestAsyncAPI checks that the document names every event, subject and stream
 // and nothing else, and that all its references lead somewhere.
 func TestAsyncAPI(t *testing.T) {
 	t.Parallel()
@@ -177,15 +177,15 @@ func TestAsyncAPI(t *testing.T) {
 		}
 	}
 	for stream, want := range map[string][]string{
-		events.StreamRequests: {events.TypePipelineRequested}, events.StreamFacts: append(events.FactSubjects(), events.RetryFilter("*")),
-		events.StreamMetrics: events.MetricSubjects(), events.StreamDead: {events.DeadFilter()},
+		events.StreamRequests: {events.TypePipelineRequested}, events.StreamFacts: append(events.FactSubjects(), events.RedriveFilter("*")),
+		events.StreamMetrics: events.MetricSubjects(), events.StreamDead: {events.DeadLetterFilter()},
 	} {
 		got := d.Streams.Streams[stream].Subjects
 		if !slices.Equal(got, want) {
 			t.Errorf("stream %s takes %v, want %v", stream, got, want)
 		}
 		for _, subject := range got {
-			if !used[subject] && stream != events.StreamDead && !events.IsRetry(subject) {
+			if !used[subject] && stream != events.StreamDead && !events.IsRedrive(subject) {
 				t.Errorf("subject %s of %s belongs to no channel", subject, stream)
 			}
 		}

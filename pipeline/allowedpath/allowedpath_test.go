@@ -125,7 +125,7 @@ func TestFindNew(t *testing.T) {
 	}
 }
 
-// TestRelativeRoots does not run in parallel: it changes the working folder.
+// TestRelativeRoots does not run in parallel, because it changes the working folder.
 func TestRelativeRoots(t *testing.T) {
 	dir, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {

@@ -1,10 +1,7 @@
 package archive
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -12,67 +9,111 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/lease"
+	"github.com/tunebus/tunebus/pipeline/bus/runindex"
 )
 
-// Archiver takes ended runs out of the stream of facts.
-type Archiver struct {
-	Bus   *bus.Bus
-	Store *artifact.Store
-	// OlderThan is how long ago the last fact of a run has to be.
+// leaseName names the lease that prevents two archivers at the same time.
+const leaseName = "archive"
+
+// runStream is the stream of facts as an archiver uses it.
+type runStream interface {
+	RunHistory(ctx context.Context, run string) (history.RunHistory, error)
+	PurgeRun(ctx context.Context, run string, last uint64) error
+}
+
+// runLister lists the runs that have facts in the stream.
+type runLister interface {
+	InStream(ctx context.Context) ([]string, error)
+}
+
+// checkpoints are the registered checkpoints of jobs.
+type checkpoints interface {
+	Load(ctx context.Context, run string, p events.Phase) (checkpoint.Checkpoint, error)
+	Delete(ctx context.Context, run string, p events.Phase) error
+}
+
+// Options configure an [Archiver].
+type Options struct {
+	// OlderThan is the minimum age of the newest fact of a run. Default 0.
 	OlderThan time.Duration
-	// DryRun only says what would be done.
+	// DryRun reports what would be done and changes nothing.
 	DryRun bool
-	// Told, when set, hears of every run as soon as it is dealt with.
-	Told func(Moved)
+	// OnArchived, if set, is called after each archived run.
+	OnArchived func(ArchivedRun)
+}
+
+// Archiver moves ended runs from the stream of facts into the archive.
+type Archiver struct {
+	stream      runStream
+	runs        runLister
+	checkpoints checkpoints
+	files       *Files
+	opts        Options
+	// exclusive calls do while this process has the lease.
+	exclusive func(ctx context.Context, do func(context.Context) error) error
+}
+
+// NewArchiver returns an archiver.
+func NewArchiver(c *conn.Conn, store Store, opts Options) *Archiver {
+	return &Archiver{
+		stream:      history.New(c),
+		runs:        runindex.New(c),
+		checkpoints: checkpoint.New(c),
+		files:       NewFiles(store),
+		opts:        opts,
+		exclusive: func(ctx context.Context, do func(context.Context) error) error {
+			return lease.Run(ctx, c, leaseName, do)
+		},
+	}
 }
 
 // Report is what an [Archiver] did, or would do.
 type Report struct {
-	Archived []Moved `json:"archived"`
-	// Left names the runs that have ended, are old enough and stay, with the
-	// reason.
-	Left []Left `json:"left,omitempty"`
-	// Open and Young count the runs that stay since they go on, or have ended
-	// too recently.
+	Archived []ArchivedRun `json:"archived"`
+	// Skipped are the runs that have ended and are old enough, but can not be
+	// archived.
+	Skipped []SkippedRun `json:"left,omitempty"`
+	// Open and Young are the numbers of runs that have not ended, or are not
+	// old enough.
 	Open  int `json:"open"`
 	Young int `json:"young"`
 }
 
-// Moved is a run that has left the stream.
-type Moved struct {
+// ArchivedRun is a run that was archived.
+type ArchivedRun struct {
 	Run   string    `json:"run_id"`
 	Facts int       `json:"facts"`
 	Ended time.Time `json:"ended_at"`
-	// Archive is where the facts are now.
+	// Archive is the file with the facts.
 	Archive events.Reference `json:"archive"`
 }
 
-// Left is a run that stays in the stream.
-type Left struct {
+// SkippedRun is a run that remains in the stream, with the reason.
+type SkippedRun struct {
 	Run string `json:"run_id"`
 	Why string `json:"why"`
 }
 
-// lease keeps archivers from doing the same work.
-const lease = "archive"
-
-// Run archives every run that may go. It ends at the first error of the bus
-// or the store; what was archived by then is in the report. The error is
-// [bus.ErrHeld] while another archiver works.
-func (a Archiver) Run(ctx context.Context) (Report, error) {
-	report := Report{Archived: []Moved{}}
-	err := a.Bus.Hold(ctx, lease, func(ctx context.Context) error {
-		runs, err := a.Bus.Stories(ctx)
+// Run archives all runs that can be archived. It stops at the first error of the
+// bus or the store; the report then has the runs that were archived before. The
+// error is [lease.ErrTaken] while another archiver runs.
+func (a *Archiver) Run(ctx context.Context) (Report, error) {
+	report := Report{Archived: []ArchivedRun{}}
+	err := a.exclusive(ctx, func(ctx context.Context) error {
+		runs, err := a.runs.InStream(ctx)
 		if err != nil {
 			return err
 		}
-		archives, err := list(ctx, a.Store)
+		existing, err := a.files.listByRun(ctx)
 		if err != nil {
 			return err
 		}
 		for _, run := range runs {
-			if err := a.one(ctx, run, archives[run], &report); err != nil {
+			if err := a.archiveRun(ctx, run, existing[run], &report); err != nil {
 				return fmt.Errorf("archive run %s: %w", run, err)
 			}
 		}
@@ -81,125 +122,121 @@ func (a Archiver) Run(ctx context.Context) (Report, error) {
 	return report, err
 }
 
-// one archives a run if it may go; archives are those it has already.
-func (a Archiver) one(ctx context.Context, run string, archives []artifact.Object, report *Report) error {
-	leave := func(why string) error {
-		report.Left = append(report.Left, Left{Run: run, Why: why})
-		return nil
-	}
-	story, err := a.Bus.Story(ctx, run)
-	if err != nil || len(story.Facts) == 0 { // taken away since it was listed
+// archiveRun archives a run if that is possible. existing are the archives that
+// the run has already.
+func (a *Archiver) archiveRun(ctx context.Context, run string, existing []artifact.Object, report *Report) error {
+	inStream, err := a.stream.RunHistory(ctx, run)
+	if err != nil || len(inStream.Facts) == 0 { // it was removed after it was listed
 		return err
 	}
-	kept, err := readAll(ctx, a.Store, run, archives)
+	facts, err := a.files.readAll(ctx, run, existing)
 	if err == nil {
-		kept, err = merge(kept, story.Facts)
+		facts, err = merge(facts, inStream.Facts)
 	}
-	if errors.Is(err, ErrDamaged) || errors.Is(err, errTwice) {
-		return leave(err.Error())
+	if errors.Is(err, ErrDamaged) || errors.Is(err, errIDReused) {
+		report.skip(run, err.Error())
+		return nil
 	}
 	if err != nil {
 		return err
 	}
-	state, unreadable := bus.Story{Facts: kept}.Run()
-	newest := kept[len(kept)-1].Time
+	state, unreadable := history.RunHistory{Facts: facts}.Run()
+	switch d := a.decide(run, state, unreadable, facts[len(facts)-1].Time); {
+	case d.open:
+		report.Open++
+	case d.young:
+		report.Young++
+	case d.skip != "":
+		report.skip(run, d.skip)
+	default:
+		return a.move(ctx, run, state, facts, inStream.Last, report)
+	}
+	return nil
+}
+
+// decision is what to do with a run. The zero decision is to archive it.
+type decision struct {
+	open, young bool
+	skip        string // the reason to skip the run
+}
+
+// decide decides about a run whose newest fact has the given time.
+func (a *Archiver) decide(run string, state events.Run, unreadable error, newest time.Time) decision {
 	switch {
 	case unreadable != nil && (state.Completed == nil || !Whole(state)):
-		return leave(unreadable.Error()) // it may tell what is missing
+		return decision{skip: unreadable.Error()} // the unreadable fact may be the missing one
 	case state.Accepted == nil:
-		return leave("the stream does not hold its beginning, and there is no archive of it")
+		return decision{skip: "the stream does not hold its beginning, and there is no archive of it"}
 	case state.Completed == nil:
-		report.Open++
-		return nil
-	case time.Since(newest) < a.OlderThan:
-		report.Young++
-		return nil
+		return decision{open: true}
+	case time.Since(newest) < a.opts.OlderThan:
+		return decision{young: true}
 	case !Whole(state):
-		return leave("the stream does not hold all of it, and there is no archive of the rest")
-	case state.Tracked == nil && !names(unreadable, events.TrackingCompleted{RunID: run}.Subject()):
-		return leave("it is not tracked yet; \"tunebus replay tracking --run " + run + "\" tracks it")
+		return decision{skip: "the stream does not hold all of it, and there is no archive of the rest"}
+	case state.Tracked == nil && !isUnreadable(unreadable, events.TrackingCompleted{RunID: run}.Subject()):
+		return decision{skip: "it is not tracked yet; \"tunebus replay tracking --run " + run + "\" tracks it"}
 	}
-	if other := elsewhere(state, a.Store.ID()); other != "" {
-		return leave(fmt.Sprintf("its artifacts lie in store %s, this is store %s", other, a.Store.ID()))
+	if other := foreignStore(state, a.files.store.ID()); other != "" {
+		return decision{skip: fmt.Sprintf("its artifacts lie in store %s, this is store %s", other, a.files.store.ID())}
 	}
-	ref, err := a.keep(ctx, run, kept)
+	return decision{}
+}
+
+// move writes the archive of a run and then removes the run from the stream, up
+// to the sequence last.
+func (a *Archiver) move(
+	ctx context.Context, run string, state events.Run, facts []history.StoredFact, last uint64, report *Report,
+) error {
+	text, err := encode(facts)
 	if err != nil {
 		return err
 	}
-	if !a.DryRun {
-		if err := a.forget(ctx, run, story.Last); err != nil {
+	ref := a.files.reference(run, text)
+	if !a.opts.DryRun {
+		if err := a.files.write(ctx, run, ref, text, facts); err != nil {
+			return err
+		}
+		if err := a.purge(ctx, run, last); err != nil {
 			return err
 		}
 	}
-	moved := Moved{Run: run, Facts: len(kept), Ended: state.Completed.EndedAt, Archive: ref}
-	report.Archived = append(report.Archived, moved)
-	if a.Told != nil {
-		a.Told(moved)
+	archived := ArchivedRun{Run: run, Facts: len(facts), Ended: state.Completed.EndedAt, Archive: ref}
+	report.Archived = append(report.Archived, archived)
+	if a.opts.OnArchived != nil {
+		a.opts.OnArchived(archived)
 	}
 	return nil
 }
 
-// names reports whether err says that the fact on a subject cannot be read.
-func names(err error, subject string) bool {
-	var bad *bus.UnreadableError
-	return errors.As(err, &bad) && slices.ContainsFunc(bad.Facts, func(f bus.UnreadableFact) bool { return f.Subject == subject })
-}
-
-// keep writes the archive of a run, reads it back and compares it. An archive
-// with the same facts is left as it is, and compared too.
-func (a Archiver) keep(ctx context.Context, run string, facts []bus.Record) (events.Reference, error) {
-	text, err := encode(facts)
-	if err != nil {
-		return events.Reference{}, err
-	}
-	digest := sha256.Sum256(text)
-	sum := hex.EncodeToString(digest[:])
-	ref := events.Reference{Store: a.Store.ID(), Key: key(run, sum), MediaType: mediaType, Size: int64(len(text)), SHA256: sum}
-	if a.DryRun {
-		return ref, nil
-	}
-	if _, err := a.Store.Put(ctx, ref.Key, mediaType, bytes.NewReader(text)); err != nil {
-		return ref, err
-	}
-	back, err := readOne(ctx, a.Store, run, artifact.Object{Key: ref.Key, Size: ref.Size})
-	if err != nil {
-		return ref, fmt.Errorf("read back: %w", err)
-	}
-	return ref, same(facts, back)
-}
-
-// same compares what was read back with what was to be written.
-func same(want, have []bus.Record) error {
-	if len(have) != len(want) {
-		return fmt.Errorf("read back: %d facts, want %d", len(have), len(want))
-	}
-	for i, w := range want {
-		h := have[i]
-		if h.Sequence != w.Sequence || h.Subject != w.Subject || h.ID != w.ID || !h.Time.Equal(w.Time) {
-			return fmt.Errorf("read back: %s at sequence %d, want %s at %d", h.Subject, h.Sequence, w.Subject, w.Sequence)
-		}
-	}
-	return nil
-}
-
-// forget removes an archived run from the stream, and what is left of its
-// checkpoints: nobody will go on from them.
-func (a Archiver) forget(ctx context.Context, run string, last uint64) error {
+// purge removes an archived run from the stream, and its registered checkpoints:
+// an ended run is never resumed.
+func (a *Archiver) purge(ctx context.Context, run string, last uint64) error {
 	for _, p := range events.Phases() {
-		_, err := a.Bus.LoadCheckpoint(ctx, run, p)
+		_, err := a.checkpoints.Load(ctx, run, p)
 		if err == nil {
-			err = a.Bus.DeleteCheckpoint(ctx, run, p)
+			err = a.checkpoints.Delete(ctx, run, p)
 		}
-		if err != nil && !errors.Is(err, bus.ErrNothing) {
+		if err != nil && !errors.Is(err, checkpoint.ErrNone) {
 			return err
 		}
 	}
-	return a.Bus.Forget(ctx, run, last)
+	return a.stream.PurgeRun(ctx, run, last)
 }
 
-// elsewhere is the store that a run's own artifacts lie in if it is another
-// one than this; empty if it is this one, or there are none.
-func elsewhere(run events.Run, store string) string {
+func (r *Report) skip(run, why string) {
+	r.Skipped = append(r.Skipped, SkippedRun{Run: run, Why: why})
+}
+
+// isUnreadable reports whether err means that the fact with a subject exists and
+// can not be read.
+func isUnreadable(err error, subject string) bool {
+	unreadable, ok := errors.AsType[*history.UnreadableError](err)
+	return ok && slices.ContainsFunc(unreadable.Facts, func(f history.UnreadableFact) bool { return f.Subject == subject })
+}
+
+// foreignStore returns the store with the artifacts of a run if it is not the
+// given one; "" if it is, or if the run has no artifacts.
+func foreignStore(run events.Run, store string) string {
 	for _, p := range run.Phases {
 		if p.Completed == nil {
 			continue

@@ -1,24 +1,30 @@
-// Package archive keeps runs that have left the stream of facts: each as one
-// file of JSON lines in the artifact store, a fact a line.
+// Package archive moves ended runs from the stream of facts into the artifact
+// store, and reads them from there. An archive is a file of JSON lines with one
+// fact on each line.
+//
+//	reader := archive.NewReader(conn, store)
+//	run, err := reader.Run(ctx, id) // from the stream, or from the archive
+//
+//	report, err := archive.NewArchiver(conn, store, archive.Options{OlderThan: 90 * day}).Run(ctx)
 //
 // # Reading
 //
-// [Facts] reads a run from the stream and, where the stream does not hold it
-// whole, from its archive. Whoever shows, repeats or tracks a run that may be
-// old reads it so; [Reader] is the same for whoever wants an interface.
+// A [Reader] reads a run from the stream and, if the stream has only a part of
+// it, from its archive too. Everything that shows, repeats or tracks runs of any
+// age reads them this way.
 //
 // # Archiving
 //
-// An [Archiver] takes a run that has ended, was tracked and is old enough out
-// of the stream. The archive is written, read back and compared before a
-// single fact is removed. Removing takes several steps, and a crash between
-// them leaves a part of the run in the stream, of which the archive then holds
-// at least as much: the next call finishes it. Facts that the stream holds
-// beyond an archive, such as a cancel that came late, are archived with the
-// rest in a second file; nothing in the archive is ever changed or removed.
+// An [Archiver] moves a run that has ended, is tracked and is old enough. It
+// writes the archive, reads it back and compares it before it removes the first
+// fact. Removing takes several steps. If the process dies between them, a part
+// of the run remains in the stream, and the archive has at least the same facts;
+// the next call finishes the work. Facts that are stored after a run was
+// archived, such as a late cancel request, are archived in a second file with
+// all the others. An archive is never changed or removed.
 //
 // # Keys
 //
-// An archive is archive/<run>/<SHA-256 of the file>.jsonl. The id of an
-// archived run stays taken.
+// The key of an archive is archive/<run>/<SHA-256 of the file>.jsonl. The id of
+// an archived run can not be used again.
 package archive

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
 )
 
 // line is a fact in an archive.
@@ -22,14 +22,14 @@ type line struct {
 	ID       string    `json:"id"`
 	// Event is the whole CloudEvent.
 	Event json.RawMessage `json:"event,omitempty"`
-	// Raw stands instead of it where the fact could not be read when it was
-	// archived: what it is, byte for byte.
+	// Raw has the bytes of the message instead, if the fact could not be decoded
+	// when it was archived.
 	Raw []byte `json:"raw,omitempty"`
 }
 
-// encode writes the facts of a run, a line each. The same facts are always
-// the same bytes.
-func encode(facts []bus.Record) ([]byte, error) {
+// encode writes the facts of a run, one on each line. The same facts always give
+// the same bytes, so an archive that is written twice has one key.
+func encode(facts []history.StoredFact) ([]byte, error) {
 	var out bytes.Buffer
 	enc := json.NewEncoder(&out)
 	enc.SetEscapeHTML(false)
@@ -45,14 +45,14 @@ func encode(facts []bus.Record) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// maxLine bounds a line: an event is at most what the server takes, and that
-// is 1 MiB unless somebody raised it.
+// maxLine is the longest line. An event is at most as long as the largest
+// message of the server, which is 1 MiB by default.
 const maxLine = 16 << 20
 
-// decode reads the facts of a run. Every line has to be a whole fact of the
+// decode reads the facts of a run. Each line must be a complete fact of the
 // run.
-func decode(run string, r io.Reader) ([]bus.Record, error) {
-	var facts []bus.Record
+func decode(run string, r io.Reader) ([]history.StoredFact, error) {
+	var facts []history.StoredFact
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, maxLine)
 	for n := 1; lines.Scan(); n++ {
@@ -65,30 +65,30 @@ func decode(run string, r io.Reader) ([]bus.Record, error) {
 	return facts, lines.Err()
 }
 
-// decodeLine reads a fact. One that could not be read when it was archived may
-// be readable by now.
-func decodeLine(run string, text []byte) (bus.Record, error) {
+// decodeLine reads a fact. A fact that could not be decoded when it was archived
+// may be decoded by this program.
+func decodeLine(run string, text []byte) (history.StoredFact, error) {
 	var l line
 	if err := json.Unmarshal(text, &l); err != nil {
-		return bus.Record{}, err
+		return history.StoredFact{}, err
 	}
 	body, raw := []byte(l.Event), len(l.Event) == 0
 	if raw {
 		body = l.Raw
 	}
-	m := bus.ReadFact(l.Subject, body)
+	m := history.DecodeFact(l.Subject, body)
 	tokens := strings.Split(l.Subject, ".")
-	var newer *events.UnknownVersionError
+	_, newer := errors.AsType[*events.UnknownVersionError](m.Unreadable)
 	switch {
 	case len(tokens) < 3 || tokens[2] != run:
-		return bus.Record{}, fmt.Errorf("%s is no fact of run %s", l.Subject, run)
-	case m.Unreadable != nil && !raw && !errors.As(m.Unreadable, &newer):
-		return bus.Record{}, m.Unreadable
+		return history.StoredFact{}, fmt.Errorf("%s is no fact of run %s", l.Subject, run)
+	case m.Unreadable != nil && !raw && !newer:
+		return history.StoredFact{}, m.Unreadable
 	case m.Unreadable == nil && m.ID != l.ID && !raw:
-		return bus.Record{}, fmt.Errorf("%s: the event's id is %q, the line says %q", l.Subject, m.ID, l.ID)
+		return history.StoredFact{}, fmt.Errorf("%s: the event's id is %q, the line says %q", l.Subject, m.ID, l.ID)
 	case l.Sequence == 0 || l.Time.IsZero():
-		return bus.Record{}, errors.New("a fact has a sequence and a time")
+		return history.StoredFact{}, errors.New("a fact has a sequence and a time")
 	}
 	m.ID, m.Sequence, m.Time = l.ID, l.Sequence, l.Time
-	return bus.Record{Message: m, Body: body}, nil
+	return history.StoredFact{Message: m, Body: body}, nil
 }

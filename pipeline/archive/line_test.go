@@ -11,24 +11,25 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
 )
 
-func record(subject, typ, data string, sequence uint64) bus.Record {
+func record(subject, typ, data string, sequence uint64) history.StoredFact {
 	body := fmt.Sprintf(`{"specversion":"1.0","id":"%s/1","source":"tunebus/test","type":"%s","dataschema":"%s","datacontenttype":"application/json","data":%s}`,
 		subject, typ, events.Schema(typ), data)
-	m := bus.Message{ID: subject + "/1", Subject: subject, Stream: events.StreamFacts, Sequence: sequence, Time: time.Unix(1_700_000_000, 123)}
-	return bus.Record{Message: m, Body: []byte(body)}
+	m := codec.Message{ID: subject + "/1", Subject: subject, Stream: events.StreamFacts, Sequence: sequence, Time: time.Unix(1_700_000_000, 123)}
+	return history.StoredFact{Message: m, Body: []byte(body)}
 }
 
-func records() []bus.Record {
-	return []bus.Record{
+func records() []history.StoredFact {
+	return []history.StoredFact{
 		record("pipeline.accepted.r", events.TypePipelineAccepted, `{"run_id":"r","run_name":"<a> & \u2028","requested_at":"2026-01-02T03:04:05Z","specification":{},"plan":[]}`, 7),
 		record("inference.started.r.2", "inference.started", `{"run_id":"r","phase":"inference","attempt":2,"worker":"w","of_a_newer_version":1}`, 9),
 	}
 }
 
-// TestLines: what is archived is read back, byte for byte, also what this
+// TestLines: archived facts are read back byte for byte, also fields that this
 // version does not know.
 func TestLines(t *testing.T) {
 	t.Parallel()
@@ -54,8 +55,8 @@ func TestLines(t *testing.T) {
 	}
 }
 
-// good is the line of a fact.
-func good(t *testing.T) string {
+// validLine returns the line of a fact.
+func validLine(t *testing.T) string {
 	t.Helper()
 	text, err := encode(records()[:1])
 	if err != nil {
@@ -73,22 +74,21 @@ func change(t *testing.T, text, old, replacement string) string {
 	return changed
 }
 
-// TestLinesThatAreNoFacts: an archive holds whole facts of its run and
-// nothing else.
-func TestLinesThatAreNoFacts(t *testing.T) {
+// TestInvalidLines: an archive has only complete facts of its run.
+func TestInvalidLines(t *testing.T) {
 	t.Parallel()
-	good := good(t)
-	change := func(old, replacement string) string { return change(t, good, old, replacement) }
+	valid := validLine(t)
+	change := func(old, replacement string) string { return change(t, valid, old, replacement) }
 	for name, text := range map[string]string{
 		"empty line":    "\n",
 		"no JSON":       "fact\n",
-		"other run":     strings.ReplaceAll(good, "accepted.r", "accepted.s"),
+		"other run":     strings.ReplaceAll(valid, "accepted.r", "accepted.s"),
 		"other subject": change("pipeline.accepted.r", "pipeline.completed.r"),
 		"other id":      change(`"id":"pipeline.accepted.r/1"`, `"id":"x"`),
 		"no sequence":   change(`"sequence":7`, `"sequence":0`),
 		"no time":       change(`"time":"2023`, `"tame":"2023`),
 		"no event":      change(`"specversion"`, `"specversoin"`),
-		"no fact":       strings.ReplaceAll(good, "accepted", "requested"),
+		"no fact":       strings.ReplaceAll(valid, "accepted", "requested"),
 	} {
 		if facts, err := decode("r", strings.NewReader(text)); err == nil {
 			t.Errorf("%s: read as %+v", name, facts)
@@ -96,17 +96,18 @@ func TestLinesThatAreNoFacts(t *testing.T) {
 	}
 }
 
-// TestLinesThatCannotBeRead: what nobody could read is archived as it is, and
-// read again by whoever can. A newer program's facts hide no others.
-func TestLinesThatCannotBeRead(t *testing.T) {
+// TestUndecodableFacts: a fact that can not be decoded is archived as it is, and
+// decoded by a program that can. The facts of a newer program do not prevent
+// reading the others.
+func TestUndecodableFacts(t *testing.T) {
 	t.Parallel()
 	newer := record("pipeline.completed.r", events.TypePipelineCompleted, `{"run_id":"r"}`, 11)
 	newer.Body = bytes.Replace(newer.Body, []byte(".v1.json"), []byte(".v2.json"), 1)
 	newer.Unreadable = errors.New("a newer version")
-	broken := bus.Record{Message: bus.Message{Subject: "pipeline.cancel_requested.r", Sequence: 12, Time: time.Unix(1, 0), Unreadable: errors.New("no JSON")}, Body: []byte("{\"\n\xff")}
-	later := record("inference.completed.r", "inference.completed", `{"run_id":"r","phase":"inference"}`, 13) // which is readable by now
+	broken := history.StoredFact{Message: codec.Message{Subject: "pipeline.cancel_requested.r", Sequence: 12, Time: time.Unix(1, 0), Unreadable: errors.New("no JSON")}, Body: []byte("{\"\n\xff")}
+	later := record("inference.completed.r", "inference.completed", `{"run_id":"r","phase":"inference"}`, 13) // this program can decode it
 	later.Unreadable = errors.New("unreadable then")
-	want := []bus.Record{newer, broken, later}
+	want := []history.StoredFact{newer, broken, later}
 	text, err := encode(want)
 	if err != nil {
 		t.Fatal(err)
@@ -120,14 +121,17 @@ func TestLinesThatCannotBeRead(t *testing.T) {
 			t.Errorf("%s came back as %+v\n%s", w.Subject, g.Message, g.Body)
 		}
 	}
-	var unknown *events.UnknownVersionError
-	if !errors.As(got[0].Unreadable, &unknown) {
+	if _, newer := errors.AsType[*events.UnknownVersionError](got[0].Unreadable); !newer {
 		t.Errorf("the newer fact: %v", got[0].Unreadable)
 	}
 	// A newer program, which can read it, archives the event itself.
-	line := change(t, good(t), ".v1.json", ".v2.json")
-	if got, err := decode("r", strings.NewReader(line)); err != nil || !errors.As(got[0].Unreadable, &unknown) {
-		t.Errorf("a newer program's line: %+v, %v", got, err)
+	line := change(t, validLine(t), ".v1.json", ".v2.json")
+	got, err = decode("r", strings.NewReader(line))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, newer := errors.AsType[*events.UnknownVersionError](got[0].Unreadable); !newer {
+		t.Errorf("a newer program's line: %+v", got)
 	}
 }
 
@@ -139,13 +143,14 @@ func TestMerge(t *testing.T) {
 		t.Errorf("%+v, %v", got, err)
 	}
 	other := records()[:1]
-	other[0].ID = "somebody else's"
+	other[0].ID = "another"
 	if got, err := merge(all, other); err == nil {
 		t.Errorf("two facts on one subject are %+v", got)
 	}
 }
 
-// FuzzDecode: whatever is read as facts is written and read as the same.
+// FuzzDecode: facts that were read are the same after writing and reading them
+// again.
 func FuzzDecode(f *testing.F) {
 	text, err := encode(records())
 	if err != nil {

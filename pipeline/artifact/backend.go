@@ -7,53 +7,57 @@ import (
 	"time"
 )
 
-// Object describes what is stored under a key.
+// Object describes a stored object without its content.
 type Object struct {
 	Key     string
 	Size    int64 // bytes
 	ModTime time.Time
 }
 
-// Backend keeps bytes under keys. Its methods may be called concurrently. A
-// key that is not there is an error that wraps [ErrNotFound].
+// Backend stores objects: bytes under a key. Its methods may be called
+// concurrently. The error for a key that does not exist wraps [ErrNotFound].
 type Backend interface {
-	// Put stores what r has under a key that must not exist; otherwise the
-	// error wraps [ErrExists], and r may have been read in part. The object
-	// appears whole and durable, or not at all: not when r or ctx fails.
-	// Of several concurrent calls for one key, one succeeds.
+	// Put stores the content of r under a key that must not exist yet. If it
+	// exists, the error wraps [ErrExists], and r may have been read in part.
+	// The object becomes visible only when it is complete and durable. It
+	// does not appear at all if r fails or ctx is cancelled. Of several
+	// concurrent calls for one key, exactly one succeeds.
 	Put(ctx context.Context, key, mediaType string, r io.Reader) error
-	// Get reads an object from its beginning; ctx covers the reading too.
+	// Get opens an object at its beginning; ctx applies to reading too.
 	Get(ctx context.Context, key string) (io.ReadCloser, error)
 	// Attributes describes an object without reading it.
 	Attributes(ctx context.Context, key string) (Object, error)
 	// Delete removes an object.
 	Delete(ctx context.Context, key string) error
-	// List describes the objects whose key begins with prefix, in no
-	// particular order, and ends after the first error.
+	// List iterates over the objects whose key begins with prefix, in no
+	// particular order. It stops after the first error.
 	List(ctx context.Context, prefix string) iter.Seq2[Object, error]
-	// Close frees what the backend holds; the objects stay.
+	// Close releases the resources of the backend; the objects remain.
 	Close() error
 }
 
-// Identified is a [Backend] that knows the id of its store by itself. One that
-// cannot keep two concurrent Puts of one key apart implements it; for others
-// the store keeps its id in an object.
+// Identified is a [Backend] that has a store id without storing one in an
+// object. A backend that can not guarantee a single winner among concurrent
+// Puts of one key must implement it: for all others [New] stores the id with
+// such a Put.
 type Identified interface {
 	StoreID(ctx context.Context) (string, error)
 }
 
-// Sweeper is a [Backend] that finds what killed writers left behind.
+// Sweeper is a [Backend] that can remove the leftovers of killed writers.
 type Sweeper interface {
-	// Sweep removes it, as far as it is sure that nobody writes it any more.
+	// Sweep removes the leftovers whose writer is certainly dead.
 	Sweep()
 }
 
-// Collectable is a [Backend] that lists what killed writers left behind, for
-// whoever counts it: parts of objects that never got their name.
+// Collectable is a [Backend] that can list the leftovers of killed writers
+// (parts of objects that were never completed) for garbage collection.
 type Collectable interface {
-	// Leftovers lists what nobody has written to since before, and ends after
-	// the first error. The keys are the backend's own.
+	// Leftovers iterates over the leftovers that were last written before the
+	// given time, and stops after the first error. The keys have a form of
+	// the backend's choice.
 	Leftovers(ctx context.Context, before time.Time) iter.Seq2[Object, error]
-	// RemoveLeftover removes one of them; one that is gone is no error.
+	// RemoveLeftover removes a leftover. It succeeds if the leftover does not
+	// exist any more.
 	RemoveLeftover(ctx context.Context, key string) error
 }

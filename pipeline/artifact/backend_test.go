@@ -17,11 +17,11 @@ import (
 	"gocloud.dev/blob/memblob"
 )
 
-// backends are all that can run in this process, each on an empty store.
+// backends are the backends that need no server, each with an empty store.
 func backends() map[string]func(testing.TB) Backend {
 	return map[string]func(testing.TB) Backend{
 		"files": func(t testing.TB) Backend {
-			f, err := openFiles(t.TempDir())
+			f, err := openFileBackend(t.TempDir())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -31,15 +31,15 @@ func backends() map[string]func(testing.TB) Backend {
 	}
 }
 
-// tampered answers other bytes than were put, for every key but the id's.
-type tampered struct {
+// damagingBackend returns other bytes than were put, except for the store id.
+type damagingBackend struct {
 	Backend
-	tamper func([]byte) []byte
-	mu     sync.Mutex
-	gone   []string // deleted keys
+	damage  func([]byte) []byte
+	mu      sync.Mutex
+	deleted []string // keys
 }
 
-func (b *tampered) Get(ctx context.Context, key string) (io.ReadCloser, error) {
+func (b *damagingBackend) Get(ctx context.Context, key string) (io.ReadCloser, error) {
 	r, err := b.Backend.Get(ctx, key)
 	if err != nil || key == idKey {
 		return r, err
@@ -48,36 +48,36 @@ func (b *tampered) Get(ctx context.Context, key string) (io.ReadCloser, error) {
 	if err := errors.Join(err, r.Close()); err != nil {
 		return nil, err
 	}
-	return io.NopCloser(bytes.NewReader(b.tamper(content))), nil
+	return io.NopCloser(bytes.NewReader(b.damage(content))), nil
 }
 
-func (b *tampered) Delete(ctx context.Context, key string) error {
+func (b *damagingBackend) Delete(ctx context.Context, key string) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.gone = append(b.gone, key)
+	b.deleted = append(b.deleted, key)
 	return b.Backend.Delete(ctx, key)
 }
 
-// identified knows its id by itself and keeps no objects.
-type identified struct{}
+// identifiedBackend has its own store id and can store no objects.
+type identifiedBackend struct{}
 
-func (identified) StoreID(context.Context) (string, error) { return "from-the-bucket", nil }
-func (identified) Put(context.Context, string, string, io.Reader) error {
+func (identifiedBackend) StoreID(context.Context) (string, error) { return "from-the-bucket", nil }
+func (identifiedBackend) Put(context.Context, string, string, io.Reader) error {
 	return errors.New("an identified backend is not asked to keep an id")
 }
-func (identified) Get(context.Context, string) (io.ReadCloser, error) { return nil, ErrNotFound }
-func (identified) Attributes(context.Context, string) (Object, error) {
+func (identifiedBackend) Get(context.Context, string) (io.ReadCloser, error) { return nil, ErrNotFound }
+func (identifiedBackend) Attributes(context.Context, string) (Object, error) {
 	return Object{}, ErrNotFound
 }
-func (identified) Delete(context.Context, string) error { return ErrNotFound }
-func (identified) List(context.Context, string) iter.Seq2[Object, error] {
+func (identifiedBackend) Delete(context.Context, string) error { return ErrNotFound }
+func (identifiedBackend) List(context.Context, string) iter.Seq2[Object, error] {
 	return func(func(Object, error) bool) {}
 }
-func (identified) Close() error { return nil }
+func (identifiedBackend) Close() error { return nil }
 
 func TestNewUsesTheBackendsOwnID(t *testing.T) {
 	t.Parallel()
-	s, err := New(t.Context(), identified{})
+	s, err := New(t.Context(), identifiedBackend{})
 	if err != nil || s.ID() != "from-the-bucket" {
 		t.Errorf("new: %v, %v", s, err)
 	}
@@ -96,10 +96,10 @@ func TestNewRefusesADamagedID(t *testing.T) {
 	}
 }
 
-func TestFilesSweepOldPartialsOnly(t *testing.T) {
+func TestFileBackendSweepsOnlyOldPartials(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	f, err := openFiles(dir)
+	f, err := openFileBackend(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +116,7 @@ func TestFilesSweepOldPartialsOnly(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	again, err := openFiles(dir)
+	again, err := openFileBackend(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,12 +132,12 @@ func TestFilesSweepOldPartialsOnly(t *testing.T) {
 	}
 }
 
-// TestFilesSweepTheDeadOnly: what a writer of this machine is writing stays,
-// and gets its name; what one left behind that was killed goes.
-func TestFilesSweepTheDeadOnly(t *testing.T) {
+// TestFileBackendSweepsOnlyDeadWriters: the partial file of a living writer of
+// this machine remains and is completed; that of a killed writer is removed.
+func TestFileBackendSweepsOnlyDeadWriters(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	f, err := openFiles(dir)
+	f, err := openFileBackend(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,17 +148,17 @@ func TestFilesSweepTheDeadOnly(t *testing.T) {
 	if _, err := more.Write([]byte("half")); err != nil { // it is being written now
 		t.Fatal(err)
 	}
-	dead := partialDir + "/" + machine() + "DEAD"
+	dead := partialDir + "/" + machinePrefix() + "DEAD"
 	if err := f.root.WriteFile(dead, []byte("ha"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	again, err := openFiles(dir)
+	again, err := openFileBackend(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer again.Close()
 	if _, err := f.root.Lstat(dead); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("what a dead writer left: %v", err)
+		t.Errorf("the file of a dead writer: %v", err)
 	}
 	if _, err := more.Write([]byte(" and half")); err != nil {
 		t.Fatal(err)

@@ -7,16 +7,16 @@ import (
 )
 
 var (
-	// ErrNotFound says that the store has no object of that key.
+	// ErrNotFound means that the store has no object with that key.
 	ErrNotFound = errors.New("no such artifact")
-	// ErrExists says that the key, file or folder exists with other content.
+	// ErrExists means that the key, file or folder exists with other content.
 	ErrExists = errors.New("exists already with other content")
 )
 
-// WrongStoreError says that a reference points into another store than the
+// WrongStoreError means that a reference belongs to another store than the
 // one it was used with.
 type WrongStoreError struct {
-	Want string // the id in the reference
+	Want string // the store id in the reference
 	Have string // the id of the store in use
 }
 
@@ -25,13 +25,13 @@ func (e *WrongStoreError) Error() string {
 	return fmt.Sprintf("artifact is in store %q, but this service uses store %q: point both at the same store", e.Want, e.Have)
 }
 
-// CorruptError says that an object is not what its reference says.
+// CorruptError means that the content of an object differs from its reference.
 type CorruptError struct {
 	Key        string
-	WantSize   int64 // bytes, as the reference says
-	HaveSize   int64 // bytes read; one more than WantSize when there are more
+	WantSize   int64 // bytes, from the reference
+	HaveSize   int64 // bytes read; WantSize+1 if the object is longer
 	WantSHA256 string
-	HaveSHA256 string // empty when the size alone told the difference
+	HaveSHA256 string // empty if the sizes differ
 }
 
 // Error implements error.
@@ -45,8 +45,8 @@ func (e *CorruptError) Error() string {
 	return fmt.Sprintf("artifact %q is corrupt: sha256 %s, want %s", e.Key, e.HaveSHA256, e.WantSHA256)
 }
 
-// UnavailableError says that the store does not take or give an artifact now:
-// it is full, away, or broken. The same call may succeed later.
+// UnavailableError means that the store can not read or write an artifact now:
+// it is full, unreachable or broken. The same call may succeed later.
 type UnavailableError struct{ Err error }
 
 // Error implements error.
@@ -57,8 +57,8 @@ func (e *UnavailableError) Error() string {
 // Unwrap returns the cause.
 func (e *UnavailableError) Unwrap() error { return e.Err }
 
-// unavailable marks what a backend answered, unless it is an answer about the
-// object, or the end of ctx.
+// unavailable wraps an error of a backend as an [UnavailableError], unless it
+// is a statement about the object or ctx is cancelled.
 func unavailable(ctx context.Context, err error) error {
 	if err == nil || ctx.Err() != nil || errors.Is(err, ErrNotFound) || errors.Is(err, ErrExists) {
 		return err

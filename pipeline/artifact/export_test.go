@@ -1,5 +1,5 @@
 package artifact
 
-// Backends lets the conformance suite, which imports this package, run over
-// the backends of this package.
+// Backends lets the conformance suite, which imports this package, test the
+// backends of this package.
 var Backends = backends

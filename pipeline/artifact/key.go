@@ -13,8 +13,9 @@ const (
 	maxPartLength = 128
 )
 
-// Key is where an attempt stores name: runs/<run>/<phase>/<attempt>/<name>.
-// The name may have several parts, separated by "/".
+// Key returns the key of the artifact called name of an attempt:
+// runs/<run>/<phase>/<attempt>/<name>. The name may have several parts,
+// separated by "/".
 func Key(run string, phase events.Phase, attempt int, name string) (string, error) {
 	if !phase.Valid() {
 		return "", fmt.Errorf("make artifact key: %q is no phase", phase)
@@ -33,7 +34,7 @@ func Key(run string, phase events.Phase, attempt int, name string) (string, erro
 	return key, nil
 }
 
-// RunPrefix is what the key of every artifact of a run begins with.
+// RunPrefix returns the prefix of the keys of all artifacts of a run.
 func RunPrefix(run string) (string, error) {
 	if !events.ValidToken(run) {
 		return "", fmt.Errorf("make artifact key: %q is no run id", run)
@@ -41,8 +42,9 @@ func RunPrefix(run string) (string, error) {
 	return "runs/" + run + "/", nil
 }
 
-// checkKey refuses what could name a file outside the store on any system, or
-// one that the store keeps for itself (parts that begin with a dot).
+// checkKey refuses keys that could name a file outside the store on any
+// operating system, and keys with a part that begins with a dot: the store and
+// its backends use those for themselves.
 func checkKey(key string) error {
 	if len(key) > maxKeyLength {
 		return fmt.Errorf("key %.40q… is longer than %d bytes", key, maxKeyLength)

@@ -11,21 +11,20 @@ import (
 	"gocloud.dev/blob"
 )
 
-// Buckets opens buckets by the scheme of their address. A program adds to it
-// while it starts, by importing a package of drivers; nothing is added later.
+// Buckets opens buckets by the scheme of their URL. Packages of drivers, such
+// as cloudblob, register their schemes here in init; it does not change later.
 var Buckets blob.URLMux
 
-// Open opens the store at an address: file:///abs/path, which is made if it is
-// not there, or a bucket of a scheme that [Buckets] knows, such as
-// s3://bucket?region=eu-central-1.
+// Open opens the store at an address: a folder such as file:///abs/path, which
+// is created if it does not exist, or a bucket with a scheme that [Buckets]
+// knows, such as s3://bucket?region=eu-central-1. Errors never contain the
+// query or the user of the address, because either may be a credential.
 func Open(ctx context.Context, address string) (*Store, error) {
 	u, err := url.Parse(address)
 	if err != nil {
-		// The cause of a parse error has no part of the address, which may
-		// carry a credential.
-		var bad *url.Error
-		if errors.As(err, &bad) {
-			err = bad.Err
+		// A url.Error prints the whole address, its cause does not.
+		if parseErr, ok := errors.AsType[*url.Error](err); ok {
+			err = parseErr.Err
 		}
 		return nil, fmt.Errorf("open artifact store: its address cannot be read: %w", err)
 	}
@@ -54,9 +53,10 @@ func openBackend(ctx context.Context, u *url.URL) (Backend, error) {
 	case u.Scheme == "file" && u.Host != "" && u.Host != "localhost":
 		return nil, errors.New("a file address has three slashes: file:///abs/path")
 	case u.Scheme == "file":
-		return openFiles(filepath.FromSlash(u.Path))
+		return openFileBackend(filepath.FromSlash(u.Path))
 	case !Buckets.ValidBucketScheme(u.Scheme):
-		return nil, fmt.Errorf("this program has no driver for %q; it has: %s", u.Scheme, strings.Join(append(Buckets.BucketSchemes(), "file"), ", "))
+		schemes := append(Buckets.BucketSchemes(), "file")
+		return nil, fmt.Errorf("this program has no driver for %q; it has: %s", u.Scheme, strings.Join(schemes, ", "))
 	}
 	b, err := Buckets.OpenBucketURL(ctx, u)
 	if err != nil {

@@ -1,34 +1,24 @@
 package artifact
 
 import (
-	"bytes"
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
-	"os"
-	"strings"
-	"time"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/failpoint"
 )
 
-// idKey is the object in which a store keeps its own id. No valid key is
-// equal to it.
-const idKey = ".tunebus-store"
-
-// Store puts and gets artifacts. It may be used concurrently.
+// Store reads and writes artifacts. It may be used concurrently.
 type Store struct {
 	backend Backend
 	id      string
 }
 
-// New makes a store on a backend and gives it an id if it has none yet. The
-// store owns the backend, also where New answers an error.
+// New returns a store on a backend. A store that has no id yet gets one. The
+// store owns the backend: New closes the backend if it returns an error.
 func New(ctx context.Context, b Backend) (*Store, error) {
 	id, err := identify(ctx, b)
 	if err != nil {
@@ -37,62 +27,16 @@ func New(ctx context.Context, b Backend) (*Store, error) {
 	return &Store{backend: b, id: id}, nil
 }
 
-// ID is the id that the store carries, wherever it is opened from.
+// ID returns the id of the store. It is the same for all processes, whichever
+// address they open the store by.
 func (s *Store) ID() string { return s.id }
 
-// Close frees what the store holds; the artifacts stay.
+// Close releases the resources of the store; the artifacts remain.
 func (s *Store) Close() error { return s.backend.Close() }
 
-// Sweep removes what killed writers left behind, where the store can tell.
-func (s *Store) Sweep() {
-	if b, ok := s.backend.(Sweeper); ok {
-		b.Sweep()
-	}
-}
-
-// identify reads the id object, and makes it where there is none. Of several
-// makers one wins, and all of them read what the winner wrote, whatever they
-// were told: S3 answers makers that meet with more than one code.
-func identify(ctx context.Context, b Backend) (string, error) {
-	if b, ok := b.(Identified); ok {
-		return b.StoreID(ctx)
-	}
-	id, err := readID(ctx, b)
-	if !errors.Is(err, ErrNotFound) {
-		return id, err
-	}
-	fresh := make([]byte, 16)
-	if _, err := rand.Read(fresh); err != nil {
-		return "", err
-	}
-	content := hex.EncodeToString(fresh) + "\n"
-	putErr := b.Put(ctx, idKey, "text/plain", strings.NewReader(content))
-	id, err = readID(ctx, b)
-	if errors.Is(err, ErrNotFound) && putErr != nil {
-		return "", putErr
-	}
-	return id, err
-}
-
-func readID(ctx context.Context, b Backend) (string, error) {
-	r, err := b.Get(ctx, idKey)
-	if err != nil {
-		return "", err
-	}
-	content, err := io.ReadAll(io.LimitReader(r, 100))
-	if err := errors.Join(err, r.Close()); err != nil {
-		return "", fmt.Errorf("read %s: %w", idKey, err)
-	}
-	id := string(bytes.TrimSpace(content))
-	if raw, err := hex.DecodeString(id); err != nil || len(raw) != 16 {
-		return "", fmt.Errorf("read %s: %q is no store id", idKey, id)
-	}
-	return id, nil
-}
-
-// Put stores what r has and answers the reference to it. The content is read
-// back and compared before Put returns. Putting the same content under its key
-// again is no error; other content is [ErrExists].
+// Put stores the content of r and returns the reference to it. Before Put
+// returns, it reads the content back and compares it. If the key exists with
+// the same content, Put succeeds; with other content, the error is [ErrExists].
 func (s *Store) Put(ctx context.Context, key, mediaType string, r io.Reader) (events.Reference, error) {
 	ref, err := s.put(ctx, key, mediaType, r)
 	if err != nil {
@@ -105,31 +49,32 @@ func (s *Store) put(ctx context.Context, key, mediaType string, r io.Reader) (ev
 	if err := checkKey(key); err != nil {
 		return events.Reference{}, err
 	}
-	m := newMeter(ctx, failpoint.Reader(failpoint.ArtifactUnderWay, r))
-	putErr := s.backend.Put(ctx, key, mediaType, m)
+	content := newDigestReader(ctx, failpoint.Reader(failpoint.ArtifactPartlySent, r))
+	putErr := s.backend.Put(ctx, key, mediaType, content)
 	existed := errors.Is(putErr, ErrExists)
 	if putErr != nil && !existed {
-		if m.err == nil { // else it was the reader that failed
+		if content.err == nil { // otherwise r failed, not the backend
 			putErr = unavailable(ctx, putErr)
 		}
 		return events.Reference{}, putErr
 	}
 	if existed {
-		// The backend may not have read all; the rest is needed to compare.
-		if _, err := io.Copy(io.Discard, m); err != nil {
+		// The backend may have read r only in part. The digest needs all of it.
+		if _, err := io.Copy(io.Discard, content); err != nil {
 			return events.Reference{}, err
 		}
 	}
-	ref := events.Reference{Store: s.id, Key: key, MediaType: mediaType, Size: m.size, SHA256: m.sum()}
+	ref := events.Reference{Store: s.id, Key: key, MediaType: mediaType, Size: content.size, SHA256: content.sum()}
 	failpoint.Here(failpoint.ArtifactUnverified)
 	err := s.verify(ctx, ref)
-	var corrupt *CorruptError
+	_, corrupt := errors.AsType[*CorruptError](err)
 	switch {
-	case existed && errors.As(err, &corrupt):
+	case existed && corrupt:
 		return events.Reference{}, ErrExists
 	case err != nil && !existed:
-		// Nobody has the reference yet. Left behind, the object would refuse
-		// the next try; so it goes, even when ctx ended during the check.
+		// No event has the reference yet. If the object remained, the next
+		// try would be refused. So it is deleted, even if ctx was cancelled
+		// during the verification.
 		err = errors.Join(err, s.backend.Delete(context.WithoutCancel(ctx), key))
 	}
 	if err != nil {
@@ -138,49 +83,34 @@ func (s *Store) put(ctx context.Context, key, mediaType string, r io.Reader) (ev
 	return ref, nil
 }
 
+// verify reads an object to its end and compares it with ref.
 func (s *Store) verify(ctx context.Context, ref events.Reference) error {
 	r, err := s.backend.Get(ctx, ref.Key)
 	if err != nil {
 		return unavailable(ctx, err)
 	}
-	v := newVerifier(ctx, ref, r)
+	v := Verify(ctx, ref, r)
 	_, err = io.Copy(io.Discard, v)
 	return errors.Join(err, v.Close())
 }
 
-// PutFile stores a file. See [Store.Put].
-func (s *Store) PutFile(ctx context.Context, key, mediaType, path string) (_ events.Reference, err error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return events.Reference{}, fmt.Errorf("put artifact %q: %w", key, err)
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	return s.Put(ctx, key, mediaType, f)
-}
-
-// Get reads an artifact. A Read that would answer io.EOF answers a
-// [CorruptError] instead if the artifact is not what ref says; who stops
-// reading before that has verified nothing.
+// Get opens an artifact. The reader returns a [CorruptError] in place of
+// io.EOF if the content differs from ref. A caller that does not read to the
+// end has verified nothing.
 func (s *Store) Get(ctx context.Context, ref events.Reference) (io.ReadCloser, error) {
-	r, err := s.open(ctx, ref)
-	if err != nil {
+	if err := s.Check(ref); err != nil {
 		return nil, fmt.Errorf("get artifact %q: %w", ref.Key, err)
-	}
-	return r, nil
-}
-
-func (s *Store) open(ctx context.Context, ref events.Reference) (io.ReadCloser, error) {
-	if err := s.checkReference(ref); err != nil {
-		return nil, err
 	}
 	r, err := s.backend.Get(ctx, ref.Key)
 	if err != nil {
-		return nil, unavailable(ctx, err)
+		return nil, fmt.Errorf("get artifact %q: %w", ref.Key, unavailable(ctx, err))
 	}
-	return newVerifier(ctx, ref, r), nil
+	return Verify(ctx, ref, r), nil
 }
 
-func (s *Store) checkReference(ref events.Reference) error {
+// Check returns an error if ref can not be a reference into this store: a
+// [WrongStoreError] if it belongs to another one. It does not read anything.
+func (s *Store) Check(ref events.Reference) error {
 	if ref.Store != s.id {
 		return &WrongStoreError{Want: ref.Store, Have: s.id}
 	}
@@ -190,7 +120,7 @@ func (s *Store) checkReference(ref events.Reference) error {
 	return checkKey(ref.Key)
 }
 
-// Delete removes an artifact; one that is not there is [ErrNotFound].
+// Delete removes an artifact. The error is [ErrNotFound] if it does not exist.
 func (s *Store) Delete(ctx context.Context, key string) error {
 	err := checkKey(key)
 	if err == nil {
@@ -202,8 +132,8 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 	return nil
 }
 
-// List describes the artifacts whose key begins with prefix, in no particular
-// order. It ends after the first error.
+// List iterates over the artifacts whose key begins with prefix, in no
+// particular order. It stops after the first error.
 func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[Object, error] {
 	return func(yield func(Object, error) bool) {
 		for o, err := range s.backend.List(ctx, prefix) {
@@ -211,7 +141,8 @@ func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[Object, error
 				yield(Object{}, fmt.Errorf("list artifacts %q: %w", prefix, err))
 				return
 			}
-			// Not an artifact: the id, or what the backend keeps for itself.
+			// Skip objects that are no artifacts: the id of the store, and
+			// those that the backend has for its own use.
 			if checkKey(o.Key) != nil {
 				continue
 			}
@@ -220,26 +151,4 @@ func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[Object, error
 			}
 		}
 	}
-}
-
-// Leftovers lists what writers that died left behind and nobody has touched
-// since before, where the backend can tell. It ends after the first error.
-func (s *Store) Leftovers(ctx context.Context, before time.Time) iter.Seq2[Object, error] {
-	b, ok := s.backend.(Collectable)
-	if !ok {
-		return func(func(Object, error) bool) {}
-	}
-	return b.Leftovers(ctx, before)
-}
-
-// RemoveLeftover removes one of [Store.Leftovers].
-func (s *Store) RemoveLeftover(ctx context.Context, o Object) error {
-	b, ok := s.backend.(Collectable)
-	if !ok {
-		return nil
-	}
-	if err := b.RemoveLeftover(ctx, o.Key); err != nil {
-		return fmt.Errorf("remove leftover %q: %w", o.Key, err)
-	}
-	return nil
 }

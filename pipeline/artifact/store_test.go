@@ -1,7 +1,6 @@
 package artifact
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -14,7 +13,7 @@ import (
 	"github.com/tunebus/tunebus/events"
 )
 
-// newStore is an empty store of files and its folder.
+// newStore returns an empty store in a folder, and the folder.
 func newStore(t testing.TB) (*Store, string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -49,7 +48,7 @@ func read(t testing.TB, s *Store, ref events.Reference) (string, error) {
 	return string(content), errors.Join(err, r.Close())
 }
 
-func TestPutAnswersTheReference(t *testing.T) {
+func TestPutReturnsTheReference(t *testing.T) {
 	t.Parallel()
 	s, _ := newStore(t)
 	got := mustPut(t, s, "runs/r1/finetune/1/x", "abc")
@@ -87,29 +86,28 @@ func TestPutOfAnExistingKey(t *testing.T) {
 	}
 }
 
-func TestPutNoticesWhatTheBackendChanged(t *testing.T) {
+func TestPutDetectsChangesByTheBackend(t *testing.T) {
 	t.Parallel()
-	for name, tamper := range tampers() {
+	for name, damage := range damages() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := &tampered{Backend: backends()["files"](t), tamper: tamper}
+			b := &damagingBackend{Backend: backends()["files"](t), damage: damage}
 			s, err := New(t.Context(), b)
 			if err != nil {
 				t.Fatal(err)
 			}
 			_, err = s.Put(t.Context(), "k", "text/plain", strings.NewReader("content"))
-			var corrupt *CorruptError
-			if !errors.As(err, &corrupt) {
+			if _, corrupt := errors.AsType[*CorruptError](err); !corrupt {
 				t.Errorf("put: %v, want a CorruptError", err)
 			}
-			if !slices.Equal(b.gone, []string{"k"}) {
-				t.Errorf("deleted: %q, want k, so that the next try can put it", b.gone)
+			if !slices.Equal(b.deleted, []string{"k"}) {
+				t.Errorf("deleted: %q, want k, so that the next try can put it", b.deleted)
 			}
 		})
 	}
 }
 
-func tampers() map[string]func([]byte) []byte {
+func damages() map[string]func([]byte) []byte {
 	return map[string]func([]byte) []byte{
 		"truncated": func(b []byte) []byte { return b[:len(b)-1] },
 		"longer":    func(b []byte) []byte { return append(b, 'x') },
@@ -121,25 +119,18 @@ func tampers() map[string]func([]byte) []byte {
 func TestDamagedObjects(t *testing.T) {
 	t.Parallel()
 	content := strings.Repeat("0123456789", 10_000)
-	for name, tamper := range tampers() {
+	for name, damage := range damages() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, dir := newStore(t)
 			ref := mustPut(t, s, "a/k", content)
-			if err := os.WriteFile(filepath.Join(dir, "a", "k"), tamper([]byte(content)), 0o644); err != nil {
+			if err := os.WriteFile(filepath.Join(dir, "a", "k"), damage([]byte(content)), 0o644); err != nil {
 				t.Fatal(err)
 			}
 			got, err := read(t, s, ref)
-			var corrupt *CorruptError
-			if !errors.As(err, &corrupt) || corrupt.Key != "a/k" || int64(len(got)) > ref.Size {
+			corrupt, ok := errors.AsType[*CorruptError](err)
+			if !ok || corrupt.Key != "a/k" || int64(len(got)) > ref.Size {
 				t.Errorf("get: %d bytes, %v", len(got), err)
-			}
-			target := filepath.Join(t.TempDir(), "target")
-			if err := s.Fetch(t.Context(), ref, target); !errors.As(err, &corrupt) {
-				t.Errorf("fetch: %v, want a CorruptError", err)
-			}
-			if left, err := os.ReadDir(filepath.Dir(target)); err != nil || len(left) != 0 {
-				t.Errorf("fetch left %v, %v", left, err)
 			}
 		})
 	}
@@ -155,8 +146,9 @@ func TestReferencesAreChecked(t *testing.T) {
 
 	elsewhere := ref
 	elsewhere.Store = "another"
-	var wrong *WrongStoreError
-	if _, err := read(t, s, elsewhere); !errors.As(err, &wrong) || wrong.Want != "another" || wrong.Have != s.ID() {
+	_, err := read(t, s, elsewhere)
+	wrong, ok := errors.AsType[*WrongStoreError](err)
+	if !ok || wrong.Want != "another" || wrong.Have != s.ID() {
 		t.Errorf("get from another store: %v", err)
 	}
 	missing := ref
@@ -190,7 +182,7 @@ func TestReferencesAreChecked(t *testing.T) {
 	}
 }
 
-func TestListShowsArtifactsAlone(t *testing.T) {
+func TestListReturnsOnlyArtifacts(t *testing.T) {
 	t.Parallel()
 	s, _ := newStore(t)
 	mustPut(t, s, "runs/r1/a", "1")
@@ -219,35 +211,6 @@ func TestListShowsArtifactsAlone(t *testing.T) {
 	}
 	if !errors.Is(listErr, context.Canceled) {
 		t.Errorf("list with an ended context: %v", listErr)
-	}
-}
-
-func TestFetch(t *testing.T) {
-	t.Parallel()
-	s, dir := newStore(t)
-	ref := mustPut(t, s, "k", "content")
-	target := filepath.Join(t.TempDir(), "new", "folder", "file")
-	if err := s.Fetch(t.Context(), ref, target); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(target, []byte("coNtent"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Fetch(t.Context(), ref, target); err != nil {
-		t.Fatal(err)
-	}
-	if got, err := os.ReadFile(target); err != nil || !bytes.Equal(got, []byte("content")) {
-		t.Errorf("a file with other content was not replaced: %q, %v", got, err)
-	}
-	// Without the object only the verified file can answer.
-	if err := os.Remove(filepath.Join(dir, "k")); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Fetch(t.Context(), ref, target); err != nil {
-		t.Errorf("a verified file was not reused: %v", err)
-	}
-	if err := s.Fetch(t.Context(), ref, target+"2"); !errors.Is(err, ErrNotFound) {
-		t.Errorf("fetch of a missing object: %v", err)
 	}
 }
 

@@ -17,16 +17,19 @@ import (
 	"github.com/tunebus/tunebus/pipeline/cloudblob/s3test"
 )
 
-// TestMain gives the tests the credentials of their own server, and nothing
-// of the person's or the machine's.
+// TestMain gives the tests only the credentials of their own server, and none
+// of the user or the machine.
 func TestMain(m *testing.M) {
-	home, err := os.MkdirTemp("", "tunebus-clouds-")
+	home, err := os.MkdirTemp("", "tunebus-cloudblob-")
 	if err != nil {
 		panic(err)
 	}
 	os.Clearenv()
 	for name, value := range map[string]string{
-		"HOME": home, "AWS_ACCESS_KEY_ID": s3test.AccessKey, "AWS_SECRET_ACCESS_KEY": s3test.SecretKey, "AWS_EC2_METADATA_DISABLED": "true",
+		"HOME":                      home,
+		"AWS_ACCESS_KEY_ID":         s3test.AccessKey,
+		"AWS_SECRET_ACCESS_KEY":     s3test.SecretKey,
+		"AWS_EC2_METADATA_DISABLED": "true",
 	} {
 		if err := os.Setenv(name, value); err != nil {
 			panic(err)
@@ -52,8 +55,8 @@ func TestS3Backend(t *testing.T) {
 	})
 }
 
-// TestS3InParts puts an artifact that travels in more than one part.
-func TestS3InParts(t *testing.T) {
+// TestS3MultipartUpload stores an artifact of more than one part.
+func TestS3MultipartUpload(t *testing.T) {
 	t.Parallel()
 	server := s3test.New(t)
 	s := open(t, server.Address("models"))
@@ -79,7 +82,7 @@ func TestS3InParts(t *testing.T) {
 		t.Errorf("a reader that breaks: %v", err)
 	}
 	if n := server.OpenUploads(); n != 0 {
-		t.Errorf("%d uploads in parts are left", n)
+		t.Errorf("%d multipart uploads are left", n)
 	}
 	if again := open(t, server.Address("models")); again.ID() != s.ID() {
 		t.Errorf("opened again, the store has id %q, not %q", again.ID(), s.ID())
@@ -118,8 +121,7 @@ func TestWithoutCredentials(t *testing.T) {
 	}
 }
 
-// TestRefusedCredentials: the store answers who does not know it in words, and
-// shows no secret.
+// TestRefusedCredentials: the error names the cause and contains no secret.
 func TestRefusedCredentials(t *testing.T) {
 	server := s3test.New(t)
 	t.Setenv("AWS_ACCESS_KEY_ID", "AKIDSOMEBODY")

@@ -28,7 +28,7 @@ func readCSV(path string, comma rune, want []string, visit visitor) (_ []string,
 	if err := checkHeader(have); err != nil {
 		return nil, &RowError{File: path, Line: 1, Err: err}
 	}
-	from := positions(have, want)
+	columns := columnIndexes(have, want)
 	values := make([]value, len(want))
 	for {
 		record, err := r.Read()
@@ -38,7 +38,7 @@ func readCSV(path string, comma rune, want []string, visit visitor) (_ []string,
 		if err != nil {
 			return nil, csvError(path, err)
 		}
-		for i, p := range from {
+		for i, p := range columns {
 			if p >= 0 {
 				values[i] = value{text: record[p], present: true}
 			}
@@ -51,14 +51,13 @@ func readCSV(path string, comma rune, want []string, visit visitor) (_ []string,
 }
 
 func csvError(path string, err error) error {
-	var bad *csv.ParseError
-	if errors.As(err, &bad) {
-		return &RowError{File: path, Line: bad.StartLine, Err: bad.Err}
+	if parseErr, ok := errors.AsType[*csv.ParseError](err); ok {
+		return &RowError{File: path, Line: parseErr.StartLine, Err: parseErr.Err}
 	}
 	return fmt.Errorf("read %s: %w", path, err)
 }
 
-// checkHeader refuses a column that occurs twice: which one is meant?
+// checkHeader refuses a name that occurs twice, because it is ambiguous.
 func checkHeader(header []string) error {
 	for i, name := range header {
 		if name != "" && slices.Contains(header[:i], name) {

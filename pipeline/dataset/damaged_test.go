@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestDamagedFiles turns a bit of one byte after the other of a file of a binary
-// format over. Whatever that makes of it, reading ends with rows or an error.
+// TestDamagedFiles flips a bit of one byte after the other in files of binary
+// formats: reading always ends with rows or an error.
 func TestDamagedFiles(t *testing.T) {
 	t.Parallel()
 	for name, whole := range map[string]string{"data.parquet": parquetBytes(t, 2), "data.xlsx": xlsxBytes(t)} {
@@ -20,7 +20,7 @@ func TestDamagedFiles(t *testing.T) {
 			refused := 0
 			for at := 0; at < len(whole); at += 1 + len(whole)/3000 {
 				body := []byte(whole)
-				body[at] ^= 0x10 // enough to make parquet-go and excelize panic now and then
+				body[at] ^= 0x10 // some of these make parquet-go and excelize panic
 				if err := os.WriteFile(path, body, 0o600); err != nil {
 					t.Fatal(err)
 				}
@@ -29,15 +29,15 @@ func TestDamagedFiles(t *testing.T) {
 				}
 			}
 			if refused < 100 {
-				t.Errorf("only %d damages were noticed", refused)
+				t.Errorf("only %d damages were detected", refused)
 			}
 		})
 	}
 }
 
-// TestWorkbookThatLies: a small workbook that says that its parts are large
-// costs no memory.
-func TestWorkbookThatLies(t *testing.T) {
+// TestWorkbookWithWrongSizes: a small workbook that declares large parts does not
+// need much memory.
+func TestWorkbookWithWrongSizes(t *testing.T) {
 	whole := []byte(xlsxBytes(t))
 	entries := 0
 	for at := 0; ; entries++ { // of the ZIP file's directory; APPNOTE.TXT, 4.3.12
@@ -57,9 +57,9 @@ func TestWorkbookThatLies(t *testing.T) {
 	_, err := Open(t.Context(), Source{Path: path}, qa)
 	runtime.ReadMemStats(&after)
 	if err == nil || entries < 5 {
-		t.Errorf("opened, with %d parts that lie", entries)
+		t.Errorf("opened, with %d parts of wrong size", entries)
 	}
 	if took := after.TotalAlloc - before.TotalAlloc; took > 64<<20 {
-		t.Errorf("it took %d MiB", took>>20)
+		t.Errorf("it allocated %d MiB", took>>20)
 	}
 }

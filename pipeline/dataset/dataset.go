@@ -10,28 +10,28 @@ import (
 	"github.com/tunebus/tunebus/events"
 )
 
-// Source says where the data is.
+// Source is a place to read data from.
 type Source struct {
 	// Path is a file or a folder.
 	Path string
-	// Split is the split to read of a folder whose names tell several. Where
-	// they tell one or none, all files are read, whatever Split is. Empty asks
-	// for no particular split.
+	// Split is the split to read if the file names of a folder show several
+	// splits. If they show one or none, Split has no effect. Empty means no
+	// particular split.
 	Split Split
 }
 
-// Columns says which column has what.
+// Columns are the names of the columns to read.
 type Columns struct {
 	// Question is required.
 	Question string
-	// Answer is the reference answer; empty if none is needed.
+	// Answer is the reference answer; empty if it is not needed.
 	Answer string
 	// System is the system prompt of each row; empty if there is none.
 	System string
 	// SystemOverride is the system prompt of all rows. If it is not empty,
-	// System is not looked at.
+	// System has no effect.
 	SystemOverride string
-	// Extra names columns that are put into [Row.Fields] where they exist.
+	// Extra are columns for [Row.Fields]. They do not have to exist.
 	Extra []string
 }
 
@@ -48,9 +48,9 @@ type Row struct {
 // Info describes a data set.
 type Info struct {
 	Rows int
-	// SHA256 identifies the content, in hexadecimal: of one file its digest,
-	// of several the digest of what sha256sum prints for them (digest, two
-	// spaces, name relative to the folder, line feed).
+	// SHA256 identifies the content, in hexadecimal: the digest of a single
+	// file, or the digest of the output of sha256sum for several files (digest,
+	// two spaces, name relative to the folder, line feed).
 	SHA256  string
 	Bytes   int64    // of all files, as stored
 	Files   []string // relative to the folder, with "/"; sorted
@@ -58,23 +58,23 @@ type Info struct {
 	Format  Format
 }
 
-// Fact says which data set it is, which a key of the specification named.
-func (i Info) Fact(key string) events.Dataset {
+// Event returns the description of the data set for events. key is the key of the
+// specification that named the data set.
+func (i Info) Event(key string) events.Dataset {
 	return events.Dataset{Key: key, SHA256: i.SHA256, Size: i.Bytes, Rows: int64(i.Rows)}
 }
 
-// Dataset is a data set that was found to be readable. It holds no rows and no
-// open files, and may be used concurrently.
+// Dataset is a data set that can be read to its end. It has no open files and no
+// rows in memory, and may be used concurrently.
 type Dataset struct {
 	files   []file
 	columns Columns
-	want    []string // what the readers are asked for: see wanted
+	want    []string // the columns to read, see wantedColumns
 	info    Info
 }
 
-// Open finds the files, reads them once from start to end, and answers what
-// they hold. Errors: [ErrEmpty], [ErrUnknownFormat], [*MissingColumnError],
-// [*MissingSplitError], [*RowError], or the file system's.
+// Open finds the files and reads them once to the end. The errors are [ErrEmpty], [ErrUnknownFormat], [*MissingColumnError],
+// [*MissingSplitError], [*RowError] and those of the file system.
 func Open(ctx context.Context, src Source, columns Columns) (*Dataset, error) {
 	d, err := open(ctx, src, columns)
 	if err != nil {
@@ -90,11 +90,11 @@ func open(ctx context.Context, src Source, columns Columns) (*Dataset, error) {
 	if columns.SystemOverride != "" {
 		columns.System = ""
 	}
-	files, err := resolve(src)
+	files, err := findSource(src)
 	if err != nil {
 		return nil, err
 	}
-	d := &Dataset{files: files, columns: columns, want: wanted(columns)}
+	d := &Dataset{files: files, columns: columns, want: wantedColumns(columns)}
 	d.info.Format = files[0].format
 	for _, f := range files {
 		if err := d.inspect(ctx, f); err != nil {
@@ -111,22 +111,22 @@ func open(ctx context.Context, src Source, columns Columns) (*Dataset, error) {
 	return d, nil
 }
 
-// inspect reads a file to its end. A missing column is reported before what
-// follows from it in each row.
+// inspect reads a file to its end. If a column is missing, it returns that, and
+// not the error in the first row that is a consequence of it.
 func (d *Dataset) inspect(ctx context.Context, f file) error {
-	var firstFault error
+	var firstErr error
 	rows := 0
 	have, err := f.read(ctx, d.want, func(line int, values []value) error {
 		rows++
-		if firstFault == nil && !values[0].present {
-			firstFault = &RowError{File: f.path, Line: line, Err: fmt.Errorf("column %q has no value", d.columns.Question)}
+		if firstErr == nil && !values[0].present {
+			firstErr = &RowError{File: f.path, Line: line, Err: fmt.Errorf("column %q has no value", d.columns.Question)}
 		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	// A file without rows may have no columns to name; others may have rows.
+	// A file without rows may have no columns. The other files may have rows.
 	if rows > 0 {
 		for _, column := range []string{d.columns.Question, d.columns.Answer, d.columns.System} {
 			if column != "" && !slices.Contains(have, column) {
@@ -134,8 +134,8 @@ func (d *Dataset) inspect(ctx context.Context, f file) error {
 			}
 		}
 	}
-	if firstFault != nil {
-		return firstFault
+	if firstErr != nil {
+		return firstErr
 	}
 	d.info.Rows += rows
 	d.info.Files = append(d.info.Files, f.name)
@@ -147,12 +147,13 @@ func (d *Dataset) inspect(ctx context.Context, f file) error {
 	return nil
 }
 
-// wanted is question, answer, system and the extra columns, in this order.
-func wanted(c Columns) []string {
+// wantedColumns returns question, answer, system and the extra columns, in this
+// order.
+func wantedColumns(c Columns) []string {
 	return append([]string{c.Question, c.Answer, c.System}, c.Extra...)
 }
 
-// Info describes the data set as it was when it was opened.
+// Info describes the data set at the time of [Open].
 func (d *Dataset) Info() Info {
 	info := d.info
 	info.Files = slices.Clone(info.Files)
@@ -160,11 +161,11 @@ func (d *Dataset) Info() Info {
 	return info
 }
 
-// errStop ends the reading of a file whose rows nobody wants any more.
+// errStop stops reading a file when the caller of Rows stops.
 var errStop = errors.New("no more rows are wanted")
 
-// Rows reads the rows, each time from the start. It ends after the first
-// error, which is that of ctx if ctx ended.
+// Rows iterates over the rows, each time from the first one. It stops after the
+// first error, which is that of ctx if ctx is cancelled.
 func (d *Dataset) Rows(ctx context.Context) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		index := 0

@@ -17,7 +17,7 @@ import (
 	"github.com/xuri/excelize/v2"
 )
 
-// want are the rows that every format writes in its own way.
+// want are the rows of the test files in all formats.
 var want = []Row{
 	{Index: 0, Question: "What is 1 + 1?", Answer: "2", System: "Be brief.", Fields: map[string]string{"key_fact": "two"}},
 	{Index: 1, Question: "A \"quoted\", long\nquestion?", Answer: "Ünïcode ✓", System: ""},
@@ -100,7 +100,7 @@ func zipped(t testing.TB, s string) string {
 	return out.String()
 }
 
-// write makes files in a new folder and answers the folder.
+// write creates files in a new folder and returns the folder.
 func write(t testing.TB, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -199,7 +199,7 @@ func TestColumns(t *testing.T) {
 	}{
 		"question alone": {Columns{Question: "q"}, Row{Question: `{"a":[1,2]}`}},
 		"override wins":  {Columns{Question: "q", System: "s", SystemOverride: "all"}, Row{Question: `{"a":[1,2]}`, System: "all"}},
-		"override spares the column": {
+		"override needs no column": {
 			Columns{Question: "q", System: "nowhere", SystemOverride: "all"}, Row{Question: `{"a":[1,2]}`, System: "all"},
 		},
 		"one column twice": {Columns{Question: "s", Answer: "s"}, Row{Question: "own", Answer: "own"}},
@@ -242,7 +242,7 @@ func TestMissingColumn(t *testing.T) {
 	}
 }
 
-func TestRowsEndsWithItsContext(t *testing.T) {
+func TestRowsStopsWithItsContext(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(write(t, map[string]string{"r.jsonl": jsonRows}), "r.jsonl")
 	d, err := Open(t.Context(), Source{Path: path}, qa)

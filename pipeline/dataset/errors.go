@@ -7,17 +7,17 @@ import (
 )
 
 var (
-	// ErrEmpty says that a data set has no rows, or a folder no data files.
+	// ErrEmpty means that a data set has no rows, or a folder no data files.
 	ErrEmpty = errors.New("the data set is empty")
-	// ErrUnknownFormat says that a file's name tells no format that can be read.
+	// ErrUnknownFormat means that the name of a file has no known extension.
 	ErrUnknownFormat = errors.New("unknown format: want .jsonl, .ndjson, .json, .csv, .tsv, .parquet or .xlsx")
 )
 
-// MissingColumnError says that a file does not have a column that is asked for.
+// MissingColumnError means that a file does not have a requested column.
 type MissingColumnError struct {
 	File   string
 	Column string
-	Have   []string // the columns that exist, in the file's order
+	Have   []string // the existing columns, in the order of the file
 }
 
 // Error implements error.
@@ -25,11 +25,11 @@ func (e *MissingColumnError) Error() string {
 	return fmt.Sprintf("%s has no column %q; it has %s", e.File, e.Column, quoteAll(e.Have))
 }
 
-// MissingSplitError says that a folder has several splits, and not the one
-// that is asked for, or that none is asked for.
+// MissingSplitError means that a folder has several splits, and the requested one
+// is not among them, or none was requested.
 type MissingSplitError struct {
 	Folder string
-	Split  Split // empty if none was asked for
+	Split  Split // empty if none was requested
 	Have   []Split
 }
 
@@ -41,11 +41,11 @@ func (e *MissingSplitError) Error() string {
 	return fmt.Sprintf("%s has no split %q; it has %s", e.Folder, e.Split, quoteAll(e.Have))
 }
 
-// RowError says which row of which file could not be read.
+// RowError means that a row could not be read.
 type RowError struct {
 	File string
-	// Line counts from 1: the line of a text file where the row begins, the
-	// row of a sheet, the row of a Parquet file.
+	// Line counts from 1: the first line of the row in a text file, or the row
+	// of a sheet or a Parquet file.
 	Line int
 	Err  error
 }
@@ -53,7 +53,7 @@ type RowError struct {
 // Error implements error.
 func (e *RowError) Error() string { return fmt.Sprintf("%s:%d: %v", e.File, e.Line, e.Err) }
 
-// Unwrap answers the cause.
+// Unwrap returns the cause.
 func (e *RowError) Unwrap() error { return e.Err }
 
 func quoteAll[S ~string](names []S) string {

@@ -16,13 +16,13 @@ import (
 
 // file is one file of a data set.
 type file struct {
-	path   string // as it is opened
+	path   string // to open
 	name   string // relative to the folder, with "/"
 	format Format
 }
 
-// resolve finds the files of a source.
-func resolve(src Source) ([]file, error) {
+// findSource returns the files of a source.
+func findSource(src Source) ([]file, error) {
 	info, err := os.Stat(src.Path)
 	if err != nil {
 		return nil, err
@@ -53,8 +53,9 @@ func resolve(src Source) ([]file, error) {
 	return files, nil
 }
 
-// findFiles lists the data files of a folder and its subfolders, sorted by
-// name. Links to files count: the Hub's cache is made of them.
+// findFiles returns the data files of a folder and its subfolders, sorted by name.
+// It follows links to files, because the cache of the Hub's own client consists
+// of them.
 func findFiles(dir string) ([]file, error) {
 	dir, err := filepath.EvalSymlinks(dir)
 	if err != nil {
@@ -72,7 +73,7 @@ func findFiles(dir string) ([]file, error) {
 			return nil
 		}
 		format, ok := formatOf(d.Name())
-		if d.IsDir() || !ok || isDescription(d.Name()) {
+		if d.IsDir() || !ok || isMetadata(d.Name()) {
 			return nil
 		}
 		info, err := os.Stat(path)
@@ -93,9 +94,9 @@ func findFiles(dir string) ([]file, error) {
 	return files, err
 }
 
-// isDescription reports whether a file describes a data set of the Hub instead
-// of being part of it.
-func isDescription(name string) bool {
+// isMetadata reports whether a file of the Hub describes a data set and is not
+// part of it.
+func isMetadata(name string) bool {
 	switch name {
 	case "dataset_infos.json", "dataset_info.json", "dataset_dict.json", "state.json":
 		return true
@@ -103,7 +104,7 @@ func isDescription(name string) bool {
 	return false
 }
 
-// digest identifies the content of files. See [Info.SHA256].
+// digest returns the digest of files (see [Info.SHA256]) and their size.
 func digest(ctx context.Context, files []file) (sum string, size int64, err error) {
 	list := sha256.New()
 	for _, f := range files {
@@ -115,7 +116,7 @@ func digest(ctx context.Context, files []file) (sum string, size int64, err erro
 		if len(files) == 1 {
 			return one, size, nil
 		}
-		fmt.Fprintf(list, "%s  %s\n", one, f.name) // a hash never answers an error
+		fmt.Fprintf(list, "%s  %s\n", one, f.name) // a hash never returns an error
 	}
 	return hex.EncodeToString(list.Sum(nil)), size, nil
 }
@@ -131,7 +132,7 @@ func digestFile(ctx context.Context, path string) (_ string, _ int64, err error)
 	return hex.EncodeToString(h.Sum(nil)), n, err
 }
 
-// contextReader ends with its context's error.
+// contextReader returns the error of its context when that is cancelled.
 type contextReader struct {
 	ctx context.Context
 	r   io.Reader

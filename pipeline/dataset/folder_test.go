@@ -16,8 +16,8 @@ import (
 
 func rowOf(question string) string { return fmt.Sprintf("{\"question\": %q}\n", question) }
 
-// TestFolders: which files of a folder are read, in which order, and what is
-// said where that cannot be known.
+// TestFolders: the files of a folder that are read, their order, and the errors
+// for ambiguous folders.
 func TestFolders(t *testing.T) {
 	t.Parallel()
 	splits := map[string]string{
@@ -34,18 +34,18 @@ func TestFolders(t *testing.T) {
 		want  []string // the questions
 		err   string
 	}{
-		"the split that is asked for": {splits, Test, []string{"test"}, ""},
-		"another one":                 {splits, Validation, []string{"validation"}, ""},
-		"no split asked for":          {splits, "", nil, `has the splits "train", "validation", "test": name one of its files`},
-		"a split that is not there":   {hub, Validation, nil, `has no split "validation"; it has "train", "test"`},
-		"parts of a split":            {hub, Train, []string{"1", "2"}, ""},
-		"one split, another asked":    {map[string]string{"train/a.jsonl": rowOf("a"), "train/b.jsonl": rowOf("b"), "more.jsonl": rowOf("c")}, Test, []string{"a", "b"}, ""},
-		"the name is over the folder": {map[string]string{"train/test.jsonl": rowOf("a"), "train/x.jsonl": rowOf("b")}, Test, []string{"a"}, ""},
-		"words, not letters":          {map[string]string{"contest.jsonl": rowOf("a"), "latest.jsonl": rowOf("b")}, Test, []string{"a", "b"}, ""},
-		"names that tell nothing":     {plain, Train, []string{"a1", "a2", "b", "c"}, ""},
-		"mixed formats":               {map[string]string{"a.jsonl": rowOf("a"), "b.csv": "question\nb\n"}, "", nil, "the folder mixes formats: a.jsonl and b.csv"},
-		"nothing to read":             {map[string]string{"README.md": "x", "state.json": "{}"}, "", nil, "no file in the folder is of a format that can be read"},
-		"files without rows":          {map[string]string{"a.jsonl": "", "b.jsonl": "\n"}, "", nil, "the data set is empty"},
+		"the requested split":                   {splits, Test, []string{"test"}, ""},
+		"another one":                           {splits, Validation, []string{"validation"}, ""},
+		"no split requested":                    {splits, "", nil, `has the splits "train", "validation", "test": name one of its files`},
+		"a missing split":                       {hub, Validation, nil, `has no split "validation"; it has "train", "test"`},
+		"parts of a split":                      {hub, Train, []string{"1", "2"}, ""},
+		"one split, another requested":          {map[string]string{"train/a.jsonl": rowOf("a"), "train/b.jsonl": rowOf("b"), "more.jsonl": rowOf("c")}, Test, []string{"a", "b"}, ""},
+		"the name has priority over the folder": {map[string]string{"train/test.jsonl": rowOf("a"), "train/x.jsonl": rowOf("b")}, Test, []string{"a"}, ""},
+		"words, not letters":                    {map[string]string{"contest.jsonl": rowOf("a"), "latest.jsonl": rowOf("b")}, Test, []string{"a", "b"}, ""},
+		"names without splits":                  {plain, Train, []string{"a1", "a2", "b", "c"}, ""},
+		"mixed formats":                         {map[string]string{"a.jsonl": rowOf("a"), "b.csv": "question\nb\n"}, "", nil, "the folder mixes formats: a.jsonl and b.csv"},
+		"nothing to read":                       {map[string]string{"README.md": "x", "state.json": "{}"}, "", nil, "no file in the folder is of a format that can be read"},
+		"files without rows":                    {map[string]string{"a.jsonl": "", "b.jsonl": "\n"}, "", nil, "the data set is empty"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -54,7 +54,7 @@ func TestFolders(t *testing.T) {
 				if err == nil || !strings.Contains(err.Error(), c.err) {
 					t.Errorf("%v, want %q", err, c.err)
 				}
-				if asked := new(MissingSplitError); errors.As(err, &asked) != strings.Contains(c.err, "split") {
+				if _, missing := errors.AsType[*MissingSplitError](err); missing != strings.Contains(c.err, "split") {
 					t.Errorf("%v is of type %T", err, err)
 				}
 				return
@@ -76,7 +76,7 @@ func TestFolders(t *testing.T) {
 	}
 }
 
-// TestLinkedFiles: the caches of the Hub's own client are links.
+// TestLinkedFiles: the cache of the Hub's own client consists of links.
 func TestLinkedFiles(t *testing.T) {
 	t.Parallel()
 	blobs := write(t, map[string]string{"0123": rowOf("linked")})
@@ -97,8 +97,8 @@ func TestLinkedFiles(t *testing.T) {
 	}
 }
 
-// TestDigest: one file has its own digest, several that of what sha256sum
-// prints for them.
+// TestDigest: the digest of a single file, and of the output of sha256sum for
+// several files.
 func TestDigest(t *testing.T) {
 	t.Parallel()
 	sum := func(s string) string {
@@ -127,8 +127,8 @@ func TestDigest(t *testing.T) {
 	}
 }
 
-// TestWhichRow: a fault says in which row of which file it is.
-func TestWhichRow(t *testing.T) {
+// TestRowError: an error has the row and the file.
+func TestRowError(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		content, want string
@@ -162,9 +162,9 @@ func TestWhichRow(t *testing.T) {
 	}
 }
 
-// TestLargeFileStaysOutOfMemory does not run in parallel: the heap that it
-// measures is the whole test program's.
-func TestLargeFileStaysOutOfMemory(t *testing.T) {
+// TestLargeFileIsStreamed does not run in parallel, because it measures the heap of
+// the whole test program.
+func TestLargeFileIsStreamed(t *testing.T) {
 	const rows, limit = 50_000, 4 << 20
 	path := filepath.Join(t.TempDir(), "large.jsonl")
 	f, err := os.Create(path)
@@ -199,6 +199,6 @@ func TestLargeFileStaysOutOfMemory(t *testing.T) {
 		}
 	}
 	if d.Info().Rows != rows || highest > before+limit {
-		t.Errorf("%d rows of %d MiB held up to %d KiB", d.Info().Rows, d.Info().Bytes>>20, (highest-before)>>10)
+		t.Errorf("%d rows of %d MiB needed up to %d KiB", d.Info().Rows, d.Info().Bytes>>20, (highest-before)>>10)
 	}
 }

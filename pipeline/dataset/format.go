@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Format is how rows are written in a file.
+// Format is a file format.
 type Format string
 
 // The formats that can be read.
@@ -19,7 +19,7 @@ const (
 	XLSX    Format = "xlsx"
 )
 
-// formatOf tells a file's format by its name.
+// formatOf returns the format of a file by its name.
 func formatOf(name string) (Format, bool) {
 	name = strings.ToLower(name)
 	plain := strings.TrimSuffix(name, ".gz")
@@ -33,7 +33,7 @@ func formatOf(name string) (Format, bool) {
 	case ext == ".tsv":
 		return TSV, true
 	case plain != name:
-		return "", false // the others are compressed in themselves
+		return "", false // the binary formats have their own compression
 	case ext == ".parquet":
 		return Parquet, true
 	case ext == ".xlsx":
@@ -42,20 +42,20 @@ func formatOf(name string) (Format, bool) {
 	return "", false
 }
 
-// value is a cell; the zero value is a null, or a cell that is not there.
+// value is a cell. The zero value is a null or a missing cell.
 type value struct {
 	text    string
 	present bool
 }
 
-// visitor is called for each row, in order, with a value for each wanted
-// column. The values are overwritten by the next row. Its error ends the
-// reading and is answered as it is.
+// visitor is called for each row, in order, with a value for each wanted column.
+// The next row overwrites the values. An error stops the reading and is returned
+// unchanged.
 type visitor func(line int, values []value) error
 
-// read reads a file, asking for these columns; an empty name or an unknown
-// column has no value. It answers the names of all columns of the file, which
-// are complete only if it was read to its end.
+// read reads the wanted columns of a file. An empty name or an unknown column has
+// no value. It returns the names of all columns of the file. They are complete
+// only if the file was read to its end.
 func (f file) read(ctx context.Context, want []string, visit visitor) ([]string, error) {
 	checked := func(line int, values []value) error {
 		if err := context.Cause(ctx); err != nil {
@@ -80,18 +80,18 @@ func (f file) read(ctx context.Context, want []string, visit visitor) ([]string,
 	return nil, ErrUnknownFormat
 }
 
-// positions answers where in have each wanted column is, -1 where it is not.
-func positions(have, want []string) []int {
-	at := make(map[string]int, len(have))
+// columnIndexes returns the index in have of each wanted column, or -1.
+func columnIndexes(have, want []string) []int {
+	indexes := make(map[string]int, len(have))
 	for i, name := range have {
-		if _, twice := at[name]; !twice {
-			at[name] = i
+		if _, exists := indexes[name]; !exists {
+			indexes[name] = i
 		}
 	}
 	out := make([]int, len(want))
 	for i, name := range want {
 		out[i] = -1
-		if p, ok := at[name]; ok && name != "" {
+		if p, ok := indexes[name]; ok && name != "" {
 			out[i] = p
 		}
 	}

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// FuzzOpen: whatever a file of a data set holds, opening it ends with rows, as
-// many as it says at every reading, or with an error.
+// FuzzOpen: opening any file ends with an error, or with rows that can be read,
+// as many as Info says.
 func FuzzOpen(f *testing.F) {
 	formats := []Format{JSONL, JSON, CSV, TSV, Parquet, XLSX}
 	add := func(format Format, body string) {
@@ -40,7 +40,7 @@ func FuzzOpen(f *testing.F) {
 		rows := 0
 		for row, err := range d.Rows(t.Context()) {
 			if err != nil {
-				t.Fatalf("a data set that was opened cannot be read: %v", err)
+				t.Fatalf("an opened data set cannot be read: %v", err)
 			}
 			if row.Index != rows {
 				t.Fatalf("row %d has index %d", rows, row.Index)
@@ -48,7 +48,7 @@ func FuzzOpen(f *testing.F) {
 			rows++
 		}
 		if rows != d.Info().Rows {
-			t.Errorf("%d rows were read, %d were announced", rows, d.Info().Rows)
+			t.Errorf("%d rows were read, Info says %d", rows, d.Info().Rows)
 		}
 	})
 }

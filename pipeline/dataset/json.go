@@ -6,23 +6,26 @@ import (
 	"io"
 )
 
+// readJSON reads a .json file. It tries the shapes with an array first; they are
+// excluded before a row is visited.
 func readJSON(path string, want []string, visit visitor) ([]string, error) {
-	r := &jsonReader{path: path, rows: newObjects(want), visit: visit}
-	for _, try := range []func() error{r.array, r.sequence} {
-		if err := r.open(try); !errors.Is(err, errOtherShape) {
+	r := &jsonReader{path: path, rows: newObjectDecoder(want), visit: visit}
+	for _, read := range []func() error{r.array, r.sequence} {
+		if err := r.open(read); !errors.Is(err, errOtherShape) {
 			return r.rows.have, err
 		}
 	}
 	return nil, errOtherShape
 }
 
-// errOtherShape says that a file has no array of rows, before any row is read.
+// errOtherShape means that a file has no array of rows. It is returned before the
+// first row is visited.
 var errOtherShape = errors.New("no array of rows")
 
-// jsonReader reads rows out of a JSON text of any size.
+// jsonReader reads rows from a JSON text of unlimited size.
 type jsonReader struct {
 	path  string
-	rows  *objects
+	rows  *objectDecoder
 	visit visitor
 	d     *json.Decoder
 	lines *lineCounter
@@ -46,16 +49,16 @@ func (r *jsonReader) array() error {
 	case err == io.EOF:
 		return nil // an empty file has no rows
 	case err != nil:
-		return r.fault(err)
+		return r.rowError(err)
 	case start == json.Delim('['):
 		return r.elements(r.end)
 	case start != json.Delim('{'):
-		return r.fault(errors.New("the file is neither a JSON array nor a JSON object"))
+		return r.rowError(errors.New("the file is neither a JSON array nor a JSON object"))
 	}
 	for r.d.More() {
 		key, err := r.d.Token()
 		if err != nil {
-			return r.fault(err)
+			return r.rowError(err)
 		}
 		if key == "data" {
 			return r.data()
@@ -67,21 +70,21 @@ func (r *jsonReader) array() error {
 	return errOtherShape
 }
 
-// data reads the value of "data". It is an array of rows only if it begins
-// with an object; otherwise it is a column of the one row that the file begins
-// with.
+// data reads the value of "data". If it is an array whose first element is an
+// object, it has the rows; otherwise "data" is a column of the first row of the
+// file.
 func (r *jsonReader) data() error {
 	var first json.RawMessage
 	start, err := r.d.Token()
 	if err != nil {
-		return r.fault(err)
+		return r.rowError(err)
 	}
 	if start != json.Delim('[') {
 		return errOtherShape
 	}
 	if r.d.More() {
 		if err := r.d.Decode(&first); err != nil {
-			return r.fault(err)
+			return r.rowError(err)
 		}
 		if first[0] != '{' {
 			return errOtherShape
@@ -93,33 +96,33 @@ func (r *jsonReader) data() error {
 	return r.elements(func() error {
 		for r.d.More() {
 			if _, err := r.d.Token(); err != nil { // the key
-				return r.fault(err)
+				return r.rowError(err)
 			}
 			if err := r.skip(); err != nil {
 				return err
 			}
 		}
 		if _, err := r.d.Token(); err != nil { // the closing brace
-			return r.fault(err)
+			return r.rowError(err)
 		}
 		return r.end()
 	})
 }
 
-// elements reads the rest of an array of rows, and what follows it.
-func (r *jsonReader) elements(rest func() error) error {
+// elements reads the remaining elements of an array of rows, then calls after.
+func (r *jsonReader) elements(after func() error) error {
 	for r.d.More() {
 		if err := r.next(); err != nil {
 			return err
 		}
 	}
 	if _, err := r.d.Token(); err != nil { // the closing bracket
-		return r.fault(err)
+		return r.rowError(err)
 	}
-	return rest()
+	return after()
 }
 
-// sequence reads row after row.
+// sequence reads rows that are not in an array.
 func (r *jsonReader) sequence() error {
 	for r.d.More() {
 		if err := r.next(); err != nil {
@@ -132,14 +135,14 @@ func (r *jsonReader) sequence() error {
 func (r *jsonReader) next() error {
 	var raw json.RawMessage
 	if err := r.d.Decode(&raw); err != nil {
-		return r.fault(err)
+		return r.rowError(err)
 	}
 	return r.row(raw)
 }
 
-// row handles the value that was decoded last.
+// row visits the value that was decoded last.
 func (r *jsonReader) row(raw json.RawMessage) error {
-	line := r.lines.at(r.d.InputOffset() - int64(len(raw)))
+	line := r.lines.lineOf(r.d.InputOffset() - int64(len(raw)))
 	if err := r.rows.parse(raw); err != nil {
 		return &RowError{File: r.path, Line: line, Err: err}
 	}
@@ -149,32 +152,33 @@ func (r *jsonReader) row(raw json.RawMessage) error {
 func (r *jsonReader) skip() error {
 	var raw json.RawMessage
 	if err := r.d.Decode(&raw); err != nil {
-		return r.fault(err)
+		return r.rowError(err)
 	}
 	return nil
 }
 
-// end expects nothing more.
+// end checks that nothing follows.
 func (r *jsonReader) end() error {
 	switch _, err := r.d.Token(); {
 	case err == io.EOF:
 		return nil
 	case err != nil:
-		return r.fault(err)
+		return r.rowError(err)
 	}
-	return r.fault(errors.New("something follows the rows"))
+	return r.rowError(errors.New("something follows the rows"))
 }
 
-func (r *jsonReader) fault(err error) error {
-	return &RowError{File: r.path, Line: r.lines.at(r.d.InputOffset()), Err: jsonError(err)}
+func (r *jsonReader) rowError(err error) error {
+	return &RowError{File: r.path, Line: r.lines.lineOf(r.d.InputOffset()), Err: jsonError(err)}
 }
 
-// lineCounter tells the lines of offsets in what was read through it. Asked in
-// rising order, it remembers only what is between the offset and the reader.
+// lineCounter knows the line of an offset in the text that is read through it.
+// Offsets must be requested in rising order, so it stores only the line feeds
+// between the last offset and the position of the reader.
 type lineCounter struct {
 	r     io.Reader
 	read  int64
-	feeds []int64 // offsets of line feeds not passed yet
+	feeds []int64 // offsets of the line feeds after the last requested offset
 	line  int
 }
 
@@ -189,8 +193,8 @@ func (l *lineCounter) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// at is the line of an offset, from 1.
-func (l *lineCounter) at(offset int64) int {
+// lineOf returns the line of an offset, from 1.
+func (l *lineCounter) lineOf(offset int64) int {
 	for len(l.feeds) > 0 && l.feeds[0] < offset {
 		l.feeds = l.feeds[1:]
 		l.line++

@@ -9,8 +9,8 @@ import (
 	"io"
 )
 
-// maxRow is the longest line of a JSONL file, bytes: a file without line feeds
-// must not end up in memory.
+// maxRow is the longest line of a JSONL file in bytes, so that a file without
+// line feeds is not read into memory.
 const maxRow = 64 << 20
 
 func readJSONL(path string, want []string, visit visitor) (_ []string, err error) {
@@ -21,7 +21,7 @@ func readJSONL(path string, want []string, visit visitor) (_ []string, err error
 	defer func() { err = errors.Join(err, t.Close()) }()
 	lines := bufio.NewScanner(t)
 	lines.Buffer(make([]byte, 0, 64<<10), maxRow)
-	rows := newObjects(want)
+	rows := newObjectDecoder(want)
 	line := 0
 	for lines.Scan() {
 		line++
@@ -42,16 +42,16 @@ func readJSONL(path string, want []string, visit visitor) (_ []string, err error
 	return rows.have, nil
 }
 
-// objects takes rows that are JSON objects apart.
-type objects struct {
-	want   map[string][]int // where the values of a column go
+// objectDecoder decodes rows that are JSON objects.
+type objectDecoder struct {
+	want   map[string][]int // the indexes in values of each column
 	values []value
 	have   []string // all keys so far, in order
 	known  map[string]bool
 }
 
-func newObjects(want []string) *objects {
-	o := &objects{want: map[string][]int{}, values: make([]value, len(want)), known: map[string]bool{}}
+func newObjectDecoder(want []string) *objectDecoder {
+	o := &objectDecoder{want: map[string][]int{}, values: make([]value, len(want)), known: map[string]bool{}}
 	for i, name := range want {
 		if name != "" {
 			o.want[name] = append(o.want[name], i)
@@ -61,7 +61,7 @@ func newObjects(want []string) *objects {
 }
 
 // parse sets o.values.
-func (o *objects) parse(row []byte) error {
+func (o *objectDecoder) parse(row []byte) error {
 	clear(o.values)
 	d := json.NewDecoder(bytes.NewReader(row))
 	start, err := d.Token()
@@ -85,12 +85,12 @@ func (o *objects) parse(row []byte) error {
 			o.known[name] = true
 			o.have = append(o.have, name)
 		}
-		if places := o.want[name]; places != nil {
+		if indexes := o.want[name]; indexes != nil {
 			v, err := jsonValue(raw)
 			if err != nil {
 				return fmt.Errorf("column %q: %w", name, err)
 			}
-			for _, i := range places {
+			for _, i := range indexes {
 				o.values[i] = v
 			}
 		}
@@ -104,7 +104,8 @@ func (o *objects) parse(row []byte) error {
 	return nil
 }
 
-// jsonValue is the text of a JSON value: a string's content, else the JSON.
+// jsonValue returns the text of a JSON value: the content of a string, or else the
+// JSON itself.
 func jsonValue(raw json.RawMessage) (value, error) {
 	switch raw[0] {
 	case 'n':
@@ -121,7 +122,7 @@ func jsonValue(raw json.RawMessage) (value, error) {
 	return value{text: string(raw), present: true}, nil
 }
 
-// jsonError tells a row that was cut from the end of the file.
+// jsonError replaces the errors for a row that ends too early.
 func jsonError(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return errors.New("the JSON ends in the middle")

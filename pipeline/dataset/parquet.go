@@ -10,7 +10,7 @@ import (
 	"github.com/parquet-go/parquet-go"
 )
 
-// readParquet reads the pages of the wanted columns alone, side by side.
+// readParquet reads only the pages of the wanted columns, in parallel positions.
 func readParquet(path string, want []string, visit visitor) (_ []string, err error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -29,9 +29,9 @@ func readParquet(path string, want []string, visit visitor) (_ []string, err err
 	for _, c := range p.Root().Columns() {
 		have = append(have, c.Name())
 	}
-	cursors := make([]*cursor, len(want))
+	columns := make([]*columnReader, len(want))
 	defer func() {
-		for _, c := range cursors {
+		for _, c := range columns {
 			if c != nil {
 				err = errors.Join(err, c.close())
 			}
@@ -45,11 +45,11 @@ func readParquet(path string, want []string, visit visitor) (_ []string, err err
 		if !column.Leaf() || column.Repeated() {
 			return nil, fmt.Errorf("read %s: column %q holds lists or structures, not text", path, name)
 		}
-		cursors[i] = &cursor{pages: column.Pages()}
+		columns[i] = &columnReader{pages: column.Pages()}
 	}
 	values := make([]value, len(want))
 	for row := 1; row <= int(p.NumRows()); row++ {
-		for i, c := range cursors {
+		for i, c := range columns {
 			if c == nil {
 				continue
 			}
@@ -65,12 +65,12 @@ func readParquet(path string, want []string, visit visitor) (_ []string, err err
 }
 
 func openParquet(f io.ReaderAt, size int64) (p *parquet.File, err error) {
-	defer damaged(&err)()
+	defer panicToError(&err)()
 	return parquet.OpenFile(f, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
 }
 
-// cursor reads the values of a flat column one by one.
-type cursor struct {
+// columnReader reads the values of a flat column one by one.
+type columnReader struct {
 	pages  parquet.Pages
 	page   parquet.Page
 	reader parquet.ValueReader
@@ -78,7 +78,7 @@ type cursor struct {
 	ready  []parquet.Value
 }
 
-func (c *cursor) next() (value, error) {
+func (c *columnReader) next() (value, error) {
 	for len(c.ready) == 0 {
 		if err := c.fill(); err != nil {
 			if errors.Is(err, io.EOF) {
@@ -95,8 +95,8 @@ func (c *cursor) next() (value, error) {
 	return value{text: v.String(), present: true}, nil
 }
 
-func (c *cursor) fill() (err error) {
-	defer damaged(&err)()
+func (c *columnReader) fill() (err error) {
+	defer panicToError(&err)()
 	if c.page == nil {
 		page, err := c.pages.ReadPage()
 		if err != nil {
@@ -107,7 +107,7 @@ func (c *cursor) fill() (err error) {
 	n, err := c.reader.ReadValues(c.buffer[:])
 	c.ready = c.buffer[:n]
 	if errors.Is(err, io.EOF) && n == 0 {
-		// Values point into their page until they are used up.
+		// The values point into their page, so it can not be released earlier.
 		parquet.Release(c.page)
 		c.page, err = nil, nil
 	}
@@ -117,8 +117,8 @@ func (c *cursor) fill() (err error) {
 	return err
 }
 
-func (c *cursor) close() (err error) {
-	defer damaged(&err)()
+func (c *columnReader) close() (err error) {
+	defer panicToError(&err)()
 	if c.page != nil {
 		parquet.Release(c.page)
 	}

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Split is a part of a data set that is made for one use.
+// Split is the part of a data set for one use.
 type Split string
 
 // The splits.
@@ -15,8 +15,8 @@ const (
 	Test       Split = "test"
 )
 
-// splitOf tells a file's split by the words of its name, or else of its
-// folders' names, the inner ones first; empty if no word tells one.
+// splitOf returns the split of a file by the words of its name, or else of the
+// names of its folders, the innermost first. It returns "" if no word is a split.
 func splitOf(name string) Split {
 	parts := strings.Split(strings.ToLower(name), "/")
 	slices.Reverse(parts)
@@ -35,8 +35,8 @@ func splitOf(name string) Split {
 	return ""
 }
 
-// chooseSplit answers the files of the split that src asks for. Files whose
-// names tell no split are left out where others' do.
+// chooseSplit returns the files of the requested split. Files without a split in
+// their name are omitted if other files have one.
 func chooseSplit(src Source, files []file) ([]file, error) {
 	bySplit := map[Split][]file{}
 	for _, f := range files {

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// textFile is a text file without its byte order mark, decompressed.
+// textFile reads a text file, decompressed and without byte order mark.
 type textFile struct {
 	*bufio.Reader
 	closers []io.Closer

@@ -9,8 +9,8 @@ import (
 	"github.com/xuri/excelize/v2"
 )
 
-// readXLSX reads the first sheet of a workbook. Rows without any text are left
-// out: spreadsheets tend to end with some.
+// readXLSX reads the first sheet of a workbook. It omits rows without any text,
+// because many sheets end with some.
 func readXLSX(path string, want []string, visit visitor) (_ []string, err error) {
 	book, rows, err := openXLSX(path)
 	if err != nil {
@@ -19,10 +19,10 @@ func readXLSX(path string, want []string, visit visitor) (_ []string, err error)
 	defer func() { err = errors.Join(err, book.Close()) }()
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	var (
-		have   []string
-		from   []int
-		values = make([]value, len(want))
-		line   = 0
+		have    []string
+		columns []int
+		values  = make([]value, len(want))
+		line    = 0
 	)
 	for {
 		line++
@@ -40,12 +40,12 @@ func readXLSX(path string, want []string, visit visitor) (_ []string, err error)
 			if err := checkHeader(cells); err != nil {
 				return nil, &RowError{File: path, Line: line, Err: err}
 			}
-			have, from = cells, positions(cells, want)
+			have, columns = cells, columnIndexes(cells, want)
 			continue
 		}
-		for i, p := range from {
+		for i, p := range columns {
 			values[i] = value{}
-			// A row ends with its last cell that has text.
+			// A row ends with its last cell that is not empty.
 			if p >= 0 && p < len(cells) && cells[p] != "" {
 				values[i] = value{text: cells[p], present: true}
 			}
@@ -57,23 +57,24 @@ func readXLSX(path string, want []string, visit visitor) (_ []string, err error)
 }
 
 const (
-	// mostDeflated is the largest ratio that deflate reaches. Source: zlib,
+	// maxDeflateRatio is the largest compression ratio of deflate. Source: zlib,
 	// technical details, "Maximum Compression Factor", 1032:1.
-	mostDeflated = 1032
-	// mostUnzipped bounds the content of a workbook, bytes. Sheets of more than
-	// 16 MiB are unpacked into a temporary file, not into memory.
-	mostUnzipped = 8 << 30
+	maxDeflateRatio = 1032
+	// maxUnzipped limits the uncompressed size of a workbook in bytes. The
+	// library unpacks sheets above 16 MiB into a temporary file.
+	maxUnzipped = 8 << 30
 )
 
 func openXLSX(path string) (book *excelize.File, rows *excelize.Rows, err error) {
-	defer damaged(&err)()
+	defer panicToError(&err)()
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, nil, err
 	}
-	// The library makes room for as much as the file says that it holds.
-	most := min(info.Size()*mostDeflated, mostUnzipped)
-	if book, err = excelize.OpenFile(path, excelize.Options{UnzipSizeLimit: max(most, 1)}); err != nil {
+	// The library allocates as much memory as the file declares, so the limit
+	// must be close to the size that the file can have.
+	limit := min(info.Size()*maxDeflateRatio, maxUnzipped)
+	if book, err = excelize.OpenFile(path, excelize.Options{UnzipSizeLimit: max(limit, 1)}); err != nil {
 		return nil, nil, err
 	}
 	if rows, err = book.Rows(book.GetSheetName(0)); err != nil {
@@ -83,7 +84,7 @@ func openXLSX(path string) (book *excelize.File, rows *excelize.Rows, err error)
 }
 
 func nextXLSX(rows *excelize.Rows) (cells []string, more bool, err error) {
-	defer damaged(&err)()
+	defer panicToError(&err)()
 	if !rows.Next() {
 		return nil, false, rows.Error()
 	}

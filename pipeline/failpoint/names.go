@@ -1,9 +1,9 @@
 package failpoint
 
-// Name names a point.
+// Name is the name of a point.
 type Name string
 
-// Around the publishing of a fact.
+// Points around the publishing of a fact.
 const (
 	BeforeAccepted          Name = "accepted.before"
 	AfterAccepted           Name = "accepted.after"
@@ -25,98 +25,99 @@ const (
 	AfterTracked            Name = "tracked.after"
 )
 
-// Of a delivery.
+// Points of a delivery.
 const (
-	// Follow is between a fact and what follows from it.
-	Follow    Name = "follow"
-	BeforeAck Name = "ack.before"
-	AfterAck  Name = "ack.after"
-	// BeforeNak is before a message is given back.
+	// BeforeNext is between a fact and the event that follows from it.
+	BeforeNext Name = "follow"
+	BeforeAck  Name = "ack.before"
+	AfterAck   Name = "ack.after"
+	// BeforeNak is before a message is returned for redelivery.
 	BeforeNak Name = "nak.before"
-	// BeforeBury and AfterBury are around the copy of a dead letter.
-	BeforeBury Name = "bury.before"
-	AfterBury  Name = "bury.after"
+	// BeforeDeadLetter and AfterDeadLetter are around storing a dead letter.
+	BeforeDeadLetter Name = "bury.before"
+	AfterDeadLetter  Name = "bury.after"
 )
 
-// Of a job.
+// Points of a job.
 const (
-	// JobTaken is before a delivered job is claimed.
-	JobTaken Name = "job.taken"
-	// JobScratch is when the scratch folder was made.
+	// JobDelivered is before a delivered job is claimed.
+	JobDelivered Name = "job.taken"
+	// JobScratch is after the scratch folder was created.
 	JobScratch Name = "job.scratch"
-	// JobResumed is when the checkpoint of an earlier attempt was fetched.
+	// JobResumed is after the checkpoint of an earlier attempt was fetched.
 	JobResumed Name = "job.resumed"
-	// JobDone is between the engine's end and the metric history's storing.
+	// JobDone is between the end of the engine and storing the metric history.
 	JobDone Name = "job.done"
-	// JobDropped is in the middle of the dropping of what a lost attempt stored.
+	// JobDropped is while the artifacts of a lost attempt are deleted.
 	JobDropped Name = "job.dropped"
-	// CancelTaken is when intake holds a cancelled job and has not ended it.
-	CancelTaken Name = "cancel.taken"
+	// CancelClaimed is after intake claimed a cancelled job and before it ends it.
+	CancelClaimed Name = "cancel.taken"
 )
 
-// Of a checkpoint.
+// Points of a checkpoint.
 const (
 	// CheckpointWritten is before a checkpoint is uploaded.
 	CheckpointWritten Name = "checkpoint.written"
-	// CheckpointStored is between its upload and the pointer to it.
+	// CheckpointStored is between its upload and its registration.
 	CheckpointStored Name = "checkpoint.stored"
-	// CheckpointPointed is before the one before is dropped.
-	CheckpointPointed Name = "checkpoint.pointed"
-	// CheckpointForgotten is between the pointer's removal and the
-	// checkpoint's, when the phase is completed.
-	CheckpointForgotten Name = "checkpoint.forgotten"
+	// CheckpointRegistered is before the previous checkpoint is deleted.
+	CheckpointRegistered Name = "checkpoint.pointed"
+	// CheckpointUnregistered is between removing the registration and deleting
+	// the checkpoint, after the phase is completed.
+	CheckpointUnregistered Name = "checkpoint.forgotten"
 )
 
-// Of an artifact.
+// Points of an artifact.
 const (
-	// ArtifactUnderWay is when a part of an artifact was sent.
-	ArtifactUnderWay Name = "artifact.under_way"
-	// ArtifactUnnamed is when all of it was written and it has no name yet.
+	// ArtifactPartlySent is after a part of an artifact was sent.
+	ArtifactPartlySent Name = "artifact.under_way"
+	// ArtifactUnnamed is after all of it was written and before it has its name.
 	ArtifactUnnamed Name = "artifact.unnamed"
 	// ArtifactUnverified is before it is read back.
 	ArtifactUnverified Name = "artifact.unverified"
-	// ObjectUnnamed is [ArtifactUnnamed] in JetStream's Object Store.
+	// ObjectUnnamed is the same in JetStream's Object Store.
 	ObjectUnnamed Name = "object.unnamed"
 )
 
-// Of the tracker.
+// Points of the tracker.
 const (
-	// LeaseTaken and LeaseDone are at the begin and the end of the time in
-	// which one tracker alone writes a run.
+	// LeaseTaken and LeaseDone are at the start and the end of the time in which
+	// one tracker has the lease of a run.
 	LeaseTaken Name = "lease.taken"
 	LeaseDone  Name = "lease.done"
-	// ReportUnnamed is when a file was written and has no name yet, ReportNext
-	// is between two files, ReportList between the two files of the run list.
+	// ReportUnnamed is after a file was written and before it has its name.
+	// ReportNext is between two files, ReportList between the two files of the
+	// list of runs.
 	ReportUnnamed Name = "report.unnamed"
 	ReportNext    Name = "report.next"
 	ReportList    Name = "report.list"
-	// MLflowUnrecorded is when a run was created in part, or was created and
-	// its id is not known yet.
+	// MLflowUnrecorded is after a run was created, completely or in part, and
+	// before its id is known.
 	MLflowUnrecorded Name = "mlflow.unrecorded"
-	// MLflowCreated, MLflowParams, MLflowMetrics and MLflowArtifacts are when
-	// the last of these was written and the next was not; MLflowEnded is when
-	// one run was ended and the others were not.
+	// MLflowCreated, MLflowParams, MLflowMetrics and MLflowArtifacts are after
+	// the last of these was written and before the next one. MLflowEnded is
+	// after one run was ended and before the others.
 	MLflowCreated   Name = "mlflow.created"
 	MLflowParams    Name = "mlflow.params"
 	MLflowMetrics   Name = "mlflow.metrics"
 	MLflowArtifacts Name = "mlflow.artifacts"
 	MLflowEnded     Name = "mlflow.ended"
-	// MLflowFile is when a file of the layout was written and has no name yet,
-	// MLflowFolder when a whole folder of them was and has none.
+	// MLflowFile is after a file of the layout was written and before it has its
+	// name, MLflowFolder the same for a folder.
 	MLflowFile   Name = "mlflow.file"
 	MLflowFolder Name = "mlflow.folder"
 )
 
-// All lists every point.
+// All returns all points.
 func All() []Name {
 	return []Name{
 		BeforeAccepted, AfterAccepted, BeforeRejected, AfterRejected, BeforeCancelRequested, AfterCancelRequested,
 		BeforeRequested, AfterRequested, BeforeStarted, AfterStarted, BeforeAttemptEnded, AfterAttemptEnded,
 		BeforeCompleted, AfterCompleted, BeforePipelineCompleted, AfterPipelineCompleted, BeforeTracked, AfterTracked,
-		Follow, BeforeAck, AfterAck, BeforeNak, BeforeBury, AfterBury,
-		JobTaken, JobScratch, JobResumed, JobDone, JobDropped, CancelTaken,
-		CheckpointWritten, CheckpointStored, CheckpointPointed, CheckpointForgotten,
-		ArtifactUnderWay, ArtifactUnnamed, ArtifactUnverified, ObjectUnnamed,
+		BeforeNext, BeforeAck, AfterAck, BeforeNak, BeforeDeadLetter, AfterDeadLetter,
+		JobDelivered, JobScratch, JobResumed, JobDone, JobDropped, CancelClaimed,
+		CheckpointWritten, CheckpointStored, CheckpointRegistered, CheckpointUnregistered,
+		ArtifactPartlySent, ArtifactUnnamed, ArtifactUnverified, ObjectUnnamed,
 		LeaseTaken, LeaseDone, ReportUnnamed, ReportNext, ReportList,
 		MLflowUnrecorded, MLflowCreated, MLflowParams, MLflowMetrics, MLflowArtifacts, MLflowEnded, MLflowFile, MLflowFolder,
 	}

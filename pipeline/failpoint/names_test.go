@@ -12,7 +12,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/failpoint"
 )
 
-// TestAllHasEveryName: a point that All left out would be walked by nobody.
+// TestAllHasEveryName: no test would reach a point that is missing in All.
 func TestAllHasEveryName(t *testing.T) {
 	t.Parallel()
 	file, err := parser.ParseFile(token.NewFileSet(), "names.go", nil, 0)

@@ -1,42 +1,93 @@
-// Package filelock tells the files and folders that a living process holds from
-// those that a dead one left behind. A file is held from [Take] until it is
-// closed or the process ends, however it ends: the system lets go, nobody has
-// to clean up.
+// Package filelock locks open files and folders with flock(2), so that a lock
+// ends with the process that holds it, however the process ends.
 //
-// Whoever makes a file and takes it has to look whether it [Is] still the one
-// of that name: someone who cleans up may have been faster than the taking.
-// Where the system, or the file system, has no such locks, nothing can be
-// taken, and nothing is ever told to be left behind.
+// Three uses follow from that. [LockDir] lets processes that write into one
+// folder take turns. [MkdirLocked] makes a folder that is locked as long as
+// its process uses it. [RemoveUnlocked] removes the files and folders whose
+// processes died:
+//
+//	dir, err := filelock.MkdirLocked(parent, "scratch-*")
+//	if err != nil {
+//		return err
+//	}
+//	defer dir.Close() // a lock ends when its file is closed
+//	...
+//	removed, err := filelock.RemoveUnlocked(parent, "scratch-*") // leaves dir alone
+//
+// Code that creates a file and then locks it has to check that the name still
+// leads to this file: a cleanup may remove it before it is locked.
+//
+// Where the system or the file system has no such locks, [TryLock] and
+// [LockDir] fail with [ErrUnsupported], and [RemoveUnlocked] removes nothing.
+//
+// The package is ours because a library such as gofrs/flock opens the file
+// itself, and the check needs the file that is locked.
 package filelock
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 var (
-	// ErrTaken says that somebody holds the file.
-	ErrTaken = errors.New("another holds it")
-	// ErrUnsupported says that files cannot be held here.
+	// ErrLocked says that another open file holds the lock, in this process or
+	// in another one.
+	ErrLocked = errors.New("the file is locked by another process")
+	// ErrUnsupported says that files cannot be locked here.
 	ErrUnsupported = errors.New("files cannot be locked here")
 )
 
-// Is reports whether an open file still is the one at path.
-func Is(f *os.File, path string) bool {
-	mine, err := f.Stat()
-	if err != nil {
-		return false
-	}
-	there, err := os.Lstat(path)
-	return err == nil && os.SameFile(mine, there)
+// lockDirTimeout limits the wait of [LockDir]. A process that is stopped can
+// keep its lock for any time; a process that died keeps none.
+const lockDirTimeout = 10 * time.Second
+
+// LockDir locks a folder that exists, and waits up to 10 s for the lock. The
+// lock is on the folder itself, so it leaves no file behind.
+func LockDir(ctx context.Context, dir string) (unlock func() error, err error) {
+	return lockDir(ctx, dir, lockDirTimeout)
 }
 
-// MakeDir makes a folder in parent, named like the patterns of
-// [os.MkdirTemp], and holds it until it is closed.
-func MakeDir(parent, pattern string) (*os.File, error) {
-	const tries = 10 // each lost one means that somebody cleaned up just then
+func lockDir(ctx context.Context, dir string, timeout time.Duration) (unlock func() error, err error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, fmt.Errorf("lock folder %s: %w", dir, err)
+	}
+	if err := waitForLock(ctx, f, timeout); err != nil {
+		return nil, fmt.Errorf("lock folder %s: %w", dir, errors.Join(err, f.Close()))
+	}
+	return f.Close, nil
+}
+
+// waitForLock polls: flock has no wait that a context can end.
+func waitForLock(ctx context.Context, f *os.File, timeout time.Duration) error {
+	deadline := time.NewTimer(timeout)
+	defer deadline.Stop()
+	poll := time.NewTicker(2 * time.Millisecond)
+	defer poll.Stop()
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := TryLock(f); !errors.Is(err, ErrLocked) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+		case <-poll.C:
+		case <-deadline.C:
+			return fmt.Errorf("another process has held the lock for %s", timeout)
+		}
+	}
+}
+
+// MkdirLocked makes a folder in parent and locks it. The pattern is that of
+// [os.MkdirTemp]. The lock ends when the returned file is closed.
+func MkdirLocked(parent, pattern string) (*os.File, error) {
+	const tries = 10 // each try that fails met a cleanup at that very moment
 	for range tries {
 		dir, err := os.MkdirTemp(parent, pattern)
 		if err != nil {
@@ -49,26 +100,34 @@ func MakeDir(parent, pattern string) (*os.File, error) {
 		if err != nil {
 			return nil, err
 		}
-		err = Take(f)
-		if err == nil && Is(f, dir) || errors.Is(err, ErrUnsupported) {
+		err = TryLock(f)
+		if err == nil && isAt(f, dir) || errors.Is(err, ErrUnsupported) {
 			return f, nil
 		}
 		_ = f.Close() // nothing was written
 	}
-	return nil, fmt.Errorf("make a folder in %s: others remove it at once", parent)
+	return nil, fmt.Errorf("make a folder in %s: other processes remove it at once", parent)
 }
 
-// Sweep removes the folders of parent that match a pattern of [filepath.Glob]
-// and that nobody holds, and returns how many they were.
-func Sweep(parent, pattern string) (removed int, err error) {
-	dirs, err := filepath.Glob(filepath.Join(parent, pattern))
-	if err != nil {
-		return 0, err
+// RemoveUnlocked removes the files and folders in parent whose name matches
+// the pattern of [filepath.Match] and that no process has locked. It returns
+// how many it removed. A parent that does not exist has none.
+func RemoveUnlocked(parent, pattern string) (removed int, err error) {
+	entries, err := os.ReadDir(parent)
+	if errors.Is(err, os.ErrNotExist) {
+		return 0, nil
 	}
-	var errs []error
-	for _, dir := range dirs {
-		gone, err := removeFree(dir)
-		if gone {
+	errs := []error{err}
+	for _, e := range entries {
+		match, err := filepath.Match(pattern, e.Name())
+		if err != nil {
+			return removed, err
+		}
+		if !match {
+			continue
+		}
+		ok, err := removeUnlocked(filepath.Join(parent, e.Name()))
+		if ok {
 			removed++
 		}
 		errs = append(errs, err)
@@ -76,19 +135,30 @@ func Sweep(parent, pattern string) (removed int, err error) {
 	return removed, errors.Join(errs...)
 }
 
-// removeFree removes a folder unless somebody holds it. It is held meanwhile,
-// so that of several who clean up one removes it.
-func removeFree(dir string) (bool, error) {
-	f, err := os.Open(dir)
+// removeUnlocked holds the lock while it removes, so that one of several
+// cleanups removes the entry.
+func removeUnlocked(path string) (bool, error) {
+	f, err := os.Open(path)
 	if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) {
-		return false, nil // somebody was faster, or it is another user's
+		return false, nil // another cleanup was faster, or another user owns it
 	}
 	if err != nil {
 		return false, err
 	}
 	defer f.Close()
-	if Take(f) != nil || !Is(f, dir) {
+	if TryLock(f) != nil || !isAt(f, path) {
 		return false, nil
 	}
-	return true, os.RemoveAll(dir)
+	return true, os.RemoveAll(path)
+}
+
+// isAt reports whether path leads to this open file and to no other one, nor
+// to a link.
+func isAt(f *os.File, path string) bool {
+	opened, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	named, err := os.Lstat(path)
+	return err == nil && os.SameFile(opened, named)
 }

@@ -4,6 +4,7 @@ package filelock_test
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -14,17 +15,21 @@ import (
 	"github.com/tunebus/tunebus/pipeline/filelock"
 )
 
-const pattern = "held-*"
+const pattern = "locked-*"
 
-// TestMain is also the process that a test kills: with a folder in the
-// environment it makes one in there, says its name, and holds it until its
-// input ends, which the test sees to.
+// parentVariable names the folder in which a child process makes and locks a
+// folder.
+const parentVariable = "FILELOCK_TEST_PARENT"
+
+// TestMain is also the main function of the child process that a test kills:
+// it makes a locked folder, prints its name, and keeps the lock until its
+// input ends.
 func TestMain(m *testing.M) {
-	parent := os.Getenv("HELD_PARENT")
+	parent := os.Getenv(parentVariable)
 	if parent == "" {
 		os.Exit(m.Run())
 	}
-	dir, err := filelock.MakeDir(parent, pattern)
+	dir, err := filelock.MkdirLocked(parent, pattern)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -33,22 +38,23 @@ func TestMain(m *testing.M) {
 	_ = bufio.NewScanner(os.Stdin).Scan()
 }
 
-func sweep(t *testing.T, parent string) int {
+func removeUnlocked(t *testing.T, parent string) int {
 	t.Helper()
-	n, err := filelock.Sweep(parent, pattern)
+	n, err := filelock.RemoveUnlocked(parent, pattern)
 	if err != nil {
 		t.Error(err)
 	}
 	return n
 }
 
-// TestSweepLeavesTheLiving: what another process holds stays, what it left
-// behind when it was killed goes, with all that is in it.
-func TestSweepLeavesTheLiving(t *testing.T) {
+// TestRemoveUnlockedLeavesLivingProcesses: a folder that another process has
+// locked stays. The folder that it left behind when it was killed is removed,
+// with its content.
+func TestRemoveUnlockedLeavesLivingProcesses(t *testing.T) {
 	t.Parallel()
 	parent := t.TempDir()
 	other := exec.CommandContext(t.Context(), os.Args[0])
-	other.Env = append(os.Environ(), "HELD_PARENT="+parent)
+	other.Env = append(os.Environ(), parentVariable+"="+parent)
 	other.Stderr = os.Stderr
 	if _, err := other.StdinPipe(); err != nil {
 		t.Fatal(err)
@@ -60,74 +66,105 @@ func TestSweepLeavesTheLiving(t *testing.T) {
 	if err := other.Start(); err != nil {
 		t.Fatal(err)
 	}
-	said := bufio.NewScanner(out)
-	if !said.Scan() {
-		t.Fatal("it holds nothing")
+	printed := bufio.NewScanner(out)
+	if !printed.Scan() {
+		t.Fatal("the process locked nothing")
 	}
-	if err := os.WriteFile(filepath.Join(said.Text(), "f"), []byte("x"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(printed.Text(), "f"), []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	mine, err := filelock.MakeDir(parent, pattern)
+	mine, err := filelock.MkdirLocked(parent, pattern)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := sweep(t, parent); n != 0 {
-		t.Errorf("%d folders of the living are gone", n)
+	if n := removeUnlocked(t, parent); n != 0 {
+		t.Errorf("%d locked folders were removed", n)
 	}
 	if err := other.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	if err := other.Wait(); err == nil {
-		t.Error("it was not killed")
+		t.Error("the process was not killed")
 	}
-	if n := sweep(t, parent); n != 1 {
-		t.Errorf("%d folders of the dead are gone, want 1", n)
+	if n := removeUnlocked(t, parent); n != 1 {
+		t.Errorf("%d folders of the killed process were removed, want 1", n)
 	}
-	if _, err := os.Stat(said.Text()); !os.IsNotExist(err) {
-		t.Errorf("%s: %v", said.Text(), err)
+	if _, err := os.Stat(printed.Text()); !os.IsNotExist(err) {
+		t.Errorf("%s: %v", printed.Text(), err)
 	}
 	if err := mine.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if n := sweep(t, parent); n != 1 {
-		t.Errorf("%d folders that nobody holds any more are gone, want 1", n)
+	if n := removeUnlocked(t, parent); n != 1 {
+		t.Errorf("%d folders that are no longer locked were removed, want 1", n)
 	}
 }
 
-// TestSweepFollowsNoLinks: a name that somebody else made to point elsewhere
-// leads nowhere, and other names are nobody's business.
-func TestSweepFollowsNoLinks(t *testing.T) {
+// TestRemoveUnlockedFollowsNoLinks: a link is not followed, and names that do
+// not match stay.
+func TestRemoveUnlockedFollowsNoLinks(t *testing.T) {
 	t.Parallel()
 	parent, elsewhere := t.TempDir(), t.TempDir()
-	if err := os.Symlink(elsewhere, filepath.Join(parent, "held-link")); err != nil {
+	if err := os.Symlink(elsewhere, filepath.Join(parent, "locked-link")); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Mkdir(filepath.Join(parent, "other"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if n := sweep(t, parent); n != 0 {
-		t.Errorf("%d are gone", n)
+	if n := removeUnlocked(t, parent); n != 0 {
+		t.Errorf("%d entries were removed", n)
 	}
 	if _, err := os.Stat(elsewhere); err != nil {
 		t.Error(err)
 	}
 }
 
-// TestMakersAndSweepers: whoever was given a folder keeps it, however many
-// clean up at the same time.
-func TestMakersAndSweepers(t *testing.T) {
+// TestRemoveUnlockedTakesFilesToo: files and folders that match are removed,
+// whatever characters the name of their parent has.
+func TestRemoveUnlockedTakesFilesToo(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "of [odd] name")
+	if n, err := filelock.RemoveUnlocked(dir, pattern); n != 0 || err != nil {
+		t.Errorf("a folder that does not exist: %d, %v", n, err)
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.CreateTemp(dir, pattern)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sub := filepath.Join(dir, "locked-folder")
+	if err = os.Mkdir(sub, 0o755); err == nil {
+		err = errors.Join(file.Close(), os.WriteFile(filepath.Join(sub, "x"), nil, 0o600), os.WriteFile(filepath.Join(dir, "other"), nil, 0o600))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := removeUnlocked(t, dir); n != 2 {
+		t.Errorf("%d entries were removed, want 2", n)
+	}
+	left, err := os.ReadDir(dir)
+	if err != nil || len(left) != 1 || left[0].Name() != "other" {
+		t.Errorf("left: %v, %v", left, err)
+	}
+}
+
+// TestMkdirLockedBesideRemoveUnlocked: a folder that was handed out stays,
+// however many cleanups run at the same time.
+func TestMkdirLockedBesideRemoveUnlocked(t *testing.T) {
 	t.Parallel()
 	parent := t.TempDir()
 	stop := make(chan struct{})
-	var makers, sweepers sync.WaitGroup
+	var makers, cleanups sync.WaitGroup
 	for range 3 {
-		sweepers.Go(func() {
+		cleanups.Go(func() {
 			for {
 				select {
 				case <-stop:
 					return
 				default:
-					sweep(t, parent)
+					removeUnlocked(t, parent)
 				}
 			}
 		})
@@ -135,7 +172,7 @@ func TestMakersAndSweepers(t *testing.T) {
 	for range 4 {
 		makers.Go(func() {
 			for range 30 {
-				dir, err := filelock.MakeDir(parent, pattern)
+				dir, err := filelock.MkdirLocked(parent, pattern)
 				if err != nil {
 					t.Error(err)
 					return
@@ -152,5 +189,5 @@ func TestMakersAndSweepers(t *testing.T) {
 	}
 	makers.Wait()
 	close(stop)
-	sweepers.Wait()
+	cleanups.Wait()
 }

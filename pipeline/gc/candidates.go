@@ -6,14 +6,13 @@ import (
 	"github.com/tunebus/tunebus/events"
 )
 
-// candidates are the objects that may go, by the run whose name they carry.
-// Only keys and sizes are held.
+// candidates are the objects that may be removed: their sizes by run and key.
 type candidates struct {
 	byRun map[string]map[string]int64
 	count int
 }
 
-// add takes an object if tunebus made it for a run.
+// add adds an object if tunebus created it for a run.
 func (c *candidates) add(key string, size int64) {
 	run, ok := runOf(key)
 	if !ok {
@@ -25,21 +24,21 @@ func (c *candidates) add(key string, size int64) {
 	if c.byRun[run] == nil {
 		c.byRun[run] = map[string]int64{}
 	}
-	if _, again := c.byRun[run][key]; !again {
+	if _, exists := c.byRun[run][key]; !exists {
 		c.count++
 	}
 	c.byRun[run][key] = size
 }
 
-// runOf is the run that an object was made or uploaded for.
+// runOf returns the run that an object was created or uploaded for.
 func runOf(key string) (string, bool) {
 	kind, rest, _ := strings.Cut(key, "/")
-	run, name, below := strings.Cut(rest, "/")
-	return run, (kind == "runs" || kind == "uploads") && below && name != "" && events.ValidToken(run)
+	run, name, hasName := strings.Cut(rest, "/")
+	return run, (kind == "runs" || kind == "uploads") && hasName && name != "" && events.ValidToken(run)
 }
 
-// keep spares an object.
-func (c *candidates) keep(key string) {
+// mark removes an object from the candidates.
+func (c *candidates) mark(key string) {
 	run, _ := runOf(key)
 	if _, ok := c.byRun[run][key]; ok {
 		delete(c.byRun[run], key)
@@ -47,8 +46,8 @@ func (c *candidates) keep(key string) {
 	}
 }
 
-// keepRun spares all objects of a run.
-func (c *candidates) keepRun(run string) {
+// markRun removes all objects of a run from the candidates.
+func (c *candidates) markRun(run string) {
 	c.count -= len(c.byRun[run])
 	delete(c.byRun, run)
 }

@@ -2,70 +2,112 @@ package gc
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"time"
 
+	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/archive"
 	"github.com/tunebus/tunebus/pipeline/artifact"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/requestlog"
+	"github.com/tunebus/tunebus/pipeline/bus/runindex"
 )
 
-// Collector removes what no run refers to.
-type Collector struct {
-	Bus   *bus.Bus
-	Store *artifact.Store
-	// Grace is how long an object is left alone in any case.
+// Store is the part of [artifact.Store] that a collection needs.
+type Store interface {
+	archive.Store
+	Delete(ctx context.Context, key string) error
+	Leftovers(ctx context.Context, before time.Time) iter.Seq2[artifact.Object, error]
+	RemoveLeftover(ctx context.Context, o artifact.Object) error
+}
+
+// checkpoints are the registered checkpoints of jobs.
+type checkpoints interface {
+	List(ctx context.Context, each func(checkpoint.Entry) error) error
+	Delete(ctx context.Context, run string, p events.Phase) error
+}
+
+// Options configure a [Collector].
+type Options struct {
+	// Grace is the age below which an object is never removed. Default 0.
 	Grace time.Duration
-	// Sure removes objects also where no run refers to the store, which
-	// otherwise is taken for the wrong one.
-	Sure bool
-	// DryRun only says what would be done.
+	// StoreConfirmed removes objects also if no run refers to the store. By
+	// default such a store is considered the wrong one.
+	StoreConfirmed bool
+	// DryRun reports what would be removed and removes nothing.
 	DryRun bool
-	// Told, when set, hears of everything that is removed.
-	Told func(Removed)
+	// OnRemoved, if set, is called for each removed object.
+	OnRemoved func(Removed)
+}
+
+// Collector removes artifacts that are not in use.
+type Collector struct {
+	sources     sources
+	checkpoints checkpoints
+	store       Store
+	opts        Options
+}
+
+// New returns a collector.
+func New(c *conn.Conn, store Store, opts Options) *Collector {
+	return &Collector{
+		sources: sources{
+			requests:    requestlog.New(c),
+			deadLetters: deadletter.New(c),
+			runs:        runindex.New(c),
+			stream:      history.New(c),
+			archive:     archive.NewFiles(store),
+		},
+		checkpoints: checkpoint.New(c),
+		store:       store,
+		opts:        opts,
+	}
 }
 
 // Report is what a [Collector] did, or would do.
 type Report struct {
-	// Removed sums up the objects, Leftovers what writers that died left
-	// behind.
+	// Removed are the artifacts, Leftovers the leftovers of killed writers.
 	Removed   Sum `json:"removed"`
 	Leftovers Sum `json:"leftovers"`
-	// Checkpoints are those of runs that have ended or are gone.
+	// Checkpoints are the checkpoints of runs that have ended or do not exist.
 	Checkpoints int `json:"checkpoints"`
-	// Runs counts the runs that were read, Open those that go on.
+	// Runs is the number of runs that were read, Open of those that have not
+	// ended.
 	Runs int `json:"runs"`
 	Open int `json:"open"`
-	// Unreadable are runs with a fact that cannot be read; all that carries
-	// their name stays.
+	// Unreadable are the runs with a fact that can not be read. All of their
+	// objects remain.
 	Unreadable []string `json:"unreadable,omitempty"`
 }
 
-// Sum counts objects.
+// Sum is a number of objects and their size.
 type Sum struct {
 	Count int   `json:"count"`
 	Bytes int64 `json:"bytes"`
 }
 
-// Removed is one thing that is removed.
+// Removed is a removed object.
 type Removed struct {
 	Key   string `json:"key"`
 	Bytes int64  `json:"bytes"`
 }
 
-// ErrNoReference says that no run refers to the store.
+// ErrNoReference means that no run refers to the store.
 var ErrNoReference = errors.New("no run refers to this artifact store, so it may be the wrong one, or the wrong server")
 
 // Run collects once.
-func (c Collector) Run(ctx context.Context) (Report, error) {
+func (c *Collector) Run(ctx context.Context) (Report, error) {
 	var report Report
-	before := time.Now().Add(-c.Grace)
+	before := time.Now().Add(-c.opts.Grace)
 	var found candidates
-	for o, err := range c.Store.List(ctx, "") {
+	for o, err := range c.store.List(ctx, "") {
 		if err != nil {
 			return report, err
 		}
@@ -73,162 +115,52 @@ func (c Collector) Run(ctx context.Context) (Report, error) {
 			found.add(o.Key, o.Size)
 		}
 	}
-	m := marking{c: c, found: &found, report: &report, ended: map[string]bool{}}
-	if err := m.all(ctx); err != nil {
+	m := marker{
+		sources:    c.sources,
+		storeID:    c.store.ID(),
+		candidates: &found,
+		report:     &report,
+		ended:      map[string]bool{},
+	}
+	if err := m.markAll(ctx); err != nil {
 		return report, err
 	}
-	if found.count > 0 && m.refers == 0 && !c.Sure {
+	if found.count > 0 && m.references == 0 && !c.opts.StoreConfirmed {
 		return report, ErrNoReference
 	}
-	err := errors.Join(c.checkpoints(ctx, before, m.ended, &report), c.remove(ctx, found, &report), c.sweep(ctx, before, &report))
+	err := errors.Join(
+		c.removeCheckpoints(ctx, before, m.ended, &report),
+		c.sweep(ctx, found, &report),
+		c.removeLeftovers(ctx, before, &report),
+	)
 	return report, err
 }
 
-// marking spares what is needed.
-type marking struct {
-	c      Collector
-	found  *candidates
-	report *Report
-	// ended holds every run that was read, and whether it has ended.
-	ended  map[string]bool
-	refers int // references into the store
-}
-
-// all reads everything that may refer to an object: the requests before the
-// runs that they make, the stream before the archive that its runs go to, and
-// at last the runs that came meanwhile.
-func (m *marking) all(ctx context.Context) error {
-	err := m.c.Bus.Undecided(ctx, func(run string, data json.RawMessage) error {
-		m.found.keepRun(run)
-		m.mark(data)
-		return nil
-	})
-	if err == nil {
-		err = m.c.Bus.Letters(ctx, func(l bus.Letter) error {
-			m.mark(l.Body)
-			return nil
-		})
-	}
-	if err == nil {
-		err = m.stream(ctx)
-	}
-	if err == nil {
-		err = m.archived(ctx)
-	}
-	if err == nil {
-		err = m.stream(ctx)
-	}
-	return err
-}
-
-// mark spares what some JSON refers to.
-func (m *marking) mark(text []byte) bool {
-	err := references(text, func(store, key string) {
-		if store == m.c.Store.ID() {
-			m.refers++
-			m.found.keep(key)
-		}
-	})
-	return err == nil
-}
-
-// stream reads the runs of the stream that have not been read yet.
-func (m *marking) stream(ctx context.Context) error {
-	runs, err := m.c.Bus.Stories(ctx)
-	if err != nil {
-		return err
-	}
-	for _, run := range runs {
-		if _, read := m.ended[run]; read {
-			continue
-		}
-		story, err := m.c.Bus.Story(ctx, run)
-		if err != nil {
-			return err
-		}
-		m.run(run, story)
-	}
-	return nil
-}
-
-// run spares what a run refers to, and everything of its own unless it has
-// surely ended.
-func (m *marking) run(run string, story bus.Story) {
-	m.report.Runs++
-	state, unreadable := story.Run()
-	ended := state.Completed != nil
-	for _, f := range story.Facts {
-		if !m.mark(f.Body) && unreadable == nil {
-			unreadable = errors.New("no JSON")
-		}
-	}
-	switch {
-	case unreadable != nil:
-		m.report.Unreadable = append(m.report.Unreadable, run)
-		ended = false
-	case !ended && state.Accepted != nil:
-		m.report.Open++
-	}
-	m.ended[run] = ended
-	if !ended {
-		m.found.keepRun(run)
-	}
-}
-
-// archived reads the archived runs, while there is anything that they could
-// spare.
-func (m *marking) archived(ctx context.Context) error {
-	runs, err := archive.Runs(ctx, m.c.Store)
-	if err != nil {
-		return err
-	}
-	for _, run := range runs {
-		if m.found.count == 0 {
-			m.ended[run] = true
-			continue
-		}
-		facts, err := archive.Read(ctx, m.c.Store, run)
-		if errors.Is(err, archive.ErrDamaged) {
-			return fmt.Errorf("what run %s refers to cannot be told, so nothing is removed: %w", run, err)
-		}
-		if err != nil {
-			return err
-		}
-		if _, read := m.ended[run]; !read {
-			m.run(run, bus.Story{Facts: facts})
-			continue
-		}
-		for _, f := range facts { // a part of it is in the stream still
-			m.mark(f.Body)
-		}
-	}
-	return nil
-}
-
-// checkpoints forgets those that nobody will go on from.
-func (c Collector) checkpoints(ctx context.Context, before time.Time, ended map[string]bool, report *Report) error {
-	var over []bus.KeptCheckpoint
-	err := c.Bus.Checkpoints(ctx, func(k bus.KeptCheckpoint) error {
-		if done, known := ended[k.Run]; k.Phase.Valid() && (done || !known) && k.Time.Before(before) {
-			over = append(over, k)
+// removeCheckpoints removes the registered checkpoints of runs that have ended
+// or do not exist: no job will resume from them.
+func (c *Collector) removeCheckpoints(ctx context.Context, before time.Time, ended map[string]bool, report *Report) error {
+	var obsolete []checkpoint.Entry
+	err := c.checkpoints.List(ctx, func(e checkpoint.Entry) error {
+		if runEnded, exists := ended[e.Run]; e.Phase.Valid() && (runEnded || !exists) && e.Time.Before(before) {
+			obsolete = append(obsolete, e)
 		}
 		return nil
 	})
-	for _, k := range over {
+	for _, e := range obsolete {
 		if err != nil {
 			break
 		}
-		if !c.DryRun {
-			err = c.Bus.DeleteCheckpoint(ctx, k.Run, k.Phase)
+		if !c.opts.DryRun {
+			err = c.checkpoints.Delete(ctx, e.Run, e.Phase)
 		}
 		report.Checkpoints++
 	}
 	return err
 }
 
-// remove removes what is left of the candidates. One object that cannot be
-// removed keeps no other.
-func (c Collector) remove(ctx context.Context, found candidates, report *Report) error {
+// sweep removes the candidates that were not marked. If one can not be removed,
+// it continues with the others.
+func (c *Collector) sweep(ctx context.Context, found candidates, report *Report) error {
 	var first error
 	failed := 0
 	for _, run := range slices.Sorted(maps.Keys(found.byRun)) {
@@ -236,8 +168,8 @@ func (c Collector) remove(ctx context.Context, found candidates, report *Report)
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
-			if !c.DryRun {
-				if err := c.Store.Delete(ctx, key); err != nil && !errors.Is(err, artifact.ErrNotFound) {
+			if !c.opts.DryRun {
+				if err := c.store.Delete(ctx, key); err != nil && !errors.Is(err, artifact.ErrNotFound) {
 					if first == nil {
 						first = err
 					}
@@ -245,33 +177,33 @@ func (c Collector) remove(ctx context.Context, found candidates, report *Report)
 					continue
 				}
 			}
-			c.tell(&report.Removed, Removed{Key: key, Bytes: found.byRun[run][key]})
+			c.count(&report.Removed, Removed{Key: key, Bytes: found.byRun[run][key]})
 		}
 	}
 	if failed > 0 {
-		return fmt.Errorf("%d objects were not removed, the first since: %w", failed, first)
+		return fmt.Errorf("%d objects were not removed, the first because: %w", failed, first)
 	}
 	return nil
 }
 
-// sweep removes what writers that died left behind.
-func (c Collector) sweep(ctx context.Context, before time.Time, report *Report) error {
-	for o, err := range c.Store.Leftovers(ctx, before) {
-		if err == nil && !c.DryRun {
-			err = c.Store.RemoveLeftover(ctx, o)
+// removeLeftovers removes the leftovers of killed writers.
+func (c *Collector) removeLeftovers(ctx context.Context, before time.Time, report *Report) error {
+	for o, err := range c.store.Leftovers(ctx, before) {
+		if err == nil && !c.opts.DryRun {
+			err = c.store.RemoveLeftover(ctx, o)
 		}
 		if err != nil {
 			return err
 		}
-		c.tell(&report.Leftovers, Removed{Key: o.Key, Bytes: o.Size})
+		c.count(&report.Leftovers, Removed{Key: o.Key, Bytes: o.Size})
 	}
 	return nil
 }
 
-func (c Collector) tell(sum *Sum, one Removed) {
+func (c *Collector) count(sum *Sum, removed Removed) {
 	sum.Count++
-	sum.Bytes += one.Bytes
-	if c.Told != nil {
-		c.Told(one)
+	sum.Bytes += removed.Bytes
+	if c.opts.OnRemoved != nil {
+		c.opts.OnRemoved(removed)
 	}
 }

@@ -1,23 +1,25 @@
-// Package gc collects the artifacts that no run refers to, and what
-// writers that died left behind.
+// Package gc is the garbage collection of the artifact store: it removes
+// artifacts that no run refers to, leftovers of killed writers, and checkpoints
+// that no job will resume from.
 //
-// # What stays
+//	report, err := gc.New(conn, store, gc.Options{Grace: 24 * time.Hour}).Run(ctx)
 //
-//   - Every object that a fact of any run refers to, in the stream or archived:
-//     what a run made, what it was given, and so what a rerun starts from.
-//     References are found in the stored JSON itself, also in facts of versions
-//     that this program does not know.
-//   - Every object below the prefix of a run that has not ended, or that cannot
+// It is mark and sweep. All objects are listed first. Then everything that can
+// refer to an object is read, and the objects that are referred to are marked.
+// The listed objects that are not marked are removed, so an object that is
+// stored later is safe.
+//
+// # What remains
+//
+//   - Every object that a fact of any run refers to, in the stream or in the
+//     archive: the results and the inputs of the run, and so everything that a
+//     rerun needs. References are searched in the stored JSON itself, also in
+//     facts of versions that this program does not know.
+//   - Every object below the prefix of a run that has not ended, or that can not
 //     be read.
-//   - What requests name that intake has not dealt with, and dead letters.
-//   - Whatever is younger than the grace: files are uploaded before their run is
-//     accepted.
-//   - Archives, and whatever is not called runs/… or uploads/…, which tunebus
-//     did not make.
-//
-// # Order
-//
-// The objects are listed first, then the runs are read, then those runs that
-// were accepted meanwhile. Only what was listed is removed, so that whatever
-// is stored later is safe.
+//   - Every object that a pending request or a dead letter refers to.
+//   - Every object that is younger than the grace period: files are uploaded
+//     before their run is accepted.
+//   - Archives, and all other objects whose key does not begin with runs/ or
+//     uploads/, because tunebus did not create them.
 package gc

@@ -5,12 +5,12 @@ import (
 	"encoding/json"
 )
 
-// references calls each for every reference to an artifact that some JSON
-// holds, at any depth: an object with a store and a key. JSON that cannot be
-// read has none, and reports so.
-func references(text []byte, each func(store, key string)) error {
+// eachReference calls each for every reference to an artifact in a JSON text, at
+// any depth: an object with a store and a key. Text that is no JSON has no
+// references and returns an error.
+func eachReference(text []byte, each func(store, key string)) error {
 	if !bytes.Contains(text, []byte(`"store"`)) && json.Valid(text) {
-		return nil // spares most of the work
+		return nil // most texts; decoding is much slower
 	}
 	var value any
 	if err := json.Unmarshal(text, &value); err != nil {
@@ -23,17 +23,17 @@ func references(text []byte, each func(store, key string)) error {
 func walk(value any, each func(store, key string)) {
 	switch v := value.(type) {
 	case []any:
-		for _, one := range v {
-			walk(one, each)
+		for _, element := range v {
+			walk(element, each)
 		}
 	case map[string]any:
-		store, s := v["store"].(string)
-		key, k := v["key"].(string)
-		if s && k {
+		store, hasStore := v["store"].(string)
+		key, hasKey := v["key"].(string)
+		if hasStore && hasKey {
 			each(store, key)
 		}
-		for _, one := range v {
-			walk(one, each)
+		for _, element := range v {
+			walk(element, each)
 		}
 	}
 }

@@ -1,6 +1,12 @@
-// Package hostmetrics measures the machine that a phase works on, under the
-// names that MLflow gives system metrics. Megabytes are 10⁶ bytes; used
-// memory is the total minus what is available.
+// Package hostmetrics measures CPU, memory, disk, network and GPUs of the machine
+// that a phase runs on, under the names that MLflow uses for system metrics.
 //
-// GPU metrics need the build tag "gpu" and cgo; without it, there are none.
+//	sampler := hostmetrics.New(ctx)
+//	defer sampler.Close()
+//	points := sampler.Sample(ctx)
+//
+// A megabyte is 10⁶ bytes. Used memory is the total minus the available memory. A
+// value that the machine can not provide is omitted.
+//
+// GPU metrics need the build tag "gpu" and cgo.
 package hostmetrics

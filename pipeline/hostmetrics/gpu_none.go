@@ -2,7 +2,7 @@
 
 package hostmetrics
 
-// gpus are the machine's GPUs; this build knows of none.
+// gpus are the GPUs of the machine. This build has no GPU metrics.
 type gpus struct{}
 
 func openGPUs() gpus { return gpus{} }

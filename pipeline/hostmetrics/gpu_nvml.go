@@ -8,8 +8,7 @@ import (
 	"github.com/NVIDIA/go-nvml/pkg/nvml"
 )
 
-// gpus are the machine's GPUs as NVML shows them; none where there is no
-// driver.
+// gpus are the GPUs of the machine that NVML lists; none if there is no driver.
 type gpus struct{ devices []nvml.Device }
 
 func openGPUs() gpus {

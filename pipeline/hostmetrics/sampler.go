@@ -13,25 +13,24 @@ import (
 	"github.com/tunebus/tunebus/events"
 )
 
-// Sampler measures the machine. Network traffic counts from New on. A value
-// that this machine cannot give is left out.
+// Sampler measures the machine. Network traffic is counted from New on.
 type Sampler struct {
 	received, sent uint64
 	gpus           gpus
 }
 
-// New returns a sampler. Close it to let the GPU library go.
+// New returns a sampler. The caller must close it.
 func New(ctx context.Context) *Sampler {
 	s := &Sampler{gpus: openGPUs()}
 	s.received, s.sent = traffic(ctx)
-	_, _ = cpu.PercentWithContext(ctx, 0, false) // the first call only sets the start of the next one's span
+	_, _ = cpu.PercentWithContext(ctx, 0, false) // the first call only sets the start of the interval that the next call measures
 	return s
 }
 
-// Close lets the GPU library go.
+// Close releases the GPU library.
 func (s *Sampler) Close() { s.gpus.close() }
 
-// Sample measures once, in a few milliseconds.
+// Sample measures once. It takes a few milliseconds.
 func (s *Sampler) Sample(ctx context.Context) []events.Point {
 	now := time.Now().UTC()
 	var out []events.Point

@@ -4,7 +4,7 @@ import (
 	"testing"
 )
 
-func TestSampleNamesWhatMLflowNames(t *testing.T) {
+func TestSampleHasMLflowNames(t *testing.T) {
 	t.Parallel()
 	s := New(t.Context())
 	defer s.Close()

@@ -4,60 +4,48 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"math/rand/v2"
-	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 )
 
-// Options say where the Hub is and where files are kept.
+// Options configure a [Client].
 type Options struct {
-	// Endpoint is the Hub's address. Default https://huggingface.co.
+	// Endpoint is the address of the Hub. Default https://huggingface.co.
 	Endpoint string
-	// Token is sent to the endpoint's origin. Default: none.
+	// Token is sent to the origin of the endpoint. Default: none.
 	Token string
-	// Cache is the folder for what is fetched. Default: tunebus/hub in the
-	// user's cache folder.
+	// Cache is the folder for downloads. Default: tunebus/hub in the user's
+	// cache folder.
 	Cache string
-	// Offline never asks the Hub: what the cache does not hold is an error.
+	// Offline forbids requests to the Hub: a repository that is not in the
+	// cache is an error.
 	Offline bool
-	// Parallel is how many files are fetched at the same time. Default 4.
+	// Parallel is the number of concurrent downloads. Default 4.
 	Parallel int
-	// Tries is how often a request is made that fails for a reason that
-	// passes. Default 5.
+	// Tries is the number of tries of a request that fails for a temporary
+	// reason. Default 5.
 	Tries int
-	// Backoff is the wait before the second try; it doubles each time.
+	// Backoff is the delay before the second try; it doubles with each try.
 	// Default 500 ms.
 	Backoff time.Duration
-	Logger  *slog.Logger
+	// Logger receives retries and finished downloads. Default: none.
+	Logger *slog.Logger
 }
 
-// Client asks a Hub. It is safe for concurrent use.
+// Client downloads repositories. It may be used concurrently.
 type Client struct {
-	opts Options
-	base *url.URL
-	http *http.Client
+	offline   bool
+	api       *api
+	cache     cache
+	downloads downloader
+	log       *slog.Logger
 }
 
-// Errors that callers tell apart.
-var (
-	// ErrUnreachable says that the Hub did not answer, or only with errors of
-	// its own; it may later.
-	ErrUnreachable = errors.New("the Hub cannot be reached")
-	// ErrBroken says that what the Hub sent broke off or is not what it should
-	// be; it may come whole later.
-	ErrBroken = errors.New("the transfer is broken")
-	// ErrRefused says that the Hub does not give this to us.
-	ErrRefused = errors.New("the Hub refuses")
-)
-
-// New returns a client. It asks nobody yet.
+// New returns a client. It sends no request.
 func New(opts Options) (*Client, error) {
 	if opts.Endpoint == "" {
 		opts.Endpoint = "https://huggingface.co"
@@ -85,105 +73,132 @@ func New(opts Options) (*Client, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.ResponseHeaderTimeout = 30 * time.Second
-	return &Client{opts: opts, base: base, http: &http.Client{Transport: &authorized{next: transport, origin: base, token: opts.Token}}}, nil
-}
-
-// authorized adds the token to requests to the endpoint's own origin. The
-// token never is part of the request that redirects are made from.
-type authorized struct {
-	next   http.RoundTripper
-	origin *url.URL
-	token  string
-}
-
-// RoundTrip implements [http.RoundTripper].
-func (a *authorized) RoundTrip(r *http.Request) (*http.Response, error) {
-	if a.token != "" && r.URL.Scheme == a.origin.Scheme && strings.EqualFold(r.URL.Host, a.origin.Host) {
-		r = r.Clone(r.Context())
-		r.Header.Set("Authorization", "Bearer "+a.token)
+	a := &api{
+		base:     base,
+		http:     newHTTPClient(base, opts.Token),
+		hasToken: opts.Token != "",
+		tries:    opts.Tries,
+		backoff:  opts.Backoff,
+		log:      opts.Logger,
 	}
-	return a.next.RoundTrip(r)
+	return &Client{
+		offline:   opts.Offline,
+		api:       a,
+		cache:     cache{dir: opts.Cache},
+		downloads: downloader{api: a, parallel: opts.Parallel, tries: opts.Tries, log: opts.Logger},
+		log:       opts.Logger,
+	}, nil
 }
 
-// get asks until there is an answer of status 200, whose body the caller
-// closes, or an error that will not pass.
-func (c *Client) get(ctx context.Context, what, address string) (*http.Response, error) {
-	for try := 1; ; try++ {
-		answer, wait, err := c.once(ctx, what, address)
-		if err == nil {
-			return answer, nil
-		}
-		if ctx.Err() != nil {
-			return nil, fmt.Errorf("%s: %w", what, context.Cause(ctx))
-		}
-		if !errors.Is(err, ErrUnreachable) || try >= c.opts.Tries {
-			return nil, err
-		}
-		pause := c.opts.Backoff << min(try-1, 6)
-		pause = max(pause+time.Duration(rand.Int64N(int64(pause)/2+1)), wait)
-		c.opts.Logger.Warn("asking the Hub again", "what", what, "try", try+1, "in", pause, "error", err)
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return nil, fmt.Errorf("%s: %w", what, context.Cause(ctx))
-		}
-	}
-}
-
-// once asks once. wait is how long the server asks to be left alone.
-func (c *Client) once(ctx context.Context, what, address string) (_ *http.Response, wait time.Duration, err error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+// Model downloads a model and returns its folder. id is owner/name or
+// owner/name@revision; revision, if not empty, has priority. Only the files
+// that tunebus reads are downloaded: configuration, tokenizer, chat template
+// and safetensors.
+func (c *Client) Model(ctx context.Context, id, revision string) (string, error) {
+	r, err := parseRepository(models, id, revision)
 	if err != nil {
-		return nil, 0, fmt.Errorf("%s: not an address", what)
+		return "", err
 	}
-	r.Header.Set("User-Agent", "tunebus")
-	answer, err := c.http.Do(r)
+	dir, files, err := c.snapshot(ctx, r, modelFiles)
+	if err == nil && files == 0 {
+		err = fmt.Errorf("%s: it has no config.json with safetensors; other formats are not read", r)
+	}
+	return dir, err
+}
+
+// Dataset downloads a data set and returns its folder. id and revision are as
+// in [Client.Model]. If the data set has no data files of a known format, the
+// Hub's own conversion to Parquet is downloaded.
+func (c *Client) Dataset(ctx context.Context, id, revision string) (string, error) {
+	r, err := parseRepository(datasets, id, revision)
 	if err != nil {
-		var detail *url.Error
-		if errors.As(err, &detail) {
-			err = detail.Err // without the address, which a CDN signs
-		}
-		return nil, 0, fmt.Errorf("%s: %w at %s: %w", what, ErrUnreachable, c.base.Host, err)
+		return "", err
 	}
-	if answer.StatusCode == http.StatusOK {
-		return answer, 0, nil
+	dir, files, err := c.snapshot(ctx, r, datasetFiles)
+	if err != nil || files > 0 {
+		return dir, err
 	}
-	_, _ = io.CopyN(io.Discard, answer.Body, 4<<10) // so that the connection can be used again
-	_ = answer.Body.Close()
-	return nil, retryAfter(answer), c.refusal(what, answer)
+	r.revision = "refs/convert/parquet"
+	dir, files, err = c.snapshot(ctx, r, convertedFiles)
+	if err == nil && files == 0 {
+		err = fmt.Errorf("%s: it has no data files of a known format (Parquet, JSON lines, JSON, CSV, XLSX)", r)
+	}
+	if err != nil {
+		return "", fmt.Errorf("%w; and the Hub has not converted it", err)
+	}
+	return dir, nil
 }
 
-const longestWait = time.Minute
-
-func retryAfter(answer *http.Response) time.Duration {
-	seconds, err := strconv.Atoi(answer.Header.Get("Retry-After"))
-	if err != nil || seconds < 0 {
-		return 0
-	}
-	return min(time.Duration(seconds)*time.Second, longestWait)
+// HasModel returns an error if a model is neither in the cache nor on the Hub.
+// It downloads nothing.
+func (c *Client) HasModel(ctx context.Context, id string) error {
+	return c.check(ctx, models, id)
 }
 
-// refusal says what a status means and what to do about it. The Hub names
-// its own reason in a header.
-func (c *Client) refusal(what string, answer *http.Response) error {
-	status := answer.StatusCode
-	reason := answer.Header.Get("X-Error-Code")
+// HasDataset returns an error if a data set is neither in the cache nor on the
+// Hub. It downloads nothing.
+func (c *Client) HasDataset(ctx context.Context, id string) error {
+	return c.check(ctx, datasets, id)
+}
+
+func (c *Client) check(ctx context.Context, k kind, id string) error {
+	r, err := parseRepository(k, id, "")
+	if err != nil {
+		return err
+	}
+	if _, cached := c.cache.latest(r); cached {
+		return nil
+	}
+	if c.offline {
+		return c.notCached(r)
+	}
+	_, err = c.api.commit(ctx, r)
+	return err
+}
+
+func (c *Client) notCached(r repository) error {
+	return fmt.Errorf("%s: it is not in the cache %s, and this service may not ask the Hub (HF_HUB_OFFLINE)", r, c.cache.dir)
+}
+
+// snapshot brings the chosen files of a repository into the cache. It returns
+// their folder and their number.
+func (c *Client) snapshot(ctx context.Context, r repository, choose func([]file) []file) (string, int, error) {
+	commit, cached := c.cache.latest(r)
 	switch {
-	case status == http.StatusTooManyRequests || status >= http.StatusInternalServerError:
-		return fmt.Errorf("%s: %w at %s: status %d", what, ErrUnreachable, c.base.Host, status)
-	case reason == "GatedRepo":
-		return fmt.Errorf("%s: %w: it is gated; accept its terms on the Hub, and give a token of that account (HF_TOKEN)", what, ErrRefused)
-	case status == http.StatusUnauthorized && c.opts.Token == "":
-		return fmt.Errorf("%s: %w: it does not exist, or it is private; check its name, or set HF_TOKEN", what, ErrRefused)
-	case status == http.StatusUnauthorized || status == http.StatusForbidden:
-		return fmt.Errorf("%s: %w: the token is not accepted there; check HF_TOKEN and what it may read", what, ErrRefused)
-	case reason == "RevisionNotFound":
-		return fmt.Errorf("%s: %w: there is no such revision", what, ErrRefused)
-	case status == http.StatusNotFound:
-		return fmt.Errorf("%s: %w: it does not exist at %s; check its name", what, ErrRefused, c.base.Host)
-	default:
-		return fmt.Errorf("%s: %w: status %d", what, ErrRefused, status)
+	case c.offline && !cached:
+		return "", 0, c.notCached(r)
+	case c.offline, cached && commit == r.revision: // a commit never changes
+		return c.cache.open(r, commit)
 	}
+	newest, err := c.api.commit(ctx, r)
+	switch {
+	case errors.Is(err, ErrUnreachable) && cached:
+		c.log.Warn("the Hub is unreachable; using the cached commit", "repository", r.String(), "commit", commit)
+		return c.cache.open(r, commit)
+	case err != nil:
+		return "", 0, err
+	case cached && newest == commit:
+		return c.cache.open(r, commit)
+	}
+	if !c.cache.isComplete(r, newest) { // else another revision led to it before
+		if err := c.download(ctx, r, newest, choose); err != nil {
+			return "", 0, err
+		}
+	}
+	if err := c.cache.setLatest(r, newest); err != nil {
+		return "", 0, err
+	}
+	return c.cache.open(r, newest)
+}
+
+func (c *Client) download(ctx context.Context, r repository, commit string, choose func([]file) []file) error {
+	all, err := c.api.files(ctx, r, commit)
+	if err != nil {
+		return err
+	}
+	files := choose(all)
+	if err := c.downloads.all(ctx, r, commit, c.cache.commitDir(r, commit), files); err != nil {
+		return err
+	}
+	return c.cache.setComplete(r, commit, len(files))
 }

@@ -33,27 +33,27 @@ const (
 	token  = "hf_secret"
 )
 
-// fake speaks the Hub's protocol as far as it is used: revisions, trees in
-// pages, and files that are answered or, where they are large, redirected to
-// another origin.
-type fake struct {
+// fakeHub is a server with the part of the Hub's API that the client uses:
+// revisions, paged file lists, and files. Files in LFS are redirected to another
+// origin.
+type fakeHub struct {
 	t     *testing.T
 	files map[string]string // by path
-	large map[string]bool   // in LFS
-	// spoil, when set, may answer instead; it says whether it did.
-	spoil func(w http.ResponseWriter, r *http.Request) bool
-	gated bool
+	lfs   map[string]bool   // paths in LFS
+	// intercept, if set, may respond instead, and reports whether it did.
+	intercept func(w http.ResponseWriter, r *http.Request) bool
+	gated     bool
 
 	hub, cdn *httptest.Server
 
 	mu       sync.Mutex
 	requests []string
-	leaked   []string // paths at the CDN that got a credential
+	leaked   []string // paths at the CDN that received a credential
 }
 
-func newFake(t *testing.T, files map[string]string) *fake {
+func newFakeHub(t *testing.T, files map[string]string) *fakeHub {
 	t.Helper()
-	f := &fake{t: t, files: files, large: map[string]bool{}}
+	f := &fakeHub{t: t, files: files, lfs: map[string]bool{}}
 	f.hub = httptest.NewServer(http.HandlerFunc(f.serveHub))
 	f.cdn = httptest.NewServer(http.HandlerFunc(f.serveCDN))
 	t.Cleanup(func() {
@@ -64,7 +64,7 @@ func newFake(t *testing.T, files map[string]string) *fake {
 	return f
 }
 
-func (f *fake) serveCDN(w http.ResponseWriter, r *http.Request) {
+func (f *fakeHub) serveCDN(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	if r.Header.Get("Authorization") != "" {
 		f.leaked = append(f.leaked, r.URL.Path)
@@ -73,7 +73,7 @@ func (f *fake) serveCDN(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprint(w, f.files[strings.TrimPrefix(r.URL.Path, "/signed/")])
 }
 
-func (f *fake) serveHub(w http.ResponseWriter, r *http.Request) {
+func (f *fakeHub) serveHub(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	f.requests = append(f.requests, r.URL.Path)
 	f.mu.Unlock()
@@ -82,7 +82,7 @@ func (f *fake) serveHub(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "gated", http.StatusUnauthorized)
 		return
 	}
-	if f.spoil != nil && f.spoil(w, r) {
+	if f.intercept != nil && f.intercept(w, r) {
 		return
 	}
 	path := strings.TrimPrefix(r.URL.Path, "/api/models/owner/name")
@@ -100,7 +100,7 @@ func (f *fake) serveHub(w http.ResponseWriter, r *http.Request) {
 		f.serveTree(w, r)
 	case strings.Contains(path, "/resolve/"+commit+"/"):
 		_, name, _ := strings.Cut(path, "/resolve/"+commit+"/")
-		if f.large[name] {
+		if f.lfs[name] {
 			http.Redirect(w, r, f.cdn.URL+"/signed/"+name, http.StatusFound)
 			return
 		}
@@ -110,8 +110,8 @@ func (f *fake) serveHub(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// serveTree lists one file a page.
-func (f *fake) serveTree(w http.ResponseWriter, r *http.Request) {
+// serveTree has one file on each page.
+func (f *fakeHub) serveTree(w http.ResponseWriter, r *http.Request) {
 	names := slices.Sorted(maps.Keys(f.files))
 	at := 0
 	_, _ = fmt.Sscan(r.URL.Query().Get("cursor"), &at) // absent on the first page
@@ -120,7 +120,7 @@ func (f *fake) serveTree(w http.ResponseWriter, r *http.Request) {
 		body := f.files[names[at]]
 		blob := sha1.Sum([]byte(fmt.Sprintf("blob %d\x00%s", len(body), body)))
 		entry := map[string]any{"type": "file", "path": names[at], "size": len(body), "oid": hex.EncodeToString(blob[:])}
-		if f.large[names[at]] {
+		if f.lfs[names[at]] {
 			sum := sha256.Sum256([]byte(body))
 			entry["lfs"] = map[string]any{"oid": hex.EncodeToString(sum[:]), "size": len(body), "pointerSize": 130}
 		}
@@ -134,7 +134,7 @@ func (f *fake) serveTree(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (f *fake) client(t *testing.T, change func(*huggingface.Options)) *huggingface.Client {
+func (f *fakeHub) client(t *testing.T, change func(*huggingface.Options)) *huggingface.Client {
 	t.Helper()
 	opts := huggingface.Options{Endpoint: f.hub.URL, Cache: t.TempDir(), Backoff: time.Millisecond, Tries: 3}
 	if change != nil {
@@ -156,8 +156,8 @@ func model() map[string]string {
 
 func TestModel(t *testing.T) {
 	t.Parallel()
-	f := newFake(t, model())
-	f.large["model.safetensors"] = true
+	f := newFakeHub(t, model())
+	f.lfs["model.safetensors"] = true
 	var log bytes.Buffer
 	c := f.client(t, func(o *huggingface.Options) { o.Token, o.Logger = token, slog.New(slog.NewTextHandler(&log, nil)) })
 	dir, err := c.Model(t.Context(), "owner/name", "")
@@ -167,7 +167,7 @@ func TestModel(t *testing.T) {
 	for _, name := range []string{"config.json", "tokenizer.json", "model.safetensors"} {
 		body, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil || string(body) != f.files[name] {
-			t.Errorf("%s holds %d bytes, %v", name, len(body), err)
+			t.Errorf("%s has %d bytes, %v", name, len(body), err)
 		}
 	}
 	for _, name := range []string{"README.md", "pytorch_model.bin", "onnx", ".gitattributes"} {
@@ -197,7 +197,7 @@ func TestModel(t *testing.T) {
 
 func TestDataset(t *testing.T) {
 	t.Parallel()
-	f := newFake(t, map[string]string{
+	f := newFakeHub(t, map[string]string{
 		"README.md": "x", "data/train.jsonl": `{"question":"q"}`, "data/test.jsonl": `{"question":"t"}`, "dataset_infos.json": "{}", "extra.csv": "a,b",
 	})
 	dir, err := f.client(t, nil).Dataset(t.Context(), "owner/name", "v1")
@@ -212,10 +212,10 @@ func TestDataset(t *testing.T) {
 	}
 }
 
-// TestDatasetWithoutFiles takes what the Hub has converted.
+// TestDatasetWithoutFiles: the Hub's conversion is downloaded.
 func TestDatasetWithoutFiles(t *testing.T) {
 	t.Parallel()
-	f := newFake(t, map[string]string{"script.py": "x"})
+	f := newFakeHub(t, map[string]string{"script.py": "x"})
 	original := f.serveHub
 	f.hub.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.Contains(r.URL.Path, "convert") {
@@ -240,19 +240,19 @@ func TestDatasetWithoutFiles(t *testing.T) {
 
 func TestRefusals(t *testing.T) {
 	t.Parallel()
-	f := newFake(t, model())
-	gated := newFake(t, model())
+	f := newFakeHub(t, model())
+	gated := newFakeHub(t, model())
 	gated.gated = true
-	noWeights := newFake(t, map[string]string{"config.json": "{}", "pytorch_model.bin": "x"})
-	denied := newFake(t, model())
-	denied.spoil = func(w http.ResponseWriter, _ *http.Request) bool {
+	noWeights := newFakeHub(t, map[string]string{"config.json": "{}", "pytorch_model.bin": "x"})
+	denied := newFakeHub(t, model())
+	denied.intercept = func(w http.ResponseWriter, _ *http.Request) bool {
 		http.Error(w, "no", http.StatusUnauthorized)
 		return true
 	}
 	withToken := func(o *huggingface.Options) { o.Token = token + "-wrong" }
 	for _, c := range []struct {
 		name    string
-		fake    *fake
+		fake    *fakeHub
 		id      string
 		options func(*huggingface.Options)
 		want    string
@@ -266,7 +266,7 @@ func TestRefusals(t *testing.T) {
 		{"no weights", noWeights, "owner/name", nil, "no config.json with safetensors"},
 		{"no id", f, "name", nil, "want owner/name"},
 		{"a path", f, "../name", nil, "want owner/name"},
-		{"a revision that climbs", f, "owner/name@../../x", nil, "no revision"},
+		{"a revision with ..", f, "owner/name@../../x", nil, "no revision"},
 		{"offline", f, "owner/name", func(o *huggingface.Options) { o.Offline = true }, "HF_HUB_OFFLINE"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -276,21 +276,21 @@ func TestRefusals(t *testing.T) {
 				t.Errorf("%v, want %q in it", err, c.want)
 			}
 			if errors.Is(err, huggingface.ErrUnreachable) {
-				t.Errorf("%v counts as out of reach", err)
+				t.Errorf("%v counts as unreachable", err)
 			}
 			if err != nil && strings.Contains(err.Error(), token) {
-				t.Error("the error tells the token")
+				t.Error("the error contains the token")
 			}
 		})
 	}
 }
 
-// TestTroubleThatPasses: a busy server, one that fails, and a transfer that
-// breaks off are tried again.
-func TestTroubleThatPasses(t *testing.T) {
+// TestTemporaryErrorsAreRetried: a busy server, a server error and a broken
+// transfer.
+func TestTemporaryErrorsAreRetried(t *testing.T) {
 	t.Parallel()
-	f := newFake(t, model())
-	f.large["model.safetensors"] = true
+	f := newFakeHub(t, model())
+	f.lfs["model.safetensors"] = true
 	var mu sync.Mutex
 	seen := map[string]int{}
 	first := func(path string) bool {
@@ -299,7 +299,7 @@ func TestTroubleThatPasses(t *testing.T) {
 		seen[path]++
 		return seen[path] == 1
 	}
-	f.spoil = func(w http.ResponseWriter, r *http.Request) bool {
+	f.intercept = func(w http.ResponseWriter, r *http.Request) bool {
 		switch {
 		case strings.Contains(r.URL.Path, "/revision/") && first(r.URL.Path):
 			w.Header().Set("Retry-After", "0")
@@ -327,12 +327,12 @@ func TestTroubleThatPasses(t *testing.T) {
 	}
 }
 
-// TestWrongContentNeverArrives: nothing is believed that has another digest
-// than the list says, and nothing of it stays.
-func TestWrongContentNeverArrives(t *testing.T) {
+// TestWrongDigestIsRefused: a file with another digest than the listed one is
+// refused, and nothing of it remains in the cache.
+func TestWrongDigestIsRefused(t *testing.T) {
 	t.Parallel()
-	f := newFake(t, model())
-	f.spoil = func(w http.ResponseWriter, r *http.Request) bool {
+	f := newFakeHub(t, model())
+	f.intercept = func(w http.ResponseWriter, r *http.Request) bool {
 		if strings.HasSuffix(r.URL.Path, "/model.safetensors") {
 			fmt.Fprint(w, strings.Repeat("Weights ", 1000))
 			return true
@@ -346,31 +346,31 @@ func TestWrongContentNeverArrives(t *testing.T) {
 	}
 	err := filepath.WalkDir(cache, func(path string, _ os.DirEntry, err error) error {
 		if strings.Contains(path, "safetensors") || strings.Contains(path, ".fetching") || strings.HasSuffix(path, ".complete") {
-			t.Errorf("%s stays", path)
+			t.Errorf("%s remains", path)
 		}
 		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.spoil = nil
+	f.intercept = nil
 	if _, err := c.Model(t.Context(), "owner/name", ""); err != nil {
 		t.Errorf("once the content is right: %v", err)
 	}
 }
 
-// TestListingNeverLeadsOut: a path of the list stays in the folder, and the
-// list stays at the endpoint.
-func TestListingNeverLeadsOut(t *testing.T) {
+// TestListIsNotTrusted: neither a path outside the folder nor a next page at
+// another server is accepted.
+func TestListIsNotTrusted(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{"../evil.safetensors", "/etc/passwd", `a\b.json`, "a/../../b.json"} {
-		f := newFake(t, map[string]string{path: "x", "config.json": "{}"})
+		f := newFakeHub(t, map[string]string{path: "x", "config.json": "{}"})
 		if _, err := f.client(t, nil).Model(t.Context(), "owner/name", ""); err == nil || !strings.Contains(err.Error(), "leads out") {
 			t.Errorf("%q: %v", path, err)
 		}
 	}
-	f := newFake(t, model())
-	f.spoil = func(w http.ResponseWriter, r *http.Request) bool {
+	f := newFakeHub(t, model())
+	f.intercept = func(w http.ResponseWriter, r *http.Request) bool {
 		if strings.Contains(r.URL.Path, "/tree/") {
 			w.Header().Set("Link", `<http://elsewhere.invalid/next>; rel="next"`)
 			fmt.Fprint(w, "[]")
@@ -379,13 +379,13 @@ func TestListingNeverLeadsOut(t *testing.T) {
 		return false
 	}
 	if _, err := f.client(t, nil).Model(t.Context(), "owner/name", ""); err == nil || !strings.Contains(err.Error(), "next page") {
-		t.Errorf("a list that goes on elsewhere: %v", err)
+		t.Errorf("a next page at another server: %v", err)
 	}
 }
 
-func TestOutOfReach(t *testing.T) {
+func TestUnreachableHub(t *testing.T) {
 	t.Parallel()
-	f := newFake(t, model())
+	f := newFakeHub(t, model())
 	cache := t.TempDir()
 	at := func(o *huggingface.Options) { o.Cache = cache }
 	want, err := f.client(t, at).Model(t.Context(), "owner/name", "")
@@ -394,13 +394,13 @@ func TestOutOfReach(t *testing.T) {
 	}
 	f.hub.Close()
 	if got, err := f.client(t, at).Model(t.Context(), "owner/name", ""); err != nil || got != want {
-		t.Errorf("what the cache holds: %q, %v", got, err)
+		t.Errorf("in the cache: %q, %v", got, err)
 	}
 	if got, err := f.client(t, func(o *huggingface.Options) { o.Cache, o.Offline = cache, true }).Model(t.Context(), "owner/name", ""); err != nil || got != want {
 		t.Errorf("offline: %q, %v", got, err)
 	}
 	if _, err := f.client(t, at).Model(t.Context(), "owner/name", "v2"); !errors.Is(err, huggingface.ErrUnreachable) {
-		t.Errorf("what it does not hold: %v", err)
+		t.Errorf("not in the cache: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -418,10 +418,10 @@ func TestEndpoint(t *testing.T) {
 	}
 }
 
-// TestTwoFetchAtOnce: processes share a cache without a lock.
-func TestTwoFetchAtOnce(t *testing.T) {
+// TestConcurrentDownloads: processes share a cache without a lock.
+func TestConcurrentDownloads(t *testing.T) {
 	t.Parallel()
-	f := newFake(t, model())
+	f := newFakeHub(t, model())
 	cache := t.TempDir()
 	var all sync.WaitGroup
 	for range 6 {

@@ -1,5 +1,14 @@
-// Package prediction is the file that inference writes and evaluation reads:
-// JSON lines, one answered row each, in the order of the data set.
+// Package prediction reads and writes the file of a model's answers: inference
+// writes it, evaluation reads it. It holds JSON lines, one answered row each, in
+// the order of the data set.
+//
+//	w := prediction.NewWriter(file, 0)
+//	err := w.Write(prediction.Prediction{Index: 0, Question: "Who?", Answer: "Ada."})
+//	err = w.Flush()
+//
+//	for p, err := range prediction.Read(file) {
+//		…
+//	}
 package prediction
 
 import (
@@ -11,10 +20,11 @@ import (
 	"iter"
 )
 
-// FileName is the artifact's file name, as the seed's users know it.
+// FileName is the artifact's file name. It is the name that the original Python
+// pipeline uses.
 const FileName = "inferencer_output.jsonl"
 
-// BaselineFileName is the file with the base model's answers.
+// BaselineFileName is the file name of the base model's answers.
 const BaselineFileName = "inferencer_baseline_output.jsonl"
 
 // MediaType is the media type of JSON lines.
@@ -27,24 +37,25 @@ type Prediction struct {
 	System      string `json:"system,omitempty"`
 	Question    string `json:"question"`
 	GroundTruth string `json:"ground_truth"`
-	// KeyFact is what a right answer contains; empty where the data has none.
+	// KeyFact is the fact that a right answer contains; empty where the data has
+	// none.
 	KeyFact string `json:"key_fact,omitempty"`
 	Answer  string `json:"answer"`
-	// Tokens is the length of the answer in tokens; 0 where nobody counted.
+	// Tokens is the length of the answer in tokens; 0 if it is unknown.
 	Tokens int `json:"tokens,omitempty"`
-	// Error says why there is no answer.
+	// Error is the reason why there is no answer.
 	Error string `json:"error,omitempty"`
 }
 
-// ErrEmpty says that a file has no predictions.
+// ErrEmpty is the error of a file without predictions.
 var ErrEmpty = errors.New("the file has no predictions")
 
-// maxLine bounds a line, so that a file of another kind is refused before it
+// maxLine bounds a line, so that a file of another format is refused before it
 // fills the memory.
 const maxLine = 16 << 20
 
-// Read reads predictions one by one. It ends after the first error, which
-// names the line.
+// Read reads predictions one by one. It ends after the first error, which names
+// the line.
 func Read(r io.Reader) iter.Seq2[Prediction, error] {
 	return func(yield func(Prediction, error) bool) {
 		lines := bufio.NewScanner(r)
@@ -74,19 +85,21 @@ func Read(r io.Reader) iter.Seq2[Prediction, error] {
 	}
 }
 
-// Writer writes predictions in order, whatever order they come in.
+// Writer writes predictions in the order of their indexes, in whatever order
+// they come.
 type Writer struct {
 	w       *bufio.Writer
 	next    int64
-	waiting map[int64]Prediction
+	waiting map[int64]Prediction // for those before them
 }
 
-// NewWriter returns a writer that expects the indexes from first on.
+// NewWriter returns a writer whose first prediction has the index first.
 func NewWriter(w io.Writer, first int64) *Writer {
 	return &Writer{w: bufio.NewWriter(w), next: first, waiting: map[int64]Prediction{}}
 }
 
-// Write writes a prediction, or keeps it until those before it are there.
+// Write writes a prediction, or keeps it in memory until those before it are
+// written.
 func (w *Writer) Write(p Prediction) error {
 	w.waiting[p.Index] = p
 	for {
@@ -106,13 +119,10 @@ func (w *Writer) Write(p Prediction) error {
 	}
 }
 
-// Written is how many predictions stand in the file, counted from index 0.
-func (w *Writer) Written() int64 { return w.next }
-
-// Flush writes what is buffered. It fails if a prediction is missing.
+// Flush writes the buffer. It fails if a prediction is missing.
 func (w *Writer) Flush() error {
 	if len(w.waiting) > 0 {
-		return fmt.Errorf("prediction %d is missing, %d wait behind it", w.next, len(w.waiting))
+		return fmt.Errorf("prediction %d is missing, %d later ones wait for it", w.next, len(w.waiting))
 	}
 	return w.w.Flush()
 }

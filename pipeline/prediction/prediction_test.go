@@ -9,7 +9,8 @@ import (
 	"github.com/tunebus/tunebus/pipeline/prediction"
 )
 
-func TestWriterKeepsTheOrder(t *testing.T) {
+// TestWriterOrder: predictions are written in the order of their indexes.
+func TestWriterOrder(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	w := prediction.NewWriter(&out, 0)
@@ -33,7 +34,8 @@ func TestWriterKeepsTheOrder(t *testing.T) {
 	}
 }
 
-func TestWriterMissesOne(t *testing.T) {
+// TestWriterGap: a missing prediction is an error.
+func TestWriterGap(t *testing.T) {
 	t.Parallel()
 	w := prediction.NewWriter(&bytes.Buffer{}, 0)
 	if err := w.Write(prediction.Prediction{Index: 1}); err != nil {
@@ -44,6 +46,7 @@ func TestWriterMissesOne(t *testing.T) {
 	}
 }
 
+// TestReadFaults: the error names the line.
 func TestReadFaults(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ in, want string }{

@@ -18,23 +18,24 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
 )
 
 // Reader reads dead letters.
 type Reader interface {
-	// Letters calls each for every dead letter, the oldest first.
-	Letters(ctx context.Context, each func(bus.Letter) error) error
-	// Letter reads one dead letter, or fails with [bus.ErrNothing].
-	Letter(ctx context.Context, sequence uint64) (bus.Letter, error)
+	// List calls each for every dead letter, the oldest first.
+	List(ctx context.Context, each func(deadletter.Letter) error) error
+	// Get reads one dead letter, or fails with [deadletter.ErrNotFound].
+	Get(ctx context.Context, sequence uint64) (deadletter.Letter, error)
 }
 
 // Redriver gives dead letters back.
 type Redriver interface {
-	// Letter reads one dead letter, or fails with [bus.ErrNothing].
-	Letter(ctx context.Context, sequence uint64) (bus.Letter, error)
-	// HandBack publishes a letter's message again and removes the letter.
-	HandBack(ctx context.Context, l bus.Letter) (bus.Message, error)
+	// Get reads one dead letter, or fails with [deadletter.ErrNotFound].
+	Get(ctx context.Context, sequence uint64) (deadletter.Letter, error)
+	// Redrive publishes a letter's message again and removes the letter.
+	Redrive(ctx context.Context, l deadletter.Letter) (codec.Message, error)
 }
 
 // Discarder removes dead letters.
@@ -53,7 +54,7 @@ type Filter struct {
 }
 
 // Matches reports whether the filter chooses a letter.
-func (f Filter) Matches(l bus.Letter) bool {
+func (f Filter) Matches(l deadletter.Letter) bool {
 	return (f.Run == "" || l.Run == f.Run) &&
 		(f.Subject == "" || subjectMatches(f.Subject, l.Subject)) &&
 		strings.Contains(l.Reason, f.Reason)
@@ -88,18 +89,18 @@ type MissingError struct{ Sequence uint64 }
 func (e *MissingError) Error() string { return fmt.Sprintf("there is no dead letter %d", e.Sequence) }
 
 // Read reads one dead letter. The error is a [*MissingError] if there is none.
-func Read(ctx context.Context, from Reader, sequence uint64) (bus.Letter, error) {
-	l, err := from.Letter(ctx, sequence)
-	if errors.Is(err, bus.ErrNothing) {
+func Read(ctx context.Context, from Reader, sequence uint64) (deadletter.Letter, error) {
+	l, err := from.Get(ctx, sequence)
+	if errors.Is(err, deadletter.ErrNotFound) {
 		err = &MissingError{Sequence: sequence}
 	}
 	return l, err
 }
 
 // List reads the dead letters that a filter chooses, the oldest first.
-func List(ctx context.Context, from Reader, f Filter) ([]bus.Letter, error) {
-	var out []bus.Letter
-	err := from.Letters(ctx, func(l bus.Letter) error {
+func List(ctx context.Context, from Reader, f Filter) ([]deadletter.Letter, error) {
+	var out []deadletter.Letter
+	err := from.List(ctx, func(l deadletter.Letter) error {
 		if f.Matches(l) {
 			out = append(out, l)
 		}
@@ -157,12 +158,12 @@ func Run(ctx context.Context, through Redriver, plan []uint64) ([]Result, error)
 	return results, failed
 }
 
-func one(ctx context.Context, through Redriver, n uint64) (bus.Message, error) {
-	l, err := through.Letter(ctx, n)
+func one(ctx context.Context, through Redriver, n uint64) (codec.Message, error) {
+	l, err := through.Get(ctx, n)
 	if err != nil {
-		return bus.Message{}, err
+		return codec.Message{}, err
 	}
-	return through.HandBack(ctx, l)
+	return through.Redrive(ctx, l)
 }
 
 // Discard removes the letters of a plan, and returns those that are gone. The

@@ -7,32 +7,35 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/bus/requestlog"
 )
 
 // Requests reads the stream of requests.
 type Requests interface {
-	// LastRequest is the sequence of the newest request; 0 without any.
-	LastRequest(ctx context.Context) (uint64, error)
-	// Requests calls each for every request of a span. The error is that of a
+	// Latest is the sequence of the newest request; 0 without any.
+	Latest(ctx context.Context) (uint64, error)
+	// Read calls each for every request of a span. The error is that of a
 	// request that cannot be decoded.
-	Requests(ctx context.Context, span bus.Span, each func(bus.Delivery, error) error) error
+	Read(ctx context.Context, span requestlog.Span, each func(requestlog.Request, error) error) error
 }
 
 // Facts reads the newest message of a subject.
 type Facts interface {
-	Last(ctx context.Context, subject string) (bus.Message, error)
+	Latest(ctx context.Context, subject string) (codec.Message, error)
 }
 
 // Publisher publishes events.
 type Publisher interface {
-	Publish(ctx context.Context, ev events.Event, fence bus.Fence) (bus.Message, error)
+	Publish(ctx context.Context, ev events.Event, fence journal.Fence) (codec.Message, error)
 }
 
 // Intake is what intake makes of a request.
 type Intake struct {
 	// RunID is the id that intake gives to the run of a request without one.
-	RunID func(bus.Delivery) string
+	RunID func(requestlog.Request) string
 	// UnknownKeys finds the keys of a plain JSON request that intake rejects.
 	UnknownKeys func(data []byte) []events.Fault
 	// NewID makes the id of a new run.
@@ -41,7 +44,7 @@ type Intake struct {
 
 // Selection says which requests are replayed.
 type Selection struct {
-	Span bus.Span
+	Span requestlog.Span
 	// Labels have to be there all together.
 	Labels []Label
 	// Replayed takes requests that are replays themselves, Rejected those that
@@ -125,7 +128,7 @@ func (e *InterruptedError) Unwrap() error { return e.Err }
 // Bound ends the span at the newest request, so that the replay does not see
 // the requests that it submits. It reports whether there are any requests.
 func (r *Replay) Bound(ctx context.Context) (bool, error) {
-	last, err := r.Requests.LastRequest(ctx)
+	last, err := r.Requests.Latest(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -139,7 +142,7 @@ func (r *Replay) Bound(ctx context.Context) (bool, error) {
 // faults that the overrides bring into the others.
 func (r *Replay) Check(ctx context.Context, skipped func(Skipped)) error {
 	var faults faultSummary
-	err := r.each(ctx, func(d bus.Delivery, req events.PipelineRequested) error {
+	err := r.each(ctx, func(d requestlog.Request, req events.PipelineRequested) error {
 		faults.add(d.Sequence, r.Overrides.faults(req))
 		return nil
 	}, skipped)
@@ -154,7 +157,7 @@ func (r *Replay) Check(ctx context.Context, skipped func(Skipped)) error {
 // [*InterruptedError] if some requests were submitted before it.
 func (r *Replay) Submit(ctx context.Context, files map[string]events.Reference, each func(Submitted) error) error {
 	newest := uint64(0)
-	err := r.each(ctx, func(d bus.Delivery, req events.PipelineRequested) error {
+	err := r.each(ctx, func(d requestlog.Request, req events.PipelineRequested) error {
 		row := Submitted{Request: d.Sequence, Time: d.Time.UTC(), OldRun: r.oldRun(d, req)}
 		if !r.DryRun {
 			row.RunID = r.Intake.NewID()
@@ -173,8 +176,8 @@ func (r *Replay) Submit(ctx context.Context, files map[string]events.Reference, 
 
 // each calls take for the requests that are replayed, and skip for those that
 // are left out. A request that the selection does not want is neither.
-func (r *Replay) each(ctx context.Context, take func(bus.Delivery, events.PipelineRequested) error, skip func(Skipped)) error {
-	return r.Requests.Requests(ctx, r.Selection.Span, func(d bus.Delivery, err error) error {
+func (r *Replay) each(ctx context.Context, take func(requestlog.Request, events.PipelineRequested) error, skip func(Skipped)) error {
+	return r.Requests.Read(ctx, r.Selection.Span, func(d requestlog.Request, err error) error {
 		req, ok := d.Event.(events.PipelineRequested)
 		if err != nil || !ok {
 			skip(Skipped{d.Sequence, Unreadable, fmt.Sprintf("it cannot be read: %v", err)})
@@ -196,11 +199,11 @@ func (r *Replay) each(ctx context.Context, take func(bus.Delivery, events.Pipeli
 }
 
 // leaveOut returns the reason why a request is left out; 0 if it is not.
-func (r *Replay) leaveOut(ctx context.Context, d bus.Delivery, req events.PipelineRequested) (Reason, string, error) {
+func (r *Replay) leaveOut(ctx context.Context, d requestlog.Request, req events.PipelineRequested) (Reason, string, error) {
 	if req.ReplayOf != 0 && !r.Selection.Replayed {
 		return IsReplay, fmt.Sprintf("it is a replay of request %d", req.ReplayOf), nil
 	}
-	if d.Bare {
+	if d.PlainJSON {
 		if unknown := r.Intake.UnknownKeys(d.Data); len(unknown) > 0 {
 			return UnknownKey, fmt.Sprintf("its key %q is unknown, so it was rejected", unknown[0].Key), nil
 		}
@@ -211,31 +214,31 @@ func (r *Replay) leaveOut(ctx context.Context, d bus.Delivery, req events.Pipeli
 	if r.Selection.Rejected {
 		return 0, "", nil
 	}
-	_, err := r.Facts.Last(ctx, events.PipelineRejected{RequestSequence: d.Sequence}.Subject())
-	if errors.Is(err, bus.ErrNothing) {
+	_, err := r.Facts.Latest(ctx, events.PipelineRejected{RequestSequence: d.Sequence}.Subject())
+	if errors.Is(err, history.ErrNotFound) {
 		return 0, "", nil
 	}
-	if err != nil && !bus.Undecodable(err) {
+	if err != nil && !codec.IsUndecodable(err) {
 		return 0, "", err
 	}
 	return Rejected, "it was rejected", nil
 }
 
 // oldRun is the run that a request made.
-func (r *Replay) oldRun(d bus.Delivery, req events.PipelineRequested) string {
+func (r *Replay) oldRun(d requestlog.Request, req events.PipelineRequested) string {
 	if req.RunID != "" {
 		return req.RunID
 	}
 	return r.Intake.RunID(d)
 }
 
-func (r *Replay) submit(ctx context.Context, d bus.Delivery, req events.PipelineRequested, id string, files map[string]events.Reference) error {
+func (r *Replay) submit(ctx context.Context, d requestlog.Request, req events.PipelineRequested, id string, files map[string]events.Reference) error {
 	specification, err := r.Overrides.Apply(req.Specification)
 	if err != nil {
 		return err
 	}
 	req.Specification, req.Inputs.Files = specification, r.Overrides.inputs(req.Inputs.Files, files)
 	req.RunID, req.ReplayOf = id, d.Sequence
-	_, err = r.Publisher.Publish(ctx, req, bus.Fence{})
+	_, err = r.Publisher.Publish(ctx, req, journal.Fence{})
 	return err
 }

@@ -10,6 +10,6 @@
 // Every method returns when ctx ends, with the cause of that, unless its
 // comment says otherwise. A request that was rejected is a [RejectedError].
 //
-//	w := runwatch.New(facts, rejections, wakeUps)
+//	w := runwatch.On(conn)
 //	run, err := w.Follow(ctx, runwatch.Following{Run: id, OnFact: func(m bus.Message) { fmt.Println(m.Subject) }})
 package runwatch

@@ -33,7 +33,7 @@ type Following struct {
 func (w *Watcher) Follow(ctx context.Context, f Following) (events.Run, error) {
 	listening, stop := context.WithCancel(ctx)
 	defer stop()
-	wake, err := w.wakeUps.Ring(listening, "*.*."+f.Run, "*.*."+f.Run+".*", events.TypePipelineRejected+".*")
+	wake, err := w.wakeUps(listening, "*.*."+f.Run, "*.*."+f.Run+".*", events.TypePipelineRejected+".*")
 	if err != nil {
 		return events.Run{}, err
 	}

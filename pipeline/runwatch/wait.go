@@ -15,7 +15,7 @@ import (
 // and no error: the request is stored, and is decided later.
 func (w *Watcher) Decision(ctx context.Context, id string, request uint64) (*events.PipelineAccepted, error) {
 	subjects := []string{events.PipelineAccepted{RunID: id}.Subject(), events.PipelineRejected{RequestSequence: request}.Subject()}
-	wake, err := w.wakeUps.Ring(ctx, subjects...)
+	wake, err := w.wakeUps(ctx, subjects...)
 	if err != nil {
 		return nil, err
 	}
@@ -23,7 +23,7 @@ func (w *Watcher) Decision(ctx context.Context, id string, request uint64) (*eve
 	defer lost.Stop()
 	for {
 		for _, subject := range subjects {
-			m, err := w.facts.Last(ctx, subject)
+			m, err := w.facts.Latest(ctx, subject)
 			switch {
 			case errors.Is(err, history.ErrNotFound):
 				continue
@@ -66,7 +66,7 @@ func (w *Watcher) Accepted(ctx context.Context, id string) (events.Run, error) {
 	}
 	wait, stop := context.WithTimeout(ctx, 3*time.Second)
 	defer stop()
-	wake, err := w.wakeUps.Ring(wait, events.PipelineAccepted{RunID: id}.Subject())
+	wake, err := w.wakeUps(wait, events.PipelineAccepted{RunID: id}.Subject())
 	if err != nil {
 		return events.Run{}, err
 	}
@@ -95,7 +95,7 @@ func (w *Watcher) Accepted(ctx context.Context, id string) (events.Run, error) {
 // End waits for the end of a run, and returns the run as it is then. Facts
 // that cannot be read do not disturb it.
 func (w *Watcher) End(ctx context.Context, run events.Run) (events.Run, error) {
-	wake, err := w.wakeUps.Ring(ctx, events.PipelineCompleted{RunID: run.ID}.Subject())
+	wake, err := w.wakeUps(ctx, events.PipelineCompleted{RunID: run.ID}.Subject())
 	if err != nil {
 		return run, err
 	}

@@ -7,7 +7,10 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/runindex"
+	"github.com/tunebus/tunebus/pipeline/bus/wakeup"
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
@@ -15,8 +18,8 @@ import (
 type Facts interface {
 	// Facts reads every fact of a run, in the stream's order.
 	Facts(ctx context.Context, run string) ([]codec.Message, error)
-	// Last reads the newest message of a subject.
-	Last(ctx context.Context, subject string) (codec.Message, error)
+	// Latest reads the newest message of a subject.
+	Latest(ctx context.Context, subject string) (codec.Message, error)
 }
 
 // Rejections finds the newest rejection of a request for a run; nil if there
@@ -25,10 +28,9 @@ type Rejections interface {
 	Rejection(ctx context.Context, run string) (*events.PipelineRejected, error)
 }
 
-// WakeUps wakes a reader after each publish on some subjects, until ctx ends.
-type WakeUps interface {
-	Ring(ctx context.Context, subjects ...string) (<-chan struct{}, error)
-}
+// WakeUps returns a channel that gets a value after each publish on some
+// subjects, until ctx ends.
+type WakeUps func(ctx context.Context, subjects ...string) (<-chan struct{}, error)
 
 // ErrUnknown says that the stream holds neither the run nor a rejection of a
 // request for it.
@@ -59,6 +61,13 @@ func New(f Facts, r Rejections, w WakeUps) *Watcher {
 	return &Watcher{facts: f, rejections: r, wakeUps: w}
 }
 
+// On returns a watcher of the runs of the server that c leads to.
+func On(c *conn.Conn) *Watcher {
+	return New(history.New(c), runindex.New(c), func(ctx context.Context, subjects ...string) (<-chan struct{}, error) {
+		return wakeup.Watch(ctx, c, subjects...)
+	})
+}
+
 // rejected returns a [RejectedError] if the request of a run was rejected. A
 // rejection is stored by the sequence of its request, because a rejected
 // request has no run. Where the sequence is not known, which is 0, the newest
@@ -79,7 +88,7 @@ func (w *Watcher) rejection(ctx context.Context, id string, request uint64) (*ev
 	if request == 0 {
 		return w.rejections.Rejection(ctx, id)
 	}
-	m, err := w.facts.Last(ctx, events.PipelineRejected{RequestSequence: request}.Subject())
+	m, err := w.facts.Latest(ctx, events.PipelineRejected{RequestSequence: request}.Subject())
 	if errors.Is(err, history.ErrNotFound) {
 		return nil, nil
 	}

@@ -25,27 +25,31 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tunebus/tunebus/pipeline/artifact"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/objectstore"
 	"github.com/tunebus/tunebus/pipeline/settings"
 	"github.com/tunebus/tunebus/pipeline/structconf"
+	"github.com/tunebus/tunebus/pipeline/version"
 )
 
 // Service is a process that is being wired.
 type Service struct {
 	Settings settings.Settings
 	Log      *slog.Logger
-	Bus      *bus.Bus
+	Bus      *conn.Conn
 	// Store is where artifacts lie.
 	Store *artifact.Store
 	// Name names this process in events.
 	Name string
 
-	receiver *bus.Receiver
+	receiver *delivery.Router
 	beside   []func(context.Context) error
 }
 
 // Add adds a source of messages.
-func (s *Service) Add(routes ...bus.Route) {
+func (s *Service) Add(routes ...delivery.Route) {
 	for _, r := range routes {
 		s.receiver.Add(r)
 	}
@@ -95,7 +99,7 @@ func Run(ctx context.Context, name string, args, environ []string, stderr io.Wri
 		return err
 	}
 	log := logger(cfg.Services, stderr).With("service", name)
-	b, err := bus.Connect(ctx, BusOptions(cfg.Bus, name, log))
+	b, err := conn.Connect(ctx, BusOptions(cfg.Bus, name, log))
 	if err != nil {
 		return stopped(ctx, err)
 	}
@@ -105,16 +109,16 @@ func Run(ctx context.Context, name string, args, environ []string, stderr io.Wri
 		return stopped(ctx, err)
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	receiver, err := bus.NewReceiver(b, log)
+	receiver, err := delivery.NewRouter(b, deadletter.New(b), log)
 	if err != nil {
 		return err
 	}
-	receiver.UnknownFor = cfg.Bus.UnknownFor
-	s := &Service{Settings: cfg, Log: log, Bus: b, Store: store, Name: bus.WorkerName(), receiver: receiver}
+	receiver.HoldUnknownVersion = cfg.Bus.UnknownFor
+	s := &Service{Settings: cfg, Log: log, Bus: b, Store: store, Name: conn.ProcessName(), receiver: receiver}
 	if err := wire(ctx, s); err != nil {
 		return err
 	}
-	log.Info("ready", "server", b.Server(), "store", store.ID(), "name", s.Name)
+	log.Info("ready", "server", b.Server(), "store", store.ID(), "name", s.Name, "version", version.Current())
 	err = s.run(ctx)
 	log.Info("stopped")
 	return err
@@ -158,8 +162,8 @@ func load(name string, args, environ []string, stderr io.Writer) (settings.Setti
 
 // BusOptions are the options of a connection by the settings. The server is
 // waited for.
-func BusOptions(b settings.Bus, name string, log *slog.Logger) bus.Options {
-	return bus.Options{
+func BusOptions(b settings.Bus, name string, log *slog.Logger) conn.Options {
+	return conn.Options{
 		URL: b.URL, Context: b.Context, Credentials: b.Credentials, NKey: b.NKey, CAFile: b.CAFile, CertFile: b.CertFile, KeyFile: b.KeyFile,
 		Name: name, Logger: log,
 	}
@@ -167,12 +171,12 @@ func BusOptions(b settings.Bus, name string, log *slog.Logger) bus.Options {
 
 // OpenStore opens the artifact store at an address: jetstream://bucket on the
 // bus itself, anything else as [artifact.Open] does.
-func OpenStore(ctx context.Context, b *bus.Bus, address string) (*artifact.Store, error) {
+func OpenStore(ctx context.Context, b *conn.Conn, address string) (*artifact.Store, error) {
 	bucket, ok := ObjectBucket(address)
 	if !ok {
 		return artifact.Open(ctx, address)
 	}
-	objects, err := b.Objects(ctx, bucket)
+	objects, err := objectstore.Open(ctx, b, bucket)
 	if err != nil {
 		return nil, fmt.Errorf("open artifact store: %w", err)
 	}

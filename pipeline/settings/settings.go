@@ -1,14 +1,16 @@
-// Package settings says how a service runs: where the bus and the artifacts
-// are, which folders it may use, and which credential belongs to which
-// origin. Settings never travel; what a run is stands in its specification.
+// Package settings reads the configuration of a process: the addresses of the bus
+// and the artifact store, the folders that it may use, and the credentials for
+// each origin. Settings are never sent anywhere; the configuration of a run is its
+// specification (package spec).
 //
-// They come, each over the one before, from the defaults, from a TOML file,
-// from the variables that a field's tool knows anyway (such as HF_TOKEN), and
-// from TUNEBUS_<SECTION>_<KEY>, such as TUNEBUS_BUS_URL or
-// TUNEBUS_SERVICES_FINETUNE_SLOTS. All faults are found at once.
+//	cfg, err := settings.Load(settings.Files(os.Environ()), os.Environ())
 //
-// A key that holds a secret may instead name a file that holds it:
-// file:/run/secrets/hf_token.
+// A value comes from the last of these sources that has it: the default, a TOML
+// file, a variable that other tools use too (such as HF_TOKEN), and the variable
+// TUNEBUS_<SECTION>_<KEY>, such as TUNEBUS_BUS_URL or
+// TUNEBUS_SERVICES_FINETUNE_SLOTS. All faults are returned at once.
+//
+// A secret may be in a file of its own: file:/run/secrets/hf_token.
 package settings
 
 import (
@@ -17,7 +19,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/spec"
 )
 
-// Settings is everything that a service's process is told.
+// Settings is the whole configuration of a process.
 type Settings struct {
 	Bus         Bus         `json:"bus"`
 	Artifacts   Artifacts   `json:"artifacts"`
@@ -32,7 +34,7 @@ type Settings struct {
 	Tracker     Tracker     `json:"services.tracker"`
 }
 
-// Bus is the section bus: where NATS is.
+// Bus is the section bus: the connection to NATS.
 type Bus struct {
 	URL         string `json:"url" default:"" env:"NATS_URL" doc:"NATS servers, separated by commas; empty: nats://127.0.0.1:4222"`
 	Context     string `json:"context" default:"" doc:"context of the nats command, instead of url"`
@@ -45,7 +47,7 @@ type Bus struct {
 	UnknownFor time.Duration `json:"unknown_for" default:"168h" doc:"how long a message of an unknown version waits for a newer service before it becomes a dead letter"`
 }
 
-// Artifacts is the section artifacts: where models and results lie.
+// Artifacts is the section artifacts: the artifact store.
 type Artifacts struct {
 	URL      string        `json:"url" default:"" doc:"store that all services share: file:///folder, s3://bucket, gs://bucket, azblob://container or jetstream://bucket; run and up: default artifacts in the data folder"`
 	Patience time.Duration `json:"patience" default:"1h" doc:"how long a job asks the store again that is full or away, before its attempt fails"`
@@ -61,8 +63,8 @@ type Data struct {
 	HubOffline  bool     `json:"hub_offline" default:"false" env:"HF_HUB_OFFLINE" doc:"do not ask the Hub; use what its cache holds"`
 }
 
-// Credentials is the section credentials. Each belongs to one origin and is
-// sent to no other.
+// Credentials is the section credentials. Each credential belongs to one origin
+// and is never sent to another.
 type Credentials struct {
 	HuggingFaceToken string   `json:"huggingface_token" default:"" env:"HF_TOKEN" secret:"true" doc:"token for data.hub_endpoint"`
 	OpenAIKey        string   `json:"openai_key" default:"" env:"OPENAI_API_KEY" secret:"true" doc:"key for services.evaluation.judge_base_url"`
@@ -72,7 +74,7 @@ type Credentials struct {
 	Keys             []string `json:"keys" default:"" doc:"keys of further origins, each as origin=VARIABLE, such as \"https://judge.example=JUDGE_KEY\""`
 }
 
-// Services is the section services: what holds for each of them.
+// Services is the section services: settings of all services.
 type Services struct {
 	LogLevel  string `json:"log_level" default:"info" allowed:"debug|info|warn|error" doc:"least level that is logged"`
 	LogFormat string `json:"log_format" default:"text" allowed:"text|json" doc:"how a line of the log is written"`
@@ -84,7 +86,7 @@ type Intake struct {
 	Patience time.Duration `json:"patience" default:"1s" doc:"how long the holder of a job has to end it after a cancel"`
 }
 
-// Worker is the section of a phase.
+// Worker is the section of the worker of a phase.
 type Worker struct {
 	Queue string        `json:"queue" default:"builtin" doc:"queue that jobs are taken from"`
 	Slots int           `json:"slots" default:"1" doc:"jobs that are worked on at once"`
@@ -99,7 +101,7 @@ type Inference struct {
 	SaveEvery time.Duration `json:"save_every" default:"30s" doc:"how often the answers so far are saved, so that another worker need not give them again"`
 }
 
-// Worker is what the section says about the worker.
+// Worker returns the settings of the worker.
 func (i Inference) Worker() Worker { return Worker{Queue: i.Queue, Slots: i.Slots, Grace: i.Grace} }
 
 // Evaluation is the section services.evaluation.
@@ -122,5 +124,5 @@ type Tracker struct {
 	Slots       int      `json:"slots" default:"2" doc:"runs that are written at once"`
 }
 
-// Worker is what the section says about the worker.
+// Worker returns the settings of the worker.
 func (e Evaluation) Worker() Worker { return Worker{Queue: e.Queue, Slots: e.Slots, Grace: e.Grace} }

@@ -21,7 +21,7 @@ func file(t *testing.T, body string) []string {
 	return []string{path}
 }
 
-func TestEachSourceIsOverTheOneBefore(t *testing.T) {
+func TestPriorityOfSources(t *testing.T) {
 	t.Parallel()
 	body := `
 [bus]
@@ -34,10 +34,10 @@ grace = "30s"
 [services.evaluation]
 slots = 3
 [fine_tuner]
-base_model_id = "a specification's key is not ours"
+base_model_id = "a key of a specification"
 `
 	s, err := settings.Load(file(t, body), []string{
-		"NATS_URL=nats://usual:4222", "TUNEBUS_SERVICES_FINETUNE_SLOTS=4", "HF_TOKEN=usual", "TUNEBUS_CREDENTIALS_HUGGINGFACE_TOKEN=ours",
+		"NATS_URL=nats://common:4222", "TUNEBUS_SERVICES_FINETUNE_SLOTS=4", "HF_TOKEN=common", "TUNEBUS_CREDENTIALS_HUGGINGFACE_TOKEN=ours",
 		"TUNEBUS_DATA_ROOTS=/a,/b", "TUNEBUS_LIMITS_MAX_TRIES=7", "TUNEBUS_SETTINGS=elsewhere", "OPENAI_API_KEY=",
 	})
 	if err != nil {
@@ -47,10 +47,10 @@ base_model_id = "a specification's key is not ours"
 		what      string
 		got, want any
 	}{
-		{"a usual variable is over the file", s.Bus.URL, "nats://usual:4222"},
-		{"our variable is over the file", s.Finetune.Slots, 4},
-		{"our variable is over the usual one", s.Credentials.HuggingFaceToken, "ours"},
-		{"the file is over the default", s.Finetune.Grace, 30 * time.Second},
+		{"a common variable has priority over the file", s.Bus.URL, "nats://common:4222"},
+		{"our variable has priority over the file", s.Finetune.Slots, 4},
+		{"our variable has priority over the common one", s.Credentials.HuggingFaceToken, "ours"},
+		{"the file has priority over the default", s.Finetune.Grace, 30 * time.Second},
 		{"nested sections", s.Evaluation.Slots, 3},
 		{"the section above them", s.Services.LogLevel, "debug"},
 		{"defaults", s.Inference.Slots, 1},
@@ -58,7 +58,7 @@ base_model_id = "a specification's key is not ours"
 		{"limits of runs", s.Limits.Timeout, 720 * time.Hour},
 		{"limits of runs in variables", s.Limits.MaxTries, 7},
 		{"lists in variables", strings.Join(s.Data.Roots, "|"), "/a|/b"},
-		{"an empty usual variable says nothing", s.Credentials.OpenAIKey, ""},
+		{"an empty common variable has no effect", s.Credentials.OpenAIKey, ""},
 	} {
 		if c.got != c.want {
 			t.Errorf("%s: %v, want %v", c.what, c.got, c.want)
@@ -66,7 +66,7 @@ base_model_id = "a specification's key is not ours"
 	}
 }
 
-func TestAllFaultsAtOnceAndNoSecret(t *testing.T) {
+func TestFaultsWithoutSecrets(t *testing.T) {
 	t.Parallel()
 	body := `[bus]
 ulr = "nats://x"
@@ -78,7 +78,7 @@ log_level = "loud"
 [services.finetune]
 slots = 0
 grace = "soon"
-[services.nobody]
+[services.unknown]
 slots = 1
 [credentials]
 openai_key = 5150
@@ -88,14 +88,14 @@ keys = ["https://judge.example", "ftp://x=KEY"]
 hub_endpoint = "https://me:s3cret@hub.example"
 `
 	_, err := settings.Load(file(t, body), []string{"TUNEBUS_BUS_ULR=x", "TUNEBUS_SERVICES_TRACKER_TRACKING_URI=https://u:s3cret@mlflow"})
-	var faults structconf.Faults
-	if !errors.As(err, &faults) {
+	faults, ok := errors.AsType[structconf.Faults](err)
+	if !ok {
 		t.Fatalf("want faults, got %v", err)
 	}
 	text := faults.Error()
 	for _, want := range []string{
 		`:2:1: bus.ulr: unknown key; did you mean "url"?`, ":4:1: bus.context", ":5:1: bus.key_file", "services.log_level", ":9:1: services.finetune.slots",
-		`services.finetune.grace = "soon": want a duration`, "services.nobody: unknown section", "credentials.openai_key: want a text",
+		`services.finetune.grace = "soon": want a duration`, "services.unknown: unknown section", "credentials.openai_key: want a text",
 		":15:1: credentials.huggingface_token: its file cannot be read", ":16:1: credentials.keys[0]", ":16:1: credentials.keys[1]", ":18:1: data.hub_endpoint",
 		"TUNEBUS_BUS_ULR: no such variable; did you mean TUNEBUS_BUS_URL?", "services.tracker.tracking_uri",
 	} {
@@ -110,7 +110,19 @@ hub_endpoint = "https://me:s3cret@hub.example"
 	}
 }
 
-func TestSecretsComeFromFilesToo(t *testing.T) {
+// TestIntakePatience: intake has to wait for longer than a worker needs to end a
+// cancelled phase.
+func TestIntakePatience(t *testing.T) {
+	t.Parallel()
+	for patience, ok := range map[string]bool{"0s": false, "800ms": false, "801ms": true, "1s": true} {
+		_, err := settings.Load(file(t, "[services.intake]\npatience = \""+patience+"\"\n"), nil)
+		if (err == nil) != ok || err != nil && !strings.Contains(err.Error(), "services.intake.patience") {
+			t.Errorf("%s: %v", patience, err)
+		}
+	}
+}
+
+func TestSecretFiles(t *testing.T) {
 	t.Parallel()
 	secret := filepath.Join(t.TempDir(), "key")
 	if err := os.WriteFile(secret, []byte("from a file\n"), 0o600); err != nil {
@@ -127,7 +139,7 @@ func TestSecretsComeFromFilesToo(t *testing.T) {
 	}
 }
 
-func TestAKeyBelongsToItsOrigin(t *testing.T) {
+func TestKeyOfOrigin(t *testing.T) {
 	t.Parallel()
 	s, err := settings.Load(file(t, ""), []string{"OPENAI_API_KEY=paid", "TUNEBUS_CREDENTIALS_KEYS=https://Judge.example:443=JUDGE_KEY"})
 	if err != nil {

@@ -8,12 +8,12 @@ import (
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
-// FuzzFile: whatever a file of a specification holds, reading it ends with a
-// specification or with faults that each name a key and say something.
+// FuzzFile: reading any file ends with a specification or with faults, each with a
+// message.
 func FuzzFile(f *testing.F) {
 	files, err := filepath.Glob("../../configs/*.toml")
 	if err != nil || len(files) == 0 {
-		f.Fatalf("no file to begin with: %v", err)
+		f.Fatalf("no seed file: %v", err)
 	}
 	for _, name := range files {
 		body, err := os.ReadFile(name)
@@ -38,13 +38,13 @@ func FuzzFile(f *testing.F) {
 		}
 		for _, fault := range faults {
 			if fault.Message == "" {
-				t.Errorf("a fault without a word: %+v", fault)
+				t.Errorf("a fault without a message: %+v", fault)
 			}
 		}
 	})
 }
 
-// FuzzSet: whatever stands behind --set, it is taken or refused with a word.
+// FuzzSet: any value of --set is accepted, or refused with a message.
 func FuzzSet(f *testing.F) {
 	for _, seed := range []string{
 		"fine_tuner.epochs=1", "fine_tuner.epochs", "=", ".=", "a.b.c=[1", "evaluator.metrics=[\"rouge_score\"]",
@@ -56,14 +56,14 @@ func FuzzSet(f *testing.F) {
 		var tree structconf.Tree
 		if fault := tree.Set(assignment); fault != nil {
 			if fault.Message == "" {
-				t.Errorf("refused without a word: %+v", fault)
+				t.Errorf("refused without a message: %+v", fault)
 			}
 			return
 		}
 		_, faults := Decode(tree)
 		for _, fault := range faults {
 			if fault.Message == "" {
-				t.Errorf("a fault without a word: %+v", fault)
+				t.Errorf("a fault without a message: %+v", fault)
 			}
 		}
 	})

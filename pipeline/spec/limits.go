@@ -9,8 +9,8 @@ import (
 	"github.com/tunebus/tunebus/events"
 )
 
-// Limits are what an installation allows a run to ask for. They are a section
-// of the settings; 0 is no limit.
+// Limits are the largest values that an installation allows in a specification.
+// They are a section of the settings; 0 means no limit.
 type Limits struct {
 	MaxTries   int           `json:"max_tries" default:"20" doc:"largest pipeline.max_tries of a run; 0: no limit"`
 	MaxCrashes int           `json:"max_crashes" default:"20" doc:"largest pipeline.max_crashes of a run; 0: no limit"`
@@ -19,36 +19,41 @@ type Limits struct {
 	Deadline   time.Duration `json:"deadline" default:"0s" doc:"largest pipeline.deadline of a run, which holds for a run that names none, too; 0s: no limit"`
 }
 
-// Apply fills in the times that a specification leaves to the installation,
-// and finds what it asks for beyond the limits.
+// Apply sets the timeouts and the deadline that a specification leaves empty to
+// their limits, and returns a fault for each value above its limit.
 func (l Limits) Apply(s *events.Specification) []events.Fault {
 	var faults []events.Fault
-	beyond := func(key, value, limit, allowed string) {
-		faults = append(faults, events.Fault{Key: key, Value: value, Allowed: allowed, Message: "more than this installation allows (limits." + limit + ")"})
+	exceeds := func(key, value, limit, allowed string) {
+		faults = append(faults, events.Fault{
+			Key:     key,
+			Value:   value,
+			Allowed: allowed,
+			Message: "more than this installation allows (limits." + limit + ")",
+		})
 	}
-	count := func(key string, n int, limit string, most int) {
-		if most > 0 && n > most {
-			beyond(key, fmt.Sprint(n), limit, fmt.Sprintf("1 to %d", most))
+	count := func(key string, n int, limit string, largest int) {
+		if largest > 0 && n > largest {
+			exceeds(key, fmt.Sprint(n), limit, fmt.Sprintf("1 to %d", largest))
 		}
 	}
 	count("pipeline.max_tries", s.Pipeline.MaxTries, "max_tries", l.MaxTries)
 	count("pipeline.max_crashes", s.Pipeline.MaxCrashes, "max_crashes", l.MaxCrashes)
 	for key, text := range durations(s) {
 		_, limit, _ := strings.Cut(key, ".")
-		most := map[string]time.Duration{"backoff": l.Backoff, "timeout": l.Timeout, "deadline": l.Deadline}[limit]
+		largest := map[string]time.Duration{"backoff": l.Backoff, "timeout": l.Timeout, "deadline": l.Deadline}[limit]
 		d, err := time.ParseDuration(*text)
 		switch {
-		case most <= 0:
-		case err == nil && d > most:
-			beyond(key, *text, limit, "up to "+short(most))
-		case *text == "" && limit != "backoff": // of which the worker has its own
-			*text = short(most)
+		case largest <= 0:
+		case err == nil && d > largest:
+			exceeds(key, *text, limit, "up to "+shortDuration(largest))
+		case *text == "" && limit != "backoff": // the worker has its own default for backoff
+			*text = shortDuration(largest)
 		}
 	}
 	return faults
 }
 
-// durations are the keys of a specification that hold a duration as text.
+// durations iterates over the keys of a specification with a duration as text.
 func durations(s *events.Specification) iter.Seq2[string, *string] {
 	return func(yield func(string, *string) bool) {
 		_ = yield("fine_tuner.timeout", &s.FineTuner.Timeout) &&
@@ -59,8 +64,8 @@ func durations(s *events.Specification) iter.Seq2[string, *string] {
 	}
 }
 
-// short is a duration as people write it: "36h", not "36h0m0s".
-func short(d time.Duration) string {
+// shortDuration returns a duration without zero units: "36h", not "36h0m0s".
+func shortDuration(d time.Duration) string {
 	text := d.String()
 	for _, zero := range []string{"m0s", "h0m"} {
 		if strings.HasSuffix(text, zero) {

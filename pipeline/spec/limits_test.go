@@ -9,8 +9,8 @@ import (
 	"github.com/tunebus/tunebus/pipeline/spec"
 )
 
-// TestLimits: what goes beyond a limit is a fault that names key, value and
-// what is allowed; what is left open gets the limit.
+// TestLimits: a value above its limit is a fault with key, value and the allowed
+// values; an empty value is set to the limit.
 func TestLimits(t *testing.T) {
 	t.Parallel()
 	limits := spec.Limits{MaxTries: 4, MaxCrashes: 6, Backoff: time.Minute, Timeout: 36 * time.Hour, Deadline: 90 * time.Minute}
@@ -42,7 +42,7 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// TestDurations: a key that holds a duration is checked like every other.
+// TestDurations: keys with a duration are checked too.
 func TestDurations(t *testing.T) {
 	t.Parallel()
 	keys := []string{"fine_tuner.timeout", "inferencer.timeout", "evaluator.timeout", "pipeline.backoff", "pipeline.deadline"}

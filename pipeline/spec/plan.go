@@ -1,42 +1,49 @@
 package spec
 
 import (
+	"cmp"
 	"regexp"
 	"strings"
 
 	"github.com/tunebus/tunebus/events"
 )
 
-// Plan is the phases that are enabled, in order, cut behind a phase to stop
-// after, with the queue and the failure policy of each.
+// Plan returns the enabled phases in order, up to the phase to stop after, each with
+// its queue and failure policy.
 func Plan(s events.Specification) []events.Step {
-	queue := func(queue, engine string) string {
-		if queue != "" {
-			return queue
-		}
-		return engine
-	}
 	var plan []events.Step
 	p := s.Pipeline
 	if p.EnableFinetuning {
-		plan = append(plan, events.Step{Phase: events.Finetune, Queue: queue(s.FineTuner.Queue, s.FineTuner.Engine), OnFailure: p.OnFinetuningFailure})
+		plan = append(plan, events.Step{
+			Phase:     events.Finetune,
+			Queue:     cmp.Or(s.FineTuner.Queue, s.FineTuner.Engine),
+			OnFailure: p.OnFinetuningFailure,
+		})
 	}
 	if p.StopAfterFinetuning {
 		return plan
 	}
 	if p.EnableInference {
-		plan = append(plan, events.Step{Phase: events.Inference, Queue: queue(s.Inferencer.Queue, s.Inferencer.Engine), OnFailure: events.Stop})
+		plan = append(plan, events.Step{
+			Phase:     events.Inference,
+			Queue:     cmp.Or(s.Inferencer.Queue, s.Inferencer.Engine),
+			OnFailure: events.Stop,
+		})
 	}
 	if p.StopAfterInference {
 		return plan
 	}
 	if p.EnableEvaluation {
-		plan = append(plan, events.Step{Phase: events.Evaluation, Queue: queue(s.Evaluator.Queue, s.Evaluator.Engine), OnFailure: events.Stop})
+		plan = append(plan, events.Step{
+			Phase:     events.Evaluation,
+			Queue:     cmp.Or(s.Evaluator.Queue, s.Evaluator.Engine),
+			OnFailure: events.Stop,
+		})
 	}
 	return plan
 }
 
-// Path is a key whose value may be a path of the submitter's machine.
+// Path is a key whose value may be a path on the machine of the submitter.
 type Path struct {
 	Key   string
 	Value string
@@ -44,7 +51,7 @@ type Path struct {
 	Phase events.Phase
 }
 
-// Paths lists the keys that may name files, as far as they are set.
+// Paths returns the keys that may name files and are not empty.
 func Paths(s events.Specification) []Path {
 	all := []Path{
 		{"fine_tuner.base_model_id", s.FineTuner.BaseModelID, events.Finetune},
@@ -70,9 +77,9 @@ var (
 	dataFile = regexp.MustCompile(`(?i)\.((jsonl|ndjson|json|csv|tsv)(\.gz)?|parquet|xlsx)$`)
 )
 
-// IsHubID reports whether an id has the form owner/name or owner/name@revision
-// of the Hugging Face Hub, and is not the name of a data file. A file or folder
-// of that name wins over the Hub where there is one.
+// IsHubID reports whether an id has the form owner/name or owner/name@revision of
+// the Hugging Face Hub, and is not the name of a data file. If a file or folder of
+// that name exists, it has priority over the Hub.
 func IsHubID(id string) bool {
 	return hubID.MatchString(id) && !strings.Contains(id, "..") && !dataFile.MatchString(id)
 }

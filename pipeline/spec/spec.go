@@ -1,6 +1,12 @@
-// Package spec reads, checks and documents the specification of a run: the
-// sections fine_tuner, inferencer, evaluator, mlflow and pipeline, whether
-// they come from files and flags or from a bare request.
+// Package spec reads and checks the specification of a run: the sections
+// fine_tuner, inferencer, evaluator, mlflow and pipeline, from files, flags or the
+// JSON of a request.
+//
+//	s, faults := spec.FromJSON(req.Specification)
+//	…
+//	plan := spec.Plan(s) // the phases to run
+//
+// All faults are returned at once, each with its key and the allowed values.
 package spec
 
 import (
@@ -11,42 +17,42 @@ import (
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
-// Defaults is the specification in which nothing was said.
+// Defaults returns the specification with the default of each key.
 func Defaults() events.Specification {
 	var s events.Specification
 	structconf.SetDefaults(&s)
 	return s
 }
 
-// Keys lists every key of a specification.
+// Keys returns the keys of a specification.
 func Keys() []structconf.Key { return structconf.Keys(events.Specification{}) }
 
-// Sections lists the sections of a specification.
+// Sections returns the sections of a specification.
 func Sections() []string { return structconf.Sections(events.Specification{}) }
 
-// Decode fills the defaults with what the tree says, and checks the result.
-// Every fault is returned at once.
-func Decode(t structconf.Tree) (events.Specification, structconf.Faults) { return over(Defaults(), t) }
-
-func over(s events.Specification, t structconf.Tree) (events.Specification, structconf.Faults) {
-	faults := structconf.Decode(&s, t)
-	return s, t.Place(faults, check(s))
+// Decode sets the keys of the tree in the default specification and checks the
+// result.
+func Decode(t structconf.Tree) (events.Specification, structconf.Faults) {
+	return decodeOver(Defaults(), t)
 }
 
-// FromJSON reads the specification of a request. Nothing is expanded in it:
-// a "${" is a fault, since only the machine of the person who submits knows
-// the variables meant.
+func decodeOver(s events.Specification, t structconf.Tree) (events.Specification, structconf.Faults) {
+	faults := structconf.Decode(&s, t)
+	return s, t.Locate(faults, check(s))
+}
+
+// FromJSON reads the specification of a request. Variables are not expanded: "${"
+// is a fault, because only the machine of the submitter has the variables.
 func FromJSON(raw []byte) (events.Specification, []events.Fault) { return Over(Defaults(), raw) }
 
-// Over reads the specification of a request that says only what changes in
-// another one.
+// Over reads the specification of a request that has only the changes of base.
 func Over(base events.Specification, raw []byte) (events.Specification, []events.Fault) {
 	t, faults := structconf.ParseJSON(raw)
 	s := base
 	if len(faults) == 0 {
-		faults = variables(t.Sections, "")
+		faults = unexpanded(t.Sections, "")
 		var more structconf.Faults
-		s, more = over(base, t)
+		s, more = decodeOver(base, t)
 		faults = append(faults, more...)
 	}
 	out := make([]events.Fault, len(faults))
@@ -56,20 +62,19 @@ func Over(base events.Specification, raw []byte) (events.Specification, []events
 	return s, out
 }
 
-// Changed lists the keys, each section.key, in which two specifications
-// differ.
+// Changed returns the keys, each section.key, in which two specifications differ.
 func Changed(before, after events.Specification) []string {
 	var keys []string
-	was := structconf.Values(before)
-	for i, is := range structconf.Values(after) {
-		if is != was[i] {
-			keys = append(keys, is.Section+"."+is.Name)
+	old := structconf.Values(before)
+	for i, v := range structconf.Values(after) {
+		if v != old[i] {
+			keys = append(keys, v.Section+"."+v.Name)
 		}
 	}
 	return keys
 }
 
-// Value is the value of a key, section.key, as people write it.
+// Value returns the value of a key, section.key, as a file has it.
 func Value(s events.Specification, key string) string {
 	for _, v := range structconf.Values(s) {
 		if v.Section+"."+v.Name == key {
@@ -79,8 +84,8 @@ func Value(s events.Specification, key string) string {
 	return ""
 }
 
-// variables finds the values with a "${" in them.
-func variables(v any, path string) structconf.Faults {
+// unexpanded returns a fault for each value with "${".
+func unexpanded(v any, path string) structconf.Faults {
 	var faults structconf.Faults
 	switch v := v.(type) {
 	case string:
@@ -89,17 +94,17 @@ func variables(v any, path string) structconf.Faults {
 		}
 	case map[string]any:
 		for k, e := range v {
-			faults = append(faults, variables(e, strings.TrimPrefix(path+"."+k, "."))...)
+			faults = append(faults, unexpanded(e, strings.TrimPrefix(path+"."+k, "."))...)
 		}
 	case []any:
 		for i, e := range v {
-			faults = append(faults, variables(e, fmt.Sprintf("%s[%d]", path, i))...)
+			faults = append(faults, unexpanded(e, fmt.Sprintf("%s[%d]", path, i))...)
 		}
 	}
 	return faults
 }
 
-// Section is the section that configures a phase.
+// Section returns the section that configures a phase.
 func Section(p events.Phase) string {
 	switch p {
 	case events.Finetune:

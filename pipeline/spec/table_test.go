@@ -10,8 +10,8 @@ import (
 	"github.com/tunebus/tunebus/pipeline/spec"
 )
 
-// world is one combination of what a person can say and what can happen.
-type world struct {
+// scenario is a combination of a specification and the outcomes of its phases.
+type scenario struct {
 	finetune, inference, evaluation bool // enabled
 	stopFinetune, stopInference     bool
 	policy                          events.OnFailure
@@ -19,15 +19,14 @@ type world struct {
 	outcome                         [3]events.Conclusion
 }
 
-func (w world) String() string {
+func (w scenario) String() string {
 	return fmt.Sprintf("enabled %t %t %t, stop after %t %t, on failure %s, given model %t, predictions %t, outcomes %v",
 		w.finetune, w.inference, w.evaluation, w.stopFinetune, w.stopInference, w.policy, w.model, w.predictions, w.outcome)
 }
 
-// phases are those that the plan must have, from the words of the
-// documentation: the enabled ones, cut behind the one to stop after, also
-// where that one is disabled.
-func (w world) phases() []events.Phase {
+// phases returns the phases that the plan must have by the documentation: the
+// enabled ones, up to the one to stop after, even if that one is disabled.
+func (w scenario) phases() []events.Phase {
 	switch {
 	case w.stopFinetune && w.finetune:
 		return []events.Phase{events.Finetune}
@@ -47,9 +46,8 @@ func (w world) phases() []events.Phase {
 	return out
 }
 
-// TestTruthTable enumerates every combination and compares the plan, who goes
-// next with which inputs, and how the run ends with what the documentation
-// says.
+// TestTruthTable compares the plan, the next job with its inputs and the end of the
+// run with the documentation, for all combinations.
 func TestTruthTable(t *testing.T) {
 	t.Parallel()
 	both := []bool{false, true}
@@ -64,7 +62,7 @@ func TestTruthTable(t *testing.T) {
 							for _, m := range both {
 								for _, p := range both {
 									for outcome := range 27 {
-										w := world{f, i, e, sf, si, policy, m, p, [3]events.Conclusion{conclusions[outcome%3], conclusions[outcome/3%3], conclusions[outcome/9]}}
+										w := scenario{f, i, e, sf, si, policy, m, p, [3]events.Conclusion{conclusions[outcome%3], conclusions[outcome/3%3], conclusions[outcome/9]}}
 										w.check(t)
 										n++
 									}
@@ -83,7 +81,7 @@ func TestTruthTable(t *testing.T) {
 
 func ref(key string) *events.Reference { return &events.Reference{Store: "s", Key: key} }
 
-func (w world) check(t *testing.T) {
+func (w scenario) check(t *testing.T) {
 	t.Helper()
 	s := spec.Defaults()
 	s.Pipeline.EnableFinetuning, s.Pipeline.EnableInference, s.Pipeline.EnableEvaluation = w.finetune, w.inference, w.evaluation
@@ -131,7 +129,7 @@ func (w world) check(t *testing.T) {
 				model = ref("tuned")
 				done.Artifacts = []events.Artifact{{Name: events.ArtifactModel, Reference: *model}}
 			case events.Inference:
-				predictions = ref("made")
+				predictions = ref("result")
 				done.Artifacts = []events.Artifact{{Name: events.ArtifactPredictions, Reference: *predictions}}
 			}
 		}

@@ -9,16 +9,16 @@ import (
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
-// TestWrittenReadsBack: a specification that is written as a file is the same
-// when it is read.
-func TestWrittenReadsBack(t *testing.T) {
+// TestWriteRoundTrip: writing a specification as a file and reading it gives the
+// same specification.
+func TestWriteRoundTrip(t *testing.T) {
 	t.Parallel()
 	s := spec.Defaults()
 	s.FineTuner.BaseModelID, s.FineTuner.TrainingDataID, s.Inferencer.TestingDataID = `owner/mo"del`, "täglich\n\x07.jsonl", "owner/test"
 	s.FineTuner.QuestionPart, s.FineTuner.UseGradientCheckpointing = "<|im_start|>user\n", "unsloth"
 	s.FineTuner.TargetModules, s.FineTuner.LearningRate = []string{"q_proj"}, 1e-7
 	s.Evaluator.Metrics, s.Evaluator.Gates = []string{"chrf"}, map[string]float64{"rouge_score": 0.5, "key_fact_accuracy": 1}
-	for name, want := range map[string]any{"changed": s, "defaults": withData()} {
+	for name, want := range map[string]any{"changed": s, "defaults": minimal()} {
 		var b strings.Builder
 		if err := structconf.Write(&b, want); err != nil {
 			t.Fatal(err)
@@ -34,8 +34,8 @@ func TestWrittenReadsBack(t *testing.T) {
 	}
 }
 
-// withData is the least that is no fault.
-func withData() any {
+// minimal returns the smallest specification without faults.
+func minimal() any {
 	s := spec.Defaults()
 	s.FineTuner.BaseModelID, s.FineTuner.TrainingDataID, s.Inferencer.TestingDataID = "a/b", "a/c", "a/d"
 	return s

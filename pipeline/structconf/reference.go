@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Reference writes every key of the sections with its default and a comment,
-// as a file that can be used.
+// Reference writes a valid file with each key of the sections, its default and a
+// comment.
 func Reference(w io.Writer, sections any) error {
 	var b strings.Builder
 	section := ""
@@ -19,7 +19,7 @@ func Reference(w io.Writer, sections any) error {
 		}
 		doc := k.Doc
 		if len(k.Allowed) > 0 {
-			doc += " (" + strings.Join(shown(k.Allowed), ", ") + ")"
+			doc += " (" + strings.Join(withNull(k.Allowed), ", ") + ")"
 		}
 		if k.Env != "" {
 			doc += "; also $" + k.Env
@@ -30,7 +30,8 @@ func Reference(w io.Writer, sections any) error {
 	return err
 }
 
-func shown(allowed []string) []string {
+// withNull returns the allowed values with [Null] for no value.
+func withNull(allowed []string) []string {
 	out := make([]string, len(allowed))
 	for i, a := range allowed {
 		if a == "" {
@@ -41,7 +42,7 @@ func shown(allowed []string) []string {
 	return out
 }
 
-// literal is a key's default in TOML.
+// literal returns the default of a key in TOML.
 func literal(k Key) string {
 	switch {
 	case k.Type == "list of texts" || strings.Contains(k.Default, ","):

@@ -73,8 +73,8 @@ func TestDecode(t *testing.T) {
 	}
 }
 
-// TestFaults: each says where, what, what is allowed and what may be meant,
-// and shows no secret.
+// TestFaults: each has the position, the value, the allowed values and a
+// suggestion, and shows no secret.
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	body := `[one]
@@ -98,7 +98,7 @@ x = 1
 	faults := tree.Unknown([]string{"one", "two", "tree"})
 	s := defaults()
 	faults = append(faults, structconf.Decode(&s, tree)...)
-	faults = tree.Place(faults, structconf.Faults{{Key: "one.count", Message: "said twice"}, {Key: "one.names[0]", Message: "an element"}, {Key: "one.missing", Message: "missing"}})
+	faults = tree.Locate(faults, structconf.Faults{{Key: "one.count", Message: "said twice"}, {Key: "one.names[0]", Message: "an element"}, {Key: "one.missing", Message: "missing"}})
 	var got []string
 	for _, f := range faults {
 		got = append(got, f.String())
@@ -139,8 +139,8 @@ func TestSyntax(t *testing.T) {
 	}
 }
 
-// TestMerge: later files and assignments win key by key, and a fault stands
-// where the value that won does.
+// TestMerge: later files and assignments have priority for each key, and a fault
+// has the position of the value that was used.
 func TestMerge(t *testing.T) {
 	t.Parallel()
 	tree := parse(t, "a.toml", "[one]\ntext = \"a\"\ncount = 1\n[two]\ntoken = \"t\"")
@@ -160,13 +160,13 @@ func TestMerge(t *testing.T) {
 	}
 	for _, bad := range []string{"one.count", "count=1", ""} {
 		if fault := tree.Set(bad); fault == nil {
-			t.Errorf("%q is an assignment", bad)
+			t.Errorf("%q was accepted", bad)
 		}
 	}
 }
 
-// TestEntriesOfTables: a flag sets one entry and leaves the others, of files
-// and of what the struct had; a whole table that comes later is all there is.
+// TestEntriesOfTables: a flag sets one entry and keeps the others of the file and
+// of the struct; setting a whole table later replaces all entries.
 func TestEntriesOfTables(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -175,22 +175,22 @@ func TestEntriesOfTables(t *testing.T) {
 		want  map[string]float64
 		fault string
 	}{
-		{"", []string{"one.table.a=1", "one.table.b.c=0.5"}, map[string]float64{"had": 9, "a": 1, "b.c": 0.5}, ""},
+		{"", []string{"one.table.a=1", "one.table.b.c=0.5"}, map[string]float64{"default": 9, "a": 1, "b.c": 0.5}, ""},
 		{"table = {a = 2, b = 3}", []string{"one.table.a=1"}, map[string]float64{"a": 1, "b": 3}, ""},
 		{"table = {a = 2, b = 3}", []string{"one.table.a=null"}, map[string]float64{"b": 3}, ""},
 		{"table = {a = 2}", []string{`one.table.a="4"`}, map[string]float64{"a": 4}, ""},
 		{"", []string{"one.table.a=1", "one.table={b = 2}"}, map[string]float64{"b": 2}, ""},
 		{"", []string{"one.table={b = 2}", "one.table.a=1"}, map[string]float64{"a": 1, "b": 2}, ""},
 		{"table.a = 1", []string{"one.table.b=2"}, map[string]float64{"a": 1, "b": 2}, ""},
-		{"", []string{"one.table.a=high"}, map[string]float64{"had": 9}, `--set: one.table.a = "high": want a number`},
-		{"", []string{"one.table.=1"}, map[string]float64{"had": 9}, `--set: one.table.: unknown key; did you mean "table"?`},
-		{"", []string{"one.tables.a=1"}, map[string]float64{"had": 9}, `--set: one.tables.a: unknown key; did you mean "table"?`},
-		{"", []string{"one.count.a=1"}, map[string]float64{"had": 9}, `--set: one.count.a: unknown key; did you mean "count"?`},
-		{"", []string{"two.share=1"}, map[string]float64{"had": 9}, `--set: two.share: unknown key; did you mean "one.share"?`},
+		{"", []string{"one.table.a=high"}, map[string]float64{"default": 9}, `--set: one.table.a = "high": want a number`},
+		{"", []string{"one.table.=1"}, map[string]float64{"default": 9}, `--set: one.table.: unknown key; did you mean "table"?`},
+		{"", []string{"one.tables.a=1"}, map[string]float64{"default": 9}, `--set: one.tables.a: unknown key; did you mean "table"?`},
+		{"", []string{"one.count.a=1"}, map[string]float64{"default": 9}, `--set: one.count.a: unknown key; did you mean "count"?`},
+		{"", []string{"two.share=1"}, map[string]float64{"default": 9}, `--set: two.share: unknown key; did you mean "one.share"?`},
 	} {
 		s := defaults()
-		had := map[string]float64{"had": 9}
-		s.One.Table = had
+		original := map[string]float64{"default": 9}
+		s.One.Table = original
 		tree := parse(t, "f.toml", "[one]\n"+c.file)
 		for _, flag := range c.flags {
 			var next structconf.Tree
@@ -200,13 +200,13 @@ func TestEntriesOfTables(t *testing.T) {
 			tree.Merge(next)
 		}
 		got := structconf.Decode(&s, tree).Error()
-		if got != c.fault || !reflect.DeepEqual(s.One.Table, c.want) || len(had) != 1 {
+		if got != c.fault || !reflect.DeepEqual(s.One.Table, c.want) || len(original) != 1 {
 			t.Errorf("%s %q: %v, want %v; faults %s", c.file, c.flags, s.One.Table, c.want, got)
 		}
 	}
 }
 
-func TestSecretsAreKnownAndNotShown(t *testing.T) {
+func TestSecrets(t *testing.T) {
 	t.Parallel()
 	s := defaults()
 	if got := structconf.Secrets(s); len(got) != 0 {

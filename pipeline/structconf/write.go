@@ -10,8 +10,8 @@ import (
 	"github.com/pelletier/go-toml/v2"
 )
 
-// Write writes what a struct of sections says, as a file that reads back as
-// the same. Secrets and empty tables are left out.
+// Write writes a struct of sections as a file. Reading the file gives the same
+// struct, except for secrets and empty tables, which are omitted.
 func Write(w io.Writer, sections any) error {
 	var b strings.Builder
 	v := reflect.ValueOf(sections)
@@ -27,7 +27,7 @@ func Write(w io.Writer, sections any) error {
 		}
 		var line bytes.Buffer
 		enc := toml.NewEncoder(&line).SetTablesInline(true)
-		if err := enc.Encode(map[string]any{k.Name: written(value)}); err != nil {
+		if err := enc.Encode(map[string]any{k.Name: tomlValue(value)}); err != nil {
 			return fmt.Errorf("write %s.%s: %w", k.Section, k.Name, err)
 		}
 		b.Write(line.Bytes())
@@ -36,15 +36,15 @@ func Write(w io.Writer, sections any) error {
 	return err
 }
 
-// written is a value as people write it.
-func written(v reflect.Value) any {
+// tomlValue returns a value for the encoder.
+func tomlValue(v reflect.Value) any {
 	switch v.Kind() {
 	case reflect.String:
 		switch s := v.String(); {
 		case s == "":
 			return Null
 		case v.Type() != reflect.TypeFor[string]() && (s == "true" || s == "false"):
-			return s == "true" // a switch that may also be the name of a variant
+			return s == "true" // a key that may be a boolean or a name
 		default:
 			return s
 		}

@@ -1,39 +1,52 @@
-// Package worker is the worker that the three phases share. It takes a job,
-// claims it with a started fact, lets an [Engine] do the work, and ends it
-// with a completed fact and what follows from that.
+// Package worker takes the jobs of one phase from a queue, has an engine do the
+// work, and publishes how each job ends. The three phases share it.
+//
+//	w := worker.New(conn, store, engine, worker.Config{Phase: events.Finetune})
+//	router.Add(w.Route())
+//
+// A job goes through four steps, each in a file of its own: it is claimed
+// (claim.go), executed (execute.go) while the worker checks that it still owns
+// it (ownership.go), and finished (finish.go). How an engine is written is in
+// pipeline/engine.
 //
 // # Who owns a job
 //
-// Acknowledgements prove nothing; publishing does. The sequence of the
-// attempt's started fact is its token, and the stream refuses the completed
-// fact of an attempt whose token is no longer the newest. A worker that finds
-// out that it lost drops what it stored and lets the message go in silence.
+// An acknowledgement proves nothing; a published fact does. The sequence of the
+// attempt's started fact is its fencing token. The stream refuses the completed
+// fact of an attempt whose token is not the newest any more. A worker that lost
+// its job deletes what it stored and sends the server nothing about the
+// message, because an ack or a nak would act on the new owner's delivery.
 //
 // # How work ends
 //
 //	the engine returned a result            completed, success
 //	a permanent error, or tries used up     completed, failure
-//	the time of the phase is over           completed, failure ("timeout")
-//	another error                           attempt_ended (error), again after a backoff
-//	somebody asked to cancel                completed, cancelled
-//	the process stops                       attempt_ended (shutdown), given back at once
-//	a newer attempt or a completed fact     attempt_ended (lost); what was stored is dropped
+//	the phase's timeout has passed          completed, failure ("timeout")
+//	another error                           attempt_ended (error), retried after a backoff
+//	a cancel was requested                  completed, cancelled
+//	the process stops                       attempt_ended (shutdown), redelivered at once
+//	a newer attempt or a completed fact     attempt_ended (lost); what was stored is deleted
 //
-// What an error means is decided in one place, which a table test covers. Tries
-// and crashes are counted in facts, the timeout from the first started fact,
-// so they hold over all attempts and all workers. Shutdowns count as nothing.
+// pipeline/retry alone decides what an error means; a table test covers it.
+// Tries and crashes are counted in facts, and the timeout runs from the first
+// started fact, so they hold over all attempts and all workers. Shutdowns count
+// against nothing.
 //
-// An engine that does not stop within half a second is not waited for: a
-// phase that is cancelled or out of time is completed without it, and its slot
-// takes no other job until the engine has stopped. At a shutdown it has half
-// of the grace, for a last checkpoint; then its job is given back without it.
+// An engine that does not stop within half a second is not waited for. A
+// cancelled or overdue phase is completed without it; its slot takes no other
+// job until the engine has returned. At a shutdown the engine has half of the
+// grace, for a last checkpoint; then its job is redelivered without it.
 //
-// # How work is taken over
+// # How a job is taken over
 //
-// An attempt goes on from the newest checkpoint, if it verifies, else from the
-// start. A worker that lost its job drops what it stored, but never the
-// checkpoint that the next one goes on from. Of a metric's step the point that
-// was announced first counts: the points of the attempts before stay, and
-// steps that are repeated add none. A checkpoint that cannot be saved, while
-// NATS is away, costs a later attempt work and this one nothing.
+// An attempt resumes from the newest checkpoint that verifies, else from the
+// start; see pipeline/checkpointing. A worker that lost its job deletes what it
+// stored, except the checkpoints that the new owner may resume from. Steps that
+// are repeated add no metric points; see pipeline/metrics.
+//
+// # Tests
+//
+// The tests here run one part alone, against fakes of the interfaces in nats.go.
+// Workers on a real server are tested in cmd/tunebus/internal/standalone, and
+// through embedded/workertest.
 package worker

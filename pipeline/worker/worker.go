@@ -2,263 +2,135 @@ package worker
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"log/slog"
-	"os"
-	"sync"
-	"sync/atomic"
-	"time"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/artifact/transfer"
+	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
+	"github.com/tunebus/tunebus/pipeline/checkpointing"
+	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/failpoint"
+	"github.com/tunebus/tunebus/pipeline/retry"
+	"github.com/tunebus/tunebus/pipeline/scratch"
 )
-
-// Config says which jobs a worker takes and how.
-type Config struct {
-	Phase events.Phase
-	// Queue is the queue that jobs are taken from. Default: Engine.
-	Queue string
-	// EngineName is reported in started facts, such as "builtin".
-	EngineName string
-	// Slots is how many jobs are worked on at once. Default 1.
-	Slots int
-	// MaxTries is how many attempts may end by an error. Default 3. A run's
-	// specification overrides it.
-	MaxTries int
-	// MaxCrashes is how many attempts may end without a word. Default 5. A
-	// run's specification overrides it.
-	MaxCrashes int
-	// Backoff is the delay before the second try; it doubles with each try
-	// and varies by a half. Default 5 s. A run's specification overrides it.
-	Backoff time.Duration
-	// MaxBackoff is the longest delay. Default: none is too long.
-	MaxBackoff time.Duration
-	// Look is how often a working worker looks whether it still owns its
-	// job, besides being rung up. Default 20 s.
-	Look time.Duration
-	// Grace is how long the end of a job may take after a shutdown. Default
-	// 10 s.
-	Grace time.Duration
-	// Elsewhere is the first delay of a job that another worker may be able to
-	// do: one with another store, or a newer one. It grows. Default 15 s.
-	Elsewhere time.Duration
-	// Patience is how long a job that made something asks an artifact store
-	// again that is full or away. Default 1 h.
-	Patience time.Duration
-	// Sources say where models and data sets are found.
-	Sources Sources
-	// Scratch is the folder for temporary files. Default: the system's.
-	Scratch string
-	// Name names the process in started facts. Default: [bus.WorkerName].
-	Name string
-	// Sample, when set, measures the machine every SampleEvery, by default
-	// 5 s.
-	Sample      func(context.Context) []events.Point
-	SampleEvery time.Duration
-	Logger      *slog.Logger
-}
-
-func (c Config) withDefaults() Config {
-	if c.EngineName == "" {
-		c.EngineName = "builtin"
-	}
-	if c.Queue == "" {
-		c.Queue = c.EngineName
-	}
-	if c.Slots == 0 {
-		c.Slots = 1
-	}
-	if c.MaxTries == 0 {
-		c.MaxTries = 3
-	}
-	if c.MaxCrashes == 0 {
-		c.MaxCrashes = 5
-	}
-	if c.Backoff == 0 {
-		c.Backoff = 5 * time.Second
-	}
-	if c.Look == 0 {
-		c.Look = 20 * time.Second
-	}
-	if c.Grace == 0 {
-		c.Grace = 10 * time.Second
-	}
-	if c.Elsewhere == 0 {
-		c.Elsewhere = 15 * time.Second
-	}
-	if c.Patience == 0 {
-		c.Patience = time.Hour
-	}
-	if c.Scratch == "" {
-		c.Scratch = os.TempDir()
-	}
-	if c.Name == "" {
-		c.Name = bus.WorkerName()
-	}
-	if c.SampleEvery == 0 {
-		c.SampleEvery = 5 * time.Second
-	}
-	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
-	}
-	return c
-}
 
 // Worker works on the jobs of one phase and queue.
 type Worker struct {
-	cfg    Config
-	bus    *bus.Bus
-	store  *artifact.Store
-	engine Engine
-
-	mu    sync.Mutex
-	bells *bus.Bells // of all jobs; nil before the first
+	cfg         Config
+	budget      shutdownBudget
+	storeID     string
+	history     runReader
+	subscribe   func(run string) subscription
+	checkpoints checkpointing.SaverConfig
+	claimer     *claimer
+	executor    *executor
+	finisher    *finisher
 }
 
 // New returns a worker that reads and stores artifacts in store.
-func New(b *bus.Bus, store *artifact.Store, engine Engine, cfg Config) *Worker {
-	return &Worker{cfg: cfg.withDefaults(), bus: b, store: store, engine: engine}
-}
-
-// Route is where the worker's jobs come from; give it to a [bus.Receiver].
-func (w *Worker) Route() bus.Route {
-	return bus.Route{
-		Name:   string(w.cfg.Phase) + "/" + w.cfg.Queue,
-		Stream: events.StreamFacts, Durable: bus.JobDurable(w.cfg.Phase, w.cfg.Queue),
-		Slots: w.cfg.Slots, Grace: w.cfg.Grace, Handle: w.Handle,
+func New(c *conn.Conn, store *artifact.Store, e engine.Engine, cfg Config) *Worker {
+	cfg = cfg.withDefaults()
+	budget := newShutdownBudget(cfg.Grace)
+	files := transfer.New(store)
+	facts, runs, registry := journal.New(c), history.New(c), checkpoint.New(c)
+	notifier := &natsNotifier{conn: c, phase: cfg.Phase, log: cfg.Logger}
+	sweep := func() {
+		store.Sweep()
+		scratch.Sweep(cfg.Scratch, cfg.Logger)
+	}
+	f := &finisher{
+		journal: facts,
+		history: runs,
+		cleaner: &cleaner{registry: registry, store: store, log: cfg.Logger},
+	}
+	return &Worker{
+		cfg:         cfg,
+		budget:      budget,
+		storeID:     store.ID(),
+		history:     runs,
+		subscribe:   notifier.subscribe,
+		checkpoints: checkpointing.SaverConfig{Registry: registry, Files: files, Store: store, Connected: c.Connected},
+		claimer:     &claimer{journal: facts, registry: registry, worker: cfg.Name, sweep: sweep},
+		executor: &executor{
+			cfg:      cfg,
+			budget:   budget,
+			engine:   e,
+			store:    retryingStore{store: files, budget: cfg.StoreRetryBudget},
+			registry: registry,
+			journal:  facts,
+			history:  runs,
+			metrics:  natsMetrics{runs},
+			finisher: f,
+		},
+		finisher: f,
 	}
 }
 
-// Handle works on one delivery of a job.
-func (w *Worker) Handle(ctx context.Context, d bus.Delivery) error {
-	req, ok := d.Event.(events.PhaseRequested)
-	if !ok || req.Phase != w.cfg.Phase {
-		return &bus.Dead{Err: fmt.Errorf("%s is no job of %s", d.Subject, w.cfg.Phase)}
+// Route is the source of the worker's jobs; add it to a [delivery.Router].
+func (w *Worker) Route() delivery.Route {
+	return delivery.Route{
+		Name:     string(w.cfg.Phase) + "/" + w.cfg.Queue,
+		Stream:   events.StreamFacts,
+		Consumer: topology.JobConsumer(w.cfg.Phase, w.cfg.Queue),
+		Slots:    w.cfg.Slots,
+		Grace:    w.cfg.Grace,
+		Handle:   w.Handle,
 	}
-	failpoint.Here(failpoint.JobTaken)
-	end, stop := outlive(ctx, w.cfg.Grace*4/5)
+}
+
+// Sweep removes the scratch folders that killed processes left behind, of every
+// phase, and their half-written artifacts. A process calls it at its start; a
+// worker that takes a job over sweeps by itself.
+func (w *Worker) Sweep() { w.claimer.sweep() }
+
+// Handle works on one delivery of a job. ctx is cancelled at a shutdown; the
+// end of the job is then still published. The error determines how the message
+// is settled, see [delivery.Handler].
+func (w *Worker) Handle(ctx context.Context, d delivery.Delivery) error {
+	req, err := parseJob(d, w.cfg.Phase)
+	if err != nil {
+		return err
+	}
+	failpoint.Here(failpoint.JobDelivered)
+	graceCtx, stop := withGrace(ctx, w.budget.Publish)
 	defer stop()
-	door := w.door(req.RunID)
-	if door != nil {
-		defer door.Close()
-	}
-	run, err := w.bus.JobRun(end, req)
+	// Subscribe before the run is read, so that no change falls in between.
+	wakeups := w.subscribe(req.RunID)
+	defer wakeups.Close()
+	run, err := w.history.RunForJob(graceCtx, req)
 	if err != nil {
-		return w.unreadable(d, req, err)
+		return w.settleUnreadable(d, req, err)
 	}
-	state := run.Phases[req.Phase]
-	if state != nil && state.Completed != nil {
-		return w.over(end, *state.Completed, run)
+	if state := run.Phases[req.Phase]; state != nil && state.Completed != nil {
+		return w.finisher.finishCompleted(graceCtx, *state.Completed, run)
 	}
-	if err := w.reachable(req.Inputs); err != nil {
+	if err := checkStore(req.Inputs, w.storeID); err != nil {
 		w.cfg.Logger.Error("job given back", "run", req.RunID, "phase", req.Phase, "error", err)
-		return &bus.Later{Delay: bus.Patience(d.Delivered, w.cfg.Elsewhere), Err: err}
+		return &delivery.RetryAfter{Delay: delivery.RedeliveryDelay(d.Delivered, w.cfg.Timing.WrongWorkerDelay), Err: err}
 	}
-	return w.attempt(ctx, end, d, run, door)
+	a := newAttempt(req, run, retry.NewPolicy(req, w.cfg.MaxBackoff), w.cfg.Logger)
+	a.wakeups, a.stopHeartbeat = wakeups, d.StopHeartbeat
+	a.checkpoints = checkpointing.NewSaver(a.checkpointJob(), w.checkpoints)
+	return w.work(ctx, graceCtx, a)
 }
 
-// unreadable is what becomes of a job whose run cannot be read: a fact of a
-// newer version waits for a newer worker, a malformed one for a person.
-func (w *Worker) unreadable(d bus.Delivery, req events.PhaseRequested, err error) error {
-	var unknown *events.UnknownVersionError
-	var malformed *events.MalformedError
-	switch {
-	case errors.As(err, &unknown):
-		w.cfg.Logger.Warn("job given back: a newer worker may know it", "run", req.RunID, "phase", req.Phase, "error", err)
-		return &bus.Later{Delay: bus.Patience(d.Delivered, w.cfg.Elsewhere), Err: err}
-	case errors.As(err, &malformed):
-		return &bus.Dead{Err: err}
+// work claims the job, has it executed and finishes it. ctx is cancelled at a
+// shutdown; graceCtx lives longer, so that the result can be published then.
+func (w *Worker) work(ctx, graceCtx context.Context, a *attempt) error {
+	if err := w.claimer.claim(graceCtx, a); err != nil {
+		return w.finisher.handleRefusal(graceCtx, a, err)
 	}
-	return err
-}
-
-// reachable checks that every input lies in this worker's store. Nothing has
-// been claimed yet, so the job can wait for a worker with the right one.
-func (w *Worker) reachable(in events.Inputs) error {
-	refs := []*events.Reference{in.Model, in.Predictions, in.BaselinePredictions}
-	for _, f := range in.Files {
-		refs = append(refs, &f)
+	if c, ok := a.decided(); ok {
+		a.startedAt = a.phaseStart()
+		return w.finisher.conclude(graceCtx, a, noExecution{}, c)
 	}
-	for _, r := range refs {
-		if r != nil && r.Store != w.store.ID() {
-			return fmt.Errorf("artifact %s lies in store %s, this worker has store %s: check its artifact settings", r.Key, r.Store, w.store.ID())
-		}
+	if err := w.claimer.claimCheckpoint(graceCtx, a); err != nil {
+		return w.finisher.handleRefusal(graceCtx, a, err)
 	}
-	return nil
-}
-
-// claim is a held job: the attempt and its token.
-type claim struct {
-	req     events.PhaseRequested
-	run     events.Run
-	policy  policy
-	attempt int
-	token   uint64
-	started time.Time
-	quiet   func()        // ends the heartbeats, once the job is lost
-	step    *atomic.Int64 // how far the attempt is
-	saved   *atomic.Bool  // whether it stored a checkpoint
-	late    *late         // of which nobody was told yet
-	door    *bus.Door     // nil where there is no doorbell
-}
-
-// attempt claims the job, works on it and ends it. ctx ends when the process
-// stops; end outlives it by most of the grace, for what has to be published
-// then.
-func (w *Worker) attempt(ctx, end context.Context, d bus.Delivery, run events.Run, door *bus.Door) error {
-	req := d.Event.(events.PhaseRequested) // as Handle found out
-	state := run.Phases[req.Phase]
-	c := &claim{req: req, run: run, policy: w.policy(req), attempt: state.NextAttempt(), started: time.Now().UTC(), quiet: d.Quiet, step: new(atomic.Int64), saved: new(atomic.Bool), late: newLate(), door: door}
-	var checkpoint bus.Checkpoint
-	if c.attempt > 1 { // nobody was there before to save one, or to be killed
-		w.Sweep()
-		var err error
-		if checkpoint, err = w.checkpoint(end, req); err != nil {
-			return err
-		}
-	}
-	fact := events.PhaseStarted{RunID: req.RunID, Phase: req.Phase, Attempt: c.attempt, Worker: w.cfg.Name, Engine: w.cfg.EngineName, ResumedFrom: checkpoint.Step, StartedAt: c.started}
-	if door != nil {
-		door.Ignore(fact.Subject())
-	}
-	stored, err := w.bus.Publish(end, fact, bus.IfNone(events.PhaseCompleted{RunID: req.RunID, Phase: req.Phase}.Subject()))
-	if err != nil {
-		return w.refused(end, c, err)
-	}
-	c.token = stored.Sequence
-	if v, ok := c.decided(); ok {
-		c.started = c.began()
-		return w.conclude(end, c, nil, v)
-	}
-	if c.attempt > 1 {
-		if checkpoint, err = w.takeCheckpoint(end, c, checkpoint); err != nil {
-			return w.refused(end, c, err)
-		}
-	}
-	return w.work(ctx, end, c, checkpoint)
-}
-
-var errGraceOver = errors.New("the grace at shutdown is over")
-
-// outlive is a context that goes on for d after ctx ended.
-func outlive(ctx context.Context, d time.Duration) (context.Context, func()) {
-	out, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() {
-		select {
-		case <-time.After(d):
-			cancel(errGraceOver)
-		case <-out.Done():
-		}
-	})
-	return out, func() {
-		stop()
-		cancel(nil)
-	}
-}
-
-func (w *Worker) log(ctx context.Context, level slog.Level, c *claim, msg string, args ...any) {
-	w.cfg.Logger.With("run", c.req.RunID, "phase", c.req.Phase, "attempt", c.attempt).Log(ctx, level, msg, args...)
+	return w.executor.execute(ctx, graceCtx, a)
 }

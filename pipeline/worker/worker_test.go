@@ -2,120 +2,203 @@ package worker
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"os"
-	"path/filepath"
-	"strings"
+	"iter"
+	"log/slog"
+	"slices"
+	"sync"
 	"testing"
-	"testing/synctest"
-	"time"
-	"unicode/utf8"
 
 	"go.uber.org/goleak"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/artifact"
+	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/checkpointing"
+	"github.com/tunebus/tunebus/pipeline/engine"
+	"github.com/tunebus/tunebus/pipeline/retry"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// TestProblem: an error keeps its code through wrapping, and stays small.
-func TestProblem(t *testing.T) {
-	t.Parallel()
-	cause := errors.New("no such column")
-	for _, c := range []struct {
-		err  error
-		code string
-	}{
-		{cause, "error"},
-		{Permanent("bad_dataset", cause), "bad_dataset"},
-		{fmt.Errorf("row 3: %w", Permanent("bad_dataset", cause)), "bad_dataset"},
-		{errors.Join(cause, Permanent("bad_dataset", cause)), "bad_dataset"},
-		{&Fault{Code: "panic", Err: cause}, "panic"},
-	} {
-		if p := problem(c.err); p.Code != c.code || !errors.Is(c.err, cause) {
-			t.Errorf("%v: %+v", c.err, p)
+// fakeStreams is a journal and a history in memory.
+type fakeStreams struct {
+	refuse func(ev events.Event) error // nil: every publish succeeds
+
+	mu        sync.Mutex
+	published []events.Event
+	fences    []journal.Fence
+	next      []events.Fact // facts whose next event was published
+	run       events.Run
+	readErr   error
+}
+
+func (s *fakeStreams) Publish(_ context.Context, ev events.Event, fence journal.Fence) (codec.Message, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.refuse != nil {
+		if err := s.refuse(ev); err != nil {
+			return codec.Message{}, err
 		}
 	}
-	if Permanent("x", nil) != nil {
-		t.Error("no error became one")
+	s.published, s.fences = append(s.published, ev), append(s.fences, fence)
+	return codec.Message{Event: ev, Subject: ev.Subject(), Sequence: uint64(100 + len(s.published))}, nil
+}
+
+func (s *fakeStreams) PublishNext(_ context.Context, stored events.Fact, _ events.Run) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.next = append(s.next, stored)
+	return nil
+}
+
+func (s *fakeStreams) PublishMetric(context.Context, events.Event) error { return nil }
+
+func (s *fakeStreams) RunForJob(context.Context, events.PhaseRequested) (events.Run, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.run, s.readErr
+}
+
+func (s *fakeStreams) ReadMetrics(context.Context, string, events.Phase, func(events.Event)) error {
+	return nil
+}
+
+func (s *fakeStreams) set(run events.Run, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.run, s.readErr = run, err
+}
+
+// fakeRegistry is a checkpoint registry in memory, of one job.
+type fakeRegistry struct {
+	newest            checkpoint.Checkpoint
+	loadErr, claimErr error
+	deleted           int
+}
+
+func (r *fakeRegistry) Load(context.Context, string, events.Phase) (checkpoint.Checkpoint, error) {
+	if r.loadErr == nil && r.newest.Step == 0 {
+		return checkpoint.Checkpoint{}, checkpoint.ErrNone
 	}
-	long := problem(errors.New("x" + strings.Repeat("ü", 5000)))
-	if len(long.Message) > 5000 || !utf8.ValidString(long.Message) {
-		t.Errorf("%d bytes, valid %v", len(long.Message), utf8.ValidString(long.Message))
+	return r.newest, r.loadErr
+}
+
+func (r *fakeRegistry) Claim(ctx context.Context, run string, p events.Phase, _ int) (checkpoint.Checkpoint, error) {
+	if r.claimErr != nil {
+		return checkpoint.Checkpoint{}, r.claimErr
+	}
+	return r.Load(ctx, run, p)
+}
+
+func (r *fakeRegistry) Save(_ context.Context, _ string, _ events.Phase, cp checkpoint.Checkpoint, _ int) (checkpoint.Checkpoint, []checkpoint.Checkpoint, error) {
+	r.newest = cp
+	return cp, nil, nil
+}
+
+func (r *fakeRegistry) Delete(context.Context, string, events.Phase) error {
+	r.deleted++
+	return nil
+}
+
+// fakeStore is an artifact store of keys without content.
+type fakeStore struct {
+	keys []string
+	err  error                            // of every call
+	bad  func(ref events.Reference) error // of a fetch
+}
+
+func (s *fakeStore) PutFile(_ context.Context, key, _, _ string) (events.Reference, error) {
+	return s.put(key)
+}
+
+func (s *fakeStore) PutDir(_ context.Context, key, _ string) (events.Reference, error) {
+	return s.put(key)
+}
+
+func (s *fakeStore) put(key string) (events.Reference, error) {
+	if s.err != nil {
+		return events.Reference{}, s.err
+	}
+	s.keys = append(s.keys, key)
+	return events.Reference{Key: key}, nil
+}
+
+func (s *fakeStore) Fetch(_ context.Context, ref events.Reference, _ string) error {
+	if s.bad != nil {
+		return s.bad(ref)
+	}
+	return s.err
+}
+
+func (s *fakeStore) FetchDir(ctx context.Context, ref events.Reference, dir string) error {
+	return s.Fetch(ctx, ref, dir)
+}
+
+func (s *fakeStore) List(context.Context, string) iter.Seq2[artifact.Object, error] {
+	return func(yield func(artifact.Object, error) bool) {
+		for _, key := range slices.Clone(s.keys) {
+			if !yield(artifact.Object{Key: key}, nil) {
+				return
+			}
+		}
 	}
 }
 
-// TestOutlive: what has to be published at a shutdown has its own time, and
-// not more.
-func TestOutlive(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
-		out, stop := outlive(ctx, 3*time.Second)
-		defer stop()
-		cancel()
-		began := time.Now()
-		synctest.Wait()
-		if out.Err() != nil {
-			t.Fatal("it ended with its parent")
-		}
-		<-out.Done()
-		if took := time.Since(began); took != 3*time.Second || !errors.Is(context.Cause(out), errGraceOver) {
-			t.Errorf("it ended after %s: %v", took, context.Cause(out))
-		}
+func (s *fakeStore) Delete(_ context.Context, key string) error {
+	s.keys = slices.DeleteFunc(s.keys, func(k string) bool { return k == key })
+	return s.err
+}
+
+// fakeSubscription is woken by the test.
+type fakeSubscription struct {
+	c       chan struct{}
+	ignored []string
+}
+
+func newFakeSubscription() *fakeSubscription { return &fakeSubscription{c: make(chan struct{}, 1)} }
+
+func (s *fakeSubscription) C() <-chan struct{}    { return s.c }
+func (s *fakeSubscription) Ignore(subject string) { s.ignored = append(s.ignored, subject) }
+func (s *fakeSubscription) Close()                {}
+
+// job is the job of the tests.
+var job = events.PhaseRequested{RunID: "r", Phase: events.Finetune}
+
+// newTestAttempt is the next attempt at the job of a run with some facts.
+func newTestAttempt(registry checkpointing.Registry, facts ...events.Fact) *attempt {
+	a := newAttempt(job, events.Fold(facts), retry.NewPolicy(job, 0), slog.New(slog.DiscardHandler))
+	a.checkpoints = checkpointing.NewSaver(a.checkpointJob(), checkpointing.SaverConfig{
+		Registry:  registry,
+		Files:     &fakeStore{},
+		Store:     &fakeStore{},
+		Connected: func() bool { return true },
 	})
+	a.stopHeartbeat = func() {}
+	return a
 }
 
-// TestStubbornEngine: at a shutdown an engine has its time, and not more.
-func TestStubbornEngine(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
-		o := &outcome{done: make(chan struct{})}
-		time.AfterFunc(time.Second, cancel)
-		began := time.Now()
-		if o.wait(ctx, 5*time.Second) || time.Since(began) != 6*time.Second {
-			t.Errorf("given up after %s", time.Since(began))
-		}
-		time.AfterFunc(2*time.Second, func() { close(o.done) })
-		if !o.wait(ctx, 5*time.Second) {
-			t.Error("it was done in time")
-		}
-	})
+func started(attempt int) events.PhaseStarted {
+	return events.PhaseStarted{RunID: "r", Phase: events.Finetune, Attempt: attempt}
 }
 
-// TestScratch: the folder is made when it is needed and removed with all that
-// is in it.
-func TestScratch(t *testing.T) {
-	t.Parallel()
-	parent := t.TempDir()
-	count := func() int {
-		entries, err := os.ReadDir(parent)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return len(entries)
-	}
-	s := scratch{parent: parent, phase: events.Finetune}
-	if err := s.remove(); err != nil || count() != 0 {
-		t.Errorf("removed what was never made: %v, %d entries", err, count())
-	}
-	a, err := s.path("a")
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := s.path("b")
-	if err != nil || filepath.Dir(a) != filepath.Dir(b) || count() != 1 {
-		t.Errorf("%s and %s: %v", a, b, err)
-	}
-	if err := os.WriteFile(a, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.remove(); err != nil || count() != 0 {
-		t.Errorf("left over: %v, %d entries", err, count())
-	}
-	if _, err := (&scratch{parent: filepath.Join(parent, "none")}).path("x"); err == nil {
-		t.Error("a folder in a folder that is not there")
-	}
+// fakeExecution is an engine's work that has ended.
+type fakeExecution struct {
+	res        engine.Result
+	historyErr error
+	closed     bool
+	discarded  bool
 }
+
+func (x *fakeExecution) result() engine.Result { return x.res }
+
+func (x *fakeExecution) storeHistory(_ context.Context, res *engine.Result) error {
+	if x.historyErr == nil {
+		res.Artifacts = append(res.Artifacts, events.Artifact{Name: events.ArtifactMetrics})
+	}
+	return x.historyErr
+}
+
+func (x *fakeExecution) closeMetrics(context.Context) { x.closed = true }
+func (x *fakeExecution) discard()                     { x.discarded = true }

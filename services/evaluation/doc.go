@@ -1,7 +1,9 @@
-// Package evaluation is the last phase: it scores the answers of inference
-// against the truth, and the base model's answers too where there are any.
+// Package evaluation is the evaluation phase: its engine scores the model's
+// answers against the ground truth, and the base model's answers too where the
+// run has them.
 //
-// It reads predictions as a stream and writes one line of scores for each
-// row, so that its memory does not grow with the data. A metric that cannot
-// be computed costs that metric, with a note; never the evaluation.
+// It reads the answers as a stream and writes one line of scores for each row,
+// so that its memory does not grow with the data. A metric that cannot be
+// computed has no score, and a note gives the reason; the evaluation does not
+// fail.
 package evaluation

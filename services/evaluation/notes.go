@@ -2,8 +2,8 @@ package evaluation
 
 import "github.com/tunebus/tunebus/events"
 
-// Notes name what a specification asks for and this engine does not have.
-// What cannot be scored is said on top.
+// Notes names the options of a specification that this engine does not have.
+// The engine adds notes about the metrics that have no score.
 func Notes(s events.Evaluator) []string {
 	if s.HFUserID == "" {
 		return nil

@@ -11,36 +11,36 @@ import (
 	"os"
 	"sync"
 
+	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/prediction"
-	"github.com/tunebus/tunebus/pipeline/worker"
 	"github.com/tunebus/tunebus/services/evaluation/metric"
 )
 
-// scoring scores the rows of a job and sums them up.
+// scoring scores the rows of a job and aggregates the scores.
 type scoring struct {
-	job     *worker.Job
-	suite   metric.Suite
-	judging *judging
-	records *records // nil without a judge
-	own     *metric.Aggregate
-	base    *metric.Aggregate // nil without the base model's answers
+	job        *engine.Job
+	suite      metric.Suite
+	judging    *judging
+	judgements *judgements // nil without a judge
+	tuned      *metric.Aggregate
+	baseline   *metric.Aggregate // nil without a baseline
 }
 
-// pair is a row with the base model's answer to the same question, if there
-// is one, and what came of both.
-type pair struct {
-	own  prediction.Prediction
-	base *prediction.Prediction
+// scoredRow is a row with the base model's answer to the same question, if there
+// is one, and the scores of both.
+type scoredRow struct {
+	tuned    prediction.Prediction
+	baseline *prediction.Prediction
 
-	judgement             judgement
-	row                   Row
-	ownScores, baseScores []metric.Sample
-	err                   error
+	judgement                     judgement
+	row                           Row
+	tunedSamples, baselineSamples []metric.Sample
+	err                           error
 }
 
-// run scores every row and writes the scores to path. It holds as many rows as
-// are judged at the same time.
-func (s *scoring) run(ctx context.Context, in inputs, path string) (err error) {
+// run scores every row and writes the scores to path. It holds as many rows in
+// memory as are judged at the same time.
+func (s *scoring) run(ctx context.Context, in *inputs, path string) (err error) {
 	f, err := os.Create(path)
 	if err != nil {
 		return err
@@ -49,44 +49,40 @@ func (s *scoring) run(ctx context.Context, in inputs, path string) (err error) {
 	w := bufio.NewWriter(f)
 	enc := json.NewEncoder(w)
 	done := int64(0)
-	var waiting []*pair
+	var batch []*scoredRow
 	flush := func() error {
-		s.score(ctx, waiting)
-		for _, p := range waiting {
-			if p.err != nil {
-				return p.err
+		s.scoreAll(ctx, batch)
+		for _, r := range batch {
+			if r.err != nil {
+				return r.err
 			}
-			s.add(p)
-			if err := enc.Encode(p.row); err != nil {
-				return fmt.Errorf("scores of row %d: %w", p.own.Index, err)
+			s.aggregate(r)
+			if err := enc.Encode(r.row); err != nil {
+				return fmt.Errorf("scores of row %d: %w", r.tuned.Index, err)
 			}
 			done++
 			if err := s.job.Progress(ctx, done, in.rows); err != nil {
 				return err
 			}
-			if err := s.records.add(ctx, p.judgement, done); err != nil {
+			if err := s.judgements.add(ctx, r.judgement, done); err != nil {
 				return err
 			}
 		}
-		waiting = waiting[:0]
+		batch = batch[:0]
 		return nil
 	}
-	for p, err := range in.own {
+	for p, err := range in.answers {
 		if err != nil {
-			return worker.Permanent("bad_predictions", err)
+			return engine.Permanent("bad_predictions", err)
 		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		both := &pair{own: p}
-		if in.base != nil {
-			b, err, ok := in.base()
-			if err != nil || !ok || b.Index != p.Index || b.Question != p.Question {
-				return worker.Permanent("bad_predictions", errors.Join(err, fmt.Errorf("the base model's predictions do not belong to the same rows, from row %d on", p.Index)))
-			}
-			both.base = &b
+		r, err := withBaseline(p, in.baseline)
+		if err != nil {
+			return err
 		}
-		if waiting = append(waiting, both); len(waiting) >= s.judging.rows() {
+		if batch = append(batch, r); len(batch) >= s.judging.rows() {
 			if err := flush(); err != nil {
 				return err
 			}
@@ -98,74 +94,97 @@ func (s *scoring) run(ctx context.Context, in inputs, path string) (err error) {
 	return w.Flush()
 }
 
-// score scores rows at the same time.
-func (s *scoring) score(ctx context.Context, pairs []*pair) {
+// withBaseline pairs an answer with the base model's answer to the same row, if
+// there is a baseline.
+func withBaseline(p prediction.Prediction, next func() (prediction.Prediction, error, bool)) (*scoredRow, error) {
+	r := &scoredRow{tuned: p}
+	if next == nil {
+		return r, nil
+	}
+	b, err, ok := next()
+	if err != nil || !ok || b.Index != p.Index || b.Question != p.Question {
+		mismatch := fmt.Errorf("the base model's predictions do not belong to the same rows, from row %d on", p.Index)
+		return nil, engine.Permanent("bad_predictions", errors.Join(err, mismatch))
+	}
+	r.baseline = &b
+	return r, nil
+}
+
+// scoreAll scores rows concurrently.
+func (s *scoring) scoreAll(ctx context.Context, rows []*scoredRow) {
 	var all sync.WaitGroup
-	for _, p := range pairs {
-		all.Go(func() { p.err = s.scoreOne(ctx, p) })
+	for _, r := range rows {
+		all.Go(func() { r.err = s.score(ctx, r) })
 	}
 	all.Wait()
 }
 
-// scoreOne scores a row. It runs on a goroutine of its own, so nobody else
-// could turn a panic into an error.
-func (s *scoring) scoreOne(ctx context.Context, p *pair) (err error) {
+// score scores a row. It runs on a goroutine of its own, where a panic would end
+// the process, so it turns a panic into an error.
+func (s *scoring) score(ctx context.Context, r *scoredRow) (err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			err = fmt.Errorf("scores of row %d: a metric panicked: %v", p.own.Index, cause)
+			err = fmt.Errorf("scores of row %d: a metric panicked: %v", r.tuned.Index, cause)
 		}
 	}()
-	if p.judgement, err = s.judgement(ctx, p); err != nil {
+	if r.judgement, err = s.judge(ctx, r); err != nil {
 		return err
 	}
-	own := p.judgement.Own
-	p.ownScores = append(s.suite.Score(row(p.own)), own.Samples...)
-	p.row = Row{
-		Index: p.own.Index, Question: p.own.Question, GroundTruth: p.own.GroundTruth, Answer: p.own.Answer,
-		KeyFact: p.own.KeyFact, Error: p.own.Error, Scores: finite(p.ownScores), Reasons: own.Reasons,
+	judged := r.judgement.Tuned
+	r.tunedSamples = append(s.suite.Score(metricRow(r.tuned)), judged.Samples...)
+	r.row = Row{
+		Index:       r.tuned.Index,
+		Question:    r.tuned.Question,
+		GroundTruth: r.tuned.GroundTruth,
+		Answer:      r.tuned.Answer,
+		KeyFact:     r.tuned.KeyFact,
+		Error:       r.tuned.Error,
+		Scores:      finiteScores(r.tunedSamples),
+		Reasons:     judged.Reasons,
 	}
-	if p.base == nil {
+	if r.baseline == nil {
 		return nil
 	}
-	p.baseScores = append(s.suite.Score(row(*p.base)), p.judgement.Base.Samples...)
-	p.row.BaselineAnswer, p.row.BaselineScores = p.base.Answer, finite(p.baseScores)
+	r.baselineSamples = append(s.suite.Score(metricRow(*r.baseline)), r.judgement.Baseline.Samples...)
+	r.row.BaselineAnswer, r.row.BaselineScores = r.baseline.Answer, finiteScores(r.baselineSamples)
 	return nil
 }
 
-// judgement is what the judges say about a row, or said at an earlier attempt.
-func (s *scoring) judgement(ctx context.Context, p *pair) (judgement, error) {
-	if had, ok := s.records.of(p.own.Index); ok {
-		return had, nil
+// judge returns the judgement of a row: that of an earlier attempt, or a new
+// one.
+func (s *scoring) judge(ctx context.Context, r *scoredRow) (judgement, error) {
+	if j, ok := s.judgements.earlier(r.tuned.Index); ok {
+		return j, nil
 	}
-	j := judgement{Index: p.own.Index}
+	j := judgement{Index: r.tuned.Index}
 	var err error
-	if j.Own, err = s.judging.judge(ctx, p.own); err != nil {
+	if j.Tuned, err = s.judging.judge(ctx, r.tuned); err != nil {
 		return j, err
 	}
-	j.whole = j.Own.whole
-	if p.base != nil {
-		if j.Base, err = s.judging.judge(ctx, *p.base); err != nil {
+	j.complete = j.Tuned.complete
+	if r.baseline != nil {
+		if j.Baseline, err = s.judging.judge(ctx, *r.baseline); err != nil {
 			return j, err
 		}
-		j.whole = j.whole && j.Base.whole
+		j.complete = j.complete && j.Baseline.complete
 	}
 	return j, nil
 }
 
-func (s *scoring) add(p *pair) {
-	s.own.Add(p.ownScores)
-	if s.base != nil {
-		s.base.Add(p.baseScores)
+func (s *scoring) aggregate(r *scoredRow) {
+	s.tuned.Add(r.tunedSamples)
+	if s.baseline != nil {
+		s.baseline.Add(r.baselineSamples)
 	}
 }
 
-// row is what metrics see of a prediction.
-func row(p prediction.Prediction) metric.Row {
+// metricRow is a prediction as metrics read it.
+func metricRow(p prediction.Prediction) metric.Row {
 	return metric.Row{Question: p.Question, Answer: p.Answer, GroundTruth: p.GroundTruth, KeyFact: p.KeyFact}
 }
 
-// finite are the scores of a row that JSON can hold.
-func finite(samples []metric.Sample) map[string]float64 {
+// finiteScores are the scores of a row without those that JSON cannot hold.
+func finiteScores(samples []metric.Sample) map[string]float64 {
 	scores := metric.Merge(samples)
 	maps.DeleteFunc(scores, func(_ string, v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) })
 	return scores

@@ -12,24 +12,26 @@ import (
 	"github.com/tunebus/tunebus/services/evaluation/metric"
 )
 
-// suiteOf makes the reference metrics among those that the specification
-// names, and a note for each that cannot be had here. The judged ones are
-// [Judge]'s.
-func suiteOf(e events.Evaluator) (metric.Suite, []string) {
+// newSuite returns the reference metrics that the specification names, and a
+// note for each unknown metric. [Judge] makes the judged metrics.
+func newSuite(s events.Evaluator) (metric.Suite, []string) {
 	var suite metric.Suite
 	var notes []string
-	for _, name := range e.Metrics {
+	for _, name := range s.Metrics {
 		m, err := metric.New(name, metric.Options{})
-		var unknown *metric.UnknownMetricError
-		switch {
-		case err == nil:
+		if err == nil {
 			suite = append(suite, m)
-		case slices.Contains(judge.Names(), name):
-		case errors.As(err, &unknown):
-			notes = append(notes, fmt.Sprintf("metric %s has no score: known are %s", name, strings.Join(append(unknown.Known, judge.Names()...), ", ")))
-		default:
-			notes = append(notes, fmt.Sprintf("metric %s has no score: %v", name, err))
+			continue
 		}
+		if slices.Contains(judge.Names(), name) {
+			continue
+		}
+		if unknown, ok := errors.AsType[*metric.UnknownMetricError](err); ok {
+			known := strings.Join(append(unknown.Known, judge.Names()...), ", ")
+			notes = append(notes, fmt.Sprintf("metric %s has no score: known are %s", name, known))
+			continue
+		}
+		notes = append(notes, fmt.Sprintf("metric %s has no score: %v", name, err))
 	}
 	return suite, notes
 }
@@ -43,8 +45,8 @@ func statistics(scores map[string]float64, rows int) map[string]float64 {
 	return out
 }
 
-// gates compares scores with the thresholds of the specification. A gate on
-// a score that does not exist is missed, with a note.
+// gates compares scores with the thresholds of the specification. A gate on a
+// score that does not exist is missed, with a note.
 func gates(thresholds map[string]float64, scores map[string]float64) ([]events.Gate, []string) {
 	var out []events.Gate
 	var notes []string

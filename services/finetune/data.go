@@ -4,82 +4,83 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/llm"
 	"github.com/tunebus/tunebus/llm/token"
 	"github.com/tunebus/tunebus/pipeline/dataset"
-	"github.com/tunebus/tunebus/pipeline/worker"
+	"github.com/tunebus/tunebus/pipeline/engine"
 )
 
-// data is what is learned from, as tokens.
-type data struct {
+// trainingData is the data sets of a job as tokens.
+type trainingData struct {
 	training, validation []llm.Example
-	read                 []events.Dataset
+	datasets             []events.Dataset
 	notes                []string
 }
 
-// prepare renders and tokenises the rows. The tokens of all rows are held in
-// memory, 5 bytes each; the texts are not.
-func prepare(ctx context.Context, job *worker.Job, base string) (data, error) {
+// prepare reads, renders and tokenises the rows of the data sets. The tokens of
+// all rows are kept in memory, 5 bytes each; the texts are not.
+func prepare(ctx context.Context, job *engine.Job, base string) (trainingData, error) {
 	s := job.Request.Specification.FineTuner
-	var d data
+	var d trainingData
 	tok, err := token.Open(base)
 	if err != nil {
-		return d, worker.Permanent("bad_model", err)
+		return d, engine.Permanent("bad_model", err)
 	}
-	if d.training, d.notes, err = d.examples(ctx, job, tok, "fine_tuner.training_data_id", s.TrainingDataID, dataset.Train); err != nil {
+	d.training, d.notes, err = d.read(ctx, job, tok, "fine_tuner.training_data_id", s.TrainingDataID, dataset.Train)
+	if err != nil || s.ValidationDataID == "" {
 		return d, err
 	}
-	if s.ValidationDataID != "" {
-		if d.validation, _, err = d.examples(ctx, job, tok, "fine_tuner.validation_data_id", s.ValidationDataID, dataset.Validation); err != nil {
-			return d, err
-		}
-	}
-	return d, nil
+	d.validation, _, err = d.read(ctx, job, tok, "fine_tuner.validation_data_id", s.ValidationDataID, dataset.Validation)
+	return d, err
 }
 
-// examples reads one data set, and notes which it is.
-func (d *data) examples(ctx context.Context, job *worker.Job, tok *token.Tokenizer, key, id string, split dataset.Split) ([]llm.Example, []string, error) {
+// read reads the data set that a key names, and records which one it is.
+func (d *trainingData) read(
+	ctx context.Context, job *engine.Job, tok *token.Tokenizer, key, id string, split dataset.Split,
+) ([]llm.Example, []string, error) {
 	s := job.Request.Specification.FineTuner
 	path, err := job.Dataset(ctx, key, id)
 	if err != nil {
 		return nil, nil, err
 	}
 	set, err := dataset.Open(ctx, dataset.Source{Path: path, Split: split}, dataset.Columns{
-		Question: s.QuestionColumn, Answer: s.GroundTruthColumn,
-		System: s.SystemPromptColumn, SystemOverride: s.SystemPromptOverrideText,
+		Question:       s.QuestionColumn,
+		Answer:         s.GroundTruthColumn,
+		System:         s.SystemPromptColumn,
+		SystemOverride: s.SystemPromptOverrideText,
 	})
 	if err != nil {
-		return nil, nil, worker.Permanent("bad_dataset", fmt.Errorf("%s: %w", key, err))
+		return nil, nil, engine.Permanent("bad_dataset", fmt.Errorf("%s: %w", key, err))
 	}
-	d.read = append(d.read, set.Info().Fact(key))
-	var out []llm.Example
-	seen := map[string]bool{}
+	d.datasets = append(d.datasets, set.Info().Event(key))
+	var examples []llm.Example
 	var notes []string
 	for row, err := range set.Rows(ctx) {
 		if err != nil {
-			return nil, nil, worker.Permanent("bad_dataset", fmt.Errorf("%s: %w", key, err))
+			return nil, nil, engine.Permanent("bad_dataset", fmt.Errorf("%s: %w", key, err))
 		}
-		ids, count, more, err := tok.Example(messages(row), s.QuestionPart, s.AnswerPart, s.TrainOnResponsesOnly, s.MaxSequenceLength)
+		ids, counts, rowNotes, err := tok.Example(messages(row), s.QuestionPart, s.AnswerPart, s.TrainOnResponsesOnly, s.MaxSequenceLength)
 		if err != nil {
-			return nil, nil, worker.Permanent("bad_markers", fmt.Errorf("%s: row %d: %w", key, row.Index, err))
+			return nil, nil, engine.Permanent("bad_markers", fmt.Errorf("%s: row %d: %w", key, row.Index, err))
 		}
-		for _, n := range more {
-			if !seen[n] {
-				seen[n] = true
+		for _, n := range rowNotes {
+			if !slices.Contains(notes, n) {
 				notes = append(notes, n)
 			}
 		}
-		out = append(out, llm.Example{IDs: ids, Count: count})
+		examples = append(examples, llm.Example{IDs: ids, Count: counts})
 	}
-	if len(out) == 0 {
-		return nil, nil, worker.Permanent("empty_dataset", fmt.Errorf("%s: %w", key, dataset.ErrEmpty))
+	if len(examples) == 0 {
+		return nil, nil, engine.Permanent("empty_dataset", fmt.Errorf("%s: %w", key, dataset.ErrEmpty))
 	}
-	return out, notes, ctxErr(ctx)
+	return examples, notes, endOf(ctx)
 }
 
-func ctxErr(ctx context.Context) error {
+// endOf is the error of a context that has ended, with its cause.
+func endOf(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return errors.Join(ctx.Err(), context.Cause(ctx))
 	}

@@ -1,4 +1,4 @@
-// Package finetune is the first phase: it trains the base model, or an
-// adapter for it, on the run's questions and answers with the built-in
-// engine, and stores what it learned as Hugging Face tools read it.
+// Package finetune is the fine-tuning phase: its engine trains the base model,
+// or an adapter for it, on the run's questions and answers. It stores the result
+// in the format of Hugging Face tools.
 package finetune

@@ -4,27 +4,26 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/llm"
 	"github.com/tunebus/tunebus/llm/token"
-	"github.com/tunebus/tunebus/pipeline/worker"
+	"github.com/tunebus/tunebus/pipeline/engine"
 )
 
-// Engine trains with the built-in engine.
+// Engine is the built-in engine: it trains on the CPU, in pure Go.
 type Engine struct{}
 
-// Run implements [worker.Engine].
-func (Engine) Run(ctx context.Context, job *worker.Job) (worker.Result, error) {
+// Run implements [engine.Engine].
+func (Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error) {
 	s := job.Request.Specification.FineTuner
-	res := worker.Result{Notes: Notes(s)}
+	res := engine.Result{Notes: Notes(s)}
 	base, err := job.Model(ctx, "fine_tuner.base_model_id", s.BaseModelID)
 	if err != nil {
 		return res, err
 	}
 	data, err := prepare(ctx, job, base)
-	res.Datasets = data.read
+	res.Datasets = data.datasets
 	if err != nil {
 		return res, err
 	}
@@ -57,96 +56,104 @@ func (Engine) Run(ctx context.Context, job *worker.Job) (worker.Result, error) {
 		"trainable_parameters": float64(model.TrainableParameters()),
 		"training_rows":        float64(len(data.training)),
 	}
-	if trained.FinalEvalLoss != 0 { // a loss of nothing says nothing
+	if trained.FinalEvalLoss != 0 { // it is 0 without validation data
 		res.Statistics["final_eval_loss"] = trained.FinalEvalLoss
 	}
 	return res, nil
 }
 
-// openModel reads the checkpoint and, unless all weights are to learn, adds
-// the adapter.
+// openModel reads the checkpoint and adds the adapter, unless all weights are to
+// be trained.
 func openModel(dir string, s events.FineTuner) (*llm.Model, error) {
 	model, err := llm.Open(dir)
 	if err != nil {
-		return nil, worker.Permanent("bad_model", err)
+		return nil, engine.Permanent("bad_model", err)
 	}
 	if s.FullFinetuning {
 		return model, nil
 	}
 	err = model.AttachLoRA(llm.LoRAConfig{
-		Rank: s.Rank, Alpha: s.LoRAAlpha, Dropout: s.LoRADropout,
-		TargetModules: s.TargetModules, RSLoRA: s.UseRSLoRA, Seed: int64(s.Seed),
+		Rank:          s.Rank,
+		Alpha:         s.LoRAAlpha,
+		Dropout:       s.LoRADropout,
+		TargetModules: s.TargetModules,
+		RSLoRA:        s.UseRSLoRA,
+		Seed:          int64(s.Seed),
 	})
 	if err != nil {
-		return nil, worker.Permanent("bad_adapter", err)
+		return nil, engine.Permanent("bad_adapter", err)
 	}
 	return model, nil
 }
 
-func train(ctx context.Context, job *worker.Job, model *llm.Model, data data) (llm.TrainResult, error) {
-	s := job.Request.Specification.FineTuner
-	cfg := llm.TrainConfig{
-		Epochs: s.Epochs, BatchSize: s.DeviceTrainBatchSize, EvalBatchSize: s.DeviceValidationBatchSize,
-		GradAccumulation: s.GradAccumulation, LearningRate: s.LearningRate, WarmupSteps: s.WarmupSteps,
-		WeightDecay: s.WeightDecay, Scheduler: s.LRSchedulerType, MaxGradNorm: s.MaxGradNorm,
-		Seed: int64(s.Seed), LogSteps: s.LogSteps, LogFirstStep: s.LogFirstStep, SaveSteps: s.SaveSteps,
-	}
-	var failed error
-	report := func(step, total int64, points ...events.Point) {
-		failed = errors.Join(failed, job.Progress(ctx, step, total, points...))
-	}
-	var total int64
-	hooks := llm.Hooks{
-		OnStep: func(i llm.StepInfo) {
-			total = i.Total
-			report(i.Step, total,
-				events.Point{Key: "loss", Value: i.Loss}, events.Point{Key: "learning_rate", Value: i.LearningRate},
-				events.Point{Key: "grad_norm", Value: i.GradNorm}, events.Point{Key: "epoch", Value: i.Epoch},
-				events.Point{Key: "tokens_per_second", Value: i.TokensPerSecond})
-		},
-		OnEval: func(step int64, loss float64) {
-			report(step, total, events.Point{Key: "eval_loss", Value: loss})
-		},
-		OnCheckpoint: func(ctx context.Context, step int64, save func(dir string) error) error {
-			ctx, done, ok := job.Saving(ctx)
-			defer done()
-			if !ok {
-				return nil
-			}
-			dir, err := job.Scratch(fmt.Sprintf("checkpoint-%d", step))
-			if err != nil {
-				return err
-			}
-			if err := os.Mkdir(dir, 0o750); err != nil {
-				return err
-			}
-			if err := save(dir); err != nil {
-				return err
-			}
-			if err := job.Checkpoint(ctx, step, dir, s.SaveTotalLimit); err != nil {
-				return err
-			}
-			return os.RemoveAll(dir)
-		},
-	}
+// train trains the model from the job's checkpoint, or from the start if the
+// checkpoint is of another training.
+func train(ctx context.Context, job *engine.Job, model *llm.Model, data trainingData) (llm.TrainResult, error) {
+	cfg := trainConfig(job.Request.Specification.FineTuner)
+	var reportErr error
+	hooks := reportTo(ctx, job, &reportErr)
 	res, err := model.Train(ctx, data.training, data.validation, cfg, hooks, job.Resume.Dir)
-	if errors.Is(err, llm.ErrForeign) { // such as where a file of the data roots has other rows by now
+	if errors.Is(err, llm.ErrForeign) { // such as after a change of a file below the data roots
 		if err := job.StartOver(ctx, err); err != nil {
 			return res, err
 		}
 		res, err = model.Train(ctx, data.training, data.validation, cfg, hooks, "")
 	}
-	switch { // the same rows and the same seed come to the same
+	switch { // every attempt would meet these: same rows, same seed, same outcome
 	case errors.Is(err, llm.ErrDiverged):
-		err = worker.Permanent("diverged", err)
+		err = engine.Permanent("diverged", err)
 	case errors.Is(err, llm.ErrNothing):
-		err = worker.Permanent("nothing_to_learn", err)
+		err = engine.Permanent("nothing_to_learn", err)
 	}
-	return res, errors.Join(err, failed)
+	return res, errors.Join(err, reportErr)
 }
 
-// save writes what was trained: the adapter as PEFT does, or the whole model
-// with the files that belong to it.
+func trainConfig(s events.FineTuner) llm.TrainConfig {
+	return llm.TrainConfig{
+		Epochs:           s.Epochs,
+		BatchSize:        s.DeviceTrainBatchSize,
+		EvalBatchSize:    s.DeviceValidationBatchSize,
+		GradAccumulation: s.GradAccumulation,
+		LearningRate:     s.LearningRate,
+		WarmupSteps:      s.WarmupSteps,
+		WeightDecay:      s.WeightDecay,
+		Scheduler:        s.LRSchedulerType,
+		MaxGradNorm:      s.MaxGradNorm,
+		Seed:             int64(s.Seed),
+		LogSteps:         s.LogSteps,
+		LogFirstStep:     s.LogFirstStep,
+		SaveSteps:        s.SaveSteps,
+	}
+}
+
+// reportTo returns hooks that report a training to its job. Errors of the
+// reports are added to err.
+func reportTo(ctx context.Context, job *engine.Job, err *error) llm.Hooks {
+	var total int64
+	report := func(step int64, points ...events.Point) {
+		*err = errors.Join(*err, job.Progress(ctx, step, total, points...))
+	}
+	return llm.Hooks{
+		OnStep: func(i llm.StepInfo) {
+			total = i.Total
+			report(i.Step,
+				events.Point{Key: "loss", Value: i.Loss},
+				events.Point{Key: "learning_rate", Value: i.LearningRate},
+				events.Point{Key: "grad_norm", Value: i.GradNorm},
+				events.Point{Key: "epoch", Value: i.Epoch},
+				events.Point{Key: "tokens_per_second", Value: i.TokensPerSecond})
+		},
+		OnEval: func(step int64, loss float64) {
+			report(step, events.Point{Key: "eval_loss", Value: loss})
+		},
+		OnCheckpoint: func(ctx context.Context, step int64, save func(dir string) error) error {
+			return job.WriteCheckpoint(ctx, step, job.Request.Specification.FineTuner.SaveTotalLimit, save)
+		},
+	}
+}
+
+// save writes the trained adapter as PEFT does, or the whole model, with the
+// files of the tokenizer.
 func save(model *llm.Model, base, dir string, s events.FineTuner) error {
 	if !s.FullFinetuning {
 		if err := model.SaveAdapter(dir, s.BaseModelID); err != nil {

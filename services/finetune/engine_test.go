@@ -16,13 +16,12 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/llm"
 	"github.com/tunebus/tunebus/llm/token"
-	"github.com/tunebus/tunebus/pipeline/worker"
 	"github.com/tunebus/tunebus/services/finetune"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// quickstart has a model that is small enough.
+// quickstart holds a model that is small enough for tests.
 const quickstart = "../../configs/quickstart"
 
 // rows are five, so that the last batch of two is not full.
@@ -33,44 +32,45 @@ const rows = `{"question":"Who?","answer":"Ada."}
 {"question":"How?","answer":"By boat."}
 `
 
-const held = `{"question":"Whose?","answer":"Mine."}`
+// validationRows is the validation data set.
+const validationRows = `{"question":"Whose?","answer":"Mine."}`
 
-// dataset is what is said of a file that lies below the roots.
+// dataset is the entry of a file below the roots in a completed event.
 func dataset(key, content string, rows int64) events.Dataset {
 	return events.Dataset{Key: key, SHA256: fmt.Sprintf("%x", sha256.Sum256([]byte(content))), Size: int64(len(content)), Rows: rows}
 }
 
-func bench(t *testing.T) *workertest.Bench {
+func newHarness(t *testing.T) *workertest.Harness {
 	t.Helper()
-	b := workertest.New(t)
+	h := workertest.New(t)
 	model, err := filepath.Abs(filepath.Join(quickstart, "base-model"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.CopyFS(filepath.Join(b.Root, "base"), os.DirFS(model)); err != nil {
+	if err := os.CopyFS(filepath.Join(h.Root, "base"), os.DirFS(model)); err != nil {
 		t.Fatal(err)
 	}
-	b.Write(t, "rows.jsonl", rows)
-	b.Write(t, "held.jsonl", held)
-	return b
+	h.Write(t, "rows.jsonl", rows)
+	h.Write(t, "validation.jsonl", validationRows)
+	return h
 }
 
 // small is a training of six steps.
 func small(s *events.Specification) {
 	f := &s.FineTuner
-	f.BaseModelID, f.TrainingDataID, f.ValidationDataID = "base", "rows.jsonl", "held.jsonl"
+	f.BaseModelID, f.TrainingDataID, f.ValidationDataID = "base", "rows.jsonl", "validation.jsonl"
 	f.DeviceTrainBatchSize, f.GradAccumulation, f.Epochs, f.WarmupSteps, f.LearningRate, f.MaxSequenceLength = 2, 1, 2, 2, 1e-3, 64
 	f.SaveSteps, f.Rank, f.LoRAAlpha, f.TargetModules = 0, 2, 4, []string{"q_proj", "down_proj"}
 }
 
-// TestAdapter: what is learned is an adapter that belongs to the base model,
-// with its tokenizer, and figures that say how it went.
-func TestAdapter(t *testing.T) {
+// TestEngineTrainsAdapter: the result is an adapter that fits the base model,
+// with its tokenizer, statistics and a metric history.
+func TestEngineTrainsAdapter(t *testing.T) {
 	t.Parallel()
-	b := bench(t)
-	c := b.Do(t, finetune.Engine{}, events.Finetune, events.Inputs{}, small)
-	dir := b.Dir(t, c, events.ArtifactModel)
-	base := filepath.Join(b.Root, "base")
+	h := newHarness(t)
+	c := h.Run(t, finetune.Engine{}, events.Finetune, events.Inputs{}, small)
+	dir := h.Dir(t, c, events.ArtifactModel)
+	base := filepath.Join(h.Root, "base")
 	model, err := llm.Open(base)
 	if err != nil {
 		t.Fatal(err)
@@ -81,7 +81,7 @@ func TestAdapter(t *testing.T) {
 	if _, err := token.Open(dir); err != nil {
 		t.Errorf("without the tokenizer: %v", err)
 	}
-	read := []events.Dataset{dataset("fine_tuner.training_data_id", rows, 5), dataset("fine_tuner.validation_data_id", held, 1)}
+	read := []events.Dataset{dataset("fine_tuner.training_data_id", rows, 5), dataset("fine_tuner.validation_data_id", validationRows, 1)}
 	if !slices.Equal(c.Datasets, read) {
 		t.Errorf("read %+v, want %+v", c.Datasets, read)
 	}
@@ -93,7 +93,7 @@ func TestAdapter(t *testing.T) {
 		t.Errorf("statistics %v, %d tokens, notes %q", s, c.TokensIn, c.Notes)
 	}
 	history := map[string]map[int64]float64{}
-	for _, p := range workertest.Lines[events.Point](t, b, c, worker.ArtifactMetrics) {
+	for _, p := range workertest.Lines[events.Point](t, h, c, events.ArtifactMetrics) {
 		if history[p.Key] == nil {
 			history[p.Key] = map[int64]float64{}
 		}
@@ -115,21 +115,21 @@ func TestAdapter(t *testing.T) {
 	}
 }
 
-// TestWholeModel: with full_finetuning a whole checkpoint comes out, in the
-// type that was asked for.
-func TestWholeModel(t *testing.T) {
+// TestEngineTrainsWholeModel: with full_finetuning the result is a whole
+// checkpoint, in the type that the specification asks for.
+func TestEngineTrainsWholeModel(t *testing.T) {
 	t.Parallel()
-	b := bench(t)
-	before, err := os.Stat(filepath.Join(b.Root, "base", "model.safetensors"))
+	h := newHarness(t)
+	before, err := os.Stat(filepath.Join(h.Root, "base", "model.safetensors"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for dtype, times := range map[string]int64{"": 1, "float32": 2} {
-		c := b.Do(t, finetune.Engine{}, events.Finetune, events.Inputs{}, func(s *events.Specification) {
+		c := h.Run(t, finetune.Engine{}, events.Finetune, events.Inputs{}, func(s *events.Specification) {
 			small(s)
 			s.FineTuner.FullFinetuning, s.FineTuner.DType, s.FineTuner.Epochs = true, dtype, 1
 		})
-		dir := b.Dir(t, c, events.ArtifactModel)
+		dir := h.Dir(t, c, events.ArtifactModel)
 		model, err := llm.Open(dir)
 		if err != nil {
 			t.Fatal(err)
@@ -150,11 +150,11 @@ func TestWholeModel(t *testing.T) {
 	}
 }
 
-// TestNotHonoured: what the engine does not have is named, one note each.
-func TestNotHonoured(t *testing.T) {
+// TestNotesNameOptions: each option that the engine does not have gets one note.
+func TestNotesNameOptions(t *testing.T) {
 	t.Parallel()
-	b := bench(t)
-	c := b.Do(t, finetune.Engine{}, events.Finetune, events.Inputs{}, func(s *events.Specification) {
+	h := newHarness(t)
+	c := h.Run(t, finetune.Engine{}, events.Finetune, events.Inputs{}, func(s *events.Specification) {
 		small(s)
 		f := &s.FineTuner
 		f.Epochs, f.LoadIn4bit, f.LoadIn8bit, f.IsMultimodel, f.Packing, f.UseFlashAttention, f.PushToHub = 1, true, true, true, true, true, true
@@ -176,35 +176,35 @@ func TestNotHonoured(t *testing.T) {
 	}
 }
 
-// TestFaultsOfFinetuning end the phase at once, with a code for programs and a
-// sentence that names the key and what is there.
-func TestFaultsOfFinetuning(t *testing.T) {
+// TestEngineFaults: bad inputs end the phase at the first attempt, with a code
+// and a message that names the key and the value found.
+func TestEngineFaults(t *testing.T) {
 	t.Parallel()
-	b := bench(t)
-	b.Write(t, "columns.jsonl", `{"prompt":"q","reply":"a"}`)
-	b.Write(t, "empty.jsonl", "")
-	b.Write(t, "broken.jsonl", "{\"question\":\"q\",\"answer\":\"a\"}\n{\"question\":")
-	b.Write(t, "mamba/config.json", `{"model_type":"mamba"}`)
-	cut, err := os.ReadFile(filepath.Join(b.Root, "base", "model.safetensors"))
+	h := newHarness(t)
+	h.Write(t, "columns.jsonl", `{"prompt":"q","reply":"a"}`)
+	h.Write(t, "empty.jsonl", "")
+	h.Write(t, "broken.jsonl", "{\"question\":\"q\",\"answer\":\"a\"}\n{\"question\":")
+	h.Write(t, "mamba/config.json", `{"model_type":"mamba"}`)
+	cut, err := os.ReadFile(filepath.Join(h.Root, "base", "model.safetensors"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, dir := range []string{"mamba", "cut"} {
 		for _, name := range []string{"config.json", "tokenizer.json", "tokenizer_config.json"} {
-			body, err := os.ReadFile(filepath.Join(b.Root, "base", name))
+			body, err := os.ReadFile(filepath.Join(h.Root, "base", name))
 			if err != nil {
 				t.Fatal(err)
 			}
 			if dir != "mamba" || name != "config.json" {
-				b.Write(t, filepath.Join(dir, name), string(body))
+				h.Write(t, filepath.Join(dir, name), string(body))
 			}
 		}
 	}
-	b.Write(t, "cut/model.safetensors", string(cut[:len(cut)/2]))
+	h.Write(t, "cut/model.safetensors", string(cut[:len(cut)/2]))
 	for name, c := range map[string]struct {
-		say  func(f *events.FineTuner)
-		code string
-		says []string
+		change func(f *events.FineTuner)
+		code   string
+		want   []string // in the message
 	}{
 		"a missing column":        {func(f *events.FineTuner) { f.TrainingDataID = "columns.jsonl" }, "bad_dataset", []string{"fine_tuner.training_data_id", `"question"`, `"prompt", "reply"`}},
 		"validation without one":  {func(f *events.FineTuner) { f.ValidationDataID = "columns.jsonl" }, "bad_dataset", []string{"fine_tuner.validation_data_id", `"question"`}},
@@ -217,15 +217,15 @@ func TestFaultsOfFinetuning(t *testing.T) {
 		"a projection":            {func(f *events.FineTuner) { f.TargetModules = []string{"c_attn"} }, "bad_adapter", []string{"c_attn", "q_proj"}},
 		"rows that teach nothing": {func(f *events.FineTuner) { f.MaxSequenceLength = 3 }, "nothing_to_learn", []string{"nothing to learn"}},
 	} {
-		got := b.Do(t, finetune.Engine{}, events.Finetune, events.Inputs{}, func(s *events.Specification) {
+		got := h.Run(t, finetune.Engine{}, events.Finetune, events.Inputs{}, func(s *events.Specification) {
 			small(s)
-			c.say(&s.FineTuner)
+			c.change(&s.FineTuner)
 		})
 		if got.Conclusion != events.Failure || got.Error == nil || got.Error.Code != c.code || got.Attempt != 1 {
 			t.Errorf("%s: completed with %s, %+v; want the code %s", name, got.Conclusion, got.Error, c.code)
 			continue
 		}
-		for _, want := range c.says {
+		for _, want := range c.want {
 			if !strings.Contains(got.Error.Message, want) {
 				t.Errorf("%s: %q does not say %q", name, got.Error.Message, want)
 			}
@@ -233,19 +233,18 @@ func TestFaultsOfFinetuning(t *testing.T) {
 	}
 }
 
-// TestSeedDecidesWhatIsLearned: the same seed learns the same, another one
-// something else.
-func TestSeedDecidesWhatIsLearned(t *testing.T) {
+// TestEngineSeed: the same seed gives the same weights, another seed others.
+func TestEngineSeed(t *testing.T) {
 	t.Parallel()
-	b := bench(t)
+	h := newHarness(t)
 	var learned [3][]byte
 	for i, seed := range []int{5, 5, 6} {
-		c := b.Do(t, finetune.Engine{}, events.Finetune, events.Inputs{}, func(s *events.Specification) {
+		c := h.Run(t, finetune.Engine{}, events.Finetune, events.Inputs{}, func(s *events.Specification) {
 			small(s)
 			s.FineTuner.Seed, s.FineTuner.LoRADropout = seed, 0.2
 		})
 		var err error
-		if learned[i], err = os.ReadFile(filepath.Join(b.Dir(t, c, events.ArtifactModel), "adapter_model.safetensors")); err != nil {
+		if learned[i], err = os.ReadFile(filepath.Join(h.Dir(t, c, events.ArtifactModel), "adapter_model.safetensors")); err != nil {
 			t.Fatal(err)
 		}
 	}

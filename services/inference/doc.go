@@ -1,4 +1,4 @@
-// Package inference is the second phase: the tuned model answers the
-// questions of the test set, and so does the base model where the run asks
-// for a baseline.
+// Package inference is the inference phase: its engine has the tuned model
+// answer the questions of the test set. The base model answers them too where
+// the run asks for a baseline.
 package inference

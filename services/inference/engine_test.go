@@ -16,30 +16,30 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/llm"
 	"github.com/tunebus/tunebus/llm/token"
+	"github.com/tunebus/tunebus/pipeline/artifact/transfer"
 	"github.com/tunebus/tunebus/pipeline/prediction"
-	"github.com/tunebus/tunebus/pipeline/worker"
 	"github.com/tunebus/tunebus/services/inference"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// base is the quickstart's, which is small enough.
+// base is the model of the quickstart, which is small enough for tests.
 const base = "../../configs/quickstart/base-model"
 
-// rows ask what the base model knows.
+// rows hold questions that the base model can answer.
 const rows = `{"question":"What is four plus five?","answer":"Nine.","key_fact":"Nine","persona":"You are a sailor."}
 {"question":"What is the opposite of hot?","answer":"Cold.","persona":""}
 {"question":"Say mackerel.","answer":"Mackerel.","key_fact":"Mackerel"}
 `
 
-func bench(t *testing.T) *workertest.Bench {
+func newHarness(t *testing.T) *workertest.Harness {
 	t.Helper()
-	b := workertest.New(t)
-	if err := os.CopyFS(filepath.Join(b.Root, "base"), os.DirFS(base)); err != nil {
+	h := workertest.New(t)
+	if err := os.CopyFS(filepath.Join(h.Root, "base"), os.DirFS(base)); err != nil {
 		t.Fatal(err)
 	}
-	b.Write(t, "rows.jsonl", rows)
-	return b
+	h.Write(t, "rows.jsonl", rows)
+	return h
 }
 
 func small(s *events.Specification) {
@@ -48,20 +48,20 @@ func small(s *events.Specification) {
 	i.TestingDataID, i.Temperature, i.MaxNewTokens, i.BatchSize = "rows.jsonl", 0, 8, 2
 }
 
-func answers(t *testing.T, b *workertest.Bench, c events.PhaseCompleted, artifact string) (out []string) {
+func answers(t *testing.T, h *workertest.Harness, c events.PhaseCompleted, artifact string) (out []string) {
 	t.Helper()
-	for _, p := range workertest.Lines[prediction.Prediction](t, b, c, artifact) {
+	for _, p := range workertest.Lines[prediction.Prediction](t, h, c, artifact) {
 		out = append(out, p.Answer)
 	}
 	return out
 }
 
-// TestBaseModelAnswers: without a tuned model the base model answers, each row
-// in its place.
-func TestBaseModelAnswers(t *testing.T) {
+// TestEngineBaseModel: without a tuned model the base model answers, in the
+// order of the rows.
+func TestEngineBaseModel(t *testing.T) {
 	t.Parallel()
-	b := bench(t)
-	c := b.Do(t, inference.Engine{}, events.Inference, events.Inputs{}, func(s *events.Specification) {
+	h := newHarness(t)
+	c := h.Run(t, inference.Engine{}, events.Inference, events.Inputs{}, func(s *events.Specification) {
 		small(s)
 		s.Inferencer.Baseline = true // there is nothing to compare with
 	})
@@ -69,7 +69,7 @@ func TestBaseModelAnswers(t *testing.T) {
 	if !slices.Equal(c.Datasets, read) {
 		t.Errorf("read %+v, want %+v", c.Datasets, read)
 	}
-	got := workertest.Lines[prediction.Prediction](t, b, c, events.ArtifactPredictions)
+	got := workertest.Lines[prediction.Prediction](t, h, c, events.ArtifactPredictions)
 	tokens := int64(0)
 	for i := range got {
 		tokens += int64(got[i].Tokens)
@@ -93,7 +93,7 @@ func TestBaseModelAnswers(t *testing.T) {
 		t.Error("the base model is compared with itself")
 	}
 	last := map[string]float64{}
-	for _, p := range workertest.Lines[events.Point](t, b, c, worker.ArtifactMetrics) {
+	for _, p := range workertest.Lines[events.Point](t, h, c, events.ArtifactMetrics) {
 		last[p.Key] = p.Value
 	}
 	if last["tokens_per_second"] <= 0 {
@@ -101,11 +101,11 @@ func TestBaseModelAnswers(t *testing.T) {
 	}
 }
 
-// TestTunedModelAnswers: an adapter on the base model, or a whole model; the
-// base model answers too where it is asked.
-func TestTunedModelAnswers(t *testing.T) {
+// TestEngineTunedModel: an adapter on the base model answers, or a whole model;
+// with a baseline the base model answers too.
+func TestEngineTunedModel(t *testing.T) {
 	t.Parallel()
-	b := bench(t)
+	h := newHarness(t)
 	store := func(name string, fill func(m *llm.Model, dir string) error) *events.Reference {
 		m, err := llm.Open(base)
 		if err != nil {
@@ -118,7 +118,7 @@ func TestTunedModelAnswers(t *testing.T) {
 		if err := token.CopyFiles(base, dir); err != nil {
 			t.Fatal(err)
 		}
-		ref, err := b.Store.PutDir(t.Context(), "given/"+name+".tar", dir)
+		ref, err := transfer.New(h.Store).PutDir(t.Context(), "given/"+name+".tar", dir)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -136,28 +136,29 @@ func TestTunedModelAnswers(t *testing.T) {
 		return m.SaveAdapter(dir, "base")
 	})
 	whole := store("whole", func(m *llm.Model, dir string) error { return m.Save(dir, "bfloat16") })
-	plain := answers(t, b, b.Do(t, inference.Engine{}, events.Inference, events.Inputs{}, small), events.ArtifactPredictions)
+	plain := answers(t, h, h.Run(t, inference.Engine{}, events.Inference, events.Inputs{}, small), events.ArtifactPredictions)
 	for name, c := range map[string]struct {
 		model *events.Reference
 		same  bool
 	}{"adapter": {adapter, false}, "whole model": {whole, true}} {
-		got := b.Do(t, inference.Engine{}, events.Inference, events.Inputs{Model: c.model}, func(s *events.Specification) {
+		got := h.Run(t, inference.Engine{}, events.Inference, events.Inputs{Model: c.model}, func(s *events.Specification) {
 			small(s)
 			s.Inferencer.Baseline = true
 		})
-		tuned, untuned := answers(t, b, got, events.ArtifactPredictions), answers(t, b, got, events.ArtifactBaselinePredictions)
+		tuned, untuned := answers(t, h, got, events.ArtifactPredictions), answers(t, h, got, events.ArtifactBaselinePredictions)
 		if !reflect.DeepEqual(untuned, plain) || reflect.DeepEqual(tuned, plain) != c.same {
 			t.Errorf("%s: tuned %q, base %q, the base model by itself %q", name, tuned, untuned, plain)
 		}
 	}
 }
 
-// TestKnobsOfGeneration reach the engine, and the seed decides.
-func TestKnobsOfGeneration(t *testing.T) {
+// TestEngineSampling: the sampling options reach the model, and the seed decides
+// the answers.
+func TestEngineSampling(t *testing.T) {
 	t.Parallel()
-	b := bench(t)
+	h := newHarness(t)
 	with := func(change func(i *events.Inferencer)) []string {
-		return answers(t, b, b.Do(t, inference.Engine{}, events.Inference, events.Inputs{}, func(s *events.Specification) {
+		return answers(t, h, h.Run(t, inference.Engine{}, events.Inference, events.Inputs{}, func(s *events.Specification) {
 			small(s)
 			s.Inferencer.MinP = 0
 			change(&s.Inferencer)
@@ -192,17 +193,18 @@ func TestKnobsOfGeneration(t *testing.T) {
 	}
 }
 
-// TestSystemPrompts: of a column, or one for every row, which wins.
-func TestSystemPrompts(t *testing.T) {
+// TestEngineSystemPrompts: the system prompt comes from a column; one for every
+// row overrides it.
+func TestEngineSystemPrompts(t *testing.T) {
 	t.Parallel()
-	b := bench(t)
+	h := newHarness(t)
 	for text, want := range map[string][]string{"": {"You are a sailor.", "", ""}, "Be brief.": {"Be brief.", "Be brief.", "Be brief."}} {
-		c := b.Do(t, inference.Engine{}, events.Inference, events.Inputs{}, func(s *events.Specification) {
+		c := h.Run(t, inference.Engine{}, events.Inference, events.Inputs{}, func(s *events.Specification) {
 			small(s)
 			s.Inferencer.SystemPromptColumn, s.Inferencer.SystemPromptOverrideText = "persona", text
 		})
 		var got []string
-		for _, p := range workertest.Lines[prediction.Prediction](t, b, c, events.ArtifactPredictions) {
+		for _, p := range workertest.Lines[prediction.Prediction](t, h, c, events.ArtifactPredictions) {
 			got = append(got, p.System)
 		}
 		if !reflect.DeepEqual(got, want) {
@@ -211,38 +213,38 @@ func TestSystemPrompts(t *testing.T) {
 	}
 }
 
-// TestFaultsOfInference end the phase at once.
-func TestFaultsOfInference(t *testing.T) {
+// TestEngineFaults: bad inputs end the phase at the first attempt.
+func TestEngineFaults(t *testing.T) {
 	t.Parallel()
-	b := bench(t)
-	b.Write(t, "columns.jsonl", `{"prompt":"q","reply":"a"}`)
-	b.Write(t, "empty.jsonl", "")
-	b.Write(t, "bare/config.json", `{"model_type":"gemma"}`)
+	h := newHarness(t)
+	h.Write(t, "columns.jsonl", `{"prompt":"q","reply":"a"}`)
+	h.Write(t, "empty.jsonl", "")
+	h.Write(t, "bare/config.json", `{"model_type":"gemma"}`)
 	for name, c := range map[string]struct {
-		say  func(s *events.Specification)
-		code string
-		says []string
+		change func(s *events.Specification)
+		code   string
+		want   []string // in the message
 	}{
 		"a missing column": {func(s *events.Specification) { s.Inferencer.TestingDataID = "columns.jsonl" }, "bad_dataset", []string{"inferencer.testing_data_id", `"prompt", "reply"`}},
 		"no rows":          {func(s *events.Specification) { s.Inferencer.TestingDataID = "empty.jsonl" }, "bad_dataset", []string{"empty"}},
 		"another family":   {func(s *events.Specification) { s.Inferencer.ModelID = "bare" }, "bad_model", []string{`"gemma"`}},
 		"no such model":    {func(s *events.Specification) { s.Inferencer.ModelID = "nobody" }, "missing_input", []string{"inferencer.model_id"}},
 	} {
-		got := b.Do(t, inference.Engine{}, events.Inference, events.Inputs{}, func(s *events.Specification) {
+		got := h.Run(t, inference.Engine{}, events.Inference, events.Inputs{}, func(s *events.Specification) {
 			small(s)
-			c.say(s)
+			c.change(s)
 		})
 		if got.Conclusion != events.Failure || got.Error == nil || got.Error.Code != c.code {
 			t.Errorf("%s: completed with %s, %+v; want the code %s", name, got.Conclusion, got.Error, c.code)
 			continue
 		}
-		for _, want := range c.says {
+		for _, want := range c.want {
 			if !strings.Contains(got.Error.Message, want) {
 				t.Errorf("%s: %q does not say %q", name, got.Error.Message, want)
 			}
 		}
 	}
-	c := b.Do(t, inference.Engine{}, events.Inference, events.Inputs{}, func(s *events.Specification) {
+	c := h.Run(t, inference.Engine{}, events.Inference, events.Inputs{}, func(s *events.Specification) {
 		small(s)
 		s.Inferencer.LoadIn4bit, s.Inferencer.UseCache = true, false
 	})

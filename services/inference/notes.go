@@ -6,7 +6,7 @@ import (
 	"github.com/tunebus/tunebus/events"
 )
 
-// Notes name what a specification asks for and the built-in engine does not
+// Notes names the options of a specification that the built-in engine does not
 // have.
 func Notes(s events.Inferencer) []string {
 	var out []string

@@ -3,7 +3,6 @@ module github.com/tunebus/tunebus/services/tracker
 go 1.26.5
 
 require (
-	github.com/gofrs/flock v0.12.1
 	github.com/tunebus/tunebus/events v0.0.0
 	github.com/tunebus/tunebus/pipeline v0.0.0
 	github.com/tunebus/tunebus/pipeline/cloudblob v0.0.0

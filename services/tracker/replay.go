@@ -10,93 +10,110 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/archive"
-	"github.com/tunebus/tunebus/pipeline/bus"
 	"github.com/tunebus/tunebus/services/tracker/mlflow"
+	"github.com/tunebus/tunebus/services/tracker/projection"
 )
 
-// Replay rebuilds the tracking of runs that have ended, from their facts and
-// artifacts alone.
+// Replay says which runs [Service.Replay] writes again.
 type Replay struct {
-	// Runs are the ids of the runs. Default: every run, archived ones too.
+	// Runs are the ids of the runs. Default: every run, also archived ones.
 	Runs []string
-	// Since, when set, leaves out the runs that were requested before it.
+	// Since, if set, excludes the runs that were requested before.
 	Since time.Time
-	// DryRun only says what would be written.
+	// DryRun writes nothing.
 	DryRun bool
-	// Told, when set, hears of each run as soon as it is dealt with, one at a
-	// time, and of how many there are.
-	Told func(r Rebuilt, all int)
+	// OnRun, if set, is called for each run when it is done, one call at a
+	// time, with the number of all runs.
+	OnRun func(r Rebuilt, all int)
 }
 
-// Rebuilt is what became of one run.
+// Rebuilt is the result of one run.
 type Rebuilt struct {
 	Run string `json:"run_id"`
-	// Outcome says what was done.
+	// Outcome is what was done.
 	Outcome Outcome `json:"outcome"`
-	// Recorded tells that the run was not tracked before and is from here on.
+	// Recorded is true if the run was not tracked before and is from here on.
 	Recorded bool `json:"recorded,omitempty"`
-	// Gaps name what could not be written.
+	// Gaps describe what could not be written.
 	Gaps []string `json:"gaps,omitempty"`
-	// Err says why the run failed.
+	// Err is why the run failed.
 	Err error `json:"-"`
 }
 
-// Outcome is what became of a run in a [Replay].
+// Outcome is what a [Replay] did with a run.
 type Outcome string
 
 // The outcomes. Only runs that were asked for by id can be unknown.
 const (
 	Written Outcome = "written"
 	Open    Outcome = "open"  // the run goes on; the tracker writes it
-	Early   Outcome = "early" // it was requested before the time asked for
+	Early   Outcome = "early" // it was requested before [Replay.Since]
 	Unknown Outcome = "unknown"
 	Failed  Outcome = "failed"
 )
 
-// Replay goes through the runs. It ends early where MLflow cannot be reached
-// or ctx ends; that one run fails for another reason keeps nobody else back.
+// Replay writes runs that have ended again, from their facts and artifacts
+// alone. It stops early if MLflow cannot be reached or ctx ends. A run that
+// fails for another reason does not keep the others from being written.
 func (s *Service) Replay(ctx context.Context, r Replay) error {
 	ids := r.Runs
 	if len(ids) == 0 {
 		var err error
-		if ids, err = s.all(ctx); err != nil {
+		if ids, err = s.rebuilder.allRuns(ctx); err != nil {
 			return err
 		}
 	}
-	var one sync.Mutex // hears at a time
-	writing, ctx := errgroup.WithContext(ctx)
-	writing.SetLimit(s.cfg.Slots)
+	var oneCall sync.Mutex
+	rebuilding, ctx := errgroup.WithContext(ctx)
+	rebuilding.SetLimit(s.slots)
 	for _, id := range ids {
 		if ctx.Err() != nil {
 			break
 		}
-		writing.Go(func() error {
-			got := s.rebuild(ctx, id, r)
+		rebuilding.Go(func() error {
+			got := s.rebuilder.rebuild(ctx, id, r)
 			if errors.Is(got.Err, mlflow.ErrUnavailable) || ctx.Err() != nil {
 				return got.Err
 			}
-			if r.Told != nil {
-				one.Lock()
-				defer one.Unlock()
-				r.Told(got, len(ids))
+			if r.OnRun != nil {
+				oneCall.Lock()
+				defer oneCall.Unlock()
+				r.OnRun(got, len(ids))
 			}
 			return nil
 		})
 	}
-	err := writing.Wait()
-	return errors.Join(err, s.list.write(context.WithoutCancel(ctx)))
+	err := rebuilding.Wait()
+	return errors.Join(err, s.list.flush(context.WithoutCancel(ctx)))
 }
 
-// all lists every run that anything is known of. The stream is read first: a
-// run that is archived meanwhile is in one of the two.
-func (s *Service) all(ctx context.Context) ([]string, error) {
-	ids, err := s.bus.RunIDs(ctx)
+// acceptedRuns lists the accepted runs that the stream holds.
+type acceptedRuns interface {
+	Accepted(ctx context.Context) ([]string, error)
+}
+
+// rebuilder writes a run again, whether or not it is tracked.
+type rebuilder struct {
+	facts    factReader // of the stream and of the archive
+	inStream acceptedRuns
+	archived func(ctx context.Context) ([]string, error)
+	leases   runLeases
+	writer   writer
+	// isHome reports whether a run is written to the address that it belongs
+	// to.
+	isHome     func(s projection.Snapshot) bool
+	list       *runListBuffer
+	completion *completionPublisher
+}
+
+// allRuns lists every run. It reads the stream first: a run that is archived
+// meanwhile is then in both lists and not in neither.
+func (r *rebuilder) allRuns(ctx context.Context) ([]string, error) {
+	ids, err := r.inStream.Accepted(ctx)
 	if err != nil {
 		return nil, err
 	}
-	old, err := archive.Runs(ctx, s.store)
+	old, err := r.archived(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -105,74 +122,58 @@ func (s *Service) all(ctx context.Context) ([]string, error) {
 	return slices.Compact(ids), nil
 }
 
-// rebuild writes a run again, whether or not it is tracked, while no tracker
-// writes it.
-func (s *Service) rebuild(ctx context.Context, id string, r Replay) Rebuilt {
-	out := Rebuilt{Run: id}
-	facts, err := archive.Facts(ctx, s.bus, s.store, id)
-	st := tell(facts)
-	switch {
-	case err != nil:
+func (r *rebuilder) rebuild(ctx context.Context, run string, replay Replay) Rebuilt {
+	out := Rebuilt{Run: run}
+	facts, err := r.facts.Facts(ctx, run)
+	if err != nil {
 		out.Outcome, out.Err = Failed, err
 		return out
-	case st.run.Accepted == nil:
-		out.Outcome = Unknown
-		return out
-	case st.run.Completed == nil:
-		out.Outcome = Open
-		return out
-	case st.run.Accepted.RequestedAt.Before(r.Since):
-		out.Outcome = Early
+	}
+	out.Outcome = outcomeOf(projection.FromFacts(facts), replay.Since)
+	if out.Outcome != Written || replay.DryRun {
 		return out
 	}
-	out.Outcome = Written
-	if r.DryRun {
-		return out
-	}
-	err = s.hold(ctx, id, func(ctx context.Context) error {
-		facts, err := archive.Facts(ctx, s.bus, s.store, id) // whoever held it may have recorded it
-		if err != nil {
-			return err
-		}
-		st := tell(facts)
-		links, gaps, err := s.project(ctx, st)
-		if err != nil {
-			return err
-		}
-		out.Gaps = gaps
-		if st.tracked > 0 || !s.isHome(st.run) {
-			return nil
-		}
-		if err := s.list.write(ctx); err != nil { // as for the recorder
-			return err
-		}
-		out.Recorded = true
-		return s.record(ctx, st, links, gaps)
+	err = r.leases.wait(ctx, run, func(ctx context.Context) (err error) {
+		out.Gaps, out.Recorded, err = r.rebuildLocked(ctx, run)
+		return err
 	})
 	if err != nil {
-		out.Outcome, out.Recorded, out.Err = Failed, false, fmt.Errorf("run %s: %w", id, err)
+		out.Outcome, out.Recorded, out.Err = Failed, false, fmt.Errorf("run %s: %w", run, err)
 	}
 	return out
 }
 
-// isHome reports whether a run is written where it belongs.
-func (s *Service) isHome(run events.Run) bool {
-	home, err := s.home(run)
-	return s.cfg.To == "" || err == nil && home == s.cfg.To
+// outcomeOf decides whether a run is to be written.
+func outcomeOf(s projection.Snapshot, since time.Time) Outcome {
+	switch {
+	case s.Run.Accepted == nil:
+		return Unknown
+	case s.Run.Completed == nil:
+		return Open
+	case s.Run.Accepted.RequestedAt.Before(since):
+		return Early
+	default:
+		return Written
+	}
 }
 
-// hold waits for a run that a tracker is writing.
-func (s *Service) hold(ctx context.Context, id string, do func(ctx context.Context) error) error {
-	const patience = time.Minute
-	for deadline := time.Now().Add(patience); ; {
-		err := s.bus.Hold(ctx, lease(id), do)
-		if !errors.Is(err, bus.ErrHeld) || time.Now().After(deadline) {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(200 * time.Millisecond):
-		}
+// rebuildLocked reads the facts again, because the tracker that had the lease
+// may have published tracking.completed.
+func (r *rebuilder) rebuildLocked(ctx context.Context, run string) (gaps []string, recorded bool, err error) {
+	facts, err := r.facts.Facts(ctx, run)
+	if err != nil {
+		return nil, false, err
 	}
+	snapshot := projection.FromFacts(facts)
+	done, err := r.writer.writeAll(ctx, snapshot)
+	if err != nil {
+		return nil, false, err
+	}
+	if snapshot.TrackedSequence > 0 || !r.isHome(snapshot) {
+		return done.gaps, false, nil
+	}
+	if err := r.list.flush(ctx); err != nil { // before tracking.completed, see completionPublisher
+		return done.gaps, false, err
+	}
+	return done.gaps, true, r.completion.publishTracked(ctx, completion{snapshot: snapshot, written: done})
 }

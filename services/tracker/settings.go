@@ -6,15 +6,16 @@ import (
 	"strings"
 
 	"github.com/tunebus/tunebus/pipeline/settings"
-	"github.com/tunebus/tunebus/services/tracker/mlflow"
+	"github.com/tunebus/tunebus/services/tracker/mlflow/restapi"
 )
 
-// ConfigFrom is the configuration that the settings ask for; the MLflow
-// client's further options come from the variables that MLflow itself knows,
-// which getenv looks up. The credentials go to the origin of the settings'
-// tracking server and to no other, which may have a key of its own.
+// ConfigFrom makes the configuration from the settings. Further options of the
+// MLflow client come from the environment variables of MLflow's own client,
+// which getenv looks up. The credentials of the settings go only to the origin
+// of the tracking server of the settings; another server may have a key of its
+// own.
 func ConfigFrom(s settings.Settings, getenv func(string) string) (Config, error) {
-	options, err := mlflow.OptionsFromEnvironment(getenv)
+	options, err := restapi.OptionsFromEnvironment(getenv)
 	if err != nil {
 		return Config{}, err
 	}
@@ -29,22 +30,25 @@ func ConfigFrom(s settings.Settings, getenv func(string) string) (Config, error)
 		return Config{}, fmt.Errorf("folder of the reports: %w", err)
 	}
 	return Config{
-		TrackingURI: uri, Allowed: s.Tracker.Allowed, FileRoot: s.Tracker.FileRoot, Reports: reports, Slots: s.Tracker.Slots,
-		UnknownFor: s.Bus.UnknownFor,
-		Credentials: func(address string) mlflow.Options {
+		TrackingURI: uri,
+		Allowed:     s.Tracker.Allowed,
+		FileRoot:    s.Tracker.FileRoot,
+		Reports:     reports,
+		Slots:       s.Tracker.Slots,
+		UnknownFor:  s.Bus.UnknownFor,
+		Credentials: func(address string) restapi.Options {
 			if address == uri || settings.SameOrigin(address, uri) {
 				return options
 			}
-			return mlflow.Options{Token: s.ListedKey(address, getenv)}
+			return restapi.Options{Token: s.ListedKey(address, getenv)}
 		},
 	}, nil
 }
 
-// CopyTo is c with every run written to another address, which gets the
-// credentials of MLflow's own variables, which getenv looks up, and is the only
-// one that does.
+// CopyTo returns c with another address for every run. Only this address gets
+// the credentials of MLflow's own environment variables, which getenv looks up.
 func (c Config) CopyTo(uri string, getenv func(string) string) (Config, error) {
-	options, err := mlflow.OptionsFromEnvironment(getenv)
+	options, err := restapi.OptionsFromEnvironment(getenv)
 	if err != nil {
 		return Config{}, err
 	}
@@ -52,18 +56,18 @@ func (c Config) CopyTo(uri string, getenv func(string) string) (Config, error) {
 		return Config{}, err
 	}
 	if c.To == c.TrackingURI {
-		return c, nil // which has its credentials
+		return c, nil // its credentials are set
 	}
-	c.Credentials = func(address string) mlflow.Options {
+	c.Credentials = func(address string) restapi.Options {
 		if address == c.To {
 			return options
 		}
-		return mlflow.Options{}
+		return restapi.Options{}
 	}
 	return c, nil
 }
 
-// absolute makes the folder of a file: address absolute.
+// absolute makes the path of a file: address absolute.
 func absolute(uri string) (string, error) {
 	path, ok := strings.CutPrefix(uri, "file:")
 	if !ok {

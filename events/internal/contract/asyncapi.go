@@ -8,13 +8,13 @@ import (
 	"github.com/tunebus/tunebus/events"
 )
 
-// channel is one event with where it flows.
+// channel is an event with its stream, publishers and consumers.
 type channel struct {
 	typ, address, stream string
 	sends, receives      []string
 }
 
-// channels lists every event.
+// channels returns the channels of all events.
 func channels() []channel {
 	var out []channel
 	for _, typ := range slices.Sorted(slices.Values(events.Types())) {
@@ -28,9 +28,11 @@ func channels() []channel {
 		case events.TypePipelineRejected:
 			c.address, c.sends, c.receives = typ+".{request}", []string{"intake"}, []string{"client"}
 		case events.TypeCancelRequested:
-			c.address, c.sends, c.receives = typ+".{run}", []string{"client", "intake"}, []string{"intake", "finetune", "inference", "evaluation", "tracker"}
+			c.address, c.sends = typ+".{run}", []string{"client", "intake"}
+			c.receives = []string{"intake", "finetune", "inference", "evaluation", "tracker"}
 		case events.TypePipelineCompleted:
-			c.address, c.sends, c.receives = typ+".{run}", []string{"intake", "finetune", "inference", "evaluation"}, []string{"tracker", "client"}
+			c.address, c.receives = typ+".{run}", []string{"tracker", "client"}
+			c.sends = []string{"intake", "finetune", "inference", "evaluation"}
 		case events.TypeTrackingCompleted:
 			c.address, c.sends, c.receives = typ+".{run}", []string{"tracker"}, []string{"client"}
 		default:
@@ -41,13 +43,17 @@ func channels() []channel {
 	return out
 }
 
-// phase fills in what flows around a phase.
+// phase sets the publishers and consumers of an event of a phase.
 func (c *channel) phase(phase, event string) {
-	before := map[string][]string{"finetune": {"intake"}, "inference": {"intake", "finetune"}, "evaluation": {"intake", "inference"}}[phase]
+	requesters := map[string][]string{
+		"finetune":   {"intake"},
+		"inference":  {"intake", "finetune"},
+		"evaluation": {"intake", "inference"},
+	}[phase]
 	c.sends, c.receives = []string{phase}, []string{"tracker"}
 	switch event {
 	case events.EventRequested:
-		c.address, c.sends, c.receives = c.typ+".{run}.{queue}", before, []string{phase}
+		c.address, c.sends, c.receives = c.typ+".{run}.{queue}", requesters, []string{phase}
 	case events.EventStarted:
 		c.address, c.sends, c.receives = c.typ+".{run}.{attempt}", []string{phase, "intake"}, []string{phase, "tracker"}
 	case events.EventAttemptEnded:
@@ -59,7 +65,7 @@ func (c *channel) phase(phase, event string) {
 	}
 }
 
-// AsyncAPI is the AsyncAPI 3.0 document of the whole bus.
+// AsyncAPI returns the AsyncAPI 3.0 document of all events.
 func AsyncAPI() []byte {
 	var b strings.Builder
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
@@ -74,7 +80,7 @@ func AsyncAPI() []byte {
 	p("  streams:")
 	for _, s := range streams() {
 		p("    %s:", s.name)
-		p("      description: %s", s.words)
+		p("      description: %s", s.description)
 		p("      subjects:")
 		for _, subject := range s.subjects {
 			p("        - %q", subject)
@@ -88,7 +94,7 @@ func AsyncAPI() []byte {
 			p("    parameters:")
 			for _, name := range parameters {
 				p("      %s:", name)
-				p("        description: %s", parameterWords()[name])
+				p("        description: %s", parameterDescriptions()[name])
 			}
 		}
 		p("    messages:")
@@ -147,7 +153,7 @@ func parametersOf(address string) []string {
 	return out
 }
 
-func parameterWords() map[string]string {
+func parameterDescriptions() map[string]string {
 	return map[string]string{
 		"run":     "id of the run",
 		"queue":   "queue of the job, by default the engine's name",
@@ -157,15 +163,31 @@ func parameterWords() map[string]string {
 }
 
 type stream struct {
-	name, words string
-	subjects    []string
+	name, description string
+	subjects          []string
 }
 
 func streams() []stream {
 	return []stream{
-		{events.StreamRequests, "what people publish", []string{events.TypePipelineRequested}},
-		{events.StreamFacts, "every fact of every run, one message a subject for ever, and facts that are handed back to a service that gave them up", append(events.FactSubjects(), events.RetryFilter("*"))},
-		{events.StreamMetrics, "metric points, bounded by age and bytes", events.MetricSubjects()},
-		{events.StreamDead, "messages that were given up", []string{events.DeadFilter()}},
+		{
+			events.StreamRequests,
+			"requests for runs",
+			[]string{events.TypePipelineRequested},
+		},
+		{
+			events.StreamFacts,
+			"the facts of all runs, one message for each subject, and facts that are redriven to a consumer",
+			append(events.FactSubjects(), events.RedriveFilter("*")),
+		},
+		{
+			events.StreamMetrics,
+			"metric points, limited by age and bytes",
+			events.MetricSubjects(),
+		},
+		{
+			events.StreamDead,
+			"dead letters",
+			[]string{events.DeadLetterFilter()},
+		},
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// comments reads the comments of a package's structs and their fields, by
+// comments returns the comments of the structs of a package and of their fields, by
 // Type and Type.Field.
 func comments(dir string) (map[string]string, error) {
 	entries, err := os.ReadDir(dir)
@@ -63,5 +63,5 @@ func collect(d *ast.GenDecl, out map[string]string) {
 	}
 }
 
-// line is a comment as one line.
+// line returns a comment as one line.
 func line(c *ast.CommentGroup) string { return strings.Join(strings.Fields(c.Text()), " ") }

@@ -11,12 +11,12 @@ import (
 	"github.com/tunebus/tunebus/events"
 )
 
-// object is a JSON object; encoding/json writes its keys in order.
+// object is a JSON object. encoding/json sorts its keys.
 type object = map[string]any
 
-// Schemas are the JSON Schemas (draft 2020-12) of all events, by file name.
-// dir is the folder with the source of package events, whose comments become
-// the descriptions.
+// Schemas returns the JSON Schemas (draft 2020-12) of all events, by file name. dir
+// is the folder with the source of package events, whose comments become the
+// descriptions.
 func Schemas(dir string) (map[string][]byte, error) {
 	words, err := comments(dir)
 	if err != nil {
@@ -46,26 +46,27 @@ func Schemas(dir string) (map[string][]byte, error) {
 	return out, nil
 }
 
-// FileName is the file of a type's schema: the last part of its dataschema.
+// FileName returns the file name of the schema of a type: the last part of its
+// dataschema.
 func FileName(typ string) string {
 	url := events.Schema(typ)
 	return url[strings.LastIndexByte(url, '/')+1:]
 }
 
-// describer writes the schema of one event.
+// describer builds the schema of an event.
 type describer struct {
 	words map[string]string
 	defs  object
 }
 
-// structure is the schema of a struct, in place.
+// structure returns the schema of a struct.
 func (d describer) structure(t reflect.Type) object {
 	properties, required := object{}, []string{}
 	for i := range t.NumField() {
 		f := t.Field(i)
 		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
 		properties[name] = d.field(t, f)
-		// A specification may leave out whatever has a default.
+		// All keys of a specification have defaults, so none is required.
 		if options == "" && f.Tag.Get("doc") == "" && !isSection(f.Type) {
 			required = append(required, name)
 		}
@@ -91,7 +92,7 @@ func isSection(t reflect.Type) bool {
 	return false
 }
 
-// field is the schema of a field with what its comment and its tags say.
+// field returns the schema of a field with its comment and its tags.
 func (d describer) field(owner reflect.Type, f reflect.StructField) object {
 	s := d.value(f.Type)
 	if owner == reflect.TypeFor[events.PipelineRequested]() && f.Type == reflect.TypeFor[json.RawMessage]() {
@@ -131,7 +132,7 @@ func defaultOf(t reflect.Type, text string) any {
 	}
 }
 
-// value is the schema of a type.
+// value returns the schema of a type.
 func (d describer) value(t reflect.Type) object {
 	switch t {
 	case reflect.TypeFor[time.Time]():
@@ -160,7 +161,7 @@ func (d describer) value(t reflect.Type) object {
 		return object{"type": "object", "additionalProperties": d.value(t.Elem())}
 	case reflect.Struct:
 		if _, ok := d.defs[t.Name()]; !ok {
-			d.defs[t.Name()] = object{} // a struct that held itself would end here
+			d.defs[t.Name()] = object{} // ends the recursion of a struct that contains itself
 			d.defs[t.Name()] = d.structure(t)
 		}
 		return object{"$ref": "#/$defs/" + t.Name()}
@@ -173,8 +174,8 @@ func (d describer) value(t reflect.Type) object {
 	}
 }
 
-// choices are the values of the named texts of the contract; nil where any
-// text will do.
+// choices returns the values of the named text types of the contract, or nil if all
+// texts are allowed.
 func choices(t reflect.Type) []string {
 	switch t {
 	case reflect.TypeFor[events.Phase]():

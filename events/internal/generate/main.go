@@ -1,5 +1,5 @@
-// Generate writes the JSON Schemas and the AsyncAPI document of package
-// events. "go generate" runs it in that package's folder.
+// Generate writes the JSON Schemas and the AsyncAPI document of package events.
+// "go generate" runs it in the folder of that package.
 package main
 
 import (

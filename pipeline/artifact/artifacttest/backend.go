@@ -14,7 +14,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/artifact"
 )
 
-// TestBackend runs the suite. open answers a new backend on an empty store.
+// TestBackend runs the suite. open returns a new backend with an empty store.
 func TestBackend(t *testing.T, open func(t *testing.T) artifact.Backend) {
 	for _, c := range []struct {
 		name string
@@ -26,7 +26,7 @@ func TestBackend(t *testing.T, open func(t *testing.T) artifact.Backend) {
 		{"failing reader", failingReader},
 		{"cancelled", cancelled},
 		{"list", list},
-		{"one of many", oneOfMany},
+		{"concurrent puts", concurrentPuts},
 		{"identity", identity},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -103,26 +103,26 @@ func failingReader(t *testing.T, b artifact.Backend) {
 	}
 	put(t, b, "a/k", []byte("whole"))
 	if got := keys(t, b, ""); !slices.Equal(got, []string{"a/k"}) {
-		t.Errorf("left behind: %q", got)
+		t.Errorf("left over: %q", got)
 	}
 }
 
-// endReader ends a context when it is first read.
-type endReader struct {
-	end context.CancelFunc
-	r   io.Reader
+// cancellingReader cancels a context at its first Read.
+type cancellingReader struct {
+	cancel context.CancelFunc
+	r      io.Reader
 }
 
-func (e endReader) Read(p []byte) (int, error) {
-	e.end()
-	return e.r.Read(p)
+func (c cancellingReader) Read(p []byte) (int, error) {
+	c.cancel()
+	return c.r.Read(p)
 }
 
 func cancelled(t *testing.T, b artifact.Backend) {
-	ctx, end := context.WithCancel(t.Context())
-	defer end()
-	if err := b.Put(ctx, "k", "text/plain", endReader{end, strings.NewReader("content")}); err == nil {
-		t.Error("put answered nil after its context ended")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	if err := b.Put(ctx, "k", "text/plain", cancellingReader{cancel, strings.NewReader("content")}); err == nil {
+		t.Error("put returned nil although its context was cancelled")
 	}
 	if _, err := b.Get(t.Context(), "k"); !errors.Is(err, artifact.ErrNotFound) {
 		t.Errorf("get: %v, want ErrNotFound", err)
@@ -163,52 +163,52 @@ func list(t *testing.T, b artifact.Backend) {
 	}
 }
 
-// oneOfMany does not apply to a backend that is [artifact.Identified].
-func oneOfMany(t *testing.T, b artifact.Backend) {
+// concurrentPuts does not apply to a backend that is [artifact.Identified].
+func concurrentPuts(t *testing.T, b artifact.Backend) {
 	if _, ok := b.(artifact.Identified); ok {
 		return
 	}
 	const writers = 8
 	var (
-		wg      sync.WaitGroup
-		answers [writers]error
+		wg   sync.WaitGroup
+		errs [writers]error
 	)
 	for i := range writers {
 		wg.Go(func() {
-			answers[i] = b.Put(t.Context(), "one/k", "text/plain", bytes.NewReader(bytes.Repeat([]byte{byte(i)}, 1000)))
+			errs[i] = b.Put(t.Context(), "one/k", "text/plain", bytes.NewReader(bytes.Repeat([]byte{byte(i)}, 1000)))
 		})
 	}
 	wg.Wait()
 	got := get(t, b, "one/k")
 	winners := 0
-	for i, err := range answers {
+	for i, err := range errs {
 		switch {
 		case err == nil:
 			winners++
 			if !bytes.Equal(got, bytes.Repeat([]byte{byte(i)}, 1000)) {
-				t.Errorf("writer %d was told yes, but another's content is there", i)
+				t.Errorf("the put of writer %d succeeded, but the content is that of another", i)
 			}
 		case !errors.Is(err, artifact.ErrExists):
 			t.Errorf("writer %d: %v, want nil or ErrExists", i, err)
 		}
 	}
 	if winners != 1 {
-		t.Errorf("%d writers were told yes, want 1", winners)
+		t.Errorf("%d puts succeeded, want 1", winners)
 	}
 }
 
-// shared is a backend whose owner closes it.
-type shared struct{ artifact.Backend }
+// unclosed is a backend that the test closes, not the store.
+type unclosed struct{ artifact.Backend }
 
-func (shared) Close() error { return nil }
+func (unclosed) Close() error { return nil }
 
 func identity(t *testing.T, b artifact.Backend) {
-	view := artifact.Backend(shared{b})
+	view := artifact.Backend(unclosed{b})
 	if id, ok := b.(artifact.Identified); ok {
 		view = struct {
-			shared
+			unclosed
 			artifact.Identified
-		}{shared{b}, id}
+		}{unclosed{b}, id}
 	}
 	const openers = 8
 	var (

@@ -18,12 +18,12 @@ import (
 	"github.com/tunebus/tunebus/pipeline/artifact/artifacttest"
 )
 
-// TestAzureBackend does not run in parallel: the driver takes the account from
-// the environment.
+// TestAzureBackend does not run in parallel, because the driver reads the account
+// from the environment.
 func TestAzureBackend(t *testing.T) {
 	for name, value := range map[string]string{
 		"AZURE_STORAGE_ACCOUNT": "devstoreaccount1",
-		// Azurite's documented key, the same everywhere.
+		// Azurite's documented key, the same for every installation.
 		"AZURE_STORAGE_KEY":               "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==",
 		"AZURE_STORAGE_DOMAIN":            azurite(t),
 		"AZURE_STORAGE_PROTOCOL":          "http",
@@ -49,14 +49,14 @@ func TestAzureBackend(t *testing.T) {
 	})
 }
 
-// azurite starts Azurite, Microsoft's own emulator of its store and a program
-// for Node, and returns its address once it answers there.
+// azurite starts Azurite, Microsoft's emulator of its store (a program for
+// Node), and returns its address as soon as it accepts connections.
 func azurite(t *testing.T) string {
 	t.Helper()
 	address := freeAddress(t)
-	cmd := exec.Command("npx", "--yes", "--package", "azurite@3.35.0", "azurite-blob", // it ends with all that it started, below
+	cmd := exec.Command("npx", "--yes", "--package", "azurite@3.35.0", "azurite-blob", // killed below, with its process group
 		"--silent", "--skipApiVersionCheck", "--inMemoryPersistence", "--blobHost", address.IP.String(), "--blobPort", strconv.Itoa(address.Port))
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // npx starts others
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // npx starts further processes
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -64,10 +64,10 @@ func azurite(t *testing.T) string {
 		if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL); err != nil {
 			t.Error(err)
 		}
-		_ = cmd.Wait() // says that it was killed
+		_ = cmd.Wait() // returns that it was killed
 	})
-	// npx may have to fetch it first, and nothing but its port says when it is
-	// there: so it is tried every now and then, for a bounded time.
+	// npx may have to download it first. Only its port shows that it is ready,
+	// so the test polls the port for a limited time.
 	for until := time.Now().Add(3 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
 		c, err := new(net.Dialer).DialContext(t.Context(), "tcp", address.String())
 		if err == nil {

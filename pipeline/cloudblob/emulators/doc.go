@@ -1,5 +1,5 @@
-// Package emulators holds the drivers of Google's and Azure's object stores to
-// the rules of every artifact store, against servers that speak their
-// protocols. It is a module of its own, since the servers are far larger than
-// the drivers.
+// Package emulators runs the conformance suite of artifact stores on the drivers
+// of Google Cloud Storage and Azure Blob Storage, against emulators of the two.
+// It is a module of its own because the emulators are far larger than the
+// drivers.
 package emulators

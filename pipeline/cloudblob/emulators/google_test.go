@@ -13,8 +13,8 @@ import (
 	_ "github.com/tunebus/tunebus/pipeline/cloudblob"
 )
 
-// TestGoogleBackend does not run in parallel: the driver takes the server's
-// address from the environment.
+// TestGoogleBackend does not run in parallel, because the driver reads the
+// address of the server from the environment.
 func TestGoogleBackend(t *testing.T) {
 	address := freeAddress(t)
 	server, err := fakestorage.NewServerWithOptions(fakestorage.Options{
@@ -33,8 +33,8 @@ func TestGoogleBackend(t *testing.T) {
 	})
 }
 
-// freeAddress is one that the server can listen on: it has to be told before
-// it does, since its answers name it.
+// freeAddress returns an address that the server can listen on. The server
+// must know it before it starts, because its responses contain it.
 func freeAddress(t *testing.T) *net.TCPAddr {
 	t.Helper()
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")

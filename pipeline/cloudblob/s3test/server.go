@@ -1,6 +1,12 @@
-// Package s3test is a server for tests that speaks as much of S3's protocol as
-// an artifact store needs: objects with conditional writes, uploads in parts,
-// lists by pages. Its objects lie in memory.
+// Package s3test is an in-memory S3 server for tests. It implements the part of
+// the protocol that an artifact store uses: conditional writes, multipart
+// uploads and paged lists.
+//
+//	server := s3test.New(t)
+//	store, err := artifact.Open(t.Context(), server.Address("models"))
+//
+// It is ours because gofakes3 (v1.2.0) ignores If-None-Match when a multipart
+// upload completes, and a store depends on it to write each key only once.
 package s3test
 
 import (
@@ -21,34 +27,34 @@ import (
 	"time"
 )
 
-// AccessKey and SecretKey are the credentials that the server takes. It looks
-// at the first alone.
+// AccessKey and SecretKey are the credentials that the server accepts. It checks
+// only the first; it does not verify signatures.
 const (
 	AccessKey = "AKIDS3TEST"
 	SecretKey = "s3test-secret"
 )
 
-// pageSize is how many objects an answer to a list holds; few, so that tests
-// see more than one page.
+// pageSize is the number of objects on a page of a list. It is small, so that
+// tests see more than one page.
 const pageSize = 3
 
-// Server is a server with one bucket for each name that is asked for.
+// Server is a server on which every bucket exists.
 type Server struct {
 	http *httptest.Server
 
 	mu      sync.Mutex
 	objects map[string]object            // by bucket/key
-	uploads map[string]map[string][]byte // by id, then by the part's number
+	uploads map[string]map[string][]byte // by upload id, then by part number
 	lastID  int
 }
 
 type object struct {
 	content   []byte
 	mediaType string
-	at        time.Time
+	modTime   time.Time
 }
 
-// New starts a server that lives as long as the test.
+// New starts a server and stops it at the end of the test.
 func New(tb testing.TB) *Server {
 	s := &Server{objects: map[string]object{}, uploads: map[string]map[string][]byte{}}
 	s.http = httptest.NewServer(http.HandlerFunc(s.serve))
@@ -56,25 +62,29 @@ func New(tb testing.TB) *Server {
 	return s
 }
 
-// Address is the address of a bucket for [artifact.Open].
+// Address returns the address of a bucket for [artifact.Open].
 func (s *Server) Address(bucket string) string {
 	return "s3://" + bucket + "?region=eu-central-1&use_path_style=true&endpoint=" + url.QueryEscape(s.http.URL)
 }
 
-// Environ is what the environment of a program says that uses the server.
+// Environ returns the environment variables for a program that uses the server.
 func (s *Server) Environ() []string {
-	return []string{"AWS_ACCESS_KEY_ID=" + AccessKey, "AWS_SECRET_ACCESS_KEY=" + SecretKey, "AWS_EC2_METADATA_DISABLED=true"}
+	return []string{
+		"AWS_ACCESS_KEY_ID=" + AccessKey,
+		"AWS_SECRET_ACCESS_KEY=" + SecretKey,
+		"AWS_EC2_METADATA_DISABLED=true",
+	}
 }
 
-// Keys lists what is stored, as bucket/key.
+// Keys returns the stored objects as bucket/key, sorted.
 func (s *Server) Keys() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Sorted(maps.Keys(s.objects))
 }
 
-// OpenUploads is the number of uploads in parts that were neither completed nor
-// given up. A bucket's owner pays for their parts.
+// OpenUploads returns the number of multipart uploads that were neither
+// completed nor aborted. The owner of a bucket pays for their parts.
 func (s *Server) OpenUploads() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -103,7 +113,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		s.lastID++
 		id := strconv.Itoa(s.lastID)
 		s.uploads[id] = map[string][]byte{}
-		answer(w, initiated{UploadID: id})
+		respond(w, initiated{UploadID: id})
 	case q.Has("uploadId"):
 		s.upload(w, r, name, q, body)
 	case r.Method == http.MethodPut:
@@ -119,26 +129,26 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		}
 		w.Header().Set("Content-Type", o.mediaType)
 		w.Header().Set("ETag", `"0"`)
-		http.ServeContent(w, r, "", o.at, bytes.NewReader(o.content))
+		http.ServeContent(w, r, "", o.modTime, bytes.NewReader(o.content))
 	}
 }
 
-// put stores an object, unless the request says that there must be none and
-// there is one.
+// put stores an object. If the request has "If-None-Match: *" and the object
+// exists, it refuses.
 func (s *Server) put(w http.ResponseWriter, r *http.Request, name string, body []byte) {
-	if _, there := s.objects[name]; there && r.Header.Get("If-None-Match") == "*" {
+	if _, exists := s.objects[name]; exists && r.Header.Get("If-None-Match") == "*" {
 		refuse(w, http.StatusPreconditionFailed, "PreconditionFailed")
 		return
 	}
-	s.objects[name] = object{content: body, mediaType: r.Header.Get("Content-Type"), at: time.Now()}
+	s.objects[name] = object{content: body, mediaType: r.Header.Get("Content-Type"), modTime: time.Now()}
 	if r.Method == http.MethodPost {
-		answer(w, completed{ETag: `"0"`})
+		respond(w, completed{ETag: `"0"`})
 		return
 	}
 	w.Header().Set("ETag", `"0"`)
 }
 
-// upload takes a part of an upload, puts its parts together, or gives it up.
+// upload stores a part of a multipart upload, completes it, or aborts it.
 func (s *Server) upload(w http.ResponseWriter, r *http.Request, name string, q url.Values, body []byte) {
 	id := q.Get("uploadId")
 	parts, ok := s.uploads[id]
@@ -162,7 +172,7 @@ func (s *Server) upload(w http.ResponseWriter, r *http.Request, name string, q u
 			whole = append(whole, parts[n]...)
 		}
 		s.put(w, r, name, whole)
-		if _, there := s.objects[name]; there {
+		if _, exists := s.objects[name]; exists {
 			delete(s.uploads, id)
 		}
 	}
@@ -181,13 +191,18 @@ func (s *Server) list(w http.ResponseWriter, bucket string, q url.Values) {
 			break
 		}
 		o := s.objects[name]
-		page.Contents = append(page.Contents, entry{Key: key, Size: len(o.content), LastModified: o.at.UTC(), ETag: `"0"`})
+		page.Contents = append(page.Contents, entry{
+			Key:          key,
+			Size:         len(o.content),
+			LastModified: o.modTime.UTC(),
+			ETag:         `"0"`,
+		})
 	}
-	answer(w, page)
+	respond(w, page)
 }
 
-// content reads a body; one that is signed in chunks, or carries a checksum
-// behind itself, comes in chunks of its own.
+// content reads the body of a request and decodes the aws-chunked encoding,
+// which clients use for signed chunks and trailing checksums.
 func content(r *http.Request) ([]byte, error) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil || !strings.HasPrefix(r.Header.Get("X-Amz-Content-Sha256"), "STREAMING-") {
@@ -205,7 +220,7 @@ func content(r *http.Request) ([]byte, error) {
 			return nil, io.ErrUnexpectedEOF
 		}
 		if n == 0 {
-			return whole, nil // what follows are checksums
+			return whole, nil // the trailing checksums follow
 		}
 		whole = append(whole, rest[:n]...)
 		body = rest[n+2:]
@@ -241,15 +256,15 @@ type (
 	}
 )
 
-func answer(w http.ResponseWriter, v any) {
+func respond(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/xml")
 	if err := xml.NewEncoder(w).Encode(v); err != nil {
-		panic(fmt.Sprintf("encode %T: %v", v, err)) // of types of our own
+		panic(fmt.Sprintf("encode %T: %v", v, err)) // our own types can always be encoded
 	}
 }
 
 func refuse(w http.ResponseWriter, status int, code string) {
 	w.Header().Set("Content-Type", "application/xml")
 	w.WriteHeader(status)
-	answer(w, refusal{Code: code})
+	respond(w, refusal{Code: code})
 }

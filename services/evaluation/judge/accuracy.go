@@ -15,13 +15,13 @@ const (
 	ratingTries       = 5
 )
 
-// errNoRating says that none of the judge's answers held a digit from 0 to 4.
+// errNoRating means that none of the judge's answers held a digit from 0 to 4.
 var errNoRating = errors.New("the judge gave no rating from 0 to 4")
 
-// accuracy is the mean of two ratings of answer against truth, the second in
-// other words and with the two exchanged. Without the first RAGAS has no score,
-// even if there is a second; answer_accuracy_available is the mean of those that
-// there are.
+// accuracy is the mean of two ratings of the answer against the truth. The second
+// prompt uses other words and exchanges the two. RAGAS has no score without the
+// first rating, even if there is a second; answer_accuracy_available is the mean
+// of the ratings that exist.
 type accuracy struct{ client *Client }
 
 func (accuracy) Name() string { return "answer_accuracy" }
@@ -52,7 +52,7 @@ func (a accuracy) Score(ctx context.Context, row metric.Row) (Result, error) {
 	return result, nil
 }
 
-// rate asks until there is a rating, a few times.
+// rate asks for a rating, several times if an answer has none.
 func (a accuracy) rate(ctx context.Context, task, question, answer, truth string) (float64, error) {
 	text := task + material + encode(struct {
 		Question string `json:"question"`
@@ -71,8 +71,8 @@ func (a accuracy) rate(ctx context.Context, task, question, answer, truth string
 	return 0, errNoRating
 }
 
-// smallestDigit is how RAGAS reads a rating: the smallest digit from 0 to 4
-// anywhere in the text, so "14" is 1.
+// smallestDigit reads a rating as RAGAS does: it is the smallest digit from 0 to
+// 4 anywhere in the text, so "14" is 1.
 func smallestDigit(text string) (int, bool) {
 	for digit := range 5 {
 		if strings.IndexByte(text, '0'+byte(digit)) >= 0 {

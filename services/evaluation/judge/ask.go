@@ -12,23 +12,23 @@ import (
 
 const (
 	temperature     = 0.01
-	temperatureMany = 0.3 // of several answers, which are to differ
+	temperatureMany = 0.3 // of several answers, which should differ
 	maxRepairs      = 3
 )
 
-// errCut says that an answer ended at the limit of tokens. Asking again would
-// cost as much and end there too.
-var errCut = errors.New("the judge's answer was cut at its limit of tokens")
+// errTruncated means that an answer ended at the limit of tokens. Another request
+// would cost as much and end there too.
+var errTruncated = errors.New("the judge's answer was cut at its limit of tokens")
 
-// reply is what the judge is asked for, as JSON.
+// reply is the JSON that the judge is asked for.
 type reply[T any] interface {
 	*T
-	// check says what is missing or makes no sense.
+	// check returns what is missing or invalid.
 	check() error
 }
 
-// ask puts a prompt and decodes the answer. An answer that is not what was asked
-// for is handed back, with what is wrong with it, up to three times.
+// ask sends a prompt and decodes the answer. An answer that is not valid is sent
+// back with the reason, up to three times.
 func ask[T any, R reply[T]](ctx context.Context, c *Client, prompt string) (T, error) {
 	messages := []openai.ChatCompletionMessageParamUnion{openai.UserMessage(prompt)}
 	answers, err := c.complete(ctx, messages, temperature, 1)
@@ -38,11 +38,11 @@ func ask[T any, R reply[T]](ctx context.Context, c *Client, prompt string) (T, e
 	return decode[T, R](ctx, c, messages, answers[0])
 }
 
-// decode decodes an answer to the messages, as [ask] does.
+// decode decodes an answer to messages, with the corrections of [ask].
 func decode[T any, R reply[T]](ctx context.Context, c *Client, asked []openai.ChatCompletionMessageParamUnion, answer completion) (T, error) {
 	for repairs := 0; ; repairs++ {
-		if answer.cut {
-			return *new(T), errCut
+		if answer.truncated {
+			return *new(T), errTruncated
 		}
 		value, fault := parse[T, R](answer.text)
 		if fault == nil {
@@ -53,7 +53,8 @@ func decode[T any, R reply[T]](ctx context.Context, c *Client, asked []openai.Ch
 		}
 		again := append(asked[:len(asked):len(asked)],
 			openai.AssistantMessage(answer.text),
-			openai.UserMessage("This answer cannot be used: "+fault.Error()+". Give the whole answer once more, as the one JSON object that was asked for and nothing else."))
+			openai.UserMessage("This answer cannot be used: "+fault.Error()+
+				". Give the whole answer once more, as the one JSON object that was asked for and nothing else."))
 		answers, err := c.complete(ctx, again, temperature, 1)
 		if err != nil {
 			return *new(T), err
@@ -75,11 +76,11 @@ func parse[T any, R reply[T]](text string) (T, error) {
 	return value, R(&value).check()
 }
 
-// firstJSON finds the first balanced object or list, behind a json fence if
-// there is one. Brackets inside strings do not count.
+// firstJSON finds the first balanced object or list, after a json fence if there
+// is one. Brackets inside strings do not count.
 func firstJSON(text string) (string, bool) {
 	if before, fenced, ok := strings.Cut(text, "```json"); ok && !strings.Contains(before, `"`) {
-		text = fenced // what is quoted before may be the answer itself, with a fence in it
+		text = fenced // a quote before the fence may begin the answer itself, with a fence in a string
 	}
 	start := strings.IndexAny(text, "{[")
 	if start < 0 {
@@ -95,7 +96,7 @@ func firstJSON(text string) (string, bool) {
 			inString = !inString
 		case inString:
 		case b == '{' || b == '[':
-			open = append(open, b+2) // its closing one, in ASCII
+			open = append(open, b+2) // the closing bracket, in ASCII
 		case b == '}' || b == ']':
 			if open[len(open)-1] != b {
 				return "", false
@@ -108,24 +109,24 @@ func firstJSON(text string) (string, bool) {
 	return "", false
 }
 
-// verdict is a flag that models write in many ways. Every number but 0 is yes.
-type verdict bool
+// flag is a yes or no that models write in many ways. Every number but 0 is yes.
+type flag bool
 
-// UnmarshalJSON takes numbers, booleans, and both as strings.
-func (v *verdict) UnmarshalJSON(data []byte) error {
+// UnmarshalJSON accepts numbers, booleans, and both as strings.
+func (f *flag) UnmarshalJSON(data []byte) error {
 	text := strings.ToLower(strings.Trim(string(data), `" `))
 	switch text {
 	case "true", "yes":
-		*v = true
+		*f = true
 		return nil
 	case "false", "no":
-		*v = false
+		*f = false
 		return nil
 	}
 	var number float64
 	if err := json.Unmarshal([]byte(text), &number); err != nil || text == "null" {
 		return fmt.Errorf("%s is no verdict: want 1 or 0", data)
 	}
-	*v = number != 0
+	*f = number != 0
 	return nil
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/openai/openai-go/v3/option"
 )
 
-// Config says where the judge is. Models have to be named; the rest has
-// defaults.
+// Config is the server and the models of a judge. The models have to be named;
+// the other fields have defaults.
 type Config struct {
 	BaseURL   string       // default "https://api.openai.com/v1"
 	APIKey    string       // "" for a server without keys; the environment is not read
@@ -30,12 +30,12 @@ type Config struct {
 	MaxTokens  int64         // of one answer; default 2048
 }
 
-// ErrUnavailable says that the judge cannot be had at all: it was not reached,
-// it broke off, or its rate limit outlasted the retries.
+// ErrUnavailable means that the judge does not answer: it cannot be reached, it
+// broke the connection, or its rate limit outlasted the retries.
 var ErrUnavailable = errors.New("the judge is unavailable")
 
-// ErrRefused says that the judge will not answer this configuration: the key is
-// wrong, the model or the address does not exist.
+// ErrRefused means that the judge refuses this configuration: the key is wrong,
+// or the model or the address does not exist.
 var ErrRefused = errors.New("the judge refuses")
 
 // Client calls a judge. It is safe for concurrent use.
@@ -49,7 +49,7 @@ type Client struct {
 	calls, input, output atomic.Int64
 }
 
-// NewClient makes a client; it calls nobody yet.
+// NewClient returns a client. It makes no request yet.
 func NewClient(cfg Config) (*Client, error) {
 	if cfg.BaseURL == "" {
 		cfg.BaseURL = "https://api.openai.com/v1"
@@ -76,8 +76,8 @@ func NewClient(cfg Config) (*Client, error) {
 		opts = append(opts, option.WithHTTPClient(cfg.HTTP))
 	}
 	return &Client{
-		// Not openai.NewClient, which would send the environment's key to
-		// whatever server the address names.
+		// Not openai.NewClient: it would send the key of the environment to any
+		// server that the address names.
 		chat:       openai.NewChatCompletionService(opts...),
 		embeddings: openai.NewEmbeddingService(opts...),
 		cfg:        cfg,
@@ -93,25 +93,25 @@ func orDefault[T int | int64 | time.Duration](value, otherwise T) T {
 	return value
 }
 
-// Usage is what calls have consumed.
+// Usage is the number of calls and the tokens that they consumed.
 type Usage struct {
 	Calls        int64 `json:"calls"`
 	InputTokens  int64 `json:"input_tokens"`
 	OutputTokens int64 `json:"output_tokens"`
 }
 
-// Cost is the price in the unit of the prices, which are per million tokens.
+// Cost is the price of the tokens. Prices are per million tokens.
 func (u Usage) Cost(inputPrice, outputPrice float64) float64 {
 	return (float64(u.InputTokens)*inputPrice + float64(u.OutputTokens)*outputPrice) / 1e6
 }
 
-// Usage is what all calls so far have consumed, as the server counts tokens.
+// Usage is that of all calls so far. The server counts the tokens.
 func (c *Client) Usage() Usage {
 	return Usage{Calls: c.calls.Load(), InputTokens: c.input.Load(), OutputTokens: c.output.Load()}
 }
 
-// acquire waits for a slot, so that a judge meets few calls at a time whatever
-// the number of metrics and rows.
+// acquire waits for a slot. The slots bound the concurrent calls, whatever the
+// number of metrics and rows.
 func (c *Client) acquire(ctx context.Context) error {
 	select {
 	case c.slots <- struct{}{}:
@@ -123,12 +123,14 @@ func (c *Client) acquire(ctx context.Context) error {
 
 // completion is one of the judge's answers.
 type completion struct {
-	text string
-	cut  bool // at the limit of tokens
+	text      string
+	truncated bool // at the limit of tokens
 }
 
-// complete asks for n answers. A server may give fewer.
-func (c *Client) complete(ctx context.Context, messages []openai.ChatCompletionMessageParamUnion, temperature float64, n int64) ([]completion, error) {
+// complete asks for n answers. A server may return fewer.
+func (c *Client) complete(
+	ctx context.Context, messages []openai.ChatCompletionMessageParamUnion, temperature float64, n int64,
+) ([]completion, error) {
 	if err := c.acquire(ctx); err != nil {
 		return nil, err
 	}
@@ -159,8 +161,8 @@ func (c *Client) complete(ctx context.Context, messages []openai.ChatCompletionM
 	return completions, nil
 }
 
-// embed gives one vector for each text. An empty text is embedded as a blank,
-// since servers refuse it.
+// embed returns one vector for each text. An empty text is embedded as a blank,
+// because servers refuse empty texts.
 func (c *Client) embed(ctx context.Context, texts ...string) ([][]float64, error) {
 	if err := c.acquire(ctx); err != nil {
 		return nil, err
@@ -197,16 +199,15 @@ func (c *Client) embed(ctx context.Context, texts ...string) ([][]float64, error
 	return vectors, nil
 }
 
-// explain sorts errors and takes out of them what may be secret: the address,
-// and what a server says about a key.
+// explain classifies errors. It removes parts that may be secret: the address,
+// and the server's message about a key.
 func (c *Client) explain(ctx context.Context, model string, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	var status *openai.Error
-	if !errors.As(err, &status) {
-		var address *url.Error
-		if errors.As(err, &address) {
+	status, ok := errors.AsType[*openai.Error](err)
+	if !ok {
+		if address, ok := errors.AsType[*url.Error](err); ok {
 			err = address.Err
 		}
 		return fmt.Errorf("%w: %s at %s: %w", ErrUnavailable, model, c.host, err)
@@ -220,7 +221,7 @@ func (c *Client) explain(ctx context.Context, model string, err error) error {
 	case s == http.StatusTooManyRequests || s >= http.StatusInternalServerError:
 		return fmt.Errorf("%w: %s at %s: %s, after %d retries", ErrUnavailable, model, c.host, code, c.cfg.MaxRetries)
 	}
-	const most = 300
+	const maxRunes = 300
 	message := []rune(strings.TrimSpace(status.Message))
-	return fmt.Errorf("%s at %s: %s: %s", model, c.host, code, string(message[:min(len(message), most)]))
+	return fmt.Errorf("%s at %s: %s: %s", model, c.host, code, string(message[:min(len(message), maxRunes)]))
 }

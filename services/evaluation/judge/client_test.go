@@ -212,7 +212,7 @@ func TestSuiteGivesUpWhatCannotSucceed(t *testing.T) {
 	if got := all.Result(); len(got) != 1 || got["semantic_similarity"] != 1 || all.Scored("semantic_similarity") != 6 {
 		t.Errorf("result is %v", got)
 	}
-	if len(refusing.calls) != 2 || len(down.calls) != patience*3 || len(odd.calls) != 6*2*ratingTries {
+	if len(refusing.calls) != 2 || len(down.calls) != maxUnavailable*3 || len(odd.calls) != 6*2*ratingTries {
 		t.Errorf("calls are %d, %d, %d", len(refusing.calls), len(down.calls), len(odd.calls))
 	}
 	notes := suite.Notes()

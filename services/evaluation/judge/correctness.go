@@ -23,7 +23,12 @@ func newCorrectness(client *Client, opts Options) (correctness, error) {
 		w = [2]float64{0.75, 0.25}
 	}
 	if !(w[0] >= 0 && w[1] >= 0) || math.IsInf(w[0]+w[1], 0) {
-		return correctness{}, &metric.OptionError{Metric: "answer_correctness", Option: "weights", Value: fmt.Sprint(w), Allowed: []string{"two numbers, not below 0"}}
+		return correctness{}, &metric.OptionError{
+			Metric:  "answer_correctness",
+			Option:  "weights",
+			Value:   fmt.Sprint(w),
+			Allowed: []string{"two numbers, not below 0"},
+		}
 	}
 	return correctness{client, w, opts.Beta}, nil
 }
@@ -40,7 +45,7 @@ func (c correctness) Score(ctx context.Context, row metric.Row) (Result, error) 
 		}
 	}
 	if c.weights[1] > 0 {
-		if similar, err = embedded(ctx, c.client, row); err != nil {
+		if similar, err = embeddingCosine(ctx, c.client, row); err != nil {
 			return Result{}, err
 		}
 	}
@@ -101,9 +106,9 @@ func (r *statementsReply) check() error {
 	return nil
 }
 
-type sortReply struct{ TP, FP, FN []judged }
+type sortReply struct{ TP, FP, FN []sortedStatement }
 
-type judged struct{ Statement, Reason string }
+type sortedStatement struct{ Statement, Reason string }
 
 func (r *sortReply) check() error {
 	if r.TP == nil || r.FP == nil || r.FN == nil {

@@ -12,9 +12,9 @@ import (
 )
 
 // factual compares the claims of answer and truth. Its score is rounded to two
-// decimals, as RAGAS does; factual_correctness_exact is not. In recall mode RAGAS
-// divides claims of the answer by claims of the truth; the exact key is then the
-// share of the truth's claims that the answer supports.
+// decimals, as in RAGAS; factual_correctness_exact is not rounded. In recall mode
+// RAGAS divides claims of the answer by claims of the truth; the exact key is
+// then the share of the truth's claims that the answer supports.
 type factual struct {
 	client *Client
 	mode   string
@@ -35,15 +35,15 @@ func newFactual(client *Client, opts Options) (factual, error) {
 func (factual) Name() string { return "factual_correctness" }
 
 func (f factual) Score(ctx context.Context, row metric.Row) (Result, error) {
-	var answer, truth side
+	var answer, truth checkedClaims
 	var answerErr, truthErr error
 	var both sync.WaitGroup
-	both.Go(func() { answer, answerErr = f.judge(ctx, row.Answer, row.GroundTruth) })
+	both.Go(func() { answer, answerErr = f.checkClaims(ctx, row.Answer, row.GroundTruth) })
 	if f.mode != "precision" {
-		both.Go(func() { truth, truthErr = f.judge(ctx, row.GroundTruth, row.Answer) })
+		both.Go(func() { truth, truthErr = f.checkClaims(ctx, row.GroundTruth, row.Answer) })
 	}
 	both.Wait()
-	if err := cmp.Or(answerErr, truthErr); err != nil { // mostly both for one reason
+	if err := cmp.Or(answerErr, truthErr); err != nil { // usually both have the same reason
 		return Result{}, err
 	}
 
@@ -67,7 +67,7 @@ func (f factual) Score(ctx context.Context, row metric.Row) (Result, error) {
 	}}}
 	for _, s := range []struct {
 		of string
-		side
+		checkedClaims
 	}{{"answer", answer}, {"truth", truth}} {
 		result.Reasons = append(result.Reasons, s.reasons...)
 		if verdicts := s.supported + s.rejected; verdicts != s.claims {
@@ -79,21 +79,21 @@ func (f factual) Score(ctx context.Context, row metric.Row) (Result, error) {
 
 func share(part, whole int) float64 { return float64(part) / float64(max(whole, 1)) }
 
-// side is what became of the claims of one text.
-type side struct {
+// checkedClaims counts the claims of one text that the other text supports.
+type checkedClaims struct {
 	claims, supported, rejected int
 	reasons                     []string
 }
 
-// judge breaks a text down and checks its claims against the other text.
-func (f factual) judge(ctx context.Context, text, against string) (side, error) {
+// checkClaims breaks a text down and checks its claims against the other text.
+func (f factual) checkClaims(ctx context.Context, text, against string) (checkedClaims, error) {
 	claims, err := ask[claimsReply](ctx, f.client, prompt(claimsTask, claimsShape, struct {
 		Text string `json:"text"`
 	}{text}))
 	if err != nil {
-		return side{}, err
+		return checkedClaims{}, err
 	}
-	s := side{claims: len(claims.Claims)}
+	s := checkedClaims{claims: len(claims.Claims)}
 	if s.claims == 0 {
 		return s, nil
 	}
@@ -102,7 +102,7 @@ func (f factual) judge(ctx context.Context, text, against string) (side, error) 
 		Claims  []string `json:"claims"`
 	}{against, claims.Claims}))
 	if err != nil {
-		return side{}, err
+		return checkedClaims{}, err
 	}
 	for _, v := range verdicts.Statements {
 		if *v.Verdict {
@@ -128,9 +128,9 @@ func (r *claimsReply) check() error {
 
 type verdictsReply struct {
 	Statements []struct {
-		Statement string   `json:"statement"`
-		Reason    string   `json:"reason"`
-		Verdict   *verdict `json:"verdict"`
+		Statement string `json:"statement"`
+		Reason    string `json:"reason"`
+		Verdict   *flag  `json:"verdict"`
 	} `json:"statements"`
 }
 

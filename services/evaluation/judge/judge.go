@@ -7,12 +7,12 @@ import (
 	"github.com/tunebus/tunebus/services/evaluation/metric"
 )
 
-// Result is what a judged metric says about one row.
+// Result is a judged metric's scores for one row.
 type Result struct {
 	metric.Sample
-	// Reasons are the judge's, for what it held against the answer.
+	// Reasons are the judge's reasons against the answer.
 	Reasons []string `json:"reasons,omitempty"`
-	// Notes are what was odd about the judging itself.
+	// Notes name irregularities of the judging itself.
 	Notes []string `json:"notes,omitempty"`
 }
 
@@ -22,14 +22,14 @@ func (r *Result) note(format string, args ...any) {
 
 // Metric judges rows one by one. It is safe for concurrent use.
 type Metric interface {
-	// Name is the name that [New] knows it by, and the key of its score.
+	// Name is the metric's name for [New], and the key of its score.
 	Name() string
-	// Score judges a row. With an error there is no score; the error is
-	// [ErrUnavailable] or [ErrRefused] where the next row would fare no better.
+	// Score judges a row. With an error there is no score. The error is
+	// [ErrUnavailable] or [ErrRefused] where the next row would fail too.
 	Score(ctx context.Context, row metric.Row) (Result, error)
 }
 
-// Options are the choices that metrics leave open. The zero value is RAGAS's.
+// Options are the parameters of the metrics. The zero value is RAGAS's default.
 type Options struct {
 	// Mode of factual_correctness: "f1" (default), "precision", "recall".
 	Mode string
@@ -38,8 +38,8 @@ type Options struct {
 	// Weights of answer_correctness: factuality and similarity, by their sum;
 	// default 0.75 and 0.25.
 	Weights [2]float64
-	// Threshold turns semantic_similarity into 1 or 0; default 0: it stays a
-	// cosine.
+	// Threshold turns semantic_similarity into 1 or 0. Default 0: the score is
+	// the cosine.
 	Threshold float64
 	// Strictness is the number of questions of answer_relevancy; default 3.
 	Strictness int
@@ -50,14 +50,19 @@ func Names() []string {
 	return []string{"factual_correctness", "answer_correctness", "answer_relevancy", "answer_accuracy", "semantic_similarity"}
 }
 
-// New makes the metric called name. The error is a
+// New returns the metric called name. The error is a
 // [*metric.UnknownMetricError] or a [*metric.OptionError].
 func New(name string, client *Client, opts Options) (Metric, error) {
 	if opts.Beta == 0 {
 		opts.Beta = 1
 	}
 	if opts.Beta < 0 {
-		return nil, &metric.OptionError{Metric: name, Option: "beta", Value: fmt.Sprint(opts.Beta), Allowed: []string{"numbers above 0"}}
+		return nil, &metric.OptionError{
+			Metric:  name,
+			Option:  "beta",
+			Value:   fmt.Sprint(opts.Beta),
+			Allowed: []string{"numbers above 0"},
+		}
 	}
 	switch name {
 	case "factual_correctness":
@@ -77,7 +82,7 @@ func New(name string, client *Client, opts Options) (Metric, error) {
 	return nil, &metric.UnknownMetricError{Name: name, Known: Names()}
 }
 
-// fBeta is the F-score of counts, 0 where nothing was found.
+// fBeta is the F-score of counts; 0 without true positives.
 func fBeta(tp, fp, fn int, beta float64) float64 {
 	if tp == 0 {
 		return 0

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// prompt puts a task, the shape of the answer, and the input together. The
-// input is JSON, so that a text that contains orders stays a text.
+// prompt joins a task, the shape of the answer and the input. The input is JSON,
+// so that instructions inside a text remain text.
 func prompt(task, shape string, input any) string {
 	return task + "\n\nAnswer with one JSON object and nothing else:\n" + shape + material + encode(input)
 }
@@ -47,8 +47,8 @@ Give one short reason for each.`
 
 	questionShape = `{"question": "...", "noncommittal": 0}`
 
-	// The two ratings of answer_accuracy look at the same pair from both sides
-	// in different words, so that what a wording favours evens out.
+	// The two ratings of answer_accuracy compare the same pair in both directions
+	// and in different words, so that the bias of one wording evens out.
 	rateTask = `A user asked a question. Rate how well the answer agrees with the truth:
 4: the answer says all that the truth says and contradicts nothing of it;
 2: the answer agrees with a part of the truth;

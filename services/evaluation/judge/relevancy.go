@@ -10,8 +10,8 @@ import (
 )
 
 // relevancy has the judge guess the question from the answer alone, several
-// times, and compares the guesses with what was asked. An answer that commits
-// itself to nothing, by all guesses, gets 0.
+// times, and compares the guesses with the question. An answer that is
+// noncommittal in all guesses gets 0.
 type relevancy struct {
 	client     *Client
 	strictness int
@@ -70,8 +70,8 @@ func (r relevancy) Score(ctx context.Context, row metric.Row) (Result, error) {
 }
 
 type questionReply struct {
-	Question     *string  `json:"question"`
-	Noncommittal *verdict `json:"noncommittal"`
+	Question     *string `json:"question"`
+	Noncommittal *flag   `json:"noncommittal"`
 }
 
 func (r *questionReply) check() error {

@@ -13,7 +13,7 @@ import (
 	"github.com/tunebus/tunebus/services/evaluation/metric"
 )
 
-// server speaks OpenAI's protocol as far as a judge needs it.
+// server implements the part of OpenAI's API that a judge uses.
 type server struct {
 	// chat answers the last message; a text that begins with cut is one that
 	// ended at the limit of tokens.

@@ -8,10 +8,12 @@ import (
 	"github.com/tunebus/tunebus/services/evaluation/metric"
 )
 
-// errNoDirection says that a vector is all zeros or not of numbers.
+// errNoDirection means that a vector is all zeros, or holds values that are no
+// numbers.
 var errNoDirection = errors.New("an embedding has no direction, so there is no cosine")
 
-// similarity is the cosine of answer and truth, between -1 and 1.
+// similarity is the cosine of the embeddings of answer and truth, between -1 and
+// 1.
 type similarity struct {
 	client    *Client
 	threshold float64
@@ -20,7 +22,7 @@ type similarity struct {
 func (similarity) Name() string { return "semantic_similarity" }
 
 func (s similarity) Score(ctx context.Context, row metric.Row) (Result, error) {
-	score, err := embedded(ctx, s.client, row)
+	score, err := embeddingCosine(ctx, s.client, row)
 	if err != nil {
 		return Result{}, err
 	}
@@ -34,8 +36,8 @@ func (s similarity) Score(ctx context.Context, row metric.Row) (Result, error) {
 	return Result{Sample: metric.Sample{Scores: map[string]float64{"semantic_similarity": score}}}, nil
 }
 
-// embedded is the cosine of the embeddings of answer and truth.
-func embedded(ctx context.Context, client *Client, row metric.Row) (float64, error) {
+// embeddingCosine is the cosine of the embeddings of answer and truth.
+func embeddingCosine(ctx context.Context, client *Client, row metric.Row) (float64, error) {
 	vectors, err := client.embed(ctx, row.GroundTruth, row.Answer)
 	if err != nil {
 		return 0, err

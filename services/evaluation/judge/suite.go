@@ -9,37 +9,36 @@ import (
 	"github.com/tunebus/tunebus/services/evaluation/metric"
 )
 
-// patience is how many rows in a row a judge may be unavailable for. By then
-// each has been tried several times over minutes.
-const patience = 3
+// maxUnavailable is how many rows in succession may find the judge unavailable
+// before a metric is given up. Each of them was retried over minutes.
+const maxUnavailable = 3
 
-// ErrGivenUp says that a metric is not tried any more; it wraps the error that
-// it was given up for.
+// ErrGivenUp means that a metric was given up and is not tried any more. It wraps
+// the reason.
 var ErrGivenUp = errors.New("the metric was given up")
 
-// Outcome is what one metric of a suite says about a row: a result, or why
-// there is none.
+// Outcome is one metric's result for a row, or the reason why there is none.
 type Outcome struct {
 	Metric string
 	Result
 	Err error
 }
 
-// Suite judges rows by several metrics. One that fails costs that metric alone,
-// and one that cannot succeed is given up. It is safe for concurrent use.
-type Suite struct{ metrics []*guarded }
+// Suite judges rows by several metrics. A metric that fails does not affect the
+// others, and one that cannot succeed is given up. It is safe for concurrent use.
+type Suite struct{ metrics []*guardedMetric }
 
-// NewSuite makes a suite of these metrics.
+// NewSuite returns a suite of metrics.
 func NewSuite(metrics ...Metric) *Suite {
 	s := &Suite{}
 	for _, m := range metrics {
-		s.metrics = append(s.metrics, &guarded{metric: m, reasons: make(map[string]int)})
+		s.metrics = append(s.metrics, &guardedMetric{metric: m, reasons: make(map[string]int)})
 	}
 	return s
 }
 
-// Score judges a row by all metrics at once, and gives their outcomes in the
-// suite's order. The error is ctx's; a row that was broken off counts nowhere.
+// Score judges a row by all metrics concurrently, and returns their outcomes in
+// the suite's order. The error is that of ctx; an interrupted row is not counted.
 func (s *Suite) Score(ctx context.Context, row metric.Row) ([]Outcome, error) {
 	outcomes := make([]Outcome, len(s.metrics))
 	var all sync.WaitGroup
@@ -65,8 +64,8 @@ func Samples(outcomes []Outcome) []metric.Sample {
 	return samples
 }
 
-// Notes say of every metric that some row has no score for how many these are,
-// and why.
+// Notes returns a note for each metric that has no score for some rows, with
+// their number and the reasons.
 func (s *Suite) Notes() []string {
 	var notes []string
 	for _, g := range s.metrics {
@@ -77,22 +76,24 @@ func (s *Suite) Notes() []string {
 	return notes
 }
 
-// guarded is a metric with what went wrong so far.
-type guarded struct {
+// guardedMetric is a metric with a record of its failures.
+type guardedMetric struct {
 	metric Metric
 
 	mu          sync.Mutex
 	rows        int
 	missed      int
-	unavailable int            // rows in a row
-	givenUp     error          // the cause, once it is
-	reasons     map[string]int // how often; the first few, as errors may quote answers
-	order       []string
+	unavailable int   // rows in succession
+	givenUp     error // the reason; nil while the metric is tried
+	// reasons counts the errors by text, and order lists them. Only the first few
+	// are recorded, because errors may quote answers.
+	reasons map[string]int
+	order   []string
 }
 
-// try scores a row. A metric that panics does so on a goroutine of the suite,
-// where nobody else could keep the process alive.
-func (g *guarded) try(ctx context.Context, row metric.Row) (out Outcome) {
+// try scores a row. It runs on a goroutine of the suite, where a panic would end
+// the process, so it turns a panic into an error.
+func (g *guardedMetric) try(ctx context.Context, row metric.Row) (out Outcome) {
 	defer func() {
 		if p := recover(); p != nil {
 			out = Outcome{Metric: g.metric.Name(), Err: fmt.Errorf("the metric panicked: %v", p)}
@@ -108,7 +109,7 @@ func (g *guarded) try(ctx context.Context, row metric.Row) (out Outcome) {
 	return Outcome{Metric: g.metric.Name(), Result: result, Err: err}
 }
 
-func (g *guarded) count(err error) {
+func (g *guardedMetric) count(err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.rows++
@@ -125,13 +126,13 @@ func (g *guarded) count(err error) {
 	if errors.Is(err, ErrUnavailable) {
 		g.unavailable++
 	}
-	if g.givenUp == nil && (errors.Is(err, ErrRefused) || g.unavailable == patience) {
+	if g.givenUp == nil && (errors.Is(err, ErrRefused) || g.unavailable == maxUnavailable) {
 		g.givenUp = err
 	}
-	const most = 5
+	const maxReasons = 5
 	text := err.Error()
 	if _, known := g.reasons[text]; !known {
-		if len(g.order) == most {
+		if len(g.order) == maxReasons {
 			return
 		}
 		g.order = append(g.order, text)
@@ -139,7 +140,7 @@ func (g *guarded) count(err error) {
 	g.reasons[text]++
 }
 
-func (g *guarded) note() string {
+func (g *guardedMetric) note() string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.missed == 0 {

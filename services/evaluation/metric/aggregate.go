@@ -1,8 +1,8 @@
 package metric
 
-// Aggregate turns samples of one suite into its results: the mean of every key
-// over the rows that have it, and the corpus scores. It holds sums alone, so its
-// size does not depend on the number of rows.
+// Aggregate computes the results of a suite from its samples: the mean of each
+// key over the rows that have it, and the corpus scores. It holds only sums, so
+// its size does not depend on the number of rows.
 type Aggregate struct {
 	suite  Suite
 	rows   int
@@ -15,14 +15,14 @@ type mean struct {
 	rows int
 }
 
-// NewAggregate makes an empty one for samples as [Suite.Score] returns them.
+// NewAggregate returns an empty Aggregate for the samples of a suite.
 func NewAggregate(suite Suite) *Aggregate {
 	return &Aggregate{suite: suite, means: make(map[string]mean), counts: make([][]float64, len(suite))}
 }
 
-// Add adds the samples of one row, in the suite's order. Samples behind those of
-// the suite, such as a judge's, count with their means alone; one that is
-// missing is a row without a score.
+// Add adds the samples of one row, in the suite's order. Samples after those of
+// the suite, such as a judge's, contribute only to means. A missing sample means
+// that the row has no score.
 func (a *Aggregate) Add(samples []Sample) {
 	a.rows++
 	for i, sample := range samples {
@@ -47,12 +47,12 @@ func (a *Aggregate) Add(samples []Sample) {
 // Rows is the number of rows added.
 func (a *Aggregate) Rows() int { return a.rows }
 
-// Scored is the number of rows that have a score under this key. Corpus scores
-// are of no row.
+// Scored is the number of rows that have a score under this key. It is 0 for
+// corpus scores.
 func (a *Aggregate) Scored(key string) int { return a.means[key].rows }
 
-// Result gives the means and the corpus scores by key. A key that no row has a
-// score for is missing.
+// Result returns the means and the corpus scores by key. A key without a score in
+// any row is missing.
 func (a *Aggregate) Result() map[string]float64 {
 	result := make(map[string]float64, len(a.means))
 	for key, m := range a.means {

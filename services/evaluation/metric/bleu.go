@@ -7,14 +7,15 @@ import (
 
 const bleuOrder = 4
 
-// SacreBLEUSignature says how sacreBLEU would call the scores of the metric
-// sacrebleu.
+// SacreBLEUSignature is sacreBLEU's own signature of the metric sacrebleu's
+// scores.
 const SacreBLEUSignature = "nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:2.6.0"
 
-// bleuScore is RAGAS's bleu_score. It hands over the reference's sentences as
-// alternatives and the answer's as segments, of which sacreBLEU then scores the
-// first alone. So an answer whose first sentence has fewer than four tokens
-// gets 0, even if it equals the truth; sacrebleu is the sound figure.
+// bleuScore is RAGAS's bleu_score. RAGAS passes the sentences of the truth as
+// alternatives and those of the answer as segments, and sacreBLEU then scores
+// only the first segment. An answer whose first sentence has fewer than four
+// tokens therefore gets 0, even if it equals the truth; sacrebleu is the sound
+// figure.
 type bleuScore struct{}
 
 func (bleuScore) Name() string     { return "bleu_score" }
@@ -54,8 +55,8 @@ func (sacreBLEU) Corpus(counts []float64) map[string]float64 {
 	return map[string]float64{"sacrebleu": all.percent(false)}
 }
 
-// bleuCounts is what BLEU is computed from: the lengths of answer and truth,
-// then by order the n-grams that match, then by order those of the answer.
+// bleuCounts are the counts of which BLEU is computed: the lengths of answer and
+// truth, then by order the n-grams that match, then by order those of the answer.
 type bleuCounts [2 + 2*bleuOrder]float64
 
 // gram is an n-gram of up to four tokens. Tokens are numbered from 1, so n-grams
@@ -131,8 +132,8 @@ func closest(length int, truths [][]string) int {
 }
 
 // percent is BLEU with exponential smoothing (Chen and Cherry 2014, method 3).
-// With effective, orders that the answer is too short for do not count;
-// without, they make the score 0. A perfect score is off by some last bits.
+// With effective, orders for which the answer is too short do not count; without,
+// they make the score 0. A perfect score differs from 100 in its last bits.
 func (c bleuCounts) percent(effective bool) float64 {
 	answer, truth := c[0], c[1]
 	matched, total := c[2:2+bleuOrder], c[2+bleuOrder:]

@@ -7,8 +7,8 @@ const (
 	chrFBeta  = 2
 )
 
-// chrF is the F-score of character n-grams (Popović 2015), with words it is
-// chrF++ (Popović 2017). It suits languages without blanks between words.
+// chrF is the F-score of character n-grams (Popović 2015); with words it is chrF++
+// (Popović 2017). It suits languages without blanks between words.
 type chrF struct {
 	name  string
 	words int // the largest order of word n-grams, 0 for chrF
@@ -38,7 +38,7 @@ func (c chrF) Corpus(counts []float64) map[string]float64 {
 }
 
 // chrFScore computes the score from three counts per order: n-grams of the
-// answer, of the truth, and of both. Orders count that both sides have.
+// answer, of the truth, and of both. Only orders that both sides have count.
 func chrFScore(counts []float64) float64 {
 	var precision, recall, orders float64
 	for i := 0; i+2 < len(counts); i += 3 {

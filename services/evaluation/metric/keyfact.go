@@ -8,8 +8,8 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// keyFact is 1 where the answer says the row's key fact. A row without one has
-// no score.
+// keyFact is 1 if the answer contains the row's key fact. A row without a key fact
+// has no score.
 type keyFact struct{}
 
 func (keyFact) Name() string     { return "key_fact" }
@@ -85,7 +85,7 @@ func thousands(runes []rune) bool {
 	return digits == 3
 }
 
-// around gives the characters beside i, 0 where there is none.
+// around returns the characters before and after i; 0 where there is none.
 func around(runes []rune, i int) (before, after rune) {
 	if i > 0 {
 		before = runes[i-1]

@@ -12,23 +12,24 @@ type Row struct {
 	Question    string
 	Answer      string // the model's
 	GroundTruth string
-	KeyFact     string // what the answer has to say, "" where the data has none
+	KeyFact     string // the fact that a right answer contains; empty where the data has none
 }
 
-// Sample is what one metric says about one row. It can be stored as JSON and
-// added to an [Aggregate] later, by another process too.
+// Sample is one metric's scores for one row. It can be stored as JSON and added to
+// an [Aggregate] later, also by another process.
 type Sample struct {
 	// Scores are by key. A key that is missing has no score for this row.
 	Scores map[string]float64 `json:"scores,omitempty"`
-	// Counts are what the corpus score is made of; nil for metrics without one.
+	// Counts are the counts of which the corpus score is computed; nil for metrics
+	// without one.
 	Counts []float64 `json:"counts,omitempty"`
 }
 
 // Metric scores rows one by one.
 type Metric interface {
-	// Name is the name that [New] knows it by.
+	// Name is the metric's name for [New].
 	Name() string
-	// Headline is the key of the score that stands for the metric.
+	// Headline is the key of the metric's main score.
 	Headline() string
 	// Scale is the score of a perfect answer: 1 or 100.
 	Scale() float64
@@ -40,27 +41,27 @@ type Metric interface {
 // the mean of the rows' scores.
 type Corpus interface {
 	Metric
-	// Corpus computes the scores, by key, from the rows' counts added up.
+	// Corpus computes the scores, by key, from the sums of the rows' counts.
 	Corpus(counts []float64) map[string]float64
 }
 
-// Options are the choices that a metric leaves open. The zero value is the
-// default that the references have.
+// Options are the parameters of metrics. The zero value is the default of the
+// reference implementations.
 type Options struct {
-	// RougeType is "rougeL" (default), "rouge1" or "rouge2": which one
-	// rouge_score is.
+	// RougeType is the variant of rouge_score: "rougeL" (default), "rouge1" or
+	// "rouge2".
 	RougeType string
 	// RougeMode is "fmeasure" (default), "precision" or "recall", for all keys
 	// of rouge_score.
 	RougeMode string
 }
 
-// Names are the names that [New] knows, in the order of the package comment.
+// Names are the known names, in the order of the package comment.
 func Names() []string {
 	return []string{"bleu_score", "sacrebleu", "rouge_score", "exact_match", "token_f1", "chrf", "chrfpp", "key_fact"}
 }
 
-// New makes the metric called name. The error is a [*UnknownMetricError] or an
+// New returns the metric called name. The error is a [*UnknownMetricError] or an
 // [*OptionError].
 func New(name string, opts Options) (Metric, error) {
 	switch name {
@@ -84,7 +85,7 @@ func New(name string, opts Options) (Metric, error) {
 	return nil, &UnknownMetricError{Name: name, Known: Names()}
 }
 
-// UnknownMetricError says that there is no metric of this name.
+// UnknownMetricError is the error of a name without a metric.
 type UnknownMetricError struct {
 	Name  string
 	Known []string
@@ -94,7 +95,7 @@ func (e *UnknownMetricError) Error() string {
 	return fmt.Sprintf("metric %q is unknown; known are %s", e.Name, strings.Join(e.Known, ", "))
 }
 
-// OptionError says that a metric has no such choice.
+// OptionError is the error of an option that a metric does not allow.
 type OptionError struct {
 	Metric, Option, Value string
 	Allowed               []string
@@ -116,8 +117,7 @@ func (s Suite) Score(row Row) []Sample {
 	return samples
 }
 
-// Merge gives the scores of a row's samples as one map, as a table of rows
-// shows them.
+// Merge returns the scores of a row's samples as one map.
 func Merge(samples []Sample) map[string]float64 {
 	merged := make(map[string]float64)
 	for _, s := range samples {

@@ -5,9 +5,9 @@ import "strings"
 // rule replaces a suffix.
 type rule struct{ suffix, by string }
 
-// stem is Porter's stemmer (Program 14.3, 1980) with the extensions of NLTK,
-// which are its default and thus what ROUGE is published with. The word is made
-// of a-z and 0-9 and has more than two letters.
+// stem is Porter's stemmer (Program 14.3, 1980) with the extensions of NLTK. They
+// are NLTK's default, so published ROUGE scores use them; no Go stemmer has them.
+// The word consists of a-z and 0-9 and has more than two letters.
 func stem(word string) string {
 	if fixed, ok := fixedStem(word); ok {
 		return fixed
@@ -40,8 +40,8 @@ func fixedStem(word string) (string, bool) {
 	return "", false
 }
 
-// apply uses the first rule whose suffix the word has, and no other one even if
-// what is left of the word is not ok.
+// apply applies the first rule whose suffix the word has. If the stem is not ok,
+// the word stays, and no other rule is tried.
 func apply(word string, rules []rule, ok func(stem string) bool) string {
 	for _, r := range rules {
 		if stem, found := strings.CutSuffix(word, r.suffix); found {
@@ -64,7 +64,7 @@ func step1a(word string) string {
 	return apply(word, []rule{{"sses", "ss"}, {"ies", "i"}, {"ss", "ss"}, {"s", ""}}, always)
 }
 
-// step1b takes -ed and -ing off and mends what is left.
+// step1b removes -ed and -ing and repairs the stem.
 func step1b(word string) string {
 	if stem, ok := strings.CutSuffix(word, "ied"); ok {
 		if len(word) == 4 {
@@ -113,8 +113,8 @@ func step2(word string) string {
 	if stem, ok := strings.CutSuffix(word, "alli"); ok && measure(stem) > 0 {
 		return step2(stem + "al")
 	}
-	// The l of -logi belongs to what is measured, unlike elsewhere. None of the
-	// other suffixes ends in -logi, so it may come first.
+	// The l of -logi is measured as part of the stem, unlike in other rules. No
+	// other suffix ends in -logi, so this rule may come first.
 	if strings.HasSuffix(word, "logi") {
 		if measure(word[:len(word)-3]) > 0 {
 			return word[:len(word)-1]
@@ -150,7 +150,7 @@ func step4(word string) string {
 	}, func(stem string) bool { return measure(stem) > 1 })
 }
 
-// step5a takes a final e off.
+// step5a removes a final e.
 func step5a(word string) string {
 	stem, ok := strings.CutSuffix(word, "e")
 	if !ok {
@@ -171,7 +171,8 @@ func step5b(word string) string {
 
 func isVowel(c byte) bool { return strings.IndexByte("aeiou", c) >= 0 }
 
-// isConsonant: a y is one where none comes before it.
+// isConsonant reports whether a letter is a consonant. A y is one unless a
+// consonant precedes it.
 func isConsonant(word string, i int) bool {
 	flip := false
 	for i > 0 && word[i] == 'y' {
@@ -205,8 +206,9 @@ func hasVowel(stem string) bool {
 	return false
 }
 
-// endsShort is Porter's *o, consonant vowel consonant with a last one other
-// than w, x, y; in NLTK also a word of vowel and consonant.
+// endsShort is Porter's condition *o: the word ends in consonant, vowel,
+// consonant, the last other than w, x and y. In NLTK a word of one vowel and one
+// consonant fulfils it too.
 func endsShort(word string) bool {
 	n := len(word)
 	if n < 2 || isConsonant(word, n-2) || !isConsonant(word, n-1) {

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// reference is what the reference implementations say; testdata/reference.py
-// is the program that asked them.
+// reference holds the scores of the reference implementations;
+// testdata/reference.py computed them.
 type reference struct {
 	Pairs     []pair             `json:"pairs"`
 	Corpus    map[string]float64 `json:"corpus"`
@@ -67,7 +67,7 @@ func TestScoresEqualTheReferences(t *testing.T) {
 		check := func(m Metric, key string, want float64) {
 			t.Helper()
 			if got := m.Score(p.row()).Scores[key]; !(math.Abs(got-want) <= tolerance*m.Scale()) {
-				t.Errorf("%s of %q against %q is %v, the reference says %v", key, p.Answer, p.Truth, got, want)
+				t.Errorf("%s of %q against %q is %v, the reference has %v", key, p.Answer, p.Truth, got, want)
 			}
 		}
 		check(mustNew(t, "bleu_score", Options{}), "bleu_score", p.BleuScore)
@@ -91,7 +91,7 @@ func TestTokens13aEqualTheReference(t *testing.T) {
 	t.Parallel()
 	for _, p := range readReference(t).Pairs {
 		if got := tokens13a(p.Answer); !slices.Equal(got, p.Tokens13a) {
-			t.Errorf("tokens of %q are %q, the reference says %q", p.Answer, got, p.Tokens13a)
+			t.Errorf("tokens of %q are %q, the reference has %q", p.Answer, got, p.Tokens13a)
 		}
 	}
 }
@@ -100,7 +100,7 @@ func TestStemsEqualTheReference(t *testing.T) {
 	t.Parallel()
 	for word, want := range readReference(t).Stems {
 		if got := stem(word); got != want {
-			t.Errorf("stem of %q is %q, the reference says %q", word, got, want)
+			t.Errorf("stem of %q is %q, the reference has %q", word, got, want)
 		}
 	}
 }
@@ -129,10 +129,10 @@ func TestCorpusScoresEqualTheReference(t *testing.T) {
 		"chrfpp_corpus": ref.Corpus["chrfpp"] / 100,
 	} {
 		if math.Abs(got[key]-want) > 1e-9 {
-			t.Errorf("%s is %v, the reference says %v", key, got[key], want)
+			t.Errorf("%s is %v, the reference has %v", key, got[key], want)
 		}
 	}
 	if ref.Signature != SacreBLEUSignature {
-		t.Errorf("signature is %q, the reference says %q", SacreBLEUSignature, ref.Signature)
+		t.Errorf("signature is %q, the reference has %q", SacreBLEUSignature, ref.Signature)
 	}
 }

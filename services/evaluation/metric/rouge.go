@@ -42,7 +42,7 @@ func (r rouge) overlap(answer, truth []string, order int) float64 {
 	return r.score(both, len(answer)-order+1, len(truth)-order+1)
 }
 
-// score takes counts: what is common, and what each side has.
+// score computes the score from the common count and the counts of both sides.
 func (r rouge) score(both, answer, truth int) float64 {
 	precision, recall := ratio(both, answer), ratio(both, truth)
 	switch r.mode {
@@ -54,9 +54,9 @@ func (r rouge) score(both, answer, truth int) float64 {
 	return fMeasure(precision, recall)
 }
 
-// rougeTokens are runs of a-z and 0-9 in lower case; all else separates, so a
-// text in another script has none. Words of more than three letters are
-// stemmed.
+// rougeTokens are runs of a-z and 0-9 in lower case. All other characters
+// separate them, so a text in another script has none. Words of more than three
+// letters are stemmed.
 func rougeTokens(text string) []string {
 	tokens := strings.FieldsFunc(lower(text), func(r rune) bool {
 		return (r < 'a' || 'z' < r) && (r < '0' || '9' < r)
@@ -79,8 +79,8 @@ func wordGrams(words []string, order int) map[string]int {
 }
 
 // longestCommon is the length of the longest common subsequence, by Hyyrö's
-// bit-parallel algorithm: 64 cells of a row of the usual table at once, and
-// memory for one row. A model that never stops writing costs little.
+// bit-parallel algorithm: it computes 64 cells of a row of the usual table at
+// once and keeps one row, so that endless answers cost little.
 func longestCommon(a, b []string) int {
 	words := (len(a) + 63) / 64
 	at := make(map[string][]uint64) // where each token of a is
@@ -90,7 +90,7 @@ func longestCommon(a, b []string) int {
 		}
 		at[token][i/64] |= 1 << (i % 64)
 	}
-	row := make([]uint64, words) // a bit is 0 where the table's row steps up
+	row := make([]uint64, words) // a bit is 0 where the values of the table's row increase
 	for i := range row {
 		row[i] = ^uint64(0)
 	}

@@ -5,7 +5,7 @@ import (
 	"unicode/utf8"
 )
 
-// exactMatch is 1 where answer and truth are equal after [normalise].
+// exactMatch is 1 if answer and truth are equal after [normalise].
 type exactMatch struct{}
 
 func (exactMatch) Name() string     { return "exact_match" }
@@ -50,7 +50,7 @@ func bagF1(answer, truth []string) float64 {
 	return fMeasure(ratio(common, len(answer)), ratio(common, len(truth)))
 }
 
-// fMeasure is the harmonic mean, 0 if both are.
+// fMeasure is the harmonic mean; 0 if both are 0.
 func fMeasure(precision, recall float64) float64 {
 	if precision+recall == 0 {
 		return 0
@@ -58,14 +58,13 @@ func fMeasure(precision, recall float64) float64 {
 	return 2 * precision * recall / (precision + recall)
 }
 
-// ratio is part/whole, 0 of nothing.
+// ratio is part/whole; 0 if whole is 0.
 func ratio(part, whole int) float64 {
 	return float64(part) / float64(max(whole, 1))
 }
 
-// normalise gives the words of a text by the rules of SQuAD: lower case,
-// punctuation dropped with nothing in its place, articles dropped. "!!!" and
-// "???" are therefore equal.
+// normalise returns the words of a text by the rules of SQuAD: in lower case,
+// without punctuation and articles. "!!!" and "???" are therefore equal.
 func normalise(text string) []string {
 	text = strings.Map(func(r rune) rune {
 		if r < utf8.RuneSelf && isPunct(byte(r)) {
@@ -77,8 +76,8 @@ func normalise(text string) []string {
 	var b strings.Builder
 	b.Grow(len(text))
 	for text != "" {
-		// A word and the rest up to the next one; an article is a whole word,
-		// in the sense in which the a of "año" is none.
+		// A word and the rest up to the next one. An article is a whole word:
+		// the a of "año" is not one.
 		end := strings.IndexFunc(text, func(r rune) bool { return !isWord(r) })
 		if end < 0 {
 			end = len(text)

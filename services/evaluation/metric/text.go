@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// isSpace reports what Python's str.split takes as blank: the separators
-// U+001C to U+001F belong to it, the zero width space does not.
+// isSpace reports whether Python's str.split splits at r: it does at the
+// separators U+001C to U+001F, and not at the zero width space.
 func isSpace(r rune) bool {
 	return unicode.IsSpace(r) || 0x1C <= r && r <= 0x1F
 }
@@ -18,12 +18,13 @@ func fields(text string) []string { return strings.FieldsFunc(text, isSpace) }
 // trimRight drops trailing blanks, as str.rstrip does.
 func trimRight(text string) string { return strings.TrimRightFunc(text, isSpace) }
 
-// isPunct reports the 32 marks of Python's string.punctuation.
+// isPunct reports whether b is one of the 32 marks of Python's
+// string.punctuation.
 func isPunct(b byte) bool {
 	return '!' <= b && b <= '/' || ':' <= b && b <= '@' || '[' <= b && b <= '`' || '{' <= b && b <= '~'
 }
 
-// isWord reports what Python's \w matches. Combining marks are not in it.
+// isWord reports whether Python's \w matches r. It matches no combining marks.
 func isWord(r rune) bool {
 	return r == '_' || unicode.IsLetter(r) || unicode.IsNumber(r)
 }
@@ -50,8 +51,8 @@ func lower(text string) string {
 	return b.String()
 }
 
-// endsWord is the standard's Final_Sigma: a cased letter before and none after,
-// with characters that do not count for case passed over.
+// endsWord is Unicode's condition Final_Sigma: a cased letter before and none
+// after, ignoring characters without case.
 func endsWord(before, after string) bool {
 	cased := false
 	for before != "" && !cased {
@@ -79,7 +80,7 @@ func isCased(r rune) bool {
 	return unicode.In(r, unicode.Lu, unicode.Ll, unicode.Lt, unicode.Other_Lowercase, unicode.Other_Uppercase)
 }
 
-// ignorable is the standard's Case_Ignorable: marks, modifiers, format
+// ignorable is Unicode's property Case_Ignorable: marks, modifiers, format
 // characters and the punctuation that may stand inside a word.
 func ignorable(r rune) bool {
 	return unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf, unicode.Lm, unicode.Sk) ||

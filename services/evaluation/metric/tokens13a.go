@@ -2,12 +2,12 @@ package metric
 
 import "strings"
 
-// entities13a undoes what SGML test sets escape. The order matters: "&amp;lt;"
-// ends as "<", but "&amp;quot;" as "&quot;".
+// entities13a are the escapes of SGML test sets. The order matters: "&amp;lt;"
+// becomes "<", but "&amp;quot;" becomes "&quot;".
 var entities13a = [...][2]string{{"&quot;", `"`}, {"&amp;", "&"}, {"&lt;", "<"}, {"&gt;", ">"}}
 
-// tokens13a splits a line as mteval-v13a.pl does, the tokenizer of published
-// BLEU scores. It works on bytes: what it looks for is ASCII.
+// tokens13a splits a line as mteval-v13a.pl does, the tokenizer of published BLEU
+// scores. It works on bytes, because all its separators are ASCII.
 func tokens13a(line string) []string {
 	line = strings.ReplaceAll(trimRight(line), "<skipped>", "")
 	line = strings.ReplaceAll(line, "-\n", "")
@@ -29,16 +29,16 @@ func tokens13a(line string) []string {
 	}
 	text = append(text, ' ')
 
-	// Each pass takes pairs of bytes from the left and starts over behind a
-	// pair that it has found, so "..." and "1.,2" depend on the order.
+	// Each pass takes pairs of bytes from the left and continues after a matching
+	// pair, so the result for "..." and "1.,2" depends on the order.
 	text = pairs13a(text, func(a, b byte) bool { return !isDigit(a) && isStop(b) }, "\x01 \x02 ")
 	text = pairs13a(text, func(a, b byte) bool { return isStop(a) && !isDigit(b) }, " \x01 \x02")
 	text = pairs13a(text, func(a, b byte) bool { return isDigit(a) && b == '-' }, "\x01 \x02 ")
 	return fields(string(text))
 }
 
-// pairs13a writes every pair that matches as the layout says, in which 1 and 2
-// stand for its bytes.
+// pairs13a replaces each matching pair by the layout, in which 1 and 2 stand for
+// its bytes.
 func pairs13a(text []byte, match func(a, b byte) bool, layout string) []byte {
 	out := make([]byte, 0, len(text)+len(text)/8)
 	for i := 0; i < len(text); i++ {
@@ -59,7 +59,7 @@ func pairs13a(text []byte, match func(a, b byte) bool, layout string) []byte {
 	return out
 }
 
-// inWord13a reports the marks that do not stand alone wherever they occur.
+// inWord13a reports whether a mark may be part of a word.
 func inWord13a(c byte) bool { return c == '\'' || c == '-' || isStop(c) }
 
 func isStop(c byte) bool { return c == '.' || c == ',' }

@@ -7,10 +7,10 @@ import (
 	"slices"
 )
 
-// Options of what is drawn at random. The zero value is the default.
+// Options are the parameters of the random draws. The zero value is the default.
 type Options struct {
-	Samples int     // how often to draw; 0 is 2,000
-	Level   float64 // share of the distribution inside an interval; what is not between 0 and 1 is 0.95
+	Samples int     // number of draws; 0 is 2,000
+	Level   float64 // share of the distribution inside an interval; a value that is not between 0 and 1 is 0.95
 	Seed    uint64
 }
 
@@ -33,7 +33,7 @@ type Interval struct {
 }
 
 // MeanInterval is the percentile bootstrap interval of the mean (Efron 1979).
-// Of no values it is empty at 0.
+// It is empty at 0 without values.
 func MeanInterval(values []float64, opts Options) Interval {
 	values = scored(values)
 	return Bootstrap(len(values), func(picks []int) float64 {
@@ -65,21 +65,22 @@ func Bootstrap(n int, statistic func(picks []int) float64, opts Options) Interva
 	return percentiles(results, opts.Level)
 }
 
-// Comparison says how a model differs from a baseline on the same rows.
+// Comparison is the difference of a model from a baseline on the same rows.
 type Comparison struct {
 	Rows       int      `json:"rows"`       // that both have a score for
 	Difference float64  `json:"difference"` // of the means, positive where the model is better
 	Interval   Interval `json:"interval"`   // of the difference
-	// P is how probable a difference at least this large is where there is none
-	// (two-sided paired randomisation test); never 0, as it is drawn.
+	// P is the p-value: the probability of a difference at least this large if the
+	// models do not differ (two-sided paired randomisation test). It is never 0,
+	// because it is drawn.
 	P      float64 `json:"p"`
 	Better int     `json:"better"` // rows where the model is better
 	Worse  int     `json:"worse"`
 	Equal  int     `json:"equal"`
 }
 
-// Compare compares two models row by row. The error says that the two do not
-// have the same rows.
+// Compare compares two models row by row. It fails if they do not have the same
+// number of rows.
 func Compare(baseline, model []float64, opts Options) (Comparison, error) {
 	if len(baseline) != len(model) {
 		return Comparison{}, fmt.Errorf("compare scores: %d rows of the baseline, %d of the model", len(baseline), len(model))
@@ -109,17 +110,17 @@ func Compare(baseline, model []float64, opts Options) (Comparison, error) {
 	return c, nil
 }
 
-// signFlips exchanges baseline and model in rows at random: where they do not
-// differ, the sum of differences is as likely to be any of the results.
+// signFlips exchanges baseline and model in random rows. If the models do not
+// differ, every resulting sum of differences is equally likely.
 func signFlips(differences []float64, opts Options) float64 {
 	sum := 0.0
 	for _, d := range differences {
 		sum += d
 	}
-	// Sums of the same numbers in another order of signs differ in last bits.
+	// Sums of the same numbers with other signs differ in their last bits.
 	atLeast := math.Abs(sum) - 1e-9*(1+math.Abs(sum))
 	random := opts.random()
-	hits := 1 // what was measured is one of the results
+	hits := 1 // the measured sum is one of the results
 	for range opts.Samples {
 		flipped := 0.0
 		for start := 0; start < len(differences); start += 64 {

@@ -1,7 +1,12 @@
-// Package stats says what a report says about scores: their distribution, how
-// sure their mean is, and whether two models differ.
+// Package stats computes statistics of scores: summaries, histograms, bootstrap
+// confidence intervals, and paired comparisons of two models.
 //
-// Everywhere NaN stands for a row without a score and does not count. What is
-// drawn at random is drawn from a seed, so that a report can be repeated; the
-// same values in the same order with the same seed give the same bits.
+//	s := stats.Summarize(scores)
+//	in := stats.MeanInterval(scores, stats.Options{Seed: 1})
+//	c, err := stats.Compare(baseline, model, stats.Options{Seed: 1})
+//
+// NaN stands for a row without a score and does not count. Random draws come from
+// a seed: the same values in the same order with the same seed give the same
+// bits, so that a report can be repeated. Go's statistics libraries have neither
+// the bootstrap nor the randomisation test with that property.
 package stats

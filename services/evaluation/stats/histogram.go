@@ -5,8 +5,8 @@ import (
 	"math"
 )
 
-// Histogram counts values in bins of equal width. A bin holds its lower edge and
-// not its upper one, but for the last, which holds both.
+// Histogram counts values in bins of equal width. A bin includes its lower edge
+// and excludes its upper one; the last bin includes both.
 type Histogram struct {
 	Low     float64 `json:"low"`
 	High    float64 `json:"high"`
@@ -14,8 +14,8 @@ type Histogram struct {
 	Outside int     `json:"outside"` // values below Low or above High
 }
 
-// NewHistogram makes an empty one with that many bins from low to high. The
-// error says what is wrong with these.
+// NewHistogram returns an empty histogram of bins from low to high. It fails if
+// these are invalid.
 func NewHistogram(low, high float64, bins int) (*Histogram, error) {
 	if !(low < high) || math.IsInf(high-low, 0) || bins < 1 {
 		return nil, fmt.Errorf("histogram from %v to %v with %d bins: want low < high and a bin", low, high, bins)
@@ -52,8 +52,8 @@ func (h *Histogram) edge(i int) float64 {
 	return h.Low + float64(i)*(h.High-h.Low)/float64(len(h.Counts))
 }
 
-// bin divides, and then compares with the edges: 0.3 belongs into the bin that
-// begins at 0.3, which the division alone would miss by its last bit.
+// bin divides, and then compares with the edges: 0.3 belongs to the bin that
+// begins at 0.3, but the division alone may miss it by its last bit.
 func (h *Histogram) bin(v float64) int {
 	last := len(h.Counts) - 1
 	i := min(int((v-h.Low)/(h.High-h.Low)*float64(len(h.Counts))), last)

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// Summary describes a set of values. Of no values all figures are 0.
+// Summary describes a set of values. All figures are 0 without values.
 type Summary struct {
 	Count  int     `json:"count"`
 	Mean   float64 `json:"mean"`
@@ -41,7 +41,7 @@ func Summarize(values []float64) Summary {
 	}
 }
 
-// Mean is the mean of the values that are numbers, 0 of none.
+// Mean is the mean of the values that are numbers; 0 without any.
 func Mean(values []float64) float64 {
 	sum, n := 0.0, 0
 	for _, v := range values {

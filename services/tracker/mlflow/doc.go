@@ -1,22 +1,33 @@
-// Package mlflow writes runs to MLflow, over its REST API or into its file layout.
+// Package mlflow is the model of MLflow's tracking API: experiments, runs,
+// parameters, metrics, tags, inputs and artifacts, and the interface [Target]
+// of a store that takes them.
 //
-// # Repeating
+// There are two targets: mlflow/restapi talks to an MLflow server, and
+// mlflow/filestore writes MLflow's file layout. Package mlflow/mlflowtest is
+// the conformance suite of both.
 //
-// Every call of a [Target] may be repeated with the same arguments and leaves
-// the same result: a run is found again by its [RunKey], a parameter that is
-// there already is not written again, metric points are a set, tags and
-// artifacts are overwritten. A caller therefore brings MLflow up to date by
-// saying everything again, after a crash or a lost answer as on the first day.
+//	target, err := restapi.Open(address, restapi.Options{Token: token})
+//	...
+//	experiment, err := target.EnsureExperiment(ctx, "nightly")
+//	...
+//	run, err := target.EnsureRun(ctx, experiment, mlflow.RunKey{RunID: id, Phase: "finetune"}, mlflow.Run{Name: "tune", StartTime: start})
+//	...
+//	err = target.LogMetrics(ctx, run, []mlflow.Metric{{Key: "loss", Value: 0.5, Step: 10, Timestamp: now}})
 //
-// # What MLflow would refuse or spoil
+// # Idempotence
 //
-// Names are cleaned ([CleanName]), long values are cut at MLflow's own limits,
-// and metrics that are not finite are sent in the form that MLflow keeps. The
-// server answers 200 to several wrong JSON types and drops the rest of the
-// request, so request bodies are made from typed structs only.
+// Every call of a [Target] can be repeated with the same arguments and leaves
+// the same result: a run is found again by its [RunKey], a parameter that
+// exists is not written again, metric points are a set, tags and artifacts are
+// overwritten. To bring MLflow up to date after a crash or a lost reply, a
+// caller repeats all calls.
+//
+// # Names and values
+//
+// MLflow refuses some names and values, and changes others without an error.
+// Both targets therefore normalize what they write (package mlflow/normalize).
 //
 // # Secrets
 //
-// Credentials are taken from [Options] alone. Errors name the host of a server
-// and never its address, header or user.
+// Errors name the host of a server and never its address, a header or a user.
 package mlflow

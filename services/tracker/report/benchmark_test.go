@@ -7,6 +7,8 @@ import (
 	"io"
 	"strings"
 	"testing"
+
+	"github.com/tunebus/tunebus/services/tracker/report/reporttest"
 )
 
 // BenchmarkWrite writes the reports of 10,000 rows with four metrics.
@@ -17,7 +19,7 @@ func BenchmarkWrite(b *testing.B) {
 		fmt.Fprintf(&lines, `{"index":%d,"question":%q,"ground_truth":%q,"answer":%q,"baseline_answer":"x","scores":{"a":%v,"b":%v,"c":%v,"d":%v},"baseline_scores":{"a":%v,"b":%v,"c":%v,"d":%v}}`+"\n",
 			i, strings.Repeat("q", 80), strings.Repeat("g", 120), strings.Repeat("a", 120), v, v, v, v, v, v, v, v)
 	}
-	r := Report{Run: testRun(), Scores: func(context.Context) (io.ReadCloser, error) {
+	r := Report{Run: reporttest.Run(), Scores: func(context.Context) (io.ReadCloser, error) {
 		return io.NopCloser(bytes.NewReader(lines.Bytes())), nil
 	}}
 	b.ReportAllocs()

@@ -1,29 +1,18 @@
-// Package report writes what people read about a run: an Excel workbook and
-// JSON files. Everything is made from the fold of the run's events and from
-// the scores artifact of its evaluation, so it can be thrown away and written
-// again.
-//
-// # Files
+// Package report writes the report files of a run: JSON summaries, its
+// specification, and an Excel workbook of its evaluation.
 //
 //	evaluator_output_detailed.xlsx   statistics, every row with its scores, distributions, error analysis
 //	evaluator_output_summary.json    the statistics, for programs
 //	pipeline_summary.json            phases, durations, scores, artifacts, lineage
 //	config.toml                      the specification, every key
-//	runs.json, runs.txt              one entry or line for each run
 //
-// Every file is written beside its place and renamed, so that readers see
-// whole files only. The same input gives the same files (of a workbook the same
-// parts: its list of content types has no fixed order).
+// [Write] makes them from the fold of the run's facts and from the scores
+// artifact of its evaluation alone, so they can be deleted and written again.
+// The same input gives the same bytes. Every file is written under a temporary
+// name and renamed, so readers see complete files only.
 //
-// # Scores
+//	files, err := report.Write(ctx, filepath.Join("reports", run.ID), report.Report{Run: run, Scores: open})
 //
-// Scores are JSON lines, one [Row] each. They are read as a stream, twice: what
-// a workbook holds in memory grows by 8 bytes for each score of a row, which
-// exact quartiles need, and not with the texts.
-//
-// # Text in cells
-//
-// Texts come from models and data sets. They are written as string cells,
-// never as formulas, whatever they start with; a text longer than a cell may
-// be is cut and ends in "…".
+// Package report/runlist writes the list of all runs, which has one entry for
+// each run.
 package report

@@ -2,7 +2,6 @@ package report
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -11,7 +10,10 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/failpoint"
 	"github.com/tunebus/tunebus/pipeline/structconf"
-	"github.com/tunebus/tunebus/services/tracker/folder"
+	"github.com/tunebus/tunebus/services/tracker/atomicfile"
+	"github.com/tunebus/tunebus/services/tracker/report/pipelinesummary"
+	"github.com/tunebus/tunebus/services/tracker/report/scores"
+	"github.com/tunebus/tunebus/services/tracker/report/workbook"
 )
 
 // The names of the files.
@@ -28,19 +30,12 @@ const (
 	mediaTOML     = "application/toml"
 )
 
-// MaxSampleRows is how many rows a sheet of Excel holds below its header.
-const MaxSampleRows = 1<<20 - 1
-
-// Report is all that the files of a run are made from.
+// Report is the input of the files of a run.
 type Report struct {
 	Run events.Run
-	// Scores opens the scores artifact of the evaluation; nil where there is
-	// none, and then only the pipeline's summary and its specification are
-	// written.
-	Scores Opener
-	// SampleRows limits the rows in the workbook; default and most are
-	// MaxSampleRows. Statistics always count all rows.
-	SampleRows int
+	// Scores opens the scores artifact of the evaluation. If it is nil, only
+	// the summary of the pipeline and the specification are written.
+	Scores scores.Opener
 }
 
 // File is one file that was written.
@@ -51,55 +46,55 @@ type File struct {
 	Size      int64 // bytes
 }
 
-// Write writes all files of a run below dir, where nobody else writes
-// meanwhile, and lists them. It stops at the first error and returns the files
-// that were written before.
+// Write writes all files of a run below dir and lists them. The caller has to
+// know that no other process writes there. Write stops at the first error and
+// returns the files that it wrote before.
 func Write(ctx context.Context, dir string, r Report) ([]File, error) {
-	if err := folder.Sweep(dir); err != nil {
+	if err := atomicfile.RemoveTemps(dir); err != nil {
 		return nil, err
 	}
-	var files []File
-	add := func(name, mediaType string, write func(io.Writer) error) error {
-		path := filepath.Join(dir, name)
-		if err := writeFile(path, write); err != nil {
-			return err
-		}
-		info, err := os.Stat(path)
-		if err != nil {
-			return fmt.Errorf("write %s: %w", name, err)
-		}
-		files = append(files, File{name, path, mediaType, info.Size()})
-		failpoint.Here(failpoint.ReportNext)
-		return nil
-	}
-	// What needs no scores comes first.
-	if err := add(PipelineSummaryName, mediaJSON, asJSON(SummarisePipeline(r.Run))); err != nil {
-		return files, err
+	out := fileWriter{dir: dir}
+	// Files that need no scores come first.
+	if err := out.add(PipelineSummaryName, mediaJSON, atomicfile.JSON(pipelinesummary.Of(r.Run))); err != nil {
+		return out.files, err
 	}
 	if a := r.Run.Accepted; a != nil {
-		if err := add(ConfigName, mediaTOML, func(w io.Writer) error { return structconf.Write(w, a.Specification) }); err != nil {
-			return files, err
+		if err := out.add(ConfigName, mediaTOML, func(w io.Writer) error { return structconf.Write(w, a.Specification) }); err != nil {
+			return out.files, err
 		}
 	}
 	if r.Scores == nil {
-		return files, nil
+		return out.files, nil
 	}
-	summary, err := Summarise(ctx, r.Run, r.Scores)
+	summary, err := scores.Summarise(ctx, r.Run, r.Scores)
 	if err != nil {
-		return files, err
+		return out.files, err
 	}
-	if err := add(SummaryName, mediaJSON, asJSON(summary)); err != nil {
-		return files, err
+	if err := out.add(SummaryName, mediaJSON, atomicfile.JSON(summary)); err != nil {
+		return out.files, err
 	}
-	return files, add(WorkbookName, mediaWorkbook, func(w io.Writer) error { return writeWorkbook(ctx, w, r, summary) })
+	err = out.add(WorkbookName, mediaWorkbook, func(w io.Writer) error {
+		return workbook.Write(ctx, w, workbook.Input{Run: r.Run, Summary: summary, Rows: r.Scores})
+	})
+	return out.files, err
 }
 
-// asJSON writes v indented, with the texts of people readable.
-func asJSON(v any) func(io.Writer) error {
-	return func(w io.Writer) error {
-		out := json.NewEncoder(w)
-		out.SetEscapeHTML(false)
-		out.SetIndent("", "  ")
-		return out.Encode(v)
+// fileWriter lists the files that it writes.
+type fileWriter struct {
+	dir   string
+	files []File
+}
+
+func (f *fileWriter) add(name, mediaType string, write func(io.Writer) error) error {
+	path := filepath.Join(f.dir, name)
+	if err := atomicfile.Write(path, write, atomicfile.Options{Sync: true, BeforeRename: failpoint.ReportUnnamed}); err != nil {
+		return err
 	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	f.files = append(f.files, File{Name: name, Path: path, MediaType: mediaType, Size: info.Size()})
+	failpoint.Here(failpoint.ReportNext)
+	return nil
 }

@@ -4,79 +4,17 @@ import (
 	"github.com/tunebus/tunebus/events"
 )
 
-// attempt is one attempt as the stream tells it; a sequence of 0 is a fact
-// that is not there.
+// attempt is an attempt in the stream. The sequence of a fact that is not
+// stored is 0.
 type attempt struct {
-	started, ended fact
+	started, ended storedFact
 }
 
-// attempts wants numbers without a gap, each attempt ended before the next
-// began, and the last one to complete the phase, after which nobody began.
-func (c *check) attempts(r *story) {
-	for _, p := range events.Phases() {
-		state := r.fold.Phases[p]
-		if state == nil {
-			continue
-		}
-		all := r.attemptsAt(p)
-		for i, a := range state.Attempts {
-			this := all[a.Number]
-			subject := events.PhaseStarted{RunID: r.id, Phase: p, Attempt: a.Number}.Subject()
-			switch {
-			case a.Started == nil:
-				c.add(Torn, this.ended.Subject, "the attempt ended and never started")
-				continue
-			case a.Number != i+1:
-				c.add(Torn, subject, "is the attempt after %d", i)
-			}
-			next, last := all[a.Number+1], i == len(state.Attempts)-1
-			if !last && next.started.Sequence != 0 {
-				if next.started.Sequence < this.started.Sequence {
-					c.add(Torn, subject, "was stored after attempt %d", a.Number+1)
-				}
-				// Only an attempt that lost the job says so later.
-				if next.started.Sequence < this.ended.Sequence && a.Ended.Reason != events.EndLost {
-					c.add(Torn, this.ended.Subject, "was stored after attempt %d had started", a.Number+1)
-				}
-			}
-		}
-		c.completion(r, p, all)
-	}
-}
-
-// completion wants the newest attempt to have completed the phase.
-func (c *check) completion(r *story, p events.Phase, all map[int]attempt) {
-	for _, f := range r.facts {
-		done, ok := f.what.(events.PhaseCompleted)
-		if !ok || done.Phase != p {
-			continue
-		}
-		own := all[done.Attempt]
-		switch {
-		case own.started.Sequence == 0:
-			c.add(Torn, f.Subject, "was completed by attempt %d, which never started", done.Attempt)
-		case own.started.Sequence > f.Sequence:
-			c.add(Torn, own.started.Subject, "was stored after the phase was completed by it")
-		}
-		if own.ended.Sequence != 0 {
-			c.add(Torn, own.ended.Subject, "says that the attempt ended, and it completed the phase")
-		}
-		for n, a := range all {
-			switch {
-			case n == done.Attempt:
-			case a.started.Sequence > f.Sequence:
-				c.add(Duplicated, a.started.Subject, "the phase was worked on after its completion")
-			case n > done.Attempt:
-				c.add(Duplicated, f.Subject, "was completed by attempt %d, while attempt %d held the job", done.Attempt, n)
-			}
-		}
-	}
-}
-
-func (r *story) attemptsAt(p events.Phase) map[int]attempt {
+// attemptsAt returns the attempts of a phase by number.
+func (r *runHistory) attemptsAt(p events.Phase) map[int]attempt {
 	all := map[int]attempt{}
 	for _, f := range r.facts {
-		switch e := f.what.(type) {
+		switch e := f.event.(type) {
 		case events.PhaseStarted:
 			if e.Phase == p {
 				a := all[e.Attempt]
@@ -92,4 +30,79 @@ func (r *story) attemptsAt(p events.Phase) map[int]attempt {
 		}
 	}
 	return all
+}
+
+// attemptAudit checks the attempts of each phase: their numbers have no gap,
+// each ended before the next one started, and the last one completed the phase.
+type attemptAudit struct {
+	*findings
+}
+
+func (a attemptAudit) check(r *runHistory) {
+	for _, p := range events.Phases() {
+		state := r.run.Phases[p]
+		if state == nil {
+			continue
+		}
+		all := r.attemptsAt(p)
+		for i := range state.Attempts {
+			a.checkAttempt(r, p, i, all)
+		}
+		a.checkCompletion(r, p, all)
+	}
+}
+
+// checkAttempt checks the attempt at an index of the folded run.
+func (a attemptAudit) checkAttempt(r *runHistory, p events.Phase, i int, all map[int]attempt) {
+	attempts := r.run.Phases[p].Attempts
+	folded := attempts[i]
+	stored, next := all[folded.Number], all[folded.Number+1]
+	subject := events.PhaseStarted{RunID: r.id, Phase: p, Attempt: folded.Number}.Subject()
+	switch {
+	case folded.Started == nil:
+		a.add(Torn, stored.ended.Subject, "the attempt ended and never started")
+		return
+	case folded.Number != i+1:
+		a.add(Torn, subject, "is the attempt after %d", i)
+	}
+	if last := i == len(attempts)-1; last || next.started.Sequence == 0 {
+		return
+	}
+	if next.started.Sequence < stored.started.Sequence {
+		a.add(Torn, subject, "was stored after attempt %d", folded.Number+1)
+	}
+	// Only an attempt that lost its job may publish its end later.
+	if next.started.Sequence < stored.ended.Sequence && folded.Ended.Reason != events.EndLost {
+		a.add(Torn, stored.ended.Subject, "was stored after attempt %d had started", folded.Number+1)
+	}
+}
+
+// checkCompletion checks that the newest attempt completed the phase, and that
+// no attempt started later.
+func (a attemptAudit) checkCompletion(r *runHistory, p events.Phase, all map[int]attempt) {
+	for _, f := range r.facts {
+		completed, ok := f.event.(events.PhaseCompleted)
+		if !ok || completed.Phase != p {
+			continue
+		}
+		winner := all[completed.Attempt]
+		switch {
+		case winner.started.Sequence == 0:
+			a.add(Torn, f.Subject, "was completed by attempt %d, which never started", completed.Attempt)
+		case winner.started.Sequence > f.Sequence:
+			a.add(Torn, winner.started.Subject, "was stored after the phase was completed by it")
+		}
+		if winner.ended.Sequence != 0 {
+			a.add(Torn, winner.ended.Subject, "says that the attempt ended, and it completed the phase")
+		}
+		for n, other := range all {
+			switch {
+			case n == completed.Attempt:
+			case other.started.Sequence > f.Sequence:
+				a.add(Duplicated, other.started.Subject, "the phase was worked on after its completion")
+			case n > completed.Attempt:
+				a.add(Duplicated, f.Subject, "was completed by attempt %d, while attempt %d held the job", completed.Attempt, n)
+			}
+		}
+	}
 }

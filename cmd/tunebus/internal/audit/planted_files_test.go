@@ -11,11 +11,12 @@ import (
 	"testing"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/audit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/audit/snapshot"
 	"github.com/tunebus/tunebus/events"
 )
 
-// message is an event as the server holds it.
-func message(t *testing.T, ev events.Event) audit.Message {
+// message returns an event as the server stores it.
+func message(t *testing.T, ev events.Event) snapshot.Message {
 	t.Helper()
 	body, err := json.Marshal(map[string]any{
 		"id": "planted", "type": ev.Type(), "dataschema": events.Schema(ev.Type()), "data": ev,
@@ -23,10 +24,10 @@ func message(t *testing.T, ev events.Event) audit.Message {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return audit.Message{Subject: ev.Subject(), ID: "planted", Body: body}
+	return snapshot.Message{Subject: ev.Subject(), ID: "planted", Body: body}
 }
 
-// unwrap reads the data of an event.
+// unwrap decodes the data of an event.
 func unwrap(t *testing.T, body []byte, to any) {
 	t.Helper()
 	var e struct {
@@ -41,8 +42,8 @@ func unwrap(t *testing.T, body []byte, to any) {
 	}
 }
 
-// mlrun is the folder of the MLflow run of a phase.
-func mlrun(t *testing.T, b books, phase string) string {
+// mlflowRun returns the folder of the MLflow run of a phase.
+func mlflowRun(t *testing.T, b recording, phase string) string {
 	t.Helper()
 	tags, err := filepath.Glob(filepath.Join(b.dir, "mlruns", "*", "*", "tags", "tunebus.phase"))
 	if err != nil {
@@ -57,7 +58,7 @@ func mlrun(t *testing.T, b books, phase string) string {
 	return ""
 }
 
-// edit changes a file, which has to change by it.
+// edit changes a file, and fails if the content remains the same.
 func edit(t *testing.T, path string, change func([]byte) []byte) {
 	t.Helper()
 	body, err := os.ReadFile(path)
@@ -94,86 +95,88 @@ func remove(t *testing.T, path string) {
 	}
 }
 
-// replaced replaces what a pattern matches.
-func replaced(pattern, by string) func([]byte) []byte {
+// replaceAll replaces the matches of a pattern.
+func replaceAll(pattern, by string) func([]byte) []byte {
 	return func(body []byte) []byte { return regexp.MustCompile(pattern).ReplaceAll(body, []byte(by)) }
 }
 
-// inRun is a change of a file of the MLflow run of a phase.
-func inRun(phase, file string, change func([]byte) []byte) func(*testing.T, books) {
-	return func(t *testing.T, b books) { edit(t, filepath.Join(mlrun(t, b, phase), file), change) }
+// editMLflow changes a file of the MLflow run of a phase.
+func editMLflow(phase, file string, change func([]byte) []byte) func(*testing.T, recording) {
+	return func(t *testing.T, b recording) { edit(t, filepath.Join(mlflowRun(t, b, phase), file), change) }
 }
 
-func gone(path ...string) func(*testing.T, books) {
-	return func(t *testing.T, b books) { remove(t, filepath.Join(append([]string{b.dir}, path...)...)) }
+func removeFile(path ...string) func(*testing.T, recording) {
+	return func(t *testing.T, b recording) { remove(t, filepath.Join(append([]string{b.dir}, path...)...)) }
 }
 
-func left(path ...string) func(*testing.T, books) {
-	return func(t *testing.T, b books) { write(t, filepath.Join(append([]string{b.dir}, path...)...)) }
+func addFile(path ...string) func(*testing.T, recording) {
+	return func(t *testing.T, b recording) { write(t, filepath.Join(append([]string{b.dir}, path...)...)) }
 }
 
-// step1 is the line of step 1 in the file of a metric.
+// step1 matches the line of step 1 in the file of a metric.
 const step1 = `(?m)^\d+ \S+ 1\n`
 
-func plantedTracking() []plant {
-	return []plant{
+func plantedTracking() []plantedFault {
+	return []plantedFault{
 		{name: "an MLflow run twice", kind: audit.Duplicated, text: "second MLflow run of finetune",
-			folders: func(t *testing.T, b books) {
-				folder := mlrun(t, b, "finetune")
+			folders: func(t *testing.T, b recording) {
+				folder := mlflowRun(t, b, "finetune")
 				if err := os.CopyFS(folder[:len(folder)-4]+"ffff", os.DirFS(folder)); err != nil {
 					t.Fatal(err)
 				}
 			}},
 		{name: "no MLflow run", kind: audit.Lost, object: run, text: "no MLflow run of inference",
-			folders: func(t *testing.T, b books) { remove(t, mlrun(t, b, "inference")) }},
+			folders: func(t *testing.T, b recording) { remove(t, mlflowRun(t, b, "inference")) }},
 		{name: "an MLflow run that goes on", kind: audit.Stuck, text: "has not ended",
-			folders: inRun("evaluation", "meta.yaml", replaced("status: 3", "status: 1"))},
+			folders: editMLflow("evaluation", "meta.yaml", replaceAll("status: 3", "status: 1"))},
 		{name: "an MLflow run that failed", kind: audit.Torn, text: "has status 4",
-			folders: inRun("evaluation", "meta.yaml", replaced("status: 3", "status: 4"))},
+			folders: editMLflow("evaluation", "meta.yaml", replaceAll("status: 3", "status: 4"))},
 		{name: "an MLflow run that ended at another time", kind: audit.Torn, text: "the stream says",
-			folders: inRun("pipeline", "meta.yaml", replaced(`end_time: \d+`, "end_time: 12345"))},
+			folders: editMLflow("pipeline", "meta.yaml", replaceAll(`end_time: \d+`, "end_time: 12345"))},
 		{name: "an MLflow run below another", kind: audit.Torn, text: "not below the MLflow run of its pipeline",
-			folders: inRun("finetune", "tags/mlflow.parentRunId", replaced("^.", "x"))},
+			folders: editMLflow("finetune", "tags/mlflow.parentRunId", replaceAll("^.", "x"))},
 		{name: "an MLflow run without its parameters", kind: audit.Lost, text: "no parameter phase",
-			folders: func(t *testing.T, b books) { remove(t, filepath.Join(mlrun(t, b, "inference"), "params")) }},
+			folders: func(t *testing.T, b recording) { remove(t, filepath.Join(mlflowRun(t, b, "inference"), "params")) }},
 		{name: "an MLflow run with another parameter", kind: audit.Torn, text: "pipeline_success is False",
-			folders: inRun("pipeline", "params/pipeline_success", replaced(".*", "False"))},
+			folders: editMLflow("pipeline", "params/pipeline_success", replaceAll(".*", "False"))},
 		{name: "a step twice", kind: audit.Duplicated, text: "step 1 of loss twice",
-			folders: inRun("finetune", "metrics/loss", replaced(step1, "$0$0"))},
+			folders: editMLflow("finetune", "metrics/loss", replaceAll(step1, "$0$0"))},
 		{name: "a step that is missing", kind: audit.Lost, text: "lacks 1 of the 10 points of loss",
-			folders: inRun("finetune", "metrics/loss", replaced(step1, ""))},
+			folders: editMLflow("finetune", "metrics/loss", replaceAll(step1, ""))},
 		{name: "a step with another value", kind: audit.Torn, text: "the history of the phase",
-			folders: inRun("finetune", "metrics/loss", replaced(`^(\d+) \S+`, "$1 77"))},
+			folders: editMLflow("finetune", "metrics/loss", replaceAll(`^(\d+) \S+`, "$1 77"))},
 		{name: "an MLflow run without its artifact", kind: audit.Lost, text: "has no artifact model.txt",
-			folders: func(t *testing.T, b books) {
-				remove(t, filepath.Join(mlrun(t, b, "finetune"), "artifacts", "model.txt"))
+			folders: func(t *testing.T, b recording) {
+				remove(t, filepath.Join(mlflowRun(t, b, "finetune"), "artifacts", "model.txt"))
 			}},
 		{name: "an MLflow run with another artifact", kind: audit.Torn, text: "artifact model.txt that is not the phase's",
-			folders: inRun("finetune", "artifacts/model.txt", replaced("model", "mouse"))},
-		{name: "an MLflow run of nobody", kind: audit.Left, text: "MLflow run of no run",
-			folders: func(t *testing.T, b books) {
-				folder := mlrun(t, b, "finetune")
+			folders: editMLflow("finetune", "artifacts/model.txt", replaceAll("model", "mouse"))},
+		{name: "an MLflow run of no run", kind: audit.Left, text: "MLflow run of no run",
+			folders: func(t *testing.T, b recording) {
+				folder := mlflowRun(t, b, "finetune")
 				strange := folder[:len(folder)-4] + "ffff"
 				if err := os.CopyFS(strange, os.DirFS(folder)); err != nil {
 					t.Fatal(err)
 				}
-				edit(t, filepath.Join(strange, "tags", "tunebus.run_id"), replaced(".*", "nobody"))
+				edit(t, filepath.Join(strange, "tags", "tunebus.run_id"), replaceAll(".*", "unknown"))
 			}},
 		{name: "a temporary file of an MLflow run", kind: audit.Left, object: ".tmp-1",
-			folders: func(t *testing.T, b books) { write(t, filepath.Join(mlrun(t, b, "finetune"), ".tmp-1")) }},
+			folders: func(t *testing.T, b recording) { write(t, filepath.Join(mlflowRun(t, b, "finetune"), ".tmp-1")) }},
 		{name: "a temporary file below an MLflow run", kind: audit.Left, object: ".tmp-1",
-			folders: func(t *testing.T, b books) { write(t, filepath.Join(mlrun(t, b, "finetune"), "metrics", ".tmp-1")) }},
+			folders: func(t *testing.T, b recording) {
+				write(t, filepath.Join(mlflowRun(t, b, "finetune"), "metrics", ".tmp-1"))
+			}},
 		{name: "half an MLflow run", kind: audit.Left, object: "without meta.yaml",
-			folders: func(t *testing.T, b books) {
-				write(t, filepath.Join(filepath.Dir(mlrun(t, b, "finetune")), "0123", "params", "phase"))
+			folders: func(t *testing.T, b recording) {
+				write(t, filepath.Join(filepath.Dir(mlflowRun(t, b, "finetune")), "0123", "params", "phase"))
 			}},
 	}
 }
 
-func plantedFiles() []plant {
+func plantedFiles() []plantedFault {
 	const model = "runs/" + run + "/finetune/2/model.txt"
-	history := func(change func([]byte) []byte) func(*testing.T, *audit.State) {
-		return func(t *testing.T, s *audit.State) {
+	history := func(change func([]byte) []byte) func(*testing.T, *snapshot.State) {
+		return func(t *testing.T, s *snapshot.State) {
 			const key = "runs/" + run + "/finetune/2/metrics.jsonl"
 			o := s.Artifacts[key]
 			before := o.Content
@@ -183,82 +186,84 @@ func plantedFiles() []plant {
 			s.Artifacts[key] = o
 		}
 	}
-	line := func(id, status string) func(*testing.T, *audit.State) {
-		return func(_ *testing.T, s *audit.State) { s.List = append(s.List, audit.Line{RunID: id, Status: status}) }
+	line := func(id, status string) func(*testing.T, *snapshot.State) {
+		return func(_ *testing.T, s *snapshot.State) {
+			s.List = append(s.List, snapshot.Line{RunID: id, Status: status})
+		}
 	}
-	key := func(bucket string) func(*testing.T, *audit.State) {
-		return func(_ *testing.T, s *audit.State) { s.Keys[bucket] = append(s.Keys[bucket], "left") }
+	key := func(bucket string) func(*testing.T, *snapshot.State) {
+		return func(_ *testing.T, s *snapshot.State) { s.Keys[bucket] = append(s.Keys[bucket], "left") }
 	}
-	return []plant{
-		{name: "no artifact", kind: audit.Lost, object: model, text: "refers to it", folders: gone("data/artifacts", model)},
+	return []plantedFault{
+		{name: "no artifact", kind: audit.Lost, object: model, text: "refers to it", folders: removeFile("data/artifacts", model)},
 		{name: "a damaged artifact", kind: audit.Torn, object: model, text: "has 9 bytes",
-			folders: func(t *testing.T, b books) {
-				edit(t, filepath.Join(b.dir, "data/artifacts", model), replaced("model", "mouse"))
+			folders: func(t *testing.T, b recording) {
+				edit(t, filepath.Join(b.dir, "data/artifacts", model), replaceAll("model", "mouse"))
 			}},
 		{name: "an artifact of another store", kind: audit.Torn, object: "runs/" + run, text: "lies in store", also: 3,
-			folders: func(t *testing.T, b books) {
-				edit(t, filepath.Join(b.dir, "data/artifacts/.tunebus-store"), replaced("^.", "x"))
+			folders: func(t *testing.T, b recording) {
+				edit(t, filepath.Join(b.dir, "data/artifacts/.tunebus-store"), replaceAll("^.", "x"))
 			}},
-		{name: "an artifact of nobody", kind: audit.Left, object: "runs/old/finetune/1/model", folders: left("data/artifacts/runs/old/finetune/1/model")},
-		{name: "an artifact that is being written", kind: audit.Left, object: ".partial/x", folders: left("data/artifacts/.partial/x")},
+		{name: "an artifact without a reference", kind: audit.Left, object: "runs/old/finetune/1/model", folders: addFile("data/artifacts/runs/old/finetune/1/model")},
+		{name: "an artifact that is being written", kind: audit.Left, object: ".partial/x", folders: addFile("data/artifacts/.partial/x")},
 		{name: "an empty folder", kind: audit.Left, object: "empty folder",
-			folders: func(t *testing.T, b books) {
+			folders: func(t *testing.T, b recording) {
 				if err := os.MkdirAll(filepath.Join(b.dir, "data/artifacts/runs/empty"), 0o750); err != nil {
 					t.Fatal(err)
 				}
 			}},
 		{name: "a step twice in the history", kind: audit.Duplicated, object: "metrics.jsonl", text: "step 1 of loss twice",
-			state: history(replaced(`^.*\n`, "$0$0"))},
+			state: history(replaceAll(`^.*\n`, "$0$0"))},
 		{name: "a step that the history lacks", kind: audit.Lost, object: "metrics.jsonl", text: "no step 1 of loss",
-			folders: inRun("finetune", "metrics/loss", replaced(step1, "")),
-			state:   history(replaced(`^.*\n`, ""))},
+			folders: editMLflow("finetune", "metrics/loss", replaceAll(step1, "")),
+			state:   history(replaceAll(`^.*\n`, ""))},
 		{name: "a history that cannot be read", kind: audit.Torn, object: "metrics.jsonl", text: "cannot be read",
 			state: history(func(b []byte) []byte { return append(b, "{"...) })},
 		{name: "a checkpoint", kind: audit.Left, object: "tunebus_checkpoints/left", state: key("tunebus_checkpoints")},
 		{name: "a lease", kind: audit.Left, object: "tunebus_leases/left", state: key("tunebus_leases")},
 		{name: "no bucket of leases", kind: audit.Lost, object: "tunebus_leases", text: "is gone",
-			state: func(_ *testing.T, s *audit.State) { delete(s.Keys, "tunebus_leases") }},
-		{name: "a scratch folder", kind: audit.Left, object: "tunebus-finetune-1", folders: left("data/scratch/tunebus-finetune-1/weights")},
+			state: func(_ *testing.T, s *snapshot.State) { delete(s.Keys, "tunebus_leases") }},
+		{name: "a scratch folder", kind: audit.Left, object: "tunebus-finetune-1", folders: addFile("data/scratch/tunebus-finetune-1/weights")},
 		{name: "a process", kind: audit.Left, object: "process 77",
-			state: func(_ *testing.T, s *audit.State) { s.Left = append(s.Left, "process 77") }},
+			state: func(_ *testing.T, s *snapshot.State) { s.Left = append(s.Left, "process 77") }},
 
 		{name: "no summary", kind: audit.Lost, object: "reports of run", text: "pipeline_summary.json is not there",
-			folders: gone("reports", run, "pipeline_summary.json")},
+			folders: removeFile("reports", run, "pipeline_summary.json")},
 		{name: "the summary of another run", kind: audit.Torn, object: "reports of run", text: `tells of run "other"`,
-			folders: func(t *testing.T, b books) {
-				edit(t, filepath.Join(b.dir, "reports", run, "pipeline_summary.json"), replaced(`"run_id": "recorded"`, `"run_id": "other"`))
+			folders: func(t *testing.T, b recording) {
+				edit(t, filepath.Join(b.dir, "reports", run, "pipeline_summary.json"), replaceAll(`"run_id": "recorded"`, `"run_id": "other"`))
 			}},
 		{name: "no scores", kind: audit.Lost, object: "reports of run", text: "evaluator_output_summary.json is not there",
-			folders: gone("reports", run, "evaluator_output_summary.json")},
+			folders: removeFile("reports", run, "evaluator_output_summary.json")},
 		{name: "scores that cannot be read", kind: audit.Torn, object: "reports of run", text: "evaluator_output_summary.json is no JSON",
-			folders: func(t *testing.T, b books) {
+			folders: func(t *testing.T, b recording) {
 				edit(t, filepath.Join(b.dir, "reports", run, "evaluator_output_summary.json"), func(b []byte) []byte { return b[:len(b)/2] })
 			}},
 		{name: "no workbook", kind: audit.Lost, object: "reports of run", text: "xlsx is not there",
-			folders: gone("reports", run, "evaluator_output_detailed.xlsx")},
+			folders: removeFile("reports", run, "evaluator_output_detailed.xlsx")},
 		{name: "half a workbook", kind: audit.Torn, object: "reports of run", text: "xlsx",
-			folders: func(t *testing.T, b books) {
+			folders: func(t *testing.T, b recording) {
 				edit(t, filepath.Join(b.dir, "reports", run, "evaluator_output_detailed.xlsx"), func(b []byte) []byte { return b[:len(b)/2] })
 			}},
 		{name: "no line in the list", kind: audit.Lost, object: run, text: "no line",
-			state: func(_ *testing.T, s *audit.State) { s.List = nil }},
+			state: func(_ *testing.T, s *snapshot.State) { s.List = nil }},
 		{name: "two lines in the list", kind: audit.Duplicated, object: run, text: "2 lines", state: line(run, "success")},
 		{name: "a line that says otherwise", kind: audit.Torn, object: run, text: "is running in the list",
-			state: func(_ *testing.T, s *audit.State) { s.List[0].Status = "running" }},
-		{name: "a line of nobody", kind: audit.Left, object: "nobody", text: "in the list", state: line("nobody", "success")},
-		{name: "reports of nobody", kind: audit.Left, object: "nobody", text: "has reports", folders: left("reports/nobody/pipeline_summary.json")},
-		{name: "a temporary report", kind: audit.Left, object: ".tmp-1", folders: left("reports", run, ".tmp-1")},
+			state: func(_ *testing.T, s *snapshot.State) { s.List[0].Status = "running" }},
+		{name: "a line of no run", kind: audit.Left, object: "unknown", text: "in the list", state: line("unknown", "success")},
+		{name: "reports of no run", kind: audit.Left, object: "unknown", text: "has reports", folders: addFile("reports/unknown/pipeline_summary.json")},
+		{name: "a temporary report", kind: audit.Left, object: ".tmp-1", folders: addFile("reports", run, ".tmp-1")},
 	}
 }
 
-// TestKindsArePlanted: each kind of fault is among the planted ones.
-func TestKindsArePlanted(t *testing.T) {
+// TestEachKindIsPlanted: there is a planted fault of each kind.
+func TestEachKindIsPlanted(t *testing.T) {
 	t.Parallel()
 	planted := map[audit.Kind]bool{}
 	for _, p := range slices.Concat(plantedFacts(), plantedAttempts(), plantedWork(), plantedTracking(), plantedFiles()) {
 		planted[p.kind] = true
 		if strings.TrimSpace(p.object+p.text) == "" {
-			t.Errorf("%s: nothing is wanted of it", p.name)
+			t.Errorf("%s: no expectation", p.name)
 		}
 	}
 	for _, k := range []audit.Kind{audit.Lost, audit.Duplicated, audit.Stuck, audit.Torn, audit.Failed, audit.Left, audit.Repeated} {

@@ -8,31 +8,32 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/audit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/audit/snapshot"
 	"github.com/tunebus/tunebus/events"
 )
 
-func plantedWork() []plant {
-	return []plant{
-		{name: "work done again", kind: audit.Repeated, object: "finetune.started.recorded.2", text: "5 steps again", state: workAgain},
-		{name: "work done again, and outages before and after", kind: audit.Repeated, object: "finetune.started.recorded.2", text: "also at step 3",
-			state: func(t *testing.T, s *audit.State) {
-				workAgain(t, s)
-				at := times(t, s)
-				s.Outages = []audit.Outage{
+func plantedWork() []plantedFault {
+	return []plantedFault{
+		{name: "repeated steps", kind: audit.Repeated, object: "finetune.started.recorded.2", text: "5 steps again", state: repeatSteps},
+		{name: "repeated steps, and outages before and after", kind: audit.Repeated, object: "finetune.started.recorded.2", text: "also at step 3",
+			state: func(t *testing.T, s *snapshot.State) {
+				repeatSteps(t, s)
+				at := stepTimes(t, s)
+				s.Outages = []snapshot.Outage{
 					{From: at[1].Add(-time.Hour), To: at[save].Add(-time.Microsecond)},
 					{From: at[save+1].Add(time.Microsecond), To: at[save+1].Add(time.Hour)},
 				}
 			}},
-		{name: "work done again, and an outage of another process", kind: audit.Repeated, object: "finetune.started.recorded.2", text: "also at step 3",
-			state: func(t *testing.T, s *audit.State) {
-				workAgain(t, s)
-				s.Outages = []audit.Outage{{PID: os.Getpid() + 1, To: time.Now().Add(time.Hour)}}
+		{name: "repeated steps, and an outage of another process", kind: audit.Repeated, object: "finetune.started.recorded.2", text: "also at step 3",
+			state: func(t *testing.T, s *snapshot.State) {
+				repeatSteps(t, s)
+				s.Outages = []snapshot.Outage{{PID: os.Getpid() + 1, To: time.Now().Add(time.Hour)}}
 			}},
 	}
 }
 
-// workAgain lets the second attempt begin from the start.
-func workAgain(t *testing.T, s *audit.State) {
+// repeatSteps makes the second attempt start from the first step.
+func repeatSteps(t *testing.T, s *snapshot.State) {
 	t.Helper()
 	for i, m := range s.Metrics {
 		if m.Subject != "finetune.progress."+run+".2" {
@@ -49,8 +50,8 @@ func workAgain(t *testing.T, s *audit.State) {
 	t.Fatal("no progress of attempt 2 is recorded")
 }
 
-// times are when the first attempt did each step.
-func times(t *testing.T, s *audit.State) map[int64]time.Time {
+// stepTimes returns the time of each step of the first attempt.
+func stepTimes(t *testing.T, s *snapshot.State) map[int64]time.Time {
 	t.Helper()
 	at := map[int64]time.Time{}
 	for _, m := range s.Metrics {
@@ -66,26 +67,26 @@ func times(t *testing.T, s *audit.State) map[int64]time.Time {
 	return at
 }
 
-// TestCheckpointDuringAnOutage: what nobody could be told of may be repeated,
-// and no more than that.
+// TestCheckpointDuringAnOutage: only the steps after a checkpoint that could not
+// be registered may be repeated.
 func TestCheckpointDuringAnOutage(t *testing.T) {
 	t.Parallel()
 	s := record(t).read(t)
-	workAgain(t, &s)
-	at := times(t, &s)
+	repeatSteps(t, &s)
+	at := stepTimes(t, &s)
 	moment := at[save].Add(at[save+1].Sub(at[save]) / 2)
 	for _, pid := range []int{os.Getpid(), 0} {
-		s.Outages = []audit.Outage{{PID: pid, From: moment, To: moment}}
+		s.Outages = []snapshot.Outage{{PID: pid, From: moment, To: moment}}
 		if faults := audit.Check(s); len(faults) > 0 {
-			t.Errorf("the checkpoint at step %d could not be saved by process %d, and it is said:\n%s", save, pid, lines(faults))
+			t.Errorf("process %[2]d could not register the checkpoint at step %[1]d, but a fault is found:\n%[3]s", save, pid, lines(faults))
 		}
 	}
-	// One that was due before could.
-	changed("pipeline.accepted."+run, func(e *events.PipelineAccepted) { e.Specification.FineTuner.SaveSteps = 2 })(t, &s)
+	// The checkpoint before the outage could be registered.
+	changeFact("pipeline.accepted."+run, func(e *events.PipelineAccepted) { e.Specification.FineTuner.SaveSteps = 2 })(t, &s)
 	faults := audit.Check(s)
 	if !slices.ContainsFunc(faults, func(f audit.Fault) bool {
 		return f.Kind == audit.Repeated && strings.Contains(f.Text, "also at step 2")
 	}) {
-		t.Errorf("the checkpoint at step 2 could be saved, and it is said:\n%s", lines(faults))
+		t.Errorf("the checkpoint at step 2 could be registered, and the faults are:\n%s", lines(faults))
 	}
 }

@@ -11,37 +11,41 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/audit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/audit/snapshot"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/standalone"
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
+	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/prediction"
-	"github.com/tunebus/tunebus/pipeline/worker"
 	"github.com/tunebus/tunebus/services/evaluation"
 	"github.com/tunebus/tunebus/services/tracker"
 )
 
-// run is the recorded run's id, steps and save are its training's.
+// run is the id of the recorded run. Its training has that many steps and saves
+// a checkpoint every save steps.
 const (
 	run   = "recorded"
 	steps = 10
 	save  = 3
 )
 
-// books is a recorded pipeline: what the server held, and the folders.
-type books struct {
-	state audit.State
+// recording is what a pipeline left behind: the state of the server, and the
+// folders.
+type recording struct {
+	state snapshot.State
 	dir   string
 }
 
-// read reads the folders beside what was read of the server.
-func (b books) read(t *testing.T) audit.State {
+// read returns the state of the server and of the folders.
+func (b recording) read(t *testing.T) snapshot.State {
 	t.Helper()
 	s := b.state
 	for _, err := range []error{
-		audit.ReadArtifacts(filepath.Join(b.dir, "data", "artifacts"), &s),
-		audit.ReadMLflow(filepath.Join(b.dir, "mlruns"), &s),
-		audit.ReadReports(filepath.Join(b.dir, "reports"), &s),
-		audit.ReadScratch(filepath.Join(b.dir, "data", "scratch"), &s),
+		snapshot.ReadArtifacts(filepath.Join(b.dir, "data", "artifacts"), &s),
+		snapshot.ReadMLflow(filepath.Join(b.dir, "mlruns"), &s),
+		snapshot.ReadReports(filepath.Join(b.dir, "reports"), &s),
+		snapshot.ReadScratch(filepath.Join(b.dir, "data", "scratch"), &s),
 	} {
 		if err != nil {
 			t.Fatal(err)
@@ -50,10 +54,10 @@ func (b books) read(t *testing.T) audit.State {
 	return s
 }
 
-// copied is a copy of everything, to be damaged.
-func (b books) copied(t *testing.T) books {
+// copy returns a copy that a test may damage.
+func (b recording) copy(t *testing.T) recording {
 	t.Helper()
-	c := books{dir: t.TempDir()}
+	c := recording{dir: t.TempDir()}
 	for _, folder := range []string{"data/artifacts", "mlruns", "reports", "data/scratch"} {
 		if err := os.CopyFS(filepath.Join(c.dir, folder), os.DirFS(filepath.Join(b.dir, folder))); err != nil {
 			t.Fatal(err)
@@ -69,13 +73,13 @@ func (b books) copied(t *testing.T) books {
 	return c
 }
 
-// train is an engine that is stopped at its first attempt, behind a
-// checkpoint; what follows goes on from there.
-func train(halfway chan<- struct{}) worker.EngineFunc {
-	return func(ctx context.Context, job *worker.Job) (worker.Result, error) {
+// train is an engine whose first attempt is stopped after a checkpoint. The
+// second attempt resumes from there.
+func train(halfway chan<- struct{}) engine.Func {
+	return func(ctx context.Context, job *engine.Job) (engine.Result, error) {
 		for step := job.Resume.Step + 1; step <= steps; step++ {
 			if err := job.Progress(ctx, step, steps, events.Point{Key: "loss", Value: 1 / float64(step)}); err != nil {
-				return worker.Result{}, err
+				return engine.Result{}, err
 			}
 			if step%save == 0 {
 				dir, err := job.Scratch("checkpoint-" + strconv.FormatInt(step, 10))
@@ -89,27 +93,27 @@ func train(halfway chan<- struct{}) worker.EngineFunc {
 					err = job.Checkpoint(ctx, step, dir, 1)
 				}
 				if err != nil {
-					return worker.Result{}, err
+					return engine.Result{}, err
 				}
 			}
 			if job.Attempt == 1 && step == save+2 {
 				close(halfway)
 				<-ctx.Done()
-				return worker.Result{}, ctx.Err()
+				return engine.Result{}, ctx.Err()
 			}
 		}
 		a, err := store(ctx, job, events.ArtifactModel, "model.txt", "the model")
-		return worker.Result{Artifacts: []events.Artifact{a}, Statistics: map[string]float64{"total_training_steps": steps}}, err
+		return engine.Result{Artifacts: []events.Artifact{a}, Statistics: map[string]float64{"total_training_steps": steps}}, err
 	}
 }
 
-func answer(ctx context.Context, job *worker.Job) (worker.Result, error) {
+func answer(ctx context.Context, job *engine.Job) (engine.Result, error) {
 	a, err := store(ctx, job, events.ArtifactPredictions, prediction.FileName,
 		`{"index":0,"question":"q","ground_truth":"a b c","answer":"a b d"}`+"\n")
-	return worker.Result{Artifacts: []events.Artifact{a}}, err
+	return engine.Result{Artifacts: []events.Artifact{a}}, err
 }
 
-func store(ctx context.Context, job *worker.Job, name, file, content string) (events.Artifact, error) {
+func store(ctx context.Context, job *engine.Job, name, file, content string) (events.Artifact, error) {
 	path, err := job.Scratch(file)
 	if err == nil {
 		err = os.WriteFile(path, []byte(content), 0o600)
@@ -120,25 +124,25 @@ func store(ctx context.Context, job *worker.Job, name, file, content string) (ev
 	return job.PutFile(ctx, name, "text/plain", path)
 }
 
-// record runs a small pipeline in which fine-tuning is stopped and taken up
-// again, and a request that is rejected, and reads what they leave.
-func record(t *testing.T) books {
+// record runs a small pipeline in which fine-tuning is stopped and resumed, and a
+// request that is rejected. It returns what they leave behind.
+func record(t *testing.T) recording {
 	t.Helper()
-	b := books{dir: t.TempDir()}
+	b := recording{dir: t.TempDir()}
 	halfway := make(chan struct{})
 	cfg := standalone.Config{
-		Data: filepath.Join(b.dir, "data"), Listen: "127.0.0.1:0", RelaxedSync: true, Layout: bus.Layout{AckWait: 2 * time.Second},
-		Engines: map[events.Phase]worker.Engine{
-			events.Finetune: train(halfway), events.Inference: worker.EngineFunc(answer), events.Evaluation: evaluation.Engine{},
+		Data: filepath.Join(b.dir, "data"), Listen: "127.0.0.1:0", RelaxedSync: true, Layout: topology.Topology{AckWait: 2 * time.Second},
+		Engines: map[events.Phase]engine.Engine{
+			events.Finetune: train(halfway), events.Inference: engine.Func(answer), events.Evaluation: evaluation.Engine{},
 		},
 		Tracker: tracker.Config{TrackingURI: "file://" + b.dir + "/mlruns", Reports: filepath.Join(b.dir, "reports"), Settle: 50 * time.Millisecond},
 	}
-	l := begin(t, cfg)
+	l := start(t, cfg)
 	for _, req := range []events.PipelineRequested{
 		{RunID: run, Specification: specification(t, "owner/model")},
 		{RunID: "refused", Specification: specification(t, "nowhere")},
 	} {
-		if _, err := l.Bus.Publish(t.Context(), req, bus.Fence{}); err != nil {
+		if _, err := journal.New(l.Bus).Publish(t.Context(), req, journal.Fence{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -146,15 +150,15 @@ func record(t *testing.T) books {
 	if err := l.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	l = begin(t, cfg)
+	l = start(t, cfg)
 	defer func() {
 		if err := l.Stop(); err != nil {
 			t.Error(err)
 		}
 	}()
-	read := func() audit.State {
-		s := audit.State{}
-		if err := audit.ReadStreams(t.Context(), l.URL(), &s); err != nil {
+	read := func() snapshot.State {
+		s := snapshot.State{}
+		if err := snapshot.ReadStreams(t.Context(), l.URL(), &s); err != nil {
 			t.Fatal(err)
 		}
 		return s
@@ -171,13 +175,13 @@ func record(t *testing.T) books {
 		}
 		<-tick.C
 	}
-	for i := range b.state.Facts { // room for what a test plants between two
+	for i := range b.state.Facts { // so that a test can add facts between two others
 		b.state.Facts[i].Sequence *= 10
 	}
 	return b
 }
 
-func begin(t *testing.T, cfg standalone.Config) *standalone.Local {
+func start(t *testing.T, cfg standalone.Config) *standalone.Local {
 	t.Helper()
 	l, err := standalone.Start(t.Context(), cfg)
 	if err != nil {
@@ -199,13 +203,13 @@ func specification(t *testing.T, model string) json.RawMessage {
 }
 
 // settled reports whether everything was tracked and every message settled.
-func settled(s audit.State) bool {
+func settled(s snapshot.State) bool {
 	tracked := false
 	for _, m := range s.Facts {
 		tracked = tracked || m.Subject == "tracking.completed."+run
 	}
 	for _, c := range s.Consumers {
-		tracked = tracked && c.Pending+c.Held == 0
+		tracked = tracked && c.Unsettled() == 0
 	}
 	return tracked && len(s.Keys["tunebus_leases"]) == 0
 }

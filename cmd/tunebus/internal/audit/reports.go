@@ -4,82 +4,75 @@ import (
 	"archive/zip"
 	"bytes"
 	"encoding/json"
-	"strconv"
-	"strings"
 
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/audit/snapshot"
 	"github.com/tunebus/tunebus/events"
 )
 
-// reports wants the files of a run that has ended, and its line in the list.
-func (c *check) reports(r *story) {
-	done := r.fold.Completed
-	if done == nil || r.fold.Tracked == nil {
-		return // which is a fault of its own
+// reportAudit checks that a tracked run has its reports and one line in the list
+// of runs.
+type reportAudit struct {
+	*findings
+	files map[string]map[string][]byte // by run id and name
+	list  []snapshot.Line
+}
+
+func (a reportAudit) check(r *runHistory) {
+	if !r.isTracked() {
+		return
 	}
-	files := c.state.Reports[r.id]
-	object := "reports of run " + r.id
+	a.checkSummary(r)
+	if p := r.run.Phases[events.Evaluation]; p != nil && p.Completed != nil && p.Completed.Conclusion == events.Success {
+		a.checkScores(r)
+	}
+	a.checkList(r)
+}
+
+func (a reportAudit) checkSummary(r *runHistory) {
 	var summary struct {
 		RunID      string            `json:"run_id"`
 		Conclusion events.Conclusion `json:"conclusion"`
 	}
-	switch body, ok := files["pipeline_summary.json"]; {
+	object := reportsOf(r)
+	switch body, ok := a.files[r.id]["pipeline_summary.json"]; {
 	case !ok:
-		c.add(Lost, object, "pipeline_summary.json is not there")
-	case json.Unmarshal(body, &summary) != nil || summary.RunID != r.id || summary.Conclusion != done.Conclusion:
-		c.add(Torn, object, "pipeline_summary.json tells of run %q, which concluded with %q", summary.RunID, summary.Conclusion)
+		a.add(Lost, object, "pipeline_summary.json is not there")
+	case json.Unmarshal(body, &summary) != nil || summary.RunID != r.id || summary.Conclusion != r.run.Completed.Conclusion:
+		a.add(Torn, object, "pipeline_summary.json tells of run %q, which concluded with %q", summary.RunID, summary.Conclusion)
 	}
-	if p := r.fold.Phases[events.Evaluation]; p != nil && p.Completed != nil && p.Completed.Conclusion == events.Success {
-		body, ok := files["evaluator_output_summary.json"]
-		if !ok {
-			c.add(Lost, object, "evaluator_output_summary.json is not there")
-		} else if !json.Valid(body) {
-			c.add(Torn, object, "evaluator_output_summary.json is no JSON")
-		}
-		if body, ok = files["evaluator_output_detailed.xlsx"]; !ok {
-			c.add(Lost, object, "evaluator_output_detailed.xlsx is not there")
-		} else if _, err := zip.NewReader(bytes.NewReader(body), int64(len(body))); err != nil {
-			c.add(Torn, object, "evaluator_output_detailed.xlsx: %v", err)
-		}
+}
+
+func (a reportAudit) checkScores(r *runHistory) {
+	object, files := reportsOf(r), a.files[r.id]
+	body, ok := files["evaluator_output_summary.json"]
+	if !ok {
+		a.add(Lost, object, "evaluator_output_summary.json is not there")
+	} else if !json.Valid(body) {
+		a.add(Torn, object, "evaluator_output_summary.json is no JSON")
 	}
-	var lines []string
-	for _, l := range c.state.List {
+	if body, ok = files["evaluator_output_detailed.xlsx"]; !ok {
+		a.add(Lost, object, "evaluator_output_detailed.xlsx is not there")
+	} else if _, err := zip.NewReader(bytes.NewReader(body), int64(len(body))); err != nil {
+		a.add(Torn, object, "evaluator_output_detailed.xlsx: %v", err)
+	}
+}
+
+func (a reportAudit) checkList(r *runHistory) {
+	var statuses []string
+	for _, l := range a.list {
 		if l.RunID == r.id {
-			lines = append(lines, l.Status)
+			statuses = append(statuses, l.Status)
 		}
 	}
+	conclusion := r.run.Completed.Conclusion
 	switch {
-	case len(lines) == 0:
-		c.add(Lost, r.id, "has no line in the list of runs")
-	case len(lines) > 1:
-		c.add(Duplicated, r.id, "has %d lines in the list of runs", len(lines))
-	case lines[0] != string(done.Conclusion):
-		c.add(Torn, r.id, "is %s in the list of runs, and concluded with %s", lines[0], done.Conclusion)
+	case len(statuses) == 0:
+		a.add(Lost, r.id, "has no line in the list of runs")
+	case len(statuses) > 1:
+		a.add(Duplicated, r.id, "has %d lines in the list of runs", len(statuses))
+	case statuses[0] != string(conclusion):
+		a.add(Torn, r.id, "is %s in the list of runs, and concluded with %s", statuses[0], conclusion)
 	}
 }
 
-// unsettled wants every message to be settled, and none given up but those
-// that a rejection answers.
-func (c *check) unsettled() {
-	for _, consumer := range c.state.Consumers {
-		if consumer.Pending+consumer.Held > 0 {
-			c.add(Stuck, consumer.Stream+"/"+consumer.Name, "%d messages wait for it, and %d are not settled", consumer.Pending, consumer.Held)
-		}
-	}
-	letters := map[string]bool{}
-	for _, m := range c.state.Dead {
-		sequence, request := strings.CutPrefix(m.Subject, "dead."+events.StreamRequests+".")
-		seq, err := strconv.ParseUint(sequence, 10, 64)
-		switch {
-		case strings.HasPrefix(m.Subject, "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED."): // comes with its letter
-		case letters[m.Subject]:
-			c.add(Duplicated, m.Subject, "is a second letter of one message")
-		case !request || err != nil || !rejected(c.answers[seq]):
-			c.add(Lost, m.Subject, "was given up")
-		}
-		letters[m.Subject] = true
-	}
-}
-
-func rejected(answers []string) bool {
-	return len(answers) == 1 && strings.HasPrefix(answers[0], events.TypePipelineRejected+".")
-}
+func reportsOf(r *runHistory) string { return "reports of run " + r.id }

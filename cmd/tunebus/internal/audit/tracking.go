@@ -6,139 +6,131 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/audit/snapshot"
 	"github.com/tunebus/tunebus/events"
 )
 
-// parentPhase is the phase tag of a run's parent in MLflow.
+// parentPhase is the phase tag of the parent run in MLflow.
 const parentPhase = "pipeline"
 
-// tracking wants one MLflow run for the run and for each phase that was begun,
-// as the stream tells of them.
-func (c *check) tracking(r *story) {
-	done := r.fold.Completed
-	if done == nil || r.fold.Tracked == nil {
-		return // which is a fault of its own
+// trackingAudit checks that a run and each of its phases that started has one
+// MLflow run, with the data of the stream.
+type trackingAudit struct {
+	*findings
+	tracked []snapshot.TrackedRun
+	objects map[string]snapshot.Object
+}
+
+func (a trackingAudit) check(r *runHistory) {
+	if !r.isTracked() {
+		return
 	}
-	parent := c.tracked(r, parentPhase)
+	completed := r.run.Completed
+	parent := a.findTracked(r, parentPhase)
 	if parent != nil {
-		c.ended(*parent, done.Conclusion, done.EndedAt.UnixMilli())
-		c.param(*parent, "pipeline_success", strconv.FormatBool(done.Conclusion == events.Success))
-		c.param(*parent, "pipeline_start_time", "")
+		a.checkEnd(*parent, completed.Conclusion, completed.EndedAt.UnixMilli())
+		a.checkParam(*parent, "pipeline_success", strconv.FormatBool(completed.Conclusion == events.Success))
+		a.checkParam(*parent, "pipeline_start_time", "")
 	}
-	for p, state := range r.fold.Phases {
+	for p, state := range r.run.Phases {
 		if len(state.Attempts) == 0 || state.Completed == nil {
 			continue
 		}
-		run := c.tracked(r, string(p))
-		if run == nil {
+		child := a.findTracked(r, string(p))
+		if child == nil {
 			continue
 		}
-		if parent != nil && run.Tags["mlflow.parentRunId"] != parent.ID {
-			c.add(Torn, run.Folder, "is not below the MLflow run of its pipeline")
+		if parent != nil && child.Tags["mlflow.parentRunId"] != parent.ID {
+			a.add(Torn, child.Folder, "is not below the MLflow run of its pipeline")
 		}
-		c.ended(*run, state.Completed.Conclusion, state.Completed.EndedAt.UnixMilli())
-		c.param(*run, "phase", "")
-		c.charts(*run, c.history(r, p, *state.Completed))
-		for _, a := range state.Completed.Artifacts {
-			if a.Name == metricsName {
-				continue
-			}
-			switch digest := run.Artifacts[path.Base(a.Reference.Key)]; digest {
-			case a.Reference.SHA256:
-			case "":
-				c.add(Lost, run.Folder, "has no artifact %s", path.Base(a.Reference.Key))
-			default:
-				c.add(Torn, run.Folder, "has an artifact %s that is not the phase's", path.Base(a.Reference.Key))
-			}
-		}
+		a.checkEnd(*child, state.Completed.Conclusion, state.Completed.EndedAt.UnixMilli())
+		a.checkParam(*child, "phase", "")
+		a.checkMetrics(*child, a.metricHistory(r, p, *state.Completed))
+		a.checkArtifacts(*child, state.Completed.Artifacts)
 	}
 }
 
-// tracked finds the one MLflow run of a run and phase.
-func (c *check) tracked(r *story, phase string) *TrackedRun {
-	var found []TrackedRun
-	for _, t := range c.state.Tracked {
+// findTracked returns the MLflow run of a phase of a run, or nil.
+func (a trackingAudit) findTracked(r *runHistory, phase string) *snapshot.TrackedRun {
+	var found []snapshot.TrackedRun
+	for _, t := range a.tracked {
 		if t.Tags["tunebus.run_id"] == r.id && t.Tags["tunebus.phase"] == phase {
 			found = append(found, t)
 		}
 	}
 	if len(found) == 0 {
-		c.add(Lost, r.id, "has no MLflow run of %s", phase)
+		a.add(Lost, r.id, "has no MLflow run of %s", phase)
 		return nil
 	}
 	for _, t := range found[1:] {
-		c.add(Duplicated, t.Folder, "is a second MLflow run of %s of run %s", phase, r.id)
+		a.add(Duplicated, t.Folder, "is a second MLflow run of %s of run %s", phase, r.id)
 	}
 	return &found[0]
 }
 
-func (c *check) ended(t TrackedRun, how events.Conclusion, at int64) {
-	want := map[events.Conclusion]string{events.Success: "3", events.Failure: "4", events.Cancelled: "5"}[how]
+func (a trackingAudit) checkEnd(t snapshot.TrackedRun, conclusion events.Conclusion, endTime int64) {
+	want := map[events.Conclusion]string{events.Success: "3", events.Failure: "4", events.Cancelled: "5"}[conclusion]
 	switch {
 	case t.Status == "1":
-		c.add(Stuck, t.Folder, "has not ended")
+		a.add(Stuck, t.Folder, "has not ended")
 	case t.Status != want:
-		c.add(Torn, t.Folder, "has status %s; %s is %s", t.Status, how, want)
-	case t.EndTime != at:
-		c.add(Torn, t.Folder, "ended at %d; the stream says %d", t.EndTime, at)
+		a.add(Torn, t.Folder, "has status %s; %s is %s", t.Status, conclusion, want)
+	case t.EndTime != endTime:
+		a.add(Torn, t.Folder, "ended at %d; the stream says %d", t.EndTime, endTime)
 	}
 }
 
-// param wants a parameter; an empty value is any.
-func (c *check) param(t TrackedRun, name, value string) {
+// checkParam checks that a parameter exists and, unless value is empty, its
+// value.
+func (a trackingAudit) checkParam(t snapshot.TrackedRun, name, value string) {
 	switch got, ok := t.Params[name]; {
 	case !ok:
-		c.add(Lost, t.Folder, "has no parameter %s", name)
+		a.add(Lost, t.Folder, "has no parameter %s", name)
 	case value != "" && got != value:
-		c.add(Torn, t.Folder, "says that %s is %s; it is %s", name, got, value)
+		a.add(Torn, t.Folder, "says that %s is %s; it is %s", name, got, value)
 	}
 }
 
-// charts wants each step of each metric once, and those of the history, where
-// there is one, as they are there.
-func (c *check) charts(t TrackedRun, history map[string]map[int64]Point) {
+func (a trackingAudit) checkArtifacts(t snapshot.TrackedRun, artifacts []events.Artifact) {
+	for _, artifact := range artifacts {
+		if artifact.Name == metricsName {
+			continue // MLflow has the points as metrics
+		}
+		name := path.Base(artifact.Reference.Key)
+		switch digest := t.Artifacts[name]; digest {
+		case artifact.Reference.SHA256:
+		case "":
+			a.add(Lost, t.Folder, "has no artifact %s", name)
+		default:
+			a.add(Torn, t.Folder, "has an artifact %s that is not the phase's", name)
+		}
+	}
+}
+
+// checkMetrics checks that each metric has one point for each step, and exactly
+// the points of the history if the phase has one.
+func (a trackingAudit) checkMetrics(t snapshot.TrackedRun, history map[string]map[int64]snapshot.Point) {
 	for _, key := range slices.Sorted(maps.Keys(t.Metrics)) {
-		had := map[int64]bool{}
+		seen := map[int64]bool{}
 		for _, p := range t.Metrics[key] {
-			if had[p.Step] {
-				c.add(Duplicated, t.Folder, "has step %d of %s twice", p.Step, key)
+			if seen[p.Step] {
+				a.add(Duplicated, t.Folder, "has step %d of %s twice", p.Step, key)
 			}
-			had[p.Step] = true
+			seen[p.Step] = true
 			if want, ok := history[key][p.Step]; history[key] != nil && (!ok || want != p) {
-				c.add(Torn, t.Folder, "has %+v of %s, the history of the phase %+v", p, key, want)
+				a.add(Torn, t.Folder, "has %+v of %s, the history of the phase %+v", p, key, want)
 			}
 		}
 	}
 	for key, points := range history {
 		missing := 0
 		for step := range points {
-			if !slices.ContainsFunc(t.Metrics[key], func(p Point) bool { return p.Step == step }) {
+			if !slices.ContainsFunc(t.Metrics[key], func(p snapshot.Point) bool { return p.Step == step }) {
 				missing++
 			}
 		}
 		if missing > 0 {
-			c.add(Lost, t.Folder, "lacks %d of the %d points of %s", missing, len(points), key)
-		}
-	}
-}
-
-// unknown wants every MLflow run, every folder of reports and every line of
-// the list to belong to a run.
-func (c *check) unknown() {
-	known := func(id string) bool { return c.runs[id] != nil && c.runs[id].fold.Accepted != nil }
-	for _, t := range c.state.Tracked {
-		if !known(t.Tags["tunebus.run_id"]) {
-			c.add(Left, t.Folder, "is an MLflow run of no run")
-		}
-	}
-	for _, id := range slices.Sorted(maps.Keys(c.state.Reports)) {
-		if !known(id) {
-			c.add(Left, id, "has reports and is no run")
-		}
-	}
-	for _, line := range c.state.List {
-		if !known(line.RunID) {
-			c.add(Left, line.RunID, "is in the list of runs and is no run")
+			a.add(Lost, t.Folder, "lacks %d of the %d points of %s", missing, len(points), key)
 		}
 	}
 }

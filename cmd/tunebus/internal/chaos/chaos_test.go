@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
 )
 
 // underWay is how many runs there are at the same time.
@@ -21,7 +21,7 @@ func TestChaos(t *testing.T) {
 	t.Logf("seed %d: %d kills, %d runs or more", *seed, *kills, *runs)
 	c := found(t, &delivered, "chaos", "")
 	w := newWreck(t, c, *kills)
-	b, err := bus.Connect(context.WithoutCancel(t.Context()), bus.Options{URL: c.url, Name: "people", Wait: 30 * time.Second})
+	b, err := conn.Connect(context.WithoutCancel(t.Context()), conn.Options{URL: c.url, Name: "people", Wait: 30 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}

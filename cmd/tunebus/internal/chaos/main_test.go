@@ -13,8 +13,8 @@ import (
 // What "make chaos" says; the defaults are a short run for "make test".
 var (
 	seed  = flag.Uint64("seed", 0, "what happens when follows from it; 0: another one each time")
-	kills = flag.Int("kills", processes.Times(16, 6), "processes that are killed")
-	runs  = flag.Int("runs", processes.Times(8, 3), "runs, at least")
+	kills = flag.Int("kills", 16, "processes that are killed")
+	runs  = flag.Int("runs", 8, "runs, at least")
 	every = flag.Bool("every", false, "every point of failure in every program that comes by there")
 	keep  = flag.String("keep", "", "folder in which everything stays, with the logs; default: nothing stays")
 )

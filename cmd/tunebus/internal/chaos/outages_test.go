@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tunebus/tunebus/cmd/tunebus/internal/audit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/audit/snapshot"
 )
 
 // caughtUp is how long a service may need, once it is connected again, to tell
@@ -39,7 +39,7 @@ func (w *wreck) back(t *testing.T) {
 	}
 	for p, since := range w.cut {
 		if seen[p.PID()] || p.Ended() {
-			w.state.Outages = append(w.state.Outages, audit.Outage{PID: p.PID(), From: since, To: time.Now().Add(caughtUp)})
+			w.state.Outages = append(w.state.Outages, snapshot.Outage{PID: p.PID(), From: since, To: time.Now().Add(caughtUp)})
 			delete(w.cut, p)
 		}
 	}

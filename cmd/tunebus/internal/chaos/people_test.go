@@ -11,14 +11,15 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
 )
 
 // people ask for runs, for the end of some, and for the repetition of others.
 type people struct {
 	*town
 	choice *rand.Rand
-	bus    *bus.Bus
+	bus    *conn.Conn
 
 	letters []letter        // that are to be sent
 	ended   map[string]bool // the subjects of the ends of runs
@@ -107,8 +108,8 @@ func (p *people) another(t *testing.T) {
 func (p *people) cancelSoon(run string) {
 	after := time.Duration(p.choice.Int64N(int64(15 * time.Second)))
 	p.letters = append(p.letters, letter{time.Now().Add(after), func(ctx context.Context) error {
-		_, err := p.bus.Publish(ctx, events.CancelRequested{RunID: run, By: "chaos"}, bus.Fence{})
-		var lost *bus.LostError
+		_, err := journal.New(p.bus).Publish(ctx, events.CancelRequested{RunID: run, By: "chaos"}, journal.Fence{})
+		var lost *journal.FencedError
 		if errors.As(err, &lost) { // it arrived at an earlier try
 			return nil
 		}

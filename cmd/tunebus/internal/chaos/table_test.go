@@ -10,6 +10,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/audit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/audit/snapshot"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/processes"
 	"github.com/tunebus/tunebus/events"
 )
@@ -31,7 +32,7 @@ func (w *wreck) enough(t *testing.T) {
 }
 
 // table tells what was done and what came of it.
-func (w *wreck) table(s audit.State) string {
+func (w *wreck) table(s snapshot.State) string {
 	var b strings.Builder
 	out := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	row := func(name string, value any) { _, _ = fmt.Fprintf(out, "%s\t%v\n", name, value) } // into memory

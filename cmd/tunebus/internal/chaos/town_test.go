@@ -15,9 +15,12 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/audit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/audit/snapshot"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/processes"
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/objectstore"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
 
 // ackWait is how long the job of a dead worker waits here.
@@ -35,7 +38,7 @@ type town struct {
 	asked    map[string]string // the kind of each run, by its id
 	fed      int
 	staffed  map[string]bool
-	state    audit.State // of which Ends are noted as runs are asked for
+	state    snapshot.State // of which Ends are noted as runs are asked for
 
 	mu    sync.Mutex
 	procs []*processes.Process // all that ever were, but NATS
@@ -56,7 +59,7 @@ func found(t *testing.T, programs *processes.Programs, name, store string) *town
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &town{programs: programs, dir: dir, store: store, asked: map[string]string{}, staffed: map[string]bool{}, state: audit.State{Ends: map[string][]events.Conclusion{}}}
+	c := &town{programs: programs, dir: dir, store: store, asked: map[string]string{}, staffed: map[string]bool{}, state: snapshot.State{Ends: map[string][]events.Conclusion{}}}
 	if store == "" {
 		c.store = "file://" + c.in("artifacts")
 	}
@@ -87,16 +90,16 @@ func found(t *testing.T, programs *processes.Programs, name, store string) *town
 	if c.js, err = jetstream.New(nc); err != nil {
 		t.Fatal(err)
 	}
-	b, err := bus.Connect(t.Context(), bus.Options{URL: c.url, Name: "setup", Wait: 30 * time.Second})
+	b, err := conn.Connect(t.Context(), conn.Options{URL: c.url, Name: "setup", Wait: 30 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer b.Close()
-	if err := b.Setup(t.Context(), bus.Layout{AckWait: ackWait}); err != nil {
+	if err := topology.Apply(t.Context(), b, topology.Topology{AckWait: ackWait}); err != nil {
 		t.Fatal(err)
 	}
 	if bucket, ok := strings.CutPrefix(c.store, "jetstream://"); ok {
-		if err := b.SetupObjects(t.Context(), bucket, 1<<30); err != nil {
+		if err := objectstore.Create(t.Context(), b, bucket, 1<<30); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -211,7 +214,7 @@ func (c *town) unrest(ctx context.Context) error {
 			return err
 		}
 	}
-	kv, err := c.js.KeyValue(ctx, bus.BucketLeases)
+	kv, err := c.js.KeyValue(ctx, topology.BucketLeases)
 	if err != nil {
 		return err
 	}
@@ -259,15 +262,15 @@ func (c *town) subjects(ctx context.Context, filter string) (map[string]bool, er
 }
 
 // audited reads what is left of a town at rest and reports every fault.
-func (c *town) audited(t *testing.T) audit.State {
+func (c *town) audited(t *testing.T) snapshot.State {
 	t.Helper()
 	s := c.state
-	read := audit.ReadArtifacts(c.in("artifacts"), &s)
+	read := snapshot.ReadArtifacts(c.in("artifacts"), &s)
 	if bucket, ok := strings.CutPrefix(c.store, "jetstream://"); ok {
-		read = audit.ReadObjects(t.Context(), c.url, bucket, &s)
+		read = snapshot.ReadObjects(t.Context(), c.url, bucket, &s)
 	}
-	err := errors.Join(read, audit.ReadStreams(t.Context(), c.url, &s), audit.ReadMLflow(c.in("mlruns"), &s),
-		audit.ReadReports(c.in("reports"), &s), audit.ReadScratch(c.in("scratch"), &s), audit.ReadScratch(c.dir, &s))
+	err := errors.Join(read, snapshot.ReadStreams(t.Context(), c.url, &s), snapshot.ReadMLflow(c.in("mlruns"), &s),
+		snapshot.ReadReports(c.in("reports"), &s), snapshot.ReadScratch(c.in("scratch"), &s), snapshot.ReadScratch(c.dir, &s))
 	if err != nil {
 		t.Fatal(err)
 	}

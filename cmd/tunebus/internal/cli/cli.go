@@ -18,15 +18,13 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
+	"github.com/tunebus/tunebus/pipeline/version"
 )
-
-// Version is this program's version.
-var Version = "0.1.0"
 
 // Main runs a command and returns its exit status.
 func Main(ctx context.Context, args []string, out, errout io.Writer) int {
 	console := view.NewConsole(out, errout)
-	root := newRoot(session.New(Version, console))
+	root := newRoot(session.New(version.Current(), console))
 	root.SetArgs(args)
 	root.SetOut(out)
 	root.SetErr(console.Screen())

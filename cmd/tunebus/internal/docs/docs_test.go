@@ -9,11 +9,10 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/tunebus/tunebus/cmd/tunebus/internal/processes"
 )
 
 // Blocks of the manual that start with ```sh are run as they stand, in a
@@ -24,6 +23,11 @@ func notRun() map[string]string {
 		"make run":                 "CI runs it",
 		"make test":                "CI runs it, and this test is part of it",
 		"make check":               "CI runs it, and this test is part of it",
+		"make race":                "CI runs it as a part of make check",
+		"make structure":           "it measures; a test holds what it measures",
+		"git worktree add":         "it makes a second checkout",
+		"go test -run TestGolden":  "it writes into the sources; the test itself runs without -update",
+		"nats stream view":         "the nats command is another project's",
 		"make fuzz":                "it takes ten minutes for each target; the corpora are part of the tests",
 		"make chaos":               "it takes minutes to hours; a short run of it is part of the tests",
 		"make bench":               "it measures for many minutes",
@@ -55,23 +59,45 @@ func pages(t *testing.T) []string {
 	if err != nil || len(all) == 0 {
 		t.Fatalf("no pages (%v)", err)
 	}
-	return append(all, filepath.Join(root(t), "README.md"))
+	return append(all, filepath.Join(root(t), "CONTRIBUTING.md"), filepath.Join(root(t), "README.md"))
+}
+
+// bin is the folder of the program, which the first test that needs it builds.
+var bin string
+
+func TestMain(m *testing.M) {
+	var err error
+	if bin, err = os.MkdirTemp("", "tunebus-manual-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	status := m.Run()
+	_ = os.RemoveAll(bin) // a leftover in the folder for temporary files
+	os.Exit(status)
+}
+
+var build = sync.OnceValue(func() error {
+	c := exec.CommandContext(context.Background(), "go", "build", "-o", filepath.Join(bin, "tunebus"), "../..")
+	c.Env = append(os.Environ(), "CGO_ENABLED=0", "GOEXPERIMENT=simd", "GOFLAGS=-tags=disable_grpc_modules") // as the Makefile does
+	if out, err := c.CombinedOutput(); err != nil {
+		return fmt.Errorf("build the program: %w\n%s", err, out)
+	}
+	return nil
+})
+
+// withProgram builds the program, once for all tests.
+func withProgram(t *testing.T) {
+	t.Helper()
+	if err := build(); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // TestCommandsOfTheManual runs them page by page.
 func TestCommandsOfTheManual(t *testing.T) {
 	t.Parallel()
-	bin := t.TempDir()
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(bin, "tunebus"), "../..")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOEXPERIMENT=simd", "GOFLAGS=-tags=disable_grpc_modules") // as the Makefile does
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	all := pages(t)
-	if processes.UnderRace {
-		all = all[len(all)-1:] // README.md
-	}
-	for _, page := range all {
+	withProgram(t)
+	for _, page := range pages(t) {
 		t.Run(filepath.Base(page), func(t *testing.T) {
 			t.Parallel()
 			text, err := os.ReadFile(page)
@@ -88,7 +114,7 @@ func TestCommandsOfTheManual(t *testing.T) {
 				}
 			}
 			if script != "" {
-				run(t, bin, script)
+				run(t, script)
 			}
 		})
 	}
@@ -108,7 +134,7 @@ func allowed(t *testing.T, commands string) {
 	}
 }
 
-func run(t *testing.T, bin, script string) {
+func run(t *testing.T, script string) {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.Symlink(filepath.Join(root(t), "configs"), filepath.Join(dir, "configs")); err != nil {
@@ -129,6 +155,30 @@ func run(t *testing.T, bin, script string) {
 	}
 	if err != nil {
 		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// TestManualNamesNoOtherCommand: a command that the manual names in a sentence
+// is one that the program has.
+func TestManualNamesNoOtherCommand(t *testing.T) {
+	t.Parallel()
+	withProgram(t)
+	named := map[string]bool{}
+	for _, page := range pages(t) {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sentences := block.ReplaceAllString(string(text), "")
+		for _, m := range regexp.MustCompile("`tunebus ([a-z]+(?: [a-z]+)?)\\b").FindAllStringSubmatch(sentences, -1) {
+			named[m[1]] = true
+		}
+	}
+	for name := range named {
+		out, err := exec.CommandContext(t.Context(), filepath.Join(bin, "tunebus"), append(strings.Fields(name), "--help")...).CombinedOutput()
+		if err != nil {
+			t.Errorf("tunebus %s: %v\n%s", name, err, out)
+		}
 	}
 }
 

@@ -38,9 +38,6 @@ func TestServicesApart(t *testing.T) {
 		dir := t.TempDir()
 		apart(t, dir, "file://"+filepath.Join(dir, "artifacts"))
 	})
-	if processes.UnderRace {
-		return
-	}
 	t.Run("object store", func(t *testing.T) {
 		t.Parallel()
 		apart(t, t.TempDir(), "jetstream://artifacts")

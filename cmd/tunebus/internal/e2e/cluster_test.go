@@ -1,8 +1,3 @@
-//go:build !race
-
-// The programs are built without the race detector, which would see nothing
-// new here.
-
 package e2e_test
 
 import (
@@ -20,7 +15,9 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/processes"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
 )
 
 // ackWait is how long the job of a killed worker waits in these tests.
@@ -30,7 +27,7 @@ const ackWait = 3 * time.Second
 type cluster struct {
 	dir, url string
 	env      []string
-	bus      *bus.Bus
+	bus      *conn.Conn
 	conn     *nats.Conn
 	store    *artifact.Store
 
@@ -66,7 +63,7 @@ func newCluster(t *testing.T, more ...string) *cluster {
 	programs.Start(t, dir, processes.Intake, c.env)
 	programs.Start(t, dir, processes.Tracker, c.env)
 	var err error
-	if c.bus, err = bus.Connect(context.WithoutCancel(t.Context()), bus.Options{URL: c.url, Name: "test"}); err != nil {
+	if c.bus, err = conn.Connect(context.WithoutCancel(t.Context()), conn.Options{URL: c.url, Name: "test"}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.bus.Close)
@@ -119,7 +116,7 @@ func (c *cluster) until(t *testing.T, id, what string, ok func(events.Run) bool)
 	var run events.Run
 	processes.Eventually(t, 5*time.Minute, id+": "+what, func() error {
 		var err error
-		if run, err = c.bus.Run(t.Context(), id); err == nil && !ok(run) {
+		if run, err = history.New(c.bus).Run(t.Context(), id); err == nil && !ok(run) {
 			err = fmt.Errorf("it is %s", run.Status())
 		}
 		return err
@@ -161,7 +158,7 @@ func (c *cluster) holder(t *testing.T, id string, p events.Phase, step int64) (a
 			return false
 		}
 		at := said[len(said)-1].Step
-		if cp, err := c.bus.LoadCheckpoint(t.Context(), id, p); err == nil && cp.Attempt == attempt {
+		if cp, err := checkpoint.New(c.bus).Load(t.Context(), id, p); err == nil && cp.Attempt == attempt {
 			at = max(at, cp.Step)
 		}
 		if at < step {
@@ -182,7 +179,7 @@ func (c *cluster) holder(t *testing.T, id string, p events.Phase, step int64) (a
 func (c *cluster) started(t *testing.T, id string, p events.Phase, attempt int) time.Time {
 	t.Helper()
 	c.until(t, id, fmt.Sprintf("attempt %d at %s", attempt, p), func(r events.Run) bool { return r.Phases[p].NextAttempt() > attempt })
-	m, err := c.bus.Last(t.Context(), events.PhaseStarted{RunID: id, Phase: p, Attempt: attempt}.Subject())
+	m, err := history.New(c.bus).Latest(t.Context(), events.PhaseStarted{RunID: id, Phase: p, Attempt: attempt}.Subject())
 	if err != nil {
 		t.Fatal(err)
 	}

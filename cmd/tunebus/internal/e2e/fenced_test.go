@@ -1,8 +1,3 @@
-//go:build !race
-
-// The programs are built without the race detector, which would see nothing
-// new here.
-
 package e2e_test
 
 import (
@@ -19,6 +14,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/processes"
 	"github.com/tunebus/tunebus/embedded/bustest"
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
 )
 
 // told is what workers told the server about deliveries of fine-tuning jobs.
@@ -60,7 +56,7 @@ func (c *cluster) lost(t *testing.T, id string, attempt int) time.Time {
 		a := r.Phases[events.Finetune].Attempts[attempt-1]
 		return a.Ended != nil && a.Ended.Reason == events.EndLost
 	})
-	m, err := c.bus.Last(t.Context(), events.AttemptEnded{RunID: id, Phase: events.Finetune, Attempt: attempt}.Subject())
+	m, err := history.New(c.bus).Latest(t.Context(), events.AttemptEnded{RunID: id, Phase: events.Finetune, Attempt: attempt}.Subject())
 	if err != nil {
 		t.Fatal(err)
 	}

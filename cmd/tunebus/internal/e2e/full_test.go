@@ -1,8 +1,3 @@
-//go:build !race
-
-// The programs are built without the race detector, which would see nothing
-// new here.
-
 package e2e_test
 
 import (

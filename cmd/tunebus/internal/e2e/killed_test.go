@@ -1,8 +1,3 @@
-//go:build !race
-
-// The programs are built without the race detector, which would see nothing
-// new here.
-
 package e2e_test
 
 import (
@@ -21,7 +16,7 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/processes"
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/worker"
+	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
 )
 
 // saveSteps and perEpoch are those of [long].
@@ -175,7 +170,7 @@ func (c *cluster) repeated(t *testing.T, run events.Run, killed map[int]bool) {
 // history wants the metric history to have every step once.
 func (c *cluster) history(t *testing.T, run events.Run) {
 	t.Helper()
-	ref, ok := run.Phases[events.Finetune].Completed.Artifact(worker.ArtifactMetrics)
+	ref, ok := run.Phases[events.Finetune].Completed.Artifact(events.ArtifactMetrics)
 	if !ok {
 		t.Fatal("there is no metric history")
 	}
@@ -280,7 +275,7 @@ func (c *cluster) clean(t *testing.T, runs ...events.Run) {
 		}
 		for _, run := range runs {
 			for p := range run.Phases {
-				if cp, err := c.bus.LoadCheckpoint(t.Context(), run.ID, p); err == nil {
+				if cp, err := checkpoint.New(c.bus).Load(t.Context(), run.ID, p); err == nil {
 					left = append(left, fmt.Sprintf("checkpoint %+v", cp))
 				}
 			}

@@ -1,8 +1,3 @@
-//go:build !race
-
-// The programs are built without the race detector, which would see nothing
-// new here.
-
 package e2e_test
 
 import (
@@ -18,7 +13,10 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/processes"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
 )
 
 // site is NATS, an intake and a tracker, each a process of its own. Workers
@@ -26,7 +24,7 @@ import (
 type site struct {
 	dir, url string
 	env      []string
-	bus      *bus.Bus
+	bus      *conn.Conn
 }
 
 func newSite(t *testing.T) *site {
@@ -45,7 +43,7 @@ func newSite(t *testing.T) *site {
 	programs.Start(t, dir, processes.Intake, s.env)
 	programs.Start(t, dir, processes.Tracker, s.env)
 	var err error
-	if s.bus, err = bus.Connect(context.WithoutCancel(t.Context()), bus.Options{URL: s.url, Name: "test"}); err != nil {
+	if s.bus, err = conn.Connect(context.WithoutCancel(t.Context()), conn.Options{URL: s.url, Name: "test"}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.bus.Close)
@@ -72,7 +70,7 @@ func (s *site) ask(t *testing.T, id string, epochs int, pipeline map[string]any,
 		t.Fatal(err)
 	}
 	req := events.PipelineRequested{RunID: id, Specification: specification, Inputs: events.Inputs{Files: files}}
-	if _, err := s.bus.Publish(t.Context(), req, bus.Fence{}); err != nil {
+	if _, err := journal.New(s.bus).Publish(t.Context(), req, journal.Fence{}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -80,7 +78,7 @@ func (s *site) ask(t *testing.T, id string, epochs int, pipeline map[string]any,
 func (s *site) publish(t *testing.T, evs ...events.Event) {
 	t.Helper()
 	for _, ev := range evs {
-		if _, err := s.bus.Publish(t.Context(), ev, bus.Fence{}); err != nil {
+		if _, err := journal.New(s.bus).Publish(t.Context(), ev, journal.Fence{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -92,7 +90,7 @@ func (s *site) until(t *testing.T, id, what string, ok func(events.Run) bool) ev
 	var run events.Run
 	processes.Eventually(t, 2*time.Minute, id+": "+what, func() error {
 		var err error
-		if run, err = s.bus.Run(t.Context(), id); err == nil && !ok(run) {
+		if run, err = history.New(s.bus).Run(t.Context(), id); err == nil && !ok(run) {
 			err = fmt.Errorf("it is %s", run.Status())
 		}
 		return err
@@ -111,7 +109,7 @@ func (s *site) requested(t *testing.T, id string, p events.Phase) events.Run {
 func (s *site) learning(t *testing.T, id string) {
 	t.Helper()
 	processes.Eventually(t, 2*time.Minute, id+" learns", func() error {
-		_, err := s.bus.LoadCheckpoint(t.Context(), id, events.Finetune)
+		_, err := checkpoint.New(s.bus).Load(t.Context(), id, events.Finetune)
 		return err
 	})
 }
@@ -119,7 +117,7 @@ func (s *site) learning(t *testing.T, id string) {
 // stored is when the stream stored a fact.
 func (s *site) stored(t *testing.T, fact events.Fact) time.Time {
 	t.Helper()
-	m, err := s.bus.Last(t.Context(), fact.Subject())
+	m, err := history.New(s.bus).Latest(t.Context(), fact.Subject())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
 )
 
 // auditor listens to everything that is published on a server, in the order in
@@ -73,7 +74,7 @@ func (a *auditor) verdict(t *testing.T, s *workshop, runs []string) {
 		t.Errorf("jobs were given back: %q", a.naks)
 	}
 	for _, id := range runs {
-		m, err := s.bus.Last(t.Context(), events.PhaseRequested{RunID: id, Phase: events.Finetune, Queue: "builtin"}.Subject())
+		m, err := history.New(s.bus).Latest(t.Context(), events.PhaseRequested{RunID: id, Phase: events.Finetune, Queue: "builtin"}.Subject())
 		if err != nil {
 			t.Error(err)
 			continue

@@ -6,7 +6,8 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/standalone"
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/wakeup"
 	"github.com/tunebus/tunebus/pipeline/settings"
 )
 
@@ -54,7 +55,7 @@ func BenchmarkNoopPipeline(b *testing.B) {
 func completions(b *testing.B, l *standalone.Local) <-chan struct{} {
 	b.Helper()
 	ends := make(chan struct{}, 1024)
-	if err := l.Bus.Listen(b.Context(), func(bus.Message) { ends <- struct{}{} }, events.TypePipelineCompleted+".*"); err != nil {
+	if err := wakeup.Listen(b.Context(), l.Bus, func(codec.Message) { ends <- struct{}{} }, events.TypePipelineCompleted+".*"); err != nil {
 		b.Fatal(err)
 	}
 	return ends

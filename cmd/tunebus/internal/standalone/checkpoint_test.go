@@ -12,7 +12,8 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
+	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/filelock"
 	"github.com/tunebus/tunebus/pipeline/worker"
 )
@@ -33,7 +34,7 @@ func TestDamagedCheckpoint(t *testing.T) {
 	s := newWorkshop(t)
 	s.accept(t, "r", nil, events.Finetune)
 	began := make(chan int64, 2)
-	s.worker(t, s.bus, func(ctx context.Context, job *worker.Job) (worker.Result, error) {
+	s.worker(t, s.bus, func(ctx context.Context, job *engine.Job) (engine.Result, error) {
 		e := trainer{steps: 9, save: 2, keep: 3, value: float64(job.Attempt), began: began}
 		if job.Attempt == 1 {
 			e.hold = func(_ context.Context, step int64) error {
@@ -64,7 +65,7 @@ func TestDamagedCheckpoint(t *testing.T) {
 		}
 	}
 	got := map[int64]float64{}
-	for _, pt := range history(t, s, p.Completed) {
+	for _, pt := range storedMetrics(t, s, p.Completed) {
 		if _, twice := got[pt.Step]; twice {
 			t.Errorf("step %d stands in the history twice", pt.Step)
 		}
@@ -89,7 +90,7 @@ func TestStaleWorkerSavesNothing(t *testing.T) {
 	s.accept(t, "r", nil, events.Finetune)
 	at3, taken := make(chan struct{}), make(chan struct{})
 	saved := make(chan error, 1)
-	s.worker(t, s.bus, func(ctx context.Context, job *worker.Job) (worker.Result, error) {
+	s.worker(t, s.bus, func(ctx context.Context, job *engine.Job) (engine.Result, error) {
 		e := trainer{steps: 5, save: 2, keep: 1}
 		if job.Attempt > 2 {
 			return e.Run(ctx, job)
@@ -106,12 +107,12 @@ func TestStaleWorkerSavesNothing(t *testing.T) {
 		return e.Run(ctx, job)
 	}, worker.Config{})
 	<-at3
-	if _, err := s.bus.TakeCheckpoint(t.Context(), "r", events.Finetune, 2); err != nil {
+	if _, err := checkpoint.New(s.bus).Claim(t.Context(), "r", events.Finetune, 2); err != nil {
 		t.Fatal(err)
 	}
 	s.publish(t, events.PhaseStarted{RunID: "r", Phase: events.Finetune, Attempt: 2, Worker: "another"})
 	close(taken)
-	var lost *bus.LostError
+	var lost *checkpoint.SupersededError
 	if err := <-saved; !errors.As(err, &lost) {
 		t.Errorf("the stale worker's checkpoint: %v", err)
 	}
@@ -135,7 +136,7 @@ func TestKilledBehindTheFact(t *testing.T) {
 	}
 	put("1/model.txt") // of an attempt that was killed before it could complete
 	model := put("2/model.txt")
-	if _, _, err := s.bus.SaveCheckpoint(t.Context(), "r", events.Finetune, bus.Checkpoint{Attempt: 2, Step: 4, Reference: put("2/checkpoint-4.tar")}, 1); err != nil {
+	if _, _, err := checkpoint.New(s.bus).Save(t.Context(), "r", events.Finetune, checkpoint.Checkpoint{Attempt: 2, Step: 4, Reference: put("2/checkpoint-4.tar")}, 1); err != nil {
 		t.Fatal(err)
 	}
 	s.publish(t, events.PhaseCompleted{
@@ -148,7 +149,7 @@ func TestKilledBehindTheFact(t *testing.T) {
 	if keys := s.keys(t, "r"); len(keys) != 1 || keys[0] != model.Key {
 		t.Errorf("left over: %v", keys)
 	}
-	if _, err := s.bus.LoadCheckpoint(t.Context(), "r", events.Finetune); !errors.Is(err, bus.ErrNothing) {
+	if _, err := checkpoint.New(s.bus).Load(t.Context(), "r", events.Finetune); !errors.Is(err, checkpoint.ErrNone) {
 		t.Errorf("its checkpoint: %v", err)
 	}
 }
@@ -166,15 +167,15 @@ func TestScratchOfTheDead(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(dead, "model"), 0o750); err != nil {
 		t.Fatal(err)
 	}
-	living, err := filelock.MakeDir(scratch, "tunebus-scratch-finetune-*")
+	living, err := filelock.MkdirLocked(scratch, "tunebus-scratch-finetune-*")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer living.Close()
-	s.worker(t, s.bus, func(_ context.Context, job *worker.Job) (worker.Result, error) {
+	s.worker(t, s.bus, func(_ context.Context, job *engine.Job) (engine.Result, error) {
 		path, err := job.Scratch("x")
 		folder.Store(&path)
-		return worker.Result{}, err
+		return engine.Result{}, err
 	}, worker.Config{Scratch: scratch})
 	s.ended(t, "r")
 	s.settled(t)

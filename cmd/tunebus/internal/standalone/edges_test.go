@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/huggingface"
 	"github.com/tunebus/tunebus/pipeline/worker"
 	"github.com/tunebus/tunebus/services/finetune"
@@ -63,7 +64,7 @@ func TestErrorsOfTheEngine(t *testing.T) {
 		{"removed", "", given(removed), 1, "missing_artifact", "no such artifact"},
 		{"diverged", "", func(a *events.PipelineAccepted) { a.Specification.FineTuner.LearningRate = 1e30 }, 1, "diverged", "lower the learning rate"},
 	} {
-		cfg := worker.Config{Sources: worker.Sources{Roots: []string{roots}}}
+		cfg := worker.Config{Sources: engine.Sources{Roots: []string{roots}}}
 		if c.hub != "" {
 			client, err := huggingface.New(huggingface.Options{Endpoint: c.hub, Cache: t.TempDir(), Tries: 1, Backoff: time.Millisecond})
 			if err != nil {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/worker"
 	"github.com/tunebus/tunebus/services/finetune"
 	"github.com/tunebus/tunebus/services/inference"
@@ -24,7 +25,7 @@ func TestEnginesResume(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := worker.Config{Sources: worker.Sources{Roots: []string{data}}}
+	cfg := worker.Config{Sources: engine.Sources{Roots: []string{data}}}
 	s.worker(t, s.bus, s.interrupted(finetune.Engine{}, "broken"), cfg)
 	cfg.Phase = events.Inference
 	s.worker(t, s.bus, s.interrupted(inference.Engine{SaveEvery: time.Nanosecond}, "broken"), cfg)
@@ -63,7 +64,7 @@ func TestEnginesResume(t *testing.T) {
 		}
 	}
 	steps := map[int64]int{}
-	for _, p := range history(t, s, runs["broken"].Phases[events.Finetune].Completed) {
+	for _, p := range storedMetrics(t, s, runs["broken"].Phases[events.Finetune].Completed) {
 		if p.Key == "loss" {
 			steps[p.Step]++
 		}
@@ -96,12 +97,12 @@ func TestForeignCheckpoint(t *testing.T) {
 	}
 	rows(20)
 	first := s.interrupted(finetune.Engine{}, "r")
-	s.worker(t, s.bus, func(ctx context.Context, job *worker.Job) (worker.Result, error) {
+	s.worker(t, s.bus, func(ctx context.Context, job *engine.Job) (engine.Result, error) {
 		if job.Attempt == 2 {
 			rows(8)
 		}
 		return first(ctx, job)
-	}, worker.Config{Sources: worker.Sources{Roots: []string{data, quick}}})
+	}, worker.Config{Sources: engine.Sources{Roots: []string{data, quick}}})
 	s.accept(t, "r", func(a *events.PipelineAccepted) {
 		f := &a.Specification.FineTuner
 		f.BaseModelID, f.TrainingDataID, f.Rank, f.TargetModules = "base-model", "rows.jsonl", 2, []string{"q_proj"}
@@ -119,7 +120,7 @@ func TestForeignCheckpoint(t *testing.T) {
 		t.Error("the log does not say it")
 	}
 	steps := map[int64]int{}
-	for _, p := range history(t, s, c) {
+	for _, p := range storedMetrics(t, s, c) {
 		if p.Key == "loss" {
 			steps[p.Step]++
 		}

@@ -10,8 +10,10 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/standalone"
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
-	"github.com/tunebus/tunebus/pipeline/worker"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/bus/wakeup"
+	"github.com/tunebus/tunebus/pipeline/engine"
 )
 
 func TestPlans(t *testing.T) {
@@ -37,10 +39,10 @@ func TestPlans(t *testing.T) {
 	}
 }
 
-func failing(p events.Phase) map[events.Phase]worker.Engine {
+func failing(p events.Phase) map[events.Phase]engine.Engine {
 	e := noops()
-	e[p] = worker.EngineFunc(func(context.Context, *worker.Job) (worker.Result, error) {
-		return worker.Result{}, worker.Permanent("broken", errors.New("the "+string(p)+" is broken"))
+	e[p] = engine.Func(func(context.Context, *engine.Job) (engine.Result, error) {
+		return engine.Result{}, engine.Permanent("broken", errors.New("the "+string(p)+" is broken"))
 	})
 	return e
 }
@@ -75,10 +77,10 @@ func TestCancelRunning(t *testing.T) {
 	t.Parallel()
 	working := make(chan struct{})
 	e := noops()
-	e[events.Finetune] = worker.EngineFunc(func(ctx context.Context, _ *worker.Job) (worker.Result, error) {
+	e[events.Finetune] = engine.Func(func(ctx context.Context, _ *engine.Job) (engine.Result, error) {
 		close(working)
 		<-ctx.Done()
-		return worker.Result{}, ctx.Err()
+		return engine.Result{}, ctx.Err()
 	})
 	l := start(t, standalone.Config{RelaxedSync: true, Engines: e})
 	request(t, l, "r", nil)
@@ -107,7 +109,7 @@ func TestCancelQueued(t *testing.T) {
 
 func cancel(t *testing.T, l *standalone.Local, id string) {
 	t.Helper()
-	if _, err := l.Bus.Publish(t.Context(), events.CancelRequested{RunID: id}, bus.Fence{}); err != nil {
+	if _, err := journal.New(l.Bus).Publish(t.Context(), events.CancelRequested{RunID: id}, journal.Fence{}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -115,8 +117,8 @@ func cancel(t *testing.T, l *standalone.Local, id string) {
 func TestRetriesThenFails(t *testing.T) {
 	t.Parallel()
 	e := noops()
-	e[events.Inference] = worker.EngineFunc(func(context.Context, *worker.Job) (worker.Result, error) {
-		return worker.Result{}, errors.New("not today")
+	e[events.Inference] = engine.Func(func(context.Context, *engine.Job) (engine.Result, error) {
+		return engine.Result{}, errors.New("not today")
 	})
 	l := start(t, standalone.Config{RelaxedSync: true, Engines: e})
 	request(t, l, "r", map[string]map[string]any{"pipeline": {"max_tries": 2}})
@@ -150,16 +152,16 @@ func rejected(t *testing.T, l *standalone.Local, request uint64) []events.Fault 
 	subject := events.PipelineRejected{RequestSequence: request}.Subject()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	rings, err := l.Bus.Ring(ctx, subject)
+	rings, err := wakeup.Watch(ctx, l.Bus, subject)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for {
-		m, err := l.Bus.Last(ctx, subject)
+		m, err := history.New(l.Bus).Latest(ctx, subject)
 		if err == nil {
 			return m.Event.(events.PipelineRejected).Faults
 		}
-		if !errors.Is(err, bus.ErrNothing) {
+		if !errors.Is(err, history.ErrNotFound) {
 			t.Fatal(err)
 		}
 		<-rings

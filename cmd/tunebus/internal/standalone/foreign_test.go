@@ -9,7 +9,8 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/standalone"
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
 
 // TestForeignMessages: messages that cannot be decoded become dead letters,
@@ -67,16 +68,16 @@ func TestForeignMessages(t *testing.T) {
 		if err != nil {
 			t.Fatalf("no dead letters of %v: %v", left(), err)
 		}
-		subject := m.Headers().Get(bus.HeaderDeadSubject)
+		subject := m.Headers().Get(deadletter.HeaderSubject)
 		if strings.Contains(subject, "newer") {
-			t.Errorf("%s was given up: %s", subject, m.Headers().Get(bus.HeaderDeadReason))
+			t.Errorf("%s was given up: %s", subject, m.Headers().Get(deadletter.HeaderReason))
 		}
 		buried[subject] = true
 	}
 	if len(left()) == 0 && len(buried) < len(want) {
 		t.Errorf("dead letters: %v", buried)
 	}
-	for durable, stream := range map[string]string{bus.JobDurable(events.Finetune, "builtin"): events.StreamFacts, bus.DurableIntake: events.StreamRequests} {
+	for durable, stream := range map[string]string{topology.JobConsumer(events.Finetune, "builtin"): events.StreamFacts, topology.ConsumerIntake: events.StreamRequests} {
 		eventually(t, "the newer message waits for "+durable, func() bool {
 			c, err := js.Consumer(t.Context(), stream, durable)
 			return err == nil && c.CachedInfo().NumAckPending == 1

@@ -5,14 +5,14 @@ import (
 	"errors"
 	"time"
 
-	"github.com/tunebus/tunebus/pipeline/bus"
-	"github.com/tunebus/tunebus/pipeline/worker"
+	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
+	"github.com/tunebus/tunebus/pipeline/engine"
 )
 
 // interrupted breaks the first attempt of a run off when it has saved a
 // checkpoint.
-func (s *workshop) interrupted(e worker.Engine, run string) worker.EngineFunc {
-	return func(ctx context.Context, job *worker.Job) (worker.Result, error) {
+func (s *workshop) interrupted(e engine.Engine, run string) engine.Func {
+	return func(ctx context.Context, job *engine.Job) (engine.Result, error) {
 		if job.Request.RunID != run || job.Attempt > 1 {
 			return e.Run(ctx, job)
 		}
@@ -24,7 +24,7 @@ func (s *workshop) interrupted(e worker.Engine, run string) worker.EngineFunc {
 			tick := time.NewTicker(time.Millisecond)
 			defer tick.Stop()
 			for {
-				if _, err := s.bus.LoadCheckpoint(ctx, run, job.Request.Phase); !errors.Is(err, bus.ErrNothing) {
+				if _, err := checkpoint.New(s.bus).Load(ctx, run, job.Request.Phase); !errors.Is(err, checkpoint.ErrNone) {
 					cancel(errors.New("the machine is taken away"))
 					return
 				}

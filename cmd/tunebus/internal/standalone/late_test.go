@@ -14,7 +14,9 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/standalone"
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/worker"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/engine"
 )
 
 // TestALateAttemptIsHeardFirst: an attempt that lost its job goes on for a
@@ -32,12 +34,12 @@ func TestALateAttemptIsHeardFirst(t *testing.T) {
 	}
 	late := func(ctx context.Context) {
 		said := events.Progress{RunID: "r", Phase: events.Finetune, Attempt: 1, Step: 3, Points: []events.Point{loss(1, 3)}}
-		if err := l.Bus.Announce(ctx, said); err != nil {
+		if err := journal.New(l.Bus).PublishMetric(ctx, said); err != nil {
 			t.Error(err)
 		}
 		waitFor(t, "the late announcement", func() bool {
 			stored := false
-			err := l.Bus.Announced(ctx, "r", events.Finetune, func(ev events.Event) {
+			err := history.New(l.Bus).Metrics("r", events.Finetune).Read(ctx, func(ev events.Event) {
 				p, ok := ev.(events.Progress)
 				stored = stored || ok && p.Attempt == 1 && p.Step == 3
 			})
@@ -45,25 +47,25 @@ func TestALateAttemptIsHeardFirst(t *testing.T) {
 		})
 	}
 	e := noops()
-	e[events.Finetune] = worker.EngineFunc(func(ctx context.Context, job *worker.Job) (worker.Result, error) {
+	e[events.Finetune] = engine.Func(func(ctx context.Context, job *engine.Job) (engine.Result, error) {
 		for step := int64(1); step <= steps; step++ {
 			if job.Attempt == 1 && step == 3 {
-				return worker.Result{}, errors.New("it breaks")
+				return engine.Result{}, errors.New("it breaks")
 			}
 			if step == 3 {
 				late(ctx)
 			}
 			if err := job.Progress(ctx, step, steps, loss(int64(job.Attempt), step)); err != nil {
-				return worker.Result{}, err
+				return engine.Result{}, err
 			}
 		}
-		return worker.Result{}, nil
+		return engine.Result{}, nil
 	})
 	l = tracked(t, standalone.Config{Engines: e}, dir)
 	request(t, l, "r", map[string]map[string]any{"pipeline": {"backoff": "10ms"}})
 	run := ended(t, l, "r", true)
 	want := []string{"1 1", "1 2", "1 3", "2 4", "2 5"} // attempt and step
-	ref, ok := run.Phases[events.Finetune].Completed.Artifact(worker.ArtifactMetrics)
+	ref, ok := run.Phases[events.Finetune].Completed.Artifact(events.ArtifactMetrics)
 	if !ok {
 		t.Fatal("the phase has no history")
 	}

@@ -10,17 +10,19 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/standalone"
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
-	"github.com/tunebus/tunebus/pipeline/worker"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/bus/wakeup"
+	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/services/tracker"
 )
 
 // noop is an engine that makes nothing.
-func noop(context.Context, *worker.Job) (worker.Result, error) { return worker.Result{}, nil }
+func noop(context.Context, *engine.Job) (engine.Result, error) { return engine.Result{}, nil }
 
-func noops() map[events.Phase]worker.Engine {
-	return map[events.Phase]worker.Engine{
-		events.Finetune: worker.EngineFunc(noop), events.Inference: worker.EngineFunc(noop), events.Evaluation: worker.EngineFunc(noop),
+func noops() map[events.Phase]engine.Engine {
+	return map[events.Phase]engine.Engine{
+		events.Finetune: engine.Func(noop), events.Inference: engine.Func(noop), events.Evaluation: engine.Func(noop),
 	}
 }
 
@@ -65,7 +67,7 @@ func request(t testing.TB, l *standalone.Local, id string, sections map[string]m
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := l.Bus.Publish(t.Context(), events.PipelineRequested{RunID: id, Specification: raw}, bus.Fence{}); err != nil {
+	if _, err := journal.New(l.Bus).Publish(t.Context(), events.PipelineRequested{RunID: id, Specification: raw}, journal.Fence{}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -75,12 +77,12 @@ func ended(t testing.TB, l *standalone.Local, id string, tracked bool) events.Ru
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
-	rings, err := l.Bus.Ring(ctx, "*.*."+id, "*.*."+id+".*")
+	rings, err := wakeup.Watch(ctx, l.Bus, "*.*."+id, "*.*."+id+".*")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for {
-		run, err := l.Bus.Run(ctx, id)
+		run, err := history.New(l.Bus).Run(ctx, id)
 		if err != nil {
 			t.Fatalf("run %s did not end: %v", id, err)
 		}
@@ -98,7 +100,7 @@ func ended(t testing.TB, l *standalone.Local, id string, tracked bool) events.Ru
 
 func order(t *testing.T, l *standalone.Local, id string) string {
 	t.Helper()
-	facts, err := l.Bus.Facts(t.Context(), id)
+	facts, err := history.New(l.Bus).Facts(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,7 +11,11 @@ import (
 	"github.com/tunebus/tunebus/embedded"
 	"github.com/tunebus/tunebus/embedded/bustest"
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
+	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/worker"
 	"github.com/tunebus/tunebus/services/intake"
 	"github.com/tunebus/tunebus/services/tracker"
@@ -43,7 +47,7 @@ func (a *apart) start(t *testing.T, name string) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 1)
 	go func() {
-		done <- a.serve(ctx, name, func(b *bus.Bus) ([]bus.Route, func(context.Context) error) {
+		done <- a.serve(ctx, name, func(b *conn.Conn) ([]delivery.Route, func(context.Context) error) {
 			switch name {
 			case "intake":
 				return intake.New(b, intake.Config{Store: store.ID()}).Routes(), nil
@@ -52,7 +56,7 @@ func (a *apart) start(t *testing.T, name string) {
 				return s.Routes(), s.Run
 			default:
 				cfg := fast(worker.Config{Phase: events.Phase(name), Scratch: a.data, Logger: a.ws.logger()})
-				return []bus.Route{worker.New(b, store, worker.EngineFunc(noop), cfg).Route()}, nil
+				return []delivery.Route{worker.New(b, store, engine.Func(noop), cfg).Route()}, nil
 			}
 		})
 	}()
@@ -64,13 +68,13 @@ func (a *apart) start(t *testing.T, name string) {
 	})
 }
 
-func (a *apart) serve(ctx context.Context, name string, service func(*bus.Bus) ([]bus.Route, func(context.Context) error)) error {
-	b, err := bus.Connect(ctx, bus.Options{URL: a.url, Name: name, Logger: a.ws.logger()})
+func (a *apart) serve(ctx context.Context, name string, service func(*conn.Conn) ([]delivery.Route, func(context.Context) error)) error {
+	b, err := conn.Connect(ctx, conn.Options{URL: a.url, Name: name, Logger: a.ws.logger()})
 	if err != nil {
 		return err
 	}
 	defer b.Close()
-	r, err := bus.NewReceiver(b, a.ws.logger())
+	r, err := delivery.NewRouter(b, deadletter.New(b), a.ws.logger())
 	if err != nil {
 		return err
 	}
@@ -108,7 +112,7 @@ func TestServicesStartInAnyOrder(t *testing.T) {
 			}
 			a.ws.server = bustest.Start(t, embedded.Options{Dir: t.TempDir(), Listen: address, RelaxedSync: true})
 			a.ws.bus = a.ws.connect(t, a.url)
-			if err := a.ws.bus.Setup(t.Context(), bus.Layout{AckWait: ackWait}); err != nil {
+			if err := topology.Apply(t.Context(), a.ws.bus, topology.Topology{AckWait: ackWait}); err != nil {
 				t.Fatal(err)
 			}
 			raw, err := json.Marshal(map[string]map[string]any{

@@ -15,6 +15,8 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/standalone"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
+	"github.com/tunebus/tunebus/pipeline/bus/objectstore"
+	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/worker"
 	"github.com/tunebus/tunebus/services/tracker"
 )
@@ -51,10 +53,10 @@ func (m *moody) Get(ctx context.Context, key string) (io.ReadCloser, error) {
 func onMoodyStore(t *testing.T, s *workshop) *moody {
 	t.Helper()
 	const bucket = "moody"
-	if err := s.bus.SetupObjects(t.Context(), bucket, 64<<20); err != nil {
+	if err := objectstore.Create(t.Context(), s.bus, bucket, 64<<20); err != nil {
 		t.Fatal(err)
 	}
-	objects, err := s.bus.Objects(t.Context(), bucket)
+	objects, err := objectstore.Open(t.Context(), s.bus, bucket)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,10 +74,10 @@ func TestStoreIsFull(t *testing.T) {
 	t.Parallel()
 	s := newWorkshop(t)
 	const bucket = "small"
-	if err := s.bus.SetupObjects(t.Context(), bucket, 3<<20); err != nil {
+	if err := objectstore.Create(t.Context(), s.bus, bucket, 3<<20); err != nil {
 		t.Fatal(err)
 	}
-	objects, err := s.bus.Objects(t.Context(), bucket)
+	objects, err := objectstore.Open(t.Context(), s.bus, bucket)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +91,7 @@ func TestStoreIsFull(t *testing.T) {
 	if _, err := nats.PutBytes(t.Context(), "filler", make([]byte, 5<<19)); err != nil {
 		t.Fatal(err)
 	}
-	s.worker(t, s.bus, func(ctx context.Context, job *worker.Job) (worker.Result, error) {
+	s.worker(t, s.bus, func(ctx context.Context, job *engine.Job) (engine.Result, error) {
 		dir, err := job.Scratch("checkpoint")
 		if err == nil {
 			err = os.Mkdir(dir, 0o750)
@@ -105,10 +107,10 @@ func TestStoreIsFull(t *testing.T) {
 			err = job.Checkpoint(ctx, 1, dir, 1)
 		}
 		if err != nil {
-			return worker.Result{}, err
+			return engine.Result{}, err
 		}
 		a, err := job.PutFile(ctx, events.ArtifactModel, "text/plain", dir+".model")
-		return worker.Result{Artifacts: []events.Artifact{a}}, err
+		return engine.Result{Artifacts: []events.Artifact{a}}, err
 	}, worker.Config{})
 	s.accept(t, "r", nil, events.Finetune)
 	eventually(t, "the job says that the store is full", func() bool { return s.log.says("the artifact store is full or away", "run=r") })
@@ -153,15 +155,15 @@ func TestDiskIsFull(t *testing.T) {
 	}
 }
 
-// TestPatienceEnds: a store that stays away costs the attempt in the end, with
+// TestStoreRetryBudgetEnds: a store that stays away costs the attempt in the end, with
 // an error that says why, and a cancel does not wait for it.
-func TestPatienceEnds(t *testing.T) {
+func TestStoreRetryBudgetEnds(t *testing.T) {
 	t.Parallel()
 	s := newWorkshop(t)
 	disk := onMoodyStore(t, s)
 	full := error(syscall.ENOSPC)
 	disk.mood.Store(&full)
-	s.worker(t, s.bus, trainer{steps: 1}.Run, worker.Config{Patience: time.Millisecond, MaxTries: 1})
+	s.worker(t, s.bus, trainer{steps: 1}.Run, worker.Config{StoreRetryBudget: time.Millisecond})
 	s.accept(t, "short", func(a *events.PipelineAccepted) { a.Specification.Pipeline.MaxTries = 1 }, events.Finetune)
 	c := s.ended(t, "short").Phases[events.Finetune].Completed
 	if c.Conclusion != events.Failure || c.Error == nil || !says(c.Error.Message, "full or away", "no space left") {
@@ -199,7 +201,7 @@ func TestServerIsAwayForLong(t *testing.T) {
 		return nil
 	}}
 	for range 2 {
-		s.worker(t, s.connect(t, s.server.URL()), engine.Run, worker.Config{Look: 200 * time.Millisecond})
+		s.worker(t, s.connect(t, s.server.URL()), engine.Run, worker.Config{Timing: worker.Timing{OwnershipCheckInterval: 200 * time.Millisecond}})
 	}
 	s.accept(t, "r", nil, events.Finetune, events.Inference)
 	<-at3
@@ -214,7 +216,7 @@ func TestServerIsAwayForLong(t *testing.T) {
 		t.Errorf("completed by attempt %d of %d: %s", p.Completed.Attempt, len(p.Attempts), p.Completed.Conclusion)
 	}
 	steps := map[int64]int{}
-	for _, point := range history(t, s, p.Completed) {
+	for _, point := range storedMetrics(t, s, p.Completed) {
 		steps[point.Step]++
 	}
 	for step := int64(1); step <= 12; step++ {

@@ -13,9 +13,10 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/archive"
 	"github.com/tunebus/tunebus/pipeline/artifact"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/artifact/transfer"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/gc"
-	"github.com/tunebus/tunebus/pipeline/worker"
 )
 
 // TestRerunPinsWhatItUses: garbage is collected all the time, without a grace,
@@ -24,34 +25,34 @@ import (
 // run by then.
 func TestRerunPinsWhatItUses(t *testing.T) {
 	t.Parallel()
-	write := func(ctx context.Context, job *worker.Job, name, text string) (worker.Result, error) {
+	write := func(ctx context.Context, job *engine.Job, name, text string) (engine.Result, error) {
 		path, err := job.Scratch(name + ".txt")
 		if err == nil {
 			err = os.WriteFile(path, []byte(text), 0o600)
 		}
 		if err != nil {
-			return worker.Result{}, err
+			return engine.Result{}, err
 		}
 		a, err := job.PutFile(ctx, name, "text/plain", path)
-		return worker.Result{Artifacts: []events.Artifact{a}}, err
+		return engine.Result{Artifacts: []events.Artifact{a}}, err
 	}
 	working, goOn := make(chan struct{}), make(chan struct{})
 	e := noops()
-	e[events.Finetune] = worker.EngineFunc(func(ctx context.Context, job *worker.Job) (worker.Result, error) {
+	e[events.Finetune] = engine.Func(func(ctx context.Context, job *engine.Job) (engine.Result, error) {
 		return write(ctx, job, events.ArtifactModel, "the model of "+job.Request.RunID)
 	})
-	e[events.Inference] = worker.EngineFunc(func(ctx context.Context, job *worker.Job) (worker.Result, error) {
+	e[events.Inference] = engine.Func(func(ctx context.Context, job *engine.Job) (engine.Result, error) {
 		if job.Request.RunID == "new" {
 			close(working)
 			<-goOn
 		}
 		path, err := job.Fetch(ctx, *job.Request.Inputs.Model, "model")
 		if err != nil {
-			return worker.Result{}, err
+			return engine.Result{}, err
 		}
 		text, err := os.ReadFile(path)
 		if err != nil {
-			return worker.Result{}, err
+			return engine.Result{}, err
 		}
 		return write(ctx, job, events.ArtifactPredictions, "answers of "+string(text))
 	})
@@ -79,7 +80,7 @@ func TestRerunPinsWhatItUses(t *testing.T) {
 		if _, err := l.Store.Put(t.Context(), litter, "text/plain", strings.NewReader("nobody's")); err != nil && !errors.Is(err, artifact.ErrExists) {
 			t.Error(err)
 		}
-		if _, err := (gc.Collector{Bus: l.Bus, Store: l.Store}).Run(t.Context()); err != nil {
+		if _, err := gc.New(l.Bus, l.Store, gc.Options{}).Run(t.Context()); err != nil {
 			t.Error(err)
 		}
 		if there(litter) {
@@ -98,13 +99,13 @@ func TestRerunPinsWhatItUses(t *testing.T) {
 			case <-stop:
 				return
 			default:
-				if _, err := (gc.Collector{Bus: l.Bus, Store: l.Store}).Run(t.Context()); err != nil {
+				if _, err := gc.New(l.Bus, l.Store, gc.Options{}).Run(t.Context()); err != nil {
 					t.Error(err)
 				}
 			}
 		}
 	})
-	if _, err := l.Bus.Publish(t.Context(), events.PipelineRequested{RunID: "new", RerunOf: "old", From: events.Inference}, bus.Fence{}); err != nil {
+	if _, err := journal.New(l.Bus).Publish(t.Context(), events.PipelineRequested{RunID: "new", RerunOf: "old", From: events.Inference}, journal.Fence{}); err != nil {
 		t.Fatal(err)
 	}
 	<-working
@@ -112,7 +113,7 @@ func TestRerunPinsWhatItUses(t *testing.T) {
 	collecting.Wait()
 
 	collect()
-	if r, err := (archive.Archiver{Bus: l.Bus, Store: l.Store}).Run(t.Context()); err != nil || len(r.Archived) != 1 {
+	if r, err := archive.NewArchiver(l.Bus, l.Store, archive.Options{}).Run(t.Context()); err != nil || len(r.Archived) != 1 {
 		t.Fatalf("archived %+v, %v", r, err)
 	} else if err := l.Store.Delete(t.Context(), r.Archived[0].Archive.Key); err != nil {
 		t.Fatal(err)
@@ -126,7 +127,7 @@ func TestRerunPinsWhatItUses(t *testing.T) {
 	collect()
 	answers, _ := run.Phases[events.Inference].Completed.Artifact(events.ArtifactPredictions)
 	path := filepath.Join(t.TempDir(), "answers")
-	if err := l.Store.Fetch(t.Context(), answers, path); err != nil {
+	if err := transfer.New(l.Store).Fetch(t.Context(), answers, path); err != nil {
 		t.Fatal(err)
 	}
 	if text, err := os.ReadFile(path); err != nil || string(text) != "answers of the model of old" {

@@ -11,7 +11,10 @@ import (
 
 	"github.com/tunebus/tunebus/embedded/bustest"
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/worker"
 )
 
@@ -25,21 +28,21 @@ func TestManyHoldersOneEnd(t *testing.T) {
 		id := fmt.Sprint("r", round)
 		s.accept(t, id, nil, events.Finetune, events.Inference)
 		job := events.PhaseRequested{RunID: id, Phase: events.Finetune, Queue: "builtin"}
-		m, err := s.bus.Last(t.Context(), job.Subject())
+		m, err := history.New(s.bus).Latest(t.Context(), job.Subject())
 		if err != nil {
 			t.Fatal(err)
 		}
 		var all sync.WaitGroup
 		for range 8 {
-			w := worker.New(s.bus, s.store, worker.EngineFunc(trainer{steps: 3, save: 1}.Run), fast(worker.Config{Scratch: t.TempDir(), Logger: s.logger()}))
+			w := worker.New(s.bus, s.store, engine.Func(trainer{steps: 3, save: 1}.Run), fast(worker.Config{Scratch: t.TempDir(), Logger: s.logger()}))
 			all.Go(func() {
-				if err := w.Handle(t.Context(), bus.Delivery{Message: m, Delivered: 1}); err != nil && !errors.Is(err, bus.ErrLetGo) {
+				if err := w.Handle(t.Context(), delivery.Delivery{Message: m, Delivered: 1}); err != nil && !errors.Is(err, delivery.ErrOwnershipLost) {
 					t.Errorf("it answers %v", err)
 				}
 			})
 		}
 		all.Wait()
-		run, err := s.bus.Run(t.Context(), id)
+		run, err := history.New(s.bus).Run(t.Context(), id)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -55,7 +58,7 @@ func TestManyHoldersOneEnd(t *testing.T) {
 				t.Errorf("%s: %s is left over; attempt %d completed the phase", id, key, c.Attempt)
 			}
 		}
-		if _, err := s.bus.LoadCheckpoint(t.Context(), id, events.Finetune); !errors.Is(err, bus.ErrNothing) {
+		if _, err := checkpoint.New(s.bus).Load(t.Context(), id, events.Finetune); !errors.Is(err, checkpoint.ErrNone) {
 			t.Errorf("%s: its checkpoint is left over: %v", id, err)
 		}
 	}
@@ -68,10 +71,10 @@ func TestShutdownWithoutNATS(t *testing.T) {
 	s := newWorkshop(t)
 	proxy := bustest.NewProxy(t, s.server.URL())
 	working := make(chan struct{})
-	stop := s.worker(t, s.connect(t, proxy.URL), func(ctx context.Context, _ *worker.Job) (worker.Result, error) {
+	stop := s.worker(t, s.connect(t, proxy.URL), func(ctx context.Context, _ *engine.Job) (engine.Result, error) {
 		close(working)
 		<-ctx.Done()
-		return worker.Result{}, context.Cause(ctx)
+		return engine.Result{}, context.Cause(ctx)
 	}, worker.Config{Grace: 2 * time.Second})
 	s.accept(t, "r", nil, events.Finetune)
 	<-working

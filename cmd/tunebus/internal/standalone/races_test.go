@@ -13,15 +13,19 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/tunebus/tunebus/cmd/tunebus/internal/processes"
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/bus/runindex"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
+	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/worker"
 	"github.com/tunebus/tunebus/services/intake"
 )
 
 // races is how many of each kind are run.
-var races = processes.Times(200, 50)
+const races = 200
 
 // seeded is the seed of a test's delays: a new one each time, or the one that
 // is to be repeated.
@@ -54,12 +58,12 @@ func between(r *rand.Rand, at, width time.Duration) time.Duration {
 
 // racer is an engine that saves a checkpoint or not, stores a result, and
 // takes a while of its own. Some do not listen when they are told to stop.
-func racer(takes func(job *worker.Job) (d time.Duration, deaf, saves bool)) worker.EngineFunc {
-	return func(ctx context.Context, job *worker.Job) (worker.Result, error) {
+func racer(takes func(job *engine.Job) (d time.Duration, deaf, saves bool)) engine.Func {
+	return func(ctx context.Context, job *engine.Job) (engine.Result, error) {
 		d, deaf, saves := takes(job)
 		if saves {
 			if err := (trainer{keep: 1}).checkpoint(ctx, job, int64(job.Attempt)); err != nil {
-				return worker.Result{}, err
+				return engine.Result{}, err
 			}
 		}
 		if deaf {
@@ -68,7 +72,7 @@ func racer(takes func(job *worker.Job) (d time.Duration, deaf, saves bool)) work
 		select {
 		case <-time.After(d):
 		case <-ctx.Done():
-			return worker.Result{}, context.Cause(ctx)
+			return engine.Result{}, context.Cause(ctx)
 		}
 		return trainer{}.Run(ctx, job) // the model alone
 	}
@@ -83,12 +87,12 @@ func TestCompletionAgainstTakeover(t *testing.T) {
 	// Who binds to the consumer now beats every ten seconds.
 	setup := func(wait time.Duration) {
 		t.Helper()
-		if err := s.bus.Setup(t.Context(), bus.Layout{AckWait: wait}); err != nil {
+		if err := topology.Apply(t.Context(), s.bus, topology.Topology{AckWait: wait}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	setup(30 * time.Second)
-	engine := racer(func(job *worker.Job) (time.Duration, bool, bool) {
+	engine := racer(func(job *engine.Job) (time.Duration, bool, bool) {
 		r := delays(seed, job.Request.RunID, job.Attempt)
 		at := ackWait - 150*time.Millisecond
 		if job.Attempt > 1 {
@@ -98,7 +102,7 @@ func TestCompletionAgainstTakeover(t *testing.T) {
 	})
 	s.worker(t, s.bus, engine, worker.Config{Slots: races})
 	eventually(t, "all slots ask for a job", func() bool {
-		c, err := s.js.Consumer(t.Context(), events.StreamFacts, bus.JobDurable(events.Finetune, "builtin"))
+		c, err := s.js.Consumer(t.Context(), events.StreamFacts, topology.JobConsumer(events.Finetune, "builtin"))
 		return err == nil && c.CachedInfo().NumWaiting == races
 	})
 	setup(ackWait)
@@ -130,7 +134,7 @@ func TestCompletionAgainstCancel(t *testing.T) {
 	s := newWorkshop(t)
 	seed := seeded(t)
 	cancelled := make(chan error, races)
-	engine := racer(func(job *worker.Job) (time.Duration, bool, bool) {
+	engine := racer(func(job *engine.Job) (time.Duration, bool, bool) {
 		id := job.Request.RunID
 		r := delays(seed, id, job.Attempt)
 		d := between(r, 50*time.Millisecond, 100*time.Millisecond)
@@ -142,14 +146,14 @@ func TestCompletionAgainstCancel(t *testing.T) {
 		}
 		if job.Attempt == 1 {
 			time.AfterFunc(at, func() { // waited for below
-				_, err := s.bus.Publish(context.WithoutCancel(t.Context()), events.CancelRequested{RunID: id, By: "test"}, bus.Fence{})
+				_, err := journal.New(s.bus).Publish(context.WithoutCancel(t.Context()), events.CancelRequested{RunID: id, By: "test"}, journal.Fence{})
 				cancelled <- err
 			})
 		}
 		return d, r.IntN(2) == 0, r.IntN(3) == 0
 	})
-	desk := intake.New(s.bus, intake.Config{Store: s.store.ID(), Patience: 20 * time.Millisecond, Logger: s.logger()})
-	s.receive(t, s.bus, desk.Routes()...)
+	service := intake.New(s.bus, intake.Config{Store: s.store.ID(), CancelGrace: 20 * time.Millisecond, Logger: s.logger()})
+	s.receive(t, s.bus, service.Routes()...)
 	s.worker(t, s.bus, engine, worker.Config{Slots: races})
 	s.worker(t, s.bus, noop, worker.Config{Phase: events.Inference, Slots: 16})
 	a := s.audit(t)
@@ -204,7 +208,7 @@ func (s *workshop) race(t *testing.T) (ids []string) {
 func (s *workshop) judged(t *testing.T, a *auditor, ids []string) {
 	t.Helper()
 	for _, id := range ids {
-		facts, err := s.bus.Facts(t.Context(), id)
+		facts, err := history.New(s.bus).Facts(t.Context(), id)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -226,8 +230,8 @@ func (s *workshop) judged(t *testing.T, a *auditor, ids []string) {
 		// Losers clean up behind the end of their runs.
 		eventually(t, "nothing of the losers of "+id+" is left", func() bool {
 			keys := s.keys(t, id)
-			_, err := s.bus.LoadCheckpoint(t.Context(), id, events.Finetune)
-			return len(keys) == len(needed) && errors.Is(err, bus.ErrNothing)
+			_, err := checkpoint.New(s.bus).Load(t.Context(), id, events.Finetune)
+			return len(keys) == len(needed) && errors.Is(err, checkpoint.ErrNone)
 		})
 		for _, key := range s.keys(t, id) {
 			if !needed[key] {
@@ -235,11 +239,11 @@ func (s *workshop) judged(t *testing.T, a *auditor, ids []string) {
 			}
 		}
 	}
-	open, err := s.bus.OpenRuns(t.Context())
+	open, err := runindex.New(s.bus).Open(t.Context())
 	if err != nil || len(open) > 0 {
 		t.Errorf("open are %v, %v", open, err)
 	}
-	c, err := s.js.Consumer(t.Context(), events.StreamFacts, bus.JobDurable(events.Finetune, "builtin"))
+	c, err := s.js.Consumer(t.Context(), events.StreamFacts, topology.JobConsumer(events.Finetune, "builtin"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,9 @@ import (
 	"github.com/tunebus/tunebus/embedded"
 	"github.com/tunebus/tunebus/embedded/bustest"
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
+	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/worker"
 )
 
@@ -57,7 +59,7 @@ func TestServerRestartsDuringAJob(t *testing.T) {
 		<-at9
 	})
 	eventually(t, "the newest checkpoint is saved", func() bool {
-		cp, err := s.bus.LoadCheckpoint(t.Context(), "r", events.Finetune)
+		cp, err := checkpoint.New(s.bus).Load(t.Context(), "r", events.Finetune)
 		return err == nil && cp.Step == 8 && len(cp.Before) == 0
 	})
 	eventually(t, "one checkpoint is kept", func() bool { // the others go behind it
@@ -69,10 +71,10 @@ func TestServerRestartsDuringAJob(t *testing.T) {
 	if len(p.Attempts) != 1 || p.Completed.Conclusion != events.Success {
 		t.Errorf("%d attempts, completed %+v", len(p.Attempts), p.Completed)
 	}
-	if n := len(history(t, s, p.Completed)); n != 10 {
+	if n := len(storedMetrics(t, s, p.Completed)); n != 10 {
 		t.Errorf("the history has %d points, want 10", n)
 	}
-	for _, line := range [][]string{{"checkpoint not saved", "step=4"}, {"late checkpoint saved", "step=8"}} {
+	for _, line := range [][]string{{"checkpoint not saved", "step=4"}, {"pending checkpoint registered", "step=8"}} {
 		if !s.log.says(line...) {
 			t.Errorf("the log does not say %q", line)
 		}
@@ -86,9 +88,9 @@ func TestServerRestartsWithAJobInTheQueue(t *testing.T) {
 	t.Parallel()
 	s := newWorkshop(t)
 	s.accept(t, "r", nil, events.Finetune)
-	stop := s.worker(t, s.bus, func(ctx context.Context, _ *worker.Job) (worker.Result, error) {
+	stop := s.worker(t, s.bus, func(ctx context.Context, _ *engine.Job) (engine.Result, error) {
 		<-ctx.Done()
-		return worker.Result{}, context.Cause(ctx)
+		return engine.Result{}, context.Cause(ctx)
 	}, worker.Config{Queue: "trl"}) // it takes other jobs
 	s.restart(t, func() {})
 	stop()
@@ -108,7 +110,7 @@ func TestServerRestartsWithAJobInTheQueue(t *testing.T) {
 func TestCheckpointRefusedForAMoment(t *testing.T) {
 	t.Parallel()
 	s := newWorkshop(t)
-	bucket, err := s.js.Stream(t.Context(), "KV_"+bus.BucketCheckpoints)
+	bucket, err := s.js.Stream(t.Context(), "KV_"+topology.BucketCheckpoints)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,17 +127,17 @@ func TestCheckpointRefusedForAMoment(t *testing.T) {
 			<-told
 		}
 		return nil
-	}}.Run, worker.Config{Look: time.Hour})
+	}}.Run, worker.Config{Timing: worker.Timing{OwnershipCheckInterval: time.Hour}})
 	s.accept(t, "r", nil, events.Finetune)
 	<-at5
-	if _, err := s.bus.LoadCheckpoint(t.Context(), "r", events.Finetune); !errors.Is(err, bus.ErrNothing) {
+	if _, err := checkpoint.New(s.bus).Load(t.Context(), "r", events.Finetune); !errors.Is(err, checkpoint.ErrNone) {
 		t.Fatalf("a checkpoint is there although there was no room for it: %v", err)
 	}
 	if _, err := s.js.UpdateStream(t.Context(), open); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the checkpoint is saved", func() bool {
-		cp, err := s.bus.LoadCheckpoint(t.Context(), "r", events.Finetune)
+		cp, err := checkpoint.New(s.bus).Load(t.Context(), "r", events.Finetune)
 		return err == nil && cp.Step == 4
 	})
 	eventually(t, "one checkpoint is kept", func() bool {

@@ -8,6 +8,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/worker"
 )
 
@@ -32,15 +33,15 @@ func TestLoserIsSilent(t *testing.T) {
 		t.Fatal(err)
 	}
 	working, again, release := make(chan struct{}), make(chan int, 1), make(chan struct{})
-	s.worker(t, s.bus, func(ctx context.Context, job *worker.Job) (worker.Result, error) {
+	s.worker(t, s.bus, func(ctx context.Context, job *engine.Job) (engine.Result, error) {
 		if job.Attempt > 1 {
 			again <- job.Attempt
 			<-release
-			return worker.Result{}, nil
+			return engine.Result{}, nil
 		}
 		close(working)
 		<-ctx.Done()
-		return worker.Result{}, context.Cause(ctx)
+		return engine.Result{}, context.Cause(ctx)
 	}, worker.Config{})
 	s.accept(t, "r", nil, events.Finetune)
 	<-working

@@ -18,7 +18,12 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/archive"
 	"github.com/tunebus/tunebus/pipeline/artifact"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/objectstore"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
+	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/service"
 	"github.com/tunebus/tunebus/pipeline/settings"
 	"github.com/tunebus/tunebus/pipeline/worker"
@@ -48,7 +53,7 @@ type Config struct {
 	// write.
 	RelaxedSync bool
 	// Engines does the work of each phase.
-	Engines map[events.Phase]worker.Engine
+	Engines map[events.Phase]engine.Engine
 	// Workers say how each phase's jobs are taken. Default: from the engine's
 	// queue, one at a time.
 	Workers map[events.Phase]settings.Worker
@@ -56,12 +61,12 @@ type Config struct {
 	// here.
 	Intake intake.Config
 	// Sources say where models and data are found.
-	Sources worker.Sources
+	Sources engine.Sources
 	// Tracker configures the tracker; its logger, and the reports' folder if
 	// it is empty, are set here.
 	Tracker tracker.Config
 	// Layout is what is set up on the server.
-	Layout bus.Layout
+	Layout topology.Topology
 	// UnknownFor is how long a message of an unknown version waits. Default:
 	// the bus's.
 	UnknownFor time.Duration
@@ -73,14 +78,14 @@ type Config struct {
 // Local is all services in this process.
 type Local struct {
 	// Bus is a connection of the caller's own.
-	Bus *bus.Bus
+	Bus *conn.Conn
 	// Store is where artifacts lie.
 	Store  *artifact.Store
 	server *embedded.Server
 
 	cancel   context.CancelFunc
 	done     chan error
-	services *bus.Bus
+	services *conn.Conn
 	tracker  *tracker.Service
 }
 
@@ -122,11 +127,11 @@ func Start(ctx context.Context, cfg Config) (_ *Local, err error) {
 		return nil, err
 	}
 	undo = append(undo, closing(l.Bus))
-	if err = l.Bus.Setup(ctx, cfg.Layout); err != nil {
+	if err = topology.Apply(ctx, l.Bus, cfg.Layout); err != nil {
 		return nil, err
 	}
 	if bucket, ok := service.ObjectBucket(cfg.Artifacts); ok {
-		if err = l.Bus.SetupObjects(ctx, bucket, cfg.ObjectBytes); err != nil {
+		if err = objectstore.Create(ctx, l.Bus, bucket, cfg.ObjectBytes); err != nil {
 			return nil, err
 		}
 	}
@@ -160,11 +165,11 @@ func Start(ctx context.Context, cfg Config) (_ *Local, err error) {
 	}
 }
 
-func connect(ctx context.Context, s *embedded.Server, name string, log *slog.Logger) (*bus.Bus, error) {
-	return bus.Connect(ctx, bus.Options{InProcess: s, Name: name, Logger: log, Wait: 10 * time.Second})
+func connect(ctx context.Context, s *embedded.Server, name string, log *slog.Logger) (*conn.Conn, error) {
+	return conn.Connect(ctx, conn.Options{InProcess: s, Name: name, Logger: log, Wait: 10 * time.Second})
 }
 
-func closing(b *bus.Bus) func() error {
+func closing(b *conn.Conn) func() error {
 	return func() error {
 		b.Close()
 		return nil
@@ -172,30 +177,39 @@ func closing(b *bus.Bus) func() error {
 }
 
 // receiver wires the services to the bus.
-func (l *Local) receiver(cfg Config, data string) (*bus.Receiver, error) {
-	r, err := bus.NewReceiver(l.services, cfg.Logger)
+func (l *Local) receiver(cfg Config, data string) (*delivery.Router, error) {
+	r, err := delivery.NewRouter(l.services, deadletter.New(l.services), cfg.Logger)
 	if err != nil {
 		return nil, err
 	}
 	if cfg.UnknownFor > 0 {
-		r.UnknownFor = cfg.UnknownFor
+		r.HoldUnknownVersion = cfg.UnknownFor
 	}
-	front := cfg.Intake
-	front.DataRoots, front.Store, front.Logger = cfg.Sources.Roots, l.Store.ID(), cfg.Logger.With("service", "intake")
-	front.Runs = archive.Reader{Bus: l.services, Store: l.Store}
-	desk := intake.New(l.services, front)
-	for _, route := range desk.Routes() {
+	intakeConfig := cfg.Intake
+	intakeConfig.DataRoots, intakeConfig.Store, intakeConfig.Logger = cfg.Sources.Roots, l.Store.ID(), cfg.Logger.With("service", "intake")
+	intakeConfig.Runs = archive.NewReader(l.services, l.Store)
+	svc := intake.New(l.services, intakeConfig)
+	for _, route := range svc.Routes() {
 		r.Add(route)
 	}
-	name := bus.WorkerName()
+	name := conn.ProcessName()
 	for _, p := range events.Phases() {
-		engine, ok := cfg.Engines[p]
+		e, ok := cfg.Engines[p]
 		if !ok {
 			continue
 		}
-		w := worker.New(l.services, l.Store, engine, worker.Config{
-			Phase: p, Queue: cfg.Workers[p].Queue, Slots: cfg.Workers[p].Slots, Grace: cfg.Workers[p].Grace, MaxBackoff: cfg.Intake.Limits.Backoff, Patience: cfg.Patience,
-			Scratch: cfg.Scratch, Name: name, Sources: cfg.Sources, Sample: cfg.Sample, Logger: cfg.Logger.With("service", string(p)),
+		w := worker.New(l.services, l.Store, e, worker.Config{
+			Phase:            p,
+			Queue:            cfg.Workers[p].Queue,
+			Slots:            cfg.Workers[p].Slots,
+			Grace:            cfg.Workers[p].Grace,
+			MaxBackoff:       cfg.Intake.Limits.Backoff,
+			StoreRetryBudget: cfg.Patience,
+			Scratch:          cfg.Scratch,
+			Name:             name,
+			Sources:          cfg.Sources,
+			Sample:           cfg.Sample,
+			Logger:           cfg.Logger.With("service", string(p)),
 		})
 		w.Sweep()
 		r.Add(w.Route())

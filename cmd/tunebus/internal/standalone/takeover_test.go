@@ -14,6 +14,8 @@ import (
 
 	"github.com/tunebus/tunebus/embedded/bustest"
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/worker"
 )
 
@@ -29,15 +31,15 @@ type trainer struct {
 	began chan int64
 }
 
-func (e trainer) Run(ctx context.Context, job *worker.Job) (worker.Result, error) {
+func (e trainer) Run(ctx context.Context, job *engine.Job) (engine.Result, error) {
 	from := int64(0)
 	if job.Resume.Dir != "" {
 		raw, err := os.ReadFile(filepath.Join(job.Resume.Dir, "step"))
 		if err != nil {
-			return worker.Result{}, err
+			return engine.Result{}, err
 		}
 		if from, err = strconv.ParseInt(string(raw), 10, 64); err != nil {
-			return worker.Result{}, err
+			return engine.Result{}, err
 		}
 	}
 	if e.began != nil {
@@ -45,31 +47,31 @@ func (e trainer) Run(ctx context.Context, job *worker.Job) (worker.Result, error
 	}
 	for step := from + 1; step <= e.steps; step++ {
 		if err := job.Progress(ctx, step, e.steps, events.Point{Key: "loss", Value: e.value}); err != nil {
-			return worker.Result{}, err
+			return engine.Result{}, err
 		}
 		if e.hold != nil {
 			if err := e.hold(ctx, step); err != nil {
-				return worker.Result{}, err
+				return engine.Result{}, err
 			}
 		}
 		if e.save > 0 && step%e.save == 0 && step < e.steps {
 			if err := e.checkpoint(ctx, job, step); err != nil {
-				return worker.Result{}, err
+				return engine.Result{}, err
 			}
 		}
 	}
 	path, err := job.Scratch("model.txt")
 	if err != nil {
-		return worker.Result{}, err
+		return engine.Result{}, err
 	}
 	if err := os.WriteFile(path, fmt.Appendf(nil, "made by attempt %d", job.Attempt), 0o600); err != nil {
-		return worker.Result{}, err
+		return engine.Result{}, err
 	}
 	a, err := job.PutFile(ctx, events.ArtifactModel, "text/plain", path)
-	return worker.Result{Artifacts: []events.Artifact{a}}, err
+	return engine.Result{Artifacts: []events.Artifact{a}}, err
 }
 
-func (e trainer) checkpoint(ctx context.Context, job *worker.Job, step int64) error {
+func (e trainer) checkpoint(ctx context.Context, job *engine.Job, step int64) error {
 	dir, err := job.Scratch(fmt.Sprintf("cp-%d", step))
 	if err != nil {
 		return err
@@ -95,10 +97,10 @@ func blockAt(at int64, reached chan<- struct{}) func(context.Context, int64) err
 	}
 }
 
-// history reads the metric history that a phase stored.
-func history(t *testing.T, s *workshop, c *events.PhaseCompleted) []events.Point {
+// storedMetrics reads the metric history that a phase stored.
+func storedMetrics(t *testing.T, s *workshop, c *events.PhaseCompleted) []events.Point {
 	t.Helper()
-	ref, ok := c.Artifact(worker.ArtifactMetrics)
+	ref, ok := c.Artifact(events.ArtifactMetrics)
 	if !ok {
 		t.Fatal("the phase has no metric history")
 	}
@@ -129,7 +131,7 @@ func TestDeadWorkerIsTakenOver(t *testing.T) {
 	at8 := make(chan struct{})
 	var gone atomic.Int64
 	stuck := trainer{steps: 10, save: 3, value: 1, hold: blockAt(8, at8)}
-	s.worker(t, s.connect(t, proxy.URL), func(ctx context.Context, job *worker.Job) (worker.Result, error) {
+	s.worker(t, s.connect(t, proxy.URL), func(ctx context.Context, job *engine.Job) (engine.Result, error) {
 		defer func() { gone.Store(time.Now().UnixNano()) }()
 		return stuck.Run(ctx, job)
 	}, worker.Config{Name: "first"})
@@ -137,7 +139,7 @@ func TestDeadWorkerIsTakenOver(t *testing.T) {
 	<-at8
 	s.until(t, "r", "the points are announced", func(events.Run) bool {
 		top := int64(0)
-		err := s.bus.Announced(t.Context(), "r", events.Finetune, func(ev events.Event) { top = max(top, ev.(events.Progress).Step) })
+		err := history.New(s.bus).Metrics("r", events.Finetune).Read(t.Context(), func(ev events.Event) { top = max(top, ev.(events.Progress).Step) })
 		return err == nil && top > 0
 	})
 	proxy.Cut()
@@ -161,7 +163,7 @@ func TestDeadWorkerIsTakenOver(t *testing.T) {
 	proxy.Mend()
 	back := time.Now()
 	eventually(t, "the first worker stops", func() bool { return gone.Load() != 0 })
-	eventually(t, "it says so", func() bool { return s.log.says("letting go", "attempt=1") })
+	eventually(t, "it says so", func() bool { return s.log.says("this attempt is abandoned", "attempt=1") })
 	if took := time.Since(back); took > 10*time.Second {
 		t.Errorf("it stopped %s after it was back", took)
 	}
@@ -185,7 +187,7 @@ func TestDeadWorkerIsTakenOver(t *testing.T) {
 		}
 	}
 	steps := map[int64]float64{}
-	for _, pt := range history(t, s, p.Completed) {
+	for _, pt := range storedMetrics(t, s, p.Completed) {
 		if _, twice := steps[pt.Step]; twice {
 			t.Errorf("step %d stands in the history twice", pt.Step)
 		}
@@ -206,10 +208,10 @@ func TestRepeatedStepsKeepTheFirstPoints(t *testing.T) {
 	sample := func(context.Context) []events.Point {
 		return []events.Point{{Key: "cpu", Value: float64(samples.Add(1))}}
 	}
-	s.worker(t, s.bus, func(ctx context.Context, job *worker.Job) (worker.Result, error) {
+	s.worker(t, s.bus, func(ctx context.Context, job *engine.Job) (engine.Result, error) {
 		eventually(t, "the attempt's sample of the machine", func() bool {
 			seen := false
-			err := s.bus.Announced(ctx, "r", events.Finetune, func(ev events.Event) {
+			err := history.New(s.bus).Metrics("r", events.Finetune).Read(ctx, func(ev events.Event) {
 				e, ok := ev.(events.Telemetry)
 				seen = seen || ok && e.Attempt == job.Attempt
 			})
@@ -225,13 +227,13 @@ func TestRepeatedStepsKeepTheFirstPoints(t *testing.T) {
 			}
 		}
 		return e.Run(ctx, job)
-	}, worker.Config{Sample: sample, SampleEvery: time.Hour})
+	}, worker.Config{Sample: sample, Timing: worker.Timing{SampleInterval: time.Hour}})
 	p := s.ended(t, "r").Phases[events.Finetune]
 	if len(p.Attempts) != 3 || p.Attempts[1].Started.ResumedFrom != 4 || p.Attempts[2].Started.ResumedFrom != 4 {
 		t.Fatalf("attempts: %+v", p.Attempts)
 	}
 	got := map[string][]string{}
-	for _, pt := range history(t, s, p.Completed) {
+	for _, pt := range storedMetrics(t, s, p.Completed) {
 		got[pt.Key] = append(got[pt.Key], fmt.Sprintf("%d:%g", pt.Step, pt.Value))
 	}
 	if loss := strings.Join(got["loss"], " "); loss != "1:1 2:1 3:1 4:1 5:1 6:1 7:2 8:2 9:3" {
@@ -249,7 +251,7 @@ func TestUnusableCheckpointCostsWorkOnly(t *testing.T) {
 	s := newWorkshop(t)
 	s.accept(t, "r", nil, events.Finetune)
 	began := make(chan int64, 2)
-	s.worker(t, s.bus, func(ctx context.Context, job *worker.Job) (worker.Result, error) {
+	s.worker(t, s.bus, func(ctx context.Context, job *engine.Job) (engine.Result, error) {
 		e := trainer{steps: 5, save: 2, began: began}
 		if job.Attempt == 1 {
 			e.hold = func(ctx context.Context, step int64) error {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/worker"
 )
 
@@ -44,7 +45,7 @@ func TestTimeoutOfTheHolder(t *testing.T) {
 	if took := p.Completed.EndedAt.Sub(p.Began()); len(p.Attempts) != 1 || took < 700*time.Millisecond || took > 10*time.Second {
 		t.Errorf("ended after %s by %d attempts", took, len(p.Attempts))
 	}
-	if n := len(history(t, s, p.Completed)); n < 4 {
+	if n := len(storedMetrics(t, s, p.Completed)); n < 4 {
 		t.Errorf("%d points of its history were kept", n)
 	}
 	s.settled(t)
@@ -56,11 +57,14 @@ func TestTimeoutIsThatOfAllAttempts(t *testing.T) {
 	t.Parallel()
 	s := newWorkshop(t)
 	var asked atomic.Int64
-	s.worker(t, s.bus, func(context.Context, *worker.Job) (worker.Result, error) {
+	s.worker(t, s.bus, func(context.Context, *engine.Job) (engine.Result, error) {
 		asked.Add(1)
-		return worker.Result{}, errors.New("not today")
-	}, worker.Config{Backoff: time.Hour})
-	s.accept(t, "r", timeout("1s"), events.Finetune)
+		return engine.Result{}, errors.New("not today")
+	}, worker.Config{})
+	s.accept(t, "r", func(a *events.PipelineAccepted) {
+		timeout("1s")(a)
+		a.Specification.Pipeline.Backoff = "1h"
+	}, events.Finetune)
 	run := s.ended(t, "r")
 	overtime(t, run, "not today")
 	if p := run.Phases[events.Finetune]; asked.Load() != 1 || len(p.Attempts) != 2 || !p.Completed.StartedAt.Equal(p.Began()) {
@@ -92,13 +96,13 @@ func TestTimeoutOfAnEngineThatHangs(t *testing.T) {
 	s := newWorkshop(t)
 	release := make(chan struct{})
 	var working, most atomic.Int64
-	s.worker(t, s.bus, func(_ context.Context, job *worker.Job) (worker.Result, error) {
+	s.worker(t, s.bus, func(_ context.Context, job *engine.Job) (engine.Result, error) {
 		most.Store(max(most.Load(), working.Add(1)))
 		defer working.Add(-1)
 		if job.Request.RunID == "hangs" {
 			<-release
 		}
-		return worker.Result{}, nil
+		return engine.Result{}, nil
 	}, worker.Config{})
 	s.accept(t, "hangs", timeout("300ms"), events.Finetune)
 	overtime(t, s.ended(t, "hangs"))
@@ -117,10 +121,10 @@ func TestCancelOfAnEngineThatHangs(t *testing.T) {
 	t.Parallel()
 	s := newWorkshop(t)
 	working, release := make(chan struct{}), make(chan struct{})
-	stop := s.worker(t, s.bus, func(context.Context, *worker.Job) (worker.Result, error) {
+	stop := s.worker(t, s.bus, func(context.Context, *engine.Job) (engine.Result, error) {
 		close(working)
 		<-release
-		return worker.Result{}, nil
+		return engine.Result{}, nil
 	}, worker.Config{Grace: time.Second})
 	s.accept(t, "r", nil, events.Finetune)
 	<-working

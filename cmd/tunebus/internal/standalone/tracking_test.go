@@ -14,9 +14,10 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/standalone"
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/worker"
+	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/services/tracker"
 	"github.com/tunebus/tunebus/services/tracker/report"
+	"github.com/tunebus/tunebus/services/tracker/report/pipelinesummary"
 )
 
 // tracked starts services that track into the folder mlruns of dir.
@@ -82,16 +83,16 @@ func TestPointsWhileAPhaseGoesOn(t *testing.T) {
 	const steps = 40
 	release := make(chan struct{})
 	e := noops()
-	e[events.Finetune] = worker.EngineFunc(func(ctx context.Context, job *worker.Job) (worker.Result, error) {
+	e[events.Finetune] = engine.Func(func(ctx context.Context, job *engine.Job) (engine.Result, error) {
 		for step := range int64(steps) {
 			if err := job.Progress(ctx, step+1, steps, events.Point{Key: "loss", Value: 1 / float64(step+1)}); err != nil {
-				return worker.Result{}, err
+				return engine.Result{}, err
 			}
 			if step == steps/2 {
 				<-release
 			}
 		}
-		return worker.Result{}, nil
+		return engine.Result{}, nil
 	})
 	dir := t.TempDir()
 	l := tracked(t, standalone.Config{Engines: e}, dir)
@@ -129,9 +130,9 @@ func TestPointsWhileAPhaseGoesOn(t *testing.T) {
 func TestCancelledRunsAreKilledInMLflow(t *testing.T) {
 	t.Parallel()
 	e := noops()
-	e[events.Inference] = worker.EngineFunc(func(ctx context.Context, _ *worker.Job) (worker.Result, error) {
+	e[events.Inference] = engine.Func(func(ctx context.Context, _ *engine.Job) (engine.Result, error) {
 		<-ctx.Done()
-		return worker.Result{}, ctx.Err()
+		return engine.Result{}, ctx.Err()
 	})
 	dir := t.TempDir()
 	l := tracked(t, standalone.Config{Engines: e}, dir)
@@ -223,14 +224,14 @@ func missing(before, after map[string]string) []string {
 func TestAttemptsInMLflow(t *testing.T) {
 	t.Parallel()
 	e := noops()
-	e[events.Inference] = worker.EngineFunc(func(ctx context.Context, job *worker.Job) (worker.Result, error) {
+	e[events.Inference] = engine.Func(func(ctx context.Context, job *engine.Job) (engine.Result, error) {
 		if err := job.Progress(ctx, int64(job.Attempt), 3); err != nil {
-			return worker.Result{}, err
+			return engine.Result{}, err
 		}
 		if job.Attempt < 3 {
-			return worker.Result{}, &worker.Fault{Code: "oom", Err: fmt.Errorf("out of memory at attempt %d", job.Attempt)}
+			return engine.Result{}, &engine.JobError{Code: "oom", Err: fmt.Errorf("out of memory at attempt %d", job.Attempt)}
 		}
-		return worker.Result{}, nil
+		return engine.Result{}, nil
 	})
 	dir := t.TempDir()
 	l := tracked(t, standalone.Config{Engines: e}, dir)
@@ -251,7 +252,7 @@ func TestAttemptsInMLflow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var s report.PipelineSummary
+	var s pipelinesummary.Summary
 	if err := json.Unmarshal(body, &s); err != nil {
 		t.Fatal(err)
 	}

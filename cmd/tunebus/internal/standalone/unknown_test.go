@@ -10,7 +10,9 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/standalone"
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
 
 // TestUnknownVersionsWaitForASetTime: then they are dead letters of whoever
@@ -32,7 +34,7 @@ func TestUnknownVersionsWaitForASetTime(t *testing.T) {
 	}
 	by := map[string]string{}
 	eventually(t, "two dead letters", func() bool {
-		if err := l.Bus.Letters(t.Context(), func(letter bus.Letter) error {
+		if err := deadletter.New(l.Bus).List(t.Context(), func(letter deadletter.Letter) error {
 			by[letter.Consumer] = letter.Reason
 			return nil
 		}); err != nil {
@@ -40,13 +42,13 @@ func TestUnknownVersionsWaitForASetTime(t *testing.T) {
 		}
 		return len(by) == 2
 	})
-	for _, consumer := range []string{bus.DurableIntake, bus.JobDurable(events.Finetune, "builtin")} {
+	for _, consumer := range []string{topology.ConsumerIntake, topology.JobConsumer(events.Finetune, "builtin")} {
 		if !strings.Contains(by[consumer], "upgrade this service") {
 			t.Errorf("%s says %q", consumer, by[consumer])
 		}
 	}
 	eventually(t, "the rejection", func() bool {
-		m, err := l.Bus.Last(t.Context(), events.PipelineRejected{RequestSequence: 1}.Subject())
+		m, err := history.New(l.Bus).Latest(t.Context(), events.PipelineRejected{RequestSequence: 1}.Subject())
 		return err == nil && strings.Contains(m.Event.(events.PipelineRejected).Faults[0].Message, "v99")
 	})
 }

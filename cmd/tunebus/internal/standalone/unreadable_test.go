@@ -9,9 +9,10 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/standalone"
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/settings"
-	"github.com/tunebus/tunebus/pipeline/worker"
 	"github.com/tunebus/tunebus/services/tracker"
 )
 
@@ -24,7 +25,7 @@ func TestUnreadableFactsAreGaps(t *testing.T) {
 	const patience = 3 * time.Second
 	littered := make(chan struct{})
 	e := noops()
-	e[events.Finetune] = worker.EngineFunc(func(ctx context.Context, job *worker.Job) (worker.Result, error) {
+	e[events.Finetune] = engine.Func(func(ctx context.Context, job *engine.Job) (engine.Result, error) {
 		<-littered
 		return noop(ctx, job)
 	})
@@ -47,7 +48,7 @@ func TestUnreadableFactsAreGaps(t *testing.T) {
 	for id, body := range map[string]string{"malformed": "{", "newer": newer} {
 		request(t, l, id, map[string]map[string]any{"pipeline": {"stop_after_finetuning": true}})
 		eventually(t, "the run is accepted", func() bool {
-			run, err := l.Bus.Run(t.Context(), id)
+			run, err := history.New(l.Bus).Run(t.Context(), id)
 			return err == nil && run.Accepted != nil
 		})
 		if _, err := js.Publish(t.Context(), "evaluation.started."+id+".7", []byte(body)); err != nil {
@@ -59,14 +60,14 @@ func TestUnreadableFactsAreGaps(t *testing.T) {
 		var run events.Run
 		eventually(t, "the run is tracked", func() bool {
 			var err error
-			run, err = l.Bus.Run(t.Context(), id)
-			return bus.Undecodable(err) && run.Tracked != nil
+			run, err = history.New(l.Bus).Run(t.Context(), id)
+			return codec.IsUndecodable(err) && run.Tracked != nil
 		})
 		gap := fmt.Sprintf("fact evaluation.started.%s.7 at sequence ", id)
 		if gaps := run.Tracked.Gaps; len(gaps) != 1 || !strings.HasPrefix(gaps[0], gap) || !strings.Contains(gaps[0], why) {
 			t.Errorf("%s has the gaps %q", id, gaps)
 		}
-		m, err := l.Bus.Last(t.Context(), events.TrackingCompleted{RunID: id}.Subject())
+		m, err := history.New(l.Bus).Latest(t.Context(), events.TrackingCompleted{RunID: id}.Subject())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/worker"
 )
 
@@ -20,10 +22,10 @@ func tries(most, crashes int) func(*events.PipelineAccepted) {
 }
 
 // never is an engine that must not be asked.
-func never(t *testing.T) worker.EngineFunc {
-	return func(context.Context, *worker.Job) (worker.Result, error) {
+func never(t *testing.T) engine.Func {
+	return func(context.Context, *engine.Job) (engine.Result, error) {
 		t.Error("the engine was asked to work")
-		return worker.Result{}, nil
+		return engine.Result{}, nil
 	}
 }
 
@@ -51,15 +53,15 @@ func TestHowAttemptsEnd(t *testing.T) {
 			}
 			return nil
 		}, 3, events.Success, "", ""},
-		{"permanent", 3, func(int) error { return worker.Permanent("missing_column", errors.New("no column question")) }, 1, events.Failure, "missing_column", "no column question"},
-		{"wrapped", 3, func(int) error { return errors.Join(errors.New("row 4"), worker.Permanent("bad_row", broken)) }, 1, events.Failure, "bad_row", "row 4"},
+		{"permanent", 3, func(int) error { return engine.Permanent("missing_column", errors.New("no column question")) }, 1, events.Failure, "missing_column", "no column question"},
+		{"wrapped", 3, func(int) error { return errors.Join(errors.New("row 4"), engine.Permanent("bad_row", broken)) }, 1, events.Failure, "bad_row", "row 4"},
 		{"panic", 2, func(int) error { panic("at the disco") }, 2, events.Failure, "panic", "at the disco"},
 		{"nil-map", 1, func(int) error { nothing["x"]++; return nil }, 1, events.Failure, "panic", "assignment to entry in nil map"},
 	} {
 		t.Run(c.id, func(t *testing.T) {
 			s.accept(t, c.id, tries(c.most, 5), events.Finetune)
-			stop := s.worker(t, s.bus, func(_ context.Context, job *worker.Job) (worker.Result, error) {
-				return worker.Result{}, c.work(job.Attempt)
+			stop := s.worker(t, s.bus, func(_ context.Context, job *engine.Job) (engine.Result, error) {
+				return engine.Result{}, c.work(job.Attempt)
 			}, worker.Config{})
 			defer stop()
 			run := s.ended(t, c.id)
@@ -127,7 +129,7 @@ func TestShutdownGivesTheJobBack(t *testing.T) {
 	if took := stop(); took > 5*time.Second {
 		t.Errorf("the shutdown took %s", took)
 	}
-	run, err := s.bus.Run(t.Context(), "r")
+	run, err := history.New(s.bus).Run(t.Context(), "r")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,11 +156,11 @@ func TestShutdownDoesNotWaitForAStubbornEngine(t *testing.T) {
 	t.Parallel()
 	s := newWorkshop(t)
 	working, release, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
-	stop := s.worker(t, s.bus, func(context.Context, *worker.Job) (worker.Result, error) {
+	stop := s.worker(t, s.bus, func(context.Context, *engine.Job) (engine.Result, error) {
 		defer close(done)
 		close(working)
 		<-release
-		return worker.Result{}, nil
+		return engine.Result{}, nil
 	}, worker.Config{Grace: time.Second})
 	s.accept(t, "r", nil, events.Finetune)
 	<-working
@@ -217,12 +219,12 @@ func TestLongJobStaysWithItsWorker(t *testing.T) {
 	t.Parallel()
 	s := newWorkshop(t)
 	for range 2 {
-		s.worker(t, s.bus, func(ctx context.Context, _ *worker.Job) (worker.Result, error) {
+		s.worker(t, s.bus, func(ctx context.Context, _ *engine.Job) (engine.Result, error) {
 			select {
 			case <-time.After(3 * ackWait): // the length of the job is what is tested
-				return worker.Result{}, nil
+				return engine.Result{}, nil
 			case <-ctx.Done():
-				return worker.Result{}, context.Cause(ctx)
+				return engine.Result{}, context.Cause(ctx)
 			}
 		}, worker.Config{})
 	}
@@ -249,7 +251,7 @@ func TestLoserStops(t *testing.T) {
 			s := newWorkshop(t)
 			var stopped atomic.Int64
 			working := make(chan struct{})
-			stop := s.worker(t, s.bus, func(ctx context.Context, job *worker.Job) (worker.Result, error) {
+			stop := s.worker(t, s.bus, func(ctx context.Context, job *engine.Job) (engine.Result, error) {
 				e := trainer{steps: 4, save: 2, hold: blockAt(3, working)}
 				defer func() { stopped.Store(time.Now().UnixNano()) }()
 				return e.Run(ctx, job)
@@ -270,9 +272,9 @@ func TestLoserStops(t *testing.T) {
 				}
 				return
 			}
-			eventually(t, "it lets go", func() bool { return s.log.says("letting go", "attempt=1") })
+			eventually(t, "it lets go", func() bool { return s.log.says("this attempt is abandoned", "attempt=1") })
 			stop()
-			run, err := s.bus.Run(t.Context(), "r")
+			run, err := history.New(s.bus).Run(t.Context(), "r")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -301,7 +303,7 @@ func TestRunOfANewerWorld(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s.worker(t, s.bus, noop, worker.Config{Elsewhere: time.Hour})
+	s.worker(t, s.bus, noop, worker.Config{Timing: worker.Timing{WrongWorkerDelay: time.Hour}})
 	for _, id := range []string{"newer", "malformed", "fine"} {
 		s.accept(t, id, nil, events.Finetune)
 	}

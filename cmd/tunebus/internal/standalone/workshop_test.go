@@ -17,7 +17,13 @@ import (
 	"github.com/tunebus/tunebus/embedded/bustest"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
+	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/spec"
 	"github.com/tunebus/tunebus/pipeline/worker"
 )
@@ -32,7 +38,7 @@ const ackWait = time.Second
 type workshop struct {
 	server *embedded.Server
 	opts   embedded.Options
-	bus    *bus.Bus
+	bus    *conn.Conn
 	js     jetstream.JetStream
 	store  *artifact.Store
 	folder string // of the store
@@ -44,7 +50,7 @@ func newWorkshop(t *testing.T) *workshop {
 	s := &workshop{log: &lines{}, opts: embedded.Options{Dir: t.TempDir(), Listen: "127.0.0.1:0", RelaxedSync: true}}
 	s.server = bustest.Start(t, s.opts)
 	s.bus = s.connect(t, s.server.URL())
-	if err := s.bus.Setup(t.Context(), bus.Layout{AckWait: ackWait}); err != nil {
+	if err := topology.Apply(t.Context(), s.bus, topology.Topology{AckWait: ackWait}); err != nil {
 		t.Fatal(err)
 	}
 	nc, err := nats.Connect(s.server.URL(), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
@@ -74,9 +80,9 @@ func openStore(t *testing.T, dir string) *artifact.Store {
 	return store
 }
 
-func (s *workshop) connect(t *testing.T, url string) *bus.Bus {
+func (s *workshop) connect(t *testing.T, url string) *conn.Conn {
 	t.Helper()
-	b, err := bus.Connect(context.WithoutCancel(t.Context()), bus.Options{URL: url, Name: "test", Logger: s.logger()})
+	b, err := conn.Connect(context.WithoutCancel(t.Context()), conn.Options{URL: url, Name: "test", Logger: s.logger()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,30 +97,27 @@ func fast(cfg worker.Config) worker.Config {
 	if cfg.Phase == "" {
 		cfg.Phase = events.Finetune
 	}
-	if cfg.Backoff == 0 {
-		cfg.Backoff = 20 * time.Millisecond
-	}
-	if cfg.Elsewhere == 0 {
-		cfg.Elsewhere = 100 * time.Millisecond
+	if cfg.Timing.WrongWorkerDelay == 0 {
+		cfg.Timing.WrongWorkerDelay = 100 * time.Millisecond
 	}
 	return cfg
 }
 
 // worker lets a worker take jobs on a connection until the test ends, or stop
 // is called; stop returns how long the end took.
-func (s *workshop) worker(t *testing.T, on *bus.Bus, engine worker.EngineFunc, cfg worker.Config) (stop func() time.Duration) {
+func (s *workshop) worker(t *testing.T, on *conn.Conn, e engine.Func, cfg worker.Config) (stop func() time.Duration) {
 	t.Helper()
 	cfg = fast(cfg)
 	cfg.Logger = s.logger()
 	if cfg.Scratch == "" {
 		cfg.Scratch = t.TempDir()
 	}
-	return s.receive(t, on, worker.New(on, s.store, engine, cfg).Route())
+	return s.receive(t, on, worker.New(on, s.store, e, cfg).Route())
 }
 
-func (s *workshop) receive(t *testing.T, on *bus.Bus, routes ...bus.Route) (stop func() time.Duration) {
+func (s *workshop) receive(t *testing.T, on *conn.Conn, routes ...delivery.Route) (stop func() time.Duration) {
 	t.Helper()
-	r, err := bus.NewReceiver(on, s.logger())
+	r, err := delivery.NewRouter(on, deadletter.New(on), s.logger())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,6 +144,7 @@ func (s *workshop) receive(t *testing.T, on *bus.Bus, routes ...bus.Route) (stop
 func (s *workshop) accept(t *testing.T, id string, change func(*events.PipelineAccepted), phases ...events.Phase) {
 	t.Helper()
 	a := events.PipelineAccepted{RunID: id, RunName: id, RequestedAt: time.Now().UTC(), Specification: spec.Defaults()}
+	a.Specification.Pipeline.Backoff = "20ms"
 	for _, p := range phases {
 		a.Plan = append(a.Plan, events.Step{Phase: p, Queue: "builtin"})
 	}
@@ -148,14 +152,14 @@ func (s *workshop) accept(t *testing.T, id string, change func(*events.PipelineA
 		change(&a)
 	}
 	s.publish(t, a)
-	if err := s.bus.Follow(t.Context(), a, events.Fold([]events.Fact{a})); err != nil {
+	if err := journal.New(s.bus).PublishNext(t.Context(), a, events.Fold([]events.Fact{a})); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func (s *workshop) publish(t *testing.T, ev events.Event) {
 	t.Helper()
-	if _, err := s.bus.Publish(t.Context(), ev, bus.Fence{}); err != nil {
+	if _, err := journal.New(s.bus).Publish(t.Context(), ev, journal.Fence{}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -166,7 +170,7 @@ func (s *workshop) until(t *testing.T, id, what string, ok func(events.Run) bool
 	var run events.Run
 	eventually(t, what, func() bool {
 		var err error
-		if run, err = s.bus.Run(t.Context(), id); err != nil {
+		if run, err = history.New(s.bus).Run(t.Context(), id); err != nil {
 			t.Logf("read run %s: %v", id, err)
 			return false
 		}
@@ -184,7 +188,7 @@ func (s *workshop) ended(t *testing.T, id string) events.Run {
 func (s *workshop) settled(t *testing.T) {
 	t.Helper()
 	eventually(t, "all jobs are settled", func() bool {
-		c, err := s.js.Consumer(t.Context(), events.StreamFacts, bus.JobDurable(events.Finetune, "builtin"))
+		c, err := s.js.Consumer(t.Context(), events.StreamFacts, topology.JobConsumer(events.Finetune, "builtin"))
 		if err != nil {
 			return false
 		}

@@ -11,20 +11,21 @@ import (
 	"github.com/tunebus/tunebus/embedded/bustest"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
-	"github.com/tunebus/tunebus/pipeline/bus"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/services/tracker"
 )
 
-// history is how many steps the training of a recorded run logged.
-const history = 100
+// loggedSteps is how many steps the training of a recorded run logged.
+const loggedSteps = 100
 
 // BenchmarkReplayTracking rebuilds 1,000 recorded runs of three phases in an
 // empty folder of MLflow runs, with their reports: each with a metric history
 // of 100 steps, a model, answers and scores.
 func BenchmarkReplayTracking(b *testing.B) {
 	const runs = 1000
-	on := bustest.Connect(b, bustest.Start(b, embedded.Options{}))
-	if err := on.Setup(b.Context(), bus.Layout{}); err != nil {
+	c := bustest.Connect(b, bustest.Start(b, embedded.Options{}))
+	if err := topology.Apply(b.Context(), c, topology.Topology{}); err != nil {
 		b.Fatal(err)
 	}
 	store, err := artifact.Open(b.Context(), "file://"+b.TempDir())
@@ -37,8 +38,8 @@ func BenchmarkReplayTracking(b *testing.B) {
 		}
 	}()
 	for i := range runs {
-		for _, ev := range whole(b, store, fmt.Sprintf("run-%04d", i)) {
-			if _, err := on.Publish(b.Context(), ev, bus.Fence{}); err != nil {
+		for _, ev := range trackedRun(b, store, fmt.Sprintf("run-%04d", i)) {
+			if _, err := journal.New(c).Publish(b.Context(), ev, journal.Fence{}); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -47,7 +48,7 @@ func BenchmarkReplayTracking(b *testing.B) {
 		dir := b.TempDir()
 		cfg := tracker.Config{TrackingURI: "file://" + filepath.Join(dir, "mlruns"), Reports: filepath.Join(dir, "reports")}
 		written := 0
-		err := tracker.New(on, store, cfg).Replay(b.Context(), tracker.Replay{Told: func(one tracker.Rebuilt, _ int) {
+		err := tracker.New(c, store, cfg).Replay(b.Context(), tracker.Replay{OnRun: func(one tracker.Rebuilt, _ int) {
 			if one.Outcome == tracker.Written {
 				written++
 			}
@@ -59,8 +60,8 @@ func BenchmarkReplayTracking(b *testing.B) {
 	b.ReportMetric(float64(runs)*float64(b.N)/b.Elapsed().Seconds(), "runs/s")
 }
 
-// whole are the facts of a run that is tracked, with its artifacts.
-func whole(b *testing.B, store *artifact.Store, run string) []events.Event {
+// trackedRun stores the artifacts of a run that is tracked, and returns its facts.
+func trackedRun(b *testing.B, store *artifact.Store, run string) []events.Event {
 	b.Helper()
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	put := func(p events.Phase, name, file, content string) events.Artifact {
@@ -75,13 +76,13 @@ func whole(b *testing.B, store *artifact.Store, run string) []events.Event {
 		return events.Artifact{Name: name, Reference: ref}
 	}
 	var metrics strings.Builder
-	for step := range history {
+	for step := range loggedSteps {
 		fmt.Fprintf(&metrics, `{"key":"loss","value":%g,"step":%d,"time":%q}`+"\n", 1/float64(step+1), step+1, at.Add(time.Duration(step)*time.Second).Format(time.RFC3339))
 	}
 	artifacts := map[events.Phase][]events.Artifact{
-		events.Finetune:  {put(events.Finetune, events.ArtifactModel, "model.bin", strings.Repeat("w", 64<<10)), put(events.Finetune, "metrics", "metrics.jsonl", metrics.String())},
+		events.Finetune:  {put(events.Finetune, events.ArtifactModel, "model.bin", strings.Repeat("w", 64<<10)), put(events.Finetune, events.ArtifactMetrics, "metrics.jsonl", metrics.String())},
 		events.Inference: {put(events.Inference, events.ArtifactPredictions, "inferencer_output.jsonl", `{"question":"q","ground_truth":"a","answer":"`+run+`"}`+"\n")},
-		events.Evaluation: {put(events.Evaluation, "scores", "scores.jsonl",
+		events.Evaluation: {put(events.Evaluation, events.ArtifactScores, "scores.jsonl",
 			strings.Repeat(`{"question":"q","ground_truth":"a","answer":"a","scores":{"exact_match":1}}`+"\n", 100))},
 	}
 	var plan []events.Step

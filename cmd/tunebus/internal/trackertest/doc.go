@@ -1,4 +1,7 @@
-// Package trackertest tests that what the tracker makes of a run is the same
-// however it comes about: facts out of order or twice, trackers that die
-// between any two writes, several of them at once, and replays.
+// Package trackertest tests the tracker with real servers and recorded runs: the
+// MLflow runs, the reports and the list of runs are the same in the end,
+// whatever happens on the way.
+//
+// Facts arrive out of order or twice, trackers are killed between any two
+// writes, several trackers share the work, and runs are replayed.
 package trackertest

@@ -9,95 +9,97 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tunebus/tunebus/cmd/tunebus/internal/processes"
 	"github.com/tunebus/tunebus/services/tracker"
 	"github.com/tunebus/tunebus/services/tracker/mlflow"
+	"github.com/tunebus/tunebus/services/tracker/mlflow/restapi"
+	"github.com/tunebus/tunebus/services/tracker/mlflowsync"
 	"github.com/tunebus/tunebus/services/tracker/report"
+	"github.com/tunebus/tunebus/services/tracker/report/runlist"
 )
 
-var errKilled = errors.New("the tracker is dead")
+var errKilled = errors.New("the tracker was killed")
 
-// death lets a number of writes through. The one behind them, and every later
-// one, does not happen.
-type death struct {
-	mu   sync.Mutex
-	left int
-	come chan struct{} // closed when the last write has happened
+// writeLimit kills a tracker after a number of writes: every later write fails
+// without an effect.
+type writeLimit struct {
+	mu      sync.Mutex
+	left    int
+	reached chan struct{} // closed after the last write
 }
 
-func newDeath(writes int) *death {
-	d := &death{left: writes, come: make(chan struct{})}
+func newWriteLimit(writes int) *writeLimit {
+	l := &writeLimit{left: writes, reached: make(chan struct{})}
 	if writes == 0 {
-		close(d.come)
+		close(l.reached)
 	}
-	return d
+	return l
 }
 
-// write does a write, unless the tracker is dead.
-func (d *death) write(do func() error) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.left == 0 {
+// write calls do, unless the limit is reached.
+func (l *writeLimit) write(do func() error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.left == 0 {
 		return errKilled
 	}
 	err := do()
-	if d.left--; d.left == 0 {
-		close(d.come)
+	if l.left--; l.left == 0 {
+		close(l.reached)
 	}
 	return err
 }
 
-// mortal is a target whose writer dies.
-type mortal struct {
+// limitedTarget is a target with a limit of writes.
+type limitedTarget struct {
 	mlflow.Target
-	death *death
+	limit *writeLimit
 }
 
-func (m mortal) Experiment(ctx context.Context, name string) (id string, err error) {
-	err = m.death.write(func() error { id, err = m.Target.Experiment(ctx, name); return err })
+func (t limitedTarget) EnsureExperiment(ctx context.Context, name string) (id string, err error) {
+	err = t.limit.write(func() error { id, err = t.Target.EnsureExperiment(ctx, name); return err })
 	return id, err
 }
 
-func (m mortal) EnsureRun(ctx context.Context, exp string, key mlflow.RunKey, r mlflow.Run) (id string, err error) {
-	err = m.death.write(func() error { id, err = m.Target.EnsureRun(ctx, exp, key, r); return err })
+func (t limitedTarget) EnsureRun(ctx context.Context, exp string, key mlflow.RunKey, r mlflow.Run) (id string, err error) {
+	err = t.limit.write(func() error { id, err = t.Target.EnsureRun(ctx, exp, key, r); return err })
 	return id, err
 }
 
-func (m mortal) LogParams(ctx context.Context, run string, params []mlflow.Param) error {
-	return m.death.write(func() error { return m.Target.LogParams(ctx, run, params) })
+func (t limitedTarget) LogParams(ctx context.Context, run string, params []mlflow.Param) error {
+	return t.limit.write(func() error { return t.Target.LogParams(ctx, run, params) })
 }
 
-func (m mortal) LogMetrics(ctx context.Context, run string, points []mlflow.Metric) error {
-	return m.death.write(func() error { return m.Target.LogMetrics(ctx, run, points) })
+func (t limitedTarget) LogMetrics(ctx context.Context, run string, points []mlflow.Metric) error {
+	return t.limit.write(func() error { return t.Target.LogMetrics(ctx, run, points) })
 }
 
-func (m mortal) SetTags(ctx context.Context, run string, tags []mlflow.Tag) error {
-	return m.death.write(func() error { return m.Target.SetTags(ctx, run, tags) })
+func (t limitedTarget) SetTags(ctx context.Context, run string, tags []mlflow.Tag) error {
+	return t.limit.write(func() error { return t.Target.SetTags(ctx, run, tags) })
 }
 
-func (m mortal) LogInputs(ctx context.Context, run string, sets []mlflow.Dataset) error {
-	return m.death.write(func() error { return m.Target.LogInputs(ctx, run, sets) })
+func (t limitedTarget) LogInputs(ctx context.Context, run string, sets []mlflow.Dataset) error {
+	return t.limit.write(func() error { return t.Target.LogInputs(ctx, run, sets) })
 }
 
-func (m mortal) PutArtifact(ctx context.Context, run string, a mlflow.Artifact) error {
-	return m.death.write(func() error { return m.Target.PutArtifact(ctx, run, a) })
+func (t limitedTarget) PutArtifact(ctx context.Context, run string, a mlflow.Artifact) error {
+	return t.limit.write(func() error { return t.Target.PutArtifact(ctx, run, a) })
 }
 
-func (m mortal) EndRun(ctx context.Context, run string, status mlflow.Status, end time.Time) error {
-	return m.death.write(func() error { return m.Target.EndRun(ctx, run, status, end) })
+func (t limitedTarget) EndRun(ctx context.Context, run string, status mlflow.Status, end time.Time) error {
+	return t.limit.write(func() error { return t.Target.EndRun(ctx, run, status, end) })
 }
 
-// kill makes a tracker's configuration that of one that dies.
-func (d *death) kill(cfg tracker.Config) tracker.Config {
-	cfg.Open = func(uri string, opt mlflow.Options) (mlflow.Target, error) {
-		target, err := mlflow.Open(uri, opt)
-		return mortal{target, d}, err
+// apply returns the configuration of a tracker with this limit.
+func (l *writeLimit) apply(cfg tracker.Config) tracker.Config {
+	cfg.Open = func(uri string, opt restapi.Options) (mlflow.Target, error) {
+		target, err := mlflowsync.Open(uri, opt)
+		return limitedTarget{target, l}, err
 	}
-	// Each file is a write: those behind the death are as if never written.
+	// Each file is a write: files beyond the limit are removed again.
 	cfg.Write = func(ctx context.Context, dir string, r report.Report) ([]report.File, error) {
 		files, err := report.Write(ctx, dir, r)
 		for _, f := range files {
-			if werr := d.write(func() error { return nil }); werr != nil {
+			if werr := l.write(func() error { return nil }); werr != nil {
 				err = errors.Join(err, werr, os.Remove(f.Path))
 			}
 		}
@@ -106,54 +108,49 @@ func (d *death) kill(cfg tracker.Config) tracker.Config {
 	return cfg
 }
 
-// killed lets a tracker die behind each of its writes in turn, and another
-// one go on, and compares what that comes to with what one tracker makes. Under
-// the race detector it is some of the writes.
-func killed(t *testing.T, r record, run string) {
-	room := newRoom(t, r)
-	room.feed(t, r.runs[run]...)
-	stop := room.run(t, room.config(t), false)
-	waitFor(t, "the undisturbed tracker", func() bool { return len(room.untracked(t)) == 0 })
+// testKilled kills a tracker after each of its writes in turn, lets another one
+// finish, and compares the result with that of one tracker.
+func testKilled(t *testing.T, r recording, run string) {
+	env := newEnv(t, r)
+	env.publish(t, r.runs[run]...)
+	stop := env.startTracker(t, env.config(t), false)
+	waitFor(t, "the undisturbed tracker", func() bool { return len(env.untracked(t)) == 0 })
 	stop()
-	want := room.walk(t)
-	const least = 10 // writes of the shortest run: fewer would mean that nobody died
-	step := 1
-	if processes.UnderRace {
-		step = 5
-	}
-	for n, alive := 0, false; !alive; n += step {
-		t.Run(fmt.Sprint("behind write ", n), func(t *testing.T) {
-			alive = killedOnce(t, r, run, n, want) || t.Failed()
-			if alive && n < least {
+	want := env.files(t)
+	const least = 10 // writes of the shortest run: with fewer no tracker was killed
+	for n, finished := 0, false; !finished; n++ {
+		t.Run(fmt.Sprint("after write ", n), func(t *testing.T) {
+			finished = killAfter(t, r, run, n, want) || t.Failed()
+			if finished && n < least {
 				t.Errorf("only %d writes", n)
 			}
 		})
 	}
 }
 
-// killedOnce lets a tracker die behind a number of writes, and reports whether
-// it had no more to do than that.
-func killedOnce(t *testing.T, r record, run string, n int, want map[string]string) (alive bool) {
-	room := newRoom(t, r)
-	room.feed(t, r.runs[run]...)
-	d := newDeath(n)
-	stop := room.run(t, d.kill(room.config(t)), false)
-	dead := func() bool {
+// killAfter kills a tracker after n writes, and reports whether it had no more
+// to write.
+func killAfter(t *testing.T, r recording, run string, n int, want map[string]string) (finished bool) {
+	env := newEnv(t, r)
+	env.publish(t, r.runs[run]...)
+	limit := newWriteLimit(n)
+	stop := env.startTracker(t, limit.apply(env.config(t)), false)
+	killed := func() bool {
 		select {
-		case <-d.come:
+		case <-limit.reached:
 			return true
 		default:
 			return false
 		}
 	}
-	waitFor(t, "the death", func() bool { return dead() || len(room.untracked(t)) == 0 })
+	waitFor(t, "the limit of writes", func() bool { return killed() || len(env.untracked(t)) == 0 })
 	stop()
-	if len(room.untracked(t)) > 0 {
-		room.drop(t, report.RunsName, report.RunsTextName) // which a killed one would not have written at its end
+	if len(env.untracked(t)) > 0 {
+		env.removeReports(t, runlist.FileName, runlist.TextFileName) // which a killed tracker would not have written at its end
 	}
-	stop = room.run(t, room.config(t), false)
-	waitFor(t, "the next tracker", func() bool { return len(room.untracked(t)) == 0 })
+	stop = env.startTracker(t, env.config(t), false)
+	waitFor(t, "the next tracker", func() bool { return len(env.untracked(t)) == 0 })
 	stop()
-	same(t, "in the end", room.walk(t), want)
-	return !dead()
+	expectSame(t, "in the end", env.files(t), want)
+	return !killed()
 }

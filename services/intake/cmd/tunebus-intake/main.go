@@ -1,5 +1,5 @@
-// Tunebus-intake is the front desk: it checks and admits requests, cancels
-// runs, and watches deadlines.
+// Tunebus-intake is the service that admits runs: it validates requests, cancels
+// runs, and enforces deadlines.
 package main
 
 import (
@@ -16,10 +16,15 @@ func main() { os.Exit(service.Main("intake", wire)) }
 
 func wire(_ context.Context, s *service.Service) error {
 	cfg := s.Settings.Intake
-	desk := intake.New(s.Bus, intake.Config{
-		DataRoots: s.Settings.Data.Roots, Store: s.Store.ID(), Limits: s.Settings.Limits,
-		FullAt: cfg.FullAt, Patience: cfg.Patience, Runs: archive.Reader{Bus: s.Bus, Store: s.Store}, Logger: s.Log,
+	svc := intake.New(s.Bus, intake.Config{
+		DataRoots:   s.Settings.Data.Roots,
+		Store:       s.Store.ID(),
+		Limits:      s.Settings.Limits,
+		FullAt:      cfg.FullAt,
+		CancelGrace: cfg.Patience,
+		Runs:        archive.NewReader(s.Bus, s.Store),
+		Logger:      s.Log,
 	})
-	s.Add(desk.Routes()...)
+	s.Add(svc.Routes()...)
 	return nil
 }

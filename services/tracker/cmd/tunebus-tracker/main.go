@@ -7,6 +7,7 @@ import (
 
 	_ "github.com/tunebus/tunebus/pipeline/cloudblob" // artifacts at s3://, gs://, azblob://
 	"github.com/tunebus/tunebus/pipeline/service"
+	"github.com/tunebus/tunebus/pipeline/version"
 	"github.com/tunebus/tunebus/services/tracker"
 )
 
@@ -17,7 +18,7 @@ func wire(_ context.Context, s *service.Service) error {
 	if err != nil {
 		return err
 	}
-	cfg.Version, cfg.Logger = service.Version(), s.Log
+	cfg.Version, cfg.Logger = version.Current(), s.Log
 	t := tracker.New(s.Bus, s.Store, cfg)
 	s.Add(t.Routes()...)
 	s.Go(t.Run)

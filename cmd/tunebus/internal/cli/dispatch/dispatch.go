@@ -21,6 +21,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/runsummary"
 	"github.com/tunebus/tunebus/pipeline/runwatch"
 	"github.com/tunebus/tunebus/pipeline/service"
@@ -93,7 +94,7 @@ func publish(ctx context.Context, b *conn.Conn, artifacts string, r runrequest.R
 		}
 		defer func() { _ = store.Close() }() // everything was verified when it was put
 	}
-	return r.Publish(ctx, b, store)
+	return r.Publish(ctx, journal.New(b), store)
 }
 
 // wait waits for what became of a request, as far as the flags say.
@@ -126,7 +127,7 @@ const decisionLimit = 10 * time.Second
 func awaitRerun(ctx context.Context, console *view.Console, b *conn.Conn, r runrequest.Request, request uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, decisionLimit)
 	defer cancel()
-	accepted, err := runwatch.New(b, b, b).Decision(ctx, r.ID, request)
+	accepted, err := runwatch.On(b).Decision(ctx, r.ID, request)
 	if err != nil {
 		return err
 	}

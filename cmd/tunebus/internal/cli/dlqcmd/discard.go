@@ -10,6 +10,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
 	"github.com/tunebus/tunebus/pipeline/redrive"
 )
 
@@ -46,7 +47,7 @@ func discard(ctx context.Context, console *view.Console, b *conn.Conn, f discard
 			return err
 		}
 	}
-	gone, failed := redrive.Discard(ctx, b, plan)
+	gone, failed := redrive.Discard(ctx, deadletter.New(b), plan)
 	if err := console.Print(view.Discarded(gone)); err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
 	"github.com/tunebus/tunebus/pipeline/redrive"
 )
 
@@ -81,7 +82,7 @@ func (f *selectionFlags) plan(ctx context.Context, b *conn.Conn, args []string) 
 	if err != nil {
 		return nil, err
 	}
-	plan, err := redrive.Plan(ctx, b, selection)
+	plan, err := redrive.Plan(ctx, deadletter.New(b), selection)
 	return plan, explain(err, b.Server())
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
 	"github.com/tunebus/tunebus/pipeline/redrive"
 )
 
@@ -17,7 +18,7 @@ func List(s *session.Session) *cobra.Command {
 	c := &cobra.Command{
 		Use: "list", Short: "List the dead letters", Args: cobra.NoArgs,
 		RunE: s.WithBus(func(ctx context.Context, b *conn.Conn, _ []string) error {
-			letters, err := redrive.List(ctx, b, f)
+			letters, err := redrive.List(ctx, deadletter.New(b), f)
 			if err != nil {
 				return err
 			}

@@ -8,6 +8,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
 	"github.com/tunebus/tunebus/pipeline/redrive"
 )
 
@@ -25,7 +26,7 @@ a new letter.`,
 			if err != nil {
 				return err
 			}
-			results, failed := redrive.Run(ctx, b, plan)
+			results, failed := redrive.Run(ctx, deadletter.New(b), plan)
 			if err := s.Console.Print(view.Redriven(results)); err != nil {
 				return err
 			}

@@ -8,6 +8,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
 	"github.com/tunebus/tunebus/pipeline/redrive"
 )
 
@@ -20,7 +21,7 @@ func Show(s *session.Session) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			letter, err := redrive.Read(ctx, b, n)
+			letter, err := redrive.Read(ctx, deadletter.New(b), n)
 			if err != nil {
 				return explain(err, b.Server())
 			}

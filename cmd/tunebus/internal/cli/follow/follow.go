@@ -49,7 +49,7 @@ func Show(ctx context.Context, console *view.Console, b *conn.Conn, r Run) (even
 	}, "*.progress."+r.ID+".*"); err != nil {
 		return events.Run{}, err
 	}
-	return runwatch.New(b, b, b).Follow(ctx, runwatch.Following{
+	return runwatch.On(b).Follow(ctx, runwatch.Following{
 		Run:      r.ID,
 		Request:  r.Request,
 		Tracking: r.Tracking,

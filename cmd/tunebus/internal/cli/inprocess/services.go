@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/tunebus/tunebus/pipeline/engine"
+
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/standalone"
@@ -19,7 +21,6 @@ import (
 	"github.com/tunebus/tunebus/pipeline/hostmetrics"
 	"github.com/tunebus/tunebus/pipeline/service"
 	"github.com/tunebus/tunebus/pipeline/settings"
-	"github.com/tunebus/tunebus/pipeline/worker"
 	"github.com/tunebus/tunebus/services/evaluation"
 	"github.com/tunebus/tunebus/services/finetune"
 	"github.com/tunebus/tunebus/services/inference"
@@ -71,14 +72,14 @@ func Start(ctx context.Context, s *session.Session, cfg settings.Settings, serve
 		UnknownFor:  cfg.Bus.UnknownFor,
 		Sources:     sources,
 		Tracker:     track,
-		Intake:      intake.Config{Limits: cfg.Limits, FullAt: cfg.Intake.FullAt, Patience: cfg.Intake.Patience},
+		Intake:      intake.Config{Limits: cfg.Limits, FullAt: cfg.Intake.FullAt, CancelGrace: cfg.Intake.Patience},
 		Sample:      hostmetrics.New(ctx).Sample,
 		Logger:      log,
 	})
 }
 
-func engines(s settings.Settings) map[events.Phase]worker.Engine {
-	return map[events.Phase]worker.Engine{
+func engines(s settings.Settings) map[events.Phase]engine.Engine {
+	return map[events.Phase]engine.Engine{
 		events.Finetune:   finetune.Engine{},
 		events.Inference:  inference.Engine{SaveEvery: s.Inference.SaveEvery},
 		events.Evaluation: evaluation.Engine{SaveEvery: s.Evaluation.SaveEvery, Judge: Judge(s)},

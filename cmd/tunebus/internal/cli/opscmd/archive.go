@@ -56,18 +56,16 @@ stay taken.`,
 // are done.
 func archiveRuns(ctx context.Context, console *view.Console, b *conn.Conn, store *artifact.Store, f archiveFlags) (archive.Report, error) {
 	said, n := time.Now(), 0
-	report, err := archive.Archiver{
-		Bus:       b,
-		Store:     store,
+	report, err := archive.NewArchiver(b, store, archive.Options{
 		OlderThan: time.Duration(f.olderThan),
 		DryRun:    f.dryRun,
-		Told: func(archive.Moved) {
+		OnArchived: func(archive.ArchivedRun) {
 			if n++; time.Since(said) > 2*time.Second {
 				said = time.Now()
 				console.Say("%d runs archived so far", n)
 			}
 		},
-	}.Run(ctx)
+	}).Run(ctx)
 	if errors.Is(err, lease.ErrTaken) {
 		err = fmt.Errorf("somebody else archives on %s; wait for it", b.Server())
 	}

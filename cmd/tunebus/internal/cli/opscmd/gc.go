@@ -58,17 +58,15 @@ func collect(ctx context.Context, console *view.Console, b *conn.Conn, store *ar
 		return exit.Input(fmt.Errorf("--store %s: this is store %s", f.store, store.ID()))
 	}
 	removed := []gc.Removed{}
-	sum, err := gc.Collector{
-		Bus:    b,
-		Store:  store,
-		Grace:  time.Duration(f.grace),
-		Sure:   f.store != "",
-		DryRun: f.dryRun,
-		Told: func(one gc.Removed) {
+	sum, err := gc.New(b, store, gc.Options{
+		Grace:          time.Duration(f.grace),
+		StoreConfirmed: f.store != "",
+		DryRun:         f.dryRun,
+		OnRemoved: func(one gc.Removed) {
 			removed = append(removed, one)
 			_ = console.PrintRow(view.RemovedObject(one)) // if stdout is closed, printing the sum fails, too
 		},
-	}.Run(ctx)
+	}).Run(ctx)
 	if errors.Is(err, gc.ErrNoReference) {
 		err = fmt.Errorf("nothing was removed from store %s: %w; if it is the right one, say so with --store %s", store.ID(), err, store.ID())
 	}

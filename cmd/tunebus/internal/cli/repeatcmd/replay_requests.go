@@ -17,9 +17,12 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/bus/requestlog"
 	"github.com/tunebus/tunebus/pipeline/replay"
 	"github.com/tunebus/tunebus/pipeline/settings"
-	"github.com/tunebus/tunebus/services/intake"
+	intakerequest "github.com/tunebus/tunebus/services/intake/request"
 )
 
 type replayRequestsFlags struct {
@@ -60,10 +63,10 @@ T is a time such as 2026-01-31T08:00:00Z, or how long ago, such as 2h or 3d.`,
 			}
 			return s.WithBus(func(ctx context.Context, b *conn.Conn, _ []string) error {
 				r := replay.Replay{
-					Requests:  b,
-					Facts:     b,
-					Publisher: b,
-					Intake:    replay.Intake{RunID: intake.RunID, UnknownKeys: intake.UnknownKeys, NewID: newID},
+					Requests:  requestlog.New(b),
+					Facts:     history.New(b),
+					Publisher: journal.New(b),
+					Intake:    replay.Intake{RunID: runID, UnknownKeys: intakerequest.UnknownKeys, NewID: newID},
 					Selection: f.selection,
 					Overrides: overrides,
 					DryRun:    f.dryRun,
@@ -188,3 +191,6 @@ func toInclude(r replay.Reason) string {
 		return ""
 	}
 }
+
+// runID is the id that intake gives to the run of a request without one.
+func runID(r requestlog.Request) string { return intakerequest.RunID(r.Stream, r.Sequence, r.Time) }

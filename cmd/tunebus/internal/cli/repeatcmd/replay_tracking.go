@@ -7,6 +7,9 @@ import (
 	"os"
 	"time"
 
+	"github.com/tunebus/tunebus/services/tracker/mlflow/restapi"
+	"github.com/tunebus/tunebus/services/tracker/mlflowsync"
+
 	"github.com/spf13/cobra"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
@@ -88,7 +91,7 @@ func (f *replayTrackingFlags) trackerConfig(cfg settings.Settings) (tracker.Conf
 		t, err = t.CopyTo(f.to, os.Getenv)
 	}
 	if err == nil && f.to != "" {
-		_, err = mlflow.Open(t.To, mlflow.Options{}) // checks the address and connects to nothing
+		_, err = mlflowsync.Open(t.To, restapi.Options{}) // checks the address and connects to nothing
 	}
 	if err != nil {
 		return t, exit.Input(err)
@@ -110,7 +113,7 @@ func replayTracking(ctx context.Context, console *view.Console, t trackingReplay
 		Runs:   f.runs,
 		Since:  f.requestedSince,
 		DryRun: f.dryRun,
-		Told: func(one tracker.Rebuilt, all int) {
+		OnRun: func(one tracker.Rebuilt, all int) {
 			sum.Add(one)
 			if n++; time.Since(said) > 2*time.Second && n < all {
 				said = time.Now()

@@ -69,7 +69,7 @@ func cancelRun(ctx context.Context, b *conn.Conn, run events.Run, f cancelFlags)
 	}
 	wait, stop := context.WithTimeout(ctx, f.limit)
 	defer stop()
-	run, err = runwatch.New(b, b, b).End(wait, run)
+	run, err = runwatch.On(b).End(wait, run)
 	if err != nil && errors.Is(wait.Err(), context.DeadlineExceeded) {
 		err = exit.Timeout(fmt.Errorf("run %s has not ended yet; the request stands, and \"tunebus watch %s\" shows its end", run.ID, run.ID))
 	}

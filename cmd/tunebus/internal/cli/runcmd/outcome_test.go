@@ -9,6 +9,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tunebus/tunebus/services/tracker/report/pipelinesummary"
+	"github.com/tunebus/tunebus/services/tracker/report/scores"
+
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/clitest"
 	"github.com/tunebus/tunebus/services/tracker/report"
 )
@@ -185,7 +188,7 @@ func checkMLflow(t *testing.T, services clitest.Services, c outcome, got clitest
 func checkReports(t *testing.T, services clitest.Services, c outcome, got clitest.Summary) {
 	t.Helper()
 	dir := filepath.Join(services.Dir, "reports", got.RunID)
-	whole := clitest.Object[report.PipelineSummary](t, filepath.Join(dir, report.PipelineSummaryName))
+	whole := clitest.Object[pipelinesummary.Summary](t, filepath.Join(dir, report.PipelineSummaryName))
 	if string(whole.Conclusion) != c.conclusion || whole.RunID != got.RunID || !maps.Equal(whole.Scores, got.Scores) {
 		t.Errorf("%s says %s with %v", report.PipelineSummaryName, whole.Conclusion, whole.Scores)
 	}
@@ -205,7 +208,7 @@ func checkReports(t *testing.T, services clitest.Services, c outcome, got clites
 		}
 		return
 	}
-	sums := clitest.Object[report.Summary](t, filepath.Join(dir, report.SummaryName))
+	sums := clitest.Object[scores.Summary](t, filepath.Join(dir, report.SummaryName))
 	if sums.Rows != c.rows || !maps.Equal(sums.Scores, got.Scores) || len(got.Scores) == 0 {
 		t.Errorf("%s has %d rows and %v, want %d and %v", report.SummaryName, sums.Rows, sums.Scores, c.rows, got.Scores)
 	}

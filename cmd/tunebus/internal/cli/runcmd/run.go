@@ -14,6 +14,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/preflight"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runrequest"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/bus/runindex"
 	"github.com/tunebus/tunebus/pipeline/runsummary"
 	"github.com/tunebus/tunebus/pipeline/settings"
@@ -93,7 +94,7 @@ func runToEnd(ctx context.Context, s *session.Session, cfg settings.Settings, f 
 	if open, err := runindex.New(local.Bus).Open(ctx); err == nil && len(open) > 0 {
 		s.Console.Say("finishing what was interrupted on this data folder: %s", strings.Join(open, ", "))
 	}
-	sequence, err := request.Publish(ctx, local.Bus, local.Store)
+	sequence, err := request.Publish(ctx, journal.New(local.Bus), local.Store)
 	if err != nil {
 		return err
 	}

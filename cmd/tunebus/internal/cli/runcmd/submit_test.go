@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tunebus/tunebus/services/tracker/report/pipelinesummary"
+
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/clitest"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/services/tracker/report"
@@ -28,7 +30,7 @@ func TestRunIDThatIsTaken(t *testing.T) {
 	if status != 2 || out != "" || !strings.Contains(screen, "the request was rejected") || !strings.Contains(screen, "run_id = mine") {
 		t.Errorf("status %d\n%s%s", status, out, screen)
 	}
-	whole := clitest.Object[report.PipelineSummary](t, filepath.Join(services.Dir, "reports", "mine", report.PipelineSummaryName))
+	whole := clitest.Object[pipelinesummary.Summary](t, filepath.Join(services.Dir, "reports", "mine", report.PipelineSummaryName))
 	if want := map[string]string{"team": "blue", "why": "a test"}; !maps.Equal(whole.Labels, want) {
 		t.Errorf("labels %v, want %v", whole.Labels, want)
 	}
@@ -38,7 +40,7 @@ func TestRunIDThatIsTaken(t *testing.T) {
 		}
 	}
 	status, out, _ = clitest.Run(t, "show", "mine", "--json", "--server", services.URL)
-	var shown report.PipelineSummary
+	var shown pipelinesummary.Summary
 	if err := json.Unmarshal([]byte(out), &shown); err != nil || status != 0 || shown.Conclusion != events.Success || shown.Links["mlflow_pipeline"] == "" {
 		t.Errorf("show --json: status %d, %v\n%s", status, err, out)
 	}

@@ -75,7 +75,7 @@ func archivedOrComing(ctx context.Context, server *session.Server, id string) (e
 // accepted reads a run that may have been submitted a moment ago. unknown is
 // the error of a run that was not; nil for the usual one.
 func accepted(ctx context.Context, server *session.Server, id string, unknown error) (events.Run, error) {
-	run, err := runwatch.New(server.Bus, server.Bus, server.Bus).Accepted(ctx, id)
+	run, err := runwatch.On(server.Bus).Accepted(ctx, id)
 	if errors.Is(err, runwatch.ErrUnknown) {
 		if err = unknown; err == nil {
 			err = server.UnknownRun(id)

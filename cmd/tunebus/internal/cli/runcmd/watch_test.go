@@ -45,7 +45,7 @@ func TestWatchOfWhatWillNotCome(t *testing.T) {
 	done.Conclusion = events.Failure
 	clitest.Publish(t, b, append(failed[:4], done, events.TrackingCompleted{RunID: "failed"})...)
 	clitest.Publish(t, b, append(clitest.EndedRun("good"), events.TrackingCompleted{RunID: "good"})...)
-	if r, err := (archive.Archiver{Bus: b, Store: store}).Run(t.Context()); err != nil || len(r.Archived) != 2 {
+	if r, err := archive.NewArchiver(b, store, archive.Options{}).Run(t.Context()); err != nil || len(r.Archived) != 2 {
 		t.Fatalf("archived %+v, %v", r, err)
 	}
 	clitest.Publish(t, b, clitest.EndedRun("fresh")...)

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tunebus/tunebus/pipeline/artifact/transfer"
+
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/spec"
@@ -79,9 +81,9 @@ func Upload(ctx context.Context, store *artifact.Store, folder string, files map
 		}
 		var ref events.Reference
 		if info.IsDir() {
-			ref, err = store.PutDir(ctx, name+".tar", path)
+			ref, err = transfer.New(store).PutDir(ctx, name+".tar", path)
 		} else {
-			ref, err = store.PutFile(ctx, name+strings.ToLower(filepath.Ext(path)), "application/octet-stream", path)
+			ref, err = transfer.New(store).PutFile(ctx, name+strings.ToLower(filepath.Ext(path)), "application/octet-stream", path)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("upload %s: %w", key, err)

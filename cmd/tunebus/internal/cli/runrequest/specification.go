@@ -58,7 +58,7 @@ func (f *Flags) source(c *cobra.Command) (source, structconf.Faults, error) {
 	}
 	faults = append(faults, assign(&src.tree, append(f.phases.assignments(c), f.sets...))...)
 	faults = append(faults, src.tree.Unknown(settings.Known())...)
-	for key, at := range src.tree.At {
+	for key, at := range src.tree.Positions {
 		if slices.Contains(f.Files, at.File) {
 			src.folders[key] = filepath.Dir(at.File)
 		}
@@ -91,8 +91,8 @@ func merge(tree *structconf.Tree, files []string) (structconf.Faults, error) {
 // settingsInFlags finds the keys of settings that flags set.
 func settingsInFlags(tree structconf.Tree) structconf.Faults {
 	var faults structconf.Faults
-	for _, key := range slices.Sorted(maps.Keys(tree.At)) {
-		at := tree.At[key]
+	for _, key := range slices.Sorted(maps.Keys(tree.Positions)) {
+		at := tree.Positions[key]
 		if section, _, _ := strings.Cut(key, "."); at.File == structconf.FromFlag && slices.Contains(settings.Sections(), section) {
 			faults = append(faults, structconf.Fault{
 				File:    at.File,

@@ -23,7 +23,7 @@ func expandVariables(t structconf.Tree) structconf.Faults {
 		for key, value := range table {
 			path := section + "." + key
 			table[key] = expandValue(value, func(format string, args ...any) {
-				p := t.At[path]
+				p := t.Positions[path]
 				faults = append(faults, structconf.Fault{
 					File:    p.File,
 					Line:    p.Line,

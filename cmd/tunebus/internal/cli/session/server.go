@@ -116,9 +116,9 @@ func (s *Server) Store(ctx context.Context) (*artifact.Store, error) {
 }
 
 // Archive reads runs from the stream and the archive.
-func (s *Server) Archive(ctx context.Context) (archive.Reader, error) {
+func (s *Server) Archive(ctx context.Context) (*archive.Reader, error) {
 	store, err := s.Store(ctx)
-	return archive.Reader{Bus: s.Bus, Store: store}, err
+	return archive.NewReader(s.Bus, store), err
 }
 
 // FindRun reads a run: from the stream, and from its archive if the stream

@@ -88,6 +88,10 @@ func archivedRuns(ctx context.Context, server *session.Server) (find func(contex
 	if err != nil {
 		return nil, nil, err
 	}
-	ids, err = archive.Runs(ctx, reader.Store)
+	store, err := server.Store(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	ids, err = archive.NewFiles(store).Runs(ctx)
 	return reader.Run, ids, err
 }

@@ -21,7 +21,7 @@ type archived struct {
 func Archived(r archive.Report, dryRun bool) Result {
 	return Result{archived{r, dryRun}, func(w io.Writer) {
 		if len(r.Archived) > 0 {
-			table(w, r.Archived, "RUN\tENDED\tFACTS\tARCHIVE", func(m archive.Moved) string {
+			table(w, r.Archived, "RUN\tENDED\tFACTS\tARCHIVE", func(m archive.ArchivedRun) string {
 				return fmt.Sprintf("%s\t%s\t%d\t%s", m.Run, m.Ended.UTC().Format(time.DateTime), m.Facts, m.Archive.Key)
 			})
 		}
@@ -30,7 +30,7 @@ func Archived(r archive.Report, dryRun bool) Result {
 			verb = "would be archived"
 		}
 		fmt.Fprintf(w, "%d runs %s; %d go on, %d are too young\n", len(r.Archived), verb, r.Open, r.Young)
-		for _, l := range r.Left {
+		for _, l := range r.Skipped {
 			fmt.Fprintf(w, "left: %s: %s\n", l.Run, l.Why)
 		}
 	}}

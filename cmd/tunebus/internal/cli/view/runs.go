@@ -4,10 +4,11 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/tunebus/tunebus/services/tracker/report/pipelinesummary"
+
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/runsummary"
-	"github.com/tunebus/tunebus/services/tracker/report"
 )
 
 // ListedRun is a run in the list of runs.
@@ -39,7 +40,7 @@ func Runs(list []ListedRun, server string) Result {
 
 // shownRun is everything about a run, for scripts.
 type shownRun struct {
-	report.PipelineSummary
+	pipelinesummary.Summary
 	// Unreadable are the facts that cannot be read.
 	Unreadable []history.UnreadableFact `json:"unreadable,omitempty"`
 }
@@ -47,7 +48,7 @@ type shownRun struct {
 // Run is everything that is known of a run, beside the facts of it that cannot
 // be read.
 func Run(run events.Run, unreadable []history.UnreadableFact, again runsummary.Retry) Result {
-	return Result{shownRun{report.SummarisePipeline(run), unreadable}, func(w io.Writer) {
+	return Result{shownRun{pipelinesummary.Of(run), unreadable}, func(w io.Writer) {
 		writeSummary(w, run, runsummary.Of(run), runsummary.Attempts(run, 1), again)
 		for _, step := range run.Accepted.Plan {
 			if p := run.Phases[step.Phase]; p != nil && p.Completed != nil {

@@ -1,0 +1,86 @@
+package artifact
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path"
+)
+
+// committer gives completely written files their final names, durably and at
+// most once per name, also between processes.
+type committer struct {
+	root *os.Root
+}
+
+// commit gives the file partial the name key. The error is [ErrExists] if the
+// name is taken. A concurrent Delete may remove a parent folder between its
+// creation and the link; commit then starts again.
+func (c committer) commit(partial, key string) error {
+	const tries = 10
+	var err error
+	for range tries {
+		if err = c.mkdirAll(path.Dir(key)); err != nil {
+			return err
+		}
+		if err = c.link(partial, key); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return ErrExists
+	}
+	if err != nil {
+		return err
+	}
+	return c.syncDir(path.Dir(key))
+}
+
+// link uses a hard link because it fails if the name is taken; a rename would
+// replace the other file.
+func (c committer) link(partial, key string) error {
+	err := c.root.Link(partial, key)
+	// Linux returns EPERM where the file system has no hard links.
+	if !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	if _, err := c.root.Lstat(key); err == nil {
+		return fs.ErrExist
+	}
+	return c.root.Rename(partial, key)
+}
+
+// mkdirAll creates a folder and its parents. For each folder that it creates
+// it syncs the parent, so that the folder survives a power failure.
+func (c committer) mkdirAll(dir string) error {
+	if dir == "." {
+		return nil
+	}
+	switch err := c.root.Mkdir(dir, 0o755); {
+	case err == nil:
+		return c.syncDir(path.Dir(dir))
+	case errors.Is(err, fs.ErrExist):
+		return nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	if err := c.mkdirAll(path.Dir(dir)); err != nil {
+		return err
+	}
+	if err := c.root.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	err := c.syncDir(path.Dir(dir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // a concurrent Delete removed it; commit tries again
+	}
+	return err
+}
+
+func (c committer) syncDir(dir string) error {
+	d, err := c.root.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

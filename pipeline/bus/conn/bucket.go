@@ -1,0 +1,123 @@
+package conn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Bucket is a key-value bucket. Each call is one request with its own limit.
+type Bucket struct {
+	conn *Conn
+	kv   jetstream.KeyValue
+}
+
+// Refusals of a bucket.
+var (
+	// ErrKeyNotFound means that the key holds no value.
+	ErrKeyNotFound = jetstream.ErrKeyNotFound
+	// ErrRevision means that the key has another revision than the caller
+	// expects.
+	ErrRevision = errors.New("the key has another revision")
+)
+
+// buckets remembers the buckets that were bound: binding is a request.
+type buckets struct {
+	mu    sync.Mutex
+	bound map[string]*Bucket
+}
+
+// Bucket binds to a bucket; the second call for a name asks nothing of the
+// server.
+func (c *Conn) Bucket(ctx context.Context, name string) (*Bucket, error) {
+	if b := c.buckets.get(name); b != nil {
+		return b, nil
+	}
+	b := &Bucket{conn: c}
+	err := c.Request(ctx, BindBucket, func(ctx context.Context, js jetstream.JetStream) (err error) {
+		b.kv, err = js.KeyValue(ctx, name)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("bucket %s: %w", name, err)
+	}
+	c.buckets.put(name, b)
+	return b, nil
+}
+
+func (s *buckets) get(name string) *Bucket {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.bound[name]
+}
+
+func (s *buckets) put(name string, b *Bucket) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.bound == nil {
+		s.bound = map[string]*Bucket{}
+	}
+	s.bound[name] = b
+}
+
+// Get returns the value of a key and its revision. The error is
+// [ErrKeyNotFound] if the key holds none.
+func (b *Bucket) Get(ctx context.Context, key string) (value []byte, revision uint64, err error) {
+	err = b.conn.Request(ctx, GetKey, func(ctx context.Context, _ jetstream.JetStream) error {
+		entry, err := b.kv.Get(ctx, key)
+		if err == nil {
+			value, revision = entry.Value(), entry.Revision()
+		}
+		return err
+	})
+	return value, revision, err
+}
+
+// Create stores a key that holds no value. The error is [ErrRevision] if it
+// holds one.
+func (b *Bucket) Create(ctx context.Context, key string, value []byte) (revision uint64, err error) {
+	err = b.conn.Request(ctx, PutKey, func(ctx context.Context, _ jetstream.JetStream) error {
+		revision, err = b.kv.Create(ctx, key, value)
+		return refusal(err)
+	})
+	return revision, err
+}
+
+// Update stores a value if the key still has the revision; 0 is a key that was
+// never there. The error is [ErrRevision] if it has another one.
+func (b *Bucket) Update(ctx context.Context, key string, value []byte, revision uint64) (next uint64, err error) {
+	err = b.conn.Request(ctx, PutKey, func(ctx context.Context, _ jetstream.JetStream) error {
+		next, err = b.kv.Update(ctx, key, value, revision)
+		return refusal(err)
+	})
+	return next, err
+}
+
+// Delete removes a key if it still has the revision.
+func (b *Bucket) Delete(ctx context.Context, key string, revision uint64) error {
+	return b.conn.Request(ctx, DeleteKey, func(ctx context.Context, _ jetstream.JetStream) error {
+		return refusal(b.kv.Delete(ctx, key, jetstream.LastRevision(revision)))
+	})
+}
+
+// Purge removes a key. What stays behind makes Update with revision 0 fail for
+// the time of ttl.
+func (b *Bucket) Purge(ctx context.Context, key string, ttl time.Duration) error {
+	return b.conn.Request(ctx, DeleteKey, func(ctx context.Context, _ jetstream.JetStream) error {
+		return b.kv.Purge(ctx, key, jetstream.PurgeTTL(ttl))
+	})
+}
+
+// refusal is [ErrRevision] where the server refused a write for the key's
+// revision. A bucket with replicas answers with a code of its own while the
+// write before it is in flight; the client library knows both.
+func refusal(err error) error {
+	if errors.Is(err, jetstream.ErrKeyExists) || errors.Is(err, jetstream.ErrKeyRevisionMismatch) {
+		return fmt.Errorf("%w: %w", ErrRevision, err)
+	}
+	return err
+}

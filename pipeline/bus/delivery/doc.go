@@ -1,0 +1,35 @@
+// Package delivery takes messages from durable pull consumers, hands each to a
+// handler, and settles it: the one place that replies to a delivery.
+//
+// A [Router] runs [Route]s. A slot asks for one message when it is free, sends
+// heartbeats (InProgress) at a third of the consumer's ack wait while the
+// handler works, and settles the message by the handler's error:
+//
+//	nil                     Ack, confirmed by the server
+//	[*RetryAfter]           NakWithDelay
+//	[*DeadLetterError]      copy to the dead letters, then Term with the reason
+//	[ErrOwnershipLost]      no reply at all: it would act on the new owner's delivery
+//	any other error         NakWithDelay of the route
+//	last delivery, an error copy to the dead letters, then Term
+//
+// A handler that panics five times on one message makes it a dead letter. A
+// message that cannot be decoded never reaches the handler; one of an unknown
+// version is given back for [Route.HoldUnknownVersion], so that services may be
+// upgraded in any order.
+//
+//	r, err := delivery.NewRouter(c, deadletter.New(c), log)
+//	r.Add(delivery.Route{
+//		Name: "cancel", Stream: events.StreamFacts, Consumer: topology.ConsumerCancel,
+//		Handle: func(ctx context.Context, d delivery.Delivery) error { … },
+//	})
+//	return r.Run(ctx) // until ctx ends and every message in work is settled
+//
+// Watermill carries the middle: its router runs the handlers behind its
+// Recoverer, and its conformance suite tests [Subscriber]. Three parts are ours.
+// The pull subscription (pull.go), because the client library's Fetch creates a
+// subscription per request and a busy server would see thousands a second. The
+// worker pool (handler_pool.go), because Watermill starts a goroutine per
+// message, whose stack grows anew each time. The settlement (subscriber.go),
+// because Watermill knows only ack and nack; the handler's error reaches it
+// through the message's context.
+package delivery

@@ -1,0 +1,147 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill"
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+)
+
+// Router runs routes.
+type Router struct {
+	// HoldUnknownVersion is the default for routes that do not set their own.
+	// Default 7 days. It has to be set before Add.
+	HoldUnknownVersion time.Duration
+
+	conn   *conn.Conn
+	dead   DeadLetters
+	log    *slog.Logger
+	router *message.Router
+	slots  int          // of all routes
+	pool   *handlerPool // while it runs
+}
+
+// NewRouter returns a router without routes. Messages that are given up go to
+// dead.
+func NewRouter(c *conn.Conn, dead DeadLetters, log *slog.Logger) (*Router, error) {
+	var details watermill.LoggerAdapter = watermill.NopLogger{}
+	if log.Enabled(context.Background(), slog.LevelDebug) { // Watermill formats log fields before it checks the level
+		details = watermill.NewSlogLoggerWithLevelMapping(log, map[slog.Level]slog.Level{
+			slog.LevelInfo: slog.LevelDebug,
+			// Watermill logs every error of a handler; handle has already
+			// logged it with the subject.
+			slog.LevelError: slog.LevelDebug,
+		})
+	}
+	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: time.Minute}, details)
+	if err != nil {
+		return nil, fmt.Errorf("new router: %w", err)
+	}
+	r := &Router{HoldUnknownVersion: holdUnknownVersion, conn: c, dead: dead, log: log, router: router}
+	router.AddMiddleware(r.inPool, rememberError, (&panicCounter{log: log}).middleware, middleware.Recoverer)
+	return r, nil
+}
+
+// Add adds a route; it has to be called before Run.
+func (r *Router) Add(route Route) {
+	if route.Grace == 0 {
+		route.Grace = 10 * time.Second
+	}
+	if route.NakDelay == 0 {
+		route.NakDelay = time.Second
+	}
+	if route.HoldUnknownVersion == 0 {
+		route.HoldUnknownVersion = r.HoldUnknownVersion
+	}
+	sub := NewSubscriber(r.conn, r.dead, SubscriberConfig{
+		Slots:      route.Slots,
+		Idempotent: route.Idempotent,
+		Grace:      route.Grace,
+		NakDelay:   route.NakDelay,
+		Logger:     r.log,
+	})
+	r.slots += sub.cfg.Slots
+	r.router.AddConsumerHandler(route.Name, route.Stream+"/"+route.Consumer, sub, func(msg *message.Message) error {
+		return r.handle(route, msg)
+	})
+}
+
+// Run takes messages until ctx ends and every message in work is settled. A
+// handler sees the end of ctx in its own context.
+func (r *Router) Run(ctx context.Context) error {
+	r.pool = newHandlerPool(r.slots)
+	defer r.pool.stop()
+	if err := r.router.Run(ctx); err != nil {
+		return fmt.Errorf("receive: %w", err)
+	}
+	return nil
+}
+
+// Running is closed when every route takes messages.
+func (r *Router) Running() <-chan struct{} { return r.router.Running() }
+
+// inPool is the middleware that handles a message in the pool.
+func (r *Router) inPool(next message.HandlerFunc) message.HandlerFunc {
+	return func(msg *message.Message) ([]*message.Message, error) { return r.pool.run(msg, next) }
+}
+
+func (r *Router) handle(route Route, msg *message.Message) error {
+	d, err := r.delivery(route, msg)
+	if err != nil {
+		err = r.undecodable(msg.Context(), route, d, err)
+	} else {
+		err = route.Handle(msg.Context(), d)
+	}
+	if err != nil && !errors.Is(err, ErrOwnershipLost) && msg.Context().Err() == nil {
+		level := slog.LevelWarn
+		if _, ok := errors.AsType[*RetryAfter](err); ok {
+			level = slog.LevelDebug // the handler's own decision, which it logs if it matters
+		}
+		r.log.Log(msg.Context(), level, "message not done", "route", route.Name, "subject", d.Subject, "delivery", d.Delivered, "error", err)
+	}
+	return err
+}
+
+// undecodable decides what becomes of a message that cannot be decoded.
+func (r *Router) undecodable(ctx context.Context, route Route, d Delivery, err error) error {
+	if _, ok := errors.AsType[*events.UnknownVersionError](err); ok && time.Since(d.Time) < route.HoldUnknownVersion {
+		r.log.Warn("message given back: a newer service may know it", "route", route.Name, "subject", d.Subject, "delivery", d.Delivered, "error", err)
+		return &RetryAfter{Delay: RedeliveryDelay(d.Delivered, 10*time.Second), Err: err}
+	}
+	if route.Undecodable != nil {
+		return route.Undecodable(ctx, d, err)
+	}
+	return &DeadLetterError{Err: err}
+}
+
+// delivery decodes a message as its route asks for.
+func (r *Router) delivery(route Route, msg *message.Message) (Delivery, error) {
+	meta := metaFrom(msg.Context())
+	d := Delivery{
+		Message:       codec.Message{Subject: meta.subject, Stream: meta.stream, Sequence: meta.sequence, Time: meta.stored},
+		Delivered:     meta.delivered,
+		stopHeartbeat: meta.stopHeartbeat,
+	}
+	if route.Raw {
+		d.Data = msg.Payload
+		return d, nil
+	}
+	if route.SubjectOnly {
+		if peeked, ok := codec.Peek(d.Subject, meta.header, msg.Payload); ok {
+			d.ID, d.Data = peeked.ID, peeked.Data
+			return d, nil
+		}
+	}
+	decoded, err := r.conn.Codec().Decode(d.Subject, meta.header, msg.Payload)
+	d.Event, d.ID, d.Data, d.PlainJSON = decoded.Event, decoded.ID, decoded.Data, decoded.PlainJSON
+	return d, err
+}

@@ -1,0 +1,73 @@
+package history
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/streams"
+)
+
+// MetricReader reads the metric events of all attempts at a phase. Of two
+// points of one step the earlier one counts; every reader that starts at the
+// first event decides alike.
+type MetricReader struct {
+	codec   *codec.Codec
+	stored  streams.Reader
+	run     string
+	sources []metricSource
+}
+
+// metricSource is one kind of metric event.
+type metricSource struct {
+	filter string
+	next   uint64 // the first sequence that has not been read
+}
+
+// Metrics returns a reader that starts at the first event that the stream
+// holds.
+func (h *History) Metrics(run string, p events.Phase) *MetricReader {
+	r := &MetricReader{codec: h.codec, stored: h.stored, run: run}
+	for _, filter := range events.MetricFilters(p, run) {
+		r.sources = append(r.sources, metricSource{filter: filter, next: 1})
+	}
+	return r
+}
+
+// HasRead reports whether a message has been read.
+func (r *MetricReader) HasRead(m codec.Message) bool {
+	for _, s := range r.sources {
+		if strings.HasPrefix(m.Subject, strings.TrimSuffix(s.filter, "*")) {
+			return m.Sequence < s.next
+		}
+	}
+	return false
+}
+
+// Read calls each for every event that came since the last call: progress
+// first, each kind in the stream's order. Events that cannot be decoded are
+// left out; old ones may have left the stream.
+func (r *MetricReader) Read(ctx context.Context, each func(events.Event)) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for i := range r.sources {
+		s := &r.sources[i]
+		err := r.stored.Scan(ctx, events.StreamMetrics, streams.FromSequence(s.next), s.filter, func(m streams.Message) error {
+			d, err := r.codec.Decode(m.Subject, m.Header, m.Data)
+			if err == nil {
+				each(d.Event)
+			} else if !codec.IsUndecodable(err) {
+				return err
+			}
+			s.next = m.Sequence + 1
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("read metric points of run %s: %w", r.run, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,121 @@
+// Package lease lets one process at a time do some work, such as writing one
+// run to MLflow.
+//
+// A lease is a key of a bucket that lives for [topology.LeaseTTL] unless its
+// owner renews it. It keeps two processes from doing the same work; it does not
+// fence what they write, since an owner may find out up to a third of the TTL
+// too late that its lease is gone.
+//
+//	err := lease.Run(ctx, c, "tracking.run7", func(ctx context.Context) error { … })
+//	if errors.Is(err, lease.ErrTaken) {
+//		// try again later
+//	}
+package lease
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
+	"github.com/tunebus/tunebus/pipeline/failpoint"
+)
+
+// ErrTaken means that another owner has the lease.
+var ErrTaken = errors.New("somebody else holds the lease")
+
+// Run runs do while this process owns the lease called name. The context of do
+// ends if the lease is lost. The error is [ErrTaken] if another owner has the
+// lease, or got it meanwhile.
+func Run(ctx context.Context, c *conn.Conn, name string, do func(ctx context.Context) error) error {
+	bucket, err := c.Bucket(ctx, topology.BucketLeases)
+	if err != nil {
+		return err
+	}
+	l := &lease{bucket: bucket, name: name, owner: []byte(c.Name()), log: c.Logger()}
+	if err := l.acquire(ctx); err != nil {
+		return err
+	}
+	failpoint.Here(failpoint.LeaseTaken)
+	work, cancel := context.WithCancelCause(ctx)
+	renewed := make(chan struct{})
+	go func() { // ends with work
+		defer close(renewed)
+		l.renew(work, cancel)
+	}()
+	err = do(work)
+	lost := errors.Is(context.Cause(work), ErrTaken)
+	cancel(nil)
+	<-renewed
+	if lost {
+		return errors.Join(fmt.Errorf("lease %s: %w", name, ErrTaken), err)
+	}
+	failpoint.Here(failpoint.LeaseDone)
+	l.release(ctx)
+	return err
+}
+
+// lease is a lease that this process owns.
+type lease struct {
+	bucket   *conn.Bucket
+	name     string
+	owner    []byte
+	log      *slog.Logger
+	revision uint64
+}
+
+func (l *lease) acquire(ctx context.Context) (err error) {
+	l.revision, err = l.bucket.Create(ctx, l.name, l.owner)
+	if errors.Is(err, conn.ErrRevision) {
+		return fmt.Errorf("lease %s: %w", l.name, ErrTaken)
+	}
+	if err != nil {
+		return fmt.Errorf("lease %s: %w", l.name, err)
+	}
+	return nil
+}
+
+// renew renews the lease until ctx ends. It cancels with [ErrTaken] if the
+// lease is lost.
+func (l *lease) renew(ctx context.Context, cancel context.CancelCauseFunc) {
+	tick := time.NewTicker(topology.LeaseTTL / 3)
+	defer tick.Stop()
+	renewed := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		next, err := l.bucket.Update(ctx, l.name, l.owner, l.revision)
+		switch {
+		case err == nil:
+			l.revision, renewed = next, time.Now()
+		case ctx.Err() != nil:
+			return
+		case time.Since(renewed) > topology.LeaseTTL || errors.Is(err, conn.ErrRevision) && !l.owns(ctx):
+			cancel(ErrTaken)
+			return
+		}
+	}
+}
+
+// owns reports whether the key still has this owner's revision. A bucket with
+// replicas also refuses a renewal while the one before it is in flight.
+func (l *lease) owns(ctx context.Context) bool {
+	_, revision, err := l.bucket.Get(ctx, l.name)
+	return err == nil && revision == l.revision
+}
+
+// release deletes the lease, so that the next owner need not wait until it
+// expires. ctx may have ended already.
+func (l *lease) release(ctx context.Context) {
+	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer done()
+	if err := l.bucket.Delete(ctx, l.name, l.revision); err != nil {
+		l.log.Debug("lease not given back; it runs out", "lease", l.name, "error", err)
+	}
+}

@@ -1,0 +1,139 @@
+// Package runindex lists runs across the stream of facts: accepted, open,
+// untracked, rejected. It asks the server for subjects, not for messages, so a
+// list costs no more than the names of its runs.
+//
+//	open, err := runindex.New(c).Open(ctx)
+package runindex
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+)
+
+// Index lists runs.
+type Index struct {
+	conn    *conn.Conn
+	history *history.History
+}
+
+// New returns an index on a connection.
+func New(c *conn.Conn) *Index { return &Index{conn: c, history: history.New(c)} }
+
+// Accepted lists the accepted runs, sorted by id. The ids that intake makes
+// sort by time.
+func (i *Index) Accepted(ctx context.Context) ([]string, error) {
+	return i.withFact(ctx, events.TypePipelineAccepted)
+}
+
+// Open lists the accepted runs that have not ended, sorted.
+func (i *Index) Open(ctx context.Context) ([]string, error) {
+	return i.withoutFact(ctx, events.TypePipelineCompleted)
+}
+
+// Untracked lists the accepted runs without a tracking.completed, sorted.
+func (i *Index) Untracked(ctx context.Context) ([]string, error) {
+	return i.withoutFact(ctx, events.TypeTrackingCompleted)
+}
+
+// InStream lists every run of which the stream holds a fact that is not of one
+// attempt or queue, sorted. Unlike Accepted it lists a run that was removed in
+// part.
+func (i *Index) InStream(ctx context.Context) ([]string, error) {
+	subjects, err := i.subjects(ctx, "*.*.*")
+	if err != nil {
+		return nil, err
+	}
+	ids := map[string]bool{}
+	for subject := range subjects {
+		// A rejected request made no run.
+		if a, err := events.ParseSubject(subject); err == nil && a.Type != events.TypePipelineRejected {
+			ids[a.Run] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(ids)), nil
+}
+
+// Rejection finds the rejection of the request that named a run id; nil if
+// there is none. It looks at the newest hundred rejections at most.
+func (i *Index) Rejection(ctx context.Context, run string) (*events.PipelineRejected, error) {
+	newest, err := i.history.Latest(ctx, events.TypePipelineRejected+".*")
+	const limit = 100
+	for looked := 0; err == nil && looked < limit; looked++ {
+		r, ok := newest.Event.(events.PipelineRejected)
+		if !ok {
+			return nil, nil
+		}
+		if r.RunID == run {
+			return &r, nil
+		}
+		if r.RequestSequence <= 1 {
+			return nil, nil
+		}
+		newest, err = i.history.Latest(ctx, events.PipelineRejected{RequestSequence: r.RequestSequence - 1}.Subject())
+	}
+	if errors.Is(err, history.ErrNotFound) {
+		return nil, nil
+	}
+	return nil, err
+}
+
+// withoutFact lists the accepted runs that have no fact of a type.
+func (i *Index) withoutFact(ctx context.Context, typ string) ([]string, error) {
+	accepted, err := i.withFact(ctx, events.TypePipelineAccepted)
+	if err != nil {
+		return nil, err
+	}
+	ended, err := i.withFact(ctx, typ)
+	if err != nil {
+		return nil, err
+	}
+	done := make(map[string]bool, len(ended))
+	for _, id := range ended {
+		done[id] = true
+	}
+	return slices.DeleteFunc(accepted, func(id string) bool { return done[id] }), nil
+}
+
+// withFact lists the runs that have a fact of a type.
+func (i *Index) withFact(ctx context.Context, typ string) ([]string, error) {
+	subjects, err := i.subjects(ctx, typ+".*")
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]string, 0, len(subjects))
+	for subject := range subjects {
+		ids = append(ids, strings.TrimPrefix(subject, typ+"."))
+	}
+	slices.Sort(ids)
+	return ids, nil
+}
+
+// subjects lists the subjects of facts that match a filter.
+func (i *Index) subjects(ctx context.Context, filter string) (subjects map[string]uint64, err error) {
+	err = i.conn.Request(ctx, conn.ListSubjects, func(ctx context.Context, js jetstream.JetStream) error {
+		s, err := js.Stream(ctx, events.StreamFacts)
+		if err != nil {
+			return err
+		}
+		info, err := s.Info(ctx, jetstream.WithSubjectFilter(filter))
+		if err != nil {
+			return err
+		}
+		subjects = info.State.Subjects
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list runs: %w", err)
+	}
+	return subjects, nil
+}

@@ -1,0 +1,191 @@
+package topology
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+)
+
+// Topology is the set of streams, buckets and consumers that tunebus works with.
+type Topology struct {
+	// Queues are the queues of each phase; each gets one durable consumer.
+	Queues map[events.Phase][]string
+	// Replicas of every stream. Default 1.
+	Replicas int
+	// AckWait is how long the job of a dead worker waits until the next worker
+	// gets it. Default 30 s.
+	AckWait time.Duration
+	// FactBytes, RequestBytes, MetricBytes and DeadBytes bound the streams.
+	// Defaults 4 GiB, 1 GiB, 1 GiB and 256 MiB.
+	FactBytes, RequestBytes, MetricBytes, DeadBytes int64
+	// MetricAge is how long the stream keeps metric points. Default 7 days.
+	MetricAge time.Duration
+}
+
+// Buckets of the key-value store.
+const (
+	BucketCheckpoints = "tunebus_checkpoints"
+	BucketRuns        = "tunebus_runs"
+	BucketLeases      = "tunebus_leases"
+)
+
+// LeaseTTL is how long a lease lives that its owner does not renew.
+const LeaseTTL = 15 * time.Second
+
+// MaxDeliver is how often the server delivers a job. It is a safety net: the
+// worker counts tries in facts, and [delivery.RedeliveryDelay] spreads this many
+// deliveries over more than a week.
+const MaxDeliver = 1000
+
+// The durable consumers of intake and tracker.
+const (
+	ConsumerIntake      = "intake"
+	ConsumerCancel      = "intake_cancel"
+	ConsumerDeadline    = "intake_deadline"
+	ConsumerTracker     = "tracker"
+	ConsumerMetrics     = "tracker_metrics"
+	ConsumerDeadLetters = "intake_letters"
+)
+
+// JobConsumer is the name of the durable consumer of one phase and queue.
+func JobConsumer(p events.Phase, queue string) string { return string(p) + "_" + queue }
+
+// DefaultQueues has one queue for each engine that tunebus knows.
+func DefaultQueues() map[events.Phase][]string {
+	return map[events.Phase][]string{
+		events.Finetune:   {"builtin", "trl"},
+		events.Inference:  {"builtin", "openai"},
+		events.Evaluation: {"builtin"},
+	}
+}
+
+// maxDeliveriesAdvisory is the subject of the advisory that the server sends
+// after the last delivery of a message; <stream>.<consumer> follows.
+const maxDeliveriesAdvisory = "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES."
+
+func (t Topology) withDefaults() Topology {
+	def := func(v *int64, d int64) {
+		if *v == 0 {
+			*v = d
+		}
+	}
+	def(&t.FactBytes, 4<<30)
+	def(&t.RequestBytes, 1<<30)
+	def(&t.MetricBytes, 1<<30)
+	def(&t.DeadBytes, 256<<20)
+	if t.Queues == nil {
+		t.Queues = DefaultQueues()
+	}
+	if t.Replicas == 0 {
+		t.Replicas = 1
+	}
+	if t.AckWait == 0 {
+		t.AckWait = 30 * time.Second
+	}
+	if t.MetricAge == 0 {
+		t.MetricAge = 7 * 24 * time.Hour
+	}
+	return t
+}
+
+// Apply creates or updates the streams, the buckets and the consumers. It may
+// be repeated: what is there keeps its messages.
+func Apply(ctx context.Context, c *conn.Conn, t Topology) error {
+	t = t.withDefaults()
+	for _, s := range t.streams() {
+		err := c.Request(ctx, conn.ApplyStream, func(ctx context.Context, js jetstream.JetStream) error {
+			_, err := js.CreateOrUpdateStream(ctx, s)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("set up stream %s: %w", s.Name, err)
+		}
+	}
+	for _, kv := range t.buckets() {
+		err := c.Request(ctx, conn.ApplyBucket, func(ctx context.Context, js jetstream.JetStream) error {
+			_, err := js.CreateOrUpdateKeyValue(ctx, kv)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("set up bucket %s: %w", kv.Bucket, err)
+		}
+	}
+	for stream, consumers := range t.consumers() {
+		for _, cfg := range consumers {
+			err := c.Request(ctx, conn.ApplyConsumer, func(ctx context.Context, js jetstream.JetStream) error {
+				_, err := js.CreateOrUpdateConsumer(ctx, stream, cfg)
+				return err
+			})
+			if err != nil {
+				return fmt.Errorf("set up consumer %s of %s: %w", cfg.Durable, stream, err)
+			}
+		}
+	}
+	return nil
+}
+
+func (t Topology) buckets() []jetstream.KeyValueConfig {
+	base := jetstream.KeyValueConfig{Replicas: t.Replicas, MaxBytes: 64 << 20, Storage: jetstream.FileStorage}
+	checkpoints, runs, leases := base, base, base
+	checkpoints.Bucket, checkpoints.LimitMarkerTTL = BucketCheckpoints, time.Hour
+	runs.Bucket, runs.LimitMarkerTTL = BucketRuns, time.Hour
+	// A restart of the server may forget leases, but a bucket in memory would
+	// be gone altogether, and services only bind to buckets.
+	leases.Bucket, leases.TTL, leases.MaxBytes = BucketLeases, LeaseTTL, 1<<20
+	return []jetstream.KeyValueConfig{checkpoints, runs, leases}
+}
+
+func (t Topology) streams() []jetstream.StreamConfig {
+	base := jetstream.StreamConfig{Storage: jetstream.FileStorage, Replicas: t.Replicas, AllowDirect: true, Duplicates: 10 * time.Minute}
+	requests, facts, metrics, dead := base, base, base, base
+
+	requests.Name, requests.Subjects, requests.MaxBytes = events.StreamRequests, []string{events.TypePipelineRequested}, t.RequestBytes
+	requests.Discard = jetstream.DiscardNew
+
+	facts.Name, facts.Subjects, facts.MaxBytes = events.StreamFacts, append(events.FactSubjects(), events.RedriveFilter("*")), t.FactBytes
+	facts.MaxMsgsPerSubject, facts.Discard, facts.DiscardNewPerSubject = 1, jetstream.DiscardNew, true
+
+	metrics.Name, metrics.Subjects, metrics.MaxBytes = events.StreamMetrics, events.MetricSubjects(), t.MetricBytes
+	metrics.Discard, metrics.MaxAge = jetstream.DiscardOld, t.MetricAge
+
+	dead.Name, dead.MaxBytes, dead.Discard = events.StreamDead, t.DeadBytes, jetstream.DiscardOld
+	dead.Subjects = []string{events.DeadLetterFilter()}
+	for _, s := range []string{events.StreamRequests, events.StreamFacts} {
+		dead.Subjects = append(dead.Subjects, maxDeliveriesAdvisory+s+".>", "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED."+s+".>")
+	}
+	return []jetstream.StreamConfig{requests, facts, metrics, dead}
+}
+
+func (t Topology) consumers() map[string][]jetstream.ConsumerConfig {
+	durable := func(name string, maxDeliver int, filters ...string) jetstream.ConsumerConfig {
+		return jetstream.ConsumerConfig{
+			Durable: name, FilterSubjects: filters, AckPolicy: jetstream.AckExplicitPolicy, AckWait: t.AckWait,
+			MaxAckPending: -1, MaxDeliver: maxDeliver, DeliverPolicy: jetstream.DeliverAllPolicy,
+		}
+	}
+	// Each consumer of facts also takes the messages that are redriven to it.
+	ofFacts := func(name string, maxDeliver int, filters ...string) jetstream.ConsumerConfig {
+		return durable(name, maxDeliver, append(filters, events.RedriveFilter(name))...)
+	}
+	facts := []jetstream.ConsumerConfig{
+		ofFacts(ConsumerCancel, -1, events.TypeCancelRequested+".*"),
+		ofFacts(ConsumerDeadline, -1, events.TypePipelineAccepted+".*"),
+		ofFacts(ConsumerTracker, -1, events.TrackedSubjects()...),
+	}
+	for p, queues := range t.Queues {
+		for _, q := range queues {
+			facts = append(facts, ofFacts(JobConsumer(p, q), MaxDeliver, events.JobFilter(p, q)))
+		}
+	}
+	return map[string][]jetstream.ConsumerConfig{
+		events.StreamRequests: {durable(ConsumerIntake, -1, events.TypePipelineRequested)},
+		events.StreamFacts:    facts,
+		events.StreamMetrics:  {durable(ConsumerMetrics, 5, events.MetricSubjects()...)},
+		events.StreamDead:     {durable(ConsumerDeadLetters, -1, maxDeliveriesAdvisory+">")},
+	}
+}

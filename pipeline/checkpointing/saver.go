@@ -1,0 +1,203 @@
+package checkpointing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"sync"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/artifact"
+	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
+	"github.com/tunebus/tunebus/pipeline/failpoint"
+)
+
+// maxKept is how many checkpoints of a job are kept where the engine names no
+// lower number.
+const maxKept = 64
+
+var errDisconnected = errors.New("NATS is unreachable; the checkpoint is stored, and is registered when NATS is back")
+
+// Files stores a folder as an artifact.
+type Files interface {
+	PutDir(ctx context.Context, key, dir string) (events.Reference, error)
+}
+
+// Store deletes artifacts.
+type Store interface {
+	Delete(ctx context.Context, key string) error
+}
+
+// SaverConfig is what a saver works with.
+type SaverConfig struct {
+	Registry Registry
+	Files    Files
+	Store    Store
+	// Connected reports whether NATS is reachable. A save does not wait for it.
+	Connected func() bool
+}
+
+// Saver saves the checkpoints of one attempt. It is safe for concurrent use.
+type Saver struct {
+	job Job
+	cfg SaverConfig
+	// becamePending gets a value when a registration failed.
+	becamePending chan struct{}
+
+	// mu is held during a registration, so that a newer checkpoint is never
+	// replaced by an older one.
+	mu sync.Mutex
+	// pending is the newest checkpoint that is in the artifact store but not
+	// yet in the registry; its Step is 0 where there is none. Without a retry,
+	// a worker that is killed soon after an outage of NATS would cost the work
+	// since the last checkpoint before the outage.
+	pending checkpoint.Checkpoint
+	keep    int
+	// maybeRegistered is true if a registration was sent and its reply was
+	// lost.
+	maybeRegistered bool
+	// superseded holds older checkpoints that may be registered. They are
+	// deleted once a newer one is confirmed.
+	superseded []checkpoint.Checkpoint
+	stored     bool // a checkpoint is, or was, in the artifact store
+	closed     bool
+}
+
+// NewSaver returns the saver of an attempt.
+func NewSaver(job Job, cfg SaverConfig) *Saver {
+	return &Saver{job: job, cfg: cfg, becamePending: make(chan struct{}, 1)}
+}
+
+// Save stores a folder as the checkpoint of a step and registers it. Of the
+// job's checkpoints keep stay; a keep below 1 means as many as possible. If the
+// checkpoint cannot be stored or registered, Save logs that and returns nil:
+// the work goes on. It returns an error if ctx has ended, and if a newer
+// attempt has taken the job over, see [IsSuperseded].
+func (s *Saver) Save(ctx context.Context, step int64, dir string, keep int) error {
+	err := s.storeAndRegister(ctx, step, dir, keep)
+	if err == nil || IsSuperseded(err) || ctx.Err() != nil {
+		return err
+	}
+	s.job.Logger.WarnContext(ctx, "checkpoint not saved; the work goes on", "step", step, "error", err)
+	return nil
+}
+
+func (s *Saver) storeAndRegister(ctx context.Context, step int64, dir string, keep int) error {
+	failpoint.Here(failpoint.CheckpointWritten)
+	name := "checkpoint-" + strconv.FormatInt(step, 10)
+	key, err := artifact.Key(s.job.RunID, s.job.Phase, s.job.Attempt, name+".tar")
+	if err != nil {
+		return err
+	}
+	ref, err := s.cfg.Files.PutDir(ctx, key, dir)
+	if err != nil {
+		return fmt.Errorf("store %s: %w", name, err)
+	}
+	failpoint.Here(failpoint.CheckpointStored)
+	if keep < 1 || keep > maxKept {
+		keep = maxKept
+	}
+	return s.register(ctx, checkpoint.Checkpoint{Attempt: s.job.Attempt, Step: step, Reference: ref}, keep)
+}
+
+// register registers a checkpoint that is stored. If registration fails, the
+// checkpoint stays pending and is retried.
+func (s *Saver) register(ctx context.Context, cp checkpoint.Checkpoint, keep int) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stored = true
+	s.replacePending(ctx, cp, keep)
+	err := errDisconnected
+	if s.cfg.Connected() { // else the work would wait
+		err = s.registerPending(ctx)
+	}
+	if err != nil {
+		select {
+		case s.becamePending <- struct{}{}:
+		default: // the earlier signal was not received yet
+		}
+	}
+	return err
+}
+
+// replacePending makes cp the pending checkpoint. The one before is deleted,
+// unless it may be registered: then a later attempt may resume from it.
+func (s *Saver) replacePending(ctx context.Context, cp checkpoint.Checkpoint, keep int) {
+	before, registered := s.pending, s.maybeRegistered
+	s.pending, s.keep, s.maybeRegistered = cp, keep, false
+	switch {
+	case before.Step == 0:
+	case registered:
+		s.superseded = append(s.superseded, before)
+	default:
+		s.delete(ctx, before)
+	}
+}
+
+// registerPending registers the pending checkpoint. It deletes the checkpoints
+// that are too many only afterwards, so that one is registered at any time.
+func (s *Saver) registerPending(ctx context.Context) error {
+	saved, dropped, err := s.cfg.Registry.Save(ctx, s.job.RunID, s.job.Phase, s.pending, s.keep)
+	if err != nil {
+		s.maybeRegistered = true
+		return fmt.Errorf("checkpoint at step %d: %w", s.pending.Step, err)
+	}
+	failpoint.Here(failpoint.CheckpointRegistered)
+	for _, old := range s.superseded {
+		if !contains(saved.History(), old) {
+			dropped = append(dropped, old)
+		}
+	}
+	s.pending, s.maybeRegistered, s.superseded = checkpoint.Checkpoint{}, false, nil
+	for _, old := range dropped {
+		s.delete(ctx, old)
+	}
+	return nil
+}
+
+func contains(all []checkpoint.Checkpoint, cp checkpoint.Checkpoint) bool {
+	return slices.ContainsFunc(all, func(c checkpoint.Checkpoint) bool { return c.Reference.Key == cp.Reference.Key })
+}
+
+func (s *Saver) delete(ctx context.Context, old checkpoint.Checkpoint) {
+	if err := s.cfg.Store.Delete(ctx, old.Reference.Key); err != nil && !errors.Is(err, artifact.ErrNotFound) {
+		s.job.Logger.WarnContext(ctx, "superseded checkpoint not deleted", "step", old.Step, "error", err)
+	}
+}
+
+// BecamePending gets a value when a checkpoint is stored and could not be
+// registered. [Saver.RetryPending] should then be called until it succeeds.
+func (s *Saver) BecamePending() <-chan struct{} { return s.becamePending }
+
+// RetryPending registers the pending checkpoint, if there is one and NATS is
+// reachable. It reports whether it failed and should be called again soon.
+func (s *Saver) RetryPending(ctx context.Context) (retry bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || s.pending.Step == 0 || !s.cfg.Connected() {
+		return false
+	}
+	step := s.pending.Step
+	if err := s.registerPending(ctx); err != nil {
+		s.job.Logger.WarnContext(ctx, "pending checkpoint not registered", "step", step, "error", err)
+		return true
+	}
+	s.job.Logger.InfoContext(ctx, "pending checkpoint registered", "step", step)
+	return false
+}
+
+// Stored reports whether the attempt stored a checkpoint.
+func (s *Saver) Stored() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stored
+}
+
+// Close ends the retries, because the attempt has ended.
+func (s *Saver) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+}

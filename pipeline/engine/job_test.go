@@ -1,0 +1,212 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+	"unicode/utf8"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/engine"
+)
+
+// TestJobSaving: a checkpoint may be saved while the work goes on, and for a
+// limited time after a shutdown. No attempt resumes after any other end.
+func TestJobSaving(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		cause error // nil: the work goes on
+		ok    bool
+	}{
+		"work goes on": {nil, true},
+		"shutdown":     {engine.ErrShutdown, true},
+		"cancelled":    {errors.New("the run was cancelled"), false},
+		"overdue":      {&engine.JobError{Code: "timeout", Permanent: true, Err: errors.New("overdue")}, false},
+		"of an engine": {context.Canceled, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancelCause(t.Context())
+				defer cancel(nil)
+				if c.cause != nil {
+					cancel(c.cause)
+				}
+				job := engine.NewJob(engine.JobConfig{SaveTime: 4 * time.Second})
+				saving, done, ok := job.Saving(ctx)
+				defer done()
+				if ok != c.ok || ok && saving.Err() != nil {
+					t.Fatalf("ok %t, %v", ok, saving.Err())
+				}
+				if c.cause == nil || !ok {
+					return
+				}
+				began := time.Now()
+				<-saving.Done()
+				if took := time.Since(began); took != 4*time.Second {
+					t.Errorf("saving may take %s", took)
+				}
+			})
+		})
+	}
+}
+
+// TestJobSavingUnderWay: a save that is under way outlives a shutdown for a
+// limited time, and ends with the work for every other cause.
+func TestJobSavingUnderWay(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		cause error
+		takes time.Duration
+	}{
+		"shutdown":     {engine.ErrShutdown, 4 * time.Second},
+		"cancelled":    {errors.New("the run was cancelled"), 0},
+		"of an engine": {context.Canceled, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancelCause(t.Context())
+				saving, done, ok := engine.NewJob(engine.JobConfig{SaveTime: 4 * time.Second}).Saving(ctx)
+				defer done()
+				if !ok {
+					t.Fatal("the work goes on, and no checkpoint may be saved")
+				}
+				began := time.Now()
+				cancel(c.cause)
+				<-saving.Done()
+				if took := time.Since(began); took != c.takes {
+					t.Errorf("saving went on for %s, want %s", took, c.takes)
+				}
+				if !errors.Is(context.Cause(saving), c.cause) {
+					t.Errorf("it ended by %v, want %v", context.Cause(saving), c.cause)
+				}
+			})
+		})
+	}
+}
+
+// TestJobStartOver: a job that starts over has nothing to resume.
+func TestJobStartOver(t *testing.T) {
+	t.Parallel()
+	job := engine.NewJob(engine.JobConfig{Resume: engine.Resume{Step: 3, Dir: "x"}, Runtime: printer{}})
+	if err := job.StartOver(t.Context(), errors.New("other rows")); err != nil || job.Resume != (engine.Resume{}) {
+		t.Errorf("%v, resumes from %+v", err, job.Resume)
+	}
+}
+
+// hub knows one model.
+type hub struct{}
+
+func (hub) Model(_ context.Context, id, _ string) (string, error) {
+	if id != "owner/model" {
+		return "", errors.New("no such model")
+	}
+	return "/cache/" + id, nil
+}
+
+func (hub) Dataset(context.Context, string, string) (string, error) {
+	return "", errors.New("no such data set")
+}
+
+// TestJobSources: an upload comes before a local folder, and a local folder
+// before the Hub. What cannot be found is a permanent error with a code.
+func TestJobSources(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	upload := func(key, mediaType string) events.Inputs {
+		return events.Inputs{Files: map[string]events.Reference{"fine_tuner.base_model_id": {Key: key, MediaType: mediaType}}}
+	}
+	for name, c := range map[string]struct {
+		in   events.Inputs
+		hub  engine.Hub
+		id   string
+		want string
+		code string
+	}{
+		"uploaded folder":            {upload("uploads/x.tar", "application/x-tar"), nil, "owner/model", "input-fine_tuner-base_model_id", ""},
+		"uploaded file":              {upload("uploads/x.JSONL", "text/plain"), nil, "", "input-fine_tuner-base_model_id.jsonl", ""},
+		"upload, unsafe extension":   {upload("uploads/x.a/../../b", "text/plain"), nil, "", "input-fine_tuner-base_model_id", ""},
+		"upload, extension too long": {upload("uploads/x.abcdefghijklm", "text/plain"), nil, "", "input-fine_tuner-base_model_id", ""},
+		"Hub":                        {events.Inputs{}, hub{}, "owner/model", "/cache/owner/model", ""},
+		"not in the Hub":             {events.Inputs{}, hub{}, "owner/other", "", "hub"},
+		"no Hub":                     {events.Inputs{}, nil, "owner/model", "", "no_hub"},
+		"no id":                      {events.Inputs{}, hub{}, "", "", "missing_input"},
+		"a path elsewhere":           {events.Inputs{}, hub{}, "/etc/passwd", "", "missing_input"},
+	} {
+		job := engine.NewJob(engine.JobConfig{
+			Request: events.PhaseRequested{RunID: "r", Phase: events.Finetune, Inputs: c.in},
+			Attempt: 1,
+			Runtime: printer{dir},
+			Store:   keys{},
+			Sources: engine.Sources{Roots: []string{dir}, Hub: c.hub},
+		})
+		got, err := job.Model(t.Context(), "fine_tuner.base_model_id", c.id)
+		if c.code != "" {
+			if e, ok := errors.AsType[*engine.JobError](err); !ok || e.Code != c.code || !e.Permanent {
+				t.Errorf("%s: %v, want the code %s", name, err, c.code)
+			}
+			continue
+		}
+		if len(c.in.Files) > 0 {
+			c.want = filepath.Join(dir, c.want)
+		}
+		if err != nil || got != c.want {
+			t.Errorf("%s: %s, %v; want %s", name, got, err, c.want)
+		}
+	}
+}
+
+// TestPermanent: the mark and the code stay through wrapping; no error and the
+// end of a context are not marked.
+func TestPermanent(t *testing.T) {
+	t.Parallel()
+	cause := errors.New("no such column")
+	err := fmt.Errorf("row 3: %w", engine.Permanent("bad_dataset", cause))
+	if e, ok := errors.AsType[*engine.JobError](err); !ok || e.Code != "bad_dataset" || !e.Permanent || !errors.Is(err, cause) {
+		t.Errorf("%v", err)
+	}
+	for _, err := range []error{nil, context.Canceled, fmt.Errorf("read: %w", context.DeadlineExceeded)} {
+		if got := engine.Permanent("x", err); !errors.Is(got, err) || got != nil && got.Error() != err.Error() {
+			t.Errorf("%v became %v", err, got)
+		}
+		if _, ok := errors.AsType[*engine.JobError](engine.Permanent("x", err)); ok {
+			t.Errorf("%v is marked", err)
+		}
+	}
+}
+
+// TestProblem: an error keeps its code through wrapping, and stays small.
+func TestProblem(t *testing.T) {
+	t.Parallel()
+	cause := errors.New("no such column")
+	for _, c := range []struct {
+		err  error
+		code string
+	}{
+		{cause, "error"},
+		{engine.Permanent("bad_dataset", cause), "bad_dataset"},
+		{fmt.Errorf("row 3: %w", engine.Permanent("bad_dataset", cause)), "bad_dataset"},
+		{errors.Join(cause, engine.Permanent("bad_dataset", cause)), "bad_dataset"},
+		{&engine.JobError{Code: "panic", Err: cause}, "panic"},
+	} {
+		if p := engine.Problem(c.err); p.Code != c.code || !errors.Is(c.err, cause) {
+			t.Errorf("%v: %+v", c.err, p)
+		}
+	}
+	if engine.Permanent("x", nil) != nil {
+		t.Error("no error became one")
+	}
+	if engine.Problem(nil) != nil {
+		t.Error("no error became a problem")
+	}
+	long := engine.Problem(errors.New("x" + strings.Repeat("ü", 5000)))
+	if len(long.Message) > 5000 || !utf8.ValidString(long.Message) {
+		t.Errorf("%d bytes, valid %v", len(long.Message), utf8.ValidString(long.Message))
+	}
+}

@@ -1,0 +1,90 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/allowedpath"
+	"github.com/tunebus/tunebus/pipeline/spec"
+)
+
+// Hub fetches models and data sets of the Hugging Face Hub into a cache.
+type Hub interface {
+	Model(ctx context.Context, id, revision string) (dir string, err error)
+	Dataset(ctx context.Context, id, revision string) (dir string, err error)
+}
+
+// Sources are the places where a worker finds the models and data sets that a
+// specification names.
+type Sources struct {
+	// Roots are the folders below which a specification may name files.
+	Roots []string
+	// Hub is asked for ids of the form owner/name. Nil: there is no Hub.
+	Hub Hub
+}
+
+// Model returns the folder of the model that the specification's key names:
+// an upload of the submitter, a folder below the roots, or a Hub id.
+func (j *Job) Model(ctx context.Context, key, id string) (string, error) {
+	return j.source(ctx, key, id, Hub.Model)
+}
+
+// Dataset returns the file or folder of the data set that the key names.
+func (j *Job) Dataset(ctx context.Context, key, id string) (string, error) {
+	return j.source(ctx, key, id, Hub.Dataset)
+}
+
+func (j *Job) source(
+	ctx context.Context, key, id string, fromHub func(h Hub, ctx context.Context, id, revision string) (string, error),
+) (string, error) {
+	if ref, ok := j.Request.Inputs.Files[key]; ok {
+		return j.fetchUpload(ctx, key, ref)
+	}
+	if id == "" {
+		return "", Permanent("missing_input", fmt.Errorf("%s is empty; name a path or a Hub id there", key))
+	}
+	local, err := allowedpath.Find(j.sources.Roots, id)
+	switch {
+	case err == nil:
+		return local, nil
+	case !spec.IsHubID(id):
+		return "", Permanent("missing_input", fmt.Errorf("%s = %q: %w", key, id, err))
+	case j.sources.Hub == nil:
+		return "", Permanent("no_hub", fmt.Errorf("%s = %q: this worker may not use the Hub, and no such folder is below its data roots", key, id))
+	}
+	dir, err := fromHub(j.sources.Hub, ctx, id, "")
+	if err != nil {
+		return "", Permanent("hub", fmt.Errorf("%s = %q: %w", key, id, err))
+	}
+	return dir, nil
+}
+
+// mediaTar is the media type of an artifact that is a folder.
+const mediaTar = "application/x-tar"
+
+// fetchUpload fetches a file that the submitter uploaded. Its name in the
+// scratch folder is made here. Only the extension comes out of the store's key,
+// because readers of data sets choose the format by it.
+func (j *Job) fetchUpload(ctx context.Context, key string, ref events.Reference) (string, error) {
+	name := "input-" + strings.ReplaceAll(filepath.Base(key), ".", "-")
+	if ref.MediaType == mediaTar {
+		return j.FetchDir(ctx, ref, name)
+	}
+	return j.Fetch(ctx, ref, name+safeExtension(ref.Key))
+}
+
+// safeExtension is the extension of a key, or empty if it is anything else than
+// a few letters and digits.
+func safeExtension(key string) string {
+	const longest = 10
+	ext := strings.ToLower(path.Ext(key))
+	unsafe := func(r rune) bool { return r < '0' || r > 'z' || r > '9' && r < 'a' }
+	if len(ext) > longest || strings.ContainsFunc(strings.TrimPrefix(ext, "."), unsafe) {
+		return ""
+	}
+	return ext
+}

@@ -1,0 +1,94 @@
+package huggingface
+
+import (
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/tunebus/tunebus/pipeline/atomicfile"
+)
+
+// completeMarker is the name of the file that marks a commit folder as
+// complete. It contains the number of files.
+const completeMarker = ".complete"
+
+// cache is the folder of the downloaded repositories. Several processes may
+// use it at the same time.
+type cache struct {
+	dir string
+}
+
+func (c cache) repositoryDir(r repository) string {
+	return filepath.Join(c.dir, string(r.kind), strings.ReplaceAll(r.id, "/", "--"))
+}
+
+func (c cache) commitDir(r repository, commit string) string {
+	return filepath.Join(c.repositoryDir(r), commit)
+}
+
+func (c cache) refPath(r repository) string {
+	return filepath.Join(c.repositoryDir(r), "refs", url.PathEscape(r.revision))
+}
+
+// latest returns the commit that the revision had when it was resolved last,
+// and whether the files of this commit are complete.
+func (c cache) latest(r repository) (string, bool) {
+	commit := r.revision
+	if !isCommit(commit) {
+		body, err := os.ReadFile(c.refPath(r))
+		if err != nil {
+			return "", false
+		}
+		commit = strings.TrimSpace(string(body))
+	}
+	if !isCommit(commit) {
+		return "", false
+	}
+	return commit, c.isComplete(r, commit)
+}
+
+// setLatest stores the commit of a revision.
+func (c cache) setLatest(r repository, commit string) error {
+	if err := writeFile(c.refPath(r), commit); err != nil {
+		return fmt.Errorf("%s: %w", r, err)
+	}
+	return nil
+}
+
+func (c cache) isComplete(r repository, commit string) bool {
+	_, err := os.Stat(filepath.Join(c.commitDir(r, commit), completeMarker))
+	return err == nil
+}
+
+func (c cache) setComplete(r repository, commit string, files int) error {
+	if err := writeFile(filepath.Join(c.commitDir(r, commit), completeMarker), strconv.Itoa(files)); err != nil {
+		return fmt.Errorf("%s: %w", r, err)
+	}
+	return nil
+}
+
+// open returns the folder of a complete commit and the number of its files.
+func (c cache) open(r repository, commit string) (string, int, error) {
+	dir := c.commitDir(r, commit)
+	body, err := os.ReadFile(filepath.Join(dir, completeMarker))
+	if err != nil {
+		return "", 0, fmt.Errorf("%s: %w", r, err)
+	}
+	n, err := strconv.Atoi(string(body))
+	if err != nil {
+		return "", 0, fmt.Errorf("%s: %s is damaged; remove the folder", r, filepath.Join(dir, completeMarker))
+	}
+	return dir, n, nil
+}
+
+// writeFile writes a small file of the cache.
+func writeFile(path, text string) error {
+	return atomicfile.Write(path, ".writing-*", 0o600, func(w io.Writer) error {
+		_, err := io.WriteString(w, text)
+		return err
+	})
+}

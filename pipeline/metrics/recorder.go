@@ -1,0 +1,204 @@
+package metrics
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/tunebus/tunebus/events"
+)
+
+// FileName is the name of the history's file, in the scratch folder and in a
+// checkpoint.
+const FileName = "metrics.jsonl"
+
+// Publisher publishes metric events without waiting for the server's answer.
+type Publisher interface {
+	PublishMetric(ctx context.Context, ev events.Event) error
+}
+
+// Reader reads every metric event that the attempts at a phase have published,
+// progress before telemetry, each in the stream's order.
+type Reader interface {
+	ReadMetrics(ctx context.Context, run string, p events.Phase, each func(events.Event)) error
+}
+
+// Folder is the scratch folder. Path makes the folder if it is missing.
+type Folder interface {
+	Path(name string) (string, error)
+}
+
+// Config is what a recorder needs to know.
+type Config struct {
+	RunID   string
+	Phase   events.Phase
+	Attempt int
+	// ResumedFrom is the step of the checkpoint that the attempt resumes from;
+	// 0 without one.
+	ResumedFrom int64
+	Folder      Folder
+	Publisher   Publisher
+	// Reader is needed from the second attempt on.
+	Reader Reader
+	// Sample, when set, measures the machine every SampleInterval.
+	Sample         func(context.Context) []events.Point
+	SampleInterval time.Duration
+	Logger         *slog.Logger
+}
+
+// Recorder records the points of one attempt. It is safe for concurrent use.
+type Recorder struct {
+	cfg          Config
+	stopSampling context.CancelFunc
+	sampling     sync.WaitGroup
+
+	mu         sync.Mutex
+	file       historyFile
+	batch      batch
+	seen       seenPoints // published by earlier attempts
+	nextSample int64
+}
+
+// Start starts a recorder and the sampling of the machine. From the second
+// attempt on it takes over the history of the checkpoint, if [Restore] put one
+// into the folder, and the points that earlier attempts published since.
+func Start(ctx context.Context, cfg Config) (*Recorder, error) {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	r := &Recorder{cfg: cfg, file: historyFile{folder: cfg.Folder}}
+	if cfg.Attempt > 1 {
+		if err := r.inherit(ctx); err != nil {
+			return nil, err
+		}
+	}
+	sampling, stop := context.WithCancel(context.WithoutCancel(ctx)) // ends with Close
+	r.stopSampling = stop
+	if cfg.Sample != nil {
+		r.sampling.Go(func() { r.sampleMachine(sampling) })
+	}
+	return r, nil
+}
+
+// Record adds points to the history and publishes them, together with earlier
+// points that wait for their batch.
+func (r *Recorder) Record(ctx context.Context, step, total int64, points []events.Point) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := time.Now().UTC()
+	points = r.seen.dropSeen(stamped(points, step, now))
+	if err := r.file.append(points); err != nil {
+		return err
+	}
+	if r.batch.add(step, total, points, now) {
+		r.publish(ctx, now)
+	}
+	return nil
+}
+
+// stamped returns a copy of points in which each has a step and a time.
+func stamped(points []events.Point, step int64, now time.Time) []events.Point {
+	out := make([]events.Point, len(points))
+	for i, p := range points {
+		if p.Time.IsZero() {
+			p.Time = now
+		}
+		if p.Step == 0 {
+			p.Step = step
+		}
+		out[i] = p
+	}
+	return out
+}
+
+func (r *Recorder) publish(ctx context.Context, now time.Time) {
+	ev := r.batch.take(now)
+	ev.RunID, ev.Phase, ev.Attempt = r.cfg.RunID, r.cfg.Phase, r.cfg.Attempt
+	if err := r.cfg.Publisher.PublishMetric(ctx, ev); err != nil {
+		r.cfg.Logger.DebugContext(ctx, "progress not published", "error", err)
+	}
+}
+
+// sampleMachine measures the machine until the recorder is closed.
+func (r *Recorder) sampleMachine(ctx context.Context) {
+	tick := time.NewTicker(r.cfg.SampleInterval)
+	defer tick.Stop()
+	for {
+		points := r.cfg.Sample(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		points, err := r.recordSample(points)
+		ev := events.Telemetry{RunID: r.cfg.RunID, Phase: r.cfg.Phase, Attempt: r.cfg.Attempt, Points: points}
+		if publishErr := r.cfg.Publisher.PublishMetric(ctx, ev); err != nil || publishErr != nil {
+			r.cfg.Logger.DebugContext(ctx, "sample of the machine lost", "error", err, "publish_error", publishErr)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// recordSample adds a sample to the history, and returns its points with their
+// number as they are published: without the prefix.
+func (r *Recorder) recordSample(points []events.Point) ([]events.Point, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	published := make([]events.Point, len(points))
+	recorded := make([]events.Point, len(points))
+	for i, p := range points {
+		p.Step = r.nextSample
+		published[i] = p
+		p.Key = events.SystemMetricPrefix + p.Key
+		recorded[i] = p
+	}
+	r.nextSample++
+	return published, r.file.append(recorded)
+}
+
+// Snapshot copies the history so far to a file, for a checkpoint.
+func (r *Recorder) Snapshot(path string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.file.copyTo(path)
+}
+
+// Close ends the sampling and publishes the points that wait, so that a later
+// attempt finds them in the stream. It may be repeated.
+func (r *Recorder) Close(ctx context.Context) error {
+	r.stopSampling()
+	r.sampling.Wait()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.batch.waiting() {
+		r.publish(ctx, time.Now())
+	}
+	return r.file.close()
+}
+
+// Finish closes the recorder and returns the path of the finished history. The
+// path is empty if there are no points. From the second attempt on the history
+// is first reconciled with the stream.
+func (r *Recorder) Finish(ctx context.Context) (path string, err error) {
+	if err := r.Close(ctx); err != nil || r.file.empty() {
+		return "", err
+	}
+	if r.cfg.Attempt > 1 {
+		if err := r.reconcileWithStream(ctx); err != nil {
+			return "", err
+		}
+	}
+	return r.cfg.Folder.Path(FileName)
+}
+
+// Discard ends the recorder and keeps nothing.
+func (r *Recorder) Discard() {
+	r.stopSampling()
+	r.sampling.Wait()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.file.discard()
+}

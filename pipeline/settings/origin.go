@@ -1,0 +1,57 @@
+package settings
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+)
+
+// Origin returns the scheme, host and port of an address as browsers compare them:
+// in lower case, without the default port of the scheme. A credential belongs to
+// one origin (RFC 6454, section 4). The error does not contain the address, which
+// may have a secret.
+func Origin(address string) (string, error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return "", fmt.Errorf("want an address such as https://host or http://host:port")
+	}
+	if u.User != nil {
+		return "", fmt.Errorf("an address must not hold a user or password; the section credentials does")
+	}
+	host := strings.ToLower(u.Host)
+	host = strings.TrimSuffix(host, map[string]string{"http": ":80", "https": ":443"}[u.Scheme])
+	return u.Scheme + "://" + host, nil
+}
+
+// Key returns the credential for the address of a judge, by its origin, or "" if
+// there is none. getenv reads the variables that credentials.keys names.
+func (s Settings) Key(address string, getenv func(string) string) string {
+	if key := s.ListedKey(address, getenv); key != "" {
+		return key
+	}
+	if SameOrigin(address, s.Evaluation.JudgeBaseURL) {
+		return s.Credentials.OpenAIKey
+	}
+	return ""
+}
+
+// ListedKey returns the key that credentials.keys names for the origin of an
+// address, or "" if there is none.
+func (s Settings) ListedKey(address string, getenv func(string) string) string {
+	for _, k := range s.Credentials.Keys {
+		if origin, name, _ := strings.Cut(k, "="); SameOrigin(origin, address) {
+			return getenv(name)
+		}
+	}
+	return ""
+}
+
+// SameOrigin reports whether two addresses have the same origin.
+func SameOrigin(a, b string) bool {
+	one, err := Origin(a)
+	if err != nil {
+		return false
+	}
+	other, err := Origin(b)
+	return err == nil && one == other
+}

@@ -1,0 +1,64 @@
+package structconf
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Fault is something wrong in a configuration, with its position.
+type Fault struct {
+	// Line and Column count from 1. They are 0 if there is no file.
+	File         string `json:"file,omitempty"`
+	Line, Column int    `json:",omitzero"`
+	// Key is section.key.
+	Key string `json:"key"`
+	// Value is the wrong value as text; empty for a secret.
+	Value string `json:"value,omitempty"`
+	// Allowed describes the allowed values.
+	Allowed string `json:"allowed,omitempty"`
+	Message string `json:"message"`
+}
+
+func (f Fault) String() string {
+	var b strings.Builder
+	if f.File != "" {
+		fmt.Fprintf(&b, "%s:", f.File)
+		if f.Line > 0 {
+			fmt.Fprintf(&b, "%d:%d:", f.Line, f.Column)
+		}
+		b.WriteByte(' ')
+	}
+	b.WriteString(f.Key)
+	if f.Value != "" {
+		fmt.Fprintf(&b, " = %s", f.Value)
+	}
+	fmt.Fprintf(&b, ": %s", f.Message)
+	if f.Allowed != "" {
+		fmt.Fprintf(&b, " (allowed: %s)", f.Allowed)
+	}
+	return b.String()
+}
+
+// Faults are all faults of a configuration, as one error.
+type Faults []Fault
+
+func (f Faults) Error() string {
+	lines := make([]string, len(f))
+	for i, fault := range f {
+		lines[i] = fault.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Sort sorts faults by file, line and column. Faults without a position, such as
+// a missing key, come last.
+func (f Faults) Sort() {
+	slices.SortStableFunc(f, func(a, b Fault) int {
+		if (a.File == "") != (b.File == "") {
+			return cmp.Compare(b.File, a.File)
+		}
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
+}

@@ -1,0 +1,132 @@
+package structconf
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+)
+
+// Position is the position of a key in a file. Lines and columns count from 1.
+type Position struct {
+	File         string
+	Line, Column int
+}
+
+// Tree is a parsed file: its sections with keys and values as TOML or JSON have
+// them, and the positions of the keys by section.key.
+type Tree struct {
+	Sections  map[string]any
+	Positions map[string]Position
+}
+
+// Unknown removes the sections that are not among the known ones from the tree and
+// returns a fault for each.
+func (t Tree) Unknown(known []string) Faults {
+	var faults Faults
+	for _, section := range slices.Sorted(maps.Keys(t.Sections)) {
+		if !slices.Contains(known, section) {
+			faults = append(faults, t.fault(section, "", "", unknown("section", section, known)))
+			delete(t.Sections, section)
+		}
+	}
+	return faults
+}
+
+// Locate gives the faults of decoded values the positions of their keys, and
+// returns them together with the faults of decoding, sorted. It omits a fault of a
+// key that could not be decoded, because its value was never set.
+func (t Tree) Locate(decoding, values Faults) Faults {
+	all := slices.Clone(decoding)
+	for _, f := range values {
+		if slices.ContainsFunc(decoding, func(d Fault) bool { return d.Key == f.Key }) {
+			continue
+		}
+		key, _, _ := strings.Cut(f.Key, "[") // an element has the position of its list
+		p := t.Positions[key]
+		f.File, f.Line, f.Column = p.File, p.Line, p.Column
+		all = append(all, f)
+	}
+	all.Sort()
+	return all
+}
+
+func (t Tree) fault(key, value, allowed, message string) Fault {
+	p := t.Positions[key]
+	return Fault{
+		File:    p.File,
+		Line:    p.Line,
+		Column:  p.Column,
+		Key:     key,
+		Value:   value,
+		Allowed: allowed,
+		Message: message,
+	}
+}
+
+// FromFlag is the file name in the position of a key that was set by a flag.
+const FromFlag = "--set"
+
+// Set sets a key from an assignment such as a flag has: section.key=value, or
+// section.key.entry=value for an entry of a table. The value is TOML if it is
+// valid TOML, or else text.
+func (t *Tree) Set(assignment string) *Fault {
+	path, value, ok := strings.Cut(assignment, "=")
+	section, key, dotted := strings.Cut(strings.TrimSpace(path), ".")
+	if !ok || !dotted {
+		return &Fault{Key: assignment, Message: "want section.key=value"}
+	}
+	if t.Sections == nil {
+		t.Sections = map[string]any{}
+	}
+	if t.Positions == nil {
+		t.Positions = map[string]Position{}
+	}
+	table, _ := t.Sections[section].(map[string]any)
+	if table == nil {
+		table = map[string]any{}
+		t.Sections[section] = table
+	}
+	var parsed struct{ V any }
+	if toml.Unmarshal([]byte("V = "+value), &parsed) != nil {
+		parsed.V = strings.TrimSpace(value)
+	}
+	put(table, key, parsed.V)
+	t.Positions[section+"."+key] = Position{File: FromFlag}
+	return nil
+}
+
+// put sets a key. Setting a whole table removes the entries that were set before.
+func put(table map[string]any, key string, value any) {
+	for k := range table {
+		if strings.HasPrefix(k, key+".") {
+			delete(table, k)
+		}
+	}
+	table[key] = value
+}
+
+// Merge sets the keys that other has.
+func (t *Tree) Merge(other Tree) {
+	if t.Sections == nil {
+		t.Sections = map[string]any{}
+	}
+	if t.Positions == nil {
+		t.Positions = map[string]Position{}
+	}
+	for section, v := range other.Sections {
+		own, isTable := t.Sections[section].(map[string]any)
+		others, otherIsTable := v.(map[string]any)
+		if !isTable || !otherIsTable {
+			t.Sections[section] = v
+			continue
+		}
+		for _, k := range slices.Sorted(maps.Keys(others)) { // sorted: a table before its entries
+			put(own, k, others[k])
+		}
+	}
+	for k, p := range other.Positions {
+		t.Positions[k] = p
+	}
+}

@@ -1,0 +1,155 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/checkpointing"
+	"github.com/tunebus/tunebus/pipeline/engine"
+	"github.com/tunebus/tunebus/pipeline/retry"
+	"github.com/tunebus/tunebus/pipeline/spec"
+)
+
+// attempt is one attempt at a phase. It is the job's owner from the claim until
+// a newer attempt starts.
+type attempt struct {
+	req    events.PhaseRequested
+	run    events.Run // as it was before the attempt
+	policy retry.Policy
+	number int
+	// token is the fencing token: the sequence of the attempt's started fact. It
+	// is 0 until the job is claimed.
+	token     uint64
+	startedAt time.Time
+	// resumeFrom is the checkpoint to resume from; zero without one.
+	// publishedStep is its step in the started fact.
+	resumeFrom    checkpoint.Checkpoint
+	publishedStep int64
+
+	lastStep      atomic.Int64 // how far the engine is
+	checkpoints   *checkpointing.Saver
+	wakeups       subscription
+	stopHeartbeat func() // ends the heartbeats of the delivery, once the job is lost
+	log           *slog.Logger
+}
+
+// newAttempt returns the next attempt at a job, which is not claimed yet.
+func newAttempt(req events.PhaseRequested, run events.Run, policy retry.Policy, log *slog.Logger) *attempt {
+	number := run.Phases[req.Phase].NextAttempt()
+	return &attempt{
+		req:       req,
+		run:       run,
+		policy:    policy,
+		number:    number,
+		startedAt: time.Now().UTC(),
+		wakeups:   noSubscription{},
+		log:       log.With("run", req.RunID, "phase", req.Phase, "attempt", number),
+	}
+}
+
+func (a *attempt) state() *events.PhaseState { return a.run.Phases[a.req.Phase] }
+
+func (a *attempt) checkpointJob() checkpointing.Job {
+	return checkpointing.Job{RunID: a.req.RunID, Phase: a.req.Phase, Attempt: a.number, Logger: a.log}
+}
+
+// fence is the condition under which the attempt may publish: it still is the
+// newest one.
+func (a *attempt) fence() journal.Fence {
+	return journal.FenceLatest(events.StartedFilter(a.req.Phase, a.req.RunID), a.token)
+}
+
+// phaseStart is when the phase's first attempt started.
+func (a *attempt) phaseStart() time.Time {
+	if t := a.state().Began(); !t.IsZero() {
+		return t
+	}
+	return a.startedAt
+}
+
+// deadline is when the phase's timeout passes; ok is false if it has none.
+func (a *attempt) deadline() (_ time.Time, ok bool) {
+	return a.phaseStart().Add(a.policy.Timeout), a.policy.Timeout > 0
+}
+
+// timeoutError is the error of a phase that is not done in time.
+func (a *attempt) timeoutError() *engine.JobError {
+	text := fmt.Sprintf("the phase did not end within %s.timeout = %s of the start of its first attempt, %s",
+		spec.Section(a.req.Phase), a.policy.Timeout, a.phaseStart().Format(time.RFC3339))
+	if last := retry.LastError(a.state()); last != nil {
+		text += "; the last error: " + last.Error()
+	}
+	return &engine.JobError{Code: "timeout", Permanent: true, Err: errors.New(text)}
+}
+
+// decided returns how the claimed job ends if it needs no work.
+func (a *attempt) decided() (retry.Classification, bool) {
+	if err := a.policy.UsedUp(a.state()); err != nil {
+		return retry.Classification{Class: retry.ClassPermanent, Err: err}, true
+	}
+	if a.run.Cancel != nil {
+		return retry.Classification{Class: retry.ClassCancelled}, true
+	}
+	if deadline, ok := a.deadline(); ok && !a.startedAt.Before(deadline) {
+		return retry.Classification{Class: retry.ClassPermanent, Err: a.timeoutError()}, true
+	}
+	return retry.Classification{}, false
+}
+
+// claimer makes attempts the owners of their jobs.
+type claimer struct {
+	journal  eventPublisher
+	registry checkpointing.Registry
+	worker   string // its name in started facts
+	sweep    func() // removes what killed processes left on this machine
+}
+
+// claim publishes the attempt's started fact and takes its sequence as the
+// fencing token. The error is a fenced one if another attempt of the same number
+// started, or if the phase is completed.
+func (c *claimer) claim(ctx context.Context, a *attempt) error {
+	if a.number > 1 { // the first attempt has no predecessor: no checkpoint, nothing to clean up
+		c.sweep()
+		latest, err := checkpointing.Latest(ctx, c.registry, a.req.RunID, a.req.Phase)
+		if err != nil {
+			return err
+		}
+		a.resumeFrom, a.publishedStep = latest, latest.Step
+	}
+	fact := events.PhaseStarted{
+		RunID:       a.req.RunID,
+		Phase:       a.req.Phase,
+		Attempt:     a.number,
+		Worker:      c.worker,
+		Engine:      engineName,
+		ResumedFrom: a.publishedStep,
+		StartedAt:   a.startedAt,
+	}
+	a.wakeups.Ignore(fact.Subject())
+	stored, err := c.journal.Publish(ctx, fact, journal.FenceAbsent(events.CompletedSubject(a.req.Phase, a.req.RunID)))
+	if err != nil {
+		return err
+	}
+	a.token = stored.Sequence
+	return nil
+}
+
+// claimCheckpoint makes the newest checkpoint the attempt's own, so that an
+// earlier attempt cannot replace it while this one resumes from it.
+func (c *claimer) claimCheckpoint(ctx context.Context, a *attempt) error {
+	if a.number == 1 {
+		return nil
+	}
+	cp, err := checkpointing.NewLoader(a.checkpointJob(), c.registry).Claim(ctx, a.resumeFrom)
+	if err == nil {
+		a.resumeFrom = cp
+	}
+	return err
+}

@@ -1,0 +1,142 @@
+package worker
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/engine"
+	"github.com/tunebus/tunebus/pipeline/retry"
+)
+
+// Config says which jobs a worker takes and how it works on them.
+type Config struct {
+	Phase events.Phase
+	// Queue is the queue that jobs are taken from. Default "builtin".
+	Queue string
+	// Slots is how many jobs are worked on at once. Default 1.
+	Slots int
+	// MaxBackoff is the longest delay before a retry. Default 0: no limit.
+	MaxBackoff time.Duration
+	// Grace is how long the end of a job may take after a shutdown. Default
+	// 10 s.
+	Grace time.Duration
+	// StoreRetryBudget is how long a job keeps retrying when the artifact store
+	// is full or unreachable. Default 1 h.
+	StoreRetryBudget time.Duration
+	// Sources are the places of models and data sets.
+	Sources engine.Sources
+	// Scratch is the folder for temporary files. Default: the system's.
+	Scratch string
+	// Name names the process in started facts. Default: [conn.ProcessName].
+	Name string
+	// Sample, when set, measures the machine every few seconds.
+	Sample func(context.Context) []events.Point
+	Logger *slog.Logger
+	// Timing shortens delays in tests. Services leave it empty.
+	Timing Timing
+}
+
+// Timing holds the delays that tests change. A field that is 0 gets its
+// default.
+type Timing struct {
+	// OwnershipCheckInterval is how often a busy worker checks whether it still
+	// owns its job, in addition to notifications. Default 20 s.
+	OwnershipCheckInterval time.Duration
+	// WrongWorkerDelay is the first redelivery delay of a job that this worker
+	// cannot do: its artifacts are in another store, or its run has facts of a
+	// newer version. It grows with each delivery. Default 15 s.
+	WrongWorkerDelay time.Duration
+	// SampleInterval is the time between two samples of the machine. Default
+	// 5 s.
+	SampleInterval time.Duration
+}
+
+// engineName is the engine's name in started facts and the default queue.
+const engineName = "builtin"
+
+func (c Config) withDefaults() Config {
+	if c.Queue == "" {
+		c.Queue = engineName
+	}
+	if c.Slots == 0 {
+		c.Slots = 1
+	}
+	if c.Grace == 0 {
+		c.Grace = 10 * time.Second
+	}
+	if c.StoreRetryBudget == 0 {
+		c.StoreRetryBudget = time.Hour
+	}
+	if c.Scratch == "" {
+		c.Scratch = os.TempDir()
+	}
+	if c.Name == "" {
+		c.Name = conn.ProcessName()
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Timing.OwnershipCheckInterval == 0 {
+		c.Timing.OwnershipCheckInterval = 20 * time.Second
+	}
+	if c.Timing.WrongWorkerDelay == 0 {
+		c.Timing.WrongWorkerDelay = 15 * time.Second
+	}
+	if c.Timing.SampleInterval == 0 {
+		c.Timing.SampleInterval = 5 * time.Second
+	}
+	return c
+}
+
+// shutdownBudget divides the grace of a shutdown among the steps that have to
+// follow each other. Each limit counts from the begin of the shutdown or later,
+// and leaves time for the next step: the engine returns after its last
+// checkpoint, the end of the attempt is published after the engine returned,
+// and the message is settled before the grace is over.
+type shutdownBudget struct {
+	// Checkpoint limits the last checkpoint.
+	Checkpoint time.Duration
+	// Engine limits the wait for the engine.
+	Engine time.Duration
+	// Publish limits the publishing of how the attempt ended.
+	Publish time.Duration
+}
+
+func newShutdownBudget(grace time.Duration) shutdownBudget {
+	return shutdownBudget{
+		Checkpoint: grace * 2 / 5,
+		Engine:     grace / 2,
+		Publish:    grace * 4 / 5,
+	}
+}
+
+const (
+	// engineStopTime is how long an engine has to stop before its phase ends
+	// without it.
+	engineStopTime = 500 * time.Millisecond
+	// historySaveTime limits the upload of the metric history of a failed or
+	// cancelled phase. Together with engineStopTime it stays below the time that
+	// intake waits after a cancel; pipeline/settings checks that.
+	historySaveTime = events.CancelHandlingTime - engineStopTime
+)
+
+// withGrace returns a context that lives for d longer than ctx. Its cancel
+// function has to be called.
+func withGrace(ctx context.Context, d time.Duration) (context.Context, func()) {
+	graceCtx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		select {
+		case <-time.After(d):
+			cancel(retry.ErrGraceOver)
+		case <-graceCtx.Done():
+		}
+	})
+	return graceCtx, func() {
+		stop()
+		cancel(nil)
+	}
+}

@@ -1,0 +1,234 @@
+package intake
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/spec"
+	"github.com/tunebus/tunebus/services/intake/request"
+)
+
+// archiveMinAge is younger than any request whose run can be in the archive
+// already.
+const archiveMinAge = time.Minute
+
+// queueIndex knows the declared queues of a phase.
+type queueIndex interface {
+	HasQueue(ctx context.Context, p events.Phase, queue string) (bool, error)
+}
+
+// admission handles pipeline.requested: it publishes pipeline.accepted and the
+// first job, or pipeline.rejected.
+type admission struct {
+	rules      request.Rules
+	runs       Runs // of the stream and the archive
+	streamRuns Runs // only of the stream
+	queues     queueIndex
+	capacity   *capacityGate
+	publisher  publisher
+	log        *slog.Logger
+}
+
+func (a *admission) handle(ctx context.Context, d delivery.Delivery) error {
+	req, ok := d.Event.(events.PipelineRequested)
+	if !ok {
+		return &delivery.DeadLetterError{Err: fmt.Errorf("%s is no request", d.Subject)}
+	}
+	id := req.RunID
+	if id == "" {
+		id = request.RunID(d.Stream, d.Sequence, d.Time)
+	}
+	existing, done, err := a.findExisting(ctx, d, req, id)
+	if err != nil || done {
+		return err
+	}
+	if err := a.capacity.waitForCapacity(ctx); err != nil {
+		return err
+	}
+	accepted, faults, err := a.decide(ctx, d, req, id)
+	if err != nil {
+		return err
+	}
+	if existing {
+		faults = append(faults, runIDTaken(id))
+	}
+	if len(faults) > 0 {
+		return a.reject(ctx, d, req, faults)
+	}
+	return a.accept(ctx, d, req, accepted)
+}
+
+// findExisting looks for a run with the id that a request would create. If an
+// earlier delivery of this request created it, findExisting publishes its next
+// event, which that delivery may not have done, and returns done. A run that
+// exists and can not be read is a reason to reject the request at once.
+func (a *admission) findExisting(
+	ctx context.Context, d delivery.Delivery, req events.PipelineRequested, id string,
+) (existing, done bool, err error) {
+	if !events.ValidToken(id) {
+		return false, false, nil
+	}
+	run, err := a.runsFor(d, req).Run(ctx, id)
+	if err != nil && !isUnreadable(err) {
+		return false, false, err
+	}
+	if run.Accepted != nil && run.Accepted.Lineage.RequestSequence == d.Sequence {
+		if run.Completed != nil {
+			return true, true, nil // and it may be in the archive, where nothing follows
+		}
+		return true, true, a.publisher.PublishNext(ctx, *run.Accepted, run)
+	}
+	if err != nil {
+		return true, true, a.reject(ctx, d, req, []events.Fault{runIDTaken(id)})
+	}
+	return run.Accepted != nil, false, nil
+}
+
+// runsFor returns where the run of a request can be. The first delivery of a
+// recent request with a generated id can not have a run in the archive, and
+// reading the archive costs a request to the artifact store.
+func (a *admission) runsFor(d delivery.Delivery, req events.PipelineRequested) Runs {
+	if req.RunID == "" && d.Delivered == 1 && time.Since(d.Time) < archiveMinAge {
+		return a.streamRuns
+	}
+	return a.runs
+}
+
+func runIDTaken(id string) events.Fault {
+	return events.Fault{
+		Key:     "run_id",
+		Value:   id,
+		Message: "a run with this id exists already; leave run_id out, or choose another",
+	}
+}
+
+// decide returns the accepted event of a request, or all of its faults.
+func (a *admission) decide(
+	ctx context.Context, d delivery.Delivery, req events.PipelineRequested, id string,
+) (events.PipelineAccepted, []events.Fault, error) {
+	faults := request.Check(req, id)
+	if d.PlainJSON { // a person wrote it
+		faults = append(faults, request.UnknownKeys(d.Data)...)
+	}
+	resolved, more, err := a.resolve(ctx, req)
+	if err != nil {
+		return events.PipelineAccepted{}, nil, err
+	}
+	faults = append(faults, more...)
+	more, err = a.checkQueues(ctx, resolved.Plan)
+	if err != nil {
+		return events.PipelineAccepted{}, nil, err
+	}
+	faults = append(faults, more...)
+	return events.PipelineAccepted{
+		RunID:         id,
+		RunName:       request.RunName(req, resolved.Specification, id),
+		RequestedAt:   d.Time,
+		Specification: resolved.Specification,
+		Plan:          resolved.Plan,
+		Labels:        resolved.Labels,
+		Inputs:        resolved.Inputs,
+		Lineage: events.Lineage{
+			RequestSequence: d.Sequence,
+			RerunOf:         req.RerunOf,
+			ReplayOf:        req.ReplayOf,
+		},
+	}, faults, nil
+}
+
+func (a *admission) resolve(ctx context.Context, req events.PipelineRequested) (request.Resolved, []events.Fault, error) {
+	if req.RerunOf == "" {
+		resolved, faults := a.rules.Resolve(req)
+		return resolved, faults, nil
+	}
+	old, err := a.readOldRun(ctx, req.RerunOf)
+	if err != nil {
+		return request.Resolved{}, nil, err
+	}
+	resolved, faults := a.rules.ResolveRerun(req, old)
+	return resolved, faults, nil
+}
+
+// readOldRun reads the run that a request repeats.
+func (a *admission) readOldRun(ctx context.Context, id string) (request.OldRun, error) {
+	fault := &events.Fault{Key: "rerun_of", Value: id}
+	if !events.ValidToken(id) {
+		fault.Message = "not a valid run id"
+		return request.OldRun{Fault: fault}, nil
+	}
+	run, err := a.runs.Run(ctx, id)
+	old := request.OldRun{Run: run}
+	switch {
+	case isUnreadable(err):
+		fault.Message = fmt.Sprintf("the run cannot be read: %v", err)
+		old.Fault = fault
+		return old, nil
+	case err == nil && !old.Repeatable():
+		fault.Message = "no such run"
+		old.Fault = fault
+		return old, nil
+	}
+	return old, err
+}
+
+// checkQueues returns the faults of steps whose queue does not exist.
+func (a *admission) checkQueues(ctx context.Context, plan []events.Step) ([]events.Fault, error) {
+	var faults []events.Fault
+	for _, step := range plan {
+		exists := false
+		if events.ValidToken(step.Queue) {
+			var err error
+			if exists, err = a.queues.HasQueue(ctx, step.Phase, step.Queue); err != nil {
+				return nil, err
+			}
+		}
+		if !exists {
+			faults = append(faults, events.Fault{
+				Key:     spec.Section(step.Phase) + ".queue",
+				Value:   step.Queue,
+				Message: fmt.Sprintf("nobody has declared this queue of %s; \"tunebus setup\" declares queues", step.Phase),
+			})
+		}
+	}
+	return faults, nil
+}
+
+// accept publishes the accepted event and the first job.
+func (a *admission) accept(ctx context.Context, d delivery.Delivery, req events.PipelineRequested, accepted events.PipelineAccepted) error {
+	_, err := a.publisher.Publish(ctx, accepted, journal.Fence{})
+	if _, lost := errors.AsType[*journal.FencedError](err); lost {
+		// A concurrent request with the same run id was faster.
+		return a.reject(ctx, d, req, []events.Fault{runIDTaken(accepted.RunID)})
+	}
+	if err != nil {
+		return err
+	}
+	a.log.Info("run accepted", "run", accepted.RunID, "name", accepted.RunName, "phases", len(accepted.Plan))
+	return a.publisher.PublishNext(ctx, accepted, events.Fold([]events.Fact{accepted}))
+}
+
+func (a *admission) reject(ctx context.Context, d delivery.Delivery, req events.PipelineRequested, faults []events.Fault) error {
+	rejected := events.PipelineRejected{RequestSequence: d.Sequence, RunID: req.RunID, Faults: faults}
+	_, err := a.publisher.Publish(ctx, rejected, journal.Fence{})
+	if _, lost := errors.AsType[*journal.FencedError](err); err != nil && !lost {
+		return err
+	}
+	a.log.Warn("request rejected", "request", d.Sequence, "faults", len(faults), "first", faults[0].Key+": "+faults[0].Message)
+	return nil
+}
+
+// handleUndecodable rejects a message that is no valid request and moves it to
+// the dead letters.
+func (a *admission) handleUndecodable(ctx context.Context, d delivery.Delivery, cause error) error {
+	fault := events.Fault{Key: "request", Allowed: "a CloudEvent, or its data alone, as JSON", Message: cause.Error()}
+	if err := a.reject(ctx, d, events.PipelineRequested{}, []events.Fault{fault}); err != nil {
+		return err
+	}
+	return &delivery.DeadLetterError{Err: cause}
+}

@@ -1,0 +1,69 @@
+package intake
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+)
+
+// deadlineRecheck is the longest redelivery delay of the message of a run with
+// a deadline. Without it, the message of a run that has ended would remain in
+// the consumer until the deadline.
+const deadlineRecheck = time.Hour
+
+// deadlines handles pipeline.accepted: at the deadline of a run that has not
+// ended it publishes pipeline.cancel_requested.
+type deadlines struct {
+	runs      runReader
+	publisher publisher
+}
+
+// acceptedDeadline is the part of an accepted event that has the deadline.
+// Nearly all runs have none, and decoding the whole event takes longer.
+type acceptedDeadline struct {
+	RequestedAt   time.Time `json:"requested_at"`
+	Specification struct {
+		Pipeline struct {
+			Deadline string `json:"deadline"`
+		} `json:"pipeline"`
+	} `json:"specification"`
+}
+
+func (h *deadlines) handle(ctx context.Context, d delivery.Delivery) error {
+	var accepted acceptedDeadline
+	subject, err := events.ParseSubject(d.Subject)
+	if err == nil {
+		err = json.Unmarshal(d.Data, &accepted)
+	}
+	if err != nil {
+		return &delivery.DeadLetterError{Err: fmt.Errorf("%s is no accepted run: %w", d.Subject, err)}
+	}
+	text := accepted.Specification.Pipeline.Deadline
+	limit := events.Pipeline{Deadline: text}.Limit()
+	if limit == 0 {
+		return nil
+	}
+	run, err := h.runs.read(ctx, subject.Run)
+	if err != nil || run.Completed != nil {
+		return err
+	}
+	if left := time.Until(accepted.RequestedAt.Add(limit)); left > 0 {
+		return &delivery.RetryAfter{Delay: min(left, deadlineRecheck), Err: errors.New("the deadline is still ahead")}
+	}
+	cancel := events.CancelRequested{
+		RunID:  subject.Run,
+		By:     "deadline",
+		Reason: "the run did not end within pipeline.deadline = " + text,
+	}
+	_, err = h.publisher.Publish(ctx, cancel, journal.Fence{})
+	if _, lost := errors.AsType[*journal.FencedError](err); lost {
+		return nil // a cancel request exists already
+	}
+	return err
+}

@@ -1,0 +1,50 @@
+package request
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/tunebus/tunebus/events"
+)
+
+// RunID returns the run id for a request that has none: a ULID of the time at
+// which the stream stored the request and of a hash of its position. So every
+// delivery of a request has the same run id.
+func RunID(stream string, sequence uint64, stored time.Time) string {
+	h := sha256.Sum256([]byte(stream + "/" + strconv.FormatUint(sequence, 10) + "/" + stored.UTC().Format(time.RFC3339Nano)))
+	var id ulid.ULID
+	_ = id.SetTime(ulid.Timestamp(stored)) // fails in the year 10889
+	_ = id.SetEntropy(h[:10])              // fails only for another length
+	return id.String()
+}
+
+// RunName returns the requested name with its prefix and suffix, or else a
+// name that is generated from the run id and easy to pronounce.
+func RunName(req events.PipelineRequested, s events.Specification, runID string) string {
+	name := req.RunName
+	if name == "" {
+		name = s.MLflow.RunName
+	}
+	if name == "" {
+		name = generatedName(runID)
+	}
+	return s.MLflow.RunNamePrefix + name + s.MLflow.RunNameSuffix
+}
+
+func generatedName(runID string) string {
+	adjectives := [...]string{
+		"amber", "brisk", "calm", "deft", "early", "fond", "grand", "hardy",
+		"ideal", "jolly", "keen", "lucid", "merry", "noble", "olive", "proud",
+	}
+	nouns := [...]string{
+		"badger", "comet", "dune", "ember", "finch", "grove", "heron", "inlet",
+		"juniper", "kestrel", "lagoon", "maple", "nimbus", "otter", "pebble", "quartz",
+	}
+	h := sha256.Sum256([]byte(runID))
+	return fmt.Sprintf("%s-%s-%03d", adjectives[h[0]%16], nouns[h[1]%16], binary.BigEndian.Uint16(h[2:])%1000)
+}

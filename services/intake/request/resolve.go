@@ -1,0 +1,138 @@
+package request
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/spec"
+)
+
+// Rules are what an installation allows in requests.
+type Rules struct {
+	// DataRoots are the folders below which a request may name files.
+	DataRoots []string
+	// Store is the id of the artifact store that references must belong to.
+	Store string
+	// Limits are the largest values that a specification may have.
+	Limits spec.Limits
+}
+
+// Resolved is the run that a request asks for.
+type Resolved struct {
+	Specification events.Specification
+	Plan          []events.Step // the steps that this run does
+	Inputs        events.Inputs
+	Labels        map[string]string
+}
+
+// OldRun is a run that a request repeats.
+type OldRun struct {
+	// Run is the part of the run that could be read.
+	Run events.Run
+	// Fault is the reason why the run could not be read, or not completely.
+	Fault *events.Fault
+}
+
+// Repeatable reports whether enough is known about the run to repeat it.
+func (o OldRun) Repeatable() bool { return o.Run.Accepted != nil && len(o.Run.Accepted.Plan) > 0 }
+
+// Resolve resolves a request that does not repeat a run.
+func (r Rules) Resolve(req events.PipelineRequested) (Resolved, []events.Fault) {
+	specification, full, faults := readSpecification(req, spec.Defaults())
+	faults = append(faults, r.Limits.Apply(&specification)...)
+	out := Resolved{Specification: specification, Plan: full, Inputs: req.Inputs, Labels: req.Labels}
+	if req.From != "" {
+		out.Plan = stepsFrom(full, req.From)
+	}
+	return out, append(faults, r.checkRunnable(out, full)...)
+}
+
+// ResolveRerun resolves a request that repeats an older run.
+func (r Rules) ResolveRerun(req events.PipelineRequested, old OldRun) (Resolved, []events.Fault) {
+	if old.Fault != nil && !old.Repeatable() {
+		return Resolved{}, r.checkWithoutOldRun(req, *old.Fault)
+	}
+	specification, full, faults := readSpecification(req, old.Run.Accepted.Specification)
+	again := newRerun(old.Run, req, specification, full)
+	faults = append(faults, again.faults()...)
+	// A limit that only concerns a phase whose results are reused is no fault:
+	// the old run was admitted with that value.
+	faults = append(faults, slices.DeleteFunc(r.Limits.Apply(&specification), func(f events.Fault) bool {
+		return slices.ContainsFunc(again.reusedSteps(), func(step events.Step) bool { return again.reads(step.Phase, f.Key) })
+	})...)
+	again.inheritQueues(req)
+	out := Resolved{
+		Specification: specification,
+		Plan:          stepsFrom(full, again.from),
+		Inputs:        again.inputs(req.Inputs),
+		Labels:        map[string]string{},
+	}
+	maps.Copy(out.Labels, old.Run.Accepted.Labels)
+	maps.Copy(out.Labels, req.Labels)
+	faults = append(faults, r.checkRunnable(out, full)...)
+	if len(faults) > 0 && old.Fault != nil {
+		// The unreadable part of the old run may be the cause of the others.
+		faults = append(faults, *old.Fault)
+	}
+	return out, faults
+}
+
+// checkWithoutOldRun returns the faults of a request whose old run is unknown.
+// Without the old specification only the keys that the request itself has can
+// be checked.
+func (r Rules) checkWithoutOldRun(req events.PipelineRequested, oldFault events.Fault) []events.Fault {
+	_, _, faults := readSpecification(req, spec.Defaults())
+	faults = slices.DeleteFunc(faults, func(f events.Fault) bool { return !mentions(req.Specification, f.Key) })
+	faults = append(faults, r.checkReferences(req.Inputs)...)
+	return append(faults, oldFault)
+}
+
+// readSpecification reads the specification of a request on top of base, and
+// returns it with its plan.
+func readSpecification(
+	req events.PipelineRequested, base events.Specification,
+) (events.Specification, []events.Step, []events.Fault) {
+	specification, faults := spec.Over(base, req.Specification)
+	plan := spec.Plan(specification)
+	for i, step := range plan {
+		if q, ok := req.Queues[step.Phase]; ok {
+			plan[i].Queue = q
+		}
+	}
+	return specification, plan, faults
+}
+
+// mentions reports whether a specification in JSON has a key or a section. It
+// returns true for a key without a section, and for invalid JSON: those faults
+// are about the specification as a whole.
+func mentions(raw json.RawMessage, key string) bool {
+	var sections map[string]json.RawMessage
+	if json.Unmarshal(raw, &sections) != nil {
+		return true
+	}
+	section, name, hasName := strings.Cut(key, ".")
+	body, hasSection := sections[section]
+	var keys map[string]json.RawMessage
+	if !hasSection || !hasName || json.Unmarshal(body, &keys) != nil {
+		return hasSection || !hasName
+	}
+	name, _, _ = strings.Cut(name, "[") // the index of a list element
+	_, hasKey := keys[name]
+	return hasKey
+}
+
+// stepsFrom returns the steps of a plan from a phase on.
+func stepsFrom(plan []events.Step, p events.Phase) []events.Step {
+	i := stepIndex(plan, p)
+	if i < 0 {
+		return nil
+	}
+	return plan[i:]
+}
+
+func stepIndex(plan []events.Step, p events.Phase) int {
+	return slices.IndexFunc(plan, func(s events.Step) bool { return s.Phase == p })
+}

@@ -1,0 +1,109 @@
+// Package atomicfile replaces files atomically: a reader sees the old content
+// or the whole new content, also after the writer was killed.
+//
+// [Write] writes a temporary file and renames it. A killed writer leaves its
+// temporary file behind; [RemoveTemps] removes such files.
+//
+//	err := atomicfile.Write("reports/run.json", atomicfile.JSON(summary), atomicfile.Options{Sync: true})
+//
+// The package is ours because libraries such as google/renameio always sync,
+// which costs too much for the many small files of an MLflow run, and because
+// it needs a fail point before the rename.
+package atomicfile
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/tunebus/tunebus/pipeline/failpoint"
+	"github.com/tunebus/tunebus/pipeline/filelock"
+)
+
+// TempPattern is the pattern of the names of temporary files and folders, as
+// [os.CreateTemp] and [os.MkdirTemp] take it.
+const TempPattern = ".tmp-*"
+
+// Options change how a file is written. The zero value is usable.
+type Options struct {
+	// TempDir is the folder of the temporary file, on the file system of the
+	// file. Default: the folder of the file.
+	TempDir string
+	// Sync writes the content through to the disk before the file gets its
+	// name. Without it a power cut can leave an empty file.
+	Sync bool
+	// BeforeRename is the fail point between the writing and the renaming.
+	// Default: none.
+	BeforeRename failpoint.Name
+}
+
+// Write replaces the file at path by the content that write writes. It makes
+// the folder of the file. After an error the old file is still there, and no
+// temporary file.
+func Write(path string, write func(io.Writer) error, opt Options) error {
+	if err := replace(path, write, opt); err != nil {
+		return fmt.Errorf("write %s: %w", filepath.Base(path), err)
+	}
+	return nil
+}
+
+func replace(path string, write func(io.Writer) error, opt Options) (err error) {
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	if opt.TempDir == "" {
+		opt.TempDir = dir
+	}
+	tmp, err := os.CreateTemp(opt.TempDir, TempPattern)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(tmp.Name()))
+		}
+	}()
+	err = write(tmp)
+	if err == nil {
+		err = tmp.Chmod(0o644)
+	}
+	if err == nil && opt.Sync {
+		err = tmp.Sync()
+	}
+	if closeErr := tmp.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return err
+	}
+	if opt.BeforeRename != "" {
+		failpoint.Here(opt.BeforeRename)
+	}
+	return os.Rename(tmp.Name(), path)
+}
+
+// RemoveTemps removes the temporary files and folders that killed writers left
+// in a folder, which may be missing. Temporary files are not locked one by
+// one, so the caller has to know that no other process writes into the folder,
+// as under [filelock.LockDir].
+func RemoveTemps(dir string) error {
+	if _, err := filelock.RemoveUnlocked(dir, TempPattern); err != nil {
+		return fmt.Errorf("remove temporary files in %s: %w", dir, err)
+	}
+	return nil
+}
+
+// JSON returns a function for [Write] that writes v as indented JSON. It
+// leaves "<", ">" and "&" as they are, so that people can read the texts.
+func JSON(v any) func(io.Writer) error {
+	return func(w io.Writer) error {
+		out := json.NewEncoder(w)
+		out.SetEscapeHTML(false)
+		out.SetIndent("", "  ")
+		return out.Encode(v)
+	}
+}

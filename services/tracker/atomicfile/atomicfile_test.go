@@ -1,0 +1,79 @@
+package atomicfile
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+func text(s string) func(io.Writer) error {
+	return func(w io.Writer) error {
+		_, err := io.WriteString(w, s)
+		return err
+	}
+}
+
+func TestWrite(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "folder", "file")
+	broken := errors.New("broken")
+	for _, opt := range []Options{{Sync: true}, {TempDir: dir}} {
+		if err := errors.Join(Write(path, text("old"), opt), Write(path, text("new"), opt)); err != nil {
+			t.Fatal(err)
+		}
+		err := Write(path, func(w io.Writer) error { return errors.Join(text("half")(w), broken) }, opt)
+		if !errors.Is(err, broken) || err.Error() != "write file: broken" {
+			t.Errorf("error %v", err)
+		}
+		if got, err := os.ReadFile(path); err != nil || string(got) != "new" {
+			t.Errorf("content %q, %v", got, err)
+		}
+	}
+	left, err := filepath.Glob(filepath.Join(dir, "*", ".*"))
+	if err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+func TestRemoveTemps(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "of [odd] name")
+	if err := RemoveTemps(dir); err != nil {
+		t.Errorf("a folder that does not exist: %v", err)
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.CreateTemp(dir, TempPattern)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sub := filepath.Join(dir, ".tmp-folder")
+	if err = os.Mkdir(sub, 0o755); err == nil {
+		err = errors.Join(file.Close(), os.WriteFile(filepath.Join(sub, "x"), nil, 0o600), os.WriteFile(filepath.Join(dir, "other"), nil, 0o600))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := RemoveTemps(dir); err != nil {
+		t.Error(err)
+	}
+	left, err := os.ReadDir(dir)
+	if err != nil || len(left) != 1 || left[0].Name() != "other" {
+		t.Errorf("left: %v, %v", left, err)
+	}
+}
+
+func TestJSON(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "file.json")
+	if err := Write(path, JSON(map[string]string{"a": "<b>"}), Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(path); err != nil || string(got) != "{\n  \"a\": \"<b>\"\n}\n" {
+		t.Errorf("content %q, %v", got, err)
+	}
+}

@@ -1,0 +1,70 @@
+package tracker
+
+import (
+	"sync"
+	"time"
+)
+
+// dueQueue holds the runs that have to be written, each once, with the time
+// when it is due.
+type dueQueue struct {
+	// wake gets a value when a run may be due at once.
+	wake chan struct{}
+	// longestWait is how long a due run waits at most while facts are many.
+	longestWait time.Duration
+
+	mu   sync.Mutex
+	runs map[string]schedule
+}
+
+// schedule is when a run is due, and since when it is in the queue.
+type schedule struct{ due, since time.Time }
+
+func newDueQueue(longestWait time.Duration) *dueQueue {
+	return &dueQueue{wake: make(chan struct{}, 1), longestWait: longestWait, runs: map[string]schedule{}}
+}
+
+// schedule adds a run. A run that is in the queue keeps its time.
+func (q *dueQueue) schedule(run string, due time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if _, ok := q.runs[run]; !ok {
+		q.runs[run] = schedule{due: due, since: time.Now()}
+	}
+}
+
+// scheduleNow adds a run that is due at once, or makes it due.
+func (q *dueQueue) scheduleNow(run string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	now := time.Now()
+	s, ok := q.runs[run]
+	if !ok {
+		s.since = now
+	}
+	s.due = now
+	q.runs[run] = s
+	q.notify()
+}
+
+// notify wakes the reader of wake.
+func (q *dueQueue) notify() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+// pop removes a run that is due, and returns it. While busy it returns only a
+// run that has waited for long.
+func (q *dueQueue) pop(now time.Time, busy bool) (run string, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for run, s := range q.runs {
+		if !s.due.After(now) && (!busy || now.Sub(s.since) >= q.longestWait) {
+			delete(q.runs, run)
+			return run, true
+		}
+	}
+	return "", false
+}

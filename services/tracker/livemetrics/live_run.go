@@ -1,0 +1,59 @@
+package livemetrics
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/services/tracker/mlflow"
+	"github.com/tunebus/tunebus/services/tracker/projection"
+)
+
+// liveRun is the MLflow run of a running phase.
+type liveRun struct {
+	to MetricLogger
+	id string
+
+	mu     sync.Mutex // one call reads and writes at a time
+	reader Reader
+	newest newestSteps
+}
+
+// forward writes the points of the stream that are not written yet, unless
+// message m was among those that were read before.
+func (r *liveRun) forward(ctx context.Context, m codec.Message) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.reader.HasRead(m) {
+		return nil
+	}
+	var points []mlflow.Metric
+	err := r.reader.Read(ctx, func(ev events.Event) {
+		_, _, published := projection.Metrics(ev)
+		points = append(points, r.newest.advance(published)...)
+	})
+	if len(points) > 0 {
+		err = errors.Join(err, r.to.LogMetrics(ctx, r.id, points))
+	}
+	return err
+}
+
+// newestSteps is the newest step of each metric. Steps only grow: an attempt
+// that repeats the steps of an earlier one adds nothing, whichever attempt or
+// tracker is late.
+type newestSteps map[string]int64
+
+// advance returns the points beyond the newest steps, and moves the newest
+// steps to them.
+func (s newestSteps) advance(points []mlflow.Metric) []mlflow.Metric {
+	var beyond []mlflow.Metric
+	for _, p := range points {
+		if newest, ok := s[p.Key]; !ok || p.Step > newest {
+			s[p.Key] = p.Step
+			beyond = append(beyond, p)
+		}
+	}
+	return beyond
+}

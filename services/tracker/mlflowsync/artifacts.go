@@ -1,0 +1,57 @@
+package mlflowsync
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/services/tracker/mlflow"
+	"github.com/tunebus/tunebus/services/tracker/report"
+)
+
+// putArtifacts copies the artifacts of a phase, except for its metric history.
+func (w *runWriter) putArtifacts(ctx context.Context, id string, done *events.PhaseCompleted) error {
+	for _, a := range done.Artifacts {
+		if a.Reference.Store != w.store.ID() {
+			w.result.Gaps = append(w.result.Gaps, fmt.Sprintf("artifact %s lies in another store", a.Reference.Key))
+			continue
+		}
+		if a.Name == events.ArtifactMetrics {
+			continue
+		}
+		err := w.target.PutArtifact(ctx, id, mlflow.Artifact{
+			Path: path.Base(a.Reference.Key),
+			Size: a.Reference.Size,
+			Open: func(ctx context.Context) (io.ReadCloser, error) { return w.store.Get(ctx, a.Reference) },
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// putEvaluationReports stores the reports of the evaluation with its run. The
+// other ones are about the whole pipeline run, so only the parent has them.
+func (w *runWriter) putEvaluationReports(ctx context.Context, id string, files []report.File) error {
+	for _, f := range files {
+		if f.Name == report.PipelineSummaryName || f.Name == report.ConfigName {
+			continue
+		}
+		if err := w.putReport(ctx, id, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *runWriter) putReport(ctx context.Context, id string, f report.File) error {
+	return w.target.PutArtifact(ctx, id, mlflow.Artifact{
+		Path: f.Name,
+		Size: f.Size,
+		Open: func(context.Context) (io.ReadCloser, error) { return os.Open(f.Path) },
+	})
+}

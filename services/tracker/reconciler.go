@@ -1,0 +1,114 @@
+package tracker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/services/tracker/mlflow"
+	"github.com/tunebus/tunebus/services/tracker/projection"
+)
+
+// factReader reads all facts of a run.
+type factReader interface {
+	Facts(ctx context.Context, run string) ([]codec.Message, error)
+}
+
+// writer writes everything that follows from a snapshot.
+type writer interface {
+	writeAll(ctx context.Context, snapshot projection.Snapshot) (written, error)
+}
+
+// reconciler brings one run up to date: it reads its facts, has everything
+// written that follows from them, and decides what comes next.
+type reconciler struct {
+	facts      factReader
+	leases     runLeases
+	writer     writer
+	completion interface{ enqueue(c completion) }
+	// drop ends the forwarding of metric points of a run.
+	drop       func(run string)
+	retry      time.Duration
+	unknownFor time.Duration
+	log        *slog.Logger
+}
+
+// reconcile brings a run up to date while no other tracker writes it. A
+// *delivery.RetryAfter asks for it again after a delay.
+func (r *reconciler) reconcile(ctx context.Context, run string) error {
+	return r.leases.try(ctx, run, func(ctx context.Context) error { return r.reconcileLocked(ctx, run) })
+}
+
+func (r *reconciler) reconcileLocked(ctx context.Context, run string) error {
+	facts, err := r.facts.Facts(ctx, run)
+	if err != nil {
+		return err
+	}
+	snapshot := projection.FromFacts(facts)
+	if snapshot.UpToDate() {
+		r.drop(run)
+		return nil
+	}
+	done, err := r.writer.writeAll(ctx, snapshot)
+	if err != nil {
+		return r.retryLater(run, err)
+	}
+	step := stepAfterWriting(snapshot, time.Now(), r.unknownFor)
+	if step != awaitFacts {
+		r.drop(run)
+	}
+	switch step {
+	case awaitNewerTracker:
+		delay := 4 * r.retry
+		err := history.Unreadable(facts)
+		r.log.Warn("run written without facts of an unknown version; waiting for a newer tracker",
+			"run", run, "retry_in", delay, "error", err)
+		return &delivery.RetryAfter{Delay: delay, Err: err}
+	case publishCompletion:
+		r.completion.enqueue(completion{snapshot: snapshot, written: done})
+	}
+	return nil
+}
+
+// nextStep is what follows once everything is written.
+type nextStep int
+
+const (
+	awaitFacts        nextStep = iota // the run goes on
+	nothing                           // the run was tracked before, and a late fact updated it
+	awaitNewerTracker                 // the run has ended, with a fact that only a newer tracker can read
+	publishCompletion                 // the run has ended
+)
+
+func stepAfterWriting(s projection.Snapshot, now time.Time, unknownFor time.Duration) nextStep {
+	switch {
+	case s.Run.Completed == nil:
+		return awaitFacts
+	case s.TrackedSequence > 0:
+		return nothing
+	case now.Sub(s.UnknownVersionAt) < unknownFor:
+		return awaitNewerTracker
+	default:
+		return publishCompletion
+	}
+}
+
+// retryLater logs why a run could not be written, and asks for it again. An
+// error that waiting alone may not mend is tried less often.
+func (r *reconciler) retryLater(run string, err error) error {
+	if _, ok := errors.AsType[*reportsError](err); ok {
+		r.log.Warn("reports not written", "run", run, "retry_in", r.retry, "error", err)
+		return &delivery.RetryAfter{Delay: r.retry, Err: err}
+	}
+	delay := r.retry
+	if !errors.Is(err, mlflow.ErrUnavailable) {
+		delay *= 4
+	}
+	r.log.Warn("tracking is pending", "run", run, "retry_in", delay, "error", err)
+	return &delivery.RetryAfter{Delay: delay, Err: fmt.Errorf("tracking of run %s is pending: %w", run, err)}
+}

@@ -1,0 +1,91 @@
+package runlist
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/tunebus/tunebus/pipeline/failpoint"
+	"github.com/tunebus/tunebus/pipeline/filelock"
+	"github.com/tunebus/tunebus/services/tracker/atomicfile"
+)
+
+// The names of the files.
+const (
+	FileName     = "runs.json"
+	TextFileName = "runs.txt"
+)
+
+// List is the list of all runs in one folder.
+type List struct {
+	dir string
+	mu  sync.Mutex // an update reads the list and replaces it
+}
+
+// New returns the list in dir. The first update makes the folder.
+func New(dir string) *List { return &List{dir: dir} }
+
+// Update adds entries to the list, or replaces the entries of their runs, and
+// writes both files.
+func (l *List) Update(ctx context.Context, entries ...Entry) (err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := os.MkdirAll(l.dir, 0o755); err != nil {
+		return fmt.Errorf("write %s: %w", FileName, err)
+	}
+	unlock, err := filelock.LockDir(ctx, l.dir)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", FileName, err)
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
+	if err := atomicfile.RemoveTemps(l.dir); err != nil {
+		return err
+	}
+	all, err := l.read()
+	if err != nil {
+		return err
+	}
+	byID := make(map[string]Entry, len(all)+len(entries))
+	for _, e := range append(all, entries...) {
+		if e.Sequence >= byID[e.RunID].Sequence {
+			byID[e.RunID] = e
+		}
+	}
+	all = slices.SortedFunc(maps.Values(byID), func(a, b Entry) int {
+		// Newest first, because people look for the newest runs.
+		return cmp.Or(b.RequestedAt.Compare(a.RequestedAt), strings.Compare(b.RunID, a.RunID))
+	})
+	opt := atomicfile.Options{Sync: true, BeforeRename: failpoint.ReportUnnamed}
+	if err := atomicfile.Write(filepath.Join(l.dir, FileName), atomicfile.JSON(all), opt); err != nil {
+		return err
+	}
+	failpoint.Here(failpoint.ReportList)
+	return atomicfile.Write(filepath.Join(l.dir, TextFileName), func(w io.Writer) error { return writeText(w, all) }, opt)
+}
+
+// read returns the list, newest run first; nil if there is none yet.
+func (l *List) read() ([]Entry, error) {
+	path := filepath.Join(l.dir, FileName)
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read run list: %w", err)
+	}
+	var all []Entry
+	if err := json.Unmarshal(text, &all); err != nil {
+		return nil, fmt.Errorf("read run list %s: %w (remove the file to start it anew)", path, err)
+	}
+	return all, nil
+}

@@ -1,0 +1,125 @@
+package scores
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/tunebus/tunebus/events"
+)
+
+// Summary sums up the evaluation of a run. Its JSON is the file
+// evaluator_output_summary.json.
+type Summary struct {
+	RunID   string `json:"run_id"`
+	RunName string `json:"run_name,omitempty"`
+	Rows    int    `json:"rows"`
+	// Failed counts the rows with an error, Empty the other rows without an answer.
+	Failed int `json:"failed_rows"`
+	Empty  int `json:"empty_answers"`
+	// WithKeyFact counts the rows with a key fact, MissingKeyFact those of them
+	// whose answer lacks it.
+	WithKeyFact    int `json:"rows_with_key_fact"`
+	MissingKeyFact int `json:"missing_key_facts"`
+	// Scores and BaselineScores are the scores of the whole run: means, or
+	// values that a metric computes over all rows together.
+	Scores         map[string]float64 `json:"scores,omitempty"`
+	BaselineScores map[string]float64 `json:"baseline_scores,omitempty"`
+	Gates          []events.Gate      `json:"gates,omitempty"`
+	// Metrics are sorted by name.
+	Metrics []Metric `json:"metrics"`
+}
+
+// Metric sums up one metric over the rows.
+type Metric struct {
+	Name string `json:"name"`
+	// Statistics is nil if no row has a score.
+	Statistics *Statistics `json:"statistics,omitempty"`
+	// Baseline describes the scores of the base model; nil if it has none.
+	Baseline *Statistics `json:"baseline,omitempty"`
+	// Difference is the mean of the model minus the mean of the base model.
+	Difference *float64  `json:"difference,omitempty"`
+	Histogram  Histogram `json:"histogram"`
+}
+
+// Summarise reads all rows once.
+func Summarise(ctx context.Context, run events.Run, open Opener) (Summary, error) {
+	s := Summary{RunID: run.ID, Metrics: []Metric{}}
+	if run.Accepted != nil {
+		s.RunName = run.Accepted.RunName
+	}
+	if p := run.Phases[events.Evaluation]; p != nil && p.Completed != nil {
+		s.Scores, s.BaselineScores, s.Gates = p.Completed.Scores, p.Completed.BaselineScores, p.Completed.Gates
+	}
+	values, baseline := make(map[string][]float64), make(map[string][]float64)
+	for row, err := range Read(ctx, open) {
+		if err != nil {
+			return Summary{}, err
+		}
+		s.count(row)
+		for name, v := range row.Scores {
+			values[name] = append(values[name], v)
+		}
+		for name, v := range row.BaselineScores {
+			baseline[name] = append(baseline[name], v)
+		}
+	}
+	names := slices.Collect(maps.Keys(values))
+	names = slices.AppendSeq(names, maps.Keys(baseline))
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		s.Metrics = append(s.Metrics, summariseMetric(name, values[name], baseline[name]))
+	}
+	return s, nil
+}
+
+func summariseMetric(name string, values, baseline []float64) Metric {
+	m := Metric{
+		Name:       name,
+		Statistics: describe(values),
+		Baseline:   describe(baseline),
+		Histogram:  newHistogram(values, baseline),
+	}
+	if m.Statistics != nil && m.Baseline != nil {
+		difference := m.Statistics.Mean - m.Baseline.Mean
+		m.Difference = &difference
+	}
+	return m
+}
+
+func (s *Summary) count(row Row) {
+	s.Rows++
+	if row.Error != "" {
+		s.Failed++
+	}
+	if row.IsEmpty() {
+		s.Empty++
+	}
+	if row.KeyFact != "" {
+		s.WithKeyFact++
+	}
+	if row.MissesKeyFact() {
+		s.MissingKeyFact++
+	}
+}
+
+// HasBaseline reports whether the answers of the base model were scored, too.
+func (s Summary) HasBaseline() bool {
+	return slices.ContainsFunc(s.Metrics, func(m Metric) bool { return m.Baseline != nil })
+}
+
+// RowScore is the mean of the scores of a row, each scaled to the range of its
+// metric. ok is false if the row has none.
+func (s Summary) RowScore(row Scores) (score float64, ok bool) {
+	sum, n := 0.0, 0
+	for _, m := range s.Metrics {
+		if v, ok := row[m.Name]; ok {
+			sum += m.Histogram.scale(v)
+			n++
+		}
+	}
+	if n == 0 {
+		return 0, false
+	}
+	return sum / float64(n), true
+}

@@ -1,0 +1,80 @@
+package workbook
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/tunebus/tunebus/services/tracker/report/scores"
+)
+
+// writeStatistics writes the first sheet: counts, scores, gates and statistics.
+func (b *workbook) writeStatistics() error {
+	s := b.sheet(sheetStatistics)
+	sum := b.summary
+	s.widths(30, 16, 14, 14, 14, 14, 14, 14, 14, 14)
+	s.line(s.styles.title, "Evaluation of "+b.name())
+	s.line(0, "Run", sum.RunID)
+	s.line(0, "Rows", sum.Rows)
+	s.line(0, "Failed rows", sum.Failed)
+	s.line(0, "Empty answers", sum.Empty)
+	if sum.WithKeyFact > 0 {
+		s.line(0, "Key facts missing", sum.MissingKeyFact, fmt.Sprintf("of %d", sum.WithKeyFact))
+	}
+	if b.shown < sum.Rows {
+		s.line(s.styles.note, fmt.Sprintf("The sheet %q shows the first %d rows; all figures count all %d.", sheetSamples, b.shown, sum.Rows))
+	}
+	b.writeScores(s)
+	s.row++
+	s.line(s.styles.title, "Statistics over rows")
+	s.line(s.styles.header, "Metric", "Answers of", "Count", "Mean", "Std", "Min", "25 %", "Median", "75 %", "Max")
+	for _, m := range sum.Metrics {
+		s.statistics(m.Name, b.model, m.Statistics)
+		s.statistics(m.Name, baseModel, m.Baseline)
+	}
+	return s.done()
+}
+
+func (s *sheet) statistics(metric, of string, st *scores.Statistics) {
+	if st == nil {
+		return
+	}
+	var std any
+	if st.Std != nil {
+		std = *st.Std
+	}
+	s.line(0, metric, of, st.Count, st.Mean, std, st.Min, st.Q1, st.Median, st.Q3, st.Max)
+}
+
+// writeScores writes the scores of the run, and the gates on them.
+func (b *workbook) writeScores(s *sheet) {
+	means, baseline := b.summary.Scores, b.summary.BaselineScores
+	if len(means) > 0 {
+		s.row++
+		s.line(s.styles.title, "Scores of the run")
+		header := []any{"Metric", b.model}
+		if len(baseline) > 0 {
+			header = append(header, baseModel, "Difference")
+		}
+		s.line(s.styles.header, header...)
+		for _, name := range slices.Sorted(maps.Keys(means)) {
+			line := []any{name, means[name]}
+			if base, ok := baseline[name]; ok {
+				line = append(line, base, means[name]-base)
+			}
+			s.line(0, line...)
+		}
+	}
+	if len(b.summary.Gates) > 0 {
+		s.row++
+		s.line(s.styles.title, "Gates")
+		s.line(s.styles.header, "Metric", "Score", "At least", "Met")
+		for _, gate := range b.summary.Gates {
+			met := "no"
+			if gate.Met {
+				met = "yes"
+			}
+			s.line(0, gate.Metric, gate.Score, gate.AtLeast, met)
+		}
+	}
+}

@@ -1,0 +1,138 @@
+package workbook
+
+import (
+	"archive/zip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/xuri/excelize/v2"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/services/tracker/report/scores"
+)
+
+// The sheets of the workbook, in their order.
+const (
+	sheetStatistics   = "Summary statistics"
+	sheetSamples      = "Sample scores"
+	sheetDistribution = "Score distribution"
+	sheetErrors       = "Error analysis"
+)
+
+// maxRows is how many rows a sheet of Excel holds below its header. Statistics
+// always count all rows.
+const maxRows = 1<<20 - 1
+
+// Input is the content of a workbook.
+type Input struct {
+	Run     events.Run
+	Summary scores.Summary // of Rows
+	Rows    scores.Opener
+}
+
+// workbook is a workbook while it is written.
+type workbook struct {
+	file    *excelize.File
+	summary scores.Summary
+	run     events.Run
+	styles  styles
+	shown   int    // rows in the sheet of samples
+	model   string // the name of the model whose answers were scored
+}
+
+// styles are the few styles of cells.
+type styles struct {
+	title, header, note, score int
+}
+
+// Write writes a workbook to w. It reads the rows once.
+func Write(ctx context.Context, w io.Writer, in Input) error { return write(ctx, w, in, maxRows) }
+
+func write(ctx context.Context, w io.Writer, in Input, limit int) (err error) {
+	file := excelize.NewFile()
+	defer func() { err = errors.Join(err, file.Close()) }()
+	// By default excelize holds the whole file in memory before it writes it.
+	file.ZipWriter = func(io.Writer) excelize.ZipWriter { return reproducibleZip{zip.NewWriter(w)} }
+
+	b := &workbook{file: file, summary: in.Summary, run: in.Run, shown: min(in.Summary.Rows, limit), model: modelName(in.Run)}
+	found := newFindings()
+	for _, write := range []func() error{
+		b.prepare,
+		b.writeStatistics,
+		func() error { return b.writeSamples(ctx, in.Rows, found) },
+		b.writeDistribution,
+		func() error { return b.writeErrors(found) },
+		func() error { return file.Write(io.Discard) }, // writes to w, see ZipWriter
+	} {
+		if err := write(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// prepare makes the sheets and the styles.
+func (b *workbook) prepare() error {
+	if err := b.file.SetSheetName("Sheet1", sheetStatistics); err != nil {
+		return err
+	}
+	for _, name := range []string{sheetSamples, sheetDistribution, sheetErrors} {
+		if _, err := b.file.NewSheet(name); err != nil {
+			return err
+		}
+	}
+	scoreFormat := "0.0000"
+	for _, s := range []struct {
+		id    *int
+		style excelize.Style
+	}{
+		{&b.styles.title, excelize.Style{Font: &excelize.Font{Bold: true, Size: 14}}},
+		{&b.styles.header, excelize.Style{
+			Font:      &excelize.Font{Bold: true},
+			Fill:      excelize.Fill{Type: "pattern", Pattern: 1, Color: []string{"DDE6F0"}},
+			Border:    []excelize.Border{{Type: "bottom", Color: "7F93AA", Style: 1}},
+			Alignment: &excelize.Alignment{Vertical: "top"},
+		}},
+		{&b.styles.note, excelize.Style{Font: &excelize.Font{Italic: true, Color: "666666"}}},
+		{&b.styles.score, excelize.Style{CustomNumFmt: &scoreFormat}},
+	} {
+		id, err := b.file.NewStyle(&s.style)
+		if err != nil {
+			return fmt.Errorf("style: %w", err)
+		}
+		*s.id = id
+	}
+	// The time of the evaluation and not the current one, so that the same run
+	// gives the same bytes.
+	made := ""
+	if p := b.run.Phases[events.Evaluation]; p != nil && p.Completed != nil && !p.Completed.EndedAt.IsZero() {
+		made = p.Completed.EndedAt.UTC().Format("2006-01-02T15:04:05Z")
+	}
+	return b.file.SetDocProps(&excelize.DocProperties{
+		Title: cellText("Evaluation of " + b.name()), Creator: "tunebus", Created: made, Modified: made,
+	})
+}
+
+// name is the name of the run, or its id if it has no name.
+func (b *workbook) name() string {
+	if b.summary.RunName != "" {
+		return b.summary.RunName
+	}
+	return b.summary.RunID
+}
+
+const baseModel = "Base model"
+
+// modelName says whether the model was tuned in this run or is given.
+func modelName(run events.Run) string {
+	tuned := run.Accepted != nil && run.Accepted.Inputs.Model != nil
+	if p := run.Phases[events.Finetune]; p != nil {
+		tuned = tuned || p.Status() == events.Status(events.Success)
+	}
+	if tuned {
+		return "Tuned model"
+	}
+	return "Model"
+}

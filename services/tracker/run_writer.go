@@ -1,0 +1,109 @@
+package tracker
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/services/tracker/livemetrics"
+	"github.com/tunebus/tunebus/services/tracker/mlflowsync"
+	"github.com/tunebus/tunebus/services/tracker/projection"
+	"github.com/tunebus/tunebus/services/tracker/report"
+	"github.com/tunebus/tunebus/services/tracker/report/runlist"
+	"github.com/tunebus/tunebus/services/tracker/report/scores"
+)
+
+// written is the result of writing a run.
+type written struct {
+	// links lead to the MLflow runs and the report files.
+	links map[string]string
+	// gaps describe what MLflow will never take, and facts that cannot be
+	// read.
+	gaps []string
+}
+
+// runWriter writes everything that follows from a run: its reports, its entry
+// in the list of runs, and MLflow.
+type runWriter struct {
+	reports *reportWriter
+	mlflow  *mlflowsync.Syncer
+	live    *livemetrics.Forwarder
+}
+
+func (w *runWriter) writeAll(ctx context.Context, snapshot projection.Snapshot) (written, error) {
+	files, err := w.reports.write(ctx, snapshot)
+	if err != nil {
+		return written{}, &reportsError{run: snapshot.Run.ID, err: err}
+	}
+	// A completed phase sends its metric history from here on.
+	for p, state := range snapshot.Run.Phases {
+		if state.Completed != nil {
+			w.live.Detach(snapshot.Run.ID, p)
+		}
+	}
+	result, err := w.mlflow.Sync(ctx, snapshot, files)
+	for _, r := range result.Running {
+		w.live.Attach(snapshot.Run.ID, r.Phase, r.Target, r.ID)
+	}
+	if err != nil {
+		return written{}, err
+	}
+	for _, f := range files {
+		result.Links[f.Name] = f.Path
+	}
+	return written{links: result.Links, gaps: append(result.Gaps, snapshot.Unreadable...)}, nil
+}
+
+// reportsError means that the reports could not be written.
+type reportsError struct {
+	run string
+	err error
+}
+
+func (e *reportsError) Error() string { return fmt.Sprintf("reports of run %s: %v", e.run, e.err) }
+
+func (e *reportsError) Unwrap() error { return e.err }
+
+// reportWriter writes the report files of a run and its entry in the list.
+type reportWriter struct {
+	dir       string // empty: no reports
+	list      *runListBuffer
+	writeFile func(ctx context.Context, dir string, r report.Report) ([]report.File, error)
+	store     mlflowsync.ArtifactStore
+}
+
+// write writes the entry, and the files of a run that has ended.
+func (w *reportWriter) write(ctx context.Context, snapshot projection.Snapshot) ([]report.File, error) {
+	if w.dir == "" {
+		return nil, nil
+	}
+	entry := runlist.EntryOf(snapshot.Run)
+	entry.Sequence = snapshot.NewestSequence
+	if err := w.list.add(ctx, entry); err != nil {
+		return nil, err
+	}
+	if snapshot.Run.Completed == nil {
+		return nil, nil
+	}
+	dir, err := filepath.Abs(filepath.Join(w.dir, snapshot.Run.ID)) // a run id is a valid token, so it is the name of one folder
+	if err != nil {
+		return nil, err
+	}
+	return w.writeFile(ctx, dir, report.Report{Run: snapshot.Run, Scores: w.scores(snapshot.Run)})
+}
+
+// scores opens the scores artifact of the evaluation. It is nil if there is
+// none in this store.
+func (w *reportWriter) scores(run events.Run) scores.Opener {
+	p := run.Phases[events.Evaluation]
+	if p == nil || p.Completed == nil {
+		return nil
+	}
+	ref, ok := p.Completed.Artifact(events.ArtifactScores)
+	if !ok || ref.Store != w.store.ID() {
+		return nil
+	}
+	return func(ctx context.Context) (io.ReadCloser, error) { return w.store.Get(ctx, ref) }
+}

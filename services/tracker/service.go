@@ -1,0 +1,251 @@
+package tracker
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/archive"
+	"github.com/tunebus/tunebus/pipeline/artifact"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/bus/lease"
+	"github.com/tunebus/tunebus/pipeline/bus/runindex"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
+	"github.com/tunebus/tunebus/services/tracker/livemetrics"
+	"github.com/tunebus/tunebus/services/tracker/mlflowsync"
+	"github.com/tunebus/tunebus/services/tracker/projection"
+)
+
+const (
+	// sweepInterval is how often the stream is asked for runs that are not
+	// tracked and that no tracker has in its queue, most often because one
+	// died.
+	sweepInterval = time.Minute
+	// Tracking yields to running pipelines: while more than busyFacts facts
+	// come in a second nothing is written, for longestWait at most.
+	busyFacts   = 100
+	longestWait = 30 * time.Second
+)
+
+// Service is the tracker.
+type Service struct {
+	runs       untrackedRuns
+	due        *dueQueue
+	live       *livemetrics.Forwarder
+	reconciler *reconciler
+	completion *completionPublisher
+	list       *runListBuffer
+	rebuilder  rebuilder
+
+	settle time.Duration
+	slots  int
+	log    *slog.Logger
+	// recentFacts counts the facts of the current second.
+	recentFacts atomic.Int64
+}
+
+// untrackedRuns lists the runs that have no tracking.completed.
+type untrackedRuns interface {
+	Untracked(ctx context.Context) ([]string, error)
+}
+
+// New returns a tracker.
+func New(c *conn.Conn, store *artifact.Store, cfg Config) *Service {
+	cfg = cfg.withDefaults()
+	due := newDueQueue(longestWait)
+	list := newRunListBuffer(cfg.Reports)
+	index, facts := runindex.New(c), history.New(c)
+	live := livemetrics.New(
+		func(run string, p events.Phase) livemetrics.Reader { return facts.Metrics(run, p) },
+		func(run string) { due.schedule(run, time.Now()) },
+		cfg.Logger,
+	)
+	leases := runLeases{
+		withLease: func(ctx context.Context, name string, do func(context.Context) error) error {
+			return lease.Run(ctx, c, name, do)
+		},
+		patience: time.Minute,
+		poll:     200 * time.Millisecond,
+	}
+	published := func(ctx context.Context, run string, p events.Phase, each func(events.Event)) error {
+		return facts.Metrics(run, p).Read(ctx, each)
+	}
+	writer := &runWriter{
+		reports: &reportWriter{dir: cfg.Reports, list: list, writeFile: cfg.Write, store: store},
+		mlflow:  mlflowsync.New(cfg.forSync(), store, published),
+		live:    live,
+	}
+	completion := &completionPublisher{
+		journal:    journal.New(c),
+		list:       list,
+		reschedule: due.schedule,
+		settle:     cfg.Settle,
+		retry:      cfg.Retry,
+		log:        cfg.Logger,
+		wake:       make(chan struct{}, 1),
+	}
+	return &Service{
+		runs:       index,
+		due:        due,
+		live:       live,
+		completion: completion,
+		list:       list,
+		reconciler: &reconciler{
+			facts:      facts,
+			leases:     leases,
+			writer:     writer,
+			completion: completion,
+			drop:       live.Drop,
+			retry:      cfg.Retry,
+			unknownFor: cfg.UnknownFor,
+			log:        cfg.Logger,
+		},
+		rebuilder: rebuilder{
+			facts:      archive.NewReader(c, store),
+			inStream:   index,
+			archived:   archive.NewFiles(store).Runs,
+			leases:     leases,
+			writer:     writer,
+			isHome:     func(s projection.Snapshot) bool { return writer.mlflow.IsHome(s.Run) },
+			list:       list,
+			completion: completion,
+		},
+		settle: cfg.Settle,
+		slots:  cfg.Slots,
+		log:    cfg.Logger,
+	}
+}
+
+// Routes are the sources of the tracker's wake-ups, for a [delivery.Router].
+// [Service.Run] has to run beside it.
+func (s *Service) Routes() []delivery.Route {
+	return []delivery.Route{
+		{
+			Name:        "tracker",
+			Stream:      events.StreamFacts,
+			Consumer:    topology.ConsumerTracker,
+			Idempotent:  true,
+			SubjectOnly: true,
+			Handle:      s.handleFact,
+		},
+		{
+			Name:     "tracker/metrics",
+			Stream:   events.StreamMetrics,
+			Consumer: topology.ConsumerMetrics,
+			Slots:    1,
+			Handle:   s.live.Handle,
+		},
+	}
+}
+
+// handleFact schedules the run of a fact. The queue may be lost with the
+// process: [Service.Run] asks the stream for runs that are not tracked, at the
+// start and now and then.
+func (s *Service) handleFact(_ context.Context, d delivery.Delivery) error {
+	fact, err := events.ParseSubject(d.Subject)
+	if err != nil {
+		return &delivery.DeadLetterError{Err: err}
+	}
+	s.recentFacts.Add(1)
+	if fact.Type == events.TypePipelineCompleted {
+		s.due.scheduleNow(fact.Run)
+	} else {
+		s.due.schedule(fact.Run, time.Now().Add(s.settle))
+	}
+	return nil
+}
+
+// Run writes the runs that are due until ctx ends, beginning with all that are
+// not tracked yet.
+func (s *Service) Run(ctx context.Context) error {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	second := time.NewTicker(time.Second)
+	defer second.Stop()
+	sweep := time.NewTicker(sweepInterval)
+	defer sweep.Stop()
+	var completing, writing sync.WaitGroup
+	completing.Go(func() { s.completion.run(ctx) })
+	slots := make(chan struct{}, s.slots)
+	s.sweep(ctx)
+	wasBusy := false
+	for {
+		select {
+		case <-ctx.Done():
+			completing.Wait()
+			if err := s.list.close(context.WithoutCancel(ctx)); err != nil {
+				s.log.Warn("run list not written; the next tracker writes it", "error", err)
+			}
+			writing.Wait()
+			return nil
+		case <-sweep.C:
+			s.sweep(ctx)
+		case <-second.C:
+			wasBusy = s.recentFacts.Swap(0) > busyFacts
+		case <-tick.C:
+		case <-s.due.wake:
+			if wasBusy || s.recentFacts.Load() > busyFacts {
+				continue // the next tick starts the runs that have waited for too long
+			}
+		}
+		s.startDue(ctx, slots, &writing, wasBusy || s.recentFacts.Load() > busyFacts)
+	}
+}
+
+// startDue starts to write the runs that are due, while there are free slots.
+func (s *Service) startDue(ctx context.Context, slots chan struct{}, writing *sync.WaitGroup, busy bool) {
+	for {
+		select {
+		case slots <- struct{}{}:
+		default:
+			return
+		}
+		run, ok := s.due.pop(time.Now(), busy)
+		if !ok {
+			<-slots
+			return
+		}
+		writing.Go(func() {
+			s.reconcileOrReschedule(ctx, run)
+			<-slots
+			s.due.notify()
+		})
+	}
+}
+
+// reconcileOrReschedule schedules a run again that cannot be written now.
+func (s *Service) reconcileOrReschedule(ctx context.Context, run string) {
+	err := s.reconciler.reconcile(ctx, run)
+	if err == nil || ctx.Err() != nil {
+		return
+	}
+	delay := s.settle
+	later, ok := errors.AsType[*delivery.RetryAfter](err)
+	switch {
+	case ok:
+		delay = later.Delay
+	case errors.Is(err, lease.ErrTaken):
+		delay = 500 * time.Millisecond
+	default:
+		s.log.Warn("run not written", "run", run, "retry_in", delay, "error", err)
+	}
+	s.due.schedule(run, time.Now().Add(delay))
+}
+
+// sweep schedules every run that is not tracked.
+func (s *Service) sweep(ctx context.Context) {
+	untracked, err := s.runs.Untracked(ctx)
+	if err != nil && ctx.Err() == nil {
+		s.log.Warn("untracked runs not listed; each is written after its next fact", "error", err)
+	}
+	for _, run := range untracked {
+		s.due.schedule(run, time.Now())
+	}
+}

@@ -1,0 +1,64 @@
+package tracker
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+)
+
+// TestHandleFact: the end of a run makes it due at once, another fact after a
+// delay, and an invalid subject is a dead letter.
+func TestHandleFact(t *testing.T) {
+	t.Parallel()
+	s := &Service{due: newDueQueue(time.Hour), settle: time.Hour}
+	handle := func(subject string) error {
+		return s.handleFact(t.Context(), delivery.Delivery{Message: codec.Message{Subject: subject}})
+	}
+	if err := errors.Join(handle(accepted.Subject()), handle("pipeline.completed.done")); err != nil {
+		t.Fatal(err)
+	}
+	expectPop(t, s.due, time.Now(), false, "done")
+	expectPop(t, s.due, time.Now(), false, "")
+	expectPop(t, s.due, time.Now().Add(time.Hour), false, "r")
+	if _, ok := errors.AsType[*delivery.DeadLetterError](handle("nonsense")); !ok {
+		t.Error("an invalid subject is no dead letter")
+	}
+}
+
+type untracked []string
+
+func (u untracked) Untracked(context.Context) ([]string, error) { return u, nil }
+
+// TestStartDue: every due run is reconciled, as many at the same time as there
+// are slots, and one whose lease is taken is scheduled again.
+func TestStartDue(t *testing.T) {
+	t.Parallel()
+	w := &fakeWriter{}
+	s := &Service{
+		runs:       untracked{"a", "b", "c"},
+		due:        newDueQueue(time.Hour),
+		reconciler: &newFixture(stored(accepted), w).reconciler,
+		slots:      1,
+		log:        slog.New(slog.DiscardHandler),
+	}
+	s.reconciler.leases.withLease = (&takenLeases{taken: 1}).withLease
+	s.sweep(t.Context())
+	slots := make(chan struct{}, s.slots)
+	var writing sync.WaitGroup
+	for range 3 {
+		s.startDue(t.Context(), slots, &writing, false)
+		writing.Wait()
+	}
+	if w.calls != 2 {
+		t.Errorf("%d runs were written, want 2", w.calls)
+	}
+	if _, ok := s.due.pop(time.Now().Add(time.Second), false); !ok {
+		t.Error("the run whose lease is taken is not scheduled again")
+	}
+}
