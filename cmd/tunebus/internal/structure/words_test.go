@@ -30,11 +30,9 @@ var pictures = map[string]string{
 // remove each entry with the change that renames, and the table with the last.
 var unnamed = map[string]bool{
 	"cmd/tunebus/internal/chaos":      true,
-	"cmd/tunebus/internal/cli":        true,
 	"cmd/tunebus/internal/e2e":        true,
 	"cmd/tunebus/internal/standalone": true,
 	"embedded/bustest":                true,
-	"pipeline/bus":                    true,
 }
 
 // word finds the words of an identifier or of a file name.

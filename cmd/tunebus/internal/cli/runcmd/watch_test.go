@@ -75,12 +75,12 @@ func TestWatchOfWhatWillNotCome(t *testing.T) {
 		says   string
 	}{
 		{"good", []string{"--artifacts", address}, 0, "name-of-good (good): success"},
-		{"failed", []string{"--artifacts", address}, 3, "name-of-failed (clitest.MLflowFailed): failure"},
+		{"failed", []string{"--artifacts", address}, 3, "name-of-failed (failed): failure"},
 		{"nobody", []string{"--artifacts", address}, 2, "run nobody is unknown on "},
 		{"good", []string{"--artifacts", "file://" + dir + "/elsewhere"}, 2, "run good is unknown on "},
 		{"fresh", nil, 0, "fact inference.started.fresh.7 at sequence "},
 		{"endless", nil, 1, "fact pipeline.completed.endless at sequence "},
-		{"asked", []string{"--artifacts", address, "--timeout", "50ms"}, 6, "no run asked is known"},
+		{"asked", []string{"--artifacts", address, "--timeout", "2s"}, 6, "no run asked is known"},
 	} {
 		began := time.Now()
 		status, out, screen := clitest.Run(t, append([]string{"watch", c.run, "--server", server.URL()}, c.args...)...)
