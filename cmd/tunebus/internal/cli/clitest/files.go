@@ -85,6 +85,7 @@ func MLflowRuns(t *testing.T, dir, run string) map[string]MLflowRun {
 	return out
 }
 
+// Text reads a file of the test.
 func Text(t *testing.T, path string) string {
 	t.Helper()
 	body, err := os.ReadFile(path)
