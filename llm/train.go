@@ -126,6 +126,9 @@ func (m *Model) Train(ctx context.Context, examples, validation []Example, cfg T
 	}
 	saved := t.step
 	res := TrainResult{Epochs: cfg.Epochs, FinalLoss: t.loss, FinalEvalLoss: t.evalLoss, Tokens: tokensBefore(t.step, perEpoch, examples, cfg)}
+	if err := t.evaluateIfDue(ctx, validation, hooks); err != nil {
+		return res, err // the checkpoint that it resumed from is as good
+	}
 	for t.step < t.total {
 		epoch := t.step / perEpoch
 		batches := epochBatches(examples, cfg, epoch)
@@ -140,14 +143,11 @@ func (m *Model) Train(ctx context.Context, examples, validation []Example, cfg T
 			if hooks.OnStep != nil && (t.step%int64(cfg.LogSteps) == 0 || t.step == 1 && cfg.LogFirstStep || t.step == t.total) {
 				hooks.OnStep(info)
 			}
-			last := i == perEpoch-1
-			if last && len(validation) > 0 {
-				if t.evalLoss, err = t.evaluate(ctx, validation); err != nil {
-					return res, err
-				}
-				if hooks.OnEval != nil {
-					hooks.OnEval(t.step, t.evalLoss)
-				}
+			if i == perEpoch-1 {
+				t.evalDue = true
+			}
+			if err := t.evaluateIfDue(ctx, validation, hooks); err != nil {
+				return res, errors.Join(err, t.last(ctx, err, hooks, saved))
 			}
 			if cfg.SaveSteps > 0 && hooks.OnCheckpoint != nil && t.step%int64(cfg.SaveSteps) == 0 && t.step < t.total {
 				if err := hooks.OnCheckpoint(ctx, t.step, t.save); err != nil {
@@ -159,6 +159,26 @@ func (m *Model) Train(ctx context.Context, examples, validation []Example, cfg T
 	}
 	res.Steps, res.FinalLoss, res.FinalEvalLoss = t.step, t.loss, t.evalLoss
 	return res, nil
+}
+
+// evaluateIfDue evaluates the model at the end of an epoch. A training that is
+// stopped meanwhile evaluates after it was resumed.
+func (t *trainer) evaluateIfDue(ctx context.Context, validation []Example, hooks Hooks) error {
+	if !t.evalDue {
+		return nil
+	}
+	if len(validation) > 0 {
+		loss, err := t.evaluate(ctx, validation)
+		if err != nil {
+			return err
+		}
+		t.evalLoss = loss
+		if hooks.OnEval != nil {
+			hooks.OnEval(t.step, t.evalLoss)
+		}
+	}
+	t.evalDue = false
+	return nil
 }
 
 // last offers a checkpoint of the steps since the one saved last, if it was the

@@ -28,6 +28,7 @@ type trainer struct {
 	step, total         int64
 	part                int // parts of batches seen in this step
 	loss, evalLoss      float64
+	evalDue             bool // an epoch has ended and is not evaluated yet
 	gradients, forward  *graph.Exec
 }
 
@@ -308,6 +309,8 @@ type state struct {
 	Total    int64   `json:"total"`
 	Loss     float64 `json:"loss"`
 	EvalLoss float64 `json:"eval_loss"`
+	// EvalDue says that the step ends an epoch that is not evaluated yet.
+	EvalDue bool `json:"eval_due,omitempty"`
 }
 
 const (
@@ -323,7 +326,7 @@ func (t *trainer) save(dir string) error {
 	if err := writeTensors(filepath.Join(dir, weightsFile), "float32", t.saved()); err != nil {
 		return err
 	}
-	body, err := json.Marshal(state{Step: t.step, Total: t.total, Loss: t.loss, EvalLoss: t.evalLoss})
+	body, err := json.Marshal(state{Step: t.step, Total: t.total, Loss: t.loss, EvalLoss: t.evalLoss, EvalDue: t.evalDue})
 	if err != nil {
 		return fmt.Errorf("save checkpoint: %w", err)
 	}
@@ -353,7 +356,7 @@ func (t *trainer) load(dir string) error {
 	if err != nil {
 		return err
 	}
-	t.step, t.loss, t.evalLoss = s.Step, s.Loss, s.EvalLoss
+	t.step, t.loss, t.evalLoss, t.evalDue = s.Step, s.Loss, s.EvalLoss, s.EvalDue
 	return t.device.changed(t.learn)
 }
 

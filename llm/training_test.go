@@ -112,6 +112,60 @@ func TestResumeKeepsTheDropout(t *testing.T) {
 	}
 }
 
+// TestStopInEvaluation: a training that is stopped while it evaluates an epoch
+// offers a checkpoint of its last step, and evaluates that epoch when resumed.
+func TestStopInEvaluation(t *testing.T) {
+	t.Parallel()
+	errStop := errors.New("stop")
+	type evaluation struct {
+		step int64
+		loss float64
+	}
+	train := func(stopAt func(total int64) int64, resume string) (evals []evaluation, weights []float32, saved string) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		defer cancel(nil)
+		m := small(t, dropping())
+		cfg := TrainConfig{BatchSize: 2, Epochs: 3, LearningRate: 1e-2, MaxGradNorm: 1, Seed: 3, SaveSteps: 1000}
+		_, err := m.Train(ctx, lessons(m), lessons(m), cfg, Hooks{
+			OnStep: func(i StepInfo) {
+				if i.Step == stopAt(i.Total) {
+					cancel(errStop) // before the evaluation looks at its context
+				}
+			},
+			OnEval: func(step int64, loss float64) { evals = append(evals, evaluation{step, loss}) },
+			OnCheckpoint: func(_ context.Context, _ int64, save func(string) error) error {
+				saved = filepath.Join(t.TempDir(), "checkpoint")
+				return save(saved)
+			},
+		}, resume)
+		if err != nil && !errors.Is(err, errStop) {
+			t.Fatal(err)
+		}
+		for _, p := range m.lora.params {
+			weights = append(weights, p.data...)
+		}
+		return evals, weights, saved
+	}
+	never := func(int64) int64 { return -1 }
+	evals, weights, _ := train(never, "")
+	for name, stopAt := range map[string]func(int64) int64{
+		"of the first epoch": func(total int64) int64 { return total / 3 },
+		"of the last epoch":  func(total int64) int64 { return total },
+	} {
+		before, _, saved := train(stopAt, "")
+		if saved == "" {
+			t.Fatalf("%s: no checkpoint was offered", name)
+		}
+		rest, resumed, _ := train(never, saved)
+		if got := append(before, rest...); !slices.Equal(got, evals) {
+			t.Errorf("%s: evaluations %v, undisturbed %v", name, got, evals)
+		}
+		if !slices.Equal(resumed, weights) {
+			t.Errorf("%s: the weights differ from those of an undisturbed training", name)
+		}
+	}
+}
+
 func TestDecaySparesNormsAndBiases(t *testing.T) {
 	t.Parallel()
 	m := small(t, nil)

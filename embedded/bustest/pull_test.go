@@ -2,6 +2,7 @@ package bustest_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -45,6 +46,13 @@ func TestPullAfterConsumerIsRecreated(t *testing.T) {
 	s.publish(t, job("r1"))
 	wantJob(t, jobs, "r1")
 	s.waitForSettled(t)
+	// The server reports the end only to an open request.
+	eventually(t, "the next request", func() bool {
+		queues, err := topology.NewInspector(s.conn).Queues(t.Context())
+		return err == nil && slices.ContainsFunc(queues, func(q topology.Queue) bool {
+			return q.Phase == events.Finetune && q.Name == "builtin" && q.Idle > 0
+		})
+	})
 	if err := s.js.DeleteConsumer(t.Context(), events.StreamFacts, topology.JobConsumer(events.Finetune, "builtin")); err != nil {
 		t.Fatal(err)
 	}

@@ -89,20 +89,31 @@ func (j *Job) Checkpoint(ctx context.Context, step int64, dir string, keep int) 
 	return j.runtime.SaveCheckpoint(ctx, step, dir, keep)
 }
 
-// Saving returns the context under which a checkpoint may be saved. While the
-// work goes on it is ctx. After a shutdown it is a new one, which ends before
-// the process has to exit. ok is false where no attempt will resume from the
-// checkpoint, because the job was lost, cancelled or given up. done has to be
-// called.
+// Saving returns the context under which a checkpoint may be saved. It ends with
+// ctx, except at a shutdown: then it lives for a while longer, but ends before
+// the process has to exit, so that neither a save that is under way nor a last
+// one is cut off. ok is false where no attempt will resume from the checkpoint,
+// because the job was lost, cancelled or given up. done has to be called.
 func (j *Job) Saving(ctx context.Context) (saving context.Context, done context.CancelFunc, ok bool) {
-	if ctx.Err() == nil {
-		return ctx, func() {}, true
-	}
-	if !errors.Is(context.Cause(ctx), ErrShutdown) {
+	if ctx.Err() != nil && !errors.Is(context.Cause(ctx), ErrShutdown) {
 		return ctx, func() {}, false
 	}
-	saving, done = context.WithTimeout(context.WithoutCancel(ctx), j.saveTime)
-	return saving, done, true
+	saving, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		if errors.Is(context.Cause(ctx), ErrShutdown) {
+			limit := time.NewTimer(j.saveTime)
+			defer limit.Stop()
+			select {
+			case <-limit.C:
+			case <-saving.Done():
+			}
+		}
+		cancel(context.Cause(ctx))
+	})
+	return saving, func() {
+		stop()
+		cancel(nil)
+	}, true
 }
 
 // WriteCheckpoint has write fill an empty folder, saves that as [Job.Checkpoint]

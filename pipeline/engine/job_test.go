@@ -56,6 +56,41 @@ func TestJobSaving(t *testing.T) {
 	}
 }
 
+// TestJobSavingUnderWay: a save that is under way outlives a shutdown for a
+// limited time, and ends with the work for every other cause.
+func TestJobSavingUnderWay(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		cause error
+		takes time.Duration
+	}{
+		"shutdown":     {engine.ErrShutdown, 4 * time.Second},
+		"cancelled":    {errors.New("the run was cancelled"), 0},
+		"of an engine": {context.Canceled, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancelCause(t.Context())
+				saving, done, ok := engine.NewJob(engine.JobConfig{SaveTime: 4 * time.Second}).Saving(ctx)
+				defer done()
+				if !ok {
+					t.Fatal("the work goes on, and no checkpoint may be saved")
+				}
+				began := time.Now()
+				cancel(c.cause)
+				<-saving.Done()
+				if took := time.Since(began); took != c.takes {
+					t.Errorf("saving went on for %s, want %s", took, c.takes)
+				}
+				if !errors.Is(context.Cause(saving), c.cause) {
+					t.Errorf("it ended by %v, want %v", context.Cause(saving), c.cause)
+				}
+			})
+		})
+	}
+}
+
 // TestJobStartOver: a job that starts over has nothing to resume.
 func TestJobStartOver(t *testing.T) {
 	t.Parallel()

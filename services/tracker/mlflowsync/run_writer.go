@@ -3,6 +3,7 @@ package mlflowsync
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/failpoint"
@@ -87,7 +88,12 @@ func (w *runWriter) ensureRun(ctx context.Context, r projection.MLflowRun) (id s
 	w.result.Links["mlflow_"+r.Key.Phase] = w.target.RunURL(w.experiment, id)
 	err = w.target.LogParams(ctx, id, r.Params)
 	if conflict, ok := errors.AsType[*mlflow.ParamConflictError](err); ok {
-		w.result.Gaps = append(w.result.Gaps, conflict.Error())
+		// MLflow never changes a parameter: the version that wrote the run first
+		// stays there, and is no gap.
+		keys := slices.DeleteFunc(slices.Clone(conflict.Keys), func(key string) bool { return key == projection.ParamVersion })
+		if gap := mlflow.NewParamConflict(conflict.RunID, keys); gap != nil {
+			w.result.Gaps = append(w.result.Gaps, gap.Error())
+		}
 	} else if err != nil {
 		return "", err
 	}

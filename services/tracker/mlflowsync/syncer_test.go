@@ -120,6 +120,42 @@ func TestSync(t *testing.T) {
 	}
 }
 
+// TestSyncByAnotherVersion: a run that an upgraded tracker writes again keeps
+// the version that wrote it first, without a gap. Another parameter that cannot
+// be changed is a gap.
+func TestSyncByAnotherVersion(t *testing.T) {
+	t.Parallel()
+	root := filepath.Join(t.TempDir(), "mlruns")
+	sync := func(version string) Result {
+		t.Helper()
+		s := New(Config{TrackingURI: "file:" + root, Version: version}, store{}, noMetrics)
+		result, err := s.Sync(t.Context(), snapshotOf(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return result
+	}
+	for _, version := range []string{"1", "2"} {
+		if gaps := sync(version).Gaps; len(gaps) > 0 {
+			t.Errorf("version %s: gaps %v", version, gaps)
+		}
+	}
+	if got := read(t, root, "params", projection.ParamVersion); got != "1" {
+		t.Errorf("the version is %q, want that of the first writer", got)
+	}
+	files, err := filepath.Glob(filepath.Join(root, "*", "*", "params", "pipeline_start_time"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("%v, %v", files, err)
+	}
+	if err := os.WriteFile(files[0], []byte("never"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	gaps := sync("3").Gaps
+	if len(gaps) != 1 || !strings.Contains(gaps[0], ": pipeline_start_time: ") {
+		t.Errorf("gaps %v, want one about pipeline_start_time alone", gaps)
+	}
+}
+
 // TestSyncWithoutHistory: the points that the attempts published take the place
 // of a history. Of several points of a step the first one counts.
 func TestSyncWithoutHistory(t *testing.T) {

@@ -17,6 +17,10 @@ import (
 // of this program.
 func (s Snapshot) Parent(version string) MLflowRun { return parent(s.Run, version) }
 
+// ParamVersion is the parameter that holds the version of the tracker that
+// wrote the run first.
+const ParamVersion = "pipeline_version"
+
 func parent(run events.Run, version string) MLflowRun {
 	a := *run.Accepted
 	r := MLflowRun{
@@ -24,7 +28,7 @@ func parent(run events.Run, version string) MLflowRun {
 		Run: mlflow.Run{Name: a.RunName, StartTime: a.RequestedAt},
 	}
 	r.addParam("pipeline_start_time", a.RequestedAt.UTC().Format(time.RFC3339))
-	r.addParam("pipeline_version", version)
+	r.addParam(ParamVersion, version)
 	for _, v := range structconf.Values(a.Specification) {
 		r.addParam(sectionPrefix(v.Section)+v.Name, v.Text)
 	}

@@ -16,7 +16,7 @@ import (
 
 // places says which programs come by a point, by the beginning of its name;
 // the longest one counts.
-func programsByPoint() map[string][]string {
+func places() map[string][]string {
 	phases := []string{processes.Finetune, processes.Inference, processes.Evaluation}
 	return map[string][]string{
 		"accepted": {processes.Intake}, "rejected": {processes.Intake}, "cancel": {processes.Intake}, "bury": {processes.Intake},
@@ -35,14 +35,14 @@ func programsByPoint() map[string][]string {
 }
 
 // comesBy are the programs that come by a point.
-func programsAt(point failpoint.Name) []string {
+func comesBy(point failpoint.Name) []string {
 	longest := ""
-	for begin := range programsByPoint() {
+	for begin := range places() {
 		if strings.HasPrefix(string(point), begin) && len(begin) > len(longest) {
 			longest = begin
 		}
 	}
-	return programsByPoint()[longest]
+	return places()[longest]
 }
 
 // victim is a process that will die at a point.
@@ -52,7 +52,7 @@ type victim struct {
 }
 
 // kinds are the kinds of runs that lead a program to its points.
-func kindsFor(program string) []string {
+func kinds(program string) []string {
 	switch program {
 	case processes.Finetune:
 		return []string{train, full}
@@ -73,24 +73,24 @@ func TestEveryFailpoint(t *testing.T) {
 	t.Parallel()
 	t.Run("files", func(t *testing.T) {
 		t.Parallel()
-		runFailpoints(t, "failpoints", "", slices.DeleteFunc(failpoint.All(), func(p failpoint.Name) bool { return p == failpoint.ObjectUnnamed }))
+		walk(t, "failpoints", "", slices.DeleteFunc(failpoint.All(), func(p failpoint.Name) bool { return p == failpoint.ObjectUnnamed }))
 	})
 	t.Run("object store", func(t *testing.T) {
 		t.Parallel()
-		runFailpoints(t, "objects", "jetstream://artifacts", []failpoint.Name{failpoint.ObjectUnnamed})
+		walk(t, "objects", "jetstream://artifacts", []failpoint.Name{failpoint.ObjectUnnamed})
 	})
 }
 
-func runFailpoints(t *testing.T, name, store string, points []failpoint.Name) {
+func walk(t *testing.T, name, store string, points []failpoint.Name) {
 	t.Helper()
 	choice := rand.New(rand.NewPCG(*seed, 1)) //nolint:gosec // it has to be repeatable
-	c := newTestCluster(t, &withFailpoints, name, store)
+	c := found(t, &doomed, name, store)
 	var victims []victim
-	startVictim := func(point failpoint.Name, program string) {
+	die := func(point failpoint.Name, program string) {
 		victims = append(victims, victim{point, c.start(t, program, failpoint.Variable+"="+string(point))})
 	}
 	for _, point := range points {
-		programs := programsAt(point)
+		programs := comesBy(point)
 		if len(programs) == 0 {
 			t.Errorf("no program is known to come by %s", point)
 			continue
@@ -100,41 +100,41 @@ func runFailpoints(t *testing.T, name, store string, points []failpoint.Name) {
 		}
 		for _, program := range programs {
 			if point != failpoint.JobResumed {
-				startVictim(point, program)
+				die(point, program)
 			}
 		}
 	}
-	c.requestUntilKilled(t, victims)
+	c.feedUntilDead(t, victims)
 	if slices.Contains(points, failpoint.JobResumed) { // only whoever comes next after a checkpoint comes by there
 		for _, point := range []failpoint.Name{failpoint.CheckpointRegistered, failpoint.JobResumed} {
 			victims = victims[:0]
-			startVictim(point, processes.Finetune)
-			c.requestUntilKilled(t, victims)
+			die(point, processes.Finetune)
+			c.feedUntilDead(t, victims)
 		}
 	}
-	t.Logf("seed %d: %d points in %d processes", *seed, len(points), len(c.services()))
-	c.startMissing(t, nil, "")
+	t.Logf("seed %d: %d points in %d processes", *seed, len(points), len(c.all()))
+	c.staff(t, nil, "")
 	c.start(t, processes.Finetune, "TUNEBUS_SERVICES_FINETUNE_QUEUE=trl") // finds the jobs that were cancelled there
-	c.waitForIdle(t, 3*time.Minute)
+	c.rest(t, 3*time.Minute)
 	if store != "" {
-		c.collectGarbage(t)
+		c.collect(t)
 	}
-	c.auditAll(t)
+	c.audited(t)
 }
 
 // collect takes away what is left to the collection of garbage: the parts of
 // objects whose writers died before they named them.
-func (c *testCluster) collectGarbage(t *testing.T) {
+func (c *town) collect(t *testing.T) {
 	t.Helper()
 	c.programs.Start(t, c.dir, processes.Tunebus, c.env, "gc", "--grace", "1s").Wait(t, time.Minute)
 }
 
 // staff starts one of each service of which nobody is alive, but for one.
-func (c *testCluster) startMissing(t *testing.T, alive map[string][]string, but string) {
+func (c *town) staff(t *testing.T, alive map[string][]string, but string) {
 	t.Helper()
 	for _, program := range []string{processes.Intake, processes.Finetune, processes.Inference, processes.Evaluation, processes.Tracker} {
-		if program != but && len(alive[program]) == 0 && !c.started[program] {
-			c.started[program] = true
+		if program != but && len(alive[program]) == 0 && !c.staffed[program] {
+			c.staffed[program] = true
 			c.start(t, program)
 		}
 	}
@@ -143,7 +143,7 @@ func (c *testCluster) startMissing(t *testing.T, alive map[string][]string, but 
 // feedUntilDead asks for runs until each of the doomed has died where it
 // should. A service of which all have died goes on with one that lives, but for
 // fine-tuning, of which one more has to die later.
-func (c *testCluster) requestUntilKilled(t *testing.T, victims []victim) {
+func (c *town) feedUntilDead(t *testing.T, victims []victim) {
 	t.Helper()
 	limit := time.Now().Add(4 * time.Minute)
 	tick := time.NewTicker(250 * time.Millisecond)
@@ -160,22 +160,22 @@ func (c *testCluster) requestUntilKilled(t *testing.T, victims []victim) {
 		if len(alive) == 0 {
 			return
 		}
-		c.startMissing(t, alive, processes.Finetune)
-		c.stopOwners(t, victims)
+		c.staff(t, alive, processes.Finetune)
+		c.dismiss(t, victims)
 		if time.Now().After(limit) {
 			t.Errorf("never came by: %v", alive)
 			return
 		}
 		if time.Since(fed) > 2*time.Second {
 			fed = time.Now()
-			c.requestRuns(t, alive)
+			c.feed(t, alive)
 		}
 	}
 }
 
 // dismiss tells those of the doomed to stop that come by their points only
 // then, once they hold a job.
-func (c *testCluster) stopOwners(t *testing.T, victims []victim) {
+func (c *town) dismiss(t *testing.T, victims []victim) {
 	t.Helper()
 	var holders map[int]bool
 	for _, v := range victims {
@@ -184,7 +184,7 @@ func (c *testCluster) stopOwners(t *testing.T, victims []victim) {
 			continue
 		}
 		if holders == nil {
-			holders = c.owners(t)
+			holders = c.holders(t)
 		}
 		if holders[v.PID()] {
 			v.Signal(t, syscall.SIGTERM)
@@ -194,7 +194,7 @@ func (c *testCluster) stopOwners(t *testing.T, victims []victim) {
 
 // feed asks for runs that lead programs to their points, unless enough of them
 // are under way.
-func (c *testCluster) requestRuns(t *testing.T, programs map[string][]string) {
+func (c *town) feed(t *testing.T, programs map[string][]string) {
 	t.Helper()
 	ended, err := c.subjects(t.Context(), events.TypePipelineCompleted+".*")
 	if err != nil {
@@ -202,16 +202,16 @@ func (c *testCluster) requestRuns(t *testing.T, programs map[string][]string) {
 	}
 	const enough = 2 // of a kind
 	open := map[string]int{}
-	for id, kind := range c.requested {
+	for id, kind := range c.asked {
 		if !ended[events.PipelineCompleted{RunID: id}.Subject()] {
 			open[kind]++
 		}
 	}
 	for program := range programs {
-		for _, kind := range kindsFor(program) {
+		for _, kind := range kinds(program) {
 			if open[kind] < enough || kind == garbage {
-				c.sent++
-				c.request(t, fmt.Sprintf("%s-%d", kind, c.sent), kind)
+				c.fed++
+				c.ask(t, fmt.Sprintf("%s-%d", kind, c.fed), kind)
 			}
 		}
 	}

@@ -21,8 +21,8 @@ var (
 
 // The programs as they are delivered, and with points of failure.
 var (
-	released = processes.Programs{Quiet: true}
-	withFailpoints    = processes.Programs{Quiet: true, Tags: "failpoint"}
+	delivered = processes.Programs{Quiet: true}
+	doomed    = processes.Programs{Quiet: true, Tags: "failpoint"}
 )
 
 func TestMain(m *testing.M) {
@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 		*seed = uint64(time.Now().UnixNano()) % 1_000_000
 	}
 	status := m.Run()
-	for _, p := range []*processes.Programs{&released, &withFailpoints} {
+	for _, p := range []*processes.Programs{&delivered, &doomed} {
 		if err := p.Remove(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 		}

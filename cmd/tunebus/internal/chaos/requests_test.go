@@ -30,7 +30,7 @@ const (
 	// queued waits in a queue of which nobody takes until its deadline.
 	queued = "queued"
 	// again repeats a run from its inference on.
-	rerun = "again"
+	again = "again"
 	// garbage is no request at all.
 	garbage = "garbage"
 )
@@ -66,12 +66,12 @@ func specification(kind string) map[string]section {
 }
 
 // endsOf are the conclusions that a run of a kind may have, if not success.
-func conclusionsOf(kind string) []events.Conclusion {
+func endsOf(kind string) []events.Conclusion {
 	return map[string][]events.Conclusion{broken: {events.Failure}, queued: {events.Cancelled}}[kind]
 }
 
 // ask asks for a run, and notes how it may end.
-func (c *testCluster) request(t *testing.T, id, kind string) {
+func (c *town) ask(t *testing.T, id, kind string) {
 	t.Helper()
 	body := []byte("no request")
 	if kind != garbage {
@@ -80,10 +80,10 @@ func (c *testCluster) request(t *testing.T, id, kind string) {
 			req.Inputs.Predictions = c.predictions(t)
 		}
 		body = request(t, req, specification(kind))
-		if ends := conclusionsOf(kind); len(ends) > 0 {
+		if ends := endsOf(kind); len(ends) > 0 {
 			c.state.Ends[id] = ends
 		}
-		c.requested[id] = kind
+		c.asked[id] = kind
 	}
 	if err := c.send(t.Context(), id, body); err != nil {
 		t.Fatal(err)
@@ -92,7 +92,7 @@ func (c *testCluster) request(t *testing.T, id, kind string) {
 
 // send publishes a request, as any NATS client can. One that was not
 // confirmed may be sent again under its id.
-func (c *testCluster) send(ctx context.Context, id string, body []byte) error {
+func (c *town) send(ctx context.Context, id string, body []byte) error {
 	_, err := c.js.Publish(ctx, events.TypePipelineRequested, body, jetstream.WithMsgID(id))
 	return err
 }
@@ -112,7 +112,7 @@ func request(t *testing.T, req events.PipelineRequested, s map[string]section) [
 }
 
 // predictions are answers of somebody else.
-func (c *testCluster) predictions(t *testing.T) *events.Reference {
+func (c *town) predictions(t *testing.T) *events.Reference {
 	t.Helper()
 	store, err := artifact.Open(t.Context(), c.store)
 	if err != nil {

@@ -29,12 +29,7 @@ var pictures = map[string]string{
 // unnamed are the packages whose names are still being changed. TEMPORARY:
 // remove each entry with the change that renames, and the table with the last.
 var unnamed = map[string]bool{
-	"cmd/tunebus/internal/chaos":      true,
-	"cmd/tunebus/internal/cli":        true,
-	"cmd/tunebus/internal/e2e":        true,
-	"cmd/tunebus/internal/standalone": true,
-	"embedded/bustest":                true,
-	"pipeline/bus":                    true,
+	"cmd/tunebus/internal/chaos": true,
 }
 
 // word finds the words of an identifier or of a file name.

@@ -1,0 +1,114 @@
+// Package configcmd holds the commands on specifications and settings: config
+// check, doc and init.
+package configcmd
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runrequest"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/settings"
+	"github.com/tunebus/tunebus/pipeline/structconf"
+)
+
+// Config is "tunebus config", the parent of the others.
+func Config(*session.Session) *cobra.Command {
+	return &cobra.Command{Use: "config", Short: "Check, start or look up a specification"}
+}
+
+// Check is "tunebus config check".
+func Check(s *session.Session) *cobra.Command {
+	var f runrequest.Flags
+	c := &cobra.Command{
+		Use: "check [FILE...]", Short: "Report every fault of a specification and of settings",
+		RunE: func(c *cobra.Command, args []string) error {
+			f.Files = append(f.Files, args...)
+			specification, faults, err := f.Specification(c)
+			if err != nil {
+				return err
+			}
+			more, err := settingsFaults(slices.Concat(s.SettingsFlags(), f.Files))
+			if err != nil {
+				return err
+			}
+			for _, fault := range more {
+				if !slices.Contains(faults, fault) { // an unknown section is a fault of both
+					faults = append(faults, fault)
+				}
+			}
+			faults.Sort()
+			if err := runrequest.Faulty(faults); err != nil {
+				return err
+			}
+			return s.Console.Print(view.Specification(specification))
+		},
+	}
+	f.AddFlags(c)
+	return c
+}
+
+// settingsFaults finds the faults of the settings in files. The environment is
+// left out: what this machine's variables say is no fault of a file.
+func settingsFaults(files []string) (structconf.Faults, error) {
+	_, err := settings.Load(files, nil)
+	if faults, ok := errors.AsType[structconf.Faults](err); ok {
+		return faults, nil
+	}
+	if err != nil {
+		return nil, exit.Input(err)
+	}
+	return nil, nil
+}
+
+// Doc is "tunebus config doc".
+func Doc(s *session.Session) *cobra.Command {
+	return &cobra.Command{
+		Use: "doc [specification|settings]", Short: "Print every key with its default and its meaning",
+		ValidArgs: []string{"specification", "settings"}, Args: cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs),
+		RunE: func(_ *cobra.Command, args []string) error {
+			var sections any = events.Specification{}
+			if len(args) == 1 && args[0] == "settings" {
+				sections = settings.Settings{}
+			}
+			reference, err := view.Reference(sections)
+			if err != nil {
+				return err
+			}
+			return s.Console.Print(reference)
+		},
+	}
+}
+
+// Init is "tunebus config init".
+func Init(s *session.Session) *cobra.Command {
+	return &cobra.Command{
+		Use: "init FILE", Short: "Write a specification with every key to start from", Args: session.ExactlyOne("FILE"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if err := writeSpecification(args[0]); err != nil {
+				return err
+			}
+			return s.Console.Print(view.NewSpecification(args[0]))
+		},
+	}
+}
+
+// writeSpecification writes a specification with every key into a new file.
+func writeSpecification(file string) error {
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return exit.Input(fmt.Errorf("config init: %w", err))
+	}
+	if err := structconf.Reference(f, events.Specification{}); err != nil {
+		_ = f.Close()
+		return err
+	}
+	return f.Close()
+}

@@ -1,0 +1,189 @@
+package configcmd_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/clitest"
+	"github.com/tunebus/tunebus/events"
+)
+
+func TestReferenceIsCommittedAndUsable(t *testing.T) {
+	t.Parallel()
+	status, doc, screen := clitest.Run(t, "config", "doc")
+	if status != 0 {
+		t.Fatalf("status %d\n%s", status, screen)
+	}
+	const file = "../../../../../configs/seed.toml"
+	committed, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(committed) != doc {
+		t.Error("configs/seed.toml is not what \"tunebus config doc\" prints")
+	}
+	status, _, screen = clitest.Run(t, "config", "check", file, "--set", "fine_tuner.base_model_id=a/b", "--set", "fine_tuner.training_data_id=a/c", "--set", "inferencer.testing_data_id=a/d")
+	if status != 0 {
+		t.Errorf("status %d\n%s", status, screen)
+	}
+}
+
+// TestSet: every kind of key can be set by a flag, over a file, and what is
+// wrong with an assignment is said with the key that may be meant.
+func TestSet(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "run.toml")
+	body := "[fine_tuner]\nbase_model_id = \"a/b\"\ntraining_data_id = \"a/c\"\n[inferencer]\ntesting_data_id = \"a/d\"\n[evaluator.gates]\nbleu_score = 0.2\nchrf = 0.3\n"
+	if err := os.WriteFile(file, []byte(body), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	check := func(sets ...string) (status int, out, screen string) {
+		args := []string{"config", "check", "--json", file}
+		for _, s := range sets {
+			args = append(args, "--set", s)
+		}
+		return clitest.Run(t, args...)
+	}
+	status, out, screen := check("evaluator.gates.rouge_score=0.5", "evaluator.gates.chrf=null", "evaluator.metrics=[\"chrf\"]", "fine_tuner.target_modules=q_proj, v_proj",
+		"fine_tuner.use_gradient_checkpointing=unsloth", "fine_tuner.epochs=7", "inferencer.baseline=true", "fine_tuner.learning_rate=1e-3", "fine_tuner.timeout=2h")
+	var got events.Specification
+	if err := json.Unmarshal([]byte(out), &got); err != nil || status != 0 {
+		t.Fatalf("status %d, %v\n%s%s", status, err, out, screen)
+	}
+	want := events.Specification{}
+	want.Evaluator.Gates, want.Evaluator.Metrics = map[string]float64{"rouge_score": 0.5, "bleu_score": 0.2}, []string{"chrf"}
+	want.FineTuner.TargetModules, want.FineTuner.UseGradientCheckpointing = events.Modules{"q_proj", "v_proj"}, "unsloth"
+	f := got.FineTuner
+	if !reflect.DeepEqual(got.Evaluator.Gates, want.Evaluator.Gates) || !slices.Equal(got.Evaluator.Metrics, want.Evaluator.Metrics) || !slices.Equal(f.TargetModules, want.FineTuner.TargetModules) ||
+		f.UseGradientCheckpointing != want.FineTuner.UseGradientCheckpointing || f.Epochs != 7 || !got.Inferencer.Baseline || f.LearningRate != 1e-3 || f.Timeout != "2h" {
+		t.Errorf("%+v", got)
+	}
+	for says, set := range map[string]string{
+		`evaluator.gates.chrf = "high": want a number`:                                "evaluator.gates.chrf=high",
+		`evaluator.gate.chrf: unknown key; did you mean "gates"?`:                     "evaluator.gate.chrf=0.1",
+		`fine_tuner.rank.x: unknown key; did you mean "rank"?`:                        "fine_tuner.rank.x=1",
+		`inferencer.epochs: unknown key; did you mean "fine_tuner.epochs"?`:           "inferencer.epochs=1",
+		`want section.key=value; did you mean "fine_tuner.epochs"?`:                   "epoch=3",
+		`want section.key=value; did you mean "fine_tuner.seed" or "inferencer.seed"`: "seed=3",
+		`finetuner: unknown section; did you mean "fine_tuner"?`:                      "finetuner.epochs=1",
+		`labels: unknown section`:                                                     "labels.team=blue",
+		`bus.url: is a setting`:                                                       "bus.url=nats://elsewhere",
+		`services.tracker.reports: is a setting`:                                      "services.tracker.reports=there",
+	} {
+		if status, out, screen := check(set); status != 2 || !strings.Contains(out+screen, says) {
+			t.Errorf("%s: status %d, want 2 and %s\n%s%s", set, status, says, out, screen)
+		}
+	}
+}
+
+func TestConfigInitKeepsWhatIsThere(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "my.toml")
+	if status, _, screen := clitest.Run(t, "config", "init", file); status != 0 {
+		t.Fatalf("status %d\n%s", status, screen)
+	}
+	if status, _, _ := clitest.Run(t, "config", "init", file); status != 2 {
+		t.Errorf("a second init ended with status %d", status)
+	}
+}
+
+func TestVariables(t *testing.T) {
+	t.Setenv("TUNEBUS_TEST_MODEL", "owner/model")
+	t.Setenv("TUNEBUS_TEST_TOKEN", "hush")
+	args := []string{"config", "check", "--json", "--set", "fine_tuner.training_data_id=a/c", "--set", "inferencer.testing_data_id=a/d"}
+	status, out, screen := clitest.Run(t, append(args, "--set", "fine_tuner.base_model_id=${TUNEBUS_TEST_MODEL}")...)
+	if status != 0 || !strings.Contains(out, "owner/model") {
+		t.Errorf("status %d\n%s%s", status, out, screen)
+	}
+	status, out, screen = clitest.Run(t, append(args, "--set", "fine_tuner.base_model_id=${TUNEBUS_TEST_TOKEN}")...)
+	if status != 2 || strings.Contains(out+screen, "hush") {
+		t.Errorf("a secret went through: status %d\n%s%s", status, out, screen)
+	}
+}
+
+// TestVariablesEverywhere: variables are expanded wherever a text may stand,
+// and no detour brings a secret into a specification.
+func TestVariablesEverywhere(t *testing.T) {
+	t.Setenv("TUNEBUS_TEST_SECRET", "hush-hush-hush")
+	t.Setenv("ALIAS", "x-hush-hush-hush-x")
+	t.Setenv("NESTED", "${TUNEBUS_TEST_SECRET}")
+	t.Setenv("METRIC", "rouge_score")
+	const ids = "[fine_tuner]\nbase_model_id = \"a/b\"\ntraining_data_id = \"a/c\"\n[inferencer]\ntesting_data_id = \"a/d\"\n"
+	check := func(body string) (int, string, string) {
+		file := filepath.Join(t.TempDir(), "v.toml")
+		if err := os.WriteFile(file, []byte(ids+body), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return clitest.Run(t, "config", "check", "--json", file)
+	}
+	if status, out, screen := check("run_name = \"${METRIC}-${METRIC}\"\n[evaluator]\nmetrics = [\"chrf\", \"${METRIC}\"]"); status != 0 ||
+		!strings.Contains(out, "rouge_score-rouge_score") || strings.Contains(out, "${") {
+		t.Errorf("status %d\n%s%s", status, out, screen)
+	}
+	for text, want := range map[string]string{
+		"${TUNEBUS_TEST_SECRET}": "TUNEBUS_TEST_SECRET holds a secret",
+		"${ALIAS}":               "ALIAS holds a secret",
+		"${NESTED}":              "NESTED holds a",
+		"${NOT_THERE}":           "no variable NOT_THERE",
+		"${1X}":                  "begins the name of a variable",
+		"${METRIC":               "begins the name of a variable",
+	} {
+		for _, body := range []string{"run_name = \"" + text + "\"", "[evaluator]\nmetrics = [\"chrf\", \"" + text + "\"]"} {
+			status, out, screen := check(body)
+			if status != 2 || !strings.Contains(screen, want) || !strings.Contains(screen, "v.toml:") || strings.Contains(out+screen, "hush-") {
+				t.Errorf("%s: status %d\n%s%s", body, status, out, screen)
+			}
+		}
+	}
+}
+
+// TestFaultsOfAllKindsAtOnce: what is wrong in a specification, in settings of
+// the same file, and beside them comes at once, by place and once each.
+func TestFaultsOfAllKindsAtOnce(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "both.toml")
+	body := `[services.finetune]
+slots = 0
+[fine_tuner]
+epochs = 0
+base_model_id = "nowhere/to/be/found"
+training_data_id = "owner/data"
+[srvices]
+log_level = "info"
+[bus]
+ulr = "nats://x"
+`
+	if err := os.WriteFile(file, []byte(body), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	status, _, screen := clitest.Run(t, "config", "check", file, "--skip-inference", "--skip-evaluation")
+	at := -1
+	for _, want := range []string{
+		"both.toml:2:1: services.finetune.slots = 0: too small", "both.toml:4:1: fine_tuner.epochs = 0: too small",
+		`both.toml:7:2: srvices: unknown section; did you mean "services"?`, `both.toml:10:1: bus.ulr: unknown key; did you mean "url"?`,
+	} {
+		next := strings.Index(screen, want)
+		if status != 2 || next <= at || strings.Count(screen, want) != 1 {
+			t.Errorf("status %d, no %q in its place:\n%s", status, want, screen)
+		}
+		at = next
+	}
+	status, _, screen = clitest.Run(t, "run", "--config", file, "--label", "x", "--stop-after-finetuning")
+	for _, want := range []string{"fine_tuner.epochs = 0", "srvices", "base_model_id = nowhere/to/be/found", "--label = x"} {
+		if status != 2 || !strings.Contains(screen, want) {
+			t.Errorf("run: status %d, no %q:\n%s", status, want, screen)
+		}
+	}
+	if err := os.WriteFile(file, []byte("[fine_tuner]\nepochs = = 1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	status, _, screen = clitest.Run(t, "config", "check", file)
+	if status != 2 || !strings.Contains(screen, "both.toml:2:10: syntax") || strings.Contains(screen, "missing") {
+		t.Errorf("a fault of the syntax: status %d\n%s", status, screen)
+	}
+}

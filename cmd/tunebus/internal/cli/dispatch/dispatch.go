@@ -1,0 +1,141 @@
+// Package dispatch sends the request for a run to services that run elsewhere,
+// and waits as far as --wait says.
+//
+// "tunebus submit" and "tunebus rerun" are built on it. Without --wait a
+// request counts as sent as soon as it is stored; only for a rerun the decision
+// is awaited for a moment, because what is wrong with one shows only then.
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/follow"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runrequest"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
+	"github.com/tunebus/tunebus/pipeline/artifact"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/runsummary"
+	"github.com/tunebus/tunebus/pipeline/runwatch"
+	"github.com/tunebus/tunebus/pipeline/service"
+)
+
+// The values of --wait.
+const (
+	waitCompleted = "completed"
+	waitTracked   = "tracked"
+)
+
+// Flags say how a request is sent and how long to wait.
+type Flags struct {
+	artifacts, wait string
+	limit           time.Duration
+}
+
+// AddFlags adds the flags to a command.
+func (f *Flags) AddFlags(c *cobra.Command) {
+	flags := c.Flags()
+	flags.StringVar(&f.artifacts, "artifacts", "", "artifact store that the services use; default: the settings' artifacts.url")
+	flags.StringVar(&f.wait, "wait", "", "wait until the run is "+waitCompleted+" or "+waitTracked)
+	flags.Lookup("wait").NoOptDefVal = waitCompleted
+	flags.DurationVar(&f.limit, "timeout", 0, "longest wait; 0: none")
+}
+
+// Check checks the flags by themselves.
+func (f *Flags) Check() error {
+	if f.wait != "" && f.wait != waitCompleted && f.wait != waitTracked {
+		return exit.Input(fmt.Errorf("--wait=%s: want %s or %s", f.wait, waitCompleted, waitTracked))
+	}
+	return nil
+}
+
+// Send uploads the files of a request, publishes it, and waits as the flags
+// say. specifications are the files of the specification, which may hold
+// settings.
+func Send(c *cobra.Command, s *session.Session, f Flags, specifications []string, r runrequest.Request) error {
+	cfg, err := s.Settings(specifications...)
+	if err != nil {
+		return err
+	}
+	if err := r.CheckNoSecrets(cfg); err != nil {
+		return err
+	}
+	if f.artifacts == "" {
+		f.artifacts = cfg.Artifacts.URL
+	}
+	if len(r.Files) > 0 && f.artifacts == "" {
+		return exit.Input(errors.New("the specification names local files: --artifacts, or artifacts.url of the settings, " +
+			"says where to upload them, such as file:///srv/tunebus/artifacts"))
+	}
+	return s.WithBus(func(ctx context.Context, b *conn.Conn, _ []string) error {
+		request, err := publish(ctx, b, f.artifacts, r)
+		if err != nil {
+			return err
+		}
+		return wait(ctx, s.Console, b, f, r, request)
+	})(c, nil)
+}
+
+// publish uploads the files and publishes the request. It returns the
+// request's sequence.
+func publish(ctx context.Context, b *conn.Conn, artifacts string, r runrequest.Request) (uint64, error) {
+	var store *artifact.Store
+	if len(r.Files) > 0 {
+		var err error
+		if store, err = service.OpenStore(ctx, b, artifacts); err != nil {
+			return 0, exit.Input(err)
+		}
+		defer func() { _ = store.Close() }() // everything was verified when it was put
+	}
+	return r.Publish(ctx, journal.New(b), store)
+}
+
+// wait waits for what became of a request, as far as the flags say.
+func wait(ctx context.Context, console *view.Console, b *conn.Conn, f Flags, r runrequest.Request, request uint64) error {
+	switch {
+	case f.wait == "" && r.RerunOf != "":
+		return awaitRerun(ctx, console, b, r, request)
+	case f.wait == "":
+		return console.Print(view.Submitted(r.ID))
+	}
+	tracking := time.Duration(0)
+	if f.wait == waitTracked {
+		tracking = 24 * time.Hour
+	}
+	return follow.ToEnd(ctx, console, b, follow.Run{
+		ID:       r.ID,
+		Request:  request,
+		Again:    runsummary.Retry{Command: r.Again, ServerStays: true},
+		Tracking: tracking,
+		Limit:    f.limit,
+	})
+}
+
+// decisionLimit is how long a command waits for intake's decision on a request
+// that it published.
+const decisionLimit = 10 * time.Second
+
+// awaitRerun waits for the decision on a rerun, and prints the new run. A rerun
+// that is rejected is an error.
+func awaitRerun(ctx context.Context, console *view.Console, b *conn.Conn, r runrequest.Request, request uint64) error {
+	ctx, cancel := context.WithTimeout(ctx, decisionLimit)
+	defer cancel()
+	accepted, err := runwatch.On(b).Decision(ctx, r.ID, request)
+	if err != nil {
+		return err
+	}
+	if accepted == nil {
+		console.Say("nobody has looked at the request within %s; it is stored and waits for intake: tunebus watch %s", decisionLimit, r.ID)
+		return console.Print(view.Rerun(r.ID, r.RerunOf, r.From, nil))
+	}
+	from := accepted.Plan[0].Phase
+	console.Say("run %s repeats %s from %s on", accepted.RunName, r.RerunOf, from)
+	return console.Print(view.Rerun(r.ID, r.RerunOf, from, accepted.Plan))
+}

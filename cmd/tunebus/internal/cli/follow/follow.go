@@ -1,0 +1,110 @@
+// Package follow shows a run on the screen until it has ended, and turns its
+// end into an exit status.
+//
+// [Show] shows the facts of the run and its progress as they come; that a run
+// failed or was cancelled is no error there. [End] prints the summary of a run
+// that has ended, and returns its status. [ToEnd] does both.
+package follow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/wakeup"
+	"github.com/tunebus/tunebus/pipeline/runsummary"
+	"github.com/tunebus/tunebus/pipeline/runwatch"
+)
+
+// Run is a run to follow.
+type Run struct {
+	ID string
+	// Request is the sequence of its request; 0 if it is not known.
+	Request uint64
+	// Again says how the same run is started once more.
+	Again runsummary.Retry
+	// Tracking is how long to wait for MLflow after the run's end, Limit the
+	// longest wait of all; 0: none.
+	Tracking, Limit time.Duration
+}
+
+// Show follows a run until it has ended, and until it is tracked or r.Tracking
+// has passed. It returns the run as it is then.
+func Show(ctx context.Context, console *view.Console, b *conn.Conn, r Run) (events.Run, error) {
+	progress := console.Progress()
+	defer progress.Close()
+	listening, stop := context.WithCancel(ctx)
+	defer stop()
+	if err := wakeup.Listen(listening, b, func(m codec.Message) {
+		if p, ok := m.Event.(events.Progress); ok {
+			progress.Show(p)
+		}
+	}, "*.progress."+r.ID+".*"); err != nil {
+		return events.Run{}, err
+	}
+	return runwatch.On(b).Follow(ctx, runwatch.Following{
+		Run:      r.ID,
+		Request:  r.Request,
+		Tracking: r.Tracking,
+		OnFact: func(m codec.Message) {
+			if m.Unreadable != nil {
+				console.Say("%v", history.Unreadable([]codec.Message{m}))
+			}
+			if c, ok := m.Event.(events.PhaseCompleted); ok {
+				progress.Completed(c.Phase, c.Conclusion)
+			}
+			console.Fact(m.Event)
+		},
+		OnUnknown: func() { console.Say("no run %s is known on %s yet; waiting for it", r.ID, b.Server()) },
+	})
+}
+
+// ToEnd follows a run to its end, prints its summary and returns its exit
+// status.
+func ToEnd(ctx context.Context, console *view.Console, b *conn.Conn, r Run) error {
+	if r.Limit > 0 {
+		var cancel context.CancelFunc
+		timeout := exit.Timeout(fmt.Errorf("run %s did not end within %s; it goes on", r.ID, r.Limit))
+		ctx, cancel = context.WithTimeoutCause(ctx, r.Limit, timeout)
+		defer cancel()
+	}
+	run, err := Show(ctx, console, b, r)
+	if err != nil {
+		if cause := context.Cause(ctx); cause != nil {
+			return cause
+		}
+		return err
+	}
+	return End(console, run, runsummary.Of(run), r.Again)
+}
+
+// End prints the summary of a run that has ended, and returns its exit status.
+func End(console *view.Console, run events.Run, s runsummary.Summary, again runsummary.Retry) error {
+	if err := console.Print(view.RunEnd(run, s, again)); err != nil {
+		return err
+	}
+	return Status(run)
+}
+
+// Status is the exit status of a run that has ended.
+func Status(run events.Run) error {
+	switch runsummary.OutcomeOf(run) {
+	case runsummary.Succeeded:
+		return nil
+	case runsummary.Failed:
+		return exit.Silent(exit.CodeFailure)
+	case runsummary.Cancelled:
+		return exit.Silent(exit.CodeCancelled)
+	case runsummary.Partial:
+		return exit.Silent(exit.CodePartial)
+	default:
+		return errors.New("the run has not ended")
+	}
+}

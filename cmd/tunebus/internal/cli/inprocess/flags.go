@@ -1,0 +1,63 @@
+package inprocess
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runrequest"
+	"github.com/tunebus/tunebus/pipeline/settings"
+)
+
+// Flags are what flags say about the services of this process, over the
+// settings.
+type Flags struct {
+	// Tracking is the address of MLflow, and Reports the folder of the reports.
+	Tracking, Reports string
+	// RelaxedSync makes the server fsync less often.
+	RelaxedSync bool
+
+	data        string
+	credentials runrequest.CredentialFlags
+}
+
+// AddFlags adds the flags to a command.
+func (f *Flags) AddFlags(c *cobra.Command) {
+	flags := c.Flags()
+	flags.StringVar(&f.data, "data", "", "folder of the embedded server and the artifacts; default: the settings' data.folder, tunebus-data")
+	flags.StringVar(&f.Reports, "reports", "", "folder of the reports; default: the settings' services.tracker.reports, reports")
+	flags.StringVar(&f.Tracking, "tracking-uri", "", "MLflow: http(s):// server or file: folder; default: the specification's, then the settings', file:./mlruns")
+	f.credentials.AddFlags(c)
+	flags.BoolVar(&f.RelaxedSync, "relaxed-sync", false, "fsync every two minutes instead of every write")
+}
+
+// Apply puts the flags over the settings, and below the settings the defaults
+// of services that a person runs in one process: the working folder is the only
+// place that data is read from and that runs are tracked below.
+func (f *Flags) Apply(s *settings.Settings) error {
+	wd, err := os.Getwd()
+	if err != nil {
+		return fmt.Errorf("working folder: %w", err)
+	}
+	set := func(key *string, value string) {
+		if value != "" {
+			*key = value
+		}
+	}
+	f.credentials.Apply(&s.Credentials)
+	set(&s.Data.Folder, f.data)
+	set(&s.Tracker.Reports, f.Reports)
+	set(&s.Tracker.TrackingURI, f.Tracking)
+	if len(s.Data.Roots) == 0 {
+		s.Data.Roots = []string{wd}
+	}
+	if s.Tracker.FileRoot == "" {
+		s.Tracker.FileRoot = wd
+	}
+	if s.Data.Scratch == "" {
+		s.Data.Scratch = filepath.Join(s.Data.Folder, "scratch")
+	}
+	return nil
+}

@@ -1,0 +1,73 @@
+package opscmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/timeflag"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
+	"github.com/tunebus/tunebus/pipeline/archive"
+	"github.com/tunebus/tunebus/pipeline/artifact"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/lease"
+)
+
+type archiveFlags struct {
+	at        session.Location
+	olderThan timeflag.Age
+	dryRun    bool
+}
+
+// Archive is "tunebus archive".
+func Archive(s *session.Session) *cobra.Command {
+	var f archiveFlags
+	c := &cobra.Command{
+		Use: "archive --older-than AGE", Short: "Take ended runs out of the stream, into the artifact store", Args: cobra.NoArgs,
+		Long: `Runs that have ended, are tracked and are older than AGE leave the stream of
+facts: each is written into the artifact store, read back and compared, and only
+then removed. show, rerun and replay tracking find archived runs, and their ids
+stay taken.`,
+		Example: "  tunebus archive --older-than 90d --dry-run",
+		PreRunE: func(c *cobra.Command, _ []string) error {
+			if !c.Flags().Changed("older-than") {
+				return exit.Input(errors.New("--older-than says how old the runs have to be, such as --older-than 90d"))
+			}
+			return nil
+		},
+		RunE: s.WithStore(&f.at, func(ctx context.Context, server *session.Server, store *artifact.Store) error {
+			report, err := archiveRuns(ctx, s.Console, server.Bus, store, f)
+			// The runs that were archived before an error are printed, too.
+			return errors.Join(s.Console.Print(view.Archived(report, f.dryRun)), err)
+		}),
+	}
+	f.at.AddFlags(c)
+	c.Flags().Var(&f.olderThan, "older-than", "how long ago a run's last fact has to be, such as 90d or 36h")
+	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "only say what would be done")
+	return c
+}
+
+// archiveRuns archives the runs that may go, and says now and then how many
+// are done.
+func archiveRuns(ctx context.Context, console *view.Console, b *conn.Conn, store *artifact.Store, f archiveFlags) (archive.Report, error) {
+	said, n := time.Now(), 0
+	report, err := archive.NewArchiver(b, store, archive.Options{
+		OlderThan: time.Duration(f.olderThan),
+		DryRun:    f.dryRun,
+		OnArchived: func(archive.ArchivedRun) {
+			if n++; time.Since(said) > 2*time.Second {
+				said = time.Now()
+				console.Say("%d runs archived so far", n)
+			}
+		},
+	}).Run(ctx)
+	if errors.Is(err, lease.ErrTaken) {
+		err = fmt.Errorf("somebody else archives on %s; wait for it", b.Server())
+	}
+	return report, err
+}

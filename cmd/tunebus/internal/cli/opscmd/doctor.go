@@ -1,0 +1,136 @@
+package opscmd
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/preflight"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/llm"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
+	"github.com/tunebus/tunebus/pipeline/service"
+	"github.com/tunebus/tunebus/pipeline/settings"
+)
+
+// Doctor is "tunebus doctor".
+func Doctor(s *session.Session) *cobra.Command {
+	return &cobra.Command{
+		Use: "doctor", Short: "Look whether the server and this machine have what the services need", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := s.Settings()
+			if err != nil {
+				return err
+			}
+			found := append(checkServer(c.Context(), s, cfg), checkMachine(c.Context(), cfg)...)
+			if err := s.Console.Print(view.Findings(found)); err != nil {
+				return err
+			}
+			if slices.ContainsFunc(found, func(f view.Finding) bool { return f.State == view.StateBroken }) {
+				return exit.Silent(exit.CodeError)
+			}
+			return nil
+		},
+	}
+}
+
+// checkServer checks what is on the server.
+func checkServer(ctx context.Context, s *session.Session, cfg settings.Settings) []view.Finding {
+	b, err := s.Connect(ctx)
+	if err != nil {
+		return []view.Finding{{Name: "NATS", State: view.StateBroken, Says: err.Error(), Do: "start it, or say where it is: --server, --context"}}
+	}
+	defer b.Close()
+	found := []view.Finding{{Name: "NATS", State: view.StateOK, Says: b.Server()}}
+	for _, stream := range []string{events.StreamRequests, events.StreamFacts, events.StreamMetrics, events.StreamDead} {
+		found = append(found, checkStream(ctx, b, cfg, stream))
+	}
+	found = append(found, checkDeadLetters(ctx, b))
+	queues, err := topology.NewInspector(b).Queues(ctx)
+	if err != nil {
+		return append(found, view.Finding{Name: "queues", State: view.StateBroken, Says: err.Error()})
+	}
+	for _, q := range queues {
+		found = append(found, checkQueue(q))
+	}
+	return append(found, checkStore(ctx, b, cfg))
+}
+
+func checkStream(ctx context.Context, b *conn.Conn, cfg settings.Settings, stream string) view.Finding {
+	f := view.Finding{Name: "stream " + stream, State: view.StateOK}
+	fill, err := topology.NewInspector(b).StreamUsage(ctx, stream)
+	switch {
+	case err != nil:
+		f.State, f.Says, f.Do = view.StateBroken, err.Error(), `"tunebus setup" creates what is missing`
+		return f
+	case stream == events.StreamFacts && fill >= cfg.Intake.FullAt:
+		f.State, f.Do = view.StateLook, "no new runs are admitted; raise its limit"
+	}
+	f.Says = fmt.Sprintf("%.1f %% full", 100*fill)
+	return f
+}
+
+func checkDeadLetters(ctx context.Context, b *conn.Conn) view.Finding {
+	f := view.Finding{Name: "dead letters", State: view.StateOK, Says: "none"}
+	n, err := deadletter.New(b).Count(ctx)
+	switch {
+	case err != nil:
+		f.State, f.Says = view.StateBroken, err.Error()
+	case n > 0:
+		f.State, f.Says, f.Do = view.StateLook, fmt.Sprint(n), `"tunebus dlq list" says why`
+	}
+	return f
+}
+
+func checkQueue(q topology.Queue) view.Finding {
+	f := view.Finding{
+		Name:  fmt.Sprintf("queue %s/%s", q.Phase, q.Name),
+		State: view.StateOK,
+		Says:  fmt.Sprintf("jobs waiting %d, worked on %d, free slots %d", q.Waiting, q.Held, q.Idle),
+	}
+	if q.Unattended() {
+		f.State, f.Do = view.StateLook, "start a worker that takes jobs from it"
+	}
+	return f
+}
+
+// checkStore checks the store that the settings name. If they name none, run
+// and up have their artifacts in the data folder.
+func checkStore(ctx context.Context, b *conn.Conn, cfg settings.Settings) view.Finding {
+	f := view.Finding{Name: "artifacts", State: view.StateOK, Says: "in the data folder of run and up; the settings name no other store"}
+	if cfg.Artifacts.URL == "" {
+		return f
+	}
+	store, err := service.OpenStore(ctx, b, cfg.Artifacts.URL)
+	if err != nil {
+		f.State, f.Says, f.Do = view.StateBroken, err.Error(), "look at artifacts.url of the settings"
+		return f
+	}
+	f.Says = fmt.Sprintf("%s is store %s", cfg.Artifacts.URL, store.ID())
+	if err := store.Close(); err != nil {
+		f.State, f.Says = view.StateLook, err.Error()
+	}
+	return f
+}
+
+// checkMachine checks this machine, and MLflow as it is reached from here.
+func checkMachine(ctx context.Context, cfg settings.Settings) []view.Finding {
+	mlflow := view.Finding{Name: "MLflow", State: view.StateOK, Says: cfg.Tracker.TrackingURI}
+	if missing := preflight.TrackingServer(ctx, cfg); missing != nil {
+		mlflow.State, mlflow.Says, mlflow.Do = view.StateLook, missing.Why, missing.Do
+	}
+	engine := view.Finding{Name: "built-in engine", State: view.StateOK, Says: "uses vector instructions"}
+	if !llm.SIMD {
+		engine.State = view.StateLook
+		engine.Says = "was built without vector instructions, and trains several times as slowly"
+		engine.Do = "build with GOEXPERIMENT=simd, as make does"
+	}
+	return []view.Finding{mlflow, engine}
+}

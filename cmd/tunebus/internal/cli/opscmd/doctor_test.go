@@ -1,0 +1,74 @@
+package opscmd_test
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/clitest"
+	"github.com/tunebus/tunebus/embedded"
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
+)
+
+// TestDoctor: what is fine, what is missing, and what to do.
+func TestDoctor(t *testing.T) {
+	t.Parallel()
+	services := clitest.NewServices(t)
+	clitest.Eventually(t, "the workers ask for jobs", func() bool { // which they do behind the start
+		queues, err := topology.NewInspector(services.Bus).Queues(t.Context())
+		return err == nil && slices.ContainsFunc(queues, func(q topology.Queue) bool { return q.Phase == events.Finetune && q.Idle == 1 })
+	})
+	status, out, screen := clitest.Run(t, "doctor", "--server", services.URL)
+	for _, want := range []string{"NATS ", "stream TUNEBUS ", "queue finetune/builtin", "free slots 1", "queue inference/openai", "artifacts ", "MLflow "} {
+		if status != 0 || !strings.Contains(out, want) {
+			t.Errorf("no %q, status %d\n%s%s", want, status, out, screen)
+		}
+	}
+	if _, err := journal.New(services.Bus).Publish(t.Context(), events.PhaseRequested{RunID: "r", Phase: events.Inference, Queue: "openai"}, journal.Fence{}); err != nil {
+		t.Fatal(err)
+	}
+	status, out, _ = clitest.Run(t, "doctor", "--json", "--server", services.URL)
+	var found []struct{ Name, State, Says, Do string }
+	if err := json.Unmarshal([]byte(out), &found); err != nil {
+		t.Fatal(err)
+	}
+	states := map[string]string{}
+	for _, f := range found {
+		states[f.Name] = f.State + " " + f.Do
+	}
+	if status != 0 || states["queue inference/openai"] != "look start a worker that takes jobs from it" || states["NATS"] != "ok " {
+		t.Errorf("status %d, %v", status, states)
+	}
+}
+
+// TestDoctorWithoutAServer still looks at this machine.
+func TestDoctorWithoutAServer(t *testing.T) {
+	t.Parallel()
+	status, out, _ := clitest.Run(t, "doctor", "--server", "nats://127.0.0.1:1")
+	if status != 1 || !strings.Contains(out, "broken  NATS") || !strings.Contains(out, "start it, or say where it is") || !strings.Contains(out, "built-in engine") {
+		t.Errorf("status %d\n%s", status, out)
+	}
+	server, err := embedded.Start(t.Context(), embedded.Options{Dir: t.TempDir(), Listen: "127.0.0.1:0", RelaxedSync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := server.Stop(); err != nil {
+			t.Error(err)
+		}
+	}()
+	empty := server.URL()
+	status, out, _ = clitest.Run(t, "doctor", "--server", empty)
+	if status != 1 || !strings.Contains(out, "broken  stream TUNEBUS ") || !strings.Contains(out, `"tunebus setup" creates what is missing`) {
+		t.Errorf("without streams: status %d\n%s", status, out)
+	}
+	if status, out, screen := clitest.Run(t, "setup", "--json", "--server", empty, "--queue", "finetune=big-gpu"); status != 0 || !strings.Contains(out, "big-gpu") {
+		t.Errorf("setup: status %d\n%s%s", status, out, screen)
+	}
+	if status, out, _ := clitest.Run(t, "doctor", "--server", empty); status != 0 || !strings.Contains(out, "queue finetune/big-gpu") {
+		t.Errorf("after setup: status %d\n%s", status, out)
+	}
+}

@@ -1,0 +1,80 @@
+package opscmd
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus/objectstore"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
+	"github.com/tunebus/tunebus/pipeline/service"
+)
+
+type setupFlags struct {
+	replicas int
+	ackWait  time.Duration
+	// queues are more queues, each phase=name.
+	queues []string
+	// wait is how long to wait for the server.
+	wait time.Duration
+}
+
+// Setup is "tunebus setup".
+func Setup(s *session.Session) *cobra.Command {
+	var f setupFlags
+	c := &cobra.Command{
+		Use: "setup", Short: "Create the streams, buckets and consumers on a server", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := s.Settings()
+			if err != nil {
+				return err
+			}
+			layout := topology.Topology{Replicas: f.replicas, AckWait: f.ackWait}
+			if layout.Queues, err = addQueues(session.Queues(cfg), f.queues); err != nil {
+				return err
+			}
+			b, err := s.ConnectWithin(c.Context(), f.wait)
+			if err != nil {
+				return err
+			}
+			defer b.Close()
+			if err := topology.Apply(c.Context(), b, layout); err != nil {
+				return err
+			}
+			if bucket, ok := service.ObjectBucket(cfg.Artifacts.URL); ok {
+				if err := objectstore.Create(c.Context(), b, bucket, session.ObjectBytes); err != nil {
+					return err
+				}
+			}
+			return s.Console.Print(view.SetUp(b.Server(), layout.Queues))
+		},
+	}
+	flags := c.Flags()
+	flags.IntVar(&f.replicas, "replicas", 1, "copies of every stream")
+	flags.DurationVar(&f.ackWait, "ack-wait", 30*time.Second, "how long the job of a dead worker waits for the next one")
+	flags.StringArrayVar(&f.queues, "queue", nil, "phase=name of a queue besides the usual ones")
+	flags.DurationVar(&f.wait, "wait", 0, "how long to wait for the server; 0: not at all")
+	return c
+}
+
+// addQueues adds queues, each phase=name.
+func addQueues(queues map[events.Phase][]string, more []string) (map[events.Phase][]string, error) {
+	for _, q := range more {
+		phase, name, ok := strings.Cut(q, "=")
+		p := events.Phase(phase)
+		if !ok || name == "" || strings.ContainsAny(name, ".*> \t") || !slices.Contains(events.Phases(), p) {
+			return nil, exit.Input(fmt.Errorf("--queue %s: want phase=name, the phase one of %v, the name without dots, stars and blanks", q, events.Phases()))
+		}
+		if !slices.Contains(queues[p], name) {
+			queues[p] = append(queues[p], name)
+		}
+	}
+	return queues, nil
+}

@@ -1,0 +1,160 @@
+// Package preflight checks before a run starts whether everything that it needs
+// can be had from this machine: models and data of the Hub, a judge, and
+// MLflow.
+//
+// All checks run at once and within 15 seconds, and everything that is missing
+// is named at once, with what to do about it. Only what the run cannot do
+// without stops it.
+package preflight
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runrequest"
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/huggingface"
+	"github.com/tunebus/tunebus/pipeline/settings"
+	"github.com/tunebus/tunebus/pipeline/spec"
+	"github.com/tunebus/tunebus/services/evaluation"
+)
+
+// Missing is something that cannot be had from this machine.
+type Missing struct {
+	// What is the key that asks for it, Why the reason, and Do what to do.
+	What, Why, Do string
+	// Needed says that the run cannot do without it.
+	Needed bool
+}
+
+// Check finds what a request asks for and cannot be had. The warning, which may
+// be empty, names what the run goes on without; the error names everything if
+// the run needs some of it.
+func Check(ctx context.Context, cfg settings.Settings, judge evaluation.Judge, r runrequest.Request) (warning string, err error) {
+	missing := find(ctx, cfg, judge, r)
+	if len(missing) == 0 {
+		return "", nil
+	}
+	var text strings.Builder
+	for _, m := range missing {
+		fmt.Fprintf(&text, "\n  %s: %s\n      %s", m.What, m.Why, m.Do)
+	}
+	if slices.ContainsFunc(missing, func(m Missing) bool { return m.Needed }) {
+		return "", errors.New("the run cannot start; this cannot be had here:" + text.String())
+	}
+	return "this cannot be had here; the run goes on without it:" + text.String(), nil
+}
+
+// find returns what is missing, sorted by its key.
+func find(ctx context.Context, cfg settings.Settings, judge evaluation.Judge, r runrequest.Request) []Missing {
+	s := r.Specification
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	var missing []Missing
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	check := func(one func() *Missing) {
+		all.Go(func() {
+			if m := one(); m != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				missing = append(missing, *m)
+			}
+		})
+	}
+	for _, p := range spec.Paths(s) {
+		if _, local := r.Files[p.Key]; !local && runrequest.Needs(s, p.Phase) {
+			check(func() *Missing { return onHub(ctx, cfg, p) })
+		}
+	}
+	if runrequest.Needs(s, events.Evaluation) {
+		check(func() *Missing { return forJudge(judge, s.Evaluator) })
+	}
+	check(func() *Missing { return TrackingServer(ctx, cfg) })
+	check(func() *Missing { return trackingFolder(cfg) })
+	all.Wait()
+	slices.SortFunc(missing, func(a, b Missing) int { return strings.Compare(a.What, b.What) })
+	return missing
+}
+
+// onHub checks whether the Hub gives a model or a data set.
+func onHub(ctx context.Context, cfg settings.Settings, p spec.Path) *Missing {
+	c, err := huggingface.New(huggingface.Options{
+		Endpoint: cfg.Data.HubEndpoint,
+		Token:    cfg.Credentials.HuggingFaceToken,
+		Cache:    cfg.Data.HubCache,
+		Offline:  cfg.Data.HubOffline,
+		Tries:    1,
+	})
+	if err == nil {
+		if strings.HasSuffix(p.Key, "_data_id") {
+			err = c.HasDataset(ctx, p.Value)
+		} else {
+			err = c.HasModel(ctx, p.Value)
+		}
+	}
+	if err == nil {
+		return nil
+	}
+	return &Missing{What: p.Key, Why: err.Error(), Do: "name a local file or folder instead: --set " + p.Key + "=PATH", Needed: true}
+}
+
+// forJudge checks whether there is a judge for the judged metrics.
+func forJudge(judge evaluation.Judge, e events.Evaluator) *Missing {
+	notes := judge.Lacks(e)
+	if len(notes) == 0 {
+		return nil
+	}
+	return &Missing{
+		What: "evaluator.metrics",
+		Why:  strings.Join(notes, "; "),
+		Do:   "set OPENAI_API_KEY, name another judge by services.evaluation.judge_base_url, or leave these metrics out",
+	}
+}
+
+// TrackingServer checks whether the MLflow server answers, if runs are tracked
+// on one.
+func TrackingServer(ctx context.Context, cfg settings.Settings) *Missing {
+	uri := cfg.Tracker.TrackingURI
+	if strings.HasPrefix(uri, "file:") {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(uri, "/")+"/health", nil)
+	if err == nil {
+		var answer *http.Response
+		if answer, err = http.DefaultClient.Do(r); err == nil {
+			_ = answer.Body.Close() // any answer, also an error, shows that a server is there
+			return nil
+		}
+	}
+	return &Missing{
+		What: "mlflow.tracking_uri",
+		Why:  uri + " does not answer; tracking will be pending",
+		Do:   "start it, or track into a folder: --tracking-uri file:./mlruns",
+	}
+}
+
+// trackingFolder makes the folder that runs are tracked into, if it is one.
+func trackingFolder(cfg settings.Settings) *Missing {
+	folder, ok := strings.CutPrefix(cfg.Tracker.TrackingURI, "file:")
+	if !ok {
+		return nil
+	}
+	if err := os.MkdirAll(strings.TrimPrefix(folder, "//"), 0o755); err != nil {
+		return &Missing{
+			What: "mlflow.tracking_uri",
+			Why:  err.Error() + "; tracking will be pending",
+			Do:   "track into another folder: --tracking-uri file:FOLDER",
+		}
+	}
+	return nil
+}

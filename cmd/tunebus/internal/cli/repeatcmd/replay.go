@@ -1,0 +1,29 @@
+package repeatcmd
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
+)
+
+// Replay is "tunebus replay", the parent of what goes through history again:
+// the requests, which makes new runs, and the tracking, which makes none.
+func Replay(*session.Session) *cobra.Command {
+	return &cobra.Command{
+		Use: "replay", Short: "Go through history again: requests, or tracking",
+		Long: `Two things can be gone through again:
+
+  replay requests   submits past requests again, as new runs with new ids
+  replay tracking   rebuilds the MLflow runs, the reports and the list of runs
+                    from what is stored; no run is started`,
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return exit.Input(fmt.Errorf("replay %s: want requests or tracking", args[0]))
+			}
+			return c.Help()
+		},
+	}
+}

@@ -1,0 +1,124 @@
+package runcmd_test
+
+import (
+	"encoding/json"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/tunebus/tunebus/services/tracker/report/pipelinesummary"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/clitest"
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/services/tracker/report"
+)
+
+// TestRunIDThatIsTaken: the request is rejected, and nobody takes the run that
+// is there for the one that was asked for.
+func TestRunIDThatIsTaken(t *testing.T) {
+	t.Parallel()
+	services := clitest.NewServices(t)
+	evaluate := []string{"--run-id", "mine", "--skip-finetuning", "--skip-inference", "--predictions", filepath.Join(services.Dir, "answers.jsonl")}
+	if status, got, screen := services.Submit(t, nil, append(evaluate, "--label", "team=blue", "--label", "why=a test")...); status != 0 || got.RunID != "mine" {
+		t.Fatalf("status %d, %+v\n%s", status, got, screen)
+	}
+	status, out, screen := clitest.Run(t, append([]string{
+		"submit", "--wait", "--server", services.URL, "--artifacts", "file://" + services.Dir + "/data/artifacts", "--config", services.Dir + "/small.toml",
+	}, evaluate...)...)
+	if status != 2 || out != "" || !strings.Contains(screen, "the request was rejected") || !strings.Contains(screen, "run_id = mine") {
+		t.Errorf("status %d\n%s%s", status, out, screen)
+	}
+	whole := clitest.Object[pipelinesummary.Summary](t, filepath.Join(services.Dir, "reports", "mine", report.PipelineSummaryName))
+	if want := map[string]string{"team": "blue", "why": "a test"}; !maps.Equal(whole.Labels, want) {
+		t.Errorf("labels %v, want %v", whole.Labels, want)
+	}
+	for _, args := range [][]string{{"show", "mine"}, {"watch", "mine"}} {
+		if status, out, screen := clitest.Run(t, append(args, "--server", services.URL)...); status != 0 || !strings.Contains(out, "success in ") || !strings.Contains(out, "key_fact_accuracy") {
+			t.Errorf("%v: status %d\n%s%s", args, status, out, screen)
+		}
+	}
+	status, out, _ = clitest.Run(t, "show", "mine", "--json", "--server", services.URL)
+	var shown pipelinesummary.Summary
+	if err := json.Unmarshal([]byte(out), &shown); err != nil || status != 0 || shown.Conclusion != events.Success || shown.Links["mlflow_pipeline"] == "" {
+		t.Errorf("show --json: status %d, %v\n%s", status, err, out)
+	}
+	status, out, _ = clitest.Run(t, "cancel", "mine", "--json", "--server", services.URL)
+	if status != 2 || !strings.Contains(out, `"cancel_requested": false`) || !strings.Contains(out, `"status": "success"`) {
+		t.Errorf("cancel of an ended run: status %d\n%s", status, out)
+	}
+	for _, args := range [][]string{{"show", "nobody"}, {"watch", "nobody"}, {"watch", "no.token"}, {"cancel", "nobody"}, {"cancel", "no.token"}} {
+		if status, out, screen := clitest.Run(t, append(args, "--server", services.URL)...); status != 2 || out != "" || !strings.Contains(screen, "is unknown on") {
+			t.Errorf("%v: status %d\n%s%s", args, status, out, screen)
+		}
+	}
+	if facts, _ := clitest.FactTypes(t, services.Bus, "nobody"); facts != "" {
+		t.Errorf("a run that is unknown has the facts %s", facts)
+	}
+}
+
+func TestBadRequests(t *testing.T) {
+	t.Parallel()
+	for says, args := range map[string][]string{
+		"--run-id = a.b: a run id has": {"--run-id", "a.b"},
+		"--label = x: want name=value": {"--label", "x", "--run-id", "also bad"},
+		"--wait=soon: want completed":  {"--wait=soon"},
+	} {
+		status, out, screen := clitest.Run(t, append([]string{"submit", "--config", clitest.Quickstart()}, args...)...)
+		if status != 2 || out != "" || !strings.Contains(screen, says) {
+			t.Errorf("%v: status %d\n%s%s", args, status, out, screen)
+		}
+	}
+}
+
+// TestPathsStartWhereTheyStand: a path in a file starts at the file's folder,
+// one in a flag at the working folder.
+func TestPathsStartWhereTheyStand(t *testing.T) {
+	dir := t.TempDir()
+	clitest.Write(t, dir, "one.toml", "[fine_tuner]\nbase_model_id = \"there\"\ntraining_data_id = \"rows.jsonl\"")
+	clitest.Write(t, dir, "rows.jsonl", `{"question":"q","answer":"a"}`)
+	t.Chdir(t.TempDir()) // where the file is not
+	_, _, screen := clitest.Run(t, "run", "--stop-after-finetuning", "--config", dir+"/one.toml", "--set", "fine_tuner.validation_data_id=rows.jsonl")
+	if !strings.Contains(screen, "("+dir+"/there)") || !strings.Contains(screen, "validation_data_id = rows.jsonl: no such file or folder (rows.jsonl)") || strings.Contains(screen, "training_data_id") {
+		t.Errorf("faults:\n%s", screen)
+	}
+}
+
+// TestSecretsAreNotSubmitted: a secret that a person wrote into a specification
+// or a label by some detour, such as the shell's own variables, goes nowhere.
+func TestSecretsAreNotSubmitted(t *testing.T) {
+	const secret = "hush-hush-hush"
+	t.Setenv("HF_TOKEN", secret)
+	dir := t.TempDir()
+	file := filepath.Join(dir, "tunebus.toml")
+	if err := os.WriteFile(file, []byte("[credentials]\nopenai_key = \""+secret+"-too\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for want, args := range map[string][]string{
+		"mlflow.run_name: holds the secret credentials.huggingface_token": {"--set", "mlflow.run_name=by-" + secret},
+		"evaluator.llm: holds the secret credentials.openai_key":          {"--set", "evaluator.llm=" + secret + "-too", "--settings", file},
+		"--label who: holds the secret credentials.huggingface_token":     {"--label", "who=" + secret},
+	} {
+		for _, command := range []string{"run", "submit"} {
+			all := append([]string{command, "--config", clitest.Quickstart()}, args...)
+			if command == "run" {
+				all = append(all, clitest.Folders(t.TempDir())...)
+			}
+			status, out, screen := clitest.Run(t, all...)
+			if status != 2 || !strings.Contains(screen, want) || strings.Contains(out+screen, secret) {
+				t.Errorf("%s: status %d, no %q\n%s%s", command, status, want, out, screen)
+			}
+		}
+	}
+	status, _, screen := clitest.Run(t, append([]string{"run", "--config", clitest.Quickstart(), "--openai-key", secret, "--set", "evaluator.llm=" + secret}, clitest.Folders(dir)...)...)
+	if status != 2 || !strings.Contains(screen, "holds the secret credentials.openai_key") {
+		t.Errorf("a key as a flag: status %d\n%s", status, screen)
+	}
+	for _, command := range [][]string{{"rerun", "01ABC"}, {"replay", "requests", "--from-seq", "1"}} {
+		status, _, screen = clitest.Run(t, append(command, "--set", "mlflow.run_name="+secret)...)
+		if status != 2 || !strings.Contains(screen, "--set: holds the secret") || strings.Contains(screen, secret) {
+			t.Errorf("%v: status %d\n%s", command, status, screen)
+		}
+	}
+}

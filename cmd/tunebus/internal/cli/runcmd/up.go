@@ -1,0 +1,60 @@
+package runcmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/inprocess"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
+	"github.com/tunebus/tunebus/pipeline/settings"
+)
+
+type upFlags struct {
+	services inprocess.Flags
+	files    []string
+	port     int
+}
+
+// Up is "tunebus up".
+func Up(s *session.Session) *cobra.Command {
+	var f upFlags
+	c := &cobra.Command{
+		Use: "up", Short: "Run all services in this process, with NATS on a port", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := s.Settings(f.files...)
+			if err != nil {
+				return err
+			}
+			if err := f.services.Apply(&cfg); err != nil {
+				return err
+			}
+			return stayUp(c.Context(), s, cfg, inprocess.Server{
+				Listen:      fmt.Sprintf("127.0.0.1:%d", f.port),
+				RelaxedSync: f.services.RelaxedSync,
+			})
+		},
+	}
+	f.services.AddFlags(c)
+	c.Flags().StringArrayVarP(&f.files, "config", "c", nil, "file with settings (TOML); several are merged in order")
+	c.Flags().IntVar(&f.port, "port", 4222, "port of NATS; 0: any")
+	return c
+}
+
+// stayUp runs the services until ctx ends.
+func stayUp(ctx context.Context, s *session.Session, cfg settings.Settings, server inprocess.Server) (err error) {
+	local, err := inprocess.Start(ctx, s, cfg, server)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, local.Stop()) }()
+	if err := s.Console.Print(view.Ready(local.URL(), cfg.Data.Folder)); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	s.Console.Say("stopping")
+	return nil
+}

@@ -1,0 +1,85 @@
+package runcmd
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/follow"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/requestlog"
+	"github.com/tunebus/tunebus/pipeline/runsummary"
+	"github.com/tunebus/tunebus/pipeline/runwatch"
+)
+
+type watchFlags struct {
+	at    session.Location
+	limit time.Duration
+}
+
+// Watch is "tunebus watch".
+func Watch(s *session.Session) *cobra.Command {
+	var f watchFlags
+	c := &cobra.Command{
+		Use: "watch RUN", Short: "Follow a run to its end", Args: session.ExactlyOne("RUN"),
+		RunE: s.WithServer(&f.at, func(ctx context.Context, server *session.Server, args []string) error {
+			again := runsummary.Retry{Command: "tunebus submit --config FILE", ServerStays: true}
+			archived, err := archivedOrComing(ctx, server, args[0])
+			switch {
+			case err != nil:
+				return err
+			case archived.Completed != nil:
+				return follow.End(s.Console, archived, runsummary.Of(archived), again)
+			}
+			return follow.ToEnd(ctx, s.Console, server.Bus, follow.Run{ID: args[0], Again: again, Limit: f.limit})
+		}),
+	}
+	f.at.AddArtifactsFlag(c)
+	c.Flags().DurationVar(&f.limit, "timeout", 0, "longest wait; 0: none")
+	return c
+}
+
+// archivedOrComing looks for a run that may have ended long ago, or may have
+// been submitted a moment ago. It returns the run if it has ended and is
+// archived, and the zero run if it can be waited for: the stream holds it, or
+// its request, which is not decided yet.
+func archivedOrComing(ctx context.Context, server *session.Server, id string) (events.Run, error) {
+	if run, err := history.New(server.Bus).Run(ctx, id); run.Completed != nil || codec.IsUndecodable(err) {
+		return events.Run{}, nil // following it says more
+	}
+	run, unknown := server.FindRun(ctx, id)
+	switch {
+	case run.Completed != nil:
+		return run, nil
+	case run.Accepted != nil:
+		return events.Run{}, nil
+	}
+	pending := false
+	err := requestlog.New(server.Bus).Pending(ctx, func(run string, _ json.RawMessage) error {
+		pending = pending || run == id
+		return nil
+	})
+	if err != nil || pending {
+		return events.Run{}, err
+	}
+	_, err = accepted(ctx, server, id, unknown)
+	return events.Run{}, err
+}
+
+// accepted reads a run that may have been submitted a moment ago. unknown is
+// the error of a run that was not; nil for the usual one.
+func accepted(ctx context.Context, server *session.Server, id string, unknown error) (events.Run, error) {
+	run, err := runwatch.On(server.Bus).Accepted(ctx, id)
+	if errors.Is(err, runwatch.ErrUnknown) {
+		if err = unknown; err == nil {
+			err = server.UnknownRun(id)
+		}
+	}
+	return run, err
+}

@@ -1,0 +1,77 @@
+package runrequest
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tunebus/tunebus/pipeline/shellquote"
+)
+
+// Flags are what a person says about a run: files, and flags over them.
+type Flags struct {
+	// Files are the files of the specification, which may hold settings too.
+	Files []string
+
+	sets   []string
+	runID  string // empty: a new id is made
+	labels []string
+	// predictions and baseline are files of answers that replace inference.
+	predictions, baseline string
+	phases                phaseFlags
+}
+
+// phaseFlags are the flags that switch phases, by the names that the original
+// Python pipeline gives to the phases.
+type phaseFlags struct{ skip, stopAfter, enable map[string]*bool }
+
+// phaseNames are the phases as the flags call them, in their order.
+func phaseNames() []string { return []string{"finetuning", "inference", "evaluation"} }
+
+// AddFlags adds the flags to a command, those of the original Python pipeline
+// among them.
+func (f *Flags) AddFlags(c *cobra.Command) {
+	flags := c.Flags()
+	flags.StringArrayVarP(&f.Files, "config", "c", nil, "specification (TOML); several are merged in order")
+	flags.StringArrayVar(&f.sets, "set", nil, "section.key=value, on top of the files")
+	flags.StringVar(&f.runID, "run-id", "", "id of the run; default: a new one")
+	flags.StringArrayVar(&f.labels, "label", nil, "name=value, to find the run by")
+	flags.StringVar(&f.predictions, "predictions", "", "answers to evaluate (JSON lines with question, ground_truth and answer) instead of an inference")
+	flags.StringVar(&f.baseline, "baseline-predictions", "", "another model's answers to the same rows, to compare")
+	f.phases = phaseFlags{skip: map[string]*bool{}, stopAfter: map[string]*bool{}, enable: map[string]*bool{}}
+	for _, p := range phaseNames() {
+		f.phases.skip[p] = flags.Bool("skip-"+p, false, "leave "+p+" out")
+		f.phases.enable[p] = flags.Bool("enable-"+p, true, "do "+p)
+		if p != "evaluation" {
+			f.phases.stopAfter[p] = flags.Bool("stop-after-"+p, false, "end behind "+p)
+		}
+	}
+}
+
+// assignments are the flags that switch phases, as assignments to keys.
+func (f phaseFlags) assignments(c *cobra.Command) []string {
+	var out []string
+	for _, p := range phaseNames() {
+		if c.Flags().Changed("enable-" + p) {
+			out = append(out, fmt.Sprintf("pipeline.enable_%s=%t", p, *f.enable[p]))
+		}
+		if *f.skip[p] {
+			out = append(out, "pipeline.enable_"+p+"=false")
+		}
+		if stop := f.stopAfter[p]; stop != nil && *stop {
+			out = append(out, "pipeline.stop_after_"+p+"=true")
+		}
+	}
+	return out
+}
+
+// rerunCommand is the command with its files, which asks for the same once
+// more. Other flags are left out: they may hold a key, which must not appear on
+// the screen.
+func (f *Flags) rerunCommand(c *cobra.Command) string {
+	out := c.CommandPath()
+	for _, file := range f.Files {
+		out += " --config " + shellquote.Word(file)
+	}
+	return out
+}

@@ -1,0 +1,90 @@
+package runrequest
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/oklog/ulid/v2"
+	"github.com/spf13/cobra"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/spec"
+	"github.com/tunebus/tunebus/pipeline/structconf"
+)
+
+// Request is a run that a person asks for.
+type Request struct {
+	ID            string
+	Labels        map[string]string
+	Specification events.Specification
+	// RerunOf is the run to repeat, starting at From; if From is empty, intake
+	// decides. A rerun has no Specification: Overrides, as JSON, are the only
+	// keys that it changes.
+	RerunOf   string
+	From      events.Phase
+	Overrides json.RawMessage
+	// Files are the local files that the run needs, by the key that names each.
+	Files map[string]string
+	// Again is the command that asks for the same once more.
+	Again string
+}
+
+// Request reads and checks everything that a person says about a run. All
+// faults come at once.
+func (f *Flags) Request(c *cobra.Command) (Request, error) {
+	s, src, faults, err := f.specification(c)
+	if err != nil {
+		return Request{}, err
+	}
+	r := Request{Specification: s, Again: f.rerunCommand(c)}
+	return r, Faulty(append(faults, f.complete(&r, neededPaths(s), src.folders)...))
+}
+
+// Rerun reads and checks what a person says about a run that repeats another
+// one.
+func (f *Flags) Rerun(c *cobra.Command, run string, from events.Phase) (Request, error) {
+	r := Request{RerunOf: run, From: from, Again: "tunebus rerun " + run}
+	src, faults, err := f.source(c)
+	if err != nil {
+		return r, err
+	}
+	var overrides events.Specification // keys that are not overridden stay empty
+	faults = append(faults, structconf.Decode(&overrides, src.tree)...)
+	if r.Overrides, err = json.Marshal(src.tree.Sections); err != nil {
+		return r, exit.Input(fmt.Errorf("changes to run %s: %w", run, err))
+	}
+	paths := slices.DeleteFunc(spec.Paths(overrides), func(p spec.Path) bool {
+		// Skipped phases need no input files.
+		return slices.Index(events.Phases(), p.Phase) < slices.Index(events.Phases(), from)
+	})
+	return r, Faulty(append(faults, f.complete(&r, paths, src.folders)...))
+}
+
+// complete adds what is said beside the specification, and the local files
+// that the keys of paths name.
+func (f *Flags) complete(r *Request, paths []spec.Path, folders map[string]string) structconf.Faults {
+	var faults structconf.Faults
+	if r.ID = f.runID; r.ID == "" {
+		r.ID = ulid.Make().String()
+	} else if !events.ValidToken(r.ID) {
+		faults = append(faults, structconf.Fault{Key: "--run-id", Value: r.ID, Message: `a run id has 1 to 64 letters, digits, "_" and "-"`})
+	}
+	for _, l := range f.labels {
+		name, value, ok := strings.Cut(l, "=")
+		if !ok || name == "" {
+			faults = append(faults, structconf.Fault{Key: "--label", Value: l, Message: "want name=value"})
+			continue
+		}
+		if r.Labels == nil {
+			r.Labels = map[string]string{}
+		}
+		r.Labels[name] = value
+	}
+	answers := map[string]string{filePredictions: f.predictions, fileBaseline: f.baseline}
+	var more structconf.Faults
+	r.Files, more = localFiles(answers, paths, folders)
+	return append(faults, more...)
+}

@@ -1,0 +1,144 @@
+package runrequest
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/settings"
+	"github.com/tunebus/tunebus/pipeline/spec"
+	"github.com/tunebus/tunebus/pipeline/structconf"
+)
+
+// source is what files and flags say about a specification.
+type source struct {
+	tree structconf.Tree
+	// folders are where the relative paths of keys start, by key: the folder of
+	// the file that gives the key. The path of a flag starts in the working
+	// folder, and has no entry.
+	folders map[string]string
+}
+
+// Specification merges files and flags and checks the result. All faults come
+// at once; the error is that of a file that cannot be read or parsed.
+func (f *Flags) Specification(c *cobra.Command) (events.Specification, structconf.Faults, error) {
+	s, _, faults, err := f.specification(c)
+	return s, faults, err
+}
+
+func (f *Flags) specification(c *cobra.Command) (events.Specification, source, structconf.Faults, error) {
+	src, faults, err := f.source(c)
+	if err != nil {
+		return events.Specification{}, src, nil, err
+	}
+	s, more := spec.Decode(src.tree)
+	faults = append(faults, more...)
+	faults.Sort()
+	return s, src, faults, nil
+}
+
+// source merges files and flags. If a file cannot be read or parsed, checking
+// stops there: what the file says is not known.
+func (f *Flags) source(c *cobra.Command) (source, structconf.Faults, error) {
+	src := source{folders: map[string]string{}}
+	faults, err := merge(&src.tree, f.Files)
+	if err != nil {
+		return src, nil, err
+	}
+	if len(faults) > 0 {
+		return src, nil, Faulty(faults)
+	}
+	faults = append(faults, assign(&src.tree, append(f.phases.assignments(c), f.sets...))...)
+	faults = append(faults, src.tree.Unknown(settings.Known())...)
+	for key, at := range src.tree.Positions {
+		if slices.Contains(f.Files, at.File) {
+			src.folders[key] = filepath.Dir(at.File)
+		}
+	}
+	faults = append(faults, settingsInFlags(src.tree)...)
+	for _, section := range settings.Sections() {
+		delete(src.tree.Sections, section) // a file may hold settings too
+	}
+	return src, append(faults, expandVariables(src.tree)...), nil
+}
+
+// merge reads files and merges them in order. The faults are those of their
+// syntax.
+func merge(tree *structconf.Tree, files []string) (structconf.Faults, error) {
+	var faults structconf.Faults
+	for _, file := range files {
+		body, err := os.ReadFile(file)
+		if err != nil {
+			return nil, exit.Input(fmt.Errorf("read specification: %w", err))
+		}
+		t, f := structconf.ParseTOML(file, body)
+		faults = append(faults, f...)
+		if len(f) == 0 {
+			tree.Merge(t)
+		}
+	}
+	return faults, nil
+}
+
+// settingsInFlags finds the keys of settings that flags set.
+func settingsInFlags(tree structconf.Tree) structconf.Faults {
+	var faults structconf.Faults
+	for _, key := range slices.Sorted(maps.Keys(tree.Positions)) {
+		at := tree.Positions[key]
+		if section, _, _ := strings.Cut(key, "."); at.File == structconf.FromFlag && slices.Contains(settings.Sections(), section) {
+			faults = append(faults, structconf.Fault{
+				File:    at.File,
+				Key:     key,
+				Message: "is a setting, and --set changes the specification; write it into tunebus.toml, or set its TUNEBUS_ variable",
+			})
+		}
+	}
+	return faults
+}
+
+// assign puts assignments over a tree.
+func assign(tree *structconf.Tree, sets []string) structconf.Faults {
+	var faults structconf.Faults
+	for _, s := range sets {
+		if f := tree.Set(s); f != nil {
+			f.Message += suggestion(s)
+			faults = append(faults, *f)
+		}
+	}
+	return faults
+}
+
+// suggestion names the keys that an assignment without a section may mean.
+func suggestion(assignment string) string {
+	word, _, _ := strings.Cut(assignment, "=")
+	var names, keys []string
+	for _, k := range spec.Keys() {
+		names = append(names, k.Name)
+	}
+	near := structconf.Nearest(strings.TrimSpace(word), names)
+	for _, k := range spec.Keys() {
+		if k.Name == near {
+			keys = append(keys, strconv.Quote(k.Section+"."+k.Name))
+		}
+	}
+	if len(keys) == 0 {
+		return ""
+	}
+	return "; did you mean " + strings.Join(keys, " or ") + "?"
+}
+
+// Faulty returns the error of a specification that has faults; nil without any.
+func Faulty(faults structconf.Faults) error {
+	if len(faults) == 0 {
+		return nil
+	}
+	return exit.Input(fmt.Errorf("%d faults in the specification:\n%w", len(faults), faults))
+}

@@ -1,0 +1,143 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/service"
+	"github.com/tunebus/tunebus/pipeline/settings"
+)
+
+// Session is what a command is made with.
+type Session struct {
+	// Version is the program's.
+	Version string
+	Console *view.Console
+
+	flags flags
+}
+
+// flags are the flags that every command has.
+type flags struct {
+	verbose bool
+	server  conn.Options
+	// settings are files that are read instead of the usual one.
+	settings []string
+}
+
+// New returns a session of a program of a version.
+func New(version string, console *view.Console) *Session {
+	return &Session{Version: version, Console: console}
+}
+
+// AddFlags adds the flags that every command has.
+func (s *Session) AddFlags(f *pflag.FlagSet) {
+	f.BoolVar(&s.Console.JSON, "json", false, "write results as JSON")
+	f.BoolVarP(&s.flags.verbose, "verbose", "v", false, "log what the services do")
+	f.StringArrayVar(&s.flags.settings, "settings", nil, "file with settings (TOML); default $TUNEBUS_SETTINGS, then ./tunebus.toml")
+	server := &s.flags.server
+	f.StringVar(&server.URL, "server", "", "NATS server; default: the settings' bus.url, $NATS_URL, nats://127.0.0.1:4222")
+	f.StringVar(&server.Context, "context", "", "context of the nats command, instead of --server")
+	f.StringVar(&server.Credentials, "creds", "", "credentials file for NATS")
+	f.StringVar(&server.NKey, "nkey", "", "file with the seed of a NATS user's key pair")
+	f.StringVar(&server.CAFile, "tls-ca", "", "certificates that the NATS server's is checked against")
+	f.StringVar(&server.CertFile, "tls-cert", "", "own certificate for NATS")
+	f.StringVar(&server.KeyFile, "tls-key", "", "key of the own certificate")
+}
+
+// Logger logs to the screen: warnings, and with --verbose everything.
+func (s *Session) Logger() *slog.Logger {
+	level := slog.LevelWarn
+	if s.flags.verbose {
+		level = slog.LevelInfo
+	}
+	return slog.New(slog.NewTextHandler(s.Console.Screen(), &slog.HandlerOptions{Level: level}))
+}
+
+// SettingsFlags are the files that --settings names.
+func (s *Session) SettingsFlags() []string { return s.flags.settings }
+
+// SettingsFiles are the files that settings are read from: those that
+// --settings names, or else the usual one.
+func (s *Session) SettingsFiles() []string {
+	if len(s.flags.settings) > 0 {
+		return s.flags.settings
+	}
+	return settings.Files(os.Environ())
+}
+
+// Settings reads the settings: the settings files, and over them the files of
+// a specification, which may hold settings too.
+func (s *Session) Settings(specifications ...string) (settings.Settings, error) {
+	files := s.SettingsFiles()
+	cfg, err := settings.Load(append(files[:len(files):len(files)], specifications...), os.Environ())
+	if err != nil {
+		return cfg, exit.Input(fmt.Errorf("settings: %w", err))
+	}
+	return cfg, nil
+}
+
+// Connect connects to the server that flags and settings name.
+func (s *Session) Connect(ctx context.Context) (*conn.Conn, error) { return s.ConnectWithin(ctx, 0) }
+
+// ConnectWithin connects to a server that may start a little later.
+func (s *Session) ConnectWithin(ctx context.Context, wait time.Duration) (*conn.Conn, error) {
+	cfg, err := s.Settings()
+	if err != nil {
+		return nil, err
+	}
+	o := service.BusOptions(cfg.Bus, "cli", s.Logger())
+	f := s.flags.server
+	if f.URL != "" || f.Context != "" {
+		o.URL, o.Context = f.URL, f.Context
+	}
+	for _, over := range []struct {
+		option *string
+		flag   string
+	}{
+		{&o.Credentials, f.Credentials},
+		{&o.NKey, f.NKey},
+		{&o.CAFile, f.CAFile},
+		{&o.CertFile, f.CertFile},
+		{&o.KeyFile, f.KeyFile},
+	} {
+		if over.flag != "" {
+			*over.option = over.flag
+		}
+	}
+	if o.Wait = wait; wait <= 0 {
+		o.Wait = -1
+	}
+	return conn.Connect(ctx, o)
+}
+
+// WithBus returns an action that works on a connection.
+func (s *Session) WithBus(do func(ctx context.Context, b *conn.Conn, args []string) error) func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, args []string) error {
+		b, err := s.Connect(c.Context())
+		if err != nil {
+			return err
+		}
+		defer b.Close()
+		return do(c.Context(), b, args)
+	}
+}
+
+// ExactlyOne wants one argument, which help calls by a name.
+func ExactlyOne(name string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return exit.Input(fmt.Errorf("want %s", name))
+		}
+		return nil
+	}
+}

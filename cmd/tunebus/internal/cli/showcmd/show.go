@@ -1,0 +1,38 @@
+package showcmd
+
+import (
+	"context"
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/runsummary"
+)
+
+// Show is "tunebus show".
+func Show(s *session.Session) *cobra.Command {
+	var at session.Location
+	c := &cobra.Command{
+		Use: "show RUN", Short: "Show what is known of a run", Args: session.ExactlyOne("RUN"),
+		RunE: s.WithServer(&at, func(ctx context.Context, server *session.Server, args []string) error {
+			run, err := server.FindRun(ctx, args[0])
+			var facts []history.UnreadableFact
+			if unreadable, ok := errors.AsType[*history.UnreadableError](err); ok && run.Accepted != nil {
+				facts, err = unreadable.Facts, nil // the rest is shown
+			}
+			if err != nil {
+				return err
+			}
+			if run.Accepted == nil {
+				return server.UnknownRun(args[0])
+			}
+			again := runsummary.Retry{Command: "tunebus submit --config FILE", ServerStays: true}
+			return s.Console.Print(view.Run(run, facts, again))
+		}),
+	}
+	at.AddFlags(c)
+	return c
+}

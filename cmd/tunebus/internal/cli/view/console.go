@@ -1,0 +1,67 @@
+package view
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// Console is where a command writes.
+type Console struct {
+	// JSON says that results are written as JSON.
+	JSON bool
+
+	out    io.Writer
+	screen *screen
+	// terminal is what the screen is shown on, if it is a terminal; else nil.
+	terminal io.Writer
+}
+
+// NewConsole returns a console that writes results to out and everything else
+// to errout.
+func NewConsole(out, errout io.Writer) *Console {
+	return &Console{out: out, screen: &screen{w: errout}, terminal: terminal(errout)}
+}
+
+// Screen is what a log is written to. Each write has to be whole lines.
+func (c *Console) Screen() io.Writer { return c.screen }
+
+// Say writes a line to the screen.
+func (c *Console) Say(format string, args ...any) { fmt.Fprintf(c.screen, format+"\n", args...) }
+
+// Result is what a command prints at its end.
+type Result struct {
+	value any
+	text  func(io.Writer)
+}
+
+// Print writes a result: as text for people, or as JSON.
+func (c *Console) Print(r Result) error {
+	if !c.JSON {
+		r.text(c.out)
+		return nil
+	}
+	enc := json.NewEncoder(c.out)
+	enc.SetIndent("", "  ")
+	return enc.Encode(r.value)
+}
+
+// Row is one of many results. It is printed as soon as it is known.
+type Row struct {
+	// value is nil where the JSON of the whole result has the row.
+	value any
+	text  string
+}
+
+// PrintRow writes a row: as text for people, or as JSON on a line of its own.
+func (c *Console) PrintRow(r Row) error {
+	if !c.JSON {
+		_, err := fmt.Fprintln(c.out, strings.TrimRight(r.text, " "))
+		return err
+	}
+	if r.value == nil {
+		return nil
+	}
+	return json.NewEncoder(c.out).Encode(r.value)
+}

@@ -1,0 +1,137 @@
+package view
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/secretname"
+	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
+	"github.com/tunebus/tunebus/pipeline/redrive"
+)
+
+// deadLetter is a dead letter in the list.
+type deadLetter struct {
+	Letter   uint64    `json:"letter"`
+	Time     time.Time `json:"time"`
+	Consumer string    `json:"consumer"`
+	Stream   string    `json:"stream"`
+	Sequence uint64    `json:"sequence"`
+	Subject  string    `json:"subject"`
+	Run      string    `json:"run,omitempty"`
+	Reason   string    `json:"reason"`
+}
+
+func deadLetterOf(l deadletter.Letter) deadLetter {
+	return deadLetter{
+		Letter:   l.Sequence,
+		Time:     l.Time.UTC(),
+		Consumer: l.Consumer,
+		Stream:   l.Stream,
+		Sequence: l.Original,
+		Subject:  printable(l.Subject),
+		Run:      l.Run,
+		Reason:   printable(l.Reason),
+	}
+}
+
+const noDeadLetters = "no dead letters"
+
+// DeadLetters is the list of dead letters.
+func DeadLetters(letters []deadletter.Letter) Result {
+	list := make([]deadLetter, len(letters))
+	for i, l := range letters {
+		list[i] = deadLetterOf(l)
+	}
+	return Result{list, func(w io.Writer) {
+		if len(list) == 0 {
+			fmt.Fprintln(w, noDeadLetters)
+			return
+		}
+		table(w, list, "LETTER\tGIVEN UP\tBY\tSUBJECT\tREASON", func(l deadLetter) string {
+			return fmt.Sprintf("%d\t%s\t%s\t%s\t%s", l.Letter, l.Time.Format(time.DateTime), l.Consumer, l.Subject, shorten(l.Reason))
+		})
+	}}
+}
+
+// wholeLetter is a dead letter with everything that it holds, for scripts.
+type wholeLetter struct {
+	deadLetter
+	Headers map[string][]string `json:"headers"`
+	// Body is a body that is text, Bytes any other one.
+	Body  string `json:"body,omitempty"`
+	Bytes []byte `json:"body_base64,omitempty"`
+	// Cut is the length of the whole body if only its start was stored.
+	Cut int `json:"cut_from_bytes,omitempty"`
+}
+
+// DeadLetter is one dead letter, with its headers and its body.
+func DeadLetter(l deadletter.Letter) Result {
+	whole := wholeLetter{deadLetter: deadLetterOf(l), Headers: hideSecrets(l.Header), Cut: l.Cut}
+	if utf8.Valid(l.Body) {
+		whole.Body = string(l.Body)
+	} else {
+		whole.Bytes = l.Body
+	}
+	return Result{whole, func(w io.Writer) { writeLetter(w, whole, l.Body) }}
+}
+
+func writeLetter(w io.Writer, l wholeLetter, body []byte) {
+	fmt.Fprintf(w, "letter %d, given up by %s at %s\n", l.Letter, l.Consumer, l.Time.Format(time.DateTime))
+	fmt.Fprintf(w, "reason: %s\nsubject: %s, message %d of %s\n", l.Reason, l.Subject, l.Sequence, l.Stream)
+	for _, k := range slices.Sorted(maps.Keys(l.Headers)) {
+		fmt.Fprintf(w, "header %s: %s\n", printable(k), printable(strings.Join(l.Headers[k], ", ")))
+	}
+	if l.Cut > 0 {
+		fmt.Fprintf(w, "body, the first %d of %d bytes; the whole one is gone:\n", len(body), l.Cut)
+	} else {
+		fmt.Fprintf(w, "body, %d bytes:\n", len(body))
+	}
+	var indented bytes.Buffer
+	switch {
+	case json.Indent(&indented, body, "", "  ") == nil:
+		fmt.Fprintln(w, printable(indented.String()))
+	case l.Bytes != nil:
+		fmt.Fprintf(w, "%q\n", body)
+	default:
+		fmt.Fprintln(w, printable(l.Body))
+	}
+}
+
+// hideSecrets hides the headers that hold a credential by their name: the
+// sender of the message may have sent one along.
+func hideSecrets(h map[string][]string) map[string][]string {
+	out := map[string][]string{}
+	for k, v := range h {
+		if secretname.MatchesHeader(k) {
+			v = []string{"(hidden)"}
+		}
+		out[k] = v
+	}
+	return out
+}
+
+// Redriven is what became of dead letters that were redriven.
+func Redriven(results []redrive.Result) Result {
+	return Result{results, func(w io.Writer) {
+		for _, r := range results {
+			if r.Sequence > 0 {
+				fmt.Fprintf(w, "letter %d handed back as message %d of %s, on %s\n", r.Letter, r.Sequence, r.Stream, r.Subject)
+			}
+		}
+		if len(results) == 0 {
+			fmt.Fprintln(w, noDeadLetters)
+		}
+	}}
+}
+
+// Discarded names the dead letters that were discarded.
+func Discarded(gone []uint64) Result {
+	return Result{gone, func(w io.Writer) { fmt.Fprintf(w, "%d dead letters discarded\n", len(gone)) }}
+}

@@ -1,0 +1,41 @@
+package view
+
+import (
+	"fmt"
+
+	"github.com/tunebus/tunebus/events"
+)
+
+// Fact writes to the screen what a fact of a run means for people. Facts that
+// mean nothing to them are left out.
+func (c *Console) Fact(e events.Event) {
+	switch e := e.(type) {
+	case events.PipelineAccepted:
+		c.Say("run %s (%s): %s", e.RunName, e.RunID, count(len(e.Plan), "phase"))
+	case events.PhaseStarted:
+		how := ""
+		if e.Attempt > 1 {
+			how = fmt.Sprintf(", attempt %d", e.Attempt)
+		}
+		if e.ResumedFrom > 0 {
+			how += fmt.Sprintf(", resumed from step %d", e.ResumedFrom)
+		}
+		c.Say("%-10s started%s", e.Phase, how)
+	case events.AttemptEnded:
+		why := ""
+		if e.Error != nil {
+			why = ": " + e.Error.Message
+		}
+		c.Say("%-10s attempt %d ended by %s%s", e.Phase, e.Attempt, e.Reason, why)
+	case events.PhaseCompleted:
+		c.Say("%-10s %s after %.1f s", e.Phase, e.Conclusion, e.EndedAt.Sub(e.StartedAt).Seconds())
+		for _, n := range e.Notes {
+			c.Say("           note: %s", n)
+		}
+		if e.Error != nil {
+			c.Say("           %s", e.Error.Message)
+		}
+	case events.CancelRequested:
+		c.Say("cancel requested %s", e.Reason)
+	}
+}

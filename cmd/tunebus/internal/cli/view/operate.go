@@ -1,0 +1,106 @@
+package view
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/archive"
+	"github.com/tunebus/tunebus/pipeline/gc"
+)
+
+// archived is the result of archiving, for scripts.
+type archived struct {
+	archive.Report
+	DryRun bool `json:"dry_run"`
+}
+
+// Archived is which runs were archived, or would be.
+func Archived(r archive.Report, dryRun bool) Result {
+	return Result{archived{r, dryRun}, func(w io.Writer) {
+		if len(r.Archived) > 0 {
+			table(w, r.Archived, "RUN\tENDED\tFACTS\tARCHIVE", func(m archive.ArchivedRun) string {
+				return fmt.Sprintf("%s\t%s\t%d\t%s", m.Run, m.Ended.UTC().Format(time.DateTime), m.Facts, m.Archive.Key)
+			})
+		}
+		verb := "archived"
+		if dryRun {
+			verb = "would be archived"
+		}
+		fmt.Fprintf(w, "%d runs %s; %d go on, %d are too young\n", len(r.Archived), verb, r.Open, r.Young)
+		for _, l := range r.Skipped {
+			fmt.Fprintf(w, "left: %s: %s\n", l.Run, l.Why)
+		}
+	}}
+}
+
+// collected is the result of garbage collection, for scripts.
+type collected struct {
+	Removed []gc.Removed `json:"objects"`
+	Sum     gc.Report    `json:"summary"`
+	DryRun  bool         `json:"dry_run"`
+}
+
+// RemovedObject is an object that garbage collection removes. With --json it
+// is part of [Collected] alone.
+func RemovedObject(o gc.Removed) Row { return Row{text: fmt.Sprintf("%s\t%d", o.Key, o.Bytes)} }
+
+// Collected is what garbage collection removed, or would remove.
+func Collected(removed []gc.Removed, sum gc.Report, dryRun bool) Result {
+	return Result{collected{removed, sum, dryRun}, func(w io.Writer) {
+		verb := "removed"
+		if dryRun {
+			verb = "would be removed"
+		}
+		fmt.Fprintf(w, "%d objects (%d bytes), %d leftovers (%d bytes) and %d checkpoints %s; %d runs were read, %d go on\n",
+			sum.Removed.Count, sum.Removed.Bytes, sum.Leftovers.Count, sum.Leftovers.Bytes, sum.Checkpoints, verb, sum.Runs, sum.Open)
+		for _, run := range sum.Unreadable {
+			fmt.Fprintf(w, "everything of run %s stays: it has a fact that cannot be read; \"tunebus show %s\" names it\n", run, run)
+		}
+	}}
+}
+
+// SetUp is a server that was set up, with the queues that it has now.
+func SetUp(server string, queues map[events.Phase][]string) Result {
+	value := map[string]any{"server": server, "queues": queues}
+	return Result{value, func(w io.Writer) { fmt.Fprintf(w, "%s is set up\n", server) }}
+}
+
+// Finding is what a check of the server or of this machine found.
+type Finding struct {
+	Name  string       `json:"name"`
+	State FindingState `json:"state"`
+	Says  string       `json:"says"`
+	// Do is what to do now.
+	Do string `json:"do,omitempty"`
+}
+
+// FindingState is how well the thing that was checked works.
+type FindingState string
+
+// The states of a finding.
+const (
+	StateOK     FindingState = "ok"
+	StateLook   FindingState = "look" // something works less well than it could
+	StateBroken FindingState = "broken"
+)
+
+// line is what the finding says, on one line.
+func (f Finding) line() string {
+	text := f.Says
+	if f.Do != "" {
+		text += "; " + f.Do
+	}
+	return strings.Join(strings.Fields(text), " ")
+}
+
+// Findings is a list of findings.
+func Findings(found []Finding) Result {
+	return Result{found, func(w io.Writer) {
+		table(w, found, "STATE\tWHAT\t", func(f Finding) string {
+			return string(f.State) + "\t" + f.Name + "\t" + f.line()
+		})
+	}}
+}

@@ -1,0 +1,50 @@
+package view
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/shellquote"
+	"github.com/tunebus/tunebus/pipeline/spec"
+	"github.com/tunebus/tunebus/pipeline/structconf"
+)
+
+// ready says where services that stay up can be reached.
+type ready struct {
+	URL  string `json:"url"`
+	Data string `json:"data"`
+}
+
+// Ready is printed as soon as services that stay up take requests.
+func Ready(url, data string) Result {
+	return Result{ready{url, data}, func(w io.Writer) { fmt.Fprintf(w, "ready: NATS at %s, data in %s\n", url, data) }}
+}
+
+// Submitted is the id of a run that was asked for.
+func Submitted(id string) Result {
+	return Result{map[string]string{"run_id": id}, func(w io.Writer) { fmt.Fprintln(w, id) }}
+}
+
+// Specification is a specification without faults.
+func Specification(s events.Specification) Result {
+	return Result{s, func(w io.Writer) { fmt.Fprintf(w, "no faults; %s\n", count(len(spec.Plan(s)), "phase")) }}
+}
+
+// Reference is every key of a struct of sections, with its default and its
+// meaning.
+func Reference(sections any) (Result, error) {
+	var text bytes.Buffer
+	if err := structconf.Reference(&text, sections); err != nil {
+		return Result{}, err
+	}
+	return Result{structconf.Keys(sections), func(w io.Writer) { _, _ = w.Write(text.Bytes()) }}, nil // to a person's screen
+}
+
+// NewSpecification is a file that a specification was written to.
+func NewSpecification(file string) Result {
+	return Result{map[string]string{"file": file}, func(w io.Writer) {
+		fmt.Fprintf(w, "%s has every key with its default; \"tunebus config check %s\" reports what is missing\n", file, shellquote.Word(file))
+	}}
+}

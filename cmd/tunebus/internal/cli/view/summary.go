@@ -1,0 +1,120 @@
+package view
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/runsummary"
+)
+
+// RunEnd is the result of a command that followed a run to its end.
+func RunEnd(run events.Run, s runsummary.Summary, again runsummary.Retry) Result {
+	return Result{s, func(w io.Writer) { writeSummary(w, run, s, runsummary.Attempts(run, 2), again) }}
+}
+
+// writeSummary writes a run for people: what happened, the given attempts, the
+// scores before and after tuning, where the results are, and what to do next.
+func writeSummary(w io.Writer, run events.Run, s runsummary.Summary, attempts []events.AttemptResult, again runsummary.Retry) {
+	fmt.Fprintf(w, "\n%s (%s): %s", s.RunName, s.RunID, s.Status)
+	if run.Completed != nil {
+		fmt.Fprintf(w, " in %.1f s", s.Seconds)
+	}
+	fmt.Fprint(w, "\n")
+	if a := run.Accepted; a != nil && a.Lineage.RerunOf != "" && len(a.Plan) > 0 {
+		fmt.Fprintf(w, "repeats %s from %s on\n", a.Lineage.RerunOf, a.Plan[0].Phase)
+	}
+	fmt.Fprintln(w)
+	writePhases(w, run, attempts)
+	writeScores(w, run, s)
+	section(w, s.Gates, "GATE\tSCORE\tAT LEAST\tMET", func(g events.Gate) string {
+		met := "no"
+		if g.Met {
+			met = "yes"
+		}
+		return fmt.Sprintf("%s\t%.3f\t%.3f\t%s", g.Metric, g.Score, g.AtLeast, met)
+	})
+	section(w, slices.Sorted(maps.Keys(s.Links)), "RESULT\tWHERE", func(name string) string { return name + "\t" + s.Links[name] })
+	for _, gap := range s.Gaps {
+		fmt.Fprintf(w, "\nnot tracked: %s\n", gap)
+	}
+	if run.Completed == nil {
+		return
+	}
+	fmt.Fprintln(w, "\nNext:")
+	for _, step := range runsummary.NextSteps(run, s, again) {
+		fmt.Fprintf(w, "  %s\n", step)
+	}
+}
+
+// writePhases writes a line for each phase of the plan, one for each of the
+// attempts, and the error of each phase that failed.
+func writePhases(w io.Writer, run events.Run, attempts []events.AttemptResult) {
+	if run.Accepted == nil {
+		return
+	}
+	var failures []string
+	table(w, run.Accepted.Plan, "PHASE\tSTATUS\tSECONDS\tATTEMPTS", func(step events.Step) string {
+		p := run.Phases[step.Phase]
+		status, seconds, attempts := string(p.Status()), "-", "-"
+		if p == nil && run.Completed != nil {
+			status = "not started"
+		}
+		if p != nil && len(p.Attempts) > 0 {
+			attempts = fmt.Sprint(len(p.Attempts))
+		}
+		if p != nil && p.Completed != nil {
+			seconds = fmt.Sprintf("%.1f", p.Completed.EndedAt.Sub(p.Completed.StartedAt).Seconds())
+			if p.Completed.Error != nil {
+				failures = append(failures, fmt.Sprintf("%s: %s", step.Phase, p.Completed.Error.Message))
+			}
+		}
+		return fmt.Sprintf("%s\t%s\t%s\t%s", step.Phase, status, seconds, attempts)
+	})
+	section(w, attempts, "ATTEMPT\tOUTCOME\tWORKER\tFROM STEP\tSTARTED\tSECONDS\tERROR", attemptLine)
+	for _, f := range failures {
+		fmt.Fprintf(w, "\n%s\n", f)
+	}
+}
+
+// attemptLine is a line of the table of attempts.
+func attemptLine(a events.AttemptResult) string {
+	worker, started, seconds, why := "-", "-", "-", ""
+	if a.Worker != "" {
+		worker = a.Worker
+	}
+	if !a.StartedAt.IsZero() {
+		started = a.StartedAt.UTC().Format(time.RFC3339)
+		if !a.EndedAt.IsZero() {
+			seconds = fmt.Sprintf("%.1f", a.EndedAt.Sub(a.StartedAt).Seconds())
+		}
+	}
+	if a.Error != nil {
+		why = a.Error.Code + ": " + a.Error.Message
+	}
+	return fmt.Sprintf("%s %d\t%s\t%s\t%d\t%s\t%s\t%s", a.Phase, a.Number, a.Outcome, worker, a.ResumedFrom, started, seconds, why)
+}
+
+// writeScores writes the scores, beside those of the base model if the run has
+// any.
+func writeScores(w io.Writer, run events.Run, s runsummary.Summary) {
+	model := "MODEL"
+	if runsummary.TunedModel(run) {
+		model = "TUNED MODEL"
+	}
+	names := slices.Sorted(maps.Keys(s.Scores))
+	if len(s.BaselineScores) == 0 {
+		section(w, names, "SCORE\t"+model, func(name string) string { return fmt.Sprintf("%s\t%.3f", name, s.Scores[name]) })
+		return
+	}
+	section(w, names, "SCORE\tBASE MODEL\t"+model, func(name string) string {
+		before := "-"
+		if v, ok := s.BaselineScores[name]; ok {
+			before = fmt.Sprintf("%.3f", v)
+		}
+		return fmt.Sprintf("%s\t%s\t%.3f", name, before, s.Scores[name])
+	})
+}

@@ -1,0 +1,63 @@
+package view
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"unicode"
+)
+
+// section writes a table below an empty line; without values it writes
+// nothing.
+func section[T any](w io.Writer, values []T, header string, line func(T) string) {
+	if len(values) > 0 {
+		fmt.Fprintln(w)
+		table(w, values, header, line)
+	}
+}
+
+// table writes a line for each value below a header. Tabs part the columns.
+func table[T any](w io.Writer, values []T, header string, line func(T) string) {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, header)
+	for _, v := range values {
+		fmt.Fprintln(t, line(v))
+	}
+	_ = t.Flush() // to a person's screen
+}
+
+// count writes a number and its noun, which has an "s" unless there is one.
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// shorten fits a text into a line of a table.
+func shorten(text string) string {
+	const most = 100
+	if runes := []rune(text); len(runes) > most {
+		return string(runes[:most]) + "…"
+	}
+	return text
+}
+
+// printable escapes the control characters of a text that may come from any
+// NATS client, because they could steer a terminal.
+func printable(text string) string {
+	steers := func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }
+	if !strings.ContainsFunc(text, steers) {
+		return text
+	}
+	var out strings.Builder
+	for _, r := range text {
+		if steers(r) {
+			fmt.Fprintf(&out, `\u%04x`, r)
+			continue
+		}
+		out.WriteRune(r)
+	}
+	return out.String()
+}

@@ -1,0 +1,31 @@
+package runsummary
+
+import "github.com/tunebus/tunebus/events"
+
+// Attempts lists the attempts of the phases that took at least so many of
+// them, in the order of the plan.
+func Attempts(run events.Run, atLeast int) []events.AttemptResult {
+	if run.Accepted == nil {
+		return nil
+	}
+	var all []events.AttemptResult
+	for _, step := range run.Accepted.Plan {
+		if results := run.Phases[step.Phase].Results(); len(results) >= atLeast {
+			all = append(all, results...)
+		}
+	}
+	return all
+}
+
+// TunedModel reports whether the model that answered was a tuned one: this
+// run tuned it, or took it from an older run.
+func TunedModel(run events.Run) bool {
+	if run.Accepted != nil && run.Accepted.Inputs.Model != nil {
+		return true
+	}
+	return succeeded(run.Phases[events.Finetune])
+}
+
+func succeeded(p *events.PhaseState) bool {
+	return p != nil && p.Completed != nil && p.Completed.Conclusion == events.Success
+}

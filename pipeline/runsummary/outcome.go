@@ -1,0 +1,39 @@
+package runsummary
+
+import "github.com/tunebus/tunebus/events"
+
+// Outcome is how a run ended, as far as a caller acts on it.
+type Outcome string
+
+// The outcomes.
+const (
+	// Open is a run that has not ended.
+	Open      Outcome = "open"
+	Succeeded Outcome = "succeeded"
+	// Partial is a run that came to its end, but missed a gate, or went on
+	// after a phase had failed.
+	Partial   Outcome = "partial"
+	Failed    Outcome = "failed"
+	Cancelled Outcome = "cancelled"
+)
+
+// OutcomeOf says how a run ended.
+func OutcomeOf(run events.Run) Outcome {
+	c := run.Completed
+	switch {
+	case c == nil:
+		return Open
+	case c.Conclusion == events.Failure:
+		return Failed
+	case c.Conclusion == events.Cancelled:
+		return Cancelled
+	case len(c.FailedPhases) > 0:
+		return Partial
+	}
+	for _, g := range c.Gates {
+		if !g.Met {
+			return Partial
+		}
+	}
+	return Succeeded
+}

@@ -1,0 +1,144 @@
+package runsummary_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
+	"github.com/tunebus/tunebus/pipeline/runsummary"
+)
+
+// endedRun is a run of one phase that ended as said.
+func endedRun(how events.Conclusion, change func(*events.Run)) events.Run {
+	run := events.Run{
+		ID:        "r1",
+		Accepted:  &events.PipelineAccepted{RunID: "r1", RunName: "nightly", Plan: []events.Step{{Phase: events.Finetune, Queue: "builtin"}}},
+		Completed: &events.PipelineCompleted{RunID: "r1", Conclusion: how, DurationSeconds: 3},
+		Phases: map[events.Phase]*events.PhaseState{events.Finetune: {
+			Attempts:  []events.Attempt{{Number: 1}, {Number: 2}},
+			Completed: &events.PhaseCompleted{Phase: events.Finetune, Attempt: 2, Conclusion: how},
+		}},
+	}
+	change(&run)
+	return run
+}
+
+func unchanged(*events.Run) {}
+
+// TestReportsAreNamedBeforeTracking: they are there while MLflow is not.
+func TestReportsAreNamedBeforeTracking(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "r1"), 0o750); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "r1", "pipeline_summary.json"), []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := runsummary.Of(endedRun(events.Success, unchanged))
+	s.AddReports(dir, "evaluator_output_detailed.xlsx", "pipeline_summary.json")
+	if len(s.Links) != 1 || s.Links["pipeline_summary.json"] != filepath.Join(dir, "r1", "pipeline_summary.json") || !s.Pending {
+		t.Errorf("%+v", s)
+	}
+}
+
+// TestOutcomeOf: a run that came to its end is a success only if every gate is
+// met and no phase failed.
+func TestOutcomeOf(t *testing.T) {
+	t.Parallel()
+	for want, run := range map[runsummary.Outcome]events.Run{
+		runsummary.Open:      endedRun(events.Success, func(r *events.Run) { r.Completed = nil }),
+		runsummary.Succeeded: endedRun(events.Success, func(r *events.Run) { r.Completed.Gates = []events.Gate{{Met: true}} }),
+		runsummary.Partial:   endedRun(events.Success, func(r *events.Run) { r.Completed.Gates = []events.Gate{{Met: true}, {}} }),
+		runsummary.Failed:    endedRun(events.Failure, unchanged),
+		runsummary.Cancelled: endedRun(events.Cancelled, unchanged),
+	} {
+		if got := runsummary.OutcomeOf(run); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+	failed := endedRun(events.Success, func(r *events.Run) { r.Completed.FailedPhases = []events.Phase{events.Finetune} })
+	if got := runsummary.OutcomeOf(failed); got != runsummary.Partial {
+		t.Errorf("a phase failed: got %s", got)
+	}
+}
+
+// TestNextSteps: what a person can do depends on how the run ended, and on
+// whether its server goes on.
+func TestNextSteps(t *testing.T) {
+	t.Parallel()
+	again := runsummary.Retry{Command: "tunebus submit --config a.toml", ServerStays: true}
+	tuned := func(r *events.Run) { r.Phases[events.Finetune].Completed.Conclusion = events.Success }
+	for name, c := range map[string]struct {
+		run   events.Run
+		links map[string]string
+		again runsummary.Retry
+		want  []string
+	}{
+		"success": {
+			endedRun(events.Success, unchanged),
+			map[string]string{runsummary.LinkWorkbook: "/r/book.xlsx", runsummary.LinkMLflow: "file:///my runs/mlruns/1/2"},
+			again,
+			[]string{
+				"open the workbook: /r/book.xlsx",
+				"move the MLflow runs into a database, to browse them: mlflow migrate-filestore --source '/my runs/mlruns' --target sqlite:////absolute/path/mlflow.db",
+				"your own data: tunebus submit --config a.toml --set fine_tuner.training_data_id=my.jsonl --set inferencer.testing_data_id=my-test.jsonl",
+			},
+		},
+		"failure": {
+			endedRun(events.Failure, tuned), nil, again,
+			[]string{"mend what the error names, then: tunebus submit --config a.toml", "or use again what is finished: tunebus rerun r1"},
+		},
+		"failure of everything": {
+			endedRun(events.Failure, unchanged), nil, again,
+			[]string{"mend what the error names, then: tunebus submit --config a.toml"},
+		},
+		"cancelled, on a server that ends": {
+			endedRun(events.Cancelled, tuned), map[string]string{runsummary.LinkMLflow: "http://mlflow/#/1"}, runsummary.Retry{Command: "tunebus run"},
+			[]string{"start it again: tunebus run", "compare it in MLflow: http://mlflow/#/1"},
+		},
+		"not ended": {endedRun(events.Success, func(r *events.Run) { r.Completed = nil }), nil, again, nil},
+	} {
+		s := runsummary.Of(c.run)
+		s.Links = c.links
+		var got []string
+		for _, step := range runsummary.NextSteps(c.run, s, c.again) {
+			got = append(got, step.String())
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: got %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+// TestAttempts: only phases that took enough attempts are listed.
+func TestAttempts(t *testing.T) {
+	t.Parallel()
+	run := endedRun(events.Success, unchanged)
+	if got := runsummary.Attempts(run, 2); len(got) != 2 || got[1].Number != 2 {
+		t.Errorf("of two: %+v", got)
+	}
+	if got := runsummary.Attempts(run, 3); len(got) != 0 {
+		t.Errorf("of three: %+v", got)
+	}
+}
+
+// TestWaitsFor: a queued job waits for a worker if its queue has none.
+func TestWaitsFor(t *testing.T) {
+	t.Parallel()
+	run := endedRun(events.Success, func(r *events.Run) {
+		r.Completed = nil
+		r.Phases[events.Finetune] = &events.PhaseState{Requested: &events.PhaseRequested{}}
+	})
+	queue := topology.Queue{Phase: events.Finetune, Name: "builtin", Waiting: 1}
+	if got := runsummary.WaitsFor(run, []topology.Queue{queue}); got != "finetune/builtin" {
+		t.Errorf("without a worker: %q", got)
+	}
+	queue.Idle = 1
+	if got := runsummary.WaitsFor(run, []topology.Queue{queue}); got != "" {
+		t.Errorf("with a free worker: %q", got)
+	}
+}

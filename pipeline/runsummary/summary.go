@@ -1,0 +1,69 @@
+package runsummary
+
+import (
+	"os"
+	"path/filepath"
+
+	"github.com/tunebus/tunebus/events"
+)
+
+// Links by these names are in every tracked run that has what they lead to.
+// The tracker names them after the file, or after the MLflow run.
+const (
+	LinkWorkbook = "evaluator_output_detailed.xlsx"
+	LinkMLflow   = "mlflow_pipeline"
+)
+
+// Summary is a run in short. Its JSON is part of the interface of commands.
+type Summary struct {
+	RunID          string               `json:"run_id"`
+	RunName        string               `json:"run_name"`
+	Status         events.Status        `json:"status"`
+	Seconds        float64              `json:"duration_seconds,omitempty"`
+	Phases         []events.PhaseResult `json:"phases,omitempty"`
+	Scores         map[string]float64   `json:"scores,omitempty"`
+	BaselineScores map[string]float64   `json:"baseline_scores,omitempty"`
+	Gates          []events.Gate        `json:"gates,omitempty"`
+	FailedPhases   []events.Phase       `json:"failed_phases,omitempty"`
+	Links          map[string]string    `json:"links,omitempty"`
+	// Gaps name what tracking lost for good, and why.
+	Gaps    []string `json:"tracking_gaps,omitempty"`
+	Pending bool     `json:"tracking_pending"`
+}
+
+// Of sums up a run.
+func Of(run events.Run) Summary {
+	s := Summary{RunID: run.ID, Status: run.Status(), Pending: run.Tracked == nil}
+	if run.Accepted != nil {
+		s.RunName = run.Accepted.RunName
+	}
+	if c := run.Completed; c != nil {
+		s.Seconds, s.Phases, s.Scores, s.BaselineScores = c.DurationSeconds, c.Phases, c.Scores, c.BaselineScores
+		s.Gates, s.FailedPhases = c.Gates, c.FailedPhases
+	}
+	if run.Tracked != nil {
+		s.Links, s.Gaps = run.Tracked.Links, run.Tracked.Gaps
+	}
+	return s
+}
+
+// AddReports adds links to those of the named reports that exist in folder,
+// if the run has no links yet. The tracker writes the reports before it asks
+// MLflow, so they exist although tracking is still pending.
+func (s *Summary) AddReports(folder string, names ...string) {
+	if len(s.Links) > 0 || folder == "" {
+		return
+	}
+	for _, name := range names {
+		path, err := filepath.Abs(filepath.Join(folder, s.RunID, name))
+		if err != nil {
+			continue // without a working folder there is no path to show
+		}
+		if _, err := os.Stat(path); err == nil {
+			if s.Links == nil {
+				s.Links = map[string]string{}
+			}
+			s.Links[name] = path
+		}
+	}
+}

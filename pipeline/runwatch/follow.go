@@ -1,0 +1,119 @@
+package runwatch
+
+import (
+	"context"
+	"time"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+)
+
+// Following says which run is followed and who is told.
+type Following struct {
+	// Run is the run's id.
+	Run string
+	// Request is the sequence of the run's request; 0 if it is not known. With
+	// it, a run of the same id that another request made is not taken for this
+	// one.
+	Request uint64
+	// Tracking is how long to wait for the run's tracking after its end. 0: not
+	// at all.
+	Tracking time.Duration
+	// OnFact is called once for each fact, in the stream's order, also for one
+	// that cannot be read.
+	OnFact func(codec.Message)
+	// OnUnknown is called once if the stream does not hold the run yet and
+	// nothing is known of its request.
+	OnUnknown func()
+}
+
+// Follow follows a run until it has ended, and then until it is tracked or
+// f.Tracking has passed. It returns the run as it is then.
+func (w *Watcher) Follow(ctx context.Context, f Following) (events.Run, error) {
+	listening, stop := context.WithCancel(ctx)
+	defer stop()
+	wake, err := w.wakeUps(listening, "*.*."+f.Run, "*.*."+f.Run+".*", events.TypePipelineRejected+".*")
+	if err != nil {
+		return events.Run{}, err
+	}
+	var limit <-chan time.Time
+	lost := time.NewTicker(2 * time.Second) // a wake-up may be lost
+	defer lost.Stop()
+	r := reader{watcher: w, following: f, seen: map[string]bool{}}
+	for {
+		run, err := r.read(ctx)
+		if err != nil {
+			return run, err
+		}
+		if run.Completed != nil {
+			if run.Tracked != nil || f.Tracking == 0 {
+				return run, nil
+			}
+			if limit == nil {
+				limit = time.After(f.Tracking)
+			}
+		}
+		select {
+		case <-wake:
+		case <-lost.C:
+		case <-limit:
+			return run, nil
+		case <-ctx.Done():
+			return run, context.Cause(ctx)
+		}
+	}
+}
+
+// reader reads a run again and again, and passes each fact on once.
+type reader struct {
+	watcher   *Watcher
+	following Following
+	seen      map[string]bool // subjects of facts that were passed on
+	unknown   bool            // OnUnknown was called
+}
+
+// read reads the run once. The error is also that of a run that was rejected,
+// and of one whose end can never be read.
+func (r *reader) read(ctx context.Context) (events.Run, error) {
+	f := r.following
+	facts, err := r.watcher.facts.Facts(ctx, f.Run)
+	if err != nil {
+		return events.Run{}, err
+	}
+	run := history.Fold(facts)
+	if a := run.Accepted; f.Request != 0 && a != nil && a.Lineage.RequestSequence != f.Request {
+		facts, run = nil, events.Run{ID: f.Run}
+	}
+	for _, m := range facts {
+		if !r.seen[m.Subject] {
+			r.seen[m.Subject] = true
+			f.OnFact(m)
+		}
+	}
+	if run.Accepted == nil {
+		if err := r.watcher.rejected(ctx, f.Run, f.Request); err != nil {
+			return run, err
+		}
+		if f.Request == 0 && !r.unknown {
+			r.unknown = true
+			f.OnUnknown()
+		}
+	}
+	if run.Completed == nil {
+		return run, endless(facts)
+	}
+	return run, nil
+}
+
+// endless returns the error of a run whose beginning or end is stored and
+// cannot be read. Each is stored only once, so there is nothing to wait for.
+func endless(facts []codec.Message) error {
+	for _, f := range facts {
+		a, err := events.ParseSubject(f.Subject)
+		if err == nil && f.Unreadable != nil && (a.Type == events.TypePipelineAccepted || a.Type == events.TypePipelineCompleted) {
+			return history.Unreadable([]codec.Message{f})
+		}
+	}
+	return nil
+}

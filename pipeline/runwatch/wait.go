@@ -1,0 +1,119 @@
+package runwatch
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+)
+
+// Decision waits until the request at a sequence is accepted, or rejected,
+// which is a [RejectedError]. Where ctx runs out of time first, it returns nil
+// and no error: the request is stored, and is decided later.
+func (w *Watcher) Decision(ctx context.Context, id string, request uint64) (*events.PipelineAccepted, error) {
+	subjects := []string{events.PipelineAccepted{RunID: id}.Subject(), events.PipelineRejected{RequestSequence: request}.Subject()}
+	wake, err := w.wakeUps(ctx, subjects...)
+	if err != nil {
+		return nil, err
+	}
+	lost := time.NewTicker(time.Second) // a wake-up may be lost
+	defer lost.Stop()
+	for {
+		for _, subject := range subjects {
+			m, err := w.facts.Latest(ctx, subject)
+			switch {
+			case errors.Is(err, history.ErrNotFound):
+				continue
+			case ctx.Err() != nil:
+				return nil, unlessOutOfTime(ctx)
+			case err != nil:
+				return nil, err
+			}
+			if accepted, ok := m.Event.(events.PipelineAccepted); ok && accepted.Lineage.RequestSequence == request {
+				return &accepted, nil
+			}
+			if err := w.rejected(ctx, id, request); err != nil {
+				return nil, err
+			}
+		}
+		select {
+		case <-wake:
+		case <-lost.C:
+		case <-ctx.Done():
+			return nil, unlessOutOfTime(ctx)
+		}
+	}
+}
+
+// unlessOutOfTime is the cause of the end of a context; nil if its time ran
+// out.
+func unlessOutOfTime(ctx context.Context) error {
+	if cause := context.Cause(ctx); !errors.Is(cause, context.DeadlineExceeded) {
+		return cause
+	}
+	return nil
+}
+
+// Accepted reads a run that may have been requested a moment ago: it waits a
+// little for it to be accepted. The error is [ErrUnknown] if that does not
+// happen, or a [RejectedError].
+func (w *Watcher) Accepted(ctx context.Context, id string) (events.Run, error) {
+	if !events.ValidToken(id) {
+		return events.Run{}, ErrUnknown
+	}
+	wait, stop := context.WithTimeout(ctx, 3*time.Second)
+	defer stop()
+	wake, err := w.wakeUps(wait, events.PipelineAccepted{RunID: id}.Subject())
+	if err != nil {
+		return events.Run{}, err
+	}
+	for {
+		run, err := w.run(ctx, id)
+		if run.Accepted != nil {
+			return run, nil
+		}
+		if err != nil {
+			return run, err
+		}
+		select {
+		case <-wake:
+		case <-wait.Done():
+			if ctx.Err() != nil {
+				return run, context.Cause(ctx)
+			}
+			if err := w.rejected(ctx, id, 0); err != nil {
+				return run, err
+			}
+			return run, ErrUnknown
+		}
+	}
+}
+
+// End waits for the end of a run, and returns the run as it is then. Facts
+// that cannot be read do not disturb it.
+func (w *Watcher) End(ctx context.Context, run events.Run) (events.Run, error) {
+	wake, err := w.wakeUps(ctx, events.PipelineCompleted{RunID: run.ID}.Subject())
+	if err != nil {
+		return run, err
+	}
+	lost := time.NewTicker(time.Second) // a wake-up may be lost
+	defer lost.Stop()
+	for {
+		now, err := w.run(ctx, run.ID)
+		if ctx.Err() == nil && err != nil && !codec.IsUndecodable(err) {
+			return run, err
+		}
+		if now.Completed != nil {
+			return now, nil
+		}
+		select {
+		case <-wake:
+		case <-lost.C:
+		case <-ctx.Done():
+			return run, context.Cause(ctx)
+		}
+	}
+}

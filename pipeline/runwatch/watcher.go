@@ -1,0 +1,110 @@
+package runwatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/runindex"
+	"github.com/tunebus/tunebus/pipeline/bus/wakeup"
+	"github.com/tunebus/tunebus/pipeline/structconf"
+)
+
+// Facts reads what the stream holds of runs.
+type Facts interface {
+	// Facts reads every fact of a run, in the stream's order.
+	Facts(ctx context.Context, run string) ([]codec.Message, error)
+	// Latest reads the newest message of a subject.
+	Latest(ctx context.Context, subject string) (codec.Message, error)
+}
+
+// Rejections finds the newest rejection of a request for a run; nil if there
+// is none.
+type Rejections interface {
+	Rejection(ctx context.Context, run string) (*events.PipelineRejected, error)
+}
+
+// WakeUps returns a channel that gets a value after each publish on some
+// subjects, until ctx ends.
+type WakeUps func(ctx context.Context, subjects ...string) (<-chan struct{}, error)
+
+// ErrUnknown says that the stream holds neither the run nor a rejection of a
+// request for it.
+var ErrUnknown = errors.New("the run is unknown")
+
+// RejectedError says that the request for a run was rejected.
+type RejectedError struct {
+	// Faults are the reasons.
+	Faults structconf.Faults
+}
+
+func (e *RejectedError) Error() string {
+	return fmt.Sprintf("the request was rejected:\n%v", e.Faults)
+}
+
+// Unwrap returns the faults.
+func (e *RejectedError) Unwrap() error { return e.Faults }
+
+// Watcher waits for what happens to runs.
+type Watcher struct {
+	facts      Facts
+	rejections Rejections
+	wakeUps    WakeUps
+}
+
+// New returns a watcher of the runs of one server.
+func New(f Facts, r Rejections, w WakeUps) *Watcher {
+	return &Watcher{facts: f, rejections: r, wakeUps: w}
+}
+
+// On returns a watcher of the runs of the server that c leads to.
+func On(c *conn.Conn) *Watcher {
+	return New(history.New(c), runindex.New(c), func(ctx context.Context, subjects ...string) (<-chan struct{}, error) {
+		return wakeup.Watch(ctx, c, subjects...)
+	})
+}
+
+// rejected returns a [RejectedError] if the request of a run was rejected. A
+// rejection is stored by the sequence of its request, because a rejected
+// request has no run. Where the sequence is not known, which is 0, the newest
+// rejections are searched for the run's id.
+func (w *Watcher) rejected(ctx context.Context, id string, request uint64) error {
+	r, err := w.rejection(ctx, id, request)
+	if err != nil || r == nil {
+		return err
+	}
+	var faults structconf.Faults
+	for _, f := range r.Faults {
+		faults = append(faults, structconf.Fault{Key: f.Key, Value: f.Value, Allowed: f.Allowed, Message: f.Message})
+	}
+	return &RejectedError{Faults: faults}
+}
+
+func (w *Watcher) rejection(ctx context.Context, id string, request uint64) (*events.PipelineRejected, error) {
+	if request == 0 {
+		return w.rejections.Rejection(ctx, id)
+	}
+	m, err := w.facts.Latest(ctx, events.PipelineRejected{RequestSequence: request}.Subject())
+	if errors.Is(err, history.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	r, _ := m.Event.(events.PipelineRejected) // nothing else decodes from that subject
+	return &r, nil
+}
+
+// run reads and folds the facts of a run. Beside a [*history.UnreadableError] it
+// returns the part that can be read.
+func (w *Watcher) run(ctx context.Context, id string) (events.Run, error) {
+	facts, err := w.facts.Facts(ctx, id)
+	if err != nil {
+		return events.Run{}, err
+	}
+	return history.Fold(facts), history.Unreadable(facts)
+}
