@@ -55,7 +55,7 @@ variables, such as MLFLOW_TRACKING_TOKEN; nothing else changes by that.`,
 			if err != nil {
 				return err
 			}
-			cfg.Version, cfg.Logger = s.Version, s.Logger()
+			cfg.Logger = s.Logger()
 			return replayTracking(ctx, s.Console, tracker.New(server.Bus, store, cfg), f, cfg.To)
 		}),
 	}

@@ -2,6 +2,7 @@ package runcmd
 
 import (
 	"context"
+	"os"
 	"reflect"
 	"strings"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/runsummary"
 	"github.com/tunebus/tunebus/pipeline/settings"
 	"github.com/tunebus/tunebus/pipeline/shellquote"
+	"github.com/tunebus/tunebus/services/evaluation"
 	"github.com/tunebus/tunebus/services/tracker/report"
 )
 
@@ -40,7 +42,7 @@ func Run(s *session.Session) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			warning, err := preflight.Check(c.Context(), cfg, inprocess.Judge(cfg), request)
+			warning, err := preflight.Check(c.Context(), cfg, evaluation.JudgeFrom(cfg, os.Getenv), request)
 			if err != nil {
 				return err
 			}
