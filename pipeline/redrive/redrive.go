@@ -1,6 +1,5 @@
-// Package redrive plans and carries out what is done with many dead letters:
-// to redrive them, which gives each message back to the consumer that gave it
-// up, or to discard them.
+// Package redrive selects many dead letters and redrives or discards them. To
+// redrive a letter gives its message back to the consumer that gave it up.
 //
 // [Plan] reads which letters a [Selection] means and changes nothing; a
 // selection that names a letter that does not exist is refused as a whole, by

@@ -1,5 +1,5 @@
-// Package standalone runs all services of the pipeline in one process, on the
-// embedded NATS server or on one that is there already.
+// Package standalone runs all services in one process, on an embedded NATS
+// server, for "tunebus run", "tunebus up" and tests.
 package standalone
 
 import (

@@ -40,7 +40,7 @@ stay taken.`,
 			}
 			return nil
 		},
-		RunE: s.WithStore(&f.at, func(ctx context.Context, server *session.Server, store *artifact.Store) error {
+		RunE: s.WithStore(&f.at, func(ctx context.Context, server *session.Deployment, store *artifact.Store) error {
 			report, err := archiveRuns(ctx, s.Console, server.Bus, store, f)
 			// The runs that were archived before an error are printed, too.
 			return errors.Join(s.Console.Print(view.Archived(report, f.dryRun)), err)
