@@ -73,7 +73,7 @@ func subjectMatches(filter, subject string) bool {
 	return len(f) == len(s)
 }
 
-// Selection says which dead letters are meant: some by their sequence, or all
+// Selection selects dead letters: some by their sequence, or all
 // that a filter chooses.
 type Selection struct {
 	Sequences []uint64
@@ -82,7 +82,7 @@ type Selection struct {
 	Filter Filter
 }
 
-// MissingError says that there is no dead letter at a sequence.
+// MissingError is the error for a sequence without a dead letter.
 type MissingError struct{ Sequence uint64 }
 
 func (e *MissingError) Error() string { return fmt.Sprintf("there is no dead letter %d", e.Sequence) }

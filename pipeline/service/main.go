@@ -18,7 +18,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/version"
 )
 
-// Main runs a service until it is told to stop, and returns the process's
+// Main runs a service until SIGINT or SIGTERM, and returns the process's
 // exit status: 0 stopped, 1 an error, 2 bad settings.
 func Main(name string, wire Wire) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -68,7 +68,7 @@ func Run(ctx context.Context, name string, args, environ []string, stderr io.Wri
 	return err
 }
 
-// stopped is nil where an error only says that the service was told to stop.
+// stopped returns nil for an error that came from the stop of the service.
 func stopped(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return nil

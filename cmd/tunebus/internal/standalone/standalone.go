@@ -28,7 +28,7 @@ import (
 	"github.com/tunebus/tunebus/services/tracker"
 )
 
-// Config says what runs and where it keeps its data.
+// Config configures the services and their data folder.
 type Config struct {
 	// Settings are the settings of the services and of the artifact store, in
 	// a data folder of their own. Defaults that differ from package settings:
@@ -194,8 +194,8 @@ func closing(b *conn.Conn) func() error {
 	}
 }
 
-// URL is where clients outside of the process reach NATS; empty if nobody
-// can.
+// URL is the address of NATS for clients outside the process; empty if there is
+// none.
 func (l *Local) URL() string { return l.server.URL() }
 
 // Stop stops the services, gives what they work on back, and stops the

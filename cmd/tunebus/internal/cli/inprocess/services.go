@@ -21,7 +21,7 @@ import (
 	"github.com/tunebus/tunebus/services/tracker"
 )
 
-// Server says how the embedded server is reached and how it writes.
+// Server holds the options of the embedded server.
 type Server struct {
 	// Listen is host:port for clients outside of the process; empty: none.
 	Listen string

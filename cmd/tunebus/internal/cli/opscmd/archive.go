@@ -52,7 +52,7 @@ stay taken.`,
 	return c
 }
 
-// archiveRuns archives the runs that may go, and says now and then how many
+// archiveRuns archives the runs that may go, and shows now and then how many
 // are done.
 func archiveRuns(ctx context.Context, console *view.Console, b *conn.Conn, store *artifact.Store, f archiveFlags) (archive.Report, error) {
 	said, n := time.Now(), 0

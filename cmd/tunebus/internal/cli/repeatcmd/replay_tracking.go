@@ -31,7 +31,7 @@ type replayTrackingFlags struct {
 	to, uri, reports string
 	dryRun           bool
 
-	// requestedSince is what since says.
+	// requestedSince is the time that since names.
 	requestedSince time.Time
 }
 
