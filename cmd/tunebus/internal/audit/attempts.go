@@ -101,7 +101,7 @@ func (a attemptAudit) checkCompletion(r *runHistory, p events.Phase, all map[int
 			case other.started.Sequence > f.Sequence:
 				a.add(Duplicated, other.started.Subject, "the phase was worked on after its completion")
 			case n > completed.Attempt:
-				a.add(Duplicated, f.Subject, "was completed by attempt %d, while attempt %d held the job", completed.Attempt, n)
+				a.add(Duplicated, f.Subject, "was completed by attempt %d, while attempt %d owned the job", completed.Attempt, n)
 			}
 		}
 	}

@@ -38,7 +38,7 @@ func (a reportAudit) checkSummary(r *runHistory) {
 	case !ok:
 		a.add(Lost, object, "pipeline_summary.json is not there")
 	case json.Unmarshal(body, &summary) != nil || summary.RunID != r.id || summary.Conclusion != r.run.Completed.Conclusion:
-		a.add(Torn, object, "pipeline_summary.json tells of run %q, which concluded with %q", summary.RunID, summary.Conclusion)
+		a.add(Torn, object, "pipeline_summary.json is the summary of run %q, which concluded with %q", summary.RunID, summary.Conclusion)
 	}
 }
 

@@ -1,4 +1,5 @@
-// Package chaos holds the tests that kill: the real programs, as processes of
-// their own, die at every named point and at any moment, and the audit looks
-// at what they leave. It has no code of its own.
+// Package chaos tests that the pipeline survives crashes. Its tests run the
+// real programs as processes, kill them at every failpoint and at random
+// moments, and audit what the processes leave behind. It has no code of its
+// own.
 package chaos

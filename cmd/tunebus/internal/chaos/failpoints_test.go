@@ -14,9 +14,9 @@ import (
 	"github.com/tunebus/tunebus/pipeline/failpoint"
 )
 
-// places says which programs come by a point, by the beginning of its name;
-// the longest one counts.
-func places() map[string][]string {
+// programsByPrefix returns the programs that reach a failpoint, by a prefix of
+// its name. The longest matching prefix applies.
+func programsByPrefix() map[string][]string {
 	phases := []string{processes.Finetune, processes.Inference, processes.Evaluation}
 	return map[string][]string{
 		"accepted": {processes.Intake}, "rejected": {processes.Intake}, "cancel": {processes.Intake}, "bury": {processes.Intake},
@@ -34,184 +34,185 @@ func places() map[string][]string {
 	}
 }
 
-// comesBy are the programs that come by a point.
-func comesBy(point failpoint.Name) []string {
+// programsAt returns the programs that reach a failpoint.
+func programsAt(point failpoint.Name) []string {
 	longest := ""
-	for begin := range places() {
-		if strings.HasPrefix(string(point), begin) && len(begin) > len(longest) {
-			longest = begin
+	for prefix := range programsByPrefix() {
+		if strings.HasPrefix(string(point), prefix) && len(prefix) > len(longest) {
+			longest = prefix
 		}
 	}
-	return places()[longest]
+	return programsByPrefix()[longest]
 }
 
-// victim is a process that will die at a point.
-type victim struct {
+// crashingProcess is a process that kills itself at a failpoint.
+type crashingProcess struct {
 	point failpoint.Name
 	*processes.Process
 }
 
-// kinds are the kinds of runs that lead a program to its points.
-func kinds(program string) []string {
+// kindsFor returns the kinds of runs that lead a program to its failpoints.
+func kindsFor(program string) []string {
 	switch program {
 	case processes.Finetune:
-		return []string{train, full}
+		return []string{finetuneOnly, full}
 	case processes.Inference:
-		return []string{answer}
+		return []string{skipFinetuning}
 	case processes.Intake:
-		return []string{score, queued, garbage}
+		return []string{evaluateOnly, expiring, invalid}
 	default:
-		return []string{score}
+		return []string{evaluateOnly}
 	}
 }
 
-// TestEveryFailpoint lets a process die at every point at which that could
-// tear something, all of them in one town, in which runs go on. Whoever
-// follows finds what they left; in the end nothing is lost, done twice or left
-// over.
+// TestEveryFailpoint kills a process at each failpoint. All of these processes
+// are in one cluster, in which other processes continue the runs. In the end
+// nothing is lost, done twice or left over.
 func TestEveryFailpoint(t *testing.T) {
 	t.Parallel()
 	t.Run("files", func(t *testing.T) {
 		t.Parallel()
-		walk(t, "failpoints", "", slices.DeleteFunc(failpoint.All(), func(p failpoint.Name) bool { return p == failpoint.ObjectUnnamed }))
+		testFailpoints(t, "failpoints", "", slices.DeleteFunc(failpoint.All(), func(p failpoint.Name) bool { return p == failpoint.ObjectUnnamed }))
 	})
 	t.Run("object store", func(t *testing.T) {
 		t.Parallel()
-		walk(t, "objects", "jetstream://artifacts", []failpoint.Name{failpoint.ObjectUnnamed})
+		testFailpoints(t, "objects", "jetstream://artifacts", []failpoint.Name{failpoint.ObjectUnnamed})
 	})
 }
 
-func walk(t *testing.T, name, store string, points []failpoint.Name) {
+func testFailpoints(t *testing.T, name, store string, points []failpoint.Name) {
 	t.Helper()
-	choice := rand.New(rand.NewPCG(*seed, 1)) //nolint:gosec // it has to be repeatable
-	c := found(t, &doomed, name, store)
-	var victims []victim
-	die := func(point failpoint.Name, program string) {
-		victims = append(victims, victim{point, c.start(t, program, failpoint.Variable+"="+string(point))})
+	random := rand.New(rand.NewPCG(*seed, 1)) //nolint:gosec // a seed has to repeat the test
+	c := newTestCluster(t, &withFailpoints, name, store)
+	var crashing []crashingProcess
+	start := func(point failpoint.Name, program string) {
+		crashing = append(crashing, crashingProcess{point, c.start(t, program, failpoint.Variable+"="+string(point))})
 	}
 	for _, point := range points {
-		programs := comesBy(point)
+		programs := programsAt(point)
 		if len(programs) == 0 {
-			t.Errorf("no program is known to come by %s", point)
+			t.Errorf("no program is known that reaches %s", point)
 			continue
 		}
 		if !*every {
-			programs = programs[choice.IntN(len(programs)):][:1]
+			programs = programs[random.IntN(len(programs)):][:1]
 		}
 		for _, program := range programs {
 			if point != failpoint.JobResumed {
-				die(point, program)
+				start(point, program)
 			}
 		}
 	}
-	c.feedUntilDead(t, victims)
-	if slices.Contains(points, failpoint.JobResumed) { // only whoever comes next after a checkpoint comes by there
+	c.submitUntilKilled(t, crashing)
+	if slices.Contains(points, failpoint.JobResumed) { // only the next attempt after a checkpoint reaches it
 		for _, point := range []failpoint.Name{failpoint.CheckpointRegistered, failpoint.JobResumed} {
-			victims = victims[:0]
-			die(point, processes.Finetune)
-			c.feedUntilDead(t, victims)
+			crashing = crashing[:0]
+			start(point, processes.Finetune)
+			c.submitUntilKilled(t, crashing)
 		}
 	}
-	t.Logf("seed %d: %d points in %d processes", *seed, len(points), len(c.all()))
-	c.staff(t, nil, "")
-	c.start(t, processes.Finetune, "TUNEBUS_SERVICES_FINETUNE_QUEUE=trl") // finds the jobs that were cancelled there
-	c.rest(t, 3*time.Minute)
+	t.Logf("seed %d: %d failpoints in %d processes", *seed, len(points), len(c.allServices()))
+	c.startServices(t, nil, "")
+	c.startForCancelledJobs(t)
+	c.waitUntilIdle(t, 3*time.Minute)
 	if store != "" {
-		c.collect(t)
+		c.collectGarbage(t)
 	}
-	c.audited(t)
+	c.audit(t)
 }
 
-// collect takes away what is left to the collection of garbage: the parts of
-// objects whose writers died before they named them.
-func (c *town) collect(t *testing.T) {
+// collectGarbage runs "tunebus gc". It removes the chunks of objects whose
+// writers died before they named the objects.
+func (c *testCluster) collectGarbage(t *testing.T) {
 	t.Helper()
 	c.programs.Start(t, c.dir, processes.Tunebus, c.env, "gc", "--grace", "1s").Wait(t, time.Minute)
 }
 
-// staff starts one of each service of which nobody is alive, but for one.
-func (c *town) staff(t *testing.T, alive map[string][]string, but string) {
+// startServices starts one process of each service, except one, that has no
+// process in alive. It starts at most one process of a service.
+func (c *testCluster) startServices(t *testing.T, alive map[string][]string, except string) {
 	t.Helper()
 	for _, program := range []string{processes.Intake, processes.Finetune, processes.Inference, processes.Evaluation, processes.Tracker} {
-		if program != but && len(alive[program]) == 0 && !c.staffed[program] {
-			c.staffed[program] = true
+		if program != except && len(alive[program]) == 0 && !c.startedServices[program] {
+			c.startedServices[program] = true
 			c.start(t, program)
 		}
 	}
 }
 
-// feedUntilDead asks for runs until each of the doomed has died where it
-// should. A service of which all have died goes on with one that lives, but for
-// fine-tuning, of which one more has to die later.
-func (c *town) feedUntilDead(t *testing.T, victims []victim) {
+// submitUntilKilled submits runs until each process was killed at its failpoint.
+// A service that has no crashing process left gets a process without a
+// failpoint. Fine-tuning does not, because a later process has to be killed
+// there.
+func (c *testCluster) submitUntilKilled(t *testing.T, crashing []crashingProcess) {
 	t.Helper()
 	limit := time.Now().Add(4 * time.Minute)
 	tick := time.NewTicker(250 * time.Millisecond)
 	defer tick.Stop()
-	for fed := (time.Time{}); ; <-tick.C {
+	for submittedAt := (time.Time{}); ; <-tick.C {
 		alive := map[string][]string{}
-		for _, v := range victims {
-			if !v.Ended() {
-				alive[v.Name] = append(alive[v.Name], string(v.point))
-			} else if !v.Killed() || !strings.Contains(v.Log.String(), failpoint.Output(v.point)) {
-				t.Fatalf("%s was to die at %s and did not:\n%s", v.Name, v.point, v.Log)
+		for _, p := range crashing {
+			if !p.Ended() {
+				alive[p.Name] = append(alive[p.Name], string(p.point))
+			} else if !p.Killed() || !strings.Contains(p.Log.String(), failpoint.Output(p.point)) {
+				t.Fatalf("%s ended, but was not killed at %s:\n%s", p.Name, p.point, p.Log)
 			}
 		}
 		if len(alive) == 0 {
 			return
 		}
-		c.staff(t, alive, processes.Finetune)
-		c.dismiss(t, victims)
+		c.startServices(t, alive, processes.Finetune)
+		c.stopJobOwners(t, crashing)
 		if time.Now().After(limit) {
-			t.Errorf("never came by: %v", alive)
+			t.Errorf("not reached: %v", alive)
 			return
 		}
-		if time.Since(fed) > 2*time.Second {
-			fed = time.Now()
-			c.feed(t, alive)
+		if time.Since(submittedAt) > 2*time.Second {
+			submittedAt = time.Now()
+			c.submitFor(t, alive)
 		}
 	}
 }
 
-// dismiss tells those of the doomed to stop that come by their points only
-// then, once they hold a job.
-func (c *town) dismiss(t *testing.T, victims []victim) {
+// stopJobOwners sends SIGTERM to the processes that own a job and reach their
+// failpoints only when they stop.
+func (c *testCluster) stopJobOwners(t *testing.T, crashing []crashingProcess) {
 	t.Helper()
-	var holders map[int]bool
-	for _, v := range victims {
-		gives := strings.HasPrefix(string(v.point), "attempt_ended") || v.point == failpoint.BeforeNak
-		if !gives || v.Ended() || v.Name == processes.Intake {
+	var owners map[int]bool
+	for _, p := range crashing {
+		atShutdown := strings.HasPrefix(string(p.point), "attempt_ended") || p.point == failpoint.BeforeNak
+		if !atShutdown || p.Ended() || p.Name == processes.Intake {
 			continue
 		}
-		if holders == nil {
-			holders = c.holders(t)
+		if owners == nil {
+			owners = c.jobOwners(t)
 		}
-		if holders[v.PID()] {
-			v.Signal(t, syscall.SIGTERM)
+		if owners[p.PID()] {
+			p.Signal(t, syscall.SIGTERM)
 		}
 	}
 }
 
-// feed asks for runs that lead programs to their points, unless enough of them
-// are under way.
-func (c *town) feed(t *testing.T, programs map[string][]string) {
+// submitFor submits runs that lead programs to their failpoints, unless enough
+// runs are open.
+func (c *testCluster) submitFor(t *testing.T, programs map[string][]string) {
 	t.Helper()
-	ended, err := c.subjects(t.Context(), events.TypePipelineCompleted+".*")
+	ended, err := c.factSubjects(t.Context(), events.TypePipelineCompleted+".*")
 	if err != nil {
 		t.Fatal(err)
 	}
 	const enough = 2 // of a kind
 	open := map[string]int{}
-	for id, kind := range c.asked {
+	for id, kind := range c.submitted {
 		if !ended[events.PipelineCompleted{RunID: id}.Subject()] {
 			open[kind]++
 		}
 	}
 	for program := range programs {
-		for _, kind := range kinds(program) {
-			if open[kind] < enough || kind == garbage {
-				c.fed++
-				c.ask(t, fmt.Sprintf("%s-%d", kind, c.fed), kind)
+		for _, kind := range kindsFor(program) {
+			if open[kind] < enough || kind == invalid {
+				c.submissions++
+				c.submit(t, fmt.Sprintf("%s-%d", kind, c.submissions), kind)
 			}
 		}
 	}

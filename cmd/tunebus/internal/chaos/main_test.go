@@ -10,19 +10,19 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/processes"
 )
 
-// What "make chaos" says; the defaults are a short run for "make test".
+// The flags that "make chaos" sets. The defaults are a short run for "make test".
 var (
-	seed  = flag.Uint64("seed", 0, "what happens when follows from it; 0: another one each time")
-	kills = flag.Int("kills", 16, "processes that are killed")
-	runs  = flag.Int("runs", 8, "runs, at least")
-	every = flag.Bool("every", false, "every point of failure in every program that comes by there")
-	keep  = flag.String("keep", "", "folder in which everything stays, with the logs; default: nothing stays")
+	seed  = flag.Uint64("seed", 0, "seed of all random choices; 0: another one each time")
+	kills = flag.Int("kills", 16, "number of processes that are killed")
+	runs  = flag.Int("runs", 8, "lowest number of runs")
+	every = flag.Bool("every", false, "test every failpoint in every program that reaches it")
+	keep  = flag.String("keep", "", "folder that keeps all files and the logs; default: all files are removed")
 )
 
-// The programs as they are delivered, and with points of failure.
+// The programs: as they are released, and built with failpoints.
 var (
-	delivered = processes.Programs{Quiet: true}
-	doomed    = processes.Programs{Quiet: true, Tags: "failpoint"}
+	released       = processes.Programs{Quiet: true}
+	withFailpoints = processes.Programs{Quiet: true, Tags: "failpoint"}
 )
 
 func TestMain(m *testing.M) {
@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 		*seed = uint64(time.Now().UnixNano()) % 1_000_000
 	}
 	status := m.Run()
-	for _, p := range []*processes.Programs{&delivered, &doomed} {
+	for _, p := range []*processes.Programs{&released, &withFailpoints} {
 		if err := p.Remove(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 		}

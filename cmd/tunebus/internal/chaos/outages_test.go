@@ -12,42 +12,43 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/audit/snapshot"
 )
 
-// caughtUp is how long a service may need, once it is connected again, to tell
-// of a checkpoint that was due meanwhile: it tries at once and every second.
-const caughtUp = 2 * time.Second
+// registrationTime is the time in which a reconnected service registers a
+// checkpoint that was due during the outage: it tries at once and every second.
+const registrationTime = 2 * time.Second
 
-// away notes that the broker is about to be killed or paused. The audit
-// excuses what a process can tell nobody of from here on.
-func (w *wreck) away() {
-	for _, p := range w.all() {
-		if _, cut := w.cut[p]; !cut && !p.Ended() { // else it was not back yet
-			w.cut[p] = time.Now()
+// recordOutage records that NATS is about to be killed or paused. From then on
+// the audit excuses a checkpoint that a process cannot register.
+func (f *faultInjector) recordOutage() {
+	for _, p := range f.allServices() {
+		if _, ok := f.disconnected[p]; !ok && !p.Ended() { // after an earlier outage it may not be reconnected yet
+			f.disconnected[p] = time.Now()
 		}
 	}
 }
 
-// back notes which processes the broker sees again, once it does. One that is
-// paused meanwhile may take much longer than the broker.
-func (w *wreck) back(t *testing.T) {
+// recordReconnects records the end of the outage for each process that NATS has
+// a connection of again. A paused process may reconnect much later than NATS
+// restarts.
+func (f *faultInjector) recordReconnects(t *testing.T) {
 	t.Helper()
-	if len(w.cut) == 0 || !w.broker.again.IsZero() {
+	if len(f.disconnected) == 0 || !f.server.running() {
 		return
 	}
-	seen, err := w.connected(t.Context())
+	connected, err := f.connectedPIDs(t.Context())
 	if err != nil {
 		return
 	}
-	for p, since := range w.cut {
-		if seen[p.PID()] || p.Ended() {
-			w.state.Outages = append(w.state.Outages, snapshot.Outage{PID: p.PID(), From: since, To: time.Now().Add(caughtUp)})
-			delete(w.cut, p)
+	for p, since := range f.disconnected {
+		if connected[p.PID()] || p.Ended() {
+			f.state.Outages = append(f.state.Outages, snapshot.Outage{PID: p.PID(), From: since, To: time.Now().Add(registrationTime)})
+			delete(f.disconnected, p)
 		}
 	}
 }
 
-// connected are the processes of the services that the broker has a connection
-// of, as it reports under /connz.
-func (c *town) connected(ctx context.Context) (map[int]bool, error) {
+// connectedPIDs returns the processes that have a connection to NATS. The
+// endpoint /connz of NATS lists them.
+func (c *testCluster) connectedPIDs(ctx context.Context) (map[int]bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.monitor+"/connz", nil)
@@ -69,7 +70,7 @@ func (c *town) connected(ctx context.Context) (map[int]bool, error) {
 	}
 	pids := map[int]bool{}
 	for _, conn := range report.Connections {
-		if i := strings.LastIndex(conn.Name, " "); i >= 0 { // the bus ends it with the process
+		if i := strings.LastIndex(conn.Name, " "); i >= 0 { // package conn ends the name with the process id
 			if pid, err := strconv.Atoi(conn.Name[i+1:]); err == nil {
 				pids[pid] = true
 			}

@@ -13,29 +13,35 @@ import (
 	"github.com/tunebus/tunebus/pipeline/artifact"
 )
 
+// section is a section of a specification, by key.
 type section = map[string]any
 
-// The kinds of runs. Paths start at the services' data roots.
+// The kinds of runs. The id of a run starts with its kind. Paths in a
+// specification are relative to the data roots of the services.
 const (
-	// train learns and stops, full does all three phases.
-	train = "train"
-	full  = "full"
-	// answer lets the base model answer.
-	answer = "answer"
-	// score scores answers that it was given.
-	score = "score"
-	// broken learns from a model that is not to be had now, tries again, and
-	// fails in the end.
-	broken = "broken"
-	// queued waits in a queue of which nobody takes until its deadline.
-	queued = "queued"
-	// again repeats a run from its inference on.
-	again = "again"
-	// garbage is no request at all.
-	garbage = "garbage"
+	// full runs all three phases.
+	full = "full"
+	// finetuneOnly stops after fine-tuning.
+	finetuneOnly = "finetune-only"
+	// skipFinetuning starts with inference on the base model.
+	skipFinetuning = "skip-finetuning"
+	// evaluateOnly evaluates predictions that the request refers to.
+	evaluateOnly = "evaluate-only"
+	// failing trains a model that the Hub cannot deliver. It fails after two
+	// tries.
+	failing = "failing"
+	// expiring requests a queue without a worker. Its deadline cancels it.
+	expiring = "expiring"
+	// rerun repeats a run, starting with inference.
+	rerun = "rerun"
+	// invalid is a message that is not a request.
+	invalid = "invalid"
 )
 
-// specification is that of a kind of run.
+// invalidRequest is the body of an invalid request.
+const invalidRequest = "no request"
+
+// specification returns the specification of a kind of run.
 func specification(kind string) map[string]section {
 	s := map[string]section{
 		"fine_tuner": {
@@ -48,57 +54,58 @@ func specification(kind string) map[string]section {
 		"pipeline":   {"max_crashes": 1000, "backoff": "100ms"},
 	}
 	switch kind {
-	case train:
+	case finetuneOnly:
 		s["pipeline"]["stop_after_finetuning"] = true
-	case answer:
+	case skipFinetuning:
 		s["pipeline"]["enable_finetuning"] = false
-	case score:
+	case evaluateOnly:
 		s["pipeline"]["enable_finetuning"], s["pipeline"]["enable_inference"] = false, false
-	case broken:
+	case failing:
 		s["fine_tuner"]["base_model_id"] = "nobody/nothing"
 		s["pipeline"]["stop_after_finetuning"] = true
 		s["pipeline"]["max_tries"] = 2
-	case queued:
-		s["fine_tuner"]["queue"] = "trl"
+	case expiring:
+		s["fine_tuner"]["queue"] = queueWithoutWorkers
 		s["pipeline"]["deadline"] = "1s"
 	}
 	return s
 }
 
-// endsOf are the conclusions that a run of a kind may have, if not success.
-func endsOf(kind string) []events.Conclusion {
-	return map[string][]events.Conclusion{broken: {events.Failure}, queued: {events.Cancelled}}[kind]
+// conclusionsOf returns the allowed conclusions of a kind of run. None means
+// success.
+func conclusionsOf(kind string) []events.Conclusion {
+	return map[string][]events.Conclusion{failing: {events.Failure}, expiring: {events.Cancelled}}[kind]
 }
 
-// ask asks for a run, and notes how it may end.
-func (c *town) ask(t *testing.T, id, kind string) {
+// submit requests a run, and stores its kind and its allowed conclusions.
+func (c *testCluster) submit(t *testing.T, id, kind string) {
 	t.Helper()
-	body := []byte("no request")
-	if kind != garbage {
+	body := []byte(invalidRequest)
+	if kind != invalid {
 		req := events.PipelineRequested{RunID: id}
-		if kind == score {
-			req.Inputs.Predictions = c.predictions(t)
+		if kind == evaluateOnly {
+			req.Inputs.Predictions = c.putPredictions(t)
 		}
-		body = request(t, req, specification(kind))
-		if ends := endsOf(kind); len(ends) > 0 {
+		body = requestJSON(t, req, specification(kind))
+		if ends := conclusionsOf(kind); len(ends) > 0 {
 			c.state.Ends[id] = ends
 		}
-		c.asked[id] = kind
+		c.submitted[id] = kind
 	}
-	if err := c.send(t.Context(), id, body); err != nil {
+	if err := c.publishRequest(t.Context(), id, body); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// send publishes a request, as any NATS client can. One that was not
-// confirmed may be sent again under its id.
-func (c *town) send(ctx context.Context, id string, body []byte) error {
+// publishRequest publishes a request, as any NATS client can. A request without
+// a confirmation can be published again with the same id.
+func (c *testCluster) publishRequest(ctx context.Context, id string, body []byte) error {
 	_, err := c.js.Publish(ctx, events.TypePipelineRequested, body, jetstream.WithMsgID(id))
 	return err
 }
 
-// request is the JSON of a request.
-func request(t *testing.T, req events.PipelineRequested, s map[string]section) []byte {
+// requestJSON returns a request with a specification as JSON.
+func requestJSON(t *testing.T, req events.PipelineRequested, s map[string]section) []byte {
 	t.Helper()
 	var err error
 	if req.Specification, err = json.Marshal(s); err != nil {
@@ -111,8 +118,8 @@ func request(t *testing.T, req events.PipelineRequested, s map[string]section) [
 	return body
 }
 
-// predictions are answers of somebody else.
-func (c *town) predictions(t *testing.T) *events.Reference {
+// putPredictions stores predictions that no run has made, as inputs of a run.
+func (c *testCluster) putPredictions(t *testing.T) *events.Reference {
 	t.Helper()
 	store, err := artifact.Open(t.Context(), c.store)
 	if err != nil {

@@ -1,3 +1,3 @@
-// Package docs holds the tests of the manual: every command in it is run. It
-// has no code of its own.
+// Package docs tests the manual: it runs every command that the manual shows,
+// and checks the links. It has no code of its own.
 package docs

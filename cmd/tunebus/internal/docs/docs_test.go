@@ -15,26 +15,26 @@ import (
 	"time"
 )
 
-// Blocks of the manual that start with ```sh are run as they stand, in a
-// folder with configs/ in it. What cannot be run in a test stands in a
-// ```console block and is named here, with the reason.
+// notRun has the reason for each command that the tests do not run. The manual
+// shows such a command in a ```console block. The tests run the ```sh blocks
+// unchanged, in a folder that contains configs/.
 func notRun() map[string]string {
 	return map[string]string{
 		"make run":                 "CI runs it",
 		"make test":                "CI runs it, and this test is part of it",
 		"make check":               "CI runs it, and this test is part of it",
 		"make race":                "CI runs it as a part of make check",
-		"make structure":           "it measures; a test holds what it measures",
+		"make structure":           "it measures; a test enforces the limits",
 		"git worktree add":         "it makes a second checkout",
 		"go test -run TestGolden":  "it writes into the sources; the test itself runs without -update",
 		"nats stream view":         "the nats command is another project's",
 		"make fuzz":                "it takes ten minutes for each target; the corpora are part of the tests",
 		"make chaos":               "it takes minutes to hours; a short run of it is part of the tests",
 		"make bench":               "it measures for many minutes",
-		"make generate":            "it writes into the sources; a test compares what is there with what it writes",
-		"make base-model":          "it takes ten minutes and writes over committed files; tests hold a short training to its seed",
+		"make generate":            "it writes into the sources; a test compares the files with its output",
+		"make base-model":          "it takes ten minutes and writes over committed files; tests check that a short training follows from its seed",
 		"-run TestChaos":           "it takes minutes; a short run of it is part of the tests",
-		"nats pub":                 "the nats command is somebody else's; a test publishes the same with a NATS client",
+		"nats pub":                 "the nats command is another project's; a test publishes the same with a NATS client",
 		"tunebus setup --wait":     "it names a host of the example; the tests of the separate programs run it",
 		"docker compose":           "it needs a container engine; a test checks the file",
 		"mlflow migrate-filestore": "it needs MLflow",
@@ -62,7 +62,8 @@ func pages(t *testing.T) []string {
 	return append(all, filepath.Join(root(t), "CONTRIBUTING.md"), filepath.Join(root(t), "README.md"))
 }
 
-// bin is the folder of the program, which the first test that needs it builds.
+// bin is the folder of the program. The first test that needs the program builds
+// it.
 var bin string
 
 func TestMain(m *testing.M) {
@@ -72,7 +73,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	status := m.Run()
-	_ = os.RemoveAll(bin) // a leftover in the folder for temporary files
+	_ = os.RemoveAll(bin) // at worst a folder for temporary files is left
 	os.Exit(status)
 }
 
@@ -93,7 +94,7 @@ func withProgram(t *testing.T) {
 	}
 }
 
-// TestCommandsOfTheManual runs them page by page.
+// TestCommandsOfTheManual runs the commands of each page as one script.
 func TestCommandsOfTheManual(t *testing.T) {
 	t.Parallel()
 	withProgram(t)
@@ -110,7 +111,7 @@ func TestCommandsOfTheManual(t *testing.T) {
 				case "sh":
 					script += m[2]
 				case "console":
-					allowed(t, m[2])
+					checkReasons(t, m[2])
 				}
 			}
 			if script != "" {
@@ -120,8 +121,8 @@ func TestCommandsOfTheManual(t *testing.T) {
 	}
 }
 
-// allowed wants a reason for each command that is only shown.
-func allowed(t *testing.T, commands string) {
+// checkReasons checks that each command that is not run has a reason.
+func checkReasons(t *testing.T, commands string) {
 	t.Helper()
 	for line := range strings.Lines(commands) {
 		known := false
@@ -129,11 +130,13 @@ func allowed(t *testing.T, commands string) {
 			known = known || strings.Contains(line, prefix)
 		}
 		if !known && strings.TrimSpace(line) != "" {
-			t.Errorf("%q is shown and not run, for no reason that is known", strings.TrimSpace(line))
+			t.Errorf("%q is shown and not run, and notRun has no reason for it", strings.TrimSpace(line))
 		}
 	}
 }
 
+// run runs a script in an empty folder with configs/. It kills the processes that
+// the script leaves behind.
 func run(t *testing.T, script string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -145,21 +148,21 @@ func run(t *testing.T, script string) {
 	c := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", script)
 	c.Dir = dir
 	c.Env = []string{"PATH=" + bin + string(os.PathListSeparator) + os.Getenv("PATH"), "HOME=" + dir}
-	// A script that fails halfway leaves servers behind, which hold its output
-	// open and their ports.
+	// A script that fails halfway leaves servers behind. They keep its output
+	// open and their ports in use.
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	c.WaitDelay = 5 * time.Second
 	out, err := c.CombinedOutput()
 	if c.Process != nil {
-		_ = syscall.Kill(-c.Process.Pid, syscall.SIGKILL) // most often nobody is left
+		_ = syscall.Kill(-c.Process.Pid, syscall.SIGKILL) // usually no process is left
 	}
 	if err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
 
-// TestManualNamesNoOtherCommand: a command that the manual names in a sentence
-// is one that the program has.
+// TestManualNamesNoOtherCommand: the program has each command that the manual
+// names in a sentence.
 func TestManualNamesNoOtherCommand(t *testing.T) {
 	t.Parallel()
 	withProgram(t)
@@ -182,7 +185,7 @@ func TestManualNamesNoOtherCommand(t *testing.T) {
 	}
 }
 
-// TestLinksOfTheManual: what a page links to is there.
+// TestLinksOfTheManual: the target of each link between files exists.
 func TestLinksOfTheManual(t *testing.T) {
 	t.Parallel()
 	link := regexp.MustCompile(`\]\(([^)#]+)(#[^)]*)?\)`)
@@ -202,8 +205,7 @@ func TestLinksOfTheManual(t *testing.T) {
 	}
 }
 
-// TestManualNamesEveryCommand: a command that the program has is in the
-// manual.
+// TestManualNamesEveryCommand: the manual names each command of the program.
 func TestManualNamesEveryCommand(t *testing.T) {
 	t.Parallel()
 	var all strings.Builder

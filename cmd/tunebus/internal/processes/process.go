@@ -101,7 +101,8 @@ func (p *Process) Kill(t testing.TB) {
 	}
 }
 
-// Wait wants the process to end within limit and without an error.
+// Wait waits for the end of the process. It fails the test if the process does not
+// end within limit, or ends with an error.
 func (p *Process) Wait(t testing.TB, limit time.Duration) {
 	t.Helper()
 	select {
@@ -114,7 +115,8 @@ func (p *Process) Wait(t testing.TB, limit time.Duration) {
 	}
 }
 
-// Stop sends SIGTERM, and wants the process to end soon and without an error.
+// Stop sends SIGTERM. It fails the test if the process does not end soon, or ends
+// with an error.
 func (p *Process) Stop(t testing.TB) {
 	t.Helper()
 	p.Signal(t, syscall.SIGTERM)
@@ -132,7 +134,7 @@ func (p *Process) WaitForLog(t testing.TB, text string) {
 	})
 }
 
-// Eventually calls try until it returns no error, for limit at most.
+// Eventually calls try until it returns no error. It fails the test after limit.
 func Eventually(t testing.TB, limit time.Duration, what string, try func() error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
@@ -165,6 +167,7 @@ func (l *LogBuffer) Write(p []byte) (int, error) {
 	return l.b.Write(p)
 }
 
+// String returns the log so far.
 func (l *LogBuffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -16,12 +16,12 @@ import (
 	"github.com/tunebus/tunebus/services/tracker"
 )
 
-// loggedSteps is how many steps the training of a recorded run logged.
+// loggedSteps is the number of steps that the training of a recorded run logged.
 const loggedSteps = 100
 
-// BenchmarkReplayTracking rebuilds 1,000 recorded runs of three phases in an
-// empty folder of MLflow runs, with their reports: each with a metric history
-// of 100 steps, a model, answers and scores.
+// BenchmarkReplayTracking writes the MLflow runs and reports of 1,000 recorded
+// runs into an empty folder. Each run has three phases, a metric history of 100
+// steps, a model, predictions and scores.
 func BenchmarkReplayTracking(b *testing.B) {
 	const runs = 1000
 	c := bustest.Connect(b, bustest.Start(b, embedded.Options{}))
@@ -60,7 +60,7 @@ func BenchmarkReplayTracking(b *testing.B) {
 	b.ReportMetric(float64(runs)*float64(b.N)/b.Elapsed().Seconds(), "runs/s")
 }
 
-// trackedRun stores the artifacts of a run that is tracked, and returns its facts.
+// trackedRun stores the artifacts of a tracked run, and returns its facts.
 func trackedRun(b *testing.B, store *artifact.Store, run string) []events.Event {
 	b.Helper()
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)

@@ -1,7 +1,7 @@
-// Package trackertest tests the tracker with real servers and recorded runs: the
-// MLflow runs, the reports and the list of runs are the same in the end,
-// whatever happens on the way.
+// Package trackertest tests the tracker with real servers and recorded runs: in
+// each test the MLflow runs, the reports and the list of runs are the same in the
+// end.
 //
-// Facts arrive out of order or twice, trackers are killed between any two
-// writes, several trackers share the work, and runs are replayed.
+// The tests deliver facts out of order and twice, kill trackers between any two
+// writes, let several trackers share the work, and replay runs.
 package trackertest

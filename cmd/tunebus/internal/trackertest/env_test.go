@@ -29,8 +29,8 @@ import (
 	"github.com/tunebus/tunebus/services/tracker"
 )
 
-// testEnv is a NATS server of its own for recorded facts, and a folder for the files
-// that trackers write.
+// testEnv is a NATS server for recorded facts, and a folder for the files that
+// trackers write.
 type testEnv struct {
 	recording
 	server *embedded.Server
@@ -70,7 +70,7 @@ func (e *testEnv) publish(t *testing.T, facts ...history.StoredFact) {
 	}
 }
 
-// config is the configuration of a tracker that writes into the folder.
+// config returns the configuration of a tracker that writes into the folder.
 func (e *testEnv) config(t *testing.T) tracker.Config {
 	return tracker.Config{
 		TrackingURI: "file://" + filepath.Join(e.dir, "mlruns"), Reports: filepath.Join(e.dir, "reports"),
@@ -79,9 +79,9 @@ func (e *testEnv) config(t *testing.T) tracker.Config {
 	}
 }
 
-// startTracker runs a tracker until stop is called. With consume it gets facts
-// and metric events as they are published; without, it finds the runs at its
-// start.
+// startTracker runs a tracker until the test calls stop. With consume the tracker
+// receives facts and metric events as they are published. Without consume it
+// finds the runs at its start.
 func (e *testEnv) startTracker(t *testing.T, cfg tracker.Config, consume bool) (stop func()) {
 	t.Helper()
 	c := bustest.Connect(t, e.server)
@@ -113,7 +113,7 @@ func (e *testEnv) startTracker(t *testing.T, cfg tracker.Config, consume bool) (
 	}
 }
 
-// redeliver has every fact delivered again, from the first one on.
+// redeliver makes NATS deliver all facts again, starting with the first one.
 func (e *testEnv) redeliver(t *testing.T) {
 	t.Helper()
 	err := e.js.DeleteConsumer(t.Context(), events.StreamFacts, topology.ConsumerTracker)
@@ -125,7 +125,7 @@ func (e *testEnv) redeliver(t *testing.T) {
 	}
 }
 
-// untracked are the runs without tracking.completed.
+// untracked returns the runs without tracking.completed.
 func (e *testEnv) untracked(t *testing.T) []string {
 	t.Helper()
 	ids, err := runlister.New(e.conn).Untracked(t.Context())
@@ -155,8 +155,8 @@ func (e *testEnv) removeReports(t *testing.T, names ...string) {
 	}
 }
 
-// files are the contents of all files that trackers wrote, by name, without the
-// name of the folder, the times of experiments, and stream sequences.
+// files returns the contents of all files that trackers wrote, by name. It masks
+// the name of the folder, the times of experiments, and stream sequences.
 func (e *testEnv) files(t *testing.T) map[string]string {
 	t.Helper()
 	times := regexp.MustCompile(`(?m)^(creation_time|last_update_time): .*$`)
@@ -181,7 +181,8 @@ func (e *testEnv) files(t *testing.T) map[string]string {
 	return out
 }
 
-// expectSame compares the files of two trackers.
+// expectSame compares the files of two trackers, and reports whether they are
+// equal.
 func expectSame(t *testing.T, what string, have, want map[string]string) bool {
 	t.Helper()
 	ok := true

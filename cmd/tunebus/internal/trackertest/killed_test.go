@@ -19,8 +19,8 @@ import (
 
 var errKilled = errors.New("the tracker was killed")
 
-// writeLimit kills a tracker after a number of writes: every later write fails
-// without an effect.
+// writeLimit simulates the kill of a tracker after a number of writes: every
+// later write fails without an effect.
 type writeLimit struct {
 	mu      sync.Mutex
 	left    int
@@ -49,7 +49,7 @@ func (l *writeLimit) write(do func() error) error {
 	return err
 }
 
-// limitedTarget is a target with a limit of writes.
+// limitedTarget is an MLflow target with a limit of writes.
 type limitedTarget struct {
 	mlflow.Target
 	limit *writeLimit
@@ -95,7 +95,7 @@ func (l *writeLimit) apply(cfg tracker.Config) tracker.Config {
 		target, err := mlflowsync.Open(uri, opt)
 		return limitedTarget{target, l}, err
 	}
-	// Each file is a write: files beyond the limit are removed again.
+	// Each file is a write. Files beyond the limit are removed again.
 	cfg.Write = func(ctx context.Context, dir string, r report.Report) ([]report.File, error) {
 		files, err := report.Write(ctx, dir, r)
 		for _, f := range files {
@@ -117,19 +117,19 @@ func testKilled(t *testing.T, r recording, run string) {
 	waitFor(t, "the undisturbed tracker", func() bool { return len(env.untracked(t)) == 0 })
 	stop()
 	want := env.files(t)
-	const least = 10 // writes of the shortest run: with fewer no tracker was killed
+	const minWrites = 10 // of the shortest run; with fewer writes the test would kill no tracker
 	for n, finished := 0, false; !finished; n++ {
 		t.Run(fmt.Sprint("after write ", n), func(t *testing.T) {
 			finished = killAfter(t, r, run, n, want) || t.Failed()
-			if finished && n < least {
+			if finished && n < minWrites {
 				t.Errorf("only %d writes", n)
 			}
 		})
 	}
 }
 
-// killAfter kills a tracker after n writes, and reports whether it had no more
-// to write.
+// killAfter kills a tracker after n writes, and lets another tracker finish. It
+// reports whether the first tracker had finished before the kill.
 func killAfter(t *testing.T, r recording, run string, n int, want map[string]string) (finished bool) {
 	env := newEnv(t, r)
 	env.publish(t, r.runs[run]...)
@@ -146,7 +146,7 @@ func killAfter(t *testing.T, r recording, run string, n int, want map[string]str
 	waitFor(t, "the limit of writes", func() bool { return killed() || len(env.untracked(t)) == 0 })
 	stop()
 	if len(env.untracked(t)) > 0 {
-		env.removeReports(t, runlist.FileName, runlist.TextFileName) // which a killed tracker would not have written at its end
+		env.removeReports(t, runlist.FileName, runlist.TextFileName) // a killed tracker does not write the list, but stop lets it do so
 	}
 	stop = env.startTracker(t, env.config(t), false)
 	waitFor(t, "the next tracker", func() bool { return len(env.untracked(t)) == 0 })

@@ -13,7 +13,7 @@ import (
 	"github.com/tunebus/tunebus/services/tracker"
 )
 
-// all are the facts of every run, in an order that does not change.
+// all returns the facts of all runs, always in the same order.
 func (r recording) all() []history.StoredFact {
 	var out []history.StoredFact
 	for _, run := range []string{"plain", "retried", "failed", "cancelled", "rerun"} {
@@ -22,7 +22,7 @@ func (r recording) all() []history.StoredFact {
 	return out
 }
 
-// undisturbed is the result of one tracker that gets all facts in their order.
+// undisturbed returns the files of one tracker that receives all facts in order.
 func undisturbed(t *testing.T, r recording) map[string]string {
 	t.Helper()
 	env := newEnv(t, r)
@@ -33,8 +33,8 @@ func undisturbed(t *testing.T, r recording) map[string]string {
 	return env.files(t)
 }
 
-// TestProjection: MLflow, the reports and the list of runs are the same in the
-// end, whatever happens to the facts and the trackers on the way.
+// TestProjection: in the end MLflow, the reports and the list of runs are the
+// same for every order of the facts and after every kill of a tracker.
 func TestProjection(t *testing.T) {
 	t.Parallel()
 	r := recordRuns(t)
@@ -72,9 +72,9 @@ func TestProjection(t *testing.T) {
 }
 
 // testOutOfOrder publishes the facts in random order while a tracker works.
-// Each fact is delivered at once, and all of them are delivered again now and
-// then. Only the end of a run comes after its facts, as it does in the stream;
-// the request to cancel may come after the end.
+// NATS delivers each fact at once, and sometimes delivers all facts again. Only
+// the end of a run comes after its other facts, as in the stream. The request to
+// cancel may come after the end.
 func testOutOfOrder(t *testing.T, r recording, want map[string]string, seed uint64) {
 	random := rand.New(rand.NewPCG(seed, 2))
 	env := newEnv(t, r)
@@ -84,8 +84,8 @@ func testOutOfOrder(t *testing.T, r recording, want map[string]string, seed uint
 	var last []history.StoredFact
 	for _, f := range facts {
 		_, end := f.Event.(events.PipelineCompleted)
-		_, late := f.Event.(events.CancelRequested)
-		if end || late && random.IntN(2) == 0 {
+		_, cancel := f.Event.(events.CancelRequested)
+		if end || cancel && random.IntN(2) == 0 {
 			last = append(last, f)
 			continue
 		}
@@ -97,10 +97,10 @@ func testOutOfOrder(t *testing.T, r recording, want map[string]string, seed uint
 	env.publish(t, last...)
 	env.redeliver(t)
 	waitFor(t, "the tracker", func() bool { return len(env.untracked(t)) == 0 })
-	if slices.ContainsFunc(last, func(f history.StoredFact) bool { _, late := f.Event.(events.CancelRequested); return late }) {
-		// The request may have come after the run was tracked. Then the run is
-		// written again.
-		waitFor(t, "the late cancel", func() bool {
+	if slices.ContainsFunc(last, func(f history.StoredFact) bool { _, cancel := f.Event.(events.CancelRequested); return cancel }) {
+		// The request may have come after the run was tracked. Then the tracker
+		// writes the run again.
+		waitFor(t, "the request to cancel", func() bool {
 			return strings.Contains(env.files(t)["reports/cancelled/pipeline_summary.json"], `"cancel"`)
 		})
 	}

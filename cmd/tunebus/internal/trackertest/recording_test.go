@@ -27,11 +27,11 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// recording is the facts and artifacts of runs that went through the pipeline.
+// recording has the facts and artifacts of runs that went through the pipeline.
 type recording struct {
 	store *artifact.Store
-	// runs are the facts of each run, in the order in which they were stored,
-	// without tracking.completed.
+	// runs has the facts of each run in the order of the stream, without
+	// tracking.completed.
 	runs map[string][]history.StoredFact
 }
 
@@ -131,7 +131,8 @@ func waitFor(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-// engines make small artifacts of every kind. The id of a run says how it ends.
+// engines returns engines that store a small artifact of each kind. The id of a
+// run determines how the run ends.
 func engines() map[events.Phase]engine.Engine {
 	tune := func(ctx context.Context, job *engine.Job) (engine.Result, error) {
 		for step := range int64(5) {

@@ -12,14 +12,14 @@ import (
 	"github.com/tunebus/tunebus/events"
 )
 
-// holders are the processes that hold a job, by id, as the stream says: the
-// newest attempt of a phase that has not ended names its process. A server that
-// does not answer names nobody.
-func (c *town) holders(t *testing.T) map[int]bool {
+// jobOwners returns the ids of the processes that own a job. The stream contains
+// them: the newest attempt of a phase names its process, and owns the job until
+// the attempt ends. The result is empty if NATS does not answer.
+func (c *testCluster) jobOwners(t *testing.T) map[int]bool {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
-	facts, err := c.subjects(ctx, ">")
+	facts, err := c.factSubjects(ctx, ">")
 	if err != nil {
 		return nil
 	}
@@ -46,26 +46,26 @@ func (c *town) holders(t *testing.T) map[int]bool {
 		if facts[events.CompletedSubject(j.phase, j.run)] || facts[ended.Subject()] {
 			continue
 		}
-		if pid, ok := c.worker(ctx, started.Subject()); ok {
+		if pid, ok := c.workerPID(ctx, started.Subject()); ok {
 			pids[pid] = true
 		}
 	}
 	return pids
 }
 
-// worker is the process that published a start.
-func (c *town) worker(ctx context.Context, started string) (pid int, ok bool) {
+// workerPID returns the process that published a started event.
+func (c *testCluster) workerPID(ctx context.Context, subject string) (pid int, ok bool) {
 	s, err := c.js.Stream(ctx, events.StreamFacts)
 	if err != nil {
 		return 0, false
 	}
-	msg, err := s.GetLastMsgForSubject(ctx, started)
+	msg, err := s.GetLastMsgForSubject(ctx, subject)
 	if err != nil {
 		return 0, false
 	}
 	var e struct{ Data events.PhaseStarted }
 	if json.Unmarshal(msg.Data, &e) != nil {
-		return 0, false // which is for the audit to find
+		return 0, false // the audit reports it
 	}
-	return audit.PID(e.Data.Worker) // none of intake's own
+	return audit.PID(e.Data.Worker) // not ok for an event that intake published
 }

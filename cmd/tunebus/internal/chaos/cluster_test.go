@@ -23,30 +23,38 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
 
-// ackWait is how long the job of a dead worker waits here.
+// ackWait is the ack wait of the consumers. The job of a killed worker is
+// redelivered after that time.
 const ackWait = 2 * time.Second
 
-// town is a NATS server, services and the folders that they share.
-type town struct {
+// queueWithoutWorkers is a queue of fine-tuning that no worker serves before
+// [testCluster.startForCancelledJobs].
+const queueWithoutWorkers = "trl"
+
+// testCluster is a NATS server, services, and the folders that they share. Each
+// program is a separate process.
+type testCluster struct {
 	programs *processes.Programs
 	dir, url string
-	monitor  string // address of the server's own reports
+	monitor  string // address of the monitoring endpoint of NATS
 	store    string // address of the artifact store
 	env      []string
 	nats     *processes.Process
 	js       jetstream.JetStream
-	asked    map[string]string // the kind of each run, by its id
-	fed      int
-	staffed  map[string]bool
-	state    snapshot.State // of which Ends are noted as runs are asked for
 
-	mu    sync.Mutex
-	procs []*processes.Process // all that ever were, but NATS
+	submitted       map[string]string // the kind of each submitted run by id
+	submissions     int               // used for unique run ids
+	startedServices map[string]bool   // programs that startServices has started
+	// state collects the allowed conclusions of the submitted runs, and outages.
+	state snapshot.State
+
+	mu       sync.Mutex
+	services []*processes.Process // running and ended
 }
 
-// found starts a server and sets it up. store is the address of the artifact
-// store; empty: a folder.
-func found(t *testing.T, programs *processes.Programs, name, store string) *town {
+// newTestCluster starts a NATS server and creates the streams. An empty store
+// means a folder.
+func newTestCluster(t *testing.T, programs *processes.Programs, name, store string) *testCluster {
 	t.Helper()
 	dir := t.TempDir()
 	if *keep != "" {
@@ -59,7 +67,14 @@ func found(t *testing.T, programs *processes.Programs, name, store string) *town
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &town{programs: programs, dir: dir, store: store, asked: map[string]string{}, staffed: map[string]bool{}, state: snapshot.State{Ends: map[string][]events.Conclusion{}}}
+	c := &testCluster{
+		programs:        programs,
+		dir:             dir,
+		store:           store,
+		submitted:       map[string]string{},
+		startedServices: map[string]bool{},
+		state:           snapshot.State{Ends: map[string][]events.Conclusion{}},
+	}
 	if store == "" {
 		c.store = "file://" + c.in("artifacts")
 	}
@@ -73,7 +88,7 @@ func found(t *testing.T, programs *processes.Programs, name, store string) *town
 		"TUNEBUS_ARTIFACTS_URL=" + c.store,
 		"TUNEBUS_DATA_ROOTS=" + filepath.Join(processes.Root(), "configs", "quickstart"),
 		"TUNEBUS_DATA_SCRATCH=" + c.in("scratch"),
-		"TUNEBUS_DATA_HUB_ENDPOINT=http://127.0.0.1:1", // where nobody answers
+		"TUNEBUS_DATA_HUB_ENDPOINT=http://127.0.0.1:1", // no server listens there
 		"TUNEBUS_SERVICES_TRACKER_TRACKING_URI=file:" + c.in("mlruns"),
 		"TUNEBUS_SERVICES_TRACKER_REPORTS=" + c.in("reports"),
 		"TUNEBUS_LIMITS_MAX_CRASHES=0",
@@ -106,60 +121,68 @@ func found(t *testing.T, programs *processes.Programs, name, store string) *town
 	return c
 }
 
-func (c *town) in(name string) string { return filepath.Join(c.dir, name) }
+// in returns the path of a file or folder of the cluster.
+func (c *testCluster) in(name string) string { return filepath.Join(c.dir, name) }
 
-// startNATS starts the server, which syncs every write, on the folder that it
-// had before.
-func (c *town) startNATS(t *testing.T) {
+// startNATS starts the NATS server, which syncs every write. A restarted server
+// has the data folder of the previous one.
+func (c *testCluster) startNATS(t *testing.T) {
 	t.Helper()
 	conf := filepath.Join(processes.Root(), "deploy", "nats", "nats.conf")
 	_, port, _ := strings.Cut(strings.TrimPrefix(c.url, "nats://"), ":")
-	_, reports, _ := strings.Cut(c.monitor, ":")
+	_, monitorPort, _ := strings.Cut(c.monitor, ":")
 	c.nats = c.programs.Start(t, c.dir, processes.NATS, nil,
-		"-c", conf, "-a", "127.0.0.1", "-p", port, "-m", reports, "-sd", c.in("nats"))
+		"-c", conf, "-a", "127.0.0.1", "-p", port, "-m", monitorPort, "-sd", c.in("nats"))
 }
 
-// start starts a service. more are variables of its own.
-func (c *town) start(t *testing.T, program string, more ...string) *processes.Process {
+// start starts a service. env has further variables of this process.
+func (c *testCluster) start(t *testing.T, program string, env ...string) *processes.Process {
 	t.Helper()
-	p := c.programs.Start(t, c.dir, program, append(append([]string(nil), c.env...), more...))
+	p := c.programs.Start(t, c.dir, program, append(append([]string(nil), c.env...), env...))
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.procs = append(c.procs, p)
+	c.services = append(c.services, p)
 	return p
 }
 
-// all are the services that ever were.
-func (c *town) all() []*processes.Process {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return append([]*processes.Process(nil), c.procs...)
+// startForCancelledJobs starts a worker for the queue that had none. It settles
+// the jobs that were cancelled in that queue.
+func (c *testCluster) startForCancelledJobs(t *testing.T) {
+	t.Helper()
+	c.start(t, processes.Finetune, "TUNEBUS_SERVICES_FINETUNE_QUEUE="+queueWithoutWorkers)
 }
 
-// writeLogs writes what every process wrote to a folder.
-func (c *town) writeLogs(t *testing.T) {
+// allServices returns the processes of all services, including ended ones.
+func (c *testCluster) allServices() []*processes.Process {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([]*processes.Process(nil), c.services...)
+}
+
+// writeLogs writes the log of each process to a folder.
+func (c *testCluster) writeLogs(t *testing.T) {
 	folder := c.in("logs")
 	if err := os.MkdirAll(folder, 0o750); err != nil {
 		t.Error(err)
 	}
-	for _, p := range append(c.all(), c.nats) {
+	for _, p := range append(c.allServices(), c.nats) {
 		if err := os.WriteFile(filepath.Join(folder, fmt.Sprintf("%s-%d.log", p.Name, p.PID())), []byte(p.Log.String()), 0o600); err != nil {
 			t.Error(err)
 		}
 	}
 }
 
-// rest waits until every request is answered, every run tracked and every
-// message settled; then the services end. What does not come to rest within
-// limit is for the audit to find.
-func (c *town) rest(t *testing.T, limit time.Duration) {
+// waitUntilIdle waits until each request has a response, each run is tracked and
+// each message is settled. Then it stops the services. After the limit it stops
+// them too; the audit then finds the unfinished work.
+func (c *testCluster) waitUntilIdle(t *testing.T, limit time.Duration) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	tick := time.NewTicker(500 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		err := c.unrest(ctx)
+		err := c.checkIdle(ctx)
 		if err == nil {
 			break
 		}
@@ -167,32 +190,32 @@ func (c *town) rest(t *testing.T, limit time.Duration) {
 		case <-tick.C:
 			continue
 		case <-ctx.Done():
-			t.Errorf("no rest after %s: %v", limit, err)
+			t.Errorf("not idle after %s: %v", limit, err)
 		}
 		break
 	}
-	for _, p := range c.all() {
+	for _, p := range c.allServices() {
 		if !p.Ended() {
 			p.Stop(t)
 		}
 	}
 }
 
-// unrest says what still goes on.
-func (c *town) unrest(ctx context.Context) error {
-	requests, err := c.count(ctx, events.StreamRequests, ">")
+// checkIdle returns an error that names unfinished work, if there is any.
+func (c *testCluster) checkIdle(ctx context.Context) error {
+	requests, err := c.countMessages(ctx, events.StreamRequests, ">")
 	if err != nil {
 		return err
 	}
-	accepted, err := c.subjects(ctx, events.TypePipelineAccepted+".*")
+	accepted, err := c.factSubjects(ctx, events.TypePipelineAccepted+".*")
 	if err != nil {
 		return err
 	}
-	rejected, err := c.subjects(ctx, events.TypePipelineRejected+".*")
+	rejected, err := c.factSubjects(ctx, events.TypePipelineRejected+".*")
 	if err != nil {
 		return err
 	}
-	tracked, err := c.subjects(ctx, events.TypeTrackingCompleted+".*")
+	tracked, err := c.factSubjects(ctx, events.TypeTrackingCompleted+".*")
 	if err != nil {
 		return err
 	}
@@ -223,12 +246,13 @@ func (c *town) unrest(ctx context.Context) error {
 		return err
 	}
 	for key := range leases.Keys() {
-		return fmt.Errorf("%s is held", key)
+		return fmt.Errorf("lease %s is taken", key)
 	}
 	return nil
 }
 
-func (c *town) count(ctx context.Context, stream, filter string) (int, error) {
+// countMessages counts the messages of a stream whose subjects match a filter.
+func (c *testCluster) countMessages(ctx context.Context, stream, filter string) (int, error) {
 	s, err := c.js.Stream(ctx, stream)
 	if err != nil {
 		return 0, err
@@ -244,8 +268,8 @@ func (c *town) count(ctx context.Context, stream, filter string) (int, error) {
 	return n, nil
 }
 
-// subjects are those of the facts that match a filter.
-func (c *town) subjects(ctx context.Context, filter string) (map[string]bool, error) {
+// factSubjects returns the subjects of the stored facts that match a filter.
+func (c *testCluster) factSubjects(ctx context.Context, filter string) (map[string]bool, error) {
 	s, err := c.js.Stream(ctx, events.StreamFacts)
 	if err != nil {
 		return nil, err
@@ -261,8 +285,8 @@ func (c *town) subjects(ctx context.Context, filter string) (map[string]bool, er
 	return out, nil
 }
 
-// audited reads what is left of a town at rest and reports every fault.
-func (c *town) audited(t *testing.T) snapshot.State {
+// audit reads the state of an idle cluster and reports each fault.
+func (c *testCluster) audit(t *testing.T) snapshot.State {
 	t.Helper()
 	s := c.state
 	read := snapshot.ReadArtifacts(c.in("artifacts"), &s)
@@ -281,22 +305,22 @@ func (c *town) audited(t *testing.T) snapshot.State {
 	return s
 }
 
-// orphans are processes other than NATS that still run in the town's folder,
-// as far as the system tells.
-func (c *town) orphans() []string {
+// orphans returns the processes, other than NATS, that still run in the folder
+// of the cluster. Processes that only /proc shows are found on Linux alone.
+func (c *testCluster) orphans() []string {
 	var out []string
 	folders, err := filepath.Glob("/proc/[0-9]*/cwd")
 	if err != nil {
 		return nil
 	}
 	for _, f := range folders {
-		where, err := os.Readlink(f)
+		cwd, err := os.Readlink(f)
 		pid := filepath.Base(filepath.Dir(f))
-		if err == nil && (where == c.dir || strings.HasPrefix(where, c.dir+"/")) && pid != fmt.Sprint(c.nats.PID()) {
+		if err == nil && (cwd == c.dir || strings.HasPrefix(cwd, c.dir+"/")) && pid != fmt.Sprint(c.nats.PID()) {
 			out = append(out, "process "+pid)
 		}
 	}
-	for _, p := range c.all() {
+	for _, p := range c.allServices() {
 		if !p.Ended() {
 			out = append(out, fmt.Sprintf("process %d of %s", p.PID(), p.Name))
 		}

@@ -11,9 +11,9 @@ import (
 	"github.com/tunebus/tunebus/events"
 )
 
-// plantedFault is a fault that a test adds to a correct recording, and the finding
+// injectedFault is a fault that a test adds to a correct recording, and the finding
 // that it must lead to.
-type plantedFault struct {
+type injectedFault struct {
 	name string
 	// folders changes the files before they are read; state changes the state
 	// after it was read.
@@ -26,15 +26,15 @@ type plantedFault struct {
 	also int
 }
 
-// TestPlantedFaults adds one fault at a time to a correct recording: exactly this
+// TestInjectedFaults adds one fault at a time to a correct recording: exactly this
 // fault is found.
-func TestPlantedFaults(t *testing.T) {
+func TestInjectedFaults(t *testing.T) {
 	t.Parallel()
 	correct := record(t)
 	if faults := audit.Check(correct.read(t)); len(faults) > 0 {
 		t.Fatalf("the correct recording has faults:\n%s", lines(faults))
 	}
-	for _, p := range slices.Concat(plantedFacts(), plantedAttempts(), plantedWork(), plantedTracking(), plantedFiles()) {
+	for _, p := range slices.Concat(injectedFactFaults(), injectedAttemptFaults(), injectedStepFaults(), injectedTrackingFaults(), injectedFileFaults()) {
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()
 			b := correct.copy(t)
@@ -112,8 +112,8 @@ func changeFact[E events.Event](subject string, change func(*E)) func(*testing.T
 	}
 }
 
-func plantedFacts() []plantedFault {
-	return []plantedFault{
+func injectedFactFaults() []injectedFault {
+	return []injectedFault{
 		{name: "a request without a response", kind: audit.Lost, object: "request 9", text: "neither accepted nor rejected",
 			state: func(_ *testing.T, s *snapshot.State) { s.Requests = append(s.Requests, snapshot.Message{Sequence: 9}) }},
 		{name: "a request with two responses", kind: audit.Duplicated, object: "request 1", text: "pipeline.accepted.recorded and pipeline.rejected.1",
@@ -203,12 +203,12 @@ func addSecondRun(t *testing.T, s *snapshot.State) {
 	putFact(accepted, "tracking.completed."+run)(t, s)
 }
 
-func plantedAttempts() []plantedFault {
+func injectedAttemptFaults() []injectedFault {
 	started := func(n int) events.PhaseStarted {
 		return events.PhaseStarted{RunID: run, Phase: events.Finetune, Attempt: n}
 	}
 	ended := events.AttemptEnded{RunID: run, Phase: events.Finetune, Attempt: 2, Reason: events.EndError}
-	return []plantedFault{
+	return []injectedFault{
 		{name: "a gap in the attempts", kind: audit.Torn, object: "finetune.started.recorded.2", text: "is the attempt after 0",
 			state: dropFacts("finetune.started."+run+".1", "finetune.attempt_ended."+run+".1")},
 		{name: "an attempt that never started", kind: audit.Torn, object: "finetune.attempt_ended.recorded.1", text: "never started",
@@ -224,7 +224,7 @@ func plantedAttempts() []plantedFault {
 			}},
 		{name: "an attempt after the completion", kind: audit.Duplicated, object: "finetune.started.recorded.3", text: "after its completion",
 			state: putFact(started(3), "finetune.completed."+run)},
-		{name: "a stale attempt that completes", kind: audit.Duplicated, object: "finetune.completed.recorded", text: "while attempt 3 held the job",
+		{name: "a stale attempt that completes", kind: audit.Duplicated, object: "finetune.completed.recorded", text: "while attempt 3 owned the job",
 			state: putFact(started(3), "finetune.started."+run+".2")},
 		{name: "a completion by an attempt that never started", kind: audit.Torn, object: "finetune.completed.recorded", text: "which never started",
 			state: dropFacts("finetune.started." + run + ".2")},

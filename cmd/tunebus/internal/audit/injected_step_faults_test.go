@@ -12,8 +12,8 @@ import (
 	"github.com/tunebus/tunebus/events"
 )
 
-func plantedWork() []plantedFault {
-	return []plantedFault{
+func injectedStepFaults() []injectedFault {
+	return []injectedFault{
 		{name: "repeated steps", kind: audit.Repeated, object: "finetune.started.recorded.2", text: "5 steps again", state: repeatSteps},
 		{name: "repeated steps, and outages before and after", kind: audit.Repeated, object: "finetune.started.recorded.2", text: "also at step 3",
 			state: func(t *testing.T, s *snapshot.State) {

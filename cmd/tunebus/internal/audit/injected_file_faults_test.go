@@ -19,12 +19,12 @@ import (
 func message(t *testing.T, ev events.Event) snapshot.Message {
 	t.Helper()
 	body, err := json.Marshal(map[string]any{
-		"id": "planted", "type": ev.Type(), "dataschema": events.Schema(ev.Type()), "data": ev,
+		"id": "injected", "type": ev.Type(), "dataschema": events.Schema(ev.Type()), "data": ev,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return snapshot.Message{Subject: ev.Subject(), ID: "planted", Body: body}
+	return snapshot.Message{Subject: ev.Subject(), ID: "injected", Body: body}
 }
 
 // unwrap decodes the data of an event.
@@ -116,8 +116,8 @@ func addFile(path ...string) func(*testing.T, recording) {
 // step1 matches the line of step 1 in the file of a metric.
 const step1 = `(?m)^\d+ \S+ 1\n`
 
-func plantedTracking() []plantedFault {
-	return []plantedFault{
+func injectedTrackingFaults() []injectedFault {
+	return []injectedFault{
 		{name: "an MLflow run twice", kind: audit.Duplicated, text: "second MLflow run of finetune",
 			folders: func(t *testing.T, b recording) {
 				folder := mlflowRun(t, b, "finetune")
@@ -173,7 +173,7 @@ func plantedTracking() []plantedFault {
 	}
 }
 
-func plantedFiles() []plantedFault {
+func injectedFileFaults() []injectedFault {
 	const model = "runs/" + run + "/finetune/2/model.txt"
 	history := func(change func([]byte) []byte) func(*testing.T, *snapshot.State) {
 		return func(t *testing.T, s *snapshot.State) {
@@ -194,7 +194,7 @@ func plantedFiles() []plantedFault {
 	key := func(bucket string) func(*testing.T, *snapshot.State) {
 		return func(_ *testing.T, s *snapshot.State) { s.Keys[bucket] = append(s.Keys[bucket], "left") }
 	}
-	return []plantedFault{
+	return []injectedFault{
 		{name: "no artifact", kind: audit.Lost, object: model, text: "refers to it", folders: removeFile("data/artifacts", model)},
 		{name: "a damaged artifact", kind: audit.Torn, object: model, text: "has 9 bytes",
 			folders: func(t *testing.T, b recording) {
@@ -229,7 +229,7 @@ func plantedFiles() []plantedFault {
 
 		{name: "no summary", kind: audit.Lost, object: "reports of run", text: "pipeline_summary.json is not there",
 			folders: removeFile("reports", run, "pipeline_summary.json")},
-		{name: "the summary of another run", kind: audit.Torn, object: "reports of run", text: `tells of run "other"`,
+		{name: "the summary of another run", kind: audit.Torn, object: "reports of run", text: `is the summary of run "other"`,
 			folders: func(t *testing.T, b recording) {
 				edit(t, filepath.Join(b.dir, "reports", run, "pipeline_summary.json"), replaceAll(`"run_id": "recorded"`, `"run_id": "other"`))
 			}},
@@ -248,7 +248,7 @@ func plantedFiles() []plantedFault {
 		{name: "no line in the list", kind: audit.Lost, object: run, text: "no line",
 			state: func(_ *testing.T, s *snapshot.State) { s.List = nil }},
 		{name: "two lines in the list", kind: audit.Duplicated, object: run, text: "2 lines", state: line(run, "success")},
-		{name: "a line that says otherwise", kind: audit.Torn, object: run, text: "is running in the list",
+		{name: "a line with another status", kind: audit.Torn, object: run, text: "is running in the list",
 			state: func(_ *testing.T, s *snapshot.State) { s.List[0].Status = "running" }},
 		{name: "a line of no run", kind: audit.Left, object: "unknown", text: "in the list", state: line("unknown", "success")},
 		{name: "reports of no run", kind: audit.Left, object: "unknown", text: "has reports", folders: addFile("reports/unknown/pipeline_summary.json")},
@@ -256,19 +256,19 @@ func plantedFiles() []plantedFault {
 	}
 }
 
-// TestEachKindIsPlanted: there is a planted fault of each kind.
-func TestEachKindIsPlanted(t *testing.T) {
+// TestEachKindIsInjected: the tests inject a fault of each kind.
+func TestEachKindIsInjected(t *testing.T) {
 	t.Parallel()
-	planted := map[audit.Kind]bool{}
-	for _, p := range slices.Concat(plantedFacts(), plantedAttempts(), plantedWork(), plantedTracking(), plantedFiles()) {
-		planted[p.kind] = true
+	injected := map[audit.Kind]bool{}
+	for _, p := range slices.Concat(injectedFactFaults(), injectedAttemptFaults(), injectedStepFaults(), injectedTrackingFaults(), injectedFileFaults()) {
+		injected[p.kind] = true
 		if strings.TrimSpace(p.object+p.text) == "" {
 			t.Errorf("%s: no expectation", p.name)
 		}
 	}
 	for _, k := range []audit.Kind{audit.Lost, audit.Duplicated, audit.Stuck, audit.Torn, audit.Failed, audit.Left, audit.Repeated} {
-		if !planted[k] {
-			t.Errorf("no fault of the kind %s is planted", k)
+		if !injected[k] {
+			t.Errorf("no fault of the kind %s is injected", k)
 		}
 	}
 }
