@@ -2,6 +2,9 @@
 // run, their wire names and subjects, the state that they add up to, and the event
 // that follows from each. It imports only the standard library.
 //
+// A fact is an event of a run that is stored once, on a subject of its own. The
+// facts of a run are its whole state; a request and a metric point are no facts.
+//
 //	run := events.Fold(facts)                // the state of a run
 //	next, err := events.Next(completed, run) // the job, or the end, that follows
 //

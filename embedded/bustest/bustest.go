@@ -1,14 +1,15 @@
-// Package bustest starts NATS servers for tests, in the test's process, with
-// the streams and consumers of tunebus.
+// Package bustest starts NATS servers for tests, and holds the tests of
+// pipeline/bus. The servers run in the test's process, with the streams and
+// consumers of tunebus.
 //
 //	c := bustest.New(t, topology.Topology{})
 //	stored, err := journal.New(c).Publish(t.Context(), event, journal.Fence{})
 //
 // [NewProxy] breaks the connection between a client and a server.
 //
-// The tests of the packages below pipeline/bus are in this folder too: they
-// need a real server, and pipeline must not import embedded. The files have
-// the names of the packages or parts that they test.
+// The tests of the packages below pipeline/bus are here because they need a
+// real server, and pipeline must not import embedded. The files have the names
+// of the packages or parts that they test.
 package bustest
 
 import (

@@ -13,7 +13,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/bus/lease"
-	"github.com/tunebus/tunebus/pipeline/bus/runindex"
+	"github.com/tunebus/tunebus/pipeline/bus/runlister"
 )
 
 // leaseName names the lease that prevents two archivers at the same time.
@@ -61,7 +61,7 @@ type Archiver struct {
 func NewArchiver(c *conn.Conn, store Store, opts Options) *Archiver {
 	return &Archiver{
 		stream:      history.New(c),
-		runs:        runindex.New(c),
+		runs:        runlister.New(c),
 		checkpoints: checkpoint.New(c),
 		files:       NewFiles(store),
 		opts:        opts,

@@ -1,4 +1,4 @@
-package atomicfile_test
+package atomicfile
 
 import (
 	"errors"
@@ -6,8 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-
-	"github.com/tunebus/tunebus/pipeline/atomicfile"
 )
 
 func text(s string) func(io.Writer) error {
@@ -19,38 +17,66 @@ func text(s string) func(io.Writer) error {
 
 func TestWrite(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "new", "file")
-	for _, content := range []string{"first", "second"} {
-		if err := atomicfile.Write(path, ".tmp-*", 0o640, text(content)); err != nil {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "folder", "file")
+	broken := errors.New("broken")
+	for _, opt := range []Options{{Sync: true, Perm: 0o640}, {TempDir: dir, TempPattern: ".other-*", Perm: 0o640}} {
+		if err := errors.Join(Write(path, text("old"), opt), Write(path, text("new"), opt)); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := os.ReadFile(path); err != nil || string(got) != content {
-			t.Errorf("read %q, %v; want %q", got, err, content)
+		err := Write(path, func(w io.Writer) error { return errors.Join(text("half")(w), broken) }, opt)
+		if !errors.Is(err, broken) || err.Error() != "broken" {
+			t.Errorf("error %v", err)
+		}
+		if got, err := os.ReadFile(path); err != nil || string(got) != "new" {
+			t.Errorf("content %q, %v", got, err)
+		}
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o640 {
+			t.Errorf("mode %v, %v", info.Mode(), err)
 		}
 	}
-	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o640 {
-		t.Errorf("mode %v, %v", info.Mode(), err)
+	left, err := filepath.Glob(filepath.Join(dir, "*", ".*"))
+	if err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v, %v", left, err)
 	}
 }
 
-func TestFailedWriteChangesNothing(t *testing.T) {
+func TestRemoveTemps(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	path := filepath.Join(dir, "file")
-	if err := atomicfile.Write(path, ".tmp-*", 0o644, text("old")); err != nil {
+	dir := filepath.Join(t.TempDir(), "of [odd] name")
+	if err := RemoveTemps(dir); err != nil {
+		t.Errorf("a folder that does not exist: %v", err)
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	broken := errors.New("broken")
-	err := atomicfile.Write(path, ".tmp-*", 0o644, func(w io.Writer) error {
-		return errors.Join(text("ne")(w), broken)
-	})
-	if !errors.Is(err, broken) {
-		t.Errorf("got %v, want the error of the writer", err)
+	file, err := os.CreateTemp(dir, TempPattern)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if got, err := os.ReadFile(path); err != nil || string(got) != "old" {
-		t.Errorf("read %q, %v", got, err)
+	sub := filepath.Join(dir, ".tmp-folder")
+	if err = os.Mkdir(sub, 0o755); err == nil {
+		err = errors.Join(file.Close(), os.WriteFile(filepath.Join(sub, "x"), nil, 0o600), os.WriteFile(filepath.Join(dir, "other"), nil, 0o600))
 	}
-	if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
-		t.Errorf("left over: %v, %v", left, err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := RemoveTemps(dir); err != nil {
+		t.Error(err)
+	}
+	left, err := os.ReadDir(dir)
+	if err != nil || len(left) != 1 || left[0].Name() != "other" {
+		t.Errorf("left: %v, %v", left, err)
+	}
+}
+
+func TestJSON(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "file.json")
+	if err := Write(path, JSON(map[string]string{"a": "<b>"}), Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(path); err != nil || string(got) != "{\n  \"a\": \"<b>\"\n}\n" {
+		t.Errorf("content %q, %v", got, err)
 	}
 }

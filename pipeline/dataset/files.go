@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/tunebus/tunebus/pipeline/huggingface"
 )
 
 // file is one file of a data set.
@@ -73,7 +75,7 @@ func findFiles(dir string) ([]file, error) {
 			return nil
 		}
 		format, ok := formatOf(d.Name())
-		if d.IsDir() || !ok || isMetadata(d.Name()) {
+		if d.IsDir() || !ok || huggingface.IsDatasetMetadata(d.Name()) {
 			return nil
 		}
 		info, err := os.Stat(path)
@@ -92,16 +94,6 @@ func findFiles(dir string) ([]file, error) {
 	})
 	slices.SortFunc(files, func(a, b file) int { return strings.Compare(a.name, b.name) })
 	return files, err
-}
-
-// isMetadata reports whether a file of the Hub describes a data set and is not
-// part of it.
-func isMetadata(name string) bool {
-	switch name {
-	case "dataset_infos.json", "dataset_info.json", "dataset_dict.json", "state.json":
-		return true
-	}
-	return false
 }
 
 // digest returns the digest of files (see [Info.SHA256]) and their size.

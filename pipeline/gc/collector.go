@@ -17,7 +17,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/bus/requestlog"
-	"github.com/tunebus/tunebus/pipeline/bus/runindex"
+	"github.com/tunebus/tunebus/pipeline/bus/runlister"
 )
 
 // Store is the part of [artifact.Store] that a collection needs.
@@ -61,7 +61,7 @@ func New(c *conn.Conn, store Store, opts Options) *Collector {
 		sources: sources{
 			requests:    requestlog.New(c),
 			deadLetters: deadletter.New(c),
-			runs:        runindex.New(c),
+			runs:        runlister.New(c),
 			stream:      history.New(c),
 			archive:     archive.NewFiles(store),
 		},

@@ -87,8 +87,8 @@ func (c cache) open(r repository, commit string) (string, int, error) {
 
 // writeFile writes a small file of the cache.
 func writeFile(path, text string) error {
-	return atomicfile.Write(path, ".writing-*", 0o600, func(w io.Writer) error {
+	return atomicfile.Write(path, func(w io.Writer) error {
 		_, err := io.WriteString(w, text)
 		return err
-	})
+	}, atomicfile.Options{TempPattern: ".writing-*", Perm: 0o600})
 }

@@ -77,9 +77,9 @@ func (d downloader) transfer(ctx context.Context, what, address, path string, f 
 		return err
 	}
 	defer response.Body.Close()
-	err = atomicfile.Write(path, ".fetching-*", 0o644, func(w io.Writer) error {
+	err = atomicfile.Write(path, func(w io.Writer) error {
 		return f.copyVerified(w, response.Body)
-	})
+	}, atomicfile.Options{TempPattern: ".fetching-*"})
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}

@@ -37,12 +37,11 @@ func modelFiles(all []file) []file {
 // datasetFiles returns the data files of a data set. If it has files of several
 // formats, it returns those of the first format below.
 func datasetFiles(all []file) []file {
-	metadata := []string{"dataset_infos.json", "dataset_info.json", "state.json", "dataset_dict.json"}
 	for _, ext := range []string{".parquet", ".jsonl", ".json", ".csv", ".xlsx"} {
 		var out []file
 		for _, f := range all {
 			name := path.Base(f.Path)
-			if path.Ext(name) == ext && !strings.HasPrefix(f.Path, ".") && !slices.Contains(metadata, name) {
+			if path.Ext(name) == ext && !strings.HasPrefix(f.Path, ".") && !IsDatasetMetadata(name) {
 				out = append(out, f)
 			}
 		}
@@ -51,6 +50,17 @@ func datasetFiles(all []file) []file {
 		}
 	}
 	return nil
+}
+
+// IsDatasetMetadata reports whether a file of a data set, by the name without
+// its folder, describes the data set and has no rows of it. The names are those
+// that the library datasets writes.
+func IsDatasetMetadata(name string) bool {
+	switch name {
+	case "dataset_infos.json", "dataset_info.json", "dataset_dict.json", "state.json":
+		return true
+	}
+	return false
 }
 
 // convertedFiles returns the files of one configuration of the Hub's conversion

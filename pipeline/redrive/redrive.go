@@ -1,6 +1,5 @@
-// Package redrive plans and carries out what is done with many dead letters:
-// to redrive them, which gives each message back to the consumer that gave it
-// up, or to discard them.
+// Package redrive selects many dead letters and redrives or discards them. To
+// redrive a letter gives its message back to the consumer that gave it up.
 //
 // [Plan] reads which letters a [Selection] means and changes nothing; a
 // selection that names a letter that does not exist is refused as a whole, by
@@ -74,7 +73,7 @@ func subjectMatches(filter, subject string) bool {
 	return len(f) == len(s)
 }
 
-// Selection says which dead letters are meant: some by their sequence, or all
+// Selection selects dead letters: some by their sequence, or all
 // that a filter chooses.
 type Selection struct {
 	Sequences []uint64
@@ -83,7 +82,7 @@ type Selection struct {
 	Filter Filter
 }
 
-// MissingError says that there is no dead letter at a sequence.
+// MissingError is the error for a sequence without a dead letter.
 type MissingError struct{ Sequence uint64 }
 
 func (e *MissingError) Error() string { return fmt.Sprintf("there is no dead letter %d", e.Sequence) }

@@ -42,7 +42,7 @@ type Intake struct {
 	NewID func() string
 }
 
-// Selection says which requests are replayed.
+// Selection selects the requests to replay.
 type Selection struct {
 	Span requestlog.Span
 	// Labels have to be there all together.
@@ -55,7 +55,7 @@ type Selection struct {
 // Label is a label that a request has to have.
 type Label struct {
 	Name, Value string
-	// AnyValue says that only the name matters.
+	// AnyValue is set if only the name matters.
 	AnyValue bool
 }
 
@@ -107,7 +107,7 @@ const (
 type Skipped struct {
 	Request uint64
 	Reason  Reason
-	// Why says the reason in words.
+	// Why is the reason in words.
 	Why string
 }
 

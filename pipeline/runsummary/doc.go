@@ -1,5 +1,5 @@
-// Package runsummary sums up one run: its status, scores, gates, attempts and
-// links, how it ended, and what can be done next.
+// Package runsummary is the outcome of a run and the next steps, as commands show
+// them: its status, scores, gates, attempts and links, and what can be done next.
 //
 // Everything is computed from the fold of the run's facts, so that a command,
 // a page and a service say the same of a run. Nothing is read or written,

@@ -17,7 +17,7 @@ const (
 	Cancelled Outcome = "cancelled"
 )
 
-// OutcomeOf says how a run ended.
+// OutcomeOf returns how a run ended.
 func OutcomeOf(run events.Run) Outcome {
 	c := run.Completed
 	switch {

@@ -9,7 +9,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/history"
 )
 
-// Following says which run is followed and who is told.
+// Following names a run to follow, and the functions that receive its facts.
 type Following struct {
 	// Run is the run's id.
 	Run string

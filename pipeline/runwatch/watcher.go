@@ -9,7 +9,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
-	"github.com/tunebus/tunebus/pipeline/bus/runindex"
+	"github.com/tunebus/tunebus/pipeline/bus/runlister"
 	"github.com/tunebus/tunebus/pipeline/bus/wakeup"
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
@@ -63,7 +63,7 @@ func New(f Facts, r Rejections, w WakeUps) *Watcher {
 
 // On returns a watcher of the runs of the server that c leads to.
 func On(c *conn.Conn) *Watcher {
-	return New(history.New(c), runindex.New(c), func(ctx context.Context, subjects ...string) (<-chan struct{}, error) {
+	return New(history.New(c), runlister.New(c), func(ctx context.Context, subjects ...string) (<-chan struct{}, error) {
 		return wakeup.Watch(ctx, c, subjects...)
 	})
 }

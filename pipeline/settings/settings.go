@@ -16,6 +16,7 @@ package settings
 import (
 	"time"
 
+	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/spec"
 )
 
@@ -101,9 +102,6 @@ type Inference struct {
 	SaveEvery time.Duration `json:"save_every" default:"30s" doc:"how often the answers so far are saved, so that another worker need not give them again"`
 }
 
-// Worker returns the settings of the worker.
-func (i Inference) Worker() Worker { return Worker{Queue: i.Queue, Slots: i.Slots, Grace: i.Grace} }
-
 // Evaluation is the section services.evaluation.
 type Evaluation struct {
 	Queue         string        `json:"queue" default:"builtin" doc:"queue that jobs are taken from"`
@@ -124,5 +122,14 @@ type Tracker struct {
 	Slots       int      `json:"slots" default:"2" doc:"runs that are written at once"`
 }
 
-// Worker returns the settings of the worker.
-func (e Evaluation) Worker() Worker { return Worker{Queue: e.Queue, Slots: e.Slots, Grace: e.Grace} }
+// Worker returns the settings of the worker of a phase.
+func (s Settings) Worker(p events.Phase) Worker {
+	switch p {
+	case events.Inference:
+		return Worker{Queue: s.Inference.Queue, Slots: s.Inference.Slots, Grace: s.Inference.Grace}
+	case events.Evaluation:
+		return Worker{Queue: s.Evaluation.Queue, Slots: s.Evaluation.Slots, Grace: s.Evaluation.Grace}
+	default:
+		return s.Finetune
+	}
+}

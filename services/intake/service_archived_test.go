@@ -13,7 +13,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/delivery"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
-	"github.com/tunebus/tunebus/pipeline/bus/runindex"
+	"github.com/tunebus/tunebus/pipeline/bus/runlister"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/services/intake"
 )
@@ -91,7 +91,7 @@ func TestArchiveIsReadOnlyIfNeeded(t *testing.T) {
 	f.request(t, events.PipelineRequested{})
 	var id string
 	eventually(t, "the run is accepted", func() bool {
-		ids, err := runindex.New(f.bus).Accepted(t.Context())
+		ids, err := runlister.New(f.bus).Accepted(t.Context())
 		if err != nil || len(ids) == 0 {
 			return false
 		}

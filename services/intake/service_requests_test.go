@@ -16,7 +16,7 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/bus/delivery"
-	"github.com/tunebus/tunebus/pipeline/bus/runindex"
+	"github.com/tunebus/tunebus/pipeline/bus/runlister"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/services/intake"
 	"github.com/tunebus/tunebus/services/intake/request"
@@ -70,7 +70,7 @@ func TestRedeliveredRequest(t *testing.T) {
 		}
 	}
 	run := f.accepted(t, id)
-	if ids, err := runindex.New(f.bus).Accepted(t.Context()); err != nil || len(ids) != 1 {
+	if ids, err := runlister.New(f.bus).Accepted(t.Context()); err != nil || len(ids) != 1 {
 		t.Errorf("runs %v, %v", ids, err)
 	}
 	if run.Accepted.Lineage.RequestSequence != 7 || run.Accepted.RunName == "" {

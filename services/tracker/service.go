@@ -16,7 +16,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/bus/lease"
-	"github.com/tunebus/tunebus/pipeline/bus/runindex"
+	"github.com/tunebus/tunebus/pipeline/bus/runlister"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/services/tracker/livemetrics"
 	"github.com/tunebus/tunebus/services/tracker/mlflowsync"
@@ -61,7 +61,7 @@ func New(c *conn.Conn, store *artifact.Store, cfg Config) *Service {
 	cfg = cfg.withDefaults()
 	due := newDueQueue(longestWait)
 	list := newRunListBuffer(cfg.Reports)
-	index, facts := runindex.New(c), history.New(c)
+	index, facts := runlister.New(c), history.New(c)
 	live := livemetrics.New(
 		func(run string, p events.Phase) livemetrics.Reader { return facts.Metrics(run, p) },
 		func(run string) { due.schedule(run, time.Now()) },

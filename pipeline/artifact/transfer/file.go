@@ -48,10 +48,10 @@ func (f *Files) fetchFile(ctx context.Context, ref events.Reference, path string
 		return err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	return atomicfile.Write(path, temporaryPattern, 0o644, func(w io.Writer) error {
+	return atomicfile.Write(path, func(w io.Writer) error {
 		_, err := io.Copy(w, r)
 		return err
-	})
+	}, atomicfile.Options{TempPattern: temporaryPattern})
 }
 
 // fileHasContent reports whether path is a regular file with the content that

@@ -14,7 +14,7 @@ import (
 
 // PurgeRun removes a run from the stream of facts, up to the message at
 // sequence last, and its metric points. Facts of attempts go first and facts
-// of the whole run last, so that runindex still lists a run whose removal was
+// of the whole run last, so that runlister still lists a run whose removal was
 // cut short.
 func (h *History) PurgeRun(ctx context.Context, run string, last uint64) error {
 	if !events.ValidToken(run) {

@@ -1,4 +1,4 @@
-// Package wakeup wakes whoever waits for news about a run. It listens to core
+// Package wakeup wakes goroutines that wait for news about a run. It listens to core
 // NATS, which also shows publishes that the stream then refused, and shows
 // nothing while the connection is down. A wake-up therefore proves nothing: its
 // receiver reads the stream before it believes anything. Every reconnect is a

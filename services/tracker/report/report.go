@@ -8,9 +8,9 @@ import (
 	"path/filepath"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/atomicfile"
 	"github.com/tunebus/tunebus/pipeline/failpoint"
 	"github.com/tunebus/tunebus/pipeline/structconf"
-	"github.com/tunebus/tunebus/services/tracker/atomicfile"
 	"github.com/tunebus/tunebus/services/tracker/report/pipelinesummary"
 	"github.com/tunebus/tunebus/services/tracker/report/scores"
 	"github.com/tunebus/tunebus/services/tracker/report/workbook"
@@ -88,7 +88,7 @@ type fileWriter struct {
 func (f *fileWriter) add(name, mediaType string, write func(io.Writer) error) error {
 	path := filepath.Join(f.dir, name)
 	if err := atomicfile.Write(path, write, atomicfile.Options{Sync: true, BeforeRename: failpoint.ReportUnnamed}); err != nil {
-		return err
+		return fmt.Errorf("write %s: %w", name, err)
 	}
 	info, err := os.Stat(path)
 	if err != nil {

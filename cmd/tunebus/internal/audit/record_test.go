@@ -18,6 +18,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/prediction"
+	"github.com/tunebus/tunebus/pipeline/settings"
 	"github.com/tunebus/tunebus/services/evaluation"
 	"github.com/tunebus/tunebus/services/tracker"
 )
@@ -131,11 +132,15 @@ func record(t *testing.T) recording {
 	b := recording{dir: t.TempDir()}
 	halfway := make(chan struct{})
 	cfg := standalone.Config{
-		Data: filepath.Join(b.dir, "data"), Listen: "127.0.0.1:0", RelaxedSync: true, Layout: topology.Topology{AckWait: 2 * time.Second},
+		Settings: settings.Settings{
+			Data:    settings.Data{Folder: filepath.Join(b.dir, "data")},
+			Tracker: settings.Tracker{TrackingURI: "file://" + b.dir + "/mlruns", Reports: filepath.Join(b.dir, "reports")},
+		},
+		Listen: "127.0.0.1:0", RelaxedSync: true, Topology: topology.Topology{AckWait: 2 * time.Second},
 		Engines: map[events.Phase]engine.Engine{
 			events.Finetune: train(halfway), events.Inference: engine.Func(answer), events.Evaluation: evaluation.Engine{},
 		},
-		Tracker: tracker.Config{TrackingURI: "file://" + b.dir + "/mlruns", Reports: filepath.Join(b.dir, "reports"), Settle: 50 * time.Millisecond},
+		Tracker: func(c *tracker.Config) { c.Settle = 50 * time.Millisecond },
 	}
 	l := start(t, cfg)
 	for _, req := range []events.PipelineRequested{

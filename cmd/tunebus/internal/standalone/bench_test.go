@@ -30,7 +30,7 @@ func BenchmarkNoopPipeline(b *testing.B) {
 			}
 		})
 		b.Run(sync.name+"/many", func(b *testing.B) {
-			l := start(b, standalone.Config{RelaxedSync: sync.relaxed, Workers: slots(8)})
+			l := start(b, standalone.Config{RelaxedSync: sync.relaxed, Settings: slots(8)})
 			ends := completions(b, l)
 			const inFlight = 32
 			n, running := 0, 0
@@ -62,10 +62,10 @@ func completions(b *testing.B, l *standalone.Local) <-chan struct{} {
 }
 
 // slots lets each phase work on n jobs at once.
-func slots(n int) map[events.Phase]settings.Worker {
-	out := map[events.Phase]settings.Worker{}
-	for _, p := range events.Phases() {
-		out[p] = settings.Worker{Slots: n}
+func slots(n int) settings.Settings {
+	return settings.Settings{
+		Finetune:   settings.Worker{Slots: n},
+		Inference:  settings.Inference{Slots: n},
+		Evaluation: settings.Evaluation{Slots: n},
 	}
-	return out
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
-	"github.com/tunebus/tunebus/pipeline/bus/runindex"
+	"github.com/tunebus/tunebus/pipeline/bus/runlister"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/worker"
@@ -240,7 +240,7 @@ func (s *testServer) wantCleanEnd(t *testing.T, a *replyRecorder, ids []string) 
 			}
 		}
 	}
-	open, err := runindex.New(s.bus).Open(t.Context())
+	open, err := runlister.New(s.bus).Open(t.Context())
 	if err != nil || len(open) > 0 {
 		t.Errorf("open runs: %v, %v", open, err)
 	}

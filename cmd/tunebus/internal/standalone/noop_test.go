@@ -14,7 +14,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/bus/wakeup"
 	"github.com/tunebus/tunebus/pipeline/engine"
-	"github.com/tunebus/tunebus/services/tracker"
+	"github.com/tunebus/tunebus/pipeline/settings"
 )
 
 // noop is an engine that does nothing.
@@ -30,13 +30,12 @@ func noops() map[events.Phase]engine.Engine {
 func start(t testing.TB, cfg standalone.Config) *standalone.Local {
 	t.Helper()
 	dir := t.TempDir()
-	cfg.Data = dir
-	cfg.Sources.Roots = []string{dir}
+	cfg.Settings.Data = settings.Data{Folder: dir, Roots: []string{dir}}
+	cfg.Settings.Tracker.TrackingURI = "file://" + dir + "/mlruns"
 	cfg.Logger = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))
 	if cfg.Engines == nil {
 		cfg.Engines = noops()
 	}
-	cfg.Tracker = tracker.Config{TrackingURI: "file://" + dir + "/mlruns"}
 	l, err := standalone.Start(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)

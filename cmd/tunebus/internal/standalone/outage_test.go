@@ -240,8 +240,8 @@ func TestTrackerAcrossLongMLflowOutage(t *testing.T) {
 	e := noops()
 	e[events.Finetune] = trainer{steps: steps, save: 10}
 	l, err := standalone.Start(t.Context(), standalone.Config{
-		RelaxedSync: true, Data: filepath.Join(dir, "data"), Engines: e,
-		Tracker: tracker.Config{TrackingURI: "file://" + blocked, Reports: filepath.Join(dir, "reports"), Settle: 20 * time.Millisecond, Retry: 50 * time.Millisecond},
+		RelaxedSync: true, Settings: trackedSettings(dir), Engines: e,
+		Tracker: func(c *tracker.Config) { c.Settle, c.Retry = 20*time.Millisecond, 50*time.Millisecond },
 	})
 	if err != nil {
 		t.Fatal(err)

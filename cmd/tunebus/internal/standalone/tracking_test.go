@@ -15,19 +15,28 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/standalone"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/engine"
+	"github.com/tunebus/tunebus/pipeline/settings"
 	"github.com/tunebus/tunebus/services/tracker"
 	"github.com/tunebus/tunebus/services/tracker/report"
 	"github.com/tunebus/tunebus/services/tracker/report/pipelinesummary"
 )
 
+// trackedSettings are settings whose data, reports and file store are in dir.
+func trackedSettings(dir string) settings.Settings {
+	return settings.Settings{
+		Data:    settings.Data{Folder: filepath.Join(dir, "data"), Roots: []string{dir}},
+		Tracker: settings.Tracker{TrackingURI: "file://" + dir + "/mlruns", Reports: filepath.Join(dir, "reports")},
+	}
+}
+
 // tracked starts all services; the tracker writes into the folder mlruns of dir.
 func tracked(t *testing.T, cfg standalone.Config, dir string) *standalone.Local {
 	t.Helper()
-	cfg.RelaxedSync, cfg.Data, cfg.Sources.Roots = true, filepath.Join(dir, "data"), []string{dir}
+	cfg.RelaxedSync, cfg.Settings = true, trackedSettings(dir)
 	if cfg.Engines == nil {
 		cfg.Engines = noops()
 	}
-	cfg.Tracker = tracker.Config{TrackingURI: "file://" + dir + "/mlruns", Reports: filepath.Join(dir, "reports"), Settle: 50 * time.Millisecond}
+	cfg.Tracker = func(c *tracker.Config) { c.Settle = 50 * time.Millisecond }
 	l, err := standalone.Start(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -174,9 +183,11 @@ func TestTrackerRestartChangesNothing(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	run := func(uri string, want bool) {
+		cfg := trackedSettings(dir)
+		cfg.Tracker.TrackingURI = uri
 		l, err := standalone.Start(t.Context(), standalone.Config{
-			RelaxedSync: true, Data: filepath.Join(dir, "data"), Engines: noops(),
-			Tracker: tracker.Config{TrackingURI: uri, Reports: filepath.Join(dir, "reports"), Settle: 20 * time.Millisecond},
+			RelaxedSync: true, Settings: cfg, Engines: noops(),
+			Tracker: func(c *tracker.Config) { c.Settle = 20 * time.Millisecond },
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -13,13 +13,14 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
+	"github.com/tunebus/tunebus/pipeline/settings"
 )
 
 // TestUnknownVersionBecomesDeadLetter: after a set time a message of an unknown version
 // becomes a dead letter of its consumer. A request is rejected as well.
 func TestUnknownVersionBecomesDeadLetter(t *testing.T) {
 	t.Parallel()
-	l := start(t, standalone.Config{RelaxedSync: true, Listen: "127.0.0.1:0", UnknownFor: time.Millisecond})
+	l := start(t, standalone.Config{RelaxedSync: true, Listen: "127.0.0.1:0", Settings: settings.Settings{Bus: settings.Bus{UnknownFor: time.Millisecond}}})
 	nc, err := nats.Connect(l.URL())
 	if err != nil {
 		t.Fatal(err)

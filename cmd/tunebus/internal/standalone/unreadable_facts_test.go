@@ -12,7 +12,6 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/engine"
-	"github.com/tunebus/tunebus/pipeline/settings"
 	"github.com/tunebus/tunebus/services/tracker"
 )
 
@@ -29,10 +28,11 @@ func TestTrackerGapsOfUnreadableFacts(t *testing.T) {
 		<-published
 		return noop(ctx, job)
 	})
+	cfg := trackedSettings(dir)
+	cfg.Bus.UnknownFor, cfg.Finetune.Slots = hold, 2
 	l, err := standalone.Start(t.Context(), standalone.Config{
-		RelaxedSync: true, Data: dir, Engines: e, Listen: "127.0.0.1:0", UnknownFor: hold,
-		Workers: map[events.Phase]settings.Worker{events.Finetune: {Slots: 2}},
-		Tracker: tracker.Config{TrackingURI: "file://" + dir + "/mlruns", Reports: dir + "/reports", Settle: 20 * time.Millisecond, Retry: 20 * time.Millisecond},
+		RelaxedSync: true, Settings: cfg, Engines: e, Listen: "127.0.0.1:0",
+		Tracker: func(c *tracker.Config) { c.Settle, c.Retry = 20*time.Millisecond, 20*time.Millisecond },
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -46,7 +46,7 @@ var busLayers = [][]string{
 	{"conn"},
 	{"streams", "topology", "wakeup"},
 	{"checkpoint", "delivery", "history", "journal", "lease", "objectstore", "requestlog"},
-	{"deadletter", "runindex"},
+	{"deadletter", "runlister"},
 }
 
 // connNames are what packages outside pipeline/bus may use of the package

@@ -1,5 +1,5 @@
-// Command structure prints the size and the shape of the source tree: methods
-// per type, lines and files per package, imports between packages.
+// Command structure measures the source tree, and its tests limit it: methods
+// per type, lines and files per package, imports between packages, names.
 //
 //	go run ./internal/structure                     # this tree
 //	go run ./internal/structure -tree ../../before  # another checkout

@@ -24,7 +24,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
 	"github.com/tunebus/tunebus/pipeline/bus/delivery"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
-	"github.com/tunebus/tunebus/pipeline/bus/runindex"
+	"github.com/tunebus/tunebus/pipeline/bus/runlister"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/services/tracker"
 )
@@ -128,7 +128,7 @@ func (e *testEnv) redeliver(t *testing.T) {
 // untracked are the runs without tracking.completed.
 func (e *testEnv) untracked(t *testing.T) []string {
 	t.Helper()
-	ids, err := runindex.New(e.conn).Untracked(t.Context())
+	ids, err := runlister.New(e.conn).Untracked(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/engine"
+	"github.com/tunebus/tunebus/pipeline/settings"
 	"github.com/tunebus/tunebus/services/evaluation"
 	"github.com/tunebus/tunebus/services/tracker"
 )
@@ -41,8 +42,12 @@ func recordRuns(t *testing.T) recording {
 	t.Helper()
 	dir := t.TempDir()
 	l, err := standalone.Start(t.Context(), standalone.Config{
-		Data: filepath.Join(dir, "data"), RelaxedSync: true, Engines: engines(),
-		Tracker: tracker.Config{TrackingURI: "file://" + dir + "/mlruns", Reports: filepath.Join(dir, "reports"), Settle: 10 * time.Millisecond},
+		Settings: settings.Settings{
+			Data:    settings.Data{Folder: filepath.Join(dir, "data")},
+			Tracker: settings.Tracker{TrackingURI: "file://" + dir + "/mlruns", Reports: filepath.Join(dir, "reports")},
+		},
+		RelaxedSync: true, Engines: engines(),
+		Tracker: func(c *tracker.Config) { c.Settle = 10 * time.Millisecond },
 		Logger:  slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError})),
 	})
 	if err != nil {

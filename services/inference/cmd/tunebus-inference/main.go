@@ -2,22 +2,11 @@
 package main
 
 import (
-	"context"
 	"os"
 
-	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/llm"
 	_ "github.com/tunebus/tunebus/pipeline/cloudblob" // artifacts at s3://, gs://, azblob://
 	"github.com/tunebus/tunebus/pipeline/service"
 	"github.com/tunebus/tunebus/services/inference"
 )
 
-func main() { os.Exit(service.Main("inference", wire)) }
-
-func wire(ctx context.Context, s *service.Service) error {
-	if !llm.SIMD {
-		s.Log.Warn("this program was built without vector instructions; its engine takes several times as long. Build with GOEXPERIMENT=simd")
-	}
-	cfg := s.Settings.Inference
-	return s.AddPhase(ctx, events.Inference, cfg.Worker(), inference.Engine{SaveEvery: cfg.SaveEvery})
-}
+func main() { os.Exit(service.Main("inference", inference.Wire)) }

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tunebus/tunebus/services/tracker/atomicfile"
+	"github.com/tunebus/tunebus/pipeline/atomicfile"
 	"github.com/tunebus/tunebus/services/tracker/mlflow/normalize"
 )
 

@@ -12,8 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tunebus/tunebus/pipeline/atomicfile"
 	"github.com/tunebus/tunebus/pipeline/failpoint"
-	"github.com/tunebus/tunebus/services/tracker/atomicfile"
 	"github.com/tunebus/tunebus/services/tracker/mlflow"
 	"github.com/tunebus/tunebus/services/tracker/mlflow/normalize"
 )

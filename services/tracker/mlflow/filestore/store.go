@@ -11,9 +11,9 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/tunebus/tunebus/pipeline/atomicfile"
 	"github.com/tunebus/tunebus/pipeline/failpoint"
 	"github.com/tunebus/tunebus/pipeline/filelock"
-	"github.com/tunebus/tunebus/services/tracker/atomicfile"
 	"github.com/tunebus/tunebus/services/tracker/mlflow"
 )
 
@@ -109,5 +109,8 @@ func replaceFile(runDir, path string, r io.Reader) error {
 		_, err := io.Copy(w, r)
 		return err
 	}
-	return atomicfile.Write(path, write, atomicfile.Options{TempDir: runDir, BeforeRename: failpoint.MLflowFile})
+	if err := atomicfile.Write(path, write, atomicfile.Options{TempDir: runDir, BeforeRename: failpoint.MLflowFile}); err != nil {
+		return fmt.Errorf("write %s: %w", filepath.Base(path), err)
+	}
+	return nil
 }

@@ -1,5 +1,5 @@
-// Package pipelinesummary sums up one run in full detail, for programs: the file
-// pipeline_summary.json, and the JSON of "tunebus show".
+// Package pipelinesummary is the JSON of pipeline_summary.json and "tunebus show":
+// one run in full detail, for programs.
 //
 //	summary := pipelinesummary.Of(events.Fold(facts))
 package pipelinesummary

@@ -15,9 +15,9 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/tunebus/tunebus/pipeline/atomicfile"
 	"github.com/tunebus/tunebus/pipeline/failpoint"
 	"github.com/tunebus/tunebus/pipeline/filelock"
-	"github.com/tunebus/tunebus/services/tracker/atomicfile"
 )
 
 // The names of the files.
@@ -65,12 +65,19 @@ func (l *List) Update(ctx context.Context, entries ...Entry) (err error) {
 		// Newest first, because people look for the newest runs.
 		return cmp.Or(b.RequestedAt.Compare(a.RequestedAt), strings.Compare(b.RunID, a.RunID))
 	})
-	opt := atomicfile.Options{Sync: true, BeforeRename: failpoint.ReportUnnamed}
-	if err := atomicfile.Write(filepath.Join(l.dir, FileName), atomicfile.JSON(all), opt); err != nil {
+	if err := l.replace(FileName, atomicfile.JSON(all)); err != nil {
 		return err
 	}
 	failpoint.Here(failpoint.ReportList)
-	return atomicfile.Write(filepath.Join(l.dir, TextFileName), func(w io.Writer) error { return writeText(w, all) }, opt)
+	return l.replace(TextFileName, func(w io.Writer) error { return writeText(w, all) })
+}
+
+// replace writes a file of the list.
+func (l *List) replace(name string, write func(io.Writer) error) error {
+	if err := atomicfile.Write(filepath.Join(l.dir, name), write, atomicfile.Options{Sync: true, BeforeRename: failpoint.ReportUnnamed}); err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	return nil
 }
 
 // read returns the list, newest run first; nil if there is none yet.

@@ -1,5 +1,5 @@
-// Package configcmd holds the commands on specifications and settings: config
-// check, doc and init.
+// Package configcmd holds the commands config check, config doc and config init,
+// which read or write specifications and settings.
 package configcmd
 
 import (

@@ -37,7 +37,7 @@ type Error struct {
 	Code Code
 	// Err is the cause; nil where Silent is true.
 	Err error
-	// Silent says that the screen shows no message.
+	// Silent is set if the screen shows no message.
 	Silent bool
 }
 

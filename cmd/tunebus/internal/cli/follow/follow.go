@@ -28,7 +28,7 @@ type Run struct {
 	ID string
 	// Request is the sequence of its request; 0 if it is not known.
 	Request uint64
-	// Again says how the same run is started once more.
+	// Again is the command that starts the same run once more.
 	Again runsummary.Retry
 	// Tracking is how long to wait for MLflow after the run's end, Limit the
 	// longest wait of all; 0: none.

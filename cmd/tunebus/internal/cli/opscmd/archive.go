@@ -40,7 +40,7 @@ stay taken.`,
 			}
 			return nil
 		},
-		RunE: s.WithStore(&f.at, func(ctx context.Context, server *session.Server, store *artifact.Store) error {
+		RunE: s.WithStore(&f.at, func(ctx context.Context, server *session.Deployment, store *artifact.Store) error {
 			report, err := archiveRuns(ctx, s.Console, server.Bus, store, f)
 			// The runs that were archived before an error are printed, too.
 			return errors.Join(s.Console.Print(view.Archived(report, f.dryRun)), err)
@@ -52,7 +52,7 @@ stay taken.`,
 	return c
 }
 
-// archiveRuns archives the runs that may go, and says now and then how many
+// archiveRuns archives the runs that may go, and shows now and then how many
 // are done.
 func archiveRuns(ctx context.Context, console *view.Console, b *conn.Conn, store *artifact.Store, f archiveFlags) (archive.Report, error) {
 	said, n := time.Now(), 0

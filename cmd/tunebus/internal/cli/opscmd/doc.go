@@ -1,3 +1,3 @@
-// Package opscmd holds the commands of whoever operates a server: setup,
+// Package opscmd holds the commands for operators of a server: setup,
 // doctor, archive and gc.
 package opscmd

@@ -39,7 +39,7 @@ is still to be decided, and whatever is younger than the grace.
 A store belongs to one server: what the runs of another one refer to cannot be
 seen here.`,
 		Example: "  tunebus gc --dry-run",
-		RunE: s.WithStore(&f.at, func(ctx context.Context, server *session.Server, store *artifact.Store) error {
+		RunE: s.WithStore(&f.at, func(ctx context.Context, server *session.Deployment, store *artifact.Store) error {
 			return collect(ctx, s.Console, server.Bus, store, f)
 		}),
 	}

@@ -30,7 +30,7 @@ import (
 type Missing struct {
 	// What is the key that asks for it, Why the reason, and Do what to do.
 	What, Why, Do string
-	// Needed says that the run cannot do without it.
+	// Needed is set if the run cannot start without it.
 	Needed bool
 }
 

@@ -16,7 +16,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/bus/requestlog"
-	"github.com/tunebus/tunebus/pipeline/bus/runindex"
+	"github.com/tunebus/tunebus/pipeline/bus/runlister"
 )
 
 // replayedRow is a line of "replay requests --json".
@@ -99,7 +99,7 @@ func TestReplayRequests(t *testing.T) {
 	publishRaw(t, services, events.TypePipelineRequested, `{"specificaton": {}}`, nil)                                                                                    // 5, rejected
 	publishRaw(t, services, events.TypePipelineRequested, `{"rerun_of": "two", "labels": {"team": "green"}, "specification": {"evaluator": {"metrics": ["chrf"]}}}`, nil) // 6
 	clitest.Eventually(t, "the last request", func() bool {
-		ids, err := runindex.New(services.Bus).Accepted(t.Context())
+		ids, err := runlister.New(services.Bus).Accepted(t.Context())
 		return err == nil && len(ids) == 3
 	})
 	between := time.Now()

@@ -31,7 +31,7 @@ type replayTrackingFlags struct {
 	to, uri, reports string
 	dryRun           bool
 
-	// requestedSince is what since says.
+	// requestedSince is the time that since names.
 	requestedSince time.Time
 }
 
@@ -50,12 +50,12 @@ variables, such as MLFLOW_TRACKING_TOKEN; nothing else changes by that.`,
 		Example: `  tunebus replay tracking --run 01J9Z5Q6T3
   tunebus replay tracking --since 30d --to https://mlflow.example --dry-run`,
 		PreRunE: func(c *cobra.Command, _ []string) error { return f.read(c, time.Now()) },
-		RunE: s.WithStore(&f.at, func(ctx context.Context, server *session.Server, store *artifact.Store) error {
+		RunE: s.WithStore(&f.at, func(ctx context.Context, server *session.Deployment, store *artifact.Store) error {
 			cfg, err := f.trackerConfig(server.Settings)
 			if err != nil {
 				return err
 			}
-			cfg.Version, cfg.Logger = s.Version, s.Logger()
+			cfg.Logger = s.Logger()
 			return replayTracking(ctx, s.Console, tracker.New(server.Bus, store, cfg), f, cfg.To)
 		}),
 	}

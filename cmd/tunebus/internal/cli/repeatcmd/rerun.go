@@ -5,17 +5,17 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/dispatch"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runrequest"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/submit"
 	"github.com/tunebus/tunebus/events"
 )
 
 type rerunFlags struct {
-	request  runrequest.Flags
-	dispatch dispatch.Flags
-	from     string
+	request runrequest.Flags
+	submit  submit.Flags
+	from    string
 }
 
 // Rerun is "tunebus rerun".
@@ -36,12 +36,12 @@ phase that is not repeated is refused.`,
 			if err != nil {
 				return err
 			}
-			return dispatch.Send(c, s, f.dispatch, f.request.Files, request)
+			return submit.Send(c, s, f.submit, f.request.Files, request)
 		},
 	}
 	c.Flags().StringVar(&f.from, "from", "", "phase to begin at: finetune, inference or evaluation; default: the first that has anything new to do")
 	f.request.AddFlags(c)
-	f.dispatch.AddFlags(c)
+	f.submit.AddFlags(c)
 	return c
 }
 
@@ -54,7 +54,7 @@ func (f *rerunFlags) read(c *cobra.Command, run string) (runrequest.Request, err
 	if !events.ValidToken(run) {
 		return runrequest.Request{}, exit.Input(fmt.Errorf("run %q: a run id has 1 to 64 letters, digits, \"_\" and \"-\"", run))
 	}
-	if err := f.dispatch.Check(); err != nil {
+	if err := f.submit.Check(); err != nil {
 		return runrequest.Request{}, err
 	}
 	return f.request.Rerun(c, run, from)

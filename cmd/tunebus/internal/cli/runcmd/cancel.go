@@ -30,7 +30,7 @@ func Cancel(s *session.Session) *cobra.Command {
 	var f cancelFlags
 	c := &cobra.Command{
 		Use: "cancel RUN", Short: "End a run as soon as it can, and say what became of it", Args: session.ExactlyOne("RUN"),
-		RunE: s.WithServer(&f.at, func(ctx context.Context, server *session.Server, args []string) error {
+		RunE: s.WithDeployment(&f.at, func(ctx context.Context, server *session.Deployment, args []string) error {
 			// A run that the stream does not hold may be archived, or is not
 			// accepted yet.
 			run, err := server.FindRun(ctx, args[0])

@@ -2,6 +2,7 @@ package runcmd
 
 import (
 	"context"
+	"os"
 	"reflect"
 	"strings"
 	"time"
@@ -15,10 +16,11 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runrequest"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
-	"github.com/tunebus/tunebus/pipeline/bus/runindex"
+	"github.com/tunebus/tunebus/pipeline/bus/runlister"
 	"github.com/tunebus/tunebus/pipeline/runsummary"
 	"github.com/tunebus/tunebus/pipeline/settings"
 	"github.com/tunebus/tunebus/pipeline/shellquote"
+	"github.com/tunebus/tunebus/services/evaluation"
 	"github.com/tunebus/tunebus/services/tracker/report"
 )
 
@@ -40,7 +42,7 @@ func Run(s *session.Session) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			warning, err := preflight.Check(c.Context(), cfg, inprocess.Judge(cfg), request)
+			warning, err := preflight.Check(c.Context(), cfg, evaluation.JudgeFrom(cfg, os.Getenv), request)
 			if err != nil {
 				return err
 			}
@@ -91,7 +93,7 @@ func runToEnd(ctx context.Context, s *session.Session, cfg settings.Settings, f 
 		return err
 	}
 	defer func() { err = exit.Join(err, local.Stop()) }()
-	if open, err := runindex.New(local.Bus).Open(ctx); err == nil && len(open) > 0 {
+	if open, err := runlister.New(local.Bus).Open(ctx); err == nil && len(open) > 0 {
 		s.Console.Say("finishing what was interrupted on this data folder: %s", strings.Join(open, ", "))
 	}
 	sequence, err := request.Publish(ctx, journal.New(local.Bus), local.Store)

@@ -3,15 +3,15 @@ package runcmd
 import (
 	"github.com/spf13/cobra"
 
-	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/dispatch"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runrequest"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/submit"
 )
 
 type submitFlags struct {
 	request     runrequest.Flags
 	credentials runrequest.CredentialFlags
-	dispatch    dispatch.Flags
+	submit      submit.Flags
 }
 
 // Submit is "tunebus submit".
@@ -23,18 +23,18 @@ func Submit(s *session.Session) *cobra.Command {
 			if err := f.credentials.Refuse(); err != nil {
 				return err
 			}
-			if err := f.dispatch.Check(); err != nil {
+			if err := f.submit.Check(); err != nil {
 				return err
 			}
 			request, err := f.request.Request(c)
 			if err != nil {
 				return err
 			}
-			return dispatch.Send(c, s, f.dispatch, f.request.Files, request)
+			return submit.Send(c, s, f.submit, f.request.Files, request)
 		},
 	}
 	f.request.AddFlags(c)
 	f.credentials.AddFlags(c)
-	f.dispatch.AddFlags(c)
+	f.submit.AddFlags(c)
 	return c
 }

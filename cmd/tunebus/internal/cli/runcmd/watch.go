@@ -28,7 +28,7 @@ func Watch(s *session.Session) *cobra.Command {
 	var f watchFlags
 	c := &cobra.Command{
 		Use: "watch RUN", Short: "Follow a run to its end", Args: session.ExactlyOne("RUN"),
-		RunE: s.WithServer(&f.at, func(ctx context.Context, server *session.Server, args []string) error {
+		RunE: s.WithDeployment(&f.at, func(ctx context.Context, server *session.Deployment, args []string) error {
 			again := runsummary.Retry{Command: "tunebus submit --config FILE", ServerStays: true}
 			archived, err := archivedOrComing(ctx, server, args[0])
 			switch {
@@ -49,7 +49,7 @@ func Watch(s *session.Session) *cobra.Command {
 // been submitted a moment ago. It returns the run if it has ended and is
 // archived, and the zero run if it can be waited for: the stream holds it, or
 // its request, which is not decided yet.
-func archivedOrComing(ctx context.Context, server *session.Server, id string) (events.Run, error) {
+func archivedOrComing(ctx context.Context, server *session.Deployment, id string) (events.Run, error) {
 	if run, err := history.New(server.Bus).Run(ctx, id); run.Completed != nil || codec.IsUndecodable(err) {
 		return events.Run{}, nil // following it says more
 	}
@@ -74,7 +74,7 @@ func archivedOrComing(ctx context.Context, server *session.Server, id string) (e
 
 // accepted reads a run that may have been submitted a moment ago. unknown is
 // the error of a run that was not; nil for the usual one.
-func accepted(ctx context.Context, server *session.Server, id string, unknown error) (events.Run, error) {
+func accepted(ctx context.Context, server *session.Deployment, id string, unknown error) (events.Run, error) {
 	run, err := runwatch.On(server.Bus).Accepted(ctx, id)
 	if errors.Is(err, runwatch.ErrUnknown) {
 		if err = unknown; err == nil {

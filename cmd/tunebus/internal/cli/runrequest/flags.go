@@ -8,7 +8,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/shellquote"
 )
 
-// Flags are what a person says about a run: files, and flags over them.
+// Flags describe a run: files, and values that override what they hold.
 type Flags struct {
 	// Files are the files of the specification, which may hold settings too.
 	Files []string

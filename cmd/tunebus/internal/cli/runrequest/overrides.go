@@ -27,7 +27,7 @@ func ReadOverrides(sets []string) (replay.Overrides, map[string]string, error) {
 	return replay.NewOverrides(tree), files, nil
 }
 
-// OverridesRequest is a request that says nothing but overrides, to check them
+// OverridesRequest is a request that holds only overrides, to check them
 // for secrets.
 func OverridesRequest(o replay.Overrides) (Request, error) {
 	said, err := o.Apply(json.RawMessage("{}"))

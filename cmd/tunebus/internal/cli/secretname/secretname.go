@@ -1,4 +1,4 @@
-// Package secretname tells by their names which variables, headers and keys
+// Package secretname recognises by their names which variables, headers and keys
 // hold secrets.
 //
 // It errs on the safe side: a name that only sounds like a secret is taken for
@@ -7,7 +7,7 @@ package secretname
 
 import "strings"
 
-// Matches reports whether a name says that it names a secret.
+// Matches reports whether a name is that of a secret.
 func Matches(name string) bool {
 	words := []string{
 		"KEY", "TOKEN", "SECRET", "PASSW", "PASSPHRASE", "CREDENTIAL", "PRIVATE", "COOKIE",

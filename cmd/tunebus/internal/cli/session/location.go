@@ -15,7 +15,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/settings"
 )
 
-// Location says where a command finds runs and their artifacts: on a running
+// Location is where a command finds runs and their artifacts: on a running
 // server, or in a data folder that no server is using.
 type Location struct{ Data, Artifacts string }
 

@@ -13,7 +13,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
-	"github.com/tunebus/tunebus/pipeline/bus/runindex"
+	"github.com/tunebus/tunebus/pipeline/bus/runlister"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/pipeline/runsummary"
 )
@@ -28,7 +28,7 @@ func Runs(s *session.Session) *cobra.Command {
 	var f runsFlags
 	c := &cobra.Command{
 		Use: "runs", Short: "List the runs", Args: cobra.NoArgs,
-		RunE: s.WithServer(&f.at, func(ctx context.Context, server *session.Server, _ []string) error {
+		RunE: s.WithDeployment(&f.at, func(ctx context.Context, server *session.Deployment, _ []string) error {
 			list, err := listRuns(ctx, s.Console, server, f.archived)
 			if err != nil {
 				return err
@@ -47,9 +47,9 @@ func Runs(s *session.Session) *cobra.Command {
 // listRuns lists the runs of the stream, and of the archive if archived is
 // true. What cannot be read of a run is said on the screen and hides none of
 // the others.
-func listRuns(ctx context.Context, console *view.Console, server *session.Server, archived bool) ([]view.ListedRun, error) {
+func listRuns(ctx context.Context, console *view.Console, server *session.Deployment, archived bool) ([]view.ListedRun, error) {
 	find := history.New(server.Bus).Run
-	ids, err := runindex.New(server.Bus).Accepted(ctx)
+	ids, err := runlister.New(server.Bus).Accepted(ctx)
 	if err == nil && archived {
 		var old []string
 		if find, old, err = archivedRuns(ctx, server); err == nil {
@@ -83,7 +83,7 @@ func listRuns(ctx context.Context, console *view.Console, server *session.Server
 
 // archivedRuns lists the archived runs. find reads them, and those of the
 // stream.
-func archivedRuns(ctx context.Context, server *session.Server) (find func(context.Context, string) (events.Run, error), ids []string, err error) {
+func archivedRuns(ctx context.Context, server *session.Deployment) (find func(context.Context, string) (events.Run, error), ids []string, err error) {
 	reader, err := server.Archive(ctx)
 	if err != nil {
 		return nil, nil, err

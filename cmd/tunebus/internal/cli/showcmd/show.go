@@ -17,7 +17,7 @@ func Show(s *session.Session) *cobra.Command {
 	var at session.Location
 	c := &cobra.Command{
 		Use: "show RUN", Short: "Show what is known of a run", Args: session.ExactlyOne("RUN"),
-		RunE: s.WithServer(&at, func(ctx context.Context, server *session.Server, args []string) error {
+		RunE: s.WithDeployment(&at, func(ctx context.Context, server *session.Deployment, args []string) error {
 			run, err := server.FindRun(ctx, args[0])
 			var facts []history.UnreadableFact
 			if unreadable, ok := errors.AsType[*history.UnreadableError](err); ok && run.Accepted != nil {

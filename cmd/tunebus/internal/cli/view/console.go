@@ -9,7 +9,7 @@ import (
 
 // Console is where a command writes.
 type Console struct {
-	// JSON says that results are written as JSON.
+	// JSON makes results JSON.
 	JSON bool
 
 	out    io.Writer

@@ -87,7 +87,7 @@ const (
 	StateBroken FindingState = "broken"
 )
 
-// line is what the finding says, on one line.
+// line is the finding on one line.
 func (f Finding) line() string {
 	text := f.Says
 	if f.Do != "" {

@@ -11,7 +11,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
-// ready says where services that stay up can be reached.
+// ready is where services that stay up can be reached.
 type ready struct {
 	URL  string `json:"url"`
 	Data string `json:"data"`

@@ -10,8 +10,8 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/tunebus/tunebus/pipeline/atomicfile"
 	"github.com/tunebus/tunebus/pipeline/failpoint"
-	"github.com/tunebus/tunebus/services/tracker/atomicfile"
 	"github.com/tunebus/tunebus/services/tracker/mlflow"
 	"github.com/tunebus/tunebus/services/tracker/mlflow/normalize"
 )

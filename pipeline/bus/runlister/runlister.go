@@ -1,11 +1,11 @@
-// Package runindex lists runs across the stream of facts: accepted, open,
+// Package runlister lists runs across the stream of facts: accepted, open,
 // untracked, rejected. It asks the server for subjects, not for messages, so a
 // list costs no more than the names of its runs.
 //
-//	open, err := runindex.New(c).Open(ctx)
+//	open, err := runlister.New(c).Open(ctx)
 //
 // Its tests with a real server are in embedded/bustest.
-package runindex
+package runlister
 
 import (
 	"context"
@@ -22,36 +22,36 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/history"
 )
 
-// Index lists runs.
-type Index struct {
+// Lister lists runs.
+type Lister struct {
 	conn    *conn.Conn
 	history *history.History
 }
 
-// New returns an index on a connection.
-func New(c *conn.Conn) *Index { return &Index{conn: c, history: history.New(c)} }
+// New returns a lister on a connection.
+func New(c *conn.Conn) *Lister { return &Lister{conn: c, history: history.New(c)} }
 
 // Accepted lists the accepted runs, sorted by id. The ids that intake makes
 // sort by time.
-func (i *Index) Accepted(ctx context.Context) ([]string, error) {
-	return i.withFact(ctx, events.TypePipelineAccepted)
+func (l *Lister) Accepted(ctx context.Context) ([]string, error) {
+	return l.withFact(ctx, events.TypePipelineAccepted)
 }
 
 // Open lists the accepted runs that have not ended, sorted.
-func (i *Index) Open(ctx context.Context) ([]string, error) {
-	return i.withoutFact(ctx, events.TypePipelineCompleted)
+func (l *Lister) Open(ctx context.Context) ([]string, error) {
+	return l.withoutFact(ctx, events.TypePipelineCompleted)
 }
 
 // Untracked lists the accepted runs without a tracking.completed, sorted.
-func (i *Index) Untracked(ctx context.Context) ([]string, error) {
-	return i.withoutFact(ctx, events.TypeTrackingCompleted)
+func (l *Lister) Untracked(ctx context.Context) ([]string, error) {
+	return l.withoutFact(ctx, events.TypeTrackingCompleted)
 }
 
 // InStream lists every run of which the stream holds a fact that is not of one
 // attempt or queue, sorted. Unlike Accepted it lists a run that was removed in
 // part.
-func (i *Index) InStream(ctx context.Context) ([]string, error) {
-	subjects, err := i.subjects(ctx, "*.*.*")
+func (l *Lister) InStream(ctx context.Context) ([]string, error) {
+	subjects, err := l.subjects(ctx, "*.*.*")
 	if err != nil {
 		return nil, err
 	}
@@ -67,8 +67,8 @@ func (i *Index) InStream(ctx context.Context) ([]string, error) {
 
 // Rejection finds the rejection of the request that named a run id; nil if
 // there is none. It looks at the newest hundred rejections at most.
-func (i *Index) Rejection(ctx context.Context, run string) (*events.PipelineRejected, error) {
-	newest, err := i.history.Latest(ctx, events.TypePipelineRejected+".*")
+func (l *Lister) Rejection(ctx context.Context, run string) (*events.PipelineRejected, error) {
+	newest, err := l.history.Latest(ctx, events.TypePipelineRejected+".*")
 	const limit = 100
 	for looked := 0; err == nil && looked < limit; looked++ {
 		r, ok := newest.Event.(events.PipelineRejected)
@@ -81,7 +81,7 @@ func (i *Index) Rejection(ctx context.Context, run string) (*events.PipelineReje
 		if r.RequestSequence <= 1 {
 			return nil, nil
 		}
-		newest, err = i.history.Latest(ctx, events.PipelineRejected{RequestSequence: r.RequestSequence - 1}.Subject())
+		newest, err = l.history.Latest(ctx, events.PipelineRejected{RequestSequence: r.RequestSequence - 1}.Subject())
 	}
 	if errors.Is(err, history.ErrNotFound) {
 		return nil, nil
@@ -90,12 +90,12 @@ func (i *Index) Rejection(ctx context.Context, run string) (*events.PipelineReje
 }
 
 // withoutFact lists the accepted runs that have no fact of a type.
-func (i *Index) withoutFact(ctx context.Context, typ string) ([]string, error) {
-	accepted, err := i.withFact(ctx, events.TypePipelineAccepted)
+func (l *Lister) withoutFact(ctx context.Context, typ string) ([]string, error) {
+	accepted, err := l.withFact(ctx, events.TypePipelineAccepted)
 	if err != nil {
 		return nil, err
 	}
-	ended, err := i.withFact(ctx, typ)
+	ended, err := l.withFact(ctx, typ)
 	if err != nil {
 		return nil, err
 	}
@@ -107,8 +107,8 @@ func (i *Index) withoutFact(ctx context.Context, typ string) ([]string, error) {
 }
 
 // withFact lists the runs that have a fact of a type.
-func (i *Index) withFact(ctx context.Context, typ string) ([]string, error) {
-	subjects, err := i.subjects(ctx, typ+".*")
+func (l *Lister) withFact(ctx context.Context, typ string) ([]string, error) {
+	subjects, err := l.subjects(ctx, typ+".*")
 	if err != nil {
 		return nil, err
 	}
@@ -121,8 +121,8 @@ func (i *Index) withFact(ctx context.Context, typ string) ([]string, error) {
 }
 
 // subjects lists the subjects of facts that match a filter.
-func (i *Index) subjects(ctx context.Context, filter string) (subjects map[string]uint64, err error) {
-	err = i.conn.Request(ctx, conn.ListSubjects, func(ctx context.Context, js jetstream.JetStream) error {
+func (l *Lister) subjects(ctx context.Context, filter string) (subjects map[string]uint64, err error) {
+	err = l.conn.Request(ctx, conn.ListSubjects, func(ctx context.Context, js jetstream.JetStream) error {
 		s, err := js.Stream(ctx, events.StreamFacts)
 		if err != nil {
 			return err

@@ -14,7 +14,7 @@ import (
 	"github.com/tunebus/tunebus/services/tracker/projection"
 )
 
-// Replay says which runs [Service.Replay] writes again.
+// Replay selects the runs that [Service.Replay] writes again.
 type Replay struct {
 	// Runs are the ids of the runs. Default: every run, also archived ones.
 	Runs []string

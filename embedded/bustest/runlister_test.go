@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus/runindex"
+	"github.com/tunebus/tunebus/pipeline/bus/runlister"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
 
@@ -15,7 +15,7 @@ import (
 func TestRunIndex(t *testing.T) {
 	t.Parallel()
 	s := newTestServer(t, topology.Topology{})
-	index := runindex.New(s.conn)
+	index := runlister.New(s.conn)
 	for _, ev := range []events.Event{
 		accepted("tracked"), events.PipelineCompleted{RunID: "tracked"}, events.TrackingCompleted{RunID: "tracked"},
 		accepted("ended"), events.PipelineCompleted{RunID: "ended"},
@@ -48,7 +48,7 @@ func TestRunIndex(t *testing.T) {
 func TestRunIndexRejection(t *testing.T) {
 	t.Parallel()
 	s := newTestServer(t, topology.Topology{})
-	index := runindex.New(s.conn)
+	index := runlister.New(s.conn)
 	if r, err := index.Rejection(t.Context(), "r1"); r != nil || err != nil {
 		t.Errorf("without rejections: %+v, %v", r, err)
 	}

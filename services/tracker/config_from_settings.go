@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/tunebus/tunebus/pipeline/settings"
+	"github.com/tunebus/tunebus/pipeline/version"
 	"github.com/tunebus/tunebus/services/tracker/mlflow/restapi"
 )
 
@@ -36,6 +37,7 @@ func ConfigFrom(s settings.Settings, getenv func(string) string) (Config, error)
 		Reports:     reports,
 		Slots:       s.Tracker.Slots,
 		UnknownFor:  s.Bus.UnknownFor,
+		Version:     version.Current(),
 		Credentials: func(address string) restapi.Options {
 			if address == uri || settings.SameOrigin(address, uri) {
 				return options

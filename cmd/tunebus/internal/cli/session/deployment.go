@@ -22,8 +22,9 @@ import (
 	"github.com/tunebus/tunebus/pipeline/settings"
 )
 
-// Server is a server that a command works on, with its artifact store.
-type Server struct {
+// Deployment is what a command works on: a server with its streams, and the
+// artifact store.
+type Deployment struct {
 	Bus      *conn.Conn
 	Settings settings.Settings
 
@@ -34,9 +35,9 @@ type Server struct {
 	embedded *embedded.Server
 }
 
-// WithServer returns an action that works on a server. The artifact store is
+// WithDeployment returns an action that works on a server. The artifact store is
 // opened when the action asks for it.
-func (s *Session) WithServer(at *Location, do func(ctx context.Context, server *Server, args []string) error) func(*cobra.Command, []string) error {
+func (s *Session) WithDeployment(at *Location, do func(ctx context.Context, server *Deployment, args []string) error) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) (err error) {
 		cfg, err := s.Settings()
 		if err != nil {
@@ -52,8 +53,8 @@ func (s *Session) WithServer(at *Location, do func(ctx context.Context, server *
 }
 
 // WithStore returns an action that works on a server and its artifact store.
-func (s *Session) WithStore(at *Location, do func(ctx context.Context, server *Server, store *artifact.Store) error) func(*cobra.Command, []string) error {
-	return s.WithServer(at, func(ctx context.Context, server *Server, _ []string) error {
+func (s *Session) WithStore(at *Location, do func(ctx context.Context, server *Deployment, store *artifact.Store) error) func(*cobra.Command, []string) error {
+	return s.WithDeployment(at, func(ctx context.Context, server *Deployment, _ []string) error {
 		store, err := server.Store(ctx)
 		if err != nil {
 			return err
@@ -63,13 +64,13 @@ func (s *Session) WithStore(at *Location, do func(ctx context.Context, server *S
 }
 
 // open connects to the server; it opens no store yet.
-func (s *Session) open(ctx context.Context, at Location, cfg settings.Settings) (*Server, error) {
+func (s *Session) open(ctx context.Context, at Location, cfg settings.Settings) (*Deployment, error) {
 	if at.Data == "" {
 		b, err := s.Connect(ctx)
 		if err != nil {
 			return nil, err
 		}
-		return &Server{Bus: b, Settings: cfg, location: at}, nil
+		return &Deployment{Bus: b, Settings: cfg, location: at}, nil
 	}
 	dir := filepath.Join(at.Data, "nats")
 	if _, err := os.Stat(dir); err != nil {
@@ -83,7 +84,7 @@ func (s *Session) open(ctx context.Context, at Location, cfg settings.Settings) 
 	if err != nil {
 		return nil, errors.Join(err, server.Stop())
 	}
-	out := &Server{Bus: b, Settings: cfg, location: at, embedded: server}
+	out := &Deployment{Bus: b, Settings: cfg, location: at, embedded: server}
 	if err := topology.Apply(ctx, b, topology.Topology{Queues: Queues(cfg)}); err != nil {
 		return nil, errors.Join(err, out.close())
 	}
@@ -91,7 +92,7 @@ func (s *Session) open(ctx context.Context, at Location, cfg settings.Settings) 
 }
 
 // close closes everything that is open.
-func (s *Server) close() error {
+func (s *Deployment) close() error {
 	var err error
 	if s.store != nil {
 		err = s.store.Close()
@@ -104,7 +105,7 @@ func (s *Server) close() error {
 }
 
 // Store opens the artifact store, once.
-func (s *Server) Store(ctx context.Context) (*artifact.Store, error) {
+func (s *Deployment) Store(ctx context.Context) (*artifact.Store, error) {
 	if s.store == nil {
 		store, err := s.location.OpenStore(ctx, s.Bus, s.Settings)
 		if err != nil {
@@ -116,7 +117,7 @@ func (s *Server) Store(ctx context.Context) (*artifact.Store, error) {
 }
 
 // Archive reads runs from the stream and the archive.
-func (s *Server) Archive(ctx context.Context) (*archive.Reader, error) {
+func (s *Deployment) Archive(ctx context.Context) (*archive.Reader, error) {
 	store, err := s.Store(ctx)
 	return archive.NewReader(s.Bus, store), err
 }
@@ -124,7 +125,7 @@ func (s *Server) Archive(ctx context.Context) (*archive.Reader, error) {
 // FindRun reads a run: from the stream, and from its archive if the stream
 // does not hold it whole. It returns the zero run if the run does not exist.
 // With a [*history.UnreadableError] it also returns the part that can be read.
-func (s *Server) FindRun(ctx context.Context, id string) (events.Run, error) {
+func (s *Deployment) FindRun(ctx context.Context, id string) (events.Run, error) {
 	if !events.ValidToken(id) {
 		return events.Run{}, s.UnknownRun(id)
 	}
@@ -143,6 +144,6 @@ func (s *Server) FindRun(ctx context.Context, id string) (events.Run, error) {
 }
 
 // UnknownRun is the error of a run that the server does not know.
-func (s *Server) UnknownRun(id string) error {
+func (s *Deployment) UnknownRun(id string) error {
 	return exit.Input(fmt.Errorf("run %s is unknown on %s; \"tunebus runs\" lists those that it knows", id, s.Bus.Server()))
 }

@@ -8,11 +8,11 @@ import (
 	"github.com/tunebus/tunebus/pipeline/shellquote"
 )
 
-// Retry says how a run is started once more.
+// Retry holds the commands that start a run once more.
 type Retry struct {
 	// Command starts the same run again.
 	Command string
-	// ServerStays says that the run's server goes on after the run, so that a
+	// ServerStays is set if the run's server goes on after the run, so that a
 	// rerun can reach what the run made.
 	ServerStays bool
 }
@@ -26,7 +26,7 @@ type Step struct {
 
 func (s Step) String() string { return s.Do + ": " + s.With }
 
-// NextSteps says what can be done after a run has ended; nothing before that.
+// NextSteps lists what can be done after a run has ended; nothing before that.
 func NextSteps(run events.Run, s Summary, again Retry) []Step {
 	if run.Completed == nil {
 		return nil

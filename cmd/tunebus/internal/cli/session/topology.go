@@ -8,22 +8,13 @@ import (
 	"github.com/tunebus/tunebus/pipeline/settings"
 )
 
-// Workers returns the settings of the workers of each phase.
-func Workers(s settings.Settings) map[events.Phase]settings.Worker {
-	return map[events.Phase]settings.Worker{
-		events.Finetune:   s.Finetune,
-		events.Inference:  s.Inference.Worker(),
-		events.Evaluation: s.Evaluation.Worker(),
-	}
-}
-
 // Queues returns the queues that a server gets: the usual ones, and those that
 // the settings' workers take jobs from.
 func Queues(s settings.Settings) map[events.Phase][]string {
 	out := topology.DefaultQueues()
-	for p, w := range Workers(s) {
-		if !slices.Contains(out[p], w.Queue) {
-			out[p] = append(out[p], w.Queue)
+	for _, p := range events.Phases() {
+		if queue := s.Worker(p).Queue; !slices.Contains(out[p], queue) {
+			out[p] = append(out[p], queue)
 		}
 	}
 	return out

@@ -1,10 +1,10 @@
-// Package dispatch sends the request for a run to services that run elsewhere,
+// Package submit sends the request for a run to services that run elsewhere,
 // and waits as far as --wait says.
 //
 // "tunebus submit" and "tunebus rerun" are built on it. Without --wait a
 // request counts as sent as soon as it is stored; only for a rerun the decision
 // is awaited for a moment, because what is wrong with one shows only then.
-package dispatch
+package submit
 
 import (
 	"context"

@@ -1,0 +1,32 @@
+package service
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/tunebus/tunebus/pipeline/artifact"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/objectstore"
+)
+
+// OpenStore opens the artifact store at an address: jetstream://bucket on the
+// bus itself, anything else as [artifact.Open] does.
+func OpenStore(ctx context.Context, b *conn.Conn, address string) (*artifact.Store, error) {
+	bucket, ok := ObjectBucket(address)
+	if !ok {
+		return artifact.Open(ctx, address)
+	}
+	objects, err := objectstore.Open(ctx, b, bucket)
+	if err != nil {
+		return nil, fmt.Errorf("open artifact store: %w", err)
+	}
+	return artifact.New(ctx, objects)
+}
+
+// ObjectBucket is the bucket that an address of the form jetstream://bucket
+// names.
+func ObjectBucket(address string) (string, bool) {
+	bucket, ok := strings.CutPrefix(address, "jetstream://")
+	return strings.TrimSuffix(bucket, "/"), ok
+}
