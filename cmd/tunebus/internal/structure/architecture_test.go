@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -95,22 +94,32 @@ func TestWalkFaults(t *testing.T) {
 	}
 }
 
-// linesOf are the lines of a picture on which packages stand. A package stands
-// there with the last part of its path.
-func linesOf(picture string, packages []*pkg) map[string]int {
+// linesOf are the lines of a picture on which packages stand, each with the
+// last part of its path. unknown are the words that are no package and no
+// folder.
+func linesOf(picture string, packages []*pkg) (lines map[string]int, unknown []string) {
 	folders := []string{"", "pipeline/bus/", "pipeline/", "services/", "cmd/tunebus/internal/"}
-	lines := map[string]int{}
+	lines = map[string]int{}
 	for i, line := range strings.Split(picture, "\n") {
-		for _, name := range regexp.MustCompile(`[a-z/]+`).FindAllString(line, -1) {
-			for _, folder := range folders {
-				if slices.ContainsFunc(packages, func(p *pkg) bool { return p.dir == folder+name }) {
-					lines[folder+name] = i
-					break
+		for _, word := range regexp.MustCompile(`[a-z/]+`).FindAllString(line, -1) {
+			found := false
+			for _, p := range packages {
+				for _, folder := range folders {
+					switch {
+					case p.dir == folder+word:
+						lines[p.dir] = i
+						found = true
+					case folder == "" && below(p.dir, word): // a group of packages
+						found = true
+					}
 				}
+			}
+			if !found {
+				unknown = append(unknown, word)
 			}
 		}
 	}
-	return lines
+	return lines, unknown
 }
 
 // TestPictureOfPackages holds that the picture shows every package of
@@ -118,7 +127,10 @@ func linesOf(picture string, packages []*pkg) map[string]int {
 func TestPictureOfPackages(t *testing.T) {
 	t.Parallel()
 	all := packages(t)
-	lines := linesOf(codeBlock.FindString(section(t, content(t, architecture), packagesSection)), all)
+	lines, unknown := linesOf(codeBlock.FindString(section(t, content(t, architecture), packagesSection)), all)
+	for _, word := range unknown {
+		t.Errorf("%s: %s in the picture is no package", architecture, word)
+	}
 	for _, p := range all {
 		from, shown := lines[p.dir]
 		if !shown && below(p.dir, "pipeline/bus") {
