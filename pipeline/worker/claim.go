@@ -111,10 +111,23 @@ type claimer struct {
 	sweep    func() // removes what killed processes left on this machine
 }
 
-// claim publishes the attempt's started fact and takes its sequence as the
-// fencing token. The error is a fenced one if another attempt of the same number
-// started, or if the phase is completed.
-func (c *claimer) claim(ctx context.Context, a *attempt) error {
+// claim makes an attempt the owner of its job and of the checkpoint to resume
+// from. If the job needs no work, claim leaves the checkpoint alone, and returns
+// how the job ends and true. The error is a fenced one if another attempt of the
+// same number started, or if the phase is completed.
+func (c *claimer) claim(ctx context.Context, a *attempt) (retry.Classification, bool, error) {
+	if err := c.publishStarted(ctx, a); err != nil {
+		return retry.Classification{}, false, err
+	}
+	if end, ok := a.decided(); ok {
+		return end, true, nil
+	}
+	return retry.Classification{}, false, c.claimCheckpoint(ctx, a)
+}
+
+// publishStarted publishes the attempt's started fact and takes its sequence as
+// the fencing token.
+func (c *claimer) publishStarted(ctx context.Context, a *attempt) error {
 	if a.number > 1 { // the first attempt has no predecessor: no checkpoint, nothing to clean up
 		c.sweep()
 		latest, err := checkpointing.Latest(ctx, c.registry, a.req.RunID, a.req.Phase)

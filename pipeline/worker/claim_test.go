@@ -14,9 +14,36 @@ import (
 	"github.com/tunebus/tunebus/pipeline/retry"
 )
 
-// TestClaimerClaim: the sequence of the started fact is the attempt's token. A
-// later attempt sweeps and publishes the step that it wants to resume from.
+// TestClaimerClaim: a job that needs no work is claimed without its checkpoint.
 func TestClaimerClaim(t *testing.T) {
+	t.Parallel()
+	superseded := &checkpoint.SupersededError{Key: "s"}
+	fenced := &journal.FencedError{Subject: "s"}
+	for name, c := range map[string]struct {
+		before   []events.Fact
+		claimErr error // of the checkpoint
+		refuse   error // of the started fact
+		class    retry.Class
+		err      error
+	}{
+		"work to do":                {[]events.Fact{started(1)}, nil, nil, "", nil},
+		"checkpoint of a newer one": {[]events.Fact{started(1)}, superseded, nil, "", superseded},
+		"cancelled":                 {[]events.Fact{started(1), events.CancelRequested{RunID: "r"}}, superseded, nil, retry.ClassCancelled, nil},
+		"another owner":             {[]events.Fact{started(1), events.CancelRequested{RunID: "r"}}, nil, fenced, "", fenced},
+	} {
+		registry := &fakeRegistry{newest: checkpoint.Checkpoint{Step: 6}, claimErr: c.claimErr}
+		streams := &fakeStreams{refuse: func(events.Event) error { return c.refuse }}
+		a := newTestAttempt(registry, c.before...)
+		end, decided, err := (&claimer{journal: streams, registry: registry, sweep: func() {}}).claim(t.Context(), a)
+		if !errors.Is(err, c.err) || c.err == nil && err != nil || end.Class != c.class || decided != (c.class != "") {
+			t.Errorf("%s: it ends as %q, decided %v: %v", name, end.Class, decided, err)
+		}
+	}
+}
+
+// TestPublishStarted: the sequence of the started fact is the attempt's token. A
+// later attempt sweeps and publishes the step that it wants to resume from.
+func TestPublishStarted(t *testing.T) {
 	t.Parallel()
 	unreachable := errors.New("no answer")
 	fenced := &journal.FencedError{Subject: "s"}
@@ -42,7 +69,7 @@ func TestClaimerClaim(t *testing.T) {
 			a := newTestAttempt(&c.registry, c.before...)
 			wakeups := newFakeSubscription()
 			a.wakeups = wakeups
-			err := (&claimer{journal: streams, registry: &c.registry, worker: "w", sweep: func() { sweeps++ }}).claim(t.Context(), a)
+			err := (&claimer{journal: streams, registry: &c.registry, worker: "w", sweep: func() { sweeps++ }}).publishStarted(t.Context(), a)
 			if !errors.Is(err, c.err) || c.err == nil && err != nil || sweeps != c.sweeps {
 				t.Fatalf("%v after %d sweeps", err, sweeps)
 			}

@@ -122,15 +122,13 @@ func (w *Worker) Handle(ctx context.Context, d delivery.Delivery) error {
 // work claims the job, has it executed and finishes it. ctx is cancelled at a
 // shutdown; graceCtx lives longer, so that the result can be published then.
 func (w *Worker) work(ctx, graceCtx context.Context, a *attempt) error {
-	if err := w.claimer.claim(graceCtx, a); err != nil {
+	end, decided, err := w.claimer.claim(graceCtx, a)
+	if err != nil {
 		return w.finisher.handleRefusal(graceCtx, a, err)
 	}
-	if c, ok := a.decided(); ok {
+	if decided {
 		a.startedAt = a.phaseStart()
-		return w.finisher.conclude(graceCtx, a, noExecution{}, c)
-	}
-	if err := w.claimer.claimCheckpoint(graceCtx, a); err != nil {
-		return w.finisher.handleRefusal(graceCtx, a, err)
+		return w.finisher.conclude(graceCtx, a, noExecution{}, end)
 	}
 	return w.executor.execute(ctx, graceCtx, a)
 }

@@ -7,7 +7,8 @@
 // It only parses the files, so it measures every commit, also one that does
 // not compile. Tests, generated files and folders called testdata do not
 // count. Its tests hold the tree to limits of size, to the import table and to
-// the lists of the Makefile and of .ci/tests.
+// the lists of the Makefile and of .ci/tests, and the documents for people who
+// change the code to names that exist.
 package main
 
 import (
