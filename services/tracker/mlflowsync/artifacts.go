@@ -13,7 +13,7 @@ import (
 )
 
 // putArtifacts copies the artifacts of a phase, except for its metric history.
-func (w *runWriter) putArtifacts(ctx context.Context, id string, done *events.PhaseCompleted) error {
+func (w *mlflowWriter) putArtifacts(ctx context.Context, id string, done *events.PhaseCompleted) error {
 	for _, a := range done.Artifacts {
 		if a.Reference.Store != w.store.ID() {
 			w.result.Gaps = append(w.result.Gaps, fmt.Sprintf("artifact %s lies in another store", a.Reference.Key))
@@ -36,7 +36,7 @@ func (w *runWriter) putArtifacts(ctx context.Context, id string, done *events.Ph
 
 // putEvaluationReports stores the reports of the evaluation with its run. The
 // other ones are about the whole pipeline run, so only the parent has them.
-func (w *runWriter) putEvaluationReports(ctx context.Context, id string, files []report.File) error {
+func (w *mlflowWriter) putEvaluationReports(ctx context.Context, id string, files []report.File) error {
 	for _, f := range files {
 		if f.Name == report.PipelineSummaryName || f.Name == report.ConfigName {
 			continue
@@ -48,7 +48,7 @@ func (w *runWriter) putEvaluationReports(ctx context.Context, id string, files [
 	return nil
 }
 
-func (w *runWriter) putReport(ctx context.Context, id string, f report.File) error {
+func (w *mlflowWriter) putReport(ctx context.Context, id string, f report.File) error {
 	return w.target.PutArtifact(ctx, id, mlflow.Artifact{
 		Path: f.Name,
 		Size: f.Size,

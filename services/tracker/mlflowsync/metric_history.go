@@ -13,7 +13,7 @@ import (
 
 // logHistory writes the metric points of a completed phase: its metric
 // history, or the points that its attempts published if it left none.
-func (w *runWriter) logHistory(ctx context.Context, id, run string, p events.Phase, done *events.PhaseCompleted) error {
+func (w *mlflowWriter) logHistory(ctx context.Context, id, run string, p events.Phase, done *events.PhaseCompleted) error {
 	ref, ok := done.Artifact(events.ArtifactMetrics)
 	if !ok {
 		return w.logPublished(ctx, id, run, p)
@@ -25,7 +25,7 @@ func (w *runWriter) logHistory(ctx context.Context, id, run string, p events.Pha
 }
 
 // logStored sends the metric history in batches while it reads it.
-func (w *runWriter) logStored(ctx context.Context, id string, ref events.Reference) error {
+func (w *mlflowWriter) logStored(ctx context.Context, id string, ref events.Reference) error {
 	const batch = 1000
 	r, err := w.store.Get(ctx, ref)
 	if err != nil {
@@ -55,7 +55,7 @@ func (w *runWriter) logStored(ctx context.Context, id string, ref events.Referen
 }
 
 // logPublished sends the points that the stream still holds.
-func (w *runWriter) logPublished(ctx context.Context, id, run string, p events.Phase) error {
+func (w *mlflowWriter) logPublished(ctx context.Context, id, run string, p events.Phase) error {
 	seen := seenPoints{}
 	var points []mlflow.Metric
 	err := w.metrics(ctx, run, p, func(ev events.Event) {
@@ -69,7 +69,7 @@ func (w *runWriter) logPublished(ctx context.Context, id, run string, p events.P
 }
 
 // logRest sends no request without points.
-func (w *runWriter) logRest(ctx context.Context, id string, points []mlflow.Metric) error {
+func (w *mlflowWriter) logRest(ctx context.Context, id string, points []mlflow.Metric) error {
 	if len(points) == 0 {
 		return nil
 	}

@@ -12,8 +12,8 @@ import (
 	"github.com/tunebus/tunebus/services/tracker/report"
 )
 
-// runWriter writes one pipeline run to one target.
-type runWriter struct {
+// mlflowWriter writes one pipeline run to one target.
+type mlflowWriter struct {
 	target     mlflow.Target
 	experiment string
 	store      ArtifactStore
@@ -23,7 +23,7 @@ type runWriter struct {
 
 // writeAll writes the parent without its end, then the phases, and ends the
 // parent last.
-func (w *runWriter) writeAll(ctx context.Context, snapshot projection.Snapshot, parent projection.MLflowRun, files []report.File) error {
+func (w *mlflowWriter) writeAll(ctx context.Context, snapshot projection.Snapshot, parent projection.MLflowRun, files []report.File) error {
 	parentID, err := w.ensureRun(ctx, parent)
 	if err != nil {
 		return err
@@ -48,7 +48,7 @@ func (w *runWriter) writeAll(ctx context.Context, snapshot projection.Snapshot, 
 
 // writePhase writes the run of a phase. Metric history and artifacts exist
 // once the phase is completed.
-func (w *runWriter) writePhase(ctx context.Context, p events.Phase, run events.Run, child projection.MLflowRun, files []report.File) error {
+func (w *mlflowWriter) writePhase(ctx context.Context, p events.Phase, run events.Run, child projection.MLflowRun, files []report.File) error {
 	id, err := w.ensureRun(ctx, child)
 	if err != nil {
 		return err
@@ -80,7 +80,7 @@ func (w *runWriter) writePhase(ctx context.Context, p events.Phase, run events.R
 }
 
 // ensureRun creates a run if it is missing, and writes its values.
-func (w *runWriter) ensureRun(ctx context.Context, r projection.MLflowRun) (id string, err error) {
+func (w *mlflowWriter) ensureRun(ctx context.Context, r projection.MLflowRun) (id string, err error) {
 	if id, err = w.target.EnsureRun(ctx, w.experiment, r.Key, r.Run); err != nil {
 		return "", err
 	}
@@ -108,7 +108,7 @@ func (w *runWriter) ensureRun(ctx context.Context, r projection.MLflowRun) (id s
 }
 
 // endRun does nothing while the run goes on.
-func (w *runWriter) endRun(ctx context.Context, id string, r projection.MLflowRun) error {
+func (w *mlflowWriter) endRun(ctx context.Context, id string, r projection.MLflowRun) error {
 	if r.Status == "" {
 		return nil
 	}

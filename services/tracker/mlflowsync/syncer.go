@@ -96,7 +96,7 @@ func (s *Syncer) Sync(ctx context.Context, snapshot projection.Snapshot, files [
 	if err != nil {
 		return Result{}, err
 	}
-	w := &runWriter{
+	w := &mlflowWriter{
 		target:     target,
 		experiment: experiment,
 		store:      s.store,

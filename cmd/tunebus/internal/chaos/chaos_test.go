@@ -11,7 +11,7 @@ import (
 // maxOpenRuns limits the runs that are in progress at the same time.
 const maxOpenRuns = 6
 
-// TestChaos submits runs to a cluster with two processes of each service. While
+// TestChaos submits runs to a deployment with two processes of each service. While
 // they work, it kills, pauses and restarts these processes and NATS at random.
 // In the end each run has ended once, with an expected conclusion, and nothing
 // is left over.
@@ -21,14 +21,14 @@ const maxOpenRuns = 6
 func TestChaos(t *testing.T) {
 	t.Parallel()
 	t.Logf("seed %d: %d kills, %d runs or more", *seed, *kills, *runs)
-	c := newTestCluster(t, &released, "chaos", "")
+	c := newTestDeployment(t, &released, "chaos", "")
 	inj := newFaultInjector(t, c, *kills)
 	nc, err := conn.Connect(context.WithoutCancel(t.Context()), conn.Options{URL: c.url, Name: "client", Wait: 30 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer nc.Close()
-	user := &client{testCluster: c, random: inj.random, conn: nc}
+	user := &client{testDeployment: c, random: inj.random, conn: nc}
 	began := time.Now()
 	limit := began.Add(3*time.Minute + time.Duration(*kills)*8*time.Second + time.Duration(*runs)*10*time.Second)
 	tick := time.NewTicker(50 * time.Millisecond)

@@ -17,7 +17,7 @@ import (
 
 // client submits runs, cancels some of them and repeats others.
 type client struct {
-	*testCluster
+	*testDeployment
 	random *rand.Rand
 	conn   *conn.Conn
 

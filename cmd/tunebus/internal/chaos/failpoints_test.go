@@ -66,7 +66,7 @@ func kindsFor(program string) []string {
 }
 
 // TestEveryFailpoint kills a process at each failpoint. All of these processes
-// are in one cluster, in which other processes continue the runs. In the end
+// are in one deployment, in which other processes continue the runs. In the end
 // nothing is lost, done twice or left over.
 func TestEveryFailpoint(t *testing.T) {
 	t.Parallel()
@@ -83,7 +83,7 @@ func TestEveryFailpoint(t *testing.T) {
 func testFailpoints(t *testing.T, name, store string, points []failpoint.Name) {
 	t.Helper()
 	random := rand.New(rand.NewPCG(*seed, 1)) //nolint:gosec // a seed has to repeat the test
-	c := newTestCluster(t, &withFailpoints, name, store)
+	c := newTestDeployment(t, &withFailpoints, name, store)
 	var crashing []crashingProcess
 	start := func(point failpoint.Name, program string) {
 		crashing = append(crashing, crashingProcess{point, c.start(t, program, failpoint.Variable+"="+string(point))})
@@ -123,14 +123,14 @@ func testFailpoints(t *testing.T, name, store string, points []failpoint.Name) {
 
 // collectGarbage runs "tunebus gc". It removes the chunks of objects whose
 // writers died before they named the objects.
-func (c *testCluster) collectGarbage(t *testing.T) {
+func (c *testDeployment) collectGarbage(t *testing.T) {
 	t.Helper()
 	c.programs.Start(t, c.dir, processes.Tunebus, c.env, "gc", "--grace", "1s").Wait(t, time.Minute)
 }
 
 // startServices starts one process of each service, except one, that has no
 // process in alive. It starts at most one process of a service.
-func (c *testCluster) startServices(t *testing.T, alive map[string][]string, except string) {
+func (c *testDeployment) startServices(t *testing.T, alive map[string][]string, except string) {
 	t.Helper()
 	for _, program := range []string{processes.Intake, processes.Finetune, processes.Inference, processes.Evaluation, processes.Tracker} {
 		if program != except && len(alive[program]) == 0 && !c.startedServices[program] {
@@ -144,7 +144,7 @@ func (c *testCluster) startServices(t *testing.T, alive map[string][]string, exc
 // A service that has no crashing process left gets a process without a
 // failpoint. Fine-tuning does not, because a later process has to be killed
 // there.
-func (c *testCluster) submitUntilKilled(t *testing.T, crashing []crashingProcess) {
+func (c *testDeployment) submitUntilKilled(t *testing.T, crashing []crashingProcess) {
 	t.Helper()
 	limit := time.Now().Add(4 * time.Minute)
 	tick := time.NewTicker(250 * time.Millisecond)
@@ -176,7 +176,7 @@ func (c *testCluster) submitUntilKilled(t *testing.T, crashing []crashingProcess
 
 // stopJobOwners sends SIGTERM to the processes that own a job and reach their
 // failpoints only when they stop.
-func (c *testCluster) stopJobOwners(t *testing.T, crashing []crashingProcess) {
+func (c *testDeployment) stopJobOwners(t *testing.T, crashing []crashingProcess) {
 	t.Helper()
 	var owners map[int]bool
 	for _, p := range crashing {
@@ -195,7 +195,7 @@ func (c *testCluster) stopJobOwners(t *testing.T, crashing []crashingProcess) {
 
 // submitFor submits runs that lead programs to their failpoints, unless enough
 // runs are open.
-func (c *testCluster) submitFor(t *testing.T, programs map[string][]string) {
+func (c *testDeployment) submitFor(t *testing.T, programs map[string][]string) {
 	t.Helper()
 	ended, err := c.factSubjects(t.Context(), events.TypePipelineCompleted+".*")
 	if err != nil {

@@ -24,9 +24,9 @@ type instance struct {
 // running reports whether the process is neither killed nor paused.
 func (i *instance) running() bool { return i.backAt.IsZero() }
 
-// faultInjector kills and pauses the processes of a cluster at random.
+// faultInjector kills and pauses the processes of a deployment at random.
 type faultInjector struct {
-	*testCluster
+	*testDeployment
 	random    *rand.Rand
 	instances []*instance // of the services
 	server    *instance   // NATS
@@ -50,10 +50,10 @@ const (
 )
 
 // newFaultInjector starts two processes of each service, and plans the kills.
-func newFaultInjector(t *testing.T, c *testCluster, total int) *faultInjector {
+func newFaultInjector(t *testing.T, c *testDeployment, total int) *faultInjector {
 	t.Helper()
 	f := &faultInjector{
-		testCluster:  c,
+		testDeployment:  c,
 		random:       rand.New(rand.NewPCG(*seed, 2)), //nolint:gosec // a seed has to repeat the test
 		disconnected: map[*processes.Process]time.Time{},
 		kills:        map[string]int{},

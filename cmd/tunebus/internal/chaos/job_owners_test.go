@@ -15,7 +15,7 @@ import (
 // jobOwners returns the ids of the processes that own a job. The stream contains
 // them: the newest attempt of a phase names its process, and owns the job until
 // the attempt ends. The result is empty if NATS does not answer.
-func (c *testCluster) jobOwners(t *testing.T) map[int]bool {
+func (c *testDeployment) jobOwners(t *testing.T) map[int]bool {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
@@ -54,7 +54,7 @@ func (c *testCluster) jobOwners(t *testing.T) map[int]bool {
 }
 
 // workerPID returns the process that published a started event.
-func (c *testCluster) workerPID(ctx context.Context, subject string) (pid int, ok bool) {
+func (c *testDeployment) workerPID(ctx context.Context, subject string) (pid int, ok bool) {
 	s, err := c.js.Stream(ctx, events.StreamFacts)
 	if err != nil {
 		return 0, false

@@ -48,7 +48,7 @@ func (f *faultInjector) recordReconnects(t *testing.T) {
 
 // connectedPIDs returns the processes that have a connection to NATS. The
 // endpoint /connz of NATS lists them.
-func (c *testCluster) connectedPIDs(ctx context.Context) (map[int]bool, error) {
+func (c *testDeployment) connectedPIDs(ctx context.Context) (map[int]bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.monitor+"/connz", nil)

@@ -78,7 +78,7 @@ func conclusionsOf(kind string) []events.Conclusion {
 }
 
 // submit requests a run, and stores its kind and its allowed conclusions.
-func (c *testCluster) submit(t *testing.T, id, kind string) {
+func (c *testDeployment) submit(t *testing.T, id, kind string) {
 	t.Helper()
 	body := []byte(invalidRequest)
 	if kind != invalid {
@@ -99,7 +99,7 @@ func (c *testCluster) submit(t *testing.T, id, kind string) {
 
 // publishRequest publishes a request, as any NATS client can. A request without
 // a confirmation can be published again with the same id.
-func (c *testCluster) publishRequest(ctx context.Context, id string, body []byte) error {
+func (c *testDeployment) publishRequest(ctx context.Context, id string, body []byte) error {
 	_, err := c.js.Publish(ctx, events.TypePipelineRequested, body, jetstream.WithMsgID(id))
 	return err
 }
@@ -119,7 +119,7 @@ func requestJSON(t *testing.T, req events.PipelineRequested, s map[string]sectio
 }
 
 // putPredictions stores predictions that no run has made, as inputs of a run.
-func (c *testCluster) putPredictions(t *testing.T) *events.Reference {
+func (c *testDeployment) putPredictions(t *testing.T) *events.Reference {
 	t.Helper()
 	store, err := artifact.Open(t.Context(), c.store)
 	if err != nil {

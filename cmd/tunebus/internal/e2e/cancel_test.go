@@ -24,7 +24,7 @@ const (
 )
 
 // cancel runs "tunebus cancel".
-func (s *testCluster) cancel(t *testing.T, id string) (status int, output string) {
+func (s *testDeployment) cancel(t *testing.T, id string) (status int, output string) {
 	t.Helper()
 	output, status = shell(t, "tunebus cancel "+id+" --json --server "+s.url)
 	return status, output
@@ -32,7 +32,7 @@ func (s *testCluster) cancel(t *testing.T, id string) (status int, output string
 
 // cancelAndCheck cancels a run by the command. It wants the run to end in time, and
 // its MLflow runs to be killed, but not those of finished phases. It returns the run.
-func (s *testCluster) cancelAndCheck(t *testing.T, id string, finished ...events.Phase) events.Run {
+func (s *testDeployment) cancelAndCheck(t *testing.T, id string, finished ...events.Phase) events.Run {
 	t.Helper()
 	status, output := s.cancel(t, id)
 	var got struct {
@@ -74,7 +74,7 @@ func (s *testCluster) cancelAndCheck(t *testing.T, id string, finished ...events
 // redelivery.
 func TestCancelInEveryState(t *testing.T) {
 	t.Parallel()
-	s := newTestCluster(t, usualAckWait)
+	s := newTestDeployment(t, usualAckWait)
 	started := events.PhaseStarted{RunID: "between", Phase: events.Finetune, Attempt: 1, Worker: "dead"}
 	now := time.Now().UTC()
 	only := map[string]any{"stop_after_finetuning": true}
@@ -157,7 +157,7 @@ func TestCancelInEveryState(t *testing.T) {
 // When the worker goes on, it finds the phase completed and publishes nothing.
 func TestCancelWithPausedWorker(t *testing.T) {
 	t.Parallel()
-	s := newTestCluster(t, usualAckWait)
+	s := newTestDeployment(t, usualAckWait)
 	worker := programs.Start(t, s.dir, processes.Finetune, s.env)
 	s.request(t, "paused", 500, nil, nil)
 	s.waitForCheckpoint(t, "paused")
@@ -177,7 +177,7 @@ func TestCancelWithPausedWorker(t *testing.T) {
 // TestCancelTwice: a second cancel waits for the same end.
 func TestCancelTwice(t *testing.T) {
 	t.Parallel()
-	s := newTestCluster(t, usualAckWait)
+	s := newTestDeployment(t, usualAckWait)
 	programs.Start(t, s.dir, processes.Finetune, s.env)
 	s.request(t, "r", 500, nil, nil)
 	s.waitForCheckpoint(t, "r")

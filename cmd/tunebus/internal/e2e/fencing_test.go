@@ -24,7 +24,7 @@ type replies struct {
 }
 
 // recordReplies records the replies from now on.
-func (c *recordingCluster) recordReplies(t *testing.T) *replies {
+func (c *recordingDeployment) recordReplies(t *testing.T) *replies {
 	t.Helper()
 	l := &replies{data: map[string][]string{}}
 	if _, err := c.conn.Subscribe("$JS.ACK."+events.StreamFacts+".finetune_builtin.>", func(m *nats.Msg) {
@@ -50,7 +50,7 @@ func (l *replies) of(delivery int) []string {
 
 // waitForLost waits until an attempt has published that it lost its job, and returns
 // when that was stored.
-func (c *recordingCluster) waitForLost(t *testing.T, id string, attempt int) time.Time {
+func (c *recordingDeployment) waitForLost(t *testing.T, id string, attempt int) time.Time {
 	t.Helper()
 	c.until(t, id, fmt.Sprintf("attempt %d is lost", attempt), func(r events.Run) bool {
 		a := r.Phases[events.Finetune].Attempts[attempt-1]
@@ -65,7 +65,7 @@ func (c *recordingCluster) waitForLost(t *testing.T, id string, attempt int) tim
 
 // wantOneCompletion wants that a run succeeded, that one attempt made its artifacts,
 // and that the other attempts left none.
-func (c *recordingCluster) wantOneCompletion(t *testing.T, id string, attempt int) {
+func (c *recordingDeployment) wantOneCompletion(t *testing.T, id string, attempt int) {
 	t.Helper()
 	run := c.ended(t, id)
 	done := run.Phases[events.Finetune].Completed
@@ -87,7 +87,7 @@ func (c *recordingCluster) wantOneCompletion(t *testing.T, id string, attempt in
 // the job is delivered again.
 func TestFrozenWorkerIsFenced(t *testing.T) {
 	t.Parallel()
-	c := newRecordingCluster(t)
+	c := newRecordingDeployment(t)
 	for range 2 {
 		c.startWorker(t, processes.Finetune)
 	}
@@ -129,7 +129,7 @@ func TestFrozenWorkerIsFenced(t *testing.T) {
 // and its artifacts are deleted.
 func TestDisconnectedWorkerIsFenced(t *testing.T) {
 	t.Parallel()
-	c := newRecordingCluster(t)
+	c := newRecordingDeployment(t)
 	proxy := bustest.NewProxy(t, c.url)
 	c.startWorker(t, processes.Finetune, "TUNEBUS_BUS_URL="+proxy.URL)
 	acks := c.recordReplies(t)

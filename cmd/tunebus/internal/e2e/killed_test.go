@@ -89,7 +89,7 @@ func TestKilledWorkers(t *testing.T) {
 	judge := &embedder{delay: 50 * time.Millisecond, asked: map[string][]time.Time{}}
 	server := httptest.NewServer(judge)
 	t.Cleanup(server.Close)
-	c := newRecordingCluster(t, "TUNEBUS_SERVICES_EVALUATION_JUDGE_BASE_URL="+server.URL)
+	c := newRecordingDeployment(t, "TUNEBUS_SERVICES_EVALUATION_JUDGE_BASE_URL="+server.URL)
 	for _, program := range []string{processes.Finetune, processes.Inference, processes.Evaluation} {
 		for range 3 { // one for each run, and one in reserve
 			c.startWorker(t, program)
@@ -136,7 +136,7 @@ func TestKilledWorkers(t *testing.T) {
 
 // wantResumes wants every attempt to resume from the newest checkpoint: it repeats at
 // most save_steps steps of the attempt before after a kill, and none after a shutdown.
-func (c *recordingCluster) wantResumes(t *testing.T, run events.Run, killed map[int]bool) {
+func (c *recordingDeployment) wantResumes(t *testing.T, run events.Run, killed map[int]bool) {
 	t.Helper()
 	shutdowns := 0
 	for p, state := range run.Phases {
@@ -167,7 +167,7 @@ func (c *recordingCluster) wantResumes(t *testing.T, run events.Run, killed map[
 }
 
 // wantCompleteHistory wants the metric history to have every step once.
-func (c *recordingCluster) wantCompleteHistory(t *testing.T, run events.Run) {
+func (c *recordingDeployment) wantCompleteHistory(t *testing.T, run events.Run) {
 	t.Helper()
 	ref, ok := run.Phases[events.Finetune].Completed.Artifact(events.ArtifactMetrics)
 	if !ok {
@@ -198,7 +198,7 @@ func (c *recordingCluster) wantCompleteHistory(t *testing.T, run events.Run) {
 }
 
 // wantCompleteMLflow wants MLflow to have every step once.
-func (c *recordingCluster) wantCompleteMLflow(t *testing.T, run events.Run) {
+func (c *recordingDeployment) wantCompleteMLflow(t *testing.T, run events.Run) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(c.dir, "mlruns", "*", "*", "metrics", "loss"))
 	if err != nil {
@@ -246,7 +246,7 @@ func everyStep(t *testing.T, what string, at []int64, run events.Run) {
 // wantNothingLeft wants that the store holds the artifacts of the completed phases
 // and nothing else, and that no temporary file and no checkpoint is left, also of
 // killed processes.
-func (c *recordingCluster) wantNothingLeft(t *testing.T, runs ...events.Run) {
+func (c *recordingDeployment) wantNothingLeft(t *testing.T, runs ...events.Run) {
 	t.Helper()
 	needed := map[string]bool{}
 	for _, run := range runs {

@@ -38,7 +38,7 @@ var pictures = map[string]string{
 	"staffed":   "started",
 	"stories":   "histories",
 	"story":     "history",
-	"town":      "test cluster",
+	"town":      "test deployment",
 	"undecided": "pending",
 	"unrest":    "unfinished work",
 	"wreck":     "fault injection",

@@ -28,12 +28,12 @@ import (
 const ackWait = 2 * time.Second
 
 // queueWithoutWorkers is a queue of fine-tuning that no worker serves before
-// [testCluster.startForCancelledJobs].
+// [testDeployment.startForCancelledJobs].
 const queueWithoutWorkers = "trl"
 
-// testCluster is a NATS server, services, and the folders that they share. Each
+// testDeployment is a NATS server, services, and the folders that they share. Each
 // program is a separate process.
-type testCluster struct {
+type testDeployment struct {
 	programs *processes.Programs
 	dir, url string
 	monitor  string // address of the monitoring endpoint of NATS
@@ -52,9 +52,9 @@ type testCluster struct {
 	services []*processes.Process // running and ended
 }
 
-// newTestCluster starts a NATS server and creates the streams. An empty store
+// newTestDeployment starts a NATS server and creates the streams. An empty store
 // means a folder.
-func newTestCluster(t *testing.T, programs *processes.Programs, name, store string) *testCluster {
+func newTestDeployment(t *testing.T, programs *processes.Programs, name, store string) *testDeployment {
 	t.Helper()
 	dir := t.TempDir()
 	if *keep != "" {
@@ -67,7 +67,7 @@ func newTestCluster(t *testing.T, programs *processes.Programs, name, store stri
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &testCluster{
+	c := &testDeployment{
 		programs:        programs,
 		dir:             dir,
 		store:           store,
@@ -121,12 +121,12 @@ func newTestCluster(t *testing.T, programs *processes.Programs, name, store stri
 	return c
 }
 
-// in returns the path of a file or folder of the cluster.
-func (c *testCluster) in(name string) string { return filepath.Join(c.dir, name) }
+// in returns the path of a file or folder of the deployment.
+func (c *testDeployment) in(name string) string { return filepath.Join(c.dir, name) }
 
 // startNATS starts the NATS server, which syncs every write. A restarted server
 // has the data folder of the previous one.
-func (c *testCluster) startNATS(t *testing.T) {
+func (c *testDeployment) startNATS(t *testing.T) {
 	t.Helper()
 	conf := filepath.Join(processes.Root(), "deploy", "nats", "nats.conf")
 	_, port, _ := strings.Cut(strings.TrimPrefix(c.url, "nats://"), ":")
@@ -136,7 +136,7 @@ func (c *testCluster) startNATS(t *testing.T) {
 }
 
 // start starts a service. env has further variables of this process.
-func (c *testCluster) start(t *testing.T, program string, env ...string) *processes.Process {
+func (c *testDeployment) start(t *testing.T, program string, env ...string) *processes.Process {
 	t.Helper()
 	p := c.programs.Start(t, c.dir, program, append(append([]string(nil), c.env...), env...))
 	c.mu.Lock()
@@ -147,20 +147,20 @@ func (c *testCluster) start(t *testing.T, program string, env ...string) *proces
 
 // startForCancelledJobs starts a worker for the queue that had none. It settles
 // the jobs that were cancelled in that queue.
-func (c *testCluster) startForCancelledJobs(t *testing.T) {
+func (c *testDeployment) startForCancelledJobs(t *testing.T) {
 	t.Helper()
 	c.start(t, processes.Finetune, "TUNEBUS_SERVICES_FINETUNE_QUEUE="+queueWithoutWorkers)
 }
 
 // allServices returns the processes of all services, including ended ones.
-func (c *testCluster) allServices() []*processes.Process {
+func (c *testDeployment) allServices() []*processes.Process {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return append([]*processes.Process(nil), c.services...)
 }
 
 // writeLogs writes the log of each process to a folder.
-func (c *testCluster) writeLogs(t *testing.T) {
+func (c *testDeployment) writeLogs(t *testing.T) {
 	folder := c.in("logs")
 	if err := os.MkdirAll(folder, 0o750); err != nil {
 		t.Error(err)
@@ -175,7 +175,7 @@ func (c *testCluster) writeLogs(t *testing.T) {
 // waitUntilIdle waits until each request has a response, each run is tracked and
 // each message is settled. Then it stops the services. After the limit it stops
 // them too; the audit then finds the unfinished work.
-func (c *testCluster) waitUntilIdle(t *testing.T, limit time.Duration) {
+func (c *testDeployment) waitUntilIdle(t *testing.T, limit time.Duration) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
@@ -202,7 +202,7 @@ func (c *testCluster) waitUntilIdle(t *testing.T, limit time.Duration) {
 }
 
 // checkIdle returns an error that names unfinished work, if there is any.
-func (c *testCluster) checkIdle(ctx context.Context) error {
+func (c *testDeployment) checkIdle(ctx context.Context) error {
 	requests, err := c.countMessages(ctx, events.StreamRequests, ">")
 	if err != nil {
 		return err
@@ -252,7 +252,7 @@ func (c *testCluster) checkIdle(ctx context.Context) error {
 }
 
 // countMessages counts the messages of a stream whose subjects match a filter.
-func (c *testCluster) countMessages(ctx context.Context, stream, filter string) (int, error) {
+func (c *testDeployment) countMessages(ctx context.Context, stream, filter string) (int, error) {
 	s, err := c.js.Stream(ctx, stream)
 	if err != nil {
 		return 0, err
@@ -269,7 +269,7 @@ func (c *testCluster) countMessages(ctx context.Context, stream, filter string) 
 }
 
 // factSubjects returns the subjects of the stored facts that match a filter.
-func (c *testCluster) factSubjects(ctx context.Context, filter string) (map[string]bool, error) {
+func (c *testDeployment) factSubjects(ctx context.Context, filter string) (map[string]bool, error) {
 	s, err := c.js.Stream(ctx, events.StreamFacts)
 	if err != nil {
 		return nil, err
@@ -285,8 +285,8 @@ func (c *testCluster) factSubjects(ctx context.Context, filter string) (map[stri
 	return out, nil
 }
 
-// audit reads the state of an idle cluster and reports each fault.
-func (c *testCluster) audit(t *testing.T) snapshot.State {
+// audit reads the state of an idle deployment and reports each fault.
+func (c *testDeployment) audit(t *testing.T) snapshot.State {
 	t.Helper()
 	s := c.state
 	read := snapshot.ReadArtifacts(c.in("artifacts"), &s)
@@ -306,8 +306,8 @@ func (c *testCluster) audit(t *testing.T) snapshot.State {
 }
 
 // orphans returns the processes, other than NATS, that still run in the folder
-// of the cluster. Processes that only /proc shows are found on Linux alone.
-func (c *testCluster) orphans() []string {
+// of the deployment. Processes that only /proc shows are found on Linux alone.
+func (c *testDeployment) orphans() []string {
 	var out []string
 	folders, err := filepath.Glob("/proc/[0-9]*/cwd")
 	if err != nil {

@@ -22,9 +22,9 @@ import (
 // again after it.
 const ackWait = 3 * time.Second
 
-// recordingCluster is a cluster whose progress events are recorded.
-type recordingCluster struct {
-	*testCluster
+// recordingDeployment is a deployment whose progress events are recorded.
+type recordingDeployment struct {
+	*testDeployment
 	conn  *nats.Conn
 	store *artifact.Store
 
@@ -40,11 +40,11 @@ type received struct {
 	events.Progress
 }
 
-// newRecordingCluster starts a cluster whose workers save checkpoints often.
-func newRecordingCluster(t *testing.T, env ...string) *recordingCluster {
+// newRecordingDeployment starts a deployment whose workers save checkpoints often.
+func newRecordingDeployment(t *testing.T, env ...string) *recordingDeployment {
 	t.Helper()
-	c := &recordingCluster{workers: map[int]*processes.Process{}}
-	c.testCluster = newTestCluster(t, ackWait, append([]string{
+	c := &recordingDeployment{workers: map[int]*processes.Process{}}
+	c.testDeployment = newTestDeployment(t, ackWait, append([]string{
 		"TUNEBUS_SERVICES_INFERENCE_SAVE_EVERY=200ms",
 		"TUNEBUS_SERVICES_EVALUATION_SAVE_EVERY=200ms",
 	}, env...)...)
@@ -66,7 +66,7 @@ func newRecordingCluster(t *testing.T, env ...string) *recordingCluster {
 	return c
 }
 
-func (c *recordingCluster) record(m *nats.Msg) {
+func (c *recordingDeployment) record(m *nats.Msg) {
 	var event struct{ Data events.Progress }
 	if json.Unmarshal(m.Data, &event) != nil {
 		return // the test that waits for it then fails
@@ -77,7 +77,7 @@ func (c *recordingCluster) record(m *nats.Msg) {
 }
 
 // startWorker starts a worker, with variables of its own.
-func (c *recordingCluster) startWorker(t *testing.T, program string, more ...string) *processes.Process {
+func (c *recordingDeployment) startWorker(t *testing.T, program string, more ...string) *processes.Process {
 	t.Helper()
 	p := programs.Start(t, c.dir, program, append(append([]string{}, c.env...), more...))
 	c.workers[p.PID()] = p
@@ -85,7 +85,7 @@ func (c *recordingCluster) startWorker(t *testing.T, program string, more ...str
 }
 
 // publishRequest publishes a request by a plain NATS client.
-func (c *recordingCluster) publishRequest(t *testing.T, id, specification string) {
+func (c *recordingDeployment) publishRequest(t *testing.T, id, specification string) {
 	t.Helper()
 	if err := c.conn.Publish(events.TypePipelineRequested, fmt.Appendf(nil, `{"run_id": %q, "specification": %s}`, id, specification)); err != nil {
 		t.Fatal(err)
@@ -93,7 +93,7 @@ func (c *recordingCluster) publishRequest(t *testing.T, id, specification string
 }
 
 // ended waits until a run has succeeded and is tracked.
-func (c *recordingCluster) ended(t *testing.T, id string) events.Run {
+func (c *recordingDeployment) ended(t *testing.T, id string) events.Run {
 	t.Helper()
 	run := c.until(t, id, "the end", func(r events.Run) bool { return r.Completed != nil && r.Tracked != nil })
 	if run.Completed.Conclusion != events.Success {
@@ -103,7 +103,7 @@ func (c *recordingCluster) ended(t *testing.T, id string) events.Run {
 }
 
 // progressOf are the progress events of an attempt so far.
-func (c *recordingCluster) progressOf(id string, p events.Phase, attempt int) (out []received) {
+func (c *recordingDeployment) progressOf(id string, p events.Phase, attempt int) (out []received) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, h := range c.progress {
@@ -117,7 +117,7 @@ func (c *recordingCluster) progressOf(id string, p events.Phase, attempt int) (o
 // owner waits until the newest attempt at a phase has reached a step, and returns its
 // number and its process. It looks at the checkpoint too, because a fast attempt
 // publishes progress less often than it saves checkpoints.
-func (c *recordingCluster) owner(t *testing.T, id string, p events.Phase, step int64) (attempt int, process *processes.Process) {
+func (c *recordingDeployment) owner(t *testing.T, id string, p events.Phase, step int64) (attempt int, process *processes.Process) {
 	t.Helper()
 	c.until(t, id, fmt.Sprintf("%s at step %d", p, step), func(r events.Run) bool {
 		attempt = r.Phases[p].NextAttempt() - 1
@@ -144,7 +144,7 @@ func (c *recordingCluster) owner(t *testing.T, id string, p events.Phase, step i
 }
 
 // waitForAttempt waits for an attempt, and returns when its fact was stored.
-func (c *recordingCluster) waitForAttempt(t *testing.T, id string, p events.Phase, attempt int) time.Time {
+func (c *recordingDeployment) waitForAttempt(t *testing.T, id string, p events.Phase, attempt int) time.Time {
 	t.Helper()
 	c.until(t, id, fmt.Sprintf("attempt %d at %s", attempt, p), func(r events.Run) bool { return r.Phases[p].NextAttempt() > attempt })
 	m, err := history.New(c.bus).Latest(t.Context(), events.PhaseStarted{RunID: id, Phase: p, Attempt: attempt}.Subject())
@@ -156,7 +156,7 @@ func (c *recordingCluster) waitForAttempt(t *testing.T, id string, p events.Phas
 
 // killOwner kills the owner of a job once it has reached a step, and wants another
 // worker to take the job over in time. It returns the number of the killed attempt.
-func (c *recordingCluster) killOwner(t *testing.T, id string, p events.Phase, step int64) int {
+func (c *recordingDeployment) killOwner(t *testing.T, id string, p events.Phase, step int64) int {
 	t.Helper()
 	attempt, victim := c.owner(t, id, p, step)
 	at := time.Now()

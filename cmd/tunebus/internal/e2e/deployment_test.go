@@ -19,9 +19,9 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
 )
 
-// testCluster is NATS, an intake and a tracker, each a separate process. The tests
+// testDeployment is NATS, an intake and a tracker, each a separate process. The tests
 // start and stop the workers.
-type testCluster struct {
+type testDeployment struct {
 	dir, url string
 	env      []string
 	bus      *conn.Conn
@@ -30,11 +30,11 @@ type testCluster struct {
 // usualAckWait is the ack wait that "tunebus setup" sets by default.
 const usualAckWait = 30 * time.Second
 
-// newTestCluster starts the processes, with variables of their own.
-func newTestCluster(t *testing.T, ackWait time.Duration, env ...string) *testCluster {
+// newTestDeployment starts the processes, with variables of their own.
+func newTestDeployment(t *testing.T, ackWait time.Duration, env ...string) *testDeployment {
 	t.Helper()
 	dir, port := t.TempDir(), fmt.Sprint(processes.FreePort(t))
-	s := &testCluster{dir: dir, url: "nats://127.0.0.1:" + port}
+	s := &testDeployment{dir: dir, url: "nats://127.0.0.1:" + port}
 	s.env = append([]string{
 		"TUNEBUS_BUS_URL=" + s.url,
 		"TUNEBUS_ARTIFACTS_URL=file://" + filepath.Join(dir, "artifacts"),
@@ -56,7 +56,7 @@ func newTestCluster(t *testing.T, ackWait time.Duration, env ...string) *testClu
 
 // request requests a run of the quickstart's model on few rows. With many epochs it
 // takes minutes.
-func (s *testCluster) request(t *testing.T, id string, epochs int, pipeline map[string]any, files map[string]events.Reference) {
+func (s *testDeployment) request(t *testing.T, id string, epochs int, pipeline map[string]any, files map[string]events.Reference) {
 	t.Helper()
 	if pipeline == nil {
 		pipeline = map[string]any{}
@@ -79,7 +79,7 @@ func (s *testCluster) request(t *testing.T, id string, epochs int, pipeline map[
 	}
 }
 
-func (s *testCluster) publish(t *testing.T, evs ...events.Event) {
+func (s *testDeployment) publish(t *testing.T, evs ...events.Event) {
 	t.Helper()
 	for _, ev := range evs {
 		if _, err := journal.New(s.bus).Publish(t.Context(), ev, journal.Fence{}); err != nil {
@@ -89,7 +89,7 @@ func (s *testCluster) publish(t *testing.T, evs ...events.Event) {
 }
 
 // until waits until ok accepts the run, and returns the run.
-func (s *testCluster) until(t *testing.T, id, what string, ok func(events.Run) bool) events.Run {
+func (s *testDeployment) until(t *testing.T, id, what string, ok func(events.Run) bool) events.Run {
 	t.Helper()
 	var run events.Run
 	processes.Eventually(t, 5*time.Minute, id+": "+what, func() error {
@@ -103,14 +103,14 @@ func (s *testCluster) until(t *testing.T, id, what string, ok func(events.Run) b
 }
 
 // waitForJob waits for the job of a phase.
-func (s *testCluster) waitForJob(t *testing.T, id string, p events.Phase) events.Run {
+func (s *testDeployment) waitForJob(t *testing.T, id string, p events.Phase) events.Run {
 	t.Helper()
 	return s.until(t, id, "the job of "+string(p), func(r events.Run) bool { return r.Phases[p] != nil && r.Phases[p].Requested != nil })
 }
 
 // waitForCheckpoint waits until fine-tuning has saved a checkpoint, and so has begun
 // its work.
-func (s *testCluster) waitForCheckpoint(t *testing.T, id string) {
+func (s *testDeployment) waitForCheckpoint(t *testing.T, id string) {
 	t.Helper()
 	processes.Eventually(t, 2*time.Minute, id+" saves a checkpoint", func() error {
 		_, err := checkpoint.New(s.bus).Load(t.Context(), id, events.Finetune)
@@ -119,7 +119,7 @@ func (s *testCluster) waitForCheckpoint(t *testing.T, id string) {
 }
 
 // storedAt is when the stream stored a fact.
-func (s *testCluster) storedAt(t *testing.T, fact events.Fact) time.Time {
+func (s *testDeployment) storedAt(t *testing.T, fact events.Fact) time.Time {
 	t.Helper()
 	m, err := history.New(s.bus).Latest(t.Context(), fact.Subject())
 	if err != nil {
@@ -129,7 +129,7 @@ func (s *testCluster) storedAt(t *testing.T, fact events.Fact) time.Time {
 }
 
 // mlflowStatus is the status of each MLflow run of a run, by phase.
-func (s *testCluster) mlflowStatus(t *testing.T, id string) map[string]string {
+func (s *testDeployment) mlflowStatus(t *testing.T, id string) map[string]string {
 	t.Helper()
 	tags, err := filepath.Glob(filepath.Join(s.dir, "mlruns", "*", "*", "tags", "tunebus.run_id"))
 	if err != nil {
@@ -154,7 +154,7 @@ func (s *testCluster) mlflowStatus(t *testing.T, id string) map[string]string {
 }
 
 // putArtifact stores an artifact.
-func (s *testCluster) putArtifact(t *testing.T, name string) events.Reference {
+func (s *testDeployment) putArtifact(t *testing.T, name string) events.Reference {
 	t.Helper()
 	store, err := artifact.Open(t.Context(), "file://"+filepath.Join(s.dir, "artifacts"))
 	if err != nil {
