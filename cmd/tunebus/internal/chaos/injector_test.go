@@ -53,11 +53,11 @@ const (
 func newFaultInjector(t *testing.T, c *testDeployment, total int) *faultInjector {
 	t.Helper()
 	f := &faultInjector{
-		testDeployment:  c,
-		random:       rand.New(rand.NewPCG(*seed, 2)), //nolint:gosec // a seed has to repeat the test
-		disconnected: map[*processes.Process]time.Time{},
-		kills:        map[string]int{},
-		pauses:       map[string]int{},
+		testDeployment: c,
+		random:         rand.New(rand.NewPCG(*seed, 2)), //nolint:gosec // a seed has to repeat the test
+		disconnected:   map[*processes.Process]time.Time{},
+		kills:          map[string]int{},
+		pauses:         map[string]int{},
 	}
 	for _, program := range []string{processes.Intake, processes.Finetune, processes.Inference, processes.Evaluation, processes.Tracker} {
 		for range 2 {
