@@ -13,6 +13,7 @@ import (
 
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/hostmetrics"
+	"github.com/tunebus/tunebus/pipeline/loglimit"
 	"github.com/tunebus/tunebus/pipeline/settings"
 	"github.com/tunebus/tunebus/pipeline/structconf"
 	"github.com/tunebus/tunebus/pipeline/version"
@@ -109,7 +110,7 @@ func logger(cfg settings.Services, w io.Writer) *slog.Logger {
 	_ = level.UnmarshalText([]byte(cfg.LogLevel)) // one of the allowed ones, all of which it knows
 	opts := &slog.HandlerOptions{Level: level}
 	if cfg.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(w, opts))
+		return slog.New(loglimit.New(slog.NewJSONHandler(w, opts)))
 	}
-	return slog.New(slog.NewTextHandler(w, opts))
+	return slog.New(loglimit.New(slog.NewTextHandler(w, opts)))
 }

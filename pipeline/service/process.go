@@ -59,6 +59,9 @@ func NewProcess(bus *conn.Conn, store *artifact.Store, opts Options) (*Process, 
 	if d := opts.Settings.Bus.UnknownFor; d > 0 {
 		router.HoldUnknownVersion = d
 	}
+	if d := opts.Settings.Bus.RetryFor; d > 0 {
+		router.RetryFor = d
+	}
 	return &Process{bus: bus, store: store, opts: opts, name: conn.ProcessName(), router: router, notices: map[string]bool{}}, nil
 }
 

@@ -46,6 +46,7 @@ type Bus struct {
 	KeyFile     string `json:"key_file" default:"" env:"NATS_KEY" doc:"key of the own certificate (PEM)"`
 
 	UnknownFor time.Duration `json:"unknown_for" default:"168h" doc:"how long a message of an unknown version waits for a newer service before it becomes a dead letter"`
+	RetryFor   time.Duration `json:"retry_for" default:"24h" doc:"how long a message that fails is tried again before it becomes a dead letter"`
 }
 
 // Artifacts is the section artifacts: the artifact store.

@@ -127,7 +127,7 @@ func (f *finisher) publishAttemptEnded(graceCtx context.Context, a *attempt, x e
 	a.checkpoints.RetryPending(graceCtx)
 	a.checkpoints.Close()
 	if reason == events.EndShutdown {
-		return &delivery.RetryAfter{Err: errors.New("the worker stops")}
+		return &delivery.RetryAfter{Err: errors.New("the worker stops"), Bounded: true}
 	}
 	try := a.state().Tries() + 1
 	delay := a.policy.Delay(try)
@@ -135,7 +135,7 @@ func (f *finisher) publishAttemptEnded(graceCtx context.Context, a *attempt, x e
 		delay = min(delay, max(time.Until(deadline), 0)) // the next attempt then reports the timeout
 	}
 	a.log.WarnContext(graceCtx, "attempt ended; trying again", "try", try, "delay", delay, "error", why)
-	return &delivery.RetryAfter{Delay: delay, Err: why}
+	return &delivery.RetryAfter{Delay: delay, Err: why, Bounded: true}
 }
 
 // ended is the fact that the attempt ended without completing the phase.

@@ -48,7 +48,7 @@ func (a *admission) handle(ctx context.Context, d delivery.Delivery) error {
 	if err != nil || done {
 		return err
 	}
-	if err := a.capacity.waitForCapacity(ctx); err != nil {
+	if err := a.capacity.waitForCapacity(ctx, d.Delivered); err != nil {
 		return err
 	}
 	accepted, faults, err := a.decide(ctx, d, req, id)

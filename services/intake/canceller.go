@@ -10,7 +10,6 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/delivery"
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
-	"github.com/tunebus/tunebus/pipeline/failpoint"
 )
 
 // canceller handles pipeline.cancel_requested: it makes sure that a cancelled
@@ -46,10 +45,10 @@ func (c *canceller) handle(ctx context.Context, d delivery.Delivery) error {
 		if err := c.publisher.PublishNext(ctx, newestFact(run), run); err != nil {
 			return err
 		}
-		return &delivery.RetryAfter{Delay: time.Millisecond, Err: errors.New("no job was open")}
+		return &delivery.RetryAfter{Delay: delivery.RedeliveryDelay(d.Delivered, time.Millisecond), Err: errors.New("no job was open")}
 	}
 	if run.Phases[job.Phase].Claimed() && d.Delivered <= 1 && age < c.grace {
-		return &delivery.RetryAfter{Delay: c.grace - age, Err: errors.New("the worker has time to end the job itself")}
+		return &delivery.RetryAfter{Delay: c.grace - age, Err: errors.New("the worker has time to end the job itself"), Bounded: true}
 	}
 	return c.endJob(ctx, run, *job)
 }
@@ -65,7 +64,7 @@ func retryUnaccepted(age time.Duration) error {
 	case age > time.Minute:
 		delay = 5 * time.Second
 	}
-	return &delivery.RetryAfter{Delay: delay, Err: errors.New("the run is not accepted yet")}
+	return &delivery.RetryAfter{Delay: delay, Err: errors.New("the run is not accepted yet"), Bounded: true}
 }
 
 // openJob returns the job that is requested and not completed, or nil.
@@ -90,33 +89,23 @@ func newestFact(run events.Run) events.Fact {
 	return newest
 }
 
-// endJob completes a job as cancelled. It first publishes a started event of its
-// own, whose sequence is the fencing token: from then on the old worker can not
-// complete the job. If the worker completes it before, the worker's result
-// remains.
+// endJob completes a job as cancelled. If the worker completes it before, the
+// worker's result remains.
 func (c *canceller) endJob(ctx context.Context, run events.Run, job events.PhaseRequested) error {
 	state, now := run.Phases[job.Phase], time.Now().UTC()
 	began := state.Began()
 	if began.IsZero() {
 		began = now
 	}
-	attempt := state.NextAttempt()
-	started := events.PhaseStarted{RunID: job.RunID, Phase: job.Phase, Attempt: attempt, Worker: "intake", StartedAt: now}
 	completed := events.PhaseCompleted{
 		RunID:      job.RunID,
 		Phase:      job.Phase,
-		Attempt:    attempt,
+		Attempt:    state.NextAttempt(),
 		Conclusion: events.Cancelled,
 		StartedAt:  began,
 		EndedAt:    now,
 	}
-	token, err := c.publisher.Publish(ctx, started, journal.FenceAbsent(completed.Subject()))
-	if err != nil {
-		return retryIfFenced(err)
-	}
-	failpoint.Here(failpoint.CancelClaimed)
-	fence := journal.FenceLatest(events.StartedFilter(job.Phase, job.RunID), token.Sequence)
-	if _, err := c.publisher.Publish(ctx, completed, fence); err != nil {
+	if err := takeOver(ctx, c.publisher, completed); err != nil {
 		return retryIfFenced(err)
 	}
 	c.log.Info("run cancelled", "run", job.RunID, "phase", job.Phase)

@@ -11,6 +11,9 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/delivery"
 )
 
+// maxRecheck is the longest delay between two measurements for one request.
+const maxRecheck = 2 * time.Minute
+
 // usageMaxAge is the time for which a measured usage is used again.
 const usageMaxAge = time.Second
 
@@ -34,7 +37,7 @@ type capacityGate struct {
 
 // waitForCapacity returns nil if a run may be admitted. Otherwise it returns a
 // [delivery.RetryAfter], so that the request is delivered again.
-func (g *capacityGate) waitForCapacity(ctx context.Context) error {
+func (g *capacityGate) waitForCapacity(ctx context.Context, delivered int) error {
 	usage, err := g.currentUsage(ctx)
 	if err != nil {
 		return err
@@ -43,19 +46,22 @@ func (g *capacityGate) waitForCapacity(ctx context.Context) error {
 		return nil
 	}
 	g.log.Error("no new runs: the stream of facts is nearly full; archive ended runs or raise its limit", "fill", usage)
-	return &delivery.RetryAfter{Delay: g.recheck, Err: fmt.Errorf("stream %s is %.0f %% full", events.StreamFacts, 100*usage)}
+	return &delivery.RetryAfter{Delay: min(delivery.RedeliveryDelay(delivered, g.recheck), maxRecheck), Err: fmt.Errorf("stream %s is %.0f %% full", events.StreamFacts, 100*usage)}
 }
 
 func (g *capacityGate) currentUsage(ctx context.Context) (float64, error) {
 	g.mu.Lock()
-	defer g.mu.Unlock()
-	if time.Since(g.measured) < usageMaxAge {
-		return g.usage, nil
+	usage, fresh := g.usage, time.Since(g.measured) < usageMaxAge
+	g.mu.Unlock()
+	if fresh {
+		return usage, nil
 	}
-	usage, err := g.streams.StreamUsage(ctx, events.StreamFacts)
+	usage, err := g.streams.StreamUsage(ctx, events.StreamFacts) // not under the lock: the server may not answer
 	if err != nil {
 		return 0, err
 	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	g.measured, g.usage = time.Now(), usage
 	return usage, nil
 }

@@ -23,14 +23,14 @@ func TestCapacityGate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		streams := &fakeUsage{usage: 0.8}
 		g := &capacityGate{streams: streams, fullAt: 0.8, recheck: time.Minute, log: slog.New(slog.DiscardHandler)}
-		wantRetry(t, g.waitForCapacity(t.Context()), time.Minute, time.Minute)
+		wantRetry(t, g.waitForCapacity(t.Context(), 1), time.Minute, time.Minute)
 		streams.usage = 0.1
-		wantRetry(t, g.waitForCapacity(t.Context()), time.Minute, time.Minute)
+		wantRetry(t, g.waitForCapacity(t.Context(), 1), time.Minute, time.Minute)
 		if streams.calls != 1 {
 			t.Errorf("the usage was measured %d times within a second, want once", streams.calls)
 		}
 		time.Sleep(usageMaxAge)
-		if err := g.waitForCapacity(t.Context()); err != nil {
+		if err := g.waitForCapacity(t.Context(), 1); err != nil {
 			t.Errorf("the stream has capacity again: %v", err)
 		}
 	})

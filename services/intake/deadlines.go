@@ -12,10 +12,11 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
 )
 
-// deadlineRecheck is the longest redelivery delay of the message of a run with
-// a deadline. Without it, the message of a run that has ended would remain in
-// the consumer until the deadline.
-const deadlineRecheck = time.Hour
+// minDeadlineRecheck is the shortest delay, or an eighth of the time that is
+// left, before the run of a deadline is looked at again. Without it, the message
+// of a run that has ended would remain in the consumer until the deadline; with
+// a fixed delay, a far deadline would use up the deliveries of its message.
+const minDeadlineRecheck = time.Hour
 
 // deadlines handles pipeline.accepted: at the deadline of a run that has not
 // ended it publishes pipeline.cancel_requested.
@@ -54,7 +55,8 @@ func (h *deadlines) handle(ctx context.Context, d delivery.Delivery) error {
 		return err
 	}
 	if left := time.Until(accepted.RequestedAt.Add(limit)); left > 0 {
-		return &delivery.RetryAfter{Delay: min(left, deadlineRecheck), Err: errors.New("the deadline is still ahead")}
+		recheck := max(minDeadlineRecheck, left/8)
+		return &delivery.RetryAfter{Delay: min(left, recheck), Err: errors.New("the deadline is still ahead"), Bounded: true}
 	}
 	cancel := events.CancelRequested{
 		RunID:  subject.Run,

@@ -37,7 +37,7 @@ func TestDeadlines(t *testing.T) {
 	}{
 		"no deadline": {"", now, queuedRun("r"), 0, 0, 0},
 		"soon":        {"10m", now, queuedRun("r"), 9 * time.Minute, 10 * time.Minute, 0},
-		"far":         {"48h", now, queuedRun("r"), deadlineRecheck, deadlineRecheck, 0},
+		"far":         {"48h", now, queuedRun("r"), 5*time.Hour + 59*time.Minute, 6 * time.Hour, 0},
 		"passed":      {"10m", now.Add(-time.Hour), queuedRun("r"), 0, 0, 1},
 		"ended":       {"10m", now.Add(-time.Hour), ended, 0, 0, 0},
 	} {

@@ -58,6 +58,7 @@ type Service struct {
 	admission     *admission
 	canceller     *canceller
 	deadlines     *deadlines
+	givenUp       *givenUp
 	maxDeliveries delivery.Route
 }
 
@@ -80,7 +81,7 @@ func New(c *conn.Conn, cfg Config) *Service {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	runs := runReader{runs: cfg.Runs, log: cfg.Logger}
-	inspector, publisher := topology.NewInspector(c), journal.New(c)
+	inspector, publisher, letters := topology.NewInspector(c), journal.New(c), deadletter.New(c)
 	return &Service{
 		admission: &admission{
 			rules:      request.Rules{DataRoots: cfg.DataRoots, Store: cfg.Store, Limits: cfg.Limits},
@@ -93,7 +94,8 @@ func New(c *conn.Conn, cfg Config) *Service {
 		},
 		canceller:     &canceller{runs: runs, publisher: publisher, grace: cfg.CancelGrace, log: cfg.Logger},
 		deadlines:     &deadlines{runs: runs, publisher: publisher},
-		maxDeliveries: deadletter.New(c).MaxDeliveriesRoute(),
+		givenUp:       &givenUp{letters: letters, runs: stream, publisher: publisher, log: cfg.Logger},
+		maxDeliveries: letters.MaxDeliveriesRoute(),
 	}
 }
 
@@ -123,6 +125,13 @@ func (s *Service) Routes() []delivery.Route {
 			Idempotent:  true,
 			SubjectOnly: true,
 			Handle:      s.deadlines.handle,
+		},
+		{
+			Name:     "intake/given up",
+			Stream:   events.StreamDead,
+			Consumer: topology.ConsumerGivenUp,
+			Raw:      true,
+			Handle:   s.givenUp.handle,
 		},
 		s.maxDeliveries,
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -90,6 +91,9 @@ func (q *Queue) redriveFact(ctx context.Context, l Letter) (codec.Message, error
 	if err != nil {
 		return codec.Message{}, err
 	}
+	if err := q.jobEnded(ctx, l); err != nil {
+		return codec.Message{}, err
+	}
 	subject := events.RedriveSubject(l.Consumer, l.Run, l.Sequence)
 	id := fmt.Sprintf("%s/%d", subject, l.Time.UnixNano())
 	msg := l.message(subject, id)
@@ -107,6 +111,33 @@ func (q *Queue) redriveFact(ctx context.Context, l Letter) (codec.Message, error
 		return m, fmt.Errorf("stream %s is full: %w", m.Stream, err)
 	}
 	return m, err
+}
+
+// jobEnded returns an error if the letter is a job whose phase is completed: no
+// worker would work on it again.
+func (q *Queue) jobEnded(ctx context.Context, l Letter) error {
+	phase, event, _ := strings.Cut(subjectType(l.Subject), ".")
+	if event != events.EventRequested || !events.Phase(phase).Valid() {
+		return nil
+	}
+	_, err := q.stored.Latest(ctx, l.Stream, events.CompletedSubject(events.Phase(phase), l.Run))
+	if errors.Is(err, streams.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("the %s phase of run %s has ended, as a failure if the job was given up; \"tunebus rerun %s --from %s\" repeats it",
+		phase, l.Run, l.Run, phase)
+}
+
+// subjectType is the event type in a fact's subject; empty for another subject.
+func subjectType(subject string) string {
+	about, err := events.ParseSubject(subject)
+	if err != nil {
+		return ""
+	}
+	return about.Type
 }
 
 func (q *Queue) publish(ctx context.Context, msg *nats.Msg) (sequence uint64, err error) {

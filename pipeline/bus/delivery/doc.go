@@ -9,8 +9,11 @@
 //	[*RetryAfter]           NakWithDelay
 //	[*DeadLetterError]      copy to the dead letters, then Term with the reason
 //	[ErrOwnershipLost]      no reply at all: it would act on the new owner's delivery
-//	any other error         NakWithDelay of the route
+//	any other error         NakWithDelay, growing from the route's delay
 //	last delivery, an error copy to the dead letters, then Term
+//
+// No message is delivered for ever: one that has failed for [Router.RetryFor]
+// becomes a dead letter.
 //
 // A handler that panics five times on one message makes it a dead letter. A
 // message that cannot be decoded never reaches the handler; one of an unknown

@@ -14,6 +14,10 @@ type RetryAfter struct {
 	Delay time.Duration
 	// Err is why.
 	Err error
+	// Bounded is set if the handler itself limits how often it asks for the
+	// message again, for example by a deadline or by the tries of a job.
+	// Otherwise [Router.RetryFor] limits it.
+	Bounded bool
 }
 
 func (e *RetryAfter) Error() string { return fmt.Sprintf("again in %s: %v", e.Delay, e.Err) }

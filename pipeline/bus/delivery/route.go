@@ -55,7 +55,8 @@ type Route struct {
 	// Grace is how long a handler may go on after the router was stopped.
 	// Default 10 s.
 	Grace time.Duration
-	// NakDelay is the delay after an error that names none. Default 1 s.
+	// NakDelay is the delay after an error that names none; it grows with each
+	// delivery, see [RedeliveryDelay]. Default 1 s.
 	NakDelay time.Duration
 	// HoldUnknownVersion is how long an event of an unknown version is given
 	// back before it becomes a dead letter. Default: the router's.

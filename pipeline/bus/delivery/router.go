@@ -21,6 +21,11 @@ type Router struct {
 	// HoldUnknownVersion is the default for routes that do not set their own.
 	// Default 7 days. It has to be set before Add.
 	HoldUnknownVersion time.Duration
+	// RetryFor is how long a message may fail before it becomes a dead letter,
+	// from its first failure in this process. Default 24 hours. The consumer's
+	// MaxDeliver limits a message that ends its process. It has to be set
+	// before Run.
+	RetryFor time.Duration
 
 	conn   *conn.Conn
 	dead   DeadLetters
@@ -28,6 +33,7 @@ type Router struct {
 	router *message.Router
 	slots  int          // of all routes
 	pool   *handlerPool // while it runs
+	failed *failures
 }
 
 // NewRouter returns a router without routes. Messages that are given up go to
@@ -46,7 +52,7 @@ func NewRouter(c *conn.Conn, dead DeadLetters, log *slog.Logger) (*Router, error
 	if err != nil {
 		return nil, fmt.Errorf("new router: %w", err)
 	}
-	r := &Router{HoldUnknownVersion: holdUnknownVersion, conn: c, dead: dead, log: log, router: router}
+	r := &Router{HoldUnknownVersion: holdUnknownVersion, RetryFor: retryFor, failed: newFailures(), conn: c, dead: dead, log: log, router: router}
 	router.AddMiddleware(r.inPool, rememberError, (&panicCounter{log: log}).middleware, middleware.Recoverer)
 	return r, nil
 }
@@ -101,6 +107,7 @@ func (r *Router) handle(route Route, msg *message.Message) error {
 	} else {
 		err = route.Handle(msg.Context(), d)
 	}
+	err = r.limitRetries(route, d, err)
 	if err != nil && !errors.Is(err, ErrOwnershipLost) && msg.Context().Err() == nil {
 		level := slog.LevelWarn
 		if _, ok := errors.AsType[*RetryAfter](err); ok {
@@ -111,11 +118,30 @@ func (r *Router) handle(route Route, msg *message.Message) error {
 	return err
 }
 
+// limitRetries turns the error of a message that has failed for too long into a
+// [*DeadLetterError]. Metric points may get lost, so their consumer's MaxDeliver
+// ends them.
+func (r *Router) limitRetries(route Route, d Delivery, err error) error {
+	_, dead := errors.AsType[*DeadLetterError](err)
+	again, asked := errors.AsType[*RetryAfter](err)
+	if err == nil || dead || asked && again.Bounded || errors.Is(err, ErrOwnershipLost) || route.Stream == events.StreamMetrics {
+		r.failed.done(route.Name, d.Sequence)
+		return err
+	}
+	if r.failed.failing(route.Name, d.Sequence) < r.RetryFor {
+		return err
+	}
+	if asked {
+		err = again.Err
+	}
+	return &DeadLetterError{Err: fmt.Errorf("it has failed for %s; the last time: %w", r.RetryFor, err)}
+}
+
 // undecodable decides what becomes of a message that cannot be decoded.
 func (r *Router) undecodable(ctx context.Context, route Route, d Delivery, err error) error {
 	if _, ok := errors.AsType[*events.UnknownVersionError](err); ok && time.Since(d.Time) < route.HoldUnknownVersion {
 		r.log.Warn("message given back: a newer service may know it", "route", route.Name, "subject", d.Subject, "delivery", d.Delivered, "error", err)
-		return &RetryAfter{Delay: RedeliveryDelay(d.Delivered, 10*time.Second), Err: err}
+		return &RetryAfter{Delay: RedeliveryDelay(d.Delivered, 10*time.Second), Err: err, Bounded: true}
 	}
 	if route.Undecodable != nil {
 		return route.Undecodable(ctx, d, err)

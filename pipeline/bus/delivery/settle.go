@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -66,7 +67,7 @@ func (s *settler) failed(in *nats.Msg, err error, maxDeliver int) {
 		s.deadLetter(in, reason(dead.Err))
 		return
 	}
-	cause, delay := err, s.nakDelay
+	cause, delay := err, RedeliveryDelay(delivered(in), s.nakDelay)
 	if retry, ok := errors.AsType[*RetryAfter](err); ok {
 		cause, delay = retry.Err, retry.Delay
 	}
@@ -85,6 +86,16 @@ func isLast(in *nats.Msg, maxDeliver int) bool {
 	}
 	meta, err := in.Metadata()
 	return err == nil && meta.NumDelivered >= uint64(maxDeliver) && meta.Stream != events.StreamMetrics
+}
+
+// delivered is how often the server has delivered a message; 1 if it does not
+// say.
+func delivered(in *nats.Msg) int {
+	meta, err := in.Metadata()
+	if err != nil {
+		return 1
+	}
+	return int(min(meta.NumDelivered, math.MaxInt32))
 }
 
 // deadLetter stores the dead letter of a message, then terminates the message.

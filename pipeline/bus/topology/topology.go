@@ -37,9 +37,10 @@ const (
 // LeaseTTL is how long a lease lives that its owner does not renew.
 const LeaseTTL = 15 * time.Second
 
-// MaxDeliver is how often the server delivers a job. It is a safety net: the
-// worker counts tries in facts, and [delivery.RedeliveryDelay] spreads this many
-// deliveries over more than a week.
+// MaxDeliver is how often the server delivers a message. It is a safety net for
+// messages that end the process of their handler: workers count tries in facts,
+// [delivery.Router.RetryFor] limits errors, and [delivery.RedeliveryDelay]
+// spreads this many deliveries over more than a week.
 const MaxDeliver = 1000
 
 // The durable consumers of intake and tracker.
@@ -50,6 +51,7 @@ const (
 	ConsumerTracker     = "tracker"
 	ConsumerMetrics     = "tracker_metrics"
 	ConsumerDeadLetters = "intake_letters"
+	ConsumerGivenUp     = "intake_given_up"
 )
 
 // JobConsumer is the name of the durable consumer of one phase and queue.
@@ -169,23 +171,26 @@ func (t Topology) consumers() map[string][]jetstream.ConsumerConfig {
 		}
 	}
 	// Each consumer of facts also takes the messages that are redriven to it.
-	ofFacts := func(name string, maxDeliver int, filters ...string) jetstream.ConsumerConfig {
-		return durable(name, maxDeliver, append(filters, events.RedriveFilter(name))...)
+	ofFacts := func(name string, filters ...string) jetstream.ConsumerConfig {
+		return durable(name, MaxDeliver, append(filters, events.RedriveFilter(name))...)
 	}
 	facts := []jetstream.ConsumerConfig{
-		ofFacts(ConsumerCancel, -1, events.TypeCancelRequested+".*"),
-		ofFacts(ConsumerDeadline, -1, events.TypePipelineAccepted+".*"),
-		ofFacts(ConsumerTracker, -1, events.TrackedSubjects()...),
+		ofFacts(ConsumerCancel, events.TypeCancelRequested+".*"),
+		ofFacts(ConsumerDeadline, events.TypePipelineAccepted+".*"),
+		ofFacts(ConsumerTracker, events.TrackedSubjects()...),
 	}
 	for p, queues := range t.Queues {
 		for _, q := range queues {
-			facts = append(facts, ofFacts(JobConsumer(p, q), MaxDeliver, events.JobFilter(p, q)))
+			facts = append(facts, ofFacts(JobConsumer(p, q), events.JobFilter(p, q)))
 		}
 	}
 	return map[string][]jetstream.ConsumerConfig{
-		events.StreamRequests: {durable(ConsumerIntake, -1, events.TypePipelineRequested)},
+		events.StreamRequests: {durable(ConsumerIntake, MaxDeliver, events.TypePipelineRequested)},
 		events.StreamFacts:    facts,
 		events.StreamMetrics:  {durable(ConsumerMetrics, 5, events.MetricSubjects()...)},
-		events.StreamDead:     {durable(ConsumerDeadLetters, -1, maxDeliveriesAdvisory+">")},
+		events.StreamDead: {
+			durable(ConsumerDeadLetters, MaxDeliver, maxDeliveriesAdvisory+">"),
+			durable(ConsumerGivenUp, MaxDeliver, events.DeadLetterFilter()),
+		},
 	}
 }

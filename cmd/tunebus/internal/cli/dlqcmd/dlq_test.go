@@ -3,7 +3,6 @@ package dlqcmd_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -18,7 +17,6 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
 	"github.com/tunebus/tunebus/pipeline/bus/delivery"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
-	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
 
@@ -154,10 +152,10 @@ func TestDeadLetters(t *testing.T) {
 	letters(t, services, 0)
 }
 
-// TestRetriedJobCompletesItsRun: a worker gives up a job that it does not
-// understand; once there is a better one the job is handed back, and the run
-// goes on to its end.
-func TestRetriedJobCompletesItsRun(t *testing.T) {
+// TestJobGivenUpEndsItsRun: a worker gives up a job that it does not understand.
+// The run ends as a failure with that reason; the letter cannot be redriven any
+// more, and a rerun repeats the run.
+func TestJobGivenUpEndsItsRun(t *testing.T) {
 	t.Parallel()
 	services := clitest.NewServices(t)
 	work := func(handle delivery.Handler) (stop func()) {
@@ -187,31 +185,21 @@ func TestRetriedJobCompletesItsRun(t *testing.T) {
 	if row.Consumer != "finetune_trl" || !strings.Contains(row.Reason, "panicked 5 times: an old worker's slip") {
 		t.Errorf("letter %+v", row)
 	}
-	stop = work(func(ctx context.Context, d2 delivery.Delivery) error {
-		job := d2.Event.(events.PhaseRequested)
-		now := time.Now().UTC()
-		done := events.PhaseCompleted{RunID: job.RunID, Phase: job.Phase, Attempt: 1, Conclusion: events.Success, StartedAt: now, EndedAt: now}
-		for _, fact := range []events.Fact{events.PhaseStarted{RunID: job.RunID, Phase: job.Phase, Attempt: 1, Worker: "new"}, done} {
-			var lost *journal.FencedError
-			if _, err := journal.New(services.Bus).Publish(ctx, fact, journal.Fence{}); err != nil && !errors.As(err, &lost) {
-				return err
-			}
-		}
-		run, err := history.New(services.Bus).Run(ctx, job.RunID)
-		if err != nil {
-			return err
-		}
-		return journal.New(services.Bus).PublishNext(ctx, done, run)
-	})
-	defer stop()
-	if status, out, screen := dlq(t, services, "retry", fmt.Sprint(row.Letter)); status != 0 || !strings.Contains(out, "on retry.finetune_trl.stuck.") {
-		t.Errorf("retry: status %d\n%s%s", status, out, screen)
-	}
-	if status, out, screen := clitest.Run(t, "watch", "stuck", "--server", services.URL); status != 0 || !strings.Contains(out, "success") {
+	if status, out, screen := clitest.Run(t, "watch", "stuck", "--server", services.URL); status != 3 || !strings.Contains(out, "failure") ||
+		!strings.Contains(out+screen, fmt.Sprintf("the job became dead letter %d", row.Letter)) || !strings.Contains(out+screen, "an old worker's slip") {
 		t.Errorf("watch: status %d\n%s%s", status, out, screen)
 	}
-	if facts, _ := clitest.FactTypes(t, services.Bus, "stuck"); !strings.HasPrefix(facts, clitest.FactsBegin+clitest.FactsFinetune+"pipeline.completed") {
-		t.Errorf("the facts are %s", facts)
+	run, err := history.New(services.Bus).Run(t.Context(), "stuck")
+	if err != nil || run.Completed == nil || run.Phases[events.Finetune].Completed.Error.Code != "dead_letter" {
+		t.Errorf("the run is %+v, %v", run, err)
 	}
-	letters(t, services, 0)
+	if status, out, screen := dlq(t, services, "retry", fmt.Sprint(row.Letter)); status != 1 || !strings.Contains(screen, `"tunebus rerun stuck --from finetune" repeats it`) {
+		t.Errorf("retry: status %d\n%s%s", status, out, screen)
+	}
+	letters(t, services, 1)
+	status, out, screen = clitest.Run(t, "rerun", "stuck", "--from", "finetune", "--server", services.URL, "--artifacts", services.Artifacts(),
+		"--set", "fine_tuner.engine=builtin", "--wait")
+	if status != 0 {
+		t.Errorf("rerun: status %d\n%s%s", status, out, screen)
+	}
 }

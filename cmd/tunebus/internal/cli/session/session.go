@@ -13,6 +13,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/loglimit"
 	"github.com/tunebus/tunebus/pipeline/service"
 	"github.com/tunebus/tunebus/pipeline/settings"
 )
@@ -60,7 +61,7 @@ func (s *Session) Logger() *slog.Logger {
 	if s.flags.verbose {
 		level = slog.LevelInfo
 	}
-	return slog.New(slog.NewTextHandler(s.Console.Screen(), &slog.HandlerOptions{Level: level}))
+	return slog.New(loglimit.New(slog.NewTextHandler(s.Console.Screen(), &slog.HandlerOptions{Level: level})))
 }
 
 // SettingsFlags are the files that --settings names.

@@ -1,0 +1,30 @@
+package intake
+
+import (
+	"context"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/failpoint"
+)
+
+// takeOver completes a phase in the place of its worker. It first publishes a
+// started event of its own, whose sequence is the fencing token: from then on
+// the worker cannot complete the phase. If the worker completes it before, the
+// error is a [*journal.FencedError] and the worker's result remains.
+func takeOver(ctx context.Context, publisher publisher, completed events.PhaseCompleted) error {
+	started := events.PhaseStarted{
+		RunID:     completed.RunID,
+		Phase:     completed.Phase,
+		Attempt:   completed.Attempt,
+		Worker:    "intake",
+		StartedAt: completed.EndedAt,
+	}
+	token, err := publisher.Publish(ctx, started, journal.FenceAbsent(completed.Subject()))
+	if err != nil {
+		return err
+	}
+	failpoint.Here(failpoint.CancelClaimed)
+	_, err = publisher.Publish(ctx, completed, journal.FenceLatest(events.StartedFilter(completed.Phase, completed.RunID), token.Sequence))
+	return err
+}
