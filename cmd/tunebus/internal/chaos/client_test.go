@@ -26,6 +26,17 @@ type client struct {
 	countedAt time.Time
 }
 
+// newClient connects a client to a deployment.
+func newClient(t *testing.T, c *testDeployment, random *rand.Rand) *client {
+	t.Helper()
+	nc, err := conn.Connect(context.WithoutCancel(t.Context()), conn.Options{URL: c.url, Name: "client", Wait: 30 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	return &client{testDeployment: c, random: random, conn: nc}
+}
+
 // pendingPublish is a message that the client publishes at a time. It repeats
 // send until send returns no error, because NATS may be unreachable.
 type pendingPublish struct {

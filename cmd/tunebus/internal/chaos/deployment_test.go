@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -31,15 +32,16 @@ const ackWait = 2 * time.Second
 // [testDeployment.startForCancelledJobs].
 const queueWithoutWorkers = "trl"
 
-// testDeployment is a NATS server, services, and the folders that they share. Each
-// program is a separate process.
+// testDeployment is one or more NATS servers, services, and the folders that
+// they share. Each program is a separate process.
 type testDeployment struct {
 	programs *processes.Programs
-	dir, url string
-	monitor  string // address of the monitoring endpoint of NATS
+	dir      string
 	store    string // address of the artifact store
 	env      []string
-	nats     *processes.Process
+	nodes    []*node // the NATS servers
+	url      string  // addresses of all nodes
+	nc       *nats.Conn
 	js       jetstream.JetStream
 
 	submitted       map[string]string // the kind of each submitted run by id
@@ -52,13 +54,23 @@ type testDeployment struct {
 	services []*processes.Process // running and ended
 }
 
-// newTestDeployment starts a NATS server and creates the streams. An empty store
-// means a folder.
-func newTestDeployment(t *testing.T, programs *processes.Programs, name, store string) *testDeployment {
+// deploymentOptions say what a test deployment consists of.
+type deploymentOptions struct {
+	programs *processes.Programs
+	// name is the name of the folder, if the flag keep is set.
+	name string
+	// store is the address of the artifact store. Default: a folder.
+	store string
+	// nodes is the number of NATS servers, each of which has every stream.
+	nodes int
+}
+
+// newTestDeployment starts the NATS servers and creates the streams.
+func newTestDeployment(t *testing.T, opts deploymentOptions) *testDeployment {
 	t.Helper()
 	dir := t.TempDir()
 	if *keep != "" {
-		dir = filepath.Join(*keep, name)
+		dir = filepath.Join(*keep, opts.name)
 		if err := os.MkdirAll(dir, 0o750); err != nil {
 			t.Fatal(err)
 		}
@@ -68,21 +80,25 @@ func newTestDeployment(t *testing.T, programs *processes.Programs, name, store s
 		t.Fatal(err)
 	}
 	c := &testDeployment{
-		programs:        programs,
+		programs:        opts.programs,
 		dir:             dir,
-		store:           store,
+		store:           opts.store,
 		submitted:       map[string]string{},
 		startedServices: map[string]bool{},
 		state:           snapshot.State{Ends: map[string][]events.Conclusion{}},
 	}
-	if store == "" {
+	if c.store == "" {
 		c.store = "file://" + c.in("artifacts")
 	}
 	if err := os.MkdirAll(c.in("scratch"), 0o750); err != nil {
 		t.Fatal(err)
 	}
-	c.url = fmt.Sprintf("nats://127.0.0.1:%d", processes.FreePort(t))
-	c.monitor = fmt.Sprintf("127.0.0.1:%d", processes.FreePort(t))
+	c.nodes = newNodes(t, opts.nodes)
+	var urls []string
+	for _, n := range c.nodes {
+		urls = append(urls, n.url)
+	}
+	c.url = strings.Join(urls, ",")
 	c.env = []string{
 		"TUNEBUS_BUS_URL=" + c.url,
 		"TUNEBUS_ARTIFACTS_URL=" + c.store,
@@ -96,44 +112,49 @@ func newTestDeployment(t *testing.T, programs *processes.Programs, name, store s
 	if *keep != "" {
 		t.Cleanup(func() { c.writeLogs(t) })
 	}
-	c.startNATS(t)
-	nc, err := nats.Connect(c.url, nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond), nats.RetryOnFailedConnect(true))
+	for _, n := range c.nodes {
+		c.startNode(t, n)
+	}
+	c.connect(t)
+	c.createStreams(t)
+	return c
+}
+
+// connect connects the observer, which reconnects by itself for ever.
+func (c *testDeployment) connect(t *testing.T) {
+	t.Helper()
+	var err error
+	c.nc, err = nats.Connect(c.url, nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond), nats.RetryOnFailedConnect(true),
+		nats.PingInterval(2*time.Second), nats.MaxPingsOutstanding(1))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(nc.Close)
-	if c.js, err = jetstream.New(nc); err != nil {
+	t.Cleanup(c.nc.Close)
+	if c.js, err = jetstream.New(c.nc); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// createStreams creates the streams. Nodes that have no leader yet refuse it.
+func (c *testDeployment) createStreams(t *testing.T) {
+	t.Helper()
 	b, err := conn.Connect(t.Context(), conn.Options{URL: c.url, Name: "setup", Wait: 30 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer b.Close()
-	if err := topology.Apply(t.Context(), b, topology.Topology{AckWait: ackWait}); err != nil {
-		t.Fatal(err)
-	}
+	processes.Eventually(t, 2*time.Minute, "create the streams", func() error {
+		return topology.Apply(t.Context(), b, topology.Topology{AckWait: ackWait, Replicas: len(c.nodes)})
+	})
 	if bucket, ok := strings.CutPrefix(c.store, "jetstream://"); ok {
 		if err := objectstore.Create(t.Context(), b, bucket, 1<<30); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return c
 }
 
 // in returns the path of a file or folder of the deployment.
 func (c *testDeployment) in(name string) string { return filepath.Join(c.dir, name) }
-
-// startNATS starts the NATS server, which syncs every write. A restarted server
-// has the data folder of the previous one.
-func (c *testDeployment) startNATS(t *testing.T) {
-	t.Helper()
-	conf := filepath.Join(processes.Root(), "deploy", "nats", "nats.conf")
-	_, port, _ := strings.Cut(strings.TrimPrefix(c.url, "nats://"), ":")
-	_, monitorPort, _ := strings.Cut(c.monitor, ":")
-	c.nats = c.programs.Start(t, c.dir, processes.NATS, nil,
-		"-c", conf, "-a", "127.0.0.1", "-p", port, "-m", monitorPort, "-sd", c.in("nats"))
-}
 
 // start starts a service. env has further variables of this process.
 func (c *testDeployment) start(t *testing.T, program string, env ...string) *processes.Process {
@@ -165,7 +186,11 @@ func (c *testDeployment) writeLogs(t *testing.T) {
 	if err := os.MkdirAll(folder, 0o750); err != nil {
 		t.Error(err)
 	}
-	for _, p := range append(c.allServices(), c.nats) {
+	all := c.allServices()
+	for _, n := range c.nodes {
+		all = append(all, n.processes...)
+	}
+	for _, p := range all {
 		if err := os.WriteFile(filepath.Join(folder, fmt.Sprintf("%s-%d.log", p.Name, p.PID())), []byte(p.Log.String()), 0o600); err != nil {
 			t.Error(err)
 		}
@@ -313,10 +338,13 @@ func (c *testDeployment) orphans() []string {
 	if err != nil {
 		return nil
 	}
+	isNode := func(pid string) bool {
+		return slices.ContainsFunc(c.nodes, func(n *node) bool { return pid == fmt.Sprint(n.process().PID()) })
+	}
 	for _, f := range folders {
 		cwd, err := os.Readlink(f)
 		pid := filepath.Base(filepath.Dir(f))
-		if err == nil && (cwd == c.dir || strings.HasPrefix(cwd, c.dir+"/")) && pid != fmt.Sprint(c.nats.PID()) {
+		if err == nil && (cwd == c.dir || strings.HasPrefix(cwd, c.dir+"/")) && !isNode(pid) {
 			out = append(out, "process "+pid)
 		}
 	}

@@ -83,7 +83,7 @@ func TestEveryFailpoint(t *testing.T) {
 func testFailpoints(t *testing.T, name, store string, points []failpoint.Name) {
 	t.Helper()
 	random := rand.New(rand.NewPCG(*seed, 1)) //nolint:gosec // a seed has to repeat the test
-	c := newTestDeployment(t, &withFailpoints, name, store)
+	c := newTestDeployment(t, deploymentOptions{programs: &withFailpoints, name: name, store: store, nodes: 1})
 	var crashing []crashingProcess
 	start := func(point failpoint.Name, program string) {
 		crashing = append(crashing, crashingProcess{point, c.start(t, program, failpoint.Variable+"="+string(point))})

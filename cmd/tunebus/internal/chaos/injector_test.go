@@ -64,7 +64,7 @@ func newFaultInjector(t *testing.T, c *testDeployment, total int) *faultInjector
 			f.instances = append(f.instances, &instance{program: program, process: c.start(t, program)})
 		}
 	}
-	f.server = &instance{program: processes.NATS, process: c.nats}
+	f.server = &instance{program: processes.NATS, process: c.nodes[0].process()}
 	ofNATS := max(2, total*12/100)
 	for i := range total {
 		switch {
@@ -78,6 +78,14 @@ func newFaultInjector(t *testing.T, c *testDeployment, total int) *faultInjector
 	}
 	f.random.Shuffle(len(f.plan), func(i, j int) { f.plan[i], f.plan[j] = f.plan[j], f.plan[i] })
 	return f
+}
+
+// left returns the number of kills that are left.
+func (f *faultInjector) left() int { return len(f.plan) }
+
+// nextPause returns the time until the next kill or pause.
+func (f *faultInjector) nextPause() time.Duration {
+	return f.randomDuration(100*time.Millisecond, 1200*time.Millisecond)
 }
 
 // randomDuration returns a duration of at least low and less than high.
@@ -157,8 +165,7 @@ func (f *faultInjector) restartDue(t *testing.T, all bool) {
 		case i.paused:
 			i.process.Signal(t, syscall.SIGCONT)
 		case i == f.server:
-			f.startNATS(t)
-			i.process = f.nats
+			i.process = f.startNode(t, f.nodes[0])
 		default:
 			i.process = f.start(t, i.program)
 		}

@@ -12,11 +12,12 @@ import (
 
 // The flags that "make chaos" sets. The defaults are a short run for "make test".
 var (
-	seed  = flag.Uint64("seed", 0, "seed of all random choices; 0: another one each time")
-	kills = flag.Int("kills", 16, "number of processes that are killed")
-	runs  = flag.Int("runs", 8, "lowest number of runs")
-	every = flag.Bool("every", false, "test every failpoint in every program that reaches it")
-	keep  = flag.String("keep", "", "folder that keeps all files and the logs; default: all files are removed")
+	seed    = flag.Uint64("seed", 0, "seed of all random choices; 0: another one each time")
+	kills   = flag.Int("kills", 16, "number of processes that are killed")
+	strikes = flag.Int("strikes", 12, "number of strikes against three nodes and their services")
+	runs    = flag.Int("runs", 8, "lowest number of runs")
+	every   = flag.Bool("every", false, "test every failpoint in every program that reaches it")
+	keep    = flag.String("keep", "", "folder that keeps all files and the logs; default: all files are removed")
 )
 
 // The programs: as they are released, and built with failpoints.

@@ -51,7 +51,7 @@ func (f *faultInjector) recordReconnects(t *testing.T) {
 func (c *testDeployment) connectedPIDs(ctx context.Context) (map[int]bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.monitor+"/connz", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.nodes[0].monitor+"/connz", nil)
 	if err != nil {
 		return nil, err
 	}

@@ -44,6 +44,14 @@ func (f *faultInjector) summary(s snapshot.State) string {
 		row("paused: "+program, f.pauses[program])
 	}
 	row("of these beyond the ack wait, as owner of a job", f.ownersPaused)
+	addOutcome(row, s)
+	_ = out.Flush() // into memory
+	return b.String()
+}
+
+// addOutcome adds the conclusions of the runs and the faults that the audit
+// finds to a table.
+func addOutcome(row func(name string, value any), s snapshot.State) {
 	conclusions, attempts := map[string]int{}, 0
 	for _, m := range s.Facts {
 		a, err := events.ParseSubject(m.Subject)
@@ -70,6 +78,4 @@ func (f *faultInjector) summary(s snapshot.State) string {
 	for _, kind := range []audit.Kind{audit.Lost, audit.Duplicated, audit.Stuck, audit.Torn, audit.Failed, audit.Left, audit.Repeated} {
 		row("faults: "+string(kind), faults[kind])
 	}
-	_ = out.Flush() // into memory
-	return b.String()
 }
