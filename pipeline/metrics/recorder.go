@@ -166,11 +166,16 @@ func (r *Recorder) Snapshot(path string) error {
 	return r.file.copyTo(path)
 }
 
+// StopSampling ends the sampling of the machine. It may be repeated.
+func (r *Recorder) StopSampling() {
+	r.stopSampling()
+	r.sampling.Wait()
+}
+
 // Close ends the sampling and publishes the points that wait, so that a later
 // attempt finds them in the stream. It may be repeated.
 func (r *Recorder) Close(ctx context.Context) error {
-	r.stopSampling()
-	r.sampling.Wait()
+	r.StopSampling()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.batch.waiting() {
@@ -196,8 +201,7 @@ func (r *Recorder) Finish(ctx context.Context) (path string, err error) {
 
 // Discard ends the recorder and keeps nothing.
 func (r *Recorder) Discard() {
-	r.stopSampling()
-	r.sampling.Wait()
+	r.StopSampling()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.file.discard()

@@ -6,9 +6,11 @@ import (
 	"iter"
 	"log/slog"
 	"strconv"
+	"time"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
+	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
 	"github.com/tunebus/tunebus/pipeline/checkpointing"
 	"github.com/tunebus/tunebus/pipeline/failpoint"
 )
@@ -25,7 +27,29 @@ type listStore interface {
 type cleaner struct {
 	registry checkpointing.Registry
 	store    listStore
+	// patience is how long the registry is asked again. In a cluster it may have
+	// no leader while the stream of facts has one.
+	patience time.Duration
 	log      *slog.Logger
+}
+
+// registryPatience is longer than the election of a leader takes. The slot of
+// the job waits that long.
+const registryPatience = 30 * time.Second
+
+// askRegistry repeats a request to the registry that fails.
+func (c *cleaner) askRegistry(ctx context.Context, request func() error) error {
+	for deadline := time.Now().Add(c.patience); ; {
+		err := request()
+		if err == nil || !time.Now().Before(deadline) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(time.Second):
+		}
+	}
 }
 
 // cleanPhase deletes the checkpoints of a completed phase, and the artifacts of
@@ -33,7 +57,7 @@ type cleaner struct {
 // attempt that was killed.
 func (c *cleaner) cleanPhase(ctx context.Context, fact events.PhaseCompleted) {
 	log := c.log.With("run", fact.RunID, "phase", fact.Phase)
-	if err := c.registry.Delete(ctx, fact.RunID, fact.Phase); err != nil {
+	if err := c.askRegistry(ctx, func() error { return c.registry.Delete(ctx, fact.RunID, fact.Phase) }); err != nil {
 		log.WarnContext(ctx, "checkpoints not deleted", "error", err)
 		return // the registry would name artifacts that are gone
 	}
@@ -55,7 +79,11 @@ func (c *cleaner) cleanPhase(ctx context.Context, fact events.PhaseCompleted) {
 // checkpoints that a later attempt may resume from. If the registry cannot be
 // read, everything stays until the phase is completed.
 func (c *cleaner) cleanLostAttempt(ctx context.Context, a *attempt) {
-	newest, err := checkpointing.Latest(ctx, c.registry, a.req.RunID, a.req.Phase)
+	var newest checkpoint.Checkpoint
+	err := c.askRegistry(ctx, func() (err error) {
+		newest, err = checkpointing.Latest(ctx, c.registry, a.req.RunID, a.req.Phase)
+		return err
+	})
 	needed := map[string]bool{}
 	for _, cp := range newest.History() {
 		needed[cp.Reference.Key] = true

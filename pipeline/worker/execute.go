@@ -81,6 +81,9 @@ func (e *executor) start(watch *ownershipWatch, a *attempt) *execution {
 		if x.err == nil {
 			x.err = x.storeHistory(watch.ownedCtx, &x.res)
 		}
+		if x.recorder != nil { // the end of the attempt may take long to publish, and nobody works any more
+			x.recorder.StopSampling()
+		}
 	}()
 	return x
 }

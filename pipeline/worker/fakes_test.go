@@ -76,9 +76,23 @@ type fakeRegistry struct {
 	newest            checkpoint.Checkpoint
 	loadErr, claimErr error
 	deleted           int
+	failures          int   // of Load and Delete, before they succeed
+	failure           error // the error of these
+}
+
+// fail returns the error of one more failure.
+func (r *fakeRegistry) fail() error {
+	if r.failures == 0 {
+		return nil
+	}
+	r.failures--
+	return r.failure
 }
 
 func (r *fakeRegistry) Load(context.Context, string, events.Phase) (checkpoint.Checkpoint, error) {
+	if err := r.fail(); err != nil {
+		return checkpoint.Checkpoint{}, err
+	}
 	if r.loadErr == nil && r.newest.Step == 0 {
 		return checkpoint.Checkpoint{}, checkpoint.ErrNone
 	}
@@ -99,7 +113,7 @@ func (r *fakeRegistry) Save(_ context.Context, _ string, _ events.Phase, cp chec
 
 func (r *fakeRegistry) Delete(context.Context, string, events.Phase) error {
 	r.deleted++
-	return nil
+	return r.fail()
 }
 
 // fakeStore is an artifact store of keys without content.

@@ -158,7 +158,8 @@ func (r Reader) batch(ctx context.Context, stream string, req getRequest) (msgs 
 			msgs = nil
 			return true, nil
 		case status == "503":
-			return true, fmt.Errorf("stream %s does not exist on %s; create it with \"tunebus setup\"", stream, r.conn.Server())
+			return true, fmt.Errorf("stream %s does not answer on %s: it has no leader right now, or it does not exist and \"tunebus setup\" creates it",
+				stream, r.conn.Server())
 		default:
 			return true, fmt.Errorf("stream %s answers %s %s", stream, status, description)
 		}

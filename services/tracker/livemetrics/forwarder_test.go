@@ -85,6 +85,30 @@ func TestHandleForwardsTheStream(t *testing.T) {
 	}
 }
 
+// TestHandleDropsSamplesOfAStaleWorker: a worker that lost its job and does not
+// know it yet goes on with its samples. The metric history lacks them.
+func TestHandleDropsSamplesOfAStaleWorker(t *testing.T) {
+	t.Parallel()
+	s, to := &stream{}, &logger{}
+	f, _, _ := newForwarder(s)
+	f.Attach("r", events.Finetune, to, "id")
+	sample := func(attempt int, number int64) {
+		ev := events.Telemetry{RunID: "r", Phase: events.Finetune, Attempt: attempt, Points: []events.Point{{Key: "cpu", Step: number}}}
+		s.events = append(s.events, ev)
+		d := delivery.Delivery{Message: codec.Message{Event: ev, Sequence: uint64(len(s.events))}}
+		if err := f.Handle(t.Context(), d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sample(1, 0)
+	sample(2, 1)
+	sample(1, 2)
+	sample(2, 3)
+	if want := []string{"system/cpu 0", "system/cpu 1", "system/cpu 3"}; !slices.Equal(to.points, want) {
+		t.Errorf("points %q, want %q", to.points, want)
+	}
+}
+
 // TestHandleBeforeTheRunIsInMLflow: the event is asked for again, and the run
 // is synced.
 func TestHandleBeforeTheRunIsInMLflow(t *testing.T) {

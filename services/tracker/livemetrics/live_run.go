@@ -19,6 +19,8 @@ type liveRun struct {
 	mu     sync.Mutex // one call reads and writes at a time
 	reader Reader
 	newest newestSteps
+	// sampledBy is the newest attempt of which a sample of the machine was read.
+	sampledBy int
 }
 
 // forward writes the points of the stream that are not written yet, unless
@@ -31,6 +33,9 @@ func (r *liveRun) forward(ctx context.Context, m codec.Message) error {
 	}
 	var points []mlflow.Metric
 	err := r.reader.Read(ctx, func(ev events.Event) {
+		if r.isStale(ev) {
+			return
+		}
 		_, _, published := projection.Metrics(ev)
 		points = append(points, r.newest.advance(published)...)
 	})
@@ -38,6 +43,19 @@ func (r *liveRun) forward(ctx context.Context, m codec.Message) error {
 		err = errors.Join(err, r.to.LogMetrics(ctx, r.id, points))
 	}
 	return err
+}
+
+// isStale reports whether an event is a sample of an attempt that is not the
+// newest one. The metric history may lack it: the newest attempt numbers its own
+// samples, and reads those of earlier ones once, when it finishes the history.
+// What it did read comes with the history.
+func (r *liveRun) isStale(ev events.Event) bool {
+	sample, ok := ev.(events.Telemetry)
+	if !ok {
+		return false
+	}
+	r.sampledBy = max(r.sampledBy, sample.Attempt)
+	return sample.Attempt < r.sampledBy
 }
 
 // newestSteps is the newest step of each metric. Steps only grow: an attempt

@@ -221,7 +221,7 @@ func (s *striker) log(t *testing.T, kind strikeKind, i *target, work []string) {
 
 // strikeService strikes a service. One that has to hold a message is awaited for
 // a moment.
-func (s *striker) strikeService(t *testing.T, kind strikeKind, do func(t *testing.T, i *target, work []string)) bool {
+func (s *striker) strikeService(t *testing.T, kind strikeKind, do func(t *testing.T, i *target, holdsWork bool)) bool {
 	t.Helper()
 	if kind == killAny || kind == pauseAny || kind == loseAny {
 		candidates := s.unharmedServices()
@@ -229,9 +229,9 @@ func (s *striker) strikeService(t *testing.T, kind strikeKind, do func(t *testin
 			return false
 		}
 		i := candidates[s.random.IntN(len(candidates))]
-		work := i.tap.holds()
-		s.log(t, kind, i, work)
-		do(t, i, work)
+		held := i.tap.holds()
+		s.log(t, kind, i, names(held))
+		do(t, i, len(held) > 0)
 		return true
 	}
 	consumers := consumersOf(kind)
@@ -246,10 +246,10 @@ func (s *striker) strikeService(t *testing.T, kind strikeKind, do func(t *testin
 		candidates := s.unharmedServices()
 		s.random.Shuffle(len(candidates), func(i, j int) { candidates[i], candidates[j] = candidates[j], candidates[i] })
 		for _, i := range candidates {
-			work := i.tap.holds()
-			if slices.ContainsFunc(work, func(w string) bool { return isOf(w, consumers) }) {
-				s.log(t, kind, i, work)
-				do(t, i, work)
+			held := i.tap.holds()
+			if slices.ContainsFunc(held, func(w work) bool { return slices.Contains(consumers, w.consumer) }) {
+				s.log(t, kind, i, names(held))
+				do(t, i, true)
 				return true
 			}
 		}
@@ -257,14 +257,24 @@ func (s *striker) strikeService(t *testing.T, kind strikeKind, do func(t *testin
 	return false
 }
 
-// consumersOf returns prefixes of the consumers from which the holder of work of
-// a kind of strike has a message.
+// names returns work in a readable form.
+func names(held []work) []string {
+	var out []string
+	for _, w := range held {
+		out = append(out, w.name)
+	}
+	return out
+}
+
+// consumersOf returns the consumers from which a kind of strike expects its
+// target to have a message. A tracker acknowledges facts at once; what shows
+// that it writes is its lease.
 func consumersOf(kind strikeKind) []string {
 	switch kind {
 	case killIntake, pauseIntake, loseIntake:
 		return []string{topology.ConsumerIntake, topology.ConsumerCancel}
 	case killTracker, pauseTracker, loseTracker:
-		return []string{topology.ConsumerTracker}
+		return []string{leaseOf}
 	default:
 		var out []string
 		for _, p := range events.Phases() {
@@ -274,14 +284,8 @@ func consumersOf(kind strikeKind) []string {
 	}
 }
 
-// isOf reports whether a delivery in its readable form is of a consumer.
-func isOf(work string, consumers []string) bool {
-	consumer, _, _ := strings.Cut(work, " ")
-	return slices.Contains(consumers, consumer)
-}
-
 // kill kills a process and starts its successor later.
-func (s *striker) kill(t *testing.T, i *target, _ []string) {
+func (s *striker) kill(t *testing.T, i *target, _ bool) {
 	t.Helper()
 	i.process.Kill(t)
 	i.backAt = time.Now().Add(s.randomDuration(50*time.Millisecond, 1500*time.Millisecond))
@@ -290,10 +294,10 @@ func (s *striker) kill(t *testing.T, i *target, _ []string) {
 
 // pause stops a process for a while. One that holds work is usually paused for
 // longer than the ack wait.
-func (s *striker) pause(t *testing.T, i *target, work []string) {
+func (s *striker) pause(t *testing.T, i *target, holdsWork bool) {
 	t.Helper()
 	length := s.randomDuration(200*time.Millisecond, 3*time.Second)
-	if len(work) > 0 {
+	if holdsWork {
 		length = s.randomDuration(ackWait+time.Second, ackWait+4*time.Second)
 	}
 	i.process.Signal(t, syscall.SIGSTOP)
@@ -303,7 +307,7 @@ func (s *striker) pause(t *testing.T, i *target, work []string) {
 
 // loseAnswers loses for a while what the nodes send to a process, then cuts its
 // connections.
-func (s *striker) loseAnswers(_ *testing.T, i *target, _ []string) {
+func (s *striker) loseAnswers(_ *testing.T, i *target, _ bool) {
 	s.startOutage(i)
 	i.tap.lossy.Store(true)
 	i.backAt = time.Now().Add(s.randomDuration(20*time.Millisecond, 1500*time.Millisecond))
@@ -354,11 +358,11 @@ func (s *striker) strikeNode(t *testing.T, kind strikeKind) bool {
 		}
 		return true
 	}
-	var names []string
+	var leads []string
 	for _, l := range work {
-		names = append(names, "the lead of "+l.String())
+		leads = append(leads, "the lead of "+l.String())
 	}
-	s.log(t, kind, i, names)
+	s.log(t, kind, i, leads)
 	s.startOutageOfAll()
 	if kind == pauseLeader || kind == pauseNode {
 		i.process.Signal(t, syscall.SIGSTOP)

@@ -20,8 +20,8 @@ import (
 )
 
 // tap forwards the connections of one process to the nodes. It reads along and
-// so knows which messages the process has received and not settled. It can lose
-// what the nodes send.
+// so knows what the process works on: the messages that it has received and not
+// settled, and the leases that it has taken. It can lose what the nodes send.
 type tap struct {
 	url       string // addresses of the listeners, one for each node
 	listeners []net.Listener
@@ -31,10 +31,25 @@ type tap struct {
 
 	mu    sync.Mutex
 	links map[*link]bool
-	// held are the messages that the process has received and not settled, with
-	// the time of its last sign of life, by their ack subjects.
-	held map[string]time.Time
+	// held is the work of the process, by the ack subject of the message or the
+	// subject of the lease.
+	held map[string]work
+	// puts are the subjects of leases, by the inbox that gets the answer to the
+	// put.
+	puts map[string]string
 }
+
+// work is something that a process works on.
+type work struct {
+	consumer string // the durable consumer, or [leaseOf] a tracker
+	name     string // in a readable form
+	// until is when the work goes to another process, unless this one shows
+	// another sign of life.
+	until time.Time
+}
+
+// leaseOf stands for the consumer of a lease.
+const leaseOf = "lease"
 
 // link is a connection of the process to a node.
 type link struct {
@@ -51,7 +66,7 @@ func (l *link) close() {
 // newTap starts a tap. It stops when the test ends.
 func newTap(t *testing.T, nodes []*node) *tap {
 	t.Helper()
-	p := &tap{links: map[*link]bool{}, held: map[string]time.Time{}}
+	p := &tap{links: map[*link]bool{}, held: map[string]work{}, puts: map[string]string{}}
 	var urls []string
 	for _, n := range nodes {
 		l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -126,21 +141,20 @@ func (p *tap) forget() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	clear(p.held)
+	clear(p.puts)
 }
 
-// holds returns the messages that the process works on, in a readable form. A
-// message without a sign of life within the ack wait is not its own any more.
-func (p *tap) holds() []string {
+// holds returns what the process works on.
+func (p *tap) holds() []work {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	var out []string
-	for subject, seen := range p.held {
-		if time.Since(seen) < ackWait {
-			d, _ := parseDelivery(subject)
-			out = append(out, d.String())
+	var out []work
+	for _, w := range p.held {
+		if time.Now().Before(w.until) {
+			out = append(out, w)
 		}
 	}
-	slices.Sort(out)
+	slices.SortFunc(out, func(a, b work) int { return strings.Compare(a.name, b.name) })
 	return out
 }
 
@@ -191,65 +205,78 @@ func readFrame(in *bufio.Reader) (line, payload []byte, err error) {
 	return line, nil, nil
 }
 
-// readServerFrame notes a delivery.
-func (p *tap) readServerFrame(l *link, line, _ []byte) {
+// readServerFrame notes a delivery, and the answer to the put of a lease.
+func (p *tap) readServerFrame(l *link, line, payload []byte) {
 	fields := strings.Fields(string(line))
+	if len(fields) == 0 {
+		return
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	switch {
-	case len(fields) == 0:
-	case fields[0] == "PONG":
+	if fields[0] == "PONG" {
 		l.established = true
-	case fields[0] == "MSG" && len(fields) == 5 || fields[0] == "HMSG" && len(fields) == 6:
-		if _, ok := parseDelivery(fields[3]); ok {
-			p.held[fields[3]] = time.Now()
+	}
+	if fields[0] != "MSG" && fields[0] != "HMSG" {
+		return
+	}
+	if lease, ok := p.puts[fields[1]]; ok {
+		delete(p.puts, fields[1])
+		if !bytes.Contains(payload, []byte(`"error"`)) {
+			p.held[lease] = work{leaseOf, lease[strings.LastIndex(lease, ".track.")+1:], time.Now().Add(topology.LeaseTTL)}
+		}
+	}
+	if len(fields) >= 5 {
+		if consumer, sequence, ok := parseDelivery(fields[3]); ok {
+			p.held[fields[3]] = work{consumer, consumer + " #" + sequence, time.Now().Add(ackWait)}
 		}
 	}
 }
 
-// readClientFrame notes the answer to a delivery.
+// readClientFrame notes the answer to a delivery, and what becomes of a lease.
 func (p *tap) readClientFrame(line, payload []byte) {
 	fields := strings.Fields(string(line))
 	if len(fields) < 3 || fields[0] != "PUB" && fields[0] != "HPUB" {
 		return
 	}
+	subject := fields[1]
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if _, held := p.held[fields[1]]; !held {
+	if strings.HasPrefix(subject, "$KV."+topology.BucketLeases+".") {
+		if bytes.Contains(payload, []byte("KV-Operation")) { // it is given back
+			delete(p.held, subject)
+		} else {
+			p.puts[fields[2]] = subject
+		}
 		return
 	}
-	if bytes.Contains(payload, []byte("+WPI")) {
-		p.held[fields[1]] = time.Now()
-		return
+	w, held := p.held[subject]
+	switch {
+	case !held:
+	case bytes.Contains(payload, []byte("+WPI")):
+		w.until = time.Now().Add(ackWait)
+		p.held[subject] = w
+	default:
+		delete(p.held, subject)
 	}
-	delete(p.held, fields[1])
 }
-
-// delivery is a message that a durable consumer delivered.
-type delivery struct {
-	stream, consumer string
-	sequence         string
-}
-
-func (d delivery) String() string { return d.consumer + " #" + d.sequence }
 
 // parseDelivery reads an ack subject, which has a domain and an account in its
 // newer form. ok is false for other subjects and for consumers that are not of
 // the topology.
-func parseDelivery(subject string) (d delivery, ok bool) {
+func parseDelivery(subject string) (consumer, sequence string, ok bool) {
 	tokens := strings.Split(subject, ".")
 	if len(tokens) < 9 || tokens[0] != "$JS" || tokens[1] != "ACK" {
-		return delivery{}, false
+		return "", "", false
 	}
 	rest := tokens[2:]
 	if len(tokens) > 9 {
 		rest = tokens[4:]
 	}
-	d = delivery{stream: rest[0], consumer: rest[1], sequence: rest[3]}
-	phase, _, isQueue := strings.Cut(d.consumer, "_")
+	consumer, sequence = rest[1], rest[3]
+	phase, _, isQueue := strings.Cut(consumer, "_")
 	named := []string{
 		topology.ConsumerIntake, topology.ConsumerCancel, topology.ConsumerDeadline, topology.ConsumerTracker, topology.ConsumerMetrics,
 		topology.ConsumerDeadLetters, topology.ConsumerGivenUp,
 	}
-	return d, slices.Contains(named, d.consumer) || isQueue && events.Phase(phase).Valid()
+	return consumer, sequence, slices.Contains(named, consumer) || isQueue && events.Phase(phase).Valid()
 }
