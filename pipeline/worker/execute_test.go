@@ -14,7 +14,9 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/retry"
 )
@@ -128,6 +130,38 @@ func TestExecutorStartsOver(t *testing.T) {
 	if c := streams.published[0].(events.PhaseCompleted); !slices.Contains(c.Notes, want) || a.lastStep.Load() != 1 {
 		t.Errorf("notes %q, the last step is %d", c.Notes, a.lastStep.Load())
 	}
+}
+
+// slowStreams takes a minute for each publish.
+type slowStreams struct{ *fakeStreams }
+
+func (s slowStreams) Publish(ctx context.Context, ev events.Event, fence journal.Fence) (codec.Message, error) {
+	time.Sleep(time.Minute)
+	return s.fakeStreams.Publish(ctx, ev, fence)
+}
+
+// TestExecutorStopsSampling: the machine is not sampled any more while the end of
+// the attempt waits for NATS. Nobody would find these samples.
+func TestExecutorStopsSampling(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		for name, why := range map[string]error{"success": nil, "failure": errors.New("broken")} {
+			streams := &fakeStreams{}
+			e := newTestExecutor(t, &fakeStore{}, streams, engine.Func(func(context.Context, *engine.Job) (engine.Result, error) {
+				return engine.Result{}, why
+			}))
+			e.finisher.journal = slowStreams{streams}
+			samples := 0
+			e.cfg.Sample = func(context.Context) []events.Point {
+				samples++
+				return []events.Point{{Key: "cpu"}}
+			}
+			_ = e.execute(t.Context(), t.Context(), newTestAttempt(&fakeRegistry{})) // how it is settled is for other tests
+			if samples > 1 {
+				t.Errorf("%s: %d samples were taken", name, samples)
+			}
+		}
+	})
 }
 
 // TestExecutionWait: an engine that ignores its context is waited for some time,

@@ -32,6 +32,7 @@ func (h storedFacts) Facts(context.Context, string) ([]codec.Message, error) { r
 // fakeWriter counts its calls and returns one result.
 type fakeWriter struct {
 	calls  int
+	tidied []string
 	result written
 	err    error
 }
@@ -39,6 +40,11 @@ type fakeWriter struct {
 func (w *fakeWriter) writeAll(context.Context, projection.Snapshot) (written, error) {
 	w.calls++
 	return w.result, w.err
+}
+
+func (w *fakeWriter) tidy(run string) error {
+	w.tidied = append(w.tidied, run)
+	return nil
 }
 
 // completions collects what is to be published.

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/atomicfile"
 	"github.com/tunebus/tunebus/services/tracker/livemetrics"
 	"github.com/tunebus/tunebus/services/tracker/mlflowsync"
 	"github.com/tunebus/tunebus/services/tracker/projection"
@@ -56,6 +57,8 @@ func (w *runWriter) writeAll(ctx context.Context, snapshot projection.Snapshot) 
 	return written{links: result.Links, gaps: append(result.Gaps, snapshot.Unreadable...)}, nil
 }
 
+func (w *runWriter) tidy(run string) error { return w.reports.tidy(run) }
+
 // reportsError means that the reports could not be written.
 type reportsError struct {
 	run string
@@ -92,6 +95,15 @@ func (w *reportWriter) write(ctx context.Context, snapshot projection.Snapshot) 
 		return nil, err
 	}
 	return w.writeFile(ctx, dir, report.Report{Run: snapshot.Run, Scores: w.scores(snapshot.Run)})
+}
+
+// tidy removes the temporary files that a killed process left in the report
+// folder of a run. The caller holds the lease of the run.
+func (w *reportWriter) tidy(run string) error {
+	if w.dir == "" {
+		return nil
+	}
+	return atomicfile.RemoveTemps(filepath.Join(w.dir, run))
 }
 
 // scores opens the scores artifact of the evaluation. It is nil if there is

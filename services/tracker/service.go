@@ -21,6 +21,7 @@ import (
 	"github.com/tunebus/tunebus/services/tracker/livemetrics"
 	"github.com/tunebus/tunebus/services/tracker/mlflowsync"
 	"github.com/tunebus/tunebus/services/tracker/projection"
+	"github.com/tunebus/tunebus/services/tracker/report"
 )
 
 const (
@@ -44,9 +45,10 @@ type Service struct {
 	list       *runListBuffer
 	rebuilder  rebuilder
 
-	settle time.Duration
-	slots  int
-	log    *slog.Logger
+	reports string // folder of the reports; empty: none
+	settle  time.Duration
+	slots   int
+	log     *slog.Logger
 	// recentFacts counts the facts of the current second.
 	recentFacts atomic.Int64
 }
@@ -117,9 +119,10 @@ func New(c *conn.Conn, store *artifact.Store, cfg Config) *Service {
 			list:       list,
 			completion: completion,
 		},
-		settle: cfg.Settle,
-		slots:  cfg.Slots,
-		log:    cfg.Logger,
+		reports: cfg.Reports,
+		settle:  cfg.Settle,
+		slots:   cfg.Slots,
+		log:     cfg.Logger,
 	}
 }
 
@@ -175,6 +178,7 @@ func (s *Service) Run(ctx context.Context) error {
 	completing.Go(func() { s.completion.run(ctx) })
 	slots := make(chan struct{}, s.slots)
 	s.sweep(ctx)
+	s.scheduleUnfinished()
 	wasBusy := false
 	for {
 		select {
@@ -237,6 +241,18 @@ func (s *Service) reconcileOrReschedule(ctx context.Context, run string) {
 		s.log.Warn("run not written", "run", run, "retry_in", delay, "error", err)
 	}
 	s.due.schedule(run, time.Now().Add(delay))
+}
+
+// scheduleUnfinished schedules every run of which a killed tracker left half of
+// a report.
+func (s *Service) scheduleUnfinished() {
+	unfinished, err := report.Unfinished(s.reports)
+	if err != nil {
+		s.log.Warn("half-written reports not found", "folder", s.reports, "error", err)
+	}
+	for _, run := range unfinished {
+		s.due.schedule(run, time.Now())
+	}
 }
 
 // sweep schedules every run that is not tracked.

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -60,5 +63,38 @@ func TestStartDue(t *testing.T) {
 	}
 	if _, ok := s.due.pop(time.Now().Add(time.Second), false); !ok {
 		t.Error("the run whose lease is taken is not scheduled again")
+	}
+}
+
+// TestScheduleUnfinished: half of a report that a killed tracker left goes also
+// if another tracker has written the run.
+func TestScheduleUnfinished(t *testing.T) {
+	t.Parallel()
+	w := &fakeWriter{}
+	s := &Service{
+		due:        newDueQueue(time.Hour),
+		reconciler: &newFixture(stored(accepted, completed, tracked), w).reconciler,
+		reports:    t.TempDir(),
+		slots:      1,
+		log:        slog.New(slog.DiscardHandler),
+	}
+	reports := &reportWriter{dir: s.reports}
+	left := filepath.Join(s.reports, "r", ".tmp-1")
+	err := errors.Join(os.Mkdir(filepath.Dir(left), 0o750), os.WriteFile(left, nil, 0o600), os.Mkdir(filepath.Join(s.reports, "whole"), 0o750))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.scheduleUnfinished()
+	var writing sync.WaitGroup
+	s.startDue(t.Context(), make(chan struct{}, s.slots), &writing, false)
+	writing.Wait()
+	if !slices.Equal(w.tidied, []string{"r"}) || w.calls != 0 {
+		t.Errorf("tidied %q, %d written", w.tidied, w.calls)
+	}
+	if err := reports.tidy("r"); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(left); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the temporary file is left: %v", err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/atomicfile"
@@ -77,6 +78,19 @@ func Write(ctx context.Context, dir string, r Report) ([]File, error) {
 		return workbook.Write(ctx, w, workbook.Input{Run: r.Run, Summary: summary, Rows: r.Scores})
 	})
 	return out.files, err
+}
+
+// Unfinished returns the runs below a folder of reports of which a killed
+// process left temporary files.
+func Unfinished(reports string) ([]string, error) {
+	left, err := filepath.Glob(filepath.Join(reports, "*", atomicfile.TempPattern))
+	var runs []string
+	for _, path := range left {
+		if run := filepath.Base(filepath.Dir(path)); !slices.Contains(runs, run) {
+			runs = append(runs, run)
+		}
+	}
+	return runs, err
 }
 
 // fileWriter lists the files that it writes.
