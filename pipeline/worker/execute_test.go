@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -140,26 +141,31 @@ func (s slowStreams) Publish(ctx context.Context, ev events.Event, fence journal
 	return s.fakeStreams.Publish(ctx, ev, fence)
 }
 
-// TestExecutorStopsSampling: the machine is not sampled any more while the end of
-// the attempt waits for NATS. Nobody would find these samples.
+// TestExecutorStopsSampling: a worker that has lost its job does not sample the
+// machine any more while the end of the attempt waits for NATS. The metric history
+// of the new owner lacks these samples.
 func TestExecutorStopsSampling(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		for name, why := range map[string]error{"success": nil, "failure": errors.New("broken")} {
-			streams := &fakeStreams{}
-			e := newTestExecutor(t, &fakeStore{}, streams, engine.Func(func(context.Context, *engine.Job) (engine.Result, error) {
-				return engine.Result{}, why
-			}))
-			e.finisher.journal = slowStreams{streams}
-			samples := 0
-			e.cfg.Sample = func(context.Context) []events.Point {
-				samples++
-				return []events.Point{{Key: "cpu"}}
-			}
-			_ = e.execute(t.Context(), t.Context(), newTestAttempt(&fakeRegistry{})) // how it is settled is for other tests
-			if samples > 1 {
-				t.Errorf("%s: %d samples were taken", name, samples)
-			}
+		streams := &fakeStreams{run: events.Fold([]events.Fact{started(1), started(2)})}
+		var samples, samplesAtWork atomic.Int64
+		e := newTestExecutor(t, &fakeStore{}, streams, engine.Func(func(ctx context.Context, _ *engine.Job) (engine.Result, error) {
+			<-ctx.Done()
+			samplesAtWork.Store(samples.Load())
+			return engine.Result{}, context.Cause(ctx)
+		}))
+		e.finisher.journal = slowStreams{streams}
+		e.cfg.Sample = func(context.Context) []events.Point {
+			samples.Add(1)
+			return []events.Point{{Key: "cpu"}}
+		}
+		a := newTestAttempt(&fakeRegistry{})
+		a.token = 7
+		if err := e.execute(t.Context(), t.Context(), a); !errors.Is(err, delivery.ErrOwnershipLost) {
+			t.Errorf("the job is settled by %v", err)
+		}
+		if samples.Load() > samplesAtWork.Load()+1 || samples.Load() == 0 {
+			t.Errorf("%d samples were taken, %d of them while the engine worked", samples.Load(), samplesAtWork.Load())
 		}
 	})
 }
