@@ -204,23 +204,40 @@ func gatesSize(gates []Gate) int {
 }
 
 // boundPoints bounds the points of one event. Those behind the bound are left
-// out.
+// out; [SplitPoints] keeps them.
 func boundPoints(points []Point) []Point {
 	points = boundList(points, MaxNumbers, func(p Point) Point {
 		p.Key = Cut(p.Key, MaxNameBytes)
 		return p
 	})
-	room := maxDataBytes - scalarBytes
-	for i, p := range points {
-		if room -= PointSize(p); room < 0 {
-			return points[:i]
-		}
-	}
-	return points
+	return points[:fittingPoints(points)]
 }
 
-// PointSize returns the largest size of a point as JSON.
-func PointSize(p Point) int { return pointBytes + TextSize(p.Key) }
+// SplitPoints splits points into lists that each fit into one event. There is at
+// least one list.
+func SplitPoints(points []Point) [][]Point {
+	var out [][]Point
+	for {
+		n := fittingPoints(points)
+		out = append(out, points[:n])
+		if points = points[n:]; len(points) == 0 {
+			return out
+		}
+	}
+}
+
+// fittingPoints returns how many of the first points fit into one event. It is not
+// 0 if there are any.
+func fittingPoints(points []Point) int {
+	room := maxDataBytes - scalarBytes
+	for i, p := range points {
+		room -= pointBytes + min(TextSize(p.Key), MaxNameBytes)
+		if room < 0 || i == MaxNumbers {
+			return i
+		}
+	}
+	return len(points)
+}
 
 // boundList returns the first elements of a list, each bounded.
 func boundList[E any](list []E, most int, bounded func(E) E) []E {

@@ -44,6 +44,19 @@ func Check(req events.PipelineRequested, runID string) []events.Fault {
 	return faults
 }
 
+// CheckSize returns the faults of a resolved request whose events would be too
+// large. The default values that an installation gives do not count, so that the
+// command line finds the same faults.
+func CheckSize(req events.PipelineRequested, run Resolved) []events.Fault {
+	return events.PipelineAccepted{
+		RunName:       spec.AskedName(req.RunName, run.Specification),
+		Specification: run.Specification,
+		Plan:          run.Plan,
+		Labels:        run.Labels,
+		Inputs:        run.Inputs,
+	}.SizeFaults()
+}
+
 // UnknownKeys returns a fault for each key of a request that does not exist,
 // for example a misspelled one. It is for requests that a person wrote; in an
 // event an unknown key is no fault, because a newer program may have sent it.
