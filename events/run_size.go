@@ -27,7 +27,7 @@ func (e PipelineAccepted) SizeFaults() []Fault {
 	}
 	worst := "" // the key that is a fault already
 	if size := jsonSize(e.Specification) + jsonSize(e.Labels) + jsonSize(e.RunName) + jsonSize(e.Plan); size > MaxRunBytes {
-		key := largest(e.repeatedKeys())
+		key := e.largestRepeated()
 		worst = key.key
 		faults = append(faults, Fault{Key: worst, Message: fmt.Sprintf(
 			"takes %s bytes as JSON; specification, labels, run name and plan together take %s, at most %s are allowed",
@@ -68,13 +68,10 @@ const runNameKey = "run_name"
 
 func labelKey(name string) string { return "labels." + name }
 
-// repeatedKeys returns the sizes of what the jobs of the run repeat. The size of a
-// key is that of its value, and of its name if the request chooses it.
-func (e PipelineAccepted) repeatedKeys() []sizedKey {
+// largestRepeated returns the key that takes most of what the jobs of the run
+// repeat. Many small labels count together.
+func (e PipelineAccepted) largestRepeated() sizedKey {
 	keys := []sizedKey{{runNameKey, jsonSize(e.RunName)}, {"plan", jsonSize(e.Plan)}}
-	for name, value := range e.Labels {
-		keys = append(keys, sizedKey{labelKey(name), TextSize(name) + jsonSize(value)})
-	}
 	for _, section := range []struct {
 		name  string
 		value any
@@ -89,7 +86,14 @@ func (e PipelineAccepted) repeatedKeys() []sizedKey {
 			keys = append(keys, sizedKey{section.name + "." + name, len(value)})
 		}
 	}
-	return keys
+	all := sizedKey{"labels", jsonSize(e.Labels)}
+	for name, value := range e.Labels {
+		if size := TextSize(name) + jsonSize(value); size > all.size/2 {
+			all = sizedKey{labelKey(name), size}
+			break
+		}
+	}
+	return largest(append(keys, all))
 }
 
 // keys returns the sizes of the inputs.

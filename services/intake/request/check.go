@@ -22,7 +22,11 @@ func Check(req events.PipelineRequested, runID string) []events.Fault {
 	}
 	const phases = "finetune, inference, evaluation"
 	if !events.ValidToken(runID) {
-		add("run_id", runID, `1 to 64 of a–z, A–Z, 0–9, "_" and "-"`, "not a valid run id")
+		message := "not a valid run id"
+		if n := len(runID); n > 64 {
+			message = "takes " + events.Count(n) + " bytes, at most 64 are allowed"
+		}
+		add("run_id", runID, `1 to 64 of a–z, A–Z, 0–9, "_" and "-"`, message)
 	}
 	for _, p := range slices.Sorted(maps.Keys(req.Queues)) {
 		if !p.Valid() {
@@ -42,19 +46,6 @@ func Check(req events.PipelineRequested, runID string) []events.Fault {
 		}
 	}
 	return faults
-}
-
-// CheckSize returns the faults of a resolved request whose events would be too
-// large. The default values that an installation gives do not count, so that the
-// command line finds the same faults.
-func CheckSize(req events.PipelineRequested, run Resolved) []events.Fault {
-	return events.PipelineAccepted{
-		RunName:       spec.AskedName(req.RunName, run.Specification),
-		Specification: run.Specification,
-		Plan:          run.Plan,
-		Labels:        run.Labels,
-		Inputs:        run.Inputs,
-	}.SizeFaults()
 }
 
 // UnknownKeys returns a fault for each key of a request that does not exist,
