@@ -76,8 +76,8 @@ func (e PhaseCompleted) bounded() PhaseCompleted {
 	for _, d := range e.Datasets {
 		fixed += datasetBytes + TextSize(d.Key) + TextSize(d.SHA256)
 	}
-	fill := func(room, notes int) (PhaseCompleted, shelf) {
-		out, s := e, shelf{room: room}
+	fill := func(free, notes int) (PhaseCompleted, fitter) {
+		out, s := e, fitter{free: free}
 		out.Scores = s.numbers("scores", e.Scores)
 		out.BaselineScores = s.numbers("scores of the base model", e.BaselineScores)
 		out.Statistics = s.numbers("statistics", e.Statistics)
@@ -99,9 +99,9 @@ func (e PipelineCompleted) bounded() PipelineCompleted {
 	})
 	e.FailedPhases = boundList(e.FailedPhases, len(Phases()), func(p Phase) Phase { return p })
 	e.Gates = boundGates(e.Gates)
-	s := shelf{room: maxDataBytes - 2*scalarBytes - gatesSize(e.Gates)}
+	s := fitter{free: maxDataBytes - 2*scalarBytes - gatesSize(e.Gates)}
 	for _, p := range e.Phases {
-		s.room -= p.Error.size()
+		s.free -= p.Error.size()
 	}
 	e.Scores = s.numbers("scores", e.Scores)
 	e.BaselineScores = s.numbers("scores of the base model", e.BaselineScores)
@@ -109,8 +109,8 @@ func (e PipelineCompleted) bounded() PipelineCompleted {
 }
 
 func (e TrackingCompleted) bounded() TrackingCompleted {
-	fill := func(room, gaps int) (TrackingCompleted, shelf) {
-		out, s := e, shelf{room: room}
+	fill := func(free, gaps int) (TrackingCompleted, fitter) {
+		out, s := e, fitter{free: free}
 		out.Links = s.links(e.Links)
 		out.Gaps = s.notes("gaps", e.Gaps, gaps)
 		return out, s
@@ -126,13 +126,13 @@ func (e TrackingCompleted) bounded() TrackingCompleted {
 // BoundFaults returns faults that keep the bounds of a rejection. If some are left
 // out, the last one says how many.
 func BoundFaults(faults []Fault) []Fault {
-	fill := func(room, most int) []Fault {
+	fill := func(free, most int) []Fault {
 		var out []Fault
 		for _, f := range faults {
 			f.Key, f.Value = Cut(f.Key, MaxNameBytes), Cut(f.Value, MaxNameBytes)
 			f.Allowed, f.Message = Cut(f.Allowed, MaxNoteBytes), Cut(f.Message, MaxNoteBytes)
-			room -= faultBytes + TextSize(f.Key) + TextSize(f.Value) + TextSize(f.Allowed) + TextSize(f.Message)
-			if room < 0 || len(out) == most {
+			free -= faultBytes + TextSize(f.Key) + TextSize(f.Value) + TextSize(f.Allowed) + TextSize(f.Message)
+			if free < 0 || len(out) == most {
 				break
 			}
 			out = append(out, f)
@@ -229,10 +229,10 @@ func SplitPoints(points []Point) [][]Point {
 // fittingPoints returns how many of the first points fit into one event. It is not
 // 0 if there are any.
 func fittingPoints(points []Point) int {
-	room := maxDataBytes - scalarBytes
+	free := maxDataBytes - scalarBytes
 	for i, p := range points {
-		room -= pointBytes + min(TextSize(p.Key), MaxNameBytes)
-		if room < 0 || i == MaxNumbers {
+		free -= pointBytes + min(TextSize(p.Key), MaxNameBytes)
+		if free < 0 || i == MaxNumbers {
 			return i
 		}
 	}
@@ -251,34 +251,34 @@ func boundList[E any](list []E, most int, bounded func(E) E) []E {
 	return out
 }
 
-// shelf collects what fits into an event, the most important first.
-type shelf struct {
-	room int
+// fitter collects what fits into an event, the most important first.
+type fitter struct {
+	free int
 	left []string // what did not fit, such as "12 notes"
 }
 
-// take takes the room for something, if there is enough.
-func (s *shelf) take(size int) bool {
-	if size > s.room {
+// take takes the bytes of something, if as many are free.
+func (s *fitter) take(size int) bool {
+	if size > s.free {
 		return false
 	}
-	s.room -= size
+	s.free -= size
 	return true
 }
 
-func (s *shelf) leaveOut(n int, what string) {
+func (s *fitter) leaveOut(n int, what string) {
 	if n > 0 {
 		s.left = append(s.left, Count(n)+" "+what)
 	}
 }
 
 // numbers returns the numbers that fit, in the order of their names.
-func (s *shelf) numbers(what string, m map[string]float64) map[string]float64 {
+func (s *fitter) numbers(what string, m map[string]float64) map[string]float64 {
 	return fitTable(s, what, m, MaxNumbers, func(v float64) (float64, int) { return v, numberBytes })
 }
 
 // links returns the links that fit, in the order of their names.
-func (s *shelf) links(m map[string]string) map[string]string {
+func (s *fitter) links(m map[string]string) map[string]string {
 	return fitTable(s, "links", m, MaxNotes, func(v string) (string, int) {
 		v = Cut(v, MaxNoteBytes)
 		return v, 6 + TextSize(v)
@@ -286,7 +286,7 @@ func (s *shelf) links(m map[string]string) map[string]string {
 }
 
 // fitTable returns the entries of a table that fit, in the order of their names.
-func fitTable[V any](s *shelf, what string, m map[string]V, most int, bounded func(V) (V, int)) map[string]V {
+func fitTable[V any](s *fitter, what string, m map[string]V, most int, bounded func(V) (V, int)) map[string]V {
 	if len(m) == 0 {
 		return m
 	}
@@ -304,7 +304,7 @@ func fitTable[V any](s *shelf, what string, m map[string]V, most int, bounded fu
 }
 
 // notes returns the first notes, as far as they fit.
-func (s *shelf) notes(what string, notes []string, most int) []string {
+func (s *fitter) notes(what string, notes []string, most int) []string {
 	var out []string
 	for _, note := range notes {
 		if note = Cut(note, MaxNoteBytes); len(out) == most || !s.take(3+TextSize(note)) {
@@ -317,7 +317,7 @@ func (s *shelf) notes(what string, notes []string, most int) []string {
 }
 
 // note says what did not fit.
-func (s *shelf) note() string {
+func (s *fitter) note() string {
 	last := len(s.left) - 1
 	all := s.left[last]
 	if last > 0 {

@@ -71,7 +71,11 @@ func labelKey(name string) string { return "labels." + name }
 // largestRepeated returns the key that takes most of what the jobs of the run
 // repeat. Many small labels count together.
 func (e PipelineAccepted) largestRepeated() sizedKey {
-	keys := []sizedKey{{runNameKey, jsonSize(e.RunName)}, {"plan", jsonSize(e.Plan)}}
+	keys := []sizedKey{{runNameKey, jsonSize(e.RunName)}}
+	for _, step := range e.Plan { // of a plan, only the queues may be long
+		section := map[Phase]string{Finetune: "fine_tuner", Inference: "inferencer", Evaluation: "evaluator"}[step.Phase]
+		keys = append(keys, sizedKey{section + ".queue", jsonSize(step.Queue)})
+	}
 	for _, section := range []struct {
 		name  string
 		value any

@@ -129,8 +129,8 @@ func TestLargeRequests(t *testing.T) {
 			"inputs.files.fine_tuner.training_data_id", []string{"the inputs together take", "at most 12,288"},
 		},
 		{
-			"queue", map[string]any{"specification": spec("evaluator", "queue", strings.Repeat("q", 20_000)), "queues": map[string]string{"inference": strings.Repeat("q", 20_000)}},
-			"plan", []string{"takes 40,", "at most 32,768"},
+			"queue", map[string]any{"specification": spec("evaluator", "queue", strings.Repeat("q", 20_000)), "queues": map[string]string{"inference": strings.Repeat("q", 21_000)}},
+			"inferencer.queue", []string{"takes 21,002 bytes", "together take 62,", "at most 32,768"},
 		},
 		{
 			"unknown keys", map[string]any{"specification": plain, strings.Repeat("x", 500_000): 1, strings.Repeat("y", 400_000): strings.Repeat("<", 50_000)},
