@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tunebus/tunebus/events"
@@ -130,7 +131,7 @@ func TestLargeRequests(t *testing.T) {
 		},
 		{
 			"queue", map[string]any{"specification": spec("evaluator", "queue", strings.Repeat("q", 20_000)), "queues": map[string]string{"inference": strings.Repeat("q", 21_000)}},
-			"inferencer.queue", []string{"takes 21,002 bytes", "together take 62,", "at most 32,768"},
+			"inferencer.queue", []string{"takes 21,002 bytes", "together take 63,643", "at most 32,768"},
 		},
 		{
 			"unknown keys", map[string]any{"specification": plain, strings.Repeat("x", 500_000): 1, strings.Repeat("y", 400_000): strings.Repeat("<", 50_000)},
@@ -242,13 +243,22 @@ func TestRequestOfJunk(t *testing.T) {
 			t.Errorf("%.20s: %d bytes, %.300v", body, size, rejected)
 		}
 	}
+	large := nats.NewMsg(events.TypePipelineRequested)
+	large.Data = []byte("x")
+	large.Header.Set("Anything", strings.Repeat("h", 30_000))
+	large.Header.Set("Nats-Msg-Id", strings.Repeat("i", 35_400)) // the server takes 64 KiB of headers
+	ack, err := f.js.PublishMsg(t.Context(), large)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.rejection(t, ack.Sequence)
 	eventually(t, "the dead letters", func() bool {
 		s, err := f.js.Stream(t.Context(), events.StreamDead)
 		if err != nil {
 			t.Fatal(err)
 		}
 		info, err := s.Info(t.Context(), jetstream.WithSubjectFilter(events.DeadLetterFilter()))
-		return err == nil && len(info.State.Subjects) == 3
+		return err == nil && len(info.State.Subjects) == 4
 	})
 	f.publishRaw(t, plainJSON)
 	f.accepted(t, "bare")
