@@ -243,7 +243,10 @@ func TestNextOfALargeFact(t *testing.T) {
 		Scores: map[string]float64{}, Error: &events.Problem{Code: "c", Message: strings.Repeat("<", 5000)},
 	}
 	for i := range 1000 {
-		done.Scores[fmt.Sprint(strings.Repeat("s", 150), i)] = 1
+		done.Scores[fmt.Sprint(strings.Repeat("s", 190), i)] = 1
+	}
+	for range events.MaxArtifacts { // so that fewer scores fit into this event than into the next one
+		done.Artifacts = append(done.Artifacts, events.Artifact{Name: "a", Reference: events.Reference{Key: strings.Repeat("k", 1000)}})
 	}
 	run := events.Fold([]events.Fact{events.PipelineAccepted{RunID: "r", Plan: []events.Step{{Phase: events.Evaluation, Queue: "q"}}}})
 	fresh, err := events.Next(done, run)
