@@ -52,7 +52,7 @@ func pause(ctx context.Context, d time.Duration) {
 // is seen at most one look after its limit.
 func TestStall(t *testing.T) {
 	t.Parallel()
-	hang := func(ctx context.Context) { pause(ctx, 1000*time.Hour) }
+	hang := func(ctx context.Context) { pause(ctx, 100*time.Hour) }
 	for name, c := range map[string]struct {
 		stage Stage
 		work  func(ctx context.Context, m *Monitor)
