@@ -52,6 +52,9 @@ func With(ctx context.Context, m *Monitor) context.Context {
 	return context.WithValue(ctx, contextKey{}, carried{monitor: m})
 }
 
+// Of returns the monitor that a context carries; nil without one.
+func Of(ctx context.Context) *Monitor { return from(ctx).monitor }
+
 // Enter opens a stage inside what the job of a context does. It ends with
 // [Activity.End]; what is counted under the context that Enter returns counts
 // for it.
