@@ -18,11 +18,12 @@ const (
 	StageTrain    = progress.Train
 	StageGenerate = progress.Generate
 	StageScore    = progress.Score
+	StageSave     = progress.Save
 )
 
 // Stage says what the engine does from now on. Until its first call a job
-// trains, generates or scores. The stages fetch, save and upload are those of
-// the methods that do that; the stage before goes on after them.
+// trains, generates or scores. The methods that fetch, upload, or save a
+// checkpoint are in stages of their own; the stage before goes on after them.
 func (j *Job) Stage(s Stage) { j.monitor.SetStage(s) }
 
 // Advance counts n rows or tokens that the engine got done in its stage. Steps

@@ -24,7 +24,7 @@ const (
 	// others where a model is compiled. No job names it: the monitor does, where
 	// it has a limit of its own.
 	FirstStep Stage = "first_step"
-	// Save writes and stores a checkpoint.
+	// Save writes and stores a checkpoint, or writes a result.
 	Save Stage = "save"
 	// Upload stores a result.
 	Upload Stage = "upload"

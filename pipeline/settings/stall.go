@@ -15,7 +15,7 @@ type FinetuneStall struct {
 	Tokenise  time.Duration `json:"tokenise" default:"10m" doc:"reading and encoding rows without a row"`
 	FirstStep time.Duration `json:"first_step" default:"30m" doc:"training until the first step"`
 	Train     time.Duration `json:"train" default:"15m" doc:"training without a step"`
-	Save      time.Duration `json:"save" default:"15m" doc:"writing and storing a checkpoint without a byte; ending a job"`
+	Save      time.Duration `json:"save" default:"15m" doc:"writing and storing a checkpoint, or writing the result, without a byte; ending a job"`
 	Upload    time.Duration `json:"upload" default:"10m" doc:"storing a result without a byte"`
 }
 
@@ -26,7 +26,7 @@ type InferenceStall struct {
 	Tokenise  time.Duration `json:"tokenise" default:"10m" doc:"reading and encoding rows without a row"`
 	FirstStep time.Duration `json:"first_step" default:"30m" doc:"generating until the first answer"`
 	Generate  time.Duration `json:"generate" default:"15m" doc:"generating without an answer or a token"`
-	Save      time.Duration `json:"save" default:"15m" doc:"writing and storing a checkpoint without a byte; ending a job"`
+	Save      time.Duration `json:"save" default:"15m" doc:"writing and storing a checkpoint, or writing the result, without a byte; ending a job"`
 	Upload    time.Duration `json:"upload" default:"10m" doc:"storing the answers without a byte"`
 }
 
@@ -34,7 +34,7 @@ type InferenceStall struct {
 type EvaluationStall struct {
 	Fetch  time.Duration `json:"fetch" default:"10m" doc:"reading the answers or a checkpoint without a byte; 0: no limit, here and below"`
 	Score  time.Duration `json:"score" default:"15m" doc:"scoring without a row, or a reply of the judge"`
-	Save   time.Duration `json:"save" default:"15m" doc:"writing and storing a checkpoint without a byte; ending a job"`
+	Save   time.Duration `json:"save" default:"15m" doc:"writing and storing a checkpoint, or writing the result, without a byte; ending a job"`
 	Upload time.Duration `json:"upload" default:"10m" doc:"storing the scores without a byte"`
 }
 

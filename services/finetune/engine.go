@@ -43,6 +43,7 @@ func (Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error) {
 	if err != nil {
 		return res, err
 	}
+	job.Stage(engine.StageSave)
 	if err := save(model, base, dir, s); err != nil {
 		return res, err
 	}
