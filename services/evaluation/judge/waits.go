@@ -31,8 +31,11 @@ type pausesKey struct{}
 // wait.
 func (c *Client) announce(ctx context.Context) (call context.Context, done func(error)) {
 	p := &pauses{}
-	tries := time.Duration(c.cfg.MaxRetries + 1)
-	answer := progress.Wait(ctx, "an answer of the judge at "+c.host, tries*c.cfg.Timeout+waitMargin)
+	limit := waitMargin
+	for range c.cfg.MaxRetries + 1 {
+		limit += c.cfg.Timeout
+	}
+	answer := progress.Wait(ctx, "an answer of the judge at "+c.host, limit)
 	return context.WithValue(ctx, pausesKey{}, p), func(err error) {
 		p.end()
 		answer.End()
