@@ -132,12 +132,18 @@ func (p *PhaseState) Tries() int {
 	return p.count(func(a Attempt) bool { return a.Ended != nil && a.Ended.Reason == EndError })
 }
 
-// Crashes returns the number of attempts that started and never ended, except the
-// one that completed the phase.
+// Crashes returns the number of attempts that did not end by themselves: those
+// that started and never ended, except the one that completed the phase, and
+// those that stalled.
 func (p *PhaseState) Crashes() int {
 	return p.count(func(a Attempt) bool {
-		return a.Ended == nil && (p.Completed == nil || p.Completed.Attempt != a.Number)
+		return a.Stalled() || a.Ended == nil && (p.Completed == nil || p.Completed.Attempt != a.Number)
 	})
+}
+
+// Stalled reports whether the attempt was ended since it made no progress.
+func (a Attempt) Stalled() bool {
+	return a.Ended != nil && a.Ended.Reason == EndLost && a.Ended.Error != nil && a.Ended.Error.Code == CodeStalled
 }
 
 func (p *PhaseState) count(matches func(Attempt) bool) int {

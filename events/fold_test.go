@@ -48,6 +48,29 @@ func TestFoldIgnoresOrderAndDuplicates(t *testing.T) {
 	}
 }
 
+// TestCrashes: an attempt that stalled counts as a crash, one that only lost its
+// job does not.
+func TestCrashes(t *testing.T) {
+	t.Parallel()
+	ended := func(attempt int, reason EndReason, code string) Fact {
+		e := AttemptEnded{RunID: "r", Phase: Finetune, Attempt: attempt, Reason: reason}
+		if code != "" {
+			e.Error = &Problem{Code: code, Message: code}
+		}
+		return e
+	}
+	state := Fold([]Fact{
+		ended(1, EndLost, ""),
+		ended(2, EndLost, CodeStalled),
+		ended(3, EndError, CodeStalled),
+		ended(4, EndLost, "other"),
+		PhaseStarted{RunID: "r", Phase: Finetune, Attempt: 5},
+	}).Phases[Finetune]
+	if n := state.Crashes(); n != 2 || !state.Attempts[1].Stalled() || state.Tries() != 1 {
+		t.Errorf("%d crashes, %d tries", n, state.Tries())
+	}
+}
+
 func TestFoldDoesNotChangeItsInput(t *testing.T) {
 	t.Parallel()
 	facts := runWithRetries()

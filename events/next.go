@@ -18,7 +18,8 @@ import (
 //	<phase>.completed, cancelled         → pipeline.completed, cancelled
 //
 // The plan is in pipeline.accepted, so run must have this fact, unless it is the
-// fact itself.
+// fact itself. A fact that is not stored yet leads to the same event as the stored
+// one, because Next applies [Bound] to both.
 func Next(fact Fact, run Run) (Fact, error) {
 	switch f := fact.(type) {
 	case PipelineAccepted:
@@ -27,7 +28,7 @@ func Next(fact Fact, run Run) (Fact, error) {
 		}
 		return job(&f, f.Plan[0], f.Inputs), nil
 	case PhaseCompleted:
-		return afterPhase(f, run)
+		return afterPhase(f.bounded(), run)
 	default:
 		return nil, nil
 	}
@@ -48,7 +49,7 @@ func afterPhase(f PhaseCompleted, run Run) (Fact, error) {
 	if continues && i+1 < len(accepted.Plan) {
 		return job(accepted, accepted.Plan[i+1], run.inputs()), nil
 	}
-	return completion(run, f), nil
+	return completion(run, f).bounded(), nil
 }
 
 func job(a *PipelineAccepted, s Step, in Inputs) PhaseRequested {

@@ -47,3 +47,7 @@ const (
 	EndShutdown EndReason = "shutdown"
 	EndLost     EndReason = "lost"
 )
+
+// CodeStalled is the code of the error of an attempt that made no progress. Its
+// worker let the job go, so it ended by [EndLost], and it counts as a crash.
+const CodeStalled = "stalled"

@@ -143,7 +143,7 @@ type Pipeline struct {
 	StopAfterInference  bool      `json:"stop_after_inference" default:"false" doc:"end behind inference, also where it is disabled"`
 	OnFinetuningFailure OnFailure `json:"on_finetuning_failure" default:"stop" allowed:"stop|continue" doc:"whether the run goes on with the base model when fine-tuning fails"`
 	MaxTries            int       `json:"max_tries" default:"3" doc:"attempts of a phase that may end by an error"`
-	MaxCrashes          int       `json:"max_crashes" default:"5" doc:"attempts of a phase that may end without a word"`
+	MaxCrashes          int       `json:"max_crashes" default:"5" doc:"attempts of a phase that may end without a word, or since they made no progress"`
 	Backoff             string    `json:"backoff" default:"" doc:"wait before a phase is tried again, which doubles with each try and varies, such as \"30s\"; empty: 5s"`
 	Deadline            string    `json:"deadline" default:"" doc:"the run is cancelled when it takes longer, such as \"36h\"; empty: limits.deadline of the settings"`
 }

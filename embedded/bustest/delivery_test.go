@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -160,6 +161,52 @@ func TestRouterShutdownIsBounded(t *testing.T) {
 	case <-release:
 	case <-time.After(10 * time.Second):
 		t.Error("the job was not delivered again")
+	}
+}
+
+// TestShutdownSaysNothingOfLostMessage: a handler that has lost its message and does
+// not return gets no NAK at a shutdown, since that would act on the delivery of the
+// new owner.
+func TestShutdownSaysNothingOfLostMessage(t *testing.T) {
+	t.Parallel()
+	s := newTestServer(t, topology.Topology{AckWait: time.Second})
+	nak := make(chan string, 1)
+	if _, err := s.js.Conn().Subscribe("$JS.ACK."+events.StreamFacts+".>", func(m *nats.Msg) {
+		if strings.HasPrefix(string(m.Data), "-NAK") {
+			nak <- string(m.Data)
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.js.Conn().Flush(); err != nil {
+		t.Fatal(err)
+	}
+	working, release := make(chan struct{}), make(chan struct{})
+	route := jobRoute(func(_ context.Context, d delivery.Delivery) error {
+		d.StopHeartbeat()
+		close(working)
+		<-release // ignores its context
+		return delivery.ErrOwnershipLost
+	})
+	route.Grace = 100 * time.Millisecond
+	stop := s.runRouter(t, s.connect(t, s.server.URL()), route)
+	s.publish(t, job("r1"))
+	<-working
+	owned, proceed := make(chan struct{}), make(chan struct{})
+	s.runRouter(t, s.conn, jobRoute(func(context.Context, delivery.Delivery) error {
+		close(owned)
+		<-proceed
+		return nil
+	}))
+	<-owned
+	time.AfterFunc(10*route.Grace, func() { close(release) }) // long after the NAK that must not come
+	stop()
+	close(proceed)
+	s.waitForSettled(t)
+	select {
+	case text := <-nak:
+		t.Errorf("the server got %q", text)
+	default:
 	}
 }
 

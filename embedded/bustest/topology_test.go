@@ -5,6 +5,8 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/tunebus/tunebus/embedded"
+	"github.com/tunebus/tunebus/embedded/bustest"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
@@ -76,4 +78,13 @@ func TestInspectorQueues(t *testing.T) {
 		q := queue(events.Finetune, "builtin")
 		return q.Waiting == 1 && q.Unattended()
 	})
+}
+
+// TestEmbeddedMaxPayload: the embedded server takes messages of the size that
+// tunebus needs.
+func TestEmbeddedMaxPayload(t *testing.T) {
+	t.Parallel()
+	if limit, err := topology.CheckPayload(t.Context(), bustest.Connect(t, bustest.Start(t, embedded.Options{}))); err != nil || limit < events.MinServerPayload {
+		t.Errorf("max_payload %d, %v", limit, err)
+	}
 }

@@ -9,9 +9,11 @@ import (
 	"io"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/progress"
 )
 
-// digestReader computes the digest and the size of everything read through it.
+// digestReader computes the digest and the size of everything read through it,
+// and counts the bytes as progress of the job of its context.
 type digestReader struct {
 	ctx  context.Context
 	r    io.Reader
@@ -31,6 +33,7 @@ func (d *digestReader) Read(p []byte) (int, error) {
 	n, err := d.r.Read(p)
 	d.hash.Write(p[:n])
 	d.size += int64(n)
+	progress.Advance(d.ctx, int64(n))
 	if err != nil && !errors.Is(err, io.EOF) {
 		d.err = err
 	}

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/tunebus/tunebus/pipeline/huggingface"
+	"github.com/tunebus/tunebus/pipeline/progress"
 )
 
 // file is one file of a data set.
@@ -124,7 +125,8 @@ func digestFile(ctx context.Context, path string) (_ string, _ int64, err error)
 	return hex.EncodeToString(h.Sum(nil)), n, err
 }
 
-// contextReader returns the error of its context when that is cancelled.
+// contextReader returns the error of its context when that is cancelled, and
+// counts the bytes as progress of its job.
 type contextReader struct {
 	ctx context.Context
 	r   io.Reader
@@ -134,5 +136,7 @@ func (c contextReader) Read(p []byte) (int, error) {
 	if err := context.Cause(c.ctx); err != nil {
 		return 0, err
 	}
-	return c.r.Read(p)
+	n, err := c.r.Read(p)
+	progress.Advance(c.ctx, int64(n))
+	return n, err
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
+	"github.com/tunebus/tunebus/pipeline/progress"
 )
 
 // Store is the artifact store as a job uses it. Keys are immutable.
@@ -29,6 +30,8 @@ func (j *Job) PutFile(ctx context.Context, name, mediaType, path string) (events
 	if err != nil {
 		return events.Artifact{}, err
 	}
+	ctx, upload := progress.Enter(ctx, progress.Upload)
+	defer upload.End()
 	ref, err := j.store.PutFile(ctx, key, mediaType, path)
 	return stored(name, ref, err)
 }
@@ -39,6 +42,8 @@ func (j *Job) PutDir(ctx context.Context, name, dir string) (events.Artifact, er
 	if err != nil {
 		return events.Artifact{}, err
 	}
+	ctx, upload := progress.Enter(ctx, progress.Upload)
+	defer upload.End()
 	ref, err := j.store.PutDir(ctx, key, dir)
 	return stored(name, ref, err)
 }
@@ -58,6 +63,8 @@ func (j *Job) Fetch(ctx context.Context, ref events.Reference, name string) (str
 	if err != nil {
 		return "", err
 	}
+	ctx, fetch := progress.Enter(ctx, progress.Fetch)
+	defer fetch.End()
 	return path, j.store.Fetch(ctx, ref, path)
 }
 
@@ -68,5 +75,7 @@ func (j *Job) FetchDir(ctx context.Context, ref events.Reference, name string) (
 	if err != nil {
 		return "", err
 	}
+	ctx, fetch := progress.Enter(ctx, progress.Fetch)
+	defer fetch.End()
 	return path, j.store.FetchDir(ctx, ref, path)
 }

@@ -36,6 +36,26 @@
 // A service gives the engine to a worker; see pipeline/service and
 // services/finetune/cmd.
 //
+// # Progress
+//
+// The worker counts what a job gets done: bytes that it moves, steps that it
+// reports with [Job.Progress], and rows and tokens that it counts with
+// [Job.Advance]. A job that gets nothing done for longer than the settings allow
+// for its stage ([Job.Stage]) goes to another worker. So an engine passes on the
+// context that it got, names its stages, and announces what it waits for:
+//
+//	job.Stage(engine.StageLoad)
+//	model := open(dir)
+//	job.Stage(engine.StageTokenise)
+//	for row := range rows {
+//		…
+//		job.Advance(1)
+//	}
+//	job.Stage(engine.StageTrain)
+//	…
+//	done := engine.Waiting(ctx, "the rate limit of the judge", 2*time.Minute)
+//	defer done()
+//
 // # What the worker promises
 //
 // Run is called once for each attempt, on a goroutine of its own. An attempt

@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"strings"
 
 	"github.com/tunebus/tunebus/events"
 )
@@ -46,9 +45,6 @@ func Problem(err error) *events.Problem {
 	if e, ok := errors.AsType[*JobError](err); ok && e.Code != "" {
 		p.Code = e.Code
 	}
-	const longest = 4096 // an event stays far under 64 KiB
-	if len(p.Message) > longest {
-		p.Message = strings.ToValidUTF8(p.Message[:longest], "") + " …"
-	}
+	p.Message = events.Cut(p.Message, events.MaxErrorBytes) // the error may quote a large file
 	return p
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/progress"
 )
 
 // Job is one attempt at a phase, as its engine sees it.
@@ -19,6 +20,7 @@ type Job struct {
 	Resume Resume
 
 	runtime  Runtime
+	monitor  *progress.Monitor
 	store    Store
 	sources  Sources
 	saveTime time.Duration
@@ -47,6 +49,8 @@ type JobConfig struct {
 	Attempt int
 	Resume  Resume
 	Runtime Runtime
+	// Monitor watches the progress of the job; nil: nobody does.
+	Monitor *progress.Monitor
 	Store   Store
 	Sources Sources
 	// SaveTime limits the last checkpoint at a shutdown, see [Job.Saving].
@@ -60,6 +64,7 @@ func NewJob(c JobConfig) *Job {
 		Attempt:  c.Attempt,
 		Resume:   c.Resume,
 		runtime:  c.Runtime,
+		monitor:  c.Monitor,
 		store:    c.Store,
 		sources:  c.Sources,
 		saveTime: c.SaveTime,
@@ -75,8 +80,9 @@ func (j *Job) Scratch(name string) (string, error) { return j.runtime.ScratchPat
 // Progress reports how far the work is. total is 0 if it is unknown. The points
 // of all steps become the phase's metric history; only a few messages a second
 // are published on the way. A point without a step or a time gets those of the
-// call.
+// call. Each call counts as a step of the stage.
 func (j *Job) Progress(ctx context.Context, step, total int64, points ...events.Point) error {
+	j.monitor.Step()
 	return j.runtime.RecordProgress(ctx, step, total, points)
 }
 
@@ -86,6 +92,8 @@ func (j *Job) Progress(ctx context.Context, step, total int64, points ...events.
 // be stored is no error, since it costs work only if the attempt breaks off.
 // The error is not nil when a newer attempt has taken the job over.
 func (j *Job) Checkpoint(ctx context.Context, step int64, dir string, keep int) error {
+	ctx, saving := progress.Enter(ctx, progress.Save)
+	defer saving.End()
 	return j.runtime.SaveCheckpoint(ctx, step, dir, keep)
 }
 
@@ -125,6 +133,8 @@ func (j *Job) WriteCheckpoint(ctx context.Context, step int64, keep int, write f
 	if !ok {
 		return nil
 	}
+	ctx, saving := progress.Enter(ctx, progress.Save)
+	defer saving.End()
 	dir, err := j.Scratch("checkpoint-" + strconv.FormatInt(step, 10))
 	if err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/allowedpath"
+	"github.com/tunebus/tunebus/pipeline/progress"
 	"github.com/tunebus/tunebus/pipeline/spec"
 )
 
@@ -30,19 +31,20 @@ type Sources struct {
 // Model returns the folder of the model that the specification's key names:
 // an upload of the submitter, a folder below the roots, or a Hub id.
 func (j *Job) Model(ctx context.Context, key, id string) (string, error) {
-	return j.source(ctx, key, id, Hub.Model)
+	return findSource(ctx, j, key, id, Hub.Model)
 }
 
 // Dataset returns the file or folder of the data set that the key names.
 func (j *Job) Dataset(ctx context.Context, key, id string) (string, error) {
-	return j.source(ctx, key, id, Hub.Dataset)
+	return findSource(ctx, j, key, id, Hub.Dataset)
 }
 
-func (j *Job) source(
-	ctx context.Context, key, id string, fromHub func(h Hub, ctx context.Context, id, revision string) (string, error),
+// findSource returns the path of what a key names.
+func findSource(
+	ctx context.Context, j *Job, key, id string, fromHub func(h Hub, ctx context.Context, id, revision string) (string, error),
 ) (string, error) {
 	if ref, ok := j.Request.Inputs.Files[key]; ok {
-		return j.fetchUpload(ctx, key, ref)
+		return fetchUpload(ctx, j, key, ref)
 	}
 	if id == "" {
 		return "", Permanent("missing_input", fmt.Errorf("%s is empty; name a path or a Hub id there", key))
@@ -56,6 +58,8 @@ func (j *Job) source(
 	case j.sources.Hub == nil:
 		return "", Permanent("no_hub", fmt.Errorf("%s = %q: this worker may not use the Hub, and no such folder is below its data roots", key, id))
 	}
+	ctx, fetch := progress.Enter(ctx, progress.Fetch)
+	defer fetch.End()
 	dir, err := fromHub(j.sources.Hub, ctx, id, "")
 	if err != nil {
 		return "", Permanent("hub", fmt.Errorf("%s = %q: %w", key, id, err))
@@ -69,7 +73,7 @@ const mediaTar = "application/x-tar"
 // fetchUpload fetches a file that the submitter uploaded. Its name in the
 // scratch folder is made here. Only the extension comes out of the store's key,
 // because readers of data sets choose the format by it.
-func (j *Job) fetchUpload(ctx context.Context, key string, ref events.Reference) (string, error) {
+func fetchUpload(ctx context.Context, j *Job, key string, ref events.Reference) (string, error) {
 	name := "input-" + strings.ReplaceAll(filepath.Base(key), ".", "-")
 	if ref.MediaType == mediaTar {
 		return j.FetchDir(ctx, ref, name)

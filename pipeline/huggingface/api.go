@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"strconv"
 	"time"
+
+	"github.com/tunebus/tunebus/pipeline/progress"
 )
 
 // Errors that callers can distinguish with errors.Is.
@@ -56,11 +58,20 @@ func (a *api) get(ctx context.Context, what, address string) (*http.Response, er
 		delay := a.backoff << min(try-1, 6)
 		delay = max(delay+time.Duration(rand.Int64N(int64(delay)/2+1)), retryAfter)
 		a.log.Warn("request to the Hub failed; retrying", "what", what, "try", try+1, "in", delay, "error", err)
-		select {
-		case <-time.After(delay):
-		case <-ctx.Done():
-			return nil, fmt.Errorf("%s: %w", what, context.Cause(ctx))
+		if err := a.pause(ctx, what, delay); err != nil {
+			return nil, err
 		}
+	}
+}
+
+// pause waits before the next try, and announces that to the job of the context.
+func (a *api) pause(ctx context.Context, what string, delay time.Duration) error {
+	defer progress.Wait(ctx, "the Hub at "+a.base.Host+" to answer again", delay+time.Minute).End()
+	select {
+	case <-time.After(delay):
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("%s: %w", what, context.Cause(ctx))
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tunebus/tunebus/pipeline/atomicfile"
+	"github.com/tunebus/tunebus/pipeline/progress"
 )
 
 // downloader downloads and verifies files.
@@ -78,7 +79,7 @@ func (d downloader) transfer(ctx context.Context, what, address, path string, f 
 	}
 	defer response.Body.Close()
 	err = atomicfile.Write(path, func(w io.Writer) error {
-		return f.copyVerified(w, response.Body)
+		return f.copyVerified(w, progress.Reader(ctx, response.Body))
 	}, atomicfile.Options{TempPattern: ".fetching-*"})
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)

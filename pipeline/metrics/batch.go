@@ -9,9 +9,8 @@ import (
 const (
 	// publishInterval bounds how often progress is published.
 	publishInterval = 250 * time.Millisecond
-	// batchPoints bounds the points of one event, which thereby stays far under
-	// 64 KiB.
-	batchPoints = 200
+	// batchPoints is the number of points with which a batch is due.
+	batchPoints = events.MaxNumbers
 )
 
 // batch collects the points that are published together, and estimates the

@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -107,6 +108,7 @@ func stamped(points []events.Point, step int64, now time.Time) []events.Point {
 		if p.Step == 0 {
 			p.Step = step
 		}
+		p.Key = events.Cut(p.Key, events.MaxNameBytes) // as events have it, so that the history agrees with the stream
 		out[i] = p
 	}
 	return out
@@ -115,8 +117,11 @@ func stamped(points []events.Point, step int64, now time.Time) []events.Point {
 func (r *Recorder) publish(ctx context.Context, now time.Time) {
 	ev := r.batch.take(now)
 	ev.RunID, ev.Phase, ev.Attempt = r.cfg.RunID, r.cfg.Phase, r.cfg.Attempt
-	if err := r.cfg.Publisher.PublishMetric(ctx, ev); err != nil {
-		r.cfg.Logger.DebugContext(ctx, "progress not published", "error", err)
+	for _, points := range events.SplitPoints(ev.Points) {
+		ev.Points = points
+		if err := r.cfg.Publisher.PublishMetric(ctx, ev); err != nil {
+			r.cfg.Logger.DebugContext(ctx, "progress not published", "error", err)
+		}
 	}
 }
 
@@ -130,9 +135,12 @@ func (r *Recorder) sampleMachine(ctx context.Context) {
 			return
 		}
 		points, err := r.recordSample(points)
-		ev := events.Telemetry{RunID: r.cfg.RunID, Phase: r.cfg.Phase, Attempt: r.cfg.Attempt, Points: points}
-		if publishErr := r.cfg.Publisher.PublishMetric(ctx, ev); err != nil || publishErr != nil {
-			r.cfg.Logger.DebugContext(ctx, "sample of the machine lost", "error", err, "publish_error", publishErr)
+		for _, part := range events.SplitPoints(points) {
+			ev := events.Telemetry{RunID: r.cfg.RunID, Phase: r.cfg.Phase, Attempt: r.cfg.Attempt, Points: part}
+			err = errors.Join(err, r.cfg.Publisher.PublishMetric(ctx, ev))
+		}
+		if err != nil {
+			r.cfg.Logger.DebugContext(ctx, "sample of the machine lost", "error", err)
 		}
 		select {
 		case <-ctx.Done():

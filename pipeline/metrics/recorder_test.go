@@ -269,3 +269,34 @@ func TestRecorderSamples(t *testing.T) {
 		}
 	})
 }
+
+// TestManyPointsAtOnce: points beyond the bound of an event go into several, and
+// none is lost.
+func TestManyPointsAtOnce(t *testing.T) {
+	t.Parallel()
+	s, f := &stream{}, &folder{dir: t.TempDir()}
+	r, err := metrics.Start(t.Context(), config(f, s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var points []events.Point
+	for i := range 1500 {
+		points = append(points, events.Point{Key: fmt.Sprint(i, strings.Repeat("<", 100)), Value: 1, Time: time.Unix(1, 0)})
+	}
+	if err := r.Record(t.Context(), 1, 1, points); err != nil {
+		t.Fatal(err)
+	}
+	path, err := r.Finish(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var published []string
+	for _, ev := range s.published {
+		for _, p := range events.Bound(ev).(events.Progress).Points {
+			published = append(published, fmt.Sprintf("%s:%d=%g", p.Key, p.Step, p.Value))
+		}
+	}
+	if history := read(t, path); strings.Join(published, " ") != history || len(published) != len(points) {
+		t.Errorf("%d points in %d events, want the %d of the history", len(published), len(s.published), len(points))
+	}
+}

@@ -51,20 +51,21 @@ func (o Overrides) inputs(had, named map[string]events.Reference) map[string]eve
 	return out
 }
 
-// faults returns the faults that the overrides bring into a request that has
-// none without them. A request that repeats an older run is left to intake,
-// which reads it over that run.
+// faults returns the faults for which a request must not be submitted: its size,
+// and those that the overrides bring into it. The run that a request repeats is not
+// read here, so intake checks what the two have together.
 func (o Overrides) faults(req events.PipelineRequested) []events.Fault {
-	if len(o.tree.Sections) == 0 || req.RerunOf != "" {
-		return nil
-	}
 	raw, err := o.Apply(req.Specification)
 	if err != nil {
 		return nil // the request has faults of its own
 	}
+	changed, after := spec.FromJSON(raw)
+	sizes := spec.SizeFaults(req, changed)
+	if len(o.tree.Sections) == 0 || req.RerunOf != "" {
+		return sizes
+	}
 	_, before := spec.FromJSON(req.Specification)
-	_, after := spec.FromJSON(raw)
-	return slices.DeleteFunc(after, func(f events.Fault) bool { return slices.Contains(before, f) })
+	return append(sizes, slices.DeleteFunc(after, func(f events.Fault) bool { return slices.Contains(before, f) })...)
 }
 
 // faultSummary holds the faults of many requests. A fault that many requests
@@ -81,7 +82,7 @@ type occurrence struct {
 }
 
 func (s *faultSummary) add(request uint64, faults []events.Fault) {
-	for _, f := range faults {
+	for _, f := range events.BoundFaults(faults) {
 		if s.occurrences == nil {
 			s.occurrences = map[events.Fault]*occurrence{}
 		}
@@ -93,18 +94,23 @@ func (s *faultSummary) add(request uint64, faults []events.Fault) {
 	}
 }
 
-// err returns the faults as an error; nil without any.
-func (s *faultSummary) err() error {
+// err returns the faults as an error; nil without any. why says why nothing was
+// submitted.
+func (s *faultSummary) err(why string) error {
 	if len(s.order) == 0 {
 		return nil
 	}
 	var out structconf.Faults
-	for _, f := range s.order {
+	for _, f := range events.BoundFaults(s.order) {
+		if s.occurrences[f] == nil { // it says how many are left out
+			out = append(out, structconf.Fault{Key: f.Key, Value: f.Value, Allowed: f.Allowed, Message: f.Message})
+			continue
+		}
 		in := fmt.Sprintf(", in request %d", s.occurrences[f].first)
 		if n := s.occurrences[f].n; n > 1 {
 			in += fmt.Sprintf(" and %d more", n-1)
 		}
 		out = append(out, structconf.Fault{Key: f.Key, Value: f.Value, Allowed: f.Allowed, Message: f.Message + in})
 	}
-	return fmt.Errorf("nothing was submitted, since the changes do not fit:\n%w", out)
+	return fmt.Errorf("nothing was submitted, since %s:\n%w", why, out)
 }

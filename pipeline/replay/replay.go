@@ -139,7 +139,8 @@ func (r *Replay) Bound(ctx context.Context) (bool, error) {
 }
 
 // Check calls skipped for each request that is left out. The error names the
-// faults that the overrides bring into the others.
+// faults that the overrides bring into the others, and those whose size intake would
+// reject.
 func (r *Replay) Check(ctx context.Context, skipped func(Skipped)) error {
 	var faults faultSummary
 	err := r.each(ctx, func(d requestlog.Request, req events.PipelineRequested) error {
@@ -149,7 +150,10 @@ func (r *Replay) Check(ctx context.Context, skipped func(Skipped)) error {
 	if err != nil {
 		return err
 	}
-	return faults.err()
+	if len(r.Overrides.tree.Sections) == 0 {
+		return faults.err("a request would be rejected")
+	}
+	return faults.err("the changes do not fit")
 }
 
 // Submit submits the requests and calls each after every one. files are

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/tunebus/tunebus/events"
@@ -12,8 +13,9 @@ import (
 
 // Policy is how often and how long a job is worked on.
 type Policy struct {
-	// Tries is how many attempts may end by an error, Crashes how many without
-	// an attempt_ended event because their process was killed.
+	// Tries is how many attempts may end by an error, Crashes how many may end
+	// without an attempt_ended event, because their process was killed, or
+	// because they stalled.
 	Tries, Crashes int
 	// Backoff is the delay before the second try, MaxBackoff the longest delay;
 	// 0: no limit.
@@ -70,31 +72,51 @@ func (p Policy) Delay(tries int) time.Duration {
 // UsedUp returns why no further attempt may work on a phase, or nil.
 func (p Policy) UsedUp(state *events.PhaseState) error {
 	if n := state.Tries(); n >= p.Tries {
-		last := LastError(state)
+		last := lastError(state, func(a events.Attempt) bool { return a.Ended.Reason == events.EndError })
 		if last == nil {
 			last = errors.New("no error was reported")
 		}
 		return fmt.Errorf("gave up after %d tries: %w", n, last)
 	}
 	if n := state.Crashes(); n >= p.Crashes {
-		return &engine.JobError{
-			Code: "crashed",
-			Err: fmt.Errorf("gave up after %d attempts that ended without a word, most often because the process was killed; "+
-				"look at its memory", n),
-		}
+		return crashed(state, n)
 	}
 	return nil
+}
+
+// crashed is the error of a phase of which n attempts crashed or stalled.
+func crashed(state *events.PhaseState, n int) error {
+	const killed = "ended without a word, most often because the process was killed; look at its memory"
+	stalled := 0
+	for _, a := range state.Attempts {
+		if a.Stalled() {
+			stalled++
+		}
+	}
+	if stalled == 0 {
+		return &engine.JobError{Code: "crashed", Err: fmt.Errorf("gave up after %d attempts that %s", n, killed)}
+	}
+	text := fmt.Sprintf("gave up after %d attempts that made no progress; the last one: %v", stalled, lastError(state, events.Attempt.Stalled))
+	if stalled < n {
+		text += fmt.Sprintf("; %d more %s", n-stalled, killed)
+	}
+	return &engine.JobError{Code: events.CodeStalled, Err: errors.New(text)}
 }
 
 // LastError is the error of the latest attempt that ended by one; nil if none
 // did.
 func LastError(state *events.PhaseState) error {
+	return lastError(state, func(events.Attempt) bool { return true })
+}
+
+// lastError is the error of the latest attempt that matches and ended by one.
+func lastError(state *events.PhaseState, matches func(events.Attempt) bool) error {
 	if state == nil {
 		return nil
 	}
-	for i := len(state.Attempts) - 1; i >= 0; i-- {
-		if e := state.Attempts[i].Ended; e != nil && e.Error != nil {
-			return &engine.JobError{Code: e.Error.Code, Err: errors.New(e.Error.Message)}
+	for _, a := range slices.Backward(state.Attempts) {
+		if a.Ended != nil && a.Ended.Error != nil && matches(a) {
+			return &engine.JobError{Code: a.Ended.Error.Code, Err: errors.New(a.Ended.Error.Message)}
 		}
 	}
 	return nil

@@ -10,8 +10,8 @@ import (
 	"github.com/tunebus/tunebus/pipeline/engine"
 )
 
-// TestPolicyUsedUp: errors count as tries, attempts without an end as
-// crashes, shutdowns against nothing.
+// TestPolicyUsedUp: errors count as tries, attempts without an end or without
+// progress as crashes, shutdowns and lost jobs against nothing.
 func TestPolicyUsedUp(t *testing.T) {
 	t.Parallel()
 	attempt := func(n int, reason events.EndReason) events.Attempt {
@@ -19,12 +19,15 @@ func TestPolicyUsedUp(t *testing.T) {
 		if reason != "" {
 			a.Ended = &events.AttemptEnded{Attempt: n, Reason: reason}
 		}
+		if reason == "stalled" {
+			a.Ended.Reason, a.Ended.Error = events.EndLost, &events.Problem{Code: events.CodeStalled, Message: fmt.Sprintf("no progress in the stage train at %d", n)}
+		}
 		if reason == events.EndError {
 			a.Ended.Error = &events.Problem{Code: "oom", Message: fmt.Sprintf("out of memory at %d", n)}
 		}
 		return a
 	}
-	e, s, silent := events.EndError, events.EndShutdown, events.EndReason("")
+	e, s, silent, lost, stalled := events.EndError, events.EndShutdown, events.EndReason(""), events.EndLost, events.EndReason("stalled")
 	for _, c := range []struct {
 		had            []events.EndReason
 		tries, crashes int // of the specification; 0: the default
@@ -39,6 +42,11 @@ func TestPolicyUsedUp(t *testing.T) {
 		{[]events.EndReason{silent, silent, silent, silent}, 0, 0, "", ""},
 		{[]events.EndReason{silent, s, silent, e, silent, silent, silent}, 0, 0, "crashed", "gave up after 5 attempts"},
 		{[]events.EndReason{silent, silent}, 0, 2, "crashed", "gave up after 2 attempts"},
+		{[]events.EndReason{lost, lost, lost}, 1, 1, "", ""},
+		{[]events.EndReason{stalled, stalled, stalled, stalled}, 0, 0, "", ""},
+		{[]events.EndReason{stalled, e, stalled, lost}, 0, 2, "stalled", "gave up after 2 attempts that made no progress; the last one: no progress in the stage train at 3"},
+		{[]events.EndReason{silent, stalled, silent}, 0, 3, "stalled", "gave up after 1 attempts that made no progress; the last one: no progress in the stage train at 2; 2 more ended without a word"},
+		{[]events.EndReason{e, stalled}, 1, 0, "oom", "gave up after 1 tries: out of memory at 1"},
 	} {
 		var req events.PhaseRequested
 		req.Specification.Pipeline.MaxTries, req.Specification.Pipeline.MaxCrashes = c.tries, c.crashes

@@ -69,6 +69,7 @@ func (s *Service) AddPhase(p events.Phase, e engine.Engine) error {
 		Grace:            cfg.Grace,
 		MaxBackoff:       s.Settings.Limits.Backoff,
 		StoreRetryBudget: s.Settings.Artifacts.Patience,
+		Stall:            s.Settings.Stall(p),
 		Sources:          sources,
 		Scratch:          s.Settings.Data.Scratch,
 		Name:             s.process.name,

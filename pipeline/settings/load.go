@@ -90,13 +90,16 @@ func readFiles(files []string) (structconf.Tree, structconf.Faults, error) {
 }
 
 // liftServices makes each table in the section services a section, such as
-// services.intake.
-func liftServices(t structconf.Tree) {
-	services, _ := t.Sections["services"].(map[string]any)
-	for name, v := range services {
-		if table, ok := v.(map[string]any); ok {
-			t.Sections["services."+name] = table
-			delete(services, name)
+// services.intake, and each table in those, such as services.finetune.stall.
+func liftServices(t structconf.Tree) { liftTables(t, "services") }
+
+func liftTables(t structconf.Tree, section string) {
+	table, _ := t.Sections[section].(map[string]any)
+	for name, v := range table {
+		if inner, ok := v.(map[string]any); ok {
+			t.Sections[section+"."+name] = inner
+			delete(table, name)
+			liftTables(t, section+"."+name)
 		}
 	}
 }

@@ -22,17 +22,20 @@ import (
 
 // Settings is the whole configuration of a process.
 type Settings struct {
-	Bus         Bus         `json:"bus"`
-	Artifacts   Artifacts   `json:"artifacts"`
-	Data        Data        `json:"data"`
-	Credentials Credentials `json:"credentials"`
-	Limits      spec.Limits `json:"limits"`
-	Services    Services    `json:"services"`
-	Intake      Intake      `json:"services.intake"`
-	Finetune    Worker      `json:"services.finetune"`
-	Inference   Inference   `json:"services.inference"`
-	Evaluation  Evaluation  `json:"services.evaluation"`
-	Tracker     Tracker     `json:"services.tracker"`
+	Bus             Bus             `json:"bus"`
+	Artifacts       Artifacts       `json:"artifacts"`
+	Data            Data            `json:"data"`
+	Credentials     Credentials     `json:"credentials"`
+	Limits          spec.Limits     `json:"limits"`
+	Services        Services        `json:"services"`
+	Intake          Intake          `json:"services.intake"`
+	Finetune        Worker          `json:"services.finetune"`
+	FinetuneStall   FinetuneStall   `json:"services.finetune.stall"`
+	Inference       Inference       `json:"services.inference"`
+	InferenceStall  InferenceStall  `json:"services.inference.stall"`
+	Evaluation      Evaluation      `json:"services.evaluation"`
+	EvaluationStall EvaluationStall `json:"services.evaluation.stall"`
+	Tracker         Tracker         `json:"services.tracker"`
 }
 
 // Bus is the section bus: the connection to NATS.

@@ -43,6 +43,17 @@ func Plan(s events.Specification) []events.Step {
 	return plan
 }
 
+// PlanWith returns the plan with other queues for some phases.
+func PlanWith(s events.Specification, queues map[events.Phase]string) []events.Step {
+	plan := Plan(s)
+	for i, step := range plan {
+		if q, ok := queues[step.Phase]; ok {
+			plan[i].Queue = q
+		}
+	}
+	return plan
+}
+
 // Path is a key whose value may be a path on the machine of the submitter.
 type Path struct {
 	Key   string

@@ -98,6 +98,9 @@ func unexpanded(v any, path string) structconf.Faults {
 		}
 	case []any:
 		for i, e := range v {
+			if len(faults) > maxFaults {
+				break
+			}
 			faults = append(faults, unexpanded(e, fmt.Sprintf("%s[%d]", path, i))...)
 		}
 	}

@@ -11,6 +11,11 @@ import (
 func Nearest(word string, candidates []string) string {
 	best, nearest := 1+len(word)/3, ""
 	for _, c := range candidates {
+		// The distance is not below the difference of the lengths. A word may come
+		// from anywhere and have a megabyte.
+		if max(len(word)-len(c), len(c)-len(word)) > best {
+			continue
+		}
 		if d := distance(word, c); d <= best && (nearest == "" || d < best) {
 			best, nearest = d, c
 		}

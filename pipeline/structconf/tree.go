@@ -39,8 +39,12 @@ func (t Tree) Unknown(known []string) Faults {
 // key that could not be decoded, because its value was never set.
 func (t Tree) Locate(decoding, values Faults) Faults {
 	all := slices.Clone(decoding)
+	undecoded := map[string]bool{}
+	for _, f := range decoding {
+		undecoded[f.Key] = true
+	}
 	for _, f := range values {
-		if slices.ContainsFunc(decoding, func(d Fault) bool { return d.Key == f.Key }) {
+		if undecoded[f.Key] {
 			continue
 		}
 		key, _, _ := strings.Cut(f.Key, "[") // an element has the position of its list

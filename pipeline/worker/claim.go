@@ -13,6 +13,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/checkpointing"
 	"github.com/tunebus/tunebus/pipeline/engine"
+	"github.com/tunebus/tunebus/pipeline/progress"
 	"github.com/tunebus/tunebus/pipeline/retry"
 	"github.com/tunebus/tunebus/pipeline/spec"
 )
@@ -34,6 +35,7 @@ type attempt struct {
 	publishedStep int64
 
 	lastStep      atomic.Int64 // how far the engine is
+	progress      *progress.Monitor
 	checkpoints   *checkpointing.Saver
 	wakeups       subscription
 	stopHeartbeat func() // ends the heartbeats of the delivery, once the job is lost

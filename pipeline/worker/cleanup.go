@@ -13,6 +13,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
 	"github.com/tunebus/tunebus/pipeline/checkpointing"
 	"github.com/tunebus/tunebus/pipeline/failpoint"
+	"github.com/tunebus/tunebus/pipeline/progress"
 )
 
 // listStore is the artifact store as the cleaner needs it.
@@ -108,6 +109,7 @@ func (c *cleaner) deleteBelow(ctx context.Context, prefix string, needed map[str
 		if err == nil && !needed[o.Key] {
 			err = c.store.Delete(ctx, o.Key)
 		}
+		progress.Advance(ctx, 1)
 		if err != nil && !errors.Is(err, artifact.ErrNotFound) {
 			return err
 		}

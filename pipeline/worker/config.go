@@ -9,6 +9,7 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/engine"
+	"github.com/tunebus/tunebus/pipeline/progress"
 )
 
 // Config says which jobs a worker takes and how it works on them.
@@ -26,6 +27,9 @@ type Config struct {
 	// StoreRetryBudget is how long a job keeps retrying when the artifact store
 	// is full or unreachable. Default 1 h.
 	StoreRetryBudget time.Duration
+	// Stall limits the stages of a job that make no progress. Default: nothing is
+	// limited.
+	Stall progress.Limits
 	// Sources are the places of models and data sets.
 	Sources engine.Sources
 	// Scratch is the folder for temporary files. Default: the system's.

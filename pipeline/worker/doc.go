@@ -26,11 +26,16 @@
 //	a cancel was requested                  completed, cancelled
 //	the process stops                       attempt_ended (shutdown), redelivered at once
 //	a newer attempt or a completed fact     attempt_ended (lost); what was stored is deleted
+//	no progress for too long                attempt_ended (lost, "stalled"), redelivered after the ack wait
 //
 // pipeline/retry alone decides what an error means; a table test covers it.
 // Tries and crashes are counted in facts, and the timeout runs from the first
 // started fact, so they hold over all attempts and all workers. Shutdowns count
 // against nothing.
+//
+// A heartbeat vouches for progress. Package progress watches each job, from its
+// delivery to its end, on a goroutine of its own; stall.go says what follows
+// from a stall. A stalled job keeps its slot until its engine has returned.
 //
 // An engine that does not stop within half a second is not waited for. A
 // cancelled or overdue phase is completed without it; its slot takes no other

@@ -8,10 +8,12 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/artifact/storeretry"
 	"github.com/tunebus/tunebus/pipeline/checkpointing"
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/failpoint"
 	"github.com/tunebus/tunebus/pipeline/metrics"
+	"github.com/tunebus/tunebus/pipeline/progress"
 	"github.com/tunebus/tunebus/pipeline/retry"
 	"github.com/tunebus/tunebus/pipeline/scratch"
 )
@@ -23,7 +25,7 @@ type executor struct {
 	cfg      Config
 	budget   shutdownBudget
 	engine   engine.Engine
-	store    retryingStore
+	store    storeretry.Store
 	registry checkpointing.Registry
 	journal  eventPublisher
 	history  runReader
@@ -34,13 +36,17 @@ type executor struct {
 // execute has the engine work and finishes the attempt by the outcome. An
 // engine that ignores cancellation does not delay the phase or the shutdown, but
 // it keeps its slot until it returns.
-func (e *executor) execute(ctx, graceCtx context.Context, a *attempt) error {
-	watch := watchOwnership(ctx, graceCtx, a, e.history, e.cfg.Timing.OwnershipCheckInterval)
+func (e *executor) execute(ctx, graceCtx, jobCtx context.Context, a *attempt) error {
+	watch := watchOwnership(ctx, jobCtx, a, e.history, e.cfg.Timing.OwnershipCheckInterval)
 	defer watch.stop()
 	x := e.start(watch, a)
 	engineCtx, done := withGrace(ctx, e.budget.Engine)
 	defer done()
-	if x.wait(watch.workCtx, min(engineStopTime, e.budget.Engine)) {
+	returned := x.wait(watch.workCtx, min(engineStopTime, e.budget.Engine))
+	if stall := a.progress.Retire(progress.Finish); stall != nil {
+		return e.letGo(engineCtx, graceCtx, a, x, stall)
+	}
+	if returned {
 		return e.finisher.conclude(graceCtx, a, x, retry.Classify(x.err, context.Cause(watch.workCtx)))
 	}
 	c := retry.Classify(errStillWorking, context.Cause(watch.workCtx))
@@ -73,9 +79,12 @@ func (e *executor) start(watch *ownershipWatch, a *attempt) *execution {
 	}
 	go func() { // ends with the engine, which execute waits for
 		defer close(x.done)
+		a.progress.SetStage(progress.Fetch)
 		if x.err = x.open(watch.workCtx); x.err == nil {
+			a.progress.SetStage(workStage(a.req.Phase))
 			x.res, x.err = runEngine(watch.workCtx, e.engine, x.job)
 		}
+		a.progress.SetStage(progress.Finish)
 		failpoint.Here(failpoint.JobDone)
 		x.res.Notes = append(x.res.Notes, x.notes...)
 		if x.err == nil {
@@ -129,7 +138,8 @@ func (x *execution) open(ctx context.Context) error {
 		Attempt:  x.attempt.number,
 		Resume:   resume,
 		Runtime:  x,
-		Store:    x.executor.store.logTo(x.attempt.log),
+		Monitor:  x.attempt.progress,
+		Store:    x.executor.store.LogTo(x.attempt.log),
 		Sources:  x.executor.cfg.Sources,
 		SaveTime: x.executor.budget.Checkpoint,
 	})
@@ -142,7 +152,7 @@ func (x *execution) open(ctx context.Context) error {
 func (x *execution) fetchCheckpoint(ctx context.Context) (engine.Resume, error) {
 	a := x.attempt
 	fetched, err := checkpointing.NewLoader(a.checkpointJob(), x.executor.registry).
-		Fetch(ctx, a.resumeFrom, &x.scratch, x.executor.store.logTo(a.log).fetchCheckpoint)
+		Fetch(ctx, a.resumeFrom, &x.scratch, x.executor.store.LogTo(a.log).FetchCheckpoint)
 	if err != nil {
 		return engine.Resume{}, err
 	}

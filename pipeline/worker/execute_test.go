@@ -14,6 +14,7 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
+	"github.com/tunebus/tunebus/pipeline/artifact/storeretry"
 	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/bus/delivery"
@@ -29,7 +30,7 @@ func newTestExecutor(t *testing.T, store engine.Store, streams *fakeStreams, e e
 		cfg:      cfg,
 		budget:   newShutdownBudget(cfg.Grace),
 		engine:   e,
-		store:    retryingStore{store: store},
+		store:    storeretry.Store{Files: store},
 		registry: &fakeRegistry{},
 		journal:  streams,
 		history:  streams,
@@ -62,7 +63,7 @@ func TestExecutorResumes(t *testing.T) {
 	a.resumeFrom = checkpoint.Checkpoint{Attempt: 1, Step: 8, Reference: events.Reference{Key: "8"}}
 	a.resumeFrom.Before = []checkpoint.Checkpoint{{Attempt: 1, Step: 4, Reference: events.Reference{Key: "4"}}}
 	a.publishedStep = 8
-	if err := e.execute(t.Context(), t.Context(), a); err != nil {
+	if err := e.execute(t.Context(), t.Context(), t.Context(), a); err != nil {
 		t.Fatal(err)
 	}
 	if resume.Step != 4 || resume.Dir == "" || a.lastStep.Load() != 5 {
@@ -99,7 +100,7 @@ func TestExecutorShutdown(t *testing.T) {
 		return engine.Result{}, errors.Join(job.Checkpoint(ctx, 3, t.TempDir(), 1), cause)
 	}))
 	a := newTestAttempt(registry)
-	err := e.execute(ctx, t.Context(), a)
+	err := e.execute(ctx, t.Context(), t.Context(), a)
 	if again, ok := errors.AsType[*delivery.RetryAfter](err); !ok || again.Delay != 0 {
 		t.Errorf("the job is settled by %v", err)
 	}
@@ -124,7 +125,7 @@ func TestExecutorStartsOver(t *testing.T) {
 	}))
 	a := newTestAttempt(&fakeRegistry{}, started(1))
 	a.resumeFrom, a.publishedStep = checkpoint.Checkpoint{Attempt: 1, Step: 8, Reference: events.Reference{Key: "8"}}, 8
-	if err := e.execute(t.Context(), t.Context(), a); err != nil {
+	if err := e.execute(t.Context(), t.Context(), t.Context(), a); err != nil {
 		t.Fatal(err)
 	}
 	want := fmt.Sprintf("the checkpoint at step %d was set aside, and the work started over: other rows", 8)

@@ -5,6 +5,7 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
+	"github.com/tunebus/tunebus/pipeline/artifact/storeretry"
 	"github.com/tunebus/tunebus/pipeline/artifact/transfer"
 	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
@@ -15,6 +16,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/checkpointing"
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/failpoint"
+	"github.com/tunebus/tunebus/pipeline/progress"
 	"github.com/tunebus/tunebus/pipeline/retry"
 	"github.com/tunebus/tunebus/pipeline/scratch"
 )
@@ -37,7 +39,7 @@ func New(c *conn.Conn, store *artifact.Store, e engine.Engine, cfg Config) *Work
 	cfg = cfg.withDefaults()
 	budget := newShutdownBudget(cfg.Grace)
 	files := transfer.New(store)
-	facts, runs, registry := journal.New(c), history.New(c), checkpoint.New(c)
+	facts, runs, registry := waitingJournal{journal.New(c)}, history.New(c), checkpoint.New(c)
 	notifier := &natsNotifier{conn: c, phase: cfg.Phase, log: cfg.Logger}
 	sweep := func() {
 		store.Sweep()
@@ -60,7 +62,7 @@ func New(c *conn.Conn, store *artifact.Store, e engine.Engine, cfg Config) *Work
 			cfg:      cfg,
 			budget:   budget,
 			engine:   e,
-			store:    retryingStore{store: files, budget: cfg.StoreRetryBudget},
+			store:    storeretry.Store{Files: files, Budget: cfg.StoreRetryBudget, Log: cfg.Logger},
 			registry: registry,
 			journal:  facts,
 			history:  runs,
@@ -97,8 +99,19 @@ func (w *Worker) Handle(ctx context.Context, d delivery.Delivery) error {
 		return err
 	}
 	failpoint.Here(failpoint.JobDelivered)
-	graceCtx, stop := withGrace(ctx, w.budget.Publish)
+	monitor := progress.New(w.cfg.Stall, progress.Claim)
+	graceCtx, stop := withGrace(progress.With(ctx, monitor), w.budget.Publish)
 	defer stop()
+	jobCtx, endWork := context.WithCancelCause(graceCtx)
+	defer endWork(nil)
+	defer watchProgress(monitor, d, endWork, w.cfg.Logger.With("run", req.RunID, "phase", req.Phase))()
+	return settleStalled(monitor, w.handle(ctx, graceCtx, jobCtx, d, req))
+}
+
+// handle works on a job. ctx is cancelled at a shutdown. graceCtx lives longer,
+// so that the end of the job can be published then. jobCtx ends with graceCtx,
+// and when the job stalls.
+func (w *Worker) handle(ctx, graceCtx, jobCtx context.Context, d delivery.Delivery, req events.PhaseRequested) error {
 	// Subscribe before the run is read, so that no change falls in between.
 	wakeups := w.subscribe(req.RunID)
 	defer wakeups.Close()
@@ -114,14 +127,13 @@ func (w *Worker) Handle(ctx context.Context, d delivery.Delivery) error {
 		return &delivery.RetryAfter{Delay: delivery.RedeliveryDelay(d.Delivered, w.cfg.Timing.WrongWorkerDelay), Err: err}
 	}
 	a := newAttempt(req, run, retry.NewPolicy(req, w.cfg.MaxBackoff), w.cfg.Logger)
-	a.wakeups, a.stopHeartbeat = wakeups, d.StopHeartbeat
+	a.wakeups, a.stopHeartbeat, a.progress = wakeups, d.StopHeartbeat, progress.Of(graceCtx)
 	a.checkpoints = checkpointing.NewSaver(a.checkpointJob(), w.checkpoints)
-	return w.work(ctx, graceCtx, a)
+	return w.work(ctx, graceCtx, jobCtx, a)
 }
 
-// work claims the job, has it executed and finishes it. ctx is cancelled at a
-// shutdown; graceCtx lives longer, so that the result can be published then.
-func (w *Worker) work(ctx, graceCtx context.Context, a *attempt) error {
+// work claims the job, has it executed and finishes it.
+func (w *Worker) work(ctx, graceCtx, jobCtx context.Context, a *attempt) error {
 	end, decided, err := w.claimer.claim(graceCtx, a)
 	if err != nil {
 		return w.finisher.handleRefusal(graceCtx, a, err)
@@ -130,5 +142,5 @@ func (w *Worker) work(ctx, graceCtx context.Context, a *attempt) error {
 		a.startedAt = a.phaseStart()
 		return w.finisher.conclude(graceCtx, a, noExecution{}, end)
 	}
-	return w.executor.execute(ctx, graceCtx, a)
+	return w.executor.execute(ctx, graceCtx, jobCtx, a)
 }

@@ -59,6 +59,7 @@ func (e Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error)
 	if in.baseline != nil {
 		sc.baseline = metric.NewAggregate(suite)
 	}
+	job.Stage(engine.StageScore)
 	if err = sc.run(ctx, in, path); err != nil {
 		return res, judgements.saveLast(ctx, err)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/prediction"
+	"github.com/tunebus/tunebus/pipeline/progress"
 )
 
 // inputs are the answers to score.
@@ -42,7 +43,7 @@ func openInputs(ctx context.Context, job *engine.Job) (*inputs, error) {
 	if err != nil {
 		return in, fmt.Errorf("fetch predictions: %w", err)
 	}
-	if in.rows, err = countRows(f); err != nil {
+	if in.rows, err = countRows(ctx, f); err != nil {
 		return in, err
 	}
 	in.answers = prediction.Read(f)
@@ -73,9 +74,9 @@ func (in *inputs) open(ctx context.Context, job *engine.Job, ref events.Referenc
 
 // countRows counts the lines that are not empty, for the progress, and rewinds
 // the file.
-func countRows(f *os.File) (int64, error) {
+func countRows(ctx context.Context, f *os.File) (int64, error) {
 	n := int64(0)
-	lines := bufio.NewReader(f)
+	lines := bufio.NewReader(progress.Reader(ctx, f))
 	for {
 		line, err := lines.ReadBytes('\n')
 		if len(line) > 1 {

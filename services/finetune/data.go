@@ -25,6 +25,7 @@ type trainingData struct {
 func prepare(ctx context.Context, job *engine.Job, base string) (trainingData, error) {
 	s := job.Request.Specification.FineTuner
 	var d trainingData
+	job.Stage(engine.StageTokenise)
 	tok, err := token.Open(base)
 	if err != nil {
 		return d, engine.Permanent("bad_model", err)
@@ -72,6 +73,7 @@ func (d *trainingData) read(
 			}
 		}
 		examples = append(examples, llm.Example{IDs: ids, Count: counts})
+		job.Advance(1)
 	}
 	if len(examples) == 0 {
 		return nil, nil, engine.Permanent("empty_dataset", fmt.Errorf("%s: %w", key, dataset.ErrEmpty))

@@ -9,6 +9,7 @@ import (
 	"github.com/tunebus/tunebus/llm"
 	"github.com/tunebus/tunebus/llm/token"
 	"github.com/tunebus/tunebus/pipeline/engine"
+	"github.com/tunebus/tunebus/pipeline/progress"
 )
 
 // Engine is the built-in engine: it trains on the CPU, in pure Go.
@@ -28,10 +29,12 @@ func (Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error) {
 		return res, err
 	}
 	res.Notes = append(res.Notes, data.notes...)
+	job.Stage(engine.StageLoad)
 	model, err := openModel(base, s)
 	if err != nil {
 		return res, err
 	}
+	job.Stage(engine.StageTrain)
 	trained, err := train(ctx, job, model, data)
 	if err != nil {
 		return res, err
@@ -40,6 +43,7 @@ func (Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error) {
 	if err != nil {
 		return res, err
 	}
+	job.Stage(engine.StageSave)
 	if err := save(model, base, dir, s); err != nil {
 		return res, err
 	}
@@ -92,12 +96,15 @@ func train(ctx context.Context, job *engine.Job, model *llm.Model, data training
 	cfg := trainConfig(job.Request.Specification.FineTuner)
 	var reportErr error
 	hooks := reportTo(ctx, job, &reportErr)
-	res, err := model.Train(ctx, data.training, data.validation, cfg, hooks, job.Resume.Dir)
+	// The model asks its context once for each batch, of the validation too: one
+	// step, or one validation, may take longer than a stage without progress.
+	polled := progress.Polled(ctx)
+	res, err := model.Train(polled, data.training, data.validation, cfg, hooks, job.Resume.Dir)
 	if errors.Is(err, llm.ErrForeign) { // such as after a change of a file below the data roots
 		if err := job.StartOver(ctx, err); err != nil {
 			return res, err
 		}
-		res, err = model.Train(ctx, data.training, data.validation, cfg, hooks, "")
+		res, err = model.Train(polled, data.training, data.validation, cfg, hooks, "")
 	}
 	switch { // every attempt would meet these: same rows, same seed, same outcome
 	case errors.Is(err, llm.ErrDiverged):

@@ -13,6 +13,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/dataset"
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/prediction"
+	"github.com/tunebus/tunebus/pipeline/progress"
 )
 
 // Engine is the built-in engine: it generates on the CPU, in pure Go.
@@ -30,6 +31,7 @@ func (e Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error)
 	if err != nil {
 		return res, err
 	}
+	job.Stage(engine.StageTokenise)
 	rows, set, err := readQuestions(ctx, job)
 	if set.Key != "" {
 		res.Datasets = append(res.Datasets, set)
@@ -106,12 +108,14 @@ type generation struct {
 // run has the model of a pass answer the questions that the checkpoint has no
 // answers to, and stores the answers of the pass.
 func (g *generation) run(ctx context.Context, p pass) (_ events.Artifact, err error) {
+	g.job.Stage(engine.StageLoad)
 	model, tok, err := p.open()
 	if err != nil {
 		return events.Artifact{}, engine.Permanent("bad_model", err)
 	}
+	g.job.Stage(engine.StageTokenise)
 	s := g.job.Request.Specification.Inferencer
-	prompts, err := encodePrompts(tok, g.rows, s.MaxSequenceLength)
+	prompts, err := encodePrompts(g.job, tok, g.rows, s.MaxSequenceLength)
 	if err != nil {
 		return events.Artifact{}, err
 	}
@@ -139,7 +143,10 @@ func (g *generation) run(ctx context.Context, p pass) (_ events.Artifact, err er
 			return events.Artifact{}, err
 		}
 	}
-	if err := model.Generate(ctx, prompts, generateConfig(s, tok, saved), g.answer(ctx, tok, out)); err != nil {
+	g.job.Stage(engine.StageGenerate)
+	// The model asks its context once for each token of a batch. A batch of long
+	// answers may take longer than a stage without progress.
+	if err := model.Generate(progress.Polled(ctx), prompts, generateConfig(s, tok, saved), g.answer(ctx, tok, out)); err != nil {
 		return events.Artifact{}, g.saver.saveLast(ctx, fmt.Errorf("generate: %w", err))
 	}
 	if err := out.Flush(); err != nil {

@@ -66,6 +66,7 @@ func readQuestions(ctx context.Context, job *engine.Job) ([]dataset.Row, events.
 			return nil, set.Info().Event(key), engine.Permanent("bad_dataset", fmt.Errorf("%s: %w", key, err))
 		}
 		rows = append(rows, row)
+		job.Advance(1)
 	}
 	if len(rows) == 0 {
 		return nil, set.Info().Event(key), engine.Permanent("empty_dataset", fmt.Errorf("%s: %w", key, dataset.ErrEmpty))
@@ -75,7 +76,7 @@ func readQuestions(ctx context.Context, job *engine.Job) ([]dataset.Row, events.
 
 // encodePrompts renders the rows as the model's chat template wants them. A
 // prompt that is too long loses its beginning: the question is at the end.
-func encodePrompts(tok *token.Tokenizer, rows []dataset.Row, maxTokens int) ([][]int32, error) {
+func encodePrompts(job *engine.Job, tok *token.Tokenizer, rows []dataset.Row, maxTokens int) ([][]int32, error) {
 	prompts := make([][]int32, len(rows))
 	for i, row := range rows {
 		text, err := tok.Render(messages(row), true)
@@ -87,6 +88,7 @@ func encodePrompts(tok *token.Tokenizer, rows []dataset.Row, maxTokens int) ([][
 			ids = ids[len(ids)-maxTokens:]
 		}
 		prompts[i] = ids
+		job.Advance(1)
 	}
 	return prompts, nil
 }

@@ -120,7 +120,8 @@ func (a *admission) decide(
 	if err != nil {
 		return events.PipelineAccepted{}, nil, err
 	}
-	faults = append(faults, more...)
+	// The sizes are the first of these, because a long list is cut at its end.
+	faults = append(more, faults...)
 	more, err = a.checkQueues(ctx, resolved.Plan)
 	if err != nil {
 		return events.PipelineAccepted{}, nil, err
@@ -214,12 +215,13 @@ func (a *admission) accept(ctx context.Context, d delivery.Delivery, req events.
 }
 
 func (a *admission) reject(ctx context.Context, d delivery.Delivery, req events.PipelineRequested, faults []events.Fault) error {
-	rejected := events.PipelineRejected{RequestSequence: d.Sequence, RunID: req.RunID, Faults: faults}
+	// Bounded here, because the log has a fault of it as well.
+	rejected := events.PipelineRejected{RequestSequence: d.Sequence, RunID: req.RunID, Faults: events.BoundFaults(faults)}
 	_, err := a.publisher.Publish(ctx, rejected, journal.Fence{})
 	if _, lost := errors.AsType[*journal.FencedError](err); err != nil && !lost {
 		return err
 	}
-	a.log.Warn("request rejected", "request", d.Sequence, "faults", len(faults), "first", faults[0].Key+": "+faults[0].Message)
+	a.log.Warn("request rejected", "request", d.Sequence, "faults", len(faults), "first", rejected.Faults[0].Key+": "+rejected.Faults[0].Message)
 	return nil
 }
 

@@ -222,3 +222,14 @@ func (l *logBuffer) contains(text string) bool {
 	defer l.mu.Unlock()
 	return strings.Contains(l.buf.String(), text)
 }
+
+// longestLine returns the length of the log's longest line.
+func (l *logBuffer) longestLine() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	longest := 0
+	for line := range strings.Lines(l.buf.String()) {
+		longest = max(longest, len(line))
+	}
+	return longest
+}

@@ -35,7 +35,7 @@ type Codec struct {
 
 // New returns a codec whose events name client as their source.
 func New(client string) *Codec {
-	return &Codec{source: sourcePrefix + client, decoder: events.Decoder{Defaults: spec.Defaults()}}
+	return &Codec{source: sourcePrefix + events.Cut(client, events.MaxNameBytes), decoder: events.Decoder{Defaults: spec.Defaults()}}
 }
 
 // MessageID is the id under which an event is stored. Two services that derive
@@ -69,8 +69,14 @@ type envelope struct {
 	Data            events.Event `json:"data"`
 }
 
-// Encode returns the message that stores an event under an id.
+// fenceHeaders is the room for the headers that a publish with a fence adds.
+const fenceHeaders = 512
+
+// Encode returns the message that stores an event under an id. It applies
+// [events.Bound], so that no publisher can exceed the bounds of texts and lists.
+// The error is a [*TooLargeError] if the message would still be too large.
 func (c *Codec) Encode(ctx context.Context, ev events.Event, id string) (*nats.Msg, error) {
+	ev = events.Bound(ev)
 	typ, subject := ev.Type(), ev.Subject()
 	body, err := json.Marshal(envelope{
 		SpecVersion:     event.CloudEventsVersionV1,
@@ -86,11 +92,34 @@ func (c *Codec) Encode(ctx context.Context, ev events.Event, id string) (*nats.M
 	if err != nil {
 		return nil, fmt.Errorf("encode %s: %w", subject, err)
 	}
-	return &nats.Msg{Subject: subject, Data: body, Header: nats.Header{
+	msg := &nats.Msg{Subject: subject, Data: body, Header: nats.Header{
 		nats.MsgIdHdr: []string{id},
 		headerContent: []string{structured},
 		headerTrace:   []string{traceparent(ctx, ev)},
-	}}, nil
+	}}
+	if size := msg.Size() + fenceHeaders; size > events.MaxEventBytes && !repeatsRun(ev) {
+		return nil, &TooLargeError{Subject: subject, Size: size}
+	}
+	return msg, nil
+}
+
+// repeatsRun reports whether an event repeats what a run was accepted with. A run
+// of an earlier version may be larger than runs are now, and has to end as well.
+func repeatsRun(ev events.Event) bool {
+	_, ok := ev.(events.PhaseRequested)
+	return ok
+}
+
+// TooLargeError means that an event exceeds [events.MaxEventBytes] by parts that
+// are never cut, such as a specification. Nothing was published.
+type TooLargeError struct {
+	Subject string
+	Size    int
+}
+
+func (e *TooLargeError) Error() string {
+	return fmt.Sprintf("encode %s: the event takes %s bytes, at most %s are allowed",
+		events.Cut(e.Subject, events.MaxNameBytes), events.Count(e.Size), events.Count(events.MaxEventBytes))
 }
 
 // traceparent carries the span of ctx. Without a span, all events of a run

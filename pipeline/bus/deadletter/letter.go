@@ -22,6 +22,9 @@ const (
 	// HeaderCut is the length of the original body, in bytes, of a letter whose
 	// body was cut because the server would not have taken it.
 	HeaderCut = "Tunebus-Dead-Cut"
+	// HeaderLeftOut names the headers of the original that were left out because
+	// the server would not have taken them.
+	HeaderLeftOut = "Tunebus-Dead-Left-Out"
 	// HeaderPrefix stands before the original's headers that the server acts on
 	// ("Nats-…"): they were meant for the original's stream.
 	HeaderPrefix = "Tunebus-Dead-"

@@ -1,9 +1,12 @@
 package deadletter
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -65,7 +68,54 @@ func newLetter(subject string, m streams.Message, consumer, reason string) *nats
 	msg.Header.Set(HeaderStream, m.Stream)
 	msg.Header.Set(HeaderSequence, strconv.FormatUint(m.Sequence, 10))
 	msg.Header.Set(HeaderConsumer, consumer)
+	leaveOutHeaders(msg)
 	return msg
+}
+
+// maxHeaderBytes is the largest size of the headers of a letter. JetStream takes
+// 64 KiB, and the original may have had nearly as many.
+const maxHeaderBytes = 60 << 10
+
+// leaveOutHeaders removes headers of the original that the server would not take
+// beside those of the letter, the largest first.
+func leaveOutHeaders(msg *nats.Msg) {
+	size := func(name string) int {
+		n := 0
+		for _, v := range msg.Header[name] {
+			n += len(name) + len(v) + len(": \r\n")
+		}
+		return n
+	}
+	total := 0
+	names := slices.Collect(maps.Keys(msg.Header))
+	for _, name := range names {
+		total += size(name)
+	}
+	slices.SortFunc(names, func(a, b string) int { return cmp.Or(size(b)-size(a), strings.Compare(a, b)) })
+	var left []string
+	for _, name := range names {
+		if total <= maxHeaderBytes {
+			break
+		}
+		if isOwnHeader(name) {
+			continue
+		}
+		total -= size(name)
+		delete(msg.Header, name)
+		left = append(left, name)
+	}
+	if len(left) > 0 {
+		msg.Header.Set(HeaderLeftOut, events.Cut(strings.Join(left, ", "), events.MaxNoteBytes))
+	}
+}
+
+// isOwnHeader reports whether a header is the letter's, and not of the original.
+func isOwnHeader(name string) bool {
+	switch name {
+	case nats.MsgIdHdr, HeaderReason, HeaderSubject, HeaderStream, HeaderSequence, HeaderConsumer:
+		return true
+	}
+	return false
 }
 
 // truncateToMaxPayload cuts the body of a letter that the server would not

@@ -206,7 +206,9 @@ func (s *Subscriber) deliver(ctx context.Context, in *nats.Msg, cfg jetstream.Co
 			defer t.Stop()
 			graceOver = t.C
 		case <-graceOver:
-			s.settle.nak(in, 0)
+			if stopped != nil { // else another worker may own the message
+				s.settle.nak(in, 0)
+			}
 			return
 		}
 	}

@@ -35,6 +35,7 @@ func New(c *conn.Conn) *Journal {
 // comment says. The error is a [*FencedError] if another event is stored there
 // or the fence fell.
 func (j *Journal) Publish(ctx context.Context, ev events.Event, fence Fence) (codec.Message, error) {
+	ev = events.Bound(ev) // as it is stored
 	id := codec.MessageID(ev)
 	msg, err := j.codec.Encode(ctx, ev, id)
 	if err != nil {

@@ -96,8 +96,12 @@ func (t Topology) withDefaults() Topology {
 }
 
 // Apply creates or updates the streams, the buckets and the consumers. It may
-// be repeated: what is there keeps its messages.
+// be repeated: what is there keeps its messages. The error is a [*PayloadError], and
+// nothing changes, if the server takes only small messages.
 func Apply(ctx context.Context, c *conn.Conn, t Topology) error {
+	if _, err := CheckPayload(ctx, c); err != nil {
+		return err
+	}
 	t = t.withDefaults()
 	for _, s := range t.streams() {
 		err := c.Request(ctx, conn.ApplyStream, func(ctx context.Context, js jetstream.JetStream) error {

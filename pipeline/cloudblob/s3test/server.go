@@ -83,6 +83,13 @@ func (s *Server) Keys() []string {
 	return slices.Sorted(maps.Keys(s.objects))
 }
 
+// Content returns the content of an object, by bucket/key.
+func (s *Server) Content(key string) []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.objects[key].content
+}
+
 // OpenUploads returns the number of multipart uploads that were neither
 // completed nor aborted. The owner of a bucket pays for their parts.
 func (s *Server) OpenUploads() int {

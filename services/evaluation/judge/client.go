@@ -75,15 +75,13 @@ func NewClient(cfg Config) (*Client, error) {
 	if cfg.HTTP != nil {
 		opts = append(opts, option.WithHTTPClient(cfg.HTTP))
 	}
-	return &Client{
-		// Not openai.NewClient: it would send the key of the environment to any
-		// server that the address names.
-		chat:       openai.NewChatCompletionService(opts...),
-		embeddings: openai.NewEmbeddingService(opts...),
-		cfg:        cfg,
-		host:       u.Host,
-		slots:      make(chan struct{}, cfg.Parallel),
-	}, nil
+	c := &Client{cfg: cfg, host: u.Host, slots: make(chan struct{}, cfg.Parallel)}
+	opts = append(opts, option.WithMiddleware(c.announcePauses))
+	// Not openai.NewClient: it would send the key of the environment to any
+	// server that the address names.
+	c.chat = openai.NewChatCompletionService(opts...)
+	c.embeddings = openai.NewEmbeddingService(opts...)
+	return c, nil
 }
 
 func orDefault[T int | int64 | time.Duration](value, otherwise T) T {
@@ -145,7 +143,9 @@ func (c *Client) complete(
 		params.N = openai.Int(n)
 	}
 	c.calls.Add(1)
-	answer, err := c.chat.New(ctx, params)
+	call, done := c.announce(ctx)
+	answer, err := c.chat.New(call, params)
+	done(err)
 	if err != nil {
 		return nil, c.explain(ctx, c.cfg.LLM, err)
 	}
@@ -176,11 +176,13 @@ func (c *Client) embed(ctx context.Context, texts ...string) ([][]float64, error
 		}
 	}
 	c.calls.Add(1)
-	answer, err := c.embeddings.New(ctx, openai.EmbeddingNewParams{
+	call, done := c.announce(ctx)
+	answer, err := c.embeddings.New(call, openai.EmbeddingNewParams{
 		Model:          c.cfg.Embedding,
 		Input:          openai.EmbeddingNewParamsInputUnion{OfArrayOfStrings: input},
 		EncodingFormat: openai.EmbeddingNewParamsEncodingFormatFloat,
 	})
+	done(err)
 	if err != nil {
 		return nil, c.explain(ctx, c.cfg.Embedding, err)
 	}

@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -20,6 +21,8 @@ type server struct {
 	chat    func(prompt string, n int) []string
 	vectors map[string][]float64
 	refuse  func(call int) int // status, 0 to answer
+	// retryAfter is the delay, in milliseconds, that a refusal asks for; empty: 1.
+	retryAfter string
 
 	mu    sync.Mutex
 	calls []string // "chat" or "embed", by request
@@ -53,7 +56,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Unlock()
 	if s.refuse != nil {
 		if status := s.refuse(call); status != 0 {
-			w.Header().Set("Retry-After-Ms", "1")
+			w.Header().Set("Retry-After-Ms", cmp.Or(s.retryAfter, "1"))
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(status)
 			_, _ = w.Write([]byte(`{"error": {"message": "no, sk-secret", "type": "t", "code": "c"}}`))

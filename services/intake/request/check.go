@@ -22,7 +22,11 @@ func Check(req events.PipelineRequested, runID string) []events.Fault {
 	}
 	const phases = "finetune, inference, evaluation"
 	if !events.ValidToken(runID) {
-		add("run_id", runID, `1 to 64 of a–z, A–Z, 0–9, "_" and "-"`, "not a valid run id")
+		message := "not a valid run id"
+		if n := len(runID); n > 64 {
+			message = "takes " + events.Count(n) + " bytes, at most 64 are allowed"
+		}
+		add("run_id", runID, `1 to 64 of a–z, A–Z, 0–9, "_" and "-"`, message)
 	}
 	for _, p := range slices.Sorted(maps.Keys(req.Queues)) {
 		if !p.Valid() {

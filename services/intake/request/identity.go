@@ -1,6 +1,7 @@
 package request
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/spec"
 )
 
 // RunID returns the run id for a request that has none: a ULID of the time at
@@ -26,14 +28,10 @@ func RunID(stream string, sequence uint64, stored time.Time) string {
 // RunName returns the requested name with its prefix and suffix, or else a
 // name that is generated from the run id and easy to pronounce.
 func RunName(req events.PipelineRequested, s events.Specification, runID string) string {
-	name := req.RunName
-	if name == "" {
-		name = s.MLflow.RunName
+	if name := cmp.Or(req.RunName, s.MLflow.RunName); name == "" {
+		req.RunName = generatedName(runID)
 	}
-	if name == "" {
-		name = generatedName(runID)
-	}
-	return s.MLflow.RunNamePrefix + name + s.MLflow.RunNameSuffix
+	return spec.AskedName(req.RunName, s)
 }
 
 func generatedName(runID string) string {

@@ -42,6 +42,7 @@ func (o OldRun) Repeatable() bool { return o.Run.Accepted != nil && len(o.Run.Ac
 // Resolve resolves a request that does not repeat a run.
 func (r Rules) Resolve(req events.PipelineRequested) (Resolved, []events.Fault) {
 	specification, full, faults := readSpecification(req, spec.Defaults())
+	faults = append(spec.SizeFaults(req, specification), faults...)
 	faults = append(faults, r.Limits.Apply(&specification)...)
 	out := Resolved{Specification: specification, Plan: full, Inputs: req.Inputs, Labels: req.Labels}
 	if req.From != "" {
@@ -57,7 +58,13 @@ func (r Rules) ResolveRerun(req events.PipelineRequested, old OldRun) (Resolved,
 	}
 	specification, full, faults := readSpecification(req, old.Run.Accepted.Specification)
 	again := newRerun(old.Run, req, specification, full)
-	faults = append(faults, again.faults()...)
+	merged := req
+	merged.Labels, merged.Inputs = maps.Clone(old.Run.Accepted.Labels), again.inputs(req.Inputs)
+	if merged.Labels == nil {
+		merged.Labels = map[string]string{}
+	}
+	maps.Copy(merged.Labels, req.Labels)
+	faults = slices.Concat(spec.SizeFaults(merged, specification), faults, again.faults())
 	// A limit that only concerns a phase whose results are reused is no fault:
 	// the old run was admitted with that value.
 	faults = append(faults, slices.DeleteFunc(r.Limits.Apply(&specification), func(f events.Fault) bool {
@@ -67,11 +74,9 @@ func (r Rules) ResolveRerun(req events.PipelineRequested, old OldRun) (Resolved,
 	out := Resolved{
 		Specification: specification,
 		Plan:          stepsFrom(full, again.from),
-		Inputs:        again.inputs(req.Inputs),
-		Labels:        map[string]string{},
+		Inputs:        merged.Inputs,
+		Labels:        merged.Labels,
 	}
-	maps.Copy(out.Labels, old.Run.Accepted.Labels)
-	maps.Copy(out.Labels, req.Labels)
 	faults = append(faults, r.checkRunnable(out, full)...)
 	if len(faults) > 0 && old.Fault != nil {
 		// The unreadable part of the old run may be the cause of the others.
@@ -96,13 +101,7 @@ func readSpecification(
 	req events.PipelineRequested, base events.Specification,
 ) (events.Specification, []events.Step, []events.Fault) {
 	specification, faults := spec.Over(base, req.Specification)
-	plan := spec.Plan(specification)
-	for i, step := range plan {
-		if q, ok := req.Queues[step.Phase]; ok {
-			plan[i].Queue = q
-		}
-	}
-	return specification, plan, faults
+	return specification, spec.PlanWith(specification, req.Queues), faults
 }
 
 // mentions reports whether a specification in JSON has a key or a section. It

@@ -25,6 +25,7 @@ type testDeployment struct {
 	dir, url string
 	env      []string
 	bus      *conn.Conn
+	services []*processes.Process // the intake and the tracker
 }
 
 // usualAckWait is the ack wait that "tunebus setup" sets by default.
@@ -44,8 +45,9 @@ func newTestDeployment(t *testing.T, ackWait time.Duration, env ...string) *test
 	}, env...)
 	programs.Start(t, dir, processes.NATS, nil, "-js", "-a", "127.0.0.1", "-p", port, "-sd", filepath.Join(dir, "nats"))
 	programs.Start(t, dir, processes.Tunebus, s.env, "setup", "--wait", "30s", "--ack-wait", ackWait.String()).Wait(t, time.Minute)
-	programs.Start(t, dir, processes.Intake, s.env)
-	programs.Start(t, dir, processes.Tracker, s.env)
+	for _, program := range []string{processes.Intake, processes.Tracker} {
+		s.services = append(s.services, programs.Start(t, dir, program, s.env))
+	}
 	var err error
 	if s.bus, err = conn.Connect(context.WithoutCancel(t.Context()), conn.Options{URL: s.url, Name: "test"}); err != nil {
 		t.Fatal(err)

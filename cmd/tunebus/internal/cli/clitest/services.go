@@ -150,3 +150,16 @@ func FactTypes(t *testing.T, b *conn.Conn, run string) (types string, end events
 	}
 	return strings.Join(all, " "), end
 }
+
+// Rejected waits for the rejection of a request.
+func (s Services) Rejected(t *testing.T, request uint64) (rejected events.PipelineRejected) {
+	t.Helper()
+	Eventually(t, "the rejection", func() bool {
+		m, err := history.New(s.Bus).Latest(t.Context(), events.PipelineRejected{RequestSequence: request}.Subject())
+		if err == nil {
+			rejected = m.Event.(events.PipelineRejected)
+		}
+		return err == nil
+	})
+	return rejected
+}

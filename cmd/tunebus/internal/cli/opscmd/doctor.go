@@ -2,6 +2,7 @@ package opscmd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -48,7 +49,7 @@ func checkServer(ctx context.Context, s *session.Session, cfg settings.Settings)
 		return []view.Finding{{Name: "NATS", State: view.StateBroken, Says: err.Error(), Do: "start it, or say where it is: --server, --context"}}
 	}
 	defer b.Close()
-	found := []view.Finding{{Name: "NATS", State: view.StateOK, Says: b.Server()}}
+	found := []view.Finding{{Name: "NATS", State: view.StateOK, Says: b.Server()}, checkPayload(ctx, b)}
 	for _, stream := range []string{events.StreamRequests, events.StreamFacts, events.StreamMetrics, events.StreamDead} {
 		found = append(found, checkStream(ctx, b, cfg, stream))
 	}
@@ -61,6 +62,18 @@ func checkServer(ctx context.Context, s *session.Session, cfg settings.Settings)
 		found = append(found, checkQueue(q))
 	}
 	return append(found, checkStore(ctx, b, cfg))
+}
+
+// checkPayload checks whether the server takes messages that are large enough.
+func checkPayload(ctx context.Context, b *conn.Conn) view.Finding {
+	limit, err := topology.CheckPayload(ctx, b)
+	f := view.Finding{Name: "max_payload", State: view.StateOK, Says: fmt.Sprintf("%s bytes, %s are needed", events.Count(limit), events.Count(events.MinServerPayload))}
+	if _, small := errors.AsType[*topology.PayloadError](err); small {
+		f.State, f.Do = view.StateBroken, `write "max_payload: 1MB" into the configuration of nats-server and reload it, on every server of a cluster`
+	} else if err != nil {
+		f.State, f.Says = view.StateBroken, err.Error()
+	}
+	return f
 }
 
 func checkStream(ctx context.Context, b *conn.Conn, cfg settings.Settings, stream string) view.Finding {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/clitest"
 	"github.com/tunebus/tunebus/embedded"
+	"github.com/tunebus/tunebus/embedded/bustest"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
@@ -70,5 +71,31 @@ func TestDoctorWithoutAServer(t *testing.T) {
 	}
 	if status, out, _ := clitest.Run(t, "doctor", "--server", empty); status != 0 || !strings.Contains(out, "queue finetune/big-gpu") {
 		t.Errorf("after setup: status %d\n%s", status, out)
+	}
+}
+
+// TestSmallMaxPayload: setup and doctor do not accept a server that takes only
+// small messages. They name both sizes and what to do.
+func TestSmallMaxPayload(t *testing.T) {
+	t.Parallel()
+	small := bustest.StartWithMaxPayload(t, events.MinServerPayload-1)
+	status, out, screen := clitest.Run(t, "setup", "--server", small)
+	for _, want := range []string{"131,071", "131,072", "max_payload: 1MB"} {
+		if status != 1 || out != "" || !strings.Contains(screen, want) {
+			t.Errorf("setup: status %d, want %q\n%s%s", status, want, out, screen)
+		}
+	}
+	status, out, screen = clitest.Run(t, "doctor", "--server", small)
+	for _, want := range []string{"broken  max_payload", "131,071", "131,072", "max_payload: 1MB", "broken  stream TUNEBUS "} {
+		if status != 1 || !strings.Contains(out, want) { // setup has created nothing
+			t.Errorf("doctor: status %d, want %q\n%s%s", status, want, out, screen)
+		}
+	}
+	enough := bustest.StartWithMaxPayload(t, events.MinServerPayload)
+	if status, out, screen := clitest.Run(t, "setup", "--server", enough); status != 0 {
+		t.Errorf("setup: status %d\n%s%s", status, out, screen)
+	}
+	if status, out, screen := clitest.Run(t, "doctor", "--server", enough); status != 0 || !strings.Contains(out, "131,072 bytes, 131,072 are needed") {
+		t.Errorf("doctor: status %d\n%s%s", status, out, screen)
 	}
 }

@@ -3,6 +3,7 @@ package runrequest
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -70,21 +71,48 @@ func (f *Flags) complete(r *Request, paths []spec.Path, folders map[string]strin
 	if r.ID = f.runID; r.ID == "" {
 		r.ID = ulid.Make().String()
 	} else if !events.ValidToken(r.ID) {
-		faults = append(faults, structconf.Fault{Key: "--run-id", Value: r.ID, Message: `a run id has 1 to 64 letters, digits, "_" and "-"`})
+		message := `a run id has 1 to 64 letters, digits, "_" and "-"`
+		if n := len(r.ID); n > 64 {
+			message += ", not " + events.Count(n)
+		}
+		faults = append(faults, structconf.Fault{Key: "--run-id", Value: r.ID, Message: message})
 	}
+	var more structconf.Faults
+	r.Labels, more = f.readLabels()
+	faults = append(faults, more...)
+	answers := map[string]string{filePredictions: f.predictions, fileBaseline: f.baseline}
+	r.Files, more = localFiles(answers, paths, folders)
+	return append(faults, more...)
+}
+
+// readLabels reads the labels; nil without any.
+func (f *Flags) readLabels() (map[string]string, structconf.Faults) {
+	var labels map[string]string
+	var faults structconf.Faults
 	for _, l := range f.labels {
 		name, value, ok := strings.Cut(l, "=")
 		if !ok || name == "" {
 			faults = append(faults, structconf.Fault{Key: "--label", Value: l, Message: "want name=value"})
 			continue
 		}
-		if r.Labels == nil {
-			r.Labels = map[string]string{}
+		if labels == nil {
+			labels = map[string]string{}
 		}
-		r.Labels[name] = value
+		labels[name] = value
 	}
-	answers := map[string]string{filePredictions: f.predictions, fileBaseline: f.baseline}
-	var more structconf.Faults
-	r.Files, more = localFiles(answers, paths, folders)
-	return append(faults, more...)
+	return labels, faults
+}
+
+// CheckRerunSize refuses a rerun whose run would have events that are too large.
+// old is the run to repeat; without its accepted fact only what the rerun changes
+// counts, and intake checks the rest.
+func (r Request) CheckRerunSize(old events.Run) error {
+	base, labels := spec.Defaults(), map[string]string{}
+	if old.Accepted != nil {
+		base = old.Accepted.Specification
+		maps.Copy(labels, old.Accepted.Labels)
+	}
+	maps.Copy(labels, r.Labels)
+	merged, _ := spec.Over(base, r.Overrides) // its other faults are intake's to find
+	return Faulty(faultsOf(spec.SizeFaults(events.PipelineRequested{Labels: labels}, merged)))
 }

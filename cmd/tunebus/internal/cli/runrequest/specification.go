@@ -40,7 +40,11 @@ func (f *Flags) specification(c *cobra.Command) (events.Specification, source, s
 		return events.Specification{}, src, nil, err
 	}
 	s, more := spec.Decode(src.tree)
-	faults = append(faults, more...)
+	labels, _ := f.readLabels() // the faults of the flags are not of the specification
+	sizes := spec.SizeFaults(events.PipelineRequested{Labels: labels}, s)
+	// The sizes are the first faults of their keys, because a long list is cut at
+	// its end.
+	faults = slices.Concat(src.tree.Locate(nil, faultsOf(sizes)), faults, more)
 	faults.Sort()
 	return s, src, faults, nil
 }
@@ -133,12 +137,4 @@ func suggestion(assignment string) string {
 		return ""
 	}
 	return "; did you mean " + strings.Join(keys, " or ") + "?"
-}
-
-// Faulty returns the error of a specification that has faults; nil without any.
-func Faulty(faults structconf.Faults) error {
-	if len(faults) == 0 {
-		return nil
-	}
-	return exit.Input(fmt.Errorf("%d faults in the specification:\n%w", len(faults), faults))
 }

@@ -20,7 +20,9 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/pipeline/artifact"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/runsummary"
 	"github.com/tunebus/tunebus/pipeline/runwatch"
@@ -75,12 +77,28 @@ func Send(c *cobra.Command, s *session.Session, f Flags, specifications []string
 			"says where to upload them, such as file:///srv/tunebus/artifacts"))
 	}
 	return s.WithBus(func(ctx context.Context, b *conn.Conn, _ []string) error {
+		if err := checkRerun(ctx, b, r); err != nil {
+			return err
+		}
 		request, err := publish(ctx, b, f.artifacts, r)
 		if err != nil {
 			return err
 		}
 		return wait(ctx, s.Console, b, f, r, request)
 	})(c, nil)
+}
+
+// checkRerun checks the size of a rerun, before its files are uploaded. A run that
+// the stream does not hold or that cannot be read is left to intake.
+func checkRerun(ctx context.Context, b *conn.Conn, r runrequest.Request) error {
+	if r.RerunOf == "" {
+		return nil
+	}
+	old, err := history.New(b).Run(ctx, r.RerunOf)
+	if err != nil && !codec.IsUndecodable(err) {
+		return err
+	}
+	return r.CheckRerunSize(old)
 }
 
 // publish uploads the files and publishes the request. It returns the

@@ -1,0 +1,115 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/engine"
+	"github.com/tunebus/tunebus/pipeline/progress"
+)
+
+// stallPublishTime limits the publishing of the end of a stalled attempt. The
+// job goes to another worker without it, too.
+const stallPublishTime = 10 * time.Second
+
+// workStage is the stage of the work of a phase.
+func workStage(p events.Phase) progress.Stage {
+	switch p {
+	case events.Inference:
+		return progress.Generate
+	case events.Evaluation:
+		return progress.Score
+	default:
+		return progress.Train
+	}
+}
+
+// watchProgress watches the progress of a delivery until stop is called. Of a
+// stall it tells the operator. Then it ends the heartbeats, so that the job goes
+// to another worker, and the work, whose context is work.
+func watchProgress(m *progress.Monitor, d delivery.Delivery, endWork context.CancelCauseFunc, log *slog.Logger) (stop func()) {
+	return m.Watch(progress.Callbacks{
+		OnStall: func(s *progress.Stall) {
+			d.StopHeartbeat()
+			endWork(s)
+			log.Error("the job makes no progress; another worker gets it, and this slot takes no other job until the work has returned",
+				"stage", s.Stage, "waits_for", s.WaitsFor, "idle", s.Idle, "limit", s.Limit, "stacks", progress.Stacks())
+		},
+		OnWait: func(waitsFor string, limit time.Duration) {
+			log.Info("the job waits", "waits_for", waitsFor, "limit", limit)
+		},
+	})
+}
+
+// stallError is the error of a stalled attempt, with the setting of its limit.
+func (a *attempt) stallError(s *progress.Stall) error {
+	text := fmt.Errorf("the attempt stalled: %w", s)
+	if s.Key != "" {
+		text = fmt.Errorf("%w (services.%s.stall.%s)", text, a.req.Phase, s.Key)
+	}
+	return &engine.JobError{Code: events.CodeStalled, Err: text}
+}
+
+// letGo ends an attempt that stalled. The server gets no reply about the
+// message, since another worker gets it. The slot stays occupied until the
+// engine has returned, at the longest until engineCtx ends at a shutdown. What
+// the engine returns is dropped.
+func (e *executor) letGo(engineCtx, graceCtx context.Context, a *attempt, x *execution, s *progress.Stall) error {
+	began := time.Now()
+	e.finisher.publishStalled(graceCtx, a, s)
+	// Until the engine has returned, it may hold the locks of the attempt.
+	if !x.wait(engineCtx, 0) {
+		go x.discardWhenDone() // ends with the engine, at the latest with the process
+		return delivery.ErrOwnershipLost
+	}
+	a.log.WarnContext(graceCtx, "the stalled work has returned; its result is dropped, and its slot is free again",
+		"stage", s.Stage, "after", time.Since(began), "error", x.err)
+	x.discard()
+	a.checkpoints.Close()
+	e.finisher.cleaner.cleanLostAttempt(graceCtx, a)
+	return delivery.ErrOwnershipLost
+}
+
+// publishStalled publishes that an attempt ended since it made no progress.
+func (f *finisher) publishStalled(graceCtx context.Context, a *attempt, s *progress.Stall) {
+	ctx, cancel := context.WithTimeout(graceCtx, stallPublishTime)
+	defer cancel()
+	if _, err := f.journal.Publish(ctx, a.ended(events.EndLost, a.stallError(s)), journal.Fence{}); err != nil {
+		a.log.WarnContext(ctx, "the end of the stalled attempt was not published; it counts as a crash", "error", err)
+	}
+}
+
+// settleStalled is how a delivery is settled whose job may have stalled after
+// its work was over: with no reply, since another worker may own it.
+func settleStalled(m *progress.Monitor, err error) error {
+	if m.Stall() == nil || errors.Is(err, delivery.ErrOwnershipLost) {
+		return err
+	}
+	if err != nil {
+		return fmt.Errorf("%w (%w)", delivery.ErrOwnershipLost, err)
+	}
+	return delivery.ErrOwnershipLost
+}
+
+// waitingJournal is a journal that announces its publishing as a wait without a
+// limit. Each request ends by itself, and a full stream must not cost the work.
+type waitingJournal struct{ eventPublisher }
+
+// Publish implements [eventPublisher].
+func (j waitingJournal) Publish(ctx context.Context, ev events.Event, fence journal.Fence) (codec.Message, error) {
+	defer progress.Wait(ctx, "NATS to store "+ev.Subject(), 0).End()
+	return j.eventPublisher.Publish(ctx, ev, fence)
+}
+
+// PublishNext implements [eventPublisher].
+func (j waitingJournal) PublishNext(ctx context.Context, stored events.Fact, run events.Run) error {
+	defer progress.Wait(ctx, "NATS to store what follows from "+stored.Subject(), 0).End()
+	return j.eventPublisher.PublishNext(ctx, stored, run)
+}
