@@ -40,17 +40,21 @@ const registryPatience = 30 * time.Second
 
 // askRegistry repeats a request to the registry that fails.
 func (c *cleaner) askRegistry(ctx context.Context, request func() error) error {
-	for deadline := time.Now().Add(c.patience); ; {
-		err := request()
-		if err == nil || !time.Now().Before(deadline) {
-			return err
-		}
+	deadline := time.Now().Add(c.patience)
+	err := request()
+	if err == nil {
+		return nil
+	}
+	defer progress.Wait(ctx, "NATS to answer about the checkpoints", 0).End() // the requests have limits of their own
+	for err != nil && time.Now().Before(deadline) {
 		select {
 		case <-ctx.Done():
 			return err
 		case <-time.After(time.Second):
+			err = request()
 		}
 	}
+	return err
 }
 
 // cleanPhase deletes the checkpoints of a completed phase, and the artifacts of

@@ -162,7 +162,7 @@ func TestExecutorStopsSampling(t *testing.T) {
 		}
 		a := newTestAttempt(&fakeRegistry{})
 		a.token = 7
-		if err := e.execute(t.Context(), t.Context(), a); !errors.Is(err, delivery.ErrOwnershipLost) {
+		if err := e.execute(t.Context(), t.Context(), t.Context(), a); !errors.Is(err, delivery.ErrOwnershipLost) {
 			t.Errorf("the job is settled by %v", err)
 		}
 		if samples.Load() > samplesAtWork.Load()+1 || samples.Load() == 0 {

@@ -63,6 +63,8 @@ type deploymentOptions struct {
 	store string
 	// nodes is the number of NATS servers, each of which has every stream.
 	nodes int
+	// env has further variables of all services.
+	env []string
 }
 
 // newTestDeployment starts the NATS servers and creates the streams.
@@ -109,6 +111,7 @@ func newTestDeployment(t *testing.T, opts deploymentOptions) *testDeployment {
 		"TUNEBUS_SERVICES_TRACKER_REPORTS=" + c.in("reports"),
 		"TUNEBUS_LIMITS_MAX_CRASHES=0",
 	}
+	c.env = append(c.env, opts.env...)
 	if *keep != "" {
 		t.Cleanup(func() { c.writeLogs(t) })
 	}

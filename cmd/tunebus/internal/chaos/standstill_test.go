@@ -3,6 +3,7 @@ package chaos_test
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -10,10 +11,23 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/audit/snapshot"
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/settings"
 )
 
 // stallLimit is how long each stage of a phase may show no progress.
 const stallLimit = 20 * time.Second
+
+// stallSettings returns the variables that set the limit of every stage of every
+// phase to stallLimit.
+func stallSettings() []string {
+	var out []string
+	for _, p := range events.Phases() {
+		for stage := range (settings.Settings{}).Stall(p) {
+			out = append(out, strings.ToUpper(fmt.Sprintf("TUNEBUS_SERVICES_%s_STALL_%s=", p, stage))+stallLimit.String())
+		}
+	}
+	return out
+}
 
 // standstillLimit is the longest time in which a run may show neither a new fact
 // nor progress.
@@ -76,6 +90,21 @@ func findStandstills(s snapshot.State, now time.Time) []standstill {
 	}
 	slices.SortFunc(out, func(a, b standstill) int { return int(b.length - a.length) })
 	return out
+}
+
+// writeTimeline writes the facts and the progress of all runs to a file, in the
+// order of time.
+func writeTimeline(t *testing.T, path string, s snapshot.State) {
+	t.Helper()
+	all := slices.Concat(s.Requests, s.Facts, s.Metrics)
+	slices.SortStableFunc(all, func(a, b snapshot.Message) int { return a.Time.Compare(b.Time) })
+	var out strings.Builder
+	for _, m := range all {
+		_, _ = fmt.Fprintf(&out, "%s %6d %s\n", m.Time.UTC().Format("15:04:05.000"), m.Sequence, m.Subject) // into memory
+	}
+	if err := os.WriteFile(path, []byte(out.String()), 0o600); err != nil {
+		t.Error(err)
+	}
 }
 
 // checkStandstills fails the test for each run that stood still for too long. It

@@ -117,6 +117,7 @@ type striker struct {
 	// checkpoint.
 	disconnected map[*target]outage
 	checkedAt    time.Time
+	healthySince time.Time          // zero while a stream has no leader, or a process no connection
 	requestWork  func(t *testing.T) // has the client submit a run now
 
 	strikes     map[strikeKind]int
@@ -179,7 +180,7 @@ func (s *striker) randomDuration(low, high time.Duration) time.Duration {
 func (s *striker) inject(t *testing.T) {
 	t.Helper()
 	for i, kind := range s.plan {
-		if i == 3 { // what cannot be done now is tried again soon
+		if i == 8 { // what cannot be done now is tried again soon
 			return
 		}
 		if s.strike(t, kind) {
@@ -320,7 +321,7 @@ func (s *striker) loseAnswers(_ *testing.T, i *target, _ bool) {
 // strikeNode strikes one node while all others run.
 func (s *striker) strikeNode(t *testing.T, kind strikeKind) bool {
 	t.Helper()
-	if slices.ContainsFunc(s.servers, func(i *target) bool { return !i.unharmed() }) {
+	if !s.canStrikeNodes() {
 		return false
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
@@ -404,7 +405,7 @@ func (s *striker) killServer(t *testing.T, i *target) {
 // strikeAllNodes kills all nodes. They come back at different times.
 func (s *striker) strikeAllNodes(t *testing.T) bool {
 	t.Helper()
-	if slices.ContainsFunc(s.servers, func(i *target) bool { return !i.unharmed() }) {
+	if !s.canStrikeNodes() {
 		return false
 	}
 	s.startOutageOfAll()
@@ -455,11 +456,30 @@ func (s *striker) startOutageOfAll() {
 	}
 }
 
+// canStrikeNodes reports whether all nodes run, and all processes and streams
+// have recovered from the strike before for a while. Without that, one election
+// after the other would be all that happens.
+func (s *striker) canStrikeNodes() bool {
+	return !s.healthySince.IsZero() && time.Since(s.healthySince) > calmBeforeNodes &&
+		!slices.ContainsFunc(s.servers, func(i *target) bool { return !i.unharmed() })
+}
+
+// calmBeforeNodes is the time between the recovery of the nodes and the next
+// strike against them.
+const calmBeforeNodes = 3 * time.Second
+
 // endOutages records the end of the outage of each process that has a connection
 // again, once all streams have a leader.
 func (s *striker) endOutages(t *testing.T) {
 	t.Helper()
-	if len(s.disconnected) == 0 || time.Since(s.checkedAt) < 300*time.Millisecond {
+	if len(s.disconnected) == 0 {
+		if s.healthySince.IsZero() {
+			s.healthySince = time.Now()
+		}
+		return
+	}
+	s.healthySince = time.Time{}
+	if time.Since(s.checkedAt) < 300*time.Millisecond {
 		return
 	}
 	s.checkedAt = time.Now()

@@ -25,7 +25,7 @@ import (
 // many times as long on a busy machine.
 func TestThreeNodes(t *testing.T) { //nolint:paralleltest // see above
 	t.Logf("seed %d: %d strikes, %d runs or more", *seed, *strikes, *runs)
-	c := newTestDeployment(t, deploymentOptions{programs: &released, name: "nodes", nodes: 3})
+	c := newTestDeployment(t, deploymentOptions{programs: &released, name: "nodes", nodes: 3, env: stallSettings()})
 	s := newStriker(t, c, *strikes)
 	user := newClient(t, c, s.random)
 	s.requestWork = func(t *testing.T) {
@@ -51,12 +51,30 @@ func TestThreeNodes(t *testing.T) { //nolint:paralleltest // see above
 	processes.Eventually(t, 2*time.Minute, "all copies of the streams are up to date", func() error {
 		return c.checkNodes(t.Context(), true)
 	})
+	// A worker that was paused beyond the end of its phase and then killed cannot
+	// remove what it stored. Garbage collection is for that.
+	unreferenced := c.countArtifacts(t)
+	c.collectGarbage(t)
+	unreferenced -= c.countArtifacts(t)
 	state := c.audit(t)
+	if *keep != "" {
+		writeTimeline(t, c.in("timeline.txt"), state)
+	}
 	longest := checkStandstills(t, state)
-	t.Logf("%6.1f s:\n%s", time.Since(s.began).Seconds(), s.summary(state, longest))
+	t.Logf("%6.1f s:\n%s", time.Since(s.began).Seconds(), s.summary(state, longest, unreferenced))
 	if err := s.checkStrikes(); err != nil {
 		t.Error(err)
 	}
+}
+
+// countArtifacts returns the number of files in the artifact store.
+func (c *testDeployment) countArtifacts(t *testing.T) (n int) {
+	t.Helper()
+	var s snapshot.State
+	if err := snapshot.ReadArtifacts(c.in("artifacts"), &s); err != nil {
+		t.Fatal(err)
+	}
+	return len(s.Artifacts)
 }
 
 // checkStrikes returns an error if the strikes prove too little: at least a
@@ -77,7 +95,7 @@ func (s *striker) checkStrikes() error {
 }
 
 // summary returns a table of the strikes and of their effects.
-func (s *striker) summary(state snapshot.State, longest standstill) string {
+func (s *striker) summary(state snapshot.State, longest standstill, unreferenced int) string {
 	var b strings.Builder
 	out := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	row := func(name string, value any) { _, _ = fmt.Fprintf(out, "%s\t%v\n", name, value) } // into memory
@@ -92,6 +110,7 @@ func (s *striker) summary(state snapshot.State, longest standstill) string {
 		row("with work: "+program, s.workByOwner[program])
 	}
 	row("longest standstill", fmt.Sprintf("%s; allowed are %s", longest, standstillLimit))
+	row("artifacts left to the garbage collection", unreferenced)
 	addOutcome(row, state)
 	_ = out.Flush() // into memory
 	return b.String()
