@@ -147,6 +147,11 @@ func (c *testDeployment) createStreams(t *testing.T) {
 	}
 	defer b.Close()
 	processes.Eventually(t, 2*time.Minute, "create the streams", func() error {
+		for _, n := range c.nodes {
+			if n.process().Ended() {
+				t.Fatalf("%s ended by itself:\n%s", n.name, n.process().Log)
+			}
+		}
 		return topology.Apply(t.Context(), b, topology.Topology{AckWait: ackWait, Replicas: len(c.nodes)})
 	})
 	if bucket, ok := strings.CutPrefix(c.store, "jetstream://"); ok {

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -174,13 +176,21 @@ func (l *LogBuffer) String() string {
 	return l.b.String()
 }
 
-// FreePort returns a port of the loopback on which no program listens.
+// FreePort returns a port of the loopback on which no program listens. It is
+// below the ports that systems give to outgoing connections: a server that is
+// started again might not find one of these free.
 func FreePort(t testing.TB) int {
 	t.Helper()
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	const lowest, ports, tries = 20000, 12000, 100
+	var err error
+	for range tries {
+		var l net.Listener
+		port := lowest + rand.IntN(ports) //nolint:gosec // no secret
+		if l, err = (&net.ListenConfig{}).Listen(t.Context(), "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
+			_ = l.Close()
+			return port
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	t.Fatalf("no free port: %v", err)
+	return 0
 }
