@@ -98,13 +98,18 @@ fuzz: ## every decoder of bytes from the bus or from people, FUZZTIME each
 	  done; \
 	done
 
-# How much of it, and which: a seed of 0 is another one each time.
+# How much of it, and which: a seed of 0 is another one each time. NODES is 1 or
+# 3; KILLS counts for one server, STRIKES for three nodes.
+NODES := 1
 KILLS := 200
+STRIKES := 200
 RUNS := 60
 SEED := 0
+ONE_NODE := -skip TestThreeNodes -args -kills $(KILLS) -every
+THREE_NODES := -run 'TestThreeNodes|TestStandstills' -args -strikes $(STRIKES)
 
-chaos: ## services and NATS are killed at random, and everything has to come out right
-	@cd cmd/tunebus && $(GO) test ./internal/chaos -count=1 -timeout 3h -v -args -kills $(KILLS) -runs $(RUNS) -seed $(SEED) -every
+chaos: ## services and NATS are killed at random, and everything has to come out right; NODES=3: on a cluster
+	@cd cmd/tunebus && $(GO) test ./internal/chaos -count=1 -timeout 3h -v $(if $(filter 3,$(NODES)),$(THREE_NODES),$(ONE_NODE)) -runs $(RUNS) -seed $(SEED)
 
 azurite: ## azblob:// against Azurite, Microsoft's emulator; needs npx
 	@cd pipeline/cloudblob/emulators && $(GO) test -count=1 -tags azurite,$(TAGS) -run Azure -v .
