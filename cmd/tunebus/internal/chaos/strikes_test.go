@@ -46,15 +46,14 @@ const (
 	killAllNodes   strikeKind = "kill all nodes"
 )
 
-// strikeShares is how many of a hundred strikes are of each kind.
-func strikeShares() []struct {
+// strikeShare is how many of a hundred strikes are of a kind.
+type strikeShare struct {
 	kind  strikeKind
 	share int
-} {
-	return []struct {
-		kind  strikeKind
-		share int
-	}{
+}
+
+func strikeShares() []strikeShare {
+	return []strikeShare{
 		{killWorker, 12}, {killIntake, 4}, {killTracker, 4}, {killAny, 9},
 		{pauseWorker, 6}, {pauseIntake, 3}, {pauseTracker, 2}, {pauseAny, 4},
 		{loseWorker, 9}, {loseIntake, 5}, {loseTracker, 4}, {loseAny, 6},
@@ -63,24 +62,17 @@ func strikeShares() []struct {
 	}
 }
 
-// planStrikes returns kinds of strikes in a random order. Few strikes are of the
-// kinds with the largest shares.
+// planStrikes returns kinds of strikes in a random order. If there are fewer
+// strikes than kinds, chance decides which kinds are left out.
 func planStrikes(total int, random *rand.Rand) []strikeKind {
 	var plan []strikeKind
-	shares := strikeShares()
-	slices.SortStableFunc(shares, func(a, b struct {
-		kind  strikeKind
-		share int
-	}) int {
-		return b.share - a.share
-	})
-	for _, s := range shares {
-		for range max(1, (s.share*total+99)/100) {
+	for _, s := range strikeShares() {
+		for range (s.share*total + 99) / 100 {
 			plan = append(plan, s.kind)
 		}
 	}
 	random.Shuffle(len(plan), func(i, j int) { plan[i], plan[j] = plan[j], plan[i] })
-	return plan[:min(total, len(plan))]
+	return plan[:total]
 }
 
 // target is a process that strikes hit: a service behind its tap, or a node.

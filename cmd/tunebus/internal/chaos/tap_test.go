@@ -280,3 +280,39 @@ func parseDelivery(subject string) (consumer, sequence string, ok bool) {
 	}
 	return consumer, sequence, slices.Contains(named, consumer) || isQueue && events.Phase(phase).Valid()
 }
+
+// TestTapHolds: a process holds a message from its delivery until it settles it,
+// and a lease from the confirmation of its put until it gives the lease back.
+func TestTapHolds(t *testing.T) {
+	t.Parallel()
+	const (
+		job   = "$JS.ACK.TUNEBUS.finetune_builtin.1.17.4.1700000000.0"
+		other = "$JS.ACK.TUNEBUS.rZ8xPzqV.1.17.4.1700000000.0" // of a consumer without a name
+		lease = "$KV.tunebus_leases.track.full-1"
+	)
+	p, l := &tap{held: map[string]work{}, puts: map[string]string{}}, &link{}
+	for _, step := range []struct {
+		fromServer    bool
+		line, payload string
+		holds         []string
+	}{
+		{true, "MSG finetune.requested.full-1.builtin 3 " + job + " 2", "{}", []string{"finetune_builtin #17"}},
+		{true, "HMSG finetune.requested.full-1.builtin 4 " + other + " 12 14", "NATS/1.0\r\n\r\n{}", []string{"finetune_builtin #17"}},
+		{false, "PUB " + job + " 4", "+WPI", []string{"finetune_builtin #17"}},
+		{false, "HPUB " + lease + " _INBOX.a.1 12 20", "NATS/1.0\r\n\r\ntracker", []string{"finetune_builtin #17"}},
+		{true, "MSG _INBOX.a.1 1 30", `{"stream":"KV_tunebus_leases","seq":3}`, []string{"finetune_builtin #17", "track.full-1"}},
+		{false, "PUB " + job + " _INBOX.a.2 4", "+ACK", []string{"track.full-1"}},
+		{false, "HPUB " + lease + " _INBOX.a.3 30 30", "NATS/1.0\r\nKV-Operation: DEL\r\n\r\n", nil},
+		{false, "HPUB " + lease + " _INBOX.a.4 12 20", "NATS/1.0\r\n\r\ntracker", nil},
+		{true, "MSG _INBOX.a.4 1 30", `{"error":{"code":400,"err_code":10071}}`, nil},
+	} {
+		if step.fromServer {
+			p.readServerFrame(l, []byte(step.line), []byte(step.payload))
+		} else {
+			p.readClientFrame([]byte(step.line), []byte(step.payload))
+		}
+		if got := names(p.holds()); !slices.Equal(got, step.holds) {
+			t.Errorf("after %s: holds %q, want %q", step.line, got, step.holds)
+		}
+	}
+}
