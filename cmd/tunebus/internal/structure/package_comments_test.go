@@ -9,8 +9,11 @@ import (
 )
 
 // notOurs reports whether a name with a dot in a package comment is of another
-// project: a library's name, or a method of testing.T.
-func notOurs(name string) bool { return name == "nats.go" || strings.HasPrefix(name, "t.") }
+// project: the library nats.go where it may be imported, or a method of
+// testing.T.
+func notOurs(dir, name string) bool {
+	return name == "nats.go" && below(dir, onlyIn["github.com/nats-io/nats.go"]...) || strings.HasPrefix(name, "t.")
+}
 
 var (
 	goFile   = regexp.MustCompile(`[a-z][\w/]*\.go\b`)
@@ -113,7 +116,7 @@ func (d declarations) unknown(dir, comment string) (names []string) {
 			names = append(names, m[0])
 		}
 	}
-	return slices.DeleteFunc(names, notOurs)
+	return slices.DeleteFunc(names, func(name string) bool { return notOurs(dir, name) })
 }
 
 // known reports whether a qualifier has a name, and the name a member, if the
