@@ -108,6 +108,7 @@ type claimer struct {
 	journal  eventPublisher
 	registry checkpointing.Registry
 	worker   string // its name in started facts
+	engine   string // the engine's name there
 	sweep    func() // removes what killed processes left on this machine
 }
 
@@ -141,7 +142,7 @@ func (c *claimer) publishStarted(ctx context.Context, a *attempt) error {
 		Phase:       a.req.Phase,
 		Attempt:     a.number,
 		Worker:      c.worker,
-		Engine:      engineName,
+		Engine:      c.engine,
 		ResumedFrom: a.publishedStep,
 		StartedAt:   a.startedAt,
 	}
