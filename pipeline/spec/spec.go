@@ -2,6 +2,8 @@
 // fine_tuner, inferencer, evaluator, mlflow and pipeline, from files, flags or the
 // JSON of a request.
 //
+//	var req events.PipelineRequested
+//	…
 //	s, faults := spec.FromJSON(req.Specification)
 //	…
 //	plan := spec.Plan(s) // the phases to run

@@ -57,7 +57,7 @@ func New(c *conn.Conn, store *artifact.Store, e engine.Engine, cfg Config) *Work
 		history:     runs,
 		subscribe:   notifier.subscribe,
 		checkpoints: checkpointing.SaverConfig{Registry: registry, Files: files, Store: store, Connected: c.Connected},
-		claimer:     &claimer{journal: facts, registry: registry, worker: cfg.Name, sweep: sweep},
+		claimer:     &claimer{journal: facts, registry: registry, worker: cfg.Name, engine: cfg.Engine, sweep: sweep},
 		executor: &executor{
 			cfg:      cfg,
 			budget:   budget,

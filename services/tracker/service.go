@@ -44,9 +44,9 @@ type Service struct {
 	list       *runListBuffer
 	rebuilder  rebuilder
 
-	settle time.Duration
-	slots  int
-	log    *slog.Logger
+	quietPeriod time.Duration
+	slots       int
+	log         *slog.Logger
 	// recentFacts counts the facts of the current second.
 	recentFacts atomic.Int64
 }
@@ -83,13 +83,13 @@ func New(c *conn.Conn, store *artifact.Store, cfg Config) *Service {
 		live:    live,
 	}
 	completion := &completionPublisher{
-		journal:    journal.New(c),
-		list:       list,
-		reschedule: due.schedule,
-		settle:     cfg.Settle,
-		retry:      cfg.Retry,
-		log:        cfg.Logger,
-		wake:       make(chan struct{}, 1),
+		journal:     journal.New(c),
+		list:        list,
+		reschedule:  due.schedule,
+		quietPeriod: cfg.QuietPeriod,
+		retry:       cfg.Retry,
+		log:         cfg.Logger,
+		wake:        make(chan struct{}, 1),
 	}
 	return &Service{
 		runs:       index,
@@ -117,9 +117,9 @@ func New(c *conn.Conn, store *artifact.Store, cfg Config) *Service {
 			list:       list,
 			completion: completion,
 		},
-		settle: cfg.Settle,
-		slots:  cfg.Slots,
-		log:    cfg.Logger,
+		quietPeriod: cfg.QuietPeriod,
+		slots:       cfg.Slots,
+		log:         cfg.Logger,
 	}
 }
 
@@ -157,7 +157,7 @@ func (s *Service) handleFact(_ context.Context, d delivery.Delivery) error {
 	if fact.Type == events.TypePipelineCompleted {
 		s.due.scheduleNow(fact.Run)
 	} else {
-		s.due.schedule(fact.Run, time.Now().Add(s.settle))
+		s.due.schedule(fact.Run, time.Now().Add(s.quietPeriod))
 	}
 	return nil
 }
@@ -226,7 +226,7 @@ func (s *Service) reconcileOrReschedule(ctx context.Context, run string) {
 	if err == nil || ctx.Err() != nil {
 		return
 	}
-	delay := s.settle
+	delay := s.quietPeriod
 	later, ok := errors.AsType[*delivery.RetryAfter](err)
 	switch {
 	case ok:

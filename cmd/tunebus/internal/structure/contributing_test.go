@@ -19,8 +19,9 @@ const contributing = "CONTRIBUTING.md"
 var contributingWords = []string{
 	"GOEXPERIMENT=simd", "failpoint", // of the Go tool
 	"--verbose", "--json", // flags
-	"engine",  // a key of the specification
-	"TUNEBUS", // a stream
+	"engine",                   // a key of the specification
+	"services.inference.queue", // a key of the settings
+	"TUNEBUS",                  // a stream
 	"events: reject an empty run id",
 }
 
