@@ -2,6 +2,7 @@ package conn
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -74,7 +75,12 @@ func (c *Conn) SubscribeInbox(ch chan *nats.Msg) (*nats.Subscription, error) {
 }
 
 // Send sends a message by core NATS and waits for nothing.
-func (c *Conn) Send(msg *nats.Msg) error { return c.nc.PublishMsg(msg) }
+func (c *Conn) Send(op Op, msg *nats.Msg) error {
+	if err := c.nc.PublishMsg(msg); err != nil {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	return nil
+}
 
 // Close sends the buffered messages and closes the connection, within 2
 // seconds. It may be called twice.

@@ -104,11 +104,18 @@ func open(nc *nats.Conn, name string, log *slog.Logger) (*Conn, error) {
 	return c, nil
 }
 
+// writeLimit is how long a write to the socket may take.
+const writeLimit = 5 * time.Second
+
 func dial(opts Options, log *slog.Logger) (*nats.Conn, error) {
 	o := []nats.Option{
 		nats.Name(fmt.Sprintf("tunebus %s %d", opts.Name, os.Getpid())),
 		nats.MaxReconnects(-1),
 		nats.PingInterval(20 * time.Second),
+		// A write holds the lock of the connection, which every request takes:
+		// a peer that reads nothing must not hold requests for a minute.
+		nats.FlusherTimeout(writeLimit),
+		nats.ReconnectOnFlusherError(),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
 				log.Warn("disconnected from NATS", "error", err)

@@ -100,7 +100,7 @@ func (p *pullSubscription) next(ctx context.Context) (*nats.Msg, error) {
 func (p *pullSubscription) ask() error {
 	p.pending = p.batch
 	p.idle.Reset(2 * pullHeartbeat)
-	if err := p.conn.Send(&nats.Msg{Subject: p.subject, Reply: p.sub.Subject, Data: p.request}); err != nil {
+	if err := p.conn.Send(conn.Pull, &nats.Msg{Subject: p.subject, Reply: p.sub.Subject, Data: p.request}); err != nil {
 		return fmt.Errorf("ask for messages: %w", err)
 	}
 	return nil
