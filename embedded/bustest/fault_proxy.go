@@ -39,6 +39,7 @@ type FaultProxy struct {
 
 	mu      sync.Mutex
 	struck  bool
+	refuse  bool // new connections are closed at once
 	counts  map[conn.Op]int
 	unknown map[string]bool // subjects of no kind
 	links   map[*link]bool
@@ -64,7 +65,7 @@ func NewFaultProxy(t testing.TB, address string, fault Fault) *FaultProxy {
 	p.work.Go(p.accept)
 	t.Cleanup(func() {
 		_ = l.Close()
-		p.cut()
+		p.Cut()
 		p.work.Wait()
 	})
 	return p
@@ -122,16 +123,20 @@ func (p *FaultProxy) accept() {
 		l := &link{proxy: p, client: client, server: server, subscriptions: map[string]string{}}
 		p.mu.Lock()
 		p.links[l] = true
+		if p.refuse {
+			l.close()
+		}
 		p.mu.Unlock()
 		p.work.Go(l.fromServer)
 		p.work.Go(l.fromClient)
 	}
 }
 
-// cut closes every connection.
-func (p *FaultProxy) cut() {
+// Cut closes every connection and refuses new ones.
+func (p *FaultProxy) Cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.refuse = true
 	for l := range p.links {
 		l.close()
 	}

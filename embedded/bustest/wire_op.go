@@ -23,6 +23,7 @@ var apiOps = []struct {
 	prefix string
 	op     conn.Op
 }{
+	{"INFO", conn.ApplyBucket}, // whether the server can expire single keys
 	{"STREAM.CREATE.KV_", conn.ApplyBucket},
 	{"STREAM.UPDATE.KV_", conn.ApplyBucket},
 	{"STREAM.CREATE.OBJ_", conn.ApplyBucket},
