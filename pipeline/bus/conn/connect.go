@@ -92,6 +92,8 @@ func open(nc *nats.Conn, name string, log *slog.Logger) (*Conn, error) {
 		return nil, fmt.Errorf("open JetStream: %w", err)
 	}
 	c := &Conn{nc: nc, js: js, log: log, name: name, codec: codec.New(name)}
+	server := host(nc.ConnectedUrl())
+	c.server.Store(&server)
 	c.ctx, c.cancel = context.WithCancel(context.Background()) // a connection outlives the call that made it
 	nc.SetReconnectHandler(func(nc *nats.Conn) {
 		log.Info("reconnected to NATS", "server", host(nc.ConnectedUrl()))

@@ -56,9 +56,9 @@ func (o Op) Limit() time.Duration {
 	switch o {
 	case Ack, Nak:
 		return 2 * time.Second // the ack wait brings the message back otherwise
-	case GetBatch, PublishChunk:
+	case GetBatch, PublishChunk, ApplyStream, ApplyBucket, ApplyConsumer:
 		return 10 * time.Second
-	case ApplyStream, ApplyBucket, ApplyConsumer, ListSubjects, ListConsumers, Purge:
+	case ListSubjects, ListConsumers, Purge:
 		return 30 * time.Second // work in proportion to what the server holds
 	default:
 		return 5 * time.Second

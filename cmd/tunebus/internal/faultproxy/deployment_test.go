@@ -55,15 +55,15 @@ func processes() []string {
 
 // wires say what each process runs.
 func wires() map[string]service.Wire {
-	phase := func(p events.Phase) service.Wire {
-		return func(s *service.Service) error { return s.AddPhase(p, engine.Func(work)) }
+	phase := func(p events.Phase, e engine.Func) service.Wire {
+		return func(s *service.Service) error { return s.AddPhase(p, e) }
 	}
 	return map[string]service.Wire{
 		intakeProcess:     intake.Wire,
-		finetuneProcess:   phase(events.Finetune),
-		successor:         phase(events.Finetune),
-		inferenceProcess:  phase(events.Inference),
-		evaluationProcess: phase(events.Evaluation),
+		finetuneProcess:   phase(events.Finetune, lostWorker),
+		successor:         phase(events.Finetune, survivor),
+		inferenceProcess:  phase(events.Inference, survivor),
+		evaluationProcess: phase(events.Evaluation, survivor),
 		trackerProcess:    tracker.WireWith(func(c *tracker.Config) { c.Settle, c.Retry = 200*time.Millisecond, time.Second }),
 	}
 }
@@ -191,7 +191,9 @@ func (d *deployment) command(t *testing.T, args ...string) (status int, out stri
 	var o, e bytes.Buffer
 	args = append(args, "--settings", d.in(person+".toml"))
 	begin := time.Now()
-	status = cli.Main(t.Context(), args, &o, &e)
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	status = cli.Main(ctx, args, &o, &e)
 	_, _ = fmt.Fprintf(d.log, "tunebus %s: status %d after %s\n%s%s", strings.Join(args, " "), status, time.Since(begin).Round(time.Millisecond), o.String()[:min(o.Len(), 500)], e.String())
 	return status, o.String()
 }
@@ -214,7 +216,7 @@ func (d *deployment) must(t *testing.T, want int, args ...string) string {
 // eventually waits for a condition.
 func (d *deployment) eventually(t *testing.T, what string, ok func(ctx context.Context) error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), ackWait+60*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
@@ -226,7 +228,7 @@ func (d *deployment) eventually(t *testing.T, what string, ok func(ctx context.C
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			t.Fatalf("not within %s: %s: %v", ackWait+60*time.Second, what, err)
+			t.Fatalf("not within %s: %s: %v", limit, what, err)
 		}
 	}
 }

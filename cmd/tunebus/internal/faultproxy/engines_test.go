@@ -28,8 +28,19 @@ const (
 // them.
 const steps = 4
 
-// work is the engine of all phases.
-func work(ctx context.Context, job *engine.Job) (engine.Result, error) {
+// lostWorker is the engine of the worker that is going to die.
+func lostWorker(ctx context.Context, job *engine.Job) (engine.Result, error) {
+	return work(ctx, job, job.Request.RunID == taken)
+}
+
+// survivor is the engine of all other workers.
+func survivor(ctx context.Context, job *engine.Job) (engine.Result, error) {
+	return work(ctx, job, false)
+}
+
+// work works on a job. If it is to wait, it does so before its end, behind all
+// steps.
+func work(ctx context.Context, job *engine.Job, wait bool) (engine.Result, error) {
 	run, p := job.Request.RunID, job.Request.Phase
 	first := int64(1)
 	if job.Resume.Dir != "" {
@@ -57,11 +68,11 @@ func work(ctx context.Context, job *engine.Job) (engine.Result, error) {
 			if run == retried && job.Attempt == 1 {
 				return engine.Result{}, errors.New("this attempt fails")
 			}
-			if waits(run, p, job.Attempt) {
-				<-ctx.Done()
-				return engine.Result{}, context.Cause(ctx)
-			}
 		}
+	}
+	if wait || p == events.Finetune && (run == canceled || run == overdue) {
+		<-ctx.Done()
+		return engine.Result{}, context.Cause(ctx)
 	}
 	return result(ctx, job)
 }
@@ -86,9 +97,4 @@ func result(ctx context.Context, job *engine.Job) (engine.Result, error) {
 	}
 	a, err := job.PutFile(ctx, name, prediction.MediaType, path)
 	return engine.Result{Artifacts: []events.Artifact{a}}, err
-}
-
-// waits reports whether an attempt waits for its end.
-func waits(run string, p events.Phase, attempt int) bool {
-	return p == events.Finetune && (run == canceled || run == overdue || run == taken && attempt == 1)
 }

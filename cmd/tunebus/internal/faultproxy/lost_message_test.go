@@ -24,7 +24,7 @@ var (
 )
 
 // atOnce is how many cases run at the same time. They mostly wait.
-const atOnce = 12
+const atOnce = 24
 
 // limit is how long after the loss of a message everything has to be at rest.
 const limit = ackWait + 60*time.Second
@@ -79,7 +79,9 @@ func TestLostMessage(t *testing.T) {
 		slots <- struct{}{}
 		cases.Go(func() {
 			defer func() { <-slots }()
-			t.Run(c.String(), c.run)
+			begin := time.Now()
+			ok := t.Run(c.String(), c.run)
+			t.Logf("%s: %v after %s", c, ok, time.Since(begin).Round(time.Millisecond))
 		})
 	}
 	cases.Wait()

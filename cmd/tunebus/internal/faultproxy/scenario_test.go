@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
 )
 
 // specification is that of all runs. The engines of these tests read nothing of
@@ -54,6 +55,9 @@ func (d *deployment) play(t *testing.T) {
 	d.must(t, 0, "replay", "tracking", "--run", plain)
 	d.must(t, 0, "replay", "requests", "--from-seq", "1", "--set", "pipeline.stop_after_finetuning=true", "--dry-run")
 	d.must(t, 0, "gc", "--grace", "0s")
+	for _, stop := range d.stop {
+		stop()
+	}
 	d.audited(t)
 	d.archive(t)
 }
@@ -74,6 +78,12 @@ func (d *deployment) loseWorker(t *testing.T) {
 		}
 		_, err = kv.Get(ctx, taken+"."+string(events.Finetune))
 		return err
+	})
+	d.eventually(t, "the heartbeats of the worker", func(context.Context) error {
+		if d.proxies[finetuneProcess].Counts()[conn.Heartbeat] < 3 {
+			return errors.New("too few")
+		}
+		return nil
 	})
 	d.proxies[finetuneProcess].Cut()
 	d.stop[finetuneProcess]()
