@@ -46,16 +46,25 @@ func (g *capacityGate) waitForCapacity(ctx context.Context) error {
 	return &delivery.RetryAfter{Delay: g.recheck, Err: fmt.Errorf("stream %s is %.0f %% full", events.StreamFacts, 100*usage)}
 }
 
+// currentUsage measures outside of the lock: a server that does not answer to
+// one request must not hold the others.
 func (g *capacityGate) currentUsage(ctx context.Context) (float64, error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if time.Since(g.measured) < usageMaxAge {
-		return g.usage, nil
+	if usage, ok := g.lastUsage(); ok {
+		return usage, nil
 	}
 	usage, err := g.streams.StreamUsage(ctx, events.StreamFacts)
 	if err != nil {
 		return 0, err
 	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	g.measured, g.usage = time.Now(), usage
 	return usage, nil
+}
+
+// lastUsage is the usage that was measured a moment ago.
+func (g *capacityGate) lastUsage() (usage float64, ok bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.usage, time.Since(g.measured) < usageMaxAge
 }

@@ -2,7 +2,6 @@ package wakeup
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -42,13 +41,14 @@ func NewRunNotifier(c *conn.Conn, subjects ...string) (*RunNotifier, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The server has to know of the subscriptions before the first waiter
-	// relies on them.
-	if closed := flush(context.Background(), c); closed {
-		unsubscribe(subs)
-		return nil, fmt.Errorf("listen: %w", nats.ErrConnectionClosed)
-	}
 	c.Go(context.Background(), func(ctx context.Context) {
+		// A publish from before the server knew of the subscriptions woke
+		// nothing, so all waiters are woken once as soon as it does.
+		if closed := flush(ctx, c); closed {
+			unsubscribe(subs)
+			return
+		}
+		n.notifyAll()
 		for {
 			select {
 			case <-ctx.Done():

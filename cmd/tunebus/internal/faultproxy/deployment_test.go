@@ -129,7 +129,7 @@ scratch = %q
 [services.intake]
 patience = "1s"
 [services.finetune]
-slots = 8
+slots = 5
 grace = "2s"
 [services.tracker]
 tracking_uri = "file:%s"
@@ -218,7 +218,7 @@ func (d *deployment) eventually(t *testing.T, what string, ok func(ctx context.C
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
-	tick := time.NewTicker(100 * time.Millisecond)
+	tick := time.NewTicker(300 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		err := ok(ctx)

@@ -24,7 +24,7 @@ var (
 )
 
 // atOnce is how many cases run at the same time. They mostly wait.
-const atOnce = 24
+const atOnce = 8
 
 // limit is how long after the loss of a message everything has to be at rest.
 const limit = ackWait + 60*time.Second
