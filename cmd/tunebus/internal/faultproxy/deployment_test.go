@@ -220,15 +220,19 @@ func (d *deployment) eventually(t *testing.T, what string, ok func(ctx context.C
 	defer cancel()
 	tick := time.NewTicker(300 * time.Millisecond)
 	defer tick.Stop()
+	var last error
 	for {
 		err := ok(ctx)
 		if err == nil {
 			return
 		}
+		if ctx.Err() == nil {
+			last = err
+		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			t.Fatalf("not within %s: %s: %v", limit, what, err)
+			t.Fatalf("not within %s: %s: %v", limit, what, last)
 		}
 	}
 }
