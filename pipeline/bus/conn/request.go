@@ -15,7 +15,7 @@ import (
 func (c *Conn) Request(ctx context.Context, op Op, do func(ctx context.Context, js jetstream.JetStream) error) error {
 	bounded, cancel := context.WithTimeout(ctx, op.Limit())
 	defer cancel()
-	return c.noReply(ctx, op, do(bounded, c.js))
+	return noReply(ctx, c, op, do(bounded, c.js))
 }
 
 // RequestMany sends a request that has up to limit replies, and calls each for
@@ -35,7 +35,7 @@ func (c *Conn) RequestMany(ctx context.Context, op Op, subject string, body []by
 	for {
 		msg, err := reply.receive(bounded, c.Closed())
 		if err != nil {
-			return c.noReply(ctx, op, err)
+			return noReply(ctx, c, op, err)
 		}
 		if last, err := each(msg); last || err != nil {
 			return err
@@ -67,7 +67,7 @@ func (e *NoReplyError) Unwrap() error { return e.Err }
 
 // noReply names the request that got no reply within its own limit. An error of
 // the caller's context stays as it is.
-func (c *Conn) noReply(ctx context.Context, op Op, err error) error {
+func noReply(ctx context.Context, c *Conn, op Op, err error) error {
 	if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}

@@ -15,6 +15,8 @@ import (
 // RunNotifier wakes the waiters of many runs behind one set of subscriptions,
 // for a worker that works on one run after the other.
 type RunNotifier struct {
+	ready chan struct{}
+
 	mu   sync.Mutex
 	subs map[string]map[*RunSubscription]bool // by run
 }
@@ -35,7 +37,7 @@ type RunSubscription struct {
 // <stage>.<event>.<run>[.<detail>] of every run, until the connection is
 // closed.
 func NewRunNotifier(c *conn.Conn, subjects ...string) (*RunNotifier, error) {
-	n := &RunNotifier{subs: map[string]map[*RunSubscription]bool{}}
+	n := &RunNotifier{ready: make(chan struct{}), subs: map[string]map[*RunSubscription]bool{}}
 	reconnected := c.Reconnected()
 	subs, err := subscribe(c, subjects, func(m *nats.Msg) { n.published(m.Subject) })
 	if err != nil {
@@ -49,6 +51,7 @@ func NewRunNotifier(c *conn.Conn, subjects ...string) (*RunNotifier, error) {
 			return
 		}
 		n.notifyAll()
+		close(n.ready)
 		for {
 			select {
 			case <-ctx.Done():
@@ -61,6 +64,10 @@ func NewRunNotifier(c *conn.Conn, subjects ...string) (*RunNotifier, error) {
 	})
 	return n, nil
 }
+
+// Ready is closed as soon as the server knows of the subscriptions. Nobody has
+// to wait for it: a waiter from before is woken then.
+func (n *RunNotifier) Ready() <-chan struct{} { return n.ready }
 
 // Subscribe waits for news about a run from now on. Close has to be called in
 // the end.

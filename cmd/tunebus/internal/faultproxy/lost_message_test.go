@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/audit/snapshot"
 	"github.com/tunebus/tunebus/embedded/bustest"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 )
@@ -115,6 +116,9 @@ func choose(seen map[conn.Op][]string) (cases []lostMessage) {
 // run plays the scenario with the case's fault.
 func (c lostMessage) run(t *testing.T) {
 	d := deploy(t, c.process, c.Fault)
+	// Without a connection no checkpoint can be registered, so that an attempt
+	// may repeat steps.
+	d.state.Outages = []snapshot.Outage{{From: time.Now(), To: time.Now().Add(time.Hour)}}
 	d.play(t)
 	if !d.proxies[c.process].Struck() {
 		t.Skip("the process sent no second message of the kind")

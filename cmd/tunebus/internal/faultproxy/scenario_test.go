@@ -71,12 +71,11 @@ func (d *deployment) submit(t *testing.T, want int, run string, args ...string) 
 // the server, and starts its successor.
 func (d *deployment) loseWorker(t *testing.T) {
 	t.Helper()
-	d.eventually(t, "the checkpoint of the run whose worker dies", func(ctx context.Context) error {
-		kv, err := d.js.KeyValue(ctx, "tunebus_checkpoints")
-		if err != nil {
-			return err
+	d.eventually(t, "the start of the run whose worker dies", func(ctx context.Context) error {
+		started, err := d.subjects(ctx, events.StreamFacts, events.StartedFilter(events.Finetune, taken))
+		if err == nil && len(started) == 0 {
+			err = errors.New("no attempt")
 		}
-		_, err = kv.Get(ctx, taken+"."+string(events.Finetune))
 		return err
 	})
 	d.eventually(t, "the heartbeats of the worker", func(context.Context) error {

@@ -24,7 +24,6 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/runsummary"
 	"github.com/tunebus/tunebus/pipeline/runwatch"
-	"github.com/tunebus/tunebus/pipeline/service"
 )
 
 // The values of --wait.
@@ -89,7 +88,7 @@ func publish(ctx context.Context, b *conn.Conn, artifacts string, r runrequest.R
 	var store *artifact.Store
 	if len(r.Files) > 0 {
 		var err error
-		if store, err = service.OpenStore(ctx, b, artifacts); err != nil {
+		if store, err = session.OpenStore(ctx, b, artifacts); err != nil {
 			return 0, exit.Input(err)
 		}
 		defer func() { _ = store.Close() }() // everything was verified when it was put
