@@ -173,8 +173,7 @@ func (p checkedPackage) isRequestBody(lit *ast.FuncLit) bool {
 // requestFaults are the calls of a package that ask the server past conn.
 func (p checkedPackage) requestFaults() (faults []string) {
 	name := filepath.Base(p.dir)
-	var look func(n ast.Node) bool
-	look = func(n ast.Node) bool {
+	look := func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.FuncLit:
 			return !p.isRequestBody(n)
