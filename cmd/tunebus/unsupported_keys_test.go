@@ -40,7 +40,7 @@ func asksFor() map[string]string {
 // their section.
 func readElsewhere() map[string]string {
 	out := map[string]string{
-		"inferencer.model_id": "services/inference", "mlflow.run_name": "services/intake", "mlflow.run_name_prefix": "services/intake", "mlflow.run_name_suffix": "services/intake",
+		"inferencer.model_id": "services/inference", "mlflow.run_name": "pipeline/spec", "mlflow.run_name_prefix": "pipeline/spec", "mlflow.run_name_suffix": "pipeline/spec",
 		"pipeline.enable_finetuning": "pipeline/spec", "pipeline.enable_inference": "pipeline/spec", "pipeline.enable_evaluation": "pipeline/spec",
 		"pipeline.stop_after_finetuning": "pipeline/spec", "pipeline.stop_after_inference": "pipeline/spec", "pipeline.on_finetuning_failure": "pipeline/spec",
 		"pipeline.max_tries": "pipeline/retry", "pipeline.max_crashes": "pipeline/retry", "pipeline.backoff": "events", "pipeline.deadline": "services/intake",

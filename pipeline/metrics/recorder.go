@@ -85,17 +85,26 @@ func Start(ctx context.Context, cfg Config) (*Recorder, error) {
 // Record adds points to the history and publishes them, together with earlier
 // points that wait for their batch.
 func (r *Recorder) Record(ctx context.Context, step, total int64, points []events.Point) error {
+	ev, due, err := r.add(step, total, points)
+	if due {
+		r.publish(ctx, ev)
+	}
+	return err
+}
+
+// add adds points to the history, and takes the batch if it is due.
+func (r *Recorder) add(step, total int64, points []events.Point) (ev events.Progress, due bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now().UTC()
 	points = r.seen.dropSeen(stamped(points, step, now))
 	if err := r.file.append(points); err != nil {
-		return err
+		return ev, false, err
 	}
-	if r.batch.add(step, total, points, now) {
-		r.publish(ctx, now)
+	if !r.batch.add(step, total, points, now) {
+		return ev, false, nil
 	}
-	return nil
+	return r.batch.take(now), true, nil
 }
 
 // stamped returns a copy of points in which each has a step and a time.
@@ -114,8 +123,9 @@ func stamped(points []events.Point, step int64, now time.Time) []events.Point {
 	return out
 }
 
-func (r *Recorder) publish(ctx context.Context, now time.Time) {
-	ev := r.batch.take(now)
+// publish sends a batch. It is called without the lock, since the write to the
+// socket may take a while.
+func (r *Recorder) publish(ctx context.Context, ev events.Progress) {
 	ev.RunID, ev.Phase, ev.Attempt = r.cfg.RunID, r.cfg.Phase, r.cfg.Attempt
 	for _, points := range events.SplitPoints(ev.Points) {
 		ev.Points = points
@@ -179,12 +189,21 @@ func (r *Recorder) Snapshot(path string) error {
 func (r *Recorder) Close(ctx context.Context) error {
 	r.stopSampling()
 	r.sampling.Wait()
+	ev, waiting, err := r.close()
+	if waiting {
+		r.publish(ctx, ev)
+	}
+	return err
+}
+
+// close closes the history and takes the batch that waits.
+func (r *Recorder) close() (ev events.Progress, waiting bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.batch.waiting() {
-		r.publish(ctx, time.Now())
+	if waiting = r.batch.waiting(); waiting {
+		ev = r.batch.take(time.Now())
 	}
-	return r.file.close()
+	return ev, waiting, r.file.close()
 }
 
 // Finish closes the recorder and returns the path of the finished history. The

@@ -68,18 +68,27 @@ type natsNotifier struct {
 
 // subscribe subscribes to the wake-ups of a run.
 func (n *natsNotifier) subscribe(run string) subscription {
+	inner, err := n.notifier()
+	if err != nil {
+		n.log.Warn("no notifications; checking ownership at intervals only", "run", run, "error", err)
+		return noSubscription{}
+	}
+	return natsSubscription{inner.Subscribe(run)}
+}
+
+// notifier makes the notifier at the first call.
+func (n *natsNotifier) notifier() (*wakeup.RunNotifier, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.inner == nil {
 		inner, err := wakeup.NewRunNotifier(n.conn,
 			string(n.phase)+".started.>", string(n.phase)+".completed.*", events.TypeCancelRequested+".*")
 		if err != nil {
-			n.log.Warn("no notifications; checking ownership at intervals only", "run", run, "error", err)
-			return noSubscription{}
+			return nil, err
 		}
 		n.inner = inner
 	}
-	return natsSubscription{n.inner.Subscribe(run)}
+	return n.inner, nil
 }
 
 // natsSubscription is a subscription of [natsNotifier].
