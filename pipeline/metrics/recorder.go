@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/scratch"
 )
 
 // FileName is the name of the history's file, in the scratch folder and in a
@@ -25,11 +26,6 @@ type Reader interface {
 	ReadMetrics(ctx context.Context, run string, p events.Phase, each func(events.Event)) error
 }
 
-// Folder is the scratch folder. Path makes the folder if it is missing.
-type Folder interface {
-	Path(name string) (string, error)
-}
-
 // Config is what a recorder needs to know.
 type Config struct {
 	RunID   string
@@ -38,7 +34,7 @@ type Config struct {
 	// ResumedFrom is the step of the checkpoint that the attempt resumes from;
 	// 0 without one.
 	ResumedFrom int64
-	Folder      Folder
+	Folder      scratch.Paths
 	Publisher   Publisher
 	// Reader is needed from the second attempt on.
 	Reader Reader
@@ -57,7 +53,7 @@ type Recorder struct {
 	mu         sync.Mutex
 	file       historyFile
 	batch      batch
-	seen       seenPoints // published by earlier attempts
+	known      Steps // published by earlier attempts, and may be repeated
 	nextSample int64
 }
 
@@ -97,7 +93,7 @@ func (r *Recorder) add(step, total int64, points []events.Point) (ev events.Prog
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now().UTC()
-	points = r.seen.dropSeen(stamped(points, step, now))
+	points = dropKnown(r.known, stamped(points, step, now))
 	if err := r.file.append(points); err != nil {
 		return ev, false, err
 	}

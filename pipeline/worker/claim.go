@@ -154,6 +154,7 @@ func (c *claimer) publishStarted(ctx context.Context, a *attempt) error {
 		return err
 	}
 	a.token = stored.Sequence
+	a.log.InfoContext(ctx, "attempt started", "token", a.token, "resumed_from", a.publishedStep)
 	return nil
 }
 

@@ -8,7 +8,6 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
-	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/bus/wakeup"
 )
@@ -47,13 +46,6 @@ type noSubscription struct{}
 func (noSubscription) C() <-chan struct{} { return nil }
 func (noSubscription) Ignore(string)      {}
 func (noSubscription) Close()             {}
-
-// natsMetrics reads the metric events of a phase, see [metrics.Reader].
-type natsMetrics struct{ history *history.History }
-
-func (n natsMetrics) ReadMetrics(ctx context.Context, run string, p events.Phase, each func(events.Event)) error {
-	return n.history.Metrics(run, p).Read(ctx, each)
-}
 
 // natsNotifier subscribes to the wake-ups of a phase. All jobs share one set of
 // NATS subscriptions, which is made at the first job.

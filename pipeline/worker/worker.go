@@ -66,7 +66,7 @@ func New(c *conn.Conn, store *artifact.Store, e engine.Engine, cfg Config) *Work
 			registry: registry,
 			journal:  facts,
 			history:  runs,
-			metrics:  natsMetrics{runs},
+			metrics:  runs,
 			finisher: f,
 		},
 		finisher: f,

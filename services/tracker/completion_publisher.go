@@ -108,6 +108,9 @@ func (p *completionPublisher) round(ctx context.Context) (writing time.Duration)
 
 func (p *completionPublisher) publishOrReschedule(ctx context.Context, c completion) {
 	err := p.publishTracked(ctx, c)
+	if err == nil {
+		p.log.Info("run tracked", "run", c.snapshot.Run.ID, "gaps", len(c.written.gaps))
+	}
 	if err == nil || ctx.Err() != nil {
 		return
 	}

@@ -74,12 +74,9 @@ func New(c *conn.Conn, store *artifact.Store, cfg Config) *Service {
 		patience: time.Minute,
 		poll:     200 * time.Millisecond,
 	}
-	published := func(ctx context.Context, run string, p events.Phase, each func(events.Event)) error {
-		return facts.Metrics(run, p).Read(ctx, each)
-	}
 	writer := &runWriter{
 		reports: &reportWriter{dir: cfg.Reports, list: list, writeFile: cfg.Write, store: store},
-		mlflow:  mlflowsync.New(cfg.forSync(), store, published),
+		mlflow:  mlflowsync.New(cfg.forSync(), store, facts.ReadMetrics),
 		live:    live,
 	}
 	completion := &completionPublisher{

@@ -38,6 +38,12 @@ func (h *History) Metrics(run string, p events.Phase) *MetricReader {
 	return r
 }
 
+// ReadMetrics calls each for every metric event that the stream holds of a
+// phase, see [MetricReader.Read].
+func (h *History) ReadMetrics(ctx context.Context, run string, p events.Phase, each func(events.Event)) error {
+	return h.Metrics(run, p).Read(ctx, each)
+}
+
 // HasRead reports whether a message has been read.
 func (r *MetricReader) HasRead(m codec.Message) bool {
 	for _, s := range r.sources {
