@@ -24,6 +24,13 @@
 // once and in any order. [Fold] gives the same result for any order and any
 // number of duplicates.
 //
+// # Sizes
+//
+// A message with its envelope and headers takes at most [MaxEventBytes]. The codec
+// of the bus applies [Bound] to each event that it writes: long texts and lists are
+// cut. What a request decides is never cut; [PipelineAccepted.SizeFaults] finds what
+// is too large, and intake rejects it. Reading has no bounds.
+//
 // # Versions
 //
 // The JSON of an event is never renamed. A breaking change is a new version, which

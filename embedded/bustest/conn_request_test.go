@@ -94,3 +94,39 @@ func TestConnRequestEndsWithContext(t *testing.T) {
 		})
 	}
 }
+
+// TestConnRequestEndsWhileDisconnected: a request ends after the limit of its
+// kind also while there is no connection: the server refuses new ones, or takes
+// them and says nothing.
+func TestConnRequestEndsWhileDisconnected(t *testing.T) {
+	t.Parallel()
+	for state, silent := range map[string]bool{"refused": false, "silent": true} {
+		s := newTestServer(t, topology.Topology{})
+		proxy := bustest.NewProxy(t, s.server.URL())
+		c := s.connect(t, proxy.URL)
+		address := strings.TrimPrefix(proxy.URL, "nats://")
+		proxy.Cut()
+		if silent {
+			proxy.DropReplies()
+			proxy.AcceptAgain()
+		}
+		eventually(t, "the connection is lost", func() bool { return !c.Connected() })
+		for name, request := range requests(c, conn.Ack) {
+			t.Run(state+" "+name, func(t *testing.T) {
+				t.Parallel()
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				defer cancel()
+				begin := time.Now()
+				err := request(ctx)
+				if !conn.IsUnanswered(err) {
+					t.Errorf("got %v, want an error without an answer", err)
+				}
+				wantContains(t, "the error", err.Error(), "no connection to NATS at "+address)
+				// The library holds its lock while it tries to connect.
+				if took := time.Since(begin); took > conn.Ack.Limit()+10*time.Second {
+					t.Errorf("it took %s", took)
+				}
+			})
+		}
+	}
+}

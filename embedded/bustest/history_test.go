@@ -15,6 +15,7 @@ import (
 
 	"github.com/tunebus/tunebus/embedded/bustest"
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
@@ -97,10 +98,10 @@ func TestHistoryReplyBoundedInBytes(t *testing.T) {
 	filler := strings.Repeat("x", 900<<10)
 	const n = 20
 	for i := range n {
-		s.publish(t, events.AttemptEnded{RunID: "r1", Phase: events.Finetune, Attempt: i + 1, Error: &events.Problem{Message: filler}})
+		s.publishLarge(t, events.AttemptEnded{RunID: "r1", Phase: events.Finetune, Attempt: i + 1, Error: &events.Problem{Message: "FILLER"}}, filler)
 	}
 	for i := range 4 {
-		s.publish(t, events.Progress{RunID: "r1", Phase: events.Finetune, Attempt: 1, Step: int64(i + 1), Points: []events.Point{{Key: filler}}})
+		s.publishLarge(t, events.Progress{RunID: "r1", Phase: events.Finetune, Attempt: 1, Step: int64(i + 1), Points: []events.Point{{Key: "FILLER"}}}, filler)
 	}
 	if msgs, err := history.New(s.conn).Facts(t.Context(), "r1"); err == nil || !strings.Contains(err.Error(), "kept") {
 		t.Errorf("%d facts of %d, and %v", len(msgs), n, err)
@@ -112,6 +113,17 @@ func TestHistoryReplyBoundedInBytes(t *testing.T) {
 	if fmt.Sprint(steps) != "[1 2 3 4]" {
 		t.Errorf("steps %v, want 1 to 4", steps)
 	}
+}
+
+// publishLarge publishes an event that is larger than events are now, as earlier
+// versions did. filler replaces the text FILLER of the event.
+func (s *testServer) publishLarge(t *testing.T, ev events.Event, filler string) {
+	t.Helper()
+	msg, err := codec.New("test").Encode(t.Context(), ev, codec.MessageID(ev))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.publishRaw(t, msg.Subject, strings.Replace(string(msg.Data), "FILLER", filler, 1), msg.Header)
 }
 
 // TestHistoryFactsLimit: a run may have 1024 facts, as many as one reply holds,

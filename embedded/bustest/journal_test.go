@@ -94,7 +94,7 @@ func TestJournalPublishRefusesStaleToken(t *testing.T) {
 func TestJournalPublishWaitsForFullStream(t *testing.T) {
 	t.Parallel()
 	s := newTestServer(t, topology.Topology{FactBytes: 64 << 10})
-	filler := strings.Repeat("x", 8<<10)
+	filler := strings.Repeat("x", 2<<10) // less than the event that is published then
 	for i := 0; ; i++ {
 		_, err := s.js.Publish(t.Context(), events.AttemptEnded{RunID: "fill", Phase: events.Finetune, Attempt: i + 1}.Subject(), []byte(filler))
 		if err != nil {
@@ -104,7 +104,7 @@ func TestJournalPublishWaitsForFullStream(t *testing.T) {
 			t.Fatal("the stream does not get full")
 		}
 	}
-	big := events.AttemptEnded{RunID: "r1", Phase: events.Finetune, Attempt: 1, Error: &events.Problem{Message: filler}}
+	big := events.AttemptEnded{RunID: "r1", Phase: events.Finetune, Attempt: 1, Error: &events.Problem{Message: strings.Repeat("x", events.MaxErrorBytes)}}
 	done := make(chan error, 1)
 	go func() {
 		_, err := journal.New(s.conn).Publish(t.Context(), big, journal.Fence{})

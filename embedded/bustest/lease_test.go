@@ -128,6 +128,7 @@ type replicatedBucket struct {
 
 	mu       sync.Mutex
 	revision uint64
+	value    []byte
 	refused  bool
 }
 
@@ -176,6 +177,7 @@ func (b *replicatedBucket) get(m *nats.Msg) {
 	reply.Header.Set("Nats-Subject", strings.TrimPrefix(m.Subject, "$JS.API.DIRECT.GET."+leaseStream+"."))
 	reply.Header.Set("Nats-Sequence", fmt.Sprint(b.revision))
 	reply.Header.Set("Nats-Time-Stamp", "2026-01-01T00:00:00Z")
+	reply.Data = b.value
 	if err := b.nc.PublishMsg(reply); err != nil {
 		b.t.Error(err)
 	}
@@ -199,6 +201,7 @@ func (b *replicatedBucket) put(m *nats.Msg) {
 		return
 	}
 	b.revision++
+	b.value = m.Data
 	b.respond(m, fmt.Sprintf(`{"stream":%q,"seq":%d}`, leaseStream, b.revision))
 	if b.revision > 1 {
 		b.renewed <- struct{}{}

@@ -57,6 +57,9 @@ func (p *Proxy) Cut() {
 	}
 }
 
+// AcceptAgain lets new connections through, and nothing else.
+func (p *Proxy) AcceptAgain() { p.refuse.Store(false) }
+
 // Restore lets connections and replies through again.
 func (p *Proxy) Restore() {
 	p.drop.Store(false)

@@ -75,6 +75,7 @@ func TestRunNotifierAcrossReconnect(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	<-notifier.Ready()
 	r1, r2 := notifier.Subscribe("r1"), notifier.Subscribe("r2")
 	defer r1.Close()
 	defer r2.Close()

@@ -41,6 +41,9 @@ type Harness struct {
 	Store *artifact.Store
 	// Root is the folder below which a specification may name files.
 	Root string
+	// Engine is the name of the engine that runs, and of its queue. Default
+	// [engine.Builtin].
+	Engine string
 
 	conn *conn.Conn
 	runs int
@@ -49,7 +52,7 @@ type Harness struct {
 // New starts a server and opens a store.
 func New(t *testing.T) *Harness {
 	t.Helper()
-	h := &Harness{Root: t.TempDir(), conn: bustest.New(t, topology.Topology{AckWait: 30 * time.Second})}
+	h := &Harness{Root: t.TempDir(), Engine: engine.Builtin, conn: bustest.New(t, topology.Topology{AckWait: 30 * time.Second})}
 	var err error
 	if h.Store, err = artifact.Open(t.Context(), "file://"+t.TempDir()); err != nil {
 		t.Fatal(err)
@@ -83,6 +86,7 @@ func (h *Harness) Run(t *testing.T, e engine.Engine, p events.Phase, in events.I
 	h.publishJob(t, id, p, s, in)
 	w := worker.New(h.conn, h.Store, e, worker.Config{
 		Phase:   p,
+		Engine:  h.Engine,
 		Sources: engine.Sources{Roots: []string{h.Root}},
 		Scratch: t.TempDir(),
 		Name:    "test",
@@ -93,13 +97,18 @@ func (h *Harness) Run(t *testing.T, e engine.Engine, p events.Phase, in events.I
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, a := range run.Phases[p].Attempts {
+		if a.Started != nil && a.Started.Engine != h.Engine {
+			t.Errorf("attempt %d says that engine %q works, want %q", a.Number, a.Started.Engine, h.Engine)
+		}
+	}
 	return *run.Phases[p].Completed
 }
 
 // publishJob publishes an accepted run of one phase, and its job.
 func (h *Harness) publishJob(t *testing.T, id string, p events.Phase, s events.Specification, in events.Inputs) {
 	t.Helper()
-	plan := []events.Step{{Phase: p, Queue: "builtin"}}
+	plan := []events.Step{{Phase: p, Queue: h.Engine}}
 	for _, fact := range []events.Fact{
 		events.PipelineAccepted{
 			RunID:         id,
@@ -113,7 +122,7 @@ func (h *Harness) publishJob(t *testing.T, id string, p events.Phase, s events.S
 			RunID:         id,
 			RunName:       id,
 			Phase:         p,
-			Queue:         "builtin",
+			Queue:         h.Engine,
 			Specification: s,
 			Plan:          plan,
 			Inputs:        in,

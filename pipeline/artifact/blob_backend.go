@@ -6,10 +6,27 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"time"
 
 	"gocloud.dev/blob"
 	"gocloud.dev/gcerrors"
+
+	"github.com/tunebus/tunebus/pipeline/idletimeout"
 )
+
+// bucketLimits are the limits of the requests to a bucket: the drivers have
+// none, so that a server that accepts a connection and says nothing would hold
+// its client for ever.
+type bucketLimits struct {
+	// call is the limit of a request without content, read that of one Read, and
+	// write that of one Write or of the end of an upload: the driver then waits
+	// for up to some parts of partSize.
+	call, read, write time.Duration
+}
+
+func defaultLimits() bucketLimits {
+	return bucketLimits{call: time.Minute, read: 2 * time.Minute, write: 10 * time.Minute}
+}
 
 // partSize is the number of bytes of an upload that a driver buffers. S3
 // accepts 10,000 parts, so this size allows objects of 80 GiB.
@@ -18,26 +35,30 @@ const partSize = 8 << 20
 // bucketBackend stores objects in a bucket of gocloud.dev/blob.
 type bucketBackend struct {
 	bucket *blob.Bucket
+	limits bucketLimits
 }
 
 // BucketBackend returns a backend that stores objects in a bucket. Closing the
 // backend closes the bucket.
-func BucketBackend(b *blob.Bucket) Backend { return &bucketBackend{bucket: b} }
+func BucketBackend(b *blob.Bucket) Backend { return &bucketBackend{bucket: b, limits: defaultLimits()} }
 
 func (b *bucketBackend) Close() error { return b.bucket.Close() }
 
-func (b *bucketBackend) Put(ctx context.Context, key, mediaType string, r io.Reader) (err error) {
+func (b *bucketBackend) Put(ctx context.Context, key, mediaType string, r io.Reader) error {
 	// Drivers detect an existing key only at the end of an upload. Checking
 	// first avoids sending the whole content for nothing.
-	switch exists, err := b.bucket.Exists(ctx, key); {
+	call, done := context.WithTimeout(ctx, b.limits.call)
+	exists, err := b.bucket.Exists(call, key)
+	done()
+	switch {
 	case err != nil:
 		return err
 	case exists:
 		return ErrExists
 	}
 	// Closing a writer whose context is cancelled discards the object.
-	writeCtx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	writeCtx, limit := idletimeout.New(ctx, b.limits.write)
+	defer limit.Stop()
 	w, err := b.bucket.NewWriter(writeCtx, key, &blob.WriterOptions{
 		ContentType:                 mediaType,
 		DisableContentTypeDetection: true,
@@ -47,23 +68,31 @@ func (b *bucketBackend) Put(ctx context.Context, key, mediaType string, r io.Rea
 	if err != nil {
 		return bucketError(err)
 	}
-	if _, err := io.Copy(w, r); err != nil {
-		cancel()
+	if _, err := io.Copy(limit.Writer(w), r); err != nil {
+		limit.Stop()
 		_ = w.Close() // returns only that the context was cancelled
 		return bucketError(err)
 	}
-	return bucketError(w.Close())
+	return bucketError(limit.Do(w.Close))
 }
 
 func (b *bucketBackend) Get(ctx context.Context, key string) (io.ReadCloser, error) {
-	r, err := b.bucket.NewReader(ctx, key, nil)
+	ctx, limit := idletimeout.New(ctx, b.limits.read)
+	var r *blob.Reader
+	err := limit.Do(func() (err error) {
+		r, err = b.bucket.NewReader(ctx, key, nil)
+		return err
+	})
 	if err != nil {
+		limit.Stop()
 		return nil, bucketError(err)
 	}
-	return r, nil
+	return limit.Reader(r), nil
 }
 
 func (b *bucketBackend) Attributes(ctx context.Context, key string) (Object, error) {
+	ctx, done := context.WithTimeout(ctx, b.limits.call)
+	defer done()
 	a, err := b.bucket.Attributes(ctx, key)
 	if err != nil {
 		return Object{}, bucketError(err)
@@ -72,6 +101,8 @@ func (b *bucketBackend) Attributes(ctx context.Context, key string) (Object, err
 }
 
 func (b *bucketBackend) Delete(ctx context.Context, key string) error {
+	ctx, done := context.WithTimeout(ctx, b.limits.call)
+	defer done()
 	return bucketError(b.bucket.Delete(ctx, key))
 }
 
@@ -79,7 +110,9 @@ func (b *bucketBackend) List(ctx context.Context, prefix string) iter.Seq2[Objec
 	return func(yield func(Object, error) bool) {
 		it := b.bucket.List(&blob.ListOptions{Prefix: prefix})
 		for {
-			o, err := it.Next(ctx)
+			page, done := context.WithTimeout(ctx, b.limits.call)
+			o, err := it.Next(page)
+			done()
 			if errors.Is(err, io.EOF) {
 				return
 			}

@@ -9,6 +9,7 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
+	"github.com/tunebus/tunebus/pipeline/scratch"
 )
 
 // Loader finds the checkpoint that an attempt resumes from.
@@ -36,11 +37,6 @@ func (l *Loader) Claim(ctx context.Context, seen checkpoint.Checkpoint) (checkpo
 	return seen, nil
 }
 
-// Folder is the scratch folder. Path makes the folder if it is missing.
-type Folder interface {
-	Path(name string) (string, error)
-}
-
 // Fetched is a checkpoint that was fetched and verified. Its Step is 0 and its
 // Dir empty where the attempt has to start over.
 type Fetched struct {
@@ -54,7 +50,7 @@ type Fetched struct {
 // does that for one reference. A damaged checkpoint costs work, never truth. A
 // store that cannot be read now is an error, because starting over would waste
 // the work.
-func (l *Loader) Fetch(ctx context.Context, newest checkpoint.Checkpoint, to Folder,
+func (l *Loader) Fetch(ctx context.Context, newest checkpoint.Checkpoint, to scratch.Paths,
 	fetchDir func(ctx context.Context, ref events.Reference, dir string) error,
 ) (Fetched, error) {
 	var f Fetched

@@ -46,8 +46,13 @@ type Saver struct {
 	// becamePending gets a value when a registration failed.
 	becamePending chan struct{}
 
-	// mu is held during a registration, so that a newer checkpoint is never
-	// replaced by an older one.
+	// turn holds a value during a registration: there is one at a time, so that
+	// a newer checkpoint is never replaced by an older one. Who waits for it
+	// waits with a context, and [Saver.RetryPending] does not wait at all: the
+	// watch of the ownership must not stand still with a request of the engine.
+	turn chan struct{}
+
+	// mu guards what follows. Nothing is asked of the network while it is held.
 	mu sync.Mutex
 	// pending is the newest checkpoint that is in the artifact store but not
 	// yet in the registry; its Step is 0 where there is none. Without a retry,
@@ -67,7 +72,7 @@ type Saver struct {
 
 // NewSaver returns the saver of an attempt.
 func NewSaver(job Job, cfg SaverConfig) *Saver {
-	return &Saver{job: job, cfg: cfg, becamePending: make(chan struct{}, 1)}
+	return &Saver{job: job, cfg: cfg, becamePending: make(chan struct{}, 1), turn: make(chan struct{}, 1)}
 }
 
 // Save stores a folder as the checkpoint of a step and registers it. Of the
@@ -106,13 +111,22 @@ func (s *Saver) storeAndRegister(ctx context.Context, step int64, dir string, ke
 // checkpoint stays pending and is retried.
 func (s *Saver) register(ctx context.Context, cp checkpoint.Checkpoint, keep int) error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.stored = true
-	s.replacePending(ctx, cp, keep)
+	s.mu.Unlock()
+	select {
+	case s.turn <- struct{}{}:
+	case <-ctx.Done():
+		return fmt.Errorf("checkpoint at step %d: %w", cp.Step, context.Cause(ctx))
+	}
+	obsolete := s.replacePending(cp, keep)
 	err := errDisconnected
 	if s.cfg.Connected() { // else the work would wait
-		err = s.registerPending(ctx)
+		var dropped []checkpoint.Checkpoint
+		dropped, err = s.registerPending(ctx)
+		obsolete = append(obsolete, dropped...)
 	}
+	<-s.turn
+	s.delete(ctx, obsolete)
 	if err != nil {
 		select {
 		case s.becamePending <- struct{}{}:
@@ -122,9 +136,12 @@ func (s *Saver) register(ctx context.Context, cp checkpoint.Checkpoint, keep int
 	return err
 }
 
-// replacePending makes cp the pending checkpoint. The one before is deleted,
-// unless it may be registered: then a later attempt may resume from it.
-func (s *Saver) replacePending(ctx context.Context, cp checkpoint.Checkpoint, keep int) {
+// replacePending makes cp the pending checkpoint. It returns the one before, to
+// be deleted, unless that may be registered: then a later attempt may resume
+// from it.
+func (s *Saver) replacePending(cp checkpoint.Checkpoint, keep int) (obsolete []checkpoint.Checkpoint) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	before, registered := s.pending, s.maybeRegistered
 	s.pending, s.keep, s.maybeRegistered = cp, keep, false
 	switch {
@@ -132,17 +149,25 @@ func (s *Saver) replacePending(ctx context.Context, cp checkpoint.Checkpoint, ke
 	case registered:
 		s.superseded = append(s.superseded, before)
 	default:
-		s.delete(ctx, before)
+		obsolete = append(obsolete, before)
 	}
+	return obsolete
 }
 
-// registerPending registers the pending checkpoint. It deletes the checkpoints
-// that are too many only afterwards, so that one is registered at any time.
-func (s *Saver) registerPending(ctx context.Context) error {
-	saved, dropped, err := s.cfg.Registry.Save(ctx, s.job.RunID, s.job.Phase, s.pending, s.keep)
+// registerPending registers the pending checkpoint. It returns the checkpoints
+// that are too many then, to be deleted only afterwards, so that one is
+// registered at any time. Its caller has the turn, so nothing else changes what
+// is pending.
+func (s *Saver) registerPending(ctx context.Context) (dropped []checkpoint.Checkpoint, err error) {
+	s.mu.Lock()
+	pending, keep := s.pending, s.keep
+	s.mu.Unlock()
+	saved, dropped, err := s.cfg.Registry.Save(ctx, s.job.RunID, s.job.Phase, pending, keep)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if err != nil {
 		s.maybeRegistered = true
-		return fmt.Errorf("checkpoint at step %d: %w", s.pending.Step, err)
+		return nil, fmt.Errorf("checkpoint at step %d: %w", pending.Step, err)
 	}
 	failpoint.Here(failpoint.CheckpointRegistered)
 	for _, old := range s.superseded {
@@ -151,19 +176,18 @@ func (s *Saver) registerPending(ctx context.Context) error {
 		}
 	}
 	s.pending, s.maybeRegistered, s.superseded = checkpoint.Checkpoint{}, false, nil
-	for _, old := range dropped {
-		s.delete(ctx, old)
-	}
-	return nil
+	return dropped, nil
 }
 
 func contains(all []checkpoint.Checkpoint, cp checkpoint.Checkpoint) bool {
 	return slices.ContainsFunc(all, func(c checkpoint.Checkpoint) bool { return c.Reference.Key == cp.Reference.Key })
 }
 
-func (s *Saver) delete(ctx context.Context, old checkpoint.Checkpoint) {
-	if err := s.cfg.Store.Delete(ctx, old.Reference.Key); err != nil && !errors.Is(err, artifact.ErrNotFound) {
-		s.job.Logger.WarnContext(ctx, "superseded checkpoint not deleted", "step", old.Step, "error", err)
+func (s *Saver) delete(ctx context.Context, obsolete []checkpoint.Checkpoint) {
+	for _, old := range obsolete {
+		if err := s.cfg.Store.Delete(ctx, old.Reference.Key); err != nil && !errors.Is(err, artifact.ErrNotFound) {
+			s.job.Logger.WarnContext(ctx, "superseded checkpoint not deleted", "step", old.Step, "error", err)
+		}
 	}
 }
 
@@ -172,20 +196,35 @@ func (s *Saver) delete(ctx context.Context, old checkpoint.Checkpoint) {
 func (s *Saver) BecamePending() <-chan struct{} { return s.becamePending }
 
 // RetryPending registers the pending checkpoint, if there is one and NATS is
-// reachable. It reports whether it failed and should be called again soon.
+// reachable. It reports whether it failed and should be called again soon. It
+// does nothing during another registration, which signals if it fails.
 func (s *Saver) RetryPending(ctx context.Context) (retry bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed || s.pending.Step == 0 || !s.cfg.Connected() {
+	select {
+	case s.turn <- struct{}{}:
+	default:
 		return false
 	}
-	step := s.pending.Step
-	if err := s.registerPending(ctx); err != nil {
+	step, due := s.due()
+	if !due || !s.cfg.Connected() {
+		<-s.turn
+		return false
+	}
+	dropped, err := s.registerPending(ctx)
+	<-s.turn
+	if err != nil {
 		s.job.Logger.WarnContext(ctx, "pending checkpoint not registered", "step", step, "error", err)
 		return true
 	}
+	s.delete(ctx, dropped)
 	s.job.Logger.InfoContext(ctx, "pending checkpoint registered", "step", step)
 	return false
+}
+
+// due is the step of the pending checkpoint, if it is to be registered again.
+func (s *Saver) due() (step int64, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pending.Step, s.pending.Step > 0 && !s.closed
 }
 
 // Stored reports whether the attempt stored a checkpoint.
@@ -195,9 +234,13 @@ func (s *Saver) Stored() bool {
 	return s.stored
 }
 
-// Close ends the retries, because the attempt has ended.
+// Close ends the retries, because the attempt has ended. It waits for a
+// registration that is under way: what comes next may remove the entry of the
+// job. The requests of a registration have limits of their own.
 func (s *Saver) Close() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.closed = true
+	s.mu.Unlock()
+	s.turn <- struct{}{}
+	<-s.turn
 }

@@ -232,3 +232,52 @@ func TestSaverClose(t *testing.T) {
 		t.Errorf("registered %d times", s.registry.saves)
 	}
 }
+
+// blockingRegistry saves when it is told to.
+type blockingRegistry struct {
+	registry
+	saving, proceed chan struct{}
+}
+
+func (r *blockingRegistry) Save(ctx context.Context, run string, p events.Phase, cp checkpoint.Checkpoint, keep int) (checkpoint.Checkpoint, []checkpoint.Checkpoint, error) {
+	r.saving <- struct{}{}
+	<-r.proceed
+	return r.registry.Save(ctx, run, p, cp, keep)
+}
+
+// TestSaverRetryDoesNotWait: while the engine's checkpoint is being registered,
+// a retry by the watch of the ownership returns at once. Close waits.
+func TestSaverRetryDoesNotWait(t *testing.T) {
+	t.Parallel()
+	r := &blockingRegistry{saving: make(chan struct{}), proceed: make(chan struct{})}
+	files := &store{}
+	saver := checkpointing.NewSaver(job(), checkpointing.SaverConfig{
+		Registry: r, Files: files, Store: files, Connected: func() bool { return true },
+	})
+	saved := make(chan error, 1)
+	go func() { saved <- saver.Save(t.Context(), 1, "dir", 1) }()
+	<-r.saving
+	if saver.RetryPending(t.Context()) || !saver.Stored() {
+		t.Error("the retry asks for another one, or nothing is stored")
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := saver.Save(ended, 2, "dir", 1); !errors.Is(err, context.Canceled) {
+		t.Errorf("a save whose context has ended: %v", err)
+	}
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		saver.Close()
+	}()
+	select {
+	case <-closed:
+		t.Error("closed during a registration")
+	default:
+	}
+	close(r.proceed)
+	if err := <-saved; err != nil || r.newest.Step != 1 {
+		t.Errorf("%v, registered is step %d", err, r.newest.Step)
+	}
+	<-closed
+}

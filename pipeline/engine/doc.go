@@ -33,8 +33,7 @@
 //		return engine.Result{Artifacts: []events.Artifact{a}}, err
 //	}
 //
-// A service gives the engine to a worker; see pipeline/service and
-// services/finetune/cmd.
+// A service gives the engine to a worker, see services/finetune/wire.go.
 //
 // # Progress
 //

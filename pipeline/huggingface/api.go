@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/tunebus/tunebus/pipeline/idletimeout"
 	"github.com/tunebus/tunebus/pipeline/progress"
 )
 
@@ -38,6 +39,7 @@ type api struct {
 	hasToken bool
 	tries    int
 	backoff  time.Duration
+	idle     time.Duration // limit of one read of a body
 	log      *slog.Logger
 }
 
@@ -82,13 +84,16 @@ func (a *api) getOnce(ctx context.Context, what, address string) (_ *http.Respon
 		return nil, 0, fmt.Errorf("%s: not an address", what)
 	}
 	r.Header.Set("User-Agent", "tunebus")
-	response, err := a.http.Do(r)
+	ctx, limit := idletimeout.New(ctx, a.idle)
+	response, err := a.http.Do(r.WithContext(ctx)) // the transport limits the wait for the header
 	if err != nil {
+		limit.Stop()
 		if urlErr, ok := errors.AsType[*url.Error](err); ok {
 			err = urlErr.Err // without the address: a CDN's has a signature
 		}
 		return nil, 0, fmt.Errorf("%s: %w at %s: %w", what, ErrUnreachable, a.base.Host, err)
 	}
+	response.Body = limit.Reader(response.Body)
 	if response.StatusCode == http.StatusOK {
 		return response, 0, nil
 	}

@@ -32,6 +32,9 @@ type Options struct {
 	// Backoff is the delay before the second try; it doubles with each try.
 	// Default 500 ms.
 	Backoff time.Duration
+	// IdleTimeout is how long a transfer may stand still before it is broken
+	// off. Default 2 minutes.
+	IdleTimeout time.Duration
 	// Logger receives retries and finished downloads. Default: none.
 	Logger *slog.Logger
 }
@@ -70,6 +73,9 @@ func New(opts Options) (*Client, error) {
 	if opts.Backoff == 0 {
 		opts.Backoff = 500 * time.Millisecond
 	}
+	if opts.IdleTimeout == 0 {
+		opts.IdleTimeout = 2 * time.Minute
+	}
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -79,6 +85,7 @@ func New(opts Options) (*Client, error) {
 		hasToken: opts.Token != "",
 		tries:    opts.Tries,
 		backoff:  opts.Backoff,
+		idle:     opts.IdleTimeout,
 		log:      opts.Logger,
 	}
 	return &Client{

@@ -10,13 +10,14 @@ import (
 	"path/filepath"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/scratch"
 )
 
 // historyFile is the metric history: one point as JSON a line. The file is made
 // when the first point comes, so that a phase without points needs no scratch
 // folder.
 type historyFile struct {
-	folder Folder
+	folder scratch.Paths
 
 	file  *os.File // nil while it is not open
 	buf   *bufio.Writer
@@ -119,7 +120,7 @@ func (h *historyFile) discard() {
 // Restore moves the metric history out of a checkpoint that was unpacked in
 // dir into the folder, where [Start] finds it. A checkpoint without one is no
 // error.
-func Restore(dir string, folder Folder) error {
+func Restore(dir string, folder scratch.Paths) error {
 	path, err := folder.Path(FileName)
 	if err != nil {
 		return err

@@ -16,40 +16,30 @@ import (
 	"github.com/tunebus/tunebus/events"
 )
 
-// pointKey identifies a point: a metric has one point for each step.
-type pointKey struct {
-	key  string
-	step int64
-}
-
 func keyOf(p events.Point) pointKey { return pointKey{p.Key, p.Step} }
 
 // isSystem reports whether a point is a sample of the machine. Samples count
 // their own steps, apart from the engine's.
 func isSystem(p events.Point) bool { return strings.HasPrefix(p.Key, events.SystemMetricPrefix) }
 
-// seenPoints are points that earlier attempts published and that may be
-// repeated.
-type seenPoints map[pointKey]bool
-
-// dropSeen returns the points that are not among the seen ones.
-func (s seenPoints) dropSeen(points []events.Point) []events.Point {
-	if len(s) == 0 {
+// dropKnown returns the points whose step is not known.
+func dropKnown(known Steps, points []events.Point) []events.Point {
+	if len(known) == 0 {
 		return points
 	}
-	return slices.DeleteFunc(points, func(p events.Point) bool { return s[keyOf(p)] })
+	return slices.DeleteFunc(points, func(p events.Point) bool { return known.Has(p.Key, p.Step) })
 }
 
 // inherit takes over the history of the earlier attempts: the points of the
 // checkpoint's file, and then those that were published since.
 func (r *Recorder) inherit(ctx context.Context) error {
-	r.seen = seenPoints{}
+	r.known = Steps{}
 	resumed := r.cfg.ResumedFrom
 	err := r.file.load(func(p events.Point) {
 		r.countSample(p)
 		// Only the last step of a checkpoint and the samples can be repeated.
 		if p.Step >= resumed || isSystem(p) {
-			r.seen[keyOf(p)] = true
+			r.known.Add(p.Key, p.Step)
 		}
 	})
 	if err != nil {
@@ -57,11 +47,10 @@ func (r *Recorder) inherit(ctx context.Context) error {
 	}
 	var missing []events.Point
 	err = r.eachPublished(ctx, func(p events.Point) {
-		if r.seen[keyOf(p)] || !isSystem(p) && p.Step < resumed {
+		if !isSystem(p) && p.Step < resumed || !r.known.Add(p.Key, p.Step) {
 			return
 		}
 		r.countSample(p)
-		r.seen[keyOf(p)] = true
 		missing = append(missing, p)
 	})
 	if ctx.Err() != nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/scratch"
 )
 
 // FileName is the name of the history's file, in the scratch folder and in a
@@ -25,11 +26,6 @@ type Reader interface {
 	ReadMetrics(ctx context.Context, run string, p events.Phase, each func(events.Event)) error
 }
 
-// Folder is the scratch folder. Path makes the folder if it is missing.
-type Folder interface {
-	Path(name string) (string, error)
-}
-
 // Config is what a recorder needs to know.
 type Config struct {
 	RunID   string
@@ -38,7 +34,7 @@ type Config struct {
 	// ResumedFrom is the step of the checkpoint that the attempt resumes from;
 	// 0 without one.
 	ResumedFrom int64
-	Folder      Folder
+	Folder      scratch.Paths
 	Publisher   Publisher
 	// Reader is needed from the second attempt on.
 	Reader Reader
@@ -57,7 +53,7 @@ type Recorder struct {
 	mu         sync.Mutex
 	file       historyFile
 	batch      batch
-	seen       seenPoints // published by earlier attempts
+	known      Steps // published by earlier attempts, and may be repeated
 	nextSample int64
 }
 
@@ -85,17 +81,26 @@ func Start(ctx context.Context, cfg Config) (*Recorder, error) {
 // Record adds points to the history and publishes them, together with earlier
 // points that wait for their batch.
 func (r *Recorder) Record(ctx context.Context, step, total int64, points []events.Point) error {
+	ev, due, err := r.add(step, total, points)
+	if due {
+		r.publish(ctx, ev)
+	}
+	return err
+}
+
+// add adds points to the history, and takes the batch if it is due.
+func (r *Recorder) add(step, total int64, points []events.Point) (ev events.Progress, due bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now().UTC()
-	points = r.seen.dropSeen(stamped(points, step, now))
+	points = dropKnown(r.known, stamped(points, step, now))
 	if err := r.file.append(points); err != nil {
-		return err
+		return ev, false, err
 	}
-	if r.batch.add(step, total, points, now) {
-		r.publish(ctx, now)
+	if !r.batch.add(step, total, points, now) {
+		return ev, false, nil
 	}
-	return nil
+	return r.batch.take(now), true, nil
 }
 
 // stamped returns a copy of points in which each has a step and a time.
@@ -114,8 +119,9 @@ func stamped(points []events.Point, step int64, now time.Time) []events.Point {
 	return out
 }
 
-func (r *Recorder) publish(ctx context.Context, now time.Time) {
-	ev := r.batch.take(now)
+// publish sends a batch. It is called without the lock, since the write to the
+// socket may take a while.
+func (r *Recorder) publish(ctx context.Context, ev events.Progress) {
 	ev.RunID, ev.Phase, ev.Attempt = r.cfg.RunID, r.cfg.Phase, r.cfg.Attempt
 	for _, points := range events.SplitPoints(ev.Points) {
 		ev.Points = points
@@ -184,12 +190,21 @@ func (r *Recorder) StopSampling() {
 // attempt finds them in the stream. It may be repeated.
 func (r *Recorder) Close(ctx context.Context) error {
 	r.StopSampling()
+	ev, waiting, err := r.close()
+	if waiting {
+		r.publish(ctx, ev)
+	}
+	return err
+}
+
+// close closes the history and takes the batch that waits.
+func (r *Recorder) close() (ev events.Progress, waiting bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.batch.waiting() {
-		r.publish(ctx, time.Now())
+	if waiting = r.batch.waiting(); waiting {
+		ev = r.batch.take(time.Now())
 	}
-	return r.file.close()
+	return ev, waiting, r.file.close()
 }
 
 // Finish closes the recorder and returns the path of the finished history. The

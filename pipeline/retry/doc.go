@@ -2,6 +2,7 @@
 // classifies the outcome and applies the retry policy of the job's
 // specification.
 //
+//	var state *events.PhaseState // the phase in the fold of the run
 //	c := retry.Classify(err, context.Cause(workCtx))
 //	p := retry.NewPolicy(request, maxBackoff)
 //	if c.Class == retry.ClassRetry && state.Tries()+1 < p.Tries {

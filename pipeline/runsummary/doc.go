@@ -7,7 +7,7 @@
 // reports. A run of which facts are missing has a summary, too; its fields
 // stay empty.
 //
-//	run, err := facts.Run(ctx, id)
+//	run, err := history.New(conn).Run(ctx, id)
 //	...
 //	s := runsummary.Of(run)
 //	if runsummary.OutcomeOf(run) == runsummary.Failed {

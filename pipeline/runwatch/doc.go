@@ -11,5 +11,5 @@
 // comment says otherwise. A request that was rejected is a [RejectedError].
 //
 //	w := runwatch.On(conn)
-//	run, err := w.Follow(ctx, runwatch.Following{Run: id, OnFact: func(m bus.Message) { fmt.Println(m.Subject) }})
+//	run, err := w.Follow(ctx, runwatch.Following{Run: id, OnFact: func(m codec.Message) { fmt.Println(m.Subject) }})
 package runwatch

@@ -23,13 +23,17 @@ type Following struct {
 	// OnFact is called once for each fact, in the stream's order, also for one
 	// that cannot be read.
 	OnFact func(codec.Message)
+	// OnTrouble, if set, is called once if NATS does not answer. It is asked
+	// again then.
+	OnTrouble func(error)
 	// OnUnknown is called once if the stream does not hold the run yet and
 	// nothing is known of its request.
 	OnUnknown func()
 }
 
 // Follow follows a run until it has ended, and then until it is tracked or
-// f.Tracking has passed. It returns the run as it is then.
+// f.Tracking has passed. It returns the run as it is then. It goes on when NATS
+// does not answer; if that takes minutes, the error is an [*UnansweredError].
 func (w *Watcher) Follow(ctx context.Context, f Following) (events.Run, error) {
 	listening, stop := context.WithCancel(ctx)
 	defer stop()
@@ -41,8 +45,14 @@ func (w *Watcher) Follow(ctx context.Context, f Following) (events.Run, error) {
 	lost := time.NewTicker(2 * time.Second) // a wake-up may be lost
 	defer lost.Stop()
 	r := reader{watcher: w, following: f, seen: map[string]bool{}}
+	reads := persistence{onTrouble: f.OnTrouble}
+	var run events.Run
 	for {
-		run, err := r.read(ctx)
+		now, err := r.read(ctx)
+		ok, err := reads.read(ctx, err)
+		if ok || err != nil {
+			run = now
+		}
 		if err != nil {
 			return run, err
 		}

@@ -21,23 +21,17 @@ func (w *Watcher) Decision(ctx context.Context, id string, request uint64) (*eve
 	}
 	lost := time.NewTicker(time.Second) // a wake-up may be lost
 	defer lost.Stop()
+	var reads persistence
 	for {
-		for _, subject := range subjects {
-			m, err := w.facts.Latest(ctx, subject)
-			switch {
-			case errors.Is(err, history.ErrNotFound):
-				continue
-			case ctx.Err() != nil:
+		accepted, err := w.decided(ctx, id, request, subjects)
+		if accepted != nil {
+			return accepted, nil
+		}
+		if _, err := reads.read(ctx, err); err != nil {
+			if ctx.Err() != nil {
 				return nil, unlessOutOfTime(ctx)
-			case err != nil:
-				return nil, err
 			}
-			if accepted, ok := m.Event.(events.PipelineAccepted); ok && accepted.Lineage.RequestSequence == request {
-				return &accepted, nil
-			}
-			if err := w.rejected(ctx, id, request); err != nil {
-				return nil, err
-			}
+			return nil, err
 		}
 		select {
 		case <-wake:
@@ -46,6 +40,26 @@ func (w *Watcher) Decision(ctx context.Context, id string, request uint64) (*eve
 			return nil, unlessOutOfTime(ctx)
 		}
 	}
+}
+
+// decided reads the decision on a request once; nil if there is none yet.
+func (w *Watcher) decided(ctx context.Context, id string, request uint64, subjects []string) (*events.PipelineAccepted, error) {
+	for _, subject := range subjects {
+		m, err := w.facts.Latest(ctx, subject)
+		if errors.Is(err, history.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if accepted, ok := m.Event.(events.PipelineAccepted); ok && accepted.Lineage.RequestSequence == request {
+			return &accepted, nil
+		}
+		if err := w.rejected(ctx, id, request); err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
 }
 
 // unlessOutOfTime is the cause of the end of a context; nil if its time ran
@@ -70,13 +84,18 @@ func (w *Watcher) Accepted(ctx context.Context, id string) (events.Run, error) {
 	if err != nil {
 		return events.Run{}, err
 	}
+	var reads persistence
 	for {
 		run, err := w.run(ctx, id)
 		if run.Accepted != nil {
 			return run, nil
 		}
+		ok, err := reads.read(ctx, err)
 		if err != nil {
 			return run, err
+		}
+		if ok && wait.Err() != nil { // a read that failed shows nothing
+			return run, w.unknown(ctx, id, &reads)
 		}
 		select {
 		case <-wake:
@@ -84,10 +103,22 @@ func (w *Watcher) Accepted(ctx context.Context, id string) (events.Run, error) {
 			if ctx.Err() != nil {
 				return run, context.Cause(ctx)
 			}
-			if err := w.rejected(ctx, id, 0); err != nil {
-				return run, err
+			if ok {
+				return run, w.unknown(ctx, id, &reads)
 			}
-			return run, ErrUnknown
+		}
+	}
+}
+
+// unknown is the error of a run that was not accepted.
+func (w *Watcher) unknown(ctx context.Context, id string, reads *persistence) error {
+	for {
+		ok, err := reads.read(ctx, w.rejected(ctx, id, 0))
+		if err != nil {
+			return err
+		}
+		if ok {
+			return ErrUnknown
 		}
 	}
 }
@@ -101,9 +132,13 @@ func (w *Watcher) End(ctx context.Context, run events.Run) (events.Run, error) {
 	}
 	lost := time.NewTicker(time.Second) // a wake-up may be lost
 	defer lost.Stop()
+	var reads persistence
 	for {
 		now, err := w.run(ctx, run.ID)
-		if ctx.Err() == nil && err != nil && !codec.IsUndecodable(err) {
+		if codec.IsUndecodable(err) {
+			err = nil
+		}
+		if _, err := reads.read(ctx, err); err != nil {
 			return run, err
 		}
 		if now.Completed != nil {

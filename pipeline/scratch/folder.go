@@ -25,6 +25,12 @@ import (
 // namePrefix begins the names of the folders of every phase.
 const namePrefix = "tunebus-scratch-"
 
+// Paths is what users need of a [Folder]. Their tests have one that is simpler.
+type Paths interface {
+	// Path makes the folder if it is missing.
+	Path(name string) (string, error)
+}
+
 // Folder is a temporary folder that is made when it is first needed. It is safe
 // for concurrent use.
 type Folder struct {

@@ -55,8 +55,10 @@ func (s *Service) Go(task Task) { s.process.tasks = append(s.process.tasks, task
 // built. A text that several services of a process share is said once.
 func (s *Service) Notify(text string) { s.process.notice(text) }
 
-// AddPhase adds the worker of a phase, as the settings of the phase say.
-func (s *Service) AddPhase(p events.Phase, e engine.Engine) error {
+// AddPhase adds the worker of a phase, as the settings of the phase say. Its
+// engine appears in the facts of a run under the name that specifications call
+// it by, such as [engine.Builtin].
+func (s *Service) AddPhase(p events.Phase, name string, e engine.Engine) error {
 	sources, err := s.process.phaseSources()
 	if err != nil {
 		return err
@@ -64,6 +66,7 @@ func (s *Service) AddPhase(p events.Phase, e engine.Engine) error {
 	cfg := s.Settings.Worker(p)
 	w := worker.New(s.Bus, s.Store, e, worker.Config{
 		Phase:            p,
+		Engine:           name,
 		Queue:            cfg.Queue,
 		Slots:            cfg.Slots,
 		Grace:            cfg.Grace,

@@ -10,7 +10,9 @@ import (
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
-// Metrics returns the allowed values of evaluator.metrics.
+// Metrics returns the allowed values of evaluator.metrics. The services compute
+// them; a test in cmd/tunebus compares this list with theirs, since this package
+// knows no service.
 func Metrics() []string {
 	return []string{
 		"bleu_score", "rouge_score", "factual_correctness", "semantic_similarity",

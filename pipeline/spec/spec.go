@@ -2,6 +2,8 @@
 // fine_tuner, inferencer, evaluator, mlflow and pipeline, from files, flags or the
 // JSON of a request.
 //
+//	var req events.PipelineRequested
+//	…
 //	s, faults := spec.FromJSON(req.Specification)
 //	…
 //	plan := spec.Plan(s) // the phases to run
@@ -84,13 +86,16 @@ func Value(s events.Specification, key string) string {
 	return ""
 }
 
+// Unexpanded is the fault of a text of a request that contains "${".
+const Unexpanded = `"${" is expanded where a person submits, not in a request`
+
 // unexpanded returns a fault for each value with "${".
 func unexpanded(v any, path string) structconf.Faults {
 	var faults structconf.Faults
 	switch v := v.(type) {
 	case string:
 		if strings.Contains(v, "${") {
-			faults = append(faults, structconf.Fault{Key: path, Message: `"${" is expanded where a person submits, not in a request`})
+			faults = append(faults, structconf.Fault{Key: path, Message: Unexpanded})
 		}
 	case map[string]any:
 		for k, e := range v {

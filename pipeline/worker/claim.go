@@ -110,6 +110,7 @@ type claimer struct {
 	journal  eventPublisher
 	registry checkpointing.Registry
 	worker   string // its name in started facts
+	engine   string // the engine's name there
 	sweep    func() // removes what killed processes left on this machine
 }
 
@@ -143,7 +144,7 @@ func (c *claimer) publishStarted(ctx context.Context, a *attempt) error {
 		Phase:       a.req.Phase,
 		Attempt:     a.number,
 		Worker:      c.worker,
-		Engine:      engineName,
+		Engine:      c.engine,
 		ResumedFrom: a.publishedStep,
 		StartedAt:   a.startedAt,
 	}
@@ -153,6 +154,7 @@ func (c *claimer) publishStarted(ctx context.Context, a *attempt) error {
 		return err
 	}
 	a.token = stored.Sequence
+	a.log.InfoContext(ctx, "attempt started", "token", a.token, "resumed_from", a.publishedStep)
 	return nil
 }
 

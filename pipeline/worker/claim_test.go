@@ -69,7 +69,7 @@ func TestPublishStarted(t *testing.T) {
 			a := newTestAttempt(&c.registry, c.before...)
 			wakeups := newFakeSubscription()
 			a.wakeups = wakeups
-			err := (&claimer{journal: streams, registry: &c.registry, worker: "w", sweep: func() { sweeps++ }}).publishStarted(t.Context(), a)
+			err := (&claimer{journal: streams, registry: &c.registry, worker: "w", engine: "trl", sweep: func() { sweeps++ }}).publishStarted(t.Context(), a)
 			if !errors.Is(err, c.err) || c.err == nil && err != nil || sweeps != c.sweeps {
 				t.Fatalf("%v after %d sweeps", err, sweeps)
 			}
@@ -80,7 +80,7 @@ func TestPublishStarted(t *testing.T) {
 				return
 			}
 			fact := streams.published[0].(events.PhaseStarted)
-			if fact.Attempt != c.attempt || fact.ResumedFrom != c.from || fact.Worker != "w" || fact.Engine != "builtin" {
+			if fact.Attempt != c.attempt || fact.ResumedFrom != c.from || fact.Worker != "w" || fact.Engine != "trl" {
 				t.Errorf("started %+v", fact)
 			}
 			if a.token != 101 || a.resumeFrom.Step != c.from {

@@ -15,7 +15,9 @@ import (
 // Config says which jobs a worker takes and how it works on them.
 type Config struct {
 	Phase events.Phase
-	// Queue is the queue that jobs are taken from. Default "builtin".
+	// Engine is the engine's name in started facts. Default [engine.Builtin].
+	Engine string
+	// Queue is the queue that jobs are taken from. Default: the engine's name.
 	Queue string
 	// Slots is how many jobs are worked on at once. Default 1.
 	Slots int
@@ -58,12 +60,12 @@ type Timing struct {
 	SampleInterval time.Duration
 }
 
-// engineName is the engine's name in started facts and the default queue.
-const engineName = "builtin"
-
 func (c Config) withDefaults() Config {
+	if c.Engine == "" {
+		c.Engine = engine.Builtin
+	}
 	if c.Queue == "" {
-		c.Queue = engineName
+		c.Queue = c.Engine
 	}
 	if c.Slots == 0 {
 		c.Slots = 1

@@ -51,7 +51,8 @@
 //
 // # Tests
 //
-// The tests here run one part alone, against fakes of the interfaces in nats.go.
+// The tests here run one part alone, against fakes of the interfaces in
+// interfaces.go.
 // Workers on a real server are tested in cmd/tunebus/internal/standalone, and
 // through embedded/workertest.
 package worker

@@ -8,7 +8,6 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
-	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/bus/wakeup"
 )
@@ -48,13 +47,6 @@ func (noSubscription) C() <-chan struct{} { return nil }
 func (noSubscription) Ignore(string)      {}
 func (noSubscription) Close()             {}
 
-// natsMetrics reads the metric events of a phase, see [metrics.Reader].
-type natsMetrics struct{ history *history.History }
-
-func (n natsMetrics) ReadMetrics(ctx context.Context, run string, p events.Phase, each func(events.Event)) error {
-	return n.history.Metrics(run, p).Read(ctx, each)
-}
-
 // natsNotifier subscribes to the wake-ups of a phase. All jobs share one set of
 // NATS subscriptions, which is made at the first job.
 type natsNotifier struct {
@@ -68,18 +60,27 @@ type natsNotifier struct {
 
 // subscribe subscribes to the wake-ups of a run.
 func (n *natsNotifier) subscribe(run string) subscription {
+	inner, err := n.notifier()
+	if err != nil {
+		n.log.Warn("no notifications; checking ownership at intervals only", "run", run, "error", err)
+		return noSubscription{}
+	}
+	return natsSubscription{inner.Subscribe(run)}
+}
+
+// notifier makes the notifier at the first call.
+func (n *natsNotifier) notifier() (*wakeup.RunNotifier, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.inner == nil {
 		inner, err := wakeup.NewRunNotifier(n.conn,
 			string(n.phase)+".started.>", string(n.phase)+".completed.*", events.TypeCancelRequested+".*")
 		if err != nil {
-			n.log.Warn("no notifications; checking ownership at intervals only", "run", run, "error", err)
-			return noSubscription{}
+			return nil, err
 		}
 		n.inner = inner
 	}
-	return natsSubscription{n.inner.Subscribe(run)}
+	return n.inner, nil
 }
 
 // natsSubscription is a subscription of [natsNotifier].

@@ -57,7 +57,7 @@ func New(c *conn.Conn, store *artifact.Store, e engine.Engine, cfg Config) *Work
 		history:     runs,
 		subscribe:   notifier.subscribe,
 		checkpoints: checkpointing.SaverConfig{Registry: registry, Files: files, Store: store, Connected: c.Connected},
-		claimer:     &claimer{journal: facts, registry: registry, worker: cfg.Name, sweep: sweep},
+		claimer:     &claimer{journal: facts, registry: registry, worker: cfg.Name, engine: cfg.Engine, sweep: sweep},
 		executor: &executor{
 			cfg:      cfg,
 			budget:   budget,
@@ -66,7 +66,7 @@ func New(c *conn.Conn, store *artifact.Store, e engine.Engine, cfg Config) *Work
 			registry: registry,
 			journal:  facts,
 			history:  runs,
-			metrics:  natsMetrics{runs},
+			metrics:  runs,
 			finisher: f,
 		},
 		finisher: f,

@@ -4,13 +4,14 @@ import (
 	"os"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/service"
 	"github.com/tunebus/tunebus/pipeline/settings"
 )
 
 // Wire adds the service to a process.
 func Wire(s *service.Service) error {
-	return s.AddPhase(events.Evaluation, Engine{
+	return s.AddPhase(events.Evaluation, engine.Builtin, Engine{
 		SaveEvery: s.Settings.Evaluation.SaveEvery,
 		Judge:     JudgeFrom(s.Settings, os.Getenv),
 	})

@@ -3,6 +3,7 @@ package finetune
 import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/llm"
+	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/service"
 )
 
@@ -11,5 +12,5 @@ func Wire(s *service.Service) error {
 	if !llm.SIMD {
 		s.Notify(llm.NoSIMDNotice)
 	}
-	return s.AddPhase(events.Finetune, Engine{})
+	return s.AddPhase(events.Finetune, engine.Builtin, Engine{})
 }

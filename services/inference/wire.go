@@ -3,6 +3,7 @@ package inference
 import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/llm"
+	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/service"
 )
 
@@ -11,5 +12,5 @@ func Wire(s *service.Service) error {
 	if !llm.SIMD {
 		s.Notify(llm.NoSIMDNotice)
 	}
-	return s.AddPhase(events.Inference, Engine{SaveEvery: s.Settings.Inference.SaveEvery})
+	return s.AddPhase(events.Inference, engine.Builtin, Engine{SaveEvery: s.Settings.Inference.SaveEvery})
 }

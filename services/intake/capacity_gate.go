@@ -49,14 +49,13 @@ func (g *capacityGate) waitForCapacity(ctx context.Context, delivered int) error
 	return &delivery.RetryAfter{Delay: min(delivery.RedeliveryDelay(delivered, g.recheck), maxRecheck), Err: fmt.Errorf("stream %s is %.0f %% full", events.StreamFacts, 100*usage)}
 }
 
+// currentUsage measures outside of the lock: a server that does not answer to
+// one request must not hold the others.
 func (g *capacityGate) currentUsage(ctx context.Context) (float64, error) {
-	g.mu.Lock()
-	usage, fresh := g.usage, time.Since(g.measured) < usageMaxAge
-	g.mu.Unlock()
-	if fresh {
+	if usage, ok := g.lastUsage(); ok {
 		return usage, nil
 	}
-	usage, err := g.streams.StreamUsage(ctx, events.StreamFacts) // not under the lock: the server may not answer
+	usage, err := g.streams.StreamUsage(ctx, events.StreamFacts)
 	if err != nil {
 		return 0, err
 	}
@@ -64,4 +63,11 @@ func (g *capacityGate) currentUsage(ctx context.Context) (float64, error) {
 	defer g.mu.Unlock()
 	g.measured, g.usage = time.Now(), usage
 	return usage, nil
+}
+
+// lastUsage is the usage that was measured a moment ago.
+func (g *capacityGate) lastUsage() (usage float64, ok bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.usage, time.Since(g.measured) < usageMaxAge
 }

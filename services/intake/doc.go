@@ -17,7 +17,7 @@
 //   - A cancelled run ends, whether its worker is alive or not.
 //   - A run whose deadline has passed is cancelled.
 //
-// Tests named service_*_test.go run the whole service with a NATS server; the
+// Tests in a file whose name begins with service_ run the whole service with a NATS server; the
 // others test one type.
 //
 // Package request decides what a request asks for; this package reads the older

@@ -36,9 +36,9 @@ type completionPublisher struct {
 		flush(ctx context.Context) error
 	}
 	// reschedule has a run written again at a later time.
-	reschedule    func(run string, due time.Time)
-	settle, retry time.Duration
-	log           *slog.Logger
+	reschedule         func(run string, due time.Time)
+	quietPeriod, retry time.Duration
+	log                *slog.Logger
 
 	wake chan struct{}
 
@@ -108,10 +108,13 @@ func (p *completionPublisher) round(ctx context.Context) (writing time.Duration)
 
 func (p *completionPublisher) publishOrReschedule(ctx context.Context, c completion) {
 	err := p.publishTracked(ctx, c)
+	if err == nil {
+		p.log.Info("run tracked", "run", c.snapshot.Run.ID, "gaps", len(c.written.gaps))
+	}
 	if err == nil || ctx.Err() != nil {
 		return
 	}
-	delay := p.settle
+	delay := p.quietPeriod
 	if later, ok := errors.AsType[*delivery.RetryAfter](err); ok {
 		delay = later.Delay
 	} else {
@@ -129,7 +132,7 @@ func (p *completionPublisher) publishTracked(ctx context.Context, c completion) 
 	lost, ok := errors.AsType[*journal.FencedError](err)
 	switch {
 	case ok && lost.Winner == "":
-		return &delivery.RetryAfter{Delay: p.settle, Err: err}
+		return &delivery.RetryAfter{Delay: p.quietPeriod, Err: err}
 	case ok: // another tracker published it
 		return nil
 	}

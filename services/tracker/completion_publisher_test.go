@@ -39,13 +39,13 @@ func (s *steps) Publish(_ context.Context, ev events.Event, fence journal.Fence)
 func newPublisher(s *steps) (p *completionPublisher, delay *time.Duration) {
 	delay = new(time.Duration)
 	p = &completionPublisher{
-		journal:    s,
-		list:       s,
-		reschedule: func(_ string, due time.Time) { *delay = time.Until(due).Round(time.Second) },
-		settle:     time.Minute,
-		retry:      time.Hour,
-		log:        slog.New(slog.DiscardHandler),
-		wake:       make(chan struct{}, 1),
+		journal:     s,
+		list:        s,
+		reschedule:  func(_ string, due time.Time) { *delay = time.Until(due).Round(time.Second) },
+		quietPeriod: time.Minute,
+		retry:       time.Hour,
+		log:         slog.New(slog.DiscardHandler),
+		wake:        make(chan struct{}, 1),
 	}
 	snapshot := projection.Snapshot{Run: events.Run{ID: "r"}, FencingToken: 7}
 	p.enqueue(completion{snapshot: snapshot, written: written{gaps: []string{"gap"}}})

@@ -36,9 +36,9 @@ type Config struct {
 	// Reports is the folder of the reports, with one folder for each run.
 	// Default: no reports.
 	Reports string
-	// Settle is the delay between a fact and the writing of a run that goes
+	// QuietPeriod is the delay between a fact and the writing of a run that goes
 	// on, so that facts in quick succession are written once. Default 1 s.
-	Settle time.Duration
+	QuietPeriod time.Duration
 	// Retry is the delay before a run is written again after MLflow could not
 	// be reached. Default 30 s.
 	Retry time.Duration
@@ -64,8 +64,8 @@ func (c Config) withDefaults() Config {
 	if c.UnknownFor == 0 {
 		c.UnknownFor = 7 * 24 * time.Hour
 	}
-	if c.Settle == 0 {
-		c.Settle = time.Second
+	if c.QuietPeriod == 0 {
+		c.QuietPeriod = time.Second
 	}
 	if c.Slots == 0 {
 		c.Slots = 2

@@ -45,10 +45,10 @@ type Service struct {
 	list       *runListBuffer
 	rebuilder  rebuilder
 
-	reports string // folder of the reports; empty: none
-	settle  time.Duration
-	slots   int
-	log     *slog.Logger
+	reports     string // folder of the reports; empty: none
+	quietPeriod time.Duration
+	slots       int
+	log         *slog.Logger
 	// recentFacts counts the facts of the current second.
 	recentFacts atomic.Int64
 }
@@ -76,22 +76,19 @@ func New(c *conn.Conn, store *artifact.Store, cfg Config) *Service {
 		patience: time.Minute,
 		poll:     200 * time.Millisecond,
 	}
-	published := func(ctx context.Context, run string, p events.Phase, each func(events.Event)) error {
-		return facts.Metrics(run, p).Read(ctx, each)
-	}
 	writer := &runWriter{
 		reports: &reportWriter{dir: cfg.Reports, list: list, writeFile: cfg.Write, store: store},
-		mlflow:  mlflowsync.New(cfg.forSync(), store, published),
+		mlflow:  mlflowsync.New(cfg.forSync(), store, facts.ReadMetrics),
 		live:    live,
 	}
 	completion := &completionPublisher{
-		journal:    journal.New(c),
-		list:       list,
-		reschedule: due.schedule,
-		settle:     cfg.Settle,
-		retry:      cfg.Retry,
-		log:        cfg.Logger,
-		wake:       make(chan struct{}, 1),
+		journal:     journal.New(c),
+		list:        list,
+		reschedule:  due.schedule,
+		quietPeriod: cfg.QuietPeriod,
+		retry:       cfg.Retry,
+		log:         cfg.Logger,
+		wake:        make(chan struct{}, 1),
 	}
 	return &Service{
 		runs:       index,
@@ -119,10 +116,10 @@ func New(c *conn.Conn, store *artifact.Store, cfg Config) *Service {
 			list:       list,
 			completion: completion,
 		},
-		reports: cfg.Reports,
-		settle:  cfg.Settle,
-		slots:   cfg.Slots,
-		log:     cfg.Logger,
+		reports:     cfg.Reports,
+		quietPeriod: cfg.QuietPeriod,
+		slots:       cfg.Slots,
+		log:         cfg.Logger,
 	}
 }
 
@@ -160,7 +157,7 @@ func (s *Service) handleFact(_ context.Context, d delivery.Delivery) error {
 	if fact.Type == events.TypePipelineCompleted {
 		s.due.scheduleNow(fact.Run)
 	} else {
-		s.due.schedule(fact.Run, time.Now().Add(s.settle))
+		s.due.schedule(fact.Run, time.Now().Add(s.quietPeriod))
 	}
 	return nil
 }
@@ -230,7 +227,7 @@ func (s *Service) reconcileOrReschedule(ctx context.Context, run string) {
 	if err == nil || ctx.Err() != nil {
 		return
 	}
-	delay := s.settle
+	delay := s.quietPeriod
 	later, ok := errors.AsType[*delivery.RetryAfter](err)
 	switch {
 	case ok:

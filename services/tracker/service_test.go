@@ -19,7 +19,7 @@ import (
 // delay, and an invalid subject is a dead letter.
 func TestHandleFact(t *testing.T) {
 	t.Parallel()
-	s := &Service{due: newDueQueue(time.Hour), settle: time.Hour}
+	s := &Service{due: newDueQueue(time.Hour), quietPeriod: time.Hour}
 	handle := func(subject string) error {
 		return s.handleFact(t.Context(), delivery.Delivery{Message: codec.Message{Subject: subject}})
 	}

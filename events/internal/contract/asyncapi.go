@@ -14,8 +14,9 @@ type channel struct {
 	sends, receives      []string
 }
 
-// channels returns the channels of all events.
-func channels() []channel {
+// channels returns the channels of all events. An event that has no case here is
+// an error, because nothing else says who publishes and who consumes it.
+func channels() ([]channel, error) {
 	var out []channel
 	for _, typ := range slices.Sorted(slices.Values(events.Types())) {
 		c := channel{typ: typ, stream: events.StreamFacts}
@@ -36,15 +37,18 @@ func channels() []channel {
 		case events.TypeTrackingCompleted:
 			c.address, c.sends, c.receives = typ+".{run}", []string{"tracker"}, []string{"client"}
 		default:
-			c.phase(phase, event)
+			if !events.Phase(phase).Valid() || !c.phase(phase, event) {
+				return nil, fmt.Errorf("asyncapi.go says of %s neither who publishes nor who consumes it; add a case", typ)
+			}
 		}
 		out = append(out, c)
 	}
-	return out
+	return out, nil
 }
 
-// phase sets the publishers and consumers of an event of a phase.
-func (c *channel) phase(phase, event string) {
+// phase sets the publishers and consumers of an event of a phase. It reports
+// whether it knows the event.
+func (c *channel) phase(phase, event string) bool {
 	requesters := map[string][]string{
 		"finetune":   {"intake"},
 		"inference":  {"intake", "finetune"},
@@ -60,13 +64,20 @@ func (c *channel) phase(phase, event string) {
 		c.address = c.typ + ".{run}.{attempt}"
 	case events.EventCompleted:
 		c.address, c.sends, c.receives = c.typ+".{run}", []string{phase, "intake"}, []string{phase, "tracker"}
-	default: // metric points
+	case events.EventProgress, events.EventTelemetry:
 		c.address, c.stream = c.typ+".{run}.{attempt}", events.StreamMetrics
+	default:
+		return false
 	}
+	return true
 }
 
 // AsyncAPI returns the AsyncAPI 3.0 document of all events.
-func AsyncAPI() []byte {
+func AsyncAPI() ([]byte, error) {
+	channels, err := channels()
+	if err != nil {
+		return nil, err
+	}
 	var b strings.Builder
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	p("# Generated from package events by \"go generate\". Do not edit.")
@@ -87,7 +98,7 @@ func AsyncAPI() []byte {
 		}
 	}
 	p("channels:")
-	for _, c := range channels() {
+	for _, c := range channels {
 		p("  %s:", c.typ)
 		p("    address: %q", c.address)
 		if parameters := parametersOf(c.address); len(parameters) > 0 {
@@ -104,7 +115,7 @@ func AsyncAPI() []byte {
 		p("      stream: %s", c.stream)
 	}
 	p("operations:")
-	for _, c := range channels() {
+	for _, c := range channels {
 		for _, s := range c.sends {
 			operation(p, s, "send", c.typ)
 		}
@@ -114,7 +125,7 @@ func AsyncAPI() []byte {
 	}
 	p("components:")
 	p("  messages:")
-	for _, c := range channels() {
+	for _, c := range channels {
 		p("    %s:", c.typ)
 		p("      name: %s", c.typ)
 		p("      contentType: application/cloudevents+json")
@@ -133,7 +144,7 @@ func AsyncAPI() []byte {
 		p("          data:")
 		p("            $ref: schemas/%s", FileName(c.typ))
 	}
-	return []byte(b.String())
+	return []byte(b.String()), nil
 }
 
 func operation(p func(string, ...any), service, action, typ string) {

@@ -22,6 +22,10 @@ func run(dir string) error {
 	if err != nil {
 		return err
 	}
+	asyncAPI, err := contract.AsyncAPI()
+	if err != nil {
+		return err
+	}
 	folder := filepath.Join(dir, "schemas")
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err
@@ -31,5 +35,5 @@ func run(dir string) error {
 			return err
 		}
 	}
-	return os.WriteFile(filepath.Join(dir, "asyncapi.yaml"), contract.AsyncAPI(), 0o644)
+	return os.WriteFile(filepath.Join(dir, "asyncapi.yaml"), asyncAPI, 0o644)
 }

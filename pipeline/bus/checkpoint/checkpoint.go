@@ -119,7 +119,19 @@ func (r *Registry) Load(ctx context.Context, run string, p events.Phase) (Checkp
 const markerTTL = time.Hour
 
 // Delete removes the checkpoints of a job from the registry, if there are any.
+// It asks again if it gets no answer: the message whose phase has ended is
+// acknowledged after it, and nobody comes back for an entry that stays.
 func (r *Registry) Delete(ctx context.Context, run string, p events.Phase) error {
+	const tries = 3
+	for try := 1; ; try++ {
+		err := r.delete(ctx, run, p)
+		if err == nil || try == tries || ctx.Err() != nil || !conn.IsUnanswered(err) {
+			return err
+		}
+	}
+}
+
+func (r *Registry) delete(ctx context.Context, run string, p events.Phase) error {
 	if _, err := r.Load(ctx, run, p); err != nil {
 		if errors.Is(err, ErrNone) {
 			return nil

@@ -6,6 +6,7 @@
 // that [IsUndecodable] recognises. A body that is not a CloudEvent counts as
 // the plain JSON of a request, and only of a request.
 //
+//	c := codec.New("name of this process")
 //	msg, err := c.Encode(ctx, event, codec.MessageID(event))
 //	…
 //	d, err := c.Decode(msg.Subject, msg.Header, msg.Data)

@@ -2,8 +2,10 @@ package conn
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -14,11 +16,13 @@ import (
 
 // Conn is a connection to NATS. It is safe for concurrent use.
 type Conn struct {
-	nc    *nats.Conn
-	js    jetstream.JetStream
-	log   *slog.Logger
-	name  string
-	codec *codec.Codec
+	nc   *nats.Conn
+	js   jetstream.JetStream
+	log  *slog.Logger
+	name string
+	// server is where the connection led to when it was last looked at.
+	server atomic.Pointer[string]
+	codec  *codec.Codec
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -29,8 +33,15 @@ type Conn struct {
 	buckets   buckets
 }
 
-// Server is the host and port that the connection leads to.
-func (c *Conn) Server() string { return host(c.nc.ConnectedUrl()) }
+// Server is the host and port that the connection leads to; while there is no
+// connection, those that it led to before.
+func (c *Conn) Server() string {
+	if url := c.nc.ConnectedUrl(); url != "" {
+		server := host(url)
+		c.server.Store(&server)
+	}
+	return *c.server.Load()
+}
 
 // Connected reports whether the connection stands right now.
 func (c *Conn) Connected() bool { return c.nc.IsConnected() }
@@ -74,7 +85,12 @@ func (c *Conn) SubscribeInbox(ch chan *nats.Msg) (*nats.Subscription, error) {
 }
 
 // Send sends a message by core NATS and waits for nothing.
-func (c *Conn) Send(msg *nats.Msg) error { return c.nc.PublishMsg(msg) }
+func (c *Conn) Send(op Op, msg *nats.Msg) error {
+	if err := c.nc.PublishMsg(msg); err != nil {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	return nil
+}
 
 // Close sends the buffered messages and closes the connection, within 2
 // seconds. It may be called twice.

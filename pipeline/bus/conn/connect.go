@@ -92,6 +92,8 @@ func open(nc *nats.Conn, name string, log *slog.Logger) (*Conn, error) {
 		return nil, fmt.Errorf("open JetStream: %w", err)
 	}
 	c := &Conn{nc: nc, js: js, log: log, name: name, codec: codec.New(name)}
+	server := host(nc.ConnectedUrl())
+	c.server.Store(&server)
 	c.ctx, c.cancel = context.WithCancel(context.Background()) // a connection outlives the call that made it
 	nc.SetReconnectHandler(func(nc *nats.Conn) {
 		log.Info("reconnected to NATS", "server", host(nc.ConnectedUrl()))
@@ -104,11 +106,18 @@ func open(nc *nats.Conn, name string, log *slog.Logger) (*Conn, error) {
 	return c, nil
 }
 
+// writeLimit is how long a write to the socket may take.
+const writeLimit = 5 * time.Second
+
 func dial(opts Options, log *slog.Logger) (*nats.Conn, error) {
 	o := []nats.Option{
 		nats.Name(fmt.Sprintf("tunebus %s %d", opts.Name, os.Getpid())),
 		nats.MaxReconnects(-1),
 		nats.PingInterval(20 * time.Second),
+		// A write holds the lock of the connection, which every request takes:
+		// a peer that reads nothing must not hold requests for a minute.
+		nats.FlusherTimeout(writeLimit),
+		nats.ReconnectOnFlusherError(),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
 				log.Warn("disconnected from NATS", "error", err)

@@ -15,7 +15,8 @@
 //	facts := history.New(c)
 //
 // [Conn.Subscribe] and [Conn.Send] are core NATS: at most once, without a
-// reply. They serve wake-ups and metric points, never facts.
+// reply. They serve wake-ups, metric points, pull requests, and replies to a
+// delivery of which a lost one costs a redelivery; never facts.
 //
 // The reply router ([Conn.RequestMany]) is ours because a batched direct get
 // has many replies, and counts only with the status at its end: nats.go routes

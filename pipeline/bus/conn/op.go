@@ -2,10 +2,11 @@ package conn
 
 import "time"
 
-// Op is a kind of request to the server.
+// Op is a kind of message to the server. Each message of this program is of one
+// kind; bustest.OpOf tells which.
 type Op string
 
-// The kinds of requests. Each has its own limit, see [Op.Limit].
+// The kinds. Each that has an answer has its own limit, see [Op.Limit].
 const (
 	// Stream and consumer configuration.
 	ApplyStream   Op = "apply stream"
@@ -18,16 +19,22 @@ const (
 	ConsumerInfo  Op = "consumer info"
 	ListConsumers Op = "list consumers"
 
-	// Messages of a stream.
+	// Messages of a stream. PublishMetric has no answer: a point may get lost.
 	Publish       Op = "publish"
+	PublishMetric Op = "publish metric"
 	GetMessage    Op = "get message"
 	GetBatch      Op = "get batch"
 	DeleteMessage Op = "delete message"
 	Purge         Op = "purge"
 
-	// Replies to a delivery.
-	Ack Op = "ack"
-	Nak Op = "nak"
+	// Deliveries of a consumer, and the replies to them. Pull has no single
+	// answer: the messages come as they are there, and the heartbeats of the
+	// server bound the wait. Heartbeat and Term have none at all.
+	Pull      Op = "pull"
+	Ack       Op = "ack"
+	Nak       Op = "nak"
+	Heartbeat Op = "heartbeat"
+	Term      Op = "term"
 
 	// Keys of a bucket.
 	BindBucket Op = "bind bucket"
@@ -49,9 +56,9 @@ func (o Op) Limit() time.Duration {
 	switch o {
 	case Ack, Nak:
 		return 2 * time.Second // the ack wait brings the message back otherwise
-	case GetBatch, PublishChunk:
+	case GetBatch, PublishChunk, ApplyStream, ApplyBucket, ApplyConsumer:
 		return 10 * time.Second
-	case ApplyStream, ApplyBucket, ApplyConsumer, ListSubjects, ListConsumers, Purge:
+	case ListSubjects, ListConsumers, Purge:
 		return 30 * time.Second // work in proportion to what the server holds
 	default:
 		return 5 * time.Second

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -14,7 +15,7 @@ import (
 func (c *Conn) Request(ctx context.Context, op Op, do func(ctx context.Context, js jetstream.JetStream) error) error {
 	bounded, cancel := context.WithTimeout(ctx, op.Limit())
 	defer cancel()
-	return noReply(ctx, c.Server(), op, do(bounded, c.js))
+	return noReply(ctx, c, op, do(bounded, c.js))
 }
 
 // RequestMany sends a request that has up to limit replies, and calls each for
@@ -34,7 +35,7 @@ func (c *Conn) RequestMany(ctx context.Context, op Op, subject string, body []by
 	for {
 		msg, err := reply.receive(bounded, c.Closed())
 		if err != nil {
-			return noReply(ctx, c.Server(), op, err)
+			return noReply(ctx, c, op, err)
 		}
 		if last, err := each(msg); last || err != nil {
 			return err
@@ -42,11 +43,44 @@ func (c *Conn) RequestMany(ctx context.Context, op Op, subject string, body []by
 	}
 }
 
+// NoReplyError means that a request got no reply within its own limit. The
+// server may have carried it out.
+type NoReplyError struct {
+	Op Op
+	// Server is the host and port of the server, the last one if there is no
+	// connection now.
+	Server string
+	// Disconnected reports that there was no connection at the end of the limit.
+	Disconnected bool
+	Err          error
+}
+
+func (e *NoReplyError) Error() string {
+	if e.Disconnected {
+		return fmt.Sprintf("%s: no connection to NATS at %s, and no reply within %s: %v", e.Op, e.Server, e.Op.Limit(), e.Err)
+	}
+	return fmt.Sprintf("%s: no reply from NATS at %s within %s: %v", e.Op, e.Server, e.Op.Limit(), e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *NoReplyError) Unwrap() error { return e.Err }
+
 // noReply names the request that got no reply within its own limit. An error of
 // the caller's context stays as it is.
-func noReply(ctx context.Context, server string, op Op, err error) error {
+func noReply(ctx context.Context, c *Conn, op Op, err error) error {
 	if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
-	return fmt.Errorf("%s: no reply from NATS at %s within %s: %w", op, server, op.Limit(), err)
+	return &NoReplyError{Op: op, Server: c.Server(), Disconnected: !c.Connected(), Err: err}
+}
+
+// IsUnanswered reports whether an error means that the server could not be
+// asked, or did not answer: another try may succeed. A refusal is an answer.
+func IsUnanswered(err error) bool {
+	if _, ok := errors.AsType[*NoReplyError](err); ok {
+		return true
+	}
+	return slices.ContainsFunc([]error{
+		nats.ErrTimeout, nats.ErrDisconnected, nats.ErrConnectionReconnecting, nats.ErrReconnectBufExceeded, nats.ErrStaleConnection,
+	}, func(target error) bool { return errors.Is(err, target) })
 }

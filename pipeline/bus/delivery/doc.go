@@ -1,9 +1,11 @@
 // Package delivery takes messages from durable pull consumers, hands each to a
 // handler, and settles it: the one place that replies to a delivery.
 //
-// A [Router] runs [Route]s. A slot asks for one message when it is free, sends
-// heartbeats (InProgress) at a third of the consumer's ack wait while the
-// handler works, and settles the message by the handler's error:
+// A [Router] runs [Route]s. A free slot takes one message, sends heartbeats
+// (InProgress) at a third of the consumer's ack wait while the handler works,
+// and settles the message by the handler's error. It asks the server for one
+// message at a time, so that a message waits for no slot that is busy. Only the
+// slot of an idempotent route asks for 64 at once ([Route.Idempotent]).
 //
 //	nil                     Ack, confirmed by the server
 //	[*RetryAfter]           NakWithDelay
@@ -32,7 +34,7 @@
 // The pull subscription (pull.go), because the client library's Fetch creates a
 // subscription per request and a busy server would see thousands a second. The
 // worker pool (handler_pool.go), because Watermill starts a goroutine per
-// message, whose stack grows anew each time. The settlement (subscriber.go),
+// message, whose stack grows anew each time. The settlement (settle.go),
 // because Watermill knows only ack and nack; the handler's error reaches it
 // through the message's context.
 //

@@ -96,11 +96,17 @@ func (p *pullSubscription) next(ctx context.Context) (*nats.Msg, error) {
 	}
 }
 
-// ask requests a batch. The heartbeats of the server bound the wait for it.
+// ask requests a batch. The heartbeats of the server bound the wait for it. It
+// asks nothing without a connection: the request would be sent at the reconnect,
+// which ends the subscription, and a message could be delivered to an inbox
+// nobody reads.
 func (p *pullSubscription) ask() error {
+	if !p.conn.Connected() {
+		return errRequestLost
+	}
 	p.pending = p.batch
 	p.idle.Reset(2 * pullHeartbeat)
-	if err := p.conn.Send(&nats.Msg{Subject: p.subject, Reply: p.sub.Subject, Data: p.request}); err != nil {
+	if err := p.conn.Send(conn.Pull, &nats.Msg{Subject: p.subject, Reply: p.sub.Subject, Data: p.request}); err != nil {
 		return fmt.Errorf("ask for messages: %w", err)
 	}
 	return nil

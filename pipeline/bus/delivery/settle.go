@@ -41,14 +41,12 @@ func (s *settler) done(in *nats.Msg) {
 	failpoint.Here(failpoint.BeforeAck)
 	defer failpoint.Here(failpoint.AfterAck)
 	if s.idempotent {
-		s.logError(in, in.Ack())
+		s.logError(in, s.reply(in, conn.Ack, "+ACK"))
 		return
 	}
 	for try := range 3 {
-		err := s.conn.Request(context.Background(), conn.Ack, func(ctx context.Context, _ jetstream.JetStream) error {
-			return in.AckSync(nats.Context(ctx))
-		})
-		if err == nil || errors.Is(err, nats.ErrMsgAlreadyAckd) {
+		err := s.confirmedReply(in, conn.Ack, "+ACK")
+		if err == nil {
 			return
 		}
 		if try == 2 {
@@ -111,7 +109,7 @@ func (s *settler) deadLetter(in *nats.Msg, reason string) {
 		s.nak(in, 5*time.Second)
 		return
 	}
-	s.logError(in, in.Respond([]byte("+TERM "+reason)))
+	s.logError(in, s.reply(in, conn.Term, "+TERM "+reason))
 }
 
 // stored is a delivered message as it lies in its stream, and the consumer that
@@ -136,18 +134,30 @@ func stored(in *nats.Msg) (m streams.Message, consumer string, err error) {
 // NAK would delay the redelivery by the ack wait.
 func (s *settler) nak(in *nats.Msg, delay time.Duration) {
 	failpoint.Here(failpoint.BeforeNak)
-	delay = max(delay, 1)
+	body := fmt.Sprintf(`-NAK {"delay": %d}`, max(delay, 1))
 	if s.idempotent {
-		s.logError(in, in.NakWithDelay(delay))
+		s.logError(in, s.reply(in, conn.Nak, body))
 		return
 	}
-	s.logError(in, s.conn.Request(context.Background(), conn.Nak, func(ctx context.Context, js jetstream.JetStream) error {
-		_, err := js.Conn().RequestWithContext(ctx, in.Reply, fmt.Appendf(nil, `-NAK {"delay": %d}`, delay))
-		return err
-	}))
+	s.logError(in, s.confirmedReply(in, conn.Nak, body))
 }
 
-func (s *settler) inProgress(in *nats.Msg) { s.logError(in, in.InProgress()) }
+func (s *settler) inProgress(in *nats.Msg) { s.logError(in, s.reply(in, conn.Heartbeat, "+WPI")) }
+
+// reply sends a reply to a delivery and waits for nothing.
+func (s *settler) reply(in *nats.Msg, op conn.Op, body string) error {
+	return s.conn.Send(op, &nats.Msg{Subject: in.Reply, Data: []byte(body)})
+}
+
+// confirmedReply sends a reply to a delivery and waits for the server to
+// confirm it. It does not end with the context of the handler: a message that
+// was handled during a shutdown is settled, too.
+func (s *settler) confirmedReply(in *nats.Msg, op conn.Op, body string) error {
+	return s.conn.Request(context.Background(), op, func(ctx context.Context, js jetstream.JetStream) error {
+		_, err := js.Conn().RequestWithContext(ctx, in.Reply, []byte(body))
+		return err
+	})
+}
 
 func (s *settler) logError(in *nats.Msg, err error) {
 	if err != nil && !errors.Is(err, nats.ErrConnectionClosed) {

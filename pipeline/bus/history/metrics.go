@@ -11,9 +11,10 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/streams"
 )
 
-// MetricReader reads the metric events of all attempts at a phase. Of two
-// points of one step the earlier one counts; every reader that starts at the
-// first event decides alike.
+// MetricReader reads the metric events of all attempts at a phase, in an order
+// that is the same for every reader that starts at the first event. A caller
+// that lets the earlier of two points of a step count therefore decides as all
+// others do; the reader itself returns both.
 type MetricReader struct {
 	codec   *codec.Codec
 	stored  streams.Reader
@@ -35,6 +36,12 @@ func (h *History) Metrics(run string, p events.Phase) *MetricReader {
 		r.sources = append(r.sources, metricSource{filter: filter, next: 1})
 	}
 	return r
+}
+
+// ReadMetrics calls each for every metric event that the stream holds of a
+// phase, see [MetricReader.Read].
+func (h *History) ReadMetrics(ctx context.Context, run string, p events.Phase, each func(events.Event)) error {
+	return h.Metrics(run, p).Read(ctx, each)
 }
 
 // HasRead reports whether a message has been read.

@@ -144,7 +144,7 @@ func (j *Journal) PublishMetric(ctx context.Context, ev events.Event) error {
 	if err != nil {
 		return err
 	}
-	if err := j.conn.Send(msg); err != nil {
+	if err := j.conn.Send(conn.PublishMetric, msg); err != nil {
 		return fmt.Errorf("publish %s: %w", msg.Subject, err)
 	}
 	return nil

@@ -15,11 +15,14 @@
 package lease
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"time"
+
+	"github.com/nats-io/nuid"
 
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
@@ -37,7 +40,7 @@ func Run(ctx context.Context, c *conn.Conn, name string, do func(ctx context.Con
 	if err != nil {
 		return err
 	}
-	l := &lease{bucket: bucket, name: name, owner: []byte(c.Name()), log: c.Logger()}
+	l := &lease{bucket: bucket, name: name, owner: []byte(c.Name() + " " + nuid.Next()), log: c.Logger()}
 	if err := l.acquire(ctx); err != nil {
 		return err
 	}
@@ -62,22 +65,39 @@ func Run(ctx context.Context, c *conn.Conn, name string, do func(ctx context.Con
 
 // lease is a lease that this process owns.
 type lease struct {
-	bucket   *conn.Bucket
-	name     string
+	bucket *conn.Bucket
+	name   string
+	// owner is the value of the key. No other lease has it, so that one that
+	// was written without an answer is recognized.
 	owner    []byte
 	log      *slog.Logger
 	revision uint64
 }
 
-func (l *lease) acquire(ctx context.Context) (err error) {
-	l.revision, err = l.bucket.Create(ctx, l.name, l.owner)
-	if errors.Is(err, conn.ErrRevision) {
-		return fmt.Errorf("lease %s: %w", l.name, ErrTaken)
+// acquire takes the lease. A write without an answer is read back: a lease that
+// its owner does not know of would keep everybody out until it runs out.
+func (l *lease) acquire(ctx context.Context) error {
+	const tries = 3
+	for try := 1; ; try++ {
+		revision, err := l.bucket.Create(ctx, l.name, l.owner)
+		switch {
+		case err == nil:
+			l.revision = revision
+			return nil
+		case errors.Is(err, conn.ErrRevision) && try == 1:
+			return fmt.Errorf("lease %s: %w", l.name, ErrTaken)
+		case errors.Is(err, conn.ErrRevision), conn.IsUnanswered(err):
+			if l.owns(ctx) {
+				return nil
+			}
+		}
+		if try == tries || ctx.Err() != nil || !conn.IsUnanswered(err) {
+			if errors.Is(err, conn.ErrRevision) {
+				err = ErrTaken
+			}
+			return fmt.Errorf("lease %s: %w", l.name, err)
+		}
 	}
-	if err != nil {
-		return fmt.Errorf("lease %s: %w", l.name, err)
-	}
-	return nil
 }
 
 // renew renews the lease until ctx ends. It cancels with [ErrTaken] if the
@@ -105,11 +125,16 @@ func (l *lease) renew(ctx context.Context, cancel context.CancelCauseFunc) {
 	}
 }
 
-// owns reports whether the key still has this owner's revision. A bucket with
-// replicas also refuses a renewal while the one before it is in flight.
+// owns reports whether the key still has this owner's value, and takes over its
+// revision: the answer to a renewal may have been lost. A bucket with replicas
+// also refuses a renewal while the one before it is in flight.
 func (l *lease) owns(ctx context.Context) bool {
-	_, revision, err := l.bucket.Get(ctx, l.name)
-	return err == nil && revision == l.revision
+	value, revision, err := l.bucket.Get(ctx, l.name)
+	if err != nil || !bytes.Equal(value, l.owner) {
+		return false
+	}
+	l.revision = revision
+	return true
 }
 
 // release deletes the lease, so that the next owner need not wait until it

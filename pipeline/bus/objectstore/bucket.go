@@ -43,7 +43,8 @@ func Create(ctx context.Context, c *conn.Conn, bucket string, maxBytes int64) er
 }
 
 // Open binds to a bucket. It waits until ctx ends for a bucket that does not
-// exist yet, and logs that now and then. The error wraps [ErrReplicated] if the
+// exist yet, and for a server that does not answer, and logs that now and then.
+// The error wraps [ErrReplicated] if the
 // bucket has replicas.
 func Open(ctx context.Context, c *conn.Conn, bucket string) (*Bucket, error) {
 	b := &Bucket{conn: c, name: bucket, stored: streams.New(c), log: c.Logger()}
@@ -62,11 +63,14 @@ func Open(ctx context.Context, c *conn.Conn, bucket string) (*Bucket, error) {
 		if err == nil {
 			break
 		}
-		if !errors.Is(err, jetstream.ErrBucketNotFound) || ctx.Err() != nil {
+		missing := errors.Is(err, jetstream.ErrBucketNotFound)
+		if !missing && !conn.IsUnanswered(err) || ctx.Err() != nil {
 			return nil, fmt.Errorf("bucket %s: %w", bucket, err)
 		}
-		if try%20 == 2 {
+		if missing && try%20 == 2 {
 			b.log.Warn("waiting for a bucket; \"tunebus setup\" creates it", "bucket", bucket)
+		} else if !missing {
+			b.log.Warn("NATS does not answer; asking again for a bucket", "bucket", bucket, "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -144,21 +148,37 @@ func (b *Bucket) Delete(ctx context.Context, key string) error {
 }
 
 func (b *Bucket) info(ctx context.Context, key string) (info *jetstream.ObjectInfo, err error) {
-	err = b.conn.Request(ctx, conn.ObjectInfo, func(ctx context.Context, _ jetstream.JetStream) error {
-		info, err = b.store.GetInfo(ctx, key)
-		return err
+	err = repeat(ctx, func() error {
+		return b.conn.Request(ctx, conn.ObjectInfo, func(ctx context.Context, _ jetstream.JetStream) error {
+			info, err = b.store.GetInfo(ctx, key)
+			return err
+		})
 	})
 	return info, err
 }
 
 func (b *Bucket) purge(ctx context.Context, subject string) error {
-	return b.conn.Request(ctx, conn.Purge, func(ctx context.Context, js jetstream.JetStream) error {
-		s, err := js.Stream(ctx, b.stream())
-		if err != nil {
+	return repeat(ctx, func() error {
+		return b.conn.Request(ctx, conn.Purge, func(ctx context.Context, js jetstream.JetStream) error {
+			s, err := js.Stream(ctx, b.stream())
+			if err != nil {
+				return err
+			}
+			return s.Purge(ctx, jetstream.WithPurgeSubject(subject))
+		})
+	})
+}
+
+// repeat makes a request that may be repeated, up to three times while it gets
+// no answer: one lost answer does not make the store unavailable.
+func repeat(ctx context.Context, request func() error) error {
+	const tries = 3
+	for try := 1; ; try++ {
+		err := request()
+		if err == nil || try == tries || ctx.Err() != nil || !conn.IsUnanswered(err) {
 			return err
 		}
-		return s.Purge(ctx, jetstream.WithPurgeSubject(subject))
-	})
+	}
 }
 
 func object(info *jetstream.ObjectInfo) artifact.Object {

@@ -55,7 +55,11 @@ func (r *objectReader) Read(p []byte) (int, error) {
 
 // fetch reads the next page of chunks.
 func (r *objectReader) fetch() error {
-	msgs, _, err := r.bucket.stored.Page(r.ctx, r.bucket.stream(), r.next, r.bucket.chunkSubject(r.info.NUID))
+	var msgs []streams.Message
+	err := repeat(r.ctx, func() (err error) {
+		msgs, _, err = r.bucket.stored.Page(r.ctx, r.bucket.stream(), r.next, r.bucket.chunkSubject(r.info.NUID))
+		return err
+	})
 	if err != nil {
 		return err
 	}

@@ -95,6 +95,20 @@ func (t Topology) withDefaults() Topology {
 	return t
 }
 
+// applyTries is how often a request of Apply is made that gets no answer.
+const applyTries = 3
+
+// apply makes a request that may be repeated.
+func apply(ctx context.Context, c *conn.Conn, op conn.Op, do func(ctx context.Context, js jetstream.JetStream) error) error {
+	for try := 1; ; try++ {
+		err := c.Request(ctx, op, do)
+		if err == nil || try == applyTries || ctx.Err() != nil || !conn.IsUnanswered(err) {
+			return err
+		}
+		c.Logger().Warn("NATS does not answer; asking again", "error", err)
+	}
+}
+
 // Apply creates or updates the streams, the buckets and the consumers. It may
 // be repeated: what is there keeps its messages. The error is a [*PayloadError], and
 // nothing changes, if the server takes only small messages.
@@ -104,7 +118,7 @@ func Apply(ctx context.Context, c *conn.Conn, t Topology) error {
 	}
 	t = t.withDefaults()
 	for _, s := range t.streams() {
-		err := c.Request(ctx, conn.ApplyStream, func(ctx context.Context, js jetstream.JetStream) error {
+		err := apply(ctx, c, conn.ApplyStream, func(ctx context.Context, js jetstream.JetStream) error {
 			_, err := js.CreateOrUpdateStream(ctx, s)
 			return err
 		})
@@ -113,7 +127,7 @@ func Apply(ctx context.Context, c *conn.Conn, t Topology) error {
 		}
 	}
 	for _, kv := range t.buckets() {
-		err := c.Request(ctx, conn.ApplyBucket, func(ctx context.Context, js jetstream.JetStream) error {
+		err := apply(ctx, c, conn.ApplyBucket, func(ctx context.Context, js jetstream.JetStream) error {
 			_, err := js.CreateOrUpdateKeyValue(ctx, kv)
 			return err
 		})
@@ -123,7 +137,7 @@ func Apply(ctx context.Context, c *conn.Conn, t Topology) error {
 	}
 	for stream, consumers := range t.consumers() {
 		for _, cfg := range consumers {
-			err := c.Request(ctx, conn.ApplyConsumer, func(ctx context.Context, js jetstream.JetStream) error {
+			err := apply(ctx, c, conn.ApplyConsumer, func(ctx context.Context, js jetstream.JetStream) error {
 				_, err := js.CreateOrUpdateConsumer(ctx, stream, cfg)
 				return err
 			})

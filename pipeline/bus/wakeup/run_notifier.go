@@ -2,7 +2,6 @@ package wakeup
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -16,6 +15,8 @@ import (
 // RunNotifier wakes the waiters of many runs behind one set of subscriptions,
 // for a worker that works on one run after the other.
 type RunNotifier struct {
+	ready chan struct{}
+
 	mu   sync.Mutex
 	subs map[string]map[*RunSubscription]bool // by run
 }
@@ -36,19 +37,21 @@ type RunSubscription struct {
 // <stage>.<event>.<run>[.<detail>] of every run, until the connection is
 // closed.
 func NewRunNotifier(c *conn.Conn, subjects ...string) (*RunNotifier, error) {
-	n := &RunNotifier{subs: map[string]map[*RunSubscription]bool{}}
+	n := &RunNotifier{ready: make(chan struct{}), subs: map[string]map[*RunSubscription]bool{}}
 	reconnected := c.Reconnected()
 	subs, err := subscribe(c, subjects, func(m *nats.Msg) { n.published(m.Subject) })
 	if err != nil {
 		return nil, err
 	}
-	// The server has to know of the subscriptions before the first waiter
-	// relies on them.
-	if closed := flush(context.Background(), c); closed {
-		unsubscribe(subs)
-		return nil, fmt.Errorf("listen: %w", nats.ErrConnectionClosed)
-	}
 	c.Go(context.Background(), func(ctx context.Context) {
+		// A publish from before the server knew of the subscriptions woke
+		// nothing, so all waiters are woken once as soon as it does.
+		if closed := flush(ctx, c); closed {
+			unsubscribe(subs)
+			return
+		}
+		n.notifyAll()
+		close(n.ready)
 		for {
 			select {
 			case <-ctx.Done():
@@ -61,6 +64,10 @@ func NewRunNotifier(c *conn.Conn, subjects ...string) (*RunNotifier, error) {
 	})
 	return n, nil
 }
+
+// Ready is closed as soon as the server knows of the subscriptions. Nobody has
+// to wait for it: a waiter from before is woken then.
+func (n *RunNotifier) Ready() <-chan struct{} { return n.ready }
 
 // Subscribe waits for news about a run from now on. Close has to be called in
 // the end.

@@ -47,13 +47,14 @@ func FuzzScores(f *testing.F) {
 }
 
 // perfect checks an answer that equals the truth: 1, but where the metric sees
-// nothing to compare, or, for BLEU's references, too little.
+// nothing to compare, or, for BLEU's references, too little. It has a line for
+// each key of each metric.
 func perfect(t *testing.T, text string) {
 	t.Helper()
-	same := Row{Answer: text, GroundTruth: text, KeyFact: text}
 	tokens, words := tokens13a(text), rougeTokens(text)
 	first, _, _ := strings.Cut(text, ". ")
-	for key, enough := range map[string]bool{
+	visible := strings.TrimFunc(text, isSpace) != ""
+	enough := map[string]bool{
 		"bleu_score":        len(tokens13a(first)) >= bleuOrder,
 		"sentence_bleu":     len(tokens) > 0,
 		"sacrebleu":         len(tokens) >= bleuOrder,
@@ -63,12 +64,20 @@ func perfect(t *testing.T, text string) {
 		"rougeL":            len(words) > 0,
 		"exact_match":       true,
 		"token_f1":          true,
-		"chrf":              strings.TrimFunc(text, isSpace) != "",
-		"chrfpp":            strings.TrimFunc(text, isSpace) != "",
+		"chrf":              visible,
+		"chrf_corpus":       visible,
+		"chrfpp":            visible,
+		"chrfpp_corpus":     visible,
 		"key_fact_accuracy": len(factTokens(text)) > 0,
-	} {
-		suite := allMetrics(t)
-		got, scored := resultOf(suite, same)[key]
+	}
+	result := resultOf(allMetrics(t), Row{Answer: text, GroundTruth: text, KeyFact: text})
+	for key := range result {
+		if _, known := enough[key]; !known {
+			t.Errorf("perfect says nothing of the key %s", key)
+		}
+	}
+	for key, enough := range enough {
+		got, scored := result[key]
 		want := 0.0
 		if enough {
 			want = 1

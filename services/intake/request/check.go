@@ -42,7 +42,7 @@ func Check(req events.PipelineRequested, runID string) []events.Fault {
 	}
 	for _, key := range slices.Sorted(maps.Keys(texts)) {
 		if strings.Contains(texts[key], "${") {
-			add(key, "", "", `"${" is expanded where a person submits, not in a request`)
+			add(key, "", "", spec.Unexpanded)
 		}
 	}
 	return faults

@@ -46,7 +46,7 @@ func New(readerOf func(run string, p events.Phase) Reader, requestSync func(run 
 // the phase is attached already or detached.
 func (f *Forwarder) Attach(run string, p events.Phase, to MetricLogger, mlflowRun string) {
 	f.phases.attach(run, p, func() *liveRun {
-		return &liveRun{reader: f.readerOf(run, p), to: to, id: mlflowRun, newest: newestSteps{}}
+		return &liveRun{reader: f.readerOf(run, p), to: to, id: mlflowRun, turn: make(chan struct{}, 1), newest: newestSteps{}}
 	})
 }
 

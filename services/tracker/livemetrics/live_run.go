@@ -3,7 +3,6 @@ package livemetrics
 import (
 	"context"
 	"errors"
-	"sync"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
@@ -16,7 +15,9 @@ type liveRun struct {
 	to MetricLogger
 	id string
 
-	mu     sync.Mutex // one call reads and writes at a time
+	// turn holds a value while a call reads and writes: one does at a time. Who
+	// waits for it waits with a context, since MLflow may take minutes.
+	turn   chan struct{}
 	reader Reader
 	newest newestSteps
 	// sampledBy is the newest attempt of which a sample of the machine was read.
@@ -26,8 +27,12 @@ type liveRun struct {
 // forward writes the points of the stream that are not written yet, unless
 // message m was among those that were read before.
 func (r *liveRun) forward(ctx context.Context, m codec.Message) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	select {
+	case r.turn <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	defer func() { <-r.turn }()
 	if r.reader.HasRead(m) {
 		return nil
 	}

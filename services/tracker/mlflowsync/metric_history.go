@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/metrics"
 	"github.com/tunebus/tunebus/services/tracker/mlflow"
 	"github.com/tunebus/tunebus/services/tracker/projection"
 )
@@ -56,11 +57,11 @@ func (w *mlflowWriter) logStored(ctx context.Context, id string, ref events.Refe
 
 // logPublished sends the points that the stream still holds.
 func (w *mlflowWriter) logPublished(ctx context.Context, id, run string, p events.Phase) error {
-	seen := seenPoints{}
+	known := metrics.Steps{}
 	var points []mlflow.Metric
 	err := w.metrics(ctx, run, p, func(ev events.Event) {
 		_, _, published := projection.Metrics(ev)
-		points = append(points, seen.firstOfEach(published)...)
+		points = append(points, firstOfEach(known, published)...)
 	})
 	if err != nil {
 		return err
@@ -76,21 +77,12 @@ func (w *mlflowWriter) logRest(ctx context.Context, id string, points []mlflow.M
 	return w.target.LogMetrics(ctx, id, points)
 }
 
-// seenPoints are the steps of metrics for which a point was published. Of
-// several attempts at a step the first one counts.
-type seenPoints map[pointKey]bool
-
-type pointKey struct {
-	metric string
-	step   int64
-}
-
-// firstOfEach returns the points whose step is new, and remembers them.
-func (s seenPoints) firstOfEach(points []mlflow.Metric) []mlflow.Metric {
+// firstOfEach returns the points whose step is new, and adds them to the known
+// ones.
+func firstOfEach(known metrics.Steps, points []mlflow.Metric) []mlflow.Metric {
 	var first []mlflow.Metric
 	for _, p := range points {
-		if k := (pointKey{p.Key, p.Step}); !s[k] {
-			s[k] = true
+		if known.Add(p.Key, p.Step) {
 			first = append(first, p)
 		}
 	}

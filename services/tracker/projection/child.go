@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/spec"
 	"github.com/tunebus/tunebus/pipeline/structconf"
 	"github.com/tunebus/tunebus/services/tracker/mlflow"
 )
@@ -29,7 +30,7 @@ func child(run events.Run, p events.Phase, state *events.PhaseState) MLflowRun {
 	r.addParam("base_model_name", a.Specification.FineTuner.BaseModelID)
 	r.addParam("base_model_url", modelURL(run))
 	for _, v := range structconf.Values(a.Specification) {
-		if v.Section == section(p) {
+		if v.Section == spec.Section(p) {
 			r.addParam("config_"+v.Name, v.Text)
 		}
 	}
@@ -55,15 +56,6 @@ func (r *MLflowRun) addCompletion(p events.Phase, c events.PhaseCompleted) {
 		r.addParam(childName(p)+"_error", c.Error.Message)
 	}
 	r.finish(c.Conclusion, c.EndedAt)
-}
-
-// section is the section of the specification about a phase.
-func section(p events.Phase) string {
-	return map[events.Phase]string{
-		events.Finetune:   "fine_tuner",
-		events.Inference:  "inferencer",
-		events.Evaluation: "evaluator",
-	}[p]
 }
 
 // childRunName is the name that the section of the phase gives, or else the

@@ -140,7 +140,7 @@ func record(t *testing.T) recording {
 		Engines: map[events.Phase]engine.Engine{
 			events.Finetune: train(halfway), events.Inference: engine.Func(answer), events.Evaluation: evaluation.Engine{},
 		},
-		Tracker: func(c *tracker.Config) { c.Settle = 50 * time.Millisecond },
+		Tracker: func(c *tracker.Config) { c.QuietPeriod = 50 * time.Millisecond },
 	}
 	l := start(t, cfg)
 	for _, req := range []events.PipelineRequested{

@@ -241,7 +241,7 @@ func TestTrackerAcrossLongMLflowOutage(t *testing.T) {
 	e[events.Finetune] = trainer{steps: steps, save: 10}
 	l, err := standalone.Start(t.Context(), standalone.Config{
 		RelaxedSync: true, Settings: trackedSettings(dir), Engines: e,
-		Tracker: func(c *tracker.Config) { c.Settle, c.Retry = 20*time.Millisecond, 50*time.Millisecond },
+		Tracker: func(c *tracker.Config) { c.QuietPeriod, c.Retry = 20*time.Millisecond, 50*time.Millisecond },
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -86,7 +86,7 @@ func (c Config) services() map[string]service.Wire {
 	for _, p := range events.Phases() {
 		delete(all, string(p))
 		if e, ok := c.Engines[p]; ok {
-			all[string(p)] = func(s *service.Service) error { return s.AddPhase(p, e) }
+			all[string(p)] = func(s *service.Service) error { return s.AddPhase(p, engine.Builtin, e) }
 		}
 	}
 	return all

@@ -36,7 +36,7 @@ func tracked(t *testing.T, cfg standalone.Config, dir string) *standalone.Local 
 	if cfg.Engines == nil {
 		cfg.Engines = noops()
 	}
-	cfg.Tracker = func(c *tracker.Config) { c.Settle = 50 * time.Millisecond }
+	cfg.Tracker = func(c *tracker.Config) { c.QuietPeriod = 50 * time.Millisecond }
 	l, err := standalone.Start(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -187,7 +187,7 @@ func TestTrackerRestartChangesNothing(t *testing.T) {
 		cfg.Tracker.TrackingURI = uri
 		l, err := standalone.Start(t.Context(), standalone.Config{
 			RelaxedSync: true, Settings: cfg, Engines: noops(),
-			Tracker: func(c *tracker.Config) { c.Settle = 20 * time.Millisecond },
+			Tracker: func(c *tracker.Config) { c.QuietPeriod = 20 * time.Millisecond },
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -32,7 +32,7 @@ func TestTrackerGapsOfUnreadableFacts(t *testing.T) {
 	cfg.Bus.UnknownFor, cfg.Finetune.Slots = hold, 2
 	l, err := standalone.Start(t.Context(), standalone.Config{
 		RelaxedSync: true, Settings: cfg, Engines: e, Listen: "127.0.0.1:0",
-		Tracker: func(c *tracker.Config) { c.Settle, c.Retry = 20*time.Millisecond, 20*time.Millisecond },
+		Tracker: func(c *tracker.Config) { c.QuietPeriod, c.Retry = 20*time.Millisecond, 20*time.Millisecond },
 	})
 	if err != nil {
 		t.Fatal(err)

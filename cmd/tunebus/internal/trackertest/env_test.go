@@ -74,7 +74,7 @@ func (e *testEnv) publish(t *testing.T, facts ...history.StoredFact) {
 func (e *testEnv) config(t *testing.T) tracker.Config {
 	return tracker.Config{
 		TrackingURI: "file://" + filepath.Join(e.dir, "mlruns"), Reports: filepath.Join(e.dir, "reports"),
-		Settle: 5 * time.Millisecond, Retry: 20 * time.Millisecond, Version: "test",
+		QuietPeriod: 5 * time.Millisecond, Retry: 20 * time.Millisecond, Version: "test",
 		Logger: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError})),
 	}
 }

@@ -47,7 +47,7 @@ func recordRuns(t *testing.T) recording {
 			Tracker: settings.Tracker{TrackingURI: "file://" + dir + "/mlruns", Reports: filepath.Join(dir, "reports")},
 		},
 		RelaxedSync: true, Engines: engines(),
-		Tracker: func(c *tracker.Config) { c.Settle = 10 * time.Millisecond },
+		Tracker: func(c *tracker.Config) { c.QuietPeriod = 10 * time.Millisecond },
 		Logger:  slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError})),
 	})
 	if err != nil {

@@ -30,6 +30,8 @@ type Run struct {
 	Request uint64
 	// Again is the command that starts the same run once more.
 	Again runsummary.Retry
+	// Back is the command that follows the run again.
+	Back string
 	// Tracking is how long to wait for MLflow after the run's end, Limit the
 	// longest wait of all; 0: none.
 	Tracking, Limit time.Duration
@@ -62,6 +64,7 @@ func Show(ctx context.Context, console *view.Console, b *conn.Conn, r Run) (even
 			}
 			console.Fact(m.Event)
 		},
+		OnTrouble: func(err error) { console.Say("NATS does not answer; asking again until it does: %v", err) },
 		OnUnknown: func() { console.Say("no run %s is known on %s yet; waiting for it", r.ID, b.Server()) },
 	})
 }
@@ -71,7 +74,7 @@ func Show(ctx context.Context, console *view.Console, b *conn.Conn, r Run) (even
 func ToEnd(ctx context.Context, console *view.Console, b *conn.Conn, r Run) error {
 	if r.Limit > 0 {
 		var cancel context.CancelFunc
-		timeout := exit.Timeout(fmt.Errorf("run %s did not end within %s; it goes on", r.ID, r.Limit))
+		timeout := exit.Timeout(fmt.Errorf("run %s did not end within %s; it goes on, and this follows it again:\n  %s", r.ID, r.Limit, r.Back))
 		ctx, cancel = context.WithTimeoutCause(ctx, r.Limit, timeout)
 		defer cancel()
 	}
@@ -79,6 +82,9 @@ func ToEnd(ctx context.Context, console *view.Console, b *conn.Conn, r Run) erro
 	if err != nil {
 		if cause := context.Cause(ctx); cause != nil {
 			return cause
+		}
+		if _, ok := errors.AsType[*runwatch.UnansweredError](err); ok {
+			return exit.Timeout(fmt.Errorf("%w\nrun %s goes on, and this follows it again:\n  %s", err, r.ID, r.Back))
 		}
 		return err
 	}

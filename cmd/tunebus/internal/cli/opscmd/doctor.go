@@ -17,7 +17,6 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
-	"github.com/tunebus/tunebus/pipeline/service"
 	"github.com/tunebus/tunebus/pipeline/settings"
 )
 
@@ -121,7 +120,7 @@ func checkStore(ctx context.Context, b *conn.Conn, cfg settings.Settings) view.F
 	if cfg.Artifacts.URL == "" {
 		return f
 	}
-	store, err := service.OpenStore(ctx, b, cfg.Artifacts.URL)
+	store, err := session.OpenStore(ctx, b, cfg.Artifacts.URL)
 	if err != nil {
 		f.State, f.Says, f.Do = view.StateBroken, err.Error(), "look at artifacts.url of the settings"
 		return f

@@ -1,6 +1,6 @@
 // Package preflight checks before a run starts whether everything that it needs
-// can be had from this machine: models and data of the Hub, a judge, and
-// MLflow.
+// can be had from this machine: models and data of the Hub, a judge, a worker
+// for the queue of each phase, and MLflow.
 //
 // All checks run at once and within 15 seconds, and everything that is missing
 // is named at once, with what to do about it. Only what the run cannot do
@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runrequest"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/huggingface"
 	"github.com/tunebus/tunebus/pipeline/settings"
@@ -77,6 +78,9 @@ func find(ctx context.Context, cfg settings.Settings, judge evaluation.Judge, r 
 	if runrequest.Needs(s, events.Evaluation) {
 		check(func() *Missing { return forJudge(judge, s.Evaluator) })
 	}
+	for _, step := range spec.Plan(s) {
+		check(func() *Missing { return worker(cfg, step) })
+	}
 	check(func() *Missing { return TrackingServer(ctx, cfg) })
 	check(func() *Missing { return trackingFolder(cfg) })
 	all.Wait()
@@ -116,6 +120,23 @@ func forJudge(judge evaluation.Judge, e events.Evaluator) *Missing {
 		What: "evaluator.metrics",
 		Why:  strings.Join(notes, "; "),
 		Do:   "set OPENAI_API_KEY, name another judge by services.evaluation.judge_base_url, or leave these metrics out",
+	}
+}
+
+// worker checks whether a service of this process takes the jobs of a phase. No
+// other process can, so the job would wait for ever. Intake refuses a queue that
+// the server does not have.
+func worker(cfg settings.Settings, step events.Step) *Missing {
+	queue := cfg.Worker(step.Phase).Queue
+	if step.Queue == queue || !slices.Contains(session.Queues(cfg)[step.Phase], step.Queue) {
+		return nil
+	}
+	section := spec.Section(step.Phase)
+	return &Missing{
+		What:   section + ".engine",
+		Why:    fmt.Sprintf("the jobs go to the queue %q, and the service in this process takes those of the queue %q", step.Queue, queue),
+		Do:     fmt.Sprintf("leave %s.engine and %s.queue out, or submit the run to a server whose workers take jobs of that queue", section, section),
+		Needed: true,
 	}
 }
 

@@ -44,7 +44,7 @@ func Cancel(s *session.Session) *cobra.Command {
 				return printCancelled(s.Console, run, false, 0)
 			}
 			begin := time.Now()
-			if run, err = cancelRun(ctx, server.Bus, run, f); err != nil {
+			if run, err = cancelRun(ctx, s, server.Bus, run, f); err != nil {
 				return err
 			}
 			return printCancelled(s.Console, run, true, time.Since(begin).Seconds())
@@ -59,7 +59,7 @@ func Cancel(s *session.Session) *cobra.Command {
 
 // cancelRun asks for the end of a run and waits for it, and returns the run as
 // it is then.
-func cancelRun(ctx context.Context, b *conn.Conn, run events.Run, f cancelFlags) (events.Run, error) {
+func cancelRun(ctx context.Context, s *session.Session, b *conn.Conn, run events.Run, f cancelFlags) (events.Run, error) {
 	_, err := journal.New(b).Publish(ctx, events.CancelRequested{RunID: run.ID, By: "user", Reason: f.reason}, journal.Fence{})
 	if _, requested := errors.AsType[*journal.FencedError](err); err != nil && !requested { // a run is cancelled only once
 		return run, err
@@ -71,7 +71,7 @@ func cancelRun(ctx context.Context, b *conn.Conn, run events.Run, f cancelFlags)
 	defer stop()
 	run, err = runwatch.On(b).End(wait, run)
 	if err != nil && errors.Is(wait.Err(), context.DeadlineExceeded) {
-		err = exit.Timeout(fmt.Errorf("run %s has not ended yet; the request stands, and \"tunebus watch %s\" shows its end", run.ID, run.ID))
+		err = exit.Timeout(fmt.Errorf("run %s has not ended yet; the request stands, and this shows its end:\n  %s", run.ID, s.CommandLine("watch", run.ID)))
 	}
 	return run, err
 }

@@ -2,6 +2,8 @@ package runcmd
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"os"
 	"reflect"
 	"strings"
@@ -18,6 +20,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/bus/runlister"
 	"github.com/tunebus/tunebus/pipeline/runsummary"
+	"github.com/tunebus/tunebus/pipeline/runwatch"
 	"github.com/tunebus/tunebus/pipeline/settings"
 	"github.com/tunebus/tunebus/pipeline/shellquote"
 	"github.com/tunebus/tunebus/services/evaluation"
@@ -105,6 +108,9 @@ func runToEnd(ctx context.Context, s *session.Session, cfg settings.Settings, f 
 	if err != nil {
 		if ctx.Err() != nil {
 			s.Console.Say("interrupted; the next run or up on this data folder goes on with %s", request.ID)
+		} else if _, ok := errors.AsType[*runwatch.UnansweredError](err); ok {
+			err = exit.Timeout(fmt.Errorf("%w\nrun %s is stored, and this goes on with it:\n  %s",
+				err, request.ID, s.CommandLine("up", "--data", cfg.Data.Folder)))
 		}
 		return err
 	}

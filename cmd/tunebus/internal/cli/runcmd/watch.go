@@ -12,6 +12,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/bus/requestlog"
 	"github.com/tunebus/tunebus/pipeline/runsummary"
@@ -31,18 +32,30 @@ func Watch(s *session.Session) *cobra.Command {
 		RunE: s.WithDeployment(&f.at, func(ctx context.Context, server *session.Deployment, args []string) error {
 			again := runsummary.Retry{Command: "tunebus submit --config FILE", ServerStays: true}
 			archived, err := archivedOrComing(ctx, server, args[0])
+			if conn.IsUnanswered(err) { // following says so and goes on
+				err = nil
+			}
 			switch {
 			case err != nil:
 				return err
 			case archived.Completed != nil:
 				return follow.End(s.Console, archived, runsummary.Of(archived), again)
 			}
-			return follow.ToEnd(ctx, s.Console, server.Bus, follow.Run{ID: args[0], Again: again, Limit: f.limit})
+			return follow.ToEnd(ctx, s.Console, server.Bus, follow.Run{ID: args[0], Again: again, Back: f.again(s, args[0]), Limit: f.limit})
 		}),
 	}
 	f.at.AddArtifactsFlag(c)
 	c.Flags().DurationVar(&f.limit, "timeout", 0, "longest wait; 0: none")
 	return c
+}
+
+// again is the command that follows a run once more.
+func (f *watchFlags) again(s *session.Session, run string) string {
+	words := []string{"watch", run}
+	if f.at.Artifacts != "" {
+		words = append(words, "--artifacts", f.at.Artifacts)
+	}
+	return s.CommandLine(words...)
 }
 
 // archivedOrComing looks for a run that may have ended long ago, or may have

@@ -81,6 +81,7 @@ func TestWatchOfWhatWillNotCome(t *testing.T) {
 		{"fresh", nil, 0, "fact inference.started.fresh.7 at sequence "},
 		{"endless", nil, 1, "fact pipeline.completed.endless at sequence "},
 		{"asked", []string{"--artifacts", address, "--timeout", "2s"}, 6, "no run asked is known"},
+		{"asked", []string{"--artifacts", address, "--timeout", "1s"}, 6, "it goes on, and this follows it again:\n  tunebus watch asked --artifacts " + address + " --server " + server.URL()},
 	} {
 		began := time.Now()
 		status, out, screen := clitest.Run(t, append([]string{"watch", c.run, "--server", server.URL()}, c.args...)...)

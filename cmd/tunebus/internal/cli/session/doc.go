@@ -4,10 +4,18 @@
 // A command is made with a [Session] and reaches the outside through it. Its
 // action is one of three kinds, by what it needs:
 //
-//	RunE: s.WithBus(func(ctx context.Context, b *bus.Bus, args []string) error { ... })
-//	RunE: s.WithServer(&at, func(ctx context.Context, server *session.Server, args []string) error { ... })
-//	RunE: s.WithStore(&at, func(ctx context.Context, server *session.Server, args []string) error { ... })
+//	func NewCount(s *session.Session) *cobra.Command {
+//		var at session.Location
+//		return &cobra.Command{
+//			RunE: s.WithBus(func(ctx context.Context, b *conn.Conn, args []string) error { ... }),
+//			// or
+//			RunE: s.WithDeployment(&at, func(ctx context.Context, server *session.Deployment, args []string) error { ... }),
+//			// or
+//			RunE: s.WithStore(&at, func(ctx context.Context, server *session.Deployment, store *artifact.Store) error { ... }),
+//		}
+//	}
 //
-// Each closes what it opened when the action returns. WithServer opens the
-// artifact store only when the action asks for it.
+// Each closes what it opened when the action returns. WithDeployment opens the
+// artifact store only when the action asks for it. The example of [Session] is a
+// whole command.
 package session

@@ -2,9 +2,11 @@ package session
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -51,9 +53,27 @@ func (l Location) OpenStore(ctx context.Context, b *conn.Conn, cfg settings.Sett
 		}
 		address = "file://" + filepath.ToSlash(dir)
 	}
-	store, err := service.OpenStore(ctx, b, address)
+	store, err := OpenStore(ctx, b, address)
 	if err != nil {
 		return nil, exit.Input(err)
 	}
 	return store, nil
+}
+
+// OpenStore opens the artifact store at an address. A service waits for a bucket
+// in NATS that does not exist yet; a command says after a while that there is
+// none.
+func OpenStore(ctx context.Context, b *conn.Conn, address string) (*artifact.Store, error) {
+	if bucket, ok := service.ObjectBucket(address); ok { // the context is of no use to the store after that
+		const limit = 15 * time.Second
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, limit,
+			fmt.Errorf("bucket %s was not there within %s; \"tunebus setup\" creates it", bucket, limit))
+		defer cancel()
+	}
+	store, err := service.OpenStore(ctx, b, address)
+	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		err = context.Cause(ctx)
+	}
+	return store, err
 }

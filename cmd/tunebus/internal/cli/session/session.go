@@ -16,6 +16,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/loglimit"
 	"github.com/tunebus/tunebus/pipeline/service"
 	"github.com/tunebus/tunebus/pipeline/settings"
+	"github.com/tunebus/tunebus/pipeline/shellquote"
 )
 
 // Session is what a command is made with.
@@ -25,6 +26,8 @@ type Session struct {
 	Console *view.Console
 
 	flags flags
+	// set holds the flags that every command has, with what was given.
+	set *pflag.FlagSet
 }
 
 // flags are the flags that every command has.
@@ -42,6 +45,7 @@ func New(version string, console *view.Console) *Session {
 
 // AddFlags adds the flags that every command has.
 func (s *Session) AddFlags(f *pflag.FlagSet) {
+	s.set = f
 	f.BoolVar(&s.Console.JSON, "json", false, "write results as JSON")
 	f.BoolVarP(&s.flags.verbose, "verbose", "v", false, "log what the services do")
 	f.StringArrayVar(&s.flags.settings, "settings", nil, "file with settings (TOML); default $TUNEBUS_SETTINGS, then ./tunebus.toml")
@@ -53,6 +57,27 @@ func (s *Session) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&server.CAFile, "tls-ca", "", "certificates that the NATS server's is checked against")
 	f.StringVar(&server.CertFile, "tls-cert", "", "own certificate for NATS")
 	f.StringVar(&server.KeyFile, "tls-key", "", "key of the own certificate")
+}
+
+// CommandLine is a command on the same server: the words, and the flags of this
+// call that every command has.
+func (s *Session) CommandLine(words ...string) string {
+	words = append([]string{"tunebus"}, words...)
+	s.set.VisitAll(func(f *pflag.Flag) {
+		several, isList := f.Value.(pflag.SliceValue)
+		switch {
+		case !f.Changed:
+		case isList:
+			for _, value := range several.GetSlice() {
+				words = append(words, "--"+f.Name, value)
+			}
+		case f.Value.Type() == "bool":
+			words = append(words, "--"+f.Name)
+		default:
+			words = append(words, "--"+f.Name, f.Value.String())
+		}
+	})
+	return shellquote.Join(words...)
 }
 
 // Logger logs to the screen: warnings, and with --verbose everything.

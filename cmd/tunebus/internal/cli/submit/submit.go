@@ -26,7 +26,6 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/runsummary"
 	"github.com/tunebus/tunebus/pipeline/runwatch"
-	"github.com/tunebus/tunebus/pipeline/service"
 )
 
 // The values of --wait.
@@ -84,7 +83,7 @@ func Send(c *cobra.Command, s *session.Session, f Flags, specifications []string
 		if err != nil {
 			return err
 		}
-		return wait(ctx, s.Console, b, f, r, request)
+		return wait(ctx, s, b, f, r, request)
 	})(c, nil)
 }
 
@@ -107,7 +106,7 @@ func publish(ctx context.Context, b *conn.Conn, artifacts string, r runrequest.R
 	var store *artifact.Store
 	if len(r.Files) > 0 {
 		var err error
-		if store, err = service.OpenStore(ctx, b, artifacts); err != nil {
+		if store, err = session.OpenStore(ctx, b, artifacts); err != nil {
 			return 0, exit.Input(err)
 		}
 		defer func() { _ = store.Close() }() // everything was verified when it was put
@@ -116,21 +115,22 @@ func publish(ctx context.Context, b *conn.Conn, artifacts string, r runrequest.R
 }
 
 // wait waits for what became of a request, as far as the flags say.
-func wait(ctx context.Context, console *view.Console, b *conn.Conn, f Flags, r runrequest.Request, request uint64) error {
+func wait(ctx context.Context, s *session.Session, b *conn.Conn, f Flags, r runrequest.Request, request uint64) error {
 	switch {
 	case f.wait == "" && r.RerunOf != "":
-		return awaitRerun(ctx, console, b, r, request)
+		return awaitRerun(ctx, s, b, r, request)
 	case f.wait == "":
-		return console.Print(view.Submitted(r.ID))
+		return s.Console.Print(view.Submitted(r.ID))
 	}
 	tracking := time.Duration(0)
 	if f.wait == waitTracked {
 		tracking = 24 * time.Hour
 	}
-	return follow.ToEnd(ctx, console, b, follow.Run{
+	return follow.ToEnd(ctx, s.Console, b, follow.Run{
 		ID:       r.ID,
 		Request:  request,
 		Again:    runsummary.Retry{Command: r.Again, ServerStays: true},
+		Back:     s.CommandLine("watch", r.ID),
 		Tracking: tracking,
 		Limit:    f.limit,
 	})
@@ -142,15 +142,16 @@ const decisionLimit = 10 * time.Second
 
 // awaitRerun waits for the decision on a rerun, and prints the new run. A rerun
 // that is rejected is an error.
-func awaitRerun(ctx context.Context, console *view.Console, b *conn.Conn, r runrequest.Request, request uint64) error {
+func awaitRerun(ctx context.Context, s *session.Session, b *conn.Conn, r runrequest.Request, request uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, decisionLimit)
 	defer cancel()
 	accepted, err := runwatch.On(b).Decision(ctx, r.ID, request)
 	if err != nil {
 		return err
 	}
+	console := s.Console
 	if accepted == nil {
-		console.Say("nobody has looked at the request within %s; it is stored and waits for intake: tunebus watch %s", decisionLimit, r.ID)
+		console.Say("nobody has looked at the request within %s; it is stored and waits for intake: %s", decisionLimit, s.CommandLine("watch", r.ID))
 		return console.Print(view.Rerun(r.ID, r.RerunOf, r.From, nil))
 	}
 	from := accepted.Plan[0].Phase
