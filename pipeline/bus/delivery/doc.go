@@ -29,6 +29,24 @@
 //	})
 //	return r.Run(ctx) // until ctx ends and every message in work is settled
 //
+// # Delays
+//
+// The server delivers a message again:
+//
+//	an error that names no delay      1 s, growing to 15 min           [Route.NakDelay], [RedeliveryDelay]
+//	[*RetryAfter]                     what its Delay says
+//	an unknown version                10 s, growing to 15 min, 7 days  [Router.HoldUnknownVersion]
+//	a dead letter that is not stored  5 s
+//	no reply and no heartbeat         the consumer's ack wait          topology.Topology
+//	the process stops                 at once
+//
+// The delays of this package are in delays.go. Who asks by a [RetryAfter] has its
+// own: a failed job waits as retry.Policy.Delay says, one that its worker cannot do as
+// worker.Timing.WrongWorkerDelay does, and a request while the stream is full
+// as intake does (services/intake/capacity_gate.go).
+//
+// # Watermill
+//
 // Watermill carries the middle: its router runs the handlers behind its
 // Recoverer, and its conformance suite tests [Subscriber]. Three parts are ours.
 // The pull subscription (pull.go), because the client library's Fetch creates a
@@ -37,6 +55,8 @@
 // message, whose stack grows anew each time. The settlement (settle.go),
 // because Watermill knows only ack and nack; the handler's error reaches it
 // through the message's context.
+//
+// # Tests
 //
 // Its tests with a real server are in embedded/bustest.
 package delivery

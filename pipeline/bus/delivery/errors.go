@@ -25,17 +25,6 @@ func (e *RetryAfter) Error() string { return fmt.Sprintf("again in %s: %v", e.De
 // Unwrap returns the cause.
 func (e *RetryAfter) Unwrap() error { return e.Err }
 
-// RedeliveryDelay is the delay after a number of deliveries that waited for
-// something outside, such as a newer service. It grows from first to a quarter
-// of an hour, so that [topology.MaxDeliver] deliveries take more than a week.
-func RedeliveryDelay(delivered int, first time.Duration) time.Duration {
-	return max(first, min(time.Duration(delivered)*first, 15*time.Minute))
-}
-
-// holdUnknownVersion is the default of [Router.HoldUnknownVersion]: shorter than
-// the redeliveries of a message last.
-const holdUnknownVersion = 7 * 24 * time.Hour
-
 // DeadLetterError is a handler's error that makes the message a dead letter:
 // it is copied to the dead letters with the reason, and not delivered again.
 type DeadLetterError struct{ Err error }

@@ -6,9 +6,6 @@ import (
 	"time"
 )
 
-// retryFor is the default of [Router.RetryFor].
-const retryFor = 24 * time.Hour
-
 // failures remembers since when each message that is delivered again and again
 // has failed in this process.
 type failures struct {

@@ -63,7 +63,7 @@ func (r *Router) Add(route Route) {
 		route.Grace = 10 * time.Second
 	}
 	if route.NakDelay == 0 {
-		route.NakDelay = time.Second
+		route.NakDelay = nakDelay
 	}
 	if route.HoldUnknownVersion == 0 {
 		route.HoldUnknownVersion = r.HoldUnknownVersion
@@ -141,7 +141,7 @@ func (r *Router) limitRetries(route Route, d Delivery, err error) error {
 func (r *Router) undecodable(ctx context.Context, route Route, d Delivery, err error) error {
 	if _, ok := errors.AsType[*events.UnknownVersionError](err); ok && time.Since(d.Time) < route.HoldUnknownVersion {
 		r.log.Warn("message given back: a newer service may know it", "route", route.Name, "subject", d.Subject, "delivery", d.Delivered, "error", err)
-		return &RetryAfter{Delay: RedeliveryDelay(d.Delivered, 10*time.Second), Err: err, Bounded: true}
+		return &RetryAfter{Delay: RedeliveryDelay(d.Delivered, unknownVersionDelay), Err: err, Bounded: true}
 	}
 	if route.Undecodable != nil {
 		return route.Undecodable(ctx, d, err)

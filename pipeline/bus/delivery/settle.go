@@ -106,7 +106,7 @@ func (s *settler) deadLetter(in *nats.Msg, reason string) {
 	}
 	if err != nil {
 		s.log.Error("dead letter not stored; the message comes again", "subject", in.Subject, "error", err)
-		s.nak(in, 5*time.Second)
+		s.nak(in, deadLetterDelay)
 		return
 	}
 	s.logError(in, s.reply(in, conn.Term, "+TERM "+reason))

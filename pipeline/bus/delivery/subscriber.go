@@ -24,7 +24,7 @@ type SubscriberConfig struct {
 	// Idempotent is [Route.Idempotent].
 	Idempotent bool
 	// NakDelay is the delay of the redelivery after an error that names none.
-	// Default 0: at once.
+	// Default 0: at once. A router has a default of its own, see [Route].
 	NakDelay time.Duration
 	// Grace is how long a handler may go on after the subscription has ended.
 	// Default 0.

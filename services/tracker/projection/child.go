@@ -25,7 +25,7 @@ func child(run events.Run, p events.Phase, state *events.PhaseState) MLflowRun {
 		Tags:   attemptTags(state),
 		Inputs: datasets(run, p, state.Completed),
 	}
-	r.addParam("phase", childName(p))
+	r.addParam("phase", phaseLabel(p))
 	r.addParam("run_name", r.Run.Name)
 	r.addParam("base_model_name", a.Specification.FineTuner.BaseModelID)
 	r.addParam("base_model_url", modelURL(run))
@@ -53,7 +53,7 @@ func (r *MLflowRun) addCompletion(p events.Phase, c events.PhaseCompleted) {
 		r.addTag(fmt.Sprintf("tunebus.note.%d", i+1), n)
 	}
 	if c.Error != nil {
-		r.addParam(childName(p)+"_error", c.Error.Message)
+		r.addParam(phaseLabel(p)+"_error", c.Error.Message)
 	}
 	r.finish(c.Conclusion, c.EndedAt)
 }
@@ -69,7 +69,7 @@ func childRunName(a events.PipelineAccepted, p events.Phase) string {
 		events.Evaluation: {s.Evaluator.RunNamePrefix, s.Evaluator.RunName, s.Evaluator.RunNameSuffix},
 	}[p]
 	if name[1] == "" {
-		name[1] = a.RunName + "_" + childName(p)
+		name[1] = a.RunName + "_" + phaseLabel(p)
 	}
 	return strings.Join(name[:], "")
 }

@@ -5,9 +5,10 @@ import "github.com/tunebus/tunebus/events"
 // parentPhase is the phase tag of the parent run.
 const parentPhase = "pipeline"
 
-// childName is the phase in the name of its MLflow run, as it is known to
-// users of MLflow.
-func childName(p events.Phase) string {
+// phaseLabel is the word by which users of MLflow know a phase: in the phase's
+// parameter, in the parameter of its error, and in the name of its run, unless
+// the specification names that ([childRunName]).
+func phaseLabel(p events.Phase) string {
 	switch p {
 	case events.Finetune:
 		return "finetuning"
@@ -19,10 +20,10 @@ func childName(p events.Phase) string {
 }
 
 // metricName is the phase in the names of metrics and parameters of the parent
-// run. It differs from [childName] for inference only.
+// run. It differs from [phaseLabel] for inference only.
 func metricName(p events.Phase) string {
 	if p == events.Inference {
 		return "inference"
 	}
-	return childName(p)
+	return phaseLabel(p)
 }
