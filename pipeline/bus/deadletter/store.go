@@ -24,7 +24,7 @@ import (
 func (q *Queue) Store(ctx context.Context, m streams.Message, consumer, reason string) error {
 	subject := events.DeadLetterSubject(m.Stream, m.Sequence)
 	last, err := q.stored.Latest(ctx, events.StreamDead, subject)
-	if err == nil && last.Header.Get(HeaderConsumer) == consumer {
+	if err == nil && last.Header.Get(headerConsumer) == consumer {
 		return nil
 	}
 	if err != nil && !errors.Is(err, streams.ErrNotFound) {
@@ -64,7 +64,7 @@ func newLetter(subject string, m streams.Message, consumer, reason string) *nats
 	msg.Header.Set(HeaderSubject, m.OriginalSubject())
 	msg.Header.Set(HeaderStream, m.Stream)
 	msg.Header.Set(HeaderSequence, strconv.FormatUint(m.Sequence, 10))
-	msg.Header.Set(HeaderConsumer, consumer)
+	msg.Header.Set(headerConsumer, consumer)
 	return msg
 }
 

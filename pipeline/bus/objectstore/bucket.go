@@ -17,8 +17,8 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/streams"
 )
 
-// ErrReplicated means that a bucket has replicas on several servers.
-var ErrReplicated = errors.New("a bucket on several servers is not supported for artifacts; use s3://, gs:// or azblob://, or one replica")
+// errReplicated means that a bucket has replicas on several servers.
+var errReplicated = errors.New("a bucket on several servers is not supported for artifacts; use s3://, gs:// or azblob://, or one replica")
 
 // Bucket implements [artifact.Backend] and [artifact.Collectable].
 type Bucket struct {
@@ -43,7 +43,7 @@ func Create(ctx context.Context, c *conn.Conn, bucket string, maxBytes int64) er
 }
 
 // Open binds to a bucket. It waits until ctx ends for a bucket that does not
-// exist yet, and logs that now and then. The error wraps [ErrReplicated] if the
+// exist yet, and logs that now and then. The error wraps errReplicated if the
 // bucket has replicas.
 func Open(ctx context.Context, c *conn.Conn, bucket string) (*Bucket, error) {
 	b := &Bucket{conn: c, name: bucket, stored: streams.New(c), log: c.Logger()}
@@ -74,7 +74,7 @@ func Open(ctx context.Context, c *conn.Conn, bucket string) (*Bucket, error) {
 		}
 	}
 	if replicas > 1 {
-		return nil, fmt.Errorf("bucket %s: %w", bucket, ErrReplicated)
+		return nil, fmt.Errorf("bucket %s: %w", bucket, errReplicated)
 	}
 	return b, nil
 }
