@@ -60,7 +60,7 @@ structure: ## methods per type, lines and files per package, imports; TREE=folde
 version: ## the version that a build reports
 	@echo $(VERSION)
 
-lint: ## rules of the house, .golangci.yaml
+lint: ## the linter, with the rules of .golangci.yaml
 	@set -e; for m in $(MODULES); do echo "== $$m"; (cd $$m && $(LINT) run --config $(CURDIR)/.golangci.yaml ./...); done
 
 tidy: ## go.mod and go.sum of every module

@@ -50,7 +50,8 @@ func (f *facts) Rejection(context.Context, string) (*events.PipelineRejected, er
 
 // follow follows the run r, and counts what it says of trouble.
 func follow(ctx context.Context, f *facts) (run events.Run, said int, err error) {
-	w := New(f, f, func(context.Context, ...string) (<-chan struct{}, error) { return nil, nil })
+	wakeUps := func(context.Context, ...string) (<-chan struct{}, error) { return nil, nil }
+	w := &Watcher{facts: f, rejections: f, wakeUps: wakeUps}
 	run, err = w.Follow(ctx, Following{
 		Run: "r", Request: 0,
 		OnFact:    func(codec.Message) {},

@@ -14,23 +14,23 @@ import (
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
-// Facts reads what the stream holds of runs.
-type Facts interface {
+// factReader reads what the stream holds of runs.
+type factReader interface {
 	// Facts reads every fact of a run, in the stream's order.
 	Facts(ctx context.Context, run string) ([]codec.Message, error)
 	// Latest reads the newest message of a subject.
 	Latest(ctx context.Context, subject string) (codec.Message, error)
 }
 
-// Rejections finds the newest rejection of a request for a run; nil if there
+// rejectionFinder finds the newest rejection of a request for a run; nil if there
 // is none.
-type Rejections interface {
+type rejectionFinder interface {
 	Rejection(ctx context.Context, run string) (*events.PipelineRejected, error)
 }
 
-// WakeUps returns a channel that gets a value after each publish on some
+// subscribe returns a channel that gets a value after each publish on some
 // subjects, until ctx ends.
-type WakeUps func(ctx context.Context, subjects ...string) (<-chan struct{}, error)
+type subscribe func(ctx context.Context, subjects ...string) (<-chan struct{}, error)
 
 // ErrUnknown says that the stream holds neither the run nor a rejection of a
 // request for it.
@@ -51,21 +51,20 @@ func (e *RejectedError) Unwrap() error { return e.Faults }
 
 // Watcher waits for what happens to runs.
 type Watcher struct {
-	facts      Facts
-	rejections Rejections
-	wakeUps    WakeUps
-}
-
-// New returns a watcher of the runs of one server.
-func New(f Facts, r Rejections, w WakeUps) *Watcher {
-	return &Watcher{facts: f, rejections: r, wakeUps: w}
+	facts      factReader
+	rejections rejectionFinder
+	wakeUps    subscribe
 }
 
 // On returns a watcher of the runs of the server that c leads to.
 func On(c *conn.Conn) *Watcher {
-	return New(history.New(c), runlister.New(c), func(ctx context.Context, subjects ...string) (<-chan struct{}, error) {
-		return wakeup.Watch(ctx, c, subjects...)
-	})
+	return &Watcher{
+		facts:      history.New(c),
+		rejections: runlister.New(c),
+		wakeUps: func(ctx context.Context, subjects ...string) (<-chan struct{}, error) {
+			return wakeup.Watch(ctx, c, subjects...)
+		},
+	}
 }
 
 // rejected returns a [RejectedError] if the request of a run was rejected. A

@@ -24,7 +24,7 @@ import (
 func Main(name string, wire Wire) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	err := Run(ctx, name, os.Args[1:], os.Environ(), os.Stderr, wire)
+	err := run(ctx, name, os.Args[1:], os.Environ(), os.Stderr, wire)
 	if err == nil || errors.Is(err, flag.ErrHelp) {
 		return 0
 	}
@@ -38,9 +38,9 @@ func Main(name string, wire Wire) int {
 
 var errUsage = errors.New("see -help")
 
-// Run runs a service until ctx ends. Environ holds NAME=value; the log goes
+// run runs a service until ctx ends. Environ holds NAME=value; the log goes
 // to stderr.
-func Run(ctx context.Context, name string, args, environ []string, stderr io.Writer, wire Wire) (err error) {
+func run(ctx context.Context, name string, args, environ []string, stderr io.Writer, wire Wire) (err error) {
 	cfg, err := load(name, args, environ, stderr)
 	if err != nil {
 		return err

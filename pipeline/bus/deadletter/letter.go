@@ -17,8 +17,8 @@ const (
 	HeaderSubject  = "Tunebus-Dead-Subject"
 	HeaderStream   = "Tunebus-Dead-Stream"
 	HeaderSequence = "Tunebus-Dead-Sequence"
-	// HeaderConsumer is the durable consumer that gave the message up.
-	HeaderConsumer = "Tunebus-Dead-Consumer"
+	// headerConsumer is the durable consumer that gave the message up.
+	headerConsumer = "Tunebus-Dead-Consumer"
 	// HeaderCut is the length of the original body, in bytes, of a letter whose
 	// body was cut because the server would not have taken it.
 	HeaderCut = "Tunebus-Dead-Cut"
@@ -61,7 +61,7 @@ func letterOf(m streams.Message) Letter {
 		Body:     m.Data,
 		Header:   map[string][]string{},
 		Reason:   m.Header.Get(HeaderReason),
-		Consumer: m.Header.Get(HeaderConsumer),
+		Consumer: m.Header.Get(headerConsumer),
 		Stream:   m.Header.Get(HeaderStream),
 		Subject:  m.Header.Get(HeaderSubject),
 	}

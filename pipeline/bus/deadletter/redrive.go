@@ -42,13 +42,13 @@ func (q *Queue) Redrive(ctx context.Context, l Letter) (codec.Message, error) {
 		return codec.Message{}, l.refused(err)
 	}
 	if err := q.Discard(ctx, l.Sequence); err != nil {
-		return m, fmt.Errorf("the message was handed back, as %d of %s: %w", m.Sequence, m.Stream, err)
+		return m, fmt.Errorf("the message was redriven, as %d of %s: %w", m.Sequence, m.Stream, err)
 	}
 	return m, nil
 }
 
 func (l Letter) refused(err error) error {
-	return fmt.Errorf("hand back dead letter %d: %w", l.Sequence, err)
+	return fmt.Errorf("redrive dead letter %d: %w", l.Sequence, err)
 }
 
 // redriveRequest publishes a request again. The server remembers ids for some

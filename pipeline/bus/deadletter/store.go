@@ -27,7 +27,7 @@ import (
 func (q *Queue) Store(ctx context.Context, m streams.Message, consumer, reason string) error {
 	subject := events.DeadLetterSubject(m.Stream, m.Sequence)
 	last, err := q.stored.Latest(ctx, events.StreamDead, subject)
-	if err == nil && last.Header.Get(HeaderConsumer) == consumer {
+	if err == nil && last.Header.Get(headerConsumer) == consumer {
 		return nil
 	}
 	if err != nil && !errors.Is(err, streams.ErrNotFound) {
@@ -67,7 +67,7 @@ func newLetter(subject string, m streams.Message, consumer, reason string) *nats
 	msg.Header.Set(HeaderSubject, m.OriginalSubject())
 	msg.Header.Set(HeaderStream, m.Stream)
 	msg.Header.Set(HeaderSequence, strconv.FormatUint(m.Sequence, 10))
-	msg.Header.Set(HeaderConsumer, consumer)
+	msg.Header.Set(headerConsumer, consumer)
 	leaveOutHeaders(msg)
 	return msg
 }
@@ -112,7 +112,7 @@ func leaveOutHeaders(msg *nats.Msg) {
 // isOwnHeader reports whether a header is the letter's, and not of the original.
 func isOwnHeader(name string) bool {
 	switch name {
-	case nats.MsgIdHdr, HeaderReason, HeaderSubject, HeaderStream, HeaderSequence, HeaderConsumer:
+	case nats.MsgIdHdr, HeaderReason, HeaderSubject, HeaderStream, HeaderSequence, headerConsumer:
 		return true
 	}
 	return false

@@ -17,8 +17,8 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/streams"
 )
 
-// ErrReplicated means that a bucket has replicas on several servers.
-var ErrReplicated = errors.New("a bucket on several servers is not supported for artifacts; use s3://, gs:// or azblob://, or one replica")
+// errReplicated means that a bucket has replicas on several servers.
+var errReplicated = errors.New("a bucket on several servers is not supported for artifacts; use s3://, gs:// or azblob://, or one replica")
 
 // Bucket implements [artifact.Backend] and [artifact.Collectable].
 type Bucket struct {
@@ -44,8 +44,7 @@ func Create(ctx context.Context, c *conn.Conn, bucket string, maxBytes int64) er
 
 // Open binds to a bucket. It waits until ctx ends for a bucket that does not
 // exist yet, and for a server that does not answer, and logs that now and then.
-// The error wraps [ErrReplicated] if the
-// bucket has replicas.
+// The error wraps errReplicated if the bucket has replicas.
 func Open(ctx context.Context, c *conn.Conn, bucket string) (*Bucket, error) {
 	b := &Bucket{conn: c, name: bucket, stored: streams.New(c), log: c.Logger()}
 	replicas := 0
@@ -78,7 +77,7 @@ func Open(ctx context.Context, c *conn.Conn, bucket string) (*Bucket, error) {
 		}
 	}
 	if replicas > 1 {
-		return nil, fmt.Errorf("bucket %s: %w", bucket, ErrReplicated)
+		return nil, fmt.Errorf("bucket %s: %w", bucket, errReplicated)
 	}
 	return b, nil
 }

@@ -7,7 +7,7 @@
 // and Put reports success. Here each chunk is published with the sequence of
 // the one before as its condition, and its acknowledgement is awaited; a name is
 // taken once, by the same means. It reads page by page, each with a limit of its
-// own. Buckets with replicas are refused ([ErrReplicated]).
+// own. Buckets with replicas are refused.
 //
 //	bucket, err := objectstore.Open(ctx, c, "artifacts")
 //	store, err := artifact.New(ctx, bucket)

@@ -30,8 +30,11 @@ type Topology struct {
 // Buckets of the key-value store.
 const (
 	BucketCheckpoints = "tunebus_checkpoints"
-	BucketRuns        = "tunebus_runs"
-	BucketLeases      = "tunebus_leases"
+	// BucketRuns is for one line for each run, which lists of runs will be read
+	// from. Every server has it, so that no setup is needed then; nothing writes
+	// it yet.
+	BucketRuns   = "tunebus_runs"
+	BucketLeases = "tunebus_leases"
 )
 
 // LeaseTTL is how long a lease lives that its owner does not renew.

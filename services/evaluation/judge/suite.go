@@ -13,9 +13,9 @@ import (
 // before a metric is given up. Each of them was retried over minutes.
 const maxUnavailable = 3
 
-// ErrGivenUp means that a metric was given up and is not tried any more. It wraps
+// errGivenUp means that a metric was given up and is not tried any more. It wraps
 // the reason.
-var ErrGivenUp = errors.New("the metric was given up")
+var errGivenUp = errors.New("the metric was given up")
 
 // Outcome is one metric's result for a row, or the reason why there is none.
 type Outcome struct {
@@ -103,7 +103,7 @@ func (g *guardedMetric) try(ctx context.Context, row metric.Row) (out Outcome) {
 	cause := g.givenUp
 	g.mu.Unlock()
 	if cause != nil {
-		return Outcome{Metric: g.metric.Name(), Err: fmt.Errorf("%w: %w", ErrGivenUp, cause)}
+		return Outcome{Metric: g.metric.Name(), Err: fmt.Errorf("%w: %w", errGivenUp, cause)}
 	}
 	result, err := g.metric.Score(ctx, row)
 	return Outcome{Metric: g.metric.Name(), Result: result, Err: err}
@@ -120,7 +120,7 @@ func (g *guardedMetric) count(err error) {
 		return
 	}
 	g.missed++
-	if errors.Is(err, ErrGivenUp) {
+	if errors.Is(err, errGivenUp) {
 		return
 	}
 	if errors.Is(err, ErrUnavailable) {

@@ -7,9 +7,9 @@ import (
 
 const bleuOrder = 4
 
-// SacreBLEUSignature is sacreBLEU's own signature of the metric sacrebleu's
+// sacreBLEUSignature is sacreBLEU's own signature of the metric sacrebleu's
 // scores.
-const SacreBLEUSignature = "nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:2.6.0"
+const sacreBLEUSignature = "nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:2.6.0"
 
 // bleuScore is RAGAS's bleu_score. RAGAS passes the sentences of the truth as
 // alternatives and those of the answer as segments, and sacreBLEU then scores

@@ -164,7 +164,7 @@ func TestCorpusScoresEqualTheReference(t *testing.T) {
 			t.Errorf("%s is %v, the reference has %v", key, got[key], want)
 		}
 	}
-	if ref.Signature != SacreBLEUSignature {
-		t.Errorf("signature is %q, the reference has %q", SacreBLEUSignature, ref.Signature)
+	if ref.Signature != sacreBLEUSignature {
+		t.Errorf("signature is %q, the reference has %q", sacreBLEUSignature, ref.Signature)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/tunebus/tunebus/events"
@@ -33,30 +34,23 @@ type Forwarder struct {
 	readerOf    func(run string, p events.Phase) Reader
 	requestSync func(run string)
 	log         *slog.Logger
-	phases      registry
+
+	mu      sync.Mutex
+	runs    map[string]map[events.Phase]*liveRun // nil: detached
+	dropped map[string]time.Time
 }
 
 // New returns a forwarder. readerOf returns a reader that starts at the first
 // event of a phase. requestSync is called for a run that is not in MLflow yet.
 func New(readerOf func(run string, p events.Phase) Reader, requestSync func(run string), log *slog.Logger) *Forwarder {
-	return &Forwarder{readerOf: readerOf, requestSync: requestSync, log: log, phases: newRegistry()}
+	return &Forwarder{
+		readerOf:    readerOf,
+		requestSync: requestSync,
+		log:         log,
+		runs:        map[string]map[events.Phase]*liveRun{},
+		dropped:     map[string]time.Time{},
+	}
 }
-
-// Attach forwards the points of a phase to an MLflow run from here on, unless
-// the phase is attached already or detached.
-func (f *Forwarder) Attach(run string, p events.Phase, to MetricLogger, mlflowRun string) {
-	f.phases.attach(run, p, func() *liveRun {
-		return &liveRun{reader: f.readerOf(run, p), to: to, id: mlflowRun, turn: make(chan struct{}, 1), newest: newestSteps{}}
-	})
-}
-
-// Detach ignores the points of a phase from here on: it is completed, so its
-// metric history holds them.
-func (f *Forwarder) Detach(run string, p events.Phase) { f.phases.detach(run, p) }
-
-// Drop detaches all phases of a run. It remembers the run for some minutes,
-// because metric events may still arrive.
-func (f *Forwarder) Drop(run string) { f.phases.drop(run, time.Now()) }
 
 // Handle forwards the new points of the phase that a metric event belongs to.
 // It asks for the event again if the phase has no MLflow run yet.
@@ -65,7 +59,7 @@ func (f *Forwarder) Handle(ctx context.Context, d delivery.Delivery) error {
 	if len(points) == 0 {
 		return nil
 	}
-	live, state := f.phases.lookup(run, p)
+	live, state := f.lookup(run, p)
 	switch state {
 	case detached:
 		return nil

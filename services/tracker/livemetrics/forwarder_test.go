@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/tunebus/tunebus/events"
@@ -171,17 +172,19 @@ func TestHandleLogsRefusals(t *testing.T) {
 	}
 }
 
-// TestRegistryForgets: a dropped run is remembered for ten minutes.
-func TestRegistryForgets(t *testing.T) {
+// TestDropForgets: a dropped run is remembered for ten minutes.
+func TestDropForgets(t *testing.T) {
 	t.Parallel()
-	r := newRegistry()
-	now := time.Now()
-	r.drop("old", now)
-	r.drop("new", now.Add(11*time.Minute))
-	if _, s := r.lookup("old", events.Finetune); s != unknown {
-		t.Errorf("the old run is in state %d", s)
-	}
-	if _, s := r.lookup("new", events.Finetune); s != detached {
-		t.Errorf("the new run is in state %d", s)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		f, _, _ := newForwarder(&stream{})
+		f.Drop("old")
+		time.Sleep(11 * time.Minute)
+		f.Drop("new")
+		if _, s := f.lookup("old", events.Finetune); s != unknown {
+			t.Errorf("the old run is in state %d", s)
+		}
+		if _, s := f.lookup("new", events.Finetune); s != detached {
+			t.Errorf("the new run is in state %d", s)
+		}
+	})
 }

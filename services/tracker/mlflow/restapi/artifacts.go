@@ -13,9 +13,9 @@ import (
 	"github.com/tunebus/tunebus/services/tracker/mlflow/normalize"
 )
 
-// ErrNotProxied means that clients of this server have to write artifacts to a
+// errNotProxied means that clients of this server have to write artifacts to a
 // store of their own, for which this package has no credentials.
-var ErrNotProxied = errors.New("the server does not proxy artifacts: start it with --artifacts-destination")
+var errNotProxied = errors.New("the server does not proxy artifacts: start it with --artifacts-destination")
 
 // artifacts implements mlflow.Artifacts.
 type artifacts struct{ api *client }
@@ -36,7 +36,7 @@ func (s artifacts) putArtifact(ctx context.Context, runID string, a mlflow.Artif
 	}
 	root, err := url.Parse(run.Info.ArtifactURI)
 	if err != nil || root.Scheme != "mlflow-artifacts" {
-		return ErrNotProxied
+		return errNotProxied
 	}
 	// JoinPath takes escaped elements, so each part is escaped by itself.
 	u := s.api.base.JoinPath("api/2.0/mlflow-artifacts/artifacts")

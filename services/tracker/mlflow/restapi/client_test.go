@@ -316,7 +316,7 @@ func TestServerWithoutProxiedArtifacts(t *testing.T) {
 	_, id := mlflowtest.NewRun(t, target)
 	s.runs[0].info.ArtifactURI = "s3://bucket/1/artifacts"
 	a := mlflowtest.Content("x", "x")
-	if err := target.PutArtifact(t.Context(), id, a); !errors.Is(err, ErrNotProxied) {
+	if err := target.PutArtifact(t.Context(), id, a); !errors.Is(err, errNotProxied) {
 		t.Errorf("error %v", err)
 	}
 }

@@ -36,8 +36,8 @@ func dlq(t *testing.T, services clitest.Services, args ...string) (status int, o
 	return clitest.Run(t, append([]string{"dlq"}, append(args, "--server", services.URL)...)...)
 }
 
-// letters waits until the list has n rows.
-func letters(t *testing.T, services clitest.Services, n int, args ...string) []letterRow {
+// waitForLetters waits until the list has n rows.
+func waitForLetters(t *testing.T, services clitest.Services, n int, args ...string) []letterRow {
 	t.Helper()
 	var rows []letterRow
 	clitest.Eventually(t, fmt.Sprintf("%d dead letters", n), func() bool {
@@ -69,7 +69,7 @@ func publishRaw(t *testing.T, services clitest.Services, subject, body string, h
 }
 
 // TestDeadLetters: what the services of a whole program give up is listed,
-// shown, handed back and discarded.
+// shown, redriven and discarded.
 func TestDeadLetters(t *testing.T) {
 	t.Parallel()
 	services := clitest.NewServices(t)
@@ -82,7 +82,7 @@ func TestDeadLetters(t *testing.T) {
 	publishRaw(t, services, events.TypePipelineRequested, "\x1b[31m{\"run_id\": 7, \x00", nats.Header{"Authorization": {"Bearer hush"}, "X-Own": {"kept"}})
 	job := events.PhaseRequested{RunID: "nobodys", Phase: events.Finetune, Queue: "builtin"}
 	publishRaw(t, services, job.Subject(), "junk", nil)
-	rows := letters(t, services, 2)
+	rows := waitForLetters(t, services, 2)
 	request, fact := rows[0], rows[1]
 	if request.Consumer != topology.ConsumerIntake {
 		request, fact = fact, request
@@ -93,11 +93,11 @@ func TestDeadLetters(t *testing.T) {
 	for what, args := range map[string][]string{
 		"run": {"--run", "nobodys"}, "subject": {"--subject", "finetune.requested.*.>"}, "reason": {"--reason", "structured CloudEvent"},
 	} {
-		if got := letters(t, services, 1, args...); got[0].Letter != fact.Letter {
+		if got := waitForLetters(t, services, 1, args...); got[0].Letter != fact.Letter {
 			t.Errorf("by its %s: %+v", what, got)
 		}
 	}
-	letters(t, services, 0, "--run", "nobodys", "--reason", "panicked")
+	waitForLetters(t, services, 0, "--run", "nobodys", "--reason", "panicked")
 	if _, out, screen := clitest.Run(t, "runs", "--server", services.URL); !strings.Contains(screen, "2 dead letters are there") {
 		t.Errorf("runs:\n%s%s", out, screen)
 	}
@@ -116,10 +116,10 @@ func TestDeadLetters(t *testing.T) {
 	}
 
 	status, out, screen := dlq(t, services, "retry", n)
-	if status != 0 || !strings.Contains(out, "letter "+n+" handed back as message 2 of TUNEBUS_REQUESTS, on pipeline.requested") {
+	if status != 0 || !strings.Contains(out, "letter "+n+" redriven as message 2 of TUNEBUS_REQUESTS, on pipeline.requested") {
 		t.Errorf("retry: status %d\n%s%s", status, out, screen)
 	}
-	again := letters(t, services, 1, "--subject", events.TypePipelineRequested)[0] // it is as broken as before
+	again := waitForLetters(t, services, 1, "--subject", events.TypePipelineRequested)[0] // it is as broken as before
 	if again.Letter == request.Letter || again.Sequence != 2 {
 		t.Errorf("given up again: %+v", again)
 	}
@@ -142,14 +142,14 @@ func TestDeadLetters(t *testing.T) {
 			t.Errorf("%v: status %d, want 2 and %q\n%s%s", args, status, says, out, screen)
 		}
 	}
-	letters(t, services, 2)
+	waitForLetters(t, services, 2)
 	if status, out, screen := dlq(t, services, "discard", "--force", fmt.Sprint(again.Letter), "--json"); status != 0 || strings.Join(strings.Fields(out), "") != fmt.Sprintf("[%d]", again.Letter) {
 		t.Errorf("discard: status %d\n%s%s", status, out, screen)
 	}
 	if status, out, screen := dlq(t, services, "discard", "--force", "--all"); status != 0 || out != "1 dead letters discarded\n" {
 		t.Errorf("discard the rest: status %d\n%s%s", status, out, screen)
 	}
-	letters(t, services, 0)
+	waitForLetters(t, services, 0)
 }
 
 // TestJobGivenUpEndsItsRun: a worker gives up a job that it does not understand.
@@ -180,7 +180,7 @@ func TestJobGivenUpEndsItsRun(t *testing.T) {
 	if status != 0 {
 		t.Fatalf("status %d\n%s%s", status, out, screen)
 	}
-	row := letters(t, services, 1, "--run", "stuck")[0]
+	row := waitForLetters(t, services, 1, "--run", "stuck")[0]
 	stop()
 	if row.Consumer != "finetune_trl" || !strings.Contains(row.Reason, "panicked 5 times: an old worker's slip") {
 		t.Errorf("letter %+v", row)
@@ -196,7 +196,7 @@ func TestJobGivenUpEndsItsRun(t *testing.T) {
 	if status, out, screen := dlq(t, services, "retry", fmt.Sprint(row.Letter)); status != 1 || !strings.Contains(screen, `"tunebus rerun stuck --from finetune" repeats it`) {
 		t.Errorf("retry: status %d\n%s%s", status, out, screen)
 	}
-	letters(t, services, 1)
+	waitForLetters(t, services, 1)
 	status, out, screen = clitest.Run(t, "rerun", "stuck", "--from", "finetune", "--server", services.URL, "--artifacts", services.Artifacts(),
 		"--set", "fine_tuner.engine=builtin", "--wait")
 	if status != 0 {

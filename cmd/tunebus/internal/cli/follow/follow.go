@@ -96,11 +96,11 @@ func End(console *view.Console, run events.Run, s runsummary.Summary, again runs
 	if err := console.Print(view.RunEnd(run, s, again)); err != nil {
 		return err
 	}
-	return Status(run)
+	return status(run)
 }
 
-// Status is the exit status of a run that has ended.
-func Status(run events.Run) error {
+// status is the exit status of a run that has ended.
+func status(run events.Run) error {
 	switch runsummary.OutcomeOf(run) {
 	case runsummary.Succeeded:
 		return nil

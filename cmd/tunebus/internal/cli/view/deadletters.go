@@ -122,7 +122,7 @@ func Redriven(results []redrive.Result) Result {
 	return Result{results, func(w io.Writer) {
 		for _, r := range results {
 			if r.Sequence > 0 {
-				fmt.Fprintf(w, "letter %d handed back as message %d of %s, on %s\n", r.Letter, r.Sequence, r.Stream, r.Subject)
+				fmt.Fprintf(w, "letter %d redriven as message %d of %s, on %s\n", r.Letter, r.Sequence, r.Stream, r.Subject)
 			}
 		}
 		if len(results) == 0 {
