@@ -94,7 +94,7 @@ func (p *FaultProxy) Unknown() []string {
 
 // count counts a message and reports whether the fault is to happen at it.
 func (p *FaultProxy) count(m *nats.Msg) bool {
-	op, ok := OpOf(m)
+	op, ok := opOf(m)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !ok {
@@ -218,7 +218,7 @@ func (l *link) message(f frame) *nats.Msg {
 func (l *link) awaitAnswer(f frame, m *nats.Msg) frame {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	op, _ := OpOf(m)
+	op, _ := opOf(m)
 	switch {
 	case m.Subject == flushLine:
 		l.lost = l.pong()

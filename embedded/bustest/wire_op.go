@@ -56,9 +56,9 @@ var replyOps = []struct {
 	{"+TERM", conn.Term},
 }
 
-// OpOf is the kind of a message that a client sends to the server. ok is false
+// opOf is the kind of a message that a client sends to the server. ok is false
 // for a message that is of no kind.
-func OpOf(m *nats.Msg) (op conn.Op, ok bool) {
+func opOf(m *nats.Msg) (op conn.Op, ok bool) {
 	call, isAPI := strings.CutPrefix(m.Subject, "$JS.API.")
 	switch {
 	case m.Subject == flushLine:

@@ -23,11 +23,7 @@ type shutdownBudget struct {
 }
 
 func newShutdownBudget(grace time.Duration) shutdownBudget {
-	return shutdownBudget{
-		Checkpoint: grace * 2 / 5,
-		Engine:     grace / 2,
-		Publish:    grace * 4 / 5,
-	}
+	return shutdownBudget{Checkpoint: grace * 2 / 5, Engine: grace / 2, Publish: grace * 4 / 5}
 }
 
 const (

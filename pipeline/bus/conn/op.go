@@ -3,7 +3,7 @@ package conn
 import "time"
 
 // Op is a kind of message to the server. Each message of this program is of one
-// kind; bustest.OpOf tells which.
+// kind; embedded/bustest/wire_op.go tells which.
 type Op string
 
 // The kinds. Each that has an answer has its own limit, see [Op.Limit].

@@ -60,7 +60,7 @@ func TestLostMessage(t *testing.T) {
 			seen[op] = append(seen[op], name)
 		}
 		for _, subject := range d.proxies[name].Unknown() {
-			t.Errorf("%s sends a message on %s, which is of no kind: name it beside conn.Op, and in bustest.OpOf", name, subject)
+			t.Errorf("%s sends a message on %s, which is of no kind: name it beside conn.Op, and in bustest/wire_op.go", name, subject)
 		}
 	}
 	for _, op := range kinds(t) {
