@@ -28,33 +28,8 @@ type listStore interface {
 type cleaner struct {
 	registry checkpointing.Registry
 	store    listStore
-	// patience is how long the registry is asked again. In a cluster it may have
-	// no leader while the stream of facts has one.
-	patience time.Duration
+	patience time.Duration // how long the registry is asked again
 	log      *slog.Logger
-}
-
-// registryPatience is longer than the election of a leader takes. The slot of
-// the job waits that long.
-const registryPatience = 30 * time.Second
-
-// askRegistry repeats a request to the registry that fails.
-func (c *cleaner) askRegistry(ctx context.Context, request func() error) error {
-	deadline := time.Now().Add(c.patience)
-	err := request()
-	if err == nil {
-		return nil
-	}
-	defer progress.Wait(ctx, "NATS to answer about the checkpoints", 0).End() // the requests have limits of their own
-	for err != nil && time.Now().Before(deadline) {
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(time.Second):
-			err = request()
-		}
-	}
-	return err
 }
 
 // cleanPhase deletes the checkpoints of a completed phase, and the artifacts of
@@ -62,7 +37,7 @@ func (c *cleaner) askRegistry(ctx context.Context, request func() error) error {
 // attempt that was killed.
 func (c *cleaner) cleanPhase(ctx context.Context, fact events.PhaseCompleted) {
 	log := c.log.With("run", fact.RunID, "phase", fact.Phase)
-	if err := c.askRegistry(ctx, func() error { return c.registry.Delete(ctx, fact.RunID, fact.Phase) }); err != nil {
+	if err := checkpointing.AskAgain(ctx, c.patience, func() error { return c.registry.Delete(ctx, fact.RunID, fact.Phase) }); err != nil {
 		log.WarnContext(ctx, "checkpoints not deleted", "error", err)
 		return // the registry would name artifacts that are gone
 	}
@@ -85,7 +60,7 @@ func (c *cleaner) cleanPhase(ctx context.Context, fact events.PhaseCompleted) {
 // read, everything stays until the phase is completed.
 func (c *cleaner) cleanLostAttempt(ctx context.Context, a *attempt) {
 	var newest checkpoint.Checkpoint
-	err := c.askRegistry(ctx, func() (err error) {
+	err := checkpointing.AskAgain(ctx, c.patience, func() (err error) {
 		newest, err = checkpointing.Latest(ctx, c.registry, a.req.RunID, a.req.Phase)
 		return err
 	})

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/checkpointing"
 )
 
 // TestCleanerAsksTheRegistryAgain: the bucket of checkpoints may have no leader
@@ -33,11 +34,11 @@ func TestCleanerAsksTheRegistryAgain(t *testing.T) {
 					store := &fakeStore{keys: []string{"runs/r/finetune/1/checkpoint-2.tar"}}
 					registry := &fakeRegistry{failures: c.failures, failure: errors.New("no leader")}
 					began := time.Now()
-					clean(&cleaner{registry: registry, store: store, patience: registryPatience, log: slog.New(slog.DiscardHandler)})
+					clean(&cleaner{registry: registry, store: store, patience: checkpointing.ElectionTime, log: slog.New(slog.DiscardHandler)})
 					if len(store.keys) != c.left {
 						t.Errorf("%s: left are %q", what, store.keys)
 					}
-					if took := time.Since(began); took > registryPatience+time.Second {
+					if took := time.Since(began); took > checkpointing.ElectionTime+time.Second {
 						t.Errorf("%s: it took %s", what, took)
 					}
 				}

@@ -48,7 +48,7 @@ func New(c *conn.Conn, store *artifact.Store, e engine.Engine, cfg Config) *Work
 	f := &finisher{
 		journal: facts,
 		history: runs,
-		cleaner: &cleaner{registry: registry, store: store, patience: registryPatience, log: cfg.Logger},
+		cleaner: &cleaner{registry: registry, store: store, patience: checkpointing.ElectionTime, log: cfg.Logger},
 	}
 	return &Worker{
 		cfg:         cfg,

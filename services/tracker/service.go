@@ -29,6 +29,8 @@ const (
 	// tracked and that no tracker has in its queue, most often because one
 	// died.
 	sweepInterval = time.Minute
+	// sweepRetry is how soon it is asked again if it did not answer.
+	sweepRetry = 5 * time.Second
 	// Tracking yields to running pipelines: while more than busyFacts facts
 	// come in a second nothing is written, for longestWait at most.
 	busyFacts   = 100
@@ -169,25 +171,21 @@ func (s *Service) Run(ctx context.Context) error {
 	defer tick.Stop()
 	second := time.NewTicker(time.Second)
 	defer second.Stop()
-	sweep := time.NewTicker(sweepInterval)
-	defer sweep.Stop()
-	var completing, writing sync.WaitGroup
-	completing.Go(func() { s.completion.run(ctx) })
+	var beside, writing sync.WaitGroup
+	beside.Go(func() { s.completion.run(ctx) })
+	beside.Go(func() { s.sweepRegularly(ctx) })
 	slots := make(chan struct{}, s.slots)
-	s.sweep(ctx)
 	s.scheduleUnfinished()
 	wasBusy := false
 	for {
 		select {
 		case <-ctx.Done():
-			completing.Wait()
+			beside.Wait()
 			if err := s.list.close(context.WithoutCancel(ctx)); err != nil {
 				s.log.Warn("run list not written; the next tracker writes it", "error", err)
 			}
 			writing.Wait()
 			return nil
-		case <-sweep.C:
-			s.sweep(ctx)
 		case <-second.C:
 			wasBusy = s.recentFacts.Swap(0) > busyFacts
 		case <-tick.C:
@@ -252,13 +250,31 @@ func (s *Service) scheduleUnfinished() {
 	}
 }
 
+// sweepRegularly sweeps until ctx ends. It has a goroutine of its own, since the
+// list of all runs takes long, and in a cluster without a leader it takes its
+// whole limit to fail. Other runs are written meanwhile.
+func (s *Service) sweepRegularly(ctx context.Context) {
+	for {
+		pause := sweepInterval
+		if err := s.sweep(ctx); err != nil {
+			pause = sweepRetry
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+	}
+}
+
 // sweep schedules every run that is not tracked.
-func (s *Service) sweep(ctx context.Context) {
+func (s *Service) sweep(ctx context.Context) error {
 	untracked, err := s.runs.Untracked(ctx)
 	if err != nil && ctx.Err() == nil {
-		s.log.Warn("untracked runs not listed; each is written after its next fact", "error", err)
+		s.log.Warn("untracked runs not listed; each is written after its next fact, or its next listing", "retry_in", sweepRetry, "error", err)
 	}
 	for _, run := range untracked {
 		s.due.schedule(run, time.Now())
 	}
+	return err
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
@@ -51,7 +52,9 @@ func TestStartDue(t *testing.T) {
 		log:        slog.New(slog.DiscardHandler),
 	}
 	s.reconciler.leases.withLease = (&takenLeases{taken: 1}).withLease
-	s.sweep(t.Context())
+	if err := s.sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	slots := make(chan struct{}, s.slots)
 	var writing sync.WaitGroup
 	for range 3 {
@@ -97,4 +100,59 @@ func TestScheduleUnfinished(t *testing.T) {
 	if _, err := os.Stat(left); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the temporary file is left: %v", err)
 	}
+}
+
+// unlisted does not answer at first.
+type unlisted struct{ asked int }
+
+func (u *unlisted) Untracked(ctx context.Context) ([]string, error) {
+	u.asked++
+	if u.asked > 1 {
+		return []string{"untracked"}, nil
+	}
+	select {
+	case <-time.After(30 * time.Second):
+		return nil, errors.New("no reply")
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// TestRunWritesDuringASweep: a run whose fact came is written while NATS does not
+// list the untracked runs, and the list is asked for again soon.
+func TestRunWritesDuringASweep(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithCancel(t.Context())
+		w := &fakeWriter{}
+		publisher, _ := newPublisher(&steps{})
+		s := &Service{
+			runs:       &unlisted{},
+			due:        newDueQueue(time.Hour),
+			reconciler: &newFixture(stored(accepted), w).reconciler,
+			completion: publisher,
+			list:       newRunListBuffer(""),
+			slots:      1,
+			log:        slog.New(slog.DiscardHandler),
+		}
+		var running sync.WaitGroup
+		running.Go(func() {
+			if err := s.Run(ctx); err != nil {
+				t.Error(err)
+			}
+		})
+		s.due.scheduleNow("r")
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if w.calls != 1 {
+			t.Errorf("%d runs were written during the listing, want 1", w.calls)
+		}
+		time.Sleep(30*time.Second + sweepRetry)
+		synctest.Wait()
+		if w.calls != 2 {
+			t.Errorf("%d runs were written after the listing, want 2", w.calls)
+		}
+		stop()
+		running.Wait()
+	})
 }
