@@ -381,7 +381,10 @@ func (p *parser) dotted() lexer.Token {
 // filter reads filters in a row; with head the first stands without its bar.
 // It returns x if there are none.
 func (p *parser) filter(x Expr, head bool) Expr {
-	for head || p.current().Is("|") {
+	for links := 0; head || p.current().Is("|"); links++ {
+		if links > maxNesting {
+			lexer.Fail(p.current().Line, "an expression has more than %d filters in a row", maxNesting)
+		}
 		if !head {
 			p.next()
 		}
