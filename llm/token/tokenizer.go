@@ -69,24 +69,24 @@ func (t *Tokenizer) open(dir string) error {
 	if t.model, err = newBPE(&f, t.letters); err != nil {
 		return err
 	}
-	if err := t.index(&f); err != nil {
+	if err := fillIndex(t, &f); err != nil {
 		return err
 	}
 	if t.chat, err = chattemplate.Open(dir); err != nil {
 		return err
 	}
-	if err := t.endings(dir); err != nil {
+	if err := findEndings(t, dir); err != nil {
 		return err
 	}
 	t.derived = sync.OnceValues(t.deriveMarkers)
-	t.endAsTaught()
+	endAsTaught(t)
 	return nil
 }
 
 // endAsTaught adds the special token that the chat template writes behind an
 // answer to those that end one: a model tuned on such rows says it, and some
 // checkpoints name only the end of a document in their files.
-func (t *Tokenizer) endAsTaught() {
+func endAsTaught(t *Tokenizer) {
 	if !t.chat.Any() {
 		return
 	}
@@ -126,8 +126,8 @@ func composes(c *component) (bool, error) {
 // mostTokens bounds a vocabulary; the largest in use have some 260,000 tokens.
 const mostTokens = 1 << 22
 
-// index fills what is looked up by id, and sorts the added tokens.
-func (t *Tokenizer) index(f *tokenizerFile) error {
+// fillIndex fills what is looked up by id, and sorts the added tokens.
+func fillIndex(t *Tokenizer, f *tokenizerFile) error {
 	size := int32(0)
 	fits := func(id int64, text string) error {
 		if id < 0 || id >= mostTokens {
@@ -161,8 +161,8 @@ func (t *Tokenizer) index(f *tokenizerFile) error {
 	return nil
 }
 
-// endings collects the ids that end an answer, and the one that pads.
-func (t *Tokenizer) endings(dir string) error {
+// findEndings collects the ids that end an answer, and the one that pads.
+func findEndings(t *Tokenizer, dir string) error {
 	var ids []int32
 	pad := int32(-1)
 	for _, name := range []string{"generation_config.json", "config.json"} {

@@ -25,7 +25,7 @@ func (r *run) value(x syntax.Expr, s *scope) python.Value {
 	case *syntax.Const:
 		return n.Value
 	case *syntax.Name:
-		return r.lookup(s, n.Name)
+		return s.lookup(r, n.Name)
 	case *syntax.Attr:
 		v := r.eval(n.X, s)
 		r.line = n.Line

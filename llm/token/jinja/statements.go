@@ -96,7 +96,7 @@ func (r *run) assign(target syntax.Expr, v python.Value, s *scope) {
 	case *syntax.Name:
 		s.set(t.Name, v)
 	case *syntax.Field:
-		ns, ok := r.lookup(s, t.Object).(*python.Namespace)
+		ns, ok := s.lookup(r, t.Object).(*python.Namespace)
 		if !ok {
 			python.Raise("TemplateRuntimeError", "cannot assign attribute on non-namespace object")
 		}

@@ -181,7 +181,7 @@ func (s *scope) set(name string, v python.Value) {
 }
 
 // lookup finds a variable, one of the caller, or a function.
-func (r *run) lookup(s *scope, name string) python.Value {
+func (s *scope) lookup(r *run, name string) python.Value {
 	for ; s != nil; s = s.around {
 		if v, ok := s.vars[name]; ok {
 			return v

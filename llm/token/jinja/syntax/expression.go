@@ -10,17 +10,17 @@ import (
 // literals are names that stand for values.
 var literals = []string{"true", "false", "none", "True", "False", "None"}
 
-// expression reads one that may be conditional.
-func (p *parser) expression() Expr {
+// parseExpression reads one that may be conditional.
+func parseExpression(p *parser) Expr {
 	defer p.enter()()
 	unknown := len(p.unknown)
-	out := p.or()
+	out := parseOr(p)
 	for p.skipWord("if") {
 		p.unknown = p.unknown[:unknown]
 		p.soft++
-		cond := &Cond{Test: p.or(), Then: out}
+		cond := &Cond{Test: parseOr(p), Then: out}
 		if p.skipWord("else") {
-			cond.Else = p.expression()
+			cond.Else = parseExpression(p)
 		}
 		p.soft--
 		out = cond
@@ -28,17 +28,17 @@ func (p *parser) expression() Expr {
 	return out
 }
 
-// tuple reads expressions with commas between them; without commas it is the
+// parseTuple reads expressions with commas between them; without commas it is the
 // one expression.
-func (p *parser) tuple(conditional, parentheses bool, ends ...string) Expr {
-	one := p.or
+func parseTuple(p *parser, conditional, parentheses bool, ends ...string) Expr {
+	one := parseOr
 	if conditional {
-		one = p.expression
+		one = parseExpression
 	}
-	return p.tupleOf(one, parentheses, ends)
+	return parseTupleOf(p, one, parentheses, ends)
 }
 
-func (p *parser) tupleOf(one func() Expr, parentheses bool, ends []string) Expr {
+func parseTupleOf(p *parser, one func(*parser) Expr, parentheses bool, ends []string) Expr {
 	var items []Expr
 	tuple := false
 	for {
@@ -49,7 +49,7 @@ func (p *parser) tupleOf(one func() Expr, parentheses bool, ends []string) Expr 
 		if t.Kind == lexer.OutputEnd || t.Kind == lexer.BlockEnd || t.Is(")") || t.Kind == lexer.Name && slices.Contains(ends, t.Text) {
 			break
 		}
-		items = append(items, one())
+		items = append(items, one(p))
 		if !p.current().Is(",") {
 			break
 		}
@@ -66,39 +66,39 @@ func (p *parser) tupleOf(one func() Expr, parentheses bool, ends []string) Expr 
 	return &Tuple{Items: items}
 }
 
-func (p *parser) or() Expr {
-	out := p.and()
+func parseOr(p *parser) Expr {
+	out := parseAnd(p)
 	for p.current().Word("or") {
 		line := p.next().Line
-		out = &Binary{Op: "or", X: out, Y: p.and(), Line: line}
-		p.long(out)
+		out = &Binary{Op: "or", X: out, Y: parseAnd(p), Line: line}
+		boundChain(p, out)
 	}
 	return out
 }
 
-func (p *parser) and() Expr {
-	out := p.not()
+func parseAnd(p *parser) Expr {
+	out := parseNot(p)
 	for p.current().Word("and") {
 		line := p.next().Line
-		out = &Binary{Op: "and", X: out, Y: p.not(), Line: line}
-		p.long(out)
+		out = &Binary{Op: "and", X: out, Y: parseNot(p), Line: line}
+		boundChain(p, out)
 	}
 	return out
 }
 
-func (p *parser) not() Expr {
+func parseNot(p *parser) Expr {
 	if t := p.current(); t.Word("not") {
 		defer p.enter()()
 		p.next()
-		return &Unary{Op: "not", X: p.not(), Line: t.Line}
+		return &Unary{Op: "not", X: parseNot(p), Line: t.Line}
 	}
-	return p.compare()
+	return parseCompare(p)
 }
 
 var comparisons = []string{"==", "!=", "<", "<=", ">", ">="}
 
-func (p *parser) compare() Expr {
-	x := p.sum()
+func parseCompare(p *parser) Expr {
+	x := parseSum(p)
 	out := &Compare{X: x, Line: p.current().Line}
 	for {
 		t := p.current()
@@ -121,24 +121,24 @@ func (p *parser) compare() Expr {
 			return out
 		}
 		out.Ops = append(out.Ops, op)
-		out.Ys = append(out.Ys, p.sum())
+		out.Ys = append(out.Ys, parseSum(p))
 	}
 }
 
-// binary reads operators of one rank, from left to right.
-func (p *parser) binary(operand func() Expr, ops ...string) Expr {
-	out := operand()
+// parseBinary reads operators of one rank, from left to right.
+func parseBinary(p *parser, operand func(*parser) Expr, ops ...string) Expr {
+	out := operand(p)
 	for p.current().Kind == lexer.Operator && slices.Contains(ops, p.current().Text) {
 		t := p.next()
-		out = &Binary{Op: t.Text, X: out, Y: operand(), Line: t.Line}
-		p.long(out)
+		out = &Binary{Op: t.Text, X: out, Y: operand(p), Line: t.Line}
+		boundChain(p, out)
 	}
 	return out
 }
 
-// long bounds chains of operators, which nest to the left without a call of
+// boundChain bounds chains of operators, which nest to the left without a call of
 // their own here.
-func (p *parser) long(x Expr) {
+func boundChain(p *parser, x Expr) {
 	n := 0
 	for b, ok := x.(*Binary); ok; b, ok = b.X.(*Binary) {
 		if n++; n > 2000 {
@@ -147,13 +147,13 @@ func (p *parser) long(x Expr) {
 	}
 }
 
-func (p *parser) sum() Expr { return p.binary(p.concat, "+", "-") }
+func parseSum(p *parser) Expr { return parseBinary(p, parseConcat, "+", "-") }
 
-func (p *parser) concat() Expr {
+func parseConcat(p *parser) Expr {
 	line := p.current().Line
-	parts := []Expr{p.product()}
+	parts := []Expr{parseProduct(p)}
 	for p.skip("~") {
-		parts = append(parts, p.product())
+		parts = append(parts, parseProduct(p))
 	}
 	if len(parts) == 1 {
 		return parts[0]
@@ -161,29 +161,29 @@ func (p *parser) concat() Expr {
 	return &Concat{Parts: parts, Line: line}
 }
 
-func (p *parser) product() Expr { return p.binary(p.power, "*", "/", "//", "%") }
+func parseProduct(p *parser) Expr { return parseBinary(p, parsePower, "*", "/", "//", "%") }
 
-func (p *parser) power() Expr {
-	return p.binary(func() Expr { return p.unary(true) }, "**")
+func parsePower(p *parser) Expr {
+	return parseBinary(p, func(p *parser) Expr { return parseUnary(p, true) }, "**")
 }
 
-func (p *parser) unary(filtered bool) Expr {
+func parseUnary(p *parser, filtered bool) Expr {
 	defer p.enter()()
 	var out Expr
 	if t := p.current(); t.Is("-") || t.Is("+") {
 		p.next()
-		out = &Unary{Op: t.Text, X: p.unary(false), Line: t.Line}
+		out = &Unary{Op: t.Text, X: parseUnary(p, false), Line: t.Line}
 	} else {
-		out = p.primary()
+		out = parsePrimary(p)
 	}
-	out = p.postfix(out)
+	out = parsePostfix(p, out)
 	if filtered {
-		out = p.filters(out)
+		out = parseFilters(p, out)
 	}
 	return out
 }
 
-func (p *parser) primary() Expr {
+func parsePrimary(p *parser) Expr {
 	t := p.next()
 	switch {
 	case t.Kind == lexer.Name:
@@ -196,7 +196,7 @@ func (p *parser) primary() Expr {
 			return &Const{nil}
 		}
 		p.used[t.Text] = true
-		p.refuse(t.Line, "function", t.Text)
+		refuse(p, t.Line, "function", t.Text)
 		return &Name{Name: t.Text}
 	case t.Kind == lexer.Text:
 		s := t.Text
@@ -207,19 +207,19 @@ func (p *parser) primary() Expr {
 	case t.Kind == lexer.Integer || t.Kind == lexer.Float:
 		return &Const{t.Number}
 	case t.Is("("):
-		out := p.tuple(true, true)
+		out := parseTuple(p, true, true)
 		p.expect(")")
 		return out
 	case t.Is("["):
 		out := &List{}
-		p.items("]", func() { out.Items = append(out.Items, p.expression()) })
+		parseItems(p, "]", func() { out.Items = append(out.Items, parseExpression(p)) })
 		return out
 	case t.Is("{"):
 		out := &Dict{Line: t.Line}
-		p.items("}", func() {
-			out.Keys = append(out.Keys, p.expression())
+		parseItems(p, "}", func() {
+			out.Keys = append(out.Keys, parseExpression(p))
 			p.expect(":")
-			out.Values = append(out.Values, p.expression())
+			out.Values = append(out.Values, parseExpression(p))
 		})
 		return out
 	}
@@ -227,9 +227,9 @@ func (p *parser) primary() Expr {
 	return nil
 }
 
-// items reads what stands between brackets, with commas between, and one more
+// parseItems reads what stands between brackets, with commas between, and one more
 // at the end if somebody wrote it.
-func (p *parser) items(end string, item func()) {
+func parseItems(p *parser, end string, item func()) {
 	for n := 0; !p.current().Is(end); n++ {
 		if n > 0 {
 			p.expect(",")
@@ -242,7 +242,7 @@ func (p *parser) items(end string, item func()) {
 	p.expect(end)
 }
 
-func (p *parser) postfix(x Expr) Expr {
+func parsePostfix(p *parser, x Expr) Expr {
 	for links := 0; ; links++ {
 		if links > maxNesting {
 			lexer.Fail(p.current().Line, "an expression has more than %d links in a row", maxNesting)
@@ -265,7 +265,7 @@ func (p *parser) postfix(x Expr) Expr {
 				if len(parts) > 0 {
 					p.expect(",")
 				}
-				parts = append(parts, p.subscript())
+				parts = append(parts, parseSubscript(p))
 			}
 			p.expect("]")
 			if len(parts) == 1 {
@@ -279,27 +279,27 @@ func (p *parser) postfix(x Expr) Expr {
 				x = &Item{X: x, Index: &Tuple{Items: parts}, Line: t.Line}
 			}
 		case t.Is("("):
-			x = p.call(x)
+			x = parseCall(p, x)
 		default:
 			return x
 		}
 	}
 }
 
-func (p *parser) call(x Expr) Expr {
+func parseCall(p *parser, x Expr) Expr {
 	line := p.current().Line
 	if a, ok := x.(*Attr); ok {
-		p.refuse(line, "method", a.Name)
+		refuse(p, line, "method", a.Name)
 	}
-	return &Call{Func: x, Args: p.args(), Line: line}
+	return &Call{Func: x, Args: parseArgs(p), Line: line}
 }
 
-func (p *parser) subscript() Expr {
+func parseSubscript(p *parser) Expr {
 	part := func() Expr {
 		if t := p.current(); t.Is(":") || t.Is("]") || t.Is(",") {
 			return nil
 		}
-		return p.expression()
+		return parseExpression(p)
 	}
 	from := part()
 	if !p.skip(":") {
@@ -315,7 +315,7 @@ func (p *parser) subscript() Expr {
 	return out
 }
 
-func (p *parser) args() Args {
+func parseArgs(p *parser) Args {
 	var out Args
 	line := p.current().Line
 	p.expect("(")
@@ -324,16 +324,16 @@ func (p *parser) args() Args {
 			lexer.Fail(line, "the arguments of a call are in the wrong order")
 		}
 	}
-	p.items(")", func() {
+	parseItems(p, ")", func() {
 		switch t := p.current(); {
 		case t.Is("*"):
 			wrong(out.Star != nil || out.Double != nil)
 			p.next()
-			out.Star = p.expression()
+			out.Star = parseExpression(p)
 		case t.Is("**"):
 			wrong(out.Double != nil)
 			p.next()
-			out.Double = p.expression()
+			out.Double = parseExpression(p)
 		case t.Kind == lexer.Name && p.look().Is("="):
 			wrong(out.Double != nil)
 			if slices.Contains(out.Names, t.Text) {
@@ -342,35 +342,35 @@ func (p *parser) args() Args {
 			p.next()
 			p.next()
 			out.Names = append(out.Names, t.Text)
-			out.Named = append(out.Named, p.expression())
+			out.Named = append(out.Named, parseExpression(p))
 		default:
 			wrong(out.Star != nil || out.Double != nil || len(out.Names) > 0)
-			out.Positional = append(out.Positional, p.expression())
+			out.Positional = append(out.Positional, parseExpression(p))
 		}
 	})
 	return out
 }
 
-func (p *parser) filters(x Expr) Expr {
+func parseFilters(p *parser, x Expr) Expr {
 	for links := 0; ; links++ {
 		if links > maxNesting {
 			lexer.Fail(p.current().Line, "an expression has more than %d filters and tests in a row", maxNesting)
 		}
 		switch t := p.current(); {
 		case t.Is("|"):
-			x = p.filter(x, false)
+			x = parseFilter(p, x, false)
 		case t.Word("is"):
-			x = p.test(x)
+			x = parseTest(p, x)
 		case t.Is("("):
-			x = p.call(x)
+			x = parseCall(p, x)
 		default:
 			return x
 		}
 	}
 }
 
-// dotted reads a name, which may have dots.
-func (p *parser) dotted() lexer.Token {
+// parseDotted reads a name, which may have dots.
+func parseDotted(p *parser) lexer.Token {
 	t := p.expectKind(lexer.Name, "a name")
 	for p.skip(".") {
 		t.Text += "." + p.expectKind(lexer.Name, "a name").Text
@@ -378,9 +378,9 @@ func (p *parser) dotted() lexer.Token {
 	return t
 }
 
-// filter reads filters in a row; with head the first stands without its bar.
+// parseFilter reads filters in a row; with head the first stands without its bar.
 // It returns x if there are none.
-func (p *parser) filter(x Expr, head bool) Expr {
+func parseFilter(p *parser, x Expr, head bool) Expr {
 	for links := 0; head || p.current().Is("|"); links++ {
 		if links > maxNesting {
 			lexer.Fail(p.current().Line, "an expression has more than %d filters in a row", maxNesting)
@@ -389,16 +389,16 @@ func (p *parser) filter(x Expr, head bool) Expr {
 			p.next()
 		}
 		head = false
-		t := p.dotted()
+		t := parseDotted(p)
 		out := &Filter{X: x, Name: t.Text, Line: t.Line}
 		if p.current().Is("(") {
-			out.Args = p.args()
+			out.Args = parseArgs(p)
 		}
-		p.check(t.Line, "filter", t.Text)
+		checkName(p, t.Line, "filter", t.Text)
 		if args := out.Args.Positional; t.Text == "map" && len(args) > 0 {
 			if c, ok := args[0].(*Const); ok {
 				if by, ok := c.Value.(string); ok {
-					p.refuse(t.Line, "filter", by)
+					refuse(p, t.Line, "filter", by)
 				}
 			}
 		}
@@ -407,34 +407,34 @@ func (p *parser) filter(x Expr, head bool) Expr {
 	return x
 }
 
-// check refuses filters and tests that are not supported, or that nobody
+// checkName refuses filters and tests that are not supported, or that nobody
 // knows.
-func (p *parser) check(line int, what, name string) {
-	p.refuse(line, what, name)
+func checkName(p *parser, line int, what, name string) {
+	refuse(p, line, what, name)
 	if p.soft == 0 && !p.language.Known(what, name) {
 		p.unknown = append(p.unknown, &Error{Line: line, Reason: fmt.Sprintf("there is no %s %q", what, name)})
 	}
 }
 
-func (p *parser) refuse(line int, what, name string) {
+func refuse(p *parser, line int, what, name string) {
 	if reason := p.language.Refused(what, name); reason != "" {
 		lexer.Fail(line, "the %s %q is not supported: %s", what, name, reason)
 	}
 }
 
-func (p *parser) test(x Expr) Expr {
+func parseTest(p *parser, x Expr) Expr {
 	line := p.next().Line
 	not := p.skipWord("not")
-	t := p.dotted()
+	t := parseDotted(p)
 	out := &Test{X: x, Name: t.Text, Line: line}
-	p.check(line, "test", t.Text)
+	checkName(p, line, "test", t.Text)
 	switch c := p.current(); {
 	case c.Is("("):
-		out.Args = p.args()
+		out.Args = parseArgs(p)
 	case c.Word("is"):
 		lexer.Fail(c.Line, "tests cannot stand in a row without brackets")
 	case c.Kind == lexer.Name && c.Text != "else" && c.Text != "or" && c.Text != "and", c.Kind == lexer.Text, c.Kind == lexer.Integer, c.Kind == lexer.Float, c.Is("["), c.Is("{"):
-		out.Args.Positional = []Expr{p.postfix(p.primary())}
+		out.Args.Positional = []Expr{parsePostfix(p, parsePrimary(p))}
 	}
 	if not {
 		return &Unary{Op: "not", X: out, Line: line}

@@ -71,7 +71,7 @@ func Parse(source string, language Language) (tree *Tree, err error) {
 		lexer.Fail(1, "the template is longer than %d bytes", maxSource)
 	}
 	p := &parser{tokens: lexer.Tokenize(source), language: language, used: map[string]bool{}}
-	tree = &Tree{Body: p.statements(), Names: p.used}
+	tree = &Tree{Body: parseStatements(p), Names: p.used}
 	if len(p.unknown) > 0 {
 		return nil, p.unknown[0]
 	}
@@ -130,9 +130,9 @@ func (p *parser) enter() func() {
 	return func() { p.depth-- }
 }
 
-// statements reads up to a block whose name is one of the ends, which stays
+// parseStatements reads up to a block whose name is one of the ends, which stays
 // the next token, or up to the end of the source.
-func (p *parser) statements(ends ...string) []Stmt {
+func parseStatements(p *parser, ends ...string) []Stmt {
 	defer p.enter()()
 	var body []Stmt
 	for {
@@ -140,13 +140,13 @@ func (p *parser) statements(ends ...string) []Stmt {
 		case lexer.Data:
 			body = append(body, &Text{t.Text})
 		case lexer.OutputBegin:
-			body = append(body, &Output{Exprs: []Expr{p.tuple(true, false)}, Line: t.Line})
+			body = append(body, &Output{Exprs: []Expr{parseTuple(p, true, false)}, Line: t.Line})
 			p.expectKind(lexer.OutputEnd, "the end of the output")
 		case lexer.BlockBegin:
 			if p.current().Kind == lexer.Name && slices.Contains(ends, p.current().Text) {
 				return body
 			}
-			body = append(body, p.statement(ends))
+			body = append(body, parseStatement(p, ends))
 			p.expectKind(lexer.BlockEnd, "the end of the block")
 		default:
 			if len(ends) > 0 {
@@ -157,36 +157,36 @@ func (p *parser) statements(ends ...string) []Stmt {
 	}
 }
 
-// block reads the body of a statement up to one of the ends, whose name it
+// parseBlock reads the body of a statement up to one of the ends, whose name it
 // returns and passes.
-func (p *parser) block(ends ...string) ([]Stmt, string) {
+func parseBlock(p *parser, ends ...string) ([]Stmt, string) {
 	p.skip(":")
 	p.expectKind(lexer.BlockEnd, "the end of the block")
-	body := p.statements(ends...)
+	body := parseStatements(p, ends...)
 	return body, p.next().Text
 }
 
 // refusedBlocks are those of Jinja that are not supported.
 var refusedBlocks = []string{"block", "extends", "include", "import", "from", "autoescape"}
 
-func (p *parser) statement(ends []string) Stmt {
+func parseStatement(p *parser, ends []string) Stmt {
 	t := p.expectKind(lexer.Name, "the name of a block")
 	switch t.Text {
 	case "if":
-		return p.condition()
+		return parseCondition(p)
 	case "for":
-		return p.loop(t.Line)
+		return parseLoop(p, t.Line)
 	case "set":
-		return p.set(t.Line)
+		return parseSet(p, t.Line)
 	case "with":
-		return p.with(t.Line)
+		return parseWith(p, t.Line)
 	case "macro":
-		return p.macro(t.Line)
+		return parseMacro(p, t.Line)
 	case "call":
-		return p.callBlock(t.Line)
+		return parseCallBlock(p, t.Line)
 	case "filter":
-		f := p.filter(nil, true).(*Filter)
-		body, _ := p.block("endfilter")
+		f := parseFilter(p, nil, true).(*Filter)
+		body, _ := parseBlock(p, "endfilter")
 		return &FilterBlock{Filter: f, Body: body, Line: t.Line}
 	case "print":
 		out := &Output{Line: t.Line}
@@ -194,14 +194,14 @@ func (p *parser) statement(ends []string) Stmt {
 			if len(out.Exprs) > 0 {
 				p.expect(",")
 			}
-			out.Exprs = append(out.Exprs, p.expression())
+			out.Exprs = append(out.Exprs, parseExpression(p))
 		}
 		return out
 	case "generation":
 		// It is a function of its own in transformers, which loops end at.
 		loops := p.loops
 		p.loops = 0
-		body, _ := p.block("endgeneration")
+		body, _ := parseBlock(p, "endgeneration")
 		p.loops = loops
 		return &Generation{Body: body}
 	case "break", "continue":
@@ -223,30 +223,30 @@ func (p *parser) statement(ends []string) Stmt {
 	return nil
 }
 
-func (p *parser) condition() Stmt {
+func parseCondition(p *parser) Stmt {
 	defer p.enter()()
 	p.soft++
 	defer func() { p.soft-- }()
-	out := &If{Test: p.tuple(false, false)}
+	out := &If{Test: parseTuple(p, false, false)}
 	var end string
-	out.Body, end = p.block("elif", "else", "endif")
+	out.Body, end = parseBlock(p, "elif", "else", "endif")
 	switch end {
 	case "elif":
-		out.Else = []Stmt{p.condition()}
+		out.Else = []Stmt{parseCondition(p)}
 	case "else":
-		out.Else, _ = p.block("endif")
+		out.Else, _ = parseBlock(p, "endif")
 	}
 	return out
 }
 
-func (p *parser) loop(line int) Stmt {
-	out := &For{Target: p.target(false, false), Line: line}
+func parseLoop(p *parser, line int) Stmt {
+	out := &For{Target: parseTarget(p, false, false), Line: line}
 	if !p.skipWord("in") {
 		lexer.Fail(p.current().Line, "the word in is expected instead of %s", p.current())
 	}
-	out.Iter = p.tuple(false, false, "recursive")
+	out.Iter = parseTuple(p, false, false, "recursive")
 	if p.skipWord("if") {
-		out.Test = p.expression()
+		out.Test = parseExpression(p)
 	}
 	out.Recursive = p.skipWord("recursive")
 	for _, n := range names(out.Target) {
@@ -255,11 +255,11 @@ func (p *parser) loop(line int) Stmt {
 		}
 	}
 	p.loops++
-	body, end := p.block("endfor", "else")
+	body, end := parseBlock(p, "endfor", "else")
 	p.loops--
 	out.Body = body
 	if end == "else" {
-		out.Else, _ = p.block("endfor")
+		out.Else, _ = parseBlock(p, "endfor")
 	}
 	return out
 }
@@ -279,45 +279,45 @@ func names(target Expr) []string {
 	return nil
 }
 
-func (p *parser) set(line int) Stmt {
-	target := p.target(true, false)
+func parseSet(p *parser, line int) Stmt {
+	target := parseTarget(p, true, false)
 	if p.skip("=") {
-		return &Set{Target: target, Value: p.tuple(true, false), Line: line}
+		return &Set{Target: target, Value: parseTuple(p, true, false), Line: line}
 	}
-	f, _ := p.filter(nil, false).(*Filter)
-	body, _ := p.block("endset")
+	f, _ := parseFilter(p, nil, false).(*Filter)
+	body, _ := parseBlock(p, "endset")
 	return &SetBlock{Target: target, Filter: f, Body: body, Line: line}
 }
 
-func (p *parser) with(line int) Stmt {
+func parseWith(p *parser, line int) Stmt {
 	out := &With{Line: line}
 	for p.current().Kind != lexer.BlockEnd {
 		if len(out.Targets) > 0 {
 			p.expect(",")
 		}
-		out.Targets = append(out.Targets, p.target(false, false))
+		out.Targets = append(out.Targets, parseTarget(p, false, false))
 		p.expect("=")
-		out.Values = append(out.Values, p.expression())
+		out.Values = append(out.Values, parseExpression(p))
 	}
-	out.Body, _ = p.block("endwith")
+	out.Body, _ = parseBlock(p, "endwith")
 	return out
 }
 
-func (p *parser) macro(line int) Stmt {
+func parseMacro(p *parser, line int) Stmt {
 	t := p.expectKind(lexer.Name, "the name of a macro")
 	if slices.Contains(literals, t.Text) {
 		lexer.Fail(line, "a macro cannot be called %s", t.Text)
 	}
-	fn := &Function{Line: line, Params: p.signature()}
-	p.function(fn, "endmacro")
+	fn := &Function{Line: line, Params: parseSignature(p)}
+	parseFunction(p, fn, "endmacro")
 	return &Macro{Name: t.Text, Fn: fn}
 }
 
-// function reads the body of a macro or a call block.
-func (p *parser) function(fn *Function, end string) {
+// parseFunction reads the body of a macro or a call block.
+func parseFunction(p *parser, fn *Function, end string) {
 	used, loops := p.used, p.loops
 	p.used, p.loops = map[string]bool{}, 0
-	fn.Body, _ = p.block(end)
+	fn.Body, _ = parseBlock(p, end)
 	fn.Caller, fn.Varargs, fn.Kwargs = p.used["caller"], p.used["varargs"], p.used["kwargs"]
 	for _, param := range fn.Params {
 		switch param.Name {
@@ -339,7 +339,7 @@ func (p *parser) function(fn *Function, end string) {
 	p.used, p.loops = used, loops
 }
 
-func (p *parser) signature() []Param {
+func parseSignature(p *parser) []Param {
 	var out []Param
 	p.expect("(")
 	for !p.current().Is(")") {
@@ -355,7 +355,7 @@ func (p *parser) signature() []Param {
 			lexer.Fail(t.Line, "the parameter %s is there twice", t.Text)
 		}
 		if p.skip("=") {
-			param.Default = p.expression()
+			param.Default = parseExpression(p)
 		} else if len(out) > 0 && out[len(out)-1].Default != nil {
 			lexer.Fail(t.Line, "the parameter %s without a default follows one with a default", t.Text)
 		}
@@ -365,33 +365,33 @@ func (p *parser) signature() []Param {
 	return out
 }
 
-func (p *parser) callBlock(line int) Stmt {
+func parseCallBlock(p *parser, line int) Stmt {
 	fn := &Function{Line: line}
 	if p.current().Is("(") {
-		fn.Params = p.signature()
+		fn.Params = parseSignature(p)
 	}
-	call, ok := p.expression().(*Call)
+	call, ok := parseExpression(p).(*Call)
 	if !ok {
 		lexer.Fail(line, "a call block needs a call")
 	}
-	p.function(fn, "endcall")
+	parseFunction(p, fn, "endcall")
 	return &CallBlock{Call: call, Fn: fn, Line: line}
 }
 
-// target reads what is assigned to.
-func (p *parser) target(fields, single bool, ends ...string) Expr {
-	out := p.tupleOf(func() Expr { return p.targetItem(fields) }, false, append(ends, "in"))
+// parseTarget reads what is assigned to.
+func parseTarget(p *parser, fields, single bool, ends ...string) Expr {
+	out := parseTupleOf(p, func(p *parser) Expr { return parseTargetItem(p, fields) }, false, append(ends, "in"))
 	if t, ok := out.(*Tuple); ok && single {
 		lexer.Fail(p.current().Line, "one name is expected instead of %d", len(t.Items))
 	}
 	return out
 }
 
-func (p *parser) targetItem(fields bool) Expr {
+func parseTargetItem(p *parser, fields bool) Expr {
 	defer p.enter()()
 	t := p.next()
 	if t.Is("(") {
-		out := p.tupleOf(func() Expr { return p.targetItem(fields) }, true, nil)
+		out := parseTupleOf(p, func(p *parser) Expr { return parseTargetItem(p, fields) }, true, nil)
 		p.expect(")")
 		return out
 	}
