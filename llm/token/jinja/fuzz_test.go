@@ -3,6 +3,7 @@ package jinja_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -124,6 +125,22 @@ func TestEndlessTemplatesEnd(t *testing.T) {
 		if strings.Contains(err.Error(), "fault of the template engine") {
 			t.Errorf("%s: %v", source, err)
 		}
+	}
+}
+
+// TestManyVariables: a scope of many variables finds each of them.
+func TestManyVariables(t *testing.T) {
+	t.Parallel()
+	var source, want strings.Builder
+	for i := range 40 {
+		fmt.Fprintf(&source, "{%% set v%d = %d %%}{%% set v%d = v%d + 1 %%}", i, i, i, i)
+	}
+	for i := range 40 {
+		fmt.Fprintf(&source, "{{ v%d }},", i)
+		fmt.Fprintf(&want, "%d,", i+1)
+	}
+	if got, err := render(source.String()+"{{ none_such is defined }}", nil); err != nil || got != want.String()+"False" {
+		t.Errorf("%q, %v", got, err)
 	}
 }
 

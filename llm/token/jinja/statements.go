@@ -150,7 +150,7 @@ func (r *run) loop(n *syntax.For, s *scope, over python.Value, depth int64) {
 		}
 	}
 	for l.advance() {
-		inner := newScope(s)
+		inner := &scope{around: s, vars: make([]variable, 0, 3)}
 		inner.set("loop", l)
 		r.assign(n.Target, l.current, inner)
 		if r.run(n.Body, inner) == breakLoop {

@@ -13,13 +13,13 @@ import (
 
 // Limits bound a rendering. A field that is zero has its default.
 type Limits struct {
-	Steps  int // 20 million: about 2 seconds
+	Steps  int // 10 million: about a second
 	Bytes  int // 256 MiB of texts and lists that are made on the way
 	Output int // 64 MiB
 }
 
 const (
-	defaultSteps  = 20_000_000
+	defaultSteps  = 10_000_000
 	defaultBytes  = 256 << 20
 	defaultOutput = 64 << 20
 )
@@ -165,26 +165,62 @@ func (r *run) capture(fn func()) string {
 	return s
 }
 
-// scope holds variables; what it does not have, the one around it may.
+// scope holds variables; what it does not have, the one around it may. There
+// are few in most, and a loop makes one per item, which a map is slow for.
 type scope struct {
-	vars   map[string]python.Value
+	vars   []variable
+	index  map[string]int // once there are many
 	around *scope
 }
 
+type variable struct {
+	name  string
+	value python.Value
+}
+
+// manyVariables is from where on a scope has an index.
+const manyVariables = 16
+
 func newScope(around *scope) *scope { return &scope{around: around} }
 
-func (s *scope) set(name string, v python.Value) {
-	if s.vars == nil {
-		s.vars = map[string]python.Value{}
+// find is where a variable is; -1 without it.
+func (s *scope) find(name string) int {
+	if s.index != nil {
+		if i, ok := s.index[name]; ok {
+			return i
+		}
+		return -1
 	}
-	s.vars[name] = v
+	for i := range s.vars {
+		if s.vars[i].name == name {
+			return i
+		}
+	}
+	return -1
+}
+
+func (s *scope) set(name string, v python.Value) {
+	if i := s.find(name); i >= 0 {
+		s.vars[i].value = v
+		return
+	}
+	s.vars = append(s.vars, variable{name, v})
+	switch {
+	case s.index != nil:
+		s.index[name] = len(s.vars) - 1
+	case len(s.vars) == manyVariables:
+		s.index = map[string]int{}
+		for i := range s.vars {
+			s.index[s.vars[i].name] = i
+		}
+	}
 }
 
 // lookup finds a variable, one of the caller, or a function.
 func (s *scope) lookup(r *run, name string) python.Value {
 	for ; s != nil; s = s.around {
-		if v, ok := s.vars[name]; ok {
-			return v
+		if i := s.find(name); i >= 0 {
+			return s.vars[i].value
 		}
 	}
 	if v, ok := r.context[name]; ok {

@@ -98,10 +98,8 @@ func (l *lexer) take(n int) string {
 func (l *lexer) root() {
 	rest := l.source[l.at:]
 	n := 0
-	for n = 0; n < len(rest); n++ {
-		if rest[n] == '{' && n+1 < len(rest) && strings.IndexByte("{%#", rest[n+1]) >= 0 {
-			break
-		}
+	for n < len(rest) && (rest[n] != '{' || n+1 == len(rest) || strings.IndexByte("{%#", rest[n+1]) < 0) {
+		n++
 	}
 	if n == len(rest) {
 		l.addData(l.take(n))

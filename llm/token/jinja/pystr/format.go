@@ -12,13 +12,13 @@ import (
 
 // spec is how a value is laid out.
 type spec struct {
-	fill               string
-	align              byte // '<', '>', '^', '=' or 0
-	sign               byte // '+', ' ' or 0
-	alternate, grouped bool
-	group              string
-	width, precision   int // -1 without one
-	verb               byte
+	fill             string
+	align            byte // '<', '>', '^', '=' or 0
+	sign             byte // '+', ' ' or 0
+	alternate        bool
+	group            string
+	width, precision int // -1 without one
+	verb             byte
 }
 
 // maxWidth bounds widths and precisions.
@@ -68,7 +68,7 @@ func Percent(m *python.Meter, s string, v python.Value) string {
 			if !isDict {
 				python.Raise("TypeError", "format requires a mapping")
 			}
-			found := false
+			var found bool
 			if value, found = d.Get(rest[1 : i-1]); !found {
 				python.Raise("KeyError", "%s", python.Repr(m, rest[1:i-1]))
 			}
@@ -148,7 +148,7 @@ func Percent(m *python.Meter, s string, v python.Value) string {
 func (f spec) percent(m *python.Meter, v python.Value) string {
 	switch f.verb {
 	case 's', 'r', 'a':
-		s := ""
+		var s string
 		switch f.verb {
 		case 's':
 			s = python.Str(m, v)
@@ -190,10 +190,6 @@ func (f spec) percent(m *python.Meter, v python.Value) string {
 			u.Fail()
 		}
 		x, ok := python.Float(v)
-		if s, isText := v.(string); isText {
-			_ = s
-			ok = false
-		}
 		if !ok {
 			python.Raise("TypeError", "must be real number, not %s", python.TypeName(v))
 		}

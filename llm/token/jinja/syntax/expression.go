@@ -71,7 +71,7 @@ func parseOr(p *parser) Expr {
 	for p.current().Word("or") {
 		line := p.next().Line
 		out = &Binary{Op: "or", X: out, Y: parseAnd(p), Line: line}
-		boundChain(p, out)
+		boundChain(out)
 	}
 	return out
 }
@@ -81,7 +81,7 @@ func parseAnd(p *parser) Expr {
 	for p.current().Word("and") {
 		line := p.next().Line
 		out = &Binary{Op: "and", X: out, Y: parseNot(p), Line: line}
-		boundChain(p, out)
+		boundChain(out)
 	}
 	return out
 }
@@ -102,7 +102,7 @@ func parseCompare(p *parser) Expr {
 	out := &Compare{X: x, Line: p.current().Line}
 	for {
 		t := p.current()
-		op := ""
+		var op string
 		switch {
 		case t.Kind == lexer.Operator && slices.Contains(comparisons, t.Text):
 			op = t.Text
@@ -131,14 +131,14 @@ func parseBinary(p *parser, operand func(*parser) Expr, ops ...string) Expr {
 	for p.current().Kind == lexer.Operator && slices.Contains(ops, p.current().Text) {
 		t := p.next()
 		out = &Binary{Op: t.Text, X: out, Y: operand(p), Line: t.Line}
-		boundChain(p, out)
+		boundChain(out)
 	}
 	return out
 }
 
 // boundChain bounds chains of operators, which nest to the left without a call of
 // their own here.
-func boundChain(p *parser, x Expr) {
+func boundChain(x Expr) {
 	n := 0
 	for b, ok := x.(*Binary); ok; b, ok = b.X.(*Binary) {
 		if n++; n > 2000 {
