@@ -6,22 +6,24 @@
 // # Why an engine of its own
 //
 // Of the engines for Go, gonja was in use here before. It is kept up well, but
-// its values are Go's, seen through reflection: maps lose the order of their
-// keys, texts are bytes, None, undefined and the empty text become one, and
-// what Python's methods do is left out on purpose or done otherwise. Chat
-// templates are mostly such methods, and bounds on steps and memory would go
-// through all of its code, so that a fork would have kept little but the
-// parser, which reads conditional expressions and white space otherwise, too.
-// The port of MiniJinja is no module that can be required, and differs from
+// of the 662 cases in testdata that Jinja2 renders it had 411 equal, 157
+// different and 94 refused, and the reasons lie deep. Its values are Go's, seen
+// through reflection: maps lose the order of their keys, texts are bytes, and
+// None and undefined become one. Python's methods are mostly left out. Bounds
+// on steps and memory would go through all of its code. A fork would have kept
+// little but the parser, which reads conditional expressions and white space
+// otherwise than Jinja2, too.
+//
+// The port of MiniJinja was not to be had as a module, and it differs from
 // Jinja2 by design, in Python's methods again. Interpreters of Python's
 // relatives, such as Starlark, have texts of bytes and print differently.
-// Here a rendering is compared with transformers' own, text by text.
 //
 // # Parts
 //
-// Package syntax reads a template, package python has the values, package
-// pystr what Python does with texts, package pyjson its JSON. This package runs
-// the statements and has the filters, tests and functions.
+// Package lexer and package syntax read a template, package python has the
+// values, pystr what Python does with texts, pyjson its JSON, pytime its dates.
+// Package builtin has the filters, tests and functions. This package runs the
+// statements.
 //
 // # Refusals
 //
