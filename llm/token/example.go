@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/tunebus/tunebus/llm/token/chattemplate"
 )
 
 // shownOfRow is how many bytes of a row an error shows.
@@ -93,15 +95,28 @@ func answers(row string, m markers) [][2]int {
 // CopyFiles copies what belongs to a tokenizer from one checkpoint's folder to
 // another. Files that are not there are passed over.
 func CopyFiles(from, to string) error {
-	for _, name := range []string{"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "generation_config.json", "chat_template.jinja"} {
+	names := []string{"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "generation_config.json", "chat_template.jinja"}
+	further, err := os.ReadDir(filepath.Join(from, chattemplate.Folder))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("copy tokenizer: %w", err)
+	}
+	for _, f := range further {
+		if filepath.Ext(f.Name()) == ".jinja" && f.Type().IsRegular() {
+			names = append(names, filepath.Join(chattemplate.Folder, f.Name()))
+		}
+	}
+	for _, name := range names {
 		body, err := os.ReadFile(filepath.Join(from, name))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		if err != nil {
-			return fmt.Errorf("copy tokenizer: %w", err)
+		if err == nil {
+			err = os.MkdirAll(filepath.Dir(filepath.Join(to, name)), 0o700)
 		}
-		if err := os.WriteFile(filepath.Join(to, name), body, 0o600); err != nil {
+		if err == nil {
+			err = os.WriteFile(filepath.Join(to, name), body, 0o600)
+		}
+		if err != nil {
 			return fmt.Errorf("copy tokenizer: %w", err)
 		}
 	}

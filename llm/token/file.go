@@ -79,35 +79,6 @@ func (m *merge) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-// tokenText is a token named by its text, or by an object with its content.
-type tokenText string
-
-// UnmarshalJSON reads either form; null leaves it empty.
-func (t *tokenText) UnmarshalJSON(raw []byte) error {
-	var text string
-	if err := json.Unmarshal(raw, &text); err == nil {
-		*t = tokenText(text)
-		return nil
-	}
-	var object struct {
-		Content string `json:"content"`
-	}
-	if err := json.Unmarshal(raw, &object); err != nil {
-		return fmt.Errorf("special token %s: %w", raw, err)
-	}
-	*t = tokenText(object.Content)
-	return nil
-}
-
-// settingsFile is what is read of tokenizer_config.json.
-type settingsFile struct {
-	BOS          tokenText       `json:"bos_token"`
-	EOS          tokenText       `json:"eos_token"`
-	PAD          tokenText       `json:"pad_token"`
-	UNK          tokenText       `json:"unk_token"`
-	ChatTemplate json.RawMessage `json:"chat_template"`
-}
-
 // idsFile is what is read of generation_config.json and config.json.
 type idsFile struct {
 	EOS idList `json:"eos_token_id"`

@@ -11,6 +11,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
+
+	"github.com/tunebus/tunebus/llm/token/chattemplate"
 )
 
 // ErrUnsupported says that a tokenizer is of a kind that this package cannot
@@ -19,20 +21,19 @@ var ErrUnsupported = errors.New("not supported")
 
 // Tokenizer is the tokenizer and the chat template of one checkpoint.
 type Tokenizer struct {
-	dir      string
-	letters  alphabet
-	model    *bpe
-	words    chain
-	compose  bool         // text is brought to Unicode's NFC first
-	added    []addedToken // longest first
-	first    [256]bool    // the bytes that an added token may begin with
-	text     []string     // raw bytes by id
-	special  []bool       // by id
-	settings settingsFile
-	eos      []int32
-	pad      int32
+	dir     string
+	letters alphabet
+	model   *bpe
+	words   chain
+	compose bool         // text is brought to Unicode's NFC first
+	added   []addedToken // longest first
+	first   [256]bool    // the bytes that an added token may begin with
+	text    []string     // raw bytes by id
+	special []bool       // by id
+	eos     []int32
+	pad     int32
 
-	chat    *chatTemplate // nil without a template
+	chat    *chattemplate.Templates
 	derived func() (markers, error)
 }
 
@@ -49,9 +50,6 @@ func Open(dir string) (*Tokenizer, error) {
 func (t *Tokenizer) open(dir string) error {
 	var f tokenizerFile
 	if err := readJSON(dir, "tokenizer.json", true, &f); err != nil {
-		return err
-	}
-	if err := readJSON(dir, "tokenizer_config.json", false, &t.settings); err != nil {
 		return err
 	}
 	if f.Model.Type != "BPE" && f.Model.Type != "" {
@@ -71,25 +69,25 @@ func (t *Tokenizer) open(dir string) error {
 	if t.model, err = newBPE(&f, t.letters); err != nil {
 		return err
 	}
-	if err := t.index(&f); err != nil {
+	if err := fillIndex(t, &f); err != nil {
 		return err
 	}
-	if err := t.endings(dir); err != nil {
+	if t.chat, err = chattemplate.Open(dir); err != nil {
 		return err
 	}
-	if t.chat, err = openTemplate(dir, t.settings); err != nil {
+	if err := findEndings(t, dir); err != nil {
 		return err
 	}
 	t.derived = sync.OnceValues(t.deriveMarkers)
-	t.endAsTaught()
+	endAsTaught(t)
 	return nil
 }
 
 // endAsTaught adds the special token that the chat template writes behind an
 // answer to those that end one: a model tuned on such rows says it, and some
 // checkpoints name only the end of a document in their files.
-func (t *Tokenizer) endAsTaught() {
-	if t.chat == nil {
+func endAsTaught(t *Tokenizer) {
+	if !t.chat.Any() {
 		return
 	}
 	m, err := t.derived()
@@ -128,8 +126,8 @@ func composes(c *component) (bool, error) {
 // mostTokens bounds a vocabulary; the largest in use have some 260,000 tokens.
 const mostTokens = 1 << 22
 
-// index fills what is looked up by id, and sorts the added tokens.
-func (t *Tokenizer) index(f *tokenizerFile) error {
+// fillIndex fills what is looked up by id, and sorts the added tokens.
+func fillIndex(t *Tokenizer, f *tokenizerFile) error {
 	size := int32(0)
 	fits := func(id int64, text string) error {
 		if id < 0 || id >= mostTokens {
@@ -163,8 +161,8 @@ func (t *Tokenizer) index(f *tokenizerFile) error {
 	return nil
 }
 
-// endings collects the ids that end an answer, and the one that pads.
-func (t *Tokenizer) endings(dir string) error {
+// findEndings collects the ids that end an answer, and the one that pads.
+func findEndings(t *Tokenizer, dir string) error {
 	var ids []int32
 	pad := int32(-1)
 	for _, name := range []string{"generation_config.json", "config.json"} {
@@ -177,10 +175,10 @@ func (t *Tokenizer) endings(dir string) error {
 			pad = *f.PAD
 		}
 	}
-	if id, ok := t.id(string(t.settings.EOS)); ok {
+	if id, ok := t.id(t.chat.Tokens()["eos_token"]); ok {
 		ids = append(ids, id)
 	}
-	if id, ok := t.id(string(t.settings.PAD)); ok {
+	if id, ok := t.id(t.chat.Tokens()["pad_token"]); ok {
 		pad = id
 	}
 	slices.Sort(ids)

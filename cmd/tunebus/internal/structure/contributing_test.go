@@ -22,6 +22,7 @@ var contributingWords = []string{
 	"engine",                   // a key of the specification
 	"services.inference.queue", // a key of the settings
 	"TUNEBUS",                  // a stream
+	"bin/tunebus",              // made by the build
 	"events: reject an empty run id",
 }
 

@@ -1,0 +1,156 @@
+package chattemplate
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/tunebus/tunebus/llm/token/jinja"
+	"github.com/tunebus/tunebus/llm/token/jinja/pyjson"
+	"github.com/tunebus/tunebus/llm/token/jinja/python"
+)
+
+// Conversation is what a chat template renders. Values are what encoding/json
+// makes, or json.RawMessage, in which objects keep the order of their keys.
+type Conversation struct {
+	// Messages is a list of objects with a role and usually a content.
+	Messages any
+	// Tools and Documents are lists, or nil where there are none.
+	Tools, Documents any
+	// AddGenerationPrompt asks for what comes before an answer at the end.
+	AddGenerationPrompt bool
+	// Template names one of several templates. Default: "tool_use" with tools
+	// if there is such a one, and else "default".
+	Template string
+	// Variables are further ones, such as enable_thinking.
+	Variables map[string]any
+	// Now is the time that the template may ask for. Default: when the
+	// templates were opened.
+	Now time.Time
+	// Limits bound the rendering.
+	Limits jinja.Limits
+}
+
+// Rendering is a conversation as the model reads it.
+type Rendering struct {
+	Text string
+	// Generated are the bytes, from and to, that the template marks as written
+	// by the assistant, with {% generation %}.
+	Generated [][2]int
+}
+
+// reserved are the variables that have fields of their own.
+var reserved = []string{"messages", "tools", "documents", "add_generation_prompt"}
+
+// Render renders a conversation. The error says what the template refuses, or
+// which of its lines cannot be rendered.
+func (t *Templates) Render(c Conversation) (Rendering, error) {
+	vars := map[string]python.Value{"add_generation_prompt": c.AddGenerationPrompt}
+	for name, text := range t.tokens {
+		vars[name] = text
+	}
+	var faults []error
+	take := func(name, what string, v any) python.Value {
+		if raw, ok := v.(json.RawMessage); ok && len(raw) == 0 {
+			v = nil
+		}
+		value, err := pyjson.FromGo(v)
+		if err != nil {
+			faults = append(faults, fmt.Errorf("%s: %w", what, err))
+		}
+		vars[name] = value
+		return value
+	}
+	for name, v := range c.Variables {
+		if slices.Contains(reserved, name) {
+			faults = append(faults, fmt.Errorf("variable %s: it has the value of the conversation, and cannot be set", name))
+			continue
+		}
+		take(name, "variable "+name, v)
+	}
+	tools := take("tools", "tools", c.Tools)
+	documents := take("documents", "documents", c.Documents)
+	for what, v := range map[string]python.Value{"tools": tools, "documents": documents} {
+		if err := objects(what, v); v != nil && err != nil {
+			faults = append(faults, err)
+		}
+	}
+	messages, err := normalized(take("messages", "messages", c.Messages))
+	if err != nil {
+		faults = append(faults, err)
+	}
+	vars["messages"] = messages
+	if err := errors.Join(faults...); err != nil {
+		return Rendering{}, err
+	}
+	template, err := t.choose(c.Template, tools != nil)
+	if err != nil {
+		return Rendering{}, err
+	}
+	now := c.Now
+	if now.IsZero() {
+		now = t.opened
+	}
+	out, err := template.Render(jinja.Input{Variables: vars, Now: now, Limits: c.Limits})
+	return Rendering(out), err
+}
+
+// objects reports a value that is no list of objects.
+func objects(what string, v python.Value) error {
+	list, ok := v.(*python.List)
+	if !ok {
+		return fmt.Errorf("%s: a list is expected, not a value of type %s", what, python.TypeName(v))
+	}
+	for i, item := range list.Items {
+		if _, ok := item.(*python.Dict); !ok {
+			return fmt.Errorf("%s: number %d is no object, but a value of type %s", what, i+1, python.TypeName(item))
+		}
+	}
+	return nil
+}
+
+// reasoningFields are the names of a message's reasoning. Templates read the
+// first, and some the second.
+var reasoningFields = []string{"reasoning_content", "thinking", "reasoning"}
+
+// normalized are messages without their keys that are null, and with their
+// reasoning under both of its names.
+func normalized(v python.Value) (*python.List, error) {
+	if err := objects("messages", v); err != nil {
+		return nil, err
+	}
+	list := v.(*python.List)
+	if len(list.Items) == 0 {
+		return nil, errors.New("messages: the conversation has none")
+	}
+	out := &python.List{Items: make([]python.Value, len(list.Items))}
+	for i, item := range list.Items {
+		message := item.(*python.Dict)
+		plain := python.NewDict()
+		for j := range message.Len() {
+			if k, v := message.At(j); v != nil {
+				plain.Set(k, v)
+			}
+		}
+		out.Items[i] = aliased(plain)
+	}
+	return out, nil
+}
+
+func aliased(message *python.Dict) *python.Dict {
+	for _, field := range reasoningFields {
+		reasoning, ok := message.Get(field)
+		if !ok {
+			continue
+		}
+		out := python.DictOf("thinking", reasoning)
+		for i := range message.Len() {
+			out.Set(message.At(i))
+		}
+		out.Set("reasoning_content", reasoning)
+		return out
+	}
+	return message
+}
