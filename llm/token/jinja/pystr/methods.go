@@ -45,7 +45,7 @@ var methods = map[string]method{
 	"islower":      is("islower", IsLower),
 	"isnumeric":    is("isnumeric", all(isNumeric)),
 	"isprintable":  is("isprintable", isPrintable),
-	"isspace":      is("isspace", all(Space)),
+	"isspace":      is("isspace", all(isSpace)),
 	"istitle":      is("istitle", isTitle),
 	"isupper":      is("isupper", IsUpper),
 	"strip":        stripped("strip", true, true),
@@ -156,7 +156,7 @@ func stripped(name string, left, right bool) method {
 func Strip(s string, chars python.Value) string { return strip("strip", s, chars, true, true) }
 
 func strip(name, s string, chars python.Value, left, right bool) string {
-	cut := Space
+	cut := isSpace
 	if chars != nil {
 		set := map[rune]bool{}
 		for _, r := range text(name, chars) {

@@ -10,7 +10,7 @@ import (
 
 // ParseInt is int(s, base); false if Python raises an error.
 func ParseInt(s string, base int64) (int64, bool) {
-	s = strings.TrimFunc(s, Space)
+	s = strings.TrimFunc(s, isSpace)
 	sign := ""
 	if s != "" && (s[0] == '-' || s[0] == '+') {
 		sign, s = s[:1], s[1:]
@@ -49,7 +49,7 @@ func asciiDigits(s string) string {
 
 // ParseFloat is float(s); false if Python raises an error.
 func ParseFloat(s string) (float64, bool) {
-	s = asciiDigits(strings.TrimFunc(s, Space))
+	s = asciiDigits(strings.TrimFunc(s, isSpace))
 	plain := strings.ToLower(strings.TrimLeft(s, "+-"))
 	if len(s)-len(plain) > 1 {
 		return 0, false

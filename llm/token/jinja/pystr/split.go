@@ -43,14 +43,14 @@ func split(m *python.Meter, s string, a python.Args) python.Value {
 	}
 	var parts []string
 	for {
-		s = strings.TrimLeftFunc(s, Space)
+		s = strings.TrimLeftFunc(s, isSpace)
 		if s == "" {
 			return listOf(m, parts)
 		}
 		if len(parts) == limit {
 			return listOf(m, append(parts, s)) // with the blanks at its end
 		}
-		i := strings.IndexFunc(s, Space)
+		i := strings.IndexFunc(s, isSpace)
 		if i < 0 {
 			i = len(s)
 		}
@@ -69,11 +69,11 @@ func rsplit(m *python.Meter, s string, a python.Args) python.Value {
 	for {
 		i, n := strings.LastIndex(s, sep), len(sep)
 		if sep == "" {
-			s = strings.TrimRightFunc(s, Space)
+			s = strings.TrimRightFunc(s, isSpace)
 			if s == "" {
 				break
 			}
-			if i = strings.LastIndexFunc(s, Space); i >= 0 {
+			if i = strings.LastIndexFunc(s, isSpace); i >= 0 {
 				n = size(s[i:])
 			}
 		}

@@ -10,7 +10,7 @@ import (
 func Words(s string) string {
 	var b strings.Builder
 	for s != "" {
-		n := strings.IndexFunc(s, func(c rune) bool { return Space(c) || strings.ContainsRune("-({[<", c) })
+		n := strings.IndexFunc(s, func(c rune) bool { return isSpace(c) || strings.ContainsRune("-({[<", c) })
 		switch {
 		case n < 0:
 			n = len(s)

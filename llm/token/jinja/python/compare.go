@@ -151,9 +151,9 @@ func Compare(m *Meter, op string, x, y Value) bool {
 	case "!=":
 		return !Equal(m, x, y)
 	case "in":
-		return Contains(m, y, x)
+		return contains(m, y, x)
 	case "not in":
-		return !Contains(m, y, x)
+		return !contains(m, y, x)
 	}
 	c, ok := order(m, op, x, y)
 	switch {
@@ -169,8 +169,8 @@ func Compare(m *Meter, op string, x, y Value) bool {
 	return c >= 0
 }
 
-// Contains is x in v.
-func Contains(m *Meter, v, x Value) bool {
+// contains is x in v.
+func contains(m *Meter, v, x Value) bool {
 	if s, ok := Text(v); ok {
 		t, ok := Text(x)
 		if !ok {

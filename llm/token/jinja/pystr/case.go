@@ -9,8 +9,8 @@ import (
 	"golang.org/x/text/language"
 )
 
-// Space is str.isspace of a character.
-func Space(r rune) bool { return unicode.IsSpace(r) || r >= 0x1c && r <= 0x1f }
+// isSpace is str.isspace of a character.
+func isSpace(r rune) bool { return unicode.IsSpace(r) || r >= 0x1c && r <= 0x1f }
 
 // Upper is str.upper().
 func Upper(s string) string { return cases.Upper(language.Und).String(s) }
