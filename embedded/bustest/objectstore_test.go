@@ -47,6 +47,19 @@ func (s *testServer) createBucket(t *testing.T, bucket string) *objectstore.Buck
 	return o
 }
 
+// TestObjectStoreCreateAgain: a bucket that takes most of the server's space can
+// be created again, as at each start.
+func TestObjectStoreCreateAgain(t *testing.T) {
+	t.Parallel()
+	s := bustest.Start(t, embedded.Options{MaxBytes: 100 << 20})
+	c := bustest.Connect(t, s)
+	for range 2 {
+		if err := objectstore.Create(t.Context(), c, "artifacts", 64<<20); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // bucketMessages counts the messages in the stream of a bucket.
 func (s *testServer) bucketMessages(t *testing.T, bucket string) uint64 {
 	t.Helper()

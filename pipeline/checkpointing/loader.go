@@ -70,9 +70,21 @@ func (l *Loader) Fetch(ctx context.Context, newest checkpoint.Checkpoint, to scr
 			return f, fmt.Errorf("checkpoint at step %d: %w", cp.Step, err)
 		}
 		l.job.Logger.WarnContext(ctx, "checkpoint unusable; resuming from an older one, or from the start", "step", cp.Step, "error", err)
-		f.Notes = append(f.Notes, fmt.Sprintf("the checkpoint at step %d could not be used: %v", cp.Step, err))
+		f.Notes = append(f.Notes, fmt.Sprintf("the checkpoint at step %d could not be used: %v", cp.Step, unusableBecause(err)))
 	}
 	return f, nil
+}
+
+// unusableBecause returns why a checkpoint cannot be used, without the path of the
+// scratch folder that it was fetched to.
+func unusableBecause(err error) error {
+	if corrupt, ok := errors.AsType[*artifact.CorruptError](err); ok {
+		return corrupt
+	}
+	if elsewhere, ok := errors.AsType[*artifact.WrongStoreError](err); ok {
+		return elsewhere
+	}
+	return errors.New("it is not in the artifact store any more")
 }
 
 // isUnusable reports whether a checkpoint will never become readable.

@@ -3,6 +3,7 @@ package checkpointing_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -43,14 +44,19 @@ func TestLoaderFetch(t *testing.T) {
 	} {
 		dir := folder(t.TempDir())
 		fetched, err := checkpointing.NewLoader(job(), &registry{}).Fetch(t.Context(), c.newest, dir,
-			func(_ context.Context, _ events.Reference, to string) error { return c.errs[filepath.Base(to)] })
+			func(_ context.Context, _ events.Reference, to string) error {
+				if err := c.errs[filepath.Base(to)]; err != nil {
+					return fmt.Errorf("fetch to %s: %w", to, err)
+				}
+				return nil
+			})
 		if !errors.Is(err, c.err) || c.err == nil && err != nil || fetched.Step != c.step || len(fetched.Notes) != c.notes {
 			t.Errorf("%s: %+v, %v", name, fetched, err)
 		}
 		if (fetched.Dir != "") != (c.step > 0) {
 			t.Errorf("%s: folder %q", name, fetched.Dir)
 		}
-		if c.notes > 0 && !strings.Contains(fetched.Notes[0], "step 8 could not be used") {
+		if c.notes > 0 && (!strings.Contains(fetched.Notes[0], "step 8 could not be used") || strings.Contains(fetched.Notes[0], string(dir))) {
 			t.Errorf("%s: notes %q", name, fetched.Notes)
 		}
 	}

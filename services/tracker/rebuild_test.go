@@ -50,8 +50,8 @@ func TestRebuild(t *testing.T) {
 		r := newRebuilder(c.facts, w, &steps{})
 		r.isHome = func(projection.Snapshot) bool { return !c.elsewhere }
 		got := r.rebuild(t.Context(), "r", c.replay)
-		if got.Run != "r" || got.Outcome != c.want.Outcome || got.Recorded != c.want.Recorded || got.Err != nil || w.calls != c.writes {
-			t.Errorf("%s: %+v, %d writes", name, got, w.calls)
+		if got.Run != "r" || got.Outcome != c.want.Outcome || got.Recorded != c.want.Recorded || got.Err != nil || w.writes() != c.writes {
+			t.Errorf("%s: %+v, %d writes", name, got, w.writes())
 		}
 	}
 }

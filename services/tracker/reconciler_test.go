@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -31,16 +32,19 @@ func (h storedFacts) Facts(context.Context, string) ([]codec.Message, error) { r
 
 // fakeWriter counts its calls and returns one result.
 type fakeWriter struct {
-	calls  int
+	calls  atomic.Int64
 	tidied []string
 	result written
 	err    error
 }
 
 func (w *fakeWriter) writeAll(context.Context, projection.Snapshot) (written, error) {
-	w.calls++
+	w.calls.Add(1)
 	return w.result, w.err
 }
+
+// writes is how many runs were written.
+func (w *fakeWriter) writes() int { return int(w.calls.Load()) }
 
 func (w *fakeWriter) tidy(run string) error {
 	w.tidied = append(w.tidied, run)
@@ -100,8 +104,8 @@ func TestReconcile(t *testing.T) {
 		if err := b.reconcile(t.Context(), "r"); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		if w.calls != c.writes || len(b.completions) != c.completes || b.dropped != c.dropped {
-			t.Errorf("%s: %d writes, %d completions, %d dropped", name, w.calls, len(b.completions), b.dropped)
+		if w.writes() != c.writes || len(b.completions) != c.completes || b.dropped != c.dropped {
+			t.Errorf("%s: %d writes, %d completions, %d dropped", name, w.writes(), len(b.completions), b.dropped)
 		}
 		for _, done := range b.completions {
 			if done.snapshot.FencingToken != 2 || len(done.written.gaps) != 1 {
@@ -140,8 +144,8 @@ func TestReconcileAwaitsANewerTracker(t *testing.T) {
 	w := &fakeWriter{}
 	b := newFixture(facts, w)
 	later, ok := errors.AsType[*delivery.RetryAfter](b.reconcile(t.Context(), "r"))
-	if !ok || later.Delay != 4*time.Minute || w.calls != 1 || len(b.completions) != 0 {
-		t.Errorf("at first: %+v, %d writes, %d completions", later, w.calls, len(b.completions))
+	if !ok || later.Delay != 4*time.Minute || w.writes() != 1 || len(b.completions) != 0 {
+		t.Errorf("at first: %+v, %d writes, %d completions", later, w.writes(), len(b.completions))
 	}
 	facts[2].Time = time.Now().Add(-2 * time.Hour)
 	if err := b.reconcile(t.Context(), "r"); err != nil || len(b.completions) != 1 {
@@ -155,7 +159,7 @@ func TestReconcileBesideAnotherTracker(t *testing.T) {
 	w := &fakeWriter{}
 	b := newFixture(stored(accepted), w)
 	b.leases.withLease = (&takenLeases{taken: 1}).withLease
-	if err := b.reconcile(t.Context(), "r"); !errors.Is(err, lease.ErrTaken) || w.calls != 0 {
-		t.Errorf("error %v, %d writes", err, w.calls)
+	if err := b.reconcile(t.Context(), "r"); !errors.Is(err, lease.ErrTaken) || w.writes() != 0 {
+		t.Errorf("error %v, %d writes", err, w.writes())
 	}
 }

@@ -61,8 +61,8 @@ func TestStartDue(t *testing.T) {
 		s.startDue(t.Context(), slots, &writing, false)
 		writing.Wait()
 	}
-	if w.calls != 2 {
-		t.Errorf("%d runs were written, want 2", w.calls)
+	if w.writes() != 2 {
+		t.Errorf("%d runs were written, want 2", w.writes())
 	}
 	if _, ok := s.due.pop(time.Now().Add(time.Second), false); !ok {
 		t.Error("the run whose lease is taken is not scheduled again")
@@ -91,8 +91,8 @@ func TestScheduleUnfinished(t *testing.T) {
 	var writing sync.WaitGroup
 	s.startDue(t.Context(), make(chan struct{}, s.slots), &writing, false)
 	writing.Wait()
-	if !slices.Equal(w.tidied, []string{"r"}) || w.calls != 0 {
-		t.Errorf("tidied %q, %d written", w.tidied, w.calls)
+	if !slices.Equal(w.tidied, []string{"r"}) || w.writes() != 0 {
+		t.Errorf("tidied %q, %d written", w.tidied, w.writes())
 	}
 	if err := reports.tidy("r"); err != nil {
 		t.Error(err)
@@ -144,13 +144,13 @@ func TestRunWritesDuringASweep(t *testing.T) {
 		s.due.scheduleNow("r")
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if w.calls != 1 {
-			t.Errorf("%d runs were written during the listing, want 1", w.calls)
+		if w.writes() != 1 {
+			t.Errorf("%d runs were written during the listing, want 1", w.writes())
 		}
 		time.Sleep(30*time.Second + sweepRetry)
 		synctest.Wait()
-		if w.calls != 2 {
-			t.Errorf("%d runs were written after the listing, want 2", w.calls)
+		if w.writes() != 2 {
+			t.Errorf("%d runs were written after the listing, want 2", w.writes())
 		}
 		stop()
 		running.Wait()

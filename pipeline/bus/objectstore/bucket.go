@@ -33,6 +33,11 @@ type Bucket struct {
 func Create(ctx context.Context, c *conn.Conn, bucket string, maxBytes int64) error {
 	cfg := jetstream.ObjectStoreConfig{Bucket: bucket, Storage: jetstream.FileStorage, Replicas: 1, MaxBytes: maxBytes}
 	err := c.Request(ctx, conn.ApplyBucket, func(ctx context.Context, js jetstream.JetStream) error {
+		// A server counts the space of a bucket that it has a second time when
+		// the bucket is created again, and may refuse that.
+		if _, err := js.ObjectStore(ctx, bucket); err == nil {
+			return nil
+		}
 		_, err := js.CreateObjectStore(ctx, cfg)
 		return err
 	})
