@@ -121,7 +121,7 @@ func (c lostMessage) run(t *testing.T) {
 	d.state.Outages = []snapshot.Outage{{From: time.Now(), To: time.Now().Add(time.Hour)}}
 	d.play(t)
 	if !d.proxies[c.process].Struck() {
-		t.Skip("the process sent no second message of the kind")
+		t.Log("the process sent no second message of the kind, so nothing was lost")
 	}
 }
 
