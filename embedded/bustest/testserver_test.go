@@ -18,7 +18,6 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
-	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
 	"github.com/tunebus/tunebus/pipeline/bus/delivery"
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
@@ -97,27 +96,7 @@ func (s *testServer) connect(t *testing.T, url string) *conn.Conn {
 // stop returns how long the shutdown took.
 func (s *testServer) runRouter(t *testing.T, c *conn.Conn, routes ...delivery.Route) (stop func() time.Duration) {
 	t.Helper()
-	r, err := delivery.NewRouter(c, deadletter.New(c), slog.New(slog.NewTextHandler(s.log, nil)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, route := range routes {
-		r.Add(route)
-	}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	done := make(chan error, 1)
-	go func() { done <- r.Run(ctx) }()
-	<-r.Running()
-	end := sync.OnceValue(func() time.Duration {
-		start := time.Now()
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-		return time.Since(start)
-	})
-	t.Cleanup(func() { end() })
-	return end
+	return bustest.RunRouter(t, c, slog.New(slog.NewTextHandler(s.log, nil)), routes...)
 }
 
 // jobRoute is the route of the fine-tuning queue.

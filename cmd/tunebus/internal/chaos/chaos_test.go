@@ -28,7 +28,7 @@ func TestChaos(t *testing.T) {
 	limit := began.Add(3*time.Minute + time.Duration(*kills)*8*time.Second + time.Duration(*runs)*10*time.Second)
 	user.submitDuringFaults(t, inj, *kills, limit)
 	for (len(user.pending) > 0 || len(inj.disconnected) > 0) && time.Now().Before(limit.Add(time.Minute)) {
-		time.Sleep(tickLength)
+		time.Sleep(tickLength) // only asking NATS shows that a process is connected again
 		inj.recordReconnects(t)
 		user.publishDue(t)
 	}

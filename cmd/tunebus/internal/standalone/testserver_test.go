@@ -18,7 +18,6 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
-	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
 	"github.com/tunebus/tunebus/pipeline/bus/delivery"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
@@ -119,27 +118,7 @@ func (s *testServer) worker(t *testing.T, on *conn.Conn, e engine.Func, cfg work
 // runRouter runs a router with routes, as worker does.
 func (s *testServer) runRouter(t *testing.T, on *conn.Conn, routes ...delivery.Route) (stop func() time.Duration) {
 	t.Helper()
-	r, err := delivery.NewRouter(on, deadletter.New(on), s.logger())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, route := range routes {
-		r.Add(route)
-	}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	done := make(chan error, 1)
-	go func() { done <- r.Run(ctx) }()
-	<-r.Running()
-	end := sync.OnceValue(func() time.Duration {
-		began := time.Now()
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-		return time.Since(began)
-	})
-	t.Cleanup(func() { end() })
-	return end
+	return bustest.RunRouter(t, on, s.logger(), routes...)
 }
 
 // accept stores an accepted run whose plan is the phases, and its first job.
