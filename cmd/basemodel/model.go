@@ -10,6 +10,7 @@ import (
 
 	"github.com/tunebus/tunebus/llm"
 	"github.com/tunebus/tunebus/llm/token"
+	"github.com/tunebus/tunebus/llm/token/lossmask"
 )
 
 // makeTokenizer trains the tokenizer on the corpus and writes its files.
@@ -97,13 +98,16 @@ func progress() llm.Hooks {
 }
 
 func examples(tok *token.Tokenizer, pairs []pair) ([]llm.Example, error) {
+	masker := lossmask.New(tok, lossmask.Config{ResponsesOnly: true, MaxTokens: 256})
 	var out []llm.Example
 	for _, p := range pairs {
-		ids, count, _, err := tok.Example([]token.Message{{Role: "user", Content: p.Question}, {Role: "assistant", Content: p.Answer}}, "", "", true, 256)
+		row, err := masker.Conversation(lossmask.QuestionAndAnswer("", p.Question, p.Answer))
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, llm.Example{IDs: ids, Count: count})
+		for _, e := range row.Examples {
+			out = append(out, llm.Example{IDs: e.IDs, Count: e.Count})
+		}
 	}
 	return out, nil
 }
