@@ -29,7 +29,7 @@ func readCSV(path string, comma rune, want []string, visit visitor) (_ []string,
 		return nil, &RowError{File: path, Line: 1, Err: err}
 	}
 	columns := columnIndexes(have, want)
-	values := make([]value, len(want))
+	values := make([]cell, len(want))
 	for {
 		record, err := r.Read()
 		if errors.Is(err, io.EOF) {
@@ -40,7 +40,7 @@ func readCSV(path string, comma rune, want []string, visit visitor) (_ []string,
 		}
 		for i, p := range columns {
 			if p >= 0 {
-				values[i] = value{text: record[p], present: true}
+				values[i] = cell{text: record[p], present: true}
 			}
 		}
 		line, _ := r.FieldPos(0)

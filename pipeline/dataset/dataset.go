@@ -8,46 +8,16 @@ import (
 	"slices"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/dataset/row"
+	"github.com/tunebus/tunebus/pipeline/dataset/source"
 )
-
-// Source is a place to read data from.
-type Source struct {
-	// Path is a file or a folder.
-	Path string
-	// Split is the split to read if the file names of a folder show several
-	// splits. If they show one or none, Split has no effect. Empty means no
-	// particular split.
-	Split Split
-}
-
-// Columns are the names of the columns to read.
-type Columns struct {
-	// Question is required.
-	Question string
-	// Answer is the reference answer; empty if it is not needed.
-	Answer string
-	// System is the system prompt of each row; empty if there is none.
-	System string
-	// SystemOverride is the system prompt of all rows. If it is not empty,
-	// System has no effect.
-	SystemOverride string
-	// Extra are columns for [Row.Fields]. They do not have to exist.
-	Extra []string
-}
-
-// Row is one question of a data set.
-type Row struct {
-	Index    int // from 0, over all files
-	Question string
-	Answer   string
-	System   string
-	// Fields are the values of [Columns.Extra] that the row has; nil if none.
-	Fields map[string]string
-}
 
 // Info describes a data set.
 type Info struct {
-	Rows int
+	// Shape is what the data set was read as.
+	Shape Shape
+	// Counts are the rows, with those that are left out.
+	Counts Counts
 	// SHA256 identifies the content, in hexadecimal: the digest of a single
 	// file, or the digest of the output of sha256sum for several files (digest,
 	// two spaces, name relative to the folder, line feed).
@@ -56,52 +26,58 @@ type Info struct {
 	Files   []string // relative to the folder, with "/"; sorted
 	Columns []string // of all files, in the order in which they occur
 	Format  Format
+	// Config and Split are those that were read; empty if there are none.
+	Config string
+	Split  source.Split
+	// Notes say what was chosen and what was left out, for the person.
+	Notes []string
 }
 
 // Event returns the description of the data set for events. key is the key of the
 // specification that named the data set.
 func (i Info) Event(key string) events.Dataset {
-	return events.Dataset{Key: key, SHA256: i.SHA256, Size: i.Bytes, Rows: int64(i.Rows)}
+	return events.Dataset{Key: key, SHA256: i.SHA256, Size: i.Bytes, Rows: i.Counts.Rows}
 }
 
 // Dataset is a data set that can be read to its end. It has no open files and no
 // rows in memory, and may be used concurrently.
 type Dataset struct {
 	files   []file
-	columns Columns
-	want    []string // the columns to read, see wantedColumns
+	want    Want
+	columns []string // the columns to read, see wantedColumns
 	info    Info
 }
 
-// Open finds the files and reads them once to the end. The errors are [ErrEmpty], [ErrUnknownFormat], [*MissingColumnError],
+// Open finds the files, recognises their shape, and reads them once to the end.
+// The errors are [ErrEmpty], [ErrUnknownFormat], [*MissingColumnError],
 // [*MissingSplitError], [*RowError] and those of the file system.
-func Open(ctx context.Context, src Source, columns Columns) (*Dataset, error) {
-	d, err := open(ctx, src, columns)
+func Open(ctx context.Context, src source.Source, want Want) (*Dataset, error) {
+	d, err := open(ctx, src, want)
 	if err != nil {
 		return nil, fmt.Errorf("open data set %s: %w", src.Path, err)
 	}
 	return d, nil
 }
 
-func open(ctx context.Context, src Source, columns Columns) (*Dataset, error) {
-	if columns.Question == "" {
+func open(ctx context.Context, src source.Source, want Want) (*Dataset, error) {
+	if want.Columns.Question == "" {
 		return nil, errors.New("no question column is named")
 	}
-	if columns.SystemOverride != "" {
-		columns.System = ""
+	if want.Columns.SystemOverride != "" {
+		want.Columns.System = ""
 	}
 	files, err := findSource(src)
 	if err != nil {
 		return nil, err
 	}
-	d := &Dataset{files: files, columns: columns, want: wantedColumns(columns)}
-	d.info.Format = files[0].format
+	d := &Dataset{files: files, want: want, columns: wantedColumns(want)}
+	d.info.Format, d.info.Shape = files[0].format, Question
 	for _, f := range files {
 		if err := d.inspect(ctx, f); err != nil {
 			return nil, err
 		}
 	}
-	if d.info.Rows == 0 {
+	if d.info.Counts.Rows == 0 {
 		return nil, ErrEmpty
 	}
 	d.info.SHA256, d.info.Bytes, err = digest(ctx, files)
@@ -115,11 +91,11 @@ func open(ctx context.Context, src Source, columns Columns) (*Dataset, error) {
 // not the error in the first row that is a consequence of it.
 func (d *Dataset) inspect(ctx context.Context, f file) error {
 	var firstErr error
-	rows := 0
-	have, err := f.read(ctx, d.want, func(line int, values []value) error {
+	rows := int64(0)
+	have, err := f.read(ctx, d.columns, func(line int, values []cell) error {
 		rows++
 		if firstErr == nil && !values[0].present {
-			firstErr = &RowError{File: f.path, Line: line, Err: fmt.Errorf("column %q has no value", d.columns.Question)}
+			firstErr = &RowError{File: f.path, Line: line, Err: fmt.Errorf("column %q has no value", d.want.Columns.Question)}
 		}
 		return nil
 	})
@@ -128,7 +104,7 @@ func (d *Dataset) inspect(ctx context.Context, f file) error {
 	}
 	// A file without rows may have no columns. The other files may have rows.
 	if rows > 0 {
-		for _, column := range []string{d.columns.Question, d.columns.Answer, d.columns.System} {
+		for _, column := range []string{d.want.Columns.Question, d.want.Columns.Answer, d.want.Columns.System} {
 			if column != "" && !slices.Contains(have, column) {
 				return &MissingColumnError{File: f.path, Column: column, Have: have}
 			}
@@ -137,7 +113,8 @@ func (d *Dataset) inspect(ctx context.Context, f file) error {
 	if firstErr != nil {
 		return firstErr
 	}
-	d.info.Rows += rows
+	d.info.Counts.Rows += rows
+	d.info.Counts.Read += rows
 	d.info.Files = append(d.info.Files, f.name)
 	for _, column := range have {
 		if !slices.Contains(d.info.Columns, column) {
@@ -149,8 +126,8 @@ func (d *Dataset) inspect(ctx context.Context, f file) error {
 
 // wantedColumns returns question, answer, system and the extra columns, in this
 // order.
-func wantedColumns(c Columns) []string {
-	return append([]string{c.Question, c.Answer, c.System}, c.Extra...)
+func wantedColumns(w Want) []string {
+	return append([]string{w.Columns.Question, w.Columns.Answer, w.Columns.System}, w.Extra...)
 }
 
 // Info describes the data set at the time of [Open].
@@ -166,45 +143,53 @@ var errStop = errors.New("no more rows are wanted")
 
 // Rows iterates over the rows, each time from the first one. It stops after the
 // first error, which is that of ctx if ctx is cancelled.
-func (d *Dataset) Rows(ctx context.Context) iter.Seq2[Row, error] {
-	return func(yield func(Row, error) bool) {
-		index := 0
+func (d *Dataset) Rows(ctx context.Context) iter.Seq2[row.Row, error] {
+	return func(yield func(row.Row, error) bool) {
+		position := int64(0)
 		for _, f := range d.files {
-			_, err := f.read(ctx, d.want, func(line int, values []value) error {
+			_, err := f.read(ctx, d.columns, func(line int, values []cell) error {
 				if !values[0].present {
-					return &RowError{File: f.path, Line: line, Err: fmt.Errorf("column %q has no value", d.columns.Question)}
+					return &RowError{File: f.path, Line: line, Err: fmt.Errorf("column %q has no value", d.want.Columns.Question)}
 				}
-				if !yield(d.row(index, values), nil) {
+				r := d.row(values)
+				r.Place = row.Place{File: f.name, Line: line, Position: position}
+				if !yield(r, nil) {
 					return errStop
 				}
-				index++
+				position++
 				return nil
 			})
 			if errors.Is(err, errStop) {
 				return
 			}
 			if err != nil {
-				yield(Row{}, fmt.Errorf("read data set: %w", err))
+				yield(row.Row{}, fmt.Errorf("read data set: %w", err))
 				return
 			}
 		}
 	}
 }
 
-func (d *Dataset) row(index int, values []value) Row {
-	row := Row{Index: index, Question: values[0].text, Answer: values[1].text, System: values[2].text}
-	if d.columns.SystemOverride != "" {
-		row.System = d.columns.SystemOverride
+func (d *Dataset) row(values []cell) row.Row {
+	var r row.Row
+	system := values[2].text
+	if d.want.Columns.SystemOverride != "" {
+		system = d.want.Columns.SystemOverride
 	}
-	for i, column := range d.columns.Extra {
+	if system != "" {
+		r.Messages = append(r.Messages, row.NewMessage(row.System, system))
+	}
+	r.Messages = append(r.Messages, row.NewMessage(row.User, values[0].text), row.NewMessage(row.Assistant, values[1].text))
+	r.Truths = []string{values[1].text}
+	for i, column := range d.want.Extra {
 		v := values[3+i]
 		if !v.present {
 			continue
 		}
-		if row.Fields == nil {
-			row.Fields = make(map[string]string, len(d.columns.Extra))
+		if r.Fields == nil {
+			r.Fields = make(map[string]string, len(d.want.Extra))
 		}
-		row.Fields[column] = v.text
+		r.Fields[column] = v.text
 	}
-	return row
+	return r
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/tunebus/tunebus/pipeline/dataset/source"
 )
 
 var (
@@ -29,8 +31,8 @@ func (e *MissingColumnError) Error() string {
 // is not among them, or none was requested.
 type MissingSplitError struct {
 	Folder string
-	Split  Split // empty if none was requested
-	Have   []Split
+	Split  source.Split // empty if none was requested
+	Have   []source.Split
 }
 
 // Error implements error.

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tunebus/tunebus/pipeline/dataset/source"
 	"github.com/tunebus/tunebus/pipeline/huggingface"
 	"github.com/tunebus/tunebus/pipeline/progress"
 )
@@ -25,7 +26,7 @@ type file struct {
 }
 
 // findSource returns the files of a source.
-func findSource(src Source) ([]file, error) {
+func findSource(src source.Source) ([]file, error) {
 	info, err := os.Stat(src.Path)
 	if err != nil {
 		return nil, err

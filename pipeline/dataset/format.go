@@ -42,8 +42,8 @@ func formatOf(name string) (Format, bool) {
 	return "", false
 }
 
-// value is a cell. The zero value is a null or a missing cell.
-type value struct {
+// cell is a value of a row. The zero value is a null or a missing cell.
+type cell struct {
 	text    string
 	present bool
 }
@@ -51,13 +51,13 @@ type value struct {
 // visitor is called for each row, in order, with a value for each wanted column.
 // The next row overwrites the values. An error stops the reading and is returned
 // unchanged.
-type visitor func(line int, values []value) error
+type visitor func(line int, values []cell) error
 
 // read reads the wanted columns of a file. An empty name or an unknown column has
 // no value. It returns the names of all columns of the file. They are complete
 // only if the file was read to its end.
 func (f file) read(ctx context.Context, want []string, visit visitor) ([]string, error) {
-	checked := func(line int, values []value) error {
+	checked := func(line int, values []cell) error {
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}

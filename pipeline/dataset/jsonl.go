@@ -45,13 +45,13 @@ func readJSONL(path string, want []string, visit visitor) (_ []string, err error
 // objectDecoder decodes rows that are JSON objects.
 type objectDecoder struct {
 	want   map[string][]int // the indexes in values of each column
-	values []value
+	values []cell
 	have   []string // all keys so far, in order
 	known  map[string]bool
 }
 
 func newObjectDecoder(want []string) *objectDecoder {
-	o := &objectDecoder{want: map[string][]int{}, values: make([]value, len(want)), known: map[string]bool{}}
+	o := &objectDecoder{want: map[string][]int{}, values: make([]cell, len(want)), known: map[string]bool{}}
 	for i, name := range want {
 		if name != "" {
 			o.want[name] = append(o.want[name], i)
@@ -106,20 +106,20 @@ func (o *objectDecoder) parse(row []byte) error {
 
 // jsonValue returns the text of a JSON value: the content of a string, or else the
 // JSON itself.
-func jsonValue(raw json.RawMessage) (value, error) {
+func jsonValue(raw json.RawMessage) (cell, error) {
 	switch raw[0] {
 	case 'n':
-		return value{}, nil
+		return cell{}, nil
 	case '"':
 		var s string
 		err := json.Unmarshal(raw, &s)
-		return value{text: s, present: true}, err
+		return cell{text: s, present: true}, err
 	case '{', '[':
 		var compact bytes.Buffer
 		err := json.Compact(&compact, raw)
-		return value{text: compact.String(), present: true}, err
+		return cell{text: compact.String(), present: true}, err
 	}
-	return value{text: string(raw), present: true}, nil
+	return cell{text: string(raw), present: true}, nil
 }
 
 // jsonError replaces the errors for a row that ends too early.

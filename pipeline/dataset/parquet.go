@@ -47,7 +47,7 @@ func readParquet(path string, want []string, visit visitor) (_ []string, err err
 		}
 		columns[i] = &columnReader{pages: column.Pages()}
 	}
-	values := make([]value, len(want))
+	values := make([]cell, len(want))
 	for row := 1; row <= int(p.NumRows()); row++ {
 		for i, c := range columns {
 			if c == nil {
@@ -78,21 +78,21 @@ type columnReader struct {
 	ready  []parquet.Value
 }
 
-func (c *columnReader) next() (value, error) {
+func (c *columnReader) next() (cell, error) {
 	for len(c.ready) == 0 {
 		if err := c.fill(); err != nil {
 			if errors.Is(err, io.EOF) {
 				err = errors.New("the column ends before the file's last row")
 			}
-			return value{}, err
+			return cell{}, err
 		}
 	}
 	v := c.ready[0]
 	c.ready = c.ready[1:]
 	if v.IsNull() {
-		return value{}, nil
+		return cell{}, nil
 	}
-	return value{text: v.String(), present: true}, nil
+	return cell{text: v.String(), present: true}, nil
 }
 
 func (c *columnReader) fill() (err error) {

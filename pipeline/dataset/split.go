@@ -3,21 +3,13 @@ package dataset
 import (
 	"slices"
 	"strings"
-)
 
-// Split is the part of a data set for one use.
-type Split string
-
-// The splits.
-const (
-	Train      Split = "train"
-	Validation Split = "validation"
-	Test       Split = "test"
+	"github.com/tunebus/tunebus/pipeline/dataset/source"
 )
 
 // splitOf returns the split of a file by the words of its name, or else of the
 // names of its folders, the innermost first. It returns "" if no word is a split.
-func splitOf(name string) Split {
+func splitOf(name string) source.Split {
 	parts := strings.Split(strings.ToLower(name), "/")
 	slices.Reverse(parts)
 	for _, part := range parts {
@@ -37,13 +29,13 @@ func splitOf(name string) Split {
 
 // chooseSplit returns the files of the requested split. Files without a split in
 // their name are omitted if other files have one.
-func chooseSplit(src Source, files []file) ([]file, error) {
-	bySplit := map[Split][]file{}
+func chooseSplit(src source.Source, files []file) ([]file, error) {
+	bySplit := map[source.Split][]file{}
 	for _, f := range files {
 		bySplit[splitOf(f.name)] = append(bySplit[splitOf(f.name)], f)
 	}
-	var have []Split
-	for _, s := range []Split{Train, Validation, Test} {
+	var have []source.Split
+	for _, s := range []source.Split{Train, Validation, Test} {
 		if len(bySplit[s]) > 0 {
 			have = append(have, s)
 		}

@@ -21,7 +21,7 @@ func readXLSX(path string, want []string, visit visitor) (_ []string, err error)
 	var (
 		have    []string
 		columns []int
-		values  = make([]value, len(want))
+		values  = make([]cell, len(want))
 		line    = 0
 	)
 	for {
@@ -44,10 +44,10 @@ func readXLSX(path string, want []string, visit visitor) (_ []string, err error)
 			continue
 		}
 		for i, p := range columns {
-			values[i] = value{}
+			values[i] = cell{}
 			// A row ends with its last cell that is not empty.
 			if p >= 0 && p < len(cells) && cells[p] != "" {
-				values[i] = value{text: cells[p], present: true}
+				values[i] = cell{text: cells[p], present: true}
 			}
 		}
 		if err := visit(line, values); err != nil {

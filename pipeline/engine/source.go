@@ -9,6 +9,7 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/allowedpath"
+	"github.com/tunebus/tunebus/pipeline/dataset/source"
 	"github.com/tunebus/tunebus/pipeline/progress"
 	"github.com/tunebus/tunebus/pipeline/spec"
 )
@@ -34,9 +35,22 @@ func (j *Job) Model(ctx context.Context, key, id string) (string, error) {
 	return findSource(ctx, j, key, id, Hub.Model)
 }
 
-// Dataset returns the file or folder of the data set that the key names.
-func (j *Job) Dataset(ctx context.Context, key, id string) (string, error) {
-	return findSource(ctx, j, key, id, Hub.Dataset)
+// Dataset returns the data set that the key names: its file or folder, what is
+// selected of it, and the phase's own split.
+func (j *Job) Dataset(ctx context.Context, key, id string) (source.Source, error) {
+	s := source.Source{Key: key, Name: id, SharedWith: spec.Sharing(j.Request.Specification, key)}
+	for _, d := range spec.DataSets(j.Request.Specification) {
+		if d.Key == key {
+			s.Split = d.Split
+		}
+	}
+	place := id
+	if _, err := allowedpath.Find(j.sources.Roots, id); err != nil { // no path that has a colon itself
+		place, s.Selection = source.Parse(id)
+	}
+	var err error
+	s.Path, err = findSource(ctx, j, key, place, Hub.Dataset)
+	return s, err
 }
 
 // findSource returns the path of what a key names.
