@@ -69,7 +69,7 @@ func makeModel(ctx context.Context, dir string, pairs []pair, seed uint64, epoch
 	}
 	fmt.Fprintf(os.Stderr, "%d examples of up to %d tokens, %d tokens in the vocabulary, %d weights\n", len(all), longest, size, model.Parameters())
 	evaluation := all[:min(64, len(all))]
-	_, err = model.Train(ctx, all, evaluation, llm.TrainConfig{
+	_, err = model.Train(ctx, llm.InMemory(all), llm.InMemory(evaluation), llm.TrainConfig{
 		Epochs:       epochs,
 		BatchSize:    8,
 		LearningRate: 6e-4,
@@ -143,7 +143,7 @@ func tryOut(ctx context.Context, dir string, train, test []pair, cfg tuning) err
 		return err
 	}
 	began := time.Now()
-	res, err := model.Train(ctx, rows, nil, llm.TrainConfig{
+	res, err := model.Train(ctx, llm.InMemory(rows), nil, llm.TrainConfig{
 		Epochs:       cfg.epochs,
 		BatchSize:    8,
 		LearningRate: cfg.rate,

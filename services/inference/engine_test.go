@@ -130,7 +130,7 @@ func TestEngineTunedModel(t *testing.T) {
 			return err
 		}
 		row := llm.Example{IDs: []int32{5, 6, 7, 8}, Count: []bool{false, true, true, true}}
-		if _, err := m.Train(t.Context(), []llm.Example{row}, nil, llm.TrainConfig{Epochs: 3, LearningRate: 0.5, Scheduler: "constant"}, llm.Hooks{}, ""); err != nil {
+		if _, err := m.Train(t.Context(), llm.InMemory{row}, nil, llm.TrainConfig{Epochs: 3, LearningRate: 0.5, Scheduler: "constant"}, llm.Hooks{}, ""); err != nil {
 			return err
 		}
 		return m.SaveAdapter(dir, "base")

@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/tunebus/tunebus/llm/token"
@@ -19,80 +18,6 @@ func talk(turns ...string) []token.Message {
 		out = append(out, token.Message{Role: []string{"user", "assistant"}[i%2], Content: text})
 	}
 	return out
-}
-
-// learned is the text of the tokens that count.
-func learned(tok *token.Tokenizer, ids []int32, count []bool) string {
-	var counted []int32
-	for i, id := range ids {
-		if count[i] {
-			counted = append(counted, id)
-		}
-	}
-	return tok.Decode(counted, false)
-}
-
-// TestWhatCountsInTheLoss: answers alone, or everything; with the markers that
-// were given, or else those of the template.
-func TestWhatCountsInTheLoss(t *testing.T) {
-	t.Parallel()
-	tok := withTemplate(t, chatml, true)
-	two := talk("Where?", "At pier 4.", "When?", "At nine.")
-	const answers = "At pier 4.<|end|>\nAt nine.<|end|>\n"
-	for name, c := range map[string]struct {
-		question, answer string
-		all              bool
-		max              int
-		counts           string
-		note             string
-	}{
-		"the template's markers": {counts: answers},
-		"given markers":          {question: "<|user|>user\n", answer: "<|user|>assistant\n", counts: answers},
-		"markers of another template": {
-			question: "[Q]", answer: "[A]", counts: answers, note: `question_part "[Q]" and answer_part "[A]" do not occur in the rendered rows`,
-		},
-		"all tokens":  {all: true, counts: "<|user|>user\nWhere?<|end|>\n<|user|>assistant\nAt pier 4.<|end|>\n<|user|>user\nWhen?<|end|>\n<|user|>assistant\nAt nine.<|end|>\n"},
-		"cut":         {max: 20, counts: "At pier 4"},
-		"cut to none": {max: 5, counts: "", note: "rows have no answer within max_sequence_length = 5 tokens"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			ids, count, notes, err := tok.Example(two, c.question, c.answer, !c.all, c.max)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := learned(tok, ids, count)
-			if name == "cut" {
-				if !strings.HasPrefix(answers, got) || got == "" || got == answers {
-					t.Errorf("counts %q, want a part of the answers", got)
-				}
-			} else if got != c.counts {
-				t.Errorf("counts %q, want %q", got, c.counts)
-			}
-			if c.max > 0 && len(ids) != c.max || len(count) != len(ids) {
-				t.Errorf("%d ids, %d of them marked", len(ids), len(count))
-			}
-			if text := strings.Join(notes, "\n"); (c.note == "") != (text == "") || !strings.Contains(text, c.note) {
-				t.Errorf("notes %q, want %q", text, c.note)
-			}
-			whole, err := tok.Render(two, false)
-			if err != nil || c.max == 0 && !slices.Equal(ids, tok.Encode(whole)) {
-				t.Errorf("the row is %q, rendered %q (%v)", tok.Decode(ids, false), whole, err)
-			}
-		})
-	}
-}
-
-// TestRowsWithoutMarkers: of a row in which nothing would count the error
-// shows what was looked for.
-func TestRowsWithoutMarkers(t *testing.T) {
-	t.Parallel()
-	tok := withTemplate(t, "{% for m in messages %}{% if m.content != 'hush' %}<{{ m.role }}>{{ m.content }}{% endif %}{% endfor %}", true)
-	_, _, _, err := tok.Example([]token.Message{{Role: "narrator", Content: "hush"}}, "[Q]", "[A]", true, 0)
-	var none *token.MarkerError
-	if !errors.As(err, &none) || none.Given != [2]string{"[Q]", "[A]"} || none.Derived[1] != "<assistant>" {
-		t.Errorf("got %v", err)
-	}
 }
 
 // TestEndsOfAnAnswer come from every file that names one, and from the
