@@ -36,7 +36,8 @@ func Bound(ev Event) Event {
 	case TrackingCompleted:
 		return e.bounded()
 	case Progress:
-		e.Points = boundPoints(e.Points)
+		e.Points, e.Stage = boundPoints(e.Points), Cut(e.Stage, MaxNameBytes)
+		e.Warnings = boundList(e.Warnings, maxWarnings, func(w string) string { return Cut(w, MaxNoteBytes) })
 		return e
 	case Telemetry:
 		e.Points = boundPoints(e.Points)
@@ -52,9 +53,10 @@ const (
 	numberBytes   = 30      // a number in a table
 	gateBytes     = 110     // a gate without its name
 	artifactBytes = 120     // an artifact without its texts
-	datasetBytes  = 100     // a data set without its texts
+	datasetBytes  = 400     // a data set without its texts
 	pointBytes    = 130     // a point without its key
 	faultBytes    = 60      // a fault without its texts
+	maxWarnings   = 4       // in a batch of progress
 	lastNoteBytes = 300     // the note or fault that says what was left out
 )
 

@@ -37,7 +37,7 @@ const validationRows = `{"question":"Whose?","answer":"Mine."}`
 
 // dataset is the entry of a file below the roots in a completed event.
 func dataset(key, content string, rows int64) events.Dataset {
-	return events.Dataset{Key: key, SHA256: fmt.Sprintf("%x", sha256.Sum256([]byte(content))), Size: int64(len(content)), Rows: rows}
+	return events.Dataset{Key: key, SHA256: fmt.Sprintf("%x", sha256.Sum256([]byte(content))), Size: int64(len(content)), Rows: rows, RowsRead: rows}
 }
 
 func newHarness(t *testing.T) *workertest.Harness {
