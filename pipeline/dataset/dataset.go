@@ -4,18 +4,24 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/dataset/images"
+	"github.com/tunebus/tunebus/pipeline/dataset/reader"
 	"github.com/tunebus/tunebus/pipeline/dataset/row"
+	"github.com/tunebus/tunebus/pipeline/dataset/shape"
 	"github.com/tunebus/tunebus/pipeline/dataset/source"
 )
 
 // Info describes a data set.
 type Info struct {
 	// Shape is what the data set was read as.
-	Shape Shape
+	Shape shape.Shape
 	// Counts are the rows, with those that are left out.
 	Counts Counts
 	// SHA256 identifies the content, in hexadecimal: the digest of a single
@@ -25,12 +31,14 @@ type Info struct {
 	Bytes   int64    // of all files, as stored
 	Files   []string // relative to the folder, with "/"; sorted
 	Columns []string // of all files, in the order in which they occur
-	Format  Format
+	Format  reader.Format
 	// Config and Split are those that were read; empty if there are none.
 	Config string
 	Split  source.Split
-	// Notes say what was chosen and what was left out, for the person.
-	Notes []string
+	// Notes say what was chosen and what was left out, for the person. Warnings are
+	// the notes about more than a tenth of the rows. Both begin with the key that
+	// names the data set.
+	Notes, Warnings []string
 }
 
 // Event returns the description of the data set for events. key is the key of the
@@ -42,81 +50,137 @@ func (i Info) Event(key string) events.Dataset {
 // Dataset is a data set that can be read to its end. It has no open files and no
 // rows in memory, and may be used concurrently.
 type Dataset struct {
-	files   []file
-	want    Want
-	columns []string // the columns to read, see wantedColumns
-	info    Info
+	files     []file
+	want      Want
+	section   string // of the keys: fine_tuner
+	converter *shape.Converter
+	tally     tally
+	info      Info
 }
 
-// Open finds the files, recognises their shape, and reads them once to the end.
-// The errors are [ErrEmpty], [ErrUnknownFormat], [*MissingColumnError],
-// [*MissingSplitError], [*RowError] and those of the file system.
+// Open finds the files, recognises their shape, and reads them once to the end, so
+// that an error in the last row is known before work starts on the first. Errors
+// name the file as the person knows it. Among them are [ErrEmpty],
+// [reader.ErrUnknownFormat], [*shape.NoShapeError], [*layout.MissingSplitError],
+// [*layout.MissingConfigError] and [*reader.Error].
 func Open(ctx context.Context, src source.Source, want Want) (*Dataset, error) {
-	d, err := open(ctx, src, want)
-	if err != nil {
-		return nil, fmt.Errorf("open data set %s: %w", src.Path, err)
+	if src.Name == "" {
+		src.Name = src.Path
 	}
-	return d, nil
-}
-
-func open(ctx context.Context, src source.Source, want Want) (*Dataset, error) {
-	if want.Columns.Question == "" {
-		return nil, errors.New("no question column is named")
-	}
-	if want.Columns.SystemOverride != "" {
-		want.Columns.System = ""
-	}
-	files, err := findSource(src)
+	section, _, _ := strings.Cut(src.Key, ".")
+	files, choice, err := findSource(src)
 	if err != nil {
 		return nil, err
 	}
-	d := &Dataset{files: files, want: want, columns: wantedColumns(want)}
-	d.info.Format, d.info.Shape = files[0].format, Question
+	d := &Dataset{files: files, want: want, section: section}
+	d.info = Info{Format: files[0].format, Config: choice.Config, Split: choice.Split}
+	shapeNotes, err := d.recognise(ctx)
+	if err != nil {
+		return nil, err
+	}
 	for _, f := range files {
 		if err := d.inspect(ctx, f); err != nil {
 			return nil, err
 		}
 	}
-	if d.info.Counts.Rows == 0 {
-		return nil, ErrEmpty
+	d.info.Shape, d.info.Counts = d.converter.Shape, d.tally.Counts
+	if err := d.tally.fault(d.converter.Shape, want.Columns, section); err != nil {
+		return nil, fmt.Errorf("%s: %w", src.Name, err)
 	}
 	d.info.SHA256, d.info.Bytes, err = digest(ctx, files)
 	if err != nil {
 		return nil, err
 	}
+	notes, warnings := d.tally.report(d.converter.Shape, want.Columns, section)
+	d.info.Notes = prefixed(src.Key, slices.Concat(choice.Notes, shapeNotes, notes))
+	d.info.Warnings = prefixed(src.Key, warnings)
 	return d, nil
 }
 
-// inspect reads a file to its end. If a column is missing, it returns that, and
-// not the error in the first row that is a consequence of it.
-func (d *Dataset) inspect(ctx context.Context, f file) error {
-	var firstErr error
-	rows := int64(0)
-	have, err := f.read(ctx, d.columns, func(line int, values []cell) error {
-		rows++
-		if firstErr == nil && !values[0].present {
-			firstErr = &RowError{File: f.path, Line: line, Err: fmt.Errorf("column %q has no value", d.want.Columns.Question)}
+// prefixed puts the key in front of notes.
+func prefixed(key string, notes []string) []string {
+	for i, n := range notes {
+		if key != "" {
+			notes[i] = key + ": " + n
 		}
+	}
+	return notes
+}
+
+// recognise reads records until the shape of the data set is known.
+func (d *Dataset) recognise(ctx context.Context) (notes []string, err error) {
+	var survey shape.Survey
+	options := d.want.options(d.section)
+	for _, f := range d.files {
+		if err := d.survey(ctx, f, &survey); err != nil {
+			return nil, err
+		}
+		if survey.IsFinished() {
+			break
+		}
+	}
+	if len(survey.Columns()) == 0 {
+		return nil, fmt.Errorf("%s: %w", d.files[0].shown, ErrEmpty)
+	}
+	d.converter, notes, err = survey.Recognise(options)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", d.files[0].shown, err)
+	}
+	return notes, nil
+}
+
+// survey shows the records of a file to a survey, until that has seen enough.
+func (d *Dataset) survey(ctx context.Context, f file, survey *shape.Survey) (err error) {
+	r, err := d.open(ctx, f)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	survey.Add(r.Columns())
+	for !survey.IsFinished() {
+		record, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		survey.Record(record)
+	}
+	return nil
+}
+
+func (d *Dataset) open(ctx context.Context, f file) (*reader.File, error) {
+	options := reader.Options{Name: f.shown, Encoding: d.want.Encoding}
+	if d.section != "" {
+		options.EncodingKey = d.section + ".data_encoding"
+	}
+	r, err := reader.Open(ctx, f.path, options)
+	if err != nil {
+		return nil, withoutPath(f.shown, err)
+	}
+	return r, nil
+}
+
+// inspect reads a file to its end.
+func (d *Dataset) inspect(ctx context.Context, f file) error {
+	before := d.tally.Read
+	find := images.Folder{Dir: filepath.Dir(f.path), Verify: true}
+	columns, err := d.read(ctx, f, find, &d.tally.Read, func(r row.Row, lack shape.Lack) error {
+		d.tally.add(r, lack, d.want.Use)
 		return nil
 	})
 	if err != nil {
 		return err
 	}
 	// A file without rows may have no columns. The other files may have rows.
-	if rows > 0 {
-		for _, column := range []string{d.want.Columns.Question, d.want.Columns.Answer, d.want.Columns.System} {
-			if column != "" && !slices.Contains(have, column) {
-				return &MissingColumnError{File: f.path, Column: column, Have: have}
-			}
+	if d.tally.Read > before {
+		if err := d.converter.Check(columns); err != nil {
+			return fmt.Errorf("%s: %w", f.shown, err)
 		}
 	}
-	if firstErr != nil {
-		return firstErr
-	}
-	d.info.Counts.Rows += rows
-	d.info.Counts.Read += rows
 	d.info.Files = append(d.info.Files, f.name)
-	for _, column := range have {
+	for _, column := range columns {
 		if !slices.Contains(d.info.Columns, column) {
 			d.info.Columns = append(d.info.Columns, column)
 		}
@@ -124,17 +188,11 @@ func (d *Dataset) inspect(ctx context.Context, f file) error {
 	return nil
 }
 
-// wantedColumns returns question, answer, system and the extra columns, in this
-// order.
-func wantedColumns(w Want) []string {
-	return append([]string{w.Columns.Question, w.Columns.Answer, w.Columns.System}, w.Extra...)
-}
-
 // Info describes the data set at the time of [Open].
 func (d *Dataset) Info() Info {
 	info := d.info
-	info.Files = slices.Clone(info.Files)
-	info.Columns = slices.Clone(info.Columns)
+	info.Files, info.Columns = slices.Clone(info.Files), slices.Clone(info.Columns)
+	info.Notes, info.Warnings = slices.Clone(info.Notes), slices.Clone(info.Warnings)
 	return info
 }
 
@@ -147,49 +205,24 @@ func (d *Dataset) Rows(ctx context.Context) iter.Seq2[row.Row, error] {
 	return func(yield func(row.Row, error) bool) {
 		position := int64(0)
 		for _, f := range d.files {
-			_, err := f.read(ctx, d.columns, func(line int, values []cell) error {
-				if !values[0].present {
-					return &RowError{File: f.path, Line: line, Err: fmt.Errorf("column %q has no value", d.want.Columns.Question)}
+			find := images.Folder{Dir: filepath.Dir(f.path)}
+			_, err := d.read(ctx, f, find, &position, func(r row.Row, lack shape.Lack) error {
+				position++
+				if lack == shape.Answer || lack == shape.Question {
+					return nil
 				}
-				r := d.row(values)
-				r.Place = row.Place{File: f.name, Line: line, Position: position}
 				if !yield(r, nil) {
 					return errStop
 				}
-				position++
 				return nil
 			})
 			if errors.Is(err, errStop) {
 				return
 			}
 			if err != nil {
-				yield(row.Row{}, fmt.Errorf("read data set: %w", err))
+				yield(row.Row{}, err)
 				return
 			}
 		}
 	}
-}
-
-func (d *Dataset) row(values []cell) row.Row {
-	var r row.Row
-	system := values[2].text
-	if d.want.Columns.SystemOverride != "" {
-		system = d.want.Columns.SystemOverride
-	}
-	if system != "" {
-		r.Messages = append(r.Messages, row.NewMessage(row.System, system))
-	}
-	r.Messages = append(r.Messages, row.NewMessage(row.User, values[0].text), row.NewMessage(row.Assistant, values[1].text))
-	r.Truths = []string{values[1].text}
-	for i, column := range d.want.Extra {
-		v := values[3+i]
-		if !v.present {
-			continue
-		}
-		if r.Fields == nil {
-			r.Fields = make(map[string]string, len(d.want.Extra))
-		}
-		r.Fields[column] = v.text
-	}
-	return r
 }

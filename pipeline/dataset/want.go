@@ -1,25 +1,14 @@
 package dataset
 
-import "github.com/tunebus/tunebus/pipeline/dataset/source"
-
-// Use is what an engine does with the rows.
-type Use string
-
-// The uses.
-const (
-	// Training needs answers to learn from: rows without one are left out. So does
-	// the measuring of a loss.
-	Training Use = "training"
-	// Testing needs questions: rows without a ground truth are given, and counted.
-	Testing Use = "testing"
-)
+import "github.com/tunebus/tunebus/pipeline/dataset/shape"
 
 // Want is what an engine wants of a data set.
 type Want struct {
+	// Use says which rows are given: a training gets no rows without an answer.
 	Use Use
-	// Shape is the value of data_format: "auto", a shape, or empty, which is auto.
-	Shape Shape
-	// Encoding is the value of data_encoding; empty means UTF-8.
+	// Shape is the value of data_format. Empty means [shape.Auto].
+	Shape shape.Shape
+	// Encoding is the value of data_encoding. Empty means UTF-8.
 	Encoding string
 	// Columns are the columns that keys name.
 	Columns Columns
@@ -33,58 +22,21 @@ type Want struct {
 	Prefers bool
 }
 
-// Columns are the values of the keys that name columns.
-type Columns struct {
-	// Question and Answer are question_column and ground_truth_column. Their
-	// defaults are "question" and "answer": other values mean that the person named
-	// the column.
-	Question, Answer string
-	// System is the system prompt of each row; empty if there is none.
-	System string
-	// SystemOverride is the system prompt of all rows. If it is not empty, it takes
-	// the place of every other.
-	SystemOverride string
-	// Image has an image of each row, or a list of them; empty if there is none.
-	Image string
-}
+// Columns are the columns that keys name.
+type Columns = shape.Columns
 
-// Shape is how the columns of a data set hold conversations.
-type Shape string
+// Use is what an engine does with the rows.
+type Use = shape.Use
 
-// The shapes. In this order they are looked for, after the two columns that keys
-// name.
+// The uses.
 const (
-	Auto             Shape = "auto"
-	Question         Shape = "question"      // the columns that the keys name
-	Messages         Shape = "messages"      // OpenAI chat: messages, and tools
-	Conversations    Shape = "conversations" // ShareGPT: conversations of from and value
-	PromptCompletion Shape = "prompt_completion"
-	Alpaca           Shape = "alpaca" // instruction, input, output, system, history
-	Text             Shape = "text"   // language modelling
-	Preference       Shape = "preference"
+	Training = shape.Training
+	Testing  = shape.Testing
 )
 
-// Counts are the rows of a data set.
-type Counts struct {
-	// Read is the number of rows in the files, and Rows that of the rows that an
-	// engine gets.
-	Read, Rows int64
-	// MissingAnswers is the number of rows that are left out of a training because
-	// they have no answer.
-	MissingAnswers int64
-	// MissingTruths is the number of rows of a test, among Rows, that have no ground
-	// truth.
-	MissingTruths int64
-	// Dropped is the number of rows that are left out because they have no question
-	// or no text.
-	Dropped int64
-	// Images is the number of images in Rows.
-	Images int64
+// options are what the shapes have to know, for the keys of a section.
+func (w Want) options(section string) shape.Options {
+	return shape.Options{
+		Use: w.Use, Shape: w.Shape, Columns: w.Columns, Extra: w.Extra, Sees: w.Sees, Prefers: w.Prefers, Section: section,
+	}
 }
-
-// The splits, see [source.Source].
-const (
-	Train      = source.Train
-	Validation = source.Validation
-	Test       = source.Test
-)

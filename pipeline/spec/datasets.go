@@ -29,20 +29,25 @@ func DataSets(s events.Specification) []DataSet {
 	return out
 }
 
-// Sharing returns another key of the specification that names the same file, folder
-// or repository as the data key, or "" if there is none. It compares the names as
-// they are written, without revision, configuration and split.
-func Sharing(s events.Specification, key string) string {
+// Source returns the data set that a key of the specification names, except its
+// path: what is selected of it, the phase's own split, and whether another key names
+// the same file, folder or repository. Names are compared as they are written,
+// without revision, configuration and split.
+func Source(s events.Specification, key string) source.Source {
+	out := source.Source{Key: key}
 	sets := DataSets(s)
 	for _, d := range sets {
-		if d.Key != key {
-			continue
-		}
-		for _, other := range sets {
-			if other.Key != key && source.Same(other.Name, d.Name) {
-				return other.Key
-			}
+		if d.Key == key {
+			out.Name, out.Split = d.Name, d.Split
+			_, out.Selection = source.Parse(d.Name)
 		}
 	}
-	return ""
+	for _, other := range sets {
+		if other.Key != key && source.Same(other.Name, out.Name) {
+			out.SharedWith = other.Key
+			_, out.SharedSelection = source.Parse(other.Name)
+			break
+		}
+	}
+	return out
 }

@@ -1,6 +1,7 @@
 package row
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/tunebus/tunebus/pipeline/dataset/value"
@@ -81,6 +82,42 @@ func (m Message) Flat() Message {
 	return m.with("content", value.OfText(text))
 }
 
+// HasContent reports whether the message says something: a text, which may be empty,
+// parts, calls of tools, or reasoning.
+func (m Message) HasContent() bool {
+	for _, key := range []string{"content", "tool_calls", "function_call", "reasoning_content", "thinking", "reasoning"} {
+		if v, _ := m.object.Get(key); !v.IsMissing() && (v.Kind() != value.List || v.Len() > 0) {
+			return true
+		}
+	}
+	return false
+}
+
+// IsSystem reports whether the message is a system prompt.
+func (m Message) IsSystem() bool { return m.role == System || m.role == Developer }
+
+// Images returns the positions of the parts of the content that are images.
+func (m Message) Images() []int {
+	content, _ := m.object.Get("content")
+	var at []int
+	for i, part := range content.Items() {
+		kind, _ := part.Get("type")
+		if text, err := kind.Text(); err == nil && slices.Contains(imageTypes, text) {
+			at = append(at, i)
+		}
+	}
+	return at
+}
+
+// imageTypes are the types of parts with an image: of the libraries of Hugging Face,
+// and of both of OpenAI's APIs.
+var imageTypes = []string{"image", "image_url", "input_image"}
+
+// WithParts returns the message with another list of parts.
+func (m Message) WithParts(parts []value.Value) Message {
+	return m.with("content", value.OfList(parts))
+}
+
 // Calls reports whether the message calls tools.
 func (m Message) Calls() bool {
 	calls, _ := m.object.Get("tool_calls")
@@ -124,5 +161,3 @@ func partText(part value.Value) (string, bool) {
 	s, err := text.Text()
 	return s, err == nil
 }
-
-func isSystem(role string) bool { return role == System || role == Developer }

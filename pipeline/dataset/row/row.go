@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 
 	"github.com/tunebus/tunebus/pipeline/dataset/value"
 )
@@ -31,6 +32,9 @@ type Row struct {
 	// Images are the images of the messages, in the order of the parts of type
 	// image.
 	Images []Image
+	// Rejected is the worse answer in the shape preference, whose messages have the
+	// better one.
+	Rejected []Message
 	// Fields are the values of the extra columns that the row has; nil if none.
 	Fields map[string]string
 }
@@ -43,10 +47,15 @@ type Place struct {
 	// Line is the first line of the row in a text file, or the row of a sheet or
 	// of a Parquet file; it counts from 1.
 	Line int
+	// Unit is what Line counts: "line" or "row".
+	Unit string
 	// Position is the number of rows before this one, in all files, with the rows
 	// that are left out.
 	Position int64
 }
+
+// String is the place as errors and notes name it.
+func (p Place) String() string { return fmt.Sprintf("%s, %s %d", p.File, p.Unit, p.Line) }
 
 // IsText reports whether the row is a plain text.
 func (r Row) IsText() bool { return len(r.Messages) == 0 }
@@ -74,7 +83,7 @@ func (r Row) Question() string {
 
 // System returns the system prompt; empty if there is none.
 func (r Row) System() string {
-	if len(r.Messages) > 0 && isSystem(r.Messages[0].Role()) {
+	if len(r.Messages) > 0 && r.Messages[0].IsSystem() {
 		text, _ := r.Messages[0].Text()
 		return text
 	}
@@ -98,6 +107,15 @@ func (r Row) Digest() string {
 	}{r.Messages, r.Tools, r.Text, r.Truths, images})
 	sum := sha256.Sum256(content)
 	return hex.EncodeToString(sum[:])
+}
+
+// WithSystem returns the messages with a system prompt in front, or in the place of
+// the one that is there.
+func WithSystem(messages []Message, text string) []Message {
+	if len(messages) > 0 && messages[0].IsSystem() {
+		return append([]Message{messages[0].with("content", value.OfText(text))}, messages[1:]...)
+	}
+	return append([]Message{NewMessage(System, text)}, messages...)
 }
 
 // Conversation returns messages as a JSON list, for a chat template.

@@ -25,6 +25,8 @@ type Source struct {
 	// SharedWith is another data key that names the same folder or repository.
 	// Empty means none. If there is one, a folder that lacks Split is not read.
 	SharedWith string
+	// SharedSelection is what that key selects.
+	SharedSelection Selection
 }
 
 // Selection is a part of a data set. The zero value selects nothing in particular.
@@ -73,6 +75,11 @@ var dataFile = regexp.MustCompile(`(?i)\.((jsonl|ndjson|json|csv|tsv)(\.(gz|zst)
 
 // IsDataFile reports whether a name ends as those of data files do.
 func IsDataFile(name string) bool { return dataFile.MatchString(name) }
+
+// Extension is the extension of a data file by which its format is known, in lower
+// case and with the one of a compression, such as .jsonl.gz. It is empty for other
+// files.
+func Extension(name string) string { return strings.ToLower(dataFile.FindString(name)) }
 
 // Parse separates the name of a data set into its place, which is a path or an id
 // of the Hub, and the selection behind it.
