@@ -10,6 +10,7 @@ import (
 	"github.com/tunebus/tunebus/llm/examplefile"
 	"github.com/tunebus/tunebus/llm/token"
 	"github.com/tunebus/tunebus/pipeline/dataset"
+	"github.com/tunebus/tunebus/pipeline/dataset/shape"
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/services/finetune/prepare"
 )
@@ -98,7 +99,7 @@ func (d *trainingData) read(ctx context.Context, job *engine.Job, p *prepare.Pre
 func want(s events.FineTuner) dataset.Want {
 	return dataset.Want{
 		Use:      dataset.Training,
-		Shape:    dataset.Shape(s.DataFormat),
+		Shape:    shape.Shape(s.DataFormat),
 		Encoding: s.DataEncoding,
 		Columns: dataset.Columns{
 			Question:       s.QuestionColumn,
@@ -135,6 +136,9 @@ func write(ctx context.Context, job *engine.Job, w *examplefile.Writer, p *prepa
 // tell warns of rows that are lost or cut if they are many, and notes them if they
 // are few.
 func (d *trainingData) tell(ctx context.Context, job *engine.Job, set *dataset.Dataset, tally *prepare.Tally) {
+	for _, w := range set.Info().Warnings {
+		engine.Warn(ctx, job, w)
+	}
 	for _, loss := range tally.Losses() {
 		if loss.Notable() {
 			engine.Warn(ctx, job, loss.String())

@@ -67,7 +67,7 @@ func (c *markerCheck) differ(text string, given, derived [][2]int, r Row) {
 	if len(given) > 0 {
 		marked = shown(text, given[0])
 	}
-	c.first = fmt.Sprintf("in %s they mark %s, the chat template %s", place(r.Source), marked, shown(text, derived[0]))
+	c.first = fmt.Sprintf("in %s they mark %s, the chat template %s", r.Source.Place, marked, shown(text, derived[0]))
 }
 
 // shown is a part of a text, shortened.

@@ -8,8 +8,8 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/llm/token"
 	"github.com/tunebus/tunebus/llm/token/lossmask"
-	"github.com/tunebus/tunebus/pipeline/dataset"
 	"github.com/tunebus/tunebus/pipeline/dataset/row"
+	"github.com/tunebus/tunebus/pipeline/dataset/shape"
 	"github.com/tunebus/tunebus/pipeline/dataset/value"
 )
 
@@ -55,14 +55,14 @@ type Row struct {
 }
 
 // prepare renders, encodes and masks a row.
-func (p *Preparer) prepare(r row.Row, shape dataset.Shape) (Row, error) {
+func (p *Preparer) prepare(r row.Row, s shape.Shape) (Row, error) {
 	if r.IsText() {
 		return Row{r, p.masker.Text(r.Text)}, nil
 	}
 	c := lossmask.Conversation{
 		Messages: conversation(r.Messages),
 		Prompted: r.Prompted,
-		Pair:     r.Prompted > 0 || shape != dataset.Messages && shape != dataset.Conversations,
+		Pair:     r.Prompted > 0 || s != shape.Messages && s != shape.Conversations,
 	}
 	if r.Tools.Kind() != value.Missing {
 		c.Tools = json.RawMessage(r.Tools.AppendJSON(nil))
@@ -74,7 +74,7 @@ func (p *Preparer) prepare(r row.Row, shape dataset.Shape) (Row, error) {
 	}
 	masked, err := p.masker.Conversation(c)
 	if err != nil {
-		return Row{}, fmt.Errorf("%s: %w", place(r), err)
+		return Row{}, fmt.Errorf("%s: %w", r.Place, err)
 	}
 	return Row{r, masked}, nil
 }
@@ -88,6 +88,3 @@ func conversation(messages []row.Message) json.RawMessage {
 	}
 	return row.Conversation(flat)
 }
-
-// place names a row by its file and line.
-func place(r row.Row) string { return fmt.Sprintf("%s:%d", r.Place.File, r.Place.Line) }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tunebus/tunebus/pipeline/dataset"
 	"github.com/tunebus/tunebus/pipeline/dataset/row"
+	"github.com/tunebus/tunebus/pipeline/dataset/shape"
 )
 
 // batchRows is how many rows a worker prepares at a time, so that handing rows over
@@ -37,11 +38,11 @@ func (p *Preparer) Rows(ctx context.Context, set *dataset.Dataset) iter.Seq2[Row
 		defer all.Wait()
 		defer stop()
 		work, order := make(chan *batch), make(chan *batch, 2*workers) // order bounds what is in memory
-		shape := set.Info().Shape
+		s := set.Info().Shape
 		for range workers {
 			all.Go(func() {
 				for b := range work {
-					p.prepareBatch(b, shape)
+					p.prepareBatch(b, s)
 				}
 			})
 		}
@@ -102,11 +103,11 @@ func readBatches(ctx context.Context, set *dataset.Dataset, send func(*batch) bo
 	}
 }
 
-func (p *Preparer) prepareBatch(b *batch, shape dataset.Shape) {
+func (p *Preparer) prepareBatch(b *batch, s shape.Shape) {
 	defer close(b.done)
 	b.prepared = make([]Row, 0, len(b.rows))
 	for _, r := range b.rows {
-		one, err := p.prepare(r, shape)
+		one, err := p.prepare(r, s)
 		if err != nil {
 			b.err = err
 			return

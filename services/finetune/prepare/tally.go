@@ -91,12 +91,11 @@ func (t *Tally) Dataset() events.Dataset {
 	return d
 }
 
-// Loss is a number of rows of which something is missing or gone.
+// Loss is a number of rows of which something is gone.
 type Loss struct {
 	Key      string // of the data set
 	Rows, Of int64
-	// Text says what is lost and which key decides, as the rest of a sentence:
-	// "have no answer; …".
+	// Text says what is lost and which key decides, as the rest of a sentence.
 	Text string
 }
 
@@ -108,12 +107,12 @@ func (l Loss) String() string { return fmt.Sprintf("%s: %s", l.Key, l.sentence()
 
 func (l Loss) sentence() string { return fmt.Sprintf("%d of %d rows %s", l.Rows, l.Of, l.Text) }
 
-// Losses are the rows that are left out or cut, each kind of which there are any.
+// Losses are the rows that are cut, or of which nothing counts, each kind of which
+// there are any. Rows without an answer are in the notes and warnings of the data
+// set itself.
 func (t *Tally) Losses() []Loss {
 	limit := fmt.Sprintf("fine_tuner.max_sequence_length = %d tokens", t.settings.MaxSequenceLength)
 	all := []Loss{
-		{Rows: t.info.Counts.MissingAnswers, Text: "have no answer, and are left out" + t.column()},
-		{Rows: t.info.Counts.Dropped, Text: "have no question or no text, and are left out"},
 		{Rows: t.mute, Text: "have nothing that counts in the loss, and are left out"},
 		{Rows: t.cutInPrompt, Text: "are cut in the prompt, and lose the answer behind it: they are longer than " + limit},
 		{Rows: t.cutInAnswer, Text: "lose the end of their answer: they are longer than " + limit},
@@ -122,14 +121,6 @@ func (t *Tally) Losses() []Loss {
 		all[i].Key, all[i].Of = t.key, t.read()
 	}
 	return slices.DeleteFunc(all, func(l Loss) bool { return l.Rows == 0 })
-}
-
-// column names the key of the column with the answers, where it decides.
-func (t *Tally) column() string {
-	if t.info.Shape != dataset.Question {
-		return ""
-	}
-	return fmt.Sprintf("; fine_tuner.ground_truth_column = %q", t.settings.GroundTruthColumn)
 }
 
 // ErrNothing means that nothing of a data set is left to learn from.
