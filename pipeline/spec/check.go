@@ -2,6 +2,7 @@ package spec
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -80,6 +81,7 @@ func check(s events.Specification) structconf.Faults {
 		}
 		c.require(false, "evaluator.metrics", m, "unknown metric"+suggestion, allowed)
 	}
+	c.gates(e)
 	c.atLeast("pipeline.max_tries", p.MaxTries, 1)
 	c.atLeast("pipeline.max_crashes", p.MaxCrashes, 1)
 	for key, text := range durations(&s) {
@@ -116,8 +118,8 @@ func (c *checker) upTo(key string, v, high float64) {
 }
 
 func (c *checker) positive(key string, v float64) {
-	if !(v > 0) {
-		c.require(false, key, fmt.Sprint(v), "too small", "more than 0")
+	if !(v > 0) || math.IsInf(v, 0) {
+		c.require(false, key, fmt.Sprint(v), "out of range", "more than 0, and finite")
 	}
 }
 
