@@ -65,7 +65,7 @@ func TestEngineBaseModel(t *testing.T) {
 		small(s)
 		s.Inferencer.Baseline = true // there is nothing to compare with
 	})
-	read := []events.Dataset{{Key: "inferencer.testing_data_id", SHA256: fmt.Sprintf("%x", sha256.Sum256([]byte(rows))), Size: int64(len(rows)), Rows: 3}}
+	read := []events.Dataset{{Key: "inferencer.testing_data_id", SHA256: fmt.Sprintf("%x", sha256.Sum256([]byte(rows))), Size: int64(len(rows)), Rows: 3, RowsRead: 3}}
 	if !slices.Equal(c.Datasets, read) {
 		t.Errorf("read %+v, want %+v", c.Datasets, read)
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tunebus/tunebus/llm/token"
 	"github.com/tunebus/tunebus/llm/token/chattemplate"
 	"github.com/tunebus/tunebus/llm/token/jinja/python"
 )
@@ -242,19 +243,19 @@ func (t *turns) header(a answer) (header, rest string, ok bool) {
 // answers: told, the answer as the template writes it, and before it the end of a
 // think block that the prompt has opened.
 func (t *turns) behind(a answer, promptEnd, told string) string {
-	tag, ok := openTag(promptEnd)
-	if !ok {
+	tag := token.OpenThinking(promptEnd)
+	if tag.Open == "" {
 		return told
 	}
 	line := ""
 	if !strings.HasSuffix(promptEnd, "\n") {
 		line = "\n"
 	}
-	if rest, again := strings.CutPrefix(strings.TrimLeft(told, " \n"), tag.open); again {
+	if rest, again := strings.CutPrefix(strings.TrimLeft(told, " \n"), tag.Open); again {
 		return line + strings.TrimLeft(rest, "\n")
 	}
-	if strings.Contains(told, tag.closing) {
+	if strings.Contains(told, tag.Close) {
 		return told
 	}
-	return line + t.reasoning(a.at, tag) + "\n" + tag.closing + "\n\n" + strings.TrimLeft(told, "\n")
+	return line + t.reasoning(a.at, tag) + "\n" + tag.Close + "\n\n" + strings.TrimLeft(told, "\n")
 }

@@ -1,44 +1,25 @@
 package lossmask
 
-import "strings"
+import (
+	"strings"
 
-// thinkTag opens and closes a model's reasoning.
-type thinkTag struct{ open, closing string }
-
-// thinkTags are those of the families in use.
-var thinkTags = []thinkTag{
-	{"<think>", "</think>"},
-	{"<thinking>", "</thinking>"},
-	{"<reasoning>", "</reasoning>"},
-	{"[THINK]", "[/THINK]"},
-	{"<|START_THINKING|>", "<|END_THINKING|>"},
-}
-
-// openTag is the tag of the think block that a text ends in and leaves open.
-func openTag(text string) (thinkTag, bool) {
-	text = strings.TrimSpace(text)
-	for _, tag := range thinkTags {
-		if strings.HasSuffix(text, tag.open) {
-			return tag, true
-		}
-	}
-	return thinkTag{}, false
-}
+	"github.com/tunebus/tunebus/llm/token"
+)
 
 // reasoning is the reasoning of a message that the template leaves out of its
 // answer, or empty.
-func (t *turns) reasoning(at int, tag thinkTag) string {
+func (t *turns) reasoning(at int, tag token.ThinkTag) string {
 	for _, name := range []string{"reasoning_content", "reasoning", "thinking"} {
 		if s, ok := field(t.messages.Items[at], name); ok && s != "" {
 			return strings.Trim(s, "\n")
 		}
 	}
 	content, _ := field(t.messages.Items[at], "content")
-	before, _, ok := strings.Cut(content, tag.closing)
+	before, _, ok := strings.Cut(content, tag.Close)
 	if !ok {
 		return ""
 	}
-	return strings.Trim(strings.TrimPrefix(strings.TrimSpace(before), tag.open), "\n")
+	return strings.Trim(strings.TrimPrefix(strings.TrimSpace(before), tag.Open), "\n")
 }
 
 func commonPrefix(a, b string) int {
