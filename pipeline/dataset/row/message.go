@@ -46,7 +46,7 @@ func (m Message) Role() string { return m.role }
 func (m Message) Value() value.Value { return m.object }
 
 // MarshalJSON implements json.Marshaler.
-func (m Message) MarshalJSON() ([]byte, error) { return m.object.MarshalJSON() }
+func (m Message) MarshalJSON() ([]byte, error) { return m.object.AppendJSON(nil), nil }
 
 // Text returns the text of the content, of which parts are joined. ok is false if
 // there is no content, or parts without a text.

@@ -100,11 +100,11 @@ func (r Row) Digest() string {
 	}
 	content, _ := json.Marshal(struct { // texts and values always have a JSON form
 		Messages []Message
-		Tools    value.Value
+		Tools    json.RawMessage
 		Text     string
 		Truths   []string
 		Images   []string
-	}{r.Messages, r.Tools, r.Text, r.Truths, images})
+	}{r.Messages, r.Tools.AppendJSON(nil), r.Text, r.Truths, images})
 	sum := sha256.Sum256(content)
 	return hex.EncodeToString(sum[:])
 }
