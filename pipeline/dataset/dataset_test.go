@@ -17,7 +17,7 @@ import (
 var defaults = dataset.Columns{Question: "question", Answer: "answer"}
 
 func training() dataset.Want { return dataset.Want{Use: dataset.Training, Columns: defaults} }
-func forTest() dataset.Want { return dataset.Want{Use: dataset.Testing, Columns: defaults} }
+func forTest() dataset.Want  { return dataset.Want{Use: dataset.Testing, Columns: defaults} }
 
 // write creates files in a new folder and returns the folder.
 func write(t testing.TB, files map[string]string) string {

@@ -17,6 +17,8 @@ type Layout struct {
 	Configs []Config
 	// Folders are the folders of a folder without a card, as configurations.
 	Folders []Config
+	// HasCard says that the configurations are those of a card.
+	HasCard bool
 }
 
 // Config is a configuration.
@@ -49,7 +51,7 @@ func Of(files []string, card []byte) (Layout, error) {
 	for _, c := range configs {
 		l.Configs = append(l.Configs, c.config(files))
 	}
-	if len(l.Configs) > 0 {
+	if l.HasCard = len(l.Configs) > 0; l.HasCard {
 		return l, nil
 	}
 	all := Config{IsDefault: true}
@@ -91,7 +93,8 @@ func (c cardConfig) config(files []string) Config {
 		for _, pattern := range s.Path {
 			pattern = path.Join(c.DataDir, pattern)
 			for _, f := range files {
-				if ok, err := doublestar.Match(pattern, f); err == nil && ok && !slices.Contains(found, f) {
+				ok, err := doublestar.Match(pattern, f)
+				if (err == nil && ok || f == pattern) && !slices.Contains(found, f) {
 					found = append(found, f)
 				}
 			}
