@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/tunebus/tunebus/pipeline/dataset/reader/internal/columnar"
 	"github.com/tunebus/tunebus/pipeline/dataset/reader/internal/textfile"
 	"github.com/tunebus/tunebus/pipeline/dataset/value"
 )
@@ -113,6 +114,12 @@ func openRecords(ctx context.Context, path string, format Format, o Options) (re
 			return nil, errors.Join(err, t.Close())
 		}
 		return r, nil
+	case Parquet:
+		p, err := columnar.OpenParquet(ctx, path)
+		if err != nil {
+			return nil, err
+		}
+		return table{p}, nil
 	}
 	return nil, ErrUnknownFormat
 }
