@@ -120,6 +120,12 @@ func openRecords(ctx context.Context, path string, format Format, o Options) (re
 			return nil, err
 		}
 		return table{p}, nil
+	case Arrow:
+		a, err := columnar.OpenArrow(ctx, path)
+		if err != nil {
+			return nil, err
+		}
+		return table{a}, nil
 	}
 	return nil, ErrUnknownFormat
 }

@@ -16,7 +16,11 @@ func recoverDamage(err *error) func() {
 	before := debug.SetPanicOnFault(true)
 	return func() {
 		debug.SetPanicOnFault(before)
-		if p := recover(); p != nil {
+		switch p := recover().(type) {
+		case nil:
+		case *tooLargeError:
+			*err = p
+		default:
 			*err = fmt.Errorf("the file is damaged: %v", p)
 		}
 	}
