@@ -8,6 +8,7 @@ import (
 
 	"github.com/tunebus/tunebus/pipeline/dataset/reader/internal/columnar"
 	"github.com/tunebus/tunebus/pipeline/dataset/reader/internal/textfile"
+	"github.com/tunebus/tunebus/pipeline/dataset/reader/internal/workbook"
 	"github.com/tunebus/tunebus/pipeline/dataset/value"
 )
 
@@ -126,6 +127,12 @@ func openRecords(ctx context.Context, path string, format Format, o Options) (re
 			return nil, err
 		}
 		return table{a}, nil
+	case XLSX:
+		w, err := workbook.Open(ctx, path)
+		if err != nil {
+			return nil, err
+		}
+		return table{w}, nil
 	}
 	return nil, ErrUnknownFormat
 }
