@@ -45,7 +45,7 @@ func TestCases(t *testing.T) {
 		"jsonl-gz/train.jsonl.gz":                  {shape.QuestionAnswer, ferries, nil},
 		"semicolon-csv/train.csv":                  {shape.QuestionAnswer, []string{"user: Where does the ferry land? | assistant: At pier 4, on the left."}, nil},
 		"bare-quote-csv/train.csv":                 {shape.QuestionAnswer, []string{`user: How wide is the pipe? | assistant: It is a 5" pipe.`}, nil},
-		"parquet-date/train.parquet":               {shape.QuestionAnswer, []string{"user: When? | assistant: 2024-03-05"}, nil},
+		"parquet-date/train.parquet":               {shape.QuestionAnswer, []string{"user: When? | assistant: 2024-03-05", "user: How much? | assistant: 2024-03-05", "user: At what time? | assistant: 2024-03-05"}, nil},
 		"parquet-timestamp/train.parquet":          {shape.QuestionAnswer, []string{"user: When exactly? | assistant: 2024-03-05T09:20:00"}, nil},
 		"shape-messages/train.jsonl":               {shape.Messages, withSystem, nil},
 		"shape-messages-parts/train.jsonl":         {shape.Messages, ferries, nil},
