@@ -38,9 +38,10 @@ type runFlags struct {
 func Run(s *session.Session) *cobra.Command {
 	var f runFlags
 	c := &cobra.Command{
-		Use: "run", Short: "Run one pipeline from start to end in this process", Args: cobra.NoArgs,
-		Example: "  tunebus run --config configs/quickstart.toml",
-		RunE: func(c *cobra.Command, _ []string) error {
+		Use: "run [FILE...]", Short: "Run one pipeline from start to end in this process",
+		Example: "  tunebus run configs/quickstart.toml --set fine_tuner.epochs=1",
+		RunE: func(c *cobra.Command, args []string) error {
+			f.request.Files = append(f.request.Files, args...)
 			request, cfg, err := f.read(c, s)
 			if err != nil {
 				return err
