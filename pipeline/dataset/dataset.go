@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 	"path/filepath"
 	"slices"
@@ -156,10 +157,10 @@ func (d *Dataset) open(ctx context.Context, f file) (*reader.File, error) {
 		options.EncodingKey = d.section + ".data_encoding"
 	}
 	r, err := reader.Open(ctx, f.path, options)
-	if err != nil {
-		return nil, withoutPath(f.shown, err)
+	if _, isPath := errors.AsType[*fs.PathError](err); isPath {
+		err = withoutPath(f.shown, err)
 	}
-	return r, nil
+	return r, err
 }
 
 // inspect reads a file to its end.

@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/dataset/source"
 	"github.com/tunebus/tunebus/pipeline/engine"
 )
 
@@ -110,7 +111,7 @@ func (hub) Model(_ context.Context, id, _ string) (string, error) {
 	return "/cache/" + id, nil
 }
 
-func (hub) Dataset(context.Context, string, string) (string, error) {
+func (hub) Dataset(context.Context, string, source.Selection) (string, error) {
 	return "", errors.New("no such data set")
 }
 

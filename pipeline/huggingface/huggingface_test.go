@@ -23,6 +23,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/tunebus/tunebus/pipeline/dataset/source"
 	"github.com/tunebus/tunebus/pipeline/huggingface"
 )
 
@@ -200,7 +201,7 @@ func TestDataset(t *testing.T) {
 	f := newFakeHub(t, map[string]string{
 		"README.md": "x", "data/train.jsonl": `{"question":"q"}`, "data/test.jsonl": `{"question":"t"}`, "dataset_infos.json": "{}", "extra.csv": "a,b",
 	})
-	dir, err := f.client(t, nil).Dataset(t.Context(), "owner/name", "v1")
+	dir, err := f.client(t, nil).Dataset(t.Context(), "owner/name@v1", source.Selection{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,7 +227,7 @@ func TestDatasetWithoutFiles(t *testing.T) {
 		r.URL.Path = strings.ReplaceAll(r.URL.Path, strings.Repeat("a", 40), commit)
 		original(w, r)
 	})
-	dir, err := f.client(t, nil).Dataset(t.Context(), "owner/name", "")
+	dir, err := f.client(t, nil).Dataset(t.Context(), "owner/name", source.Selection{})
 	if err != nil {
 		t.Fatal(err)
 	}

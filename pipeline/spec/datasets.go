@@ -43,10 +43,12 @@ func Source(s events.Specification, key string) source.Source {
 		}
 	}
 	for _, other := range sets {
-		if other.Key != key && source.Same(other.Name, out.Name) {
-			out.SharedWith = other.Key
-			_, out.SharedSelection = source.Parse(other.Name)
-			break
+		if other.Key == key || !source.Same(other.Name, out.Name) {
+			continue
+		}
+		// Of two others the one that selects the same counts.
+		if _, selected := source.Parse(other.Name); out.SharedWith == "" || selected == out.Selection {
+			out.SharedWith, out.SharedSelection = other.Key, selected
 		}
 	}
 	return out

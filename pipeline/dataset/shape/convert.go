@@ -266,7 +266,7 @@ func listOf(r reader.Record, column string) (v value.Value, ok bool, err error) 
 		return parsed, true, nil
 	}
 	if s, err := v.Text(); v.Kind() == value.Text && s == "" && err == nil {
-		return v, false, nil // an empty text where a list is wanted
+		return value.Value{}, false, nil // an empty text where a list is wanted
 	}
 	if v.Kind() == value.Text {
 		return v, false, columnError(column, errors.New("it holds text that is not the JSON of a list"))

@@ -18,7 +18,6 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runrequest"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
-	"github.com/tunebus/tunebus/pipeline/bus/runlister"
 	"github.com/tunebus/tunebus/pipeline/runsummary"
 	"github.com/tunebus/tunebus/pipeline/runwatch"
 	"github.com/tunebus/tunebus/pipeline/settings"
@@ -30,6 +29,8 @@ import (
 type runFlags struct {
 	request  runrequest.Flags
 	services inprocess.Flags
+	// resume is what becomes of unfinished runs on the data folder.
+	resume string
 	// trackingLimit is the longest wait for MLflow after the run's end.
 	trackingLimit time.Duration
 }
@@ -38,9 +39,10 @@ type runFlags struct {
 func Run(s *session.Session) *cobra.Command {
 	var f runFlags
 	c := &cobra.Command{
-		Use: "run", Short: "Run one pipeline from start to end in this process", Args: cobra.NoArgs,
-		Example: "  tunebus run --config configs/quickstart.toml",
-		RunE: func(c *cobra.Command, _ []string) error {
+		Use: "run [FILE...]", Short: "Run one pipeline from start to end in this process",
+		Example: "  tunebus run configs/quickstart.toml --set fine_tuner.epochs=1",
+		RunE: func(c *cobra.Command, args []string) error {
+			f.request.Files = append(f.request.Files, args...)
 			request, cfg, err := f.read(c, s)
 			if err != nil {
 				return err
@@ -57,6 +59,8 @@ func Run(s *session.Session) *cobra.Command {
 	}
 	f.request.AddFlags(c)
 	f.services.AddFlags(c)
+	c.Flags().StringVar(&f.resume, "resume", "", "unfinished runs on the data folder: go on with them first, cancel them, or skip them; default: first, and at a terminal you are asked")
+	session.CompleteValues(c, "resume", resumeModes()...)
 	c.Flags().DurationVar(&f.trackingLimit, "tracking-timeout", 30*time.Second, "longest wait for MLflow behind the end of the run")
 	return c
 }
@@ -64,6 +68,9 @@ func Run(s *session.Session) *cobra.Command {
 // read reads the request, and the settings of the services that will work on
 // it.
 func (f *runFlags) read(c *cobra.Command, s *session.Session) (runrequest.Request, settings.Settings, error) {
+	if err := checkResume(f.resume); err != nil {
+		return runrequest.Request{}, settings.Settings{}, err
+	}
 	request, err := f.request.Request(c)
 	if err != nil {
 		return request, settings.Settings{}, err
@@ -91,13 +98,23 @@ func (f *runFlags) read(c *cobra.Command, s *session.Session) (runrequest.Reques
 // runToEnd starts the services, submits the request to them, and follows the
 // run.
 func runToEnd(ctx context.Context, s *session.Session, cfg settings.Settings, f runFlags, request runrequest.Request) (err error) {
-	local, err := inprocess.Start(ctx, s, cfg, inprocess.Server{RelaxedSync: f.services.RelaxedSync})
+	gate := newJobGate()
+	defer gate.decide(nil) // nothing waits for a decision that will not come
+	local, err := inprocess.Start(ctx, s, cfg, inprocess.Server{RelaxedSync: f.services.RelaxedSync, Skip: gate.skip})
 	if err != nil {
 		return err
 	}
-	defer func() { err = exit.Join(err, local.Stop()) }()
-	if open, err := runlister.New(local.Bus).Open(ctx); err == nil && len(open) > 0 {
-		s.Console.Say("finishing what was interrupted on this data folder: %s", strings.Join(open, ", "))
+	defer func() {
+		gate.decide(nil)
+		err = exit.Join(err, local.Stop())
+	}()
+	left, err := unfinished{session: s, bus: local.Bus, cfg: cfg, gate: gate, mode: f.resume}.settle(ctx)
+	if err != nil {
+		return err
+	}
+	gate.decide(nil) // there was no unfinished run
+	if len(left) > 0 {
+		defer s.Console.Say("left unfinished on the data folder %s: %s", cfg.Data.Folder, strings.Join(left, ", "))
 	}
 	sequence, err := request.Publish(ctx, journal.New(local.Bus), local.Store)
 	if err != nil {
