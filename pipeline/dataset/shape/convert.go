@@ -162,13 +162,22 @@ func (c *Converter) answered(prompt []row.Message, r reader.Record, column strin
 
 // references adds the column references to the ground truths.
 func (c *Converter) references(r reader.Record, truths []string) ([]string, error) {
-	more, err := cells(r, referencesColumn)
+	more, err := cells(asList(r, referencesColumn), referencesColumn)
 	for _, s := range more {
 		if !slices.Contains(truths, s) {
 			truths = append(truths, s)
 		}
 	}
 	return truths, err
+}
+
+// asList returns the record with the list that the text of a column is the JSON of.
+func asList(r reader.Record, column string) reader.Record {
+	v, _ := r.Get(column)
+	if parsed, ok := parseList(v); ok {
+		r.Fields = []value.Field{{Name: column, Value: parsed}}
+	}
+	return r
 }
 
 // unanswered is what a record without an answer lacks.
