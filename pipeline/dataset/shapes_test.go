@@ -230,6 +230,16 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// TestLateColumn: the first rows of JSON may lack a key that later ones have.
+func TestLateColumn(t *testing.T) {
+	t.Parallel()
+	rows := strings.Repeat(`{"question": "1"}`+"\n", 150) + `{"question": "1", "answer": "2"}`
+	got, info, err := read(t, file(t, "rows.jsonl", rows), training())
+	if err != nil || len(got) != 1 || info.Counts.MissingAnswers != 150 {
+		t.Errorf("%d rows, %+v, %v", len(got), info.Counts, err)
+	}
+}
+
 // TestPreference: an engine with a method for it gets both answers.
 func TestPreference(t *testing.T) {
 	t.Parallel()

@@ -32,7 +32,7 @@ func (c *Converter) alpaca(r reader.Record) (row.Row, Lack, error) {
 	if err != nil {
 		return row.Row{}, Nothing, err
 	}
-	if messages, err = c.withSystemColumn(messages, r); err != nil {
+	if messages, err = withSystemColumn(messages, r); err != nil {
 		return row.Row{}, Nothing, err
 	}
 	return c.answered(append(messages, row.NewMessage(row.User, instruction)), r, outputColumn)
