@@ -30,6 +30,9 @@ func (c *Console) Fact(e events.Event) {
 	case events.PhaseCompleted:
 		c.Say("%-10s %s after %.1f s", e.Phase, e.Conclusion, e.EndedAt.Sub(e.StartedAt).Seconds())
 		for _, n := range e.Notes {
+			if c.noted[n] {
+				continue
+			}
 			c.Say("           note: %s", n)
 		}
 		if e.Error != nil {
