@@ -126,6 +126,7 @@ type Evaluator struct {
 	Gates                      map[string]float64 `json:"gates,omitempty" doc:"smallest mean of a score, by its name, for the run to pass"`
 	AnswerColumn               string             `json:"answer_column" default:"" doc:"column with the answer in a file of answers; empty: recognised by its name"`
 	StripReasoning             bool               `json:"strip_reasoning" default:"true" doc:"answers are scored without the text of a think block"`
+	GateCoverage               float64            `json:"gate_coverage" default:"0" doc:"smallest share of the rows that need a score for a gate to be met, up to 1; 0: 1 for reference metrics, 0.95 for judged ones"`
 	LLM                        string             `json:"llm" default:"gpt-4o-mini" doc:"model that judges"`
 	Embedding                  string             `json:"embedding" default:"text-embedding-3-small" doc:"model that embeds"`
 	JudgeBaseURL               string             `json:"judge_base_url" default:"" doc:"OpenAI-compatible server of the judge; its origin has to be allowed"`

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -40,6 +41,30 @@ func TestMetricsAreAllowedAndDescribed(t *testing.T) {
 			if !strings.Contains(manual, "`"+name+"`") {
 				t.Errorf("docs/own-data.md does not describe %s", name)
 			}
+		}
+	}
+}
+
+// TestScoresOfMetrics: what a specification may name in a gate is what the metrics
+// compute.
+func TestScoresOfMetrics(t *testing.T) {
+	t.Parallel()
+	for _, name := range metric.Names() {
+		m, err := metric.New(name, metric.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := metric.NewAggregate(metric.Suite{m})
+		all.Add(metric.Suite{m}.Score(metric.Row{Answer: "a b c d", GroundTruth: "a b c d", KeyFact: "a"}))
+		got := slices.Sorted(maps.Keys(all.Result()))
+		want := slices.Sorted(slices.Values(spec.Scores(name)))
+		if !slices.Equal(got, want) || spec.Scores(name)[0] != m.Headline() {
+			t.Errorf("%s has the scores %q, spec.Scores says %q", name, got, spec.Scores(name))
+		}
+	}
+	for _, name := range judge.Names() {
+		if scores := spec.Scores(name); len(scores) == 0 || scores[0] != name {
+			t.Errorf("spec.Scores of %s are %q", name, scores)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"sync"
 	"time"
 
@@ -103,10 +104,14 @@ func (r *Recorder) add(step, total int64, points []events.Point) (ev events.Prog
 	return r.batch.take(now), true, nil
 }
 
-// stamped returns a copy of points in which each has a step and a time.
+// stamped returns a copy of points in which each has a step and a time. A value
+// that is no finite number has no place in JSON, and events leave it out as well.
 func stamped(points []events.Point, step int64, now time.Time) []events.Point {
-	out := make([]events.Point, len(points))
-	for i, p := range points {
+	out := make([]events.Point, 0, len(points))
+	for _, p := range points {
+		if math.IsNaN(p.Value) || math.IsInf(p.Value, 0) {
+			continue
+		}
 		if p.Time.IsZero() {
 			p.Time = now
 		}
@@ -114,7 +119,7 @@ func stamped(points []events.Point, step int64, now time.Time) []events.Point {
 			p.Step = step
 		}
 		p.Key = events.Cut(p.Key, events.MaxNameBytes) // as events have it, so that the history agrees with the stream
-		out[i] = p
+		out = append(out, p)
 	}
 	return out
 }

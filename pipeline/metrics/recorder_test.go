@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -125,6 +126,23 @@ func TestRecorder(t *testing.T) {
 			t.Errorf("%d batches with %d points", len(s.published), points)
 		}
 	})
+}
+
+// TestRecorderNoNumbers: a value that JSON has not is left out and fails nothing.
+func TestRecorderNoNumbers(t *testing.T) {
+	t.Parallel()
+	f, s := &folder{dir: t.TempDir()}, &stream{}
+	r, err := metrics.Start(t.Context(), config(f, s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Record(t.Context(), 1, 2, []events.Point{loss(1, math.NaN()), loss(2, 0.5), loss(3, math.Inf(-1))}); err != nil {
+		t.Fatal(err)
+	}
+	path, err := r.Finish(t.Context())
+	if err != nil || read(t, path) != "loss:2=0.5" {
+		t.Errorf("history %s, %v", path, err)
+	}
 }
 
 // TestRecorderWithoutPoints needs no scratch folder and makes no history.

@@ -2,7 +2,6 @@ package spec
 
 import (
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -76,11 +75,7 @@ func check(s events.Specification) structconf.Faults {
 	c.upTo("evaluator.cost_per_million_input_tokens", e.CostPerMillionInputTokens, 1e9)
 	c.upTo("evaluator.cost_per_million_output_tokens", e.CostPerMillionOutputTokens, 1e9)
 	c.metrics("evaluator.metrics", e.Metrics)
-	for _, name := range slices.Sorted(maps.Keys(e.Gates)) {
-		if v := e.Gates[name]; math.IsInf(v, 0) || math.IsNaN(v) {
-			c.require(false, "evaluator.gates."+name, fmt.Sprint(v), "want a number", "a finite number")
-		}
-	}
+	c.gates(e)
 	c.between("pipeline.max_tries", p.MaxTries, 1, maxSteps)
 	c.between("pipeline.max_crashes", p.MaxCrashes, 1, maxSteps)
 	for key, text := range durations(&s) {
@@ -128,7 +123,7 @@ func (c *checker) upTo(key string, v, high float64) {
 
 func (c *checker) positive(key string, v float64) {
 	if !(v > 0) || math.IsInf(v, 0) {
-		c.require(false, key, fmt.Sprint(v), "out of range", "more than 0")
+		c.require(false, key, fmt.Sprint(v), "out of range", "more than 0, and finite")
 	}
 }
 

@@ -49,14 +49,14 @@ func TestSet(t *testing.T) {
 		}
 		return clitest.Run(t, args...)
 	}
-	status, out, screen := check("evaluator.gates.rouge_score=0.5", "evaluator.gates.chrf=null", "evaluator.metrics=[\"chrf\"]", "fine_tuner.target_modules=q_proj, v_proj",
+	status, out, screen := check("evaluator.gates.rouge_score=0.5", "evaluator.gates.chrf=null", "evaluator.metrics=[\"rouge_score\",\"bleu_score\"]", "fine_tuner.target_modules=q_proj, v_proj",
 		"fine_tuner.use_gradient_checkpointing=unsloth", "fine_tuner.epochs=7", "inferencer.baseline=true", "fine_tuner.learning_rate=1e-3", "fine_tuner.timeout=2h")
 	var got events.Specification
 	if err := json.Unmarshal([]byte(out), &got); err != nil || status != 0 {
 		t.Fatalf("status %d, %v\n%s%s", status, err, out, screen)
 	}
 	want := events.Specification{}
-	want.Evaluator.Gates, want.Evaluator.Metrics = map[string]float64{"rouge_score": 0.5, "bleu_score": 0.2}, []string{"chrf"}
+	want.Evaluator.Gates, want.Evaluator.Metrics = map[string]float64{"rouge_score": 0.5, "bleu_score": 0.2}, []string{"rouge_score", "bleu_score"}
 	want.FineTuner.TargetModules, want.FineTuner.UseGradientCheckpointing = events.Modules{"q_proj", "v_proj"}, "unsloth"
 	f := got.FineTuner
 	if !reflect.DeepEqual(got.Evaluator.Gates, want.Evaluator.Gates) || !slices.Equal(got.Evaluator.Metrics, want.Evaluator.Metrics) || !slices.Equal(f.TargetModules, want.FineTuner.TargetModules) ||
