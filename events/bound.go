@@ -36,7 +36,7 @@ func Bound(ev Event) Event {
 	case TrackingCompleted:
 		return e.bounded()
 	case Progress:
-		e.Points = boundPoints(e.Points)
+		e.Points, e.WaitsFor = boundPoints(e.Points), Cut(e.WaitsFor, MaxNoteBytes)
 		return e
 	case Telemetry:
 		e.Points = boundPoints(e.Points)

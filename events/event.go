@@ -303,6 +303,9 @@ type Progress struct {
 	Points  []Point `json:"points,omitempty"`
 	// RemainingSeconds is the estimated remaining time.
 	RemainingSeconds float64 `json:"remaining_seconds,omitempty"`
+	// WaitsFor is what the attempt waits for, such as "the artifact store to have
+	// room". Empty means that it does not wait, or not for long.
+	WaitsFor string `json:"waits_for,omitempty"`
 }
 
 // Telemetry is a sample of the worker's machine. The keys are MLflow's names of

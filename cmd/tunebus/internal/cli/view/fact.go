@@ -42,3 +42,19 @@ func (c *Console) Fact(e events.Event) {
 		c.Say("cancel requested %s", e.Reason)
 	}
 }
+
+// waitsForWorker says that nobody takes the jobs of a queue, which is phase/name.
+func waitsForWorker(queue string) string {
+	return fmt.Sprintf("waits for a worker of %s: none has been seen", queue)
+}
+
+// WaitsForWorker writes that the job of a phase waits in a queue from which no worker
+// takes jobs.
+func (c *Console) WaitsForWorker(p events.Phase, queue string) {
+	c.Say("%-10s %s", p, waitsForWorker(queue))
+}
+
+// WaitsFor writes what the attempt at a phase waits for.
+func (c *Console) WaitsFor(p events.Phase, what string) {
+	c.Say("%-10s waits for %s", p, printable(what))
+}
