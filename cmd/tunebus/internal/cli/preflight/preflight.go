@@ -106,7 +106,7 @@ func onHub(ctx context.Context, cfg settings.Settings, p spec.Path) *Missing {
 	})
 	if err == nil {
 		if strings.HasSuffix(p.Key, "_data_id") {
-			err = c.HasDataset(ctx, p.Value)
+			err = c.HasDataset(ctx, p.Place())
 		} else {
 			err = c.HasModel(ctx, p.Value)
 		}
