@@ -38,6 +38,7 @@ func Bound(ev Event) Event {
 	case Progress:
 		e.Points, e.Stage = boundPoints(e.Points), Cut(e.Stage, MaxNameBytes)
 		e.Warnings = boundList(e.Warnings, maxWarnings, func(w string) string { return Cut(w, MaxNoteBytes) })
+		e.WaitsFor = Cut(e.WaitsFor, MaxNoteBytes)
 		return e
 	case Telemetry:
 		e.Points = boundPoints(e.Points)

@@ -308,6 +308,9 @@ type Progress struct {
 	Warnings []string `json:"warnings,omitempty"`
 	// RemainingSeconds is the estimated remaining time.
 	RemainingSeconds float64 `json:"remaining_seconds,omitempty"`
+	// WaitsFor is what the attempt waits for, such as "the artifact store to have
+	// room". Empty means that it does not wait, or not for long.
+	WaitsFor string `json:"waits_for,omitempty"`
 }
 
 // StagePrepare is the stage in which a phase reads and encodes its data.

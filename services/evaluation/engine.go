@@ -8,6 +8,7 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/prediction"
+	"github.com/tunebus/tunebus/pipeline/spec"
 	"github.com/tunebus/tunebus/services/evaluation/metric"
 )
 
@@ -40,7 +41,10 @@ func (e Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error)
 	s := job.Request.Specification.Evaluator
 	suite, suiteNotes := newSuite(s)
 	judging, judgeNotes := e.Judge.open(s)
-	res.Notes = slices.Concat(Notes(s), suiteNotes, judgeNotes)
+	res.Notes = slices.Concat(
+		spec.EngineNotes(job.Request.Specification, events.Evaluation, spec.Builtin).Lines(),
+		suiteNotes, judgeNotes,
+	)
 	in, err := openInputs(ctx, job)
 	defer in.close()
 	if err != nil {

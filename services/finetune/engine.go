@@ -10,6 +10,7 @@ import (
 	"github.com/tunebus/tunebus/llm/token"
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/progress"
+	"github.com/tunebus/tunebus/pipeline/spec"
 )
 
 // Engine is the built-in engine: it trains on the CPU, in pure Go.
@@ -18,7 +19,7 @@ type Engine struct{}
 // Run implements [engine.Engine].
 func (Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error) {
 	s := job.Request.Specification.FineTuner
-	res := engine.Result{Notes: Notes(s)}
+	res := engine.Result{Notes: spec.EngineNotes(job.Request.Specification, events.Finetune, spec.Builtin).Lines()}
 	base, err := job.Model(ctx, "fine_tuner.base_model_id", s.BaseModelID)
 	if err != nil {
 		return res, err

@@ -14,6 +14,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/prediction"
 	"github.com/tunebus/tunebus/pipeline/progress"
+	"github.com/tunebus/tunebus/pipeline/spec"
 )
 
 // Engine is the built-in engine: it generates on the CPU, in pure Go.
@@ -26,7 +27,7 @@ type Engine struct {
 // Run implements [engine.Engine].
 func (e Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error) {
 	s := job.Request.Specification.Inferencer
-	res := engine.Result{Notes: Notes(s)}
+	res := engine.Result{Notes: spec.EngineNotes(job.Request.Specification, events.Inference, spec.Builtin).Lines()}
 	base, tuned, err := fetchModels(ctx, job)
 	if err != nil {
 		return res, err

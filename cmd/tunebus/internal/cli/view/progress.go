@@ -16,6 +16,7 @@ import (
 // Progress shows how far the phases of a run are. It is safe for concurrent
 // use.
 type Progress interface {
+	// Show shows a step. An event that tells only of a wait is no step.
 	Show(events.Progress)
 	Completed(events.Phase, events.Conclusion)
 	// Close ends the display; the last state stays on the screen.
@@ -41,10 +42,7 @@ type progressLines struct {
 func (l *progressLines) Show(p events.Progress) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.console.warn(p) {
-		return
-	}
-	if time.Since(l.last) < 2*time.Second {
+	if l.console.warn(p) || isWait(p) || time.Since(l.last) < 2*time.Second {
 		return
 	}
 	l.last = time.Now()
@@ -76,6 +74,9 @@ func (*progressLines) Completed(events.Phase, events.Conclusion) {}
 
 // Close implements [Progress].
 func (*progressLines) Close() {}
+
+// isWait reports whether an event tells only of a wait, or of its end.
+func isWait(p events.Progress) bool { return p.WaitsFor != "" || p.Total == 0 && len(p.Points) == 0 }
 
 // newest returns the newest value of each metric.
 func newest(p events.Progress) map[string]float64 {
@@ -135,7 +136,7 @@ func newProgressBars(c *Console) *progressBars {
 
 // Show implements [Progress].
 func (b *progressBars) Show(p events.Progress) {
-	if b.console.warn(p) {
+	if b.console.warn(p) || isWait(p) {
 		return
 	}
 	b.mu.Lock()
