@@ -3,7 +3,9 @@ package cases_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -16,9 +18,10 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/llm/token"
 	"github.com/tunebus/tunebus/pipeline/dataset"
-	"github.com/tunebus/tunebus/pipeline/dataset/shape"
 	"github.com/tunebus/tunebus/pipeline/dataset/source"
+	"github.com/tunebus/tunebus/pipeline/prediction"
 	"github.com/tunebus/tunebus/pipeline/spec"
+	"github.com/tunebus/tunebus/services/finetune"
 	"github.com/tunebus/tunebus/services/finetune/prepare"
 )
 
@@ -42,7 +45,7 @@ func TestCases(t *testing.T) {
 			t.Parallel()
 			for i, r := range w.Runs {
 				dir := setUp(t, name, r)
-				faults := r.faults(r.try(t, dir), dir+"/data", os.TempDir()+"/tunebus")
+				faults := r.faults(r.try(t, dir))
 				if slices.Contains(notYet, name) {
 					if len(faults) == 0 && len(w.Runs) == 1 {
 						t.Errorf("it is right now, and leaves the list notYet")
@@ -139,36 +142,78 @@ func (r run) write(t *testing.T, path string) {
 	}
 }
 
-// shown is what "show --json" says of a run.
-type shown struct {
-	RunID  string `json:"run_id"`
-	Phases map[string]struct {
-		Attempts []struct{} `json:"attempts"`
-	}
-}
-
 // try runs the program.
 func (r run) try(t *testing.T, dir string) (got outcome) {
 	t.Helper()
 	config := filepath.Join(dir, "case.toml")
 	r.write(t, config)
-	args := append([]string{"run", "--json", "--run-id", "case", "--config", config}, clitest.Folders(dir)...)
+	work := t.TempDir()
+	args := append([]string{"run", "--json", "--run-id", "case", "--config", config}, clitest.Folders(work)...)
 	if r.What == "answers" {
 		args = append(args, "--predictions", filepath.Join(dir, r.File))
 	}
 	var out string
 	got.exit, out, got.screen = clitest.Run(t, args...)
-	var end struct {
-		Scores map[string]float64 `json:"scores"`
-	}
-	_ = json.Unmarshal([]byte(out), &end) // a refusal prints none
-	got.scores = end.Scores
 	got.started = strings.Contains(got.screen, " started")
-	_ = shown{}
-	if r.What == "train" && r.Exit == 0 {
+	got.hidden = work
+	if got.exit != 0 {
+		return got
+	}
+	var end struct {
+		Scores   map[string]float64
+		Coverage map[string]events.Coverage
+	}
+	if err := json.Unmarshal([]byte(out), &end); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	got.scores, got.coverage = end.Scores, map[string]float64{}
+	for metric, c := range end.Coverage {
+		got.coverage[metric] = c.Share()
+	}
+	var shown struct {
+		Phases []struct{ Datasets []map[string]any }
+	}
+	clitest.Result(t, &shown, "show", "case", "--data", work+"/data")
+	got.counts = map[string]int64{}
+	for _, p := range shown.Phases {
+		for _, d := range p.Datasets[:min(len(p.Datasets), 1)] {
+			for name, v := range d {
+				if n, ok := v.(float64); ok && len(got.counts) < len(d) {
+					got.counts[name] = int64(n)
+				}
+			}
+		}
+		if len(got.counts) > 0 {
+			break
+		}
+	}
+	got.references = references(t, filepath.Join(work, "data/artifacts/runs/case/inference/1", prediction.FileName))
+	if r.What == "train" {
 		got.rows, got.rowsErr = r.prepare(t.Context(), dir)
 	}
 	return got
+}
+
+// references are those of each prediction that has several.
+func references(t *testing.T, path string) (out [][]string) {
+	t.Helper()
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for p, err := range prediction.Read(f) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(p.References) > 0 {
+			out = append(out, p.References)
+		}
+	}
+	return out
 }
 
 // prepare prepares the rows as the engine does, on a day that never changes.
@@ -186,10 +231,7 @@ func (r run) prepare(ctx context.Context, dir string) ([]trained, error) {
 		return nil, err
 	}
 	f := s.FineTuner
-	set, err := dataset.Open(ctx, source.Source{Path: filepath.Join(dir, f.TrainingDataID), Key: "fine_tuner.training_data_id", Name: f.TrainingDataID, Split: source.Train}, dataset.Want{
-		Use: dataset.Training, Shape: shape.Shape(f.DataFormat), Encoding: f.DataEncoding,
-		Columns: dataset.Columns{Question: f.QuestionColumn, Answer: f.GroundTruthColumn},
-	})
+	set, err := dataset.Open(ctx, source.Source{Path: filepath.Join(dir, f.TrainingDataID), Key: "fine_tuner.training_data_id", Name: f.TrainingDataID, Split: source.Train}, finetune.Want(f))
 	if err != nil {
 		return nil, err
 	}
@@ -211,5 +253,3 @@ func (r run) prepare(ctx context.Context, dir string) ([]trained, error) {
 	}
 	return out, nil
 }
-
-var _ = events.Finetune
