@@ -7,8 +7,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
+	"github.com/tunebus/tunebus/llm"
+	"github.com/tunebus/tunebus/llm/examplefile"
 	"github.com/tunebus/tunebus/llm/token"
 	"github.com/tunebus/tunebus/pipeline/dataset"
 	"github.com/tunebus/tunebus/pipeline/dataset/source"
@@ -50,29 +53,63 @@ func writeMessages(tb testing.TB, path string, rows int) {
 	}
 }
 
-// BenchmarkRows prepares rows of messages of about a thousand bytes.
+// BenchmarkRows prepares rows of messages of about a thousand bytes, and writes their
+// tokens as the engine does. The variable PREPARE_ROWS names a file of other rows:
+// testdata/speed.py compares with TRL on it.
 func BenchmarkRows(b *testing.B) {
-	path := filepath.Join(b.TempDir(), "train.jsonl")
-	const rows = 5000
-	writeMessages(b, path, rows)
+	path := os.Getenv("PREPARE_ROWS")
+	if path == "" {
+		path = filepath.Join(b.TempDir(), "train.jsonl")
+		writeMessages(b, path, 5000)
+	}
 	tok, err := token.Open(base)
 	if err != nil {
 		b.Fatal(err)
 	}
-	set, err := dataset.Open(b.Context(), source.Source{Path: path}, dataset.Want{Use: dataset.Training, Columns: dataset.Columns{Question: "question", Answer: "answer"}})
-	if err != nil {
-		b.Fatal(err)
-	}
-	s := spec.Defaults().FineTuner
-	p := prepare.New(tok, prepare.Config{FineTuner: s})
+	p := prepare.New(tok, prepare.Config{FineTuner: spec.Defaults().FineTuner})
 	n := 0
+	began := usage(b)
 	for b.Loop() {
-		for _, err := range p.Rows(b.Context(), set) {
+		w, err := examplefile.Create(filepath.Join(b.TempDir(), "tokens"))
+		if err != nil {
+			b.Fatal(err)
+		}
+		set, err := dataset.Open(b.Context(), source.Source{Path: path}, dataset.Want{Use: dataset.Training, Columns: dataset.Columns{Question: "question", Answer: "answer"}})
+		if err != nil {
+			b.Fatal(err)
+		}
+		for row, err := range p.Rows(b.Context(), set) {
 			if err != nil {
 				b.Fatal(err)
 			}
+			for _, e := range row.Examples {
+				if err := w.Add(llm.Example{IDs: e.IDs, Count: e.Count}); err != nil {
+					b.Fatal(err)
+				}
+			}
 			n++
 		}
+		examples, err := w.Examples()
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := examples.Close(); err != nil {
+			b.Fatal(err)
+		}
 	}
+	used := usage(b)
+	cpu := seconds(used.Utime) + seconds(used.Stime) - seconds(began.Utime) - seconds(began.Stime)
 	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "rows/s")
+	b.ReportMetric(1e6*cpu/float64(n), "µs-processor/row")
+	b.ReportMetric(float64(used.Maxrss)/1024, "MiB-resident")
 }
+
+func usage(b *testing.B) (u syscall.Rusage) {
+	b.Helper()
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return u
+}
+
+func seconds(t syscall.Timeval) float64 { return float64(t.Sec) + float64(t.Usec)/1e6 }
