@@ -1,38 +1,23 @@
 package runcmd
 
 import (
-	"context"
-	"errors"
-	"fmt"
 	"os"
-	"reflect"
-	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
-	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/follow"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/inprocess"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/localrun"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/preflight"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runrequest"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
-	"github.com/tunebus/tunebus/pipeline/bus/journal"
-	"github.com/tunebus/tunebus/pipeline/runsummary"
-	"github.com/tunebus/tunebus/pipeline/runwatch"
 	"github.com/tunebus/tunebus/pipeline/settings"
-	"github.com/tunebus/tunebus/pipeline/shellquote"
 	"github.com/tunebus/tunebus/services/evaluation"
-	"github.com/tunebus/tunebus/services/tracker/report"
 )
 
 type runFlags struct {
 	request  runrequest.Flags
 	services inprocess.Flags
-	// resume is what becomes of unfinished runs on the data folder.
-	resume string
-	// trackingLimit is the longest wait for MLflow after the run's end.
-	trackingLimit time.Duration
+	local    localrun.Flags
 }
 
 // Run is "tunebus run".
@@ -54,21 +39,23 @@ func Run(s *session.Session) *cobra.Command {
 			if warning != "" {
 				s.Console.Say("%s", warning)
 			}
-			return runToEnd(c.Context(), s, cfg, f, request)
+			return f.local.ToEnd(c.Context(), s, localrun.Start{
+				Settings:       cfg,
+				Specifications: f.request.Files,
+				RelaxedSync:    f.services.RelaxedSync,
+			}, request)
 		},
 	}
 	f.request.AddFlags(c)
 	f.services.AddFlags(c)
-	c.Flags().StringVar(&f.resume, "resume", "", "unfinished runs on the data folder: go on with them first, cancel them, or skip them; default: first, and at a terminal you are asked")
-	session.CompleteValues(c, "resume", resumeModes()...)
-	c.Flags().DurationVar(&f.trackingLimit, "tracking-timeout", 30*time.Second, "longest wait for MLflow behind the end of the run")
+	f.local.AddFlags(c)
 	return c
 }
 
 // read reads the request, and the settings of the services that will work on
 // it.
 func (f *runFlags) read(c *cobra.Command, s *session.Session) (runrequest.Request, settings.Settings, error) {
-	if err := checkResume(f.resume); err != nil {
+	if err := f.local.Check(); err != nil {
 		return runrequest.Request{}, settings.Settings{}, err
 	}
 	request, err := f.request.Request(c)
@@ -93,71 +80,4 @@ func (f *runFlags) read(c *cobra.Command, s *session.Session) (runrequest.Reques
 		return request, cfg, err
 	}
 	return request, cfg, request.CheckNoSecrets(cfg)
-}
-
-// runToEnd starts the services, submits the request to them, and follows the
-// run.
-func runToEnd(ctx context.Context, s *session.Session, cfg settings.Settings, f runFlags, request runrequest.Request) (err error) {
-	gate := newJobGate()
-	defer gate.decide(nil) // nothing waits for a decision that will not come
-	local, err := inprocess.Start(ctx, s, cfg, inprocess.Server{RelaxedSync: f.services.RelaxedSync, Skip: gate.skip})
-	if err != nil {
-		return err
-	}
-	defer func() {
-		gate.decide(nil)
-		err = exit.Join(err, local.Stop())
-	}()
-	left, err := unfinished{session: s, bus: local.Bus, cfg: cfg, gate: gate, mode: f.resume}.settle(ctx)
-	if err != nil {
-		return err
-	}
-	gate.decide(nil) // there was no unfinished run
-	if len(left) > 0 {
-		defer s.Console.Say("left unfinished on the data folder %s: %s", cfg.Data.Folder, strings.Join(left, ", "))
-	}
-	sequence, err := request.Publish(ctx, journal.New(local.Bus), local.Store)
-	if err != nil {
-		return err
-	}
-	again := runsummary.Retry{Command: request.Again}
-	run, err := follow.Show(ctx, s.Console, local.Bus, follow.Run{ID: request.ID, Request: sequence, Tracking: f.trackingLimit})
-	if err != nil {
-		if ctx.Err() != nil {
-			s.Console.Say("interrupted; the next run or up on this data folder goes on with %s", request.ID)
-		} else if _, ok := errors.AsType[*runwatch.UnansweredError](err); ok {
-			err = exit.Timeout(fmt.Errorf("%w\nrun %s is stored, and this goes on with it:\n  %s",
-				err, request.ID, s.CommandLine("up", "--data", cfg.Data.Folder)))
-		}
-		return err
-	}
-	summary := runsummary.Of(run)
-	summary.AddReports(cfg.Tracker.Reports, report.WorkbookName, report.SummaryName, report.PipelineSummaryName)
-	status := follow.End(s.Console, run, summary, again)
-	if run.Tracked == nil {
-		s.Console.Say("tracking is pending: %s could not be reached; this sends it later:\n  %s",
-			cfg.Tracker.TrackingURI, trackLater(s, cfg, f.request.Files, request.ID))
-	}
-	return status
-}
-
-// trackLater is the command that tracks a run whose MLflow could not be
-// reached, on the data folder that this process leaves behind.
-func trackLater(s *session.Session, cfg settings.Settings, specifications []string, run string) string {
-	words := []string{
-		"tunebus", "replay", "tracking", "--run", run,
-		"--data", cfg.Data.Folder, "--reports", cfg.Tracker.Reports, "--tracking-uri", cfg.Tracker.TrackingURI,
-	}
-	files := s.SettingsFlags()
-	// A file of the specification may hold settings, too.
-	without, err := s.Settings()
-	with, werr := s.Settings(specifications...)
-	if err == nil && werr == nil && !reflect.DeepEqual(without, with) {
-		files = s.SettingsFiles()
-		files = append(files[:len(files):len(files)], specifications...)
-	}
-	for _, f := range files {
-		words = append(words, "--settings", f)
-	}
-	return shellquote.Join(words...)
 }

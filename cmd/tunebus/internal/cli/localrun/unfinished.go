@@ -1,4 +1,4 @@
-package runcmd
+package localrun
 
 import (
 	"context"
