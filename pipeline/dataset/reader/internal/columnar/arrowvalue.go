@@ -145,6 +145,9 @@ func arrowNested(a arrow.Array, i int) (value.Value, error) {
 			}
 			entries = append(entries, entry)
 		}
+		if t, ok := a.DataType().(*arrow.MapType); ok && t.KeyType().ID() != arrow.STRING && t.KeyType().ID() != arrow.LARGE_STRING {
+			return value.OfList(entries), nil
+		}
 		return mapValue(entries), nil
 	case array.ListLike:
 		element, ok := a.DataType().(arrow.ListLikeType)
