@@ -2,7 +2,6 @@ package value
 
 import (
 	"slices"
-	"strings"
 )
 
 const (
@@ -73,7 +72,7 @@ func (d *JSONDecoder) value(text []byte) (Value, error) {
 }
 
 func (d *JSONDecoder) start(text []byte) {
-	d.c.text, d.c.copied, d.c.at = text, string(text), 0
+	d.c.text, d.c.at = text, 0
 	d.depth, d.values, d.names = 0, d.values[:0], d.names[:0]
 	d.c.blanks()
 }
@@ -214,7 +213,7 @@ type nameTable struct {
 	oldest int // the next of shapes to be replaced
 }
 
-// name returns a string that is not a part of a longer text, if it is known.
+// name returns the string of an equal name.
 func (t *nameTable) name(s string) string {
 	if name, ok := t.names[s]; ok {
 		return name
@@ -223,7 +222,6 @@ func (t *nameTable) name(s string) string {
 		if t.names == nil {
 			t.names = map[string]string{}
 		}
-		s = strings.Clone(s)
 		t.names[s] = s
 	}
 	return s
