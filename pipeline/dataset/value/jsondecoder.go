@@ -22,6 +22,7 @@ const (
 type JSONDecoder struct {
 	c      cursor
 	depth  int
+	left   int             // values that the text may still have
 	wanted map[string]bool // nil: all
 	known  nameTable
 	// values and names are stacks with the parts of the lists and objects that are
@@ -73,7 +74,7 @@ func (d *JSONDecoder) value(text []byte) (Value, error) {
 
 func (d *JSONDecoder) start(text []byte) {
 	d.c.text, d.c.at = text, 0
-	d.depth, d.values, d.names = 0, d.values[:0], d.names[:0]
+	d.depth, d.left, d.values, d.names = 0, MaxValues, d.values[:0], d.names[:0]
 	d.c.blanks()
 }
 
@@ -87,6 +88,9 @@ func (d *JSONDecoder) end() error {
 
 // next reads the value at the position.
 func (d *JSONDecoder) next() (Value, error) {
+	if d.left--; d.left < 0 {
+		return Value{}, d.c.problem("there are more than %d values", MaxValues)
+	}
 	switch b := d.c.peek(); {
 	case b == '"':
 		s, err := d.c.string()

@@ -61,7 +61,9 @@ func (r *leafReader) read() error {
 				return err
 			}
 		}
-		r.memory = append(r.memory, l)
+		if r.memory = append(r.memory, l); len(r.memory) > value.MaxValues {
+			return errTooManyValues
+		}
 		if r.node.repetition == 0 {
 			r.row = r.memory
 			return nil
