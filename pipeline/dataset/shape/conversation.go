@@ -20,7 +20,7 @@ func (c *Converter) conversation(r reader.Record, column string) (row.Row, Lack,
 			return row.Row{}, Nothing, err
 		}
 	}
-	tools, _, err := listOf(r, toolsColumn)
+	tools, err := listOf(r, toolsColumn)
 	if err != nil {
 		return row.Row{}, Nothing, err
 	}
@@ -102,7 +102,7 @@ func withSystemColumn(messages []row.Message, r reader.Record) ([]row.Message, e
 
 // messagesIn returns the messages of a column; none if it is missing.
 func messagesIn(r reader.Record, column string) ([]row.Message, error) {
-	list, _, err := listOf(r, column)
+	list, err := listOf(r, column)
 	if err != nil {
 		return nil, err
 	}

@@ -260,24 +260,20 @@ func textsOf(v value.Value, column string) ([]string, error) {
 	return out, nil
 }
 
-// listOf returns the list that a column has, also as JSON. ok is false if it is
-// missing.
-func listOf(r reader.Record, column string) (v value.Value, ok bool, err error) {
-	v, _ = r.Get(column)
-	if v.IsMissing() {
-		return v, false, nil
-	}
-	if v.Kind() == value.List {
-		return v, true, nil
-	}
+// listOf returns the list that a column has, also as JSON; missing if there is none.
+func listOf(r reader.Record, column string) (value.Value, error) {
+	v, _ := r.Get(column)
 	if parsed, ok := parseList(v); ok {
-		return parsed, true, nil
+		return parsed, nil
 	}
-	if s, err := v.Text(); v.Kind() == value.Text && s == "" && err == nil {
-		return value.Value{}, false, nil // an empty text where a list is wanted
+	switch v.Kind() {
+	case value.Missing, value.List:
+		return v, nil
+	case value.Text:
+		if s, err := v.Text(); s == "" && err == nil {
+			return value.Value{}, nil // an empty text where a list is wanted
+		}
+		return v, columnError(column, errors.New("it holds text that is not the JSON of a list"))
 	}
-	if v.Kind() == value.Text {
-		return v, false, columnError(column, errors.New("it holds text that is not the JSON of a list"))
-	}
-	return v, false, columnError(column, fmt.Errorf("it holds %s, not a list", v.Kind()))
+	return v, columnError(column, fmt.Errorf("it holds %s, not a list", v.Kind()))
 }

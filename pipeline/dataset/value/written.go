@@ -28,6 +28,8 @@ func OfFloat(f float64, bits int) Value {
 		return OfNumber("inf")
 	case math.IsInf(f, -1):
 		return OfNumber("-inf")
+	case f == math.Trunc(f) && math.Abs(f) < 1e16:
+		return OfNumber(strconv.FormatFloat(f, 'f', 1, 64))
 	}
 	return OfNumber(withPoint(strconv.FormatFloat(f, 'e', -1, bits)))
 }
@@ -36,7 +38,7 @@ func OfFloat(f float64, bits int) Value {
 // mean the same number of this size.
 func OfFloat16(bits uint16) Value {
 	f := float16(bits)
-	if math.IsNaN(f) || math.IsInf(f, 0) || f == 0 {
+	if math.IsNaN(f) || f == math.Trunc(f) { // an infinite number is whole
 		return OfFloat(f, 64)
 	}
 	// Half of the way to the next number, which on one side may be nearer.
@@ -78,8 +80,8 @@ func trimZeros(written string) string {
 	return digits + "e" + exponent
 }
 
-// withPoint turns 1.5e+01 into 15.0, the form that Python and JSON use between 1e-4
-// and 1e16.
+// withPoint turns 1.52e+01, which is no whole number, into 15.2: the form that Python
+// uses between 1e-4 and 1e16.
 func withPoint(written string) string {
 	digits, power, _ := strings.Cut(written, "e")
 	exponent, err := strconv.Atoi(power)
@@ -91,11 +93,8 @@ func withPoint(written string) string {
 		sign, digits = "-", digits[1:]
 	}
 	digits = strings.Replace(digits, ".", "", 1)
-	switch {
-	case exponent < 0:
+	if exponent < 0 {
 		return sign + "0." + strings.Repeat("0", -exponent-1) + digits
-	case exponent >= len(digits)-1:
-		return sign + digits + strings.Repeat("0", exponent-len(digits)+1) + ".0"
 	}
 	return sign + digits[:exponent+1] + "." + digits[exponent+1:]
 }

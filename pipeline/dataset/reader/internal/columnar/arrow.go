@@ -1,7 +1,6 @@
 package columnar
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -20,26 +19,22 @@ import (
 const (
 	// maxBatch limits the memory for a record batch, which is read as a whole.
 	maxBatch = 512 << 20
-	// maxMetadata limits the description of a record batch or the schema.
-	maxMetadata = 64 << 20
+	// maxMetadata limits the description of a record batch or of the columns, and
+	// maxEntries their parts.
+	maxMetadata = 16 << 20
+	maxEntries  = 1 << 20
 )
 
 // Arrow reads the rows of an Arrow file (Feather version 2) or an Arrow stream.
 type Arrow struct {
 	file    *os.File
-	source  batches
+	source  *ipc.Reader
 	ctx     readContext
 	names   []string
 	wanted  []int // indexes of the columns
 	batch   arrow.RecordBatch
 	inBatch int // rows of batch that were read
 	row     int
-}
-
-// batches are the record batches of a file. The batch is valid until the next call.
-type batches interface {
-	Schema() *arrow.Schema
-	next() (arrow.RecordBatch, error)
 }
 
 // OpenArrow opens an Arrow file or stream; the first bytes tell which. ctx ends the
@@ -59,20 +54,15 @@ func OpenArrow(ctx context.Context, path string) (_ *Arrow, err error) {
 		return nil, err
 	}
 	a := &Arrow{file: f, ctx: func() error { return context.Cause(ctx) }}
-	start := make([]byte, len(ipc.Magic))
-	if _, err := f.ReadAt(start, 0); err != nil && err != io.EOF {
-		return nil, err
+	messages, err := newMessageReader(progressReaderAt{ctx, f}, info.Size())
+	if err == nil {
+		a.source, err = newArrowReader(messages)
 	}
-	if string(start[:4]) == "FEA1" {
-		return nil, fault.At(0, "it is Feather version 1, which is not read; pandas' to_feather writes version 2, and Parquet is read as well")
-	}
-	// A section, since the reader of Arrow looks for the end of a file.
-	section := io.NewSectionReader(progressReaderAt{ctx, f}, 0, info.Size())
-	if a.source, err = openBatches(section, string(start) == string(ipc.Magic)); err != nil {
+	if err != nil {
 		if cause := context.Cause(ctx); cause != nil {
 			return nil, cause
 		}
-		return nil, fault.At(0, "it is damaged, not whole, or no Arrow file: %w", err)
+		return nil, fault.At(0, "%w", err)
 	}
 	for _, field := range a.source.Schema().Fields() {
 		if slices.Contains(a.names, field.Name) {
@@ -84,52 +74,16 @@ func OpenArrow(ctx context.Context, path string) (_ *Arrow, err error) {
 	return a, nil
 }
 
-// openBatches opens a file, or else a stream.
-func openBatches(section *io.SectionReader, file bool) (b batches, err error) {
+func newArrowReader(m *messageReader) (r *ipc.Reader, err error) {
 	defer recoverDamage(&err)()
-	options := []ipc.Option{
-		ipc.WithAllocator(&boundedAllocator{Allocator: memory.NewGoAllocator()}),
-		ipc.WithBodySizeLimit(maxBatch), ipc.WithMetadataSizeLimit(maxMetadata),
-	}
-	if file {
-		r, err := ipc.NewFileReader(section, options...)
-		if err != nil {
-			return nil, err
-		}
-		return &fileBatches{FileReader: r}, nil
-	}
-	r, err := ipc.NewReader(bufio.NewReader(section), options...)
-	if err != nil {
-		return nil, err
-	}
-	return streamBatches{r}, nil
+	r, err = ipc.NewReaderFromMessageReader(m, ipc.WithAllocator(&boundedAllocator{Allocator: memory.NewGoAllocator()}))
+	return r, m.cause(err)
 }
 
-type fileBatches struct {
-	*ipc.FileReader
-	read int
-	last arrow.RecordBatch
-}
-
-func (f *fileBatches) next() (_ arrow.RecordBatch, err error) {
+// nextBatch returns the next record batch, which is valid until the next call.
+func (a *Arrow) nextBatch() (_ arrow.RecordBatch, err error) {
 	defer recoverDamage(&err)()
-	if f.last != nil {
-		f.last.Release()
-		f.last = nil
-	}
-	if f.read >= f.NumRecords() {
-		return nil, io.EOF
-	}
-	f.last, err = f.RecordBatchAt(f.read)
-	f.read++
-	return f.last, err
-}
-
-type streamBatches struct{ *ipc.Reader }
-
-func (s streamBatches) next() (_ arrow.RecordBatch, err error) {
-	defer recoverDamage(&err)()
-	return s.Read()
+	return a.source.Read()
 }
 
 // Columns are the names of the columns.
@@ -151,12 +105,15 @@ func (a *Arrow) Next() (row int, fields []value.Field, err error) {
 		if err := a.ctx(); err != nil {
 			return 0, nil, err
 		}
-		a.batch, err = a.source.next()
+		a.batch, err = a.nextBatch()
 		if err == io.EOF {
 			return 0, nil, io.EOF
 		}
 		if err != nil {
 			return 0, nil, a.batchError(err)
+		}
+		if a.batch.NumRows() > maxRows {
+			return 0, nil, a.batchError(errDamaged)
 		}
 		a.inBatch = 0
 	}
@@ -190,7 +147,8 @@ func (a *Arrow) fields() ([]value.Field, error) {
 
 func (a *Arrow) cell(column int) (_ value.Value, err error) {
 	defer recoverDamage(&err)()
-	return arrowValue(a.source.Schema().Field(column), a.batch.Column(column), a.inBatch)
+	c := arrowCell{left: value.MaxValues}
+	return c.value(a.source.Schema().Field(column), a.batch.Column(column), a.inBatch)
 }
 
 // Close closes the file.

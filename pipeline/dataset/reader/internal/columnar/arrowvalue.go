@@ -13,9 +13,17 @@ import (
 	"github.com/tunebus/tunebus/pipeline/dataset/value"
 )
 
-// arrowValue returns the value at an index of an array. Texts are copied, since the
-// array is in the memory of its batch.
-func arrowValue(f arrow.Field, a arrow.Array, i int) (value.Value, error) {
+// arrowCell builds the value of one cell. Texts are copied, since an array is in
+// the memory of its batch.
+type arrowCell struct {
+	left int // values that the cell may still have; lists of nulls take no space in a file
+}
+
+// value returns the value at an index of an array.
+func (c *arrowCell) value(f arrow.Field, a arrow.Array, i int) (value.Value, error) {
+	if c.left--; c.left < 0 {
+		return value.Value{}, errTooManyValues
+	}
 	if a.IsNull(i) {
 		return value.Value{}, nil
 	}
@@ -26,12 +34,12 @@ func arrowValue(f arrow.Field, a arrow.Array, i int) (value.Value, error) {
 		return value.OfBool(a.Value(i)), nil
 	case *array.Dictionary:
 		f.Type = a.Dictionary().DataType()
-		return arrowValue(f, a.Dictionary(), a.GetValueIndex(i))
+		return c.value(f, a.Dictionary(), a.GetValueIndex(i))
 	case *array.RunEndEncoded:
-		return arrowValue(f, a.Values(), a.GetPhysicalIndex(i))
+		return c.value(f, a.Values(), a.GetPhysicalIndex(i))
 	case array.ExtensionArray:
 		f.Type = a.Storage().DataType()
-		return arrowValue(f, a.Storage(), i)
+		return c.value(f, a.Storage(), i)
 	case array.StringLike:
 		s := a.Value(i)
 		if !utf8.ValidString(s) {
@@ -53,7 +61,7 @@ func arrowValue(f arrow.Field, a arrow.Array, i int) (value.Value, error) {
 	if v, ok := arrowTime(a, i); ok {
 		return v, nil
 	}
-	return arrowNested(a, i)
+	return c.nested(a, i)
 }
 
 func arrowNumber(a arrow.Array, i int) (value.Value, bool) {
@@ -132,18 +140,21 @@ func floorDiv(a, b int64) int64 {
 	return q
 }
 
-// arrowNested returns a list or an object.
-func arrowNested(a arrow.Array, i int) (value.Value, error) {
+// nested returns a list or an object.
+func (c *arrowCell) nested(a arrow.Array, i int) (value.Value, error) {
 	switch a := a.(type) {
 	case *array.Map: // is a list as well
 		start, end := a.ValueOffsets(i)
-		entries := make([]value.Value, 0, end-start)
+		var entries []value.Value
 		for j := int(start); j < int(end); j++ {
-			entry, err := arrowStruct(a.ListValues(), j)
+			entry, err := c.object(a.ListValues(), j)
 			if err != nil {
 				return value.Value{}, err
 			}
 			entries = append(entries, entry)
+		}
+		if t, ok := a.DataType().(*arrow.MapType); ok && t.KeyType().ID() != arrow.STRING && t.KeyType().ID() != arrow.LARGE_STRING {
+			return value.OfList(entries), nil
 		}
 		return mapValue(entries), nil
 	case array.ListLike:
@@ -154,7 +165,7 @@ func arrowNested(a arrow.Array, i int) (value.Value, error) {
 		start, end := a.ValueOffsets(i)
 		var items []value.Value
 		for j := int(start); j < int(end); j++ {
-			item, err := arrowValue(element.ElemField(), a.ListValues(), j)
+			item, err := c.value(element.ElemField(), a.ListValues(), j)
 			if err != nil {
 				return value.Value{}, err
 			}
@@ -162,7 +173,7 @@ func arrowNested(a arrow.Array, i int) (value.Value, error) {
 		}
 		return value.OfList(items), nil
 	case *array.Struct:
-		return arrowStruct(a, i)
+		return c.object(a, i)
 	case array.Union:
 		child := a.ChildID(i)
 		if dense, ok := a.(*array.DenseUnion); ok {
@@ -172,12 +183,12 @@ func arrowNested(a arrow.Array, i int) (value.Value, error) {
 		if !ok {
 			break
 		}
-		return arrowValue(t.Fields()[child], a.Field(child), i)
+		return c.value(t.Fields()[child], a.Field(child), i)
 	}
 	return value.Value{}, fmt.Errorf("it holds values of Arrow's type %s, which are not read", a.DataType())
 }
 
-func arrowStruct(a arrow.Array, i int) (value.Value, error) {
+func (c *arrowCell) object(a arrow.Array, i int) (value.Value, error) {
 	s, ok := a.(*array.Struct)
 	if !ok {
 		return value.Value{}, fmt.Errorf("it holds entries of Arrow's type %s, which are not read", a.DataType())
@@ -188,7 +199,7 @@ func arrowStruct(a arrow.Array, i int) (value.Value, error) {
 	}
 	fields := make([]value.Field, s.NumField())
 	for j := range fields {
-		v, err := arrowValue(t.Field(j), s.Field(j), i)
+		v, err := c.value(t.Field(j), s.Field(j), i)
 		if err != nil {
 			return value.Value{}, err
 		}

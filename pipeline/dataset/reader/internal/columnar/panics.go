@@ -1,8 +1,16 @@
 package columnar
 
 import (
+	"errors"
 	"fmt"
 	"runtime/debug"
+
+	"github.com/tunebus/tunebus/pipeline/dataset/value"
+)
+
+var (
+	errDamaged       = errors.New("the file is damaged")
+	errTooManyValues = fmt.Errorf("it has more than %d values", value.MaxValues)
 )
 
 // recoverDamage turns a panic into an error. It is for calls of libraries that

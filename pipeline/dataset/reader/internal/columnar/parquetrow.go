@@ -61,7 +61,9 @@ func (r *leafReader) read() error {
 				return err
 			}
 		}
-		r.memory = append(r.memory, l)
+		if r.memory = append(r.memory, l); len(r.memory) > value.MaxValues {
+			return errTooManyValues
+		}
 		if r.node.repetition == 0 {
 			r.row = r.memory
 			return nil
@@ -210,8 +212,8 @@ func (p *Parquet) one(n *node) (value.Value, error) {
 	return value.OfObject(fields), nil
 }
 
-// mapValue turns entries of a key and a value into an object, if the keys are texts
-// and differ; otherwise the entries stay a list.
+// mapValue turns entries of a text as key and a value into an object, if the keys
+// differ; otherwise the entries stay a list.
 func mapValue(entries []value.Value) value.Value {
 	fields := make([]value.Field, 0, len(entries))
 	known := make(map[string]bool, len(entries))

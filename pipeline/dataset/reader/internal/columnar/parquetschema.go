@@ -15,7 +15,7 @@ const (
 	leaf   shape = iota
 	group        // a structure
 	list         // has one child, which is repeated
-	keyMap       // has one child, which is repeated and has a key and a value
+	keyMap       // has one child, which is repeated and has a text as key, and a value
 )
 
 // node is a part of the schema.
@@ -31,6 +31,7 @@ type node struct {
 	children   []*node
 	column     *parquet.Column // of a leaf
 	convert    convert         // of a leaf
+	isText     bool            // of a leaf
 	below      []*node         // the leaves below, or the leaf itself
 }
 
@@ -58,6 +59,7 @@ func buildNodes(c *parquet.Column, s *schemaElements) ([]*node, error) {
 		}
 		if child.Leaf() {
 			n.column, n.convert, n.below = child, conversionOf(element), []*node{n}
+			n.isText = isText(element)
 			nodes = append(nodes, n)
 			continue
 		}
@@ -99,8 +101,9 @@ func shapeOf(e *format.SchemaElement, n *node) shape {
 	return group
 }
 
+// mapOrList is a list of entries if the keys are no texts.
 func mapOrList(n *node) shape {
-	if entry := n.children[0]; entry.shape == group && len(entry.children) == 2 {
+	if entry := n.children[0]; entry.shape == group && len(entry.children) == 2 && entry.children[0].isText {
 		return keyMap
 	}
 	return list

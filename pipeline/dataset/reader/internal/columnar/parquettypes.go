@@ -71,6 +71,14 @@ func conversionOf(e *format.SchemaElement) convert {
 	return physical
 }
 
+// isText reports whether the values of a leaf are texts.
+func isText(e *format.SchemaElement) bool {
+	if _, ok := e.LogicalType.Value.(*format.StringType); ok {
+		return true
+	}
+	return e.LogicalType.Value == nil && e.ConvertedType.Valid && e.ConvertedType.V == deprecated.UTF8
+}
+
 // physical converts a value that has no logical type.
 func physical(v parquet.Value) (value.Value, error) {
 	switch v.Kind() {

@@ -197,11 +197,11 @@ func (s *Sheet) row() (int, []cell, error) {
 
 // Close closes the file.
 func (s *Sheet) Close() error {
-	var err error
 	if s.part != nil {
-		err = s.part.Close()
+		// Its error is that of its last Read.
+		_ = s.part.Close()
 	}
-	return errors.Join(err, s.file.Close())
+	return s.file.Close()
 }
 
 // archive has the parts of a workbook.
