@@ -35,7 +35,7 @@ type Result struct {
 	// Coverage and BaselineCoverage say for how many rows each score stands.
 	Coverage, BaselineCoverage map[string]events.Coverage
 	Gates                      []events.Gate
-	TokensIn, TokensOut    int64
+	TokensIn, TokensOut        int64
 	// Notes name the options that were asked for and not honoured.
 	Notes []string
 }
