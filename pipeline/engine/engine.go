@@ -32,8 +32,10 @@ type Result struct {
 	// Scores are those of the tuned model, BaselineScores those of the base
 	// model.
 	Scores, BaselineScores map[string]float64
-	Gates                  []events.Gate
-	TokensIn, TokensOut    int64
+	// Coverage and BaselineCoverage say for how many rows each score stands.
+	Coverage, BaselineCoverage map[string]events.Coverage
+	Gates                      []events.Gate
+	TokensIn, TokensOut        int64
 	// Notes name the options that were asked for and not honoured.
 	Notes []string
 }

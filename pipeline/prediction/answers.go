@@ -16,6 +16,9 @@ type Source struct {
 	Path string
 	// Name is the file as the person knows it, for errors. Empty means the path.
 	Name string
+	// Encoding is the character encoding of a text file; empty means UTF-8, or what
+	// a byte order mark says.
+	Encoding string
 	// Columns are those that keys of the specification name.
 	Columns Columns
 	// NeedsGroundTruth refuses a file in which no column has ground truths.
@@ -27,8 +30,15 @@ type Source struct {
 type Answers struct {
 	source Source
 	names  names
-	rows   int64
+	counts Counts
 	note   string
+}
+
+// Counts are the rows of a file, and those that lack something.
+type Counts struct {
+	Rows, NoGroundTruth, NoAnswer int64
+	// FirstError is the reason that the first row without an answer gives.
+	FirstError string
 }
 
 // maxFaults is how many faults of a file are named.
@@ -47,7 +57,7 @@ func Open(ctx context.Context, s Source) (*Answers, error) {
 	if err != nil {
 		return nil, err
 	}
-	if a.rows == 0 {
+	if a.counts.Rows == 0 {
 		return nil, fmt.Errorf("%s: %w", s.Name, ErrEmpty)
 	}
 	if a.names, err = chooseNames(s.Name, columns, s.Columns, s.NeedsGroundTruth); err != nil {
@@ -67,7 +77,7 @@ func (a *Answers) scan(ctx context.Context) ([]string, error) {
 	}
 	for err == nil {
 		if _, err = f.Next(); err == nil {
-			a.rows++
+			a.counts.Rows++
 		}
 	}
 	columns := f.Columns()
@@ -94,7 +104,9 @@ func (a *Answers) check(ctx context.Context) error {
 			faults = append(faults, err)
 			break
 		}
-		if _, err := a.prediction(f.Format(), record, 0); err != nil {
+		p, err := a.prediction(f.Format(), record, 0)
+		a.counts.add(p)
+		if err != nil {
 			if len(faults) < maxFaults {
 				faults = append(faults, err)
 			} else {
@@ -109,7 +121,7 @@ func (a *Answers) check(ctx context.Context) error {
 }
 
 func (a *Answers) open(ctx context.Context) (*reader.File, error) {
-	f, err := reader.Open(ctx, a.source.Path, reader.Options{Name: a.source.Name})
+	f, err := reader.Open(ctx, a.source.Path, reader.Options{Name: a.source.Name, Encoding: a.source.Encoding, EncodingKey: "inferencer.data_encoding"})
 	if errors.Is(err, reader.ErrUnknownFormat) {
 		err = fmt.Errorf("%s: %w", a.source.Name, err)
 	}
@@ -124,7 +136,22 @@ func atEnd(err error) bool {
 }
 
 // Len is the number of rows.
-func (a *Answers) Len() int64 { return a.rows }
+func (a *Answers) Len() int64 { return a.counts.Rows }
+
+// Counts are the rows, and those that lack something.
+func (a *Answers) Counts() Counts { return a.counts }
+
+func (c *Counts) add(p Prediction) {
+	if p.NoGroundTruth {
+		c.NoGroundTruth++
+	}
+	if p.NoAnswer {
+		c.NoAnswer++
+	}
+	if c.FirstError == "" {
+		c.FirstError = p.Error
+	}
+}
 
 // Note says under which names the file is read; empty for tunebus's own.
 func (a *Answers) Note() string { return a.note }

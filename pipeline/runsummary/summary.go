@@ -23,9 +23,12 @@ type Summary struct {
 	Phases         []events.PhaseResult `json:"phases,omitempty"`
 	Scores         map[string]float64   `json:"scores,omitempty"`
 	BaselineScores map[string]float64   `json:"baseline_scores,omitempty"`
-	Gates          []events.Gate        `json:"gates,omitempty"`
-	FailedPhases   []events.Phase       `json:"failed_phases,omitempty"`
-	Links          map[string]string    `json:"links,omitempty"`
+	// Coverage and BaselineCoverage say for how many rows each score stands.
+	Coverage         map[string]events.Coverage `json:"coverage,omitempty"`
+	BaselineCoverage map[string]events.Coverage `json:"baseline_coverage,omitempty"`
+	Gates            []events.Gate              `json:"gates,omitempty"`
+	FailedPhases     []events.Phase             `json:"failed_phases,omitempty"`
+	Links            map[string]string          `json:"links,omitempty"`
 	// Gaps name what tracking lost for good, and why.
 	Gaps    []string `json:"tracking_gaps,omitempty"`
 	Pending bool     `json:"tracking_pending"`
@@ -39,6 +42,7 @@ func Of(run events.Run) Summary {
 	}
 	if c := run.Completed; c != nil {
 		s.Seconds, s.Phases, s.Scores, s.BaselineScores = c.DurationSeconds, c.Phases, c.Scores, c.BaselineScores
+		s.Coverage, s.BaselineCoverage = c.Coverage, c.BaselineCoverage
 		s.Gates, s.FailedPhases = c.Gates, c.FailedPhases
 	}
 	if run.Tracked != nil {

@@ -75,6 +75,15 @@ func (c *checker) gates(e events.Evaluator) {
 	c.upTo("evaluator.gate_coverage", e.GateCoverage, 1)
 }
 
+// MainScore is the main score of the metric that has a score; the score itself if
+// no metric has it.
+func MainScore(score string) string {
+	if m := metricOf(score); m != "" {
+		return Scores(m)[0]
+	}
+	return score
+}
+
 // metricOf is the metric that has a score; empty if none has.
 func metricOf(score string) string {
 	for _, m := range Metrics() {

@@ -2,27 +2,33 @@ package evaluation
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/prediction"
 	"github.com/tunebus/tunebus/pipeline/spec"
-	"github.com/tunebus/tunebus/services/evaluation/metric"
 )
 
 // Row is one line of the artifact [events.ArtifactScores].
 type Row struct {
-	Index          int64              `json:"index"`
-	Question       string             `json:"question"`
-	GroundTruth    string             `json:"ground_truth"`
+	// Index is the row's position in the file of answers, from 0.
+	Index       int64  `json:"index"`
+	Question    string `json:"question"`
+	GroundTruth string `json:"ground_truth"`
+	// References are all right answers where there are several.
+	References []string `json:"references,omitempty"`
+	// Answer is what was scored, Reasoning the think block before it.
 	Answer         string             `json:"answer"`
+	Reasoning      string             `json:"reasoning,omitempty"`
 	BaselineAnswer string             `json:"baseline_answer,omitempty"`
 	KeyFact        string             `json:"key_fact,omitempty"`
 	Scores         map[string]float64 `json:"scores,omitempty"`
 	BaselineScores map[string]float64 `json:"baseline_scores,omitempty"`
-	Error          string             `json:"error,omitempty"`
+	// Unscored has the reason for each metric, by its main score, that Scores lacks.
+	Unscored         map[string]string `json:"unscored,omitempty"`
+	BaselineUnscored map[string]string `json:"baseline_unscored,omitempty"`
+	Error            string            `json:"error,omitempty"`
 	// Reasons are the judge's reasons for the scores of Answer, by metric.
 	Reasons map[string][]string `json:"reasons,omitempty"`
 }
@@ -40,13 +46,12 @@ func (e Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error)
 	var res engine.Result
 	s := job.Request.Specification.Evaluator
 	suite, suiteNotes := newSuite(s)
-	judging, judgeNotes := e.Judge.open(s)
-	res.Notes = slices.Concat(
-		spec.EngineNotes(job.Request.Specification, events.Evaluation, spec.Builtin).Lines(),
-		suiteNotes, judgeNotes,
-	)
+	judging := e.Judge.open(s)
+	res.Notes = append(spec.EngineNotes(job.Request.Specification, events.Evaluation, spec.Builtin).Lines(), suiteNotes...)
 	in, err := openInputs(ctx, job)
-	defer in.close()
+	if in != nil {
+		res.Notes = append(res.Notes, in.notes()...)
+	}
 	if err != nil {
 		return res, err
 	}
@@ -59,23 +64,15 @@ func (e Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error)
 		return res, err
 	}
 	defer judgements.close()
-	sc := &scoring{job: job, suite: suite, judging: judging, judgements: judgements, tuned: metric.NewAggregate(suite)}
-	if in.baseline != nil {
-		sc.baseline = metric.NewAggregate(suite)
-	}
+	sc := newScoring(job, suite, judging, judgements, in)
 	job.Stage(engine.StageScore)
 	if err = sc.run(ctx, in, path); err != nil {
 		return res, judgements.saveLast(ctx, err)
 	}
-	res.Scores = sc.tuned.Result()
-	if sc.baseline != nil {
-		res.BaselineScores = sc.baseline.Result()
-	}
-	res.Statistics = statistics(res.Scores, sc.tuned.Rows())
+	sc.result(&res)
+	res.TokensIn, res.TokensOut = judging.finish(s, res.Statistics)
 	var notes []string
-	res.TokensIn, res.TokensOut, notes = judging.finish(s, res.Statistics)
-	res.Notes = append(res.Notes, notes...)
-	res.Gates, notes = gates(s.Gates, res.Scores)
+	res.Gates, notes = gates(s, res.Scores, res.Coverage)
 	res.Notes = append(res.Notes, notes...)
 	a, err := job.PutFile(ctx, events.ArtifactScores, prediction.MediaType, path)
 	if err != nil {

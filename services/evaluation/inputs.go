@@ -1,96 +1,175 @@
 package evaluation
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
-	"os"
+	"path"
+	"path/filepath"
+	"strings"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/dataset/reader"
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/prediction"
-	"github.com/tunebus/tunebus/pipeline/progress"
+	"github.com/tunebus/tunebus/pipeline/spec"
 )
 
 // inputs are the answers to score.
 type inputs struct {
-	rows    int64
-	answers iter.Seq2[prediction.Prediction, error]
-	// baseline returns the base model's answer to the next row. It is nil where
-	// the run has no baseline.
-	baseline func() (prediction.Prediction, error, bool)
-
-	closers []func()
+	tuned    *prediction.Answers
+	baseline *prediction.Answers // nil where the run has no baseline
+	strip    bool                // see [prediction.SplitReasoning]
 }
 
-func (in *inputs) close() {
-	for _, c := range in.closers {
-		c()
-	}
-}
-
-// openInputs fetches and opens the predictions of a job. The inputs have to be
-// closed, also after an error.
+// openInputs fetches the predictions of a job and reads them once, so that their
+// faults are known before a judge is paid.
 func openInputs(ctx context.Context, job *engine.Job) (*inputs, error) {
-	in := &inputs{}
-	if job.Request.Inputs.Predictions == nil {
-		return in, engine.Permanent("missing_input", errors.New("evaluation: the run has no predictions"))
+	req := job.Request
+	if req.Inputs.Predictions == nil {
+		return nil, engine.Permanent("missing_input", errors.New("evaluation: the run has no predictions"))
 	}
-	f, err := in.open(ctx, job, *job.Request.Inputs.Predictions, prediction.FileName)
-	if err != nil {
-		return in, fmt.Errorf("fetch predictions: %w", err)
+	in := &inputs{strip: req.Specification.Evaluator.StripReasoning}
+	var err error
+	if in.tuned, err = openAnswers(ctx, job, *req.Inputs.Predictions, prediction.FileName); err != nil {
+		return nil, fmt.Errorf("predictions: %w", err)
 	}
-	if in.rows, err = countRows(ctx, f); err != nil {
-		return in, err
-	}
-	in.answers = prediction.Read(f)
-	if ref := job.Request.Inputs.BaselinePredictions; ref != nil {
-		f, err := in.open(ctx, job, *ref, prediction.BaselineFileName)
-		if err != nil {
-			return in, fmt.Errorf("fetch the base model's predictions: %w", err)
+	if ref := req.Inputs.BaselinePredictions; ref != nil {
+		if in.baseline, err = openAnswers(ctx, job, *ref, prediction.BaselineFileName); err != nil {
+			return nil, fmt.Errorf("predictions of the base model: %w", err)
 		}
-		next, stop := iter.Pull2(prediction.Read(f))
-		in.closers = append(in.closers, stop)
-		in.baseline = next
+		if a, b := in.tuned.Len(), in.baseline.Len(); a != b {
+			return nil, engine.Permanent("bad_predictions", fmt.Errorf(
+				"the base model's predictions do not belong to the same rows: there are %d, and %d predictions", b, a))
+		}
 	}
-	return in, nil
+	return in, in.check(req.Specification.Evaluator.Metrics)
 }
 
-func (in *inputs) open(ctx context.Context, job *engine.Job, ref events.Reference, name string) (*os.File, error) {
-	path, err := job.Fetch(ctx, ref, name)
+func openAnswers(ctx context.Context, job *engine.Job, ref events.Reference, name string) (*prediction.Answers, error) {
+	file, err := job.Fetch(ctx, ref, fileName(ref, name))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("fetch: %w", err)
 	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
+	a, err := prediction.Open(ctx, AnswersSource(job.Request.Specification, file, path.Base(ref.Key)))
+	if err != nil && ctx.Err() == nil {
+		return nil, engine.Permanent("bad_predictions", err)
 	}
-	in.closers = append(in.closers, func() { _ = f.Close() }) // read only
-	return f, nil
+	return a, err
 }
 
-// countRows counts the lines that are not empty, for the progress, and rewinds
-// the file.
-func countRows(ctx context.Context, f *os.File) (int64, error) {
-	n := int64(0)
-	lines := bufio.NewReader(progress.Reader(ctx, f))
-	for {
-		line, err := lines.ReadBytes('\n')
-		if len(line) > 1 {
-			n++
+// AnswersSource is a file of answers as a specification has it read. name is what
+// the person calls the file.
+func AnswersSource(s events.Specification, file, name string) prediction.Source {
+	named := func(column, otherwise string) string {
+		if column == otherwise {
+			return ""
 		}
-		if errors.Is(err, io.EOF) {
-			break
+		return column
+	}
+	return prediction.Source{
+		Path:     file,
+		Name:     name,
+		Encoding: s.Inferencer.DataEncoding,
+		Columns: prediction.Columns{
+			Answer:      s.Evaluator.AnswerColumn,
+			Question:    named(s.Inferencer.QuestionColumn, "question"),
+			GroundTruth: named(s.Inferencer.GroundTruthColumn, "answer"),
+		},
+		NeedsGroundTruth: spec.NeedsGroundTruth(s.Evaluator.Metrics),
+	}
+}
+
+// fileName is the name under which an artifact is fetched: that of the kind of
+// file, with the extension of the artifact, which says its format. Nothing else of
+// a name that an event holds becomes a path.
+func fileName(ref events.Reference, name string) string {
+	if _, ok := reader.FormatOf(ref.Key); !ok {
+		return name
+	}
+	key := strings.ToLower(path.Base(ref.Key))
+	extension := filepath.Ext(key)
+	if extension == ".gz" || extension == ".zst" {
+		extension = filepath.Ext(strings.TrimSuffix(key, extension)) + extension
+	}
+	return strings.TrimSuffix(name, filepath.Ext(name)) + extension
+}
+
+// check refuses answers of which no row could be scored.
+func (in *inputs) check(metrics []string) error {
+	n := in.tuned.Counts()
+	needTruth := len(metrics) > 0
+	for _, m := range metrics {
+		needTruth = needTruth && spec.NeedsGroundTruth([]string{m})
+	}
+	switch {
+	case n.NoAnswer == n.Rows:
+		why := "their column is empty; evaluator.answer_column names another one"
+		if n.FirstError != "" {
+			why = n.FirstError
 		}
-		if err != nil {
-			return 0, fmt.Errorf("count predictions: %w", err)
+		return engine.Permanent("no_answers", fmt.Errorf("predictions: none of %d rows has an answer: %s", n.Rows, why))
+	case needTruth && n.NoGroundTruth == n.Rows:
+		return engine.Permanent("no_ground_truths", fmt.Errorf("predictions: none of %d rows has a ground truth, which every metric "+
+			"of evaluator.metrics needs; inferencer.ground_truth_column names the column", n.Rows))
+	}
+	return nil
+}
+
+// notes say under which names the files are read, and how many rows lack what.
+func (in *inputs) notes() []string {
+	var notes []string
+	for _, a := range []*prediction.Answers{in.tuned, in.baseline} {
+		if a != nil && a.Note() != "" {
+			notes = append(notes, a.Note())
 		}
 	}
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return 0, fmt.Errorf("count predictions: %w", err)
+	n := in.tuned.Counts()
+	if n.NoGroundTruth+n.NoAnswer > 0 {
+		notes = append(notes, fmt.Sprintf("predictions: of %d rows %d have no ground truth and %d have no answer; they are not scored "+
+			"by the metrics that need it, and a mean is over the scored rows", n.Rows, n.NoGroundTruth, n.NoAnswer))
 	}
-	return n, nil
+	return notes
+}
+
+// rows pairs the answers with those of the base model to the same rows.
+func (in *inputs) rows(ctx context.Context) iter.Seq2[*scoredRow, error] {
+	return func(yield func(*scoredRow, error) bool) {
+		var next func() (prediction.Prediction, error, bool)
+		if in.baseline != nil {
+			pull, stop := iter.Pull2(in.baseline.Rows(ctx))
+			defer stop()
+			next = pull
+		}
+		for p, err := range in.tuned.Rows(ctx) {
+			if err != nil {
+				yield(nil, engine.Permanent("bad_predictions", err))
+				return
+			}
+			r, err := withBaseline(p, next)
+			if err == nil {
+				r.separate(in.strip)
+			}
+			if !yield(r, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// withBaseline pairs an answer with the base model's answer to the same row, if
+// there is a baseline.
+func withBaseline(p prediction.Prediction, next func() (prediction.Prediction, error, bool)) (*scoredRow, error) {
+	r := &scoredRow{tuned: p}
+	if next == nil {
+		return r, nil
+	}
+	b, err, ok := next()
+	if err != nil || !ok || b.Question != p.Question {
+		mismatch := fmt.Errorf("the base model's predictions do not belong to the same rows, from row %d on", p.Index)
+		return nil, engine.Permanent("bad_predictions", errors.Join(err, mismatch))
+	}
+	r.baseline = &b
+	return r, nil
 }

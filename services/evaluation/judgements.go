@@ -27,7 +27,12 @@ const keepCheckpoints = 2
 // judgement is the judge's scores for a row. The names in JSON are those of
 // checkpoints.
 type judgement struct {
-	Index    int64        `json:"index"`
+	// Position is the row's place in the file of answers. An index that the answers
+	// themselves have may occur twice.
+	Position int64 `json:"index"`
+	// Digest is that of the row's texts. Checkpoints of earlier versions have none,
+	// and their rows are judged again.
+	Digest   string       `json:"digest,omitempty"`
 	Tuned    judgedScores `json:"own"`
 	Baseline judgedScores `json:"base,omitzero"`
 	complete bool         // every metric has a score
@@ -53,7 +58,7 @@ type judgements struct {
 // openJudgements returns the judgements of a job, which start with those of the
 // checkpoint. It returns nil if there is no judge.
 func openJudgements(job *engine.Job, judging *judging, interval time.Duration) (*judgements, error) {
-	if judging == nil {
+	if judging == nil || judging.lacks != nil {
 		return nil, nil
 	}
 	if interval == 0 {
@@ -106,17 +111,20 @@ func (js *judgements) resume(dir string) error {
 		if err != nil {
 			return err
 		}
-		js.resumed[j.Index] = j
+		if j.Digest != "" {
+			js.resumed[j.Position] = j
+		}
 	}
 }
 
-// earlier returns the judgement of a row by an earlier attempt.
-func (js *judgements) earlier(index int64) (judgement, bool) {
+// earlier returns the judgement of the same row by an earlier attempt. It may be
+// called concurrently.
+func (js *judgements) earlier(row judgement) (judgement, bool) {
 	if js == nil {
 		return judgement{}, false
 	}
-	j, ok := js.resumed[index]
-	return j, ok
+	j, ok := js.resumed[row.Position]
+	return j, ok && j.Digest == row.Digest
 }
 
 // add records a judgement, and saves all judgements if the interval is over.
@@ -125,7 +133,7 @@ func (js *judgements) add(ctx context.Context, j judgement, scored int64) error 
 	if js == nil || !j.complete {
 		return nil
 	}
-	if _, ok := js.resumed[j.Index]; ok {
+	if _, ok := js.earlier(j); ok {
 		return nil
 	}
 	if err := js.write(j); err != nil {
@@ -153,7 +161,7 @@ func (js *judgements) write(j judgement) error {
 		_, err = js.file.Write(append(line, '\n'))
 	}
 	if err != nil {
-		return fmt.Errorf("judgement of row %d: %w", j.Index, err)
+		return fmt.Errorf("judgement of row %d: %w", j.Position, err)
 	}
 	return nil
 }

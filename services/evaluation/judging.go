@@ -1,10 +1,12 @@
 package evaluation
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime"
 	"slices"
 
 	"github.com/tunebus/tunebus/events"
@@ -35,16 +37,18 @@ const needsKey = "https://api.openai.com"
 // judging is the judged part of an evaluation. The methods of a nil judging do
 // nothing.
 type judging struct {
+	names        []string
 	client       *judge.Client
 	suite        *judge.Suite
 	parallel     int
 	earlierUsage judge.Usage // of the earlier attempts
+	// lacks is the reason why no row can be judged; client and suite are nil then.
+	lacks error
 }
 
-// open returns the judged metrics that the specification names. If they cannot
-// be computed, it returns a note for each. It returns nil and no notes if the
-// specification names none.
-func (j Judge) open(s events.Evaluator) (*judging, []string) {
+// open returns the judged metrics that the specification names; nil if it names
+// none.
+func (j Judge) open(s events.Evaluator) *judging {
 	var names []string
 	for _, name := range s.Metrics {
 		if slices.Contains(judge.Names(), name) {
@@ -52,26 +56,28 @@ func (j Judge) open(s events.Evaluator) (*judging, []string) {
 		}
 	}
 	if len(names) == 0 {
-		return nil, nil
+		return nil
 	}
+	out := &judging{names: names, parallel: cmp.Or(max(j.Parallel, 0), defaultParallel)}
 	address, err := j.address(s.JudgeBaseURL)
-	var out *judging
 	if err == nil {
-		out, err = j.start(s, address, names)
+		err = j.start(out, s, address)
 	}
-	var notes []string
-	if err != nil {
-		for _, name := range names {
-			notes = append(notes, fmt.Sprintf("metric %s has no score: %v", name, err))
-		}
-	}
-	return out, notes
+	out.lacks = err
+	return out
 }
 
 // Lacks returns a note for each metric of a specification that would have no
 // score here.
 func (j Judge) Lacks(s events.Evaluator) []string {
-	_, notes := j.open(s)
+	opened := j.open(s)
+	if opened == nil || opened.lacks == nil {
+		return nil
+	}
+	var notes []string
+	for _, name := range opened.names {
+		notes = append(notes, fmt.Sprintf("metric %s has no score: %v", name, opened.lacks))
+	}
 	return notes
 }
 
@@ -97,36 +103,36 @@ func (j Judge) address(asked string) (string, error) {
 		"(services.evaluation.judge_allowed)", origin)
 }
 
-func (j Judge) start(s events.Evaluator, address string, names []string) (*judging, error) {
+// start connects the judged metrics to the server at an address.
+func (j Judge) start(out *judging, s events.Evaluator, address string) error {
 	key := ""
 	if j.Key != nil {
 		key = j.Key(address)
 	}
 	if origin, err := settings.Origin(address); err == nil && origin == needsKey && key == "" {
-		return nil, fmt.Errorf("the judge %s needs a key; set OPENAI_API_KEY where this service runs, or name another judge", origin)
+		return fmt.Errorf("the judge %s needs a key; set OPENAI_API_KEY where this service runs, or name another judge", origin)
 	}
 	client, err := judge.NewClient(judge.Config{
 		BaseURL:   address,
 		APIKey:    key,
 		LLM:       s.LLM,
 		Embedding: s.Embedding,
-		Parallel:  j.Parallel,
+		Parallel:  out.parallel,
 		HTTP:      &http.Client{CheckRedirect: refuseOtherOrigins},
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	out := &judging{client: client, parallel: max(j.Parallel, 1)}
 	var metrics []judge.Metric
-	for _, name := range names {
+	for _, name := range out.names {
 		m, err := judge.New(name, client, judge.Options{})
 		if err != nil {
-			return nil, err
+			return err
 		}
 		metrics = append(metrics, m)
 	}
-	out.suite = judge.NewSuite(metrics...)
-	return out, nil
+	out.client, out.suite = client, judge.NewSuite(metrics...)
+	return nil
 }
 
 // refuseOtherOrigins follows redirects only within the origin that the key
@@ -152,6 +158,13 @@ func (j *judging) judge(ctx context.Context, p prediction.Prediction) (judgedSco
 	if j == nil {
 		return judgedScores{}, nil
 	}
+	if j.lacks != nil {
+		s := judgedScores{Samples: make([]metric.Sample, len(j.names))}
+		for i := range s.Samples {
+			s.Samples[i].Missing = j.lacks.Error()
+		}
+		return s, nil
+	}
 	outcomes, err := j.suite.Score(ctx, metricRow(p))
 	if err != nil {
 		return judgedScores{}, err
@@ -166,12 +179,23 @@ func (j *judging) judge(ctx context.Context, p prediction.Prediction) (judgedSco
 	return s, nil
 }
 
-// rows is how many rows are judged at the same time.
+// defaultParallel is how many calls are made at the same time where nobody says it.
+const defaultParallel = 4
+
+// rows is how many rows are worked on at the same time.
 func (j *judging) rows() int {
-	if j == nil {
-		return 1
+	if j == nil || j.lacks != nil {
+		return runtime.GOMAXPROCS(0)
 	}
 	return j.parallel
+}
+
+// mains are the keys of the main scores.
+func (j *judging) mains() []string {
+	if j == nil {
+		return nil
+	}
+	return j.names
 }
 
 // usage is what the judging has consumed, in all attempts.
@@ -184,13 +208,13 @@ func (j *judging) usage() judge.Usage {
 }
 
 // finish adds the calls and the cost of the judging, in US dollars, to the
-// statistics. It returns the tokens, and notes about rows without a score.
-func (j *judging) finish(s events.Evaluator, statistics map[string]float64) (in, out int64, notes []string) {
-	if j == nil {
-		return 0, 0, nil
+// statistics. It returns the tokens.
+func (j *judging) finish(s events.Evaluator, statistics map[string]float64) (in, out int64) {
+	if j == nil || j.lacks != nil {
+		return 0, 0
 	}
 	usage := j.usage()
 	statistics["judge_calls"] = float64(usage.Calls)
 	statistics["judge_cost_usd"] = usage.Cost(s.CostPerMillionInputTokens, s.CostPerMillionOutputTokens)
-	return usage.InputTokens, usage.OutputTokens, j.suite.Notes()
+	return usage.InputTokens, usage.OutputTokens
 }

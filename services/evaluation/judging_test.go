@@ -42,18 +42,21 @@ func TestJudgeOrigins(t *testing.T) {
 		{"gopher://judge.example", false},
 	} {
 		lookedUp = "none"
-		judging, notes := j.open(events.Evaluator{Metrics: []string{"answer_accuracy", "rouge_score"}, JudgeBaseURL: c.url})
-		if c.allow != (judging != nil) || c.allow != (len(notes) == 0) {
-			t.Errorf("%q: judging %t, notes %v", c.url, judging != nil, notes)
+		s := events.Evaluator{Metrics: []string{"answer_accuracy", "rouge_score"}, JudgeBaseURL: c.url}
+		if judging := j.open(s); c.allow != (judging.client != nil) || c.allow != (judging.lacks == nil) {
+			t.Errorf("%q: %+v", c.url, judging)
+		}
+		if notes := j.Lacks(s); c.allow != (len(notes) == 0) {
+			t.Errorf("%q: notes %v", c.url, notes)
 		}
 		if !c.allow && lookedUp != "none" {
 			t.Errorf("%q: a key was looked up for %q", c.url, lookedUp)
 		}
 	}
-	if judging, notes := (Judge{}).open(events.Evaluator{Metrics: []string{"rouge_score"}}); judging != nil || notes != nil {
+	if nothing := (events.Evaluator{Metrics: []string{"rouge_score"}}); (Judge{}).open(nothing) != nil || (Judge{}).Lacks(nothing) != nil {
 		t.Error("nothing is to be judged, and yet")
 	}
-	if _, notes := (Judge{}).open(events.Evaluator{Metrics: []string{"answer_accuracy"}}); len(notes) != 1 || !strings.Contains(notes[0], "has none") {
+	if notes := (Judge{}).Lacks(events.Evaluator{Metrics: []string{"answer_accuracy"}}); len(notes) != 1 || !strings.Contains(notes[0], "has none") {
 		t.Errorf("without a judge: %v", notes)
 	}
 }
@@ -70,10 +73,7 @@ func TestJudgeRedirects(t *testing.T) {
 	}))
 	t.Cleanup(judge.Close)
 	j := Judge{BaseURL: judge.URL + "/v1", Key: func(string) string { return "key" }}
-	judging, notes := j.open(events.Evaluator{Metrics: []string{"semantic_similarity"}})
-	if judging == nil {
-		t.Fatal(notes)
-	}
+	judging := j.open(events.Evaluator{Metrics: []string{"semantic_similarity"}})
 	s, err := judging.judge(t.Context(), prediction.Prediction{Question: "q", GroundTruth: "a", Answer: "a"})
 	if err != nil || len(s.Samples) != 1 || len(s.Samples[0].Scores) != 0 || s.complete {
 		t.Errorf("scores %+v, %v", s, err)

@@ -6,13 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
-	"math"
 	"os"
-	"sync"
 
+	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/engine"
-	"github.com/tunebus/tunebus/pipeline/prediction"
 	"github.com/tunebus/tunebus/services/evaluation/metric"
 )
 
@@ -20,26 +17,28 @@ import (
 type scoring struct {
 	job        *engine.Job
 	suite      metric.Suite
-	judging    *judging
+	judging    *judging    // nil if the specification names no judged metric
 	judgements *judgements // nil without a judge
+	mains      []string    // the keys of the main scores, by sample
 	tuned      *metric.Aggregate
 	baseline   *metric.Aggregate // nil without a baseline
+	// stripped counts the answers that lost a think block, unclosed those of them
+	// that were nothing else.
+	stripped, unclosed int64
+	lacking            struct{ truth, answer int64 }
 }
 
-// scoredRow is a row with the base model's answer to the same question, if there
-// is one, and the scores of both.
-type scoredRow struct {
-	tuned    prediction.Prediction
-	baseline *prediction.Prediction
-
-	judgement                     judgement
-	row                           Row
-	tunedSamples, baselineSamples []metric.Sample
-	err                           error
+func newScoring(job *engine.Job, suite metric.Suite, judging *judging, js *judgements, in *inputs) *scoring {
+	judged := judging.mains()
+	s := &scoring{job: job, suite: suite, judging: judging, judgements: js, mains: append(suite.Headlines(), judged...)}
+	s.tuned = metric.NewAggregate(suite, judged...)
+	if in.baseline != nil {
+		s.baseline = metric.NewAggregate(suite, judged...)
+	}
+	return s
 }
 
-// run scores every row and writes the scores to path. It holds as many rows in
-// memory as are judged at the same time.
+// run scores every row and writes the scores to path, in the order of the rows.
 func (s *scoring) run(ctx context.Context, in *inputs, path string) (err error) {
 	f, err := os.Create(path)
 	if err != nil {
@@ -48,75 +47,29 @@ func (s *scoring) run(ctx context.Context, in *inputs, path string) (err error) 
 	defer func() { err = errors.Join(err, f.Close()) }()
 	w := bufio.NewWriter(f)
 	enc := json.NewEncoder(w)
-	done := int64(0)
-	var batch []*scoredRow
-	flush := func() error {
-		s.scoreAll(ctx, batch)
-		for _, r := range batch {
-			if r.err != nil {
-				return r.err
+	scored := int64(0)
+	flow := window{
+		workers: s.judging.rows(),
+		work:    s.score,
+		finished: func(r *scoredRow) error {
+			scored++
+			if err := s.job.Progress(ctx, scored, in.tuned.Len()); err != nil {
+				return err
 			}
+			return s.judgements.add(ctx, r.judgement, scored)
+		},
+		inOrder: func(r *scoredRow) error {
 			s.aggregate(r)
 			if err := enc.Encode(r.row); err != nil {
 				return fmt.Errorf("scores of row %d: %w", r.tuned.Index, err)
 			}
-			done++
-			if err := s.job.Progress(ctx, done, in.rows); err != nil {
-				return err
-			}
-			if err := s.judgements.add(ctx, r.judgement, done); err != nil {
-				return err
-			}
-		}
-		batch = batch[:0]
-		return nil
+			return nil
+		},
 	}
-	for p, err := range in.answers {
-		if err != nil {
-			return engine.Permanent("bad_predictions", err)
-		}
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		r, err := withBaseline(p, in.baseline)
-		if err != nil {
-			return err
-		}
-		if batch = append(batch, r); len(batch) >= s.judging.rows() {
-			if err := flush(); err != nil {
-				return err
-			}
-		}
-	}
-	if err := flush(); err != nil {
+	if err := flow.run(ctx, in.rows(ctx)); err != nil {
 		return err
 	}
 	return w.Flush()
-}
-
-// withBaseline pairs an answer with the base model's answer to the same row, if
-// there is a baseline.
-func withBaseline(p prediction.Prediction, next func() (prediction.Prediction, error, bool)) (*scoredRow, error) {
-	r := &scoredRow{tuned: p}
-	if next == nil {
-		return r, nil
-	}
-	b, err, ok := next()
-	if err != nil || !ok || b.Index != p.Index || b.Question != p.Question {
-		mismatch := fmt.Errorf("the base model's predictions do not belong to the same rows, from row %d on", p.Index)
-		return nil, engine.Permanent("bad_predictions", errors.Join(err, mismatch))
-	}
-	r.baseline = &b
-	return r, nil
-}
-
-// scoreAll scores rows concurrently.
-func (s *scoring) scoreAll(ctx context.Context, rows []*scoredRow) {
-	var all sync.WaitGroup
-	for _, r := range rows {
-		all.Go(func() { r.err = s.score(ctx, r) })
-	}
-	all.Wait()
 }
 
 // score scores a row. It runs on a goroutine of its own, where a panic would end
@@ -136,27 +89,50 @@ func (s *scoring) score(ctx context.Context, r *scoredRow) (err error) {
 		Index:       r.tuned.Index,
 		Question:    r.tuned.Question,
 		GroundTruth: r.tuned.GroundTruth,
+		References:  r.tuned.References,
 		Answer:      r.tuned.Answer,
+		Reasoning:   r.tuned.Reasoning,
 		KeyFact:     r.tuned.KeyFact,
 		Error:       r.tuned.Error,
-		Scores:      finiteScores(r.tunedSamples),
+		Scores:      metric.Merge(r.tunedSamples),
+		Unscored:    s.unscored(r.tunedSamples),
 		Reasons:     judged.Reasons,
 	}
 	if r.baseline == nil {
 		return nil
 	}
 	r.baselineSamples = append(s.suite.Score(metricRow(*r.baseline)), r.judgement.Baseline.Samples...)
-	r.row.BaselineAnswer, r.row.BaselineScores = r.baseline.Answer, finiteScores(r.baselineSamples)
+	r.row.BaselineAnswer, r.row.BaselineScores = r.baseline.Answer, metric.Merge(r.baselineSamples)
+	r.row.BaselineUnscored = s.unscored(r.baselineSamples)
 	return nil
+}
+
+// unscored are the reasons why a row has no main score, by its key.
+func (s *scoring) unscored(samples []metric.Sample) map[string]string {
+	var out map[string]string
+	for i, sample := range samples {
+		if sample.Missing == "" {
+			continue
+		}
+		if out == nil {
+			out = map[string]string{}
+		}
+		out[s.mains[i]] = sample.Missing
+	}
+	return out
 }
 
 // judge returns the judgement of a row: that of an earlier attempt, or a new
 // one.
 func (s *scoring) judge(ctx context.Context, r *scoredRow) (judgement, error) {
-	if j, ok := s.judgements.earlier(r.tuned.Index); ok {
+	j := judgement{Position: r.tuned.Index}
+	if s.judging == nil {
 		return j, nil
 	}
-	j := judgement{Index: r.tuned.Index}
+	j.Digest = r.digest()
+	if earlier, ok := s.judgements.earlier(j); ok {
+		return earlier, nil
+	}
 	var err error
 	if j.Tuned, err = s.judging.judge(ctx, r.tuned); err != nil {
 		return j, err
@@ -176,16 +152,51 @@ func (s *scoring) aggregate(r *scoredRow) {
 	if s.baseline != nil {
 		s.baseline.Add(r.baselineSamples)
 	}
+	if r.stripped {
+		s.stripped++
+		if r.tuned.Answer == "" {
+			s.unclosed++
+		}
+	}
+	if r.tuned.NoGroundTruth {
+		s.lacking.truth++
+	}
+	if r.tuned.NoAnswer {
+		s.lacking.answer++
+	}
 }
 
-// metricRow is a prediction as metrics read it.
-func metricRow(p prediction.Prediction) metric.Row {
-	return metric.Row{Question: p.Question, Answer: p.Answer, GroundTruth: p.GroundTruth, KeyFact: p.KeyFact}
+// result sums the rows up.
+func (s *scoring) result(res *engine.Result) {
+	res.Scores, res.Coverage = s.tuned.Result(), coverage(s.tuned)
+	res.Statistics = statistics(res.Scores, s.tuned.Rows())
+	for name, n := range map[string]int64{"eval_rows_without_ground_truth": s.lacking.truth, "eval_rows_without_answer": s.lacking.answer} {
+		if n > 0 {
+			res.Statistics[name] = float64(n)
+		}
+	}
+	if s.stripped > 0 {
+		note := fmt.Sprintf("evaluator.strip_reasoning: %d of %d answers were scored without their think block", s.stripped, s.tuned.Rows())
+		if s.unclosed > 0 {
+			note += fmt.Sprintf("; %d of them have no text behind it, so that their answer is empty", s.unclosed)
+		}
+		res.Notes = append(res.Notes, note)
+	}
+	res.Notes = append(res.Notes, s.tuned.Notes()...)
+	if s.baseline == nil {
+		return
+	}
+	res.BaselineScores, res.BaselineCoverage = s.baseline.Result(), coverage(s.baseline)
+	for _, note := range s.baseline.Notes() {
+		res.Notes = append(res.Notes, "base model: "+note)
+	}
 }
 
-// finiteScores are the scores of a row without those that JSON cannot hold.
-func finiteScores(samples []metric.Sample) map[string]float64 {
-	scores := metric.Merge(samples)
-	maps.DeleteFunc(scores, func(_ string, v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) })
-	return scores
+// coverage says for how many rows each score stands.
+func coverage(a *metric.Aggregate) map[string]events.Coverage {
+	out := map[string]events.Coverage{}
+	for key, scored := range a.Scored() {
+		out[key] = events.Coverage{Scored: int64(scored), Rows: int64(a.Rows())}
+	}
+	return out
 }

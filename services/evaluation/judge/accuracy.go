@@ -10,13 +10,10 @@ import (
 	"github.com/tunebus/tunebus/services/evaluation/metric"
 )
 
-const (
-	ratingTemperature = 0.1
-	ratingTries       = 5
-)
+const ratingTemperature = 0.1
 
 // errNoRating means that none of the judge's answers held a digit from 0 to 4.
-var errNoRating = errors.New("the judge gave no rating from 0 to 4")
+const errNoRating = badAnswer("the judge gave no rating from 0 to 4")
 
 // accuracy is the mean of two ratings of the answer against the truth. The second
 // prompt uses other words and exchanges the two. RAGAS has no score without the
@@ -25,6 +22,8 @@ var errNoRating = errors.New("the judge gave no rating from 0 to 4")
 type accuracy struct{ client *Client }
 
 func (accuracy) Name() string { return "answer_accuracy" }
+
+func (accuracy) usesTruth() bool { return true }
 
 func (a accuracy) Score(ctx context.Context, row metric.Row) (Result, error) {
 	first, firstErr := a.rate(ctx, rateTask, row.Question, row.Answer, row.GroundTruth)
@@ -38,7 +37,7 @@ func (a accuracy) Score(ctx context.Context, row metric.Row) (Result, error) {
 	var result Result
 	switch {
 	case firstErr != nil && secondErr != nil:
-		return Result{}, errNoRating
+		return Result{}, firstErr
 	case firstErr != nil:
 		result.note("the judge gave the second rating alone, which is no answer_accuracy")
 		result.Scores = map[string]float64{"answer_accuracy_available": second}
@@ -59,16 +58,22 @@ func (a accuracy) rate(ctx context.Context, task, question, answer, truth string
 		Answer   string `json:"answer"`
 		Truth    string `json:"truth"`
 	}{question, answer, truth})
-	for range ratingTries {
-		answers, err := a.client.complete(ctx, []openai.ChatCompletionMessageParamUnion{openai.UserMessage(text)}, ratingTemperature, 1)
+	return retry(ctx, a.client, &a.client.llm, func(ctx context.Context) (float64, error) {
+		answers, err := a.client.complete(ctx, chatRequest{
+			messages:    []openai.ChatCompletionMessageParamUnion{openai.UserMessage(text)},
+			temperature: ratingTemperature,
+			answers:     1,
+			maxTokens:   a.client.cfg.MaxTokens,
+		})
 		if err != nil {
 			return 0, err
 		}
-		if digit, ok := smallestDigit(answers[0].text); ok {
-			return float64(digit) / 4, nil
+		digit, ok := smallestDigit(answers[0].text)
+		if !ok {
+			return 0, errNoRating
 		}
-	}
-	return 0, errNoRating
+		return float64(digit) / 4, nil
+	})
 }
 
 // smallestDigit reads a rating as RAGAS does: it is the smallest digit from 0 to

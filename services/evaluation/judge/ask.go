@@ -13,11 +13,16 @@ import (
 const (
 	temperature     = 0.01
 	temperatureMany = 0.3 // of several answers, which should differ
-	maxRepairs      = 3
+	// maxRepairs is how often in a row an answer is sent back with its fault. After
+	// that the conversation starts again.
+	maxRepairs = 3
+	// maxTruncated is how many answers to one question may end at the limit of
+	// tokens. The limit doubles each time.
+	maxTruncated = 3
 )
 
-// errTruncated means that an answer ended at the limit of tokens. Another request
-// would cost as much and end there too.
+// errTruncated means that an answer ended at the limit of tokens, also at the
+// largest one. Another request would cost as much and end there too.
 var errTruncated = errors.New("the judge's answer was cut at its limit of tokens")
 
 // reply is the JSON that the judge is asked for.
@@ -28,39 +33,59 @@ type reply[T any] interface {
 }
 
 // ask sends a prompt and decodes the answer. An answer that is not valid is sent
-// back with the reason, up to three times.
+// back with the reason.
 func ask[T any, R reply[T]](ctx context.Context, c *Client, prompt string) (T, error) {
-	messages := []openai.ChatCompletionMessageParamUnion{openai.UserMessage(prompt)}
-	answers, err := c.complete(ctx, messages, temperature, 1)
-	if err != nil {
-		return *new(T), err
-	}
-	return decode[T, R](ctx, c, messages, answers[0])
+	return decode[T, R](ctx, c, []openai.ChatCompletionMessageParamUnion{openai.UserMessage(prompt)}, nil)
 }
 
-// decode decodes an answer to messages, with the corrections of [ask].
-func decode[T any, R reply[T]](ctx context.Context, c *Client, asked []openai.ChatCompletionMessageParamUnion, answer completion) (T, error) {
-	for repairs := 0; ; repairs++ {
-		if answer.truncated {
-			return *new(T), errTruncated
+// decode decodes an answer to messages. Without a valid one it asks for it; the
+// tries are those of [retry].
+func decode[T any, R reply[T]](
+	ctx context.Context, c *Client, asked []openai.ChatCompletionMessageParamUnion, answer *completion,
+) (T, error) {
+	if answer != nil && !answer.truncated {
+		if value, fault := parse[T, R](answer.text); fault == nil {
+			return value, nil
 		}
-		value, fault := parse[T, R](answer.text)
+	}
+	repairs, truncated, limit := 0, 0, c.cfg.MaxTokens
+	messages := asked
+	if answer != nil && !answer.truncated {
+		messages, repairs = corrected[T, R](asked, answer.text), 1
+	}
+	return retry(ctx, c, &c.llm, func(ctx context.Context) (T, error) {
+		var none T
+		answers, err := c.complete(ctx, chatRequest{messages: messages, temperature: temperature, answers: 1, maxTokens: limit})
+		if err != nil {
+			return none, err
+		}
+		if answers[0].truncated {
+			messages, repairs, limit = asked, 0, 2*limit
+			if truncated++; truncated == maxTruncated {
+				return none, errTruncated
+			}
+			return none, badAnswer(errTruncated.Error())
+		}
+		value, fault := parse[T, R](answers[0].text)
 		if fault == nil {
 			return value, nil
 		}
-		if repairs == maxRepairs {
-			return *new(T), fmt.Errorf("the judge's answer after %d corrections: %w", maxRepairs, fault)
+		if repairs++; repairs <= maxRepairs {
+			messages = corrected[T, R](asked, answers[0].text)
+		} else {
+			messages, repairs = asked, 0
 		}
-		again := append(asked[:len(asked):len(asked)],
-			openai.AssistantMessage(answer.text),
-			openai.UserMessage("This answer cannot be used: "+fault.Error()+
-				". Give the whole answer once more, as the one JSON object that was asked for and nothing else."))
-		answers, err := c.complete(ctx, again, temperature, 1)
-		if err != nil {
-			return *new(T), err
-		}
-		answer = answers[0]
-	}
+		return none, badAnswer("the judge's answer cannot be used: " + fault.Error())
+	})
+}
+
+// corrected are messages that send an answer back with its fault.
+func corrected[T any, R reply[T]](asked []openai.ChatCompletionMessageParamUnion, answer string) []openai.ChatCompletionMessageParamUnion {
+	_, fault := parse[T, R](answer)
+	return append(asked[:len(asked):len(asked)],
+		openai.AssistantMessage(answer),
+		openai.UserMessage(fmt.Sprintf("This answer cannot be used: %v"+
+			". Give the whole answer once more, as the one JSON object that was asked for and nothing else.", fault)))
 }
 
 // parse decodes the first JSON value in a text.

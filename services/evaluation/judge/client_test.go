@@ -103,22 +103,35 @@ func TestRepairs(t *testing.T) {
 		{"fence", []string{"see {1}\n```json\n" + good + "\n```"}, 1, ""},
 		{"second is good", []string{"no", good}, 2, ""},
 		{"fourth is good", []string{"no", `{"claims": 1}`, `{}`, good}, 4, ""},
-		{"never", []string{"no"}, 4, "no complete JSON"},
-		{"unbalanced", []string{`{"claims": [}`}, 4, "no complete JSON"},
-		{"cut", []string{cut + good}, 1, "limit of tokens"},
-		{"cut later", []string{"no", cut + `{"claims"`}, 2, "limit of tokens"},
+		{"never", []string{"no"}, 11, "no complete JSON"},
+		{"unbalanced", []string{`{"claims": [}`}, 11, "no complete JSON"},
+		{"once cut", []string{cut + good, good}, 2, ""},
+		{"cut", []string{cut + good}, 3, "limit of tokens"},
+		{"cut later", []string{"no", cut + `{"claims"`}, 4, "limit of tokens"},
 	}
 	for _, tt := range tests {
 		s := &server{chat: inTurn(tt.replies...)}
-		_, err := ask[claimsReply](t.Context(), s.client(t), "prompt")
+		c := s.client(t)
+		c.cfg.MaxRetries = 10
+		_, err := ask[claimsReply](t.Context(), c, "prompt")
 		if (err == nil) != (tt.fault == "") || err != nil && !strings.Contains(err.Error(), tt.fault) {
 			t.Errorf("%s: got %v", tt.name, err)
 		}
 		if got := s.count("chat"); got != tt.calls {
 			t.Errorf("%s: %d calls, want %d", tt.name, got, tt.calls)
 		}
-		if last := s.log[len(s.log)-1]; tt.calls > 1 && len(last.Messages) != 3 {
-			t.Errorf("%s: a correction has %d messages", tt.name, len(last.Messages))
+		for i, r := range s.log {
+			isCut := i > 0 && strings.HasPrefix(tt.replies[min(i-1, len(tt.replies)-1)], cut)
+			want := 3 // the correction of the answer before
+			if i%4 == 0 || isCut {
+				want = 1
+			}
+			if len(r.Messages) != want {
+				t.Errorf("%s: call %d has %d messages, want %d", tt.name, i, len(r.Messages), want)
+			}
+		}
+		if last := s.log[len(s.log)-1]; tt.name == "cut" && last.MaxTokens != 4*2048 {
+			t.Errorf("%s: the last limit is %d tokens", tt.name, last.MaxTokens)
 		}
 	}
 }
@@ -134,6 +147,9 @@ func TestErrorsOfTheServer(t *testing.T) {
 		{http.StatusBadGateway, ErrUnavailable, 3},
 		{http.StatusUnauthorized, ErrRefused, 1},
 		{http.StatusNotFound, ErrRefused, 1},
+		{http.StatusForbidden, ErrRefused, 1},
+		{http.StatusTemporaryRedirect, ErrRefused, 1},
+		{http.StatusRequestTimeout, ErrUnavailable, 3},
 		{http.StatusBadRequest, nil, 1},
 	}
 	for _, tt := range tests {
@@ -181,43 +197,7 @@ func TestCancelEndsARow(t *testing.T) {
 	if _, err := suite.Score(ctx, row()); !errors.Is(err, stop) {
 		t.Errorf("got %v", err)
 	}
-	if notes := suite.Notes(); len(notes) != 0 {
-		t.Errorf("a row that was broken off counts: %q", notes)
-	}
-}
-
-func TestSuiteGivesUpWhatCannotSucceed(t *testing.T) {
-	t.Parallel()
-	good := &server{vectors: map[string][]float64{"the-truth": {1}, "the-answer": {1}}}
-	refusing := &server{refuse: func(int) int { return http.StatusUnauthorized }}
-	down := &server{refuse: func(int) int { return http.StatusServiceUnavailable }}
-	odd := &server{chat: inTurn("none")}
-	suite := NewSuite(
-		good.metric(t, "semantic_similarity", Options{}),
-		refusing.metric(t, "factual_correctness", Options{}),
-		down.metric(t, "answer_correctness", Options{}),
-		odd.metric(t, "answer_accuracy", Options{}),
-	)
-	all := metric.NewAggregate(nil)
-	for range 6 {
-		outcomes, err := suite.Score(t.Context(), row())
-		if err != nil {
-			t.Fatal(err)
-		}
-		all.Add(Samples(outcomes))
-		if outcomes[0].Err != nil || outcomes[1].Err == nil || outcomes[2].Err == nil || outcomes[3].Err == nil {
-			t.Fatalf("outcomes are %+v", outcomes)
-		}
-	}
-	if got := all.Result(); len(got) != 1 || got["semantic_similarity"] != 1 || all.Scored("semantic_similarity") != 6 {
-		t.Errorf("result is %v", got)
-	}
-	if len(refusing.calls) != 2 || len(down.calls) != maxUnavailable*3 || len(odd.calls) != 6*2*ratingTries {
-		t.Errorf("calls are %d, %d, %d", len(refusing.calls), len(down.calls), len(odd.calls))
-	}
-	notes := suite.Notes()
-	if len(notes) != 3 || !strings.Contains(notes[0], "metric factual_correctness: 6 of 6 rows have no score, as it was given up: ") ||
-		!strings.Contains(notes[2], "metric answer_accuracy: 6 of 6 rows have no score: the judge gave no rating from 0 to 4 (6 times)") {
-		t.Errorf("notes are %q", notes)
+	if g := suite.metrics[0]; g.rows != 0 {
+		t.Errorf("a row that was broken off counts")
 	}
 }

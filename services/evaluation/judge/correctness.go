@@ -35,6 +35,8 @@ func newCorrectness(client *Client, opts Options) (correctness, error) {
 
 func (correctness) Name() string { return "answer_correctness" }
 
+func (correctness) usesTruth() bool { return true }
+
 func (c correctness) Score(ctx context.Context, row metric.Row) (Result, error) {
 	var result Result
 	var factuality, similar float64

@@ -16,7 +16,17 @@
 // the same score; the prompts are written for this package. Where that arithmetic
 // is doubtful, a second key holds the sound figure; see each metric.
 //
-// A row that cannot be judged has no score and an error with the reason. If the
-// judge cannot be reached or refuses, a [Suite] disables the metrics that need it
-// after a few rows; the other metrics go on.
+// Of several references the best counts; each is judged on its own, so that the
+// calls of a row multiply.
+//
+// A call that fails is made again, up to ten times with pauses that double up to
+// a minute, or as long as the server asks for. That is so after a timeout, a
+// broken connection, the statuses 408, 409, 425, 429 and 5xx, and after an answer
+// that is not what was asked for. The statuses 401, 403 and 404, a parameter that
+// the server does not support, and a quota that is used up end it at once.
+//
+// A row that cannot be judged has no score and an error with the reason. A [Suite]
+// gives a metric up if the judge refuses, if no call succeeded for ten minutes, or
+// if twenty rows failed and they are more than half. It does not matter which rows
+// fail. The other metrics go on.
 package judge

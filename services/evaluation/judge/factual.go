@@ -34,6 +34,8 @@ func newFactual(client *Client, opts Options) (factual, error) {
 
 func (factual) Name() string { return "factual_correctness" }
 
+func (factual) usesTruth() bool { return true }
+
 func (f factual) Score(ctx context.Context, row metric.Row) (Result, error) {
 	var answer, truth checkedClaims
 	var answerErr, truthErr error

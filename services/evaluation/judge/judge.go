@@ -24,9 +24,12 @@ func (r *Result) note(format string, args ...any) {
 type Metric interface {
 	// Name is the metric's name for [New], and the key of its score.
 	Name() string
-	// Score judges a row. With an error there is no score. The error is
-	// [ErrUnavailable] or [ErrRefused] where the next row would fail too.
+	// Score judges a row against its one truth. With an error there is no score.
+	// The error is [ErrRefused] where the next row would fail too, and
+	// [ErrUnavailable] where it may.
 	Score(ctx context.Context, row metric.Row) (Result, error)
+	// usesTruth reports whether the metric compares the answer with a truth.
+	usesTruth() bool
 }
 
 // Options are the parameters of the metrics. The zero value is RAGAS's default.

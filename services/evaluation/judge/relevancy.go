@@ -19,12 +19,21 @@ type relevancy struct {
 
 func (relevancy) Name() string { return "answer_relevancy" }
 
+func (relevancy) usesTruth() bool { return false }
+
 func (r relevancy) Score(ctx context.Context, row metric.Row) (Result, error) {
 	var result Result
 	messages := []openai.ChatCompletionMessageParamUnion{openai.UserMessage(prompt(questionTask, questionShape, struct {
 		Text string `json:"text"`
 	}{row.Answer}))}
-	answers, err := r.client.complete(ctx, messages, temperatureMany, int64(r.strictness))
+	answers, err := retry(ctx, r.client, &r.client.llm, func(ctx context.Context) ([]completion, error) {
+		return r.client.complete(ctx, chatRequest{
+			messages:    messages,
+			temperature: temperatureMany,
+			answers:     int64(r.strictness),
+			maxTokens:   r.client.cfg.MaxTokens,
+		})
+	})
 	if err != nil {
 		return Result{}, err
 	}
@@ -34,7 +43,7 @@ func (r relevancy) Score(ctx context.Context, row metric.Row) (Result, error) {
 	texts := []string{row.Question}
 	noncommittal, empty := true, true
 	for _, answer := range answers {
-		guess, err := decode[questionReply](ctx, r.client, messages, answer)
+		guess, err := decode[questionReply](ctx, r.client, messages, &answer)
 		if err != nil {
 			return Result{}, err
 		}

@@ -199,9 +199,9 @@ func TestAnswerAccuracy(t *testing.T) {
 		{[]string{"14", "42"}, 0.375, 0.375, 2},
 		{[]string{"4 out of 10", "3"}, 0.375, 0.375, 2},
 		{[]string{"none", "no", "2", "4"}, 0.75, 0.75, 4},
-		{[]string{"none", "none", "none", "none", "none", "4"}, math.NaN(), 1, 6},
-		{[]string{"4", "none"}, 1, 1, 6},
-		{[]string{"none"}, math.NaN(), math.NaN(), 10},
+		{[]string{"none", "none", "none", "4"}, math.NaN(), 1, 4},
+		{[]string{"4", "none"}, 1, 1, 4},
+		{[]string{"none"}, math.NaN(), math.NaN(), 6},
 	}
 	for _, tt := range tests {
 		s := &server{chat: inTurn(tt.replies...)}

@@ -3,6 +3,7 @@ package judge
 import (
 	"cmp"
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -20,9 +21,16 @@ type server struct {
 	// ended at the limit of tokens.
 	chat    func(prompt string, n int) []string
 	vectors map[string][]float64
+	vector  []float64          // of all other texts
 	refuse  func(call int) int // status, 0 to answer
+	// remembers is a judge that answers the first message, whatever follows.
+	remembers bool
 	// retryAfter is the delay, in milliseconds, that a refusal asks for; empty: 1.
 	retryAfter string
+	// fault answers a call instead, if it returns true.
+	fault func(call int, w http.ResponseWriter) bool
+	// away is the error of the network, before the server is reached; nil: none.
+	away func() error
 
 	mu    sync.Mutex
 	calls []string // "chat" or "embed", by request
@@ -54,6 +62,9 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.log = append(s.log, req)
 	call := len(s.calls)
 	s.mu.Unlock()
+	if s.fault != nil && s.fault(call, w) {
+		return
+	}
 	if s.refuse != nil {
 		if status := s.refuse(call); status != 0 {
 			w.Header().Set("Retry-After-Ms", cmp.Or(s.retryAfter, "1"))
@@ -67,8 +78,12 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var body map[string]any
 	switch kind {
 	case "chat":
+		prompt := req.Messages[len(req.Messages)-1].Content
+		if s.remembers {
+			prompt = req.Messages[0].Content
+		}
 		var choices []map[string]any
-		for i, text := range s.chat(req.Messages[len(req.Messages)-1].Content, max(req.N, 1)) {
+		for i, text := range s.chat(prompt, max(req.N, 1)) {
 			text, isCut := strings.CutPrefix(text, cut)
 			finish := "stop"
 			if isCut {
@@ -80,7 +95,11 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "embed":
 		var data []map[string]any
 		for i, text := range slices.Backward(req.Input) { // the index counts, not the order
-			data = append(data, map[string]any{"index": i, "embedding": s.vectors[text]})
+			vector, ok := s.vectors[text]
+			if !ok {
+				vector = s.vector
+			}
+			data = append(data, map[string]any{"index": i, "embedding": vector})
 		}
 		body = map[string]any{"data": data, "usage": map[string]any{"prompt_tokens": 5}}
 	default:
@@ -100,6 +119,42 @@ func (s *server) count(kind string) int {
 		}
 	}
 	return n
+}
+
+// RoundTrip calls the server without a network, so that it can be used where the
+// clock is not the real one.
+func (s *server) RoundTrip(req *http.Request) (res *http.Response, err error) {
+	if s.away != nil {
+		err := s.away()
+		if slow := req.Context().Err(); slow != nil {
+			return nil, slow
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	defer func() {
+		if cause := recover(); cause != nil { // the handler broke the connection
+			res, err = nil, io.ErrUnexpectedEOF
+		}
+	}()
+	answer := httptest.NewRecorder()
+	s.ServeHTTP(answer, req)
+	if err := req.Context().Err(); err != nil {
+		return nil, err
+	}
+	return answer.Result(), nil
+}
+
+// patient is a client with the limits of production, which calls the server
+// without a network.
+func (s *server) patient(t *testing.T) *Client {
+	t.Helper()
+	c, err := NewClient(Config{BaseURL: "http://judge:8000/v1", LLM: "judge", Embedding: "embedder", HTTP: &http.Client{Transport: s}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }
 
 func (s *server) client(t *testing.T) *Client {

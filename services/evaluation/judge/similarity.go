@@ -2,7 +2,6 @@ package judge
 
 import (
 	"context"
-	"errors"
 	"math"
 
 	"github.com/tunebus/tunebus/services/evaluation/metric"
@@ -10,7 +9,13 @@ import (
 
 // errNoDirection means that a vector is all zeros, or holds values that are no
 // numbers.
-var errNoDirection = errors.New("an embedding has no direction, so there is no cosine")
+const errNoDirection = badAnswer("an embedding has no direction, so there is no cosine")
+
+// hasDirection reports whether a vector has a cosine with others.
+func hasDirection(v []float64) bool {
+	_, err := cosine(v, v)
+	return err == nil
+}
 
 // similarity is the cosine of the embeddings of answer and truth, between -1 and
 // 1.
@@ -20,6 +25,8 @@ type similarity struct {
 }
 
 func (similarity) Name() string { return "semantic_similarity" }
+
+func (similarity) usesTruth() bool { return true }
 
 func (s similarity) Score(ctx context.Context, row metric.Row) (Result, error) {
 	score, err := embeddingCosine(ctx, s.client, row)

@@ -9,10 +9,6 @@ import (
 	"github.com/tunebus/tunebus/services/evaluation/metric"
 )
 
-// maxUnavailable is how many rows in succession may find the judge unavailable
-// before a metric is given up. Each of them was retried over minutes.
-const maxUnavailable = 3
-
 // errGivenUp means that a metric was given up and is not tried any more. It wraps
 // the reason.
 var errGivenUp = errors.New("the metric was given up")
@@ -25,16 +21,27 @@ type Outcome struct {
 }
 
 // Suite judges rows by several metrics. A metric that fails does not affect the
-// others, and one that cannot succeed is given up. It is safe for concurrent use.
+// others. One that cannot succeed is given up: at once if the judge refuses, else
+// when its budget of time or of failed rows is used up. It is safe for concurrent
+// use.
 type Suite struct{ metrics []*guardedMetric }
 
 // NewSuite returns a suite of metrics.
 func NewSuite(metrics ...Metric) *Suite {
 	s := &Suite{}
 	for _, m := range metrics {
-		s.metrics = append(s.metrics, &guardedMetric{metric: m, reasons: make(map[string]int)})
+		s.metrics = append(s.metrics, &guardedMetric{metric: m})
 	}
 	return s
+}
+
+// Names are the names of the metrics, in the suite's order.
+func (s *Suite) Names() []string {
+	names := make([]string, len(s.metrics))
+	for i, g := range s.metrics {
+		names[i] = g.metric.Name()
+	}
+	return names
 }
 
 // Score judges a row by all metrics concurrently, and returns their outcomes in
@@ -55,41 +62,41 @@ func (s *Suite) Score(ctx context.Context, row metric.Row) ([]Outcome, error) {
 	return outcomes, nil
 }
 
-// Samples are the samples of outcomes, for a [metric.Aggregate].
+// Samples are the samples of outcomes, for a [metric.Aggregate]. One without a
+// score has the reason.
 func Samples(outcomes []Outcome) []metric.Sample {
 	samples := make([]metric.Sample, len(outcomes))
 	for i, o := range outcomes {
-		samples[i] = o.Sample
+		s := o.Sample.Finite(o.Metric)
+		if _, ok := s.Scores[o.Metric]; !ok && s.Missing == "" {
+			switch {
+			case o.Err != nil:
+				s.Missing = o.Err.Error()
+			case len(o.Notes) > 0:
+				s.Missing = o.Notes[0]
+			default:
+				s.Missing = "the metric gave no score"
+			}
+		}
+		samples[i] = s
 	}
 	return samples
-}
-
-// Notes returns a note for each metric that has no score for some rows, with
-// their number and the reasons.
-func (s *Suite) Notes() []string {
-	var notes []string
-	for _, g := range s.metrics {
-		if note := g.note(); note != "" {
-			notes = append(notes, note)
-		}
-	}
-	return notes
 }
 
 // guardedMetric is a metric with a record of its failures.
 type guardedMetric struct {
 	metric Metric
 
-	mu          sync.Mutex
-	rows        int
-	missed      int
-	unavailable int   // rows in succession
-	givenUp     error // the reason; nil while the metric is tried
-	// reasons counts the errors by text, and order lists them. Only the first few
-	// are recorded, because errors may quote answers.
-	reasons map[string]int
-	order   []string
+	mu           sync.Mutex
+	rows, failed int
+	givenUp      error // the reason; nil while the metric is tried
 }
+
+// missingError is the error of a row that lacks what the metric needs. It says
+// nothing about the judge.
+type missingError string
+
+func (e missingError) Error() string { return string(e) }
 
 // try scores a row. It runs on a goroutine of the suite, where a panic would end
 // the process, so it turns a panic into an error.
@@ -99,63 +106,64 @@ func (g *guardedMetric) try(ctx context.Context, row metric.Row) (out Outcome) {
 			out = Outcome{Metric: g.metric.Name(), Err: fmt.Errorf("the metric panicked: %v", p)}
 		}
 	}()
-	g.mu.Lock()
-	cause := g.givenUp
-	g.mu.Unlock()
-	if cause != nil {
+	if reason := row.Lacks(g.metric.usesTruth()); reason != "" {
+		return Outcome{Metric: g.metric.Name(), Err: missingError(reason)}
+	}
+	if cause := g.cause(); cause != nil {
 		return Outcome{Metric: g.metric.Name(), Err: fmt.Errorf("%w: %w", errGivenUp, cause)}
 	}
-	result, err := g.metric.Score(ctx, row)
+	result, err := g.best(ctx, row)
 	return Outcome{Metric: g.metric.Name(), Result: result, Err: err}
 }
 
+func (g *guardedMetric) cause() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.givenUp
+}
+
+// best scores a row against each of its references, one after the other, and
+// returns the best result. Each is judged on its own, because a judge that sees
+// several would not give the figure of the reference implementation.
+func (g *guardedMetric) best(ctx context.Context, row metric.Row) (Result, error) {
+	truths := row.Truths()
+	if !g.metric.usesTruth() {
+		truths = truths[:1]
+	}
+	var best Result
+	for i, truth := range truths {
+		row.GroundTruth, row.References = truth, nil
+		result, err := g.metric.Score(ctx, row)
+		if err != nil {
+			return Result{}, err
+		}
+		score, ok := result.Scores[g.metric.Name()]
+		before, had := best.Scores[g.metric.Name()]
+		if i == 0 || ok && (!had || score > before) {
+			best = result
+		}
+	}
+	return best, nil
+}
+
+// count records the outcome of a row, and gives the metric up if its budget is
+// used up.
 func (g *guardedMetric) count(err error) {
+	if _, lacks := errors.AsType[missingError](err); lacks {
+		return
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.rows++
-	if !errors.Is(err, ErrUnavailable) {
-		g.unavailable = 0
-	}
-	if err == nil {
+	if err == nil || g.givenUp != nil {
 		return
 	}
-	g.missed++
-	if errors.Is(err, errGivenUp) {
-		return
-	}
-	if errors.Is(err, ErrUnavailable) {
-		g.unavailable++
-	}
-	if g.givenUp == nil && (errors.Is(err, ErrRefused) || g.unavailable == maxUnavailable) {
+	g.failed++
+	_, silent := errors.AsType[silenceError](err)
+	switch {
+	case errors.Is(err, ErrRefused), silent:
 		g.givenUp = err
+	case g.failed >= maxFailedRows && 2*g.failed > g.rows:
+		g.givenUp = fmt.Errorf("%d of %d rows failed: %w", g.failed, g.rows, err)
 	}
-	const maxReasons = 5
-	text := err.Error()
-	if _, known := g.reasons[text]; !known {
-		if len(g.order) == maxReasons {
-			return
-		}
-		g.order = append(g.order, text)
-	}
-	g.reasons[text]++
-}
-
-func (g *guardedMetric) note() string {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.missed == 0 {
-		return ""
-	}
-	note := fmt.Sprintf("metric %s: %d of %d rows have no score", g.metric.Name(), g.missed, g.rows)
-	if g.givenUp != nil {
-		note += ", as it was given up"
-	}
-	for i, reason := range g.order {
-		separator := "; "
-		if i == 0 {
-			separator = ": "
-		}
-		note += fmt.Sprintf("%s%s (%d times)", separator, reason, g.reasons[reason])
-	}
-	return note
 }

@@ -2,8 +2,11 @@ package judge
 
 import (
 	"context"
-	"errors"
+	"net"
 	"net/http"
+	"os"
+	"slices"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,83 +14,151 @@ import (
 	"github.com/tunebus/tunebus/pipeline/progress"
 )
 
+// refused is what a network says of an address where nobody listens.
+func refused() error {
+	return &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+}
+
 // TestWaitsAreAnnounced: what a call waits for has a name and a limit of its own,
-// which holds instead of that of the stage. A call that takes longer hangs.
+// so that a call that takes longer than its stage may does not count as one that
+// hangs.
 func TestWaitsAreAnnounced(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		status   int // of the first try; 0: there is none yet
-		err      error
+		server   *server
 		waitsFor string
 		limit    time.Duration
 	}{
-		"answer":     {0, nil, "an answer of the judge at judge:8000", 11 * time.Minute},
-		"rate limit": {http.StatusTooManyRequests, nil, "the rate limit of the judge at judge:8000", 4 * time.Minute},
-		"loading":    {http.StatusServiceUnavailable, nil, "the judge at judge:8000, which answers 503 Service Unavailable and may be loading", 4 * time.Minute},
-		"away":       {0, errors.New("connection refused"), "the judge at judge:8000, which cannot be reached", 4 * time.Minute},
-		"it answers": {http.StatusOK, nil, "an answer of the judge at judge:8000", 11 * time.Minute},
+		"answer":     {&server{away: func() error { time.Sleep(100 * time.Second); return nil }}, "an answer of the judge at judge:8000", 3 * time.Minute},
+		"rate limit": {&server{refuse: statusFor(4*time.Minute, http.StatusTooManyRequests), retryAfter: "180000"}, "the rate limit of the judge at judge:8000", 4 * time.Minute},
+		"loading": {
+			&server{refuse: statusFor(4*time.Minute, http.StatusServiceUnavailable), retryAfter: "180000"},
+			"the judge at judge:8000, which answers 503 Service Unavailable and may be loading", 4 * time.Minute,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				client, err := NewClient(Config{BaseURL: "http://judge:8000/v1", MaxRetries: 4, MaxDelay: 3 * time.Minute, Timeout: 2 * time.Minute})
-				if err != nil {
-					t.Fatal(err)
+				m := progress.New(progress.Limits{progress.Score: 30 * time.Second}, progress.Score)
+				ctx, cancel := context.WithCancelCause(progress.With(t.Context(), m))
+				defer cancel(nil)
+				waits := map[string]time.Duration{}
+				defer m.Watch(progress.Callbacks{
+					OnStall: func(s *progress.Stall) { cancel(s) },
+					OnWait:  func(waitsFor string, limit time.Duration) { waits[waitsFor] = limit },
+				})()
+				c.server.vectors = map[string][]float64{"the-truth": {1}, "the-answer": {1}}
+				if c.server.refuse != nil {
+					c.server.refuse(0) // its clock starts here
 				}
-				m := progress.New(progress.Limits{progress.Score: time.Minute}, progress.Score)
-				stalled := make(chan *progress.Stall, 1)
-				defer m.Watch(progress.Callbacks{OnStall: func(s *progress.Stall) { stalled <- s }})()
-				call, done := client.announce(progress.With(t.Context(), m))
-				if c.status > 0 || c.err != nil {
-					req, err := http.NewRequestWithContext(call, http.MethodPost, "http://judge:8000/v1", nil)
-					if err != nil {
-						t.Fatal(err)
-					}
-					res, _ := client.announcePauses(req, func(*http.Request) (*http.Response, error) {
-						return &http.Response{StatusCode: c.status, Body: http.NoBody}, c.err
-					})
-					res.Body.Close()
+				if _, err := c.server.patient(t).embed(ctx, "the-truth"); err != nil {
+					t.Error(err)
 				}
-				began := time.Now()
-				s := <-stalled
-				if took := time.Since(began); s.WaitsFor != c.waitsFor || took < c.limit || took > c.limit+time.Minute {
-					t.Errorf("after %s it hangs: %v; want %s, %s", took, s, c.limit, c.waitsFor)
+				if stall := m.Stall(); stall != nil {
+					t.Error(stall)
 				}
-				done(nil)
+				synctest.Wait()
+				if limit, ok := waits[c.waitsFor]; !ok || limit != c.limit {
+					t.Errorf("waits are %v, want %s for %s", waits, c.limit, c.waitsFor)
+				}
 			})
 		})
 	}
 }
 
-// TestRateLimitDoesNotStall: a real call that meets a rate limit for longer than the
-// stage allows goes on, and its answer counts as progress.
-func TestRateLimitDoesNotStall(t *testing.T) {
-	t.Parallel()
-	const limit = 200 * time.Millisecond
-	began := time.Now()
-	s := &server{
-		vectors: map[string][]float64{"the-truth": {1}, "the-answer": {1}},
-		refuse: func(call int) int {
-			if call == 1 {
-				return http.StatusTooManyRequests
-			}
-			return 0
-		},
-		retryAfter: "1000",
+// statusFor refuses with a status for a time, which begins with the first call.
+func statusFor(d time.Duration, status int) func(int) int {
+	var began time.Time
+	return func(int) int {
+		if began.IsZero() {
+			began = time.Now()
+		}
+		if time.Since(began) < d {
+			return status
+		}
+		return 0
 	}
-	c := s.client(t)
-	c, err := NewClient(Config{BaseURL: "http://" + c.host + "/v1", Embedding: "embedder", MaxRetries: 2})
+}
+
+// TestDelays: the pauses double up to a minute, half of each at random; ten of them
+// outlast an absence of two minutes. A server gets the pause that it asks for.
+func TestDelays(t *testing.T) {
+	t.Parallel()
+	c, err := NewClient(Config{BaseURL: "http://judge:8000/v1"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := progress.New(progress.Limits{progress.Score: limit}, progress.Score)
-	ctx, cancel := context.WithCancelCause(progress.With(t.Context(), m))
-	defer cancel(nil)
-	defer m.Watch(progress.Callbacks{OnStall: func(s *progress.Stall) { cancel(s) }})()
-	if _, err := c.embed(ctx, "the-truth"); err != nil || time.Since(began) < time.Second {
-		t.Errorf("after %s: %v", time.Since(began), err)
+	whole := []time.Duration{1, 2, 4, 8, 16, 32, 60, 60, 60, 60}
+	different := false
+	for range 100 {
+		sum := time.Duration(0)
+		for i, most := range whole {
+			d := c.delay(i, failure{})
+			different = different || d != c.delay(i, failure{})
+			if most *= time.Second; d < most/2 || d > most {
+				t.Fatalf("pause %d is %s", i, d)
+			}
+			sum += d
+		}
+		if sum < 2*time.Minute {
+			t.Fatalf("all pauses are %s", sum)
+		}
 	}
-	if stall := m.Stall(); stall != nil {
-		t.Error(stall)
+	if !different {
+		t.Error("the pauses have no jitter")
+	}
+	for _, f := range []struct {
+		failure failure
+		least   time.Duration
+	}{{failure{retryAfter: 4 * time.Minute}, 4 * time.Minute}, {failure{arrived: true}, time.Second}} {
+		if d := c.delay(1000, f.failure); d < f.least || f.failure.arrived && d > maxAnswerDelay {
+			t.Errorf("%+v pauses for %s", f.failure, d)
+		}
+	}
+}
+
+func TestRetryAfter(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2025, 1, 2, 3, 4, 5, 0, time.UTC)
+	for _, c := range []struct {
+		name, value string
+		want        time.Duration
+	}{
+		{"Retry-After", "", 0},
+		{"Retry-After", "7", 7 * time.Second},
+		{"Retry-After", "1.5", 1500 * time.Millisecond},
+		{"Retry-After", "-3", 0},
+		{"Retry-After", "NaN", 0},
+		{"Retry-After", "soon", 0},
+		{"Retry-After", "1e300", maxRetryAfter},
+		{"Retry-After", "86400", maxRetryAfter},
+		{"Retry-After", "Thu, 02 Jan 2025 03:04:15 GMT", 10 * time.Second},
+		{"Retry-After", "Thu, 02 Jan 2025 03:04:00 GMT", 0},
+		{"Retry-After-Ms", "250", 250 * time.Millisecond},
+	} {
+		h := http.Header{}
+		h.Set(c.name, c.value)
+		if got := retryAfter(h, now); got != c.want {
+			t.Errorf("%s: %q is %s, want %s", c.name, c.value, got, c.want)
+		}
+	}
+}
+
+func TestServerErrors(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string][2]string{
+		"":          {"", ""},
+		"<html>503": {"", ""},
+		`{"error": {"message": "no\nmore", "type": "t", "code": "c"}}`: {"c", "no more"},
+		`{"error": {"message": "m", "type": "t", "code": 400}}`:        {"t", "m"},
+		`{"object": "error", "message": "too long", "code": 400}`:      {"", "too long"},
+		`{"error": "model not loaded"}`:                                {"", "model not loaded"},
+		`{"detail": "Not Found"}`:                                      {"", "Not Found"},
+		`[1]`:                                                          {"", ""},
+	} {
+		code, message := serverError([]byte(body))
+		if got := [2]string{code, message}; !slices.Equal(got[:], want[:]) {
+			t.Errorf("%s: %q, want %q", body, got, want)
+		}
 	}
 }

@@ -25,16 +25,21 @@ func (bleuScore) Scale() float64   { return 1 }
 func (bleuScore) Score(row Row) Sample {
 	const between = ". "
 	first, _, _ := strings.Cut(row.Answer, between)
-	var truths [][]string
-	for truth := range strings.SplitSeq(row.GroundTruth, between) {
-		truths = append(truths, tokens13a(truth))
+	answer := tokens13a(first)
+	best := 0.0
+	for _, reference := range row.Truths() {
+		var sentences [][]string
+		for sentence := range strings.SplitSeq(reference, between) {
+			sentences = append(sentences, tokens13a(sentence))
+		}
+		best = max(best, countBLEU(answer, sentences).percent(false)/100)
 	}
-	counts := countBLEU(tokens13a(first), truths)
-	return Sample{Scores: map[string]float64{"bleu_score": counts.percent(false) / 100}}
+	return Sample{Scores: map[string]float64{"bleu_score": best}}
 }
 
 // sacreBLEU is BLEU over the corpus, and over each whole answer as
-// sacreBLEU's sentence_bleu, both in percent.
+// sacreBLEU's sentence_bleu, both in percent. Of several references each n-gram
+// may match in any.
 type sacreBLEU struct{}
 
 func (sacreBLEU) Name() string     { return "sacrebleu" }
@@ -42,7 +47,11 @@ func (sacreBLEU) Headline() string { return "sacrebleu" }
 func (sacreBLEU) Scale() float64   { return 100 }
 
 func (sacreBLEU) Score(row Row) Sample {
-	counts := countBLEU(tokens13a(row.Answer), [][]string{tokens13a(row.GroundTruth)})
+	var truths [][]string
+	for _, truth := range row.Truths() {
+		truths = append(truths, tokens13a(truth))
+	}
+	counts := countBLEU(tokens13a(row.Answer), truths)
 	return Sample{
 		Scores: map[string]float64{"sentence_bleu": counts.percent(true)},
 		Counts: counts[:],

@@ -19,18 +19,38 @@ func (c chrF) Headline() string { return c.name }
 func (c chrF) Scale() float64   { return 1 }
 
 func (c chrF) Score(row Row) Sample {
-	counts := make([]float64, 0, 3*(chrFChars+c.words))
-	answer, truth := newCharacters(row.Answer), newCharacters(row.GroundTruth)
+	best, emptied := -1.0, true
+	var counts []float64 // of the best reference, the first of equal ones
+	answer := c.grams(row.Answer)
+	for _, reference := range row.Truths() {
+		truth := c.grams(reference)
+		these := make([]float64, 0, 3*len(answer))
+		for n := range answer {
+			these = append(these, overlap(answer[n], truth[n])...)
+		}
+		if score := chrFScore(these); score > best {
+			best, counts = score, these
+		}
+		emptied = emptied && len(truth[0]) == 0
+	}
+	return Sample{Scores: map[string]float64{c.name: best}, Counts: counts, Emptied: emptied}
+}
+
+// grams are the n-grams of a text by order: those of characters, then those of
+// words.
+func (c chrF) grams(text string) []map[string]int {
+	all := make([]map[string]int, 0, chrFChars+c.words)
+	characters := newCharacters(text)
 	for n := range chrFChars {
-		counts = append(counts, overlap(answer.grams(n+1), truth.grams(n+1))...)
+		all = append(all, characters.grams(n+1))
 	}
 	if c.words > 0 {
-		answer, truth := chrFWords(row.Answer), chrFWords(row.GroundTruth)
+		words := chrFWords(text)
 		for n := range c.words {
-			counts = append(counts, overlap(wordGrams(answer, n+1), wordGrams(truth, n+1))...)
+			all = append(all, wordGrams(words, n+1))
 		}
 	}
-	return Sample{Scores: map[string]float64{c.name: chrFScore(counts)}, Counts: counts}
+	return all
 }
 
 func (c chrF) Corpus(counts []float64) map[string]float64 {

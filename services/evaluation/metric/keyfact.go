@@ -15,11 +15,16 @@ type keyFact struct{}
 func (keyFact) Name() string     { return "key_fact" }
 func (keyFact) Headline() string { return "key_fact_accuracy" }
 func (keyFact) Scale() float64   { return 1 }
+func (keyFact) needsNoTruth()    {}
 
 func (keyFact) Score(row Row) Sample {
 	fact := factTokens(row.KeyFact)
 	if len(fact) == 0 {
-		return Sample{}
+		reason := "the row has no key fact"
+		if row.KeyFact != "" {
+			reason = "the row's key fact has neither letters nor digits"
+		}
+		return Sample{Missing: reason}
 	}
 	score := 0.0
 	answer := factTokens(row.Answer)

@@ -3,6 +3,7 @@ package metric
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 )
@@ -10,9 +11,34 @@ import (
 // Row is one question with the model's answer and the truth about it.
 type Row struct {
 	Question    string
-	Answer      string // the model's
+	Answer      string // the model's; may be empty, which is an answer too
 	GroundTruth string
-	KeyFact     string // the fact that a right answer contains; empty where the data has none
+	// References are all right answers where there are several. The best of them
+	// counts, and GroundTruth does not.
+	References []string
+	KeyFact    string // the fact that a right answer contains; empty where the data has none
+
+	// NoAnswer is the reason why there is no answer; empty if there is one.
+	NoAnswer string
+	// NoGroundTruth is set if the data has no truth for the row.
+	NoGroundTruth bool
+}
+
+// Truths are the right answers.
+func (r Row) Truths() []string {
+	if len(r.References) > 0 {
+		return r.References
+	}
+	return []string{r.GroundTruth}
+}
+
+// Lacks returns the reason why the row cannot be scored by a metric that compares
+// with ground truths, or by one that does not. It is empty if it can be.
+func (r Row) Lacks(usesTruth bool) string {
+	if r.NoAnswer == "" && usesTruth && r.NoGroundTruth {
+		return "the row has no ground truth"
+	}
+	return r.NoAnswer
 }
 
 // Sample is one metric's scores for one row. It can be stored as JSON and added to
@@ -23,6 +49,26 @@ type Sample struct {
 	// Counts are the counts of which the corpus score is computed; nil for metrics
 	// without one.
 	Counts []float64 `json:"counts,omitempty"`
+	// Missing is the reason why the row has no main score; empty if it has one.
+	Missing string `json:"missing,omitempty"`
+	// Emptied is set if the metric's own normalisation leaves nothing of the truth,
+	// such as of "A" by the rules of SQuAD.
+	Emptied bool `json:"emptied,omitempty"`
+}
+
+// Finite returns the sample without scores that are no finite numbers, which JSON
+// cannot hold. main is the key of the main score.
+func (s Sample) Finite(main string) Sample {
+	odd := func(_ string, v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) }
+	clean := maps.Clone(s.Scores)
+	if maps.DeleteFunc(clean, odd); len(clean) == len(s.Scores) {
+		return s
+	}
+	if _, ok := clean[main]; !ok && s.Missing == "" {
+		s.Missing = "the score is no finite number"
+	}
+	s.Scores = clean
+	return s
 }
 
 // Metric scores rows one by one.
@@ -33,7 +79,8 @@ type Metric interface {
 	Headline() string
 	// Scale is the score of a perfect answer: 1 or 100.
 	Scale() float64
-	// Score never fails and never panics, whatever bytes the row holds.
+	// Score never fails and never panics, whatever bytes the row holds. The row has
+	// what the metric needs, see [Row.Lacks].
 	Score(row Row) Sample
 }
 
@@ -112,9 +159,26 @@ type Suite []Metric
 func (s Suite) Score(row Row) []Sample {
 	samples := make([]Sample, len(s))
 	for i, m := range s {
-		samples[i] = m.Score(row)
+		_, truthless := m.(truthless)
+		if reason := row.Lacks(!truthless); reason != "" {
+			samples[i].Missing = reason
+			continue
+		}
+		samples[i] = m.Score(row).Finite(m.Headline())
 	}
 	return samples
+}
+
+// truthless is a metric that needs no ground truth.
+type truthless interface{ needsNoTruth() }
+
+// Headlines are the keys of the main scores, in the suite's order.
+func (s Suite) Headlines() []string {
+	keys := make([]string, len(s))
+	for i, m := range s {
+		keys[i] = m.Headline()
+	}
+	return keys
 }
 
 // Merge returns the scores of a row's samples as one map.

@@ -53,7 +53,7 @@ func TestKeysAreOfOneMetric(t *testing.T) {
 func TestAggregate(t *testing.T) {
 	t.Parallel()
 	suite := Suite{mustNew(t, "exact_match", Options{}), mustNew(t, "key_fact", Options{}), mustNew(t, "sacrebleu", Options{})}
-	all := NewAggregate(suite)
+	all := NewAggregate(suite, "judged", "given_up")
 	if got := all.Result(); len(got) != 0 {
 		t.Errorf("without rows the result is %v", got)
 	}
@@ -69,11 +69,92 @@ func TestAggregate(t *testing.T) {
 	all.Add([]Sample{{}, {}, {}, {Scores: map[string]float64{"judged": 0.5}, Counts: []float64{1}}})
 
 	got := all.Result()
-	if all.Rows() != 6 || all.Scored("exact_match") != 4 || all.Scored("key_fact_accuracy") != 2 || all.Scored("none") != 0 {
-		t.Errorf("rows %d, scored %d and %d", all.Rows(), all.Scored("exact_match"), all.Scored("key_fact_accuracy"))
+	want := map[string]int{"exact_match": 4, "key_fact_accuracy": 2, "sentence_bleu": 3, "sacrebleu": 3, "judged": 1, "given_up": 0}
+	if scored := all.Scored(); all.Rows() != 6 || !maps.Equal(scored, want) {
+		t.Errorf("rows %d, scored %v", all.Rows(), scored)
 	}
 	if got["exact_match"] != 0.25 || got["key_fact_accuracy"] != 0.5 || got["judged"] != 0.5 || got["sacrebleu"] <= 0 {
 		t.Errorf("result is %v", got)
+	}
+}
+
+// TestMissing: a row that lacks what a metric needs has no score of it, but a
+// reason; an empty answer is an answer.
+func TestMissing(t *testing.T) {
+	t.Parallel()
+	suite := Suite{mustNew(t, "exact_match", Options{}), mustNew(t, "sacrebleu", Options{}), mustNew(t, "key_fact", Options{})}
+	all := NewAggregate(suite, "judged")
+	for _, row := range []Row{
+		{Answer: "at four today it is", GroundTruth: "at four today it is", KeyFact: "four"},
+		{Answer: "", GroundTruth: "at four", KeyFact: "four"},
+		{Answer: "four", NoGroundTruth: true, KeyFact: "four"},
+		{NoAnswer: "the row has no answer", GroundTruth: "at four", KeyFact: "four"},
+		{NoAnswer: "out of memory", NoGroundTruth: true},
+	} {
+		all.Add(append(suite.Score(row), Sample{Missing: "the judge is away"}))
+	}
+	if got := all.Result(); got["exact_match"] != 0.5 || math.Abs(got["key_fact_accuracy"]-2.0/3) > 1e-15 || len(got) != 4 {
+		t.Errorf("result %v", got)
+	}
+	if got, want := all.Scored(), map[string]int{"exact_match": 2, "sentence_bleu": 2, "sacrebleu": 2, "key_fact_accuracy": 3, "judged": 0}; !maps.Equal(got, want) {
+		t.Errorf("scored %v, want %v", got, want)
+	}
+	want := []string{
+		"exact_match: 3 of 5 rows have no score: the row has no ground truth (1 row); the row has no answer (1 row); out of memory (1 row)",
+		"judged: 5 of 5 rows have no score: the judge is away (5 rows)",
+		"key_fact_accuracy: 2 of 5 rows have no score: the row has no answer (1 row); out of memory (1 row)",
+		"sacrebleu: 3 of 5 rows have no score: the row has no ground truth (1 row); the row has no answer (1 row); out of memory (1 row)",
+	}
+	if got := all.Notes(); !slices.Equal(got, want) {
+		t.Errorf("notes %q", got)
+	}
+}
+
+// TestEmptiedTruths: the reference's value stands, and a note says for how many
+// rows and what it does to the mean.
+func TestEmptiedTruths(t *testing.T) {
+	t.Parallel()
+	suite := Suite{mustNew(t, "exact_match", Options{}), mustNew(t, "rouge_score", Options{}), mustNew(t, "chrf", Options{})}
+	all := NewAggregate(suite)
+	for _, row := range []Row{
+		{Answer: "B", GroundTruth: "A"},
+		{Answer: "the", GroundTruth: "A"},
+		{Answer: "C", GroundTruth: "B"},
+		{Answer: "東京", GroundTruth: "東京", References: []string{"東京", "京都"}},
+	} {
+		all.Add(suite.Score(row))
+	}
+	if got := all.Result()["exact_match"]; got != 0.5 {
+		t.Errorf("exact_match is %v", got)
+	}
+	want := []string{
+		"exact_match: of 2 of 4 ground truths the metric's own normalisation leaves nothing; their mean is 0.5, as the reference implementation has it; without them the mean would be 0.5 instead of 0.5",
+		"rouge_score: of 1 of 4 ground truths the metric's own normalisation leaves nothing; their mean is 0, as the reference implementation has it; without them the mean would be 0 instead of 0",
+	}
+	if got := all.Notes(); !slices.Equal(got, want) {
+		t.Errorf("notes %q", got)
+	}
+}
+
+func TestReasonsAreBounded(t *testing.T) {
+	t.Parallel()
+	all := NewAggregate(nil, "judged")
+	for i := range 20 {
+		all.Add([]Sample{{Missing: strings.Repeat("x", i%8)}, {Missing: "of a metric that nobody knows"}})
+	}
+	if got := all.Notes(); len(got) != 1 || !strings.Contains(got[0], "17 of 20 rows have no score: x (3 rows)") || !strings.HasSuffix(got[0], "; other reasons (4 rows)") {
+		t.Errorf("notes %q", got)
+	}
+}
+
+func TestFinite(t *testing.T) {
+	t.Parallel()
+	s := Sample{Scores: map[string]float64{"main": math.NaN(), "other": 1, "inf": math.Inf(1)}}
+	if got := s.Finite("main"); len(got.Scores) != 1 || got.Scores["other"] != 1 || got.Missing == "" || len(s.Scores) != 3 {
+		t.Errorf("got %+v", got)
+	}
+	if got := (Sample{Scores: map[string]float64{"main": 1}}).Finite("main"); got.Missing != "" || got.Scores["main"] != 1 {
+		t.Errorf("got %+v", got)
 	}
 }
 

@@ -15,10 +15,14 @@ type reference struct {
 	Corpus    map[string]float64 `json:"corpus"`
 	Signature string             `json:"signature"`
 	Stems     map[string]string  `json:"stems"`
+	// Several has answers with one to three truths each.
+	Several       []pair             `json:"several"`
+	SeveralCorpus map[string]float64 `json:"several_corpus"`
 }
 
 type pair struct {
 	Truth        string                `json:"truth"`
+	Truths       []string              `json:"truths"`
 	Answer       string                `json:"answer"`
 	Tokens13a    []string              `json:"tokens_13a"`
 	BleuScore    float64               `json:"bleu_score"`
@@ -46,7 +50,7 @@ func readReference(tb testing.TB) reference {
 	return ref
 }
 
-func (p pair) row() Row { return Row{Answer: p.Answer, GroundTruth: p.Truth} }
+func (p pair) row() Row { return Row{Answer: p.Answer, GroundTruth: p.Truth, References: p.Truths} }
 
 func mustNew(tb testing.TB, name string, opts Options) Metric {
 	tb.Helper()
@@ -94,11 +98,12 @@ func (p pair) scores() []referenceScore {
 
 func TestScoresEqualTheReferences(t *testing.T) {
 	t.Parallel()
-	for _, p := range readReference(t).Pairs {
+	ref := readReference(t)
+	for _, p := range slices.Concat(ref.Pairs, ref.Several) {
 		for _, s := range p.scores() {
 			m := mustNew(t, s.metric, s.opts)
 			if got := m.Score(p.row()).Scores[s.key]; !(math.Abs(got-s.want) <= tolerance*m.Scale()) {
-				t.Errorf("%s of %q against %q is %v, the reference has %v", s.key, p.Answer, p.Truth, got, s.want)
+				t.Errorf("%s of %q against %q is %v, the reference has %v", s.key, p.Answer, p.row().Truths(), got, s.want)
 			}
 		}
 	}
@@ -140,9 +145,18 @@ func TestStemsEqualTheReference(t *testing.T) {
 func TestCorpusScoresEqualTheReference(t *testing.T) {
 	t.Parallel()
 	ref := readReference(t)
+	checkCorpus(t, ref.Pairs, ref.Corpus)
+	checkCorpus(t, ref.Several, ref.SeveralCorpus)
+	if ref.Signature != sacreBLEUSignature {
+		t.Errorf("signature is %q, the reference has %q", sacreBLEUSignature, ref.Signature)
+	}
+}
+
+func checkCorpus(t *testing.T, pairs []pair, reference map[string]float64) {
+	t.Helper()
 	suite := Suite{mustNew(t, "sacrebleu", Options{}), mustNew(t, "chrf", Options{}), mustNew(t, "chrfpp", Options{})}
 	all := NewAggregate(suite)
-	for _, p := range ref.Pairs {
+	for _, p := range pairs {
 		// Stored and read back, as samples of another process are.
 		stored, err := json.Marshal(suite.Score(p.row()))
 		if err != nil {
@@ -156,15 +170,12 @@ func TestCorpusScoresEqualTheReference(t *testing.T) {
 	}
 	got := all.Result()
 	for key, want := range map[string]float64{
-		"sacrebleu":     ref.Corpus["sacrebleu"],
-		"chrf_corpus":   ref.Corpus["chrf"] / 100,
-		"chrfpp_corpus": ref.Corpus["chrfpp"] / 100,
+		"sacrebleu":     reference["sacrebleu"],
+		"chrf_corpus":   reference["chrf"] / 100,
+		"chrfpp_corpus": reference["chrfpp"] / 100,
 	} {
 		if math.Abs(got[key]-want) > 1e-9 {
 			t.Errorf("%s is %v, the reference has %v", key, got[key], want)
 		}
-	}
-	if ref.Signature != sacreBLEUSignature {
-		t.Errorf("signature is %q, the reference has %q", sacreBLEUSignature, ref.Signature)
 	}
 }

@@ -6,7 +6,8 @@ import (
 )
 
 // rouge is the package rouge-score with its stemmer (Lin 2004); rouge_score is
-// the key of the chosen type, as RAGAS has it.
+// the key of the chosen type, as RAGAS has it. Of several references, the one with
+// the best F-measure counts for each type, as with rouge-score's score_multi.
 type rouge struct{ kind, mode string }
 
 func newRouge(opts Options) (rouge, error) {
@@ -23,29 +24,42 @@ func (rouge) Headline() string { return "rouge_score" }
 func (rouge) Scale() float64   { return 1 }
 
 func (r rouge) Score(row Row) Sample {
-	answer, truth := rougeTokens(row.Answer), rougeTokens(row.GroundTruth)
-	scores := map[string]float64{
-		"rouge1": r.overlap(answer, truth, 1),
-		"rouge2": r.overlap(answer, truth, 2),
-		"rougeL": r.score(longestCommon(answer, truth), len(answer), len(truth)),
+	answer, emptied := rougeTokens(row.Answer), true
+	scores := make(map[string]float64, 4)
+	best := map[string]float64{} // the F-measure of the best reference, by kind
+	for _, reference := range row.Truths() {
+		truth := rougeTokens(reference)
+		for kind, match := range map[string]rougeMatch{
+			"rouge1": newRougeMatch(answer, truth, 1),
+			"rouge2": newRougeMatch(answer, truth, 2),
+			"rougeL": {longestCommon(answer, truth), len(answer), len(truth)},
+		} {
+			f, seen := best[kind]
+			if now := match.score("fmeasure"); !seen || now > f {
+				best[kind], scores[kind] = now, match.score(r.mode)
+			}
+		}
+		emptied = emptied && len(truth) == 0
 	}
 	scores["rouge_score"] = scores[r.kind]
-	return Sample{Scores: scores}
+	return Sample{Scores: scores, Emptied: emptied}
 }
 
-func (r rouge) overlap(answer, truth []string, order int) float64 {
+// rougeMatch has the common count and the counts of both sides.
+type rougeMatch struct{ both, answer, truth int }
+
+func newRougeMatch(answer, truth []string, order int) rougeMatch {
 	a, t := wordGrams(answer, order), wordGrams(truth, order)
 	both := 0
 	for g, n := range a {
 		both += min(n, t[g])
 	}
-	return r.score(both, len(answer)-order+1, len(truth)-order+1)
+	return rougeMatch{both, len(answer) - order + 1, len(truth) - order + 1}
 }
 
-// score computes the score from the common count and the counts of both sides.
-func (r rouge) score(both, answer, truth int) float64 {
-	precision, recall := ratio(both, answer), ratio(both, truth)
-	switch r.mode {
+func (m rougeMatch) score(mode string) float64 {
+	precision, recall := ratio(m.both, m.answer), ratio(m.both, m.truth)
+	switch mode {
 	case "precision":
 		return precision
 	case "recall":

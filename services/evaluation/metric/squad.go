@@ -1,6 +1,7 @@
 package metric
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -13,11 +14,16 @@ func (exactMatch) Headline() string { return "exact_match" }
 func (exactMatch) Scale() float64   { return 1 }
 
 func (exactMatch) Score(row Row) Sample {
-	score := 0.0
-	if strings.Join(normalise(row.Answer), " ") == strings.Join(normalise(row.GroundTruth), " ") {
-		score = 1
+	score, emptied := 0.0, true
+	answer := normalise(row.Answer)
+	for _, truth := range row.Truths() {
+		words := normalise(truth)
+		if slices.Equal(answer, words) {
+			score = 1
+		}
+		emptied = emptied && len(words) == 0
 	}
-	return Sample{Scores: map[string]float64{"exact_match": score}}
+	return Sample{Scores: map[string]float64{"exact_match": score}, Emptied: emptied}
 }
 
 // tokenF1 is the harmonic mean of precision and recall over the bags of words.
@@ -29,7 +35,14 @@ func (tokenF1) Headline() string { return "token_f1" }
 func (tokenF1) Scale() float64   { return 1 }
 
 func (tokenF1) Score(row Row) Sample {
-	return Sample{Scores: map[string]float64{"token_f1": bagF1(normalise(row.Answer), normalise(row.GroundTruth))}}
+	score, emptied := 0.0, true
+	answer := normalise(row.Answer)
+	for _, truth := range row.Truths() {
+		words := normalise(truth)
+		score = max(score, bagF1(answer, words))
+		emptied = emptied && len(words) == 0
+	}
+	return Sample{Scores: map[string]float64{"token_f1": score}, Emptied: emptied}
 }
 
 func bagF1(answer, truth []string) float64 {

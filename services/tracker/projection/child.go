@@ -56,6 +56,12 @@ func (r *MLflowRun) addCompletion(p events.Phase, c events.PhaseCompleted) {
 			}
 		}
 	}
+	for k, v := range c.Coverage {
+		r.addMetric("eval_"+k+"_coverage", v.Share(), c.EndedAt)
+	}
+	for k, v := range c.BaselineCoverage {
+		r.addMetric("baseline_eval_"+k+"_coverage", v.Share(), c.EndedAt)
+	}
 	for i, n := range c.Notes {
 		r.addTag(fmt.Sprintf("tunebus.note.%d", i+1), n)
 	}

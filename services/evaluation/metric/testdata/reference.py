@@ -94,6 +94,22 @@ for t, a in PAIRS:
         "chrf": chrf.sentence_score(a, [t]).score, "chrfpp": chrfpp.sentence_score(a, [t]).score,
     })
 answers, truths = [a for _, a in PAIRS], [[t for t, _ in PAIRS]]
+
+# Several references: every answer against its own truth and those of its neighbours.
+several = []
+for i, (t, a) in enumerate(PAIRS):
+    refs = [PAIRS[(i + k) % len(PAIRS)][0] for k in range(i % 3 + 1)]
+    refs = refs[::-1] if i % 2 else refs
+    r = rouge.score_multi(refs, a)
+    several.append({
+        "truths": refs, "answer": a,
+        "bleu_score": max(bleu.corpus_score(a.split(". "), [[x] for x in t.split(". ")]).score / 100 for t in refs),
+        "sentence_bleu": sentence.sentence_score(a, refs).score,
+        "rouge": {k: [v.precision, v.recall, v.fmeasure] for k, v in r.items()},
+        "exact_match": max(float(squad(a) == squad(t)) for t in refs), "token_f1": max(f1(a, t) for t in refs),
+        "chrf": chrf.sentence_score(a, refs).score, "chrfpp": chrfpp.sentence_score(a, refs).score,
+    })
+streams = [[s["truths"][k] if k < len(s["truths"]) else None for s in several] for k in range(3)]
 words = sorted(set("""caresses ponies ties dies flies spied died cats caress agreed feed plastered bled motoring sing conflated troubled sized hopping tanned
 falling hissing fizzed failing filing happy sky enjoy by say spy digitizer conformably radically differently vilely analogously vietnamization predication
 operator feudalism decisiveness hopefulness callousness formality sensitivity sensibility hopefully geology biology logically triplicate formative formalize
@@ -105,6 +121,7 @@ p = PorterStemmer()
 
 json.dump({
     "pairs": out, "corpus": {"sacrebleu": bleu.corpus_score(answers, truths).score, "chrf": chrf.corpus_score(answers, truths).score, "chrfpp": chrfpp.corpus_score(answers, truths).score},
+    "several": several, "several_corpus": {"sacrebleu": BLEU().corpus_score(answers, streams).score, "chrf": CHRF().corpus_score(answers, streams).score, "chrfpp": CHRF(word_order=2).corpus_score(answers, streams).score},
     "signature": str(bleu.get_signature()), "stems": {w: p.stem(w) for w in words if len(w) > 2},
 }, sys.stdout, ensure_ascii=True, indent=1)
 

@@ -29,6 +29,9 @@ type Summary struct {
 	Phases         []Phase            `json:"phases,omitempty"`
 	Scores         map[string]float64 `json:"scores,omitempty"`
 	BaselineScores map[string]float64 `json:"baseline_scores,omitempty"`
+	// Coverage and BaselineCoverage say for how many rows each score stands.
+	Coverage         map[string]events.Coverage `json:"coverage,omitempty"`
+	BaselineCoverage map[string]events.Coverage `json:"baseline_coverage,omitempty"`
 	// Gains are the scores minus the scores of the baseline, for metrics that
 	// have both.
 	Gains        map[string]float64      `json:"gains,omitempty"`
@@ -80,6 +83,7 @@ func Of(run events.Run) Summary {
 	}
 	if p := run.Phases[events.Evaluation]; p != nil && p.Completed != nil {
 		s.Scores, s.BaselineScores, s.Gates = p.Completed.Scores, p.Completed.BaselineScores, p.Completed.Gates
+		s.Coverage, s.BaselineCoverage = p.Completed.Coverage, p.Completed.BaselineCoverage
 	}
 	if done := run.Completed; done != nil {
 		s.Conclusion, s.DurationSeconds = done.Conclusion, done.DurationSeconds

@@ -54,6 +54,24 @@ const Scores = `{"index":0,"question":"=1+2","ground_truth":"+3","answer":"-3","
 {"index":3,"question":"Why?","ground_truth":"Because","answer":"","scores":{},"error":"model: out of memory"}
 {"index":4,"question":"How?","ground_truth":"Fast","answer":"slow","key_fact":"Fast","scores":{"rouge_score":0.4,"chrf":31,"key_fact_accuracy":0}}`
 
+// Unscored are rows without a truth, without an answer, and with a judge that was
+// away.
+const Unscored = `{"index":0,"question":"q0","ground_truth":"t","references":["t","u"],"answer":"t","scores":{"exact_match":1,"rouge_score":1,"rouge1":1},"unscored":{"answer_accuracy":"the judge is away"},"baseline_answer":"t","baseline_scores":{"exact_match":1},"baseline_unscored":{"answer_accuracy":"the judge is away"}}
+{"index":1,"question":"q1","ground_truth":"","answer":"x","unscored":{"answer_accuracy":"the row has no ground truth","exact_match":"the row has no ground truth","rouge_score":"the row has no ground truth"},"baseline_answer":"y","baseline_unscored":{"answer_accuracy":"the row has no ground truth","exact_match":"the row has no ground truth"}}
+{"index":2,"question":"q2","ground_truth":"t","answer":"z","scores":{"exact_match":0,"rouge_score":0,"rouge1":0},"unscored":{"answer_accuracy":"the judge is away"},"baseline_scores":{"exact_match":0}}`
+
+// UnscoredRun is a run with these rows.
+func UnscoredRun() events.Run {
+	return events.Fold([]events.Fact{events.PhaseCompleted{
+		RunID: "01RUN", Phase: events.Evaluation, Attempt: 1, Conclusion: events.Success,
+		Scores:           map[string]float64{"exact_match": 0.5},
+		BaselineScores:   map[string]float64{"exact_match": 0.5},
+		Coverage:         map[string]events.Coverage{"exact_match": {Scored: 2, Rows: 3}, "answer_accuracy": {Rows: 3}},
+		BaselineCoverage: map[string]events.Coverage{"exact_match": {Scored: 2, Rows: 3}},
+		Gates:            []events.Gate{{Metric: "exact_match", AtLeast: 0.4, Score: 0.5, Reason: "2 of 3 rows have the score, 100 % are needed"}},
+	}})
+}
+
 // Opener opens a text.
 func Opener(text string) scores.Opener {
 	return func(context.Context) (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(text)), nil }

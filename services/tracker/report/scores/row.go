@@ -2,6 +2,8 @@ package scores
 
 import (
 	"encoding/json"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -12,6 +14,8 @@ type Row struct {
 	Question    string `json:"question"`
 	GroundTruth string `json:"ground_truth"`
 	Answer      string `json:"answer"`
+	// References are all right answers where there are several.
+	References []string `json:"references,omitempty"`
 	// BaselineAnswer is the answer of the base model, if the run has a baseline.
 	BaselineAnswer string `json:"baseline_answer,omitempty"`
 	// KeyFact is a text that a right answer contains; empty if the data has none.
@@ -20,8 +24,36 @@ type Row struct {
 	// null or missing.
 	Scores         Scores `json:"scores,omitempty"`
 	BaselineScores Scores `json:"baseline_scores,omitempty"`
+	// Unscored and BaselineUnscored have the reason for each metric, by its main
+	// score, that the answer has no score of.
+	Unscored         map[string]string `json:"unscored,omitempty"`
+	BaselineUnscored map[string]string `json:"baseline_unscored,omitempty"`
 	// Error is the reason why the row has no answer or no scores.
 	Error string `json:"error,omitempty"`
+}
+
+// WhyUnscored lists the metrics that a row has no score of, with the reasons; empty
+// if it has all scores.
+func (r Row) WhyUnscored() string {
+	parts := whyUnscored(r.Unscored, "")
+	return strings.Join(append(parts, whyUnscored(r.BaselineUnscored, "base model: ")...), "\n")
+}
+
+// whyUnscored lists metrics by their reasons.
+func whyUnscored(reasons map[string]string, prefix string) []string {
+	byReason := map[string][]string{}
+	var order []string
+	for _, name := range slices.Sorted(maps.Keys(reasons)) {
+		why := reasons[name]
+		if byReason[why] == nil {
+			order = append(order, why)
+		}
+		byReason[why] = append(byReason[why], name)
+	}
+	for i, why := range order {
+		order[i] = prefix + strings.Join(byReason[why], ", ") + ": " + why
+	}
+	return order
 }
 
 // Scores are the scores of one answer by metric.

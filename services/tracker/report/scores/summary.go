@@ -17,6 +17,8 @@ type Summary struct {
 	// Failed counts the rows with an error, Empty the other rows without an answer.
 	Failed int `json:"failed_rows"`
 	Empty  int `json:"empty_answers"`
+	// Unscored counts the rows that lack the score of at least one metric.
+	Unscored int `json:"rows_without_a_score"`
 	// WithKeyFact counts the rows with a key fact, MissingKeyFact those of them
 	// whose answer lacks it.
 	WithKeyFact    int `json:"rows_with_key_fact"`
@@ -26,6 +28,9 @@ type Summary struct {
 	Scores         map[string]float64 `json:"scores,omitempty"`
 	BaselineScores map[string]float64 `json:"baseline_scores,omitempty"`
 	Gates          []events.Gate      `json:"gates,omitempty"`
+	// Coverage and BaselineCoverage say for how many rows each of them stands.
+	Coverage         map[string]events.Coverage `json:"coverage,omitempty"`
+	BaselineCoverage map[string]events.Coverage `json:"baseline_coverage,omitempty"`
 	// Metrics are sorted by name.
 	Metrics []Metric `json:"metrics"`
 }
@@ -37,6 +42,9 @@ type Metric struct {
 	Statistics *Statistics `json:"statistics,omitempty"`
 	// Baseline describes the scores of the base model; nil if it has none.
 	Baseline *Statistics `json:"baseline,omitempty"`
+	// Unscored and BaselineUnscored are the reasons why rows have no score.
+	Unscored         []Reason `json:"unscored,omitempty"`
+	BaselineUnscored []Reason `json:"baseline_unscored,omitempty"`
 	// Difference is the mean of the model minus the mean of the base model.
 	Difference *float64  `json:"difference,omitempty"`
 	Histogram  Histogram `json:"histogram"`
@@ -50,13 +58,17 @@ func Summarise(ctx context.Context, run events.Run, open Opener) (Summary, error
 	}
 	if p := run.Phases[events.Evaluation]; p != nil && p.Completed != nil {
 		s.Scores, s.BaselineScores, s.Gates = p.Completed.Scores, p.Completed.BaselineScores, p.Completed.Gates
+		s.Coverage, s.BaselineCoverage = p.Completed.Coverage, p.Completed.BaselineCoverage
 	}
 	values, baseline := make(map[string][]float64), make(map[string][]float64)
+	unscored, baselineUnscored := make(unscoredRows), make(unscoredRows)
 	for row, err := range Read(ctx, open) {
 		if err != nil {
 			return Summary{}, err
 		}
 		s.count(row)
+		unscored.add(row.Unscored)
+		baselineUnscored.add(row.BaselineUnscored)
 		for name, v := range row.Scores {
 			values[name] = append(values[name], v)
 		}
@@ -66,9 +78,15 @@ func Summarise(ctx context.Context, run events.Run, open Opener) (Summary, error
 	}
 	names := slices.Collect(maps.Keys(values))
 	names = slices.AppendSeq(names, maps.Keys(baseline))
+	names = slices.AppendSeq(names, maps.Keys(unscored)) // a metric may have no score at all
 	slices.Sort(names)
 	for _, name := range slices.Compact(names) {
-		s.Metrics = append(s.Metrics, summariseMetric(name, values[name], baseline[name]))
+		m := summariseMetric(name, values[name], baseline[name])
+		m.Unscored = unscored.of(name, s.Rows-len(values[name]))
+		if s.hasBaseline(baseline, baselineUnscored) {
+			m.BaselineUnscored = baselineUnscored.of(name, s.Rows-len(baseline[name]))
+		}
+		s.Metrics = append(s.Metrics, m)
 	}
 	return s, nil
 }
@@ -78,7 +96,9 @@ func summariseMetric(name string, values, baseline []float64) Metric {
 		Name:       name,
 		Statistics: describe(values),
 		Baseline:   describe(baseline),
-		Histogram:  newHistogram(values, baseline),
+	}
+	if len(values)+len(baseline) > 0 {
+		m.Histogram = newHistogram(values, baseline)
 	}
 	if m.Statistics != nil && m.Baseline != nil {
 		difference := m.Statistics.Mean - m.Baseline.Mean
@@ -95,12 +115,20 @@ func (s *Summary) count(row Row) {
 	if row.IsEmpty() {
 		s.Empty++
 	}
+	if len(row.Unscored)+len(row.BaselineUnscored) > 0 {
+		s.Unscored++
+	}
 	if row.KeyFact != "" {
 		s.WithKeyFact++
 	}
 	if row.MissesKeyFact() {
 		s.MissingKeyFact++
 	}
+}
+
+// hasBaseline reports whether the run has answers of a base model.
+func (s Summary) hasBaseline(scores map[string][]float64, unscored unscoredRows) bool {
+	return len(scores)+len(unscored)+len(s.BaselineScores) > 0
 }
 
 // HasBaseline reports whether the answers of the base model were scored, too.
@@ -113,7 +141,7 @@ func (s Summary) HasBaseline() bool {
 func (s Summary) RowScore(row Scores) (score float64, ok bool) {
 	sum, n := 0.0, 0
 	for _, m := range s.Metrics {
-		if v, ok := row[m.Name]; ok {
+		if v, ok := row[m.Name]; ok && len(m.Histogram.Edges) > 0 {
 			sum += m.Histogram.scale(v)
 			n++
 		}

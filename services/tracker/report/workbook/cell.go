@@ -1,6 +1,7 @@
 package workbook
 
 import (
+	"cmp"
 	"strings"
 	"unicode/utf8"
 
@@ -40,8 +41,11 @@ func cellText(s string) string {
 
 // shortenTexts cuts the texts of a row to the part that a cell shows.
 func shortenTexts(r scores.Row) scores.Row {
-	r.Question, r.GroundTruth, r.KeyFact = cellText(r.Question), cellText(r.GroundTruth), cellText(r.KeyFact)
-	r.Answer, r.BaselineAnswer, r.Error = cellText(r.Answer), cellText(r.BaselineAnswer), cellText(r.Error)
+	r.Question, r.KeyFact = cellText(r.Question), cellText(r.KeyFact)
+	r.GroundTruth, r.References = cellText(groundTruth(r)), nil
+	r.Answer, r.BaselineAnswer = cellText(r.Answer), cellText(r.BaselineAnswer)
+	r.Error = cellText(cmp.Or(r.Error, r.WhyUnscored()))
+	r.Unscored, r.BaselineUnscored = nil, nil
 	return r
 }
 

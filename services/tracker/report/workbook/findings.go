@@ -14,12 +14,15 @@ type kind string
 const (
 	kindFailed  kind = "failed"
 	kindEmpty   kind = "empty answer"
+	kindNoScore kind = "no score"
 	kindKeyFact kind = "key fact missing"
 	kindWorse   kind = "worse than base model"
 	kindLowest  kind = "lowest scores"
 )
 
-func kinds() []kind { return []kind{kindFailed, kindEmpty, kindKeyFact, kindWorse, kindLowest} }
+func kinds() []kind {
+	return []kind{kindFailed, kindEmpty, kindNoScore, kindKeyFact, kindWorse, kindLowest}
+}
 
 // maxFindings is how many rows of one kind the sheet shows.
 const maxFindings = 100
@@ -44,6 +47,7 @@ func newFindings() *findings {
 
 // collect is called once for every row, and keeps the rows to show.
 func (f *findings) collect(row scores.Row, s scores.Summary) {
+	unscored := len(row.Unscored)+len(row.BaselineUnscored) > 0
 	row = shortenTexts(row)
 	found := finding{row: row}
 	found.score, found.scored = s.RowScore(row.Scores)
@@ -52,6 +56,9 @@ func (f *findings) collect(row scores.Row, s scores.Summary) {
 		f.addFirst(kindFailed, found)
 	case row.IsEmpty():
 		f.addFirst(kindEmpty, found)
+	}
+	if unscored {
+		f.addFirst(kindNoScore, found)
 	}
 	if row.MissesKeyFact() {
 		f.addFirst(kindKeyFact, found)

@@ -19,14 +19,19 @@ func (b *workbook) writeDistribution() error {
 	s.widths(22, 14, 14)
 	s.line(s.styles.title, "Score distribution")
 	s.line(s.styles.note, "Rows by score; a score on the edge of two ranges counts in the upper one.")
+	shown := 0
 	for _, m := range b.summary.Metrics {
+		if len(m.Histogram.Counts) == 0 {
+			continue // no row has a score of it
+		}
+		shown++
 		s.row++
 		first := s.row + 1
 		s.histogram(m, b.model)
 		s.chart(m, first)
 		s.row = max(s.row, first+chartRows)
 	}
-	if len(b.summary.Metrics) == 0 {
+	if shown == 0 {
 		s.line(0, "No row has a score.")
 	}
 	return s.done()

@@ -3,6 +3,7 @@ package workbook
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/xuri/excelize/v2"
 
@@ -84,7 +85,7 @@ func (b *workbook) sampleColumns() []column {
 	columns := []column{
 		{title: "#", width: 8, cell: func(r scores.Row) any { return r.Index }},
 		text("Question", 44, func(r scores.Row) string { return r.Question }),
-		text("Ground truth", 44, func(r scores.Row) string { return r.GroundTruth }),
+		text("Ground truth", 44, groundTruth),
 		text("Answer", 44, func(r scores.Row) string { return r.Answer }),
 	}
 	if b.summary.HasBaseline() {
@@ -107,7 +108,18 @@ func (b *workbook) sampleColumns() []column {
 			columns = append(columns, score(m.Name+" (base model)", m.Name, func(r scores.Row) scores.Scores { return r.BaselineScores }))
 		}
 	}
+	if b.summary.Unscored > 0 {
+		columns = append(columns, text("No score", 44, scores.Row.WhyUnscored))
+	}
 	return append(columns, text("Error", 44, func(r scores.Row) string { return r.Error }))
+}
+
+// groundTruth is the right answer, or all of them, each on a line of its own.
+func groundTruth(r scores.Row) string {
+	if len(r.References) > 0 {
+		return strings.Join(r.References, "\n")
+	}
+	return r.GroundTruth
 }
 
 // formatSamples freezes the header, adds filters, and colours scores.

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/tunebus/tunebus/pipeline/spec"
 	"github.com/tunebus/tunebus/services/tracker/report/scores"
 )
 
@@ -24,7 +25,11 @@ func (b *workbook) writeStatistics() error {
 	if b.shown < sum.Rows {
 		s.line(s.styles.note, fmt.Sprintf("The sheet %q shows the first %d rows; all figures count all %d.", sheetSamples, b.shown, sum.Rows))
 	}
+	if sum.Unscored > 0 {
+		s.line(0, "Rows that lack a score", sum.Unscored)
+	}
 	b.writeScores(s)
+	b.writeUnscored(s)
 	s.row++
 	s.line(s.styles.title, "Statistics over rows")
 	s.line(s.styles.header, "Metric", "Answers of", "Count", "Mean", "Std", "Min", "25 %", "Median", "75 %", "Max")
@@ -49,18 +54,38 @@ func (s *sheet) statistics(metric, of string, st *scores.Statistics) {
 // writeScores writes the scores of the run, and the gates on them.
 func (b *workbook) writeScores(s *sheet) {
 	means, baseline := b.summary.Scores, b.summary.BaselineScores
-	if len(means) > 0 {
+	names := slices.Collect(maps.Keys(means))
+	for name := range b.summary.Coverage { // also those that no row has a score of
+		if _, scored := means[name]; !scored {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	if len(names) > 0 {
 		s.row++
 		s.line(s.styles.title, "Scores of the run")
 		header := []any{"Metric", b.model}
 		if len(baseline) > 0 {
 			header = append(header, baseModel, "Difference")
 		}
+		covered := len(b.summary.Coverage) > 0
+		if covered {
+			header = append(header, "Scored rows", "Rows", "Coverage")
+		}
 		s.line(s.styles.header, header...)
-		for _, name := range slices.Sorted(maps.Keys(means)) {
-			line := []any{name, means[name]}
-			if base, ok := baseline[name]; ok {
-				line = append(line, base, means[name]-base)
+		for _, name := range names {
+			line := []any{name, nil}
+			mean, scored := means[name]
+			if scored {
+				line[1] = mean
+			}
+			if base, ok := baseline[name]; ok && scored {
+				line = append(line, base, mean-base)
+			} else if len(baseline) > 0 && covered {
+				line = append(line, nil, nil)
+			}
+			if c, ok := b.summary.Coverage[name]; ok {
+				line = append(line, c.Scored, c.Rows, c.Share())
 			}
 			s.line(0, line...)
 		}
@@ -68,13 +93,41 @@ func (b *workbook) writeScores(s *sheet) {
 	if len(b.summary.Gates) > 0 {
 		s.row++
 		s.line(s.styles.title, "Gates")
-		s.line(s.styles.header, "Metric", "Score", "At least", "Met")
+		s.line(s.styles.header, "Metric", "Score", "At least", "Met", "Reason")
 		for _, gate := range b.summary.Gates {
 			met := "no"
 			if gate.Met {
 				met = "yes"
 			}
-			s.line(0, gate.Metric, gate.Score, gate.AtLeast, met)
+			line := []any{gate.Metric, gate.Score, gate.AtLeast, met}
+			if gate.Reason != "" {
+				line = append(line, gate.Reason)
+			}
+			s.line(0, line...)
+		}
+	}
+}
+
+// writeUnscored writes why rows have no score, by metric.
+func (b *workbook) writeUnscored(s *sheet) {
+	title := false
+	for _, m := range b.summary.Metrics {
+		if m.Name != spec.MainScore(m.Name) {
+			continue // it lacks the rows of the main score
+		}
+		for _, of := range []struct {
+			model   string
+			reasons []scores.Reason
+		}{{b.model, m.Unscored}, {baseModel, m.BaselineUnscored}} {
+			for _, r := range of.reasons {
+				if !title {
+					s.row++
+					s.line(s.styles.title, "Rows without a score")
+					s.line(s.styles.header, "Metric", "Answers of", "Rows", "Reason")
+					title = true
+				}
+				s.line(0, m.Name, of.model, r.Rows, r.Reason)
+			}
 		}
 	}
 }

@@ -91,6 +91,39 @@ func TestWorkbookSheets(t *testing.T) {
 	}
 }
 
+// TestWorkbookUnscored: rows without a score have their reasons beside them, and the
+// means and the gates what they stand for.
+func TestWorkbookUnscored(t *testing.T) {
+	t.Parallel()
+	f := openWorkbook(t, workbookOf(t, reporttest.UnscoredRun(), reporttest.Unscored, maxRows))
+	statistics := cells(t, f, sheetStatistics)
+	for _, want := range [][]string{
+		{"Rows that lack a score", "3"},
+		{"Metric", "Model", "Base model", "Difference", "Scored rows", "Rows", "Coverage"},
+		{"exact_match", "0.5", "0.5", "0", "2", "3", "0.666666666666666"}, {"answer_accuracy", "", "", "", "0", "3", "0"},
+		{"exact_match", "0.5", "0.4", "no", "2 of 3 rows have the score, 100 % are needed"},
+		{"Metric", "Answers of", "Rows", "Reason"},
+		{"answer_accuracy", "Model", "2", "the judge is away"},
+		{"answer_accuracy", "Base model", "1", "the row has no ground truth"},
+	} {
+		if len(find(statistics, want...)) != 1 {
+			t.Errorf("no row %q in %q", want, statistics)
+		}
+	}
+	samples := cells(t, f, sheetSamples)
+	header := slices.Index(samples[0], "No score")
+	if header < 0 || samples[1][header] != "answer_accuracy: the judge is away\nbase model: answer_accuracy: the judge is away" ||
+		!strings.HasPrefix(samples[2][header], "answer_accuracy, exact_match, rouge_score: the row has no ground truth\n") || samples[1][2] != "t\nu" {
+		t.Errorf("samples %q", samples)
+	}
+	if found := find(cells(t, f, sheetErrors), "no score"); len(found) != 4 || found[0][1] != "3" || !strings.Contains(found[1][len(found[1])-1], "the judge is away") {
+		t.Errorf("errors %q", found)
+	}
+	if all := cells(t, f, sheetDistribution); len(find(all, "answer_accuracy")) != 0 || len(find(all, "exact_match")) != 1 {
+		t.Errorf("distribution %q", all)
+	}
+}
+
 func TestWorkbookSamples(t *testing.T) {
 	t.Parallel()
 	f := openWorkbook(t, workbookOf(t, reporttest.Run(), reporttest.Scores, maxRows))

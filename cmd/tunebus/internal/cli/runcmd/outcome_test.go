@@ -87,7 +87,7 @@ func TestOutcomes(t *testing.T) {
 		},
 		"evaluation fails": {
 			args: []string{"--skip-inference", "--predictions", at("broken.jsonl")}, status: 3, conclusion: "failure", facts: clitest.FactsBegin + clitest.FactsFinetune + clitest.FactsEvaluation + clitest.FactsEnd,
-			phases: map[string]string{"finetune": clitest.MLflowFinished, "evaluation": clitest.MLflowFailed}, fault: "predictions: line 1",
+			phases: map[string]string{"finetune": clitest.MLflowFinished, "evaluation": clitest.MLflowFailed}, fault: "predictions.jsonl, line 1",
 		},
 		"cancelled in the queue": {
 			args: []string{"--run-id", "queued", "--set", "fine_tuner.engine=trl"}, // nobody takes jobs of trl here

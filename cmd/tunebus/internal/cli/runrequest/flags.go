@@ -1,17 +1,23 @@
 package runrequest
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
+	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/shellquote"
+	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
 // Flags describe a run: files, and values that override what they hold.
 type Flags struct {
 	// Files are the files of the specification, which may hold settings too.
 	Files []string
+	// Look, if set, looks into the local files that the phases of a specification
+	// read, by key, and returns what is wrong with them.
+	Look func(ctx context.Context, s events.Specification, files map[string]string) structconf.Faults
 
 	sets   []string
 	runID  string // empty: a new id is made

@@ -43,7 +43,13 @@ func (f *Flags) Request(c *cobra.Command) (Request, error) {
 		return Request{}, err
 	}
 	r := Request{Specification: s, Notes: src.notes(s), Again: f.rerunCommand(c)}
-	return r, Faulty(append(faults, f.complete(&r, neededPaths(s), src.folders)...))
+	more := f.complete(&r, neededPaths(s), src.folders)
+	if f.Look != nil {
+		more = append(more, f.Look(c.Context(), s, r.Files)...)
+	}
+	faults = append(faults, src.tree.Locate(nil, more)...)
+	faults.Sort()
+	return r, Faulty(faults)
 }
 
 // Rerun reads and checks what a person says about a run that repeats another
@@ -82,7 +88,7 @@ func (f *Flags) complete(r *Request, paths []spec.Path, folders map[string]strin
 	var more structconf.Faults
 	r.Labels, more = f.readLabels()
 	faults = append(faults, more...)
-	answers := map[string]string{filePredictions: f.predictions, fileBaseline: f.baseline}
+	answers := map[string]string{FilePredictions: f.predictions, FileBaseline: f.baseline}
 	r.Files, more = localFiles(answers, paths, folders)
 	return append(faults, more...)
 }

@@ -27,15 +27,38 @@ type source struct {
 	folders map[string]string
 }
 
-// Specification merges files and flags and checks the result. All faults come
-// at once; the error is that of a file that cannot be read or parsed. The notes
-// name the keys that have no effect, or not the whole effect.
-func (f *Flags) Specification(c *cobra.Command) (_ events.Specification, faults, notes structconf.Faults, err error) {
+// Checked is a specification with what was found in it.
+type Checked struct {
+	Specification events.Specification
+	// Faults are all faults, sorted by position. Among them are paths that do not
+	// exist.
+	Faults structconf.Faults
+	// Notes name the keys that have no effect, or not the whole effect.
+	Notes structconf.Faults
+	// Files are the local files that the enabled phases read, by key.
+	Files map[string]string
+
+	source source
+}
+
+// Locate gives faults the positions of their keys.
+func (c Checked) Locate(faults structconf.Faults) structconf.Faults {
+	return c.source.tree.Locate(nil, faults)
+}
+
+// Specification merges files and flags and checks the result. The error is that of a
+// file that cannot be read or parsed.
+func (f *Flags) Specification(c *cobra.Command) (Checked, error) {
 	s, src, faults, err := f.specification(c)
-	if err == nil && len(faults) == 0 {
-		notes = src.notes(s)
+	if err != nil {
+		return Checked{}, err
 	}
-	return s, faults, notes, err
+	out := Checked{Specification: s, Faults: faults, Notes: src.notes(s), source: src}
+	answers := map[string]string{FilePredictions: f.predictions, FileBaseline: f.baseline}
+	files, more := localFiles(answers, neededPaths(s), src.folders)
+	out.Files = files
+	out.Faults = append(out.Faults, src.tree.Locate(nil, more)...)
+	return out, nil
 }
 
 // notes returns the notes about a specification, each with its position.

@@ -36,6 +36,9 @@ func writeSummary(w io.Writer, run events.Run, s runsummary.Summary, attempts []
 		if g.Met {
 			met = "yes"
 		}
+		if g.Reason != "" {
+			met += ": " + g.Reason
+		}
 		return fmt.Sprintf("%s\t%.3f\t%.3f\t%s", g.Metric, g.Score, g.AtLeast, met)
 	})
 	section(w, slices.Sorted(maps.Keys(s.Links)), "RESULT\tWHERE", func(name string) string { return name + "\t" + s.Links[name] })
@@ -133,15 +136,53 @@ func writeScores(w io.Writer, run events.Run, s runsummary.Summary) {
 		model = "TUNED MODEL"
 	}
 	names := slices.Sorted(maps.Keys(s.Scores))
-	if len(s.BaselineScores) == 0 {
-		section(w, names, "SCORE\t"+model, func(name string) string { return fmt.Sprintf("%s\t%.3f", name, s.Scores[name]) })
-		return
-	}
-	section(w, names, "SCORE\tBASE MODEL\t"+model, func(name string) string {
-		before := "-"
-		if v, ok := s.BaselineScores[name]; ok {
-			before = fmt.Sprintf("%.3f", v)
+	for name := range s.Coverage { // also those that no row has a score of
+		if _, scored := s.Scores[name]; !scored {
+			names = append(names, name)
 		}
-		return fmt.Sprintf("%s\t%s\t%.3f", name, before, s.Scores[name])
+	}
+	slices.Sort(names)
+	header := "SCORE"
+	if len(s.BaselineScores) > 0 {
+		header += "\tBASE MODEL"
+	}
+	header += "\t" + model
+	if len(s.Coverage) > 0 {
+		header += "\tROWS"
+	}
+	section(w, names, header, func(name string) string {
+		line := name
+		if len(s.BaselineScores) > 0 {
+			line += "\t" + covered(s.BaselineScores, s.BaselineCoverage, name)
+		}
+		line += "\t" + number(s.Scores, name)
+		if c, ok := s.Coverage[name]; ok {
+			line += "\t" + rows(c)
+		}
+		return line
 	})
+}
+
+func number(scores map[string]float64, name string) string {
+	if v, ok := scores[name]; ok {
+		return fmt.Sprintf("%.3f", v)
+	}
+	return "-"
+}
+
+// covered is a score with the rows that it stands for, unless these are all.
+func covered(scores map[string]float64, coverage map[string]events.Coverage, name string) string {
+	c, ok := coverage[name]
+	if !ok || c.Scored == c.Rows {
+		return number(scores, name)
+	}
+	return number(scores, name) + " (" + rows(c) + ")"
+}
+
+// rows says for how many rows a score stands.
+func rows(c events.Coverage) string {
+	if c.Scored == c.Rows {
+		return fmt.Sprint(c.Rows)
+	}
+	return fmt.Sprintf("%d of %d", c.Scored, c.Rows)
 }

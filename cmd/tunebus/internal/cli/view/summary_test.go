@@ -57,6 +57,20 @@ func TestRunEnd(t *testing.T) {
 			},
 			[]string{"ATTEMPT "},
 		},
+		"scores of a part of the rows": {
+			endedRun(events.Success, func(r *events.Run) {
+				r.Completed.Scores = map[string]float64{"exact_match": 0.8, "rouge_score": 0.5}
+				r.Completed.BaselineScores = map[string]float64{"exact_match": 0.5, "rouge_score": 0.25}
+				r.Completed.Coverage = map[string]events.Coverage{"exact_match": {Scored: 17, Rows: 20}, "rouge_score": {Scored: 20, Rows: 20}, "answer_accuracy": {Rows: 20}}
+				r.Completed.BaselineCoverage = map[string]events.Coverage{"exact_match": {Scored: 16, Rows: 20}, "rouge_score": {Scored: 20, Rows: 20}}
+				r.Completed.Gates = []events.Gate{{Metric: "exact_match", AtLeast: 0.5, Score: 0.8, Reason: "17 of 20 rows have the score, 100 % are needed"}}
+			}),
+			[]string{
+				"SCORE            BASE MODEL        TUNED MODEL  ROWS\nanswer_accuracy  -                 -            0 of 20\n" +
+					"exact_match      0.500 (16 of 20)  0.800        17 of 20\nrouge_score      0.250             0.500        20\n",
+				"exact_match  0.800  0.500     no: 17 of 20 rows have the score, 100 % are needed\n",
+			}, nil,
+		},
 		"nothing was trained": {
 			endedRun(events.Success, func(r *events.Run) {
 				r.Accepted.Plan = r.Accepted.Plan[1:]
