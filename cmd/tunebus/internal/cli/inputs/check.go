@@ -53,9 +53,9 @@ func Check(ctx context.Context, s events.Specification, files map[string]string)
 		}
 	}
 	var all sync.WaitGroup
-	for _, set := range spec.DataSets(s) {
-		if path, ok := files[set.Key]; ok {
-			d := Data{Specification: s, Key: set.Key, Path: path}
+	for _, key := range []string{"fine_tuner.training_data_id", "fine_tuner.validation_data_id", "inferencer.testing_data_id"} {
+		if path, ok := files[key]; ok {
+			d := Data{Specification: s, Key: key, Path: path}
 			all.Go(func() { c.data(ctx, d, models[d.ModelKey()]) })
 		}
 	}
