@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/publishing"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/events"
@@ -60,9 +61,9 @@ func Cancel(s *session.Session) *cobra.Command {
 // cancelRun asks for the end of a run and waits for it, and returns the run as
 // it is then.
 func cancelRun(ctx context.Context, s *session.Session, b *conn.Conn, run events.Run, f cancelFlags) (events.Run, error) {
-	_, err := journal.New(b).Publish(ctx, events.CancelRequested{RunID: run.ID, By: "user", Reason: f.reason}, journal.Fence{})
+	_, err := publishing.Within(b, f.limit).Publish(ctx, events.CancelRequested{RunID: run.ID, By: "user", Reason: f.reason}, journal.Fence{})
 	if _, requested := errors.AsType[*journal.FencedError](err); err != nil && !requested { // a run is cancelled only once
-		return run, err
+		return run, fmt.Errorf("run %s may not be cancelled: %w", run.ID, err)
 	}
 	if f.noWait {
 		return run, nil
