@@ -46,6 +46,26 @@ func (c Checked) Locate(faults structconf.Faults) structconf.Faults {
 	return c.source.tree.Locate(nil, faults)
 }
 
+// Local returns the path on this machine that a key names with a value, and whether it
+// exists. A relative path starts in the folder of the file that sets the key.
+func (c Checked) Local(key, value string) (path string, exists bool) {
+	return localPath(spec.Path{Key: key, Value: value}, c.source.folders[key])
+}
+
+// Partial merges files and flags as [Flags.Specification] does, for a command that
+// does no phase: keys that a run would need may be missing, and no file is looked for.
+func (f *Flags) Partial(c *cobra.Command) (Checked, error) {
+	partial := *f
+	for _, key := range []string{"enable_finetuning", "enable_inference", "enable_evaluation"} {
+		partial.sets = append(partial.sets[:len(partial.sets):len(partial.sets)], "pipeline."+key+"=false")
+	}
+	s, src, faults, err := partial.specification(c)
+	if err == nil {
+		err = Faulty(faults)
+	}
+	return Checked{Specification: s, source: src}, err
+}
+
 // Specification merges files and flags and checks the result. The error is that of a
 // file that cannot be read or parsed.
 func (f *Flags) Specification(c *cobra.Command) (Checked, error) {
