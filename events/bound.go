@@ -36,7 +36,9 @@ func Bound(ev Event) Event {
 	case TrackingCompleted:
 		return e.bounded()
 	case Progress:
-		e.Points = boundPoints(e.Points)
+		e.Points, e.Stage = boundPoints(e.Points), Cut(e.Stage, MaxNameBytes)
+		e.Warnings = boundList(e.Warnings, maxWarnings, func(w string) string { return Cut(w, MaxNoteBytes) })
+		e.WaitsFor = Cut(e.WaitsFor, MaxNoteBytes)
 		return e
 	case Telemetry:
 		e.Points = boundPoints(e.Points)
@@ -54,9 +56,10 @@ const (
 	reasonBytes   = 100     // the longest reason of a gate
 	coverageBytes = 70      // two numbers with their names
 	artifactBytes = 120     // an artifact without its texts
-	datasetBytes  = 100     // a data set without its texts
+	datasetBytes  = 300     // a data set without its texts
 	pointBytes    = 130     // a point without its key
 	faultBytes    = 60      // a fault without its texts
+	maxWarnings   = 4       // in a batch of progress
 	lastNoteBytes = 300     // the note or fault that says what was left out
 )
 
@@ -67,7 +70,7 @@ func (e PhaseCompleted) bounded() PhaseCompleted {
 		a.Name = Cut(a.Name, MaxNameBytes)
 		return a
 	})
-	e.Datasets = boundList(e.Datasets, MaxArtifacts, func(d Dataset) Dataset {
+	e.Datasets = boundList(e.Datasets, MaxDatasets, func(d Dataset) Dataset {
 		d.Key = Cut(d.Key, MaxNameBytes)
 		return d
 	})

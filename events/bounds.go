@@ -33,9 +33,10 @@ const (
 	MaxGates = 100
 	// MaxFaults is the largest number of faults in a rejection.
 	MaxFaults = 100
-	// MaxArtifacts is the largest number of artifacts, and of data sets, of a
-	// phase.
+	// MaxArtifacts is the largest number of artifacts of a phase.
 	MaxArtifacts = 16
+	// MaxDatasets is the largest number of data sets of a phase.
+	MaxDatasets = 4
 
 	// MinServerPayload is the smallest max_payload of a server that tunebus works
 	// with: an event, and as much again for what a dead letter adds.

@@ -301,9 +301,20 @@ type Progress struct {
 	Step    int64   `json:"step"`
 	Total   int64   `json:"total,omitempty"`
 	Points  []Point `json:"points,omitempty"`
+	// Stage is [StagePrepare] before the first step of the work; empty afterwards.
+	// Then Step and Total count rows.
+	Stage string `json:"stage,omitempty"`
+	// Warnings are sentences for people, each published once.
+	Warnings []string `json:"warnings,omitempty"`
 	// RemainingSeconds is the estimated remaining time.
 	RemainingSeconds float64 `json:"remaining_seconds,omitempty"`
+	// WaitsFor is what the attempt waits for, such as "the artifact store to have
+	// room". Empty means that it does not wait, or not for long.
+	WaitsFor string `json:"waits_for,omitempty"`
 }
+
+// StagePrepare is the stage in which a phase reads and encodes its data.
+const StagePrepare = "prepare"
 
 // Telemetry is a sample of the worker's machine. The keys are MLflow's names of
 // system metrics without the prefix "system/".

@@ -26,5 +26,21 @@ type Dataset struct {
 	// several files.
 	SHA256 string `json:"sha256"`
 	Size   int64  `json:"size"`
-	Rows   int64  `json:"rows"`
+	// Rows is the number of rows that the phase used.
+	Rows int64 `json:"rows"`
+	// RowsRead is the number of rows in the files; 0 if the phase did not count.
+	RowsRead int64 `json:"rows_read,omitempty"`
+	// Examples is the number of sequences that were trained on, if it is not the
+	// number of rows.
+	Examples int64 `json:"examples,omitempty"`
+	// WithoutAnswer is the number of rows without an answer, which a training
+	// leaves out, or without a ground truth, which no metric can score.
+	WithoutAnswer int64 `json:"without_answer,omitempty"`
+	// Dropped is the number of rows that were left out for another reason.
+	Dropped int64 `json:"dropped,omitempty"`
+	// CutInPrompt and CutInAnswer are the numbers of rows that are longer than the
+	// longest sequence, by the place of the cut. A training cuts the end of a row,
+	// inference the beginning of a prompt.
+	CutInPrompt int64 `json:"cut_in_prompt,omitempty"`
+	CutInAnswer int64 `json:"cut_in_answer,omitempty"`
 }

@@ -18,16 +18,16 @@ type FineTuner struct {
 	Queue       string `json:"queue" default:"" doc:"queue of the job; default: the engine's name"`
 	Timeout     string `json:"timeout" default:"" doc:"longest time of the phase over all its attempts, such as \"36h\", after which it fails; empty: limits.timeout of the settings"`
 
-	IsMultimodel             bool `json:"is_multimodel" default:"false" doc:"the model sees images too (trl)"`
-	FinetuneVisionLayers     bool `json:"finetune_vision_layers" default:"false" doc:"vision layers learn (trl)"`
-	FinetuneLanguageLayers   bool `json:"finetune_language_layers" default:"false" doc:"language layers of a vision-language model learn (trl)"`
-	FinetuneAttentionModules bool `json:"finetune_attention_modules" default:"false" doc:"attention of a vision-language model learns (trl)"`
-	FinetuneMLPModules       bool `json:"finetune_mlp_modules" default:"false" doc:"MLPs of a vision-language model learn (trl)"`
+	IsMultimodel             bool `json:"is_multimodel" default:"false" doc:"the model sees images too"`
+	FinetuneVisionLayers     bool `json:"finetune_vision_layers" default:"false" doc:"vision layers learn"`
+	FinetuneLanguageLayers   bool `json:"finetune_language_layers" default:"false" doc:"language layers of a vision-language model learn"`
+	FinetuneAttentionModules bool `json:"finetune_attention_modules" default:"false" doc:"attention of a vision-language model learns"`
+	FinetuneMLPModules       bool `json:"finetune_mlp_modules" default:"false" doc:"MLPs of a vision-language model learn"`
 
 	MaxSequenceLength int     `json:"max_sequence_length" default:"4096" doc:"tokens of a row; longer rows are cut"`
 	DType             string  `json:"dtype" default:"" allowed:"|float16|bfloat16|float32" doc:"type of the weights; empty: automatic"`
-	LoadIn4bit        bool    `json:"load_in_4bit" default:"false" doc:"quantise the base weights to 4 bits (trl)"`
-	LoadIn8bit        bool    `json:"load_in_8bit" default:"false" doc:"quantise the base weights to 8 bits (trl)"`
+	LoadIn4bit        bool    `json:"load_in_4bit" default:"false" doc:"quantise the base weights to 4 bits"`
+	LoadIn8bit        bool    `json:"load_in_8bit" default:"false" doc:"quantise the base weights to 8 bits"`
 	FullFinetuning    bool    `json:"full_finetuning" default:"false" doc:"train all weights instead of an adapter"`
 	Rank              int     `json:"rank" default:"16" doc:"LoRA: rank of the adapter"`
 	LoRAAlpha         float64 `json:"lora_alpha" default:"16" doc:"LoRA: scaling numerator"`
@@ -37,7 +37,7 @@ type FineTuner struct {
 
 	TrainingDataID           string `json:"training_data_id" default:"" doc:"training data: a Hub id, a file or a folder"`
 	ValidationDataID         string `json:"validation_data_id" default:"" doc:"validation data; optional"`
-	DatasetNumProc           int    `json:"dataset_num_proc" default:"4" doc:"workers that prepare data (trl)"`
+	DatasetNumProc           int    `json:"dataset_num_proc" default:"4" doc:"workers that prepare data"`
 	QuestionColumn           string `json:"question_column" default:"question" doc:"column with the question"`
 	GroundTruthColumn        string `json:"ground_truth_column" default:"answer" doc:"column with the right answer"`
 	SystemPromptColumn       string `json:"system_prompt_column" default:"" doc:"column with a system prompt; optional"`
@@ -53,7 +53,7 @@ type FineTuner struct {
 	RunNamePrefix string `json:"run_name_prefix" default:"" doc:"put before the name"`
 	RunNameSuffix string `json:"run_name_suffix" default:"" doc:"put behind the name"`
 
-	WandbProjectName          string  `json:"wandb_project_name" default:"" doc:"project, where report_to says wandb (trl)"`
+	WandbProjectName          string  `json:"wandb_project_name" default:"" doc:"project, where report_to says wandb"`
 	DeviceTrainBatchSize      int     `json:"device_train_batch_size" default:"4" doc:"rows of a training batch"`
 	DeviceValidationBatchSize int     `json:"device_validation_batch_size" default:"4" doc:"rows of a validation batch"`
 	GradAccumulation          int     `json:"grad_accumulation" default:"4" doc:"batches of one optimizer step"`
@@ -69,13 +69,13 @@ type FineTuner struct {
 	LogFirstStep              bool    `json:"log_first_step" default:"true" doc:"the first step is logged in any case"`
 	SaveSteps                 int     `json:"save_steps" default:"20" doc:"steps between two checkpoints, from which a later attempt goes on; 0: none"`
 	SaveTotalLimit            int     `json:"save_total_limit" default:"3" doc:"newest checkpoints that are kept until fine-tuning is completed; 0: as many as possible"`
-	PushToHub                 bool    `json:"push_to_hub" default:"false" doc:"asks for a push to the Hub; no engine pushes, the result is among the run's artifacts"`
-	ReportTo                  string  `json:"report_to" default:"mlflow" doc:"where the trainer itself reports (trl)"`
+	PushToHub                 bool    `json:"push_to_hub" default:"false" doc:"asks for a push to the Hub; the result is among the run's artifacts"`
+	ReportTo                  string  `json:"report_to" default:"mlflow" doc:"where the trainer itself reports"`
 	Packing                   bool    `json:"packing" default:"false" doc:"several rows in one sequence"`
 	UseGradientCheckpointing  Switch  `json:"use_gradient_checkpointing" default:"false" doc:"true, false or \"unsloth\""`
-	UseFlashAttention         bool    `json:"use_flash_attention" default:"false" doc:"a hint (trl)"`
+	UseFlashAttention         bool    `json:"use_flash_attention" default:"false" doc:"a hint"`
 	UseRSLoRA                 bool    `json:"use_rslora" default:"false" doc:"LoRA: rank-stabilised scaling"`
-	LoftQConfig               string  `json:"loftq_config" default:"" doc:"LoftQ (trl)"`
+	LoftQConfig               string  `json:"loftq_config" default:"" doc:"LoftQ"`
 	QuestionPart              string  `json:"question_part" default:"" doc:"marker before a question; default: the chat template's"`
 	AnswerPart                string  `json:"answer_part" default:"" doc:"marker before an answer; default: the chat template's"`
 	TrainOnResponsesOnly      bool    `json:"train_on_responses_only" default:"true" doc:"only answers count in the loss"`
@@ -91,8 +91,8 @@ type Inferencer struct {
 
 	MaxSequenceLength        int       `json:"max_sequence_length" default:"4096" doc:"tokens of a prompt; longer ones lose their start"`
 	DType                    string    `json:"dtype" default:"" allowed:"|float16|bfloat16|float32" doc:"type of the weights; empty: automatic"`
-	LoadIn4bit               bool      `json:"load_in_4bit" default:"false" doc:"quantise the weights to 4 bits (trl)"`
-	LoadIn8bit               bool      `json:"load_in_8bit" default:"false" doc:"quantise the weights to 8 bits (trl)"`
+	LoadIn4bit               bool      `json:"load_in_4bit" default:"false" doc:"quantise the weights to 4 bits"`
+	LoadIn8bit               bool      `json:"load_in_8bit" default:"false" doc:"quantise the weights to 8 bits"`
 	TestingDataID            string    `json:"testing_data_id" default:"" doc:"test data: a Hub id, a file or a folder"`
 	QuestionColumn           string    `json:"question_column" default:"question" doc:"column with the question"`
 	GroundTruthColumn        string    `json:"ground_truth_column" default:"answer" doc:"column with the right answer"`
@@ -110,7 +110,7 @@ type Inferencer struct {
 	MinP                     float64   `json:"min_p" default:"0.1" doc:"leave out tokens below this share of the likeliest one's probability"`
 	Seed                     int       `json:"seed" default:"42" doc:"seed of the choice"`
 	BatchSize                int       `json:"batch_size" default:"16" doc:"rows answered at once"`
-	HFUserID                 string    `json:"hf_user_id" default:"" doc:"owner of what is pushed to the Hub; no engine pushes"`
+	HFUserID                 string    `json:"hf_user_id" default:"" doc:"owner of what is pushed to the Hub"`
 	RunName                  string    `json:"run_name" default:"" doc:"name of the child run; default: the pipeline's with the phase behind it"`
 	RunNamePrefix            string    `json:"run_name_prefix" default:"" doc:"put before the name"`
 	RunNameSuffix            string    `json:"run_name_suffix" default:"" doc:"put behind the name"`
@@ -135,7 +135,7 @@ type Evaluator struct {
 	RunNameSuffix              string             `json:"run_name_suffix" default:"" doc:"put behind the name"`
 	CostPerMillionInputTokens  float64            `json:"cost_per_million_input_tokens" default:"0.15" doc:"US dollars"`
 	CostPerMillionOutputTokens float64            `json:"cost_per_million_output_tokens" default:"0.6" doc:"US dollars"`
-	HFUserID                   string             `json:"hf_user_id" default:"" doc:"owner of what is pushed to the Hub; no engine pushes"`
+	HFUserID                   string             `json:"hf_user_id" default:"" doc:"owner of what is pushed to the Hub"`
 }
 
 // MLflow is the section mlflow.

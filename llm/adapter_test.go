@@ -40,7 +40,7 @@ func TestDropout(t *testing.T) {
 	ref.keep = nil
 	if whole, _ := ref.loss(rows); math.Abs(whole-want) < 1e-3 {
 		t.Errorf("dropout moves the loss from %.5f to %.5f only", whole, want)
-	} else if sum, err := tr.evaluate(t.Context(), rows); err != nil || math.Abs(sum*float64(counted(rows[0]))-whole) > 1e-5*whole {
+	} else if sum, err := tr.evaluate(t.Context(), newUsable(InMemory(rows))); err != nil || math.Abs(sum*float64(rows[0].Counted())-whole) > 1e-5*whole {
 		t.Errorf("validation loss %v with dropout left on: %v", sum, err)
 	}
 }

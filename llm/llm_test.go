@@ -18,7 +18,7 @@ func tiny() llm.Config {
 }
 
 // rows teach that 3, k, 4 is answered by (k*7)%40+5, twice, and 1.
-func rows(n int) []llm.Example {
+func rows(n int) llm.InMemory {
 	var out []llm.Example
 	for i := range n {
 		k := int32(i%8) + 5
@@ -238,7 +238,7 @@ func BenchmarkTrain(b *testing.B) {
 	b.ResetTimer()
 	tokens := int64(0)
 	for b.Loop() {
-		res, err := m.Train(b.Context(), examples, nil, llm.TrainConfig{Epochs: 1, BatchSize: 16, LearningRate: 1e-4}, llm.Hooks{}, "")
+		res, err := m.Train(b.Context(), llm.InMemory(examples), nil, llm.TrainConfig{Epochs: 1, BatchSize: 16, LearningRate: 1e-4}, llm.Hooks{}, "")
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -9,13 +9,6 @@ import (
 	"time"
 )
 
-// Example is one tokenised row. Count[i] says that token i counts in the
-// loss; the first token never does, since nothing predicts it.
-type Example struct {
-	IDs   []int32
-	Count []bool
-}
-
 // TrainConfig says how Train trains. Names and meanings are Hugging Face's.
 type TrainConfig struct {
 	Epochs           int
@@ -107,17 +100,17 @@ var (
 // Train trains the adapter, or all weights where there is none, and stops
 // soon after ctx ends. resume is a checkpoint's folder or empty; a resumed
 // training goes on bit by bit as if it had never stopped.
-func (m *Model) Train(ctx context.Context, examples, validation []Example, cfg TrainConfig, hooks Hooks, resume string) (TrainResult, error) {
+func (m *Model) Train(ctx context.Context, training, evaluation Examples, cfg TrainConfig, hooks Hooks, resume string) (TrainResult, error) {
 	cfg = cfg.withDefaults()
-	examples, validation = usable(examples), usable(validation)
-	if len(examples) == 0 {
+	examples, validation := newUsable(training), newUsable(evaluation)
+	if examples.len() == 0 {
 		return TrainResult{}, fmt.Errorf("%w: there are no examples", ErrNothing)
 	}
 	t, err := newTrainer(m, cfg)
 	if err != nil {
 		return TrainResult{}, err
 	}
-	perEpoch := int64(ceil(ceil(len(examples), cfg.BatchSize), cfg.GradAccumulation))
+	perEpoch := int64(ceil(ceil(examples.len(), cfg.BatchSize), cfg.GradAccumulation))
 	t.total = perEpoch * int64(cfg.Epochs)
 	if resume != "" {
 		if err := t.load(resume); err != nil {
@@ -131,7 +124,7 @@ func (m *Model) Train(ctx context.Context, examples, validation []Example, cfg T
 	}
 	for t.step < t.total {
 		epoch := t.step / perEpoch
-		batches := epochBatches(examples, cfg, epoch)
+		batches := epochBatches(examples.len(), cfg, epoch)
 		for i := t.step % perEpoch; i < perEpoch; i++ {
 			group := batches[i*int64(cfg.GradAccumulation) : min((i+1)*int64(cfg.GradAccumulation), int64(len(batches)))]
 			info, tokens, err := t.optimize(ctx, examples, group)
@@ -163,11 +156,11 @@ func (m *Model) Train(ctx context.Context, examples, validation []Example, cfg T
 
 // evaluateIfDue evaluates the model at the end of an epoch. A training that is
 // stopped meanwhile evaluates after it was resumed.
-func (t *trainer) evaluateIfDue(ctx context.Context, validation []Example, hooks Hooks) error {
+func (t *trainer) evaluateIfDue(ctx context.Context, validation usable, hooks Hooks) error {
 	if !t.evalDue {
 		return nil
 	}
-	if len(validation) > 0 {
+	if validation.len() > 0 {
 		loss, err := t.evaluate(ctx, validation)
 		if err != nil {
 			return err
@@ -190,30 +183,9 @@ func (t *trainer) last(ctx context.Context, why error, hooks Hooks, saved int64)
 	return hooks.OnCheckpoint(ctx, t.step, t.save)
 }
 
-// usable drops the examples in which nothing counts.
-func usable(examples []Example) []Example {
-	var out []Example
-	for _, e := range examples {
-		if counted(e) > 0 {
-			out = append(out, e)
-		}
-	}
-	return out
-}
-
-func counted(e Example) int {
-	n := 0
-	for i := 1; i < min(len(e.Count), len(e.IDs)); i++ {
-		if e.Count[i] {
-			n++
-		}
-	}
-	return n
-}
-
 // epochBatches shuffles the examples for an epoch, by seed and epoch alone.
-func epochBatches(examples []Example, cfg TrainConfig, epoch int64) [][]int {
-	order := rand.New(rand.NewPCG(uint64(cfg.Seed), uint64(epoch)+1000)).Perm(len(examples))
+func epochBatches(examples int, cfg TrainConfig, epoch int64) [][]int {
+	order := rand.New(rand.NewPCG(uint64(cfg.Seed), uint64(epoch)+1000)).Perm(examples)
 	var out [][]int
 	for len(order) > 0 {
 		n := min(cfg.BatchSize, len(order))
@@ -224,13 +196,13 @@ func epochBatches(examples []Example, cfg TrainConfig, epoch int64) [][]int {
 }
 
 // tokensBefore is how many tokens the steps before a resume have read.
-func tokensBefore(step, perEpoch int64, examples []Example, cfg TrainConfig) int64 {
+func tokensBefore(step, perEpoch int64, examples usable, cfg TrainConfig) int64 {
 	n := int64(0)
 	for at := int64(0); at < step; at += perEpoch {
-		batches := epochBatches(examples, cfg, at/perEpoch)
+		batches := epochBatches(examples.len(), cfg, at/perEpoch)
 		for _, batch := range batches[:min((step-at)*int64(cfg.GradAccumulation), int64(len(batches)))] {
 			for _, i := range batch {
-				n += int64(len(examples[i].IDs))
+				n += int64(examples.tokens(i))
 			}
 		}
 	}
@@ -238,7 +210,7 @@ func tokensBefore(step, perEpoch int64, examples []Example, cfg TrainConfig) int
 }
 
 // optimize makes one step from the gradients of a group of batches.
-func (t *trainer) optimize(ctx context.Context, examples []Example, group [][]int) (StepInfo, int64, error) {
+func (t *trainer) optimize(ctx context.Context, examples usable, group [][]int) (StepInfo, int64, error) {
 	began := time.Now()
 	sum, n, tokens := 0.0, 0, int64(0)
 	t.zero()
@@ -246,10 +218,12 @@ func (t *trainer) optimize(ctx context.Context, examples []Example, group [][]in
 		if ctx.Err() != nil {
 			return StepInfo{}, 0, fmt.Errorf("train: %w", context.Cause(ctx))
 		}
-		rows := make([]Example, len(batch))
-		for i, at := range batch {
-			rows[i] = examples[at]
-			tokens += int64(len(rows[i].IDs))
+		rows, err := examples.read(batch)
+		if err != nil {
+			return StepInfo{}, 0, fmt.Errorf("train: %w", err)
+		}
+		for _, row := range rows {
+			tokens += int64(len(row.IDs))
 		}
 		loss, count, err := t.backward(rows, t.cfg.BatchSize)
 		if err != nil {

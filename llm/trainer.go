@@ -99,7 +99,7 @@ func (t *trainer) inputs(rows []Example, size int) (args []any, count int, err e
 	width, n := 0, 0
 	for _, r := range rows {
 		width = max(width, len(r.IDs))
-		n += counted(r)
+		n += r.Counted()
 	}
 	width = ceil(width, 16) * 16
 	slots := max(ceil(n, 64), 1) * 64
@@ -280,13 +280,21 @@ func step(w, g, m, v []float32, scale, decay, rate, root, b1, b2, eps float64) {
 }
 
 // evaluate is the mean loss of the examples.
-func (t *trainer) evaluate(ctx context.Context, examples []Example) (float64, error) {
+func (t *trainer) evaluate(ctx context.Context, examples usable) (float64, error) {
 	sum, n := 0.0, 0
-	for at := 0; at < len(examples); at += t.cfg.EvalBatchSize {
+	for at := 0; at < examples.len(); at += t.cfg.EvalBatchSize {
 		if ctx.Err() != nil {
 			return 0, fmt.Errorf("evaluate: %w", context.Cause(ctx))
 		}
-		args, count, err := t.inputs(examples[at:min(at+t.cfg.EvalBatchSize, len(examples))], t.cfg.EvalBatchSize)
+		batch := make([]int, min(t.cfg.EvalBatchSize, examples.len()-at))
+		for i := range batch {
+			batch[i] = at + i
+		}
+		rows, err := examples.read(batch)
+		if err != nil {
+			return 0, fmt.Errorf("evaluate: %w", err)
+		}
+		args, count, err := t.inputs(rows, t.cfg.EvalBatchSize)
 		if err != nil {
 			return 0, err
 		}

@@ -35,7 +35,7 @@ func small(t *testing.T, lora *LoRAConfig) *Model {
 }
 
 // lessons are more rows than fit into a batch, of different lengths.
-func lessons(m *Model) []Example { return append(ragged(m.cfg), ragged(m.cfg)...) }
+func lessons(m *Model) InMemory { return append(ragged(m.cfg), ragged(m.cfg)...) }
 
 // steps trains m and returns what each step reported.
 func steps(t *testing.T, m *Model, cfg TrainConfig) []StepInfo {
@@ -198,7 +198,7 @@ func TestEvaluateIsTheMeanOverTokens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := tr.evaluate(t.Context(), ragged(m.cfg))
+	got, err := tr.evaluate(t.Context(), newUsable(InMemory(ragged(m.cfg))))
 	sum, n := newReference(m).loss(ragged(m.cfg))
 	if err != nil || math.Abs(got-sum/float64(n)) > 1e-5*got {
 		t.Errorf("validation loss %.7f, the reference has %.7f: %v", got, sum/float64(n), err)
@@ -209,7 +209,7 @@ func TestEvaluateIsTheMeanOverTokens(t *testing.T) {
 func TestRowsThatTeachNothing(t *testing.T) {
 	t.Parallel()
 	m := small(t, nil)
-	nothing := []Example{{}, {IDs: []int32{1, 2}, Count: []bool{true, false}}}
+	nothing := InMemory{{}, {IDs: []int32{1, 2}, Count: []bool{true, false}}}
 	res, err := m.Train(t.Context(), append(nothing, lessons(m)...), nothing, TrainConfig{BatchSize: 64, LearningRate: 1e-3}, Hooks{}, "")
 	if err != nil || res.Steps != 1 || res.FinalEvalLoss != 0 {
 		t.Errorf("%+v, %v", res, err)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tunebus/tunebus/llm"
 	"github.com/tunebus/tunebus/llm/token"
+	"github.com/tunebus/tunebus/llm/token/lossmask"
 )
 
 // makeTokenizer trains the tokenizer on the corpus and writes its files.
@@ -68,7 +69,7 @@ func makeModel(ctx context.Context, dir string, pairs []pair, seed uint64, epoch
 	}
 	fmt.Fprintf(os.Stderr, "%d examples of up to %d tokens, %d tokens in the vocabulary, %d weights\n", len(all), longest, size, model.Parameters())
 	evaluation := all[:min(64, len(all))]
-	_, err = model.Train(ctx, all, evaluation, llm.TrainConfig{
+	_, err = model.Train(ctx, llm.InMemory(all), llm.InMemory(evaluation), llm.TrainConfig{
 		Epochs:       epochs,
 		BatchSize:    8,
 		LearningRate: 6e-4,
@@ -97,13 +98,16 @@ func progress() llm.Hooks {
 }
 
 func examples(tok *token.Tokenizer, pairs []pair) ([]llm.Example, error) {
+	masker := lossmask.New(tok, lossmask.Config{ResponsesOnly: true, MaxTokens: 256})
 	var out []llm.Example
 	for _, p := range pairs {
-		ids, count, _, err := tok.Example([]token.Message{{Role: "user", Content: p.Question}, {Role: "assistant", Content: p.Answer}}, "", "", true, 256)
+		row, err := masker.Conversation(lossmask.QuestionAndAnswer("", p.Question, p.Answer))
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, llm.Example{IDs: ids, Count: count})
+		for _, e := range row.Examples {
+			out = append(out, llm.Example{IDs: e.IDs, Count: e.Count})
+		}
 	}
 	return out, nil
 }
@@ -139,7 +143,7 @@ func tryOut(ctx context.Context, dir string, train, test []pair, cfg tuning) err
 		return err
 	}
 	began := time.Now()
-	res, err := model.Train(ctx, rows, nil, llm.TrainConfig{
+	res, err := model.Train(ctx, llm.InMemory(rows), nil, llm.TrainConfig{
 		Epochs:       cfg.epochs,
 		BatchSize:    8,
 		LearningRate: cfg.rate,

@@ -16,24 +16,48 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/pipeline/spec"
 	"github.com/tunebus/tunebus/pipeline/structconf"
-	"github.com/tunebus/tunebus/services/evaluation"
-	"github.com/tunebus/tunebus/services/finetune"
-	"github.com/tunebus/tunebus/services/inference"
 )
 
-// asksFor gives each key that no engine honours in full a value that asks for
-// something.
-func asksFor() map[string]string {
-	return map[string]string{
-		"fine_tuner.is_multimodel": "true", "fine_tuner.finetune_vision_layers": "true", "fine_tuner.finetune_language_layers": "true",
-		"fine_tuner.finetune_attention_modules": "true", "fine_tuner.finetune_mlp_modules": "true",
-		"fine_tuner.load_in_4bit": "true", "fine_tuner.load_in_8bit": "true", "fine_tuner.bias": "all", "fine_tuner.dataset_num_proc": "8",
-		"fine_tuner.wandb_project_name": "boats", "fine_tuner.optimizer": "paged_adamw_8bit", "fine_tuner.push_to_hub": "true", "fine_tuner.report_to": "wandb",
-		"fine_tuner.packing": "true", "fine_tuner.use_gradient_checkpointing": "unsloth", "fine_tuner.use_flash_attention": "true", "fine_tuner.loftq_config": "config.json",
-		"fine_tuner.dtype": "bfloat16", // honoured where the whole model is written
-		"inferencer.dtype": "float16", "inferencer.load_in_4bit": "true", "inferencer.load_in_8bit": "true", "inferencer.use_cache": "false", "inferencer.hf_user_id": "ann",
-		"evaluator.hf_user_id": "ann",
+// asks returns a value of a key that asks for something which an engine does not
+// honour: no default, and none of the values that the engine honours.
+func asks(t *testing.T, k structconf.Key, honoured []string) string {
+	t.Helper()
+	candidates := slices.Clone(k.Allowed)
+	switch k.Type {
+	case "true or false":
+		candidates = []string{"true", "false"}
+	case "whole number":
+		candidates = []string{"8"}
+	case "text":
+		if len(candidates) == 0 {
+			candidates = []string{"true", "paged_adamw_8bit", "wandb", "something"}
+		}
 	}
+	for _, c := range candidates {
+		if c == "" || c == k.Default || slices.Contains(honoured, c) {
+			continue
+		}
+		if s := set(t, k, c); !slices.ContainsFunc(faultsOf(s), func(f structconf.Fault) bool { return f.Key == k.Section+"."+k.Name && f.Allowed != "" }) {
+			return c
+		}
+	}
+	t.Fatalf("%s.%s: no value asks for something", k.Section, k.Name)
+	return ""
+}
+
+// set is a tree in which a key has a value.
+func set(t *testing.T, k structconf.Key, value string) structconf.Tree {
+	t.Helper()
+	var tree structconf.Tree
+	if fault := tree.Set(k.Section + "." + k.Name + "=" + value); fault != nil {
+		t.Fatal(fault)
+	}
+	return tree
+}
+
+func faultsOf(tree structconf.Tree) structconf.Faults {
+	_, faults := spec.Decode(tree)
+	return faults
 }
 
 // readElsewhere says which folder honours the keys that are not the engine's of
@@ -57,9 +81,9 @@ func readElsewhere() map[string]string {
 // awaited are the keys that are part of the contract before an engine honours
 // them.
 func awaited() map[string]bool {
-	out := map[string]bool{"evaluator.answer_column": true, "evaluator.strip_reasoning": true, "mlflow.register_as": true, "fine_tuner.train_on": true}
+	out := map[string]bool{"evaluator.answer_column": true, "evaluator.strip_reasoning": true, "evaluator.gate_coverage": true, "mlflow.register_as": true, "fine_tuner.train_on": true}
 	for _, section := range []string{"fine_tuner", "inferencer"} {
-		for _, name := range []string{"data_format", "data_encoding", "image_column", "chat_template_kwargs"} {
+		for _, name := range []string{"data_format", "data_encoding", "chat_template_kwargs"} {
 			out[section+"."+name] = true
 		}
 	}
@@ -84,7 +108,7 @@ func readIn(t *testing.T, folder string, without []string) map[string]bool {
 	}
 	read := map[string]bool{}
 	for _, path := range files {
-		if name := filepath.Base(path); !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") || name == "unsupported.go" || name == "check.go" {
+		if name := filepath.Base(path); !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") || name == "check.go" {
 			continue
 		}
 		f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
@@ -119,20 +143,14 @@ func field(t *testing.T, k structconf.Key) string {
 	return ""
 }
 
-// keyedEngine is an engine of a phase. It has a package of its own, so that this
-// test can tell which keys it honours.
-type keyedEngine struct {
-	section string
-	// notes are the engine's notes on its section, without those that need data.
-	notes func(events.Specification) []string
-}
-
-// engines are all engines, by the folder of their package.
-func engines() map[string]keyedEngine {
-	return map[string]keyedEngine{
-		"services/finetune":   {"fine_tuner", func(s events.Specification) []string { return finetune.Notes(s.FineTuner) }},
-		"services/inference":  {"inferencer", func(s events.Specification) []string { return inference.Notes(s.Inferencer) }},
-		"services/evaluation": {"evaluator", func(s events.Specification) []string { return evaluation.Notes(s.Evaluator) }},
+// engines are the phases of the engines of this tree, by the folder of their
+// package. Each engine has a package of its own, so that this test can tell which
+// keys it honours.
+func engines() map[string]events.Phase {
+	return map[string]events.Phase{
+		"services/finetune":   events.Finetune,
+		"services/inference":  events.Inference,
+		"services/evaluation": events.Evaluation,
 	}
 }
 
@@ -180,7 +198,7 @@ func TestEveryEngineIsListed(t *testing.T) {
 	}
 	for folder, n := range found {
 		if _, listed := engines()[folder]; !listed || n != 1 {
-			t.Errorf("%s has %d engines. Give each a package of its own, with Notes, and add it to the engines of this test", folder, n)
+			t.Errorf("%s has %d engines. Give each a package of its own, and add it to the engines of this test", folder, n)
 		}
 	}
 	for folder := range engines() {
@@ -208,55 +226,59 @@ func TestEveryEngineHasAQueue(t *testing.T) {
 	}
 }
 
-// TestEveryKeyIsHonouredOrNamed: no engine ignores a key of its section in
-// silence. It reads the key, or its notes name it once it asks for something.
+// TestEveryKeyIsHonouredOrNamed: the table of the engines is true. An engine reads
+// the keys that it honours by the table, and the notes or the faults name each other
+// one as soon as it asks for something.
 func TestEveryKeyIsHonouredOrNamed(t *testing.T) {
 	t.Parallel()
-	all := engines()
-	for folder, e := range all {
+	for folder, phase := range engines() {
 		t.Run(folder, func(t *testing.T) {
 			t.Parallel()
-			e.checkKeys(t, readIn(t, folder, slices.Collect(maps.Keys(all))))
+			checkKeys(t, phase, readIn(t, folder, otherEngines(folder)))
 		})
-	}
-	known := map[string]bool{}
-	for _, k := range spec.Keys() {
-		known[k.Section+"."+k.Name] = true
-	}
-	for key := range asksFor() {
-		if !known[key] {
-			t.Errorf("%s is no key of the specification", key)
-		}
 	}
 }
 
-// checkKeys checks the keys of an engine's section. read are the fields that its
+// otherEngines are the folders of the engines below a folder.
+func otherEngines(folder string) []string {
+	return slices.DeleteFunc(slices.Collect(maps.Keys(engines())), func(other string) bool { return other == folder })
+}
+
+// checkKeys checks the keys of a phase's built-in engine. read are the fields that its
 // code reads.
-func (e keyedEngine) checkKeys(t *testing.T, read map[string]bool) {
+func checkKeys(t *testing.T, phase events.Phase, read map[string]bool) {
 	t.Helper()
-	if got := e.notes(spec.Defaults()); len(got) > 0 {
+	if got := spec.EngineNotes(spec.Defaults(), phase, spec.Builtin); len(got) > 0 {
 		t.Errorf("the defaults ask for what nobody has: %q", got)
 	}
-	asks, elsewhere := asksFor(), readElsewhere()
+	elsewhere := readElsewhere()
 	for _, k := range spec.Keys() {
 		key := k.Section + "." + k.Name
-		if k.Section != e.section || elsewhere[key] != "" || awaited()[key] {
+		if k.Section != spec.Section(phase) || elsewhere[key] != "" || awaited()[key] {
 			continue
 		}
-		value, ok := asks[key]
-		if !ok {
+		supports := spec.Supports(k.Section, k.Name)
+		i := slices.IndexFunc(supports, func(s spec.Support) bool { return s.Engine == spec.Builtin })
+		if supports[i].Honoured || supports[i].Unless != "" {
 			if !read[field(t, k)] {
-				t.Errorf("%s: the engine does not read it, and no note names it", key)
+				t.Errorf("%s: the engine does not read it, and the table of the engines says that it honours it", key)
 			}
-			continue
+			if supports[i].Honoured {
+				continue
+			}
 		}
-		var tree structconf.Tree
-		if fault := tree.Set(key + "=" + value); fault != nil {
-			t.Fatal(fault)
+		value := asks(t, k, supports[i].Values)
+		s, faults := spec.Decode(set(t, k, value)) // what is missing beside it is no matter here
+		refused := slices.DeleteFunc(faults, func(f structconf.Fault) bool { return f.Key != key })
+		notes := spec.EngineNotes(s, phase, spec.Builtin)
+		if n := len(refused) + len(notes); n != 1 || len(notes) == 1 && notes[0].Key != key {
+			t.Errorf("%s = %s: the faults are %q, and the notes %q", key, value, refused, notes)
 		}
-		s, _ := spec.Decode(tree) // what is missing beside it is no matter here
-		if got := e.notes(s); len(got) != 1 || !named(got[0], k) {
-			t.Errorf("%s = %s: the notes are %q", key, value, got)
+		for _, honoured := range supports[i].Values {
+			s, _ := spec.Decode(set(t, k, honoured))
+			if notes := spec.EngineNotes(s, phase, spec.Builtin); len(notes) > 0 {
+				t.Errorf("%s = %s, which the engine honours: %q", key, honoured, notes)
+			}
 		}
 	}
 }
@@ -266,8 +288,8 @@ func (e keyedEngine) checkKeys(t *testing.T, read map[string]bool) {
 func TestEveryOtherKeyIsRead(t *testing.T) {
 	t.Parallel()
 	ofEngine := map[string]bool{}
-	for _, e := range engines() {
-		ofEngine[e.section] = true
+	for _, phase := range engines() {
+		ofEngine[spec.Section(phase)] = true
 	}
 	elsewhere := readElsewhere()
 	read := map[string]map[string]bool{}
@@ -290,11 +312,4 @@ func TestEveryOtherKeyIsRead(t *testing.T) {
 			t.Errorf("%s: nothing in %s reads it", key, folder)
 		}
 	}
-}
-
-// named reports whether a note names a key, or the kind of keys that it is
-// one of.
-func named(note string, k structconf.Key) bool {
-	kind := "finetune_*_" + k.Name[strings.LastIndexByte(k.Name, '_')+1:]
-	return strings.HasPrefix(note, k.Section+".") && (strings.Contains(note, k.Name) || strings.Contains(note, kind))
 }

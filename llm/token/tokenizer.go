@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"unicode"
 	"unicode/utf8"
 
@@ -33,8 +32,7 @@ type Tokenizer struct {
 	eos     []int32
 	pad     int32
 
-	chat    *chattemplate.Templates
-	derived func() (markers, error)
+	chat *chattemplate.Templates
 }
 
 // Open reads the tokenizer of a checkpoint folder. The error wraps
@@ -78,27 +76,8 @@ func (t *Tokenizer) open(dir string) error {
 	if err := findEndings(t, dir); err != nil {
 		return err
 	}
-	t.derived = sync.OnceValues(t.deriveMarkers)
 	endAsTaught(t)
 	return nil
-}
-
-// endAsTaught adds the special token that the chat template writes behind an
-// answer to those that end one: a model tuned on such rows says it, and some
-// checkpoints name only the end of a document in their files.
-func endAsTaught(t *Tokenizer) {
-	if !t.chat.Any() {
-		return
-	}
-	m, err := t.derived()
-	if err != nil {
-		return // the template serves conversations of its own kind; what the files name stands
-	}
-	ids := t.Encode(m.end)
-	if len(ids) > 0 && t.special[ids[0]] && !slices.Contains(t.eos, ids[0]) {
-		t.eos = append(t.eos, ids[0])
-		slices.Sort(t.eos)
-	}
 }
 
 // composes reads the normalizer: none, or NFC.

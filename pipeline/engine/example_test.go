@@ -92,6 +92,8 @@ func (p printer) SaveCheckpoint(_ context.Context, step int64, _ string, _ int) 
 
 func (p printer) StartOver(context.Context, error) error { return nil }
 
+func (p printer) Announce(context.Context, engine.Announcement) {}
+
 // keys is a store that keeps nothing.
 type keys struct{}
 

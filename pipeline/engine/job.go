@@ -41,6 +41,7 @@ type Runtime interface {
 	RecordProgress(ctx context.Context, step, total int64, points []events.Point) error
 	SaveCheckpoint(ctx context.Context, step int64, dir string, keep int) error
 	StartOver(ctx context.Context, why error) error
+	Announce(ctx context.Context, a Announcement)
 }
 
 // JobConfig is what a worker makes a job of.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/allowedpath"
+	"github.com/tunebus/tunebus/pipeline/dataset/source"
 	"github.com/tunebus/tunebus/pipeline/progress"
 	"github.com/tunebus/tunebus/pipeline/spec"
 )
@@ -34,9 +36,20 @@ func (j *Job) Model(ctx context.Context, key, id string) (string, error) {
 	return findSource(ctx, j, key, id, Hub.Model)
 }
 
-// Dataset returns the file or folder of the data set that the key names.
-func (j *Job) Dataset(ctx context.Context, key, id string) (string, error) {
-	return findSource(ctx, j, key, id, Hub.Dataset)
+// Dataset returns the data set that the key names: its file or folder, what is
+// selected of it, and the phase's own split.
+func (j *Job) Dataset(ctx context.Context, key, id string) (source.Source, error) {
+	s := spec.Source(j.Request.Specification, key)
+	s.Name = id
+	place := id
+	if _, err := allowedpath.Find(j.sources.Roots, id); err != nil {
+		place, s.Selection = source.Parse(id)
+	} else {
+		s.Selection = source.Selection{} // a path that has a colon itself
+	}
+	var err error
+	s.Path, err = findSource(ctx, j, key, place, Hub.Dataset)
+	return s, err
 }
 
 // findSource returns the path of what a key names.
@@ -44,7 +57,7 @@ func findSource(
 	ctx context.Context, j *Job, key, id string, fromHub func(h Hub, ctx context.Context, id, revision string) (string, error),
 ) (string, error) {
 	if ref, ok := j.Request.Inputs.Files[key]; ok {
-		return fetchUpload(ctx, j, key, ref)
+		return fetchUpload(ctx, j, key, id, ref)
 	}
 	if id == "" {
 		return "", Permanent("missing_input", fmt.Errorf("%s is empty; name a path or a Hub id there", key))
@@ -71,14 +84,15 @@ func findSource(
 const mediaTar = "application/x-tar"
 
 // fetchUpload fetches a file that the submitter uploaded. Its name in the
-// scratch folder is made here. Only the extension comes out of the store's key,
-// because readers of data sets choose the format by it.
-func fetchUpload(ctx context.Context, j *Job, key string, ref events.Reference) (string, error) {
+// scratch folder is made here. Only the extension comes out of the submitter's
+// name for it, or else of the store's key, because readers of data sets choose the
+// format by it.
+func fetchUpload(ctx context.Context, j *Job, key, id string, ref events.Reference) (string, error) {
 	name := "input-" + strings.ReplaceAll(filepath.Base(key), ".", "-")
 	if ref.MediaType == mediaTar {
 		return j.FetchDir(ctx, ref, name)
 	}
-	return j.Fetch(ctx, ref, name+safeExtension(ref.Key))
+	return j.Fetch(ctx, ref, name+cmp.Or(source.Extension(id), safeExtension(ref.Key)))
 }
 
 // safeExtension is the extension of a key, or empty if it is anything else than

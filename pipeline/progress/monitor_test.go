@@ -267,6 +267,34 @@ func TestOnWait(t *testing.T) {
 	}
 }
 
+// TestOnWaiting: a wait that takes longer than a moment is reported soon and again,
+// and so is its end.
+func TestOnWaiting(t *testing.T) {
+	t.Parallel()
+	var told []string
+	synctest.Test(t, func(t *testing.T) {
+		m := New(limits, Train)
+		ctx := With(t.Context(), m)
+		stop := m.Watch(Callbacks{
+			OnStall:   func(s *Stall) { t.Errorf("%v", s) },
+			OnWaiting: func(waitsFor string) { told = append(told, waitsFor) },
+		})
+		for _, wait := range []struct {
+			name  string
+			takes time.Duration
+		}{{"short", time.Second}, {"long", 50 * time.Second}, {"other", 20 * time.Second}} {
+			a := Wait(ctx, wait.name, time.Hour)
+			pause(ctx, wait.takes)
+			a.End()
+		}
+		pause(ctx, minute)
+		stop()
+	})
+	if want := []string{"long", "long", "", "other", ""}; !slices.Equal(told, want) {
+		t.Errorf("reported %q, want %q", told, want)
+	}
+}
+
 // TestCounted: bytes and the looks at a context count for the activity of the
 // context. Without a monitor nothing is counted and nothing fails.
 func TestCounted(t *testing.T) {

@@ -13,11 +13,19 @@ type Callbacks struct {
 	// OnWait is called when an announced wait has taken a minute, and once a
 	// minute from then on.
 	OnWait func(waitsFor string, limit time.Duration)
+	// OnWaiting is called when an announced wait has taken five seconds, and every
+	// half a minute from then on; with "" when the wait is over. It must not block.
+	OnWaiting func(waitsFor string)
 }
 
-// tellAfter is how long a wait may take before it is reported, and how often
-// the same one is reported.
-const tellAfter = time.Minute
+// How long a wait may take before it is reported, and how often the same one is
+// reported.
+const (
+	tellAfter = time.Minute // the operator
+
+	showAfter = 5 * time.Second // whoever follows the run
+	showEvery = 30 * time.Second
+)
 
 // Watch watches the job until stop is called. stop waits for the end of the
 // watch.
@@ -27,7 +35,8 @@ func (m *Monitor) Watch(c Callbacks) (stop func()) {
 		defer close(done)
 		tick := time.NewTicker(m.interval)
 		defer tick.Stop()
-		var told waitReport
+		told := waitReport{after: tellAfter, every: tellAfter}
+		shown := waitReport{after: showAfter, every: showEvery}
 		for {
 			select {
 			case <-quit:
@@ -41,6 +50,15 @@ func (m *Monitor) Watch(c Callbacks) (stop func()) {
 			if inner.stage == "" && told.due(inner, m.now()) && c.OnWait != nil {
 				c.OnWait(inner.waitsFor, inner.limit)
 			}
+			if c.OnWaiting == nil {
+				continue
+			}
+			if shown.over(inner) {
+				c.OnWaiting("")
+			}
+			if inner.stage == "" && shown.due(inner, m.now()) {
+				c.OnWaiting(inner.waitsFor)
+			}
 		}
 	}()
 	return func() {
@@ -51,16 +69,27 @@ func (m *Monitor) Watch(c Callbacks) (stop func()) {
 
 // waitReport is the last wait that was reported.
 type waitReport struct {
+	after, every time.Duration
+
 	waitsFor string
 	at       time.Duration
 }
 
 // due reports whether a wait is to be reported now.
 func (w *waitReport) due(inner span, now time.Duration) bool {
-	if inner.idle < tellAfter || inner.waitsFor == w.waitsFor && now-w.at < tellAfter {
+	if inner.idle < w.after || inner.waitsFor == w.waitsFor && now-w.at < w.every {
 		return false
 	}
 	w.waitsFor, w.at = inner.waitsFor, now
+	return true
+}
+
+// over reports once that the wait that was reported last is over.
+func (w *waitReport) over(inner span) bool {
+	if w.waitsFor == "" || inner.stage == "" && inner.waitsFor == w.waitsFor {
+		return false
+	}
+	w.waitsFor = ""
 	return true
 }
 

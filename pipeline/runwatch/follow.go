@@ -23,6 +23,9 @@ type Following struct {
 	// OnFact is called once for each fact, in the stream's order, also for one
 	// that cannot be read.
 	OnFact func(codec.Message)
+	// OnLook, if set, is called with the run after each look at it, at least every
+	// two seconds, until the run has ended.
+	OnLook func(ctx context.Context, run events.Run)
 	// OnTrouble, if set, is called once if NATS does not answer. It is asked
 	// again then.
 	OnTrouble func(error)
@@ -55,6 +58,9 @@ func (w *Watcher) Follow(ctx context.Context, f Following) (events.Run, error) {
 		}
 		if err != nil {
 			return run, err
+		}
+		if ok && run.Completed == nil && f.OnLook != nil {
+			f.OnLook(ctx, run)
 		}
 		if run.Completed != nil {
 			if run.Tracked != nil || f.Tracking == 0 {

@@ -168,7 +168,7 @@ func TestKeyOfOrigin(t *testing.T) {
 func TestReferenceIsAValidFile(t *testing.T) {
 	t.Parallel()
 	var b strings.Builder
-	if err := structconf.Reference(&b, settings.Settings{}); err != nil {
+	if err := structconf.Reference(&b, settings.Settings{}, nil); err != nil {
 		t.Fatal(err)
 	}
 	got, err := settings.Load(file(t, b.String()), nil)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -11,20 +12,19 @@ import (
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
-// Metrics returns the allowed values of evaluator.metrics. The services compute
-// them; a test in cmd/tunebus compares this list with theirs, since this package
-// knows no service.
-func Metrics() []string {
-	return []string{
-		"bleu_score", "rouge_score", "factual_correctness", "semantic_similarity",
-		"answer_accuracy", "answer_relevancy", "answer_correctness",
-		"exact_match", "token_f1", "chrf", "chrfpp", "sacrebleu", "key_fact",
-	}
-}
-
 // maxFaults is the largest number of faults in one list of a specification. A
 // list may come from outside, and has a fault of its size anyway.
 const maxFaults = 10_000
+
+// The largest values of whole numbers. They are far above what anybody needs, and
+// small enough that products of them do not overflow.
+const (
+	maxTokens = 1 << 24
+	maxRank   = 1 << 16
+	maxBatch  = 1 << 20
+	maxEpochs = 1_000_000
+	maxSteps  = 1_000_000_000
+)
 
 // check returns the faults of values that have the right type.
 func check(s events.Specification) structconf.Faults {
@@ -34,32 +34,37 @@ func check(s events.Specification) structconf.Faults {
 	infers := p.EnableInference && !p.StopAfterFinetuning
 	evaluates := p.EnableEvaluation && !p.StopAfterFinetuning && !p.StopAfterInference
 
-	c.atLeast("fine_tuner.max_sequence_length", f.MaxSequenceLength, 1)
-	c.atLeast("fine_tuner.rank", f.Rank, 1)
-	c.upTo("fine_tuner.lora_dropout", f.LoRADropout, 1)
+	c.between("fine_tuner.max_sequence_length", f.MaxSequenceLength, 1, maxTokens)
+	c.between("fine_tuner.rank", f.Rank, 1, maxRank)
+	c.below("fine_tuner.lora_dropout", f.LoRADropout, 1)
 	c.positive("fine_tuner.lora_alpha", f.LoRAAlpha)
-	c.atLeast("fine_tuner.device_train_batch_size", f.DeviceTrainBatchSize, 1)
-	c.atLeast("fine_tuner.device_validation_batch_size", f.DeviceValidationBatchSize, 1)
-	c.atLeast("fine_tuner.grad_accumulation", f.GradAccumulation, 1)
-	c.atLeast("fine_tuner.epochs", f.Epochs, 1)
+	c.between("fine_tuner.device_train_batch_size", f.DeviceTrainBatchSize, 1, maxBatch)
+	c.between("fine_tuner.device_validation_batch_size", f.DeviceValidationBatchSize, 1, maxBatch)
+	c.between("fine_tuner.grad_accumulation", f.GradAccumulation, 1, maxBatch)
+	c.between("fine_tuner.epochs", f.Epochs, 1, maxEpochs)
 	c.positive("fine_tuner.learning_rate", f.LearningRate)
-	c.atLeast("fine_tuner.warmup_steps", f.WarmupSteps, 0)
-	c.atLeast("fine_tuner.save_steps", f.SaveSteps, 0)
-	c.atLeast("fine_tuner.save_total_limit", f.SaveTotalLimit, 0)
-	c.atLeast("fine_tuner.log_steps", f.LogSteps, 1)
+	c.between("fine_tuner.warmup_steps", f.WarmupSteps, 0, maxSteps)
+	c.between("fine_tuner.save_steps", f.SaveSteps, 0, maxSteps)
+	c.between("fine_tuner.save_total_limit", f.SaveTotalLimit, 0, maxSteps)
+	c.between("fine_tuner.log_steps", f.LogSteps, 1, maxSteps)
+	c.between("fine_tuner.seed", f.Seed, 0, math.MaxUint32)
 	c.upTo("fine_tuner.weight_decay", f.WeightDecay, 1)
 	c.upTo("fine_tuner.max_grad_norm", f.MaxGradNorm, 1e9)
+	c.oneOf("fine_tuner.optimizer", f.Optimizer, optimizers())
+	c.reporters("fine_tuner.report_to", f.ReportTo)
+	c.oneOf("fine_tuner.use_gradient_checkpointing", string(f.UseGradientCheckpointing), []string{"true", "false", "unsloth"})
 	c.require(!f.LoadIn4bit || !f.LoadIn8bit, "fine_tuner.load_in_8bit", "true", "load_in_4bit and load_in_8bit cannot both be true")
-	c.atLeast("fine_tuner.dataset_num_proc", f.DatasetNumProc, 1)
+	c.between("fine_tuner.dataset_num_proc", f.DatasetNumProc, 1, maxBatch)
 	c.require(f.FullFinetuning || len(f.TargetModules) > 0,
 		"fine_tuner.target_modules", "", "names no module that could learn; or set full_finetuning")
 	c.requireText(finetunes, "fine_tuner.training_data_id", f.TrainingDataID, "fine-tuning is enabled")
 	c.requireText(finetunes || infers && i.ModelID == "", "fine_tuner.base_model_id", f.BaseModelID, "a phase needs the model")
 
-	c.atLeast("inferencer.max_sequence_length", i.MaxSequenceLength, 1)
-	c.atLeast("inferencer.max_new_tokens", i.MaxNewTokens, 1)
-	c.atLeast("inferencer.batch_size", i.BatchSize, 1)
-	c.atLeast("inferencer.top_k", i.TopK, 0)
+	c.between("inferencer.max_sequence_length", i.MaxSequenceLength, 1, maxTokens)
+	c.between("inferencer.max_new_tokens", i.MaxNewTokens, 1, maxTokens)
+	c.between("inferencer.batch_size", i.BatchSize, 1, maxBatch)
+	c.between("inferencer.top_k", i.TopK, 0, maxTokens)
+	c.between("inferencer.seed", i.Seed, 0, math.MaxUint32)
 	c.upTo("inferencer.temperature", i.Temperature, 100)
 	c.upTo("inferencer.top_p", i.TopP, 1)
 	c.upTo("inferencer.min_p", i.MinP, 1)
@@ -69,21 +74,10 @@ func check(s events.Specification) structconf.Faults {
 	c.require(len(e.Metrics) > 0 || !evaluates, "evaluator.metrics", "", "names no metric; evaluation is enabled")
 	c.upTo("evaluator.cost_per_million_input_tokens", e.CostPerMillionInputTokens, 1e9)
 	c.upTo("evaluator.cost_per_million_output_tokens", e.CostPerMillionOutputTokens, 1e9)
-	known := Metrics()
-	allowed := strings.Join(known, ", ") // once, because a list from outside may be long
-	for _, m := range e.Metrics {
-		if slices.Contains(known, m) || len(c.faults) > maxFaults {
-			continue
-		}
-		suggestion := ""
-		if nearest := structconf.Nearest(m, known); nearest != "" {
-			suggestion = fmt.Sprintf("; did you mean %q?", nearest)
-		}
-		c.require(false, "evaluator.metrics", m, "unknown metric"+suggestion, allowed)
-	}
+	c.metrics("evaluator.metrics", e.Metrics)
 	c.gates(e)
-	c.atLeast("pipeline.max_tries", p.MaxTries, 1)
-	c.atLeast("pipeline.max_crashes", p.MaxCrashes, 1)
+	c.between("pipeline.max_tries", p.MaxTries, 1, maxSteps)
+	c.between("pipeline.max_crashes", p.MaxCrashes, 1, maxSteps)
 	for key, text := range durations(&s) {
 		d, err := time.ParseDuration(*text)
 		c.require(*text == "" || err == nil && d > 0, key, *text, "not a duration", `a number and a unit, such as "90s", "45m" or "36h"`)
@@ -93,6 +87,7 @@ func check(s events.Specification) structconf.Faults {
 	c.withoutPassword("evaluator.judge_base_url", e.JudgeBaseURL, "evaluation")
 	c.templateArguments("fine_tuner.chat_template_kwargs", f.ChatTemplateKwargs)
 	c.templateArguments("inferencer.chat_template_kwargs", i.ChatTemplateKwargs)
+	c.engines(s)
 	return c.faults
 }
 
@@ -105,9 +100,18 @@ func (c *checker) require(ok bool, key, value, message string, allowed ...string
 	}
 }
 
-func (c *checker) atLeast(key string, v, least int) {
-	if v < least {
-		c.require(false, key, fmt.Sprint(v), "too small", fmt.Sprintf("%d or more", least))
+func (c *checker) between(key string, v, low, high int) {
+	switch allowed := fmt.Sprintf("%d to %d", low, high); {
+	case v < low:
+		c.require(false, key, fmt.Sprint(v), "too small", allowed)
+	case v > high:
+		c.require(false, key, fmt.Sprint(v), "too large", allowed)
+	}
+}
+
+func (c *checker) below(key string, v, high float64) {
+	if !(v >= 0 && v < high) { // also true for NaN
+		c.require(false, key, fmt.Sprint(v), "out of range", fmt.Sprintf("0 to less than %g", high))
 	}
 }
 
@@ -121,6 +125,49 @@ func (c *checker) positive(key string, v float64) {
 	if !(v > 0) || math.IsInf(v, 0) {
 		c.require(false, key, fmt.Sprint(v), "out of range", "more than 0, and finite")
 	}
+}
+
+// oneOf checks a name. An empty one asks for nothing.
+func (c *checker) oneOf(key, v string, known []string) {
+	if v != "" && !slices.Contains(known, v) {
+		c.require(false, key, strconv.Quote(v), "not allowed"+suggestion(v, known), strings.Join(known, ", "))
+	}
+}
+
+// reporters checks one name or several, separated by commas.
+func (c *checker) reporters(key, v string) {
+	for one := range strings.SplitSeq(v, ",") {
+		c.oneOf(key, strings.TrimSpace(one), reporters())
+	}
+}
+
+func (c *checker) metrics(key string, metrics []string) {
+	known := Metrics()
+	allowed := strings.Join(known, ", ") // once, because a list from outside may be long
+	for _, m := range metrics {
+		if slices.Contains(known, m) || len(c.faults) > maxFaults {
+			continue
+		}
+		c.require(false, key, m, "unknown metric"+suggestion(m, known), allowed)
+	}
+}
+
+// engines checks that the engine of each phase of the plan has what the run cannot
+// do without.
+func (c *checker) engines(s events.Specification) {
+	for _, step := range Plan(s) {
+		for _, a := range unsupported(s, step.Phase, engineOf(s, step.Phase)) {
+			c.require(!a.refused, a.key, quote(a.key, a.value), a.instead)
+		}
+	}
+}
+
+// suggestion names the nearest known name.
+func suggestion(name string, known []string) string {
+	if nearest := structconf.Nearest(name, known); nearest != "" {
+		return fmt.Sprintf("; did you mean %q?", nearest)
+	}
+	return ""
 }
 
 func (c *checker) requireText(needed bool, key, value, why string) {

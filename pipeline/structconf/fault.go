@@ -44,12 +44,15 @@ func (f Fault) String() string {
 // Faults are all faults of a configuration, as one error.
 type Faults []Fault
 
-func (f Faults) Error() string {
+func (f Faults) Error() string { return strings.Join(f.Lines(), "\n") }
+
+// Lines returns a line for each fault.
+func (f Faults) Lines() []string {
 	lines := make([]string, len(f))
 	for i, fault := range f {
 		lines[i] = fault.String()
 	}
-	return strings.Join(lines, "\n")
+	return lines
 }
 
 // Sort sorts faults by file, line and column. Faults without a position, such as

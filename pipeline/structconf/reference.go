@@ -8,8 +8,9 @@ import (
 )
 
 // Reference writes a valid file with each key of the sections, its default and a
-// comment.
-func Reference(w io.Writer, sections any) error {
+// comment. remark, if it is not nil, returns what the comment of a key says beside
+// its documentation.
+func Reference(w io.Writer, sections any, remark func(Key) string) error {
 	var b strings.Builder
 	section := ""
 	for _, k := range Keys(sections) {
@@ -23,6 +24,11 @@ func Reference(w io.Writer, sections any) error {
 		}
 		if k.Env != "" {
 			doc += "; also $" + k.Env
+		}
+		if remark != nil {
+			if text := remark(k); text != "" {
+				doc += "; " + text
+			}
 		}
 		fmt.Fprintf(&b, "%s = %s # %s\n", k.Name, literal(k), doc)
 	}

@@ -199,6 +199,15 @@ func (x *execution) RecordProgress(ctx context.Context, step, total int64, point
 	return x.recorder.Record(ctx, step, total, points)
 }
 
+// Announce implements [engine.Runtime].
+func (x *execution) Announce(ctx context.Context, a engine.Announcement) {
+	if a.Warning != "" {
+		x.attempt.log.WarnContext(ctx, a.Warning)
+		x.notes = append(x.notes, a.Warning)
+	}
+	x.recorder.Announce(ctx, a.Done, a.Total, a.Warning)
+}
+
 // SaveCheckpoint implements [engine.Runtime]. The metric history is part of the
 // checkpoint.
 func (x *execution) SaveCheckpoint(ctx context.Context, step int64, dir string, keep int) error {

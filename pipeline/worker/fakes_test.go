@@ -28,6 +28,7 @@ type fakeStreams struct {
 
 	mu        sync.Mutex
 	published []events.Event
+	metrics   []events.Event
 	fences    []journal.Fence
 	next      []events.Fact // facts whose next event was published
 	run       events.Run
@@ -53,7 +54,12 @@ func (s *fakeStreams) PublishNext(_ context.Context, stored events.Fact, _ event
 	return nil
 }
 
-func (s *fakeStreams) PublishMetric(context.Context, events.Event) error { return nil }
+func (s *fakeStreams) PublishMetric(_ context.Context, ev events.Event) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.metrics = append(s.metrics, ev)
+	return nil
+}
 
 func (s *fakeStreams) RunForJob(context.Context, events.PhaseRequested) (events.Run, error) {
 	s.mu.Lock()

@@ -34,8 +34,11 @@ func workStage(p events.Phase) progress.Stage {
 // watchProgress watches the progress of a delivery until stop is called. Of a
 // stall it tells the operator. Then it ends the heartbeats, so that the job goes
 // to another worker, and the work, whose context is work.
-func watchProgress(m *progress.Monitor, d delivery.Delivery, endWork context.CancelCauseFunc, log *slog.Logger) (stop func()) {
+func watchProgress(
+	m *progress.Monitor, d delivery.Delivery, endWork context.CancelCauseFunc, waits *waitAnnouncer, log *slog.Logger,
+) (stop func()) {
 	return m.Watch(progress.Callbacks{
+		OnWaiting: waits.announce,
 		OnStall: func(s *progress.Stall) {
 			d.StopHeartbeat()
 			endWork(s)

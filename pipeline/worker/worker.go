@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"sync/atomic"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
@@ -104,14 +105,19 @@ func (w *Worker) Handle(ctx context.Context, d delivery.Delivery) error {
 	defer stop()
 	jobCtx, endWork := context.WithCancelCause(graceCtx)
 	defer endWork(nil)
-	defer watchProgress(monitor, d, endWork, w.cfg.Logger.With("run", req.RunID, "phase", req.Phase))()
-	return settleStalled(monitor, w.handle(ctx, graceCtx, jobCtx, d, req))
+	log := w.cfg.Logger.With("run", req.RunID, "phase", req.Phase)
+	waits := announceWaits(graceCtx, w.executor.journal, log)
+	defer waits.stop()
+	defer watchProgress(monitor, d, endWork, waits, log)()
+	return settleStalled(monitor, w.handle(ctx, graceCtx, jobCtx, d, req, &waits.attempt))
 }
 
 // handle works on a job. ctx is cancelled at a shutdown. graceCtx lives longer,
 // so that the end of the job can be published then. jobCtx ends with graceCtx,
-// and when the job stalls.
-func (w *Worker) handle(ctx, graceCtx, jobCtx context.Context, d delivery.Delivery, req events.PhaseRequested) error {
+// and when the job stalls. It sets current as soon as there is an attempt.
+func (w *Worker) handle(
+	ctx, graceCtx, jobCtx context.Context, d delivery.Delivery, req events.PhaseRequested, current *atomic.Pointer[attempt],
+) error {
 	// Subscribe before the run is read, so that no change falls in between.
 	wakeups := w.subscribe(req.RunID)
 	defer wakeups.Close()
@@ -129,6 +135,7 @@ func (w *Worker) handle(ctx, graceCtx, jobCtx context.Context, d delivery.Delive
 	a := newAttempt(req, run, retry.NewPolicy(req, w.cfg.MaxBackoff), w.cfg.Logger)
 	a.wakeups, a.stopHeartbeat, a.progress = wakeups, d.StopHeartbeat, progress.Of(graceCtx)
 	a.checkpoints = checkpointing.NewSaver(a.checkpointJob(), w.checkpoints)
+	current.Store(a)
 	return w.work(ctx, graceCtx, jobCtx, a)
 }
 

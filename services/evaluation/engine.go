@@ -8,6 +8,7 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/prediction"
+	"github.com/tunebus/tunebus/pipeline/spec"
 )
 
 // Row is one line of the artifact [events.ArtifactScores].
@@ -47,7 +48,7 @@ func (e Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error)
 	s := job.Request.Specification.Evaluator
 	suite, suiteNotes := newSuite(s)
 	judging := e.Judge.open(s)
-	res.Notes = slices.Concat(Notes(s), suiteNotes)
+	res.Notes = slices.Concat(spec.EngineNotes(job.Request.Specification, events.Evaluation, spec.Builtin).Lines(), suiteNotes)
 	in, err := openInputs(ctx, job)
 	if in != nil {
 		res.Notes = append(res.Notes, in.notes()...)

@@ -4,97 +4,150 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/llm"
+	"github.com/tunebus/tunebus/llm/examplefile"
 	"github.com/tunebus/tunebus/llm/token"
 	"github.com/tunebus/tunebus/pipeline/dataset"
+	"github.com/tunebus/tunebus/pipeline/dataset/shape"
 	"github.com/tunebus/tunebus/pipeline/engine"
+	"github.com/tunebus/tunebus/services/finetune/prepare"
 )
 
-// trainingData is the data sets of a job as tokens.
+// trainingData is the data sets of a job as tokens, in files of the scratch folder.
 type trainingData struct {
-	training, validation []llm.Example
+	training, validation *examplefile.File // validation may be nil
+	rows                 int64             // of the training data that are trained on
 	datasets             []events.Dataset
 	notes                []string
 }
 
-// prepare reads, renders and tokenises the rows of the data sets. The tokens of
-// all rows are kept in memory, 5 bytes each; the texts are not.
-func prepare(ctx context.Context, job *engine.Job, base string) (trainingData, error) {
+// close closes the files.
+func (d *trainingData) close() {
+	for _, f := range []*examplefile.File{d.training, d.validation} {
+		if f != nil {
+			_ = f.Close() // it was only read
+		}
+	}
+}
+
+// evaluation is the validation data, or nothing.
+func (d *trainingData) evaluation() llm.Examples {
+	if d.validation == nil {
+		return nil
+	}
+	return d.validation
+}
+
+// prepareData reads, renders and tokenises the rows of the data sets.
+func prepareData(ctx context.Context, job *engine.Job, base string) (*trainingData, error) {
 	s := job.Request.Specification.FineTuner
-	var d trainingData
+	d := &trainingData{}
 	job.Stage(engine.StageTokenise)
 	tok, err := token.Open(base)
 	if err != nil {
 		return d, engine.Permanent("bad_model", err)
 	}
-	d.training, d.notes, err = d.read(ctx, job, tok, "fine_tuner.training_data_id", s.TrainingDataID, dataset.Train)
-	if err != nil || s.ValidationDataID == "" {
+	p := prepare.New(tok, prepare.Config{FineTuner: s, Now: job.Request.RequestedAt.UTC()})
+	d.training, err = d.read(ctx, job, p, dataKey{"fine_tuner.training_data_id", s.TrainingDataID, "training.tokens"})
+	if err != nil {
 		return d, err
 	}
-	d.validation, _, err = d.read(ctx, job, tok, "fine_tuner.validation_data_id", s.ValidationDataID, dataset.Validation)
+	if d.rows = d.datasets[0].Rows; s.ValidationDataID == "" {
+		return d, nil
+	}
+	d.validation, err = d.read(ctx, job, p, dataKey{"fine_tuner.validation_data_id", s.ValidationDataID, "validation.tokens"})
 	return d, err
 }
 
-// read reads the data set that a key names, and records which one it is.
-func (d *trainingData) read(
-	ctx context.Context, job *engine.Job, tok *token.Tokenizer, key, id string, split dataset.Split,
-) ([]llm.Example, []string, error) {
-	s := job.Request.Specification.FineTuner
-	path, err := job.Dataset(ctx, key, id)
+// dataKey is a key that names a data set, its value, and the file for its tokens.
+type dataKey struct{ key, id, file string }
+
+// read prepares the data set that a key names, and records what it found.
+func (d *trainingData) read(ctx context.Context, job *engine.Job, p *prepare.Preparer, k dataKey) (*examplefile.File, error) {
+	src, err := job.Dataset(ctx, k.key, k.id)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	set, err := dataset.Open(ctx, dataset.Source{Path: path, Split: split}, dataset.Columns{
-		Question:       s.QuestionColumn,
-		Answer:         s.GroundTruthColumn,
-		System:         s.SystemPromptColumn,
-		SystemOverride: s.SystemPromptOverrideText,
-	})
+	set, err := dataset.Open(ctx, src, want(job.Request.Specification.FineTuner))
 	if err != nil {
-		return nil, nil, engine.Permanent("bad_dataset", fmt.Errorf("%s: %w", key, err))
+		return nil, engine.Permanent("bad_dataset", fmt.Errorf("%s: %w", k.key, err))
 	}
-	d.datasets = append(d.datasets, set.Info().Event(key))
-	var examples []llm.Example
-	var notes []string
-	for row, err := range set.Rows(ctx) {
-		if err != nil {
-			return nil, nil, engine.Permanent("bad_dataset", fmt.Errorf("%s: %w", key, err))
-		}
-		ids, counts, rowNotes, err := tok.Example(messages(row), s.QuestionPart, s.AnswerPart, s.TrainOnResponsesOnly, s.MaxSequenceLength)
-		if err != nil {
-			return nil, nil, engine.Permanent("bad_markers", fmt.Errorf("%s: row %d: %w", key, row.Index, err))
-		}
-		for _, n := range rowNotes {
-			if !slices.Contains(notes, n) {
-				notes = append(notes, n)
-			}
-		}
-		examples = append(examples, llm.Example{IDs: ids, Count: counts})
-		job.Advance(1)
+	path, err := job.Scratch(k.file)
+	if err != nil {
+		return nil, err
 	}
-	if len(examples) == 0 {
-		return nil, nil, engine.Permanent("empty_dataset", fmt.Errorf("%s: %w", key, dataset.ErrEmpty))
+	w, err := examplefile.Create(path)
+	if err != nil {
+		return nil, err
 	}
-	return examples, notes, endOf(ctx)
+	tally := p.Tally(set.Info(), k.key)
+	err = write(ctx, job, w, p, set, tally)
+	d.datasets = append(d.datasets, tally.Dataset())
+	if err != nil {
+		return nil, errors.Join(err, w.Close())
+	}
+	if err := tally.Failure(); err != nil {
+		return nil, errors.Join(engine.Permanent("nothing_to_learn", err), w.Close())
+	}
+	d.tell(ctx, job, set, tally)
+	return w.Examples()
 }
 
-// endOf is the error of a context that has ended, with its cause.
-func endOf(ctx context.Context) error {
-	if ctx.Err() != nil {
-		return errors.Join(ctx.Err(), context.Cause(ctx))
+// want is what the built-in engine reads of a data set.
+func want(s events.FineTuner) dataset.Want {
+	return dataset.Want{
+		Use:      dataset.Training,
+		Shape:    shape.Shape(s.DataFormat),
+		Encoding: s.DataEncoding,
+		Columns: dataset.Columns{
+			Question:       s.QuestionColumn,
+			Answer:         s.GroundTruthColumn,
+			System:         s.SystemPromptColumn,
+			SystemOverride: s.SystemPromptOverrideText,
+			Image:          s.ImageColumn,
+		},
+	}
+}
+
+// write prepares the rows of a data set, and writes what is trained on.
+func write(ctx context.Context, job *engine.Job, w *examplefile.Writer, p *prepare.Preparer, set *dataset.Dataset, tally *prepare.Tally) error {
+	done, total := int64(0), set.Info().Counts.Rows
+	for row, err := range p.Rows(ctx, set) {
+		if err != nil && ctx.Err() == nil {
+			err = engine.Permanent("bad_dataset", fmt.Errorf("%s: %w", tally.Key(), err))
+		}
+		if err != nil {
+			return err
+		}
+		tally.Add(row)
+		for _, e := range row.Examples {
+			if err := w.Add(llm.Example{IDs: e.IDs, Count: e.Count}); err != nil {
+				return err
+			}
+		}
+		done++
+		engine.Prepared(ctx, job, done, total)
 	}
 	return nil
 }
 
-func messages(row dataset.Row) []token.Message {
-	var m []token.Message
-	if row.System != "" {
-		m = append(m, token.Message{Role: "system", Content: row.System})
+// tell warns of rows that are lost or cut if they are many, and notes them if they
+// are few.
+func (d *trainingData) tell(ctx context.Context, job *engine.Job, set *dataset.Dataset, tally *prepare.Tally) {
+	for _, w := range set.Info().Warnings {
+		engine.Warn(ctx, job, w)
 	}
-	return append(m,
-		token.Message{Role: "user", Content: row.Question},
-		token.Message{Role: "assistant", Content: row.Answer})
+	for _, loss := range tally.Losses() {
+		if loss.Notable() {
+			engine.Warn(ctx, job, loss.String())
+		} else {
+			d.notes = append(d.notes, loss.String())
+		}
+	}
+	d.notes = append(d.notes, set.Info().Notes...)
+	if len(d.datasets) == 1 { // the validation data is rendered alike
+		d.notes = append(d.notes, tally.Notes()...)
+	}
 }

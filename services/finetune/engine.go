@@ -10,6 +10,7 @@ import (
 	"github.com/tunebus/tunebus/llm/token"
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/progress"
+	"github.com/tunebus/tunebus/pipeline/spec"
 )
 
 // Engine is the built-in engine: it trains on the CPU, in pure Go.
@@ -18,12 +19,13 @@ type Engine struct{}
 // Run implements [engine.Engine].
 func (Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error) {
 	s := job.Request.Specification.FineTuner
-	res := engine.Result{Notes: Notes(s)}
+	res := engine.Result{Notes: spec.EngineNotes(job.Request.Specification, events.Finetune, spec.Builtin).Lines()}
 	base, err := job.Model(ctx, "fine_tuner.base_model_id", s.BaseModelID)
 	if err != nil {
 		return res, err
 	}
-	data, err := prepare(ctx, job, base)
+	data, err := prepareData(ctx, job, base)
+	defer data.close()
 	res.Datasets = data.datasets
 	if err != nil {
 		return res, err
@@ -58,7 +60,7 @@ func (Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error) {
 		"total_epochs":         float64(trained.Epochs),
 		"total_training_steps": float64(trained.Steps),
 		"trainable_parameters": float64(model.TrainableParameters()),
-		"training_rows":        float64(len(data.training)),
+		"training_rows":        float64(data.rows),
 	}
 	if trained.FinalEvalLoss != 0 { // it is 0 without validation data
 		res.Statistics["final_eval_loss"] = trained.FinalEvalLoss
@@ -92,19 +94,19 @@ func openModel(dir string, s events.FineTuner) (*llm.Model, error) {
 
 // train trains the model from the job's checkpoint, or from the start if the
 // checkpoint is of another training.
-func train(ctx context.Context, job *engine.Job, model *llm.Model, data trainingData) (llm.TrainResult, error) {
+func train(ctx context.Context, job *engine.Job, model *llm.Model, data *trainingData) (llm.TrainResult, error) {
 	cfg := trainConfig(job.Request.Specification.FineTuner)
 	var reportErr error
 	hooks := reportTo(ctx, job, &reportErr)
 	// The model asks its context once for each batch, of the validation too: one
 	// step, or one validation, may take longer than a stage without progress.
 	polled := progress.Polled(ctx)
-	res, err := model.Train(polled, data.training, data.validation, cfg, hooks, job.Resume.Dir)
+	res, err := model.Train(polled, data.training, data.evaluation(), cfg, hooks, job.Resume.Dir)
 	if errors.Is(err, llm.ErrForeign) { // such as after a change of a file below the data roots
 		if err := job.StartOver(ctx, err); err != nil {
 			return res, err
 		}
-		res, err = model.Train(polled, data.training, data.validation, cfg, hooks, "")
+		res, err = model.Train(polled, data.training, data.evaluation(), cfg, hooks, "")
 	}
 	switch { // every attempt would meet these: same rows, same seed, same outcome
 	case errors.Is(err, llm.ErrDiverged):

@@ -37,7 +37,7 @@ const validationRows = `{"question":"Whose?","answer":"Mine."}`
 
 // dataset is the entry of a file below the roots in a completed event.
 func dataset(key, content string, rows int64) events.Dataset {
-	return events.Dataset{Key: key, SHA256: fmt.Sprintf("%x", sha256.Sum256([]byte(content))), Size: int64(len(content)), Rows: rows}
+	return events.Dataset{Key: key, SHA256: fmt.Sprintf("%x", sha256.Sum256([]byte(content))), Size: int64(len(content)), Rows: rows, RowsRead: rows}
 }
 
 func newHarness(t *testing.T) *workertest.Harness {
@@ -209,7 +209,7 @@ func TestEngineFaults(t *testing.T) {
 		"a missing column":        {func(f *events.FineTuner) { f.TrainingDataID = "columns.jsonl" }, "bad_dataset", []string{"fine_tuner.training_data_id", `"question"`, `"prompt", "reply"`}},
 		"validation without one":  {func(f *events.FineTuner) { f.ValidationDataID = "columns.jsonl" }, "bad_dataset", []string{"fine_tuner.validation_data_id", `"question"`}},
 		"no rows":                 {func(f *events.FineTuner) { f.TrainingDataID = "empty.jsonl" }, "bad_dataset", []string{"fine_tuner.training_data_id", "empty"}},
-		"a broken row":            {func(f *events.FineTuner) { f.TrainingDataID = "broken.jsonl" }, "bad_dataset", []string{"broken.jsonl:2"}},
+		"a broken row":            {func(f *events.FineTuner) { f.TrainingDataID = "broken.jsonl" }, "bad_dataset", []string{"broken.jsonl, line 2"}},
 		"no such file":            {func(f *events.FineTuner) { f.TrainingDataID = "nothing.jsonl" }, "missing_input", []string{"fine_tuner.training_data_id", "nothing.jsonl"}},
 		"a model of a family":     {func(f *events.FineTuner) { f.BaseModelID = "mamba" }, "bad_model", []string{`"mamba"`, "llama, qwen2 and qwen3"}},
 		"a truncated model":       {func(f *events.FineTuner) { f.BaseModelID = "cut" }, "bad_model", []string{"model.safetensors", "truncated"}},

@@ -10,10 +10,11 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/llm"
 	"github.com/tunebus/tunebus/llm/token"
-	"github.com/tunebus/tunebus/pipeline/dataset"
+	"github.com/tunebus/tunebus/pipeline/dataset/row"
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/prediction"
 	"github.com/tunebus/tunebus/pipeline/progress"
+	"github.com/tunebus/tunebus/pipeline/spec"
 )
 
 // Engine is the built-in engine: it generates on the CPU, in pure Go.
@@ -26,18 +27,22 @@ type Engine struct {
 // Run implements [engine.Engine].
 func (e Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error) {
 	s := job.Request.Specification.Inferencer
-	res := engine.Result{Notes: Notes(s)}
+	res := engine.Result{Notes: spec.EngineNotes(job.Request.Specification, events.Inference, spec.Builtin).Lines()}
 	base, tuned, err := fetchModels(ctx, job)
 	if err != nil {
 		return res, err
 	}
 	job.Stage(engine.StageTokenise)
-	rows, set, err := readQuestions(ctx, job)
-	if set.Key != "" {
-		res.Datasets = append(res.Datasets, set)
+	q, err := readQuestions(ctx, job)
+	if q.set.Key != "" {
+		res.Datasets = append(res.Datasets, q.set)
 	}
 	if err != nil {
 		return res, err
+	}
+	res.Notes = append(res.Notes, q.notes...)
+	for _, w := range q.warnings {
+		engine.Warn(ctx, job, w)
 	}
 	passes := []pass{{
 		file:     prediction.FileName,
@@ -54,16 +59,18 @@ func (e Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error)
 	}
 	saver := newSaver(job, e.SaveEvery)
 	defer saver.close()
-	g := &generation{job: job, saver: saver, rows: rows, total: int64(len(rows) * len(passes))}
+	g := &generation{job: job, saver: saver, rows: q.rows, total: int64(len(q.rows) * len(passes))}
 	for _, p := range passes {
 		a, err := g.run(ctx, p)
 		res.TokensIn, res.TokensOut = g.tokensIn, g.tokensOut
+		res.Datasets[0].CutInPrompt = g.cut
 		if err != nil {
 			return res, err
 		}
 		res.Artifacts = append(res.Artifacts, a)
 	}
-	res.Statistics = map[string]float64{"inference_rows": float64(len(rows))}
+	res.Notes = append(res.Notes, g.notes...)
+	res.Statistics = map[string]float64{"inference_rows": float64(len(q.rows))}
 	return res, nil
 }
 
@@ -98,11 +105,14 @@ func (p pass) open() (*llm.Model, *token.Tokenizer, error) {
 type generation struct {
 	job   *engine.Job
 	saver *saver
-	rows  []dataset.Row
+	rows  []row.Row
 	total int64 // answers of all passes
 
 	answered            int64
 	tokensIn, tokensOut int64
+	cut                 int64 // prompts of the first pass that lost their beginning
+	unfinished          int64 // answers of a pass that end in their reasoning
+	notes               []string
 }
 
 // run has the model of a pass answer the questions that the checkpoint has no
@@ -115,11 +125,12 @@ func (g *generation) run(ctx context.Context, p pass) (_ events.Artifact, err er
 	}
 	g.job.Stage(engine.StageTokenise)
 	s := g.job.Request.Specification.Inferencer
-	prompts, err := encodePrompts(g.job, tok, g.rows, s.MaxSequenceLength)
+	prompts, err := encodePrompts(g.job, tok, g.rows)
 	if err != nil {
 		return events.Artifact{}, err
 	}
-	for _, ids := range prompts {
+	g.tellCuts(ctx, prompts.cut)
+	for _, ids := range prompts.ids {
 		g.tokensIn += int64(len(ids))
 	}
 	path, err := g.job.Scratch(p.file)
@@ -139,6 +150,7 @@ func (g *generation) run(ctx context.Context, p pass) (_ events.Artifact, err er
 	for _, answer := range saved {
 		g.answered++
 		g.tokensOut += int64(answer.Tokens)
+		g.countUnfinished(answer)
 		if err := out.Write(answer); err != nil {
 			return events.Artifact{}, err
 		}
@@ -146,12 +158,13 @@ func (g *generation) run(ctx context.Context, p pass) (_ events.Artifact, err er
 	g.job.Stage(engine.StageGenerate)
 	// The model asks its context once for each token of a batch. A batch of long
 	// answers may take longer than a stage without progress.
-	if err := model.Generate(progress.Polled(ctx), prompts, generateConfig(s, tok, saved), g.answer(ctx, tok, out)); err != nil {
+	if err := model.Generate(progress.Polled(ctx), prompts.ids, generateConfig(s, tok, saved), g.answer(ctx, tok, prompts.opened, out)); err != nil {
 		return events.Artifact{}, g.saver.saveLast(ctx, fmt.Errorf("generate: %w", err))
 	}
 	if err := out.Flush(); err != nil {
 		return events.Artifact{}, err
 	}
+	g.tellUnfinished(p)
 	return g.job.PutFile(ctx, p.artifact, prediction.MediaType, path)
 }
 
@@ -173,23 +186,62 @@ func generateConfig(s events.Inferencer, tok *token.Tokenizer, answered map[int6
 	}
 }
 
-// answer returns the function that receives the tokens of each answer.
-func (g *generation) answer(ctx context.Context, tok *token.Tokenizer, out *prediction.Writer) func(i int, ids []int32) error {
+// tellCuts warns of prompts that lost their beginning if they are many, and notes
+// them if they are few. All passes have nearly the same prompts.
+func (g *generation) tellCuts(ctx context.Context, cut int64) {
+	if g.cut != 0 || cut == 0 {
+		return
+	}
+	g.cut = cut
+	text := fmt.Sprintf("inferencer.testing_data_id: %d of %d prompts lose their beginning: they are longer than inferencer.max_sequence_length = %d tokens",
+		cut, len(g.rows), g.job.Request.Specification.Inferencer.MaxSequenceLength)
+	if 10*cut > int64(len(g.rows)) {
+		engine.Warn(ctx, g.job, text)
+	} else {
+		g.notes = append(g.notes, text)
+	}
+}
+
+func (g *generation) countUnfinished(p prediction.Prediction) {
+	if p.Answer == "" && p.Reasoning != "" {
+		g.unfinished++
+	}
+}
+
+// tellUnfinished notes the answers of a pass that end in their reasoning.
+func (g *generation) tellUnfinished(p pass) {
+	if g.unfinished > 0 {
+		g.notes = append(g.notes, fmt.Sprintf("%s: %d of %d answers end in their reasoning, so that nothing of them is left to score; raise inferencer.max_new_tokens = %d",
+			p.file, g.unfinished, len(g.rows), g.job.Request.Specification.Inferencer.MaxNewTokens))
+	}
+	g.unfinished = 0
+}
+
+// answer returns the function that receives the tokens of each answer. opened are
+// the marks of think blocks that the prompts have opened.
+func (g *generation) answer(ctx context.Context, tok *token.Tokenizer, opened []string, out *prediction.Writer) func(i int, ids []int32) error {
 	started, generated := time.Now(), 0
 	return func(i int, ids []int32) error {
-		row := g.rows[i]
+		r := g.rows[i]
 		g.answered++
 		g.tokensOut += int64(len(ids))
 		generated += len(ids)
 		p := prediction.Prediction{
-			Index:       int64(i),
-			System:      row.System,
-			Question:    row.Question,
-			GroundTruth: row.Answer,
-			KeyFact:     row.Fields[keyFact],
-			Answer:      tok.Decode(ids, true),
-			Tokens:      len(ids),
+			Index:         int64(i),
+			System:        r.System(),
+			Question:      r.Question(),
+			NoGroundTruth: len(r.Truths) == 0,
+			KeyFact:       r.Fields[keyFact],
+			Tokens:        len(ids),
 		}
+		if len(r.Truths) > 0 {
+			p.GroundTruth = r.Truths[0]
+		}
+		if len(r.Truths) > 1 {
+			p.References = r.Truths
+		}
+		p.Answer, p.Reasoning = prediction.SplitReasoning(opened[i] + tok.DecodeAnswer(ids))
+		g.countUnfinished(p)
 		speed := events.Point{Key: "tokens_per_second", Value: float64(generated) / time.Since(started).Seconds()}
 		if err := errors.Join(out.Write(p), g.job.Progress(ctx, g.answered, g.total, speed)); err != nil {
 			return err

@@ -65,7 +65,7 @@ func TestEngineBaseModel(t *testing.T) {
 		small(s)
 		s.Inferencer.Baseline = true // there is nothing to compare with
 	})
-	read := []events.Dataset{{Key: "inferencer.testing_data_id", SHA256: fmt.Sprintf("%x", sha256.Sum256([]byte(rows))), Size: int64(len(rows)), Rows: 3}}
+	read := []events.Dataset{{Key: "inferencer.testing_data_id", SHA256: fmt.Sprintf("%x", sha256.Sum256([]byte(rows))), Size: int64(len(rows)), Rows: 3, RowsRead: 3}}
 	if !slices.Equal(c.Datasets, read) {
 		t.Errorf("read %+v, want %+v", c.Datasets, read)
 	}
@@ -130,7 +130,7 @@ func TestEngineTunedModel(t *testing.T) {
 			return err
 		}
 		row := llm.Example{IDs: []int32{5, 6, 7, 8}, Count: []bool{false, true, true, true}}
-		if _, err := m.Train(t.Context(), []llm.Example{row}, nil, llm.TrainConfig{Epochs: 3, LearningRate: 0.5, Scheduler: "constant"}, llm.Hooks{}, ""); err != nil {
+		if _, err := m.Train(t.Context(), llm.InMemory{row}, nil, llm.TrainConfig{Epochs: 3, LearningRate: 0.5, Scheduler: "constant"}, llm.Hooks{}, ""); err != nil {
 			return err
 		}
 		return m.SaveAdapter(dir, "base")

@@ -7,8 +7,9 @@ import (
 	"path/filepath"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/llm/token"
 	"github.com/tunebus/tunebus/pipeline/dataset"
+	"github.com/tunebus/tunebus/pipeline/dataset/row"
+	"github.com/tunebus/tunebus/pipeline/dataset/shape"
 	"github.com/tunebus/tunebus/pipeline/engine"
 )
 
@@ -41,62 +42,49 @@ func isAdapter(dir string) bool {
 	return err == nil
 }
 
-// readQuestions reads the rows of the test set, and returns which data set it
-// is.
-func readQuestions(ctx context.Context, job *engine.Job) ([]dataset.Row, events.Dataset, error) {
+// questions are the rows of the test set.
+type questions struct {
+	rows            []row.Row
+	set             events.Dataset // its key is empty if the data set could not be opened
+	notes, warnings []string
+}
+
+// readQuestions reads the rows of the test set.
+func readQuestions(ctx context.Context, job *engine.Job) (q questions, err error) {
 	const key = "inferencer.testing_data_id"
 	s := job.Request.Specification.Inferencer
-	path, err := job.Dataset(ctx, key, s.TestingDataID)
+	src, err := job.Dataset(ctx, key, s.TestingDataID)
 	if err != nil {
-		return nil, events.Dataset{}, err
+		return q, err
 	}
-	set, err := dataset.Open(ctx, dataset.Source{Path: path, Split: dataset.Test}, dataset.Columns{
-		Question:       s.QuestionColumn,
-		Answer:         s.GroundTruthColumn,
-		System:         s.SystemPromptColumn,
-		SystemOverride: s.SystemPromptOverrideText,
-		Extra:          []string{keyFact},
+	set, err := dataset.Open(ctx, src, dataset.Want{
+		Use:      dataset.Testing,
+		Shape:    shape.Shape(s.DataFormat),
+		Encoding: s.DataEncoding,
+		Columns: dataset.Columns{
+			Question:       s.QuestionColumn,
+			Answer:         s.GroundTruthColumn,
+			System:         s.SystemPromptColumn,
+			SystemOverride: s.SystemPromptOverrideText,
+			Image:          s.ImageColumn,
+		},
+		Extra: []string{keyFact},
 	})
 	if err != nil {
-		return nil, events.Dataset{}, engine.Permanent("bad_dataset", fmt.Errorf("%s: %w", key, err))
+		return q, engine.Permanent("bad_dataset", fmt.Errorf("%s: %w", key, err))
 	}
-	var rows []dataset.Row
-	for row, err := range set.Rows(ctx) {
+	info := set.Info()
+	q.set, q.notes, q.warnings = info.Event(key), info.Notes, info.Warnings
+	q.set.RowsRead, q.set.WithoutAnswer, q.set.Dropped = info.Counts.Read, info.Counts.MissingTruths, info.Counts.Dropped
+	for r, err := range set.Rows(ctx) {
 		if err != nil {
-			return nil, set.Info().Event(key), engine.Permanent("bad_dataset", fmt.Errorf("%s: %w", key, err))
+			return q, engine.Permanent("bad_dataset", fmt.Errorf("%s: %w", key, err))
 		}
-		rows = append(rows, row)
+		q.rows = append(q.rows, r)
 		job.Advance(1)
 	}
-	if len(rows) == 0 {
-		return nil, set.Info().Event(key), engine.Permanent("empty_dataset", fmt.Errorf("%s: %w", key, dataset.ErrEmpty))
+	if len(q.rows) == 0 {
+		return q, engine.Permanent("empty_dataset", fmt.Errorf("%s: %w", key, dataset.ErrEmpty))
 	}
-	return rows, set.Info().Event(key), nil
-}
-
-// encodePrompts renders the rows as the model's chat template wants them. A
-// prompt that is too long loses its beginning: the question is at the end.
-func encodePrompts(job *engine.Job, tok *token.Tokenizer, rows []dataset.Row, maxTokens int) ([][]int32, error) {
-	prompts := make([][]int32, len(rows))
-	for i, row := range rows {
-		text, err := tok.Render(messages(row), true)
-		if err != nil {
-			return nil, engine.Permanent("bad_template", fmt.Errorf("row %d: %w", row.Index, err))
-		}
-		ids := tok.Encode(text)
-		if maxTokens > 0 && len(ids) > maxTokens {
-			ids = ids[len(ids)-maxTokens:]
-		}
-		prompts[i] = ids
-		job.Advance(1)
-	}
-	return prompts, nil
-}
-
-func messages(row dataset.Row) []token.Message {
-	var m []token.Message
-	if row.System != "" {
-		m = append(m, token.Message{Role: "system", Content: row.System})
-	}
-	return append(m, token.Message{Role: "user", Content: row.Question})
+	return q, nil
 }

@@ -97,6 +97,25 @@ func (t *Templates) Render(c Conversation) (Rendering, error) {
 	return Rendering(out), err
 }
 
+// Messages are the messages of a conversation as a list, of which parts can be
+// rendered again and again without reading them anew.
+func Messages(v any) (*python.List, error) {
+	value, err := pyjson.FromGo(v)
+	if err != nil {
+		return nil, fmt.Errorf("messages: %w", err)
+	}
+	if err := objects("messages", value); err != nil {
+		return nil, err
+	}
+	list := value.(*python.List)
+	if len(list.Items) == 0 {
+		return nil, errNoMessages
+	}
+	return list, nil
+}
+
+var errNoMessages = errors.New("messages: the conversation has none")
+
 // objects reports a value that is no list of objects.
 func objects(what string, v python.Value) error {
 	list, ok := v.(*python.List)
@@ -123,7 +142,7 @@ func normalized(v python.Value) (*python.List, error) {
 	}
 	list := v.(*python.List)
 	if len(list.Items) == 0 {
-		return nil, errors.New("messages: the conversation has none")
+		return nil, errNoMessages
 	}
 	out := &python.List{Items: make([]python.Value, len(list.Items))}
 	for i, item := range list.Items {

@@ -38,6 +38,22 @@ func (h *History) Metrics(run string, p events.Phase) *MetricReader {
 	return r
 }
 
+// Progress returns the newest progress that an attempt at a phase published. The
+// error is [ErrNotFound] if the stream holds none.
+func (h *History) Progress(ctx context.Context, run string, p events.Phase, attempt int) (events.Progress, error) {
+	subject := events.Progress{RunID: run, Phase: p, Attempt: attempt}.Subject()
+	raw, err := h.stored.Latest(ctx, events.StreamMetrics, subject)
+	if err != nil {
+		return events.Progress{}, fmt.Errorf("read %s: %w", subject, err)
+	}
+	d, err := h.codec.Decode(raw.Subject, raw.Header, raw.Data)
+	if err != nil {
+		return events.Progress{}, fmt.Errorf("read %s: %w", subject, err)
+	}
+	progress, _ := d.Event.(events.Progress)
+	return progress, nil
+}
+
 // ReadMetrics calls each for every metric event that the stream holds of a
 // phase, see [MetricReader.Read].
 func (h *History) ReadMetrics(ctx context.Context, run string, p events.Phase, each func(events.Event)) error {

@@ -1,85 +1,119 @@
 package reader
 
 import (
-	"bufio"
 	"bytes"
-	"context"
 	"errors"
 	"io"
-	"os"
-	"slices"
+	"unicode/utf8"
 
+	"github.com/tunebus/tunebus/pipeline/dataset/reader/internal/textfile"
 	"github.com/tunebus/tunebus/pipeline/dataset/value"
 )
 
-func openRecords(ctx context.Context, path string, format Format, o Options) (records, error) {
-	if format != JSONL {
-		return nil, &Error{File: o.Name, Format: format, Err: errors.New("this format is not read yet")}
+// jsonRows decodes the records of JSON files. The keys of the first record are
+// known when the file is open, so it is decoded twice: then, and when it is
+// asked for.
+type jsonRows struct {
+	decoder value.JSONDecoder
+	seen    seenColumns
+}
+
+func (r *jsonRows) columns() []string            { return r.seen.names }
+func (r *jsonRows) selectColumns(names []string) { r.decoder.Select(names) }
+
+// peek learns the columns from the first record. If that is damaged, reading it
+// says so.
+func (r *jsonRows) peek(text []byte) {
+	if _, names, err := r.decoder.Object(text); err == nil {
+		r.seen.add(names)
 	}
-	f, err := os.Open(path)
+}
+
+// decode decodes the text of a record that begins in a line.
+func (r *jsonRows) decode(text []byte, line int) (Record, error) {
+	fields, names, err := r.decoder.Object(text)
+	if err != nil {
+		return Record{}, jsonError(err, text, line)
+	}
+	r.seen.add(names)
+	return Record{Line: line, Fields: fields}, nil
+}
+
+// jsonError gives a syntax error its line, and the place in the line.
+func jsonError(err error, text []byte, line int) error {
+	syntax, ok := errors.AsType[*value.SyntaxError](err)
+	if !ok {
+		return &Error{Line: line, Err: err}
+	}
+	before := text[:min(syntax.Offset, len(text))]
+	line += bytes.Count(before, []byte("\n"))
+	before = before[bytes.LastIndexByte(before, '\n')+1:]
+	return problem(line, "at character %d: %w", utf8.RuneCount(before)+1, syntax)
+}
+
+// jsonl reads JSON lines: one object in each line. Empty lines are left out.
+type jsonl struct {
+	jsonRows
+	text *textfile.File
+	line int // lines that were consumed
+}
+
+// openJSONL opens JSON lines, or a JSON array that has this extension.
+func openJSONL(t *textfile.File) (records, error) {
+	r := &jsonl{text: t}
+	row, _, err := r.row()
+	if err == io.EOF {
+		return r, nil
+	}
 	if err != nil {
 		return nil, err
 	}
-	lines := bufio.NewScanner(f)
-	lines.Buffer(make([]byte, 0, 64<<10), 64<<20)
-	r := &jsonl{file: f, lines: lines, name: o.Name}
-	r.first, r.firstErr = r.read()
+	if row[0] == '[' {
+		return openArray(&jsonText{text: t, line: 1 + r.line})
+	}
+	r.peek(row)
 	return r, nil
 }
 
-type jsonl struct {
-	file     *os.File
-	lines    *bufio.Scanner
-	name     string
-	line     int
-	seen     []string
-	wanted   []string
-	first    Record
-	firstErr error
-	started  bool
-}
-
-func (r *jsonl) columns() []string            { return r.seen }
-func (r *jsonl) selectColumns(names []string) { r.wanted = names }
-func (r *jsonl) close() error                 { return r.file.Close() }
+func (r *jsonl) close() error { return r.text.Close() }
 
 func (r *jsonl) next() (Record, error) {
-	record, err := r.first, r.firstErr
-	if r.started {
-		record, err = r.read()
+	row, size, err := r.row()
+	if err != nil {
+		return Record{}, err
 	}
-	r.started = true
-	if r.wanted != nil {
-		record.Fields = slices.DeleteFunc(record.Fields, func(f value.Field) bool { return !slices.Contains(r.wanted, f.Name) })
+	r.line++
+	record, err := r.decode(row, r.line)
+	r.text.Consume(size)
+	if syntax, ok := errors.AsType[*value.SyntaxError](err); ok && syntax.Offset >= len(row) {
+		return Record{}, problem(r.line, "%w; a line of JSON lines holds a whole object, and an object of several lines belongs in a .json file", syntax)
 	}
 	return record, err
 }
 
-func (r *jsonl) read() (Record, error) {
-	for r.lines.Scan() {
-		r.line++
-		line := bytes.TrimSpace(r.lines.Bytes())
-		if len(line) == 0 {
-			continue
-		}
-		v, err := value.FromJSON(line)
-		if err == nil && v.Kind() != value.Object {
-			err = errors.New("the row is no JSON object")
-		}
-		if err != nil {
-			return Record{}, &Error{File: r.name, Format: JSONL, Line: r.line, Err: err}
-		}
-		record := Record{Line: r.line}
-		for name, field := range v.Fields() {
-			record.Fields = append(record.Fields, value.Field{Name: name, Value: field})
-			if !slices.Contains(r.seen, name) {
-				r.seen = append(r.seen, name)
+// row returns the next line that is not empty, without blanks around it, and its
+// size in the buffer. It does not consume it.
+func (r *jsonl) row() (row []byte, size int, err error) {
+	for searched := 0; ; {
+		buffered := r.text.Buffered()
+		size = len(buffered)
+		if i := bytes.IndexByte(buffered[searched:], '\n'); i >= 0 {
+			size = searched + i + 1
+		} else {
+			searched = size
+			err := r.text.Fill()
+			if err == nil {
+				continue
+			}
+			if buffered = r.text.Buffered(); err != io.EOF || len(buffered) == 0 {
+				return nil, 0, err
 			}
 		}
-		return record, nil
+		if row = bytes.Trim(buffered[:size], " \t\r\n"); len(row) > 0 {
+			return row, size, nil
+		}
+		r.text.Consume(size)
+		r.line++
+		searched = 0
 	}
-	if err := r.lines.Err(); err != nil {
-		return Record{}, &Error{File: r.name, Format: JSONL, Line: r.line + 1, Err: err}
-	}
-	return Record{}, io.EOF
 }

@@ -2,9 +2,11 @@ package reader
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
+	"github.com/tunebus/tunebus/pipeline/dataset/reader/internal/textfile"
 	"github.com/tunebus/tunebus/pipeline/dataset/value"
 )
 
@@ -13,20 +15,21 @@ type Options struct {
 	// Name is the file as the person knows it, for errors. Empty means the path.
 	Name string
 	// Encoding is the character encoding of a text file by its WHATWG or IANA
-	// name, such as "cp1252". Empty means UTF-8, or what a byte order mark says.
+	// name, such as "cp1252". Empty means UTF-8. A byte order mark at the start of
+	// the file, of UTF-8 or UTF-16, is right whatever Encoding is.
 	Encoding string
 	// EncodingKey is the key of the specification that sets Encoding, for errors.
 	// Empty means "data_encoding".
 	EncodingKey string
 	// Delimiter separates the cells of a CSV or TSV file. 0 means that it is found
-	// in the header: a comma, semicolon, tab or "|"; in a .tsv file it is a tab.
+	// in the first rows: a comma, semicolon, tab or "|".
 	Delimiter rune
 }
 
 // Record is one row of a file.
 type Record struct {
 	// Line counts from 1: the first line of the record in a text file, the row of
-	// a sheet with its header, or the record of a Parquet or Arrow file.
+	// a sheet, where the header is one, or the record of a Parquet or Arrow file.
 	Line int
 	// Fields are in the order of the file. A cell without a value may be a missing
 	// value or no field at all.
@@ -44,14 +47,15 @@ func (r Record) Get(name string) (value.Value, bool) {
 	return value.Value{}, false
 }
 
-// File is an open data file.
+// File is an open data file. It is for one goroutine.
 type File struct {
 	name    string
 	format  Format
 	records records
+	failed  error
 }
 
-// records is what a format implements.
+// records is what a format implements. Its errors have no file.
 type records interface {
 	// columns returns the columns that are known so far.
 	columns() []string
@@ -62,8 +66,8 @@ type records interface {
 	close() error
 }
 
-// Open opens a file. The extension says the format. The error is [ErrUnknownFormat],
-// [*Error], or one of the file system.
+// Open opens a file. The extension of its name says the format. The error is
+// [ErrUnknownFormat], an [*Error], or one of the file system or of ctx.
 //
 // ctx is for all reading from the file: if it is cancelled, Next returns its
 // cause. The bytes read count as progress of its job.
@@ -71,15 +75,46 @@ func Open(ctx context.Context, path string, o Options) (*File, error) {
 	if o.Name == "" {
 		o.Name = path
 	}
+	if o.EncodingKey == "" {
+		o.EncodingKey = "data_encoding"
+	}
 	format, ok := FormatOf(path)
 	if !ok {
-		return nil, ErrUnknownFormat
+		return nil, fmt.Errorf("%s: %w", o.Name, ErrUnknownFormat)
 	}
+	f := &File{name: o.Name, format: format}
 	r, err := openRecords(ctx, path, format, o)
 	if err != nil {
-		return nil, err
+		return nil, f.named(err)
 	}
-	return &File{name: o.Name, format: format, records: r}, nil
+	f.records = r
+	return f, nil
+}
+
+func openRecords(ctx context.Context, path string, format Format, o Options) (records, error) {
+	open := func() (*textfile.File, error) {
+		return textfile.Open(ctx, path, textfile.Options{Encoding: o.Encoding, EncodingKey: o.EncodingKey})
+	}
+	switch format {
+	case JSON:
+		return openJSON(open)
+	case JSONL, CSV, TSV:
+		t, err := open()
+		if err != nil {
+			return nil, err
+		}
+		var r records
+		if format == JSONL {
+			r, err = openJSONL(t)
+		} else {
+			r, err = openCSV(t, format, o.Delimiter)
+		}
+		if err != nil {
+			return nil, errors.Join(err, t.Close())
+		}
+		return r, nil
+	}
+	return nil, ErrUnknownFormat
 }
 
 // Format is the format of the file.
@@ -91,13 +126,23 @@ func (f *File) Format() Format { return f.format }
 func (f *File) Columns() []string { return slices.Clone(f.records.columns()) }
 
 // Select limits the fields of the records to these columns. It may be called once,
-// before the first Next. Columns that the file does not have are ignored. A
-// Parquet or Arrow file decodes the others not at all.
+// before the first Next. Columns that the file does not have are ignored. The
+// others are not decoded, where the format allows that.
 func (f *File) Select(columns ...string) { f.records.selectColumns(columns) }
 
-// Next returns the next record, or io.EOF. The caller may keep the record. After
-// an error Next must not be called again.
-func (f *File) Next() (Record, error) { return f.records.next() }
+// Next returns the next record, or io.EOF. The caller may keep the record. The
+// first error is returned again ever after.
+func (f *File) Next() (Record, error) {
+	if f.failed != nil {
+		return Record{}, f.failed
+	}
+	record, err := f.records.next()
+	if err != nil {
+		f.failed = f.named(err)
+		return Record{}, f.failed
+	}
+	return record, nil
+}
 
 // Close closes the file.
 func (f *File) Close() error {

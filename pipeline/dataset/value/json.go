@@ -1,88 +1,50 @@
 package value
 
 import (
-	"bytes"
-	"encoding/json"
+	"encoding/base64"
 	"errors"
-	"io"
+	"unicode/utf8"
 )
 
-// FromJSON reads one JSON value. The keys of objects keep their order.
+// FromJSON reads one JSON value (RFC 8259). The keys of objects keep their order.
+// The error is a [*SyntaxError], or says that the text is not UTF-8.
 func FromJSON(text []byte) (Value, error) {
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.UseNumber()
-	v, err := decode(d)
-	if err != nil {
-		return Value{}, err
+	if !utf8.Valid(text) {
+		return Value{}, errors.New("the JSON is not UTF-8")
 	}
-	if _, err := d.Token(); err != io.EOF {
-		return Value{}, errors.New("something follows the JSON value")
-	}
-	return v, nil
-}
-
-func decode(d *json.Decoder) (Value, error) {
-	token, err := d.Token()
-	if err != nil {
-		return Value{}, err
-	}
-	switch t := token.(type) {
-	case string:
-		return OfText(t), nil
-	case json.Number:
-		return OfNumber(t.String()), nil
-	case bool:
-		return OfBool(t), nil
-	case json.Delim:
-		if t == '[' {
-			var values []Value
-			for d.More() {
-				v, err := decode(d)
-				if err != nil {
-					return Value{}, err
-				}
-				values = append(values, v)
-			}
-			_, err := d.Token()
-			return OfList(values), err
-		}
-		var fields []Field
-		for d.More() {
-			key, err := d.Token()
-			if err != nil {
-				return Value{}, err
-			}
-			v, err := decode(d)
-			if err != nil {
-				return Value{}, err
-			}
-			fields = append(fields, Field{Name: key.(string), Value: v})
-		}
-		_, err := d.Token()
-		return OfObject(fields), err
-	}
-	return Value{}, nil
+	var d JSONDecoder
+	return d.value(text)
 }
 
 // AppendJSON appends the value as JSON without blanks. Keys keep their order,
-// numbers their digits; a missing value is null, and bytes are in base64.
+// numbers their digits; a missing value is null, and bytes are in base64. Infinity
+// is written as Python does, since JSON has no word for it.
 func (v Value) AppendJSON(b []byte) []byte {
 	switch v.kind {
 	case Missing:
 		return append(b, "null"...)
-	case Number, Bool:
+	case Number:
+		switch v.text {
+		case "inf":
+			return append(b, "Infinity"...)
+		case "-inf":
+			return append(b, "-Infinity"...)
+		}
+		return append(b, v.text...)
+	case Bool:
 		return append(b, v.text...)
 	case Text:
 		return appendString(b, v.text)
 	case Bytes:
-		encoded, _ := json.Marshal([]byte(v.text)) // bytes always have a JSON form
-		return append(b, encoded...)
+		b = append(b, '"')
+		b = base64.StdEncoding.AppendEncode(b, []byte(v.text))
+		return append(b, '"')
 	}
-	open, closing := byte('['), byte(']')
+	opening, closing := byte('['), byte(']')
 	if v.kind == Object {
-		open, closing = '{', '}'
+		opening, closing = '{', '}'
 	}
-	b = append(b, open)
+	b = append(b, opening)
 	for i, item := range v.nested.values {
 		if i > 0 {
 			b = append(b, ',')
@@ -95,15 +57,25 @@ func (v Value) AppendJSON(b []byte) []byte {
 	return append(b, closing)
 }
 
-// MarshalJSON implements json.Marshaler with [Value.AppendJSON].
-func (v Value) MarshalJSON() ([]byte, error) { return v.AppendJSON(nil), nil }
-
+// appendString escapes what RFC 8259, section 7, demands, and nothing else.
 func appendString(b []byte, s string) []byte {
-	var out bytes.Buffer
-	e := json.NewEncoder(&out)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(s); err != nil { // a string always has a JSON form
-		return append(b, `""`...)
+	const hex = "0123456789abcdef"
+	b = append(b, '"')
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == '"' || c == '\\':
+			b = append(b, '\\', c)
+		case c == '\n':
+			b = append(b, `\n`...)
+		case c == '\r':
+			b = append(b, `\r`...)
+		case c == '\t':
+			b = append(b, `\t`...)
+		case c < 0x20:
+			b = append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+		default:
+			b = append(b, c)
+		}
 	}
-	return append(b, bytes.TrimSuffix(out.Bytes(), []byte("\n"))...)
+	return append(b, '"')
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/settings"
+	"github.com/tunebus/tunebus/pipeline/spec"
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
@@ -58,7 +59,7 @@ func Check(s *session.Session) *cobra.Command {
 		Example: "  tunebus config check my-run.toml",
 		RunE: func(c *cobra.Command, args []string) error {
 			f.Files = append(f.Files, args...)
-			specification, faults, err := f.Specification(c)
+			specification, faults, notes, err := f.Specification(c)
 			if err != nil {
 				return err
 			}
@@ -75,6 +76,7 @@ func Check(s *session.Session) *cobra.Command {
 			if err := runrequest.Faulty(faults); err != nil {
 				return err
 			}
+			s.Console.Notes(notes)
 			return s.Console.Print(view.Specification(specification))
 		},
 	}
@@ -102,11 +104,10 @@ func Doc(s *session.Session) *cobra.Command {
 		Example:   "  tunebus config doc settings",
 		ValidArgs: []string{"specification", "settings"}, Args: cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs),
 		RunE: func(_ *cobra.Command, args []string) error {
-			var sections any = events.Specification{}
+			reference, err := view.SpecificationReference()
 			if len(args) == 1 && args[0] == "settings" {
-				sections = settings.Settings{}
+				reference, err = view.SettingsReference()
 			}
-			reference, err := view.Reference(sections)
 			if err != nil {
 				return err
 			}
@@ -135,7 +136,7 @@ func writeSpecification(file string) error {
 	if err != nil {
 		return exit.Input(fmt.Errorf("config init: %w", err))
 	}
-	if err := structconf.Reference(f, events.Specification{}); err != nil {
+	if err := structconf.Reference(f, events.Specification{}, spec.Remark); err != nil {
 		_ = f.Close()
 		return err
 	}

@@ -187,3 +187,35 @@ ulr = "nats://x"
 		t.Errorf("a fault of the syntax: status %d\n%s", status, screen)
 	}
 }
+
+// TestNotesOnKeysWithoutEffect: a key that the engine does not honour, or that
+// another key makes void, is named with its line.
+func TestNotesOnKeysWithoutEffect(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "notes.toml")
+	body := `[fine_tuner]
+base_model_id = "a/b"
+training_data_id = "a/c"
+warmup_steps = 50
+packing = true
+lr_scheduler_type = "constant"
+[inferencer]
+testing_data_id = "a/d"
+`
+	if err := os.WriteFile(file, []byte(body), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	status, _, screen := clitest.Run(t, "config", "check", file)
+	for _, want := range []string{
+		`notes.toml:4:1: fine_tuner.warmup_steps = 50: has no effect, because fine_tuner.lr_scheduler_type = "constant"`,
+		"notes.toml:5:1: fine_tuner.packing = true: the built-in engine trains each row as a sequence of its own",
+	} {
+		if status != 0 || strings.Count(screen, want) != 1 {
+			t.Errorf("status %d, no %q:\n%s", status, want, screen)
+		}
+	}
+	status, out, _ := clitest.Run(t, "config", "doc", "--json")
+	if status != 0 || !strings.Contains(out, `"engine": "trl"`) || !strings.Contains(out, `"honoured": false`) {
+		t.Errorf("status %d, the engines are not in\n%.2000s", status, out)
+	}
+}

@@ -18,6 +18,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/pipeline/bus/wakeup"
 	"github.com/tunebus/tunebus/pipeline/runsummary"
 	"github.com/tunebus/tunebus/pipeline/runwatch"
@@ -40,12 +41,14 @@ type Run struct {
 // Show follows a run until it has ended, and until it is tracked or r.Tracking
 // has passed. It returns the run as it is then.
 func Show(ctx context.Context, console *view.Console, b *conn.Conn, r Run) (events.Run, error) {
+	waits := &waits{console: console, queues: topology.NewInspector(b).Queues}
 	progress := console.Progress()
 	defer progress.Close()
 	listening, stop := context.WithCancel(ctx)
 	defer stop()
 	if err := wakeup.Listen(listening, b, func(m codec.Message) {
 		if p, ok := m.Event.(events.Progress); ok {
+			waits.show(p)
 			progress.Show(p)
 		}
 	}, "*.progress."+r.ID+".*"); err != nil {
@@ -64,6 +67,7 @@ func Show(ctx context.Context, console *view.Console, b *conn.Conn, r Run) (even
 			}
 			console.Fact(m.Event)
 		},
+		OnLook:    waits.look,
 		OnTrouble: func(err error) { console.Say("NATS does not answer; asking again until it does: %v", err) },
 		OnUnknown: func() { console.Say("no run %s is known on %s yet; waiting for it", r.ID, b.Server()) },
 	})

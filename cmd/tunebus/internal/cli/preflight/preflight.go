@@ -18,6 +18,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runrequest"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/events"
@@ -33,6 +34,8 @@ type Missing struct {
 	What, Why, Do string
 	// Needed is set if the run cannot start without it.
 	Needed bool
+	// Input is set if no other try can have it: the specification has to change.
+	Input bool
 }
 
 // Check finds what a request asks for and cannot be had. The warning, which may
@@ -48,7 +51,11 @@ func Check(ctx context.Context, cfg settings.Settings, judge evaluation.Judge, r
 		fmt.Fprintf(&text, "\n  %s: %s\n      %s", m.What, m.Why, m.Do)
 	}
 	if slices.ContainsFunc(missing, func(m Missing) bool { return m.Needed }) {
-		return "", errors.New("the run cannot start; this cannot be had here:" + text.String())
+		err := errors.New("the run cannot start; this cannot be had here:" + text.String())
+		if slices.ContainsFunc(missing, func(m Missing) bool { return m.Input }) {
+			return "", exit.Input(err)
+		}
+		return "", err
 	}
 	return "this cannot be had here; the run goes on without it:" + text.String(), nil
 }
@@ -99,7 +106,7 @@ func onHub(ctx context.Context, cfg settings.Settings, p spec.Path) *Missing {
 	})
 	if err == nil {
 		if strings.HasSuffix(p.Key, "_data_id") {
-			err = c.HasDataset(ctx, p.Value)
+			err = c.HasDataset(ctx, p.Place())
 		} else {
 			err = c.HasModel(ctx, p.Value)
 		}
@@ -137,6 +144,7 @@ func worker(cfg settings.Settings, step events.Step) *Missing {
 		Why:    fmt.Sprintf("the jobs go to the queue %q, and the service in this process takes those of the queue %q", step.Queue, queue),
 		Do:     fmt.Sprintf("leave %s.engine and %s.queue out, or submit the run to a server whose workers take jobs of that queue", section, section),
 		Needed: true,
+		Input:  true,
 	}
 }
 

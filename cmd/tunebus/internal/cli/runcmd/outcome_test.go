@@ -94,12 +94,19 @@ func TestOutcomes(t *testing.T) {
 			meanwhile: func(t *testing.T) {
 				waits := func() bool {
 					_, out, _ := clitest.Run(t, "runs", "--server", services.URL)
-					return strings.Contains(out, "no worker for finetune/trl")
+					return strings.Contains(out, "waits for a worker of finetune/trl: none has been seen")
 				}
 				clitest.Eventually(t, "it waits for a worker", waits)
+				clitest.Eventually(t, "watch and show say so", func() bool {
+					const says = "waits for a worker of finetune/trl: none has been seen"
+					_, _, watched := clitest.Run(t, "watch", "queued", "--timeout", "5s", "--server", services.URL)
+					_, shown, _ := clitest.Run(t, "show", "queued", "--server", services.URL)
+					_, object, _ := clitest.Run(t, "show", "queued", "--json", "--server", services.URL)
+					return strings.Contains(watched, says) && strings.Contains(shown, says) && strings.Contains(object, `"waits_for_worker_of": "finetune/trl"`)
+				})
 				cancel(t, "queued")
 			},
-			status: 5, conclusion: "cancelled", facts: clitest.FactsBegin + "finetune.requested pipeline.cancel_requested finetune.started finetune.completed " + clitest.FactsEnd,
+			fault: "waits for a worker of finetune/trl: none has been seen", status: 5, conclusion: "cancelled", facts: clitest.FactsBegin + "finetune.requested pipeline.cancel_requested finetune.started finetune.completed " + clitest.FactsEnd,
 			phases: map[string]string{"finetune": clitest.MLflowKilled},
 		},
 		"cancelled while it runs": {

@@ -36,6 +36,7 @@ func Run(s *session.Session) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			s.Console.Notes(request.Notes)
 			if warning != "" {
 				s.Console.Say("%s", warning)
 			}

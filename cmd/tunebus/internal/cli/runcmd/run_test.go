@@ -118,7 +118,7 @@ enable = true
 		"truncated model":      {set("fine_tuner.base_model_id=" + dir + "/broken"), 3, []string{"model.safetensors", "truncated"}},
 		"unknown architecture": {set("fine_tuner.base_model_id=" + dir + "/unknown"), 3, []string{"mamba"}},
 		"unknown queue":        {set("fine_tuner.queue=nobody"), 2, []string{"nobody"}},
-		"engine of no worker":  {set("inferencer.engine=openai"), 1, []string{"inferencer.engine", `"openai"`, `"builtin"`}},
+		"engine of no worker":  {set("inferencer.engine=openai"), 2, []string{"inferencer.engine", `"openai"`, `"builtin"`}},
 		"unknown flag":         {[]string{"--colour"}, 2, []string{"colour"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -14,7 +14,11 @@ func Faulty(faults structconf.Faults) error {
 	if len(faults) == 0 {
 		return nil
 	}
-	return exit.Input(fmt.Errorf("%s faults in the specification:\n%w", events.Count(len(faults)), bounded(faults)))
+	count := events.Count(len(faults)) + " faults"
+	if len(faults) == 1 {
+		count = "1 fault"
+	}
+	return exit.Input(fmt.Errorf("%s in the specification:\n%w", count, bounded(faults)))
 }
 
 func bounded(faults structconf.Faults) structconf.Faults {

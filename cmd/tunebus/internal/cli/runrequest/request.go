@@ -27,6 +27,8 @@ type Request struct {
 	RerunOf   string
 	From      events.Phase
 	Overrides json.RawMessage
+	// Notes name the keys that have no effect, or not the whole effect.
+	Notes structconf.Faults
 	// Files are the local files that the run needs, by the key that names each.
 	Files map[string]string
 	// Again is the command that asks for the same once more.
@@ -40,7 +42,7 @@ func (f *Flags) Request(c *cobra.Command) (Request, error) {
 	if err != nil {
 		return Request{}, err
 	}
-	r := Request{Specification: s, Again: f.rerunCommand(c)}
+	r := Request{Specification: s, Notes: src.notes(s), Again: f.rerunCommand(c)}
 	return r, Faulty(append(faults, f.complete(&r, neededPaths(s), src.folders)...))
 }
 

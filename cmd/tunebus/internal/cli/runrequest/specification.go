@@ -28,10 +28,19 @@ type source struct {
 }
 
 // Specification merges files and flags and checks the result. All faults come
-// at once; the error is that of a file that cannot be read or parsed.
-func (f *Flags) Specification(c *cobra.Command) (events.Specification, structconf.Faults, error) {
-	s, _, faults, err := f.specification(c)
-	return s, faults, err
+// at once; the error is that of a file that cannot be read or parsed. The notes
+// name the keys that have no effect, or not the whole effect.
+func (f *Flags) Specification(c *cobra.Command) (_ events.Specification, faults, notes structconf.Faults, err error) {
+	s, src, faults, err := f.specification(c)
+	if err == nil && len(faults) == 0 {
+		notes = src.notes(s)
+	}
+	return s, faults, notes, err
+}
+
+// notes returns the notes about a specification, each with its position.
+func (s source) notes(specification events.Specification) structconf.Faults {
+	return s.tree.Locate(nil, spec.Notes(specification))
 }
 
 func (f *Flags) specification(c *cobra.Command) (events.Specification, source, structconf.Faults, error) {

@@ -8,7 +8,10 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/pipeline/runsummary"
 )
 
@@ -36,9 +39,26 @@ func Show(s *session.Session) *cobra.Command {
 				return server.UnknownRun(id)
 			}
 			again := runsummary.Retry{Command: "tunebus submit --config FILE", ServerStays: true}
-			return s.Console.Print(view.Run(run, facts, again))
+			return s.Console.Print(view.Run(run, facts, waitsOf(ctx, server.Bus, run), again))
 		}),
 	}
 	at.AddFlags(c)
 	return c
+}
+
+// waitsOf finds what a run waits for. A wait that cannot be told is left out, because
+// the rest of the run is worth to be shown without it.
+func waitsOf(ctx context.Context, b *conn.Conn, run events.Run) view.Waits {
+	var out view.Waits
+	if _, queued := runsummary.Queued(run); queued {
+		if queues, err := topology.NewInspector(b).Queues(ctx); err == nil {
+			out.Worker = runsummary.WaitsFor(run, queues)
+		}
+	}
+	if p, attempt, running := runsummary.Running(run); running {
+		if newest, err := history.New(b).Progress(ctx, run.ID, p, attempt); err == nil {
+			out.For = newest.WaitsFor
+		}
+	}
+	return out
 }

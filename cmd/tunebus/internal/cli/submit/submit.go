@@ -69,6 +69,7 @@ func Send(c *cobra.Command, s *session.Session, f Flags, specifications []string
 	if err := r.CheckNoSecrets(cfg); err != nil {
 		return err
 	}
+	s.Console.Notes(r.Notes)
 	if f.artifacts == "" {
 		f.artifacts = cfg.Artifacts.URL
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
 // Console is where a command writes.
@@ -16,12 +18,15 @@ type Console struct {
 	screen *screen
 	// terminal is what the screen is shown on, if it is a terminal; else nil.
 	terminal io.Writer
+	// noted are the notes about the specification that were said. An engine has
+	// them in its result, too.
+	noted map[string]bool
 }
 
 // NewConsole returns a console that writes results to out and everything else
 // to errout.
 func NewConsole(out, errout io.Writer) *Console {
-	return &Console{out: out, screen: &screen{w: errout}, terminal: terminal(errout)}
+	return &Console{out: out, screen: &screen{w: errout}, terminal: terminal(errout), noted: map[string]bool{}}
 }
 
 // Screen is what a log is written to. Each write has to be whole lines.
@@ -29,6 +34,16 @@ func (c *Console) Screen() io.Writer { return c.screen }
 
 // Say writes a line to the screen.
 func (c *Console) Say(format string, args ...any) { fmt.Fprintf(c.screen, format+"\n", args...) }
+
+// Notes writes notes about a specification to the screen. A fact of the run does not
+// repeat them.
+func (c *Console) Notes(notes structconf.Faults) {
+	for _, n := range notes {
+		c.Say("note: %s", n)
+		n.File = ""
+		c.noted[n.String()] = true
+	}
+}
 
 // Result is what a command prints at its end.
 type Result struct {

@@ -30,6 +30,9 @@ func (c *Console) Fact(e events.Event) {
 	case events.PhaseCompleted:
 		c.Say("%-10s %s after %.1f s", e.Phase, e.Conclusion, e.EndedAt.Sub(e.StartedAt).Seconds())
 		for _, n := range e.Notes {
+			if c.noted[n] {
+				continue
+			}
 			c.Say("           note: %s", n)
 		}
 		if e.Error != nil {
@@ -38,4 +41,20 @@ func (c *Console) Fact(e events.Event) {
 	case events.CancelRequested:
 		c.Say("cancel requested %s", e.Reason)
 	}
+}
+
+// waitsForWorker says that nobody takes the jobs of a queue, which is phase/name.
+func waitsForWorker(queue string) string {
+	return fmt.Sprintf("waits for a worker of %s: none has been seen", queue)
+}
+
+// WaitsForWorker writes that the job of a phase waits in a queue from which no worker
+// takes jobs.
+func (c *Console) WaitsForWorker(p events.Phase, queue string) {
+	c.Say("%-10s %s", p, waitsForWorker(queue))
+}
+
+// WaitsFor writes what the attempt at a phase waits for.
+func (c *Console) WaitsFor(p events.Phase, what string) {
+	c.Say("%-10s waits for %s", p, printable(what))
 }

@@ -16,6 +16,7 @@ import (
 // Progress shows how far the phases of a run are. It is safe for concurrent
 // use.
 type Progress interface {
+	// Show shows a step. An event that tells only of a wait is no step.
 	Show(events.Progress)
 	Completed(events.Phase, events.Conclusion)
 	// Close ends the display; the last state stays on the screen.
@@ -41,15 +42,31 @@ type progressLines struct {
 func (l *progressLines) Show(p events.Progress) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if time.Since(l.last) < 2*time.Second {
+	if l.console.warn(p) || isWait(p) || time.Since(l.last) < 2*time.Second {
 		return
 	}
 	l.last = time.Now()
-	line := fmt.Sprintf("%-10s %d", p.Phase, p.Step)
+	line := fmt.Sprintf("%-10s %s%d", p.Phase, prepares(p), p.Step)
 	if p.Total > 0 {
 		line += fmt.Sprintf("/%d (%d %%)", p.Total, 100*p.Step/p.Total)
 	}
 	l.console.Say("%s%s", line, figures(newest(p), p.RemainingSeconds))
+}
+
+// warn writes the warnings of a phase, and reports whether there are any.
+func (c *Console) warn(p events.Progress) bool {
+	for _, w := range p.Warnings {
+		c.Say("%-10s warning: %s", p.Phase, w)
+	}
+	return len(p.Warnings) > 0
+}
+
+// prepares says that a phase counts the rows that it prepares, not its steps.
+func prepares(p events.Progress) string {
+	if p.Stage == events.StagePrepare {
+		return "prepares rows "
+	}
+	return ""
 }
 
 // Completed implements [Progress].
@@ -57,6 +74,9 @@ func (*progressLines) Completed(events.Phase, events.Conclusion) {}
 
 // Close implements [Progress].
 func (*progressLines) Close() {}
+
+// isWait reports whether an event tells only of a wait, or of its end.
+func isWait(p events.Progress) bool { return p.WaitsFor != "" || p.Total == 0 && len(p.Points) == 0 }
 
 // newest returns the newest value of each metric.
 func newest(p events.Progress) map[string]float64 {
@@ -85,11 +105,18 @@ func figures(values map[string]float64, remaining float64) string {
 // progressBars shows a bar for each phase. Until Close, lines that are written
 // to the screen appear above the bars.
 type progressBars struct {
+	console       *Console
 	all           *mpb.Progress
 	restoreScreen func()
 
 	mu   sync.Mutex
-	bars map[events.Phase]*bar
+	bars map[part]*bar
+}
+
+// part is a phase, or its preparation.
+type part struct {
+	phase events.Phase
+	stage string
 }
 
 // bar is the bar of one phase, with the figures after it.
@@ -104,17 +131,24 @@ type bar struct {
 
 func newProgressBars(c *Console) *progressBars {
 	all := mpb.New(mpb.WithOutput(c.terminal), mpb.WithAutoRefresh())
-	return &progressBars{all: all, restoreScreen: c.screen.redirect(all), bars: map[events.Phase]*bar{}}
+	return &progressBars{console: c, all: all, restoreScreen: c.screen.redirect(all), bars: map[part]*bar{}}
 }
 
 // Show implements [Progress].
 func (b *progressBars) Show(p events.Progress) {
+	if b.console.warn(p) || isWait(p) {
+		return
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	one := b.bars[p.Phase]
+	if p.Stage == "" {
+		b.end(part{p.Phase, events.StagePrepare})
+	}
+	key := part{p.Phase, p.Stage}
+	one := b.bars[key]
 	if one == nil {
-		one = b.add(p.Phase, p.Total)
-		b.bars[p.Phase] = one
+		one = b.add(p)
+		b.bars[key] = one
 	}
 	one.mu.Lock()
 	maps.Copy(one.values, newest(p))
@@ -125,11 +159,11 @@ func (b *progressBars) Show(p events.Progress) {
 	one.bar.SetCurrent(p.Step)
 }
 
-func (b *progressBars) add(p events.Phase, total int64) *bar {
+func (b *progressBars) add(p events.Progress) *bar {
 	one := &bar{values: map[string]float64{}}
 	const widest = 30 // on a narrow terminal the bar shrinks, and the figures stay
 	before := mpb.PrependDecorators(
-		decor.Name(fmt.Sprintf("%-10s ", p)),
+		decor.Name(fmt.Sprintf("%-10s %s", p.Phase, prepares(p))),
 		decor.CountersNoUnit("%d/%d ", decor.WCSyncWidth),
 	)
 	after := mpb.AppendDecorators(
@@ -140,7 +174,7 @@ func (b *progressBars) add(p events.Phase, total int64) *bar {
 			return figures(one.values, one.remaining)
 		}),
 	)
-	one.bar = b.all.AddBar(total, mpb.BarWidth(widest), before, after)
+	one.bar = b.all.AddBar(p.Total, mpb.BarWidth(widest), before, after)
 	return one
 }
 
@@ -149,14 +183,22 @@ func (b *progressBars) add(p events.Phase, total int64) *bar {
 func (b *progressBars) Completed(p events.Phase, how events.Conclusion) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	one := b.bars[p]
-	if one == nil {
+	if how == events.Success {
+		b.end(part{p, ""})
+		b.end(part{p, events.StagePrepare})
 		return
 	}
-	if how == events.Success {
+	for _, stage := range []string{"", events.StagePrepare} {
+		if one := b.bars[part{p, stage}]; one != nil {
+			one.bar.Abort(false)
+		}
+	}
+}
+
+// end fills a bar, if there is one.
+func (b *progressBars) end(p part) {
+	if one := b.bars[p]; one != nil && !one.bar.Completed() {
 		one.bar.SetTotal(one.total, true)
-	} else {
-		one.bar.Abort(false)
 	}
 }
 

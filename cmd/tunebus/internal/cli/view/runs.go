@@ -31,7 +31,7 @@ func Runs(list []ListedRun, server string) Result {
 		table(w, list, "RUN\tNAME\tSTATUS\tSECONDS\t", func(r ListedRun) string {
 			waits := ""
 			if r.WaitsFor != "" {
-				waits = "no worker for " + r.WaitsFor
+				waits = waitsForWorker(r.WaitsFor)
 			}
 			return fmt.Sprintf("%s\t%s\t%s\t%.1f\t%s", r.RunID, r.RunName, r.Status, r.Seconds, waits)
 		})
@@ -43,13 +43,28 @@ type shownRun struct {
 	pipelinesummary.Summary
 	// Unreadable are the facts that cannot be read.
 	Unreadable []history.UnreadableFact `json:"unreadable,omitempty"`
+	Waits
+}
+
+// Waits are what a run waits for.
+type Waits struct {
+	// Worker is the queue whose workers are missing.
+	Worker string `json:"waits_for_worker_of,omitempty"`
+	// For is what the attempt that works on the run announces.
+	For string `json:"waits_for,omitempty"`
 }
 
 // Run is everything that is known of a run, beside the facts of it that cannot
 // be read.
-func Run(run events.Run, unreadable []history.UnreadableFact, again runsummary.Retry) Result {
-	return Result{shownRun{pipelinesummary.Of(run), unreadable}, func(w io.Writer) {
+func Run(run events.Run, unreadable []history.UnreadableFact, waits Waits, again runsummary.Retry) Result {
+	return Result{shownRun{pipelinesummary.Of(run), unreadable, waits}, func(w io.Writer) {
 		writeSummary(w, run, runsummary.Of(run), runsummary.Attempts(run, 1), again)
+		if waits.Worker != "" {
+			fmt.Fprintf(w, "\nit %s\n", waitsForWorker(waits.Worker))
+		}
+		if waits.For != "" {
+			fmt.Fprintf(w, "\nit waits for %s\n", printable(waits.For))
+		}
 		for _, step := range run.Accepted.Plan {
 			if p := run.Phases[step.Phase]; p != nil && p.Completed != nil {
 				for _, n := range p.Completed.Notes {

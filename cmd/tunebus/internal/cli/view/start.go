@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/settings"
 	"github.com/tunebus/tunebus/pipeline/shellquote"
 	"github.com/tunebus/tunebus/pipeline/spec"
 	"github.com/tunebus/tunebus/pipeline/structconf"
@@ -32,14 +33,34 @@ func Specification(s events.Specification) Result {
 	return Result{s, func(w io.Writer) { fmt.Fprintf(w, "no faults; %s\n", count(len(spec.Plan(s)), "phase")) }}
 }
 
-// Reference is every key of a struct of sections, with its default and its
-// meaning.
-func Reference(sections any) (Result, error) {
+// specificationKey is a key of a specification, for scripts.
+type specificationKey struct {
+	structconf.Key
+	// Engines say how the engines of the phase honour the key.
+	Engines []spec.Support `json:"engines,omitempty"`
+}
+
+// SpecificationReference is every key of a specification, with its default, its
+// meaning and the engines that honour it.
+func SpecificationReference() (Result, error) {
+	keys := []specificationKey{}
+	for _, k := range spec.Keys() {
+		keys = append(keys, specificationKey{k, spec.Supports(k.Section, k.Name)})
+	}
+	return reference(keys, events.Specification{}, spec.Remark)
+}
+
+// SettingsReference is every key of the settings, with its default and its meaning.
+func SettingsReference() (Result, error) {
+	return reference(structconf.Keys(settings.Settings{}), settings.Settings{}, nil)
+}
+
+func reference(keys, sections any, remark func(structconf.Key) string) (Result, error) {
 	var text bytes.Buffer
-	if err := structconf.Reference(&text, sections); err != nil {
+	if err := structconf.Reference(&text, sections, remark); err != nil {
 		return Result{}, err
 	}
-	return Result{structconf.Keys(sections), func(w io.Writer) { _, _ = w.Write(text.Bytes()) }}, nil // to a person's screen
+	return Result{keys, func(w io.Writer) { _, _ = w.Write(text.Bytes()) }}, nil // to a person's screen
 }
 
 // NewSpecification is a file that a specification was written to.

@@ -1,0 +1,82 @@
+package follow
+
+import (
+	"context"
+	"time"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
+	"github.com/tunebus/tunebus/pipeline/runsummary"
+)
+
+// waits says on the screen what a run waits for: a worker that is not there, or
+// what its worker announces. It says it once, and again when it waits for
+// something else.
+type waits struct {
+	console *view.Console
+	queues  func(context.Context) ([]topology.Queue, error)
+
+	// Of the look at queues, which follow makes:
+	job   events.Step // whose queue was looked at
+	looks int         // at it
+	alone int         // looks in a row without a worker
+	next  time.Time   // of the next look
+	told  bool
+
+	// Of the progress, which another goroutine shows:
+	announced map[events.Phase]string
+}
+
+// A worker is away only if two looks in a row find none, because it may be about to
+// ask for its next job.
+const (
+	looksWithoutWorker = 2
+	// frequentLooks are the looks at a job's queue before they become rare: a
+	// queue with workers may be long.
+	frequentLooks = 5
+	rareLooks     = 15 * time.Second
+)
+
+// look looks whether the job that a run waits for has a worker.
+func (w *waits) look(ctx context.Context, run events.Run) {
+	job, ok := runsummary.Queued(run)
+	if !ok {
+		w.job = events.Step{}
+		return
+	}
+	if job != w.job {
+		w.job, w.looks, w.alone, w.told, w.next = job, 0, 0, false, time.Time{}
+	}
+	if w.told || time.Now().Before(w.next) {
+		return
+	}
+	if w.looks++; w.looks > frequentLooks {
+		w.next = time.Now().Add(rareLooks)
+	}
+	queues, err := w.queues(ctx)
+	if err != nil { // following the run says so, if NATS is away
+		return
+	}
+	queue := runsummary.WaitsFor(run, queues)
+	if queue == "" {
+		w.alone = 0
+		return
+	}
+	if w.alone++; w.alone >= looksWithoutWorker {
+		w.told = true
+		w.console.WaitsForWorker(job.Phase, queue)
+	}
+}
+
+// show says what the attempt at a phase waits for. Only one goroutine may call it.
+func (w *waits) show(p events.Progress) {
+	if p.WaitsFor == "" || p.WaitsFor == w.announced[p.Phase] {
+		return
+	}
+	if w.announced == nil {
+		w.announced = map[events.Phase]string{}
+	}
+	w.announced[p.Phase] = p.WaitsFor
+	w.console.WaitsFor(p.Phase, p.WaitsFor)
+}

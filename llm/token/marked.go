@@ -1,0 +1,51 @@
+package token
+
+import (
+	"slices"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// EncodeMarked is [Tokenizer.Encode], and says of each id whether its token
+// overlaps one of the spans: bytes of the text, from and to, in ascending order.
+// A token that begins before a span and ends inside it overlaps it.
+func (t *Tokenizer) EncodeMarked(text string, spans [][2]int) (ids []int32, marked []bool) {
+	if t.compose && !norm.NFC.IsNormalString(text) {
+		text, spans = composed(text, spans)
+	}
+	ids, ends := t.encode(text, []int{})
+	marked = make([]bool, len(ids))
+	from := 0
+	for i, end := range ends {
+		for len(spans) > 0 && (spans[0][1] <= from || spans[0][0] == spans[0][1]) {
+			spans = spans[1:]
+		}
+		if len(spans) == 0 {
+			break
+		}
+		marked[i] = end > spans[0][0] && end > from
+		from = end
+	}
+	return ids, marked
+}
+
+// composed is a text in NFC, with spans that cover the same characters. A
+// character that is composed across the border of a span belongs to it.
+func composed(text string, spans [][2]int) (string, [][2]int) {
+	moved := slices.Clone(spans)
+	for i, s := range moved {
+		from, to := s[0], s[1]
+		if from < to {
+			if at := norm.NFC.FirstBoundaryInString(text[from:]); at != 0 && from > 0 {
+				from = max(norm.NFC.LastBoundary([]byte(text[:from])), 0)
+			}
+			if at := norm.NFC.FirstBoundaryInString(text[to:]); at > 0 {
+				to += at
+			} else if at < 0 {
+				to = len(text)
+			}
+		}
+		moved[i] = [2]int{len(norm.NFC.String(text[:from])), len(norm.NFC.String(text[:to]))}
+	}
+	return norm.NFC.String(text), moved
+}

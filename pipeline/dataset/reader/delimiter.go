@@ -1,0 +1,60 @@
+package reader
+
+import (
+	"io"
+
+	"github.com/tunebus/tunebus/pipeline/dataset/reader/internal/textfile"
+)
+
+const (
+	sampleSize = 64 << 10
+	sampleRows = 20
+)
+
+// findDelimiter finds the delimiter in the first rows. It is the one with the most
+// cells in the header of those with which all rows have the same number of cells;
+// if there is none, the one with the most cells in the header. Ties and files
+// of one column take the one that the format is named after.
+func findDelimiter(t *textfile.File, format Format) (byte, error) {
+	final := false
+	for len(t.Buffered()) < sampleSize && !final {
+		if err := t.Fill(); err == io.EOF {
+			final = true
+		} else if err != nil {
+			break // where the damaged part is read, it is an error
+		}
+	}
+	candidates := []byte(",;\t|")
+	if format == TSV {
+		candidates = []byte("\t,;|")
+	}
+	best, bestCells, bestEven := candidates[0], 1, false
+	for _, d := range candidates {
+		cells, even := countSample(t.Buffered(), d, final)
+		if cells > 1 && (even && !bestEven || even == bestEven && cells > bestCells) {
+			best, bestCells, bestEven = d, cells, even
+		}
+	}
+	return best, nil
+}
+
+// countSample returns the number of cells of the header, and whether the rows have
+// as many.
+func countSample(text []byte, delimiter byte, final bool) (cells int, even bool) {
+	p := csvParser{delimiter: delimiter}
+	for range sampleRows {
+		row, size, err := p.parse(text, final)
+		if err != nil || size == 0 {
+			break // the sample may end in the middle of a row
+		}
+		text = text[size:]
+		switch {
+		case len(row) == 1 && len(row[0].text) == 0:
+		case cells == 0:
+			cells = len(row)
+		case cells != len(row):
+			return cells, false
+		}
+	}
+	return cells, true
+}

@@ -1,0 +1,222 @@
+package spec
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/structconf"
+)
+
+// The names of the engines.
+const (
+	Builtin = "builtin" // of every phase
+	trl     = "trl"     // of fine-tuning
+	openai  = "openai"  // of inference
+)
+
+// limit is a key that an engine does not honour, or honours for some of its
+// values.
+type limit struct {
+	// key is section.key.
+	key string
+	// values are the values beside the default that the engine honours, as a file
+	// has them.
+	values []string
+	// unless, if set, says for which specifications the engine honours every value.
+	unless *exception
+	// instead says what the engine does instead.
+	instead string
+	// refused is set where the run would be another one without the key. A run that
+	// asks for it is rejected. Otherwise a note names it.
+	refused bool
+}
+
+// exception is a condition under which an engine honours every value of a key.
+type exception struct {
+	text  string // as a condition on keys, such as "full_finetuning = true"
+	holds func(events.Specification) bool
+}
+
+// limits is the table of the engines: the keys of a section that an engine does
+// not honour in full. An engine honours every other key of its section with all
+// values that the specification allows.
+func limits(p events.Phase, engine string) []limit {
+	switch p {
+	case events.Finetune:
+		return append(finetuneLimits(engine), limit{
+			key:     "fine_tuner.push_to_hub",
+			instead: "nothing was pushed to the Hub; the model is among the run's artifacts",
+		})
+	case events.Inference:
+		return append(inferenceLimits(engine), limit{
+			key:     "inferencer.hf_user_id",
+			instead: "nothing was pushed to the Hub; the answers are among the run's artifacts",
+		})
+	default:
+		return []limit{{key: "evaluator.hf_user_id", instead: "nothing was pushed to the Hub; the scores are among the run's artifacts"}}
+	}
+}
+
+func finetuneLimits(engine string) []limit {
+	if engine != Builtin {
+		return nil
+	}
+	const (
+		parts = "it chooses parts of vision-language models, which the built-in engine does not train"
+		bits  = "the built-in engine keeps the base weights as they are stored"
+	)
+	full := &exception{"full_finetuning = true", func(s events.Specification) bool { return s.FineTuner.FullFinetuning }}
+	return []limit{
+		{key: "fine_tuner.is_multimodel", instead: "the built-in engine reads text only"},
+		{key: "fine_tuner.image_column", instead: "the built-in engine does not see images; use an engine that does", refused: true},
+		{key: "fine_tuner.finetune_vision_layers", instead: parts},
+		{key: "fine_tuner.finetune_language_layers", instead: parts},
+		{key: "fine_tuner.finetune_attention_modules", instead: parts},
+		{key: "fine_tuner.finetune_mlp_modules", instead: parts},
+		{key: "fine_tuner.dtype", values: []string{"float32"}, unless: full, instead: "the built-in engine trains in float32 and writes the adapter in float32"},
+		{key: "fine_tuner.load_in_4bit", instead: bits},
+		{key: "fine_tuner.load_in_8bit", instead: bits},
+		{key: "fine_tuner.bias", instead: "the built-in engine leaves biases as they are"},
+		{key: "fine_tuner.dataset_num_proc", instead: "the built-in engine prepares the data in one process"},
+		{key: "fine_tuner.wandb_project_name", instead: "the built-in engine does not report to Weights & Biases"},
+		{key: "fine_tuner.optimizer", values: []string{"adamw"}, instead: "the built-in engine uses AdamW"},
+		{key: "fine_tuner.report_to", values: []string{"none"}, instead: "the built-in engine has no reporters; the tracker writes to MLflow"},
+		{key: "fine_tuner.packing", instead: "the built-in engine trains each row as a sequence of its own"},
+		{key: "fine_tuner.use_gradient_checkpointing", instead: "the built-in engine keeps all activations"},
+		{key: "fine_tuner.use_flash_attention", instead: "the built-in engine has its own attention"},
+		{key: "fine_tuner.loftq_config", instead: "the built-in engine has no LoftQ"},
+	}
+}
+
+func inferenceLimits(engine string) []limit {
+	switch engine {
+	case Builtin:
+		const bits = "the built-in engine keeps the weights as they are stored"
+		return []limit{
+			{key: "inferencer.dtype", values: []string{"float32"}, instead: "the built-in engine computes in float32"},
+			{key: "inferencer.load_in_4bit", instead: bits},
+			{key: "inferencer.load_in_8bit", instead: bits},
+			{key: "inferencer.use_cache", instead: "the built-in engine always uses its cache"},
+			{key: "inferencer.image_column", instead: "the built-in engine does not see images; use an engine that does", refused: true},
+		}
+	case openai:
+		const server = "the server decides how it loads and runs the model"
+		return []limit{
+			{key: "inferencer.dtype", instead: server},
+			{key: "inferencer.load_in_4bit", instead: server},
+			{key: "inferencer.load_in_8bit", instead: server},
+			{key: "inferencer.use_cache", instead: server},
+		}
+	default:
+		return nil
+	}
+}
+
+// Support says how an engine honours a key.
+type Support struct {
+	Engine string `json:"engine"`
+	// Honoured is false if the engine honours no value but the default and Values.
+	Honoured bool `json:"honoured"`
+	// Values are the values beside the default that the engine honours where
+	// Honoured is false.
+	Values []string `json:"values,omitempty"`
+	// Unless is a condition under which the engine honours every value.
+	Unless string `json:"unless,omitempty"`
+}
+
+// Supports returns how each engine of a key's phase honours the key, in the order
+// of the engines. It is empty for a key of no phase, and for one that is not read by
+// engines alone.
+func Supports(section, name string) []Support {
+	var out []Support
+	for _, p := range events.Phases() {
+		if Section(p) != section {
+			continue
+		}
+		for _, engine := range engines(p) {
+			s := Support{Engine: engine, Honoured: true}
+			for _, l := range limits(p, engine) {
+				if l.key == section+"."+name {
+					s.Honoured, s.Values = false, l.values
+					if l.unless != nil {
+						s.Unless = l.unless.text
+					}
+				}
+			}
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// engines returns the engines of a phase.
+func engines(p events.Phase) []string {
+	i := slices.IndexFunc(Keys(), func(k structconf.Key) bool { return k.Section == Section(p) && k.Name == "engine" })
+	return Keys()[i].Allowed
+}
+
+// asked is a key with a value that an engine does not honour.
+type asked struct {
+	limit
+	value string
+}
+
+// unsupported returns what a specification asks for and an engine of a phase does
+// not honour.
+func unsupported(s events.Specification, p events.Phase, engine string) []asked {
+	var out []asked
+	set := changedKeys(s)
+	for _, l := range limits(p, engine) {
+		value, ok := set[l.key]
+		if ok && !slices.Contains(l.values, value) && (l.unless == nil || !l.unless.holds(s)) {
+			out = append(out, asked{l, value})
+		}
+	}
+	return out
+}
+
+// changedKeys returns the keys that differ from their defaults, with their values as
+// a file has them. An empty value asks for nothing.
+func changedKeys(s events.Specification) map[string]string {
+	out := map[string]string{}
+	defaults := structconf.Values(Defaults())
+	for i, v := range structconf.Values(s) {
+		if v != defaults[i] && v.Text != structconf.Null {
+			out[v.Section+"."+v.Name] = v.Text
+		}
+	}
+	return out
+}
+
+// Remark says in the comment of a key which engines do not honour it; empty if all
+// of them do.
+func Remark(k structconf.Key) string {
+	supports := Supports(k.Section, k.Name)
+	var honour, ignore []string
+	var parts []string
+	for _, s := range supports {
+		switch {
+		case s.Honoured:
+			honour = append(honour, s.Engine)
+		case len(s.Values) == 0 && s.Unless == "":
+			ignore = append(ignore, s.Engine)
+		default:
+			part := s.Engine + ": only " + strings.Join(append([]string{cmp.Or(k.Default, structconf.Null)}, s.Values...), " or ")
+			if s.Unless != "" {
+				part += ", unless " + s.Unless
+			}
+			parts = append(parts, part)
+		}
+	}
+	switch {
+	case len(ignore) > 0 && len(ignore) == len(supports):
+		return "no engine honours it"
+	case len(ignore) > 0 && len(honour) > 0 && len(parts) == 0:
+		return "only " + strings.Join(honour, ", ")
+	case len(ignore) > 0:
+		parts = append(parts, "not "+strings.Join(ignore, ", "))
+	}
+	return strings.Join(parts, "; ")
+}

@@ -1,0 +1,58 @@
+package spec
+
+import (
+	"slices"
+	"strings"
+)
+
+// Metrics returns the allowed values of evaluator.metrics. The services compute
+// them; a test in cmd/tunebus compares this list with theirs, since this package
+// knows no service.
+func Metrics() []string {
+	return []string{
+		"bleu_score", "rouge_score", "factual_correctness", "semantic_similarity",
+		"answer_accuracy", "answer_relevancy", "answer_correctness",
+		"exact_match", "token_f1", "chrf", "chrfpp", "sacrebleu", "key_fact",
+	}
+}
+
+// llmMetrics are the metrics that ask a language model.
+func llmMetrics() []string {
+	return []string{"factual_correctness", "answer_accuracy", "answer_relevancy", "answer_correctness"}
+}
+
+// embeddingMetrics are the metrics that embed texts.
+func embeddingMetrics() []string {
+	return []string{"semantic_similarity", "answer_relevancy", "answer_correctness"}
+}
+
+// optimizers are the names of optimizers: those of OptimizerNames in Transformers
+// 5.24, "adamw_hf" of Transformers 4, and "adamw".
+func optimizers() []string {
+	return []string{
+		"adamw_torch", "adamw_torch_fused", "adamw_torch_xla", "adamw_torch_npu_fused", "adamw_torch_4bit", "adamw_torch_8bit", "adamw_anyprecision",
+		"adamw", "adamw_hf", "adamw_8bit", "adamw_bnb_8bit", "paged_adamw_8bit", "paged_adamw_32bit", "stable_adamw", "grokadamw",
+		"adafactor", "adagrad", "sgd", "ademamix", "ademamix_8bit", "paged_ademamix_8bit", "paged_ademamix_32bit",
+		"lion_8bit", "lion_32bit", "paged_lion_8bit", "paged_lion_32bit", "rmsprop", "rmsprop_bnb", "rmsprop_bnb_8bit", "rmsprop_bnb_32bit",
+		"galore_adamw", "galore_adamw_8bit", "galore_adafactor", "galore_adamw_layerwise", "galore_adamw_8bit_layerwise", "galore_adafactor_layerwise",
+		"apollo_adamw", "apollo_adamw_layerwise", "lomo", "adalomo", "schedule_free_radam", "schedule_free_adamw", "schedule_free_sgd",
+	}
+}
+
+// reporters are the names of report_to: the integrations of Transformers 5.24, "all"
+// and "none".
+func reporters() []string {
+	return []string{
+		"mlflow", "none", "all", "wandb", "tensorboard", "trackio", "comet_ml", "neptune", "clearml", "dvclive", "swanlab",
+		"azure_ml", "codecarbon", "dagshub", "flyte", "kubeflow",
+	}
+}
+
+// reportsTo reports whether a value of report_to, one name or several separated by
+// commas, has a name.
+func reportsTo(value, name string) bool {
+	return slices.ContainsFunc(strings.Split(value, ","), func(one string) bool {
+		one = strings.TrimSpace(one)
+		return one == name || one == "all"
+	})
+}

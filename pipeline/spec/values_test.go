@@ -1,0 +1,189 @@
+package spec_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/spec"
+	"github.com/tunebus/tunebus/pipeline/structconf"
+)
+
+// decode reads the smallest specification with keys set, each section.key=value.
+func decode(t *testing.T, sets ...string) (events.Specification, structconf.Faults) {
+	t.Helper()
+	tree, faults := structconf.ParseTOML("f.toml", []byte(ids))
+	if len(faults) > 0 {
+		t.Fatal(faults)
+	}
+	for _, set := range sets {
+		if fault := tree.Set(set); fault != nil {
+			t.Fatal(fault)
+		}
+	}
+	return spec.Decode(tree)
+}
+
+// TestValuesThatNobodyKnows: a value that no engine could use is one fault, with its
+// key, the value and what is allowed.
+func TestValuesThatNobodyKnows(t *testing.T) {
+	t.Parallel()
+	for key, values := range map[string][]string{
+		"fine_tuner.optimizer":                      {"nonsense", "adamw_torsh", "ADAMW_TORCH"},
+		"fine_tuner.report_to":                      {"nowhere", "wandb,nowhere"},
+		"fine_tuner.use_gradient_checkpointing":     {"sometimes"},
+		"fine_tuner.lr_scheduler_type":              {"steep"},
+		"fine_tuner.data_format":                    {"json", "preference"},
+		"fine_tuner.train_on":                       {"first"},
+		"fine_tuner.lora_dropout":                   {"1", "1.0", "-0.1", "nan", "inf"},
+		"fine_tuner.lora_alpha":                     {"0", "-1", "nan", "inf"},
+		"fine_tuner.learning_rate":                  {"0", "-0.001", "nan", "inf", "-inf"},
+		"fine_tuner.weight_decay":                   {"-0.01", "1.5", "nan"},
+		"fine_tuner.max_grad_norm":                  {"-1", "nan"},
+		"fine_tuner.epochs":                         {"0", "-1", "1000001", "1.5", "9007199254740992"},
+		"fine_tuner.rank":                           {"0", "-8", "65537"},
+		"fine_tuner.warmup_steps":                   {"-1", "1000000001"},
+		"fine_tuner.seed":                           {"-1", "4294967296"},
+		"fine_tuner.log_steps":                      {"0"},
+		"fine_tuner.device_train_batch_size":        {"0", "1048577"},
+		"fine_tuner.max_sequence_length":            {"0", "16777217"},
+		"inferencer.temperature":                    {"-0.1", "101", "nan", "inf"},
+		"inferencer.top_p":                          {"-0.1", "1.1", "nan"},
+		"inferencer.top_k":                          {"-1"},
+		"inferencer.seed":                           {"-1"},
+		"inferencer.max_new_tokens":                 {"0", "16777217"},
+		"inferencer.batch_size":                     {"0"},
+		"evaluator.metrics":                         {`["bleu"]`},
+		"evaluator.cost_per_million_input_tokens":   {"-1", "nan"},
+		"evaluator.gates.bleu_score":                {"inf", "-inf"},
+		"fine_tuner.image_column":                   {"picture"},
+		"inferencer.image_column":                   {"picture"},
+		"inferencer.data_format":                    {"nonsense"},
+		"pipeline.max_tries":                        {"0"},
+		"fine_tuner.chat_template_kwargs.messages":  {"1"},
+		"inferencer.chat_template_kwargs.not a nam": {"1"},
+	} {
+		for _, value := range values {
+			_, faults := decode(t, key+"="+value)
+			if len(faults) != 1 || faults[0].Key != key || faults[0].File != structconf.FromFlag || faults[0].Message == "" {
+				t.Errorf("%s = %s: the faults are %q", key, value, faults)
+			}
+		}
+	}
+	for _, fine := range []string{
+		"fine_tuner.optimizer=paged_adamw_8bit", "fine_tuner.optimizer=null", "fine_tuner.report_to=wandb, mlflow", "fine_tuner.lora_dropout=0.99",
+		"fine_tuner.use_gradient_checkpointing=true", "fine_tuner.use_gradient_checkpointing=null", "fine_tuner.max_grad_norm=0", "fine_tuner.seed=4294967295",
+		"inferencer.image_column=null",
+	} {
+		if _, faults := decode(t, fine); len(faults) > 0 {
+			t.Errorf("%s: %q", fine, faults)
+		}
+	}
+	if _, faults := decode(t, "fine_tuner.optimizer=adamw_torsh"); !strings.Contains(faults.Error(), `did you mean "adamw_torch"?`) {
+		t.Errorf("no suggestion: %s", faults)
+	}
+	if _, faults := decode(t, "fine_tuner.image_column=x", "fine_tuner.engine=trl", "pipeline.enable_inference=false"); len(faults) > 0 {
+		t.Errorf("an engine that sees: %q", faults)
+	}
+	if _, faults := decode(t, "fine_tuner.image_column=x", "pipeline.enable_finetuning=false"); len(faults) > 0 {
+		t.Errorf("a phase that the run does not do: %q", faults)
+	}
+}
+
+// TestKeysWithoutEffect: a key that another one makes void is named with that one,
+// and nothing is named without it.
+func TestKeysWithoutEffect(t *testing.T) {
+	t.Parallel()
+	for key, because := range map[string]string{
+		"fine_tuner.warmup_steps=7":                         "fine_tuner.lr_scheduler_type=constant",
+		"fine_tuner.rank=8":                                 "fine_tuner.full_finetuning=true",
+		"fine_tuner.lora_alpha=32":                          "fine_tuner.full_finetuning=true",
+		"fine_tuner.lora_dropout=0.1":                       "fine_tuner.full_finetuning=true",
+		"fine_tuner.target_modules=q_proj":                  "fine_tuner.full_finetuning=true",
+		"fine_tuner.use_rslora=true":                        "fine_tuner.full_finetuning=true",
+		"fine_tuner.save_total_limit=7":                     "fine_tuner.save_steps=0",
+		"fine_tuner.train_on=last":                          "fine_tuner.train_on_responses_only=false",
+		"fine_tuner.answer_part=[A]":                        "fine_tuner.train_on_responses_only=false",
+		"fine_tuner.question_part=[Q]":                      "fine_tuner.train_on_responses_only=false",
+		"fine_tuner.question_column=q":                      "fine_tuner.data_format=messages",
+		"fine_tuner.ground_truth_column=a":                  "fine_tuner.data_format=alpaca",
+		"fine_tuner.chat_template_kwargs.x=1":               "fine_tuner.data_format=text",
+		"fine_tuner.system_prompt_column=s":                 "fine_tuner.system_prompt_override_text=Be brief.",
+		"inferencer.system_prompt_column=s":                 "inferencer.system_prompt_override_text=Be brief.",
+		"inferencer.top_k=7":                                "inferencer.temperature=0",
+		"inferencer.top_p=0.5":                              "inferencer.temperature=0.0",
+		"inferencer.min_p=0.5":                              "inferencer.temperature=0",
+		"inferencer.seed=7":                                 "inferencer.temperature=0",
+		"inferencer.ground_truth_column=a":                  "inferencer.data_format=conversations",
+		"mlflow.register_as=boats":                          "pipeline.enable_finetuning=false",
+		"fine_tuner.finetune_vision_layers=true":            "fine_tuner.engine=trl",
+		"fine_tuner.log_first_step=false":                   "",
+		"fine_tuner.device_validation_batch_size=8":         "",
+		"fine_tuner.wandb_project_name=boats":               "",
+		"evaluator.llm=gpt-5":                               "",
+		"evaluator.embedding=e5":                            "",
+		"evaluator.judge_base_url=http://localhost:1234/v1": "",
+	} {
+		name, _, _ := strings.Cut(key, "=")
+		if strings.HasSuffix(name, ".x") {
+			name = strings.TrimSuffix(name, ".x")
+		}
+		sets := []string{key}
+		if because != "" {
+			sets = append(sets, because)
+		}
+		s, faults := decode(t, sets...)
+		if len(faults) > 0 {
+			t.Errorf("%s: %s", key, faults)
+			continue
+		}
+		cause, _, _ := strings.Cut(because, "=")
+		if strings.HasSuffix(cause, ".engine") {
+			cause = "fine_tuner.is_multimodel"
+		}
+		notes := spec.Notes(s)
+		if len(notes) != 1 || notes[0].Key != name || !strings.Contains(notes[0].Message, "has no effect, because ") || !strings.Contains(notes[0].Message, cause) {
+			t.Errorf("%s with %s: the notes are %q", key, because, notes)
+		}
+		if because == "" {
+			continue
+		}
+		if s, _ := decode(t, because); len(spec.Notes(s)) > 0 {
+			t.Errorf("%s alone: %q", because, spec.Notes(s))
+		}
+		if s, _ := decode(t, key, "fine_tuner.engine=trl", "fine_tuner.is_multimodel=true", "inferencer.engine=openai"); len(spec.Notes(s)) > 0 {
+			t.Errorf("%s alone: %q", key, spec.Notes(s))
+		}
+	}
+	if s, _ := decode(t, "fine_tuner.warmup_steps=7", "fine_tuner.lr_scheduler_type=constant", "pipeline.enable_finetuning=false"); len(spec.Notes(s)) > 0 {
+		t.Errorf("notes on a phase that the run does not do: %q", spec.Notes(s))
+	}
+}
+
+// TestSupports: each engine that a specification may name is in the table, and the
+// comment of a key says which engines do not honour it.
+func TestSupports(t *testing.T) {
+	t.Parallel()
+	for _, k := range spec.Keys() {
+		var engines []string
+		for _, s := range spec.Supports(k.Section, k.Name) {
+			engines = append(engines, s.Engine)
+		}
+		for _, other := range spec.Keys() {
+			if other.Section == k.Section && other.Name == "engine" && fmt.Sprint(other.Allowed) != fmt.Sprint(engines) {
+				t.Errorf("%s.%s: engines %q, want %q", k.Section, k.Name, engines, other.Allowed)
+			}
+		}
+	}
+	for key, want := range map[string]string{
+		"fine_tuner.packing": "only trl", "fine_tuner.rank": "", "fine_tuner.dtype": "builtin: only null or float32, unless full_finetuning = true",
+		"inferencer.dtype": "builtin: only null or float32; not openai", "inferencer.hf_user_id": "no engine honours it", "mlflow.run_name": "",
+	} {
+		for _, k := range spec.Keys() {
+			if k.Section+"."+k.Name == key && spec.Remark(k) != want {
+				t.Errorf("%s: %q, want %q", key, spec.Remark(k), want)
+			}
+		}
+	}
+}

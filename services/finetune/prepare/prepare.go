@@ -1,0 +1,90 @@
+package prepare
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/llm/token"
+	"github.com/tunebus/tunebus/llm/token/lossmask"
+	"github.com/tunebus/tunebus/pipeline/dataset/row"
+	"github.com/tunebus/tunebus/pipeline/dataset/shape"
+	"github.com/tunebus/tunebus/pipeline/dataset/value"
+)
+
+// Config is the same for all data sets of a run.
+type Config struct {
+	FineTuner events.FineTuner
+	// Now is the time that a chat template may ask for: that of the request, so
+	// that a resumed training sees the same rows.
+	Now time.Time
+	// Workers is the number of rows that are prepared side by side. Default: the
+	// number of processors.
+	Workers int
+}
+
+// Preparer prepares data sets. It may be used by any number of goroutines at once.
+type Preparer struct {
+	config Config
+	tok    *token.Tokenizer
+	masker *lossmask.Masker
+}
+
+// New returns a preparer for a model with this tokenizer.
+func New(tok *token.Tokenizer, config Config) *Preparer {
+	s := config.FineTuner
+	return &Preparer{config: config, tok: tok, masker: lossmask.New(tok, lossmask.Config{
+		TrainOn:       lossmask.TrainOn(s.TrainOn),
+		ResponsesOnly: s.TrainOnResponsesOnly,
+		MaxTokens:     s.MaxSequenceLength,
+		Variables:     s.ChatTemplateKwargs.Entries(),
+		Now:           config.Now,
+		Markers:       markers(s),
+	})}
+}
+
+func markers(s events.FineTuner) lossmask.Markers {
+	return lossmask.Markers{Question: s.QuestionPart, Answer: s.AnswerPart}
+}
+
+// Row is a row of a data set, and what is trained on of it.
+type Row struct {
+	Source row.Row
+	lossmask.Row
+}
+
+// prepare renders, encodes and masks a row.
+func (p *Preparer) prepare(r row.Row, s shape.Shape) (Row, error) {
+	if r.IsText() {
+		return Row{r, p.masker.Text(r.Text)}, nil
+	}
+	c := lossmask.Conversation{
+		Messages: conversation(r.Messages),
+		Prompted: r.Prompted,
+		Pair:     r.Prompted > 0 || s != shape.Messages && s != shape.Conversations,
+	}
+	if r.Tools.Kind() != value.Missing {
+		c.Tools = json.RawMessage(r.Tools.AppendJSON(nil))
+	}
+	for i, m := range r.Messages {
+		if m.IsUnweighted() {
+			c.Unweighted = append(c.Unweighted, i)
+		}
+	}
+	masked, err := p.masker.Conversation(c)
+	if err != nil {
+		return Row{}, fmt.Errorf("%s: %w", r.Place, err)
+	}
+	return Row{r, masked}, nil
+}
+
+// conversation is a list of messages as JSON. A list of parts that are texts is
+// one text, since most templates know no parts.
+func conversation(messages []row.Message) json.RawMessage {
+	flat := make([]row.Message, len(messages))
+	for i, m := range messages {
+		flat[i] = m.Flat()
+	}
+	return row.Conversation(flat)
+}

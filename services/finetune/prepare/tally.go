@@ -1,0 +1,159 @@
+package prepare
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/llm/token/lossmask"
+	"github.com/tunebus/tunebus/pipeline/dataset"
+)
+
+// Tally counts what became of the rows of a data set. It is not safe for concurrent
+// use.
+type Tally struct {
+	key      string
+	info     dataset.Info
+	settings events.FineTuner
+	markers  markerCheck
+
+	rows, examples                 int64 // that are trained on
+	cutInPrompt, cutInAnswer, mute int64 // rows; mute ones have nothing that counts
+	split, unasked, diverged       int64
+	unlike                         int64
+	promptEnd                      map[string]int64
+}
+
+// Tally returns a tally for a data set that a key of the specification names.
+func (p *Preparer) Tally(info dataset.Info, key string) *Tally {
+	s := p.config.FineTuner
+	return &Tally{key: key, info: info, settings: s, markers: markerCheck{given: markers(s), tok: p.tok}, promptEnd: map[string]int64{}}
+}
+
+// Key is the key that names the data set.
+func (t *Tally) Key() string { return t.key }
+
+// Add counts a row.
+func (t *Tally) Add(r Row) {
+	worst := lossmask.Whole
+	used := int64(0)
+	for _, e := range r.Examples {
+		worst = max(worst, e.Cut)
+		if e.Counted() > 0 {
+			used++
+		}
+	}
+	if used > 0 {
+		t.rows++
+	}
+	t.examples += used
+	switch {
+	case worst == lossmask.InPrompt:
+		t.cutInPrompt++
+	case worst == lossmask.InAnswer:
+		t.cutInAnswer++
+	case used == 0:
+		t.mute++
+	}
+	count := func(n *int64, yes bool) {
+		if yes {
+			*n++
+		}
+	}
+	count(&t.split, r.Split)
+	count(&t.unasked, r.Unasked > 0)
+	count(&t.diverged, r.Diverged)
+	count(&t.unlike, r.Unlike)
+	if r.PromptEnd != "" {
+		t.promptEnd[r.PromptEnd]++
+	}
+	if t.settings.TrainOnResponsesOnly {
+		t.markers.add(r)
+	}
+}
+
+// read is the number of rows in the files.
+func (t *Tally) read() int64 { return max(t.info.Counts.Read, t.info.Counts.Rows) }
+
+// Dataset is the description of the data set for events, with its counts.
+func (t *Tally) Dataset() events.Dataset {
+	d := t.info.Event(t.key)
+	d.Rows = t.rows
+	d.RowsRead = t.read()
+	d.WithoutAnswer = t.info.Counts.MissingAnswers
+	d.CutInPrompt, d.CutInAnswer = t.cutInPrompt, t.cutInAnswer
+	d.Dropped = d.RowsRead - d.Rows - d.WithoutAnswer
+	if t.examples != t.rows {
+		d.Examples = t.examples
+	}
+	return d
+}
+
+// Loss is a number of rows of which something is gone.
+type Loss struct {
+	Key      string // of the data set
+	Rows, Of int64
+	// Text says what is lost and which key decides, as the rest of a sentence.
+	Text string
+}
+
+// Notable reports whether more than a tenth of the rows are concerned.
+func (l Loss) Notable() bool { return 10*l.Rows > l.Of }
+
+// String is the sentence.
+func (l Loss) String() string { return fmt.Sprintf("%s: %s", l.Key, l.sentence()) }
+
+func (l Loss) sentence() string { return fmt.Sprintf("%d of %d rows %s", l.Rows, l.Of, l.Text) }
+
+// Losses are the rows that are cut, or of which nothing counts, each kind of which
+// there are any. Rows without an answer are in the notes and warnings of the data
+// set itself.
+func (t *Tally) Losses() []Loss {
+	limit := fmt.Sprintf("fine_tuner.max_sequence_length = %d tokens", t.settings.MaxSequenceLength)
+	all := []Loss{
+		{Rows: t.mute, Text: "have nothing that counts in the loss, and are left out"},
+		{Rows: t.cutInPrompt, Text: "are cut in the prompt, and lose the answer behind it: they are longer than " + limit},
+		{Rows: t.cutInAnswer, Text: "lose the end of their answer: they are longer than " + limit},
+	}
+	for i := range all {
+		all[i].Key, all[i].Of = t.key, t.read()
+	}
+	return slices.DeleteFunc(all, func(l Loss) bool { return l.Rows == 0 })
+}
+
+// ErrNothing means that nothing of a data set is left to learn from.
+var ErrNothing = errors.New("nothing to learn from")
+
+// Failure is the error of a data set of which nothing is left; it names the cause
+// and the key.
+func (t *Tally) Failure() error {
+	if t.rows > 0 {
+		return nil
+	}
+	losses := t.Losses()
+	if len(losses) == 0 {
+		return fmt.Errorf("%s: %w: %w", t.key, ErrNothing, dataset.ErrEmpty)
+	}
+	slices.SortFunc(losses, func(a, b Loss) int { return int(b.Rows - a.Rows) })
+	return fmt.Errorf("%s: %w: %s", t.key, ErrNothing, losses[0].sentence())
+}
+
+// Notes say what a person should know of the rows, beside [Tally.Losses].
+func (t *Tally) Notes() []string {
+	var notes []string
+	add := func(rows int64, text string) {
+		if rows > 0 {
+			notes = append(notes, fmt.Sprintf("%s: %d of %d rows %s", t.key, rows, t.read(), text))
+		}
+	}
+	add(t.split, "became one example for each answer, since the chat template renders an answer otherwise once a question follows it")
+	add(t.unasked, "begin with a turn of the assistant, which no prompt asks for; it does not count in the loss")
+	add(t.diverged, "are rendered as the model is asked for their answer, since the chat template renders the turns before it otherwise once it is there")
+	add(t.unlike, "are rendered otherwise than the model is asked for their answer; all from where on both differ counts in the loss")
+	for _, end := range slices.Sorted(maps.Keys(t.promptEnd)) {
+		add(t.promptEnd[end], fmt.Sprintf("got the text %q before their answer, since the prompts of inference end in it and the chat template does not write it there", end))
+	}
+	return append(notes, t.markers.notes()...)
+}
