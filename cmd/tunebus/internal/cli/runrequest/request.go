@@ -43,7 +43,8 @@ func (f *Flags) Request(c *cobra.Command) (Request, error) {
 		return Request{}, err
 	}
 	r := Request{Specification: s, Notes: src.notes(s), Again: f.rerunCommand(c)}
-	return r, Faulty(append(faults, f.complete(&r, neededPaths(s), src.folders)...))
+	faults = append(faults, f.complete(&r, neededPaths(s), src.folders)...)
+	return r, Faulty(append(faults, f.answersFaults(c.Context(), s, r.Files)...))
 }
 
 // Rerun reads and checks what a person says about a run that repeats another
