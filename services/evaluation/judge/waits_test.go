@@ -87,14 +87,15 @@ func TestDelays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	whole := []time.Duration{1, 2, 4, 8, 16, 32, 60, 60, 60, 60}
+	whole := []int{1, 2, 4, 8, 16, 32, 60, 60, 60, 60} // seconds
 	different := false
 	for range 100 {
 		sum := time.Duration(0)
-		for i, most := range whole {
+		for i, seconds := range whole {
+			most := time.Duration(seconds) * time.Second
 			d := c.delay(i, failure{})
 			different = different || d != c.delay(i, failure{})
-			if most *= time.Second; d < most/2 || d > most {
+			if d < most/2 || d > most {
 				t.Fatalf("pause %d is %s", i, d)
 			}
 			sum += d
