@@ -48,7 +48,7 @@ func (f *Flags) AddFlags(c *cobra.Command) {
 	flags := c.Flags()
 	flags.StringVar(&f.runID, "run-id", "", "id of the run; default: a new one")
 	flags.StringArrayVar(&f.labels, "label", nil, "name=value, to find the run by")
-	flags.StringVar(&f.predictions, "predictions", "", "answers to evaluate (JSON lines with question, ground_truth and answer) instead of an inference")
+	flags.StringVar(&f.predictions, "predictions", "", "file of answers to evaluate: nothing is trained and nothing is answered")
 	flags.StringVar(&f.baseline, "baseline-predictions", "", "another model's answers to the same rows, to compare")
 	f.phases = phaseFlags{skip: map[string]*bool{}, stopAfter: map[string]*bool{}, enable: map[string]*bool{}}
 	for _, p := range phaseNames() {

@@ -74,9 +74,10 @@ func (f *Flags) Specification(c *cobra.Command) (Checked, error) {
 		return Checked{}, err
 	}
 	out := Checked{Specification: s, Faults: faults, Notes: src.notes(s), source: src}
-	answers := map[string]string{FilePredictions: f.predictions, FileBaseline: f.baseline}
+	answers := map[string]string{filePredictions: f.predictions, fileBaseline: f.baseline}
 	files, more := localFiles(answers, neededPaths(s), src.folders)
 	out.Files = files
+	more = append(more, f.answersFaults(c.Context(), s, files)...)
 	out.Faults = append(out.Faults, src.tree.Locate(nil, more)...)
 	return out, nil
 }
@@ -87,7 +88,7 @@ func (s source) notes(specification events.Specification) structconf.Faults {
 }
 
 func (f *Flags) specification(c *cobra.Command) (events.Specification, source, structconf.Faults, error) {
-	src, faults, err := f.source(c)
+	src, faults, err := f.source(c, f.answersReplace()...)
 	if err != nil {
 		return events.Specification{}, src, nil, err
 	}
@@ -101,9 +102,9 @@ func (f *Flags) specification(c *cobra.Command) (events.Specification, source, s
 	return s, src, faults, nil
 }
 
-// source merges files and flags. If a file cannot be read or parsed, checking
+// source merges files, what follows from them, and flags. If a file cannot be read or parsed, checking
 // stops there: what the file says is not known.
-func (f *Flags) source(c *cobra.Command) (source, structconf.Faults, error) {
+func (f *Flags) source(c *cobra.Command, follows ...string) (source, structconf.Faults, error) {
 	src := source{folders: map[string]string{}}
 	faults, err := merge(&src.tree, f.Files)
 	if err != nil {
@@ -112,7 +113,7 @@ func (f *Flags) source(c *cobra.Command) (source, structconf.Faults, error) {
 	if len(faults) > 0 {
 		return src, nil, Faulty(faults)
 	}
-	faults = append(faults, assign(&src.tree, append(f.phases.assignments(c), f.sets...))...)
+	faults = append(faults, assign(&src.tree, slices.Concat(follows, f.phases.assignments(c), f.sets))...)
 	faults = append(faults, src.tree.Unknown(settings.Known())...)
 	for key, at := range src.tree.Positions {
 		if slices.Contains(f.Files, at.File) {
