@@ -2,6 +2,7 @@ package evaluation
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/tunebus/tunebus/events"
@@ -47,7 +48,7 @@ func (e Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error)
 	s := job.Request.Specification.Evaluator
 	suite, suiteNotes := newSuite(s)
 	judging := e.Judge.open(s)
-	res.Notes = append(spec.EngineNotes(job.Request.Specification, events.Evaluation, spec.Builtin).Lines(), suiteNotes...)
+	res.Notes = slices.Concat(spec.EngineNotes(job.Request.Specification, events.Evaluation, spec.Builtin).Lines(), suiteNotes)
 	in, err := openInputs(ctx, job)
 	if in != nil {
 		res.Notes = append(res.Notes, in.notes()...)

@@ -32,7 +32,7 @@ type window struct {
 func (w window) run(ctx context.Context, rows iter.Seq2[*scoredRow, error]) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	room := semaphore.NewWeighted(windowBytes)
+	free := semaphore.NewWeighted(windowBytes)
 	begun := make(chan *scoredRow)
 	done := make(chan *scoredRow, windowRows) // never full, so that no worker waits for the collector
 	var reader, workers sync.WaitGroup
@@ -46,7 +46,7 @@ func (w window) run(ctx context.Context, rows iter.Seq2[*scoredRow, error]) erro
 			}
 			r.position = position
 			position++
-			if room.Acquire(ctx, r.weight()) != nil {
+			if free.Acquire(ctx, r.weight()) != nil {
 				return
 			}
 			select {
@@ -68,13 +68,13 @@ func (w window) run(ctx context.Context, rows iter.Seq2[*scoredRow, error]) erro
 		workers.Wait()
 		close(done)
 	}()
-	w.collect(ctx, cancel, room, done)
+	w.collect(ctx, cancel, free, done)
 	reader.Wait()
 	return context.Cause(ctx)
 }
 
 // collect takes the finished rows until there are none any more.
-func (w window) collect(ctx context.Context, cancel context.CancelCauseFunc, room *semaphore.Weighted, done <-chan *scoredRow) {
+func (w window) collect(ctx context.Context, cancel context.CancelCauseFunc, free *semaphore.Weighted, done <-chan *scoredRow) {
 	waiting := map[int64]*scoredRow{}
 	next := int64(0)
 	for r := range done {
@@ -95,7 +95,7 @@ func (w window) collect(ctx context.Context, cancel context.CancelCauseFunc, roo
 				break
 			}
 			delete(waiting, next)
-			room.Release(first.weight())
+			free.Release(first.weight())
 			next++
 		}
 	}

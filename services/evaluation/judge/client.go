@@ -10,6 +10,8 @@ import (
 
 	"github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
+
+	"github.com/tunebus/tunebus/services/evaluation/judge/response"
 )
 
 // Config is the server and the models of a judge. The models have to be named;
@@ -70,7 +72,7 @@ func NewClient(cfg Config) (*Client, error) {
 		option.WithBaseURL(cfg.BaseURL),
 		option.WithMaxRetries(0), // the library does not retry what is no valid answer
 		option.WithRequestTimeout(cfg.Timeout),
-		option.WithMiddleware(checkStatus),
+		option.WithMiddleware(response.Check),
 	}
 	if cfg.APIKey != "" {
 		opts = append(opts, option.WithAPIKey(cfg.APIKey))

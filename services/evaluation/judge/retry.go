@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/pipeline/progress"
+	"github.com/tunebus/tunebus/services/evaluation/judge/response"
 )
 
 // badAnswer is the error of a response that arrived and is not what was asked for.
@@ -37,16 +38,16 @@ type failure struct {
 // the address of this machine in it, with a port that changes: its cause is
 // enough, and groups with others.
 func (c *Client) classify(err error) failure {
-	if status, ok := errors.AsType[*statusError](err); ok {
-		f := failure{err: status, again: status.again(), retryAfter: status.retryAfter}
-		name := fmt.Sprintf("%d %s", status.status, http.StatusText(status.status))
-		if why := status.refusal(); why != "" {
+	if status, ok := errors.AsType[*response.Error](err); ok {
+		f := failure{err: status, again: status.Again(), retryAfter: status.RetryAfter}
+		name := fmt.Sprintf("%d %s", status.Status, http.StatusText(status.Status))
+		if why := status.Refusal(); why != "" {
 			return failure{err: fmt.Errorf("%s: %s", name, why), refused: true}
 		}
 		if f.again {
 			f.err = errors.New(name) // the message may name a request
 			f.waitsFor = fmt.Sprintf("the judge at %s, which answers %s and may be loading", c.host, name)
-			if status.status == http.StatusTooManyRequests {
+			if status.Status == http.StatusTooManyRequests {
 				f.waitsFor = "the rate limit of the judge at " + c.host
 			}
 		}

@@ -67,7 +67,7 @@ func (s *Suite) Score(ctx context.Context, row metric.Row) ([]Outcome, error) {
 func Samples(outcomes []Outcome) []metric.Sample {
 	samples := make([]metric.Sample, len(outcomes))
 	for i, o := range outcomes {
-		s := o.Sample.Finite(o.Metric)
+		s := o.Finite(o.Metric)
 		if _, ok := s.Scores[o.Metric]; !ok && s.Missing == "" {
 			switch {
 			case o.Err != nil:

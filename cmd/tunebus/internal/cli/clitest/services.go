@@ -38,7 +38,8 @@ const SmallRows = 6
 // to submit to them.
 type Services struct {
 	// Dir is the folder. It has small.toml, rows.jsonl, columns.jsonl (whose
-	// columns have other names), broken.jsonl, answers.jsonl and gate.toml.
+	// columns have other names), answers.jsonl, other-answers.jsonl (to other
+	// questions) and gate.toml.
 	Dir string
 	// URL is the address of the NATS server, and Bus a connection to it.
 	URL string
@@ -57,7 +58,7 @@ func NewServices(t *testing.T) Services {
 	Write(t, s.Dir, "rows.jsonl", strings.Join(rows, "\n"))
 	Write(t, s.Dir, "small.toml", small)
 	Write(t, s.Dir, "columns.jsonl", `{"prompt":"q","reply":"a"}`)
-	Write(t, s.Dir, "broken.jsonl", `{"question": "q", "answer"`)
+	Write(t, s.Dir, "other-answers.jsonl", strings.Repeat(`{"question":"q","ground_truth":"t","answer":"a"}`+"\n", 2))
 	Write(t, s.Dir, "answers.jsonl", `{"question":"Who?","ground_truth":"Ada did it.","answer":"Ada did it.","key_fact":"Ada"}
 {"question":"Where?","ground_truth":"In Paris.","answer":"In Rome.","key_fact":"Paris"}`)
 	Write(t, s.Dir, "gate.toml", "[evaluator.gates]\nkey_fact_accuracy = 0.9")

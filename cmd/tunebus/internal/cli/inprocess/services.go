@@ -33,6 +33,8 @@ type Server struct {
 	WithoutWorkers bool
 	// Skip, if set, reports the runs on whose jobs no worker works. It may wait.
 	Skip func(run string) bool
+	// Tracker, if set, edits the tracker's configuration.
+	Tracker func(*tracker.Config)
 }
 
 // Start starts the server and all services. Stop of what it returns has to be
@@ -49,6 +51,7 @@ func Start(ctx context.Context, s *session.Session, cfg settings.Settings, serve
 	return standalone.Start(ctx, standalone.Config{
 		Engines:     engines,
 		Skip:        server.Skip,
+		Tracker:     server.Tracker,
 		Settings:    cfg,
 		ObjectBytes: session.ObjectBytes,
 		Listen:      server.Listen,

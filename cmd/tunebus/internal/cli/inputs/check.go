@@ -9,14 +9,11 @@ import (
 	"sync"
 	"time"
 
-	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runrequest"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/llm/token"
 	"github.com/tunebus/tunebus/pipeline/dataset"
-	"github.com/tunebus/tunebus/pipeline/prediction"
 	"github.com/tunebus/tunebus/pipeline/spec"
 	"github.com/tunebus/tunebus/pipeline/structconf"
-	"github.com/tunebus/tunebus/services/evaluation"
 	"github.com/tunebus/tunebus/services/finetune/prepare"
 	"github.com/tunebus/tunebus/services/inference"
 )
@@ -59,11 +56,6 @@ func Check(ctx context.Context, s events.Specification, files map[string]string)
 			all.Go(func() { c.data(ctx, d, models[d.ModelKey()]) })
 		}
 	}
-	for _, key := range []string{runrequest.FilePredictions, runrequest.FileBaseline} {
-		if file, ok := files[key]; ok {
-			all.Go(func() { c.answers(ctx, key, file) })
-		}
-	}
 	all.Wait()
 	slices.SortFunc(c.found.Faults, func(a, b structconf.Fault) int { return strings.Compare(a.Key, b.Key) })
 	slices.Sort(c.found.Warnings)
@@ -73,12 +65,6 @@ func Check(ctx context.Context, s events.Specification, files map[string]string)
 // value is a key as the person wrote it.
 func (c *checker) value(key string) string { return spec.Value(c.specification, key) }
 
-func (c *checker) add(f structconf.Fault) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.found.Faults = append(c.found.Faults, f)
-}
-
 // fault adds the error of what a key names. The key and its value stand before the
 // message, so they are not repeated in it.
 func (c *checker) fault(key string, err error) {
@@ -86,7 +72,9 @@ func (c *checker) fault(key string, err error) {
 	for strings.HasPrefix(message, value+": ") {
 		message = strings.TrimPrefix(message, value+": ")
 	}
-	c.add(structconf.Fault{Key: key, Value: strconv.Quote(value), Message: message})
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.found.Faults = append(c.found.Faults, structconf.Fault{Key: key, Value: strconv.Quote(value), Message: message})
 }
 
 func (c *checker) warn(warnings ...string) {
@@ -120,14 +108,6 @@ func (c *checker) builtin() bool {
 	return slices.ContainsFunc(spec.Plan(s), func(step events.Step) bool {
 		return step.Phase == events.Finetune && s.FineTuner.Engine == spec.Builtin || step.Phase == events.Inference && s.Inferencer.Engine == spec.Builtin
 	})
-}
-
-// answers opens a file of answers that a flag names.
-func (c *checker) answers(ctx context.Context, key, file string) {
-	_, err := prediction.Open(ctx, evaluation.AnswersSource(c.specification, file, file))
-	if err != nil && ctx.Err() == nil {
-		c.add(structconf.Fault{Key: "--" + strings.ReplaceAll(key, "_", "-"), Value: strconv.Quote(file), Message: err.Error()})
-	}
 }
 
 // data opens a data set, and renders its first rows if the model is known.

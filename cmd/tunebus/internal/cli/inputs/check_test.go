@@ -74,10 +74,8 @@ func TestCheckFindsEveryFault(t *testing.T) {
 	f.name("fine_tuner.validation_data_id", f.write(t, "broken.jsonl", "{\"question\":\"q\",\"answer\":\"a\"}\n{\"question\":"))
 	f.name("inferencer.testing_data_id", f.write(t, "empty.jsonl", ""))
 	f.name("inferencer.model_id", filepath.Dir(f.write(t, "mamba/config.json", `{"model_type":"mamba"}`)))
-	f.name("predictions", f.write(t, "answers.jsonl", `{"foo":"bar"}`))
 	got := f.check(t).Faults
 	want := [][]string{
-		{"--predictions", "answers.jsonl", "foo"},
 		{"fine_tuner.training_data_id", "other.jsonl", `"prompt"`, "fine_tuner.question_column"},
 		{"fine_tuner.validation_data_id", "broken.jsonl", "line 2"},
 		{"inferencer.model_id", "mamba"},

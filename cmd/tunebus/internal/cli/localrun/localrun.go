@@ -60,7 +60,8 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 	cfg := start.Settings
 	gate := newJobGate()
 	defer gate.decide(nil) // nothing waits for a decision that will not come
-	local, err := inprocess.Start(ctx, s, cfg, inprocess.Server{RelaxedSync: start.RelaxedSync, Skip: gate.skip})
+	reports := newLocalReports(request.ID)
+	local, err := inprocess.Start(ctx, s, cfg, inprocess.Server{RelaxedSync: start.RelaxedSync, Skip: gate.skip, Tracker: reports.watch})
 	if err != nil {
 		return err
 	}
@@ -91,6 +92,9 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 				err, request.ID, s.CommandLine("up", "--data", cfg.Data.Folder)))
 		}
 		return err
+	}
+	if run.Tracked == nil { // whatever is tracked has its reports
+		reports.wait(ctx, s.Console)
 	}
 	summary := runsummary.Of(run)
 	summary.AddReports(cfg.Tracker.Reports, report.WorkbookName, report.SummaryName, report.PipelineSummaryName)

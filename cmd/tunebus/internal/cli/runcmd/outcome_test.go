@@ -65,7 +65,7 @@ func TestOutcomes(t *testing.T) {
 			phases: map[string]string{"inference": clitest.MLflowFinished},
 		},
 		"predictions instead of inference": {
-			args: []string{"--skip-finetuning", "--skip-inference", "--predictions", at("answers.jsonl")}, status: 0, conclusion: "success", facts: clitest.FactsBegin + clitest.FactsEvaluation + clitest.FactsEnd,
+			args: []string{"--predictions", at("answers.jsonl")}, status: 0, conclusion: "success", facts: clitest.FactsBegin + clitest.FactsEvaluation + clitest.FactsEnd,
 			phases: map[string]string{"evaluation": clitest.MLflowFinished}, rows: 2,
 		},
 		"gate missed": {
@@ -86,8 +86,8 @@ func TestOutcomes(t *testing.T) {
 			phases: map[string]string{"finetune": clitest.MLflowFinished, "inference": clitest.MLflowFailed}, fault: `no column "question"`,
 		},
 		"evaluation fails": {
-			args: []string{"--skip-inference", "--predictions", at("broken.jsonl")}, status: 3, conclusion: "failure", facts: clitest.FactsBegin + clitest.FactsFinetune + clitest.FactsEvaluation + clitest.FactsEnd,
-			phases: map[string]string{"finetune": clitest.MLflowFinished, "evaluation": clitest.MLflowFailed}, fault: "predictions.jsonl, line 1",
+			args: []string{"--enable-finetuning", "--predictions", at("answers.jsonl"), "--baseline-predictions", at("other-answers.jsonl")}, status: 3, conclusion: "failure", facts: clitest.FactsBegin + clitest.FactsFinetune + clitest.FactsEvaluation + clitest.FactsEnd,
+			phases: map[string]string{"finetune": clitest.MLflowFinished, "evaluation": clitest.MLflowFailed}, fault: "do not belong to the same rows",
 		},
 		"cancelled in the queue": {
 			args: []string{"--run-id", "queued", "--set", "fine_tuner.engine=trl"}, // nobody takes jobs of trl here

@@ -18,8 +18,8 @@ import (
 
 // The files that a flag names and no key of a specification.
 const (
-	FilePredictions = "predictions"
-	FileBaseline    = "baseline_predictions"
+	filePredictions = "predictions"
+	fileBaseline    = "baseline_predictions"
 )
 
 // localFiles finds the local files that flags and keys name, by the name of
@@ -114,9 +114,9 @@ func inputs(refs map[string]events.Reference) events.Inputs {
 	in := events.Inputs{Files: map[string]events.Reference{}}
 	for name, ref := range refs {
 		switch name {
-		case FilePredictions:
+		case filePredictions:
 			in.Predictions = &ref
-		case FileBaseline:
+		case fileBaseline:
 			in.BaselinePredictions = &ref
 		default:
 			in.Files[name] = ref

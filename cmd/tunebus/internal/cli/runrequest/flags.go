@@ -34,15 +34,21 @@ type phaseFlags struct{ skip, stopAfter, enable map[string]*bool }
 // phaseNames are the phases as the flags call them, in their order.
 func phaseNames() []string { return []string{"finetuning", "inference", "evaluation"} }
 
-// AddFlags adds the flags to a command, those of the original Python pipeline
-// among them.
-func (f *Flags) AddFlags(c *cobra.Command) {
+// AddSpecificationFlags adds the flags of a specification alone to a command.
+func (f *Flags) AddSpecificationFlags(c *cobra.Command) {
 	flags := c.Flags()
 	flags.StringArrayVarP(&f.Files, "config", "c", nil, "specification (TOML); several are merged in order")
 	flags.StringArrayVar(&f.sets, "set", nil, "section.key=value, on top of the files")
+}
+
+// AddFlags adds the flags to a command, those of the original Python pipeline
+// among them.
+func (f *Flags) AddFlags(c *cobra.Command) {
+	f.AddSpecificationFlags(c)
+	flags := c.Flags()
 	flags.StringVar(&f.runID, "run-id", "", "id of the run; default: a new one")
 	flags.StringArrayVar(&f.labels, "label", nil, "name=value, to find the run by")
-	flags.StringVar(&f.predictions, "predictions", "", "answers to evaluate (JSON lines with question, ground_truth and answer) instead of an inference")
+	flags.StringVar(&f.predictions, "predictions", "", "file of answers to evaluate: nothing is trained and nothing is answered")
 	flags.StringVar(&f.baseline, "baseline-predictions", "", "another model's answers to the same rows, to compare")
 	f.phases = phaseFlags{skip: map[string]*bool{}, stopAfter: map[string]*bool{}, enable: map[string]*bool{}}
 	for _, p := range phaseNames() {
@@ -61,7 +67,7 @@ func (f phaseFlags) assignments(c *cobra.Command) []string {
 		if c.Flags().Changed("enable-" + p) {
 			out = append(out, fmt.Sprintf("pipeline.enable_%s=%t", p, *f.enable[p]))
 		}
-		if *f.skip[p] {
+		if skip := f.skip[p]; skip != nil && *skip {
 			out = append(out, "pipeline.enable_"+p+"=false")
 		}
 		if stop := f.stopAfter[p]; stop != nil && *stop {

@@ -44,6 +44,7 @@ func (f *Flags) Request(c *cobra.Command) (Request, error) {
 	}
 	r := Request{Specification: s, Notes: src.notes(s), Again: f.rerunCommand(c)}
 	more := f.complete(&r, neededPaths(s), src.folders)
+	more = append(more, f.answersFaults(c.Context(), s, r.Files)...)
 	if f.Look != nil {
 		more = append(more, f.Look(c.Context(), s, r.Files)...)
 	}
@@ -97,7 +98,7 @@ func (f *Flags) complete(r *Request, paths []spec.Path, folders map[string]strin
 	var more structconf.Faults
 	r.Labels, more = f.readLabels()
 	faults = append(faults, more...)
-	answers := map[string]string{FilePredictions: f.predictions, FileBaseline: f.baseline}
+	answers := map[string]string{filePredictions: f.predictions, fileBaseline: f.baseline}
 	r.Files, more = localFiles(answers, paths, folders)
 	return append(faults, more...)
 }

@@ -46,6 +46,26 @@ func (c Checked) Locate(faults structconf.Faults) structconf.Faults {
 	return c.source.tree.Locate(nil, faults)
 }
 
+// Local returns the path on this machine that a key names with a value, and whether it
+// exists. A relative path starts in the folder of the file that sets the key.
+func (c Checked) Local(key, value string) (path string, exists bool) {
+	return localPath(spec.Path{Key: key, Value: value}, c.source.folders[key])
+}
+
+// Partial merges files and flags as [Flags.Specification] does, for a command that
+// does no phase: keys that a run would need may be missing, and no file is looked for.
+func (f *Flags) Partial(c *cobra.Command) (Checked, error) {
+	partial := *f
+	for _, key := range []string{"enable_finetuning", "enable_inference", "enable_evaluation"} {
+		partial.sets = append(partial.sets[:len(partial.sets):len(partial.sets)], "pipeline."+key+"=false")
+	}
+	s, src, faults, err := partial.specification(c)
+	if err == nil {
+		err = Faulty(faults)
+	}
+	return Checked{Specification: s, source: src}, err
+}
+
 // Specification merges files and flags and checks the result. The error is that of a
 // file that cannot be read or parsed.
 func (f *Flags) Specification(c *cobra.Command) (Checked, error) {
@@ -54,9 +74,10 @@ func (f *Flags) Specification(c *cobra.Command) (Checked, error) {
 		return Checked{}, err
 	}
 	out := Checked{Specification: s, Faults: faults, Notes: src.notes(s), source: src}
-	answers := map[string]string{FilePredictions: f.predictions, FileBaseline: f.baseline}
+	answers := map[string]string{filePredictions: f.predictions, fileBaseline: f.baseline}
 	files, more := localFiles(answers, neededPaths(s), src.folders)
 	out.Files = files
+	more = append(more, f.answersFaults(c.Context(), s, files)...)
 	out.Faults = append(out.Faults, src.tree.Locate(nil, more)...)
 	return out, nil
 }
@@ -67,7 +88,7 @@ func (s source) notes(specification events.Specification) structconf.Faults {
 }
 
 func (f *Flags) specification(c *cobra.Command) (events.Specification, source, structconf.Faults, error) {
-	src, faults, err := f.source(c)
+	src, faults, err := f.source(c, f.answersReplace()...)
 	if err != nil {
 		return events.Specification{}, src, nil, err
 	}
@@ -81,9 +102,9 @@ func (f *Flags) specification(c *cobra.Command) (events.Specification, source, s
 	return s, src, faults, nil
 }
 
-// source merges files and flags. If a file cannot be read or parsed, checking
+// source merges files, what follows from them, and flags. If a file cannot be read or parsed, checking
 // stops there: what the file says is not known.
-func (f *Flags) source(c *cobra.Command) (source, structconf.Faults, error) {
+func (f *Flags) source(c *cobra.Command, follows ...string) (source, structconf.Faults, error) {
 	src := source{folders: map[string]string{}}
 	faults, err := merge(&src.tree, f.Files)
 	if err != nil {
@@ -92,7 +113,7 @@ func (f *Flags) source(c *cobra.Command) (source, structconf.Faults, error) {
 	if len(faults) > 0 {
 		return src, nil, Faulty(faults)
 	}
-	faults = append(faults, assign(&src.tree, append(f.phases.assignments(c), f.sets...))...)
+	faults = append(faults, assign(&src.tree, slices.Concat(follows, f.phases.assignments(c), f.sets))...)
 	faults = append(faults, src.tree.Unknown(settings.Known())...)
 	for key, at := range src.tree.Positions {
 		if slices.Contains(f.Files, at.File) {

@@ -1,4 +1,6 @@
-package judge
+// Package response reads the responses of a judge's server: their size is bounded,
+// and one without success says whether the same call may succeed later.
+package response
 
 import (
 	"encoding/json"
@@ -20,24 +22,24 @@ const (
 	maxBody      = 32 << 20
 )
 
-// statusError is a response that is no success.
-type statusError struct {
-	status        int
-	code, message string        // as the server says it; may be empty
-	retryAfter    time.Duration // as the server asks; 0 if it does not
+// Error is a response that is no success.
+type Error struct {
+	Status        int
+	Code, Message string        // as the server says it; may be empty
+	RetryAfter    time.Duration // as the server asks, up to five minutes; 0 if it does not
 }
 
-func (e *statusError) Error() string {
-	text := strings.TrimSpace(fmt.Sprintf("%d %s", e.status, http.StatusText(e.status)))
-	if e.message != "" {
-		text += ": " + e.message
+func (e *Error) Error() string {
+	text := strings.TrimSpace(fmt.Sprintf("%d %s", e.Status, http.StatusText(e.Status)))
+	if e.Message != "" {
+		text += ": " + e.Message
 	}
 	return text
 }
 
-// checkStatus is a middleware that turns a response without success into a
-// [*statusError]. The library would lose the status where the body is no JSON.
-func checkStatus(req *http.Request, next option.MiddlewareNext) (*http.Response, error) {
+// Check is a middleware that turns a response without success into a
+// [*Error]. The library would lose the status where the body is no JSON.
+func Check(req *http.Request, next option.MiddlewareNext) (*http.Response, error) {
 	res, err := next(req)
 	if err != nil {
 		return res, err
@@ -54,8 +56,8 @@ func checkStatus(req *http.Request, next option.MiddlewareNext) (*http.Response,
 	if err != nil {
 		body = nil // the status says enough
 	}
-	e := &statusError{status: res.StatusCode, retryAfter: retryAfter(res.Header, time.Now())}
-	e.code, e.message = serverError(body)
+	e := &Error{Status: res.StatusCode, RetryAfter: retryAfter(res.Header, time.Now())}
+	e.Code, e.Message = serverError(body)
 	return nil, e
 }
 
@@ -127,28 +129,28 @@ var unsupported = regexp.MustCompile(`(?i)unsupported[ _](parameter|value)|not s
 	`does not support (the )?(parameter|temperature|max_tokens|n\b)|unrecognized request argument|unknown (parameter|field|argument)|` +
 	`extra inputs are not permitted|extra fields not permitted`)
 
-// refusal returns why a status is the answer to every call; empty if it is not.
-func (e *statusError) refusal() string {
-	switch s := e.status; {
+// Refusal returns why a status is the answer to every call; empty if it is not.
+func (e *Error) Refusal() string {
+	switch s := e.Status; {
 	case s == http.StatusUnauthorized || s == http.StatusForbidden:
 		return "the key is not accepted"
 	case s == http.StatusNotFound:
 		return "the model or the path of the address does not exist"
 	case s >= 300 && s < 400:
 		return "it redirects to another server, which does not get the key"
-	case s == http.StatusTooManyRequests && e.code == "insufficient_quota":
+	case s == http.StatusTooManyRequests && e.Code == "insufficient_quota":
 		return "its quota is used up"
-	case (s == http.StatusBadRequest || s == http.StatusUnprocessableEntity) && unsupported.MatchString(e.code+" "+e.message):
-		return "it does not support a parameter: " + e.message
+	case (s == http.StatusBadRequest || s == http.StatusUnprocessableEntity) && unsupported.MatchString(e.Code+" "+e.Message):
+		return "it does not support a parameter: " + e.Message
 	}
 	return ""
 }
 
-// again reports whether the same call may succeed later.
-func (e *statusError) again() bool {
-	switch e.status {
+// Again reports whether the same call may succeed later.
+func (e *Error) Again() bool {
+	switch e.Status {
 	case http.StatusRequestTimeout, http.StatusConflict, http.StatusTooEarly, http.StatusTooManyRequests:
 		return true
 	}
-	return e.status >= http.StatusInternalServerError
+	return e.Status >= http.StatusInternalServerError
 }

@@ -1,0 +1,70 @@
+package runrequest
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/prediction"
+	"github.com/tunebus/tunebus/pipeline/structconf"
+	"github.com/tunebus/tunebus/services/evaluation"
+)
+
+// answersReplace are the assignments that follow from a file of answers: they are
+// there already, so nothing is trained and nothing is answered. What a flag says
+// comes after them; what a file says, which is written for whole runs, does not.
+func (f *Flags) answersReplace() []string {
+	if f.predictions == "" {
+		return nil
+	}
+	return []string{"pipeline.enable_finetuning=false", "pipeline.enable_inference=false"}
+}
+
+// answersFaults reads the files of answers that flags name once, so that their
+// faults are known before they are uploaded.
+func (f *Flags) answersFaults(ctx context.Context, s events.Specification, files map[string]string) structconf.Faults {
+	var faults structconf.Faults
+	add := func(flag, message string) {
+		faults = append(faults, structconf.Fault{Key: "--" + flag, Message: message})
+	}
+	if f.predictions != "" && s.Pipeline.EnableInference {
+		add("predictions", "takes the place of inference, which is enabled as well; leave one of them out")
+	}
+	if f.predictions == "" && f.baseline != "" && !s.Pipeline.EnableInference {
+		add("baseline-predictions", "needs --predictions, the answers that are compared with them")
+	}
+	if !s.Pipeline.EnableEvaluation || s.Pipeline.StopAfterFinetuning || s.Pipeline.StopAfterInference {
+		return faults
+	}
+	for _, of := range []struct{ flag, name, path string }{
+		{"predictions", filePredictions, f.predictions}, {"baseline-predictions", fileBaseline, f.baseline},
+	} {
+		path, ok := files[of.name]
+		if !ok || of.path == "" {
+			continue
+		}
+		_, err := prediction.Open(ctx, evaluation.AnswersSource(s, path, of.path))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // it is a fault already
+		}
+		for _, one := range each(err) {
+			add(of.flag, one.Error())
+		}
+	}
+	return faults
+}
+
+// each are the errors that were joined to one.
+func each(err error) []error {
+	if err == nil {
+		return nil
+	}
+	if joined, ok := errors.AsType[interface {
+		error
+		Unwrap() []error
+	}](err); ok {
+		return joined.Unwrap()
+	}
+	return []error{err}
+}
