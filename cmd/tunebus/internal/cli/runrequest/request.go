@@ -44,7 +44,9 @@ func (f *Flags) Request(c *cobra.Command) (Request, error) {
 	}
 	r := Request{Specification: s, Notes: src.notes(s), Again: f.rerunCommand(c)}
 	faults = append(faults, f.complete(&r, neededPaths(s), src.folders)...)
-	return r, Faulty(append(faults, f.answersFaults(c.Context(), s, r.Files)...))
+	more, notes := f.checkAnswers(c.Context(), s, r.Files)
+	r.Notes = append(r.Notes, notes...)
+	return r, Faulty(append(faults, more...))
 }
 
 // Rerun reads and checks what a person says about a run that repeats another
