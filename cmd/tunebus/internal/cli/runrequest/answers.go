@@ -3,6 +3,7 @@ package runrequest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 
 	"github.com/tunebus/tunebus/events"
@@ -21,10 +22,10 @@ func (f *Flags) answersReplace() []string {
 	return []string{"pipeline.enable_finetuning=false", "pipeline.enable_inference=false"}
 }
 
-// answersFaults reads the files of answers that flags name once, so that their
-// faults are known before they are uploaded.
-func (f *Flags) answersFaults(ctx context.Context, s events.Specification, files map[string]string) structconf.Faults {
-	var faults structconf.Faults
+// checkAnswers reads the files of answers that flags name once, so that their
+// faults are known before they are uploaded. A note warns where more than a tenth of
+// the rows cannot be scored.
+func (f *Flags) checkAnswers(ctx context.Context, s events.Specification, files map[string]string) (faults, notes structconf.Faults) {
 	add := func(flag, message string) {
 		faults = append(faults, structconf.Fault{Key: "--" + flag, Message: message})
 	}
@@ -35,7 +36,7 @@ func (f *Flags) answersFaults(ctx context.Context, s events.Specification, files
 		add("baseline-predictions", "needs --predictions, the answers that are compared with them")
 	}
 	if !s.Pipeline.EnableEvaluation || s.Pipeline.StopAfterFinetuning || s.Pipeline.StopAfterInference {
-		return faults
+		return faults, nil
 	}
 	for _, of := range []struct{ flag, name, path string }{
 		{"predictions", filePredictions, f.predictions}, {"baseline-predictions", fileBaseline, f.baseline},
@@ -44,7 +45,13 @@ func (f *Flags) answersFaults(ctx context.Context, s events.Specification, files
 		if !ok || of.path == "" {
 			continue
 		}
-		_, err := prediction.Open(ctx, evaluation.AnswersSource(s, path, of.path))
+		answers, err := prediction.Open(ctx, evaluation.AnswersSource(s, path, of.path))
+		if err == nil {
+			if n := answers.Counts(); 10*(n.NoGroundTruth+n.NoAnswer) > n.Rows {
+				notes = append(notes, structconf.Fault{Key: "--" + of.flag, Message: fmt.Sprintf(
+					"warning: %s: of %d rows %d have no ground truth and %d have no answer", of.path, n.Rows, n.NoGroundTruth, n.NoAnswer)})
+			}
+		}
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // it is a fault already
 		}
@@ -52,7 +59,7 @@ func (f *Flags) answersFaults(ctx context.Context, s events.Specification, files
 			add(of.flag, one.Error())
 		}
 	}
-	return faults
+	return faults, notes
 }
 
 // each are the errors that were joined to one.
