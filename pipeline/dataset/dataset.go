@@ -4,50 +4,27 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"iter"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/dataset/images"
+	"github.com/tunebus/tunebus/pipeline/dataset/reader"
+	"github.com/tunebus/tunebus/pipeline/dataset/row"
+	"github.com/tunebus/tunebus/pipeline/dataset/shape"
+	"github.com/tunebus/tunebus/pipeline/dataset/source"
 )
-
-// Source is a place to read data from.
-type Source struct {
-	// Path is a file or a folder.
-	Path string
-	// Split is the split to read if the file names of a folder show several
-	// splits. If they show one or none, Split has no effect. Empty means no
-	// particular split.
-	Split Split
-}
-
-// Columns are the names of the columns to read.
-type Columns struct {
-	// Question is required.
-	Question string
-	// Answer is the reference answer; empty if it is not needed.
-	Answer string
-	// System is the system prompt of each row; empty if there is none.
-	System string
-	// SystemOverride is the system prompt of all rows. If it is not empty,
-	// System has no effect.
-	SystemOverride string
-	// Extra are columns for [Row.Fields]. They do not have to exist.
-	Extra []string
-}
-
-// Row is one question of a data set.
-type Row struct {
-	Index    int // from 0, over all files
-	Question string
-	Answer   string
-	System   string
-	// Fields are the values of [Columns.Extra] that the row has; nil if none.
-	Fields map[string]string
-}
 
 // Info describes a data set.
 type Info struct {
-	Rows int
+	// Shape is what the data set was read as.
+	Shape shape.Shape
+	// Counts are the rows, with those that are left out.
+	Counts Counts
 	// SHA256 identifies the content, in hexadecimal: the digest of a single
 	// file, or the digest of the output of sha256sum for several files (digest,
 	// two spaces, name relative to the folder, line feed).
@@ -55,91 +32,169 @@ type Info struct {
 	Bytes   int64    // of all files, as stored
 	Files   []string // relative to the folder, with "/"; sorted
 	Columns []string // of all files, in the order in which they occur
-	Format  Format
+	Format  reader.Format
+	// Config and Split are those that were read; empty if there are none.
+	Config string
+	Split  source.Split
+	// Notes say what was chosen and what was left out, for the person. Warnings are
+	// the notes about more than a tenth of the rows. Both begin with the key that
+	// names the data set.
+	Notes, Warnings []string
 }
 
 // Event returns the description of the data set for events. key is the key of the
 // specification that named the data set.
 func (i Info) Event(key string) events.Dataset {
-	return events.Dataset{Key: key, SHA256: i.SHA256, Size: i.Bytes, Rows: int64(i.Rows)}
+	return events.Dataset{Key: key, SHA256: i.SHA256, Size: i.Bytes, Rows: i.Counts.Rows}
 }
 
 // Dataset is a data set that can be read to its end. It has no open files and no
 // rows in memory, and may be used concurrently.
 type Dataset struct {
-	files   []file
-	columns Columns
-	want    []string // the columns to read, see wantedColumns
-	info    Info
+	files     []file
+	want      Want
+	section   string // of the keys: fine_tuner
+	converter *shape.Converter
+	tally     tally
+	info      Info
 }
 
-// Open finds the files and reads them once to the end. The errors are [ErrEmpty], [ErrUnknownFormat], [*MissingColumnError],
-// [*MissingSplitError], [*RowError] and those of the file system.
-func Open(ctx context.Context, src Source, columns Columns) (*Dataset, error) {
-	d, err := open(ctx, src, columns)
-	if err != nil {
-		return nil, fmt.Errorf("open data set %s: %w", src.Path, err)
+// Open finds the files, recognises their shape, and reads them once to the end, so
+// that an error in the last row is known before work starts on the first. Errors
+// name the file as the person knows it. Among them are [ErrEmpty],
+// [reader.ErrUnknownFormat], [*shape.NoShapeError], [*layout.MissingSplitError],
+// [*layout.MissingConfigError] and [*reader.Error].
+func Open(ctx context.Context, src source.Source, want Want) (*Dataset, error) {
+	if src.Name == "" {
+		src.Name = src.Path
 	}
-	return d, nil
-}
-
-func open(ctx context.Context, src Source, columns Columns) (*Dataset, error) {
-	if columns.Question == "" {
-		return nil, errors.New("no question column is named")
-	}
-	if columns.SystemOverride != "" {
-		columns.System = ""
-	}
-	files, err := findSource(src)
+	section, _, _ := strings.Cut(src.Key, ".")
+	files, choice, err := findSource(src)
 	if err != nil {
 		return nil, err
 	}
-	d := &Dataset{files: files, columns: columns, want: wantedColumns(columns)}
-	d.info.Format = files[0].format
+	d := &Dataset{files: files, want: want, section: section}
+	d.info = Info{Format: files[0].format, Config: choice.Config, Split: choice.Split}
+	shapeNotes, err := d.recognise(ctx)
+	if err != nil {
+		return nil, err
+	}
 	for _, f := range files {
 		if err := d.inspect(ctx, f); err != nil {
 			return nil, err
 		}
 	}
-	if d.info.Rows == 0 {
-		return nil, ErrEmpty
+	d.info.Shape, d.info.Counts = d.converter.Shape, d.tally.Counts
+	if err := d.tally.fault(d.converter.Shape, want.Columns, section); err != nil {
+		return nil, fmt.Errorf("%s: %w", src.Name, err)
 	}
 	d.info.SHA256, d.info.Bytes, err = digest(ctx, files)
 	if err != nil {
 		return nil, err
 	}
+	notes, warnings := d.tally.report(d.converter.Shape, want.Columns, section)
+	d.info.Notes = prefixed(src.Key, slices.Concat(choice.Notes, shapeNotes, notes))
+	d.info.Warnings = prefixed(src.Key, warnings)
 	return d, nil
 }
 
-// inspect reads a file to its end. If a column is missing, it returns that, and
-// not the error in the first row that is a consequence of it.
-func (d *Dataset) inspect(ctx context.Context, f file) error {
-	var firstErr error
-	rows := 0
-	have, err := f.read(ctx, d.want, func(line int, values []value) error {
-		rows++
-		if firstErr == nil && !values[0].present {
-			firstErr = &RowError{File: f.path, Line: line, Err: fmt.Errorf("column %q has no value", d.columns.Question)}
+// prefixed puts the key in front of notes.
+func prefixed(key string, notes []string) []string {
+	for i, n := range notes {
+		if key != "" {
+			notes[i] = key + ": " + n
 		}
+	}
+	return notes
+}
+
+// recognise reads records until the shape of the data set is known.
+func (d *Dataset) recognise(ctx context.Context) (notes []string, err error) {
+	var survey shape.Survey
+	for {
+		if err := d.surveyFiles(ctx, &survey); err != nil {
+			return nil, err
+		}
+		if len(survey.Columns()) == 0 {
+			return nil, fmt.Errorf("%s: %w", d.files[0].shown, ErrEmpty)
+		}
+		d.converter, notes, err = survey.Recognise(d.want.options(d.section))
+		if err == nil {
+			return notes, nil
+		}
+		_, unknown := errors.AsType[*shape.NoShapeError](err)
+		if !unknown || !survey.IsFinished() {
+			return nil, fmt.Errorf("%s: %w", d.files[0].shown, err)
+		}
+		survey = shape.Survey{Whole: true}
+	}
+}
+
+// surveyFiles shows files to a survey, until that has seen enough.
+func (d *Dataset) surveyFiles(ctx context.Context, survey *shape.Survey) error {
+	for _, f := range d.files {
+		if err := d.survey(ctx, f, survey); err != nil {
+			return err
+		}
+		if survey.IsFinished() {
+			return nil
+		}
+	}
+	return nil
+}
+
+// survey shows the records of a file to a survey, until that has seen enough.
+func (d *Dataset) survey(ctx context.Context, f file, survey *shape.Survey) (err error) {
+	r, err := d.open(ctx, f)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	survey.Add(r.Columns())
+	for !survey.IsFinished() {
+		record, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		survey.Record(record)
+	}
+	return nil
+}
+
+func (d *Dataset) open(ctx context.Context, f file) (*reader.File, error) {
+	options := reader.Options{Name: f.shown, Encoding: d.want.Encoding}
+	if d.section != "" {
+		options.EncodingKey = d.section + ".data_encoding"
+	}
+	r, err := reader.Open(ctx, f.path, options)
+	if _, isPath := errors.AsType[*fs.PathError](err); isPath {
+		err = withoutPath(f.shown, err)
+	}
+	return r, err
+}
+
+// inspect reads a file to its end.
+func (d *Dataset) inspect(ctx context.Context, f file) error {
+	before := d.tally.Read
+	find := images.Folder{Dir: filepath.Dir(f.path), Verify: true}
+	columns, err := d.read(ctx, f, find, &d.tally.Read, func(r row.Row, lack shape.Lack) error {
+		d.tally.add(r, lack, d.want.Use)
 		return nil
 	})
 	if err != nil {
 		return err
 	}
 	// A file without rows may have no columns. The other files may have rows.
-	if rows > 0 {
-		for _, column := range []string{d.columns.Question, d.columns.Answer, d.columns.System} {
-			if column != "" && !slices.Contains(have, column) {
-				return &MissingColumnError{File: f.path, Column: column, Have: have}
-			}
+	if d.tally.Read > before {
+		if err := d.converter.Check(columns); err != nil {
+			return fmt.Errorf("%s: %w", f.shown, err)
 		}
 	}
-	if firstErr != nil {
-		return firstErr
-	}
-	d.info.Rows += rows
 	d.info.Files = append(d.info.Files, f.name)
-	for _, column := range have {
+	for _, column := range columns {
 		if !slices.Contains(d.info.Columns, column) {
 			d.info.Columns = append(d.info.Columns, column)
 		}
@@ -147,17 +202,11 @@ func (d *Dataset) inspect(ctx context.Context, f file) error {
 	return nil
 }
 
-// wantedColumns returns question, answer, system and the extra columns, in this
-// order.
-func wantedColumns(c Columns) []string {
-	return append([]string{c.Question, c.Answer, c.System}, c.Extra...)
-}
-
 // Info describes the data set at the time of [Open].
 func (d *Dataset) Info() Info {
 	info := d.info
-	info.Files = slices.Clone(info.Files)
-	info.Columns = slices.Clone(info.Columns)
+	info.Files, info.Columns = slices.Clone(info.Files), slices.Clone(info.Columns)
+	info.Notes, info.Warnings = slices.Clone(info.Notes), slices.Clone(info.Warnings)
 	return info
 }
 
@@ -166,45 +215,28 @@ var errStop = errors.New("no more rows are wanted")
 
 // Rows iterates over the rows, each time from the first one. It stops after the
 // first error, which is that of ctx if ctx is cancelled.
-func (d *Dataset) Rows(ctx context.Context) iter.Seq2[Row, error] {
-	return func(yield func(Row, error) bool) {
-		index := 0
+func (d *Dataset) Rows(ctx context.Context) iter.Seq2[row.Row, error] {
+	return func(yield func(row.Row, error) bool) {
+		position := int64(0)
 		for _, f := range d.files {
-			_, err := f.read(ctx, d.want, func(line int, values []value) error {
-				if !values[0].present {
-					return &RowError{File: f.path, Line: line, Err: fmt.Errorf("column %q has no value", d.columns.Question)}
+			find := images.Folder{Dir: filepath.Dir(f.path)}
+			_, err := d.read(ctx, f, find, &position, func(r row.Row, lack shape.Lack) error {
+				position++
+				if lack == shape.Answer || lack == shape.Question {
+					return nil
 				}
-				if !yield(d.row(index, values), nil) {
+				if !yield(r, nil) {
 					return errStop
 				}
-				index++
 				return nil
 			})
 			if errors.Is(err, errStop) {
 				return
 			}
 			if err != nil {
-				yield(Row{}, fmt.Errorf("read data set: %w", err))
+				yield(row.Row{}, err)
 				return
 			}
 		}
 	}
-}
-
-func (d *Dataset) row(index int, values []value) Row {
-	row := Row{Index: index, Question: values[0].text, Answer: values[1].text, System: values[2].text}
-	if d.columns.SystemOverride != "" {
-		row.System = d.columns.SystemOverride
-	}
-	for i, column := range d.columns.Extra {
-		v := values[3+i]
-		if !v.present {
-			continue
-		}
-		if row.Fields == nil {
-			row.Fields = make(map[string]string, len(d.columns.Extra))
-		}
-		row.Fields[column] = v.text
-	}
-	return row
 }

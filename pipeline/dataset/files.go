@@ -9,63 +9,121 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/tunebus/tunebus/pipeline/dataset/layout"
+	"github.com/tunebus/tunebus/pipeline/dataset/reader"
+	"github.com/tunebus/tunebus/pipeline/dataset/source"
 	"github.com/tunebus/tunebus/pipeline/huggingface"
 	"github.com/tunebus/tunebus/pipeline/progress"
 )
 
 // file is one file of a data set.
 type file struct {
-	path   string // to open
-	name   string // relative to the folder, with "/"
-	format Format
+	path string // to open
+	// name is relative to the folder, with "/"; for a single file that of the file.
+	name string
+	// shown is the file as the person knows it.
+	shown  string
+	format reader.Format
 }
 
 // findSource returns the files of a source.
-func findSource(src Source) ([]file, error) {
+func findSource(src source.Source) ([]file, layout.Choice, error) {
 	info, err := os.Stat(src.Path)
 	if err != nil {
-		return nil, err
+		return nil, layout.Choice{}, withoutPath(src.Name, err)
 	}
-	if !info.IsDir() {
-		format, ok := formatOf(info.Name())
-		if !ok {
-			return nil, ErrUnknownFormat
-		}
-		return []file{{path: src.Path, name: info.Name(), format: format}}, nil
+	if info.IsDir() {
+		return findInFolder(src)
 	}
-	files, err := findFiles(src.Path)
-	if err != nil {
-		return nil, err
+	place, _ := source.Parse(src.Name)
+	format, ok := reader.FormatOf(src.Path)
+	switch {
+	case !ok:
+		return nil, layout.Choice{}, fmt.Errorf("%s: %w", src.Name, reader.ErrUnknownFormat)
+	case !src.Selection.IsZero():
+		return nil, layout.Choice{}, fmt.Errorf("%s: a file has neither configurations nor splits; leave %q out", src.Name, src.Selection)
 	}
-	if len(files) == 0 {
-		return nil, fmt.Errorf("%w: no file in the folder is of a format that can be read", ErrEmpty)
+	var notes []string
+	if src.SharedWith != "" {
+		notes = append(notes, fmt.Sprintf("%s names the same file", src.SharedWith))
 	}
-	files, err = chooseSplit(src, files)
-	if err != nil {
-		return nil, err
-	}
-	for _, f := range files[1:] {
-		if f.format != files[0].format {
-			return nil, fmt.Errorf("the folder mixes formats: %s and %s", files[0].name, f.name)
-		}
-	}
-	return files, nil
+	f := file{path: src.Path, name: path.Base(filepath.ToSlash(place)), shown: place, format: format}
+	return []file{f}, layout.Choice{Notes: notes}, nil
 }
 
-// findFiles returns the data files of a folder and its subfolders, sorted by name.
-// It follows links to files, because the cache of the Hub's own client consists
-// of them.
-func findFiles(dir string) ([]file, error) {
-	dir, err := filepath.EvalSymlinks(dir)
+// findInFolder returns the files of the configuration and the split of a folder
+// that a source means.
+func findInFolder(src source.Source) ([]file, layout.Choice, error) {
+	dir, err := filepath.EvalSymlinks(src.Path)
+	if err != nil {
+		return nil, layout.Choice{}, withoutPath(src.Name, err)
+	}
+	names, err := findFiles(dir)
+	if err != nil {
+		return nil, layout.Choice{}, withoutPath(src.Name, err)
+	}
+	if len(names) == 0 {
+		return nil, layout.Choice{}, fmt.Errorf("%s: %w: no file in the folder is of a format that can be read", src.Name, ErrEmpty)
+	}
+	card, err := readCard(dir)
+	if err != nil {
+		return nil, layout.Choice{}, withoutPath(src.Name, err)
+	}
+	l, err := layout.Of(names, card)
+	if err != nil {
+		return nil, layout.Choice{}, fmt.Errorf("%s: %w", src.Name, err)
+	}
+	choice, err := l.Choose(src)
+	if err != nil {
+		return nil, layout.Choice{}, err
+	}
+	place, _ := source.Parse(src.Name)
+	var files []file
+	for _, name := range choice.Files {
+		format, _ := reader.FormatOf(name)
+		if len(files) > 0 && format != files[0].format {
+			return nil, layout.Choice{}, fmt.Errorf("%s: the folder mixes formats: %s and %s", src.Name, files[0].name, name)
+		}
+		files = append(files, file{
+			path: filepath.Join(dir, filepath.FromSlash(name)), name: name, shown: strings.TrimSuffix(place, "/") + "/" + name, format: format,
+		})
+	}
+	return files, choice, nil
+}
+
+// readCard returns the card of a folder; nil if it has none, or one that is too
+// large to be one.
+func readCard(dir string) ([]byte, error) {
+	f, err := os.Open(filepath.Join(dir, layout.CardName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}
-	var files []file
-	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, layout.MaxCard))
+}
+
+// withoutPath is an error with the name that the person knows, not the path here.
+func withoutPath(name string, err error) error {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return fmt.Errorf("%s: %w", name, e.Err)
+	}
+	return fmt.Errorf("%s: %w", name, err)
+}
+
+// findFiles returns the names of the data files of a folder and its subfolders,
+// sorted. It follows links to files, because the cache of the Hub's own client
+// consists of them.
+func findFiles(dir string) ([]string, error) {
+	var names []string
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -75,7 +133,7 @@ func findFiles(dir string) ([]file, error) {
 			}
 			return nil
 		}
-		format, ok := formatOf(d.Name())
+		_, ok := reader.FormatOf(d.Name())
 		if d.IsDir() || !ok || huggingface.IsDatasetMetadata(d.Name()) {
 			return nil
 		}
@@ -90,11 +148,11 @@ func findFiles(dir string) ([]file, error) {
 		if err != nil {
 			return err
 		}
-		files = append(files, file{path: path, name: filepath.ToSlash(rel), format: format})
+		names = append(names, filepath.ToSlash(rel))
 		return nil
 	})
-	slices.SortFunc(files, func(a, b file) int { return strings.Compare(a.name, b.name) })
-	return files, err
+	slices.Sort(names)
+	return names, err
 }
 
 // digest returns the digest of files (see [Info.SHA256]) and their size.
@@ -103,7 +161,7 @@ func digest(ctx context.Context, files []file) (sum string, size int64, err erro
 	for _, f := range files {
 		one, n, err := digestFile(ctx, f.path)
 		if err != nil {
-			return "", 0, err
+			return "", 0, withoutPath(f.shown, err)
 		}
 		size += n
 		if len(files) == 1 {

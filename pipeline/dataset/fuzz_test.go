@@ -1,54 +1,66 @@
-package dataset
+package dataset_test
 
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+
+	"github.com/tunebus/tunebus/pipeline/dataset"
+	"github.com/tunebus/tunebus/pipeline/dataset/shape"
+	"github.com/tunebus/tunebus/pipeline/dataset/source"
 )
 
-// FuzzOpen: opening any file ends with an error, or with rows that can be read,
-// as many as Info says.
+// FuzzOpen: opening any rows ends with an error that names the file, or with rows
+// that can be read, as many as the counts say.
 func FuzzOpen(f *testing.F) {
-	formats := []Format{JSONL, JSON, CSV, TSV, Parquet, XLSX}
-	add := func(format Format, body string) {
-		for i, known := range formats {
-			if known == format {
-				f.Add(uint8(i), []byte(body))
-			}
-		}
+	cases, err := filepath.Glob("testdata/cases/*/train.json*")
+	if err != nil || len(cases) == 0 {
+		f.Fatalf("%q, %v", cases, err)
 	}
-	add(JSONL, jsonRows)
-	add(JSONL, "{\"question\":1}\n\n[]")
-	add(JSON, `[{"question":"a","answer":{"b":[1]}},{"question":null}]`)
-	add(JSON, `{"version":1,"data":[{"question":"a"}],"rest":[]}`)
-	add(JSON, `{"question":"a"}{"question":"b"}`)
-	add(JSON, `{"data":[1,2],"question":"a"}`)
-	add(CSV, csvText(","))
-	add(CSV, "question,question\na,b")
-	add(TSV, csvText("\t"))
-	add(Parquet, parquetBytes(f, 2))
-	add(XLSX, xlsxBytes(f))
-	f.Fuzz(func(t *testing.T, format uint8, body []byte) {
-		path := filepath.Join(t.TempDir(), "data."+string(formats[int(format)%len(formats)]))
+	for _, path := range cases {
+		body, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(body, uint8(0))
+	}
+	f.Add([]byte(`{"conversations":[{"from":"function_call","value":"[{\"name\":\"f\"}]"}],"tools":"[1]"}`), uint8(3))
+	f.Add([]byte(`{"messages":[{"role":"user","content":[{"type":"image"},"text"]}],"images":[{"path":"x"}]}`), uint8(7))
+	f.Add([]byte(`{"instruction":"i","output":["a","b"],"history":[["q","a"]]}`), uint8(8))
+	f.Fuzz(func(t *testing.T, body []byte, how uint8) {
+		path := filepath.Join(t.TempDir(), "data.jsonl")
 		if err := os.WriteFile(path, body, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		d, err := Open(t.Context(), Source{Path: path}, Columns{Question: "question", Extra: []string{"answer"}})
+		names := shape.Names()
+		want := dataset.Want{
+			Use: dataset.Training, Shape: shape.Shape(names[int(how)%len(names)]),
+			Columns: dataset.Columns{Question: "question", Answer: "answer"}, Sees: how&16 > 0, Prefers: how&32 > 0,
+		}
+		if how&64 > 0 {
+			want.Use = dataset.Testing
+		}
+		d, err := dataset.Open(t.Context(), source.Source{Path: path, Name: "mine.jsonl"}, want)
 		if err != nil {
+			if !strings.Contains(err.Error(), "mine.jsonl") {
+				t.Errorf("%q names no file", err)
+			}
 			return
 		}
-		rows := 0
-		for row, err := range d.Rows(t.Context()) {
+		rows := int64(0)
+		for r, err := range d.Rows(t.Context()) {
 			if err != nil {
 				t.Fatalf("an opened data set cannot be read: %v", err)
 			}
-			if row.Index != rows {
-				t.Fatalf("row %d has index %d", rows, row.Index)
+			if want.Use == dataset.Training && !r.IsText() && len(r.Messages) < 2 {
+				t.Errorf("a row with nothing to learn: %s", render(r))
 			}
+			_ = r.Digest() + r.Question() + r.System()
 			rows++
 		}
-		if rows != d.Info().Rows {
-			t.Errorf("%d rows were read, Info says %d", rows, d.Info().Rows)
+		if rows != d.Info().Counts.Rows {
+			t.Errorf("%d rows were read, the counts say %d", rows, d.Info().Counts.Rows)
 		}
 	})
 }

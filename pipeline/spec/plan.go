@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/dataset/source"
 )
 
 // Plan returns the enabled phases in order, up to the phase to stop after, each with
@@ -62,6 +63,19 @@ type Path struct {
 	Phase events.Phase
 }
 
+// IsData reports whether the key names a data set, and no model.
+func (p Path) IsData() bool { return strings.HasSuffix(p.Key, "_data_id") }
+
+// Place is the value without the configuration and the split that a data key may
+// name behind it.
+func (p Path) Place() string {
+	if !p.IsData() {
+		return p.Value
+	}
+	place, _ := source.Parse(p.Value)
+	return place
+}
+
 // Paths returns the keys that may name files and are not empty.
 func Paths(s events.Specification) []Path {
 	all := []Path{
@@ -83,14 +97,12 @@ func Paths(s events.Specification) []Path {
 	return out
 }
 
-var (
-	hubID    = regexp.MustCompile(`^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[A-Za-z0-9][\w./-]*)?$`)
-	dataFile = regexp.MustCompile(`(?i)\.((jsonl|ndjson|json|csv|tsv)(\.gz)?|parquet|xlsx)$`)
-)
+var hubID = regexp.MustCompile(`^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[A-Za-z0-9][\w./-]*)?$`)
 
 // IsHubID reports whether an id has the form owner/name or owner/name@revision of
 // the Hugging Face Hub, and is not the name of a data file. If a file or folder of
-// that name exists, it has priority over the Hub.
+// that name exists, it has priority over the Hub. Of a data key it is [Path.Place]
+// that has this form.
 func IsHubID(id string) bool {
-	return hubID.MatchString(id) && !strings.Contains(id, "..") && !dataFile.MatchString(id)
+	return hubID.MatchString(id) && !strings.Contains(id, "..") && !source.IsDataFile(id)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/tunebus/tunebus/llm"
 	"github.com/tunebus/tunebus/llm/token"
 	"github.com/tunebus/tunebus/pipeline/dataset"
+	"github.com/tunebus/tunebus/pipeline/dataset/row"
 	"github.com/tunebus/tunebus/pipeline/engine"
 )
 
@@ -30,28 +31,31 @@ func prepare(ctx context.Context, job *engine.Job, base string) (trainingData, e
 	if err != nil {
 		return d, engine.Permanent("bad_model", err)
 	}
-	d.training, d.notes, err = d.read(ctx, job, tok, "fine_tuner.training_data_id", s.TrainingDataID, dataset.Train)
+	d.training, d.notes, err = d.read(ctx, job, tok, "fine_tuner.training_data_id", s.TrainingDataID)
 	if err != nil || s.ValidationDataID == "" {
 		return d, err
 	}
-	d.validation, _, err = d.read(ctx, job, tok, "fine_tuner.validation_data_id", s.ValidationDataID, dataset.Validation)
+	d.validation, _, err = d.read(ctx, job, tok, "fine_tuner.validation_data_id", s.ValidationDataID)
 	return d, err
 }
 
 // read reads the data set that a key names, and records which one it is.
 func (d *trainingData) read(
-	ctx context.Context, job *engine.Job, tok *token.Tokenizer, key, id string, split dataset.Split,
+	ctx context.Context, job *engine.Job, tok *token.Tokenizer, key, id string,
 ) ([]llm.Example, []string, error) {
 	s := job.Request.Specification.FineTuner
-	path, err := job.Dataset(ctx, key, id)
+	src, err := job.Dataset(ctx, key, id)
 	if err != nil {
 		return nil, nil, err
 	}
-	set, err := dataset.Open(ctx, dataset.Source{Path: path, Split: split}, dataset.Columns{
-		Question:       s.QuestionColumn,
-		Answer:         s.GroundTruthColumn,
-		System:         s.SystemPromptColumn,
-		SystemOverride: s.SystemPromptOverrideText,
+	set, err := dataset.Open(ctx, src, dataset.Want{
+		Use: dataset.Training,
+		Columns: dataset.Columns{
+			Question:       s.QuestionColumn,
+			Answer:         s.GroundTruthColumn,
+			System:         s.SystemPromptColumn,
+			SystemOverride: s.SystemPromptOverrideText,
+		},
 	})
 	if err != nil {
 		return nil, nil, engine.Permanent("bad_dataset", fmt.Errorf("%s: %w", key, err))
@@ -59,13 +63,13 @@ func (d *trainingData) read(
 	d.datasets = append(d.datasets, set.Info().Event(key))
 	var examples []llm.Example
 	var notes []string
-	for row, err := range set.Rows(ctx) {
+	for r, err := range set.Rows(ctx) {
 		if err != nil {
 			return nil, nil, engine.Permanent("bad_dataset", fmt.Errorf("%s: %w", key, err))
 		}
-		ids, counts, rowNotes, err := tok.Example(messages(row), s.QuestionPart, s.AnswerPart, s.TrainOnResponsesOnly, s.MaxSequenceLength)
+		ids, counts, rowNotes, err := tok.Example(messages(r), s.QuestionPart, s.AnswerPart, s.TrainOnResponsesOnly, s.MaxSequenceLength)
 		if err != nil {
-			return nil, nil, engine.Permanent("bad_markers", fmt.Errorf("%s: row %d: %w", key, row.Index, err))
+			return nil, nil, engine.Permanent("bad_markers", fmt.Errorf("%s: row %d: %w", key, r.Place.Position, err))
 		}
 		for _, n := range rowNotes {
 			if !slices.Contains(notes, n) {
@@ -89,12 +93,11 @@ func endOf(ctx context.Context) error {
 	return nil
 }
 
-func messages(row dataset.Row) []token.Message {
+func messages(r row.Row) []token.Message {
 	var m []token.Message
-	if row.System != "" {
-		m = append(m, token.Message{Role: "system", Content: row.System})
+	for _, message := range r.Messages {
+		text, _ := message.Text()
+		m = append(m, token.Message{Role: message.Role(), Content: text})
 	}
-	return append(m,
-		token.Message{Role: "user", Content: row.Question},
-		token.Message{Role: "assistant", Content: row.Answer})
+	return m
 }

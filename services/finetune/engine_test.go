@@ -209,7 +209,7 @@ func TestEngineFaults(t *testing.T) {
 		"a missing column":        {func(f *events.FineTuner) { f.TrainingDataID = "columns.jsonl" }, "bad_dataset", []string{"fine_tuner.training_data_id", `"question"`, `"prompt", "reply"`}},
 		"validation without one":  {func(f *events.FineTuner) { f.ValidationDataID = "columns.jsonl" }, "bad_dataset", []string{"fine_tuner.validation_data_id", `"question"`}},
 		"no rows":                 {func(f *events.FineTuner) { f.TrainingDataID = "empty.jsonl" }, "bad_dataset", []string{"fine_tuner.training_data_id", "empty"}},
-		"a broken row":            {func(f *events.FineTuner) { f.TrainingDataID = "broken.jsonl" }, "bad_dataset", []string{"broken.jsonl:2"}},
+		"a broken row":            {func(f *events.FineTuner) { f.TrainingDataID = "broken.jsonl" }, "bad_dataset", []string{"broken.jsonl, line 2"}},
 		"no such file":            {func(f *events.FineTuner) { f.TrainingDataID = "nothing.jsonl" }, "missing_input", []string{"fine_tuner.training_data_id", "nothing.jsonl"}},
 		"a model of a family":     {func(f *events.FineTuner) { f.BaseModelID = "mamba" }, "bad_model", []string{`"mamba"`, "llama, qwen2 and qwen3"}},
 		"a truncated model":       {func(f *events.FineTuner) { f.BaseModelID = "cut" }, "bad_model", []string{"model.safetensors", "truncated"}},

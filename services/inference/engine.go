@@ -10,7 +10,7 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/llm"
 	"github.com/tunebus/tunebus/llm/token"
-	"github.com/tunebus/tunebus/pipeline/dataset"
+	"github.com/tunebus/tunebus/pipeline/dataset/row"
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/prediction"
 	"github.com/tunebus/tunebus/pipeline/progress"
@@ -98,7 +98,7 @@ func (p pass) open() (*llm.Model, *token.Tokenizer, error) {
 type generation struct {
 	job   *engine.Job
 	saver *saver
-	rows  []dataset.Row
+	rows  []row.Row
 	total int64 // answers of all passes
 
 	answered            int64
@@ -177,16 +177,16 @@ func generateConfig(s events.Inferencer, tok *token.Tokenizer, answered map[int6
 func (g *generation) answer(ctx context.Context, tok *token.Tokenizer, out *prediction.Writer) func(i int, ids []int32) error {
 	started, generated := time.Now(), 0
 	return func(i int, ids []int32) error {
-		row := g.rows[i]
+		r := g.rows[i]
 		g.answered++
 		g.tokensOut += int64(len(ids))
 		generated += len(ids)
 		p := prediction.Prediction{
 			Index:       int64(i),
-			System:      row.System,
-			Question:    row.Question,
-			GroundTruth: row.Answer,
-			KeyFact:     row.Fields[keyFact],
+			System:      r.System(),
+			Question:    r.Question(),
+			GroundTruth: truth(r),
+			KeyFact:     r.Fields[keyFact],
 			Answer:      tok.Decode(ids, true),
 			Tokens:      len(ids),
 		}

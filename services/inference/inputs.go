@@ -9,6 +9,7 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/llm/token"
 	"github.com/tunebus/tunebus/pipeline/dataset"
+	"github.com/tunebus/tunebus/pipeline/dataset/row"
 	"github.com/tunebus/tunebus/pipeline/engine"
 )
 
@@ -43,29 +44,32 @@ func isAdapter(dir string) bool {
 
 // readQuestions reads the rows of the test set, and returns which data set it
 // is.
-func readQuestions(ctx context.Context, job *engine.Job) ([]dataset.Row, events.Dataset, error) {
+func readQuestions(ctx context.Context, job *engine.Job) ([]row.Row, events.Dataset, error) {
 	const key = "inferencer.testing_data_id"
 	s := job.Request.Specification.Inferencer
-	path, err := job.Dataset(ctx, key, s.TestingDataID)
+	src, err := job.Dataset(ctx, key, s.TestingDataID)
 	if err != nil {
 		return nil, events.Dataset{}, err
 	}
-	set, err := dataset.Open(ctx, dataset.Source{Path: path, Split: dataset.Test}, dataset.Columns{
-		Question:       s.QuestionColumn,
-		Answer:         s.GroundTruthColumn,
-		System:         s.SystemPromptColumn,
-		SystemOverride: s.SystemPromptOverrideText,
-		Extra:          []string{keyFact},
+	set, err := dataset.Open(ctx, src, dataset.Want{
+		Use: dataset.Testing,
+		Columns: dataset.Columns{
+			Question:       s.QuestionColumn,
+			Answer:         s.GroundTruthColumn,
+			System:         s.SystemPromptColumn,
+			SystemOverride: s.SystemPromptOverrideText,
+		},
+		Extra: []string{keyFact},
 	})
 	if err != nil {
 		return nil, events.Dataset{}, engine.Permanent("bad_dataset", fmt.Errorf("%s: %w", key, err))
 	}
-	var rows []dataset.Row
-	for row, err := range set.Rows(ctx) {
+	var rows []row.Row
+	for r, err := range set.Rows(ctx) {
 		if err != nil {
 			return nil, set.Info().Event(key), engine.Permanent("bad_dataset", fmt.Errorf("%s: %w", key, err))
 		}
-		rows = append(rows, row)
+		rows = append(rows, r)
 		job.Advance(1)
 	}
 	if len(rows) == 0 {
@@ -76,12 +80,12 @@ func readQuestions(ctx context.Context, job *engine.Job) ([]dataset.Row, events.
 
 // encodePrompts renders the rows as the model's chat template wants them. A
 // prompt that is too long loses its beginning: the question is at the end.
-func encodePrompts(job *engine.Job, tok *token.Tokenizer, rows []dataset.Row, maxTokens int) ([][]int32, error) {
+func encodePrompts(job *engine.Job, tok *token.Tokenizer, rows []row.Row, maxTokens int) ([][]int32, error) {
 	prompts := make([][]int32, len(rows))
-	for i, row := range rows {
-		text, err := tok.Render(messages(row), true)
+	for i, r := range rows {
+		text, err := tok.Render(messages(r), true)
 		if err != nil {
-			return nil, engine.Permanent("bad_template", fmt.Errorf("row %d: %w", row.Index, err))
+			return nil, engine.Permanent("bad_template", fmt.Errorf("row %d: %w", r.Place.Position, err))
 		}
 		ids := tok.Encode(text)
 		if maxTokens > 0 && len(ids) > maxTokens {
@@ -93,10 +97,19 @@ func encodePrompts(job *engine.Job, tok *token.Tokenizer, rows []dataset.Row, ma
 	return prompts, nil
 }
 
-func messages(row dataset.Row) []token.Message {
+func messages(r row.Row) []token.Message {
 	var m []token.Message
-	if row.System != "" {
-		m = append(m, token.Message{Role: "system", Content: row.System})
+	for _, message := range r.Prompt() {
+		text, _ := message.Text()
+		m = append(m, token.Message{Role: message.Role(), Content: text})
 	}
-	return append(m, token.Message{Role: "user", Content: row.Question})
+	return m
+}
+
+// truth is the ground truth of a row; empty if it has none.
+func truth(r row.Row) string {
+	if len(r.Truths) == 0 {
+		return ""
+	}
+	return r.Truths[0]
 }

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tunebus/tunebus/pipeline/dataset"
+	"github.com/tunebus/tunebus/pipeline/dataset/row"
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/prediction"
 )
@@ -49,7 +49,7 @@ func (s *saver) close() {
 
 // open starts the file of a pass with the answers of the checkpoint, and returns
 // these by index.
-func (s *saver) open(name string, rows []dataset.Row) (map[int64]prediction.Prediction, error) {
+func (s *saver) open(name string, rows []row.Row) (map[int64]prediction.Prediction, error) {
 	answers, err := s.resume(name, rows)
 	if err != nil {
 		return nil, err
@@ -73,7 +73,7 @@ func (s *saver) open(name string, rows []dataset.Row) (map[int64]prediction.Pred
 
 // resume reads the answers of the checkpoint to questions that are still the
 // same.
-func (s *saver) resume(name string, rows []dataset.Row) (map[int64]prediction.Prediction, error) {
+func (s *saver) resume(name string, rows []row.Row) (map[int64]prediction.Prediction, error) {
 	if s.job.Resume.Dir == "" {
 		return nil, nil
 	}
@@ -93,7 +93,7 @@ func (s *saver) resume(name string, rows []dataset.Row) (map[int64]prediction.Pr
 		if err != nil {
 			return nil, fmt.Errorf("saved answers: %w", err)
 		}
-		if i := p.Index; i >= 0 && i < int64(len(rows)) && rows[i].Question == p.Question {
+		if i := p.Index; i >= 0 && i < int64(len(rows)) && rows[i].Question() == p.Question {
 			answers[i] = p
 		}
 	}

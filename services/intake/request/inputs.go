@@ -77,10 +77,14 @@ func (r Rules) checkInputs(run Resolved, full []events.Step) []events.Fault {
 			"start from finetune, or disable fine-tuning to use the base model")
 	}
 	for _, p := range spec.Paths(run.Specification) {
-		if _, uploaded := in.Files[p.Key]; uploaded || !does(p.Phase) || spec.IsHubID(p.Value) {
+		if _, uploaded := in.Files[p.Key]; uploaded || !does(p.Phase) || spec.IsHubID(p.Place()) {
 			continue
 		}
-		if _, err := allowedpath.Find(r.DataRoots, p.Value); err != nil {
+		_, err := allowedpath.Find(r.DataRoots, p.Value) // a path that has a colon itself goes first
+		if err != nil && p.Place() != p.Value {
+			_, err = allowedpath.Find(r.DataRoots, p.Place())
+		}
+		if err != nil {
 			add(p.Key, p.Value, fmt.Sprintf("%v; \"tunebus submit\" uploads files instead", err))
 		}
 	}

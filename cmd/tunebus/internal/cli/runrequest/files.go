@@ -37,13 +37,10 @@ func localFiles(flags map[string]string, paths []spec.Path, folders map[string]s
 		out[name] = path
 	}
 	for _, p := range paths {
-		path := p.Value
-		if !filepath.IsAbs(path) {
-			path = filepath.Join(folders[p.Key], path)
-		}
-		if _, err := os.Stat(path); err == nil {
+		path, exists := localPath(p, folders[p.Key])
+		if exists {
 			out[p.Key] = path
-		} else if !spec.IsHubID(p.Value) {
+		} else if !spec.IsHubID(p.Place()) {
 			faults = append(faults, structconf.Fault{
 				Key:     p.Key,
 				Value:   p.Value,
@@ -52,6 +49,20 @@ func localFiles(flags map[string]string, paths []spec.Path, folders map[string]s
 		}
 	}
 	return out, faults
+}
+
+// localPath returns the path that a key names, without the configuration and the
+// split behind it, and whether it exists. A path that has a colon itself goes first.
+func localPath(p spec.Path, folder string) (path string, exists bool) {
+	for _, path = range []string{p.Value, p.Place()} {
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(folder, path)
+		}
+		if _, err := os.Stat(path); err == nil {
+			return path, true
+		}
+	}
+	return path, false
 }
 
 // neededPaths are the keys that name files, of the phases that need them.

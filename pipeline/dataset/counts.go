@@ -1,0 +1,119 @@
+package dataset
+
+import (
+	"fmt"
+
+	"github.com/tunebus/tunebus/pipeline/dataset/row"
+	"github.com/tunebus/tunebus/pipeline/dataset/shape"
+)
+
+// Counts are the rows of a data set.
+type Counts struct {
+	// Read is the number of rows in the files, and Rows that of the rows that an
+	// engine gets.
+	Read, Rows int64
+	// MissingAnswers is the number of rows that are left out of a training because
+	// they have no answer.
+	MissingAnswers int64
+	// MissingTruths is the number of rows of a test, among Rows, that have no ground
+	// truth.
+	MissingTruths int64
+	// Dropped is the number of rows that are left out because they have no question,
+	// no conversation or no text.
+	Dropped int64
+	// FurtherAnswers is the number of rows of a training that have several answers,
+	// of which the first is learned.
+	FurtherAnswers int64
+	// Images is the number of images in Rows.
+	Images int64
+}
+
+// tally counts the rows of a data set, and knows the first of each kind that lacks
+// something.
+type tally struct {
+	Counts
+	firstUnanswered, firstDropped row.Place
+}
+
+func (t *tally) add(r row.Row, lack shape.Lack, use Use) {
+	t.Read++
+	switch lack {
+	case shape.Answer:
+		if t.MissingAnswers == 0 {
+			t.firstUnanswered = r.Place
+		}
+		t.MissingAnswers++
+		return
+	case shape.Question:
+		if t.Dropped == 0 {
+			t.firstDropped = r.Place
+		}
+		t.Dropped++
+		return
+	case shape.Truth:
+		if t.MissingTruths == 0 {
+			t.firstUnanswered = r.Place
+		}
+		t.MissingTruths++
+	}
+	t.Rows++
+	t.Images += int64(len(r.Images))
+	if use == Training && len(r.Truths) > 1 {
+		t.FurtherAnswers++
+	}
+}
+
+// isMany is the share of rows above which a note is a warning.
+const isMany = 0.1
+
+// report returns what the person has to know about rows that lack something.
+// section is that of the keys.
+func (t *tally) report(s shape.Shape, c Columns, section string) (notes, warnings []string) {
+	add := func(n int64, text string) {
+		switch {
+		case n == 0:
+		case float64(n) > isMany*float64(t.Read):
+			warnings = append(warnings, text)
+		default:
+			notes = append(notes, text)
+		}
+	}
+	answer := fmt.Sprintf("%s.ground_truth_column = %q", section, c.Answer)
+	if s != shape.QuestionAnswer {
+		answer = fmt.Sprintf("the shape %q", s)
+	}
+	add(t.MissingAnswers, fmt.Sprintf("%d of %d rows have no answer (%s) and are left out; the first is %s",
+		t.MissingAnswers, t.Read, answer, t.firstUnanswered))
+	add(t.MissingTruths, fmt.Sprintf("%d of %d rows have no ground truth (%s) and cannot be scored; the first is %s",
+		t.MissingTruths, t.Read, answer, t.firstUnanswered))
+	add(t.Dropped, fmt.Sprintf("%d of %d rows have no question and are left out; the first is %s", t.Dropped, t.Read, t.firstDropped))
+	if t.FurtherAnswers > 0 {
+		notes = append(notes, fmt.Sprintf("%d of %d rows have several answers: the first one is learned", t.FurtherAnswers, t.Read))
+	}
+	return notes, warnings
+}
+
+// fault is the error of a data set without a row that serves its use.
+func (t *tally) fault(s shape.Shape, c Columns, section string) error {
+	key := section + ".ground_truth_column"
+	if s != shape.QuestionAnswer {
+		key = section + ".data_format"
+	}
+	switch {
+	case t.Read == 0:
+		return ErrEmpty
+	case t.Dropped == t.Read && s == shape.QuestionAnswer:
+		return fmt.Errorf("no row has a question: column %q has no values; set %s.question_column", c.Question, section)
+	case t.Dropped == t.Read:
+		return fmt.Errorf("no row has a question or text of the shape %q; set %s", s, key)
+	case t.MissingAnswers > 0 && t.Rows == 0 && s == shape.QuestionAnswer:
+		return fmt.Errorf("no row has an answer to learn: column %q has no values in rows with a question; set %s", c.Answer, key)
+	case t.MissingAnswers > 0 && t.Rows == 0:
+		return fmt.Errorf("no row has an answer to learn in the shape %q; set %s", s, key)
+	case t.MissingTruths > 0 && t.MissingTruths == t.Rows && s == shape.QuestionAnswer:
+		return fmt.Errorf("no row has a ground truth: column %q has no values; set %s", c.Answer, key)
+	case t.MissingTruths > 0 && t.MissingTruths == t.Rows:
+		return fmt.Errorf("no row has a ground truth in the shape %q, such as a last turn of the assistant", s)
+	}
+	return nil
+}

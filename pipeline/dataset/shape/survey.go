@@ -1,0 +1,138 @@
+package shape
+
+import (
+	"bytes"
+	"slices"
+
+	"github.com/tunebus/tunebus/pipeline/dataset/reader"
+	"github.com/tunebus/tunebus/pipeline/dataset/value"
+)
+
+// content is what the cells of a column hold.
+type content uint8
+
+const (
+	nothing content = iota // all cells so far are missing
+	text                   // texts, numbers or booleans
+	texts                  // lists of them
+	turns                  // lists of objects
+	list                   // other lists
+	object
+	binary
+)
+
+// String names the content as an error does.
+func (c content) String() string {
+	return []string{"no values", "text", "a list of texts", "a list of objects", "a list", "an object", "bytes"}[c]
+}
+
+// maxColumns bounds a survey: JSON rows may have other keys each.
+const maxColumns = 1000
+
+// surveyed is the number of records after which a survey is finished.
+const surveyed = 100
+
+// Survey is what the first records of a data set tell about its columns. The zero
+// value has seen nothing.
+type Survey struct {
+	// Whole says that the survey is finished with the last record only. The rows of
+	// a JSON file may have the keys of their shape late.
+	Whole    bool
+	columns  []string
+	contents map[string]content
+	records  int
+}
+
+// Add adds the columns of a file that are known without a record.
+func (s *Survey) Add(columns []string) {
+	if s.contents == nil {
+		s.contents = map[string]content{}
+	}
+	for _, name := range columns {
+		if _, known := s.contents[name]; !known && len(s.columns) < maxColumns {
+			s.columns = append(s.columns, name)
+			s.contents[name] = nothing
+		}
+	}
+}
+
+// Record adds a record.
+func (s *Survey) Record(r reader.Record) {
+	s.records++
+	for _, f := range r.Fields {
+		s.Add([]string{f.Name})
+		// An empty list may be one of anything, so a later one counts more.
+		if before := s.contents[f.Name]; before == nothing || before == list {
+			if c := contentOf(f.Value); c != nothing && slices.Contains(s.columns, f.Name) {
+				s.contents[f.Name] = c
+			}
+		}
+	}
+}
+
+// IsFinished reports whether enough records were seen.
+func (s *Survey) IsFinished() bool { return !s.Whole && s.records >= surveyed }
+
+// Columns are the columns in the order in which they occur.
+func (s *Survey) Columns() []string { return slices.Clone(s.columns) }
+
+// has reports whether a column exists.
+func (s *Survey) has(column string) bool { return slices.Contains(s.columns, column) }
+
+// holds reports whether a column exists and has one of the contents, or no values.
+func (s *Survey) holds(column string, contents ...content) bool {
+	c := s.contents[column]
+	return s.has(column) && (c == nothing || slices.Contains(contents, c))
+}
+
+// holdsTurns reports whether a column has lists of messages, or their JSON.
+func (s *Survey) holdsTurns(column string) bool { return s.has(column) && s.contents[column] == turns }
+
+func contentOf(v value.Value) content {
+	switch v.Kind() {
+	case value.Missing:
+		return nothing
+	case value.Text:
+		if nested, ok := parseList(v); ok {
+			if c := contentOf(nested); c == turns {
+				return turns
+			}
+		}
+		return text
+	case value.Number, value.Bool:
+		return text
+	case value.Object:
+		return object
+	case value.Bytes:
+		return binary
+	}
+	c := list
+	for _, item := range v.Items() {
+		switch item.Kind() {
+		case value.Object:
+			return turns
+		case value.Text, value.Number, value.Bool:
+			c = texts
+		case value.List, value.Bytes:
+			return list
+		}
+	}
+	return c
+}
+
+// parseList returns the list that a text is the JSON of.
+func parseList(v value.Value) (value.Value, bool) {
+	if v.Kind() != value.Text {
+		return v, false
+	}
+	s, err := v.Text()
+	if err != nil {
+		return v, false
+	}
+	trimmed := bytes.TrimSpace([]byte(s))
+	if len(trimmed) == 0 || trimmed[0] != '[' || trimmed[len(trimmed)-1] != ']' {
+		return v, false
+	}
+	parsed, err := value.FromJSON(trimmed)
+	return parsed, err == nil && parsed.Kind() == value.List
+}
