@@ -34,7 +34,7 @@ func openCSV(t *textfile.File, format Format, delimiter rune) (records, error) {
 	}
 	r.parser.delimiter = byte(delimiter)
 	header, line, err := r.record()
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return r, nil
 	}
 	if err != nil {
@@ -155,7 +155,7 @@ func (r *csvRows) parse() (cells []cell, size int, err error) {
 		}
 		// A row is parsed from its start again, so the text is doubled before.
 		for more := max(1, 2*len(text)); len(r.text.Buffered()) < more && !final; {
-			if err := r.text.Fill(); err == io.EOF {
+			if err := r.text.Fill(); errors.Is(err, io.EOF) {
 				final = true
 			} else if err != nil {
 				return nil, 0, err

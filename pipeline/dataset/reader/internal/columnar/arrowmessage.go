@@ -67,7 +67,7 @@ func (m *messageReader) Message() (*ipc.Message, error) {
 
 // cause replaces an error of the decoder with that of the message.
 func (m *messageReader) cause(err error) error {
-	if err != nil && m.err != nil && m.err != io.EOF {
+	if err != nil && m.err != nil && !isEnd(m.err) {
 		return m.err
 	}
 	if err != nil {
@@ -115,7 +115,7 @@ func (m *messageReader) metadataSize() (int64, error) {
 	var word [4]byte
 	for range 2 {
 		_, err := io.ReadFull(m.r, word[:])
-		if err == io.EOF {
+		if isEnd(err) {
 			return 0, nil // a stream may end without a mark
 		}
 		if err != nil {
