@@ -127,7 +127,7 @@ func (m Manifest) check() error {
 			return fmt.Errorf("read manifest: it lists %q twice", f.Path)
 		}
 		seen[f.Path] = true
-		if f.Size < 0 || !isDigest(f.SHA256) {
+		if f.Size < 0 || !IsDigest(f.SHA256) {
 			return fmt.Errorf("read manifest: entry %q has no size or no SHA-256", f.Path)
 		}
 	}
@@ -151,8 +151,8 @@ func CheckPath(name string) error {
 	return nil
 }
 
-// isDigest reports whether a text is 64 lower-case hexadecimal digits.
-func isDigest(s string) bool {
+// IsDigest reports whether a text is 64 lower-case hexadecimal digits.
+func IsDigest(s string) bool {
 	if len(s) != 64 {
 		return false
 	}
