@@ -50,7 +50,9 @@ func Bound(ev Event) Event {
 const (
 	scalarBytes   = 1 << 10 // ids, times and keys of an event
 	numberBytes   = 30      // a number in a table
-	gateBytes     = 110     // a gate without its name
+	gateBytes     = 125     // a gate without its texts
+	reasonBytes   = 100     // the longest reason of a gate
+	coverageBytes = 70      // two numbers with their names
 	artifactBytes = 120     // an artifact without its texts
 	datasetBytes  = 100     // a data set without its texts
 	pointBytes    = 130     // a point without its key
@@ -59,6 +61,7 @@ const (
 )
 
 func (e PhaseCompleted) bounded() PhaseCompleted {
+	e = e.finite()
 	e.Error = e.Error.bounded()
 	e.Artifacts = boundList(e.Artifacts, MaxArtifacts, func(a Artifact) Artifact {
 		a.Name, a.Reference.Name = Cut(a.Name, MaxNameBytes), Cut(a.Reference.Name, MaxNameBytes)
@@ -80,6 +83,8 @@ func (e PhaseCompleted) bounded() PhaseCompleted {
 		out, s := e, fitter{free: free}
 		out.Scores = s.numbers("scores", e.Scores)
 		out.BaselineScores = s.numbers("scores of the base model", e.BaselineScores)
+		out.Coverage = s.coverage("coverages", e.Coverage)
+		out.BaselineCoverage = s.coverage("coverages of the base model", e.BaselineCoverage)
 		out.Statistics = s.numbers("statistics", e.Statistics)
 		out.Notes = s.notes("notes", e.Notes, notes)
 		return out, s
@@ -99,12 +104,16 @@ func (e PipelineCompleted) bounded() PipelineCompleted {
 	})
 	e.FailedPhases = boundList(e.FailedPhases, len(Phases()), func(p Phase) Phase { return p })
 	e.Gates = boundGates(e.Gates)
+	e.Scores, _ = finiteNumbers(e.Scores)
+	e.BaselineScores, _ = finiteNumbers(e.BaselineScores)
 	s := fitter{free: maxDataBytes - 2*scalarBytes - gatesSize(e.Gates)}
 	for _, p := range e.Phases {
 		s.free -= p.Error.size()
 	}
 	e.Scores = s.numbers("scores", e.Scores)
 	e.BaselineScores = s.numbers("scores of the base model", e.BaselineScores)
+	e.Coverage = s.coverage("coverages", e.Coverage)
+	e.BaselineCoverage = s.coverage("coverages of the base model", e.BaselineCoverage)
 	return e
 }
 
@@ -190,15 +199,15 @@ func boundGates(gates []Gate) []Gate {
 		})
 	}
 	return boundList(gates, MaxGates, func(g Gate) Gate {
-		g.Metric = Cut(g.Metric, MaxNameBytes)
-		return g
+		g.Metric, g.Reason = Cut(g.Metric, MaxNameBytes), Cut(g.Reason, reasonBytes)
+		return g.finite()
 	})
 }
 
 func gatesSize(gates []Gate) int {
 	size := 0
 	for _, g := range gates {
-		size += gateBytes + TextSize(g.Metric)
+		size += gateBytes + TextSize(g.Metric) + TextSize(g.Reason)
 	}
 	return size
 }
@@ -206,6 +215,7 @@ func gatesSize(gates []Gate) int {
 // boundPoints bounds the points of one event. Those behind the bound are left
 // out; [SplitPoints] keeps them.
 func boundPoints(points []Point) []Point {
+	points = finitePoints(points)
 	points = boundList(points, MaxNumbers, func(p Point) Point {
 		p.Key = Cut(p.Key, MaxNameBytes)
 		return p
@@ -217,6 +227,7 @@ func boundPoints(points []Point) []Point {
 // least one list.
 func SplitPoints(points []Point) [][]Point {
 	var out [][]Point
+	points = finitePoints(points)
 	for {
 		n := fittingPoints(points)
 		out = append(out, points[:n])
@@ -275,6 +286,11 @@ func (s *fitter) leaveOut(n int, what string) {
 // numbers returns the numbers that fit, in the order of their names.
 func (s *fitter) numbers(what string, m map[string]float64) map[string]float64 {
 	return fitTable(s, what, m, MaxNumbers, func(v float64) (float64, int) { return v, numberBytes })
+}
+
+// coverage returns the coverages that fit, in the order of their names.
+func (s *fitter) coverage(what string, m map[string]Coverage) map[string]Coverage {
+	return fitTable(s, what, m, MaxNumbers, func(c Coverage) (Coverage, int) { return c, coverageBytes })
 }
 
 // links returns the links that fit, in the order of their names.

@@ -72,12 +72,31 @@ type Problem struct {
 	Message string `json:"message"`
 }
 
-// Gate is a threshold for a score, and whether the score reached it.
+// Gate is a threshold for a score, and whether the score reached it. A score that
+// too few rows have does not meet it.
 type Gate struct {
 	Metric  string  `json:"metric"`
 	AtLeast float64 `json:"at_least"`
 	Score   float64 `json:"score"`
 	Met     bool    `json:"met"`
+	// Reason says why a gate was missed whose score is high enough, or does not
+	// exist.
+	Reason string `json:"reason,omitempty"`
+}
+
+// Coverage says for how many rows a score stands.
+type Coverage struct {
+	// Scored is the number of rows that have the score, Rows that of all rows.
+	Scored int64 `json:"scored"`
+	Rows   int64 `json:"rows"`
+}
+
+// Share is the part of the rows that have the score, from 0 to 1; 0 without rows.
+func (c Coverage) Share() float64 {
+	if c.Rows == 0 {
+		return 0
+	}
+	return float64(c.Scored) / float64(c.Rows)
 }
 
 // PhaseResult is the summary of a phase in [PipelineCompleted].
@@ -222,7 +241,12 @@ type PhaseCompleted struct {
 	// Scores and BaselineScores are the means of each metric.
 	Scores         map[string]float64 `json:"scores,omitempty"`
 	BaselineScores map[string]float64 `json:"baseline_scores,omitempty"`
-	Gates          []Gate             `json:"gates,omitempty"`
+	// Coverage and BaselineCoverage say for how many rows each score stands. A
+	// metric that no row has a score of is in Coverage alone. Older programs do not
+	// say it.
+	Coverage         map[string]Coverage `json:"coverage,omitempty"`
+	BaselineCoverage map[string]Coverage `json:"baseline_coverage,omitempty"`
+	Gates            []Gate              `json:"gates,omitempty"`
 	// TokensIn and TokensOut are the numbers of tokens read and generated.
 	TokensIn  int64 `json:"tokens_in,omitempty"`
 	TokensOut int64 `json:"tokens_out,omitempty"`
@@ -251,7 +275,10 @@ type PipelineCompleted struct {
 	Phases          []PhaseResult      `json:"phases"`
 	Scores          map[string]float64 `json:"scores,omitempty"`
 	BaselineScores  map[string]float64 `json:"baseline_scores,omitempty"`
-	Gates           []Gate             `json:"gates,omitempty"`
+	// Coverage and BaselineCoverage are those of the evaluation.
+	Coverage         map[string]Coverage `json:"coverage,omitempty"`
+	BaselineCoverage map[string]Coverage `json:"baseline_coverage,omitempty"`
+	Gates            []Gate              `json:"gates,omitempty"`
 	// FailedPhases are the phases that failed although the run continued.
 	FailedPhases []Phase `json:"failed_phases,omitempty"`
 }

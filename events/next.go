@@ -99,8 +99,9 @@ func completion(run Run, last PhaseCompleted) PipelineCompleted {
 		if c.Conclusion == Failure && done.Conclusion == Success {
 			done.FailedPhases = append(done.FailedPhases, s.Phase)
 		}
-		if len(c.Scores) > 0 {
+		if len(c.Scores)+len(c.Coverage) > 0 {
 			done.Scores, done.BaselineScores = c.Scores, c.BaselineScores
+			done.Coverage, done.BaselineCoverage = c.Coverage, c.BaselineCoverage
 		}
 		done.Gates = append(done.Gates, c.Gates...)
 	}

@@ -33,18 +33,41 @@ const MediaType = "application/jsonl"
 // Prediction is one answered row.
 type Prediction struct {
 	// Index is the row's place in the data set, from 0.
-	Index       int64  `json:"index"`
-	System      string `json:"system,omitempty"`
-	Question    string `json:"question"`
-	GroundTruth string `json:"ground_truth"`
+	Index    int64
+	System   string
+	Question string
+	// GroundTruth is the right answer. It is empty and NoGroundTruth is set if the
+	// data has none; that a model should answer nothing is an empty text without
+	// NoGroundTruth.
+	GroundTruth   string
+	NoGroundTruth bool
+	// References are all right answers where the data has several, GroundTruth as
+	// the first of them.
+	References []string
 	// KeyFact is the fact that a right answer contains; empty where the data has
 	// none.
-	KeyFact string `json:"key_fact,omitempty"`
-	Answer  string `json:"answer"`
+	KeyFact string
+	// Answer is what the model answered, without its reasoning. It is empty and
+	// NoAnswer is set if there is none.
+	Answer   string
+	NoAnswer bool
+	// Reasoning is what the model wrote before its answer, in a think block.
+	Reasoning string
 	// Tokens is the length of the answer in tokens; 0 if it is unknown.
-	Tokens int `json:"tokens,omitempty"`
+	Tokens int
 	// Error is the reason why there is no answer.
-	Error string `json:"error,omitempty"`
+	Error string
+}
+
+// Truths are the right answers; none if the data has none.
+func (p Prediction) Truths() []string {
+	switch {
+	case p.NoGroundTruth:
+		return nil
+	case len(p.References) > 0:
+		return p.References
+	}
+	return []string{p.GroundTruth}
 }
 
 // ErrEmpty is the error of a file without predictions.

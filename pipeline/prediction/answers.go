@@ -1,0 +1,230 @@
+package prediction
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+
+	"github.com/tunebus/tunebus/pipeline/dataset/reader"
+	"github.com/tunebus/tunebus/pipeline/dataset/value"
+)
+
+// Source is an answers file of any origin and format.
+type Source struct {
+	Path string
+	// Name is the file as the person knows it, for errors. Empty means the path.
+	Name string
+	// Columns are those that keys of the specification name.
+	Columns Columns
+	// NeedsGroundTruth refuses a file in which no column has ground truths.
+	NeedsGroundTruth bool
+}
+
+// Answers is an answers file that was read once to its end, so that its faults are
+// known before work starts.
+type Answers struct {
+	source Source
+	names  names
+	rows   int64
+	note   string
+}
+
+// maxFaults is how many faults of a file are named.
+const maxFaults = 10
+
+// Open reads an answers file once. Its columns may have tunebus's names, those of
+// the original Python pipeline, RAGAS's, or those that keys name. The error names
+// the faults of all rows, up to ten. It is a [*NamesError] if the columns are
+// unknown, and [ErrEmpty] if there is no row.
+func Open(ctx context.Context, s Source) (*Answers, error) {
+	if s.Name == "" {
+		s.Name = s.Path
+	}
+	a := &Answers{source: s}
+	columns, err := a.scan(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if a.rows == 0 {
+		return nil, fmt.Errorf("%s: %w", s.Name, ErrEmpty)
+	}
+	if a.names, err = chooseNames(s.Name, columns, s.Columns, s.NeedsGroundTruth); err != nil {
+		return nil, err
+	}
+	if a.names != knownNames()[0] {
+		a.note = s.Name + " " + a.names.note(columns)
+	}
+	return a, a.check(ctx)
+}
+
+// scan counts the rows, and returns the columns of all of them.
+func (a *Answers) scan(ctx context.Context) ([]string, error) {
+	f, err := a.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for err == nil {
+		if _, err = f.Next(); err == nil {
+			a.rows++
+		}
+	}
+	columns := f.Columns()
+	if atEnd(err) {
+		err = nil
+	}
+	return columns, errors.Join(err, f.Close())
+}
+
+// check finds the faults of all rows.
+func (a *Answers) check(ctx context.Context) error {
+	var faults []error
+	more := 0
+	f, err := a.open(ctx)
+	if err != nil {
+		return err
+	}
+	for {
+		record, err := f.Next()
+		if atEnd(err) {
+			break
+		}
+		if err != nil {
+			faults = append(faults, err)
+			break
+		}
+		if _, err := a.prediction(f.Format(), record, 0); err != nil {
+			if len(faults) < maxFaults {
+				faults = append(faults, err)
+			} else {
+				more++
+			}
+		}
+	}
+	if more > 0 {
+		faults = append(faults, fmt.Errorf("%s: and %d rows more", a.source.Name, more))
+	}
+	return errors.Join(append(faults, f.Close())...)
+}
+
+func (a *Answers) open(ctx context.Context) (*reader.File, error) {
+	f, err := reader.Open(ctx, a.source.Path, reader.Options{Name: a.source.Name})
+	if errors.Is(err, reader.ErrUnknownFormat) {
+		err = fmt.Errorf("%s: %w", a.source.Name, err)
+	}
+	return f, err
+}
+
+// atEnd reports whether a reader has no more records. The cause of a damaged record
+// may be an unexpected end, too.
+func atEnd(err error) bool {
+	_, damaged := errors.AsType[*reader.Error](err)
+	return errors.Is(err, io.EOF) && !damaged
+}
+
+// Len is the number of rows.
+func (a *Answers) Len() int64 { return a.rows }
+
+// Note says under which names the file is read; empty for tunebus's own.
+func (a *Answers) Note() string { return a.note }
+
+// Rows reads the answers one by one. A row's index is its position: an index that
+// the data has may occur twice. It ends after the first error.
+func (a *Answers) Rows(ctx context.Context) iter.Seq2[Prediction, error] {
+	return func(yield func(Prediction, error) bool) {
+		f, err := a.open(ctx)
+		if err != nil {
+			yield(Prediction{}, err)
+			return
+		}
+		defer func() { _ = f.Close() }() // read only
+		for i := int64(0); ; i++ {
+			record, err := f.Next()
+			if atEnd(err) {
+				return
+			}
+			var p Prediction
+			if err == nil {
+				p, err = a.prediction(f.Format(), record, i)
+			}
+			if !yield(p, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// prediction reads a record.
+func (a *Answers) prediction(format reader.Format, record reader.Record, position int64) (Prediction, error) {
+	c := cells{file: a.source.Name, format: format, record: record}
+	p := Prediction{Index: position}
+	p.System, _ = c.text(systemColumn, systemPromptColumn)
+	p.Question, _ = c.text(a.names.question)
+	p.KeyFact, _ = c.text(keyFactColumn)
+	p.Reasoning, _ = c.text(reasoningColumn)
+	p.Error, _ = c.text(errorColumn)
+	answered := false
+	p.Answer, answered = c.text(a.names.answer)
+	p.NoAnswer = !answered || p.Answer == "" && p.Error != ""
+	truths := c.texts(referencesColumn)
+	if len(truths) == 0 {
+		truths = c.texts(a.names.groundTruth)
+	}
+	switch len(truths) {
+	case 0:
+		p.NoGroundTruth = true
+	case 1:
+		p.GroundTruth = truths[0]
+	default:
+		p.GroundTruth, p.References = truths[0], truths
+	}
+	return p, errors.Join(c.faults...)
+}
+
+// cells reads the cells of a record as texts.
+type cells struct {
+	file   string
+	format reader.Format
+	record reader.Record
+	faults []error
+}
+
+// text is the first of the columns that has a value. ok is false if none has.
+func (c *cells) text(columns ...string) (text string, ok bool) {
+	for _, column := range columns {
+		v, _ := c.record.Get(column)
+		if v.IsMissing() {
+			continue
+		}
+		return c.asText(column, v), true
+	}
+	return "", false
+}
+
+// texts are the texts of a list, or the one text that is no list. Missing values
+// are left out.
+func (c *cells) texts(column string) []string {
+	v, _ := c.record.Get(column)
+	switch v.Kind() {
+	case value.Missing:
+		return nil
+	case value.List:
+		var all []string
+		for _, item := range v.Items() {
+			if !item.IsMissing() {
+				all = append(all, c.asText(column, item))
+			}
+		}
+		return all
+	}
+	return []string{c.asText(column, v)}
+}
+
+func (c *cells) asText(column string, v value.Value) string {
+	text, err := v.Text()
+	if err != nil {
+		c.faults = append(c.faults, &reader.Error{File: c.file, Format: c.format, Line: c.record.Line, Column: column, Err: err})
+	}
+	return text
+}

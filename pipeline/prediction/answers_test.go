@@ -1,0 +1,254 @@
+package prediction_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/tunebus/tunebus/pipeline/prediction"
+)
+
+func write(t *testing.T, name, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func readAnswers(t *testing.T, a *prediction.Answers) []prediction.Prediction {
+	t.Helper()
+	var all []prediction.Prediction
+	for p, err := range a.Rows(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+	if a.Len() != int64(len(all)) {
+		t.Errorf("%d rows are announced, %d read", a.Len(), len(all))
+	}
+	return all
+}
+
+// TestAnswersNames: a file is read under the names that it has, and a note says
+// which, unless they are tunebus's own.
+func TestAnswersNames(t *testing.T) {
+	t.Parallel()
+	full := prediction.Prediction{Question: "q1", GroundTruth: "At pier four today.", Answer: "At pier five."}
+	for name, c := range map[string]struct {
+		line    string
+		columns prediction.Columns
+		want    prediction.Prediction
+		note    string
+	}{
+		"tunebus": {
+			`{"question": "q1", "ground_truth": "At pier four today.", "answer": "At pier five."}`,
+			prediction.Columns{}, full, "",
+		},
+		"seed": {
+			`{"user_prompt": "q1", "assistant_response": "At pier five.", "ground_truth": "At pier four today."}`,
+			prediction.Columns{}, full,
+			`is read under the original Python pipeline's names: the question in "user_prompt", the ground truth in "ground_truth", the answer in "assistant_response"`,
+		},
+		"RAGAS": {
+			`{"user_input": "q1", "reference": "At pier four today.", "response": "At pier five."}`,
+			prediction.Columns{}, full,
+			`is read under RAGAS's names: the question in "user_input", the ground truth in "reference", the answer in "response"`,
+		},
+		"keys": {
+			`{"frage": "q1", "soll": "At pier four today.", "ist": "At pier five."}`,
+			prediction.Columns{Answer: "ist", Question: "frage", GroundTruth: "soll"}, full,
+			`is read under the names: the question in "frage", the ground truth in "soll", the answer in "ist"`,
+		},
+		"answers beside a data set": {
+			`{"question": "q1", "answer": "At pier four today.", "response": "At pier five."}`,
+			prediction.Columns{}, full,
+			`is read under the names: the question in "question", the ground truth in "answer", the answer in "response"`,
+		},
+		"answer column alone": {
+			`{"question": "q1", "answer": "At pier four today.", "model": "At pier five."}`,
+			prediction.Columns{Answer: "model"}, full, `the ground truth in "answer", the answer in "model"`,
+		},
+		"tunebus wins": {
+			`{"user_prompt": "x", "assistant_response": "y", "question": "q1", "ground_truth": "At pier four today.", "answer": "At pier five."}`,
+			prediction.Columns{}, full, "",
+		},
+		"number as text": {
+			`{"question": "How many?", "ground_truth": 42, "answer": "42", "index": 7}`,
+			prediction.Columns{}, prediction.Prediction{Question: "How many?", GroundTruth: "42", Answer: "42"}, "",
+		},
+		"references": {
+			`{"question": "q", "ground_truth": ["At pier 4.", null, 7], "answer": "a"}`,
+			prediction.Columns{}, prediction.Prediction{Question: "q", GroundTruth: "At pier 4.", References: []string{"At pier 4.", "7"}, Answer: "a"}, "",
+		},
+		"own references": {
+			`{"question": "q", "ground_truth": "one", "references": ["one", "two"], "answer": "a"}`,
+			prediction.Columns{}, prediction.Prediction{Question: "q", GroundTruth: "one", References: []string{"one", "two"}, Answer: "a"}, "",
+		},
+		"missing": {
+			`{"question": "q", "ground_truth": null, "answer": null}`,
+			prediction.Columns{}, prediction.Prediction{Question: "q", NoGroundTruth: true, NoAnswer: true}, "",
+		},
+		"empty": {
+			`{"question": "q", "ground_truth": "", "answer": ""}`,
+			prediction.Columns{}, prediction.Prediction{Question: "q"}, "",
+		},
+		"failed": {
+			`{"question": "q", "ground_truth": "t", "answer": "", "error": "out of memory"}`,
+			prediction.Columns{}, prediction.Prediction{Question: "q", GroundTruth: "t", NoAnswer: true, Error: "out of memory"}, "",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a, err := prediction.Open(t.Context(), prediction.Source{
+				Path: write(t, "answers.jsonl", c.line+"\n"), Name: "mine.jsonl", Columns: c.columns, NeedsGroundTruth: true,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := readAnswers(t, a); len(got) != 1 || !reflect.DeepEqual(got[0], c.want) {
+				t.Errorf("read %+v, want %+v", got, c.want)
+			}
+			if note := a.Note(); (c.note == "") != (note == "") || !strings.Contains(note, c.note) || c.note != "" && !strings.HasPrefix(note, "mine.jsonl ") {
+				t.Errorf("note %q, want %q", note, c.note)
+			}
+		})
+	}
+}
+
+// TestAnswersRefused: the error names the person's file, what is not there, and
+// what is; all faults come at once.
+func TestAnswersRefused(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		file, content string
+		columns       prediction.Columns
+		want          []string
+	}{
+		"unknown names": {"a.jsonl", `{"foo":1}`, prediction.Columns{}, []string{
+			"mine: there is no question, ground truth or answer", "it has foo", "evaluator.answer_column", "inferencer.ground_truth_column",
+		}},
+		"no truth": {"a.jsonl", `{"question": "q", "answer": "a"}`, prediction.Columns{}, []string{"no ground truth beside the answers in \"answer\"", "it has question, answer"}},
+		"named column": {"a.jsonl", `{"question": "q", "ground_truth": "t", "answer": "a"}`, prediction.Columns{Answer: "reply"}, []string{
+			`no column "reply", which evaluator.answer_column names`, "it has question, ground_truth, answer",
+		}},
+		"empty file": {"a.jsonl", "\n", prediction.Columns{}, []string{"mine: the file has no predictions"}},
+		"format":     {"a.doc", "{}", prediction.Columns{}, []string{"mine: unknown format", ".jsonl"}},
+		"broken":     {"a.jsonl", "{\"question\":\"q\",\"ground_truth\":\"t\",\"answer\":\"a\"}\n{\"question\":", prediction.Columns{}, []string{"mine, line 2"}},
+		"lists": {
+			"a.jsonl", `{"question":"q","ground_truth":"t","answer":["a"]}` + "\n" + `{"question":{},"ground_truth":[["t"]],"answer":"a"}`, prediction.Columns{},
+			[]string{`mine, line 1, column "answer": it holds a list, not text`, `mine, line 2, column "question": it holds an object`, `column "ground_truth"`},
+		},
+		"many": {"a.jsonl", strings.Repeat(`{"question":"q","ground_truth":"t","answer":["a"]}`+"\n", 12), prediction.Columns{}, []string{"line 10", "and 2 rows more"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := write(t, c.file, c.content)
+			_, err := prediction.Open(t.Context(), prediction.Source{Path: path, Name: "mine", Columns: c.columns, NeedsGroundTruth: true})
+			if err == nil || strings.Contains(err.Error(), path) {
+				t.Fatalf("error %v", err)
+			}
+			for _, want := range c.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("error %v, want %q", err, want)
+				}
+			}
+		})
+	}
+	_, err := prediction.Open(t.Context(), prediction.Source{Path: write(t, "a.jsonl", `{"question": "q", "answer": "a"}`)})
+	if err != nil {
+		t.Errorf("a file without ground truths, which no metric needs: %v", err)
+	}
+	var names *prediction.NamesError
+	if _, err := prediction.Open(t.Context(), prediction.Source{Path: write(t, "a.jsonl", `{"foo":1}`)}); !errors.As(err, &names) || len(names.Columns) != 1 {
+		t.Errorf("error %v", err)
+	}
+}
+
+// TestLine: a stored line has the names of the original Python pipeline beside
+// tunebus's, null where something is missing, and reads back as it was.
+func TestLine(t *testing.T) {
+	t.Parallel()
+	for _, p := range []prediction.Prediction{
+		{Index: 3, System: "s", Question: "q", GroundTruth: "t", Answer: "a", Reasoning: "r", Tokens: 4, KeyFact: "k"},
+		{Question: "q", GroundTruth: "one", References: []string{"one", "two"}},
+		{Question: "q", NoGroundTruth: true, NoAnswer: true, Error: "why"},
+	} {
+		text, err := json.Marshal(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var back prediction.Prediction
+		if err := json.Unmarshal(text, &back); err != nil || !reflect.DeepEqual(back, p) {
+			t.Errorf("%s reads back as %+v, %v", text, back, err)
+		}
+		var fields map[string]any
+		if err := json.Unmarshal(text, &fields); err != nil {
+			t.Fatal(err)
+		}
+		if fields["user_prompt"] != p.Question || fields["assistant_response"] != fields["answer"] ||
+			(fields["answer"] == nil) != p.NoAnswer || (fields["ground_truth"] == nil) != p.NoGroundTruth {
+			t.Errorf("line %s", text)
+		}
+		// What inference writes is an answers file.
+		a, err := prediction.Open(t.Context(), prediction.Source{Path: write(t, prediction.FileName, string(text)+"\n")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Index, p.Tokens = 0, 0
+		if got := readAnswers(t, a); !reflect.DeepEqual(got[0], p) || a.Note() != "" {
+			t.Errorf("read %+v with the note %q, want %+v", got, a.Note(), p)
+		}
+	}
+	old := []byte(`{"index":1,"question":"q","ground_truth":"t","answer":"","error":"e"}`)
+	for p, err := range prediction.Read(bytes.NewReader(old)) {
+		if err != nil || !p.NoAnswer || p.NoGroundTruth || p.Index != 1 {
+			t.Errorf("a line of an earlier version reads as %+v, %v", p, err)
+		}
+	}
+}
+
+func TestTruths(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		p    prediction.Prediction
+		want []string
+	}{
+		{prediction.Prediction{}, []string{""}},
+		{prediction.Prediction{NoGroundTruth: true}, nil},
+		{prediction.Prediction{GroundTruth: "a", References: []string{"a", "b"}}, []string{"a", "b"}},
+	} {
+		if got := c.p.Truths(); !reflect.DeepEqual(got, c.want) {
+			t.Errorf("truths of %+v are %q", c.p, got)
+		}
+	}
+}
+
+func TestSplitReasoning(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string][2]string{
+		"":                                       {"", ""},
+		" At pier 4. ":                           {" At pier 4. ", ""},
+		"<think>\nhm\n</think>\n\nAt pier 4.":    {"At pier 4.", "hm"},
+		"\n<think></think>\n\nAt pier 4.":        {"At pier 4.", ""},
+		"the map says\n</think>\n\nAt pier 4.":   {"At pier 4.", "the map says"},
+		"<think>never ends":                      {"", "never ends"},
+		"<think>a</think>b</think>c":             {"b</think>c", "a"},
+		"Use the tag <think>x</think> for that.": {"Use the tag <think>x</think> for that.", ""},
+		"[THINK]a[/THINK]b":                      {"b", "a"},
+		"◁think▷a◁/think▷b":                      {"b", "a"},
+		"<seed:think>a</seed:think>b":            {"b", "a"},
+	} {
+		answer, reasoning := prediction.SplitReasoning(text)
+		if answer != want[0] || reasoning != want[1] {
+			t.Errorf("%q: answer %q, reasoning %q", text, answer, reasoning)
+		}
+	}
+}
