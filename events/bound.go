@@ -64,7 +64,7 @@ func (e PhaseCompleted) bounded() PhaseCompleted {
 	e = e.finite()
 	e.Error = e.Error.bounded()
 	e.Artifacts = boundList(e.Artifacts, MaxArtifacts, func(a Artifact) Artifact {
-		a.Name, a.Reference.Name = Cut(a.Name, MaxNameBytes), Cut(a.Reference.Name, MaxNameBytes)
+		a.Name, a.Reference.Name = Cut(a.Name, MaxNameBytes), "" // a result was not uploaded by a person
 		return a
 	})
 	e.Datasets = boundList(e.Datasets, MaxArtifacts, func(d Dataset) Dataset {

@@ -156,10 +156,14 @@ func claim(ctx context.Context, s Store, digests map[string]bool) error {
 	}
 }
 
+// Holder holds inputs of runs.
+type Holder struct{ Store Store }
+
 // Hold claims the content that references name, with the files of folders, and
 // checks that all of it exists. Other references are only looked for. The error
 // is [artifact.ErrNotFound] if something is not there.
-func Hold(ctx context.Context, s Store, refs ...events.Reference) error {
+func (h Holder) Hold(ctx context.Context, refs ...events.Reference) error {
+	s := h.Store
 	keys, digests := map[string]bool{}, map[string]bool{}
 	for _, ref := range refs {
 		keys[ref.Key] = true

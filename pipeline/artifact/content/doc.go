@@ -24,7 +24,7 @@
 // A claim is valid for an hour and renewed while the upload goes on. It is left
 // in place afterwards, because a collector may have read the requests just
 // before this one was published. Intake claims the inputs of a request as well
-// ([Hold]): a request need not come from an uploader.
+// ([Holder]): a request need not come from an uploader.
 //
 // A claim is an object of its own rather than a new date of the objects: only
 // some drivers can change that, S3 for objects up to 5 GB alone, and a claim is

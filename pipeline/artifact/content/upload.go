@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"os"
 	"path/filepath"
@@ -74,7 +75,7 @@ func (u *Uploader) Upload(ctx context.Context, paths map[string]string) (map[str
 			if (p.path == "") != manifests {
 				continue
 			}
-			if err := u.store1(ctx, p); err != nil {
+			if err := u.putOne(ctx, p); err != nil {
 				return nil, fmt.Errorf("upload %s: %w", p.path, err)
 			}
 		}
@@ -175,9 +176,9 @@ func (u *Uploader) Close() {
 	}
 }
 
-// store1 stores one object, unless it is there. An object that is damaged is
+// putOne stores one object, unless it is there. An object that is damaged is
 // replaced.
-func (u *Uploader) store1(ctx context.Context, p part) error {
+func (u *Uploader) putOne(ctx context.Context, p part) error {
 	ref := events.Reference{Store: u.store.ID(), Key: Prefix + p.sum, MediaType: p.mediaType, Size: p.size, SHA256: p.sum}
 	err := u.verify(ctx, ref)
 	if _, corrupt := errors.AsType[*artifact.CorruptError](err); corrupt {
@@ -189,21 +190,37 @@ func (u *Uploader) store1(ctx context.Context, p part) error {
 	if !errors.Is(err, artifact.ErrNotFound) {
 		return err
 	}
-	r := io.NopCloser(io.Reader(bytes.NewReader(p.text)))
+	var r io.Reader = bytes.NewReader(p.text)
 	if p.path != "" {
-		if r, err = manifest.OpenRegular(p.path); err != nil {
+		f, err := manifest.OpenRegular(p.path)
+		if err != nil {
 			return err
 		}
+		defer f.Close()
+		r = manifest.Reader(ctx, p.path, f)
 	}
 	// If the file changes meanwhile, the object would be damaged for everyone.
-	_, err = u.store.Put(ctx, ref.Key, p.mediaType, artifact.Verify(ctx, ref, r))
-	if err := errors.Join(err, r.Close()); err != nil {
-		if _, changed := errors.AsType[*artifact.CorruptError](err); changed {
-			return fmt.Errorf("%s changed while it was uploaded", p.path)
-		}
+	if _, err := u.store.Put(ctx, ref.Key, p.mediaType, &unchangedReader{r: r, part: p, hash: sha256.New()}); err != nil {
 		return err
 	}
 	return u.setVerified(ctx, ref)
+}
+
+// unchangedReader fails at the end of a file that is not what it was when its
+// digest was computed.
+type unchangedReader struct {
+	r    io.Reader
+	part part
+	hash hash.Hash
+}
+
+func (u *unchangedReader) Read(p []byte) (int, error) {
+	n, err := u.r.Read(p)
+	u.hash.Write(p[:n])
+	if errors.Is(err, io.EOF) && hex.EncodeToString(u.hash.Sum(nil)) != u.part.sum {
+		err = fmt.Errorf("%s changed while it was uploaded", u.part.path)
+	}
+	return n, err
 }
 
 // verify returns nil if the store has the content. A store of files is read. A

@@ -11,8 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-
-	"github.com/tunebus/tunebus/pipeline/progress"
 )
 
 // ErrEmptyFolder means that a folder has no files, so there is nothing to
@@ -83,24 +81,11 @@ func Digest(ctx context.Context, path string) (size int64, sum string, err error
 	}
 	defer f.Close()
 	h := sha256.New()
-	size, err = io.Copy(h, endingReader{ctx, progress.Reader(ctx, f)})
+	size, err = io.Copy(h, Reader(ctx, path, f))
 	if err != nil {
 		return 0, "", err
 	}
 	return size, hex.EncodeToString(h.Sum(nil)), nil
-}
-
-// endingReader ends with its context: a file may take minutes to read.
-type endingReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (e endingReader) Read(p []byte) (int, error) {
-	if err := context.Cause(e.ctx); err != nil {
-		return 0, err
-	}
-	return e.r.Read(p)
 }
 
 // OpenRegular opens a file, or a link to one, and nothing else: opening a named

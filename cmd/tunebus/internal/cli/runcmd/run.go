@@ -17,6 +17,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/preflight"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runrequest"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
+	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/bus/runlister"
 	"github.com/tunebus/tunebus/pipeline/runsummary"
@@ -99,7 +100,11 @@ func runToEnd(ctx context.Context, s *session.Session, cfg settings.Settings, f 
 	if open, err := runlister.New(local.Bus).Open(ctx); err == nil && len(open) > 0 {
 		s.Console.Say("finishing what was interrupted on this data folder: %s", strings.Join(open, ", "))
 	}
-	sequence, err := request.Publish(ctx, journal.New(local.Bus), local.Store)
+	sequence, err := request.Publish(ctx, journal.New(local.Bus), runrequest.Inputs{
+		Local: local.Inputs,
+		Store: func(context.Context) (*artifact.Store, error) { return local.Store, nil },
+		Say:   s.Console.Say,
+	})
 	if err != nil {
 		return err
 	}

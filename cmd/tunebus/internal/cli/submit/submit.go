@@ -7,8 +7,8 @@
 package submit
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -16,6 +16,8 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/follow"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/inputcheck"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/localup"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runrequest"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
@@ -24,6 +26,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/localinput"
 	"github.com/tunebus/tunebus/pipeline/runsummary"
 	"github.com/tunebus/tunebus/pipeline/runwatch"
 )
@@ -71,15 +74,11 @@ func Send(c *cobra.Command, s *session.Session, f Flags, specifications []string
 	if f.artifacts == "" {
 		f.artifacts = cfg.Artifacts.URL
 	}
-	if len(r.Files) > 0 && f.artifacts == "" {
-		return exit.Input(errors.New("the specification names local files: --artifacts, or artifacts.url of the settings, " +
-			"says where to upload them, such as file:///srv/tunebus/artifacts"))
-	}
 	return s.WithBus(func(ctx context.Context, b *conn.Conn, _ []string) error {
-		if err := checkRerun(ctx, b, r); err != nil {
+		if err := checkRerun(ctx, s, b, r); err != nil {
 			return err
 		}
-		request, err := publish(ctx, b, f.artifacts, r)
+		request, err := publish(ctx, s, b, f.artifacts, r)
 		if err != nil {
 			return err
 		}
@@ -87,9 +86,10 @@ func Send(c *cobra.Command, s *session.Session, f Flags, specifications []string
 	})(c, nil)
 }
 
-// checkRerun checks the size of a rerun, before its files are uploaded. A run that
-// the stream does not hold or that cannot be read is left to intake.
-func checkRerun(ctx context.Context, b *conn.Conn, r runrequest.Request) error {
+// checkRerun checks the size of a rerun, before its files are uploaded, and says
+// which inputs of the old run are no longer as they were. A run that the stream
+// does not hold or that cannot be read is left to intake.
+func checkRerun(ctx context.Context, s *session.Session, b *conn.Conn, r runrequest.Request) error {
 	if r.RerunOf == "" {
 		return nil
 	}
@@ -97,21 +97,45 @@ func checkRerun(ctx context.Context, b *conn.Conn, r runrequest.Request) error {
 	if err != nil && !codec.IsUndecodable(err) {
 		return err
 	}
+	inputs, err := inputcheck.On("", b.Server())
+	if err != nil {
+		return err
+	}
+	for _, changed := range inputs.Changed(ctx, old, r.Files) {
+		s.Console.Say("%s", changed)
+	}
 	return r.CheckRerunSize(old)
 }
 
-// publish uploads the files and publishes the request. It returns the
-// request's sequence.
-func publish(ctx context.Context, b *conn.Conn, artifacts string, r runrequest.Request) (uint64, error) {
+// publish uploads the files that services cannot read where they lie, and
+// publishes the request. It returns the request's sequence.
+func publish(ctx context.Context, s *session.Session, b *conn.Conn, artifacts string, r runrequest.Request) (uint64, error) {
+	in := runrequest.Inputs{Say: s.Console.Say}
+	if up, ok := localup.Find(b.Server()); ok {
+		artifacts = cmp.Or(artifacts, up.Artifacts)
+		in.Roots = append([]string{}, up.Roots...) // not nil: an up without roots reads nothing in place
+		var err error
+		if in.Local, err = localinput.Open(up.Data); err != nil {
+			return 0, err
+		}
+	}
 	var store *artifact.Store
-	if len(r.Files) > 0 {
+	defer func() {
+		if store != nil {
+			_ = store.Close() // everything was verified when it was put
+		}
+	}()
+	in.Store = func(ctx context.Context) (*artifact.Store, error) {
+		if artifacts == "" {
+			return nil, exit.Input(runrequest.ErrNoStore)
+		}
 		var err error
 		if store, err = session.OpenStore(ctx, b, artifacts); err != nil {
-			return 0, exit.Input(err)
+			return nil, exit.Input(err)
 		}
-		defer func() { _ = store.Close() }() // everything was verified when it was put
+		return store, nil
 	}
-	return r.Publish(ctx, journal.New(b), store)
+	return r.Publish(ctx, journal.New(b), in)
 }
 
 // wait waits for what became of a request, as far as the flags say.
