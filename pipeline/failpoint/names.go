@@ -75,6 +75,9 @@ const (
 	ArtifactUnnamed Name = "artifact.unnamed"
 	// ArtifactUnverified is before it is read back.
 	ArtifactUnverified Name = "artifact.unverified"
+	// ModelFetched is after a file was fetched for the cache of models and before
+	// it has its name there.
+	ModelFetched Name = "model.fetched"
 	// ObjectUnnamed is the same in JetStream's Object Store.
 	ObjectUnnamed Name = "object.unnamed"
 )
@@ -117,7 +120,7 @@ func All() []Name {
 		BeforeNext, BeforeAck, AfterAck, BeforeNak, BeforeDeadLetter, AfterDeadLetter,
 		JobDelivered, JobScratch, JobResumed, JobDone, JobDropped, CancelClaimed,
 		CheckpointWritten, CheckpointStored, CheckpointRegistered, CheckpointUnregistered,
-		ArtifactPartlySent, ArtifactUnnamed, ArtifactUnverified, ObjectUnnamed,
+		ArtifactPartlySent, ArtifactUnnamed, ArtifactUnverified, ModelFetched, ObjectUnnamed,
 		LeaseTaken, LeaseDone, ReportUnnamed, ReportNext, ReportList,
 		MLflowUnrecorded, MLflowCreated, MLflowParams, MLflowMetrics, MLflowArtifacts, MLflowEnded, MLflowFile, MLflowFolder,
 	}

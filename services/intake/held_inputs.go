@@ -31,6 +31,9 @@ func (a *admission) holdInputs(ctx context.Context, in events.Inputs) ([]events.
 			named[key] = ref
 		}
 	}
+	if len(named) == 0 {
+		return nil, nil
+	}
 	err := a.inputs.Hold(ctx, slices.Collect(maps.Values(named))...)
 	if err == nil {
 		return nil, nil
