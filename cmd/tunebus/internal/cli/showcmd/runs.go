@@ -27,7 +27,8 @@ type runsFlags struct {
 func Runs(s *session.Session) *cobra.Command {
 	var f runsFlags
 	c := &cobra.Command{
-		Use: "runs", Short: "List the runs", Args: cobra.NoArgs,
+		Use: "runs", Short: "List the runs", Args: session.NoArgs,
+		Example: "  tunebus runs --archived",
 		RunE: s.WithDeployment(&f.at, func(ctx context.Context, server *session.Deployment, _ []string) error {
 			list, err := listRuns(ctx, s.Console, server, f.archived)
 			if err != nil {
@@ -36,7 +37,7 @@ func Runs(s *session.Session) *cobra.Command {
 			if n, err := deadletter.New(server.Bus).Count(ctx); err == nil && n > 0 {
 				s.Console.Say("%d dead letters are there: \"tunebus dlq list\" says why", n)
 			}
-			return s.Console.Print(view.Runs(list, server.Bus.Server()))
+			return s.Console.Print(view.Runs(list, server.Name()))
 		}),
 	}
 	f.at.AddFlags(c)
