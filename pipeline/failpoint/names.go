@@ -75,9 +75,6 @@ const (
 	ArtifactUnnamed Name = "artifact.unnamed"
 	// ArtifactUnverified is before it is read back.
 	ArtifactUnverified Name = "artifact.unverified"
-	// ModelFetched is after a file was fetched for the cache of models and before
-	// it has its name there.
-	ModelFetched Name = "model.fetched"
 	// ObjectUnnamed is the same in JetStream's Object Store.
 	ObjectUnnamed Name = "object.unnamed"
 )
@@ -120,7 +117,7 @@ func All() []Name {
 		BeforeNext, BeforeAck, AfterAck, BeforeNak, BeforeDeadLetter, AfterDeadLetter,
 		JobDelivered, JobScratch, JobResumed, JobDone, JobDropped, CancelClaimed,
 		CheckpointWritten, CheckpointStored, CheckpointRegistered, CheckpointUnregistered,
-		ArtifactPartlySent, ArtifactUnnamed, ArtifactUnverified, ModelFetched, ObjectUnnamed,
+		ArtifactPartlySent, ArtifactUnnamed, ArtifactUnverified, ObjectUnnamed,
 		LeaseTaken, LeaseDone, ReportUnnamed, ReportNext, ReportList,
 		MLflowUnrecorded, MLflowCreated, MLflowParams, MLflowMetrics, MLflowArtifacts, MLflowEnded, MLflowFile, MLflowFolder,
 	}

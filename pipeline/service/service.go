@@ -78,6 +78,7 @@ func (s *Service) AddPhase(p events.Phase, name string, e engine.Engine) error {
 		Stall:            s.Settings.Stall(p),
 		Sources:          sources,
 		Scratch:          s.Settings.Data.Scratch,
+		ModelCache:       cfg.ModelCache,
 		Name:             s.process.name,
 		Sample:           s.process.opts.Sample,
 		Logger:           s.Log,

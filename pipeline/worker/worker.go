@@ -5,6 +5,7 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
+	"github.com/tunebus/tunebus/pipeline/artifact/modelcache"
 	"github.com/tunebus/tunebus/pipeline/artifact/storeretry"
 	"github.com/tunebus/tunebus/pipeline/artifact/transfer"
 	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
@@ -39,7 +40,7 @@ type Worker struct {
 func New(c *conn.Conn, store *artifact.Store, e engine.Engine, cfg Config) *Worker {
 	cfg = cfg.withDefaults()
 	budget := newShutdownBudget(cfg.Grace)
-	files := transfer.New(store)
+	files := transfer.NewCached(store, modelcache.New(cfg.Scratch, cfg.ModelCache))
 	facts, runs, registry := waitingJournal{journal.New(c)}, history.New(c), checkpoint.New(c)
 	notifier := &natsNotifier{conn: c, phase: cfg.Phase, log: cfg.Logger}
 	sweep := func() {

@@ -38,7 +38,6 @@ import (
 	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/artifact/manifest"
 	"github.com/tunebus/tunebus/pipeline/atomicfile"
-	"github.com/tunebus/tunebus/pipeline/failpoint"
 	"github.com/tunebus/tunebus/pipeline/filelock"
 	"github.com/tunebus/tunebus/pipeline/progress"
 )
@@ -188,7 +187,6 @@ func (c *Cache) fetchLocked(ctx context.Context, sum string, fetch func(ctx cont
 	}
 	fresh := filepath.Join(dir, "file")
 	err := fetch(ctx, fresh)
-	failpoint.Here(failpoint.ModelFetched)
 	if err == nil {
 		err = os.Rename(fresh, c.file(sum))
 	}
