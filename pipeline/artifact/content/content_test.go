@@ -177,7 +177,7 @@ func TestUploadOfChangingFile(t *testing.T) {
 	}
 }
 
-// TestRemove: content goes unless it is claimed or new; notices go when they are
+// TestRemove: content goes unless it is held or new; notices go when they are
 // old.
 func TestRemove(t *testing.T) {
 	t.Parallel()
@@ -195,21 +195,21 @@ func TestRemove(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	old, claimed, lapsed, young := put("old"), put("claimed"), put("lapsed"), put("young")
-	for _, sum := range []string{old, claimed, lapsed} {
+	old, held, lapsed, young := put("old"), put("held"), put("lapsed"), put("young")
+	for _, sum := range []string{old, held, lapsed} {
 		age(Prefix + sum)
 	}
-	key, err := post(t.Context(), s, claims, map[string]bool{lapsed: true})
+	key, err := post(t.Context(), s, holds, map[string]bool{lapsed: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	age(key)
-	if err := claim(t.Context(), s, map[string]bool{claimed: true}); err != nil {
+	if err := hold(t.Context(), s, map[string]bool{held: true}); err != nil {
 		t.Fatal(err)
 	}
 	cutoff := time.Now().Add(-Lifetime)
 	var removed []string
-	err = Remove(t.Context(), s, []string{old, claimed, lapsed, young, sum("never stored")}, cutoff, func(o artifact.Object) { removed = append(removed, o.Key) })
+	err = Remove(t.Context(), s, []string{old, held, lapsed, young, sum("never stored")}, cutoff, func(o artifact.Object) { removed = append(removed, o.Key) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -219,7 +219,7 @@ func TestRemove(t *testing.T) {
 	if err := RemoveNotices(t.Context(), s, cutoff); err != nil {
 		t.Fatal(err)
 	}
-	for prefix, want := range map[string]int{claims: 1, condemned: 0} {
+	for prefix, want := range map[string]int{holds: 1, condemned: 0} {
 		n := 0
 		for range s.List(t.Context(), prefix) {
 			n++
@@ -231,7 +231,7 @@ func TestRemove(t *testing.T) {
 }
 
 // TestHold: what a request refers to has to be there, with all files of its
-// folders, and is claimed.
+// folders, and is held.
 func TestHold(t *testing.T) {
 	t.Parallel()
 	s := openStore(t, t.TempDir())
@@ -270,7 +270,7 @@ func (s slowStore) Delete(ctx context.Context, key string) error {
 }
 
 // TestUploadsBesideCollectors: whatever a collector removes meanwhile, what an
-// upload returns is there for as long as a claim lasts.
+// upload returns is there for as long as a hold lasts.
 func TestUploadsBesideCollectors(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -299,7 +299,7 @@ func TestUploadsBesideCollectors(t *testing.T) {
 					return
 				}
 				if time.Since(began) > lifetime/2 {
-					continue // a claim may have lapsed: the machine is too busy for such a short one
+					continue // a hold may have lapsed: the machine is too busy for such a short one
 				}
 				uploads.Add(1)
 				for _, ref := range refs {

@@ -26,16 +26,16 @@ type Uploader struct {
 	digest manifest.Digester
 
 	mu      sync.Mutex
-	claimed map[string]bool
+	held map[string]bool
 
-	stop context.CancelFunc // of the renewal; nil before the first claim
+	stop context.CancelFunc // of the renewal; nil before the first hold
 	done chan struct{}
 }
 
 // NewUploader returns an uploader that learns digests from digest, such as
 // [manifest.Digest].
 func NewUploader(s Store, digest manifest.Digester) *Uploader {
-	return &Uploader{store: s, digest: digest, claimed: map[string]bool{}}
+	return &Uploader{store: s, digest: digest, held: map[string]bool{}}
 }
 
 // part is an object to upload.
@@ -66,7 +66,7 @@ func (u *Uploader) Upload(ctx context.Context, paths map[string]string) (map[str
 	for sum := range parts {
 		digests[sum] = true
 	}
-	if err := u.claim(ctx, digests); err != nil {
+	if err := u.hold(ctx, digests); err != nil {
 		return nil, fmt.Errorf("upload: %w", err)
 	}
 	// A manifest goes last, so that a folder that can be found is complete.
@@ -123,15 +123,15 @@ func (u *Uploader) plan(ctx context.Context, path string, parts map[string]part)
 // more.
 const mediaFile = "application/octet-stream"
 
-// claim claims digests, and renews the claims until Close.
-func (u *Uploader) claim(ctx context.Context, digests map[string]bool) error {
-	if err := claim(ctx, u.store, digests); err != nil {
+// hold holds digests, and renews the holds until Close.
+func (u *Uploader) hold(ctx context.Context, digests map[string]bool) error {
+	if err := hold(ctx, u.store, digests); err != nil {
 		return err
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for sum := range digests {
-		u.claimed[sum] = true
+		u.held[sum] = true
 	}
 	if u.stop != nil {
 		return nil
@@ -142,8 +142,8 @@ func (u *Uploader) claim(ctx context.Context, digests map[string]bool) error {
 	return nil
 }
 
-// renew renews the claims. A renewal that fails is tried again long before the
-// claim ends.
+// renew renews the holds. A renewal that fails is tried again long before the
+// hold ends.
 func (u *Uploader) renew(ctx context.Context) {
 	defer close(u.done)
 	tick := time.NewTicker(renewal)
@@ -155,16 +155,16 @@ func (u *Uploader) renew(ctx context.Context) {
 		case <-tick.C:
 		}
 		u.mu.Lock()
-		digests := make(map[string]bool, len(u.claimed))
-		for sum := range u.claimed {
+		digests := make(map[string]bool, len(u.held))
+		for sum := range u.held {
 			digests[sum] = true
 		}
 		u.mu.Unlock()
-		_, _ = post(ctx, u.store, claims, digests) // see above
+		_, _ = post(ctx, u.store, holds, digests) // see above
 	}
 }
 
-// Close ends the renewal of the claims. They stay for a while: see the comment
+// Close ends the renewal of the holds. They stay for a while: see the comment
 // of the package.
 func (u *Uploader) Close() {
 	u.mu.Lock()

@@ -126,7 +126,7 @@ func TestNoAcceptedRunMissesAnInput(t *testing.T) {
 	var gone atomic.Int64
 	collector.Go(func() {
 		for ctx.Err() == nil {
-			// Content is old after a moment, so that there is much to collect. A claim
+			// Content is old after a moment, so that there is much to collect. A hold
 			// lasts as long, which is enough for a request of such small models.
 			report, err := gc.New(l.Bus, l.Store, gc.Options{ContentGrace: 1500 * time.Millisecond, StoreConfirmed: true}).Run(t.Context())
 			if err != nil {

@@ -142,9 +142,9 @@ func (f *replayRequestsFlags) upload(
 		return nil, release, err
 	}
 	in := runrequest.Inputs{Store: func(context.Context) (*artifact.Store, error) { return store, nil }, Say: console.Say}
-	refs, unclaim, err := in.References(ctx, files)
+	refs, unhold, err := in.References(ctx, files)
 	return refs, func() {
-		unclaim()
+		unhold()
 		_ = store.Close() // everything was verified when it was put
 	}, err
 }
