@@ -56,6 +56,25 @@ type Inputs struct {
 	Files map[string]Reference `json:"files,omitempty"`
 }
 
+// References returns the references by their keys, such as "inputs.model" or
+// "inputs.files.fine_tuner.training_data_id".
+func (in Inputs) References() map[string]Reference {
+	refs := map[string]Reference{}
+	for key, ref := range map[string]*Reference{
+		"inputs.model":                in.Model,
+		"inputs.predictions":          in.Predictions,
+		"inputs.baseline_predictions": in.BaselinePredictions,
+	} {
+		if ref != nil {
+			refs[key] = *ref
+		}
+	}
+	for key, ref := range in.Files {
+		refs["inputs.files."+key] = ref
+	}
+	return refs
+}
+
 // Artifact is a result of a phase.
 type Artifact struct {
 	// Name is the role: "model", "predictions", "metrics", "scores" and so on.

@@ -103,17 +103,8 @@ func (e PipelineAccepted) largestRepeated() sizedKey {
 // keys returns the sizes of the inputs.
 func (in Inputs) keys() []sizedKey {
 	var keys []sizedKey
-	for name, ref := range map[string]*Reference{
-		"inputs.model":                in.Model,
-		"inputs.predictions":          in.Predictions,
-		"inputs.baseline_predictions": in.BaselinePredictions,
-	} {
-		if ref != nil {
-			keys = append(keys, sizedKey{name, jsonSize(ref)})
-		}
-	}
-	for name, ref := range in.Files {
-		keys = append(keys, sizedKey{"inputs.files." + name, TextSize(name) + jsonSize(ref)})
+	for name, ref := range in.References() {
+		keys = append(keys, sizedKey{name, TextSize(name) + jsonSize(ref)})
 	}
 	return keys
 }

@@ -42,6 +42,8 @@ type Options struct {
 	OlderThan time.Duration
 	// DryRun reports what would be done and changes nothing.
 	DryRun bool
+	// Before, if set, is called before a run is archived, or would be.
+	Before func(ctx context.Context, run events.Run)
 	// OnArchived, if set, is called after each archived run.
 	OnArchived func(ArchivedRun)
 }
@@ -187,6 +189,9 @@ func (a *Archiver) decide(run string, state events.Run, unreadable error, newest
 func (a *Archiver) move(
 	ctx context.Context, run string, state events.Run, facts []history.StoredFact, last uint64, report *Report,
 ) error {
+	if a.opts.Before != nil {
+		a.opts.Before(ctx, state)
+	}
 	text, err := encode(facts)
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"path"
 	"path/filepath"
@@ -10,7 +11,9 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/allowedpath"
+	"github.com/tunebus/tunebus/pipeline/artifact/transfer"
 	"github.com/tunebus/tunebus/pipeline/dataset/source"
+	"github.com/tunebus/tunebus/pipeline/localinput"
 	"github.com/tunebus/tunebus/pipeline/progress"
 	"github.com/tunebus/tunebus/pipeline/spec"
 )
@@ -21,17 +24,27 @@ type Hub interface {
 	Dataset(ctx context.Context, id string, selected source.Selection) (dir string, err error)
 }
 
+// Local finds inputs that stay where a person has them, see package localinput.
+type Local interface {
+	// StoreID is the store of the references that Find takes.
+	StoreID() string
+	// Find returns the path of an input whose content is that of the reference.
+	Find(ctx context.Context, ref events.Reference, roots []string) (path string, err error)
+}
+
 // Sources are the places where a worker finds the models and data sets that a
 // specification names.
 type Sources struct {
 	// Roots are the folders below which a specification may name files.
 	Roots []string
+	// Local finds the inputs of the worker's data folder. Nil: it has none.
+	Local Local
 	// Hub is asked for ids of the form owner/name. Nil: there is no Hub.
 	Hub Hub
 }
 
 // Model returns the folder of the model that the specification's key names:
-// an upload of the submitter, a folder below the roots, or a Hub id.
+// an upload or a local input of the submitter, a folder below the roots, or a Hub id.
 func (j *Job) Model(ctx context.Context, key, id string) (string, error) {
 	return findSource(ctx, j, key, id, func(h Hub, ctx context.Context) (string, error) { return h.Model(ctx, id, "") })
 }
@@ -75,6 +88,9 @@ func findSource(
 	ctx context.Context, j *Job, key, id string, fromHub func(h Hub, ctx context.Context) (string, error),
 ) (string, error) {
 	if ref, ok := j.Request.Inputs.Files[key]; ok {
+		if localinput.Is(ref) {
+			return findLocal(ctx, j, key, ref)
+		}
 		return fetchUpload(ctx, j, key, id, ref)
 	}
 	if id == "" {
@@ -98,29 +114,48 @@ func findSource(
 	return dir, nil
 }
 
-// mediaTar is the media type of an artifact that is a folder.
-const mediaTar = "application/x-tar"
-
-// fetchUpload fetches a file that the submitter uploaded. Its name in the
-// scratch folder is made here. Only the extension comes out of the submitter's
-// name for it, or else of the store's key, because readers of data sets choose the
-// format by it.
-func fetchUpload(ctx context.Context, j *Job, key, id string, ref events.Reference) (string, error) {
-	name := "input-" + strings.ReplaceAll(filepath.Base(key), ".", "-")
-	if ref.MediaType == mediaTar {
-		return j.FetchDir(ctx, ref, name)
+// findLocal returns the path of an input that stays where the submitter has it.
+// One that has changed is no longer what the run was asked for.
+func findLocal(ctx context.Context, j *Job, key string, ref events.Reference) (string, error) {
+	if j.sources.Local == nil || j.sources.Local.StoreID() != ref.Store {
+		return "", Permanent("missing_input", fmt.Errorf("%s = %q: this worker does not work on the data folder whose machine has it", key, ref.Key))
 	}
-	return j.Fetch(ctx, ref, name+cmp.Or(source.Extension(id), safeExtension(ref.Key)))
+	ctx, read := progress.Enter(ctx, progress.Fetch)
+	defer read.End()
+	path, err := j.sources.Local.Find(ctx, ref, j.sources.Roots)
+	if _, changed := errors.AsType[*localinput.ChangedError](err); changed {
+		return "", Permanent("input_changed", fmt.Errorf("%s: %w; start a new run, or give runs a copy with --copy-inputs", key, err))
+	}
+	if err != nil {
+		return "", Permanent("missing_input", fmt.Errorf("%s = %q: %w", key, ref.Key, err))
+	}
+	return path, nil
 }
 
-// safeExtension is the extension of a key, or empty if it is anything else than
-// a few letters and digits.
-func safeExtension(key string) string {
+// fetchUpload fetches a file that the submitter uploaded. Its name in the
+// scratch folder is made here. Only the extension comes from the submitter,
+// because readers of data sets choose the format by it: that of the file's name,
+// else of the specification's value, else of the store's key.
+func fetchUpload(ctx context.Context, j *Job, key, id string, ref events.Reference) (string, error) {
+	name := "input-" + strings.ReplaceAll(filepath.Base(key), ".", "-")
+	if transfer.IsFolder(ref) {
+		return j.FetchDir(ctx, ref, name)
+	}
+	return j.Fetch(ctx, ref, name+cmp.Or(safeExtension(ref.Name), source.Extension(id), safeExtension(ref.Key)))
+}
+
+// safeExtension is the extension of a name, or empty if it is anything else than
+// a few letters and digits. That of a compressed file has two parts, such as
+// .jsonl.gz.
+func safeExtension(name string) string {
 	const longest = 10
-	ext := strings.ToLower(path.Ext(key))
+	ext := strings.ToLower(path.Ext(name))
 	unsafe := func(r rune) bool { return r < '0' || r > 'z' || r > '9' && r < 'a' }
 	if len(ext) > longest || strings.ContainsFunc(strings.TrimPrefix(ext, "."), unsafe) {
 		return ""
+	}
+	if ext == ".gz" || ext == ".zst" {
+		return safeExtension(name[:len(name)-len(ext)]) + ext
 	}
 	return ext
 }

@@ -4,12 +4,15 @@ import (
 	"strings"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/artifact/content"
 )
 
-// candidates are the objects that may be removed: their sizes by run and key.
+// candidates are the objects that may be removed: their sizes by run and key,
+// and the digests of content.
 type candidates struct {
-	byRun map[string]map[string]int64
-	count int
+	byRun   map[string]map[string]int64
+	content map[string]bool
+	count   int
 }
 
 // add adds an object if tunebus created it for a run.
@@ -30,6 +33,19 @@ func (c *candidates) add(key string, size int64) {
 	c.byRun[run][key] = size
 }
 
+// addContent adds the content that a key belongs to, if it is one of content.
+func (c *candidates) addContent(key string) {
+	sum, ok := content.Digest(key)
+	if !ok || c.content[sum] {
+		return
+	}
+	if c.content == nil {
+		c.content = map[string]bool{}
+	}
+	c.content[sum] = true
+	c.count++
+}
+
 // runOf returns the run that an object was created or uploaded for.
 func runOf(key string) (string, bool) {
 	kind, rest, _ := strings.Cut(key, "/")
@@ -39,10 +55,28 @@ func runOf(key string) (string, bool) {
 
 // mark removes an object from the candidates.
 func (c *candidates) mark(key string) {
+	if sum, ok := content.Digest(key); ok {
+		if c.content[sum] {
+			delete(c.content, sum)
+			c.count--
+		}
+		return
+	}
 	run, _ := runOf(key)
 	if _, ok := c.byRun[run][key]; ok {
 		delete(c.byRun[run], key)
 		c.count--
+	}
+}
+
+// markBelow removes the objects of a run whose keys begin with a prefix from the
+// candidates.
+func (c *candidates) markBelow(prefix string) {
+	run, _ := runOf(prefix + "x")
+	for key := range c.byRun[run] {
+		if strings.HasPrefix(key, prefix) {
+			c.mark(key)
+		}
 	}
 }
 

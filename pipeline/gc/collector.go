@@ -1,6 +1,7 @@
 package gc
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,8 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/archive"
 	"github.com/tunebus/tunebus/pipeline/artifact"
+	"github.com/tunebus/tunebus/pipeline/artifact/content"
+	"github.com/tunebus/tunebus/pipeline/artifact/transfer"
 	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
@@ -22,8 +25,7 @@ import (
 
 // Store is the part of [artifact.Store] that a collection needs.
 type Store interface {
-	archive.Store
-	Delete(ctx context.Context, key string) error
+	content.Store
 	Leftovers(ctx context.Context, before time.Time) iter.Seq2[artifact.Object, error]
 	RemoveLeftover(ctx context.Context, o artifact.Object) error
 }
@@ -38,6 +40,9 @@ type checkpoints interface {
 type Options struct {
 	// Grace is the age below which an object is never removed. Default 0.
 	Grace time.Duration
+	// ContentGrace is the age below which content is never removed, if Grace is
+	// less. Only tests shorten it. Default [content.Lifetime].
+	ContentGrace time.Duration
 	// StoreConfirmed removes objects also if no run refers to the store. By
 	// default such a store is considered the wrong one.
 	StoreConfirmed bool
@@ -57,6 +62,7 @@ type Collector struct {
 
 // New returns a collector.
 func New(c *conn.Conn, store Store, opts Options) *Collector {
+	opts.ContentGrace = max(opts.Grace, cmp.Or(opts.ContentGrace, content.Lifetime))
 	return &Collector{
 		sources: sources{
 			requests:    requestlog.New(c),
@@ -105,7 +111,8 @@ var ErrNoReference = errors.New("no run refers to this artifact store, so it may
 // Run collects once.
 func (c *Collector) Run(ctx context.Context) (Report, error) {
 	var report Report
-	before := time.Now().Add(-c.opts.Grace)
+	now := time.Now()
+	before, cutoff := now.Add(-c.opts.Grace), now.Add(-c.opts.ContentGrace)
 	var found candidates
 	for o, err := range c.store.List(ctx, "") {
 		if err != nil {
@@ -114,6 +121,9 @@ func (c *Collector) Run(ctx context.Context) (Report, error) {
 		if o.ModTime.Before(before) {
 			found.add(o.Key, o.Size)
 		}
+		if o.ModTime.Before(cutoff) {
+			found.addContent(o.Key)
+		}
 	}
 	m := marker{
 		sources:    c.sources,
@@ -121,6 +131,8 @@ func (c *Collector) Run(ctx context.Context) (Report, error) {
 		candidates: &found,
 		report:     &report,
 		ended:      map[string]bool{},
+		manifest:   transfer.New(c.store).Manifest,
+		folders:    map[string]bool{},
 	}
 	if err := m.markAll(ctx); err != nil {
 		return report, err
@@ -131,6 +143,7 @@ func (c *Collector) Run(ctx context.Context) (Report, error) {
 	err := errors.Join(
 		c.removeCheckpoints(ctx, before, m.ended, &report),
 		c.sweep(ctx, found, &report),
+		c.removeContent(ctx, found.content, cutoff, &report),
 		c.removeLeftovers(ctx, before, &report),
 	)
 	return report, err
@@ -184,6 +197,29 @@ func (c *Collector) sweep(ctx context.Context, found candidates, report *Report)
 		return fmt.Errorf("%d objects were not removed, the first because: %w", failed, first)
 	}
 	return nil
+}
+
+// removeContent removes the content that was not marked, and old notices about
+// content.
+func (c *Collector) removeContent(ctx context.Context, digests map[string]bool, cutoff time.Time, report *Report) error {
+	removed := func(o artifact.Object) { c.count(&report.Removed, Removed{Key: o.Key, Bytes: o.Size}) }
+	if c.opts.DryRun {
+		for _, sum := range slices.Sorted(maps.Keys(digests)) {
+			o, err := c.store.Stat(ctx, content.Prefix+sum)
+			if errors.Is(err, artifact.ErrNotFound) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			removed(o)
+		}
+		return nil
+	}
+	return errors.Join(
+		content.Remove(ctx, c.store, slices.Sorted(maps.Keys(digests)), cutoff, removed),
+		content.RemoveNotices(ctx, c.store, cutoff),
+	)
 }
 
 // removeLeftovers removes the leftovers of killed writers.

@@ -6,7 +6,11 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/archive"
+	"github.com/tunebus/tunebus/pipeline/artifact"
+	"github.com/tunebus/tunebus/pipeline/artifact/content"
+	"github.com/tunebus/tunebus/pipeline/artifact/manifest"
 	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
 )
@@ -40,6 +44,10 @@ type marker struct {
 	// ended has each run that was read, and whether it has ended.
 	ended      map[string]bool
 	references int // into this store
+	// manifest reads the manifest of a folder; folders has the digests of those
+	// that were read.
+	manifest func(ctx context.Context, ref events.Reference) (manifest.Manifest, error)
+	folders  map[string]bool
 }
 
 // markAll reads all sources. The order is important: a request is read before
@@ -60,28 +68,56 @@ func (m *marker) markAll(ctx context.Context) error {
 func (m *marker) markRequests(ctx context.Context) error {
 	return m.sources.requests.Pending(ctx, func(run string, data json.RawMessage) error {
 		m.candidates.markRun(run)
-		m.markReferences(data)
-		return nil
+		_, err := m.markReferences(ctx, data)
+		return err
 	})
 }
 
 func (m *marker) markDeadLetters(ctx context.Context) error {
 	return m.sources.deadLetters.List(ctx, func(l deadletter.Letter) error {
-		m.markReferences(l.Body)
-		return nil
+		_, err := m.markReferences(ctx, l.Body)
+		return err
 	})
 }
 
 // markReferences marks the objects that a text refers to. It reports whether the
 // text is JSON.
-func (m *marker) markReferences(text []byte) bool {
-	err := eachReference(text, func(store, key string) {
-		if store == m.storeID {
-			m.references++
-			m.candidates.mark(key)
+func (m *marker) markReferences(ctx context.Context, text []byte) (isJSON bool, err error) {
+	syntax := eachReference(text, func(ref events.Reference) {
+		if ref.Store != m.storeID || err != nil {
+			return
+		}
+		m.references++
+		m.candidates.mark(ref.Key)
+		if manifest.Is(ref) {
+			err = m.markFolder(ctx, ref)
 		}
 	})
-	return err == nil
+	return syntax == nil, err
+}
+
+// markFolder marks the files of a folder. Those of a run's folder lie below its
+// own prefix. Those of uploaded folders are known by the manifest alone, so
+// nothing is removed while it cannot be read; if it is damaged or gone, nobody
+// can open the folder.
+func (m *marker) markFolder(ctx context.Context, ref events.Reference) error {
+	sum, isContent := content.Digest(ref.Key)
+	if !isContent {
+		m.candidates.markBelow(manifest.Prefix(ref))
+		return nil
+	}
+	if m.folders[sum] || len(m.candidates.content) == 0 {
+		return nil
+	}
+	m.folders[sum] = true
+	list, err := m.manifest(ctx, ref)
+	if _, away := errors.AsType[*artifact.UnavailableError](err); away || ctx.Err() != nil {
+		return fmt.Errorf("the files of folder %s are unknown, so nothing is removed: %w", ref.Key, err)
+	}
+	for _, f := range list.Files {
+		m.candidates.mark(list.Reference(ref, f).Key)
+	}
+	return nil
 }
 
 // markStream reads the runs in the stream that were not read before.
@@ -98,19 +134,25 @@ func (m *marker) markStream(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		m.markRun(run, h)
+		if err := m.markRun(ctx, run, h); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
 // markRun marks the objects that a run refers to, and all objects of the run
 // itself unless it is certain that it has ended.
-func (m *marker) markRun(run string, h history.RunHistory) {
+func (m *marker) markRun(ctx context.Context, run string, h history.RunHistory) error {
 	m.report.Runs++
 	state, unreadable := h.Run()
 	ended := state.Completed != nil
 	for _, f := range h.Facts {
-		if !m.markReferences(f.Body) && unreadable == nil {
+		isJSON, err := m.markReferences(ctx, f.Body)
+		if err != nil {
+			return err
+		}
+		if !isJSON && unreadable == nil {
 			unreadable = errors.New("no JSON")
 		}
 	}
@@ -125,6 +167,7 @@ func (m *marker) markRun(run string, h history.RunHistory) {
 	if !ended {
 		m.candidates.markRun(run)
 	}
+	return nil
 }
 
 // markArchive reads the archived runs as long as there are candidates.
@@ -146,11 +189,15 @@ func (m *marker) markArchive(ctx context.Context) error {
 			return err
 		}
 		if _, read := m.ended[run]; !read {
-			m.markRun(run, history.RunHistory{Facts: facts})
+			if err := m.markRun(ctx, run, history.RunHistory{Facts: facts}); err != nil {
+				return err
+			}
 			continue
 		}
 		for _, f := range facts { // the stream still has a part of the run
-			m.markReferences(f.Body)
+			if _, err := m.markReferences(ctx, f.Body); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

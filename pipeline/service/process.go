@@ -12,6 +12,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
 	"github.com/tunebus/tunebus/pipeline/bus/delivery"
 	"github.com/tunebus/tunebus/pipeline/engine"
+	"github.com/tunebus/tunebus/pipeline/localinput"
 	"github.com/tunebus/tunebus/pipeline/settings"
 )
 
@@ -20,6 +21,9 @@ type Options struct {
 	Settings settings.Settings
 	// Sample measures the machine while a phase works. Default: no measurement.
 	Sample func(context.Context) []events.Point
+	// Inputs is the data folder whose local inputs the services may open. Default:
+	// none.
+	Inputs *localinput.Folder
 	// Notify receives texts for the operator. Default: warnings in the log.
 	Notify func(text string)
 	// Skip, if set, reports the runs on whose jobs no worker of this process
@@ -70,7 +74,7 @@ func NewProcess(bus *conn.Conn, store *artifact.Store, opts Options) (*Process, 
 
 // Wire adds a service, which logs to log.
 func (p *Process) Wire(log *slog.Logger, wire Wire) error {
-	return wire(&Service{Settings: p.opts.Settings, Log: log, Bus: p.bus, Store: p.store, process: p})
+	return wire(&Service{Settings: p.opts.Settings, Log: log, Bus: p.bus, Store: p.store, Inputs: p.opts.Inputs, process: p})
 }
 
 // Run runs the services until ctx ends or one of them fails. Then all stop.
@@ -92,6 +96,9 @@ func (p *Process) phaseSources() (engine.Sources, error) {
 		sources, err := Sources(p.opts.Settings, p.opts.Logger)
 		if err != nil {
 			return engine.Sources{}, err
+		}
+		if p.opts.Inputs != nil {
+			sources.Local = p.opts.Inputs
 		}
 		p.sources = &sources
 	}

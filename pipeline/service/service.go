@@ -22,6 +22,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/delivery"
 	"github.com/tunebus/tunebus/pipeline/engine"
+	"github.com/tunebus/tunebus/pipeline/localinput"
 	"github.com/tunebus/tunebus/pipeline/settings"
 	"github.com/tunebus/tunebus/pipeline/worker"
 )
@@ -33,6 +34,8 @@ type Service struct {
 	Bus      *conn.Conn
 	// Store is the artifact store.
 	Store *artifact.Store
+	// Inputs is the data folder whose local inputs the service may open, or nil.
+	Inputs *localinput.Folder
 
 	process *Process
 }
@@ -75,6 +78,7 @@ func (s *Service) AddPhase(p events.Phase, name string, e engine.Engine) error {
 		Stall:            s.Settings.Stall(p),
 		Sources:          sources,
 		Scratch:          s.Settings.Data.Scratch,
+		ModelCache:       cfg.ModelCache,
 		Name:             s.process.name,
 		Sample:           s.process.opts.Sample,
 		Logger:           s.Log,

@@ -35,6 +35,12 @@ func check(s Settings) structconf.Faults {
 	} {
 		require(slots >= 1, key, fmt.Sprint(slots), "too small", "1 or more")
 	}
+	for key, size := range map[string]int64{
+		"services.finetune.model_cache":  s.Finetune.ModelCache,
+		"services.inference.model_cache": s.Inference.ModelCache,
+	} {
+		require(size >= 0, key, fmt.Sprint(size), "too small", "0 or more bytes")
+	}
 	for key, interval := range map[string]time.Duration{
 		"services.inference.save_every":  s.Inference.SaveEvery,
 		"services.evaluation.save_every": s.Evaluation.SaveEvery,

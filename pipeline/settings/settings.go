@@ -96,6 +96,8 @@ type Worker struct {
 	Queue string        `json:"queue" default:"builtin" doc:"queue that jobs are taken from"`
 	Slots int           `json:"slots" default:"1" doc:"jobs that are worked on at once"`
 	Grace time.Duration `json:"grace" default:"10s" doc:"how long the end of a job may take after a shutdown"`
+	// ModelCache is the size in bytes.
+	ModelCache int64 `json:"model_cache" default:"34359738368" doc:"bytes of models and data from a store elsewhere that stay in the scratch folder for further jobs; the workers of a machine share them; 0: fetch them for each job"`
 }
 
 // Inference is the section services.inference.
@@ -104,6 +106,8 @@ type Inference struct {
 	Slots     int           `json:"slots" default:"1" doc:"jobs that are worked on at once"`
 	Grace     time.Duration `json:"grace" default:"10s" doc:"how long the end of a job may take after a shutdown"`
 	SaveEvery time.Duration `json:"save_every" default:"30s" doc:"how often the answers so far are saved, so that another worker need not give them again"`
+	// ModelCache is the size in bytes.
+	ModelCache int64 `json:"model_cache" default:"34359738368" doc:"bytes of models and data from a store elsewhere that stay in the scratch folder for further jobs; the workers of a machine share them; 0: fetch them for each job"`
 }
 
 // Evaluation is the section services.evaluation.
@@ -130,7 +134,7 @@ type Tracker struct {
 func (s Settings) Worker(p events.Phase) Worker {
 	switch p {
 	case events.Inference:
-		return Worker{Queue: s.Inference.Queue, Slots: s.Inference.Slots, Grace: s.Inference.Grace}
+		return Worker{Queue: s.Inference.Queue, Slots: s.Inference.Slots, Grace: s.Inference.Grace, ModelCache: s.Inference.ModelCache}
 	case events.Evaluation:
 		return Worker{Queue: s.Evaluation.Queue, Slots: s.Evaluation.Slots, Grace: s.Evaluation.Grace}
 	default:

@@ -36,6 +36,9 @@ type Config struct {
 	Sources engine.Sources
 	// Scratch is the folder for temporary files. Default: the system's.
 	Scratch string
+	// ModelCache is how many bytes of inputs from a store elsewhere stay in Scratch
+	// for further jobs. Default 0: none.
+	ModelCache int64
 	// Name names the process in started facts. Default: [conn.ProcessName].
 	Name string
 	// Sample, when set, measures the machine every few seconds.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/localinput"
 )
 
 // parseJob returns the job of a delivery. A message that is no job of the phase
@@ -18,15 +19,15 @@ func parseJob(d delivery.Delivery, phase events.Phase) (events.PhaseRequested, e
 	return req, nil
 }
 
-// checkStore checks that every input lies in the worker's store. The job is not
+// checkStore checks that every input lies in the worker's store, or is a local
+// input of its data folder; local is empty if it has none. The job is not
 // claimed at that time, so it can wait for a worker with the right store.
-func checkStore(in events.Inputs, store string) error {
-	refs := []*events.Reference{in.Model, in.Predictions, in.BaselinePredictions}
-	for _, f := range in.Files {
-		refs = append(refs, &f)
-	}
-	for _, r := range refs {
-		if r != nil && r.Store != store {
+func checkStore(in events.Inputs, store, local string) error {
+	for _, r := range in.References() {
+		if localinput.Is(r) && r.Store != local {
+			return fmt.Errorf("the input %s stays on the machine with data folder %s, which this worker does not work on", r.Key, r.Store)
+		}
+		if !localinput.Is(r) && r.Store != store {
 			return fmt.Errorf("artifact %s lies in store %s, this worker has store %s: check its artifact settings", r.Key, r.Store, store)
 		}
 	}

@@ -29,9 +29,11 @@ func TestParseJob(t *testing.T) {
 	}
 }
 
-// TestCheckStore: every input has to lie in the worker's store.
+// TestCheckStore: every input has to lie in the worker's store, or on the machine
+// of its data folder.
 func TestCheckStore(t *testing.T) {
 	t.Parallel()
+	mine, another := events.Reference{Store: "local:m", Key: "/k"}, events.Reference{Store: "local:store b", Key: "/k"}
 	here, there := events.Reference{Store: "a", Key: "k"}, events.Reference{Store: "b", Key: "k"}
 	for name, c := range map[string]struct {
 		in events.Inputs
@@ -42,9 +44,11 @@ func TestCheckStore(t *testing.T) {
 		"model":          {events.Inputs{Model: &there}, false},
 		"predictions":    {events.Inputs{Predictions: &there}, false},
 		"baseline":       {events.Inputs{BaselinePredictions: &there}, false},
+		"local file":     {events.Inputs{Files: map[string]events.Reference{"x": mine}}, true},
+		"elsewhere":      {events.Inputs{Files: map[string]events.Reference{"x": another}}, false},
 		"uploaded files": {events.Inputs{Model: &here, Files: map[string]events.Reference{"x": there}}, false},
 	} {
-		err := checkStore(c.in, "a")
+		err := checkStore(c.in, "a", "local:m")
 		if (err == nil) != c.ok || err != nil && !strings.Contains(err.Error(), "store b") {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
+	"github.com/tunebus/tunebus/pipeline/artifact/modelcache"
 	"github.com/tunebus/tunebus/pipeline/artifact/storeretry"
 	"github.com/tunebus/tunebus/pipeline/artifact/transfer"
 	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
@@ -27,6 +28,7 @@ type Worker struct {
 	cfg         Config
 	budget      shutdownBudget
 	storeID     string
+	localID     string // of the data folder; empty without one
 	history     runReader
 	subscribe   func(run string) subscription
 	checkpoints checkpointing.SaverConfig
@@ -39,7 +41,7 @@ type Worker struct {
 func New(c *conn.Conn, store *artifact.Store, e engine.Engine, cfg Config) *Worker {
 	cfg = cfg.withDefaults()
 	budget := newShutdownBudget(cfg.Grace)
-	files := transfer.New(store)
+	files := transfer.NewCached(store, modelcache.New(cfg.Scratch, cfg.ModelCache))
 	facts, runs, registry := waitingJournal{journal.New(c)}, history.New(c), checkpoint.New(c)
 	notifier := &natsNotifier{conn: c, phase: cfg.Phase, log: cfg.Logger}
 	sweep := func() {
@@ -51,8 +53,13 @@ func New(c *conn.Conn, store *artifact.Store, e engine.Engine, cfg Config) *Work
 		history: runs,
 		cleaner: &cleaner{registry: registry, store: store, patience: checkpointing.ElectionTime, log: cfg.Logger},
 	}
+	localID := ""
+	if local := cfg.Sources.Local; local != nil {
+		localID = local.StoreID()
+	}
 	return &Worker{
 		cfg:         cfg,
+		localID:     localID,
 		budget:      budget,
 		storeID:     store.ID(),
 		history:     runs,
@@ -128,7 +135,7 @@ func (w *Worker) handle(
 	if state := run.Phases[req.Phase]; state != nil && state.Completed != nil {
 		return w.finisher.finishCompleted(graceCtx, *state.Completed, run)
 	}
-	if err := checkStore(req.Inputs, w.storeID); err != nil {
+	if err := checkStore(req.Inputs, w.storeID, w.localID); err != nil {
 		w.cfg.Logger.Error("job given back", "run", req.RunID, "phase", req.Phase, "error", err)
 		return &delivery.RetryAfter{Delay: delivery.RedeliveryDelay(d.Delivered, w.cfg.Timing.WrongWorkerDelay), Err: err}
 	}

@@ -30,6 +30,7 @@ type admission struct {
 	runs       Runs // of the stream and the archive
 	streamRuns Runs // only of the stream
 	queues     queueIndex
+	inputs     InputHolder
 	capacity   *capacityGate
 	publisher  publisher
 	log        *slog.Logger
@@ -57,6 +58,11 @@ func (a *admission) handle(ctx context.Context, d delivery.Delivery) error {
 	}
 	if existing {
 		faults = append(faults, runIDTaken(id))
+	}
+	if len(faults) == 0 {
+		if faults, err = a.holdInputs(ctx, accepted.Inputs); err != nil {
+			return err
+		}
 	}
 	if len(faults) > 0 {
 		return a.reject(ctx, d, req, faults)

@@ -24,6 +24,8 @@ type Config struct {
 	DataRoots []string
 	// Store is the id of the artifact store that references must belong to.
 	Store string
+	// Local checks references to local inputs. Default: there are none.
+	Local request.LocalInputs
 	// Limits are the largest values that a specification may have. Default:
 	// no limits.
 	Limits spec.Limits
@@ -38,7 +40,10 @@ type Config struct {
 	CancelGrace time.Duration
 	// Runs reads runs, including archived ones. Default: only runs in the
 	// stream.
-	Runs   Runs
+	Runs Runs
+	// Inputs keeps the inputs of a run that is going to be accepted. Default:
+	// nothing is kept, nor looked for.
+	Inputs InputHolder
 	Logger *slog.Logger
 }
 
@@ -77,6 +82,9 @@ func New(c *conn.Conn, cfg Config) *Service {
 	if cfg.Runs == nil {
 		cfg.Runs = stream
 	}
+	if cfg.Inputs == nil {
+		cfg.Inputs = noHolder{}
+	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -84,10 +92,11 @@ func New(c *conn.Conn, cfg Config) *Service {
 	inspector, publisher, letters := topology.NewInspector(c), journal.New(c), deadletter.New(c)
 	return &Service{
 		admission: &admission{
-			rules:      request.Rules{DataRoots: cfg.DataRoots, Store: cfg.Store, Limits: cfg.Limits},
+			rules:      request.Rules{DataRoots: cfg.DataRoots, Store: cfg.Store, Local: cfg.Local, Limits: cfg.Limits},
 			runs:       cfg.Runs,
 			streamRuns: stream,
 			queues:     inspector,
+			inputs:     cfg.Inputs,
 			capacity:   &capacityGate{streams: inspector, fullAt: cfg.FullAt, recheck: cfg.Recheck, log: cfg.Logger},
 			publisher:  publisher,
 			log:        cfg.Logger,

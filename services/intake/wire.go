@@ -2,18 +2,26 @@ package intake
 
 import (
 	"github.com/tunebus/tunebus/pipeline/archive"
+	"github.com/tunebus/tunebus/pipeline/artifact/content"
 	"github.com/tunebus/tunebus/pipeline/service"
+	"github.com/tunebus/tunebus/services/intake/request"
 )
 
 // Wire adds the service to a process.
 func Wire(s *service.Service) error {
+	var local request.LocalInputs
+	if s.Inputs != nil {
+		local = s.Inputs
+	}
 	s.Add(New(s.Bus, Config{
+		Local:       local,
 		DataRoots:   s.Settings.Data.Roots,
 		Store:       s.Store.ID(),
 		Limits:      s.Settings.Limits,
 		FullAt:      s.Settings.Intake.FullAt,
 		CancelGrace: s.Settings.Intake.Patience,
 		Runs:        archive.NewReader(s.Bus, s.Store),
+		Inputs:      content.Holder{Store: s.Store},
 		Logger:      s.Log,
 	}).Routes()...)
 	return nil

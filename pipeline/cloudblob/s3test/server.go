@@ -46,6 +46,7 @@ type Server struct {
 	objects map[string]object            // by bucket/key
 	uploads map[string]map[string][]byte // by upload id, then by part number
 	lastID  int
+	counts  map[string]int // by method and bucket/key
 }
 
 type object struct {
@@ -56,7 +57,7 @@ type object struct {
 
 // New starts a server and stops it at the end of the test.
 func New(tb testing.TB) *Server {
-	s := &Server{objects: map[string]object{}, uploads: map[string]map[string][]byte{}}
+	s := &Server{objects: map[string]object{}, uploads: map[string]map[string][]byte{}, counts: map[string]int{}}
 	s.http = httptest.NewServer(http.HandlerFunc(s.serve))
 	tb.Cleanup(s.http.Close)
 	return s
@@ -81,6 +82,14 @@ func (s *Server) Keys() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Sorted(maps.Keys(s.objects))
+}
+
+// Requests returns how many requests with a method there were for an object, by
+// bucket/key.
+func (s *Server) Requests(method, key string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.counts[method+" "+key]
 }
 
 // Content returns the content of an object, by bucket/key.
@@ -113,6 +122,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.counts[r.Method+" "+name]++
 	switch {
 	case key == "" && r.Method == http.MethodGet:
 		s.list(w, name, q)

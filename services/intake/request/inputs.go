@@ -1,12 +1,15 @@
 package request
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/allowedpath"
+	"github.com/tunebus/tunebus/pipeline/localinput"
 	"github.com/tunebus/tunebus/pipeline/spec"
 )
 
@@ -23,19 +26,15 @@ func (r Rules) checkRunnable(run Resolved, full []events.Step) []events.Fault {
 
 // checkReferences returns the faults of references: other stores, no digest.
 func (r Rules) checkReferences(in events.Inputs) []events.Fault {
-	refs := map[string]*events.Reference{
-		"inputs.model":                in.Model,
-		"inputs.predictions":          in.Predictions,
-		"inputs.baseline_predictions": in.BaselinePredictions,
-	}
-	for key, ref := range in.Files {
-		refs["inputs.files."+key] = &ref
-	}
+	refs := in.References()
 	var faults []events.Fault
 	for _, key := range slices.Sorted(maps.Keys(refs)) {
 		ref := refs[key]
 		switch {
-		case ref == nil:
+		case localinput.Is(ref):
+			if err := r.checkLocal(key, ref); err != nil {
+				faults = append(faults, events.Fault{Key: key, Value: ref.Key, Message: err.Error()})
+			}
 		case ref.Store != r.Store:
 			faults = append(faults, events.Fault{
 				Key:     key,
@@ -52,6 +51,15 @@ func (r Rules) checkReferences(in events.Inputs) []events.Fault {
 		}
 	}
 	return faults
+}
+
+// checkLocal checks a reference to a local input. Only models and data sets that
+// a key of the specification names can be one.
+func (r Rules) checkLocal(key string, ref events.Reference) error {
+	if r.Local == nil || !strings.HasPrefix(key, "inputs.files.") || len(ref.SHA256) != 64 {
+		return errors.New("it is a path of another machine or data folder; submit the run there, or with --copy-inputs")
+	}
+	return r.Local.Check(ref, r.DataRoots)
 }
 
 // checkInputs returns the faults of a plan whose steps lack an input.

@@ -16,8 +16,17 @@ type Rules struct {
 	DataRoots []string
 	// Store is the id of the artifact store that references must belong to.
 	Store string
+	// Local checks references to local inputs. Nil: there are none.
+	Local LocalInputs
 	// Limits are the largest values that a specification may have.
 	Limits spec.Limits
+}
+
+// LocalInputs are the inputs that stay where a person has them.
+type LocalInputs interface {
+	// Check returns an error if a reference may not be opened: it is one of
+	// another data folder, or names a path that is not allowed.
+	Check(ref events.Reference, roots []string) error
 }
 
 // Resolved is the run that a request asks for.

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/localinput"
 	"github.com/tunebus/tunebus/services/tracker/mlflow"
 )
 
@@ -49,7 +50,10 @@ func datasets(run events.Run, p events.Phase, done *events.PhaseCompleted) []mlf
 func specifiedDataset(run events.Run, done *events.PhaseCompleted, key, id, use string) mlflow.Dataset {
 	d := mlflow.Dataset{Name: path.Base(id), Context: use, SourceType: "local", Source: sourceJSON(id)}
 	ref, uploaded := run.Accepted.Inputs.Files[key]
-	if uploaded {
+	switch {
+	case uploaded && localinput.Is(ref):
+		d.Source = sourceJSON(ref.Key)
+	case uploaded:
 		d.Source = sourceJSON(ref.Store + "/" + ref.Key)
 	}
 	i := slices.IndexFunc(done.Datasets, func(read events.Dataset) bool { return read.Key == key })

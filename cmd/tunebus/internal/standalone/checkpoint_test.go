@@ -43,7 +43,7 @@ func TestCheckpointDamagedFallsBack(t *testing.T) {
 					return nil
 				}
 				for step, want := range map[int]bool{2: false, 4: true, 6: true, 8: true} {
-					key := fmt.Sprintf("runs/r/finetune/1/checkpoint-%d.tar", step)
+					key := fmt.Sprintf("runs/r/finetune/1/checkpoint-%d/manifest.json", step)
 					if got := strings.Contains(strings.Join(s.keys(t, "r"), "\n"), key); got != want {
 						t.Errorf("%s: there %t, want %t", key, got, want)
 					}

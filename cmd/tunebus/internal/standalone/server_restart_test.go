@@ -63,7 +63,7 @@ func TestWorkerAcrossServerRestart(t *testing.T) {
 		return err == nil && cp.Step == 8 && len(cp.Before) == 0
 	})
 	eventually(t, "one checkpoint is kept", func() bool { // the others are deleted after it is registered
-		return strings.Count(strings.Join(s.keys(t, "r"), " "), "checkpoint-") == 1
+		return strings.Count(strings.Join(s.keys(t, "r"), " "), "/manifest.json") == 1
 	})
 	close(registered)
 	run := s.until(t, "r", "the next phase", func(r events.Run) bool { return r.Phases[events.Inference] != nil })
@@ -141,7 +141,7 @@ func TestCheckpointRetryAfterRefusal(t *testing.T) {
 		return err == nil && cp.Step == 4
 	})
 	eventually(t, "one checkpoint is kept", func() bool {
-		return strings.Count(strings.Join(s.keys(t, "r"), " "), "checkpoint-") == 1
+		return strings.Count(strings.Join(s.keys(t, "r"), " "), "/manifest.json") == 1
 	})
 	close(registered)
 	if c := s.ended(t, "r").Completed; c.Conclusion != events.Success {

@@ -19,6 +19,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/objectstore"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/pipeline/engine"
+	"github.com/tunebus/tunebus/pipeline/localinput"
 	"github.com/tunebus/tunebus/pipeline/service"
 	"github.com/tunebus/tunebus/pipeline/settings"
 	"github.com/tunebus/tunebus/services/evaluation"
@@ -99,7 +100,9 @@ type Local struct {
 	// Bus is a connection of the caller's own.
 	Bus *conn.Conn
 	// Store is where artifacts lie.
-	Store  *artifact.Store
+	Store *artifact.Store
+	// Inputs is the data folder, which knows the inputs that stay where they lie.
+	Inputs *localinput.Folder
 	server *embedded.Server
 
 	cancel   context.CancelFunc
@@ -130,6 +133,9 @@ func Start(ctx context.Context, cfg Config) (_ *Local, err error) {
 		return nil, err
 	}
 	undo = append(undo, l.server.Stop)
+	if l.Inputs, err = localinput.Open(data); err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(cfg.Settings.Data.Scratch, 0o750); err != nil {
 		return nil, fmt.Errorf("scratch folder: %w", err)
 	}
@@ -172,7 +178,7 @@ func Start(ctx context.Context, cfg Config) (_ *Local, err error) {
 // wire adds the services to this process.
 func (l *Local) wire(cfg Config) (*service.Process, error) {
 	p, err := service.NewProcess(l.services, l.Store, service.Options{
-		Settings: cfg.Settings, Sample: cfg.Sample, Skip: cfg.Skip, Notify: cfg.Notify, Logger: cfg.Logger,
+		Settings: cfg.Settings, Inputs: l.Inputs, Sample: cfg.Sample, Skip: cfg.Skip, Notify: cfg.Notify, Logger: cfg.Logger,
 	})
 	if err != nil {
 		return nil, err

@@ -18,8 +18,13 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/follow"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/inprocess"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/inputcheck"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runrequest"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
+	"github.com/tunebus/tunebus/pipeline/artifact"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/runsummary"
 	"github.com/tunebus/tunebus/pipeline/runwatch"
@@ -78,7 +83,14 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 		return err
 	}
 	gate.decide(nil) // there was no unfinished run
-	sequence, err := request.Publish(ctx, journal.New(local.Bus), local.Store)
+	if err := sayChanged(ctx, s, local.Bus, cfg.Data.Folder, request); err != nil {
+		return err
+	}
+	sequence, err := request.Publish(ctx, journal.New(local.Bus), runrequest.Inputs{
+		Local: local.Inputs,
+		Store: func(context.Context) (*artifact.Store, error) { return local.Store, nil },
+		Say:   s.Console.Say,
+	})
 	if err != nil {
 		return err
 	}
@@ -104,6 +116,27 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 			cfg.Tracker.TrackingURI, trackLater(s, cfg, start.Specifications, request.ID))
 	}
 	return status
+}
+
+// sayChanged says which inputs of the run that is repeated are no longer as they
+// were. A run that the stream does not hold or that cannot be read is left to
+// intake.
+func sayChanged(ctx context.Context, s *session.Session, b *conn.Conn, data string, request runrequest.Request) error {
+	if request.RerunOf == "" {
+		return nil
+	}
+	old, err := history.New(b).Run(ctx, request.RerunOf)
+	if err != nil && !codec.IsUndecodable(err) {
+		return err
+	}
+	inputs, err := inputcheck.On(data, "")
+	if err != nil {
+		return err
+	}
+	for _, changed := range inputs.Changed(ctx, old, request.Files) {
+		s.Console.Say("%s", changed)
+	}
+	return nil
 }
 
 // trackLater is the command that tracks a run whose MLflow could not be

@@ -9,9 +9,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/inputcheck"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/timeflag"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
+	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/archive"
 	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
@@ -32,7 +34,8 @@ func Archive(s *session.Session) *cobra.Command {
 		Long: `Runs that have ended, are tracked and are older than AGE leave the stream of
 facts: each is written into the artifact store, read back and compared, and only
 then removed. show, rerun and replay tracking find archived runs, and their ids
-stay taken.`,
+stay taken. Models and data that stayed where they were are not archived: those
+that are no longer as they were are named.`,
 		Example: "  tunebus archive --older-than 90d --dry-run",
 		PreRunE: func(c *cobra.Command, _ []string) error {
 			if !c.Flags().Changed("older-than") {
@@ -41,7 +44,11 @@ stay taken.`,
 			return nil
 		},
 		RunE: s.WithStore(&f.at, func(ctx context.Context, server *session.Deployment, store *artifact.Store) error {
-			report, err := archiveRuns(ctx, s.Console, server.Bus, store, f)
+			inputs, err := inputcheck.On(f.at.Data, server.Bus.Server())
+			if err != nil {
+				return err
+			}
+			report, err := archiveRuns(ctx, s.Console, server.Bus, store, inputs, f)
 			// The runs that were archived before an error are printed, too.
 			return errors.Join(s.Console.Print(view.Archived(report, f.dryRun)), err)
 		}),
@@ -54,11 +61,16 @@ stay taken.`,
 
 // archiveRuns archives the runs that may go, and shows now and then how many
 // are done.
-func archiveRuns(ctx context.Context, console *view.Console, b *conn.Conn, store *artifact.Store, f archiveFlags) (archive.Report, error) {
+func archiveRuns(ctx context.Context, console *view.Console, b *conn.Conn, store *artifact.Store, inputs inputcheck.Inputs, f archiveFlags) (archive.Report, error) {
 	said, n := time.Now(), 0
 	report, err := archive.NewArchiver(b, store, archive.Options{
 		OlderThan: time.Duration(f.olderThan),
 		DryRun:    f.dryRun,
+		Before: func(ctx context.Context, run events.Run) {
+			for _, changed := range inputs.Changed(ctx, run, nil) {
+				console.Say("%s", changed)
+			}
+		},
 		OnArchived: func(archive.ArchivedRun) {
 			if n++; time.Since(said) > 2*time.Second {
 				said = time.Now()

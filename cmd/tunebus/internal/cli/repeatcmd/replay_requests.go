@@ -17,6 +17,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/timeflag"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/bus/requestlog"
@@ -71,8 +72,8 @@ T is a time such as 2026-01-31T08:00:00Z, or how long ago, such as 2h or 3d.`,
 					Overrides: overrides,
 					DryRun:    f.dryRun,
 				}
-				return replayRequests(ctx, s.Console, b.Server(), &r, func() (map[string]events.Reference, error) {
-					return f.upload(ctx, b, cfg, files)
+				return replayRequests(ctx, s.Console, b.Server(), &r, func() (map[string]events.Reference, func(), error) {
+					return f.upload(ctx, s.Console, b, cfg, files)
 				})
 			})(c, nil)
 		},
@@ -128,24 +129,31 @@ func readLabels(filters []string) ([]replay.Label, error) {
 }
 
 // upload stores the local files that the overrides name, once for all
-// requests.
-func (f *replayRequestsFlags) upload(ctx context.Context, b *conn.Conn, cfg settings.Settings, files map[string]string) (map[string]events.Reference, error) {
+// requests. release has to be called when these are published.
+func (f *replayRequestsFlags) upload(
+	ctx context.Context, console *view.Console, b *conn.Conn, cfg settings.Settings, files map[string]string,
+) (refs map[string]events.Reference, release func(), err error) {
+	release = func() {}
 	if f.dryRun || len(files) == 0 {
-		return nil, nil
+		return nil, release, nil
 	}
 	store, err := f.at.OpenStore(ctx, b, cfg)
 	if err != nil {
-		return nil, err
+		return nil, release, err
 	}
-	defer func() { _ = store.Close() }() // everything was verified when it was put
-	return runrequest.Upload(ctx, store, "replay-"+newID(), files)
+	in := runrequest.Inputs{Store: func(context.Context) (*artifact.Store, error) { return store, nil }, Say: console.Say}
+	refs, unhold, err := in.References(ctx, files)
+	return refs, func() {
+		unhold()
+		_ = store.Close() // everything was verified when it was put
+	}, err
 }
 
 func newID() string { return ulid.Make().String() }
 
 // replayRequests replays requests and prints each of them as soon as it is
 // submitted. upload is called when everything has been checked.
-func replayRequests(ctx context.Context, console *view.Console, server string, r *replay.Replay, upload func() (map[string]events.Reference, error)) error {
+func replayRequests(ctx context.Context, console *view.Console, server string, r *replay.Replay, upload func() (map[string]events.Reference, func(), error)) error {
 	if found, err := r.Bound(ctx); err != nil {
 		return err
 	} else if !found {
@@ -159,7 +167,8 @@ func replayRequests(ctx context.Context, console *view.Console, server string, r
 	}); err != nil {
 		return err
 	}
-	files, err := upload()
+	files, release, err := upload()
+	defer release()
 	if err != nil {
 		return err
 	}

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/inprocess"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/localup"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/pipeline/settings"
@@ -52,10 +54,33 @@ func stayUp(ctx context.Context, s *session.Session, cfg settings.Settings, serv
 		return err
 	}
 	defer func() { err = errors.Join(err, local.Stop()) }()
+	if stop, err := announce(local.URL(), cfg); err != nil {
+		s.Logger().Warn("submit on this machine will not find this data folder, and upload files", "error", err)
+	} else {
+		defer stop()
+	}
 	if err := s.Console.Print(view.Ready(local.URL(), cfg.Data.Folder)); err != nil {
 		return err
 	}
 	<-ctx.Done()
 	s.Console.Say("stopping")
 	return nil
+}
+
+// announce says on this machine that services of this data folder run.
+func announce(url string, cfg settings.Settings) (stop func(), err error) {
+	up := localup.Up{Artifacts: cfg.Artifacts.URL}
+	if up.Data, err = filepath.Abs(cfg.Data.Folder); err != nil {
+		return nil, err
+	}
+	if up.Artifacts == "" {
+		up.Artifacts = "file://" + filepath.ToSlash(filepath.Join(up.Data, "artifacts"))
+	}
+	for _, root := range cfg.Data.Roots {
+		if root, err = filepath.Abs(root); err != nil {
+			return nil, err
+		}
+		up.Roots = append(up.Roots, root)
+	}
+	return localup.Announce(url, up)
 }

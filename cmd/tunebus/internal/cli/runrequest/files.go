@@ -1,17 +1,13 @@
 package runrequest
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
-	"github.com/tunebus/tunebus/pipeline/artifact/transfer"
-
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/spec"
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
@@ -83,30 +79,6 @@ func Needs(s events.Specification, p events.Phase) bool {
 		}
 	}
 	return false
-}
-
-// Upload stores local files below a folder of the store, and returns
-// references to them by the same keys.
-func Upload(ctx context.Context, store *artifact.Store, folder string, files map[string]string) (map[string]events.Reference, error) {
-	out := map[string]events.Reference{}
-	for key, path := range files {
-		name := "uploads/" + folder + "/" + strings.ReplaceAll(key, ".", "-")
-		info, err := os.Stat(path)
-		if err != nil {
-			return nil, fmt.Errorf("upload %s: %w", key, err)
-		}
-		var ref events.Reference
-		if info.IsDir() {
-			ref, err = transfer.New(store).PutDir(ctx, name+".tar", path)
-		} else {
-			ref, err = transfer.New(store).PutFile(ctx, name+strings.ToLower(filepath.Ext(path)), "application/octet-stream", path)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("upload %s: %w", key, err)
-		}
-		out[key] = ref
-	}
-	return out, nil
 }
 
 // inputs are what a request says about the files that were uploaded.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
 )
@@ -16,11 +15,14 @@ type Publisher interface {
 	Publish(ctx context.Context, ev events.Event, fence journal.Fence) (codec.Message, error)
 }
 
-// Publish uploads the files and publishes the request. A rejection of it is
-// stored by the sequence that it returns. The store may be nil if the request
-// has no files.
-func (r Request) Publish(ctx context.Context, to Publisher, store *artifact.Store) (sequence uint64, err error) {
-	refs, err := Upload(ctx, store, r.ID, r.Files)
+// Publish makes references of the files and publishes the request. A rejection of
+// it is stored by the sequence that it returns.
+func (r Request) Publish(ctx context.Context, to Publisher, in Inputs) (sequence uint64, err error) {
+	if r.CopyInputs {
+		in.Local = nil
+	}
+	refs, release, err := in.References(ctx, r.Files)
+	defer release()
 	if err != nil {
 		return 0, err
 	}

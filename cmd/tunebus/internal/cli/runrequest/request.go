@@ -31,6 +31,9 @@ type Request struct {
 	Notes structconf.Faults
 	// Files are the local files that the run needs, by the key that names each.
 	Files map[string]string
+	// CopyInputs stores all of them, also those that services could read where
+	// they lie.
+	CopyInputs bool
 	// Again is the command that asks for the same once more.
 	Again string
 }
@@ -102,6 +105,7 @@ func (f *Flags) complete(r *Request, paths []spec.Path, folders map[string]strin
 	faults = append(faults, more...)
 	answers := map[string]string{filePredictions: f.predictions, fileBaseline: f.baseline}
 	r.Files, more = localFiles(answers, paths, folders)
+	r.CopyInputs = f.copyInputs
 	return append(faults, more...)
 }
 

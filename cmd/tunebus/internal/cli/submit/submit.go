@@ -7,8 +7,8 @@
 package submit
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -16,6 +16,8 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/follow"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/inputcheck"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/localup"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/publishing"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runrequest"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
@@ -25,6 +27,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/localinput"
 	"github.com/tunebus/tunebus/pipeline/runsummary"
 	"github.com/tunebus/tunebus/pipeline/runwatch"
 )
@@ -73,15 +76,11 @@ func Send(c *cobra.Command, s *session.Session, f Flags, specifications []string
 	if f.artifacts == "" {
 		f.artifacts = cfg.Artifacts.URL
 	}
-	if len(r.Files) > 0 && f.artifacts == "" {
-		return exit.Input(errors.New("the specification names local files: --artifacts, or artifacts.url of the settings, " +
-			"says where to upload them, such as file:///srv/tunebus/artifacts"))
-	}
 	return s.WithBus(func(ctx context.Context, b *conn.Conn, _ []string) error {
-		if err := checkRerun(ctx, b, r); err != nil {
+		if err := checkRerun(ctx, s, b, r); err != nil {
 			return err
 		}
-		request, err := publish(ctx, b, f, r)
+		request, err := publish(ctx, s, b, f, r)
 		if _, unsure := errors.AsType[*publishing.NotStoredError](err); unsure {
 			return fmt.Errorf("run %s may not be submitted: %w; if only the answer of NATS got lost, this follows the run:\n  %s",
 				r.ID, err, s.CommandLine("watch", r.ID))
@@ -93,9 +92,10 @@ func Send(c *cobra.Command, s *session.Session, f Flags, specifications []string
 	})(c, nil)
 }
 
-// checkRerun checks the size of a rerun, before its files are uploaded. A run that
-// the stream does not hold or that cannot be read is left to intake.
-func checkRerun(ctx context.Context, b *conn.Conn, r runrequest.Request) error {
+// checkRerun checks the size of a rerun, before its files are uploaded, and says
+// which inputs of the old run are no longer as they were. A run that the stream
+// does not hold or that cannot be read is left to intake.
+func checkRerun(ctx context.Context, s *session.Session, b *conn.Conn, r runrequest.Request) error {
 	if r.RerunOf == "" {
 		return nil
 	}
@@ -103,21 +103,46 @@ func checkRerun(ctx context.Context, b *conn.Conn, r runrequest.Request) error {
 	if err != nil && !codec.IsUndecodable(err) {
 		return err
 	}
+	inputs, err := inputcheck.On("", b.Server())
+	if err != nil {
+		return err
+	}
+	for _, changed := range inputs.Changed(ctx, old, r.Files) {
+		s.Console.Say("%s", changed)
+	}
 	return r.CheckRerunSize(old)
 }
 
-// publish uploads the files and publishes the request. It returns the
-// request's sequence.
-func publish(ctx context.Context, b *conn.Conn, f Flags, r runrequest.Request) (uint64, error) {
-	var store *artifact.Store
-	if len(r.Files) > 0 {
+// publish uploads the files that services cannot read where they lie, and
+// publishes the request. It returns the request's sequence.
+func publish(ctx context.Context, s *session.Session, b *conn.Conn, f Flags, r runrequest.Request) (uint64, error) {
+	artifacts := f.artifacts
+	in := runrequest.Inputs{Say: s.Console.Say}
+	if up, ok := localup.Find(b.Server()); ok {
+		artifacts = cmp.Or(artifacts, up.Artifacts)
+		in.Roots = append([]string{}, up.Roots...) // not nil: an up without roots reads nothing in place
 		var err error
-		if store, err = session.OpenStore(ctx, b, f.artifacts); err != nil {
-			return 0, exit.Input(err)
+		if in.Local, err = localinput.Open(up.Data); err != nil {
+			return 0, err
 		}
-		defer func() { _ = store.Close() }() // everything was verified when it was put
 	}
-	return r.Publish(ctx, publishing.Within(b, f.limit), store)
+	var store *artifact.Store
+	defer func() {
+		if store != nil {
+			_ = store.Close() // everything was verified when it was put
+		}
+	}()
+	in.Store = func(ctx context.Context) (*artifact.Store, error) {
+		if artifacts == "" {
+			return nil, exit.Input(runrequest.ErrNoStore)
+		}
+		var err error
+		if store, err = session.OpenStore(ctx, b, artifacts); err != nil {
+			return nil, exit.Input(err)
+		}
+		return store, nil
+	}
+	return r.Publish(ctx, publishing.Within(b, f.limit), in)
 }
 
 // wait waits for what became of a request, as far as the flags say.

@@ -1,0 +1,260 @@
+package content
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/artifact"
+	"github.com/tunebus/tunebus/pipeline/artifact/manifest"
+)
+
+// Uploader stores local files and folders as content.
+type Uploader struct {
+	store  Store
+	digest manifest.Digester
+
+	mu      sync.Mutex
+	held map[string]bool
+
+	stop context.CancelFunc // of the renewal; nil before the first hold
+	done chan struct{}
+}
+
+// NewUploader returns an uploader that learns digests from digest, such as
+// [manifest.Digest].
+func NewUploader(s Store, digest manifest.Digester) *Uploader {
+	return &Uploader{store: s, digest: digest, held: map[string]bool{}}
+}
+
+// part is an object to upload.
+type part struct {
+	sum, mediaType string
+	size           int64
+	path           string // of the file; empty: text is the content
+	text           []byte
+}
+
+// Upload stores files and folders, and returns references to them by the same
+// keys. The content is safe from garbage collection for some time after [Uploader.Close];
+// until then for as long as it takes.
+func (u *Uploader) Upload(ctx context.Context, paths map[string]string) (map[string]events.Reference, error) {
+	refs := map[string]events.Reference{}
+	parts := map[string]part{}
+	for key, path := range paths {
+		ref, err := u.plan(ctx, path, parts)
+		if err != nil {
+			return nil, fmt.Errorf("upload %s: %w", key, err)
+		}
+		refs[key] = ref
+	}
+	if len(parts) == 0 {
+		return refs, nil
+	}
+	digests := map[string]bool{}
+	for sum := range parts {
+		digests[sum] = true
+	}
+	if err := u.hold(ctx, digests); err != nil {
+		return nil, fmt.Errorf("upload: %w", err)
+	}
+	// A manifest goes last, so that a folder that can be found is complete.
+	for _, manifests := range []bool{false, true} {
+		for _, p := range parts {
+			if (p.path == "") != manifests {
+				continue
+			}
+			if err := u.putOne(ctx, p); err != nil {
+				return nil, fmt.Errorf("upload %s: %w", p.path, err)
+			}
+		}
+	}
+	return refs, nil
+}
+
+// plan adds the objects of a file or folder to parts.
+func (u *Uploader) plan(ctx context.Context, path string, parts map[string]part) (events.Reference, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return events.Reference{}, err
+	}
+	add := func(p part) events.Reference {
+		if _, ok := parts[p.sum]; !ok {
+			parts[p.sum] = p
+		}
+		return events.Reference{Store: u.store.ID(), Key: Prefix + p.sum, MediaType: p.mediaType, Size: p.size, SHA256: p.sum}
+	}
+	if !info.IsDir() {
+		size, sum, err := u.digest(ctx, path)
+		if err != nil {
+			return events.Reference{}, err
+		}
+		ref := add(part{sum: sum, mediaType: mediaFile, size: size, path: path})
+		ref.Name = events.Cut(filepath.Base(path), events.MaxNameBytes)
+		return ref, nil
+	}
+	m, err := manifest.Of(ctx, path, u.digest)
+	if err != nil {
+		return events.Reference{}, err
+	}
+	text, err := m.Encode()
+	if err != nil {
+		return events.Reference{}, err
+	}
+	for _, f := range m.Files {
+		add(part{sum: f.SHA256, mediaType: mediaFile, size: f.Size, path: filepath.Join(path, filepath.FromSlash(f.Path))})
+	}
+	sum := sha256.Sum256(text)
+	return add(part{sum: hex.EncodeToString(sum[:]), mediaType: manifest.MediaType, size: int64(len(text)), text: text}), nil
+}
+
+// mediaFile is the media type of a file that a person uploads: its name tells
+// more.
+const mediaFile = "application/octet-stream"
+
+// hold holds digests, and renews the holds until Close.
+func (u *Uploader) hold(ctx context.Context, digests map[string]bool) error {
+	if err := hold(ctx, u.store, digests); err != nil {
+		return err
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for sum := range digests {
+		u.held[sum] = true
+	}
+	if u.stop != nil {
+		return nil
+	}
+	ctx, u.stop = context.WithCancel(context.WithoutCancel(ctx))
+	u.done = make(chan struct{})
+	go u.renew(ctx) // ends at Close, which waits for it
+	return nil
+}
+
+// renew renews the holds. A renewal that fails is tried again long before the
+// hold ends.
+func (u *Uploader) renew(ctx context.Context) {
+	defer close(u.done)
+	tick := time.NewTicker(renewal)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		u.mu.Lock()
+		digests := make(map[string]bool, len(u.held))
+		for sum := range u.held {
+			digests[sum] = true
+		}
+		u.mu.Unlock()
+		_, _ = post(ctx, u.store, holds, digests) // see above
+	}
+}
+
+// Close ends the renewal of the holds. They stay for a while: see the comment
+// of the package.
+func (u *Uploader) Close() {
+	u.mu.Lock()
+	stop, done := u.stop, u.done
+	u.mu.Unlock()
+	if stop != nil {
+		stop()
+		<-done
+	}
+}
+
+// putOne stores one object, unless it is there. An object that is damaged is
+// replaced.
+func (u *Uploader) putOne(ctx context.Context, p part) error {
+	ref := events.Reference{Store: u.store.ID(), Key: Prefix + p.sum, MediaType: p.mediaType, Size: p.size, SHA256: p.sum}
+	err := u.verify(ctx, ref)
+	if _, corrupt := errors.AsType[*artifact.CorruptError](err); corrupt {
+		err = ignoreMissing(u.store.Delete(ctx, ref.Key))
+		if err == nil {
+			err = artifact.ErrNotFound
+		}
+	}
+	if !errors.Is(err, artifact.ErrNotFound) {
+		return err
+	}
+	var r io.Reader = bytes.NewReader(p.text)
+	if p.path != "" {
+		f, err := manifest.OpenRegular(p.path)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		r = manifest.Reader(ctx, p.path, f)
+	}
+	// If the file changes meanwhile, the object would be damaged for everyone.
+	if _, err := u.store.Put(ctx, ref.Key, p.mediaType, &unchangedReader{r: r, part: p, hash: sha256.New()}); err != nil {
+		return err
+	}
+	return u.setVerified(ctx, ref)
+}
+
+// unchangedReader fails at the end of a file that is not what it was when its
+// digest was computed.
+type unchangedReader struct {
+	r    io.Reader
+	part part
+	hash hash.Hash
+}
+
+func (u *unchangedReader) Read(p []byte) (int, error) {
+	n, err := u.r.Read(p)
+	u.hash.Write(p[:n])
+	if errors.Is(err, io.EOF) && hex.EncodeToString(u.hash.Sum(nil)) != u.part.sum {
+		err = fmt.Errorf("%s changed while it was uploaded", u.part.path)
+	}
+	return n, err
+}
+
+// verify returns nil if the store has the content. A store of files is read. A
+// store elsewhere is read once for each object: reading it again would cost as
+// much as sending it again, and whoever fetches the content compares it.
+func (u *Uploader) verify(ctx context.Context, ref events.Reference) error {
+	o, err := u.store.Stat(ctx, ref.Key)
+	if err != nil {
+		return err
+	}
+	if o.Size != ref.Size {
+		return &artifact.CorruptError{Key: ref.Key, WantSize: ref.Size, HaveSize: o.Size, WantSHA256: ref.SHA256}
+	}
+	if _, local := u.store.Locate(ref); !local {
+		if _, err := u.store.Stat(ctx, ref.Key+verified); !errors.Is(err, artifact.ErrNotFound) {
+			return err
+		}
+	}
+	r, err := u.store.Get(ctx, ref)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, r)
+	if err := errors.Join(err, r.Close()); err != nil {
+		return err
+	}
+	return u.setVerified(ctx, ref)
+}
+
+// setVerified says that an object was read back and is whole.
+func (u *Uploader) setVerified(ctx context.Context, ref events.Reference) error {
+	if _, local := u.store.Locate(ref); local {
+		return nil
+	}
+	_, err := u.store.Put(ctx, ref.Key+verified, "text/plain", strings.NewReader("verified\n"))
+	return err
+}
