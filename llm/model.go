@@ -114,7 +114,7 @@ func Open(dir string) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	files, err := shardFiles(dir)
+	files, err := WeightFiles(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -141,36 +141,6 @@ func Open(dir string) (*Model, error) {
 		}
 	}
 	return m, nil
-}
-
-// shardFiles lists the files with weights.
-func shardFiles(dir string) ([]string, error) {
-	index := filepath.Join(dir, "model.safetensors.index.json")
-	body, err := os.ReadFile(index)
-	if os.IsNotExist(err) {
-		return []string{filepath.Join(dir, "model.safetensors")}, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read checkpoint: %w", err)
-	}
-	var got struct {
-		WeightMap map[string]string `json:"weight_map"`
-	}
-	if err := json.Unmarshal(body, &got); err != nil {
-		return nil, &CheckpointError{File: index, Err: err}
-	}
-	seen := map[string]bool{}
-	var files []string
-	for _, f := range got.WeightMap {
-		if !filepath.IsLocal(f) {
-			return nil, &CheckpointError{File: index, Err: fmt.Errorf("shard %q lies outside of the folder", f)}
-		}
-		if !seen[f] {
-			seen[f] = true
-			files = append(files, filepath.Join(dir, f))
-		}
-	}
-	return files, nil
 }
 
 // Save writes config.json and model.safetensors with weights of dtype
