@@ -34,8 +34,8 @@ const (
 	// BeforeNak is before a message is returned for redelivery.
 	BeforeNak Name = "nak.before"
 	// BeforeDeadLetter and AfterDeadLetter are around storing a dead letter.
-	BeforeDeadLetter Name = "bury.before"
-	AfterDeadLetter  Name = "bury.after"
+	BeforeDeadLetter Name = "dead_letter.before"
+	AfterDeadLetter  Name = "dead_letter.after"
 )
 
 // Points of a job.

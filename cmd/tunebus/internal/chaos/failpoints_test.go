@@ -19,7 +19,7 @@ import (
 func programsByPrefix() map[string][]string {
 	phases := []string{processes.Finetune, processes.Inference, processes.Evaluation}
 	return map[string][]string{
-		"accepted": {processes.Intake}, "rejected": {processes.Intake}, "cancel": {processes.Intake}, "bury": {processes.Intake},
+		"accepted": {processes.Intake}, "rejected": {processes.Intake}, "cancel": {processes.Intake}, "dead_letter": {processes.Intake},
 		"requested":          {processes.Intake, processes.Finetune, processes.Inference},
 		"started":            append(phases, processes.Intake),
 		"attempt_ended":      {processes.Finetune},
