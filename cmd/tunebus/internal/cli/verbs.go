@@ -5,6 +5,7 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/configcmd"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/dlqcmd"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/modelcmd"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/opscmd"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/repeatcmd"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runcmd"
@@ -28,6 +29,7 @@ func verbs() []verb {
 		{new: runcmd.Cancel},
 		{new: showcmd.Runs},
 		{new: showcmd.Show},
+		{new: modelcmd.Export},
 		{new: repeatcmd.Rerun},
 		{new: repeatcmd.Replay, below: []verb{
 			{new: repeatcmd.ReplayRequests},

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/runsummary"
 )
 
 // Summary sums up the evaluation of a run. Its JSON is the file
@@ -26,6 +27,9 @@ type Summary struct {
 	Scores         map[string]float64 `json:"scores,omitempty"`
 	BaselineScores map[string]float64 `json:"baseline_scores,omitempty"`
 	Gates          []events.Gate      `json:"gates,omitempty"`
+	// Export is the command that writes the tuned model to a folder; empty if
+	// there is none.
+	Export string `json:"export,omitempty"`
 	// Metrics are sorted by name.
 	Metrics []Metric `json:"metrics"`
 }
@@ -50,6 +54,9 @@ func Summarise(ctx context.Context, run events.Run, open Opener) (Summary, error
 	}
 	if p := run.Phases[events.Evaluation]; p != nil && p.Completed != nil {
 		s.Scores, s.BaselineScores, s.Gates = p.Completed.Scores, p.Completed.BaselineScores, p.Completed.Gates
+	}
+	if runsummary.TunedModel(run) {
+		s.Export = runsummary.ExportCommand(run.ID, "")
 	}
 	values, baseline := make(map[string][]float64), make(map[string][]float64)
 	for row, err := range Read(ctx, open) {

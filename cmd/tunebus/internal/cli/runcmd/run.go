@@ -103,7 +103,7 @@ func runToEnd(ctx context.Context, s *session.Session, cfg settings.Settings, f 
 	if err != nil {
 		return err
 	}
-	again := runsummary.Retry{Command: request.Again}
+	again := runsummary.Retry{Command: request.Again, Data: cfg.Data.Folder}
 	run, err := follow.Show(ctx, s.Console, local.Bus, follow.Run{ID: request.ID, Request: sequence, Tracking: f.trackingLimit})
 	if err != nil {
 		if ctx.Err() != nil {

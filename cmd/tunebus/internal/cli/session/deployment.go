@@ -67,10 +67,13 @@ func (s *Session) WithStore(at *Location, do func(ctx context.Context, server *D
 func (s *Session) open(ctx context.Context, at Location, cfg settings.Settings) (*Deployment, error) {
 	if at.Data == "" {
 		b, err := s.Connect(ctx)
-		if err != nil {
+		if err == nil {
+			return &Deployment{Bus: b, Settings: cfg, location: at}, nil
+		}
+		if at.Data = s.dataFolder(at, cfg, err); at.Data == "" {
 			return nil, err
 		}
-		return &Deployment{Bus: b, Settings: cfg, location: at}, nil
+		s.Console.Say("no server answers; reading the data folder %s", at.Data)
 	}
 	dir := filepath.Join(at.Data, "nats")
 	if _, err := os.Stat(dir); err != nil {
@@ -89,6 +92,19 @@ func (s *Session) open(ctx context.Context, at Location, cfg settings.Settings) 
 		return nil, errors.Join(err, out.close())
 	}
 	return out, nil
+}
+
+// dataFolder is the data folder to read where no server answered, because err
+// says so and nobody named one; empty if there is none.
+func (s *Session) dataFolder(at Location, cfg settings.Settings, err error) string {
+	_, unreachable := errors.AsType[*conn.UnreachableError](err)
+	if !at.OrDataFolder || !unreachable || s.flags.server.URL != "" || s.flags.server.Context != "" || cfg.Bus.URL != "" || os.Getenv("NATS_URL") != "" {
+		return ""
+	}
+	if _, err := os.Stat(filepath.Join(cfg.Data.Folder, "nats")); err != nil {
+		return ""
+	}
+	return cfg.Data.Folder
 }
 
 // close closes everything that is open.

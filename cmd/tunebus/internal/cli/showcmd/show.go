@@ -29,7 +29,7 @@ func Show(s *session.Session) *cobra.Command {
 			if run.Accepted == nil {
 				return server.UnknownRun(args[0])
 			}
-			again := runsummary.Retry{Command: "tunebus submit --config FILE", ServerStays: true}
+			again := runsummary.Retry{Command: "tunebus submit --config FILE", ServerStays: true, Data: at.Data}
 			return s.Console.Print(view.Run(run, facts, again))
 		}),
 	}
