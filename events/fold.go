@@ -55,8 +55,27 @@ func Fold(facts []Fact) Run {
 	return run
 }
 
-// with returns a copy of the run with one more fact.
-func (r Run) with(f Fact) Run {
+// UnknownBefore returns the phases of the plan before p of whose end the run has no
+// fact. A phase is only requested when those before it have ended, so such a run
+// was not read to its newest fact.
+func (r Run) UnknownBefore(p Phase) []Phase {
+	if r.Accepted == nil {
+		return nil
+	}
+	var unknown []Phase
+	for _, s := range r.Accepted.Plan {
+		if s.Phase == p {
+			return unknown
+		}
+		if state := r.Phases[s.Phase]; state == nil || state.Completed == nil {
+			unknown = append(unknown, s.Phase)
+		}
+	}
+	return nil // the plan has no such phase
+}
+
+// With returns a copy of the run with one more fact.
+func (r Run) With(f Fact) Run {
 	r.Phases = maps.Clone(r.Phases)
 	for p, state := range r.Phases {
 		copied := *state

@@ -76,7 +76,7 @@ func TestFoldDoesNotChangeItsInput(t *testing.T) {
 	facts := runWithRetries()
 	a := Fold(facts[:5])
 	before := a.Phases[Finetune].NextAttempt()
-	_ = a.with(facts[5])
+	_ = a.With(facts[5])
 	if a.Phases[Finetune].NextAttempt() != before {
 		t.Error("folding one more fact changed the state before it")
 	}

@@ -43,7 +43,7 @@ func afterPhase(f PhaseCompleted, run Run) (Fact, error) {
 	if i < 0 {
 		return nil, fmt.Errorf("next of %s: the plan of run %s has no such phase", f.Subject(), f.RunID)
 	}
-	run = run.with(f)
+	run = run.With(f)
 	continues := f.Conclusion == Success ||
 		f.Conclusion == Failure && accepted.Plan[i].OnFailure == Continue
 	if continues && i+1 < len(accepted.Plan) {

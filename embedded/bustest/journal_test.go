@@ -2,6 +2,7 @@ package bustest_test
 
 import (
 	"errors"
+	"reflect"
 	"sync"
 	"testing"
 
@@ -214,6 +215,53 @@ func TestJournalPublishOnUndecodableMessage(t *testing.T) {
 		}
 		if _, err := journal.New(s.conn).Publish(ctx, ev, fence); fenced(err) == nil {
 			t.Errorf("%s: %v, want a FencedError", name, err)
+		}
+	}
+}
+
+// TestPublishNextOfRunThatWasReadTooEarly: the end of a run names every phase, also
+// where the process that publishes it read the run from a replica that did not have
+// the newest facts yet. The end of a phase that cannot be read stays away.
+func TestPublishNextOfRunThatWasReadTooEarly(t *testing.T) {
+	t.Parallel()
+	s := newTestServer(t, topology.Topology{})
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	j := journal.New(s.conn)
+	for run, readable := range map[string]bool{"r1": true, "r2": false} {
+		accepted := events.PipelineAccepted{RunID: run, RequestedAt: at}
+		facts := []events.Fact{accepted}
+		for i, p := range events.Phases() {
+			accepted.Plan = append(accepted.Plan, events.Step{Phase: p, Queue: "builtin"})
+			began := at.Add(time.Duration(i) * time.Minute)
+			facts = append(facts, events.PhaseCompleted{
+				RunID: run, Phase: p, Attempt: 1, Conclusion: events.Success, StartedAt: began, EndedAt: began.Add(time.Minute),
+			})
+		}
+		facts[0] = accepted
+		for i, f := range facts {
+			if i == 2 && !readable {
+				s.publishRaw(t, f.Subject(), "{", nil)
+			} else if _, err := j.Publish(t.Context(), f, journal.Fence{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		last := facts[3]
+		if err := j.PublishNext(t.Context(), last, events.Fold(facts[:1])); err != nil {
+			t.Fatal(err)
+		}
+		if !readable {
+			facts[2] = last
+		}
+		want, err := events.Next(last, events.Fold(facts))
+		if err != nil {
+			t.Fatal(err)
+		}
+		stored, err := history.New(s.conn).Latest(t.Context(), events.TypePipelineCompleted+"."+run)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(stored.Event, events.Event(want)) {
+			t.Errorf("run %s ends with %+v, want %+v", run, stored.Event, want)
 		}
 	}
 }

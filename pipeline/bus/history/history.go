@@ -73,6 +73,21 @@ func (h *History) Latest(ctx context.Context, subject string) (codec.Message, er
 	return m, nil
 }
 
+// LatestOfEach reads the newest fact of each subject that matches one of the
+// filters, in no order. The event of a fact that cannot be decoded is nil. It
+// fails if there are more than 1,024 facts, or more bytes than one reply holds.
+func (h *History) LatestOfEach(ctx context.Context, filters []string) ([]codec.Message, error) {
+	raw, err := h.stored.LatestOfEach(ctx, events.StreamFacts, filters)
+	if err != nil {
+		return nil, err
+	}
+	msgs := make([]codec.Message, 0, len(raw))
+	for _, m := range raw {
+		msgs = append(msgs, h.fact(m))
+	}
+	return msgs, nil
+}
+
 // Fold folds stored facts into the state of their run.
 func Fold(msgs []codec.Message) events.Run {
 	facts := make([]events.Fact, 0, len(msgs))

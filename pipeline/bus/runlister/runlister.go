@@ -89,6 +89,44 @@ func (l *Lister) Rejection(ctx context.Context, run string) (*events.PipelineRej
 	return nil, err
 }
 
+// Newest returns the accepted event that the stream stored last; nil if it holds
+// none.
+func (l *Lister) Newest(ctx context.Context) (*events.PipelineAccepted, error) {
+	m, err := l.history.Latest(ctx, events.TypePipelineAccepted+".*")
+	switch a, ok := m.Event.(events.PipelineAccepted); {
+	case errors.Is(err, history.ErrNotFound):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case ok:
+		return &a, nil
+	}
+	return nil, fmt.Errorf("%s is no accepted run", m.Subject)
+}
+
+// AcceptedEvents reads the accepted events of runs, in no order, and calls each
+// with them. It leaves out runs whose event the stream does not hold or that can
+// not be decoded.
+func (l *Lister) AcceptedEvents(ctx context.Context, runs []string, each func(events.PipelineAccepted)) error {
+	const batch = 100 // an event takes 64 KiB at most
+	for ids := range slices.Chunk(runs, batch) {
+		filters := make([]string, 0, len(ids))
+		for _, id := range ids {
+			filters = append(filters, events.TypePipelineAccepted+"."+id)
+		}
+		msgs, err := l.history.LatestOfEach(ctx, filters)
+		if err != nil {
+			return fmt.Errorf("list runs: %w", err)
+		}
+		for _, m := range msgs {
+			if a, ok := m.Event.(events.PipelineAccepted); ok {
+				each(a)
+			}
+		}
+	}
+	return nil
+}
+
 // withoutFact lists the accepted runs that have no fact of a type.
 func (l *Lister) withoutFact(ctx context.Context, typ string) ([]string, error) {
 	accepted, err := l.withFact(ctx, events.TypePipelineAccepted)

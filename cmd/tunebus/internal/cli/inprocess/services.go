@@ -14,7 +14,9 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/standalone"
+	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
+	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/hostmetrics"
 	"github.com/tunebus/tunebus/pipeline/service"
 	"github.com/tunebus/tunebus/pipeline/settings"
@@ -27,6 +29,8 @@ type Server struct {
 	Listen string
 	// RelaxedSync makes the server fsync less often.
 	RelaxedSync bool
+	// WithoutWorkers starts no worker, so that no job is worked on.
+	WithoutWorkers bool
 }
 
 // Start starts the server and all services. Stop of what it returns has to be
@@ -36,7 +40,12 @@ func Start(ctx context.Context, s *session.Session, cfg settings.Settings, serve
 	if err := check(cfg, log); err != nil {
 		return nil, exit.Input(err)
 	}
+	var engines map[events.Phase]engine.Engine // nil: the usual ones
+	if server.WithoutWorkers {
+		engines = map[events.Phase]engine.Engine{}
+	}
 	return standalone.Start(ctx, standalone.Config{
+		Engines:     engines,
 		Settings:    cfg,
 		ObjectBytes: session.ObjectBytes,
 		Listen:      server.Listen,

@@ -30,13 +30,13 @@ names its base model by the id of the Hub, or by the absolute path of a folder o
 this machine. --merge writes one whole model instead, --with-base puts the base
 model beside the adapter.`,
 		Example: "  tunebus export RUN my-model\n  tunebus export RUN my-model --merge",
-		PreRunE: func(*cobra.Command, []string) error { return f.check() },
+		ValidArgsFunction: session.CompleteRuns(s, &f.at),
+		PreRunE:           func(*cobra.Command, []string) error { return f.check() },
 		RunE: s.WithDeployment(&f.at, func(ctx context.Context, server *session.Deployment, args []string) error {
 			return f.export(ctx, s, server, args[0], args[1])
 		}),
 	}
 	f.at.AddFlags(c)
-	f.at.OrDataFolder = true
 	flags, o := c.Flags(), &f.options
 	flags.BoolVar(&o.Merge, "merge", false, "merge an adapter into the weights of its base model")
 	flags.BoolVar(&o.WithBase, "with-base", false, "put the base model beside an adapter, in the folder base")

@@ -13,10 +13,15 @@ import (
 	"github.com/tunebus/tunebus/pipeline/service"
 )
 
-// findModel finds the model that a run tuned, and where models are.
+// findModel finds the model of the run that a person means, and where models
+// are.
 func findModel(ctx context.Context, s *session.Session, server *session.Deployment, id string) (tunedmodel.Model, tunedmodel.Source, error) {
 	fail := func(err error) (tunedmodel.Model, tunedmodel.Source, error) {
 		return tunedmodel.Model{}, tunedmodel.Source{}, err
+	}
+	id, err := server.RunID(ctx, id)
+	if err != nil {
+		return fail(err)
 	}
 	run, err := server.FindRun(ctx, id)
 	if err != nil && run.Accepted == nil {

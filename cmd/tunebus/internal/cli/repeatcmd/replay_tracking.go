@@ -56,6 +56,11 @@ variables, such as MLFLOW_TRACKING_TOKEN; nothing else changes by that.`,
 				return err
 			}
 			cfg.Logger = s.Logger()
+			for i, text := range f.runs {
+				if f.runs[i], err = server.RunID(ctx, text); err != nil {
+					return err
+				}
+			}
 			return replayTracking(ctx, s.Console, tracker.New(server.Bus, store, cfg), f, cfg.To)
 		}),
 	}

@@ -23,6 +23,7 @@ func Rerun(s *session.Session) *cobra.Command {
 	var f rerunFlags
 	c := &cobra.Command{
 		Use: "rerun RUN", Short: "Start a new run that uses again what an old one made", Args: session.ExactlyOne("RUN"),
+		ValidArgsFunction: session.CompleteRuns(s, &session.Location{}),
 		Long: `Starts a new run with the specification of an old one, and with what --config
 and --set say over it. It begins at the phase that --from names and uses again
 what the old run made before that.
@@ -42,6 +43,7 @@ phase that is not repeated is refused.`,
 	c.Flags().StringVar(&f.from, "from", "", "phase to begin at: finetune, inference or evaluation; default: the first that has anything new to do")
 	f.request.AddFlags(c)
 	f.submit.AddFlags(c)
+	session.CompleteValues(c, "from", string(events.Finetune), string(events.Inference), string(events.Evaluation))
 	return c
 }
 

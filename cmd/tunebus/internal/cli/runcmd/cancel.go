@@ -9,10 +9,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/inprocess"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/runwatch"
 )
@@ -30,31 +32,87 @@ func Cancel(s *session.Session) *cobra.Command {
 	var f cancelFlags
 	c := &cobra.Command{
 		Use: "cancel RUN", Short: "End a run as soon as it can, and say what became of it", Args: session.ExactlyOne("RUN"),
-		RunE: s.WithDeployment(&f.at, func(ctx context.Context, server *session.Deployment, args []string) error {
-			// A run that the stream does not hold may be archived, or is not
-			// accepted yet.
-			run, err := server.FindRun(ctx, args[0])
-			if err != nil || run.Accepted == nil {
-				run, err = accepted(ctx, server, args[0], nil)
-			}
-			if err != nil {
+		ValidArgsFunction: session.CompleteRuns(s, &f.at),
+		RunE: func(c *cobra.Command, args []string) error {
+			// The services of a data folder need the folder for themselves.
+			var folder, run string
+			err := s.WithDeployment(&f.at, func(ctx context.Context, server *session.Deployment, args []string) error {
+				id, err := server.RunID(ctx, args[0])
+				if err != nil {
+					return err
+				}
+				found, err := findForCancel(ctx, server, id)
+				switch {
+				case err != nil:
+					return err
+				case found.Completed != nil:
+					return printCancelled(s.Console, found, false, 0)
+				case server.Folder() != "":
+					folder, run = server.Folder(), id
+					return nil
+				}
+				return cancelAndPrint(ctx, s, server.Bus, found, f)
+			})(c, args)
+			if err != nil || folder == "" {
 				return err
 			}
-			if run.Completed != nil {
-				return printCancelled(s.Console, run, false, 0)
-			}
-			begin := time.Now()
-			if run, err = cancelRun(ctx, s, server.Bus, run, f); err != nil {
-				return err
-			}
-			return printCancelled(s.Console, run, true, time.Since(begin).Seconds())
-		}),
+			return cancelOnFolder(c.Context(), s, folder, run, f)
+		},
 	}
 	f.at.AddFlags(c)
 	c.Flags().StringVar(&f.reason, "reason", "", "why")
 	c.Flags().DurationVar(&f.limit, "timeout", 30*time.Second, "longest wait for the run's end")
 	c.Flags().BoolVar(&f.noWait, "no-wait", false, "ask for the end, and do not wait for it")
 	return c
+}
+
+// findForCancel reads a run. One that the stream does not hold may be archived, or
+// is not accepted yet.
+func findForCancel(ctx context.Context, server *session.Deployment, id string) (events.Run, error) {
+	run, err := server.FindRun(ctx, id)
+	if err == nil && run.Accepted != nil || server.Folder() != "" {
+		if err == nil && run.Accepted == nil {
+			err = server.UnknownRun(id)
+		}
+		return run, err
+	}
+	return accepted(ctx, server, id, nil)
+}
+
+// cancelOnFolder cancels a run of a data folder on which no service works. It
+// starts the services without workers: they end the run, and work on no job.
+func cancelOnFolder(ctx context.Context, s *session.Session, folder, id string, f cancelFlags) (err error) {
+	cfg, err := s.Settings()
+	if err != nil {
+		return err
+	}
+	cfg.Data.Folder = folder
+	if f.at.Artifacts != "" {
+		cfg.Artifacts.URL = f.at.Artifacts
+	}
+	if err := (&inprocess.Flags{}).Apply(&cfg); err != nil {
+		return err
+	}
+	local, err := inprocess.Start(ctx, s, cfg, inprocess.Server{WithoutWorkers: true})
+	if err != nil {
+		return err
+	}
+	defer func() { err = exit.Join(err, local.Stop()) }()
+	run, err := history.New(local.Bus).Run(ctx, id)
+	if err != nil {
+		return err
+	}
+	return cancelAndPrint(ctx, s, local.Bus, run, f)
+}
+
+// cancelAndPrint cancels a run that has not ended, and prints what became of it.
+func cancelAndPrint(ctx context.Context, s *session.Session, b *conn.Conn, run events.Run, f cancelFlags) error {
+	begin := time.Now()
+	run, err := cancelRun(ctx, s, b, run, f)
+	if err != nil {
+		return err
+	}
+	return printCancelled(s.Console, run, true, time.Since(begin).Seconds())
 }
 
 // cancelRun asks for the end of a run and waits for it, and returns the run as

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -29,9 +30,16 @@ func Watch(s *session.Session) *cobra.Command {
 	var f watchFlags
 	c := &cobra.Command{
 		Use: "watch RUN", Short: "Follow a run to its end", Args: session.ExactlyOne("RUN"),
+		ValidArgsFunction: session.CompleteRuns(s, &f.at),
 		RunE: s.WithDeployment(&f.at, func(ctx context.Context, server *session.Deployment, args []string) error {
 			again := runsummary.Retry{Command: "tunebus submit --config FILE", ServerStays: true}
-			archived, err := archivedOrComing(ctx, server, args[0])
+			id, err := server.RunID(ctx, args[0])
+			if err != nil && !conn.IsUnanswered(err) {
+				return err
+			} else if err != nil {
+				id = args[0] // following says that NATS does not answer, and goes on
+			}
+			archived, err := archivedOrComing(ctx, server, id)
 			if conn.IsUnanswered(err) { // following says so and goes on
 				err = nil
 			}
@@ -40,13 +48,29 @@ func Watch(s *session.Session) *cobra.Command {
 				return err
 			case archived.Completed != nil:
 				return follow.End(s.Console, archived, runsummary.Of(archived), again)
+			case server.Folder() != "":
+				return watchFolder(ctx, s, server, id, again)
 			}
-			return follow.ToEnd(ctx, s.Console, server.Bus, follow.Run{ID: args[0], Again: again, Back: f.again(s, args[0]), Limit: f.limit})
+			return follow.ToEnd(ctx, s.Console, server.Bus, follow.Run{ID: id, Again: again, Back: f.again(s, id), Limit: f.limit})
 		}),
 	}
 	f.at.AddArtifactsFlag(c)
 	c.Flags().DurationVar(&f.limit, "timeout", 0, "longest wait; 0: none")
 	return c
+}
+
+// watchFolder shows the end of a run in a data folder. A run that has not ended
+// there does not go on by being watched.
+func watchFolder(ctx context.Context, s *session.Session, server *session.Deployment, id string, again runsummary.Retry) error {
+	run, err := history.New(server.Bus).Run(ctx, id)
+	if err != nil {
+		return err
+	}
+	if run.Completed == nil {
+		return fmt.Errorf("run %s has not ended, and no service works on %s; this goes on with it:\n  %s",
+			id, server.Name(), s.CommandLine("up", "--data", server.Folder()))
+	}
+	return follow.End(s.Console, run, runsummary.Of(run), again)
 }
 
 // again is the command that follows a run once more.

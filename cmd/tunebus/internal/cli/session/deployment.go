@@ -35,15 +35,24 @@ type Deployment struct {
 	embedded *embedded.Server
 }
 
-// WithDeployment returns an action that works on a server. The artifact store is
-// opened when the action asks for it.
+// WithDeployment returns an action that works on a server, or on the usual data
+// folder where no server answers and none was named. The artifact store is opened
+// when the action asks for it.
 func (s *Session) WithDeployment(at *Location, do func(ctx context.Context, server *Deployment, args []string) error) func(*cobra.Command, []string) error {
+	return with(s, at, s.openOrFolder, do)
+}
+
+// with returns an action that works on what open opens.
+func with(
+	s *Session, at *Location, open func(context.Context, Location, settings.Settings) (*Deployment, error),
+	do func(ctx context.Context, server *Deployment, args []string) error,
+) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) (err error) {
 		cfg, err := s.Settings()
 		if err != nil {
 			return err
 		}
-		server, err := s.open(c.Context(), *at, cfg)
+		server, err := open(c.Context(), *at, cfg)
 		if err != nil {
 			return err
 		}
@@ -52,9 +61,10 @@ func (s *Session) WithDeployment(at *Location, do func(ctx context.Context, serv
 	}
 }
 
-// WithStore returns an action that works on a server and its artifact store.
+// WithStore returns an action that works on a server and its artifact store. Such
+// actions change what is stored, so they never work on a folder that nobody named.
 func (s *Session) WithStore(at *Location, do func(ctx context.Context, server *Deployment, store *artifact.Store) error) func(*cobra.Command, []string) error {
-	return s.WithDeployment(at, func(ctx context.Context, server *Deployment, _ []string) error {
+	return with(s, at, s.open, func(ctx context.Context, server *Deployment, _ []string) error {
 		store, err := server.Store(ctx)
 		if err != nil {
 			return err
@@ -63,23 +73,32 @@ func (s *Session) WithStore(at *Location, do func(ctx context.Context, server *D
 	})
 }
 
+// openOrFolder is open, on the usual data folder where no server answers and none
+// was named.
+func (s *Session) openOrFolder(ctx context.Context, at Location, cfg settings.Settings) (*Deployment, error) {
+	server, err := s.open(ctx, at, cfg)
+	unreachable, ok := errors.AsType[*conn.UnreachableError](err)
+	if !ok || at.Data != "" || s.flags.nameServer(cfg) || !isDataFolder(cfg.Data.Folder) {
+		return server, err
+	}
+	at.Data = cfg.Data.Folder
+	s.Console.Say("no NATS server answers at %s; this works on the data folder %s", unreachable.Server, at.Data)
+	return s.open(ctx, at, cfg)
+}
+
 // open connects to the server; it opens no store yet.
 func (s *Session) open(ctx context.Context, at Location, cfg settings.Settings) (*Deployment, error) {
 	if at.Data == "" {
 		b, err := s.Connect(ctx)
-		if err == nil {
-			return &Deployment{Bus: b, Settings: cfg, location: at}, nil
-		}
-		if at.Data = s.dataFolder(at, cfg, err); at.Data == "" {
+		if err != nil {
 			return nil, err
 		}
-		s.Console.Say("no server answers; reading the data folder %s", at.Data)
+		return &Deployment{Bus: b, Settings: cfg, location: at}, nil
 	}
-	dir := filepath.Join(at.Data, "nats")
-	if _, err := os.Stat(dir); err != nil {
+	if !isDataFolder(at.Data) {
 		return nil, exit.Input(fmt.Errorf("--data %s: no data folder of run or up", at.Data))
 	}
-	server, err := embedded.Start(ctx, embedded.Options{Dir: dir, Logger: s.Logger()})
+	server, err := embedded.Start(ctx, embedded.Options{Dir: storeFolder(at.Data), Logger: s.Logger()})
 	if err != nil {
 		return nil, err
 	}
@@ -94,17 +113,35 @@ func (s *Session) open(ctx context.Context, at Location, cfg settings.Settings) 
 	return out, nil
 }
 
-// dataFolder is the data folder to read where no server answered, because err
-// says so and nobody named one; empty if there is none.
-func (s *Session) dataFolder(at Location, cfg settings.Settings, err error) string {
-	_, unreachable := errors.AsType[*conn.UnreachableError](err)
-	if !at.OrDataFolder || !unreachable || s.flags.server.URL != "" || s.flags.server.Context != "" || cfg.Bus.URL != "" || os.Getenv("NATS_URL") != "" {
+// nameServer reports whether a person said which server to use. A command then
+// never works on something else.
+func (f flags) nameServer(cfg settings.Settings) bool {
+	return f.server.URL != "" || f.server.Context != "" || cfg.Bus.URL != "" || cfg.Bus.Context != ""
+}
+
+// storeFolder is where the server of a data folder keeps its streams.
+func storeFolder(data string) string { return filepath.Join(data, "nats") }
+
+func isDataFolder(data string) bool {
+	_, err := os.Stat(storeFolder(data))
+	return data != "" && err == nil
+}
+
+// Folder is the data folder that the command works on, or empty if it works on a
+// running server. No service works on the runs of a data folder meanwhile.
+func (s *Deployment) Folder() string {
+	if s.embedded == nil {
 		return ""
 	}
-	if _, err := os.Stat(filepath.Join(cfg.Data.Folder, "nats")); err != nil {
-		return ""
+	return s.location.Data
+}
+
+// Name names the server, or the data folder, for people.
+func (s *Deployment) Name() string {
+	if folder := s.Folder(); folder != "" {
+		return "the data folder " + folder
 	}
-	return cfg.Data.Folder
+	return s.Bus.Server()
 }
 
 // close closes everything that is open.
@@ -161,5 +198,5 @@ func (s *Deployment) FindRun(ctx context.Context, id string) (events.Run, error)
 
 // UnknownRun is the error of a run that the server does not know.
 func (s *Deployment) UnknownRun(id string) error {
-	return exit.Input(fmt.Errorf("run %s is unknown on %s; \"tunebus runs\" lists those that it knows", id, s.Bus.Server()))
+	return exit.Input(fmt.Errorf("run %s is unknown on %s; \"tunebus runs\" lists those that it knows", id, s.Name()))
 }

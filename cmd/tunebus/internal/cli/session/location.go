@@ -19,12 +19,7 @@ import (
 
 // Location is where a command finds runs and their artifacts: on a running
 // server, or in a data folder that no server is using.
-type Location struct {
-	Data, Artifacts string
-	// OrDataFolder has the data folder of the settings read where no server
-	// was named and none answers.
-	OrDataFolder bool
-}
+type Location struct{ Data, Artifacts string }
 
 // AddFlags adds the flags of a command that works on either.
 func (l *Location) AddFlags(c *cobra.Command) {

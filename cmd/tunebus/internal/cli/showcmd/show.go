@@ -17,8 +17,13 @@ func Show(s *session.Session) *cobra.Command {
 	var at session.Location
 	c := &cobra.Command{
 		Use: "show RUN", Short: "Show what is known of a run", Args: session.ExactlyOne("RUN"),
+		ValidArgsFunction: session.CompleteRuns(s, &at),
 		RunE: s.WithDeployment(&at, func(ctx context.Context, server *session.Deployment, args []string) error {
-			run, err := server.FindRun(ctx, args[0])
+			id, err := server.RunID(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			run, err := server.FindRun(ctx, id)
 			var facts []history.UnreadableFact
 			if unreadable, ok := errors.AsType[*history.UnreadableError](err); ok && run.Accepted != nil {
 				facts, err = unreadable.Facts, nil // the rest is shown
@@ -27,7 +32,7 @@ func Show(s *session.Session) *cobra.Command {
 				return err
 			}
 			if run.Accepted == nil {
-				return server.UnknownRun(args[0])
+				return server.UnknownRun(id)
 			}
 			again := runsummary.Retry{Command: "tunebus submit --config FILE", ServerStays: true, Data: at.Data}
 			return s.Console.Print(view.Run(run, facts, again))

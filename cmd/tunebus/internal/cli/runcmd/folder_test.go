@@ -1,0 +1,76 @@
+package runcmd_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/clitest"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+)
+
+// interruptedRuns is a data folder with a run whose worker was killed, a run that
+// waits in its queue, and a run that has ended. The first two end by no worker.
+func interruptedRuns(t *testing.T) *clitest.DataFolder {
+	t.Helper()
+	f := clitest.NewDataFolder(t)
+	f.WithServer(t, func(b *conn.Conn) {
+		clitest.Publish(t, b, clitest.EndedRun("killed")[:3]...)
+		clitest.Publish(t, b, clitest.EndedRun("queued")[:2]...)
+		clitest.Publish(t, b, clitest.EndedRun("ended")...)
+	})
+	return f
+}
+
+// TestCancelOnFolder: a run of a data folder on which nobody works can be
+// cancelled; nothing works on its job meanwhile.
+func TestCancelOnFolder(t *testing.T) {
+	t.Parallel()
+	f := interruptedRuns(t)
+	for _, run := range []string{"killed", "queued"} {
+		var cancelled struct {
+			Status events.Status `json:"status"`
+			Took   float64       `json:"cancel_seconds"`
+		}
+		clitest.Result(t, &cancelled, "cancel", run, "--data", f.Dir, "--reason", "no longer wanted")
+		if cancelled.Status != "cancelled" {
+			t.Errorf("%s: %+v", run, cancelled)
+		}
+		var shown struct {
+			Status events.Status `json:"status"`
+		}
+		clitest.Result(t, &shown, "show", run, "--data", f.Dir)
+		if shown.Status != "cancelled" {
+			t.Errorf("show %s: %+v", run, shown)
+		}
+	}
+	for run, want := range map[string]struct {
+		status exit.Code
+		says   string
+	}{
+		"killed":  {exit.CodeOK, "ended already"},
+		"ended":   {exit.CodeInput, "ended already"},
+		"unknown": {exit.CodeInput, "run unknown is unknown on the data folder "},
+	} {
+		status, out, screen := clitest.Run(t, "cancel", run, "--data", f.Dir)
+		if status != int(want.status) || !strings.Contains(out+screen, want.says) {
+			t.Errorf("cancel %s: status %d, want %d\n%s%s", run, status, want.status, out, screen)
+		}
+	}
+}
+
+// TestWatchOnFolder: a run that has ended is shown; for one that has not, and
+// that nobody works on, the command that goes on with it is named.
+func TestWatchOnFolder(t *testing.T) {
+	t.Setenv("TUNEBUS_DATA_FOLDER", interruptedRuns(t).Dir)
+	t.Setenv("NATS_URL", "")
+	status, out, screen := clitest.Run(t, "watch", "name-of-ended")
+	if status != 0 || !strings.Contains(out, "name-of-ended (ended): success") {
+		t.Errorf("watch of a run that has ended: status %d\n%s%s", status, out, screen)
+	}
+	status, _, screen = clitest.Run(t, "watch", "kill")
+	if status != int(exit.CodeError) || !strings.Contains(screen, "tunebus up --data ") || !strings.Contains(screen, "run killed has not ended") {
+		t.Errorf("watch of a run that has not: status %d\n%s", status, screen)
+	}
+}

@@ -1,0 +1,77 @@
+package session
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tunebus/tunebus/pipeline/bus/runlister"
+	"github.com/tunebus/tunebus/pipeline/runlookup"
+)
+
+// completionLimit bounds how long a shell waits for proposals.
+const completionLimit = 3 * time.Second
+
+// maxCompletions is how many runs a shell proposes. Those with the greatest ids are
+// proposed, because the ids that intake makes sort by time.
+const maxCompletions = 50
+
+// CompleteRuns proposes the runs of a server or a data folder to a shell. It
+// proposes nothing where neither can be read.
+func CompleteRuns(s *Session, at *Location) cobra.CompletionFunc {
+	return func(c *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		ctx, cancel := context.WithTimeout(c.Context(), completionLimit)
+		defer cancel()
+		runs, err := runsBeginning(ctx, s, *at, begun)
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		var out []cobra.Completion
+		if len(runs) > 0 && strings.HasPrefix(runlookup.Last, begun) {
+			out = append(out, cobra.CompletionWithDesc(runlookup.Last, "the run that was accepted last"))
+		}
+		for _, r := range runs {
+			out = append(out, cobra.CompletionWithDesc(r.ID, r.At.Local().Format(time.DateTime)+" "+r.Name))
+		}
+		return out, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+	}
+}
+
+// runsBeginning lists the runs whose ids begin with a text, the newest first. Where
+// the text is a beginning of "last", it lists all runs.
+func runsBeginning(ctx context.Context, s *Session, at Location, begun string) ([]runlookup.Run, error) {
+	cfg, err := s.Settings()
+	if err != nil {
+		return nil, err
+	}
+	server, err := s.openOrFolder(ctx, at, cfg)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = server.close() }() // nothing was written
+	stream := streamRuns{runlister.New(server.Bus)}
+	ids, err := stream.IDs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if !strings.HasPrefix(runlookup.Last, begun) {
+		ids = slices.DeleteFunc(ids, func(id string) bool { return !strings.HasPrefix(id, begun) })
+	}
+	runs, err := stream.Describe(ctx, ids[max(0, len(ids)-maxCompletions):])
+	slices.SortFunc(runs, func(a, b runlookup.Run) int { return b.At.Compare(a.At) })
+	return runs, err
+}
+
+// CompleteValues proposes the values of a flag to a shell.
+func CompleteValues(c *cobra.Command, flag string, values ...cobra.Completion) {
+	propose := cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)
+	if err := c.RegisterFlagCompletionFunc(flag, propose); err != nil {
+		panic(err) // the command has no such flag, which is a fault of the program
+	}
+}

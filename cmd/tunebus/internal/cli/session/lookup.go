@@ -1,0 +1,85 @@
+package session
+
+import (
+	"context"
+	"errors"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/archive"
+	"github.com/tunebus/tunebus/pipeline/bus/runlister"
+	"github.com/tunebus/tunebus/pipeline/runlookup"
+)
+
+// RunID returns the id of the run that a person means by its id, the beginning of
+// its id, its name, or "last". A text that means no run is returned as it is.
+func (s *Deployment) RunID(ctx context.Context, text string) (string, error) {
+	id, err := runlookup.Find(ctx, text, streamRuns{runlister.New(s.Bus)}, archivedRuns{s})
+	if _, ambiguous := errors.AsType[*runlookup.AmbiguousError](err); ambiguous || errors.Is(err, runlookup.ErrNoRuns) {
+		err = exit.Input(err)
+	}
+	return id, err
+}
+
+// streamRuns are the runs of the stream.
+type streamRuns struct{ lister *runlister.Lister }
+
+// IDs implements [runlookup.Runs].
+func (r streamRuns) IDs(ctx context.Context) ([]string, error) { return r.lister.Accepted(ctx) }
+
+// Newest implements [runlookup.Runs].
+func (r streamRuns) Newest(ctx context.Context) (runlookup.Run, error) {
+	accepted, err := r.lister.Newest(ctx)
+	if err != nil || accepted == nil {
+		return runlookup.Run{}, err
+	}
+	return described(*accepted), nil
+}
+
+// Describe implements [runlookup.Runs].
+func (r streamRuns) Describe(ctx context.Context, ids []string) ([]runlookup.Run, error) {
+	var out []runlookup.Run
+	err := r.lister.AcceptedEvents(ctx, ids, func(a events.PipelineAccepted) { out = append(out, described(a)) })
+	return out, err
+}
+
+func described(a events.PipelineAccepted) runlookup.Run {
+	return runlookup.Run{ID: a.RunID, Name: a.RunName, At: a.RequestedAt}
+}
+
+// archivedRuns are the runs of the archive. Without an artifact store there are
+// none: a command that needs the run says then that it could not look there.
+type archivedRuns struct{ server *Deployment }
+
+// IDs implements [runlookup.Runs].
+func (r archivedRuns) IDs(ctx context.Context) ([]string, error) {
+	store, err := r.server.Store(ctx)
+	if err != nil {
+		return nil, nil
+	}
+	return archive.NewFiles(store).Runs(ctx)
+}
+
+// Newest implements [runlookup.Runs]. The archive has no order.
+func (r archivedRuns) Newest(context.Context) (runlookup.Run, error) { return runlookup.Run{}, nil }
+
+// Describe implements [runlookup.Runs].
+func (r archivedRuns) Describe(ctx context.Context, ids []string) ([]runlookup.Run, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	reader, err := r.server.Archive(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []runlookup.Run
+	for _, id := range ids {
+		if run, err := reader.Run(ctx, id); err == nil && run.Accepted != nil {
+			out = append(out, described(*run.Accepted))
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+	}
+	return out, nil
+}
