@@ -48,6 +48,7 @@ func NextSteps(run events.Run, s Summary, again Retry) []Step {
 	}
 	if TunedModel(run) {
 		add("take the model out", ExportCommand(run.ID, again.Data))
+		add("talk with it", onRun("chat", run.ID, again.Data))
 	}
 	if run.Completed.Conclusion != events.Success && again.ServerStays && anySucceeded(run) {
 		add("or use again what is finished", "tunebus rerun "+run.ID)
@@ -68,7 +69,12 @@ func NextSteps(run events.Run, s Summary, again Retry) []Step {
 // is the data folder in which the run is found; empty: on a server, or in the
 // usual data folder.
 func ExportCommand(run, data string) string {
-	words := []string{"tunebus", "export", run, "my-model"}
+	return onRun("export", run, data, "my-model")
+}
+
+// onRun is a command on a run, with further arguments.
+func onRun(verb, run, data string, args ...string) string {
+	words := append([]string{"tunebus", verb, run}, args...)
 	if data != "" {
 		words = append(words, "--data", data)
 	}

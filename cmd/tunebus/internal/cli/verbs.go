@@ -30,6 +30,7 @@ func verbs() []verb {
 		{new: showcmd.Runs},
 		{new: showcmd.Show},
 		{new: modelcmd.Export},
+		{new: modelcmd.Chat},
 		{new: repeatcmd.Rerun},
 		{new: repeatcmd.Replay, below: []verb{
 			{new: repeatcmd.ReplayRequests},

@@ -30,8 +30,13 @@ names its base model by the id of the Hub, or by the absolute path of a folder o
 this machine. --merge writes one whole model instead, --with-base puts the base
 model beside the adapter.`,
 		Example: "  tunebus export RUN my-model\n  tunebus export RUN my-model --merge",
-		ValidArgsFunction: session.CompleteRuns(s, &f.at),
-		PreRunE:           func(*cobra.Command, []string) error { return f.check() },
+		ValidArgsFunction: func(c *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			if len(args) == 1 {
+				return nil, cobra.ShellCompDirectiveFilterDirs
+			}
+			return session.CompleteRuns(s, &f.at)(c, args, begun)
+		},
+		PreRunE: func(*cobra.Command, []string) error { return f.check() },
 		RunE: s.WithDeployment(&f.at, func(ctx context.Context, server *session.Deployment, args []string) error {
 			return f.export(ctx, s, server, args[0], args[1])
 		}),
