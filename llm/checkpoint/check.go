@@ -3,7 +3,7 @@
 // chat template against each other. It reads no weights, so that it takes
 // milliseconds.
 //
-//	report, err := checkpoint.Check("models/base")
+//	report, err := checkpoint.Check("models/base", "models/base")
 //	for _, note := range report.Notes { … }
 package checkpoint
 
@@ -40,12 +40,13 @@ func (e *VocabularyError) Error() string {
 		"take the tokenizer that belongs to the model, or enlarge the embedding (resize_token_embeddings of transformers)", e.Dir, e.Tokens, e.Rows, e.Example, e.Tokens-1)
 }
 
-// Check checks a checkpoint. All faults come at once. Errors are
-// [*VocabularyError] and those of [llm.Open] and [token.Open].
-func Check(dir string) (Report, error) {
+// Check checks the weights in dir and the tokenizer in the folder tokens, which is
+// the same one unless an adapter brings its own. All faults come at once. Errors
+// are [*VocabularyError] and those of [llm.Open] and [token.Open].
+func Check(dir, tokens string) (Report, error) {
 	seen, err := llm.Inspect(dir)
 	out := Report{Inspection: seen}
-	tok, tokErr := token.Open(dir)
+	tok, tokErr := token.Open(tokens)
 	if err = errors.Join(err, tokErr); err != nil {
 		return out, err
 	}

@@ -126,7 +126,7 @@ func TestCheckNotes(t *testing.T) {
 	} {
 		dir := folder(t)
 		c.change(dir)
-		got, err := checkpoint.Check(dir)
+		got, err := checkpoint.Check(dir, dir)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -210,7 +210,7 @@ func TestCheckFaults(t *testing.T) {
 	} {
 		dir := folder(t)
 		change(dir)
-		_, err := checkpoint.Check(dir)
+		_, err := checkpoint.Check(dir, dir)
 		if strings.Contains(says, "700 rows") {
 			says = strings.Replace(says, "700", rows(t, dir), 1)
 		}

@@ -191,15 +191,11 @@ func TestShardsAndTypes(t *testing.T) {
 		}
 	}
 	config, err := os.ReadFile(filepath.Join(base, "config.json"))
-	if err != nil {
+	if err != nil || os.WriteFile(filepath.Join(to, "config.json"), config, 0o600) != nil {
 		t.Fatal(err)
 	}
-	if config, err = merge.ConfigWithType(config, "bfloat16"); err != nil || os.WriteFile(filepath.Join(to, "config.json"), config, 0o600) != nil {
+	if _, err := llm.Open(to); err != nil {
 		t.Fatal(err)
-	}
-	m, err := llm.Open(to)
-	if err != nil || m.Config().TorchDType != "bfloat16" {
-		t.Fatalf("%v", err)
 	}
 }
 

@@ -4,12 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/tunebus/tunebus/llm"
 	"github.com/tunebus/tunebus/llm/safetensors"
@@ -98,21 +96,4 @@ func (c *counted) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)
 	c.on(int64(n))
 	return n, err
-}
-
-// ConfigWithType returns a config.json that says another type of weights,
-// under the name that it has for it.
-func ConfigWithType(config []byte, dtype string) ([]byte, error) {
-	var all map[string]json.RawMessage
-	if err := json.Unmarshal(config, &all); err != nil {
-		return nil, fmt.Errorf("config.json: %w", err)
-	}
-	name := "torch_dtype" // transformers 5 reads both
-	if _, ok := all["dtype"]; ok {
-		name = "dtype"
-		delete(all, "torch_dtype")
-	}
-	all[name] = json.RawMessage(`"` + strings.ReplaceAll(dtype, `"`, "") + `"`)
-	out, err := json.MarshalIndent(all, "", "  ")
-	return append(out, '\n'), err
 }

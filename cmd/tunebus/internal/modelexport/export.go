@@ -10,6 +10,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/tunedmodel"
 	"github.com/tunebus/tunebus/llm"
 	"github.com/tunebus/tunebus/llm/merge"
+	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/modelcard"
 )
 
@@ -110,10 +111,17 @@ func (e *export) write(ctx context.Context) error {
 		return err
 	}
 	e.options.OnBytes(e.model.Reference.Size)
+	if llm.IsAdapter(e.tuned) {
+		name, err := engine.AdapterBase(e.tuned)
+		if err != nil {
+			return err
+		}
+		e.model = e.model.BasedOn(name)
+	}
 	if err := os.Mkdir(e.out, 0o755); err != nil {
 		return err
 	}
-	card := modelcard.Card{Run: e.model.Run, BaseOnHub: e.model.Base.HubID() != ""}
+	var card modelcard.Card
 	var err error
 	switch {
 	case !llm.IsAdapter(e.tuned):
@@ -129,7 +137,7 @@ func (e *export) write(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	card.Base = e.model.Base.ID
+	card.Run, card.Base, card.BaseOnHub = e.model.Run, e.model.Base.ID, e.model.Base.HubID() != ""
 	if card.Kind == modelcard.Adapter && !card.BaseBeside {
 		card.Base = e.result.Base
 	}
@@ -185,21 +193,17 @@ func (e *export) writeWeights(ctx context.Context, from, adapter string) error {
 	if err := copyBeside(from, e.out); err != nil {
 		return err
 	}
-	err = merge.Write(ctx, merge.Options{
-		From: from, Adapter: adapter, To: e.out, DType: e.options.DType, ShardBytes: e.options.ShardBytes, OnBytes: e.options.OnBytes,
-	})
-	if err != nil || e.options.DType == "" {
-		return err
-	}
-	config := filepath.Join(e.out, "config.json")
-	body, err := os.ReadFile(config)
+	seen, err := llm.Inspect(from)
 	if err != nil {
 		return err
 	}
-	if body, err = merge.ConfigWithType(body, e.options.DType); err != nil {
+	err = merge.Write(ctx, merge.Options{
+		From: from, Adapter: adapter, To: e.out, DType: e.options.DType, ShardBytes: e.options.ShardBytes, OnBytes: e.options.OnBytes,
+	})
+	if err != nil {
 		return err
 	}
-	return os.WriteFile(config, body, 0o644)
+	return editConfig(filepath.Join(e.out, "config.json"), e.options.DType, seen.Untied)
 }
 
 // writeAdapter writes the adapter, and the base model beside it if that is

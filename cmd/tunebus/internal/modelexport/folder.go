@@ -198,6 +198,38 @@ func list(dir string) (names []string, size int64, err error) {
 	return names, size, err
 }
 
+// editConfig writes another type of the weights into a config.json, and that the
+// head is not the embedding where the file of the weights has one of its own:
+// some tools go by config.json alone.
+func editConfig(path, dtype string, untied bool) error {
+	if dtype == "" && !untied {
+		return nil
+	}
+	body, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	var config map[string]json.RawMessage
+	if err := json.Unmarshal(body, &config); err != nil {
+		return fmt.Errorf("config.json: %w", err)
+	}
+	if untied {
+		config["tie_word_embeddings"] = json.RawMessage("false")
+	}
+	if dtype != "" {
+		name := "torch_dtype" // transformers 5 reads both
+		if _, ok := config["dtype"]; ok {
+			name = "dtype"
+			delete(config, "torch_dtype")
+		}
+		config[name] = json.RawMessage(`"` + dtype + `"`)
+	}
+	if body, err = json.MarshalIndent(config, "", "  "); err != nil {
+		return err
+	}
+	return os.WriteFile(path, append(body, '\n'), 0o644)
+}
+
 // nameBase writes the name of the base model into an adapter's configuration.
 func nameBase(path, name, revision string) error {
 	body, err := os.ReadFile(path)

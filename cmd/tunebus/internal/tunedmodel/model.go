@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/spec"
 )
 
@@ -68,6 +69,19 @@ func Of(run events.Run) (Model, error) {
 	}
 	m.Reference = ref
 	return m, nil
+}
+
+// BasedOn corrects the base model by the name that the tuned adapter has for it:
+// where a run began with an adapter, that is the model below it.
+func (m Model) BasedOn(name string) Model {
+	ref, uploaded := m.Run.Accepted.Inputs.Files[baseKey+engine.BaseSuffix]
+	switch {
+	case uploaded:
+		m.Base = Base{ID: name, Upload: ref}
+	case name != m.Base.ID && spec.IsHubID(name):
+		m.Base = Base{ID: name}
+	}
+	return m
 }
 
 // baseKey is the key of the specification that names the base model.

@@ -15,6 +15,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/conversation"
 	"github.com/tunebus/tunebus/llm"
+	"github.com/tunebus/tunebus/pipeline/engine"
 )
 
 type chatFlags struct {
@@ -92,6 +93,13 @@ func (f *chatFlags) open(ctx context.Context, c *cobra.Command, s *session.Sessi
 		return nil, err
 	}
 	progress.Add(model.Reference.Size)
+	if llm.IsAdapter(folders.Tuned) {
+		name, err := engine.AdapterBase(folders.Tuned)
+		if err != nil {
+			return nil, err
+		}
+		model = model.BasedOn(name)
+	}
 	if f.base || llm.IsAdapter(folders.Tuned) {
 		progress.Next("finding the base model", 0)
 		if folders.Base, err = source.BaseFolder(ctx, model, filepath.Join(dir, "base")); err != nil {

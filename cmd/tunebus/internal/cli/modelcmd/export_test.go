@@ -126,6 +126,36 @@ func TestExportTarget(t *testing.T) {
 	}
 }
 
+// TestAdapterAsBase: a run that begins with an adapter reads the adapter's base
+// model wherever its configuration says it lies, and so does the export of what
+// it tuned.
+func TestAdapterAsBase(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	adapter := makeModel(t, false, "as/trained")
+	config := filepath.Join(adapter, "adapter_config.json")
+	body := strings.ReplaceAll(clitest.Text(t, config), "as/trained", quickBase())
+	clitest.Write(t, adapter, "adapter_config.json", body)
+	clitest.Write(t, dir, "rows.jsonl", `{"question":"Who?","answer":"Ada did it."}`)
+	args := append([]string{"run", "--run-id", "more", "--set", "fine_tuner.base_model_id=" + adapter, "--set", "fine_tuner.training_data_id=" + dir + "/rows.jsonl",
+		"--set", "fine_tuner.epochs=1", "--set", "inferencer.testing_data_id=" + dir + "/rows.jsonl", "--set", "inferencer.max_new_tokens=2",
+		"--set", "inferencer.baseline=true", "--set", "evaluator.metrics=[\"exact_match\"]"}, clitest.Folders(dir)...)
+	if status, out, screen := clitest.Run(t, args...); status != 0 {
+		t.Fatalf("status %d\n%s%s", status, out, screen)
+	}
+	to := filepath.Join(dir, "out")
+	if status, _, screen := clitest.Run(t, "export", "more", to, "--data", dir+"/data"); status != 0 {
+		t.Fatalf("status %d\n%s", status, screen)
+	}
+	if got := clitest.Object[adapterConfig](t, filepath.Join(to, "adapter_config.json")); got.Base != quickBase() || got.Rank != 4 {
+		t.Errorf("%+v", got)
+	}
+	clitest.Write(t, adapter, "adapter_config.json", strings.ReplaceAll(body, quickBase(), "no/such/place"))
+	if status, _, screen := clitest.Run(t, args...); status != 2 || !strings.Contains(screen, `"no/such/place" in base_model_name_or_path`) {
+		t.Errorf("status %d\n%s", status, screen)
+	}
+}
+
 // TestExportWithoutAModel: what has no tuned model says why.
 func TestExportWithoutAModel(t *testing.T) {
 	t.Parallel()

@@ -28,8 +28,8 @@ type tuned struct {
 func quickBase() string { return filepath.Join(clitest.Root(), "configs", "quickstart", "base-model") }
 
 // makeModel writes what fine-tuning stores: an adapter for the quickstart's
-// base model, or the whole model.
-func makeModel(t *testing.T, full bool) string {
+// base model, which it calls base, or the whole model.
+func makeModel(t *testing.T, full bool, base string) string {
 	t.Helper()
 	dir := t.TempDir()
 	m, err := llm.Open(quickBase())
@@ -42,7 +42,7 @@ func makeModel(t *testing.T, full bool) string {
 		if err := m.AttachLoRA(llm.LoRAConfig{Rank: 4, Alpha: 8}); err != nil {
 			t.Fatal(err)
 		}
-		err = m.SaveAdapter(dir, "as/trained")
+		err = m.SaveAdapter(dir, base)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -69,7 +69,7 @@ func folder(t *testing.T, runs ...tuned) *clitest.DataFolder {
 			}
 			in.Files["fine_tuner.base_model_id"] = ref
 		}
-		ref, err := files.PutDir(t.Context(), "runs/"+r.id+"/finetune/1/model.tar", makeModel(t, r.full))
+		ref, err := files.PutDir(t.Context(), "runs/"+r.id+"/finetune/1/model.tar", makeModel(t, r.full, r.base))
 		if err != nil {
 			t.Fatal(err)
 		}

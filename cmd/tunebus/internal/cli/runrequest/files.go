@@ -43,6 +43,7 @@ func localFiles(flags map[string]string, paths []spec.Path, folders map[string]s
 		}
 		if _, err := os.Stat(path); err == nil {
 			out[p.Key] = path
+			faults = append(faults, adapterBase(out, p, path)...)
 		} else if !spec.IsHubID(p.Value) {
 			faults = append(faults, structconf.Fault{
 				Key:     p.Key,
