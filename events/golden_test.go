@@ -230,6 +230,9 @@ func fill(v reflect.Value, name, phase string) {
 	case events.Switch:
 		v.SetString("unsloth")
 		return
+	case events.Arguments:
+		v.SetString(`{"enable_thinking":false,"tags":["a"]}`)
+		return
 	}
 	switch v.Kind() {
 	case reflect.String:

@@ -43,6 +43,12 @@ type FineTuner struct {
 	SystemPromptColumn       string `json:"system_prompt_column" default:"" doc:"column with a system prompt; optional"`
 	SystemPromptOverrideText string `json:"system_prompt_override_text" default:"" doc:"system prompt for every row; wins over the column"`
 
+	DataFormat         string    `json:"data_format" default:"auto" allowed:"auto|question_answer|messages|conversations|prompt_completion|alpaca|text" doc:"shape of the rows; auto: recognised by their columns"`
+	DataEncoding       string    `json:"data_encoding" default:"" doc:"encoding of text files, such as \"cp1252\"; empty: UTF-8, or UTF-16 with a byte order mark"`
+	ImageColumn        string    `json:"image_column" default:"" doc:"column with an image or a list of images; optional"`
+	TrainOn            string    `json:"train_on" default:"all" allowed:"all|last" doc:"which answers of a conversation count in the loss"`
+	ChatTemplateKwargs Arguments `json:"chat_template_kwargs,omitempty" doc:"variables that the chat template gets, such as enable_thinking = false"`
+
 	RunName       string `json:"run_name" default:"" doc:"name of the child run; default: the pipeline's with the phase behind it"`
 	RunNamePrefix string `json:"run_name_prefix" default:"" doc:"put before the name"`
 	RunNameSuffix string `json:"run_name_suffix" default:"" doc:"put behind the name"`
@@ -83,27 +89,31 @@ type Inferencer struct {
 	ModelID  string `json:"model_id" default:"" doc:"model that answers where nothing was trained; default: fine_tuner.base_model_id"`
 	Baseline bool   `json:"baseline" default:"false" doc:"the base model answers too, to compare"`
 
-	MaxSequenceLength        int     `json:"max_sequence_length" default:"4096" doc:"tokens of a prompt; longer ones lose their start"`
-	DType                    string  `json:"dtype" default:"" allowed:"|float16|bfloat16|float32" doc:"type of the weights; empty: automatic"`
-	LoadIn4bit               bool    `json:"load_in_4bit" default:"false" doc:"quantise the weights to 4 bits (trl)"`
-	LoadIn8bit               bool    `json:"load_in_8bit" default:"false" doc:"quantise the weights to 8 bits (trl)"`
-	TestingDataID            string  `json:"testing_data_id" default:"" doc:"test data: a Hub id, a file or a folder"`
-	QuestionColumn           string  `json:"question_column" default:"question" doc:"column with the question"`
-	GroundTruthColumn        string  `json:"ground_truth_column" default:"answer" doc:"column with the right answer"`
-	SystemPromptColumn       string  `json:"system_prompt_column" default:"" doc:"column with a system prompt; optional"`
-	SystemPromptOverrideText string  `json:"system_prompt_override_text" default:"" doc:"system prompt for every row; wins over the column"`
-	MaxNewTokens             int     `json:"max_new_tokens" default:"512" doc:"tokens of an answer, at most"`
-	UseCache                 bool    `json:"use_cache" default:"true" doc:"keep keys and values between tokens"`
-	Temperature              float64 `json:"temperature" default:"0.7" doc:"0: always the likeliest token"`
-	TopK                     int     `json:"top_k" default:"0" doc:"choose among so many tokens; 0: all"`
-	TopP                     float64 `json:"top_p" default:"1" doc:"choose among the tokens that hold this probability"`
-	MinP                     float64 `json:"min_p" default:"0.1" doc:"leave out tokens below this share of the likeliest one's probability"`
-	Seed                     int     `json:"seed" default:"42" doc:"seed of the choice"`
-	BatchSize                int     `json:"batch_size" default:"16" doc:"rows answered at once"`
-	HFUserID                 string  `json:"hf_user_id" default:"" doc:"owner of what is pushed to the Hub; no engine pushes"`
-	RunName                  string  `json:"run_name" default:"" doc:"name of the child run; default: the pipeline's with the phase behind it"`
-	RunNamePrefix            string  `json:"run_name_prefix" default:"" doc:"put before the name"`
-	RunNameSuffix            string  `json:"run_name_suffix" default:"" doc:"put behind the name"`
+	MaxSequenceLength        int       `json:"max_sequence_length" default:"4096" doc:"tokens of a prompt; longer ones lose their start"`
+	DType                    string    `json:"dtype" default:"" allowed:"|float16|bfloat16|float32" doc:"type of the weights; empty: automatic"`
+	LoadIn4bit               bool      `json:"load_in_4bit" default:"false" doc:"quantise the weights to 4 bits (trl)"`
+	LoadIn8bit               bool      `json:"load_in_8bit" default:"false" doc:"quantise the weights to 8 bits (trl)"`
+	TestingDataID            string    `json:"testing_data_id" default:"" doc:"test data: a Hub id, a file or a folder"`
+	QuestionColumn           string    `json:"question_column" default:"question" doc:"column with the question"`
+	GroundTruthColumn        string    `json:"ground_truth_column" default:"answer" doc:"column with the right answer"`
+	SystemPromptColumn       string    `json:"system_prompt_column" default:"" doc:"column with a system prompt; optional"`
+	SystemPromptOverrideText string    `json:"system_prompt_override_text" default:"" doc:"system prompt for every row; wins over the column"`
+	DataFormat               string    `json:"data_format" default:"auto" allowed:"auto|question_answer|messages|conversations|prompt_completion|alpaca|text" doc:"shape of the rows; auto: recognised by their columns"`
+	DataEncoding             string    `json:"data_encoding" default:"" doc:"encoding of text files, such as \"cp1252\"; empty: UTF-8, or UTF-16 with a byte order mark"`
+	ImageColumn              string    `json:"image_column" default:"" doc:"column with an image or a list of images; optional"`
+	ChatTemplateKwargs       Arguments `json:"chat_template_kwargs,omitempty" doc:"variables that the chat template gets, such as enable_thinking = false"`
+	MaxNewTokens             int       `json:"max_new_tokens" default:"512" doc:"tokens of an answer, at most"`
+	UseCache                 bool      `json:"use_cache" default:"true" doc:"keep keys and values between tokens"`
+	Temperature              float64   `json:"temperature" default:"0.7" doc:"0: always the likeliest token"`
+	TopK                     int       `json:"top_k" default:"0" doc:"choose among so many tokens; 0: all"`
+	TopP                     float64   `json:"top_p" default:"1" doc:"choose among the tokens that hold this probability"`
+	MinP                     float64   `json:"min_p" default:"0.1" doc:"leave out tokens below this share of the likeliest one's probability"`
+	Seed                     int       `json:"seed" default:"42" doc:"seed of the choice"`
+	BatchSize                int       `json:"batch_size" default:"16" doc:"rows answered at once"`
+	HFUserID                 string    `json:"hf_user_id" default:"" doc:"owner of what is pushed to the Hub; no engine pushes"`
+	RunName                  string    `json:"run_name" default:"" doc:"name of the child run; default: the pipeline's with the phase behind it"`
+	RunNamePrefix            string    `json:"run_name_prefix" default:"" doc:"put before the name"`
+	RunNameSuffix            string    `json:"run_name_suffix" default:"" doc:"put behind the name"`
 }
 
 // Evaluator is the section evaluator.
@@ -114,6 +124,8 @@ type Evaluator struct {
 
 	Metrics                    []string           `json:"metrics" default:"bleu_score,rouge_score" doc:"metrics to compute"`
 	Gates                      map[string]float64 `json:"gates,omitempty" doc:"smallest mean of a score, by its name, for the run to pass"`
+	AnswerColumn               string             `json:"answer_column" default:"" doc:"column with the answer in a file of answers; empty: recognised by its name"`
+	StripReasoning             bool               `json:"strip_reasoning" default:"true" doc:"answers are scored without the text of a think block"`
 	LLM                        string             `json:"llm" default:"gpt-4o-mini" doc:"model that judges"`
 	Embedding                  string             `json:"embedding" default:"text-embedding-3-small" doc:"model that embeds"`
 	JudgeBaseURL               string             `json:"judge_base_url" default:"" doc:"OpenAI-compatible server of the judge; its origin has to be allowed"`
@@ -132,6 +144,7 @@ type MLflow struct {
 	RunName        string `json:"run_name" default:"" doc:"name of the run; default: a generated one"`
 	RunNamePrefix  string `json:"run_name_prefix" default:"" doc:"put before the name"`
 	RunNameSuffix  string `json:"run_name_suffix" default:"" doc:"put behind the name"`
+	RegisterAs     string `json:"register_as" default:"" doc:"name in MLflow's model registry under which the tuned model of a run is registered whose gates are met; empty: none"`
 }
 
 // Pipeline is the section pipeline.

@@ -54,6 +54,18 @@ func readElsewhere() map[string]string {
 	return out
 }
 
+// awaited are the keys that are part of the contract before an engine honours
+// them.
+func awaited() map[string]bool {
+	out := map[string]bool{"evaluator.answer_column": true, "evaluator.strip_reasoning": true, "mlflow.register_as": true, "fine_tuner.train_on": true}
+	for _, section := range []string{"fine_tuner", "inferencer"} {
+		for _, name := range []string{"data_format", "data_encoding", "image_column", "chat_template_kwargs"} {
+			out[section+"."+name] = true
+		}
+	}
+	return out
+}
+
 // readIn are the names of the fields that the Go files of a folder read, but
 // for where notes are made and values checked. The folders in without are left
 // out.
@@ -228,7 +240,7 @@ func (e keyedEngine) checkKeys(t *testing.T, read map[string]bool) {
 	asks, elsewhere := asksFor(), readElsewhere()
 	for _, k := range spec.Keys() {
 		key := k.Section + "." + k.Name
-		if k.Section != e.section || elsewhere[key] != "" {
+		if k.Section != e.section || elsewhere[key] != "" || awaited()[key] {
 			continue
 		}
 		value, ok := asks[key]
@@ -263,7 +275,7 @@ func TestEveryOtherKeyIsRead(t *testing.T) {
 		key := k.Section + "." + k.Name
 		folder := elsewhere[key]
 		switch {
-		case folder == "" && ofEngine[k.Section]:
+		case folder == "" && ofEngine[k.Section], awaited()[key]:
 			continue
 		case folder == "" && k.Section == "mlflow":
 			folder = "services/tracker"

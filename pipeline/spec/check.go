@@ -89,6 +89,8 @@ func check(s events.Specification) structconf.Faults {
 	c.require(s.MLflow.ExperimentName != "", "mlflow.experiment_name", "", "must not be empty")
 	c.trackingURI(s.MLflow.TrackingURI)
 	c.withoutPassword("evaluator.judge_base_url", e.JudgeBaseURL, "evaluation")
+	c.templateArguments("fine_tuner.chat_template_kwargs", f.ChatTemplateKwargs)
+	c.templateArguments("inferencer.chat_template_kwargs", i.ChatTemplateKwargs)
 	return c.faults
 }
 

@@ -17,6 +17,7 @@ func TestWriteRoundTrip(t *testing.T) {
 	s.FineTuner.BaseModelID, s.FineTuner.TrainingDataID, s.Inferencer.TestingDataID = `owner/mo"del`, "täglich\n\x07.jsonl", "owner/test"
 	s.FineTuner.QuestionPart, s.FineTuner.UseGradientCheckpointing = "<|im_start|>user\n", "unsloth"
 	s.FineTuner.TargetModules, s.FineTuner.LearningRate = []string{"q_proj"}, 1e-7
+	s.FineTuner.ChatTemplateKwargs = `{"date_string":"26 Jul 2024","depth":[1,2.0,{"a b":true}],"enable_thinking":false}`
 	s.Evaluator.Metrics, s.Evaluator.Gates = []string{"chrf"}, map[string]float64{"rouge_score": 0.5, "key_fact_accuracy": 1}
 	for name, want := range map[string]any{"changed": s, "defaults": minimal()} {
 		var b strings.Builder

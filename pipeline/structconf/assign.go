@@ -17,6 +17,9 @@ func assign(field reflect.Value, k Key, value any) string {
 		field.SetZero()
 		return ""
 	}
+	if named, ok := value.(map[string]any); ok && isTable(field.Type()) {
+		return setEntries(field, named)
+	}
 	if u, ok := field.Addr().Interface().(json.Unmarshaler); ok {
 		b, err := json.Marshal(value)
 		if err == nil {
@@ -161,6 +164,11 @@ func setTable(field reflect.Value, value any, want string) string {
 // assignEntry sets an entry of a table, or removes it if the value is null. The
 // other entries remain.
 func assignEntry(field reflect.Value, name string, value any) string {
+	if isTable(field.Type()) {
+		all := entries(field)
+		all[name] = value
+		return setEntries(field, all)
+	}
 	table := map[string]float64{}
 	for _, k := range field.MapKeys() { // a copy, because the caller may share the table
 		table[k.String()] = field.MapIndex(k).Float()

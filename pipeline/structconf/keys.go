@@ -14,7 +14,7 @@ type Key struct {
 	Section string `json:"section"`
 	Name    string `json:"name"`
 	// Type is "text", "whole number", "number", "true or false", "duration",
-	// "list of texts" or "table of numbers".
+	// "list of texts", "table of numbers" or "table of values".
 	Type    string `json:"type"`
 	Default string `json:"default"`
 	// Allowed is empty if all values of the type are allowed.
@@ -37,6 +37,9 @@ func name(f reflect.StructField) string {
 func typeName(t reflect.Type) string {
 	if t == reflect.TypeFor[time.Duration]() {
 		return "duration"
+	}
+	if isTable(t) {
+		return "table of values"
 	}
 	switch t.Kind() {
 	case reflect.Bool:
@@ -107,7 +110,7 @@ func (s *shape) parseEntry(path string) (k Key, name string, ok bool) {
 		return Key{}, "", false
 	}
 	k, ok = s.byPath[parts[0]+"."+parts[1]]
-	return k, parts[2], ok && k.field.Type.Kind() == reflect.Map
+	return k, parts[2], ok && (k.field.Type.Kind() == reflect.Map || isTable(k.field.Type))
 }
 
 // unknownKey returns the message for a key that a section does not have. It

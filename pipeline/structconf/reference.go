@@ -54,7 +54,7 @@ func literal(k Key) string {
 			parts = append(parts, strconv.Quote(p))
 		}
 		return "[" + strings.Join(parts, ", ") + "]"
-	case k.Type == "table of numbers":
+	case k.Type == "table of numbers" || k.Type == "table of values":
 		return "{}"
 	case k.Type == "text" && (k.Default == "true" || k.Default == "false"):
 		return k.Default

@@ -47,13 +47,25 @@ func (t Tree) Locate(decoding, values Faults) Faults {
 		if undecoded[f.Key] {
 			continue
 		}
-		key, _, _ := strings.Cut(f.Key, "[") // an element has the position of its list
-		p := t.Positions[key]
+		p := t.position(f.Key)
 		f.File, f.Line, f.Column = p.File, p.Line, p.Column
 		all = append(all, f)
 	}
 	all.Sort()
 	return all
+}
+
+// position returns the position of a key. An element has that of its list, and an
+// entry of a table without one that of its table.
+func (t Tree) position(key string) Position {
+	key, _, _ = strings.Cut(key, "[")
+	for {
+		p, ok := t.Positions[key]
+		if ok || strings.Count(key, ".") < 2 {
+			return p
+		}
+		key = key[:strings.LastIndexByte(key, '.')]
+	}
 }
 
 func (t Tree) fault(key, value, allowed, message string) Fault {

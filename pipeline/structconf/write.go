@@ -18,7 +18,7 @@ func Write(w io.Writer, sections any) error {
 	section := ""
 	for _, k := range Keys(sections) {
 		value := v.FieldByIndex(k.field.Index)
-		if k.Secret || value.Kind() == reflect.Map && value.Len() == 0 {
+		if k.Secret || value.Kind() == reflect.Map && value.Len() == 0 || isTable(value.Type()) && len(entries(value)) == 0 {
 			continue
 		}
 		if k.Section != section {
@@ -38,6 +38,9 @@ func Write(w io.Writer, sections any) error {
 
 // tomlValue returns a value for the encoder.
 func tomlValue(v reflect.Value) any {
+	if isTable(v.Type()) {
+		return entries(v)
+	}
 	switch v.Kind() {
 	case reflect.String:
 		switch s := v.String(); {

@@ -143,6 +143,8 @@ func (d describer) value(t reflect.Type) object {
 		return object{"type": []string{"array", "string", "null"}, "items": object{"type": "string"}}
 	case reflect.TypeFor[events.Switch]():
 		return object{"type": []string{"boolean", "string"}}
+	case reflect.TypeFor[events.Arguments]():
+		return object{"type": "object"}
 	}
 	switch t.Kind() {
 	case reflect.Pointer:
