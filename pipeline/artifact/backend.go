@@ -44,6 +44,13 @@ type Identified interface {
 	StoreID(ctx context.Context) (string, error)
 }
 
+// Local is a [Backend] whose objects are files of this machine.
+type Local interface {
+	// Path is the path of the file of an object, whether it exists or not. The
+	// file must not be changed.
+	Path(key string) string
+}
+
 // Sweeper is a [Backend] that can remove the leftovers of killed writers.
 type Sweeper interface {
 	// Sweep removes the leftovers whose writer is certainly dead.

@@ -159,6 +159,11 @@ func (f *fileBackend) List(ctx context.Context, prefix string) iter.Seq2[Object,
 	}
 }
 
+// Path implements [Local].
+func (f *fileBackend) Path(key string) string {
+	return filepath.Join(f.root.Name(), filepath.FromSlash(key))
+}
+
 // Sweep implements [Sweeper].
 func (f *fileBackend) Sweep() { f.partials.sweep() }
 

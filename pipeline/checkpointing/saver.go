@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strconv"
 	"sync"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
+	"github.com/tunebus/tunebus/pipeline/artifact/manifest"
 	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
 	"github.com/tunebus/tunebus/pipeline/failpoint"
 )
@@ -27,6 +29,7 @@ type Files interface {
 
 // Store deletes artifacts.
 type Store interface {
+	List(ctx context.Context, prefix string) iter.Seq2[artifact.Object, error]
 	Delete(ctx context.Context, key string) error
 }
 
@@ -92,7 +95,7 @@ func (s *Saver) Save(ctx context.Context, step int64, dir string, keep int) erro
 func (s *Saver) storeAndRegister(ctx context.Context, step int64, dir string, keep int) error {
 	failpoint.Here(failpoint.CheckpointWritten)
 	name := "checkpoint-" + strconv.FormatInt(step, 10)
-	key, err := artifact.Key(s.job.RunID, s.job.Phase, s.job.Attempt, name+".tar")
+	key, err := artifact.Key(s.job.RunID, s.job.Phase, s.job.Attempt, name)
 	if err != nil {
 		return err
 	}
@@ -185,10 +188,30 @@ func contains(all []checkpoint.Checkpoint, cp checkpoint.Checkpoint) bool {
 
 func (s *Saver) delete(ctx context.Context, obsolete []checkpoint.Checkpoint) {
 	for _, old := range obsolete {
-		if err := s.cfg.Store.Delete(ctx, old.Reference.Key); err != nil && !errors.Is(err, artifact.ErrNotFound) {
+		if err := s.deleteOne(ctx, old.Reference); err != nil {
 			s.job.Logger.WarnContext(ctx, "superseded checkpoint not deleted", "step", old.Step, "error", err)
 		}
 	}
+}
+
+// deleteOne deletes a checkpoint: its manifest first, so that nobody finds a
+// folder without its files.
+func (s *Saver) deleteOne(ctx context.Context, ref events.Reference) error {
+	if err := s.cfg.Store.Delete(ctx, ref.Key); err != nil && !errors.Is(err, artifact.ErrNotFound) {
+		return err
+	}
+	if !manifest.Is(ref) {
+		return nil
+	}
+	for o, err := range s.cfg.Store.List(ctx, manifest.Prefix(ref)) {
+		if err == nil {
+			err = s.cfg.Store.Delete(ctx, o.Key)
+		}
+		if err != nil && !errors.Is(err, artifact.ErrNotFound) {
+			return err
+		}
+	}
+	return nil
 }
 
 // BecamePending gets a value when a checkpoint is stored and could not be

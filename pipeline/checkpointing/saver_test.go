@@ -3,6 +3,7 @@ package checkpointing_test
 import (
 	"context"
 	"errors"
+	"iter"
 	"log/slog"
 	"slices"
 	"strings"
@@ -65,6 +66,10 @@ func (s *store) PutDir(_ context.Context, key, _ string) (events.Reference, erro
 	return events.Reference{Key: key}, nil
 }
 
+func (s *store) List(context.Context, string) iter.Seq2[artifact.Object, error] {
+	return func(func(artifact.Object, error) bool) {}
+}
+
 func (s *store) Delete(_ context.Context, key string) error {
 	if !slices.Contains(s.keys, key) {
 		return artifact.ErrNotFound
@@ -77,7 +82,7 @@ func (s *store) Delete(_ context.Context, key string) error {
 func (s *store) steps() string {
 	var out []string
 	for _, key := range s.keys {
-		_, step, _ := strings.Cut(strings.TrimSuffix(key, ".tar"), "checkpoint-")
+		_, step, _ := strings.Cut(key, "checkpoint-")
 		out = append(out, step)
 	}
 	return strings.Join(out, " ")

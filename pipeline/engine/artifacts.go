@@ -14,6 +14,8 @@ import (
 type Store interface {
 	PutFile(ctx context.Context, key, mediaType, path string) (events.Reference, error)
 	PutDir(ctx context.Context, key, dir string) (events.Reference, error)
+	// Fetch and FetchDir make a file or folder to read from. It may be the
+	// store's own, or one that other jobs read too.
 	Fetch(ctx context.Context, ref events.Reference, path string) error
 	FetchDir(ctx context.Context, ref events.Reference, dir string) error
 }
@@ -38,7 +40,7 @@ func (j *Job) PutFile(ctx context.Context, name, mediaType, path string) (events
 
 // PutDir stores a folder as the artifact called name, with the same retries.
 func (j *Job) PutDir(ctx context.Context, name, dir string) (events.Artifact, error) {
-	key, err := j.Key(name + ".tar")
+	key, err := j.Key(name)
 	if err != nil {
 		return events.Artifact{}, err
 	}
@@ -55,9 +57,9 @@ func stored(name string, ref events.Reference, err error) (events.Artifact, erro
 	return events.Artifact{Name: name, Reference: ref}, nil
 }
 
-// Fetch copies an artifact to a file of the scratch folder and returns its
-// path, with the same retries. The engine chooses the name; it must not come
-// out of an event.
+// Fetch makes an artifact a file of the scratch folder and returns its path,
+// with the same retries. The file must only be read: it may be that of the
+// store. The engine chooses the name; it must not come out of an event.
 func (j *Job) Fetch(ctx context.Context, ref events.Reference, name string) (string, error) {
 	path, err := j.Scratch(name)
 	if err != nil {
@@ -68,8 +70,7 @@ func (j *Job) Fetch(ctx context.Context, ref events.Reference, name string) (str
 	return path, j.store.Fetch(ctx, ref, path)
 }
 
-// FetchDir unpacks an artifact that is a folder into the scratch folder and
-// returns the folder's path.
+// FetchDir is [Job.Fetch] for an artifact that is a folder.
 func (j *Job) FetchDir(ctx context.Context, ref events.Reference, name string) (string, error) {
 	path, err := j.Scratch(name)
 	if err != nil {

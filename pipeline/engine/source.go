@@ -9,6 +9,7 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/allowedpath"
+	"github.com/tunebus/tunebus/pipeline/artifact/transfer"
 	"github.com/tunebus/tunebus/pipeline/progress"
 	"github.com/tunebus/tunebus/pipeline/spec"
 )
@@ -67,15 +68,12 @@ func findSource(
 	return dir, nil
 }
 
-// mediaTar is the media type of an artifact that is a folder.
-const mediaTar = "application/x-tar"
-
 // fetchUpload fetches a file that the submitter uploaded. Its name in the
 // scratch folder is made here. Only the extension comes out of the store's key,
 // because readers of data sets choose the format by it.
 func fetchUpload(ctx context.Context, j *Job, key string, ref events.Reference) (string, error) {
 	name := "input-" + strings.ReplaceAll(filepath.Base(key), ".", "-")
-	if ref.MediaType == mediaTar {
+	if transfer.IsFolder(ref) {
 		return j.FetchDir(ctx, ref, name)
 	}
 	return j.Fetch(ctx, ref, name+safeExtension(ref.Key))

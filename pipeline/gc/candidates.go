@@ -46,6 +46,17 @@ func (c *candidates) mark(key string) {
 	}
 }
 
+// markBelow removes the objects of a run whose keys begin with a prefix from the
+// candidates.
+func (c *candidates) markBelow(prefix string) {
+	run, _ := runOf(prefix + "x")
+	for key := range c.byRun[run] {
+		if strings.HasPrefix(key, prefix) {
+			c.mark(key)
+		}
+	}
+}
+
 // markRun removes all objects of a run from the candidates.
 func (c *candidates) markRun(run string) {
 	c.count -= len(c.byRun[run])

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/archive"
+	"github.com/tunebus/tunebus/pipeline/artifact/manifest"
 	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
 )
@@ -75,10 +77,14 @@ func (m *marker) markDeadLetters(ctx context.Context) error {
 // markReferences marks the objects that a text refers to. It reports whether the
 // text is JSON.
 func (m *marker) markReferences(text []byte) bool {
-	err := eachReference(text, func(store, key string) {
-		if store == m.storeID {
-			m.references++
-			m.candidates.mark(key)
+	err := eachReference(text, func(ref events.Reference) {
+		if ref.Store != m.storeID {
+			return
+		}
+		m.references++
+		m.candidates.mark(ref.Key)
+		if manifest.Is(ref) {
+			m.candidates.markBelow(manifest.Prefix(ref))
 		}
 	})
 	return err == nil

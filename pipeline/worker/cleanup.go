@@ -5,11 +5,13 @@ import (
 	"errors"
 	"iter"
 	"log/slog"
+	"path"
 	"strconv"
 	"time"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
+	"github.com/tunebus/tunebus/pipeline/artifact/manifest"
 	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
 	"github.com/tunebus/tunebus/pipeline/checkpointing"
 	"github.com/tunebus/tunebus/pipeline/failpoint"
@@ -42,9 +44,9 @@ func (c *cleaner) cleanPhase(ctx context.Context, fact events.PhaseCompleted) {
 		return // the registry would name artifacts that are gone
 	}
 	failpoint.Here(failpoint.CheckpointUnregistered)
-	needed := map[string]bool{}
+	needed := neededKeys{}
 	for _, a := range fact.Artifacts {
-		needed[a.Reference.Key] = true
+		needed.add(a.Reference)
 	}
 	prefix, err := artifact.RunPrefix(fact.RunID)
 	if err == nil {
@@ -64,9 +66,9 @@ func (c *cleaner) cleanLostAttempt(ctx context.Context, a *attempt) {
 		newest, err = checkpointing.Latest(ctx, c.registry, a.req.RunID, a.req.Phase)
 		return err
 	})
-	needed := map[string]bool{}
+	needed := neededKeys{}
 	for _, cp := range newest.History() {
-		needed[cp.Reference.Key] = true
+		needed.add(cp.Reference)
 	}
 	var prefix string
 	if err == nil {
@@ -80,12 +82,25 @@ func (c *cleaner) cleanLostAttempt(ctx context.Context, a *attempt) {
 	}
 }
 
+// neededKeys are the keys of artifacts, and with a "/" at their end the prefixes
+// of the files of folders.
+type neededKeys map[string]bool
+
+func (n neededKeys) add(ref events.Reference) {
+	n[ref.Key] = true
+	if manifest.Is(ref) {
+		n[manifest.Prefix(ref)] = true
+	}
+}
+
+func (n neededKeys) has(key string) bool { return n[key] || n[path.Dir(key)+"/"] }
+
 // deleteBelow deletes the artifacts whose keys begin with prefix, except the
 // needed ones.
-func (c *cleaner) deleteBelow(ctx context.Context, prefix string, needed map[string]bool) error {
+func (c *cleaner) deleteBelow(ctx context.Context, prefix string, needed neededKeys) error {
 	for o, err := range c.store.List(ctx, prefix) {
 		failpoint.Here(failpoint.JobDropped)
-		if err == nil && !needed[o.Key] {
+		if err == nil && !needed.has(o.Key) {
 			err = c.store.Delete(ctx, o.Key)
 		}
 		progress.Advance(ctx, 1)

@@ -23,7 +23,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/retry"
 )
 
-func newTestExecutor(t *testing.T, store engine.Store, streams *fakeStreams, e engine.Engine) *executor {
+func newTestExecutor(t *testing.T, store storeretry.Files, streams *fakeStreams, e engine.Engine) *executor {
 	t.Helper()
 	cfg := Config{Phase: events.Finetune, Scratch: t.TempDir()}.withDefaults()
 	return &executor{

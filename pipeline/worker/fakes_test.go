@@ -150,6 +150,14 @@ func (s *fakeStore) FetchDir(ctx context.Context, ref events.Reference, dir stri
 	return s.Fetch(ctx, ref, dir)
 }
 
+func (s *fakeStore) Open(ctx context.Context, ref events.Reference, path string) error {
+	return s.Fetch(ctx, ref, path)
+}
+
+func (s *fakeStore) OpenDir(ctx context.Context, ref events.Reference, dir string) error {
+	return s.Fetch(ctx, ref, dir)
+}
+
 func (s *fakeStore) List(context.Context, string) iter.Seq2[artifact.Object, error] {
 	return func(yield func(artifact.Object, error) bool) {
 		for _, key := range slices.Clone(s.keys) {

@@ -24,7 +24,8 @@ import (
 type Files interface {
 	PutFile(ctx context.Context, key, mediaType, path string) (events.Reference, error)
 	PutDir(ctx context.Context, key, dir string) (events.Reference, error)
-	Fetch(ctx context.Context, ref events.Reference, path string) error
+	Open(ctx context.Context, ref events.Reference, path string) error
+	OpenDir(ctx context.Context, ref events.Reference, dir string) error
 	FetchDir(ctx context.Context, ref events.Reference, dir string) error
 }
 
@@ -60,17 +61,17 @@ func (s Store) PutDir(ctx context.Context, key, dir string) (ref events.Referenc
 	return ref, err
 }
 
-// Fetch implements [Files].
+// Fetch opens an artifact as a file for reading.
 func (s Store) Fetch(ctx context.Context, ref events.Reference, path string) error {
-	return s.retry(ctx, progress.Fetch, "fetch "+ref.Key, func(ctx context.Context) error { return s.Files.Fetch(ctx, ref, path) })
+	return s.retry(ctx, progress.Fetch, "fetch "+ref.Key, func(ctx context.Context) error { return s.Files.Open(ctx, ref, path) })
 }
 
-// FetchDir implements [Files].
+// FetchDir opens an artifact as a folder for reading.
 func (s Store) FetchDir(ctx context.Context, ref events.Reference, dir string) error {
-	return s.retry(ctx, progress.Fetch, "fetch "+ref.Key, func(ctx context.Context) error { return s.Files.FetchDir(ctx, ref, dir) })
+	return s.retry(ctx, progress.Fetch, "fetch "+ref.Key, func(ctx context.Context) error { return s.Files.OpenDir(ctx, ref, dir) })
 }
 
-// FetchCheckpoint is FetchDir with another word in the log.
+// FetchCheckpoint copies a folder, which an engine may go on writing to.
 func (s Store) FetchCheckpoint(ctx context.Context, ref events.Reference, dir string) error {
 	return s.retry(ctx, progress.Fetch, "fetch the checkpoint", func(ctx context.Context) error { return s.Files.FetchDir(ctx, ref, dir) })
 }

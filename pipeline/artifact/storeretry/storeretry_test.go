@@ -24,7 +24,8 @@ func (f fakeFiles) PutDir(context.Context, string, string) (events.Reference, er
 	return events.Reference{}, f()
 }
 
-func (f fakeFiles) Fetch(context.Context, events.Reference, string) error    { return f() }
+func (f fakeFiles) Open(context.Context, events.Reference, string) error     { return f() }
+func (f fakeFiles) OpenDir(context.Context, events.Reference, string) error  { return f() }
 func (f fakeFiles) FetchDir(context.Context, events.Reference, string) error { return f() }
 
 // TestStore: an unavailable store is retried until the budget is used

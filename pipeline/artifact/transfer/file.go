@@ -10,13 +10,14 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
+	"github.com/tunebus/tunebus/pipeline/artifact/manifest"
 	"github.com/tunebus/tunebus/pipeline/atomicfile"
 )
 
 // PutFile stores a file as an artifact, with the promises of
 // [artifact.Store.Put].
 func (f *Files) PutFile(ctx context.Context, key, mediaType, path string) (_ events.Reference, err error) {
-	file, err := os.Open(path)
+	file, err := manifest.OpenRegular(path)
 	if err != nil {
 		return events.Reference{}, fmt.Errorf("put artifact %q: %w", key, err)
 	}
@@ -27,13 +28,24 @@ func (f *Files) PutFile(ctx context.Context, key, mediaType, path string) (_ eve
 // Fetch copies an artifact to a file and creates the missing parent folders. A
 // file with other content is replaced.
 func (f *Files) Fetch(ctx context.Context, ref events.Reference, path string) error {
-	if err := f.fetchFile(ctx, ref, path); err != nil {
+	if err := f.out.copyFile(ctx, ref, path); err != nil {
 		return fmt.Errorf("fetch artifact %q to %s: %w", ref.Key, path, err)
 	}
 	return nil
 }
 
-func (f *Files) fetchFile(ctx context.Context, ref events.Reference, path string) (err error) {
+// Open makes path a file with the content of an artifact, for reading only: it
+// may be the store's own file, or one of the cache. A file that is there already
+// is replaced unless it has the content.
+func (f *Files) Open(ctx context.Context, ref events.Reference, path string) error {
+	if err := f.out.openFile(ctx, ref, path); err != nil {
+		return fmt.Errorf("open artifact %q as %s: %w", ref.Key, path, err)
+	}
+	return nil
+}
+
+// copyFile makes path a file of its own with the content of ref.
+func (f fetcher) copyFile(ctx context.Context, ref events.Reference, path string) (err error) {
 	if err := f.store.Check(ref); err != nil {
 		return err
 	}
@@ -43,6 +55,11 @@ func (f *Files) fetchFile(ctx context.Context, ref events.Reference, path string
 	case same:
 		return nil
 	}
+	return f.download(ctx, ref, path)
+}
+
+// download writes the content of ref to a path.
+func (f fetcher) download(ctx context.Context, ref events.Reference, path string) (err error) {
 	r, err := f.store.Get(ctx, ref)
 	if err != nil {
 		return err

@@ -3,17 +3,23 @@ package transfer
 import (
 	"archive/tar"
 	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
+	"github.com/tunebus/tunebus/pipeline/artifact/manifest"
 )
 
 // writeDir creates a folder with these files.
@@ -30,6 +36,11 @@ func writeDir(t *testing.T, files map[string]string) string {
 		}
 	}
 	return dir
+}
+
+func digest(content string) string {
+	sum := sha256.Sum256([]byte(content))
+	return hex.EncodeToString(sum[:])
 }
 
 func readDir(t *testing.T, dir string) map[string]string {
@@ -64,8 +75,8 @@ func TestDirRoundTrip(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if ref.MediaType != "application/x-tar" {
-		t.Errorf("media type %q", ref.MediaType)
+	if ref.MediaType != manifest.MediaType || ref.Key != "runs/r1/finetune/1/model/manifest.json" {
+		t.Errorf("the reference is %+v", ref)
 	}
 	dir := filepath.Join(t.TempDir(), "new", "model")
 	for range 2 { // the second time the folder is reused
@@ -82,7 +93,7 @@ func TestDirRoundTrip(t *testing.T) {
 	if err := os.Chtimes(filepath.Join(twin, "a.txt"), time.Unix(1, 0), time.Unix(1, 0)); err != nil {
 		t.Fatal(err)
 	}
-	if again, err := f.PutDir(t.Context(), ref.Key, twin); err != nil || again != ref {
+	if again, err := f.PutDir(t.Context(), "runs/r1/finetune/1/model", twin); err != nil || again != ref {
 		t.Errorf("put of a twin: %+v, %v; want %+v", again, err, ref)
 	}
 
@@ -150,7 +161,7 @@ func TestPutDirFollowsLinksToFiles(t *testing.T) {
 func TestPutDirOfEmptyFolder(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	if _, err := f.PutDir(t.Context(), "k", t.TempDir()); !errors.Is(err, ErrEmptyFolder) {
+	if _, err := f.PutDir(t.Context(), "k", t.TempDir()); !errors.Is(err, manifest.ErrEmptyFolder) {
 		t.Errorf("empty folder: %v", err)
 	}
 	if _, err := f.PutDir(t.Context(), "k", filepath.Join(t.TempDir(), "none")); !errors.Is(err, fs.ErrNotExist) {
@@ -205,33 +216,190 @@ func TestFetchDirRefusesEntriesOutsideTheFolder(t *testing.T) {
 	}
 }
 
-func TestFetchDirOfDamagedArtifact(t *testing.T) {
+// putTar stores a folder as an earlier version did.
+func (f fixture) putTar(t *testing.T, key string, dir string) events.Reference {
+	t.Helper()
+	var stream bytes.Buffer
+	if err := packDir(t.Context(), &stream, dir); err != nil {
+		t.Fatal(err)
+	}
+	ref, err := f.store.Put(t.Context(), key, mediaTypeTar, &stream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ref
+}
+
+// TestTarOfEarlierVersion: a folder that an earlier version stored can be had in
+// each way.
+func TestTarOfEarlierVersion(t *testing.T) {
 	t.Parallel()
-	for name, damage := range damages() {
+	f := newFixture(t)
+	ref := f.putTar(t, "runs/r1/finetune/1/model.tar", writeDir(t, model()))
+	for name, get := range map[string]func(ctx context.Context, ref events.Reference, dir string) error{
+		"fetch": f.FetchDir, "open": f.OpenDir, "export": f.ExportDir,
+	} {
+		dir := filepath.Join(t.TempDir(), "model")
+		for range 2 { // the second time the folder is reused
+			if err := get(t.Context(), ref, dir); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+		}
+		if got := readDir(t, dir); !maps.Equal(got, model()) {
+			t.Errorf("%s: got %d files, want %d", name, len(got), len(model()))
+		}
+	}
+}
+
+// TestFilesAreStoredOnce: two files with one content are one object.
+func TestFilesAreStoredOnce(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	files := map[string]string{"a": "same", "deep/b": "same", "c": "other"}
+	ref, err := f.PutDir(t.Context(), "runs/r1/finetune/1/model", writeDir(t, files))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if stored := readDir(t, filepath.Join(f.storeDir, "runs")); len(stored) != 3 {
+		t.Errorf("%d objects, want the manifest and 2 files: %q", len(stored), stored)
+	}
+	dir := filepath.Join(t.TempDir(), "model")
+	if err := f.OpenDir(t.Context(), ref, dir); err != nil || !maps.Equal(readDir(t, dir), files) {
+		t.Errorf("open: %v, %q", err, readDir(t, dir))
+	}
+}
+
+// TestOpenDirInPlace: a folder that is opened or exported takes no space of its
+// own on the file system of the store, where its files are large. What a person
+// may edit is a copy.
+func TestOpenDirInPlace(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	large := strings.Repeat("w", linkedFrom)
+	ref, err := f.PutDir(t.Context(), "k", writeDir(t, map[string]string{"config.json": "{}", "model.safetensors": large}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := f.Manifest(t.Context(), ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		get    func(ctx context.Context, ref events.Reference, dir string) error
+		shared []string
+	}{
+		"fetch":  {f.FetchDir, nil},
+		"open":   {f.OpenDir, []string{"config.json", "model.safetensors"}},
+		"export": {f.ExportDir, []string{"model.safetensors"}},
+	} {
+		dir := filepath.Join(filepath.Dir(f.storeDir), name)
+		if err := c.get(t.Context(), ref, dir); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		var shared []string
+		for _, file := range m.Files {
+			stored, ok := f.store.Locate(m.Reference(ref, file))
+			if !ok {
+				t.Fatal("a store in a folder has no path")
+			}
+			if sameFile(t, stored, filepath.Join(dir, file.Path)) {
+				shared = append(shared, file.Path)
+			}
+		}
+		if !slices.Equal(shared, c.shared) {
+			t.Errorf("%s: %q are the store's own files, want %q", name, shared, c.shared)
+		}
+	}
+}
+
+func sameFile(t *testing.T, a, b string) bool {
+	t.Helper()
+	x, err := os.Stat(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	y, err := os.Stat(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return os.SameFile(x, y)
+}
+
+func TestFetchDirRefusesManifests(t *testing.T) {
+	t.Parallel()
+	sum := strings.Repeat("0", 64)
+	entry := func(name string) string { return `{"path":"` + name + `","size":1,"sha256":"` + sum + `"}` }
+	for name, text := range map[string]string{
+		"absolute":          entry("/etc/evil"),
+		"up":                entry("../evil"),
+		"up inside":         entry("a/../../evil"),
+		"not clean":         entry("a//b"),
+		"backslash":         entry(`..\\evil`),
+		"drive":             entry("C:evil"),
+		"twice":             entry("a") + "," + entry("a"),
+		"the root":          entry("."),
+		"a file and folder": entry("a") + "," + entry("a/b"),
+		"no digest":         `{"path":"a","size":1,"sha256":"../../../etc/passwd"}`,
+		"no size":           `{"path":"a","size":-1,"sha256":"` + sum + `"}`,
+		"no files":          "",
+		"no JSON":           "{",
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := newFixture(t)
-			ref, err := f.PutDir(t.Context(), "k", writeDir(t, model()))
+			ref, err := f.store.Put(t.Context(), "k/manifest.json", manifest.MediaType, strings.NewReader(`{"files":[`+text+`]}`))
 			if err != nil {
-				t.Fatal(err)
-			}
-			file := filepath.Join(f.storeDir, "k")
-			content, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(file, damage(content), 0o644); err != nil {
 				t.Fatal(err)
 			}
 			parent := t.TempDir()
-			err = f.FetchDir(t.Context(), ref, filepath.Join(parent, "dir"))
-			if _, corrupt := errors.AsType[*artifact.CorruptError](err); !corrupt {
-				t.Errorf("fetch: %v, want a CorruptError", err)
+			if err := f.OpenDir(t.Context(), ref, filepath.Join(parent, "dir")); err == nil || strings.Contains(err.Error(), "no such artifact") {
+				t.Errorf("open: %v", err)
 			}
 			if left := readDir(t, parent); len(left) != 0 {
 				t.Errorf("left over: %q", left)
 			}
 		})
+	}
+}
+
+// TestFetchDirOfDamagedArtifact: neither a damaged manifest nor a damaged file,
+// nor a damaged tar, becomes a folder, however it is fetched.
+func TestFetchDirOfDamagedArtifact(t *testing.T) {
+	t.Parallel()
+	for name, damage := range damages() {
+		for what, key := range map[string]string{
+			"manifest": "k/manifest.json", "file": "k/" + digest(strings.Repeat("c", 100_000)), "tar": "k.tar",
+		} {
+			t.Run(what+" "+name, func(t *testing.T) {
+				t.Parallel()
+				f := newFixture(t)
+				ref, err := f.PutDir(t.Context(), "k", writeDir(t, model()))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if what == "tar" {
+					ref = f.putTar(t, key, writeDir(t, model()))
+				}
+				file := filepath.Join(f.storeDir, key)
+				content, err := os.ReadFile(file)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(file, damage(content), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				parent := t.TempDir()
+				for _, get := range []func(context.Context, events.Reference, string) error{f.FetchDir, f.OpenDir, f.ExportDir} {
+					err = get(t.Context(), ref, filepath.Join(parent, "dir"))
+					if _, corrupt := errors.AsType[*artifact.CorruptError](err); !corrupt {
+						t.Errorf("fetch: %v, want a CorruptError", err)
+					}
+					if left := readDir(t, parent); len(left) != 0 {
+						t.Errorf("left over: %q", left)
+					}
+				}
+			})
+		}
 	}
 	f := newFixture(t)
 	if err := f.FetchDir(t.Context(), f.put(t, "text", "text"), t.TempDir()); err == nil || !strings.Contains(err.Error(), "media type") {

@@ -3,39 +3,79 @@ package transfer
 import (
 	"archive/tar"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/artifact"
+	"github.com/tunebus/tunebus/pipeline/artifact/manifest"
 )
 
-// mediaTypeTar is the media type of the artifact of a folder.
+// mediaTypeTar is the media type of the artifact of a folder that an earlier
+// version stored: one tar stream.
 const mediaTypeTar = "application/x-tar"
 
-// ErrEmptyFolder means that a folder has no files, so there is nothing to
-// store.
-var ErrEmptyFolder = errors.New("the folder holds no file")
+// unpackInto unpacks an artifact. If the artifact is damaged, it returns the
+// [artifact.CorruptError] and not the errors in the tar stream that the damage
+// causes.
+func (f fetcher) unpackInto(ctx context.Context, ref events.Reference, dir string) error {
+	r, err := f.store.Get(ctx, ref)
+	if err != nil {
+		return err
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return errors.Join(err, r.Close())
+	}
+	err = unpackDir(ctx, r, root, ref.Size)
+	if err != nil {
+		_, drainErr := io.Copy(io.Discard, r)
+		if corrupt, ok := errors.AsType[*artifact.CorruptError](drainErr); ok {
+			err = corrupt
+		}
+	}
+	return errors.Join(err, root.Close(), r.Close())
+}
 
-// packDir writes the files below dir as a tar stream that depends only on
-// their names and contents: sorted by name, without times, owners and modes. A
-// link to a file is stored as that file. Folders without files are omitted.
+// digestOf is the digest that the artifact of a folder has, in the form that ref
+// has.
+func digestOf(ctx context.Context, ref events.Reference, dir string) (string, error) {
+	h := sha256.New()
+	if manifest.Is(ref) {
+		m, err := manifest.Of(ctx, dir, manifest.Digest)
+		if err != nil {
+			return "", err
+		}
+		text, err := m.Encode()
+		if err != nil {
+			return "", err
+		}
+		h.Write(text)
+	} else if err := packDir(ctx, h, dir); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// packDir writes the files below dir as the tar stream that an earlier version
+// stored. It depends only on their names and contents: sorted by name, without
+// times, owners and modes.
 func packDir(ctx context.Context, w io.Writer, dir string) error {
-	dir, err := filepath.EvalSymlinks(dir) // WalkDir does not follow a link, not even its root
+	dir, err := filepath.EvalSymlinks(dir) // as [manifest.Of] does
 	if err != nil {
 		return err
 	}
-	names, err := listDir(dir)
+	names, err := manifest.Names(dir)
 	if err != nil {
 		return err
-	}
-	if len(names) == 0 {
-		return ErrEmptyFolder
 	}
 	t := tar.NewWriter(w)
 	for _, name := range names {
@@ -49,41 +89,16 @@ func packDir(ctx context.Context, w io.Writer, dir string) error {
 	return t.Close()
 }
 
-func listDir(dir string) ([]string, error) {
-	var names []string
-	err := filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		rel, err := filepath.Rel(dir, p)
-		if err != nil {
-			return err
-		}
-		name := filepath.ToSlash(rel)
-		if err := checkEntry(name); err != nil {
-			return err
-		}
-		names = append(names, name)
-		return nil
-	})
-	slices.Sort(names) // WalkDir sorts each folder by itself: a/b comes before a.b
-	return names, err
-}
-
 func packFile(t *tar.Writer, dir, name string) (err error) {
-	file := filepath.Join(dir, filepath.FromSlash(name))
-	info, err := os.Stat(file) // before Open, because opening a named pipe blocks
-	if err != nil {
-		return err
-	}
-	if !info.Mode().IsRegular() {
-		return fmt.Errorf("%s is neither a file nor a link to a file", file)
-	}
-	f, err := os.Open(file)
+	f, err := manifest.OpenRegular(filepath.Join(dir, filepath.FromSlash(name)))
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
 	header := &tar.Header{
 		Typeflag: tar.TypeReg,
 		Name:     name,
@@ -95,8 +110,6 @@ func packFile(t *tar.Writer, dir, name string) (err error) {
 	if err := t.WriteHeader(header); err != nil {
 		return err
 	}
-	// If the file grew meanwhile, this write fails; if it shrank, the next
-	// header does.
 	_, err = io.Copy(t, f)
 	return err
 }
@@ -119,7 +132,7 @@ func unpackDir(ctx context.Context, r io.Reader, root *os.Root, limit int64) err
 			return err
 		}
 		name := strings.TrimSuffix(h.Name, "/")
-		if err := checkEntry(name); err != nil {
+		if err := manifest.CheckPath(name); err != nil {
 			return err
 		}
 		switch h.Typeflag {
@@ -153,14 +166,4 @@ func unpackFile(r io.Reader, root *os.Root, name string) error {
 	}
 	_, err = io.Copy(f, r)
 	return errors.Join(err, f.Close())
-}
-
-// checkEntry refuses names that could lead outside the folder on any operating
-// system.
-func checkEntry(name string) error {
-	local, err := filepath.Localize(name)
-	if err != nil || !filepath.IsLocal(local) || name == "." || strings.ContainsAny(name, `\:`) {
-		return fmt.Errorf("entry %q is no name inside a folder", name)
-	}
-	return nil
 }

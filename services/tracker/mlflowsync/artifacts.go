@@ -2,12 +2,14 @@ package mlflowsync
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/artifact/manifest"
 	"github.com/tunebus/tunebus/services/tracker/mlflow"
 	"github.com/tunebus/tunebus/services/tracker/report"
 )
@@ -22,16 +24,41 @@ func (w *mlflowWriter) putArtifacts(ctx context.Context, id string, done *events
 		if a.Name == events.ArtifactMetrics {
 			continue
 		}
-		err := w.target.PutArtifact(ctx, id, mlflow.Artifact{
-			Path: path.Base(a.Reference.Key),
-			Size: a.Reference.Size,
-			Open: func(ctx context.Context) (io.ReadCloser, error) { return w.store.Get(ctx, a.Reference) },
-		})
-		if err != nil {
+		if err := w.putArtifact(ctx, id, a); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// putArtifact copies an artifact: a file under the last part of its key, a
+// folder file by file under its name.
+func (w *mlflowWriter) putArtifact(ctx context.Context, id string, a events.Artifact) error {
+	if !manifest.Is(a.Reference) {
+		return w.putStored(ctx, id, path.Base(a.Reference.Key), a.Reference)
+	}
+	r, err := w.store.Get(ctx, a.Reference)
+	if err != nil {
+		return err
+	}
+	m, err := manifest.Read(r)
+	if err := errors.Join(err, r.Close()); err != nil {
+		return err
+	}
+	for _, file := range m.Files {
+		if err := w.putStored(ctx, id, a.Name+"/"+file.Path, m.Reference(a.Reference, file)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *mlflowWriter) putStored(ctx context.Context, id, path string, ref events.Reference) error {
+	return w.target.PutArtifact(ctx, id, mlflow.Artifact{
+		Path: path,
+		Size: ref.Size,
+		Open: func(ctx context.Context) (io.ReadCloser, error) { return w.store.Get(ctx, ref) },
+	})
 }
 
 // putEvaluationReports stores the reports of the evaluation with its run. The
