@@ -22,6 +22,9 @@ type Options struct {
 	Sample func(context.Context) []events.Point
 	// Notify receives texts for the operator. Default: warnings in the log.
 	Notify func(text string)
+	// Skip, if set, reports the runs on whose jobs no worker of this process
+	// works. Their jobs are given back, for a later process.
+	Skip func(run string) bool
 	// Logger is the log of the process. Default: none.
 	Logger *slog.Logger
 }

@@ -80,6 +80,10 @@ func (s *Service) AddPhase(p events.Phase, name string, e engine.Engine) error {
 		Logger:           s.Log,
 	})
 	w.Sweep()
-	s.Add(w.Route())
+	route := w.Route()
+	if skip := s.process.opts.Skip; skip != nil {
+		route.Handle = skipping(skip, route.Handle)
+	}
+	s.Add(route)
 	return nil
 }

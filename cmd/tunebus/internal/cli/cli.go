@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/help"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/pipeline/version"
@@ -44,6 +45,7 @@ func MainWithInput(ctx context.Context, args []string, in io.Reader, out, errout
 
 // newRoot assembles the root command from the table of verbs.
 func newRoot(s *session.Session) *cobra.Command {
+	cobra.EnableCommandSorting = false // the table of verbs has the order
 	root := &cobra.Command{
 		Use: "tunebus", Short: "Fine-tune language models as an event-driven pipeline on NATS JetStream",
 		Version: s.Version, SilenceErrors: true, SilenceUsage: true,
@@ -53,5 +55,6 @@ func newRoot(s *session.Session) *cobra.Command {
 	for _, v := range verbs() {
 		root.AddCommand(v.command(s))
 	}
+	help.Install(root, session.ConnectionFlags())
 	return root
 }

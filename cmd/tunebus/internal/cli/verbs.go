@@ -5,6 +5,7 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/configcmd"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/dlqcmd"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/help"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/modelcmd"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/opscmd"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/repeatcmd"
@@ -15,38 +16,41 @@ import (
 
 // verb is a verb of the command line, with the verbs below it.
 type verb struct {
+	group help.Group // of a verb that is below no other one
 	new   func(*session.Session) *cobra.Command
+	// local is true for a verb that never connects to a server.
+	local bool
 	below []verb
 }
 
 // verbs is the table of all verbs.
 func verbs() []verb {
 	return []verb{
-		{new: runcmd.Run},
-		{new: runcmd.Up},
-		{new: runcmd.Submit},
-		{new: runcmd.Watch},
-		{new: runcmd.Cancel},
-		{new: showcmd.Runs},
-		{new: showcmd.Show},
-		{new: modelcmd.Export},
-		{new: modelcmd.Chat},
-		{new: repeatcmd.Rerun},
-		{new: repeatcmd.Replay, below: []verb{
+		{group: help.Run, new: runcmd.Run, local: true},
+		{group: help.Run, new: runcmd.Up, local: true},
+		{group: help.Run, new: runcmd.Submit},
+		{group: help.Look, new: runcmd.Watch},
+		{group: help.Run, new: runcmd.Cancel},
+		{group: help.Look, new: showcmd.Runs},
+		{group: help.Look, new: showcmd.Show},
+		{group: help.Repeat, new: modelcmd.Export},
+		{group: help.Repeat, new: modelcmd.Chat},
+		{group: help.Repeat, new: repeatcmd.Rerun},
+		{group: help.Repeat, new: repeatcmd.Replay, below: []verb{
 			{new: repeatcmd.ReplayRequests},
 			{new: repeatcmd.ReplayTracking},
 		}},
-		{new: dlqcmd.DLQ, below: []verb{
+		{group: help.Operate, new: dlqcmd.DLQ, below: []verb{
 			{new: dlqcmd.List},
 			{new: dlqcmd.Show},
 			{new: dlqcmd.Retry},
 			{new: dlqcmd.Discard},
 		}},
-		{new: opscmd.Setup},
-		{new: opscmd.Doctor},
-		{new: opscmd.Archive},
-		{new: opscmd.GC},
-		{new: configcmd.Config, below: []verb{
+		{group: help.Operate, new: opscmd.Setup},
+		{group: help.Operate, new: opscmd.Doctor},
+		{group: help.Operate, new: opscmd.Archive},
+		{group: help.Operate, new: opscmd.GC},
+		{group: help.Configure, new: configcmd.Config, local: true, below: []verb{
 			{new: configcmd.Check},
 			{new: configcmd.Doc},
 			{new: configcmd.Init},
@@ -57,6 +61,10 @@ func verbs() []verb {
 // command makes the command of a verb, with those below it.
 func (v verb) command(s *session.Session) *cobra.Command {
 	c := v.new(s)
+	c.GroupID = string(v.group)
+	if v.group != "" && !v.local {
+		help.Connects(c)
+	}
 	for _, b := range v.below {
 		c.AddCommand(b.command(s))
 	}

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -213,11 +214,17 @@ func below(t *testing.T, command string) (names []string) {
 	if err != nil {
 		t.Fatalf("tunebus %s --help: %v", command, err)
 	}
-	_, list, _ := strings.Cut(string(out), "\nAvailable Commands:\n")
-	list, _, _ = strings.Cut(list, "\n\n")
-	for line := range strings.Lines(list) {
-		if name := strings.Fields(line)[0]; name != "completion" && name != "help" {
-			names = append(names, strings.TrimSpace(command+" "+name))
+	commands := false // in a list of commands, under any title
+	for line := range strings.Lines(string(out)) {
+		switch {
+		case strings.HasPrefix(line, "  ") && commands:
+			if name := strings.Fields(line)[0]; !slices.Contains([]string{"completion", "help", "man"}, name) {
+				names = append(names, strings.TrimSpace(command+" "+name))
+			}
+		case !strings.HasPrefix(line, " "):
+			title := strings.TrimSpace(line)
+			commands = strings.HasSuffix(title, ":") && !strings.HasPrefix(title, "Topics") &&
+				!slices.Contains([]string{"Usage:", "Examples:", "Flags:", "Connection to NATS:"}, title)
 		}
 	}
 	return names

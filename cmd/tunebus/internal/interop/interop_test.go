@@ -26,9 +26,9 @@ const (
 // folder that is not that of the data.
 func python(t *testing.T, script string, job any, result any) {
 	t.Helper()
-	interpreter := os.Getenv("TUNEBUS_INTEROP_PYTHON")
+	interpreter := os.Getenv("INTEROP_PYTHON")
 	if interpreter == "" {
-		t.Fatal("TUNEBUS_INTEROP_PYTHON names no interpreter; use make test-interop")
+		t.Fatal("INTEROP_PYTHON names no interpreter; use make test-interop")
 	}
 	path, err := filepath.Abs(filepath.Join("testdata", script))
 	if err != nil {

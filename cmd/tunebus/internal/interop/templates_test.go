@@ -30,7 +30,7 @@ type rendered struct {
 func TestPublishedTemplates(t *testing.T) {
 	var all []rendered
 	python(t, "templates.py", nil, &all)
-	type count struct{ equal, of int }
+	type count struct{ equal, of, refused int }
 	table := map[string]count{}
 	for _, r := range all {
 		dir := t.TempDir()
@@ -46,6 +46,9 @@ func TestPublishedTemplates(t *testing.T) {
 		}
 		c := table[r.Family]
 		c.of++
+		if r.Text == nil {
+			c.refused++
+		}
 		templates, err := chattemplate.Open(dir)
 		var got chattemplate.Rendering
 		if err == nil {
@@ -69,6 +72,7 @@ func TestPublishedTemplates(t *testing.T) {
 		t.Fatal("the installed packages ship no chat template, so the comparison says nothing")
 	}
 	for _, family := range slices.Sorted(maps.Keys(table)) {
-		t.Logf("%-36s %3d of %3d equal", family, table[family].equal, table[family].of)
+		c := table[family]
+		t.Logf("%-36s %3d of %3d equal, %d of them refused by both", family, c.equal, c.of, c.refused)
 	}
 }

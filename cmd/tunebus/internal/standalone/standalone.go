@@ -54,6 +54,8 @@ type Config struct {
 	Tracker func(*tracker.Config)
 	// Sample measures the machine. Default: no measurement.
 	Sample func(context.Context) []events.Point
+	// Skip, if set, reports the runs on whose jobs no worker works.
+	Skip func(run string) bool
 	// Notify receives texts for the operator. Default: warnings in the log.
 	Notify func(text string)
 	Logger *slog.Logger
@@ -170,7 +172,7 @@ func Start(ctx context.Context, cfg Config) (_ *Local, err error) {
 // wire adds the services to this process.
 func (l *Local) wire(cfg Config) (*service.Process, error) {
 	p, err := service.NewProcess(l.services, l.Store, service.Options{
-		Settings: cfg.Settings, Sample: cfg.Sample, Notify: cfg.Notify, Logger: cfg.Logger,
+		Settings: cfg.Settings, Sample: cfg.Sample, Skip: cfg.Skip, Notify: cfg.Notify, Logger: cfg.Logger,
 	})
 	if err != nil {
 		return nil, err

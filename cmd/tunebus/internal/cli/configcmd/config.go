@@ -19,9 +19,35 @@ import (
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
+// twoKinds is the help of "tunebus config".
+const twoKinds = `There are two kinds of configuration.
+
+The specification says what a run is: the sections fine_tuner, inferencer,
+evaluator, mlflow and pipeline. It travels with the run.
+
+  --config FILE         a file (TOML); several are merged in order
+  --set section.key=V   one value, over the files
+  tunebus config doc    every key with its meaning, default and allowed values
+  tunebus config init   a file with every key to start from
+  tunebus config check  all faults of a file at once, with line and column
+
+The settings say how services run: the sections bus, artifacts, data,
+credentials, limits and services. They never travel.
+
+  --settings FILE       a file (TOML); default $TUNEBUS_SETTINGS, then ./tunebus.toml
+  TUNEBUS_...           a variable for each key, such as TUNEBUS_BUS_URL
+  flags                 over both
+  tunebus config doc settings
+
+A file that is given to run or up may hold both.
+
+Secrets are settings: credentials.huggingface_token or $HF_TOKEN and their like.
+They never stand in an event, a log line or a report. ${NAME} in a specification
+is replaced by the variable where a person submits it, except for secrets.`
+
 // Config is "tunebus config", the parent of the others.
 func Config(*session.Session) *cobra.Command {
-	return &cobra.Command{Use: "config", Short: "Check, start or look up a specification"}
+	return &cobra.Command{Use: "config", Short: "Check, start or look up a specification", Long: twoKinds}
 }
 
 // Check is "tunebus config check".
@@ -29,6 +55,7 @@ func Check(s *session.Session) *cobra.Command {
 	var f runrequest.Flags
 	c := &cobra.Command{
 		Use: "check [FILE...]", Short: "Report every fault of a specification and of settings",
+		Example: "  tunebus config check my-run.toml",
 		RunE: func(c *cobra.Command, args []string) error {
 			f.Files = append(f.Files, args...)
 			specification, faults, err := f.Specification(c)
@@ -72,6 +99,7 @@ func settingsFaults(files []string) (structconf.Faults, error) {
 func Doc(s *session.Session) *cobra.Command {
 	return &cobra.Command{
 		Use: "doc [specification|settings]", Short: "Print every key with its default and its meaning",
+		Example:   "  tunebus config doc settings",
 		ValidArgs: []string{"specification", "settings"}, Args: cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs),
 		RunE: func(_ *cobra.Command, args []string) error {
 			var sections any = events.Specification{}
@@ -91,6 +119,7 @@ func Doc(s *session.Session) *cobra.Command {
 func Init(s *session.Session) *cobra.Command {
 	return &cobra.Command{
 		Use: "init FILE", Short: "Write a specification with every key to start from", Args: session.ExactlyOne("FILE"),
+		Example: "  tunebus config init my-run.toml",
 		RunE: func(_ *cobra.Command, args []string) error {
 			if err := writeSpecification(args[0]); err != nil {
 				return err

@@ -24,12 +24,6 @@ func DLQ(*session.Session) *cobra.Command {
 		Long: `A message that a service gave up is kept as a dead letter: it could not be read,
 its version was unknown for too long, or it was delivered again and again in
 vain. A phase that failed is none; it is repeated by "tunebus rerun".`,
-		RunE: func(c *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return exit.Input(fmt.Errorf("dlq %s: want list, show, retry or discard", args[0]))
-			}
-			return c.Help()
-		},
 	}
 }
 

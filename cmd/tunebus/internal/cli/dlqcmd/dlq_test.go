@@ -136,7 +136,7 @@ func TestDeadLetters(t *testing.T) {
 		"want numbers of letters":                    {"retry"},
 		"choose among --all":                         {"discard", "--run", "nobodys", "1"},
 		"Nobody can be asked here; --force does it ": {"discard", "--all"},
-		"want list, show, retry or discard":          {"burn"},
+		"want one of list, show, retry, discard":     {"burn"},
 	} {
 		if status, out, screen := dlq(t, services, args...); status != 2 || out != "" || !strings.Contains(screen, says) {
 			t.Errorf("%v: status %d, want 2 and %q\n%s%s", args, status, says, out, screen)

@@ -16,7 +16,8 @@ import (
 func List(s *session.Session) *cobra.Command {
 	var f redrive.Filter
 	c := &cobra.Command{
-		Use: "list", Short: "List the dead letters", Args: cobra.NoArgs,
+		Use: "list", Short: "List the dead letters", Args: session.NoArgs,
+		Example: "  tunebus dlq list --run 01J9Z5Q6T3",
 		RunE: s.WithBus(func(ctx context.Context, b *conn.Conn, _ []string) error {
 			letters, err := redrive.List(ctx, deadletter.New(b), f)
 			if err != nil {

@@ -31,6 +31,8 @@ type Server struct {
 	RelaxedSync bool
 	// WithoutWorkers starts no worker, so that no job is worked on.
 	WithoutWorkers bool
+	// Skip, if set, reports the runs on whose jobs no worker works. It may wait.
+	Skip func(run string) bool
 }
 
 // Start starts the server and all services. Stop of what it returns has to be
@@ -46,6 +48,7 @@ func Start(ctx context.Context, s *session.Session, cfg settings.Settings, serve
 	}
 	return standalone.Start(ctx, standalone.Config{
 		Engines:     engines,
+		Skip:        server.Skip,
 		Settings:    cfg,
 		ObjectBytes: session.ObjectBytes,
 		Listen:      server.Listen,

@@ -28,7 +28,7 @@ type archiveFlags struct {
 func Archive(s *session.Session) *cobra.Command {
 	var f archiveFlags
 	c := &cobra.Command{
-		Use: "archive --older-than AGE", Short: "Take ended runs out of the stream, into the artifact store", Args: cobra.NoArgs,
+		Use: "archive --older-than AGE", Short: "Take ended runs out of the stream, into the artifact store", Args: session.NoArgs,
 		Long: `Runs that have ended, are tracked and are older than AGE leave the stream of
 facts: each is written into the artifact store, read back and compared, and only
 then removed. show, rerun and replay tracking find archived runs, and their ids

@@ -23,7 +23,8 @@ import (
 // Doctor is "tunebus doctor".
 func Doctor(s *session.Session) *cobra.Command {
 	return &cobra.Command{
-		Use: "doctor", Short: "Look whether the server and this machine have what the services need", Args: cobra.NoArgs,
+		Use: "doctor", Short: "Look whether the server and this machine have what the services need", Args: session.NoArgs,
+		Example: "  tunebus doctor --server nats://nats.example:4222",
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := s.Settings()
 			if err != nil {

@@ -30,7 +30,7 @@ type gcFlags struct {
 func GC(s *session.Session) *cobra.Command {
 	f := gcFlags{grace: timeflag.Age(24 * time.Hour)}
 	c := &cobra.Command{
-		Use: "gc", Short: "Remove the artifacts that no run refers to", Args: cobra.NoArgs,
+		Use: "gc", Short: "Remove the artifacts that no run refers to", Args: session.NoArgs,
 		Long: `Objects of the artifact store that no run refers to, in the stream or archived,
 are removed, and what writers that died left behind. Everything of a run that
 goes on stays, and so does what a rerun starts from, what a request names that

@@ -30,7 +30,8 @@ type setupFlags struct {
 func Setup(s *session.Session) *cobra.Command {
 	var f setupFlags
 	c := &cobra.Command{
-		Use: "setup", Short: "Create the streams, buckets and consumers on a server", Args: cobra.NoArgs,
+		Use: "setup", Short: "Create the streams, buckets and consumers on a server", Args: session.NoArgs,
+		Example: "  tunebus setup --server nats://nats.example:4222",
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := s.Settings()
 			if err != nil {

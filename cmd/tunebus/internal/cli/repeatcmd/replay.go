@@ -1,11 +1,8 @@
 package repeatcmd
 
 import (
-	"fmt"
-
 	"github.com/spf13/cobra"
 
-	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 )
 
@@ -19,11 +16,5 @@ func Replay(*session.Session) *cobra.Command {
   replay requests   submits past requests again, as new runs with new ids
   replay tracking   rebuilds the MLflow runs, the reports and the list of runs
                     from what is stored; no run is started`,
-		RunE: func(c *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return exit.Input(fmt.Errorf("replay %s: want requests or tracking", args[0]))
-			}
-			return c.Help()
-		},
 	}
 }

@@ -37,7 +37,7 @@ type replayRequestsFlags struct {
 func ReplayRequests(s *session.Session) *cobra.Command {
 	var f replayRequestsFlags
 	c := &cobra.Command{
-		Use: "requests --since T | --from-seq N", Short: "Submit past requests again, as new runs", Args: cobra.NoArgs,
+		Use: "requests --since T | --from-seq N", Short: "Submit past requests again, as new runs", Args: session.NoArgs,
 		Long: `Submits requests that are stored again, each as a new run with a new id, up to
 the newest one at the start. What --set says goes over each specification; it is
 checked for all of them before anything is submitted. Requests that were made by

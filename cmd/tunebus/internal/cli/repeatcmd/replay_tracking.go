@@ -39,7 +39,7 @@ type replayTrackingFlags struct {
 func ReplayTracking(s *session.Session) *cobra.Command {
 	var f replayTrackingFlags
 	c := &cobra.Command{
-		Use: "tracking", Short: "Rebuild MLflow runs, reports and the list of runs from what is stored", Args: cobra.NoArgs,
+		Use: "tracking", Short: "Rebuild MLflow runs, reports and the list of runs from what is stored", Args: session.NoArgs,
 		Long: `Every run that has ended is written again to MLflow, with its reports and its
 line in the list of runs, from the stream, the archive and the artifact store
 alone. The times are the original ones, and doing it twice changes nothing. A run

@@ -1,11 +1,15 @@
 package repeatcmd
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/inprocess"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/localrun"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runrequest"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/submit"
@@ -15,6 +19,8 @@ import (
 type rerunFlags struct {
 	request runrequest.Flags
 	submit  submit.Flags
+	local   localrun.Flags
+	data    string
 	from    string
 }
 
@@ -33,9 +39,16 @@ change concerns, and repeats everything where there is neither. A change to a
 phase that is not repeated is refused.`,
 		Example: "  tunebus rerun RUN --from inference --set inferencer.temperature=0",
 		RunE: func(c *cobra.Command, args []string) error {
-			request, err := f.read(c, args[0])
+			id, folder, err := find(c, s, session.Location{Data: f.data}, args[0])
 			if err != nil {
 				return err
+			}
+			request, err := f.read(c, id)
+			if err != nil {
+				return err
+			}
+			if folder != "" {
+				return f.onFolder(c, s, folder, request)
 			}
 			return submit.Send(c, s, f.submit, f.request.Files, request)
 		},
@@ -43,8 +56,38 @@ phase that is not repeated is refused.`,
 	c.Flags().StringVar(&f.from, "from", "", "phase to begin at: finetune, inference or evaluation; default: the first that has anything new to do")
 	f.request.AddFlags(c)
 	f.submit.AddFlags(c)
+	f.local.AddFlags(c)
+	c.Flags().StringVar(&f.data, "data", "", "data folder of run and up, while neither runs on it: the run goes to its end in this process; default: a running server")
 	session.CompleteValues(c, "from", string(events.Finetune), string(events.Inference), string(events.Evaluation))
 	return c
+}
+
+// find returns the id of the run that a person means, and the data folder that it
+// lies in; empty on a server. The services of the folder need it for themselves, so
+// it is closed again.
+func find(c *cobra.Command, s *session.Session, at session.Location, text string) (id, folder string, err error) {
+	err = s.WithDeployment(&at, func(ctx context.Context, server *session.Deployment, _ []string) error {
+		folder = server.Folder()
+		id, err = server.RunID(ctx, text)
+		return err
+	})(c, nil)
+	return id, folder, err
+}
+
+// onFolder works on the new run in this process.
+func (f *rerunFlags) onFolder(c *cobra.Command, s *session.Session, folder string, r runrequest.Request) error {
+	cfg, err := s.Settings(f.request.Files...)
+	if err != nil {
+		return err
+	}
+	cfg.Data.Folder = folder
+	if err := (&inprocess.Flags{}).Apply(&cfg); err != nil {
+		return err
+	}
+	if err := r.CheckNoSecrets(cfg); err != nil {
+		return err
+	}
+	return f.local.ToEnd(c.Context(), s, localrun.Start{Settings: cfg, Specifications: f.request.Files}, r)
 }
 
 // read checks the flags and reads the request.
@@ -56,7 +99,7 @@ func (f *rerunFlags) read(c *cobra.Command, run string) (runrequest.Request, err
 	if !events.ValidToken(run) {
 		return runrequest.Request{}, exit.Input(fmt.Errorf("run %q: a run id has 1 to 64 letters, digits, \"_\" and \"-\"", run))
 	}
-	if err := f.submit.Check(); err != nil {
+	if err := cmp.Or(f.local.Check(), f.submit.Check()); err != nil {
 		return runrequest.Request{}, err
 	}
 	return f.request.Rerun(c, run, from)

@@ -32,6 +32,7 @@ func Cancel(s *session.Session) *cobra.Command {
 	var f cancelFlags
 	c := &cobra.Command{
 		Use: "cancel RUN", Short: "End a run as soon as it can, and say what became of it", Args: session.ExactlyOne("RUN"),
+		Example:           "  tunebus cancel last --reason \"wrong data\"",
 		ValidArgsFunction: session.CompleteRuns(s, &f.at),
 		RunE: func(c *cobra.Command, args []string) error {
 			// The services of a data folder need the folder for themselves.

@@ -18,8 +18,10 @@ type submitFlags struct {
 func Submit(s *session.Session) *cobra.Command {
 	var f submitFlags
 	c := &cobra.Command{
-		Use: "submit", Short: "Publish pipeline.requested and print the run's id", Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
+		Use: "submit [FILE...]", Short: "Publish pipeline.requested and print the run's id",
+		Example: "  tunebus submit my-run.toml --wait",
+		RunE: func(c *cobra.Command, args []string) error {
+			f.request.Files = append(f.request.Files, args...)
 			if err := f.credentials.Refuse(); err != nil {
 				return err
 			}

@@ -24,11 +24,13 @@ func TestRunIDThatIsTaken(t *testing.T) {
 	if status, got, screen := services.Submit(t, nil, append(evaluate, "--label", "team=blue", "--label", "why=a test")...); status != 0 || got.RunID != "mine" {
 		t.Fatalf("status %d, %+v\n%s", status, got, screen)
 	}
-	status, out, screen := clitest.Run(t, append([]string{
-		"submit", "--wait", "--server", services.URL, "--artifacts", "file://" + services.Dir + "/data/artifacts", "--config", services.Dir + "/small.toml",
-	}, evaluate...)...)
-	if status != 2 || out != "" || !strings.Contains(screen, "the request was rejected") || !strings.Contains(screen, "run_id = mine") {
-		t.Errorf("status %d\n%s%s", status, out, screen)
+	for _, wait := range []string{"--wait", "--timeout=1m"} { // the second one does not wait for the run
+		status, out, screen := clitest.Run(t, append([]string{
+			"submit", wait, "--server", services.URL, "--artifacts", "file://" + services.Dir + "/data/artifacts", "--config", services.Dir + "/small.toml",
+		}, evaluate...)...)
+		if status != 2 || out != "" || !strings.Contains(screen, "the request was rejected") || !strings.Contains(screen, "run_id = mine") {
+			t.Errorf("%s: status %d\n%s%s", wait, status, out, screen)
+		}
 	}
 	whole := clitest.Object[pipelinesummary.Summary](t, filepath.Join(services.Dir, "reports", "mine", report.PipelineSummaryName))
 	if want := map[string]string{"team": "blue", "why": "a test"}; !maps.Equal(whole.Labels, want) {
@@ -39,7 +41,7 @@ func TestRunIDThatIsTaken(t *testing.T) {
 			t.Errorf("%v: status %d\n%s%s", args, status, out, screen)
 		}
 	}
-	status, out, _ = clitest.Run(t, "show", "mine", "--json", "--server", services.URL)
+	status, out, _ := clitest.Run(t, "show", "mine", "--json", "--server", services.URL)
 	var shown pipelinesummary.Summary
 	if err := json.Unmarshal([]byte(out), &shown); err != nil || status != 0 || shown.Conclusion != events.Success || shown.Links["mlflow_pipeline"] == "" {
 		t.Errorf("show --json: status %d, %v\n%s", status, err, out)

@@ -23,7 +23,8 @@ type upFlags struct {
 func Up(s *session.Session) *cobra.Command {
 	var f upFlags
 	c := &cobra.Command{
-		Use: "up", Short: "Run all services in this process, with NATS on a port", Args: cobra.NoArgs,
+		Use: "up", Short: "Run all services in this process, with NATS on a port", Args: session.NoArgs,
+		Example: "  tunebus up --data team --port 4222",
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := s.Settings(f.files...)
 			if err != nil {

@@ -30,6 +30,7 @@ func Watch(s *session.Session) *cobra.Command {
 	var f watchFlags
 	c := &cobra.Command{
 		Use: "watch RUN", Short: "Follow a run to its end", Args: session.ExactlyOne("RUN"),
+		Example:           "  tunebus watch last",
 		ValidArgsFunction: session.CompleteRuns(s, &f.at),
 		RunE: s.WithDeployment(&f.at, func(ctx context.Context, server *session.Deployment, args []string) error {
 			again := runsummary.Retry{Command: "tunebus submit --config FILE", ServerStays: true}

@@ -17,7 +17,7 @@ func ExampleSession() {
 	s := session.New("v1.0.0", view.NewConsole(os.Stdout, os.Stderr))
 	var at session.Location
 	c := &cobra.Command{
-		Use: "store", Short: "Show the id of the artifact store", Args: cobra.NoArgs,
+		Use: "store", Short: "Show the id of the artifact store", Args: session.NoArgs,
 		RunE: s.WithStore(&at, func(_ context.Context, server *session.Deployment, store *artifact.Store) error {
 			s.Console.Say("%s uses store %s", server.Bus.Server(), store.ID())
 			return nil

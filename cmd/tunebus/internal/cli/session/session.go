@@ -59,6 +59,11 @@ func (s *Session) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&server.KeyFile, "tls-key", "", "key of the own certificate")
 }
 
+// ConnectionFlags are the names of the flags that say how to reach NATS.
+func ConnectionFlags() []string {
+	return []string{"server", "context", "creds", "nkey", "tls-ca", "tls-cert", "tls-key"}
+}
+
 // CommandLine is a command on the same server: the words, and the flags of this
 // call that every command has.
 func (s *Session) CommandLine(words ...string) string {
@@ -166,4 +171,12 @@ func ExactlyOne(name string) cobra.PositionalArgs {
 		}
 		return nil
 	}
+}
+
+// NoArgs wants no argument.
+func NoArgs(c *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return exit.Input(fmt.Errorf("%s takes no argument, but got %q", c.CommandPath(), args[0]))
+	}
+	return nil
 }

@@ -27,7 +27,8 @@ type runsFlags struct {
 func Runs(s *session.Session) *cobra.Command {
 	var f runsFlags
 	c := &cobra.Command{
-		Use: "runs", Short: "List the runs", Args: cobra.NoArgs,
+		Use: "runs", Short: "List the runs", Args: session.NoArgs,
+		Example: "  tunebus runs --archived",
 		RunE: s.WithDeployment(&f.at, func(ctx context.Context, server *session.Deployment, _ []string) error {
 			list, err := listRuns(ctx, s.Console, server, f.archived)
 			if err != nil {

@@ -17,6 +17,7 @@ func Show(s *session.Session) *cobra.Command {
 	var at session.Location
 	c := &cobra.Command{
 		Use: "show RUN", Short: "Show what is known of a run", Args: session.ExactlyOne("RUN"),
+		Example:           "  tunebus show last --json",
 		ValidArgsFunction: session.CompleteRuns(s, &at),
 		RunE: s.WithDeployment(&at, func(ctx context.Context, server *session.Deployment, args []string) error {
 			id, err := server.RunID(ctx, args[0])

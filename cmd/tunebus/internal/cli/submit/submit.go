@@ -1,9 +1,9 @@
 // Package submit sends the request for a run to services that run elsewhere,
 // and waits as far as --wait says.
 //
-// "tunebus submit" and "tunebus rerun" are built on it. Without --wait a
-// request counts as sent as soon as it is stored; only for a rerun the decision
-// is awaited for a moment, because what is wrong with one shows only then.
+// "tunebus submit" and "tunebus rerun" are built on it. Without --wait the decision
+// on a request is awaited for a moment, so that a rejected one is an error. A
+// request that nobody decides on meanwhile is stored and counts as sent.
 package submit
 
 import (
@@ -19,6 +19,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runrequest"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
+	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
@@ -120,6 +121,9 @@ func wait(ctx context.Context, s *session.Session, b *conn.Conn, f Flags, r runr
 	case f.wait == "" && r.RerunOf != "":
 		return awaitRerun(ctx, s, b, r, request)
 	case f.wait == "":
+		if _, err := decision(ctx, s, b, r, request, submitDecisionLimit); err != nil {
+			return err
+		}
 		return s.Console.Print(view.Submitted(r.ID))
 	}
 	tracking := time.Duration(0)
@@ -136,25 +140,37 @@ func wait(ctx context.Context, s *session.Session, b *conn.Conn, f Flags, r runr
 	})
 }
 
-// decisionLimit is how long a command waits for intake's decision on a request
-// that it published.
-const decisionLimit = 10 * time.Second
+// How long a command waits for intake's decision on a request that it published.
+// What is wrong with a rerun often shows only then.
+const (
+	submitDecisionLimit = 3 * time.Second
+	rerunDecisionLimit  = 10 * time.Second
+)
 
-// awaitRerun waits for the decision on a rerun, and prints the new run. A rerun
-// that is rejected is an error.
-func awaitRerun(ctx context.Context, s *session.Session, b *conn.Conn, r runrequest.Request, request uint64) error {
-	ctx, cancel := context.WithTimeout(ctx, decisionLimit)
+// decision waits for the decision on a request. It returns nil, and says so, if
+// there is none within the limit. A rejected request is an error.
+func decision(
+	ctx context.Context, s *session.Session, b *conn.Conn, r runrequest.Request, request uint64, limit time.Duration,
+) (*events.PipelineAccepted, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	accepted, err := runwatch.On(b).Decision(ctx, r.ID, request)
+	if err == nil && accepted == nil {
+		s.Console.Say("no intake has looked at the request within %s; it is stored and waits for one: %s", limit, s.CommandLine("watch", r.ID))
+	}
+	return accepted, err
+}
+
+// awaitRerun waits for the decision on a rerun, and prints the new run.
+func awaitRerun(ctx context.Context, s *session.Session, b *conn.Conn, r runrequest.Request, request uint64) error {
+	accepted, err := decision(ctx, s, b, r, request, rerunDecisionLimit)
 	if err != nil {
 		return err
 	}
-	console := s.Console
 	if accepted == nil {
-		console.Say("nobody has looked at the request within %s; it is stored and waits for intake: %s", decisionLimit, s.CommandLine("watch", r.ID))
-		return console.Print(view.Rerun(r.ID, r.RerunOf, r.From, nil))
+		return s.Console.Print(view.Rerun(r.ID, r.RerunOf, r.From, nil))
 	}
 	from := accepted.Plan[0].Phase
-	console.Say("run %s repeats %s from %s on", accepted.RunName, r.RerunOf, from)
-	return console.Print(view.Rerun(r.ID, r.RerunOf, from, accepted.Plan))
+	s.Console.Say("run %s repeats %s from %s on", accepted.RunName, r.RerunOf, from)
+	return s.Console.Print(view.Rerun(r.ID, r.RerunOf, from, accepted.Plan))
 }

@@ -40,3 +40,37 @@ func (c *Console) ask(in io.Reader, what string) error {
 	}
 	return errors.New("nothing was done")
 }
+
+// Choose asks a person at a terminal to choose one of several words, of which the
+// first is the default. Without a terminal it is chosen without asking.
+func (c *Console) Choose(in io.Reader, question string, words []string) (string, error) {
+	f, ok := in.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) || c.terminal == nil {
+		return words[0], nil
+	}
+	return c.choose(f, question, words)
+}
+
+// choose asks until the answer is one of the words, or the beginning of one.
+func (c *Console) choose(in io.Reader, question string, words []string) (string, error) {
+	lines := bufio.NewReader(in)
+	for {
+		fmt.Fprintf(c.screen, "%s? [%s] (%s) ", question, strings.Join(words, "/"), words[0])
+		answer, err := lines.ReadString('\n')
+		answer = strings.ToLower(strings.TrimSpace(answer))
+		if err != nil && !errors.Is(err, io.EOF) {
+			return "", fmt.Errorf("read the answer: %w", err)
+		}
+		if answer == "" {
+			return words[0], nil
+		}
+		for _, w := range words {
+			if strings.HasPrefix(w, answer) {
+				return w, nil
+			}
+		}
+		if err != nil { // there is no further line
+			return words[0], nil
+		}
+	}
+}

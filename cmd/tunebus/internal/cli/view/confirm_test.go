@@ -31,3 +31,21 @@ func TestConfirm(t *testing.T) {
 		t.Errorf("forced: %v", err)
 	}
 }
+
+// TestChoose: an answer is a word or its beginning; an empty one is the first word,
+// and anything else is asked again. Without a terminal nobody is asked.
+func TestChoose(t *testing.T) {
+	t.Parallel()
+	words := []string{"first", "cancel", "skip"}
+	for answer, want := range map[string]string{"\n": "first", "": "first", "c\n": "cancel", "Skip\n": "skip", "what?\nsk\n": "skip", "what?": "first"} {
+		var out bytes.Buffer
+		c := NewConsole(io.Discard, &out)
+		if got, err := c.choose(strings.NewReader(answer), "go on", words); err != nil || got != want {
+			t.Errorf("%q: %q, %v", answer, got, err)
+		}
+	}
+	var out bytes.Buffer
+	if got, err := NewConsole(io.Discard, &out).Choose(strings.NewReader("skip\n"), "go on", words); err != nil || got != "first" || out.Len() > 0 {
+		t.Errorf("without a terminal: %q, %v, asked %q", got, err, out.String())
+	}
+}

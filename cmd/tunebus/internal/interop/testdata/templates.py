@@ -8,7 +8,6 @@ import glob
 import json
 import os
 import sys
-import sysconfig
 
 from transformers.utils.chat_template_utils import render_jinja_template
 
@@ -28,7 +27,8 @@ CONVERSATIONS = [
 ]
 
 out = []
-files = sorted(glob.glob(os.path.join(sysconfig.get_paths()["purelib"], "**", "*.jinja"), recursive=True))
+places = [p for p in sys.path if p.endswith("site-packages")]
+files = sorted(f for p in places for f in glob.glob(os.path.join(p, "**", "*.jinja"), recursive=True))
 for path in files:
     with open(path) as f:
         template = f.read()

@@ -1,0 +1,187 @@
+// Package help is what the program says about itself: verbs in groups, flags
+// apart from those of the connection, topics, and manual pages.
+//
+//	help.Install(root, connection) // once, when all verbs are there
+package help
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/pipeline/structconf"
+)
+
+// Group is a group of verbs, by the id that a command's GroupID names.
+type Group string
+
+// The groups, in the order in which help shows them.
+const (
+	Run       Group = "run"
+	Look      Group = "look"
+	Repeat    Group = "repeat"
+	Operate   Group = "operate"
+	Configure Group = "configure"
+)
+
+// groups are the groups with their titles.
+func groups() []*cobra.Group {
+	return []*cobra.Group{
+		{ID: string(Run), Title: "Run pipelines:"},
+		{ID: string(Look), Title: "Look at runs:"},
+		{ID: string(Repeat), Title: "Repeat and use results:"},
+		{ID: string(Operate), Title: "Operate services:"},
+		{ID: string(Configure), Title: "Configure and learn more:"},
+	}
+}
+
+// connects marks a command that connects to a server.
+const connects = "connects"
+
+// Connects marks a command, and those below it, as one that connects to a server.
+func Connects(c *cobra.Command) {
+	if c.Annotations == nil {
+		c.Annotations = map[string]string{}
+	}
+	c.Annotations[connects] = "yes"
+}
+
+// usesConnection reports whether a command, or one above it, connects to a server.
+func usesConnection(c *cobra.Command) bool {
+	for ; c != nil; c = c.Parent() {
+		if c.Annotations[connects] != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// Install gives the root command its groups, its topics and the form of its help.
+// connection are the names of the flags of the connection, which only the help of
+// commands that connect shows.
+func Install(root *cobra.Command, connection []string) {
+	root.AddGroup(groups()...)
+	for _, t := range topics() {
+		root.AddCommand(t)
+	}
+	root.AddCommand(manPages(root))
+	root.SetHelpCommandGroupID(string(Configure))
+	root.SetCompletionCommandGroupID(string(Configure))
+	cobra.AddTemplateFunc("tunebusFlags", func(c *cobra.Command) string { return flagUsages(c, connection, false) })
+	cobra.AddTemplateFunc("tunebusConnection", func(c *cobra.Command) string {
+		if !usesConnection(c) {
+			return ""
+		}
+		return flagUsages(c, connection, true)
+	})
+	root.SetUsageTemplate(usage)
+	root.SetHelpCommand(helpCommand(root))
+	wantVerb(root)
+	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error { return refuseConnection(c, connection) }
+}
+
+// helpCommand is "tunebus help".
+func helpCommand(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use: "help [COMMAND | TOPIC]", Short: "Help about any command or topic", GroupID: string(Configure),
+		Example: "  tunebus help exit-status",
+		RunE: func(_ *cobra.Command, args []string) error {
+			about, left, err := root.Find(args)
+			if err != nil || len(left) > 0 {
+				return unknown(root, args[0])
+			}
+			return about.Help()
+		},
+	}
+}
+
+// wantVerb makes a command that only has others below it, and such commands below
+// it, show their help, or refuse a verb that they do not have.
+func wantVerb(c *cobra.Command) {
+	for _, below := range c.Commands() {
+		wantVerb(below)
+	}
+	if !c.HasSubCommands() || c.Runnable() {
+		return
+	}
+	c.Args = cobra.ArbitraryArgs
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return unknown(c, args[0])
+		}
+		return c.Help()
+	}
+}
+
+// unknown is the error of a verb that a command does not have.
+func unknown(c *cobra.Command, verb string) error {
+	var names []string
+	for _, below := range c.Commands() {
+		if below.IsAvailableCommand() || below.IsAdditionalHelpTopicCommand() {
+			names = append(names, below.Name())
+		}
+	}
+	hint := "want one of " + strings.Join(names, ", ")
+	if nearest := structconf.Nearest(verb, names); nearest != "" {
+		hint = "did you mean " + nearest + "?"
+	}
+	return exit.Input(fmt.Errorf("%s has no command %q; %s", c.CommandPath(), verb, hint))
+}
+
+// refuseConnection refuses flags of the connection that have no effect, because the
+// command connects to no server.
+func refuseConnection(c *cobra.Command, connection []string) error {
+	if usesConnection(c) {
+		return nil
+	}
+	for _, name := range connection {
+		if f := c.Flags().Lookup(name); f != nil && f.Changed {
+			return exit.Input(fmt.Errorf("--%s has no effect: \"%s\" connects to no server", name, c.CommandPath()))
+		}
+	}
+	return nil
+}
+
+// flagUsages lists the flags of a command: those of the connection, or all others.
+func flagUsages(c *cobra.Command, connection []string, ofConnection bool) string {
+	chosen := pflag.NewFlagSet("", pflag.ContinueOnError)
+	add := func(f *pflag.Flag) {
+		if isConnection := slices.Contains(connection, f.Name); isConnection == ofConnection {
+			chosen.AddFlag(f)
+		}
+	}
+	c.LocalFlags().VisitAll(add)
+	c.InheritedFlags().VisitAll(add)
+	return strings.TrimRight(chosen.FlagUsages(), "\n")
+}
+
+// usage is cobra's template of a command's usage, with verbs in groups and the
+// flags of the connection apart.
+const usage = `Usage:{{if .Runnable}}
+  {{.UseLine}}{{end}}{{if .HasAvailableSubCommands}}
+  {{.CommandPath}} [command]{{end}}{{if .HasExample}}
+
+Examples:
+{{.Example}}{{end}}{{if .HasAvailableSubCommands}}{{$cmds := .Commands}}{{range $group := .Groups}}
+
+{{$group.Title}}{{range $cmds}}{{if (and (eq .GroupID $group.ID) .IsAvailableCommand)}}
+  {{rpad .Name .NamePadding }} {{.Short}}{{end}}{{end}}{{end}}{{if not .AllChildCommandsHaveGroup}}
+
+Available Commands:{{range $cmds}}{{if (and (eq .GroupID "") .IsAvailableCommand)}}
+  {{rpad .Name .NamePadding }} {{.Short}}{{end}}{{end}}{{end}}{{end}}{{with tunebusFlags .}}
+
+Flags:
+{{.}}{{end}}{{with tunebusConnection .}}
+
+Connection to NATS:
+{{.}}{{end}}{{if .HasHelpSubCommands}}
+
+Topics, shown by "tunebus help TOPIC":{{range .Commands}}{{if .IsAdditionalHelpTopicCommand}}
+  {{rpad .CommandPath .CommandPathPadding}} {{.Short}}{{end}}{{end}}{{end}}{{if .HasAvailableSubCommands}}
+
+"{{.CommandPath}} [command] --help" tells more about a command.{{end}}
+`

@@ -1,0 +1,124 @@
+// Package localrun works on one run from its request to its end in this process, on
+// a data folder. "tunebus run" is built on it, and "tunebus rerun" where no server
+// is in reach.
+//
+// Before it starts the run, it deals with the runs that an earlier process left
+// unfinished on the folder, as --resume says.
+package localrun
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/follow"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/inprocess"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runrequest"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/runsummary"
+	"github.com/tunebus/tunebus/pipeline/runwatch"
+	"github.com/tunebus/tunebus/pipeline/settings"
+	"github.com/tunebus/tunebus/pipeline/shellquote"
+	"github.com/tunebus/tunebus/services/tracker/report"
+)
+
+// Flags say how a run in this process goes on and ends.
+type Flags struct {
+	// resume is what becomes of unfinished runs on the data folder.
+	resume string
+	// trackingLimit is the longest wait for MLflow after the run's end.
+	trackingLimit time.Duration
+}
+
+// AddFlags adds the flags to a command.
+func (f *Flags) AddFlags(c *cobra.Command) {
+	c.Flags().StringVar(&f.resume, "resume", "", "unfinished runs on the data folder: go on with them first, cancel them, or skip them; default: first, and at a terminal you are asked")
+	session.CompleteValues(c, "resume", resumeModes()...)
+	c.Flags().DurationVar(&f.trackingLimit, "tracking-timeout", 30*time.Second, "longest wait for MLflow behind the end of the run")
+}
+
+// Check checks the flags by themselves.
+func (f *Flags) Check() error { return checkResume(f.resume) }
+
+// Start says how the services of a run start.
+type Start struct {
+	Settings settings.Settings
+	// Specifications are the files of the specification, which may hold settings.
+	Specifications []string
+	// RelaxedSync makes the server fsync less often.
+	RelaxedSync bool
+}
+
+// ToEnd starts the services, submits the request to them, and follows the run.
+func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, request runrequest.Request) (err error) {
+	cfg := start.Settings
+	gate := newJobGate()
+	defer gate.decide(nil) // nothing waits for a decision that will not come
+	local, err := inprocess.Start(ctx, s, cfg, inprocess.Server{RelaxedSync: start.RelaxedSync, Skip: gate.skip})
+	if err != nil {
+		return err
+	}
+	var left []string
+	defer func() {
+		gate.decide(nil)
+		err = exit.Join(err, local.Stop())
+		if len(left) > 0 {
+			s.Console.Say("left unfinished on the data folder %s: %s", cfg.Data.Folder, strings.Join(left, ", "))
+		}
+	}()
+	left, err = unfinished{session: s, bus: local.Bus, cfg: cfg, gate: gate, mode: f.resume}.settle(ctx)
+	if err != nil {
+		return err
+	}
+	gate.decide(nil) // there was no unfinished run
+	sequence, err := request.Publish(ctx, journal.New(local.Bus), local.Store)
+	if err != nil {
+		return err
+	}
+	again := runsummary.Retry{Command: request.Again, Data: cfg.Data.Folder}
+	run, err := follow.Show(ctx, s.Console, local.Bus, follow.Run{ID: request.ID, Request: sequence, Tracking: f.trackingLimit})
+	if err != nil {
+		if ctx.Err() != nil {
+			s.Console.Say("interrupted; the next run or up on this data folder goes on with %s", request.ID)
+		} else if _, ok := errors.AsType[*runwatch.UnansweredError](err); ok {
+			err = exit.Timeout(fmt.Errorf("%w\nrun %s is stored, and this goes on with it:\n  %s",
+				err, request.ID, s.CommandLine("up", "--data", cfg.Data.Folder)))
+		}
+		return err
+	}
+	summary := runsummary.Of(run)
+	summary.AddReports(cfg.Tracker.Reports, report.WorkbookName, report.SummaryName, report.PipelineSummaryName)
+	status := follow.End(s.Console, run, summary, again)
+	if run.Tracked == nil {
+		s.Console.Say("tracking is pending: %s could not be reached; this sends it later:\n  %s",
+			cfg.Tracker.TrackingURI, trackLater(s, cfg, start.Specifications, request.ID))
+	}
+	return status
+}
+
+// trackLater is the command that tracks a run whose MLflow could not be
+// reached, on the data folder that this process leaves behind.
+func trackLater(s *session.Session, cfg settings.Settings, specifications []string, run string) string {
+	words := []string{
+		"tunebus", "replay", "tracking", "--run", run,
+		"--data", cfg.Data.Folder, "--reports", cfg.Tracker.Reports, "--tracking-uri", cfg.Tracker.TrackingURI,
+	}
+	files := s.SettingsFlags()
+	// A file of the specification may hold settings, too.
+	without, err := s.Settings()
+	with, werr := s.Settings(specifications...)
+	if err == nil && werr == nil && !reflect.DeepEqual(without, with) {
+		files = s.SettingsFiles()
+		files = append(files[:len(files):len(files)], specifications...)
+	}
+	for _, f := range files {
+		words = append(words, "--settings", f)
+	}
+	return shellquote.Join(words...)
+}
