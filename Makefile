@@ -15,7 +15,7 @@ GO := go
 VERSION = $(shell git describe --tags --match 'v[0-9]*' --always --dirty 2>/dev/null)
 LDFLAGS = "-s -X github.com/tunebus/tunebus/pipeline/version.linked=$(VERSION)"
 
-.PHONY: help build run test race check lint rules tidy structure version generate build-gpu base-model bench fuzz chaos azurite
+.PHONY: help build run test test-interop race check lint rules tidy structure version generate build-gpu base-model bench fuzz chaos azurite
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
@@ -110,6 +110,18 @@ THREE_NODES := -run 'TestThreeNodes|TestStandstills' -args -strikes $(STRIKES)
 
 chaos: ## services and NATS are killed at random, and everything has to come out right; NODES=3: on a cluster
 	@cd cmd/tunebus && $(GO) test ./internal/chaos -count=1 -timeout 3h -v $(if $(filter 3,$(NODES)),$(THREE_NODES),$(ONE_NODE)) -runs $(RUNS) -seed $(SEED)
+
+# Where the Python packages of the comparison are kept, outside of the repository.
+INTEROP_ENV := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tunebus/interop
+INTEROP := cmd/tunebus/internal/interop
+
+# It is made anew when the list of packages changes.
+$(INTEROP_ENV)/made: $(INTEROP)/testdata/requirements.txt
+	@rm -rf $(INTEROP_ENV) && python3 -m venv $(INTEROP_ENV)
+	@$(INTEROP_ENV)/bin/pip install --quiet --requirement $< && touch $@
+
+test-interop: $(INTEROP_ENV)/made ## answers and chat templates beside transformers, PEFT and MLflow; needs Python and some GB of packages
+	@cd cmd/tunebus && INTEROP_PYTHON=$(INTEROP_ENV)/bin/python $(GO) test ./internal/interop -count=1 -timeout 30m -v -tags interop,$(TAGS)
 
 azurite: ## azblob:// against Azurite, Microsoft's emulator; needs npx
 	@cd pipeline/cloudblob/emulators && $(GO) test -count=1 -tags azurite,$(TAGS) -run Azure -v .

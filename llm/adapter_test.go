@@ -3,6 +3,7 @@ package llm
 import (
 	"encoding/json"
 	"errors"
+	"github.com/tunebus/tunebus/llm/safetensors"
 	"math"
 	"os"
 	"path/filepath"
@@ -176,7 +177,7 @@ func TestDamagedAdapter(t *testing.T) {
 		t.Fatal(err)
 	}
 	var bad *CheckpointError
-	if err := m.LoadAdapter(dir); !errors.As(err, &bad) || bad.File != file || !errors.Is(err, errTruncated) {
+	if err := m.LoadAdapter(dir); !errors.As(err, &bad) || bad.File != file || !errors.Is(err, safetensors.ErrTruncated) {
 		t.Errorf("got %v, want a truncated %s", err, file)
 	}
 }

@@ -63,8 +63,11 @@ func TestOpenNamesTheBadTensor(t *testing.T) {
 			}
 		}, ""},
 		"missing": {func(t *testing.T, dir string) {
-			edit(t, filepath.Join(dir, weights), "model.norm.weight", "model.form.weight")
+			edit(t, filepath.Join(dir, weights), "model.norm.weight", "model.masked_bias")
 		}, "model.norm.weight"},
+		"unknown": {func(t *testing.T, dir string) {
+			edit(t, filepath.Join(dir, weights), "model.norm.weight", "model.form.weight")
+		}, "model.form.weight"},
 		"misshaped": {func(t *testing.T, dir string) {
 			edit(t, filepath.Join(dir, weights), `"shape":[48,32]`, `"shape":[32,48]`)
 		}, "model.embed_tokens.weight"},

@@ -3,6 +3,7 @@ package llm
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -32,6 +33,9 @@ type GenerateConfig struct {
 	// were answered before an interruption. The others keep their places in
 	// the batches, so that their answers are what they would have been.
 	Skip func(index int) bool
+	// OnToken, when set, gets each token of an answer as soon as it is chosen.
+	// An error ends the generation.
+	OnToken func(index int, id int32) error
 }
 
 // Generate answers the prompts and calls emit for each, in the order of the
@@ -168,6 +172,11 @@ func (g *generator) batch(ctx context.Context, prompts [][]int32, rows []int, sk
 				continue
 			}
 			answers[i] = append(answers[i], id)
+			if g.cfg.OnToken != nil {
+				if err := g.cfg.OnToken(rows[i], id); err != nil {
+					return nil, errors.Join(err, finalize(caches))
+				}
+			}
 		}
 		if open == 0 {
 			break

@@ -1,6 +1,7 @@
 package llm
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -120,4 +121,54 @@ func (a *adapter) kept(n int, seed, step int64, part int) [][]bool {
 		out = append(out, keep)
 	}
 	return out
+}
+
+// LoRA says what the adapter of the model looks like; the zero value without
+// one.
+func (m *Model) LoRA() LoRAConfig {
+	if m.lora == nil {
+		return LoRAConfig{}
+	}
+	return m.lora.cfg
+}
+
+// SetDropout changes the dropout of the adapter, see [LoRAConfig].
+func (m *Model) SetDropout(share float64) error {
+	if m.lora == nil {
+		return errors.New("set dropout: the model has no adapter")
+	}
+	if !(share >= 0 && share < 1) {
+		return fmt.Errorf("dropout %v is not in [0, 1)", share)
+	}
+	m.lora.cfg.Dropout = share
+	return nil
+}
+
+// MergeAdapter adds the adapter to the weights of the model, which then has
+// none: W + scale·B·A, as PEFT's merge_and_unload does.
+func (m *Model) MergeAdapter() error {
+	if m.lora == nil {
+		return errors.New("merge adapter: the model has none")
+	}
+	a := m.lora
+	scale := float32(a.scale())
+	var merged []*param
+	for i := 0; i < len(a.params); i += 2 {
+		lowA, lowB := a.params[i], a.params[i+1]
+		w := m.byName[strings.TrimSuffix(lowA.name, loraA)+".weight"]
+		rank, columns := lowA.shape[0], lowA.shape[1]
+		for row := range lowB.shape[0] {
+			for r := range rank {
+				b := scale * lowB.data[row*rank+r]
+				for j, v := range lowA.data[r*columns : (r+1)*columns] {
+					w.data[row*columns+j] += b * v
+				}
+			}
+		}
+		merged = append(merged, w)
+	}
+	if err := m.setAdapter(nil); err != nil || m.device == nil {
+		return err
+	}
+	return m.device.changed(merged)
 }

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -39,7 +40,7 @@ func layout(c Config) []*param {
 	var out []*param
 	add := func(name string, shape ...int) { out = append(out, &param{name: name, shape: shape}) }
 	h, kv, q := c.HiddenSize, c.KVHeads*c.HeadDim, c.Heads*c.HeadDim
-	add("model.embed_tokens.weight", c.VocabSize, h)
+	add(embedName, c.VocabSize, h)
 	for l := range c.Layers {
 		p := fmt.Sprintf("model.layers.%d.", l)
 		add(p+"input_layernorm.weight", h)
@@ -67,7 +68,7 @@ func layout(c Config) []*param {
 	}
 	add("model.norm.weight", h)
 	if !c.TieWordEmbeddings {
-		add("lm_head.weight", c.VocabSize, h)
+		add(headName, c.VocabSize, h)
 	}
 	return out
 }
@@ -108,22 +109,36 @@ func New(cfg Config, seed int64) (*Model, error) {
 
 // Open reads a checkpoint folder: config.json, and model.safetensors or the
 // shards that model.safetensors.index.json names, in float32, float16 or
-// bfloat16. Errors are [*UnknownArchitectureError] and [*CheckpointError].
+// bfloat16. Errors are [*UnknownArchitectureError], [*StorageError] and
+// [*CheckpointError].
+//
+// A tied model whose file has a head of its own that differs from the embedding
+// is read as an untied one, as transformers 5 does.
 func Open(dir string) (*Model, error) {
 	cfg, err := readConfig(dir)
 	if err != nil {
 		return nil, err
 	}
-	files, err := shardFiles(dir)
+	if err := checkStorage(dir); err != nil {
+		return nil, err
+	}
+	files, err := WeightFiles(dir)
 	if err != nil {
 		return nil, err
 	}
 	m := newModel(cfg)
+	var head *param // of a tied model: it may have a head of its own all the same
 	for _, f := range files {
 		err := readTensors(f, func(name string, shape []int) ([]float32, error) {
 			p, ok := m.byName[name]
-			if !ok {
-				return nil, nil // rotary tables and the like
+			switch {
+			case !ok && name == headName:
+				head = &param{name: headName, shape: []int{cfg.VocabSize, cfg.HiddenSize}}
+				p = head
+			case !ok && harmless(name):
+				return nil, nil
+			case !ok:
+				return nil, errUnknown
 			}
 			if !sameShape(shape, p.shape) {
 				return nil, fmt.Errorf("has shape %v, config.json wants %v", shape, p.shape)
@@ -140,37 +155,11 @@ func Open(dir string) (*Model, error) {
 			return nil, &CheckpointError{File: dir, Tensor: p.name, Err: errMissing}
 		}
 	}
+	if head != nil && !slices.Equal(head.data, m.byName[embedName].data) {
+		m.cfg.TieWordEmbeddings = false // as transformers 5 reads such a file
+		m.params, m.byName[headName] = append(m.params, head), head
+	}
 	return m, nil
-}
-
-// shardFiles lists the files with weights.
-func shardFiles(dir string) ([]string, error) {
-	index := filepath.Join(dir, "model.safetensors.index.json")
-	body, err := os.ReadFile(index)
-	if os.IsNotExist(err) {
-		return []string{filepath.Join(dir, "model.safetensors")}, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read checkpoint: %w", err)
-	}
-	var got struct {
-		WeightMap map[string]string `json:"weight_map"`
-	}
-	if err := json.Unmarshal(body, &got); err != nil {
-		return nil, &CheckpointError{File: index, Err: err}
-	}
-	seen := map[string]bool{}
-	var files []string
-	for _, f := range got.WeightMap {
-		if !filepath.IsLocal(f) {
-			return nil, &CheckpointError{File: index, Err: fmt.Errorf("shard %q lies outside of the folder", f)}
-		}
-		if !seen[f] {
-			seen[f] = true
-			files = append(files, filepath.Join(dir, f))
-		}
-	}
-	return files, nil
 }
 
 // Save writes config.json and model.safetensors with weights of dtype

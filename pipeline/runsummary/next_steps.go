@@ -15,6 +15,9 @@ type Retry struct {
 	// ServerStays is set if the run's server goes on after the run, so that a
 	// rerun can reach what the run made.
 	ServerStays bool
+	// Data is the data folder in which the run is found where no server goes on;
+	// empty: commands look there by themselves.
+	Data string
 }
 
 // Step is one thing that a person can do next.
@@ -43,6 +46,10 @@ func NextSteps(run events.Run, s Summary, again Retry) []Step {
 			add("open the workbook", book)
 		}
 	}
+	if TunedModel(run) {
+		add("take the model out", ExportCommand(run.ID, again.Data))
+		add("talk with it", onRun("chat", run.ID, again.Data))
+	}
 	if run.Completed.Conclusion != events.Success && again.ServerStays && anySucceeded(run) {
 		add("or use again what is finished", "tunebus rerun "+run.ID)
 	}
@@ -56,6 +63,22 @@ func NextSteps(run events.Run, s Summary, again Retry) []Step {
 		add("your own data", again.Command+" --set fine_tuner.training_data_id=my.jsonl --set inferencer.testing_data_id=my-test.jsonl")
 	}
 	return out
+}
+
+// ExportCommand is the command that writes the model of a run to a folder. data
+// is the data folder in which the run is found; empty: on a server, or in the
+// usual data folder.
+func ExportCommand(run, data string) string {
+	return onRun("export", run, data, "my-model")
+}
+
+// onRun is a command on a run, with further arguments.
+func onRun(verb, run, data string, args ...string) string {
+	words := append([]string{"tunebus", verb, run}, args...)
+	if data != "" {
+		words = append(words, "--data", data)
+	}
+	return shellquote.Join(words...)
 }
 
 func anySucceeded(run events.Run) bool {

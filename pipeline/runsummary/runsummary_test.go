@@ -84,21 +84,28 @@ func TestNextSteps(t *testing.T) {
 			again,
 			[]string{
 				"open the workbook: /r/book.xlsx",
+				"take the model out: tunebus export r1 my-model",
+				"talk with it: tunebus chat r1",
 				"move the MLflow runs into a database, to browse them: mlflow migrate-filestore --source '/my runs/mlruns' --target sqlite:////absolute/path/mlflow.db",
 				"your own data: tunebus submit --config a.toml --set fine_tuner.training_data_id=my.jsonl --set inferencer.testing_data_id=my-test.jsonl",
 			},
 		},
 		"failure": {
 			endedRun(events.Failure, tuned), nil, again,
-			[]string{"mend what the error names, then: tunebus submit --config a.toml", "or use again what is finished: tunebus rerun r1"},
+			[]string{
+				"mend what the error names, then: tunebus submit --config a.toml",
+				"take the model out: tunebus export r1 my-model",
+				"talk with it: tunebus chat r1",
+				"or use again what is finished: tunebus rerun r1",
+			},
 		},
 		"failure of everything": {
 			endedRun(events.Failure, unchanged), nil, again,
 			[]string{"mend what the error names, then: tunebus submit --config a.toml"},
 		},
 		"cancelled, on a server that ends": {
-			endedRun(events.Cancelled, tuned), map[string]string{runsummary.LinkMLflow: "http://mlflow/#/1"}, runsummary.Retry{Command: "tunebus run"},
-			[]string{"start it again: tunebus run", "compare it in MLflow: http://mlflow/#/1"},
+			endedRun(events.Cancelled, tuned), map[string]string{runsummary.LinkMLflow: "http://mlflow/#/1"}, runsummary.Retry{Command: "tunebus run", Data: "my data"},
+			[]string{"start it again: tunebus run", "take the model out: tunebus export r1 my-model --data 'my data'", "talk with it: tunebus chat r1 --data 'my data'", "compare it in MLflow: http://mlflow/#/1"},
 		},
 		"not ended": {endedRun(events.Success, func(r *events.Run) { r.Completed = nil }), nil, again, nil},
 	} {

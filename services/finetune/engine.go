@@ -20,11 +20,11 @@ type Engine struct{}
 func (Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error) {
 	s := job.Request.Specification.FineTuner
 	res := engine.Result{Notes: spec.EngineNotes(job.Request.Specification, events.Finetune, spec.Builtin).Lines()}
-	base, err := job.Model(ctx, "fine_tuner.base_model_id", s.BaseModelID)
+	base, err := fetchBase(ctx, job)
 	if err != nil {
 		return res, err
 	}
-	data, err := prepareData(ctx, job, base)
+	data, err := prepareData(ctx, job, base.tokens)
 	defer data.close()
 	res.Datasets = data.datasets
 	if err != nil {
@@ -32,7 +32,8 @@ func (Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error) {
 	}
 	res.Notes = append(res.Notes, data.notes...)
 	job.Stage(engine.StageLoad)
-	model, err := openModel(base, s)
+	model, err := base.open(s)
+	res.Notes = append(res.Notes, base.notes...)
 	if err != nil {
 		return res, err
 	}
@@ -66,30 +67,6 @@ func (Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error) {
 		res.Statistics["final_eval_loss"] = trained.FinalEvalLoss
 	}
 	return res, nil
-}
-
-// openModel reads the checkpoint and adds the adapter, unless all weights are to
-// be trained.
-func openModel(dir string, s events.FineTuner) (*llm.Model, error) {
-	model, err := llm.Open(dir)
-	if err != nil {
-		return nil, engine.Permanent("bad_model", err)
-	}
-	if s.FullFinetuning {
-		return model, nil
-	}
-	err = model.AttachLoRA(llm.LoRAConfig{
-		Rank:          s.Rank,
-		Alpha:         s.LoRAAlpha,
-		Dropout:       s.LoRADropout,
-		TargetModules: s.TargetModules,
-		RSLoRA:        s.UseRSLoRA,
-		Seed:          int64(s.Seed),
-	})
-	if err != nil {
-		return nil, engine.Permanent("bad_adapter", err)
-	}
-	return model, nil
 }
 
 // train trains the model from the job's checkpoint, or from the start if the
@@ -163,12 +140,12 @@ func reportTo(ctx context.Context, job *engine.Job, err *error) llm.Hooks {
 
 // save writes the trained adapter as PEFT does, or the whole model, with the
 // files of the tokenizer.
-func save(model *llm.Model, base, dir string, s events.FineTuner) error {
+func save(model *llm.Model, base baseModel, dir string, s events.FineTuner) error {
 	if !s.FullFinetuning {
-		if err := model.SaveAdapter(dir, s.BaseModelID); err != nil {
+		if err := model.SaveAdapter(dir, base.name); err != nil {
 			return fmt.Errorf("save adapter: %w", err)
 		}
-		return token.CopyFiles(base, dir)
+		return token.CopyFiles(base.tokens, dir)
 	}
 	dtype := s.DType
 	if dtype == "" {
@@ -177,5 +154,5 @@ func save(model *llm.Model, base, dir string, s events.FineTuner) error {
 	if err := model.Save(dir, dtype); err != nil {
 		return fmt.Errorf("save model: %w", err)
 	}
-	return token.CopyFiles(base, dir)
+	return token.CopyFiles(base.tokens, dir)
 }

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/llm"
+	"github.com/tunebus/tunebus/llm/checkpoint"
 	"github.com/tunebus/tunebus/llm/token"
 	"github.com/tunebus/tunebus/pipeline/dataset/row"
 	"github.com/tunebus/tunebus/pipeline/engine"
@@ -28,9 +30,14 @@ type Engine struct {
 func (e Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error) {
 	s := job.Request.Specification.Inferencer
 	res := engine.Result{Notes: spec.EngineNotes(job.Request.Specification, events.Inference, spec.Builtin).Lines()}
-	base, tuned, err := fetchModels(ctx, job)
+	folders, err := fetchModels(ctx, job)
 	if err != nil {
 		return res, err
+	}
+	report, err := checkpoint.Check(pass{base: folders.base, tuned: folders.answering()}.places())
+	res.Notes = append(res.Notes, report.Notes...)
+	if err != nil {
+		return res, engine.Permanent("bad_model", err)
 	}
 	job.Stage(engine.StageTokenise)
 	q, err := readQuestions(ctx, job)
@@ -47,14 +54,15 @@ func (e Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error)
 	passes := []pass{{
 		file:     prediction.FileName,
 		artifact: events.ArtifactPredictions,
-		base:     base,
-		tuned:    tuned,
+		base:     folders.base,
+		tuned:    folders.answering(),
 	}}
-	if s.Baseline && tuned != "" {
+	if s.Baseline && folders.tuned != "" {
 		passes = append(passes, pass{
 			file:     prediction.BaselineFileName,
 			artifact: events.ArtifactBaselinePredictions,
-			base:     base,
+			base:     folders.base,
+			tuned:    folders.baseAdapter,
 		})
 	}
 	saver := newSaver(job, e.SaveEvery)
@@ -82,13 +90,28 @@ type pass struct {
 	base, tuned string
 }
 
+// weights is the folder of the whole model.
+func (p pass) weights() string {
+	if p.tuned != "" && !isAdapter(p.tuned) {
+		return p.tuned
+	}
+	return p.base
+}
+
+// tokens is the folder of the tokenizer: that of the tuned model if it has one.
+func (p pass) tokens() string {
+	if _, err := os.Stat(filepath.Join(p.tuned, "tokenizer.json")); p.tuned != "" && err == nil {
+		return p.tuned
+	}
+	return p.base
+}
+
+// places are the folders of the weights and of the tokenizer.
+func (p pass) places() (weights, tokens string) { return p.weights(), p.tokens() }
+
 // open reads the model and its tokenizer.
 func (p pass) open() (*llm.Model, *token.Tokenizer, error) {
-	dir := p.base
-	if p.tuned != "" && !isAdapter(p.tuned) {
-		dir = p.tuned
-	}
-	model, err := llm.Open(dir)
+	model, err := llm.Open(p.weights())
 	if err != nil {
 		return nil, nil, err
 	}
@@ -97,7 +120,7 @@ func (p pass) open() (*llm.Model, *token.Tokenizer, error) {
 			return nil, nil, err
 		}
 	}
-	tok, err := token.Open(dir)
+	tok, err := token.Open(p.tokens())
 	return model, tok, err
 }
 

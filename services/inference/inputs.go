@@ -16,24 +16,45 @@ import (
 // keyFact is the optional column with the fact that a right answer contains.
 const keyFact = "key_fact"
 
-// fetchModels fetches the base model and the result of fine-tuning. tuned is
-// empty if the run has no fine-tuning.
-func fetchModels(ctx context.Context, job *engine.Job) (base, tuned string, err error) {
+// fetchModels fetches the base model and the result of fine-tuning.
+func fetchModels(ctx context.Context, job *engine.Job) (models, error) {
 	s := job.Request.Specification
+	tuned := ""
 	if ref := job.Request.Inputs.Model; ref != nil {
+		var err error
 		if tuned, err = job.FetchDir(ctx, *ref, "tuned"); err != nil {
-			return "", "", fmt.Errorf("fetch the tuned model: %w", err)
+			return models{}, fmt.Errorf("fetch the tuned model: %w", err)
 		}
 		if !isAdapter(tuned) && !s.Inferencer.Baseline {
-			return tuned, "", nil // a whole model needs no base model
+			return models{base: tuned}, nil // a whole model needs no base model
 		}
 	}
 	key, id := "fine_tuner.base_model_id", s.FineTuner.BaseModelID
 	if s.Inferencer.ModelID != "" {
 		key, id = "inferencer.model_id", s.Inferencer.ModelID
 	}
-	base, err = job.Model(ctx, key, id)
-	return base, tuned, err
+	base, adapter, err := engine.FetchModel(ctx, job, key, id)
+	return models{base: base, baseAdapter: adapter, tuned: tuned}, err
+}
+
+// models are the folders of the models of a job.
+type models struct {
+	base string
+	// baseAdapter is the adapter that belongs to the base model, where the key
+	// names an adapter; it takes no part where there is a tuned model.
+	baseAdapter string
+	// tuned is the result of fine-tuning: an adapter or a whole model. It is
+	// empty if the run has no fine-tuning.
+	tuned string
+}
+
+// answering is the folder that answers in the place of the base model: the tuned
+// model, or the adapter that the run begins with.
+func (m models) answering() string {
+	if m.tuned != "" {
+		return m.tuned
+	}
+	return m.baseAdapter
 }
 
 // isAdapter reports whether a folder holds an adapter and no whole model.

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/spec"
 )
 
@@ -164,6 +165,7 @@ func (r rerun) files(requested map[string]events.Reference) map[string]events.Re
 	files := maps.Clone(r.old.Accepted.Inputs.Files)
 	for _, key := range r.changed {
 		delete(files, key)
+		delete(files, key+engine.BaseSuffix)
 	}
 	for key, ref := range requested {
 		if files == nil {

@@ -10,6 +10,9 @@ import (
 var (
 	// ErrNoRun means that a run does not exist.
 	ErrNoRun = errors.New("no such run")
+	// ErrNoModels means that a server is older than logged models, which came
+	// with MLflow 3.
+	ErrNoModels = errors.New("the server has no logged models, which came with MLflow 3")
 	// ErrUnavailable means that the server could not be reached, or could not
 	// answer in all tries. The same call may succeed later.
 	ErrUnavailable = errors.New("server unavailable")

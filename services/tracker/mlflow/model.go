@@ -62,6 +62,10 @@ type Artifact struct {
 	// Open returns the content from its beginning. Every try calls it once: a
 	// broken upload leaves nothing and is repeated as a whole.
 	Open func(ctx context.Context) (io.ReadCloser, error)
+	// Local is where the content lies on this machine, in a file that nobody
+	// changes; empty if there is none. A target on the same file system gives
+	// that file a second name instead of copying it.
+	Local string
 }
 
 // ArtifactInfo is one entry of a list of artifacts.

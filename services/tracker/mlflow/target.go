@@ -10,6 +10,7 @@ type Target interface {
 	Runs
 	Values
 	Artifacts
+	Models
 }
 
 // Runs creates experiments and runs, and ends runs.

@@ -2,7 +2,6 @@ package mlflowsync
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -15,16 +14,21 @@ import (
 )
 
 // putArtifacts copies the artifacts of a phase, except for its metric history.
-func (w *mlflowWriter) putArtifacts(ctx context.Context, id string, done *events.PhaseCompleted) error {
+func (w *mlflowWriter) putArtifacts(ctx context.Context, id string, run events.Run, done *events.PhaseCompleted) error {
 	for _, a := range done.Artifacts {
 		if a.Reference.Store != w.store.ID() {
 			w.result.Gaps = append(w.result.Gaps, fmt.Sprintf("artifact %s lies in another store", a.Reference.Key))
 			continue
 		}
-		if a.Name == events.ArtifactMetrics {
-			continue
+		var err error
+		switch {
+		case a.Name == events.ArtifactMetrics:
+		case a.Name == events.ArtifactModel && manifest.Is(a.Reference):
+			err = w.putModel(ctx, id, run, a.Reference)
+		default:
+			err = w.putArtifact(ctx, id, a)
 		}
-		if err := w.putArtifact(ctx, id, a); err != nil {
+		if err != nil {
 			return err
 		}
 	}
@@ -35,30 +39,18 @@ func (w *mlflowWriter) putArtifacts(ctx context.Context, id string, done *events
 // folder file by file under its name.
 func (w *mlflowWriter) putArtifact(ctx context.Context, id string, a events.Artifact) error {
 	if !manifest.Is(a.Reference) {
-		return w.putStored(ctx, id, path.Base(a.Reference.Key), a.Reference)
+		return w.target.PutArtifact(ctx, id, w.stored(path.Base(a.Reference.Key), a.Reference))
 	}
-	r, err := w.store.Get(ctx, a.Reference)
+	m, err := w.folder(ctx, a.Reference)
 	if err != nil {
 		return err
 	}
-	m, err := manifest.Read(r)
-	if err := errors.Join(err, r.Close()); err != nil {
-		return err
-	}
 	for _, file := range m.Files {
-		if err := w.putStored(ctx, id, a.Name+"/"+file.Path, m.Reference(a.Reference, file)); err != nil {
+		if err := w.target.PutArtifact(ctx, id, w.stored(a.Name+"/"+file.Path, m.Reference(a.Reference, file))); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func (w *mlflowWriter) putStored(ctx context.Context, id, path string, ref events.Reference) error {
-	return w.target.PutArtifact(ctx, id, mlflow.Artifact{
-		Path: path,
-		Size: ref.Size,
-		Open: func(ctx context.Context) (io.ReadCloser, error) { return w.store.Get(ctx, ref) },
-	})
 }
 
 // putEvaluationReports stores the reports of the evaluation with its run. The

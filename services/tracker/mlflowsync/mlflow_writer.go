@@ -19,6 +19,7 @@ type mlflowWriter struct {
 	store      ArtifactStore
 	metrics    PublishedMetrics
 	result     Result
+	model      loggedModel
 }
 
 // writeAll writes the parent without its end, then the phases, and ends the
@@ -43,6 +44,9 @@ func (w *mlflowWriter) writeAll(ctx context.Context, snapshot projection.Snapsho
 			return err
 		}
 	}
+	if err := w.register(ctx, parentID, snapshot.Run); err != nil {
+		return err
+	}
 	return w.endRun(ctx, parentID, parent)
 }
 
@@ -59,7 +63,7 @@ func (w *mlflowWriter) writePhase(ctx context.Context, p events.Phase, run event
 	}
 	failpoint.Here(failpoint.MLflowMetrics)
 	if done != nil {
-		if err := w.putArtifacts(ctx, id, done); err != nil {
+		if err := w.putArtifacts(ctx, id, run, done); err != nil {
 			return err
 		}
 		if err := w.logHistory(ctx, id, run.ID, p, done); err != nil {

@@ -12,6 +12,7 @@ package cli
 import (
 	"context"
 	"io"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -24,9 +25,15 @@ import (
 
 // Main runs a command and returns its exit status.
 func Main(ctx context.Context, args []string, out, errout io.Writer) int {
+	return MainWithInput(ctx, args, os.Stdin, out, errout)
+}
+
+// MainWithInput is [Main] with an input other than that of the process.
+func MainWithInput(ctx context.Context, args []string, in io.Reader, out, errout io.Writer) int {
 	console := view.NewConsole(out, errout)
 	root := newRoot(session.New(version.Current(), console))
 	root.SetArgs(args)
+	root.SetIn(in)
 	root.SetOut(out)
 	root.SetErr(console.Screen())
 	err := root.ExecuteContext(ctx)

@@ -31,6 +31,7 @@ func notRun() map[string]string {
 		"make fuzz":                "it takes ten minutes for each target; the corpora are part of the tests",
 		"make chaos":               "it takes minutes to hours; a short run of it is part of the tests",
 		"make bench":               "it measures for many minutes",
+		"make test-interop":        "it needs Python and some GB of packages",
 		"make generate":            "it writes into the sources; a test compares the files with its output",
 		"make base-model":          "it takes ten minutes and writes over committed files; tests check that a short training follows from its seed",
 		"-run TestChaos":           "it takes minutes; a short run of it is part of the tests",

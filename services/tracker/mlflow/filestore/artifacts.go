@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"github.com/tunebus/tunebus/pipeline/atomicfile"
 	"github.com/tunebus/tunebus/services/tracker/mlflow"
 	"github.com/tunebus/tunebus/services/tracker/mlflow/normalize"
 )
@@ -32,13 +33,32 @@ func (s artifacts) PutArtifact(ctx context.Context, runID string, a mlflow.Artif
 	return nil
 }
 
+// putFile stores a file below the folder of a run or a model.
 func putFile(ctx context.Context, dir string, a mlflow.Artifact) error {
+	path := filepath.Join(dir, "artifacts", filepath.FromSlash(normalize.Path(a.Path)))
+	if a.Local != "" && link(a.Local, dir, path) == nil {
+		return nil
+	}
 	content, err := mlflow.OpenContent(ctx, a)
 	if err != nil {
 		return err
 	}
-	err = replaceFile(dir, filepath.Join(dir, "artifacts", filepath.FromSlash(normalize.Path(a.Path))), content)
+	err = replaceFile(dir, path, content)
 	return errors.Join(err, content.Close())
+}
+
+// link gives a file a second name, by way of a temporary name in dir. It fails
+// across file systems.
+func link(from, dir, path string) error {
+	if old, err := os.Stat(path); err == nil {
+		if is, err := os.Stat(from); err == nil && os.SameFile(old, is) {
+			return nil // a rename of one name over another of the same file does nothing
+		}
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	return atomicfile.Link(from, path, dir)
 }
 
 func (s artifacts) ListArtifacts(ctx context.Context, runID, dir string) ([]mlflow.ArtifactInfo, error) {

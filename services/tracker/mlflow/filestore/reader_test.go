@@ -89,3 +89,12 @@ func readFile(t *testing.T, path string) string {
 	}
 	return string(text)
 }
+
+func (r folderReader) Alias(t *testing.T, name, alias string) string {
+	t.Helper()
+	version, err := os.ReadFile(filepath.Join(r.root, "models", name, "aliases", alias))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(version)
+}

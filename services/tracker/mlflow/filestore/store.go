@@ -24,6 +24,7 @@ type Target struct {
 	mlflow.Runs
 	mlflow.Values
 	mlflow.Artifacts
+	mlflow.Models
 }
 
 // Open returns the target at an address such as file:./mlruns or
@@ -43,7 +44,7 @@ func Open(address *url.URL) (*Target, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open file store %s: %w", path, err)
 	}
-	return &Target{Runs: runs{root(dir)}, Values: values{root(dir)}, Artifacts: artifacts{root(dir)}}, nil
+	return &Target{Runs: runs{root(dir)}, Values: values{root(dir)}, Artifacts: artifacts{root(dir)}, Models: models{root(dir)}}, nil
 }
 
 // root is the absolute path of the top folder, which holds one folder for each

@@ -23,6 +23,8 @@ type Stored struct {
 type Reader interface {
 	Read(t *testing.T, experimentID, runID string) Stored
 	Artifact(t *testing.T, experimentID, runID, path string) string
+	// Alias is the version that an alias of a registered model leads to.
+	Alias(t *testing.T, name, alias string) string
 }
 
 // PointLine is a metric point as "<ms> <value> <step>", in one spelling for

@@ -39,6 +39,7 @@ func TestTarget(t *testing.T, s Store) {
 		"tags":        testTags,
 		"inputs":      testInputs,
 		"artifacts":   testArtifacts,
+		"models":      testModels,
 		"end":         testEnd,
 		"unknown run": testUnknownRun,
 		"cancelled":   testCancelled,

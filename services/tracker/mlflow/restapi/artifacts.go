@@ -34,16 +34,21 @@ func (s artifacts) putArtifact(ctx context.Context, runID string, a mlflow.Artif
 	if err != nil {
 		return err
 	}
-	root, err := url.Parse(run.Info.ArtifactURI)
+	return s.api.put(ctx, run.Info.ArtifactURI, a)
+}
+
+// put sends a file to a folder of artifacts that the server proxies.
+func (c *client) put(ctx context.Context, folder string, a mlflow.Artifact) error {
+	root, err := url.Parse(folder)
 	if err != nil || root.Scheme != "mlflow-artifacts" {
 		return errNotProxied
 	}
 	// JoinPath takes escaped elements, so each part is escaped by itself.
-	u := s.api.base.JoinPath("api/2.0/mlflow-artifacts/artifacts")
+	u := c.base.JoinPath("api/2.0/mlflow-artifacts/artifacts")
 	for part := range strings.SplitSeq(strings.Trim(root.Path, "/")+"/"+normalize.Path(a.Path), "/") {
 		u = u.JoinPath(url.PathEscape(part))
 	}
-	return s.api.retry(ctx, func() error { return s.api.upload(ctx, u, a) })
+	return c.retry(ctx, func() error { return c.upload(ctx, u, a) })
 }
 
 func (s artifacts) ListArtifacts(ctx context.Context, runID, dir string) ([]mlflow.ArtifactInfo, error) {

@@ -133,6 +133,11 @@ type wireRun struct {
 	Data struct {
 		Params []wirePair `json:"params"`
 	} `json:"data"`
+	Outputs struct {
+		Models []struct {
+			ID string `json:"model_id"`
+		} `json:"model_outputs"`
+	} `json:"outputs"`
 }
 
 // wirePair is a parameter or a tag.

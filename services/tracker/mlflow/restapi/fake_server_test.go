@@ -28,6 +28,9 @@ type server struct {
 	runs        []*serverRun
 	artifacts   map[string]string // by <experiment>/<run>/artifacts/<path>
 	requests    []string          // "<method> <call>" of every request, in order
+	models      []*serverModel
+	registry    map[string]*registered
+	old         bool // without models, as before MLflow 3
 }
 
 type serverExperiment struct {
@@ -42,6 +45,7 @@ type serverRun struct {
 	tags    map[string]string
 	metrics map[string]map[serverPoint]bool
 	inputs  []serverInput
+	outputs []string // ids of models
 }
 
 type serverRunInfo struct {
@@ -121,6 +125,9 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (s *server) answer(r *http.Request, call string, body []byte) (any, *refusal) {
 	query := r.URL.Query()
+	if answer, refused, known := s.answerModels(r.Method, call, query, body); known {
+		return answer, refused
+	}
 	switch r.Method + " " + call {
 	case "GET experiments/get-by-name":
 		return s.experimentByName(query.Get("experiment_name"))
@@ -242,14 +249,19 @@ func (r *serverRun) wire() any {
 		}
 		return out
 	}
+	outputs := []map[string]any{}
+	for _, id := range r.outputs {
+		outputs = append(outputs, map[string]any{"model_id": id, "step": 0})
+	}
 	metrics := []map[string]any{}
 	for key := range r.metrics {
 		metrics = append(metrics, map[string]any{"key": key})
 	}
 	return map[string]any{
-		"info":   r.info,
-		"data":   map[string]any{"params": pairs(r.params), "tags": pairs(r.tags), "metrics": metrics},
-		"inputs": map[string]any{"dataset_inputs": r.inputs},
+		"info":    r.info,
+		"data":    map[string]any{"params": pairs(r.params), "tags": pairs(r.tags), "metrics": metrics},
+		"inputs":  map[string]any{"dataset_inputs": r.inputs},
+		"outputs": map[string]any{"model_outputs": outputs},
 	}
 }
 

@@ -112,3 +112,14 @@ func (p wirePairAny) text() string {
 	}
 	return string(p.Value)
 }
+
+func (r webReader) Alias(t *testing.T, name, alias string) string {
+	t.Helper()
+	var answer struct {
+		Version struct {
+			Version string `json:"version"`
+		} `json:"model_version"`
+	}
+	r.get(t, "/api/2.0/mlflow/registered-models/alias", url.Values{"name": {name}, "alias": {alias}}, &answer)
+	return answer.Version.Version
+}

@@ -16,6 +16,7 @@ type Target struct {
 	mlflow.Runs
 	mlflow.Values
 	mlflow.Artifacts
+	mlflow.Models
 }
 
 // Open returns the target at an address http:// or https://. It sends nothing.
@@ -44,7 +45,7 @@ func Open(address *url.URL, opt Options) (*Target, error) {
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 	}
-	return &Target{Runs: runs{c}, Values: values{c}, Artifacts: artifacts{c}}, nil
+	return &Target{Runs: runs{c}, Values: values{c}, Artifacts: artifacts{c}, Models: models{c}}, nil
 }
 
 func newTransport(scheme string, opt Options) *http.Transport {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/runsummary"
 )
 
 // Summary is the whole run. Its JSON is the file pipeline_summary.json. Fields
@@ -43,6 +44,9 @@ type Summary struct {
 	Faults       []events.Fault          `json:"faults,omitempty"`
 	Links        map[string]string       `json:"links,omitempty"`
 	Gaps         []string                `json:"gaps,omitempty"`
+	// Export is the command that writes the tuned model to a folder; empty if
+	// there is none.
+	Export string `json:"export,omitempty"`
 }
 
 // Phase is one phase of a run.
@@ -91,6 +95,9 @@ func Of(run events.Run) Summary {
 		s.FailedPhases = done.FailedPhases
 	}
 	s.Gains = gains(s.Scores, s.BaselineScores)
+	if runsummary.TunedModel(run) {
+		s.Export = runsummary.ExportCommand(run.ID, "")
+	}
 	if run.Tracked != nil {
 		s.Links, s.Gaps = run.Tracked.Links, run.Tracked.Gaps
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/runsummary"
 )
 
 // Summary sums up the evaluation of a run. Its JSON is the file
@@ -31,6 +32,9 @@ type Summary struct {
 	// Coverage and BaselineCoverage say for how many rows each of them stands.
 	Coverage         map[string]events.Coverage `json:"coverage,omitempty"`
 	BaselineCoverage map[string]events.Coverage `json:"baseline_coverage,omitempty"`
+	// Export is the command that writes the tuned model to a folder; empty if
+	// there is none.
+	Export string `json:"export,omitempty"`
 	// Metrics are sorted by name.
 	Metrics []Metric `json:"metrics"`
 }
@@ -59,6 +63,9 @@ func Summarise(ctx context.Context, run events.Run, open Opener) (Summary, error
 	if p := run.Phases[events.Evaluation]; p != nil && p.Completed != nil {
 		s.Scores, s.BaselineScores, s.Gates = p.Completed.Scores, p.Completed.BaselineScores, p.Completed.Gates
 		s.Coverage, s.BaselineCoverage = p.Completed.Coverage, p.Completed.BaselineCoverage
+	}
+	if runsummary.TunedModel(run) {
+		s.Export = runsummary.ExportCommand(run.ID, "")
 	}
 	values, baseline := make(map[string][]float64), make(map[string][]float64)
 	unscored, baselineUnscored := make(unscoredRows), make(unscoredRows)

@@ -19,6 +19,9 @@ func (b *workbook) writeStatistics() error {
 	s.line(0, "Rows", sum.Rows)
 	s.line(0, "Failed rows", sum.Failed)
 	s.line(0, "Empty answers", sum.Empty)
+	if sum.Export != "" {
+		s.line(0, "Take the model out", sum.Export)
+	}
 	if sum.WithKeyFact > 0 {
 		s.line(0, "Key facts missing", sum.MissingKeyFact, fmt.Sprintf("of %d", sum.WithKeyFact))
 	}

@@ -22,6 +22,14 @@ func Run(t *testing.T, args ...string) (status int, out, screen string) {
 	return status, o.String(), s.String()
 }
 
+// RunWithInput runs a command on an input.
+func RunWithInput(t *testing.T, in io.Reader, args ...string) (status int, out, screen string) {
+	t.Helper()
+	var o, s bytes.Buffer
+	status = cli.MainWithInput(t.Context(), args, in, &o, &s)
+	return status, o.String(), s.String()
+}
+
 // Result runs a command that has to succeed, and reads its JSON.
 func Result(t *testing.T, to any, args ...string) {
 	t.Helper()

@@ -163,7 +163,7 @@ func checkMLflow(t *testing.T, services clitest.Services, c outcome, got clitest
 	}
 	suffix := map[string]string{"finetune": "_finetuning", "inference": "_inferencing", "evaluation": "_evaluation"}
 	made := map[string][]string{
-		"finetune": {"model/adapter_config.json"}, "inference": {"inferencer_output.jsonl"}, "evaluation": {report.WorkbookName, report.SummaryName},
+		"finetune": {"model/MLmodel", "model/peft/adapter_config.json"}, "inference": {"inferencer_output.jsonl"}, "evaluation": {report.WorkbookName, report.SummaryName},
 	}
 	for phase, status := range c.phases {
 		r := runs[phase]

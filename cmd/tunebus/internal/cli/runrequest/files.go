@@ -41,6 +41,7 @@ func localFiles(flags map[string]string, paths []spec.Path, folders map[string]s
 				})
 			}
 			out[p.Key] = path
+			faults = append(faults, adapterBase(out, p, path)...)
 		} else if !spec.IsHubID(p.Place()) {
 			faults = append(faults, structconf.Fault{
 				Key:     p.Key,

@@ -1,0 +1,138 @@
+package modelcmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/conversation"
+	"github.com/tunebus/tunebus/llm"
+	"github.com/tunebus/tunebus/pipeline/engine"
+)
+
+type chatFlags struct {
+	at           session.Location
+	base         bool
+	system       string
+	temperature  float64
+	maxNewTokens int
+}
+
+// Chat is "tunebus chat".
+func Chat(s *session.Session) *cobra.Command {
+	var f chatFlags
+	c := &cobra.Command{
+		Use: "chat RUN", Short: "Talk with the model that a run tuned", Args: session.ExactlyOne("RUN"),
+		Long: `Talks with the model that a run tuned, on the built-in engine. Each line of the
+input is a message, and what was said before belongs to the conversation. The
+system prompt and the way of choosing tokens are those of the run.
+
+/reset begins a new conversation, /exit or the end of the input ends the command.
+Ctrl-C ends an answer, and where there is none the command.`,
+		Example:           "  tunebus chat RUN --base\n  echo \"Who are you?\" | tunebus chat RUN",
+		ValidArgsFunction: session.CompleteRuns(s, &f.at),
+		RunE:              func(c *cobra.Command, args []string) error { return f.chat(c, s, args) },
+	}
+	f.at.AddFlags(c)
+	flags := c.Flags()
+	flags.BoolVar(&f.base, "base", false, "the base model answers too, to compare")
+	flags.StringVar(&f.system, "system", "", "system prompt; default: the run's")
+	flags.Float64Var(&f.temperature, "temperature", 0, "0: always the likeliest token; default: the run's")
+	flags.IntVar(&f.maxNewTokens, "max-new-tokens", 0, "tokens of an answer, at most; default: the run's")
+	return c
+}
+
+// chat brings the models to a folder, leaves the server and its data folder,
+// and talks.
+func (f *chatFlags) chat(c *cobra.Command, s *session.Session, args []string) error {
+	if f.temperature < 0 || f.maxNewTokens < 0 {
+		return exit.Input(errors.New("--temperature and --max-new-tokens: want 0 or more"))
+	}
+	cfg, err := s.Settings()
+	if err != nil {
+		return err
+	}
+	return withScratch(cfg.Data.Scratch, func(dir string) error {
+		var partners []*conversation.Partner
+		err := s.WithDeployment(&f.at, func(ctx context.Context, server *session.Deployment, args []string) error {
+			var err error
+			partners, err = f.open(ctx, c, s, server, args[0], dir)
+			return err
+		})(c, args)
+		if err != nil {
+			return err
+		}
+		// The command's own context ends for good with the first Ctrl-C.
+		signals := make(chan os.Signal, 1)
+		signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+		defer signal.Stop(signals)
+		talk := &talk{partners: partners, view: s.Console.Chat(c.InOrStdin(), len(partners) > 1), console: s.Console, signals: signals}
+		return talk.run(context.WithoutCancel(c.Context()), c.InOrStdin())
+	})
+}
+
+// open opens the models that answer, the tuned one last.
+func (f *chatFlags) open(ctx context.Context, c *cobra.Command, s *session.Session, server *session.Deployment, run, dir string) ([]*conversation.Partner, error) {
+	model, source, err := findModel(ctx, s, server, run)
+	if err != nil {
+		return nil, err
+	}
+	progress := s.Console.Stages()
+	defer progress.Close()
+	progress.Next("fetching the model", model.Reference.Size)
+	folders := conversation.Folders{Tuned: filepath.Join(dir, "tuned")}
+	if err := source.Fetch(ctx, model.Reference, folders.Tuned); err != nil {
+		return nil, err
+	}
+	progress.Add(model.Reference.Size)
+	if llm.IsAdapter(folders.Tuned) {
+		name, err := engine.AdapterBase(folders.Tuned)
+		if err != nil {
+			return nil, err
+		}
+		model = model.BasedOn(name)
+	}
+	if f.base || llm.IsAdapter(folders.Tuned) {
+		progress.Next("finding the base model", 0)
+		if folders.Base, err = source.BaseFolder(ctx, model, filepath.Join(dir, "base")); err != nil {
+			return nil, err
+		}
+	}
+	progress.Next("reading the model", 0)
+	spec := model.Run.Accepted.Specification.Inferencer
+	o := conversation.Options{
+		System: systemPrompt(model.Run), MaxPrompt: spec.MaxSequenceLength,
+		Generate: llm.GenerateConfig{
+			MaxNewTokens: spec.MaxNewTokens, Temperature: spec.Temperature, TopK: spec.TopK, TopP: spec.TopP, MinP: spec.MinP, Seed: int64(spec.Seed),
+		},
+	}
+	if c.Flags().Changed("system") {
+		o.System = f.system
+	}
+	if c.Flags().Changed("temperature") {
+		o.Generate.Temperature = f.temperature
+	}
+	if f.maxNewTokens > 0 {
+		o.Generate.MaxNewTokens = f.maxNewTokens
+	}
+	tuned, err := conversation.Open("tuned", folders, o)
+	if err != nil {
+		return nil, fmt.Errorf("the model of run %s: %w", model.Run.ID, err)
+	}
+	if !f.base {
+		return []*conversation.Partner{tuned}, nil
+	}
+	base, err := conversation.Open("base", conversation.Folders{Base: folders.Base}, o)
+	if err != nil {
+		return nil, fmt.Errorf("the base model of run %s: %w", model.Run.ID, err)
+	}
+	return []*conversation.Partner{base, tuned}, nil
+}

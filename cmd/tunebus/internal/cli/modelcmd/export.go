@@ -1,0 +1,94 @@
+package modelcmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/modelexport"
+)
+
+type exportFlags struct {
+	at      session.Location
+	options modelexport.Options
+}
+
+// Export is "tunebus export".
+func Export(s *session.Session) *cobra.Command {
+	var f exportFlags
+	c := &cobra.Command{
+		Use: "export RUN DIR", Short: "Write the model that a run tuned to a folder", Args: runAndFolder,
+		Long: `Writes the model that a run tuned to a new folder, which transformers, PEFT and
+vLLM load: all weights where all were trained, and else the adapter. The adapter
+names its base model by the id of the Hub, or by the absolute path of a folder of
+this machine. --merge writes one whole model instead, --with-base puts the base
+model beside the adapter.`,
+		Example: "  tunebus export RUN my-model\n  tunebus export RUN my-model --merge",
+		ValidArgsFunction: func(c *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			if len(args) == 1 {
+				return nil, cobra.ShellCompDirectiveFilterDirs
+			}
+			return session.CompleteRuns(s, &f.at)(c, args, begun)
+		},
+		PreRunE: func(*cobra.Command, []string) error { return f.check() },
+		RunE: s.WithDeployment(&f.at, func(ctx context.Context, server *session.Deployment, args []string) error {
+			return f.export(ctx, s, server, args[0], args[1])
+		}),
+	}
+	f.at.AddFlags(c)
+	flags, o := c.Flags(), &f.options
+	flags.BoolVar(&o.Merge, "merge", false, "merge an adapter into the weights of its base model")
+	flags.BoolVar(&o.WithBase, "with-base", false, "put the base model beside an adapter, in the folder base")
+	flags.StringVar(&o.DType, "dtype", "", "type of the weights: float32, float16 or bfloat16; default: the one that they have")
+	flags.BoolVar(&o.Force, "force", false, "write into a folder that is not empty: replace files of the same names and the weights of an earlier export")
+	return c
+}
+
+// runAndFolder wants the two arguments.
+func runAndFolder(_ *cobra.Command, args []string) error {
+	if len(args) != 2 || args[1] == "" {
+		return exit.Input(errors.New("want RUN and DIR, the folder to write to"))
+	}
+	return nil
+}
+
+// check checks the flags by themselves.
+func (f *exportFlags) check() error {
+	if f.options.Merge && f.options.WithBase {
+		return exit.Input(errors.New("--merge and --with-base: choose one; merged weights need no base model"))
+	}
+	if !slices.Contains([]string{"", "float32", "float16", "bfloat16"}, f.options.DType) {
+		return exit.Input(fmt.Errorf("--dtype %s: want one of float32, float16, bfloat16", f.options.DType))
+	}
+	return nil
+}
+
+func (f *exportFlags) export(ctx context.Context, s *session.Session, server *session.Deployment, run, dir string) error {
+	model, source, err := findModel(ctx, s, server, run)
+	if err != nil {
+		return err
+	}
+	progress := s.Console.Stages()
+	o := f.options
+	o.OnStage, o.OnBytes = progress.Next, progress.Add
+	result, err := modelexport.Write(ctx, source, model, dir, o)
+	progress.Close()
+	if err != nil {
+		_, notEmpty := errors.AsType[*modelexport.NotEmptyError](err)
+		_, noBase := errors.AsType[*modelexport.NoBaseError](err)
+		if notEmpty || noBase {
+			err = exit.Input(err)
+		}
+		return err
+	}
+	for _, note := range result.Notes {
+		s.Console.Say("%s", note)
+	}
+	return s.Console.Print(view.Exported(result))
+}

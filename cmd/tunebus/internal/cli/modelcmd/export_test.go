@@ -1,0 +1,241 @@
+package modelcmd_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/clitest"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/modelexport"
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/llm"
+	"github.com/tunebus/tunebus/llm/token"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+)
+
+// adapterConfig is what the tests look at of an adapter's configuration.
+type adapterConfig struct {
+	Base     string  `json:"base_model_name_or_path"`
+	Revision *string `json:"revision"`
+	Rank     int     `json:"r"`
+}
+
+// TestExportNamesTheBase: the adapter names a base model that is found from
+// anywhere, and where it cannot, the command says what to do.
+func TestExportNamesTheBase(t *testing.T) {
+	t.Parallel()
+	f := folder(t,
+		tuned{id: "hub", base: "owner/name@v2"}, tuned{id: "here", base: quickBase(), upload: true},
+		tuned{id: "gone", base: "some/where/base-model", upload: true}, tuned{id: "full", base: "owner/name", full: true})
+	dir := t.TempDir()
+	export := func(args ...string) (int, string, string) {
+		return clitest.Run(t, append([]string{"export", "--data", f.Dir}, args...)...)
+	}
+	for run, want := range map[string]string{"hub": "owner/name", "here": quickBase()} {
+		to := filepath.Join(dir, run)
+		status, out, screen := export(run, to)
+		if status != 0 || !strings.Contains(out, to) || !strings.Contains(screen, "fetching the model (") {
+			t.Fatalf("%s: status %d\n%s%s", run, status, out, screen)
+		}
+		got := clitest.Object[adapterConfig](t, filepath.Join(to, "adapter_config.json"))
+		if got.Base != want || got.Rank != 4 || (run == "hub") != (got.Revision != nil && *got.Revision == "v2") {
+			t.Errorf("%s: %+v", run, got)
+		}
+		card := clitest.Text(t, filepath.Join(to, "README.md"))
+		for _, says := range []string{"library_name: peft", "# name-of-" + run, "`" + want, "- \"owner/rows\"", `from_pretrained(".")`, "vllm serve " + want, "was not scored"} {
+			if !strings.Contains(card, says) {
+				t.Errorf("%s: the card lacks %q\n%s", run, says, card)
+			}
+		}
+		if strings.Contains(card, "base_model: \"owner/name\"\nbase_model_relation: adapter") != (run == "hub") {
+			t.Errorf("%s: the card begins with\n%.200s", run, card)
+		}
+	}
+
+	status, _, screen := export("gone", filepath.Join(dir, "gone"))
+	if status != 2 || !strings.Contains(screen, "some/where/base-model") || !strings.Contains(screen, "--merge") || !strings.Contains(screen, "--with-base") {
+		t.Errorf("status %d\n%s", status, screen)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 2 {
+		t.Errorf("a refusal left %v, %v", left, err)
+	}
+
+	to := filepath.Join(dir, "with-base")
+	if status, _, screen := export("gone", to, "--with-base"); status != 0 {
+		t.Fatalf("status %d\n%s", status, screen)
+	}
+	if got := clitest.Object[adapterConfig](t, filepath.Join(to, "adapter_config.json")); got.Base != filepath.Join(to, "base") {
+		t.Errorf("%+v", got)
+	}
+	if _, err := llm.Open(filepath.Join(to, "base")); err != nil {
+		t.Error(err)
+	}
+
+	var full modelexport.Result
+	clitest.Result(t, &full, "export", "full", filepath.Join(dir, "full"), "--data", f.Dir, "--merge", "--dtype", "float16")
+	m, err := llm.Open(full.Folder)
+	if err != nil || full.Kind != "full" || len(full.Notes) != 1 || m.Config().TorchDType != "float16" || !slices.Contains(full.Files, "tokenizer.json") {
+		t.Errorf("%+v, %v", full, err)
+	}
+}
+
+// TestExportTarget: nothing that was there is lost without --force, and with it
+// nothing of an earlier export stays that would say another model.
+func TestExportTarget(t *testing.T) {
+	t.Parallel()
+	f := folder(t, tuned{id: "r", base: "owner/name", upload: true})
+	dir := t.TempDir()
+	to := filepath.Join(dir, "deep", "model")
+	export := func(args ...string) (int, string, string) {
+		return clitest.Run(t, append([]string{"export", "r", "--data", f.Dir}, args...)...)
+	}
+	if status, _, screen := export(to, "--merge"); status != 0 {
+		t.Fatalf("status %d\n%s", status, screen)
+	}
+	clitest.Write(t, to, "notes.txt", "mine")
+	if status, _, screen := export(to, "--with-base"); status != 2 || !strings.Contains(screen, "is not empty") {
+		t.Errorf("status %d\n%s", status, screen)
+	}
+	if status, _, screen := export(to, "--with-base", "--force"); status != 0 {
+		t.Fatalf("status %d\n%s", status, screen)
+	}
+	for name, want := range map[string]bool{
+		"notes.txt": true, "adapter_model.safetensors": true, "base/model.safetensors": true, "model.safetensors": false, "config.json": false,
+	} {
+		if _, err := os.Stat(filepath.Join(to, name)); (err == nil) != want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	file := filepath.Join(dir, "file")
+	clitest.Write(t, dir, "file", "text")
+	for says, args := range map[string][]string{
+		"is a file":    {file},
+		"choose one":   {filepath.Join(dir, "new"), "--merge", "--with-base"},
+		"--dtype int8": {filepath.Join(dir, "new"), "--dtype", "int8"},
+		"want RUN":     {},
+	} {
+		if status, out, screen := export(args...); status == 0 || out != "" || !strings.Contains(screen, says) {
+			t.Errorf("%v: status %d, want %q\n%s", args, status, says, screen)
+		}
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 2 {
+		t.Errorf("refusals left %v, %v", left, err)
+	}
+}
+
+// TestAdapterAsBase: a run that begins with an adapter reads the adapter's base
+// model wherever its configuration says it lies, and so does the export of what
+// it tuned.
+func TestAdapterAsBase(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	adapter := makeModel(t, false, "as/trained")
+	config := filepath.Join(adapter, "adapter_config.json")
+	body := strings.ReplaceAll(clitest.Text(t, config), "as/trained", quickBase())
+	clitest.Write(t, adapter, "adapter_config.json", body)
+	clitest.Write(t, dir, "rows.jsonl", `{"question":"Who?","answer":"Ada did it."}`)
+	args := append([]string{"run", "--run-id", "more", "--set", "fine_tuner.base_model_id=" + adapter, "--set", "fine_tuner.training_data_id=" + dir + "/rows.jsonl",
+		"--set", "fine_tuner.epochs=1", "--set", "inferencer.testing_data_id=" + dir + "/rows.jsonl", "--set", "inferencer.max_new_tokens=2",
+		"--set", "inferencer.baseline=true", "--set", "evaluator.metrics=[\"exact_match\"]"}, clitest.Folders(dir)...)
+	if status, out, screen := clitest.Run(t, args...); status != 0 {
+		t.Fatalf("status %d\n%s%s", status, out, screen)
+	}
+	to := filepath.Join(dir, "out")
+	if status, _, screen := clitest.Run(t, "export", "more", to, "--data", dir+"/data"); status != 0 {
+		t.Fatalf("status %d\n%s", status, screen)
+	}
+	if got := clitest.Object[adapterConfig](t, filepath.Join(to, "adapter_config.json")); got.Base != quickBase() || got.Rank != 4 {
+		t.Errorf("%+v", got)
+	}
+	clitest.Write(t, adapter, "adapter_config.json", strings.ReplaceAll(body, quickBase(), "no/such/place"))
+	if status, _, screen := clitest.Run(t, args...); status != 2 || !strings.Contains(screen, `"no/such/place" in base_model_name_or_path`) {
+		t.Errorf("status %d\n%s", status, screen)
+	}
+}
+
+// TestExportWithoutAModel: what has no tuned model says why.
+func TestExportWithoutAModel(t *testing.T) {
+	t.Parallel()
+	f := clitest.NewDataFolder(t)
+	f.WithServer(t, func(b *conn.Conn) {
+		clitest.Publish(t, b, clitest.EndedRun("untuned")...)
+		clitest.Publish(t, b, events.PipelineAccepted{
+			RunID: "early", RunName: "early", Plan: []events.Step{{Phase: events.Finetune, Queue: "builtin"}},
+			Specification: events.Specification{Pipeline: events.Pipeline{EnableFinetuning: true}},
+		})
+	})
+	for run, says := range map[string]string{
+		"untuned": "run untuned tuned no model: it had no fine-tuning",
+		"early":   "run early has no tuned model yet",
+		"nobody":  "run nobody is unknown",
+	} {
+		if status, out, screen := clitest.Run(t, "export", run, filepath.Join(t.TempDir(), "m"), "--data", f.Dir); status != 2 || out != "" || !strings.Contains(screen, says) {
+			t.Errorf("%s: status %d, want %q\n%s%s", run, status, says, out, screen)
+		}
+	}
+}
+
+// TestExportFromAServer: what a run on a server tuned answers as it did there,
+// as an adapter and merged; and the end of the run names the command.
+func TestExportFromAServer(t *testing.T) {
+	t.Parallel()
+	services := clitest.NewServices(t)
+	if status, _, screen := services.Submit(t, nil, "--run-id", "one", "--set", "fine_tuner.learning_rate=0.01"); status != 0 {
+		t.Fatalf("status %d\n%s", status, screen)
+	}
+	dir := t.TempDir()
+	var rows []struct{ Question, Answer string }
+	body := clitest.Text(t, filepath.Join(services.Dir, "data/artifacts/runs/one/inference/1/inferencer_output.jsonl"))
+	for line := range strings.Lines(body) {
+		var row struct{ Question, Answer string }
+		if err := json.Unmarshal([]byte(line), &row); err != nil {
+			t.Fatal(err)
+		}
+		rows = append(rows, row)
+	}
+	for kind, flag := range map[string]string{"adapter": "--with-base", "merged": "--merge"} {
+		var got modelexport.Result
+		clitest.Result(t, &got, "export", "one", filepath.Join(dir, kind), flag, "--server", services.URL, "--artifacts", services.Artifacts())
+		if string(got.Kind) != kind || got.RunID != "one" || got.Bytes == 0 {
+			t.Fatalf("%+v", got)
+		}
+		whole := got.Folder
+		if kind == "adapter" {
+			whole = filepath.Join(got.Folder, "base")
+		}
+		m, err := llm.Open(whole)
+		if err == nil && kind == "adapter" {
+			err = m.LoadAdapter(got.Folder)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		tok, err := token.Open(got.Folder)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var prompts [][]int32
+		for _, row := range rows {
+			text, err := tok.Render([]token.Message{{Role: "user", Content: row.Question}}, true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			prompts = append(prompts, tok.Encode(text))
+		}
+		err = m.Generate(t.Context(), prompts, llm.GenerateConfig{MaxNewTokens: 4, EOS: tok.EOS()}, func(i int, ids []int32) error {
+			if text := tok.Decode(ids, true); text != rows[i].Answer {
+				t.Errorf("%s: row %d: %q, the run answered %q", kind, i, text, rows[i].Answer)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, out, _ := clitest.Run(t, "show", "one", "--server", services.URL); !strings.Contains(out, "take the model out: tunebus export one my-model") {
+		t.Errorf("show:\n%s", out)
+	}
+}

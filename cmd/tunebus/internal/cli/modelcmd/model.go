@@ -1,0 +1,74 @@
+package modelcmd
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/tunedmodel"
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/artifact/transfer"
+	"github.com/tunebus/tunebus/pipeline/service"
+)
+
+// findModel finds the model of the run that a person means, and where models
+// are.
+func findModel(ctx context.Context, s *session.Session, server *session.Deployment, id string) (tunedmodel.Model, tunedmodel.Source, error) {
+	fail := func(err error) (tunedmodel.Model, tunedmodel.Source, error) {
+		return tunedmodel.Model{}, tunedmodel.Source{}, err
+	}
+	id, err := server.RunID(ctx, id)
+	if err != nil {
+		return fail(err)
+	}
+	run, err := server.FindRun(ctx, id)
+	if err != nil && run.Accepted == nil {
+		return fail(err)
+	}
+	if run.Accepted == nil {
+		return fail(server.UnknownRun(id))
+	}
+	m, err := tunedmodel.Of(run)
+	if err != nil {
+		return fail(exit.Input(err))
+	}
+	store, err := server.Store(ctx)
+	if err != nil {
+		return fail(err)
+	}
+	if m.Reference.Store != store.ID() {
+		return fail(exit.Input(fmt.Errorf("the model of run %s lies in the artifact store %s, and this is %s; --artifacts names the store that the services use",
+			id, m.Reference.Store, store.ID())))
+	}
+	sources, err := service.Sources(server.Settings, s.Logger())
+	if err != nil {
+		return fail(err)
+	}
+	return m, tunedmodel.Source{Files: transfer.New(store), Hub: sources.Hub}, nil
+}
+
+// systemPrompt is the system prompt that every row of a run had; empty if rows
+// had their own, or none.
+func systemPrompt(run events.Run) string {
+	s := run.Accepted.Specification
+	if text := s.Inferencer.SystemPromptOverrideText; text != "" {
+		return text
+	}
+	return s.FineTuner.SystemPromptOverrideText
+}
+
+// withScratch calls do with a folder that is removed afterwards.
+func withScratch(parent string, do func(dir string) error) error {
+	if parent != "" {
+		if err := os.MkdirAll(parent, 0o750); err != nil {
+			return err
+		}
+	}
+	dir, err := os.MkdirTemp(parent, "chat-*")
+	if err != nil {
+		return err
+	}
+	return exit.Join(do(dir), os.RemoveAll(dir))
+}

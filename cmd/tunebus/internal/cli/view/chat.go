@@ -1,0 +1,84 @@
+package view
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/term"
+)
+
+// Chat shows a conversation with one or several models.
+type Chat struct {
+	console *Console
+	// typed is set if a person types the messages into a terminal.
+	typed bool
+	// named has each answer begin with the name of its model.
+	named bool
+}
+
+// Chat shows a conversation whose messages come from in. named has each answer
+// begin with the name of its model.
+func (c *Console) Chat(in io.Reader, named bool) *Chat {
+	f, ok := in.(*os.File)
+	return &Chat{console: c, typed: ok && term.IsTerminal(int(f.Fd())), named: named}
+}
+
+// Prompt asks a person who types for the next message.
+func (c *Chat) Prompt() {
+	if c.typed {
+		_, _ = io.WriteString(c.console.screen, "> ") // to a person's screen
+	}
+}
+
+// Hint says something to a person who types.
+func (c *Chat) Hint(text string) {
+	if c.typed {
+		c.console.Say("%s", text)
+	}
+}
+
+// Begin begins an answer.
+func (c *Chat) Begin(model string) error {
+	if c.console.JSON || !c.named {
+		return nil
+	}
+	_, err := fmt.Fprintf(c.console.out, "%s: ", model)
+	return err
+}
+
+// Piece writes the next piece of an answer as soon as it is known.
+func (c *Chat) Piece(text string) error {
+	if c.console.JSON {
+		return nil
+	}
+	_, err := io.WriteString(c.console.out, printable(text))
+	return err
+}
+
+// End ends an answer.
+func (c *Chat) End() error {
+	if c.console.JSON {
+		return nil
+	}
+	_, err := io.WriteString(c.console.out, "\n")
+	return err
+}
+
+// Exchange is a message and its answers, for scripts.
+type Exchange struct {
+	Message string `json:"message"`
+	Answer  string `json:"answer"`
+	// BaseAnswer is that of the base model, if it was asked.
+	BaseAnswer *string `json:"base_answer,omitempty"`
+	Tokens     int     `json:"tokens"`
+}
+
+// Exchanged writes a message and its answers as a line of JSON. For people they
+// are on the screen already.
+func (c *Chat) Exchanged(e Exchange) error {
+	if !c.console.JSON {
+		return nil
+	}
+	return c.console.PrintRow(Row{value: e})
+}

@@ -1,0 +1,150 @@
+// Package conversation talks with models of folders of this machine, on the
+// built-in engine.
+//
+//	p, err := conversation.Open("tuned", conversation.Folders{Base: base, Tuned: tuned}, options)
+//	…
+//	answer, err := p.Ask(ctx, "Who are you?", func(piece string) error { … })
+package conversation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/tunebus/tunebus/llm"
+	"github.com/tunebus/tunebus/llm/token"
+)
+
+// Folders are where a model lies.
+type Folders struct {
+	// Base is the folder of the base model; it may be empty where Tuned holds a
+	// whole model.
+	Base string
+	// Tuned is the folder of an adapter or a whole model; empty: the base model
+	// answers.
+	Tuned string
+}
+
+// Options say how a model answers.
+type Options struct {
+	// System is the system prompt; empty: none.
+	System string
+	// MaxPrompt is the most tokens of a conversation that the model sees; 0:
+	// all.
+	MaxPrompt int
+	Generate  llm.GenerateConfig
+}
+
+// Partner is a model that answers, with the conversation so far.
+type Partner struct {
+	// Name is how people know it.
+	Name string
+
+	model   *llm.Model
+	tok     *token.Tokenizer
+	options Options
+	turns   []token.Message // of the user and the model in turn
+}
+
+// Open reads a model and its tokenizer.
+func Open(name string, f Folders, o Options) (*Partner, error) {
+	dir := f.Base
+	adapter := f.Tuned != "" && llm.IsAdapter(f.Tuned)
+	if f.Tuned != "" && !adapter {
+		dir = f.Tuned
+	}
+	model, err := llm.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	if adapter {
+		if err := model.LoadAdapter(f.Tuned); err != nil {
+			return nil, err
+		}
+	}
+	tok, err := token.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	o.Generate.EOS, o.Generate.BatchSize = tok.EOS(), 1
+	return &Partner{Name: name, model: model, tok: tok, options: o}, nil
+}
+
+// Reset forgets the conversation.
+func (p *Partner) Reset() { p.turns = nil }
+
+// Answer is what a model said.
+type Answer struct {
+	Text string
+	// Tokens is how many tokens it has.
+	Tokens int
+	// Forgotten is how many turns at the beginning of the conversation the model
+	// did not see, because all of them are longer than its prompt may be.
+	Forgotten int
+	// Cut is set if the answer was ended from outside, by the context or by the
+	// largest number of tokens.
+	Cut bool
+}
+
+// Ask adds a turn to the conversation and has the model answer it. on gets the
+// text as it comes. If the context ends, the answer is what was said so far.
+func (p *Partner) Ask(ctx context.Context, text string, on func(piece string) error) (Answer, error) {
+	p.turns = append(p.turns, token.Message{Role: "user", Content: text})
+	ids, forgotten, err := p.prompt()
+	if err != nil {
+		p.turns = p.turns[:len(p.turns)-1]
+		return Answer{}, err
+	}
+	out := Answer{Forgotten: forgotten}
+	var said []int32
+	cfg := p.options.Generate
+	cfg.OnToken = func(_ int, id int32) error {
+		said = append(said, id)
+		whole := p.tok.Decode(said, true)
+		// A character may be made of several tokens.
+		end := strings.TrimRight(whole, string(utf8.RuneError))
+		if len(end) <= len(out.Text) {
+			return nil
+		}
+		piece := end[len(out.Text):]
+		out.Text = end
+		return on(piece)
+	}
+	err = p.model.Generate(ctx, [][]int32{ids}, cfg, func(int, []int32) error { return nil })
+	out.Tokens = len(said)
+	out.Cut = ctx.Err() != nil || len(said) >= cfg.MaxNewTokens
+	if ctx.Err() != nil {
+		err = nil
+	}
+	if whole := p.tok.Decode(said, true); err == nil && len(whole) > len(out.Text) {
+		err = on(whole[len(out.Text):])
+		out.Text = whole
+	}
+	p.turns = append(p.turns, token.Message{Role: "assistant", Content: out.Text})
+	return out, err
+}
+
+// ErrTooLong says that a single turn does not fit.
+var ErrTooLong = errors.New("the message is longer than the model's prompt may be")
+
+// prompt renders the conversation. The oldest turns are left out until the rest
+// fits.
+func (p *Partner) prompt() (ids []int32, forgotten int, err error) {
+	for ; forgotten < len(p.turns); forgotten += 2 {
+		var all []token.Message
+		if p.options.System != "" {
+			all = append(all, token.Message{Role: "system", Content: p.options.System})
+		}
+		text, err := p.tok.Render(append(all, p.turns[forgotten:]...), true)
+		if err != nil {
+			return nil, 0, err
+		}
+		ids = p.tok.Encode(text)
+		if p.options.MaxPrompt <= 0 || len(ids) <= p.options.MaxPrompt {
+			return ids, forgotten, nil
+		}
+	}
+	return nil, 0, fmt.Errorf("%w: %d tokens, and inferencer.max_sequence_length is %d", ErrTooLong, len(ids), p.options.MaxPrompt)
+}

@@ -1,0 +1,91 @@
+package conversation
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/tunebus/tunebus/llm"
+)
+
+// partner is the quickstart's base model.
+func partner(t *testing.T, o Options) *Partner {
+	t.Helper()
+	_, file, _, _ := runtime.Caller(0)
+	o.Generate = llm.GenerateConfig{MaxNewTokens: 8}
+	p, err := Open("base", Folders{Base: filepath.Join(filepath.Dir(file), "..", "..", "..", "..", "configs", "quickstart", "base-model")}, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// TestConversation: the pieces are the answer, each turn belongs to what the
+// model sees of the next one, and Reset forgets all.
+func TestConversation(t *testing.T) {
+	t.Parallel()
+	p := partner(t, Options{System: "Be brief."})
+	pieces := ""
+	on := func(piece string) error { pieces += piece; return nil }
+	first, err := p.Ask(t.Context(), "Who are you?", on)
+	if err != nil || first.Text == "" || pieces != first.Text || first.Tokens == 0 || first.Cut {
+		t.Fatalf("%+v, %v, pieces %q", first, err, pieces)
+	}
+	if _, err := p.Ask(t.Context(), "And where?", on); err != nil {
+		t.Fatal(err)
+	}
+	text, err := p.tok.Render(append(p.turns[:0:0], p.turns...), true)
+	if err != nil || len(p.turns) != 4 || !strings.Contains(text, first.Text) || !strings.Contains(text, "Who are you?") {
+		t.Errorf("%+v, %v", p.turns, err)
+	}
+	ids, _, err := p.prompt()
+	if all := p.tok.Decode(ids, false); err != nil || !strings.Contains(all, "Be brief.") || !strings.Contains(all, "And where?") {
+		t.Errorf("the model sees %q, %v", all, err)
+	}
+	p.Reset()
+	if again, err := p.Ask(t.Context(), "Who are you?", on); err != nil || again.Text != first.Text {
+		t.Errorf("after the reset: %+v, %v", again, err)
+	}
+}
+
+// TestInterrupted: the end of the context is the end of the answer, and no
+// error.
+func TestInterrupted(t *testing.T) {
+	t.Parallel()
+	p := partner(t, Options{})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	got, err := p.Ask(ctx, "Who are you?", func(string) error { cancel(); return nil })
+	if err != nil || !got.Cut || got.Text == "" || got.Tokens != 1 || len(p.turns) != 2 {
+		t.Errorf("%+v, %v", got, err)
+	}
+	broken := errors.New("the pipe is closed")
+	if _, err := p.Ask(t.Context(), "Who are you?", func(string) error { return broken }); !errors.Is(err, broken) {
+		t.Errorf("a writer that fails: %v", err)
+	}
+}
+
+// TestLongConversation: the oldest turns are left out, and counted; a message
+// that cannot fit is an error, and the conversation stays as it was.
+func TestLongConversation(t *testing.T) {
+	t.Parallel()
+	p := partner(t, Options{MaxPrompt: 40})
+	on := func(string) error { return nil }
+	forgotten := 0
+	for range 6 {
+		got, err := p.Ask(t.Context(), "Which boat lies at the pier?", on)
+		if err != nil {
+			t.Fatal(err)
+		}
+		forgotten = got.Forgotten
+	}
+	if forgotten == 0 || forgotten%2 != 0 {
+		t.Errorf("%d turns were left out", forgotten)
+	}
+	if _, err := p.Ask(t.Context(), strings.Repeat("pier ", 100), on); !errors.Is(err, ErrTooLong) || len(p.turns) != 12 {
+		t.Errorf("%v, %d turns", err, len(p.turns))
+	}
+}

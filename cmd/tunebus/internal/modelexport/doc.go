@@ -1,0 +1,17 @@
+// Package modelexport writes the model of a run as a folder that transformers,
+// PEFT and vLLM load.
+//
+// # What is in the folder
+//
+// The whole model where all weights were trained. Else the adapter, whose
+// adapter_config.json names a base model that can be found from any working
+// folder: its id of the Hub, its absolute path, or the folder "base" beside it.
+// With Merge, the base model with the adapter merged into its weights. And in
+// any case the tokenizer with its chat template, and a model card.
+//
+// # Promises
+//
+// The folder appears whole or not at all: it is written under another name
+// beside its place and renamed. Into a folder that is not empty it is written
+// only with Force, file by file.
+package modelexport

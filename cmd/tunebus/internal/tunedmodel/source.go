@@ -1,0 +1,68 @@
+package tunedmodel
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/artifact/transfer"
+	"github.com/tunebus/tunebus/pipeline/engine"
+)
+
+// Source is where models are found.
+type Source struct {
+	// Files are those of the artifact store.
+	Files *transfer.Files
+	// Hub is asked for base models that came from there.
+	Hub engine.Hub
+}
+
+// Fetch brings a folder of the store to dir, which must not exist or be empty.
+func (s Source) Fetch(ctx context.Context, ref events.Reference, dir string) error {
+	return s.Files.FetchDir(ctx, ref, dir)
+}
+
+// BaseFolder returns a folder of this machine that holds the base model: where
+// it lies, or else dir, to which it is brought.
+func (s Source) BaseFolder(ctx context.Context, m Model, dir string) (string, error) {
+	if folder, err := s.LocalBase(ctx, m); folder != "" || err != nil {
+		return folder, err
+	}
+	if id := m.Base.HubID(); id != "" {
+		folder, err := s.Hub.Model(ctx, id, "")
+		if err != nil {
+			return "", fmt.Errorf("base model %s: %w", id, err)
+		}
+		return folder, nil
+	}
+	if m.Base.Upload.IsZero() {
+		return "", fmt.Errorf("the base model %s is neither on this machine nor in the artifact store", m.Base.ID)
+	}
+	return dir, s.Fetch(ctx, m.Base.Upload, dir)
+}
+
+// LocalBase is the absolute path of the folder of this machine in which the
+// base model lies for good; empty if there is none. A folder counts only if its
+// content is what the run used.
+func (s Source) LocalBase(ctx context.Context, m Model) (string, error) {
+	if m.Base.HubID() != "" || m.Base.ID == "" {
+		return "", nil
+	}
+	folder, err := filepath.Abs(m.Base.ID)
+	if err != nil {
+		return "", err
+	}
+	if info, err := os.Stat(folder); err != nil || !info.IsDir() {
+		return "", nil
+	}
+	if m.Base.Upload.IsZero() {
+		return folder, nil // the worker read it at this path
+	}
+	same, err := s.Files.Holds(ctx, m.Base.Upload, folder)
+	if err != nil || !same {
+		return "", err
+	}
+	return folder, nil
+}

@@ -1,0 +1,73 @@
+// Package checkpoint checks a folder with a model before it is used: its
+// configuration, the way in which its weights are stored, the tokenizer and the
+// chat template against each other. It reads no weights, so that it takes
+// milliseconds.
+//
+//	report, err := checkpoint.Check("models/base", "models/base")
+//	for _, note := range report.Notes { … }
+package checkpoint
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tunebus/tunebus/llm"
+	"github.com/tunebus/tunebus/llm/token"
+)
+
+// Report is what was found in a checkpoint that can be used.
+type Report struct {
+	llm.Inspection
+	// Notes say what is unusual, and what is done about it.
+	Notes []string
+}
+
+// VocabularyError says that the tokenizer has tokens for which the model has no
+// embedding.
+type VocabularyError struct {
+	Dir string
+	// Tokens is one more than the highest id of the tokenizer, Rows how many
+	// rows the embedding has.
+	Tokens, Rows int
+	// Example is a token without a row.
+	Example string
+}
+
+func (e *VocabularyError) Error() string {
+	return fmt.Sprintf("checkpoint %s: the tokenizer has %d tokens and the embedding %d rows, so that %q (%d) has none; "+
+		"take the tokenizer that belongs to the model, or enlarge the embedding (resize_token_embeddings of transformers)", e.Dir, e.Tokens, e.Rows, e.Example, e.Tokens-1)
+}
+
+// Check checks the weights in dir and the tokenizer in the folder tokens, which is
+// the same one unless an adapter brings its own. All faults come at once. Errors
+// are [*VocabularyError] and those of [llm.Open] and [token.Open].
+func Check(dir, tokens string) (Report, error) {
+	seen, err := llm.Inspect(dir)
+	out := Report{Inspection: seen}
+	tok, tokErr := token.Open(tokens)
+	if err = errors.Join(err, tokErr); err != nil {
+		return out, err
+	}
+	if n, rows := tok.VocabSize(), seen.Config.VocabSize; n > rows {
+		return out, &VocabularyError{Dir: dir, Tokens: n, Rows: rows, Example: tok.Decode([]int32{int32(n - 1)}, false)}
+	}
+	for _, id := range tok.EOS() {
+		if int(id) >= seen.Config.VocabSize {
+			return out, fmt.Errorf("checkpoint %s: eos_token_id is %d, and the embedding has %d rows", dir, id, seen.Config.VocabSize)
+		}
+	}
+	if len(tok.EOS()) == 0 {
+		out.Notes = append(out.Notes, "the model has no token that ends an answer: neither its files nor its chat template name one, so each answer has max_new_tokens tokens")
+	}
+	if seen.Untied {
+		out.Notes = append(out.Notes, "config.json says tie_word_embeddings, and lm_head.weight differs from the embedding: the head of the file is used, as transformers 5 does")
+	}
+	if len(seen.Ignored) > 0 {
+		slices.Sort(seen.Ignored)
+		out.Notes = append(out.Notes, "tensors that follow from config.json are left out: "+strings.Join(seen.Ignored, ", "))
+	}
+	out.Notes = append(out.Notes, unknownMarkers(tok)...)
+	return out, nil
+}

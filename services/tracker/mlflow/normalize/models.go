@@ -1,0 +1,15 @@
+package normalize
+
+import (
+	"fmt"
+	"strings"
+)
+
+// CheckModelName returns an error for a name that MLflow takes for no registered
+// model.
+func CheckModelName(name string) error {
+	if name == "" || len(name) > 250 || name == "." || name == ".." || strings.ContainsAny(name, "/:\x00\n\\") {
+		return fmt.Errorf("%q is no name of a registered model: want 1 to 250 characters without / and :", name)
+	}
+	return nil
+}

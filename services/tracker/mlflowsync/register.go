@@ -1,0 +1,69 @@
+package mlflowsync
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/runsummary"
+	"github.com/tunebus/tunebus/services/tracker/mlflow"
+	"github.com/tunebus/tunebus/services/tracker/mlflow/normalize"
+)
+
+// loggedModel is the logged model of the run that is written, and the MLflow run
+// that made it. It is empty if there is none.
+type loggedModel struct{ id, run string }
+
+// Alias is the alias of the newest version of a registered model that a run
+// with all gates met has made.
+const Alias = "gates-met"
+
+// linkRegistered is the link to the version in the registry.
+const linkRegistered = "mlflow_registered_model"
+
+// register registers the model of a run that asks for it and whose gates are
+// met. Where they are not, a tag of the parent says why.
+func (w *mlflowWriter) register(ctx context.Context, parentID string, run events.Run) error {
+	name := run.Accepted.Specification.MLflow.RegisterAs
+	if name == "" || run.Completed == nil {
+		return nil
+	}
+	why := w.notRegistered(run, name)
+	if why != "" {
+		return w.target.SetTags(ctx, parentID, []mlflow.Tag{{Key: "tunebus.not_registered", Value: why}})
+	}
+	version, err := w.target.Register(ctx, mlflow.Registration{
+		Name: name, ModelID: w.model.id, RunID: w.model.run, Alias: Alias, At: run.Completed.EndedAt,
+		Tags: []mlflow.Tag{{Key: mlflow.TagRunID, Value: run.ID}},
+	})
+	if err != nil {
+		return err
+	}
+	w.result.Links[linkRegistered] = fmt.Sprintf("models:/%s/%s", name, version)
+	return w.target.SetTags(ctx, parentID, []mlflow.Tag{{Key: "tunebus.registered", Value: w.result.Links[linkRegistered]}})
+}
+
+// notRegistered says why the model of a run is not registered; empty if it is to
+// be.
+func (w *mlflowWriter) notRegistered(run events.Run, name string) string {
+	var missed []string
+	for _, g := range run.Completed.Gates {
+		if !g.Met {
+			missed = append(missed, g.Metric)
+		}
+	}
+	switch {
+	case len(missed) > 0:
+		return "gates are missed: " + strings.Join(missed, ", ")
+	case runsummary.OutcomeOf(run) != runsummary.Succeeded:
+		return "the run did not succeed"
+	case normalize.CheckModelName(name) != nil:
+		why := fmt.Sprintf("mlflow.register_as: %v", normalize.CheckModelName(name))
+		w.result.Gaps = append(w.result.Gaps, why)
+		return why
+	case w.model.id == "":
+		return "mlflow.register_as: this run has no logged model: it tuned none, or the server is older than MLflow 3"
+	}
+	return ""
+}
