@@ -10,7 +10,7 @@ import (
 
 // TestMemory holds that a file is not in memory while its records are read.
 func TestMemory(t *testing.T) {
-	for _, name := range []string{"a.jsonl", "a.jsonl.gz", "a.jsonl.zst", "a.json", "a.csv", "a.parquet", "a.arrow"} {
+	for _, name := range []string{"a.jsonl", "a.jsonl.gz", "a.jsonl.zst", "a.json", "a.csv", "a.parquet", "a.arrow", "a.xlsx"} {
 		t.Run(name, func(t *testing.T) {
 			const rows = 30_000 // 30 MB
 			path := filepath.Join(t.TempDir(), name)
