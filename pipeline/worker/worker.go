@@ -27,7 +27,6 @@ type Worker struct {
 	cfg         Config
 	budget      shutdownBudget
 	storeID     string
-	localID     string // of the data folder; empty without one
 	history     runReader
 	subscribe   func(run string) subscription
 	checkpoints checkpointing.SaverConfig
@@ -52,13 +51,8 @@ func New(c *conn.Conn, store *artifact.Store, e engine.Engine, cfg Config) *Work
 		history: runs,
 		cleaner: &cleaner{registry: registry, store: store, patience: checkpointing.ElectionTime, log: cfg.Logger},
 	}
-	localID := ""
-	if local := cfg.Sources.Local; local != nil {
-		localID = local.StoreID()
-	}
 	return &Worker{
 		cfg:         cfg,
-		localID:     localID,
 		budget:      budget,
 		storeID:     store.ID(),
 		history:     runs,
@@ -129,7 +123,7 @@ func (w *Worker) handle(ctx, graceCtx, jobCtx context.Context, d delivery.Delive
 	if state := run.Phases[req.Phase]; state != nil && state.Completed != nil {
 		return w.finisher.finishCompleted(graceCtx, *state.Completed, run)
 	}
-	if err := checkStore(req.Inputs, w.storeID, w.localID); err != nil {
+	if err := checkStore(req.Inputs, w.storeID, w.cfg.Sources.Local); err != nil {
 		w.cfg.Logger.Error("job given back", "run", req.RunID, "phase", req.Phase, "error", err)
 		return &delivery.RetryAfter{Delay: delivery.RedeliveryDelay(d.Delivered, w.cfg.Timing.WrongWorkerDelay), Err: err}
 	}
