@@ -57,7 +57,7 @@ func (f *fixture) contents(t *testing.T) string {
 }
 
 // TestContentOfRuns: content stays as long as a run, an archive, an open request
-// or a hold refers to it, itself or by the manifest of a folder, and for an hour.
+// or a reservation refers to it, itself or by the manifest of a folder, and for an hour.
 func TestContentOfRuns(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -82,15 +82,15 @@ func TestContentOfRuns(t *testing.T) {
 	}
 	age()
 	if f.collect(t, gc.Options{}); f.contents(t) != all {
-		t.Errorf("held content: left %s", f.contents(t))
+		t.Errorf("reserved content: left %s", f.contents(t))
 	}
-	f.age(t, slices.Collect(maps.Keys(f.keys(t, "holds/")))...)
+	f.age(t, slices.Collect(maps.Keys(f.keys(t, "reservations/")))...)
 	if dry := f.collect(t, gc.Options{DryRun: true}); f.contents(t) != all || dry.Removed.Count != 2 {
 		t.Errorf("a dry run: left %s, and would remove %d", f.contents(t), dry.Removed.Count)
 	}
 	report := f.collect(t, gc.Options{})
-	if f.contents(t) != "archived requested run shared" || report.Removed.Count != 2 || len(f.keys(t, "holds/")) != 0 {
-		t.Errorf("left %s, removed %d, and %d holds", f.contents(t), report.Removed.Count, len(f.keys(t, "holds/")))
+	if f.contents(t) != "archived requested run shared" || report.Removed.Count != 2 || len(f.keys(t, "reservations/")) != 0 {
+		t.Errorf("left %s, removed %d, and %d reservations", f.contents(t), report.Removed.Count, len(f.keys(t, "reservations/")))
 	}
 	if again := f.upload(t, "unused", "shared"); again.SHA256 == "" || f.contents(t) != all {
 		t.Errorf("uploaded again: %s", f.contents(t))

@@ -20,7 +20,7 @@
 //   - Every object that a pending request or a dead letter refers to.
 //   - Every object that is younger than the grace period: files are uploaded
 //     before their run is accepted.
-//   - Content (content/<SHA-256>) that was written or held within the last
+//   - Content (content/<SHA-256>) that was written or reserved within the last
 //     hour, whatever the grace period: see package content.
 //   - Archives, and all other objects whose key does not begin with runs/,
 //     uploads/ or content/, because tunebus did not create them.

@@ -18,7 +18,7 @@
 //
 // A reference comes out of an event, so everybody may have written it. A path is
 // opened only if it lies below the data roots, as the path of a specification
-// ([allowedpath]), or if the person who owns the data folder accepted it for a
+// (package allowedpath), or if the person who owns the data folder accepted it for a
 // run, with this digest ([Folder.Accept]).
 //
 // # What is remembered

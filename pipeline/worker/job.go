@@ -6,6 +6,7 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/localinput"
 )
 
@@ -20,11 +21,11 @@ func parseJob(d delivery.Delivery, phase events.Phase) (events.PhaseRequested, e
 }
 
 // checkStore checks that every input lies in the worker's store, or is a local
-// input of its data folder; local is empty if it has none. The job is not
+// input of its data folder. The job is not
 // claimed at that time, so it can wait for a worker with the right store.
-func checkStore(in events.Inputs, store, local string) error {
+func checkStore(in events.Inputs, store string, local engine.Local) error {
 	for _, r := range in.References() {
-		if localinput.Is(r) && r.Store != local {
+		if localinput.Is(r) && (local == nil || r.Store != local.StoreID()) {
 			return fmt.Errorf("the input %s stays on the machine with data folder %s, which this worker does not work on", r.Key, r.Store)
 		}
 		if !localinput.Is(r) && r.Store != store {

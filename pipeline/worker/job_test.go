@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -29,6 +30,13 @@ func TestParseJob(t *testing.T) {
 	}
 }
 
+// localStore is the store of the worker's local inputs.
+type localStore string
+
+func (s localStore) StoreID() string { return string(s) }
+
+func (localStore) Find(context.Context, events.Reference, []string) (string, error) { return "", nil }
+
 // TestCheckStore: every input has to lie in the worker's store, or on the machine
 // of its data folder.
 func TestCheckStore(t *testing.T) {
@@ -48,7 +56,7 @@ func TestCheckStore(t *testing.T) {
 		"elsewhere":      {events.Inputs{Files: map[string]events.Reference{"x": another}}, false},
 		"uploaded files": {events.Inputs{Model: &here, Files: map[string]events.Reference{"x": there}}, false},
 	} {
-		err := checkStore(c.in, "a", "local:m")
+		err := checkStore(c.in, "a", localStore("local:m"))
 		if (err == nil) != c.ok || err != nil && !strings.Contains(err.Error(), "store b") {
 			t.Errorf("%s: %v", name, err)
 		}

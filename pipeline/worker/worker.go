@@ -28,7 +28,6 @@ type Worker struct {
 	cfg         Config
 	budget      shutdownBudget
 	storeID     string
-	localID     string // of the data folder; empty without one
 	history     runReader
 	subscribe   func(run string) subscription
 	checkpoints checkpointing.SaverConfig
@@ -53,13 +52,8 @@ func New(c *conn.Conn, store *artifact.Store, e engine.Engine, cfg Config) *Work
 		history: runs,
 		cleaner: &cleaner{registry: registry, store: store, patience: checkpointing.ElectionTime, log: cfg.Logger},
 	}
-	localID := ""
-	if local := cfg.Sources.Local; local != nil {
-		localID = local.StoreID()
-	}
 	return &Worker{
 		cfg:         cfg,
-		localID:     localID,
 		budget:      budget,
 		storeID:     store.ID(),
 		history:     runs,
@@ -135,7 +129,7 @@ func (w *Worker) handle(
 	if state := run.Phases[req.Phase]; state != nil && state.Completed != nil {
 		return w.finisher.finishCompleted(graceCtx, *state.Completed, run)
 	}
-	if err := checkStore(req.Inputs, w.storeID, w.localID); err != nil {
+	if err := checkStore(req.Inputs, w.storeID, w.cfg.Sources.Local); err != nil {
 		w.cfg.Logger.Error("job given back", "run", req.RunID, "phase", req.Phase, "error", err)
 		return &delivery.RetryAfter{Delay: delivery.RedeliveryDelay(d.Delivered, w.cfg.Timing.WrongWorkerDelay), Err: err}
 	}

@@ -30,7 +30,7 @@ type admission struct {
 	runs       Runs // of the stream and the archive
 	streamRuns Runs // only of the stream
 	queues     queueIndex
-	inputs     InputHolder
+	inputs     InputReserver
 	capacity   *capacityGate
 	publisher  publisher
 	log        *slog.Logger
@@ -60,7 +60,7 @@ func (a *admission) handle(ctx context.Context, d delivery.Delivery) error {
 		faults = append(faults, runIDTaken(id))
 	}
 	if len(faults) == 0 {
-		if faults, err = a.holdInputs(ctx, accepted.Inputs); err != nil {
+		if faults, err = a.reserveInputs(ctx, accepted.Inputs); err != nil {
 			return err
 		}
 	}

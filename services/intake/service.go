@@ -43,7 +43,7 @@ type Config struct {
 	Runs Runs
 	// Inputs keeps the inputs of a run that is going to be accepted. Default:
 	// nothing is kept, nor looked for.
-	Inputs InputHolder
+	Inputs InputReserver
 	Logger *slog.Logger
 }
 
@@ -83,7 +83,7 @@ func New(c *conn.Conn, cfg Config) *Service {
 		cfg.Runs = stream
 	}
 	if cfg.Inputs == nil {
-		cfg.Inputs = noHolder{}
+		cfg.Inputs = noReserver{}
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)

@@ -21,7 +21,7 @@ func Wire(s *service.Service) error {
 		FullAt:      s.Settings.Intake.FullAt,
 		CancelGrace: s.Settings.Intake.Patience,
 		Runs:        archive.NewReader(s.Bus, s.Store),
-		Inputs:      content.Holder{Store: s.Store},
+		Inputs:      content.Reserver{Store: s.Store},
 		Logger:      s.Log,
 	}).Routes()...)
 	return nil

@@ -13,7 +13,7 @@ import (
 const batch = 50
 
 // Remove removes the content with these digests, for garbage collection: what
-// nobody refers to. It leaves what was written, or held, at cutoff or later.
+// nobody refers to. It leaves what was written, or reserved, at cutoff or later.
 // Each removed object is given to removed.
 func Remove(ctx context.Context, s Store, digests []string, cutoff time.Time, removed func(artifact.Object)) error {
 	for len(digests) > 0 {
@@ -42,12 +42,12 @@ func removeBatch(ctx context.Context, s Store, digests []string, cutoff time.Tim
 	}
 	// Also after an error: who uploads waits for it.
 	defer func() { err = errors.Join(err, ignoreMissing(s.Delete(context.WithoutCancel(ctx), key))) }()
-	held, err := noticed(ctx, s, holds, cutoff)
+	reserved, err := noticed(ctx, s, reservations, cutoff)
 	if err != nil {
 		return nil, err
 	}
 	for i, sum := range digests {
-		if _, ok := held[sum]; ok {
+		if _, ok := reserved[sum]; ok {
 			continue
 		}
 		if time.Since(began) > condemnation/2 {
@@ -70,10 +70,10 @@ func removeBatch(ctx context.Context, s Store, digests []string, cutoff time.Tim
 	return nil, nil
 }
 
-// RemoveNotices removes holds and condemnations that are older than cutoff: of
+// RemoveNotices removes reservations and condemnations that are older than cutoff: of
 // uploads that are over, and of collectors that were killed.
 func RemoveNotices(ctx context.Context, s Store, cutoff time.Time) error {
-	for _, prefix := range []string{holds, condemned} {
+	for _, prefix := range []string{reservations, condemned} {
 		for o, err := range s.List(ctx, prefix) {
 			if err == nil && o.ModTime.Before(cutoff) {
 				err = ignoreMissing(s.Delete(ctx, o.Key))

@@ -177,7 +177,7 @@ func TestUploadOfChangingFile(t *testing.T) {
 	}
 }
 
-// TestRemove: content goes unless it is held or new; notices go when they are
+// TestRemove: content goes unless it is reserved or new; notices go when they are
 // old.
 func TestRemove(t *testing.T) {
 	t.Parallel()
@@ -195,21 +195,21 @@ func TestRemove(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	old, held, lapsed, young := put("old"), put("held"), put("lapsed"), put("young")
-	for _, sum := range []string{old, held, lapsed} {
+	old, reserved, lapsed, young := put("old"), put("reserved"), put("lapsed"), put("young")
+	for _, sum := range []string{old, reserved, lapsed} {
 		age(Prefix + sum)
 	}
-	key, err := post(t.Context(), s, holds, map[string]bool{lapsed: true})
+	key, err := post(t.Context(), s, reservations, map[string]bool{lapsed: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	age(key)
-	if err := hold(t.Context(), s, map[string]bool{held: true}); err != nil {
+	if err := reserve(t.Context(), s, map[string]bool{reserved: true}); err != nil {
 		t.Fatal(err)
 	}
 	cutoff := time.Now().Add(-Lifetime)
 	var removed []string
-	err = Remove(t.Context(), s, []string{old, held, lapsed, young, sum("never stored")}, cutoff, func(o artifact.Object) { removed = append(removed, o.Key) })
+	err = Remove(t.Context(), s, []string{old, reserved, lapsed, young, sum("never stored")}, cutoff, func(o artifact.Object) { removed = append(removed, o.Key) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -219,7 +219,7 @@ func TestRemove(t *testing.T) {
 	if err := RemoveNotices(t.Context(), s, cutoff); err != nil {
 		t.Fatal(err)
 	}
-	for prefix, want := range map[string]int{holds: 1, condemned: 0} {
+	for prefix, want := range map[string]int{reservations: 1, condemned: 0} {
 		n := 0
 		for range s.List(t.Context(), prefix) {
 			n++
@@ -230,17 +230,17 @@ func TestRemove(t *testing.T) {
 	}
 }
 
-// TestHold: what a request refers to has to be there, with all files of its
-// folders, and is held.
-func TestHold(t *testing.T) {
+// TestReserve: what a request refers to has to be there, with all files of its
+// folders, and is reserved.
+func TestReserve(t *testing.T) {
 	t.Parallel()
 	s := openStore(t, t.TempDir())
 	ref := upload(t, s, map[string]string{"a": folder(t, map[string]string{"x": "one", "y": "two"})})["a"]
 	if err := RemoveNotices(t.Context(), s, time.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
-	holder := Holder{Store: s}
-	if err := holder.Hold(t.Context(), ref); err != nil {
+	reserver := Reserver{Store: s}
+	if err := reserver.Reserve(t.Context(), ref); err != nil {
 		t.Fatal(err)
 	}
 	digests := []string{ref.SHA256, sum("one"), sum("two")}
@@ -250,8 +250,8 @@ func TestHold(t *testing.T) {
 	if err := s.Delete(t.Context(), Prefix+sum("two")); err != nil {
 		t.Fatal(err)
 	}
-	if err := holder.Hold(t.Context(), ref); !errors.Is(err, artifact.ErrNotFound) {
-		t.Errorf("hold of a folder without a file: %v", err)
+	if err := reserver.Reserve(t.Context(), ref); !errors.Is(err, artifact.ErrNotFound) {
+		t.Errorf("reserve a folder without a file: %v", err)
 	}
 }
 
@@ -270,7 +270,7 @@ func (s slowStore) Delete(ctx context.Context, key string) error {
 }
 
 // TestUploadsBesideCollectors: whatever a collector removes meanwhile, what an
-// upload returns is there for as long as a hold lasts.
+// upload returns is there for as long as a reservation lasts.
 func TestUploadsBesideCollectors(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -299,7 +299,7 @@ func TestUploadsBesideCollectors(t *testing.T) {
 					return
 				}
 				if time.Since(began) > lifetime/2 {
-					continue // a hold may have lapsed: the machine is too busy for such a short one
+					continue // a reservation may have lapsed: the machine is too busy for such a short one
 				}
 				uploads.Add(1)
 				for _, ref := range refs {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,17 +26,17 @@ type Uploader struct {
 	store  Store
 	digest manifest.Digester
 
-	mu      sync.Mutex
-	held map[string]bool
+	mu       sync.Mutex
+	reserved map[string]bool
 
-	stop context.CancelFunc // of the renewal; nil before the first hold
+	stop context.CancelFunc // of the renewal; nil before the first reservation
 	done chan struct{}
 }
 
 // NewUploader returns an uploader that learns digests from digest, such as
 // [manifest.Digest].
 func NewUploader(s Store, digest manifest.Digester) *Uploader {
-	return &Uploader{store: s, digest: digest, held: map[string]bool{}}
+	return &Uploader{store: s, digest: digest, reserved: map[string]bool{}}
 }
 
 // part is an object to upload.
@@ -66,7 +67,7 @@ func (u *Uploader) Upload(ctx context.Context, paths map[string]string) (map[str
 	for sum := range parts {
 		digests[sum] = true
 	}
-	if err := u.hold(ctx, digests); err != nil {
+	if err := u.reserve(ctx, digests); err != nil {
 		return nil, fmt.Errorf("upload: %w", err)
 	}
 	// A manifest goes last, so that a folder that can be found is complete.
@@ -123,29 +124,37 @@ func (u *Uploader) plan(ctx context.Context, path string, parts map[string]part)
 // more.
 const mediaFile = "application/octet-stream"
 
-// hold holds digests, and renews the holds until Close.
-func (u *Uploader) hold(ctx context.Context, digests map[string]bool) error {
-	if err := hold(ctx, u.store, digests); err != nil {
+// reserve reserves digests, and renews the reservations until Close.
+func (u *Uploader) reserve(ctx context.Context, digests map[string]bool) error {
+	if err := reserve(ctx, u.store, digests); err != nil {
 		return err
 	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	for sum := range digests {
-		u.held[sum] = true
-	}
-	if u.stop != nil {
+	renewing, stop := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	if !u.start(digests, stop, done) {
+		stop() // an earlier upload has started it
 		return nil
 	}
-	ctx, u.stop = context.WithCancel(context.WithoutCancel(ctx))
-	u.done = make(chan struct{})
-	go u.renew(ctx) // ends at Close, which waits for it
+	go u.renew(renewing, done) // ends at Close, which waits for it
 	return nil
 }
 
-// renew renews the holds. A renewal that fails is tried again long before the
-// hold ends.
-func (u *Uploader) renew(ctx context.Context) {
-	defer close(u.done)
+// start notes digests and reports whether their renewal is to be started.
+func (u *Uploader) start(digests map[string]bool, stop context.CancelFunc, done chan struct{}) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	maps.Copy(u.reserved, digests)
+	if u.stop != nil {
+		return false
+	}
+	u.stop, u.done = stop, done
+	return true
+}
+
+// renew renews the reservations. A renewal that fails is tried again long before the
+// reservation ends.
+func (u *Uploader) renew(ctx context.Context, done chan struct{}) {
+	defer close(done)
 	tick := time.NewTicker(renewal)
 	defer tick.Stop()
 	for {
@@ -155,16 +164,13 @@ func (u *Uploader) renew(ctx context.Context) {
 		case <-tick.C:
 		}
 		u.mu.Lock()
-		digests := make(map[string]bool, len(u.held))
-		for sum := range u.held {
-			digests[sum] = true
-		}
+		digests := maps.Clone(u.reserved)
 		u.mu.Unlock()
-		_, _ = post(ctx, u.store, holds, digests) // see above
+		_, _ = post(ctx, u.store, reservations, digests) // see above
 	}
 }
 
-// Close ends the renewal of the holds. They stay for a while: see the comment
+// Close ends the renewal of the reservations. They stay for a while: see the comment
 // of the package.
 func (u *Uploader) Close() {
 	u.mu.Lock()

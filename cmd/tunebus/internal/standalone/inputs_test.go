@@ -113,7 +113,7 @@ func TestOneUploadOneDownload(t *testing.T) {
 // is accepted finds its inputs.
 func TestNoAcceptedRunMissesAnInput(t *testing.T) {
 	t.Parallel()
-	const people, runs, models = 4, 40, 50
+	const clients, runs, models = 4, 40, 50
 	e := noops()
 	e[events.Finetune], e[events.Inference] = engine.Func(readModel), engine.Func(readModel)
 	l := start(t, standalone.Config{Engines: e, RelaxedSync: true})
@@ -126,7 +126,7 @@ func TestNoAcceptedRunMissesAnInput(t *testing.T) {
 	var gone atomic.Int64
 	collector.Go(func() {
 		for ctx.Err() == nil {
-			// Content is old after a moment, so that there is much to collect. A hold
+			// Content is old after a moment, so that there is much to collect. A reservation
 			// lasts as long, which is enough for a request of such small models.
 			report, err := gc.New(l.Bus, l.Store, gc.Options{ContentGrace: 1500 * time.Millisecond, StoreConfirmed: true}).Run(t.Context())
 			if err != nil {
@@ -137,7 +137,7 @@ func TestNoAcceptedRunMissesAnInput(t *testing.T) {
 		}
 	})
 	var submitters sync.WaitGroup
-	for p := range people {
+	for p := range clients {
 		dice := rand.New(rand.NewPCG(uint64(p), 7))
 		submitters.Go(func() {
 			var earlier []events.Inputs

@@ -10,21 +10,21 @@ import (
 	"github.com/tunebus/tunebus/pipeline/artifact"
 )
 
-// InputHolder keeps the artifacts that references name from garbage collection
+// InputReserver keeps the artifacts that references name from garbage collection
 // until the run that needs them is accepted. The error is [artifact.ErrNotFound]
 // if one is not there.
-type InputHolder interface {
-	Hold(ctx context.Context, refs ...events.Reference) error
+type InputReserver interface {
+	Reserve(ctx context.Context, refs ...events.Reference) error
 }
 
-// noHolder holds nothing.
-type noHolder struct{}
+// noReserver reserves nothing.
+type noReserver struct{}
 
-func (noHolder) Hold(context.Context, ...events.Reference) error { return nil }
+func (noReserver) Reserve(context.Context, ...events.Reference) error { return nil }
 
-// holdInputs keeps the inputs of a run, and returns a fault for each that does
+// reserveInputs keeps the inputs of a run, and returns a fault for each that does
 // not exist. An error is one of the store.
-func (a *admission) holdInputs(ctx context.Context, in events.Inputs) ([]events.Fault, error) {
+func (a *admission) reserveInputs(ctx context.Context, in events.Inputs) ([]events.Fault, error) {
 	named := map[string]events.Reference{}
 	for key, ref := range in.References() {
 		if ref.Store == a.rules.Store {
@@ -34,7 +34,7 @@ func (a *admission) holdInputs(ctx context.Context, in events.Inputs) ([]events.
 	if len(named) == 0 {
 		return nil, nil
 	}
-	err := a.inputs.Hold(ctx, slices.Collect(maps.Values(named))...)
+	err := a.inputs.Reserve(ctx, slices.Collect(maps.Values(named))...)
 	if err == nil {
 		return nil, nil
 	}
@@ -43,7 +43,7 @@ func (a *admission) holdInputs(ctx context.Context, in events.Inputs) ([]events.
 	}
 	var faults []events.Fault
 	for _, key := range slices.Sorted(maps.Keys(named)) {
-		err := a.inputs.Hold(ctx, named[key])
+		err := a.inputs.Reserve(ctx, named[key])
 		switch {
 		case err == nil:
 		case !isAboutArtifact(err):

@@ -23,17 +23,17 @@ const (
 	// Prefix begins the keys of all content.
 	Prefix = "content/"
 
-	holds    = "holds/"
-	condemned = "condemned/"
-	verified  = ".verified"
-	mediaJSON = "application/json"
+	reservations = "reservations/"
+	condemned    = "condemned/"
+	verified     = ".verified"
+	mediaJSON    = "application/json"
 )
 
 const (
-	// Lifetime is how long a hold is valid, and for how long an object counts as
+	// Lifetime is how long a reservation is valid, and for how long an object counts as
 	// new.
 	Lifetime = time.Hour
-	// renewal is how often a hold is renewed.
+	// renewal is how often a reservation is renewed.
 	renewal = 15 * time.Minute
 	// condemnation is how long a collector has for what it condemned.
 	condemnation = time.Minute
@@ -61,7 +61,7 @@ func Digest(key string) (sum string, ok bool) {
 	return sum, ok && manifest.IsDigest(sum)
 }
 
-// notice is the content of a hold or a condemnation.
+// notice is the content of a reservation or a condemnation.
 type notice struct {
 	Digests []string `json:"digests"`
 }
@@ -120,13 +120,13 @@ func readNotice(ctx context.Context, s Store, o artifact.Object) (n notice, err 
 	return n, json.Unmarshal(text, &n)
 }
 
-// hold holds digests, and returns when none of them is condemned any more.
-// Objects that exist then stay for at least the time of a hold.
-func hold(ctx context.Context, s Store, digests map[string]bool) error {
+// reserve reserves digests, and returns when none of them is condemned any more.
+// Objects that exist then stay for at least the time of a reservation.
+func reserve(ctx context.Context, s Store, digests map[string]bool) error {
 	if len(digests) == 0 {
 		return nil
 	}
-	if _, err := post(ctx, s, holds, digests); err != nil {
+	if _, err := post(ctx, s, reservations, digests); err != nil {
 		return err
 	}
 	seen := map[string]time.Time{} // when a condemnation was seen first
@@ -156,14 +156,14 @@ func hold(ctx context.Context, s Store, digests map[string]bool) error {
 	}
 }
 
-// Holder holds inputs of runs.
-type Holder struct{ Store Store }
+// Reserver reserves inputs of runs.
+type Reserver struct{ Store Store }
 
-// Hold holds the content that references name, with the files of folders, and
+// Reserve reserves the content that references name, with the files of folders, and
 // checks that all of it exists. Other references are only looked for. The error
 // is [artifact.ErrNotFound] if something is not there.
-func (h Holder) Hold(ctx context.Context, refs ...events.Reference) error {
-	s := h.Store
+func (r Reserver) Reserve(ctx context.Context, refs ...events.Reference) error {
+	s := r.Store
 	keys, digests := map[string]bool{}, map[string]bool{}
 	for _, ref := range refs {
 		keys[ref.Key] = true
@@ -183,7 +183,7 @@ func (h Holder) Hold(ctx context.Context, refs ...events.Reference) error {
 			digests[sum] = true
 		}
 	}
-	if err := hold(ctx, s, digests); err != nil {
+	if err := reserve(ctx, s, digests); err != nil {
 		return err
 	}
 	for key := range keys {
