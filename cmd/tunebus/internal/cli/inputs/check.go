@@ -50,9 +50,9 @@ func Check(ctx context.Context, s events.Specification, files map[string]string)
 		}
 	}
 	var all sync.WaitGroup
-	for _, set := range spec.DataSets(s) {
-		if path, ok := files[set.Key]; ok {
-			d := Data{Specification: s, Key: set.Key, Path: path}
+	for _, key := range []string{Training, Validation, Testing} {
+		if path, ok := files[key]; ok {
+			d := Data{Specification: s, Key: key, Path: path}
 			all.Go(func() { c.data(ctx, d, models[d.ModelKey()]) })
 		}
 	}
