@@ -9,6 +9,7 @@ package submit
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
