@@ -21,6 +21,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/retry"
+	"github.com/tunebus/tunebus/pipeline/worker/cleanup"
 )
 
 func newTestExecutor(t *testing.T, store storeretry.Files, streams *fakeStreams, e engine.Engine) *executor {
@@ -38,7 +39,7 @@ func newTestExecutor(t *testing.T, store storeretry.Files, streams *fakeStreams,
 		finisher: &finisher{
 			journal: streams,
 			history: streams,
-			cleaner: &cleaner{registry: &fakeRegistry{}, store: &fakeStore{}, log: slog.New(slog.DiscardHandler)},
+			cleaner: &cleanup.Cleaner{Registry: &fakeRegistry{}, Store: &fakeStore{}, Logger: slog.New(slog.DiscardHandler)},
 		},
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/checkpointing"
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/retry"
+	"github.com/tunebus/tunebus/pipeline/worker/cleanup"
 )
 
 // executed is an engine's work that has ended, as the finisher needs it.
@@ -40,7 +41,7 @@ func (noExecution) discard()                                           {}
 type finisher struct {
 	journal eventPublisher
 	history runReader
-	cleaner *cleaner
+	cleaner *cleanup.Cleaner
 }
 
 // conclude ends an attempt by its classification.
@@ -114,7 +115,7 @@ func (f *finisher) publishCompleted(graceCtx context.Context, a *attempt, res en
 	}
 	// A successful first attempt without a checkpoint leaves nothing to clean up.
 	if a.number > 1 || a.checkpoints.Stored() || how != events.Success {
-		f.cleaner.cleanPhase(graceCtx, fact)
+		f.cleaner.Phase(graceCtx, fact)
 	}
 	return nil
 }
@@ -190,7 +191,7 @@ func (f *finisher) abandon(graceCtx context.Context, a *attempt) error {
 	if _, err := f.journal.Publish(graceCtx, a.ended(events.EndLost, nil), journal.Fence{}); err != nil {
 		a.log.WarnContext(graceCtx, "the loss of the attempt was not published; it counts as a crash", "error", err)
 	}
-	f.cleaner.cleanLostAttempt(graceCtx, a)
+	f.cleaner.LostAttempt(graceCtx, a.req.RunID, a.req.Phase, a.number)
 	return delivery.ErrOwnershipLost
 }
 
@@ -200,6 +201,6 @@ func (f *finisher) finishCompleted(graceCtx context.Context, fact events.PhaseCo
 	if err := f.journal.PublishNext(graceCtx, fact, run); err != nil {
 		return err
 	}
-	f.cleaner.cleanPhase(graceCtx, fact)
+	f.cleaner.Phase(graceCtx, fact)
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/retry"
+	"github.com/tunebus/tunebus/pipeline/worker/cleanup"
 )
 
 func newTestFinisher(streams *fakeStreams) (*finisher, *fakeRegistry, *fakeStore) {
@@ -20,7 +21,7 @@ func newTestFinisher(streams *fakeStreams) (*finisher, *fakeRegistry, *fakeStore
 	return &finisher{
 		journal: streams,
 		history: streams,
-		cleaner: &cleaner{registry: registry, store: store, log: slog.New(slog.DiscardHandler)},
+		cleaner: &cleanup.Cleaner{Registry: registry, Store: store, Logger: slog.New(slog.DiscardHandler)},
 	}, registry, store
 }
 

@@ -76,7 +76,7 @@ func (e *executor) letGo(engineCtx, graceCtx context.Context, a *attempt, x *exe
 		"stage", s.Stage, "after", time.Since(began), "error", x.err)
 	x.discard()
 	a.checkpoints.Close()
-	e.finisher.cleaner.cleanLostAttempt(graceCtx, a)
+	e.finisher.cleaner.LostAttempt(graceCtx, a.req.RunID, a.req.Phase, a.number)
 	return delivery.ErrOwnershipLost
 }
 

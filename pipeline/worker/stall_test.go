@@ -141,7 +141,7 @@ func TestStallAtTheEnd(t *testing.T) {
 			return engine.Result{}, job.Progress(ctx, 1, 1)
 		}))
 		store := &hangingStore{hangs: 2 * time.Hour}
-		w.finisher.cleaner.store = store
+		w.finisher.cleaner.Store = store
 		began := time.Now()
 		err := w.Handle(t.Context(), deliveryOf(job))
 		if took := time.Since(began); !errors.Is(err, delivery.ErrOwnershipLost) || took != store.hangs || store.listed.Load() != 1 {

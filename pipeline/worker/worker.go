@@ -21,6 +21,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/progress"
 	"github.com/tunebus/tunebus/pipeline/retry"
 	"github.com/tunebus/tunebus/pipeline/scratch"
+	"github.com/tunebus/tunebus/pipeline/worker/cleanup"
 )
 
 // Worker works on the jobs of one phase and queue.
@@ -50,7 +51,7 @@ func New(c *conn.Conn, store *artifact.Store, e engine.Engine, cfg Config) *Work
 	f := &finisher{
 		journal: facts,
 		history: runs,
-		cleaner: &cleaner{registry: registry, store: store, patience: checkpointing.ElectionTime, log: cfg.Logger},
+		cleaner: &cleanup.Cleaner{Registry: registry, Store: store, Patience: checkpointing.ElectionTime, Logger: cfg.Logger},
 	}
 	return &Worker{
 		cfg:         cfg,

@@ -1,4 +1,9 @@
-package worker
+// Package cleanup deletes what a job leaves behind: the checkpoints of a phase that
+// is completed, and the artifacts that no fact refers to.
+//
+// Everything may be repeated. What cannot be deleted is logged and left to garbage
+// collection.
+package cleanup
 
 import (
 	"context"
@@ -18,28 +23,27 @@ import (
 	"github.com/tunebus/tunebus/pipeline/progress"
 )
 
-// listStore is the artifact store as the cleaner needs it.
-type listStore interface {
+// Store is the artifact store as a cleaner needs it.
+type Store interface {
 	List(ctx context.Context, prefix string) iter.Seq2[artifact.Object, error]
 	Delete(ctx context.Context, key string) error
 }
 
-// cleaner deletes artifacts and checkpoints that nothing needs any more. Its
-// methods may be repeated. They log what they could not delete; garbage
-// collection deletes that later.
-type cleaner struct {
-	registry checkpointing.Registry
-	store    listStore
-	patience time.Duration // how long the registry is asked again
-	log      *slog.Logger
+// Cleaner deletes artifacts and checkpoints that nothing needs any more.
+type Cleaner struct {
+	Registry checkpointing.Registry
+	Store    Store
+	// Patience is how long the registry is asked again while it does not answer.
+	Patience time.Duration
+	Logger   *slog.Logger
 }
 
-// cleanPhase deletes the checkpoints of a completed phase, and the artifacts of
+// Phase deletes the checkpoints of a completed phase, and the artifacts of
 // its attempts that the completed fact does not refer to, such as those of an
 // attempt that was killed.
-func (c *cleaner) cleanPhase(ctx context.Context, fact events.PhaseCompleted) {
-	log := c.log.With("run", fact.RunID, "phase", fact.Phase)
-	if err := checkpointing.AskAgain(ctx, c.patience, func() error { return c.registry.Delete(ctx, fact.RunID, fact.Phase) }); err != nil {
+func (c *Cleaner) Phase(ctx context.Context, fact events.PhaseCompleted) {
+	log := c.Logger.With("run", fact.RunID, "phase", fact.Phase)
+	if err := checkpointing.AskAgain(ctx, c.Patience, func() error { return c.Registry.Delete(ctx, fact.RunID, fact.Phase) }); err != nil {
 		log.WarnContext(ctx, "checkpoints not deleted", "error", err)
 		return // the registry would name artifacts that are gone
 	}
@@ -57,13 +61,13 @@ func (c *cleaner) cleanPhase(ctx context.Context, fact events.PhaseCompleted) {
 	}
 }
 
-// cleanLostAttempt deletes everything that an attempt stored, except the
+// LostAttempt deletes everything that an attempt stored, except the
 // checkpoints that a later attempt may resume from. If the registry cannot be
 // read, everything stays until the phase is completed.
-func (c *cleaner) cleanLostAttempt(ctx context.Context, a *attempt) {
+func (c *Cleaner) LostAttempt(ctx context.Context, run string, p events.Phase, number int) {
 	var newest checkpoint.Checkpoint
-	err := checkpointing.AskAgain(ctx, c.patience, func() (err error) {
-		newest, err = checkpointing.Latest(ctx, c.registry, a.req.RunID, a.req.Phase)
+	err := checkpointing.AskAgain(ctx, c.Patience, func() (err error) {
+		newest, err = checkpointing.Latest(ctx, c.Registry, run, p)
 		return err
 	})
 	needed := neededKeys{}
@@ -72,13 +76,13 @@ func (c *cleaner) cleanLostAttempt(ctx context.Context, a *attempt) {
 	}
 	var prefix string
 	if err == nil {
-		prefix, err = artifact.RunPrefix(a.req.RunID)
+		prefix, err = artifact.RunPrefix(run)
 	}
 	if err == nil {
-		err = c.deleteBelow(ctx, prefix+string(a.req.Phase)+"/"+strconv.Itoa(a.number)+"/", needed)
+		err = c.deleteBelow(ctx, prefix+string(p)+"/"+strconv.Itoa(number)+"/", needed)
 	}
 	if err != nil {
-		a.log.WarnContext(ctx, "artifacts of the attempt not deleted", "error", err)
+		c.Logger.WarnContext(ctx, "artifacts of the attempt not deleted", "run", run, "phase", p, "attempt", number, "error", err)
 	}
 }
 
@@ -97,11 +101,11 @@ func (n neededKeys) has(key string) bool { return n[key] || n[path.Dir(key)+"/"]
 
 // deleteBelow deletes the artifacts whose keys begin with prefix, except the
 // needed ones.
-func (c *cleaner) deleteBelow(ctx context.Context, prefix string, needed neededKeys) error {
-	for o, err := range c.store.List(ctx, prefix) {
+func (c *Cleaner) deleteBelow(ctx context.Context, prefix string, needed neededKeys) error {
+	for o, err := range c.Store.List(ctx, prefix) {
 		failpoint.Here(failpoint.JobDropped)
 		if err == nil && !needed.has(o.Key) {
-			err = c.store.Delete(ctx, o.Key)
+			err = c.Store.Delete(ctx, o.Key)
 		}
 		progress.Advance(ctx, 1)
 		if err != nil && !errors.Is(err, artifact.ErrNotFound) {
