@@ -100,8 +100,9 @@ func (f *previewFlags) look(c *cobra.Command, s *session.Session, name string) (
 	}
 	d := inputs.Data{Specification: checked.Specification, Key: f.key(checked, name)}
 	setData(&d.Specification, d.Key, name)
-	place, _ := source.Parse(name)
-	if d.Path, err = find(c.Context(), name, place, sources.Hub.Dataset, "FILE_OR_ID"); err != nil {
+	place, selected := source.Parse(name)
+	fromHub := func(ctx context.Context, id, _ string) (string, error) { return sources.Hub.Dataset(ctx, id, selected) }
+	if d.Path, err = find(c.Context(), name, place, fromHub, "FILE_OR_ID"); err != nil {
 		return preview.Preview{}, err
 	}
 	tok, err := f.tokenizer(c.Context(), checked, d.ModelKey(), sources.Hub.Model)
@@ -120,8 +121,9 @@ func (f *previewFlags) key(checked runrequest.Checked, name string) string {
 	if f.as != "" {
 		return uses()[f.as]
 	}
-	for _, set := range spec.DataSets(checked.Specification) {
-		if set.Name == name || samePath(checked, set, name) {
+	for _, key := range []string{inputs.Training, inputs.Validation, inputs.Testing} {
+		set := spec.Source(checked.Specification, key)
+		if set.Name != "" && (set.Name == name || samePath(checked, set, name)) {
 			return set.Key
 		}
 	}
@@ -129,7 +131,7 @@ func (f *previewFlags) key(checked runrequest.Checked, name string) string {
 }
 
 // samePath reports whether a key of a specification names the same path.
-func samePath(checked runrequest.Checked, set spec.DataSet, name string) bool {
+func samePath(checked runrequest.Checked, set source.Source, name string) bool {
 	path, exists := checked.Local(set.Key, set.Name)
 	if !exists {
 		return false
