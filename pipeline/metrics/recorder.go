@@ -57,7 +57,8 @@ type Recorder struct {
 	known      Steps // published by earlier attempts, and may be repeated
 	nextSample int64
 
-	Preparation // before the first step
+	// Preparation publishes what is told before the first step.
+	Preparation Preparation
 }
 
 // Start starts a recorder and the sampling of the machine. From the second

@@ -331,10 +331,10 @@ func TestPreparationIsAnnounced(t *testing.T) {
 			t.Fatal(err)
 		}
 		for row := range int64(1000) {
-			r.Announce(t.Context(), row+1, 1000, "")
+			r.Preparation.Announce(t.Context(), row+1, 1000, "")
 			time.Sleep(time.Millisecond) // of the bubble's clock
 		}
-		r.Announce(t.Context(), 0, 0, "half of the rows are cut")
+		r.Preparation.Announce(t.Context(), 0, 0, "half of the rows are cut")
 		var steps []int64
 		for _, ev := range s.published {
 			p := ev.(events.Progress)

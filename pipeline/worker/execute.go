@@ -205,7 +205,7 @@ func (x *execution) Announce(ctx context.Context, a engine.Announcement) {
 		x.attempt.log.WarnContext(ctx, a.Warning)
 		x.notes = append(x.notes, a.Warning)
 	}
-	x.recorder.Announce(ctx, a.Done, a.Total, a.Warning)
+	x.recorder.Preparation.Announce(ctx, a.Done, a.Total, a.Warning)
 }
 
 // SaveCheckpoint implements [engine.Runtime]. The metric history is part of the

@@ -42,7 +42,7 @@ type progressLines struct {
 func (l *progressLines) Show(p events.Progress) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.console.warn(p) || isWait(p) || time.Since(l.last) < 2*time.Second {
+	if warn(l.console, p) || isWait(p) || time.Since(l.last) < 2*time.Second {
 		return
 	}
 	l.last = time.Now()
@@ -54,7 +54,7 @@ func (l *progressLines) Show(p events.Progress) {
 }
 
 // warn writes the warnings of a phase, and reports whether there are any.
-func (c *Console) warn(p events.Progress) bool {
+func warn(c *Console, p events.Progress) bool {
 	for _, w := range p.Warnings {
 		c.Say("%-10s warning: %s", p.Phase, w)
 	}
@@ -136,7 +136,7 @@ func newProgressBars(c *Console) *progressBars {
 
 // Show implements [Progress].
 func (b *progressBars) Show(p events.Progress) {
-	if b.console.warn(p) || isWait(p) {
+	if warn(b.console, p) || isWait(p) {
 		return
 	}
 	b.mu.Lock()
