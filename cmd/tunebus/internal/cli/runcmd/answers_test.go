@@ -96,3 +96,12 @@ func TestAnswersRefused(t *testing.T) {
 		})
 	}
 }
+
+// TestAnswersOfADevice: a file that never ends is refused and not read.
+func TestAnswersOfADevice(t *testing.T) {
+	t.Parallel()
+	status, _, screen := clitest.Run(t, append([]string{"run", "--predictions", "/dev/zero"}, clitest.Folders(t.TempDir())...)...)
+	if status != 2 || strings.Count(screen, "--predictions = /dev/zero") != 1 {
+		t.Errorf("status %d\n%s", status, screen)
+	}
+}

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
+	"os"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/prediction"
@@ -42,8 +42,8 @@ func (f *Flags) checkAnswers(ctx context.Context, s events.Specification, files 
 		{"predictions", filePredictions, f.predictions}, {"baseline-predictions", fileBaseline, f.baseline},
 	} {
 		path, ok := files[of.name]
-		if !ok || of.path == "" {
-			continue
+		if info, err := os.Stat(path); !ok || of.path == "" || err != nil || !info.Mode().IsRegular() {
+			continue // it is a fault already, and a device may never end
 		}
 		answers, err := prediction.Open(ctx, evaluation.AnswersSource(s, path, of.path))
 		if err == nil {
@@ -51,9 +51,6 @@ func (f *Flags) checkAnswers(ctx context.Context, s events.Specification, files 
 				notes = append(notes, structconf.Fault{Key: "--" + of.flag, Message: fmt.Sprintf(
 					"warning: %s: of %d rows %d have no ground truth and %d have no answer", of.path, n.Rows, n.NoGroundTruth, n.NoAnswer)})
 			}
-		}
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // it is a fault already
 		}
 		for _, one := range each(err) {
 			add(of.flag, one.Error())
