@@ -53,13 +53,12 @@ type step struct {
 }
 
 // publication is a message of a step. In the subjects %s stands for the run's id.
-// A claim is fenced by an empty subject, a message of the owner of a job by the
-// sequence of its claim.
+// A fence is a subject that has to be empty: that of the completion for a claim,
+// and that of the next claim for a completion.
 type publication struct {
 	subject string
 	size    int
 	fence   string // subject of the fence; empty: no fence
-	owner   bool
 }
 
 // steps are the services of a run with three phases.
@@ -69,7 +68,7 @@ func steps() []step {
 	}
 	phase := func(p events.Phase, next publication) step {
 		started := publication{subject: string(p) + ".started.%s.1", size: 450, fence: events.CompletedSubject(p, "%s")}
-		completed := publication{subject: events.CompletedSubject(p, "%s"), size: 460, fence: events.StartedFilter(p, "%s"), owner: true}
+		completed := publication{subject: events.CompletedSubject(p, "%s"), size: 460, fence: string(p) + ".started.%s.2"}
 		reads := func(run string) []string {
 			return events.JobFilters(events.PhaseRequested{RunID: run, Phase: p, RequestedAt: time.Unix(1, 0)})
 		}
@@ -199,10 +198,9 @@ func (s step) serve(ctx context.Context, b *testing.B, extent extent, js jetstre
 			if extent == traffic {
 				err = readRun(ctx, js.Conn(), sub, s.reads(run))
 			}
-			var before uint64
 			for _, p := range s.publishes {
 				if err == nil {
-					before, err = p.publish(ctx, js, extent, run, before)
+					err = p.publish(ctx, js, extent, run)
 				}
 			}
 			if err == nil {
@@ -216,9 +214,8 @@ func (s step) serve(ctx context.Context, b *testing.B, extent extent, js jetstre
 	}
 }
 
-// publish stores the message and returns its sequence. before is the sequence of
-// the message that the step published before.
-func (p publication) publish(ctx context.Context, js jetstream.JetStream, extent extent, run string, before uint64) (uint64, error) {
+// publish stores the message.
+func (p publication) publish(ctx context.Context, js jetstream.JetStream, extent extent, run string) error {
 	of := func(text string) string { return strings.ReplaceAll(text, "%s", run) }
 	msg := nats.NewMsg(of(p.subject))
 	msg.Data, msg.Header["Run"] = make([]byte, p.size), []string{run}
@@ -226,17 +223,11 @@ func (p publication) publish(ctx context.Context, js jetstream.JetStream, extent
 	if extent == traffic {
 		identify(msg, msg.Subject)
 		if p.fence != "" {
-			if !p.owner {
-				before = 0
-			}
-			opts = append(opts, jetstream.WithExpectLastSequenceForSubject(before, of(p.fence)))
+			opts = append(opts, jetstream.WithExpectLastSequenceForSubject(0, of(p.fence)))
 		}
 	}
-	ack, err := js.PublishMsg(ctx, msg, opts...)
-	if err != nil {
-		return 0, err
-	}
-	return ack.Sequence, nil
+	_, err := js.PublishMsg(ctx, msg, opts...)
+	return err
 }
 
 // identify sets the headers of an event.

@@ -57,24 +57,21 @@ func TestJournalPublishRefusesStaleToken(t *testing.T) {
 	t.Parallel()
 	c := bustest.New(t, topology.Topology{})
 	facts := journal.New(c)
-	filter := events.StartedFilter(events.Finetune, "r1")
-	first, err := facts.Publish(t.Context(), started(1), journal.Fence{})
-	if err != nil {
-		t.Fatal(err)
+	for n := range 2 {
+		if _, err := facts.Publish(t.Context(), started(n+1), journal.Fence{}); err != nil {
+			t.Fatal(err)
+		}
 	}
-	second, err := facts.Publish(t.Context(), started(2), journal.Fence{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = facts.Publish(t.Context(), completed(1), journal.FenceLatest(filter, first.Sequence))
+	fence := journal.FenceAttempt(events.Finetune, "r1", 2)
+	_, err := facts.Publish(t.Context(), completed(1), journal.FenceAttempt(events.Finetune, "r1", 1))
 	if refusal := fenced(err); refusal == nil || refusal.Winner != "" {
-		t.Fatalf("completed with a stale token: %v, want a FencedError without a winner", err)
+		t.Fatalf("completed by a stale attempt: %v, want a FencedError without a winner", err)
 	}
-	if _, err := facts.Publish(t.Context(), completed(2), journal.FenceLatest(filter, second.Sequence)); err != nil {
+	if _, err := facts.Publish(t.Context(), completed(2), fence); err != nil {
 		t.Fatal(err)
 	}
 	// The publisher may have lost the reply, so it publishes the same event again.
-	if _, err := facts.Publish(t.Context(), completed(2), journal.FenceLatest(filter, second.Sequence)); err != nil {
+	if _, err := facts.Publish(t.Context(), completed(2), fence); err != nil {
 		t.Fatalf("the same event again: %v", err)
 	}
 	_, err = facts.Publish(t.Context(), started(3), journal.FenceAbsent(completed(2).Subject()))

@@ -122,7 +122,6 @@ func TestDeliveryStaleWorkerSendsNoReply(t *testing.T) {
 	t.Parallel()
 	const ackWait = time.Second
 	s := newTestServer(t, topology.Topology{AckWait: ackWait})
-	filter := events.StartedFilter(events.Finetune, "r1")
 	staleProxy, secondProxy := bustest.NewProxy(t, s.server.URL()), bustest.NewProxy(t, s.server.URL())
 	working, taken := make(chan struct{}), make(chan struct{})
 	completion := make(chan error, 1)
@@ -131,13 +130,12 @@ func TestDeliveryStaleWorkerSendsNoReply(t *testing.T) {
 		if d.Delivered > 1 {
 			return errors.New("the stale worker got the job again") // causes a nak, and a delivery more than the test expects
 		}
-		token, err := journal.New(stale).Publish(ctx, started(1), journal.FenceAbsent(completed(1).Subject()))
-		if err != nil {
+		if _, err := journal.New(stale).Publish(ctx, started(1), journal.FenceAbsent(completed(1).Subject())); err != nil {
 			return err
 		}
 		close(working)
 		<-taken
-		_, err = journal.New(stale).Publish(ctx, completed(1), journal.FenceLatest(filter, token.Sequence))
+		_, err := journal.New(stale).Publish(ctx, completed(1), journal.FenceAttempt(events.Finetune, "r1", 1))
 		completion <- err
 		return delivery.ErrOwnershipLost
 	}))

@@ -65,7 +65,7 @@ func (a *attempt) checkpointJob() checkpointing.Job {
 // fence is the condition under which the attempt may publish: it still is the
 // newest one.
 func (a *attempt) fence() journal.Fence {
-	return journal.FenceLatest(events.StartedFilter(a.req.Phase, a.req.RunID), a.token)
+	return journal.FenceAttempt(a.req.Phase, a.req.RunID, a.number)
 }
 
 // phaseStart is when the phase's first attempt started.

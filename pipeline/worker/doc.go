@@ -13,7 +13,7 @@
 //
 // An acknowledgement proves nothing; a published fact does. The sequence of the
 // attempt's started fact is its fencing token. The stream refuses the completed
-// fact of an attempt whose token is not the newest any more. A worker that lost
+// fact of an attempt behind which another one has started. A worker that lost
 // its job deletes what it stored and sends the server nothing about the
 // message, because an ack or a nak would act on the new owner's delivery.
 //

@@ -20,11 +20,10 @@ func takeOver(ctx context.Context, publisher publisher, completed events.PhaseCo
 		Worker:    "intake",
 		StartedAt: completed.EndedAt,
 	}
-	token, err := publisher.Publish(ctx, started, journal.FenceAbsent(completed.Subject()))
-	if err != nil {
+	if _, err := publisher.Publish(ctx, started, journal.FenceAbsent(completed.Subject())); err != nil {
 		return err
 	}
 	failpoint.Here(failpoint.CancelClaimed)
-	_, err = publisher.Publish(ctx, completed, journal.FenceLatest(events.StartedFilter(completed.Phase, completed.RunID), token.Sequence))
+	_, err := publisher.Publish(ctx, completed, journal.FenceAttempt(completed.Phase, completed.RunID, completed.Attempt))
 	return err
 }

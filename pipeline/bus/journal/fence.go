@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/tunebus/tunebus/events"
 )
 
 // Fence is the condition under which the stream stores an event. The zero
@@ -14,13 +16,24 @@ type Fence struct {
 	sequence uint64
 }
 
-// FenceAbsent is the fence of a first claim: no message matches subject.
+// FenceAbsent is the fence of a first claim: there is no message on subject.
 func FenceAbsent(subject string) Fence { return Fence{filter: subject} }
 
-// FenceLatest is the fence of an owner. Its fencing token is the sequence of
-// the newest message that matches filter; the stream refuses the event once a
-// newer one is there.
-func FenceLatest(filter string, token uint64) Fence { return Fence{filter: filter, sequence: token} }
+// FenceAttempt is the fence of the attempt that owns a job: no later attempt has
+// started. Attempts are numbered without gaps, so it is enough that the next one is
+// absent. On a cluster the leader checks a condition when it proposes a message. It
+// counts the messages that are still on their way to the replicas, but only for a
+// condition on one subject, and not for a filter with wildcards (nats-server 2.15,
+// checkMsgHeadersPreClusteredProposal).
+func FenceAttempt(p events.Phase, run string, attempt int) Fence {
+	return FenceAbsent(events.PhaseStarted{RunID: run, Phase: p, Attempt: attempt + 1}.Subject())
+}
+
+// FenceLatest is the fence of what was derived from all messages that match a
+// filter, the newest of which has the sequence. The stream refuses the event once
+// it holds a newer one. On a cluster a newer one that is stored at the same moment
+// may be overlooked, so it is not for ownership.
+func FenceLatest(filter string, sequence uint64) Fence { return Fence{filter: filter, sequence: sequence} }
 
 // FencedError means that the stream refused an event: its subject holds
 // another event, or a newer fencing token exists.

@@ -9,6 +9,7 @@ package submit
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/follow"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/inputcheck"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/localup"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/publishing"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runrequest"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
@@ -26,7 +28,6 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
-	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/localinput"
 	"github.com/tunebus/tunebus/pipeline/runsummary"
 	"github.com/tunebus/tunebus/pipeline/runwatch"
@@ -79,7 +80,11 @@ func Send(c *cobra.Command, s *session.Session, f Flags, specifications []string
 		if err := checkRerun(ctx, s, b, r); err != nil {
 			return err
 		}
-		request, err := publish(ctx, s, b, f.artifacts, r)
+		request, err := publish(ctx, s, b, f, r)
+		if _, unsure := errors.AsType[*publishing.NotStoredError](err); unsure {
+			return fmt.Errorf("run %s may not be submitted: %w; if only the answer of NATS got lost, this follows the run:\n  %s",
+				r.ID, err, s.CommandLine("watch", r.ID))
+		}
 		if err != nil {
 			return err
 		}
@@ -110,7 +115,8 @@ func checkRerun(ctx context.Context, s *session.Session, b *conn.Conn, r runrequ
 
 // publish uploads the files that services cannot read where they lie, and
 // publishes the request. It returns the request's sequence.
-func publish(ctx context.Context, s *session.Session, b *conn.Conn, artifacts string, r runrequest.Request) (uint64, error) {
+func publish(ctx context.Context, s *session.Session, b *conn.Conn, f Flags, r runrequest.Request) (uint64, error) {
+	artifacts := f.artifacts
 	in := runrequest.Inputs{Say: s.Console.Say}
 	if up, ok := localup.Find(b.Server()); ok {
 		artifacts = cmp.Or(artifacts, up.Artifacts)
@@ -136,7 +142,7 @@ func publish(ctx context.Context, s *session.Session, b *conn.Conn, artifacts st
 		}
 		return store, nil
 	}
-	return r.Publish(ctx, journal.New(b), in)
+	return r.Publish(ctx, publishing.Within(b, f.limit), in)
 }
 
 // wait waits for what became of a request, as far as the flags say.
