@@ -2,6 +2,7 @@ package runcmd_test
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -23,12 +24,39 @@ import (
 func trainingOnly(t *testing.T, dir string) []string {
 	t.Helper()
 	clitest.Write(t, dir, "rows.jsonl", `{"question":"Where is the pier?","answer":"In the north."}`+"\n")
-	model := filepath.Join(clitest.Root(), "configs", "quickstart", "base-model")
-	if err := os.Symlink(model, filepath.Join(dir, "base-model")); err != nil {
+	model := filepath.Join(dir, "base-model")
+	if err := os.CopyFS(model, os.DirFS(filepath.Join(clitest.Root(), "configs", "quickstart", "base-model"))); err != nil {
+		t.Fatal(err)
+	}
+	// A file that makes the model large, as far as anybody who copies it can tell.
+	if err := os.WriteFile(filepath.Join(model, "more.bin"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(filepath.Join(model, "more.bin"), largeModel); err != nil {
 		t.Fatal(err)
 	}
 	clitest.Write(t, dir, "c.toml", "[fine_tuner]\nbase_model_id = \"base-model\"\ntraining_data_id = \"rows.jsonl\"\nepochs = 1\ndevice_train_batch_size = 1\ngrad_accumulation = 1\nwarmup_steps = 0\n[pipeline]\nstop_after_finetuning = true\n")
 	return []string{"--config", filepath.Join(dir, "c.toml")}
+}
+
+// largeModel is the size of the model in bytes.
+const largeModel = 64 << 20
+
+// sizeOf is the size of all files below a folder, in bytes.
+func sizeOf(t *testing.T, dir string) (n int64) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		info, err := d.Info()
+		n += info.Size()
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // storedContent is what was uploaded to the store of a data folder.
@@ -68,7 +96,13 @@ func TestInputsStayWhereTheyAre(t *testing.T) {
 	if got := storedContent(t, dir+"/data"); len(got) != 0 {
 		t.Errorf("uploaded %q", got)
 	}
+	if grown := sizeOf(t, dir+"/data"); grown > largeModel/4 {
+		t.Errorf("the data folder has grown by %d bytes", grown)
+	}
 	run("copied", "--copy-inputs")
+	if grown := sizeOf(t, dir+"/data"); grown < largeModel || grown > 2*largeModel {
+		t.Errorf("with a copy, the data folder has grown by %d bytes", grown)
+	}
 	copied := storedContent(t, dir+"/data")
 	run("copied-again", "--copy-inputs")
 	if got := storedContent(t, dir+"/data"); len(copied) < 4 || len(got) != len(copied) {
