@@ -41,7 +41,12 @@ func localFiles(flags map[string]string, paths []spec.Path, folders map[string]s
 		if !filepath.IsAbs(path) {
 			path = filepath.Join(folders[p.Key], path)
 		}
-		if _, err := os.Stat(path); err == nil {
+		if info, err := os.Stat(path); err == nil {
+			if !info.IsDir() && !info.Mode().IsRegular() { // a pipe may never be written, and /dev/zero never ends
+				faults = append(faults, structconf.Fault{
+					Key: p.Key, Value: p.Value, Message: "is a pipe, a socket or a device; write its content to a file",
+				})
+			}
 			out[p.Key] = path
 			faults = append(faults, adapterBase(out, p, path)...)
 		} else if !spec.IsHubID(p.Value) {
