@@ -24,7 +24,9 @@ func (w *mlflowWriter) putArtifacts(ctx context.Context, id string, run events.R
 		switch {
 		case a.Name == events.ArtifactMetrics:
 		case a.Name == events.ArtifactModel && manifest.Is(a.Reference):
-			err = w.putModel(ctx, id, run, a.Reference)
+			m := &modelWriter{target: w.target, experiment: w.experiment, files: storedFiles{w.store}}
+			w.model, err = m.put(ctx, id, run, a.Reference)
+			w.result.Gaps = append(w.result.Gaps, m.gaps...)
 		default:
 			err = w.putArtifact(ctx, id, a)
 		}
@@ -39,14 +41,14 @@ func (w *mlflowWriter) putArtifacts(ctx context.Context, id string, run events.R
 // folder file by file under its name.
 func (w *mlflowWriter) putArtifact(ctx context.Context, id string, a events.Artifact) error {
 	if !manifest.Is(a.Reference) {
-		return w.target.PutArtifact(ctx, id, w.stored(path.Base(a.Reference.Key), a.Reference))
+		return w.target.PutArtifact(ctx, id, storedFiles{w.store}.file(path.Base(a.Reference.Key), a.Reference))
 	}
-	m, err := w.folder(ctx, a.Reference)
+	m, err := storedFiles{w.store}.folder(ctx, a.Reference)
 	if err != nil {
 		return err
 	}
 	for _, file := range m.Files {
-		if err := w.target.PutArtifact(ctx, id, w.stored(a.Name+"/"+file.Path, m.Reference(a.Reference, file))); err != nil {
+		if err := w.target.PutArtifact(ctx, id, storedFiles{w.store}.file(a.Name+"/"+file.Path, m.Reference(a.Reference, file))); err != nil {
 			return err
 		}
 	}

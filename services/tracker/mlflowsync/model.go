@@ -41,49 +41,51 @@ type mlflowModel struct {
 	localBase  string
 }
 
-// putModel stores the tuned model as a folder of the MLflow run, and as a logged
-// model whose source is that run. What is there already is not sent again.
-func (w *mlflowWriter) putModel(ctx context.Context, id string, run events.Run, ref events.Reference) error {
+// modelWriter writes the tuned model of a run to one target.
+type modelWriter struct {
+	target     mlflow.Target
+	experiment string
+	files      storedFiles
+	// gaps name what MLflow will lack for good.
+	gaps []string
+}
+
+// put stores the tuned model as a folder of the MLflow run, and as a logged
+// model whose source is that run. What is there already is not sent again. The
+// logged model is empty where the server has none.
+func (w *modelWriter) put(ctx context.Context, id string, run events.Run, ref events.Reference) (loggedModel, error) {
 	m, err := w.modelOf(ctx, run, ref)
 	if err != nil {
-		return err
+		return loggedModel{}, err
 	}
 	at := run.Phases[events.Finetune].Completed.EndedAt
 	there, err := w.target.ListArtifacts(ctx, id, modelName)
-	if err != nil {
-		return err
-	}
-	if !slices.ContainsFunc(there, func(i mlflow.ArtifactInfo) bool { return path.Base(i.Path) == mlmodelName }) {
-		err := w.putModelFiles(ctx, m, m.mlmodel(id, "", at), func(a mlflow.Artifact) error {
+	if err == nil && !slices.ContainsFunc(there, func(i mlflow.ArtifactInfo) bool { return path.Base(i.Path) == mlmodelName }) {
+		err = m.each(ctx, m.mlmodel(id, "", at), func(a mlflow.Artifact) error {
 			a.Path = modelName + "/" + a.Path
 			return w.target.PutArtifact(ctx, id, a)
 		})
-		if err != nil {
-			return err
-		}
+	}
+	if err != nil {
+		return loggedModel{}, err
 	}
 	model, finished, err := w.target.EnsureModel(ctx, w.experiment, id, mlflow.LoggedModel{
 		Name: modelName, At: at, Tags: []mlflow.Tag{{Key: mlflow.TagRunID, Value: run.ID}},
 	})
 	if errors.Is(err, mlflow.ErrNoModels) {
-		return nil // the folder of the run is all that an older server takes
+		return loggedModel{}, nil // the folder of the run is all that an older server takes
 	}
-	if err != nil {
-		return err
+	if err == nil && !finished {
+		err = m.each(ctx, m.mlmodel(id, model, at), func(a mlflow.Artifact) error { return w.target.PutModelFile(ctx, model, a) })
+		if err == nil {
+			err = w.target.FinishModel(ctx, model)
+		}
 	}
-	w.model = loggedModel{id: model, run: id}
-	if finished {
-		return nil
-	}
-	err = w.putModelFiles(ctx, m, m.mlmodel(id, model, at), func(a mlflow.Artifact) error { return w.target.PutModelFile(ctx, model, a) })
-	if err != nil {
-		return err
-	}
-	return w.target.FinishModel(ctx, model)
+	return loggedModel{id: model, run: id}, err
 }
 
-// putModelFiles stores all files, MLmodel last: where it is, all are.
-func (w *mlflowWriter) putModelFiles(ctx context.Context, m mlflowModel, mlmodel string, put func(mlflow.Artifact) error) error {
+// each calls put for all files, MLmodel last: where it is, all are.
+func (m mlflowModel) each(ctx context.Context, mlmodel string, put func(mlflow.Artifact) error) error {
 	for _, f := range append(slices.Clone(m.files), content(mlmodelName, []byte(mlmodel))) {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -96,9 +98,9 @@ func (w *mlflowWriter) putModelFiles(ctx context.Context, m mlflowModel, mlmodel
 }
 
 // modelOf lays the files of a tuned model out.
-func (w *mlflowWriter) modelOf(ctx context.Context, run events.Run, ref events.Reference) (mlflowModel, error) {
+func (w *modelWriter) modelOf(ctx context.Context, run events.Run, ref events.Reference) (mlflowModel, error) {
 	m := mlflowModel{base: run.Accepted.Specification.FineTuner.BaseModelID}
-	stored, err := w.folder(ctx, ref)
+	stored, err := w.files.folder(ctx, ref)
 	if err != nil {
 		return m, err
 	}
@@ -112,7 +114,7 @@ func (w *mlflowWriter) modelOf(ctx context.Context, run events.Run, ref events.R
 		if f.Path == "README.md" {
 			continue // ours says more
 		}
-		a := w.stored(folder+f.Path, stored.Reference(ref, f))
+		a := w.files.file(folder+f.Path, stored.Reference(ref, f))
 		m.files = append(m.files, a)
 		if isTokenizer(f.Path) {
 			a.Path = "components/tokenizer/" + f.Path
@@ -153,8 +155,8 @@ const localStore = "local:"
 // addBase says where the base model of an adapter is loaded from: its id of the
 // Hub, the folder in which it lies, or, if only the store has it, the folder
 // of the model.
-func (w *mlflowWriter) addBase(ctx context.Context, run events.Run, m *mlflowModel) error {
-	if name := w.adapterBase(ctx, m.files); name != "" && name != m.base && spec.IsHubID(name) {
+func (w *modelWriter) addBase(ctx context.Context, run events.Run, m *mlflowModel) error {
+	if name := adapterBase(ctx, m.files); name != "" && name != m.base && spec.IsHubID(name) {
 		m.base, m.localBase = name, hubName(name) // the run began with an adapter
 		return nil
 	}
@@ -169,18 +171,18 @@ func (w *mlflowWriter) addBase(ctx context.Context, run events.Run, m *mlflowMod
 	case strings.HasPrefix(ref.Store, localStore):
 		m.localBase = ref.Key
 		return nil
-	case ref.Store != w.store.ID() || !manifest.Is(ref):
+	case ref.Store != w.files.store.ID() || !manifest.Is(ref):
 		m.localBase = m.base
-		w.result.Gaps = append(w.result.Gaps, "the base model of the adapter lies in another store or is a tar of an earlier version: mlflow.transformers.load_model needs its folder as base_model_path")
+		w.gaps = append(w.gaps, "the base model of the adapter lies in another store or is a tar of an earlier version: mlflow.transformers.load_model needs its folder as base_model_path")
 		return nil
 	}
-	stored, err := w.folder(ctx, ref)
+	stored, err := w.files.folder(ctx, ref)
 	if err != nil {
 		return err
 	}
 	m.baseInside = true
 	for _, f := range stored.Files {
-		m.files = append(m.files, w.stored("model/"+f.Path, stored.Reference(ref, f)))
+		m.files = append(m.files, w.files.file("model/"+f.Path, stored.Reference(ref, f)))
 	}
 	return nil
 }
@@ -194,7 +196,7 @@ func hubName(id string) string {
 
 // adapterBase is the base model that an adapter itself names; empty if it cannot
 // be read.
-func (w *mlflowWriter) adapterBase(ctx context.Context, files []mlflow.Artifact) string {
+func adapterBase(ctx context.Context, files []mlflow.Artifact) string {
 	i := slices.IndexFunc(files, func(a mlflow.Artifact) bool { return a.Path == "peft/adapter_config.json" })
 	if i < 0 {
 		return ""
@@ -212,44 +214,6 @@ func (w *mlflowWriter) adapterBase(ctx context.Context, files []mlflow.Artifact)
 		return ""
 	}
 	return config.Base
-}
-
-// folder reads the list of the files of a folder in the store.
-func (w *mlflowWriter) folder(ctx context.Context, ref events.Reference) (manifest.Manifest, error) {
-	r, err := w.store.Get(ctx, ref)
-	if err != nil {
-		return manifest.Manifest{}, err
-	}
-	m, err := manifest.Read(r)
-	return m, errors.Join(err, r.Close())
-}
-
-// stored is a file of the store as an artifact.
-func (w *mlflowWriter) stored(path string, ref events.Reference) mlflow.Artifact {
-	a := mlflow.Artifact{
-		Path: path,
-		Size: ref.Size,
-		Open: func(ctx context.Context) (io.ReadCloser, error) { return w.store.Get(ctx, ref) },
-	}
-	// People edit files of text, which would change the store's.
-	if local, ok := w.store.(locator); ok && strings.HasSuffix(path, ".safetensors") {
-		a.Local, _ = local.Locate(ref)
-	}
-	return a
-}
-
-// locator is a store that may keep its objects as files of this machine.
-type locator interface {
-	Locate(ref events.Reference) (path string, ok bool)
-}
-
-// content is a file that is made here.
-func content(path string, body []byte) mlflow.Artifact {
-	return mlflow.Artifact{
-		Path: path,
-		Size: int64(len(body)),
-		Open: func(context.Context) (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil },
-	}
 }
 
 const mlmodelName = "MLmodel"

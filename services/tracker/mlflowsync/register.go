@@ -29,8 +29,11 @@ func (w *mlflowWriter) register(ctx context.Context, parentID string, run events
 	if name == "" || run.Completed == nil {
 		return nil
 	}
-	why := w.notRegistered(run, name)
-	if why != "" {
+	fault := normalize.CheckModelName(name)
+	if fault != nil {
+		w.result.Gaps = append(w.result.Gaps, fmt.Sprintf("mlflow.register_as: %v", fault))
+	}
+	if why := notRegistered(run, w.model, fault); why != "" {
 		return w.target.SetTags(ctx, parentID, []mlflow.Tag{{Key: "tunebus.not_registered", Value: why}})
 	}
 	version, err := w.target.Register(ctx, mlflow.Registration{
@@ -45,8 +48,8 @@ func (w *mlflowWriter) register(ctx context.Context, parentID string, run events
 }
 
 // notRegistered says why the model of a run is not registered; empty if it is to
-// be.
-func (w *mlflowWriter) notRegistered(run events.Run, name string) string {
+// be. name is what is wrong with the name.
+func notRegistered(run events.Run, model loggedModel, name error) string {
 	var missed []string
 	for _, g := range run.Completed.Gates {
 		if !g.Met {
@@ -58,11 +61,9 @@ func (w *mlflowWriter) notRegistered(run events.Run, name string) string {
 		return "gates are missed: " + strings.Join(missed, ", ")
 	case runsummary.OutcomeOf(run) != runsummary.Succeeded:
 		return "the run did not succeed"
-	case normalize.CheckModelName(name) != nil:
-		why := fmt.Sprintf("mlflow.register_as: %v", normalize.CheckModelName(name))
-		w.result.Gaps = append(w.result.Gaps, why)
-		return why
-	case w.model.id == "":
+	case name != nil:
+		return fmt.Sprintf("mlflow.register_as: %v", name)
+	case model.id == "":
 		return "mlflow.register_as: this run has no logged model: it tuned none, or the server is older than MLflow 3"
 	}
 	return ""

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact/transfer"
@@ -43,6 +44,10 @@ func (s Source) BaseFolder(ctx context.Context, m Model, dir string) (string, er
 	return dir, s.Fetch(ctx, m.Base.Upload, dir)
 }
 
+// localStore begins the store of a reference that names a path of this machine:
+// the key is the path.
+const localStore = "local:"
+
 // LocalBase is the absolute path of the folder of this machine in which the
 // base model lies for good; empty if there is none. A folder counts only if its
 // content is what the run used.
@@ -50,7 +55,12 @@ func (s Source) LocalBase(ctx context.Context, m Model) (string, error) {
 	if m.Base.HubID() != "" || m.Base.ID == "" {
 		return "", nil
 	}
-	folder, err := filepath.Abs(m.Base.ID)
+	name := m.Base.ID
+	inPlace := strings.HasPrefix(m.Base.Upload.Store, localStore)
+	if inPlace {
+		name = m.Base.Upload.Key
+	}
+	folder, err := filepath.Abs(name)
 	if err != nil {
 		return "", err
 	}
@@ -61,6 +71,9 @@ func (s Source) LocalBase(ctx context.Context, m Model) (string, error) {
 		return folder, nil // the worker read it at this path
 	}
 	same, err := s.Files.Holds(ctx, m.Base.Upload, folder)
+	if err == nil && !same && inPlace {
+		err = fmt.Errorf("the base model in %s is no longer as it was when the run used it; bring it back, or start the run again", folder)
+	}
 	if err != nil || !same {
 		return "", err
 	}
