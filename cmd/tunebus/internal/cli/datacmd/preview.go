@@ -16,7 +16,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/preview"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runrequest"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
-	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/datapreview"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/llm/token"
 	"github.com/tunebus/tunebus/pipeline/dataset/source"
@@ -68,7 +68,7 @@ renders them. Data that it names as validation or test data are read as that.`,
 			if err != nil {
 				return err
 			}
-			if err := s.Console.Print(view.DataPreview(p)); err != nil {
+			if err := s.Console.Print(datapreview.Result(p)); err != nil {
 				return err
 			}
 			if p.Failure != "" { // the preview says why

@@ -62,7 +62,7 @@ func Announce(address string, up Up) (stop func(), err error) {
 		err = f.Truncate(0)
 	}
 	if err == nil {
-		err = json.NewEncoder(f).Encode(up)
+		err = write(f, up)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("announce %s: %w", address, errors.Join(err, f.Close()))
@@ -94,4 +94,12 @@ func Find(address string) (up Up, ok bool) {
 		return Up{}, false
 	}
 	return up, true
+}
+
+func write(f *os.File, up Up) error {
+	body, err := json.Marshal(up)
+	if err == nil {
+		_, err = f.Write(body)
+	}
+	return err
 }

@@ -26,7 +26,7 @@ func interruptedRuns(t *testing.T) *clitest.DataFolder {
 // TestCancelOnFolder: a run of a data folder on which nobody works can be
 // cancelled; nothing works on its job meanwhile.
 func TestCancelOnFolder(t *testing.T) {
-	t.Parallel()
+	t.Chdir(t.TempDir()) // runs are tracked into the working folder
 	f := interruptedRuns(t)
 	for _, run := range []string{"killed", "queued"} {
 		var cancelled struct {

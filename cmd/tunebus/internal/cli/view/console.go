@@ -58,6 +58,10 @@ type Result struct {
 	text  func(io.Writer)
 }
 
+// NewResult returns a result: its value is printed as JSON, and text writes it for
+// people.
+func NewResult(value any, text func(io.Writer)) Result { return Result{value, text} }
+
 // Print writes a result: as text for people, or as JSON.
 func (c *Console) Print(r Result) error {
 	if !c.JSON {

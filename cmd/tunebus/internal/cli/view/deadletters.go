@@ -35,9 +35,9 @@ func deadLetterOf(l deadletter.Letter) deadLetter {
 		Consumer: l.Consumer,
 		Stream:   l.Stream,
 		Sequence: l.Original,
-		Subject:  printable(l.Subject),
+		Subject:  Printable(l.Subject),
 		Run:      l.Run,
-		Reason:   printable(l.Reason),
+		Reason:   Printable(l.Reason),
 	}
 }
 
@@ -54,7 +54,7 @@ func DeadLetters(letters []deadletter.Letter) Result {
 			fmt.Fprintln(w, noDeadLetters)
 			return
 		}
-		table(w, list, "LETTER\tGIVEN UP\tBY\tSUBJECT\tREASON", func(l deadLetter) string {
+		Table(w, list, "LETTER\tGIVEN UP\tBY\tSUBJECT\tREASON", func(l deadLetter) string {
 			return fmt.Sprintf("%d\t%s\t%s\t%s\t%s", l.Letter, l.Time.Format(time.DateTime), l.Consumer, l.Subject, shorten(l.Reason))
 		})
 	}}
@@ -86,7 +86,7 @@ func writeLetter(w io.Writer, l wholeLetter, body []byte) {
 	fmt.Fprintf(w, "letter %d, given up by %s at %s\n", l.Letter, l.Consumer, l.Time.Format(time.DateTime))
 	fmt.Fprintf(w, "reason: %s\nsubject: %s, message %d of %s\n", l.Reason, l.Subject, l.Sequence, l.Stream)
 	for _, k := range slices.Sorted(maps.Keys(l.Headers)) {
-		fmt.Fprintf(w, "header %s: %s\n", printable(k), printable(strings.Join(l.Headers[k], ", ")))
+		fmt.Fprintf(w, "header %s: %s\n", Printable(k), Printable(strings.Join(l.Headers[k], ", ")))
 	}
 	if l.Cut > 0 {
 		fmt.Fprintf(w, "body, the first %d of %d bytes; the whole one is gone:\n", len(body), l.Cut)
@@ -96,11 +96,11 @@ func writeLetter(w io.Writer, l wholeLetter, body []byte) {
 	var indented bytes.Buffer
 	switch {
 	case json.Indent(&indented, body, "", "  ") == nil:
-		fmt.Fprintln(w, printable(indented.String()))
+		fmt.Fprintln(w, Printable(indented.String()))
 	case l.Bytes != nil:
 		fmt.Fprintf(w, "%q\n", body)
 	default:
-		fmt.Fprintln(w, printable(l.Body))
+		fmt.Fprintln(w, Printable(l.Body))
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 func (c *Console) Fact(e events.Event) {
 	switch e := e.(type) {
 	case events.PipelineAccepted:
-		c.Say("run %s (%s): %s", e.RunName, e.RunID, count(len(e.Plan), "phase"))
+		c.Say("run %s (%s): %s", e.RunName, e.RunID, Count(len(e.Plan), "phase"))
 	case events.PhaseStarted:
 		how := ""
 		if e.Attempt > 1 {
@@ -49,4 +49,4 @@ func WaitsForWorker(queue string) string {
 }
 
 // WaitsFor says what the attempt at a phase waits for.
-func WaitsFor(what string) string { return "waits for " + printable(what) }
+func WaitsFor(what string) string { return "waits for " + Printable(what) }

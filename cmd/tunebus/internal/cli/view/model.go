@@ -19,7 +19,7 @@ func Exported(r modelexport.Result) Result {
 			modelcard.Merged:  "the whole model: the adapter merged into " + r.Base,
 			modelcard.Full:    "the whole model",
 		}[r.Kind]
-		fmt.Fprintf(w, "%s: %s, %s, %s; its README.md has the lines that load it\n", r.Folder, what, count(len(r.Files), "file"), byteSize(r.Bytes))
+		fmt.Fprintf(w, "%s: %s, %s, %s; its README.md has the lines that load it\n", r.Folder, what, Count(len(r.Files), "file"), byteSize(r.Bytes))
 	}}
 }
 
@@ -67,7 +67,7 @@ func (c *Chat) Piece(text string) error {
 	if c.console.JSON {
 		return nil
 	}
-	_, err := io.WriteString(c.console.out, printable(text))
+	_, err := io.WriteString(c.console.out, Printable(text))
 	return err
 }
 

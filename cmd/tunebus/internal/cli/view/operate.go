@@ -21,7 +21,7 @@ type archived struct {
 func Archived(r archive.Report, dryRun bool) Result {
 	return Result{archived{r, dryRun}, func(w io.Writer) {
 		if len(r.Archived) > 0 {
-			table(w, r.Archived, "RUN\tENDED\tFACTS\tARCHIVE", func(m archive.ArchivedRun) string {
+			Table(w, r.Archived, "RUN\tENDED\tFACTS\tARCHIVE", func(m archive.ArchivedRun) string {
 				return fmt.Sprintf("%s\t%s\t%d\t%s", m.Run, m.Ended.UTC().Format(time.DateTime), m.Facts, m.Archive.Key)
 			})
 		}
@@ -99,7 +99,7 @@ func (f Finding) line() string {
 // Findings is a list of findings.
 func Findings(found []Finding) Result {
 	return Result{found, func(w io.Writer) {
-		table(w, found, "STATE\tWHAT\t", func(f Finding) string {
+		Table(w, found, "STATE\tWHAT\t", func(f Finding) string {
 			return string(f.State) + "\t" + f.Name + "\t" + f.line()
 		})
 	}}

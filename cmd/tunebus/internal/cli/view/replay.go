@@ -30,7 +30,7 @@ func Rerun(id, of string, from events.Phase, plan []events.Step) Result {
 
 // ReplayedRequest is a request that was submitted again.
 func ReplayedRequest(s replay.Submitted) Row {
-	s.OldRun = printable(s.OldRun)
+	s.OldRun = Printable(s.OldRun)
 	return Row{s, fmt.Sprintf("%-8d %-26s  %s", s.Request, s.OldRun, s.RunID)}
 }
 

@@ -28,7 +28,7 @@ func Runs(list []ListedRun, server string) Result {
 			fmt.Fprintf(w, "%s knows no runs yet\n", server)
 			return
 		}
-		table(w, list, "RUN\tNAME\tSTATUS\tSECONDS\t", func(r ListedRun) string {
+		Table(w, list, "RUN\tNAME\tSTATUS\tSECONDS\t", func(r ListedRun) string {
 			waits := ""
 			if r.WaitsFor != "" {
 				waits = WaitsForWorker(r.WaitsFor)

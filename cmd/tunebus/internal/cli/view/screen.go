@@ -42,3 +42,7 @@ func terminal(w io.Writer) io.Writer {
 	}
 	return f
 }
+
+// Colours reports whether text for w may have colours: w is a terminal, and the
+// variable NO_COLOR is not set (https://no-color.org).
+func Colours(w io.Writer) bool { return terminal(w) != nil && os.Getenv("NO_COLOR") == "" }

@@ -30,7 +30,7 @@ func Submitted(id string) Result {
 
 // Specification is a specification without faults.
 func Specification(s events.Specification) Result {
-	return Result{s, func(w io.Writer) { fmt.Fprintf(w, "no faults; %s\n", count(len(spec.Plan(s)), "phase")) }}
+	return Result{s, func(w io.Writer) { fmt.Fprintf(w, "no faults; %s\n", Count(len(spec.Plan(s)), "phase")) }}
 }
 
 // specificationKey is a key of a specification, for scripts.

@@ -61,7 +61,7 @@ func writePhases(w io.Writer, run events.Run, attempts []events.AttemptResult) {
 		return
 	}
 	var failures []string
-	table(w, run.Accepted.Plan, "PHASE\tSTATUS\tSECONDS\tATTEMPTS", func(step events.Step) string {
+	Table(w, run.Accepted.Plan, "PHASE\tSTATUS\tSECONDS\tATTEMPTS", func(step events.Step) string {
 		p := run.Phases[step.Phase]
 		status, seconds, attempts := string(p.Status()), "-", "-"
 		if p == nil && run.Completed != nil {

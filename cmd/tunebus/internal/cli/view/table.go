@@ -13,12 +13,12 @@ import (
 func section[T any](w io.Writer, values []T, header string, line func(T) string) {
 	if len(values) > 0 {
 		fmt.Fprintln(w)
-		table(w, values, header, line)
+		Table(w, values, header, line)
 	}
 }
 
-// table writes a line for each value below a header. Tabs part the columns.
-func table[T any](w io.Writer, values []T, header string, line func(T) string) {
+// Table writes a line for each value below a header. Tabs part the columns.
+func Table[T any](w io.Writer, values []T, header string, line func(T) string) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, header)
 	for _, v := range values {
@@ -27,8 +27,8 @@ func table[T any](w io.Writer, values []T, header string, line func(T) string) {
 	_ = t.Flush() // to a person's screen
 }
 
-// count writes a number and its noun, which has an "s" unless there is one.
-func count(n int, noun string) string {
+// Count writes a number and its noun, which has an "s" unless there is one.
+func Count(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}
@@ -44,9 +44,9 @@ func shorten(text string) string {
 	return text
 }
 
-// printable escapes the control characters of a text that may come from any
+// Printable escapes the control characters of a text that may come from any
 // NATS client, because they could steer a terminal.
-func printable(text string) string {
+func Printable(text string) string {
 	steers := func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }
 	if !strings.ContainsFunc(text, steers) {
 		return text

@@ -1,12 +1,14 @@
-package view
+// Package datapreview renders a look at a data set: its counts, the lengths of its
+// sequences, and its first rows with the part apart that counts in the loss.
+package datapreview
 
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/preview"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/events"
 )
 
@@ -18,35 +20,34 @@ var (
 	brackets = marks{"[[", "]]"}
 )
 
-// marksFor returns colours for a terminal, unless the variable NO_COLOR is set
-// (https://no-color.org), and else brackets.
+// marksFor returns colours where they may be used, and else brackets.
 func marksFor(w io.Writer) marks {
-	if terminal(w) != nil && os.Getenv("NO_COLOR") == "" {
+	if view.Colours(w) {
 		return colour
 	}
 	return brackets
 }
 
-// DataPreview is a look at a data set.
-func DataPreview(p preview.Preview) Result {
-	return Result{p, func(w io.Writer) { writePreview(w, p, marksFor(w)) }}
+// Result is a look at a data set.
+func Result(p preview.Preview) view.Result {
+	return view.NewResult(p, func(w io.Writer) { writePreview(w, p, marksFor(w)) })
 }
 
 func writePreview(w io.Writer, p preview.Preview, m marks) {
-	fmt.Fprintf(w, "%s, read as %s\n", printable(p.Source), p.Key)
+	fmt.Fprintf(w, "%s, read as %s\n", view.Printable(p.Source), p.Key)
 	fmt.Fprintf(w, "shape %s, format %s, %s, %s bytes\n\n", p.Shape, p.Format, chosen(p), events.Count(p.Bytes))
 	writeCounts(w, p)
 	if p.Lengths != nil {
 		writeHistogram(w, p)
 	}
 	for _, n := range p.Warnings {
-		fmt.Fprintf(w, "\nwarning: %s\n", printable(n))
+		fmt.Fprintf(w, "\nwarning: %s\n", view.Printable(n))
 	}
 	for _, n := range p.Notes {
-		fmt.Fprintf(w, "\nnote: %s\n", printable(n))
+		fmt.Fprintf(w, "\nnote: %s\n", view.Printable(n))
 	}
 	if p.Failure != "" {
-		fmt.Fprintf(w, "\nfailure: %s\n", printable(p.Failure))
+		fmt.Fprintf(w, "\nfailure: %s\n", view.Printable(p.Failure))
 	}
 	for _, r := range p.Rows {
 		writeRow(w, r, m)
@@ -58,12 +59,12 @@ func writePreview(w io.Writer, p preview.Preview, m marks) {
 
 // chosen says what of a folder or a repository was read.
 func chosen(p preview.Preview) string {
-	out := count(len(p.Files), "file")
+	out := view.Count(len(p.Files), "file")
 	if p.Config != "" {
-		out = "configuration " + printable(p.Config) + ", " + out
+		out = "configuration " + view.Printable(p.Config) + ", " + out
 	}
 	if p.Split != "" {
-		out = "split " + printable(p.Split) + ", " + out
+		out = "split " + view.Printable(p.Split) + ", " + out
 	}
 	return out
 }
@@ -94,7 +95,7 @@ func writeCounts(w io.Writer, p preview.Preview) {
 			headers, numbers = append(headers, one.header), append(numbers, events.Count(one.n))
 		}
 	}
-	table(w, []string{strings.Join(numbers, "\t")}, strings.Join(headers, "\t"), func(line string) string { return line })
+	view.Table(w, []string{strings.Join(numbers, "\t")}, strings.Join(headers, "\t"), func(line string) string { return line })
 }
 
 // barWidth is the longest bar of the histogram.
@@ -107,28 +108,28 @@ func writeHistogram(w io.Writer, p preview.Preview) {
 	for _, b := range p.Histogram {
 		most = max(most, b.Sequences)
 	}
-	table(w, p.Histogram, "TOKENS\tSEQUENCES\t", func(b preview.Bucket) string {
+	view.Table(w, p.Histogram, "TOKENS\tSEQUENCES\t", func(b preview.Bucket) string {
 		bar := strings.Repeat("#", int((b.Sequences*barWidth+most-1)/most))
 		return fmt.Sprintf("%d-%d\t%s\t%s", b.From, b.To, events.Count(b.Sequences), bar)
 	})
 }
 
 func writeRow(w io.Writer, r preview.Row, m marks) {
-	fmt.Fprintf(w, "\n%s line %d", printable(r.File), r.Line)
+	fmt.Fprintf(w, "\n%s line %d", view.Printable(r.File), r.Line)
 	if r.Images > 0 {
-		fmt.Fprintf(w, ", %s", count(r.Images, "image"))
+		fmt.Fprintf(w, ", %s", view.Count(r.Images, "image"))
 	}
 	if len(r.Sequences) > 1 {
 		fmt.Fprintf(w, ", %d examples", len(r.Sequences))
 	}
 	fmt.Fprintln(w)
 	for _, t := range r.Turns {
-		text := printable(t.Text)
+		text := view.Printable(t.Text)
 		if t.Counted {
 			text = m.begin + text + m.end
 		}
 		if t.Role != "" {
-			text = printable(t.Role) + ": " + text
+			text = view.Printable(t.Role) + ": " + text
 		}
 		fmt.Fprintln(w, text)
 	}
@@ -137,14 +138,14 @@ func writeRow(w io.Writer, r preview.Row, m marks) {
 			fmt.Fprintln(w)
 		}
 		fmt.Fprintln(w, sequence(s, m))
-		fmt.Fprintf(w, "  (%s, %d count", count(s.Tokens, "token"), len(s.CountedTokens))
+		fmt.Fprintf(w, "  (%s, %d count", view.Count(s.Tokens, "token"), len(s.CountedTokens))
 		if lost := s.Tokens - len(s.IDs); lost > 0 {
 			fmt.Fprintf(w, "; cut: %d are lost", lost)
 		}
 		fmt.Fprintln(w, ")")
 	}
 	for _, t := range r.Truths {
-		fmt.Fprintf(w, "  ground truth: %s\n", printable(t))
+		fmt.Fprintf(w, "  ground truth: %s\n", view.Printable(t))
 	}
 }
 
@@ -161,12 +162,12 @@ func sequence(s preview.Sequence, m marks) string {
 		if begin >= end {
 			continue
 		}
-		out.WriteString(printable(s.Text[at:begin]))
-		out.WriteString(m.begin + printable(s.Text[begin:end]) + m.end)
+		out.WriteString(view.Printable(s.Text[at:begin]))
+		out.WriteString(m.begin + view.Printable(s.Text[begin:end]) + m.end)
 		at = end
 	}
 	if at < to {
-		out.WriteString(printable(s.Text[at:to]))
+		out.WriteString(view.Printable(s.Text[at:to]))
 	}
 	return out.String()
 }
