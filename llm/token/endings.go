@@ -12,7 +12,7 @@ func endAsTaught(t *Tokenizer) {
 	if !t.chat.Any() {
 		return
 	}
-	end, ok := t.behindAnswer()
+	end, ok := behindAnswer(t)
 	if !ok {
 		return // the template serves conversations of its own kind; what the files name stands
 	}
@@ -24,7 +24,7 @@ func endAsTaught(t *Tokenizer) {
 }
 
 // behindAnswer is what a chat template writes behind the last answer.
-func (t *Tokenizer) behindAnswer() (string, bool) {
+func behindAnswer(t *Tokenizer) (string, bool) {
 	const question, answer = "tunebusprobeone", "tunebusprobetwo" // texts that no template contains
 	text, err := t.Render([]Message{{"user", question}, {"assistant", answer}}, false)
 	if err != nil {

@@ -28,6 +28,10 @@ func (d *Dataset) read(
 	r.Select(d.converter.Columns()...)
 	about := shape.File{Images: find, IsColumnar: f.format == reader.Parquet || f.format == reader.Arrow}
 	for {
+		// A reader has records in its buffer when its context ends.
+		if err := context.Cause(ctx); err != nil {
+			return nil, err
+		}
 		record, err := r.Next()
 		if errors.Is(err, io.EOF) {
 			return r.Columns(), nil

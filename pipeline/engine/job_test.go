@@ -206,6 +206,30 @@ func TestJobDataset(t *testing.T) {
 	}
 }
 
+// TestSameUpload: two names of one folder are told by the content of their uploads.
+func TestSameUpload(t *testing.T) {
+	t.Parallel()
+	const key = "inferencer.testing_data_id"
+	var s events.Specification
+	s.FineTuner.BaseModelID, s.FineTuner.TrainingDataID, s.Inferencer.TestingDataID = "model", "data", "../here/data"
+	for digest, want := range map[string]string{"same": "fine_tuner.training_data_id", "other": ""} {
+		job := engine.NewJob(engine.JobConfig{
+			Request: events.PhaseRequested{RunID: "r", Phase: events.Inference, Specification: s, Inputs: events.Inputs{Files: map[string]events.Reference{
+				"fine_tuner.base_model_id":    {Key: "m.tar", MediaType: "application/x-tar", SHA256: digest},
+				"fine_tuner.training_data_id": {Key: "d.tar", MediaType: "application/x-tar", SHA256: "same"},
+				key:                           {Key: "d.tar", MediaType: "application/x-tar", SHA256: digest},
+			}}},
+			Attempt: 1,
+			Runtime: printer{t.TempDir()},
+			Store:   keys{},
+		})
+		got, err := job.Dataset(t.Context(), key, s.Inferencer.TestingDataID)
+		if err != nil || got.SharedWith != want {
+			t.Errorf("%s: shared with %q, %v; want %q", digest, got.SharedWith, err, want)
+		}
+	}
+}
+
 // TestPermanent: the mark and the code stay through wrapping; no error and the
 // end of a context are not marked.
 func TestPermanent(t *testing.T) {

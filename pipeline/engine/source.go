@@ -41,6 +41,9 @@ func (j *Job) Model(ctx context.Context, key, id string) (string, error) {
 func (j *Job) Dataset(ctx context.Context, key, id string) (source.Source, error) {
 	s := spec.Source(j.Request.Specification, key)
 	s.Name = id
+	if s.SharedWith == "" {
+		s.SharedWith = sameUpload(j.Request, key)
+	}
 	place := id
 	if _, err := allowedpath.Find(j.sources.Roots, id); err != nil {
 		place, s.Selection = source.Parse(id)
@@ -52,6 +55,19 @@ func (j *Job) Dataset(ctx context.Context, key, id string) (source.Source, error
 		return h.Dataset(ctx, place, s.Selection)
 	})
 	return s, err
+}
+
+// sameUpload returns another data key whose upload has the same content as that of a
+// key: one folder under two names.
+func sameUpload(r events.PhaseRequested, key string) string {
+	own, uploaded := r.Inputs.Files[key]
+	for _, p := range spec.Paths(r.Specification) {
+		other, ok := r.Inputs.Files[p.Key]
+		if uploaded && ok && p.IsData() && p.Key != key && other.SHA256 == own.SHA256 {
+			return p.Key
+		}
+	}
+	return ""
 }
 
 // findSource returns the path of what a key names.

@@ -4,8 +4,9 @@
 // same thing at each try. [New] wraps a handler: of equal lines it writes the
 // first, and after a minute the next one with the attribute "repeated", the
 // number of lines that were left out in between. Lines are equal if their level,
-// message and attributes are; the attribute "delivery", the number of a
-// message's delivery, does not count.
+// message and attributes are. What differs with each try does not count: the
+// attributes "delivery", "try", "delay", "in" and "retry_in", and the port of
+// this side in an error about a connection.
 //
 //	log := slog.New(loglimit.New(slog.NewTextHandler(os.Stderr, nil)))
 //
@@ -17,6 +18,9 @@ import (
 	"context"
 	"hash/maphash"
 	"log/slog"
+	"regexp"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -27,8 +31,14 @@ const interval = time.Minute
 // maxLines is how many different lines are remembered.
 const maxLines = 4096
 
-// ignored is the attribute that does not make a line another one.
-const ignored = "delivery"
+// ignored are the attributes that do not make a line another one: each try has
+// its own.
+var ignored = []string{"delivery", "try", "delay", "in", "retry_in"}
+
+// localPort is the port of this side in an error of package net, such as "read
+// tcp 127.0.0.1:35452->127.0.0.1:4222: connection reset by peer". Each
+// connection has another one.
+var localPort = regexp.MustCompile(`:\d+->`)
 
 // New returns a handler that writes through next.
 func New(next slog.Handler) slog.Handler {
@@ -72,10 +82,14 @@ func (h *handler) text(r slog.Record) string {
 }
 
 func attrText(a slog.Attr) string {
-	if a.Key == ignored {
+	if slices.Contains(ignored, a.Key) {
 		return ""
 	}
-	return "\x00" + a.Key + "=" + a.Value.Resolve().String()
+	value := a.Value.Resolve().String()
+	if strings.Contains(value, "->") {
+		value = localPort.ReplaceAllLiteralString(value, "->")
+	}
+	return "\x00" + a.Key + "=" + value
 }
 
 // WithAttrs implements [slog.Handler].

@@ -2,6 +2,7 @@ package loglimit
 
 import (
 	"bytes"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -35,6 +36,31 @@ func TestSameLineOnceAMinute(t *testing.T) {
 		log.Warn("message not done", "run", "r1", "delivery", 101)
 		if !strings.Contains(out.String(), "repeated=99") {
 			t.Errorf("after a minute: %q, want the number of lines that were left out", &out)
+		}
+	})
+}
+
+// TestTriesAreTheSameLine: what differs with each try alone makes no other line.
+func TestTriesAreTheSameLine(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		log := slog.New(New(slog.NewTextHandler(&out, nil)))
+		for try := range 10 {
+			delay := time.Second << min(try, 3)
+			log.Error("the stream is full; trying again", "subject", "a.b", "try", try)
+			log.Warn("the store is away; trying again", "what", "store k", "delay", delay)
+			log.Warn("the Hub is away; trying again", "what", "model m", "in", delay)
+			log.Warn("tracking is pending", "run", "r", "retry_in", delay)
+			log.Warn("waiting for NATS", "error", fmt.Errorf("read tcp 127.0.0.1:%d->127.0.0.1:4222: connection reset by peer", 35000+try))
+			time.Sleep(time.Second)
+		}
+		if n := strings.Count(out.String(), "\n"); n != 5 {
+			t.Errorf("%d lines, want each of the 5 once:\n%s", n, &out)
+		}
+		log.Warn("waiting for NATS", "error", "read tcp 127.0.0.1:35000->127.0.0.1:4223: connection reset by peer")
+		if n := strings.Count(out.String(), "\n"); n != 6 {
+			t.Errorf("%d lines, want another one for another server:\n%s", n, &out)
 		}
 	})
 }

@@ -56,7 +56,8 @@ type Recorder struct {
 	batch      batch
 	known      Steps // published by earlier attempts, and may be repeated
 	nextSample int64
-	announced  time.Time // when the preparation was published last
+
+	Preparation // before the first step
 }
 
 // Start starts a recorder and the sampling of the machine. From the second
@@ -66,7 +67,7 @@ func Start(ctx context.Context, cfg Config) (*Recorder, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	r := &Recorder{cfg: cfg, file: historyFile{folder: cfg.Folder}}
+	r := &Recorder{cfg: cfg, file: historyFile{folder: cfg.Folder}, Preparation: Preparation{cfg: cfg}}
 	if cfg.Attempt > 1 {
 		if err := r.inherit(ctx); err != nil {
 			return nil, err
@@ -105,31 +106,6 @@ func (r *Recorder) add(step, total int64, points []events.Point) (ev events.Prog
 	return r.batch.take(now), true, nil
 }
 
-// Announce publishes how many rows are prepared before the first step, now and
-// then, or a warning at once. Neither is a part of the history.
-func (r *Recorder) Announce(ctx context.Context, done, total int64, warning string) {
-	if warning != "" {
-		r.publishBatch(ctx, events.Progress{Stage: events.StagePrepare, Warnings: []string{warning}})
-		return
-	}
-	if r.preparationDue(time.Now()) {
-		r.publishBatch(ctx, events.Progress{Stage: events.StagePrepare, Step: done, Total: total})
-	}
-}
-
-// preparationDue reports whether the preparation has gone on for a while since it
-// was published. What ends at once is never published.
-func (r *Recorder) preparationDue(now time.Time) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	first := r.announced.IsZero()
-	if !first && now.Sub(r.announced) < publishInterval {
-		return false
-	}
-	r.announced = now
-	return !first
-}
-
 // stamped returns a copy of points in which each has a step and a time. A value
 // that is no finite number has no place in JSON, and events leave it out as well.
 func stamped(points []events.Point, step int64, now time.Time) []events.Point {
@@ -153,17 +129,12 @@ func stamped(points []events.Point, step int64, now time.Time) []events.Point {
 // publish sends a batch. It is called without the lock, since the write to the
 // socket may take a while.
 func (r *Recorder) publish(ctx context.Context, ev events.Progress) {
+	ev.RunID, ev.Phase, ev.Attempt = r.cfg.RunID, r.cfg.Phase, r.cfg.Attempt
 	for _, points := range events.SplitPoints(ev.Points) {
 		ev.Points = points
-		r.publishBatch(ctx, ev)
-	}
-}
-
-// publishBatch sends a batch that fits into an event.
-func (r *Recorder) publishBatch(ctx context.Context, ev events.Progress) {
-	ev.RunID, ev.Phase, ev.Attempt = r.cfg.RunID, r.cfg.Phase, r.cfg.Attempt
-	if err := r.cfg.Publisher.PublishMetric(ctx, ev); err != nil {
-		r.cfg.Logger.DebugContext(ctx, "progress not published", "error", err)
+		if err := r.cfg.Publisher.PublishMetric(ctx, ev); err != nil {
+			r.cfg.Logger.DebugContext(ctx, "progress not published", "error", err)
+		}
 	}
 }
 

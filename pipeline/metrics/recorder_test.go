@@ -318,3 +318,37 @@ func TestManyPointsAtOnce(t *testing.T) {
 		t.Errorf("%d points in %d events, want the %d of the history", len(published), len(s.published), len(points))
 	}
 }
+
+// TestPreparationIsAnnounced: warnings at once, the rows now and then, and neither in
+// the history.
+func TestPreparationIsAnnounced(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &stream{}
+		f := &folder{dir: t.TempDir()}
+		r, err := metrics.Start(t.Context(), config(f, s))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for row := range int64(1000) {
+			r.Announce(t.Context(), row+1, 1000, "")
+			time.Sleep(time.Millisecond) // of the bubble's clock
+		}
+		r.Announce(t.Context(), 0, 0, "half of the rows are cut")
+		var steps []int64
+		for _, ev := range s.published {
+			p := ev.(events.Progress)
+			if p.Stage != events.StagePrepare || p.RunID != "r" || p.Attempt != 1 || len(p.Points) > 0 {
+				t.Errorf("%+v", p)
+			}
+			steps = append(steps, p.Step)
+		}
+		last := s.published[len(s.published)-1].(events.Progress)
+		if len(steps) < 4 || len(steps) > 6 || len(last.Warnings) != 1 || last.Warnings[0] != "half of the rows are cut" {
+			t.Errorf("rows %v, the last is %+v", steps, last)
+		}
+		if path, err := r.Finish(t.Context()); path != "" || err != nil {
+			t.Errorf("history %q, %v", path, err)
+		}
+	})
+}

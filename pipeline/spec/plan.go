@@ -63,10 +63,13 @@ type Path struct {
 	Phase events.Phase
 }
 
+// IsData reports whether the key names a data set, and no model.
+func (p Path) IsData() bool { return strings.HasSuffix(p.Key, "_data_id") }
+
 // Place is the value without the configuration and the split that a data key may
 // name behind it.
 func (p Path) Place() string {
-	if !strings.HasSuffix(p.Key, "_data_id") {
+	if !p.IsData() {
 		return p.Value
 	}
 	place, _ := source.Parse(p.Value)

@@ -252,3 +252,30 @@ func TestEngineSeed(t *testing.T) {
 		t.Errorf("the same seed learns the same: %t, another one something else: %t", slices.Equal(learned[0], learned[1]), !slices.Equal(learned[0], learned[2]))
 	}
 }
+
+// TestEngineWarnsOfCutRows before the first step: rows that lose the end of their
+// answer are trained on, and said.
+func TestEngineWarnsOfCutRows(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	h.Write(t, "long.jsonl", strings.Repeat(`{"question":"Where?","answer":"`+strings.Repeat("At pier 4. ", 30)+`"}`+"\n", 3)+`{"question":"Where?","answer":null}`+"\n")
+	c := h.Run(t, finetune.Engine{}, events.Finetune, events.Inputs{}, func(s *events.Specification) {
+		small(s)
+		s.FineTuner.TrainingDataID, s.FineTuner.ValidationDataID, s.FineTuner.MaxSequenceLength = "long.jsonl", "", 48
+	})
+	if c.Conclusion != events.Success {
+		t.Fatalf("%+v", c.Error)
+	}
+	notes := strings.Join(c.Notes, "\n")
+	for _, want := range []string{
+		"fine_tuner.training_data_id: 3 of 4 rows lose the end of their answer: they are longer than fine_tuner.max_sequence_length = 48 tokens",
+		"1 of 4 rows have no answer",
+	} {
+		if strings.Count(notes, want) != 1 {
+			t.Errorf("notes %q do not say once %q", c.Notes, want)
+		}
+	}
+	if d := c.Datasets[0]; d.Rows != 3 || d.RowsRead != 4 || d.WithoutAnswer != 1 || d.CutInAnswer != 3 || d.Dropped != 0 {
+		t.Errorf("%+v", d)
+	}
+}

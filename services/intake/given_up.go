@@ -50,14 +50,21 @@ func (g *givenUp) handle(ctx context.Context, d delivery.Delivery) error {
 	if err != nil || event != events.EventRequested || !events.Phase(phase).Valid() {
 		return nil
 	}
-	return g.endJob(ctx, subject.Run, events.Phase(phase), letter)
+	return g.endJob(ctx, subject.Run, events.Phase(phase), letter, d.Delivered)
 }
 
+// fencedTries is how often endJob lets another process be faster, before it takes
+// what stands in its way for a fact that cannot be read.
+const fencedTries = 5
+
 // endJob completes the phase of a job as a failure, under a fencing token of its
-// own, so that a worker that still has the job cannot complete it.
-func (g *givenUp) endJob(ctx context.Context, id string, p events.Phase, letter deadletter.Letter) error {
+// own, so that a worker that still has the job cannot complete it. Where a fact
+// that cannot be read stands in the place of one of its own, the phase cannot be
+// completed, and endJob publishes what follows from its failure.
+func (g *givenUp) endJob(ctx context.Context, id string, p events.Phase, letter deadletter.Letter, delivered int) error {
 	run, err := g.runs.Run(ctx, id)
-	if err != nil && !isUnreadable(err) {
+	unreadable := isUnreadable(err)
+	if err != nil && !unreadable {
 		return err
 	}
 	state := run.Phases[p]
@@ -84,7 +91,9 @@ func (g *givenUp) endJob(ctx context.Context, id string, p events.Phase, letter 
 	if completed.StartedAt.IsZero() {
 		completed.StartedAt = now
 	}
-	if err := takeOver(ctx, g.publisher, completed); err != nil {
+	err = takeOver(ctx, g.publisher, completed)
+	_, fenced := errors.AsType[*journal.FencedError](err)
+	if err != nil && (!fenced || !unreadable || delivered < fencedTries) {
 		return retryIfFenced(err)
 	}
 	g.log.Error("phase ended: its job became a dead letter", "run", id, "phase", p, "letter", letter.Sequence, "reason", letter.Reason)

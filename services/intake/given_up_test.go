@@ -69,6 +69,32 @@ func TestGivenUpJobThatCannotBeRead(t *testing.T) {
 	}
 }
 
+// TestGivenUpJobWhosePlaceIsTaken: a fact that cannot be read holds the subject of
+// the phase's completion or of its next attempt. The run ends all the same, but not
+// before a process that was faster had its time.
+func TestGivenUpJobWhosePlaceIsTaken(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		runs      Runs
+		delivered int
+		ends      bool
+	}{
+		"first delivery":  {unreadableRun{queuedRun("r")}, 1, false},
+		"fifth delivery":  {unreadableRun{queuedRun("r")}, 5, true},
+		"all can be read": {fakeRuns{"r": queuedRun("r")}, 5, false},
+	} {
+		letter := jobLetter()
+		letter.Sequence, letter.Reason = 5, "no CloudEvent"
+		j := &fakePublisher{err: &journal.FencedError{}}
+		g := &givenUp{letters: oneLetter(letter), runs: c.runs, publisher: j, log: slog.New(slog.DiscardHandler)}
+		err := g.handle(t.Context(), delivery.Delivery{Message: codec.Message{Sequence: 5}, Delivered: c.delivered})
+		_, again := errors.AsType[*delivery.RetryAfter](err)
+		if again == c.ends || (len(j.followed) == 1) != c.ends {
+			t.Errorf("%s: %v, followed %+v, want the end %t", name, err, j.followed, c.ends)
+		}
+	}
+}
+
 // unreadableRun is a run with a fact that is malformed.
 type unreadableRun struct{ run events.Run }
 

@@ -143,6 +143,8 @@ func TestRejection(t *testing.T) {
 		{"another store", events.PipelineRequested{Inputs: events.Inputs{Model: ref("elsewhere"), Files: map[string]events.Reference{"x": *ref("elsewhere")}}}, "inputs.files.x inputs.model"},
 		{"no digest", events.PipelineRequested{Inputs: events.Inputs{Model: &events.Reference{Store: store, Key: "k"}}}, "inputs.model"},
 		{"outside", events.PipelineRequested{Specification: keys("fine_tuner", "training_data_id", outside)}, "fine_tuner.training_data_id"},
+		{"outside, with a split", events.PipelineRequested{Specification: keys("fine_tuner", "training_data_id", filepath.Dir(outside)+":hard")}, "fine_tuner.training_data_id"},
+		{"missing, with a split", events.PipelineRequested{Specification: keys("inferencer", "testing_data_id", "./none:hard/test")}, "inferencer.testing_data_id"},
 		{"traversal", events.PipelineRequested{Specification: keys("fine_tuner", "training_data_id", "../"+filepath.Base(filepath.Dir(outside))+"/secret.jsonl")}, "fine_tuner.training_data_id"},
 		{"link", events.PipelineRequested{Specification: keys("fine_tuner", "training_data_id", "link.jsonl")}, "fine_tuner.training_data_id"},
 		{"missing", events.PipelineRequested{Specification: keys("inferencer", "testing_data_id", "./none.jsonl")}, "inferencer.testing_data_id"},

@@ -107,12 +107,12 @@ func (f Folder) file(name string) (row.Image, error) {
 	if err != nil {
 		return row.Image{}, withoutPath(name, err)
 	}
-	defer root.Close()
+	defer func() { _ = root.Close() }() // nothing was written
 	file, err := root.Open(local)
 	if err != nil {
 		return row.Image{}, withoutPath(name, err)
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	info, err := file.Stat()
 	switch {
 	case err != nil:

@@ -241,6 +241,9 @@ func (c Config) named(split source.Split) ([]string, bool) {
 	for _, s := range c.Splits {
 		for _, f := range s.Files {
 			base, _, _ := strings.Cut(path.Base(f), ".")
+			if m := sharded.FindStringSubmatch(base); m != nil {
+				base = m[1]
+			}
 			if base == string(split) || slices.Contains(strings.Split(path.Dir(f), "/"), string(split)) {
 				out = append(out, f)
 			}

@@ -146,28 +146,16 @@ func below(files []string, folder string) []string {
 	return slices.DeleteFunc(slices.Clone(files), func(f string) bool { return !strings.HasPrefix(f, folder+"/") })
 }
 
-// sharded matches the files of a split that has several.
-var sharded = regexp.MustCompile(`^(?:.*/)?([^/]+)-\d{5}-of-\d{5}[^/]*$`)
+// sharded matches the names of files of which one split has several.
+var sharded = regexp.MustCompile(`^(.+)-\d{5}-of-\d{5}.*$`)
 
 // splitsOf returns the splits of files by their names, those of the phases first,
 // and the files without one if others have one.
 func splitsOf(files []string) (out []SplitFiles, unsplit []string) {
 	files = slices.Sorted(slices.Values(files))
 	splitOf := wordSplit
-	shards := func(prefix string) int {
-		n := 0
-		for _, f := range files {
-			if strings.HasPrefix(f, prefix) && sharded.MatchString(f) {
-				n++
-			}
-		}
-		return n
-	}
-	switch {
-	case shards("data/") > 0:
-		splitOf = func(f string) source.Split { return shardSplit(f, "data/") }
-	case len(files) > 0 && shards("") == len(files):
-		splitOf = func(f string) source.Split { return shardSplit(f, "") }
+	if slices.ContainsFunc(files, func(f string) bool { return shardSplit(f) != "" }) {
+		splitOf = shardSplit
 	}
 	for _, f := range files {
 		split := splitOf(f)
@@ -192,18 +180,16 @@ func splitsOf(files []string) (out []SplitFiles, unsplit []string) {
 	return out, unsplit
 }
 
-// shardSplit returns the split that a shard's name says. A name that is a word for a
-// split of a phase means that split.
-func shardSplit(file, prefix string) source.Split {
-	m := sharded.FindStringSubmatch(file)
-	if m == nil || !strings.HasPrefix(file, prefix) {
+// shardSplit returns the split that the name of a shard in the folder data says. A
+// name that is a word for a split of a phase means that split.
+func shardSplit(file string) source.Split {
+	name, ok := strings.CutPrefix(file, "data/")
+	m := sharded.FindStringSubmatch(name)
+	if !ok || m == nil || strings.Contains(name, "/") {
 		return ""
 	}
 	if split, ok := words[strings.ToLower(m[1])]; ok {
 		return split
-	}
-	if wordSplit(m[1]) == "" && wordSplit(path.Dir(file)) != "" {
-		return wordSplit(path.Dir(file)) // train/part-00000-of-00002.parquet
 	}
 	return source.Split(m[1])
 }

@@ -273,7 +273,7 @@ func listOf(r reader.Record, column string) (value.Value, error) {
 		if s, err := v.Text(); s == "" && err == nil {
 			return value.Value{}, nil // an empty text where a list is wanted
 		}
-		return v, columnError(column, errors.New("it holds text that is not the JSON of a list"))
+		return v, columnError(column, errors.New("it holds text that is not the JSON of a list; write JSON lines or Parquet, which have lists"))
 	}
 	return v, columnError(column, fmt.Errorf("it holds %s, not a list", v.Kind()))
 }

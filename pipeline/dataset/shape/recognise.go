@@ -52,9 +52,9 @@ func (e *NoShapeError) Error() string {
 	}
 	question, answer := e.Options.key("question_column"), e.Options.key("ground_truth_column")
 	switch {
-	case e.Shape == QuestionAnswer || len(e.Missing) == 1:
+	case len(e.Missing) > 0 && e.Shape == QuestionAnswer || len(e.Missing) == 1 && e.Shape == Auto:
 		return fmt.Sprintf("%s; %s; set %s and %s", noColumns(e.Missing), have, question, answer)
-	case e.Shape != Auto:
+	case e.Shape != Auto && e.Shape != QuestionAnswer:
 		return fmt.Sprintf("%s = %q needs %s; %s", e.Options.key("data_format"), e.Shape, signature[e.Shape], have)
 	case len(e.Missing) == 2:
 		return fmt.Sprintf("%s; %s; set %s and %s, or give it the columns of a shape: %s",
@@ -171,7 +171,7 @@ func (s *Survey) namedLists(o Options, fitting []Shape) error {
 			continue
 		}
 		err := fmt.Errorf("%s = %q: this column holds %s, not text", o.key(c.key), c.column, holds)
-		if len(fitting) > 0 {
+		if len(fitting) > 0 && fitting[0] != Preference {
 			return fmt.Errorf("%w; the data has the shape %q: leave %s and %s out to read it so",
 				err, fitting[0], o.key("question_column"), o.key("ground_truth_column"))
 		}

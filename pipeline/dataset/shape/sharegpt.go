@@ -3,6 +3,7 @@ package shape
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/tunebus/tunebus/pipeline/dataset/row"
 	"github.com/tunebus/tunebus/pipeline/dataset/value"
@@ -28,13 +29,13 @@ func fromValue(v, from value.Value) (row.Message, error) {
 	if err != nil {
 		return row.Message{}, fmt.Errorf(`its "from": %w`, err)
 	}
-	role, known := senders[sender]
+	role, known := senders[strings.ToLower(sender)]
 	if !known {
 		return row.Message{}, fmt.Errorf(`its "from" is %q; want human, gpt, system, tool, function_call or observation`, sender)
 	}
 	content, _ := v.Get("value")
 	fields := []value.Field{{Name: "role", Value: value.OfText(role)}}
-	if sender == functionCall {
+	if strings.EqualFold(sender, functionCall) {
 		calls, err := toolCalls(content)
 		if err != nil {
 			return row.Message{}, fmt.Errorf(`its "value": %w`, err)

@@ -3,7 +3,7 @@
 // counts in the loss. It counts what becomes of the rows.
 //
 //	p := prepare.New(tok, prepare.Config{FineTuner: s, Now: requestedAt})
-//	tally := p.Tally(set.Info(), "fine_tuner.training_data_id")
+//	tally := p.Tally(info, "fine_tuner.training_data_id")
 //	for row, err := range p.Rows(ctx, set) {
 //		…
 //		tally.Add(row)

@@ -85,6 +85,9 @@ func ToEnd(ctx context.Context, console *view.Console, b *conn.Conn, r Run) erro
 	run, err := Show(ctx, console, b, r)
 	if err != nil {
 		if cause := context.Cause(ctx); cause != nil {
+			if _, limit := errors.AsType[*exit.Error](cause); !limit { // a signal
+				cause = fmt.Errorf("%w; run %s goes on, and this follows it again:\n  %s", cause, r.ID, r.Back)
+			}
 			return cause
 		}
 		if _, ok := errors.AsType[*runwatch.UnansweredError](err); ok {

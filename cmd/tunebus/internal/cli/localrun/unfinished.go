@@ -11,6 +11,7 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/follow"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/publishing"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
@@ -148,7 +149,7 @@ func (u unfinished) finish(ctx context.Context, runs []string) error {
 // cancel ends runs and waits for it.
 func (u unfinished) cancel(ctx context.Context, runs []string) error {
 	for _, id := range runs {
-		_, err := journal.New(u.bus).Publish(ctx, events.CancelRequested{RunID: id, By: "user", Reason: "--resume=" + resumeCancel}, journal.Fence{})
+		_, err := publishing.Within(u.bus, publishing.Limit).Publish(ctx, events.CancelRequested{RunID: id, By: "user", Reason: "--resume=" + resumeCancel}, journal.Fence{})
 		if _, requested := errors.AsType[*journal.FencedError](err); err != nil && !requested {
 			return err
 		}

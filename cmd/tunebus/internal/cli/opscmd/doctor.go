@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -53,7 +54,8 @@ func checkServer(ctx context.Context, s *session.Session, cfg settings.Settings)
 	for _, stream := range []string{events.StreamRequests, events.StreamFacts, events.StreamMetrics, events.StreamDead} {
 		found = append(found, checkStream(ctx, b, cfg, stream))
 	}
-	found = append(found, checkDeadLetters(ctx, b))
+	found = append(found, checkDeadLetters(ctx, b), checkBuckets(ctx, b))
+	found = append(found, checkServices(ctx, b)...)
 	queues, err := topology.NewInspector(b).Queues(ctx)
 	if err != nil {
 		return append(found, view.Finding{Name: "queues", State: view.StateBroken, Says: err.Error()})
@@ -81,7 +83,7 @@ func checkStream(ctx context.Context, b *conn.Conn, cfg settings.Settings, strea
 	fill, err := topology.NewInspector(b).StreamUsage(ctx, stream)
 	switch {
 	case err != nil:
-		f.State, f.Says, f.Do = view.StateBroken, err.Error(), `"tunebus setup" creates what is missing`
+		f.State, f.Says, f.Do = view.StateBroken, err.Error(), doSetup
 		return f
 	case stream == events.StreamFacts && fill >= cfg.Intake.FullAt:
 		f.State, f.Do = view.StateLook, "no new runs are admitted; raise its limit"
@@ -100,6 +102,43 @@ func checkDeadLetters(ctx context.Context, b *conn.Conn) view.Finding {
 		f.State, f.Says, f.Do = view.StateLook, fmt.Sprint(n), `"tunebus dlq list" says why`
 	}
 	return f
+}
+
+// doSetup is what to do about something that is missing on the server.
+const doSetup = `"tunebus setup" creates what is missing`
+
+// checkBuckets checks the buckets of checkpoints and leases.
+func checkBuckets(ctx context.Context, b *conn.Conn) view.Finding {
+	f := view.Finding{Name: "buckets", State: view.StateOK, Says: "all are there"}
+	missing, err := topology.NewInspector(b).MissingBuckets(ctx)
+	switch {
+	case err != nil:
+		f.State, f.Says = view.StateBroken, err.Error()
+	case len(missing) > 0:
+		f.State, f.Says, f.Do = view.StateBroken, "missing: "+strings.Join(missing, ", "), doSetup
+	}
+	return f
+}
+
+// checkServices checks the consumers of intake and the tracker. Without those of
+// intake no request is accepted, and no run cancelled.
+func checkServices(ctx context.Context, b *conn.Conn) []view.Finding {
+	services, err := topology.NewInspector(b).Services(ctx)
+	if err != nil {
+		return []view.Finding{{Name: "consumers", State: view.StateBroken, Says: err.Error(), Do: doSetup}}
+	}
+	var found []view.Finding
+	for _, s := range services {
+		f := view.Finding{Name: "service " + s.Name, State: view.StateOK, Says: "messages waiting " + events.Count(s.Waiting)}
+		switch {
+		case len(s.Missing) > 0:
+			f.State, f.Says, f.Do = view.StateBroken, "consumers are missing: "+strings.Join(s.Missing, ", "), doSetup
+		case s.Unattended:
+			f.State, f.Do = view.StateLook, "nobody takes them; start tunebus-"+s.Name
+		}
+		found = append(found, f)
+	}
+	return found
 }
 
 func checkQueue(q topology.Queue) view.Finding {

@@ -1,15 +1,19 @@
 package opscmd_test
 
 import (
+	"context"
 	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/clitest"
 	"github.com/tunebus/tunebus/embedded"
 	"github.com/tunebus/tunebus/embedded/bustest"
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
@@ -42,6 +46,40 @@ func TestDoctor(t *testing.T) {
 	}
 	if status != 0 || states["queue inference/openai"] != "look start a worker that takes jobs from it" || states["NATS"] != "ok " {
 		t.Errorf("status %d, %v", status, states)
+	}
+}
+
+// TestDoctorFindsWhatIsMissing: a consumer or a bucket that somebody deleted, and a
+// service that does not run while messages wait for it.
+func TestDoctorFindsWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	server := bustest.Start(t, embedded.Options{Listen: "127.0.0.1:0"})
+	b := bustest.Connect(t, server)
+	if err := topology.Apply(t.Context(), b, topology.Topology{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := journal.New(b).Publish(t.Context(), events.PipelineRequested{RunID: "r"}, journal.Fence{}); err != nil {
+		t.Fatal(err)
+	}
+	status, out, screen := clitest.Run(t, "doctor", "--server", server.URL())
+	if status != 0 || !strings.Contains(out, "look   service intake") || !strings.Contains(out, "messages waiting 1; nobody takes them; start tunebus-intake") {
+		t.Errorf("without intake: status %d\n%s%s", status, out, screen)
+	}
+	for what, remove := range map[string]func(ctx context.Context, js jetstream.JetStream) error{
+		"consumers are missing: intake_cancel": func(ctx context.Context, js jetstream.JetStream) error {
+			return js.DeleteConsumer(ctx, events.StreamFacts, topology.ConsumerCancel)
+		},
+		"missing: tunebus_checkpoints": func(ctx context.Context, js jetstream.JetStream) error {
+			return js.DeleteKeyValue(ctx, topology.BucketCheckpoints)
+		},
+	} {
+		if err := b.Request(t.Context(), conn.ApplyConsumer, remove); err != nil {
+			t.Fatal(err)
+		}
+		status, out, screen := clitest.Run(t, "doctor", "--server", server.URL())
+		if status != 1 || !strings.Contains(out, what+`; "tunebus setup" creates what is missing`) {
+			t.Errorf("%s: status %d\n%s%s", what, status, out, screen)
+		}
 	}
 }
 

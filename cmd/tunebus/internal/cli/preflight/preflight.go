@@ -105,7 +105,7 @@ func onHub(ctx context.Context, cfg settings.Settings, p spec.Path) *Missing {
 		Tries:    1,
 	})
 	if err == nil {
-		if strings.HasSuffix(p.Key, "_data_id") {
+		if p.IsData() {
 			err = c.HasDataset(ctx, p.Place())
 		} else {
 			err = c.HasModel(ctx, p.Value)

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/publishing"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runrequest"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/timeflag"
@@ -18,7 +19,6 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
-	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/bus/requestlog"
 	"github.com/tunebus/tunebus/pipeline/replay"
 	"github.com/tunebus/tunebus/pipeline/settings"
@@ -65,7 +65,7 @@ T is a time such as 2026-01-31T08:00:00Z, or how long ago, such as 2h or 3d.`,
 				r := replay.Replay{
 					Requests:  requestlog.New(b),
 					Facts:     history.New(b),
-					Publisher: journal.New(b),
+					Publisher: publishing.Within(b, 0),
 					Intake:    replay.Intake{RunID: runID, UnknownKeys: intakerequest.UnknownKeys, NewID: newID},
 					Selection: f.selection,
 					Overrides: overrides,

@@ -39,12 +39,15 @@ change concerns, and repeats everything where there is neither. A change to a
 phase that is not repeated is refused.`,
 		Example: "  tunebus rerun RUN --from inference --set inferencer.temperature=0",
 		RunE: func(c *cobra.Command, args []string) error {
+			request, err := f.read(c, s, args[0]) // before anything is asked of a server
+			if err != nil {
+				return err
+			}
 			id, folder, err := find(c, s, session.Location{Data: f.data}, args[0])
 			if err != nil {
 				return err
 			}
-			request, err := f.read(c, id)
-			if err != nil {
+			if err := request.Repeats(id); err != nil {
 				return err
 			}
 			if folder != "" {
@@ -84,23 +87,25 @@ func (f *rerunFlags) onFolder(c *cobra.Command, s *session.Session, folder strin
 	if err := (&inprocess.Flags{}).Apply(&cfg); err != nil {
 		return err
 	}
-	if err := r.CheckNoSecrets(cfg); err != nil {
-		return err
-	}
 	return f.local.ToEnd(c.Context(), s, localrun.Start{Settings: cfg, Specifications: f.request.Files}, r)
 }
 
 // read checks the flags and reads the request.
-func (f *rerunFlags) read(c *cobra.Command, run string) (runrequest.Request, error) {
+func (f *rerunFlags) read(c *cobra.Command, s *session.Session, run string) (runrequest.Request, error) {
 	from := events.Phase(f.from)
 	if from != "" && !from.Valid() {
 		return runrequest.Request{}, exit.Input(fmt.Errorf("--from %s: want one of %v", f.from, events.Phases()))
 	}
-	if !events.ValidToken(run) {
-		return runrequest.Request{}, exit.Input(fmt.Errorf("run %q: a run id has 1 to 64 letters, digits, \"_\" and \"-\"", run))
-	}
 	if err := cmp.Or(f.local.Check(), f.submit.Check()); err != nil {
 		return runrequest.Request{}, err
 	}
-	return f.request.Rerun(c, run, from)
+	r, err := f.request.Rerun(c, run, from)
+	if err != nil {
+		return r, err
+	}
+	cfg, err := s.Settings(f.request.Files...)
+	if err != nil {
+		return r, err
+	}
+	return r, r.CheckNoSecrets(cfg)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/inprocess"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/publishing"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/events"
@@ -119,9 +120,9 @@ func cancelAndPrint(ctx context.Context, s *session.Session, b *conn.Conn, run e
 // cancelRun asks for the end of a run and waits for it, and returns the run as
 // it is then.
 func cancelRun(ctx context.Context, s *session.Session, b *conn.Conn, run events.Run, f cancelFlags) (events.Run, error) {
-	_, err := journal.New(b).Publish(ctx, events.CancelRequested{RunID: run.ID, By: "user", Reason: f.reason}, journal.Fence{})
+	_, err := publishing.Within(b, f.limit).Publish(ctx, events.CancelRequested{RunID: run.ID, By: "user", Reason: f.reason}, journal.Fence{})
 	if _, requested := errors.AsType[*journal.FencedError](err); err != nil && !requested { // a run is cancelled only once
-		return run, err
+		return run, fmt.Errorf("run %s may not be cancelled: %w", run.ID, err)
 	}
 	if f.noWait {
 		return run, nil

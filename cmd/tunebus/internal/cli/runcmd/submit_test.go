@@ -87,6 +87,19 @@ func TestPathsStartWhereTheyStand(t *testing.T) {
 	}
 }
 
+// TestPipesAreRefused: a command reads no pipe and no device, which may never end
+// and which no signal interrupts.
+func TestPipesAreRefused(t *testing.T) {
+	t.Parallel()
+	for _, verb := range []string{"submit", "run"} {
+		args := []string{verb, "--config", clitest.Quickstart(), "--set", "fine_tuner.training_data_id=" + os.DevNull}
+		status, out, screen := clitest.Run(t, args...)
+		if status != 2 || !strings.Contains(out+screen, "training_data_id = "+os.DevNull+": is a pipe, a socket or a device; write its content to a file") {
+			t.Errorf("%s: status %d\n%s%s", verb, status, out, screen)
+		}
+	}
+}
+
 // TestSecretsAreNotSubmitted: a secret that a person wrote into a specification
 // or a label by some detour, such as the shell's own variables, goes nowhere.
 func TestSecretsAreNotSubmitted(t *testing.T) {

@@ -33,12 +33,19 @@ func localFiles(flags map[string]string, paths []spec.Path, folders map[string]s
 		}
 		if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
 			faults = append(faults, structconf.Fault{Key: "--" + strings.ReplaceAll(name, "_", "-"), Value: path, Message: "no such file"})
+			continue
 		}
 		out[name] = path
 	}
 	for _, p := range paths {
 		path, exists := localPath(p, folders[p.Key])
 		if exists {
+			if info, err := os.Stat(path); err == nil && !info.IsDir() && !info.Mode().IsRegular() { // a pipe may never be written, and /dev/zero never ends
+				faults = append(faults, structconf.Fault{
+					Key: p.Key, Value: p.Value, Message: "is a pipe, a socket or a device; write its content to a file",
+				})
+				continue
+			}
 			out[p.Key] = path
 		} else if !spec.IsHubID(p.Place()) {
 			faults = append(faults, structconf.Fault{

@@ -56,7 +56,7 @@ func (f *Flags) Request(c *cobra.Command) (Request, error) {
 // Rerun reads and checks what a person says about a run that repeats another
 // one.
 func (f *Flags) Rerun(c *cobra.Command, run string, from events.Phase) (Request, error) {
-	r := Request{RerunOf: run, From: from, Again: "tunebus rerun " + run}
+	r := Request{RerunOf: run, From: from}
 	src, faults, err := f.source(c)
 	if err != nil {
 		return r, err
@@ -71,6 +71,15 @@ func (f *Flags) Rerun(c *cobra.Command, run string, from events.Phase) (Request,
 		return slices.Index(events.Phases(), p.Phase) < slices.Index(events.Phases(), from)
 	})
 	return r, Faulty(append(faults, f.complete(&r, paths, src.folders)...))
+}
+
+// Repeats says which run the request repeats, by its id.
+func (r *Request) Repeats(run string) error {
+	if !events.ValidToken(run) {
+		return exit.Input(fmt.Errorf("run %q: a run id has 1 to 64 letters, digits, \"_\" and \"-\"", run))
+	}
+	r.RerunOf, r.Again = run, "tunebus rerun "+run
+	return nil
 }
 
 // complete adds what is said beside the specification, and the local files

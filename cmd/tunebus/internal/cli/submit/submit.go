@@ -16,6 +16,7 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/follow"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/publishing"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runrequest"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
@@ -24,7 +25,6 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
-	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/runsummary"
 	"github.com/tunebus/tunebus/pipeline/runwatch"
 )
@@ -81,7 +81,11 @@ func Send(c *cobra.Command, s *session.Session, f Flags, specifications []string
 		if err := checkRerun(ctx, b, r); err != nil {
 			return err
 		}
-		request, err := publish(ctx, b, f.artifacts, r)
+		request, err := publish(ctx, b, f, r)
+		if _, unsure := errors.AsType[*publishing.NotStoredError](err); unsure {
+			return fmt.Errorf("run %s may not be submitted: %w; if only the answer of NATS got lost, this follows the run:\n  %s",
+				r.ID, err, s.CommandLine("watch", r.ID))
+		}
 		if err != nil {
 			return err
 		}
@@ -104,16 +108,16 @@ func checkRerun(ctx context.Context, b *conn.Conn, r runrequest.Request) error {
 
 // publish uploads the files and publishes the request. It returns the
 // request's sequence.
-func publish(ctx context.Context, b *conn.Conn, artifacts string, r runrequest.Request) (uint64, error) {
+func publish(ctx context.Context, b *conn.Conn, f Flags, r runrequest.Request) (uint64, error) {
 	var store *artifact.Store
 	if len(r.Files) > 0 {
 		var err error
-		if store, err = session.OpenStore(ctx, b, artifacts); err != nil {
+		if store, err = session.OpenStore(ctx, b, f.artifacts); err != nil {
 			return 0, exit.Input(err)
 		}
 		defer func() { _ = store.Close() }() // everything was verified when it was put
 	}
-	return r.Publish(ctx, journal.New(b), store)
+	return r.Publish(ctx, publishing.Within(b, f.limit), store)
 }
 
 // wait waits for what became of a request, as far as the flags say.

@@ -71,3 +71,28 @@ func TestProgressElsewhere(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// TestWarningsAreShownAtOnce, between the lines and above the bars, and the rows that
+// are prepared are no steps.
+func TestWarningsAreShownAtOnce(t *testing.T) {
+	t.Parallel()
+	warning := events.Progress{Phase: events.Finetune, Stage: events.StagePrepare, Warnings: []string{"4 of 4 rows lose the end"}}
+	rows := events.Progress{Phase: events.Finetune, Stage: events.StagePrepare, Step: 250, Total: 1000}
+	for name, terminal := range map[string]bool{"250/1000": false, "1000/1000": true} {
+		var p fakeTerminal
+		c := NewConsole(io.Discard, &p)
+		if terminal {
+			c.terminal = &p
+		}
+		progress := c.Progress()
+		progress.Show(rows)
+		progress.Show(warning)
+		progress.Show(at(5))
+		progress.Completed(events.Finetune, events.Success)
+		progress.Close()
+		got := p.String()
+		if !strings.Contains(got, "warning: 4 of 4 rows lose the end\n") || !strings.Contains(got, "prepares rows "+name) {
+			t.Errorf("%s:\n%s", name, got)
+		}
+	}
+}
