@@ -80,15 +80,7 @@ func readElsewhere() map[string]string {
 
 // awaited are the keys that are part of the contract before an engine honours
 // them.
-func awaited() map[string]bool {
-	out := map[string]bool{"evaluator.answer_column": true, "evaluator.strip_reasoning": true, "evaluator.gate_coverage": true, "mlflow.register_as": true, "fine_tuner.train_on": true}
-	for _, section := range []string{"fine_tuner", "inferencer"} {
-		for _, name := range []string{"data_format", "data_encoding", "chat_template_kwargs"} {
-			out[section+"."+name] = true
-		}
-	}
-	return out
-}
+func awaited() map[string]bool { return map[string]bool{"mlflow.register_as": true} }
 
 // readIn are the names of the fields that the Go files of a folder read, but
 // for where notes are made and values checked. The folders in without are left

@@ -56,6 +56,11 @@ func newAttempt(req events.PhaseRequested, run events.Run, policy retry.Policy, 
 	}
 }
 
+// newestStep returns the step that the attempt is at.
+func (a *attempt) newestStep() events.Progress {
+	return events.Progress{RunID: a.req.RunID, Phase: a.req.Phase, Attempt: a.number, Step: a.lastStep.Load()}
+}
+
 func (a *attempt) state() *events.PhaseState { return a.run.Phases[a.req.Phase] }
 
 func (a *attempt) checkpointJob() checkpointing.Job {

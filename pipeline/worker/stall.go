@@ -13,6 +13,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/progress"
+	"github.com/tunebus/tunebus/pipeline/worker/waitnews"
 )
 
 // stallPublishTime limits the publishing of the end of a stalled attempt. The
@@ -34,11 +35,9 @@ func workStage(p events.Phase) progress.Stage {
 // watchProgress watches the progress of a delivery until stop is called. Of a
 // stall it tells the operator. Then it ends the heartbeats, so that the job goes
 // to another worker, and the work, whose context is work.
-func watchProgress(
-	m *progress.Monitor, d delivery.Delivery, endWork context.CancelCauseFunc, waits *waitAnnouncer, log *slog.Logger,
-) (stop func()) {
+func watchProgress(m *progress.Monitor, d delivery.Delivery, endWork context.CancelCauseFunc, waits *waitnews.Announcer, log *slog.Logger) (stop func()) {
 	return m.Watch(progress.Callbacks{
-		OnWaiting: waits.announce,
+		OnWaiting: waits.Announce,
 		OnStall: func(s *progress.Stall) {
 			d.StopHeartbeat()
 			endWork(s)

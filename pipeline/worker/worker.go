@@ -2,7 +2,6 @@ package worker
 
 import (
 	"context"
-	"sync/atomic"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
@@ -20,6 +19,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/progress"
 	"github.com/tunebus/tunebus/pipeline/retry"
 	"github.com/tunebus/tunebus/pipeline/scratch"
+	"github.com/tunebus/tunebus/pipeline/worker/waitnews"
 )
 
 // Worker works on the jobs of one phase and queue.
@@ -106,18 +106,16 @@ func (w *Worker) Handle(ctx context.Context, d delivery.Delivery) error {
 	jobCtx, endWork := context.WithCancelCause(graceCtx)
 	defer endWork(nil)
 	log := w.cfg.Logger.With("run", req.RunID, "phase", req.Phase)
-	waits := announceWaits(graceCtx, w.executor.journal, log)
-	defer waits.stop()
+	waits := waitnews.Start(graceCtx, w.executor.journal, log)
+	defer waits.Stop()
 	defer watchProgress(monitor, d, endWork, waits, log)()
-	return settleStalled(monitor, w.handle(ctx, graceCtx, jobCtx, d, req, &waits.attempt))
+	return settleStalled(monitor, w.handle(ctx, graceCtx, jobCtx, d, req, waits))
 }
 
 // handle works on a job. ctx is cancelled at a shutdown. graceCtx lives longer,
 // so that the end of the job can be published then. jobCtx ends with graceCtx,
-// and when the job stalls. It sets current as soon as there is an attempt.
-func (w *Worker) handle(
-	ctx, graceCtx, jobCtx context.Context, d delivery.Delivery, req events.PhaseRequested, current *atomic.Pointer[attempt],
-) error {
+// and when the job stalls.
+func (w *Worker) handle(ctx, graceCtx, jobCtx context.Context, d delivery.Delivery, req events.PhaseRequested, waits *waitnews.Announcer) error {
 	// Subscribe before the run is read, so that no change falls in between.
 	wakeups := w.subscribe(req.RunID)
 	defer wakeups.Close()
@@ -135,7 +133,7 @@ func (w *Worker) handle(
 	a := newAttempt(req, run, retry.NewPolicy(req, w.cfg.MaxBackoff), w.cfg.Logger)
 	a.wakeups, a.stopHeartbeat, a.progress = wakeups, d.StopHeartbeat, progress.Of(graceCtx)
 	a.checkpoints = checkpointing.NewSaver(a.checkpointJob(), w.checkpoints)
-	current.Store(a)
+	waits.SetAttempt(a.newestStep)
 	return w.work(ctx, graceCtx, jobCtx, a)
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/preview"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runrequest"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/llm/token"
 	"github.com/tunebus/tunebus/pipeline/dataset/source"
@@ -67,7 +68,7 @@ renders them. Data that it names as validation or test data are read as that.`,
 			if err != nil {
 				return err
 			}
-			if err := s.Console.Print(s.Console.DataPreview(p)); err != nil {
+			if err := s.Console.Print(view.DataPreview(p)); err != nil {
 				return err
 			}
 			if p.Failure != "" { // the preview says why
@@ -160,7 +161,11 @@ type fetch = func(ctx context.Context, id, revision string) (string, error)
 // with this place. what is how the person calls it.
 func find(ctx context.Context, name, place string, fromHub fetch, what string) (string, error) {
 	for _, path := range []string{name, place} {
-		if exists(path) {
+		info, err := os.Stat(path)
+		if err == nil && !info.IsDir() && !info.Mode().IsRegular() { // a pipe may never be written, and /dev/zero never ends
+			return "", exit.Input(fmt.Errorf("%s %s is a pipe, a socket or a device; write its content to a file", what, name))
+		}
+		if err == nil {
 			return path, nil
 		}
 	}

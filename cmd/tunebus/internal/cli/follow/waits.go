@@ -65,7 +65,7 @@ func (w *waits) look(ctx context.Context, run events.Run) {
 	}
 	if w.alone++; w.alone >= looksWithoutWorker {
 		w.told = true
-		w.console.WaitsForWorker(job.Phase, queue)
+		w.console.Say("%-10s %s", job.Phase, view.WaitsForWorker(queue))
 	}
 }
 
@@ -78,5 +78,5 @@ func (w *waits) show(p events.Progress) {
 		w.announced = map[events.Phase]string{}
 	}
 	w.announced[p.Phase] = p.WaitsFor
-	w.console.WaitsFor(p.Phase, p.WaitsFor)
+	w.console.Say("%-10s %s", p.Phase, view.WaitsFor(p.WaitsFor))
 }

@@ -50,7 +50,7 @@ func Check(ctx context.Context, s events.Specification, files map[string]string)
 		}
 	}
 	var all sync.WaitGroup
-	for _, key := range []string{"fine_tuner.training_data_id", "fine_tuner.validation_data_id", "inferencer.testing_data_id"} {
+	for _, key := range []string{Training, Validation, Testing} {
 		if path, ok := files[key]; ok {
 			d := Data{Specification: s, Key: key, Path: path}
 			all.Go(func() { c.data(ctx, d, models[d.ModelKey()]) })

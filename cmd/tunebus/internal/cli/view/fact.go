@@ -43,18 +43,10 @@ func (c *Console) Fact(e events.Event) {
 	}
 }
 
-// waitsForWorker says that nobody takes the jobs of a queue, which is phase/name.
-func waitsForWorker(queue string) string {
+// WaitsForWorker says that nobody takes the jobs of a queue, which is phase/name.
+func WaitsForWorker(queue string) string {
 	return fmt.Sprintf("waits for a worker of %s: none has been seen", queue)
 }
 
-// WaitsForWorker writes that the job of a phase waits in a queue from which no worker
-// takes jobs.
-func (c *Console) WaitsForWorker(p events.Phase, queue string) {
-	c.Say("%-10s %s", p, waitsForWorker(queue))
-}
-
-// WaitsFor writes what the attempt at a phase waits for.
-func (c *Console) WaitsFor(p events.Phase, what string) {
-	c.Say("%-10s waits for %s", p, printable(what))
-}
+// WaitsFor says what the attempt at a phase waits for.
+func WaitsFor(what string) string { return "waits for " + printable(what) }

@@ -18,19 +18,18 @@ var (
 	brackets = marks{"[[", "]]"}
 )
 
-// marks returns colours if results are shown on a terminal, unless the variable
-// NO_COLOR is set (https://no-color.org), and else brackets.
-func (c *Console) marks() marks {
-	if terminal(c.out) != nil && os.Getenv("NO_COLOR") == "" {
+// marksFor returns colours for a terminal, unless the variable NO_COLOR is set
+// (https://no-color.org), and else brackets.
+func marksFor(w io.Writer) marks {
+	if terminal(w) != nil && os.Getenv("NO_COLOR") == "" {
 		return colour
 	}
 	return brackets
 }
 
 // DataPreview is a look at a data set.
-func (c *Console) DataPreview(p preview.Preview) Result {
-	m := c.marks()
-	return Result{p, func(w io.Writer) { writePreview(w, p, m) }}
+func DataPreview(p preview.Preview) Result {
+	return Result{p, func(w io.Writer) { writePreview(w, p, marksFor(w)) }}
 }
 
 func writePreview(w io.Writer, p preview.Preview, m marks) {

@@ -31,7 +31,7 @@ func Runs(list []ListedRun, server string) Result {
 		table(w, list, "RUN\tNAME\tSTATUS\tSECONDS\t", func(r ListedRun) string {
 			waits := ""
 			if r.WaitsFor != "" {
-				waits = waitsForWorker(r.WaitsFor)
+				waits = WaitsForWorker(r.WaitsFor)
 			}
 			return fmt.Sprintf("%s\t%s\t%s\t%.1f\t%s", r.RunID, r.RunName, r.Status, r.Seconds, waits)
 		})
@@ -60,10 +60,10 @@ func Run(run events.Run, unreadable []history.UnreadableFact, waits Waits, again
 	return Result{shownRun{pipelinesummary.Of(run), unreadable, waits}, func(w io.Writer) {
 		writeSummary(w, run, runsummary.Of(run), runsummary.Attempts(run, 1), again)
 		if waits.Worker != "" {
-			fmt.Fprintf(w, "\nit %s\n", waitsForWorker(waits.Worker))
+			fmt.Fprintf(w, "\nit %s\n", WaitsForWorker(waits.Worker))
 		}
 		if waits.For != "" {
-			fmt.Fprintf(w, "\nit waits for %s\n", printable(waits.For))
+			fmt.Fprintf(w, "\nit %s\n", WaitsFor(waits.For))
 		}
 		for _, step := range run.Accepted.Plan {
 			if p := run.Phases[step.Phase]; p != nil && p.Completed != nil {
