@@ -19,7 +19,6 @@ require (
 	github.com/sirupsen/logrus v1.10.1 // indirect
 	github.com/tunebus/tunebus/events v0.0.0 // indirect
 	github.com/xhit/go-str2duration/v2 v2.1.0 // indirect
-	go.yaml.in/yaml/v3 v3.0.6 // indirect
 	go.yaml.in/yaml/v4 v4.0.0-rc.4 // indirect
 	golang.org/x/sync v0.24.0 // indirect
 	golang.org/x/sys v0.49.0 // indirect

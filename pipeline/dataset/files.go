@@ -43,6 +43,8 @@ func findSource(src source.Source) ([]file, layout.Choice, error) {
 	place, _ := source.Parse(src.Name)
 	format, ok := reader.FormatOf(src.Path)
 	switch {
+	case !info.Mode().IsRegular(): // a pipe may never be written
+		return nil, layout.Choice{}, fmt.Errorf("%s: it is neither a file nor a folder", src.Name)
 	case !ok:
 		return nil, layout.Choice{}, fmt.Errorf("%s: %w", src.Name, reader.ErrUnknownFormat)
 	case !src.Selection.IsZero():

@@ -94,7 +94,7 @@ func TestRows(t *testing.T) {
 		"chosen as the answer": {`{"prompt": "1", "chosen": "2", "rejected": "3"}`, with(training(), columns("prompt", "chosen")), "user: 1 | assistant: 2", "the columns fit the shapes"},
 		"columns of other data": {
 			`{"messages": [{"role": "user", "content": "1"}, {"role": "assistant", "content": "2"}]}`, with(training(), columns("q", "a")), "user: 1 | assistant: 2",
-			`there are no columns "q", "a"; the columns were read as the shape "messages"`,
+			`there is no column "q" and no column "a"; the columns were read as the shape "messages"`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -192,7 +192,7 @@ func TestRefusals(t *testing.T) {
 		want  dataset.Want
 		words []string
 	}{
-		"no column":             {`{"prompt": "1", "reply": "2"}`, training(), []string{"rows.jsonl", `"question", "answer"`, `"prompt", "reply"`, "fine_tuner.question_column", "fine_tuner.ground_truth_column", "messages"}},
+		"no column":             {`{"prompt": "1", "reply": "2"}`, training(), []string{"rows.jsonl", `no column "question" and no column "answer"`, `"prompt", "reply"`, "fine_tuner.question_column", "fine_tuner.ground_truth_column", "messages"}},
 		"one column":            {`{"question": "1", "reply": "2"}`, training(), []string{`there is no column "answer"`, `"question", "reply"`, "fine_tuner.ground_truth_column"}},
 		"a misspelt column":     {`{"prompt": "1", "completion": "2"}`, with(training(), func(w *dataset.Want) { w.Columns.Question, w.Columns.Answer = "prompt", "reply" }), []string{`there is no column "reply"`, `"prompt", "completion"`}},
 		"a list as question":    {qa + `{"question": ["1"], "answer": "2"}`, training(), []string{`rows.jsonl, line 2, column "question": it holds a list, not text`}},
@@ -211,7 +211,7 @@ func TestRefusals(t *testing.T) {
 		"a shape that is not":   {qa, with(training(), asked(shape.Messages)), []string{`fine_tuner.data_format = "messages" needs messages`, `"question", "answer"`}},
 		"a shape without text":  {`{"question": [1], "answer": [2]}`, with(training(), asked(shape.QuestionAnswer)), []string{"fine_tuner.question_column", "hold no text"}},
 		"a shape, one column":   {`{"prompt": "1", "answer": "2"}`, with(training(), asked(shape.PromptCompletion)), []string{`fine_tuner.data_format = "prompt_completion" needs prompt and completion`}},
-		"a shape, no columns":   {`{"prompt": "1"}`, with(training(), asked(shape.QuestionAnswer)), []string{`there are no columns "question", "answer"`}},
+		"a shape, no columns":   {`{"prompt": "1"}`, with(training(), asked(shape.QuestionAnswer)), []string{`there is no column "question" and no column "answer"`}},
 		"chosen as lists":       {`{"prompt": "1", "chosen": [{"role": "assistant", "content": "2"}], "rejected": []}`, with(training(), func(w *dataset.Want) { w.Columns.Question, w.Columns.Answer = "prompt", "chosen" }), []string{`fine_tuner.ground_truth_column = "chosen": this column holds a list of objects, not text`}},
 		"an unknown shape":      {qa, with(training(), asked("chatml")), []string{`fine_tuner.data_format = "chatml"`, "auto, question_answer, messages"}},
 		"text as test data":     {`{"text": "1"}`, with(forTest(), func(*dataset.Want) {}), []string{`the shape "text", which has no questions`}},

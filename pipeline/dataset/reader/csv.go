@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/tunebus/tunebus/pipeline/dataset/reader/internal/fault"
 	"github.com/tunebus/tunebus/pipeline/dataset/reader/internal/textfile"
@@ -27,15 +29,12 @@ func openCSV(t *textfile.File, format Format, delimiter rune) (records, error) {
 	if delimiter > 0x7f || delimiter == '"' || delimiter == '\n' || delimiter == '\r' {
 		return nil, fault.At(0, "%q cannot separate cells", delimiter)
 	}
-	r.parser.delimiter = byte(delimiter)
 	if delimiter == 0 {
-		var err error
-		if r.parser.delimiter, err = findDelimiter(t, format); err != nil {
-			return nil, err
-		}
+		delimiter = r.firstLine(format)
 	}
+	r.parser.delimiter = byte(delimiter)
 	header, line, err := r.record()
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return r, nil
 	}
 	if err != nil {
@@ -50,6 +49,21 @@ func openCSV(t *textfile.File, format Format, delimiter rune) (records, error) {
 	}
 	r.selectColumns(r.names)
 	return r, nil
+}
+
+// said matches the line with which Excel is told the delimiter.
+var said = regexp.MustCompile(`^"?sep=([^"\r\n])"?\r?\n`)
+
+// firstLine returns the delimiter that the first line says, which it consumes, or
+// else the one that is found in the first rows.
+func (r *csvRows) firstLine(format Format) rune {
+	fillSample(r.text)
+	if line := said.FindSubmatch(r.text.Buffered()); line != nil && line[1][0] < utf8.RuneSelf {
+		r.text.Consume(len(line[0]))
+		r.line++
+		return rune(line[1][0])
+	}
+	return findDelimiter(r.text, format)
 }
 
 // checkHeader returns the names of the columns that have one. Tools that write an
@@ -141,7 +155,7 @@ func (r *csvRows) parse() (cells []cell, size int, err error) {
 		}
 		// A row is parsed from its start again, so the text is doubled before.
 		for more := max(1, 2*len(text)); len(r.text.Buffered()) < more && !final; {
-			if err := r.text.Fill(); err == io.EOF {
+			if err := r.text.Fill(); errors.Is(err, io.EOF) {
 				final = true
 			} else if err != nil {
 				return nil, 0, err

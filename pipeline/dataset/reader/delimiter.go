@@ -1,8 +1,6 @@
 package reader
 
 import (
-	"io"
-
 	"github.com/tunebus/tunebus/pipeline/dataset/reader/internal/textfile"
 )
 
@@ -11,19 +9,23 @@ const (
 	sampleRows = 20
 )
 
+// fillSample reads the first rows. Where they cannot be read, reading the records
+// says so.
+func fillSample(t *textfile.File) {
+	for len(t.Buffered()) < sampleSize {
+		if err := t.Fill(); err != nil {
+			return
+		}
+	}
+}
+
 // findDelimiter finds the delimiter in the first rows. It is the one with the most
 // cells in the header of those with which all rows have the same number of cells;
 // if there is none, the one with the most cells in the header. Ties and files
 // of one column take the one that the format is named after.
-func findDelimiter(t *textfile.File, format Format) (byte, error) {
-	final := false
-	for len(t.Buffered()) < sampleSize && !final {
-		if err := t.Fill(); err == io.EOF {
-			final = true
-		} else if err != nil {
-			break // where the damaged part is read, it is an error
-		}
-	}
+func findDelimiter(t *textfile.File, format Format) rune {
+	// A short file has been read to its end.
+	final := len(t.Buffered()) < sampleSize
 	candidates := []byte(",;\t|")
 	if format == TSV {
 		candidates = []byte("\t,;|")
@@ -35,7 +37,7 @@ func findDelimiter(t *textfile.File, format Format) (byte, error) {
 			best, bestCells, bestEven = d, cells, even
 		}
 	}
-	return best, nil
+	return rune(best)
 }
 
 // countSample returns the number of cells of the header, and whether the rows have

@@ -45,7 +45,7 @@ func (e *Error) Unwrap() error { return e.Err }
 // named completes an error with the file. The path on the disk may be one that
 // the person does not know, so it is replaced.
 func (f *File) named(err error) error {
-	if err == io.EOF || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+	if errors.Is(err, io.EOF) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
 	if e, ok := errors.AsType[*fault.Error](err); ok {

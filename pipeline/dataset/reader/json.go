@@ -23,7 +23,7 @@ func openJSON(open func() (*textfile.File, error)) (_ records, err error) {
 	text := &jsonText{text: t, line: 1}
 	start, err := text.peek()
 	switch {
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		return openSequence(text)
 	case err != nil:
 		return nil, err
@@ -184,7 +184,7 @@ func (r *jsonArray) end() error {
 		}
 	}
 	switch b, err := r.text.peek(); {
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		return nil
 	case err != nil:
 		return err

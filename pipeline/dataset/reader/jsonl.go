@@ -63,7 +63,7 @@ type jsonl struct {
 func openJSONL(t *textfile.File) (records, error) {
 	r := &jsonl{text: t}
 	row, _, err := r.row()
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return r, nil
 	}
 	if err != nil {
@@ -106,7 +106,7 @@ func (r *jsonl) row() (row []byte, size int, err error) {
 			if err == nil {
 				continue
 			}
-			if buffered = r.text.Buffered(); err != io.EOF || len(buffered) == 0 {
+			if buffered = r.text.Buffered(); !errors.Is(err, io.EOF) || len(buffered) == 0 {
 				return nil, 0, err
 			}
 		}

@@ -2,6 +2,7 @@ package reader
 
 import (
 	"bytes"
+	"errors"
 	"io"
 
 	"github.com/tunebus/tunebus/pipeline/dataset/reader/internal/fault"
@@ -58,7 +59,7 @@ func (j *jsonText) expect(want byte) error {
 
 // cut is the error for a text that ends too early.
 func (j *jsonText) cut(err error) error {
-	if err != io.EOF {
+	if !errors.Is(err, io.EOF) {
 		return err
 	}
 	return fault.At(j.line, "the JSON ends in the middle; the file was not written, copied or downloaded whole")
@@ -112,7 +113,7 @@ func (j *jsonText) value() ([]byte, error) {
 			return buffered[:n], nil
 		}
 		if err := j.text.Fill(); err != nil {
-			if err == io.EOF && s.isScalar() {
+			if errors.Is(err, io.EOF) && s.isScalar() {
 				return j.text.Buffered(), nil
 			}
 			return nil, j.cut(err)

@@ -72,7 +72,8 @@ type records interface {
 // [ErrUnknownFormat], an [*Error], or one of the file system or of ctx.
 //
 // ctx is for all reading from the file: if it is cancelled, Next returns its
-// cause. The bytes read count as progress of its job.
+// cause, after the records that were read ahead. The bytes read count as progress
+// of its job.
 func Open(ctx context.Context, path string, o Options) (*File, error) {
 	if o.Name == "" {
 		o.Name = path

@@ -225,3 +225,95 @@ func TestCSVAsPython(t *testing.T) {
 		t.Errorf("%d texts were read and %d refused", read, refused)
 	}
 }
+
+// TestKinds holds the table of values and formats in docs/data.md: what a value is
+// in each format, and its text.
+func TestKinds(t *testing.T) {
+	t.Parallel()
+	json := func(v string) func(t *testing.T) (value.Value, error) {
+		return func(t *testing.T) (value.Value, error) { return onlyValue(t, "a.jsonl", `{"q":`+v+`}`) }
+	}
+	csv := func(v string) func(t *testing.T) (value.Value, error) {
+		return func(t *testing.T) (value.Value, error) { return onlyValue(t, "a.csv", "q,other\n"+v+",x\n") }
+	}
+	table := func(file, column string, row int) func(t *testing.T) (value.Value, error) {
+		return func(t *testing.T) (value.Value, error) {
+			return valueAt(t, filepath.Join("testdata", file), column, row)
+		}
+	}
+	const notText = "\x00" // no text can hold it
+	for name, c := range map[string]struct {
+		read func(t *testing.T) (value.Value, error)
+		kind value.Kind
+		text string
+	}{
+		"JSON null": {json("null"), value.Missing, notText}, "CSV empty": {csv(""), value.Missing, notText},
+		"Parquet null": {table("types.parquet", "text", 2), value.Missing, notText}, "Arrow null": {table("types.arrow", "text", 2), value.Missing, notText},
+		"XLSX empty":  {table("types.xlsx", "late", 0), value.Missing, notText},
+		"Parquet NaN": {table("types.parquet", "double_special", 0), value.Missing, notText}, "Arrow NaN": {table("types.arrow", "double_special", 0), value.Missing, notText},
+		"JSON empty": {json(`""`), value.Text, ""}, "CSV quotes": {csv(`""`), value.Text, ""},
+		"Parquet empty": {table("types.parquet", "text", 1), value.Text, ""}, "Arrow empty": {table("types.arrow", "text", 1), value.Text, ""},
+		"JSON number": {json("1.50"), value.Number, "1.50"}, "CSV number": {csv("1.50"), value.Text, "1.50"},
+		"Parquet number": {table("types.parquet", "double", 1), value.Number, "1.0"}, "Arrow number": {table("types.arrow", "double", 1), value.Number, "1.0"},
+		"XLSX number":     {table("types.xlsx", "number", 0), value.Number, "42"},
+		"Parquet decimal": {table("types.parquet", "decimal", 0), value.Number, "12.50"}, "Arrow decimal": {table("types.arrow", "decimal", 0), value.Number, "12.50"},
+		"JSON bool": {json("true"), value.Bool, "true"}, "CSV bool": {csv("True"), value.Text, "True"},
+		"Parquet bool": {table("types.parquet", "bool", 0), value.Bool, "true"}, "Arrow bool": {table("types.arrow", "bool", 0), value.Bool, "true"},
+		"XLSX bool":    {table("types.xlsx", "bool", 0), value.Bool, "true"},
+		"Parquet date": {table("types.parquet", "date", 0), value.Text, "2024-03-05"}, "Arrow date": {table("types.arrow", "date", 0), value.Text, "2024-03-05"},
+		"XLSX date":         {table("types.xlsx", "date", 0), value.Text, "2024-03-05"},
+		"Parquet timestamp": {table("types.parquet", "timestamp_s", 0), value.Text, "2024-03-05T09:20:00"},
+		"Arrow timestamp":   {table("types.arrow", "timestamp_s", 0), value.Text, "2024-03-05T09:20:00"},
+		"XLSX timestamp":    {table("types.xlsx", "moment", 0), value.Text, "2024-03-05T09:20:00"},
+		"Parquet instant":   {table("types.parquet", "instant_berlin", 0), value.Text, "2024-03-05T09:20:00+00:00"},
+		"Parquet time":      {table("types.parquet", "time_ms", 0), value.Text, "09:20:00.500000"}, "Arrow time": {table("types.arrow", "time_ms", 0), value.Text, "09:20:00.500000"},
+		"XLSX time":    {table("types.xlsx", "time", 0), value.Text, "09:20:00"},
+		"Parquet UUID": {table("types.parquet", "uuid", 0), value.Text, "12345678-1234-5678-1234-567812345678"},
+		"Arrow UUID":   {table("types.arrow", "uuid", 0), value.Text, "12345678-1234-5678-1234-567812345678"},
+		"JSON list":    {json("[1]"), value.List, notText}, "CSV list": {csv("[1]"), value.Text, "[1]"},
+		"Parquet list": {table("types.parquet", "list", 0), value.List, notText}, "Arrow list": {table("types.arrow", "list", 0), value.List, notText},
+		"JSON object": {json("{}"), value.Object, notText}, "Parquet struct": {table("types.parquet", "struct", 0), value.Object, notText},
+		"Arrow struct":  {table("types.arrow", "struct", 0), value.Object, notText},
+		"Parquet bytes": {table("types.parquet", "bytes", 0), value.Bytes, notText}, "Arrow bytes": {table("types.arrow", "bytes", 0), value.Bytes, notText},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			v, err := c.read(t)
+			if err != nil || v.Kind() != c.kind {
+				t.Fatalf("%v, %v, want %v", v.Kind(), err, c.kind)
+			}
+			if text, err := v.Text(); (err != nil) != (c.text == notText) || err == nil && text != c.text {
+				t.Errorf("text %q, %v, want %q", text, err, c.text)
+			}
+		})
+	}
+}
+
+// onlyValue returns the first value of a file with this content.
+func onlyValue(t *testing.T, name, content string) (value.Value, error) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return valueAt(t, path, "q", 0)
+}
+
+// valueAt returns the value of a column in a row, from 0.
+func valueAt(t *testing.T, path, column string, row int) (v value.Value, err error) {
+	t.Helper()
+	f, err := Open(t.Context(), path, Options{})
+	if err != nil {
+		return v, err
+	}
+	defer f.Close()
+	f.Select(column)
+	for range row + 1 {
+		record, err := f.Next()
+		if err != nil {
+			return v, err
+		}
+		v, _ = record.Get(column)
+	}
+	return v, nil
+}

@@ -66,10 +66,11 @@ func (e *NoShapeError) Error() string {
 
 // noColumns says which columns are not there.
 func noColumns(missing []string) string {
-	if len(missing) == 1 {
-		return fmt.Sprintf("there is no column %q", missing[0])
+	quoted := make([]string, len(missing))
+	for i, name := range missing {
+		quoted[i] = fmt.Sprintf("no column %q", name)
 	}
-	return "there are no columns " + quoteAll(missing)
+	return "there is " + strings.Join(quoted, " and ")
 }
 
 // shapes names the shapes and their columns.

@@ -38,9 +38,9 @@ func localFiles(flags map[string]string, paths []spec.Path, folders map[string]s
 		out[name] = path
 	}
 	for _, p := range paths {
-		path, exists := localPath(p, folders[p.Key])
-		if exists {
-			if info, err := os.Stat(path); err == nil && !info.IsDir() && !info.Mode().IsRegular() { // a pipe may never be written, and /dev/zero never ends
+		path, info := localPath(p, folders[p.Key])
+		if info != nil {
+			if !info.IsDir() && !info.Mode().IsRegular() { // a pipe may never be written, and /dev/zero never ends
 				faults = append(faults, structconf.Fault{
 					Key: p.Key, Value: p.Value, Message: "is a pipe, a socket or a device; write its content to a file",
 				})
@@ -59,17 +59,18 @@ func localFiles(flags map[string]string, paths []spec.Path, folders map[string]s
 }
 
 // localPath returns the path that a key names, without the configuration and the
-// split behind it, and whether it exists. A path that has a colon itself goes first.
-func localPath(p spec.Path, folder string) (path string, exists bool) {
+// split behind it, and what is there, or nil. A path that has a colon itself goes
+// first.
+func localPath(p spec.Path, folder string) (path string, info os.FileInfo) {
 	for _, path = range []string{p.Value, p.Place()} {
 		if !filepath.IsAbs(path) {
 			path = filepath.Join(folder, path)
 		}
-		if _, err := os.Stat(path); err == nil {
-			return path, true
+		if info, err := os.Stat(path); err == nil {
+			return path, info
 		}
 	}
-	return path, false
+	return path, nil
 }
 
 // neededPaths are the keys that name files, of the phases that need them.

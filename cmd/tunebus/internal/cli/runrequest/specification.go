@@ -49,7 +49,8 @@ func (c Checked) Locate(faults structconf.Faults) structconf.Faults {
 // Local returns the path on this machine that a key names with a value, and whether it
 // exists. A relative path starts in the folder of the file that sets the key.
 func (c Checked) Local(key, value string) (path string, exists bool) {
-	return localPath(spec.Path{Key: key, Value: value}, c.source.folders[key])
+	path, info := localPath(spec.Path{Key: key, Value: value}, c.source.folders[key])
+	return path, info != nil
 }
 
 // Partial merges files and flags as [Flags.Specification] does, for a command that

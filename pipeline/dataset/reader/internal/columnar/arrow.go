@@ -106,7 +106,7 @@ func (a *Arrow) Next() (row int, fields []value.Field, err error) {
 			return 0, nil, err
 		}
 		a.batch, err = a.nextBatch()
-		if err == io.EOF {
+		if isEnd(err) {
 			return 0, nil, io.EOF
 		}
 		if err != nil {

@@ -21,6 +21,9 @@ import (
 type messageReader struct {
 	r   *io.SectionReader
 	err error // of the last message
+	// views are the arrays of views in a row batch, and the most in a dictionary.
+	// Each has a number of buffers in the metadata of the batch.
+	views, dictionaryViews int
 }
 
 // newMessageReader opens a file or a stream; the first bytes tell which.
@@ -64,7 +67,7 @@ func (m *messageReader) Message() (*ipc.Message, error) {
 
 // cause replaces an error of the decoder with that of the message.
 func (m *messageReader) cause(err error) error {
-	if err != nil && m.err != nil && m.err != io.EOF {
+	if err != nil && m.err != nil && !isEnd(m.err) {
 		return m.err
 	}
 	if err != nil {
@@ -89,7 +92,7 @@ func (m *messageReader) next() (message *ipc.Message, err error) {
 	if _, err := io.ReadFull(m.r, metadata); err != nil {
 		return nil, err
 	}
-	body, err := checkMessage(metadata)
+	body, err := m.check(metadata)
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +115,7 @@ func (m *messageReader) metadataSize() (int64, error) {
 	var word [4]byte
 	for range 2 {
 		_, err := io.ReadFull(m.r, word[:])
-		if err == io.EOF {
+		if isEnd(err) {
 			return 0, nil // a stream may end without a mark
 		}
 		if err != nil {
@@ -137,10 +140,6 @@ func (m *messageReader) left() int64 {
 // maxRows limits the rows that a batch claims; columns of nulls take no space.
 const maxRows = 1 << 30
 
-// checker checks the counts in the metadata of a message. The offsets need no
-// check: a wrong one panics.
-type checker struct{ left int }
-
 // slot is the offset in a vtable of a field with this number.
 func slot(field int) flatbuffers.VOffsetT { return flatbuffers.VOffsetT(4 + 2*field) }
 
@@ -150,10 +149,13 @@ const (
 	dictionaryMessage = 2
 	batchMessage      = 3
 	unionType         = 14
+	binaryViewType    = 23
+	textViewType      = 24
 )
 
-// checkMessage returns the size of the message's body.
-func checkMessage(metadata []byte) (body int64, err error) {
+// check checks the counts in the metadata of a message, and returns the size of its
+// body. Offsets need no check: a wrong one panics.
+func (m *messageReader) check(metadata []byte) (body int64, err error) {
 	root := flatbuffers.Table{Bytes: metadata, Pos: flatbuffers.GetUOffsetT(metadata)}
 	kind := root.GetByteSlot(slot(1), 0)
 	body = root.GetInt64Slot(slot(3), 0)
@@ -164,16 +166,23 @@ func checkMessage(metadata []byte) (body int64, err error) {
 		return 0, errDamaged
 	case kind == schemaMessage:
 		err = c.schema(header)
+		m.views, m.dictionaryViews = c.views, c.dictionaryViews
 	case kind == batchMessage:
-		err = c.batch(header)
+		err = c.batch(header, m.views)
 	case kind == dictionaryMessage:
 		data, ok := child(header, 1)
 		if !ok {
 			return 0, errDamaged
 		}
-		err = c.batch(data)
+		err = c.batch(data, m.dictionaryViews)
 	}
 	return body, err
+}
+
+// checker checks the parts of one message.
+type checker struct {
+	left                   int // entries that the message may still have
+	views, dictionaryViews int // see messageReader
 }
 
 // child returns the table in a field.
@@ -220,19 +229,31 @@ func (c *checker) fields(t flatbuffers.Table, field, depth int) error {
 		if _, _, err := c.vector(f, 6, 4); err != nil { // metadata of the field
 			return err
 		}
-		if kind, ok := child(f, 3); ok && f.GetByteSlot(slot(2), 0) == unionType {
+		before := c.views
+		switch kind, ok := child(f, 3); f.GetByteSlot(slot(2), 0) {
+		case unionType:
+			if !ok {
+				return errDamaged
+			}
 			if _, _, err := c.vector(kind, 1, 4); err != nil { // the numbers of the union's types
 				return err
 			}
+		case binaryViewType, textViewType:
+			c.views++
 		}
 		if err := c.fields(f, 5, depth+1); err != nil {
 			return err
+		}
+		if _, ok := child(f, 4); ok { // the values are in a dictionary
+			c.dictionaryViews = max(c.dictionaryViews, c.views-before)
+			c.views = before
 		}
 	}
 	return nil
 }
 
-func (c *checker) batch(t flatbuffers.Table) error {
+// batch checks a batch that has so many arrays of views.
+func (c *checker) batch(t flatbuffers.Table, views int) error {
 	if rows := t.GetInt64Slot(slot(0), 0); rows < 0 || rows > maxRows {
 		return errDamaged
 	}
@@ -247,6 +268,9 @@ func (c *checker) batch(t flatbuffers.Table) error {
 	start, n, err := c.vector(t, 4, 8)
 	if err != nil {
 		return err
+	}
+	if n < views {
+		return errDamaged
 	}
 	for i := range n { // the buffers of arrays of views
 		if count := t.GetInt64(start + flatbuffers.UOffsetT(8*i)); count < 0 || count > int64(buffers) {

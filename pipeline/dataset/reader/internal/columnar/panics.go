@@ -3,6 +3,7 @@ package columnar
 import (
 	"errors"
 	"fmt"
+	"io"
 	"runtime/debug"
 
 	"github.com/tunebus/tunebus/pipeline/dataset/value"
@@ -12,6 +13,12 @@ var (
 	errDamaged       = errors.New("the file is damaged")
 	errTooManyValues = fmt.Errorf("it has more than %d values", value.MaxValues)
 )
+
+// isEnd reports whether an error is io.EOF itself. In these formats a wrapped one
+// means that the file ends in the middle.
+func isEnd(err error) bool {
+	return err == io.EOF //nolint:errorlint // see above
+}
 
 // recoverDamage turns a panic into an error. It is for calls of libraries that
 // read binary formats: they trust the lengths and offsets in a file, and with

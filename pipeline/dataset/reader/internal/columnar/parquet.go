@@ -2,7 +2,9 @@ package columnar
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"slices"
@@ -69,8 +71,26 @@ func OpenParquet(ctx context.Context, path string) (_ *Parquet, err error) {
 	return p, nil
 }
 
+// maxFooter limits the description of a Parquet file, which is in memory.
+const maxFooter = 256 << 20
+
 func openParquet(f io.ReaderAt, size int64) (p *parquet.File, err error) {
 	defer recoverDamage(&err)()
+	// The library takes the memory that the last bytes claim for the footer.
+	const mark = "PAR1"
+	end := make([]byte, 4+len(mark))
+	if size < int64(len(mark)+len(end)) {
+		return nil, errors.New("it is too short")
+	}
+	if _, err := f.ReadAt(end, size-int64(len(end))); err != nil {
+		return nil, err
+	}
+	if string(end[4:]) != mark {
+		return nil, errors.New("it does not end in " + mark)
+	}
+	if footer := int64(binary.LittleEndian.Uint32(end)); footer > min(maxFooter, size-int64(len(mark)+len(end))) {
+		return nil, fmt.Errorf("its footer claims to have %d bytes", footer)
+	}
 	return parquet.OpenFile(f, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
 }
 

@@ -2,7 +2,6 @@ package columnar
 
 import (
 	"errors"
-	"io"
 
 	"github.com/parquet-go/parquet-go"
 
@@ -35,11 +34,11 @@ func (r *leafReader) read() error {
 	for {
 		for len(r.ready) == 0 {
 			err := r.fill()
-			if err == io.EOF && len(r.memory) > 0 {
+			if isEnd(err) && len(r.memory) > 0 {
 				r.row = r.memory
 				return nil
 			}
-			if err == io.EOF {
+			if isEnd(err) {
 				return errors.New("the column ends before the last row")
 			}
 			if err != nil {
@@ -85,12 +84,12 @@ func (r *leafReader) fill() (err error) {
 	}
 	n, err := r.values.ReadValues(r.buffer[:])
 	r.ready = r.buffer[:n]
-	if err == io.EOF && n == 0 {
+	if isEnd(err) && n == 0 {
 		// The values point into their page, so it cannot be released earlier.
 		parquet.Release(r.page)
 		r.page = nil
 	}
-	if err == io.EOF {
+	if isEnd(err) {
 		err = nil
 	}
 	return err

@@ -30,7 +30,7 @@ const (
 func (t *File) decompress(file io.Reader, size int64) (io.Reader, error) {
 	r := bufio.NewReaderSize(file, 64<<10)
 	start, err := r.Peek(6)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
 	limit := max(minUnpacked, maxRatio*size)

@@ -42,7 +42,7 @@ func (t *File) decode() error {
 	if n > 0 && errors.Is(err, io.ErrUnexpectedEOF) && t.unpacker != nil {
 		// A short text and a compressed file that ends in the middle give the same
 		// error; another read tells them apart.
-		if _, err := t.r.Read(make([]byte, 1)); err != io.EOF {
+		if _, err := t.r.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 			return t.readError(err)
 		}
 	}

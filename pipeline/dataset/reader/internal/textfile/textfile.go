@@ -80,7 +80,7 @@ func (t *File) Consume(n int) { t.at += n }
 // end of the file, a [*fault.Error], or one of the file system or the context.
 func (t *File) Fill() error {
 	for {
-		if t.err != nil && (t.checked == t.end || t.err != io.EOF) {
+		if t.err != nil && (t.checked == t.end || !errors.Is(t.err, io.EOF)) {
 			return t.err
 		}
 		if err := t.read(); err != nil {
@@ -111,7 +111,7 @@ func (t *File) read() error {
 	}
 	n, err := t.r.Read(t.buf[t.end:])
 	t.end += n
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = t.readError(err)
 	}
 	t.err = err
@@ -141,7 +141,7 @@ func (t *File) check() {
 	}
 	t.lines += bytes.Count(text[:valid], []byte("\n"))
 	t.checked += valid
-	if bad && (t.err == nil || t.err == io.EOF) {
+	if bad && (t.err == nil || errors.Is(t.err, io.EOF)) {
 		t.err = t.encodingError()
 	}
 }

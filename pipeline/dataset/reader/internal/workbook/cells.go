@@ -2,6 +2,7 @@ package workbook
 
 import (
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -32,7 +33,7 @@ func newCellReader(r io.Reader) *cellReader { return &cellReader{x: newXMLReader
 func (c *cellReader) next() (row int, cells []cell, err error) {
 	for {
 		token, err := c.x.next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			// A sheet that ends in the middle has no end of its data.
 			return 0, nil, fault.At(c.row, "the sheet ends in the middle")
 		}
@@ -67,7 +68,7 @@ func (c *cellReader) cells() ([]cell, error) {
 	element, column, phonetic, size := "", -1, false, 0
 	for {
 		token, err := c.x.next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil, io.ErrUnexpectedEOF
 		}
 		if err != nil {

@@ -55,7 +55,7 @@ func (a *archive) each(name string, start func(element string, attributes []xml.
 	element := ""
 	for {
 		token, err := x.next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {

@@ -67,7 +67,7 @@ func Open(ctx context.Context, name string) (_ *Sheet, err error) {
 		return nil, err
 	}
 	start := make([]byte, 4)
-	if _, err := f.ReadAt(start, 0); err != nil && err != io.EOF {
+	if _, err := f.ReadAt(start, 0); err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
 	if string(start) == "\xd0\xcf\x11\xe0" { // a compound file of OLE
@@ -116,7 +116,7 @@ func (s *Sheet) open(a *archive) error {
 func (s *Sheet) readHeader() error {
 	s.header = map[int]string{}
 	row, cells, err := s.row()
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return nil
 	}
 	if err != nil {
