@@ -135,6 +135,7 @@ func TestPreviewFaults(t *testing.T) {
 		"fine_tuner.base_model_id: ":                  {"DIR/train.jsonl", "--set", "fine_tuner.base_model_id=DIR/adapter"},
 		`fine_tuner.data_format = "csv": not allowed`: {"DIR/train.jsonl", "--set", "fine_tuner.data_format=csv"},
 		"FILE_OR_ID":                                  {},
+		"/dev/zero is a pipe, a socket or a device":   {"/dev/zero"},
 	} {
 		status, out, screen := look(t, map[string]string{
 			"train.jsonl": rows, "broken.jsonl": "{\"question\":\"q\",\"answer\":\"a\"}\n{\"q", "foo.jsonl": `{"foo":1}`, "adapter/adapter_config.json": "{}",

@@ -29,6 +29,7 @@ func localFiles(flags map[string]string, paths []spec.Path, folders map[string]s
 		}
 		if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
 			faults = append(faults, structconf.Fault{Key: "--" + strings.ReplaceAll(name, "_", "-"), Value: path, Message: "no such file"})
+			continue
 		}
 		out[name] = path
 	}
@@ -39,6 +40,7 @@ func localFiles(flags map[string]string, paths []spec.Path, folders map[string]s
 				faults = append(faults, structconf.Fault{
 					Key: p.Key, Value: p.Value, Message: "is a pipe, a socket or a device; write its content to a file",
 				})
+				continue
 			}
 			out[p.Key] = path
 			faults = append(faults, adapterBase(out, p, path)...)
