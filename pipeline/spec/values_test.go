@@ -128,9 +128,7 @@ func TestKeysWithoutEffect(t *testing.T) {
 		"evaluator.judge_base_url=http://localhost:1234/v1": "",
 	} {
 		name, _, _ := strings.Cut(key, "=")
-		if strings.HasSuffix(name, ".x") {
-			name = strings.TrimSuffix(name, ".x")
-		}
+		name = strings.TrimSuffix(name, ".x") // an entry of a table
 		sets := []string{key}
 		if because != "" {
 			sets = append(sets, because)
