@@ -17,11 +17,11 @@ type tokenizerFile struct {
 	PreTokenizer *component   `json:"pre_tokenizer"`
 	Decoder      *component   `json:"decoder"`
 	Model        struct {
-		Type         string         `json:"type"`
-		IgnoreMerges bool           `json:"ignore_merges"`
-		ByteFallback bool           `json:"byte_fallback"`
-		Vocab        map[string]int `json:"vocab"`
-		Merges       []merge        `json:"merges"`
+		Type         string     `json:"type"`
+		IgnoreMerges bool       `json:"ignore_merges"`
+		ByteFallback bool       `json:"byte_fallback"`
+		Vocab        vocabulary `json:"vocab"`
+		Merges       []merge    `json:"merges"`
 	} `json:"model"`
 }
 
@@ -120,4 +120,16 @@ func readJSON(dir, name string, required bool, v any) error {
 		return fmt.Errorf("read %s: %w", path, err)
 	}
 	return nil
+}
+
+// vocabulary are the ids of the pieces of a BPE. Of a tokenizer of another kind, whose
+// vocabulary is a list, it is empty: the kind is refused by its name.
+type vocabulary map[string]int
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (v *vocabulary) UnmarshalJSON(b []byte) error {
+	if len(b) > 0 && b[0] == '[' {
+		return nil
+	}
+	return json.Unmarshal(b, (*map[string]int)(v))
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 	"path/filepath"
 	"slices"
@@ -110,23 +111,36 @@ func prefixed(key string, notes []string) []string {
 // recognise reads records until the shape of the data set is known.
 func (d *Dataset) recognise(ctx context.Context) (notes []string, err error) {
 	var survey shape.Survey
-	options := d.want.options(d.section)
-	for _, f := range d.files {
-		if err := d.survey(ctx, f, &survey); err != nil {
+	for {
+		if err := d.surveyFiles(ctx, &survey); err != nil {
 			return nil, err
 		}
+		if len(survey.Columns()) == 0 {
+			return nil, fmt.Errorf("%s: %w", d.files[0].shown, ErrEmpty)
+		}
+		d.converter, notes, err = survey.Recognise(d.want.options(d.section))
+		if err == nil {
+			return notes, nil
+		}
+		_, unknown := errors.AsType[*shape.NoShapeError](err)
+		if !unknown || !survey.IsFinished() {
+			return nil, fmt.Errorf("%s: %w", d.files[0].shown, err)
+		}
+		survey = shape.Survey{Whole: true}
+	}
+}
+
+// surveyFiles shows files to a survey, until that has seen enough.
+func (d *Dataset) surveyFiles(ctx context.Context, survey *shape.Survey) error {
+	for _, f := range d.files {
+		if err := d.survey(ctx, f, survey); err != nil {
+			return err
+		}
 		if survey.IsFinished() {
-			break
+			return nil
 		}
 	}
-	if len(survey.Columns()) == 0 {
-		return nil, fmt.Errorf("%s: %w", d.files[0].shown, ErrEmpty)
-	}
-	d.converter, notes, err = survey.Recognise(options)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", d.files[0].shown, err)
-	}
-	return notes, nil
+	return nil
 }
 
 // survey shows the records of a file to a survey, until that has seen enough.
@@ -156,10 +170,10 @@ func (d *Dataset) open(ctx context.Context, f file) (*reader.File, error) {
 		options.EncodingKey = d.section + ".data_encoding"
 	}
 	r, err := reader.Open(ctx, f.path, options)
-	if err != nil {
-		return nil, withoutPath(f.shown, err)
+	if _, isPath := errors.AsType[*fs.PathError](err); isPath {
+		err = withoutPath(f.shown, err)
 	}
-	return r, nil
+	return r, err
 }
 
 // inspect reads a file to its end.

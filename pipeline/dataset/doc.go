@@ -1,43 +1,36 @@
-// Package dataset reads data sets of questions and answers from files, row by
-// row.
+// Package dataset reads data sets of conversations, questions with answers, or
+// texts, row by row.
 //
-//	d, err := dataset.Open(ctx, dataset.Source{Path: dir, Split: dataset.Test},
-//		dataset.Columns{Question: "question", Answer: "answer"})
+//	src, err := job.Dataset(ctx, "fine_tuner.training_data_id", id) // a source.Source
 //	…
-//	for row, err := range d.Rows(ctx) {
-//		…
+//	d, err := dataset.Open(ctx, src, dataset.Want{
+//		Use:     dataset.Training,
+//		Columns: dataset.Columns{Question: "question", Answer: "answer"},
+//	})
+//	…
+//	for r, err := range d.Rows(ctx) {
+//		… // r.Messages, or r.Text
 //	}
 //
-// # Formats
+// # Files
 //
-// The file name determines the format: .jsonl (also .ndjson), .json, .csv, .tsv,
-// .parquet and .xlsx. The text formats may be compressed: .jsonl.gz. A .json
-// file is an array of objects, an object whose "data" is such an array, or a
-// sequence of objects. Of a workbook the first sheet is read. Its first row that
-// is not empty has the names of the columns, as does the first row of .csv and
-// .tsv files.
+// A data set is a file, or the files of one split of a folder, which package layout
+// finds. All of them have the same format, which package reader reads. A folder's
+// files are read in the order of their names.
 //
-// Of a folder all data files are read, sorted by name; they must have the same
-// format. If the names say which split a file belongs to (train.jsonl,
-// data/test-00000-of-00001.parquet, validation/a.csv), only the files of one
-// split are read. See [Source].
+// # Rows
 //
-// # Values
+// Package shape recognises by the columns and the first records what the rows are,
+// and makes a row.Row of each: [Want] says what the keys and the engine want of it.
+// A later record of another kind is an error with its line.
 //
-// A cell is text. Numbers and booleans are as the file writes them; lists and
-// objects are JSON. A null, a missing key of a JSON row and an empty cell of a
-// sheet are no value. For the question that is an error, in all other columns it
-// is the empty text.
+// Rows that lack a question are left out, and in a training those that lack an
+// answer, too. A test has rows without a ground truth. [Counts] counts all of them,
+// and the notes of [Info] say so, as warnings if they are more than a tenth. A data
+// set in which all rows lack something is an error.
 //
 // # Memory
 //
 // Rows are read on demand. [Open] reads the data once to the end, so that an
-// error in the last row is known before work starts on the first. In memory are
-// only the shared texts of a workbook, and the dictionaries of one row group of
-// a Parquet file, because these formats need them.
-//
-// CSV, Parquet and XLSX are decoded by libraries, and so is each JSON row. The
-// code that finds the rows in a .json file is ours: encoding/json has no reader
-// for an array of unlimited size that may be nested in an object, and no line
-// numbers.
+// error in the last row is known before work starts on the first.
 package dataset

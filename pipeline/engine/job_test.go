@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/dataset/source"
 	"github.com/tunebus/tunebus/pipeline/engine"
 )
 
@@ -110,7 +112,7 @@ func (hub) Model(_ context.Context, id, _ string) (string, error) {
 	return "/cache/" + id, nil
 }
 
-func (hub) Dataset(context.Context, string, string) (string, error) {
+func (hub) Dataset(context.Context, string, source.Selection) (string, error) {
 	return "", errors.New("no such data set")
 }
 
@@ -131,6 +133,7 @@ func TestJobSources(t *testing.T) {
 	}{
 		"uploaded folder":            {upload("uploads/x.tar", "application/x-tar"), nil, "owner/model", "input-fine_tuner-base_model_id", ""},
 		"uploaded file":              {upload("uploads/x.JSONL", "text/plain"), nil, "", "input-fine_tuner-base_model_id.jsonl", ""},
+		"uploaded under a digest":    {upload("content/0123", "text/plain"), nil, "x/rows.jsonl.GZ", "input-fine_tuner-base_model_id.jsonl.gz", ""},
 		"upload, unsafe extension":   {upload("uploads/x.a/../../b", "text/plain"), nil, "", "input-fine_tuner-base_model_id", ""},
 		"upload, extension too long": {upload("uploads/x.abcdefghijklm", "text/plain"), nil, "", "input-fine_tuner-base_model_id", ""},
 		"Hub":                        {events.Inputs{}, hub{}, "owner/model", "/cache/owner/model", ""},
@@ -158,6 +161,47 @@ func TestJobSources(t *testing.T) {
 		}
 		if err != nil || got != c.want {
 			t.Errorf("%s: %s, %v; want %s", name, got, err, c.want)
+		}
+	}
+}
+
+// datasets knows one data set.
+type datasets struct{ hub }
+
+func (datasets) Dataset(_ context.Context, id string, selected source.Selection) (string, error) {
+	return "/cache/" + id + selected.String(), nil
+}
+
+// TestJobDataset: what is selected of a data set goes to the Hub and to the reader. A
+// path that has a colon itself goes first.
+func TestJobDataset(t *testing.T) {
+	t.Parallel()
+	const key = "inferencer.testing_data_id"
+	dir := t.TempDir()
+	for _, name := range []string{"data", "co:lon"} {
+		if err := os.Mkdir(filepath.Join(dir, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for id, want := range map[string]source.Source{
+		"owner/name@v1:hard/test":       {Path: "/cache/owner/name@v1:hard/test", Selection: source.Selection{Config: "hard", Split: "test"}},
+		filepath.Join(dir, "data:hard"): {Path: filepath.Join(dir, "data"), Selection: source.Selection{Name: "hard"}},
+		filepath.Join(dir, "co:lon"):    {Path: filepath.Join(dir, "co:lon")},
+	} {
+		want.Key, want.Name, want.Split, want.SharedWith = key, id, source.Test, "fine_tuner.training_data_id"
+		_, want.SharedSelection = source.Parse(id)
+		var s events.Specification
+		s.FineTuner.TrainingDataID, s.Inferencer.TestingDataID = id, id
+		job := engine.NewJob(engine.JobConfig{
+			Request: events.PhaseRequested{RunID: "r", Phase: events.Inference, Specification: s},
+			Attempt: 1,
+			Runtime: printer{dir},
+			Store:   keys{},
+			Sources: engine.Sources{Roots: []string{dir}, Hub: datasets{}},
+		})
+		got, err := job.Dataset(t.Context(), key, id)
+		if err != nil || got != want {
+			t.Errorf("%s: %+v, %v; want %+v", id, got, err, want)
 		}
 	}
 }

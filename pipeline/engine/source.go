@@ -18,7 +18,7 @@ import (
 // Hub fetches models and data sets of the Hugging Face Hub into a cache.
 type Hub interface {
 	Model(ctx context.Context, id, revision string) (dir string, err error)
-	Dataset(ctx context.Context, id, revision string) (dir string, err error)
+	Dataset(ctx context.Context, id string, selected source.Selection) (dir string, err error)
 }
 
 // Sources are the places where a worker finds the models and data sets that a
@@ -33,7 +33,7 @@ type Sources struct {
 // Model returns the folder of the model that the specification's key names:
 // an upload of the submitter, a folder below the roots, or a Hub id.
 func (j *Job) Model(ctx context.Context, key, id string) (string, error) {
-	return findSource(ctx, j, key, id, Hub.Model)
+	return findSource(ctx, j, key, id, func(h Hub, ctx context.Context) (string, error) { return h.Model(ctx, id, "") })
 }
 
 // Dataset returns the data set that the key names: its file or folder, what is
@@ -48,13 +48,15 @@ func (j *Job) Dataset(ctx context.Context, key, id string) (source.Source, error
 		s.Selection = source.Selection{} // a path that has a colon itself
 	}
 	var err error
-	s.Path, err = findSource(ctx, j, key, place, Hub.Dataset)
+	s.Path, err = findSource(ctx, j, key, place, func(h Hub, ctx context.Context) (string, error) {
+		return h.Dataset(ctx, place, s.Selection)
+	})
 	return s, err
 }
 
 // findSource returns the path of what a key names.
 func findSource(
-	ctx context.Context, j *Job, key, id string, fromHub func(h Hub, ctx context.Context, id, revision string) (string, error),
+	ctx context.Context, j *Job, key, id string, fromHub func(h Hub, ctx context.Context) (string, error),
 ) (string, error) {
 	if ref, ok := j.Request.Inputs.Files[key]; ok {
 		return fetchUpload(ctx, j, key, id, ref)
@@ -73,7 +75,7 @@ func findSource(
 	}
 	ctx, fetch := progress.Enter(ctx, progress.Fetch)
 	defer fetch.End()
-	dir, err := fromHub(j.sources.Hub, ctx, id, "")
+	dir, err := fromHub(j.sources.Hub, ctx)
 	if err != nil {
 		return "", Permanent("hub", fmt.Errorf("%s = %q: %w", key, id, err))
 	}

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,8 +14,16 @@ import (
 )
 
 // completeMarker is the name of the file that marks a commit folder as
-// complete. It contains the number of files.
+// complete. It contains the number of files. Where only a part of a data set was
+// downloaded, "+" and the name of the part are behind it.
 const completeMarker = ".complete"
+
+func marker(part string) string {
+	if part == "" {
+		return completeMarker
+	}
+	return completeMarker + "+" + url.PathEscape(part)
+}
 
 // cache is the folder of the downloaded repositories. Several processes may
 // use it at the same time.
@@ -35,8 +44,8 @@ func (c cache) refPath(r repository) string {
 }
 
 // latest returns the commit that the revision had when it was resolved last,
-// and whether the files of this commit are complete.
-func (c cache) latest(r repository) (string, bool) {
+// and whether the files of a part of this commit are complete.
+func (c cache) latest(r repository, part string) (string, bool) {
 	commit := r.revision
 	if !isCommit(commit) {
 		body, err := os.ReadFile(c.refPath(r))
@@ -48,7 +57,7 @@ func (c cache) latest(r repository) (string, bool) {
 	if !isCommit(commit) {
 		return "", false
 	}
-	return commit, c.isComplete(r, commit)
+	return commit, c.isComplete(r, commit, part)
 }
 
 // setLatest stores the commit of a revision.
@@ -59,28 +68,36 @@ func (c cache) setLatest(r repository, commit string) error {
 	return nil
 }
 
-func (c cache) isComplete(r repository, commit string) bool {
-	_, err := os.Stat(filepath.Join(c.commitDir(r, commit), completeMarker))
+func (c cache) isComplete(r repository, commit, part string) bool {
+	_, err := os.Stat(filepath.Join(c.commitDir(r, commit), marker(part)))
 	return err == nil
 }
 
-func (c cache) setComplete(r repository, commit string, files int) error {
-	if err := writeFile(filepath.Join(c.commitDir(r, commit), completeMarker), strconv.Itoa(files)); err != nil {
+// hasAny reports whether any part of a commit is complete.
+func (c cache) hasAny(r repository, commit string) bool {
+	entries, _ := os.ReadDir(c.commitDir(r, commit)) // an unreadable folder has none
+	return slices.ContainsFunc(entries, func(e os.DirEntry) bool {
+		return e.Name() == completeMarker || strings.HasPrefix(e.Name(), completeMarker+"+")
+	})
+}
+
+func (c cache) setComplete(r repository, commit, part string, files int) error {
+	if err := writeFile(filepath.Join(c.commitDir(r, commit), marker(part)), strconv.Itoa(files)); err != nil {
 		return fmt.Errorf("%s: %w", r, err)
 	}
 	return nil
 }
 
 // open returns the folder of a complete commit and the number of its files.
-func (c cache) open(r repository, commit string) (string, int, error) {
+func (c cache) open(r repository, commit, part string) (string, int, error) {
 	dir := c.commitDir(r, commit)
-	body, err := os.ReadFile(filepath.Join(dir, completeMarker))
+	body, err := os.ReadFile(filepath.Join(dir, marker(part)))
 	if err != nil {
 		return "", 0, fmt.Errorf("%s: %w", r, err)
 	}
 	n, err := strconv.Atoi(string(body))
 	if err != nil {
-		return "", 0, fmt.Errorf("%s: %s is damaged; remove the folder", r, filepath.Join(dir, completeMarker))
+		return "", 0, fmt.Errorf("%s: %s is damaged; remove the folder", r, filepath.Join(dir, marker(part)))
 	}
 	return dir, n, nil
 }

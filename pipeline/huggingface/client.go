@@ -8,8 +8,12 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/tunebus/tunebus/pipeline/dataset/layout"
+	"github.com/tunebus/tunebus/pipeline/dataset/source"
 )
 
 // Options configure a [Client].
@@ -106,27 +110,38 @@ func (c *Client) Model(ctx context.Context, id, revision string) (string, error)
 	if err != nil {
 		return "", err
 	}
-	dir, files, err := c.snapshot(ctx, r, modelFiles)
+	dir, files, err := c.snapshot(ctx, r, "", func(all []file, _ []byte) (selection, error) {
+		return selection{files: modelFiles(all)}, nil
+	})
 	if err == nil && files == 0 {
 		err = fmt.Errorf("%s: it has no config.json with safetensors; other formats are not read", r)
 	}
 	return dir, err
 }
 
-// Dataset downloads a data set and returns its folder. id and revision are as
-// in [Client.Model]. If the data set has no data files of a known format, the
-// Hub's own conversion to Parquet is downloaded.
-func (c *Client) Dataset(ctx context.Context, id, revision string) (string, error) {
-	r, err := parseRepository(datasets, id, revision)
+// Dataset downloads a data set, or the configuration of it that is selected, and
+// returns its folder. id is as in [Client.Model]. If the data set has no data files
+// of a known format, the Hub's own conversion to Parquet is downloaded.
+//
+// The folder has the card, which says what belongs to which configuration, and may
+// have the files of other configurations too.
+func (c *Client) Dataset(ctx context.Context, id string, selected source.Selection) (string, error) {
+	r, err := parseRepository(datasets, id, "")
 	if err != nil {
 		return "", err
 	}
-	dir, files, err := c.snapshot(ctx, r, datasetFiles)
+	src := source.Source{Name: id + selected.String(), Selection: selected}
+	part := selected.Name + selected.Config
+	dir, files, err := c.snapshot(ctx, r, part, func(all []file, card []byte) (selection, error) {
+		return datasetFiles(all, card, src)
+	})
 	if err != nil || files > 0 {
 		return dir, err
 	}
 	r.revision = "refs/convert/parquet"
-	dir, files, err = c.snapshot(ctx, r, convertedFiles)
+	dir, files, err = c.snapshot(ctx, r, part, func(all []file, _ []byte) (selection, error) {
+		return convertedFiles(all, src)
+	})
 	if err == nil && files == 0 {
 		err = fmt.Errorf("%s: it has no data files of a known format (Parquet, JSON lines, JSON, CSV, XLSX)", r)
 	}
@@ -153,7 +168,7 @@ func (c *Client) check(ctx context.Context, k kind, id string) error {
 	if err != nil {
 		return err
 	}
-	if _, cached := c.cache.latest(r); cached {
+	if commit, _ := c.cache.latest(r, ""); commit != "" && c.cache.hasAny(r, commit) {
 		return nil
 	}
 	if c.offline {
@@ -167,45 +182,75 @@ func (c *Client) notCached(r repository) error {
 	return fmt.Errorf("%s: it is not in the cache %s, and this service may not ask the Hub (HF_HUB_OFFLINE)", r, c.cache.dir)
 }
 
+// chooser chooses the files of a repository by its list and by its card, which is nil
+// for a model.
+type chooser func(all []file, card []byte) (selection, error)
+
 // snapshot brings the chosen files of a repository into the cache. It returns
-// their folder and their number.
-func (c *Client) snapshot(ctx context.Context, r repository, choose func([]file) []file) (string, int, error) {
-	commit, cached := c.cache.latest(r)
+// their folder and their number. part is what is selected of a data set.
+func (c *Client) snapshot(ctx context.Context, r repository, part string, choose chooser) (string, int, error) {
+	commit, cached := c.cache.latest(r, part)
 	switch {
 	case c.offline && !cached:
 		return "", 0, c.notCached(r)
 	case c.offline, cached && commit == r.revision: // a commit never changes
-		return c.cache.open(r, commit)
+		return c.cache.open(r, commit, part)
 	}
 	newest, err := c.api.commit(ctx, r)
 	switch {
 	case errors.Is(err, ErrUnreachable) && cached:
 		c.log.Warn("the Hub is unreachable; using the cached commit", "repository", r.String(), "commit", commit)
-		return c.cache.open(r, commit)
+		return c.cache.open(r, commit, part)
 	case err != nil:
 		return "", 0, err
 	case cached && newest == commit:
-		return c.cache.open(r, commit)
+		return c.cache.open(r, commit, part)
 	}
-	if !c.cache.isComplete(r, newest) { // else another revision led to it before
-		if err := c.download(ctx, r, newest, choose); err != nil {
+	if !c.cache.isComplete(r, newest, part) { // else another revision led to it before
+		if err := c.download(ctx, r, newest, part, choose); err != nil {
 			return "", 0, err
 		}
 	}
 	if err := c.cache.setLatest(r, newest); err != nil {
 		return "", 0, err
 	}
-	return c.cache.open(r, newest)
+	return c.cache.open(r, newest, part)
 }
 
-func (c *Client) download(ctx context.Context, r repository, commit string, choose func([]file) []file) error {
+func (c *Client) download(ctx context.Context, r repository, commit, part string, choose chooser) error {
 	all, err := c.api.files(ctx, r, commit)
 	if err != nil {
 		return err
 	}
-	files := choose(all)
-	if err := c.downloads.all(ctx, r, commit, c.cache.commitDir(r, commit), files); err != nil {
+	dir := c.cache.commitDir(r, commit)
+	card, err := c.card(ctx, r, commit, all)
+	if err != nil {
 		return err
 	}
-	return c.cache.setComplete(r, commit, len(files))
+	chosen, err := choose(all, card)
+	if err != nil {
+		return fmt.Errorf("%s: %w", r, err)
+	}
+	if err := c.downloads.all(ctx, r, commit, dir, chosen.files); err != nil {
+		return err
+	}
+	if chosen.card != nil {
+		if err := writeFile(filepath.Join(dir, layout.CardName), string(chosen.card)); err != nil {
+			return fmt.Errorf("%s: %w", r, err)
+		}
+	}
+	return c.cache.setComplete(r, commit, part, len(chosen.files))
+}
+
+// card downloads the card of a data set and returns it; nil if there is none.
+func (c *Client) card(ctx context.Context, r repository, commit string, all []file) ([]byte, error) {
+	i := slices.IndexFunc(all, func(f file) bool { return f.Path == layout.CardName && f.Size <= layout.MaxCard })
+	if r.kind != datasets || i < 0 {
+		return nil, nil
+	}
+	dir := c.cache.commitDir(r, commit)
+	if err := c.downloads.all(ctx, r, commit, dir, all[i:i+1]); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(filepath.Join(dir, layout.CardName))
 }

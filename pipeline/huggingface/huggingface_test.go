@@ -23,6 +23,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/tunebus/tunebus/pipeline/dataset/source"
 	"github.com/tunebus/tunebus/pipeline/huggingface"
 )
 
@@ -200,7 +201,7 @@ func TestDataset(t *testing.T) {
 	f := newFakeHub(t, map[string]string{
 		"README.md": "x", "data/train.jsonl": `{"question":"q"}`, "data/test.jsonl": `{"question":"t"}`, "dataset_infos.json": "{}", "extra.csv": "a,b",
 	})
-	dir, err := f.client(t, nil).Dataset(t.Context(), "owner/name", "v1")
+	dir, err := f.client(t, nil).Dataset(t.Context(), "owner/name@v1", source.Selection{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,6 +210,39 @@ func TestDataset(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(dir, "extra.csv")); err == nil {
 		t.Error("a second format was fetched")
+	}
+}
+
+// TestConfigurations: of a data set whose card names configurations, the selected one
+// is downloaded, beside those that were downloaded before. A configuration that is
+// not there is named with those that are.
+func TestConfigurations(t *testing.T) {
+	t.Parallel()
+	f := newFakeHub(t, map[string]string{
+		"README.md":          "---\nconfigs:\n- {config_name: main, data_files: main/*.parquet}\n- {config_name: hard, data_files: hard/*.jsonl}\n---\n",
+		"main/train.parquet": "PAR1", "hard/train.jsonl": "{}", "hard/test.jsonl": "{}",
+	})
+	client := f.client(t, nil)
+	exists := func(dir, name string) bool {
+		_, err := os.Stat(filepath.Join(dir, name))
+		return err == nil
+	}
+	dir, err := client.Dataset(t.Context(), "owner/name", source.Selection{Name: "hard"})
+	if err != nil || !exists(dir, "README.md") || !exists(dir, "hard/test.jsonl") || exists(dir, "main/train.parquet") {
+		t.Fatalf("%s, %v", dir, err)
+	}
+	again, err := client.Dataset(t.Context(), "owner/name", source.Selection{Config: "main", Split: "train"})
+	if err != nil || again != dir || !exists(dir, "main/train.parquet") {
+		t.Errorf("%s, %v", again, err)
+	}
+	for _, selected := range []source.Selection{{}, {Name: "easy"}, {Config: "easy", Split: "train"}} {
+		_, err := client.Dataset(t.Context(), "owner/name", selected)
+		if err == nil || !strings.Contains(err.Error(), `it has the configurations "main", "hard"`) {
+			t.Errorf("%+v: %v", selected, err)
+		}
+	}
+	if err := client.HasDataset(t.Context(), "owner/name"); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -226,7 +260,8 @@ func TestDatasetWithoutFiles(t *testing.T) {
 		r.URL.Path = strings.ReplaceAll(r.URL.Path, strings.Repeat("a", 40), commit)
 		original(w, r)
 	})
-	dir, err := f.client(t, nil).Dataset(t.Context(), "owner/name", "")
+	client := f.client(t, nil)
+	dir, err := client.Dataset(t.Context(), "owner/name", source.Selection{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -235,6 +270,17 @@ func TestDatasetWithoutFiles(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(dir, "other")); err == nil {
 		t.Error("another configuration was fetched too")
+	}
+	card, err := os.ReadFile(filepath.Join(dir, "README.md"))
+	if err != nil || !strings.Contains(string(card), `config_name: "other"`) {
+		t.Errorf("the configurations are not written down: %s, %v", card, err)
+	}
+	f.files = map[string]string{"script.py": "x"}
+	if dir, err = client.Dataset(t.Context(), "owner/name", source.Selection{Name: "other"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "other", "train", "0000.parquet")); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -1,9 +1,14 @@
 package huggingface
 
 import (
+	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/tunebus/tunebus/pipeline/dataset/layout"
+	"github.com/tunebus/tunebus/pipeline/dataset/source"
 )
 
 // modelFiles returns the files of a model that tunebus reads. It returns none
@@ -34,22 +39,56 @@ func modelFiles(all []file) []file {
 	return out
 }
 
-// datasetFiles returns the data files of a data set. If it has files of several
-// formats, it returns those of the first format below.
-func datasetFiles(all []file) []file {
-	for _, ext := range []string{".parquet", ".jsonl", ".json", ".csv", ".xlsx"} {
-		var out []file
-		for _, f := range all {
-			name := path.Base(f.Path)
-			if path.Ext(name) == ext && !strings.HasPrefix(f.Path, ".") && !IsDatasetMetadata(name) {
-				out = append(out, f)
-			}
-		}
-		if len(out) > 0 {
-			return out
+// selection is what is downloaded of a repository.
+type selection struct {
+	files []file
+	// card, if not nil, is written as the card of the data set.
+	card []byte
+}
+
+// dataFiles returns the data files of a list.
+func dataFiles(all []file) []file {
+	var out []file
+	for _, f := range all {
+		name := path.Base(f.Path)
+		if source.IsDataFile(name) && !strings.HasPrefix(f.Path, ".") && !IsDatasetMetadata(name) {
+			out = append(out, f)
 		}
 	}
-	return nil
+	return out
+}
+
+// datasetFiles returns the data files of the configuration that a source selects. If
+// no card says which these are, and the data set has files of several formats, it
+// returns those of the first format below.
+func datasetFiles(all []file, card []byte, src source.Source) (selection, error) {
+	all = dataFiles(all)
+	names := make([]string, len(all))
+	for i, f := range all {
+		names[i] = f.Path
+	}
+	l, err := layout.Of(names, card)
+	if err != nil {
+		return selection{}, err
+	}
+	if l.HasCard {
+		config, _, err := l.Config(src)
+		if err != nil {
+			return selection{}, err
+		}
+		chosen := config.Files()
+		return selection{files: slices.DeleteFunc(all, func(f file) bool { return !slices.Contains(chosen, f.Path) })}, nil
+	}
+	for _, format := range []string{".parquet", ".jsonl", ".json", ".csv", ".xlsx", ".ndjson", ".tsv", ".arrow", ".feather"} {
+		out := slices.DeleteFunc(slices.Clone(all), func(f file) bool {
+			ext := source.Extension(f.Path)
+			return ext != format && !strings.HasPrefix(ext, format+".")
+		})
+		if len(out) > 0 {
+			return selection{files: out}, nil
+		}
+	}
+	return selection{}, nil
 }
 
 // IsDatasetMetadata reports whether a file of a data set, by the name without
@@ -63,25 +102,38 @@ func IsDatasetMetadata(name string) bool {
 	return false
 }
 
-// convertedFiles returns the files of one configuration of the Hub's conversion
-// to Parquet, <configuration>/<split>/0000.parquet: of the configuration called
-// default, or else of the first one.
-func convertedFiles(all []file) []file {
-	byConfiguration := map[string][]file{}
-	var names []string
-	for _, f := range datasetFiles(all) {
-		name, _, _ := strings.Cut(f.Path, "/")
-		if byConfiguration[name] == nil {
-			names = append(names, name)
+// convertedFiles returns the files of the configuration of the Hub's conversion to
+// Parquet that a source selects, <configuration>/<split>/0000.parquet, and a card
+// that names all configurations. Where none is selected, it is the one called
+// default, or else the first one.
+func convertedFiles(all []file, src source.Source) (selection, error) {
+	all = dataFiles(all)
+	slices.SortStableFunc(all, func(a, b file) int { return strings.Compare(a.Path, b.Path) })
+	splits := map[string][]string{} // by configuration
+	for _, f := range all {
+		parts := strings.Split(f.Path, "/")
+		if len(parts) == 3 && !slices.Contains(splits[parts[0]], parts[1]) {
+			splits[parts[0]] = append(splits[parts[0]], parts[1])
 		}
-		byConfiguration[name] = append(byConfiguration[name], f)
 	}
+	names := slices.Sorted(maps.Keys(splits))
 	if len(names) == 0 {
-		return nil
+		return selection{}, nil
 	}
-	slices.Sort(names)
-	if files, ok := byConfiguration["default"]; ok {
-		return files
+	byDefault := names[0]
+	if splits["default"] != nil {
+		byDefault = "default"
 	}
-	return byConfiguration[names[0]]
+	var card strings.Builder
+	card.WriteString("---\nconfigs:\n")
+	for _, name := range names {
+		fmt.Fprintf(&card, "- config_name: %q\n  default: %t\n  data_files:\n", name, name == byDefault)
+		for _, split := range splits[name] {
+			fmt.Fprintf(&card, "  - split: %q\n    path: %q\n", split, name+"/"+split+"/*.parquet")
+		}
+	}
+	card.WriteString("---\n")
+	out, err := datasetFiles(all, []byte(card.String()), src)
+	out.card = []byte(card.String())
+	return out, err
 }

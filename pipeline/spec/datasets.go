@@ -1,32 +1,27 @@
 package spec
 
 import (
+	"slices"
+
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/dataset/source"
 )
 
-// DataSet is a key that names a data set, and is not empty.
-type DataSet struct {
-	Key  string
-	Name string
-	// Split is the phase's own split.
-	Split source.Split
+// dataSet is a key that names a data set, and is not empty.
+type dataSet struct {
+	key, name string
+	// split is the phase's own.
+	split source.Split
 }
 
-// DataSets returns the keys of a specification that name data sets and are not
+// dataSets returns the keys of a specification that name data sets and are not
 // empty.
-func DataSets(s events.Specification) []DataSet {
-	var out []DataSet
-	for _, d := range []DataSet{
+func dataSets(s events.Specification) []dataSet {
+	return slices.DeleteFunc([]dataSet{
 		{"fine_tuner.training_data_id", s.FineTuner.TrainingDataID, source.Train},
 		{"fine_tuner.validation_data_id", s.FineTuner.ValidationDataID, source.Validation},
 		{"inferencer.testing_data_id", s.Inferencer.TestingDataID, source.Test},
-	} {
-		if d.Name != "" {
-			out = append(out, d)
-		}
-	}
-	return out
+	}, func(d dataSet) bool { return d.name == "" })
 }
 
 // Source returns the data set that a key of the specification names, except its
@@ -35,18 +30,20 @@ func DataSets(s events.Specification) []DataSet {
 // without revision, configuration and split.
 func Source(s events.Specification, key string) source.Source {
 	out := source.Source{Key: key}
-	sets := DataSets(s)
+	sets := dataSets(s)
 	for _, d := range sets {
-		if d.Key == key {
-			out.Name, out.Split = d.Name, d.Split
-			_, out.Selection = source.Parse(d.Name)
+		if d.key == key {
+			out.Name, out.Split = d.name, d.split
+			_, out.Selection = source.Parse(d.name)
 		}
 	}
 	for _, other := range sets {
-		if other.Key != key && source.Same(other.Name, out.Name) {
-			out.SharedWith = other.Key
-			_, out.SharedSelection = source.Parse(other.Name)
-			break
+		if other.key == key || !source.Same(other.name, out.Name) {
+			continue
+		}
+		// Of two others the one that selects the same counts.
+		if _, selected := source.Parse(other.name); out.SharedWith == "" || selected == out.Selection {
+			out.SharedWith, out.SharedSelection = other.key, selected
 		}
 	}
 	return out

@@ -109,6 +109,9 @@ func voidKeys(s events.Specification) []voidKey {
 	void(!asksLLM && !embeds, "no metric of evaluator.metrics has a judge",
 		"evaluator.judge_base_url", "evaluator.cost_per_million_input_tokens", "evaluator.cost_per_million_output_tokens")
 
+	void(len(e.Gates) == 0, "evaluator.gates names no gate", "evaluator.gate_coverage")
+	void(p.EnableInference, "pipeline.enable_inference = true, whose answers need no column", "evaluator.answer_column")
+
 	void(!p.EnableFinetuning, "pipeline.enable_finetuning = false", "mlflow.register_as", "pipeline.on_finetuning_failure")
 	void(p.StopAfterFinetuning, "pipeline.stop_after_finetuning = true", "pipeline.stop_after_inference")
 	return out

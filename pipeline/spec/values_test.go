@@ -121,6 +121,8 @@ func TestKeysWithoutEffect(t *testing.T) {
 		"fine_tuner.log_first_step=false":                   "",
 		"fine_tuner.device_validation_batch_size=8":         "",
 		"fine_tuner.wandb_project_name=boats":               "",
+		"evaluator.gate_coverage=0.5":                       "",
+		"evaluator.answer_column=reply":                     "",
 		"evaluator.llm=gpt-5":                               "",
 		"evaluator.embedding=e5":                            "",
 		"evaluator.judge_base_url=http://localhost:1234/v1": "",

@@ -70,7 +70,7 @@ func (d *trainingData) read(ctx context.Context, job *engine.Job, p *prepare.Pre
 	if err != nil {
 		return nil, err
 	}
-	set, err := dataset.Open(ctx, src, want(job.Request.Specification.FineTuner))
+	set, err := dataset.Open(ctx, src, Want(job.Request.Specification.FineTuner))
 	if err != nil {
 		return nil, engine.Permanent("bad_dataset", fmt.Errorf("%s: %w", k.key, err))
 	}
@@ -95,8 +95,8 @@ func (d *trainingData) read(ctx context.Context, job *engine.Job, p *prepare.Pre
 	return w.Examples()
 }
 
-// want is what the built-in engine reads of a data set.
-func want(s events.FineTuner) dataset.Want {
+// Want is what the built-in engine reads of a data set.
+func Want(s events.FineTuner) dataset.Want {
 	return dataset.Want{
 		Use:      dataset.Training,
 		Shape:    shape.Shape(s.DataFormat),

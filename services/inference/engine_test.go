@@ -252,3 +252,87 @@ func TestEngineFaults(t *testing.T) {
 		t.Errorf("notes %q", c.Notes)
 	}
 }
+
+// withTemplate writes the base model with another chat template to the folder base.
+func withTemplate(t *testing.T, h *workertest.Harness, template string) {
+	t.Helper()
+	h.Write(t, "base/chat_template.jinja", template)
+}
+
+// TestEngineConversations: everything before the last answer is the prompt, with its
+// tools and the variables of the template; texts are prompts as they are.
+func TestEngineConversations(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	const chatml = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+	// The template answers instead of the model: it opens the answer with what it got.
+	withTemplate(t, h, "{{ raise_exception((tools | tojson) ~ ' ' ~ mood ~ ' ' ~ (messages | map(attribute='content') | join('|')) ~ ' ' ~ strftime_now('%Y')) }}")
+	h.Write(t, "talk.jsonl", `{"tools": [{"type": "function", "function": {"name": "tide"}}], "messages": [{"role": "user", "content": [{"type": "text", "text": "One"}, {"type": "text", "text": "?"}]}, {"role": "assistant", "content": "1."}, {"role": "user", "content": "Two?"}, {"role": "assistant", "content": "2."}]}`)
+	c := h.Run(t, inference.Engine{}, events.Inference, events.Inputs{}, func(s *events.Specification) {
+		small(s)
+		s.Inferencer.TestingDataID, s.Inferencer.ChatTemplateKwargs = "talk.jsonl", `{"mood":"calm"}`
+	})
+	if want := `[{"type": "function", "function": {"name": "tide"}}] calm One?|1.|Two? `; c.Error == nil || !strings.Contains(c.Error.Message, want) || !strings.Contains(c.Error.Message, "talk.jsonl, line 1") {
+		t.Errorf("%+v, want %q", c.Error, want)
+	}
+	withTemplate(t, h, chatml)
+	h.Write(t, "lists.jsonl", `{"question": "Say mackerel.", "answer": ["Mackerel.", "A mackerel."]}`+"\n"+`{"question": "What is four plus five?", "answer": null}`)
+	c = h.Run(t, inference.Engine{}, events.Inference, events.Inputs{}, func(s *events.Specification) {
+		small(s)
+		s.Inferencer.TestingDataID = "lists.jsonl"
+	})
+	got := workertest.Lines[prediction.Prediction](t, h, c, events.ArtifactPredictions)
+	if len(got) != 2 || !slices.Equal(got[0].References, []string{"Mackerel.", "A mackerel."}) || got[0].NoGroundTruth || got[0].Answer != "Mackerel." || !got[1].NoGroundTruth || got[1].Answer != "Nine." {
+		t.Errorf("%+v", got)
+	}
+	if d := c.Datasets[0]; d.Rows != 2 || d.RowsRead != 2 || d.WithoutAnswer != 1 {
+		t.Errorf("%+v", d)
+	}
+}
+
+// TestEngineReasoning: a think block is no part of an answer, also where the prompt
+// opens it; an answer that never closes it is told of.
+func TestEngineReasoning(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	const open = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n<think>\n"
+	for name, c := range map[string]struct {
+		prompt    string
+		answer    string
+		reasoning string
+		notes     int
+	}{
+		"the prompt closes it": {"\n</think>\n\n{% endif %}", "Mackerel.", "", 0},
+		"nobody closes it":     {"{% endif %}", "", "Mackerel.", 1},
+	} {
+		withTemplate(t, h, open+c.prompt)
+		h.Write(t, "one.jsonl", `{"question": "Say mackerel.", "answer": "Mackerel."}`)
+		done := h.Run(t, inference.Engine{}, events.Inference, events.Inputs{}, func(s *events.Specification) {
+			small(s)
+			s.Inferencer.TestingDataID, s.Inferencer.MaxNewTokens = "one.jsonl", 24
+		})
+		got := workertest.Lines[prediction.Prediction](t, h, done, events.ArtifactPredictions)[0]
+		if (got.Answer == "") != (c.answer == "") || (got.Reasoning == "") != (c.reasoning == "") {
+			t.Errorf("%s: answer %q, reasoning %q", name, got.Answer, got.Reasoning)
+		}
+		if notes := strings.Join(done.Notes, "\n"); strings.Count(notes, "end in their reasoning") != c.notes {
+			t.Errorf("%s: notes %q", name, notes)
+		}
+	}
+}
+
+// TestEngineTellsOfCutPrompts before it generates, and counts them.
+func TestEngineTellsOfCutPrompts(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	c := h.Run(t, inference.Engine{}, events.Inference, events.Inputs{}, func(s *events.Specification) {
+		small(s)
+		s.Inferencer.MaxSequenceLength = 14
+	})
+	if d := c.Datasets[0]; d.CutInPrompt == 0 || d.CutInPrompt == 3 {
+		t.Fatalf("%+v; the test wants a longest sequence that cuts some of the prompts", d)
+	}
+	if notes := strings.Join(c.Notes, "\n"); !strings.Contains(notes, fmt.Sprintf("%d of 3 prompts lose their beginning", c.Datasets[0].CutInPrompt)) || !strings.Contains(notes, "inferencer.max_sequence_length = 14") {
+		t.Errorf("notes %q", notes)
+	}
+}

@@ -57,19 +57,7 @@ func readQuestions(ctx context.Context, job *engine.Job) (q questions, err error
 	if err != nil {
 		return q, err
 	}
-	set, err := dataset.Open(ctx, src, dataset.Want{
-		Use:      dataset.Testing,
-		Shape:    shape.Shape(s.DataFormat),
-		Encoding: s.DataEncoding,
-		Columns: dataset.Columns{
-			Question:       s.QuestionColumn,
-			Answer:         s.GroundTruthColumn,
-			System:         s.SystemPromptColumn,
-			SystemOverride: s.SystemPromptOverrideText,
-			Image:          s.ImageColumn,
-		},
-		Extra: []string{keyFact},
-	})
+	set, err := dataset.Open(ctx, src, Want(s))
 	if err != nil {
 		return q, engine.Permanent("bad_dataset", fmt.Errorf("%s: %w", key, err))
 	}
@@ -87,4 +75,21 @@ func readQuestions(ctx context.Context, job *engine.Job) (q questions, err error
 		return q, engine.Permanent("empty_dataset", fmt.Errorf("%s: %w", key, dataset.ErrEmpty))
 	}
 	return q, nil
+}
+
+// Want is what the built-in engine reads of a data set.
+func Want(s events.Inferencer) dataset.Want {
+	return dataset.Want{
+		Use:      dataset.Testing,
+		Shape:    shape.Shape(s.DataFormat),
+		Encoding: s.DataEncoding,
+		Columns: dataset.Columns{
+			Question:       s.QuestionColumn,
+			Answer:         s.GroundTruthColumn,
+			System:         s.SystemPromptColumn,
+			SystemOverride: s.SystemPromptOverrideText,
+			Image:          s.ImageColumn,
+		},
+		Extra: []string{keyFact},
+	}
 }

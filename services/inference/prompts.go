@@ -3,7 +3,9 @@ package inference
 import (
 	"encoding/json"
 	"fmt"
+	"time"
 
+	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/llm/token"
 	"github.com/tunebus/tunebus/llm/token/chattemplate"
 	"github.com/tunebus/tunebus/pipeline/dataset/row"
@@ -24,25 +26,11 @@ type prompts struct {
 // the question is at the end.
 func encodePrompts(job *engine.Job, tok *token.Tokenizer, rows []row.Row) (prompts, error) {
 	s := job.Request.Specification.Inferencer
-	variables := s.ChatTemplateKwargs.Entries()
 	p := prompts{ids: make([][]int32, len(rows)), opened: make([]string, len(rows))}
 	for i, r := range rows {
-		text := r.Text
-		if !r.IsText() {
-			c := chattemplate.Conversation{
-				Messages:            conversation(r.Prompt()),
-				AddGenerationPrompt: true,
-				Variables:           variables,
-				Now:                 job.Request.RequestedAt.UTC(),
-			}
-			if !r.Tools.IsMissing() {
-				c.Tools = json.RawMessage(r.Tools.AppendJSON(nil))
-			}
-			rendering, err := tok.RenderConversation(c)
-			if err != nil {
-				return p, engine.Permanent("bad_template", fmt.Errorf("%s: %w", r.Place, err))
-			}
-			text = rendering.Text
+		text, err := Prompt(tok, s, job.Request.RequestedAt.UTC(), r)
+		if err != nil {
+			return p, engine.Permanent("bad_template", err)
 		}
 		p.opened[i] = token.OpenThinking(text).Open
 		p.ids[i] = tok.Encode(text)
@@ -53,6 +41,29 @@ func encodePrompts(job *engine.Job, tok *token.Tokenizer, rows []row.Row) (promp
 		job.Advance(1)
 	}
 	return p, nil
+}
+
+// Prompt renders a row as the model's chat template wants it, up to where the answer
+// begins. now is the time that a template may ask for. A row that is a text is its
+// own prompt. The error names the row.
+func Prompt(tok *token.Tokenizer, s events.Inferencer, now time.Time, r row.Row) (string, error) {
+	if r.IsText() {
+		return r.Text, nil
+	}
+	c := chattemplate.Conversation{
+		Messages:            conversation(r.Prompt()),
+		AddGenerationPrompt: true,
+		Variables:           s.ChatTemplateKwargs.Entries(),
+		Now:                 now,
+	}
+	if !r.Tools.IsMissing() {
+		c.Tools = json.RawMessage(r.Tools.AppendJSON(nil))
+	}
+	rendering, err := tok.RenderConversation(c)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", r.Place, err)
+	}
+	return rendering.Text, nil
 }
 
 // conversation is a list of messages as JSON. A list of parts that are texts is

@@ -34,6 +34,21 @@ type reference struct {
 	AssistantOnly *prepared `json:"assistant_only"`
 }
 
+// together is a conversation of which all answers count, if it ends with one and
+// has several; n is the number of its messages.
+func (r reference) together(n int) (prepared, bool) {
+	last, ok := r.Turns[strconv.Itoa(n-1)]
+	if !ok || len(r.Turns) < 2 {
+		return prepared{}, false
+	}
+	out := prepared{IDs: last.IDs}
+	for _, turn := range r.Turns {
+		out.Counted = append(out.Counted, turn.Counted...)
+	}
+	slices.Sort(out.Counted)
+	return out, last.Error == ""
+}
+
 type conversation struct {
 	Name      string
 	Messages  []json.RawMessage
@@ -102,7 +117,7 @@ func TestPositionsAreThoseOfTRL(t *testing.T) {
 	if len(references) < 25 {
 		t.Fatalf("%d templates", len(references))
 	}
-	equal, asked, unlike := 0, map[string]int{}, map[string]bool{}
+	equal, wholes, asked, unlike := 0, 0, map[string]int{}, map[string]bool{}
 	for template, cases := range references {
 		source, err := os.ReadFile(templates + "templates/" + template + ".jinja")
 		if err != nil {
@@ -138,7 +153,6 @@ func TestPositionsAreThoseOfTRL(t *testing.T) {
 					if err != nil || e.Text[:e.Spans[0][0]] != prompt.Text || !strings.HasSuffix(prompt.Text, got.PromptEnd) {
 						t.Errorf("%s, message %d: the prompt of the example is %q, that of inference %q, %v", name, at, e.Text[:e.Spans[0][0]], prompt.Text, err)
 					}
-					t.Logf("%s: %q", name, e.Text)
 					asked[template]++
 				default:
 					e := got.Examples[0]
@@ -146,6 +160,15 @@ func TestPositionsAreThoseOfTRL(t *testing.T) {
 						t.Errorf("%s, message %d: ids\n%v, counted %v; TRL has\n%v, %v; %q", name, at, e.IDs, positions(e.Count), one.IDs, one.Counted, e.Text)
 					}
 					equal++
+				}
+			}
+			if whole, ok := want.together(len(c.Messages)); ok {
+				got, err := lossmask.New(tok, config).Conversation(lossmask.Conversation{Messages: list(c.Messages), Tools: c.Tools, Pair: true})
+				if err == nil && len(got.Examples) == 1 && got.PromptEnd == "" && !got.Diverged {
+					if e := got.Examples[0]; !slices.Equal(e.IDs, whole.IDs) || !slices.Equal(positions(e.Count), whole.Counted) {
+						t.Errorf("%s: all answers count at %v, TRL has %v", name, positions(e.Count), whole.Counted)
+					}
+					wholes++
 				}
 			}
 			if whole := want.AssistantOnly; whole != nil && whole.Error == "" {
@@ -160,5 +183,5 @@ func TestPositionsAreThoseOfTRL(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%d turns are equal; rendered as inference asks: %v; unlike: %v", equal, asked, unlike)
+	t.Logf("%d turns and %d conversations of several are equal; rendered as inference asks: %v; unlike: %v", equal, wholes, asked, unlike)
 }

@@ -94,6 +94,24 @@ func (e *MissingConfigError) Error() string {
 
 // Choose returns the files of a source.
 func (l Layout) Choose(src source.Source) (Choice, error) {
+	config, split, err := l.Config(src)
+	if err != nil {
+		return Choice{}, err
+	}
+	choice, err := config.choose(src, split)
+	if err != nil && split != "" && src.Selection.Name != "" {
+		return Choice{}, &MissingConfigError{Source: src, Config: src.Selection.Name, Have: l.names(), Splits: config.splits()}
+	}
+	if err == nil && len(l.Configs) > 1 && src.Selection.Config == "" && src.Selection.Name != config.Name {
+		place, _ := source.Parse(src.Name)
+		choice.Notes = append(choice.Notes, fmt.Sprintf("of the configurations %s, %q is read; %s:NAME names another", quoted(l.names()), config.Name, place))
+	}
+	return choice, err
+}
+
+// Config returns the configuration that a source selects, and the split, if it
+// names one.
+func (l Layout) Config(src source.Source) (Config, source.Split, error) {
 	sel := src.Selection
 	if sel.Name != "" {
 		if c, ok := l.find(sel.Name); ok {
@@ -102,25 +120,30 @@ func (l Layout) Choose(src source.Source) (Choice, error) {
 			sel = source.Selection{Split: source.Split(sel.Name)}
 		}
 	}
-	var config Config
-	switch c, ok := l.find(sel.Config); {
+	config, ok := l.find(sel.Config)
+	switch {
 	case ok:
-		config = c
 	case sel.Config != "":
-		return Choice{}, &MissingConfigError{Source: src, Config: sel.Config, Have: l.names()}
+		return Config{}, "", &MissingConfigError{Source: src, Config: sel.Config, Have: l.names()}
 	default:
 		if config, ok = l.byDefault(); !ok {
-			return Choice{}, &MissingConfigError{Source: src, Have: l.names()}
+			return Config{}, "", &MissingConfigError{Source: src, Config: src.Selection.Name, Have: l.names()}
 		}
 	}
 	if len(config.Splits) == 0 {
-		return Choice{}, &MissingConfigError{Source: src, Config: config.Name, Have: l.names(), NoFiles: true}
+		return Config{}, "", &MissingConfigError{Source: src, Config: config.Name, Have: l.names(), NoFiles: true}
 	}
-	chosen, err := config.choose(src, sel.Split)
-	if err == nil || src.Selection.Name == "" || sel.Split == "" {
-		return chosen, err
+	return config, sel.Split, nil
+}
+
+// Files are the files of all splits of the configuration, sorted.
+func (c Config) Files() []string {
+	var out []string
+	for _, s := range c.Splits {
+		out = append(out, s.Files...)
 	}
-	return Choice{}, &MissingConfigError{Source: src, Config: src.Selection.Name, Have: l.names(), Splits: config.splits()}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // find returns a configuration by its name.

@@ -1,6 +1,7 @@
 package layout
 
 import (
+	"fmt"
 	"path"
 	"regexp"
 	"slices"
@@ -17,6 +18,8 @@ type Layout struct {
 	Configs []Config
 	// Folders are the folders of a folder without a card, as configurations.
 	Folders []Config
+	// HasCard says that the configurations are those of a card.
+	HasCard bool
 }
 
 // Config is a configuration.
@@ -46,10 +49,13 @@ func Of(files []string, card []byte) (Layout, error) {
 		return Layout{}, err
 	}
 	var l Layout
+	if err := bound(configs, files); err != nil {
+		return Layout{}, err
+	}
 	for _, c := range configs {
 		l.Configs = append(l.Configs, c.config(files))
 	}
-	if len(l.Configs) > 0 {
+	if l.HasCard = len(l.Configs) > 0; l.HasCard {
 		return l, nil
 	}
 	all := Config{IsDefault: true}
@@ -76,6 +82,32 @@ func Of(files []string, card []byte) (Layout, error) {
 	return l, nil
 }
 
+// The bounds of what comparing the patterns of a card with the files may take. The
+// time for braces grows exponentially with their number.
+const (
+	maxBraces      = 4
+	maxComparisons = 20_000_000
+)
+
+// bound refuses patterns that would take too long.
+func bound(configs []cardConfig, files []string) error {
+	n := 0
+	for _, c := range configs {
+		for _, s := range c.Files {
+			n += len(s.Path)
+			for _, pattern := range s.Path {
+				if strings.Count(pattern, "{") > maxBraces {
+					return fmt.Errorf("%s: the configuration %q has a pattern with more than %d braces: %.100s", CardName, c.Name, maxBraces, pattern)
+				}
+			}
+		}
+	}
+	if n*len(files) > maxComparisons {
+		return fmt.Errorf("%s: its configs: have %d patterns, too many for %d files", CardName, n, len(files))
+	}
+	return nil
+}
+
 // config finds the files of an entry of a card.
 func (c cardConfig) config(files []string) Config {
 	out := Config{Name: c.Name, IsDefault: c.Default || c.Name == "default"}
@@ -91,13 +123,15 @@ func (c cardConfig) config(files []string) Config {
 		for _, pattern := range s.Path {
 			pattern = path.Join(c.DataDir, pattern)
 			for _, f := range files {
-				if ok, err := doublestar.Match(pattern, f); err == nil && ok && !slices.Contains(found, f) {
+				// A name is a pattern of itself, whatever characters it has.
+				if ok, err := doublestar.Match(pattern, f); err == nil && ok || f == pattern {
 					found = append(found, f)
 				}
 			}
 		}
+		slices.Sort(found)
+		found = slices.Compact(found)
 		if len(found) > 0 {
-			slices.Sort(found)
 			out.Splits = append(out.Splits, SplitFiles{Split: s.Split, Files: found})
 		}
 	}
@@ -118,6 +152,7 @@ var sharded = regexp.MustCompile(`^(?:.*/)?([^/]+)-\d{5}-of-\d{5}[^/]*$`)
 // splitsOf returns the splits of files by their names, those of the phases first,
 // and the files without one if others have one.
 func splitsOf(files []string) (out []SplitFiles, unsplit []string) {
+	files = slices.Sorted(slices.Values(files))
 	splitOf := wordSplit
 	shards := func(prefix string) int {
 		n := 0

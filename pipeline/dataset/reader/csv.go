@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tunebus/tunebus/pipeline/dataset/reader/internal/fault"
 	"github.com/tunebus/tunebus/pipeline/dataset/reader/internal/textfile"
 	"github.com/tunebus/tunebus/pipeline/dataset/value"
 )
@@ -24,7 +25,7 @@ type csvRows struct {
 func openCSV(t *textfile.File, format Format, delimiter rune) (records, error) {
 	r := &csvRows{text: t, line: 1}
 	if delimiter > 0x7f || delimiter == '"' || delimiter == '\n' || delimiter == '\r' {
-		return nil, problem(0, "%q cannot separate cells", delimiter)
+		return nil, fault.At(0, "%q cannot separate cells", delimiter)
 	}
 	r.parser.delimiter = byte(delimiter)
 	if delimiter == 0 {
@@ -59,12 +60,12 @@ func checkHeader(header []string, line int) (names []string, err error) {
 			continue
 		}
 		if slices.Contains(header[:i], name) {
-			return nil, problem(line, "the column %q occurs twice in the header", name)
+			return nil, fault.At(line, "the column %q occurs twice in the header", name)
 		}
 		names = append(names, name)
 	}
 	if names == nil {
-		return nil, problem(line, "the header has no names of columns")
+		return nil, fault.At(line, "the header has no names of columns")
 	}
 	return names, nil
 }
@@ -86,7 +87,7 @@ func (r *csvRows) next() (Record, error) {
 		return Record{}, err
 	}
 	if len(cells) != len(r.header) {
-		return Record{}, problem(line, "the row has %s, the header has %d; a cell that holds %q or a quote stands in double quotes",
+		return Record{}, fault.At(line, "the row has %s, the header has %d; a cell that holds %q or a quote stands in double quotes",
 			countCells(len(cells)), len(r.header), r.parser.delimiter)
 	}
 	record := Record{Line: line, Fields: make([]value.Field, 0, len(r.names))}
@@ -147,9 +148,9 @@ func (r *csvRows) parse() (cells []cell, size int, err error) {
 			}
 		}
 	}
-	if fault, ok := errors.AsType[*csvFault](err); ok {
-		line := r.line + countLines(r.text.Buffered()[:fault.at])
-		return nil, 0, problem(line, "%w", err)
+	if broken, ok := errors.AsType[*csvFault](err); ok {
+		line := r.line + countLines(r.text.Buffered()[:broken.at])
+		return nil, 0, fault.At(line, "%w", err)
 	}
 	return cells, size, err
 }

@@ -3,6 +3,7 @@ package reader
 import (
 	"bytes"
 	"errors"
+	"fmt"
 )
 
 // csvParser splits a row into cells as Python's csv and pandas do: a quote begins a
@@ -14,6 +15,9 @@ type csvParser struct {
 	cells     []cell
 	scratch   []byte // the text of cells in quotes
 }
+
+// maxCells limits the cells of a row.
+const maxCells = 1 << 20
 
 // cell is valid until the next call of parse.
 type cell struct {
@@ -46,7 +50,9 @@ func (p *csvParser) parse(text []byte, final bool) (cells []cell, size int, err 
 		if err != nil {
 			return nil, 0, err
 		}
-		p.cells = append(p.cells, c)
+		if p.cells = append(p.cells, c); len(p.cells) > maxCells {
+			return nil, 0, &csvFault{at: at, problem: fmt.Sprintf("the row has more than %d cells", maxCells)}
+		}
 		switch {
 		case end == len(text):
 			if !final {

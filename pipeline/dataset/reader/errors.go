@@ -7,7 +7,7 @@ import (
 	"io"
 	"io/fs"
 
-	"github.com/tunebus/tunebus/pipeline/dataset/reader/internal/textfile"
+	"github.com/tunebus/tunebus/pipeline/dataset/reader/internal/fault"
 )
 
 // ErrUnknownFormat means that the name of a file has no known extension.
@@ -42,21 +42,13 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// problem is an [*Error] of a format, which does not know the file.
-func problem(line int, format string, args ...any) *Error {
-	return &Error{Line: line, Err: fmt.Errorf(format, args...)}
-}
-
 // named completes an error with the file. The path on the disk may be one that
 // the person does not know, so it is replaced.
 func (f *File) named(err error) error {
 	if err == io.EOF || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
-	if text, ok := errors.AsType[*textfile.Error](err); ok {
-		return &Error{File: f.name, Format: f.format, Line: text.Line, Err: text}
-	}
-	if e, ok := errors.AsType[*Error](err); ok {
+	if e, ok := errors.AsType[*fault.Error](err); ok {
 		return &Error{File: f.name, Format: f.format, Line: e.Line, Column: e.Column, Err: e.Err}
 	}
 	if path, ok := errors.AsType[*fs.PathError](err); ok {

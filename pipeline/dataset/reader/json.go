@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 
+	"github.com/tunebus/tunebus/pipeline/dataset/reader/internal/fault"
 	"github.com/tunebus/tunebus/pipeline/dataset/reader/internal/textfile"
 )
 
@@ -29,13 +30,13 @@ func openJSON(open func() (*textfile.File, error)) (_ records, err error) {
 	case start == '[':
 		return openArray(text)
 	case start != '{':
-		return nil, problem(text.line, "the file begins with %q; a JSON array of rows is wanted, or an object for each row", start)
+		return nil, fault.At(text.line, "the file begins with %q; a JSON array of rows is wanted, or an object for each row", start)
 	}
 	// The layout shows in the first object, which may be the whole file. So the
 	// file is read again from its start.
 	l := findLayout(text)
 	if err := l.refused(); err != nil {
-		return nil, problem(0, "%w", err)
+		return nil, fault.At(0, "%w", err)
 	}
 	again, err := open()
 	if err != nil {
@@ -123,7 +124,7 @@ func (r *jsonArray) open() error {
 	case err != nil:
 		return r.text.cut(err)
 	case start == '[':
-		return problem(r.text.line, "%w", pandasLayout("values", "lists without the names of columns"))
+		return fault.At(r.text.line, "%w", pandasLayout("values", "lists without the names of columns"))
 	}
 	if raw, err := r.text.value(); err == nil {
 		r.peek(raw)
@@ -154,7 +155,7 @@ func (r *jsonArray) next() (Record, error) {
 			return Record{}, err
 		}
 		if b, err := r.text.peek(); err == nil && b == ']' {
-			return Record{}, problem(r.text.line, "a comma stands before the end of the list of rows")
+			return Record{}, fault.At(r.text.line, "a comma stands before the end of the list of rows")
 		}
 	}
 	r.started = true
@@ -188,6 +189,6 @@ func (r *jsonArray) end() error {
 	case err != nil:
 		return err
 	default:
-		return problem(r.text.line, "%q follows the rows; nothing may follow them", b)
+		return fault.At(r.text.line, "%q follows the rows; nothing may follow them", b)
 	}
 }

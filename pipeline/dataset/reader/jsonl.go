@@ -6,6 +6,7 @@ import (
 	"io"
 	"unicode/utf8"
 
+	"github.com/tunebus/tunebus/pipeline/dataset/reader/internal/fault"
 	"github.com/tunebus/tunebus/pipeline/dataset/reader/internal/textfile"
 	"github.com/tunebus/tunebus/pipeline/dataset/value"
 )
@@ -43,12 +44,12 @@ func (r *jsonRows) decode(text []byte, line int) (Record, error) {
 func jsonError(err error, text []byte, line int) error {
 	syntax, ok := errors.AsType[*value.SyntaxError](err)
 	if !ok {
-		return &Error{Line: line, Err: err}
+		return &fault.Error{Line: line, Err: err}
 	}
 	before := text[:min(syntax.Offset, len(text))]
 	line += bytes.Count(before, []byte("\n"))
 	before = before[bytes.LastIndexByte(before, '\n')+1:]
-	return problem(line, "at character %d: %w", utf8.RuneCount(before)+1, syntax)
+	return fault.At(line, "at character %d: %w", utf8.RuneCount(before)+1, syntax)
 }
 
 // jsonl reads JSON lines: one object in each line. Empty lines are left out.
@@ -86,7 +87,7 @@ func (r *jsonl) next() (Record, error) {
 	record, err := r.decode(row, r.line)
 	r.text.Consume(size)
 	if syntax, ok := errors.AsType[*value.SyntaxError](err); ok && syntax.Offset >= len(row) {
-		return Record{}, problem(r.line, "%w; a line of JSON lines holds a whole object, and an object of several lines belongs in a .json file", syntax)
+		return Record{}, fault.At(r.line, "%w; a line of JSON lines holds a whole object, and an object of several lines belongs in a .json file", syntax)
 	}
 	return record, err
 }

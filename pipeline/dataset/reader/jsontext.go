@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 
+	"github.com/tunebus/tunebus/pipeline/dataset/reader/internal/fault"
 	"github.com/tunebus/tunebus/pipeline/dataset/reader/internal/textfile"
 	"github.com/tunebus/tunebus/pipeline/dataset/value"
 )
@@ -49,7 +50,7 @@ func (j *jsonText) expect(want byte) error {
 	case err != nil:
 		return j.cut(err)
 	case b != want:
-		return problem(j.line, "%q is wanted, %q is there", want, b)
+		return fault.At(j.line, "%q is wanted, %q is there", want, b)
 	}
 	j.consume(1)
 	return nil
@@ -60,7 +61,7 @@ func (j *jsonText) cut(err error) error {
 	if err != io.EOF {
 		return err
 	}
-	return problem(j.line, "the JSON ends in the middle; the file was not written, copied or downloaded whole")
+	return fault.At(j.line, "the JSON ends in the middle; the file was not written, copied or downloaded whole")
 }
 
 // key consumes a key and its colon.
@@ -70,7 +71,7 @@ func (j *jsonText) key() (string, error) {
 		return "", j.cut(err)
 	}
 	if b != '"' {
-		return "", problem(j.line, "a key in double quotes is wanted, %q is there", b)
+		return "", fault.At(j.line, "a key in double quotes is wanted, %q is there", b)
 	}
 	raw, err := j.value()
 	if err != nil {

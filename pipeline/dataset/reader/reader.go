@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/tunebus/tunebus/pipeline/dataset/reader/internal/columnar"
 	"github.com/tunebus/tunebus/pipeline/dataset/reader/internal/textfile"
+	"github.com/tunebus/tunebus/pipeline/dataset/reader/internal/workbook"
 	"github.com/tunebus/tunebus/pipeline/dataset/value"
 )
 
@@ -113,6 +115,24 @@ func openRecords(ctx context.Context, path string, format Format, o Options) (re
 			return nil, errors.Join(err, t.Close())
 		}
 		return r, nil
+	case Parquet:
+		p, err := columnar.OpenParquet(ctx, path)
+		if err != nil {
+			return nil, err
+		}
+		return table{p}, nil
+	case Arrow:
+		a, err := columnar.OpenArrow(ctx, path)
+		if err != nil {
+			return nil, err
+		}
+		return table{a}, nil
+	case XLSX:
+		w, err := workbook.Open(ctx, path)
+		if err != nil {
+			return nil, err
+		}
+		return table{w}, nil
 	}
 	return nil, ErrUnknownFormat
 }

@@ -16,11 +16,11 @@ func (c *Converter) conversation(r reader.Record, column string) (row.Row, Lack,
 		return row.Row{}, Nothing, err
 	}
 	if column == conversationsColumn {
-		if messages, err = c.withSystemColumn(messages, r); err != nil {
+		if messages, err = withSystemColumn(messages, r); err != nil {
 			return row.Row{}, Nothing, err
 		}
 	}
-	tools, _, err := listOf(r, toolsColumn)
+	tools, err := listOf(r, toolsColumn)
 	if err != nil {
 		return row.Row{}, Nothing, err
 	}
@@ -48,7 +48,7 @@ func (c *Converter) judged(out row.Row, r reader.Record) (row.Row, Lack, error) 
 			return out, Nothing, err
 		}
 	}
-	if out.Truths, err = c.references(r, out.Truths); err != nil {
+	if out.Truths, err = withReferences(r, out.Truths); err != nil {
 		return out, Nothing, err
 	}
 	if len(out.Truths) == 0 {
@@ -92,7 +92,7 @@ func lackOfTraining(messages []row.Message) Lack {
 
 // withSystemColumn puts the system prompt of the column system in front of a
 // conversation that has none.
-func (c *Converter) withSystemColumn(messages []row.Message, r reader.Record) ([]row.Message, error) {
+func withSystemColumn(messages []row.Message, r reader.Record) ([]row.Message, error) {
 	system, _, err := cell(r, systemColumn)
 	if err != nil || system == "" || len(messages) > 0 && messages[0].IsSystem() {
 		return messages, err
@@ -102,7 +102,7 @@ func (c *Converter) withSystemColumn(messages []row.Message, r reader.Record) ([
 
 // messagesIn returns the messages of a column; none if it is missing.
 func messagesIn(r reader.Record, column string) ([]row.Message, error) {
-	list, _, err := listOf(r, column)
+	list, err := listOf(r, column)
 	if err != nil {
 		return nil, err
 	}

@@ -110,7 +110,7 @@ func (c *Converter) Convert(r reader.Record, f File) (row.Row, Lack, error) {
 	case Preference:
 		out, lack, err = c.preference(r)
 	default:
-		out, lack, err = c.text(r)
+		out, lack, err = plainText(r)
 	}
 	if err != nil || lack == Question {
 		return out, lack, err
@@ -121,11 +121,11 @@ func (c *Converter) Convert(r reader.Record, f File) (row.Row, Lack, error) {
 	if err := c.addImages(r, &out, f.Images); err != nil {
 		return out, lack, err
 	}
-	return out, lack, c.addFields(r, &out)
+	return out, lack, addFields(r, &out, c.options.Extra)
 }
 
-// text reads the shape text.
-func (c *Converter) text(r reader.Record) (row.Row, Lack, error) {
+// plainText reads the shape text.
+func plainText(r reader.Record) (row.Row, Lack, error) {
 	s, ok, err := cell(r, textColumn)
 	if err != nil || !ok {
 		return row.Row{}, Question, err
@@ -148,21 +148,25 @@ func (c *Converter) answered(prompt []row.Message, r reader.Record, column strin
 	if err != nil {
 		return row.Row{}, Nothing, err
 	}
-	truths, err := c.references(r, answers)
+	truths, err := withReferences(r, answers)
 	if err != nil {
 		return row.Row{}, Nothing, err
 	}
 	out := row.Row{Messages: prompt, Truths: truths}
 	if len(truths) == 0 {
-		return out, c.unanswered(), nil
+		return out, c.options.Use.unanswered(), nil
 	}
 	out.Messages = append(out.Messages, row.NewMessage(row.Assistant, truths[0]))
 	return out, Nothing, nil
 }
 
-// references adds the column references to the ground truths.
-func (c *Converter) references(r reader.Record, truths []string) ([]string, error) {
-	more, err := cells(r, referencesColumn)
+// withReferences adds the column references to the ground truths.
+func withReferences(r reader.Record, truths []string) ([]string, error) {
+	v, _ := r.Get(referencesColumn)
+	if parsed, ok := parseList(v); ok {
+		v = parsed
+	}
+	more, err := textsOf(v, referencesColumn)
 	for _, s := range more {
 		if !slices.Contains(truths, s) {
 			truths = append(truths, s)
@@ -172,8 +176,8 @@ func (c *Converter) references(r reader.Record, truths []string) ([]string, erro
 }
 
 // unanswered is what a record without an answer lacks.
-func (c *Converter) unanswered() Lack {
-	if c.options.Use == Testing {
+func (u Use) unanswered() Lack {
+	if u == Testing {
 		return Truth
 	}
 	return Answer
@@ -201,8 +205,8 @@ func (c *Converter) addSystem(r reader.Record, out *row.Row) error {
 }
 
 // addFields adds the extra columns.
-func (c *Converter) addFields(r reader.Record, out *row.Row) error {
-	for _, column := range c.options.Extra {
+func addFields(r reader.Record, out *row.Row, extra []string) error {
+	for _, column := range extra {
 		s, ok, err := cell(r, column)
 		if err != nil {
 			return err
@@ -211,7 +215,7 @@ func (c *Converter) addFields(r reader.Record, out *row.Row) error {
 			continue
 		}
 		if out.Fields == nil {
-			out.Fields = make(map[string]string, len(c.options.Extra))
+			out.Fields = make(map[string]string, len(extra))
 		}
 		out.Fields[column] = s
 	}
@@ -231,12 +235,16 @@ func cell(r reader.Record, column string) (s string, ok bool, err error) {
 // cells returns the texts of a column: one, or those of a list.
 func cells(r reader.Record, column string) ([]string, error) {
 	v, _ := r.Get(column)
+	return textsOf(v, column)
+}
+
+func textsOf(v value.Value, column string) ([]string, error) {
+	if v.IsMissing() {
+		return nil, nil
+	}
 	if v.Kind() != value.List {
-		s, ok, err := cell(r, column)
-		if err != nil || !ok {
-			return nil, err
-		}
-		return []string{s}, nil
+		s, err := v.Text()
+		return []string{s}, columnError(column, err)
 	}
 	var out []string
 	for i, item := range v.Items() {
@@ -252,24 +260,20 @@ func cells(r reader.Record, column string) ([]string, error) {
 	return out, nil
 }
 
-// listOf returns the list that a column has, also as JSON. ok is false if it is
-// missing.
-func listOf(r reader.Record, column string) (v value.Value, ok bool, err error) {
-	v, _ = r.Get(column)
-	if v.IsMissing() {
-		return v, false, nil
-	}
-	if v.Kind() == value.List {
-		return v, true, nil
-	}
+// listOf returns the list that a column has, also as JSON; missing if there is none.
+func listOf(r reader.Record, column string) (value.Value, error) {
+	v, _ := r.Get(column)
 	if parsed, ok := parseList(v); ok {
-		return parsed, true, nil
+		return parsed, nil
 	}
-	if s, err := v.Text(); v.Kind() == value.Text && s == "" && err == nil {
-		return v, false, nil // an empty text where a list is wanted
+	switch v.Kind() {
+	case value.Missing, value.List:
+		return v, nil
+	case value.Text:
+		if s, err := v.Text(); s == "" && err == nil {
+			return value.Value{}, nil // an empty text where a list is wanted
+		}
+		return v, columnError(column, errors.New("it holds text that is not the JSON of a list"))
 	}
-	if v.Kind() == value.Text {
-		return v, false, columnError(column, errors.New("it holds text that is not the JSON of a list"))
-	}
-	return v, false, columnError(column, fmt.Errorf("it holds %s, not a list", v.Kind()))
+	return v, columnError(column, fmt.Errorf("it holds %s, not a list", v.Kind()))
 }

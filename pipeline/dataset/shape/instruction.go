@@ -32,7 +32,7 @@ func (c *Converter) alpaca(r reader.Record) (row.Row, Lack, error) {
 	if err != nil {
 		return row.Row{}, Nothing, err
 	}
-	if messages, err = c.withSystemColumn(messages, r); err != nil {
+	if messages, err = withSystemColumn(messages, r); err != nil {
 		return row.Row{}, Nothing, err
 	}
 	return c.answered(append(messages, row.NewMessage(row.User, instruction)), r, outputColumn)
@@ -41,7 +41,7 @@ func (c *Converter) alpaca(r reader.Record) (row.Row, Lack, error) {
 // history returns the turns of the column history, a list of pairs of a question and
 // its answer.
 func history(r reader.Record) ([]row.Message, error) {
-	list, _, err := listOf(r, historyColumn)
+	list, err := listOf(r, historyColumn)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +87,7 @@ func (c *Converter) promptCompletion(r reader.Record) (row.Row, Lack, error) {
 	if err != nil {
 		return row.Row{}, Nothing, err
 	}
-	tools, _, err := listOf(r, toolsColumn)
+	tools, err := listOf(r, toolsColumn)
 	if err != nil {
 		return row.Row{}, Nothing, err
 	}

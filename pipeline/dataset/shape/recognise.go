@@ -53,15 +53,23 @@ func (e *NoShapeError) Error() string {
 	question, answer := e.Options.key("question_column"), e.Options.key("ground_truth_column")
 	switch {
 	case e.Shape == QuestionAnswer || len(e.Missing) == 1:
-		return fmt.Sprintf("there is no column %s; %s; set %s and %s", quoteAll(e.Missing), have, question, answer)
+		return fmt.Sprintf("%s; %s; set %s and %s", noColumns(e.Missing), have, question, answer)
 	case e.Shape != Auto:
 		return fmt.Sprintf("%s = %q needs %s; %s", e.Options.key("data_format"), e.Shape, signature[e.Shape], have)
 	case len(e.Missing) == 2:
-		return fmt.Sprintf("there is no column %s; %s; set %s and %s, or give it the columns of a shape: %s",
-			quoteAll(e.Missing), have, question, answer, shapes())
+		return fmt.Sprintf("%s; %s; set %s and %s, or give it the columns of a shape: %s",
+			noColumns(e.Missing), have, question, answer, shapes())
 	}
 	return fmt.Sprintf("the columns that %s and %s name hold no text; %s; name two with text, or give it the columns of a shape: %s",
 		question, answer, have, shapes())
+}
+
+// noColumns says which columns are not there.
+func noColumns(missing []string) string {
+	if len(missing) == 1 {
+		return fmt.Sprintf("there is no column %q", missing[0])
+	}
+	return "there are no columns " + quoteAll(missing)
 }
 
 // shapes names the shapes and their columns.
@@ -142,7 +150,7 @@ func (s *Survey) choose(o Options, fitting []Shape) (Shape, []string, error) {
 	taken := fitting[0]
 	var notes []string
 	if isNamed(o.Columns) && taken != QuestionAnswer {
-		notes = append(notes, fmt.Sprintf("there is no column %s; the columns were read as the shape %q", quoteAll(missing), taken))
+		notes = append(notes, fmt.Sprintf("%s; the columns were read as the shape %q", noColumns(missing), taken))
 	}
 	if len(fitting) > 1 {
 		notes = append(notes, fmt.Sprintf("the columns fit the shapes %s; they were read as %q; %s names another",

@@ -35,6 +35,9 @@ const surveyed = 100
 // Survey is what the first records of a data set tell about its columns. The zero
 // value has seen nothing.
 type Survey struct {
+	// Whole says that the survey is finished with the last record only. The rows of
+	// a JSON file may have the keys of their shape late.
+	Whole    bool
 	columns  []string
 	contents map[string]content
 	records  int
@@ -68,7 +71,7 @@ func (s *Survey) Record(r reader.Record) {
 }
 
 // IsFinished reports whether enough records were seen.
-func (s *Survey) IsFinished() bool { return s.records >= surveyed }
+func (s *Survey) IsFinished() bool { return !s.Whole && s.records >= surveyed }
 
 // Columns are the columns in the order in which they occur.
 func (s *Survey) Columns() []string { return slices.Clone(s.columns) }

@@ -22,9 +22,35 @@ func (e *SyntaxError) Error() string { return e.Problem }
 // cursor reads the parts of JSON that have no parts of their own.
 type cursor struct {
 	text    []byte
-	copied  string // of text; strings without escapes are parts of it
 	at      int
-	scratch []byte // for strings with escapes
+	scratch []byte // for texts with escapes
+	short   map[string]string
+}
+
+const (
+	// Short texts, such as the roles of messages, occur in many rows, which share
+	// them.
+	maxShort      = 16
+	maxShortTexts = 1024
+)
+
+// copied returns a text of its own. Texts never are parts of a row's text, so that
+// one of them does not keep the memory of a whole row.
+func (c *cursor) copied(b []byte) string {
+	if len(b) > maxShort {
+		return string(b)
+	}
+	if s, ok := c.short[string(b)]; ok {
+		return s
+	}
+	s := string(b)
+	if len(c.short) < maxShortTexts {
+		if c.short == nil {
+			c.short = map[string]string{}
+		}
+		c.short[s] = s
+	}
+	return s
 }
 
 func (c *cursor) blanks() {
@@ -46,7 +72,10 @@ func (c *cursor) peek() byte {
 	return 0
 }
 
-func (c *cursor) word(w string) bool { return strings.HasPrefix(c.copied[c.at:], w) }
+func (c *cursor) word(w string) bool {
+	rest := c.text[c.at:]
+	return len(rest) >= len(w) && string(rest[:len(w)]) == w
+}
 
 func (c *cursor) problem(format string, args ...any) error {
 	return &SyntaxError{Offset: c.at, Problem: fmt.Sprintf(format, args...)}
@@ -134,14 +163,14 @@ func (c *cursor) number() (Value, error) {
 		ok = c.digits()
 	}
 	if !ok {
-		rest := c.copied[start:min(len(c.copied), start+20)]
+		rest := string(c.text[start:min(len(c.text), start+20)])
 		if end := strings.IndexAny(rest, ",]} \t\r\n"); end >= 0 {
 			rest = rest[:end]
 		}
 		c.at = start
 		return Value{}, c.problem("%s is no number in JSON", rest)
 	}
-	return OfNumber(c.copied[start:c.at]), nil
+	return OfNumber(c.copied(c.text[start:c.at])), nil
 }
 
 // plain returns the position of the first quote, backslash or control character.
@@ -175,7 +204,7 @@ func (c *cursor) string() (string, error) {
 	c.at = plain(c.text, start)
 	if c.peek() == '"' {
 		c.at++
-		return c.copied[start : c.at-1], nil
+		return c.copied(c.text[start : c.at-1]), nil
 	}
 	c.scratch = append(c.scratch[:0], c.text[start:c.at]...)
 	for {
@@ -185,7 +214,7 @@ func (c *cursor) string() (string, error) {
 		switch b := c.text[c.at]; b {
 		case '"':
 			c.at++
-			return string(c.scratch), nil
+			return c.copied(c.scratch), nil
 		case '\\':
 			if err := c.escape(); err != nil {
 				return "", err
@@ -204,7 +233,7 @@ var escapes = [256]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n
 
 // escape reads an escape to the end of scratch.
 func (c *cursor) escape() error {
-	rest := c.copied[c.at:]
+	rest := c.text[c.at:]
 	if len(rest) == 1 {
 		return c.problem("the JSON ends in the middle of a text")
 	}
@@ -232,10 +261,10 @@ func (c *cursor) escape() error {
 }
 
 // unicodeEscape reads \uXXXX.
-func unicodeEscape(s string) (rune, bool) {
+func unicodeEscape(s []byte) (rune, bool) {
 	if len(s) < len(`\u0000`) || s[0] != '\\' || s[1] != 'u' {
 		return 0, false
 	}
-	n, err := strconv.ParseUint(s[2:6], 16, 16)
+	n, err := strconv.ParseUint(string(s[2:6]), 16, 16)
 	return rune(n), err == nil
 }

@@ -2,7 +2,6 @@ package value
 
 import (
 	"slices"
-	"strings"
 )
 
 const (
@@ -23,6 +22,7 @@ const (
 type JSONDecoder struct {
 	c      cursor
 	depth  int
+	left   int             // values that the text may still have
 	wanted map[string]bool // nil: all
 	known  nameTable
 	// values and names are stacks with the parts of the lists and objects that are
@@ -73,8 +73,8 @@ func (d *JSONDecoder) value(text []byte) (Value, error) {
 }
 
 func (d *JSONDecoder) start(text []byte) {
-	d.c.text, d.c.copied, d.c.at = text, string(text), 0
-	d.depth, d.values, d.names = 0, d.values[:0], d.names[:0]
+	d.c.text, d.c.at = text, 0
+	d.depth, d.left, d.values, d.names = 0, MaxValues, d.values[:0], d.names[:0]
 	d.c.blanks()
 }
 
@@ -88,6 +88,9 @@ func (d *JSONDecoder) end() error {
 
 // next reads the value at the position.
 func (d *JSONDecoder) next() (Value, error) {
+	if d.left--; d.left < 0 {
+		return Value{}, d.c.problem("there are more than %d values", MaxValues)
+	}
 	switch b := d.c.peek(); {
 	case b == '"':
 		s, err := d.c.string()
@@ -214,7 +217,7 @@ type nameTable struct {
 	oldest int // the next of shapes to be replaced
 }
 
-// name returns a string that is not a part of a longer text, if it is known.
+// name returns the string of an equal name.
 func (t *nameTable) name(s string) string {
 	if name, ok := t.names[s]; ok {
 		return name
@@ -223,7 +226,6 @@ func (t *nameTable) name(s string) string {
 		if t.names == nil {
 			t.names = map[string]string{}
 		}
-		s = strings.Clone(s)
 		t.names[s] = s
 	}
 	return s

@@ -16,7 +16,8 @@ func (e *NotTextError) Error() string { return fmt.Sprintf("it holds %s, not tex
 //   - A text is itself.
 //   - A number is as the file writes it. Formats that store numbers in binary
 //     form have the shortest digits that mean the same number: 42, 0.1, 1.0,
-//     1e+16; a decimal has all digits of its scale: 12.50.
+//     1e+16; a whole number below that has all its digits, and a decimal all
+//     digits of its scale: 12.50.
 //   - A boolean is true or false.
 //   - A date is 2024-03-05, a time of day 09:20:00, a timestamp
 //     2024-03-05T09:20:00, one that is an instant 2024-03-05T09:20:00+00:00, in

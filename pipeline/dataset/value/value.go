@@ -21,6 +21,10 @@ const (
 	Bytes
 )
 
+// MaxValues is the largest number of values that a cell has with all its parts.
+// Readers refuse larger ones, because small files can claim to hold them.
+const MaxValues = 1 << 22
+
 // String names the kind as an error does: "a list".
 func (k Kind) String() string {
 	switch k {

@@ -49,6 +49,13 @@ func (r *MLflowRun) addCompletion(p events.Phase, c events.PhaseCompleted) {
 	for k, v := range c.BaselineScores {
 		r.addMetric("baseline_eval_"+k, v, c.EndedAt)
 	}
+	for _, d := range c.Datasets {
+		for _, n := range rowCounts(d) {
+			if use := uses[d.Key]; use != "" && n.rows > 0 {
+				r.addMetric(use+"_"+n.name, float64(n.rows), c.EndedAt)
+			}
+		}
+	}
 	for k, v := range c.Coverage {
 		r.addMetric("eval_"+k+"_coverage", v.Share(), c.EndedAt)
 	}

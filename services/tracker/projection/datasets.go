@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"path"
 	"slices"
 
@@ -57,7 +56,7 @@ func specifiedDataset(run events.Run, done *events.PhaseCompleted, key, id, use 
 	switch {
 	case i >= 0:
 		d.Digest = done.Datasets[i].SHA256
-		d.Profile = fmt.Sprintf(`{"num_rows":%d}`, done.Datasets[i].Rows)
+		d.Profile = profile(done.Datasets[i])
 	case uploaded:
 		d.Digest = ref.SHA256
 	default: // the phase failed before it read the data: only the name is known
@@ -65,6 +64,45 @@ func specifiedDataset(run events.Run, done *events.PhaseCompleted, key, id, use 
 		d.Digest = hex.EncodeToString(sum[:4])
 	}
 	return d
+}
+
+// profile says how many rows a data set has, and what became of them.
+func profile(d events.Dataset) string {
+	counts := map[string]int64{"num_rows": d.Rows}
+	for _, c := range rowCounts(d) {
+		if c.rows > 0 {
+			counts[c.name] = c.rows
+		}
+	}
+	b, err := json.Marshal(counts)
+	if err != nil {
+		return "{}"
+	}
+	return string(b)
+}
+
+// rowCount is a number of rows.
+type rowCount struct {
+	name string
+	rows int64
+}
+
+// rowCounts are the rows of a data set by what became of them.
+func rowCounts(d events.Dataset) []rowCount {
+	return []rowCount{
+		{"rows_read", d.RowsRead},
+		{"rows_without_answer", d.WithoutAnswer},
+		{"rows_dropped", d.Dropped},
+		{"rows_cut_in_prompt", d.CutInPrompt},
+		{"rows_cut_in_answer", d.CutInAnswer},
+	}
+}
+
+// uses are the data sets that keys name, by what they are for.
+var uses = map[string]string{
+	"fine_tuner.training_data_id":   "training",
+	"fine_tuner.validation_data_id": "validation",
+	"inferencer.testing_data_id":    "testing",
 }
 
 func sourceJSON(uri string) string {

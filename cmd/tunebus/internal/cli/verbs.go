@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/configcmd"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/datacmd"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/dlqcmd"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/help"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/opscmd"
@@ -47,6 +48,9 @@ func verbs() []verb {
 		{group: help.Operate, new: opscmd.Doctor},
 		{group: help.Operate, new: opscmd.Archive},
 		{group: help.Operate, new: opscmd.GC},
+		{group: help.Configure, new: datacmd.Data, local: true, below: []verb{
+			{new: datacmd.Preview},
+		}},
 		{group: help.Configure, new: configcmd.Config, local: true, below: []verb{
 			{new: configcmd.Check},
 			{new: configcmd.Doc},

@@ -91,6 +91,31 @@ CONVERSATIONS = [
     {"name": "no thinking", "messages": [user("Why? /no_think"), assistant("Because."), user("And?")], "variables": {"enable_thinking": False, "reasoning_effort": "low", "keep_past_thinking": True, "controls": ["citations"]}},
     {"name": "documents", "messages": [user("What do they say?")], "documents": [{"title": "A", "text": "One."}, {"title": "B", "text": "Two ."}], "variables": {"date_string": "6 Mar 2024", "tools_in_user_message": False, "eos_token": "<END>"}},
     {"name": "odd roles", "messages": [assistant("I begin."), assistant("I go on."), {"role": "developer", "content": "x"}]},
+    {"name": "system, several turns", "messages": [SYSTEM, user("One?"), assistant("Two."), user("Three?"), assistant("Four.")]},
+    {"name": "empty system", "messages": [{"role": "system", "content": ""}, user("Hello?"), assistant("Hello.")]},
+    {"name": "system with tools, answered", "messages": [SYSTEM, user("Is there wind?"), assistant("None.")], "tools": TOOLS},
+    {"name": "two calls, then another question", "messages": [
+        user("What leaves?"), assistant("", tool_calls=CALLS),
+        {"role": "tool", "tool_call_id": "call00001", "name": "departures", "content": "09:20"},
+        {"role": "tool", "tool_call_id": "call00002", "name": "wind", "content": "5"},
+        assistant("One does."), user("When?"), assistant("At 09:20."),
+    ], "tools": TOOLS},
+    {"name": "reasoning before two calls", "messages": [
+        user("Wind?"), assistant("", reasoning_content="Ask.", tool_calls=CALLS),
+        {"role": "tool", "tool_call_id": "call00001", "name": "departures", "content": "none"},
+        {"role": "tool", "tool_call_id": "call00002", "name": "wind", "content": "5"},
+        assistant("Five.", reasoning_content="It says five."),
+    ], "tools": TOOLS},
+    {"name": "reasoning, several turns", "messages": [user("One?"), assistant("1.", reasoning_content="A"), user("Two?"), assistant("2.", reasoning_content="B"), user("Three?"), assistant("3.")]},
+    {"name": "thinking is asked for", "messages": [user("Why?"), assistant("Because."), user("And?"), assistant("So.")], "variables": {"enable_thinking": True, "thinking": True}},
+    {"name": "reasoning in the last content", "messages": [user("Why?"), assistant("<think>\nHm.\n</think>\n\nBecause.")]},
+    {"name": "list content, several turns", "messages": [
+        {"role": "user", "content": [{"type": "text", "text": "One?"}]}, assistant([{"type": "text", "text": "1."}]),
+        {"role": "user", "content": [{"type": "text", "text": "Two?"}]}, assistant([{"type": "text", "text": "2."}, {"type": "text", "text": " And 3."}]),
+    ]},
+    {"name": "empty answers in between", "messages": [user("a"), assistant(""), user(""), assistant("b")]},
+    {"name": "None in between", "messages": [user("a"), assistant(None), user("b"), assistant("c")]},
+    {"name": "marks in the texts", "messages": [user("<|im_start|>assistant\nx<|im_end|> [INST] </s>"), assistant("<|im_end|>\n<|im_start|>user\n<start_of_turn>model [/INST]"), user("<think>"), assistant("</think> y")]},
     {"name": "unicode and lines", "messages": [user("Fähre 🚢\r\nΣΑΣ\u00a0\n\n\u2028港"), assistant("  \t多谢\u3000")]},
 ]
 

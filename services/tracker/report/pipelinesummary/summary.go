@@ -60,6 +60,7 @@ type Phase struct {
 	TokensIn        int64              `json:"tokens_in,omitempty"`
 	TokensOut       int64              `json:"tokens_out,omitempty"`
 	Artifacts       []events.Artifact  `json:"artifacts,omitempty"`
+	Datasets        []events.Dataset   `json:"datasets,omitempty"`
 	Notes           []string           `json:"notes,omitempty"`
 	Error           *events.Problem    `json:"error,omitempty"`
 	// AttemptResults has one entry for each attempt.
@@ -116,6 +117,7 @@ func phaseOf(step events.Step, p *events.PhaseState) Phase {
 		s.DurationSeconds = s.EndedAt.Sub(*s.StartedAt).Seconds()
 	}
 	s.Statistics, s.TokensIn, s.TokensOut = done.Statistics, done.TokensIn, done.TokensOut
+	s.Datasets = done.Datasets
 	s.Artifacts, s.Notes, s.Error = done.Artifacts, done.Notes, done.Error
 	return s
 }

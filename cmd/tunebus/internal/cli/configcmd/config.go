@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/inputs"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runrequest"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
@@ -59,10 +60,12 @@ func Check(s *session.Session) *cobra.Command {
 		Example: "  tunebus config check my-run.toml",
 		RunE: func(c *cobra.Command, args []string) error {
 			f.Files = append(f.Files, args...)
-			specification, faults, notes, err := f.Specification(c)
+			checked, err := f.Specification(c)
 			if err != nil {
 				return err
 			}
+			found := inputs.Check(c.Context(), checked.Specification, checked.Files)
+			faults := append(checked.Faults, checked.Locate(found.Faults)...)
 			more, err := settingsFaults(slices.Concat(s.SettingsFlags(), f.Files))
 			if err != nil {
 				return err
@@ -76,8 +79,9 @@ func Check(s *session.Session) *cobra.Command {
 			if err := runrequest.Faulty(faults); err != nil {
 				return err
 			}
-			s.Console.Notes(notes)
-			return s.Console.Print(view.Specification(specification))
+			s.Console.Notes(checked.Notes)
+			s.Console.Warnings(found.Warnings)
+			return s.Console.Print(view.Specification(checked.Specification))
 		},
 	}
 	f.AddFlags(c)

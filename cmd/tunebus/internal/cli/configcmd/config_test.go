@@ -219,3 +219,45 @@ testing_data_id = "a/d"
 		t.Errorf("status %d, the engines are not in\n%.2000s", status, out)
 	}
 }
+
+// TestFaultsOfInputs: config check and run open local data and models. What is wrong
+// with them comes with the other faults, each at the line of its key.
+func TestFaultsOfInputs(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for name, body := range map[string]string{
+		"rows.jsonl":  "{\"question\":\"q\",\"answer\":\"a\"}\n{\"question\":\"q\",",
+		"other.jsonl": `{"prompt":"q","reply":"a"}`,
+		"run.toml": `[fine_tuner]
+base_model_id = "nowhere/to/be/found"
+training_data_id = "rows.jsonl"
+epochs = 0
+[inferencer]
+testing_data_id = "other.jsonl"
+model_id = "."
+`,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(body), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file := filepath.Join(dir, "run.toml")
+	for _, command := range []string{"config check", "run"} {
+		args := append(strings.Fields(command), "--config", file)
+		if command == "run" {
+			args = append(args, clitest.Folders(t.TempDir())...)
+		}
+		status, _, screen := clitest.Run(t, args...)
+		for _, want := range []string{
+			"run.toml:2:1: fine_tuner.base_model_id = nowhere/to/be/found: no such file or folder",
+			`run.toml:3:1: fine_tuner.training_data_id = "rows.jsonl": rows.jsonl, line 2`,
+			"run.toml:4:1: fine_tuner.epochs = 0",
+			`run.toml:6:1: inferencer.testing_data_id = "other.jsonl": `,
+			`run.toml:7:1: inferencer.model_id = ".": . is no model`,
+		} {
+			if status != 2 || strings.Count(screen, want) != 1 {
+				t.Errorf("%s: status %d, no %q:\n%s", command, status, want, screen)
+			}
+		}
+	}
+}

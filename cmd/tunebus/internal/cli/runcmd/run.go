@@ -1,16 +1,20 @@
 package runcmd
 
 import (
+	"context"
 	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/inprocess"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/inputs"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/localrun"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/preflight"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runrequest"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
+	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/settings"
+	"github.com/tunebus/tunebus/pipeline/structconf"
 	"github.com/tunebus/tunebus/services/evaluation"
 )
 
@@ -58,6 +62,9 @@ func Run(s *session.Session) *cobra.Command {
 func (f *runFlags) read(c *cobra.Command, s *session.Session) (runrequest.Request, settings.Settings, error) {
 	if err := f.local.Check(); err != nil {
 		return runrequest.Request{}, settings.Settings{}, err
+	}
+	f.request.Look = func(ctx context.Context, specification events.Specification, files map[string]string) structconf.Faults {
+		return inputs.Check(ctx, specification, files).Faults
 	}
 	request, err := f.request.Request(c)
 	if err != nil {

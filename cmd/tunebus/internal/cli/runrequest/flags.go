@@ -1,17 +1,23 @@
 package runrequest
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
+	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/shellquote"
+	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
 // Flags describe a run: files, and values that override what they hold.
 type Flags struct {
 	// Files are the files of the specification, which may hold settings too.
 	Files []string
+	// Look, if set, looks into the local files that the phases of a specification
+	// read, by key, and returns what is wrong with them.
+	Look func(ctx context.Context, s events.Specification, files map[string]string) structconf.Faults
 
 	sets   []string
 	runID  string // empty: a new id is made
@@ -28,12 +34,18 @@ type phaseFlags struct{ skip, stopAfter, enable map[string]*bool }
 // phaseNames are the phases as the flags call them, in their order.
 func phaseNames() []string { return []string{"finetuning", "inference", "evaluation"} }
 
-// AddFlags adds the flags to a command, those of the original Python pipeline
-// among them.
-func (f *Flags) AddFlags(c *cobra.Command) {
+// AddSpecificationFlags adds the flags of a specification alone to a command.
+func (f *Flags) AddSpecificationFlags(c *cobra.Command) {
 	flags := c.Flags()
 	flags.StringArrayVarP(&f.Files, "config", "c", nil, "specification (TOML); several are merged in order")
 	flags.StringArrayVar(&f.sets, "set", nil, "section.key=value, on top of the files")
+}
+
+// AddFlags adds the flags to a command, those of the original Python pipeline
+// among them.
+func (f *Flags) AddFlags(c *cobra.Command) {
+	f.AddSpecificationFlags(c)
+	flags := c.Flags()
 	flags.StringVar(&f.runID, "run-id", "", "id of the run; default: a new one")
 	flags.StringArrayVar(&f.labels, "label", nil, "name=value, to find the run by")
 	flags.StringVar(&f.predictions, "predictions", "", "file of answers to evaluate: nothing is trained and nothing is answered")
@@ -55,7 +67,7 @@ func (f phaseFlags) assignments(c *cobra.Command) []string {
 		if c.Flags().Changed("enable-" + p) {
 			out = append(out, fmt.Sprintf("pipeline.enable_%s=%t", p, *f.enable[p]))
 		}
-		if *f.skip[p] {
+		if skip := f.skip[p]; skip != nil && *skip {
 			out = append(out, "pipeline.enable_"+p+"=false")
 		}
 		if stop := f.stopAfter[p]; stop != nil && *stop {

@@ -43,10 +43,16 @@ func (f *Flags) Request(c *cobra.Command) (Request, error) {
 		return Request{}, err
 	}
 	r := Request{Specification: s, Notes: src.notes(s), Again: f.rerunCommand(c)}
-	faults = append(faults, f.complete(&r, neededPaths(s), src.folders)...)
-	more, notes := f.checkAnswers(c.Context(), s, r.Files)
+	more := f.complete(&r, neededPaths(s), src.folders)
+	answers, notes := f.checkAnswers(c.Context(), s, r.Files)
 	r.Notes = append(r.Notes, notes...)
-	return r, Faulty(append(faults, more...))
+	more = append(more, answers...)
+	if f.Look != nil {
+		more = append(more, f.Look(c.Context(), s, r.Files)...)
+	}
+	faults = append(faults, src.tree.Locate(nil, more)...)
+	faults.Sort()
+	return r, Faulty(faults)
 }
 
 // Rerun reads and checks what a person says about a run that repeats another

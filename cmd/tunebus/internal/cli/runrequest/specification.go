@@ -27,15 +27,60 @@ type source struct {
 	folders map[string]string
 }
 
-// Specification merges files and flags and checks the result. All faults come
-// at once; the error is that of a file that cannot be read or parsed. The notes
-// name the keys that have no effect, or not the whole effect.
-func (f *Flags) Specification(c *cobra.Command) (_ events.Specification, faults, notes structconf.Faults, err error) {
-	s, src, faults, err := f.specification(c)
-	if err == nil && len(faults) == 0 {
-		notes = src.notes(s)
+// Checked is a specification with what was found in it.
+type Checked struct {
+	Specification events.Specification
+	// Faults are all faults, sorted by position. Among them are paths that do not
+	// exist.
+	Faults structconf.Faults
+	// Notes name the keys that have no effect, or not the whole effect.
+	Notes structconf.Faults
+	// Files are the local files that the enabled phases read, by key.
+	Files map[string]string
+
+	source source
+}
+
+// Locate gives faults the positions of their keys.
+func (c Checked) Locate(faults structconf.Faults) structconf.Faults {
+	return c.source.tree.Locate(nil, faults)
+}
+
+// Local returns the path on this machine that a key names with a value, and whether it
+// exists. A relative path starts in the folder of the file that sets the key.
+func (c Checked) Local(key, value string) (path string, exists bool) {
+	return localPath(spec.Path{Key: key, Value: value}, c.source.folders[key])
+}
+
+// Partial merges files and flags as [Flags.Specification] does, for a command that
+// does no phase: keys that a run would need may be missing, and no file is looked for.
+func (f *Flags) Partial(c *cobra.Command) (Checked, error) {
+	partial := *f
+	for _, key := range []string{"enable_finetuning", "enable_inference", "enable_evaluation"} {
+		partial.sets = append(partial.sets[:len(partial.sets):len(partial.sets)], "pipeline."+key+"=false")
 	}
-	return s, faults, notes, err
+	s, src, faults, err := partial.specification(c)
+	if err == nil {
+		err = Faulty(faults)
+	}
+	return Checked{Specification: s, source: src}, err
+}
+
+// Specification merges files and flags and checks the result. The error is that of a
+// file that cannot be read or parsed.
+func (f *Flags) Specification(c *cobra.Command) (Checked, error) {
+	s, src, faults, err := f.specification(c)
+	if err != nil {
+		return Checked{}, err
+	}
+	out := Checked{Specification: s, Faults: faults, Notes: src.notes(s), source: src}
+	answers := map[string]string{filePredictions: f.predictions, fileBaseline: f.baseline}
+	files, more := localFiles(answers, neededPaths(s), src.folders)
+	out.Files = files
+	ofAnswers, notes := f.checkAnswers(c.Context(), s, files)
+	more, out.Notes = append(more, ofAnswers...), append(out.Notes, notes...)
+	out.Faults = append(out.Faults, src.tree.Locate(nil, more)...)
+	return out, nil
 }
 
 // notes returns the notes about a specification, each with its position.

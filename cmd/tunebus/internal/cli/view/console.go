@@ -45,6 +45,13 @@ func (c *Console) Notes(notes structconf.Faults) {
 	}
 }
 
+// Warnings writes warnings about the data of a specification to the screen.
+func (c *Console) Warnings(warnings []string) {
+	for _, w := range warnings {
+		c.Say("warning: %s", w)
+	}
+}
+
 // Result is what a command prints at its end.
 type Result struct {
 	value any

@@ -29,6 +29,7 @@ func writeSummary(w io.Writer, run events.Run, s runsummary.Summary, attempts []
 	}
 	fmt.Fprintln(w)
 	writePhases(w, run, attempts)
+	writeData(w, run)
 	writeScores(w, run, s)
 	section(w, s.Gates, "GATE\tSCORE\tAT LEAST\tMET", func(g events.Gate) string {
 		met := "no"
@@ -81,6 +82,32 @@ func writePhases(w io.Writer, run events.Run, attempts []events.AttemptResult) {
 	for _, f := range failures {
 		fmt.Fprintf(w, "\n%s\n", f)
 	}
+}
+
+// writeData writes what became of the rows of each data set.
+func writeData(w io.Writer, run events.Run) {
+	var sets []events.Dataset
+	for _, p := range events.Phases() {
+		if state := run.Phases[p]; state != nil && state.Completed != nil {
+			for _, d := range state.Completed.Datasets {
+				if d.RowsRead > 0 { // older programs did not count
+					sets = append(sets, d)
+				}
+			}
+		}
+	}
+	section(w, sets, "DATA\tROWS\tUSED\tWITHOUT ANSWER\tDROPPED\tCUT IN PROMPT\tCUT IN ANSWER", func(d events.Dataset) string {
+		return fmt.Sprintf("%s\t%d\t%d\t%s\t%s\t%s\t%s", d.Key, d.RowsRead, d.Rows,
+			some(d.WithoutAnswer), some(d.Dropped), some(d.CutInPrompt), some(d.CutInAnswer))
+	})
+}
+
+// some is a number, or a dash for none.
+func some(n int64) string {
+	if n == 0 {
+		return "-"
+	}
+	return fmt.Sprint(n)
 }
 
 // attemptLine is a line of the table of attempts.

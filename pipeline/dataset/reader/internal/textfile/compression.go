@@ -11,6 +11,8 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/tunebus/tunebus/pipeline/dataset/reader/internal/fault"
 )
 
 const (
@@ -55,7 +57,7 @@ func (t *File) decompress(file io.Reader, size int64) (io.Reader, error) {
 		"PAR1": "a Parquet file", "ARROW1": "an Arrow file",
 	} {
 		if bytes.HasPrefix(start, []byte(magic)) {
-			return nil, &Error{Problem: fmt.Sprintf("it is %s, though its name says text; of compressed text gzip and zstd are read", kind)}
+			return nil, fault.At(0, "it is %s, though its name says text; of compressed text gzip and zstd are read", kind)
 		}
 	}
 	return r, nil
@@ -69,13 +71,13 @@ func (t *File) readError(err error) error {
 	line := t.lines + 1
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
-		return &Error{Line: line, Problem: "the compressed file ends in the middle; it was not copied or downloaded whole"}
+		return fault.At(line, "the compressed file ends in the middle; it was not copied or downloaded whole")
 	case errors.Is(err, zstd.ErrWindowSizeExceeded), errors.Is(err, zstd.ErrDecoderSizeExceeded):
-		return &Error{Line: line, Problem: fmt.Sprintf("unpacking it takes more than %d MiB of memory; compress it without --ultra and --long", maxWindow>>20)}
+		return fault.At(line, "unpacking it takes more than %d MiB of memory; compress it without --ultra and --long", maxWindow>>20)
 	case errors.As(err, new(*tooLargeError)):
-		return &Error{Line: line, Problem: err.Error()}
+		return fault.At(line, "%w", err)
 	case t.unpacker != nil || errors.Is(err, gzip.ErrHeader):
-		return &Error{Line: line, Problem: fmt.Sprintf("the compressed file is damaged: %v", err)}
+		return fault.At(line, "the compressed file is damaged: %v", err)
 	}
 	return err
 }

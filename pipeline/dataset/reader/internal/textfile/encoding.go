@@ -13,6 +13,8 @@ import (
 	"golang.org/x/text/encoding/htmlindex"
 	"golang.org/x/text/encoding/ianaindex"
 	"golang.org/x/text/encoding/unicode"
+
+	"github.com/tunebus/tunebus/pipeline/dataset/reader/internal/fault"
 )
 
 // marks are the byte order marks. A mark is right whatever an option says, as in
@@ -46,7 +48,7 @@ func (t *File) decode() error {
 	}
 	start = start[:n]
 	if string(start) == "\xff\xfe\x00\x00" || string(start) == "\x00\x00\xfe\xff" {
-		return &Error{Line: 1, Problem: "the text is UTF-32, which is not read; write it as UTF-8"}
+		return fault.At(1, "the text is UTF-32, which is not read; write it as UTF-8")
 	}
 	for _, m := range marks {
 		if bytes.HasPrefix(start, []byte(m.mark)) {
@@ -84,9 +86,9 @@ func findEncoding(o Options) (encoding.Encoding, error) {
 			return e, nil
 		}
 	}
-	return nil, &Error{Problem: fmt.Sprintf("%s = %q names no encoding that can be read; there are \"cp1252\", \"latin1\", \"utf-16le\", "+
+	return nil, fault.At(0, "%s = %q names no encoding that can be read; there are \"cp1252\", \"latin1\", \"utf-16le\", "+
 		"\"shift_jis\", \"euc-kr\", \"gb18030\", \"big5\", \"koi8-r\", \"windows-1251\" and the others of the WHATWG's list",
-		o.EncodingKey, o.Encoding)}
+		o.EncodingKey, o.Encoding)
 }
 
 // encodingError says what stands at checked, and which encoding may be meant.
@@ -94,27 +96,25 @@ func (t *File) encodingError() error {
 	rest := t.buf[t.checked:t.end]
 	start := bytes.LastIndexByte(t.buf[:t.checked], '\n') + 1
 	position := utf8.RuneCount(t.buf[start:t.checked]) + 1
-	line := t.lines + 1
+	line, key := t.lines+1, t.options.EncodingKey
 	what := fmt.Sprintf("byte 0x%02X at character %d of the line", rest[0], position)
 	switch {
 	case rest[0] == 0 && !t.decoded:
-		return &Error{Line: line, Problem: what + fmt.Sprintf(" is no text; %s = \"utf-16le\" may be meant", t.options.EncodingKey)}
+		return fault.At(line, "%s is no text; %s = \"utf-16le\" may be meant", what, key)
 	case rest[0] == 0:
-		return &Error{Line: line, Problem: fmt.Sprintf("character %d of the line is U+0000, which is no text; "+
-			"another encoding may be meant, %s names it", position, t.options.EncodingKey)}
+		return fault.At(line, "character %d of the line is U+0000, which is no text; "+
+			"another encoding may be meant, %s names it", position, key)
 	case t.decoded:
-		return &Error{Line: line, Problem: fmt.Sprintf("character %d of the line is U+FFFD, which stands for what could not be read, "+
-			"or its bytes are not valid in the encoding of the file; %s names another one", position, t.options.EncodingKey)}
+		return fault.At(line, "character %d of the line is U+FFFD, which stands for what could not be read, "+
+			"or its bytes are not valid in the encoding of the file; %s names another one", position, key)
 	}
 	if end := bytes.IndexByte(rest, '\n'); end >= 0 {
 		rest = rest[:end]
 	}
-	key := t.options.EncodingKey
 	if isWestern(rest) {
-		return &Error{Line: line, Problem: what + fmt.Sprintf(" is not UTF-8; %s = \"cp1252\" may be meant", key)}
+		return fault.At(line, "%s is not UTF-8; %s = \"cp1252\" may be meant", what, key)
 	}
-	return &Error{Line: line, Problem: what + fmt.Sprintf(" is not UTF-8; %s names the encoding of the file, such as "+
-		"%[1]s = \"windows-1251\", \"gb18030\" or \"shift_jis\"", key)}
+	return fault.At(line, "%s is not UTF-8; %s names the encoding of the file, such as \"windows-1251\", \"gb18030\" or \"shift_jis\"", what, key)
 }
 
 // isWestern reports whether a text may be in Windows' western encoding: its bytes

@@ -7,11 +7,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"unicode/utf8"
 
+	"github.com/tunebus/tunebus/pipeline/dataset/reader/internal/fault"
 	"github.com/tunebus/tunebus/pipeline/progress"
 )
 
@@ -27,15 +27,6 @@ type Options struct {
 	Encoding    string // name of an encoding; empty for UTF-8
 	EncodingKey string // the key that sets Encoding, for errors
 }
-
-// Error means that the text is damaged, or in another encoding.
-type Error struct {
-	Line    int
-	Problem string
-}
-
-// Error implements error.
-func (e *Error) Error() string { return e.Problem }
 
 // File is an open text file. Its reader looks at the text in [File.Buffered],
 // calls [File.Fill] if that is not enough, and [File.Consume] when it is done with
@@ -86,7 +77,7 @@ func (t *File) Buffered() []byte { return t.buf[t.at:t.checked] }
 func (t *File) Consume(n int) { t.at += n }
 
 // Fill reads more text to the end of [File.Buffered]. The error is io.EOF at the
-// end of the file, an [*Error], or one of the file system or the context.
+// end of the file, a [*fault.Error], or one of the file system or the context.
 func (t *File) Fill() error {
 	for {
 		if t.err != nil && (t.checked == t.end || t.err != io.EOF) {
@@ -111,7 +102,7 @@ func (t *File) read() error {
 	}
 	if t.end == len(t.buf) {
 		if len(t.buf) >= MaxRecord {
-			return &Error{Line: t.line(0), Problem: fmt.Sprintf("the row that begins here is longer than %d MiB", MaxRecord>>20)}
+			return fault.At(t.line(0), "the row that begins here is longer than %d MiB", MaxRecord>>20)
 		}
 		t.buf = append(t.buf, make([]byte, len(t.buf))...)
 	}

@@ -1,0 +1,172 @@
+package inputs_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/clitest"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/inputs"
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/spec"
+)
+
+// folder is a folder with data and models, and a specification that names them.
+type folder struct {
+	dir           string
+	specification events.Specification
+	files         map[string]string
+}
+
+func newFolder(t *testing.T) *folder {
+	t.Helper()
+	f := &folder{dir: t.TempDir(), specification: spec.Defaults(), files: map[string]string{}}
+	f.name("fine_tuner.base_model_id", filepath.Join(clitest.Root(), "configs", "quickstart", "base-model"))
+	f.name("fine_tuner.training_data_id", f.write(t, "train.jsonl", `{"question":"Where is the mast?","answer":"At pier 4."}`))
+	f.name("inferencer.testing_data_id", f.write(t, "test.jsonl", `{"question":"Where is the mast?","answer":"At pier 4."}`))
+	return f
+}
+
+// write writes a file and returns its path.
+func (f *folder) write(t *testing.T, name, body string) string {
+	t.Helper()
+	path := filepath.Join(f.dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(body), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// name has a key name a path.
+func (f *folder) name(key, path string) {
+	f.files[key] = path
+	s := &f.specification
+	if at := map[string]*string{
+		"fine_tuner.base_model_id":      &s.FineTuner.BaseModelID,
+		"fine_tuner.training_data_id":   &s.FineTuner.TrainingDataID,
+		"fine_tuner.validation_data_id": &s.FineTuner.ValidationDataID,
+		"inferencer.model_id":           &s.Inferencer.ModelID,
+		"inferencer.testing_data_id":    &s.Inferencer.TestingDataID,
+	}[key]; at != nil {
+		*at = path
+	}
+}
+
+func (f *folder) check(t *testing.T) inputs.Found {
+	t.Helper()
+	return inputs.Check(t.Context(), f.specification, f.files)
+}
+
+// TestCheckFindsEveryFault: what is wrong with data and models comes at once, with
+// the key, the file and the line, and without a path of ours.
+func TestCheckFindsEveryFault(t *testing.T) {
+	t.Parallel()
+	f := newFolder(t)
+	if got := f.check(t); len(got.Faults) > 0 || len(got.Warnings) > 0 {
+		t.Fatalf("nothing is wrong: %+v", got)
+	}
+	f.name("fine_tuner.training_data_id", f.write(t, "other.jsonl", `{"prompt":"q","reply":"a"}`))
+	f.name("fine_tuner.validation_data_id", f.write(t, "broken.jsonl", "{\"question\":\"q\",\"answer\":\"a\"}\n{\"question\":"))
+	f.name("inferencer.testing_data_id", f.write(t, "empty.jsonl", ""))
+	f.name("inferencer.model_id", filepath.Dir(f.write(t, "mamba/config.json", `{"model_type":"mamba"}`)))
+	got := f.check(t).Faults
+	want := [][]string{
+		{"fine_tuner.training_data_id", "other.jsonl", `"prompt"`, "fine_tuner.question_column"},
+		{"fine_tuner.validation_data_id", "broken.jsonl", "line 2"},
+		{"inferencer.model_id", "mamba"},
+		{"inferencer.testing_data_id", "empty"},
+	}
+	if len(got) != len(want) {
+		t.Fatalf("%d faults, want %d:\n%v", len(got), len(want), got)
+	}
+	for i, w := range want {
+		if got[i].Key != w[0] {
+			t.Errorf("fault %d is of %s, want %s", i, got[i].Key, w[0])
+		}
+		for _, says := range w[1:] {
+			if !strings.Contains(got[i].String(), says) {
+				t.Errorf("no %q in %s", says, got[i])
+			}
+		}
+	}
+}
+
+// TestCheckModels: a folder that is no model, one without weights, a file, and a
+// tokenizer that the built-in engine does not read. Another engine reads others.
+func TestCheckModels(t *testing.T) {
+	t.Parallel()
+	sentencePiece := `{"model":{"type":"Unigram","vocab":[]}}`
+	for name, c := range map[string]struct {
+		files map[string]string
+		other bool // another engine does all the work
+		want  string
+	}{
+		"no model":        {files: map[string]string{"m/readme": ""}, want: "no config.json"},
+		"no weights":      {files: map[string]string{"m/config.json": `{"model_type":"llama","vocab_size":8,"hidden_size":8,"intermediate_size":8,"num_hidden_layers":1,"num_attention_heads":1}`}, want: "safetensors"},
+		"tokenizer":       {files: map[string]string{"m/config.json": `{"model_type":"llama","vocab_size":8,"hidden_size":8,"intermediate_size":8,"num_hidden_layers":1,"num_attention_heads":1}`, "m/model.safetensors": "x", "m/tokenizer.json": sentencePiece}, want: "Unigram"},
+		"other tokenizer": {files: map[string]string{"m/config.json": `{"model_type":"mamba"}`, "m/model.safetensors": "x", "m/tokenizer.json": sentencePiece}, other: true},
+		"adapter":         {files: map[string]string{"m/adapter_config.json": "{}", "m/adapter_model.safetensors": "x"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFolder(t)
+			for file, body := range c.files {
+				f.write(t, file, body)
+			}
+			f.name("fine_tuner.base_model_id", filepath.Join(f.dir, "m"))
+			if c.other {
+				f.specification.FineTuner.Engine, f.specification.Inferencer.Engine = "trl", "openai"
+			}
+			got := f.check(t).Faults
+			if c.want == "" && len(got) > 0 || c.want != "" && (len(got) != 1 || got[0].Key != "fine_tuner.base_model_id" || !strings.Contains(got[0].Message, c.want)) {
+				t.Errorf("faults %v, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+// TestCheckRendersRows: a row that the chat template refuses is named before a run
+// starts, of the test data too.
+func TestCheckRendersRows(t *testing.T) {
+	t.Parallel()
+	f := newFolder(t)
+	model := filepath.Join(f.dir, "m")
+	if err := os.CopyFS(model, os.DirFS(f.files["fine_tuner.base_model_id"])); err != nil {
+		t.Fatal(err)
+	}
+	template := `{% for m in messages %}{% if m['content'] == 'no' %}{{ raise_exception('it says no') }}{% endif %}{{ m['content'] }}{% endfor %}`
+	body, err := json.Marshal(map[string]string{"chat_template": template})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.write(t, "m/tokenizer_config.json", string(body))
+	f.name("fine_tuner.base_model_id", model)
+	rows := `{"question":"yes","answer":"yes"}` + "\n" + `{"question":"no","answer":"yes"}`
+	f.name("fine_tuner.training_data_id", f.write(t, "train.jsonl", rows))
+	f.name("inferencer.testing_data_id", f.write(t, "test.jsonl", rows))
+	got := f.check(t).Faults
+	if len(got) != 2 {
+		t.Fatalf("faults %v", got)
+	}
+	for _, fault := range got {
+		if !strings.Contains(fault.Message, "it says no") || !strings.Contains(fault.Message, "2") {
+			t.Errorf("%s", fault)
+		}
+	}
+}
+
+// TestCheckWarns: rows without an answer, if they are many, are a warning.
+func TestCheckWarns(t *testing.T) {
+	t.Parallel()
+	f := newFolder(t)
+	f.name("fine_tuner.training_data_id", f.write(t, "train.jsonl", `{"question":"q","answer":"a"}`+"\n"+`{"question":"q","answer":null}`))
+	got := f.check(t)
+	if len(got.Faults) > 0 || len(got.Warnings) != 1 || !strings.Contains(got.Warnings[0], "fine_tuner.training_data_id: 1 of 2 rows have no answer") {
+		t.Errorf("%+v", got)
+	}
+}

@@ -1,0 +1,138 @@
+package inputs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/llm"
+	"github.com/tunebus/tunebus/llm/token"
+	"github.com/tunebus/tunebus/pipeline/dataset"
+	"github.com/tunebus/tunebus/pipeline/dataset/source"
+	"github.com/tunebus/tunebus/pipeline/spec"
+	"github.com/tunebus/tunebus/services/finetune"
+	"github.com/tunebus/tunebus/services/inference"
+)
+
+// The keys that name data sets.
+const (
+	Training   = "fine_tuner.training_data_id"
+	Validation = "fine_tuner.validation_data_id"
+	Testing    = "inferencer.testing_data_id"
+)
+
+// The keys that name models.
+const (
+	baseModel  = "fine_tuner.base_model_id"
+	otherModel = "inferencer.model_id"
+)
+
+// Data is a data set that a key of a specification names.
+type Data struct {
+	Specification events.Specification
+	Key           string
+	// Path is the file or folder on this machine.
+	Path string
+}
+
+// Open opens the data set as the engine of the phase will.
+func (d Data) Open(ctx context.Context) (*dataset.Dataset, error) {
+	src := spec.Source(d.Specification, d.Key)
+	src.Path = d.Path
+	if !src.Selection.IsZero() && filepath.Base(d.Path) == filepath.Base(src.Name) {
+		src.Selection = source.Selection{} // a path that has a colon itself
+	}
+	return dataset.Open(ctx, src, d.want())
+}
+
+// want is what the engine of the phase reads.
+func (d Data) want() dataset.Want {
+	s := d.Specification
+	if d.IsTest() {
+		w := inference.Want(s.Inferencer)
+		w.Sees = sees("inferencer", s.Inferencer.Engine)
+		return w
+	}
+	w := finetune.Want(s.FineTuner)
+	w.Sees = sees("fine_tuner", s.FineTuner.Engine)
+	return w
+}
+
+// IsTest reports whether the data is a test set.
+func (d Data) IsTest() bool { return d.Key == Testing }
+
+// ModelKey is the key that names the model whose chat template renders the data.
+func (d Data) ModelKey() string {
+	if d.IsTest() && d.Specification.Inferencer.ModelID != "" {
+		return otherModel
+	}
+	return baseModel
+}
+
+// sees reports whether an engine uses images.
+func sees(section, engine string) bool {
+	for _, s := range spec.Supports(section, "image_column") {
+		if s.Engine == engine {
+			return s.Honoured
+		}
+	}
+	return false
+}
+
+// ErrNoTokenizer says that a folder holds an adapter without a tokenizer. The one of
+// its base model is meant.
+var ErrNoTokenizer = errors.New("an adapter without a tokenizer")
+
+// Model opens the tokenizer and the chat templates of a model folder. name is the
+// folder as the person wrote it.
+func Model(dir, name string) (*token.Tokenizer, error) {
+	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+		return nil, fmt.Errorf("%s is a file; a model is a folder with config.json, tokenizer.json and weights", name)
+	}
+	if exists(dir, "adapter_config.json") && !exists(dir, "tokenizer.json") {
+		return nil, ErrNoTokenizer
+	}
+	tok, err := token.Open(dir)
+	if err != nil {
+		return nil, &modelError{strings.ReplaceAll(err.Error(), dir, name), err}
+	}
+	return tok, nil
+}
+
+// modelError is an error with the model's name as the person wrote it.
+type modelError struct {
+	text  string
+	cause error
+}
+
+func (e *modelError) Error() string { return e.text }
+
+// Unwrap returns the cause.
+func (e *modelError) Unwrap() error { return e.cause }
+
+func exists(dir, file string) bool {
+	_, err := os.Stat(filepath.Join(dir, file))
+	return err == nil
+}
+
+// checkFiles returns the error of a model folder without its configuration or its
+// weights, or with a configuration that the built-in engine does not know.
+func checkFiles(dir, name string, builtin bool) error {
+	switch {
+	case exists(dir, "adapter_config.json"):
+	case !exists(dir, "config.json"):
+		return fmt.Errorf("%s is no model: no config.json is there", name)
+	case builtin:
+		if err := llm.CheckConfig(dir); err != nil {
+			return &modelError{strings.ReplaceAll(err.Error(), dir, name), err}
+		}
+	}
+	if weights, err := filepath.Glob(filepath.Join(dir, "*.safetensors")); err == nil && len(weights) == 0 {
+		return fmt.Errorf("%s has no weights: no file *.safetensors is there", name)
+	}
+	return nil
+}

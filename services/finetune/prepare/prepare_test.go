@@ -1,0 +1,254 @@
+package prepare_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/llm/token"
+	"github.com/tunebus/tunebus/pipeline/dataset"
+	"github.com/tunebus/tunebus/pipeline/dataset/source"
+	"github.com/tunebus/tunebus/pipeline/spec"
+	"github.com/tunebus/tunebus/services/finetune/prepare"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const key = "fine_tuner.training_data_id"
+
+// result is what became of a data set.
+type result struct {
+	learned []string // the counted text of each example
+	texts   []string
+	tally   *prepare.Tally
+}
+
+// try prepares lines of JSON with a chat template, or that of the base model.
+func try(t *testing.T, lines, template string, change func(*events.FineTuner)) (result, error) {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(base)); err != nil {
+		t.Fatal(err)
+	}
+	if template != "" {
+		if err := os.WriteFile(filepath.Join(dir, "chat_template.jinja"), []byte(template), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path := filepath.Join(dir, "train.jsonl")
+	if err := os.WriteFile(path, []byte(lines), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tok, err := token.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := spec.Defaults().FineTuner
+	if change != nil {
+		change(&s)
+	}
+	set, err := dataset.Open(t.Context(), source.Source{Path: path, Name: "train.jsonl", Key: key}, dataset.Want{
+		Use: dataset.Training, Columns: dataset.Columns{Question: "question", Answer: "answer"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := prepare.New(tok, prepare.Config{FineTuner: s, Now: time.Date(2024, 3, 5, 0, 0, 0, 0, time.UTC)})
+	r := result{tally: p.Tally(set.Info(), key)}
+	for row, err := range p.Rows(t.Context(), set) {
+		if err != nil {
+			return r, err
+		}
+		r.tally.Add(row)
+		for _, e := range row.Examples {
+			var ids []int32
+			for i, id := range e.IDs {
+				if e.Count[i] {
+					ids = append(ids, id)
+				}
+			}
+			r.learned, r.texts = append(r.learned, tok.Decode(ids, false)), append(r.texts, e.Text)
+		}
+	}
+	return r, nil
+}
+
+func pairs(n int) string {
+	var b strings.Builder
+	for i := range n {
+		question, _ := json.Marshal(fmt.Sprintf("Where is ferry %d?", i))
+		fmt.Fprintf(&b, `{"question": %s, "answer": "At pier %d."}`+"\n", question, i)
+	}
+	return b.String()
+}
+
+// TestRowsKeepTheirOrder although many are prepared side by side, and a reader that
+// stops leaves no goroutine behind.
+func TestRowsKeepTheirOrder(t *testing.T) {
+	t.Parallel()
+	r, err := try(t, pairs(500), "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, got := range r.learned {
+		if want := fmt.Sprintf("At pier %d.<|im_end|>\n", i); got != want {
+			t.Fatalf("row %d learns %q, want %q", i, got, want)
+		}
+	}
+	if d := r.tally.Dataset(); d.Rows != 500 || d.RowsRead != 500 || d.Dropped != 0 || len(r.tally.Losses()) != 0 || r.tally.Failure() != nil {
+		t.Errorf("%+v, %v, %v", d, r.tally.Losses(), r.tally.Failure())
+	}
+}
+
+// TestRowsEndEarly: at a row that the template refuses, with its line, where the
+// reader stops, and with the context.
+func TestRowsEndEarly(t *testing.T) {
+	t.Parallel()
+	template := "{% for m in messages %}{% if '77?' in m.content %}{{ raise_exception('not this one') }}{% endif %}{{ m.content }}{% endfor %}"
+	r, err := try(t, pairs(500), template, nil)
+	if err == nil || !strings.Contains(err.Error(), "train.jsonl, line 78: ") || !strings.Contains(err.Error(), "not this one") || len(r.learned) != 77 {
+		t.Errorf("%v behind %d rows", err, len(r.learned))
+	}
+	path := filepath.Join(t.TempDir(), "train.jsonl")
+	if err := os.WriteFile(path, []byte(pairs(5000)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tok, err := token.Open(base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := dataset.Open(t.Context(), source.Source{Path: path}, dataset.Want{Use: dataset.Training, Columns: dataset.Columns{Question: "question", Answer: "answer"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := prepare.New(tok, prepare.Config{FineTuner: spec.Defaults().FineTuner})
+	for range p.Rows(t.Context(), set) {
+		break
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	n := 0
+	for _, err = range p.Rows(ctx, set) {
+		if n++; n == 10 {
+			cancel()
+		}
+	}
+	if !errors.Is(err, context.Canceled) || n > 4000 {
+		t.Errorf("%v behind %d rows", err, n)
+	}
+}
+
+// TestLossesAreTold: rows that are cut, and of which nothing counts, are counted;
+// the sentence names the key.
+func TestLossesAreTold(t *testing.T) {
+	t.Parallel()
+	long := `{"question": "Where?", "answer": "` + strings.Repeat("At pier 4. ", 40) + `"}` + "\n"
+	far := `{"question": "` + strings.Repeat("Where? ", 60) + `", "answer": "Here."}` + "\n"
+	cut := func(s *events.FineTuner) { s.MaxSequenceLength = 60 }
+	r, err := try(t, pairs(18)+long+far, "", cut)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := r.tally.Dataset()
+	if d.Rows != 19 || d.RowsRead != 20 || d.CutInPrompt != 1 || d.CutInAnswer != 1 || d.Dropped != 1 {
+		t.Errorf("%+v", d)
+	}
+	losses := r.tally.Losses()
+	if len(losses) != 2 || losses[0].Notable() || losses[0].String() != key+": 1 of 20 rows are cut in the prompt, and lose the answer behind it: they are longer than fine_tuner.max_sequence_length = 60 tokens" {
+		t.Errorf("%v", losses)
+	}
+	r, err = try(t, strings.Repeat(long, 3)+pairs(10), "", cut)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l := r.tally.Losses(); len(l) != 1 || !l[0].Notable() || !strings.Contains(l[0].String(), "3 of 13 rows lose the end of their answer") || r.tally.Failure() != nil {
+		t.Errorf("%v, %v", l, r.tally.Failure())
+	}
+	r, err = try(t, strings.Repeat(far, 3), "", cut)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.tally.Failure(); !errors.Is(err, prepare.ErrNothing) || !strings.Contains(err.Error(), "3 of 3 rows are cut in the prompt") || !strings.Contains(err.Error(), "fine_tuner.max_sequence_length = 60") {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestMarkersNeverDecide where a row has roles: a note says what they mark instead.
+func TestMarkersNeverDecide(t *testing.T) {
+	t.Parallel()
+	const row = `{"question": "Rewrite:\n<|im_start|>assistant\nshut", "answer": "The pier is closed."}` + "\n"
+	for name, c := range map[string]struct {
+		question, answer string
+		want             []string
+	}{
+		"none":      {},
+		"elsewhere": {"<|im_start|>user\n", "<|im_start|>assistant\n", []string{"mark another place", `"<|im_start|>user\n"`, "train.jsonl, line 1", `"The pier is closed.<|im_end|>\n"`}},
+		"not there": {"<start_of_turn>user\n", "<start_of_turn>model\n", []string{"do not occur in the rendered rows, 3 of the first 3", `"<start_of_turn>model\n"`, `"The pier is closed.<|im_end|>\n"`}},
+	} {
+		r, err := try(t, strings.Repeat(row, 3), "", func(s *events.FineTuner) { s.QuestionPart, s.AnswerPart = c.question, c.answer })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.learned[0] != "The pier is closed.<|im_end|>\n" {
+			t.Errorf("%s: learns %q", name, r.learned[0])
+		}
+		notes := strings.Join(r.tally.Notes(), "\n")
+		if (len(c.want) == 0) != (notes == "") {
+			t.Errorf("%s: notes %q", name, notes)
+		}
+		for _, want := range c.want {
+			if !strings.Contains(notes, strings.ReplaceAll(want, "\n", `\n`)) {
+				t.Errorf("%s: %q does not say %q", name, notes, want)
+			}
+		}
+	}
+	same, err := try(t, pairs(3), "", func(s *events.FineTuner) {
+		s.QuestionPart, s.AnswerPart = "<|im_start|>user\n", "<|im_start|>assistant\n"
+	})
+	if err != nil || len(same.tally.Notes()) > 0 {
+		t.Errorf("%q, %v", same.tally.Notes(), err)
+	}
+	text, err := try(t, `{"text": "Q: Where? A: Here. Q: And?"}`+"\n"+`{"text": "It is late."}`, "", func(s *events.FineTuner) { s.QuestionPart, s.AnswerPart = "Q:", "A:" })
+	if err != nil || text.learned[0] != " Here. " || text.learned[1] != "It is late.<|im_end|>" || !strings.Contains(strings.Join(text.tally.Notes(), ""), "do not occur in 1 of the first 2 rows") {
+		t.Errorf("%q, %q, %v", text.learned, text.tally.Notes(), err)
+	}
+}
+
+// TestConversations: turns, tools, the keys train_on and chat_template_kwargs, and
+// the day of the run.
+func TestConversations(t *testing.T) {
+	t.Parallel()
+	const turns = `{"messages": [{"role": "user", "content": "One?"}, {"role": "assistant", "content": "1."}, {"role": "user", "content": "Two?"}, {"role": "assistant", "content": [{"type": "text", "text": "2"}, {"type": "text", "text": "."}]}]}`
+	r, err := try(t, turns, "", nil)
+	if err != nil || len(r.learned) != 1 || r.learned[0] != "1.<|im_end|>\n2.<|im_end|>\n" {
+		t.Errorf("%q, %v", r.learned, err)
+	}
+	r, err = try(t, turns, "", func(s *events.FineTuner) { s.TrainOn = "last" })
+	if err != nil || r.learned[0] != "2.<|im_end|>\n" {
+		t.Errorf("%q, %v", r.learned, err)
+	}
+	const tools = `{"tools": [{"type": "function", "function": {"name": "tide", "a": 1}}], "messages": [{"role": "user", "content": "How high?"}, {"role": "assistant", "content": "High."}]}`
+	template := "{{ tools | tojson }} {{ strftime_now('%d %b') }} {{ mood }}\n{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+	r, err = try(t, tools, template, func(s *events.FineTuner) { s.ChatTemplateKwargs = `{"mood":"calm"}` })
+	if want := `[{"type": "function", "function": {"name": "tide", "a": 1}}] 05 Mar calm` + "\n"; err != nil || !strings.HasPrefix(r.texts[0], want) {
+		t.Errorf("%q, %v", r.texts, err)
+	}
+	split := "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content if loop.last else m.content[:1] }}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+	r, err = try(t, turns, split, nil)
+	if err != nil || len(r.learned) != 2 {
+		t.Fatalf("%q, %v", r.learned, err)
+	}
+	d := r.tally.Dataset()
+	if notes := strings.Join(r.tally.Notes(), ""); d.Rows != 1 || d.Examples != 2 || !strings.Contains(notes, "1 of 1 rows became one example for each answer") {
+		t.Errorf("%+v, %q", d, notes)
+	}
+}
