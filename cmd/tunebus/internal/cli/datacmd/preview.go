@@ -123,18 +123,17 @@ func (f *previewFlags) key(checked runrequest.Checked, name string) string {
 		return uses()[f.as]
 	}
 	for _, key := range []string{inputs.Training, inputs.Validation, inputs.Testing} {
-		set := spec.Source(checked.Specification, key).Name
-		if set != "" && (set == name || samePath(checked, key, set, name)) {
-			return key
+		set := spec.Source(checked.Specification, key)
+		if set.Name != "" && (set.Name == name || samePath(checked, set, name)) {
+			return set.Key
 		}
 	}
 	return inputs.Training
 }
 
-// samePath reports whether the value of a key and a name of the working folder are the
-// same path.
-func samePath(checked runrequest.Checked, key, value, name string) bool {
-	path, exists := checked.Local(key, value)
+// samePath reports whether a key of a specification names the same path.
+func samePath(checked runrequest.Checked, set source.Source, name string) bool {
+	path, exists := checked.Local(set.Key, set.Name)
 	if !exists {
 		return false
 	}
@@ -162,7 +161,11 @@ type fetch = func(ctx context.Context, id, revision string) (string, error)
 // with this place. what is how the person calls it.
 func find(ctx context.Context, name, place string, fromHub fetch, what string) (string, error) {
 	for _, path := range []string{name, place} {
-		if exists(path) {
+		info, err := os.Stat(path)
+		if err == nil && !info.IsDir() && !info.Mode().IsRegular() { // a pipe may never be written, and /dev/zero never ends
+			return "", exit.Input(fmt.Errorf("%s %s is a pipe, a socket or a device; write its content to a file", what, name))
+		}
+		if err == nil {
 			return path, nil
 		}
 	}
