@@ -54,18 +54,21 @@ func removeBatch(ctx context.Context, s Store, digests []string, cutoff time.Tim
 			return digests[i:], nil
 		}
 		o, err := s.Stat(ctx, Prefix+sum)
-		if errors.Is(err, artifact.ErrNotFound) || err == nil && !o.ModTime.Before(cutoff) {
-			continue
-		}
-		if err != nil {
+		gone := errors.Is(err, artifact.ErrNotFound) // and what says that it was verified may be left
+		if err != nil && !gone {
 			return nil, err
+		}
+		if !gone && !o.ModTime.Before(cutoff) {
+			continue
 		}
 		for _, key := range []string{Prefix + sum + verified, Prefix + sum} {
 			if err := ignoreMissing(s.Delete(ctx, key)); err != nil {
 				return nil, err
 			}
 		}
-		removed(o)
+		if !gone {
+			removed(o)
+		}
 	}
 	return nil, nil
 }

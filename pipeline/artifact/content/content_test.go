@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"math/rand/v2"
 	"os"
@@ -16,6 +17,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/tunebus/tunebus/events"
@@ -155,6 +157,59 @@ func TestUploadReplacesDamage(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// cutStore breaks the connection in the middle of an object, once a number of
+// objects of content are stored.
+type cutStore struct {
+	Store
+	left *int
+	sent map[string]int // by key
+}
+
+var errCut = errors.New("the connection broke")
+
+func (c cutStore) Put(ctx context.Context, key, mediaType string, r io.Reader) (events.Reference, error) {
+	if strings.HasPrefix(key, Prefix) {
+		if *c.left--; *c.left < 0 {
+			r = io.MultiReader(io.LimitReader(r, 2), iotest.ErrReader(errCut))
+		}
+		c.sent[key]++
+	}
+	return c.Store.Put(ctx, key, mediaType, r)
+}
+
+// TestCutUpload: an upload that breaks off leaves no folder that lacks a file; the
+// next one sends only what is missing.
+func TestCutUpload(t *testing.T) {
+	t.Parallel()
+	files := map[string]string{"a": "first", "b": "second", "c": "third"}
+	dir := folder(t, files)
+	for whole := range 4 { // objects that arrive before the connection breaks
+		s := openStore(t, t.TempDir())
+		left, sent := whole, map[string]int{}
+		up := NewUploader(cutStore{s, &left, sent}, manifest.Digest)
+		_, err := up.Upload(t.Context(), map[string]string{"k": dir})
+		up.Close()
+		if !errors.Is(err, errCut) {
+			t.Errorf("after %d objects: %v", whole, err)
+		}
+		arrived := keys(t, s)
+		if len(arrived) != whole {
+			t.Errorf("after %d objects there are %q", whole, arrived)
+		}
+		again := map[string]int{}
+		left = len(files) + 1
+		up = NewUploader(cutStore{s, &left, again}, manifest.Digest)
+		refs, err := up.Upload(t.Context(), map[string]string{"k": dir})
+		up.Close()
+		if err != nil || len(again) != len(files)+1-whole {
+			t.Errorf("after %d objects the next upload sends %d: %v", whole, len(again), err)
+		}
+		if err := transfer.New(s).FetchDir(t.Context(), refs["k"], filepath.Join(t.TempDir(), "out")); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

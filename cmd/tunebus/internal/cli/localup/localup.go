@@ -57,12 +57,15 @@ func Announce(address string, up Up) (stop func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	err = filelock.TryLock(f)
+	text, err := json.Marshal(up)
+	if err == nil {
+		err = filelock.TryLock(f)
+	}
 	if err == nil {
 		err = f.Truncate(0)
 	}
 	if err == nil {
-		err = write(f, up)
+		_, err = f.Write(text)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("announce %s: %w", address, errors.Join(err, f.Close()))
@@ -94,12 +97,4 @@ func Find(address string) (up Up, ok bool) {
 		return Up{}, false
 	}
 	return up, true
-}
-
-func write(f *os.File, up Up) error {
-	body, err := json.Marshal(up)
-	if err == nil {
-		_, err = f.Write(body)
-	}
-	return err
 }
