@@ -62,6 +62,7 @@ type answered struct {
 	Answer   string `json:"answer"`
 }
 
+// readAnswers reads every second answer of a run.
 func readAnswers(t *testing.T, path string) []answered {
 	t.Helper()
 	var all []answered
@@ -72,7 +73,11 @@ func readAnswers(t *testing.T, path string) []answered {
 		}
 		all = append(all, row)
 	}
-	return all
+	var half []answered // neighbours ask the same in other words
+	for i := 0; i < len(all); i += 2 {
+		half = append(half, all[i])
+	}
+	return half
 }
 
 // specification tunes the quickstart's model with little data of its own.
