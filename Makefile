@@ -121,7 +121,7 @@ $(INTEROP_ENV)/made: $(INTEROP)/testdata/requirements.txt
 	@$(INTEROP_ENV)/bin/pip install --quiet --requirement $< && touch $@
 
 test-interop: $(INTEROP_ENV)/made ## answers and chat templates beside transformers, PEFT and MLflow; needs Python and some GB of packages
-	@cd cmd/tunebus && INTEROP_PYTHON=$(INTEROP_ENV)/bin/python $(GO) test ./internal/interop -count=1 -timeout 30m -v -tags interop,$(TAGS)
+	@cd cmd/tunebus && INTEROP_PYTHON=$(INTEROP_ENV)/bin/python $(GO) test ./internal/interop -count=1 -timeout 60m -v -tags interop,$(TAGS)
 
 azurite: ## azblob:// against Azurite, Microsoft's emulator; needs npx
 	@cd pipeline/cloudblob/emulators && $(GO) test -count=1 -tags azurite,$(TAGS) -run Azure -v .

@@ -73,16 +73,16 @@ func (a *Adapter) Matrices(module string, rows, columns int) (lowA, lowB []float
 
 func (a *Adapter) matrix(name string, rows, columns int) ([]float32, error) {
 	t, ok := a.file.Find(peftPrefix + name)
-	err := errMissing
 	var out []float32
-	if ok {
-		err = nil
-		if !sameShape(t.Shape, []int{rows, columns}) {
-			err = fmt.Errorf("has shape %v, the model wants %v", t.Shape, []int{rows, columns})
-		} else {
-			out = make([]float32, rows*columns)
-			err = readTensor(a.file, t, out)
-		}
+	var err error
+	switch want := []int{rows, columns}; {
+	case !ok:
+		err = errMissing
+	case !sameShape(t.Shape, want):
+		err = fmt.Errorf("has shape %v, the model wants %v", t.Shape, want)
+	default:
+		out = make([]float32, rows*columns)
+		err = readTensor(a.file, t, out)
 	}
 	if err != nil {
 		return nil, &CheckpointError{File: a.path, Tensor: peftPrefix + name, Err: err}

@@ -102,7 +102,7 @@ func inspectFile(path string, m *Model, seen map[string]bool, out *Inspection) (
 }
 
 // differ reports whether the head of a checkpoint differs from its embedding.
-func differ(files []string) (bool, error) {
+func differ(files []string) (_ bool, err error) {
 	var embed, head *safetensors.Values
 	var size int64
 	for _, path := range files {
@@ -110,7 +110,7 @@ func differ(files []string) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		defer f.Close()
+		defer func() { err = errors.Join(err, f.Close()) }()
 		for name, values := range map[string]**safetensors.Values{embedName: &embed, headName: &head} {
 			if t, ok := f.Find(name); ok {
 				if *values, err = f.Values(t); err != nil {

@@ -118,7 +118,7 @@ func TestMerge(t *testing.T) {
 			t.Parallel()
 			base, adapter := folders(t, dtype)
 			to := t.TempDir()
-			read1, total := int64(0), int64(0)
+			read1 := int64(0)
 			total, err := merge.Bytes(base)
 			if err != nil {
 				t.Fatal(err)

@@ -62,6 +62,7 @@ type answered struct {
 	Answer   string `json:"answer"`
 }
 
+// readAnswers reads every second answer of a run.
 func readAnswers(t *testing.T, path string) []answered {
 	t.Helper()
 	var all []answered
@@ -72,7 +73,11 @@ func readAnswers(t *testing.T, path string) []answered {
 		}
 		all = append(all, row)
 	}
-	return all
+	var half []answered // neighbours ask the same in other words
+	for i := 0; i < len(all); i += 2 {
+		half = append(half, all[i])
+	}
+	return half
 }
 
 // specification tunes the quickstart's model with little data of its own.
@@ -110,48 +115,50 @@ func TestModelsAnswerThereAsHere(t *testing.T) {
 	}
 	clitest.Write(t, dir, "run.toml", specification)
 	for run, set := range map[string]string{"lora": "fine_tuner.rank=16", "full": "fine_tuner.full_finetuning=true"} {
-		args := append([]string{"run", "--config", dir + "/run.toml", "--run-id", run, "--set", set}, clitest.Folders(dir)...)
-		if run == "full" {
-			args = append(args, "--set", "fine_tuner.learning_rate=0.001")
-		}
-		if status, out, screen := clitest.Run(t, args...); status != 0 {
-			t.Fatalf("%s: status %d\n%s%s", run, status, out, screen)
-		}
-		answers := readAnswers(t, filepath.Join(dir, "data/artifacts/runs", run, "inference/1/inferencer_output.jsonl"))
-		base := readAnswers(t, filepath.Join(dir, "data/artifacts/runs", run, "inference/1/inferencer_baseline_output.jsonl"))
-		checkTelling(t, run, answers, base)
-		models := []map[string]string{{"name": "mlflow", "mlflow": "file://" + dir + "/mlruns", "run": run}}
-		kinds := map[string][]string{"export": nil}
-		if run == "lora" {
-			kinds = map[string][]string{"export": {"--with-base"}, "merged": {"--merge", "--dtype", "float32"}}
-		}
-		for kind, flags := range kinds {
-			to := filepath.Join(dir, run+"-"+kind)
-			if status, _, screen := clitest.Run(t, append([]string{"export", run, to, "--data", dir + "/data"}, flags...)...); status != 0 {
-				t.Fatalf("%s: status %d\n%s", run, status, screen)
+		t.Run(run, func(t *testing.T) {
+			args := append([]string{"run", "--config", dir + "/run.toml", "--run-id", run, "--set", set}, clitest.Folders(dir)...)
+			if run == "full" {
+				args = append(args, "--set", "fine_tuner.learning_rate=0.001")
 			}
-			models = append(models, map[string]string{"name": kind, "folder": to})
-		}
-		var questions []string
-		for _, a := range answers {
-			questions = append(questions, a.Question)
-		}
-		said := map[string][]string{}
-		python(t, "answer.py", map[string]any{"questions": questions, "max_new_tokens": 32, "models": models}, &said)
-		for _, m := range models {
-			equal := 0
-			for i, a := range answers {
-				if got := said[m["name"]]; i < len(got) && got[i] == a.Answer {
-					equal++
-				} else if i < len(got) {
-					t.Errorf("%s, %s: %q: %q there, %q here", run, m["name"], a.Question, got[i], a.Answer)
+			if status, out, screen := clitest.Run(t, args...); status != 0 {
+				t.Fatalf("%s: status %d\n%s%s", run, status, out, screen)
+			}
+			answers := readAnswers(t, filepath.Join(dir, "data/artifacts/runs", run, "inference/1/inferencer_output.jsonl"))
+			base := readAnswers(t, filepath.Join(dir, "data/artifacts/runs", run, "inference/1/inferencer_baseline_output.jsonl"))
+			checkTelling(t, run, answers, base)
+			models := []map[string]string{{"name": "mlflow", "mlflow": "file://" + dir + "/mlruns", "run": run}}
+			kinds := map[string][]string{"export": nil}
+			if run == "lora" {
+				kinds = map[string][]string{"export": {"--with-base"}, "merged": {"--merge", "--dtype", "float32"}}
+			}
+			for kind, flags := range kinds {
+				to := filepath.Join(dir, run+"-"+kind)
+				if status, _, screen := clitest.Run(t, append([]string{"export", run, to, "--data", dir + "/data"}, flags...)...); status != 0 {
+					t.Fatalf("%s: status %d\n%s", run, status, screen)
+				}
+				models = append(models, map[string]string{"name": kind, "folder": to})
+			}
+			var questions []string
+			for _, a := range answers {
+				questions = append(questions, a.Question)
+			}
+			said := map[string][]string{}
+			python(t, "answer.py", map[string]any{"questions": questions, "max_new_tokens": 32, "models": models}, &said)
+			for _, m := range models {
+				equal := 0
+				for i, a := range answers {
+					if got := said[m["name"]]; i < len(got) && got[i] == a.Answer {
+						equal++
+					} else if i < len(got) {
+						t.Errorf("%s, %s: %q: %q there, %q here", run, m["name"], a.Question, got[i], a.Answer)
+					}
+				}
+				t.Logf("%s, %s: %d of %d answers are equal", run, m["name"], equal, len(answers))
+				if equal != len(answers) {
+					t.Errorf("%s, %s: %d of %d answers are equal", run, m["name"], equal, len(answers))
 				}
 			}
-			t.Logf("%s, %s: %d of %d answers are equal", run, m["name"], equal, len(answers))
-			if equal != len(answers) {
-				t.Errorf("%s, %s: %d of %d answers are equal", run, m["name"], equal, len(answers))
-			}
-		}
+		})
 	}
 	if got := runsummary.ExportCommand("lora", ""); got != "tunebus export lora my-model" {
 		t.Errorf("the reports name %q", got)
