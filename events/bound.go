@@ -67,7 +67,7 @@ func (e PhaseCompleted) bounded() PhaseCompleted {
 	e = e.finite()
 	e.Error = e.Error.bounded()
 	e.Artifacts = boundList(e.Artifacts, MaxArtifacts, func(a Artifact) Artifact {
-		a.Name = Cut(a.Name, MaxNameBytes)
+		a.Name, a.Reference.Name = Cut(a.Name, MaxNameBytes), "" // a result was not uploaded by a person
 		return a
 	})
 	e.Datasets = boundList(e.Datasets, MaxDatasets, func(d Dataset) Dataset {
@@ -182,7 +182,7 @@ func (p *Problem) size() int {
 
 // size returns the size of the texts of a reference as JSON.
 func (r Reference) size() int {
-	return TextSize(r.Store) + TextSize(r.Key) + TextSize(r.MediaType) + TextSize(r.SHA256)
+	return TextSize(r.Store) + TextSize(r.Key) + TextSize(r.MediaType) + TextSize(r.SHA256) + TextSize(r.Name)
 }
 
 // boundGates bounds gates. Gates that were missed remain before others, because

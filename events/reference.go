@@ -12,6 +12,9 @@ type Reference struct {
 	Size int64 `json:"size"`
 	// SHA256 is the digest of the content, 64 lower-case hexadecimal digits.
 	SHA256 string `json:"sha256"`
+	// Name is the name that the file had where a person uploaded it from; its
+	// extension says which format it has.
+	Name string `json:"name,omitempty"`
 }
 
 // IsZero reports whether r is the zero reference.

@@ -252,3 +252,20 @@ func TestSplitReasoning(t *testing.T) {
 		}
 	}
 }
+
+// FuzzSplitReasoning: whatever a model writes, answer and reasoning are parts of it,
+// and an answer that was split off is not split again in a way that loses it.
+func FuzzSplitReasoning(f *testing.F) {
+	for _, text := range []string{"", "<think>a</think>b", "a</think>b", "<think>a", "[THINK]<think>a[/THINK]</think>b", "<think></think></think>", "◁think▷a◁/think▷"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		answer, reasoning := prediction.SplitReasoning(text)
+		if !strings.HasSuffix(strings.TrimSpace(text), strings.TrimSpace(answer)) || !strings.Contains(text, reasoning) {
+			t.Errorf("%q: answer %q, reasoning %q", text, answer, reasoning)
+		}
+		if answer == text && reasoning != "" {
+			t.Errorf("%q stays whole and has the reasoning %q", text, reasoning)
+		}
+	})
+}

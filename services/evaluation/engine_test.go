@@ -114,7 +114,7 @@ func TestCases(t *testing.T) {
 			`{"question": "q", "ground_truth": "A", "answer": "B"}
 {"question": "q", "ground_truth": "B", "answer": "B"}`,
 			nil, map[string]float64{"exact_match": 0.5}, whole(2),
-			[]string{"exact_match: of 1 of 2 ground truths the metric's own normalisation leaves nothing; their mean is 0", "without them the mean would be 1 instead of 0.5"}, "", nil,
+			[]string{"exact_match: 1 of 2 ground truths are empty, by themselves or by the metric's own normalisation; their mean is 0", "without them the mean would be 1 instead of 0.5"}, "", nil,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -166,6 +166,30 @@ func TestCases(t *testing.T) {
 				t.Errorf("%d rows are stored", len(rows))
 			}
 		})
+	}
+}
+
+// TestFormats: the extension of the file that a person uploaded says its format,
+// else that of the store's key, and its name stands in notes and errors.
+func TestFormats(t *testing.T) {
+	t.Parallel()
+	h := workertest.New(t)
+	const csv = "user_input;reference;response\nq;At pier 4.;At pier 4.\n"
+	for _, c := range []struct{ key, name, note string }{
+		{"content/0123", "Meine Antworten.CSV", "Meine Antworten.CSV is read under RAGAS's names"},
+		{"uploads/x/predictions.csv", "", "predictions.csv is read under RAGAS's names"},
+	} {
+		ref, err := h.Store.Put(t.Context(), c.key, "application/octet-stream", strings.NewReader(csv))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ref.Name = c.name
+		got := h.Run(t, evaluation.Engine{}, events.Evaluation, events.Inputs{Predictions: &ref}, func(s *events.Specification) {
+			s.Evaluator.Metrics = []string{"exact_match"}
+		})
+		if got.Scores["exact_match"] != 1 || len(got.Notes) != 1 || !strings.HasPrefix(got.Notes[0], c.note) {
+			t.Errorf("%+v: %+v, %q", c, got.Error, got.Notes)
+		}
 	}
 }
 

@@ -1,12 +1,12 @@
 package evaluation
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"iter"
 	"path"
-	"path/filepath"
 	"strings"
 
 	"github.com/tunebus/tunebus/events"
@@ -32,11 +32,11 @@ func openInputs(ctx context.Context, job *engine.Job) (*inputs, error) {
 	}
 	in := &inputs{strip: req.Specification.Evaluator.StripReasoning}
 	var err error
-	if in.tuned, err = openAnswers(ctx, job, *req.Inputs.Predictions, prediction.FileName); err != nil {
+	if in.tuned, err = openAnswers(ctx, job, *req.Inputs.Predictions, "predictions"); err != nil {
 		return nil, fmt.Errorf("predictions: %w", err)
 	}
 	if ref := req.Inputs.BaselinePredictions; ref != nil {
-		if in.baseline, err = openAnswers(ctx, job, *ref, prediction.BaselineFileName); err != nil {
+		if in.baseline, err = openAnswers(ctx, job, *ref, "baseline-predictions"); err != nil {
 			return nil, fmt.Errorf("predictions of the base model: %w", err)
 		}
 		if a, b := in.tuned.Len(), in.baseline.Len(); a != b {
@@ -48,11 +48,11 @@ func openInputs(ctx context.Context, job *engine.Job) (*inputs, error) {
 }
 
 func openAnswers(ctx context.Context, job *engine.Job, ref events.Reference, name string) (*prediction.Answers, error) {
-	file, err := job.Fetch(ctx, ref, fileName(ref, name))
+	file, err := job.Fetch(ctx, ref, name+extension(ref))
 	if err != nil {
 		return nil, fmt.Errorf("fetch: %w", err)
 	}
-	a, err := prediction.Open(ctx, AnswersSource(job.Request.Specification, file, path.Base(ref.Key)))
+	a, err := prediction.Open(ctx, AnswersSource(job.Request.Specification, file, cmp.Or(ref.Name, path.Base(ref.Key))))
 	if err != nil && ctx.Err() == nil {
 		return nil, engine.Permanent("bad_predictions", err)
 	}
@@ -81,19 +81,22 @@ func AnswersSource(s events.Specification, file, name string) prediction.Source 
 	}
 }
 
-// fileName is the name under which an artifact is fetched: that of the kind of
-// file, with the extension of the artifact, which says its format. Nothing else of
+// extension is that of the file's name where a person uploaded it from, or else of
+// the store's key, since it says the format; JSON lines without one. Nothing else of
 // a name that an event holds becomes a path.
-func fileName(ref events.Reference, name string) string {
-	if _, ok := reader.FormatOf(ref.Key); !ok {
-		return name
+func extension(ref events.Reference) string {
+	for _, name := range []string{ref.Name, ref.Key} {
+		if _, ok := reader.FormatOf(name); !ok {
+			continue
+		}
+		name = strings.ToLower(name)
+		extension := path.Ext(name)
+		if extension == ".gz" || extension == ".zst" {
+			extension = path.Ext(strings.TrimSuffix(name, extension)) + extension
+		}
+		return extension
 	}
-	key := strings.ToLower(path.Base(ref.Key))
-	extension := filepath.Ext(key)
-	if extension == ".gz" || extension == ".zst" {
-		extension = filepath.Ext(strings.TrimSuffix(key, extension)) + extension
-	}
-	return strings.TrimSuffix(name, filepath.Ext(name)) + extension
+	return ".jsonl"
 }
 
 // check refuses answers of which no row could be scored.

@@ -151,7 +151,7 @@ func (a *Aggregate) emptiedNote(i int, m Metric) string {
 	if e.rows == 0 {
 		return ""
 	}
-	note := fmt.Sprintf("%s: of %d of %d ground truths the metric's own normalisation leaves nothing; their mean is %.4g, as the reference implementation has it",
+	note := fmt.Sprintf("%s: %d of %d ground truths are empty, by themselves or by the metric's own normalisation; their mean is %.4g, as the reference implementation has it",
 		m.Headline(), e.rows, all.rows, e.sum/float64(e.rows))
 	if rest := all.rows - e.rows; rest > 0 {
 		note += fmt.Sprintf("; without them the mean would be %.4g instead of %.4g", (all.sum-e.sum)/float64(rest), all.sum/float64(all.rows))

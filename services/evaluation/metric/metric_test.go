@@ -128,8 +128,8 @@ func TestEmptiedTruths(t *testing.T) {
 		t.Errorf("exact_match is %v", got)
 	}
 	want := []string{
-		"exact_match: of 2 of 4 ground truths the metric's own normalisation leaves nothing; their mean is 0.5, as the reference implementation has it; without them the mean would be 0.5 instead of 0.5",
-		"rouge_score: of 1 of 4 ground truths the metric's own normalisation leaves nothing; their mean is 0, as the reference implementation has it; without them the mean would be 0 instead of 0",
+		"exact_match: 2 of 4 ground truths are empty, by themselves or by the metric's own normalisation; their mean is 0.5, as the reference implementation has it; without them the mean would be 0.5 instead of 0.5",
+		"rouge_score: 1 of 4 ground truths are empty, by themselves or by the metric's own normalisation; their mean is 0, as the reference implementation has it; without them the mean would be 0 instead of 0",
 	}
 	if got := all.Notes(); !slices.Equal(got, want) {
 		t.Errorf("notes %q", got)

@@ -1,6 +1,7 @@
 package projection
 
 import (
+	"maps"
 	"testing"
 
 	"github.com/tunebus/tunebus/events"
@@ -26,5 +27,24 @@ func TestChildNames(t *testing.T) {
 				t.Errorf("%s has the parameter run_name %q", p, param.Value)
 			}
 		}
+	}
+}
+
+// TestChildCoverage: what a mean stands for is a metric beside it.
+func TestChildCoverage(t *testing.T) {
+	t.Parallel()
+	run := events.Fold([]events.Fact{events.PipelineAccepted{RunID: "r", RunName: "nightly"}})
+	d := child(run, events.Evaluation, &events.PhaseState{Completed: &events.PhaseCompleted{
+		Conclusion:       events.Success,
+		Coverage:         map[string]events.Coverage{"exact_match": {Scored: 1, Rows: 4}, "answer_accuracy": {Rows: 4}},
+		BaselineCoverage: map[string]events.Coverage{"exact_match": {Scored: 4, Rows: 4}},
+	}})
+	got := map[string]float64{}
+	for _, m := range d.Metrics {
+		got[m.Key] = m.Value
+	}
+	want := map[string]float64{"eval_exact_match_coverage": 0.25, "eval_answer_accuracy_coverage": 0, "baseline_eval_exact_match_coverage": 1}
+	if !maps.Equal(got, want) {
+		t.Errorf("metrics %v, want %v", got, want)
 	}
 }

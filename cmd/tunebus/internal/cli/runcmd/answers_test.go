@@ -41,7 +41,8 @@ func TestAnswersAlone(t *testing.T) {
 	}
 	for _, want := range []string{
 		`is read under RAGAS's names: the question in "user_input", the ground truth in "reference", the answer in "response"`,
-		"of 2 rows 1 have no ground truth", "gate exact_match is missed: 1 of 2 rows have the score, 100 % are needed",
+		"warning: " + path + ": of 2 rows 1 have no ground truth and 0 have no answer",
+		"predictions: of 2 rows 1 have no ground truth", "gate exact_match is missed: 1 of 2 rows have the score, 100 % are needed",
 	} {
 		if !strings.Contains(screen, want) {
 			t.Errorf("the screen lacks %q:\n%s", want, screen)
@@ -93,5 +94,14 @@ func TestAnswersRefused(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestAnswersOfADevice: a file that never ends is refused and not read.
+func TestAnswersOfADevice(t *testing.T) {
+	t.Parallel()
+	status, _, screen := clitest.Run(t, append([]string{"run", "--predictions", "/dev/zero"}, clitest.Folders(t.TempDir())...)...)
+	if status != 2 || strings.Count(screen, "--predictions = /dev/zero") != 1 {
+		t.Errorf("status %d\n%s", status, screen)
 	}
 }

@@ -3,7 +3,8 @@ package runrequest
 import (
 	"context"
 	"errors"
-	"io/fs"
+	"fmt"
+	"os"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/prediction"
@@ -21,10 +22,10 @@ func (f *Flags) answersReplace() []string {
 	return []string{"pipeline.enable_finetuning=false", "pipeline.enable_inference=false"}
 }
 
-// answersFaults reads the files of answers that flags name once, so that their
-// faults are known before they are uploaded.
-func (f *Flags) answersFaults(ctx context.Context, s events.Specification, files map[string]string) structconf.Faults {
-	var faults structconf.Faults
+// checkAnswers reads the files of answers that flags name once, so that their
+// faults are known before they are uploaded. A note warns where more than a tenth of
+// the rows cannot be scored.
+func (f *Flags) checkAnswers(ctx context.Context, s events.Specification, files map[string]string) (faults, notes structconf.Faults) {
 	add := func(flag, message string) {
 		faults = append(faults, structconf.Fault{Key: "--" + flag, Message: message})
 	}
@@ -35,24 +36,27 @@ func (f *Flags) answersFaults(ctx context.Context, s events.Specification, files
 		add("baseline-predictions", "needs --predictions, the answers that are compared with them")
 	}
 	if !s.Pipeline.EnableEvaluation || s.Pipeline.StopAfterFinetuning || s.Pipeline.StopAfterInference {
-		return faults
+		return faults, nil
 	}
 	for _, of := range []struct{ flag, name, path string }{
 		{"predictions", filePredictions, f.predictions}, {"baseline-predictions", fileBaseline, f.baseline},
 	} {
 		path, ok := files[of.name]
-		if !ok || of.path == "" {
-			continue
+		if info, err := os.Stat(path); !ok || of.path == "" || err != nil || !info.Mode().IsRegular() {
+			continue // it is a fault already, and a device may never end
 		}
-		_, err := prediction.Open(ctx, evaluation.AnswersSource(s, path, of.path))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // it is a fault already
+		answers, err := prediction.Open(ctx, evaluation.AnswersSource(s, path, of.path))
+		if err == nil {
+			if n := answers.Counts(); 10*(n.NoGroundTruth+n.NoAnswer) > n.Rows {
+				notes = append(notes, structconf.Fault{Key: "--" + of.flag, Message: fmt.Sprintf(
+					"warning: %s: of %d rows %d have no ground truth and %d have no answer", of.path, n.Rows, n.NoGroundTruth, n.NoAnswer)})
+			}
 		}
 		for _, one := range each(err) {
 			add(of.flag, one.Error())
 		}
 	}
-	return faults
+	return faults, notes
 }
 
 // each are the errors that were joined to one.

@@ -44,7 +44,9 @@ func (f *Flags) Request(c *cobra.Command) (Request, error) {
 	}
 	r := Request{Specification: s, Notes: src.notes(s), Again: f.rerunCommand(c)}
 	more := f.complete(&r, neededPaths(s), src.folders)
-	more = append(more, f.answersFaults(c.Context(), s, r.Files)...)
+	answers, notes := f.checkAnswers(c.Context(), s, r.Files)
+	r.Notes = append(r.Notes, notes...)
+	more = append(more, answers...)
 	if f.Look != nil {
 		more = append(more, f.Look(c.Context(), s, r.Files)...)
 	}

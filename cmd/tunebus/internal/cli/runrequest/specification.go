@@ -77,7 +77,8 @@ func (f *Flags) Specification(c *cobra.Command) (Checked, error) {
 	answers := map[string]string{filePredictions: f.predictions, fileBaseline: f.baseline}
 	files, more := localFiles(answers, neededPaths(s), src.folders)
 	out.Files = files
-	more = append(more, f.answersFaults(c.Context(), s, files)...)
+	ofAnswers, notes := f.checkAnswers(c.Context(), s, files)
+	more, out.Notes = append(more, ofAnswers...), append(out.Notes, notes...)
 	out.Faults = append(out.Faults, src.tree.Locate(nil, more)...)
 	return out, nil
 }
