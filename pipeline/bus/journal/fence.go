@@ -33,7 +33,9 @@ func FenceAttempt(p events.Phase, run string, attempt int) Fence {
 // filter, the newest of which has the sequence. The stream refuses the event once
 // it holds a newer one. On a cluster a newer one that is stored at the same moment
 // may be overlooked, so it is not for ownership.
-func FenceLatest(filter string, sequence uint64) Fence { return Fence{filter: filter, sequence: sequence} }
+func FenceLatest(filter string, sequence uint64) Fence {
+	return Fence{filter: filter, sequence: sequence}
+}
 
 // FencedError means that the stream refused an event: its subject holds
 // another event, or a newer fencing token exists.
