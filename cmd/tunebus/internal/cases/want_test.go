@@ -52,33 +52,33 @@ type outcome struct {
 }
 
 // faults lists what is wrong with an outcome.
-func (w run) faults(got outcome) []string {
+func (r run) faults(got outcome) []string {
 	var out []string
 	fault := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
-	if got.exit != w.Exit {
-		fault("exit status %d, want %d", got.exit, w.Exit)
+	if got.exit != r.Exit {
+		fault("exit status %d, want %d", got.exit, r.Exit)
 	}
-	for _, word := range w.Says {
+	for _, word := range r.Says {
 		if !strings.Contains(got.screen, word) {
 			fault("it does not say %q", word)
 		}
 	}
-	if w.Exit != 0 {
+	if r.Exit != 0 {
 		if got.started {
 			fault("a phase had started before it was refused")
 		}
 		if got.hidden != "" && strings.Contains(got.screen, got.hidden) {
 			fault("it names the folder %s, which the person does not know", got.hidden)
 		}
-		if line := longestWith(got.screen, w.Says); line != "" && strings.Count(got.screen, line) > 1 {
+		if line := longestWith(got.screen, r.Says); line != "" && strings.Count(got.screen, line) > 1 {
 			fault("it says twice: %s", line)
 		}
 		return out
 	}
-	if w.What == "train" {
-		out = append(out, w.rowFaults(got)...)
+	if r.What == "train" {
+		out = append(out, r.rowFaults(got)...)
 	}
-	for name, n := range w.Counts {
+	for name, n := range r.Counts {
 		if got.counts[name] != n {
 			fault("%d rows are counted as %s, want %d", got.counts[name], name, n)
 		}
@@ -90,24 +90,24 @@ func (w run) faults(got outcome) []string {
 			}
 		}
 	}
-	compare("score", w.Scores, got.scores)
-	compare("coverage", w.Coverage, got.coverage)
-	if w.References != nil && !slices.EqualFunc(w.References, got.references, slices.Equal) {
-		fault("references %q, want %q", got.references, w.References)
+	compare("score", r.Scores, got.scores)
+	compare("coverage", r.Coverage, got.coverage)
+	if r.References != nil && !slices.EqualFunc(r.References, got.references, slices.Equal) {
+		fault("references %q, want %q", got.references, r.References)
 	}
 	return out
 }
 
-func (w run) rowFaults(got outcome) (out []string) {
+func (r run) rowFaults(got outcome) (out []string) {
 	if got.rowsErr != nil {
 		return []string{fmt.Sprintf("rows: %v", got.rowsErr)}
 	}
-	if len(got.rows) != len(w.Rows) || len(w.Rows) == 0 {
-		return []string{fmt.Sprintf("%d rows, want %d", len(got.rows), len(w.Rows))}
+	if len(got.rows) != len(r.Rows) || len(r.Rows) == 0 {
+		return []string{fmt.Sprintf("%d rows, want %d", len(got.rows), len(r.Rows))}
 	}
-	for i, r := range w.Rows {
-		if g := got.rows[i]; g.Text != r.Text || !slices.Equal(g.IDs, r.IDs) || !slices.Equal(g.Counted, r.Counted) {
-			out = append(out, fmt.Sprintf("row %d: %q, ids %v, counted %v; want %q, %v, %v", i, g.Text, g.IDs, g.Counted, r.Text, r.IDs, r.Counted))
+	for i, w := range r.Rows {
+		if g := got.rows[i]; g.Text != w.Text || !slices.Equal(g.IDs, w.IDs) || !slices.Equal(g.Counted, w.Counted) {
+			out = append(out, fmt.Sprintf("row %d: %q, ids %v, counted %v; want %q, %v, %v", i, g.Text, g.IDs, g.Counted, w.Text, w.IDs, w.Counted))
 		}
 	}
 	return out
