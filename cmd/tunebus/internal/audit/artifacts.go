@@ -2,11 +2,16 @@ package audit
 
 import (
 	"maps"
+	"path"
 	"slices"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/audit/snapshot"
 	"github.com/tunebus/tunebus/events"
 )
+
+// mediaFolder is the media type of the manifest of a folder, whose files lie
+// beside it.
+const mediaFolder = "application/vnd.tunebus.folder+json"
 
 // artifactAudit checks that each artifact that an event refers to exists with
 // its digest, and that no other artifact exists.
@@ -20,6 +25,9 @@ type artifactAudit struct {
 func (a artifactAudit) check(r *runHistory) {
 	for ref, subject := range referencesOf(r) {
 		a.referenced[ref.Key] = true
+		if ref.MediaType == mediaFolder {
+			a.referenced[path.Dir(ref.Key)+"/"] = true
+		}
 		object, ok := a.objects[ref.Key]
 		switch {
 		case ref.Store != a.store:
@@ -71,7 +79,14 @@ func inputReferences(in events.Inputs) []*events.Reference {
 // [artifactAudit.check] of all runs.
 func (a artifactAudit) checkUnreferenced() {
 	for _, key := range slices.Sorted(maps.Keys(a.objects)) {
-		if !a.referenced[key] {
+		folder, name := path.Split(key)
+		switch {
+		case folder == "reservations/": // they lapse by themselves
+		case a.referenced[folder] || folder == "content/": // a file of a folder: its name is its digest
+			if sum := a.objects[key].SHA256; name != sum && !a.referenced[key] {
+				a.add(Torn, key, "has SHA-256 %s", sum)
+			}
+		case !a.referenced[key]:
 			a.add(Left, key, "is an artifact that no event refers to")
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"path"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/audit/snapshot"
 	"github.com/tunebus/tunebus/events"
@@ -91,10 +92,24 @@ func (a trackingAudit) checkParam(t snapshot.TrackedRun, name, value string) {
 	}
 }
 
+// checkFolder checks that an artifact that is a folder has files.
+func (a trackingAudit) checkFolder(t snapshot.TrackedRun, name string) {
+	for file := range t.Artifacts {
+		if strings.HasPrefix(file, name+"/") {
+			return
+		}
+	}
+	a.add(Lost, t.Folder, "has no artifact %s", name)
+}
+
 func (a trackingAudit) checkArtifacts(t snapshot.TrackedRun, artifacts []events.Artifact) {
 	for _, artifact := range artifacts {
 		if artifact.Name == metricsName {
 			continue // MLflow has the points as metrics
+		}
+		if artifact.Reference.MediaType == mediaFolder {
+			a.checkFolder(t, artifact.Name)
+			continue
 		}
 		name := path.Base(artifact.Reference.Key)
 		switch digest := t.Artifacts[name]; digest {

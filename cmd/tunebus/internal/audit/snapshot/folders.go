@@ -115,13 +115,15 @@ func ReadReports(dir string, s *State) error {
 	})
 }
 
-// ReadScratch adds the temporary files and folders in dir to s.Left.
+// ReadScratch adds the temporary files and folders in dir to s.Left. The cache of
+// models stays for further jobs.
 func ReadScratch(dir string, s *State) error {
 	for _, pattern := range []string{"tunebus-*", ".fetch-*", ".tmp-*"} {
 		left, err := filepath.Glob(filepath.Join(dir, pattern))
 		if err != nil {
 			return fmt.Errorf("audit: scratch folder: %w", err)
 		}
+		left = slices.DeleteFunc(left, func(path string) bool { return strings.HasPrefix(filepath.Base(path), "tunebus-models-") })
 		slices.Sort(left)
 		s.Left = append(s.Left, left...)
 	}
