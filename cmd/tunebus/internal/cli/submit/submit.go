@@ -82,7 +82,7 @@ func Send(c *cobra.Command, s *session.Session, f Flags, specifications []string
 		}
 		request, err := publish(ctx, b, f, r)
 		if _, unsure := errors.AsType[*publishing.NotStoredError](err); unsure {
-			return fmt.Errorf("run %s may not be submitted: %w; if only the answer of NATS got lost, this follows the run:\n  %s",
+			return fmt.Errorf("it is not sure that run %s is submitted: %w; if only the answer of NATS got lost, this follows the run:\n  %s",
 				r.ID, err, s.CommandLine("watch", r.ID))
 		}
 		if err != nil {
