@@ -23,9 +23,9 @@ type Following struct {
 	// OnFact is called once for each fact, in the stream's order, also for one
 	// that cannot be read.
 	OnFact func(codec.Message)
-	// OnTrouble, if set, is called once if NATS does not answer. It is asked
-	// again then.
-	OnTrouble func(error)
+	// OnTrouble, if set, is called once each time that NATS ceases to answer.
+	// It is asked again for as long as the duration says.
+	OnTrouble func(time.Duration, error)
 	// OnUnknown is called once if the stream does not hold the run yet and
 	// nothing is known of its request.
 	OnUnknown func()

@@ -3,6 +3,7 @@ package runwatch
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -55,7 +56,7 @@ func follow(ctx context.Context, f *facts) (run events.Run, said int, err error)
 	run, err = w.Follow(ctx, Following{
 		Run: "r", Request: 0,
 		OnFact:    func(codec.Message) {},
-		OnTrouble: func(error) { said++ },
+		OnTrouble: func(time.Duration, error) { said++ },
 		OnUnknown: func() {},
 	})
 	return run, said, err
@@ -90,6 +91,22 @@ func TestFollowGivesUp(t *testing.T) {
 			t.Errorf("a refusal: %v after %s, said %d times", err, time.Since(begin), said)
 		}
 	})
+}
+
+// TestEachOutageIsSaid: a wait of hours says of each time that NATS does not answer
+// that it waits, and for how long it asks.
+func TestEachOutageIsSaid(t *testing.T) {
+	t.Parallel()
+	var said []time.Duration
+	p := persistence{onTrouble: func(limit time.Duration, _ error) { said = append(said, limit) }}
+	for _, err := range []error{unanswered, unanswered, nil, unanswered, unanswered, nil} {
+		if _, end := p.read(t.Context(), err); end != nil {
+			t.Fatal(end)
+		}
+	}
+	if want := []time.Duration{firstPatience, patience}; !slices.Equal(said, want) {
+		t.Errorf("said with %v, want %v", said, want)
+	}
 }
 
 // TestPersistenceAfterARead: after something was read, every error passes but

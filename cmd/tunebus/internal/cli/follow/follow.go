@@ -64,7 +64,9 @@ func Show(ctx context.Context, console *view.Console, b *conn.Conn, r Run) (even
 			}
 			console.Fact(m.Event)
 		},
-		OnTrouble: func(err error) { console.Say("NATS does not answer; asking again until it does: %v", err) },
+		OnTrouble: func(limit time.Duration, err error) {
+			console.Say("NATS does not answer; asking again for %s: %v", limit, err)
+		},
 		OnUnknown: func() { console.Say("no run %s is known on %s yet; waiting for it", r.ID, b.Server()) },
 	})
 }
