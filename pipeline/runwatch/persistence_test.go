@@ -36,7 +36,7 @@ func (f *facts) Facts(context.Context, string) ([]codec.Message, error) {
 	if err := f.next(); err != nil {
 		return nil, err
 	}
-	accepted, completed := events.PipelineAccepted{RunID: "r"}, events.PipelineCompleted{RunID: "r", Conclusion: events.Success}
+	accepted, completed := events.PipelineAccepted{RunID: "r", Lineage: events.Lineage{RequestSequence: 7}}, events.PipelineCompleted{RunID: "r", Conclusion: events.Success}
 	return []codec.Message{{Event: accepted, Subject: accepted.Subject()}, {Event: completed, Subject: completed.Subject()}}, nil
 }
 
@@ -72,6 +72,40 @@ func TestFollowGoesOnWithoutAnswers(t *testing.T) {
 			t.Errorf("%v, the run has ended with %+v, said %d times", err, run.Completed, said)
 		}
 	})
+}
+
+// undecided holds a run once a time has come.
+type undecided struct {
+	facts
+	until time.Time
+}
+
+func (u *undecided) Facts(ctx context.Context, run string) ([]codec.Message, error) {
+	if time.Now().Before(u.until) {
+		return nil, nil
+	}
+	return u.facts.Facts(ctx, run)
+}
+
+// TestFollowSaysThatIntakeIsMissing: who waits for a request that no intake looks
+// at is told once; a decision that comes at once is no cause for it.
+func TestFollowSaysThatIntakeIsMissing(t *testing.T) {
+	t.Parallel()
+	for after, want := range map[time.Duration]int{time.Second: 0, time.Minute: 1} {
+		synctest.Test(t, func(t *testing.T) {
+			said := 0
+			u := &undecided{until: time.Now().Add(after)}
+			wakeUps := func(context.Context, ...string) (<-chan struct{}, error) { return nil, nil }
+			_, err := (&Watcher{facts: u, rejections: u, wakeUps: wakeUps}).Follow(t.Context(), Following{
+				Run: "r", Request: 7,
+				OnFact:    func(codec.Message) {},
+				OnUnknown: func() { said++ },
+			})
+			if err != nil || said != want {
+				t.Errorf("decided after %s: %v, said %d times, want %d", after, err, said, want)
+			}
+		})
+	}
 }
 
 // TestFollowGivesUp: without any answer it gives up after half a minute; a
