@@ -74,13 +74,13 @@ func TestFollowGoesOnWithoutAnswers(t *testing.T) {
 	})
 }
 
-// undecided holds a run once a time has come.
-type undecided struct {
+// pendingRun holds a run once a time has come.
+type pendingRun struct {
 	facts
 	until time.Time
 }
 
-func (u *undecided) Facts(ctx context.Context, run string) ([]codec.Message, error) {
+func (u *pendingRun) Facts(ctx context.Context, run string) ([]codec.Message, error) {
 	if time.Now().Before(u.until) {
 		return nil, nil
 	}
@@ -94,7 +94,7 @@ func TestFollowSaysThatIntakeIsMissing(t *testing.T) {
 	for after, want := range map[time.Duration]int{time.Second: 0, time.Minute: 1} {
 		synctest.Test(t, func(t *testing.T) {
 			said := 0
-			u := &undecided{until: time.Now().Add(after)}
+			u := &pendingRun{until: time.Now().Add(after)}
 			wakeUps := func(context.Context, ...string) (<-chan struct{}, error) { return nil, nil }
 			_, err := (&Watcher{facts: u, rejections: u, wakeUps: wakeUps}).Follow(t.Context(), Following{
 				Run: "r", Request: 7,
