@@ -12,9 +12,9 @@ import (
 type Retry struct {
 	// Command starts the same run again.
 	Command string
-	// ServerStays is set if the run's server goes on after the run, so that a
-	// rerun can reach what the run made.
-	ServerStays bool
+	// Rerun uses again what the run made; empty if the run's server ends with the
+	// run. It may be the same as Command.
+	Rerun string
 }
 
 // Step is one thing that a person can do next.
@@ -43,8 +43,8 @@ func NextSteps(run events.Run, s Summary, again Retry) []Step {
 			add("open the workbook", book)
 		}
 	}
-	if run.Completed.Conclusion != events.Success && again.ServerStays && anySucceeded(run) {
-		add("or use again what is finished", "tunebus rerun "+run.ID)
+	if run.Completed.Conclusion != events.Success && again.Rerun != "" && again.Rerun != again.Command && anySucceeded(run) {
+		add("or use again what is finished", again.Rerun)
 	}
 	if uri := s.Links[LinkMLflow]; strings.HasPrefix(uri, "file:") {
 		store := filepath.Dir(filepath.Dir(strings.TrimPrefix(uri, "file://")))

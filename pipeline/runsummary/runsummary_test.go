@@ -70,7 +70,7 @@ func TestOutcomeOf(t *testing.T) {
 // whether its server goes on.
 func TestNextSteps(t *testing.T) {
 	t.Parallel()
-	again := runsummary.Retry{Command: "tunebus submit --config a.toml", ServerStays: true}
+	again := runsummary.Retry{Command: "tunebus submit --config a.toml", Rerun: "tunebus rerun r1 --server nats://n:1"}
 	tuned := func(r *events.Run) { r.Phases[events.Finetune].Completed.Conclusion = events.Success }
 	for name, c := range map[string]struct {
 		run   events.Run
@@ -90,7 +90,11 @@ func TestNextSteps(t *testing.T) {
 		},
 		"failure": {
 			endedRun(events.Failure, tuned), nil, again,
-			[]string{"mend what the error names, then: tunebus submit --config a.toml", "or use again what is finished: tunebus rerun r1"},
+			[]string{"mend what the error names, then: tunebus submit --config a.toml", "or use again what is finished: tunebus rerun r1 --server nats://n:1"},
+		},
+		"failure, seen by who has no file": {
+			endedRun(events.Failure, tuned), nil, runsummary.Retry{Command: "tunebus rerun r1", Rerun: "tunebus rerun r1"},
+			[]string{"mend what the error names, then: tunebus rerun r1"},
 		},
 		"failure of everything": {
 			endedRun(events.Failure, unchanged), nil, again,

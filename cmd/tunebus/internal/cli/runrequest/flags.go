@@ -4,8 +4,6 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
-
-	"github.com/tunebus/tunebus/pipeline/shellquote"
 )
 
 // Flags describe a run: files, and values that override what they hold.
@@ -65,13 +63,13 @@ func (f phaseFlags) assignments(c *cobra.Command) []string {
 	return out
 }
 
-// rerunCommand is the command with its files, which asks for the same once
-// more. Other flags are left out: they may hold a key, which must not appear on
+// againWords are the words of the command with its files, which asks for the same
+// once more. Other flags are left out: they may hold a key, which must not appear on
 // the screen.
-func (f *Flags) rerunCommand(c *cobra.Command) string {
-	out := c.CommandPath()
+func (f *Flags) againWords(c *cobra.Command) []string {
+	out := []string{c.Name()}
 	for _, file := range f.Files {
-		out += " --config " + shellquote.Word(file)
+		out = append(out, "--config", file)
 	}
 	return out
 }

@@ -29,8 +29,9 @@ type Request struct {
 	Overrides json.RawMessage
 	// Files are the local files that the run needs, by the key that names each.
 	Files map[string]string
-	// Again is the command that asks for the same once more.
-	Again string
+	// Again are the words of the command that asks for the same once more, without
+	// the program and the flags that every command has.
+	Again []string
 }
 
 // Request reads and checks everything that a person says about a run. All
@@ -40,7 +41,7 @@ func (f *Flags) Request(c *cobra.Command) (Request, error) {
 	if err != nil {
 		return Request{}, err
 	}
-	r := Request{Specification: s, Again: f.rerunCommand(c)}
+	r := Request{Specification: s, Again: f.againWords(c)}
 	return r, Faulty(append(faults, f.complete(&r, neededPaths(s), src.folders)...))
 }
 
@@ -69,7 +70,7 @@ func (r *Request) Repeats(run string) error {
 	if !events.ValidToken(run) {
 		return exit.Input(fmt.Errorf("run %q: a run id has 1 to 64 letters, digits, \"_\" and \"-\"", run))
 	}
-	r.RerunOf, r.Again = run, "tunebus rerun "+run
+	r.RerunOf, r.Again = run, []string{"rerun", run}
 	return nil
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
+	"github.com/tunebus/tunebus/pipeline/runsummary"
 	"github.com/tunebus/tunebus/pipeline/settings"
 )
 
@@ -199,4 +200,14 @@ func (s *Deployment) FindRun(ctx context.Context, id string) (events.Run, error)
 // UnknownRun is the error of a run that the server does not know.
 func (s *Deployment) UnknownRun(id string) error {
 	return exit.Input(fmt.Errorf("run %s is unknown on %s; \"tunebus runs\" lists those that it knows", id, s.Name()))
+}
+
+// Repeat holds the command that repeats a run on the same server or data folder.
+func (s *Session) Repeat(server *Deployment, run string) runsummary.Retry {
+	words := []string{"rerun", run}
+	if folder := server.Folder(); folder != "" {
+		words = append(words, "--data", folder)
+	}
+	command := s.CommandLine(words...)
+	return runsummary.Retry{Command: command, Rerun: command}
 }

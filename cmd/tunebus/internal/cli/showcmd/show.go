@@ -9,7 +9,6 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
-	"github.com/tunebus/tunebus/pipeline/runsummary"
 )
 
 // Show is "tunebus show".
@@ -35,8 +34,7 @@ func Show(s *session.Session) *cobra.Command {
 			if run.Accepted == nil {
 				return server.UnknownRun(id)
 			}
-			again := runsummary.Retry{Command: "tunebus submit --config FILE", ServerStays: true}
-			return s.Console.Print(view.Run(run, facts, again))
+			return s.Console.Print(view.Run(run, facts, s.Repeat(server, id)))
 		}),
 	}
 	at.AddFlags(c)

@@ -69,7 +69,9 @@ func Send(c *cobra.Command, s *session.Session, f Flags, specifications []string
 	if err := r.CheckNoSecrets(cfg); err != nil {
 		return err
 	}
-	if f.artifacts == "" {
+	if f.artifacts != "" {
+		r.Again = append(r.Again, "--artifacts", f.artifacts)
+	} else {
 		f.artifacts = cfg.Artifacts.URL
 	}
 	if len(r.Files) > 0 && f.artifacts == "" {
@@ -137,7 +139,7 @@ func wait(ctx context.Context, s *session.Session, b *conn.Conn, f Flags, r runr
 	return follow.ToEnd(ctx, s.Console, b, follow.Run{
 		ID:       r.ID,
 		Request:  request,
-		Again:    runsummary.Retry{Command: r.Again, ServerStays: true},
+		Again:    runsummary.Retry{Command: s.CommandLine(r.Again...), Rerun: s.CommandLine("rerun", r.ID)},
 		Back:     s.CommandLine("watch", r.ID),
 		Tracking: tracking,
 		Limit:    f.limit,
