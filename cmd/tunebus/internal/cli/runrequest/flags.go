@@ -63,6 +63,12 @@ func (f phaseFlags) assignments(c *cobra.Command) []string {
 	return out
 }
 
+// changeTheFiles reports whether flags say something about the run that its files
+// do not say.
+func (f *Flags) changeTheFiles(c *cobra.Command) bool {
+	return len(f.sets)+len(f.labels)+len(f.phases.assignments(c)) > 0 || f.predictions != "" || f.baseline != ""
+}
+
 // againWords are the words of the command with its files, which asks for the same
 // once more. Other flags are left out: they may hold a key, which must not appear on
 // the screen.

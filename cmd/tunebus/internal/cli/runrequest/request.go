@@ -32,6 +32,8 @@ type Request struct {
 	// Again are the words of the command that asks for the same once more, without
 	// the program and the flags that every command has.
 	Again []string
+	// AgainIsPartial is set if flags that change the run are left out of Again.
+	AgainIsPartial bool
 }
 
 // Request reads and checks everything that a person says about a run. All
@@ -41,7 +43,7 @@ func (f *Flags) Request(c *cobra.Command) (Request, error) {
 	if err != nil {
 		return Request{}, err
 	}
-	r := Request{Specification: s, Again: f.againWords(c)}
+	r := Request{Specification: s, Again: f.againWords(c), AgainIsPartial: f.changeTheFiles(c)}
 	return r, Faulty(append(faults, f.complete(&r, neededPaths(s), src.folders)...))
 }
 

@@ -132,6 +132,10 @@ func wait(ctx context.Context, s *session.Session, b *conn.Conn, f Flags, r runr
 		}
 		return s.Console.Print(view.Submitted(r.ID))
 	}
+	again := runsummary.Retry{Command: s.CommandLine(r.Again...), Rerun: s.CommandLine("rerun", r.ID)}
+	if r.AgainIsPartial { // typed as it stands, it would start another run
+		again.Command = again.Rerun
+	}
 	tracking := time.Duration(0)
 	if f.wait == waitTracked {
 		tracking = 24 * time.Hour
@@ -139,7 +143,7 @@ func wait(ctx context.Context, s *session.Session, b *conn.Conn, f Flags, r runr
 	return follow.ToEnd(ctx, s.Console, b, follow.Run{
 		ID:       r.ID,
 		Request:  request,
-		Again:    runsummary.Retry{Command: s.CommandLine(r.Again...), Rerun: s.CommandLine("rerun", r.ID)},
+		Again:    again,
 		Back:     s.CommandLine("watch", r.ID),
 		Tracking: tracking,
 		Limit:    f.limit,
