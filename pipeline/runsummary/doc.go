@@ -11,7 +11,7 @@
 //	...
 //	s := runsummary.Of(run)
 //	if runsummary.OutcomeOf(run) == runsummary.Failed {
-//		for _, step := range runsummary.NextSteps(run, s, runsummary.Retry{Command: "tunebus submit --config run.toml", ServerStays: true}) {
+//		for _, step := range runsummary.NextSteps(run, s, runsummary.Retry{Command: "tunebus submit --config run.toml", Rerun: "tunebus rerun " + run.ID}) {
 //			fmt.Println(step)
 //		}
 //	}

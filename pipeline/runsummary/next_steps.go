@@ -12,12 +12,12 @@ import (
 type Retry struct {
 	// Command starts the same run again.
 	Command string
-	// ServerStays is set if the run's server goes on after the run, so that a
-	// rerun can reach what the run made.
-	ServerStays bool
-	// Data is the data folder in which the run is found where no server goes on;
-	// empty: commands look there by themselves.
-	Data string
+	// Rerun uses again what the run made; empty if the run's server ends with the
+	// run. It may be the same as Command.
+	Rerun string
+	// On are the flags of commands on the run that say where it is found; none:
+	// commands look in the right place by themselves.
+	On []string
 }
 
 // Step is one thing that a person can do next.
@@ -47,11 +47,11 @@ func NextSteps(run events.Run, s Summary, again Retry) []Step {
 		}
 	}
 	if TunedModel(run) {
-		add("take the model out", ExportCommand(run.ID, again.Data))
-		add("talk with it", onRun("chat", run.ID, again.Data))
+		add("take the model out", ExportCommand(run.ID, again.On...))
+		add("talk with it", onRun("chat", run.ID, again.On))
 	}
-	if run.Completed.Conclusion != events.Success && again.ServerStays && anySucceeded(run) {
-		add("or use again what is finished", "tunebus rerun "+run.ID)
+	if run.Completed.Conclusion != events.Success && again.Rerun != "" && again.Rerun != again.Command && anySucceeded(run) {
+		add("or use again what is finished", again.Rerun)
 	}
 	if uri := s.Links[LinkMLflow]; strings.HasPrefix(uri, "file:") {
 		store := filepath.Dir(filepath.Dir(strings.TrimPrefix(uri, "file://")))
@@ -65,20 +65,15 @@ func NextSteps(run events.Run, s Summary, again Retry) []Step {
 	return out
 }
 
-// ExportCommand is the command that writes the model of a run to a folder. data
-// is the data folder in which the run is found; empty: on a server, or in the
-// usual data folder.
-func ExportCommand(run, data string) string {
-	return onRun("export", run, data, "my-model")
-}
+// ExportCommand is the command that writes the model of a run to a folder. on are
+// flags that say where the run is found; none: on the usual server, or in the usual
+// data folder.
+func ExportCommand(run string, on ...string) string { return onRun("export", run, on, "my-model") }
 
 // onRun is a command on a run, with further arguments.
-func onRun(verb, run, data string, args ...string) string {
+func onRun(verb, run string, on []string, args ...string) string {
 	words := append([]string{"tunebus", verb, run}, args...)
-	if data != "" {
-		words = append(words, "--data", data)
-	}
-	return shellquote.Join(words...)
+	return shellquote.Join(append(words, on...)...)
 }
 
 func anySucceeded(run events.Run) bool {

@@ -70,7 +70,7 @@ func TestOutcomeOf(t *testing.T) {
 // whether its server goes on.
 func TestNextSteps(t *testing.T) {
 	t.Parallel()
-	again := runsummary.Retry{Command: "tunebus submit --config a.toml", ServerStays: true}
+	again := runsummary.Retry{Command: "tunebus submit --config a.toml", Rerun: "tunebus rerun r1 --server nats://n:1"}
 	tuned := func(r *events.Run) { r.Phases[events.Finetune].Completed.Conclusion = events.Success }
 	for name, c := range map[string]struct {
 		run   events.Run
@@ -96,15 +96,19 @@ func TestNextSteps(t *testing.T) {
 				"mend what the error names, then: tunebus submit --config a.toml",
 				"take the model out: tunebus export r1 my-model",
 				"talk with it: tunebus chat r1",
-				"or use again what is finished: tunebus rerun r1",
+				"or use again what is finished: tunebus rerun r1 --server nats://n:1",
 			},
+		},
+		"failure, seen by who has no file": {
+			endedRun(events.Failure, tuned), nil, runsummary.Retry{Command: "tunebus rerun r1", Rerun: "tunebus rerun r1", On: []string{"--data", "d"}},
+			[]string{"mend what the error names, then: tunebus rerun r1", "take the model out: tunebus export r1 my-model --data d", "talk with it: tunebus chat r1 --data d"},
 		},
 		"failure of everything": {
 			endedRun(events.Failure, unchanged), nil, again,
 			[]string{"mend what the error names, then: tunebus submit --config a.toml"},
 		},
 		"cancelled, on a server that ends": {
-			endedRun(events.Cancelled, tuned), map[string]string{runsummary.LinkMLflow: "http://mlflow/#/1"}, runsummary.Retry{Command: "tunebus run", Data: "my data"},
+			endedRun(events.Cancelled, tuned), map[string]string{runsummary.LinkMLflow: "http://mlflow/#/1"}, runsummary.Retry{Command: "tunebus run", On: []string{"--data", "my data"}},
 			[]string{"start it again: tunebus run", "take the model out: tunebus export r1 my-model --data 'my data'", "talk with it: tunebus chat r1 --data 'my data'", "compare it in MLflow: http://mlflow/#/1"},
 		},
 		"not ended": {endedRun(events.Success, func(r *events.Run) { r.Completed = nil }), nil, again, nil},

@@ -26,13 +26,16 @@ type Following struct {
 	// OnLook, if set, is called with the run after each look at it, at least every
 	// two seconds, until the run has ended.
 	OnLook func(ctx context.Context, run events.Run)
-	// OnTrouble, if set, is called once if NATS does not answer. It is asked
-	// again then.
-	OnTrouble func(error)
-	// OnUnknown is called once if the stream does not hold the run yet and
-	// nothing is known of its request.
+	// OnTrouble, if set, is called once each time that NATS ceases to answer.
+	// It is asked again for as long as the duration says.
+	OnTrouble func(time.Duration, error)
+	// OnUnknown is called once if the stream does not hold the run yet: at once if
+	// nothing is known of its request, else if intake takes longer than usual.
 	OnUnknown func()
 }
+
+// intakePatience is how long a request may wait for intake before that is said.
+const intakePatience = 3 * time.Second
 
 // Follow follows a run until it has ended, and then until it is tracked or
 // f.Tracking has passed. It returns the run as it is then. It goes on when NATS
@@ -47,7 +50,7 @@ func (w *Watcher) Follow(ctx context.Context, f Following) (events.Run, error) {
 	var limit <-chan time.Time
 	lost := time.NewTicker(2 * time.Second) // a wake-up may be lost
 	defer lost.Stop()
-	r := reader{watcher: w, following: f, seen: map[string]bool{}}
+	r := reader{watcher: w, following: f, begin: time.Now(), seen: map[string]bool{}}
 	reads := persistence{onTrouble: f.OnTrouble}
 	var run events.Run
 	for {
@@ -85,6 +88,7 @@ func (w *Watcher) Follow(ctx context.Context, f Following) (events.Run, error) {
 type reader struct {
 	watcher   *Watcher
 	following Following
+	begin     time.Time
 	seen      map[string]bool // subjects of facts that were passed on
 	unknown   bool            // OnUnknown was called
 }
@@ -111,7 +115,7 @@ func (r *reader) read(ctx context.Context) (events.Run, error) {
 		if err := r.watcher.rejected(ctx, f.Run, f.Request); err != nil {
 			return run, err
 		}
-		if f.Request == 0 && !r.unknown {
+		if !r.unknown && (f.Request == 0 || time.Since(r.begin) > intakePatience) {
 			r.unknown = true
 			f.OnUnknown()
 		}

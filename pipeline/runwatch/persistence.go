@@ -36,8 +36,9 @@ func (e *UnansweredError) Unwrap() error { return e.Err }
 
 // persistence decides whether a wait goes on after a read that failed.
 type persistence struct {
-	// onTrouble, if set, is called at the first failure that is tried again.
-	onTrouble func(error)
+	// onTrouble, if set, is called at the first failure in a row that is tried
+	// again, with how long it is tried.
+	onTrouble func(time.Duration, error)
 
 	said, succeeded bool
 	since           time.Time // of the first failure in a row
@@ -49,7 +50,7 @@ func (p *persistence) read(ctx context.Context, err error) (ok bool, end error) 
 	now := time.Now()
 	switch {
 	case err == nil:
-		p.succeeded, p.since = true, time.Time{}
+		p.succeeded, p.said, p.since = true, false, time.Time{}
 		return true, nil
 	case ctx.Err() != nil:
 		return false, context.Cause(ctx)
@@ -68,7 +69,7 @@ func (p *persistence) read(ctx context.Context, err error) (ok bool, end error) 
 	}
 	if !p.said && p.onTrouble != nil {
 		p.said = true
-		p.onTrouble(err)
+		p.onTrouble(limit, err)
 	}
 	return false, nil
 }

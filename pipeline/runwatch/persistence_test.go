@@ -3,6 +3,7 @@ package runwatch
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -35,7 +36,7 @@ func (f *facts) Facts(context.Context, string) ([]codec.Message, error) {
 	if err := f.next(); err != nil {
 		return nil, err
 	}
-	accepted, completed := events.PipelineAccepted{RunID: "r"}, events.PipelineCompleted{RunID: "r", Conclusion: events.Success}
+	accepted, completed := events.PipelineAccepted{RunID: "r", Lineage: events.Lineage{RequestSequence: 7}}, events.PipelineCompleted{RunID: "r", Conclusion: events.Success}
 	return []codec.Message{{Event: accepted, Subject: accepted.Subject()}, {Event: completed, Subject: completed.Subject()}}, nil
 }
 
@@ -55,7 +56,7 @@ func follow(ctx context.Context, f *facts) (run events.Run, said int, err error)
 	run, err = w.Follow(ctx, Following{
 		Run: "r", Request: 0,
 		OnFact:    func(codec.Message) {},
-		OnTrouble: func(error) { said++ },
+		OnTrouble: func(time.Duration, error) { said++ },
 		OnUnknown: func() {},
 	})
 	return run, said, err
@@ -71,6 +72,40 @@ func TestFollowGoesOnWithoutAnswers(t *testing.T) {
 			t.Errorf("%v, the run has ended with %+v, said %d times", err, run.Completed, said)
 		}
 	})
+}
+
+// pendingRun holds a run once a time has come.
+type pendingRun struct {
+	facts
+	until time.Time
+}
+
+func (u *pendingRun) Facts(ctx context.Context, run string) ([]codec.Message, error) {
+	if time.Now().Before(u.until) {
+		return nil, nil
+	}
+	return u.facts.Facts(ctx, run)
+}
+
+// TestFollowSaysThatIntakeIsMissing: who waits for a request that no intake looks
+// at is told once; a decision that comes at once is no cause for it.
+func TestFollowSaysThatIntakeIsMissing(t *testing.T) {
+	t.Parallel()
+	for after, want := range map[time.Duration]int{time.Second: 0, time.Minute: 1} {
+		synctest.Test(t, func(t *testing.T) {
+			said := 0
+			u := &pendingRun{until: time.Now().Add(after)}
+			wakeUps := func(context.Context, ...string) (<-chan struct{}, error) { return nil, nil }
+			_, err := (&Watcher{facts: u, rejections: u, wakeUps: wakeUps}).Follow(t.Context(), Following{
+				Run: "r", Request: 7,
+				OnFact:    func(codec.Message) {},
+				OnUnknown: func() { said++ },
+			})
+			if err != nil || said != want {
+				t.Errorf("decided after %s: %v, said %d times, want %d", after, err, said, want)
+			}
+		})
+	}
 }
 
 // TestFollowGivesUp: without any answer it gives up after half a minute; a
@@ -90,6 +125,22 @@ func TestFollowGivesUp(t *testing.T) {
 			t.Errorf("a refusal: %v after %s, said %d times", err, time.Since(begin), said)
 		}
 	})
+}
+
+// TestEachOutageIsSaid: a wait of hours says of each time that NATS does not answer
+// that it waits, and for how long it asks.
+func TestEachOutageIsSaid(t *testing.T) {
+	t.Parallel()
+	var said []time.Duration
+	p := persistence{onTrouble: func(limit time.Duration, _ error) { said = append(said, limit) }}
+	for _, err := range []error{unanswered, unanswered, nil, unanswered, unanswered, nil} {
+		if _, end := p.read(t.Context(), err); end != nil {
+			t.Fatal(end)
+		}
+	}
+	if want := []time.Duration{firstPatience, patience}; !slices.Equal(said, want) {
+		t.Errorf("said with %v, want %v", said, want)
+	}
 }
 
 // TestPersistenceAfterARead: after something was read, every error passes but

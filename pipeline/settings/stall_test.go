@@ -69,7 +69,7 @@ train = "1h"
 	}
 	text := faults.Error()
 	for _, want := range []string{
-		`:2:1: services.inference.stall.generate = "-1s": want a duration`, ":3:1: services.inference.stall.train: unknown key", "services.inference.stall.save",
+		`:2:1: services.inference.stall.generate = "-1s": want a duration that is not negative`, ":3:1: services.inference.stall.train: unknown key", "services.inference.stall.save",
 		"services.finetune.stal", "TUNEBUS_SERVICES_EVALUATION_STALL_TRAIN",
 	} {
 		if !strings.Contains(text, want) {

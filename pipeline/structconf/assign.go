@@ -92,8 +92,11 @@ func set(field reflect.Value, value any) string {
 func setDuration(field reflect.Value, value any) string {
 	text, _ := value.(string)
 	d, err := time.ParseDuration(text)
-	if err != nil || d < 0 {
+	if err != nil {
 		return `want a duration such as "30s" or "2h"`
+	}
+	if d < 0 {
+		return `want a duration that is not negative, such as "30s" or "2h"`
 	}
 	field.SetInt(int64(d))
 	return ""

@@ -160,7 +160,7 @@ func TestModelsAnswerThereAsHere(t *testing.T) {
 			}
 		})
 	}
-	if got := runsummary.ExportCommand("lora", ""); got != "tunebus export lora my-model" {
+	if got := runsummary.ExportCommand("lora"); got != "tunebus export lora my-model" {
 		t.Errorf("the reports name %q", got)
 	}
 }

@@ -261,3 +261,17 @@ model_id = "."
 		}
 	}
 }
+
+// TestHeadOfOneFault: the head of a list counts right, and names no kind of
+// configuration, since each fault names its file.
+func TestHeadOfOneFault(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "tunebus.toml")
+	if err := os.WriteFile(file, []byte("[services.finetune.stall]\ntrain = \"-5m\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, _, screen := clitest.Run(t, "config", "check", clitest.Quickstart(), "--settings", file)
+	if want := "tunebus: 1 fault:\n" + file + ":2:1: "; !strings.HasPrefix(screen, want) {
+		t.Errorf("%q, want %q at the beginning", screen, want)
+	}
+}

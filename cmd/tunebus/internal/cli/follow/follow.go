@@ -67,9 +67,17 @@ func Show(ctx context.Context, console *view.Console, b *conn.Conn, r Run) (even
 			}
 			console.Fact(m.Event)
 		},
-		OnLook:    waits.look,
-		OnTrouble: func(err error) { console.Say("NATS does not answer; asking again until it does: %v", err) },
-		OnUnknown: func() { console.Say("no run %s is known on %s yet; waiting for it", r.ID, b.Server()) },
+		OnLook: waits.look,
+		OnTrouble: func(limit time.Duration, err error) {
+			console.Say("NATS does not answer; asking again for %s: %v", limit, err)
+		},
+		OnUnknown: func() {
+			if r.Request != 0 {
+				console.Say("no intake has looked at the request of run %s yet; it is stored and waits for one", r.ID)
+				return
+			}
+			console.Say("no run %s is known on %s yet; waiting for it", r.ID, b.Server())
+		},
 	})
 }
 

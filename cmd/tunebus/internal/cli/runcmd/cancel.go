@@ -122,7 +122,7 @@ func cancelAndPrint(ctx context.Context, s *session.Session, b *conn.Conn, run e
 func cancelRun(ctx context.Context, s *session.Session, b *conn.Conn, run events.Run, f cancelFlags) (events.Run, error) {
 	_, err := publishing.Within(b, f.limit).Publish(ctx, events.CancelRequested{RunID: run.ID, By: "user", Reason: f.reason}, journal.Fence{})
 	if _, requested := errors.AsType[*journal.FencedError](err); err != nil && !requested { // a run is cancelled only once
-		return run, fmt.Errorf("run %s may not be cancelled: %w", run.ID, err)
+		return run, fmt.Errorf("it is not sure that run %s will be cancelled: %w", run.ID, err)
 	}
 	if f.noWait {
 		return run, nil

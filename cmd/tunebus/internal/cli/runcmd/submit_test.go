@@ -5,6 +5,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -134,6 +135,27 @@ func TestSecretsAreNotSubmitted(t *testing.T) {
 		status, _, screen = clitest.Run(t, append(command, "--set", "mlflow.run_name="+secret)...)
 		if status != 2 || !strings.Contains(screen, "--set: holds the secret") || strings.Contains(screen, secret) {
 			t.Errorf("%v: status %d\n%s", command, status, screen)
+		}
+	}
+}
+
+// TestHintAfterSubmit: what is to be typed after a run is the command with its
+// files, or a rerun if flags changed what they say; both on the same server.
+func TestHintAfterSubmit(t *testing.T) {
+	t.Parallel()
+	services := clitest.NewServices(t)
+	file := services.Dir + "/small.toml"
+	args := []string{"submit", "--wait", "--server", services.URL, "--artifacts", services.Artifacts(), "--config", file, "--run-id"}
+	for id, c := range map[string]struct {
+		more []string
+		want string
+	}{
+		"plain":   {nil, "your own data: tunebus submit --config " + file + " --artifacts " + services.Artifacts() + " --server " + services.URL + " --set"},
+		"changed": {[]string{"--set", "fine_tuner.epochs=1"}, "your own data: tunebus rerun changed --server " + services.URL + " --set"},
+	} {
+		_, out, screen := clitest.Run(t, slices.Concat(args, []string{id}, c.more)...)
+		if !strings.Contains(out, c.want) {
+			t.Errorf("%s: want %q, got\n%s%s", id, c.want, out, screen)
 		}
 	}
 }

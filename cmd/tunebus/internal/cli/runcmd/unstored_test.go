@@ -45,9 +45,9 @@ func TestNotStored(t *testing.T) {
 		args []string
 		says string
 	}{
-		"no streams":    {append([]string{"submit", "--server", empty.URL()}, request...), "run kept may not be submitted: NATS at "},
-		"full requests": {append([]string{"submit", "--server", services.URL, "--wait"}, request...), "run kept may not be submitted: NATS at "},
-		"full facts":    {[]string{"cancel", "open", "--timeout", "1s", "--server", services.URL}, "run open may not be cancelled: NATS at "},
+		"no streams":    {append([]string{"submit", "--server", empty.URL()}, request...), "it is not sure that run kept is submitted: NATS at "},
+		"full requests": {append([]string{"submit", "--server", services.URL, "--wait"}, request...), "it is not sure that run kept is submitted: NATS at "},
+		"full facts":    {[]string{"cancel", "open", "--timeout", "1s", "--server", services.URL}, "it is not sure that run open will be cancelled: NATS at "},
 	} {
 		status, out, screen := clitest.Run(t, c.args...)
 		if status != 1 || out != "" || !strings.Contains(screen, c.says) || !strings.Contains(screen, "did not confirm it within 1s") ||

@@ -33,13 +33,13 @@ func Watch(s *session.Session) *cobra.Command {
 		Example:           "  tunebus watch last",
 		ValidArgsFunction: session.CompleteRuns(s, &f.at),
 		RunE: s.WithDeployment(&f.at, func(ctx context.Context, server *session.Deployment, args []string) error {
-			again := runsummary.Retry{Command: "tunebus submit --config FILE", ServerStays: true}
 			id, err := server.RunID(ctx, args[0])
 			if err != nil && !conn.IsUnanswered(err) {
 				return err
 			} else if err != nil {
 				id = args[0] // following says that NATS does not answer, and goes on
 			}
+			again := s.Repeat(server, id)
 			archived, err := archivedOrComing(ctx, server, id)
 			if conn.IsUnanswered(err) { // following says so and goes on
 				err = nil

@@ -8,17 +8,18 @@ import (
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
-// Faulty returns the error of a specification that has faults; nil without any.
+// Faulty returns the error of a request or of settings that have faults; nil
+// without any. Each fault names its file and its key.
 // Long texts and long lists are cut as those of a rejection are.
 func Faulty(faults structconf.Faults) error {
 	if len(faults) == 0 {
 		return nil
 	}
-	count := events.Count(len(faults)) + " faults"
+	noun := "faults"
 	if len(faults) == 1 {
-		count = "1 fault"
+		noun = "fault"
 	}
-	return exit.Input(fmt.Errorf("%s in the specification:\n%w", count, bounded(faults)))
+	return exit.Input(fmt.Errorf("%s %s:\n%w", events.Count(len(faults)), noun, bounded(faults)))
 }
 
 func bounded(faults structconf.Faults) structconf.Faults {

@@ -7,7 +7,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/shellquote"
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
@@ -80,13 +79,19 @@ func (f phaseFlags) assignments(c *cobra.Command) []string {
 	return out
 }
 
-// rerunCommand is the command with its files, which asks for the same once
-// more. Other flags are left out: they may hold a key, which must not appear on
+// changeTheFiles reports whether flags say something about the run that its files
+// do not say.
+func (f *Flags) changeTheFiles(c *cobra.Command) bool {
+	return len(f.sets)+len(f.labels)+len(f.phases.assignments(c)) > 0 || f.predictions != "" || f.baseline != ""
+}
+
+// againWords are the words of the command with its files, which asks for the same
+// once more. Other flags are left out: they may hold a key, which must not appear on
 // the screen.
-func (f *Flags) rerunCommand(c *cobra.Command) string {
-	out := c.CommandPath()
+func (f *Flags) againWords(c *cobra.Command) []string {
+	out := []string{c.Name()}
 	for _, file := range f.Files {
-		out += " --config " + shellquote.Word(file)
+		out = append(out, "--config", file)
 	}
 	return out
 }

@@ -34,8 +34,11 @@ type Request struct {
 	// CopyInputs stores all of them, also those that services could read where
 	// they lie.
 	CopyInputs bool
-	// Again is the command that asks for the same once more.
-	Again string
+	// Again are the words of the command that asks for the same once more, without
+	// the program and the flags that every command has.
+	Again []string
+	// AgainIsPartial is set if flags that change the run are left out of Again.
+	AgainIsPartial bool
 }
 
 // Request reads and checks everything that a person says about a run. All
@@ -45,7 +48,7 @@ func (f *Flags) Request(c *cobra.Command) (Request, error) {
 	if err != nil {
 		return Request{}, err
 	}
-	r := Request{Specification: s, Notes: src.notes(s), Again: f.rerunCommand(c)}
+	r := Request{Specification: s, Notes: src.notes(s), Again: f.againWords(c), AgainIsPartial: f.changeTheFiles(c)}
 	more := f.complete(&r, neededPaths(s), src.folders)
 	wrong, notes := f.checkAnswers(c.Context(), s, r.Files)
 	more = append(more, wrong...)
@@ -83,7 +86,7 @@ func (r *Request) Repeats(run string) error {
 	if !events.ValidToken(run) {
 		return exit.Input(fmt.Errorf("run %q: a run id has 1 to 64 letters, digits, \"_\" and \"-\"", run))
 	}
-	r.RerunOf, r.Again = run, "tunebus rerun "+run
+	r.RerunOf, r.Again = run, []string{"rerun", run}
 	return nil
 }
 

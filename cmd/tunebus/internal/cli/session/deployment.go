@@ -19,7 +19,9 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
+	"github.com/tunebus/tunebus/pipeline/runsummary"
 	"github.com/tunebus/tunebus/pipeline/settings"
+	"github.com/tunebus/tunebus/pipeline/shellquote"
 )
 
 // Deployment is what a command works on: a server with its streams, and the
@@ -199,4 +201,14 @@ func (s *Deployment) FindRun(ctx context.Context, id string) (events.Run, error)
 // UnknownRun is the error of a run that the server does not know.
 func (s *Deployment) UnknownRun(id string) error {
 	return exit.Input(fmt.Errorf("run %s is unknown on %s; \"tunebus runs\" lists those that it knows", id, s.Name()))
+}
+
+// Repeat holds the command that repeats a run on the same server or data folder.
+func (s *Session) Repeat(server *Deployment, run string) runsummary.Retry {
+	on := s.ServerFlags()
+	if folder := server.Folder(); folder != "" {
+		on = append(on, "--data", folder)
+	}
+	command := shellquote.Join(append([]string{"tunebus", "rerun", run}, on...)...)
+	return runsummary.Retry{Command: command, Rerun: command, On: on}
 }

@@ -67,7 +67,11 @@ func ConnectionFlags() []string {
 // CommandLine is a command on the same server: the words, and the flags of this
 // call that every command has.
 func (s *Session) CommandLine(words ...string) string {
-	words = append([]string{"tunebus"}, words...)
+	return shellquote.Join(append(append([]string{"tunebus"}, words...), s.ServerFlags()...)...)
+}
+
+// ServerFlags are the flags of this call that every command has.
+func (s *Session) ServerFlags() (words []string) {
 	s.set.VisitAll(func(f *pflag.Flag) {
 		several, isList := f.Value.(pflag.SliceValue)
 		switch {
@@ -82,7 +86,7 @@ func (s *Session) CommandLine(words ...string) string {
 			words = append(words, "--"+f.Name, f.Value.String())
 		}
 	})
-	return shellquote.Join(words...)
+	return words
 }
 
 // Logger logs to the screen: warnings, and with --verbose everything.

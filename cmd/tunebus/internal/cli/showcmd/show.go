@@ -38,8 +38,7 @@ func Show(s *session.Session) *cobra.Command {
 			if run.Accepted == nil {
 				return server.UnknownRun(id)
 			}
-			again := runsummary.Retry{Command: "tunebus submit --config FILE", ServerStays: true, Data: server.Folder()}
-			return s.Console.Print(view.Run(run, facts, waitsOf(ctx, server.Bus, run), again))
+			return s.Console.Print(view.Run(run, facts, waitsOf(ctx, server.Bus, run), s.Repeat(server, id)))
 		}),
 	}
 	at.AddFlags(c)

@@ -74,7 +74,9 @@ func Send(c *cobra.Command, s *session.Session, f Flags, specifications []string
 		return err
 	}
 	s.Console.Notes(r.Notes)
-	if f.artifacts == "" {
+	if f.artifacts != "" {
+		r.Again = append(r.Again, "--artifacts", f.artifacts)
+	} else {
 		f.artifacts = cfg.Artifacts.URL
 	}
 	return s.WithBus(func(ctx context.Context, b *conn.Conn, _ []string) error {
@@ -83,7 +85,7 @@ func Send(c *cobra.Command, s *session.Session, f Flags, specifications []string
 		}
 		request, err := publish(ctx, s, b, f, r)
 		if _, unsure := errors.AsType[*publishing.NotStoredError](err); unsure {
-			return fmt.Errorf("run %s may not be submitted: %w; if only the answer of NATS got lost, this follows the run:\n  %s",
+			return fmt.Errorf("it is not sure that run %s is submitted: %w; if only the answer of NATS got lost, this follows the run:\n  %s",
 				r.ID, err, s.CommandLine("watch", r.ID))
 		}
 		if err != nil {
@@ -157,6 +159,10 @@ func wait(ctx context.Context, s *session.Session, b *conn.Conn, f Flags, r runr
 		}
 		return s.Console.Print(view.Submitted(r.ID))
 	}
+	again := runsummary.Retry{Command: s.CommandLine(r.Again...), Rerun: s.CommandLine("rerun", r.ID)}
+	if r.AgainIsPartial { // typed as it stands, it would start another run
+		again.Command = again.Rerun
+	}
 	tracking := time.Duration(0)
 	if f.wait == waitTracked {
 		tracking = 24 * time.Hour
@@ -164,7 +170,7 @@ func wait(ctx context.Context, s *session.Session, b *conn.Conn, f Flags, r runr
 	return follow.ToEnd(ctx, s.Console, b, follow.Run{
 		ID:       r.ID,
 		Request:  request,
-		Again:    runsummary.Retry{Command: r.Again, ServerStays: true},
+		Again:    again,
 		Back:     s.CommandLine("watch", r.ID),
 		Tracking: tracking,
 		Limit:    f.limit,

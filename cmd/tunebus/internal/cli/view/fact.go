@@ -26,7 +26,7 @@ func (c *Console) Fact(e events.Event) {
 		if e.Error != nil {
 			why = ": " + e.Error.Message
 		}
-		c.Say("%-10s attempt %d ended by %s%s", e.Phase, e.Attempt, e.Reason, why)
+		c.Say("%-10s attempt %d ended, reason %s%s", e.Phase, e.Attempt, e.Reason, why)
 	case events.PhaseCompleted:
 		c.Say("%-10s %s after %.1f s", e.Phase, e.Conclusion, e.EndedAt.Sub(e.StartedAt).Seconds())
 		for _, n := range e.Notes {
@@ -39,7 +39,11 @@ func (c *Console) Fact(e events.Event) {
 			c.Say("           %s", e.Error.Message)
 		}
 	case events.CancelRequested:
-		c.Say("cancel requested %s", e.Reason)
+		reason := ""
+		if e.Reason != "" {
+			reason = ": " + e.Reason
+		}
+		c.Say("cancel requested%s", reason)
 	}
 }
 
