@@ -11,7 +11,7 @@ import (
 )
 
 // ReadMLflow reads a folder in MLflow's file layout into s. Temporary files, and
-// runs without meta.yaml, are left over.
+// runs and logged models without meta.yaml, are left over.
 func ReadMLflow(dir string, s *State) error {
 	experiments, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -31,11 +31,32 @@ func ReadMLflow(dir string, s *State) error {
 			case strings.HasPrefix(r.Name(), "."):
 				s.Left = append(s.Left, folder)
 			case r.Name() == "meta.yaml" || r.Name() == "datasets":
+			case r.Name() == "models":
+				if err := s.readLoggedModels(folder); err != nil {
+					return fmt.Errorf("audit: MLflow store: %w", err)
+				}
 			default:
 				if err := s.readTracked(folder, e.Name(), r.Name()); err != nil {
 					return fmt.Errorf("audit: MLflow run %s: %w", folder, err)
 				}
 			}
+		}
+	}
+	return nil
+}
+
+// readLoggedModels looks for logged models that were only written in part.
+func (s *State) readLoggedModels(folder string) error {
+	models, err := os.ReadDir(folder)
+	if err != nil {
+		return err
+	}
+	for _, m := range models {
+		path := filepath.Join(folder, m.Name())
+		if _, err := os.Stat(filepath.Join(path, "meta.yaml")); strings.HasPrefix(m.Name(), ".") || errors.Is(err, fs.ErrNotExist) {
+			s.Left = append(s.Left, path+" without meta.yaml")
+		} else if err != nil {
+			return err
 		}
 	}
 	return nil

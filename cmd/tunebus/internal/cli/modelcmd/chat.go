@@ -37,7 +37,7 @@ system prompt and the way of choosing tokens are those of the run.
 
 /reset begins a new conversation, /exit or the end of the input ends the command.
 Ctrl-C ends an answer, and where there is none the command.`,
-		Example:           "  tunebus chat RUN --base\n  echo \"Who are you?\" | tunebus chat RUN",
+		Example:           "  tunebus chat last\n  tunebus chat last --base",
 		ValidArgsFunction: session.CompleteRuns(s, &f.at),
 		RunE:              func(c *cobra.Command, args []string) error { return f.chat(c, s, args) },
 	}

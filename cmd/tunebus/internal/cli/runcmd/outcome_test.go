@@ -74,16 +74,16 @@ func TestOutcomes(t *testing.T) {
 		},
 		"fine-tuning fails": {
 			args: []string{"--set", "fine_tuner.training_data_id=" + at("columns.jsonl")}, status: 3, conclusion: "failure", facts: clitest.FactsBegin + clitest.FactsFinetune + clitest.FactsEnd,
-			phases: map[string]string{"finetune": clitest.MLflowFailed}, fault: `there are no columns "question", "answer"`,
+			phases: map[string]string{"finetune": clitest.MLflowFailed}, fault: `there is no column "question" and no column "answer"`,
 		},
 		"fine-tuning fails, the run goes on": {
 			args: []string{"--set", "fine_tuner.training_data_id=" + at("columns.jsonl"), "--set", "pipeline.on_finetuning_failure=continue"}, status: 4, conclusion: "success",
 			facts: clitest.FactsBegin + clitest.FactsFinetune + clitest.FactsInference + clitest.FactsEvaluation + clitest.FactsEnd, phases: map[string]string{"finetune": clitest.MLflowFailed, "inference": clitest.MLflowFinished, "evaluation": clitest.MLflowFinished},
-			rows: clitest.SmallRows, fault: `there are no columns "question", "answer"`,
+			rows: clitest.SmallRows, fault: `there is no column "question" and no column "answer"`,
 		},
 		"inference fails": {
 			args: []string{"--set", "inferencer.testing_data_id=" + at("columns.jsonl")}, status: 3, conclusion: "failure", facts: clitest.FactsBegin + clitest.FactsFinetune + clitest.FactsInference + clitest.FactsEnd,
-			phases: map[string]string{"finetune": clitest.MLflowFinished, "inference": clitest.MLflowFailed}, fault: `there are no columns "question", "answer"`,
+			phases: map[string]string{"finetune": clitest.MLflowFinished, "inference": clitest.MLflowFailed}, fault: `there is no column "question" and no column "answer"`,
 		},
 		"evaluation fails": {
 			args: []string{"--enable-finetuning", "--predictions", at("answers.jsonl"), "--baseline-predictions", at("other-answers.jsonl")}, status: 3, conclusion: "failure", facts: clitest.FactsBegin + clitest.FactsFinetune + clitest.FactsEvaluation + clitest.FactsEnd,
