@@ -15,7 +15,7 @@ GO := go
 VERSION = $(shell git describe --tags --match 'v[0-9]*' --always --dirty 2>/dev/null)
 LDFLAGS = "-s -X github.com/tunebus/tunebus/pipeline/version.linked=$(VERSION)"
 
-.PHONY: help build run test test-interop race check lint rules tidy structure version generate build-gpu base-model bench fuzz chaos azurite
+.PHONY: help build run test test-programs test-interop race check lint rules tidy structure version generate build-gpu base-model bench fuzz chaos azurite
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
@@ -35,6 +35,13 @@ EXCEPT :=
 test: ## all tests, without the race detector
 	@$(GO) test -timeout 20m $(call packages,plain) $(if $(filter race,$(EXCEPT)),,$(call packages,race))
 	@$(GO) test -timeout 20m -count=1 $(call packages,uncached)
+
+# The environment for the manual's Python program, outside the checkout.
+PROGRAMS := $(HOME)/.cache/tunebus/programs
+
+test-programs: ## the manual's Python program with a real client; makes its environment itself
+	@test -f $(PROGRAMS)/made || (python3 -m venv $(PROGRAMS) && $(PROGRAMS)/bin/pip install -q nats-py==2.16.0 && touch $(PROGRAMS)/made)
+	@cd cmd/tunebus && TUNEBUS_TEST_PYTHON=$(PROGRAMS)/bin/python $(GO) test ./internal/docs -count=1 -run TestPythonProgram
 
 # The detector follows every number that is read, which makes a training many
 # times slower and finds nothing in numeric kernels, which are GoMLX's and share

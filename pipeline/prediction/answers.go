@@ -191,8 +191,8 @@ func (a *Answers) prediction(format reader.Format, record reader.Record, positio
 	p.KeyFact, _ = c.text(keyFactColumn)
 	p.Reasoning, _ = c.text(reasoningColumn)
 	p.Error, _ = c.text(errorColumn)
-	answered := false
-	p.Answer, answered = c.text(a.names.answer)
+	answer, answered := c.text(a.names.answer)
+	p.Answer = answer
 	p.NoAnswer = !answered || p.Answer == "" && p.Error != ""
 	truths := c.texts(referencesColumn)
 	if len(truths) == 0 {

@@ -13,6 +13,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -43,9 +44,12 @@ func MainWithInput(ctx context.Context, args []string, in io.Reader, out, errout
 	return int(exit.CodeOf(err))
 }
 
+// keepOrder makes help list verbs in the order of their table.
+var keepOrder = sync.OnceFunc(func() { cobra.EnableCommandSorting = false })
+
 // newRoot assembles the root command from the table of verbs.
 func newRoot(s *session.Session) *cobra.Command {
-	cobra.EnableCommandSorting = false // the table of verbs has the order
+	keepOrder()
 	root := &cobra.Command{
 		Use: "tunebus", Short: "Fine-tune language models as an event-driven pipeline on NATS JetStream",
 		Version: s.Version, SilenceErrors: true, SilenceUsage: true,

@@ -34,7 +34,7 @@ func shell(t *testing.T, line string) (string, int) {
 func TestRunOnFullDisk(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	command := fmt.Sprintf("tunebus run --config configs/quickstart.toml --set fine_tuner.epochs=1 --stop-after-finetuning --relaxed-sync"+
+	command := fmt.Sprintf("tunebus run --config configs/quickstart.toml --set fine_tuner.epochs=1 --stop-after-finetuning --relaxed-sync --copy-inputs"+
 		" --data %[1]s/data --reports %[1]s/reports --tracking-uri file:%[1]s/mlruns", dir)
 	out, status := shell(t, "ulimit -f 600; "+command) // in KiB; the model is larger
 	if status != 1 || !strings.Contains(out, "fine_tuner.base_model_id") || !strings.Contains(out, "file too large") {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/processes"
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/artifact/manifest"
 	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
 )
 
@@ -253,6 +255,9 @@ func (c *recordingDeployment) wantNothingLeft(t *testing.T, runs ...events.Run) 
 		for _, p := range run.Phases {
 			for _, a := range p.Completed.Artifacts {
 				needed[a.Reference.Key] = true
+				if manifest.Is(a.Reference) {
+					needed[manifest.Prefix(a.Reference)] = true
+				}
 			}
 		}
 	}
@@ -262,11 +267,11 @@ func (c *recordingDeployment) wantNothingLeft(t *testing.T, runs ...events.Run) 
 			if err != nil {
 				return err
 			}
-			if !needed[o.Key] {
+			if !needed[o.Key] && !needed[path.Dir(o.Key)+"/"] { // a file of a folder
 				left = append(left, o.Key)
 			}
 		}
-		for _, pattern := range []string{"tunebus-*", "artifacts/.partial/*", ".fetch-*"} {
+		for _, pattern := range []string{"tunebus-scratch-*", "artifacts/.partial/*", ".fetch-*"} {
 			found, err := filepath.Glob(filepath.Join(c.dir, pattern))
 			if err != nil {
 				return err

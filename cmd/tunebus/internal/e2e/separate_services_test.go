@@ -149,7 +149,7 @@ func runSeparately(t *testing.T, dir, store string, environ ...string) {
 	for _, p := range services {
 		p.Stop(t)
 	}
-	left, err := filepath.Glob(filepath.Join(dir, "tunebus-*"))
+	left, err := filepath.Glob(filepath.Join(dir, "tunebus-scratch-*"))
 	if err != nil || len(left) > 0 {
 		t.Errorf("scratch folders are left: %v, %v", left, err)
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"text/template"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -71,17 +72,26 @@ func Install(root *cobra.Command, connection []string) {
 	root.AddCommand(manPages(root))
 	root.SetHelpCommandGroupID(string(Configure))
 	root.SetCompletionCommandGroupID(string(Configure))
-	cobra.AddTemplateFunc("tunebusFlags", func(c *cobra.Command) string { return flagUsages(c, connection, false) })
-	cobra.AddTemplateFunc("tunebusConnection", func(c *cobra.Command) string {
-		if !usesConnection(c) {
-			return ""
-		}
-		return flagUsages(c, connection, true)
-	})
-	root.SetUsageTemplate(usage)
+	root.SetUsageFunc(usageFunc(connection))
 	root.SetHelpCommand(helpCommand(root))
 	wantVerb(root)
 	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error { return refuseConnection(c, connection) }
+}
+
+// usageFunc returns what writes the usage of a command. It has a template of its own,
+// because cobra's templates share their functions with every other root command.
+func usageFunc(connection []string) func(*cobra.Command) error {
+	t := template.Must(template.New("usage").Funcs(template.FuncMap{
+		"rpad":  func(text string, width int) string { return fmt.Sprintf("%-*s", width, text) },
+		"flags": func(c *cobra.Command) string { return flagUsages(c, connection, false) },
+		"connectionFlags": func(c *cobra.Command) string {
+			if !usesConnection(c) {
+				return ""
+			}
+			return flagUsages(c, connection, true)
+		},
+	}).Parse(usage))
+	return func(c *cobra.Command) error { return t.Execute(c.OutOrStderr(), c) }
 }
 
 // helpCommand is "tunebus help".
@@ -172,10 +182,10 @@ Examples:
   {{rpad .Name .NamePadding }} {{.Short}}{{end}}{{end}}{{end}}{{if not .AllChildCommandsHaveGroup}}
 
 Available Commands:{{range $cmds}}{{if (and (eq .GroupID "") .IsAvailableCommand)}}
-  {{rpad .Name .NamePadding }} {{.Short}}{{end}}{{end}}{{end}}{{end}}{{with tunebusFlags .}}
+  {{rpad .Name .NamePadding }} {{.Short}}{{end}}{{end}}{{end}}{{end}}{{with flags .}}
 
 Flags:
-{{.}}{{end}}{{with tunebusConnection .}}
+{{.}}{{end}}{{with connectionFlags .}}
 
 Connection to NATS:
 {{.}}{{end}}{{if .HasHelpSubCommands}}
