@@ -2,6 +2,7 @@ package content
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -43,6 +44,7 @@ func NewUploader(s Store, digest manifest.Digester) *Uploader {
 type part struct {
 	sum, mediaType string
 	size           int64
+	key            string // the first one that needs it
 	path           string // of the file; empty: text is the content
 	text           []byte
 }
@@ -54,7 +56,7 @@ func (u *Uploader) Upload(ctx context.Context, paths map[string]string) (map[str
 	refs := map[string]events.Reference{}
 	parts := map[string]part{}
 	for key, path := range paths {
-		ref, err := u.plan(ctx, path, parts)
+		ref, err := u.plan(ctx, key, path, parts)
 		if err != nil {
 			return nil, fmt.Errorf("upload %s: %w", key, err)
 		}
@@ -77,21 +79,22 @@ func (u *Uploader) Upload(ctx context.Context, paths map[string]string) (map[str
 				continue
 			}
 			if err := u.putOne(ctx, p); err != nil {
-				return nil, fmt.Errorf("upload %s: %w", p.path, err)
+				return nil, fmt.Errorf("upload %s for %s: %w", cmp.Or(p.path, "a folder"), p.key, err)
 			}
 		}
 	}
 	return refs, nil
 }
 
-// plan adds the objects of a file or folder to parts.
-func (u *Uploader) plan(ctx context.Context, path string, parts map[string]part) (events.Reference, error) {
+// plan adds the objects of the file or folder of a key to parts.
+func (u *Uploader) plan(ctx context.Context, key, path string, parts map[string]part) (events.Reference, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return events.Reference{}, err
 	}
 	add := func(p part) events.Reference {
 		if _, ok := parts[p.sum]; !ok {
+			p.key = key
 			parts[p.sum] = p
 		}
 		return events.Reference{Store: u.store.ID(), Key: Prefix + p.sum, MediaType: p.mediaType, Size: p.size, SHA256: p.sum}
