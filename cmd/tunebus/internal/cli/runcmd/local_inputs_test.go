@@ -2,6 +2,7 @@ package runcmd_test
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -110,8 +111,9 @@ func TestInputsStayWhereTheyAre(t *testing.T) {
 	}
 
 	clitest.Write(t, dir, "rows.jsonl", `{"question":"Where is the pier?","answer":"In the south."}`+"\n")
+	clitest.Write(t, dir, "rerun.toml", fmt.Sprintf("[services.tracker]\ntracking_uri = \"file:%[1]s/mlruns\"\nreports = \"%[1]s/reports\"\nfile_root = %[1]q\n", dir))
 	rerun := func(id string) (int, string) {
-		status, _, screen := clitest.Run(t, "rerun", id, "--from", "finetune", "--run-id", "again-"+id, "--data", dir+"/data")
+		status, _, screen := clitest.Run(t, "rerun", id, "--from", "finetune", "--run-id", "again-"+id, "--data", dir+"/data", "--settings", dir+"/rerun.toml")
 		return status, screen
 	}
 	status, screen := rerun("local")
