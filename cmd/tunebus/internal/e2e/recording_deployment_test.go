@@ -102,12 +102,13 @@ func (c *recordingDeployment) ended(t *testing.T, id string) events.Run {
 	return run
 }
 
-// progressOf are the progress events of an attempt so far.
+// progressOf are the progress events of an attempt so far, without those that count
+// rows before the work, or that say what it waits for.
 func (c *recordingDeployment) progressOf(id string, p events.Phase, attempt int) (out []received) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, h := range c.progress {
-		if h.RunID == id && h.Phase == p && h.Attempt == attempt {
+		if h.RunID == id && h.Phase == p && h.Attempt == attempt && h.Stage == "" && h.WaitsFor == "" {
 			out = append(out, h)
 		}
 	}
