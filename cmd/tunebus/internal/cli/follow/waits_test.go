@@ -52,7 +52,7 @@ func TestMissingWorker(t *testing.T) {
 			}}
 			for range 30 {
 				w.look(t.Context(), queuedRun())
-				time.Sleep(2 * time.Second)
+				time.Sleep(2 * time.Second) // of the bubble's clock
 			}
 			if n := strings.Count(screen.String(), "finetune   waits for a worker of finetune/trl: none has been seen\n"); n != c.want {
 				t.Errorf("%s: said %d times, want %d\n%s", name, n, c.want, screen.String())
@@ -80,7 +80,7 @@ func TestLooksAtQueues(t *testing.T) {
 		}
 		for range 60 { // two minutes
 			w.look(t.Context(), queuedRun())
-			time.Sleep(2 * time.Second)
+			time.Sleep(2 * time.Second) // of the bubble's clock
 		}
 		if looks < 10 || looks > 15 || screen.String() != "" {
 			t.Errorf("%d looks in two minutes\n%s", looks, screen.String())
