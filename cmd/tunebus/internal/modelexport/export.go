@@ -106,11 +106,12 @@ type export struct {
 }
 
 func (e *export) write(ctx context.Context) error {
-	e.options.OnStage("fetching the model", e.model.Reference.Size)
+	size := tunedmodel.Size(e.model.Reference)
+	e.options.OnStage("fetching the model", size)
 	if err := e.from.Fetch(ctx, e.model.Reference, e.tuned); err != nil {
 		return err
 	}
-	e.options.OnBytes(e.model.Reference.Size)
+	e.options.OnBytes(size)
 	if llm.IsAdapter(e.tuned) {
 		name, err := engine.AdapterBase(e.tuned)
 		if err != nil {

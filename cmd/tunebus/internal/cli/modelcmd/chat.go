@@ -14,6 +14,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/conversation"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/tunedmodel"
 	"github.com/tunebus/tunebus/llm"
 	"github.com/tunebus/tunebus/pipeline/engine"
 )
@@ -87,7 +88,7 @@ func (f *chatFlags) open(ctx context.Context, c *cobra.Command, s *session.Sessi
 	}
 	progress := s.Console.Stages()
 	defer progress.Close()
-	progress.Next("fetching the model", model.Reference.Size)
+	progress.Next("fetching the model", tunedmodel.Size(model.Reference))
 	folders := conversation.Folders{Tuned: filepath.Join(dir, "tuned")}
 	if err := source.Fetch(ctx, model.Reference, folders.Tuned); err != nil {
 		return nil, err

@@ -37,7 +37,7 @@ func TestExportNamesTheBase(t *testing.T) {
 	for run, want := range map[string]string{"hub": "owner/name", "here": quickBase()} {
 		to := filepath.Join(dir, run)
 		status, out, screen := export(run, to)
-		if status != 0 || !strings.Contains(out, to) || !strings.Contains(screen, "fetching the model (") {
+		if status != 0 || !strings.Contains(out, to) || !strings.Contains(screen, "fetching the model\n") {
 			t.Fatalf("%s: status %d\n%s%s", run, status, out, screen)
 		}
 		got := clitest.Object[adapterConfig](t, filepath.Join(to, "adapter_config.json"))
