@@ -49,7 +49,7 @@ func TestRunWaitsForItsReports(t *testing.T) {
 				l := newLocalReports("mine")
 				l.watch(&cfg)
 				go func() {
-					time.Sleep(c.after) // of the bubble's clock
+					time.Sleep(c.after)                                                  // of the bubble's clock
 					_, _ = cfg.Write(ctx, "", report.Report{Run: events.Run{ID: c.run}}) // what it says is in l
 				}()
 				var screen bytes.Buffer
