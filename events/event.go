@@ -311,6 +311,22 @@ type TrackingCompleted struct {
 	Gaps []string `json:"gaps,omitempty"`
 }
 
+// PipelineDeleted means that a person removes a run that has ended. It is stored
+// before anything of the run is removed, and stays when everything is gone: no run
+// of that id exists any more, and none can be made again.
+type PipelineDeleted struct {
+	RunID string `json:"run_id"`
+	// RunName is the name for people that the run had.
+	RunName   string    `json:"run_name,omitempty"`
+	DeletedAt time.Time `json:"deleted_at"`
+	// RequestSequence is that of the request that made the run.
+	RequestSequence uint64 `json:"request_sequence,omitempty"`
+	// TrackingURI and ExperimentName are those of the run's specification. They say
+	// where its MLflow runs are, which stay and are marked as deleted.
+	TrackingURI    string `json:"tracking_uri,omitempty"`
+	ExperimentName string `json:"experiment_name,omitempty"`
+}
+
 // Progress is a batch of metric points of an attempt. It is no fact, and the stream
 // may drop it by age.
 type Progress struct {

@@ -84,6 +84,12 @@ func (a *admission) findExisting(
 	if err != nil && !isUnreadable(err) {
 		return false, false, err
 	}
+	if run.Deleted != nil {
+		if run.Deleted.RequestSequence == d.Sequence {
+			return true, true, nil // this request made the run, and is answered
+		}
+		return true, true, a.reject(ctx, d, req, []events.Fault{runIDDeleted(id)})
+	}
 	if run.Accepted != nil && run.Accepted.Lineage.RequestSequence == d.Sequence {
 		if run.Completed != nil {
 			return true, true, nil // and it may be in the archive, where nothing follows
@@ -111,6 +117,14 @@ func runIDTaken(id string) events.Fault {
 		Key:     "run_id",
 		Value:   id,
 		Message: "a run with this id exists already; leave run_id out, or choose another",
+	}
+}
+
+func runIDDeleted(id string) events.Fault {
+	return events.Fault{
+		Key:     "run_id",
+		Value:   id,
+		Message: "a run with this id was deleted, and the id stays taken; leave run_id out, or choose another",
 	}
 }
 
@@ -174,6 +188,10 @@ func (a *admission) readOldRun(ctx context.Context, id string) (request.OldRun, 
 	switch {
 	case isUnreadable(err):
 		fault.Message = fmt.Sprintf("the run cannot be read: %v", err)
+		old.Fault = fault
+		return old, nil
+	case err == nil && run.Deleted != nil:
+		fault.Message = "the run was deleted"
 		old.Fault = fault
 		return old, nil
 	case err == nil && !old.Repeatable():
