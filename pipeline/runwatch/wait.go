@@ -90,6 +90,9 @@ func (w *Watcher) Accepted(ctx context.Context, id string) (events.Run, error) {
 		if run.Accepted != nil {
 			return run, nil
 		}
+		if err == nil {
+			err = deletedError(run)
+		}
 		ok, err := reads.read(ctx, err)
 		if err != nil {
 			return run, err
@@ -137,6 +140,9 @@ func (w *Watcher) End(ctx context.Context, run events.Run) (events.Run, error) {
 		now, err := w.run(ctx, run.ID)
 		if codec.IsUndecodable(err) {
 			err = nil
+		}
+		if err == nil {
+			err = deletedError(now)
 		}
 		if _, err := reads.read(ctx, err); err != nil {
 			return run, err
