@@ -85,7 +85,7 @@ func (d *Deleter) read(ctx context.Context, run string) (facts, error) {
 
 // Plan looks whether runs can be deleted. The error is a [*RefusedError] with the
 // reason of each run that cannot be; it changes nothing. A run that was deleted
-// before, and of which nothing is left, is left out.
+// before is a target, too, also if nothing of it is left.
 func (d *Deleter) Plan(ctx context.Context, runs []string, opts Options) ([]Target, error) {
 	var targets []Target
 	var refused RefusedError
@@ -95,12 +95,11 @@ func (d *Deleter) Plan(ctx context.Context, runs []string, opts Options) ([]Targ
 			return nil, err
 		}
 		target, why := d.target(id, f, opts)
-		switch {
-		case why != "":
+		if why != "" {
 			refused.Refusals = append(refused.Refusals, Refusal{id, why})
-		case target != nil:
-			targets = append(targets, *target)
+			continue
 		}
+		targets = append(targets, target)
 	}
 	if len(refused.Refusals) > 0 {
 		return nil, &refused
@@ -108,30 +107,31 @@ func (d *Deleter) Plan(ctx context.Context, runs []string, opts Options) ([]Targ
 	return targets, nil
 }
 
-// target decides about a run. It returns nil and no reason if nothing of the run is
-// left.
-func (d *Deleter) target(id string, f facts, opts Options) (target *Target, why string) {
+// target decides about a run. why is the reason why it cannot be deleted.
+func (d *Deleter) target(id string, f facts, opts Options) (t Target, why string) {
 	run, deletion, unreadable := f.fold()
 	archived := len(f.archived) > 0
-	t := Target{RunID: id, Facts: len(f.inStream) + len(f.archived), Archived: archived, Begun: deletion != nil}
+	t = Target{RunID: id, Facts: len(f.inStream) + len(f.archived), Archived: archived, Begun: deletion != nil}
 	switch {
-	case deletion != nil && run.Accepted == nil && !archived:
-		return nil, ""
 	case deletion != nil:
-		t.deletion = *deletion
-		t.RunName, t.Facts = deletion.RunName, t.Facts-1
-		return &t, ""
+		t.deletion, t.RunName, t.Facts = *deletion, deletion.RunName, len(f.archived)
+		for _, fact := range f.inStream {
+			if run.Accepted != nil && fact.Subject != deletion.Subject() {
+				t.Facts++
+			}
+		}
+		return t, ""
 	case unreadable != nil && run.Completed == nil:
-		return nil, fmt.Sprintf("it is not sure that it has ended: %v", unreadable)
+		return t, fmt.Sprintf("it is not sure that it has ended: %v", unreadable)
 	case run.Accepted == nil && run.Completed == nil:
-		return nil, ErrUnknown.Error()
+		return t, ErrUnknown.Error()
 	case run.Completed == nil:
-		return nil, fmt.Sprintf("it has not ended (%s); cancel it first: tunebus cancel %s", run.Status(), id)
+		return t, fmt.Sprintf("it has not ended (%s); cancel it first: tunebus cancel %s", run.Status(), id)
 	case archived && !opts.Archived:
-		return nil, "it is archived; --archived deletes its archive, too"
+		return t, "it is archived; --archived deletes its archive, too"
 	}
 	if other := archive.ForeignStore(run, d.store.ID()); other != "" {
-		return nil, fmt.Sprintf("its artifacts lie in store %s, this is store %s; --artifacts names another one", other, d.store.ID())
+		return t, fmt.Sprintf("its artifacts lie in store %s, this is store %s; --artifacts names another one", other, d.store.ID())
 	}
 	t.Conclusion, t.EndedAt = run.Completed.Conclusion, run.Completed.EndedAt
 	t.deletion = events.PipelineDeleted{RunID: id}
@@ -140,28 +140,38 @@ func (d *Deleter) target(id string, f facts, opts Options) (target *Target, why 
 		t.deletion.RunName, t.deletion.RequestSequence = a.RunName, a.Lineage.RequestSequence
 		t.deletion.TrackingURI, t.deletion.ExperimentName = a.Specification.MLflow.TrackingURI, a.Specification.MLflow.ExperimentName
 	}
-	return &t, ""
+	return t, ""
 }
 
-// Unfinished lists the runs whose deletion was cut short, sorted.
-func (d *Deleter) Unfinished(ctx context.Context) ([]string, error) {
-	inStream, err := d.runs.Unremoved(ctx)
+// Unfinished lists the runs whose deletion was cut short, sorted by id.
+func (d *Deleter) Unfinished(ctx context.Context) ([]events.PipelineDeleted, error) {
+	ids, err := d.runs.Unremoved(ctx)
 	if err != nil {
 		return nil, err
 	}
-	archived, err := d.archive.Runs(ctx)
-	if err != nil || len(archived) == 0 {
-		return inStream, err
-	}
 	deleted, err := d.runs.Deleted(ctx)
+	if err != nil || len(deleted) == 0 {
+		return nil, err
+	}
+	archived, err := d.archive.Runs(ctx)
 	if err != nil {
 		return nil, err
 	}
 	for _, id := range archived {
 		if _, found := slices.BinarySearch(deleted, id); found {
-			inStream = append(inStream, id)
+			ids = append(ids, id)
 		}
 	}
-	slices.Sort(inStream)
-	return slices.Compact(inStream), nil
+	slices.Sort(ids)
+	var out []events.PipelineDeleted
+	for _, id := range slices.Compact(ids) {
+		m, err := d.stream.Latest(ctx, events.PipelineDeleted{RunID: id}.Subject())
+		if err != nil {
+			return nil, err
+		}
+		if one, ok := m.Event.(events.PipelineDeleted); ok {
+			out = append(out, one)
+		}
+	}
+	return out, nil
 }

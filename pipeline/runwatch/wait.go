@@ -158,3 +158,29 @@ func (w *Watcher) End(ctx context.Context, run events.Run) (events.Run, error) {
 		}
 	}
 }
+
+// Tracked waits until the tracker says that it is done with a run.
+func (w *Watcher) Tracked(ctx context.Context, run string) error {
+	subject := events.TrackingCompleted{RunID: run}.Subject()
+	wake, err := w.wakeUps(ctx, subject)
+	if err != nil {
+		return err
+	}
+	lost := time.NewTicker(time.Second) // a wake-up may be lost
+	defer lost.Stop()
+	var reads persistence
+	for {
+		_, err := w.facts.Latest(ctx, subject)
+		if err == nil || !errors.Is(err, history.ErrNotFound) {
+			if ok, err := reads.read(ctx, err); ok || err != nil {
+				return err
+			}
+		}
+		select {
+		case <-wake:
+		case <-lost.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}

@@ -60,3 +60,27 @@ func (w *reportWriter) remove(ctx context.Context, run string, sequence uint64) 
 	}
 	return w.list.add(ctx, runlist.Entry{RunID: run, Status: events.StatusDeleted, Sequence: sequence})
 }
+
+// RemoveDeleted removes what trackers wrote of deleted runs, and says so in the
+// stream, for a process that does not [Service.Run]. The error matches
+// [mlflow.ErrUnavailable] if MLflow cannot be reached; a tracker does the rest later.
+func (s *Service) RemoveDeleted(ctx context.Context, runs []string) error {
+	for _, run := range runs {
+		err := s.reconciler.leases.wait(ctx, run, func(ctx context.Context) error { return s.reconciler.reconcileLocked(ctx, run) })
+		if later, ok := errors.AsType[*delivery.RetryAfter](err); ok {
+			err = later.Err
+		}
+		if err != nil {
+			return fmt.Errorf("run %s: %w", run, err)
+		}
+	}
+	for _, c := range s.completion.takeAll() {
+		if err := s.list.flush(ctx); err != nil {
+			return err
+		}
+		if err := s.completion.publishTracked(ctx, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -20,6 +20,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/pipeline/runsummary"
+	"github.com/tunebus/tunebus/pipeline/runwatch"
 	"github.com/tunebus/tunebus/pipeline/settings"
 	"github.com/tunebus/tunebus/pipeline/shellquote"
 )
@@ -179,12 +180,16 @@ func (s *Deployment) Archive(ctx context.Context) (*archive.Reader, error) {
 
 // FindRun reads a run: from the stream, and from its archive if the stream
 // does not hold it whole. It returns the zero run if the run does not exist.
-// With a [*history.UnreadableError] it also returns the part that can be read.
+// With a [*history.UnreadableError] it also returns the part that can be read. The
+// error is a [*runwatch.DeletedError] if the run was deleted.
 func (s *Deployment) FindRun(ctx context.Context, id string) (events.Run, error) {
 	if !events.ValidToken(id) {
 		return events.Run{}, s.UnknownRun(id)
 	}
 	run, unreadable := history.New(s.Bus).Run(ctx, id)
+	if run.Deleted != nil {
+		return run, &runwatch.DeletedError{Run: *run.Deleted}
+	}
 	if unreadable != nil && !codec.IsUndecodable(unreadable) || archive.Whole(run) {
 		return run, unreadable
 	}

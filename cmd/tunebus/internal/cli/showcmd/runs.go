@@ -73,6 +73,9 @@ func listRuns(ctx context.Context, console *view.Console, server *session.Deploy
 		} else if err != nil {
 			return nil, err
 		}
+		if run.Deleted != nil { // its archive is not removed yet
+			continue
+		}
 		if err != nil && run.Accepted == nil {
 			list = append(list, view.ListedRun{Summary: runsummary.Summary{RunID: id, Status: view.StatusUnreadable}})
 			continue
