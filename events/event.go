@@ -309,6 +309,9 @@ type TrackingCompleted struct {
 	Links map[string]string `json:"links,omitempty"`
 	// Gaps describe data that could not be tracked, with the reason.
 	Gaps []string `json:"gaps,omitempty"`
+	// Deleted is set if the run was deleted: its reports are removed, and its MLflow
+	// runs are marked.
+	Deleted bool `json:"deleted,omitempty"`
 }
 
 // PipelineDeleted means that a person removes a run that has ended. It is stored

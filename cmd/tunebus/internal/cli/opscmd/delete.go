@@ -25,6 +25,8 @@ type deleteFlags struct {
 	at      session.Location
 	options deletion.Options
 	yes     bool
+	// tracking and reports are where the runs of a data folder are tracked.
+	tracking, reports string
 	// limit is the longest wait for the tracker.
 	limit time.Duration
 }
@@ -68,7 +70,9 @@ goes on with what it has begun.`,
 	c.Flags().BoolVar(&f.options.DryRun, "dry-run", false, "only say what would be removed, and how many bytes")
 	c.Flags().BoolVar(&f.options.Archived, "archived", false, "delete archived runs, too")
 	c.Flags().BoolVarP(&f.yes, "yes", "y", false, "do not ask")
-	c.Flags().DurationVar(&f.limit, "timeout", 30*time.Second, "longest wait for the tracker to remove the reports; on a server")
+	c.Flags().StringVar(&f.tracking, "tracking-uri", "", "on a data folder: MLflow of the runs that name none; default: the settings' services.tracker.tracking_uri")
+	c.Flags().StringVar(&f.reports, "reports", "", "on a data folder: folder of the reports; default: the settings' services.tracker.reports")
+	c.Flags().DurationVar(&f.limit, "timeout", 30*time.Second, "on a server: longest wait for the tracker to remove the reports")
 	return c
 }
 

@@ -12,7 +12,8 @@ import (
 func (d deletionCommand) untrackFolder(ctx context.Context, folder string, ids []string) error {
 	cfg := d.server.Settings
 	cfg.Data.Folder = folder
-	if err := (&inprocess.Flags{}).Apply(&cfg); err != nil {
+	over := inprocess.Flags{Reports: d.flags.reports, Tracking: d.flags.tracking}
+	if err := over.Apply(&cfg); err != nil {
 		return err
 	}
 	track, err := tracker.ConfigFrom(cfg, os.Getenv)
