@@ -33,16 +33,24 @@ func (s *scope) has(key string) bool {
 	return ok && slices.Contains(s.runs, run)
 }
 
-// readScope finds the content that the runs of the options refer to.
+// readScope finds what the runs of the options refer to: content, and what was left
+// of runs that were deleted before, because these runs used it.
 func (c *Collector) readScope(ctx context.Context) (*scope, error) {
 	s := &scope{runs: c.opts.Runs, content: map[string]bool{}}
+	if s.runs == nil {
+		return s, nil
+	}
+	deleted, err := c.sources.runs.Deleted(ctx)
+	if err != nil {
+		return nil, err
+	}
 	for _, run := range c.opts.Runs {
 		bodies, err := c.sources.bodies(ctx, run)
 		if err != nil {
 			return nil, err
 		}
 		for _, body := range bodies {
-			if err := s.addContent(ctx, body, c); err != nil {
+			if err := s.add(ctx, c, body, deleted); err != nil {
 				return nil, err
 			}
 		}
@@ -50,10 +58,15 @@ func (c *Collector) readScope(ctx context.Context) (*scope, error) {
 	return s, nil
 }
 
-// addContent adds the content that a fact refers to, with the files of folders. A
-// folder whose manifest is gone has no files that anybody can find.
-func (s *scope) addContent(ctx context.Context, body []byte, c *Collector) (err error) {
+// add adds what a fact refers to: content with the files of folders, and the deleted
+// runs that made the rest. A folder whose manifest is gone has no files that anybody
+// can find.
+func (s *scope) add(ctx context.Context, c *Collector, body []byte, deleted []string) (err error) {
 	_ = eachReference(body, func(ref events.Reference) { // a fact that is no JSON refers to nothing
+		run, made := runOf(ref.Key)
+		if _, isDeleted := slices.BinarySearch(deleted, run); made && isDeleted && ref.Store == c.store.ID() && !slices.Contains(s.runs, run) {
+			s.runs = append(slices.Clip(s.runs), run)
+		}
 		sum, isContent := content.Digest(ref.Key)
 		if err != nil || ref.Store != c.store.ID() || !isContent || s.content[sum] {
 			return

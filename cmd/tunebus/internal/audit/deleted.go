@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"path"
 	"strings"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/audit/snapshot"
@@ -16,7 +17,7 @@ type deletionAudit struct {
 	*findings
 	objects map[string]snapshot.Object
 	tracked []snapshot.TrackedRun
-	// referenced are the keys that other runs refer to.
+	// referenced are the keys and folders that other runs refer to.
 	referenced map[string]bool
 }
 
@@ -35,7 +36,7 @@ func (a deletionAudit) check(r *runHistory) {
 		a.add(Stuck, events.TrackingCompleted{RunID: r.id}.Subject(), "the run was deleted, and no tracker has said that it is done")
 	}
 	for key := range a.objects {
-		if strings.HasPrefix(key, "runs/"+r.id+"/") && !a.referenced[key] {
+		if strings.HasPrefix(key, "runs/"+r.id+"/") && !a.referenced[key] && !a.referenced[path.Dir(key)+"/"] {
 			a.add(Left, key, "is an artifact of a deleted run")
 		}
 	}
