@@ -177,9 +177,10 @@ type Fault struct {
 // PipelineRejected has all faults of a request. The third token of its subject is
 // the sequence of the request, because there is no run.
 type PipelineRejected struct {
-	RequestSequence uint64  `json:"request_sequence"`
-	RunID           string  `json:"run_id,omitempty"`
-	Faults          []Fault `json:"faults"`
+	RequestSequence uint64 `json:"request_sequence"`
+	// RunID is the id that the run would have, from the request or made by intake.
+	RunID  string  `json:"run_id,omitempty"`
+	Faults []Fault `json:"faults"`
 }
 
 // CancelRequested requests that a run ends as soon as possible.

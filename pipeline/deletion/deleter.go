@@ -14,7 +14,9 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/bus/lease"
 	"github.com/tunebus/tunebus/pipeline/bus/runlister"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/pipeline/failpoint"
 	"github.com/tunebus/tunebus/pipeline/gc"
 )
@@ -25,6 +27,9 @@ type Options struct {
 	Archived bool
 	// DryRun reports what would be removed and removes nothing.
 	DryRun bool
+	// OnWait, if set, is called once if somebody else archives or deletes runs, or did
+	// until a process died.
+	OnWait func()
 }
 
 // Deleter deletes runs.
@@ -66,11 +71,14 @@ type Report struct {
 	DeadLetters int `json:"dead_letters"`
 }
 
-// Delete deletes what [Deleter.Plan] returned. The error is [lease.ErrTaken] while
-// somebody archives or deletes runs.
-func (d *Deleter) Delete(ctx context.Context, targets []Target, opts Options) (Report, error) {
-	var report Report
-	err := archive.Exclusive(ctx, d.conn, func(ctx context.Context) (err error) {
+// patience is how long a deletion waits for another one. It is longer than the lease
+// of a process that died.
+const patience = topology.LeaseTTL + 10*time.Second
+
+// Delete deletes what [Deleter.Plan] returned. The error is [lease.ErrTaken] if
+// somebody archives or deletes runs for long.
+func (d *Deleter) Delete(ctx context.Context, targets []Target, opts Options) (report Report, err error) {
+	do := func(ctx context.Context) (err error) {
 		ids := make([]string, len(targets))
 		for i, t := range targets {
 			ids[i] = t.RunID
@@ -79,8 +87,26 @@ func (d *Deleter) Delete(ctx context.Context, targets []Target, opts Options) (R
 			return err
 		}
 		return d.deleteAll(ctx, &report, opts)
-	})
-	return report, err
+	}
+	if opts.DryRun {
+		err = do(ctx)
+		return report, err
+	}
+	for began := time.Now(); ; {
+		err = archive.Exclusive(ctx, d.conn, do)
+		if !errors.Is(err, lease.ErrTaken) || time.Since(began) > patience {
+			return report, err
+		}
+		if opts.OnWait != nil {
+			opts.OnWait()
+			opts.OnWait = nil
+		}
+		select {
+		case <-ctx.Done():
+			return report, context.Cause(ctx)
+		case <-time.After(500 * time.Millisecond):
+		}
+	}
 }
 
 func (d *Deleter) deleteAll(ctx context.Context, report *Report, opts Options) error {

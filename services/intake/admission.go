@@ -240,7 +240,11 @@ func (a *admission) accept(ctx context.Context, d delivery.Delivery, req events.
 
 func (a *admission) reject(ctx context.Context, d delivery.Delivery, req events.PipelineRequested, faults []events.Fault) error {
 	// Bounded here, because the log has a fault of it as well.
-	rejected := events.PipelineRejected{RequestSequence: d.Sequence, RunID: req.RunID, Faults: events.BoundFaults(faults)}
+	id := req.RunID
+	if id == "" { // whoever published the request can find it by the id that its run would have
+		id = request.RunID(d.Stream, d.Sequence, d.Time)
+	}
+	rejected := events.PipelineRejected{RequestSequence: d.Sequence, RunID: id, Faults: events.BoundFaults(faults)}
 	_, err := a.publisher.Publish(ctx, rejected, journal.Fence{})
 	if _, lost := errors.AsType[*journal.FencedError](err); err != nil && !lost {
 		return err

@@ -75,7 +75,8 @@ func (l *Lister) Deleted(ctx context.Context) ([]string, error) {
 }
 
 // Unremoved lists the deleted runs whose removal was cut short: the stream still
-// holds that they were accepted, which is removed last.
+// holds that they were accepted, which is removed last, or no tracker has said that
+// it is done.
 func (l *Lister) Unremoved(ctx context.Context) ([]string, error) {
 	deleted, err := l.Deleted(ctx)
 	if err != nil || len(deleted) == 0 {
@@ -85,9 +86,14 @@ func (l *Lister) Unremoved(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	tracked, err := l.withFact(ctx, events.TypeTrackingCompleted)
+	if err != nil {
+		return nil, err
+	}
 	return slices.DeleteFunc(deleted, func(id string) bool {
-		_, found := slices.BinarySearch(accepted, id)
-		return !found
+		_, left := slices.BinarySearch(accepted, id)
+		_, done := slices.BinarySearch(tracked, id)
+		return !left && done
 	}), nil
 }
 
@@ -112,30 +118,6 @@ func (l *Lister) InStream(ctx context.Context) ([]string, error) {
 	}
 	maps.DeleteFunc(ids, func(id string, _ bool) bool { return deleted[id] })
 	return slices.Sorted(maps.Keys(ids)), nil
-}
-
-// Rejection finds the rejection of the request that named a run id; nil if
-// there is none. It looks at the newest hundred rejections at most.
-func (l *Lister) Rejection(ctx context.Context, run string) (*events.PipelineRejected, error) {
-	newest, err := l.history.Latest(ctx, events.TypePipelineRejected+".*")
-	const limit = 100
-	for looked := 0; err == nil && looked < limit; looked++ {
-		r, ok := newest.Event.(events.PipelineRejected)
-		if !ok {
-			return nil, nil
-		}
-		if r.RunID == run {
-			return &r, nil
-		}
-		if r.RequestSequence <= 1 {
-			return nil, nil
-		}
-		newest, err = l.history.Latest(ctx, events.PipelineRejected{RequestSequence: r.RequestSequence - 1}.Subject())
-	}
-	if errors.Is(err, history.ErrNotFound) {
-		return nil, nil
-	}
-	return nil, err
 }
 
 // Newest returns the accepted event that the stream stored last; nil if it holds

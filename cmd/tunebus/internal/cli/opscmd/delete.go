@@ -113,7 +113,11 @@ func (d deletionCommand) run(ctx context.Context, in io.Reader, args []string) e
 			return err
 		}
 	}
-	report, err := d.deleter.Delete(ctx, targets, d.flags.options)
+	options := d.flags.options
+	options.OnWait = func() {
+		d.session.Console.Say("somebody else archives or deletes runs, or a process that did was killed a moment ago; waiting for it")
+	}
+	report, err := d.deleter.Delete(ctx, targets, options)
 	if err != nil {
 		return fmt.Errorf("%w; what is removed stays removed, and the same command goes on", d.explain(err))
 	}

@@ -181,7 +181,8 @@ func (s *Deployment) Archive(ctx context.Context) (*archive.Reader, error) {
 // FindRun reads a run: from the stream, and from its archive if the stream
 // does not hold it whole. It returns the zero run if the run does not exist.
 // With a [*history.UnreadableError] it also returns the part that can be read. The
-// error is a [*runwatch.DeletedError] if the run was deleted.
+// error is a [*runwatch.DeletedError] if the run was deleted, and a
+// [*runwatch.RejectedError] if its request was rejected.
 func (s *Deployment) FindRun(ctx context.Context, id string) (events.Run, error) {
 	if !events.ValidToken(id) {
 		return events.Run{}, s.UnknownRun(id)
@@ -198,9 +199,15 @@ func (s *Deployment) FindRun(ctx context.Context, id string) (events.Run, error)
 	case err != nil && (run.Accepted != nil || unreadable != nil): // a part is better than nothing
 		return run, unreadable
 	case err != nil:
+		if rejected := runwatch.On(s.Bus).Rejected(ctx, id); rejected != nil {
+			return run, rejected
+		}
 		return run, fmt.Errorf("%w; whether it was archived cannot be told: %w", s.UnknownRun(id), err)
 	}
-	return reader.Run(ctx, id)
+	if run, err = reader.Run(ctx, id); err == nil && run.Accepted == nil {
+		err = runwatch.On(s.Bus).Rejected(ctx, id)
+	}
+	return run, err
 }
 
 // UnknownRun is the error of a run that the server does not know.

@@ -8,11 +8,14 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/rejection"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/runlister"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/pipeline/runsummary"
+	"github.com/tunebus/tunebus/pipeline/runwatch"
 )
 
 // Show is "tunebus show".
@@ -28,6 +31,9 @@ func Show(s *session.Session) *cobra.Command {
 				return err
 			}
 			run, err := server.FindRun(ctx, id)
+			if _, rejected := errors.AsType[*runwatch.RejectedError](err); rejected {
+				return showRejected(ctx, s, server.Bus, id)
+			}
 			var facts []history.UnreadableFact
 			if unreadable, ok := errors.AsType[*history.UnreadableError](err); ok && run.Accepted != nil {
 				facts, err = unreadable.Facts, nil // the rest is shown
@@ -60,4 +66,13 @@ func waitsOf(ctx context.Context, b *conn.Conn, run events.Run) view.Waits {
 		}
 	}
 	return out
+}
+
+// showRejected shows a request that was rejected, which made no run.
+func showRejected(ctx context.Context, s *session.Session, b *conn.Conn, id string) error {
+	found, err := runlister.New(b).Rejection(ctx, id)
+	if err != nil || found == nil {
+		return err
+	}
+	return s.Console.Print(rejection.Result(*found))
 }
