@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/localup"
 	"github.com/tunebus/tunebus/embedded"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/archive"
@@ -76,13 +77,20 @@ func (s *Session) WithStore(at *Location, do func(ctx context.Context, server *D
 	})
 }
 
-// openOrFolder is open, on the usual data folder where no server answers and none
-// was named.
+// openOrFolder is open, on the usual data folder where no server answers, none was
+// named, and no up works on the folder.
 func (s *Session) openOrFolder(ctx context.Context, at Location, cfg settings.Settings) (*Deployment, error) {
-	server, err := s.open(ctx, at, cfg)
+	_, inUse := upOn(localup.Running(), cfg.Data.Folder)
+	if inUse || at.Data != "" || s.flags.nameServer(cfg) || !isDataFolder(cfg.Data.Folder) {
+		return s.open(ctx, at, cfg)
+	}
+	b, err := s.dial(ctx, cfg, "", 0)
+	if err == nil {
+		return &Deployment{Bus: b, Settings: cfg, location: at}, nil
+	}
 	unreachable, ok := errors.AsType[*conn.UnreachableError](err)
-	if !ok || at.Data != "" || s.flags.nameServer(cfg) || !isDataFolder(cfg.Data.Folder) {
-		return server, err
+	if !ok {
+		return nil, err
 	}
 	at.Data = cfg.Data.Folder
 	s.Console.Say("no NATS server answers at %s; this works on the data folder %s", unreachable.Server, at.Data)
