@@ -92,7 +92,7 @@ func (d deletionCommand) run(ctx context.Context, in io.Reader, args []string) e
 	}
 	targets, err := d.deleter.Plan(ctx, ids, d.flags.options)
 	if refused, ok := errors.AsType[*deletion.RefusedError](err); ok {
-		return d.refusal(refused)
+		return d.refusal(ctx, refused)
 	}
 	if err != nil {
 		return err
@@ -161,9 +161,13 @@ func (d deletionCommand) find(ctx context.Context, args []string) ([]string, err
 
 // refusal is the error of runs that cannot be deleted. A run that does not exist is
 // explained as everywhere.
-func (d deletionCommand) refusal(refused *deletion.RefusedError) error {
+func (d deletionCommand) refusal(ctx context.Context, refused *deletion.RefusedError) error {
 	if len(refused.Refusals) == 1 && refused.Refusals[0].Why == deletion.ErrUnknown.Error() {
-		return d.server.UnknownRun(refused.Refusals[0].Run)
+		id := refused.Refusals[0].Run
+		if _, err := d.server.FindRun(ctx, id); err != nil {
+			return err
+		}
+		return d.server.UnknownRun(id)
 	}
 	return exit.Input(refused)
 }

@@ -55,7 +55,7 @@ func Watch(s *session.Session) *cobra.Command {
 			return follow.ToEnd(ctx, s.Console, server.Bus, follow.Run{ID: id, Again: again, Back: f.again(s, id), Limit: f.limit})
 		}),
 	}
-	f.at.AddArtifactsFlag(c)
+	f.at.AddFlags(c)
 	c.Flags().DurationVar(&f.limit, "timeout", 0, "longest wait; 0: none")
 	return c
 }

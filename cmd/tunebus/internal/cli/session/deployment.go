@@ -81,8 +81,15 @@ func (s *Session) WithStore(at *Location, do func(ctx context.Context, server *D
 // named, and no up works on the folder.
 func (s *Session) openOrFolder(ctx context.Context, at Location, cfg settings.Settings) (*Deployment, error) {
 	_, inUse := upOn(localup.Running(), cfg.Data.Folder)
-	if inUse || at.Data != "" || s.flags.nameServer(cfg) || !isDataFolder(cfg.Data.Folder) {
+	if inUse || at.Data != "" || s.flags.nameServer(cfg) {
 		return s.open(ctx, at, cfg)
+	}
+	if !isDataFolder(cfg.Data.Folder) {
+		server, err := s.open(ctx, at, cfg)
+		if _, unreachable := errors.AsType[*conn.UnreachableError](err); unreachable {
+			err = fmt.Errorf("%w; and there is no data folder %s here. --server or --data says where the runs are", err, cfg.Data.Folder)
+		}
+		return server, err
 	}
 	b, err := s.dial(ctx, cfg, "", 0)
 	if err == nil {
@@ -216,6 +223,22 @@ func (s *Deployment) FindRun(ctx context.Context, id string) (events.Run, error)
 		err = runwatch.On(s.Bus).Rejected(ctx, id)
 	}
 	return run, err
+}
+
+// CheckRepeatable returns an error if there is no run to repeat or to write again: it
+// was deleted, its request was rejected, or a data folder does not know it. A run that
+// a server does not know may have been requested a moment ago.
+func (s *Deployment) CheckRepeatable(ctx context.Context, id string) error {
+	run, err := s.FindRun(ctx, id)
+	_, deleted := errors.AsType[*runwatch.DeletedError](err)
+	_, rejected := errors.AsType[*runwatch.RejectedError](err)
+	switch {
+	case deleted, rejected:
+		return err
+	case err == nil && run.Accepted == nil && s.Folder() != "":
+		return s.UnknownRun(id)
+	}
+	return nil
 }
 
 // UnknownRun is the error of a run that the server does not know.
