@@ -91,7 +91,7 @@ func (s *Session) openOrFolder(ctx context.Context, at Location, cfg settings.Se
 		}
 		return server, err
 	}
-	b, err := s.dial(ctx, cfg, "", 0)
+	b, err := dial(ctx, s, cfg, "", 0)
 	if err == nil {
 		return &Deployment{Bus: b, Settings: cfg, location: at}, nil
 	}

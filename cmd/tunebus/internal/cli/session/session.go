@@ -133,7 +133,7 @@ func (s *Session) ConnectWithin(ctx context.Context, wait time.Duration) (*conn.
 	if err != nil {
 		return nil, err
 	}
-	b, err := s.dial(ctx, cfg, "", wait)
+	b, err := dial(ctx, s, cfg, "", wait)
 	unreachable, ok := errors.AsType[*conn.UnreachableError](err)
 	if !ok || s.flags.nameServer(cfg) {
 		return b, err
@@ -146,12 +146,12 @@ func (s *Session) ConnectWithin(ctx context.Context, wait time.Duration) (*conn.
 		return nil, err
 	}
 	s.Console.Say("no NATS server answers at %s; this works on the up at %s, data in %s", unreachable.Server, up.URL, up.Data)
-	return s.dial(ctx, cfg, up.URL, wait)
+	return dial(ctx, s, cfg, up.URL, wait)
 }
 
 // dial connects to a server; without an address to the one that flags and settings
 // name.
-func (s *Session) dial(ctx context.Context, cfg settings.Settings, url string, wait time.Duration) (*conn.Conn, error) {
+func dial(ctx context.Context, s *Session, cfg settings.Settings, url string, wait time.Duration) (*conn.Conn, error) {
 	o := service.BusOptions(cfg.Bus, "cli", s.Logger())
 	f := s.flags.server
 	if f.URL != "" || f.Context != "" {
