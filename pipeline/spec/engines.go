@@ -164,10 +164,9 @@ type asked struct {
 }
 
 // unsupported returns what a specification asks for and an engine of a phase does
-// not honour.
-func unsupported(s events.Specification, p events.Phase, engine string) []asked {
+// not honour. set are its changed keys.
+func unsupported(s events.Specification, set map[string]string, p events.Phase, engine string) []asked {
 	var out []asked
-	set := changedKeys(s)
 	for _, l := range limits(p, engine) {
 		value, ok := set[l.key]
 		if ok && !slices.Contains(l.values, value) && (l.unless == nil || !l.unless.holds(s)) {
@@ -181,11 +180,8 @@ func unsupported(s events.Specification, p events.Phase, engine string) []asked 
 // a file has them. An empty value asks for nothing.
 func changedKeys(s events.Specification) map[string]string {
 	out := map[string]string{}
-	defaults := structconf.Values(Defaults())
-	for i, v := range structconf.Values(s) {
-		if v != defaults[i] && v.Text != structconf.Null {
-			out[v.Section+"."+v.Name] = v.Text
-		}
+	for _, v := range structconf.Changed(s) {
+		out[v.Section+"."+v.Name] = v.Text
 	}
 	return out
 }
