@@ -50,7 +50,13 @@ func TestRows(t *testing.T) {
 		"messages":                 {`{"messages": [{"role": "user", "content": "1"}, {"role": "assistant", "content": "2", "name": "x", "weight": null}]}`, training(), "user: 1 | assistant: 2", ""},
 		"the system prompt of all": {`{"messages": [{"role": "system", "content": "0"}, {"role": "user", "content": "1"}, {"role": "assistant", "content": "2"}]}`, with(training(), override), "system: All. | user: 1 | assistant: 2", ""},
 		"a number as content":      {`{"messages": [{"role": "user", "content": 1}, {"role": "assistant", "content": 2}]}`, training(), "user: 1 | assistant: 2", ""},
-		"messages as JSON":         {`{"messages": "[{\"role\": \"user\", \"content\": \"1\"}, {\"role\": \"assistant\", \"content\": \"2\"}]"}`, training(), "user: 1 | assistant: 2", ""},
+		"parts": {
+			`{"messages": [{"role": "user", "content": [{"type": "text", "text": "1"}, {"type": "text", "text": null}, {"text": "+1"}, "?"]}, {"role": "assistant", "content": [{"type": "output_text", "text": 2}]}]}`, training(), "user: 1+1? | assistant: 2", "",
+		},
+		"a role of the template": {
+			`{"messages": [{"role": "context", "content": "0"}, {"role": "user", "content": "1"}, {"role": "assistant", "content": "2"}]}`, training(), "context: 0 | user: 1 | assistant: 2", "",
+		},
+		"messages as JSON": {`{"messages": "[{\"role\": \"user\", \"content\": \"1\"}, {\"role\": \"assistant\", \"content\": \"2\"}]"}`, training(), "user: 1 | assistant: 2", ""},
 		"from and value as messages": {
 			`{"messages": [{"from": "human", "value": "1"}, {"from": "gpt", "value": "2"}]}`, training(), "user: 1 | assistant: 2", "",
 		},
@@ -203,6 +209,11 @@ func TestRefusals(t *testing.T) {
 		"a text as message":     {chat + `{"messages": ["hello"]}`, training(), []string{`line 2, column "messages": message 1: it is text, not an object`}},
 		"no role":               {chat + `{"messages": [{"content": "1"}]}`, training(), []string{`message 1: it has no "role"`}},
 		"an object as content":  {chat + `{"messages": [{"role": "user", "content": {"a": 1}}]}`, training(), []string{`message 1: its "content": it holds an object, not text`}},
+		"a part of a type":      {`{"messages": [{"role": "user", "content": [{"type": "text", "text": "1"}, {"type": "file", "file": {"id": "f"}}]}, {"role": "assistant", "content": "2"}]}`, training(), []string{`line 1, column "messages": message 1: its "content": part 2: its type is "file"`, "text and image"}},
+		"a part without text":   {`{"messages": [{"role": "user", "content": [{"type": "text", "text": {"value": "1"}}]}]}`, training(), []string{`part 1: its "text": it holds an object, not text`}},
+		"a part of no type":     {`{"messages": [{"role": "user", "content": [{"file": "f"}]}]}`, training(), []string{`part 1: it has no "type"`}},
+		"a capital role":        {chat + `{"messages": [{"role": "user", "content": "1"}, {"role": "Assistant", "content": "2"}]}`, training(), []string{`line 2, column "messages": message 2: its "role" is "Assistant"`, `as "assistant"`}},
+		"a sender as role":      {`{"messages": [{"role": "human", "content": "1"}, {"role": "gpt", "content": "2"}]}`, training(), []string{`message 1: its "role" is "human"`, `as "user"`}},
 		"an unknown sender":     {`{"conversations": [{"from": "human", "value": "1"}, {"from": "narrator", "value": "2"}]}`, training(), []string{`line 1, column "conversations": message 2: its "from" is "narrator"`, "human, gpt"}},
 		"a call that is none":   {`{"conversations": [{"from": "human", "value": "1"}, {"from": "function_call", "value": "f(1)"}]}`, training(), []string{"message 2", "JSON with name and arguments"}},
 		"tools that are text":   {`{"messages": [{"role": "user", "content": "1"}], "tools": "none"}`, training(), []string{`column "tools": it holds text that is not the JSON of a list`}},

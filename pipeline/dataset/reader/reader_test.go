@@ -312,6 +312,9 @@ func TestRefused(t *testing.T) {
 		"split":           {"a.json", `{"columns":["q"],"index":[0],"data":[["a"]]}`, Options{}, []string{`layout "split"`, "records"}, 0},
 		"values":          {"a.json", `[["a","b"],["c","d"]]`, Options{}, []string{`layout "values"`, "records"}, 0},
 		"lists":           {"a.json", `{"q":["a"],"a":["b"]}`, Options{}, []string{"columns instead of rows", `a list for each of "q", "a"`}, 0},
+		"data twice":      {"a.json", `{"data":[{"q":"a"}],` + "\n" + `"data":[{"q":"b"}]}`, Options{}, []string{"line 2: ", `"data" occurs twice`}, 1},
+		"rows beside":     {"a.json", `{"data":[{"q":"a"}],"test":[{"q":"b"}]}`, Options{}, []string{"line 1: ", `"test" has rows`, `"data"`}, 1},
+		"rows before":     {"a.json", `{"test":[{"q":"b"}],"data":[{"q":"a"}]}`, Options{}, []string{`"test" has rows`, `"data"`}, 0},
 		"rows below keys": {"a.json", `{"train":[{"q":"a"}],"test":[{"q":"b"}]}`, Options{}, []string{`below the key "train"`, `"data"`}, 0},
 
 		"ragged":                    {"a.csv", "q,a\nx,y\nx,y,z\n", Options{}, []string{"mine/a.csv, line 3: the row has 3 cells, the header has 2", "double quotes"}, 1},
