@@ -79,10 +79,14 @@ func Open(ctx context.Context, src source.Source, want Want) (*Dataset, error) {
 	if err != nil {
 		return nil, err
 	}
+	strays := findStrays(d.converter, want.Shape != "" && want.Shape != shape.Auto)
 	for _, f := range files {
-		if err := d.inspect(ctx, f); err != nil {
+		if err := d.inspect(ctx, f, strays); err != nil {
 			return nil, err
 		}
+	}
+	if err := strays.fault(section); err != nil {
+		return nil, err
 	}
 	d.info.Shape, d.info.Counts = d.converter.Shape, d.tally.Counts
 	if err := d.tally.fault(d.converter.Shape, want.Columns, section); err != nil {
@@ -177,11 +181,12 @@ func (d *Dataset) open(ctx context.Context, f file) (*reader.File, error) {
 }
 
 // inspect reads a file to its end.
-func (d *Dataset) inspect(ctx context.Context, f file) error {
+func (d *Dataset) inspect(ctx context.Context, f file, strays *strays) error {
 	before := d.tally.Read
 	find := images.Folder{Dir: filepath.Dir(f.path), Verify: true}
-	columns, err := d.read(ctx, f, find, &d.tally.Read, func(r row.Row, lack shape.Lack) error {
+	columns, err := d.read(ctx, f, d.converter.AllColumns(), find, &d.tally.Read, func(r row.Row, lack shape.Lack, from reader.Record) error {
 		d.tally.add(r, lack, d.want.Use)
+		strays.row(from, r.Place, lack)
 		return nil
 	})
 	if err != nil {
@@ -218,9 +223,10 @@ var errStop = errors.New("no more rows are wanted")
 func (d *Dataset) Rows(ctx context.Context) iter.Seq2[row.Row, error] {
 	return func(yield func(row.Row, error) bool) {
 		position := int64(0)
+		columns := d.converter.Columns()
 		for _, f := range d.files {
 			find := images.Folder{Dir: filepath.Dir(f.path)}
-			_, err := d.read(ctx, f, find, &position, func(r row.Row, lack shape.Lack) error {
+			_, err := d.read(ctx, f, columns, find, &position, func(r row.Row, lack shape.Lack, _ reader.Record) error {
 				position++
 				if lack == shape.Answer || lack == shape.Question {
 					return nil

@@ -245,6 +245,42 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// TestStrays: a row of another shape is an error with its line, wherever it stands,
+// unless its columns also stand beside those that are read.
+func TestStrays(t *testing.T) {
+	t.Parallel()
+	qa := `{"question": "1", "answer": "2"}` + "\n"
+	chat := `{"messages": [{"role": "user", "content": "1"}, {"role": "assistant", "content": "2"}]}` + "\n"
+	text := `{"text": "1"}` + "\n"
+	asked := with(training(), func(w *dataset.Want) { w.Shape = shape.QuestionAnswer })
+	for name, c := range map[string]struct {
+		rows string
+		want dataset.Want
+		says []string // nothing: no error
+	}{
+		"one at the end":       {strings.Repeat(chat, 9) + qa, training(), []string{"rows.jsonl, line 1: ", `the shape "messages"`, `read as "question_answer"`, "fine_tuner.data_format"}},
+		"behind the survey":    {strings.Repeat(chat, 500) + qa, training(), []string{"rows.jsonl, line 501: ", `the shape "question_answer"`, `read as "messages"`}},
+		"texts":                {strings.Repeat(text, 50) + chat, training(), []string{"line 1: ", `the shape "text"`, `read as "messages"`}},
+		"with a question":      {qa + `{"question": "1", "messages": [{"role": "user", "content": "1"}]}`, training(), []string{"line 2: ", `the shape "messages"`}},
+		"the shape is named":   {strings.Repeat(chat, 9) + qa, asked, nil},
+		"a column beside":      {`{"question": "1", "answer": "2", "text": "a"}` + "\n" + `{"question": "1", "answer": null, "text": "b"}`, training(), nil},
+		"a column beside late": {`{"question": "1", "answer": null, "text": "b"}` + "\n" + `{"question": "1", "answer": "2", "text": "a"}`, training(), nil},
+		"a test":               {qa + `{"question": "1", "answer": null, "text": "b"}`, forTest(), nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, _, err := read(t, file(t, "rows.jsonl", c.rows), c.want)
+			if c.says == nil {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			fails(t, err, c.says...)
+		})
+	}
+}
+
 // TestLateColumn: the first rows of JSON may lack a key that later ones have.
 func TestLateColumn(t *testing.T) {
 	t.Parallel()

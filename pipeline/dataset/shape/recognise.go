@@ -129,7 +129,11 @@ func (s *Survey) Recognise(o Options) (*Converter, []string, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return &Converter{Shape: taken, options: o, has: s.has}, notes, nil
+	required := map[Shape][]string{}
+	for _, shape := range order {
+		required[shape] = o.required(shape)
+	}
+	return &Converter{Shape: taken, options: o, has: s.has, required: required}, notes, nil
 }
 
 // choose takes one of the shapes that fit.
