@@ -61,6 +61,7 @@ func OpenParquet(ctx context.Context, path string) (_ *Parquet, err error) {
 	if p.all, err = buildNodes(file.Root(), &schemaElements{elements: schema, next: 1}); err != nil {
 		return nil, err
 	}
+	refuseDurations(file, p.all)
 	for _, n := range p.all {
 		if slices.Contains(p.names, n.name) {
 			return nil, fault.At(0, "the column %q occurs twice", n.name)
