@@ -86,7 +86,11 @@ func (t *tally) report(s shape.Shape, c Columns, section string) (notes, warning
 		t.MissingAnswers, t.Read, answer, t.firstUnanswered))
 	add(t.MissingTruths, fmt.Sprintf("%d of %d rows have no ground truth (%s) and cannot be scored; the first is %s",
 		t.MissingTruths, t.Read, answer, t.firstUnanswered))
-	add(t.Dropped, fmt.Sprintf("%d of %d rows have no question and are left out; the first is %s", t.Dropped, t.Read, t.firstDropped))
+	lacked := "question"
+	if s == shape.Text {
+		lacked = "text"
+	}
+	add(t.Dropped, fmt.Sprintf("%d of %d rows have no %s and are left out; the first is %s", t.Dropped, t.Read, lacked, t.firstDropped))
 	if t.FurtherAnswers > 0 {
 		notes = append(notes, fmt.Sprintf("%d of %d rows have several answers: the first one is learned", t.FurtherAnswers, t.Read))
 	}

@@ -53,6 +53,9 @@ func TestRows(t *testing.T) {
 		"parts": {
 			`{"messages": [{"role": "user", "content": [{"type": "text", "text": "1"}, {"type": "text", "text": null}, {"text": "+1"}, "?"]}, {"role": "assistant", "content": [{"type": "output_text", "text": 2}]}]}`, training(), "user: 1+1? | assistant: 2", "",
 		},
+		"a class as label":  {`{"prompt": "1", "completion": "2", "label": 0}`, training(), "user: 1 | => assistant: 2", ""},
+		"a system column":   {`{"messages": [{"role": "user", "content": "1"}, {"role": "assistant", "content": "2"}], "system": "Be brief."}`, training(), "user: 1 | assistant: 2", `the column "system" is not read; fine_tuner.system_prompt_column = "system"`},
+		"judged, all taken": {`{"prompt": "1", "completion": "2", "label": true}`, with(training(), asked(shape.PromptCompletion)), "user: 1 | => assistant: 2", ""},
 		"a role of the template": {
 			`{"messages": [{"role": "context", "content": "0"}, {"role": "user", "content": "1"}, {"role": "assistant", "content": "2"}]}`, training(), "context: 0 | user: 1 | assistant: 2", "",
 		},
@@ -218,6 +221,8 @@ func TestRefusals(t *testing.T) {
 		"a call that is none":   {`{"conversations": [{"from": "human", "value": "1"}, {"from": "function_call", "value": "f(1)"}]}`, training(), []string{"message 2", "JSON with name and arguments"}},
 		"tools that are text":   {`{"messages": [{"role": "user", "content": "1"}], "tools": "none"}`, training(), []string{`column "tools": it holds text that is not the JSON of a list`}},
 		"two kinds at once":     {`{"prompt": "1", "completion": "2"}` + "\n" + `{"prompt": [{"role": "user", "content": "1"}], "completion": "2"}`, training(), []string{`line 2, column "completion"`, "two kinds"}},
+		"of two kinds":          {`{"prompt": "1", "completion": [{"role": "assistant", "content": "2"}]}`, training(), []string{`line 1, column "completion"`, "two kinds"}},
+		"judged answers":        {`{"prompt": "1", "completion": "2", "label": true}` + "\n" + `{"prompt": "1", "completion": "3", "label": false}`, training(), []string{"judged answers", "label", `fine_tuner.data_format = "prompt_completion"`}},
 		"a turn of history":     {`{"instruction": "1", "output": "2", "history": [["1"]]}`, training(), []string{`column "history": turn 1 is no pair`}},
 		"a shape that is not":   {qa, with(training(), asked(shape.Messages)), []string{`fine_tuner.data_format = "messages" needs messages`, `"question", "answer"`}},
 		"a shape without text":  {`{"question": [1], "answer": [2]}`, with(training(), asked(shape.QuestionAnswer)), []string{"fine_tuner.question_column", "hold no text"}},

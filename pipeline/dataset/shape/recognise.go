@@ -22,6 +22,7 @@ const (
 	chosenColumn        = "chosen"
 	rejectedColumn      = "rejected"
 	referencesColumn    = "references"
+	labelColumn         = "label"
 )
 
 // signature is what the columns of a shape have to hold, for errors.
@@ -95,8 +96,8 @@ func (s *Survey) fits(shape Shape, c Columns) bool {
 	case Conversations:
 		return s.holdsTurns(conversationsColumn)
 	case PromptCompletion:
-		return s.holdsTurns(promptColumn) && s.holds(completionColumn, turns) ||
-			s.holds(promptColumn, text) && s.holds(completionColumn, text)
+		// Of two kinds, too: reading the rows says which.
+		return (s.holdsTurns(promptColumn) || s.holds(promptColumn, text)) && s.holds(completionColumn, turns, text)
 	case Alpaca:
 		return s.holds(instructionColumn, text) && s.holds(outputColumn, text, texts)
 	case Text:
@@ -157,6 +158,10 @@ func (s *Survey) choose(o Options, fitting []Shape) (Shape, []string, error) {
 	if isNamed(o.Columns) && taken != QuestionAnswer {
 		notes = append(notes, fmt.Sprintf("%s; the columns were read as the shape %q", noColumns(missing), taken))
 	}
+	if taken == Messages && s.holds(systemColumn, text) && o.Columns.System == "" && o.Columns.SystemOverride == "" {
+		notes = append(notes, fmt.Sprintf("the column %q is not read; %s = %q puts it in front of each conversation",
+			systemColumn, o.key("system_prompt_column"), systemColumn))
+	}
 	if len(fitting) > 1 {
 		notes = append(notes, fmt.Sprintf("the columns fit the shapes %s; they were read as %q; %s names another",
 			quoteAll(fitting), taken, o.key("data_format")))
@@ -206,6 +211,10 @@ func (s *Survey) refuse(o Options, taken Shape) error {
 	case taken == Preference && !o.Prefers:
 		return fmt.Errorf("the data has the shape %q (chosen and rejected), and this engine has no method for it; "+
 			"to learn one of them as the answer, set %s and %s", taken, o.key("question_column"), o.key("ground_truth_column"))
+	case taken == PromptCompletion && o.Shape == Auto && o.Use == Training && s.judges(labelColumn):
+		return fmt.Errorf("the data has judged answers (%s, %s and true or false in %s, as for KTO), and this engine has no method for them; "+
+			"to learn every answer, good or bad, set %s = %q",
+			promptColumn, completionColumn, labelColumn, o.key("data_format"), PromptCompletion)
 	case taken == Text && o.Use == Testing:
 		return fmt.Errorf("the data has the shape %q, which has no questions; a test needs some, see %s", taken, o.key("question_column"))
 	case o.Columns.Image != "" && !o.Sees:

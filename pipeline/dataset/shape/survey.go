@@ -3,6 +3,7 @@ package shape
 import (
 	"bytes"
 	"slices"
+	"strings"
 
 	"github.com/tunebus/tunebus/pipeline/dataset/reader"
 	"github.com/tunebus/tunebus/pipeline/dataset/value"
@@ -40,13 +41,15 @@ type Survey struct {
 	Whole    bool
 	columns  []string
 	contents map[string]content
-	records  int
+	// unsaid are the columns in which a value is neither true nor false.
+	unsaid  map[string]bool
+	records int
 }
 
 // Add adds the columns of a file that are known without a record.
 func (s *Survey) Add(columns []string) {
 	if s.contents == nil {
-		s.contents = map[string]content{}
+		s.contents, s.unsaid = map[string]content{}, map[string]bool{}
 	}
 	for _, name := range columns {
 		if _, known := s.contents[name]; !known && len(s.columns) < maxColumns {
@@ -61,6 +64,9 @@ func (s *Survey) Record(r reader.Record) {
 	s.records++
 	for _, f := range r.Fields {
 		s.Add([]string{f.Name})
+		if !f.Value.IsMissing() && !isTruth(f.Value) && slices.Contains(s.columns, f.Name) {
+			s.unsaid[f.Name] = true
+		}
 		// An empty list may be one of anything, so a later one counts more.
 		if before := s.contents[f.Name]; before == nothing || before == list {
 			if c := contentOf(f.Value); c != nothing && slices.Contains(s.columns, f.Name) {
@@ -87,6 +93,15 @@ func (s *Survey) holds(column string, contents ...content) bool {
 
 // holdsTurns reports whether a column has lists of messages, or their JSON.
 func (s *Survey) holdsTurns(column string) bool { return s.has(column) && s.contents[column] == turns }
+
+// judges reports whether a column has true and false alone.
+func (s *Survey) judges(column string) bool { return s.contents[column] == text && !s.unsaid[column] }
+
+// isTruth reports whether a value is true or false, also as the text of a CSV file.
+func isTruth(v value.Value) bool {
+	written, err := v.Text()
+	return v.Kind() == value.Bool || err == nil && (strings.EqualFold(written, "true") || strings.EqualFold(written, "false"))
+}
 
 func contentOf(v value.Value) content {
 	switch v.Kind() {
