@@ -63,8 +63,12 @@ func Open(ctx context.Context, s Source) (*Answers, error) {
 	if a.names, err = chooseNames(s.Name, columns, s.Columns, s.NeedsGroundTruth); err != nil {
 		return nil, err
 	}
-	if a.names != knownNames()[0] {
+	other, two := a.names.passedOver(columns)
+	if a.names != knownNames()[0] || two {
 		a.note = s.Name + " " + a.names.note(columns)
+	}
+	if two {
+		a.note += fmt.Sprintf("; its %q and %q are not read: %s", other.answer, other.groundTruth, otherNames)
 	}
 	return a, a.check(ctx)
 }
