@@ -39,6 +39,9 @@ type Config struct {
 	MLPBias          bool            `json:"mlp_bias,omitempty"`
 }
 
+// maxLayers is far beyond the models in use.
+const maxLayers = 4096
+
 // The model types that the engine knows.
 const (
 	TypeLlama = "llama"
@@ -126,6 +129,9 @@ func (c Config) complete() (Config, error) {
 		if v <= 0 || v > 1<<24 {
 			return c, fmt.Errorf("%s is %d", name, v)
 		}
+	}
+	if c.Layers > maxLayers { // each one costs memory before a weight is read
+		return c, fmt.Errorf("num_hidden_layers is %d, and the largest allowed is %d", c.Layers, maxLayers)
 	}
 	if c.Heads%c.KVHeads != 0 || c.HeadDim%2 != 0 {
 		return c, errors.New("num_attention_heads must be a multiple of num_key_value_heads, and head_dim even")

@@ -135,6 +135,20 @@ func (f *File) readHeader() error {
 		}
 		return strings.Compare(a.Name, b.Name)
 	})
+	// Tensors that share their bytes would need more memory than the file is large.
+	end, last := int64(0), ""
+	for _, t := range f.tensors {
+		if t.Bytes == 0 {
+			continue
+		}
+		if t.offset < end {
+			return fmt.Errorf("header: the tensors %s and %s overlap", last, t.Name)
+		}
+		end, last = t.offset+t.Bytes, t.Name
+	}
+	if end > f.size-f.start {
+		return fmt.Errorf("it has %d bytes, and its header says %d: %w", f.size, uint64(f.start)+uint64(end), ErrTruncated)
+	}
 	return nil
 }
 

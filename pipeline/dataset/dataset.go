@@ -97,7 +97,7 @@ func Open(ctx context.Context, src source.Source, want Want) (*Dataset, error) {
 		return nil, err
 	}
 	notes, warnings := d.tally.report(d.converter.Shape, want.Columns, section)
-	d.info.Notes = prefixed(src.Key, slices.Concat(choice.Notes, shapeNotes, notes))
+	d.info.Notes = prefixed(src.Key, slices.Concat(choice.Notes, shapeNotes, notes, d.withoutEffect()))
 	d.info.Warnings = prefixed(src.Key, warnings)
 	return d, nil
 }
@@ -126,12 +126,54 @@ func (d *Dataset) recognise(ctx context.Context) (notes []string, err error) {
 		if err == nil {
 			return notes, nil
 		}
-		_, unknown := errors.AsType[*shape.NoShapeError](err)
+		noShape, unknown := errors.AsType[*shape.NoShapeError](err)
 		if !unknown || !survey.IsFinished() {
+			if unknown {
+				err = d.withDelimiter(noShape)
+			}
 			return nil, fmt.Errorf("%s: %w", d.files[0].shown, err)
 		}
 		survey = shape.Survey{Whole: true}
 	}
+}
+
+// withDelimiter adds to the error of a table of one column that its delimiter may not
+// have been found.
+func (d *Dataset) withDelimiter(err *shape.NoShapeError) error {
+	if f := d.files[0].format; len(err.Columns) != 1 || f != reader.CSV && f != reader.TSV || d.want.Delimiter != "" {
+		return err
+	}
+	c := reader.LooksDelimited(err.Columns[0])
+	if c == 0 {
+		return err
+	}
+	return fmt.Errorf("%w; if %q separates the cells, set %s = %q", err, c, d.key("data_delimiter"), string(rune(c)))
+}
+
+// key is a key of the section that names the data set.
+func (d *Dataset) key(name string) string {
+	if d.section == "" {
+		return name
+	}
+	return d.section + "." + name
+}
+
+// withoutEffect are notes about keys that the format of the files has no use for.
+func (d *Dataset) withoutEffect() (notes []string) {
+	text, table := false, false
+	switch d.info.Format {
+	case reader.CSV, reader.TSV:
+		text, table = true, true
+	case reader.JSON, reader.JSONL:
+		text = true
+	}
+	if d.want.Delimiter != "" && !table {
+		notes = append(notes, fmt.Sprintf("%s has no effect on %s files", d.key("data_delimiter"), d.info.Format))
+	}
+	if d.want.Encoding != "" && !text {
+		notes = append(notes, fmt.Sprintf("%s has no effect on %s files", d.key("data_encoding"), d.info.Format))
+	}
+	return notes
 }
 
 // surveyFiles shows files to a survey, until that has seen enough.
@@ -169,9 +211,10 @@ func (d *Dataset) survey(ctx context.Context, f file, survey *shape.Survey) (err
 }
 
 func (d *Dataset) open(ctx context.Context, f file) (*reader.File, error) {
-	options := reader.Options{Name: f.shown, Encoding: d.want.Encoding}
-	if d.section != "" {
-		options.EncodingKey = d.section + ".data_encoding"
+	options := reader.Options{Name: f.shown, Encoding: d.want.Encoding, EncodingKey: d.key("data_encoding"), DelimiterKey: d.key("data_delimiter")}
+	var err error
+	if options.Delimiter, err = source.Delimiter(d.want.Delimiter); err != nil {
+		return nil, fmt.Errorf("%s: %w", options.DelimiterKey, err)
 	}
 	r, err := reader.Open(ctx, f.path, options)
 	if _, isPath := errors.AsType[*fs.PathError](err); isPath {

@@ -232,3 +232,42 @@ func TestLargeFileIsStreamed(t *testing.T) {
 		t.Errorf("%d rows of %d MiB needed up to %d KiB", d.Info().Counts.Rows, d.Info().Bytes>>20, (highest-before)>>10)
 	}
 }
+
+// TestDelimiters: a delimiter that nobody looks for is named by a key, which the error
+// of the table says. Keys that a format has no use for are a note.
+func TestDelimiters(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write := func(name, body string) source.Source {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(body), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return source.Source{Path: path, Name: name, Key: "fine_tuner.training_data_id"}
+	}
+	_, err := dataset.Open(t.Context(), write("cut.csv", "question^answer\nWhere?^Here, there.\n"), training())
+	fails(t, err, "cut.csv, line 2: the row has 2 cells, the header has 1", `fine_tuner.data_delimiter = "^" may be meant`)
+	caret := write("caret.csv", "question^answer\nWhere?^Here; or there at \"9\".\n")
+	_, err = dataset.Open(t.Context(), caret, training())
+	fails(t, err, "caret.csv", `it has the columns "question^answer"`, `if '^' separates the cells, set fine_tuner.data_delimiter = "^"`)
+	want := training()
+	want.Delimiter = "^"
+	rows, _, err := read(t, caret, want)
+	if err != nil || len(rows) != 1 || rows[0] != `user: Where? | assistant: Here; or there at "9".` {
+		t.Errorf("%q, %v", rows, err)
+	}
+	_, err = dataset.Open(t.Context(), write("ragged.csv", "question,answer\nWhere?,Here, there.\n"), training())
+	fails(t, err, "ragged.csv, line 2", "fine_tuner.data_delimiter names another delimiter")
+	want.Delimiter = "||"
+	_, err = dataset.Open(t.Context(), caret, want)
+	fails(t, err, `fine_tuner.data_delimiter: "||" cannot separate cells`)
+	want.Delimiter, want.Encoding = ";", "cp1252"
+	_, info, err := read(t, write("rows.jsonl", `{"question":"q","answer":"a"}`), want)
+	if notes := strings.Join(info.Notes, "\n"); err != nil || notes != "fine_tuner.training_data_id: fine_tuner.data_delimiter has no effect on jsonl files" {
+		t.Errorf("%q, %v", notes, err)
+	}
+	_, info, err = read(t, source.Source{Path: "testdata/formats/question_answer.parquet", Name: "q.parquet"}, want)
+	if notes := strings.Join(info.Notes, "\n"); err != nil || !strings.Contains(notes, "data_delimiter has no effect on parquet files") || !strings.Contains(notes, "data_encoding has no effect") {
+		t.Errorf("%q, %v", notes, err)
+	}
+}

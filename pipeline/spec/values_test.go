@@ -58,6 +58,8 @@ func TestValuesThatNobodyKnows(t *testing.T) {
 		"evaluator.cost_per_million_input_tokens":   {"-1", "nan"},
 		"evaluator.gates.bleu_score":                {"inf", "-inf"},
 		"fine_tuner.image_column":                   {"picture"},
+		"fine_tuner.data_delimiter":                 {"||", "comma", "\""},
+		"inferencer.data_delimiter":                 {"§"},
 		"inferencer.image_column":                   {"picture"},
 		"inferencer.data_format":                    {"nonsense"},
 		"pipeline.max_tries":                        {"0"},

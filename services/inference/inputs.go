@@ -101,9 +101,10 @@ func readQuestions(ctx context.Context, job *engine.Job) (q questions, err error
 // Want is what the built-in engine reads of a data set.
 func Want(s events.Inferencer) dataset.Want {
 	return dataset.Want{
-		Use:      dataset.Testing,
-		Shape:    shape.Shape(s.DataFormat),
-		Encoding: s.DataEncoding,
+		Use:       dataset.Testing,
+		Shape:     shape.Shape(s.DataFormat),
+		Encoding:  s.DataEncoding,
+		Delimiter: s.DataDelimiter,
 		Columns: dataset.Columns{
 			Question:       s.QuestionColumn,
 			Answer:         s.GroundTruthColumn,
