@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 )
 
@@ -66,13 +67,37 @@ func readConfig(dir string) (Config, error) {
 	}
 	var c Config
 	if err := json.Unmarshal(body, &c); err != nil {
-		return Config{}, fmt.Errorf("read %s: %w", path, err)
+		return Config{}, fmt.Errorf("read %s: %w", path, wrongType(err))
 	}
 	c, err = c.complete()
 	if err != nil {
 		return Config{}, fmt.Errorf("read %s: %w", path, err)
 	}
 	return c, nil
+}
+
+// wrongType names the key of a value of the wrong type.
+func wrongType(err error) error {
+	wrong, ok := errors.AsType[*json.UnmarshalTypeError](err)
+	if !ok || wrong.Field == "" {
+		return err
+	}
+	want := "another type"
+	switch wrong.Type.Kind() {
+	case reflect.Int:
+		want = "a whole number"
+	case reflect.Float64:
+		want = "a number"
+	case reflect.Bool:
+		want = "true or false"
+	case reflect.String:
+		want = "a text"
+	case reflect.Slice:
+		want = "a list"
+	case reflect.Struct, reflect.Map, reflect.Pointer:
+		want = "an object"
+	}
+	return fmt.Errorf("%s is of the type %s; want %s", wrong.Field, wrong.Value, want)
 }
 
 // complete fills what Hugging Face leaves to its defaults and checks the

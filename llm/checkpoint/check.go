@@ -60,6 +60,9 @@ func Check(dir, tokens string) (Report, error) {
 	if len(tok.EOS()) == 0 {
 		out.Notes = append(out.Notes, "the model has no token that ends an answer: neither its files nor its chat template name one, so each answer has max_new_tokens tokens")
 	}
+	if llm.HasBoth(dir) {
+		out.Notes = append(out.Notes, fmt.Sprintf("the folder has %s and %s: the former is read, as transformers does", llm.WholeFile, llm.IndexFile))
+	}
 	if seen.Untied {
 		out.Notes = append(out.Notes, "config.json says tie_word_embeddings, and lm_head.weight differs from the embedding: the head of the file is used, as transformers 5 does")
 	}

@@ -289,7 +289,13 @@ func TestCheckHostileFiles(t *testing.T) {
 				c["added_tokens"] = append(c["added_tokens"].([]any), map[string]any{"id": 2_000_000_000, "content": "<|far|>"})
 			})
 		},
+		"32 bytes before the tensor b belong to no tensor": header(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[7],"data_offsets":[36,64]}}`),
+		"60 bytes behind the last tensor":                  header(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`),
+		"hidden_size is of the type string; want a whole number": func(dir string) {
+			edit(t, filepath.Join(dir, "config.json"), func(c map[string]any) { c["hidden_size"] = "192" })
+		},
 		"lies outside of the folder": func(dir string) {
+			move(t, dir, "other")
 			write(t, dir, llm.IndexFile, `{"weight_map":{"model.norm.weight":"../../etc/passwd"}}`)
 		},
 	} {
@@ -299,6 +305,17 @@ func TestCheckHostileFiles(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("got %v, want %q", err, says)
 		}
+	}
+}
+
+// TestCheckOfTwoKinds: of a whole file and shards transformers reads the whole file.
+func TestCheckOfTwoKinds(t *testing.T) {
+	t.Parallel()
+	dir := folder(t)
+	write(t, dir, llm.IndexFile, `{"weight_map":{"model.norm.weight":"gone.safetensors"}}`)
+	report, err := checkpoint.Check(dir, dir)
+	if err != nil || !slices.ContainsFunc(report.Notes, func(n string) bool { return strings.Contains(n, "the former is read") }) {
+		t.Errorf("%v, notes %q", err, report.Notes)
 	}
 }
 
