@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/openai/openai-go/v3"
+
+	"github.com/tunebus/tunebus/pipeline/prediction"
 )
 
 const (
@@ -88,9 +90,11 @@ func corrected[T any, R reply[T]](asked []openai.ChatCompletionMessageParamUnion
 			". Give the whole answer once more, as the one JSON object that was asked for and nothing else.", fault)))
 }
 
-// parse decodes the first JSON value in a text.
+// parse decodes the first JSON value in a text behind its think block, which may hold
+// drafts.
 func parse[T any, R reply[T]](text string) (T, error) {
 	var value T
+	text, _ = prediction.SplitReasoning(text)
 	found, ok := firstJSON(text)
 	if !ok {
 		return value, errors.New("there is no complete JSON object in it")
