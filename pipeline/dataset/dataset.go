@@ -227,7 +227,7 @@ func (d *Dataset) open(ctx context.Context, f file) (*reader.File, error) {
 func (d *Dataset) inspect(ctx context.Context, f file, strays *strays) error {
 	before := d.tally.Read
 	find := images.Folder{Dir: filepath.Dir(f.path), Verify: true}
-	columns, err := d.read(ctx, f, d.converter.AllColumns(), find, &d.tally.Read, func(r row.Row, lack shape.Lack, from reader.Record) error {
+	columns, err := d.read(ctx, f, slices.Concat(d.converter.Columns(), strays.others.Columns), find, &d.tally.Read, func(r row.Row, lack shape.Lack, from reader.Record) error {
 		d.tally.add(r, lack, d.want.Use)
 		strays.row(from, r.Place, lack)
 		return nil

@@ -14,7 +14,8 @@ import (
 // none if the columns of the other shape also stand beside those that are read, as
 // a column with a comment may do.
 type strays struct {
-	converter *shape.Converter
+	read   shape.Shape // as which the data set is read
+	others shape.Others
 	// unknown are the other shapes of which no row has the columns beside those that
 	// are read.
 	unknown []shape.Shape
@@ -30,7 +31,7 @@ type stray struct {
 // findStrays looks for rows of all shapes but that of the converter. If the person
 // named a shape, the rows of others are left out, and counted.
 func findStrays(c *shape.Converter, named bool) *strays {
-	s := &strays{converter: c}
+	s := &strays{read: c.Shape, others: c.Others()}
 	if !named {
 		s.unknown = shape.All()
 	}
@@ -42,7 +43,7 @@ func (s *strays) row(r reader.Record, at row.Place, lack shape.Lack) {
 	isRead := lack == shape.Nothing || lack == shape.Truth
 	for _, other := range slices.Clone(s.unknown) {
 		switch {
-		case other == s.converter.Shape || !s.converter.Fits(r, other):
+		case other == s.read || !s.others.Fits(r, other):
 		case isRead:
 			s.unknown = slices.DeleteFunc(s.unknown, func(x shape.Shape) bool { return x == other })
 		case !slices.ContainsFunc(s.found, func(x stray) bool { return x.shape == other }):
@@ -57,7 +58,7 @@ func (s *strays) fault(section string) error {
 		if slices.Contains(s.unknown, f.shape) {
 			return fmt.Errorf("%s: the row has the shape %q, and the data set was read as %q; give all rows one shape, "+
 				"or name the shape in %s.data_format: rows without its columns are left out then",
-				f.place, f.shape, s.converter.Shape, section)
+				f.place, f.shape, s.read, section)
 		}
 	}
 	return nil

@@ -102,15 +102,15 @@ func (m Message) Images() []int {
 	var at []int
 	for i, part := range content.Items() {
 		kind, _ := part.Get("type")
-		if text, err := kind.Text(); err == nil && IsImageType(text) {
+		if text, err := kind.Text(); err == nil && isImageType(text) {
 			at = append(at, i)
 		}
 	}
 	return at
 }
 
-// IsImageType reports whether parts of a type hold an image, or a place for one.
-func IsImageType(name string) bool { return slices.Contains(imageTypes, name) }
+// isImageType reports whether parts of a type hold an image, or a place for one.
+func isImageType(name string) bool { return slices.Contains(imageTypes, name) }
 
 // imageTypes are the types of parts with an image: of the libraries of Hugging Face,
 // and of both of OpenAI's APIs.

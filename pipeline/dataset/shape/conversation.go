@@ -168,7 +168,7 @@ func checked(v value.Value) (row.Message, error) {
 		}
 		if name == "content" {
 			var err error
-			if field, err = contentValue(field); err != nil {
+			if field, err = row.Content(field); err != nil {
 				return row.Message{}, fmt.Errorf(`its "content": %w`, err)
 			}
 		}

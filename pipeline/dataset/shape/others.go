@@ -28,26 +28,34 @@ func (o Options) required(s Shape) []string {
 	return nil
 }
 
-// AllColumns are the columns of the converter, and those by which the records of
-// other shapes are known.
-func (c *Converter) AllColumns() []string {
-	columns := c.Columns()
+// Others knows the records of the shapes that a converter does not read.
+type Others struct {
+	// Columns are those in which a record of any shape has values.
+	Columns  []string
+	options  Options
+	required map[Shape][]string
+}
+
+// Others returns what is needed to find records of other shapes.
+func (c *Converter) Others() Others {
+	out := Others{options: c.options, required: c.required}
 	for _, required := range c.required {
-		columns = append(columns, required...)
+		out.Columns = append(out.Columns, required...)
 	}
-	slices.Sort(columns)
-	return slices.Compact(columns)
+	slices.Sort(out.Columns)
+	out.Columns = slices.Compact(out.Columns)
+	return out
 }
 
 // Fits reports whether a record has the values of a shape.
-func (c *Converter) Fits(r reader.Record, s Shape) bool {
+func (o Others) Fits(r reader.Record, s Shape) bool {
 	var one Survey
-	for _, column := range c.required[s] {
+	for _, column := range o.required[s] {
 		v, _ := r.Get(column)
 		if v.IsMissing() {
 			return false
 		}
 		one.Record(reader.Record{Fields: []value.Field{{Name: column, Value: v}}})
 	}
-	return one.fits(s, c.options.Columns)
+	return one.fits(s, o.options.Columns)
 }

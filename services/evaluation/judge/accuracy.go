@@ -3,11 +3,10 @@ package judge
 import (
 	"context"
 	"errors"
-	"regexp"
 
 	"github.com/openai/openai-go/v3"
 
-	"github.com/tunebus/tunebus/pipeline/prediction"
+	"github.com/tunebus/tunebus/services/evaluation/judge/reply"
 	"github.com/tunebus/tunebus/services/evaluation/metric"
 )
 
@@ -69,34 +68,10 @@ func (a accuracy) rate(ctx context.Context, task, question, answer, truth string
 		if err != nil {
 			return 0, err
 		}
-		rating, ok := ratingIn(answers[0].text)
-		if !ok {
+		rating, ok := reply.Rating(answers[0].text)
+		if !ok || answers[0].truncated {
 			return 0, errNoRating
 		}
 		return float64(rating) / 4, nil
 	})
-}
-
-var (
-	// number is what a rating may be taken for.
-	number = regexp.MustCompile(`[-+]?\d+(?:[.,/]\d+)*`)
-	// ofFour is how a judge repeats the largest rating.
-	ofFour = regexp.MustCompile(`(?i)(\d)\s*(?:/|out of|of)\s*4\b`)
-)
-
-// ratingIn finds the one number of an answer behind its think block, which has to be
-// a rating. RAGAS takes the smallest digit from 0 to 4 anywhere in the text, so that
-// "On a scale of 0 to 4, I give 4" is 0, and "14" is 1. Here the judge is asked again.
-func ratingIn(text string) (rating int, ok bool) {
-	text, _ = prediction.SplitReasoning(text)
-	found := number.FindAllString(ofFour.ReplaceAllString(text, "$1"), -1)
-	for i, one := range found {
-		if len(one) != 1 || one > "4" || one != found[0] {
-			return 0, false
-		}
-		if i == 0 {
-			rating = int(one[0] - '0')
-		}
-	}
-	return rating, len(found) > 0
 }

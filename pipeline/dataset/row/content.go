@@ -1,11 +1,10 @@
-package shape
+package row
 
 import (
 	"errors"
 	"fmt"
 	"slices"
 
-	"github.com/tunebus/tunebus/pipeline/dataset/row"
 	"github.com/tunebus/tunebus/pipeline/dataset/value"
 )
 
@@ -13,10 +12,10 @@ import (
 // and of OpenAI's Responses API.
 var textTypes = []string{"text", "input_text", "output_text"}
 
-// contentValue returns a content that is a text or a list of parts. Each part is a
+// Content returns a content that is a text or a list of parts. Each part is a
 // text, a place for an image, or {"type": "text", "text": …}; one with a missing
 // text is left out. A template would write any other part as it is in memory.
-func contentValue(v value.Value) (value.Value, error) {
+func Content(v value.Value) (value.Value, error) {
 	if v.Kind() != value.List {
 		s, err := v.Text()
 		return value.OfText(s), err
@@ -50,7 +49,7 @@ func partValue(part value.Value) (value.Value, error) {
 	case kind.IsMissing() && hasText:
 	case err != nil:
 		return part, errors.New(`it has no "type", such as "text"`)
-	case row.IsImageType(name):
+	case isImageType(name):
 		return part, nil
 	case !slices.Contains(textTypes, name):
 		return part, fmt.Errorf("its type is %q; only parts of type text and image are read", name)
