@@ -58,14 +58,16 @@ func (f *Folder) Path(name string) (string, error) {
 	return filepath.Join(f.dir.Name(), name), nil
 }
 
-// Remove removes the folder with its content, if it was ever made.
+// Remove removes the folder with its content, if it is there.
 func (f *Folder) Remove() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.dir == nil {
 		return nil
 	}
-	return errors.Join(os.RemoveAll(f.dir.Name()), f.dir.Close())
+	dir := f.dir
+	f.dir = nil
+	return errors.Join(os.RemoveAll(dir.Name()), dir.Close())
 }
 
 // Sweep removes the folders of killed processes in parent, of every phase.
