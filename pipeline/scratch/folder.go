@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"github.com/tunebus/tunebus/events"
@@ -69,6 +70,9 @@ func (f *Folder) Remove() error {
 	f.dir = nil
 	return errors.Join(os.RemoveAll(dir.Name()), dir.Close())
 }
+
+// IsWithin reports whether a path is a scratch folder, or lies in one.
+func IsWithin(path string) bool { return strings.Contains(filepath.ToSlash(path), "/"+namePrefix) }
 
 // Sweep removes the folders of killed processes in parent, of every phase.
 func Sweep(parent string, log *slog.Logger) {
