@@ -122,7 +122,7 @@ const diskFull = "disk_full"
 // that nobody else knows.
 func fullDisk(err error) error {
 	at, ok := errors.AsType[*fs.PathError](err)
-	if !ok {
+	if !ok || !scratch.IsWithin(at.Path) {
 		return err
 	}
 	dir := filepath.Dir(at.Path)
