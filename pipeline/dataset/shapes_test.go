@@ -37,7 +37,7 @@ func TestRows(t *testing.T) {
 		"numbers are texts":      {`{"question": 1.50, "answer": true}`, training(), "user: 1.50 | assistant: true", ""},
 		"empty is not missing":   {`{"question": "", "answer": ""}`, training(), "user:  | assistant: ", ""},
 		"named columns":          {`{"q": "1", "a": "2", "question": "no"}`, with(training(), columns("q", "a")), "user: 1 | assistant: 2", ""},
-		"one column twice":       {`{"q": "1"}`, with(training(), columns("q", "q")), "user: 1 | assistant: 1", ""},
+		"one column twice":       {`{"q": "1"}`, with(training(), columns("q", "q")), "user: 1 | assistant: 1", `name one column, "q"`},
 		"a system prompt":        {`{"question": "1", "answer": "2", "s": "Be brief."}`, with(training(), system), "system: Be brief. | user: 1 | assistant: 2", ""},
 		"an empty system prompt": {`{"question": "1", "answer": "2", "s": ""}`, with(training(), system), "user: 1 | assistant: 2", ""},
 		"one for all":            {`{"question": "1", "answer": "2"}`, with(training(), override), "system: All. | user: 1 | assistant: 2", ""},

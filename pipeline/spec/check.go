@@ -85,6 +85,9 @@ func check(s events.Specification) structconf.Faults {
 	}
 	c.require(s.MLflow.ExperimentName != "", "mlflow.experiment_name", "", "must not be empty")
 	c.trackingURI(s.MLflow.TrackingURI)
+	if name := s.MLflow.RegisterAs; name != "" && CheckModelName(name) != nil {
+		c.require(false, "mlflow.register_as", strconv.Quote(name), "is no name of a registered model", fmt.Sprintf("1 to %d characters without / and :", maxModelName))
+	}
 	c.withoutPassword("evaluator.judge_base_url", e.JudgeBaseURL, "evaluation")
 	c.templateArguments("fine_tuner.chat_template_kwargs", f.ChatTemplateKwargs)
 	c.templateArguments("inferencer.chat_template_kwargs", i.ChatTemplateKwargs)

@@ -162,6 +162,10 @@ func (s *Survey) choose(o Options, fitting []Shape) (Shape, []string, error) {
 		notes = append(notes, fmt.Sprintf("the column %q is not read; %s = %q puts it in front of each conversation",
 			systemColumn, o.key("system_prompt_column"), systemColumn))
 	}
+	if taken == QuestionAnswer && o.Columns.Question == o.Columns.Answer {
+		notes = append(notes, fmt.Sprintf("%s and %s name one column, %q: each question is its own answer",
+			o.key("question_column"), o.key("ground_truth_column"), o.Columns.Answer))
+	}
 	if len(fitting) > 1 {
 		notes = append(notes, fmt.Sprintf("the columns fit the shapes %s; they were read as %q; %s names another",
 			quoteAll(fitting), taken, o.key("data_format")))

@@ -7,8 +7,8 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/runsummary"
+	"github.com/tunebus/tunebus/pipeline/spec"
 	"github.com/tunebus/tunebus/services/tracker/mlflow"
-	"github.com/tunebus/tunebus/services/tracker/mlflow/normalize"
 )
 
 // loggedModel is the logged model of the run that is written, and the MLflow run
@@ -29,7 +29,7 @@ func (w *mlflowWriter) register(ctx context.Context, parentID string, run events
 	if name == "" || run.Completed == nil {
 		return nil
 	}
-	fault := normalize.CheckModelName(name)
+	fault := spec.CheckModelName(name)
 	if fault != nil {
 		w.result.Gaps = append(w.result.Gaps, fmt.Sprintf("mlflow.register_as: %v", fault))
 	}
