@@ -57,6 +57,7 @@ type Dataset struct {
 	converter *shape.Converter
 	tally     tally
 	info      Info
+	columns   map[string]bool // those of info
 }
 
 // Open finds the files, recognises their shape, and reads them once to the end, so
@@ -73,7 +74,7 @@ func Open(ctx context.Context, src source.Source, want Want) (*Dataset, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Dataset{files: files, want: want, section: section}
+	d := &Dataset{files: files, want: want, section: section, columns: map[string]bool{}}
 	d.info = Info{Format: files[0].format, Config: choice.Config, Split: choice.Split}
 	shapeNotes, err := d.recognise(ctx)
 	if err != nil {
@@ -243,7 +244,8 @@ func (d *Dataset) inspect(ctx context.Context, f file, strays *strays) error {
 	}
 	d.info.Files = append(d.info.Files, f.name)
 	for _, column := range columns {
-		if !slices.Contains(d.info.Columns, column) {
+		if !d.columns[column] {
+			d.columns[column] = true
 			d.info.Columns = append(d.info.Columns, column)
 		}
 	}

@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"io"
 	"regexp"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/tunebus/tunebus/pipeline/dataset/reader/internal/fault"
+	"github.com/tunebus/tunebus/pipeline/dataset/reader/internal/nameset"
 	"github.com/tunebus/tunebus/pipeline/dataset/reader/internal/textfile"
 	"github.com/tunebus/tunebus/pipeline/dataset/value"
 )
@@ -72,11 +72,12 @@ func (r *csvRows) firstLine() byte {
 // checkHeader returns the names of the columns that have one. Tools that write an
 // index write no name above it.
 func checkHeader(header []string, line int) (names []string, err error) {
-	for i, name := range header {
+	seen := nameset.Set{}
+	for _, name := range header {
 		if name == "" {
 			continue
 		}
-		if slices.Contains(header[:i], name) {
+		if !seen.Add(name) {
 			return nil, fault.At(line, "the column %q occurs twice in the header", name)
 		}
 		names = append(names, name)
@@ -91,8 +92,9 @@ func (r *csvRows) columns() []string { return r.names }
 
 func (r *csvRows) selectColumns(names []string) {
 	r.wanted = make([]bool, len(r.header))
+	wanted := nameset.Of(names)
 	for i, name := range r.header {
-		r.wanted[i] = name != "" && slices.Contains(names, name)
+		r.wanted[i] = name != "" && wanted[name]
 	}
 }
 

@@ -64,12 +64,15 @@ func (s *Survey) Record(r reader.Record) {
 	s.records++
 	for _, f := range r.Fields {
 		s.Add([]string{f.Name})
-		if !f.Value.IsMissing() && !isTruth(f.Value) && slices.Contains(s.columns, f.Name) {
+		if !s.has(f.Name) { // there are too many
+			continue
+		}
+		if !f.Value.IsMissing() && !isTruth(f.Value) {
 			s.unsaid[f.Name] = true
 		}
 		// An empty list may be one of anything, so a later one counts more.
 		if before := s.contents[f.Name]; before == nothing || before == list {
-			if c := contentOf(f.Value); c != nothing && slices.Contains(s.columns, f.Name) {
+			if c := contentOf(f.Value); c != nothing {
 				s.contents[f.Name] = c
 			}
 		}
@@ -83,7 +86,10 @@ func (s *Survey) IsFinished() bool { return !s.Whole && s.records >= surveyed }
 func (s *Survey) Columns() []string { return slices.Clone(s.columns) }
 
 // has reports whether a column exists.
-func (s *Survey) has(column string) bool { return slices.Contains(s.columns, column) }
+func (s *Survey) has(column string) bool {
+	_, known := s.contents[column]
+	return known
+}
 
 // holds reports whether a column exists and has one of the contents, or no values.
 func (s *Survey) holds(column string, contents ...content) bool {

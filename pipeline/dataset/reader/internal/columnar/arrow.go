@@ -5,13 +5,13 @@ import (
 	"errors"
 	"io"
 	"os"
-	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
 
 	"github.com/tunebus/tunebus/pipeline/dataset/reader/internal/allocator"
 	"github.com/tunebus/tunebus/pipeline/dataset/reader/internal/fault"
+	"github.com/tunebus/tunebus/pipeline/dataset/reader/internal/nameset"
 	"github.com/tunebus/tunebus/pipeline/dataset/value"
 )
 
@@ -61,8 +61,9 @@ func OpenArrow(ctx context.Context, path string) (_ *Arrow, err error) {
 		}
 		return nil, fault.At(0, "%w", err)
 	}
+	seen := nameset.Set{}
 	for _, field := range a.source.Schema().Fields() {
-		if slices.Contains(a.names, field.Name) {
+		if !seen.Add(field.Name) {
 			return nil, fault.At(0, "the column %q occurs twice", field.Name)
 		}
 		a.names = append(a.names, field.Name)
@@ -89,8 +90,9 @@ func (a *Arrow) Columns() []string { return a.names }
 // Select limits the fields of the rows.
 func (a *Arrow) Select(names []string) {
 	a.wanted = nil
+	wanted := nameset.Of(names)
 	for i, name := range a.names {
-		if slices.Contains(names, name) {
+		if wanted[name] {
 			a.wanted = append(a.wanted, i)
 		}
 	}
