@@ -290,6 +290,18 @@ func TestEngineConversations(t *testing.T) {
 	}
 }
 
+// TestEngineEmptyPrompt: a template that writes nothing leaves nothing to answer. The
+// row is named before the first answer.
+func TestEngineEmptyPrompt(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	withTemplate(t, h, "{% if 'mackerel' not in messages[0].content %}{{ messages[0].content }}{% endif %}")
+	c := h.Run(t, inference.Engine{}, events.Inference, events.Inputs{}, small)
+	if c.Error == nil || !strings.Contains(c.Error.Message, "rows.jsonl, line 3: the prompt is empty") {
+		t.Errorf("%+v", c.Error)
+	}
+}
+
 // TestEngineReasoning: a think block is no part of an answer, also where the prompt
 // opens it; an answer that never closes it is told of.
 func TestEngineReasoning(t *testing.T) {
