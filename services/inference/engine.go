@@ -136,6 +136,7 @@ type generation struct {
 
 	answered            int64
 	tokensIn, tokensOut int64
+	surveyed            bool  // a pass has been surveyed
 	cut                 int64 // prompts of the first pass that lost their beginning
 	unfinished          int64 // answers of a pass that end in their reasoning
 	notes               []string
@@ -188,7 +189,7 @@ func (g *generation) run(ctx context.Context, p pass) (_ events.Artifact, err er
 // survey renders all rows before the first answer, so that what the chat template
 // refuses and how many prompts are cut is known then.
 func (g *generation) survey(ctx context.Context, tok *token.Tokenizer) error {
-	cut := int64(0)
+	var cut, unwritten int64
 	for p, err := range g.questions.prompts(ctx, g.job, tok) {
 		if err != nil {
 			return err
@@ -197,22 +198,29 @@ func (g *generation) survey(ctx context.Context, tok *token.Tokenizer) error {
 		if p.cut {
 			cut++
 		}
+		if p.unwritten {
+			unwritten++
+		}
 		g.job.Advance(1)
 	}
-	g.tellCuts(ctx, cut)
+	if g.surveyed {
+		return nil // all passes have nearly the same prompts
+	}
+	g.surveyed, g.cut = true, cut
+	g.tell(ctx, cut, fmt.Sprintf("prompts lose their beginning: they are longer than inferencer.max_sequence_length = %d tokens",
+		g.job.Request.Specification.Inferencer.MaxSequenceLength))
+	g.tell(ctx, unwritten, "prompts have tools or calls of tools that the model's chat template does not write, so that the model does not see them")
 	return nil
 }
 
-// tellCuts warns of prompts that lost their beginning if they are many, and notes
-// them if they are few. All passes have nearly the same prompts.
-func (g *generation) tellCuts(ctx context.Context, cut int64) {
-	if g.cut != 0 || cut == 0 {
+// tell warns of prompts of which something is gone if they are many, and notes them if
+// they are few.
+func (g *generation) tell(ctx context.Context, prompts int64, lost string) {
+	if prompts == 0 {
 		return
 	}
-	g.cut = cut
-	text := fmt.Sprintf("inferencer.testing_data_id: %d of %d prompts lose their beginning: they are longer than inferencer.max_sequence_length = %d tokens",
-		cut, g.questions.rows, g.job.Request.Specification.Inferencer.MaxSequenceLength)
-	if 10*cut > g.questions.rows {
+	text := fmt.Sprintf("%s: %d of %d %s", testingKey, prompts, g.questions.rows, lost)
+	if 10*prompts > g.questions.rows {
 		engine.Warn(ctx, g.job, text)
 	} else {
 		g.notes = append(g.notes, text)

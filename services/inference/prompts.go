@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"strings"
 	"time"
 
 	"github.com/tunebus/tunebus/events"
@@ -21,8 +22,9 @@ type prompt struct {
 	// opened is the mark of a think block that the prompt has opened, so that the
 	// answer begins inside it; empty in most cases.
 	opened string
-	// cut says that the prompt lost its beginning.
-	cut bool
+	// cut says that the prompt lost its beginning, and unwritten that tools or calls
+	// of them are not in it.
+	cut, unwritten bool
 }
 
 // encodePrompt renders a row as the model's chat template wants it; a row that is a
@@ -37,6 +39,9 @@ func encodePrompt(job *engine.Job, tok *token.Tokenizer, r row.Row) (prompt, err
 	p := prompt{row: r, ids: tok.Encode(text), opened: token.OpenThinking(text).Open}
 	if len(p.ids) == 0 {
 		return p, engine.Permanent("bad_dataset", fmt.Errorf("%s: %s: the prompt is empty, so that the model has nothing to answer", testingKey, r.Place))
+	}
+	for _, name := range (row.Row{Tools: r.Tools, Messages: r.Prompt()}).ToolNames() {
+		p.unwritten = p.unwritten || !strings.Contains(text, name)
 	}
 	if n := len(p.ids); s.MaxSequenceLength > 0 && n > s.MaxSequenceLength {
 		p.ids, p.cut = p.ids[n-s.MaxSequenceLength:], true

@@ -113,6 +113,15 @@ func (m Message) Images() []int {
 // and of both of OpenAI's APIs.
 var imageTypes = []string{"image", "image_url", "input_image"}
 
+// IsPart reports whether a part of a content is a text or an image. A chat template
+// would write any other one as the notation of an object.
+func IsPart(part value.Value) bool {
+	kind, _ := part.Get("type")
+	name, err := kind.Text()
+	_, isText := partText(part)
+	return isText || err == nil && slices.Contains(imageTypes, name)
+}
+
 // WithParts returns the message with another list of parts.
 func (m Message) WithParts(parts []value.Value) Message {
 	return m.with("content", value.OfList(parts))
@@ -122,6 +131,21 @@ func (m Message) WithParts(parts []value.Value) Message {
 func (m Message) Calls() bool {
 	calls, _ := m.object.Get("tool_calls")
 	return calls.Len() > 0
+}
+
+// Called are the names of the functions that the message calls.
+func (m Message) Called() (names []string) {
+	calls, _ := m.object.Get("tool_calls")
+	for _, call := range calls.Items() {
+		if f, nested := call.Get("function"); nested {
+			call = f
+		}
+		name, _ := call.Get("name")
+		if text, err := name.Text(); err == nil && text != "" {
+			names = append(names, text)
+		}
+	}
+	return names
 }
 
 // IsUnweighted reports whether the message itself says that it does not count in

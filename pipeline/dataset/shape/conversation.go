@@ -166,6 +166,11 @@ func contentValue(v value.Value) (value.Value, error) {
 		if part.Kind() != value.Object && part.Kind() != value.Text {
 			return v, fmt.Errorf("part %d is %s, not an object", i+1, part.Kind())
 		}
+		if !row.IsPart(part) {
+			kind, _ := part.Get("type")
+			shown, _ := kind.Text()
+			return v, fmt.Errorf("part %d has the type %q and no text; want a part with a text, or an image", i+1, shown)
+		}
 	}
 	return v, nil
 }

@@ -22,6 +22,7 @@ const (
 	chosenColumn        = "chosen"
 	rejectedColumn      = "rejected"
 	referencesColumn    = "references"
+	labelColumn         = "label" // of a completion: whether it is right
 )
 
 // signature is what the columns of a shape have to hold, for errors.
@@ -41,6 +42,8 @@ type NoShapeError struct {
 	Columns []string
 	// Missing are the columns that keys name and that are not there.
 	Missing []string
+	// Held says what the columns hold that keys name and that are there.
+	Held    []string
 	Options Options
 }
 
@@ -60,8 +63,8 @@ func (e *NoShapeError) Error() string {
 		return fmt.Sprintf("%s; %s; set %s and %s, or give it the columns of a shape: %s",
 			noColumns(e.Missing), have, question, answer, shapes())
 	}
-	return fmt.Sprintf("the columns that %s and %s name hold no text; %s; name two with text, or give it the columns of a shape: %s",
-		question, answer, have, shapes())
+	return fmt.Sprintf("the columns that %s and %s name do not both hold text: %s; %s; name two with text, or give it the columns of a shape: %s",
+		question, answer, strings.Join(e.Held, ", "), have, shapes())
 }
 
 // noColumns says which columns are not there.
@@ -135,7 +138,7 @@ func (s *Survey) Recognise(o Options) (*Converter, []string, error) {
 // choose takes one of the shapes that fit.
 func (s *Survey) choose(o Options, fitting []Shape) (Shape, []string, error) {
 	missing := s.missing(o.Columns)
-	noShape := &NoShapeError{Shape: o.Shape, Columns: s.columns, Missing: missing, Options: o}
+	noShape := &NoShapeError{Shape: o.Shape, Columns: s.columns, Missing: missing, Held: s.held(o.Columns), Options: o}
 	if o.Shape != Auto {
 		if !slices.Contains(fitting, o.Shape) {
 			return "", nil, noShape
@@ -192,6 +195,16 @@ func (s *Survey) missing(c Columns) []string {
 	return out
 }
 
+// held says what the columns hold that the keys name.
+func (s *Survey) held(c Columns) (out []string) {
+	for _, column := range []string{c.Question, c.Answer} {
+		if s.has(column) {
+			out = append(out, fmt.Sprintf("%q holds %s", column, s.contents[column]))
+		}
+	}
+	return out
+}
+
 // isNamed reports whether the person named a column.
 func isNamed(c Columns) bool { return c.Question != DefaultQuestion || c.Answer != DefaultAnswer }
 
@@ -202,6 +215,10 @@ func (s *Survey) refuse(o Options, taken Shape) error {
 	case taken == Preference && !o.Prefers:
 		return fmt.Errorf("the data has the shape %q (chosen and rejected), and this engine has no method for it; "+
 			"to learn one of them as the answer, set %s and %s", taken, o.key("question_column"), o.key("ground_truth_column"))
+	case taken == PromptCompletion && o.Shape == Auto && s.judged && !o.Prefers:
+		return fmt.Errorf("the columns %q, %q and %q (true or false) are unpaired preferences, and this engine has no method for them; "+
+			"leave out the rows whose label is false, or set %s = %q to take every completion as right",
+			promptColumn, completionColumn, labelColumn, o.key("data_format"), PromptCompletion)
 	case taken == Text && o.Use == Testing:
 		return fmt.Errorf("the data has the shape %q, which has no questions; a test needs some, see %s", taken, o.key("question_column"))
 	case o.Columns.Image != "" && !o.Sees:

@@ -3,6 +3,7 @@ package shape
 import (
 	"bytes"
 	"slices"
+	"strings"
 
 	"github.com/tunebus/tunebus/pipeline/dataset/reader"
 	"github.com/tunebus/tunebus/pipeline/dataset/value"
@@ -41,6 +42,7 @@ type Survey struct {
 	columns  []string
 	contents map[string]content
 	records  int
+	judged   bool // the column label says true or false
 }
 
 // Add adds the columns of a file that are known without a record.
@@ -61,6 +63,7 @@ func (s *Survey) Record(r reader.Record) {
 	s.records++
 	for _, f := range r.Fields {
 		s.Add([]string{f.Name})
+		s.judged = s.judged || f.Name == labelColumn && isVerdict(f.Value)
 		// An empty list may be one of anything, so a later one counts more.
 		if before := s.contents[f.Name]; before == nothing || before == list {
 			if c := contentOf(f.Value); c != nothing && slices.Contains(s.columns, f.Name) {
@@ -68,6 +71,15 @@ func (s *Survey) Record(r reader.Record) {
 			}
 		}
 	}
+}
+
+// isVerdict reports whether a value is true or false, or the text of one of them.
+func isVerdict(v value.Value) bool {
+	if v.Kind() == value.Bool {
+		return true
+	}
+	s, err := v.Text()
+	return v.Kind() == value.Text && err == nil && (strings.EqualFold(s, "true") || strings.EqualFold(s, "false"))
 }
 
 // IsFinished reports whether enough records were seen.
