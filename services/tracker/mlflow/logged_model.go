@@ -20,6 +20,10 @@ type Models interface {
 	// with the run as its source, and links it to the run if there is none. The
 	// error is [ErrNoModels] where a server has no logged models.
 	EnsureModel(ctx context.Context, experimentID, runID string, m LoggedModel) (id string, finished bool, err error)
+	// ShowsModels reports whether the files of a logged model are seen and loaded
+	// below the run that made it as well (runs:/<id>/<name>), so that they need not
+	// be sent a second time as artifacts of the run.
+	ShowsModels() bool
 	// PutModelFile stores a file of a model and replaces one with the same path.
 	PutModelFile(ctx context.Context, modelID string, a Artifact) error
 	// FinishModel says that all files of a model are there.

@@ -1,6 +1,8 @@
 package mlflowsync
 
 import (
+	"context"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,6 +11,8 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/artifact/transfer"
+	"github.com/tunebus/tunebus/services/tracker/mlflow"
+	"github.com/tunebus/tunebus/services/tracker/mlflow/restapi"
 	"github.com/tunebus/tunebus/services/tracker/projection"
 )
 
@@ -132,6 +136,70 @@ func TestModelFolder(t *testing.T) {
 			if !linked {
 				t.Errorf("%s: %s is a second copy", name, w)
 			}
+		}
+	}
+}
+
+// countingTarget counts the bytes of weights that are sent to it.
+type countingTarget struct {
+	mlflow.Target
+
+	shows, without bool // logged models below their runs; none at all
+	sent           map[string]int64
+}
+
+func (c countingTarget) ShowsModels() bool { return c.shows }
+
+func (c countingTarget) count(kind string, a mlflow.Artifact) {
+	if strings.HasSuffix(a.Path, ".safetensors") {
+		c.sent[kind] += a.Size
+	}
+}
+
+func (c countingTarget) PutArtifact(ctx context.Context, id string, a mlflow.Artifact) error {
+	c.count("run", a)
+	return c.Target.PutArtifact(ctx, id, a)
+}
+
+func (c countingTarget) PutModelFile(ctx context.Context, id string, a mlflow.Artifact) error {
+	c.count("model", a)
+	return c.Target.PutModelFile(ctx, id, a)
+}
+
+func (c countingTarget) EnsureModel(ctx context.Context, experiment, id string, m mlflow.LoggedModel) (string, bool, error) {
+	if c.without {
+		return "", false, mlflow.ErrNoModels
+	}
+	return c.Target.EnsureModel(ctx, experiment, id, m)
+}
+
+// TestWeightsAreSentOnce to a server, however often the run is written: as a logged
+// model, or to an older server as a folder of the run.
+func TestWeightsAreSentOnce(t *testing.T) {
+	t.Parallel()
+	s, refs := stored(t, map[string]map[string]string{"whole": {"config.json": "{}", "model.safetensors": "all weights"}})
+	for name, c := range map[string]struct {
+		shows, without bool
+		want           map[string]int64
+	}{
+		"shows logged models": {true, false, map[string]int64{"model": 11}},
+		"has no such models":  {true, true, map[string]int64{"run": 11}},
+		"a folder":            {false, false, map[string]int64{"model": 11, "run": 11}}, // by hard links
+	} {
+		sent := map[string]int64{}
+		root := "file:" + filepath.Join(t.TempDir(), "mlruns")
+		open := func(_ string, opt restapi.Options) (mlflow.Target, error) {
+			target, err := Open(root, opt)
+			return countingTarget{target, c.shows, c.without, sent}, err
+		}
+		sync := New(Config{TrackingURI: "http://mlflow.test", Open: open}, s, noMetrics)
+		for range 3 {
+			if _, err := sync.Sync(t.Context(), tunedRun(refs["whole"], "owner/base", nil), nil); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+		}
+		if !maps.Equal(sent, c.want) {
+			t.Errorf("%s: sent %v bytes, want %v", name, sent, c.want)
 		}
 	}
 }

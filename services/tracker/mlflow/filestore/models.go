@@ -111,6 +111,10 @@ func (s models) PutModelFile(ctx context.Context, modelID string, a mlflow.Artif
 	return nil
 }
 
+// ShowsModels implements [mlflow.Models]. Both folders have the same files: large ones
+// are hard links.
+func (s models) ShowsModels() bool { return false }
+
 func (s models) FinishModel(ctx context.Context, modelID string) error {
 	dir, err := s.root.modelDir(modelID)
 	if err == nil {

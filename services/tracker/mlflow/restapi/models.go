@@ -137,6 +137,10 @@ func (m models) PutModelFile(ctx context.Context, modelID string, a mlflow.Artif
 	return nil
 }
 
+// ShowsModels implements [mlflow.Models]: MLflow 3 looks for an artifact of a run
+// among the models that the run made, too.
+func (m models) ShowsModels() bool { return true }
+
 func (m models) FinishModel(ctx context.Context, modelID string) error {
 	body := struct {
 		ID     string `json:"model_id"`
