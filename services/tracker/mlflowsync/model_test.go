@@ -242,3 +242,47 @@ func TestRegister(t *testing.T) {
 		}
 	}
 }
+
+// TestRegisterRepeatedRun: a run that repeats the evaluation of another one registers
+// the model that the other one tuned, as the only version of it.
+func TestRegisterRepeatedRun(t *testing.T) {
+	t.Parallel()
+	s, refs := stored(t, map[string]map[string]string{"whole": {"config.json": "{}", "model.safetensors": "all weights"}})
+	root := filepath.Join(t.TempDir(), "mlruns")
+	sync := New(Config{TrackingURI: "file:" + root}, s, noMetrics)
+	first := tunedRun(refs["whole"], "owner/base", nil)
+	first.Run.Accepted.Specification.MLflow.RegisterAs = "harbour"
+	first.Run.Completed = &events.PipelineCompleted{Conclusion: events.Success, Gates: []events.Gate{{Metric: "chrf"}}, EndedAt: began}
+	if _, err := sync.Sync(t.Context(), first, nil); err != nil {
+		t.Fatal(err)
+	}
+	repeat := func(id, of string, model *events.Reference) string {
+		again := snapshotOf(events.PhaseCompleted{Phase: events.Evaluation})
+		again.Run.ID = id
+		again.Run.Accepted.Lineage.RerunOf, again.Run.Accepted.Inputs.Model = of, model
+		again.Run.Accepted.Specification.MLflow.RegisterAs = "harbour"
+		again.Run.Completed = &events.PipelineCompleted{Conclusion: events.Success, Gates: []events.Gate{{Metric: "chrf", Met: true}}, EndedAt: began}
+		result, err := sync.Sync(t.Context(), again, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return result.Links[linkRegistered]
+	}
+	key := "runs/" + first.Run.ID + "/finetune/1/model/manifest.json"
+	for name, got := range map[string]string{
+		"of the run":        repeat("second", first.Run.ID, nil),
+		"once more":         repeat("second", first.Run.ID, nil),
+		"of its repetition": repeat("third", "second", &events.Reference{Key: key}),
+	} {
+		if got != "models:/harbour/1" {
+			t.Errorf("%s: registered as %q", name, got)
+		}
+	}
+	if got := repeat("fourth", "nobody", nil); got != "" {
+		t.Errorf("the model of a run that nobody knows is %q", got)
+	}
+	versions, err := filepath.Glob(filepath.Join(root, "models", "harbour", "version-*"))
+	if err != nil || len(versions) != 1 {
+		t.Errorf("versions %v, %v", versions, err)
+	}
+}
