@@ -2,6 +2,8 @@ package dataset
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/tunebus/tunebus/pipeline/dataset/row"
 	"github.com/tunebus/tunebus/pipeline/dataset/shape"
@@ -33,6 +35,20 @@ type Counts struct {
 type tally struct {
 	Counts
 	firstUnanswered, firstDropped row.Place
+	// roles are those of the rows without an answer, up to maxRoles.
+	roles []string
+}
+
+// maxRoles bounds the roles that an error names.
+const maxRoles = 5
+
+// addRoles notes who speaks in a row without an answer.
+func (t *tally) addRoles(r row.Row) {
+	for _, m := range r.Messages {
+		if role := m.Role(); len(t.roles) < maxRoles && !slices.Contains(t.roles, role) {
+			t.roles = append(t.roles, role)
+		}
+	}
 }
 
 func (t *tally) add(r row.Row, lack shape.Lack, use Use) {
@@ -43,6 +59,7 @@ func (t *tally) add(r row.Row, lack shape.Lack, use Use) {
 			t.firstUnanswered = r.Place
 		}
 		t.MissingAnswers++
+		t.addRoles(r)
 		return
 	case shape.Question:
 		if t.Dropped == 0 {
@@ -112,6 +129,9 @@ func (t *tally) fault(s shape.Shape, c Columns, section string) error {
 		return fmt.Errorf("no row has a question or text of the shape %q; set %s", s, key)
 	case t.MissingAnswers > 0 && t.Rows == 0 && s == shape.QuestionAnswer:
 		return fmt.Errorf("no row has an answer to learn: column %q has no values in rows with a question; set %s", c.Answer, key)
+	case t.MissingAnswers > 0 && t.Rows == 0 && len(t.roles) > 0 && !slices.Contains(t.roles, row.Assistant):
+		return fmt.Errorf("no row has an answer to learn in the shape %q: the roles of its turns are %s, and an answer has the role %q",
+			s, quoted(t.roles), row.Assistant)
 	case t.MissingAnswers > 0 && t.Rows == 0:
 		return fmt.Errorf("no row has an answer to learn in the shape %q; set %s", s, key)
 	case t.MissingTruths > 0 && t.MissingTruths == t.Rows && s == shape.QuestionAnswer:
@@ -120,4 +140,12 @@ func (t *tally) fault(s shape.Shape, c Columns, section string) error {
 		return fmt.Errorf("no row has a ground truth in the shape %q, such as a last turn of the assistant", s)
 	}
 	return nil
+}
+
+func quoted(names []string) string {
+	out := make([]string, len(names))
+	for i, name := range names {
+		out[i] = fmt.Sprintf("%.40q", name)
+	}
+	return strings.Join(out, ", ")
 }

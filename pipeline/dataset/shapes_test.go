@@ -206,7 +206,7 @@ func TestRefusals(t *testing.T) {
 		"a misspelt column":     {`{"prompt": "1", "completion": "2"}`, with(training(), func(w *dataset.Want) { w.Columns.Question, w.Columns.Answer = "prompt", "reply" }), []string{`there is no column "reply"`, `"prompt", "completion"`}},
 		"a list as question":    {qa + `{"question": ["1"], "answer": "2"}`, training(), []string{`rows.jsonl, line 2, column "question": it holds a list, not text`}},
 		"an object as answer":   {qa + `{"question": "1", "answer": {"a": 1}}`, training(), []string{`rows.jsonl, line 2, column "answer": it holds an object, not text`}},
-		"lists in both":         {`{"question": [1], "answer": [2]}`, training(), []string{"hold no text", "fine_tuner.question_column"}},
+		"lists in both":         {`{"question": [1], "answer": [2]}`, training(), []string{"do not both hold text", "fine_tuner.question_column"}},
 		"text as messages":      {chat + `{"messages": "hello"}`, training(), []string{`rows.jsonl, line 2, column "messages": it holds text that is not the JSON of a list`}},
 		"an object as messages": {chat + `{"messages": {"role": "user"}}`, training(), []string{`line 2, column "messages": it holds an object, not a list`}},
 		"a text as message":     {chat + `{"messages": ["hello"]}`, training(), []string{`line 2, column "messages": message 1: it is text, not an object`}},
@@ -225,7 +225,7 @@ func TestRefusals(t *testing.T) {
 		"judged answers":        {`{"prompt": "1", "completion": "2", "label": true}` + "\n" + `{"prompt": "1", "completion": "3", "label": false}`, training(), []string{"judged answers", "label", `fine_tuner.data_format = "prompt_completion"`}},
 		"a turn of history":     {`{"instruction": "1", "output": "2", "history": [["1"]]}`, training(), []string{`column "history": turn 1 is no pair`}},
 		"a shape that is not":   {qa, with(training(), asked(shape.Messages)), []string{`fine_tuner.data_format = "messages" needs messages`, `"question", "answer"`}},
-		"a shape without text":  {`{"question": [1], "answer": [2]}`, with(training(), asked(shape.QuestionAnswer)), []string{"fine_tuner.question_column", "hold no text"}},
+		"a shape without text":  {`{"question": [1], "answer": [2]}`, with(training(), asked(shape.QuestionAnswer)), []string{"fine_tuner.question_column", "do not both hold text"}},
 		"a shape, one column":   {`{"prompt": "1", "answer": "2"}`, with(training(), asked(shape.PromptCompletion)), []string{`fine_tuner.data_format = "prompt_completion" needs prompt and completion`}},
 		"a shape, no columns":   {`{"prompt": "1"}`, with(training(), asked(shape.QuestionAnswer)), []string{`there is no column "question" and no column "answer"`}},
 		"chosen as lists":       {`{"prompt": "1", "chosen": [{"role": "assistant", "content": "2"}], "rejected": []}`, with(training(), func(w *dataset.Want) { w.Columns.Question, w.Columns.Answer = "prompt", "chosen" }), []string{`fine_tuner.ground_truth_column = "chosen": this column holds a list of objects, not text`}},
@@ -236,6 +236,8 @@ func TestRefusals(t *testing.T) {
 		"no ground truths":      {`{"question": "1", "answer": null}`, forTest(), []string{"no row has a ground truth", `"answer" has no values`}},
 		"no questions":          {`{"question": null, "answer": "2"}`, training(), []string{"no row has a question", "fine_tuner.question_column"}},
 		"no rows":               {"\n", training(), []string{"rows.jsonl: the data set is empty"}},
+		"an object as answers":  {`{"question": "1", "answer": {"text": ["2"]}}`, training(), []string{"do not both hold text", `"answer" holds an object`}},
+		"roles of others":       {`{"messages": [{"role": "narrator", "content": "1"}, {"role": "bot", "content": "2"}]}`, training(), []string{`the roles of its turns are "narrator", "bot", and an answer has the role "assistant"`}},
 		"images":                {`{"messages": [{"role": "user", "content": [{"type": "image", "image": "a.png"}, {"type": "text", "text": "1"}]}]}`, training(), []string{"line 1", "does not see"}},
 		"an image column":       {`{"question": "1", "answer": "2", "photo": "a.png"}`, with(training(), func(w *dataset.Want) { w.Columns.Image = "photo" }), []string{`fine_tuner.image_column = "photo": this engine does not see images`}},
 	} {
@@ -283,6 +285,22 @@ func TestStrays(t *testing.T) {
 			}
 			fails(t, err, c.says...)
 		})
+	}
+}
+
+// TestLabelledCompletions: completions with a label are learned if the format says so,
+// and a label that is no verdict is any other column.
+func TestLabelledCompletions(t *testing.T) {
+	t.Parallel()
+	named := with(training(), func(w *dataset.Want) { w.Shape = shape.PromptCompletion })
+	for line, want := range map[string]dataset.Want{
+		`{"prompt": "1", "completion": "2", "label": true}`:      named,
+		`{"prompt": "1", "completion": "2", "label": "harbour"}`: training(),
+		`{"prompt": "1", "completion": "2", "label": 1}`:         training(),
+	} {
+		if rows, _, err := read(t, file(t, "rows.jsonl", line), want); err != nil || len(rows) != 1 {
+			t.Errorf("%s: %q, %v", line, rows, err)
+		}
 	}
 }
 

@@ -127,6 +127,21 @@ func (m Message) Calls() bool {
 	return calls.Len() > 0
 }
 
+// Called are the names of the functions that the message calls.
+func (m Message) Called() (names []string) {
+	calls, _ := m.object.Get("tool_calls")
+	for _, call := range calls.Items() {
+		if f, nested := call.Get("function"); nested {
+			call = f
+		}
+		name, _ := call.Get("name")
+		if text, err := name.Text(); err == nil && text != "" {
+			names = append(names, text)
+		}
+	}
+	return names
+}
+
 // IsUnweighted reports whether the message itself says that it does not count in
 // the loss: "weight": 0, as in OpenAI's format for fine-tuning.
 func (m Message) IsUnweighted() bool {

@@ -42,6 +42,8 @@ type NoShapeError struct {
 	Columns []string
 	// Missing are the columns that keys name and that are not there.
 	Missing []string
+	// Held says what the columns hold that keys name and that are there.
+	Held    []string
 	Options Options
 }
 
@@ -61,8 +63,8 @@ func (e *NoShapeError) Error() string {
 		return fmt.Sprintf("%s; %s; set %s and %s, or give it the columns of a shape: %s",
 			noColumns(e.Missing), have, question, answer, shapes())
 	}
-	return fmt.Sprintf("the columns that %s and %s name hold no text; %s; name two with text, or give it the columns of a shape: %s",
-		question, answer, have, shapes())
+	return fmt.Sprintf("the columns that %s and %s name do not both hold text: %s; %s; name two with text, or give it the columns of a shape: %s",
+		question, answer, strings.Join(e.Held, ", "), have, shapes())
 }
 
 // noColumns says which columns are not there.
@@ -140,7 +142,7 @@ func (s *Survey) Recognise(o Options) (*Converter, []string, error) {
 // choose takes one of the shapes that fit.
 func (s *Survey) choose(o Options, fitting []Shape) (Shape, []string, error) {
 	missing := s.missing(o.Columns)
-	noShape := &NoShapeError{Shape: o.Shape, Columns: s.columns, Missing: missing, Options: o}
+	noShape := &NoShapeError{Shape: o.Shape, Columns: s.columns, Missing: missing, Held: s.held(o.Columns), Options: o}
 	if o.Shape != Auto {
 		if !slices.Contains(fitting, o.Shape) {
 			return "", nil, noShape
@@ -200,6 +202,16 @@ func (s *Survey) missing(c Columns) []string {
 	for _, column := range []string{c.Question, c.Answer} {
 		if !s.has(column) && !slices.Contains(out, column) {
 			out = append(out, column)
+		}
+	}
+	return out
+}
+
+// held says what the columns hold that the keys name.
+func (s *Survey) held(c Columns) (out []string) {
+	for _, column := range []string{c.Question, c.Answer} {
+		if s.has(column) {
+			out = append(out, fmt.Sprintf("%q holds %s", column, s.contents[column]))
 		}
 	}
 	return out
