@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/dataset/source"
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
@@ -84,9 +85,17 @@ func check(s events.Specification) structconf.Faults {
 	}
 	c.require(s.MLflow.ExperimentName != "", "mlflow.experiment_name", "", "must not be empty")
 	c.trackingURI(s.MLflow.TrackingURI)
+	if name := s.MLflow.RegisterAs; name != "" && CheckModelName(name) != nil {
+		c.require(false, "mlflow.register_as", strconv.Quote(name), "is no name of a registered model", fmt.Sprintf("1 to %d characters without / and :", maxModelName))
+	}
 	c.withoutPassword("evaluator.judge_base_url", e.JudgeBaseURL, "evaluation")
 	c.templateArguments("fine_tuner.chat_template_kwargs", f.ChatTemplateKwargs)
 	c.templateArguments("inferencer.chat_template_kwargs", i.ChatTemplateKwargs)
+	for key, text := range map[string]string{"fine_tuner.data_delimiter": f.DataDelimiter, "inferencer.data_delimiter": i.DataDelimiter} {
+		if _, err := source.Delimiter(text); err != nil {
+			c.require(false, key, strconv.Quote(text), "cannot separate cells", `one character of ASCII other than a quote, or "tab"`)
+		}
+	}
 	c.engines(s)
 	return c.faults
 }
@@ -101,12 +110,16 @@ func (c *checker) require(ok bool, key, value, message string, allowed ...string
 }
 
 func (c *checker) between(key string, v, low, high int) {
-	switch allowed := fmt.Sprintf("%d to %d", low, high); {
+	message := ""
+	switch {
 	case v < low:
-		c.require(false, key, fmt.Sprint(v), "too small", allowed)
+		message = "too small"
 	case v > high:
-		c.require(false, key, fmt.Sprint(v), "too large", allowed)
+		message = "too large"
+	default:
+		return
 	}
+	c.require(false, key, fmt.Sprint(v), message, fmt.Sprintf("%d to %d", low, high))
 }
 
 func (c *checker) below(key string, v, high float64) {
@@ -155,9 +168,12 @@ func (c *checker) metrics(key string, metrics []string) {
 // engines checks that the engine of each phase of the plan has what the run cannot
 // do without.
 func (c *checker) engines(s events.Specification) {
+	set := changedKeys(s)
 	for _, step := range Plan(s) {
-		for _, a := range unsupported(s, step.Phase, engineOf(s, step.Phase)) {
-			c.require(!a.refused, a.key, quote(a.key, a.value), a.instead)
+		for _, a := range unsupported(s, set, step.Phase, engineOf(s, step.Phase)) {
+			if a.refused {
+				c.require(false, a.key, quote(a.key, a.value), a.instead)
+			}
 		}
 	}
 }
