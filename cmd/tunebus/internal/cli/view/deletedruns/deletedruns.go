@@ -71,7 +71,11 @@ func write(w io.Writer, r deletion.Report, verb string) {
 	if len(r.UsedBy) > 0 {
 		why = "runs use it: " + strings.Join(r.UsedBy, ", ")
 	}
-	fmt.Fprintf(w, "%s stays: %s\n", size(r.Kept, "artifact"), why)
+	verb = "stay"
+	if r.Kept.Count == 1 {
+		verb = "stays"
+	}
+	fmt.Fprintf(w, "%s %s: %s\n", size(r.Kept, "artifact"), verb, why)
 }
 
 func size(sum gc.Sum, noun string) string {
