@@ -1,9 +1,6 @@
 package progress
 
-import (
-	"runtime"
-	"time"
-)
+import "time"
 
 // Callbacks are called by [Monitor.Watch], on its own goroutine. They must not
 // take a lock that the work can hold.
@@ -91,11 +88,4 @@ func (w *waitReport) over(inner span) bool {
 	}
 	w.waitsFor = ""
 	return true
-}
-
-// Stacks are the stacks of all goroutines, up to a size.
-func Stacks() string {
-	const most = 256 << 10
-	buf := make([]byte, most)
-	return string(buf[:runtime.Stack(buf, true)])
 }
