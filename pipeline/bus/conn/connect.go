@@ -192,6 +192,13 @@ func (e *UnreachableError) Error() string {
 // Unwrap returns the cause.
 func (e *UnreachableError) Unwrap() error { return e.Err }
 
+// IsTemporary reports whether the same server may be reached later, such as one that
+// starts or does not answer. Credentials that were refused are not temporary.
+func (e *UnreachableError) IsTemporary() bool { return temporary(e.Err) }
+
+// IsRefused reports whether nobody listens at the address.
+func (e *UnreachableError) IsRefused() bool { return errors.Is(e.Err, nats.ErrNoServers) }
+
 func (o Options) server() string {
 	switch {
 	case o.InProcess != nil:

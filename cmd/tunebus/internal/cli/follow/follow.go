@@ -36,6 +36,8 @@ type Run struct {
 	// Tracking is how long to wait for MLflow after the run's end, Limit the
 	// longest wait of all; 0: none.
 	Tracking, Limit time.Duration
+	// Begin is when the limit began to count; zero: now.
+	Begin time.Time
 }
 
 // Show follows a run until it has ended, and until it is tracked or r.Tracking
@@ -87,7 +89,10 @@ func ToEnd(ctx context.Context, console *view.Console, b *conn.Conn, r Run) erro
 	if r.Limit > 0 {
 		var cancel context.CancelFunc
 		timeout := exit.Timeout(fmt.Errorf("run %s did not end within %s; it goes on, and this follows it again:\n  %s", r.ID, r.Limit, r.Back))
-		ctx, cancel = context.WithTimeoutCause(ctx, r.Limit, timeout)
+		if r.Begin.IsZero() {
+			r.Begin = time.Now()
+		}
+		ctx, cancel = context.WithDeadlineCause(ctx, r.Begin.Add(r.Limit), timeout)
 		defer cancel()
 	}
 	run, err := Show(ctx, console, b, r)

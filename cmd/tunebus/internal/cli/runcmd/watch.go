@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/follow"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/patience"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
@@ -23,6 +24,7 @@ import (
 type watchFlags struct {
 	at    session.Location
 	limit time.Duration
+	run   string // its id, as far as it is known
 }
 
 // Watch is "tunebus watch".
@@ -32,32 +34,47 @@ func Watch(s *session.Session) *cobra.Command {
 		Use: "watch RUN", Short: "Follow a run to its end", Args: session.ExactlyOne("RUN"),
 		Example:           "  tunebus watch last",
 		ValidArgsFunction: session.CompleteRuns(s, &f.at),
-		RunE: s.WithDeployment(&f.at, func(ctx context.Context, server *session.Deployment, args []string) error {
-			id, err := server.RunID(ctx, args[0])
-			if err != nil && !conn.IsUnanswered(err) {
-				return err
-			} else if err != nil {
-				id = args[0] // following says that NATS does not answer, and goes on
+		RunE: func(c *cobra.Command, args []string) error {
+			f.run = args[0]
+			over := func(error) error {
+				return fmt.Errorf("run %s did not end within %s; it goes on, and this follows it again:\n  %s", f.run, f.limit, f.again(s, f.run))
 			}
-			again := s.Repeat(server, id)
-			archived, err := archivedOrComing(ctx, server, id)
-			if conn.IsUnanswered(err) { // following says so and goes on
-				err = nil
-			}
-			switch {
-			case err != nil:
-				return err
-			case archived.Completed != nil:
-				return follow.End(s.Console, archived, runsummary.Of(archived), again)
-			case server.Folder() != "":
-				return watchFolder(ctx, s, server, id, again)
-			}
-			return follow.ToEnd(ctx, s.Console, server.Bus, follow.Run{ID: id, Again: again, Back: f.again(s, id), Limit: f.limit})
-		}),
+			return patience.Within(c.Context(), s.Console, f.limit, over, func(ctx context.Context) error {
+				c.SetContext(ctx)
+				return s.WithPatience(&f.at, &f.limit, f.watch(s))(c, args)
+			})
+		},
 	}
 	f.at.AddArtifactsFlag(c)
 	c.Flags().DurationVar(&f.limit, "timeout", 0, "longest wait; 0: none")
 	return c
+}
+
+// watch is the action of the command.
+func (f *watchFlags) watch(s *session.Session) func(context.Context, *session.Deployment, []string) error {
+	return func(ctx context.Context, server *session.Deployment, args []string) error {
+		id, err := server.RunID(ctx, args[0])
+		if err != nil && !conn.IsUnanswered(err) {
+			return err
+		} else if err != nil {
+			id = args[0] // following says that NATS does not answer, and goes on
+		}
+		f.run = id
+		again := s.Repeat(server, id)
+		archived, err := archivedOrComing(ctx, server, id)
+		if conn.IsUnanswered(err) { // following says so and goes on
+			err = nil
+		}
+		switch {
+		case err != nil:
+			return err
+		case archived.Completed != nil:
+			return follow.End(s.Console, archived, runsummary.Of(archived), again)
+		case server.Folder() != "":
+			return watchFolder(ctx, s, server, id, again)
+		}
+		return follow.ToEnd(ctx, s.Console, server.Bus, follow.Run{ID: id, Again: again, Back: f.again(s, id)})
+	}
 }
 
 // watchFolder shows the end of a run in a data folder. A run that has not ended

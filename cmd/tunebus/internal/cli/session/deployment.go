@@ -41,8 +41,21 @@ type Deployment struct {
 // folder where no server answers and none was named. The artifact store is opened
 // when the action asks for it.
 func (s *Session) WithDeployment(at *Location, do func(ctx context.Context, server *Deployment, args []string) error) func(*cobra.Command, []string) error {
-	return with(s, at, s.openOrFolder, do)
+	return with(s, at, func(ctx context.Context, at Location, cfg settings.Settings) (*Deployment, error) {
+		return s.openOrFolder(ctx, at, cfg, s.Connect)
+	}, do)
 }
+
+// WithPatience is WithDeployment for a command that follows a run: a server that does not
+// answer is asked again for the limit, see [Session.ConnectPatiently].
+func (s *Session) WithPatience(at *Location, limit *time.Duration, do func(ctx context.Context, server *Deployment, args []string) error) func(*cobra.Command, []string) error {
+	return with(s, at, func(ctx context.Context, at Location, cfg settings.Settings) (*Deployment, error) {
+		return s.openOrFolder(ctx, at, cfg, func(ctx context.Context) (*conn.Conn, error) { return s.ConnectPatiently(ctx, *limit) })
+	}, do)
+}
+
+// connector connects to the server that flags and settings name.
+type connector func(ctx context.Context) (*conn.Conn, error)
 
 // with returns an action that works on what open opens.
 func with(
@@ -66,7 +79,10 @@ func with(
 // WithStore returns an action that works on a server and its artifact store. Such
 // actions change what is stored, so they never work on a folder that nobody named.
 func (s *Session) WithStore(at *Location, do func(ctx context.Context, server *Deployment, store *artifact.Store) error) func(*cobra.Command, []string) error {
-	return with(s, at, s.open, func(ctx context.Context, server *Deployment, _ []string) error {
+	open := func(ctx context.Context, at Location, cfg settings.Settings) (*Deployment, error) {
+		return s.open(ctx, at, cfg, s.Connect)
+	}
+	return with(s, at, open, func(ctx context.Context, server *Deployment, _ []string) error {
 		store, err := server.Store(ctx)
 		if err != nil {
 			return err
@@ -77,22 +93,30 @@ func (s *Session) WithStore(at *Location, do func(ctx context.Context, server *D
 
 // openOrFolder is open, on the usual data folder where no server answers and none
 // was named.
-func (s *Session) openOrFolder(ctx context.Context, at Location, cfg settings.Settings) (*Deployment, error) {
-	server, err := s.open(ctx, at, cfg)
+func (s *Session) openOrFolder(ctx context.Context, at Location, cfg settings.Settings, connect connector) (*Deployment, error) {
+	mayUseFolder := at.Data == "" && !s.flags.nameServer(cfg) && isDataFolder(cfg.Data.Folder)
+	if mayUseFolder {
+		connect = s.Connect // the folder is there, so that nobody need wait for a server
+	}
+	server, err := s.open(ctx, at, cfg, connect)
 	unreachable, ok := errors.AsType[*conn.UnreachableError](err)
-	if !ok || at.Data != "" || s.flags.nameServer(cfg) || !isDataFolder(cfg.Data.Folder) {
+	if !ok || !mayUseFolder {
 		return server, err
 	}
 	at.Data = cfg.Data.Folder
 	s.Console.Say("no NATS server answers at %s; this works on the data folder %s", unreachable.Server, at.Data)
-	return s.open(ctx, at, cfg)
+	return s.open(ctx, at, cfg, connect)
 }
 
 // open connects to the server; it opens no store yet.
-func (s *Session) open(ctx context.Context, at Location, cfg settings.Settings) (*Deployment, error) {
+func (s *Session) open(ctx context.Context, at Location, cfg settings.Settings, connect connector) (*Deployment, error) {
 	if at.Data == "" {
-		b, err := s.Connect(ctx)
+		b, err := connect(ctx)
 		if err != nil {
+			return nil, err
+		}
+		if err := s.CheckSetUp(ctx, b); err != nil {
+			b.Close()
 			return nil, err
 		}
 		return &Deployment{Bus: b, Settings: cfg, location: at}, nil
