@@ -29,6 +29,8 @@ type Run struct {
 	ID string
 	// Request is the sequence of its request; 0 if it is not known.
 	Request uint64
+	// IsUndecided is set if the person was told that the run waits for intake.
+	IsUndecided bool
 	// Again is the command that starts the same run once more.
 	Again runsummary.Retry
 	// Back is the command that follows the run again.
@@ -74,6 +76,9 @@ func Show(ctx context.Context, console *view.Console, b *conn.Conn, r Run) (even
 			console.Say("NATS does not answer; asking again for %s: %v", limit, err)
 		},
 		OnUnknown: func() {
+			if r.IsUndecided {
+				return
+			}
 			if r.Request != 0 {
 				console.Say("no intake has looked at the request of run %s yet; it is stored and waits for one", r.ID)
 				return

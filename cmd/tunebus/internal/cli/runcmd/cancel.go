@@ -44,6 +44,10 @@ func Cancel(s *session.Session) *cobra.Command {
 					return err
 				}
 				found, err := findForCancel(ctx, server, id)
+				if undecided, ok := errors.AsType[*session.UndecidedError](err); ok {
+					s.Console.Say("%v; it is cancelled as soon as an intake looks at it", undecided)
+					found, err = events.Run{ID: id}, nil
+				}
 				switch {
 				case err != nil:
 					return err
@@ -74,7 +78,7 @@ func findForCancel(ctx context.Context, server *session.Deployment, id string) (
 	run, err := server.FindRun(ctx, id)
 	if err == nil && run.Accepted != nil || server.Folder() != "" {
 		if err == nil && run.Accepted == nil {
-			err = server.UnknownRun(id)
+			err = server.UnknownOrUndecided(ctx, id)
 		}
 		return run, err
 	}
@@ -104,6 +108,7 @@ func cancelOnFolder(ctx context.Context, s *session.Session, folder, id string, 
 	if err != nil {
 		return err
 	}
+	run.ID = id // of one that is not accepted yet, too
 	return cancelAndPrint(ctx, s, local.Bus, run, f)
 }
 

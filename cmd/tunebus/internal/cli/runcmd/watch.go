@@ -2,7 +2,6 @@ package runcmd
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -16,7 +15,6 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
-	"github.com/tunebus/tunebus/pipeline/bus/requestlog"
 	"github.com/tunebus/tunebus/pipeline/runsummary"
 	"github.com/tunebus/tunebus/pipeline/runwatch"
 )
@@ -65,6 +63,14 @@ func (f *watchFlags) watch(s *session.Session) func(context.Context, *session.De
 		if conn.IsUnanswered(err) { // following says so and goes on
 			err = nil
 		}
+		undecided, waits := errors.AsType[*session.UndecidedError](err)
+		if waits {
+			if server.Folder() != "" {
+				return err
+			}
+			s.Console.Say("%v", undecided)
+			err = nil
+		}
 		switch {
 		case err != nil:
 			return err
@@ -73,7 +79,7 @@ func (f *watchFlags) watch(s *session.Session) func(context.Context, *session.De
 		case server.Folder() != "":
 			return watchFolder(ctx, s, server, id, again)
 		}
-		return follow.ToEnd(ctx, s.Console, server.Bus, follow.Run{ID: id, Again: again, Back: f.again(s, id)})
+		return follow.ToEnd(ctx, s.Console, server.Bus, follow.Run{ID: id, Again: again, Back: f.again(s, id), IsUndecided: waits})
 	}
 }
 
@@ -102,8 +108,8 @@ func (f *watchFlags) again(s *session.Session, run string) string {
 
 // archivedOrComing looks for a run that may have ended long ago, or may have
 // been submitted a moment ago. It returns the run if it has ended and is
-// archived, and the zero run if it can be waited for: the stream holds it, or
-// its request, which is not decided yet.
+// archived, and the zero run if the stream holds it, so that it can be waited for. The
+// error is a [*session.UndecidedError] if only its request is there.
 func archivedOrComing(ctx context.Context, server *session.Deployment, id string) (events.Run, error) {
 	if run, err := history.New(server.Bus).Run(ctx, id); run.Completed != nil || codec.IsUndecodable(err) {
 		return events.Run{}, nil // following it says more
@@ -115,15 +121,11 @@ func archivedOrComing(ctx context.Context, server *session.Deployment, id string
 	case run.Accepted != nil:
 		return events.Run{}, nil
 	}
-	pending := false
-	err := requestlog.New(server.Bus).Pending(ctx, func(run string, _ json.RawMessage) error {
-		pending = pending || run == id
-		return nil
-	})
-	if err != nil || pending {
-		return events.Run{}, err
+	undecided := server.UnknownOrUndecided(ctx, id)
+	if _, ok := errors.AsType[*session.UndecidedError](undecided); ok {
+		return events.Run{}, undecided
 	}
-	_, err = accepted(ctx, server, id, unknown)
+	_, err := accepted(ctx, server, id, unknown)
 	return events.Run{}, err
 }
 
@@ -133,7 +135,7 @@ func accepted(ctx context.Context, server *session.Deployment, id string, unknow
 	run, err := runwatch.On(server.Bus).Accepted(ctx, id)
 	if errors.Is(err, runwatch.ErrUnknown) {
 		if err = unknown; err == nil {
-			err = server.UnknownRun(id)
+			err = server.UnknownOrUndecided(ctx, id)
 		}
 	}
 	return run, err

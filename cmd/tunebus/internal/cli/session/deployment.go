@@ -31,6 +31,8 @@ type Deployment struct {
 	Settings settings.Settings
 
 	location Location
+	// doctor is the command that looks at the server.
+	doctor string
 	// store is nil until it is asked for.
 	store *artifact.Store
 	// embedded is the server on a data folder, or nil.
@@ -119,7 +121,7 @@ func (s *Session) open(ctx context.Context, at Location, cfg settings.Settings, 
 			b.Close()
 			return nil, err
 		}
-		return &Deployment{Bus: b, Settings: cfg, location: at}, nil
+		return &Deployment{Bus: b, Settings: cfg, location: at, doctor: s.CommandLine("doctor")}, nil
 	}
 	if !isDataFolder(at.Data) {
 		return nil, exit.Input(fmt.Errorf("--data %s: no data folder of run or up", at.Data))
@@ -132,7 +134,7 @@ func (s *Session) open(ctx context.Context, at Location, cfg settings.Settings, 
 	if err != nil {
 		return nil, errors.Join(err, server.Stop())
 	}
-	out := &Deployment{Bus: b, Settings: cfg, location: at, embedded: server}
+	out := &Deployment{Bus: b, Settings: cfg, location: at, embedded: server, doctor: s.CommandLine("doctor")}
 	if err := topology.Apply(ctx, b, topology.Topology{Queues: Queues(cfg)}); err != nil {
 		return nil, errors.Join(err, out.close())
 	}
@@ -203,7 +205,8 @@ func (s *Deployment) Archive(ctx context.Context) (*archive.Reader, error) {
 
 // FindRun reads a run: from the stream, and from its archive if the stream
 // does not hold it whole. It returns the zero run if the run does not exist.
-// With a [*history.UnreadableError] it also returns the part that can be read.
+// With a [*history.UnreadableError] it also returns the part that can be read. The error may
+// be an [*UndecidedError].
 func (s *Deployment) FindRun(ctx context.Context, id string) (events.Run, error) {
 	if !events.ValidToken(id) {
 		return events.Run{}, s.UnknownRun(id)
@@ -217,7 +220,11 @@ func (s *Deployment) FindRun(ctx context.Context, id string) (events.Run, error)
 	case err != nil && (run.Accepted != nil || unreadable != nil): // a part is better than nothing
 		return run, unreadable
 	case err != nil:
-		return run, fmt.Errorf("%w; whether it was archived cannot be told: %w", s.UnknownRun(id), err)
+		unknown := s.UnknownOrUndecided(ctx, id)
+		if _, waits := errors.AsType[*UndecidedError](unknown); waits {
+			return run, unknown
+		}
+		return run, fmt.Errorf("%w; whether it was archived cannot be told: %w", unknown, err)
 	}
 	return reader.Run(ctx, id)
 }

@@ -37,6 +37,7 @@ func Runs(s *session.Session) *cobra.Command {
 			if n, err := deadletter.New(server.Bus).Count(ctx); err == nil && n > 0 {
 				s.Console.Say("%d dead letters are there: \"tunebus dlq list\" says why", n)
 			}
+			sayUndecided(ctx, s, server)
 			return s.Console.Print(view.Runs(list, server.Name()))
 		}),
 	}

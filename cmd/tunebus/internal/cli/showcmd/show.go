@@ -32,11 +32,12 @@ func Show(s *session.Session) *cobra.Command {
 			if unreadable, ok := errors.AsType[*history.UnreadableError](err); ok && run.Accepted != nil {
 				facts, err = unreadable.Facts, nil // the rest is shown
 			}
-			if err != nil {
+			_, waits := errors.AsType[*session.UndecidedError](err)
+			if err != nil && !waits {
 				return err
 			}
 			if run.Accepted == nil {
-				return server.UnknownRun(id)
+				return showUndecided(ctx, s, server, id)
 			}
 			return s.Console.Print(view.Run(run, facts, waitsOf(ctx, server.Bus, run), s.Repeat(server, id)))
 		}),
