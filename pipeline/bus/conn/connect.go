@@ -97,6 +97,7 @@ func open(nc *nats.Conn, name string, log *slog.Logger) (*Conn, error) {
 	c.ctx, c.cancel = context.WithCancel(context.Background()) // a connection outlives the call that made it
 	nc.SetReconnectHandler(func(nc *nats.Conn) {
 		log.Info("reconnected to NATS", "server", host(nc.ConnectedUrl()))
+		c.limits.reset()
 		c.reconnect.notify()
 	})
 	nc.SetErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {

@@ -39,11 +39,14 @@ func Cancel(s *session.Session) *cobra.Command {
 			// The services of a data folder need the folder for themselves.
 			var folder, run string
 			err := s.WithDeployment(&f.at, func(ctx context.Context, server *session.Deployment, args []string) error {
-				id, err := server.RunID(ctx, args[0])
-				if err != nil {
+				var id string
+				var found events.Run
+				err := s.AskAgain(ctx, server.Bus, func() (err error) {
+					if id, err = server.RunID(ctx, args[0]); err == nil {
+						found, err = findForCancel(ctx, server, id)
+					}
 					return err
-				}
-				found, err := findForCancel(ctx, server, id)
+				})
 				if undecided, ok := errors.AsType[*session.UndecidedError](err); ok {
 					s.Console.Say("%v; it is cancelled as soon as an intake looks at it", undecided)
 					found, err = events.Run{ID: id}, nil

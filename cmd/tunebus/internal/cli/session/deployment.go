@@ -48,6 +48,14 @@ func (s *Session) WithDeployment(at *Location, do func(ctx context.Context, serv
 	}, do)
 }
 
+// WithReading is WithDeployment for a command that only reads, and shows nothing before it
+// has read all: a server that does not answer is asked again, see [Session.AskAgain].
+func (s *Session) WithReading(at *Location, read func(ctx context.Context, server *Deployment, args []string) error) func(*cobra.Command, []string) error {
+	return s.WithDeployment(at, func(ctx context.Context, server *Deployment, args []string) error {
+		return s.AskAgain(ctx, server.Bus, func() error { return read(ctx, server, args) })
+	})
+}
+
 // WithPatience is WithDeployment for a command that follows a run: a server that does not
 // answer is asked again for the limit, see [Session.ConnectPatiently].
 func (s *Session) WithPatience(at *Location, limit *time.Duration, do func(ctx context.Context, server *Deployment, args []string) error) func(*cobra.Command, []string) error {

@@ -188,6 +188,19 @@ func (s *Session) ConnectWithin(ctx context.Context, wait time.Duration) (*conn.
 	return conn.Connect(ctx, o)
 }
 
+// AskAgain repeats the reading of a command that got no answer from NATS, and says so. The
+// requests wait longer each time, so that a slow server can answer. Nothing was shown before.
+func (s *Session) AskAgain(ctx context.Context, b *conn.Conn, read func() error) error {
+	const tries = 3
+	for try := 1; ; try++ {
+		err := read()
+		if try == tries || ctx.Err() != nil || !conn.IsUnanswered(err) {
+			return err
+		}
+		s.Console.Say("NATS at %s does not answer; asking again, and waiting longer: %v", b.Server(), err)
+	}
+}
+
 // CheckSetUp returns an error if the server has no streams of tunebus. A server that does
 // not answer is left to the command.
 func (s *Session) CheckSetUp(ctx context.Context, b *conn.Conn) error {
@@ -213,6 +226,13 @@ func (s *Session) WithBus(do func(ctx context.Context, b *conn.Conn, args []stri
 		}
 		return do(c.Context(), b, args)
 	}
+}
+
+// WithBusReading is WithBus for a command that only reads, see [Session.WithReading].
+func (s *Session) WithBusReading(read func(ctx context.Context, b *conn.Conn, args []string) error) func(*cobra.Command, []string) error {
+	return s.WithBus(func(ctx context.Context, b *conn.Conn, args []string) error {
+		return s.AskAgain(ctx, b, func() error { return read(ctx, b, args) })
+	})
 }
 
 // ExactlyOne wants one argument, which help calls by a name.

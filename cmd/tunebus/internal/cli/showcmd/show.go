@@ -22,7 +22,7 @@ func Show(s *session.Session) *cobra.Command {
 		Use: "show RUN", Short: "Show what is known of a run", Args: session.ExactlyOne("RUN"),
 		Example:           "  tunebus show last --json",
 		ValidArgsFunction: session.CompleteRuns(s, &at),
-		RunE: s.WithDeployment(&at, func(ctx context.Context, server *session.Deployment, args []string) error {
+		RunE: s.WithReading(&at, func(ctx context.Context, server *session.Deployment, args []string) error {
 			id, err := server.RunID(ctx, args[0])
 			if err != nil {
 				return err
