@@ -17,6 +17,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/dataset/row"
 	"github.com/tunebus/tunebus/pipeline/dataset/shape"
 	"github.com/tunebus/tunebus/pipeline/dataset/source"
+	"github.com/tunebus/tunebus/pipeline/progress"
 )
 
 // Info describes a data set.
@@ -192,6 +193,7 @@ func (d *Dataset) surveyFiles(ctx context.Context, survey *shape.Survey) error {
 
 // survey shows the records of a file to a survey, until that has seen enough.
 func (d *Dataset) survey(ctx context.Context, f file, survey *shape.Survey) (err error) {
+	defer progress.Doing(ctx, "reading "+f.shown)()
 	r, err := d.open(ctx, f)
 	if err != nil {
 		return err
