@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/prediction"
 	"github.com/tunebus/tunebus/pipeline/structconf"
@@ -46,10 +47,16 @@ func (f *Flags) checkAnswers(ctx context.Context, s events.Specification, files 
 			continue // it is a fault already, and a device may never end
 		}
 		answers, err := prediction.Open(ctx, evaluation.AnswersSource(s, path, of.path))
+		if err == nil && of.name == filePredictions {
+			if _, unusable := evaluation.Unusable(answers.Counts(), s.Evaluator.Metrics); unusable != nil {
+				add(of.flag, of.path+": "+unusable.Error())
+				continue
+			}
+		}
 		if err == nil {
 			if n := answers.Counts(); 10*(n.NoGroundTruth+n.NoAnswer) > n.Rows {
 				notes = append(notes, structconf.Fault{Key: "--" + of.flag, Message: fmt.Sprintf(
-					"warning: %s: of %d rows %d have no ground truth and %d have no answer", of.path, n.Rows, n.NoGroundTruth, n.NoAnswer)})
+					"warning: %s: of %s %d without ground truth and %d without answer", of.path, view.Count(n.Rows, "row"), n.NoGroundTruth, n.NoAnswer)})
 			}
 		}
 		for _, one := range each(err) {
