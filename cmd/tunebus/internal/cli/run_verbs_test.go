@@ -45,6 +45,8 @@ type runVerb struct {
 	server, folder map[string]cell
 	// named is set for a verb that works on a data folder only if that is named.
 	named bool
+	// patient is set for a verb that asks a server again that does not answer.
+	patient bool
 }
 
 func verb(words ...string) func(*testing.T, string) []string {
@@ -78,9 +80,10 @@ func runVerbs() []runVerb {
 			rejected: says(0, `"status": "rejected"`, `"key": "fine_tuner.epochs"`),
 		})},
 		{
-			name: "watch", args: verb("watch", "--timeout", "1s"), server: common(map[string]cell{
-				ended: says(0, "success"), archived: says(0, "success"), running: says(6, "did not end within 1s"),
+			name: "watch", args: verb("watch", "--timeout", "5s"), server: common(map[string]cell{
+				ended: says(0, "success"), archived: says(0, "success"), running: says(6, "did not end within 5s"),
 			}), folder: map[string]cell{running: says(1, "has not ended, and no service works on the data folder")},
+			patient: true,
 		},
 		{name: "export", args: func(t *testing.T, run string) []string {
 			t.Helper()
@@ -98,7 +101,7 @@ func runVerbs() []runVerb {
 		{name: "replay tracking", args: func(_ *testing.T, run string) []string {
 			return []string{"replay", "tracking", "--run", run, "--dry-run"}
 		}, server: common(map[string]cell{
-			ended: says(0, "1 run"), archived: says(0, "1 run"), running: says(0, "1 go"), unknown: says(1, "unknown: nobody"),
+			ended: says(0, "1 run"), archived: says(0, "1 run"), running: says(0, "1 still running"), unknown: says(1, "unknown: nobody"),
 		}), folder: map[string]cell{unknown: says(2, "nobody is unknown")}, named: true},
 		{name: "cancel", args: verb("cancel", "--no-wait"), server: common(map[string]cell{
 			ended: says(2, "has ended already"), archived: says(2, "has ended already"), running: says(0, "cancel of running requested"),
@@ -217,14 +220,18 @@ func TestRunVerbsNowhere(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for _, v := range runVerbs() {
 		nothing := says(1, "127.0.0.1:4222", "no data folder tunebus-data")
+		absent := says(1, "127.0.0.1:1")
 		if v.named {
 			nothing = says(1, "127.0.0.1:4222")
+		}
+		if v.patient {
+			nothing, absent = says(6, "127.0.0.1:4222"), says(6, "127.0.0.1:1")
 		}
 		for what, c := range map[string]struct {
 			flags []string
 			cell
 		}{
-			"an address": {[]string{"--server", "nats://127.0.0.1:1"}, says(1, "127.0.0.1:1")},
+			"an address": {[]string{"--server", "nats://127.0.0.1:1"}, absent},
 			"a folder":   {[]string{"--data", "missing"}, says(2, "missing: no data folder")},
 			"nothing":    {nil, nothing},
 		} {
