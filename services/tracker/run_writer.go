@@ -72,6 +72,7 @@ func (e *reportsError) Unwrap() error { return e.err }
 // reportWriter writes the report files of a run and its entry in the list.
 type reportWriter struct {
 	dir       string // empty: no reports
+	mlflow    string // the MLflow of runs that name none
 	list      *runListBuffer
 	writeFile func(ctx context.Context, dir string, r report.Report) ([]report.File, error)
 	store     mlflowsync.ArtifactStore
@@ -94,7 +95,7 @@ func (w *reportWriter) write(ctx context.Context, snapshot projection.Snapshot) 
 	if err != nil {
 		return nil, err
 	}
-	return w.writeFile(ctx, dir, report.Report{Run: snapshot.Run, Scores: w.scores(snapshot.Run)})
+	return w.writeFile(ctx, dir, report.Report{Run: snapshot.Run, Scores: w.scores(snapshot.Run), TrackingURI: w.mlflow})
 }
 
 // tidy removes the temporary files that a killed process left in the report
