@@ -12,6 +12,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/atomicfile"
 	"github.com/tunebus/tunebus/pipeline/failpoint"
 	"github.com/tunebus/tunebus/pipeline/runconfig"
+	"github.com/tunebus/tunebus/services/tracker/report/losscurve"
 	"github.com/tunebus/tunebus/services/tracker/report/pipelinesummary"
 	"github.com/tunebus/tunebus/services/tracker/report/scores"
 	"github.com/tunebus/tunebus/services/tracker/report/workbook"
@@ -37,6 +38,8 @@ type Report struct {
 	// Scores opens the scores artifact of the evaluation. If it is nil, only
 	// the summary of the pipeline and the specification are written.
 	Scores scores.Opener
+	// Losses opens the metric history of the fine-tuning; nil: there is none.
+	Losses losscurve.Opener
 	// TrackingURI is the MLflow of runs whose specification names none.
 	TrackingURI string
 }
@@ -77,7 +80,7 @@ func Write(ctx context.Context, dir string, r Report) ([]File, error) {
 		return out.files, err
 	}
 	err = out.add(WorkbookName, mediaWorkbook, func(w io.Writer) error {
-		return workbook.Write(ctx, w, workbook.Input{Run: r.Run, Summary: summary, Rows: r.Scores})
+		return workbook.Write(ctx, w, workbook.Input{Run: r.Run, Summary: summary, Rows: r.Scores, Losses: r.Losses})
 	})
 	return out.files, err
 }

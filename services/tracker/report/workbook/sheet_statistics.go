@@ -25,8 +25,8 @@ func (b *workbook) writeStatistics() error {
 	if sum.WithKeyFact > 0 {
 		s.line(0, "Key facts missing", sum.MissingKeyFact, fmt.Sprintf("of %d", sum.WithKeyFact))
 	}
-	if b.shown < sum.Rows {
-		s.line(s.styles.note, fmt.Sprintf("The sheet %q shows the first %d rows; all figures count all %d.", sheetSamples, b.shown, sum.Rows))
+	for _, note := range b.notes() {
+		s.line(s.styles.note, note)
 	}
 	if sum.Unscored > 0 {
 		s.line(0, "Rows that lack a score", sum.Unscored)
@@ -35,12 +35,36 @@ func (b *workbook) writeStatistics() error {
 	b.writeUnscored(s)
 	s.row++
 	s.line(s.styles.title, "Statistics over rows")
-	s.line(s.styles.header, "Metric", "Answers of", "Count", "Mean", "Std", "Min", "25 %", "Median", "75 %", "Max")
+	s.header("Metric", "Answers of", overNumber("Count"), overNumber("Mean"), overNumber("Std"), overNumber("Min"),
+		overNumber("25 %"), overNumber("Median"), overNumber("75 %"), overNumber("Max"))
 	for _, m := range sum.Metrics {
+		if m.SameAs != "" {
+			continue
+		}
 		s.statistics(m.Name, b.model, m.Statistics)
 		s.statistics(m.Name, baseModel, m.Baseline)
 	}
 	return s.done()
+}
+
+// notes say what the workbook leaves out.
+func (b *workbook) notes() (notes []string) {
+	add := func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) }
+	if b.shown < b.summary.Rows {
+		add("The sheet %q shows the first %d rows, more do not fit into a sheet; all figures count all %d.", sheetSamples, b.shown, b.summary.Rows)
+	}
+	if b.cut > 0 {
+		add("Texts that are longer than a cell (32,767 characters) end in \"…\": %d. The rows of the artifact \"scores\" have them whole.", b.cut)
+	}
+	if b.tall > 0 {
+		add("Rows in %q that show only the beginning of a text: %d. The cell has all of it.", sheetSamples, b.tall)
+	}
+	for _, m := range b.summary.Metrics {
+		if m.SameAs != "" {
+			add("In each row %s is equal to %s, so it has no column of its own.", m.Name, m.SameAs)
+		}
+	}
+	return notes
 }
 
 func (s *sheet) statistics(metric, of string, st *scores.Statistics) {
@@ -67,15 +91,15 @@ func (b *workbook) writeScores(s *sheet) {
 	if len(names) > 0 {
 		s.row++
 		s.line(s.styles.title, "Scores of the run")
-		header := []any{"Metric", b.model}
+		header := []any{"Metric", overNumber(b.model)}
 		if len(baseline) > 0 {
-			header = append(header, baseModel, "Difference")
+			header = append(header, overNumber(baseModel), overNumber("Difference"))
 		}
 		covered := len(b.summary.Coverage) > 0
 		if covered {
-			header = append(header, "Scored rows", "Rows", "Coverage")
+			header = append(header, overNumber("Scored rows"), overNumber("Rows"), overNumber("Coverage"))
 		}
-		s.line(s.styles.header, header...)
+		s.header(header...)
 		for _, name := range names {
 			line := []any{name, nil}
 			mean, scored := means[name]
@@ -83,12 +107,12 @@ func (b *workbook) writeScores(s *sheet) {
 				line[1] = mean
 			}
 			if base, ok := baseline[name]; ok && scored {
-				line = append(line, base, mean-base)
+				line = append(line, base, gain(mean-base))
 			} else if len(baseline) > 0 && covered {
 				line = append(line, nil, nil)
 			}
 			if c, ok := b.summary.Coverage[name]; ok {
-				line = append(line, c.Scored, c.Rows, c.Share())
+				line = append(line, c.Scored, c.Rows, share(c.Share()))
 			}
 			s.line(0, line...)
 		}
@@ -96,7 +120,7 @@ func (b *workbook) writeScores(s *sheet) {
 	if len(b.summary.Gates) > 0 {
 		s.row++
 		s.line(s.styles.title, "Gates")
-		s.line(s.styles.header, "Metric", "Score", "At least", "Met", "Reason")
+		s.header("Metric", overNumber("Score"), overNumber("At least"), "Met", "Reason")
 		for _, gate := range b.summary.Gates {
 			met := "no"
 			if gate.Met {
@@ -126,7 +150,7 @@ func (b *workbook) writeUnscored(s *sheet) {
 				if !title {
 					s.row++
 					s.line(s.styles.title, "Rows without a score")
-					s.line(s.styles.header, "Metric", "Answers of", "Rows", "Reason")
+					s.header("Metric", "Answers of", overNumber("Rows"), "Reason")
 					title = true
 				}
 				s.line(0, m.Name, of.model, r.Rows, r.Reason)
