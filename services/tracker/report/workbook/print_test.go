@@ -89,7 +89,7 @@ func TestWorkbookHasNoColumnTwice(t *testing.T) {
 {"question":"a","answer":"b","scores":{"rouge_score":0.25,"rougeL":0.25,"rouge1":0.75,"exact_match":0.25}}`
 	content := workbookOf(t, events.Run{ID: "r"}, rows, maxRows)
 	f := openWorkbook(t, content)
-	if head := cells(t, f, sheetSamples)[0]; !slices.Equal(head, []string{"#", "Question", "Ground truth", "Answer", "exact_match", "rouge1", "rouge_score", "Error"}) {
+	if head := cells(t, f, sheetSamples)[0]; !slices.Equal(head, []string{"#", "Question", "Ground truth", "Answer", "exact_match", "rouge1", "rouge_score"}) {
 		t.Errorf("columns %q", head)
 	}
 	all := cells(t, f, sheetStatistics)

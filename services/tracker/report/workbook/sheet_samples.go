@@ -45,7 +45,7 @@ func (b *workbook) streamSamples(
 		}
 		header[i] = excelize.Cell{StyleID: style, Value: cellText(c.title)}
 	}
-	if err := out.SetRow("A1", header); err != nil {
+	if err := out.SetRow("A1", header, excelize.RowOpts{Height: 2 * lineHeight}); err != nil {
 		return err
 	}
 	n := 0
@@ -112,21 +112,24 @@ func (b *workbook) sampleColumns() []column {
 	}
 	columns := []column{
 		{title: "#", width: 8, number: true, value: func(r scores.Row) any { return excelize.Cell{StyleID: b.styles.number, Value: r.Index} }},
-		text("Question", 44, func(r scores.Row) string { return r.Question }),
-		text("Ground truth", 44, groundTruth),
-		text("Answer", 44, func(r scores.Row) string { return r.Answer }),
+		text("Question", 36, func(r scores.Row) string { return r.Question }),
+		text("Ground truth", 36, groundTruth),
+		text("Answer", 40, func(r scores.Row) string { return r.Answer }),
 	}
 	if b.summary.HasBaseline() {
-		columns = append(columns, text("Answer of base model", 44, func(r scores.Row) string { return r.BaselineAnswer }))
+		columns = append(columns, text("Answer of base model", 40, func(r scores.Row) string { return r.BaselineAnswer }))
 	}
 	if b.summary.WithKeyFact > 0 {
-		columns = append(columns, text("Key fact", 20, func(r scores.Row) string { return r.KeyFact }))
+		columns = append(columns, text("Key fact", 16, func(r scores.Row) string { return r.KeyFact }))
 	}
 	columns = append(columns, b.scoreColumns()...)
 	if b.summary.Unscored > 0 {
 		columns = append(columns, text("No score", 44, scores.Row.WhyUnscored))
 	}
-	return append(columns, text("Error", 44, func(r scores.Row) string { return r.Error }))
+	if b.summary.Failed > 0 {
+		columns = append(columns, text("Error", 44, func(r scores.Row) string { return r.Error }))
+	}
+	return columns
 }
 
 // scoreColumns are the columns of the scores, those of the base model beside
@@ -135,7 +138,7 @@ func (b *workbook) scoreColumns() (columns []column) {
 	scales := scalesOf(b.summary.Metrics)
 	add := func(title string, m scores.Metric, of func(scores.Row) scores.Scores) {
 		columns = append(columns, column{
-			title: title, width: max(12, float64(len(m.Name))+3), number: true, scale: scales.of(m),
+			title: title, width: max(10, float64(len(m.Name))+2), number: true, scale: scales.of(m),
 			value: func(r scores.Row) any {
 				if v, ok := of(r)[m.Name]; ok {
 					return excelize.Cell{StyleID: b.styles.score, Value: v}
