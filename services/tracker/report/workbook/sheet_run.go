@@ -17,7 +17,7 @@ import (
 func (b *workbook) writeRun() error {
 	s := b.sheet(sheetRun)
 	s.widths(36, 44, 14, 14, 14, 14, 14, 14, 68)
-	s.line(s.styles.title, "Run "+b.name())
+	s.line(s.styles.title, "Run "+nameOf(b.summary))
 	a := b.run.Accepted
 	if a == nil {
 		s.line(s.styles.note, "The request of the run is not known.")

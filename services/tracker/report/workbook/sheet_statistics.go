@@ -14,7 +14,7 @@ func (b *workbook) writeStatistics() error {
 	s := b.sheet(sheetStatistics)
 	sum := b.summary
 	s.widths(30, 16, 14, 14, 14, 14, 14, 14, 14, 14)
-	s.line(s.styles.title, "Evaluation of "+b.name())
+	s.line(s.styles.title, "Evaluation of "+nameOf(sum))
 	s.line(0, "Run", sum.RunID)
 	s.line(0, "Rows", sum.Rows)
 	s.line(0, "Failed rows", sum.Failed)
@@ -31,8 +31,8 @@ func (b *workbook) writeStatistics() error {
 	if sum.Unscored > 0 {
 		s.line(0, "Rows that lack a score", sum.Unscored)
 	}
-	b.writeScores(s)
-	b.writeUnscored(s)
+	s.scores(sum, b.model)
+	s.unscored(sum, b.model)
 	s.row++
 	s.line(s.styles.title, "Statistics over rows")
 	s.header("Metric", "Answers of", overNumber("Count"), overNumber("Mean"), overNumber("Std"), overNumber("Min"),
@@ -78,11 +78,11 @@ func (s *sheet) statistics(metric, of string, st *scores.Statistics) {
 	s.line(0, metric, of, st.Count, st.Mean, std, st.Min, st.Q1, st.Median, st.Q3, st.Max)
 }
 
-// writeScores writes the scores of the run, and the gates on them.
-func (b *workbook) writeScores(s *sheet) {
-	means, baseline := b.summary.Scores, b.summary.BaselineScores
+// scores writes the scores of the run, and the gates on them.
+func (s *sheet) scores(sum scores.Summary, model string) {
+	means, baseline := sum.Scores, sum.BaselineScores
 	names := slices.Collect(maps.Keys(means))
-	for name := range b.summary.Coverage { // also those that no row has a score of
+	for name := range sum.Coverage { // also those that no row has a score of
 		if _, scored := means[name]; !scored {
 			names = append(names, name)
 		}
@@ -91,11 +91,11 @@ func (b *workbook) writeScores(s *sheet) {
 	if len(names) > 0 {
 		s.row++
 		s.line(s.styles.title, "Scores of the run")
-		header := []any{"Metric", overNumber(b.model)}
+		header := []any{"Metric", overNumber(model)}
 		if len(baseline) > 0 {
 			header = append(header, overNumber(baseModel), overNumber("Difference"))
 		}
-		covered := len(b.summary.Coverage) > 0
+		covered := len(sum.Coverage) > 0
 		if covered {
 			header = append(header, overNumber("Scored rows"), overNumber("Rows"), overNumber("Coverage"))
 		}
@@ -111,17 +111,17 @@ func (b *workbook) writeScores(s *sheet) {
 			} else if len(baseline) > 0 && covered {
 				line = append(line, nil, nil)
 			}
-			if c, ok := b.summary.Coverage[name]; ok {
+			if c, ok := sum.Coverage[name]; ok {
 				line = append(line, c.Scored, c.Rows, share(c.Share()))
 			}
 			s.line(0, line...)
 		}
 	}
-	if len(b.summary.Gates) > 0 {
+	if len(sum.Gates) > 0 {
 		s.row++
 		s.line(s.styles.title, "Gates")
 		s.header("Metric", overNumber("Score"), overNumber("At least"), "Met", "Reason")
-		for _, gate := range b.summary.Gates {
+		for _, gate := range sum.Gates {
 			met := "no"
 			if gate.Met {
 				met = "yes"
@@ -135,17 +135,17 @@ func (b *workbook) writeScores(s *sheet) {
 	}
 }
 
-// writeUnscored writes why rows have no score, by metric.
-func (b *workbook) writeUnscored(s *sheet) {
+// unscored writes why rows have no score, by metric.
+func (s *sheet) unscored(sum scores.Summary, model string) {
 	title := false
-	for _, m := range b.summary.Metrics {
+	for _, m := range sum.Metrics {
 		if m.Name != spec.MainScore(m.Name) {
 			continue // it lacks the rows of the main score
 		}
 		for _, of := range []struct {
-			model   string
+			answers string
 			reasons []scores.Reason
-		}{{b.model, m.Unscored}, {baseModel, m.BaselineUnscored}} {
+		}{{model, m.Unscored}, {baseModel, m.BaselineUnscored}} {
 			for _, r := range of.reasons {
 				if !title {
 					s.row++
@@ -153,7 +153,7 @@ func (b *workbook) writeUnscored(s *sheet) {
 					s.header("Metric", "Answers of", overNumber("Rows"), "Reason")
 					title = true
 				}
-				s.line(0, m.Name, of.model, r.Rows, r.Reason)
+				s.line(0, m.Name, of.answers, r.Rows, r.Reason)
 			}
 		}
 	}

@@ -2,6 +2,7 @@ package workbook
 
 import (
 	"archive/zip"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -101,17 +102,12 @@ func (b *workbook) prepare(withLosses bool) error {
 		made = p.Completed.EndedAt.UTC().Format("2006-01-02T15:04:05Z")
 	}
 	return b.file.SetDocProps(&excelize.DocProperties{
-		Title: cellText("Evaluation of " + b.name()), Creator: "tunebus", Created: made, Modified: made,
+		Title: cellText("Evaluation of " + nameOf(b.summary)), Creator: "tunebus", Created: made, Modified: made,
 	})
 }
 
-// name is the name of the run, or its id if it has no name.
-func (b *workbook) name() string {
-	if b.summary.RunName != "" {
-		return b.summary.RunName
-	}
-	return b.summary.RunID
-}
+// nameOf is the name of the run, or its id if it has no name.
+func nameOf(s scores.Summary) string { return cmp.Or(s.RunName, s.RunID) }
 
 const baseModel = "Base model"
 
