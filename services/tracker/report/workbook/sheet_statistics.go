@@ -31,8 +31,8 @@ func (b *workbook) writeStatistics() error {
 	if sum.Unscored > 0 {
 		s.line(0, "Rows that lack a score", sum.Unscored)
 	}
-	s.scores(sum, b.model)
-	s.unscored(sum, b.model)
+	writeScores(s, sum, b.model)
+	writeUnscored(s, sum, b.model)
 	s.row++
 	s.line(s.styles.title, "Statistics over rows")
 	s.header("Metric", "Answers of", overNumber("Count"), overNumber("Mean"), overNumber("Std"), overNumber("Min"),
@@ -78,8 +78,8 @@ func (s *sheet) statistics(metric, of string, st *scores.Statistics) {
 	s.line(0, metric, of, st.Count, st.Mean, std, st.Min, st.Q1, st.Median, st.Q3, st.Max)
 }
 
-// scores writes the scores of the run, and the gates on them.
-func (s *sheet) scores(sum scores.Summary, model string) {
+// writeScores writes the scores of the run, and the gates on them.
+func writeScores(s *sheet, sum scores.Summary, model string) {
 	means, baseline := sum.Scores, sum.BaselineScores
 	names := slices.Collect(maps.Keys(means))
 	for name := range sum.Coverage { // also those that no row has a score of
@@ -135,8 +135,8 @@ func (s *sheet) scores(sum scores.Summary, model string) {
 	}
 }
 
-// unscored writes why rows have no score, by metric.
-func (s *sheet) unscored(sum scores.Summary, model string) {
+// writeUnscored writes why rows have no score, by metric.
+func writeUnscored(s *sheet, sum scores.Summary, model string) {
 	title := false
 	for _, m := range sum.Metrics {
 		if m.Name != spec.MainScore(m.Name) {
