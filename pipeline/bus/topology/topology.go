@@ -30,9 +30,8 @@ type Topology struct {
 // Buckets of the key-value store.
 const (
 	BucketCheckpoints = "tunebus_checkpoints"
-	// BucketRuns is for one line for each run, which lists of runs will be read
-	// from. Every server has it, so that no setup is needed then; nothing writes
-	// it yet.
+	// BucketRuns has a line for each run, which lists of runs are read from, see
+	// package runindex.
 	BucketRuns   = "tunebus_runs"
 	BucketLeases = "tunebus_leases"
 )
@@ -156,7 +155,7 @@ func (t Topology) buckets() []jetstream.KeyValueConfig {
 	base := jetstream.KeyValueConfig{Replicas: t.Replicas, MaxBytes: 64 << 20, Storage: jetstream.FileStorage}
 	checkpoints, runs, leases := base, base, base
 	checkpoints.Bucket, checkpoints.LimitMarkerTTL = BucketCheckpoints, time.Hour
-	runs.Bucket, runs.LimitMarkerTTL = BucketRuns, time.Hour
+	runs.Bucket, runs.LimitMarkerTTL, runs.MaxBytes = BucketRuns, time.Hour, 256<<20 // some 500,000 runs
 	// A restart of the server may forget leases, but a bucket in memory would
 	// be gone altogether, and services only bind to buckets.
 	leases.Bucket, leases.TTL, leases.MaxBytes = BucketLeases, LeaseTTL, 1<<20
