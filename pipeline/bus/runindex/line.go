@@ -64,7 +64,7 @@ const (
 	maxNameBytes   = events.MaxNameBytes
 	maxLabelBytes  = 256
 	maxErrorBytes  = 160
-	maxUnreadBytes = 300
+	maxUnreadBytes = 1000
 )
 
 // Ended reports whether the run has ended.

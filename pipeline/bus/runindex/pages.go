@@ -13,6 +13,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/streams"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
@@ -80,7 +81,7 @@ func (p page) encode() ([]byte, error) {
 	for i := range short.Runs {
 		l := &short.Runs[i]
 		l.LabelsCut = l.LabelsCut || len(l.Labels) > 0
-		l.Labels, l.Error, l.Unreadable = nil, "", ""
+		l.Labels, l.Error, l.Unreadable = nil, "", events.Cut(l.Unreadable, maxErrorBytes)
 	}
 	return json.Marshal(short)
 }

@@ -11,33 +11,6 @@ import (
 	"github.com/tunebus/tunebus/pipeline/runsummary"
 )
 
-// ListedRun is a run in the list of runs.
-type ListedRun struct {
-	runsummary.Summary
-	// WaitsFor is the queue whose workers are missing.
-	WaitsFor string `json:"waits_for_worker_of,omitempty"`
-}
-
-// StatusUnreadable is the status of a run of which no fact can be read.
-const StatusUnreadable events.Status = "unreadable"
-
-// Runs is the list of the runs of a server.
-func Runs(list []ListedRun, server string) Result {
-	return Result{list, func(w io.Writer) {
-		if len(list) == 0 {
-			fmt.Fprintf(w, "%s knows no runs yet\n", server)
-			return
-		}
-		Table(w, list, "RUN\tNAME\tSTATUS\tSECONDS\t", func(r ListedRun) string {
-			waits := ""
-			if r.WaitsFor != "" {
-				waits = WaitsForWorker(r.WaitsFor)
-			}
-			return fmt.Sprintf("%s\t%s\t%s\t%.1f\t%s", r.RunID, r.RunName, r.Status, r.Seconds, waits)
-		})
-	}}
-}
-
 // shownRun is everything about a run, for scripts.
 type shownRun struct {
 	pipelinesummary.Summary
