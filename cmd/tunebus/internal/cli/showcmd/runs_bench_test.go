@@ -86,7 +86,7 @@ func storeRuns(b *testing.B, url string, runs int) {
 		id := fmt.Sprintf("01BENCHRUN%016d", i)
 		for _, f := range facts {
 			m := &nats.Msg{Subject: strings.Replace(f.Subject, benchRun, id, 1), Header: f.Header, Data: bytes.ReplaceAll(f.Data, []byte(benchRun), []byte(id))}
-			if _, err := js.PublishMsgAsync(m); err != nil {
+			if _, err := js.PublishMsgAsync(m, jetstream.WithStallWait(time.Minute)); err != nil {
 				b.Fatal(err)
 			}
 		}
