@@ -34,6 +34,7 @@ func verbs() []verb {
 		{group: help.Run, new: runcmd.Cancel},
 		{group: help.Look, new: showcmd.Runs},
 		{group: help.Look, new: showcmd.Show},
+		{group: help.Look, new: showcmd.Compare},
 		{group: help.Repeat, new: modelcmd.Export},
 		{group: help.Repeat, new: modelcmd.Chat},
 		{group: help.Repeat, new: repeatcmd.Rerun},

@@ -93,8 +93,9 @@ func storeRuns(b *testing.B, url string, runs int) {
 	<-js.PublishAsyncComplete()
 }
 
-// runMeasured runs a program and returns its output and its largest memory in KiB.
-func runMeasured(b *testing.B, program string, args ...string) (out []byte, peak int64) {
+// runMeasured runs a program and returns its output, its largest memory in KiB, and
+// the time that the processors worked for it.
+func runMeasured(b *testing.B, program string, args ...string) (out []byte, peak int64, work time.Duration) {
 	b.Helper()
 	c := exec.CommandContext(b.Context(), program, args...)
 	var text, screen bytes.Buffer
@@ -112,7 +113,7 @@ func runMeasured(b *testing.B, program string, args ...string) (out []byte, peak
 			if err != nil {
 				b.Fatalf("%v\n%s", err, screen.String())
 			}
-			return text.Bytes(), peak
+			return text.Bytes(), peak, c.ProcessState.UserTime() + c.ProcessState.SystemTime()
 		case <-look.C:
 			// What the system tells of a process that has ended includes its parent.
 			status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", c.Process.Pid))
@@ -153,13 +154,15 @@ func BenchmarkRuns(b *testing.B) {
 	measure := func(name string, args ...string) {
 		b.Run(name, func(b *testing.B) {
 			var memory int64
+			var work time.Duration
 			for range b.N {
-				out, peak := runMeasured(b, program, append([]string{"runs", "--server", server.URL()}, args...)...)
-				memory = max(memory, peak)
+				out, peak, cpu := runMeasured(b, program, append([]string{"runs", "--server", server.URL()}, args...)...)
+				memory, work = max(memory, peak), work+cpu
 				if want := fmt.Sprintf("01BENCHRUN%016d", runs-1); !bytes.Contains(out[:min(len(out), 1000)], []byte(want)) {
 					b.Fatalf("the newest run is not the first:\n%.1000s", out)
 				}
 			}
+			b.ReportMetric(work.Seconds()*1000/float64(b.N), "cpu-ms/list")
 			b.ReportMetric(float64(memory)/1024, "MiB")
 			b.ReportMetric(b.Elapsed().Seconds()*1000/float64(b.N), "ms/list")
 		})
