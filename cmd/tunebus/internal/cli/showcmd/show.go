@@ -13,6 +13,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/pipeline/runsummary"
+	"github.com/tunebus/tunebus/pipeline/shellquote"
 )
 
 // Show is "tunebus show".
@@ -39,6 +40,7 @@ func Show(s *session.Session) *cobra.Command {
 				return server.UnknownRun(id)
 			}
 			detail := rundetail.Detail{Run: run, Unreadable: facts, Again: s.Repeat(server, id), Now: time.Now()}
+			detail.Logs = shellquote.Join(append([]string{"tunebus", "logs", id}, detail.Again.On...)...)
 			addState(ctx, server, &detail)
 			if detail.Loss, err = losshistory.Read(ctx, server.Bus, server.Store, run); err != nil {
 				if ctx.Err() != nil {
