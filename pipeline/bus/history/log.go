@@ -23,10 +23,10 @@ type LogReader struct {
 	next        uint64
 }
 
-// Log returns a reader of the log of a phase, or of all phases if p is empty. It
-// starts at the first lines that the stream holds.
-func (h *History) Log(run string, p events.Phase) *LogReader {
-	return &LogReader{conn: h.conn, codec: h.codec, stored: h.stored, run: run, filter: events.LogFilter(p, run), next: 1}
+// NewLogReader returns a reader of the log of a phase, or of all phases if p is empty.
+// It starts at the first lines that the stream holds.
+func NewLogReader(c *conn.Conn, run string, p events.Phase) *LogReader {
+	return &LogReader{conn: c, codec: c.Codec(), stored: streams.New(c), run: run, filter: events.LogFilter(p, run), next: 1}
 }
 
 // Read calls each for the batches of lines that came since the last call, with the

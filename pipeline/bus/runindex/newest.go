@@ -46,12 +46,12 @@ func (x *Index) list(ctx context.Context, state State, each func(Line) bool) err
 	if err != nil {
 		return err
 	}
-	numbers, err := x.pages(ctx)
+	numbers, err := x.pages.list(ctx)
 	if err != nil {
 		return err
 	}
 	for some := range slices.Chunk(numbers, pagesAtOnce) {
-		err := x.read(ctx, some, func(l Line) error {
+		err := x.pages.read(ctx, some, func(l Line) error {
 			switch {
 			case l.Accepted > state.Through: // it was listed
 				return nil

@@ -86,10 +86,16 @@ func (p page) encode() ([]byte, error) {
 	return json.Marshal(short)
 }
 
+// pageStore reads and writes the pages of the bucket.
+type pageStore struct {
+	conn   *conn.Conn
+	stored streams.Reader
+}
+
 // change replaces a page by what edit makes of it. The error is [conn.ErrRevision]
 // if somebody else wrote it meanwhile.
-func (x *Index) change(ctx context.Context, n uint64, edit func(*page) (changed bool)) error {
-	bucket, err := x.conn.Bucket(ctx, topology.BucketRuns)
+func (s pageStore) change(ctx context.Context, n uint64, edit func(*page) (changed bool)) error {
+	bucket, err := s.conn.Bucket(ctx, topology.BucketRuns)
 	if err != nil {
 		return err
 	}
@@ -128,15 +134,15 @@ func (x *Index) change(ctx context.Context, n uint64, edit func(*page) (changed 
 	return nil
 }
 
-// pages lists the pages that there are, the newest first.
-func (x *Index) pages(ctx context.Context) ([]uint64, error) {
+// list lists the pages that there are, the newest first.
+func (s pageStore) list(ctx context.Context) ([]uint64, error) {
 	var numbers []uint64
-	err := x.conn.Request(ctx, conn.ListSubjects, func(ctx context.Context, js jetstream.JetStream) error {
-		s, err := js.Stream(ctx, bucketStream)
+	err := s.conn.Request(ctx, conn.ListSubjects, func(ctx context.Context, js jetstream.JetStream) error {
+		stream, err := js.Stream(ctx, bucketStream)
 		if err != nil {
 			return err
 		}
-		info, err := s.Info(ctx, jetstream.WithSubjectFilter(subjectPrefix+pagePrefix+"*"))
+		info, err := stream.Info(ctx, jetstream.WithSubjectFilter(subjectPrefix+pagePrefix+"*"))
 		if err != nil {
 			return err
 		}
@@ -156,12 +162,12 @@ func (x *Index) pages(ctx context.Context) ([]uint64, error) {
 
 // read reads pages and calls each with their lines, the newest run first. A page
 // that is gone or that nobody can read has no lines.
-func (x *Index) read(ctx context.Context, numbers []uint64, each func(Line) error) error {
+func (s pageStore) read(ctx context.Context, numbers []uint64, each func(Line) error) error {
 	filters := make([]string, 0, len(numbers))
 	for _, n := range numbers {
 		filters = append(filters, subjectPrefix+pageKey(n))
 	}
-	msgs, err := x.stored.LatestOfEach(ctx, bucketStream, filters)
+	msgs, err := s.stored.LatestOfEach(ctx, bucketStream, filters)
 	if err != nil {
 		return fmt.Errorf("read the list of runs: %w", err)
 	}
@@ -176,7 +182,7 @@ func (x *Index) read(ctx context.Context, numbers []uint64, each func(Line) erro
 		}
 		var p page
 		if err := json.Unmarshal(m.Data, &p); err != nil {
-			x.conn.Logger().Warn("a page of the list of runs cannot be read", "key", strings.TrimPrefix(filter, subjectPrefix), "error", err)
+			s.conn.Logger().Warn("a page of the list of runs cannot be read", "key", strings.TrimPrefix(filter, subjectPrefix), "error", err)
 			continue
 		}
 		for _, line := range slices.Backward(p.Runs) {
@@ -184,6 +190,35 @@ func (x *Index) read(ctx context.Context, numbers []uint64, each func(Line) erro
 				return err
 			}
 		}
+	}
+	return nil
+}
+
+// edit is change, again if somebody else wrote the page meanwhile.
+func (s pageStore) edit(ctx context.Context, accepted uint64, edit func(*page) bool) error {
+	const tries = 5
+	for try := 1; ; try++ {
+		err := s.change(ctx, pageOf(accepted), edit)
+		if errors.Is(err, jetstream.ErrBucketNotFound) {
+			return nil
+		}
+		if !errors.Is(err, conn.ErrRevision) || try == tries {
+			return err
+		}
+	}
+}
+
+// clear empties the bucket, all but the state.
+func (s pageStore) clear(ctx context.Context) error {
+	err := s.conn.Request(ctx, conn.Purge, func(ctx context.Context, js jetstream.JetStream) error {
+		stream, err := js.Stream(ctx, bucketStream)
+		if err != nil {
+			return err
+		}
+		return stream.Purge(ctx, jetstream.WithPurgeSubject(subjectPrefix+pagePrefix+"*"))
+	})
+	if err != nil {
+		return fmt.Errorf("empty bucket %s: %w", topology.BucketRuns, err)
 	}
 	return nil
 }

@@ -21,11 +21,12 @@ type Index struct {
 	conn    *conn.Conn
 	history *history.History
 	stored  streams.Reader
+	pages   pageStore
 }
 
 // New returns the index of a server.
 func New(c *conn.Conn) *Index {
-	return &Index{conn: c, history: history.New(c), stored: streams.New(c)}
+	return &Index{conn: c, history: history.New(c), stored: streams.New(c), pages: pageStore{c, streams.New(c)}}
 }
 
 // State says how far the lines are.

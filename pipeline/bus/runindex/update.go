@@ -3,15 +3,11 @@ package runindex
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
-
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/streams"
-	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
 
 const (
@@ -50,7 +46,7 @@ func (x *Index) Update(ctx context.Context) (done bool, err error) {
 func (x *Index) fill(ctx context.Context, state State) error {
 	progress := state.stored
 	if progress.Goal == 0 {
-		if err := x.removePages(ctx); err != nil {
+		if err := x.pages.clear(ctx); err != nil {
 			return err
 		}
 		progress.Goal = state.Newest
@@ -164,7 +160,7 @@ func (x *Index) write(ctx context.Context, lines []Line, gone map[string]bool) e
 		byPage[n] = byPage[n] // it is written as well
 	}
 	for n, lines := range byPage {
-		err := x.change(ctx, n, func(p *page) bool {
+		err := x.pages.change(ctx, n, func(p *page) bool {
 			for _, run := range removed[n] {
 				p.remove(run)
 			}
@@ -186,12 +182,12 @@ func (x *Index) pagesOf(ctx context.Context, runs map[string]bool) (map[uint64][
 	if len(runs) == 0 {
 		return found, nil
 	}
-	numbers, err := x.pages(ctx)
+	numbers, err := x.pages.list(ctx)
 	if err != nil {
 		return nil, err
 	}
 	for some := range slices.Chunk(numbers, pagesAtOnce) {
-		err := x.read(ctx, some, func(l Line) error {
+		err := x.pages.read(ctx, some, func(l Line) error {
 			if runs[l.RunID] && !l.Archived {
 				found[pageOf(l.Accepted)] = append(found[pageOf(l.Accepted)], l.RunID)
 			}
@@ -208,7 +204,7 @@ func (x *Index) pagesOf(ctx context.Context, runs map[string]bool) (map[uint64][
 // is the sequence of its accepted fact. A list without a line of the run has nothing
 // to note.
 func (x *Index) MarkArchived(ctx context.Context, run string, accepted uint64) error {
-	return x.edit(ctx, accepted, func(p *page) (changed bool) {
+	return x.pages.edit(ctx, accepted, func(p *page) (changed bool) {
 		for i := range p.Runs {
 			if l := &p.Runs[i]; l.RunID == run && !l.Archived {
 				l.Archived, changed = true, true
@@ -216,33 +212,4 @@ func (x *Index) MarkArchived(ctx context.Context, run string, accepted uint64) e
 		}
 		return changed
 	})
-}
-
-// edit is change, again if somebody else wrote the page meanwhile.
-func (x *Index) edit(ctx context.Context, accepted uint64, edit func(*page) bool) error {
-	const tries = 5
-	for try := 1; ; try++ {
-		err := x.change(ctx, pageOf(accepted), edit)
-		if errors.Is(err, jetstream.ErrBucketNotFound) {
-			return nil
-		}
-		if !errors.Is(err, conn.ErrRevision) || try == tries {
-			return err
-		}
-	}
-}
-
-// removePages empties the bucket, all but the state.
-func (x *Index) removePages(ctx context.Context) error {
-	err := x.conn.Request(ctx, conn.Purge, func(ctx context.Context, js jetstream.JetStream) error {
-		s, err := js.Stream(ctx, bucketStream)
-		if err != nil {
-			return err
-		}
-		return s.Purge(ctx, jetstream.WithPurgeSubject(subjectPrefix+pagePrefix+"*"))
-	})
-	if err != nil {
-		return fmt.Errorf("empty bucket %s: %w", topology.BucketRuns, err)
-	}
-	return nil
 }

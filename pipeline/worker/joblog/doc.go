@@ -4,8 +4,7 @@
 //
 //	l := joblog.Start(joblog.Config{RunID: run, Phase: phase, Attempt: 1, Publisher: journal})
 //	defer l.Close()
-//	log := l.Logger(base)
-//	log.Warn("checkpoint set aside; starting over", "step", 40)
+//	work(ctx, l.Logger(base))
 //	l.Write(joblog.Stdout, "a line of a child process")
 //
 // Logging never blocks and never fails: lines wait in a bounded buffer, are sent in

@@ -14,7 +14,7 @@ import (
 	"github.com/tunebus/tunebus/services/tracker/report/scores"
 )
 
-// maxRows bounds the rows that are held; more of a run are not compared.
+// maxRows bounds the rows that are kept in memory; more of a run are not compared.
 const maxRows = 1_000_000
 
 // Opener opens a file of scores.
@@ -63,8 +63,8 @@ type rowKey struct {
 	before uint32
 }
 
-// held is what is known of a row of the first run.
-type held struct {
+// firstRow is what is known of a row of the first run.
+type firstRow struct {
 	index int64
 	score float32 // NaN: none
 	seen  bool
@@ -186,13 +186,13 @@ func compareRows(ctx context.Context, readers [2]*reader, metrics []string, list
 		return nil, err
 	}
 	out := &Rows{Metric: metric, Changed: []Row{}}
-	first := map[rowKey]held{}
+	first := map[rowKey]firstRow{}
 	err = readers[0].each(ctx, func(key rowKey, row scores.Row) error {
 		score, ok := row.Scores[metric]
 		if !ok {
 			score = math.NaN()
 		}
-		first[key] = held{index: row.Index, score: float32(score)}
+		first[key] = firstRow{index: row.Index, score: float32(score)}
 		return nil
 	})
 	if err != nil {
@@ -227,7 +227,7 @@ func compareRows(ctx context.Context, readers [2]*reader, metrics []string, list
 
 // add counts a row of both runs, and lists it if it is one of those that changed
 // most.
-func (r *Rows) add(key rowKey, was held, row scores.Row, score float64, listed int) {
+func (r *Rows) add(key rowKey, was firstRow, row scores.Row, score float64, listed int) {
 	r.Compared++
 	change := score - float64(was.score)
 	const noise = 1e-6 // the first score was rounded

@@ -55,7 +55,7 @@ func Logs(s *session.Session) *cobra.Command {
 			return s.Console.Stream(func(w io.Writer, asJSON bool) error {
 				l := &logShower{
 					facts: factsOf(ctx, server),
-					lines: history.New(server.Bus).Log(id, events.Phase(f.phase)),
+					lines: history.NewLogReader(server.Bus, id, events.Phase(f.phase)),
 					out:   runlog.New(w, asJSON),
 					run:   id,
 					phase: events.Phase(f.phase),

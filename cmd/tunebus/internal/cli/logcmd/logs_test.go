@@ -30,7 +30,7 @@ func publishLines(t *testing.T, b *conn.Conn, run string, first int64, texts ...
 	}
 	clitest.Eventually(t, "the lines are stored", func() bool {
 		found := false
-		err := history.New(b).Log(run, "").Read(t.Context(), func(l events.Log, _ time.Time) error {
+		err := history.NewLogReader(b, run, "").Read(t.Context(), func(l events.Log, _ time.Time) error {
 			found = found || l.First == first
 			return nil
 		})

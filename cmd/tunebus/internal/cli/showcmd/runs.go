@@ -161,8 +161,8 @@ func (f *runsFlags) watchRuns(ctx context.Context, s *session.Session, list *run
 		defer tick.Stop()
 		for {
 			limit := f.limit
-			if room := watched.Room(); room > 0 && (limit == 0 || limit > room) {
-				limit = room
+			if most := watched.Capacity(); most > 0 && (limit == 0 || limit > most) {
+				limit = most
 			}
 			const withoutTerminal = 100
 			if limit == 0 {

@@ -44,9 +44,9 @@ func writeChart(w io.Writer, name string, c *losshistory.Curve) {
 		}
 		fmt.Fprintf(w, "%9s │%s\n", axis, strings.TrimRight(b.String(), " "))
 	}
-	end := fmt.Sprint(c.Points[len(c.Points)-1].Step)
+	begin, end := fmt.Sprint(c.Points[0].Step), fmt.Sprint(c.Points[len(c.Points)-1].Step)
 	fmt.Fprintf(w, "%9s └%s\n", "", strings.Repeat("─", len(columns)))
-	fmt.Fprintf(w, "%9s  %-*s%s\n", "", max(0, len(columns)-len(end)), fmt.Sprint(c.Points[0].Step), end)
+	fmt.Fprintf(w, "%9s  %-*s%s\n", "", max(len(begin)+1, len(columns)-len(end)), begin, end)
 }
 
 // columnsOf spreads the points over the columns of the chart, by their order.

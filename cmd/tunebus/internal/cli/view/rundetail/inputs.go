@@ -9,6 +9,7 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/artifact/manifest"
 )
 
 // writeInputs writes the data and the models that the run was given: what became of
@@ -48,9 +49,17 @@ func (d Detail) writeInputs(w io.Writer) {
 		case counted && set.SHA256 != "":
 			fmt.Fprintf(w, "  sha256 %s\n", set.SHA256)
 		case uploaded:
-			fmt.Fprintf(w, "  %s\n  sha256 %s\n", view.ByteSize(ref.Size), ref.SHA256)
+			fmt.Fprintf(w, "  %s\n  sha256 %s\n", sizeOf(ref), ref.SHA256)
 		}
 	}
+}
+
+// sizeOf is the size of a file. A reference to a folder has that of its list of files.
+func sizeOf(ref events.Reference) string {
+	if ref.MediaType == manifest.MediaType {
+		return "a folder"
+	}
+	return view.ByteSize(ref.Size)
 }
 
 // nameOf is how the specification names an input, or the name that it was uploaded
@@ -108,7 +117,7 @@ func writeArtifacts(w io.Writer, run events.Run) {
 				store = a.Reference.Store
 				fmt.Fprintf(w, "\nARTIFACTS, in store %s\n", store)
 			}
-			fmt.Fprintf(w, "%s %s, %s\n  %s\n  sha256 %s\n", step.Phase, a.Name, view.ByteSize(a.Reference.Size), a.Reference.Key, a.Reference.SHA256)
+			fmt.Fprintf(w, "%s %s, %s\n  %s\n  sha256 %s\n", step.Phase, a.Name, sizeOf(a.Reference), a.Reference.Key, a.Reference.SHA256)
 		}
 	}
 }

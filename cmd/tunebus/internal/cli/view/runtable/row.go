@@ -149,8 +149,8 @@ func when(t time.Time) string {
 	return t.Local().Format("2006-01-02 15:04")
 }
 
-// Span is a span of time for people, in two units at most.
-func Span(d time.Duration) string {
+// span is a span of time for people, in two units at most.
+func span(d time.Duration) string {
 	const day = 24 * time.Hour
 	switch {
 	case d <= 0:

@@ -88,7 +88,7 @@ func (t *Table) writeJSON(r Row) error {
 var titles = [6]string{"RUN", "WHEN", "TOOK", "STATUS", "SCORE", "MODEL"}
 
 func columns(r Row) [6]string {
-	return [6]string{r.RunID, when(r.RequestedAt), Span(r.took()), r.status(), r.score(), r.model()}
+	return [6]string{r.RunID, when(r.RequestedAt), span(r.took()), r.status(), r.score(), r.model()}
 }
 
 func (t *Table) begin(rows []Row) {

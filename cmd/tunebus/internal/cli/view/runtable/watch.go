@@ -25,8 +25,8 @@ func NewWatched(w io.Writer, asJSON bool) *Watched {
 	return &Watched{w: w, asJSON: asJSON, shown: map[string]string{}}
 }
 
-// Room is how many runs the terminal has room for; 0 if there is none.
-func (l *Watched) Room() int {
+// Capacity is how many runs fit onto the terminal; 0 if there is none.
+func (l *Watched) Capacity() int {
 	f, ok := l.w.(*os.File)
 	if !ok || l.asJSON || !term.IsTerminal(int(f.Fd())) {
 		return 0
@@ -44,7 +44,7 @@ func (l *Watched) Room() int {
 
 // Show shows the runs as they are now; below is said beneath them on a terminal.
 func (l *Watched) Show(rows []Row, none, below string) error {
-	if l.Room() > 0 {
+	if l.Capacity() > 0 {
 		var text bytes.Buffer
 		t := New(l.w, false)
 		t.out.Reset(&text)
