@@ -157,7 +157,9 @@ func (x *Index) write(ctx context.Context, lines []Line, gone map[string]bool) e
 		return err
 	}
 	for n := range removed {
-		byPage[n] = byPage[n] // it is written as well
+		if _, ok := byPage[n]; !ok {
+			byPage[n] = nil // it is written as well
+		}
 	}
 	for n, lines := range byPage {
 		err := x.pages.change(ctx, n, func(p *page) bool {
