@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -162,6 +163,30 @@ func TestJobSources(t *testing.T) {
 		if err != nil || got != c.want {
 			t.Errorf("%s: %s, %v; want %s", name, got, err, c.want)
 		}
+	}
+}
+
+// TestNamedPipeInModel: a model with a named pipe in it is refused, since opening the pipe
+// would hang. A link to a file is a file.
+func TestNamedPipeInModel(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	model := filepath.Join(dir, "base", "weights")
+	err := errors.Join(os.MkdirAll(model, 0o750), os.WriteFile(filepath.Join(dir, "config.json"), nil, 0o600),
+		os.Symlink(filepath.Join(dir, "config.json"), filepath.Join(dir, "base", "config.json")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	job := engine.NewJob(engine.JobConfig{Sources: engine.Sources{Roots: []string{dir}}})
+	if _, err := job.Model(t.Context(), "fine_tuner.base_model_id", "base"); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(filepath.Join(model, "model.safetensors"), 0o600); err != nil {
+		t.Skip(err)
+	}
+	_, err = job.Model(t.Context(), "fine_tuner.base_model_id", "base")
+	if e, ok := errors.AsType[*engine.JobError](err); !ok || !e.Permanent || !strings.Contains(err.Error(), `fine_tuner.base_model_id = "base": weights/model.safetensors is neither a file nor a folder`) {
+		t.Errorf("the error is %v", err)
 	}
 }
 

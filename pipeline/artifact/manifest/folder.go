@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"github.com/tunebus/tunebus/pipeline/progress"
 )
 
 // ErrEmptyFolder means that a folder has no files, so there is nothing to
@@ -75,6 +77,7 @@ func Names(dir string) ([]string, error) {
 // Digest is the [Digester] that reads the file. It counts the bytes as progress
 // of the job of ctx.
 func Digest(ctx context.Context, path string) (size int64, sum string, err error) {
+	defer progress.Doing(ctx, "reading "+path)()
 	f, err := OpenRegular(path)
 	if err != nil {
 		return 0, "", err

@@ -47,7 +47,7 @@ func Logs(s *session.Session) *cobra.Command {
 				return err
 			}
 			if run.Accepted == nil {
-				return server.UnknownRun(id)
+				return server.UnknownOrUndecided(ctx, id)
 			}
 			if err := f.check(s, server, run); err != nil {
 				return err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/prediction"
 	"github.com/tunebus/tunebus/pipeline/structconf"
@@ -49,7 +50,7 @@ func (f *Flags) checkAnswers(ctx context.Context, s events.Specification, files 
 		if err == nil {
 			if n := answers.Counts(); 10*(n.NoGroundTruth+n.NoAnswer) > n.Rows {
 				notes = append(notes, structconf.Fault{Key: "--" + of.flag, Message: fmt.Sprintf(
-					"warning: %s: of %d rows %d have no ground truth and %d have no answer", of.path, n.Rows, n.NoGroundTruth, n.NoAnswer)})
+					"warning: %s: of %s %d without ground truth and %d without answer", of.path, view.Count(n.Rows, "row"), n.NoGroundTruth, n.NoAnswer)})
 			}
 		}
 		for _, one := range each(err) {

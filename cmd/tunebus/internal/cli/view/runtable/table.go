@@ -55,6 +55,9 @@ func (t *Table) Write(rows []Row) error {
 	return t.out.Flush()
 }
 
+// Rows is how many runs were written.
+func (t *Table) Rows() int { return t.rows }
+
 // End ends the list. none is what a list without runs says to people.
 func (t *Table) End(none string) error {
 	switch {
