@@ -47,6 +47,12 @@ func (f *Flags) checkAnswers(ctx context.Context, s events.Specification, files 
 			continue // it is a fault already, and a device may never end
 		}
 		answers, err := prediction.Open(ctx, evaluation.AnswersSource(s, path, of.path))
+		if err == nil && of.name == filePredictions {
+			if _, unusable := evaluation.Unusable(answers.Counts(), s.Evaluator.Metrics); unusable != nil {
+				add(of.flag, of.path+": "+unusable.Error())
+				continue
+			}
+		}
 		if err == nil {
 			if n := answers.Counts(); 10*(n.NoGroundTruth+n.NoAnswer) > n.Rows {
 				notes = append(notes, structconf.Fault{Key: "--" + of.flag, Message: fmt.Sprintf(
