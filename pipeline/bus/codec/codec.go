@@ -52,7 +52,7 @@ func MessageID(ev events.Event) string {
 			return e.Subject() + "/deleted"
 		}
 		return e.Subject()
-	case events.PhaseStarted, events.CancelRequested, events.PipelineRequested, events.Progress, events.Telemetry:
+	case events.PhaseStarted, events.CancelRequested, events.PipelineRequested, events.Progress, events.Telemetry, events.Log:
 		return e.Subject() + "/" + randomHex(8)
 	default:
 		return e.Subject()

@@ -2,6 +2,7 @@ package history
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,12 +14,15 @@ import (
 )
 
 // PurgeRun removes a run from the stream of facts, up to the message at
-// sequence last, and its metric points. The points go first, then facts of
-// attempts, and facts of the whole run last, so that runlister still lists a run whose removal was
-// cut short.
+// sequence last, its log and its metric points. Log and points go first, then facts of
+// attempts, and facts of the whole run last, so that runlister still lists a run whose
+// removal was cut short.
 func (h *History) PurgeRun(ctx context.Context, run string, last uint64) error {
 	if !events.ValidToken(run) {
 		return fmt.Errorf("purge run %q: no run id", run)
+	}
+	if err := h.purge(ctx, events.StreamLogs, 0, events.LogFilter("", run)); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
+		return fmt.Errorf("purge the log of run %s: %w", run, err)
 	}
 	var points []string
 	for _, p := range events.Phases() {

@@ -1,0 +1,58 @@
+package showcmd
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/rejection"
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/runindex"
+	"github.com/tunebus/tunebus/pipeline/bus/runlister"
+)
+
+// maxRejected is how many rejected requests a list shows, the newest of them.
+const maxRejected = 1000
+
+// showRejected shows a request that was rejected, which made no run.
+func showRejected(ctx context.Context, s *session.Session, b *conn.Conn, id string) error {
+	found, err := runlister.New(b).Rejection(ctx, id)
+	if err != nil || found == nil {
+		return err
+	}
+	return s.Console.Print(rejection.Result(*found))
+}
+
+// addRejected adds the rejected requests to what the index has no line of: at most so
+// many as the list may have. They are no runs, and found by the ids that their runs
+// would have.
+func (l *runList) addRejected(ctx context.Context, limit int) error {
+	most := maxRejected
+	if limit > 0 {
+		most = min(most, limit)
+	}
+	seen := 0
+	err := runlister.New(l.server.Bus).Rejections(ctx, func(r runlister.Rejected) bool {
+		if seen == most {
+			if limit == 0 {
+				l.sayOnce("only the newest %s rejected requests are listed", events.Count(maxRejected))
+			}
+			return false
+		}
+		line := runindex.Line{
+			RunID: r.RunID, Status: events.StatusRejected, RequestedAt: r.At, UpdatedAt: r.At, Accepted: r.Stored, Newest: r.Stored,
+		}
+		if len(r.Faults) > 0 {
+			line.Error = r.Faults[0].Key + ": " + r.Faults[0].Message
+		}
+		if l.want(line) {
+			seen++
+			l.old = append(l.old, line)
+		}
+		return true
+	})
+	slices.SortStableFunc(l.old, func(a, b runindex.Line) int { return cmp.Compare(b.Accepted, a.Accepted) })
+	return err
+}
