@@ -35,6 +35,10 @@ func Bound(ev Event) Event {
 		return e.bounded()
 	case TrackingCompleted:
 		return e.bounded()
+	case PipelineDeleted:
+		e.RunName, e.ExperimentName = Cut(e.RunName, MaxNameBytes), Cut(e.ExperimentName, MaxNoteBytes)
+		e.TrackingURI = Cut(e.TrackingURI, MaxNoteBytes)
+		return e
 	case Progress:
 		e.Points, e.Stage = boundPoints(e.Points), Cut(e.Stage, MaxNameBytes)
 		e.Warnings = boundList(e.Warnings, maxWarnings, func(w string) string { return Cut(w, MaxNoteBytes) })

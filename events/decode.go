@@ -118,6 +118,7 @@ var decoders = sync.OnceValue(func() map[string]decoder {
 		TypeCancelRequested:   {read: read[CancelRequested]},
 		TypePipelineCompleted: {read: read[PipelineCompleted]},
 		TypeTrackingCompleted: {read: read[TrackingCompleted]},
+		TypePipelineDeleted:   {read: read[PipelineDeleted]},
 	}
 	for _, p := range Phases() {
 		m[phaseType(p, EventRequested)] = decoder{read: read[PhaseRequested], readWithout: requestedWithout, readOver: requestedOver}

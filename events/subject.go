@@ -23,6 +23,7 @@ const (
 	TypeCancelRequested   = "pipeline.cancel_requested"
 	TypePipelineCompleted = "pipeline.completed"
 	TypeTrackingCompleted = "tracking.completed"
+	TypePipelineDeleted   = "pipeline.deleted"
 )
 
 // The wire names of the events of a phase are <phase>.<one of these>.
@@ -129,6 +130,15 @@ func (e TrackingCompleted) Subject() string { return TypeTrackingCompleted + "."
 func (e TrackingCompleted) Run() string { return e.RunID }
 
 // Type implements [Event].
+func (PipelineDeleted) Type() string { return TypePipelineDeleted }
+
+// Subject implements [Event].
+func (e PipelineDeleted) Subject() string { return TypePipelineDeleted + "." + e.RunID }
+
+// Run implements [Fact].
+func (e PipelineDeleted) Run() string { return e.RunID }
+
+// Type implements [Event].
 func (e Progress) Type() string { return phaseType(e.Phase, EventProgress) }
 
 // Subject implements [Event].
@@ -158,12 +168,13 @@ func RunFilters(run string) []string { return []string{RunLevelFilter(run), "*.*
 func RunLevelFilter(run string) string { return "*.*." + run }
 
 // JobFilters returns the filters that together match the facts of a run that the
-// worker of a job needs: a cancel request, the completion of the phases and the
-// run, the attempts at this phase, and the accepted fact if the job does not repeat
+// worker of a job needs: a cancel request, the deletion of the run, the completion of
+// the phases and the run, the attempts at this phase, and the accepted fact if the job does not repeat
 // it.
 func JobFilters(job PhaseRequested) []string {
 	filters := []string{
 		TypeCancelRequested + "." + job.RunID,
+		TypePipelineDeleted + "." + job.RunID,
 		"*." + EventCompleted + "." + job.RunID,
 		StartedFilter(job.Phase, job.RunID),
 		phaseType(job.Phase, EventAttemptEnded) + "." + job.RunID + ".*",
@@ -200,7 +211,7 @@ func CompletedSubject(p Phase, run string) string {
 func FactSubjects() []string {
 	s := []string{
 		TypePipelineAccepted + ".*", TypePipelineRejected + ".*", TypeCancelRequested + ".*",
-		TypePipelineCompleted + ".*", TypeTrackingCompleted + ".*",
+		TypePipelineCompleted + ".*", TypeTrackingCompleted + ".*", TypePipelineDeleted + ".*",
 	}
 	for _, p := range Phases() {
 		s = append(s,
@@ -213,7 +224,9 @@ func FactSubjects() []string {
 // TrackedSubjects returns the subjects of the facts that change the tracking of a
 // run.
 func TrackedSubjects() []string {
-	s := []string{TypePipelineAccepted + ".*", TypeCancelRequested + ".*", TypePipelineCompleted + ".*"}
+	s := []string{
+		TypePipelineAccepted + ".*", TypeCancelRequested + ".*", TypePipelineCompleted + ".*", TypePipelineDeleted + ".*",
+	}
 	for _, p := range Phases() {
 		s = append(s, phaseType(p, EventStarted)+".*.*", phaseType(p, EventAttemptEnded)+".*.*", phaseType(p, EventCompleted)+".*")
 	}

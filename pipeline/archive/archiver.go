@@ -20,6 +20,12 @@ import (
 // leaseName names the lease that prevents two archivers at the same time.
 const leaseName = "archive"
 
+// Exclusive calls do while no archiver works. The error is [lease.ErrTaken] while one
+// does.
+func Exclusive(ctx context.Context, c *conn.Conn, do func(context.Context) error) error {
+	return lease.Run(ctx, c, leaseName, do)
+}
+
 // runStream is the stream of facts as an archiver uses it.
 type runStream interface {
 	RunHistory(ctx context.Context, run string) (history.RunHistory, error)
@@ -76,7 +82,7 @@ func NewArchiver(c *conn.Conn, store Store, opts Options) *Archiver {
 		index:       runindex.New(c),
 		opts:        opts,
 		exclusive: func(ctx context.Context, do func(context.Context) error) error {
-			return lease.Run(ctx, c, leaseName, do)
+			return Exclusive(ctx, c, do)
 		},
 	}
 }
@@ -186,7 +192,7 @@ func (a *Archiver) decide(run string, state events.Run, unreadable error, newest
 	case state.Tracked == nil && !isUnreadable(unreadable, events.TrackingCompleted{RunID: run}.Subject()):
 		return decision{skip: "it is not tracked yet; \"tunebus replay tracking --run " + run + "\" tracks it"}
 	}
-	if other := foreignStore(state, a.files.store.ID()); other != "" {
+	if other := ForeignStore(state, a.files.store.ID()); other != "" {
 		return decision{skip: fmt.Sprintf("its artifacts lie in store %s, this is store %s", other, a.files.store.ID())}
 	}
 	return decision{}
@@ -261,9 +267,9 @@ func isUnreadable(err error, subject string) bool {
 	return ok && slices.ContainsFunc(unreadable.Facts, func(f history.UnreadableFact) bool { return f.Subject == subject })
 }
 
-// foreignStore returns the store with the artifacts of a run if it is not the
+// ForeignStore returns the store with the artifacts of a run if it is not the
 // given one; "" if it is, or if the run has no artifacts.
-func foreignStore(run events.Run, store string) string {
+func ForeignStore(run events.Run, store string) string {
 	for _, p := range run.Phases {
 		if p.Completed == nil {
 			continue

@@ -36,6 +36,9 @@ func channels() ([]channel, error) {
 			c.sends = []string{"intake", "finetune", "inference", "evaluation"}
 		case events.TypeTrackingCompleted:
 			c.address, c.sends, c.receives = typ+".{run}", []string{"tracker"}, []string{"client"}
+		case events.TypePipelineDeleted:
+			c.address, c.sends = typ+".{run}", []string{"client"}
+			c.receives = []string{"intake", "finetune", "inference", "evaluation", "tracker"}
 		default:
 			if !events.Phase(phase).Valid() || !c.phase(phase, event) {
 				return nil, fmt.Errorf("asyncapi.go says of %s neither who publishes nor who consumes it; add a case", typ)

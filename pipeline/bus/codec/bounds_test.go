@@ -116,6 +116,7 @@ func TestEveryEventFits(t *testing.T) {
 		events.PhaseStarted{RunID: longID, Phase: events.Evaluation, Attempt: 1 << 60, Worker: text, Engine: text, StartedAt: time.Now()},
 		events.AttemptEnded{RunID: longID, Phase: events.Evaluation, Attempt: 1 << 60, Reason: events.EndError, Error: &events.Problem{Code: text, Message: text}},
 		events.CancelRequested{RunID: longID, By: text, Reason: text},
+		events.PipelineDeleted{RunID: longID, RunName: text, DeletedAt: time.Now(), RequestSequence: 1 << 63, TrackingURI: text, ExperimentName: text},
 	}
 	lines := events.Log{RunID: longID, Phase: events.Evaluation, Attempt: 1 << 60, First: 1 << 62}
 	tracked, rejected, points := events.TrackingCompleted{RunID: longID, Links: map[string]string{}}, events.PipelineRejected{RequestSequence: 1 << 63, RunID: text}, []events.Point{}

@@ -52,6 +52,7 @@ func verbs() []verb {
 		}},
 		{group: help.Operate, new: opscmd.Setup},
 		{group: help.Operate, new: opscmd.Doctor},
+		{group: help.Operate, new: opscmd.Delete},
 		{group: help.Operate, new: opscmd.Archive},
 		{group: help.Operate, new: opscmd.GC},
 		{group: help.Configure, new: datacmd.Data, local: true, below: []verb{

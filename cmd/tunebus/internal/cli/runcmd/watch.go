@@ -43,7 +43,7 @@ func Watch(s *session.Session) *cobra.Command {
 			})
 		},
 	}
-	f.at.AddArtifactsFlag(c)
+	f.at.AddFlags(c)
 	c.Flags().DurationVar(&f.limit, "timeout", 0, "longest wait; 0: none")
 	return c
 }

@@ -157,16 +157,40 @@ func (s *Session) ConnectPatiently(ctx context.Context, limit time.Duration) (*c
 	return b, err
 }
 
-// ConnectWithin connects to a server that may start a little later.
+// ConnectWithin connects to a server that may start a little later. Where nobody
+// named a server and none is at the usual address, it connects to the services of an
+// up on this machine.
 func (s *Session) ConnectWithin(ctx context.Context, wait time.Duration) (*conn.Conn, error) {
 	cfg, err := s.Settings()
 	if err != nil {
 		return nil, err
 	}
+	b, err := dial(ctx, s, cfg, "", wait)
+	unreachable, ok := errors.AsType[*conn.UnreachableError](err)
+	if !ok || s.flags.nameServer(cfg) {
+		return b, err
+	}
+	up, found, several := findUp(cfg)
+	if several != nil {
+		return nil, several
+	}
+	if !found {
+		return nil, err
+	}
+	s.Console.Say("no NATS server answers at %s; this works on the up at %s, data in %s", unreachable.Server, up.URL, up.Data)
+	return dial(ctx, s, cfg, up.URL, wait)
+}
+
+// dial connects to a server; without an address to the one that flags and settings
+// name.
+func dial(ctx context.Context, s *Session, cfg settings.Settings, url string, wait time.Duration) (*conn.Conn, error) {
 	o := service.BusOptions(cfg.Bus, "cli", s.Logger())
 	f := s.flags.server
 	if f.URL != "" || f.Context != "" {
 		o.URL, o.Context = f.URL, f.Context
+	}
+	if url != "" {
+		o.URL = url
 	}
 	for _, over := range []struct {
 		option *string

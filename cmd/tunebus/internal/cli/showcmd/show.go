@@ -9,10 +9,14 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/losshistory"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/rejection"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/rundetail"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/runlister"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/pipeline/runsummary"
+	"github.com/tunebus/tunebus/pipeline/runwatch"
 	"github.com/tunebus/tunebus/pipeline/shellquote"
 )
 
@@ -29,6 +33,9 @@ func Show(s *session.Session) *cobra.Command {
 				return err
 			}
 			run, err := server.FindRun(ctx, id)
+			if _, rejected := errors.AsType[*runwatch.RejectedError](err); rejected {
+				return showRejected(ctx, s, server.Bus, id)
+			}
 			var facts []history.UnreadableFact
 			if unreadable, ok := errors.AsType[*history.UnreadableError](err); ok && run.Accepted != nil {
 				facts, err = unreadable.Facts, nil // the rest is shown
@@ -71,4 +78,13 @@ func addState(ctx context.Context, server *session.Deployment, d *rundetail.Deta
 	if newest, err := history.New(server.Bus).Progress(ctx, d.Run.ID, p, attempt); err == nil {
 		d.Waits.For, d.Progress = newest.WaitsFor, &newest
 	}
+}
+
+// showRejected shows a request that was rejected, which made no run.
+func showRejected(ctx context.Context, s *session.Session, b *conn.Conn, id string) error {
+	found, err := runlister.New(b).Rejection(ctx, id)
+	if err != nil || found == nil {
+		return err
+	}
+	return s.Console.Print(rejection.Result(*found))
 }
