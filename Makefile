@@ -15,7 +15,7 @@ GO := go
 VERSION = $(shell git describe --tags --match 'v[0-9]*' --always --dirty 2>/dev/null)
 LDFLAGS = "-s -X github.com/tunebus/tunebus/pipeline/version.linked=$(VERSION)"
 
-.PHONY: help build run test test-programs test-interop race check lint rules tidy structure version generate build-gpu base-model bench fuzz chaos azurite
+.PHONY: help build run test test-programs test-interop race check lint rules tidy structure version generate build-gpu base-model bench bench-data bench-memory fuzz chaos inputs azurite
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
@@ -117,6 +117,12 @@ THREE_NODES := -run 'TestThreeNodes|TestStandstills' -args -strikes $(STRIKES)
 
 chaos: ## services and NATS are killed at random, and everything has to come out right; NODES=3: on a cluster
 	@cd cmd/tunebus && $(GO) test ./internal/chaos -count=1 -timeout 3h -v $(if $(filter 3,$(NODES)),$(THREE_NODES),$(ONE_NODE)) -runs $(RUNS) -seed $(SEED)
+
+# How long the clients of "make inputs" go on.
+LENGTH := 1m
+
+inputs: ## runs are submitted, deleted and collected at random; none that is accepted may miss an input
+	@cd cmd/tunebus && $(GO) test ./internal/standalone -count=1 -timeout 3h -v -run TestNoAcceptedRunMissesAnInput -args -inputs-for $(LENGTH) -inputs-seed $(SEED)
 
 # Where the Python packages of the comparison are kept, outside of the repository.
 INTEROP_ENV := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tunebus/interop
