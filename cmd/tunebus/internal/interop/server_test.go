@@ -3,6 +3,7 @@
 package interop
 
 import (
+	"errors"
 	"net"
 	"net/http"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/clitest"
 )
@@ -52,13 +54,31 @@ func startMLflow(t *testing.T) string {
 			t.Logf("the end of MLflow's log:\n%.5000s", clitest.Text(t, log.Name()))
 		}
 	})
-	clitest.Eventually(t, "MLflow's server answers", func() bool {
-		response, err := http.Get("http://" + address + "/health")
-		if err != nil {
-			return false
-		}
-		_ = response.Body.Close()
-		return response.StatusCode == http.StatusOK
-	})
+	awaitServer(t, "http://"+address)
 	return "http://" + address
+}
+
+// awaitServer waits until a server answers. The first start of a new environment
+// compiles thousands of files of Python.
+func awaitServer(t *testing.T, address string) {
+	t.Helper()
+	const patience = 15 * time.Minute
+	limit := time.After(patience)
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		response, err := http.Get(address + "/health")
+		if err == nil {
+			_ = response.Body.Close()
+			if response.StatusCode == http.StatusOK {
+				return
+			}
+			err = errors.New(response.Status)
+		}
+		select {
+		case <-tick.C:
+		case <-limit:
+			t.Fatalf("MLflow's server does not answer for %s: %v", patience, err)
+		}
+	}
 }
