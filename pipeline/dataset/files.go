@@ -107,10 +107,18 @@ func findInFolder(src source.Source) ([]file, layout.Choice, error) {
 // readCard returns the card of a folder; nil if it has none, or one that is too
 // large to be one.
 func readCard(dir string) ([]byte, error) {
-	f, err := os.Open(filepath.Join(dir, layout.CardName))
+	path := filepath.Join(dir, layout.CardName)
+	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() { // a pipe may never be written
+		return nil, fmt.Errorf("%s is neither a file nor a link to a file", layout.CardName)
+	}
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -169,7 +177,9 @@ func findFiles(dir string) (names, linked []string, err error) {
 func digest(ctx context.Context, files []file) (sum string, size int64, err error) {
 	list := sha256.New()
 	for _, f := range files {
+		named := progress.Doing(ctx, "reading "+f.shown)
 		one, n, err := digestFile(ctx, f.path)
+		named()
 		if err != nil {
 			return "", 0, withoutPath(f.shown, err)
 		}

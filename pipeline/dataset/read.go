@@ -8,6 +8,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/dataset/reader"
 	"github.com/tunebus/tunebus/pipeline/dataset/row"
 	"github.com/tunebus/tunebus/pipeline/dataset/shape"
+	"github.com/tunebus/tunebus/pipeline/progress"
 )
 
 // visitor gets each row of a file, in order, with what it lacks and the record that
@@ -20,6 +21,7 @@ type visitor func(r row.Row, lack shape.Lack, from reader.Record) error
 func (d *Dataset) read(
 	ctx context.Context, f file, named []string, find shape.Images, position *int64, visit visitor,
 ) (columns []string, err error) {
+	defer progress.Doing(ctx, "reading "+f.shown)()
 	r, err := d.open(ctx, f)
 	if err != nil {
 		return nil, err

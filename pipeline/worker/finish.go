@@ -86,26 +86,7 @@ func saveHistoryBestEffort(graceCtx context.Context, a *attempt, x executed) eng
 // publishCompleted ends the phase, publishes what follows, and cleans up.
 func (f *finisher) publishCompleted(graceCtx context.Context, a *attempt, res engine.Result, how events.Conclusion, why error) error {
 	a.checkpoints.Close()
-	fact := events.PhaseCompleted{
-		RunID:            a.req.RunID,
-		Phase:            a.req.Phase,
-		Attempt:          a.number,
-		Conclusion:       how,
-		StartedAt:        a.startedAt,
-		EndedAt:          time.Now().UTC(),
-		Artifacts:        res.Artifacts,
-		Datasets:         res.Datasets,
-		Statistics:       res.Statistics,
-		Scores:           res.Scores,
-		BaselineScores:   res.BaselineScores,
-		Coverage:         res.Coverage,
-		BaselineCoverage: res.BaselineCoverage,
-		Gates:            res.Gates,
-		TokensIn:         res.TokensIn,
-		TokensOut:        res.TokensOut,
-		Notes:            res.Notes,
-		Error:            engine.Problem(why),
-	}
+	fact := a.completed(res, how, why)
 	// Our own completed event need not wake us; Publish reports whose event is
 	// stored.
 	a.wakeups.Ignore(fact.Subject())
@@ -147,6 +128,30 @@ func (f *finisher) publishAttemptEnded(graceCtx context.Context, a *attempt, x e
 	}
 	a.log.WarnContext(graceCtx, "attempt ended; trying again", "try", try, "delay", delay, "error", why)
 	return &delivery.RetryAfter{Delay: delay, Err: why, Bounded: true}
+}
+
+// completed is the fact that the attempt ended the phase.
+func (a *attempt) completed(res engine.Result, how events.Conclusion, why error) events.PhaseCompleted {
+	return events.PhaseCompleted{
+		RunID:            a.req.RunID,
+		Phase:            a.req.Phase,
+		Attempt:          a.number,
+		Conclusion:       how,
+		StartedAt:        a.startedAt,
+		EndedAt:          time.Now().UTC(),
+		Artifacts:        res.Artifacts,
+		Datasets:         res.Datasets,
+		Statistics:       res.Statistics,
+		Scores:           res.Scores,
+		BaselineScores:   res.BaselineScores,
+		Coverage:         res.Coverage,
+		BaselineCoverage: res.BaselineCoverage,
+		Gates:            res.Gates,
+		TokensIn:         res.TokensIn,
+		TokensOut:        res.TokensOut,
+		Notes:            res.Notes,
+		Error:            engine.Problem(why),
+	}
 }
 
 // ended is the fact that the attempt ended without completing the phase.

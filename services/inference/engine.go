@@ -15,6 +15,7 @@ import (
 	"github.com/tunebus/tunebus/llm/token"
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/prediction"
+	"github.com/tunebus/tunebus/pipeline/progress"
 	"github.com/tunebus/tunebus/pipeline/spec"
 )
 
@@ -35,7 +36,10 @@ func (e Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error)
 	if err != nil {
 		return res, err
 	}
+	job.Stage(engine.StageLoad)
+	named := progress.Doing(ctx, "opening the models")
 	report, err := checkpoint.Check(pass{base: folders.base, tuned: folders.answering()}.places())
+	named()
 	res.Notes = append(res.Notes, report.Notes...)
 	if err != nil {
 		return res, engine.Permanent("bad_model", err)
@@ -146,7 +150,9 @@ type generation struct {
 // answers to, and stores the answers of the pass.
 func (g *generation) run(ctx context.Context, p pass) (_ events.Artifact, err error) {
 	g.job.Stage(engine.StageLoad)
+	named := progress.Doing(ctx, "opening the model that writes "+p.artifact)
 	model, tok, err := p.open()
+	named()
 	if err != nil {
 		return events.Artifact{}, engine.Permanent("bad_model", err)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/follow"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/publishing"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
@@ -77,7 +78,7 @@ func (u unfinished) settle(ctx context.Context) (left []string, err error) {
 	}
 	console := u.session.Console
 	var able []string // those that the workers of this process can finish
-	console.Say("%s were left unfinished on the data folder %s:", counted(len(open)), u.cfg.Data.Folder)
+	console.Say("%s were left unfinished on the data folder %s:", view.Count(len(open), "run"), u.cfg.Data.Folder)
 	for _, id := range open {
 		run, err := history.New(u.bus).Run(ctx, id)
 		switch queue := u.foreignQueue(run); {
@@ -192,13 +193,6 @@ func checkResume(mode string) error {
 		return exit.Input(fmt.Errorf("--resume=%s: want one of %s", mode, strings.Join(resumeModes(), ", ")))
 	}
 	return nil
-}
-
-func counted(n int) string {
-	if n == 1 {
-		return "1 run"
-	}
-	return fmt.Sprintf("%d runs", n)
 }
 
 func wereNot(n int) string {
