@@ -14,9 +14,9 @@ import (
 )
 
 // PurgeRun removes a run from the stream of facts, up to the message at
-// sequence last, its log and its metric points. Log and points go first, then facts of
-// attempts, and facts of the whole run last, so that runlister still lists a run whose
-// removal was cut short.
+// sequence last, its log and its metric points. They go first, then facts of
+// attempts, and facts of the whole run last, so that runlister still lists a run whose removal was
+// cut short.
 func (h *History) PurgeRun(ctx context.Context, run string, last uint64) error {
 	if !events.ValidToken(run) {
 		return fmt.Errorf("purge run %q: no run id", run)

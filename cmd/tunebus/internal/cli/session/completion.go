@@ -20,8 +20,8 @@ const completionLimit = 3 * time.Second
 const maxCompletions = 50
 
 // CompleteRuns proposes the runs of a server or a data folder to a shell: the ids
-// that begin as typed or, if none does, the names of newest runs. It proposes nothing where
-// neither can be read.
+// that begin as typed or, if none does, the names of the newest runs. It proposes
+// nothing where neither can be read.
 func CompleteRuns(s *Session, at *Location) cobra.CompletionFunc { return CompleteRunsUpTo(s, at, 1) }
 
 // CompleteRunsUpTo is [CompleteRuns] for a command that takes several runs.

@@ -1,0 +1,45 @@
+package showcmd_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/clitest"
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+)
+
+// TestRunsListRejected: rejected requests are in the list of runs with their reason, at
+// the time of their rejection, also one with the id of a run.
+func TestRunsListRejected(t *testing.T) {
+	t.Parallel()
+	f := clitest.NewDataFolder(t)
+	faults := []events.Fault{{Key: "fine_tuner.epochs", Message: "is no number"}}
+	f.WithServer(t, func(b *conn.Conn) {
+		clitest.Publish(t, b, clitest.EndedRun("first")...)
+		clitest.Publish(t, b, events.PipelineRejected{RequestSequence: 3, RunID: "refused", Faults: faults})
+		clitest.Publish(t, b, clitest.EndedRun("second")...)
+		clitest.Publish(t, b, events.PipelineRejected{RequestSequence: 9, RunID: "first", Faults: faults})
+	})
+	var list []struct {
+		Run    string `json:"run_id"`
+		Status string
+		Error  string
+		Scores map[string]float64
+	}
+	clitest.Result(t, &list, "runs", "--data", f.Dir)
+	var got []string
+	for _, r := range list {
+		got = append(got, r.Run+" "+r.Status)
+		if rejected := r.Status == "rejected"; rejected != (r.Error == "fine_tuner.epochs: is no number") {
+			t.Errorf("%+v", r)
+		}
+	}
+	if want := "first rejected, second success, refused rejected, first success"; strings.Join(got, ", ") != want {
+		t.Errorf("listed %q, want %s", got, want)
+	}
+	status, out, screen := clitest.Run(t, "runs", "--data", f.Dir, "--status", "rejected", "--limit", "1")
+	if status != 0 || !strings.Contains(out, "is no number") || strings.Contains(out, "success") || strings.Contains(out, "refused") {
+		t.Errorf("--status rejected: status %d\n%s%s", status, out, screen)
+	}
+}
