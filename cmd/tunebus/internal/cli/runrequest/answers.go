@@ -50,7 +50,7 @@ func (f *Flags) checkAnswers(ctx context.Context, s events.Specification, files 
 		if err == nil {
 			if n := answers.Counts(); 10*(n.NoGroundTruth+n.NoAnswer) > n.Rows {
 				notes = append(notes, structconf.Fault{Key: "--" + of.flag, Message: fmt.Sprintf(
-					"warning: %s: of %s %d without ground truth and %d without answer", of.path, view.Count(n.Rows, "row"), n.NoGroundTruth, n.NoAnswer)})
+					"warning: %s: of %s %d have no ground truth and %d have no answer", of.path, view.Count(n.Rows, "row"), n.NoGroundTruth, n.NoAnswer)})
 			}
 		}
 		for _, one := range each(err) {

@@ -29,7 +29,7 @@ func Runs(s *session.Session) *cobra.Command {
 	c := &cobra.Command{
 		Use: "runs", Short: "List the runs", Args: session.NoArgs,
 		Example: "  tunebus runs --archived",
-		RunE: s.WithReading(&f.at, func(ctx context.Context, server *session.Deployment, _ []string) error {
+		RunE: session.WithReading(s, &f.at, func(ctx context.Context, server *session.Deployment, _ []string) error {
 			list, err := listRuns(ctx, s.Console, server, f.archived)
 			if err != nil {
 				return err
@@ -37,7 +37,7 @@ func Runs(s *session.Session) *cobra.Command {
 			if n, err := deadletter.New(server.Bus).Count(ctx); err == nil && n > 0 {
 				s.Console.Say("%s: \"tunebus dlq list\" says why", view.Count(n, "dead letter"))
 			}
-			sayUndecided(ctx, s, server)
+			sayPending(ctx, s, server)
 			return s.Console.Print(view.Runs(list, server.Name()))
 		}),
 	}
