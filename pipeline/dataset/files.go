@@ -65,7 +65,7 @@ func findInFolder(src source.Source) ([]file, layout.Choice, error) {
 	if err != nil {
 		return nil, layout.Choice{}, withoutPath(src.Name, err)
 	}
-	names, err := findFiles(dir)
+	names, linked, err := findFiles(dir)
 	if err != nil {
 		return nil, layout.Choice{}, withoutPath(src.Name, err)
 	}
@@ -83,6 +83,12 @@ func findInFolder(src source.Source) ([]file, layout.Choice, error) {
 	choice, err := l.Choose(src)
 	if err != nil {
 		return nil, layout.Choice{}, err
+	}
+	if err := checkShards(choice.Files, names, len(card) > 0); err != nil {
+		return nil, layout.Choice{}, fmt.Errorf("%s: %w", src.Name, err)
+	}
+	for _, name := range linked {
+		choice.Notes = append(choice.Notes, fmt.Sprintf("the folder %s is a link, and is not read", name))
 	}
 	place, _ := source.Parse(src.Name)
 	var files []file
@@ -130,10 +136,9 @@ func withoutPath(name string, err error) error {
 
 // findFiles returns the names of the data files of a folder and its subfolders,
 // sorted. It follows links to files, because the cache of the Hub's own client
-// consists of them.
-func findFiles(dir string) ([]string, error) {
-	var names []string
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+// consists of them, and returns links to folders, which may lead anywhere.
+func findFiles(dir string) (names, linked []string, err error) {
+	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -143,26 +148,29 @@ func findFiles(dir string) ([]string, error) {
 			}
 			return nil
 		}
-		_, ok := reader.FormatOf(d.Name())
-		if d.IsDir() || !ok || huggingface.IsDatasetMetadata(d.Name()) {
-			return nil
-		}
-		info, err := os.Stat(path)
-		if err != nil {
-			return err
-		}
-		if !info.Mode().IsRegular() {
-			return nil
-		}
 		rel, err := filepath.Rel(dir, path)
 		if err != nil {
 			return err
 		}
-		names = append(names, filepath.ToSlash(rel))
+		_, ok := reader.FormatOf(d.Name())
+		isData := ok && !d.IsDir() && !huggingface.IsDatasetMetadata(d.Name())
+		if !isData && d.Type()&fs.ModeSymlink == 0 {
+			return nil
+		}
+		info, err := os.Stat(path)
+		switch {
+		case err != nil && isData:
+			return err
+		case err != nil: // a link into nowhere that is no data
+		case info.IsDir():
+			linked = append(linked, filepath.ToSlash(rel))
+		case isData && info.Mode().IsRegular():
+			names = append(names, filepath.ToSlash(rel))
+		}
 		return nil
 	})
 	slices.Sort(names)
-	return names, err
+	return names, linked, err
 }
 
 // digest returns the digest of files (see [Info.SHA256]) and their size.

@@ -245,6 +245,9 @@ func TestSplitReasoning(t *testing.T) {
 		"[THINK]a[/THINK]b":                      {"b", "a"},
 		"◁think▷a◁/think▷b":                      {"b", "a"},
 		"<seed:think>a</seed:think>b":            {"b", "a"},
+		"<think>a<think>b</think>c</think>d":     {"d", "a<think>b</think>c"},
+		"<think>a<think>b</think>c":              {"c", "a<think>b"},
+		"<|channel|>analysis<|message|>a<|end|><|start|>assistant<|channel|>final<|message|>b": {"b", "a"},
 	} {
 		answer, reasoning := prediction.SplitReasoning(text)
 		if answer != want[0] || reasoning != want[1] {

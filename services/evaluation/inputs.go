@@ -69,9 +69,10 @@ func AnswersSource(s events.Specification, file, name string) prediction.Source 
 		return column
 	}
 	return prediction.Source{
-		Path:     file,
-		Name:     name,
-		Encoding: s.Inferencer.DataEncoding,
+		Path:      file,
+		Name:      name,
+		Encoding:  s.Inferencer.DataEncoding,
+		Delimiter: s.Inferencer.DataDelimiter,
 		Columns: prediction.Columns{
 			Answer:      s.Evaluator.AnswerColumn,
 			Question:    named(s.Inferencer.QuestionColumn, "question"),
