@@ -80,7 +80,7 @@ func Check(s *session.Session) *cobra.Command {
 			if err := runrequest.Faulty(faults); err != nil {
 				return err
 			}
-			s.Console.Notes(checked.Notes)
+			s.Console.Notes(append(checked.Notes, checked.Locate(found.Notes)...))
 			s.Console.Warnings(found.Warnings)
 			return s.Console.Print(view.Specification(checked.Specification))
 		},

@@ -112,7 +112,7 @@ func TestDeadLetters(t *testing.T) {
 		}
 	}
 	waitForLetters(t, services, 0, "--run", "nobodys", "--reason", "panicked")
-	if _, out, screen := clitest.Run(t, "runs", "--server", services.URL); !strings.Contains(screen, "2 dead letters are there") {
+	if _, out, screen := clitest.Run(t, "runs", "--server", services.URL); !strings.Contains(screen, "2 dead letters: ") {
 		t.Errorf("runs:\n%s%s", out, screen)
 	}
 	if _, out, _ := clitest.Run(t, "doctor", "--server", services.URL); !strings.Contains(out, `2; "tunebus dlq list" says why`) {
@@ -160,7 +160,7 @@ func TestDeadLetters(t *testing.T) {
 	if status, out, screen := dlq(t, services, "discard", "--force", fmt.Sprint(again.Letter), "--json"); status != 0 || strings.Join(strings.Fields(out), "") != fmt.Sprintf("[%d]", again.Letter) {
 		t.Errorf("discard: status %d\n%s%s", status, out, screen)
 	}
-	if status, out, screen := dlq(t, services, "discard", "--force", "--all"); status != 0 || out != "1 dead letters discarded\n" {
+	if status, out, screen := dlq(t, services, "discard", "--force", "--all"); status != 0 || out != "1 dead letter discarded\n" {
 		t.Errorf("discard the rest: status %d\n%s%s", status, out, screen)
 	}
 	waitForLetters(t, services, 0)

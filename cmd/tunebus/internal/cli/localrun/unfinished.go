@@ -13,6 +13,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/follow"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/publishing"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
@@ -77,7 +78,7 @@ func (u unfinished) settle(ctx context.Context) (left []string, err error) {
 	}
 	console := u.session.Console
 	var able []string // those that the workers of this process can finish
-	console.Say("%s were left unfinished on the data folder %s:", counted(len(open)), u.cfg.Data.Folder)
+	console.Say("%s were left unfinished on the data folder %s:", view.Count(len(open), "run"), u.cfg.Data.Folder)
 	for _, id := range open {
 		run, err := history.New(u.bus).Run(ctx, id)
 		switch queue := u.foreignQueue(run); {
@@ -88,6 +89,10 @@ func (u unfinished) settle(ctx context.Context) (left []string, err error) {
 			return nil, err
 		case queue != "" && run.Cancel == nil:
 			console.Say("  %s (%s), which waits for a worker of %s, and no worker of this process takes its jobs", id, run.Accepted.RunName, queue)
+			left = append(left, id)
+		case u.foreignJudge(run) && run.Cancel == nil:
+			console.Say("  %s (%s), whose judge %s is not allowed here: services.evaluation.judge_allowed names it, or the specification of this run",
+				id, run.Accepted.RunName, run.Accepted.Specification.Evaluator.JudgeBaseURL)
 			left = append(left, id)
 		default:
 			console.Say("  %s (%s)", id, run.Accepted.RunName)
@@ -128,6 +133,21 @@ func (u unfinished) foreignQueue(run events.Run) string {
 		}
 	}
 	return ""
+}
+
+// foreignJudge reports whether a run has yet to ask a judge that this process does
+// not allow: its rows would stay without scores.
+func (u unfinished) foreignJudge(run events.Run) bool {
+	if run.Accepted == nil || run.Accepted.Specification.Evaluator.JudgeBaseURL == "" {
+		return false
+	}
+	if p := run.Phases[events.Evaluation]; p != nil && p.Completed != nil {
+		return false
+	}
+	allowed := append([]string{u.cfg.Evaluation.JudgeBaseURL}, u.cfg.Evaluation.JudgeAllowed...)
+	return !slices.ContainsFunc(allowed, func(origin string) bool {
+		return settings.SameOrigin(origin, run.Accepted.Specification.Evaluator.JudgeBaseURL)
+	})
 }
 
 // finish waits for the ends of runs and shows their progress.
@@ -173,13 +193,6 @@ func checkResume(mode string) error {
 		return exit.Input(fmt.Errorf("--resume=%s: want one of %s", mode, strings.Join(resumeModes(), ", ")))
 	}
 	return nil
-}
-
-func counted(n int) string {
-	if n == 1 {
-		return "1 run"
-	}
-	return fmt.Sprintf("%d runs", n)
 }
 
 func wereNot(n int) string {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/prediction"
 	"github.com/tunebus/tunebus/pipeline/runconfig"
@@ -78,10 +79,16 @@ func checkAnswers(ctx context.Context, s events.Specification, files answerFiles
 			continue // none, or a fault already; a device may never end
 		}
 		answers, err := prediction.Open(ctx, evaluation.AnswersSource(s, a.path, a.said))
+		if err == nil && a == predictions {
+			if _, unusable := evaluation.Unusable(answers.Counts(), s.Evaluator.Metrics); unusable != nil {
+				add(a, a.said+": "+unusable.Error())
+				continue
+			}
+		}
 		if err == nil {
 			if n := answers.Counts(); 10*(n.NoGroundTruth+n.NoAnswer) > n.Rows {
 				notes = append(notes, structconf.Fault{Key: a.key, Message: fmt.Sprintf(
-					"warning: %s: of %d rows %d have no ground truth and %d have no answer", a.said, n.Rows, n.NoGroundTruth, n.NoAnswer)})
+					"warning: %s: of %s %d without ground truth and %d without answer", a.said, view.Count(n.Rows, "row"), n.NoGroundTruth, n.NoAnswer)})
 			}
 		}
 		for _, one := range each(err) {

@@ -31,6 +31,9 @@ type Request struct {
 	Notes structconf.Faults
 	// Files are the local files that the run needs, by the key that names each.
 	Files map[string]string
+	// Images are the images that data files name, by the key of each, relative to
+	// its folder. They are uploaded with it.
+	Images map[string][]string
 	// CopyInputs stores all of them, also those that services could read where
 	// they lie.
 	CopyInputs bool
@@ -58,6 +61,9 @@ func (f *Flags) Request(c *cobra.Command) (Request, error) {
 	}
 	faults = append(faults, src.tree.Locate(nil, more)...)
 	faults.Sort()
+	if len(faults) == 0 && f.Images != nil {
+		r.Images = f.Images(c.Context(), s, r.Files)
+	}
 	return r, Faulty(faults)
 }
 

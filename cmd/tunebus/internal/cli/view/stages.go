@@ -99,7 +99,7 @@ func byteSize(n int64) string {
 		v, u = v/step, u+1
 	}
 	if u == 0 {
-		return fmt.Sprintf("%d bytes", n)
+		return Count(n, "byte")
 	}
 	return fmt.Sprintf("%.1f %s", v, units[u])
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"unicode"
+
+	"github.com/tunebus/tunebus/events"
 )
 
 // section writes a table below an empty line; without values it writes
@@ -28,11 +30,11 @@ func Table[T any](w io.Writer, values []T, header string, line func(T) string) {
 }
 
 // Count writes a number and its noun, which has an "s" unless there is one.
-func Count(n int, noun string) string {
+func Count[N ~int | ~int64](n N, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}
-	return fmt.Sprintf("%d %ss", n, noun)
+	return events.Count(n) + " " + noun + "s"
 }
 
 // shorten fits a text into a line of a table.
