@@ -54,7 +54,7 @@ func checkServer(ctx context.Context, s *session.Session, cfg settings.Settings)
 	}
 	defer b.Close()
 	found := []view.Finding{{Name: "NATS", State: view.StateOK, Says: b.Server()}, checkPayload(ctx, b)}
-	for _, stream := range []string{events.StreamRequests, events.StreamFacts, events.StreamMetrics, events.StreamDead} {
+	for _, stream := range []string{events.StreamRequests, events.StreamFacts, events.StreamMetrics, events.StreamLogs, events.StreamDead} {
 		found = append(found, checkStream(ctx, b, cfg, stream))
 	}
 	found = append(found, checkDeadLetters(ctx, b), checkBuckets(ctx, b))
