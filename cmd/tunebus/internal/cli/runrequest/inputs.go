@@ -15,6 +15,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/artifact/content"
 	"github.com/tunebus/tunebus/pipeline/artifact/manifest"
 	"github.com/tunebus/tunebus/pipeline/localinput"
+	"github.com/tunebus/tunebus/pipeline/runconfig"
 )
 
 // Inputs make references of the local files of a request.
@@ -36,7 +37,7 @@ type Inputs struct {
 // reports read them as well.
 func (in Inputs) stays(key, path string) bool {
 	abs, err := filepath.Abs(path)
-	if in.Local == nil || err != nil || !localinput.Named(abs) || key == filePredictions || key == fileBaseline {
+	if in.Local == nil || err != nil || !localinput.Named(abs) || key == runconfig.Predictions || key == runconfig.Baseline {
 		return false
 	}
 	if in.Roots == nil {

@@ -36,7 +36,7 @@ func (r Request) Publish(ctx context.Context, to Publisher, in Inputs) (sequence
 		RunID:         r.ID,
 		Specification: raw,
 		Labels:        r.Labels,
-		Inputs:        inputs(refs),
+		Inputs:        inputs(refs, r.Files),
 		RerunOf:       r.RerunOf,
 		From:          r.From,
 	}, journal.Fence{})
