@@ -8,6 +8,7 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/streams"
 )
 
@@ -63,7 +64,7 @@ type Attempt struct {
 
 // ProgressOf returns the newest progress of attempts by their runs, of at most 1,024
 // of them. One that has published none that the stream still holds is left out.
-func (h *History) ProgressOf(ctx context.Context, attempts []Attempt) (map[string]events.Progress, error) {
+func ProgressOf(ctx context.Context, c *conn.Conn, attempts []Attempt) (map[string]events.Progress, error) {
 	if len(attempts) == 0 {
 		return nil, nil
 	}
@@ -71,13 +72,13 @@ func (h *History) ProgressOf(ctx context.Context, attempts []Attempt) (map[strin
 	for _, a := range attempts {
 		filters = append(filters, events.Progress{RunID: a.Run, Phase: a.Phase, Attempt: a.Number}.Subject())
 	}
-	msgs, err := h.stored.LatestOfEach(ctx, events.StreamMetrics, filters)
+	msgs, err := streams.New(c).LatestOfEach(ctx, events.StreamMetrics, filters)
 	if err != nil {
 		return nil, fmt.Errorf("read the progress of runs: %w", err)
 	}
 	found := make(map[string]events.Progress, len(msgs))
 	for _, m := range msgs {
-		if d, err := h.codec.Decode(m.Subject, m.Header, m.Data); err == nil {
+		if d, err := c.Codec().Decode(m.Subject, m.Header, m.Data); err == nil {
 			if p, ok := d.Event.(events.Progress); ok {
 				found[p.RunID] = p
 			}

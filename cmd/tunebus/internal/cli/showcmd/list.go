@@ -168,7 +168,7 @@ func (l *runList) rows(ctx context.Context, lines []runindex.Line) ([]runtable.R
 			attempts = append(attempts, history.Attempt{Run: line.RunID, Phase: line.Phase, Number: line.Attempt})
 		}
 	}
-	progress, err := history.New(l.server.Bus).ProgressOf(ctx, attempts)
+	progress, err := history.ProgressOf(ctx, l.server.Bus, attempts)
 	if err != nil {
 		return nil, err
 	}
