@@ -47,7 +47,7 @@ func Logs(s *session.Session) *cobra.Command {
 				return err
 			}
 			if run.Accepted == nil {
-				return server.UnknownOrUndecided(ctx, id)
+				return server.UnknownOrPending(ctx, id)
 			}
 			if err := f.check(s, server, run); err != nil {
 				return err

@@ -50,19 +50,19 @@ func (s *Session) WithDeployment(at *Location, do func(ctx context.Context, serv
 	}, do)
 }
 
-// WithReading is WithDeployment for a command that only reads, and shows nothing before it
-// has read all: a server that does not answer is asked again, see [Session.AskAgain].
-func (s *Session) WithReading(at *Location, read func(ctx context.Context, server *Deployment, args []string) error) func(*cobra.Command, []string) error {
+// WithReading is [Session.WithDeployment] for a command that only reads, and shows nothing before it
+// has read all: a server that does not answer is asked again, see [AskAgain].
+func WithReading(s *Session, at *Location, read func(ctx context.Context, server *Deployment, args []string) error) func(*cobra.Command, []string) error {
 	return s.WithDeployment(at, func(ctx context.Context, server *Deployment, args []string) error {
-		return s.AskAgain(ctx, server.Bus, func() error { return read(ctx, server, args) })
+		return AskAgain(ctx, s, server.Bus, func() error { return read(ctx, server, args) })
 	})
 }
 
-// WithPatience is WithDeployment for a command that follows a run: a server that does not
-// answer is asked again for the limit, see [Session.ConnectPatiently].
-func (s *Session) WithPatience(at *Location, limit *time.Duration, do func(ctx context.Context, server *Deployment, args []string) error) func(*cobra.Command, []string) error {
+// WithPatience is [Session.WithDeployment] for a command that follows a run: a server that does not
+// answer is asked again for the limit, see [ConnectPatiently].
+func WithPatience(s *Session, at *Location, limit *time.Duration, do func(ctx context.Context, server *Deployment, args []string) error) func(*cobra.Command, []string) error {
 	return with(s, at, func(ctx context.Context, at Location, cfg settings.Settings) (*Deployment, error) {
-		return s.openOrFolder(ctx, at, cfg, func(ctx context.Context) (*conn.Conn, error) { return s.ConnectPatiently(ctx, *limit) })
+		return s.openOrFolder(ctx, at, cfg, func(ctx context.Context) (*conn.Conn, error) { return ConnectPatiently(ctx, s, *limit) })
 	}, do)
 }
 
@@ -138,7 +138,7 @@ func (s *Session) open(ctx context.Context, at Location, cfg settings.Settings, 
 		if err != nil {
 			return nil, err
 		}
-		if err := s.CheckSetUp(ctx, b); err != nil {
+		if err := CheckSetUp(ctx, s, b); err != nil {
 			b.Close()
 			return nil, err
 		}
@@ -229,7 +229,7 @@ func (s *Deployment) Archive(ctx context.Context) (*archive.Reader, error) {
 // With a [*history.UnreadableError] it also returns the part that can be read. The
 // error is a [*runwatch.DeletedError] if the run was deleted, a
 // [*runwatch.RejectedError] if its request was rejected, and may be an
-// [*UndecidedError].
+// [*PendingError].
 func (s *Deployment) FindRun(ctx context.Context, id string) (events.Run, error) {
 	if !events.ValidToken(id) {
 		return events.Run{}, s.UnknownRun(id)
@@ -249,8 +249,8 @@ func (s *Deployment) FindRun(ctx context.Context, id string) (events.Run, error)
 		if rejected := runwatch.On(s.Bus).Rejected(ctx, id); rejected != nil {
 			return run, rejected
 		}
-		unknown := s.UnknownOrUndecided(ctx, id)
-		if _, waits := errors.AsType[*UndecidedError](unknown); waits {
+		unknown := s.UnknownOrPending(ctx, id)
+		if _, waits := errors.AsType[*PendingError](unknown); waits {
 			return run, unknown
 		}
 		return run, fmt.Errorf("%w; whether it was archived cannot be told: %w", unknown, err)

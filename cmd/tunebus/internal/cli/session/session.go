@@ -133,7 +133,7 @@ const DefaultPatience = 30 * time.Second
 // ConnectPatiently connects to a server that may not answer at the moment. It says so, and
 // tries again for a limit; 0 is [DefaultPatience]. A server that nobody named and that is
 // not there is an error at once.
-func (s *Session) ConnectPatiently(ctx context.Context, limit time.Duration) (*conn.Conn, error) {
+func ConnectPatiently(ctx context.Context, s *Session, limit time.Duration) (*conn.Conn, error) {
 	b, err := s.Connect(ctx)
 	unreachable, ok := errors.AsType[*conn.UnreachableError](err)
 	if !ok || !unreachable.IsTemporary() || ctx.Err() != nil {
@@ -214,7 +214,7 @@ func dial(ctx context.Context, s *Session, cfg settings.Settings, url string, wa
 
 // AskAgain repeats the reading of a command that got no answer from NATS, and says so. The
 // requests wait longer each time, so that a slow server can answer. Nothing was shown before.
-func (s *Session) AskAgain(ctx context.Context, b *conn.Conn, read func() error) error {
+func AskAgain(ctx context.Context, s *Session, b *conn.Conn, read func() error) error {
 	const tries = 3
 	for try := 1; ; try++ {
 		err := read()
@@ -227,7 +227,7 @@ func (s *Session) AskAgain(ctx context.Context, b *conn.Conn, read func() error)
 
 // CheckSetUp returns an error if the server has no streams of tunebus. A server that does
 // not answer is left to the command.
-func (s *Session) CheckSetUp(ctx context.Context, b *conn.Conn) error {
+func CheckSetUp(ctx context.Context, s *Session, b *conn.Conn) error {
 	const patience = 2 * time.Second
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -245,17 +245,17 @@ func (s *Session) WithBus(do func(ctx context.Context, b *conn.Conn, args []stri
 			return err
 		}
 		defer b.Close()
-		if err := s.CheckSetUp(c.Context(), b); err != nil {
+		if err := CheckSetUp(c.Context(), s, b); err != nil {
 			return err
 		}
 		return do(c.Context(), b, args)
 	}
 }
 
-// WithBusReading is WithBus for a command that only reads, see [Session.WithReading].
-func (s *Session) WithBusReading(read func(ctx context.Context, b *conn.Conn, args []string) error) func(*cobra.Command, []string) error {
+// WithBusReading is WithBus for a command that only reads, see [WithReading].
+func WithBusReading(s *Session, read func(ctx context.Context, b *conn.Conn, args []string) error) func(*cobra.Command, []string) error {
 	return s.WithBus(func(ctx context.Context, b *conn.Conn, args []string) error {
-		return s.AskAgain(ctx, b, func() error { return read(ctx, b, args) })
+		return AskAgain(ctx, s, b, func() error { return read(ctx, b, args) })
 	})
 }
 

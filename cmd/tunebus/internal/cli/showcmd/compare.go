@@ -32,7 +32,7 @@ func Compare(s *session.Session) *cobra.Command {
 		Example: "  tunebus compare nightly last\n" +
 			"  tunebus compare nightly last --metric rouge_score --rows 30 --json",
 		ValidArgsFunction: session.CompleteRunsUpTo(s, &at, 2),
-		RunE: s.WithReading(&at, func(ctx context.Context, server *session.Deployment, args []string) error {
+		RunE: session.WithReading(s, &at, func(ctx context.Context, server *session.Deployment, args []string) error {
 			if rows < 0 || rows > maxListedRows {
 				return exit.Input(fmt.Errorf("--rows %d: want a number up to %d", rows, maxListedRows))
 			}
@@ -89,7 +89,7 @@ func acceptedRun(ctx context.Context, s *session.Session, server *session.Deploy
 		err = nil
 	}
 	if err == nil && run.Accepted == nil {
-		err = server.UnknownOrUndecided(ctx, id)
+		err = server.UnknownOrPending(ctx, id)
 	}
 	return run, err
 }

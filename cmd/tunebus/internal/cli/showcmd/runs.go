@@ -68,11 +68,11 @@ func Runs(s *session.Session) *cobra.Command {
 			if n, err := deadletter.New(server.Bus).Count(ctx); err == nil && n > 0 {
 				s.Console.Say("%s: \"tunebus dlq list\" says why", view.Count(n, "dead letter"))
 			}
-			sayUndecided(ctx, s, server)
+			sayPending(ctx, s, server)
 			return s.Console.Stream(func(w io.Writer, asJSON bool) error {
 				table := runtable.New(w, asJSON)
 				list.asJSON = asJSON
-				err := s.AskAgain(ctx, server.Bus, func() error {
+				err := session.AskAgain(ctx, s, server.Bus, func() error {
 					err := list.read(ctx, f.limit, table.Write)
 					if err != nil && table.Rows() > 0 { // it cannot begin once more
 						err = fmt.Errorf("the list ends behind %s: %v", view.Count(table.Rows(), "run"), err)

@@ -24,7 +24,7 @@ func Show(s *session.Session) *cobra.Command {
 		Use: "show RUN", Short: "Show what is known of a run", Args: session.ExactlyOne("RUN"),
 		Example:           "  tunebus show last --json",
 		ValidArgsFunction: session.CompleteRuns(s, &at),
-		RunE: s.WithReading(&at, func(ctx context.Context, server *session.Deployment, args []string) error {
+		RunE: session.WithReading(s, &at, func(ctx context.Context, server *session.Deployment, args []string) error {
 			id, err := server.RunID(ctx, args[0])
 			if err != nil {
 				return err
@@ -37,12 +37,12 @@ func Show(s *session.Session) *cobra.Command {
 			if unreadable, ok := errors.AsType[*history.UnreadableError](err); ok && run.Accepted != nil {
 				facts, err = unreadable.Facts, nil // the rest is shown
 			}
-			_, waits := errors.AsType[*session.UndecidedError](err)
+			_, waits := errors.AsType[*session.PendingError](err)
 			if err != nil && !waits {
 				return err
 			}
 			if run.Accepted == nil {
-				return showUndecided(ctx, s, server, id)
+				return showPending(ctx, s, server, id)
 			}
 			detail := rundetail.Detail{Run: run, Unreadable: facts, Again: s.Repeat(server, id), Now: time.Now()}
 			detail.Logs = shellquote.Join(append([]string{"tunebus", "logs", id}, detail.Again.On...)...)

@@ -78,13 +78,7 @@ func WritePhases(w io.Writer, run events.Run, attempts []events.AttemptResult) {
 	var failures []string
 	Table(w, run.Accepted.Plan, "PHASE\tSTATUS\tSECONDS\tATTEMPTS", func(step events.Step) string {
 		p := run.Phases[step.Phase]
-		status, seconds, attempts := string(p.Status()), "-", "-"
-		if p == nil && run.Completed != nil {
-			status = "not started"
-		}
-		if p != nil && p.Completed == nil && run.Completed != nil { // its end cannot be read
-			status = "not ended"
-		}
+		status, seconds, attempts := runsummary.PhaseStatus(run, step.Phase), "-", "-"
 		if n := runsummary.Tries(p); n > 0 {
 			attempts = fmt.Sprint(n)
 		}
