@@ -43,6 +43,12 @@ func Bound(ev Event) Event {
 	case Telemetry:
 		e.Points = boundPoints(e.Points)
 		return e
+	case Log:
+		e.Lines = boundList(e.Lines, MaxLogLines, func(l LogLine) LogLine {
+			l.Level, l.Text = Cut(l.Level, MaxNameBytes), Cut(l.Text, MaxLogLineBytes)
+			return l
+		})
+		return e
 	default:
 		return ev
 	}

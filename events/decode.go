@@ -126,6 +126,7 @@ var decoders = sync.OnceValue(func() map[string]decoder {
 		m[phaseType(p, EventCompleted)] = decoder{read: read[PhaseCompleted]}
 		m[phaseType(p, EventProgress)] = decoder{read: read[Progress]}
 		m[phaseType(p, EventTelemetry)] = decoder{read: read[Telemetry]}
+		m[phaseType(p, EventLog)] = decoder{read: read[Log]}
 	}
 	for typ, d := range m {
 		d.schema = schemaOf(typ)

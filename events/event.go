@@ -54,6 +54,11 @@ type Inputs struct {
 	// Files are the uploaded local files by the key of the specification that
 	// named them, such as "fine_tuner.training_data_id".
 	Files map[string]Reference `json:"files,omitempty"`
+	// Paths are where uploaded files lay on the machine of the person who asked, as
+	// absolute paths, by the keys of Files, and by "predictions" and
+	// "baseline_predictions". Nobody opens them: they say from what a run can be
+	// started again.
+	Paths map[string]string `json:"paths,omitempty"`
 }
 
 // References returns the references by their keys, such as "inputs.model" or
@@ -342,6 +347,27 @@ type Telemetry struct {
 	Phase   Phase   `json:"phase"`
 	Attempt int     `json:"attempt"`
 	Points  []Point `json:"points"`
+}
+
+// Log is a batch of lines that an attempt logged. It is no fact, and the stream may
+// drop it by age, by size, or when the attempt logs very much.
+type Log struct {
+	RunID   string `json:"run_id"`
+	Phase   Phase  `json:"phase"`
+	Attempt int    `json:"attempt"`
+	// First is the number of the first of the lines, from 1. Numbers that no batch
+	// has are lines that were not published.
+	First int64     `json:"first"`
+	Lines []LogLine `json:"lines"`
+}
+
+// LogLine is a line of a log.
+type LogLine struct {
+	Time time.Time `json:"time"`
+	// Level is "info", "warning" or "error", or the stream that a child process wrote
+	// the line to, "stdout" or "stderr".
+	Level string `json:"level"`
+	Text  string `json:"text"`
 }
 
 // Point is a value of a metric.

@@ -11,6 +11,7 @@ const (
 	StreamRequests = "TUNEBUS_REQUESTS"
 	StreamFacts    = "TUNEBUS"
 	StreamMetrics  = "TUNEBUS_METRICS"
+	StreamLogs     = "TUNEBUS_LOGS"
 	StreamDead     = "TUNEBUS_DEAD"
 )
 
@@ -32,6 +33,7 @@ const (
 	EventCompleted    = "completed"
 	EventProgress     = "progress"
 	EventTelemetry    = "telemetry"
+	EventLog          = "log"
 )
 
 func phaseType(p Phase, event string) string { return string(p) + "." + event }
@@ -138,6 +140,12 @@ func (e Telemetry) Type() string { return phaseType(e.Phase, EventTelemetry) }
 // Subject implements [Event].
 func (e Telemetry) Subject() string { return attemptSubject(e.Type(), e.RunID, e.Attempt) }
 
+// Type implements [Event].
+func (e Log) Type() string { return phaseType(e.Phase, EventLog) }
+
+// Subject implements [Event].
+func (e Log) Subject() string { return attemptSubject(e.Type(), e.RunID, e.Attempt) }
+
 func attemptSubject(typ, run string, attempt int) string {
 	return typ + "." + run + "." + strconv.Itoa(attempt)
 }
@@ -219,6 +227,24 @@ func MetricSubjects() []string {
 		s = append(s, phaseType(p, EventProgress)+".*.*", phaseType(p, EventTelemetry)+".*.*")
 	}
 	return s
+}
+
+// LogSubjects returns the subjects of the stream of logs.
+func LogSubjects() []string {
+	var s []string
+	for _, p := range Phases() {
+		s = append(s, phaseType(p, EventLog)+".*.*")
+	}
+	return s
+}
+
+// LogFilter returns the filter for the log of all attempts at a phase of a run; an
+// empty phase stands for all phases.
+func LogFilter(p Phase, run string) string {
+	if p == "" {
+		p = "*"
+	}
+	return phaseType(p, EventLog) + "." + run + ".*"
 }
 
 // Address is a parsed subject.

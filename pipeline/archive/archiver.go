@@ -13,6 +13,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/bus/lease"
+	"github.com/tunebus/tunebus/pipeline/bus/runindex"
 	"github.com/tunebus/tunebus/pipeline/bus/runlister"
 )
 
@@ -36,6 +37,11 @@ type checkpoints interface {
 	Delete(ctx context.Context, run string, p events.Phase) error
 }
 
+// runIndex is the list of runs, which shows archived ones only on demand.
+type runIndex interface {
+	MarkArchived(ctx context.Context, run string, accepted uint64) error
+}
+
 // Options configure an [Archiver].
 type Options struct {
 	// OlderThan is the minimum age of the newest fact of a run. Default 0.
@@ -54,6 +60,7 @@ type Archiver struct {
 	runs        runLister
 	checkpoints checkpoints
 	files       *Files
+	index       runIndex
 	opts        Options
 	// exclusive calls do while this process has the lease.
 	exclusive func(ctx context.Context, do func(context.Context) error) error
@@ -66,6 +73,7 @@ func NewArchiver(c *conn.Conn, store Store, opts Options) *Archiver {
 		runs:        runlister.New(c),
 		checkpoints: checkpoint.New(c),
 		files:       NewFiles(store),
+		index:       runindex.New(c),
 		opts:        opts,
 		exclusive: func(ctx context.Context, do func(context.Context) error) error {
 			return lease.Run(ctx, c, leaseName, do)
@@ -201,6 +209,9 @@ func (a *Archiver) move(
 		if err := a.files.write(ctx, run, ref, text, facts); err != nil {
 			return err
 		}
+		if err := a.index.MarkArchived(ctx, run, acceptedSequence(run, facts)); err != nil {
+			return err
+		}
 		if err := a.purge(ctx, run, last); err != nil {
 			return err
 		}
@@ -211,6 +222,17 @@ func (a *Archiver) move(
 		a.opts.OnArchived(archived)
 	}
 	return nil
+}
+
+// acceptedSequence is the sequence of the fact that accepts a run, which a whole run
+// has.
+func acceptedSequence(run string, facts []history.StoredFact) uint64 {
+	accepted := events.PipelineAccepted{RunID: run}.Subject()
+	at := slices.IndexFunc(facts, func(f history.StoredFact) bool { return f.Subject == accepted })
+	if at < 0 {
+		return 0
+	}
+	return facts[at].Sequence
 }
 
 // purge removes an archived run from the stream, and its registered checkpoints:

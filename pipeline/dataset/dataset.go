@@ -59,6 +59,7 @@ type Dataset struct {
 	tally     tally
 	info      Info
 	columns   map[string]bool // those of info
+	beside    map[string]bool // see ImageFiles
 }
 
 // Open finds the files, recognises their shape, and reads them once to the end, so
@@ -75,7 +76,7 @@ func Open(ctx context.Context, src source.Source, want Want) (*Dataset, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Dataset{files: files, want: want, section: section, columns: map[string]bool{}}
+	d := &Dataset{files: files, want: want, section: section, columns: map[string]bool{}, beside: map[string]bool{}}
 	d.info = Info{Format: files[0].format, Config: choice.Config, Split: choice.Split}
 	shapeNotes, err := d.recognise(ctx)
 	if err != nil {
@@ -233,6 +234,11 @@ func (d *Dataset) inspect(ctx context.Context, f file, strays *strays) error {
 	columns, err := d.read(ctx, f, slices.Concat(d.converter.Columns(), strays.others.Columns), find, &d.tally.Read, func(r row.Row, lack shape.Lack, from reader.Record) error {
 		d.tally.add(r, lack, d.want.Use)
 		strays.row(from, r.Place, lack)
+		for _, image := range r.Images {
+			if image.Path != "" {
+				d.beside[image.Path] = true
+			}
+		}
 		return nil
 	})
 	if err != nil {
@@ -260,6 +266,25 @@ func (d *Dataset) Info() Info {
 	info.Files, info.Columns = slices.Clone(info.Files), slices.Clone(info.Columns)
 	info.Notes, info.Warnings = slices.Clone(info.Notes), slices.Clone(info.Warnings)
 	return info
+}
+
+// ImageFiles are the files that the rows of a data set of one file name as images,
+// relative to the folder of that file, with "/"; sorted. They belong to the data set
+// wherever the file is copied.
+func (d *Dataset) ImageFiles() ([]string, error) {
+	var names []string
+	if len(d.files) != 1 {
+		return nil, nil
+	}
+	for path := range d.beside {
+		name, err := filepath.Rel(filepath.Dir(d.files[0].path), path)
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, filepath.ToSlash(name))
+	}
+	slices.Sort(names)
+	return names, nil
 }
 
 // errStop stops reading a file when the caller of Rows stops.

@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/artifact/manifest"
 	"github.com/tunebus/tunebus/pipeline/dataset/source"
 	"github.com/tunebus/tunebus/pipeline/engine"
 )
@@ -227,6 +228,36 @@ func TestJobDataset(t *testing.T) {
 		got, err := job.Dataset(t.Context(), key, id)
 		if err != nil || got != want {
 			t.Errorf("%s: %+v, %v; want %+v", id, got, err, want)
+		}
+	}
+}
+
+// folders makes folders with a data file and an image.
+type folders struct{ keys }
+
+func (folders) FetchDir(_ context.Context, _ events.Reference, dir string) error {
+	return errors.Join(os.MkdirAll(filepath.Join(dir, "sub.jsonl"), 0o700), os.WriteFile(filepath.Join(dir, "test.jsonl"), nil, 0o600),
+		os.WriteFile(filepath.Join(dir, "a.png"), nil, 0o600), os.WriteFile(filepath.Join(filepath.Dir(dir), "out.jsonl"), nil, 0o600))
+}
+
+// TestJobDatasetWithImages: a folder that was uploaded for a data file is that file. A
+// name out of an event leads nowhere else.
+func TestJobDatasetWithImages(t *testing.T) {
+	t.Parallel()
+	const key = "fine_tuner.training_data_id"
+	for name, want := range map[string]string{
+		"": "", "test.jsonl": "/test.jsonl", "a.png": "", "none.jsonl": "", "sub.jsonl": "", "../out.jsonl": "", "/etc/x.jsonl": "", "./test.jsonl": "",
+	} {
+		dir := t.TempDir()
+		job := engine.NewJob(engine.JobConfig{
+			Request: events.PhaseRequested{RunID: "r", Phase: events.Finetune, Inputs: events.Inputs{Files: map[string]events.Reference{
+				key: {Key: "content/0", MediaType: manifest.MediaType, Name: name},
+			}}},
+			Attempt: 1, Runtime: printer{dir}, Store: folders{},
+		})
+		got, err := job.Dataset(t.Context(), key, "mine/test.jsonl")
+		if want := filepath.Join(dir, "input-fine_tuner-training_data_id") + want; err != nil || got.Path != want {
+			t.Errorf("%q: %s, %v; want %s", name, got.Path, err, want)
 		}
 	}
 }

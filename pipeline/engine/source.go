@@ -73,7 +73,24 @@ func (j *Job) Dataset(ctx context.Context, key, id string) (source.Source, error
 	s.Path, err = findSource(ctx, j, key, place, func(h Hub, ctx context.Context) (string, error) {
 		return h.Dataset(ctx, place, s.Selection)
 	})
+	if err == nil {
+		s.Path = withImages(j.Request.Inputs.Files[key], s.Path)
+	}
 	return s, err
+}
+
+// withImages is the data file of a folder that was uploaded for it and its images. The
+// name of a reference comes out of an event, so only that of a file in the folder
+// itself counts.
+func withImages(ref events.Reference, dir string) string {
+	if localinput.Is(ref) || !transfer.IsFolder(ref) || ref.Name != filepath.Base(ref.Name) || !source.IsDataFile(ref.Name) {
+		return dir
+	}
+	file := filepath.Join(dir, ref.Name)
+	if info, err := os.Lstat(file); err != nil || !info.Mode().IsRegular() {
+		return dir
+	}
+	return file
 }
 
 // sameUpload returns another data key whose upload has the same content as that of a

@@ -65,7 +65,7 @@ func Open(ctx context.Context, s Source) (*Answers, error) {
 		return nil, fmt.Errorf("%s: %w", s.Name, ErrEmpty)
 	}
 	if a.names, err = chooseNames(s.Name, columns, s.Columns, s.NeedsGroundTruth); err != nil {
-		return nil, err
+		return nil, a.withDelimiter(err)
 	}
 	other, two := a.names.passedOver(columns)
 	if a.names != knownNames()[0] || two {
@@ -75,6 +75,21 @@ func Open(ctx context.Context, s Source) (*Answers, error) {
 		a.note += fmt.Sprintf("; its %q and %q are not read: %s", other.answer, other.groundTruth, otherNames)
 	}
 	return a, a.check(ctx)
+}
+
+// withDelimiter adds to the error of a table of one column that its delimiter may not
+// have been found.
+func (a *Answers) withDelimiter(err error) error {
+	names, ok := errors.AsType[*NamesError](err)
+	format, _ := reader.FormatOf(a.source.Path)
+	if !ok || len(names.Columns) != 1 || a.source.Delimiter != "" || format != reader.CSV && format != reader.TSV {
+		return err
+	}
+	c := reader.LooksDelimited(names.Columns[0])
+	if c == 0 {
+		return err
+	}
+	return fmt.Errorf("%w; if %q separates the cells, set inferencer.data_delimiter = %q", err, c, string(rune(c)))
 }
 
 // scan counts the rows, and returns the columns of all of them.

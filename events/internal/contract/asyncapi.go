@@ -66,6 +66,8 @@ func (c *channel) phase(phase, event string) bool {
 		c.address, c.sends, c.receives = c.typ+".{run}", []string{phase, "intake"}, []string{phase, "tracker"}
 	case events.EventProgress, events.EventTelemetry:
 		c.address, c.stream = c.typ+".{run}.{attempt}", events.StreamMetrics
+	case events.EventLog:
+		c.address, c.stream, c.receives = c.typ+".{run}.{attempt}", events.StreamLogs, []string{"client"}
 	default:
 		return false
 	}
@@ -194,6 +196,11 @@ func streams() []stream {
 			events.StreamMetrics,
 			"metric points, limited by age and bytes",
 			events.MetricSubjects(),
+		},
+		{
+			events.StreamLogs,
+			"logs of attempts, limited by age and bytes, and by messages for each subject",
+			events.LogSubjects(),
 		},
 		{
 			events.StreamDead,

@@ -34,6 +34,24 @@ func Of(ctx context.Context, dir string, digest Digester) (Manifest, error) {
 	if err != nil {
 		return Manifest{}, err
 	}
+	return ofSorted(ctx, dir, names, digest)
+}
+
+// OfFiles lists some of the files below a folder, whose names have "/" between their
+// parts.
+func OfFiles(ctx context.Context, dir string, names []string, digest Digester) (Manifest, error) {
+	names = slices.Clone(names)
+	slices.Sort(names)
+	names = slices.Compact(names)
+	for _, name := range names {
+		if err := CheckPath(name); err != nil {
+			return Manifest{}, err
+		}
+	}
+	return ofSorted(ctx, dir, names, digest)
+}
+
+func ofSorted(ctx context.Context, dir string, names []string, digest Digester) (Manifest, error) {
 	var m Manifest
 	for _, name := range names {
 		if err := context.Cause(ctx); err != nil {

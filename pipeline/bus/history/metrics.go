@@ -54,6 +54,38 @@ func (h *History) Progress(ctx context.Context, run string, p events.Phase, atte
 	return progress, nil
 }
 
+// Attempt is an attempt at a phase of a run.
+type Attempt struct {
+	Run    string
+	Phase  events.Phase
+	Number int
+}
+
+// ProgressOf returns the newest progress of attempts by their runs, of at most 1,024
+// of them. One that has published none that the stream still holds is left out.
+func (h *History) ProgressOf(ctx context.Context, attempts []Attempt) (map[string]events.Progress, error) {
+	if len(attempts) == 0 {
+		return nil, nil
+	}
+	filters := make([]string, 0, len(attempts))
+	for _, a := range attempts {
+		filters = append(filters, events.Progress{RunID: a.Run, Phase: a.Phase, Attempt: a.Number}.Subject())
+	}
+	msgs, err := h.stored.LatestOfEach(ctx, events.StreamMetrics, filters)
+	if err != nil {
+		return nil, fmt.Errorf("read the progress of runs: %w", err)
+	}
+	found := make(map[string]events.Progress, len(msgs))
+	for _, m := range msgs {
+		if d, err := h.codec.Decode(m.Subject, m.Header, m.Data); err == nil {
+			if p, ok := d.Event.(events.Progress); ok {
+				found[p.RunID] = p
+			}
+		}
+	}
+	return found, nil
+}
+
 // ReadMetrics calls each for every metric event that the stream holds of a
 // phase, see [MetricReader.Read].
 func (h *History) ReadMetrics(ctx context.Context, run string, p events.Phase, each func(events.Event)) error {

@@ -2,6 +2,7 @@ package history
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,7 +14,7 @@ import (
 )
 
 // PurgeRun removes a run from the stream of facts, up to the message at
-// sequence last, and its metric points. Facts of attempts go first and facts
+// sequence last, its log and its metric points. Facts of attempts go first and facts
 // of the whole run last, so that runlister still lists a run whose removal was
 // cut short.
 func (h *History) PurgeRun(ctx context.Context, run string, last uint64) error {
@@ -24,6 +25,9 @@ func (h *History) PurgeRun(ctx context.Context, run string, last uint64) error {
 	slices.SortFunc(facts, func(a, b string) int { return strings.Count(b, ".") - strings.Count(a, ".") })
 	if err := h.purge(ctx, events.StreamFacts, last+1, facts...); err != nil {
 		return fmt.Errorf("purge run %s: %w", run, err)
+	}
+	if err := h.purge(ctx, events.StreamLogs, 0, events.LogFilter("", run)); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
+		return fmt.Errorf("purge the log of run %s: %w", run, err)
 	}
 	var points []string
 	for _, p := range events.Phases() {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -83,6 +84,19 @@ func TestDeadLetters(t *testing.T) {
 	job := events.PhaseRequested{RunID: "nobodys", Phase: events.Finetune, Queue: "builtin"}
 	publishRaw(t, services, job.Subject(), "junk", nil)
 	rows := waitForLetters(t, services, 2)
+	for begun, want := range map[string][]uint64{"": {rows[1].Letter, rows[0].Letter}, fmt.Sprint(rows[0].Letter): {rows[0].Letter}, "9": nil} {
+		status, proposed, screen := clitest.Run(t, "__complete", "dlq", "show", "--server", services.URL, begun)
+		var got []uint64
+		for line := range strings.Lines(proposed) {
+			var n uint64
+			if _, err := fmt.Sscanf(line, "%d\t", &n); err == nil {
+				got = append(got, n)
+			}
+		}
+		if status != 0 || !slices.Equal(got, want) {
+			t.Errorf("%q proposes %v, want %v; status %d, %s", begun, got, want, status, screen)
+		}
+	}
 	request, fact := rows[0], rows[1]
 	if request.Consumer != topology.ConsumerIntake {
 		request, fact = fact, request

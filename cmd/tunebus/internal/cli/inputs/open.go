@@ -49,6 +49,26 @@ func (d Data) Open(ctx context.Context) (*dataset.Dataset, error) {
 	return dataset.Open(ctx, src, d.want())
 }
 
+// Images are the files of images that the rows of data files name, by the key of each
+// data file, relative to its folder. Only data of engines that see has some. A data
+// set that cannot be read has none: what is wrong with it is told elsewhere.
+func Images(ctx context.Context, s events.Specification, files map[string]string) map[string][]string {
+	out := map[string][]string{}
+	for _, key := range []string{Training, Validation, Testing} {
+		path, ok := files[key]
+		d := Data{Specification: s, Key: key, Path: path}
+		if !ok || !d.want().Sees {
+			continue
+		}
+		if set, err := d.Open(ctx); err == nil {
+			if names, err := set.ImageFiles(); err == nil && len(names) > 0 {
+				out[key] = names
+			}
+		}
+	}
+	return out
+}
+
 // want is what the engine of the phase reads.
 func (d Data) want() dataset.Want {
 	s := d.Specification

@@ -20,6 +20,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
 	"github.com/tunebus/tunebus/pipeline/bus/heldslot"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
+	"github.com/tunebus/tunebus/pipeline/huggingface"
 	"github.com/tunebus/tunebus/pipeline/settings"
 )
 
@@ -53,7 +54,7 @@ func checkServer(ctx context.Context, s *session.Session, cfg settings.Settings)
 	}
 	defer b.Close()
 	found := []view.Finding{{Name: "NATS", State: view.StateOK, Says: b.Server()}, checkPayload(ctx, b)}
-	for _, stream := range []string{events.StreamRequests, events.StreamFacts, events.StreamMetrics, events.StreamDead} {
+	for _, stream := range []string{events.StreamRequests, events.StreamFacts, events.StreamMetrics, events.StreamLogs, events.StreamDead} {
 		found = append(found, checkStream(ctx, b, cfg, stream))
 	}
 	found = append(found, checkDeadLetters(ctx, b), checkBuckets(ctx, b))
@@ -219,5 +220,28 @@ func checkMachine(ctx context.Context, cfg settings.Settings) []view.Finding {
 		engine.Says = "was built without vector instructions, and trains several times as slowly"
 		engine.Do = "build with GOEXPERIMENT=simd, as make does"
 	}
-	return []view.Finding{mlflow, engine}
+	return []view.Finding{mlflow, engine, checkHubCache(ctx, cfg)}
+}
+
+// checkHubCache says how much of the disk the cache of the Hub takes.
+func checkHubCache(ctx context.Context, cfg settings.Settings) view.Finding {
+	f := view.Finding{Name: "cache of the Hub", State: view.StateOK}
+	folder, err := huggingface.CacheFolder(cfg.Data.HubCache)
+	var all []huggingface.Cached
+	if err == nil {
+		all, err = huggingface.ListCached(ctx, folder)
+	}
+	if err != nil {
+		f.State, f.Says, f.Do = view.StateLook, err.Error(), "name a folder by data.hub_cache of the settings"
+		return f
+	}
+	var bytes int64
+	for _, one := range all {
+		bytes += one.Bytes
+	}
+	f.Says = fmt.Sprintf("%s holds %s bytes of %s models and data sets", folder, events.Count(bytes), events.Count(len(all)))
+	if len(all) > 0 {
+		f.Says += `; "tunebus gc --hub-cache" removes those that nobody used of late`
+	}
+	return f
 }

@@ -142,7 +142,7 @@ func (f *replayRequestsFlags) upload(
 		return nil, release, err
 	}
 	in := runrequest.Inputs{Store: func(context.Context) (*artifact.Store, error) { return store, nil }, Say: console.Say}
-	refs, unhold, err := in.References(ctx, files)
+	refs, unhold, err := in.References(ctx, files, nil)
 	return refs, func() {
 		unhold()
 		_ = store.Close() // everything was verified when it was put
