@@ -231,7 +231,7 @@ func CheckSetUp(ctx context.Context, s *Session, b *conn.Conn) error {
 	const patience = 2 * time.Second
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	if history.New(b).IsSetUp(ctx) {
+	if history.IsSetUp(ctx, b) {
 		return nil
 	}
 	return fmt.Errorf("the server at %s has no tunebus streams: run `%s`", b.Server(), s.CommandLine("setup"))
