@@ -59,10 +59,10 @@ func WithReading(s *Session, at *Location, read func(ctx context.Context, server
 }
 
 // WithPatience is [Session.WithDeployment] for a command that follows a run: a server that does not
-// answer is asked again for the limit, see [ConnectPatiently].
+// answer is asked again for the limit, see [ConnectWithRetries].
 func WithPatience(s *Session, at *Location, limit *time.Duration, do func(ctx context.Context, server *Deployment, args []string) error) func(*cobra.Command, []string) error {
 	return with(s, at, func(ctx context.Context, at Location, cfg settings.Settings) (*Deployment, error) {
-		return s.openOrFolder(ctx, at, cfg, func(ctx context.Context) (*conn.Conn, error) { return ConnectPatiently(ctx, s, *limit) })
+		return s.openOrFolder(ctx, at, cfg, func(ctx context.Context) (*conn.Conn, error) { return ConnectWithRetries(ctx, s, *limit) })
 	}, do)
 }
 

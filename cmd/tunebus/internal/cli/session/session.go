@@ -130,10 +130,10 @@ func (s *Session) Connect(ctx context.Context) (*conn.Conn, error) { return s.Co
 // not answer, if it has no limit of its own.
 const DefaultPatience = 30 * time.Second
 
-// ConnectPatiently connects to a server that may not answer at the moment. It says so, and
+// ConnectWithRetries connects to a server that may not answer at the moment. It says so, and
 // tries again for a limit; 0 is [DefaultPatience]. A server that nobody named and that is
 // not there is an error at once.
-func ConnectPatiently(ctx context.Context, s *Session, limit time.Duration) (*conn.Conn, error) {
+func ConnectWithRetries(ctx context.Context, s *Session, limit time.Duration) (*conn.Conn, error) {
 	b, err := s.Connect(ctx)
 	unreachable, ok := errors.AsType[*conn.UnreachableError](err)
 	if !ok || !unreachable.IsTemporary() || ctx.Err() != nil {
@@ -231,7 +231,7 @@ func CheckSetUp(ctx context.Context, s *Session, b *conn.Conn) error {
 	const patience = 2 * time.Second
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	if history.New(b).IsSetUp(ctx) {
+	if history.IsSetUp(ctx, b) {
 		return nil
 	}
 	return fmt.Errorf("the server at %s has no tunebus streams: run `%s`", b.Server(), s.CommandLine("setup"))

@@ -75,7 +75,7 @@ func Runs(s *session.Session) *cobra.Command {
 				err := session.AskAgain(ctx, s, server.Bus, func() error {
 					err := list.read(ctx, f.limit, table.Write)
 					if err != nil && table.Rows() > 0 { // it cannot begin once more
-						err = fmt.Errorf("the list ends behind %s: %v", view.Count(table.Rows(), "run"), err)
+						err = fmt.Errorf("the list ends behind %s: %s", view.Count(table.Rows(), "run"), err.Error())
 					}
 					return err
 				})
