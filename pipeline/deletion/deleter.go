@@ -168,7 +168,7 @@ func (d *Deleter) publish(ctx context.Context, t Target) (uint64, error) {
 		return 0, fmt.Errorf("delete run %s: %w", t.RunID, err)
 	}
 	// The tracker says anew that it is done.
-	return stored.Sequence, d.stream.PurgeTracking(ctx, t.RunID, stored.Sequence)
+	return stored.Sequence, history.PurgeTracking(ctx, d.stream, t.RunID, stored.Sequence)
 }
 
 // removeLetters removes the dead letters of runs. A redriven one would be about a

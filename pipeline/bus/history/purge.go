@@ -41,7 +41,7 @@ func (h *History) PurgeRun(ctx context.Context, run string, last uint64) error {
 
 // PurgeTracking removes that a run was tracked, if the fact is older than the one
 // at a sequence: the tracker then tells of the deletion that is stored there.
-func (h *History) PurgeTracking(ctx context.Context, run string, before uint64) error {
+func PurgeTracking(ctx context.Context, h *History, run string, before uint64) error {
 	return h.purge(ctx, events.StreamFacts, before, events.TrackingCompleted{RunID: run}.Subject())
 }
 
