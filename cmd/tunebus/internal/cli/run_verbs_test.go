@@ -151,6 +151,7 @@ func publishStates(t *testing.T, b *conn.Conn, store *artifact.Store) {
 // on a data folder.
 func TestRunVerbs(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	t.Chdir(t.TempDir()) // reports of a data folder lie below the working folder
 	dir := t.TempDir()
 	url := clitest.Up(t, dir)
 	b := clitest.Connect(t, conn.Options{URL: url, Name: "test"})
