@@ -48,6 +48,32 @@ func TestLeaseRunHasOneOwner(t *testing.T) {
 	}
 }
 
+// TestLeaseRunGivesBackAfterUnseenRenewal: the end of the work may cut a renewal short
+// that the server stored. The lease is given back all the same.
+func TestLeaseRunGivesBackAfterUnseenRenewal(t *testing.T) {
+	t.Parallel()
+	s := newTestServer(t, topology.Topology{})
+	other := s.connect(t, s.server.URL())
+	err := lease.Run(t.Context(), s.conn, "r1", func(ctx context.Context) error {
+		bucket, err := s.conn.Bucket(ctx, topology.BucketLeases)
+		if err != nil {
+			return err
+		}
+		owner, revision, err := bucket.Get(ctx, "r1")
+		if err != nil {
+			return err
+		}
+		_, err = bucket.Update(ctx, "r1", owner, revision)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := lease.Run(t.Context(), other, "r1", nothing); err != nil {
+		t.Errorf("after the first owner: %v", err)
+	}
+}
+
 // TestLeaseRunOfDisconnectedOwner: the lease of an owner without a connection
 // expires, another owner gets it, and Run returns ErrTaken to the first one.
 func TestLeaseRunOfDisconnectedOwner(t *testing.T) {

@@ -213,6 +213,10 @@ func (g *generation) survey(ctx context.Context, tok *token.Tokenizer) error {
 		return nil // all passes have nearly the same prompts
 	}
 	g.surveyed, g.cut = true, cut
+	if most := g.job.Request.Specification.Inferencer.MaxSequenceLength; cut == g.questions.rows {
+		return engine.Permanent("prompts_cut", fmt.Errorf("%s: every one of %d prompts is longer than inferencer.max_sequence_length = %d tokens "+
+			"and would lose its beginning; raise it", testingKey, cut, most))
+	}
 	g.tell(ctx, cut, fmt.Sprintf("prompts lose their beginning: they are longer than inferencer.max_sequence_length = %d tokens",
 		g.job.Request.Specification.Inferencer.MaxSequenceLength))
 	g.tell(ctx, unwritten, "prompts have tools or calls of tools that the model's chat template does not write, so that the model does not see them")

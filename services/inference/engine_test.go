@@ -347,6 +347,19 @@ func TestEngineReasoning(t *testing.T) {
 	}
 }
 
+// TestEngineRefusesToCutAllPrompts: the answers would be to other questions.
+func TestEngineRefusesToCutAllPrompts(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	c := h.Run(t, inference.Engine{}, events.Inference, events.Inputs{}, func(s *events.Specification) {
+		small(s)
+		s.Inferencer.MaxSequenceLength = 3
+	})
+	if c.Conclusion != events.Failure || c.Error == nil || c.Error.Code != "prompts_cut" || !strings.Contains(c.Error.Message, "inferencer.max_sequence_length = 3") {
+		t.Errorf("%s, %+v", c.Conclusion, c.Error)
+	}
+}
+
 // TestEngineTellsOfCutPrompts before it generates, and counts them.
 func TestEngineTellsOfCutPrompts(t *testing.T) {
 	t.Parallel()

@@ -76,8 +76,8 @@ func (h *History) Latest(ctx context.Context, subject string) (codec.Message, er
 
 // IsSetUp reports whether the server has the stream of facts. It is true as well if the
 // server does not say.
-func (h *History) IsSetUp(ctx context.Context) bool {
-	_, err := h.stored.Latest(ctx, events.StreamFacts, events.PipelineAccepted{RunID: "-"}.Subject())
+func IsSetUp(ctx context.Context, c *conn.Conn) bool {
+	_, err := streams.New(c).Latest(ctx, events.StreamFacts, events.PipelineAccepted{RunID: "-"}.Subject())
 	return !errors.Is(err, streams.ErrNoStream)
 }
 

@@ -142,11 +142,30 @@ func (l *lease) owns(ctx context.Context) bool {
 }
 
 // release deletes the lease, so that the next owner need not wait until it
-// expires. ctx may have ended already.
+// expires. ctx may have ended already. The end of the work may have cut a renewal
+// short that the server stored, and then the revision known here is an old one.
 func (l *lease) release(ctx context.Context) {
-	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-	defer done()
-	if err := l.bucket.Delete(ctx, l.name, l.revision); err != nil {
-		l.log.Debug("lease not given back; it runs out", "lease", l.name, "error", err)
+	const tries = 3
+	for try := 1; ; try++ {
+		err := l.delete(ctx)
+		if err == nil {
+			return
+		}
+		reading, done := context.WithTimeout(context.WithoutCancel(ctx), releaseTime)
+		again := try < tries && (errors.Is(err, conn.ErrRevision) || conn.IsUnanswered(err)) && l.owns(reading)
+		done()
+		if !again {
+			l.log.Debug("lease not given back; it runs out", "lease", l.name, "error", err)
+			return
+		}
 	}
+}
+
+// releaseTime bounds each request at the end.
+const releaseTime = 2 * time.Second
+
+func (l *lease) delete(ctx context.Context) error {
+	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), releaseTime)
+	defer done()
+	return l.bucket.Delete(ctx, l.name, l.revision)
 }

@@ -73,6 +73,12 @@ func (c *Console) Print(r Result) error {
 	return enc.Encode(r.value)
 }
 
+// Stream writes a result that is too long to be held, piece by piece: for people, or
+// as JSON.
+func (c *Console) Stream(write func(w io.Writer, asJSON bool) error) error {
+	return write(c.out, c.JSON)
+}
+
 // Row is one of many results. It is printed as soon as it is known.
 type Row struct {
 	// value is nil where the JSON of the whole result has the row.

@@ -19,7 +19,7 @@ func Exported(r modelexport.Result) Result {
 			modelcard.Merged:  "the whole model: the adapter merged into " + r.Base,
 			modelcard.Full:    "the whole model",
 		}[r.Kind]
-		fmt.Fprintf(w, "%s: %s, %s, %s; its README.md has the lines that load it\n", r.Folder, what, Count(len(r.Files), "file"), byteSize(r.Bytes))
+		fmt.Fprintf(w, "%s: %s, %s, %s; its README.md has the lines that load it\n", r.Folder, what, Count(len(r.Files), "file"), ByteSize(r.Bytes))
 	}}
 }
 

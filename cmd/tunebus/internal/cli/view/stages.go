@@ -59,7 +59,7 @@ func (s *Stages) Add(n int64) {
 		s.bar.IncrInt64(n)
 	} else if s.bars == nil && s.total > 0 && time.Since(s.said) > 2*time.Second {
 		s.said = time.Now()
-		s.console.Say("%s: %s of %s (%d %%)", s.what, byteSize(s.done), byteSize(s.total), 100*s.done/s.total)
+		s.console.Say("%s: %s of %s (%d %%)", s.what, ByteSize(s.done), ByteSize(s.total), 100*s.done/s.total)
 	}
 }
 
@@ -87,11 +87,11 @@ func ofSize(bytes int64) string {
 	if bytes <= 0 {
 		return ""
 	}
-	return " (" + byteSize(bytes) + ")"
+	return " (" + ByteSize(bytes) + ")"
 }
 
-// byteSize writes a number of bytes for people.
-func byteSize(n int64) string {
+// ByteSize writes a number of bytes for people.
+func ByteSize(n int64) string {
 	const step = 1000
 	units := []string{"bytes", "kB", "MB", "GB", "TB"}
 	v, u := float64(n), 0

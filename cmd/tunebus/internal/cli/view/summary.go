@@ -19,6 +19,21 @@ func RunEnd(run events.Run, s runsummary.Summary, again runsummary.Retry) Result
 // writeSummary writes a run for people: what happened, the given attempts, the
 // scores before and after tuning, where the results are, and what to do next.
 func writeSummary(w io.Writer, run events.Run, s runsummary.Summary, attempts []events.AttemptResult, again runsummary.Retry) {
+	WriteTitle(w, run, s)
+	fmt.Fprintln(w)
+	WritePhases(w, run, attempts)
+	writeData(w, run)
+	WriteScores(w, run, s)
+	WriteGates(w, s)
+	Section(w, slices.Sorted(maps.Keys(s.Links)), "RESULT\tWHERE", func(name string) string { return name + "\t" + s.Links[name] })
+	for _, gap := range s.Gaps {
+		fmt.Fprintf(w, "\nnot tracked: %s\n", gap)
+	}
+	WriteNext(w, run, s, again)
+}
+
+// WriteTitle writes which run it is, and its state.
+func WriteTitle(w io.Writer, run events.Run, s runsummary.Summary) {
 	fmt.Fprintf(w, "\n%s (%s): %s", s.RunName, s.RunID, s.Status)
 	if run.Completed != nil {
 		fmt.Fprintf(w, " in %.1f s", s.Seconds)
@@ -27,11 +42,11 @@ func writeSummary(w io.Writer, run events.Run, s runsummary.Summary, attempts []
 	if a := run.Accepted; a != nil && a.Lineage.RerunOf != "" && len(a.Plan) > 0 {
 		fmt.Fprintf(w, "repeats %s from %s on\n", a.Lineage.RerunOf, a.Plan[0].Phase)
 	}
-	fmt.Fprintln(w)
-	writePhases(w, run, attempts)
-	writeData(w, run)
-	writeScores(w, run, s)
-	section(w, s.Gates, "GATE\tSCORE\tAT LEAST\tMET", func(g events.Gate) string {
+}
+
+// WriteGates writes the gates, and whether they were met.
+func WriteGates(w io.Writer, s runsummary.Summary) {
+	Section(w, s.Gates, "GATE\tSCORE\tAT LEAST\tMET", func(g events.Gate) string {
 		met := "no"
 		if g.Met {
 			met = "yes"
@@ -41,10 +56,10 @@ func writeSummary(w io.Writer, run events.Run, s runsummary.Summary, attempts []
 		}
 		return fmt.Sprintf("%s\t%.3f\t%.3f\t%s", g.Metric, g.Score, g.AtLeast, met)
 	})
-	section(w, slices.Sorted(maps.Keys(s.Links)), "RESULT\tWHERE", func(name string) string { return name + "\t" + s.Links[name] })
-	for _, gap := range s.Gaps {
-		fmt.Fprintf(w, "\nnot tracked: %s\n", gap)
-	}
+}
+
+// WriteNext writes what can be done after a run has ended.
+func WriteNext(w io.Writer, run events.Run, s runsummary.Summary, again runsummary.Retry) {
 	if run.Completed == nil {
 		return
 	}
@@ -54,22 +69,16 @@ func writeSummary(w io.Writer, run events.Run, s runsummary.Summary, attempts []
 	}
 }
 
-// writePhases writes a line for each phase of the plan, one for each of the
+// WritePhases writes a line for each phase of the plan, one for each of the
 // attempts, and the error of each phase that failed.
-func writePhases(w io.Writer, run events.Run, attempts []events.AttemptResult) {
+func WritePhases(w io.Writer, run events.Run, attempts []events.AttemptResult) {
 	if run.Accepted == nil {
 		return
 	}
 	var failures []string
 	Table(w, run.Accepted.Plan, "PHASE\tSTATUS\tSECONDS\tATTEMPTS", func(step events.Step) string {
 		p := run.Phases[step.Phase]
-		status, seconds, attempts := string(p.Status()), "-", "-"
-		if p == nil && run.Completed != nil {
-			status = "not started"
-		}
-		if p != nil && p.Completed == nil && run.Completed != nil { // its end cannot be read
-			status = "not ended"
-		}
+		status, seconds, attempts := runsummary.PhaseStatus(run, step.Phase), "-", "-"
 		if n := runsummary.Tries(p); n > 0 {
 			attempts = fmt.Sprint(n)
 		}
@@ -81,7 +90,7 @@ func writePhases(w io.Writer, run events.Run, attempts []events.AttemptResult) {
 		}
 		return fmt.Sprintf("%s\t%s\t%s\t%s", step.Phase, status, seconds, attempts)
 	})
-	section(w, attempts, "ATTEMPT\tOUTCOME\tWORKER\tFROM STEP\tSTARTED\tSECONDS\tERROR", attemptLine)
+	Section(w, attempts, "ATTEMPT\tOUTCOME\tWORKER\tFROM STEP\tSTARTED\tSECONDS\tERROR", attemptLine)
 	for _, f := range failures {
 		fmt.Fprintf(w, "\n%s\n", f)
 	}
@@ -99,7 +108,7 @@ func writeData(w io.Writer, run events.Run) {
 			}
 		}
 	}
-	section(w, sets, "DATA\tROWS\tUSED\tWITHOUT ANSWER\tDROPPED\tCUT IN PROMPT\tCUT IN ANSWER", func(d events.Dataset) string {
+	Section(w, sets, "DATA\tROWS\tUSED\tWITHOUT ANSWER\tDROPPED\tCUT IN PROMPT\tCUT IN ANSWER", func(d events.Dataset) string {
 		return fmt.Sprintf("%s\t%d\t%d\t%s\t%s\t%s\t%s", d.Key, d.RowsRead, d.Rows,
 			some(d.WithoutAnswer), some(d.Dropped), some(d.CutInPrompt), some(d.CutInAnswer))
 	})
@@ -131,9 +140,9 @@ func attemptLine(a events.AttemptResult) string {
 	return fmt.Sprintf("%s %d\t%s\t%s\t%d\t%s\t%s\t%s", a.Phase, a.Number, a.Outcome, worker, a.ResumedFrom, started, seconds, why)
 }
 
-// writeScores writes the scores, beside those of the base model if the run has
+// WriteScores writes the scores, beside those of the base model if the run has
 // any.
-func writeScores(w io.Writer, run events.Run, s runsummary.Summary) {
+func WriteScores(w io.Writer, run events.Run, s runsummary.Summary) {
 	model := "MODEL"
 	if runsummary.TunedModel(run) {
 		model = "TUNED MODEL"
@@ -153,7 +162,7 @@ func writeScores(w io.Writer, run events.Run, s runsummary.Summary) {
 	if len(s.Coverage) > 0 {
 		header += "\tROWS"
 	}
-	section(w, names, header, func(name string) string {
+	Section(w, names, header, func(name string) string {
 		line := name
 		if len(s.BaselineScores) > 0 {
 			line += "\t" + covered(s.BaselineScores, s.BaselineCoverage, name)
