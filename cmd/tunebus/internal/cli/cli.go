@@ -24,6 +24,15 @@ import (
 	"github.com/tunebus/tunebus/pipeline/version"
 )
 
+// Process is what a command has of its process.
+type Process struct {
+	// Program is how the program was called: the first argument of the process.
+	Program string
+	In      io.Reader
+	// Out gets the results, and Screen everything else.
+	Out, Screen io.Writer
+}
+
 // Main runs a command and returns its exit status.
 func Main(ctx context.Context, args []string, out, errout io.Writer) int {
 	return MainWithInput(ctx, args, os.Stdin, out, errout)
@@ -31,17 +40,36 @@ func Main(ctx context.Context, args []string, out, errout io.Writer) int {
 
 // MainWithInput is [Main] with an input other than that of the process.
 func MainWithInput(ctx context.Context, args []string, in io.Reader, out, errout io.Writer) int {
-	console := view.NewConsole(out, errout)
+	return Process{Program: "tunebus", In: in, Out: out, Screen: errout}.Main(ctx, args)
+}
+
+// Main runs a command and returns its exit status.
+func (p Process) Main(ctx context.Context, args []string) int {
+	console := view.NewConsole(p.Out, p.Screen)
+	console.Interrupted = ctx.Done()
 	root := newRoot(session.New(version.Current(), console))
 	root.SetArgs(args)
-	root.SetIn(in)
-	root.SetOut(out)
+	root.SetIn(p.In)
+	root.SetOut(console.Out())
 	root.SetErr(console.Screen())
 	err := root.ExecuteContext(ctx)
+	if ctx.Err() != nil {
+		err = exit.Interrupted(err)
+		console.EndLine()
+	}
 	if message := exit.Message(err); message != "" {
 		console.Say("tunebus: %s", message)
 	}
 	return int(exit.CodeOf(err))
+}
+
+// Abandon says that the process ends without waiting for its command, and returns
+// the exit status.
+func (p Process) Abandon() int {
+	console := view.NewConsole(io.Discard, p.Screen)
+	console.EndLine()
+	console.Say("tunebus: interrupted twice; nothing is waited for, and what is stored stays")
+	return int(exit.CodeInterrupted)
 }
 
 // keepOrder makes help list verbs in the order of their table.

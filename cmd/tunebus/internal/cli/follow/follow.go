@@ -62,10 +62,11 @@ func Show(ctx context.Context, console *view.Console, b *conn.Conn, r Run) (even
 			if m.Unreadable != nil {
 				console.Say("%v", history.Unreadable([]codec.Message{m}))
 			}
+			figures := ""
 			if c, ok := m.Event.(events.PhaseCompleted); ok {
-				progress.Completed(c.Phase, c.Conclusion)
+				figures = progress.Completed(c.Phase)
 			}
-			console.Fact(m.Event)
+			console.Fact(m.Event, figures)
 		},
 		OnLook: waits.look,
 		OnTrouble: func(limit time.Duration, err error) {
@@ -94,7 +95,7 @@ func ToEnd(ctx context.Context, console *view.Console, b *conn.Conn, r Run) erro
 	if err != nil {
 		if cause := context.Cause(ctx); cause != nil {
 			if _, limit := errors.AsType[*exit.Error](cause); !limit { // a signal
-				cause = fmt.Errorf("%w; run %s goes on, and this follows it again:\n  %s", cause, r.ID, r.Back)
+				cause = &exit.Error{Code: exit.CodeInterrupted, Err: fmt.Errorf("interrupted; run %s goes on, and this follows it again:\n  %s", r.ID, r.Back)}
 			}
 			return cause
 		}

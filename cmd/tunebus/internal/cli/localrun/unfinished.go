@@ -137,7 +137,7 @@ func (u unfinished) finish(ctx context.Context, runs []string) error {
 		run, err := follow.Show(ctx, u.session.Console, u.bus, follow.Run{ID: id})
 		if err != nil {
 			if ctx.Err() != nil {
-				u.session.Console.Say("interrupted; %s not ended: %s", wereNot(len(runs)-i), strings.Join(runs[i:], ", "))
+				return interrupted(u.session, u.cfg.Data.Folder, runs[i:]...)
 			}
 			return err
 		}
@@ -180,11 +180,4 @@ func counted(n int) string {
 		return "1 run"
 	}
 	return fmt.Sprintf("%d runs", n)
-}
-
-func wereNot(n int) string {
-	if n == 1 {
-		return "this run has"
-	}
-	return "these runs have"
 }

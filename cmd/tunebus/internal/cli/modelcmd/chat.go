@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/interrupt"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/conversation"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/tunedmodel"
@@ -71,10 +69,9 @@ func (f *chatFlags) chat(c *cobra.Command, s *session.Session, args []string) er
 		if err != nil {
 			return err
 		}
-		// The command's own context ends for good with the first Ctrl-C.
-		signals := make(chan os.Signal, 1)
-		signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-		defer signal.Stop(signals)
+		// The command's own context ends for good with the first signal.
+		signals, giveBack := interrupt.Take(c.Context())
+		defer giveBack()
 		talk := &talk{partners: partners, view: s.Console.Chat(c.InOrStdin(), len(partners) > 1), console: s.Console, signals: signals}
 		return talk.run(context.WithoutCancel(c.Context()), c.InOrStdin())
 	})

@@ -6,6 +6,8 @@ import (
 	"io"
 	"strings"
 
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/progress"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/terminal"
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
@@ -13,11 +15,10 @@ import (
 type Console struct {
 	// JSON makes results JSON.
 	JSON bool
+	// Interrupted is closed when a person interrupts the command; nil: nobody can.
+	Interrupted <-chan struct{}
 
-	out    io.Writer
-	screen *screen
-	// terminal is what the screen is shown on, if it is a terminal; else nil.
-	terminal io.Writer
+	out, screen *terminal.Writer
 	// noted are the notes about the specification that were said. An engine has
 	// them in its result, too.
 	noted map[string]bool
@@ -26,14 +27,27 @@ type Console struct {
 // NewConsole returns a console that writes results to out and everything else
 // to errout.
 func NewConsole(out, errout io.Writer) *Console {
-	return &Console{out: out, screen: &screen{w: errout}, terminal: terminal(errout), noted: map[string]bool{}}
+	return &Console{out: terminal.NewWriter(out), screen: terminal.NewWriter(errout), noted: map[string]bool{}}
 }
+
+// Out is what help is written to. Results are printed with [Console.Print].
+func (c *Console) Out() io.Writer { return c.out }
 
 // Screen is what a log is written to. Each write has to be whole lines.
 func (c *Console) Screen() io.Writer { return c.screen }
 
 // Say writes a line to the screen.
 func (c *Console) Say(format string, args ...any) { fmt.Fprintf(c.screen, format+"\n", args...) }
+
+// EndLine has the next line begin where a line begins: a terminal shows the "^C" of
+// a person who interrupts a command.
+func (c *Console) EndLine() { c.screen.Return() }
+
+// Progress shows how far the phases of a run are.
+func (c *Console) Progress() progress.Phases { return progress.OfPhases(c.screen) }
+
+// Stages shows how far the stages of a command are.
+func (c *Console) Stages() *progress.Stages { return progress.OfStages(c.screen) }
 
 // Notes writes notes about a specification to the screen. A fact of the run does not
 // repeat them.

@@ -2,13 +2,14 @@ package view
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/tunebus/tunebus/events"
 )
 
 // Fact writes to the screen what a fact of a run means for people. Facts that
-// mean nothing to them are left out.
-func (c *Console) Fact(e events.Event) {
+// mean nothing to them are left out. figures stand behind the end of a phase.
+func (c *Console) Fact(e events.Event, figures ...string) {
 	switch e := e.(type) {
 	case events.PipelineAccepted:
 		c.Say("run %s (%s): %s", e.RunName, e.RunID, Count(len(e.Plan), "phase"))
@@ -28,7 +29,7 @@ func (c *Console) Fact(e events.Event) {
 		}
 		c.Say("%-10s attempt %d ended, reason %s%s", e.Phase, e.Attempt, e.Reason, why)
 	case events.PhaseCompleted:
-		c.Say("%-10s %s after %.1f s", e.Phase, e.Conclusion, e.EndedAt.Sub(e.StartedAt).Seconds())
+		c.Say("%-10s %s after %.1f s%s", e.Phase, e.Conclusion, e.EndedAt.Sub(e.StartedAt).Seconds(), strings.Join(figures, ""))
 		for _, n := range e.Notes {
 			if c.noted[n] {
 				continue

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/progress"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/modelexport"
 	"github.com/tunebus/tunebus/pipeline/modelcard"
 )
@@ -19,7 +20,7 @@ func Exported(r modelexport.Result) Result {
 			modelcard.Merged:  "the whole model: the adapter merged into " + r.Base,
 			modelcard.Full:    "the whole model",
 		}[r.Kind]
-		fmt.Fprintf(w, "%s: %s, %s, %s; its README.md has the lines that load it\n", r.Folder, what, Count(len(r.Files), "file"), byteSize(r.Bytes))
+		fmt.Fprintf(w, "%s: %s, %s, %s; its README.md has the lines that load it\n", r.Folder, what, Count(len(r.Files), "file"), progress.ByteSize(r.Bytes))
 	}}
 }
 
@@ -46,6 +47,13 @@ func (c *Chat) Prompt() {
 	}
 }
 
+// Leave ends the line in which a person who types would have written a message.
+func (c *Chat) Leave() {
+	if c.typed {
+		_, _ = io.WriteString(c.console.screen, "\n") // to a person's screen
+	}
+}
+
 // Hint says something to a person who types.
 func (c *Chat) Hint(text string) {
 	if c.typed {
@@ -67,7 +75,7 @@ func (c *Chat) Piece(text string) error {
 	if c.console.JSON {
 		return nil
 	}
-	_, err := io.WriteString(c.console.out, Printable(text))
+	_, err := io.WriteString(c.console.out, text)
 	return err
 }
 

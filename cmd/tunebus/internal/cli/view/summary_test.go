@@ -94,7 +94,7 @@ func TestRunEnd(t *testing.T) {
 			[]string{
 				"finetune    failure      1.5      3\nevaluation  not started  -        -\n", "finetune: the disk is full\n",
 				"ATTEMPT     OUTCOME  WORKER  FROM STEP  STARTED               SECONDS  ERROR\n",
-				"finetune 1  error    w1      0          2026-01-02T03:04:05Z  -        oom: out of memory\n", "finetune 2  crashed  w2      40         -                     -        \n",
+				"finetune 1  error    w1      0          2026-01-02T03:04:05Z  -        oom: out of memory\n", "finetune 2  crashed  w2      40         -                     -\n",
 				"finetune 3  failure  w1      60         ",
 				"mend what the error names, then: tunebus run --config a.toml\n",
 			},

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
-	"unicode"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/terminal"
 )
 
 // section writes a table below an empty line; without values it writes
@@ -19,12 +19,11 @@ func section[T any](w io.Writer, values []T, header string, line func(T) string)
 
 // Table writes a line for each value below a header. Tabs part the columns.
 func Table[T any](w io.Writer, values []T, header string, line func(T) string) {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, header)
-	for _, v := range values {
-		fmt.Fprintln(t, line(v))
+	rows := make([][]string, len(values))
+	for i, v := range values {
+		rows[i] = strings.Split(line(v), "\t")
 	}
-	_ = t.Flush() // to a person's screen
+	_ = terminal.WriteTable(w, strings.Split(header, "\t"), rows) // to a person's screen
 }
 
 // Count writes a number and its noun, which has an "s" unless there is one.
@@ -45,19 +44,6 @@ func shorten(text string) string {
 }
 
 // Printable escapes the control characters of a text that may come from any
-// NATS client, because they could steer a terminal.
-func Printable(text string) string {
-	steers := func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }
-	if !strings.ContainsFunc(text, steers) {
-		return text
-	}
-	var out strings.Builder
-	for _, r := range text {
-		if steers(r) {
-			fmt.Fprintf(&out, `\u%04x`, r)
-			continue
-		}
-		out.WriteRune(r)
-	}
-	return out.String()
-}
+// NATS client, because they could steer a terminal. What goes through a [Console]
+// needs it only where the text is JSON, too.
+func Printable(text string) string { return terminal.Printable(text) }

@@ -1,4 +1,4 @@
-package view
+package progress
 
 import (
 	"fmt"
@@ -7,12 +7,14 @@ import (
 
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/terminal"
 )
 
 // Stages shows how far the stages of a command are, one behind the other, each
 // counted in bytes.
 type Stages struct {
-	console *Console
+	screen *terminal.Writer
 
 	mu    sync.Mutex
 	what  string
@@ -20,17 +22,15 @@ type Stages struct {
 	done  int64
 	said  time.Time
 	// bars and bar are nil where the screen is no terminal.
-	bars    *mpb.Progress
-	bar     *mpb.Bar
-	restore func()
+	bars *terminal.Bars
+	bar  *mpb.Bar
 }
 
-// Stages returns bars on a terminal, and else lines now and then.
-func (c *Console) Stages() *Stages {
-	s := &Stages{console: c}
-	if c.terminal != nil {
-		s.bars = mpb.New(mpb.WithOutput(c.terminal), mpb.WithAutoRefresh())
-		s.restore = c.screen.redirect(s.bars)
+// OfStages returns bars on a terminal, and else lines now and then.
+func OfStages(screen *terminal.Writer) *Stages {
+	s := &Stages{screen: screen}
+	if screen.IsScreen() {
+		s.bars = screen.Bars()
 	}
 	return s
 }
@@ -41,13 +41,12 @@ func (s *Stages) Next(what string, bytes int64) {
 	defer s.mu.Unlock()
 	s.finish()
 	s.what, s.total, s.done, s.said = what, bytes, 0, time.Now()
-	if s.bars == nil {
-		s.console.Say("%s%s", what, ofSize(bytes))
-		return
+	fmt.Fprintf(s.screen, "%s%s\n", what, ofSize(bytes))
+	if s.bars != nil && bytes > 0 {
+		const widest = 30
+		s.bar = s.bars.AddBar(0, mpb.BarWidth(widest), mpb.AppendDecorators(decor.CountersKibiByte("% .1f / % .1f")))
+		s.bar.SetTotal(bytes, false) // the stage ends with the next one
 	}
-	const widest = 30
-	s.bar = s.bars.AddBar(bytes, mpb.BarWidth(widest), mpb.PrependDecorators(decor.Name(what+" ")),
-		mpb.AppendDecorators(decor.CountersKibiByte("% .1f / % .1f")))
 }
 
 // Add says that more bytes of the stage are done.
@@ -56,30 +55,30 @@ func (s *Stages) Add(n int64) {
 	defer s.mu.Unlock()
 	s.done += n
 	if s.bar != nil {
-		s.bar.IncrInt64(n)
+		s.bar.SetCurrent(s.done)
 	} else if s.bars == nil && s.total > 0 && time.Since(s.said) > 2*time.Second {
 		s.said = time.Now()
-		s.console.Say("%s: %s of %s (%d %%)", s.what, byteSize(s.done), byteSize(s.total), 100*s.done/s.total)
+		fmt.Fprintf(s.screen, "%s: %s of %s (%d %%)\n", s.what, ByteSize(s.done), ByteSize(s.total), 100*s.done/s.total)
 	}
 }
 
-// finish ends the bar of the stage that was under way. The caller holds the
+// finish takes the bar of the stage away that was under way. The caller holds the
 // lock.
 func (s *Stages) finish() {
 	if s.bar != nil {
-		s.bar.SetTotal(s.done, true)
+		s.bar.Abort(true)
+		s.bar.Wait()
 		s.bar = nil
 	}
 }
 
-// Close ends the display; the last state stays on the screen.
+// Close ends the display; the names of the stages stay on the screen.
 func (s *Stages) Close() {
 	s.mu.Lock()
 	s.finish()
 	s.mu.Unlock()
 	if s.bars != nil {
-		s.bars.Wait()
-		s.restore()
+		s.bars.Close()
 	}
 }
 
@@ -87,11 +86,11 @@ func ofSize(bytes int64) string {
 	if bytes <= 0 {
 		return ""
 	}
-	return " (" + byteSize(bytes) + ")"
+	return " (" + ByteSize(bytes) + ")"
 }
 
-// byteSize writes a number of bytes for people.
-func byteSize(n int64) string {
+// ByteSize writes a number of bytes for people.
+func ByteSize(n int64) string {
 	const step = 1000
 	units := []string{"bytes", "kB", "MB", "GB", "TB"}
 	v, u := float64(n), 0
