@@ -19,6 +19,7 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/help"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/hint"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/pipeline/version"
@@ -47,7 +48,11 @@ func MainWithInput(ctx context.Context, args []string, in io.Reader, out, errout
 func (p Process) Main(ctx context.Context, args []string) int {
 	console := view.NewConsole(p.Out, p.Screen)
 	console.Interrupted = ctx.Done()
-	root := newRoot(session.New(version.Current(), console))
+	s := session.New(version.Current(), console)
+	s.Program = hint.Program(p.Program)
+	root := newRoot(s)
+	current, _, _ := root.Find(args) // without an error that execution has not, too
+	console.Complete(hint.Completer{Program: s.Program, Root: root, Current: current, Where: session.WhereFlags()}.Complete)
 	root.SetArgs(args)
 	root.SetIn(p.In)
 	root.SetOut(console.Out())

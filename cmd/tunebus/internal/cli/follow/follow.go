@@ -109,7 +109,7 @@ func ToEnd(ctx context.Context, console *view.Console, b *conn.Conn, r Run) erro
 
 // End prints the summary of a run that has ended, and returns its exit status.
 func End(console *view.Console, run events.Run, s runsummary.Summary, again runsummary.Retry) error {
-	if err := console.Print(view.RunEnd(run, s, again)); err != nil {
+	if err := console.PrintRunEnd(run, s, again); err != nil {
 		return err
 	}
 	return status(run)

@@ -94,7 +94,7 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 	if err != nil {
 		return err
 	}
-	again := runsummary.Retry{Command: s.CommandLine(request.Again...), On: []string{"--data", cfg.Data.Folder}}
+	again := runsummary.Retry{Program: s.Program, Command: s.CommandLine(request.Again...), On: []string{"--data", cfg.Data.Folder}}
 	run, err := follow.Show(ctx, s.Console, local.Bus, follow.Run{ID: request.ID, Request: sequence, Tracking: f.trackingLimit})
 	if err != nil {
 		if ctx.Err() != nil {
@@ -157,7 +157,7 @@ func sayChanged(ctx context.Context, s *session.Session, b *conn.Conn, data stri
 // reached, on the data folder that this process leaves behind.
 func trackLater(s *session.Session, cfg settings.Settings, specifications []string, run string) string {
 	words := []string{
-		"tunebus", "replay", "tracking", "--run", run,
+		"replay", "tracking", "--run", run,
 		"--data", cfg.Data.Folder, "--reports", cfg.Tracker.Reports, "--tracking-uri", cfg.Tracker.TrackingURI,
 	}
 	files := s.SettingsFlags()
@@ -171,5 +171,5 @@ func trackLater(s *session.Session, cfg settings.Settings, specifications []stri
 	for _, f := range files {
 		words = append(words, "--settings", f)
 	}
-	return shellquote.Join(words...)
+	return s.Program + " " + shellquote.Join(words...)
 }

@@ -209,6 +209,6 @@ func (s *Session) Repeat(server *Deployment, run string) runsummary.Retry {
 	if folder := server.Folder(); folder != "" {
 		on = append(on, "--data", folder)
 	}
-	command := shellquote.Join(append([]string{"tunebus", "rerun", run}, on...)...)
-	return runsummary.Retry{Command: command, Rerun: command, On: on}
+	command := s.Program + " " + shellquote.Join(append([]string{"rerun", run}, on...)...)
+	return runsummary.Retry{Program: s.Program, Command: command, Rerun: command, On: on}
 }

@@ -22,12 +22,14 @@ type Console struct {
 	// noted are the notes about the specification that were said. An engine has
 	// them in its result, too.
 	noted map[string]bool
+	// errors are the messages of errors of the run that were said.
+	errors map[string]bool
 }
 
 // NewConsole returns a console that writes results to out and everything else
 // to errout.
 func NewConsole(out, errout io.Writer) *Console {
-	return &Console{out: terminal.NewWriter(out), screen: terminal.NewWriter(errout), noted: map[string]bool{}}
+	return &Console{out: terminal.NewWriter(out), screen: terminal.NewWriter(errout), noted: map[string]bool{}, errors: map[string]bool{}}
 }
 
 // Out is what help is written to. Results are printed with [Console.Print].
@@ -38,6 +40,9 @@ func (c *Console) Screen() io.Writer { return c.screen }
 
 // Say writes a line to the screen.
 func (c *Console) Say(format string, args ...any) { fmt.Fprintf(c.screen, format+"\n", args...) }
+
+// Complete has every text that people read completed.
+func (c *Console) Complete(text func(string) string) { c.out.Complete, c.screen.Complete = text, text }
 
 // EndLine has the next line begin where a line begins: a terminal shows the "^C" of
 // a person who interrupts a command.
@@ -82,7 +87,7 @@ func (c *Console) Print(r Result) error {
 		r.text(c.out)
 		return nil
 	}
-	enc := json.NewEncoder(c.out)
+	enc := json.NewEncoder(c.out.Verbatim())
 	enc.SetIndent("", "  ")
 	return enc.Encode(r.value)
 }
@@ -103,5 +108,5 @@ func (c *Console) PrintRow(r Row) error {
 	if r.value == nil {
 		return nil
 	}
-	return json.NewEncoder(c.out).Encode(r.value)
+	return json.NewEncoder(c.out.Verbatim()).Encode(r.value)
 }

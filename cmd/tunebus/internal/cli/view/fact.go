@@ -25,7 +25,7 @@ func (c *Console) Fact(e events.Event, figures ...string) {
 	case events.AttemptEnded:
 		why := ""
 		if e.Error != nil {
-			why = ": " + e.Error.Message
+			why = ": " + c.sayOnce(e.Error.Message)
 		}
 		c.Say("%-10s attempt %d ended, reason %s%s", e.Phase, e.Attempt, e.Reason, why)
 	case events.PhaseCompleted:
@@ -36,8 +36,8 @@ func (c *Console) Fact(e events.Event, figures ...string) {
 			}
 			c.Say("           note: %s", n)
 		}
-		if e.Error != nil {
-			c.Say("           %s", e.Error.Message)
+		if e.Error != nil && !c.errors[e.Error.Message] {
+			c.Say("           %s", c.sayOnce(e.Error.Message))
 		}
 	case events.CancelRequested:
 		reason := ""
@@ -46,6 +46,15 @@ func (c *Console) Fact(e events.Event, figures ...string) {
 		}
 		c.Say("cancel requested%s", reason)
 	}
+}
+
+// sayOnce returns a message of an error, or that it is the one that was said before.
+func (c *Console) sayOnce(message string) string {
+	if c.errors[message] {
+		return "the same error"
+	}
+	c.errors[message] = true
+	return message
 }
 
 // WaitsForWorker says that nobody takes the jobs of a queue, which is phase/name.

@@ -58,7 +58,7 @@ type Waits struct {
 // be read.
 func Run(run events.Run, unreadable []history.UnreadableFact, waits Waits, again runsummary.Retry) Result {
 	return Result{shownRun{pipelinesummary.Of(run), unreadable, waits}, func(w io.Writer) {
-		writeSummary(w, run, runsummary.Of(run), runsummary.Attempts(run, 1), again)
+		writeSummary(w, run, runsummary.Of(run), runsummary.Attempts(run, 1), nil, again)
 		if waits.Worker != "" {
 			fmt.Fprintf(w, "\nit %s\n", WaitsForWorker(waits.Worker))
 		}
@@ -109,7 +109,7 @@ func Cancellation(run events.Run, requested bool, seconds float64) Result {
 		}
 		if requested && end != nil {
 			fmt.Fprintln(w)
-			writePhases(w, run, runsummary.Attempts(run, 2))
+			writePhases(w, run, runsummary.Attempts(run, 2), nil)
 		}
 	}}
 }

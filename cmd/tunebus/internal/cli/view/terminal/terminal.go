@@ -35,6 +35,10 @@ var colours = map[rune]string{'\ufdd0': "\x1b[32m", '\ufdd1': "\x1b[0m"}
 
 // Writer writes text without control characters. It is safe for concurrent use.
 type Writer struct {
+	// Complete completes what people read, such as the commands in it; nil: nothing
+	// is completed. It is set before the first write.
+	Complete func(string) string
+
 	mu sync.Mutex
 	to io.Writer
 	// screen is the terminal behind the writer, or nil.
@@ -75,9 +79,9 @@ type Screen interface {
 // IsScreen reports whether a person sees on a terminal what is written.
 func (w *Writer) IsScreen() bool { return w.screen != nil }
 
-// WidthOf is how many characters fit into a line of what w writes to; 0 if it is no
+// widthOf is how many characters fit into a line of what w writes to; 0 if it is no
 // terminal.
-func WidthOf(w io.Writer) int {
+func widthOf(w io.Writer) int {
 	t, ok := w.(*Writer)
 	if !ok || t.screen == nil {
 		return 0
@@ -98,6 +102,23 @@ func Colours(w io.Writer) bool {
 
 // Write implements [io.Writer].
 func (w *Writer) Write(p []byte) (int, error) {
+	if w.Complete != nil {
+		if _, err := w.write([]byte(w.Complete(string(p)))); err != nil {
+			return 0, err
+		}
+		return len(p), nil
+	}
+	return w.write(p)
+}
+
+// Verbatim writes like w, and completes nothing: scripts read it.
+func (w *Writer) Verbatim() io.Writer { return verbatim{w} }
+
+type verbatim struct{ w *Writer }
+
+func (v verbatim) Write(p []byte) (int, error) { return v.w.write(p) }
+
+func (w *Writer) write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	text := p

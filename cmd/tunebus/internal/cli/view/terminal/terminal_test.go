@@ -15,13 +15,13 @@ import (
 func TestWriter(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		"plain\ttext\n":           "plain\ttext\n",
-		"naïve 港 🚢":               "naïve 港 🚢",
-		"\x1b[2J":                 `\u001b[2J`,
-		"a\rb\x00\x7f":            `a\u000db\u0000\u007f`,
-		"\u009b31m":               `\u009b31m`,
-		"\x9b31m":                 `\x9b31m`,
-		"\u202egnp.exe":           `\u202egnp.exe`,
+		"plain\ttext\n":            "plain\ttext\n",
+		"naïve 港 🚢":                "naïve 港 🚢",
+		"\x1b[2J":                  `\u001b[2J`,
+		"a\rb\x00\x7f":             `a\u000db\u0000\u007f`,
+		"\u009b31m":                `\u009b31m`,
+		"\x9b31m":                  `\x9b31m`,
+		"\u202egnp.exe":            `\u202egnp.exe`,
 		"half of a character \xe6": "half of a character ",
 		terminal.Green + "green" + terminal.Plain: "green",
 	} {
