@@ -52,7 +52,8 @@ func (p Process) Main(ctx context.Context, args []string) int {
 	s.Program = hint.Program(p.Program)
 	root := newRoot(s)
 	current, _, _ := root.Find(args) // without an error that execution has not, too
-	console.Complete(hint.Completer{Program: s.Program, Root: root, Current: current, Where: session.WhereFlags()}.Complete)
+	complete := hint.Completer{Program: s.Program, Root: root, Current: current, Where: session.WhereFlags()}.Complete
+	console.Out().Complete, console.Screen().Complete = complete, complete
 	root.SetArgs(args)
 	root.SetIn(p.In)
 	root.SetOut(console.Out())
@@ -60,7 +61,7 @@ func (p Process) Main(ctx context.Context, args []string) int {
 	err := root.ExecuteContext(ctx)
 	if ctx.Err() != nil {
 		err = exit.Interrupted(err)
-		console.EndLine()
+		console.Screen().Return()
 	}
 	if message := exit.Message(err); message != "" {
 		console.Say("tunebus: %s", message)
@@ -72,7 +73,7 @@ func (p Process) Main(ctx context.Context, args []string) int {
 // the exit status.
 func (p Process) Abandon() int {
 	console := view.NewConsole(io.Discard, p.Screen)
-	console.EndLine()
+	console.Screen().Return()
 	console.Say("tunebus: interrupted twice; nothing is waited for, and what is stored stays")
 	return int(exit.CodeInterrupted)
 }

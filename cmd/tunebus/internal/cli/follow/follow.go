@@ -14,6 +14,7 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/progress"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
@@ -42,14 +43,14 @@ type Run struct {
 // has passed. It returns the run as it is then.
 func Show(ctx context.Context, console *view.Console, b *conn.Conn, r Run) (events.Run, error) {
 	waits := &waits{console: console, queues: topology.NewInspector(b).Queues}
-	progress := console.Progress()
-	defer progress.Close()
+	phases := progress.OfPhases(console.Screen())
+	defer phases.Close()
 	listening, stop := context.WithCancel(ctx)
 	defer stop()
 	if err := wakeup.Listen(listening, b, func(m codec.Message) {
 		if p, ok := m.Event.(events.Progress); ok {
 			waits.show(p)
-			progress.Show(p)
+			phases.Show(p)
 		}
 	}, "*.progress."+r.ID+".*"); err != nil {
 		return events.Run{}, err
@@ -64,7 +65,7 @@ func Show(ctx context.Context, console *view.Console, b *conn.Conn, r Run) (even
 			}
 			figures := ""
 			if c, ok := m.Event.(events.PhaseCompleted); ok {
-				figures = progress.Completed(c.Phase)
+				figures = phases.Completed(c.Phase)
 			}
 			console.Fact(m.Event, figures)
 		},

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/terminal"
 )
 
 // Confirm asks a person at a terminal before a command does what cannot be
@@ -25,14 +26,14 @@ func (c *Console) Confirm(in io.Reader, what string, force bool) error {
 	if !ok || !term.IsTerminal(int(f.Fd())) {
 		return exit.Input(fmt.Errorf("%s? Nobody can be asked here; --force does it without asking", what))
 	}
-	return c.ask(f, what)
+	p := newPerson(c, f)
+	defer p.leave()
+	return p.confirm(what)
 }
 
-// ask asks and reads the answer. Everything but a yes is an error.
-func (c *Console) ask(in io.Reader, what string) error {
-	answers, done := c.answers(in)
-	defer done()
-	answer, err := c.question(answers, what+"? [y/N] ")
+// confirm asks and reads the answer. Everything but a yes is an error.
+func (p *person) confirm(what string) error {
+	answer, err := p.ask(what + "? [y/N] ")
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
@@ -50,15 +51,15 @@ func (c *Console) Choose(in io.Reader, question string, words []string) (string,
 	if !ok || !term.IsTerminal(int(f.Fd())) || !c.screen.IsScreen() {
 		return words[0], nil
 	}
-	return c.choose(f, question, words)
+	p := newPerson(c, f)
+	defer p.leave()
+	return p.choose(question, words)
 }
 
 // choose asks until the answer is one of the words, or the beginning of one.
-func (c *Console) choose(in io.Reader, question string, words []string) (string, error) {
-	answers, done := c.answers(in)
-	defer done()
+func (p *person) choose(question string, words []string) (string, error) {
 	for {
-		answer, err := c.question(answers, fmt.Sprintf("%s? [%s] (%s) ", question, strings.Join(words, "/"), words[0]))
+		answer, err := p.ask(fmt.Sprintf("%s? [%s] (%s) ", question, strings.Join(words, "/"), words[0]))
 		if err != nil && !errors.Is(err, io.EOF) {
 			return "", err
 		}
@@ -76,29 +77,20 @@ func (c *Console) choose(in io.Reader, question string, words []string) (string,
 	}
 }
 
-// question writes a question and reads the answer to it, in small letters. At the
-// end of the input the error is [io.EOF], beside what was read.
-func (c *Console) question(answers *bufio.Reader, question string) (string, error) {
-	fmt.Fprint(c.screen, question)
-	answer, err := answers.ReadString('\n')
-	switch {
-	case errors.Is(err, cancelreader.ErrCanceled):
-		err = &exit.Error{Code: exit.CodeInterrupted, Err: errors.New("interrupted; nothing was done")}
-	case err != nil && !errors.Is(err, io.EOF):
-		err = fmt.Errorf("read the answer: %w", err)
-	}
-	if err != nil && c.screen.IsScreen() {
-		fmt.Fprintln(c.screen) // no person ended the line of the question
-	}
-	return strings.ToLower(strings.TrimSpace(answer)), err
+// person answers questions until the command is interrupted.
+type person struct {
+	screen *terminal.Writer
+	lines  *bufio.Reader
+	leave  func()
 }
 
-// answers reads lines until the command is interrupted. The caller calls done
-// behind the last one.
-func (c *Console) answers(in io.Reader) (lines *bufio.Reader, done func()) {
+// newPerson reads the answers of a person. The caller calls leave behind the last
+// one.
+func newPerson(c *Console, in io.Reader) *person {
+	p := &person{screen: c.screen, lines: bufio.NewReader(in), leave: func() {}}
 	cancellable, err := cancelreader.NewReader(in)
 	if err != nil || c.Interrupted == nil { // whoever interrupts waits for the next line
-		return bufio.NewReader(in), func() {}
+		return p
 	}
 	ended, watched := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -109,9 +101,28 @@ func (c *Console) answers(in io.Reader) (lines *bufio.Reader, done func()) {
 		case <-ended:
 		}
 	}()
-	return bufio.NewReader(cancellable), func() {
+	p.lines = bufio.NewReader(cancellable)
+	p.leave = func() {
 		close(ended)
 		<-watched
 		_ = cancellable.Close() // nothing was written
 	}
+	return p
+}
+
+// ask writes a question and reads the answer to it, in small letters. At the end of
+// the input the error is [io.EOF], beside what was read.
+func (p *person) ask(question string) (string, error) {
+	_, _ = io.WriteString(p.screen, question) // to a person's screen
+	answer, err := p.lines.ReadString('\n')
+	switch {
+	case errors.Is(err, cancelreader.ErrCanceled):
+		err = &exit.Error{Code: exit.CodeInterrupted, Err: errors.New("interrupted; nothing was done")}
+	case err != nil && !errors.Is(err, io.EOF):
+		err = fmt.Errorf("read the answer: %w", err)
+	}
+	if err != nil && p.screen.IsScreen() {
+		_, _ = io.WriteString(p.screen, "\n") // no person ended the line of the question
+	}
+	return strings.ToLower(strings.TrimSpace(answer)), err
 }

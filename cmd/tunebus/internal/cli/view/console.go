@@ -6,7 +6,6 @@ import (
 	"io"
 	"strings"
 
-	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/progress"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/terminal"
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
@@ -23,36 +22,24 @@ type Console struct {
 	// them in its result, too.
 	noted map[string]bool
 	// errors are the messages of errors of the run that were said.
-	errors map[string]bool
+	errors saidErrors
 }
 
 // NewConsole returns a console that writes results to out and everything else
 // to errout.
 func NewConsole(out, errout io.Writer) *Console {
-	return &Console{out: terminal.NewWriter(out), screen: terminal.NewWriter(errout), noted: map[string]bool{}, errors: map[string]bool{}}
+	return &Console{out: terminal.NewWriter(out), screen: terminal.NewWriter(errout), noted: map[string]bool{}, errors: saidErrors{}}
 }
 
 // Out is what help is written to. Results are printed with [Console.Print].
-func (c *Console) Out() io.Writer { return c.out }
+func (c *Console) Out() *terminal.Writer { return c.out }
 
-// Screen is what a log is written to. Each write has to be whole lines.
-func (c *Console) Screen() io.Writer { return c.screen }
+// Screen is what a log is written to, and where bars are shown. Each write has to be
+// whole lines.
+func (c *Console) Screen() *terminal.Writer { return c.screen }
 
 // Say writes a line to the screen.
 func (c *Console) Say(format string, args ...any) { fmt.Fprintf(c.screen, format+"\n", args...) }
-
-// Complete has every text that people read completed.
-func (c *Console) Complete(text func(string) string) { c.out.Complete, c.screen.Complete = text, text }
-
-// EndLine has the next line begin where a line begins: a terminal shows the "^C" of
-// a person who interrupts a command.
-func (c *Console) EndLine() { c.screen.Return() }
-
-// Progress shows how far the phases of a run are.
-func (c *Console) Progress() progress.Phases { return progress.OfPhases(c.screen) }
-
-// Stages shows how far the stages of a command are.
-func (c *Console) Stages() *progress.Stages { return progress.OfStages(c.screen) }
 
 // Notes writes notes about a specification to the screen. A fact of the run does not
 // repeat them.

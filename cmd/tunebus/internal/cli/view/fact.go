@@ -25,7 +25,7 @@ func (c *Console) Fact(e events.Event, figures ...string) {
 	case events.AttemptEnded:
 		why := ""
 		if e.Error != nil {
-			why = ": " + c.sayOnce(e.Error.Message)
+			why = ": " + c.errors.once(e.Error.Message)
 		}
 		c.Say("%-10s attempt %d ended, reason %s%s", e.Phase, e.Attempt, e.Reason, why)
 	case events.PhaseCompleted:
@@ -37,7 +37,7 @@ func (c *Console) Fact(e events.Event, figures ...string) {
 			c.Say("           note: %s", n)
 		}
 		if e.Error != nil && !c.errors[e.Error.Message] {
-			c.Say("           %s", c.sayOnce(e.Error.Message))
+			c.Say("           %s", c.errors.once(e.Error.Message))
 		}
 	case events.CancelRequested:
 		reason := ""
@@ -48,12 +48,15 @@ func (c *Console) Fact(e events.Event, figures ...string) {
 	}
 }
 
-// sayOnce returns a message of an error, or that it is the one that was said before.
-func (c *Console) sayOnce(message string) string {
-	if c.errors[message] {
+// saidErrors are the messages of errors that a person has read.
+type saidErrors map[string]bool
+
+// once returns a message, or that it is one that was said before.
+func (s saidErrors) once(message string) string {
+	if s[message] {
 		return "the same error"
 	}
-	c.errors[message] = true
+	s[message] = true
 	return message
 }
 

@@ -7,7 +7,6 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/progress"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/modelexport"
 	"github.com/tunebus/tunebus/pipeline/modelcard"
 )
@@ -20,7 +19,7 @@ func Exported(r modelexport.Result) Result {
 			modelcard.Merged:  "the whole model: the adapter merged into " + r.Base,
 			modelcard.Full:    "the whole model",
 		}[r.Kind]
-		fmt.Fprintf(w, "%s: %s, %s, %s; its README.md has the lines that load it\n", r.Folder, what, Count(len(r.Files), "file"), progress.ByteSize(r.Bytes))
+		fmt.Fprintf(w, "%s: %s, %s, %s; its README.md has the lines that load it\n", r.Folder, what, Count(len(r.Files), "file"), ByteSize(r.Bytes))
 	}}
 }
 

@@ -109,7 +109,7 @@ func Cancellation(run events.Run, requested bool, seconds float64) Result {
 		}
 		if requested && end != nil {
 			fmt.Fprintln(w)
-			writePhases(w, run, runsummary.Attempts(run, 2), nil)
+			writePhases(w, run, runsummary.Attempts(run, 2))
 		}
 	}}
 }

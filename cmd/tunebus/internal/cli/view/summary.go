@@ -14,7 +14,7 @@ import (
 // PrintRunEnd prints the result of a command that followed a run to its end. An error
 // that stands above on the same screen is not said again.
 func (c *Console) PrintRunEnd(run events.Run, s runsummary.Summary, again runsummary.Retry) error {
-	var said map[string]bool
+	var said saidErrors
 	if c.out.IsScreen() && c.screen.IsScreen() {
 		said = c.errors
 	}
@@ -24,7 +24,7 @@ func (c *Console) PrintRunEnd(run events.Run, s runsummary.Summary, again runsum
 // writeSummary writes a run for people: what happened, the given attempts, the
 // scores before and after tuning, where the results are, and what to do next. said
 // are errors that the person has read already.
-func writeSummary(w io.Writer, run events.Run, s runsummary.Summary, attempts []events.AttemptResult, said map[string]bool, again runsummary.Retry) {
+func writeSummary(w io.Writer, run events.Run, s runsummary.Summary, attempts []events.AttemptResult, said saidErrors, again runsummary.Retry) {
 	fmt.Fprintf(w, "\n%s (%s): %s", s.RunName, s.RunID, s.Status)
 	if run.Completed != nil {
 		fmt.Fprintf(w, " in %.1f s", s.Seconds)
@@ -34,7 +34,7 @@ func writeSummary(w io.Writer, run events.Run, s runsummary.Summary, attempts []
 		fmt.Fprintf(w, "repeats %s from %s on\n", a.Lineage.RerunOf, a.Plan[0].Phase)
 	}
 	fmt.Fprintln(w)
-	writePhases(w, run, attempts, said)
+	writePhasesAnew(w, run, attempts, said)
 	writeData(w, run)
 	writeScores(w, run, s)
 	section(w, s.Gates, "GATE\tSCORE\tAT LEAST\tMET", func(g events.Gate) string {
@@ -61,15 +61,20 @@ func writeSummary(w io.Writer, run events.Run, s runsummary.Summary, attempts []
 }
 
 // writePhases writes a line for each phase of the plan, one for each of the
-// attempts, and the error of each phase that failed. Each error is written once, and
-// none that was said before.
-func writePhases(w io.Writer, run events.Run, attempts []events.AttemptResult, said map[string]bool) {
+// attempts, and the error of each phase that failed.
+func writePhases(w io.Writer, run events.Run, attempts []events.AttemptResult) {
+	writePhasesAnew(w, run, attempts, nil)
+}
+
+// writePhasesAnew is writePhases for a person who has read some of the errors. Each
+// one is written once.
+func writePhasesAnew(w io.Writer, run events.Run, attempts []events.AttemptResult, said saidErrors) {
 	if run.Accepted == nil {
 		return
 	}
 	said = maps.Clone(said)
 	if said == nil {
-		said = map[string]bool{}
+		said = saidErrors{}
 	}
 	type failure struct {
 		phase   events.Phase

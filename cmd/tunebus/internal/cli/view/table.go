@@ -34,6 +34,20 @@ func Count(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
+// ByteSize writes a number of bytes for people.
+func ByteSize(n int64) string {
+	const step = 1000
+	units := []string{"bytes", "kB", "MB", "GB", "TB"}
+	v, u := float64(n), 0
+	for v >= step && u < len(units)-1 {
+		v, u = v/step, u+1
+	}
+	if u == 0 {
+		return fmt.Sprintf("%d bytes", n)
+	}
+	return fmt.Sprintf("%.1f %s", v, units[u])
+}
+
 // shorten fits a text into a line of a table.
 func shorten(text string) string {
 	const most = 100

@@ -35,7 +35,7 @@ func Result(p preview.Preview) view.Result {
 }
 
 func writePreview(w io.Writer, p preview.Preview, m marks) {
-	fmt.Fprintf(w, "%s, read as %s\n", p.Source, p.Key)
+	fmt.Fprintf(w, "%s, read as %s\n", view.Printable(p.Source), p.Key)
 	fmt.Fprintf(w, "shape %s, format %s, %s, %s bytes\n\n", p.Shape, p.Format, chosen(p), events.Count(p.Bytes))
 	writeCounts(w, p)
 	if p.Lengths != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
 
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/terminal"
 )
 
@@ -58,7 +59,7 @@ func (s *Stages) Add(n int64) {
 		s.bar.SetCurrent(s.done)
 	} else if s.bars == nil && s.total > 0 && time.Since(s.said) > 2*time.Second {
 		s.said = time.Now()
-		fmt.Fprintf(s.screen, "%s: %s of %s (%d %%)\n", s.what, ByteSize(s.done), ByteSize(s.total), 100*s.done/s.total)
+		fmt.Fprintf(s.screen, "%s: %s of %s (%d %%)\n", s.what, view.ByteSize(s.done), view.ByteSize(s.total), 100*s.done/s.total)
 	}
 }
 
@@ -86,19 +87,5 @@ func ofSize(bytes int64) string {
 	if bytes <= 0 {
 		return ""
 	}
-	return " (" + ByteSize(bytes) + ")"
-}
-
-// ByteSize writes a number of bytes for people.
-func ByteSize(n int64) string {
-	const step = 1000
-	units := []string{"bytes", "kB", "MB", "GB", "TB"}
-	v, u := float64(n), 0
-	for v >= step && u < len(units)-1 {
-		v, u = v/step, u+1
-	}
-	if u == 0 {
-		return fmt.Sprintf("%d bytes", n)
-	}
-	return fmt.Sprintf("%.1f %s", v, units[u])
+	return " (" + view.ByteSize(bytes) + ")"
 }
