@@ -51,7 +51,7 @@ func NextSteps(run events.Run, s Summary, again Retry) []Step {
 		}
 	}
 	if TunedModel(run) {
-		add("take the model out", onRun(again, "export", run.ID, "my-model"))
+		add("take the model out", onRun(again, "export", run.ID, modelFolder(run)))
 		add("talk with it", onRun(again, "chat", run.ID))
 	}
 	if run.Completed.Conclusion != events.Success && again.Rerun != "" && again.Rerun != again.Command && anySucceeded(run) {
@@ -72,6 +72,14 @@ func NextSteps(run events.Run, s Summary, again Retry) []Step {
 // ExportCommand is the command that writes the model of a run to a folder, on the
 // usual server or in the usual data folder.
 func ExportCommand(run string) string { return onRun(Retry{}, "export", run, "my-model") }
+
+// modelFolder is a folder for the model of a run, which other runs do not have.
+func modelFolder(run events.Run) string {
+	if run.Accepted != nil && events.ValidToken(run.Accepted.RunName) {
+		return run.Accepted.RunName
+	}
+	return run.ID
+}
 
 // onRun is a command on a run, with further arguments.
 func onRun(again Retry, verb, run string, args ...string) string {

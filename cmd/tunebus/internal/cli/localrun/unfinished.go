@@ -77,7 +77,7 @@ func (u unfinished) settle(ctx context.Context) (left []string, err error) {
 	}
 	console := u.session.Console
 	var able []string // those that the workers of this process can finish
-	console.Say("%s were left unfinished on the data folder %s:", counted(len(open)), u.cfg.Data.Folder)
+	console.Say("%s left unfinished on the data folder %s:", wereLeft(len(open)), u.cfg.Data.Folder)
 	for _, id := range open {
 		run, err := history.New(u.bus).Run(ctx, id)
 		switch queue := u.foreignQueue(run); {
@@ -175,9 +175,10 @@ func checkResume(mode string) error {
 	return nil
 }
 
-func counted(n int) string {
+// wereLeft counts runs, with the verb for their number.
+func wereLeft(n int) string {
 	if n == 1 {
-		return "1 run"
+		return "1 run was"
 	}
-	return fmt.Sprintf("%d runs", n)
+	return fmt.Sprintf("%d runs were", n)
 }
