@@ -63,6 +63,9 @@ func (p Process) Main(ctx context.Context, args []string) int {
 		err = exit.Interrupted(err)
 		console.Screen().Return()
 	}
+	if console.PrintFaults(err) && console.Out().IsScreen() {
+		return int(exit.CodeOf(err)) // the person reads them as JSON
+	}
 	if message := exit.Message(err); message != "" {
 		console.Say("tunebus: %s", message)
 	}

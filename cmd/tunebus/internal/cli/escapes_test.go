@@ -1,6 +1,7 @@
 package cli_test
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/clitest"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
 // hostile is a text that clears a terminal, renames its window, moves its cursor,
@@ -101,5 +103,53 @@ func TestNothingSteersATerminal(t *testing.T) {
 	}
 	for verb := range asked {
 		t.Errorf("there is no verb %s", verb)
+	}
+}
+
+// TestBadInput: an unknown flag and too many words are bad input for every verb.
+func TestBadInput(t *testing.T) {
+	t.Parallel()
+	for _, verb := range cli.Verbs() {
+		for _, args := range [][]string{{"--no-such-flag"}, {"no-such-thing", "b", "c", "d", "e"}} {
+			args = append(strings.Fields(verb), args...)
+			if status, out, screen := clitest.Run(t, args...); status != 2 || out != "" || screen == "" {
+				t.Errorf("%q: status %d\n%s%s", args, status, out, screen)
+			}
+		}
+	}
+}
+
+// TestFaultsAsJSON: scripts read faults as JSON, a person beside them as text.
+func TestFaultsAsJSON(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	clitest.Write(t, dir, "a.toml", "[fine_tuner]\nepochs = -1\nnonsense = 1")
+	file := filepath.Join(dir, "a.toml")
+	for _, verb := range []string{"run", "submit", "config check"} {
+		status, out, screen := clitest.Run(t, append(strings.Fields(verb), "--json", "--config", file)...)
+		var got struct{ Faults []structconf.Fault }
+		if err := json.Unmarshal([]byte(out), &got); err != nil || status != 2 || len(got.Faults) < 2 || got.Faults[0].File != file || got.Faults[0].Line != 2 {
+			t.Errorf("%s: status %d, %v, %+v\n%s", verb, status, err, got, out)
+		}
+		if !strings.Contains(screen, "fine_tuner.epochs") {
+			t.Errorf("%s: the screen lacks the faults:\n%s", verb, screen)
+		}
+	}
+}
+
+// TestNoEffect: a flag that would be ignored is refused, and named.
+func TestNoEffect(t *testing.T) {
+	t.Parallel()
+	folder := clitest.NewDataFolder(t)
+	folder.WithServer(t, func(b *conn.Conn) { clitest.Publish(t, b, clitest.EndedRun("r1")...) })
+	for _, args := range []string{
+		"man dir --json", "help run --verbose", "completion bash --json", "config doc --server nats://127.0.0.1:1",
+		"show r1 --data DATA --server nats://127.0.0.1:1", "runs --data DATA --context x",
+		"rerun r1 --data DATA --wait", "rerun r1 --data DATA --timeout 1s", "rerun r1 --data DATA --artifacts file:///x",
+	} {
+		status, _, screen := clitest.Run(t, strings.Fields(strings.ReplaceAll(args, "DATA", folder.Dir))...)
+		if status != 2 || !strings.Contains(screen, " has no effect") {
+			t.Errorf("%s: status %d\n%s", args, status, screen)
+		}
 	}
 }

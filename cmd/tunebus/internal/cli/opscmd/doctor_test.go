@@ -101,7 +101,7 @@ func TestDoctorWithoutAServer(t *testing.T) {
 	}()
 	empty := server.URL()
 	status, out, _ = clitest.Run(t, "doctor", "--server", empty)
-	if status != 1 || !strings.Contains(out, "broken  stream TUNEBUS ") || !strings.Contains(out, `"tunebus setup" creates what is missing`) {
+	if status != 1 || !strings.Contains(out, "broken  stream TUNEBUS ") || !strings.Contains(out, `"tunebus setup --server `+empty+`" creates what is missing`) {
 		t.Errorf("without streams: status %d\n%s", status, out)
 	}
 	if status, out, screen := clitest.Run(t, "setup", "--json", "--server", empty, "--queue", "finetune=big-gpu"); status != 0 || !strings.Contains(out, "big-gpu") {

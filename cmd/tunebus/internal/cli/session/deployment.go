@@ -97,6 +97,9 @@ func (s *Session) open(ctx context.Context, at Location, cfg settings.Settings) 
 		}
 		return &Deployment{Bus: b, Settings: cfg, location: at}, nil
 	}
+	if name := s.connectionFlag(); name != "" {
+		return nil, exit.Input(fmt.Errorf("--%s has no effect: --data %s is a data folder, which needs no server", name, at.Data))
+	}
 	if !isDataFolder(at.Data) {
 		return nil, exit.Input(fmt.Errorf("--data %s: no data folder of run or up", at.Data))
 	}
@@ -113,6 +116,16 @@ func (s *Session) open(ctx context.Context, at Location, cfg settings.Settings) 
 		return nil, errors.Join(err, out.close())
 	}
 	return out, nil
+}
+
+// connectionFlag is a flag of the connection that was given; empty for none.
+func (s *Session) connectionFlag() string {
+	for _, name := range ConnectionFlags() {
+		if f := s.set.Lookup(name); f != nil && f.Changed {
+			return name
+		}
+	}
+	return ""
 }
 
 // nameServer reports whether a person said which server to use. A command then

@@ -2,6 +2,7 @@ package view
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -77,6 +78,17 @@ func (c *Console) Print(r Result) error {
 	enc := json.NewEncoder(c.out.Verbatim())
 	enc.SetIndent("", "  ")
 	return enc.Encode(r.value)
+}
+
+// PrintFaults prints the faults that an error holds as JSON, for scripts, and reports
+// whether it did. Without --json it does nothing.
+func (c *Console) PrintFaults(err error) bool {
+	faults, ok := errors.AsType[structconf.Faults](err)
+	if !ok || !c.JSON {
+		return false
+	}
+	// On one line, since some commands write a line of JSON for each of their results.
+	return c.PrintRow(Row{value: map[string]structconf.Faults{"faults": faults}}) == nil
 }
 
 // Row is one of many results. It is printed as soon as it is known.
