@@ -101,12 +101,16 @@ func (c *checker) require(ok bool, key, value, message string, allowed ...string
 }
 
 func (c *checker) between(key string, v, low, high int) {
-	switch allowed := fmt.Sprintf("%d to %d", low, high); {
+	message := ""
+	switch {
 	case v < low:
-		c.require(false, key, fmt.Sprint(v), "too small", allowed)
+		message = "too small"
 	case v > high:
-		c.require(false, key, fmt.Sprint(v), "too large", allowed)
+		message = "too large"
+	default:
+		return
 	}
+	c.require(false, key, fmt.Sprint(v), message, fmt.Sprintf("%d to %d", low, high))
 }
 
 func (c *checker) below(key string, v, high float64) {
@@ -155,9 +159,12 @@ func (c *checker) metrics(key string, metrics []string) {
 // engines checks that the engine of each phase of the plan has what the run cannot
 // do without.
 func (c *checker) engines(s events.Specification) {
+	set := changedKeys(s)
 	for _, step := range Plan(s) {
-		for _, a := range unsupported(s, step.Phase, engineOf(s, step.Phase)) {
-			c.require(!a.refused, a.key, quote(a.key, a.value), a.instead)
+		for _, a := range unsupported(s, set, step.Phase, engineOf(s, step.Phase)) {
+			if a.refused {
+				c.require(false, a.key, quote(a.key, a.value), a.instead)
+			}
 		}
 	}
 }

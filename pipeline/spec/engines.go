@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/structconf"
@@ -41,8 +42,29 @@ type exception struct {
 
 // limits is the table of the engines: the keys of a section that an engine does
 // not honour in full. An engine honours every other key of its section with all
-// values that the specification allows.
+// values that the specification allows. The caller must not change it.
 func limits(p events.Phase, engine string) []limit {
+	byEngine := tables()[p]
+	if l, ok := byEngine[engine]; ok {
+		return l
+	}
+	return byEngine[""]
+}
+
+// tables returns the limits by phase and engine. Those of an engine that no key
+// names stand under "". They are made once, because each admission reads them.
+var tables = sync.OnceValue(func() map[events.Phase]map[string][]limit {
+	out := map[events.Phase]map[string][]limit{}
+	for _, p := range events.Phases() {
+		out[p] = map[string][]limit{}
+		for _, engine := range append(engines(p), "") {
+			out[p][engine] = phaseLimits(p, engine)
+		}
+	}
+	return out
+})
+
+func phaseLimits(p events.Phase, engine string) []limit {
 	switch p {
 	case events.Finetune:
 		return append(finetuneLimits(engine), limit{
@@ -164,10 +186,9 @@ type asked struct {
 }
 
 // unsupported returns what a specification asks for and an engine of a phase does
-// not honour.
-func unsupported(s events.Specification, p events.Phase, engine string) []asked {
+// not honour. set are its changed keys.
+func unsupported(s events.Specification, set map[string]string, p events.Phase, engine string) []asked {
 	var out []asked
-	set := changedKeys(s)
 	for _, l := range limits(p, engine) {
 		value, ok := set[l.key]
 		if ok && !slices.Contains(l.values, value) && (l.unless == nil || !l.unless.holds(s)) {
@@ -181,11 +202,8 @@ func unsupported(s events.Specification, p events.Phase, engine string) []asked 
 // a file has them. An empty value asks for nothing.
 func changedKeys(s events.Specification) map[string]string {
 	out := map[string]string{}
-	defaults := structconf.Values(Defaults())
-	for i, v := range structconf.Values(s) {
-		if v != defaults[i] && v.Text != structconf.Null {
-			out[v.Section+"."+v.Name] = v.Text
-		}
+	for _, v := range structconf.Changed(s) {
+		out[v.Section+"."+v.Name] = v.Text
 	}
 	return out
 }

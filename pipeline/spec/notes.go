@@ -18,9 +18,10 @@ func Notes(s events.Specification) structconf.Faults {
 	for _, step := range Plan(s) {
 		out = append(out, EngineNotes(s, step.Phase, engineOf(s, step.Phase))...)
 	}
-	for _, v := range voidKeys(s) {
+	set := changedKeys(s)
+	for _, v := range voidKeys(s, set) {
 		if section, _, _ := strings.Cut(v.key, "."); section == "mlflow" || section == "pipeline" {
-			out = append(out, v.note(s))
+			out = append(out, v.note(set))
 		}
 	}
 	return out
@@ -31,13 +32,14 @@ func Notes(s events.Specification) structconf.Faults {
 func EngineNotes(s events.Specification, p events.Phase, engine string) structconf.Faults {
 	var out structconf.Faults
 	void := map[string]bool{}
-	for _, v := range voidKeys(s) {
+	set := changedKeys(s)
+	for _, v := range voidKeys(s, set) {
 		if section, _, _ := strings.Cut(v.key, "."); section == Section(p) {
 			void[v.key] = true
-			out = append(out, v.note(s))
+			out = append(out, v.note(set))
 		}
 	}
-	for _, a := range unsupported(s, p, engine) {
+	for _, a := range unsupported(s, set, p, engine) {
 		if !void[a.key] && !a.refused {
 			out = append(out, structconf.Fault{Key: a.key, Value: quote(a.key, a.value), Message: a.instead})
 		}
@@ -62,14 +64,14 @@ type voidKey struct {
 	key, because string
 }
 
-func (v voidKey) note(s events.Specification) structconf.Fault {
-	return structconf.Fault{Key: v.key, Value: quote(v.key, changedKeys(s)[v.key]), Message: "has no effect, because " + v.because}
+func (v voidKey) note(set map[string]string) structconf.Fault {
+	return structconf.Fault{Key: v.key, Value: quote(v.key, set[v.key]), Message: "has no effect, because " + v.because}
 }
 
-// voidKeys returns the keys that other keys make void.
-func voidKeys(s events.Specification) []voidKey {
+// voidKeys returns the keys of a specification that other keys make void. set are
+// its changed keys.
+func voidKeys(s events.Specification, set map[string]string) []voidKey {
 	var out []voidKey
-	set := changedKeys(s)
 	void := func(holds bool, because string, keys ...string) {
 		for _, key := range keys {
 			if _, isSet := set[key]; isSet && holds {

@@ -24,6 +24,9 @@ func engineVariables() []string {
 
 // templateArguments checks variables for a chat template.
 func (c *checker) templateArguments(key string, a events.Arguments) {
+	if len(a) == 0 {
+		return
+	}
 	entries := a.Entries()
 	c.require(len(entries) <= maxTemplateArguments, key, fmt.Sprintf("%s entries", events.Count(len(entries))), "too many",
 		fmt.Sprintf("up to %d", maxTemplateArguments))

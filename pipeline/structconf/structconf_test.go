@@ -2,6 +2,7 @@ package structconf_test
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -224,6 +225,33 @@ func TestSecrets(t *testing.T) {
 		if v.Name == "token" && v.Text != "set" {
 			t.Errorf("shown as %q", v.Text)
 		}
+	}
+}
+
+func TestChanged(t *testing.T) {
+	t.Parallel()
+	if got := structconf.Changed(defaults()); len(got) > 0 {
+		t.Errorf("the defaults have changed keys: %v", got)
+	}
+	s := defaults()
+	s.One.Text = "" // no value
+	s.One.Names = []string{"a", "c"}
+	s.One.Count = 0
+	s.One.Table = map[string]float64{}
+	s.Two.Token = "secret"
+	want := []structconf.Value{
+		{Section: "one", Name: "count", Text: "0"},
+		{Section: "one", Name: "names", Text: "a, c"},
+		{Section: "two", Name: "token", Text: "set"},
+	}
+	if got := structconf.Changed(s); !slices.Equal(got, want) {
+		t.Errorf("changed keys: %v, want %v", got, want)
+	}
+	s.One.Table["x"] = 2
+	s.One.Names = []string{"a", "b"}
+	want = []structconf.Value{want[0], {Section: "one", Name: "table", Text: "map[x:2]"}, want[2]}
+	if got := structconf.Changed(s); !slices.Equal(got, want) {
+		t.Errorf("changed keys: %v, want %v", got, want)
 	}
 }
 

@@ -32,28 +32,56 @@ func Secrets(sections any) map[string]string {
 // Values returns the keys of a struct of sections with their values.
 func Values(sections any) []Value {
 	v := reflect.ValueOf(sections)
-	var out []Value
-	for _, k := range shapeOf(v.Type()).keys {
-		text := fmt.Sprint(v.FieldByIndex(k.field.Index).Interface())
-		switch f := v.FieldByIndex(k.field.Index); f.Kind() {
-		case reflect.Slice:
-			parts := make([]string, f.Len())
-			for i := range parts {
-				parts[i] = f.Index(i).String()
-			}
-			text = strings.Join(parts, ", ")
-		case reflect.Map:
-			if f.Len() == 0 {
-				text = ""
-			}
-		}
-		switch {
-		case text == "":
-			text = Null
-		case k.Secret:
-			text = "set"
-		}
-		out = append(out, Value{Section: k.Section, Name: k.Name, Text: text})
+	keys := shapeOf(v.Type()).keys
+	out := make([]Value, len(keys))
+	for i, k := range keys {
+		out[i] = k.value(v.FieldByIndex(k.field.Index))
 	}
 	return out
+}
+
+// Changed returns the keys of a struct of sections that have a value other than the
+// default, with their values. A key without a value is none of them.
+func Changed(sections any) []Value {
+	v := reflect.ValueOf(sections)
+	s := shapeOf(v.Type())
+	var out []Value
+	for i, k := range s.keys {
+		f, d := v.FieldByIndex(k.field.Index), s.defaults[i]
+		if !d.IsValid() {
+			d = reflect.Zero(f.Type())
+		}
+		// Most keys have their default, and a comparison costs less than two texts.
+		if f.Comparable() && d.Type() == f.Type() && f.Equal(d) {
+			continue
+		}
+		if value := k.value(f); value.Text != Null && value != k.value(d) {
+			out = append(out, value)
+		}
+	}
+	return out
+}
+
+// value returns a key with the value that its field has.
+func (k Key) value(f reflect.Value) Value {
+	text := fmt.Sprint(f.Interface())
+	switch f.Kind() {
+	case reflect.Slice:
+		parts := make([]string, f.Len())
+		for i := range parts {
+			parts[i] = f.Index(i).String()
+		}
+		text = strings.Join(parts, ", ")
+	case reflect.Map:
+		if f.Len() == 0 {
+			text = ""
+		}
+	}
+	switch {
+	case text == "":
+		text = Null
+	case k.Secret:
+		text = "set"
+	}
+	return Value{Section: k.Section, Name: k.Name, Text: text}
 }
