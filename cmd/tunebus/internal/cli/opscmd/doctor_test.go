@@ -77,7 +77,7 @@ func TestDoctorFindsWhatIsMissing(t *testing.T) {
 			t.Fatal(err)
 		}
 		status, out, screen := clitest.Run(t, "doctor", "--server", server.URL())
-		if status != 1 || !strings.Contains(out, what+`; "tunebus setup" creates what is missing`) {
+		if status != 1 || !strings.Contains(out, what+`; "tunebus setup --server `+server.URL()+`" creates what is missing`) {
 			t.Errorf("%s: status %d\n%s%s", what, status, out, screen)
 		}
 	}
