@@ -16,7 +16,7 @@ func main() {
 	process := cli.Process{Program: os.Args[0], In: os.Stdin, Out: os.Stdout, Screen: os.Stderr}
 	status := make(chan int, 1)
 	go func() { status <- process.Main(ctx, os.Args[1:]) }()
-	code := 0
+	var code int
 	select {
 	case code = <-status:
 	case <-forced: // the goroutine ends with the process

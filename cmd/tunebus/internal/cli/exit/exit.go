@@ -83,7 +83,7 @@ func Interrupted(err error) error {
 
 // others are the errors that were joined with one of a context's end.
 func others(err error) (out []error) {
-	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // what was joined at the top
+	joined, ok := err.(interface{ Unwrap() []error }) // what was joined at the top
 	if !ok {
 		return nil
 	}

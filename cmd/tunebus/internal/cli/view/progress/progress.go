@@ -155,7 +155,7 @@ func (b *bars) Show(p events.Progress) {
 	defer b.mu.Unlock()
 	one := b.bars[p.Phase]
 	if one == nil {
-		one = b.add(p)
+		one = b.add()
 		b.bars[p.Phase] = one
 	}
 	one.mu.Lock()
@@ -167,7 +167,7 @@ func (b *bars) Show(p events.Progress) {
 	one.bar.SetCurrent(p.Step)
 }
 
-func (b *bars) add(p events.Progress) *bar {
+func (b *bars) add() *bar {
 	one := &bar{values: map[string]float64{}}
 	const widest = 30 // on a narrow terminal the bar shrinks, and the figures stay
 	text := func(of func() string) decor.Decorator {
