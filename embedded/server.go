@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -85,7 +86,7 @@ func (s *Server) start(ctx context.Context, opts Options) error {
 	if err != nil {
 		return fmt.Errorf("NATS server: %w", err)
 	}
-	log := logger{opts.Logger, make(chan error, 1)}
+	log := logger{opts.Logger, make(chan error, 1), new(atomic.Bool)}
 	if log.log == nil {
 		log.log = slog.New(slog.DiscardHandler)
 	}
@@ -111,6 +112,7 @@ func (s *Server) start(ctx context.Context, opts Options) error {
 		s.stop()
 		return fmt.Errorf("NATS server: JetStream could not open its store in %s; is the folder writable?", opts.Dir)
 	}
+	log.ready.Store(true)
 	return nil
 }
 
@@ -170,13 +172,20 @@ func (s *Server) stop() {
 type logger struct {
 	log   *slog.Logger
 	fatal chan error
+	// ready is set when the server has started. What it warns of before is how it recovers
+	// the store of a process that was killed.
+	ready *atomic.Bool
 }
 
 func (l logger) Noticef(format string, v ...any) {
 	l.log.Debug("nats-server: " + fmt.Sprintf(format, v...))
 }
 func (l logger) Warnf(format string, v ...any) {
-	l.log.Warn("nats-server: " + fmt.Sprintf(format, v...))
+	level := slog.LevelInfo
+	if l.ready.Load() {
+		level = slog.LevelWarn
+	}
+	l.log.Log(context.Background(), level, "nats-server: "+fmt.Sprintf(format, v...))
 }
 func (l logger) Errorf(format string, v ...any) {
 	l.log.Error("nats-server: " + fmt.Sprintf(format, v...))

@@ -56,6 +56,10 @@ func (p *PhaseState) Results() []AttemptResult {
 	return out
 }
 
+// IntakeWorker is the worker of an attempt with which intake ends a phase in the place of a
+// worker. Nobody works in it.
+const IntakeWorker = "intake"
+
 // Claimed reports whether a worker may be working on the job of the phase.
 func (p *PhaseState) Claimed() bool {
 	return p != nil && p.Completed == nil && len(p.Attempts) > 0 && p.Attempts[len(p.Attempts)-1].Ended == nil

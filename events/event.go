@@ -54,6 +54,11 @@ type Inputs struct {
 	// Files are the uploaded local files by the key of the specification that
 	// named them, such as "fine_tuner.training_data_id".
 	Files map[string]Reference `json:"files,omitempty"`
+	// Paths are where uploaded files lay on the machine of the person who asked, as
+	// absolute paths, by the keys of Files, and by "predictions" and
+	// "baseline_predictions". Nobody opens them: they say from what a run can be
+	// started again.
+	Paths map[string]string `json:"paths,omitempty"`
 }
 
 // References returns the references by their keys, such as "inputs.model" or

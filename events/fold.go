@@ -146,6 +146,18 @@ func (p *PhaseState) NextAttempt() int {
 	return p.Attempts[len(p.Attempts)-1].Number + 1
 }
 
+// With returns a copy of the state with one more attempt, such as one that is not
+// stored yet. An attempt of the same number is replaced.
+func (p *PhaseState) With(a Attempt) *PhaseState {
+	var out PhaseState
+	if p != nil {
+		out = *p
+		out.Attempts = slices.Clone(p.Attempts)
+	}
+	*out.attempt(a.Number) = a
+	return &out
+}
+
 // Tries returns the number of attempts that ended with an error.
 func (p *PhaseState) Tries() int {
 	return p.count(func(a Attempt) bool { return a.Ended != nil && a.Ended.Reason == EndError })

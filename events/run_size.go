@@ -100,6 +100,9 @@ func (e PipelineAccepted) largestRepeated() sizedKey {
 	return largest(append(keys, all))
 }
 
+// Fit reports whether inputs are small enough for a request.
+func (in Inputs) Fit() bool { return jsonSize(in) <= MaxInputBytes }
+
 // keys returns the sizes of the inputs.
 func (in Inputs) keys() []sizedKey {
 	var keys []sizedKey

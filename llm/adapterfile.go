@@ -181,7 +181,7 @@ func (m *Model) LoadAdapter(dir string) error {
 	err = readTensors(file, func(name string, shape []int) ([]float32, error) {
 		p, ok := byName[name]
 		if !ok {
-			return nil, errors.New("does not belong to this model")
+			return nil, errForeign
 		}
 		if !sameShape(shape, p.shape) {
 			return nil, fmt.Errorf("has shape %v, the model wants %v", shape, p.shape)

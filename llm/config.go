@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 )
 
@@ -39,6 +40,9 @@ type Config struct {
 	MLPBias          bool            `json:"mlp_bias,omitempty"`
 }
 
+// maxLayers is far beyond the models in use.
+const maxLayers = 4096
+
 // The model types that the engine knows.
 const (
 	TypeLlama = "llama"
@@ -63,13 +67,37 @@ func readConfig(dir string) (Config, error) {
 	}
 	var c Config
 	if err := json.Unmarshal(body, &c); err != nil {
-		return Config{}, fmt.Errorf("read %s: %w", path, err)
+		return Config{}, fmt.Errorf("read %s: %w", path, wrongType(err))
 	}
 	c, err = c.complete()
 	if err != nil {
 		return Config{}, fmt.Errorf("read %s: %w", path, err)
 	}
 	return c, nil
+}
+
+// wrongType names the key of a value of the wrong type.
+func wrongType(err error) error {
+	wrong, ok := errors.AsType[*json.UnmarshalTypeError](err)
+	if !ok || wrong.Field == "" {
+		return err
+	}
+	want := "another type"
+	switch wrong.Type.Kind() {
+	case reflect.Int:
+		want = "a whole number"
+	case reflect.Float64:
+		want = "a number"
+	case reflect.Bool:
+		want = "true or false"
+	case reflect.String:
+		want = "a text"
+	case reflect.Slice:
+		want = "a list"
+	case reflect.Struct, reflect.Map, reflect.Pointer:
+		want = "an object"
+	}
+	return fmt.Errorf("%s is of the type %s; want %s", wrong.Field, wrong.Value, want)
 }
 
 // complete fills what Hugging Face leaves to its defaults and checks the
@@ -126,6 +154,9 @@ func (c Config) complete() (Config, error) {
 		if v <= 0 || v > 1<<24 {
 			return c, fmt.Errorf("%s is %d", name, v)
 		}
+	}
+	if c.Layers > maxLayers { // each one costs memory before a weight is read
+		return c, fmt.Errorf("num_hidden_layers is %d, and the largest allowed is %d", c.Layers, maxLayers)
 	}
 	if c.Heads%c.KVHeads != 0 || c.HeadDim%2 != 0 {
 		return c, errors.New("num_attention_heads must be a multiple of num_key_value_heads, and head_dim even")

@@ -25,6 +25,9 @@ type GenerateConfig struct {
 	// Seed and the prompt's index decide the choice, so that it does not
 	// depend on the batch.
 	Seed int64
+	// First is the index of the first prompt, where the prompts are a part of more.
+	// It counts for the choice alone: all other indexes are those in the part.
+	First int
 	// EOS are tokens that end an answer; they are no part of it.
 	EOS []int32
 	// BatchSize is how many prompts are answered at once. Default 16.
@@ -137,7 +140,7 @@ func (g *generator) batch(ctx context.Context, prompts [][]int32, rows []int, sk
 		pad[i] = width - len(prompt)
 		copy(ids[i*width+pad[i]:], prompt)
 		if i < len(rows) {
-			rngs[i] = rand.New(rand.NewPCG(uint64(g.cfg.Seed), uint64(rows[i])))
+			rngs[i] = rand.New(rand.NewPCG(uint64(g.cfg.Seed), uint64(g.cfg.First+rows[i])))
 		}
 	}
 	caches := g.emptyCaches(b, size)

@@ -3,6 +3,8 @@ package llm
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -16,6 +18,8 @@ const (
 )
 
 var errUnknown = errors.New("is unknown to this layout, so what it does would be left out")
+
+var errForeign = errors.New("does not belong to this model")
 
 // harmless reports whether a tensor that the layout does not have may be left
 // out: tables that older versions of transformers stored and that follow from
@@ -36,8 +40,35 @@ type Inspection struct {
 	Ignored []string
 }
 
+// maxFaults is how many tensors an error names.
+const maxFaults = 5
+
+// tensorFaults are the tensors of a checkpoint that cannot be used.
+type tensorFaults struct {
+	named []error
+	more  int
+}
+
+func (f *tensorFaults) add(file, tensor string, err error) {
+	if len(f.named) == maxFaults {
+		f.more++
+		return
+	}
+	f.named = append(f.named, &CheckpointError{File: file, Tensor: tensor, Err: err})
+}
+
+// err is nil if there are none.
+func (f *tensorFaults) err(dir string) error {
+	if f.more == 0 {
+		return errors.Join(f.named...)
+	}
+	return errors.Join(append(f.named, &CheckpointError{File: dir, Err: fmt.Errorf("%d tensors more cannot be used", f.more)})...)
+}
+
 // Inspect checks a checkpoint as [Open] does, without reading its weights: the
-// configuration, the way of storage, and the names and shapes of all tensors.
+// configuration, the way of storage, and the names, shapes and places of all
+// tensors. The error joins the faults of all of them, of which it names the first
+// five.
 func Inspect(dir string) (Inspection, error) {
 	cfg, err := readConfig(dir)
 	if err != nil {
@@ -52,15 +83,21 @@ func Inspect(dir string) (Inspection, error) {
 	}
 	m, seen := newModel(cfg), map[string]bool{}
 	out := Inspection{Config: cfg}
+	var faults tensorFaults
+	var errs []error
 	for _, path := range files {
-		if err := inspectFile(path, m, seen, &out); err != nil {
-			return out, err
-		}
+		errs = append(errs, inspectFile(path, m, seen, &out, &faults))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return out, errors.Join(err, faults.err(dir)) // what is missing may lie in the file that cannot be read
 	}
 	for _, p := range m.params {
 		if !seen[p.name] {
-			return out, &CheckpointError{File: dir, Tensor: p.name, Err: errMissing}
+			faults.add(dir, p.name, errMissing)
 		}
+	}
+	if err := faults.err(dir); err != nil {
+		return out, err
 	}
 	if cfg.TieWordEmbeddings && seen[headName] {
 		out.Untied, err = differ(files)
@@ -68,8 +105,48 @@ func Inspect(dir string) (Inspection, error) {
 	return out, err
 }
 
+// InspectAdapter checks an adapter as [Model.LoadAdapter] does on a model with this
+// configuration, without reading its weights.
+func InspectAdapter(dir string, of Config) (err error) {
+	path := filepath.Join(dir, configFile)
+	c, err := readAdapterConfig(path)
+	if err != nil {
+		return err
+	}
+	a, err := newModel(of).newAdapter(LoRAConfig{Rank: c.Rank, Alpha: c.Alpha, RSLoRA: c.RSLoRA, Dropout: c.Dropout}, c.TargetModules)
+	if err != nil {
+		return fmt.Errorf("load adapter: %s: %w", path, err)
+	}
+	want := map[string][]int{}
+	for _, p := range a.params {
+		want[peftPrefix+p.name] = p.shape
+	}
+	file := filepath.Join(dir, adapterFile)
+	f, err := openTensors(file)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	var faults tensorFaults
+	for _, t := range f.Tensors() {
+		shape, ok := want[t.Name]
+		delete(want, t.Name)
+		if !ok {
+			faults.add(file, t.Name, errForeign)
+		} else if !sameShape(t.Shape, shape) {
+			faults.add(file, t.Name, fmt.Errorf("has shape %v, the model wants %v", t.Shape, shape))
+		} else if _, err := f.Values(t); err != nil {
+			faults.add(file, t.Name, err)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		faults.add(file, name, errMissing)
+	}
+	return faults.err(dir)
+}
+
 // inspectFile checks the names, shapes and lengths of the tensors of a file.
-func inspectFile(path string, m *Model, seen map[string]bool, out *Inspection) (err error) {
+func inspectFile(path string, m *Model, seen map[string]bool, out *Inspection, faults *tensorFaults) (err error) {
 	f, err := openTensors(path)
 	if err != nil {
 		return err
@@ -88,14 +165,14 @@ func inspectFile(path string, m *Model, seen map[string]bool, out *Inspection) (
 			}
 			continue
 		default:
-			return &CheckpointError{File: path, Tensor: t.Name, Err: errUnknown}
+			faults.add(path, t.Name, errUnknown)
+			continue
 		}
 		seen[t.Name] = true
 		if !sameShape(t.Shape, want) {
-			return &CheckpointError{File: path, Tensor: t.Name, Err: fmt.Errorf("has shape %v, config.json wants %v", t.Shape, want)}
-		}
-		if _, err := f.Values(t); err != nil {
-			return &CheckpointError{File: path, Tensor: t.Name, Err: err}
+			faults.add(path, t.Name, fmt.Errorf("has shape %v, config.json wants %v", t.Shape, want))
+		} else if _, err := f.Values(t); err != nil {
+			faults.add(path, t.Name, err)
 		}
 	}
 	return nil

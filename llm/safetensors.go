@@ -88,11 +88,16 @@ func writeTensors(path, dtype string, params []*param) (err error) {
 	}
 	for _, p := range sorted {
 		if err := w.Write(p.data); err != nil {
-			return errors.Join(fmt.Errorf("write %s: %w", path, err), w.Close())
+			return errors.Join(writeError(path, err), w.Close())
 		}
 	}
-	if err := w.Close(); err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
+	return writeError(path, w.Close())
+}
+
+// writeError names the file, if the error does not.
+func writeError(path string, err error) error {
+	if _, named := errors.AsType[*fs.PathError](err); err == nil || named {
+		return err
 	}
-	return nil
+	return fmt.Errorf("write %s: %w", path, err)
 }

@@ -43,7 +43,7 @@ func checkStorage(dir string) error {
 		how, reads := c.Quantisation.name()
 		return &StorageError{Dir: dir, How: how, Reads: reads + "; the checkpoint that they were made from can be trained here"}
 	}
-	if exists(filepath.Join(dir, "model.safetensors")) || exists(filepath.Join(dir, IndexFile)) {
+	if exists(filepath.Join(dir, WholeFile)) || exists(filepath.Join(dir, IndexFile)) {
 		return nil
 	}
 	for pattern, e := range map[string]StorageError{

@@ -91,7 +91,7 @@ var (
 	ErrNothing = errors.New("train: there is nothing to learn from")
 	// ErrDiverged says that the training went astray. It would again, since it
 	// depends on nothing but what it was given.
-	ErrDiverged = errors.New("train: the loss is no number any more; lower the learning rate")
+	ErrDiverged = errors.New("train: the loss is no number")
 	// ErrForeign says that the checkpoint to go on from is of another training.
 	// Nothing was changed, so that Train can be called again without it.
 	ErrForeign = errors.New("it does not belong to this training")
@@ -237,7 +237,10 @@ func (t *trainer) optimize(ctx context.Context, examples usable, group [][]int) 
 	}
 	t.loss = sum / float64(n)
 	if math.IsNaN(t.loss) || math.IsInf(t.loss, 0) {
-		return StepInfo{}, 0, ErrDiverged
+		if t.step == 0 {
+			return StepInfo{}, 0, fmt.Errorf("%w at the first step, before anything was learned: the weights of the base model are damaged", ErrDiverged)
+		}
+		return StepInfo{}, 0, fmt.Errorf("%w any more; lower the learning rate", ErrDiverged)
 	}
 	rate := t.cfg.LearningRate * schedule(t.cfg, t.step, t.total)
 	norm, err := t.update(rate, 1/float64(n))

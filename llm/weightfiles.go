@@ -10,14 +10,18 @@ import (
 // IndexFile says which tensor of a checkpoint lies in which of several files.
 const IndexFile = "model.safetensors.index.json"
 
-// WeightFiles lists the files with the weights of a checkpoint: the shards that
-// the index names, or model.safetensors.
+// WholeFile has all tensors of a checkpoint.
+const WholeFile = "model.safetensors"
+
+// WeightFiles lists the files with the weights of a checkpoint: model.safetensors,
+// or the shards that the index names. Where both are there, transformers reads
+// model.safetensors, too.
 func WeightFiles(dir string) ([]string, error) {
 	index := filepath.Join(dir, IndexFile)
-	body, err := os.ReadFile(index)
-	if os.IsNotExist(err) {
-		return []string{filepath.Join(dir, "model.safetensors")}, nil
+	if whole := filepath.Join(dir, WholeFile); exists(whole) || !exists(index) {
+		return []string{whole}, nil
 	}
+	body, err := os.ReadFile(index)
 	if err != nil {
 		return nil, fmt.Errorf("read checkpoint: %w", err)
 	}
@@ -44,4 +48,10 @@ func WeightFiles(dir string) ([]string, error) {
 func exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
+}
+
+// HasBoth reports whether a checkpoint has model.safetensors and an index of shards,
+// of which the former is read.
+func HasBoth(dir string) bool {
+	return exists(filepath.Join(dir, WholeFile)) && exists(filepath.Join(dir, IndexFile))
 }

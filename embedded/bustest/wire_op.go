@@ -30,6 +30,7 @@ var apiOps = []struct {
 	{"STREAM.UPDATE.OBJ_", conn.ApplyBucket},
 	{"STREAM.CREATE.", conn.ApplyStream},
 	{"STREAM.UPDATE.", conn.ApplyStream},
+	{"STREAM.DELETE.TUNEBUS_SPACE", conn.ApplyStream},
 	{"CONSUMER.CREATE.", conn.ApplyConsumer},
 	{"CONSUMER.DURABLE.CREATE.", conn.ApplyConsumer},
 	{"CONSUMER.INFO.", conn.ConsumerInfo},

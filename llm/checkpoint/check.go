@@ -20,6 +20,8 @@ import (
 // Report is what was found in a checkpoint that can be used.
 type Report struct {
 	llm.Inspection
+	// Tokenizer is the tokenizer; nil if it cannot be used.
+	Tokenizer *token.Tokenizer
 	// Notes say what is unusual, and what is done about it.
 	Notes []string
 }
@@ -41,25 +43,25 @@ func (e *VocabularyError) Error() string {
 }
 
 // Check checks the weights in dir and the tokenizer in the folder tokens, which is
-// the same one unless an adapter brings its own. All faults come at once. Errors
-// are [*VocabularyError] and those of [llm.Open] and [token.Open].
+// the same one unless an adapter brings its own. All faults come at once, joined.
+// Errors are [*VocabularyError] and those of [llm.Open] and [token.Open].
 func Check(dir, tokens string) (Report, error) {
 	seen, err := llm.Inspect(dir)
 	out := Report{Inspection: seen}
 	tok, tokErr := token.Open(tokens)
-	if err = errors.Join(err, tokErr); err != nil {
+	err = errors.Join(err, tokErr)
+	if rows := seen.Config.VocabSize; tokErr == nil && rows > 0 {
+		out.Tokenizer = tok
+		err = errors.Join(err, vocabulary(dir, tok, rows))
+	}
+	if err != nil {
 		return out, err
-	}
-	if n, rows := tok.VocabSize(), seen.Config.VocabSize; n > rows {
-		return out, &VocabularyError{Dir: dir, Tokens: n, Rows: rows, Example: tok.Decode([]int32{int32(n - 1)}, false)}
-	}
-	for _, id := range tok.EOS() {
-		if int(id) >= seen.Config.VocabSize {
-			return out, fmt.Errorf("checkpoint %s: eos_token_id is %d, and the embedding has %d rows", dir, id, seen.Config.VocabSize)
-		}
 	}
 	if len(tok.EOS()) == 0 {
 		out.Notes = append(out.Notes, "the model has no token that ends an answer: neither its files nor its chat template name one, so each answer has max_new_tokens tokens")
+	}
+	if llm.HasBoth(dir) {
+		out.Notes = append(out.Notes, fmt.Sprintf("the folder has %s and %s: the former is read, as transformers does", llm.WholeFile, llm.IndexFile))
 	}
 	if seen.Untied {
 		out.Notes = append(out.Notes, "config.json says tie_word_embeddings, and lm_head.weight differs from the embedding: the head of the file is used, as transformers 5 does")
@@ -70,4 +72,18 @@ func Check(dir, tokens string) (Report, error) {
 	}
 	out.Notes = append(out.Notes, unknownMarkers(tok)...)
 	return out, nil
+}
+
+// vocabulary returns the error of tokens for which the embedding has no row.
+func vocabulary(dir string, tok *token.Tokenizer, rows int) error {
+	var faults []error
+	if n := tok.VocabSize(); n > rows {
+		faults = append(faults, &VocabularyError{Dir: dir, Tokens: n, Rows: rows, Example: tok.Decode([]int32{int32(n - 1)}, false)})
+	}
+	for _, id := range tok.EOS() {
+		if int(id) >= rows {
+			faults = append(faults, fmt.Errorf("checkpoint %s: eos_token_id is %d, and the embedding has %d rows", dir, id, rows))
+		}
+	}
+	return errors.Join(faults...)
 }

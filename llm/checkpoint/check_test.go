@@ -1,11 +1,14 @@
 package checkpoint_test
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -37,7 +40,8 @@ func rewrite(t *testing.T, dir string, like map[string]string, change func([]flo
 	}
 	all := f.Tensors()
 	sources := map[string]string{}
-	for name, from := range like {
+	for _, name := range slices.Sorted(maps.Keys(like)) {
+		from := like[name]
 		one, ok := f.Find(from)
 		if !ok {
 			t.Fatalf("there is no %s", from)
@@ -232,6 +236,92 @@ func rows(t *testing.T, dir string) (n string) {
 func move(t *testing.T, dir, to string) {
 	t.Helper()
 	if err := os.Rename(filepath.Join(dir, "model.safetensors"), filepath.Join(dir, to)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestCheckFindsAllFaults: the faults of the weights and of the tokenizer come at
+// once, and of many tensors only the first are named.
+func TestCheckFindsAllFaults(t *testing.T) {
+	t.Parallel()
+	dir := folder(t)
+	more := map[string]string{}
+	for _, name := range []string{"a", "b", "c", "d", "e", "f", "g"} {
+		more["extra."+name] = "model.norm.weight"
+	}
+	rewrite(t, dir, more, func([]float32) {})
+	edit(t, filepath.Join(dir, "tokenizer.json"), func(c map[string]any) {
+		c["added_tokens"] = append(c["added_tokens"].([]any), map[string]any{"id": 70_000, "content": "<|late|>", "special": true})
+	})
+	_, err := checkpoint.Check(dir, dir)
+	for _, says := range []string{"extra.a: is unknown", "extra.e: is unknown", "2 tensors more cannot be used", "<|late|>"} {
+		if err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("got %v, want %q", err, says)
+		}
+	}
+	if err != nil && strings.Contains(err.Error(), "extra.f") {
+		t.Errorf("more than five tensors are named: %v", err)
+	}
+}
+
+// TestCheckHostileFiles: headers and configurations that claim more than a file holds
+// are refused before anything of that size is made.
+func TestCheckHostileFiles(t *testing.T) {
+	t.Parallel()
+	header := func(body string) func(dir string) {
+		return func(dir string) {
+			b := binary.LittleEndian.AppendUint64(nil, uint64(len(body)))
+			if err := os.WriteFile(filepath.Join(dir, "model.safetensors"), append(append(b, body...), make([]byte, 64)...), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for says, change := range map[string]func(dir string){
+		"the tensors a and b overlap": header(`{"a":{"dtype":"F32","shape":[4],"data_offsets":[0,16]},"b":{"dtype":"F32","shape":[4],"data_offsets":[8,24]}}`),
+		"header of a: data_offsets":   header(`{"a":{"dtype":"F32","shape":[4],"data_offsets":[16,0]}}`),
+		"the file is truncated":       header(`{"model.norm.weight":{"dtype":"F32","shape":[192],"data_offsets":[0,768]}}`),
+		"is no safetensors file":      func(dir string) { write(t, dir, "model.safetensors", strings.Repeat("\xff", 16)) },
+		"num_hidden_layers is 16000000": func(dir string) {
+			edit(t, filepath.Join(dir, "config.json"), func(c map[string]any) { c["num_hidden_layers"] = 16_000_000 })
+		},
+		"id 2000000000": func(dir string) {
+			edit(t, filepath.Join(dir, "tokenizer.json"), func(c map[string]any) {
+				c["added_tokens"] = append(c["added_tokens"].([]any), map[string]any{"id": 2_000_000_000, "content": "<|far|>"})
+			})
+		},
+		"32 bytes before the tensor b belong to no tensor": header(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[7],"data_offsets":[36,64]}}`),
+		"60 bytes behind the last tensor":                  header(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`),
+		"hidden_size is of the type string; want a whole number": func(dir string) {
+			edit(t, filepath.Join(dir, "config.json"), func(c map[string]any) { c["hidden_size"] = "192" })
+		},
+		"lies outside of the folder": func(dir string) {
+			move(t, dir, "other")
+			write(t, dir, llm.IndexFile, `{"weight_map":{"model.norm.weight":"../../etc/passwd"}}`)
+		},
+	} {
+		dir := folder(t)
+		change(dir)
+		_, err := checkpoint.Check(dir, dir)
+		if err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("got %v, want %q", err, says)
+		}
+	}
+}
+
+// TestCheckOfTwoKinds: of a whole file and shards transformers reads the whole file.
+func TestCheckOfTwoKinds(t *testing.T) {
+	t.Parallel()
+	dir := folder(t)
+	write(t, dir, llm.IndexFile, `{"weight_map":{"model.norm.weight":"gone.safetensors"}}`)
+	report, err := checkpoint.Check(dir, dir)
+	if err != nil || !slices.ContainsFunc(report.Notes, func(n string) bool { return strings.Contains(n, "the former is read") }) {
+		t.Errorf("%v, notes %q", err, report.Notes)
+	}
+}
+
+func write(t *testing.T, dir, name, body string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, name), []byte(body), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -135,6 +135,31 @@ func (f *File) readHeader() error {
 		}
 		return strings.Compare(a.Name, b.Name)
 	})
+	return f.checkPlaces()
+}
+
+// checkPlaces checks that the tensors cover the file without gap and without
+// overlap. Else names and values may not belong together, as after a cut or a copy
+// of two files into one. Source: safetensors, Metadata::validate.
+func (f *File) checkPlaces() error {
+	end, last := int64(0), ""
+	for _, t := range f.tensors {
+		switch {
+		case t.Bytes == 0:
+			continue
+		case t.offset < end:
+			return fmt.Errorf("header: the tensors %s and %s overlap", last, t.Name)
+		case t.offset > end:
+			return fmt.Errorf("header: %d bytes before the tensor %s belong to no tensor", t.offset-end, t.Name)
+		}
+		end, last = t.offset+t.Bytes, t.Name
+	}
+	switch have := f.size - f.start; {
+	case end > have:
+		return fmt.Errorf("it has %d bytes, and its header says %d: %w", f.size, uint64(f.start)+uint64(end), ErrTruncated)
+	case end < have:
+		return fmt.Errorf("%d bytes behind the last tensor belong to no tensor; the file was not written or copied rightly", have-end)
+	}
 	return nil
 }
 
@@ -151,7 +176,11 @@ func (f *File) Raw(t Tensor) (io.Reader, error) {
 func (f *File) Values(t Tensor) (*Values, error) {
 	width, ok := widths()[t.DType]
 	if !ok {
-		return nil, fmt.Errorf("type %s is none of F32, F16, BF16", t.DType)
+		what := ""
+		if strings.HasPrefix(t.DType, "F8") || strings.HasPrefix(t.DType, "I") || strings.HasPrefix(t.DType, "U") {
+			what = ", so it is quantised; the checkpoint that it was made from can be read"
+		}
+		return nil, fmt.Errorf("type %s is none of F32, F16, BF16%s", t.DType, what)
 	}
 	for _, d := range t.Shape {
 		if d < 0 {

@@ -75,12 +75,7 @@ func TestUnfinishedFiles(t *testing.T) {
 	if err := errors.Join(w.Write([]float32{1}), w.Close()); err == nil || !strings.Contains(err.Error(), "a is not complete") {
 		t.Errorf("too few: %v", err)
 	}
-	f, err := safetensors.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if _, err := f.Values(f.Tensors()[0]); !errors.Is(err, safetensors.ErrTruncated) {
+	if _, err := safetensors.Open(path); !errors.Is(err, safetensors.ErrTruncated) || !strings.Contains(err.Error(), "it has 100 bytes, and its header says 104") {
 		t.Errorf("half of the values: %v", err)
 	}
 	if w, err = safetensors.Create(path, two); err != nil {

@@ -18,6 +18,7 @@ type Writer struct {
 	next    int
 	written int64 // bytes of the tensor next
 	buf     []byte
+	failed  bool // a write failed, and said so
 }
 
 // Create makes a file and writes its header. Of the tensors, Bytes has to be
@@ -84,6 +85,7 @@ func (w *Writer) Copy(r io.Reader) error {
 		err = fmt.Errorf("tensor %s: %d bytes instead of %d", t.Name, n, t.Bytes)
 	}
 	w.next++
+	w.failed = err != nil
 	return err
 }
 
@@ -102,12 +104,16 @@ func (w *Writer) add(t Tensor, body []byte) error {
 		w.next, w.written = w.next+1, 0
 	}
 	_, err := w.out.Write(body)
+	w.failed = err != nil
 	return err
 }
 
 // Close writes what is left and closes the file. It is an error if tensors are
 // not complete.
 func (w *Writer) Close() error {
+	if w.failed { // and said so
+		return w.file.Close()
+	}
 	err := w.out.Flush()
 	if err == nil && w.next < len(w.tensors) {
 		err = fmt.Errorf("tensor %s is not complete", w.tensors[w.next].Name)

@@ -34,6 +34,14 @@ func Key(run string, phase events.Phase, attempt int, name string) (string, erro
 	return key, nil
 }
 
+// RunOf returns the run that an artifact belongs to, by its key. ok is false for a
+// key that no run owns.
+func RunOf(key string) (run string, ok bool) {
+	rest, ok := strings.CutPrefix(key, "runs/")
+	run, _, more := strings.Cut(rest, "/")
+	return run, ok && more && events.ValidToken(run)
+}
+
 // RunPrefix returns the prefix of the keys of all artifacts of a run.
 func RunPrefix(run string) (string, error) {
 	if !events.ValidToken(run) {

@@ -39,7 +39,7 @@ func Open(ctx context.Context, address string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open artifact store %s: %w", name, err)
 	}
-	s, err := New(ctx, b)
+	s, err := NewNamed(ctx, name, b)
 	if err != nil {
 		return nil, fmt.Errorf("open artifact store %s: %w", name, err)
 	}

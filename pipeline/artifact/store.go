@@ -9,12 +9,15 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/failpoint"
+	"github.com/tunebus/tunebus/pipeline/progress"
 )
 
 // Store reads and writes artifacts. It may be used concurrently.
 type Store struct {
 	backend Backend
 	id      string
+	// address names the store for people.
+	address string
 }
 
 // New returns a store on a backend. A store that has no id yet gets one. The
@@ -24,7 +27,22 @@ func New(ctx context.Context, b Backend) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("identify artifact store: %w", err), b.Close())
 	}
-	return &Store{backend: b, id: id}, nil
+	return &Store{backend: b, id: id, address: "the artifact store"}, nil
+}
+
+// NewNamed is [New] for a store with an address that people know, such as
+// jetstream://bucket. It must hold no credential.
+func NewNamed(ctx context.Context, address string, b Backend) (*Store, error) {
+	s, err := New(ctx, b)
+	if err == nil {
+		s.address = address
+	}
+	return s, err
+}
+
+// doing names what a call does to a key, so that a store that hangs is named.
+func (s *Store) doing(ctx context.Context, what, key string) (end func()) {
+	return progress.Doing(ctx, what+" "+key+" in "+s.address)
 }
 
 // ID returns the id of the store. It is the same for all processes, whichever
@@ -49,6 +67,7 @@ func (s *Store) put(ctx context.Context, key, mediaType string, r io.Reader) (ev
 	if err := checkKey(key); err != nil {
 		return events.Reference{}, err
 	}
+	defer s.doing(ctx, "storing", key)()
 	content := newDigestReader(ctx, failpoint.Reader(failpoint.ArtifactPartlySent, r))
 	putErr := s.backend.Put(ctx, key, mediaType, content)
 	existed := errors.Is(putErr, ErrExists)
@@ -85,6 +104,7 @@ func (s *Store) put(ctx context.Context, key, mediaType string, r io.Reader) (ev
 
 // verify reads an object to its end and compares it with ref.
 func (s *Store) verify(ctx context.Context, ref events.Reference) error {
+	defer s.doing(ctx, "reading back", ref.Key)()
 	r, err := s.backend.Get(ctx, ref.Key)
 	if err != nil {
 		return unavailable(ctx, err)
@@ -101,11 +121,24 @@ func (s *Store) Get(ctx context.Context, ref events.Reference) (io.ReadCloser, e
 	if err := s.Check(ref); err != nil {
 		return nil, fmt.Errorf("get artifact %q: %w", ref.Key, err)
 	}
+	done := s.doing(ctx, "reading", ref.Key)
 	r, err := s.backend.Get(ctx, ref.Key)
 	if err != nil {
+		done()
 		return nil, fmt.Errorf("get artifact %q: %w", ref.Key, unavailable(ctx, err))
 	}
-	return Verify(ctx, ref, r), nil
+	return Verify(ctx, ref, namedReader{r, done}), nil
+}
+
+// namedReader is the content of an object, whose reading is named until it is closed.
+type namedReader struct {
+	io.ReadCloser
+	done func()
+}
+
+func (r namedReader) Close() error {
+	r.done()
+	return r.ReadCloser.Close()
 }
 
 // Check returns an error if ref can not be a reference into this store: a
@@ -137,6 +170,7 @@ func (s *Store) Stat(ctx context.Context, key string) (Object, error) {
 	err := checkKey(key)
 	var o Object
 	if err == nil {
+		defer s.doing(ctx, "looking at", key)()
 		o, err = s.backend.Attributes(ctx, key)
 		err = unavailable(ctx, err)
 	}
@@ -150,6 +184,7 @@ func (s *Store) Stat(ctx context.Context, key string) (Object, error) {
 func (s *Store) Delete(ctx context.Context, key string) error {
 	err := checkKey(key)
 	if err == nil {
+		defer s.doing(ctx, "deleting", key)()
 		err = s.backend.Delete(ctx, key)
 	}
 	if err != nil {
@@ -162,6 +197,7 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 // particular order. It stops after the first error.
 func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[Object, error] {
 	return func(yield func(Object, error) bool) {
+		defer s.doing(ctx, "listing", prefix)()
 		for o, err := range s.backend.List(ctx, prefix) {
 			if err != nil {
 				yield(Object{}, fmt.Errorf("list artifacts %q: %w", prefix, err))

@@ -2,6 +2,8 @@ package dataset
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/tunebus/tunebus/pipeline/dataset/row"
 	"github.com/tunebus/tunebus/pipeline/dataset/shape"
@@ -33,6 +35,20 @@ type Counts struct {
 type tally struct {
 	Counts
 	firstUnanswered, firstDropped row.Place
+	// roles are those of the rows without an answer, up to maxRoles.
+	roles []string
+}
+
+// maxRoles bounds the roles that an error names.
+const maxRoles = 5
+
+// addRoles notes who speaks in a row without an answer.
+func (t *tally) addRoles(r row.Row) {
+	for _, m := range r.Messages {
+		if role := m.Role(); len(t.roles) < maxRoles && !slices.Contains(t.roles, role) {
+			t.roles = append(t.roles, role)
+		}
+	}
 }
 
 func (t *tally) add(r row.Row, lack shape.Lack, use Use) {
@@ -43,6 +59,7 @@ func (t *tally) add(r row.Row, lack shape.Lack, use Use) {
 			t.firstUnanswered = r.Place
 		}
 		t.MissingAnswers++
+		t.addRoles(r)
 		return
 	case shape.Question:
 		if t.Dropped == 0 {
@@ -86,7 +103,11 @@ func (t *tally) report(s shape.Shape, c Columns, section string) (notes, warning
 		t.MissingAnswers, t.Read, answer, t.firstUnanswered))
 	add(t.MissingTruths, fmt.Sprintf("%d of %d rows have no ground truth (%s) and cannot be scored; the first is %s",
 		t.MissingTruths, t.Read, answer, t.firstUnanswered))
-	add(t.Dropped, fmt.Sprintf("%d of %d rows have no question and are left out; the first is %s", t.Dropped, t.Read, t.firstDropped))
+	lacked := "question"
+	if s == shape.Text {
+		lacked = "text"
+	}
+	add(t.Dropped, fmt.Sprintf("%d of %d rows have no %s and are left out; the first is %s", t.Dropped, t.Read, lacked, t.firstDropped))
 	if t.FurtherAnswers > 0 {
 		notes = append(notes, fmt.Sprintf("%d of %d rows have several answers: the first one is learned", t.FurtherAnswers, t.Read))
 	}
@@ -108,6 +129,9 @@ func (t *tally) fault(s shape.Shape, c Columns, section string) error {
 		return fmt.Errorf("no row has a question or text of the shape %q; set %s", s, key)
 	case t.MissingAnswers > 0 && t.Rows == 0 && s == shape.QuestionAnswer:
 		return fmt.Errorf("no row has an answer to learn: column %q has no values in rows with a question; set %s", c.Answer, key)
+	case t.MissingAnswers > 0 && t.Rows == 0 && len(t.roles) > 0 && !slices.Contains(t.roles, row.Assistant):
+		return fmt.Errorf("no row has an answer to learn in the shape %q: the roles of its turns are %s, and an answer has the role %q",
+			s, quoted(t.roles), row.Assistant)
 	case t.MissingAnswers > 0 && t.Rows == 0:
 		return fmt.Errorf("no row has an answer to learn in the shape %q; set %s", s, key)
 	case t.MissingTruths > 0 && t.MissingTruths == t.Rows && s == shape.QuestionAnswer:
@@ -116,4 +140,12 @@ func (t *tally) fault(s shape.Shape, c Columns, section string) error {
 		return fmt.Errorf("no row has a ground truth in the shape %q, such as a last turn of the assistant", s)
 	}
 	return nil
+}
+
+func quoted(names []string) string {
+	out := make([]string, len(names))
+	for i, name := range names {
+		out[i] = fmt.Sprintf("%.40q", name)
+	}
+	return strings.Join(out, ", ")
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/dataset/row"
 	"github.com/tunebus/tunebus/pipeline/dataset/shape"
 	"github.com/tunebus/tunebus/pipeline/dataset/source"
+	"github.com/tunebus/tunebus/pipeline/progress"
 )
 
 // Info describes a data set.
@@ -57,6 +58,8 @@ type Dataset struct {
 	converter *shape.Converter
 	tally     tally
 	info      Info
+	columns   map[string]bool // those of info
+	beside    map[string]bool // see ImageFiles
 }
 
 // Open finds the files, recognises their shape, and reads them once to the end, so
@@ -73,16 +76,20 @@ func Open(ctx context.Context, src source.Source, want Want) (*Dataset, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Dataset{files: files, want: want, section: section}
+	d := &Dataset{files: files, want: want, section: section, columns: map[string]bool{}, beside: map[string]bool{}}
 	d.info = Info{Format: files[0].format, Config: choice.Config, Split: choice.Split}
 	shapeNotes, err := d.recognise(ctx)
 	if err != nil {
 		return nil, err
 	}
+	strays := findStrays(d.converter, want.Shape != "" && want.Shape != shape.Auto)
 	for _, f := range files {
-		if err := d.inspect(ctx, f); err != nil {
+		if err := d.inspect(ctx, f, strays); err != nil {
 			return nil, err
 		}
+	}
+	if err := strays.fault(section); err != nil {
+		return nil, err
 	}
 	d.info.Shape, d.info.Counts = d.converter.Shape, d.tally.Counts
 	if err := d.tally.fault(d.converter.Shape, want.Columns, section); err != nil {
@@ -93,7 +100,7 @@ func Open(ctx context.Context, src source.Source, want Want) (*Dataset, error) {
 		return nil, err
 	}
 	notes, warnings := d.tally.report(d.converter.Shape, want.Columns, section)
-	d.info.Notes = prefixed(src.Key, slices.Concat(choice.Notes, shapeNotes, notes))
+	d.info.Notes = prefixed(src.Key, slices.Concat(choice.Notes, shapeNotes, notes, d.withoutEffect()))
 	d.info.Warnings = prefixed(src.Key, warnings)
 	return d, nil
 }
@@ -122,12 +129,54 @@ func (d *Dataset) recognise(ctx context.Context) (notes []string, err error) {
 		if err == nil {
 			return notes, nil
 		}
-		_, unknown := errors.AsType[*shape.NoShapeError](err)
+		noShape, unknown := errors.AsType[*shape.NoShapeError](err)
 		if !unknown || !survey.IsFinished() {
+			if unknown {
+				err = d.withDelimiter(noShape)
+			}
 			return nil, fmt.Errorf("%s: %w", d.files[0].shown, err)
 		}
 		survey = shape.Survey{Whole: true}
 	}
+}
+
+// withDelimiter adds to the error of a table of one column that its delimiter may not
+// have been found.
+func (d *Dataset) withDelimiter(err *shape.NoShapeError) error {
+	if f := d.files[0].format; len(err.Columns) != 1 || f != reader.CSV && f != reader.TSV || d.want.Delimiter != "" {
+		return err
+	}
+	c := reader.LooksDelimited(err.Columns[0])
+	if c == 0 {
+		return err
+	}
+	return fmt.Errorf("%w; if %q separates the cells, set %s = %q", err, c, d.key("data_delimiter"), string(rune(c)))
+}
+
+// key is a key of the section that names the data set.
+func (d *Dataset) key(name string) string {
+	if d.section == "" {
+		return name
+	}
+	return d.section + "." + name
+}
+
+// withoutEffect are notes about keys that the format of the files has no use for.
+func (d *Dataset) withoutEffect() (notes []string) {
+	text, table := false, false
+	switch d.info.Format {
+	case reader.CSV, reader.TSV:
+		text, table = true, true
+	case reader.JSON, reader.JSONL:
+		text = true
+	}
+	if d.want.Delimiter != "" && !table {
+		notes = append(notes, fmt.Sprintf("%s has no effect on %s files", d.key("data_delimiter"), d.info.Format))
+	}
+	if d.want.Encoding != "" && !text {
+		notes = append(notes, fmt.Sprintf("%s has no effect on %s files", d.key("data_encoding"), d.info.Format))
+	}
+	return notes
 }
 
 // surveyFiles shows files to a survey, until that has seen enough.
@@ -145,6 +194,7 @@ func (d *Dataset) surveyFiles(ctx context.Context, survey *shape.Survey) error {
 
 // survey shows the records of a file to a survey, until that has seen enough.
 func (d *Dataset) survey(ctx context.Context, f file, survey *shape.Survey) (err error) {
+	defer progress.Doing(ctx, "reading "+f.shown)()
 	r, err := d.open(ctx, f)
 	if err != nil {
 		return err
@@ -165,9 +215,10 @@ func (d *Dataset) survey(ctx context.Context, f file, survey *shape.Survey) (err
 }
 
 func (d *Dataset) open(ctx context.Context, f file) (*reader.File, error) {
-	options := reader.Options{Name: f.shown, Encoding: d.want.Encoding}
-	if d.section != "" {
-		options.EncodingKey = d.section + ".data_encoding"
+	options := reader.Options{Name: f.shown, Encoding: d.want.Encoding, EncodingKey: d.key("data_encoding"), DelimiterKey: d.key("data_delimiter")}
+	var err error
+	if options.Delimiter, err = source.Delimiter(d.want.Delimiter); err != nil {
+		return nil, fmt.Errorf("%s: %w", options.DelimiterKey, err)
 	}
 	r, err := reader.Open(ctx, f.path, options)
 	if _, isPath := errors.AsType[*fs.PathError](err); isPath {
@@ -177,11 +228,17 @@ func (d *Dataset) open(ctx context.Context, f file) (*reader.File, error) {
 }
 
 // inspect reads a file to its end.
-func (d *Dataset) inspect(ctx context.Context, f file) error {
+func (d *Dataset) inspect(ctx context.Context, f file, strays *strays) error {
 	before := d.tally.Read
 	find := images.Folder{Dir: filepath.Dir(f.path), Verify: true}
-	columns, err := d.read(ctx, f, find, &d.tally.Read, func(r row.Row, lack shape.Lack) error {
+	columns, err := d.read(ctx, f, slices.Concat(d.converter.Columns(), strays.others.Columns), find, &d.tally.Read, func(r row.Row, lack shape.Lack, from reader.Record) error {
 		d.tally.add(r, lack, d.want.Use)
+		strays.row(from, r.Place, lack)
+		for _, image := range r.Images {
+			if image.Path != "" {
+				d.beside[image.Path] = true
+			}
+		}
 		return nil
 	})
 	if err != nil {
@@ -195,7 +252,8 @@ func (d *Dataset) inspect(ctx context.Context, f file) error {
 	}
 	d.info.Files = append(d.info.Files, f.name)
 	for _, column := range columns {
-		if !slices.Contains(d.info.Columns, column) {
+		if !d.columns[column] {
+			d.columns[column] = true
 			d.info.Columns = append(d.info.Columns, column)
 		}
 	}
@@ -210,6 +268,25 @@ func (d *Dataset) Info() Info {
 	return info
 }
 
+// ImageFiles are the files that the rows of a data set of one file name as images,
+// relative to the folder of that file, with "/"; sorted. They belong to the data set
+// wherever the file is copied.
+func (d *Dataset) ImageFiles() ([]string, error) {
+	var names []string
+	if len(d.files) != 1 {
+		return nil, nil
+	}
+	for path := range d.beside {
+		name, err := filepath.Rel(filepath.Dir(d.files[0].path), path)
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, filepath.ToSlash(name))
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
 // errStop stops reading a file when the caller of Rows stops.
 var errStop = errors.New("no more rows are wanted")
 
@@ -218,9 +295,10 @@ var errStop = errors.New("no more rows are wanted")
 func (d *Dataset) Rows(ctx context.Context) iter.Seq2[row.Row, error] {
 	return func(yield func(row.Row, error) bool) {
 		position := int64(0)
+		columns := d.converter.Columns()
 		for _, f := range d.files {
 			find := images.Folder{Dir: filepath.Dir(f.path)}
-			_, err := d.read(ctx, f, find, &position, func(r row.Row, lack shape.Lack) error {
+			_, err := d.read(ctx, f, columns, find, &position, func(r row.Row, lack shape.Lack, _ reader.Record) error {
 				position++
 				if lack == shape.Answer || lack == shape.Question {
 					return nil

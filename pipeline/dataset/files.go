@@ -65,7 +65,7 @@ func findInFolder(src source.Source) ([]file, layout.Choice, error) {
 	if err != nil {
 		return nil, layout.Choice{}, withoutPath(src.Name, err)
 	}
-	names, err := findFiles(dir)
+	names, linked, err := findFiles(dir)
 	if err != nil {
 		return nil, layout.Choice{}, withoutPath(src.Name, err)
 	}
@@ -84,6 +84,12 @@ func findInFolder(src source.Source) ([]file, layout.Choice, error) {
 	if err != nil {
 		return nil, layout.Choice{}, err
 	}
+	if err := checkShards(choice.Files, names, len(card) > 0); err != nil {
+		return nil, layout.Choice{}, fmt.Errorf("%s: %w", src.Name, err)
+	}
+	for _, name := range linked {
+		choice.Notes = append(choice.Notes, fmt.Sprintf("the folder %s is a link, and is not read", name))
+	}
 	place, _ := source.Parse(src.Name)
 	var files []file
 	for _, name := range choice.Files {
@@ -101,10 +107,18 @@ func findInFolder(src source.Source) ([]file, layout.Choice, error) {
 // readCard returns the card of a folder; nil if it has none, or one that is too
 // large to be one.
 func readCard(dir string) ([]byte, error) {
-	f, err := os.Open(filepath.Join(dir, layout.CardName))
+	path := filepath.Join(dir, layout.CardName)
+	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() { // a pipe may never be written
+		return nil, fmt.Errorf("%s is neither a file nor a link to a file", layout.CardName)
+	}
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -122,10 +136,9 @@ func withoutPath(name string, err error) error {
 
 // findFiles returns the names of the data files of a folder and its subfolders,
 // sorted. It follows links to files, because the cache of the Hub's own client
-// consists of them.
-func findFiles(dir string) ([]string, error) {
-	var names []string
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+// consists of them, and returns links to folders, which may lead anywhere.
+func findFiles(dir string) (names, linked []string, err error) {
+	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -135,33 +148,38 @@ func findFiles(dir string) ([]string, error) {
 			}
 			return nil
 		}
-		_, ok := reader.FormatOf(d.Name())
-		if d.IsDir() || !ok || huggingface.IsDatasetMetadata(d.Name()) {
-			return nil
-		}
-		info, err := os.Stat(path)
-		if err != nil {
-			return err
-		}
-		if !info.Mode().IsRegular() {
-			return nil
-		}
 		rel, err := filepath.Rel(dir, path)
 		if err != nil {
 			return err
 		}
-		names = append(names, filepath.ToSlash(rel))
+		_, ok := reader.FormatOf(d.Name())
+		isData := ok && !d.IsDir() && !huggingface.IsDatasetMetadata(d.Name())
+		if !isData && d.Type()&fs.ModeSymlink == 0 {
+			return nil
+		}
+		info, err := os.Stat(path)
+		switch {
+		case err != nil && isData:
+			return err
+		case err != nil: // a link into nowhere that is no data
+		case info.IsDir():
+			linked = append(linked, filepath.ToSlash(rel))
+		case isData && info.Mode().IsRegular():
+			names = append(names, filepath.ToSlash(rel))
+		}
 		return nil
 	})
 	slices.Sort(names)
-	return names, err
+	return names, linked, err
 }
 
 // digest returns the digest of files (see [Info.SHA256]) and their size.
 func digest(ctx context.Context, files []file) (sum string, size int64, err error) {
 	list := sha256.New()
 	for _, f := range files {
+		named := progress.Doing(ctx, "reading "+f.shown)
 		one, n, err := digestFile(ctx, f.path)
+		named()
 		if err != nil {
 			return "", 0, withoutPath(f.shown, err)
 		}

@@ -65,6 +65,10 @@ func TestFolders(t *testing.T) {
 			"b.jsonl": rowOf("b"), "a.jsonl": rowOf("a1") + rowOf("a2"), "sub/c.jsonl": rowOf("c"), "none.jsonl": "",
 		}, source.Train, []string{"a1", "a2", "b", "c"}, nil},
 		"a card":              {map[string]string{"README.md": "---\nconfigs:\n- {config_name: x, data_files: b.jsonl}\n---\n", "a.jsonl": rowOf("a"), "b.jsonl": rowOf("b")}, source.Train, []string{"b"}, nil},
+		"a part is missing":   {map[string]string{"train-00000-of-00002.jsonl": rowOf("1")}, source.Train, nil, []string{"train-00000-of-00002.jsonl is a part", "train-00001-of-00002.jsonl is not there"}},
+		"a part of others":    {map[string]string{"train-00000-of-00002.jsonl": rowOf("1"), "train-00001-of-00003.jsonl": rowOf("2")}, source.Train, nil, []string{"is not there"}},
+		"parts of a card":     {map[string]string{"README.md": "---\nconfigs:\n- {config_name: x, data_files: a-00000-of-00002.jsonl}\n---\n", "a-00000-of-00002.jsonl": rowOf("1")}, source.Train, []string{"1"}, nil},
+		"packed and not":      {map[string]string{"train.jsonl": rowOf("1"), "train.jsonl.gz": rowOf("1")}, source.Train, nil, []string{"train.jsonl and train.jsonl.gz are both there"}},
 		"mixed formats":       {map[string]string{"a.jsonl": rowOf("a"), "b.csv": "question,answer\nb,a\n"}, "", nil, []string{"data: the folder mixes formats: a.jsonl and b.csv"}},
 		"nothing to read":     {map[string]string{"notes.txt": "x", "state.json": "{}"}, "", nil, []string{"data: the data set is empty: no file in the folder is of a format that can be read"}},
 		"files without rows":  {map[string]string{"a.jsonl": "", "b.jsonl": "\n"}, "", nil, []string{"the data set is empty"}},
@@ -85,6 +89,20 @@ func TestFolders(t *testing.T) {
 				t.Errorf("%q, %d rows; want %q", got, d.Info().Counts.Rows, c.want)
 			}
 		})
+	}
+}
+
+// TestLinkedFolder: a link to a folder may lead anywhere, so it is not followed, and
+// that is said.
+func TestLinkedFolder(t *testing.T) {
+	t.Parallel()
+	src := folder(t, map[string]string{"a.jsonl": rowOf("1"), "README.md": "not data"}, source.Train)
+	if err := errors.Join(os.Symlink(t.TempDir(), filepath.Join(src.Path, "more")), os.Symlink("nowhere", filepath.Join(src.Path, "notes"))); err != nil {
+		t.Fatal(err)
+	}
+	_, info, err := read(t, src, training())
+	if want := "inferencer.testing_data_id: the folder more is a link, and is not read"; err != nil || !slices.Contains(info.Notes, want) {
+		t.Errorf("%q, %v; want %q", info.Notes, err, want)
 	}
 }
 
@@ -230,5 +248,44 @@ func TestLargeFileIsStreamed(t *testing.T) {
 	}
 	if d.Info().Counts.Rows != rows || highest > before+limit {
 		t.Errorf("%d rows of %d MiB needed up to %d KiB", d.Info().Counts.Rows, d.Info().Bytes>>20, (highest-before)>>10)
+	}
+}
+
+// TestDelimiters: a delimiter that nobody looks for is named by a key, which the error
+// of the table says. Keys that a format has no use for are a note.
+func TestDelimiters(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write := func(name, body string) source.Source {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(body), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return source.Source{Path: path, Name: name, Key: "fine_tuner.training_data_id"}
+	}
+	_, err := dataset.Open(t.Context(), write("cut.csv", "question^answer\nWhere?^Here, there.\n"), training())
+	fails(t, err, "cut.csv, line 2: the row has 2 cells, the header has 1", `fine_tuner.data_delimiter = "^" may be meant`)
+	caret := write("caret.csv", "question^answer\nWhere?^Here; or there at \"9\".\n")
+	_, err = dataset.Open(t.Context(), caret, training())
+	fails(t, err, "caret.csv", `it has the columns "question^answer"`, `if '^' separates the cells, set fine_tuner.data_delimiter = "^"`)
+	want := training()
+	want.Delimiter = "^"
+	rows, _, err := read(t, caret, want)
+	if err != nil || len(rows) != 1 || rows[0] != `user: Where? | assistant: Here; or there at "9".` {
+		t.Errorf("%q, %v", rows, err)
+	}
+	_, err = dataset.Open(t.Context(), write("ragged.csv", "question,answer\nWhere?,Here, there.\n"), training())
+	fails(t, err, "ragged.csv, line 2", "fine_tuner.data_delimiter names another delimiter")
+	want.Delimiter = "||"
+	_, err = dataset.Open(t.Context(), caret, want)
+	fails(t, err, `fine_tuner.data_delimiter: "||" cannot separate cells`)
+	want.Delimiter, want.Encoding = ";", "cp1252"
+	_, info, err := read(t, write("rows.jsonl", `{"question":"q","answer":"a"}`), want)
+	if notes := strings.Join(info.Notes, "\n"); err != nil || notes != "fine_tuner.training_data_id: fine_tuner.data_delimiter has no effect on jsonl files" {
+		t.Errorf("%q, %v", notes, err)
+	}
+	_, info, err = read(t, source.Source{Path: "testdata/formats/question_answer.parquet", Name: "q.parquet"}, want)
+	if notes := strings.Join(info.Notes, "\n"); err != nil || !strings.Contains(notes, "data_delimiter has no effect on parquet files") || !strings.Contains(notes, "data_encoding has no effect") {
+		t.Errorf("%q, %v", notes, err)
 	}
 }

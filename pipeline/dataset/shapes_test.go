@@ -37,7 +37,7 @@ func TestRows(t *testing.T) {
 		"numbers are texts":      {`{"question": 1.50, "answer": true}`, training(), "user: 1.50 | assistant: true", ""},
 		"empty is not missing":   {`{"question": "", "answer": ""}`, training(), "user:  | assistant: ", ""},
 		"named columns":          {`{"q": "1", "a": "2", "question": "no"}`, with(training(), columns("q", "a")), "user: 1 | assistant: 2", ""},
-		"one column twice":       {`{"q": "1"}`, with(training(), columns("q", "q")), "user: 1 | assistant: 1", ""},
+		"one column twice":       {`{"q": "1"}`, with(training(), columns("q", "q")), "user: 1 | assistant: 1", `name one column, "q"`},
 		"a system prompt":        {`{"question": "1", "answer": "2", "s": "Be brief."}`, with(training(), system), "system: Be brief. | user: 1 | assistant: 2", ""},
 		"an empty system prompt": {`{"question": "1", "answer": "2", "s": ""}`, with(training(), system), "user: 1 | assistant: 2", ""},
 		"one for all":            {`{"question": "1", "answer": "2"}`, with(training(), override), "system: All. | user: 1 | assistant: 2", ""},
@@ -50,7 +50,16 @@ func TestRows(t *testing.T) {
 		"messages":                 {`{"messages": [{"role": "user", "content": "1"}, {"role": "assistant", "content": "2", "name": "x", "weight": null}]}`, training(), "user: 1 | assistant: 2", ""},
 		"the system prompt of all": {`{"messages": [{"role": "system", "content": "0"}, {"role": "user", "content": "1"}, {"role": "assistant", "content": "2"}]}`, with(training(), override), "system: All. | user: 1 | assistant: 2", ""},
 		"a number as content":      {`{"messages": [{"role": "user", "content": 1}, {"role": "assistant", "content": 2}]}`, training(), "user: 1 | assistant: 2", ""},
-		"messages as JSON":         {`{"messages": "[{\"role\": \"user\", \"content\": \"1\"}, {\"role\": \"assistant\", \"content\": \"2\"}]"}`, training(), "user: 1 | assistant: 2", ""},
+		"parts": {
+			`{"messages": [{"role": "user", "content": [{"type": "text", "text": "1"}, {"type": "text", "text": null}, {"text": "+1"}, "?"]}, {"role": "assistant", "content": [{"type": "output_text", "text": 2}]}]}`, training(), "user: 1+1? | assistant: 2", "",
+		},
+		"a class as label":  {`{"prompt": "1", "completion": "2", "label": 0}`, training(), "user: 1 | => assistant: 2", ""},
+		"a system column":   {`{"messages": [{"role": "user", "content": "1"}, {"role": "assistant", "content": "2"}], "system": "Be brief."}`, training(), "user: 1 | assistant: 2", `the column "system" is not read; fine_tuner.system_prompt_column = "system"`},
+		"judged, all taken": {`{"prompt": "1", "completion": "2", "label": true}`, with(training(), asked(shape.PromptCompletion)), "user: 1 | => assistant: 2", ""},
+		"a role of the template": {
+			`{"messages": [{"role": "context", "content": "0"}, {"role": "user", "content": "1"}, {"role": "assistant", "content": "2"}]}`, training(), "context: 0 | user: 1 | assistant: 2", "",
+		},
+		"messages as JSON": {`{"messages": "[{\"role\": \"user\", \"content\": \"1\"}, {\"role\": \"assistant\", \"content\": \"2\"}]"}`, training(), "user: 1 | assistant: 2", ""},
 		"from and value as messages": {
 			`{"messages": [{"from": "human", "value": "1"}, {"from": "gpt", "value": "2"}]}`, training(), "user: 1 | assistant: 2", "",
 		},
@@ -197,19 +206,26 @@ func TestRefusals(t *testing.T) {
 		"a misspelt column":     {`{"prompt": "1", "completion": "2"}`, with(training(), func(w *dataset.Want) { w.Columns.Question, w.Columns.Answer = "prompt", "reply" }), []string{`there is no column "reply"`, `"prompt", "completion"`}},
 		"a list as question":    {qa + `{"question": ["1"], "answer": "2"}`, training(), []string{`rows.jsonl, line 2, column "question": it holds a list, not text`}},
 		"an object as answer":   {qa + `{"question": "1", "answer": {"a": 1}}`, training(), []string{`rows.jsonl, line 2, column "answer": it holds an object, not text`}},
-		"lists in both":         {`{"question": [1], "answer": [2]}`, training(), []string{"hold no text", "fine_tuner.question_column"}},
+		"lists in both":         {`{"question": [1], "answer": [2]}`, training(), []string{"do not both hold text", "fine_tuner.question_column"}},
 		"text as messages":      {chat + `{"messages": "hello"}`, training(), []string{`rows.jsonl, line 2, column "messages": it holds text that is not the JSON of a list`}},
 		"an object as messages": {chat + `{"messages": {"role": "user"}}`, training(), []string{`line 2, column "messages": it holds an object, not a list`}},
 		"a text as message":     {chat + `{"messages": ["hello"]}`, training(), []string{`line 2, column "messages": message 1: it is text, not an object`}},
 		"no role":               {chat + `{"messages": [{"content": "1"}]}`, training(), []string{`message 1: it has no "role"`}},
 		"an object as content":  {chat + `{"messages": [{"role": "user", "content": {"a": 1}}]}`, training(), []string{`message 1: its "content": it holds an object, not text`}},
+		"a part of a type":      {`{"messages": [{"role": "user", "content": [{"type": "text", "text": "1"}, {"type": "file", "file": {"id": "f"}}]}, {"role": "assistant", "content": "2"}]}`, training(), []string{`line 1, column "messages": message 1: its "content": part 2: its type is "file"`, "text and image"}},
+		"a part without text":   {`{"messages": [{"role": "user", "content": [{"type": "text", "text": {"value": "1"}}]}]}`, training(), []string{`part 1: its "text": it holds an object, not text`}},
+		"a part of no type":     {`{"messages": [{"role": "user", "content": [{"file": "f"}]}]}`, training(), []string{`part 1: it has no "type"`}},
+		"a capital role":        {chat + `{"messages": [{"role": "user", "content": "1"}, {"role": "Assistant", "content": "2"}]}`, training(), []string{`line 2, column "messages": message 2: its "role" is "Assistant"`, `as "assistant"`}},
+		"a sender as role":      {`{"messages": [{"role": "human", "content": "1"}, {"role": "gpt", "content": "2"}]}`, training(), []string{`message 1: its "role" is "human"`, `as "user"`}},
 		"an unknown sender":     {`{"conversations": [{"from": "human", "value": "1"}, {"from": "narrator", "value": "2"}]}`, training(), []string{`line 1, column "conversations": message 2: its "from" is "narrator"`, "human, gpt"}},
 		"a call that is none":   {`{"conversations": [{"from": "human", "value": "1"}, {"from": "function_call", "value": "f(1)"}]}`, training(), []string{"message 2", "JSON with name and arguments"}},
 		"tools that are text":   {`{"messages": [{"role": "user", "content": "1"}], "tools": "none"}`, training(), []string{`column "tools": it holds text that is not the JSON of a list`}},
 		"two kinds at once":     {`{"prompt": "1", "completion": "2"}` + "\n" + `{"prompt": [{"role": "user", "content": "1"}], "completion": "2"}`, training(), []string{`line 2, column "completion"`, "two kinds"}},
+		"of two kinds":          {`{"prompt": "1", "completion": [{"role": "assistant", "content": "2"}]}`, training(), []string{`line 1, column "completion"`, "two kinds"}},
+		"judged answers":        {`{"prompt": "1", "completion": "2", "label": true}` + "\n" + `{"prompt": "1", "completion": "3", "label": false}`, training(), []string{"judged answers", "label", `fine_tuner.data_format = "prompt_completion"`}},
 		"a turn of history":     {`{"instruction": "1", "output": "2", "history": [["1"]]}`, training(), []string{`column "history": turn 1 is no pair`}},
 		"a shape that is not":   {qa, with(training(), asked(shape.Messages)), []string{`fine_tuner.data_format = "messages" needs messages`, `"question", "answer"`}},
-		"a shape without text":  {`{"question": [1], "answer": [2]}`, with(training(), asked(shape.QuestionAnswer)), []string{"fine_tuner.question_column", "hold no text"}},
+		"a shape without text":  {`{"question": [1], "answer": [2]}`, with(training(), asked(shape.QuestionAnswer)), []string{"fine_tuner.question_column", "do not both hold text"}},
 		"a shape, one column":   {`{"prompt": "1", "answer": "2"}`, with(training(), asked(shape.PromptCompletion)), []string{`fine_tuner.data_format = "prompt_completion" needs prompt and completion`}},
 		"a shape, no columns":   {`{"prompt": "1"}`, with(training(), asked(shape.QuestionAnswer)), []string{`there is no column "question" and no column "answer"`}},
 		"chosen as lists":       {`{"prompt": "1", "chosen": [{"role": "assistant", "content": "2"}], "rejected": []}`, with(training(), func(w *dataset.Want) { w.Columns.Question, w.Columns.Answer = "prompt", "chosen" }), []string{`fine_tuner.ground_truth_column = "chosen": this column holds a list of objects, not text`}},
@@ -220,6 +236,8 @@ func TestRefusals(t *testing.T) {
 		"no ground truths":      {`{"question": "1", "answer": null}`, forTest(), []string{"no row has a ground truth", `"answer" has no values`}},
 		"no questions":          {`{"question": null, "answer": "2"}`, training(), []string{"no row has a question", "fine_tuner.question_column"}},
 		"no rows":               {"\n", training(), []string{"rows.jsonl: the data set is empty"}},
+		"an object as answers":  {`{"question": "1", "answer": {"text": ["2"]}}`, training(), []string{"do not both hold text", `"answer" holds an object`}},
+		"roles of others":       {`{"messages": [{"role": "narrator", "content": "1"}, {"role": "bot", "content": "2"}]}`, training(), []string{`the roles of its turns are "narrator", "bot", and an answer has the role "assistant"`}},
 		"images":                {`{"messages": [{"role": "user", "content": [{"type": "image", "image": "a.png"}, {"type": "text", "text": "1"}]}]}`, training(), []string{"line 1", "does not see"}},
 		"an image column":       {`{"question": "1", "answer": "2", "photo": "a.png"}`, with(training(), func(w *dataset.Want) { w.Columns.Image = "photo" }), []string{`fine_tuner.image_column = "photo": this engine does not see images`}},
 	} {
@@ -231,6 +249,58 @@ func TestRefusals(t *testing.T) {
 				t.Errorf("%q names the file more than once, or not at all", err)
 			}
 		})
+	}
+}
+
+// TestStrays: a row of another shape is an error with its line, wherever it stands,
+// unless its columns also stand beside those that are read.
+func TestStrays(t *testing.T) {
+	t.Parallel()
+	qa := `{"question": "1", "answer": "2"}` + "\n"
+	chat := `{"messages": [{"role": "user", "content": "1"}, {"role": "assistant", "content": "2"}]}` + "\n"
+	text := `{"text": "1"}` + "\n"
+	asked := with(training(), func(w *dataset.Want) { w.Shape = shape.QuestionAnswer })
+	for name, c := range map[string]struct {
+		rows string
+		want dataset.Want
+		says []string // nothing: no error
+	}{
+		"one at the end":       {strings.Repeat(chat, 9) + qa, training(), []string{"rows.jsonl, line 1: ", `the shape "messages"`, `read as "question_answer"`, "fine_tuner.data_format"}},
+		"behind the survey":    {strings.Repeat(chat, 500) + qa, training(), []string{"rows.jsonl, line 501: ", `the shape "question_answer"`, `read as "messages"`}},
+		"texts":                {strings.Repeat(text, 50) + chat, training(), []string{"line 1: ", `the shape "text"`, `read as "messages"`}},
+		"with a question":      {qa + `{"question": "1", "messages": [{"role": "user", "content": "1"}]}`, training(), []string{"line 2: ", `the shape "messages"`}},
+		"the shape is named":   {strings.Repeat(chat, 9) + qa, asked, nil},
+		"a column beside":      {`{"question": "1", "answer": "2", "text": "a"}` + "\n" + `{"question": "1", "answer": null, "text": "b"}`, training(), nil},
+		"a column beside late": {`{"question": "1", "answer": null, "text": "b"}` + "\n" + `{"question": "1", "answer": "2", "text": "a"}`, training(), nil},
+		"a test":               {qa + `{"question": "1", "answer": null, "text": "b"}`, forTest(), nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, _, err := read(t, file(t, "rows.jsonl", c.rows), c.want)
+			if c.says == nil {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			fails(t, err, c.says...)
+		})
+	}
+}
+
+// TestLabelledCompletions: completions with a label are learned if the format says so,
+// and a label that is no verdict is any other column.
+func TestLabelledCompletions(t *testing.T) {
+	t.Parallel()
+	named := with(training(), func(w *dataset.Want) { w.Shape = shape.PromptCompletion })
+	for line, want := range map[string]dataset.Want{
+		`{"prompt": "1", "completion": "2", "label": true}`:      named,
+		`{"prompt": "1", "completion": "2", "label": "harbour"}`: training(),
+		`{"prompt": "1", "completion": "2", "label": 1}`:         training(),
+	} {
+		if rows, _, err := read(t, file(t, "rows.jsonl", line), want); err != nil || len(rows) != 1 {
+			t.Errorf("%s: %q, %v", line, rows, err)
+		}
 	}
 }
 

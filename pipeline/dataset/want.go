@@ -10,6 +10,8 @@ type Want struct {
 	Shape shape.Shape
 	// Encoding is the value of data_encoding. Empty means UTF-8.
 	Encoding string
+	// Delimiter is the value of data_delimiter. Empty means that it is found.
+	Delimiter string
 	// Columns are the columns that keys name.
 	Columns Columns
 	// Extra are columns for [row.Row.Fields]. They do not have to exist.

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"strconv"
 	"time"
@@ -143,7 +144,10 @@ func (j *Job) WriteCheckpoint(ctx context.Context, step int64, keep int, write f
 	if err := os.Mkdir(dir, 0o750); err != nil {
 		return err
 	}
-	if err := write(dir); err != nil {
+	named := progress.Doing(ctx, fmt.Sprintf("writing the checkpoint of step %d to the scratch folder", step))
+	err = write(dir)
+	named()
+	if err != nil {
 		return err
 	}
 	if err := j.Checkpoint(ctx, step, dir, keep); err != nil {

@@ -7,12 +7,14 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 	"unicode/utf8"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/artifact/manifest"
 	"github.com/tunebus/tunebus/pipeline/dataset/source"
 	"github.com/tunebus/tunebus/pipeline/engine"
 )
@@ -165,6 +167,30 @@ func TestJobSources(t *testing.T) {
 	}
 }
 
+// TestNamedPipeInModel: a model with a named pipe in it is refused, since opening the pipe
+// would hang. A link to a file is a file.
+func TestNamedPipeInModel(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	model := filepath.Join(dir, "base", "weights")
+	err := errors.Join(os.MkdirAll(model, 0o750), os.WriteFile(filepath.Join(dir, "config.json"), nil, 0o600),
+		os.Symlink(filepath.Join(dir, "config.json"), filepath.Join(dir, "base", "config.json")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	job := engine.NewJob(engine.JobConfig{Sources: engine.Sources{Roots: []string{dir}}})
+	if _, err := job.Model(t.Context(), "fine_tuner.base_model_id", "base"); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(filepath.Join(model, "model.safetensors"), 0o600); err != nil {
+		t.Skip(err)
+	}
+	_, err = job.Model(t.Context(), "fine_tuner.base_model_id", "base")
+	if e, ok := errors.AsType[*engine.JobError](err); !ok || !e.Permanent || !strings.Contains(err.Error(), `fine_tuner.base_model_id = "base": weights/model.safetensors is neither a file nor a folder`) {
+		t.Errorf("the error is %v", err)
+	}
+}
+
 // datasets knows one data set.
 type datasets struct{ hub }
 
@@ -202,6 +228,36 @@ func TestJobDataset(t *testing.T) {
 		got, err := job.Dataset(t.Context(), key, id)
 		if err != nil || got != want {
 			t.Errorf("%s: %+v, %v; want %+v", id, got, err, want)
+		}
+	}
+}
+
+// folders makes folders with a data file and an image.
+type folders struct{ keys }
+
+func (folders) FetchDir(_ context.Context, _ events.Reference, dir string) error {
+	return errors.Join(os.MkdirAll(filepath.Join(dir, "sub.jsonl"), 0o700), os.WriteFile(filepath.Join(dir, "test.jsonl"), nil, 0o600),
+		os.WriteFile(filepath.Join(dir, "a.png"), nil, 0o600), os.WriteFile(filepath.Join(filepath.Dir(dir), "out.jsonl"), nil, 0o600))
+}
+
+// TestJobDatasetWithImages: a folder that was uploaded for a data file is that file. A
+// name out of an event leads nowhere else.
+func TestJobDatasetWithImages(t *testing.T) {
+	t.Parallel()
+	const key = "fine_tuner.training_data_id"
+	for name, want := range map[string]string{
+		"": "", "test.jsonl": "/test.jsonl", "a.png": "", "none.jsonl": "", "sub.jsonl": "", "../out.jsonl": "", "/etc/x.jsonl": "", "./test.jsonl": "",
+	} {
+		dir := t.TempDir()
+		job := engine.NewJob(engine.JobConfig{
+			Request: events.PhaseRequested{RunID: "r", Phase: events.Finetune, Inputs: events.Inputs{Files: map[string]events.Reference{
+				key: {Key: "content/0", MediaType: manifest.MediaType, Name: name},
+			}}},
+			Attempt: 1, Runtime: printer{dir}, Store: folders{},
+		})
+		got, err := job.Dataset(t.Context(), key, "mine/test.jsonl")
+		if want := filepath.Join(dir, "input-fine_tuner-training_data_id") + want; err != nil || got.Path != want {
+			t.Errorf("%q: %s, %v; want %s", name, got.Path, err, want)
 		}
 	}
 }

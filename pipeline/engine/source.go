@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path"
 	"path/filepath"
 	"strings"
@@ -46,7 +48,11 @@ type Sources struct {
 // Model returns the folder of the model that the specification's key names:
 // an upload or a local input of the submitter, a folder below the roots, or a Hub id.
 func (j *Job) Model(ctx context.Context, key, id string) (string, error) {
-	return findSource(ctx, j, key, id, func(h Hub, ctx context.Context) (string, error) { return h.Model(ctx, id, "") })
+	dir, err := findSource(ctx, j, key, id, func(h Hub, ctx context.Context) (string, error) { return h.Model(ctx, id, "") })
+	if local, outside := allowedpath.Find(j.sources.Roots, id); err == nil && outside == nil && local == dir {
+		err = checkRegular(ctx, key, id, dir)
+	}
+	return dir, err
 }
 
 // Dataset returns the data set that the key names: its file or folder, what is
@@ -67,7 +73,24 @@ func (j *Job) Dataset(ctx context.Context, key, id string) (source.Source, error
 	s.Path, err = findSource(ctx, j, key, place, func(h Hub, ctx context.Context) (string, error) {
 		return h.Dataset(ctx, place, s.Selection)
 	})
+	if err == nil {
+		s.Path = withImages(j.Request.Inputs.Files[key], s.Path)
+	}
 	return s, err
+}
+
+// withImages is the data file of a folder that was uploaded for it and its images. The
+// name of a reference comes out of an event, so only that of a file in the folder
+// itself counts.
+func withImages(ref events.Reference, dir string) string {
+	if localinput.Is(ref) || !transfer.IsFolder(ref) || ref.Name != filepath.Base(ref.Name) || !source.IsDataFile(ref.Name) {
+		return dir
+	}
+	file := filepath.Join(dir, ref.Name)
+	if info, err := os.Lstat(file); err != nil || !info.Mode().IsRegular() {
+		return dir
+	}
+	return file
 }
 
 // sameUpload returns another data key whose upload has the same content as that of a
@@ -107,11 +130,39 @@ func findSource(
 	}
 	ctx, fetch := progress.Enter(ctx, progress.Fetch)
 	defer fetch.End()
+	defer progress.Doing(ctx, "fetching "+id+" from the Hub")()
 	dir, err := fromHub(j.sources.Hub, ctx)
 	if err != nil {
 		return "", Permanent("hub", fmt.Errorf("%s = %q: %w", key, id, err))
 	}
 	return dir, nil
+}
+
+// checkRegular returns an error if a folder holds something else than files and folders,
+// such as a named pipe: opening it would hang.
+func checkRegular(ctx context.Context, key, id, dir string) error {
+	ctx, look := progress.Enter(ctx, progress.Fetch)
+	defer look.End()
+	defer progress.Doing(ctx, fmt.Sprintf("looking at %s = %q", key, id))()
+	return filepath.WalkDir(dir, func(at string, d fs.DirEntry, err error) error {
+		mode := fs.FileMode(0)
+		if err == nil {
+			mode = d.Type()
+		}
+		if mode&fs.ModeSymlink != 0 {
+			info, statErr := os.Stat(at)
+			if statErr != nil {
+				return nil //nolint:nilerr // a link to nothing is of no use, and hangs nobody
+			}
+			mode = info.Mode()
+		}
+		if err != nil || mode.IsRegular() || mode.IsDir() {
+			progress.Advance(ctx, 1)
+			return err
+		}
+		name, _ := filepath.Rel(dir, at)
+		return Permanent("bad_input", fmt.Errorf("%s = %q: %s is neither a file nor a folder", key, id, filepath.ToSlash(name)))
+	})
 }
 
 // findLocal returns the path of an input that stays where the submitter has it.
@@ -122,6 +173,7 @@ func findLocal(ctx context.Context, j *Job, key string, ref events.Reference) (s
 	}
 	ctx, read := progress.Enter(ctx, progress.Fetch)
 	defer read.End()
+	defer progress.Doing(ctx, fmt.Sprintf("reading %s = %q", key, ref.Key))()
 	path, err := j.sources.Local.Find(ctx, ref, j.sources.Roots)
 	if _, changed := errors.AsType[*localinput.ChangedError](err); changed {
 		return "", Permanent("input_changed", fmt.Errorf("%s: %w; start a new run, or give runs a copy with --copy-inputs", key, err))

@@ -79,6 +79,7 @@ func (a *api) pause(ctx context.Context, what string, delay time.Duration) error
 
 // getOnce sends one request. retryAfter is the delay that the server asks for.
 func (a *api) getOnce(ctx context.Context, what, address string) (_ *http.Response, retryAfter time.Duration, err error) {
+	defer progress.Doing(ctx, "asking the Hub at "+a.base.Host+" for "+what)()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return nil, 0, fmt.Errorf("%s: not an address", what)

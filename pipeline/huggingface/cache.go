@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/tunebus/tunebus/pipeline/atomicfile"
 )
@@ -95,6 +96,9 @@ func (c cache) open(r repository, commit, part string) (string, int, error) {
 	if err != nil {
 		return "", 0, fmt.Errorf("%s: %w", r, err)
 	}
+	now := time.Now()
+	// It was used last. A cache that may only be read is no reason to stop.
+	_ = os.Chtimes(filepath.Join(dir, marker(part)), now, now)
 	n, err := strconv.Atoi(string(body))
 	if err != nil {
 		return "", 0, fmt.Errorf("%s: %s is damaged; remove the folder", r, filepath.Join(dir, marker(part)))

@@ -61,12 +61,8 @@ func New(opts Options) (*Client, error) {
 	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" || base.User != nil {
 		return nil, errors.New("address of the Hub: want http://host or https://host without a user")
 	}
-	if opts.Cache == "" {
-		dir, err := os.UserCacheDir()
-		if err != nil {
-			return nil, fmt.Errorf("cache of the Hub: %w; name a folder", err)
-		}
-		opts.Cache = filepath.Join(dir, "tunebus", "hub")
+	if opts.Cache, err = CacheFolder(opts.Cache); err != nil {
+		return nil, err
 	}
 	if opts.Parallel == 0 {
 		opts.Parallel = 4

@@ -78,6 +78,7 @@ func (d downloader) transfer(ctx context.Context, what, address, path string, f 
 		return err
 	}
 	defer response.Body.Close()
+	defer progress.Doing(ctx, "fetching "+what+" from the Hub at "+d.api.base.Host)()
 	err = atomicfile.Write(path, func(w io.Writer) error {
 		return f.copyVerified(w, progress.Reader(ctx, response.Body))
 	}, atomicfile.Options{TempPattern: ".fetching-*"})

@@ -8,6 +8,7 @@ import (
 	"iter"
 
 	"github.com/tunebus/tunebus/pipeline/dataset/reader"
+	"github.com/tunebus/tunebus/pipeline/dataset/source"
 	"github.com/tunebus/tunebus/pipeline/dataset/value"
 )
 
@@ -19,6 +20,9 @@ type Source struct {
 	// Encoding is the character encoding of a text file; empty means UTF-8, or what
 	// a byte order mark says.
 	Encoding string
+	// Delimiter is the value of inferencer.data_delimiter; empty means that it is
+	// found.
+	Delimiter string
 	// Columns are those that keys of the specification name.
 	Columns Columns
 	// NeedsGroundTruth refuses a file in which no column has ground truths.
@@ -61,12 +65,31 @@ func Open(ctx context.Context, s Source) (*Answers, error) {
 		return nil, fmt.Errorf("%s: %w", s.Name, ErrEmpty)
 	}
 	if a.names, err = chooseNames(s.Name, columns, s.Columns, s.NeedsGroundTruth); err != nil {
-		return nil, err
+		return nil, a.withDelimiter(err)
 	}
-	if a.names != knownNames()[0] {
+	other, two := a.names.passedOver(columns)
+	if a.names != knownNames()[0] || two {
 		a.note = s.Name + " " + a.names.note(columns)
 	}
+	if two {
+		a.note += fmt.Sprintf("; its %q and %q are not read: %s", other.answer, other.groundTruth, otherNames)
+	}
 	return a, a.check(ctx)
+}
+
+// withDelimiter adds to the error of a table of one column that its delimiter may not
+// have been found.
+func (a *Answers) withDelimiter(err error) error {
+	names, ok := errors.AsType[*NamesError](err)
+	format, _ := reader.FormatOf(a.source.Path)
+	if !ok || len(names.Columns) != 1 || a.source.Delimiter != "" || format != reader.CSV && format != reader.TSV {
+		return err
+	}
+	c := reader.LooksDelimited(names.Columns[0])
+	if c == 0 {
+		return err
+	}
+	return fmt.Errorf("%w; if %q separates the cells, set inferencer.data_delimiter = %q", err, c, string(rune(c)))
 }
 
 // scan counts the rows, and returns the columns of all of them.
@@ -121,7 +144,13 @@ func (a *Answers) check(ctx context.Context) error {
 }
 
 func (a *Answers) open(ctx context.Context) (*reader.File, error) {
-	f, err := reader.Open(ctx, a.source.Path, reader.Options{Name: a.source.Name, Encoding: a.source.Encoding, EncodingKey: "inferencer.data_encoding"})
+	delimiter, err := source.Delimiter(a.source.Delimiter)
+	if err != nil {
+		return nil, fmt.Errorf("%s: inferencer.data_delimiter: %w", a.source.Name, err)
+	}
+	f, err := reader.Open(ctx, a.source.Path, reader.Options{
+		Name: a.source.Name, Encoding: a.source.Encoding, EncodingKey: "inferencer.data_encoding", Delimiter: delimiter, DelimiterKey: "inferencer.data_delimiter",
+	})
 	if errors.Is(err, reader.ErrUnknownFormat) {
 		err = fmt.Errorf("%s: %w", a.source.Name, err)
 	}

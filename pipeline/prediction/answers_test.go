@@ -245,6 +245,9 @@ func TestSplitReasoning(t *testing.T) {
 		"[THINK]a[/THINK]b":                      {"b", "a"},
 		"◁think▷a◁/think▷b":                      {"b", "a"},
 		"<seed:think>a</seed:think>b":            {"b", "a"},
+		"<think>a<think>b</think>c</think>d":     {"d", "a<think>b</think>c"},
+		"<think>a<think>b</think>c":              {"c", "a<think>b"},
+		"<|channel|>analysis<|message|>a<|end|><|start|>assistant<|channel|>final<|message|>b": {"b", "a"},
 	} {
 		answer, reasoning := prediction.SplitReasoning(text)
 		if answer != want[0] || reasoning != want[1] {
@@ -268,4 +271,26 @@ func FuzzSplitReasoning(f *testing.F) {
 			t.Errorf("%q stays whole and has the reasoning %q", text, reasoning)
 		}
 	})
+}
+
+// TestAnswersDelimiter: an answers file may have a delimiter that a key names, which the
+// error of the table says.
+func TestAnswersDelimiter(t *testing.T) {
+	t.Parallel()
+	src := prediction.Source{Path: write(t, "a.csv", "question^ground_truth^answer\nq^t^a\n"), Name: "mine"}
+	if _, err := prediction.Open(t.Context(), src); err == nil || !strings.Contains(err.Error(), `if '^' separates the cells, set inferencer.data_delimiter = "^"`) {
+		t.Errorf("%v", err)
+	}
+	src.Delimiter = "^"
+	a, err := prediction.Open(t.Context(), src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := readAnswers(t, a); len(got) != 1 || got[0].Answer != "a" || got[0].GroundTruth != "t" {
+		t.Errorf("%+v", got)
+	}
+	src.Delimiter = "^^"
+	if _, err := prediction.Open(t.Context(), src); err == nil || !strings.Contains(err.Error(), "mine: inferencer.data_delimiter: ") {
+		t.Errorf("%v", err)
+	}
 }

@@ -67,12 +67,27 @@ func (e *NamesError) Error() string {
 	return fmt.Sprintf("%s: there is no %s; it has %s; %s", e.File, e.Lacks, has, e.Remedy)
 }
 
+// otherNames is what to do for other columns.
+const otherNames = "name the columns with evaluator.answer_column, inferencer.question_column and inferencer.ground_truth_column"
+
+// passedOver returns the names of another kind that a file has whole: its answers may
+// be others. Answers files of tunebus have the same answers under the original
+// pipeline's names, which share the column of the ground truth.
+func (n names) passedOver(columns []string) (names, bool) {
+	for _, kind := range knownNames() {
+		if kind.answer != n.answer && kind.groundTruth != n.groundTruth &&
+			slices.Contains(columns, kind.answer) && slices.Contains(columns, kind.groundTruth) {
+			return kind, true
+		}
+	}
+	return names{}, false
+}
+
 // chooseNames finds the names under which a file with these columns is read. The
 // columns that keys name win. A kind whose answer and ground truth are both there
 // wins over one that has the answer alone.
 func chooseNames(file string, columns []string, named Columns, needsTruth bool) (names, error) {
 	has := func(column string) bool { return column != "" && slices.Contains(columns, column) }
-	remedy := "name the columns with evaluator.answer_column, inferencer.question_column and inferencer.ground_truth_column"
 	if named.Answer != "" && !has(named.Answer) {
 		return names{}, &NamesError{
 			File: file, Lacks: fmt.Sprintf("column %q, which evaluator.answer_column names", named.Answer), Columns: columns,
@@ -106,7 +121,7 @@ func chooseNames(file string, columns []string, named Columns, needsTruth bool) 
 		}
 	}
 	if len(found) == 0 {
-		return names{}, &NamesError{File: file, Lacks: "question, ground truth or answer under a known name", Columns: columns, Remedy: remedy}
+		return names{}, &NamesError{File: file, Lacks: "question, ground truth or answer under a known name", Columns: columns, Remedy: otherNames}
 	}
 	score := func(n names) int {
 		s := 0
@@ -121,7 +136,7 @@ func chooseNames(file string, columns []string, named Columns, needsTruth bool) 
 	best := slices.MaxFunc(found, func(a, b names) int { return score(a) - score(b) }) // the first of equal ones
 	if needsTruth && !has(best.groundTruth) && !has(referencesColumn) {
 		return names{}, &NamesError{
-			File: file, Lacks: fmt.Sprintf("ground truth beside the answers in %q", best.answer), Columns: columns, Remedy: remedy,
+			File: file, Lacks: fmt.Sprintf("ground truth beside the answers in %q", best.answer), Columns: columns, Remedy: otherNames,
 		}
 	}
 	return best, nil

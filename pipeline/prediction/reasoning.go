@@ -12,6 +12,8 @@ var thinkTags = []struct{ open, closing string }{
 	{"<seed:think>", "</seed:think>"}, // Seed-OSS
 	{"[THINK]", "[/THINK]"},           // Magistral
 	{"◁think▷", "◁/think▷"},           // Kimi
+	// gpt-oss, whose channels end in marks of their own
+	{"<|channel|>analysis<|message|>", "<|channel|>final<|message|>"},
 }
 
 // SplitReasoning divides what a model wrote into its reasoning and its answer. The
@@ -24,13 +26,30 @@ func SplitReasoning(text string) (answer, reasoning string) {
 	start := strings.TrimSpace(text)
 	for _, tag := range thinkTags {
 		inside, opened := strings.CutPrefix(start, tag.open)
-		before, after, closed := strings.Cut(inside, tag.closing)
+		before, after, closed := cutBlock(inside, tag.open, tag.closing)
 		switch {
 		case closed && (opened || !strings.Contains(before, tag.open)):
-			return strings.TrimLeft(after, " \t\r\n"), strings.TrimSpace(before)
+			return strings.TrimLeft(after, " \t\r\n"), strings.TrimSpace(strings.TrimSuffix(before, "<|end|><|start|>assistant"))
 		case opened:
 			return "", strings.TrimSpace(inside)
 		}
 	}
 	return text, ""
+}
+
+// cutBlock divides a text at the end of a block whose opening mark stands before it.
+// The block may hold others; one of them that is not closed counts as text.
+func cutBlock(inside, opening, closing string) (before, after string, closed bool) {
+	for at := 0; ; {
+		next := strings.Index(inside[at:], closing)
+		if next < 0 {
+			return strings.Cut(inside, closing)
+		}
+		at += next
+		before, after = inside[:at], inside[at+len(closing):]
+		if strings.Count(before, opening) <= strings.Count(before, closing) {
+			return before, after, true
+		}
+		at += len(closing)
+	}
 }

@@ -17,6 +17,31 @@ type Activity struct {
 
 	counted atomic.Int64 // bytes, rows, tokens and steps
 	steps   atomic.Int64
+	doing   atomic.Pointer[deed] // what was begun last and is not over; nil: nothing was named
+}
+
+// deed is something that an activity does at the moment, such as "reading rows.jsonl".
+type deed struct {
+	what  string
+	outer *deed // what it is a part of, or was begun before it
+	over  atomic.Bool
+}
+
+// begin names what the activity does, until end is called.
+func (a *Activity) begin(what string) (end func()) {
+	d := &deed{what: what}
+	for {
+		d.outer = a.doing.Load()
+		if a.doing.CompareAndSwap(d.outer, d) {
+			break
+		}
+	}
+	return func() {
+		d.over.Store(true)
+		for top := a.doing.Load(); top != nil && top.over.Load(); top = a.doing.Load() {
+			a.doing.CompareAndSwap(top, top.outer)
+		}
+	}
 }
 
 // Advance counts n bytes, rows or tokens.
@@ -85,6 +110,20 @@ func Advance(ctx context.Context, n int64) {
 		return
 	}
 	c.monitor.Advance(n)
+}
+
+// Doing names what is done under a context, such as "reading rows.jsonl", so that a
+// stall can say what hangs. It lasts until end is called, which may be called twice.
+func Doing(ctx context.Context, what string) (end func()) {
+	c := from(ctx)
+	if c.monitor == nil {
+		return func() {}
+	}
+	a := c.activity
+	if a == nil {
+		a = c.monitor.state.Load().open[0].Activity
+	}
+	return a.begin(what)
 }
 
 // Reader returns a reader of r that counts bytes.

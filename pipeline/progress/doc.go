@@ -21,6 +21,11 @@
 // Work that is done in parallel may open stages from several goroutines. The
 // one that was opened last counts as the innermost.
 //
+// # What hangs
+//
+// Whoever calls something that may hang names it ([Doing]), such as
+// "reading rows.jsonl". A stall then says so.
+//
 // # Waits
 //
 // Whoever knows that it waits for something, and for how long at most, says so

@@ -161,6 +161,16 @@ func (s *span) update(now time.Duration) {
 	s.since = now
 }
 
+// doing is what the innermost activity does that has named it; empty if none has.
+func (s *state) doing() string {
+	for _, a := range slices.Backward(s.open) {
+		if d := a.Activity.doing.Load(); d != nil {
+			return d.what
+		}
+	}
+	return ""
+}
+
 // limit is the stage that the activity counts as, and its limit.
 func (m *Monitor) limit(a *Activity) (s, key Stage, limit time.Duration) {
 	if a.stage == "" {
@@ -186,7 +196,9 @@ func (m *Monitor) look() (*Stall, span) {
 		inner := next.open[len(next.open)-1]
 		s, key, limit := m.limit(inner.Activity)
 		if next.stall == nil && limit > 0 && inner.idle >= limit {
-			stall = &Stall{Stage: s, Key: key, WaitsFor: inner.waitsFor, Limit: limit, Idle: inner.idle, Late: next.retired}
+			stall = &Stall{
+				Stage: s, Key: key, WaitsFor: inner.waitsFor, Doing: next.doing(), Limit: limit, Idle: inner.idle, Late: next.retired,
+			}
 			next.stall = stall
 		}
 	})

@@ -365,10 +365,109 @@ func TestMonitorConcurrently(t *testing.T) {
 	}
 }
 
-// TestStacks: the stacks name the goroutine that asks.
+// TestStacks: the stacks are those of the goroutines of one job alone, and of those that
+// it started, and are bounded.
 func TestStacks(t *testing.T) {
 	t.Parallel()
-	if s := Stacks(); !strings.Contains(s, "TestStacks") || len(s) > 256<<10 {
-		t.Errorf("%d bytes", len(s))
+	release := make(chan struct{})
+	var all sync.WaitGroup
+	for _, job := range []string{"r/train/1", "r/train/12"} {
+		for range 3 {
+			hung := make(chan struct{})
+			all.Go(func() {
+				Labelled(t.Context(), job, func(context.Context) {
+					all.Go(func() {
+						close(hung)
+						hangHere(release)
+					})
+				})
+			})
+			<-hung
+		}
 	}
+	all.Go(func() { Labelled(t.Context(), "deep", func(context.Context) { deep(2000, release) }) })
+	s := ""
+	for !strings.Contains(s, "hangHere") { // it is about to get there
+		s = Stacks("r/train/1")
+	}
+	if strings.Contains(s, "TestStacks\n") || strings.Contains(s, "0x") || len(s) > maxStacks || !strings.Contains(s, "monitor_test.go:") {
+		t.Errorf("the stacks are\n%s", s)
+	}
+	if s := Stacks("another"); s != "" {
+		t.Errorf("the stacks of no job are\n%s", s)
+	}
+	for !strings.Contains(s, "deep") {
+		s = Stacks("deep")
+	}
+	if n := strings.Count(s, "\n"); n > 60 || len(s) > maxStacks {
+		t.Errorf("%d lines, %d bytes", n, len(s))
+	}
+	close(release)
+	all.Wait()
+}
+
+func hangHere(release chan struct{}) { <-release }
+
+func deep(n int, release chan struct{}) {
+	if n > 0 {
+		deep(n-1, release)
+	}
+	<-release
+}
+
+// TestDoing: a stall names what was begun last and is not over, of the innermost activity
+// that named anything.
+func TestDoing(t *testing.T) {
+	t.Parallel()
+	hang := func(ctx context.Context) { pause(ctx, 100*time.Hour) }
+	for name, c := range map[string]struct {
+		work func(ctx context.Context, m *Monitor)
+		want string
+	}{
+		"nothing": {func(ctx context.Context, _ *Monitor) { hang(ctx) }, ""},
+		"a stage": {func(ctx context.Context, _ *Monitor) {
+			defer Doing(ctx, "reading rows.jsonl")()
+			hang(ctx)
+		}, "reading rows.jsonl"},
+		"the inner one": {func(ctx context.Context, _ *Monitor) {
+			defer Doing(ctx, "saving a checkpoint")()
+			ctx, a := Enter(ctx, Upload)
+			defer a.End()
+			defer Doing(ctx, "storing model.safetensors in s3://bucket")()
+			hang(ctx)
+		}, "storing model.safetensors in s3://bucket"},
+		"the outer one, if the inner one says nothing": {func(ctx context.Context, _ *Monitor) {
+			defer Doing(ctx, "saving a checkpoint")()
+			ctx, a := Enter(ctx, Upload)
+			defer a.End()
+			hang(ctx)
+		}, "saving a checkpoint"},
+		"what is not over": {func(ctx context.Context, _ *Monitor) {
+			first := Doing(ctx, "the first file")
+			second := Doing(ctx, "the second file")
+			third := Doing(ctx, "the third file")
+			second()
+			second()
+			third()
+			hang(ctx)
+			first()
+		}, "the first file"},
+		"another stage": {func(ctx context.Context, m *Monitor) {
+			defer Doing(ctx, "reading rows.jsonl")()
+			m.SetStage(Load)
+			hang(ctx)
+		}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			stall, _ := watched(t, limits, Fetch, c.work)
+			if stall == nil || stall.Doing != c.want {
+				t.Fatalf("the stall is %+v", stall)
+			}
+			if text := stall.Error(); strings.Contains(text, " while ") != (c.want != "") || !strings.HasSuffix(text, c.want) {
+				t.Errorf("it says %q", text)
+			}
+		})
+	}
+	Doing(context.Background(), "work that nobody watches")()
 }

@@ -57,7 +57,9 @@ type Stall struct {
 	Key Stage
 	// WaitsFor is what the job waited for; empty if it announced no wait.
 	WaitsFor string
-	Limit    time.Duration
+	// Doing is what the job did, see [Doing]; empty if it named nothing.
+	Doing string
+	Limit time.Duration
 	// Idle is how long nothing was counted.
 	Idle time.Duration
 	// Late is true if the work was over already, see [Monitor.Retire].
@@ -68,5 +70,9 @@ func (s *Stall) Error() string {
 	if s.WaitsFor != "" {
 		return fmt.Sprintf("it waited longer than %s for %s", s.Limit, s.WaitsFor)
 	}
-	return fmt.Sprintf("it made no progress in the stage %s for %s", s.Stage, s.Limit)
+	text := fmt.Sprintf("it made no progress in the stage %s for %s", s.Stage, s.Limit)
+	if s.Doing != "" {
+		text += " while " + s.Doing
+	}
+	return text
 }

@@ -1,7 +1,7 @@
 package progress
 
 import (
-	"runtime"
+	"cmp"
 	"time"
 )
 
@@ -16,6 +16,9 @@ type Callbacks struct {
 	// OnWaiting is called when an announced wait has taken five seconds, and every
 	// half a minute from then on; with "" when the wait is over. It must not block.
 	OnWaiting func(waitsFor string)
+	// OnIdle is called when nothing was counted for ten seconds, and every ten seconds
+	// from then on, with what the job does or waits for; empty if it named nothing.
+	OnIdle func(doing string, idle time.Duration)
 }
 
 // How long a wait may take before it is reported, and how often the same one is
@@ -25,6 +28,8 @@ const (
 
 	showAfter = 5 * time.Second // whoever follows the run
 	showEvery = 30 * time.Second
+
+	idleEvery = 10 * time.Second // whoever sits before the screen
 )
 
 // Watch watches the job until stop is called. stop waits for the end of the
@@ -37,6 +42,7 @@ func (m *Monitor) Watch(c Callbacks) (stop func()) {
 		defer tick.Stop()
 		told := waitReport{after: tellAfter, every: tellAfter}
 		shown := waitReport{after: showAfter, every: showEvery}
+		var idle time.Duration // that was told
 		for {
 			select {
 			case <-quit:
@@ -49,6 +55,14 @@ func (m *Monitor) Watch(c Callbacks) (stop func()) {
 			}
 			if inner.stage == "" && told.due(inner, m.now()) && c.OnWait != nil {
 				c.OnWait(inner.waitsFor, inner.limit)
+			}
+			if c.OnIdle != nil {
+				if inner.idle < idleEvery {
+					idle = 0
+				} else if inner.idle-idle >= idleEvery {
+					idle = inner.idle
+					c.OnIdle(cmp.Or(inner.waitsFor, m.state.Load().doing()), idle)
+				}
 			}
 			if c.OnWaiting == nil {
 				continue
@@ -91,11 +105,4 @@ func (w *waitReport) over(inner span) bool {
 	}
 	w.waitsFor = ""
 	return true
-}
-
-// Stacks are the stacks of all goroutines, up to a size.
-func Stacks() string {
-	const most = 256 << 10
-	buf := make([]byte, most)
-	return string(buf[:runtime.Stack(buf, true)])
 }

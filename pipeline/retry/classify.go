@@ -2,8 +2,11 @@ package retry
 
 import (
 	"errors"
+	"fmt"
+	"io/fs"
 	"net"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"syscall"
 
@@ -11,6 +14,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/checkpointing"
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/huggingface"
+	"github.com/tunebus/tunebus/pipeline/scratch"
 )
 
 // The causes with which the context of an engine's work ends, besides a timeout,
@@ -77,6 +81,9 @@ func Classify(err, cause error) Classification {
 		return Classification{Class: ClassLost}
 	}
 	class, code := classifyError(err)
+	if code == diskFull {
+		err = fullDisk(err)
+	}
 	if code != "" {
 		err = &engine.JobError{Code: code, Permanent: class == ClassPermanent, Err: err}
 	}
@@ -93,7 +100,7 @@ func classifyError(err error) (Class, string) {
 	marked, isMarked := errors.AsType[*engine.JobError](err)
 	switch {
 	case isAny(err, syscall.ENOSPC, syscall.EDQUOT):
-		return ClassRetry, "disk_full"
+		return ClassRetry, diskFull
 	case isAny(err, syscall.EIO, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.ESTALE):
 		return ClassRetry, "machine"
 	case isAny(err, huggingface.ErrUnreachable, huggingface.ErrBroken), unavailable, network, address:
@@ -106,6 +113,23 @@ func classifyError(err error) (Class, string) {
 		return ClassPermanent, marked.Code
 	}
 	return ClassRetry, ""
+}
+
+// diskFull is the code of an error for want of space.
+const diskFull = "disk_full"
+
+// fullDisk names the folder whose disk is full, instead of a temporary file in it
+// that nobody else knows.
+func fullDisk(err error) error {
+	at, ok := errors.AsType[*fs.PathError](err)
+	if !ok || !scratch.IsWithin(at.Path) {
+		return err
+	}
+	dir := filepath.Dir(at.Path)
+	for scratch.IsWithin(dir) {
+		dir = filepath.Dir(dir)
+	}
+	return fmt.Errorf("the disk with %s is full: %w; free space on it", dir, at.Err)
 }
 
 func isAny(err error, causes ...error) bool {

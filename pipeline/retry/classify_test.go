@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"path/filepath"
 	"syscall"
 	"testing"
 
@@ -85,5 +86,18 @@ func TestClassify(t *testing.T) {
 				t.Errorf("code %s, want %s", engine.Problem(v.Err).Code, c.code)
 			}
 		})
+	}
+}
+
+// TestFullDisk: the error names the folder of the scratch folders, once, and no
+// temporary file.
+func TestFullDisk(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join("data", "scratch", "tunebus-scratch-finetune-1", "checkpoint-2", "trainer.safetensors")
+	full := &os.PathError{Op: "write", Path: file, Err: syscall.ENOSPC}
+	got := Classify(fmt.Errorf("save: %w", errors.Join(full, full)), nil)
+	want := "the disk with " + filepath.Join("data", "scratch") + " is full: no space left on device; free space on it"
+	if got.Err == nil || got.Err.Error() != want || !errors.Is(got.Err, syscall.ENOSPC) {
+		t.Errorf("%v, want %q", got.Err, want)
 	}
 }

@@ -31,6 +31,11 @@ const (
 	defaultBackoff = 5 * time.Second
 )
 
+// sameStalls is how many attempts in a row may stall without getting any further. Each
+// of them holds a slot of a worker, so that a file that hangs when it is opened must not
+// reach as many workers as crashes may.
+const sameStalls = 3
+
 // NewPolicy reads the policy of a job's specification.
 func NewPolicy(req events.PhaseRequested, maxBackoff time.Duration) Policy {
 	p := Policy{
@@ -81,7 +86,27 @@ func (p Policy) UsedUp(state *events.PhaseState) error {
 	if n := state.Crashes(); n >= p.Crashes {
 		return crashed(state, n)
 	}
+	if n := stalledInARow(state); n >= sameStalls {
+		return &engine.JobError{Code: events.CodeStalled, Err: fmt.Errorf(
+			"gave up after %d attempts in a row that made no progress and got no further; the last one: %w", n, lastError(state, events.Attempt.Stalled))}
+	}
 	return nil
+}
+
+// stalledInARow is how many of the latest attempts stalled one after the other, and ended
+// at the same step.
+func stalledInARow(state *events.PhaseState) (n int) {
+	if state == nil {
+		return 0
+	}
+	for _, a := range slices.Backward(state.Attempts) {
+		last := state.Attempts[len(state.Attempts)-1]
+		if !a.Stalled() || a.Ended.LastStep != last.Ended.LastStep {
+			return n
+		}
+		n++
+	}
+	return n
 }
 
 // crashed is the error of a phase of which n attempts crashed or stalled.

@@ -19,7 +19,11 @@ func TestPolicyUsedUp(t *testing.T) {
 		if reason != "" {
 			a.Ended = &events.AttemptEnded{Attempt: n, Reason: reason}
 		}
+		if reason == "stuck" {
+			a.Ended.Reason, a.Ended.Error = events.EndLost, &events.Problem{Code: events.CodeStalled, Message: fmt.Sprintf("no progress while reading x at %d", n)}
+		}
 		if reason == "stalled" {
+			a.Ended.LastStep = int64(n) // each of them got further
 			a.Ended.Reason, a.Ended.Error = events.EndLost, &events.Problem{Code: events.CodeStalled, Message: fmt.Sprintf("no progress in the stage train at %d", n)}
 		}
 		if reason == events.EndError {
@@ -27,6 +31,7 @@ func TestPolicyUsedUp(t *testing.T) {
 		}
 		return a
 	}
+	stuck := events.EndReason("stuck") // always at the same place
 	e, s, silent, lost, stalled := events.EndError, events.EndShutdown, events.EndReason(""), events.EndLost, events.EndReason("stalled")
 	for _, c := range []struct {
 		had            []events.EndReason
@@ -46,6 +51,11 @@ func TestPolicyUsedUp(t *testing.T) {
 		{[]events.EndReason{stalled, stalled, stalled, stalled}, 0, 0, "", ""},
 		{[]events.EndReason{stalled, e, stalled, lost}, 0, 2, "stalled", "gave up after 2 attempts that made no progress; the last one: no progress in the stage train at 3"},
 		{[]events.EndReason{silent, stalled, silent}, 0, 3, "stalled", "gave up after 1 attempts that made no progress; the last one: no progress in the stage train at 2; 2 more ended without a word"},
+		{[]events.EndReason{stuck, stuck}, 0, 0, "", ""},
+		{[]events.EndReason{stuck, stuck, stuck}, 0, 0, "stalled", "gave up after 3 attempts in a row that made no progress and got no further; the last one: no progress while reading x at 3"},
+		{[]events.EndReason{stuck, stuck, stuck}, 0, 9, "stalled", "gave up after 3 attempts in a row"},
+		{[]events.EndReason{stuck, s, stuck, stuck}, 0, 0, "", ""},
+		{[]events.EndReason{stuck, stalled, stuck, stuck}, 0, 0, "", ""},
 		{[]events.EndReason{e, stalled}, 1, 0, "oom", "gave up after 1 tries: out of memory at 1"},
 	} {
 		var req events.PhaseRequested

@@ -1,6 +1,10 @@
 package runsummary
 
-import "github.com/tunebus/tunebus/events"
+import (
+	"slices"
+
+	"github.com/tunebus/tunebus/events"
+)
 
 // Attempts lists the attempts of the phases that took at least so many of
 // them, in the order of the plan.
@@ -10,12 +14,21 @@ func Attempts(run events.Run, atLeast int) []events.AttemptResult {
 	}
 	var all []events.AttemptResult
 	for _, step := range run.Accepted.Plan {
-		if results := run.Phases[step.Phase].Results(); len(results) >= atLeast {
+		if results := worked(run.Phases[step.Phase]); len(results) >= atLeast {
 			all = append(all, results...)
 		}
 	}
 	return all
 }
+
+// worked are the attempts of a phase in which a worker worked: not the one with which intake
+// ends a phase that was cancelled or given up.
+func worked(p *events.PhaseState) []events.AttemptResult {
+	return slices.DeleteFunc(p.Results(), func(a events.AttemptResult) bool { return a.Worker == events.IntakeWorker })
+}
+
+// Tries is how many attempts workers made at a phase.
+func Tries(p *events.PhaseState) int { return len(worked(p)) }
 
 // TunedModel reports whether the model that answered was a tuned one: this
 // run tuned it, or took it from an older run.

@@ -64,6 +64,9 @@ func (p *persistence) read(ctx context.Context, err error) (ok bool, end error) 
 	if p.succeeded {
 		limit = patience
 	}
+	if deadline, ok := ctx.Deadline(); ok { // a person who said how long to wait knows better
+		limit = max(limit, deadline.Sub(p.since).Round(time.Second))
+	}
 	if away := now.Sub(p.since); away > limit {
 		return false, &UnansweredError{For: away, Err: err}
 	}

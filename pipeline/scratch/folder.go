@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"github.com/tunebus/tunebus/events"
@@ -58,15 +59,20 @@ func (f *Folder) Path(name string) (string, error) {
 	return filepath.Join(f.dir.Name(), name), nil
 }
 
-// Remove removes the folder with its content, if it was ever made.
+// Remove removes the folder with its content, if it is there.
 func (f *Folder) Remove() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.dir == nil {
 		return nil
 	}
-	return errors.Join(os.RemoveAll(f.dir.Name()), f.dir.Close())
+	dir := f.dir
+	f.dir = nil
+	return errors.Join(os.RemoveAll(dir.Name()), dir.Close())
 }
+
+// IsWithin reports whether a path is a scratch folder, or lies in one.
+func IsWithin(path string) bool { return strings.Contains(filepath.ToSlash(path), "/"+namePrefix) }
 
 // Sweep removes the folders of killed processes in parent, of every phase.
 func Sweep(parent string, log *slog.Logger) {

@@ -21,7 +21,7 @@ func OpenStore(ctx context.Context, b *conn.Conn, address string) (*artifact.Sto
 	if err != nil {
 		return nil, fmt.Errorf("open artifact store: %w", err)
 	}
-	return artifact.New(ctx, objects)
+	return artifact.NewNamed(ctx, address, objects)
 }
 
 // ObjectBucket is the bucket that an address of the form jetstream://bucket

@@ -2,12 +2,18 @@ package settings
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
+
+// minStall is the least limit of a stage: below it, work that goes on would be taken for
+// work that hangs.
+const minStall = time.Second
 
 // check returns the faults of values that have the right type.
 func check(s Settings) structconf.Faults {
@@ -46,6 +52,13 @@ func check(s Settings) structconf.Faults {
 		"services.evaluation.save_every": s.Evaluation.SaveEvery,
 	} {
 		require(interval > 0, key, interval.String(), "too small", "more than 0s")
+	}
+	for _, p := range events.Phases() {
+		limits := s.Stall(p)
+		for _, stage := range slices.Sorted(maps.Keys(limits)) {
+			require(limits[stage] == 0 || limits[stage] >= minStall, fmt.Sprintf("services.%s.stall.%s", p, stage), limits[stage].String(), "too small",
+				minStall.String()+" or more; 0 is no limit")
+		}
 	}
 	for key, queue := range map[string]string{
 		"services.finetune.queue":   s.Finetune.Queue,

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tunebus/tunebus/pipeline/runconfig"
 	"github.com/tunebus/tunebus/pipeline/spec"
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
@@ -27,9 +28,11 @@ func Sections() []string {
 	return out
 }
 
-// Known returns the sections that a file may have: those of a specification and
-// those of settings.
-func Known() []string { return append(spec.Sections(), Sections()...) }
+// Known returns the sections that a file may have: those of a specification, that
+// beside it, and those of settings.
+func Known() []string {
+	return slices.Concat(spec.Sections(), []string{runconfig.Section}, Sections())
+}
 
 // Files returns the default settings files: the file that the variable
 // [VariableFile] names, or else [FileName] if it exists.
@@ -80,7 +83,7 @@ func readFiles(files []string) (structconf.Tree, structconf.Faults, error) {
 			continue
 		}
 		faults = append(faults, t.Unknown(Known())...)
-		for _, section := range spec.Sections() {
+		for _, section := range append(spec.Sections(), runconfig.Section) {
 			delete(t.Sections, section)
 		}
 		liftServices(t)

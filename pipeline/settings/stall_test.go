@@ -23,10 +23,13 @@ slots = 2
 [services.finetune.stall]
 train = "1h"
 first_step = "0s"
+load = 0
+upload = "1s"
 [services.evaluation.stall]
 score = "2m"
 `
-	s, err := settings.Load(file(t, body), []string{"TUNEBUS_SERVICES_FINETUNE_STALL_FETCH=3m", "TUNEBUS_SERVICES_INFERENCE_STALL_GENERATE=5s"})
+	s, err := settings.Load(file(t, body), []string{"TUNEBUS_SERVICES_FINETUNE_STALL_FETCH=3m", "TUNEBUS_SERVICES_INFERENCE_STALL_GENERATE=5s",
+		"TUNEBUS_SERVICES_INFERENCE_STALL_UPLOAD=0"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,12 +39,12 @@ score = "2m"
 	const m = time.Minute
 	for p, want := range map[events.Phase]progress.Limits{
 		events.Finetune: {
-			progress.Fetch: 3 * m, progress.Load: 15 * m, progress.Tokenise: 10 * m, progress.FirstStep: 0,
-			progress.Train: time.Hour, progress.Save: 15 * m, progress.Upload: 10 * m,
+			progress.Fetch: 3 * m, progress.Load: 0, progress.Tokenise: 10 * m, progress.FirstStep: 0,
+			progress.Train: time.Hour, progress.Save: 15 * m, progress.Upload: time.Second,
 		},
 		events.Inference: {
 			progress.Fetch: 10 * m, progress.Load: 15 * m, progress.Tokenise: 10 * m, progress.FirstStep: 30 * m,
-			progress.Generate: 5 * time.Second, progress.Save: 15 * m, progress.Upload: 10 * m,
+			progress.Generate: 5 * time.Second, progress.Save: 15 * m, progress.Upload: 0,
 		},
 		events.Evaluation: {progress.Fetch: 10 * m, progress.Score: 2 * m, progress.Save: 15 * m, progress.Upload: 10 * m},
 	} {
@@ -74,6 +77,30 @@ train = "1h"
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in:\n%s", want, text)
+		}
+	}
+}
+
+// TestStallTooSmall: a limit below a second would end work that goes on.
+func TestStallTooSmall(t *testing.T) {
+	t.Parallel()
+	body := `[services.finetune.stall]
+train = "999ms"
+[services.evaluation.stall]
+score = "1ns"
+save = 0.0
+`
+	_, err := settings.Load(file(t, body), []string{"TUNEBUS_SERVICES_INFERENCE_STALL_LOAD=10ms"})
+	faults, _ := errors.AsType[structconf.Faults](err)
+	if len(faults) != 3 {
+		t.Fatalf("want three faults, got %v", err)
+	}
+	for _, want := range []string{
+		":2:1: services.finetune.stall.train = 999ms: too small (allowed: 1s or more; 0 is no limit)",
+		":4:1: services.evaluation.stall.score = 1ns: too small", "$TUNEBUS_SERVICES_INFERENCE_STALL_LOAD",
+	} {
+		if !strings.Contains(faults.Error(), want) {
+			t.Errorf("no %q in:\n%s", want, faults)
 		}
 	}
 }

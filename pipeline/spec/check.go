@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/dataset/source"
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
@@ -84,9 +85,17 @@ func check(s events.Specification) structconf.Faults {
 	}
 	c.require(s.MLflow.ExperimentName != "", "mlflow.experiment_name", "", "must not be empty")
 	c.trackingURI(s.MLflow.TrackingURI)
+	if name := s.MLflow.RegisterAs; name != "" && CheckModelName(name) != nil {
+		c.require(false, "mlflow.register_as", strconv.Quote(name), "is no name of a registered model", fmt.Sprintf("1 to %d characters without / and :", maxModelName))
+	}
 	c.withoutPassword("evaluator.judge_base_url", e.JudgeBaseURL, "evaluation")
 	c.templateArguments("fine_tuner.chat_template_kwargs", f.ChatTemplateKwargs)
 	c.templateArguments("inferencer.chat_template_kwargs", i.ChatTemplateKwargs)
+	for key, text := range map[string]string{"fine_tuner.data_delimiter": f.DataDelimiter, "inferencer.data_delimiter": i.DataDelimiter} {
+		if _, err := source.Delimiter(text); err != nil {
+			c.require(false, key, strconv.Quote(text), "cannot separate cells", `one character of ASCII other than a quote, or "tab"`)
+		}
+	}
 	c.engines(s)
 	return c.faults
 }

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -56,3 +57,14 @@ func reportsTo(value, name string) bool {
 		return one == name || one == "all"
 	})
 }
+
+// CheckModelName returns an error for a name that MLflow takes for no registered
+// model. Source: MLflow, utils/validation.py.
+func CheckModelName(name string) error {
+	if name == "" || len(name) > maxModelName || name == "." || name == ".." || strings.ContainsAny(name, "/:\x00\n\\") {
+		return fmt.Errorf("%q is no name of a registered model: it has 1 to %d characters, and no / or : among them", name, maxModelName)
+	}
+	return nil
+}
+
+const maxModelName = 250

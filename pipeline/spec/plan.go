@@ -97,6 +97,18 @@ func Paths(s events.Specification) []Path {
 	return out
 }
 
+// SetPath gives a key that [Paths] returns another value.
+func SetPath(s *events.Specification, key, value string) {
+	field := map[string]*string{
+		"fine_tuner.base_model_id":      &s.FineTuner.BaseModelID,
+		"fine_tuner.training_data_id":   &s.FineTuner.TrainingDataID,
+		"fine_tuner.validation_data_id": &s.FineTuner.ValidationDataID,
+		"inferencer.model_id":           &s.Inferencer.ModelID,
+		"inferencer.testing_data_id":    &s.Inferencer.TestingDataID,
+	}[key]
+	*field = value
+}
+
 var hubID = regexp.MustCompile(`^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[A-Za-z0-9][\w./-]*)?$`)
 
 // IsHubID reports whether an id has the form owner/name or owner/name@revision of

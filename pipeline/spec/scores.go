@@ -36,6 +36,17 @@ var metricScores = map[string][]string{
 // none for an unknown metric.
 func Scores(metric string) []string { return metricScores[metric] }
 
+// scoreRange returns the lowest and the highest value of a score.
+func scoreRange(name string) (low, high float64) {
+	switch name {
+	case "sacrebleu", "sentence_bleu":
+		return 0, 100
+	case "semantic_similarity", "answer_relevancy": // cosines
+		return -1, 1
+	}
+	return 0, 1
+}
+
 // NeedsGroundTruth reports whether one of the metrics compares answers with ground
 // truths.
 func NeedsGroundTruth(metrics []string) bool {
@@ -58,6 +69,8 @@ func (c *checker) gates(e events.Evaluator) {
 		key := "evaluator.gates." + name
 		if at := e.Gates[name]; math.IsNaN(at) || math.IsInf(at, 0) {
 			c.require(false, key, fmt.Sprint(at), "is no finite number")
+		} else if low, high := scoreRange(name); at < low || at > high {
+			c.require(false, key, fmt.Sprint(at), "is beyond what the score can be", fmt.Sprintf("%g to %g", low, high))
 		}
 		if slices.Contains(scores, name) || len(c.faults) > maxFaults {
 			continue

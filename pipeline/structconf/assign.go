@@ -90,6 +90,10 @@ func set(field reflect.Value, value any) string {
 }
 
 func setDuration(field reflect.Value, value any) string {
+	if n, ok := number(value); ok && n == 0 { // no other number says what it counts
+		field.SetInt(0)
+		return ""
+	}
 	text, _ := value.(string)
 	d, err := time.ParseDuration(text)
 	if err != nil {

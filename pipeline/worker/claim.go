@@ -16,6 +16,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/progress"
 	"github.com/tunebus/tunebus/pipeline/retry"
 	"github.com/tunebus/tunebus/pipeline/spec"
+	"github.com/tunebus/tunebus/pipeline/worker/stallwatch"
 )
 
 // attempt is one attempt at a phase. It is the job's owner from the claim until
@@ -39,6 +40,7 @@ type attempt struct {
 	checkpoints   *checkpointing.Saver
 	wakeups       subscription
 	stopHeartbeat func() // ends the heartbeats of the delivery, once the job is lost
+	slot          *stallwatch.Slot
 	log           *slog.Logger
 }
 

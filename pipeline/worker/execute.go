@@ -52,6 +52,7 @@ func (e *executor) execute(ctx, graceCtx, jobCtx context.Context, a *attempt) er
 	c := retry.Classify(errStillWorking, context.Cause(watch.workCtx))
 	if c.Class == retry.ClassCancelled || c.Class == retry.ClassPermanent {
 		a.log.WarnContext(graceCtx, "the engine does not stop; its phase ends without it, its slot waits for it", "cause", c.Class)
+		a.slot.Hold("the engine does not stop, and its phase has ended without it")
 		err := e.finisher.conclude(graceCtx, a, noExecution{}, c)
 		if x.wait(engineCtx, 0) {
 			x.discard()

@@ -49,19 +49,26 @@ func (f *finisher) conclude(graceCtx context.Context, a *attempt, x executed, c 
 	defer x.discard()
 	switch c.Class {
 	case retry.ClassSucceeded:
-		return f.publishCompleted(graceCtx, a, x.result(), events.Success, nil)
+		return f.complete(graceCtx, a, x, x.result(), events.Success, nil)
 	case retry.ClassLost:
 		return f.abandon(graceCtx, a)
 	case retry.ClassShutdown:
 		return f.publishAttemptEnded(graceCtx, a, x, events.EndShutdown, nil)
 	case retry.ClassCancelled:
-		return f.publishCompleted(graceCtx, a, saveHistoryBestEffort(graceCtx, a, x), events.Cancelled, nil)
+		return f.complete(graceCtx, a, x, saveHistoryBestEffort(graceCtx, a, x), events.Cancelled, nil)
 	case retry.ClassRetry:
 		if a.state().Tries()+1 < a.policy.Tries {
 			return f.publishAttemptEnded(graceCtx, a, x, events.EndError, c.Err)
 		}
 	}
-	return f.publishCompleted(graceCtx, a, saveHistoryBestEffort(graceCtx, a, x), events.Failure, c.Err)
+	return f.complete(graceCtx, a, x, saveHistoryBestEffort(graceCtx, a, x), events.Failure, c.Err)
+}
+
+// complete ends the phase. Everything of the result is stored by then, and the
+// fact may wait for NATS, which may need the disk that the scratch folder fills.
+func (f *finisher) complete(graceCtx context.Context, a *attempt, x executed, res engine.Result, how events.Conclusion, why error) error {
+	x.discard()
+	return f.publishCompleted(graceCtx, a, res, how, why)
 }
 
 // saveHistoryBestEffort returns the result of a phase that did not succeed: its
@@ -79,26 +86,7 @@ func saveHistoryBestEffort(graceCtx context.Context, a *attempt, x executed) eng
 // publishCompleted ends the phase, publishes what follows, and cleans up.
 func (f *finisher) publishCompleted(graceCtx context.Context, a *attempt, res engine.Result, how events.Conclusion, why error) error {
 	a.checkpoints.Close()
-	fact := events.PhaseCompleted{
-		RunID:            a.req.RunID,
-		Phase:            a.req.Phase,
-		Attempt:          a.number,
-		Conclusion:       how,
-		StartedAt:        a.startedAt,
-		EndedAt:          time.Now().UTC(),
-		Artifacts:        res.Artifacts,
-		Datasets:         res.Datasets,
-		Statistics:       res.Statistics,
-		Scores:           res.Scores,
-		BaselineScores:   res.BaselineScores,
-		Coverage:         res.Coverage,
-		BaselineCoverage: res.BaselineCoverage,
-		Gates:            res.Gates,
-		TokensIn:         res.TokensIn,
-		TokensOut:        res.TokensOut,
-		Notes:            res.Notes,
-		Error:            engine.Problem(why),
-	}
+	fact := a.completed(res, how, why)
 	// Our own completed event need not wake us; Publish reports whose event is
 	// stored.
 	a.wakeups.Ignore(fact.Subject())
@@ -124,6 +112,7 @@ func (f *finisher) publishCompleted(graceCtx context.Context, a *attempt, res en
 // phase, and has the job redelivered.
 func (f *finisher) publishAttemptEnded(graceCtx context.Context, a *attempt, x executed, reason events.EndReason, why error) error {
 	x.closeMetrics(graceCtx)
+	x.discard() // the fact may wait for NATS, which may need the disk that the scratch folder fills
 	if _, err := f.journal.Publish(graceCtx, a.ended(reason, why), a.fence()); err != nil {
 		return f.handleRefusal(graceCtx, a, err)
 	}
@@ -139,6 +128,30 @@ func (f *finisher) publishAttemptEnded(graceCtx context.Context, a *attempt, x e
 	}
 	a.log.WarnContext(graceCtx, "attempt ended; trying again", "try", try, "delay", delay, "error", why)
 	return &delivery.RetryAfter{Delay: delay, Err: why, Bounded: true}
+}
+
+// completed is the fact that the attempt ended the phase.
+func (a *attempt) completed(res engine.Result, how events.Conclusion, why error) events.PhaseCompleted {
+	return events.PhaseCompleted{
+		RunID:            a.req.RunID,
+		Phase:            a.req.Phase,
+		Attempt:          a.number,
+		Conclusion:       how,
+		StartedAt:        a.startedAt,
+		EndedAt:          time.Now().UTC(),
+		Artifacts:        res.Artifacts,
+		Datasets:         res.Datasets,
+		Statistics:       res.Statistics,
+		Scores:           res.Scores,
+		BaselineScores:   res.BaselineScores,
+		Coverage:         res.Coverage,
+		BaselineCoverage: res.BaselineCoverage,
+		Gates:            res.Gates,
+		TokensIn:         res.TokensIn,
+		TokensOut:        res.TokensOut,
+		Notes:            res.Notes,
+		Error:            engine.Problem(why),
+	}
 }
 
 // ended is the fact that the attempt ended without completing the phase.

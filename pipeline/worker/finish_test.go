@@ -58,6 +58,13 @@ func TestFinisherConclude(t *testing.T) {
 			a.token = 7
 			a.lastStep.Store(5)
 			x := &fakeExecution{res: engine.Result{Artifacts: []events.Artifact{{Name: events.ArtifactModel}}}}
+			// What is published may wait for NATS, on the disk that the scratch folder fills.
+			streams.refuse = func(events.Event) error {
+				if !x.discarded && c.reason != events.EndLost {
+					t.Error("the scratch folder is there while a fact is published")
+				}
+				return nil
+			}
 			err := f.conclude(t.Context(), a, x, c.class)
 			if reflect.TypeOf(err) != reflect.TypeOf(c.settled) {
 				t.Errorf("the message is settled by %v, want a %T", err, c.settled)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"github.com/tunebus/tunebus/events"
@@ -13,7 +12,6 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/progress"
-	"github.com/tunebus/tunebus/pipeline/worker/waitnews"
 )
 
 // stallPublishTime limits the publishing of the end of a stalled attempt. The
@@ -30,24 +28,6 @@ func workStage(p events.Phase) progress.Stage {
 	default:
 		return progress.Train
 	}
-}
-
-// watchProgress watches the progress of a delivery until stop is called. Of a
-// stall it tells the operator. Then it ends the heartbeats, so that the job goes
-// to another worker, and the work, whose context is work.
-func watchProgress(m *progress.Monitor, d delivery.Delivery, endWork context.CancelCauseFunc, waits *waitnews.Announcer, log *slog.Logger) (stop func()) {
-	return m.Watch(progress.Callbacks{
-		OnWaiting: waits.Announce,
-		OnStall: func(s *progress.Stall) {
-			d.StopHeartbeat()
-			endWork(s)
-			log.Error("the job makes no progress; another worker gets it, and this slot takes no other job until the work has returned",
-				"stage", s.Stage, "waits_for", s.WaitsFor, "idle", s.Idle, "limit", s.Limit, "stacks", progress.Stacks())
-		},
-		OnWait: func(waitsFor string, limit time.Duration) {
-			log.Info("the job waits", "waits_for", waitsFor, "limit", limit)
-		},
-	})
 }
 
 // stallError is the error of a stalled attempt, with the setting of its limit.
@@ -79,12 +59,31 @@ func (e *executor) letGo(engineCtx, graceCtx context.Context, a *attempt, x *exe
 	return delivery.ErrOwnershipLost
 }
 
-// publishStalled publishes that an attempt ended since it made no progress.
+// publishStalled publishes that an attempt ended since it made no progress. If no
+// other attempt may follow, it ends the phase: the workers may all be held by this job,
+// and then nobody else would. The one who gets the message finds the phase completed.
 func (f *finisher) publishStalled(graceCtx context.Context, a *attempt, s *progress.Stall) {
 	ctx, cancel := context.WithTimeout(graceCtx, stallPublishTime)
 	defer cancel()
-	if _, err := f.journal.Publish(ctx, a.ended(events.EndLost, a.stallError(s)), journal.Fence{}); err != nil {
+	ended := a.ended(events.EndLost, a.stallError(s))
+	if _, err := f.journal.Publish(ctx, ended, journal.Fence{}); err != nil {
 		a.log.WarnContext(ctx, "the end of the stalled attempt was not published; it counts as a crash", "error", err)
+		return
+	}
+	why := a.policy.UsedUp(a.state().With(events.Attempt{Number: a.number, Ended: &ended}))
+	if why == nil {
+		return
+	}
+	// The engine may hold the locks of the attempt, so nothing is stored or removed here.
+	fact := a.completed(engine.Result{}, events.Failure, why)
+	a.wakeups.Ignore(fact.Subject())
+	if _, err := f.journal.Publish(ctx, fact, a.fence()); err != nil {
+		a.log.WarnContext(ctx, "the phase of the stalled job was not ended; the next worker ends it", "error", err)
+		return
+	}
+	a.log.ErrorContext(ctx, "phase completed", "conclusion", fact.Conclusion, "error", why)
+	if err := f.journal.PublishNext(ctx, fact, a.run); err != nil {
+		a.log.WarnContext(ctx, "what follows from the end of the phase was not published; the next worker does it", "error", err)
 	}
 }
 

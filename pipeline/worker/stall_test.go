@@ -91,7 +91,7 @@ func TestStalledEngine(t *testing.T) {
 					!strings.Contains(ended.Error.Message, "services.finetune.stall."+c.stage) {
 					t.Errorf("published %+v, %+v", ended, ended.Error)
 				}
-				for _, want := range []string{"level=ERROR", "stage=" + c.stage, "goroutine ", "has returned; its result is dropped"} {
+				for _, want := range []string{"level=ERROR", "stage=" + c.stage, "goroutine(s)", "has returned; its result is dropped"} {
 					if !strings.Contains(log.String(), want) {
 						t.Errorf("the log lacks %q:\n%s", want, log)
 					}

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
@@ -11,6 +12,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/heldslot"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
@@ -21,6 +23,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/retry"
 	"github.com/tunebus/tunebus/pipeline/scratch"
 	"github.com/tunebus/tunebus/pipeline/worker/cleanup"
+	"github.com/tunebus/tunebus/pipeline/worker/stallwatch"
 	"github.com/tunebus/tunebus/pipeline/worker/waitnews"
 )
 
@@ -35,6 +38,8 @@ type Worker struct {
 	claimer     *claimer
 	executor    *executor
 	finisher    *finisher
+	// announceHeld shows doctor a slot that is held; nil: nobody is shown.
+	announceHeld stallwatch.Announcer
 }
 
 // New returns a worker that reads and stores artifacts in store.
@@ -72,7 +77,8 @@ func New(c *conn.Conn, store *artifact.Store, e engine.Engine, cfg Config) *Work
 			metrics:  runs,
 			finisher: f,
 		},
-		finisher: f,
+		finisher:     f,
+		announceHeld: func(r heldslot.Record) func() { return heldslot.Announce(context.Background(), c, r) },
 	}
 }
 
@@ -103,6 +109,9 @@ func (w *Worker) Handle(ctx context.Context, d delivery.Delivery) error {
 	}
 	failpoint.Here(failpoint.JobDelivered)
 	monitor := progress.New(w.cfg.Stall, progress.Claim)
+	job := fmt.Sprintf("%s/%s/%d", req.RunID, req.Phase, d.Delivered)
+	slot := stallwatch.NewSlot(w.announceHeld, heldslot.Record{Worker: w.cfg.Name, RunID: req.RunID, Phase: req.Phase, Queue: w.cfg.Queue})
+	defer slot.Free()
 	graceCtx, stop := withGrace(progress.With(ctx, monitor), w.budget.Publish)
 	defer stop()
 	jobCtx, endWork := context.WithCancelCause(graceCtx)
@@ -110,18 +119,25 @@ func (w *Worker) Handle(ctx context.Context, d delivery.Delivery) error {
 	log := w.cfg.Logger.With("run", req.RunID, "phase", req.Phase)
 	waits := waitnews.Start(graceCtx, w.executor.journal, log)
 	defer waits.Stop()
-	defer watchProgress(monitor, d, endWork, waits, log)()
-	return settleStalled(monitor, w.handle(ctx, graceCtx, jobCtx, d, req, waits))
+	defer stallwatch.Delivery{
+		Monitor: monitor, Job: job, Slot: slot, StopHeartbeat: d.StopHeartbeat, EndWork: endWork, Announce: waits.Announce, Logger: log,
+	}.Watch()()
+	progress.Labelled(graceCtx, job, func(graceCtx context.Context) {
+		err = settleStalled(monitor, w.handle(ctx, graceCtx, jobCtx, d, req, waits, slot))
+	})
+	return err
 }
 
 // handle works on a job. ctx is cancelled at a shutdown. graceCtx lives longer,
 // so that the end of the job can be published then. jobCtx ends with graceCtx,
 // and when the job stalls.
-func (w *Worker) handle(ctx, graceCtx, jobCtx context.Context, d delivery.Delivery, req events.PhaseRequested, waits *waitnews.Announcer) error {
+func (w *Worker) handle(ctx, graceCtx, jobCtx context.Context, d delivery.Delivery, req events.PhaseRequested, waits *waitnews.Announcer, slot *stallwatch.Slot) error {
 	// Subscribe before the run is read, so that no change falls in between.
 	wakeups := w.subscribe(req.RunID)
 	defer wakeups.Close()
+	named := progress.Doing(graceCtx, "reading the facts of the run from NATS")
 	run, err := w.history.RunForJob(graceCtx, req)
+	named()
 	if err != nil {
 		return w.settleUnreadable(d, req, err)
 	}
@@ -134,6 +150,8 @@ func (w *Worker) handle(ctx, graceCtx, jobCtx context.Context, d delivery.Delive
 	}
 	a := newAttempt(req, run, retry.NewPolicy(req, w.cfg.MaxBackoff), w.cfg.Logger)
 	a.wakeups, a.stopHeartbeat, a.progress = wakeups, d.StopHeartbeat, progress.Of(graceCtx)
+	a.slot = slot
+	slot.SetAttempt(a.number)
 	a.checkpoints = checkpointing.NewSaver(a.checkpointJob(), w.checkpoints)
 	waits.SetAttempt(a.newestStep)
 	return w.work(ctx, graceCtx, jobCtx, a)

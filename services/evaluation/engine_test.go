@@ -97,6 +97,16 @@ func TestCases(t *testing.T) {
 			nil, map[string]float64{"exact_match": 0.5}, whole(2),
 			[]string{"evaluator.strip_reasoning: 2 of 2 answers were scored without their think block; 1 of them have no text behind it"}, "", nil,
 		},
+		"think block of the truth": {
+			`{"question": "q", "ground_truth": "<think>The map.</think>At pier 4.", "answer": "At pier 4."}
+{"question": "q", "ground_truth": ["<think>a</think>At pier 4.", "At pier 5."], "answer": "<think>b</think>At pier 4."}`,
+			nil, map[string]float64{"exact_match": 1}, whole(2),
+			[]string{"evaluator.strip_reasoning: 2 of 2 ground truths were compared without their think block"}, "", nil,
+		},
+		"two sets of names": {
+			`{"question": "q", "ground_truth": "At pier 4.", "answer": "At pier 4.", "user_input": "p", "reference": "No.", "response": "Yes."}`,
+			nil, map[string]float64{"exact_match": 1}, whole(1), []string{`its "response" and "reference" are not read`}, "", nil,
+		},
 		"think block kept": {
 			`{"question": "q", "ground_truth": "At pier 4.", "answer": "<think>\nThe map.\n</think>\n\nAt pier 4."}
 {"question": "q", "ground_truth": "At pier 4.", "answer": "At pier 4.", "reasoning": "The map."}`,

@@ -69,9 +69,10 @@ func AnswersSource(s events.Specification, file, name string) prediction.Source 
 		return column
 	}
 	return prediction.Source{
-		Path:     file,
-		Name:     name,
-		Encoding: s.Inferencer.DataEncoding,
+		Path:      file,
+		Name:      name,
+		Encoding:  s.Inferencer.DataEncoding,
+		Delimiter: s.Inferencer.DataDelimiter,
 		Columns: prediction.Columns{
 			Answer:      s.Evaluator.AnswerColumn,
 			Question:    named(s.Inferencer.QuestionColumn, "question"),
@@ -101,7 +102,15 @@ func extension(ref events.Reference) string {
 
 // check refuses answers of which no row could be scored.
 func (in *inputs) check(metrics []string) error {
-	n := in.tuned.Counts()
+	if code, err := Unusable(in.tuned.Counts(), metrics); err != nil {
+		return engine.Permanent(code, fmt.Errorf("predictions: %w", err))
+	}
+	return nil
+}
+
+// Unusable returns the error of answers of which these metrics could score no row, and
+// its code.
+func Unusable(n prediction.Counts, metrics []string) (code string, err error) {
 	needTruth := len(metrics) > 0
 	for _, m := range metrics {
 		needTruth = needTruth && spec.NeedsGroundTruth([]string{m})
@@ -112,12 +121,12 @@ func (in *inputs) check(metrics []string) error {
 		if n.FirstError != "" {
 			why = n.FirstError
 		}
-		return engine.Permanent("no_answers", fmt.Errorf("predictions: none of %d rows has an answer: %s", n.Rows, why))
+		return "no_answers", fmt.Errorf("none of %d rows has an answer: %s", n.Rows, why)
 	case needTruth && n.NoGroundTruth == n.Rows:
-		return engine.Permanent("no_ground_truths", fmt.Errorf("predictions: none of %d rows has a ground truth, which every metric "+
-			"of evaluator.metrics needs; inferencer.ground_truth_column names the column", n.Rows))
+		return "no_ground_truths", fmt.Errorf("none of %d rows has a ground truth, which every metric "+
+			"of evaluator.metrics needs; inferencer.ground_truth_column names the column", n.Rows)
 	}
-	return nil
+	return "", nil
 }
 
 // notes say under which names the files are read, and how many rows lack what.

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 
 	"github.com/tunebus/tunebus/pipeline/prediction"
 	"github.com/tunebus/tunebus/services/evaluation/metric"
@@ -16,6 +17,9 @@ type scoredRow struct {
 	baseline *prediction.Prediction
 	position int64 // among the rows of the window
 	stripped bool  // the tuned answer lost a think block here
+	// strippedTruth means that a ground truth lost one: answers are compared with what
+	// is to be said.
+	strippedTruth bool
 
 	judgement                     judgement
 	row                           Row
@@ -23,16 +27,20 @@ type scoredRow struct {
 	err                           error
 }
 
-// separate takes the think blocks off the answers, or puts back those that inference
-// took off.
+// separate takes the think blocks off the answers and the ground truths, or puts back
+// those that inference took off.
 func (r *scoredRow) separate(reasoning bool) {
 	change := join
 	if reasoning {
 		change = strip
 	}
 	r.stripped = change(&r.tuned)
+	r.strippedTruth = reasoning && stripTruths(&r.tuned)
 	if r.baseline != nil {
 		change(r.baseline)
+		if reasoning {
+			stripTruths(r.baseline)
+		}
 	}
 }
 
@@ -53,6 +61,22 @@ func strip(p *prediction.Prediction) (stripped bool) {
 		p.Reasoning = reasoning
 	}
 	return true
+}
+
+// stripTruths takes the think blocks off the ground truths of a row. A truth that is
+// nothing else stays as it is.
+func stripTruths(p *prediction.Prediction) (stripped bool) {
+	p.References = slices.Clone(p.References)
+	truths := []*string{&p.GroundTruth}
+	for i := range p.References {
+		truths = append(truths, &p.References[i])
+	}
+	for _, truth := range truths {
+		if said, _ := prediction.SplitReasoning(*truth); said != "" && said != *truth {
+			*truth, stripped = said, true
+		}
+	}
+	return stripped
 }
 
 // size is about how many bytes the row takes in memory.

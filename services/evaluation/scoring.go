@@ -25,6 +25,7 @@ type scoring struct {
 	// stripped counts the answers that lost a think block, unclosed those of them
 	// that were nothing else.
 	stripped, unclosed int64
+	strippedTruths     int64
 	lacking            struct{ truth, answer int64 }
 }
 
@@ -158,6 +159,9 @@ func (s *scoring) aggregate(r *scoredRow) {
 			s.unclosed++
 		}
 	}
+	if r.strippedTruth {
+		s.strippedTruths++
+	}
 	if r.tuned.NoGroundTruth {
 		s.lacking.truth++
 	}
@@ -181,6 +185,10 @@ func (s *scoring) result(res *engine.Result) {
 			note += fmt.Sprintf("; %d of them have no text behind it, so that their answer is empty", s.unclosed)
 		}
 		res.Notes = append(res.Notes, note)
+	}
+	if s.strippedTruths > 0 {
+		res.Notes = append(res.Notes, fmt.Sprintf("evaluator.strip_reasoning: %d of %d ground truths were compared without their think block",
+			s.strippedTruths, s.tuned.Rows()))
 	}
 	res.Notes = append(res.Notes, s.tuned.Notes()...)
 	if s.baseline == nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/tunebus/tunebus/llm"
 	"github.com/tunebus/tunebus/llm/checkpoint"
 	"github.com/tunebus/tunebus/pipeline/engine"
+	"github.com/tunebus/tunebus/pipeline/progress"
 )
 
 // baseModel is what a training starts from.
@@ -41,6 +42,8 @@ func fetchBase(ctx context.Context, job *engine.Job) (baseModel, error) {
 			b.tokens = b.adapter
 		}
 	}
+	job.Stage(engine.StageLoad)
+	defer progress.Doing(ctx, fmt.Sprintf("opening fine_tuner.base_model_id = %q", s.BaseModelID))()
 	report, err := checkpoint.Check(b.weights, b.tokens)
 	if err != nil {
 		return b, engine.Permanent("bad_model", err)

@@ -98,9 +98,10 @@ func (d *trainingData) read(ctx context.Context, job *engine.Job, p *prepare.Pre
 // Want is what the built-in engine reads of a data set.
 func Want(s events.FineTuner) dataset.Want {
 	return dataset.Want{
-		Use:      dataset.Training,
-		Shape:    shape.Shape(s.DataFormat),
-		Encoding: s.DataEncoding,
+		Use:       dataset.Training,
+		Shape:     shape.Shape(s.DataFormat),
+		Encoding:  s.DataEncoding,
+		Delimiter: s.DataDelimiter,
 		Columns: dataset.Columns{
 			Question:       s.QuestionColumn,
 			Answer:         s.GroundTruthColumn,

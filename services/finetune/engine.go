@@ -32,7 +32,9 @@ func (Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error) {
 	}
 	res.Notes = append(res.Notes, data.notes...)
 	job.Stage(engine.StageLoad)
+	named := progress.Doing(ctx, fmt.Sprintf("opening fine_tuner.base_model_id = %q", s.BaseModelID))
 	model, err := base.open(s)
+	named()
 	res.Notes = append(res.Notes, base.notes...)
 	if err != nil {
 		return res, err
@@ -47,6 +49,7 @@ func (Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error) {
 		return res, err
 	}
 	job.Stage(engine.StageSave)
+	defer progress.Doing(ctx, "writing the tuned model to the scratch folder")()
 	if err := save(model, base, dir, s); err != nil {
 		return res, err
 	}

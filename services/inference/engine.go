@@ -1,6 +1,7 @@
 package inference
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,7 +13,6 @@ import (
 	"github.com/tunebus/tunebus/llm"
 	"github.com/tunebus/tunebus/llm/checkpoint"
 	"github.com/tunebus/tunebus/llm/token"
-	"github.com/tunebus/tunebus/pipeline/dataset/row"
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/prediction"
 	"github.com/tunebus/tunebus/pipeline/progress"
@@ -24,6 +24,8 @@ type Engine struct {
 	// SaveEvery is how often the answers so far are saved, so that a later
 	// attempt need not generate them again. Default 30 s.
 	SaveEvery time.Duration
+
+	window int // rows in memory at once; 0: windowRows
 }
 
 // Run implements [engine.Engine].
@@ -34,13 +36,16 @@ func (e Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error)
 	if err != nil {
 		return res, err
 	}
+	job.Stage(engine.StageLoad)
+	named := progress.Doing(ctx, "opening the models")
 	report, err := checkpoint.Check(pass{base: folders.base, tuned: folders.answering()}.places())
+	named()
 	res.Notes = append(res.Notes, report.Notes...)
 	if err != nil {
 		return res, engine.Permanent("bad_model", err)
 	}
 	job.Stage(engine.StageTokenise)
-	q, err := readQuestions(ctx, job)
+	q, err := openQuestions(ctx, job)
 	if q.set.Key != "" {
 		res.Datasets = append(res.Datasets, q.set)
 	}
@@ -67,7 +72,7 @@ func (e Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error)
 	}
 	saver := newSaver(job, e.SaveEvery)
 	defer saver.close()
-	g := &generation{job: job, saver: saver, rows: q.rows, total: int64(len(q.rows) * len(passes))}
+	g := &generation{job: job, saver: saver, questions: q, window: e.window, total: q.rows * int64(len(passes))}
 	for _, p := range passes {
 		a, err := g.run(ctx, p)
 		res.TokensIn, res.TokensOut = g.tokensIn, g.tokensOut
@@ -78,7 +83,7 @@ func (e Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error)
 		res.Artifacts = append(res.Artifacts, a)
 	}
 	res.Notes = append(res.Notes, g.notes...)
-	res.Statistics = map[string]float64{"inference_rows": float64(len(q.rows))}
+	res.Statistics = map[string]float64{"inference_rows": float64(q.rows)}
 	return res, nil
 }
 
@@ -124,15 +129,18 @@ func (p pass) open() (*llm.Model, *token.Tokenizer, error) {
 	return model, tok, err
 }
 
-// generation generates the answers of all passes of a job.
+// generation generates the answers of all passes of a job. It has a window of the rows
+// in memory, and no answers but those of the window.
 type generation struct {
-	job   *engine.Job
-	saver *saver
-	rows  []row.Row
-	total int64 // answers of all passes
+	job       *engine.Job
+	saver     *saver
+	questions questions
+	window    int
+	total     int64 // answers of all passes
 
 	answered            int64
 	tokensIn, tokensOut int64
+	surveyed            bool  // a pass has been surveyed
 	cut                 int64 // prompts of the first pass that lost their beginning
 	unfinished          int64 // answers of a pass that end in their reasoning
 	notes               []string
@@ -142,19 +150,15 @@ type generation struct {
 // answers to, and stores the answers of the pass.
 func (g *generation) run(ctx context.Context, p pass) (_ events.Artifact, err error) {
 	g.job.Stage(engine.StageLoad)
+	named := progress.Doing(ctx, "opening the model that writes "+p.artifact)
 	model, tok, err := p.open()
+	named()
 	if err != nil {
 		return events.Artifact{}, engine.Permanent("bad_model", err)
 	}
 	g.job.Stage(engine.StageTokenise)
-	s := g.job.Request.Specification.Inferencer
-	prompts, err := encodePrompts(g.job, tok, g.rows)
-	if err != nil {
+	if err := g.survey(ctx, tok); err != nil {
 		return events.Artifact{}, err
-	}
-	g.tellCuts(ctx, prompts.cut)
-	for _, ids := range prompts.ids {
-		g.tokensIn += int64(len(ids))
 	}
 	path, err := g.job.Scratch(p.file)
 	if err != nil {
@@ -166,23 +170,20 @@ func (g *generation) run(ctx context.Context, p pass) (_ events.Artifact, err er
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	out := prediction.NewWriter(f, 0)
-	saved, err := g.saver.open(p.file, g.rows)
+	answers, err := g.saver.open(p.file, g.questions.rows)
 	if err != nil {
 		return events.Artifact{}, err
 	}
-	for _, answer := range saved {
-		g.answered++
-		g.tokensOut += int64(answer.Tokens)
-		g.countUnfinished(answer)
-		if err := out.Write(answer); err != nil {
-			return events.Artifact{}, err
-		}
-	}
 	g.job.Stage(engine.StageGenerate)
-	// The model asks its context once for each token of a batch. A batch of long
-	// answers may take longer than a stage without progress.
-	if err := model.Generate(progress.Polled(ctx), prompts.ids, generateConfig(s, tok, saved), g.answer(ctx, tok, prompts.opened, out)); err != nil {
-		return events.Artifact{}, g.saver.saveLast(ctx, fmt.Errorf("generate: %w", err))
+	t := &task{generation: g, model: model, tok: tok, saved: answers, out: out, started: time.Now()}
+	batch := g.job.Request.Specification.Inferencer.BatchSize
+	for w, err := range windows(g.questions.prompts(ctx, g.job, tok), cmp.Or(g.window, windowRows), batch) {
+		if err == nil {
+			err = t.answer(ctx, w)
+		}
+		if err != nil {
+			return events.Artifact{}, g.saver.saveLast(ctx, err)
+		}
 	}
 	if err := out.Flush(); err != nil {
 		return events.Artifact{}, err
@@ -191,34 +192,41 @@ func (g *generation) run(ctx context.Context, p pass) (_ events.Artifact, err er
 	return g.job.PutFile(ctx, p.artifact, prediction.MediaType, path)
 }
 
-// generateConfig skips the rows that have an answer already.
-func generateConfig(s events.Inferencer, tok *token.Tokenizer, answered map[int64]prediction.Prediction) llm.GenerateConfig {
-	return llm.GenerateConfig{
-		MaxNewTokens: s.MaxNewTokens,
-		Temperature:  s.Temperature,
-		TopK:         s.TopK,
-		TopP:         s.TopP,
-		MinP:         s.MinP,
-		Seed:         int64(s.Seed),
-		EOS:          tok.EOS(),
-		BatchSize:    s.BatchSize,
-		Skip: func(i int) bool {
-			_, ok := answered[int64(i)]
-			return ok
-		},
+// survey renders all rows before the first answer, so that what the chat template
+// refuses and how many prompts are cut is known then.
+func (g *generation) survey(ctx context.Context, tok *token.Tokenizer) error {
+	var cut, unwritten int64
+	for p, err := range g.questions.prompts(ctx, g.job, tok) {
+		if err != nil {
+			return err
+		}
+		g.tokensIn += int64(len(p.ids))
+		if p.cut {
+			cut++
+		}
+		if p.unwritten {
+			unwritten++
+		}
+		g.job.Advance(1)
 	}
+	if g.surveyed {
+		return nil // all passes have nearly the same prompts
+	}
+	g.surveyed, g.cut = true, cut
+	g.tell(ctx, cut, fmt.Sprintf("prompts lose their beginning: they are longer than inferencer.max_sequence_length = %d tokens",
+		g.job.Request.Specification.Inferencer.MaxSequenceLength))
+	g.tell(ctx, unwritten, "prompts have tools or calls of tools that the model's chat template does not write, so that the model does not see them")
+	return nil
 }
 
-// tellCuts warns of prompts that lost their beginning if they are many, and notes
-// them if they are few. All passes have nearly the same prompts.
-func (g *generation) tellCuts(ctx context.Context, cut int64) {
-	if g.cut != 0 || cut == 0 {
+// tell warns of prompts of which something is gone if they are many, and notes them if
+// they are few.
+func (g *generation) tell(ctx context.Context, prompts int64, lost string) {
+	if prompts == 0 {
 		return
 	}
-	g.cut = cut
-	text := fmt.Sprintf("inferencer.testing_data_id: %d of %d prompts lose their beginning: they are longer than inferencer.max_sequence_length = %d tokens",
-		cut, len(g.rows), g.job.Request.Specification.Inferencer.MaxSequenceLength)
-	if 10*cut > int64(len(g.rows)) {
+	text := fmt.Sprintf("%s: %d of %d %s", testingKey, prompts, g.questions.rows, lost)
+	if 10*prompts > g.questions.rows {
 		engine.Warn(ctx, g.job, text)
 	} else {
 		g.notes = append(g.notes, text)
@@ -235,40 +243,7 @@ func (g *generation) countUnfinished(p prediction.Prediction) {
 func (g *generation) tellUnfinished(p pass) {
 	if g.unfinished > 0 {
 		g.notes = append(g.notes, fmt.Sprintf("%s: %d of %d answers end in their reasoning, so that nothing of them is left to score; raise inferencer.max_new_tokens = %d",
-			p.file, g.unfinished, len(g.rows), g.job.Request.Specification.Inferencer.MaxNewTokens))
+			p.file, g.unfinished, g.questions.rows, g.job.Request.Specification.Inferencer.MaxNewTokens))
 	}
 	g.unfinished = 0
-}
-
-// answer returns the function that receives the tokens of each answer. opened are
-// the marks of think blocks that the prompts have opened.
-func (g *generation) answer(ctx context.Context, tok *token.Tokenizer, opened []string, out *prediction.Writer) func(i int, ids []int32) error {
-	started, generated := time.Now(), 0
-	return func(i int, ids []int32) error {
-		r := g.rows[i]
-		g.answered++
-		g.tokensOut += int64(len(ids))
-		generated += len(ids)
-		p := prediction.Prediction{
-			Index:         int64(i),
-			System:        r.System(),
-			Question:      r.Question(),
-			NoGroundTruth: len(r.Truths) == 0,
-			KeyFact:       r.Fields[keyFact],
-			Tokens:        len(ids),
-		}
-		if len(r.Truths) > 0 {
-			p.GroundTruth = r.Truths[0]
-		}
-		if len(r.Truths) > 1 {
-			p.References = r.Truths
-		}
-		p.Answer, p.Reasoning = prediction.SplitReasoning(opened[i] + tok.DecodeAnswer(ids))
-		g.countUnfinished(p)
-		speed := events.Point{Key: "tokens_per_second", Value: float64(generated) / time.Since(started).Seconds()}
-		if err := errors.Join(out.Write(p), g.job.Progress(ctx, g.answered, g.total, speed)); err != nil {
-			return err
-		}
-		return g.saver.add(ctx, p, g.answered)
-	}
 }

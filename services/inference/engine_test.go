@@ -290,6 +290,32 @@ func TestEngineConversations(t *testing.T) {
 	}
 }
 
+// TestEngineTellsOfTools that the chat template leaves out of the prompts.
+func TestEngineTellsOfTools(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	h.Write(t, "tools.jsonl", `{"tools": [{"type": "function", "function": {"name": "find_tide"}}], "messages": [{"role": "user", "content": "Two?"}, {"role": "assistant", "content": "2."}]}`)
+	c := h.Run(t, inference.Engine{}, events.Inference, events.Inputs{}, func(s *events.Specification) {
+		small(s)
+		s.Inferencer.TestingDataID = "tools.jsonl"
+	})
+	if notes := strings.Join(c.Notes, "\n"); c.Error != nil || strings.Count(notes, "inferencer.testing_data_id: 1 of 1 prompts have tools or calls of tools that the model's chat template does not write") != 1 {
+		t.Errorf("%+v, notes %q", c.Error, notes)
+	}
+}
+
+// TestEngineEmptyPrompt: a template that writes nothing leaves nothing to answer. The
+// row is named before the first answer.
+func TestEngineEmptyPrompt(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	withTemplate(t, h, "{% if 'mackerel' not in messages[0].content %}{{ messages[0].content }}{% endif %}")
+	c := h.Run(t, inference.Engine{}, events.Inference, events.Inputs{}, small)
+	if c.Error == nil || !strings.Contains(c.Error.Message, "rows.jsonl, line 3: the prompt is empty") {
+		t.Errorf("%+v", c.Error)
+	}
+}
+
 // TestEngineReasoning: a think block is no part of an answer, also where the prompt
 // opens it; an answer that never closes it is told of.
 func TestEngineReasoning(t *testing.T) {

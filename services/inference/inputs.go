@@ -8,7 +8,6 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/dataset"
-	"github.com/tunebus/tunebus/pipeline/dataset/row"
 	"github.com/tunebus/tunebus/pipeline/dataset/shape"
 	"github.com/tunebus/tunebus/pipeline/engine"
 )
@@ -65,45 +64,44 @@ func isAdapter(dir string) bool {
 
 // questions are the rows of the test set.
 type questions struct {
-	rows            []row.Row
+	data            *dataset.Dataset
+	rows            int64
 	set             events.Dataset // its key is empty if the data set could not be opened
 	notes, warnings []string
 }
 
-// readQuestions reads the rows of the test set.
-func readQuestions(ctx context.Context, job *engine.Job) (q questions, err error) {
-	const key = "inferencer.testing_data_id"
+const testingKey = "inferencer.testing_data_id"
+
+// openQuestions opens the test set, and reads it once to its end.
+func openQuestions(ctx context.Context, job *engine.Job) (q questions, err error) {
 	s := job.Request.Specification.Inferencer
-	src, err := job.Dataset(ctx, key, s.TestingDataID)
+	src, err := job.Dataset(ctx, testingKey, s.TestingDataID)
 	if err != nil {
 		return q, err
 	}
-	set, err := dataset.Open(ctx, src, Want(s))
-	if err != nil {
-		return q, engine.Permanent("bad_dataset", fmt.Errorf("%s: %w", key, err))
+	if q.data, err = dataset.Open(ctx, src, Want(s)); err != nil {
+		return q, badDataset(err)
 	}
-	info := set.Info()
-	q.set, q.notes, q.warnings = info.Event(key), info.Notes, info.Warnings
+	info := q.data.Info()
+	q.set, q.notes, q.warnings = info.Event(testingKey), info.Notes, info.Warnings
 	q.set.RowsRead, q.set.WithoutAnswer, q.set.Dropped = info.Counts.Read, info.Counts.MissingTruths, info.Counts.Dropped
-	for r, err := range set.Rows(ctx) {
-		if err != nil {
-			return q, engine.Permanent("bad_dataset", fmt.Errorf("%s: %w", key, err))
-		}
-		q.rows = append(q.rows, r)
-		job.Advance(1)
-	}
-	if len(q.rows) == 0 {
-		return q, engine.Permanent("empty_dataset", fmt.Errorf("%s: %w", key, dataset.ErrEmpty))
+	if q.rows = info.Counts.Rows; q.rows == 0 {
+		return q, engine.Permanent("empty_dataset", fmt.Errorf("%s: %w", testingKey, dataset.ErrEmpty))
 	}
 	return q, nil
+}
+
+func badDataset(err error) error {
+	return engine.Permanent("bad_dataset", fmt.Errorf("%s: %w", testingKey, err))
 }
 
 // Want is what the built-in engine reads of a data set.
 func Want(s events.Inferencer) dataset.Want {
 	return dataset.Want{
-		Use:      dataset.Testing,
-		Shape:    shape.Shape(s.DataFormat),
-		Encoding: s.DataEncoding,
+		Use:       dataset.Testing,
+		Shape:     shape.Shape(s.DataFormat),
+		Encoding:  s.DataEncoding,
+		Delimiter: s.DataDelimiter,
 		Columns: dataset.Columns{
 			Question:       s.QuestionColumn,
 			Answer:         s.GroundTruthColumn,

@@ -1,8 +1,11 @@
 package inference
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"iter"
+	"strings"
 	"time"
 
 	"github.com/tunebus/tunebus/events"
@@ -12,35 +15,103 @@ import (
 	"github.com/tunebus/tunebus/pipeline/engine"
 )
 
-// prompts are the rows as a model reads them.
-type prompts struct {
-	ids [][]int32
-	// opened[i] is the mark of a think block that the prompt has opened, so that
-	// the answer begins inside it; empty in most cases.
-	opened []string
-	cut    int64 // prompts that lost their beginning
+// prompt is a row as a model reads it.
+type prompt struct {
+	row row.Row
+	ids []int32
+	// opened is the mark of a think block that the prompt has opened, so that the
+	// answer begins inside it; empty in most cases.
+	opened string
+	// cut says that the prompt lost its beginning, and unwritten that tools or calls
+	// of them are not in it.
+	cut, unwritten bool
 }
 
-// encodePrompts renders the rows as the model's chat template wants them; a row
-// that is a text is its own prompt. A prompt that is too long loses its beginning:
-// the question is at the end.
-func encodePrompts(job *engine.Job, tok *token.Tokenizer, rows []row.Row) (prompts, error) {
+// encodePrompt renders a row as the model's chat template wants it; a row that is a
+// text is its own prompt. A prompt that is too long loses its beginning: the question
+// is at the end.
+func encodePrompt(job *engine.Job, tok *token.Tokenizer, r row.Row) (prompt, error) {
 	s := job.Request.Specification.Inferencer
-	p := prompts{ids: make([][]int32, len(rows)), opened: make([]string, len(rows))}
-	for i, r := range rows {
-		text, err := Prompt(tok, s, job.Request.RequestedAt.UTC(), r)
-		if err != nil {
-			return p, engine.Permanent("bad_template", err)
-		}
-		p.opened[i] = token.OpenThinking(text).Open
-		p.ids[i] = tok.Encode(text)
-		if n := len(p.ids[i]); s.MaxSequenceLength > 0 && n > s.MaxSequenceLength {
-			p.ids[i] = p.ids[i][n-s.MaxSequenceLength:]
-			p.cut++
-		}
-		job.Advance(1)
+	text, err := Prompt(tok, s, job.Request.RequestedAt.UTC(), r)
+	if err != nil {
+		return prompt{}, engine.Permanent("bad_template", err)
+	}
+	p := prompt{row: r, ids: tok.Encode(text), opened: token.OpenThinking(text).Open}
+	if len(p.ids) == 0 {
+		return p, engine.Permanent("bad_dataset", fmt.Errorf("%s: %s: the prompt is empty, so that the model has nothing to answer", testingKey, r.Place))
+	}
+	for _, name := range (row.Row{Tools: r.Tools, Messages: r.Prompt()}).ToolNames() {
+		p.unwritten = p.unwritten || !strings.Contains(text, name)
+	}
+	if n := len(p.ids); s.MaxSequenceLength > 0 && n > s.MaxSequenceLength {
+		p.ids, p.cut = p.ids[n-s.MaxSequenceLength:], true
 	}
 	return p, nil
+}
+
+// prompts iterates over the rows as the model of a tokenizer reads them.
+func (q questions) prompts(ctx context.Context, job *engine.Job, tok *token.Tokenizer) iter.Seq2[prompt, error] {
+	return func(yield func(prompt, error) bool) {
+		n := int64(0)
+		for r, err := range q.data.Rows(ctx) {
+			var p prompt
+			if err != nil {
+				err = badDataset(err)
+			} else {
+				p, err = encodePrompt(job, tok, r)
+			}
+			if !yield(p, err) || err != nil {
+				return
+			}
+			n++
+		}
+		if n != q.rows {
+			yield(prompt{}, badDataset(fmt.Errorf("it had %d rows, and has %d now: it changed while it was read", q.rows, n)))
+		}
+	}
+}
+
+// window is a stretch of the rows, which are in memory together. A model answers it
+// in batches of similar lengths.
+type window struct {
+	first   int64 // index of its first row
+	prompts []prompt
+}
+
+// The size of a window: so many rows, and not many more tokens. It depends on the
+// data alone, so that a later attempt has the same batches.
+const (
+	windowRows   = 1024
+	windowTokens = 4 << 20
+)
+
+// windows gathers prompts in windows of whole batches, of at least so many rows.
+func windows(prompts iter.Seq2[prompt, error], rows, batch int) iter.Seq2[window, error] {
+	batch = max(batch, 1)
+	rows = (rows + batch - 1) / batch * batch
+	return func(yield func(window, error) bool) {
+		var w window
+		tokens := 0
+		for p, err := range prompts {
+			if err != nil {
+				yield(window{}, err)
+				return
+			}
+			w.prompts = append(w.prompts, p)
+			tokens += len(p.ids)
+			n := len(w.prompts)
+			if n < rows && (tokens < windowTokens || n%batch != 0) {
+				continue
+			}
+			if !yield(w, nil) {
+				return
+			}
+			w, tokens = window{first: w.first + int64(n)}, 0
+		}
+		if len(w.prompts) > 0 {
+			yield(w, nil)
+		}
+	}
 }
 
 // Prompt renders a row as the model's chat template wants it, up to where the answer

@@ -1,16 +1,17 @@
 package inference
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
-	"github.com/tunebus/tunebus/pipeline/dataset/row"
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/prediction"
 )
@@ -47,75 +48,106 @@ func (s *saver) close() {
 	}
 }
 
-// open starts the file of a pass with the answers of the checkpoint, and returns
-// these by index.
-func (s *saver) open(name string, rows []row.Row) (map[int64]prediction.Prediction, error) {
-	answers, err := s.resume(name, rows)
-	if err != nil {
-		return nil, err
+// saved finds the answers of a checkpoint in a file of the saver.
+type saved struct {
+	file *os.File
+	at   []place // by the index of the row; empty without a checkpoint
+}
+
+// place is where a line is in a file; its length is 0 if there is none.
+type place struct {
+	offset int64
+	length int32
+}
+
+// answer reads the answer to a row with this question. It is false if there is none,
+// or one to another question.
+func (s saved) answer(index int64, question string) (p prediction.Prediction, ok bool, err error) {
+	if index >= int64(len(s.at)) || s.at[index].length == 0 {
+		return p, false, nil
 	}
+	line := make([]byte, s.at[index].length)
+	if _, err = s.file.ReadAt(line, s.at[index].offset); err == nil {
+		err = json.Unmarshal(line, &p)
+	}
+	if err != nil {
+		return p, false, fmt.Errorf("saved answer %d: %w", index, err)
+	}
+	return p, p.Question == question, nil
+}
+
+// open starts the file of a pass with the answers of the checkpoint. rows is the
+// number of rows.
+func (s *saver) open(name string, rows int64) (saved, error) {
 	path, err := s.job.Scratch(filePrefix + name)
 	if err != nil {
-		return nil, err
+		return saved{}, err
 	}
 	f, err := os.Create(path)
 	if err != nil {
-		return nil, err
+		return saved{}, err
 	}
 	s.files = append(s.files, f)
-	for _, answer := range answers {
-		if err := s.write(answer); err != nil {
-			return nil, err
-		}
-	}
-	return answers, nil
+	return s.resume(name, rows)
 }
 
-// resume reads the answers of the checkpoint to questions that are still the
-// same.
-func (s *saver) resume(name string, rows []row.Row) (map[int64]prediction.Prediction, error) {
+// resume copies the answers of the checkpoint to the newest file.
+func (s *saver) resume(name string, rows int64) (saved, error) {
+	out := saved{file: s.files[len(s.files)-1]}
 	if s.job.Resume.Dir == "" {
-		return nil, nil
+		return out, nil
 	}
 	f, err := os.Open(filepath.Join(s.job.Resume.Dir, name))
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
+		return out, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("saved answers: %w", err)
+		return out, fmt.Errorf("saved answers: %w", err)
 	}
 	defer f.Close()
-	answers := map[int64]prediction.Prediction{}
+	out.at = make([]place, rows)
+	written := bufio.NewWriter(out.file)
+	offset := int64(0)
 	for p, err := range prediction.Read(f) {
 		if errors.Is(err, prediction.ErrEmpty) {
 			break
 		}
 		if err != nil {
-			return nil, fmt.Errorf("saved answers: %w", err)
+			return out, fmt.Errorf("saved answers: %w", err)
 		}
-		if i := p.Index; i >= 0 && i < int64(len(rows)) && rows[i].Question() == p.Question {
-			answers[i] = p
+		if p.Index < 0 || p.Index >= rows {
+			continue
 		}
+		length, err := write(written, p)
+		if err != nil {
+			return out, err
+		}
+		if out.at[p.Index].length == 0 {
+			s.answers++
+		}
+		out.at[p.Index] = place{offset: offset, length: int32(length)} // lines are at most 16 MiB long
+		offset += int64(length)
+		s.job.Advance(1)
 	}
-	return answers, nil
+	return out, written.Flush()
 }
 
-func (s *saver) write(p prediction.Prediction) error {
+// write writes a line, and returns its length.
+func write(w io.Writer, p prediction.Prediction) (int, error) {
 	line, err := json.Marshal(p)
 	if err != nil {
-		return fmt.Errorf("answer %d: %w", p.Index, err)
+		return 0, fmt.Errorf("answer %d: %w", p.Index, err)
 	}
-	_, err = s.files[len(s.files)-1].Write(append(line, '\n'))
-	return err
+	return w.Write(append(line, '\n'))
 }
 
-// add records an answer, and saves all answers if the interval is over. total
-// is the number of answers.
-func (s *saver) add(ctx context.Context, p prediction.Prediction, total int64) error {
-	if err := s.write(p); err != nil {
+// add records an answer, and saves all answers if the interval is over.
+func (s *saver) add(ctx context.Context, p prediction.Prediction) error {
+	if _, err := write(s.files[len(s.files)-1], p); err != nil {
 		return err
 	}
-	s.answers, s.unsaved = total, true
+	s.answers++
+	s.unsaved = true
 	if time.Since(s.savedAt) < s.interval {
 		return nil
 	}

@@ -17,7 +17,7 @@ func takeOver(ctx context.Context, publisher publisher, completed events.PhaseCo
 		RunID:     completed.RunID,
 		Phase:     completed.Phase,
 		Attempt:   completed.Attempt,
-		Worker:    "intake",
+		Worker:    events.IntakeWorker,
 		StartedAt: completed.EndedAt,
 	}
 	if _, err := publisher.Publish(ctx, started, journal.FenceAbsent(completed.Subject())); err != nil {

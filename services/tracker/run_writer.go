@@ -13,7 +13,6 @@ import (
 	"github.com/tunebus/tunebus/services/tracker/projection"
 	"github.com/tunebus/tunebus/services/tracker/report"
 	"github.com/tunebus/tunebus/services/tracker/report/runlist"
-	"github.com/tunebus/tunebus/services/tracker/report/scores"
 )
 
 // written is the result of writing a run.
@@ -72,6 +71,7 @@ func (e *reportsError) Unwrap() error { return e.err }
 // reportWriter writes the report files of a run and its entry in the list.
 type reportWriter struct {
 	dir       string // empty: no reports
+	mlflow    string // the MLflow of runs that name none
 	list      *runListBuffer
 	writeFile func(ctx context.Context, dir string, r report.Report) ([]report.File, error)
 	store     mlflowsync.ArtifactStore
@@ -94,7 +94,12 @@ func (w *reportWriter) write(ctx context.Context, snapshot projection.Snapshot) 
 	if err != nil {
 		return nil, err
 	}
-	return w.writeFile(ctx, dir, report.Report{Run: snapshot.Run, Scores: w.scores(snapshot.Run)})
+	return w.writeFile(ctx, dir, report.Report{
+		Run:         snapshot.Run,
+		Scores:      w.open(snapshot.Run, events.Evaluation, events.ArtifactScores),
+		Losses:      w.open(snapshot.Run, events.Finetune, events.ArtifactMetrics),
+		TrackingURI: w.mlflow,
+	})
 }
 
 // tidy removes the temporary files that a killed process left in the report
@@ -106,14 +111,13 @@ func (w *reportWriter) tidy(run string) error {
 	return atomicfile.RemoveTemps(filepath.Join(w.dir, run))
 }
 
-// scores opens the scores artifact of the evaluation. It is nil if there is
-// none in this store.
-func (w *reportWriter) scores(run events.Run) scores.Opener {
-	p := run.Phases[events.Evaluation]
+// open opens an artifact of a phase. It is nil if there is none in this store.
+func (w *reportWriter) open(run events.Run, phase events.Phase, name string) func(context.Context) (io.ReadCloser, error) {
+	p := run.Phases[phase]
 	if p == nil || p.Completed == nil {
 		return nil
 	}
-	ref, ok := p.Completed.Artifact(events.ArtifactScores)
+	ref, ok := p.Completed.Artifact(name)
 	if !ok || ref.Store != w.store.ID() {
 		return nil
 	}

@@ -27,6 +27,9 @@ type Uploader struct {
 	store  Store
 	digest manifest.Digester
 
+	// beside are files that belong to the file of a key, by key.
+	beside map[string][]string
+
 	mu       sync.Mutex
 	reserved map[string]bool
 
@@ -38,6 +41,16 @@ type Uploader struct {
 // [manifest.Digest].
 func NewUploader(s Store, digest manifest.Digester) *Uploader {
 	return &Uploader{store: s, digest: digest, reserved: map[string]bool{}}
+}
+
+// Take has the file of a key stored as a folder, with the files that it needs. Their
+// names are relative to its own folder, with "/". The reference has the name of the
+// file: it says which of the folder is meant.
+func (u *Uploader) Take(key string, files []string) {
+	if u.beside == nil {
+		u.beside = map[string][]string{}
+	}
+	u.beside[key] = files
 }
 
 // part is an object to upload.
@@ -99,6 +112,15 @@ func (u *Uploader) plan(ctx context.Context, key, path string, parts map[string]
 		}
 		return events.Reference{Store: u.store.ID(), Key: Prefix + p.sum, MediaType: p.mediaType, Size: p.size, SHA256: p.sum}
 	}
+	if !info.IsDir() && len(u.beside[key]) > 0 {
+		m, err := manifest.OfFiles(ctx, filepath.Dir(path), append([]string{filepath.Base(path)}, u.beside[key]...), u.digest)
+		if err != nil {
+			return events.Reference{}, err
+		}
+		ref, err := addFolder(m, filepath.Dir(path), add)
+		ref.Name = events.Cut(filepath.Base(path), events.MaxNameBytes)
+		return ref, err
+	}
 	if !info.IsDir() {
 		size, sum, err := u.digest(ctx, path)
 		if err != nil {
@@ -112,12 +134,17 @@ func (u *Uploader) plan(ctx context.Context, key, path string, parts map[string]
 	if err != nil {
 		return events.Reference{}, err
 	}
+	return addFolder(m, path, add)
+}
+
+// addFolder adds the files of a folder and its manifest, to which it refers.
+func addFolder(m manifest.Manifest, dir string, add func(part) events.Reference) (events.Reference, error) {
 	text, err := m.Encode()
 	if err != nil {
 		return events.Reference{}, err
 	}
 	for _, f := range m.Files {
-		add(part{sum: f.SHA256, mediaType: mediaFile, size: f.Size, path: filepath.Join(path, filepath.FromSlash(f.Path))})
+		add(part{sum: f.SHA256, mediaType: mediaFile, size: f.Size, path: filepath.Join(dir, filepath.FromSlash(f.Path))})
 	}
 	sum := sha256.Sum256(text)
 	return add(part{sum: hex.EncodeToString(sum[:]), mediaType: manifest.MediaType, size: int64(len(text)), text: text}), nil

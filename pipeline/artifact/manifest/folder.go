@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"github.com/tunebus/tunebus/pipeline/progress"
 )
 
 // ErrEmptyFolder means that a folder has no files, so there is nothing to
@@ -32,6 +34,24 @@ func Of(ctx context.Context, dir string, digest Digester) (Manifest, error) {
 	if err != nil {
 		return Manifest{}, err
 	}
+	return ofSorted(ctx, dir, names, digest)
+}
+
+// OfFiles lists some of the files below a folder, whose names have "/" between their
+// parts.
+func OfFiles(ctx context.Context, dir string, names []string, digest Digester) (Manifest, error) {
+	names = slices.Clone(names)
+	slices.Sort(names)
+	names = slices.Compact(names)
+	for _, name := range names {
+		if err := CheckPath(name); err != nil {
+			return Manifest{}, err
+		}
+	}
+	return ofSorted(ctx, dir, names, digest)
+}
+
+func ofSorted(ctx context.Context, dir string, names []string, digest Digester) (Manifest, error) {
 	var m Manifest
 	for _, name := range names {
 		if err := context.Cause(ctx); err != nil {
@@ -75,6 +95,7 @@ func Names(dir string) ([]string, error) {
 // Digest is the [Digester] that reads the file. It counts the bytes as progress
 // of the job of ctx.
 func Digest(ctx context.Context, path string) (size int64, sum string, err error) {
+	defer progress.Doing(ctx, "reading "+path)()
 	f, err := OpenRegular(path)
 	if err != nil {
 		return 0, "", err

@@ -119,6 +119,7 @@ func (c *Cache) lock(ctx context.Context, sum string) (unlock func(), err error)
 	if err != nil {
 		return nil, err
 	}
+	defer progress.Doing(ctx, "waiting for another worker of this machine, which fetches the same file or looks at it")()
 	poll := time.NewTicker(20 * time.Millisecond)
 	defer poll.Stop()
 	var arrived int64

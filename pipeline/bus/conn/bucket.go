@@ -87,6 +87,14 @@ func (b *Bucket) Create(ctx context.Context, key string, value []byte) (revision
 	return revision, err
 }
 
+// Put stores a value, whatever the key holds.
+func (b *Bucket) Put(ctx context.Context, key string, value []byte) error {
+	return b.conn.Request(ctx, PutKey, func(ctx context.Context, _ jetstream.JetStream) error {
+		_, err := b.kv.Put(ctx, key, value)
+		return err
+	})
+}
+
 // Update stores a value if the key still has the revision; 0 is a key that was
 // never there. The error is [ErrRevision] if it has another one.
 func (b *Bucket) Update(ctx context.Context, key string, value []byte, revision uint64) (next uint64, err error) {
@@ -97,7 +105,7 @@ func (b *Bucket) Update(ctx context.Context, key string, value []byte, revision 
 	return next, err
 }
 
-// Delete removes a key if it still has the revision.
+// Delete removes a key if it still has the revision; 0 is any.
 func (b *Bucket) Delete(ctx context.Context, key string, revision uint64) error {
 	return b.conn.Request(ctx, DeleteKey, func(ctx context.Context, _ jetstream.JetStream) error {
 		return refusal(b.kv.Delete(ctx, key, jetstream.LastRevision(revision)))

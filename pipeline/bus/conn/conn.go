@@ -31,6 +31,7 @@ type Conn struct {
 	replies   replyMux
 	reconnect reconnectSignal
 	buckets   buckets
+	limits    limits
 }
 
 // Server is the host and port that the connection leads to; while there is no

@@ -97,6 +97,7 @@ func open(nc *nats.Conn, name string, log *slog.Logger) (*Conn, error) {
 	c.ctx, c.cancel = context.WithCancel(context.Background()) // a connection outlives the call that made it
 	nc.SetReconnectHandler(func(nc *nats.Conn) {
 		log.Info("reconnected to NATS", "server", host(nc.ConnectedUrl()))
+		c.limits.reset()
 		c.reconnect.notify()
 	})
 	nc.SetErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
@@ -191,6 +192,13 @@ func (e *UnreachableError) Error() string {
 
 // Unwrap returns the cause.
 func (e *UnreachableError) Unwrap() error { return e.Err }
+
+// IsTemporary reports whether the same server may be reached later, such as one that
+// starts or does not answer. Credentials that were refused are not temporary.
+func (e *UnreachableError) IsTemporary() bool { return temporary(e.Err) }
+
+// IsRefused reports whether nobody listens at the address.
+func (e *UnreachableError) IsRefused() bool { return errors.Is(e.Err, nats.ErrNoServers) }
 
 func (o Options) server() string {
 	switch {

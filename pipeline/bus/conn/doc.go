@@ -6,6 +6,8 @@
 // the kind's own limit, whatever deadline the caller's context has: a lost
 // reply costs seconds, never the rest of a phase. A request that ended so may
 // have been carried out; its caller reads the state back before it repeats it.
+// The repeated request waits twice as long, up to half a minute, so that it
+// succeeds on a server that is only slow.
 //
 //	c, err := conn.Connect(ctx, conn.Options{URL: "nats://127.0.0.1:4222", Name: "inference"})
 //	if err != nil {

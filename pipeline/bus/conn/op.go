@@ -51,7 +51,12 @@ const (
 	Flush Op = "flush"
 )
 
-// Limit is how long a request of the kind may take.
+// isPatient reports whether requests of the kind wait longer for a slow server. An Ack and a
+// Nak do not: they are carried out without their answers as well, and the ack wait of
+// their message runs meanwhile.
+func (o Op) isPatient() bool { return o != Ack && o != Nak }
+
+// Limit is how long a request of the kind may take, unless the server was found to be slow.
 func (o Op) Limit() time.Duration {
 	switch o {
 	case Ack, Nak:

@@ -5,24 +5,58 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
 // Request runs one request, or the few that make one operation of the client
-// library. do gets a context that ends after the limit of op at the latest.
+// library. do gets a context that ends after the limit of op at the latest. If the
+// server turns out to be slow, the limit of further requests is longer, up to half a
+// minute.
 func (c *Conn) Request(ctx context.Context, op Op, do func(ctx context.Context, js jetstream.JetStream) error) error {
-	bounded, cancel := context.WithTimeout(ctx, op.Limit())
+	r := c.begin(op)
+	bounded, cancel := context.WithTimeout(ctx, r.limit)
 	defer cancel()
-	return noReply(ctx, c, op, do(bounded, c.js))
+	return r.end(ctx, do(bounded, c.js))
+}
+
+// request is a request that is under way.
+type request struct {
+	conn  *Conn
+	op    Op
+	limit time.Duration
+	begin time.Time
+}
+
+func (c *Conn) begin(op Op) request {
+	return request{conn: c, op: op, limit: c.limits.of(op), begin: time.Now()}
+}
+
+// end notes how the request ended. It names one that got no reply within its own limit. An
+// error of the caller's context stays as it is.
+func (r request) end(ctx context.Context, err error) error {
+	if err == nil || !errors.Is(err, context.DeadlineExceeded) {
+		r.conn.limits.answered(r.op, time.Since(r.begin))
+		return err
+	}
+	if ctx.Err() != nil {
+		return err
+	}
+	connected := r.conn.Connected()
+	if connected { // without a connection, no server was slow
+		r.conn.limits.unanswered(r.op, r.limit)
+	}
+	return &NoReplyError{Op: r.op, Limit: r.limit, Server: r.conn.Server(), Disconnected: !connected, Err: err}
 }
 
 // RequestMany sends a request that has up to limit replies, and calls each for
 // every reply until it reports the last one. A server that refuses the request
 // by permissions is an error at once.
 func (c *Conn) RequestMany(ctx context.Context, op Op, subject string, body []byte, limit int, each func(*nats.Msg) (last bool, err error)) error {
-	bounded, cancel := context.WithTimeout(ctx, op.Limit())
+	r := c.begin(op)
+	bounded, cancel := context.WithTimeout(ctx, r.limit)
 	defer cancel()
 	reply, err := c.replies.register(c.nc, subject, limit)
 	if err != nil {
@@ -35,9 +69,10 @@ func (c *Conn) RequestMany(ctx context.Context, op Op, subject string, body []by
 	for {
 		msg, err := reply.receive(bounded, c.Closed())
 		if err != nil {
-			return noReply(ctx, c, op, err)
+			return r.end(ctx, err)
 		}
 		if last, err := each(msg); last || err != nil {
+			c.limits.answered(op, time.Since(r.begin))
 			return err
 		}
 	}
@@ -47,6 +82,8 @@ func (c *Conn) RequestMany(ctx context.Context, op Op, subject string, body []by
 // server may have carried it out.
 type NoReplyError struct {
 	Op Op
+	// Limit is how long the request waited.
+	Limit time.Duration
 	// Server is the host and port of the server, the last one if there is no
 	// connection now.
 	Server string
@@ -57,22 +94,13 @@ type NoReplyError struct {
 
 func (e *NoReplyError) Error() string {
 	if e.Disconnected {
-		return fmt.Sprintf("%s: no connection to NATS at %s, and no reply within %s: %v", e.Op, e.Server, e.Op.Limit(), e.Err)
+		return fmt.Sprintf("%s: no connection to NATS at %s, and no reply within %s: %v", e.Op, e.Server, e.Limit, e.Err)
 	}
-	return fmt.Sprintf("%s: no reply from NATS at %s within %s: %v", e.Op, e.Server, e.Op.Limit(), e.Err)
+	return fmt.Sprintf("%s: no reply from NATS at %s within %s: %v", e.Op, e.Server, e.Limit, e.Err)
 }
 
 // Unwrap returns the cause.
 func (e *NoReplyError) Unwrap() error { return e.Err }
-
-// noReply names the request that got no reply within its own limit. An error of
-// the caller's context stays as it is.
-func noReply(ctx context.Context, c *Conn, op Op, err error) error {
-	if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
-		return err
-	}
-	return &NoReplyError{Op: op, Server: c.Server(), Disconnected: !c.Connected(), Err: err}
-}
 
 // IsUnanswered reports whether an error means that the server could not be
 // asked, or did not answer: another try may succeed. A refusal is an answer.

@@ -3,6 +3,7 @@ package history
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -71,6 +72,13 @@ func (h *History) Latest(ctx context.Context, subject string) (codec.Message, er
 		return m, fmt.Errorf("read %s: %w", subject, err)
 	}
 	return m, nil
+}
+
+// IsSetUp reports whether the server has the stream of facts. It is true as well if the
+// server does not say.
+func (h *History) IsSetUp(ctx context.Context) bool {
+	_, err := h.stored.Latest(ctx, events.StreamFacts, events.PipelineAccepted{RunID: "-"}.Subject())
+	return !errors.Is(err, streams.ErrNoStream)
 }
 
 // LatestOfEach reads the newest fact of each subject that matches one of the

@@ -103,7 +103,8 @@ func (l *lease) acquire(ctx context.Context) error {
 // renew renews the lease until ctx ends. It cancels with [ErrTaken] if the
 // lease is lost.
 func (l *lease) renew(ctx context.Context, cancel context.CancelCauseFunc) {
-	tick := time.NewTicker(topology.LeaseTTL / 3)
+	const interval = topology.LeaseTTL / 3
+	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	renewed := time.Now()
 	for {
@@ -112,7 +113,10 @@ func (l *lease) renew(ctx context.Context, cancel context.CancelCauseFunc) {
 			return
 		case <-tick.C:
 		}
-		next, err := l.bucket.Update(ctx, l.name, l.owner, l.revision)
+		// A slow server must not keep the owner from seeing that its lease has run out.
+		renewal, done := context.WithTimeout(ctx, interval)
+		next, err := l.bucket.Update(renewal, l.name, l.owner, l.revision)
+		done()
 		switch {
 		case err == nil:
 			l.revision, renewed = next, time.Now()

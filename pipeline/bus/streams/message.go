@@ -16,6 +16,9 @@ import (
 // ErrNotFound means that no message is stored on a subject or at a sequence.
 var ErrNotFound = errors.New("nothing is stored there")
 
+// ErrNoStream means that the server has no such stream, or no JetStream at all.
+var ErrNoStream = errors.New("the stream does not exist")
+
 // Message is a message as it lies in its stream.
 type Message struct {
 	Stream   string
@@ -54,6 +57,9 @@ func parseGet(stream string, body []byte) (Message, error) {
 	if reply.Error != nil {
 		if reply.Error.Code == jetstream.JSErrCodeMessageNotFound {
 			return Message{}, ErrNotFound
+		}
+		if reply.Error.Code == jetstream.JSErrCodeStreamNotFound {
+			return Message{}, fmt.Errorf("%w: %s", ErrNoStream, stream)
 		}
 		return Message{}, errors.New(reply.Error.Description)
 	}

@@ -126,7 +126,7 @@ func Apply(ctx context.Context, c *conn.Conn, t Topology) error {
 			return err
 		})
 		if err != nil {
-			return fmt.Errorf("set up stream %s: %w", s.Name, err)
+			return fmt.Errorf("set up stream %s: %w", s.Name, t.storageError(ctx, c, s.Name, s.MaxBytes, err))
 		}
 	}
 	for _, kv := range t.buckets() {
@@ -135,7 +135,7 @@ func Apply(ctx context.Context, c *conn.Conn, t Topology) error {
 			return err
 		})
 		if err != nil {
-			return fmt.Errorf("set up bucket %s: %w", kv.Bucket, err)
+			return fmt.Errorf("set up bucket %s: %w", kv.Bucket, t.storageError(ctx, c, "KV_"+kv.Bucket, kv.MaxBytes, err))
 		}
 	}
 	for stream, consumers := range t.consumers() {

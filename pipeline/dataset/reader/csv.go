@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"io"
 	"regexp"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/tunebus/tunebus/pipeline/dataset/reader/internal/fault"
+	"github.com/tunebus/tunebus/pipeline/dataset/reader/internal/nameset"
 	"github.com/tunebus/tunebus/pipeline/dataset/reader/internal/textfile"
 	"github.com/tunebus/tunebus/pipeline/dataset/value"
 )
@@ -22,17 +22,19 @@ type csvRows struct {
 	header []string // with the names that are empty
 	names  []string // without them
 	wanted []bool   // for each cell of a row
+	key    string   // that sets the delimiter
 }
 
-func openCSV(t *textfile.File, format Format, delimiter rune) (records, error) {
-	r := &csvRows{text: t, line: 1}
-	if delimiter > 0x7f || delimiter == '"' || delimiter == '\n' || delimiter == '\r' {
-		return nil, fault.At(0, "%q cannot separate cells", delimiter)
+func openCSV(t *textfile.File, format Format, o Options) (records, error) {
+	r := &csvRows{text: t, line: 1, key: o.DelimiterKey}
+	delimiter := r.firstLine()
+	switch {
+	case o.Delimiter != 0:
+		delimiter = o.Delimiter
+	case delimiter == 0:
+		delimiter = findDelimiter(t, format)
 	}
-	if delimiter == 0 {
-		delimiter = r.firstLine(format)
-	}
-	r.parser.delimiter = byte(delimiter)
+	r.parser.delimiter = delimiter
 	header, line, err := r.record()
 	if errors.Is(err, io.EOF) {
 		return r, nil
@@ -54,26 +56,28 @@ func openCSV(t *textfile.File, format Format, delimiter rune) (records, error) {
 // said matches the line with which Excel is told the delimiter.
 var said = regexp.MustCompile(`^"?sep=([^"\r\n])"?\r?\n`)
 
-// firstLine returns the delimiter that the first line says, which it consumes, or
-// else the one that is found in the first rows.
-func (r *csvRows) firstLine(format Format) rune {
+// firstLine returns the delimiter that the first line says, which it consumes; 0 if
+// the first line says none.
+func (r *csvRows) firstLine() byte {
 	fillSample(r.text)
-	if line := said.FindSubmatch(r.text.Buffered()); line != nil && line[1][0] < utf8.RuneSelf {
-		r.text.Consume(len(line[0]))
-		r.line++
-		return rune(line[1][0])
+	line := said.FindSubmatch(r.text.Buffered())
+	if line == nil || line[1][0] >= utf8.RuneSelf {
+		return 0
 	}
-	return findDelimiter(r.text, format)
+	r.text.Consume(len(line[0]))
+	r.line++
+	return line[1][0]
 }
 
 // checkHeader returns the names of the columns that have one. Tools that write an
 // index write no name above it.
 func checkHeader(header []string, line int) (names []string, err error) {
-	for i, name := range header {
+	seen := nameset.Set{}
+	for _, name := range header {
 		if name == "" {
 			continue
 		}
-		if slices.Contains(header[:i], name) {
+		if !seen.Add(name) {
 			return nil, fault.At(line, "the column %q occurs twice in the header", name)
 		}
 		names = append(names, name)
@@ -88,8 +92,9 @@ func (r *csvRows) columns() []string { return r.names }
 
 func (r *csvRows) selectColumns(names []string) {
 	r.wanted = make([]bool, len(r.header))
+	wanted := nameset.Of(names)
 	for i, name := range r.header {
-		r.wanted[i] = name != "" && slices.Contains(names, name)
+		r.wanted[i] = name != "" && wanted[name]
 	}
 }
 
@@ -101,8 +106,8 @@ func (r *csvRows) next() (Record, error) {
 		return Record{}, err
 	}
 	if len(cells) != len(r.header) {
-		return Record{}, fault.At(line, "the row has %s, the header has %d; a cell that holds %q or a quote stands in double quotes",
-			countCells(len(cells)), len(r.header), r.parser.delimiter)
+		return Record{}, fault.At(line, "the row has %s, the header has %d; a cell that holds %q or a quote stands in double quotes, and %s",
+			countCells(len(cells)), len(r.header), r.parser.delimiter, r.another())
 	}
 	record := Record{Line: line, Fields: make([]value.Field, 0, len(r.names))}
 	for i, c := range cells {
@@ -116,6 +121,14 @@ func (r *csvRows) next() (Record, error) {
 		record.Fields = append(record.Fields, f)
 	}
 	return record, nil
+}
+
+// another says how to name another delimiter.
+func (r *csvRows) another() string {
+	if c := LooksDelimited(r.header[0]); len(r.header) == 1 && c != 0 {
+		return fmt.Sprintf("%s = %q may be meant", r.key, string(rune(c)))
+	}
+	return r.key + " names another delimiter"
 }
 
 func countCells(n int) string {

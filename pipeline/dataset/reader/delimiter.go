@@ -1,8 +1,21 @@
 package reader
 
 import (
+	"strings"
+
 	"github.com/tunebus/tunebus/pipeline/dataset/reader/internal/textfile"
 )
+
+// LooksDelimited finds a character that seems to separate the cells of a header that
+// was read as one cell. It is 0 if there is none.
+func LooksDelimited(header string) byte {
+	for _, c := range []byte("^~:#*!&@%$+=/\\\x1f\x01\x02\x1e") {
+		if strings.IndexByte(header, c) >= 0 {
+			return c
+		}
+	}
+	return 0
+}
 
 const (
 	sampleSize = 64 << 10
@@ -23,7 +36,7 @@ func fillSample(t *textfile.File) {
 // cells in the header of those with which all rows have the same number of cells;
 // if there is none, the one with the most cells in the header. Ties and files
 // of one column take the one that the format is named after.
-func findDelimiter(t *textfile.File, format Format) rune {
+func findDelimiter(t *textfile.File, format Format) byte {
 	// A short file has been read to its end.
 	final := len(t.Buffered()) < sampleSize
 	candidates := []byte(",;\t|")
@@ -37,7 +50,7 @@ func findDelimiter(t *textfile.File, format Format) rune {
 			best, bestCells, bestEven = d, cells, even
 		}
 	}
-	return rune(best)
+	return best
 }
 
 // countSample returns the number of cells of the header, and whether the rows have

@@ -93,6 +93,9 @@ func openArray(text *jsonText) (records, error) {
 	return r, r.open()
 }
 
+// rowsKey is the key of an object whose value is the list of rows.
+const rowsKey = "data"
+
 // openData opens the array that is the value of the key "data" of an object.
 func openData(text *jsonText) (records, error) {
 	r := &jsonArray{text: text, inObject: true}
@@ -104,7 +107,7 @@ func openData(text *jsonText) (records, error) {
 		if err != nil {
 			return nil, err
 		}
-		if key == "data" {
+		if key == rowsKey {
 			return r, r.open()
 		}
 		if err := text.skip(0); err != nil {
@@ -176,10 +179,14 @@ func (r *jsonArray) end() error {
 		if err := r.text.expect(','); err != nil {
 			return err
 		}
-		if _, err := r.text.key(); err != nil {
+		k, err := findKey(r.text)
+		if err != nil {
 			return err
 		}
-		if err := r.text.skip(0); err != nil {
+		if err := k.moreRows(r.text.line); err != nil {
+			return err
+		}
+		if err := r.text.skip(k.depth()); err != nil {
 			return err
 		}
 	}

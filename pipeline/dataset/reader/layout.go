@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/tunebus/tunebus/pipeline/dataset/reader/internal/fault"
 )
 
 // layout is what the first object of a .json file shows about the file.
@@ -48,15 +50,11 @@ func findLayout(text *jsonText) (l layout) {
 		if len(l.keys) < maxLayoutKeys {
 			l.keys = append(l.keys, k)
 		}
-		if k.name == "data" && k.start == '[' && k.inner == '{' {
+		if k.name == rowsKey && k.start == '[' && k.inner == '{' {
 			l.rowsInData = true
 			return l
 		}
-		depth := 0
-		if k.start == '[' || k.start == '{' {
-			depth = 1
-		}
-		if err := text.skip(depth); err != nil {
+		if err := text.skip(k.depth()); err != nil {
 			return l
 		}
 	}
@@ -65,7 +63,7 @@ func findLayout(text *jsonText) (l layout) {
 	}
 	_, err := text.peek()
 	l.alone = err != nil
-	if l.alone && len(l.keys) == 1 && l.keys[0].name == "data" && l.keys[0].start == '[' && l.keys[0].inner == ']' {
+	if l.alone && len(l.keys) == 1 && l.keys[0].name == rowsKey && l.keys[0].start == '[' && l.keys[0].inner == ']' {
 		l.rowsInData = true // no rows
 	}
 	return l
@@ -90,6 +88,25 @@ func findKey(text *jsonText) (k keyLayout, err error) {
 	return k, err
 }
 
+// depth is the number of brackets of the value that findKey consumed.
+func (k keyLayout) depth() int {
+	if k.start == '[' || k.start == '{' {
+		return 1
+	}
+	return 0
+}
+
+// moreRows is an error if the key has rows and stands beside the list of rows.
+func (k keyLayout) moreRows(line int) error {
+	switch {
+	case k.name == rowsKey:
+		return fault.At(line, "the key %q occurs twice in one object", k.name)
+	case k.start == '[' && k.inner == '{':
+		return fault.At(line, "the key %q has rows, and so has %q; write each list to a file of its own", k.name, rowsKey)
+	}
+	return nil
+}
+
 // splitKeys are names below which people keep rows.
 var splitKeys = []string{
 	"train", "training", "validation", "valid", "val", "dev", "test", "testing", "eval",
@@ -98,7 +115,18 @@ var splitKeys = []string{
 
 // refused is an error if the file has its rows in a layout that is not read.
 func (l layout) refused() error {
-	if l.rowsInData || !l.alone || len(l.keys) == 0 {
+	if l.rowsInData {
+		for i, k := range l.keys {
+			if i == len(l.keys)-1 && k.name == rowsKey {
+				break // the list of rows
+			}
+			if err := k.moreRows(0); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if !l.alone || len(l.keys) == 0 {
 		return nil
 	}
 	all := func(is func(keyLayout) bool) bool {

@@ -23,9 +23,12 @@ type Options struct {
 	// EncodingKey is the key of the specification that sets Encoding, for errors.
 	// Empty means "data_encoding".
 	EncodingKey string
-	// Delimiter separates the cells of a CSV or TSV file. 0 means that it is found
-	// in the first rows: a comma, semicolon, tab or "|".
-	Delimiter rune
+	// Delimiter separates the cells of a CSV or TSV file, see [source.Delimiter]. 0
+	// means that it is found in the first rows: a comma, semicolon, tab or "|".
+	Delimiter byte
+	// DelimiterKey is the key of the specification that sets Delimiter, for errors.
+	// Empty means "data_delimiter".
+	DelimiterKey string
 }
 
 // Record is one row of a file.
@@ -81,6 +84,9 @@ func Open(ctx context.Context, path string, o Options) (*File, error) {
 	if o.EncodingKey == "" {
 		o.EncodingKey = "data_encoding"
 	}
+	if o.DelimiterKey == "" {
+		o.DelimiterKey = "data_delimiter"
+	}
 	format, ok := FormatOf(path)
 	if !ok {
 		return nil, fmt.Errorf("%s: %w", o.Name, ErrUnknownFormat)
@@ -110,7 +116,7 @@ func openRecords(ctx context.Context, path string, format Format, o Options) (re
 		if format == JSONL {
 			r, err = openJSONL(t)
 		} else {
-			r, err = openCSV(t, format, o.Delimiter)
+			r, err = openCSV(t, format, o)
 		}
 		if err != nil {
 			return nil, errors.Join(err, t.Close())

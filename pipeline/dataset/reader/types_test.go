@@ -130,10 +130,12 @@ func TestMoreTypes(t *testing.T) {
 func TestCellsThatAreRefused(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string][]string{
-		"more.arrow/duration":  {"mine/more.arrow, row 1, column \"duration\": it holds values of Arrow's type duration[s]"},
-		"faults.xlsx/formula":  {"mine/faults.xlsx, row 2, column \"formula\": ", "formula without its result"},
-		"faults.xlsx/error":    {"row 2, column \"error\": the cell shows the error #N/A"},
-		"faults.xlsx/duration": {"row 2, column \"duration\": the cell holds a duration"},
+		"more.arrow/duration":         {"mine/more.arrow, row 1, column \"duration\": it holds values of Arrow's type duration[s]"},
+		"durations.parquet/duration":  {"mine/durations.parquet, row 1, column \"duration\": it holds values of Arrow's type duration[s]"},
+		"durations.parquet/durations": {"row 1, column \"durations\": ", "duration[ms]"},
+		"faults.xlsx/formula":         {"mine/faults.xlsx, row 2, column \"formula\": ", "formula without its result"},
+		"faults.xlsx/error":           {"row 2, column \"error\": the cell shows the error #N/A"},
+		"faults.xlsx/duration":        {"row 2, column \"duration\": the cell holds a duration"},
 	} {
 		file, column, _ := strings.Cut(name, "/")
 		_, _, err := readAll(t, filepath.Join("testdata", file), Options{Name: "mine/" + file}, column)

@@ -102,12 +102,15 @@ func (m Message) Images() []int {
 	var at []int
 	for i, part := range content.Items() {
 		kind, _ := part.Get("type")
-		if text, err := kind.Text(); err == nil && slices.Contains(imageTypes, text) {
+		if text, err := kind.Text(); err == nil && isImageType(text) {
 			at = append(at, i)
 		}
 	}
 	return at
 }
+
+// isImageType reports whether parts of a type hold an image, or a place for one.
+func isImageType(name string) bool { return slices.Contains(imageTypes, name) }
 
 // imageTypes are the types of parts with an image: of the libraries of Hugging Face,
 // and of both of OpenAI's APIs.
@@ -122,6 +125,21 @@ func (m Message) WithParts(parts []value.Value) Message {
 func (m Message) Calls() bool {
 	calls, _ := m.object.Get("tool_calls")
 	return calls.Len() > 0
+}
+
+// Called are the names of the functions that the message calls.
+func (m Message) Called() (names []string) {
+	calls, _ := m.object.Get("tool_calls")
+	for _, call := range calls.Items() {
+		if f, nested := call.Get("function"); nested {
+			call = f
+		}
+		name, _ := call.Get("name")
+		if text, err := name.Text(); err == nil && text != "" {
+			names = append(names, text)
+		}
+	}
+	return names
 }
 
 // IsUnweighted reports whether the message itself says that it does not count in

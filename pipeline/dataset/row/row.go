@@ -81,6 +81,24 @@ func (r Row) Question() string {
 	return r.Text
 }
 
+// ToolNames are the names of the tools that the row has, and of the functions that
+// its turns call.
+func (r Row) ToolNames() (names []string) {
+	for _, tool := range r.Tools.Items() {
+		if f, nested := tool.Get("function"); nested {
+			tool = f
+		}
+		name, _ := tool.Get("name")
+		if text, err := name.Text(); err == nil && text != "" {
+			names = append(names, text)
+		}
+	}
+	for _, m := range r.Messages {
+		names = append(names, m.Called()...)
+	}
+	return names
+}
+
 // System returns the system prompt; empty if there is none.
 func (r Row) System() string {
 	if len(r.Messages) > 0 && r.Messages[0].IsSystem() {

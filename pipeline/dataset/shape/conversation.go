@@ -3,6 +3,7 @@ package shape
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/tunebus/tunebus/pipeline/dataset/reader"
 	"github.com/tunebus/tunebus/pipeline/dataset/row"
@@ -131,10 +132,30 @@ func messageOf(v value.Value) (row.Message, error) {
 	if role.IsMissing() {
 		return row.Message{}, errors.New(`it has no "role"`)
 	}
-	if s, err := role.Text(); err != nil || s == "" {
+	name, err := role.Text()
+	if err != nil || name == "" {
 		return row.Message{}, errors.New(`its "role" is not a text`)
 	}
+	if err := misspelt(name); err != nil {
+		return row.Message{}, err
+	}
 	return checked(v)
+}
+
+// misspelt refuses the role of a person, of the model or of the system that has not
+// the name that chat templates know: they would render it, and its turns would never
+// count. Other roles are for the template to judge.
+func misspelt(role string) error {
+	lower := strings.ToLower(role)
+	want := senders[lower]
+	if lower == row.Developer || lower == row.Tool {
+		want = lower
+	}
+	// A template may know the other names of tools' answers and calls.
+	if want == "" || want == role || want == row.Tool && lower != row.Tool || lower == functionCall {
+		return nil
+	}
+	return fmt.Errorf(`its "role" is %q; chat templates know that role as %q`, role, want)
 }
 
 // checked returns the message without keys that are missing, and with a content
@@ -147,27 +168,13 @@ func checked(v value.Value) (row.Message, error) {
 		}
 		if name == "content" {
 			var err error
-			if field, err = contentValue(field); err != nil {
+			if field, err = row.Content(field); err != nil {
 				return row.Message{}, fmt.Errorf(`its "content": %w`, err)
 			}
 		}
 		fields = append(fields, value.Field{Name: name, Value: field})
 	}
 	return row.MessageOf(value.OfObject(fields)), nil
-}
-
-// contentValue returns a content that is a text or a list of parts.
-func contentValue(v value.Value) (value.Value, error) {
-	if v.Kind() != value.List {
-		s, err := v.Text()
-		return value.OfText(s), err
-	}
-	for i, part := range v.Items() {
-		if part.Kind() != value.Object && part.Kind() != value.Text {
-			return v, fmt.Errorf("part %d is %s, not an object", i+1, part.Kind())
-		}
-	}
-	return v, nil
 }
 
 // withoutMissingFields returns the record without the missing fields of nested

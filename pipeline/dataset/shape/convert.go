@@ -16,6 +16,8 @@ type Converter struct {
 	Shape   Shape
 	options Options
 	has     func(column string) bool // in the first records
+	// required are the columns in which a record of each shape has values.
+	required map[Shape][]string
 }
 
 // ColumnError means that a column of a record is not what its shape wants.
@@ -58,15 +60,7 @@ func (c *Converter) Columns() []string {
 // Check returns an error for the columns of a file that lacks one of the shape.
 func (c *Converter) Check(columns []string) error {
 	o := c.options
-	required := map[Shape][]string{
-		QuestionAnswer:   {o.Columns.Question, o.Columns.Answer},
-		Messages:         {messagesColumn},
-		Conversations:    {conversationsColumn},
-		PromptCompletion: {promptColumn, completionColumn},
-		Alpaca:           {instructionColumn, outputColumn},
-		Text:             {textColumn},
-		Preference:       {chosenColumn, rejectedColumn},
-	}[c.Shape]
+	required := slices.Clone(c.required[c.Shape])
 	if o.Columns.SystemOverride == "" {
 		required = append(required, o.Columns.System)
 	}

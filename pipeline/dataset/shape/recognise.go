@@ -22,6 +22,7 @@ const (
 	chosenColumn        = "chosen"
 	rejectedColumn      = "rejected"
 	referencesColumn    = "references"
+	labelColumn         = "label"
 )
 
 // signature is what the columns of a shape have to hold, for errors.
@@ -41,6 +42,8 @@ type NoShapeError struct {
 	Columns []string
 	// Missing are the columns that keys name and that are not there.
 	Missing []string
+	// Held says what the columns hold that keys name and that are there.
+	Held    []string
 	Options Options
 }
 
@@ -60,8 +63,8 @@ func (e *NoShapeError) Error() string {
 		return fmt.Sprintf("%s; %s; set %s and %s, or give it the columns of a shape: %s",
 			noColumns(e.Missing), have, question, answer, shapes())
 	}
-	return fmt.Sprintf("the columns that %s and %s name hold no text; %s; name two with text, or give it the columns of a shape: %s",
-		question, answer, have, shapes())
+	return fmt.Sprintf("the columns that %s and %s name do not both hold text: %s; %s; name two with text, or give it the columns of a shape: %s",
+		question, answer, strings.Join(e.Held, ", "), have, shapes())
 }
 
 // noColumns says which columns are not there.
@@ -95,8 +98,8 @@ func (s *Survey) fits(shape Shape, c Columns) bool {
 	case Conversations:
 		return s.holdsTurns(conversationsColumn)
 	case PromptCompletion:
-		return s.holdsTurns(promptColumn) && s.holds(completionColumn, turns) ||
-			s.holds(promptColumn, text) && s.holds(completionColumn, text)
+		// Of two kinds, too: reading the rows says which.
+		return (s.holdsTurns(promptColumn) || s.holds(promptColumn, text)) && s.holds(completionColumn, turns, text)
 	case Alpaca:
 		return s.holds(instructionColumn, text) && s.holds(outputColumn, text, texts)
 	case Text:
@@ -129,13 +132,17 @@ func (s *Survey) Recognise(o Options) (*Converter, []string, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return &Converter{Shape: taken, options: o, has: s.has}, notes, nil
+	required := map[Shape][]string{}
+	for _, shape := range order {
+		required[shape] = o.required(shape)
+	}
+	return &Converter{Shape: taken, options: o, has: s.has, required: required}, notes, nil
 }
 
 // choose takes one of the shapes that fit.
 func (s *Survey) choose(o Options, fitting []Shape) (Shape, []string, error) {
 	missing := s.missing(o.Columns)
-	noShape := &NoShapeError{Shape: o.Shape, Columns: s.columns, Missing: missing, Options: o}
+	noShape := &NoShapeError{Shape: o.Shape, Columns: s.columns, Missing: missing, Held: s.held(o.Columns), Options: o}
 	if o.Shape != Auto {
 		if !slices.Contains(fitting, o.Shape) {
 			return "", nil, noShape
@@ -152,6 +159,14 @@ func (s *Survey) choose(o Options, fitting []Shape) (Shape, []string, error) {
 	var notes []string
 	if isNamed(o.Columns) && taken != QuestionAnswer {
 		notes = append(notes, fmt.Sprintf("%s; the columns were read as the shape %q", noColumns(missing), taken))
+	}
+	if taken == Messages && s.holds(systemColumn, text) && o.Columns.System == "" && o.Columns.SystemOverride == "" {
+		notes = append(notes, fmt.Sprintf("the column %q is not read; %s = %q puts it in front of each conversation",
+			systemColumn, o.key("system_prompt_column"), systemColumn))
+	}
+	if taken == QuestionAnswer && o.Columns.Question == o.Columns.Answer {
+		notes = append(notes, fmt.Sprintf("%s and %s name one column, %q: each question is its own answer",
+			o.key("question_column"), o.key("ground_truth_column"), o.Columns.Answer))
 	}
 	if len(fitting) > 1 {
 		notes = append(notes, fmt.Sprintf("the columns fit the shapes %s; they were read as %q; %s names another",
@@ -192,6 +207,16 @@ func (s *Survey) missing(c Columns) []string {
 	return out
 }
 
+// held says what the columns hold that the keys name.
+func (s *Survey) held(c Columns) (out []string) {
+	for _, column := range []string{c.Question, c.Answer} {
+		if s.has(column) {
+			out = append(out, fmt.Sprintf("%q holds %s", column, s.contents[column]))
+		}
+	}
+	return out
+}
+
 // isNamed reports whether the person named a column.
 func isNamed(c Columns) bool { return c.Question != DefaultQuestion || c.Answer != DefaultAnswer }
 
@@ -202,6 +227,10 @@ func (s *Survey) refuse(o Options, taken Shape) error {
 	case taken == Preference && !o.Prefers:
 		return fmt.Errorf("the data has the shape %q (chosen and rejected), and this engine has no method for it; "+
 			"to learn one of them as the answer, set %s and %s", taken, o.key("question_column"), o.key("ground_truth_column"))
+	case taken == PromptCompletion && o.Shape == Auto && o.Use == Training && s.judges(labelColumn):
+		return fmt.Errorf("the data has judged answers (%s, %s and true or false in %s, as for KTO), and this engine has no method for them; "+
+			"to learn every answer, good or bad, set %s = %q",
+			promptColumn, completionColumn, labelColumn, o.key("data_format"), PromptCompletion)
 	case taken == Text && o.Use == Testing:
 		return fmt.Errorf("the data has the shape %q, which has no questions; a test needs some, see %s", taken, o.key("question_column"))
 	case o.Columns.Image != "" && !o.Sees:

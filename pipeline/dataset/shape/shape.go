@@ -1,5 +1,7 @@
 package shape
 
+import "slices"
+
 // Shape is how the columns of a data set hold conversations or texts.
 type Shape string
 
@@ -27,6 +29,9 @@ func Names() []string {
 	}
 	return names
 }
+
+// All returns the shapes in the order in which they are tried.
+func All() []Shape { return slices.Clone(order) }
 
 // Use is what an engine does with the rows.
 type Use string

@@ -3,6 +3,7 @@ package shape
 import (
 	"bytes"
 	"slices"
+	"strings"
 
 	"github.com/tunebus/tunebus/pipeline/dataset/reader"
 	"github.com/tunebus/tunebus/pipeline/dataset/value"
@@ -40,13 +41,15 @@ type Survey struct {
 	Whole    bool
 	columns  []string
 	contents map[string]content
-	records  int
+	// unsaid are the columns in which a value is neither true nor false.
+	unsaid  map[string]bool
+	records int
 }
 
 // Add adds the columns of a file that are known without a record.
 func (s *Survey) Add(columns []string) {
 	if s.contents == nil {
-		s.contents = map[string]content{}
+		s.contents, s.unsaid = map[string]content{}, map[string]bool{}
 	}
 	for _, name := range columns {
 		if _, known := s.contents[name]; !known && len(s.columns) < maxColumns {
@@ -61,9 +64,15 @@ func (s *Survey) Record(r reader.Record) {
 	s.records++
 	for _, f := range r.Fields {
 		s.Add([]string{f.Name})
+		if !s.has(f.Name) { // there are too many
+			continue
+		}
+		if !f.Value.IsMissing() && !isTruth(f.Value) {
+			s.unsaid[f.Name] = true
+		}
 		// An empty list may be one of anything, so a later one counts more.
 		if before := s.contents[f.Name]; before == nothing || before == list {
-			if c := contentOf(f.Value); c != nothing && slices.Contains(s.columns, f.Name) {
+			if c := contentOf(f.Value); c != nothing {
 				s.contents[f.Name] = c
 			}
 		}
@@ -77,7 +86,10 @@ func (s *Survey) IsFinished() bool { return !s.Whole && s.records >= surveyed }
 func (s *Survey) Columns() []string { return slices.Clone(s.columns) }
 
 // has reports whether a column exists.
-func (s *Survey) has(column string) bool { return slices.Contains(s.columns, column) }
+func (s *Survey) has(column string) bool {
+	_, known := s.contents[column]
+	return known
+}
 
 // holds reports whether a column exists and has one of the contents, or no values.
 func (s *Survey) holds(column string, contents ...content) bool {
@@ -87,6 +99,15 @@ func (s *Survey) holds(column string, contents ...content) bool {
 
 // holdsTurns reports whether a column has lists of messages, or their JSON.
 func (s *Survey) holdsTurns(column string) bool { return s.has(column) && s.contents[column] == turns }
+
+// judges reports whether a column has true and false alone.
+func (s *Survey) judges(column string) bool { return s.contents[column] == text && !s.unsaid[column] }
+
+// isTruth reports whether a value is true or false, also as the text of a CSV file.
+func isTruth(v value.Value) bool {
+	written, err := v.Text()
+	return v.Kind() == value.Bool || err == nil && (strings.EqualFold(written, "true") || strings.EqualFold(written, "false"))
+}
 
 func contentOf(v value.Value) content {
 	switch v.Kind() {

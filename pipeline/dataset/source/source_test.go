@@ -1,6 +1,7 @@
 package source_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/tunebus/tunebus/pipeline/dataset/source"
@@ -72,6 +73,20 @@ func TestExtension(t *testing.T) {
 	} {
 		if got := source.Extension(name); got != want || source.IsDataFile(name) != (want != "") {
 			t.Errorf("%q: %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestDelimiter(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]byte{"": 0, "^": '^', "tab": '\t', "\t": '\t', `\t`: '\t', " ": ' ', "\x1f": 0x1f} {
+		if got, err := source.Delimiter(text); err != nil || got != want {
+			t.Errorf("%q is %q, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{`"`, "\n", "\r", "\x00", "||", "§", "comma"} {
+		if _, err := source.Delimiter(text); err == nil || !strings.Contains(err.Error(), "cannot separate cells") {
+			t.Errorf("%q: %v", text, err)
 		}
 	}
 }

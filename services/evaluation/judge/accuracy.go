@@ -3,16 +3,16 @@ package judge
 import (
 	"context"
 	"errors"
-	"strings"
 
 	"github.com/openai/openai-go/v3"
 
+	"github.com/tunebus/tunebus/services/evaluation/judge/reply"
 	"github.com/tunebus/tunebus/services/evaluation/metric"
 )
 
 const ratingTemperature = 0.1
 
-// errNoRating means that none of the judge's answers held a digit from 0 to 4.
+// errNoRating means that none of the judge's answers was a rating from 0 to 4.
 const errNoRating = badAnswer("the judge gave no rating from 0 to 4")
 
 // accuracy is the mean of two ratings of the answer against the truth. The second
@@ -68,21 +68,10 @@ func (a accuracy) rate(ctx context.Context, task, question, answer, truth string
 		if err != nil {
 			return 0, err
 		}
-		digit, ok := smallestDigit(answers[0].text)
-		if !ok {
+		rating, ok := reply.Rating(answers[0].text)
+		if !ok || answers[0].truncated {
 			return 0, errNoRating
 		}
-		return float64(digit) / 4, nil
+		return float64(rating) / 4, nil
 	})
-}
-
-// smallestDigit reads a rating as RAGAS does: it is the smallest digit from 0 to
-// 4 anywhere in the text, so "14" is 1.
-func smallestDigit(text string) (int, bool) {
-	for digit := range 5 {
-		if strings.IndexByte(text, '0'+byte(digit)) >= 0 {
-			return digit, true
-		}
-	}
-	return 0, false
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/openai/openai-go/v3"
+
+	"github.com/tunebus/tunebus/services/evaluation/judge/reply"
 )
 
 const (
@@ -25,8 +27,8 @@ const (
 // largest one. Another request would cost as much and end there too.
 var errTruncated = errors.New("the judge's answer was cut at its limit of tokens")
 
-// reply is the JSON that the judge is asked for.
-type reply[T any] interface {
+// answer is the JSON that the judge is asked for.
+type answer[T any] interface {
 	*T
 	// check returns what is missing or invalid.
 	check() error
@@ -34,13 +36,13 @@ type reply[T any] interface {
 
 // ask sends a prompt and decodes the answer. An answer that is not valid is sent
 // back with the reason.
-func ask[T any, R reply[T]](ctx context.Context, c *Client, prompt string) (T, error) {
+func ask[T any, R answer[T]](ctx context.Context, c *Client, prompt string) (T, error) {
 	return decode[T, R](ctx, c, []openai.ChatCompletionMessageParamUnion{openai.UserMessage(prompt)}, nil)
 }
 
 // decode decodes an answer to messages. Without a valid one it asks for it; the
 // tries are those of [retry].
-func decode[T any, R reply[T]](
+func decode[T any, R answer[T]](
 	ctx context.Context, c *Client, asked []openai.ChatCompletionMessageParamUnion, answer *completion,
 ) (T, error) {
 	if answer != nil && !answer.truncated {
@@ -80,7 +82,7 @@ func decode[T any, R reply[T]](
 }
 
 // corrected are messages that send an answer back with its fault.
-func corrected[T any, R reply[T]](asked []openai.ChatCompletionMessageParamUnion, answer string) []openai.ChatCompletionMessageParamUnion {
+func corrected[T any, R answer[T]](asked []openai.ChatCompletionMessageParamUnion, answer string) []openai.ChatCompletionMessageParamUnion {
 	_, fault := parse[T, R](answer)
 	return append(asked[:len(asked):len(asked)],
 		openai.AssistantMessage(answer),
@@ -89,9 +91,9 @@ func corrected[T any, R reply[T]](asked []openai.ChatCompletionMessageParamUnion
 }
 
 // parse decodes the first JSON value in a text.
-func parse[T any, R reply[T]](text string) (T, error) {
+func parse[T any, R answer[T]](text string) (T, error) {
 	var value T
-	found, ok := firstJSON(text)
+	found, ok := reply.JSON(text)
 	if !ok {
 		return value, errors.New("there is no complete JSON object in it")
 	}
@@ -99,39 +101,6 @@ func parse[T any, R reply[T]](text string) (T, error) {
 		return value, fmt.Errorf("it is not the JSON that was asked for: %w", err)
 	}
 	return value, R(&value).check()
-}
-
-// firstJSON finds the first balanced object or list, after a json fence if there
-// is one. Brackets inside strings do not count.
-func firstJSON(text string) (string, bool) {
-	if before, fenced, ok := strings.Cut(text, "```json"); ok && !strings.Contains(before, `"`) {
-		text = fenced // a quote before the fence may begin the answer itself, with a fence in a string
-	}
-	start := strings.IndexAny(text, "{[")
-	if start < 0 {
-		return "", false
-	}
-	var open []byte
-	inString := false
-	for i := start; i < len(text); i++ {
-		switch b := text[i]; {
-		case inString && b == '\\':
-			i++
-		case b == '"':
-			inString = !inString
-		case inString:
-		case b == '{' || b == '[':
-			open = append(open, b+2) // the closing bracket, in ASCII
-		case b == '}' || b == ']':
-			if open[len(open)-1] != b {
-				return "", false
-			}
-			if open = open[:len(open)-1]; len(open) == 0 {
-				return text[start : i+1], true
-			}
-		}
-	}
-	return "", false
 }
 
 // flag is a yes or no that models write in many ways. Every number but 0 is yes.

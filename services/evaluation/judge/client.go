@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -189,13 +190,14 @@ func (c *Client) embed(ctx context.Context, texts ...string) ([][]float64, error
 		c.input.Add(answer.Usage.PromptTokens)
 		vectors := make([][]float64, len(texts))
 		for _, e := range answer.Data {
-			if e.Index >= 0 && e.Index < int64(len(vectors)) {
+			// The client reads a null as 0.
+			if e.Index >= 0 && e.Index < int64(len(vectors)) && !strings.Contains(e.JSON.Embedding.Raw(), "null") {
 				vectors[e.Index] = e.Embedding
 			}
 		}
 		for _, v := range vectors {
 			if len(v) == 0 || len(v) != len(vectors[0]) {
-				return nil, badAnswer("an embedding is missing or of another length")
+				return nil, badAnswer("an embedding is missing, has a null, or is of another length")
 			}
 			if !hasDirection(v) {
 				return nil, errNoDirection

@@ -135,7 +135,7 @@ func TestSemanticSimilarity(t *testing.T) {
 	opposite := &server{vectors: map[string][]float64{"the-truth": {1, 0}, "the-answer": {-2, 0}}}
 	check(t, opposite.metric(t, "semantic_similarity", Options{}), map[string]float64{"semantic_similarity": -1})
 
-	for name, vector := range map[string][]float64{"zero": {0, 0, 0}, "short": {1}, "missing": nil} {
+	for name, vector := range map[string][]float64{"zero": {0, 0, 0}, "short": {1}, "missing": nil, "part null": {1, math.NaN(), 3}} {
 		s := &server{vectors: map[string][]float64{"the-truth": {1, 2, 3}, "the-answer": vector}}
 		if got, err := s.metric(t, "semantic_similarity", Options{}).Score(t.Context(), row()); err == nil {
 			t.Errorf("a vector that is %s scores %v", name, got)
@@ -196,11 +196,18 @@ func TestAnswerAccuracy(t *testing.T) {
 		calls           int
 	}{
 		{[]string{"4", "2"}, 0.75, 0.75, 2},
-		{[]string{"14", "42"}, 0.375, 0.375, 2},
-		{[]string{"4 out of 10", "3"}, 0.375, 0.375, 2},
+		{[]string{"**4**", "Rating: 2."}, 0.75, 0.75, 2},
+		{[]string{"4/4", "I give 2 out of 4."}, 0.75, 0.75, 2},
+		{[]string{"<think>0 or 2?</think>4", "2"}, 0.75, 0.75, 2},
+		{[]string{`{"rating": 4}`, "2"}, 0.75, 0.75, 2},
+		{[]string{"14", "42"}, math.NaN(), math.NaN(), 6},
+		{[]string{"4 out of 10", "3"}, 0.75, 0.75, 3},
+		{[]string{"On a scale of 0 to 4, I give 4.", "10", "4", "4"}, 1, 1, 4},
+		{[]string{"-1", "2.5", "4", "0.4", "In 2024, 0", "0"}, 0.5, 0.5, 6},
 		{[]string{"none", "no", "2", "4"}, 0.75, 0.75, 4},
 		{[]string{"none", "none", "none", "4"}, math.NaN(), 1, 4},
 		{[]string{"4", "none"}, 1, 1, 4},
+		{[]string{cut + "2", "4"}, 1, 1, 3},
 		{[]string{"none"}, math.NaN(), math.NaN(), 6},
 	}
 	for _, tt := range tests {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"io"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -99,7 +100,13 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			if !ok {
 				vector = s.vector
 			}
-			data = append(data, map[string]any{"index": i, "embedding": vector})
+			numbers := make([]any, len(vector))
+			for i, x := range vector {
+				if !math.IsNaN(x) { // which JSON has as null
+					numbers[i] = x
+				}
+			}
+			data = append(data, map[string]any{"index": i, "embedding": numbers})
 		}
 		body = map[string]any{"data": data, "usage": map[string]any{"prompt_tokens": 5}}
 	default:

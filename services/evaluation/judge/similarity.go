@@ -63,5 +63,5 @@ func cosine(a, b []float64) (float64, error) {
 	if math.IsNaN(c) || math.IsInf(c, 0) {
 		return 0, errNoDirection
 	}
-	return c, nil
+	return min(max(c, -1), 1), nil // rounding may lead beyond
 }

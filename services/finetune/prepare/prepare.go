@@ -3,6 +3,7 @@ package prepare
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/tunebus/tunebus/events"
@@ -52,12 +53,15 @@ func markers(s events.FineTuner) lossmask.Markers {
 type Row struct {
 	Source row.Row
 	lossmask.Row
+
+	// unwritten says that calls of tools, or the tools, are not in the rendered text.
+	unwritten bool
 }
 
 // prepare renders, encodes and masks a row.
 func (p *Preparer) prepare(r row.Row, s shape.Shape) (Row, error) {
 	if r.IsText() {
-		return Row{r, p.masker.Text(r.Text)}, nil
+		return Row{Source: r, Row: p.masker.Text(r.Text)}, nil
 	}
 	c := lossmask.Conversation{
 		Messages: conversation(r.Messages),
@@ -76,7 +80,24 @@ func (p *Preparer) prepare(r row.Row, s shape.Shape) (Row, error) {
 	if err != nil {
 		return Row{}, fmt.Errorf("%s: %w", r.Place, err)
 	}
-	return Row{r, masked}, nil
+	return Row{Source: r, Row: masked, unwritten: !writes(masked, r)}, nil
+}
+
+// writes reports whether the names of the tools and of the calls of a row are in what
+// was rendered of it.
+func writes(rendered lossmask.Row, r row.Row) bool {
+	var text strings.Builder
+	for _, name := range r.ToolNames() {
+		if text.Len() == 0 {
+			for _, e := range rendered.Examples {
+				text.WriteString(e.Text)
+			}
+		}
+		if !strings.Contains(text.String(), name) {
+			return false
+		}
+	}
+	return true
 }
 
 // conversation is a list of messages as JSON. A list of parts that are texts is

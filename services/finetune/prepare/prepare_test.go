@@ -252,3 +252,27 @@ func TestConversations(t *testing.T) {
 		t.Errorf("%+v, %q", d, notes)
 	}
 }
+
+// TestToolsThatNobodyWrites: a template that leaves out tools, or their calls, is told
+// of; one that writes them is not.
+func TestToolsThatNobodyWrites(t *testing.T) {
+	t.Parallel()
+	const begin, end = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}", "<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+	calls := `{"messages": [{"role": "user", "content": "1"}, {"role": "assistant", "tool_calls": [{"type": "function", "function": {"name": "find_tide", "arguments": {}}}]}, {"role": "tool", "content": "2"}, {"role": "assistant", "content": "3"}]}` + "\n"
+	tools := `{"messages": [{"role": "user", "content": "1"}, {"role": "assistant", "content": "2"}], "tools": [{"type": "function", "function": {"name": "find_tide"}}]}` + "\n"
+	plain := `{"messages": [{"role": "user", "content": "1"}, {"role": "assistant", "content": "2"}]}` + "\n"
+	for template, lost := range map[string]int{
+		begin + end: 2,
+		begin + "{% for c in m.tool_calls or [] %}{{ c | tojson }}{% endfor %}" + end:                                                             1,
+		begin + "{% for c in m.tool_calls or [] %}{{ c | tojson }}{% endfor %}{% if tools and loop.first %}{{ tools | tojson }}{% endif %}" + end: 0,
+	} {
+		r, err := try(t, calls+tools+plain, template, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		losses := fmt.Sprint(r.tally.Losses())
+		if want := fmt.Sprintf("%d of 3 rows have tools or calls of tools that the model's chat template does not write", lost); (lost > 0) != strings.Contains(losses, want) || r.tally.Failure() != nil {
+			t.Errorf("%s\n%s, %v; want %d", template, losses, r.tally.Failure(), lost)
+		}
+	}
+}

@@ -22,7 +22,7 @@ type Tally struct {
 	rows, examples                 int64 // that are trained on
 	cutInPrompt, cutInAnswer, mute int64 // rows; mute ones have nothing that counts
 	split, unasked, diverged       int64
-	unlike                         int64
+	unlike, unwritten              int64
 	promptEnd                      map[string]int64
 }
 
@@ -66,6 +66,7 @@ func (t *Tally) Add(r Row) {
 	count(&t.unasked, r.Unasked > 0)
 	count(&t.diverged, r.Diverged)
 	count(&t.unlike, r.Unlike)
+	count(&t.unwritten, r.unwritten)
 	if r.PromptEnd != "" {
 		t.promptEnd[r.PromptEnd]++
 	}
@@ -111,12 +112,23 @@ func (l Loss) sentence() string { return fmt.Sprintf("%d of %d rows %s", l.Rows,
 // there are any. Rows without an answer are in the notes and warnings of the data
 // set itself.
 func (t *Tally) Losses() []Loss {
+	return append(t.cuts(), t.present(Loss{
+		Rows: t.unwritten, Text: "have tools or calls of tools that the model's chat template does not write, so that the model does not see them",
+	})...)
+}
+
+// cuts are the losses after which nothing of a row may be left.
+func (t *Tally) cuts() []Loss {
 	limit := fmt.Sprintf("fine_tuner.max_sequence_length = %d tokens", t.settings.MaxSequenceLength)
-	all := []Loss{
-		{Rows: t.mute, Text: "have nothing that counts in the loss, and are left out"},
-		{Rows: t.cutInPrompt, Text: "are cut in the prompt, and lose the answer behind it: they are longer than " + limit},
-		{Rows: t.cutInAnswer, Text: "lose the end of their answer: they are longer than " + limit},
-	}
+	return t.present(
+		Loss{Rows: t.mute, Text: "have nothing that counts in the loss, and are left out"},
+		Loss{Rows: t.cutInPrompt, Text: "are cut in the prompt, and lose the answer behind it: they are longer than " + limit},
+		Loss{Rows: t.cutInAnswer, Text: "lose the end of their answer: they are longer than " + limit},
+	)
+}
+
+// present completes the losses of which there are any.
+func (t *Tally) present(all ...Loss) []Loss {
 	for i := range all {
 		all[i].Key, all[i].Of = t.key, t.read()
 	}
@@ -132,7 +144,7 @@ func (t *Tally) Failure() error {
 	if t.rows > 0 {
 		return nil
 	}
-	losses := t.Losses()
+	losses := t.cuts()
 	if len(losses) == 0 {
 		return fmt.Errorf("%s: %w: %w", t.key, ErrNothing, dataset.ErrEmpty)
 	}

@@ -156,7 +156,27 @@ func (r rerun) inputs(in events.Inputs) events.Inputs {
 	in.Predictions = choose(events.Inference, in.Predictions, results.Predictions, inherited.Predictions)
 	in.BaselinePredictions = choose(events.Inference, in.BaselinePredictions, results.BaselinePredictions, inherited.BaselinePredictions)
 	in.Files = r.files(in.Files)
+	in.Paths = r.paths(in)
 	return in
+}
+
+// paths returns where the files lay that the run gets, whoever named them.
+func (r rerun) paths(in events.Inputs) map[string]string {
+	paths := maps.Clone(r.old.Accepted.Inputs.Paths)
+	if paths == nil {
+		paths = map[string]string{}
+	}
+	maps.Copy(paths, in.Paths)
+	refs, before := in.References(), r.old.Accepted.Inputs.References()
+	maps.DeleteFunc(paths, func(name, path string) bool {
+		for _, key := range []string{"inputs." + name, "inputs.files." + name} {
+			if ref, ok := refs[key]; ok {
+				return path != in.Paths[name] && ref != before[key]
+			}
+		}
+		return true // the run reads no such file
+	})
+	return paths
 }
 
 // files returns the files of the old run whose keys did not change, and those of

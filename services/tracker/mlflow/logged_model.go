@@ -20,6 +20,13 @@ type Models interface {
 	// with the run as its source, and links it to the run if there is none. The
 	// error is [ErrNoModels] where a server has no logged models.
 	EnsureModel(ctx context.Context, experimentID, runID string, m LoggedModel) (id string, finished bool, err error)
+	// FindModel returns a finished logged model of an experiment with this tag and
+	// name, and the run that made it; an empty id if there is none.
+	FindModel(ctx context.Context, experimentID string, tag Tag, name string) (id, runID string, err error)
+	// ShowsModels reports whether the files of a logged model are seen and loaded
+	// below the run that made it as well (runs:/<id>/<name>), so that they need not
+	// be sent a second time as artifacts of the run.
+	ShowsModels() bool
 	// PutModelFile stores a file of a model and replaces one with the same path.
 	PutModelFile(ctx context.Context, modelID string, a Artifact) error
 	// FinishModel says that all files of a model are there.

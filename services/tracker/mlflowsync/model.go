@@ -50,30 +50,24 @@ type modelWriter struct {
 	gaps []string
 }
 
-// put stores the tuned model as a folder of the MLflow run, and as a logged
-// model whose source is that run. What is there already is not sent again. The
-// logged model is empty where the server has none.
+// put stores the tuned model as a logged model whose source is the MLflow run, and
+// as a folder of that run where the run does not show its logged models. What is
+// there already is not sent again. The logged model is empty where the server has
+// none.
 func (w *modelWriter) put(ctx context.Context, id string, run events.Run, ref events.Reference) (loggedModel, error) {
 	m, err := w.modelOf(ctx, run, ref)
 	if err != nil {
 		return loggedModel{}, err
 	}
 	at := run.Phases[events.Finetune].Completed.EndedAt
-	there, err := w.target.ListArtifacts(ctx, id, modelName)
-	if err == nil && !slices.ContainsFunc(there, func(i mlflow.ArtifactInfo) bool { return path.Base(i.Path) == mlmodelName }) {
-		err = m.each(ctx, m.mlmodel(id, "", at), func(a mlflow.Artifact) error {
-			a.Path = modelName + "/" + a.Path
-			return w.target.PutArtifact(ctx, id, a)
-		})
-	}
-	if err != nil {
-		return loggedModel{}, err
-	}
 	model, finished, err := w.target.EnsureModel(ctx, w.experiment, id, mlflow.LoggedModel{
 		Name: modelName, At: at, Tags: []mlflow.Tag{{Key: mlflow.TagRunID, Value: run.ID}},
 	})
 	if errors.Is(err, mlflow.ErrNoModels) {
-		return loggedModel{}, nil // the folder of the run is all that an older server takes
+		return loggedModel{}, w.putFolder(ctx, id, m, at) // it is all that an older server takes
+	}
+	if err == nil && !w.target.ShowsModels() {
+		err = w.putFolder(ctx, id, m, at)
 	}
 	if err == nil && !finished {
 		err = m.each(ctx, m.mlmodel(id, model, at), func(a mlflow.Artifact) error { return w.target.PutModelFile(ctx, model, a) })
@@ -82,6 +76,18 @@ func (w *modelWriter) put(ctx context.Context, id string, run events.Run, ref ev
 		}
 	}
 	return loggedModel{id: model, run: id}, err
+}
+
+// putFolder stores a model as a folder of an MLflow run, unless it is there.
+func (w *modelWriter) putFolder(ctx context.Context, id string, m mlflowModel, at time.Time) error {
+	there, err := w.target.ListArtifacts(ctx, id, modelName)
+	if err != nil || slices.ContainsFunc(there, func(i mlflow.ArtifactInfo) bool { return path.Base(i.Path) == mlmodelName }) {
+		return err
+	}
+	return m.each(ctx, m.mlmodel(id, "", at), func(a mlflow.Artifact) error {
+		a.Path = modelName + "/" + a.Path
+		return w.target.PutArtifact(ctx, id, a)
+	})
 }
 
 // each calls put for all files, MLmodel last: where it is, all are.

@@ -1,6 +1,8 @@
 package mlflowsync
 
 import (
+	"context"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,6 +11,8 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/artifact/transfer"
+	"github.com/tunebus/tunebus/services/tracker/mlflow"
+	"github.com/tunebus/tunebus/services/tracker/mlflow/restapi"
 	"github.com/tunebus/tunebus/services/tracker/projection"
 )
 
@@ -136,6 +140,70 @@ func TestModelFolder(t *testing.T) {
 	}
 }
 
+// countingTarget counts the bytes of weights that are sent to it.
+type countingTarget struct {
+	mlflow.Target
+
+	shows, without bool // logged models below their runs; none at all
+	sent           map[string]int64
+}
+
+func (c countingTarget) ShowsModels() bool { return c.shows }
+
+func (c countingTarget) count(kind string, a mlflow.Artifact) {
+	if strings.HasSuffix(a.Path, ".safetensors") {
+		c.sent[kind] += a.Size
+	}
+}
+
+func (c countingTarget) PutArtifact(ctx context.Context, id string, a mlflow.Artifact) error {
+	c.count("run", a)
+	return c.Target.PutArtifact(ctx, id, a)
+}
+
+func (c countingTarget) PutModelFile(ctx context.Context, id string, a mlflow.Artifact) error {
+	c.count("model", a)
+	return c.Target.PutModelFile(ctx, id, a)
+}
+
+func (c countingTarget) EnsureModel(ctx context.Context, experiment, id string, m mlflow.LoggedModel) (string, bool, error) {
+	if c.without {
+		return "", false, mlflow.ErrNoModels
+	}
+	return c.Target.EnsureModel(ctx, experiment, id, m)
+}
+
+// TestWeightsAreSentOnce to a server, however often the run is written: as a logged
+// model, or to an older server as a folder of the run.
+func TestWeightsAreSentOnce(t *testing.T) {
+	t.Parallel()
+	s, refs := stored(t, map[string]map[string]string{"whole": {"config.json": "{}", "model.safetensors": "all weights"}})
+	for name, c := range map[string]struct {
+		shows, without bool
+		want           map[string]int64
+	}{
+		"shows logged models": {true, false, map[string]int64{"model": 11}},
+		"has no such models":  {true, true, map[string]int64{"run": 11}},
+		"a folder":            {false, false, map[string]int64{"model": 11, "run": 11}}, // by hard links
+	} {
+		sent := map[string]int64{}
+		root := "file:" + filepath.Join(t.TempDir(), "mlruns")
+		open := func(_ string, opt restapi.Options) (mlflow.Target, error) {
+			target, err := Open(root, opt)
+			return countingTarget{target, c.shows, c.without, sent}, err
+		}
+		sync := New(Config{TrackingURI: "http://mlflow.test", Open: open}, s, noMetrics)
+		for range 3 {
+			if _, err := sync.Sync(t.Context(), tunedRun(refs["whole"], "owner/base", nil), nil); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+		}
+		if !maps.Equal(sent, c.want) {
+			t.Errorf("%s: sent %v bytes, want %v", name, sent, c.want)
+		}
+	}
+}
+
 // TestRegister: a run whose gates are met is a version of the registered model,
 // once; of any other one a tag says why it is not.
 func TestRegister(t *testing.T) {
@@ -172,5 +240,49 @@ func TestRegister(t *testing.T) {
 		if got := read(t, root, "tags", "tunebus.not_registered"); !strings.Contains(got, c.tag) || (got == "") != (c.tag == "") {
 			t.Errorf("%s: the tag says %q, want %q", name, got, c.tag)
 		}
+	}
+}
+
+// TestRegisterRepeatedRun: a run that repeats the evaluation of another one registers
+// the model that the other one tuned, as the only version of it.
+func TestRegisterRepeatedRun(t *testing.T) {
+	t.Parallel()
+	s, refs := stored(t, map[string]map[string]string{"whole": {"config.json": "{}", "model.safetensors": "all weights"}})
+	root := filepath.Join(t.TempDir(), "mlruns")
+	sync := New(Config{TrackingURI: "file:" + root}, s, noMetrics)
+	first := tunedRun(refs["whole"], "owner/base", nil)
+	first.Run.Accepted.Specification.MLflow.RegisterAs = "harbour"
+	first.Run.Completed = &events.PipelineCompleted{Conclusion: events.Success, Gates: []events.Gate{{Metric: "chrf"}}, EndedAt: began}
+	if _, err := sync.Sync(t.Context(), first, nil); err != nil {
+		t.Fatal(err)
+	}
+	repeat := func(id, of string, model *events.Reference) string {
+		again := snapshotOf(events.PhaseCompleted{Phase: events.Evaluation})
+		again.Run.ID = id
+		again.Run.Accepted.Lineage.RerunOf, again.Run.Accepted.Inputs.Model = of, model
+		again.Run.Accepted.Specification.MLflow.RegisterAs = "harbour"
+		again.Run.Completed = &events.PipelineCompleted{Conclusion: events.Success, Gates: []events.Gate{{Metric: "chrf", Met: true}}, EndedAt: began}
+		result, err := sync.Sync(t.Context(), again, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return result.Links[linkRegistered]
+	}
+	key := "runs/" + first.Run.ID + "/finetune/1/model/manifest.json"
+	for name, got := range map[string]string{
+		"of the run":        repeat("second", first.Run.ID, nil),
+		"once more":         repeat("second", first.Run.ID, nil),
+		"of its repetition": repeat("third", "second", &events.Reference{Key: key}),
+	} {
+		if got != "models:/harbour/1" {
+			t.Errorf("%s: registered as %q", name, got)
+		}
+	}
+	if got := repeat("fourth", "nobody", nil); got != "" {
+		t.Errorf("the model of a run that nobody knows is %q", got)
+	}
+	versions, err := filepath.Glob(filepath.Join(root, "models", "harbour", "version-*"))
+	if err != nil || len(versions) != 1 {
+		t.Errorf("versions %v, %v", versions, err)
 	}
 }

@@ -6,9 +6,10 @@ import (
 	"strings"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/runsummary"
+	"github.com/tunebus/tunebus/pipeline/spec"
 	"github.com/tunebus/tunebus/services/tracker/mlflow"
-	"github.com/tunebus/tunebus/services/tracker/mlflow/normalize"
 )
 
 // loggedModel is the logged model of the run that is written, and the MLflow run
@@ -29,9 +30,12 @@ func (w *mlflowWriter) register(ctx context.Context, parentID string, run events
 	if name == "" || run.Completed == nil {
 		return nil
 	}
-	fault := normalize.CheckModelName(name)
+	fault := spec.CheckModelName(name)
 	if fault != nil {
 		w.result.Gaps = append(w.result.Gaps, fmt.Sprintf("mlflow.register_as: %v", fault))
+	}
+	if err := w.findReused(ctx, run); err != nil {
+		return err
 	}
 	if why := notRegistered(run, w.model, fault); why != "" {
 		return w.target.SetTags(ctx, parentID, []mlflow.Tag{{Key: "tunebus.not_registered", Value: why}})
@@ -45,6 +49,23 @@ func (w *mlflowWriter) register(ctx context.Context, parentID string, run events
 	}
 	w.result.Links[linkRegistered] = fmt.Sprintf("models:/%s/%s", name, version)
 	return w.target.SetTags(ctx, parentID, []mlflow.Tag{{Key: "tunebus.registered", Value: w.result.Links[linkRegistered]}})
+}
+
+// findReused finds the logged model of a run that did not tune its model itself, but
+// repeats later phases of the run that did.
+func (w *mlflowWriter) findReused(ctx context.Context, run events.Run) error {
+	tuned := run.Accepted.Lineage.RerunOf
+	if w.model.id != "" || tuned == "" {
+		return nil
+	}
+	if ref := run.Accepted.Inputs.Model; ref != nil {
+		if owner, ok := artifact.RunOf(ref.Key); ok {
+			tuned = owner // the repeated run may be a repeated one itself
+		}
+	}
+	var err error
+	w.model.id, w.model.run, err = w.target.FindModel(ctx, w.experiment, mlflow.Tag{Key: mlflow.TagRunID, Value: tuned}, modelName)
+	return err
 }
 
 // notRegistered says why the model of a run is not registered; empty if it is to
@@ -64,7 +85,7 @@ func notRegistered(run events.Run, model loggedModel, name error) string {
 	case name != nil:
 		return fmt.Sprintf("mlflow.register_as: %v", name)
 	case model.id == "":
-		return "mlflow.register_as: this run has no logged model: it tuned none, or the server is older than MLflow 3"
+		return "mlflow.register_as: this run has no logged model: it tuned none and repeats no run of this experiment that did, or the server is older than MLflow 3"
 	}
 	return ""
 }

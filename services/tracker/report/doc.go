@@ -4,7 +4,7 @@
 //	evaluator_output_detailed.xlsx   statistics, every row with its scores, distributions, error analysis
 //	evaluator_output_summary.json    the statistics, for programs
 //	pipeline_summary.json            phases, durations, scores, artifacts, lineage
-//	config.toml                      the specification, every key
+//	config.toml                      the specification, every key; the run can be started again with it
 //
 // [Write] makes them from the fold of the run's facts and from the scores
 // artifact of its evaluation alone, so they can be deleted and written again.

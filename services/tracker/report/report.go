@@ -11,7 +11,8 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/atomicfile"
 	"github.com/tunebus/tunebus/pipeline/failpoint"
-	"github.com/tunebus/tunebus/pipeline/structconf"
+	"github.com/tunebus/tunebus/pipeline/runconfig"
+	"github.com/tunebus/tunebus/services/tracker/report/losscurve"
 	"github.com/tunebus/tunebus/services/tracker/report/pipelinesummary"
 	"github.com/tunebus/tunebus/services/tracker/report/scores"
 	"github.com/tunebus/tunebus/services/tracker/report/workbook"
@@ -37,6 +38,10 @@ type Report struct {
 	// Scores opens the scores artifact of the evaluation. If it is nil, only
 	// the summary of the pipeline and the specification are written.
 	Scores scores.Opener
+	// Losses opens the metric history of the fine-tuning; nil: there is none.
+	Losses losscurve.Opener
+	// TrackingURI is the MLflow of runs whose specification names none.
+	TrackingURI string
 }
 
 // File is one file that was written.
@@ -59,8 +64,8 @@ func Write(ctx context.Context, dir string, r Report) ([]File, error) {
 	if err := out.add(PipelineSummaryName, mediaJSON, atomicfile.JSON(pipelinesummary.Of(r.Run))); err != nil {
 		return out.files, err
 	}
-	if a := r.Run.Accepted; a != nil {
-		if err := out.add(ConfigName, mediaTOML, func(w io.Writer) error { return structconf.Write(w, a.Specification) }); err != nil {
+	if r.Run.Accepted != nil {
+		if err := out.add(ConfigName, mediaTOML, func(w io.Writer) error { return runconfig.Write(w, r.Run, r.TrackingURI) }); err != nil {
 			return out.files, err
 		}
 	}
@@ -75,7 +80,7 @@ func Write(ctx context.Context, dir string, r Report) ([]File, error) {
 		return out.files, err
 	}
 	err = out.add(WorkbookName, mediaWorkbook, func(w io.Writer) error {
-		return workbook.Write(ctx, w, workbook.Input{Run: r.Run, Summary: summary, Rows: r.Scores})
+		return workbook.Write(ctx, w, workbook.Input{Run: r.Run, Summary: summary, Rows: r.Scores, Losses: r.Losses})
 	})
 	return out.files, err
 }

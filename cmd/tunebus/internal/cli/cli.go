@@ -20,6 +20,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/help"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/hint"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/propose"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/pipeline/version"
@@ -97,5 +98,6 @@ func newRoot(s *session.Session) *cobra.Command {
 		root.AddCommand(v.command(s))
 	}
 	help.Install(root, session.ConnectionFlags())
+	propose.Install(root, s.Console, session.CompleteRuns(s, &session.Location{}))
 	return root
 }

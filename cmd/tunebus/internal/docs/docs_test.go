@@ -2,6 +2,7 @@ package docs_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -119,8 +120,12 @@ func TestCommandsOfTheManual(t *testing.T) {
 					checkReasons(t, m[2])
 				}
 			}
-			if script != "" {
-				run(t, script)
+			if script == "" {
+				return
+			}
+			dir := run(t, script)
+			if filepath.Base(page) == "own-data.md" {
+				checkGain(t, dir)
 			}
 		})
 	}
@@ -140,15 +145,49 @@ func checkReasons(t *testing.T, commands string) {
 	}
 }
 
-// run runs a script in an empty folder with configs/. It kills the processes that
-// the script leaves behind.
-func run(t *testing.T, script string) {
+// checkGain checks that the run of one's own data taught the model something: it
+// answers far better than the base model.
+func checkGain(t *testing.T, dir string) {
 	t.Helper()
-	dir := t.TempDir()
+	summaries, err := filepath.Glob(filepath.Join(dir, "reports", "*", "pipeline_summary.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	compared := 0
+	for _, path := range summaries {
+		var run struct {
+			Scores map[string]float64 `json:"scores"`
+			Gains  map[string]float64 `json:"gains"`
+		}
+		body, err := os.ReadFile(path)
+		if err == nil {
+			err = json.Unmarshal(body, &run)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(run.Gains) == 0 {
+			continue // no base model answered
+		}
+		compared++
+		if run.Gains["rouge_score"] < 0.4 || run.Gains["exact_match"] <= 0 {
+			t.Errorf("the scores are %v, the gains %v", run.Scores, run.Gains)
+		}
+	}
+	if compared != 1 {
+		t.Errorf("%d of %d runs have the base model's scores beside their own", compared, len(summaries))
+	}
+}
+
+// run runs a script in an empty folder with configs/, and returns the folder. It
+// kills the processes that the script leaves behind.
+func run(t *testing.T, script string) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
 	if err := os.Symlink(filepath.Join(root(t), "configs"), filepath.Join(dir, "configs")); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	defer cancel()
 	c := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", script)
 	c.Dir = dir
@@ -164,6 +203,7 @@ func run(t *testing.T, script string) {
 	if err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
+	return dir
 }
 
 // TestManualNamesNoOtherCommand: the program has each command that the manual

@@ -14,6 +14,7 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
+	"github.com/tunebus/tunebus/pipeline/bus/heldslot"
 	"github.com/tunebus/tunebus/pipeline/bus/objectstore"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/pipeline/engine"
@@ -131,8 +132,20 @@ func TestHangingJobGoesToAnotherWorker(t *testing.T) {
 				if end := p.Attempts[0].Ended; end == nil || !p.Attempts[0].Stalled() || !containsAll(end.Error.Message, "stage "+string(c.stage), "1s", "services."+string(phase)+".stall."+string(c.stage)) {
 					t.Errorf("the first attempt ended with %+v", end)
 				}
-				if !s.log.hasLine("level=ERROR", "makes no progress", "run=r", "stage="+string(c.stage), "goroutine ") {
-					t.Error("the log does not show the stall with its stacks")
+				if !s.log.hasLine("level=ERROR", "makes no progress", "run=r", "stage="+string(c.stage)) || s.log.hasLine("waits_for=\"\"") {
+					t.Error("the log does not show the stall")
+				}
+				if c.hangs != nil { // the store is named, by what it was asked for
+					what := "while storing runs/r/" + string(phase) + "/1/"
+					if !containsAll(p.Attempts[0].Ended.Error.Message, what, " in the artifact store") || !s.log.hasLine("makes no progress", "doing=\"storing runs/r/") {
+						t.Errorf("what hangs is not named: %s", p.Attempts[0].Ended.Error.Message)
+					}
+				}
+				wantBoundedStacks(t, s.log.String())
+				held, err := heldslot.List(t.Context(), s.bus)
+				if err != nil || len(held) != 1 || held[0].Worker != "first" || held[0].RunID != "r" || held[0].Phase != phase ||
+					held[0].Attempt != 1 || held[0].Queue != "builtin" || !strings.Contains(held[0].Why, "stage "+string(c.stage)) {
+					t.Errorf("held slots: %+v, %v", held, err)
 				}
 
 				s.accept(t, "next", nil, phase)
@@ -150,6 +163,10 @@ func TestHangingJobGoesToAnotherWorker(t *testing.T) {
 					t.Error("the log does not show that the work has returned")
 				}
 				s.settledPhase(t, phase)
+				eventually(t, "no slot is held", func() bool {
+					held, err := heldslot.List(t.Context(), s.bus)
+					return err == nil && len(held) == 0
+				})
 				for _, key := range s.keys(t, "r") {
 					if strings.Contains(key, "/1/") || strings.Contains(key, "checkpoint") {
 						t.Errorf("%s is left over", key)
@@ -168,6 +185,22 @@ func TestHangingJobGoesToAnotherWorker(t *testing.T) {
 			})
 		}
 	}
+}
+
+// wantBoundedStacks wants the stacks of a stalled job in a line of their own, which shows
+// the job's goroutines alone.
+func wantBoundedStacks(t *testing.T, log string) {
+	t.Helper()
+	for line := range strings.Lines(log) {
+		if !strings.Contains(line, "stacks=") {
+			continue
+		}
+		if len(line) > 40<<10 || !strings.Contains(line, "goroutine(s)") || strings.Contains(line, "nats-server") {
+			t.Errorf("the stacks take %d bytes: %.2000s", len(line), line)
+		}
+		return
+	}
+	t.Error("the log has no stacks")
 }
 
 // settledPhase waits until every job of a phase is settled.
@@ -270,10 +303,10 @@ func TestJobThatAlwaysStalls(t *testing.T) {
 		<-ctx.Done()
 		return engine.Result{}, context.Cause(ctx)
 	}, worker.Config{Stall: progress.Limits{progress.Train: 200 * time.Millisecond}})
-	s.accept(t, "r", tries(1, 3), events.Finetune)
+	s.accept(t, "r", tries(1, 5), events.Finetune)
 	run := s.ended(t, "r")
 	p := run.Phases[events.Finetune]
-	wantAttempts(t, p.Attempts, 4) // the last one only ends the phase
+	wantAttempts(t, p.Attempts, 3) // the last one ends the phase, since every worker may be held
 	wantEqual(t, "the conclusion", run.Completed.Conclusion, events.Failure)
 	if e := p.Completed.Error; e == nil || e.Code != events.CodeStalled || !containsAll(e.Message, "3 attempts", "stage train", "200ms", "services.finetune.stall.train") {
 		t.Errorf("the error is %+v", e)

@@ -20,6 +20,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/localinput"
+	"github.com/tunebus/tunebus/pipeline/progress"
 	"github.com/tunebus/tunebus/pipeline/service"
 	"github.com/tunebus/tunebus/pipeline/settings"
 	"github.com/tunebus/tunebus/services/evaluation"
@@ -57,6 +58,8 @@ type Config struct {
 	Sample func(context.Context) []events.Point
 	// Skip, if set, reports the runs on whose jobs no worker works.
 	Skip func(run string) bool
+	// OpenStore opens the artifact store. Default: [service.OpenStore].
+	OpenStore func(ctx context.Context, b *conn.Conn, address string) (*artifact.Store, error)
 	// Notify receives texts for the operator. Default: warnings in the log.
 	Notify func(text string)
 	Logger *slog.Logger
@@ -66,6 +69,9 @@ type Config struct {
 func (c Config) withDefaults(data string) Config {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.OpenStore == nil {
+		c.OpenStore = service.OpenStore
 	}
 	s := &c.Settings
 	s.Artifacts.URL = cmp.Or(s.Artifacts.URL, "file://"+filepath.ToSlash(filepath.Join(data, "artifacts")))
@@ -151,7 +157,7 @@ func Start(ctx context.Context, cfg Config) (_ *Local, err error) {
 			return nil, err
 		}
 	}
-	if l.Store, err = service.OpenStore(ctx, l.Bus, cfg.Settings.Artifacts.URL); err != nil {
+	if l.Store, err = cfg.OpenStore(ctx, l.Bus, cfg.Settings.Artifacts.URL); err != nil {
 		return nil, err
 	}
 	undo = append(undo, l.Store.Close)
@@ -163,7 +169,8 @@ func Start(ctx context.Context, cfg Config) (_ *Local, err error) {
 	if err != nil {
 		return nil, err
 	}
-	runCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	// Whoever waits for the start watches it; the services are no part of that.
+	runCtx, cancel := context.WithCancel(progress.With(context.WithoutCancel(ctx), nil))
 	l.cancel = cancel
 	go func() { l.done <- process.Run(runCtx) }()
 	select {

@@ -46,7 +46,7 @@ var busLayers = [][]string{
 	{"codec"},
 	{"conn"},
 	{"streams", "topology", "wakeup"},
-	{"checkpoint", "delivery", "history", "journal", "lease", "objectstore", "requestlog"},
+	{"checkpoint", "delivery", "heldslot", "history", "journal", "lease", "objectstore", "requestlog"},
 	{"deadletter", "runlister"},
 }
 

@@ -189,6 +189,9 @@ def types():
     })
     with pa.ipc.new_file("more.arrow", more.schema) as w:
         w.write_table(more)
+    # Parquet has no durations; the schema of Arrow in the metadata says what they are.
+    durations = more.select(["duration"]).append_column("durations", pa.array([[1], None, [2, 3]], type=pa.list_(pa.duration("ms"))))
+    pa.parquet.write_table(durations, "durations.parquet")
     # As the library datasets stores a data set, and pandas a frame.
     pd.DataFrame({"question": ["Where?", "Who?"], "score": [1.5, None], "at": pd.to_datetime(["2024-03-05 09:20", None])}).to_parquet("frame.parquet")
     pd.DataFrame({"question": ["Where?", "Who?"], "score": [1.5, None], "at": pd.to_datetime(["2024-03-05 09:20", None])}).to_feather("frame.feather")

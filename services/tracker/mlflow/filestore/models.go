@@ -111,6 +111,34 @@ func (s models) PutModelFile(ctx context.Context, modelID string, a mlflow.Artif
 	return nil
 }
 
+// FindModel implements [mlflow.Models].
+func (s models) FindModel(ctx context.Context, experimentID string, tag mlflow.Tag, name string) (id, runID string, err error) {
+	found, err := filepath.Glob(filepath.Join(globQuote(filepath.Join(string(s.root), experimentID)), "models", "m-*", "meta.yaml"))
+	if err != nil {
+		return "", "", err
+	}
+	for _, path := range found {
+		if ctx.Err() != nil {
+			return "", "", context.Cause(ctx)
+		}
+		meta, err := os.ReadFile(path)
+		dir := filepath.Dir(path)
+		value, tagErr := os.ReadFile(keyPath(dir, "tags", normalize.Name(tag.Key)))
+		if err != nil || tagErr != nil || string(value) != tag.Value {
+			continue // removed meanwhile, or another one
+		}
+		text := string(meta)
+		if scalar(text, "name") == name && scalar(text, "status") == modelReady {
+			return filepath.Base(dir), scalar(text, "source_run_id"), nil
+		}
+	}
+	return "", "", nil
+}
+
+// ShowsModels implements [mlflow.Models]. Both folders have the same files: large ones
+// are hard links.
+func (s models) ShowsModels() bool { return false }
+
 func (s models) FinishModel(ctx context.Context, modelID string) error {
 	dir, err := s.root.modelDir(modelID)
 	if err == nil {

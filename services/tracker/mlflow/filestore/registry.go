@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/tunebus/tunebus/pipeline/spec"
 	"github.com/tunebus/tunebus/services/tracker/mlflow"
 	"github.com/tunebus/tunebus/services/tracker/mlflow/normalize"
 )
@@ -30,7 +31,7 @@ func (s models) register(ctx context.Context, r mlflow.Registration) (version st
 	if err != nil {
 		return "", err
 	}
-	if err := normalize.CheckModelName(r.Name); err != nil {
+	if err := spec.CheckModelName(r.Name); err != nil {
 		return "", err
 	}
 	dir := filepath.Join(string(s.root), registryFolder, r.Name)

@@ -27,6 +27,18 @@ func testModels(t *testing.T, s Store) {
 	if again, finished, err := s.EnsureModel(ctx, exp, run, model); err != nil || !finished || again != id {
 		t.Errorf("%q, %v, %v; want %q, finished", again, finished, err, id)
 	}
+	tag := model.Tags[0]
+	if found, by, err := s.FindModel(ctx, exp, tag, "model"); err != nil || found != id || by != run {
+		t.Errorf("found %q of %q, %v; want %q of %q", found, by, err, id, run)
+	}
+	for _, none := range []mlflow.Tag{{Key: tag.Key, Value: "09RUN"}, {Key: "tunebus.other", Value: tag.Value}} {
+		if found, _, err := s.FindModel(ctx, exp, none, "model"); err != nil || found != "" {
+			t.Errorf("%v: found %q, %v", none, found, err)
+		}
+	}
+	if found, _, err := s.FindModel(ctx, exp, tag, "another"); err != nil || found != "" {
+		t.Errorf("found %q, %v", found, err)
+	}
 	other, err := s.EnsureRun(ctx, exp, mlflow.RunKey{RunID: "02RUN", Phase: "pipeline"}, mlflow.Run{Name: "next", StartTime: Start})
 	if err != nil {
 		t.Fatal(err)

@@ -5,18 +5,20 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
 
 // serverModel is a logged model of the server.
 type serverModel struct {
-	ID          string `json:"model_id"`
-	Experiment  string `json:"experiment_id"`
-	Name        string `json:"name"`
-	SourceRun   string `json:"source_run_id"`
-	ArtifactURI string `json:"artifact_uri"`
-	Status      string `json:"status"`
+	ID          string     `json:"model_id"`
+	Experiment  string     `json:"experiment_id"`
+	Name        string     `json:"name"`
+	SourceRun   string     `json:"source_run_id"`
+	ArtifactURI string     `json:"artifact_uri"`
+	Status      string     `json:"status"`
+	Tags        []wirePair `json:"tags"`
 }
 
 func (m *serverModel) wire() any { return map[string]any{"model": map[string]any{"info": m}} }
@@ -71,14 +73,17 @@ func (s *server) answerModels(method, call string, query url.Values, body []byte
 
 var sourceRunFilter = regexp.MustCompile(`^source_run_id = '([0-9a-f]+)'$`)
 
+var tagFilter = regexp.MustCompile("^tags\\.`([^`]+)` = '([^']+)'$")
+
 func (s *server) searchModels(b searchBody) (any, *refusal) {
 	m := sourceRunFilter.FindStringSubmatch(b.Filter)
-	if m == nil {
+	byTag := tagFilter.FindStringSubmatch(b.Filter)
+	if m == nil && byTag == nil {
 		return nil, invalid("Invalid clause(s) in filter string: %s", b.Filter)
 	}
 	found := []any{}
 	for _, one := range s.models {
-		if one.SourceRun == m[1] {
+		if m != nil && one.SourceRun == m[1] || byTag != nil && slices.Contains(one.Tags, wirePair{byTag[1], byTag[2]}) {
 			found = append(found, map[string]any{"info": one})
 		}
 	}

@@ -53,11 +53,40 @@ func (m models) EnsureModel(ctx context.Context, experimentID, runID string, mod
 
 // find finds the model of a run by its name; without one the id is empty.
 func (m models) find(ctx context.Context, experimentID, runID, name string) (wireModel, error) {
+	return m.search(ctx, experimentID, "source_run_id = '"+runID+"'", func(one wireModel) bool {
+		return one.Info.SourceRun == runID && one.Info.Name == name
+	})
+}
+
+// FindModel implements [mlflow.Models].
+func (m models) FindModel(ctx context.Context, experimentID string, tag mlflow.Tag, name string) (id, runID string, err error) {
+	value, err := quoteFilter(tag.Value)
+	if err != nil {
+		return "", "", err
+	}
+	var found wireModel
+	err = m.api.retry(ctx, func() error {
+		found, err = m.search(ctx, experimentID, "tags.`"+normalize.Name(tag.Key)+"` = "+value, func(one wireModel) bool {
+			return one.Info.Name == name && one.Info.Status == modelReady
+		})
+		return err
+	})
+	if api, ok := errors.AsType[*APIError](err); ok && api.Status == http.StatusNotFound {
+		return "", "", nil // an older server
+	}
+	if err != nil {
+		return "", "", fmt.Errorf("find model %q with the tag %s = %q: %w", name, tag.Key, tag.Value, err)
+	}
+	return found.Info.ID, found.Info.SourceRun, nil
+}
+
+// search returns the first model that a filter of the server and matches let pass.
+func (m models) search(ctx context.Context, experimentID, filter string, matches func(wireModel) bool) (wireModel, error) {
 	body := struct {
 		Experiments []string `json:"experiment_ids"`
 		Filter      string   `json:"filter"`
 		Token       string   `json:"page_token,omitempty"`
-	}{Experiments: []string{experimentID}, Filter: "source_run_id = '" + runID + "'"}
+	}{Experiments: []string{experimentID}, Filter: filter}
 	for {
 		var page struct {
 			Models []wireModel `json:"models"`
@@ -67,7 +96,7 @@ func (m models) find(ctx context.Context, experimentID, runID, name string) (wir
 			return wireModel{}, err
 		}
 		for _, one := range page.Models {
-			if one.Info.SourceRun == runID && one.Info.Name == name {
+			if matches(one) {
 				return one, nil
 			}
 		}
@@ -136,6 +165,10 @@ func (m models) PutModelFile(ctx context.Context, modelID string, a mlflow.Artif
 	}
 	return nil
 }
+
+// ShowsModels implements [mlflow.Models]: MLflow 3 looks for an artifact of a run
+// among the models that the run made, too.
+func (m models) ShowsModels() bool { return true }
 
 func (m models) FinishModel(ctx context.Context, modelID string) error {
 	body := struct {

@@ -54,6 +54,12 @@ const Scores = `{"index":0,"question":"=1+2","ground_truth":"+3","answer":"-3","
 {"index":3,"question":"Why?","ground_truth":"Because","answer":"","scores":{},"error":"model: out of memory"}
 {"index":4,"question":"How?","ground_truth":"Fast","answer":"slow","key_fact":"Fast","scores":{"rouge_score":0.4,"chrf":31,"key_fact_accuracy":0}}`
 
+// Losses is the metric history of its fine-tuning.
+const Losses = `{"key":"loss","value":2.5,"step":1}
+{"key":"learning_rate","value":0.1,"step":1}
+{"key":"loss","value":1.5,"step":2}
+{"key":"eval_loss","value":1.75,"step":2}`
+
 // Unscored are rows without a truth, without an answer, and with a judge that was
 // away.
 const Unscored = `{"index":0,"question":"q0","ground_truth":"t","references":["t","u"],"answer":"t","scores":{"exact_match":1,"rouge_score":1,"rouge1":1},"unscored":{"answer_accuracy":"the judge is away"},"baseline_answer":"t","baseline_scores":{"exact_match":1},"baseline_unscored":{"answer_accuracy":"the judge is away"}}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/runsummary"
+	"github.com/tunebus/tunebus/pipeline/spec"
 )
 
 // Summary sums up the evaluation of a run. Its JSON is the file
@@ -42,6 +43,9 @@ type Summary struct {
 // Metric sums up one metric over the rows.
 type Metric struct {
 	Name string `json:"name"`
+	// SameAs is the main score of the metric, if this one is equal to it in each
+	// row, as rougeL is to rouge_score.
+	SameAs string `json:"same_as,omitempty"`
 	// Statistics is nil if no row has a score.
 	Statistics *Statistics `json:"statistics,omitempty"`
 	// Baseline describes the scores of the base model; nil if it has none.
@@ -87,8 +91,11 @@ func Summarise(ctx context.Context, run events.Run, open Opener) (Summary, error
 	names = slices.AppendSeq(names, maps.Keys(baseline))
 	names = slices.AppendSeq(names, maps.Keys(unscored)) // a metric may have no score at all
 	slices.Sort(names)
-	for _, name := range slices.Compact(names) {
+	names = slices.Compact(names)
+	same := sameScores(names, values, baseline) // before the values are sorted
+	for _, name := range names {
 		m := summariseMetric(name, values[name], baseline[name])
+		m.SameAs = same[name]
 		m.Unscored = unscored.of(name, s.Rows-len(values[name]))
 		if s.hasBaseline(baseline, baselineUnscored) {
 			m.BaselineUnscored = baselineUnscored.of(name, s.Rows-len(baseline[name]))
@@ -96,6 +103,20 @@ func Summarise(ctx context.Context, run events.Run, open Opener) (Summary, error
 		s.Metrics = append(s.Metrics, m)
 	}
 	return s, nil
+}
+
+// sameScores finds the scores that are equal to the main score of their metric in
+// each row.
+func sameScores(names []string, values, baseline map[string][]float64) map[string]string {
+	same := map[string]string{}
+	for _, name := range names {
+		main := spec.MainScore(name)
+		if main != name && len(values[name])+len(baseline[name]) > 0 &&
+			slices.Equal(values[name], values[main]) && slices.Equal(baseline[name], baseline[main]) {
+			same[name] = main
+		}
+	}
+	return same
 }
 
 func summariseMetric(name string, values, baseline []float64) Metric {

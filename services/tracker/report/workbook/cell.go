@@ -3,6 +3,7 @@ package workbook
 import (
 	"cmp"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/tunebus/tunebus/services/tracker/report/scores"
@@ -37,6 +38,49 @@ func cellText(s string) string {
 		return s
 	}
 	return s[:at] + "…"
+}
+
+// isCut reports whether a text does not fit into a cell.
+func isCut(s string) bool {
+	if len(s) <= maxCell {
+		return false
+	}
+	units := 0
+	for _, r := range s {
+		if units++; r > 0xFFFF {
+			units++
+		}
+	}
+	return units > maxCell
+}
+
+// The height of a row: so many lines are shown at most, each so many points high.
+const (
+	maxLines   = 15
+	lineHeight = 15
+)
+
+// linesOf estimates how many lines a text takes in a column so many characters wide,
+// at most maxLines+1.
+func linesOf(text string, width float64) int {
+	perLine := max(1, int(width)-2)
+	lines, column := 1, 0
+	for _, r := range text {
+		wide := 1
+		if r >= 0x1100 && unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Hangul) {
+			wide = 2
+		}
+		if column += wide; r == '\n' || column > perLine {
+			lines, column = lines+1, 0
+			if r != '\n' {
+				column = wide
+			}
+		}
+		if lines > maxLines {
+			break
+		}
+	}
+	return lines
 }
 
 // shortenTexts cuts the texts of a row to the part that a cell shows.

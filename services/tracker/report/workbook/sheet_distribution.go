@@ -12,6 +12,9 @@ import (
 // chartRows is how many rows a chart covers, with some space below.
 const chartRows = 17
 
+// chartsPerPage is how many of them fit on a page of paper.
+const chartsPerPage = 2
+
 // writeDistribution writes the histogram of each metric, as a table with a
 // chart beside it.
 func (b *workbook) writeDistribution() error {
@@ -21,8 +24,11 @@ func (b *workbook) writeDistribution() error {
 	s.line(s.styles.note, "Rows by score; a score on the edge of two ranges counts in the upper one.")
 	shown := 0
 	for _, m := range b.summary.Metrics {
-		if len(m.Histogram.Counts) == 0 {
-			continue // no row has a score of it
+		if len(m.Histogram.Counts) == 0 || m.SameAs != "" {
+			continue // no row has a score of it, or it stands here already
+		}
+		if shown > 0 && shown%chartsPerPage == 0 && s.err == nil {
+			s.err = s.file.InsertPageBreak(s.name, fmt.Sprintf("A%d", s.row+1))
 		}
 		shown++
 		s.row++
@@ -30,6 +36,7 @@ func (b *workbook) writeDistribution() error {
 		s.histogram(m, b.model)
 		s.chart(m, first)
 		s.row = max(s.row, first+chartRows)
+		s.page.printedColumns = 14 // the chart ends there
 	}
 	if shown == 0 {
 		s.line(0, "No row has a score.")
@@ -38,11 +45,11 @@ func (b *workbook) writeDistribution() error {
 }
 
 func (s *sheet) histogram(m scores.Metric, model string) {
-	header := []any{m.Name, model}
+	header := []any{m.Name, overNumber(model)}
 	if m.Histogram.Baseline != nil {
-		header = append(header, baseModel)
+		header = append(header, overNumber(baseModel))
 	}
-	s.line(s.styles.header, header...)
+	s.header(header...)
 	for i, count := range m.Histogram.Counts {
 		line := []any{edge(m.Histogram.Edges[i]) + " to " + edge(m.Histogram.Edges[i+1]), count}
 		if m.Histogram.Baseline != nil {

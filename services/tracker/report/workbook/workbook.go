@@ -2,14 +2,15 @@ package workbook
 
 import (
 	"archive/zip"
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 
 	"github.com/xuri/excelize/v2"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/services/tracker/report/losscurve"
 	"github.com/tunebus/tunebus/services/tracker/report/scores"
 )
 
@@ -19,6 +20,8 @@ const (
 	sheetSamples      = "Sample scores"
 	sheetDistribution = "Score distribution"
 	sheetErrors       = "Error analysis"
+	sheetLoss         = "Loss curve"
+	sheetRun          = "Run"
 )
 
 // maxRows is how many rows a sheet of Excel holds below its header. Statistics
@@ -30,6 +33,8 @@ type Input struct {
 	Run     events.Run
 	Summary scores.Summary // of Rows
 	Rows    scores.Opener
+	// Losses opens the metric history of the fine-tuning; nil: the run has none.
+	Losses losscurve.Opener
 }
 
 // workbook is a workbook while it is written.
@@ -39,12 +44,9 @@ type workbook struct {
 	run     events.Run
 	styles  styles
 	shown   int    // rows in the sheet of samples
+	cut     int    // texts in it that are longer than a cell
+	tall    int    // rows in it that show only the beginning of a text
 	model   string // the name of the model whose answers were scored
-}
-
-// styles are the few styles of cells.
-type styles struct {
-	title, header, note, score int
 }
 
 // Write writes a workbook to w. It reads the rows once.
@@ -59,11 +61,13 @@ func write(ctx context.Context, w io.Writer, in Input, limit int) (err error) {
 	b := &workbook{file: file, summary: in.Summary, run: in.Run, shown: min(in.Summary.Rows, limit), model: modelName(in.Run)}
 	found := newFindings()
 	for _, write := range []func() error{
-		b.prepare,
-		b.writeStatistics,
+		func() error { return b.prepare(in.Losses != nil) },
 		func() error { return b.writeSamples(ctx, in.Rows, found) },
+		b.writeStatistics, // it says what the samples do not show
 		b.writeDistribution,
 		func() error { return b.writeErrors(found) },
+		func() error { return b.writeLosses(ctx, in.Losses) },
+		b.writeRun,
 		func() error { return file.Write(io.Discard) }, // writes to w, see ZipWriter
 	} {
 		if err := write(); err != nil {
@@ -74,35 +78,22 @@ func write(ctx context.Context, w io.Writer, in Input, limit int) (err error) {
 }
 
 // prepare makes the sheets and the styles.
-func (b *workbook) prepare() error {
+func (b *workbook) prepare(withLosses bool) error {
 	if err := b.file.SetSheetName("Sheet1", sheetStatistics); err != nil {
 		return err
 	}
-	for _, name := range []string{sheetSamples, sheetDistribution, sheetErrors} {
+	names := []string{sheetSamples, sheetDistribution, sheetErrors}
+	if withLosses {
+		names = append(names, sheetLoss)
+	}
+	for _, name := range append(names, sheetRun) {
 		if _, err := b.file.NewSheet(name); err != nil {
 			return err
 		}
 	}
-	scoreFormat := "0.0000"
-	for _, s := range []struct {
-		id    *int
-		style excelize.Style
-	}{
-		{&b.styles.title, excelize.Style{Font: &excelize.Font{Bold: true, Size: 14}}},
-		{&b.styles.header, excelize.Style{
-			Font:      &excelize.Font{Bold: true},
-			Fill:      excelize.Fill{Type: "pattern", Pattern: 1, Color: []string{"DDE6F0"}},
-			Border:    []excelize.Border{{Type: "bottom", Color: "7F93AA", Style: 1}},
-			Alignment: &excelize.Alignment{Vertical: "top"},
-		}},
-		{&b.styles.note, excelize.Style{Font: &excelize.Font{Italic: true, Color: "666666"}}},
-		{&b.styles.score, excelize.Style{CustomNumFmt: &scoreFormat}},
-	} {
-		id, err := b.file.NewStyle(&s.style)
-		if err != nil {
-			return fmt.Errorf("style: %w", err)
-		}
-		*s.id = id
+	var err error
+	if b.styles, err = newStyles(b.file); err != nil {
+		return err
 	}
 	// The time of the evaluation and not the current one, so that the same run
 	// gives the same bytes.
@@ -111,17 +102,12 @@ func (b *workbook) prepare() error {
 		made = p.Completed.EndedAt.UTC().Format("2006-01-02T15:04:05Z")
 	}
 	return b.file.SetDocProps(&excelize.DocProperties{
-		Title: cellText("Evaluation of " + b.name()), Creator: "tunebus", Created: made, Modified: made,
+		Title: cellText("Evaluation of " + nameOf(b.summary)), Creator: "tunebus", Created: made, Modified: made,
 	})
 }
 
-// name is the name of the run, or its id if it has no name.
-func (b *workbook) name() string {
-	if b.summary.RunName != "" {
-		return b.summary.RunName
-	}
-	return b.summary.RunID
-}
+// nameOf is the name of the run, or its id if it has no name.
+func nameOf(s scores.Summary) string { return cmp.Or(s.RunName, s.RunID) }
 
 const baseModel = "Base model"
 

@@ -12,6 +12,7 @@ import (
 	"github.com/xuri/excelize/v2"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/services/tracker/report/losscurve"
 	"github.com/tunebus/tunebus/services/tracker/report/reporttest"
 	"github.com/tunebus/tunebus/services/tracker/report/scores"
 )
@@ -25,7 +26,11 @@ func workbookOf(t *testing.T, run events.Run, rows string, limit int) []byte {
 		t.Fatal(err)
 	}
 	var content bytes.Buffer
-	if err := write(t.Context(), &content, Input{Run: run, Summary: summary, Rows: open}, limit); err != nil {
+	in := Input{Run: run, Summary: summary, Rows: open}
+	if run.Phases[events.Finetune] != nil {
+		in.Losses = losscurve.Opener(reporttest.Opener(reporttest.Losses))
+	}
+	if err := write(t.Context(), &content, in, limit); err != nil {
 		t.Fatal(err)
 	}
 	return content.Bytes()
@@ -69,7 +74,7 @@ func find(all [][]string, start ...string) [][]string {
 func TestWorkbookSheets(t *testing.T) {
 	t.Parallel()
 	f := openWorkbook(t, workbookOf(t, reporttest.Run(), reporttest.Scores, maxRows))
-	if got, want := f.GetSheetList(), []string{sheetStatistics, sheetSamples, sheetDistribution, sheetErrors}; !slices.Equal(got, want) {
+	if got, want := f.GetSheetList(), []string{sheetStatistics, sheetSamples, sheetDistribution, sheetErrors, sheetLoss, sheetRun}; !slices.Equal(got, want) {
 		t.Errorf("sheets %q", got)
 	}
 	statistics := cells(t, f, sheetStatistics)
@@ -188,7 +193,7 @@ func TestWorkbookDistribution(t *testing.T) {
 		}
 	}
 	charts := parts(t, content, "xl/charts/chart")
-	if len(charts) != 3 {
+	if len(charts) != 3+1 { // that of the losses, too
 		t.Fatalf("%d charts", len(charts))
 	}
 	chart := charts["xl/charts/chart1.xml"]
@@ -228,8 +233,12 @@ func TestWorkbookErrors(t *testing.T) {
 	t.Parallel()
 	f := openWorkbook(t, workbookOf(t, reporttest.Run(), reporttest.Scores, maxRows))
 	all := cells(t, f, sheetErrors)
+	if want := [][]string{
+		{"Kind", "Rows"}, {"failed", "1"}, {"empty answer", "1"}, {"no score", "0"}, {"key fact missing", "2"}, {"worse than base model", "1"}, {"lowest scores", "3"},
+	}; !slices.EqualFunc(all[3:10], want, slices.Equal) {
+		t.Errorf("counts %q", all[3:10])
+	}
 	for _, want := range [][]string{
-		{"failed", "1", "1"}, {"empty answer", "1", "1"}, {"key fact missing", "2", "2"}, {"worse than base model", "1", "1"}, {"lowest scores", "3", "3"},
 		{"failed", "3", "Why?", "Because", "", "", "", "", "", "model: out of memory"},
 		{"empty answer", "1", "Who?", "Ada Lovelace", "  ", "Bob", "Ada", "0"},
 		{"key fact missing", "4", "How?", "Fast", "slow", "", "Fast"},
@@ -267,10 +276,17 @@ func TestWorkbookLimits(t *testing.T) {
 		t.Errorf("a long answer has %d units", utf16Length(got))
 	}
 	all := cells(t, f, sheetStatistics)
-	if len(find(all, `The sheet "Sample scores" shows the first 1500 rows; all figures count all 3000.`)) != 1 || len(find(all, "m", "Model", "3000")) != 1 {
-		t.Errorf("statistics %q", all)
+	for _, want := range [][]string{
+		{`The sheet "Sample scores" shows the first 1500 rows, more do not fit into a sheet; all figures count all 3000.`},
+		{`Texts that are longer than a cell (32,767 characters) end in "…": 1. The rows of the artifact "scores" have them whole.`},
+		{`Rows in "Sample scores" that show only the beginning of a text: 1. The cell has all of it.`},
+		{"m", "Model", "3000"},
+	} {
+		if len(find(all, want...)) != 1 {
+			t.Errorf("no row %q in %q", want, all)
+		}
 	}
-	if found := find(cells(t, f, sheetErrors), "lowest scores"); len(found) != 1+maxFindings || found[0][1] != "3000" || found[1][1] != "0" || found[2][1] != "1000" || found[3][1] != "2000" || found[4][1] != "1" {
+	if found := find(cells(t, f, sheetErrors), "lowest scores"); len(found) != 1+maxFindings || found[0][1] != "3000" || found[0][2] != "100 of them are shown" || found[1][1] != "0" || found[2][1] != "1000" || found[3][1] != "2000" || found[4][1] != "1" {
 		t.Errorf("%d lowest: %.600q", len(found), found)
 	}
 }

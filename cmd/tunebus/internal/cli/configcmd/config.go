@@ -43,7 +43,8 @@ credentials, limits and services. They never travel.
   flags                 over both
   tunebus config doc settings
 
-A file that is given to run or up may hold both.
+A file that is given to run or up may hold both. Its section run holds what
+stands beside a specification: labels, predictions, baseline_predictions.
 
 Secrets are settings: credentials.huggingface_token or $HF_TOKEN and their like.
 They never stand in an event, a log line or a report. ${NAME} in a specification
@@ -81,7 +82,7 @@ func Check(s *session.Session) *cobra.Command {
 			if err := runrequest.Faulty(faults); err != nil {
 				return err
 			}
-			s.Console.Notes(checked.Notes)
+			s.Console.Notes(append(checked.Notes, checked.Locate(found.Notes)...))
 			s.Console.Warnings(found.Warnings)
 			return s.Console.Print(view.Specification(checked.Specification))
 		},

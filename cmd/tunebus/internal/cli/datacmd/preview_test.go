@@ -93,6 +93,23 @@ func TestPreviewJSON(t *testing.T) {
 	}
 }
 
+// TestPreviewCountsCharacters: the parts of a text are given in characters, as a
+// script in another language slices it.
+func TestPreviewCountsCharacters(t *testing.T) {
+	t.Parallel()
+	row := `{"question":"Wo läg die Fähre \u2028?","answer":"Süß 🚢."}`
+	status, out, screen := look(t, map[string]string{"train.jsonl": row}, "DIR/train.jsonl", "--model", model(), "--json")
+	var p preview.Preview
+	if err := json.Unmarshal([]byte(out), &p); err != nil || status != 0 || len(p.Rows) != 1 {
+		t.Fatalf("status %d, %v\n%s%s", status, err, out, screen)
+	}
+	s := p.Rows[0].Sequences[0]
+	at := s.Counted[0]
+	if got, want := string([]rune(s.Text)[at[0]:at[1]]), "Süß 🚢.<|im_end|>\n"; got != want {
+		t.Errorf("the part that counts is %q, want %q", got, want)
+	}
+}
+
 // TestPreviewOfASpecification: data is read as the specification names it, and paths
 // start in the folder of the file.
 func TestPreviewOfASpecification(t *testing.T) {

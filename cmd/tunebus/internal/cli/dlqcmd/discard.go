@@ -26,6 +26,7 @@ func Discard(s *session.Session) *cobra.Command {
 		Use: "discard LETTER... | --all", Short: "Remove dead letters for good",
 		Example: `  tunebus dlq discard 17
   tunebus dlq discard --all --run 01J9Z5Q6T3`,
+		ValidArgsFunction: completeLetters(s, maxProposed),
 		RunE: func(c *cobra.Command, args []string) error {
 			return s.WithBus(func(ctx context.Context, b *conn.Conn, args []string) error {
 				return discard(ctx, s.Console, b, f, args, c.InOrStdin())

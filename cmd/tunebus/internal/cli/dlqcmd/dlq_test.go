@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -83,6 +84,19 @@ func TestDeadLetters(t *testing.T) {
 	job := events.PhaseRequested{RunID: "nobodys", Phase: events.Finetune, Queue: "builtin"}
 	publishRaw(t, services, job.Subject(), "junk", nil)
 	rows := waitForLetters(t, services, 2)
+	for begun, want := range map[string][]uint64{"": {rows[1].Letter, rows[0].Letter}, fmt.Sprint(rows[0].Letter): {rows[0].Letter}, "9": nil} {
+		status, proposed, screen := clitest.Run(t, "__complete", "dlq", "show", "--server", services.URL, begun)
+		var got []uint64
+		for line := range strings.Lines(proposed) {
+			var n uint64
+			if _, err := fmt.Sscanf(line, "%d\t", &n); err == nil {
+				got = append(got, n)
+			}
+		}
+		if status != 0 || !slices.Equal(got, want) {
+			t.Errorf("%q proposes %v, want %v; status %d, %s", begun, got, want, status, screen)
+		}
+	}
 	request, fact := rows[0], rows[1]
 	if request.Consumer != topology.ConsumerIntake {
 		request, fact = fact, request
@@ -98,7 +112,7 @@ func TestDeadLetters(t *testing.T) {
 		}
 	}
 	waitForLetters(t, services, 0, "--run", "nobodys", "--reason", "panicked")
-	if _, out, screen := clitest.Run(t, "runs", "--server", services.URL); !strings.Contains(screen, "2 dead letters are there") {
+	if _, out, screen := clitest.Run(t, "runs", "--server", services.URL); !strings.Contains(screen, "2 dead letters: ") {
 		t.Errorf("runs:\n%s%s", out, screen)
 	}
 	if _, out, _ := clitest.Run(t, "doctor", "--server", services.URL); !strings.Contains(out, `2; "tunebus dlq list --server `+services.URL+`" says why`) {
@@ -146,7 +160,7 @@ func TestDeadLetters(t *testing.T) {
 	if status, out, screen := dlq(t, services, "discard", "--force", fmt.Sprint(again.Letter), "--json"); status != 0 || strings.Join(strings.Fields(out), "") != fmt.Sprintf("[%d]", again.Letter) {
 		t.Errorf("discard: status %d\n%s%s", status, out, screen)
 	}
-	if status, out, screen := dlq(t, services, "discard", "--force", "--all"); status != 0 || out != "1 dead letters discarded\n" {
+	if status, out, screen := dlq(t, services, "discard", "--force", "--all"); status != 0 || out != "1 dead letter discarded\n" {
 		t.Errorf("discard the rest: status %d\n%s%s", status, out, screen)
 	}
 	waitForLetters(t, services, 0)

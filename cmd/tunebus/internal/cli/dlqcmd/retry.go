@@ -17,7 +17,8 @@ func Retry(s *session.Session) *cobra.Command {
 	var f selectionFlags
 	c := &cobra.Command{
 		Use: "retry LETTER... | --all", Short: "Hand dead letters back",
-		Example: "  tunebus dlq retry 17",
+		Example:           "  tunebus dlq retry 17",
+		ValidArgsFunction: completeLetters(s, maxProposed),
 		Long: `Hands each letter's message back, whole: a request as a new message on
 pipeline.requested, a fact to the service that gave it up and to no other. The
 letter goes when its message is stored. A message that is given up again leaves

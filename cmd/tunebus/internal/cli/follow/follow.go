@@ -30,6 +30,8 @@ type Run struct {
 	ID string
 	// Request is the sequence of its request; 0 if it is not known.
 	Request uint64
+	// IsUndecided is set if the person was told that the run waits for intake.
+	IsUndecided bool
 	// Again is the command that starts the same run once more.
 	Again runsummary.Retry
 	// Back is the command that follows the run again.
@@ -37,6 +39,8 @@ type Run struct {
 	// Tracking is how long to wait for MLflow after the run's end, Limit the
 	// longest wait of all; 0: none.
 	Tracking, Limit time.Duration
+	// Begin is when the limit began to count; zero: now.
+	Begin time.Time
 }
 
 // Show follows a run until it has ended, and until it is tracked or r.Tracking
@@ -74,6 +78,9 @@ func Show(ctx context.Context, console *view.Console, b *conn.Conn, r Run) (even
 			console.Say("NATS does not answer; asking again for %s: %v", limit, err)
 		},
 		OnUnknown: func() {
+			if r.IsUndecided {
+				return
+			}
 			if r.Request != 0 {
 				console.Say("no intake has looked at the request of run %s yet; it is stored and waits for one", r.ID)
 				return
@@ -89,7 +96,10 @@ func ToEnd(ctx context.Context, console *view.Console, b *conn.Conn, r Run) erro
 	if r.Limit > 0 {
 		var cancel context.CancelFunc
 		timeout := exit.Timeout(fmt.Errorf("run %s did not end within %s; it goes on, and this follows it again:\n  %s", r.ID, r.Limit, r.Back))
-		ctx, cancel = context.WithTimeoutCause(ctx, r.Limit, timeout)
+		if r.Begin.IsZero() {
+			r.Begin = time.Now()
+		}
+		ctx, cancel = context.WithDeadlineCause(ctx, r.Begin.Add(r.Limit), timeout)
 		defer cancel()
 	}
 	run, err := Show(ctx, console, b, r)

@@ -12,6 +12,7 @@ import (
 	"os"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/patience"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/standalone"
 	"github.com/tunebus/tunebus/events"
@@ -39,7 +40,7 @@ type Server struct {
 
 // Start starts the server and all services. Stop of what it returns has to be
 // called in the end.
-func Start(ctx context.Context, s *session.Session, cfg settings.Settings, server Server) (*standalone.Local, error) {
+func Start(ctx context.Context, s *session.Session, cfg settings.Settings, server Server) (local *standalone.Local, err error) {
 	log := s.Logger()
 	if err := check(cfg, log); err != nil {
 		return nil, exit.Input(err)
@@ -48,8 +49,9 @@ func Start(ctx context.Context, s *session.Session, cfg settings.Settings, serve
 	if server.WithoutWorkers {
 		engines = map[events.Phase]engine.Engine{}
 	}
-	return standalone.Start(ctx, standalone.Config{
+	start := standalone.Config{
 		Engines:     engines,
+		OpenStore:   session.OpenStore,
 		Skip:        server.Skip,
 		Tracker:     server.Tracker,
 		Settings:    cfg,
@@ -60,7 +62,12 @@ func Start(ctx context.Context, s *session.Session, cfg settings.Settings, serve
 		Sample:      hostmetrics.New(ctx).Sample,
 		Notify:      func(text string) { s.Console.Say("%s", text) },
 		Logger:      log,
+	}
+	err = patience.Within(ctx, s.Console, 0, nil, func(ctx context.Context) (err error) {
+		local, err = standalone.Start(ctx, start)
+		return err
 	})
+	return local, err
 }
 
 // check checks the addresses of the settings and makes their folders.

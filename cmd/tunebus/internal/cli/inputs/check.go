@@ -25,6 +25,8 @@ const renderedRows = 100
 // Found is what was found in the inputs of a specification, by key.
 type Found struct {
 	Faults structconf.Faults
+	// Notes say what is unusual, and what is done about it.
+	Notes structconf.Faults
 	// Warnings name rows that are left out or cut, if they are many.
 	Warnings []string
 }
@@ -57,7 +59,8 @@ func Check(ctx context.Context, s events.Specification, files map[string]string)
 		}
 	}
 	all.Wait()
-	slices.SortFunc(c.found.Faults, func(a, b structconf.Fault) int { return strings.Compare(a.Key, b.Key) })
+	slices.SortStableFunc(c.found.Faults, func(a, b structconf.Fault) int { return strings.Compare(a.Key, b.Key) })
+	slices.SortStableFunc(c.found.Notes, func(a, b structconf.Fault) int { return strings.Compare(a.Key, b.Key) })
 	slices.Sort(c.found.Warnings)
 	return c.found
 }
@@ -83,30 +86,35 @@ func (c *checker) warn(warnings ...string) {
 	c.found.Warnings = append(c.found.Warnings, warnings...)
 }
 
-// model opens a model; nil if something is wrong with it.
+// model checks a model, and opens its tokenizer; nil if something is wrong with it.
 func (c *checker) model(key, dir string) *token.Tokenizer {
 	name := c.value(key)
-	if err := checkFiles(dir, name, c.builtin()); err != nil {
+	if err := checkFiles(dir, name); err != nil {
 		c.fault(key, err)
 		return nil
 	}
+	if c.builtin(key) {
+		return c.weights(key, dir)
+	}
 	tok, err := Model(dir, name)
-	switch {
-	case err == nil:
-		return tok
-	case errors.Is(err, ErrNoTokenizer), errors.Is(err, token.ErrUnsupported) && !c.builtin():
-	default:
+	if err != nil && !errors.Is(err, ErrNoTokenizer) && !errors.Is(err, token.ErrUnsupported) {
 		c.fault(key, err)
 	}
-	return nil
+	return tok
 }
 
-// builtin reports whether the built-in engine does some of the work. Other engines know
-// other models.
-func (c *checker) builtin() bool {
+// builtin reports whether the built-in engine works with the model of a key. Other
+// engines know other models.
+func (c *checker) builtin(key string) bool {
 	s := c.specification
 	return slices.ContainsFunc(spec.Plan(s), func(step events.Step) bool {
-		return step.Phase == events.Finetune && s.FineTuner.Engine == spec.Builtin || step.Phase == events.Inference && s.Inferencer.Engine == spec.Builtin
+		switch step.Phase {
+		case events.Finetune:
+			return s.FineTuner.Engine == spec.Builtin && key == baseModel
+		case events.Inference:
+			return s.Inferencer.Engine == spec.Builtin && (key == otherModel || s.Inferencer.ModelID == "")
+		}
+		return false
 	})
 }
 

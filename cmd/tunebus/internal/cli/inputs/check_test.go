@@ -2,6 +2,7 @@ package inputs_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/clitest"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/inputs"
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/llm"
 	"github.com/tunebus/tunebus/pipeline/spec"
 )
 
@@ -110,7 +112,8 @@ func TestCheckModels(t *testing.T) {
 		"no weights":      {files: map[string]string{"m/config.json": `{"model_type":"llama","vocab_size":8,"hidden_size":8,"intermediate_size":8,"num_hidden_layers":1,"num_attention_heads":1}`}, want: "safetensors"},
 		"tokenizer":       {files: map[string]string{"m/config.json": `{"model_type":"llama","vocab_size":8,"hidden_size":8,"intermediate_size":8,"num_hidden_layers":1,"num_attention_heads":1}`, "m/model.safetensors": "x", "m/tokenizer.json": sentencePiece}, want: "Unigram"},
 		"other tokenizer": {files: map[string]string{"m/config.json": `{"model_type":"mamba"}`, "m/model.safetensors": "x", "m/tokenizer.json": sentencePiece}, other: true},
-		"adapter":         {files: map[string]string{"m/adapter_config.json": "{}", "m/adapter_model.safetensors": "x"}},
+		"other adapter":   {files: map[string]string{"m/adapter_config.json": "{}", "m/adapter_model.safetensors": "x"}, other: true},
+		"adapter":         {files: map[string]string{"m/adapter_config.json": "{}", "m/adapter_model.safetensors": "x"}, want: `peft_type ""`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -123,7 +126,7 @@ func TestCheckModels(t *testing.T) {
 				f.specification.FineTuner.Engine, f.specification.Inferencer.Engine = "trl", "openai"
 			}
 			got := f.check(t).Faults
-			if c.want == "" && len(got) > 0 || c.want != "" && (len(got) != 1 || got[0].Key != "fine_tuner.base_model_id" || !strings.Contains(got[0].Message, c.want)) {
+			if c.want == "" && len(got) > 0 || c.want != "" && (len(got) == 0 || got[0].Key != "fine_tuner.base_model_id" || !strings.Contains(fmt.Sprint(got), c.want)) {
 				t.Errorf("faults %v, want %q", got, c.want)
 			}
 		})
@@ -168,5 +171,144 @@ func TestCheckWarns(t *testing.T) {
 	got := f.check(t)
 	if len(got.Faults) > 0 || len(got.Warnings) != 1 || !strings.Contains(got.Warnings[0], "fine_tuner.training_data_id: 1 of 2 rows have no answer") {
 		t.Errorf("%+v", got)
+	}
+}
+
+// copyModel copies the quickstart's base model into a folder of the test.
+func (f *folder) copyModel(t *testing.T, name string) string {
+	t.Helper()
+	dir := filepath.Join(f.dir, name)
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join(clitest.Root(), "configs", "quickstart", "base-model"))); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// TestCheckWeights: what the built-in engine refuses in weights is known without a
+// run, under the name that the person wrote, one fault for each.
+func TestCheckWeights(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		change func(t *testing.T, dir string)
+		want   []string
+	}{
+		"truncated": {func(t *testing.T, dir string) {
+			t.Helper()
+			if err := os.Truncate(filepath.Join(dir, "model.safetensors"), 200_000); err != nil {
+				t.Fatal(err)
+			}
+		}, []string{"the file is truncated"}},
+		"a tokenizer of another model": {func(t *testing.T, dir string) {
+			t.Helper()
+			edit(t, filepath.Join(dir, "config.json"), func(c map[string]any) { c["eos_token_id"] = 60_000 })
+			edit(t, filepath.Join(dir, "tokenizer.json"), func(c map[string]any) {
+				c["added_tokens"] = append(c["added_tokens"].([]any), map[string]any{"id": 70_000, "content": "<|late|>", "special": true})
+			})
+		}, []string{"the tokenizer has 70001 tokens and the embedding"}},
+		"quantised": {func(t *testing.T, dir string) {
+			t.Helper()
+			edit(t, filepath.Join(dir, "config.json"), func(c map[string]any) { c["quantization_config"] = map[string]any{"quant_method": "gptq", "bits": 4} })
+		}, []string{"quantised to 4 bits (GPTQ)"}},
+		"another architecture": {func(t *testing.T, dir string) {
+			t.Helper()
+			edit(t, filepath.Join(dir, "config.json"), func(c map[string]any) { c["model_type"] = "mamba" })
+		}, []string{`architecture "mamba" is unknown`}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFolder(t)
+			dir := f.copyModel(t, "m")
+			c.change(t, dir)
+			f.name("fine_tuner.base_model_id", dir)
+			f.specification.FineTuner.BaseModelID = "models/mine"
+			got := f.check(t).Faults
+			text := fmt.Sprint(got)
+			for _, want := range c.want {
+				if !strings.Contains(text, want) {
+					t.Errorf("no %q in %s", want, text)
+				}
+			}
+			if len(got) == 0 || strings.Contains(text, dir) || !strings.Contains(text, "models/mine") {
+				t.Errorf("faults %s", text)
+			}
+		})
+	}
+}
+
+// TestCheckAdapters: an adapter is compared with its base model where that is on this
+// machine, and its data is rendered with the base model's tokenizer.
+func TestCheckAdapters(t *testing.T) {
+	t.Parallel()
+	f := newFolder(t)
+	base := f.copyModel(t, "m")
+	m, err := llm.Open(base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.AttachLoRA(llm.LoRAConfig{Rank: 2, Alpha: 4, TargetModules: []string{"q_proj"}}); err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(f.dir, "a")
+	if err := m.SaveAdapter(dir, base); err != nil {
+		t.Fatal(err)
+	}
+	f.name("fine_tuner.base_model_id", dir)
+	f.files["fine_tuner.base_model_id.base"] = base
+	if got := f.check(t); len(got.Faults) > 0 {
+		t.Errorf("nothing is wrong: %v", got.Faults)
+	}
+	edit(t, filepath.Join(base, "tokenizer_config.json"), func(c map[string]any) {
+		c["chat_template"] = "{% for m in messages %}{% if m.content == 'no' %}{{ raise_exception('it says no') }}{% endif %}{{ m.content }}{% endfor %}"
+	})
+	f.name("fine_tuner.training_data_id", f.write(t, "other.jsonl", `{"question":"no","answer":"yes"}`))
+	if got := f.check(t); len(got.Faults) != 1 || got.Faults[0].Key != "fine_tuner.training_data_id" {
+		t.Errorf("faults %v", got.Faults)
+	}
+	f.name("fine_tuner.training_data_id", f.files["inferencer.testing_data_id"])
+	edit(t, filepath.Join(dir, "adapter_config.json"), func(c map[string]any) { c["r"] = 3 })
+	got := f.check(t)
+	if text := fmt.Sprint(got.Faults); len(got.Faults) != 4 || !strings.Contains(text, "has shape [2 ") {
+		t.Errorf("%d faults %s", len(got.Faults), text)
+	}
+	// Without the base model the adapter alone is looked at.
+	delete(f.files, "fine_tuner.base_model_id.base")
+	edit(t, filepath.Join(dir, "adapter_config.json"), func(c map[string]any) { c["use_dora"] = true })
+	if text := fmt.Sprint(f.check(t).Faults); !strings.Contains(text, "use_dora") {
+		t.Errorf("faults %s", text)
+	}
+}
+
+// TestCheckNotes: what is unusual about a model that can be used is a note.
+func TestCheckNotes(t *testing.T) {
+	t.Parallel()
+	f := newFolder(t)
+	dir := f.copyModel(t, "m")
+	edit(t, filepath.Join(dir, "tokenizer_config.json"), func(c map[string]any) {
+		c["chat_template"] = "{% for m in messages %}<|start_header_id|>{{ m.role }}{{ m.content }}{% endfor %}"
+	})
+	f.name("fine_tuner.base_model_id", dir)
+	got := f.check(t)
+	if text := fmt.Sprint(got.Notes); len(got.Faults) > 0 || !strings.Contains(text, "fine_tuner.base_model_id") || !strings.Contains(text, "<|start_header_id|>") {
+		t.Errorf("%+v", got)
+	}
+}
+
+// edit changes a file of JSON.
+func edit(t *testing.T, path string, change func(map[string]any)) {
+	t.Helper()
+	body, err := os.ReadFile(path)
+	var all map[string]any
+	if err == nil {
+		err = json.Unmarshal(body, &all)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	change(all)
+	if body, err = json.Marshal(all); err == nil {
+		err = os.WriteFile(path, body, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 }

@@ -49,6 +49,26 @@ func (d Data) Open(ctx context.Context) (*dataset.Dataset, error) {
 	return dataset.Open(ctx, src, d.want())
 }
 
+// Images are the files of images that the rows of data files name, by the key of each
+// data file, relative to its folder. Only data of engines that see has some. A data
+// set that cannot be read has none: what is wrong with it is told elsewhere.
+func Images(ctx context.Context, s events.Specification, files map[string]string) map[string][]string {
+	out := map[string][]string{}
+	for _, key := range []string{Training, Validation, Testing} {
+		path, ok := files[key]
+		d := Data{Specification: s, Key: key, Path: path}
+		if !ok || !d.want().Sees {
+			continue
+		}
+		if set, err := d.Open(ctx); err == nil {
+			if names, err := set.ImageFiles(); err == nil && len(names) > 0 {
+				out[key] = names
+			}
+		}
+	}
+	return out
+}
+
 // want is what the engine of the phase reads.
 func (d Data) want() dataset.Want {
 	s := d.Specification
@@ -119,20 +139,19 @@ func exists(dir, file string) bool {
 	return err == nil
 }
 
-// checkFiles returns the error of a model folder without its configuration or its
-// weights, or with a configuration that the built-in engine does not know.
-func checkFiles(dir, name string, builtin bool) error {
-	switch {
-	case exists(dir, "adapter_config.json"):
-	case !exists(dir, "config.json"):
+// checkFiles returns the error of a path that is no folder of a model: without a
+// configuration, or without weights of any kind.
+func checkFiles(dir, name string) error {
+	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+		return fmt.Errorf("%s is a file; a model is a folder with config.json, tokenizer.json and weights", name)
+	}
+	if !exists(dir, "adapter_config.json") && !exists(dir, "config.json") {
 		return fmt.Errorf("%s is no model: no config.json is there", name)
-	case builtin:
-		if err := llm.CheckConfig(dir); err != nil {
-			return &modelError{strings.ReplaceAll(err.Error(), dir, name), err}
+	}
+	for _, kind := range []string{"*.safetensors", "*.bin", "*.gguf", llm.IndexFile} {
+		if found, err := filepath.Glob(filepath.Join(dir, kind)); err != nil || len(found) > 0 {
+			return nil
 		}
 	}
-	if weights, err := filepath.Glob(filepath.Join(dir, "*.safetensors")); err == nil && len(weights) == 0 {
-		return fmt.Errorf("%s has no weights: no file *.safetensors is there", name)
-	}
-	return nil
+	return fmt.Errorf("%s has no weights: no file *.safetensors is there", name)
 }

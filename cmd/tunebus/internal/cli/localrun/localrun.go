@@ -19,6 +19,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/follow"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/inprocess"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/inputcheck"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/patience"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runrequest"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/pipeline/artifact"
@@ -86,10 +87,14 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 	if err := sayChanged(ctx, s, local.Bus, cfg.Data.Folder, request); err != nil {
 		return err
 	}
-	sequence, err := request.Publish(ctx, journal.New(local.Bus), runrequest.Inputs{
-		Local: local.Inputs,
-		Store: func(context.Context) (*artifact.Store, error) { return local.Store, nil },
-		Say:   s.Console.Say,
+	var sequence uint64
+	err = patience.Within(ctx, s.Console, 0, nil, func(ctx context.Context) (err error) {
+		sequence, err = request.Publish(ctx, journal.New(local.Bus), runrequest.Inputs{
+			Local: local.Inputs,
+			Store: func(context.Context) (*artifact.Store, error) { return local.Store, nil },
+			Say:   s.Console.Say,
+		})
+		return err
 	})
 	if err != nil {
 		return err

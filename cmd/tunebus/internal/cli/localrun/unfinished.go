@@ -89,6 +89,10 @@ func (u unfinished) settle(ctx context.Context) (left []string, err error) {
 		case queue != "" && run.Cancel == nil:
 			console.Say("  %s (%s), which waits for a worker of %s, and no worker of this process takes its jobs", id, run.Accepted.RunName, queue)
 			left = append(left, id)
+		case u.foreignJudge(run) && run.Cancel == nil:
+			console.Say("  %s (%s), whose judge %s is not allowed here: services.evaluation.judge_allowed names it, or the specification of this run",
+				id, run.Accepted.RunName, run.Accepted.Specification.Evaluator.JudgeBaseURL)
+			left = append(left, id)
 		default:
 			console.Say("  %s (%s)", id, run.Accepted.RunName)
 			able = append(able, id)
@@ -128,6 +132,21 @@ func (u unfinished) foreignQueue(run events.Run) string {
 		}
 	}
 	return ""
+}
+
+// foreignJudge reports whether a run has yet to ask a judge that this process does
+// not allow: its rows would stay without scores.
+func (u unfinished) foreignJudge(run events.Run) bool {
+	if run.Accepted == nil || run.Accepted.Specification.Evaluator.JudgeBaseURL == "" {
+		return false
+	}
+	if p := run.Phases[events.Evaluation]; p != nil && p.Completed != nil {
+		return false
+	}
+	allowed := append([]string{u.cfg.Evaluation.JudgeBaseURL}, u.cfg.Evaluation.JudgeAllowed...)
+	return !slices.ContainsFunc(allowed, func(origin string) bool {
+		return settings.SameOrigin(origin, run.Accepted.Specification.Evaluator.JudgeBaseURL)
+	})
 }
 
 // finish waits for the ends of runs and shows their progress.

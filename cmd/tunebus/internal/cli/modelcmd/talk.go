@@ -114,7 +114,7 @@ func (t *talk) exchange(ctx context.Context, text string) error {
 			return err
 		}
 		if answer.Forgotten > 0 {
-			t.console.Say("the conversation is longer than inferencer.max_sequence_length: %s did not see the first %d turns", p.Name, answer.Forgotten)
+			t.console.Say("the conversation is longer than inferencer.max_sequence_length: %s did not see the first %s", p.Name, view.Count(answer.Forgotten, "turn"))
 		}
 		if p != t.partners[len(t.partners)-1] {
 			e.BaseAnswer = &answer.Text

@@ -74,7 +74,7 @@ func archiveRuns(ctx context.Context, console *view.Console, b *conn.Conn, store
 		OnArchived: func(archive.ArchivedRun) {
 			if n++; time.Since(said) > 2*time.Second {
 				said = time.Now()
-				console.Say("%d runs archived so far", n)
+				console.Say("%s archived so far", view.Count(n, "run"))
 			}
 		},
 	}).Run(ctx)

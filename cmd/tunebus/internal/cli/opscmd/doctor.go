@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -17,7 +18,9 @@ import (
 	"github.com/tunebus/tunebus/llm"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
+	"github.com/tunebus/tunebus/pipeline/bus/heldslot"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
+	"github.com/tunebus/tunebus/pipeline/huggingface"
 	"github.com/tunebus/tunebus/pipeline/settings"
 )
 
@@ -60,8 +63,15 @@ func checkServer(ctx context.Context, s *session.Session, cfg settings.Settings)
 	if err != nil {
 		return append(found, view.Finding{Name: "queues", State: view.StateBroken, Says: err.Error()})
 	}
+	held, err := heldslot.List(ctx, b)
+	if err != nil {
+		found = append(found, view.Finding{Name: "held slots", State: view.StateLook, Says: err.Error()})
+	}
 	for _, q := range queues {
-		found = append(found, checkQueue(q))
+		found = append(found, checkQueue(q, held))
+	}
+	for _, h := range held {
+		found = append(found, checkHeld(h))
 	}
 	return append(found, checkStore(ctx, b, cfg))
 }
@@ -141,16 +151,42 @@ func checkServices(ctx context.Context, b *conn.Conn) []view.Finding {
 	return found
 }
 
-func checkQueue(q topology.Queue) view.Finding {
+// checkQueue checks a queue, some of whose workers may be held.
+func checkQueue(q topology.Queue, held []heldslot.Record) view.Finding {
 	f := view.Finding{
 		Name:  fmt.Sprintf("queue %s/%s", q.Phase, q.Name),
 		State: view.StateOK,
 		Says:  fmt.Sprintf("jobs waiting %d, worked on %d, free slots %d", q.Waiting, q.Held, q.Idle),
 	}
-	if q.Unattended() {
+	stuck := 0
+	for _, h := range held {
+		if h.Phase == q.Phase && h.Queue == q.Name {
+			stuck++
+		}
+	}
+	if stuck > 0 {
+		f.Says += ", held slots " + events.Count(stuck)
+		f.State = view.StateLook
+	}
+	if q.Unattended() || stuck > 0 && q.Idle == 0 {
 		f.State, f.Do = view.StateLook, "start a worker that takes jobs from it"
 	}
 	return f
+}
+
+// checkHeld says which job holds a slot of a worker.
+func checkHeld(h heldslot.Record) view.Finding {
+	attempt := ""
+	if h.Attempt > 0 {
+		attempt = fmt.Sprintf(", attempt %d", h.Attempt)
+	}
+	return view.Finding{
+		Name:  "worker " + view.Printable(h.Worker),
+		State: view.StateLook,
+		Says: fmt.Sprintf("a slot has been held since %s by run %s, %s%s: %s", h.Since.Local().Format(time.DateTime),
+			view.Printable(h.RunID), h.Phase, attempt, view.Printable(h.Why)),
+		Do: "it takes jobs again when the work returns; remove the cause, or restart the worker",
+	}
 }
 
 // checkStore checks the store that the settings name. If they name none, run
@@ -184,5 +220,28 @@ func checkMachine(ctx context.Context, cfg settings.Settings) []view.Finding {
 		engine.Says = "was built without vector instructions, and trains several times as slowly"
 		engine.Do = "build with GOEXPERIMENT=simd, as make does"
 	}
-	return []view.Finding{mlflow, engine}
+	return []view.Finding{mlflow, engine, checkHubCache(ctx, cfg)}
+}
+
+// checkHubCache says how much of the disk the cache of the Hub takes.
+func checkHubCache(ctx context.Context, cfg settings.Settings) view.Finding {
+	f := view.Finding{Name: "cache of the Hub", State: view.StateOK}
+	folder, err := huggingface.CacheFolder(cfg.Data.HubCache)
+	var all []huggingface.Cached
+	if err == nil {
+		all, err = huggingface.ListCached(ctx, folder)
+	}
+	if err != nil {
+		f.State, f.Says, f.Do = view.StateLook, err.Error(), "name a folder by data.hub_cache of the settings"
+		return f
+	}
+	var bytes int64
+	for _, one := range all {
+		bytes += one.Bytes
+	}
+	f.Says = fmt.Sprintf("%s holds %s bytes of %s models and data sets", folder, events.Count(bytes), events.Count(len(all)))
+	if len(all) > 0 {
+		f.Says += `; "tunebus gc --hub-cache" removes those that nobody used of late`
+	}
+	return f
 }

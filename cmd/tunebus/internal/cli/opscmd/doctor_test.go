@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/tunebus/tunebus/embedded/bustest"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/heldslot"
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
@@ -46,6 +48,43 @@ func TestDoctor(t *testing.T) {
 	}
 	if status != 0 || states["queue inference/openai"] != "look start a worker that takes jobs from it" || states["NATS"] != "ok " {
 		t.Errorf("status %d, %v", status, states)
+	}
+}
+
+// TestDoctorShowsHeldSlots: a slot of a worker that hangs is shown with the worker, the
+// run, and what hangs, until it is free again.
+func TestDoctorShowsHeldSlots(t *testing.T) {
+	t.Parallel()
+	server := bustest.Start(t, embedded.Options{Listen: "127.0.0.1:0"})
+	b := bustest.Connect(t, server)
+	if err := topology.Apply(t.Context(), b, topology.Topology{}); err != nil {
+		t.Fatal(err)
+	}
+	withdraw := heldslot.Announce(t.Context(), b, heldslot.Record{
+		Worker: "gpu-1-4711", RunID: "r7", Phase: events.Finetune, Attempt: 2, Queue: "builtin", Since: time.Now(),
+		Why: "it made no progress in the stage fetch for 10m0s while reading /nfs/base/model.safetensors",
+	})
+	defer withdraw()
+	listed := func(n int) func() bool {
+		return func() bool {
+			held, err := heldslot.List(t.Context(), b)
+			return err == nil && len(held) == n
+		}
+	}
+	clitest.Eventually(t, "the slot is announced", listed(1))
+	status, out, screen := clitest.Run(t, "doctor", "--server", server.URL())
+	for _, want := range []string{
+		"look   worker gpu-1-4711", "by run r7, finetune, attempt 2: it made no progress in the stage fetch for 10m0s while reading /nfs/base/model.safetensors",
+		"restart the worker", "look   queue finetune/builtin", "held slots 1; start a worker that takes jobs from it", "ok     queue inference/builtin",
+	} {
+		if status != 0 || !strings.Contains(out, want) {
+			t.Errorf("no %q, status %d\n%s%s", want, status, out, screen)
+		}
+	}
+	withdraw()
+	clitest.Eventually(t, "the slot is free", listed(0))
+	if _, out, _ := clitest.Run(t, "doctor", "--server", server.URL()); strings.Contains(out, "held") {
+		t.Errorf("a free slot is shown\n%s", out)
 	}
 }
 

@@ -78,7 +78,7 @@ type Turn struct {
 type Sequence struct {
 	Text string `json:"text"`
 	// Counted are the parts of the text that count in the loss, each from a byte to
-	// the byte behind it.
+	// the byte behind it. The JSON counts characters (code points).
 	Counted [][2]int `json:"counted"`
 	// Tokens is the number of tokens of the whole text, IDs are those that are left
 	// when it is cut, and CountedTokens the positions among them that count.
@@ -88,7 +88,8 @@ type Sequence struct {
 	// Cut is "prompt" or "answer" where something is lost.
 	Cut string `json:"cut,omitempty"`
 	// Kept is the part of the text that is left of it, from a byte to the byte
-	// behind it; nil where all is left, or where a character is cut.
+	// behind it; nil where all is left, or where a character is cut. The JSON counts
+	// characters.
 	Kept *[2]int `json:"kept,omitempty"`
 }
 

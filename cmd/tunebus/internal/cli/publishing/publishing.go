@@ -58,8 +58,12 @@ type NotStoredError struct {
 }
 
 func (e *NotStoredError) Error() string {
+	after := e.After
+	if after > time.Second/2 {
+		after = after.Round(time.Second)
+	}
 	return fmt.Sprintf("NATS at %s did not confirm it within %s: %v; \"tunebus doctor\" looks at the server, and \"tunebus setup\" creates the streams that are missing",
-		e.Server, e.After, e.Err)
+		e.Server, after, e.Err)
 }
 
 // Unwrap returns the cause.

@@ -142,7 +142,7 @@ func (f *replayRequestsFlags) upload(
 		return nil, release, err
 	}
 	in := runrequest.Inputs{Store: func(context.Context) (*artifact.Store, error) { return store, nil }, Say: console.Say}
-	refs, unhold, err := in.References(ctx, files)
+	refs, unhold, err := in.References(ctx, files, nil)
 	return refs, func() {
 		unhold()
 		_ = store.Close() // everything was verified when it was put
@@ -181,7 +181,7 @@ func replayRequests(ctx context.Context, console *view.Console, server string, r
 	if r.DryRun {
 		verb = "would be submitted again"
 	}
-	console.Say("%d requests %s, %d left out", n, verb, skipped)
+	console.Say("%s %s, %d left out", view.Count(n, "request"), verb, skipped)
 	if interrupted, ok := errors.AsType[*replay.InterruptedError](err); ok {
 		return fmt.Errorf("%w: --from-seq %d goes on behind it", err, interrupted.Submitted+1)
 	}

@@ -122,7 +122,7 @@ func replayTracking(ctx context.Context, console *view.Console, t trackingReplay
 			sum.Add(one)
 			if n++; time.Since(said) > 2*time.Second && n < all {
 				said = time.Now()
-				console.Say("%d of %d runs", n, all)
+				console.Say("%d of %s", n, view.Count(all, "run"))
 			}
 		},
 	})

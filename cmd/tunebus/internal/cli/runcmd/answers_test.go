@@ -73,6 +73,9 @@ func TestAnswersRefused(t *testing.T) {
 		}},
 		"broken":         {"mine.jsonl", `{"question": "q", "answer"`, nil, []string{"--predictions: ", "mine.jsonl, line 1"}},
 		"a list":         {"mine.jsonl", `{"question": "q", "ground_truth": "t", "answer": ["a"]}`, nil, []string{`mine.jsonl, line 1, column "answer": it holds a list, not text`}},
+		"no answers":     {"mine.jsonl", `{"question": "q", "ground_truth": "t", "answer": null}`, nil, []string{"mine.jsonl: none of 1 rows has an answer", "evaluator.answer_column"}},
+		"no truths":      {"mine.jsonl", `{"question": "q", "ground_truth": null, "answer": "a"}`, nil, []string{"mine.jsonl: none of 1 rows has a ground truth", "inferencer.ground_truth_column"}},
+		"delimiter":      {"mine.csv", "question^ground_truth^answer\nq^t^a\n", nil, []string{`set inferencer.data_delimiter = "^"`}},
 		"named column":   {"mine.jsonl", `{"question": "q", "ground_truth": "t", "answer": "a"}`, []string{"--set", "evaluator.answer_column=reply"}, []string{`no column "reply"`, "it has question, ground_truth, answer"}},
 		"with inference": {"mine.jsonl", `{"question": "q", "ground_truth": "t", "answer": "a"}`, []string{"--enable-inference", "--config", clitest.Quickstart()}, []string{"--predictions: takes the place of inference"}},
 		"a gate on nothing": {"mine.jsonl", `{"question": "q", "ground_truth": "t", "answer": "a"}`, []string{"--set", "evaluator.gates.chrf=0.5"}, []string{

@@ -39,11 +39,18 @@ func Cancel(s *session.Session) *cobra.Command {
 			// The services of a data folder need the folder for themselves.
 			var folder, run string
 			err := s.WithDeployment(&f.at, func(ctx context.Context, server *session.Deployment, args []string) error {
-				id, err := server.RunID(ctx, args[0])
-				if err != nil {
+				var id string
+				var found events.Run
+				err := s.AskAgain(ctx, server.Bus, func() (err error) {
+					if id, err = server.RunID(ctx, args[0]); err == nil {
+						found, err = findForCancel(ctx, server, id)
+					}
 					return err
+				})
+				if undecided, ok := errors.AsType[*session.UndecidedError](err); ok {
+					s.Console.Say("%v; it is cancelled as soon as an intake looks at it", undecided)
+					found, err = events.Run{ID: id}, nil
 				}
-				found, err := findForCancel(ctx, server, id)
 				switch {
 				case err != nil:
 					return err
@@ -74,7 +81,7 @@ func findForCancel(ctx context.Context, server *session.Deployment, id string) (
 	run, err := server.FindRun(ctx, id)
 	if err == nil && run.Accepted != nil || server.Folder() != "" {
 		if err == nil && run.Accepted == nil {
-			err = server.UnknownRun(id)
+			err = server.UnknownOrUndecided(ctx, id)
 		}
 		return run, err
 	}
@@ -104,6 +111,7 @@ func cancelOnFolder(ctx context.Context, s *session.Session, folder, id string, 
 	if err != nil {
 		return err
 	}
+	run.ID = id // of one that is not accepted yet, too
 	return cancelAndPrint(ctx, s, local.Bus, run, f)
 }
 

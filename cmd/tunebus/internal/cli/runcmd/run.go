@@ -66,6 +66,7 @@ func (f *runFlags) read(c *cobra.Command, s *session.Session) (runrequest.Reques
 	f.request.Look = func(ctx context.Context, specification events.Specification, files map[string]string) structconf.Faults {
 		return inputs.Check(ctx, specification, files).Faults
 	}
+	f.request.Images = inputs.Images
 	request, err := f.request.Request(c)
 	if err != nil {
 		return request, settings.Settings{}, err

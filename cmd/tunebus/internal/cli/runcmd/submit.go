@@ -3,6 +3,7 @@ package runcmd
 import (
 	"github.com/spf13/cobra"
 
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/inputs"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runrequest"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/submit"
@@ -28,6 +29,7 @@ func Submit(s *session.Session) *cobra.Command {
 			if err := f.submit.Check(); err != nil {
 				return err
 			}
+			f.request.Images = inputs.Images
 			request, err := f.request.Request(c)
 			if err != nil {
 				return err

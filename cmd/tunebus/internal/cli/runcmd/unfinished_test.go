@@ -16,7 +16,7 @@ import (
 
 // leaveUnfinished stores runs that no process finished in the data folder of a
 // test: "killed" had a worker, "queued" had none, and the queue of "foreign" has no
-// worker in a run. The first two fail when a worker takes them, because they have
+// worker in a run, and no run allows the judge of "judged". The first two fail when a worker takes them, because they have
 // no test data.
 func leaveUnfinished(t *testing.T, dir string) {
 	t.Helper()
@@ -34,6 +34,11 @@ func leaveUnfinished(t *testing.T, dir string) {
 	accepted.Plan = []events.Step{{Phase: events.Inference, Queue: "elsewhere"}}
 	job.Plan, job.Queue = accepted.Plan, "elsewhere"
 	clitest.Publish(t, b, accepted, job)
+	judged := clitest.EndedRun("judged")[:2]
+	accepted, job = judged[0].(events.PipelineAccepted), judged[1].(events.PhaseRequested)
+	accepted.Specification.Evaluator.JudgeBaseURL = "http://127.0.0.1:9/v1"
+	job.Specification = accepted.Specification
+	clitest.Publish(t, b, accepted, job)
 	b.Close()
 	if err := server.Stop(); err != nil {
 		t.Fatal(err)
@@ -50,9 +55,9 @@ func TestRunAfterUnfinishedRuns(t *testing.T) {
 		status map[string]events.Status
 		left   string
 	}{
-		"first":  {nil, map[string]events.Status{"killed": "failure", "queued": "failure", "foreign": "queued"}, "foreign"},
-		"cancel": {[]string{"--resume=cancel"}, map[string]events.Status{"killed": "cancelled", "queued": "cancelled", "foreign": "cancelled"}, ""},
-		"skip":   {[]string{"--resume=skip"}, map[string]events.Status{"killed": "running", "queued": "queued", "foreign": "queued"}, "foreign, killed, queued"},
+		"first":  {nil, map[string]events.Status{"killed": "failure", "queued": "failure", "foreign": "queued", "judged": "queued"}, "foreign, judged"},
+		"cancel": {[]string{"--resume=cancel"}, map[string]events.Status{"killed": "cancelled", "queued": "cancelled", "foreign": "cancelled", "judged": "cancelled"}, ""},
+		"skip":   {[]string{"--resume=skip"}, map[string]events.Status{"killed": "running", "queued": "queued", "foreign": "queued", "judged": "queued"}, "foreign, judged, killed, queued"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -65,7 +70,7 @@ func TestRunAfterUnfinishedRuns(t *testing.T) {
 			if clitest.ReadSummary(t, out).Status != "success" {
 				t.Errorf("the new run: %s", out)
 			}
-			for _, says := range []string{"3 runs were left unfinished on the data folder", "killed (name-of-killed)", "foreign (name-of-foreign), which waits for a worker of inference/elsewhere"} {
+			for _, says := range []string{"4 runs were left unfinished on the data folder", "killed (name-of-killed)", "foreign (name-of-foreign), which waits for a worker of inference/elsewhere", "judged (name-of-judged), whose judge http://127.0.0.1:9/v1 is not allowed here"} {
 				if !strings.Contains(screen, says) {
 					t.Errorf("the screen does not say %q:\n%s", says, screen)
 				}

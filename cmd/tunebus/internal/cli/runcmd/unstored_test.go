@@ -8,8 +8,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/clitest"
-	"github.com/tunebus/tunebus/embedded"
-	"github.com/tunebus/tunebus/embedded/bustest"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 )
@@ -36,7 +34,6 @@ func fill(t *testing.T, b *conn.Conn, stream string) {
 func TestNotStored(t *testing.T) {
 	t.Parallel()
 	services := clitest.NewServices(t)
-	empty := bustest.Start(t, embedded.Options{Listen: "127.0.0.1:0"})
 	request := []string{"--skip-finetuning", "--timeout", "1s", "--run-id", "kept", "--artifacts", services.Artifacts(), "--config", services.Dir + "/small.toml"}
 	clitest.Publish(t, services.Bus, events.PipelineAccepted{RunID: "open", Plan: []events.Step{{Phase: events.Finetune, Queue: "nobody"}}})
 	fill(t, services.Bus, events.StreamFacts)
@@ -45,7 +42,6 @@ func TestNotStored(t *testing.T) {
 		args []string
 		says string
 	}{
-		"no streams":    {append([]string{"submit", "--server", empty.URL()}, request...), "it is not sure that run kept is submitted: NATS at "},
 		"full requests": {append([]string{"submit", "--server", services.URL, "--wait"}, request...), "it is not sure that run kept is submitted: NATS at "},
 		"full facts":    {[]string{"cancel", "open", "--timeout", "1s", "--server", services.URL}, "it is not sure that run open will be cancelled: NATS at "},
 	} {

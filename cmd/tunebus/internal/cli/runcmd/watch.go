@@ -2,7 +2,6 @@ package runcmd
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -10,12 +9,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/follow"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/patience"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
-	"github.com/tunebus/tunebus/pipeline/bus/requestlog"
 	"github.com/tunebus/tunebus/pipeline/runsummary"
 	"github.com/tunebus/tunebus/pipeline/runwatch"
 )
@@ -23,6 +22,7 @@ import (
 type watchFlags struct {
 	at    session.Location
 	limit time.Duration
+	run   string // its id, as far as it is known
 }
 
 // Watch is "tunebus watch".
@@ -32,32 +32,55 @@ func Watch(s *session.Session) *cobra.Command {
 		Use: "watch RUN", Short: "Follow a run to its end", Args: session.ExactlyOne("RUN"),
 		Example:           "  tunebus watch last",
 		ValidArgsFunction: session.CompleteRuns(s, &f.at),
-		RunE: s.WithDeployment(&f.at, func(ctx context.Context, server *session.Deployment, args []string) error {
-			id, err := server.RunID(ctx, args[0])
-			if err != nil && !conn.IsUnanswered(err) {
-				return err
-			} else if err != nil {
-				id = args[0] // following says that NATS does not answer, and goes on
+		RunE: func(c *cobra.Command, args []string) error {
+			f.run = args[0]
+			over := func(error) error {
+				return fmt.Errorf("run %s did not end within %s; it goes on, and this follows it again:\n  %s", f.run, f.limit, f.again(s, f.run))
 			}
-			again := s.Repeat(server, id)
-			archived, err := archivedOrComing(ctx, server, id)
-			if conn.IsUnanswered(err) { // following says so and goes on
-				err = nil
-			}
-			switch {
-			case err != nil:
-				return err
-			case archived.Completed != nil:
-				return follow.End(s.Console, archived, runsummary.Of(archived), again)
-			case server.Folder() != "":
-				return watchFolder(ctx, s, server, id, again)
-			}
-			return follow.ToEnd(ctx, s.Console, server.Bus, follow.Run{ID: id, Again: again, Back: f.again(s, id), Limit: f.limit})
-		}),
+			return patience.Within(c.Context(), s.Console, f.limit, over, func(ctx context.Context) error {
+				c.SetContext(ctx)
+				return s.WithPatience(&f.at, &f.limit, f.watch(s))(c, args)
+			})
+		},
 	}
 	f.at.AddArtifactsFlag(c)
 	c.Flags().DurationVar(&f.limit, "timeout", 0, "longest wait; 0: none")
 	return c
+}
+
+// watch is the action of the command.
+func (f *watchFlags) watch(s *session.Session) func(context.Context, *session.Deployment, []string) error {
+	return func(ctx context.Context, server *session.Deployment, args []string) error {
+		id, err := server.RunID(ctx, args[0])
+		if err != nil && !conn.IsUnanswered(err) {
+			return err
+		} else if err != nil {
+			id = args[0] // following says that NATS does not answer, and goes on
+		}
+		f.run = id
+		again := s.Repeat(server, id)
+		archived, err := archivedOrComing(ctx, server, id)
+		if conn.IsUnanswered(err) { // following says so and goes on
+			err = nil
+		}
+		undecided, waits := errors.AsType[*session.UndecidedError](err)
+		if waits {
+			if server.Folder() != "" {
+				return err
+			}
+			s.Console.Say("%v", undecided)
+			err = nil
+		}
+		switch {
+		case err != nil:
+			return err
+		case archived.Completed != nil:
+			return follow.End(s.Console, archived, runsummary.Of(archived), again)
+		case server.Folder() != "":
+			return watchFolder(ctx, s, server, id, again)
+		}
+		return follow.ToEnd(ctx, s.Console, server.Bus, follow.Run{ID: id, Again: again, Back: f.again(s, id), IsUndecided: waits})
+	}
 }
 
 // watchFolder shows the end of a run in a data folder. A run that has not ended
@@ -85,8 +108,8 @@ func (f *watchFlags) again(s *session.Session, run string) string {
 
 // archivedOrComing looks for a run that may have ended long ago, or may have
 // been submitted a moment ago. It returns the run if it has ended and is
-// archived, and the zero run if it can be waited for: the stream holds it, or
-// its request, which is not decided yet.
+// archived, and the zero run if the stream holds it, so that it can be waited for. The
+// error is a [*session.UndecidedError] if only its request is there.
 func archivedOrComing(ctx context.Context, server *session.Deployment, id string) (events.Run, error) {
 	if run, err := history.New(server.Bus).Run(ctx, id); run.Completed != nil || codec.IsUndecodable(err) {
 		return events.Run{}, nil // following it says more
@@ -98,15 +121,11 @@ func archivedOrComing(ctx context.Context, server *session.Deployment, id string
 	case run.Accepted != nil:
 		return events.Run{}, nil
 	}
-	pending := false
-	err := requestlog.New(server.Bus).Pending(ctx, func(run string, _ json.RawMessage) error {
-		pending = pending || run == id
-		return nil
-	})
-	if err != nil || pending {
-		return events.Run{}, err
+	undecided := server.UnknownOrUndecided(ctx, id)
+	if _, ok := errors.AsType[*session.UndecidedError](undecided); ok {
+		return events.Run{}, undecided
 	}
-	_, err = accepted(ctx, server, id, unknown)
+	_, err := accepted(ctx, server, id, unknown)
 	return events.Run{}, err
 }
 
@@ -116,7 +135,7 @@ func accepted(ctx context.Context, server *session.Deployment, id string, unknow
 	run, err := runwatch.On(server.Bus).Accepted(ctx, id)
 	if errors.Is(err, runwatch.ErrUnknown) {
 		if err = unknown; err == nil {
-			err = server.UnknownRun(id)
+			err = server.UnknownOrUndecided(ctx, id)
 		}
 	}
 	return run, err

@@ -80,7 +80,7 @@ func TestWatchOfWhatWillNotCome(t *testing.T) {
 		{"good", []string{"--artifacts", "file://" + dir + "/elsewhere"}, 2, "run good is unknown on "},
 		{"fresh", nil, 0, "fact inference.started.fresh.7 at sequence "},
 		{"endless", nil, 1, "fact pipeline.completed.endless at sequence "},
-		{"asked", []string{"--artifacts", address, "--timeout", "2s"}, 6, "no run asked is known"},
+		{"asked", []string{"--artifacts", address, "--timeout", "2s"}, 6, "run asked is waiting for intake: its request was stored at "},
 		{"asked", []string{"--artifacts", address, "--timeout", "1s"}, 6, "it goes on, and this follows it again:\n  tunebus watch asked --artifacts " + address + " --server " + server.URL()},
 	} {
 		began := time.Now()

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
@@ -15,11 +16,7 @@ func Faulty(faults structconf.Faults) error {
 	if len(faults) == 0 {
 		return nil
 	}
-	noun := "faults"
-	if len(faults) == 1 {
-		noun = "fault"
-	}
-	return exit.Input(fmt.Errorf("%s %s:\n%w", events.Count(len(faults)), noun, bounded(faults)))
+	return exit.Input(fmt.Errorf("%s:\n%w", view.Count(len(faults), "fault"), bounded(faults)))
 }
 
 func bounded(faults structconf.Faults) structconf.Faults {

@@ -5,33 +5,26 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
+	"unicode/utf8"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/localinput"
+	"github.com/tunebus/tunebus/pipeline/runconfig"
 	"github.com/tunebus/tunebus/pipeline/spec"
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
-// The files that a flag names and no key of a specification.
-const (
-	filePredictions = "predictions"
-	fileBaseline    = "baseline_predictions"
-)
-
-// localFiles finds the local files that flags and keys name, by the name of
-// the flag or key. A value that is neither a file nor a Hub id is a fault.
-func localFiles(flags map[string]string, paths []spec.Path, folders map[string]string) (map[string]string, structconf.Faults) {
+// localFiles finds the local files that keys name, and those of answers, by their
+// names. A value that is neither a file nor a Hub id is a fault.
+func localFiles(answers answerFiles, paths []spec.Path, folders map[string]string) (map[string]string, structconf.Faults) {
 	out := map[string]string{}
 	var faults structconf.Faults
-	for name, path := range flags {
-		if path == "" {
+	for name, a := range answers {
+		if info, err := os.Stat(a.path); err != nil || !info.Mode().IsRegular() {
+			faults = append(faults, structconf.Fault{Key: a.key, Value: a.said, Message: "no such file"})
 			continue
 		}
-		if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
-			faults = append(faults, structconf.Fault{Key: "--" + strings.ReplaceAll(name, "_", "-"), Value: path, Message: "no such file"})
-			continue
-		}
-		out[name] = path
+		out[name] = a.path
 	}
 	for _, p := range paths {
 		path, info := localPath(p, folders[p.Key])
@@ -85,18 +78,24 @@ func Needs(s events.Specification, p events.Phase) bool {
 	return false
 }
 
-// inputs are what a request says about the files that were uploaded.
-func inputs(refs map[string]events.Reference) events.Inputs {
-	in := events.Inputs{Files: map[string]events.Reference{}}
+// inputs are what a request says about the files that it needs.
+func inputs(refs map[string]events.Reference, files map[string]string) events.Inputs {
+	in := events.Inputs{Files: map[string]events.Reference{}, Paths: map[string]string{}}
 	for name, ref := range refs {
 		switch name {
-		case filePredictions:
+		case runconfig.Predictions:
 			in.Predictions = &ref
-		case fileBaseline:
+		case runconfig.Baseline:
 			in.BaselinePredictions = &ref
 		default:
 			in.Files[name] = ref
 		}
+		if path, err := filepath.Abs(files[name]); err == nil && !localinput.Is(ref) && utf8.ValidString(path) {
+			in.Paths[name] = path
+		}
+	}
+	if !in.Fit() { // the paths are for convenience, and no reason to refuse a run
+		in.Paths = nil
 	}
 	return in
 }

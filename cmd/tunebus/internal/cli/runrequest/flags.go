@@ -20,6 +20,9 @@ type Flags struct {
 	// Look, if set, looks into the local files that the phases of a specification
 	// read, by key, and returns what is wrong with them.
 	Look func(ctx context.Context, s events.Specification, files map[string]string) structconf.Faults
+	// Images, if set, finds the files of images that the rows of local data files
+	// name, by the key of each data file, relative to its folder.
+	Images func(ctx context.Context, s events.Specification, files map[string]string) map[string][]string
 
 	sets   []string
 	runID  string // empty: a new id is made

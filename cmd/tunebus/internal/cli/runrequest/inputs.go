@@ -15,6 +15,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/artifact/content"
 	"github.com/tunebus/tunebus/pipeline/artifact/manifest"
 	"github.com/tunebus/tunebus/pipeline/localinput"
+	"github.com/tunebus/tunebus/pipeline/runconfig"
 )
 
 // Inputs make references of the local files of a request.
@@ -36,7 +37,7 @@ type Inputs struct {
 // reports read them as well.
 func (in Inputs) stays(key, path string) bool {
 	abs, err := filepath.Abs(path)
-	if in.Local == nil || err != nil || !localinput.Named(abs) || key == filePredictions || key == fileBaseline {
+	if in.Local == nil || err != nil || !localinput.Named(abs) || key == runconfig.Predictions || key == runconfig.Baseline {
 		return false
 	}
 	if in.Roots == nil {
@@ -50,14 +51,16 @@ func (in Inputs) stays(key, path string) bool {
 var ErrNoStore = errors.New("the specification names local files: --artifacts, or artifacts.url of the settings, " +
 	"says where to upload them, such as file:///srv/tunebus/artifacts")
 
-// References returns references to files and folders, by the same keys. release
-// has to be called when the request is published, or will not be.
-func (in Inputs) References(ctx context.Context, files map[string]string) (refs map[string]events.Reference, release func(), err error) {
+// References returns references to files and folders, by the same keys. images are
+// the files that data files name, relative to their folders: such a data file is
+// uploaded with them. release has to be called when the request is published, or will
+// not be.
+func (in Inputs) References(ctx context.Context, files map[string]string, images map[string][]string) (refs map[string]events.Reference, release func(), err error) {
 	refs, uploads := map[string]events.Reference{}, map[string]string{}
 	release = func() {}
 	ctx = manifest.Watch(ctx, in.watcher())
 	for key, path := range files {
-		if !in.stays(key, path) {
+		if len(images[key]) > 0 || !in.stays(key, path) {
 			uploads[key] = path
 			continue
 		}
@@ -78,6 +81,9 @@ func (in Inputs) References(ctx context.Context, files map[string]string) (refs 
 		return nil, release, err
 	}
 	up := content.NewUploader(store, manifest.Digest)
+	for key, names := range images {
+		up.Take(key, names)
+	}
 	uploaded, err := up.Upload(ctx, uploads)
 	maps.Copy(refs, uploaded)
 	return refs, up.Close, err

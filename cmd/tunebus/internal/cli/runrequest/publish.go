@@ -21,7 +21,7 @@ func (r Request) Publish(ctx context.Context, to Publisher, in Inputs) (sequence
 	if r.CopyInputs {
 		in.Local = nil
 	}
-	refs, release, err := in.References(ctx, r.Files)
+	refs, release, err := in.References(ctx, r.Files, r.Images)
 	defer release()
 	if err != nil {
 		return 0, err
@@ -36,7 +36,7 @@ func (r Request) Publish(ctx context.Context, to Publisher, in Inputs) (sequence
 		RunID:         r.ID,
 		Specification: raw,
 		Labels:        r.Labels,
-		Inputs:        inputs(refs),
+		Inputs:        inputs(refs, r.Files),
 		RerunOf:       r.RerunOf,
 		From:          r.From,
 	}, journal.Fence{})

@@ -31,6 +31,9 @@ type Request struct {
 	Notes structconf.Faults
 	// Files are the local files that the run needs, by the key that names each.
 	Files map[string]string
+	// Images are the images that data files name, by the key of each, relative to
+	// its folder. They are uploaded with it.
+	Images map[string][]string
 	// CopyInputs stores all of them, also those that services could read where
 	// they lie.
 	CopyInputs bool
@@ -47,8 +50,8 @@ func (f *Flags) Request(c *cobra.Command) (Request, error) {
 		return Request{}, err
 	}
 	r := Request{Specification: s, Notes: src.notes(s), Again: f.againWords(c)}
-	more := f.complete(&r, neededPaths(s), src.folders)
-	wrong, notes := f.checkAnswers(c.Context(), s, r.Files)
+	more := f.complete(&r, neededPaths(s), src)
+	wrong, notes := checkAnswers(c.Context(), s, src.answers)
 	more = append(more, wrong...)
 	r.Notes = append(r.Notes, notes...)
 	if f.Look != nil {
@@ -56,6 +59,9 @@ func (f *Flags) Request(c *cobra.Command) (Request, error) {
 	}
 	faults = append(faults, src.tree.Locate(nil, more)...)
 	faults.Sort()
+	if len(faults) == 0 && f.Images != nil {
+		r.Images = f.Images(c.Context(), s, r.Files)
+	}
 	return r, Faulty(faults)
 }
 
@@ -76,7 +82,7 @@ func (f *Flags) Rerun(c *cobra.Command, run string, from events.Phase) (Request,
 		// Skipped phases need no input files.
 		return slices.Index(events.Phases(), p.Phase) < slices.Index(events.Phases(), from)
 	})
-	return r, Faulty(append(faults, f.complete(&r, paths, src.folders)...))
+	return r, Faulty(append(faults, f.complete(&r, paths, src)...))
 }
 
 // Repeats says which run the request repeats, by its id.
@@ -90,7 +96,7 @@ func (r *Request) Repeats(run string) error {
 
 // complete adds what is said beside the specification, and the local files
 // that the keys of paths name.
-func (f *Flags) complete(r *Request, paths []spec.Path, folders map[string]string) structconf.Faults {
+func (f *Flags) complete(r *Request, paths []spec.Path, src source) structconf.Faults {
 	var faults structconf.Faults
 	if r.ID = f.runID; r.ID == "" {
 		r.ID = ulid.Make().String()
@@ -102,17 +108,16 @@ func (f *Flags) complete(r *Request, paths []spec.Path, folders map[string]strin
 		faults = append(faults, structconf.Fault{Key: "--run-id", Value: r.ID, Message: message})
 	}
 	var more structconf.Faults
-	r.Labels, more = f.readLabels()
+	r.Labels, more = f.readLabels(src)
 	faults = append(faults, more...)
-	answers := map[string]string{filePredictions: f.predictions, fileBaseline: f.baseline}
-	r.Files, more = localFiles(answers, paths, folders)
+	r.Files, more = localFiles(src.answers, paths, src.folders)
 	r.CopyInputs = f.copyInputs
 	return append(faults, more...)
 }
 
-// readLabels reads the labels; nil without any.
-func (f *Flags) readLabels() (map[string]string, structconf.Faults) {
-	var labels map[string]string
+// readLabels reads the labels, those of flags over those of files; nil without any.
+func (f *Flags) readLabels(src source) (map[string]string, structconf.Faults) {
+	labels := maps.Clone(src.labels)
 	var faults structconf.Faults
 	for _, l := range f.labels {
 		name, value, ok := strings.Cut(l, "=")

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/runconfig"
 	"github.com/tunebus/tunebus/pipeline/settings"
 	"github.com/tunebus/tunebus/pipeline/spec"
 	"github.com/tunebus/tunebus/pipeline/structconf"
@@ -25,6 +26,10 @@ type source struct {
 	// the file that gives the key. The path of a flag starts in the working
 	// folder, and has no entry.
 	folders map[string]string
+	// labels are those of the files; nil without any.
+	labels map[string]string
+	// answers are the files of answers, of flags or else of files.
+	answers answerFiles
 }
 
 // Checked is a specification with what was found in it.
@@ -75,10 +80,9 @@ func (f *Flags) Specification(c *cobra.Command) (Checked, error) {
 		return Checked{}, err
 	}
 	out := Checked{Specification: s, Faults: faults, Notes: src.notes(s), source: src}
-	answers := map[string]string{filePredictions: f.predictions, fileBaseline: f.baseline}
-	files, more := localFiles(answers, neededPaths(s), src.folders)
+	files, more := localFiles(src.answers, neededPaths(s), src.folders)
 	out.Files = files
-	wrong, notes := f.checkAnswers(c.Context(), s, files)
+	wrong, notes := checkAnswers(c.Context(), s, src.answers)
 	more = append(more, wrong...)
 	out.Notes = append(out.Notes, notes...)
 	out.Faults = append(out.Faults, src.tree.Locate(nil, more)...)
@@ -91,12 +95,13 @@ func (s source) notes(specification events.Specification) structconf.Faults {
 }
 
 func (f *Flags) specification(c *cobra.Command) (events.Specification, source, structconf.Faults, error) {
-	src, faults, err := f.source(c, f.answersReplace()...)
+	src, faults, err := f.read()
 	if err != nil {
 		return events.Specification{}, src, nil, err
 	}
+	faults = append(faults, f.override(c, &src, src.answers.replace()...)...)
 	s, more := spec.Decode(src.tree)
-	labels, _ := f.readLabels() // the faults of the flags are not of the specification
+	labels, _ := f.readLabels(src) // the faults of the flags are not of the specification
 	sizes := spec.SizeFaults(events.PipelineRequested{Labels: labels}, s)
 	// The sizes are the first faults of their keys, because a long list is cut at
 	// its end.
@@ -105,9 +110,18 @@ func (f *Flags) specification(c *cobra.Command) (events.Specification, source, s
 	return s, src, faults, nil
 }
 
-// source merges files, what follows from them, and flags. If a file cannot be read or parsed, checking
+// source merges files and flags. If a file cannot be read or parsed, checking
 // stops there: what the file says is not known.
-func (f *Flags) source(c *cobra.Command, follows ...string) (source, structconf.Faults, error) {
+func (f *Flags) source(c *cobra.Command) (source, structconf.Faults, error) {
+	src, faults, err := f.read()
+	if err != nil {
+		return src, nil, err
+	}
+	return src, append(faults, f.override(c, &src)...), nil
+}
+
+// read merges the files, and takes out what stands beside their specification.
+func (f *Flags) read() (source, structconf.Faults, error) {
 	src := source{folders: map[string]string{}}
 	faults, err := merge(&src.tree, f.Files)
 	if err != nil {
@@ -116,7 +130,20 @@ func (f *Flags) source(c *cobra.Command, follows ...string) (source, structconf.
 	if len(faults) > 0 {
 		return src, nil, Faulty(faults)
 	}
-	faults = append(faults, assign(&src.tree, slices.Concat(follows, f.phases.assignments(c), f.sets))...)
+	run, faults := runconfig.Take(src.tree)
+	src.labels, src.answers = run.Labels, f.answers(run, src.tree)
+	return src, faults, nil
+}
+
+// override puts assignments over the files, those that follow from what stands
+// beside the specification before those of flags.
+func (f *Flags) override(c *cobra.Command, src *source, follows ...string) structconf.Faults {
+	faults := assign(&src.tree, slices.Concat(follows, f.phases.assignments(c), f.sets))
+	if _, set := src.tree.Sections[runconfig.Section]; set {
+		faults = append(faults, structconf.Fault{File: structconf.FromFlag, Key: runconfig.Section,
+			Message: "stands beside the specification; use --label, --predictions or --baseline-predictions"})
+		delete(src.tree.Sections, runconfig.Section)
+	}
 	faults = append(faults, src.tree.Unknown(settings.Known())...)
 	for key, at := range src.tree.Positions {
 		if slices.Contains(f.Files, at.File) {
@@ -127,7 +154,7 @@ func (f *Flags) source(c *cobra.Command, follows ...string) (source, structconf.
 	for _, section := range settings.Sections() {
 		delete(src.tree.Sections, section) // a file may hold settings too
 	}
-	return src, append(faults, expandVariables(src.tree)...), nil
+	return append(faults, expandVariables(src.tree)...)
 }
 
 // merge reads files and merges them in order. The faults are those of their

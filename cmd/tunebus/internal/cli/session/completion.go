@@ -19,8 +19,9 @@ const completionLimit = 3 * time.Second
 // proposed, because the ids that intake makes sort by time.
 const maxCompletions = 50
 
-// CompleteRuns proposes the runs of a server or a data folder to a shell. It
-// proposes nothing where neither can be read.
+// CompleteRuns proposes the runs of a server or a data folder to a shell: the ids
+// that begin as typed or, if none does, the names of newest runs. It proposes nothing where
+// neither can be read.
 func CompleteRuns(s *Session, at *Location) cobra.CompletionFunc {
 	return func(c *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		if len(args) > 0 {
@@ -36,8 +37,15 @@ func CompleteRuns(s *Session, at *Location) cobra.CompletionFunc {
 		if len(runs) > 0 && strings.HasPrefix(runlookup.Last, begun) {
 			out = append(out, cobra.CompletionWithDesc(runlookup.Last, "the run that was accepted last"))
 		}
+		named := map[string]bool{}
 		for _, r := range runs {
-			out = append(out, cobra.CompletionWithDesc(r.ID, r.At.Local().Format(time.DateTime)+" "+r.Name))
+			at := r.At.Local().Format(time.DateTime)
+			if strings.HasPrefix(r.ID, begun) || strings.HasPrefix(runlookup.Last, begun) {
+				out = append(out, cobra.CompletionWithDesc(r.ID, at+" "+r.Name))
+			} else if !named[r.Name] { // the newest of several runs with a name
+				named[r.Name] = true
+				out = append(out, cobra.CompletionWithDesc(r.Name, at+" "+r.ID))
+			}
 		}
 		return out, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
 	}
@@ -50,7 +58,7 @@ func runsBeginning(ctx context.Context, s *Session, at Location, begun string) (
 	if err != nil {
 		return nil, err
 	}
-	server, err := s.openOrFolder(ctx, at, cfg)
+	server, err := s.openOrFolder(ctx, at, cfg, s.Connect)
 	if err != nil {
 		return nil, err
 	}
@@ -60,10 +68,18 @@ func runsBeginning(ctx context.Context, s *Session, at Location, begun string) (
 	if err != nil {
 		return nil, err
 	}
+	beginning := ids
 	if !strings.HasPrefix(runlookup.Last, begun) {
-		ids = slices.DeleteFunc(ids, func(id string) bool { return !strings.HasPrefix(id, begun) })
+		beginning = slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !strings.HasPrefix(id, begun) })
 	}
-	runs, err := stream.Describe(ctx, ids[max(0, len(ids)-maxCompletions):])
+	byName := len(beginning) == 0
+	if byName {
+		beginning = ids
+	}
+	runs, err := stream.Describe(ctx, beginning[max(0, len(beginning)-maxCompletions):])
+	if byName {
+		runs = slices.DeleteFunc(runs, func(r runlookup.Run) bool { return !strings.HasPrefix(r.Name, begun) })
+	}
 	slices.SortFunc(runs, func(a, b runlookup.Run) int { return b.At.Compare(a.At) })
 	return runs, err
 }

@@ -31,6 +31,8 @@ type Deployment struct {
 	Settings settings.Settings
 
 	location Location
+	// doctor is the command that looks at the server.
+	doctor string
 	// store is nil until it is asked for.
 	store *artifact.Store
 	// embedded is the server on a data folder, or nil.
@@ -41,8 +43,29 @@ type Deployment struct {
 // folder where no server answers and none was named. The artifact store is opened
 // when the action asks for it.
 func (s *Session) WithDeployment(at *Location, do func(ctx context.Context, server *Deployment, args []string) error) func(*cobra.Command, []string) error {
-	return with(s, at, s.openOrFolder, do)
+	return with(s, at, func(ctx context.Context, at Location, cfg settings.Settings) (*Deployment, error) {
+		return s.openOrFolder(ctx, at, cfg, s.Connect)
+	}, do)
 }
+
+// WithReading is WithDeployment for a command that only reads, and shows nothing before it
+// has read all: a server that does not answer is asked again, see [Session.AskAgain].
+func (s *Session) WithReading(at *Location, read func(ctx context.Context, server *Deployment, args []string) error) func(*cobra.Command, []string) error {
+	return s.WithDeployment(at, func(ctx context.Context, server *Deployment, args []string) error {
+		return s.AskAgain(ctx, server.Bus, func() error { return read(ctx, server, args) })
+	})
+}
+
+// WithPatience is WithDeployment for a command that follows a run: a server that does not
+// answer is asked again for the limit, see [Session.ConnectPatiently].
+func (s *Session) WithPatience(at *Location, limit *time.Duration, do func(ctx context.Context, server *Deployment, args []string) error) func(*cobra.Command, []string) error {
+	return with(s, at, func(ctx context.Context, at Location, cfg settings.Settings) (*Deployment, error) {
+		return s.openOrFolder(ctx, at, cfg, func(ctx context.Context) (*conn.Conn, error) { return s.ConnectPatiently(ctx, *limit) })
+	}, do)
+}
+
+// connector connects to the server that flags and settings name.
+type connector func(ctx context.Context) (*conn.Conn, error)
 
 // with returns an action that works on what open opens.
 func with(
@@ -66,7 +89,10 @@ func with(
 // WithStore returns an action that works on a server and its artifact store. Such
 // actions change what is stored, so they never work on a folder that nobody named.
 func (s *Session) WithStore(at *Location, do func(ctx context.Context, server *Deployment, store *artifact.Store) error) func(*cobra.Command, []string) error {
-	return with(s, at, s.open, func(ctx context.Context, server *Deployment, _ []string) error {
+	open := func(ctx context.Context, at Location, cfg settings.Settings) (*Deployment, error) {
+		return s.open(ctx, at, cfg, s.Connect)
+	}
+	return with(s, at, open, func(ctx context.Context, server *Deployment, _ []string) error {
 		store, err := server.Store(ctx)
 		if err != nil {
 			return err
@@ -77,25 +103,33 @@ func (s *Session) WithStore(at *Location, do func(ctx context.Context, server *D
 
 // openOrFolder is open, on the usual data folder where no server answers and none
 // was named.
-func (s *Session) openOrFolder(ctx context.Context, at Location, cfg settings.Settings) (*Deployment, error) {
-	server, err := s.open(ctx, at, cfg)
+func (s *Session) openOrFolder(ctx context.Context, at Location, cfg settings.Settings, connect connector) (*Deployment, error) {
+	mayUseFolder := at.Data == "" && !s.flags.nameServer(cfg) && isDataFolder(cfg.Data.Folder)
+	if mayUseFolder {
+		connect = s.Connect // the folder is there, so that nobody need wait for a server
+	}
+	server, err := s.open(ctx, at, cfg, connect)
 	unreachable, ok := errors.AsType[*conn.UnreachableError](err)
-	if !ok || at.Data != "" || s.flags.nameServer(cfg) || !isDataFolder(cfg.Data.Folder) {
+	if !ok || !mayUseFolder {
 		return server, err
 	}
 	at.Data = cfg.Data.Folder
 	s.Console.Say("no NATS server answers at %s; this works on the data folder %s", unreachable.Server, at.Data)
-	return s.open(ctx, at, cfg)
+	return s.open(ctx, at, cfg, connect)
 }
 
 // open connects to the server; it opens no store yet.
-func (s *Session) open(ctx context.Context, at Location, cfg settings.Settings) (*Deployment, error) {
+func (s *Session) open(ctx context.Context, at Location, cfg settings.Settings, connect connector) (*Deployment, error) {
 	if at.Data == "" {
-		b, err := s.Connect(ctx)
+		b, err := connect(ctx)
 		if err != nil {
 			return nil, err
 		}
-		return &Deployment{Bus: b, Settings: cfg, location: at}, nil
+		if err := s.CheckSetUp(ctx, b); err != nil {
+			b.Close()
+			return nil, err
+		}
+		return &Deployment{Bus: b, Settings: cfg, location: at, doctor: s.CommandLine("doctor")}, nil
 	}
 	if name := s.connectionFlag(); name != "" {
 		return nil, exit.Input(fmt.Errorf("--%s has no effect: --data %s is a data folder, which needs no server", name, at.Data))
@@ -111,7 +145,7 @@ func (s *Session) open(ctx context.Context, at Location, cfg settings.Settings) 
 	if err != nil {
 		return nil, errors.Join(err, server.Stop())
 	}
-	out := &Deployment{Bus: b, Settings: cfg, location: at, embedded: server}
+	out := &Deployment{Bus: b, Settings: cfg, location: at, embedded: server, doctor: s.CommandLine("doctor")}
 	if err := topology.Apply(ctx, b, topology.Topology{Queues: Queues(cfg)}); err != nil {
 		return nil, errors.Join(err, out.close())
 	}
@@ -192,7 +226,8 @@ func (s *Deployment) Archive(ctx context.Context) (*archive.Reader, error) {
 
 // FindRun reads a run: from the stream, and from its archive if the stream
 // does not hold it whole. It returns the zero run if the run does not exist.
-// With a [*history.UnreadableError] it also returns the part that can be read.
+// With a [*history.UnreadableError] it also returns the part that can be read. The error may
+// be an [*UndecidedError].
 func (s *Deployment) FindRun(ctx context.Context, id string) (events.Run, error) {
 	if !events.ValidToken(id) {
 		return events.Run{}, s.UnknownRun(id)
@@ -206,7 +241,11 @@ func (s *Deployment) FindRun(ctx context.Context, id string) (events.Run, error)
 	case err != nil && (run.Accepted != nil || unreadable != nil): // a part is better than nothing
 		return run, unreadable
 	case err != nil:
-		return run, fmt.Errorf("%w; whether it was archived cannot be told: %w", s.UnknownRun(id), err)
+		unknown := s.UnknownOrUndecided(ctx, id)
+		if _, waits := errors.AsType[*UndecidedError](unknown); waits {
+			return run, unknown
+		}
+		return run, fmt.Errorf("%w; whether it was archived cannot be told: %w", unknown, err)
 	}
 	return reader.Run(ctx, id)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,6 +14,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/progress"
 	"github.com/tunebus/tunebus/pipeline/service"
 	"github.com/tunebus/tunebus/pipeline/settings"
 )
@@ -54,26 +56,52 @@ func (l Location) OpenStore(ctx context.Context, b *conn.Conn, cfg settings.Sett
 		address = "file://" + filepath.ToSlash(dir)
 	}
 	store, err := OpenStore(ctx, b, address)
-	if err != nil {
-		return nil, exit.Input(err)
-	}
-	return store, nil
+	return store, AsStatus(ctx, err)
 }
 
-// OpenStore opens the artifact store at an address. A service waits for a bucket
-// in NATS that does not exist yet; a command says after a while that there is
-// none.
-func OpenStore(ctx context.Context, b *conn.Conn, address string) (*artifact.Store, error) {
-	if bucket, ok := service.ObjectBucket(address); ok { // the context is of no use to the store after that
-		const limit = 15 * time.Second
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, limit,
-			fmt.Errorf("bucket %s was not there within %s; \"tunebus setup\" creates it", bucket, limit))
-		defer cancel()
+// AsStatus gives the error of a store that could not be opened its status: that of bad
+// input, unless the store, or the person, only did not wait long enough.
+func AsStatus(ctx context.Context, err error) error {
+	_, silent := errors.AsType[*StoreTimeoutError](err)
+	if err == nil || silent || ctx.Err() != nil {
+		return err
 	}
-	store, err := service.OpenStore(ctx, b, address)
-	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		err = context.Cause(ctx)
+	return exit.Input(err)
+}
+
+// storeLimit is how long an artifact store may take to answer when it is opened.
+const storeLimit = 30 * time.Second
+
+// StoreTimeoutError means that an artifact store did not answer when it was opened.
+type StoreTimeoutError struct {
+	Store string // its address, without what may be a credential
+	Limit time.Duration
+}
+
+func (e *StoreTimeoutError) Error() string {
+	return fmt.Sprintf("the artifact store %s did not answer within %s: is its address right, and can it be reached from here?", e.Store, e.Limit)
+}
+
+// OpenStore opens the artifact store at an address, and gives up a store that does not
+// answer. A service waits for a bucket in NATS that does not exist yet; a command says
+// after a while that there is none.
+func OpenStore(ctx context.Context, b *conn.Conn, address string) (*artifact.Store, error) {
+	name, _, _ := strings.Cut(address, "?")
+	limit, reason := storeLimit, error(&StoreTimeoutError{Store: name, Limit: storeLimit})
+	if bucket, ok := service.ObjectBucket(address); ok {
+		limit = 15 * time.Second
+		reason = fmt.Errorf("bucket %s was not there within %s; \"tunebus setup\" creates it", bucket, limit)
+	}
+	defer progress.Doing(ctx, "opening the artifact store "+name)()
+	opening, cancel := context.WithCancelCause(ctx)
+	timer := time.AfterFunc(limit, func() { cancel(reason) })
+	store, err := service.OpenStore(opening, b, address)
+	timer.Stop() // the store may go on using the context, so that it ends with ctx alone
+	if err != nil {
+		cancel(nil)
+		if errors.Is(context.Cause(opening), reason) {
+			err = reason
+		}
 	}
 	return store, err
 }

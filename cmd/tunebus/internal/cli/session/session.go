@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/hint"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/loglimit"
 	"github.com/tunebus/tunebus/pipeline/service"
 	"github.com/tunebus/tunebus/pipeline/settings"
@@ -121,6 +123,37 @@ func (s *Session) Settings(specifications ...string) (settings.Settings, error) 
 // Connect connects to the server that flags and settings name.
 func (s *Session) Connect(ctx context.Context) (*conn.Conn, error) { return s.ConnectWithin(ctx, 0) }
 
+// DefaultPatience is how long a command that follows a run tries to reach a server that does
+// not answer, if it has no limit of its own.
+const DefaultPatience = 30 * time.Second
+
+// ConnectPatiently connects to a server that may not answer at the moment. It says so, and
+// tries again for a limit; 0 is [DefaultPatience]. A server that nobody named and that is
+// not there is an error at once.
+func (s *Session) ConnectPatiently(ctx context.Context, limit time.Duration) (*conn.Conn, error) {
+	b, err := s.Connect(ctx)
+	unreachable, ok := errors.AsType[*conn.UnreachableError](err)
+	if !ok || !unreachable.IsTemporary() || ctx.Err() != nil {
+		return b, err
+	}
+	cfg, settingsErr := s.Settings()
+	if settingsErr != nil {
+		return nil, settingsErr
+	}
+	if limit == 0 && unreachable.IsRefused() && !s.flags.nameServer(cfg) {
+		return nil, err
+	}
+	if limit <= 0 {
+		limit = DefaultPatience
+	}
+	s.Console.Say("NATS at %s does not answer; trying again for %s: %v", unreachable.Server, limit.Round(time.Second), unreachable.Err)
+	b, err = s.ConnectWithin(ctx, limit)
+	if _, still := errors.AsType[*conn.UnreachableError](err); still && ctx.Err() == nil {
+		err = exit.Timeout(fmt.Errorf("NATS has not answered for %s: %w", limit.Round(time.Second), err))
+	}
+	return b, err
+}
+
 // ConnectWithin connects to a server that may start a little later.
 func (s *Session) ConnectWithin(ctx context.Context, wait time.Duration) (*conn.Conn, error) {
 	cfg, err := s.Settings()
@@ -152,6 +185,31 @@ func (s *Session) ConnectWithin(ctx context.Context, wait time.Duration) (*conn.
 	return conn.Connect(ctx, o)
 }
 
+// AskAgain repeats the reading of a command that got no answer from NATS, and says so. The
+// requests wait longer each time, so that a slow server can answer. Nothing was shown before.
+func (s *Session) AskAgain(ctx context.Context, b *conn.Conn, read func() error) error {
+	const tries = 3
+	for try := 1; ; try++ {
+		err := read()
+		if try == tries || ctx.Err() != nil || !conn.IsUnanswered(err) {
+			return err
+		}
+		s.Console.Say("NATS at %s does not answer; asking again, and waiting longer: %v", b.Server(), err)
+	}
+}
+
+// CheckSetUp returns an error if the server has no streams of tunebus. A server that does
+// not answer is left to the command.
+func (s *Session) CheckSetUp(ctx context.Context, b *conn.Conn) error {
+	const patience = 2 * time.Second
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if history.New(b).IsSetUp(ctx) {
+		return nil
+	}
+	return fmt.Errorf("the server at %s has no tunebus streams: run `%s`", b.Server(), s.CommandLine("setup"))
+}
+
 // WithBus returns an action that works on a connection.
 func (s *Session) WithBus(do func(ctx context.Context, b *conn.Conn, args []string) error) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) error {
@@ -160,8 +218,18 @@ func (s *Session) WithBus(do func(ctx context.Context, b *conn.Conn, args []stri
 			return err
 		}
 		defer b.Close()
+		if err := s.CheckSetUp(c.Context(), b); err != nil {
+			return err
+		}
 		return do(c.Context(), b, args)
 	}
+}
+
+// WithBusReading is WithBus for a command that only reads, see [Session.WithReading].
+func (s *Session) WithBusReading(read func(ctx context.Context, b *conn.Conn, args []string) error) func(*cobra.Command, []string) error {
+	return s.WithBus(func(ctx context.Context, b *conn.Conn, args []string) error {
+		return s.AskAgain(ctx, b, func() error { return read(ctx, b, args) })
+	})
 }
 
 // ExactlyOne wants one argument, which help calls by a name.

@@ -29,14 +29,15 @@ func Runs(s *session.Session) *cobra.Command {
 	c := &cobra.Command{
 		Use: "runs", Short: "List the runs", Args: session.NoArgs,
 		Example: "  tunebus runs --archived",
-		RunE: s.WithDeployment(&f.at, func(ctx context.Context, server *session.Deployment, _ []string) error {
+		RunE: s.WithReading(&f.at, func(ctx context.Context, server *session.Deployment, _ []string) error {
 			list, err := listRuns(ctx, s.Console, server, f.archived)
 			if err != nil {
 				return err
 			}
 			if n, err := deadletter.New(server.Bus).Count(ctx); err == nil && n > 0 {
-				s.Console.Say("%d dead letters are there: \"tunebus dlq list\" says why", n)
+				s.Console.Say("%s: \"tunebus dlq list\" says why", view.Count(n, "dead letter"))
 			}
+			sayUndecided(ctx, s, server)
 			return s.Console.Print(view.Runs(list, server.Name()))
 		}),
 	}

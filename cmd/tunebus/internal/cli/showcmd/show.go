@@ -22,7 +22,7 @@ func Show(s *session.Session) *cobra.Command {
 		Use: "show RUN", Short: "Show what is known of a run", Args: session.ExactlyOne("RUN"),
 		Example:           "  tunebus show last --json",
 		ValidArgsFunction: session.CompleteRuns(s, &at),
-		RunE: s.WithDeployment(&at, func(ctx context.Context, server *session.Deployment, args []string) error {
+		RunE: s.WithReading(&at, func(ctx context.Context, server *session.Deployment, args []string) error {
 			id, err := server.RunID(ctx, args[0])
 			if err != nil {
 				return err
@@ -32,11 +32,12 @@ func Show(s *session.Session) *cobra.Command {
 			if unreadable, ok := errors.AsType[*history.UnreadableError](err); ok && run.Accepted != nil {
 				facts, err = unreadable.Facts, nil // the rest is shown
 			}
-			if err != nil {
+			_, waits := errors.AsType[*session.UndecidedError](err)
+			if err != nil && !waits {
 				return err
 			}
 			if run.Accepted == nil {
-				return server.UnknownRun(id)
+				return showUndecided(ctx, s, server, id)
 			}
 			return s.Console.Print(view.Run(run, facts, waitsOf(ctx, server.Bus, run), s.Repeat(server, id)))
 		}),

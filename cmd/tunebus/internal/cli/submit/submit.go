@@ -19,6 +19,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/follow"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/inputcheck"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/localup"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/patience"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/publishing"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runrequest"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
@@ -28,6 +29,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/localinput"
 	"github.com/tunebus/tunebus/pipeline/runsummary"
 	"github.com/tunebus/tunebus/pipeline/runwatch"
@@ -75,20 +77,59 @@ func Send(c *cobra.Command, s *session.Session, f Flags, specifications []string
 	}
 	s.Console.Notes(r.Notes)
 	f.artifacts = cmp.Or(f.artifacts, cfg.Artifacts.URL)
-	return s.WithBus(func(ctx context.Context, b *conn.Conn, _ []string) error {
+	begin := time.Now()
+	var b *conn.Conn
+	defer func() {
+		if b != nil {
+			b.Close()
+		}
+	}()
+	var request uint64
+	var unsure *publishing.NotStoredError // it may be submitted all the same
+	over := func(err error) error { return fmt.Errorf("run %s was not submitted within %s: %w", r.ID, f.limit, err) }
+	err = patience.Within(c.Context(), s.Console, f.limit, over, func(ctx context.Context) (err error) {
+		if b, err = s.ConnectPatiently(ctx, f.limit); err != nil {
+			return err
+		}
+		if err := s.CheckSetUp(ctx, b); err != nil {
+			return err
+		}
 		if err := checkRerun(ctx, s, b, r); err != nil {
 			return err
 		}
-		request, err := publish(ctx, s, b, f, r)
-		if _, unsure := errors.AsType[*publishing.NotStoredError](err); unsure {
-			return fmt.Errorf("it is not sure that run %s is submitted: %w; if only the answer of NATS got lost, this follows the run:\n  %s",
-				r.ID, err, s.CommandLine("watch", r.ID))
+		// The time for the last step is what is left, and its end is no end of the others.
+		to := lastStep{ctx: c.Context(), bus: b, limit: f.limit, begin: begin}
+		request, err = publish(ctx, s, b, f, r, to)
+		if found, ok := errors.AsType[*publishing.NotStoredError](err); ok {
+			unsure, err = found, nil
 		}
-		if err != nil {
-			return err
-		}
-		return wait(ctx, s, b, f, r, request)
-	})(c, nil)
+		return err
+	})
+	if unsure != nil {
+		return fmt.Errorf("it is not sure that run %s is submitted: %w; if only the answer of NATS got lost, this follows the run:\n  %s",
+			r.ID, unsure, s.CommandLine("watch", r.ID))
+	}
+	if err != nil {
+		return err
+	}
+	return wait(c.Context(), s, b, f, r, request, begin)
+}
+
+// lastStep publishes a request within what is left of a limit that began earlier.
+type lastStep struct {
+	ctx   context.Context //nolint:containedctx // that of the command, beside that of the earlier steps
+	bus   *conn.Conn
+	limit time.Duration
+	begin time.Time
+}
+
+// Publish implements [runrequest.Publisher].
+func (l lastStep) Publish(_ context.Context, ev events.Event, fence journal.Fence) (codec.Message, error) {
+	limit := l.limit
+	if limit > 0 {
+		limit = max(limit-time.Since(l.begin), time.Millisecond)
+	}
+	return publishing.Within(l.bus, limit).Publish(l.ctx, ev, fence)
 }
 
 // checkRerun checks the size of a rerun, before its files are uploaded, and says
@@ -114,7 +155,7 @@ func checkRerun(ctx context.Context, s *session.Session, b *conn.Conn, r runrequ
 
 // publish uploads the files that services cannot read where they lie, and
 // publishes the request. It returns the request's sequence.
-func publish(ctx context.Context, s *session.Session, b *conn.Conn, f Flags, r runrequest.Request) (uint64, error) {
+func publish(ctx context.Context, s *session.Session, b *conn.Conn, f Flags, r runrequest.Request, to runrequest.Publisher) (uint64, error) {
 	artifacts := f.artifacts
 	in := runrequest.Inputs{Say: s.Console.Say}
 	if up, ok := localup.Find(b.Server()); ok {
@@ -137,15 +178,16 @@ func publish(ctx context.Context, s *session.Session, b *conn.Conn, f Flags, r r
 		}
 		var err error
 		if store, err = session.OpenStore(ctx, b, artifacts); err != nil {
-			return nil, exit.Input(err)
+			return nil, session.AsStatus(ctx, err)
 		}
 		return store, nil
 	}
-	return r.Publish(ctx, publishing.Within(b, f.limit), in)
+	return r.Publish(ctx, to, in)
 }
 
-// wait waits for what became of a request, as far as the flags say.
-func wait(ctx context.Context, s *session.Session, b *conn.Conn, f Flags, r runrequest.Request, request uint64) error {
+// wait waits for what became of a request, as far as the flags say. The longest wait counts
+// from begin on.
+func wait(ctx context.Context, s *session.Session, b *conn.Conn, f Flags, r runrequest.Request, request uint64, begin time.Time) error {
 	switch {
 	case f.wait == "" && r.RerunOf != "":
 		return awaitRerun(ctx, s, b, r, request)
@@ -167,6 +209,7 @@ func wait(ctx context.Context, s *session.Session, b *conn.Conn, f Flags, r runr
 		Back:     s.CommandLine("watch", r.ID),
 		Tracking: tracking,
 		Limit:    f.limit,
+		Begin:    begin,
 	})
 }
 

@@ -89,9 +89,9 @@ func writeLetter(w io.Writer, l wholeLetter, body []byte) {
 		fmt.Fprintf(w, "header %s: %s\n", Printable(k), Printable(strings.Join(l.Headers[k], ", ")))
 	}
 	if l.Cut > 0 {
-		fmt.Fprintf(w, "body, the first %d of %d bytes; the whole one is gone:\n", len(body), l.Cut)
+		fmt.Fprintf(w, "body, the first %d of %s; the whole one is gone:\n", len(body), Count(l.Cut, "byte"))
 	} else {
-		fmt.Fprintf(w, "body, %d bytes:\n", len(body))
+		fmt.Fprintf(w, "body, %s:\n", Count(len(body), "byte"))
 	}
 	var indented bytes.Buffer
 	switch {
@@ -133,5 +133,5 @@ func Redriven(results []redrive.Result) Result {
 
 // Discarded names the dead letters that were discarded.
 func Discarded(gone []uint64) Result {
-	return Result{gone, func(w io.Writer) { fmt.Fprintf(w, "%d dead letters discarded\n", len(gone)) }}
+	return Result{gone, func(w io.Writer) { fmt.Fprintf(w, "%s discarded\n", Count(len(gone), "dead letter")) }}
 }

@@ -29,7 +29,7 @@ func Archived(r archive.Report, dryRun bool) Result {
 		if dryRun {
 			verb = "would be archived"
 		}
-		fmt.Fprintf(w, "%d runs %s; %d go on, %d are too young\n", len(r.Archived), verb, r.Open, r.Young)
+		fmt.Fprintf(w, "%s %s; %d still running, %d too young\n", Count(len(r.Archived), "run"), verb, r.Open, r.Young)
 		for _, l := range r.Skipped {
 			fmt.Fprintf(w, "left: %s: %s\n", l.Run, l.Why)
 		}
@@ -54,8 +54,9 @@ func Collected(removed []gc.Removed, sum gc.Report, dryRun bool) Result {
 		if dryRun {
 			verb = "would be removed"
 		}
-		fmt.Fprintf(w, "%d objects (%d bytes), %d leftovers (%d bytes) and %d checkpoints %s; %d runs were read, %d go on\n",
-			sum.Removed.Count, sum.Removed.Bytes, sum.Leftovers.Count, sum.Leftovers.Bytes, sum.Checkpoints, verb, sum.Runs, sum.Open)
+		fmt.Fprintf(w, "%s (%s), %s (%s) and %s %s; of %s, %d still running\n",
+			Count(sum.Removed.Count, "object"), Count(sum.Removed.Bytes, "byte"), Count(sum.Leftovers.Count, "leftover"), Count(sum.Leftovers.Bytes, "byte"),
+			Count(sum.Checkpoints, "checkpoint"), verb, Count(sum.Runs, "run"), sum.Open)
 		for _, run := range sum.Unreadable {
 			fmt.Fprintf(w, "everything of run %s stays: it has a fact that cannot be read; \"tunebus show %s\" names it\n", run, run)
 		}

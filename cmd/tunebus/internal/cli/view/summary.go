@@ -87,8 +87,11 @@ func writePhasesAnew(w io.Writer, run events.Run, attempts []events.AttemptResul
 		if p == nil && run.Completed != nil {
 			status = "not started"
 		}
-		if p != nil && len(p.Attempts) > 0 {
-			attempts = fmt.Sprint(len(p.Attempts))
+		if p != nil && p.Completed == nil && run.Completed != nil { // its end cannot be read
+			status = "not ended"
+		}
+		if n := runsummary.Tries(p); n > 0 {
+			attempts = fmt.Sprint(n)
 		}
 		if p != nil && p.Completed != nil {
 			seconds = fmt.Sprintf("%.1f", p.Completed.EndedAt.Sub(p.Completed.StartedAt).Seconds())

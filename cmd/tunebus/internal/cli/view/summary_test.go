@@ -57,6 +57,14 @@ func TestRunEnd(t *testing.T) {
 			},
 			[]string{"ATTEMPT "},
 		},
+		"a phase whose end cannot be read": {
+			endedRun(events.Failure, func(r *events.Run) { r.Phases[events.Finetune].Completed = nil }),
+			[]string{"finetune    not ended    -        1\n", "evaluation  not started  -        -\n"}, []string{"running"},
+		},
+		"a phase that intake ended": {
+			endedRun(events.Cancelled, func(r *events.Run) { r.Phases[events.Finetune].Attempts[0].Started.Worker = events.IntakeWorker }),
+			[]string{"finetune    success      1.5      -\n"}, []string{"intake"},
+		},
 		"scores of a part of the rows": {
 			endedRun(events.Success, func(r *events.Run) {
 				r.Completed.Scores = map[string]float64{"exact_match": 0.8, "rouge_score": 0.5}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/terminal"
+	"github.com/tunebus/tunebus/events"
 )
 
 // section writes a table below an empty line; without values it writes
@@ -27,11 +28,11 @@ func Table[T any](w io.Writer, values []T, header string, line func(T) string) {
 }
 
 // Count writes a number and its noun, which has an "s" unless there is one.
-func Count(n int, noun string) string {
+func Count[N ~int | ~int64](n N, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}
-	return fmt.Sprintf("%d %ss", n, noun)
+	return events.Count(n) + " " + noun + "s"
 }
 
 // ByteSize writes a number of bytes for people.
@@ -43,7 +44,7 @@ func ByteSize(n int64) string {
 		v, u = v/step, u+1
 	}
 	if u == 0 {
-		return fmt.Sprintf("%d bytes", n)
+		return Count(n, "byte")
 	}
 	return fmt.Sprintf("%.1f %s", v, units[u])
 }

@@ -3,22 +3,19 @@ package columnar
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
-	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
-	"github.com/apache/arrow-go/v18/arrow/memory"
 
+	"github.com/tunebus/tunebus/pipeline/dataset/reader/internal/allocator"
 	"github.com/tunebus/tunebus/pipeline/dataset/reader/internal/fault"
+	"github.com/tunebus/tunebus/pipeline/dataset/reader/internal/nameset"
 	"github.com/tunebus/tunebus/pipeline/dataset/value"
 )
 
 const (
-	// maxBatch limits the memory for a record batch, which is read as a whole.
-	maxBatch = 512 << 20
 	// maxMetadata limits the description of a record batch or of the columns, and
 	// maxEntries their parts.
 	maxMetadata = 16 << 20
@@ -64,8 +61,9 @@ func OpenArrow(ctx context.Context, path string) (_ *Arrow, err error) {
 		}
 		return nil, fault.At(0, "%w", err)
 	}
+	seen := nameset.Set{}
 	for _, field := range a.source.Schema().Fields() {
-		if slices.Contains(a.names, field.Name) {
+		if !seen.Add(field.Name) {
 			return nil, fault.At(0, "the column %q occurs twice", field.Name)
 		}
 		a.names = append(a.names, field.Name)
@@ -76,7 +74,7 @@ func OpenArrow(ctx context.Context, path string) (_ *Arrow, err error) {
 
 func newArrowReader(m *messageReader) (r *ipc.Reader, err error) {
 	defer recoverDamage(&err)()
-	r, err = ipc.NewReaderFromMessageReader(m, ipc.WithAllocator(&boundedAllocator{Allocator: memory.NewGoAllocator()}))
+	r, err = ipc.NewReaderFromMessageReader(m, ipc.WithAllocator(allocator.New()))
 	return r, m.cause(err)
 }
 
@@ -92,8 +90,9 @@ func (a *Arrow) Columns() []string { return a.names }
 // Select limits the fields of the rows.
 func (a *Arrow) Select(names []string) {
 	a.wanted = nil
+	wanted := nameset.Of(names)
 	for i, name := range a.names {
-		if slices.Contains(names, name) {
+		if wanted[name] {
 			a.wanted = append(a.wanted, i)
 		}
 	}
@@ -127,10 +126,10 @@ func (a *Arrow) batchError(err error) error {
 	if cause := a.ctx(); cause != nil {
 		return cause
 	}
-	if errors.As(err, new(*tooLargeError)) {
+	if errors.As(err, new(*allocator.TooLargeError)) {
 		return fault.At(a.row+1, "%w", err)
 	}
-	return fault.At(a.row+1, "the record batch that begins here is damaged, not whole, or takes more than %d MiB: %w", maxBatch>>20, err)
+	return fault.At(a.row+1, "the record batch that begins here is damaged, not whole, or takes more than %d MiB: %w", allocator.MaxBatch>>20, err)
 }
 
 func (a *Arrow) fields() ([]value.Field, error) {
@@ -153,44 +152,3 @@ func (a *Arrow) cell(column int) (_ value.Value, err error) {
 
 // Close closes the file.
 func (a *Arrow) Close() error { return a.file.Close() }
-
-// boundedAllocator limits the memory that a file can ask for.
-type boundedAllocator struct {
-	memory.Allocator
-	used int
-}
-
-// tooLargeError means that a record batch takes more memory than maxBatch.
-type tooLargeError struct{}
-
-// Error implements error.
-func (*tooLargeError) Error() string {
-	return fmt.Sprintf("the record batch that begins here takes more than %d MiB; Arrow's writers limit batches with chunksize or max_chunksize", maxBatch>>20)
-}
-
-// grow panics as the interface has no error. recoverDamage returns it.
-func (b *boundedAllocator) grow(size int) {
-	if size < 0 || b.used+size > 2*maxBatch { // a batch as stored, and unpacked
-		panic(&tooLargeError{})
-	}
-	b.used += size
-}
-
-// Allocate implements memory.Allocator.
-func (b *boundedAllocator) Allocate(size int) []byte {
-	b.grow(size)
-	return b.Allocator.Allocate(size)
-}
-
-// Reallocate implements memory.Allocator.
-func (b *boundedAllocator) Reallocate(size int, old []byte) []byte {
-	b.grow(size - min(len(old), size))
-	b.used -= max(0, len(old)-size)
-	return b.Allocator.Reallocate(size, old)
-}
-
-// Free implements memory.Allocator.
-func (b *boundedAllocator) Free(old []byte) {
-	b.used -= len(old)
-	b.Allocator.Free(old)
-}

@@ -9,6 +9,8 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/ipc"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	flatbuffers "github.com/google/flatbuffers/go"
+
+	"github.com/tunebus/tunebus/pipeline/dataset/reader/internal/allocator"
 )
 
 // messageReader reads the messages of an Arrow stream. A file is a stream as well,
@@ -96,8 +98,8 @@ func (m *messageReader) next() (message *ipc.Message, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if body > maxBatch {
-		return nil, &tooLargeError{}
+	if body > allocator.MaxBatch {
+		return nil, &allocator.TooLargeError{}
 	}
 	if body < 0 || body > m.left() {
 		return nil, errDamaged

@@ -7,6 +7,8 @@ import (
 	"runtime/debug"
 
 	"github.com/tunebus/tunebus/pipeline/dataset/value"
+
+	"github.com/tunebus/tunebus/pipeline/dataset/reader/internal/allocator"
 )
 
 var (
@@ -33,7 +35,7 @@ func recoverDamage(err *error) func() {
 		debug.SetPanicOnFault(before)
 		switch p := recover().(type) {
 		case nil:
-		case *tooLargeError:
+		case *allocator.TooLargeError:
 			*err = p
 		default:
 			*err = fmt.Errorf("the file is damaged: %v", p)

@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 
 	"github.com/parquet-go/parquet-go"
 
 	"github.com/tunebus/tunebus/pipeline/dataset/reader/internal/fault"
+	"github.com/tunebus/tunebus/pipeline/dataset/reader/internal/nameset"
 	"github.com/tunebus/tunebus/pipeline/dataset/value"
 	"github.com/tunebus/tunebus/pipeline/progress"
 )
@@ -61,8 +61,10 @@ func OpenParquet(ctx context.Context, path string) (_ *Parquet, err error) {
 	if p.all, err = buildNodes(file.Root(), &schemaElements{elements: schema, next: 1}); err != nil {
 		return nil, err
 	}
+	refuseDurations(file, p.all)
+	seen := nameset.Set{}
 	for _, n := range p.all {
-		if slices.Contains(p.names, n.name) {
+		if !seen.Add(n.name) {
 			return nil, fault.At(0, "the column %q occurs twice", n.name)
 		}
 		p.names = append(p.names, n.name)
@@ -101,8 +103,9 @@ func (p *Parquet) Columns() []string { return p.names }
 func (p *Parquet) Select(names []string) {
 	p.wanted, p.leaf = nil, nil
 	clear(p.columns)
+	wanted := nameset.Of(names)
 	for _, n := range p.all {
-		if slices.Contains(names, n.name) {
+		if wanted[n.name] {
 			p.wanted = append(p.wanted, n)
 			for _, leaf := range n.leaves() {
 				p.columns[leaf] = newLeafReader(leaf)

@@ -71,7 +71,7 @@ func (t *File) readError(err error) error {
 	line := t.lines + 1
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
-		return fault.At(line, "the compressed file ends in the middle; it was not copied or downloaded whole")
+		return fault.At(line, "the compressed file ends in the middle: it was not copied or downloaded whole, or something was added to its end")
 	case errors.Is(err, zstd.ErrWindowSizeExceeded), errors.Is(err, zstd.ErrDecoderSizeExceeded):
 		return fault.At(line, "unpacking it takes more than %d MiB of memory; compress it without --ultra and --long", maxWindow>>20)
 	case errors.As(err, new(*tooLargeError)):

@@ -18,6 +18,7 @@ import (
 	"strings"
 
 	"github.com/tunebus/tunebus/pipeline/dataset/reader/internal/fault"
+	"github.com/tunebus/tunebus/pipeline/dataset/reader/internal/nameset"
 	"github.com/tunebus/tunebus/pipeline/dataset/value"
 	"github.com/tunebus/tunebus/pipeline/progress"
 )
@@ -122,6 +123,7 @@ func (s *Sheet) readHeader() error {
 	if err != nil {
 		return err
 	}
+	seen := nameset.Set{}
 	for _, c := range cells {
 		v, err := s.value(c)
 		if err != nil {
@@ -131,7 +133,7 @@ func (s *Sheet) readHeader() error {
 		if err != nil || name == "" {
 			continue // a column without a name
 		}
-		if slices.Contains(s.names, name) {
+		if !seen.Add(name) {
 			return fault.At(row, "the column %q occurs twice in the header", name)
 		}
 		s.header[c.column] = name
@@ -150,8 +152,9 @@ func (s *Sheet) Columns() []string { return s.names }
 // Select limits the fields of the rows.
 func (s *Sheet) Select(names []string) {
 	s.order = nil
+	wanted := nameset.Of(names)
 	for column, name := range s.header {
-		if slices.Contains(names, name) {
+		if wanted[name] {
 			s.order = append(s.order, column)
 		}
 	}

@@ -1,0 +1,76 @@
+package inputs
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/tunebus/tunebus/llm"
+	"github.com/tunebus/tunebus/llm/checkpoint"
+	"github.com/tunebus/tunebus/llm/token"
+	"github.com/tunebus/tunebus/pipeline/engine"
+	"github.com/tunebus/tunebus/pipeline/structconf"
+)
+
+// weights checks a model as the built-in engine does before its first step, and
+// reads no weights. It returns the tokenizer, nil if it cannot be used or if it
+// belongs to a base model that is not on this machine.
+func (c *checker) weights(key, dir string) *token.Tokenizer {
+	base, tokens := dir, dir
+	shown := strings.NewReplacer(dir, c.value(key))
+	adapter := exists(dir, "adapter_config.json") && !exists(dir, "config.json")
+	if adapter {
+		var local bool
+		if base, local = c.files[key+engine.BaseSuffix]; !local {
+			return c.adapterAlone(key, dir)
+		}
+		if !exists(dir, "tokenizer.json") {
+			tokens = base
+		}
+	}
+	report, err := checkpoint.Check(base, tokens)
+	if adapter && report.Config.VocabSize > 0 {
+		err = errors.Join(err, llm.InspectAdapter(dir, report.Config))
+	}
+	c.faults(key, shown, err)
+	c.note(key, report.Notes)
+	return report.Tokenizer
+}
+
+// adapterAlone checks an adapter whose base model is on the Hub.
+func (c *checker) adapterAlone(key, dir string) *token.Tokenizer {
+	shown := strings.NewReplacer(dir, c.value(key))
+	a, err := llm.OpenAdapter(dir)
+	if err == nil {
+		_, err = a.Modules()
+		err = errors.Join(err, a.Close())
+	}
+	c.faults(key, shown, err)
+	tok, err := Model(dir, c.value(key))
+	if !errors.Is(err, ErrNoTokenizer) {
+		c.faults(key, shown, err)
+	}
+	return tok
+}
+
+// faults adds each of the joined errors of what a key names.
+func (c *checker) faults(key string, shown *strings.Replacer, err error) {
+	if all, joined := err.(interface{ Unwrap() []error }); joined {
+		for _, one := range all.Unwrap() {
+			c.faults(key, shown, one)
+		}
+		return
+	}
+	if err == nil {
+		return
+	}
+	c.fault(key, errors.New(strings.TrimPrefix(shown.Replace(err.Error()), "checkpoint ")))
+}
+
+// note adds notes about what a key names.
+func (c *checker) note(key string, notes []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, n := range notes {
+		c.found.Notes = append(c.found.Notes, structconf.Fault{Key: key, Message: n})
+	}
+}

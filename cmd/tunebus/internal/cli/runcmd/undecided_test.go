@@ -1,0 +1,72 @@
+package runcmd_test
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/clitest"
+	"github.com/tunebus/tunebus/embedded"
+	"github.com/tunebus/tunebus/embedded/bustest"
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
+)
+
+// TestWaitingForIntake: a run whose request no intake has looked at is known by show, runs,
+// watch and cancel. What was cancelled then ends as cancelled when an intake comes. A request
+// that intake has rejected, and one of a run that it has accepted, waits for nothing.
+func TestWaitingForIntake(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	server, err := embedded.Start(t.Context(), embedded.Options{Dir: filepath.Join(dir, "nats"), Listen: "127.0.0.1:0", RelaxedSync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := bustest.Connect(t, server)
+	if err := topology.Apply(t.Context(), b, topology.Topology{}); err != nil {
+		t.Fatal(err)
+	}
+	specification := json.RawMessage(`{"fine_tuner": {"base_model_id": "owner/model", "training_data_id": "owner/rows"}, "pipeline": {"stop_after_finetuning": true}}`)
+	for _, id := range []string{"asked", "other", ""} {
+		if _, err := journal.New(b).Publish(t.Context(), events.PipelineRequested{RunID: id, Specification: specification}, journal.Fence{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	on := []string{"--server", server.URL(), "--artifacts", "file://" + dir + "/artifacts"}
+	for _, c := range []struct {
+		args   []string
+		status int
+		says   string
+	}{
+		{[]string{"show", "asked"}, 0, "asked: waiting for intake since "},
+		{[]string{"show", "asked", "--json"}, 0, `"status": "waiting for intake"`},
+		{[]string{"show", "nobody"}, 2, "run nobody is unknown on "},
+		{[]string{"runs"}, 0, "3 requests waiting for intake: asked, other, 01"}, // the id that intake will give it
+		{[]string{"watch", "asked", "--timeout", "1s"}, 6, "run asked is waiting for intake: its request was stored at "},
+		{[]string{"cancel", "asked", "--no-wait"}, 0, "it is cancelled as soon as an intake looks at it"},
+		{[]string{"cancel", "other", "--timeout", "1s"}, 6, "run other has not ended yet; the request stands"},
+		{[]string{"cancel", "nobody"}, 2, "run nobody is unknown on "},
+	} {
+		status, out, screen := clitest.Run(t, append(c.args, on...)...)
+		if status != c.status || !strings.Contains(out+screen, c.says) {
+			t.Errorf("%q: status %d\n%s%s", c.args, status, out, screen)
+		}
+	}
+	b.Close()
+	if err := server.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	// The services of the folder accept the request, and the cancel that was asked for ends it.
+	status, out, screen := clitest.Run(t, "cancel", "other", "--data", dir)
+	if status != 0 || !strings.Contains(out, "other") || !strings.Contains(out, "cancelled") {
+		t.Errorf("cancel on the folder: status %d\n%s%s", status, out, screen)
+	}
+	if status, out, screen := clitest.Run(t, "show", "asked", "--data", dir); status != 0 || !strings.Contains(out, ": cancelled") {
+		t.Errorf("show on the folder: status %d\n%s%s", status, out, screen)
+	}
+	if status, out, screen := clitest.Run(t, "runs", "--data", dir); status != 0 || strings.Contains(screen, "waiting for intake") {
+		t.Errorf("runs on the folder: status %d\n%s%s", status, out, screen)
+	}
+}

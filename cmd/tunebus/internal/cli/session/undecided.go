@@ -1,0 +1,61 @@
+package session
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus/requestlog"
+	"github.com/tunebus/tunebus/services/intake/request"
+)
+
+// UndecidedError means that a run waits for intake: its request is stored, and no intake has
+// looked at it.
+type UndecidedError struct {
+	RunID string
+	// At is when the request was stored.
+	At time.Time
+	// Command looks what is wrong.
+	Command string
+}
+
+func (e *UndecidedError) Error() string {
+	return fmt.Sprintf("run %s is waiting for intake: its request was stored at %s, and no intake has looked at it; start tunebus-intake, or look with `%s`",
+		e.RunID, e.At.Local().Format(time.DateTime), e.Command)
+}
+
+// UnknownOrUndecided is the error of a run that the server does not hold: an
+// [*UndecidedError] if its request waits for intake.
+func (s *Deployment) UnknownOrUndecided(ctx context.Context, id string) error {
+	var found *UndecidedError
+	err := s.Undecided(ctx, func(u UndecidedError) error {
+		if u.RunID != id {
+			return nil
+		}
+		found = &u
+		return errStop
+	})
+	if found == nil || err != nil && !errors.Is(err, errStop) {
+		return s.UnknownRun(id)
+	}
+	return found
+}
+
+var errStop = errors.New("found")
+
+// Undecided calls each for every run that waits for intake, the one that was requested first
+// at the beginning.
+func (s *Deployment) Undecided(ctx context.Context, each func(UndecidedError) error) error {
+	return requestlog.New(s.Bus).Undecided(ctx, runOf, func(r requestlog.Request) error {
+		return each(UndecidedError{RunID: runOf(r), At: r.Time, Command: s.doctor})
+	})
+}
+
+// runOf is the id that the run of a request gets.
+func runOf(r requestlog.Request) string {
+	asked, _ := r.Event.(events.PipelineRequested)
+	return cmp.Or(asked.RunID, request.RunID(r.Stream, r.Sequence, r.Time))
+}

@@ -1,0 +1,109 @@
+package inference
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/llm"
+	"github.com/tunebus/tunebus/llm/token"
+	"github.com/tunebus/tunebus/pipeline/prediction"
+	"github.com/tunebus/tunebus/pipeline/progress"
+)
+
+// task is the work of a pass: a model that answers the rows, window by window.
+type task struct {
+	*generation
+
+	model     *llm.Model
+	tok       *token.Tokenizer
+	saved     saved
+	out       *prediction.Writer
+	started   time.Time
+	generated int // tokens
+}
+
+// answer has the model answer the questions of a window that have no saved answer.
+func (t *task) answer(ctx context.Context, w window) error {
+	known := make([]bool, len(w.prompts))
+	missing := false
+	for i, q := range w.prompts {
+		p, ok, err := t.saved.answer(w.first+int64(i), q.row.Question())
+		if err != nil {
+			return err
+		}
+		if known[i] = ok; !ok {
+			missing = true
+			continue
+		}
+		t.answered++
+		t.tokensOut += int64(p.Tokens)
+		t.countUnfinished(p)
+		if err := t.out.Write(p); err != nil {
+			return err
+		}
+	}
+	if !missing {
+		t.job.Advance(len(w.prompts))
+		return nil
+	}
+	ids := make([][]int32, len(w.prompts))
+	for i, q := range w.prompts {
+		ids[i] = q.ids
+	}
+	// The model asks its context once for each token of a batch. A batch of long
+	// answers may take longer than a stage without progress.
+	err := t.model.Generate(progress.Polled(ctx), ids, t.config(w, known), func(i int, ids []int32) error { return t.add(ctx, w, i, ids) })
+	if err != nil {
+		return fmt.Errorf("generate: %w", err)
+	}
+	return nil
+}
+
+// config skips the rows of a window that have an answer already.
+func (t *task) config(w window, known []bool) llm.GenerateConfig {
+	s := t.job.Request.Specification.Inferencer
+	return llm.GenerateConfig{
+		MaxNewTokens: s.MaxNewTokens,
+		Temperature:  s.Temperature,
+		TopK:         s.TopK,
+		TopP:         s.TopP,
+		MinP:         s.MinP,
+		Seed:         int64(s.Seed),
+		First:        int(w.first),
+		EOS:          t.tok.EOS(),
+		BatchSize:    s.BatchSize,
+		Skip:         func(i int) bool { return known[i] },
+	}
+}
+
+// add records the answer to a row of a window.
+func (t *task) add(ctx context.Context, w window, i int, ids []int32) error {
+	r := w.prompts[i].row
+	t.answered++
+	t.tokensOut += int64(len(ids))
+	t.generated += len(ids)
+	p := prediction.Prediction{
+		Index:         w.first + int64(i),
+		System:        r.System(),
+		Question:      r.Question(),
+		NoGroundTruth: len(r.Truths) == 0,
+		KeyFact:       r.Fields[keyFact],
+		Tokens:        len(ids),
+	}
+	if len(r.Truths) > 0 {
+		p.GroundTruth = r.Truths[0]
+	}
+	if len(r.Truths) > 1 {
+		p.References = r.Truths
+	}
+	p.Answer, p.Reasoning = prediction.SplitReasoning(w.prompts[i].opened + t.tok.DecodeAnswer(ids))
+	t.countUnfinished(p)
+	speed := events.Point{Key: "tokens_per_second", Value: float64(t.generated) / time.Since(t.started).Seconds()}
+	if err := errors.Join(t.out.Write(p), t.job.Progress(ctx, t.answered, t.total, speed)); err != nil {
+		return err
+	}
+	return t.saver.add(ctx, p)
+}
