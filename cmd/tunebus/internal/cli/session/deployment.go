@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/embedded"
@@ -131,7 +132,7 @@ func (s *Session) open(ctx context.Context, at Location, cfg settings.Settings, 
 		}
 		return &Deployment{Bus: b, Settings: cfg, location: at, doctor: s.CommandLine("doctor")}, nil
 	}
-	if name := s.connectionFlag(); name != "" {
+	if name := connectionFlag(s.set); name != "" {
 		return nil, exit.Input(fmt.Errorf("--%s has no effect: --data %s is a data folder, which needs no server", name, at.Data))
 	}
 	if !isDataFolder(at.Data) {
@@ -153,9 +154,9 @@ func (s *Session) open(ctx context.Context, at Location, cfg settings.Settings, 
 }
 
 // connectionFlag is a flag of the connection that was given; empty for none.
-func (s *Session) connectionFlag() string {
+func connectionFlag(given *pflag.FlagSet) string {
 	for _, name := range ConnectionFlags() {
-		if f := s.set.Lookup(name); f != nil && f.Changed {
+		if f := given.Lookup(name); f != nil && f.Changed {
 			return name
 		}
 	}

@@ -107,7 +107,7 @@ func TestUnreadableFacts(t *testing.T) {
 		t.Errorf("gc: status %d\n%s%s", status, out, screen)
 	}
 	status, out, screen = clitest.Run(t, "archive", "--data", folder.Dir, "--older-than", "0s")
-	if status != 0 || !strings.Contains(out, "1 runs archived") {
+	if status != 0 || !strings.Contains(out, "1 run archived") {
 		t.Errorf("archive: status %d\n%s%s", status, out, screen)
 	}
 	named("archive", out, "pipeline.completed.endless", "pipeline.accepted.beginless")
