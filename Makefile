@@ -15,7 +15,7 @@ GO := go
 VERSION = $(shell git describe --tags --match 'v[0-9]*' --always --dirty 2>/dev/null)
 LDFLAGS = "-s -X github.com/tunebus/tunebus/pipeline/version.linked=$(VERSION)"
 
-.PHONY: help build install run test test-programs test-interop race check lint rules tidy structure version generate build-gpu base-model bench fuzz chaos azurite
+.PHONY: help build install run test test-programs test-interop race check lint rules tidy structure version generate build-gpu base-model bench bench-data bench-memory fuzz chaos inputs azurite
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
@@ -101,8 +101,27 @@ check: lint rules race ## all that has to hold before a commit, but for "make te
 base-model: ## makes the quickstart's base model and data anew
 	@cd cmd/basemodel && $(GO) run . -out ../../configs/quickstart
 
+# Where the Python packages of the comparisons are kept, outside of the repository.
+INTEROP_ENV := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tunebus/interop
+INTEROP := cmd/tunebus/internal/interop
+
+# It is made anew when the list of packages changes.
+$(INTEROP_ENV)/made: $(INTEROP)/testdata/requirements.txt
+	@rm -rf $(INTEROP_ENV) && python3 -m venv $(INTEROP_ENV)
+	@$(INTEROP_ENV)/bin/pip install --quiet --no-deps --no-compile --requirement $< && touch $@
+
 bench: ## benchmarks of every module
 	@set -e; for m in $(MODULES); do (cd $$m && $(GO) test -run '^$$' -bench . ./...); done
+
+# How many rows are prepared, and how often.
+ROWS := 20000
+ROUNDS := 5
+
+bench-data: $(INTEROP_ENV)/made ## rows prepared beside datasets and TRL; needs Python and some GB of packages
+	@$(INTEROP_ENV)/bin/python services/finetune/prepare/testdata/speed.py $(ROWS) $(ROUNDS)
+
+bench-memory: ## memory for a million rows, and bytes written for a base model of 1 GB; needs 5 GB of disk
+	@cd cmd/tunebus && $(GO) test ./internal/e2e -run '^$$' -bench Large -benchtime 1x -timeout 3h -v -args -rows 1000000 -weights 1000000000
 
 # How long each target is fuzzed.
 FUZZTIME := 10m
@@ -128,14 +147,11 @@ THREE_NODES := -run 'TestThreeNodes|TestStandstills' -args -strikes $(STRIKES)
 chaos: ## services and NATS are killed at random, and everything has to come out right; NODES=3: on a cluster
 	@cd cmd/tunebus && $(GO) test ./internal/chaos -count=1 -timeout 3h -v $(if $(filter 3,$(NODES)),$(THREE_NODES),$(ONE_NODE)) -runs $(RUNS) -seed $(SEED)
 
-# Where the Python packages of the comparison are kept, outside of the repository.
-INTEROP_ENV := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tunebus/interop
-INTEROP := cmd/tunebus/internal/interop
+# How long the clients of "make inputs" go on.
+LENGTH := 1m
 
-# It is made anew when the list of packages changes.
-$(INTEROP_ENV)/made: $(INTEROP)/testdata/requirements.txt
-	@rm -rf $(INTEROP_ENV) && python3 -m venv $(INTEROP_ENV)
-	@$(INTEROP_ENV)/bin/pip install --quiet --requirement $< && touch $@
+inputs: ## runs are submitted, deleted and collected at random; none that is accepted may miss an input
+	@cd cmd/tunebus && $(GO) test ./internal/standalone -count=1 -timeout 3h -v -run TestNoAcceptedRunMissesAnInput -args -inputs-for $(LENGTH) -inputs-seed $(SEED)
 
 test-interop: $(INTEROP_ENV)/made ## answers and chat templates beside transformers, PEFT and MLflow; needs Python and some GB of packages
 	@cd cmd/tunebus && INTEROP_PYTHON=$(INTEROP_ENV)/bin/python $(GO) test ./internal/interop -count=1 -timeout 60m -v -tags interop,$(TAGS)

@@ -35,6 +35,10 @@ func Bound(ev Event) Event {
 		return e.bounded()
 	case TrackingCompleted:
 		return e.bounded()
+	case PipelineDeleted:
+		e.RunName, e.ExperimentName = Cut(e.RunName, MaxNameBytes), Cut(e.ExperimentName, MaxNoteBytes)
+		e.TrackingURI = Cut(e.TrackingURI, MaxNoteBytes)
+		return e
 	case Progress:
 		e.Points, e.Stage = boundPoints(e.Points), Cut(e.Stage, MaxNameBytes)
 		e.Warnings = boundList(e.Warnings, maxWarnings, func(w string) string { return Cut(w, MaxNoteBytes) })
@@ -42,6 +46,12 @@ func Bound(ev Event) Event {
 		return e
 	case Telemetry:
 		e.Points = boundPoints(e.Points)
+		return e
+	case Log:
+		e.Lines = boundList(e.Lines, MaxLogLines, func(l LogLine) LogLine {
+			l.Level, l.Text = Cut(l.Level, MaxNameBytes), Cut(l.Text, MaxLogLineBytes)
+			return l
+		})
 		return e
 	default:
 		return ev

@@ -25,6 +25,11 @@ const (
 	// artifact and so on.
 	MaxNameBytes = 200
 
+	// MaxLogLineBytes is the longest line of a log, MaxLogLines the largest number of
+	// lines of a batch.
+	MaxLogLineBytes = 2 << 10
+	MaxLogLines     = 25
+
 	// MaxNotes is the largest number of notes, gaps or links.
 	MaxNotes = 50
 	// MaxNumbers is the largest number of statistics, of scores, and of points.

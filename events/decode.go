@@ -118,6 +118,7 @@ var decoders = sync.OnceValue(func() map[string]decoder {
 		TypeCancelRequested:   {read: read[CancelRequested]},
 		TypePipelineCompleted: {read: read[PipelineCompleted]},
 		TypeTrackingCompleted: {read: read[TrackingCompleted]},
+		TypePipelineDeleted:   {read: read[PipelineDeleted]},
 	}
 	for _, p := range Phases() {
 		m[phaseType(p, EventRequested)] = decoder{read: read[PhaseRequested], readWithout: requestedWithout, readOver: requestedOver}
@@ -126,6 +127,7 @@ var decoders = sync.OnceValue(func() map[string]decoder {
 		m[phaseType(p, EventCompleted)] = decoder{read: read[PhaseCompleted]}
 		m[phaseType(p, EventProgress)] = decoder{read: read[Progress]}
 		m[phaseType(p, EventTelemetry)] = decoder{read: read[Telemetry]}
+		m[phaseType(p, EventLog)] = decoder{read: read[Log]}
 	}
 	for typ, d := range m {
 		d.schema = schemaOf(typ)

@@ -182,9 +182,10 @@ type Fault struct {
 // PipelineRejected has all faults of a request. The third token of its subject is
 // the sequence of the request, because there is no run.
 type PipelineRejected struct {
-	RequestSequence uint64  `json:"request_sequence"`
-	RunID           string  `json:"run_id,omitempty"`
-	Faults          []Fault `json:"faults"`
+	RequestSequence uint64 `json:"request_sequence"`
+	// RunID is the id that the run would have, from the request or made by intake.
+	RunID  string  `json:"run_id,omitempty"`
+	Faults []Fault `json:"faults"`
 }
 
 // CancelRequested requests that a run ends as soon as possible.
@@ -314,6 +315,25 @@ type TrackingCompleted struct {
 	Links map[string]string `json:"links,omitempty"`
 	// Gaps describe data that could not be tracked, with the reason.
 	Gaps []string `json:"gaps,omitempty"`
+	// Deleted is set if the run was deleted: its reports are removed, and its MLflow
+	// runs are marked.
+	Deleted bool `json:"deleted,omitempty"`
+}
+
+// PipelineDeleted means that a person removes a run that has ended. It is stored
+// before anything of the run is removed, and stays when everything is gone: no run
+// of that id exists any more, and none can be made again.
+type PipelineDeleted struct {
+	RunID string `json:"run_id"`
+	// RunName is the name for people that the run had.
+	RunName   string    `json:"run_name,omitempty"`
+	DeletedAt time.Time `json:"deleted_at"`
+	// RequestSequence is that of the request that made the run.
+	RequestSequence uint64 `json:"request_sequence,omitempty"`
+	// TrackingURI and ExperimentName are those of the run's specification. They say
+	// where its MLflow runs are, which stay and are marked as deleted.
+	TrackingURI    string `json:"tracking_uri,omitempty"`
+	ExperimentName string `json:"experiment_name,omitempty"`
 }
 
 // Progress is a batch of metric points of an attempt. It is no fact, and the stream
@@ -347,6 +367,27 @@ type Telemetry struct {
 	Phase   Phase   `json:"phase"`
 	Attempt int     `json:"attempt"`
 	Points  []Point `json:"points"`
+}
+
+// Log is a batch of lines that an attempt logged. It is no fact, and the stream may
+// drop it by age, by size, or when the attempt logs very much.
+type Log struct {
+	RunID   string `json:"run_id"`
+	Phase   Phase  `json:"phase"`
+	Attempt int    `json:"attempt"`
+	// First is the number of the first of the lines, from 1. Numbers that no batch
+	// has are lines that were not published.
+	First int64     `json:"first"`
+	Lines []LogLine `json:"lines"`
+}
+
+// LogLine is a line of a log.
+type LogLine struct {
+	Time time.Time `json:"time"`
+	// Level is "info", "warning" or "error", or the stream that a child process wrote
+	// the line to, "stdout" or "stderr".
+	Level string `json:"level"`
+	Text  string `json:"text"`
 }
 
 // Point is a value of a metric.

@@ -16,6 +16,12 @@ const (
 	StatusRunning Status = "running"
 )
 
+// The statuses of what is no run any more, or never was one.
+const (
+	StatusRejected Status = "rejected"
+	StatusDeleted  Status = "deleted"
+)
+
 // Run is the state of a run: the fold of its facts.
 type Run struct {
 	ID        string
@@ -24,6 +30,9 @@ type Run struct {
 	Cancel    *CancelRequested
 	Completed *PipelineCompleted
 	Tracked   *TrackingCompleted
+	// Deleted is set once a person removes the run, also while some of it is still
+	// there.
+	Deleted *PipelineDeleted
 	// Phases has an entry for each phase with at least one fact.
 	Phases map[Phase]*PhaseState
 }
@@ -46,11 +55,16 @@ type Attempt struct {
 // Fold computes the state of a run from its facts. The order and duplicates have
 // no effect: a stream has one fact for each subject, so two facts with the same
 // subject are equal. The first fact determines the run; facts of other runs are
-// ignored.
+// ignored. Of a deleted run nothing but the deletion and its tracking is in the
+// state, whichever of its facts are still there, so that nobody takes what is left of
+// it for a run.
 func Fold(facts []Fact) Run {
 	var run Run
 	for _, f := range facts {
 		run.add(f)
+	}
+	if run.Deleted != nil {
+		return Run{ID: run.ID, Deleted: run.Deleted, Tracked: run.Tracked}
 	}
 	return run
 }
@@ -105,6 +119,8 @@ func (r *Run) add(f Fact) {
 		r.Completed = &f
 	case TrackingCompleted:
 		r.Tracked = &f
+	case PipelineDeleted:
+		r.Deleted = &f
 	case PhaseRequested:
 		r.phase(f.Phase).Requested = &f
 	case PhaseStarted:
@@ -207,10 +223,12 @@ func (p *PhaseState) Status() Status {
 // Status returns the state of the run.
 func (r Run) Status() Status {
 	switch {
+	case r.Deleted != nil:
+		return StatusDeleted
 	case r.Completed != nil:
 		return Status(r.Completed.Conclusion)
 	case r.Rejected != nil:
-		return "rejected"
+		return StatusRejected
 	case r.Accepted == nil:
 		return StatusUnknown
 	}

@@ -157,7 +157,7 @@ func lost(got, want any, path string) []string {
 }
 
 func isMetric(typ string) bool {
-	return strings.HasSuffix(typ, "."+events.EventProgress) || strings.HasSuffix(typ, "."+events.EventTelemetry)
+	return strings.HasSuffix(typ, "."+events.EventProgress) || strings.HasSuffix(typ, "."+events.EventTelemetry) || strings.HasSuffix(typ, "."+events.EventLog)
 }
 
 // TestEachGoldenFileHasAnEvent: an event with golden files can not be removed,

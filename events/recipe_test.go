@@ -43,20 +43,20 @@ func TestEveryEventIsInOneStream(t *testing.T) {
 		subject := ev.Subject()
 		subjects = append(subjects, subject)
 		_, isFact := ev.(events.Fact)
-		inFacts, inMetrics := count(events.FactSubjects(), subject), count(events.MetricSubjects(), subject)
+		inFacts, inMetrics := count(events.FactSubjects(), subject), count(append(events.MetricSubjects(), events.LogSubjects()...), subject)
 		switch {
 		case typ == events.TypePipelineRequested:
 			if isFact || inFacts+inMetrics > 0 {
 				t.Errorf("%s is a request, and no fact and no metric point", typ)
 			}
 		case isFact && (inFacts != 1 || inMetrics != 0):
-			t.Errorf("the fact %s matches %d of FactSubjects, want 1, and %d of MetricSubjects, want 0", subject, inFacts, inMetrics)
+			t.Errorf("the fact %s matches %d of FactSubjects, want 1, and %d of MetricSubjects and LogSubjects, want 0", subject, inFacts, inMetrics)
 		case !isFact && (inFacts != 0 || inMetrics != 1):
-			t.Errorf("%s has no Run, so it is no fact. It matches %d of MetricSubjects, want 1, and %d of FactSubjects, want 0", subject, inMetrics, inFacts)
+			t.Errorf("%s has no Run, so it is no fact. It matches %d of MetricSubjects and LogSubjects, want 1, and %d of FactSubjects, want 0", subject, inMetrics, inFacts)
 		}
 	}
 	for name, filters := range map[string][]string{
-		"FactSubjects": events.FactSubjects(), "MetricSubjects": events.MetricSubjects(), "TrackedSubjects": events.TrackedSubjects(),
+		"FactSubjects": events.FactSubjects(), "MetricSubjects": events.MetricSubjects(), "TrackedSubjects": events.TrackedSubjects(), "LogSubjects": events.LogSubjects(),
 	} {
 		for _, filter := range filters {
 			found := 0

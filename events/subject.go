@@ -11,6 +11,7 @@ const (
 	StreamRequests = "TUNEBUS_REQUESTS"
 	StreamFacts    = "TUNEBUS"
 	StreamMetrics  = "TUNEBUS_METRICS"
+	StreamLogs     = "TUNEBUS_LOGS"
 	StreamDead     = "TUNEBUS_DEAD"
 )
 
@@ -22,6 +23,7 @@ const (
 	TypeCancelRequested   = "pipeline.cancel_requested"
 	TypePipelineCompleted = "pipeline.completed"
 	TypeTrackingCompleted = "tracking.completed"
+	TypePipelineDeleted   = "pipeline.deleted"
 )
 
 // The wire names of the events of a phase are <phase>.<one of these>.
@@ -32,6 +34,7 @@ const (
 	EventCompleted    = "completed"
 	EventProgress     = "progress"
 	EventTelemetry    = "telemetry"
+	EventLog          = "log"
 )
 
 func phaseType(p Phase, event string) string { return string(p) + "." + event }
@@ -127,6 +130,15 @@ func (e TrackingCompleted) Subject() string { return TypeTrackingCompleted + "."
 func (e TrackingCompleted) Run() string { return e.RunID }
 
 // Type implements [Event].
+func (PipelineDeleted) Type() string { return TypePipelineDeleted }
+
+// Subject implements [Event].
+func (e PipelineDeleted) Subject() string { return TypePipelineDeleted + "." + e.RunID }
+
+// Run implements [Fact].
+func (e PipelineDeleted) Run() string { return e.RunID }
+
+// Type implements [Event].
 func (e Progress) Type() string { return phaseType(e.Phase, EventProgress) }
 
 // Subject implements [Event].
@@ -137,6 +149,12 @@ func (e Telemetry) Type() string { return phaseType(e.Phase, EventTelemetry) }
 
 // Subject implements [Event].
 func (e Telemetry) Subject() string { return attemptSubject(e.Type(), e.RunID, e.Attempt) }
+
+// Type implements [Event].
+func (e Log) Type() string { return phaseType(e.Phase, EventLog) }
+
+// Subject implements [Event].
+func (e Log) Subject() string { return attemptSubject(e.Type(), e.RunID, e.Attempt) }
 
 func attemptSubject(typ, run string, attempt int) string {
 	return typ + "." + run + "." + strconv.Itoa(attempt)
@@ -150,12 +168,13 @@ func RunFilters(run string) []string { return []string{RunLevelFilter(run), "*.*
 func RunLevelFilter(run string) string { return "*.*." + run }
 
 // JobFilters returns the filters that together match the facts of a run that the
-// worker of a job needs: a cancel request, the completion of the phases and the
-// run, the attempts at this phase, and the accepted fact if the job does not repeat
+// worker of a job needs: a cancel request, the deletion of the run, the completion of
+// the phases and the run, the attempts at this phase, and the accepted fact if the job does not repeat
 // it.
 func JobFilters(job PhaseRequested) []string {
 	filters := []string{
 		TypeCancelRequested + "." + job.RunID,
+		TypePipelineDeleted + "." + job.RunID,
 		"*." + EventCompleted + "." + job.RunID,
 		StartedFilter(job.Phase, job.RunID),
 		phaseType(job.Phase, EventAttemptEnded) + "." + job.RunID + ".*",
@@ -192,7 +211,7 @@ func CompletedSubject(p Phase, run string) string {
 func FactSubjects() []string {
 	s := []string{
 		TypePipelineAccepted + ".*", TypePipelineRejected + ".*", TypeCancelRequested + ".*",
-		TypePipelineCompleted + ".*", TypeTrackingCompleted + ".*",
+		TypePipelineCompleted + ".*", TypeTrackingCompleted + ".*", TypePipelineDeleted + ".*",
 	}
 	for _, p := range Phases() {
 		s = append(s,
@@ -205,7 +224,9 @@ func FactSubjects() []string {
 // TrackedSubjects returns the subjects of the facts that change the tracking of a
 // run.
 func TrackedSubjects() []string {
-	s := []string{TypePipelineAccepted + ".*", TypeCancelRequested + ".*", TypePipelineCompleted + ".*"}
+	s := []string{
+		TypePipelineAccepted + ".*", TypeCancelRequested + ".*", TypePipelineCompleted + ".*", TypePipelineDeleted + ".*",
+	}
 	for _, p := range Phases() {
 		s = append(s, phaseType(p, EventStarted)+".*.*", phaseType(p, EventAttemptEnded)+".*.*", phaseType(p, EventCompleted)+".*")
 	}
@@ -219,6 +240,24 @@ func MetricSubjects() []string {
 		s = append(s, phaseType(p, EventProgress)+".*.*", phaseType(p, EventTelemetry)+".*.*")
 	}
 	return s
+}
+
+// LogSubjects returns the subjects of the stream of logs.
+func LogSubjects() []string {
+	var s []string
+	for _, p := range Phases() {
+		s = append(s, phaseType(p, EventLog)+".*.*")
+	}
+	return s
+}
+
+// LogFilter returns the filter for the log of all attempts at a phase of a run; an
+// empty phase stands for all phases.
+func LogFilter(p Phase, run string) string {
+	if p == "" {
+		p = "*"
+	}
+	return phaseType(p, EventLog) + "." + run + ".*"
 }
 
 // Address is a parsed subject.

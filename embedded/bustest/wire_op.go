@@ -117,7 +117,7 @@ func infoOp(stream string, body []byte) conn.Op {
 // publishOp is the kind of a message for a stream of events.
 func publishOp(subject string) (conn.Op, bool) {
 	matches := func(filter string) bool { return server.SubjectMatchesFilter(subject, filter) }
-	if slices.ContainsFunc(events.MetricSubjects(), matches) {
+	if slices.ContainsFunc(append(events.MetricSubjects(), events.LogSubjects()...), matches) {
 		return conn.PublishMetric, true
 	}
 	stored := append(events.FactSubjects(), events.TypePipelineRequested, events.RedriveFilter("*"), events.DeadLetterFilter())

@@ -178,7 +178,7 @@ func TestAsyncAPI(t *testing.T) {
 	}
 	for stream, want := range map[string][]string{
 		events.StreamRequests: {events.TypePipelineRequested}, events.StreamFacts: append(events.FactSubjects(), events.RedriveFilter("*")),
-		events.StreamMetrics: events.MetricSubjects(), events.StreamDead: {events.DeadLetterFilter()},
+		events.StreamMetrics: events.MetricSubjects(), events.StreamLogs: events.LogSubjects(), events.StreamDead: {events.DeadLetterFilter()},
 	} {
 		got := d.Streams.Streams[stream].Subjects
 		if !slices.Equal(got, want) {

@@ -13,11 +13,18 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/bus/lease"
+	"github.com/tunebus/tunebus/pipeline/bus/runindex"
 	"github.com/tunebus/tunebus/pipeline/bus/runlister"
 )
 
 // leaseName names the lease that prevents two archivers at the same time.
 const leaseName = "archive"
+
+// Exclusive calls do while no archiver works. The error is [lease.ErrTaken] while one
+// does.
+func Exclusive(ctx context.Context, c *conn.Conn, do func(context.Context) error) error {
+	return lease.Run(ctx, c, leaseName, do)
+}
 
 // runStream is the stream of facts as an archiver uses it.
 type runStream interface {
@@ -34,6 +41,11 @@ type runLister interface {
 type checkpoints interface {
 	Load(ctx context.Context, run string, p events.Phase) (checkpoint.Checkpoint, error)
 	Delete(ctx context.Context, run string, p events.Phase) error
+}
+
+// runIndex is the list of runs, which shows archived ones only on demand.
+type runIndex interface {
+	MarkArchived(ctx context.Context, run string, accepted uint64) error
 }
 
 // Options configure an [Archiver].
@@ -54,6 +66,7 @@ type Archiver struct {
 	runs        runLister
 	checkpoints checkpoints
 	files       *Files
+	index       runIndex
 	opts        Options
 	// exclusive calls do while this process has the lease.
 	exclusive func(ctx context.Context, do func(context.Context) error) error
@@ -66,9 +79,10 @@ func NewArchiver(c *conn.Conn, store Store, opts Options) *Archiver {
 		runs:        runlister.New(c),
 		checkpoints: checkpoint.New(c),
 		files:       NewFiles(store),
+		index:       runindex.New(c),
 		opts:        opts,
 		exclusive: func(ctx context.Context, do func(context.Context) error) error {
-			return lease.Run(ctx, c, leaseName, do)
+			return Exclusive(ctx, c, do)
 		},
 	}
 }
@@ -178,7 +192,7 @@ func (a *Archiver) decide(run string, state events.Run, unreadable error, newest
 	case state.Tracked == nil && !isUnreadable(unreadable, events.TrackingCompleted{RunID: run}.Subject()):
 		return decision{skip: "it is not tracked yet; \"tunebus replay tracking --run " + run + "\" tracks it"}
 	}
-	if other := foreignStore(state, a.files.store.ID()); other != "" {
+	if other := ForeignStore(state, a.files.store.ID()); other != "" {
 		return decision{skip: fmt.Sprintf("its artifacts lie in store %s, this is store %s", other, a.files.store.ID())}
 	}
 	return decision{}
@@ -201,6 +215,9 @@ func (a *Archiver) move(
 		if err := a.files.write(ctx, run, ref, text, facts); err != nil {
 			return err
 		}
+		if err := a.index.MarkArchived(ctx, run, acceptedSequence(run, facts)); err != nil {
+			return err
+		}
 		if err := a.purge(ctx, run, last); err != nil {
 			return err
 		}
@@ -211,6 +228,17 @@ func (a *Archiver) move(
 		a.opts.OnArchived(archived)
 	}
 	return nil
+}
+
+// acceptedSequence is the sequence of the fact that accepts a run, which a whole run
+// has.
+func acceptedSequence(run string, facts []history.StoredFact) uint64 {
+	accepted := events.PipelineAccepted{RunID: run}.Subject()
+	at := slices.IndexFunc(facts, func(f history.StoredFact) bool { return f.Subject == accepted })
+	if at < 0 {
+		return 0
+	}
+	return facts[at].Sequence
 }
 
 // purge removes an archived run from the stream, and its registered checkpoints:
@@ -239,9 +267,9 @@ func isUnreadable(err error, subject string) bool {
 	return ok && slices.ContainsFunc(unreadable.Facts, func(f history.UnreadableFact) bool { return f.Subject == subject })
 }
 
-// foreignStore returns the store with the artifacts of a run if it is not the
+// ForeignStore returns the store with the artifacts of a run if it is not the
 // given one; "" if it is, or if the run has no artifacts.
-func foreignStore(run events.Run, store string) string {
+func ForeignStore(run events.Run, store string) string {
 	for _, p := range run.Phases {
 		if p.Completed == nil {
 			continue

@@ -21,7 +21,8 @@
 // of the run remains in the stream, and the archive has at least the same facts;
 // the next call finishes the work. Facts that are stored after a run was
 // archived, such as a late cancel request, are archived in a second file with
-// all the others. An archive is never changed or removed.
+// all the others. An archive is never changed, and removed only with its run, by
+// package deletion.
 //
 // # Keys
 //

@@ -34,8 +34,9 @@ const partSize = 8 << 20
 
 // bucketBackend stores objects in a bucket of gocloud.dev/blob.
 type bucketBackend struct {
-	bucket *blob.Bucket
-	limits bucketLimits
+	bucket    *blob.Bucket
+	limits    bucketLimits
+	checksums ServerChecksums // empty: the server computes none
 }
 
 // BucketBackend returns a backend that stores objects in a bucket. Closing the

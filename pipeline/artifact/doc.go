@@ -18,7 +18,8 @@
 //   - A key is written once. Writing the same content again succeeds, other
 //     content is refused with [ErrExists].
 //   - When [Store.Put] returns without an error, the content is durable: it was
-//     read back from the backend and compared with the bytes that were sent.
+//     read back from the backend and compared with the bytes that were sent, or
+//     the server of a bucket told their SHA-256 ([ServerChecksums]).
 //   - A reader compares the content with the reference (size and SHA-256) at
 //     the end of the stream. A difference is a [CorruptError].
 //   - A store has an id. Using the reference of another store is a

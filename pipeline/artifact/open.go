@@ -62,5 +62,5 @@ func openBackend(ctx context.Context, u *url.URL) (Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	return BucketBackend(b), nil
+	return &bucketBackend{bucket: b, limits: defaultLimits(), checksums: Checksums[u.Scheme]}, nil
 }

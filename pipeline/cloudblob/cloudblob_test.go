@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -129,6 +130,43 @@ func TestRefusedCredentials(t *testing.T) {
 		_, err := artifact.Open(t.Context(), server.Address("models")+more)
 		if err == nil || !strings.Contains(err.Error(), "InvalidAccessKeyId") || strings.Contains(err.Error(), s3test.SecretKey) {
 			t.Errorf("open%s: %v", more, err)
+		}
+	}
+}
+
+// TestS3Checksums: an object is read back only if S3 does not tell its SHA-256, or
+// tells another one; what is damaged on the way is found.
+func TestS3Checksums(t *testing.T) {
+	for name, size := range map[string]int{"empty": 0, "in one piece": 9 << 20, "in parts": 17 << 20} {
+		content := bytes.Repeat([]byte("0123456789abcdef"), size/16)
+		for _, c := range []struct {
+			name, calculation string
+			damage            func(string, []byte) []byte
+			reads             int
+			corrupt           bool
+		}{
+			{name: "told"},
+			{name: "none", calculation: "when_required", reads: 1},
+			{name: "told, but shorter", damage: func(_ string, b []byte) []byte { return b[:len(b)/2] }, reads: 1, corrupt: size > 0},
+			{name: "none, other content", calculation: "when_required", damage: func(_ string, b []byte) []byte { return bytes.ToUpper(b) }, reads: 1, corrupt: size > 0},
+		} {
+			t.Run(name+", "+c.name, func(t *testing.T) {
+				if c.calculation != "" {
+					t.Setenv("AWS_REQUEST_CHECKSUM_CALCULATION", c.calculation)
+				}
+				server := s3test.New(t)
+				s := open(t, server.Address("models"))
+				server.Damage(c.damage)
+				const key = "runs/r1/finetune/1/model"
+				_, err := s.Put(t.Context(), key, "application/octet-stream", bytes.NewReader(content))
+				_, corrupt := errors.AsType[*artifact.CorruptError](err)
+				if corrupt != c.corrupt || err != nil && !corrupt {
+					t.Errorf("put: %v", err)
+				}
+				if reads := server.Requests(http.MethodGet, "models/"+key); size > 0 && reads != c.reads {
+					t.Errorf("it was read back %d times, want %d", reads, c.reads)
+				}
+			})
 		}
 	}
 }

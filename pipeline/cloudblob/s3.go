@@ -7,11 +7,14 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go/middleware"
 	"gocloud.dev/blob"
 	"gocloud.dev/blob/s3blob"
+
+	"github.com/tunebus/tunebus/pipeline/artifact"
 )
 
 // abortTimeout limits the request that deletes the parts of a failed upload.
@@ -46,13 +49,59 @@ func openS3(ctx context.Context, u *url.URL) (*blob.Bucket, error) {
 	})
 }
 
+func init() {
+	artifact.Checksums["s3"] = artifact.ServerChecksums{
+		Ask: func(ctx context.Context) context.Context { return context.WithValue(ctx, askForChecksum{}, true) },
+		Answer: func(a *blob.Attributes) string {
+			var head s3.HeadObjectOutput
+			if !a.As(&head) {
+				return ""
+			}
+			return aws.ToString(head.ChecksumSHA256)
+		},
+	}
+}
+
+// askForChecksum is the key of a context in which S3 is asked for the checksum of an
+// object. Other requests do not ask: with a key of KMS it needs a permission more.
+type askForChecksum struct{}
+
+// withChecksums has S3 check the SHA-256 of what it gets, and keep it. By default its
+// client sends CRC32. Servers that know no checksums get none (AWS's variable
+// AWS_REQUEST_CHECKSUM_CALCULATION=when_required), and what is stored is read back.
+func withChecksums(o *s3.Options) func(context.Context, middleware.InitializeInput, middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
+	sends := o.RequestChecksumCalculation != aws.RequestChecksumCalculationWhenRequired
+	return func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
+		switch p := in.Parameters.(type) {
+		case *s3.HeadObjectInput:
+			if ctx.Value(askForChecksum{}) != nil {
+				p.ChecksumMode = types.ChecksumModeEnabled
+			}
+		case *s3.PutObjectInput:
+			if sends {
+				p.ChecksumAlgorithm = types.ChecksumAlgorithmSha256
+			}
+		case *s3.CreateMultipartUploadInput:
+			if sends {
+				p.ChecksumAlgorithm = types.ChecksumAlgorithmSha256
+			}
+		case *s3.UploadPartInput:
+			if sends {
+				p.ChecksumAlgorithm = types.ChecksumAlgorithmSha256
+			}
+		}
+		return next.HandleInitialize(ctx, in)
+	}
+}
+
 func configureClient(o *s3.Options) {
-	// Without this the client logs a line for each object that has no checksum
-	// of S3. The artifact store compares its own digests.
-	o.DisableLogOutputChecksumValidationSkipped = true
+	// The artifact store compares its own digests, and tells a damaged object from a
+	// store that is away.
+	o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
 	o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
 		abort := middleware.InitializeMiddlewareFunc("AbortWithoutCancel", abortWithoutCancel)
-		return stack.Initialize.Add(abort, middleware.Before)
+		checksums := middleware.InitializeMiddlewareFunc("Checksums", withChecksums(o))
+		return errors.Join(stack.Initialize.Add(abort, middleware.Before), stack.Initialize.Add(checksums, middleware.Before))
 	})
 }
 

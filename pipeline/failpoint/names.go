@@ -23,6 +23,16 @@ const (
 	AfterPipelineCompleted  Name = "pipeline_completed.after"
 	BeforeTracked           Name = "tracked.before"
 	AfterTracked            Name = "tracked.after"
+	BeforeDeleted           Name = "run_deleted.before"
+	AfterDeleted            Name = "run_deleted.after"
+)
+
+// Points of a deletion.
+const (
+	// DeletedArtifacts is between the artifacts of runs and their archives,
+	// DeletedArchive between the archive of a run and its facts.
+	DeletedArtifacts Name = "deleted.artifacts"
+	DeletedArchive   Name = "deleted.archive"
 )
 
 // Points of a delivery.
@@ -114,6 +124,7 @@ func All() []Name {
 		BeforeAccepted, AfterAccepted, BeforeRejected, AfterRejected, BeforeCancelRequested, AfterCancelRequested,
 		BeforeRequested, AfterRequested, BeforeStarted, AfterStarted, BeforeAttemptEnded, AfterAttemptEnded,
 		BeforeCompleted, AfterCompleted, BeforePipelineCompleted, AfterPipelineCompleted, BeforeTracked, AfterTracked,
+		BeforeDeleted, AfterDeleted, DeletedArtifacts, DeletedArchive,
 		BeforeNext, BeforeAck, AfterAck, BeforeNak, BeforeDeadLetter, AfterDeadLetter,
 		JobDelivered, JobScratch, JobResumed, JobDone, JobDropped, CancelClaimed,
 		CheckpointWritten, CheckpointStored, CheckpointRegistered, CheckpointUnregistered,

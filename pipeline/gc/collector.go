@@ -14,6 +14,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/archive"
 	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/artifact/content"
+	"github.com/tunebus/tunebus/pipeline/artifact/manifest"
 	"github.com/tunebus/tunebus/pipeline/artifact/transfer"
 	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
@@ -43,6 +44,9 @@ type Options struct {
 	// ContentGrace is the age below which content is never removed, if Grace is
 	// less. Only tests shorten it. Default [content.Lifetime].
 	ContentGrace time.Duration
+	// Runs, if set, are deleted runs: only what they made and refer to is
+	// collected. Nothing that they refer to is in use by that.
+	Runs []string
 	// StoreConfirmed removes objects also if no run refers to the store. By
 	// default such a store is considered the wrong one.
 	StoreConfirmed bool
@@ -57,6 +61,7 @@ type Collector struct {
 	sources     sources
 	checkpoints checkpoints
 	store       Store
+	manifest    func(ctx context.Context, ref events.Reference) (manifest.Manifest, error)
 	opts        Options
 }
 
@@ -73,6 +78,7 @@ func New(c *conn.Conn, store Store, opts Options) *Collector {
 		},
 		checkpoints: checkpoint.New(c),
 		store:       store,
+		manifest:    transfer.New(store).Manifest,
 		opts:        opts,
 	}
 }
@@ -91,6 +97,10 @@ type Report struct {
 	// Unreadable are the runs with a fact that can not be read. All of their
 	// objects remain.
 	Unreadable []string `json:"unreadable,omitempty"`
+	// Kept is what remains of the runs of the options, and UsedBy the runs that
+	// refer to some of it.
+	Kept   Sum      `json:"kept,omitzero"`
+	UsedBy []string `json:"used_by,omitempty"`
 }
 
 // Sum is a number of objects and their size.
@@ -113,11 +123,20 @@ func (c *Collector) Run(ctx context.Context) (Report, error) {
 	var report Report
 	now := time.Now()
 	before, cutoff := now.Add(-c.opts.Grace), now.Add(-c.opts.ContentGrace)
+	scope, err := c.readScope(ctx)
+	if err != nil {
+		return report, err
+	}
 	var found candidates
 	for o, err := range c.store.List(ctx, "") {
 		if err != nil {
 			return report, err
 		}
+		if !scope.has(o.Key) {
+			continue
+		}
+		scope.total.Count++
+		scope.total.Bytes += o.Size
 		if o.ModTime.Before(before) {
 			found.add(o.Key, o.Size)
 		}
@@ -131,29 +150,37 @@ func (c *Collector) Run(ctx context.Context) (Report, error) {
 		candidates: &found,
 		report:     &report,
 		ended:      map[string]bool{},
-		manifest:   transfer.New(c.store).Manifest,
+		needed:     map[string]bool{},
+		manifest:   c.manifest,
+		ofRuns:     c.opts.Runs != nil,
 		folders:    map[string]bool{},
 	}
-	if err := m.markAll(ctx); err != nil {
+	if err := m.markAll(ctx, c.opts.Runs); err != nil {
 		return report, err
 	}
 	if found.count > 0 && m.references == 0 && !c.opts.StoreConfirmed {
 		return report, ErrNoReference
 	}
-	err := errors.Join(
-		c.removeCheckpoints(ctx, before, m.ended, &report),
+	err = errors.Join(
+		c.removeCheckpoints(ctx, scope, before, m.ended, &report),
 		c.sweep(ctx, found, &report),
 		c.removeContent(ctx, found.content, cutoff, &report),
-		c.removeLeftovers(ctx, before, &report),
 	)
+	if scope.runs == nil {
+		return report, errors.Join(err, c.removeLeftovers(ctx, before, &report))
+	}
+	report.Kept = Sum{scope.total.Count - report.Removed.Count, scope.total.Bytes - report.Removed.Bytes}
 	return report, err
 }
 
 // removeCheckpoints removes the registered checkpoints of runs that have ended
 // or do not exist: no job will resume from them.
-func (c *Collector) removeCheckpoints(ctx context.Context, before time.Time, ended map[string]bool, report *Report) error {
+func (c *Collector) removeCheckpoints(ctx context.Context, scope *scope, before time.Time, ended map[string]bool, report *Report) error {
 	var obsolete []checkpoint.Entry
 	err := c.checkpoints.List(ctx, func(e checkpoint.Entry) error {
+		if scope.runs != nil && !slices.Contains(scope.runs, e.Run) {
+			return nil
+		}
 		if runEnded, exists := ended[e.Run]; e.Phase.Valid() && (runEnded || !exists) && e.Time.Before(before) {
 			obsolete = append(obsolete, e)
 		}

@@ -4,6 +4,8 @@
 //
 //	report, err := gc.New(conn, store, gc.Options{Grace: 24 * time.Hour}).Run(ctx)
 //
+// With [Options.Runs] it collects only what these runs have, which a person deletes.
+//
 // It is mark and sweep. All objects are listed first. Then everything that can
 // refer to an object is read, and the objects that are referred to are marked.
 // The listed objects that are not marked are removed, so an object that is
@@ -22,6 +24,7 @@
 //     before their run is accepted.
 //   - Content (content/<SHA-256>) that was written or reserved within the last
 //     hour, whatever the grace period: see package content.
+//   - What a deleted run refers to, while a request is pending that repeats it.
 //   - Archives, and all other objects whose key does not begin with runs/,
 //     uploads/ or content/, because tunebus did not create them.
 package gc

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/archive"
@@ -25,6 +26,7 @@ type sources struct {
 	}
 	runs interface {
 		InStream(ctx context.Context) ([]string, error)
+		Deleted(ctx context.Context) ([]string, error)
 	}
 	stream interface {
 		RunHistory(ctx context.Context, run string) (history.RunHistory, error)
@@ -42,8 +44,13 @@ type marker struct {
 	candidates *candidates
 	report     *Report
 	// ended has each run that was read, and whether it has ended.
-	ended      map[string]bool
-	references int // into this store
+	ended map[string]bool
+	// deleted are the runs whose references do not count, needed are those that a
+	// pending request repeats.
+	deleted, needed map[string]bool
+	references      int // into this store
+	// ofRuns is set if only what deleted runs have is collected.
+	ofRuns bool
 	// manifest reads the manifest of a folder; folders has the digests of those
 	// that were read.
 	manifest func(ctx context.Context, ref events.Reference) (manifest.Manifest, error)
@@ -53,10 +60,19 @@ type marker struct {
 // markAll reads all sources. The order is important: a request is read before
 // the run that it creates, and the stream before the archive that its runs are
 // moved to, so that nothing can move past the marker. At last it reads the runs
-// that were accepted during the phase.
-func (m *marker) markAll(ctx context.Context) error {
+// that were accepted during the phase. more are deleted runs, also if nothing says
+// so yet.
+func (m *marker) markAll(ctx context.Context, more []string) error {
+	deleted, err := m.sources.runs.Deleted(ctx)
+	if err != nil {
+		return err
+	}
+	m.deleted = map[string]bool{}
+	for _, run := range append(deleted, more...) {
+		m.deleted[run] = true
+	}
 	for _, step := range []func(context.Context) error{
-		m.markRequests, m.markDeadLetters, m.markStream, m.markArchive, m.markStream,
+		m.markRequests, m.markNeeded, m.markDeadLetters, m.markStream, m.markArchive, m.markStream,
 	} {
 		if err := step(ctx); err != nil {
 			return err
@@ -68,21 +84,55 @@ func (m *marker) markAll(ctx context.Context) error {
 func (m *marker) markRequests(ctx context.Context) error {
 	return m.sources.requests.Pending(ctx, func(run string, data json.RawMessage) error {
 		m.candidates.markRun(run)
-		_, err := m.markReferences(ctx, data)
+		var request events.PipelineRequested
+		if json.Unmarshal(data, &request) == nil && request.RerunOf != "" {
+			m.needed[request.RerunOf] = true
+		}
+		_, err := m.markReferences(ctx, "", data)
 		return err
 	})
+}
+
+// markNeeded marks what a run has that is deleted while a pending request repeats
+// it: intake may have read it before.
+func (m *marker) markNeeded(ctx context.Context) error {
+	for run := range m.needed {
+		if !m.deleted[run] || !events.ValidToken(run) {
+			continue
+		}
+		bodies, err := m.sources.bodies(ctx, run)
+		if err != nil {
+			return err
+		}
+		m.candidates.markRun(run)
+		for _, body := range bodies {
+			if _, err := m.markReferences(ctx, "", body); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (m *marker) markDeadLetters(ctx context.Context) error {
 	return m.sources.deadLetters.List(ctx, func(l deadletter.Letter) error {
-		_, err := m.markReferences(ctx, l.Body)
+		if m.deleted[l.Run] {
+			return nil
+		}
+		_, err := m.markReferences(ctx, "", l.Body)
 		return err
 	})
 }
 
-// markReferences marks the objects that a text refers to. It reports whether the
-// text is JSON.
-func (m *marker) markReferences(ctx context.Context, text []byte) (isJSON bool, err error) {
+// markReferences marks the objects that a text of a run refers to, or of no run.
+// It reports whether the text is JSON.
+func (m *marker) markReferences(ctx context.Context, run string, text []byte) (isJSON bool, err error) {
+	before := m.candidates.count
+	defer func() {
+		if m.ofRuns && run != "" && m.candidates.count < before && !slices.Contains(m.report.UsedBy, run) {
+			m.report.UsedBy = append(m.report.UsedBy, run)
+		}
+	}()
 	syntax := eachReference(text, func(ref events.Reference) {
 		if ref.Store != m.storeID || err != nil {
 			return
@@ -127,7 +177,7 @@ func (m *marker) markStream(ctx context.Context) error {
 		return err
 	}
 	for _, run := range runs {
-		if _, read := m.ended[run]; read {
+		if _, read := m.ended[run]; read || m.deleted[run] {
 			continue
 		}
 		h, err := m.sources.stream.RunHistory(ctx, run)
@@ -148,7 +198,7 @@ func (m *marker) markRun(ctx context.Context, run string, h history.RunHistory) 
 	state, unreadable := h.Run()
 	ended := state.Completed != nil
 	for _, f := range h.Facts {
-		isJSON, err := m.markReferences(ctx, f.Body)
+		isJSON, err := m.markReferences(ctx, run, f.Body)
 		if err != nil {
 			return err
 		}
@@ -177,6 +227,9 @@ func (m *marker) markArchive(ctx context.Context) error {
 		return err
 	}
 	for _, run := range runs {
+		if m.deleted[run] {
+			continue
+		}
 		if m.candidates.count == 0 {
 			m.ended[run] = true
 			continue
@@ -195,7 +248,7 @@ func (m *marker) markArchive(ctx context.Context) error {
 			continue
 		}
 		for _, f := range facts { // the stream still has a part of the run
-			if _, err := m.markReferences(ctx, f.Body); err != nil {
+			if _, err := m.markReferences(ctx, run, f.Body); err != nil {
 				return err
 			}
 		}

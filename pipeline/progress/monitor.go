@@ -164,7 +164,7 @@ func (s *span) update(now time.Duration) {
 // doing is what the innermost activity does that has named it; empty if none has.
 func (s *state) doing() string {
 	for _, a := range slices.Backward(s.open) {
-		if d := a.Activity.doing.Load(); d != nil {
+		if d := a.doing.Load(); d != nil {
 			return d.what
 		}
 	}

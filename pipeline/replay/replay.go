@@ -101,6 +101,7 @@ const (
 	IsReplay          // taken with [Selection.Replayed]
 	Rejected          // taken with [Selection.Rejected]
 	UnknownKey
+	Deleted // the run of the request was deleted
 )
 
 // Skipped is a request that is left out.
@@ -215,6 +216,9 @@ func (r *Replay) leaveOut(ctx context.Context, d requestlog.Request, req events.
 	if _, err := r.Overrides.Apply(req.Specification); err != nil {
 		return Unreadable, fmt.Sprintf("its specification cannot be read: %v", err), nil
 	}
+	if deleted, err := r.deleted(ctx, d, req); err != nil || deleted {
+		return Deleted, "its run was deleted", err
+	}
 	if r.Selection.Rejected {
 		return 0, "", nil
 	}
@@ -226,6 +230,23 @@ func (r *Replay) leaveOut(ctx context.Context, d requestlog.Request, req events.
 		return 0, "", err
 	}
 	return Rejected, "it was rejected", nil
+}
+
+// deleted reports whether the run that a request made was deleted.
+func (r *Replay) deleted(ctx context.Context, d requestlog.Request, req events.PipelineRequested) (bool, error) {
+	id := r.oldRun(d, req)
+	if !events.ValidToken(id) {
+		return false, nil
+	}
+	m, err := r.Facts.Latest(ctx, events.PipelineDeleted{RunID: id}.Subject())
+	if errors.Is(err, history.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil && !codec.IsUndecodable(err) {
+		return false, err
+	}
+	deletion, _ := m.Event.(events.PipelineDeleted)
+	return deletion.RequestSequence == d.Sequence, nil
 }
 
 // oldRun is the run that a request made.

@@ -30,6 +30,20 @@ func worked(p *events.PhaseState) []events.AttemptResult {
 // Tries is how many attempts workers made at a phase.
 func Tries(p *events.PhaseState) int { return len(worked(p)) }
 
+// PhaseStatus is the status of a phase for people. In a run that has ended, a phase without
+// facts was not started, and one whose end cannot be read is not ended.
+func PhaseStatus(run events.Run, p events.Phase) string {
+	state := run.Phases[p]
+	switch {
+	case run.Completed == nil || state != nil && state.Completed != nil:
+		return string(state.Status())
+	case state == nil:
+		return "not started"
+	default:
+		return "not ended"
+	}
+}
+
 // TunedModel reports whether the model that answered was a tuned one: this
 // run tuned it, or took it from an older run.
 func TunedModel(run events.Run) bool {

@@ -93,8 +93,8 @@ type reader struct {
 	unknown   bool            // OnUnknown was called
 }
 
-// read reads the run once. The error is also that of a run that was rejected,
-// and of one whose end can never be read.
+// read reads the run once. The error is also that of a run that was rejected or
+// deleted, and of one whose end can never be read.
 func (r *reader) read(ctx context.Context) (events.Run, error) {
 	f := r.following
 	facts, err := r.watcher.facts.Facts(ctx, f.Run)
@@ -104,6 +104,9 @@ func (r *reader) read(ctx context.Context) (events.Run, error) {
 	run := history.Fold(facts)
 	if a := run.Accepted; f.Request != 0 && a != nil && a.Lineage.RequestSequence != f.Request {
 		facts, run = nil, events.Run{ID: f.Run}
+	}
+	if err := deletedError(run); err != nil {
+		return run, err
 	}
 	for _, m := range facts {
 		if !r.seen[m.Subject] {

@@ -81,5 +81,6 @@ func (p *persistence) read(ctx context.Context, err error) (ok bool, end error) 
 // such as that of a stream without a leader, passes.
 func isFinal(err error) bool {
 	_, rejected := errors.AsType[*RejectedError](err)
-	return rejected || codec.IsUndecodable(err)
+	_, deleted := errors.AsType[*DeletedError](err)
+	return rejected || deleted || codec.IsUndecodable(err)
 }

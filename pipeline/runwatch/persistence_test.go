@@ -12,6 +12,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/runlister"
 )
 
 // unanswered is the error of a request without an answer.
@@ -47,7 +48,7 @@ func (f *facts) Latest(context.Context, string) (codec.Message, error) {
 	return codec.Message{}, history.ErrNotFound
 }
 
-func (f *facts) Rejection(context.Context, string) (*events.PipelineRejected, error) { return nil, nil }
+func (f *facts) Rejection(context.Context, string) (*runlister.Rejected, error) { return nil, nil }
 
 // follow follows the run r, and counts what it says of trouble.
 func follow(ctx context.Context, f *facts) (run events.Run, said int, err error) {

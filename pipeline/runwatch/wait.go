@@ -90,6 +90,9 @@ func (w *Watcher) Accepted(ctx context.Context, id string) (events.Run, error) {
 		if run.Accepted != nil {
 			return run, nil
 		}
+		if err == nil {
+			err = deletedError(run)
+		}
 		ok, err := reads.read(ctx, err)
 		if err != nil {
 			return run, err
@@ -138,6 +141,9 @@ func (w *Watcher) End(ctx context.Context, run events.Run) (events.Run, error) {
 		if codec.IsUndecodable(err) {
 			err = nil
 		}
+		if err == nil {
+			err = deletedError(now)
+		}
 		if _, err := reads.read(ctx, err); err != nil {
 			return run, err
 		}
@@ -149,6 +155,32 @@ func (w *Watcher) End(ctx context.Context, run events.Run) (events.Run, error) {
 		case <-lost.C:
 		case <-ctx.Done():
 			return run, context.Cause(ctx)
+		}
+	}
+}
+
+// Tracked waits until the tracker says that it is done with a run.
+func (w *Watcher) Tracked(ctx context.Context, run string) error {
+	subject := events.TrackingCompleted{RunID: run}.Subject()
+	wake, err := w.wakeUps(ctx, subject)
+	if err != nil {
+		return err
+	}
+	lost := time.NewTicker(time.Second) // a wake-up may be lost
+	defer lost.Stop()
+	var reads persistence
+	for {
+		_, err := w.facts.Latest(ctx, subject)
+		if err == nil || !errors.Is(err, history.ErrNotFound) {
+			if ok, err := reads.read(ctx, err); ok || err != nil {
+				return err
+			}
+		}
+		select {
+		case <-wake:
+		case <-lost.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
 		}
 	}
 }

@@ -25,7 +25,7 @@ type factReader interface {
 // rejectionFinder finds the newest rejection of a request for a run; nil if there
 // is none.
 type rejectionFinder interface {
-	Rejection(ctx context.Context, run string) (*events.PipelineRejected, error)
+	Rejection(ctx context.Context, run string) (*runlister.Rejected, error)
 }
 
 // subscribe returns a channel that gets a value after each publish on some
@@ -67,6 +67,9 @@ func On(c *conn.Conn) *Watcher {
 	}
 }
 
+// Rejected returns a [RejectedError] if the newest request for a run id was rejected.
+func (w *Watcher) Rejected(ctx context.Context, id string) error { return w.rejected(ctx, id, 0) }
+
 // rejected returns a [RejectedError] if the request of a run was rejected. A
 // rejection is stored by the sequence of its request, because a rejected
 // request has no run. Where the sequence is not known, which is 0, the newest
@@ -85,7 +88,11 @@ func (w *Watcher) rejected(ctx context.Context, id string, request uint64) error
 
 func (w *Watcher) rejection(ctx context.Context, id string, request uint64) (*events.PipelineRejected, error) {
 	if request == 0 {
-		return w.rejections.Rejection(ctx, id)
+		found, err := w.rejections.Rejection(ctx, id)
+		if err != nil || found == nil {
+			return nil, err
+		}
+		return &found.PipelineRejected, nil
 	}
 	m, err := w.facts.Latest(ctx, events.PipelineRejected{RequestSequence: request}.Subject())
 	if errors.Is(err, history.ErrNotFound) {

@@ -110,7 +110,7 @@ func (c *checker) require(ok bool, key, value, message string, allowed ...string
 }
 
 func (c *checker) between(key string, v, low, high int) {
-	message := ""
+	var message string
 	switch {
 	case v < low:
 		message = "too small"

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -16,6 +18,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/progress"
 	"github.com/tunebus/tunebus/pipeline/retry"
 	"github.com/tunebus/tunebus/pipeline/scratch"
+	"github.com/tunebus/tunebus/pipeline/worker/joblog"
 )
 
 var errStillWorking = errors.New("the engine has not returned yet")
@@ -78,8 +81,11 @@ func (e *executor) start(watch *ownershipWatch, a *attempt) *execution {
 		scratch:  scratch.Folder{Parent: e.cfg.Scratch, Phase: a.req.Phase},
 		done:     make(chan struct{}),
 	}
+	x.lines = joblog.Start(joblog.Config{RunID: a.req.RunID, Phase: a.req.Phase, Attempt: a.number, Publisher: e.journal, Environ: os.Environ()})
+	x.log, x.steps = x.lines.Logger(a.log), x.lines.Progress()
 	go func() { // ends with the engine, which execute waits for
 		defer close(x.done)
+		defer x.lines.Close()
 		a.progress.SetStage(progress.Fetch)
 		if x.err = x.open(watch.workCtx); x.err == nil {
 			a.progress.SetStage(workStage(a.req.Phase))
@@ -118,6 +124,9 @@ type execution struct {
 	recorder *metrics.Recorder // nil until the execution is open
 	job      *engine.Job       // nil until the execution is open
 	notes    []string          // of the worker, in addition to the engine's
+	lines    *joblog.Log
+	log      *slog.Logger // to the lines as well
+	steps    *joblog.Progress
 
 	done chan struct{} // closed when res and err are set
 	res  engine.Result
@@ -140,7 +149,7 @@ func (x *execution) open(ctx context.Context) error {
 		Resume:   resume,
 		Runtime:  x,
 		Monitor:  x.attempt.progress,
-		Store:    x.executor.store.LogTo(x.attempt.log),
+		Store:    x.executor.store.LogTo(x.log),
 		Sources:  x.executor.cfg.Sources,
 		SaveTime: x.executor.budget.Checkpoint,
 	})
@@ -153,7 +162,7 @@ func (x *execution) open(ctx context.Context) error {
 func (x *execution) fetchCheckpoint(ctx context.Context) (engine.Resume, error) {
 	a := x.attempt
 	fetched, err := checkpointing.NewLoader(a.checkpointJob(), x.executor.registry).
-		Fetch(ctx, a.resumeFrom, &x.scratch, x.executor.store.LogTo(a.log).FetchCheckpoint)
+		Fetch(ctx, a.resumeFrom, &x.scratch, x.executor.store.LogTo(x.log).FetchCheckpoint)
 	if err != nil {
 		return engine.Resume{}, err
 	}
@@ -183,7 +192,7 @@ func (x *execution) startRecorder(ctx context.Context, resumedFrom int64) error 
 		Reader:         x.executor.metrics,
 		Sample:         x.executor.cfg.Sample,
 		SampleInterval: x.executor.cfg.Timing.SampleInterval,
-		Logger:         x.attempt.log,
+		Logger:         x.log,
 	})
 	if err == nil {
 		x.recorder = recorder
@@ -197,13 +206,14 @@ func (x *execution) ScratchPath(name string) (string, error) { return x.scratch.
 // RecordProgress implements [engine.Runtime].
 func (x *execution) RecordProgress(ctx context.Context, step, total int64, points []events.Point) error {
 	x.attempt.lastStep.Store(step)
+	x.steps.Step(step, total, points)
 	return x.recorder.Record(ctx, step, total, points)
 }
 
 // Announce implements [engine.Runtime].
 func (x *execution) Announce(ctx context.Context, a engine.Announcement) {
 	if a.Warning != "" {
-		x.attempt.log.WarnContext(ctx, a.Warning)
+		x.log.WarnContext(ctx, a.Warning)
 		x.notes = append(x.notes, a.Warning)
 	}
 	x.recorder.Preparation.Announce(ctx, a.Done, a.Total, a.Warning)
@@ -221,7 +231,7 @@ func (x *execution) SaveCheckpoint(ctx context.Context, step int64, dir string, 
 // StartOver implements [engine.Runtime].
 func (x *execution) StartOver(ctx context.Context, why error) error {
 	step := x.job.Resume.Step
-	x.attempt.log.WarnContext(ctx, "checkpoint set aside; starting over", "step", step, "error", why)
+	x.log.WarnContext(ctx, "checkpoint set aside; starting over", "step", step, "error", why)
 	x.notes = append(x.notes, fmt.Sprintf("the checkpoint at step %d was set aside, and the work started over: %v", step, why))
 	x.attempt.lastStep.Store(0)
 	if err := x.recorder.Close(ctx); err != nil {

@@ -141,6 +141,9 @@ func (w *Worker) handle(ctx, graceCtx, jobCtx context.Context, d delivery.Delive
 	if err != nil {
 		return w.settleUnreadable(d, req, err)
 	}
+	if run.Deleted != nil { // the job was delivered before a person removed it
+		return nil
+	}
 	if state := run.Phases[req.Phase]; state != nil && state.Completed != nil {
 		return w.finisher.finishCompleted(graceCtx, *state.Completed, run)
 	}

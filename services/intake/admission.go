@@ -84,6 +84,12 @@ func (a *admission) findExisting(
 	if err != nil && !isUnreadable(err) {
 		return false, false, err
 	}
+	if run.Deleted != nil {
+		if run.Deleted.RequestSequence == d.Sequence {
+			return true, true, nil // this request made the run, and is answered
+		}
+		return true, true, a.reject(ctx, d, req, []events.Fault{runIDDeleted(id)})
+	}
 	if run.Accepted != nil && run.Accepted.Lineage.RequestSequence == d.Sequence {
 		if run.Completed != nil {
 			return true, true, nil // and it may be in the archive, where nothing follows
@@ -111,6 +117,14 @@ func runIDTaken(id string) events.Fault {
 		Key:     "run_id",
 		Value:   id,
 		Message: "a run with this id exists already; leave run_id out, or choose another",
+	}
+}
+
+func runIDDeleted(id string) events.Fault {
+	return events.Fault{
+		Key:     "run_id",
+		Value:   id,
+		Message: "a run with this id was deleted, and the id stays taken; leave run_id out, or choose another",
 	}
 }
 
@@ -176,6 +190,10 @@ func (a *admission) readOldRun(ctx context.Context, id string) (request.OldRun, 
 		fault.Message = fmt.Sprintf("the run cannot be read: %v", err)
 		old.Fault = fault
 		return old, nil
+	case err == nil && run.Deleted != nil:
+		fault.Message = "the run was deleted"
+		old.Fault = fault
+		return old, nil
 	case err == nil && !old.Repeatable():
 		fault.Message = "no such run"
 		old.Fault = fault
@@ -222,7 +240,11 @@ func (a *admission) accept(ctx context.Context, d delivery.Delivery, req events.
 
 func (a *admission) reject(ctx context.Context, d delivery.Delivery, req events.PipelineRequested, faults []events.Fault) error {
 	// Bounded here, because the log has a fault of it as well.
-	rejected := events.PipelineRejected{RequestSequence: d.Sequence, RunID: req.RunID, Faults: events.BoundFaults(faults)}
+	id := req.RunID
+	if id == "" { // whoever published the request can find it by the id that its run would have
+		id = request.RunID(d.Stream, d.Sequence, d.Time)
+	}
+	rejected := events.PipelineRejected{RequestSequence: d.Sequence, RunID: id, Faults: events.BoundFaults(faults)}
 	_, err := a.publisher.Publish(ctx, rejected, journal.Fence{})
 	if _, lost := errors.AsType[*journal.FencedError](err); err != nil && !lost {
 		return err

@@ -33,7 +33,7 @@ func (c *canceller) handle(ctx context.Context, d delivery.Delivery) error {
 		return err
 	}
 	switch {
-	case run.Completed != nil:
+	case run.Completed != nil, run.Deleted != nil:
 		return nil
 	case run.Accepted == nil:
 		return retryUnaccepted(age)

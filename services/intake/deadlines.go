@@ -54,7 +54,7 @@ func (h *deadlines) handle(ctx context.Context, d delivery.Delivery) error {
 		return nil
 	}
 	run, err := h.runs.read(ctx, subject.Run)
-	if err != nil || run.Completed != nil {
+	if err != nil || run.Completed != nil || run.Deleted != nil {
 		return err
 	}
 	if left := time.Until(accepted.RequestedAt.Add(limit)); left > 0 {

@@ -127,7 +127,7 @@ func (p *completionPublisher) publishOrReschedule(ctx context.Context, c complet
 // came that is not written yet; then a *delivery.RetryAfter asks for the run again.
 func (p *completionPublisher) publishTracked(ctx context.Context, c completion) error {
 	run := c.snapshot.Run.ID
-	fact := events.TrackingCompleted{RunID: run, Links: c.written.links, Gaps: c.written.gaps}
+	fact := events.TrackingCompleted{RunID: run, Links: c.written.links, Gaps: c.written.gaps, Deleted: c.snapshot.Run.Deleted != nil}
 	_, err := p.journal.Publish(ctx, fact, journal.FenceLatest(events.RunLevelFilter(run), c.snapshot.FencingToken))
 	lost, ok := errors.AsType[*journal.FencedError](err)
 	switch {

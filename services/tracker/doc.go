@@ -17,6 +17,9 @@
 //     (package mlflowsync).
 //   - completionPublisher publishes tracking.completed when the run has ended.
 //
+// Beside that, runIndexer keeps the lines up to date that "tunebus runs" lists
+// (package runindex).
+//
 // The metric points of running phases go to MLflow on a shorter way, see
 // package livemetrics.
 //

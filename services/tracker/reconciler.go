@@ -22,6 +22,8 @@ type factReader interface {
 // writer writes everything that follows from a snapshot.
 type writer interface {
 	writeAll(ctx context.Context, snapshot projection.Snapshot) (written, error)
+	// remove removes what was written of a deleted run.
+	remove(ctx context.Context, snapshot projection.Snapshot) (written, error)
 	// tidy removes what a killed process left of a run that is written.
 	tidy(run string) error
 }
@@ -57,6 +59,9 @@ func (r *reconciler) reconcileLocked(ctx context.Context, run string) error {
 		// Two trackers may write a run one after the other, and the second one may
 		// die after the first one has published that the run is tracked.
 		return r.writer.tidy(run)
+	}
+	if snapshot.Run.Deleted != nil {
+		return r.reconcileDeleted(ctx, snapshot)
 	}
 	done, err := r.writer.writeAll(ctx, snapshot)
 	if err != nil {

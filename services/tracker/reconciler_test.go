@@ -32,10 +32,10 @@ func (h storedFacts) Facts(context.Context, string) ([]codec.Message, error) { r
 
 // fakeWriter counts its calls and returns one result.
 type fakeWriter struct {
-	calls  atomic.Int64
-	tidied []string
-	result written
-	err    error
+	calls           atomic.Int64
+	tidied, removed []string
+	result          written
+	err             error
 }
 
 func (w *fakeWriter) writeAll(context.Context, projection.Snapshot) (written, error) {
@@ -45,6 +45,11 @@ func (w *fakeWriter) writeAll(context.Context, projection.Snapshot) (written, er
 
 // writes is how many runs were written.
 func (w *fakeWriter) writes() int { return int(w.calls.Load()) }
+
+func (w *fakeWriter) remove(_ context.Context, snapshot projection.Snapshot) (written, error) {
+	w.removed = append(w.removed, snapshot.Run.ID)
+	return written{}, w.err
+}
 
 func (w *fakeWriter) tidy(run string) error {
 	w.tidied = append(w.tidied, run)

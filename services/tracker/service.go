@@ -16,6 +16,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/bus/lease"
+	"github.com/tunebus/tunebus/pipeline/bus/runindex"
 	"github.com/tunebus/tunebus/pipeline/bus/runlister"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/services/tracker/livemetrics"
@@ -46,13 +47,16 @@ type Service struct {
 	completion *completionPublisher
 	list       *runListBuffer
 	rebuilder  rebuilder
+	index      runIndexer
 
 	reports     string // folder of the reports; empty: none
 	quietPeriod time.Duration
 	slots       int
 	log         *slog.Logger
-	// recentFacts counts the facts of the current second.
+	// recentFacts counts the facts of the current second, wasBusy says whether those
+	// of the last second were many.
 	recentFacts atomic.Int64
+	wasBusy     atomic.Bool
 }
 
 // untrackedRuns lists the runs that have no tracking.completed.
@@ -92,7 +96,15 @@ func New(c *conn.Conn, store *artifact.Store, cfg Config) *Service {
 		log:         cfg.Logger,
 		wake:        make(chan struct{}, 1),
 	}
+	withLease := leases.withLease
 	return &Service{
+		index: runIndexer{
+			update: runindex.New(c).Update,
+			lease: func(ctx context.Context, do func(context.Context) error) error {
+				return withLease(ctx, "run_index", do)
+			},
+			log: cfg.Logger,
+		},
 		runs:       index,
 		due:        due,
 		live:       live,
@@ -174,9 +186,9 @@ func (s *Service) Run(ctx context.Context) error {
 	var beside, writing sync.WaitGroup
 	beside.Go(func() { s.completion.run(ctx) })
 	beside.Go(func() { s.sweepRegularly(ctx) })
+	beside.Go(func() { s.index.run(ctx, s.isBusy) })
 	slots := make(chan struct{}, s.slots)
 	s.scheduleUnfinished()
-	wasBusy := false
 	for {
 		select {
 		case <-ctx.Done():
@@ -187,16 +199,19 @@ func (s *Service) Run(ctx context.Context) error {
 			writing.Wait()
 			return nil
 		case <-second.C:
-			wasBusy = s.recentFacts.Swap(0) > busyFacts
+			s.wasBusy.Store(s.recentFacts.Swap(0) > busyFacts)
 		case <-tick.C:
 		case <-s.due.wake:
-			if wasBusy || s.recentFacts.Load() > busyFacts {
+			if s.isBusy() {
 				continue // the next tick starts the runs that have waited for too long
 			}
 		}
-		s.startDue(ctx, slots, &writing, wasBusy || s.recentFacts.Load() > busyFacts)
+		s.startDue(ctx, slots, &writing, s.isBusy())
 	}
 }
+
+// isBusy reports whether tracking has to yield to pipelines.
+func (s *Service) isBusy() bool { return s.wasBusy.Load() || s.recentFacts.Load() > busyFacts }
 
 // startDue starts to write the runs that are due, while there are free slots.
 func (s *Service) startDue(ctx context.Context, slots chan struct{}, writing *sync.WaitGroup, busy bool) {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/lease"
 )
 
 // TestHandleFact: the end of a run makes it due at once, another fact after a
@@ -131,9 +132,13 @@ func TestRunWritesDuringASweep(t *testing.T) {
 			due:        newDueQueue(time.Hour),
 			reconciler: &newFixture(stored(accepted), w).reconciler,
 			completion: publisher,
-			list:       newRunListBuffer(""),
-			slots:      1,
-			log:        slog.New(slog.DiscardHandler),
+			index: runIndexer{
+				lease: func(context.Context, func(context.Context) error) error { return lease.ErrTaken },
+				log:   slog.New(slog.DiscardHandler),
+			},
+			list:  newRunListBuffer(""),
+			slots: 1,
+			log:   slog.New(slog.DiscardHandler),
 		}
 		var running sync.WaitGroup
 		running.Go(func() {

@@ -36,6 +36,9 @@ func channels() ([]channel, error) {
 			c.sends = []string{"intake", "finetune", "inference", "evaluation"}
 		case events.TypeTrackingCompleted:
 			c.address, c.sends, c.receives = typ+".{run}", []string{"tracker"}, []string{"client"}
+		case events.TypePipelineDeleted:
+			c.address, c.sends = typ+".{run}", []string{"client"}
+			c.receives = []string{"intake", "finetune", "inference", "evaluation", "tracker"}
 		default:
 			if !events.Phase(phase).Valid() || !c.phase(phase, event) {
 				return nil, fmt.Errorf("asyncapi.go says of %s neither who publishes nor who consumes it; add a case", typ)
@@ -66,6 +69,8 @@ func (c *channel) phase(phase, event string) bool {
 		c.address, c.sends, c.receives = c.typ+".{run}", []string{phase, "intake"}, []string{phase, "tracker"}
 	case events.EventProgress, events.EventTelemetry:
 		c.address, c.stream = c.typ+".{run}.{attempt}", events.StreamMetrics
+	case events.EventLog:
+		c.address, c.stream, c.receives = c.typ+".{run}.{attempt}", events.StreamLogs, []string{"client"}
 	default:
 		return false
 	}
@@ -194,6 +199,11 @@ func streams() []stream {
 			events.StreamMetrics,
 			"metric points, limited by age and bytes",
 			events.MetricSubjects(),
+		},
+		{
+			events.StreamLogs,
+			"logs of attempts, limited by age and bytes, and by messages for each subject",
+			events.LogSubjects(),
 		},
 		{
 			events.StreamDead,

@@ -2,7 +2,7 @@
 // stored or sent twice:
 //
 //	content/<SHA-256>            a file, or the manifest of a folder
-//	content/<SHA-256>.verified   says that the object was read back once
+//	content/<SHA-256>.verified   says that the object was verified once
 //	reservations/<name>          digests that somebody is going to refer to
 //	condemned/<name>             digests that garbage collection is about to remove
 //

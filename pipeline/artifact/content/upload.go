@@ -286,7 +286,7 @@ func (u *Uploader) verify(ctx context.Context, ref events.Reference) error {
 	return u.setVerified(ctx, ref)
 }
 
-// setVerified says that an object was read back and is whole.
+// setVerified says that an object was verified and is whole.
 func (u *Uploader) setVerified(ctx context.Context, ref events.Reference) error {
 	if _, local := u.store.Locate(ref); local {
 		return nil

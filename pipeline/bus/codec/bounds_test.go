@@ -116,16 +116,19 @@ func TestEveryEventFits(t *testing.T) {
 		events.PhaseStarted{RunID: longID, Phase: events.Evaluation, Attempt: 1 << 60, Worker: text, Engine: text, StartedAt: time.Now()},
 		events.AttemptEnded{RunID: longID, Phase: events.Evaluation, Attempt: 1 << 60, Reason: events.EndError, Error: &events.Problem{Code: text, Message: text}},
 		events.CancelRequested{RunID: longID, By: text, Reason: text},
+		events.PipelineDeleted{RunID: longID, RunName: text, DeletedAt: time.Now(), RequestSequence: 1 << 63, TrackingURI: text, ExperimentName: text},
 	}
+	lines := events.Log{RunID: longID, Phase: events.Evaluation, Attempt: 1 << 60, First: 1 << 62}
 	tracked, rejected, points := events.TrackingCompleted{RunID: longID, Links: map[string]string{}}, events.PipelineRejected{RequestSequence: 1 << 63, RunID: text}, []events.Point{}
 	for i := range 300 {
 		name := fmt.Sprint(i, text)
 		tracked.Links[name] = text
 		tracked.Gaps = append(tracked.Gaps, text)
+		lines.Lines = append(lines.Lines, events.LogLine{Time: time.Now(), Level: text, Text: text})
 		rejected.Faults = append(rejected.Faults, events.Fault{Key: text, Value: text, Allowed: text, Message: text})
 		points = append(points, events.Point{Key: name, Value: -1.2345678901234567e-300, Step: 1 << 62, Time: time.Now()})
 	}
-	all = append(all, tracked, rejected,
+	all = append(all, tracked, rejected, lines,
 		events.Progress{RunID: longID, Phase: events.Evaluation, Attempt: 1 << 60, Step: 1 << 62, Total: 1 << 62, Points: points},
 		events.Telemetry{RunID: longID, Phase: events.Evaluation, Attempt: 1 << 60, Points: points})
 	for _, f := range facts {

@@ -47,7 +47,12 @@ func MessageID(ev events.Event) string {
 		return e.Subject() + "/" + strconv.FormatUint(e.Lineage.RequestSequence, 10)
 	case events.PhaseCompleted:
 		return e.Subject() + "/" + strconv.Itoa(e.Attempt)
-	case events.PhaseStarted, events.CancelRequested, events.PipelineRequested, events.Progress, events.Telemetry:
+	case events.TrackingCompleted:
+		if e.Deleted { // the server may still know the id of the one that it replaces
+			return e.Subject() + "/deleted"
+		}
+		return e.Subject()
+	case events.PhaseStarted, events.CancelRequested, events.PipelineRequested, events.Progress, events.Telemetry, events.Log:
 		return e.Subject() + "/" + randomHex(8)
 	default:
 		return e.Subject()

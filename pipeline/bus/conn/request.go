@@ -16,7 +16,7 @@ import (
 // server turns out to be slow, the limit of further requests is longer, up to half a
 // minute.
 func (c *Conn) Request(ctx context.Context, op Op, do func(ctx context.Context, js jetstream.JetStream) error) error {
-	r := c.begin(op)
+	r := begin(c, op)
 	bounded, cancel := context.WithTimeout(ctx, r.limit)
 	defer cancel()
 	return r.end(ctx, do(bounded, c.js))
@@ -30,7 +30,7 @@ type request struct {
 	begin time.Time
 }
 
-func (c *Conn) begin(op Op) request {
+func begin(c *Conn, op Op) request {
 	return request{conn: c, op: op, limit: c.limits.of(op), begin: time.Now()}
 }
 
@@ -55,7 +55,7 @@ func (r request) end(ctx context.Context, err error) error {
 // every reply until it reports the last one. A server that refuses the request
 // by permissions is an error at once.
 func (c *Conn) RequestMany(ctx context.Context, op Op, subject string, body []byte, limit int, each func(*nats.Msg) (last bool, err error)) error {
-	r := c.begin(op)
+	r := begin(c, op)
 	bounded, cancel := context.WithTimeout(ctx, r.limit)
 	defer cancel()
 	reply, err := c.replies.register(c.nc, subject, limit)

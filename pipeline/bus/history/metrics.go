@@ -8,6 +8,7 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/streams"
 )
 
@@ -52,6 +53,38 @@ func (h *History) Progress(ctx context.Context, run string, p events.Phase, atte
 	}
 	progress, _ := d.Event.(events.Progress)
 	return progress, nil
+}
+
+// Attempt is an attempt at a phase of a run.
+type Attempt struct {
+	Run    string
+	Phase  events.Phase
+	Number int
+}
+
+// ProgressOf returns the newest progress of attempts by their runs, of at most 1,024
+// of them. One that has published none that the stream still holds is left out.
+func ProgressOf(ctx context.Context, c *conn.Conn, attempts []Attempt) (map[string]events.Progress, error) {
+	if len(attempts) == 0 {
+		return nil, nil
+	}
+	filters := make([]string, 0, len(attempts))
+	for _, a := range attempts {
+		filters = append(filters, events.Progress{RunID: a.Run, Phase: a.Phase, Attempt: a.Number}.Subject())
+	}
+	msgs, err := streams.New(c).LatestOfEach(ctx, events.StreamMetrics, filters)
+	if err != nil {
+		return nil, fmt.Errorf("read the progress of runs: %w", err)
+	}
+	found := make(map[string]events.Progress, len(msgs))
+	for _, m := range msgs {
+		if d, err := c.Codec().Decode(m.Subject, m.Header, m.Data); err == nil {
+			if p, ok := d.Event.(events.Progress); ok {
+				found[p.RunID] = p
+			}
+		}
+	}
+	return found, nil
 }
 
 // ReadMetrics calls each for every metric event that the stream holds of a

@@ -137,8 +137,8 @@ func (j *Journal) backOff(ctx context.Context, subject string, try int, cause er
 	}
 }
 
-// PublishMetric sends a metric event and does not wait for the stream: a point
-// may get lost, and work must not wait for it.
+// PublishMetric sends a metric event or lines of a log and does not wait for the
+// stream: they may get lost, and work must not wait for them.
 func (j *Journal) PublishMetric(ctx context.Context, ev events.Event) error {
 	msg, err := j.codec.Encode(ctx, ev, codec.MessageID(ev))
 	if err != nil {
@@ -156,6 +156,8 @@ func streamOf(ev events.Event) string {
 		return events.StreamRequests
 	case events.Progress, events.Telemetry:
 		return events.StreamMetrics
+	case events.Log:
+		return events.StreamLogs
 	default:
 		return events.StreamFacts
 	}

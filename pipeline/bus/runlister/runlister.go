@@ -1,5 +1,6 @@
 // Package runlister lists runs across the stream of facts: accepted, open,
-// untracked, rejected. It asks the server for subjects, not for messages, so a
+// untracked, rejected, deleted. A run that is deleted is in no other list, also
+// while some of it is still there. It asks the server for subjects, not for messages, so a
 // list costs no more than the names of its runs.
 //
 //	open, err := runlister.New(c).Open(ctx)
@@ -34,7 +35,15 @@ func New(c *conn.Conn) *Lister { return &Lister{conn: c, history: history.New(c)
 // Accepted lists the accepted runs, sorted by id. The ids that intake makes
 // sort by time.
 func (l *Lister) Accepted(ctx context.Context) ([]string, error) {
-	return l.withFact(ctx, events.TypePipelineAccepted)
+	accepted, err := l.withFact(ctx, events.TypePipelineAccepted)
+	if err != nil {
+		return nil, err
+	}
+	deleted, err := l.Deleted(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return without(accepted, deleted), nil
 }
 
 // Open lists the accepted runs that have not ended, sorted.
@@ -42,9 +51,50 @@ func (l *Lister) Open(ctx context.Context) ([]string, error) {
 	return l.withoutFact(ctx, events.TypePipelineCompleted)
 }
 
-// Untracked lists the accepted runs without a tracking.completed, sorted.
+// Untracked lists the accepted runs and the deleted ones without a
+// tracking.completed, sorted.
 func (l *Lister) Untracked(ctx context.Context) ([]string, error) {
-	return l.withoutFact(ctx, events.TypeTrackingCompleted)
+	accepted, err := l.withoutFact(ctx, events.TypeTrackingCompleted)
+	if err != nil {
+		return nil, err
+	}
+	deleted, err := l.Deleted(ctx)
+	if err != nil || len(deleted) == 0 {
+		return accepted, err
+	}
+	tracked, err := l.withFact(ctx, events.TypeTrackingCompleted)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Sorted(slices.Values(append(accepted, without(deleted, tracked)...))), nil
+}
+
+// Deleted lists the runs that were deleted, sorted.
+func (l *Lister) Deleted(ctx context.Context) ([]string, error) {
+	return l.withFact(ctx, events.TypePipelineDeleted)
+}
+
+// Unremoved lists the deleted runs whose removal was cut short: the stream still
+// holds that they were accepted, which is removed last, or no tracker has said that
+// it is done.
+func (l *Lister) Unremoved(ctx context.Context) ([]string, error) {
+	deleted, err := l.Deleted(ctx)
+	if err != nil || len(deleted) == 0 {
+		return nil, err
+	}
+	accepted, err := l.withFact(ctx, events.TypePipelineAccepted)
+	if err != nil {
+		return nil, err
+	}
+	tracked, err := l.withFact(ctx, events.TypeTrackingCompleted)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(deleted, func(id string) bool {
+		_, left := slices.BinarySearch(accepted, id)
+		_, done := slices.BinarySearch(tracked, id)
+		return !left && done
+	}), nil
 }
 
 // InStream lists every run of which the stream holds a fact that is not of one
@@ -55,53 +105,57 @@ func (l *Lister) InStream(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	ids := map[string]bool{}
+	ids, deleted := map[string]bool{}, map[string]bool{}
 	for subject := range subjects {
-		// A rejected request made no run.
-		if a, err := events.ParseSubject(subject); err == nil && a.Type != events.TypePipelineRejected {
+		a, err := events.ParseSubject(subject)
+		switch {
+		case err != nil, a.Type == events.TypePipelineRejected: // a rejected request made no run
+		case a.Type == events.TypePipelineDeleted:
+			deleted[a.Run] = true
+		default:
 			ids[a.Run] = true
 		}
 	}
+	maps.DeleteFunc(ids, func(id string, _ bool) bool { return deleted[id] })
 	return slices.Sorted(maps.Keys(ids)), nil
-}
-
-// Rejection finds the rejection of the request that named a run id; nil if
-// there is none. It looks at the newest hundred rejections at most.
-func (l *Lister) Rejection(ctx context.Context, run string) (*events.PipelineRejected, error) {
-	newest, err := l.history.Latest(ctx, events.TypePipelineRejected+".*")
-	const limit = 100
-	for looked := 0; err == nil && looked < limit; looked++ {
-		r, ok := newest.Event.(events.PipelineRejected)
-		if !ok {
-			return nil, nil
-		}
-		if r.RunID == run {
-			return &r, nil
-		}
-		if r.RequestSequence <= 1 {
-			return nil, nil
-		}
-		newest, err = l.history.Latest(ctx, events.PipelineRejected{RequestSequence: r.RequestSequence - 1}.Subject())
-	}
-	if errors.Is(err, history.ErrNotFound) {
-		return nil, nil
-	}
-	return nil, err
 }
 
 // Newest returns the accepted event that the stream stored last; nil if it holds
 // none.
 func (l *Lister) Newest(ctx context.Context) (*events.PipelineAccepted, error) {
 	m, err := l.history.Latest(ctx, events.TypePipelineAccepted+".*")
-	switch a, ok := m.Event.(events.PipelineAccepted); {
+	a, ok := m.Event.(events.PipelineAccepted)
+	switch {
 	case errors.Is(err, history.ErrNotFound):
 		return nil, nil
 	case err != nil:
 		return nil, err
-	case ok:
-		return &a, nil
+	case !ok:
+		return nil, fmt.Errorf("%s is no accepted run", m.Subject)
 	}
-	return nil, fmt.Errorf("%s is no accepted run", m.Subject)
+	_, err = l.history.Latest(ctx, events.PipelineDeleted{RunID: a.RunID}.Subject())
+	switch {
+	case errors.Is(err, history.ErrNotFound):
+		return &a, nil
+	case err != nil:
+		return nil, err
+	}
+	return l.newestListed(ctx)
+}
+
+// newestListed is the newest of all listed runs. It reads them all, which is needed
+// only while the newest one is removed.
+func (l *Lister) newestListed(ctx context.Context) (newest *events.PipelineAccepted, err error) {
+	ids, err := l.Accepted(ctx)
+	if err != nil {
+		return nil, err
+	}
+	err = l.AcceptedEvents(ctx, ids, func(a events.PipelineAccepted) {
+		if newest == nil || a.RequestedAt.After(newest.RequestedAt) {
+			newest = &a
+		}
+	})
+	return newest, err
 }
 
 // AcceptedEvents reads the accepted events of runs, in no order, and calls each
@@ -129,7 +183,7 @@ func (l *Lister) AcceptedEvents(ctx context.Context, runs []string, each func(ev
 
 // withoutFact lists the accepted runs that have no fact of a type.
 func (l *Lister) withoutFact(ctx context.Context, typ string) ([]string, error) {
-	accepted, err := l.withFact(ctx, events.TypePipelineAccepted)
+	accepted, err := l.Accepted(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -137,11 +191,15 @@ func (l *Lister) withoutFact(ctx context.Context, typ string) ([]string, error) 
 	if err != nil {
 		return nil, err
 	}
-	done := make(map[string]bool, len(ended))
-	for _, id := range ended {
-		done[id] = true
-	}
-	return slices.DeleteFunc(accepted, func(id string) bool { return done[id] }), nil
+	return without(accepted, ended), nil
+}
+
+// without removes sorted ids from others.
+func without(ids, sorted []string) []string {
+	return slices.DeleteFunc(ids, func(id string) bool {
+		_, found := slices.BinarySearch(sorted, id)
+		return found
+	})
 }
 
 // withFact lists the runs that have a fact of a type.

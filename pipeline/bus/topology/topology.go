@@ -20,19 +20,24 @@ type Topology struct {
 	// AckWait is how long the job of a dead worker waits until the next worker
 	// gets it. Default 30 s.
 	AckWait time.Duration
-	// FactBytes, RequestBytes, MetricBytes and DeadBytes bound the streams.
-	// Defaults 4 GiB, 1 GiB, 1 GiB and 256 MiB.
-	FactBytes, RequestBytes, MetricBytes, DeadBytes int64
+	// FactBytes, RequestBytes, MetricBytes, LogBytes and DeadBytes bound the streams.
+	// Defaults 4 GiB, 1 GiB, 1 GiB, 512 MiB and 256 MiB.
+	FactBytes, RequestBytes, MetricBytes, LogBytes, DeadBytes int64
 	// MetricAge is how long the stream keeps metric points. Default 7 days.
 	MetricAge time.Duration
+	// LogAge is how long the stream keeps logs. Default 30 days.
+	LogAge time.Duration
 }
+
+// logBatches is how many batches of lines the stream keeps of an attempt. The oldest
+// go, so that no attempt can push the others out.
+const logBatches = 2000
 
 // Buckets of the key-value store.
 const (
 	BucketCheckpoints = "tunebus_checkpoints"
-	// BucketRuns is for one line for each run, which lists of runs will be read
-	// from. Every server has it, so that no setup is needed then; nothing writes
-	// it yet.
+	// BucketRuns has a line for each run, which lists of runs are read from, see
+	// package runindex.
 	BucketRuns   = "tunebus_runs"
 	BucketLeases = "tunebus_leases"
 )
@@ -82,6 +87,7 @@ func (t Topology) withDefaults() Topology {
 	def(&t.FactBytes, 4<<30)
 	def(&t.RequestBytes, 1<<30)
 	def(&t.MetricBytes, 1<<30)
+	def(&t.LogBytes, 512<<20)
 	def(&t.DeadBytes, 256<<20)
 	if t.Queues == nil {
 		t.Queues = DefaultQueues()
@@ -91,6 +97,9 @@ func (t Topology) withDefaults() Topology {
 	}
 	if t.AckWait == 0 {
 		t.AckWait = 30 * time.Second
+	}
+	if t.LogAge == 0 {
+		t.LogAge = 30 * 24 * time.Hour
 	}
 	if t.MetricAge == 0 {
 		t.MetricAge = 7 * 24 * time.Hour
@@ -156,7 +165,7 @@ func (t Topology) buckets() []jetstream.KeyValueConfig {
 	base := jetstream.KeyValueConfig{Replicas: t.Replicas, MaxBytes: 64 << 20, Storage: jetstream.FileStorage}
 	checkpoints, runs, leases := base, base, base
 	checkpoints.Bucket, checkpoints.LimitMarkerTTL = BucketCheckpoints, time.Hour
-	runs.Bucket, runs.LimitMarkerTTL = BucketRuns, time.Hour
+	runs.Bucket, runs.LimitMarkerTTL, runs.MaxBytes = BucketRuns, time.Hour, 256<<20 // some 500,000 runs
 	// A restart of the server may forget leases, but a bucket in memory would
 	// be gone altogether, and services only bind to buckets.
 	leases.Bucket, leases.TTL, leases.MaxBytes = BucketLeases, LeaseTTL, 1<<20
@@ -165,7 +174,7 @@ func (t Topology) buckets() []jetstream.KeyValueConfig {
 
 func (t Topology) streams() []jetstream.StreamConfig {
 	base := jetstream.StreamConfig{Storage: jetstream.FileStorage, Replicas: t.Replicas, AllowDirect: true, Duplicates: 10 * time.Minute}
-	requests, facts, metrics, dead := base, base, base, base
+	requests, facts, metrics, logs, dead := base, base, base, base, base
 
 	requests.Name, requests.Subjects, requests.MaxBytes = events.StreamRequests, []string{events.TypePipelineRequested}, t.RequestBytes
 	requests.Discard = jetstream.DiscardNew
@@ -176,12 +185,15 @@ func (t Topology) streams() []jetstream.StreamConfig {
 	metrics.Name, metrics.Subjects, metrics.MaxBytes = events.StreamMetrics, events.MetricSubjects(), t.MetricBytes
 	metrics.Discard, metrics.MaxAge = jetstream.DiscardOld, t.MetricAge
 
+	logs.Name, logs.Subjects, logs.MaxBytes = events.StreamLogs, events.LogSubjects(), t.LogBytes
+	logs.Discard, logs.MaxAge, logs.MaxMsgsPerSubject = jetstream.DiscardOld, t.LogAge, logBatches
+
 	dead.Name, dead.MaxBytes, dead.Discard = events.StreamDead, t.DeadBytes, jetstream.DiscardOld
 	dead.Subjects = []string{events.DeadLetterFilter()}
 	for _, s := range []string{events.StreamRequests, events.StreamFacts} {
 		dead.Subjects = append(dead.Subjects, maxDeliveriesAdvisory+s+".>", "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED."+s+".>")
 	}
-	return []jetstream.StreamConfig{requests, facts, metrics, dead}
+	return []jetstream.StreamConfig{requests, facts, metrics, logs, dead}
 }
 
 func (t Topology) consumers() map[string][]jetstream.ConsumerConfig {

@@ -12,6 +12,8 @@ package s3test
 import (
 	"bytes"
 	"cmp"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/xml"
 	"fmt"
 	"io"
@@ -45,11 +47,21 @@ type Server struct {
 	mu      sync.Mutex
 	objects map[string]object            // by bucket/key
 	uploads map[string]map[string][]byte // by upload id, then by part number
+	parted  map[string]bool              // upload ids with checksums of their parts
 	lastID  int
 	counts  map[string]int // by method and bucket/key
+	damage  func(key string, body []byte) []byte
+}
+
+// Damage has the server store something else than it gets: what f makes of it.
+func (s *Server) Damage(f func(key string, body []byte) []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.damage = f
 }
 
 type object struct {
+	checksum  string // SHA-256; empty: the client sent none
 	content   []byte
 	mediaType string
 	modTime   time.Time
@@ -57,7 +69,7 @@ type object struct {
 
 // New starts a server and stops it at the end of the test.
 func New(tb testing.TB) *Server {
-	s := &Server{objects: map[string]object{}, uploads: map[string]map[string][]byte{}, counts: map[string]int{}}
+	s := &Server{objects: map[string]object{}, uploads: map[string]map[string][]byte{}, parted: map[string]bool{}, counts: map[string]int{}}
 	s.http = httptest.NewServer(http.HandlerFunc(s.serve))
 	tb.Cleanup(s.http.Close)
 	return s
@@ -130,11 +142,12 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		s.lastID++
 		id := strconv.Itoa(s.lastID)
 		s.uploads[id] = map[string][]byte{}
+		s.parted[id] = r.Header.Get("X-Amz-Checksum-Algorithm") == "SHA256"
 		respond(w, initiated{UploadID: id})
 	case q.Has("uploadId"):
 		s.upload(w, r, name, q, body)
 	case r.Method == http.MethodPut:
-		s.put(w, r, name, body)
+		s.put(w, r, name, body, sentChecksum(r, body))
 	case r.Method == http.MethodDelete:
 		delete(s.objects, name)
 		w.WriteHeader(http.StatusNoContent)
@@ -146,18 +159,24 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		}
 		w.Header().Set("Content-Type", o.mediaType)
 		w.Header().Set("ETag", `"0"`)
+		if r.Header.Get("X-Amz-Checksum-Mode") == "ENABLED" && o.checksum != "" {
+			w.Header().Set("X-Amz-Checksum-Sha256", o.checksum)
+		}
 		http.ServeContent(w, r, "", o.modTime, bytes.NewReader(o.content))
 	}
 }
 
 // put stores an object. If the request has "If-None-Match: *" and the object
 // exists, it refuses.
-func (s *Server) put(w http.ResponseWriter, r *http.Request, name string, body []byte) {
+func (s *Server) put(w http.ResponseWriter, r *http.Request, name string, body []byte, checksum string) {
 	if _, exists := s.objects[name]; exists && r.Header.Get("If-None-Match") == "*" {
 		refuse(w, http.StatusPreconditionFailed, "PreconditionFailed")
 		return
 	}
-	s.objects[name] = object{content: body, mediaType: r.Header.Get("Content-Type"), modTime: time.Now()}
+	if s.damage != nil {
+		body = s.damage(name, body)
+	}
+	s.objects[name] = object{checksum: checksum, content: body, mediaType: r.Header.Get("Content-Type"), modTime: time.Now()}
 	if r.Method == http.MethodPost {
 		respond(w, completed{ETag: `"0"`})
 		return
@@ -176,6 +195,9 @@ func (s *Server) upload(w http.ResponseWriter, r *http.Request, name string, q u
 	switch r.Method {
 	case http.MethodPut:
 		parts[q.Get("partNumber")] = body
+		if sum := sentChecksum(r, body); sum != "" {
+			w.Header().Set("X-Amz-Checksum-Sha256", sum)
+		}
 		w.Header().Set("ETag", `"0"`)
 	case http.MethodDelete:
 		delete(s.uploads, id)
@@ -184,15 +206,35 @@ func (s *Server) upload(w http.ResponseWriter, r *http.Request, name string, q u
 		numbers := slices.SortedFunc(maps.Keys(parts), func(a, b string) int {
 			return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
 		})
-		var whole []byte
+		var whole, digests []byte
 		for _, n := range numbers {
 			whole = append(whole, parts[n]...)
+			sum := sha256.Sum256(parts[n])
+			digests = append(digests, sum[:]...)
 		}
-		s.put(w, r, name, whole)
+		checksum := ""
+		if s.parted[id] {
+			checksum = fmt.Sprintf("%s-%d", checksumOf(digests), len(numbers))
+		}
+		s.put(w, r, name, whole, checksum)
 		if _, exists := s.objects[name]; exists {
 			delete(s.uploads, id)
 		}
 	}
+}
+
+func checksumOf(body []byte) string {
+	sum := sha256.Sum256(body)
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// sentChecksum is the SHA-256 of a body whose client sends it, in the header or behind
+// the body. It is not compared.
+func sentChecksum(r *http.Request, body []byte) string {
+	if r.Header.Get("X-Amz-Checksum-Sha256") == "" && r.Header.Get("X-Amz-Trailer") != "x-amz-checksum-sha256" {
+		return ""
+	}
+	return checksumOf(body)
 }
 
 func (s *Server) list(w http.ResponseWriter, bucket string, q url.Values) {

@@ -2,6 +2,7 @@ package prepare_test
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -54,20 +55,20 @@ func writeMessages(tb testing.TB, path string, rows int) {
 }
 
 // BenchmarkRows prepares rows of messages of about a thousand bytes, and writes their
-// tokens as the engine does. The variable PREPARE_ROWS names a file of other rows:
-// testdata/speed.py compares with TRL on it.
+// tokens as the engine does. The variables PREPARE_ROWS and PREPARE_MODEL name a file
+// of other rows and another model: testdata/speed.py compares with TRL on them.
 func BenchmarkRows(b *testing.B) {
 	path := os.Getenv("PREPARE_ROWS")
 	if path == "" {
 		path = filepath.Join(b.TempDir(), "train.jsonl")
 		writeMessages(b, path, 5000)
 	}
-	tok, err := token.Open(base)
+	tok, err := token.Open(cmp.Or(os.Getenv("PREPARE_MODEL"), base))
 	if err != nil {
 		b.Fatal(err)
 	}
 	p := prepare.New(tok, prepare.Config{FineTuner: spec.Defaults().FineTuner})
-	n := 0
+	n, tokens, counted := 0, 0, 0
 	began := usage(b)
 	for b.Loop() {
 		w, err := examplefile.Create(filepath.Join(b.TempDir(), "tokens"))
@@ -83,9 +84,11 @@ func BenchmarkRows(b *testing.B) {
 				b.Fatal(err)
 			}
 			for _, e := range row.Examples {
-				if err := w.Add(llm.Example{IDs: e.IDs, Count: e.Count}); err != nil {
+				example := llm.Example{IDs: e.IDs, Count: e.Count}
+				if err := w.Add(example); err != nil {
 					b.Fatal(err)
 				}
+				tokens, counted = tokens+len(e.IDs), counted+example.Counted()
 			}
 			n++
 		}
@@ -99,6 +102,9 @@ func BenchmarkRows(b *testing.B) {
 	}
 	used := usage(b)
 	cpu := seconds(used.Utime) + seconds(used.Stime) - seconds(began.Utime) - seconds(began.Stime)
+	b.ReportMetric(float64(n), "rows")
+	b.ReportMetric(float64(tokens), "tokens")
+	b.ReportMetric(float64(counted), "counted")
 	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "rows/s")
 	b.ReportMetric(1e6*cpu/float64(n), "µs-processor/row")
 	b.ReportMetric(float64(used.Maxrss)/1024, "MiB-resident")

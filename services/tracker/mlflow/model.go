@@ -22,6 +22,12 @@ type RunKey struct {
 	Phase string // name of the phase; "pipeline" or any other fixed word for the parent
 }
 
+// FoundRun is an MLflow run that exists.
+type FoundRun struct {
+	ID, ExperimentID string
+	Key              RunKey
+}
+
 // Run describes a new MLflow run.
 type Run struct {
 	Name      string

@@ -26,6 +26,10 @@ type Runs interface {
 	// key: if two meet, one of them may find its run deleted and has to start
 	// again.
 	EnsureRun(ctx context.Context, experimentID string, key RunKey, r Run) (string, error)
+	// FindRuns finds the runs with these keys, which are of one pipeline run, in the
+	// experiment with this name. It creates and restores nothing: without the
+	// experiment there are none.
+	FindRuns(ctx context.Context, experiment string, keys []RunKey) ([]FoundRun, error)
 	// EndRun sets the end time of a run and its status, which is not Running.
 	EndRun(ctx context.Context, runID string, status Status, end time.Time) error
 	// RunURL is the address at which people find the run.

@@ -70,10 +70,10 @@ func (s *Snapshot) add(f codec.Message) {
 	s.NewestSequence = max(s.NewestSequence, f.Sequence)
 }
 
-// UpToDate reports whether there is nothing to write: no fact is newer than
-// tracking.completed, or the run is unknown.
+// UpToDate reports whether there is nothing to write or to remove: no fact is newer
+// than tracking.completed, or the run is unknown.
 func (s Snapshot) UpToDate() bool {
-	return s.Run.Accepted == nil || s.TrackedSequence > s.NewestSequence
+	return s.Run.Accepted == nil && s.Run.Deleted == nil || s.TrackedSequence > s.NewestSequence
 }
 
 // HasChild reports whether the facts suffice for the MLflow run of a phase.

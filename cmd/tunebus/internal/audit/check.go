@@ -51,13 +51,22 @@ func Check(s snapshot.State) []Fault {
 	reports := reportAudit{findings: found, files: s.Reports, list: s.List}
 
 	checkResponses(s.Requests, h.responses, found)
+	deletions := deletionAudit{findings: found, objects: s.Artifacts, tracked: s.Tracked, referenced: artifacts.referenced}
+	var deleted []*runHistory
 	for _, run := range h.runs {
+		if run.isDeleted() {
+			deleted = append(deleted, run)
+			continue
+		}
 		causality.check(run)
 		attempts.check(run)
 		steps.check(run)
 		artifacts.check(run)
 		tracking.check(run)
 		reports.check(run)
+	}
+	for _, run := range deleted { // others may refer to their artifacts
+		deletions.check(run)
 	}
 	checkKnownRuns(s, h, found)
 	checkSettled(s.Consumers, found)

@@ -15,7 +15,11 @@ func checkKnownRuns(s snapshot.State, h history, found *findings) {
 		return r != nil && r.isAccepted()
 	}
 	for _, t := range s.Tracked {
-		if !accepted(t.Tags["tunebus.run_id"]) {
+		r := h.find(t.Tags["tunebus.run_id"])
+		if r != nil && r.isDeleted() {
+			continue // MLflow keeps its runs
+		}
+		if r == nil || !r.isAccepted() {
 			found.add(Left, t.Folder, "is an MLflow run of no run")
 		}
 	}

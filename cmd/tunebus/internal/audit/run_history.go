@@ -46,6 +46,9 @@ func (r *runHistory) firstSubject() string {
 // isAccepted reports whether the run was accepted.
 func (r *runHistory) isAccepted() bool { return r.run.Accepted != nil }
 
+// isDeleted reports whether a person deleted the run.
+func (r *runHistory) isDeleted() bool { return r.run.Deleted != nil }
+
 // isTracked reports whether the run has ended and is tracked. If it is not, that
 // is a fault already, and neither MLflow runs nor reports can be expected.
 func (r *runHistory) isTracked() bool { return r.run.Completed != nil && r.run.Tracked != nil }
@@ -121,6 +124,10 @@ func (r *historyReader) readFact(m snapshot.Message) {
 	case events.PipelineAccepted:
 		r.responses[e.Lineage.RequestSequence] = append(r.responses[e.Lineage.RequestSequence], m.Subject)
 		r.of(e.RunID).accepted = e
+	case events.PipelineDeleted:
+		if e.RequestSequence > 0 {
+			r.responses[e.RequestSequence] = append(r.responses[e.RequestSequence], m.Subject)
+		}
 	}
 	fact, ok := ev.(events.Fact)
 	if !ok {

@@ -70,6 +70,7 @@ func TestStubsFail(t *testing.T) {
 				failed++
 			}
 		}
+		t.Logf("a program that %s fails %d of %d folders", name, failed, len(cases))
 		if 2*failed <= len(cases) {
 			t.Errorf("a program that %s fails %d of %d folders only", name, failed, len(cases))
 		}

@@ -255,7 +255,7 @@ func (c *testDeployment) checkIdle(ctx context.Context) error {
 	if requests != len(accepted)+len(rejected) || len(tracked) != len(accepted) {
 		return fmt.Errorf("%d requests, %d accepted, %d rejected, %d tracked", requests, len(accepted), len(rejected), len(tracked))
 	}
-	for _, stream := range []string{events.StreamRequests, events.StreamFacts, events.StreamMetrics, events.StreamDead} {
+	for _, stream := range []string{events.StreamRequests, events.StreamFacts, events.StreamMetrics, events.StreamLogs, events.StreamDead} {
 		s, err := c.js.Stream(ctx, stream)
 		if err != nil {
 			return err

@@ -79,7 +79,7 @@ func (c *testDeployment) startNode(t *testing.T, n *node) *processes.Process {
 // streamNames are the streams of the topology, those of its buckets included.
 func streamNames() []string {
 	return []string{
-		events.StreamRequests, events.StreamFacts, events.StreamMetrics, events.StreamDead,
+		events.StreamRequests, events.StreamFacts, events.StreamMetrics, events.StreamLogs, events.StreamDead,
 		"KV_" + topology.BucketCheckpoints, "KV_" + topology.BucketRuns, "KV_" + topology.BucketLeases,
 	}
 }

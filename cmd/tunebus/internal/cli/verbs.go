@@ -7,6 +7,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/datacmd"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/dlqcmd"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/help"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/logcmd"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/modelcmd"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/opscmd"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/repeatcmd"
@@ -34,6 +35,8 @@ func verbs() []verb {
 		{group: help.Run, new: runcmd.Cancel},
 		{group: help.Look, new: showcmd.Runs},
 		{group: help.Look, new: showcmd.Show},
+		{group: help.Look, new: showcmd.Compare},
+		{group: help.Look, new: logcmd.Logs},
 		{group: help.Repeat, new: modelcmd.Export},
 		{group: help.Repeat, new: modelcmd.Chat},
 		{group: help.Repeat, new: repeatcmd.Rerun},
@@ -49,6 +52,7 @@ func verbs() []verb {
 		}},
 		{group: help.Operate, new: opscmd.Setup},
 		{group: help.Operate, new: opscmd.Doctor},
+		{group: help.Operate, new: opscmd.Delete},
 		{group: help.Operate, new: opscmd.Archive},
 		{group: help.Operate, new: opscmd.GC},
 		{group: help.Configure, new: datacmd.Data, local: true, below: []verb{

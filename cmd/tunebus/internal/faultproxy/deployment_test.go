@@ -269,7 +269,7 @@ func (d *deployment) atRest(ctx context.Context) error {
 		count[events.TypePipelineAccepted] != count[events.TypeTrackingCompleted] {
 		return fmt.Errorf("%d requests, %v", n, count)
 	}
-	for _, stream := range []string{events.StreamRequests, events.StreamFacts, events.StreamMetrics, events.StreamDead} {
+	for _, stream := range []string{events.StreamRequests, events.StreamFacts, events.StreamMetrics, events.StreamLogs, events.StreamDead} {
 		s, err := d.js.Stream(ctx, stream)
 		if err != nil {
 			return err

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -22,14 +23,20 @@ const (
 	minChanged   = 10 // answers that differ from the base model's
 )
 
+// interpreter is the one of the environment of the tests.
+func interpreter(t *testing.T) string {
+	t.Helper()
+	path := os.Getenv("INTEROP_PYTHON")
+	if path == "" {
+		t.Fatal("INTEROP_PYTHON names no interpreter; use make test-interop")
+	}
+	return path
+}
+
 // python runs a script of testdata in the environment of the tests, from a
 // folder that is not that of the data.
 func python(t *testing.T, script string, job any, result any) {
 	t.Helper()
-	interpreter := os.Getenv("INTEROP_PYTHON")
-	if interpreter == "" {
-		t.Fatal("INTEROP_PYTHON names no interpreter; use make test-interop")
-	}
 	path, err := filepath.Abs(filepath.Join("testdata", script))
 	if err != nil {
 		t.Fatal(err)
@@ -38,7 +45,7 @@ func python(t *testing.T, script string, job any, result any) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := exec.CommandContext(t.Context(), interpreter, path)
+	c := exec.CommandContext(t.Context(), interpreter(t), path)
 	c.Dir = t.TempDir()
 	c.Stdin = bytes.NewReader(in)
 	var out, problems bytes.Buffer
@@ -104,7 +111,9 @@ metrics = ["exact_match"]
 
 // TestModelsAnswerThereAsHere: greedy answers are equal, token by token, for
 // an adapter, a merged one and a whole model, loaded by transformers and PEFT
-// from another working folder, and by mlflow.transformers.
+// from another working folder, and by mlflow.transformers from a folder of MLflow
+// and from a server. One run is tracked in the folder and then rebuilt on the
+// server, the other the other way round.
 func TestModelsAnswerThereAsHere(t *testing.T) {
 	dir := t.TempDir()
 	quick := filepath.Join(clitest.Root(), "configs", "quickstart")
@@ -114,26 +123,37 @@ func TestModelsAnswerThereAsHere(t *testing.T) {
 		}
 	}
 	clitest.Write(t, dir, "run.toml", specification)
+	server, folder := startMLflow(t), "file:"+filepath.Join(dir, "mlruns")
 	for run, set := range map[string]string{"lora": "fine_tuner.rank=16", "full": "fine_tuner.full_finetuning=true"} {
 		t.Run(run, func(t *testing.T) {
-			args := append([]string{"run", "--config", dir + "/run.toml", "--run-id", run, "--set", set}, clitest.Folders(dir)...)
+			data := filepath.Join(dir, run)
+			place := []string{"--data", data, "--reports", data + "/reports", "--tracking-uri"}
+			first, second := folder, server
+			args := []string{"run", "--config", dir + "/run.toml", "--run-id", run, "--set", set, "--relaxed-sync"}
 			if run == "full" {
+				first, second = server, folder
 				args = append(args, "--set", "fine_tuner.learning_rate=0.001")
 			}
-			if status, out, screen := clitest.Run(t, args...); status != 0 {
+			if status, out, screen := clitest.Run(t, slices.Concat(args, place, []string{first})...); status != 0 {
 				t.Fatalf("%s: status %d\n%s%s", run, status, out, screen)
 			}
-			answers := readAnswers(t, filepath.Join(dir, "data/artifacts/runs", run, "inference/1/inferencer_output.jsonl"))
-			base := readAnswers(t, filepath.Join(dir, "data/artifacts/runs", run, "inference/1/inferencer_baseline_output.jsonl"))
+			if status, out, screen := clitest.Run(t, slices.Concat([]string{"replay", "tracking"}, place, []string{second})...); status != 0 {
+				t.Fatalf("%s in the other store: status %d\n%s%s", run, status, out, screen)
+			}
+			answers := readAnswers(t, filepath.Join(data, "artifacts/runs", run, "inference/1/inferencer_output.jsonl"))
+			base := readAnswers(t, filepath.Join(data, "artifacts/runs", run, "inference/1/inferencer_baseline_output.jsonl"))
 			checkTelling(t, run, answers, base)
-			models := []map[string]string{{"name": "mlflow", "mlflow": "file://" + dir + "/mlruns", "run": run}}
-			kinds := map[string][]string{"export": nil}
+			models := []map[string]string{
+				{"name": "MLflow's folder", "mlflow": strings.Replace(folder, "file:", "file://", 1), "run": run},
+				{"name": "MLflow's server", "mlflow": server, "run": run},
+			}
+			kinds := map[string][]string{"whole model": nil}
 			if run == "lora" {
-				kinds = map[string][]string{"export": {"--with-base"}, "merged": {"--merge", "--dtype", "float32"}}
+				kinds = map[string][]string{"adapter": nil, "adapter and base": {"--with-base"}, "merged": {"--merge", "--dtype", "float32"}}
 			}
 			for kind, flags := range kinds {
 				to := filepath.Join(dir, run+"-"+kind)
-				if status, _, screen := clitest.Run(t, append([]string{"export", run, to, "--data", dir + "/data"}, flags...)...); status != 0 {
+				if status, _, screen := clitest.Run(t, append([]string{"export", run, to, "--data", data}, flags...)...); status != 0 {
 					t.Fatalf("%s: status %d\n%s", run, status, screen)
 				}
 				models = append(models, map[string]string{"name": kind, "folder": to})

@@ -47,7 +47,7 @@ var busLayers = [][]string{
 	{"conn"},
 	{"streams", "topology", "wakeup"},
 	{"checkpoint", "delivery", "heldslot", "history", "journal", "lease", "objectstore", "requestlog"},
-	{"deadletter", "runlister"},
+	{"deadletter", "runindex", "runlister"},
 }
 
 // connNames are what packages outside pipeline/bus may use of the package

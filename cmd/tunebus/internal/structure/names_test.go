@@ -93,7 +93,7 @@ func declaredBy(s ast.Spec) (names []string) {
 // more with <phase> for the phase.
 func wireNames() map[string]bool {
 	all := map[string]bool{events.TypePipelineRequested: true}
-	for _, subject := range slices.Concat(events.FactSubjects(), events.MetricSubjects()) {
+	for _, subject := range slices.Concat(events.FactSubjects(), events.MetricSubjects(), events.LogSubjects()) {
 		stage, rest, _ := strings.Cut(subject, ".")
 		event, _, _ := strings.Cut(rest, ".")
 		all[stage+"."+event] = true

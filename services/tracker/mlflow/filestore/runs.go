@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -30,8 +31,7 @@ func (s runs) EnsureRun(ctx context.Context, experimentID string, key mlflow.Run
 	if _, err := os.Stat(filepath.Join(experiment, "meta.yaml")); err != nil {
 		return "", fmt.Errorf("create run %q: experiment %s: %w", r.Name, experimentID, err)
 	}
-	sum := sha256.Sum256([]byte(experimentID + "\x00" + key.RunID + "\x00" + key.Phase))
-	id = hex.EncodeToString(sum[:16])
+	id = runID(experimentID, key)
 	dir := filepath.Join(experiment, id)
 	unlock, err := makeAndLock(ctx, dir)
 	if err != nil {
@@ -48,6 +48,40 @@ func (s runs) EnsureRun(ctx context.Context, experimentID string, key mlflow.Run
 		return "", fmt.Errorf("create run %q: %w", r.Name, err)
 	}
 	return id, nil
+}
+
+// FindRuns needs no search either.
+func (s runs) FindRuns(ctx context.Context, experiment string, keys []mlflow.RunKey) ([]mlflow.FoundRun, error) {
+	name, err := normalize.ExperimentName(experiment)
+	if err != nil {
+		return nil, err
+	}
+	experimentID, err := experimentIn(string(s.root), name)
+	if err != nil || experimentID == "" {
+		return nil, err
+	}
+	var found []mlflow.FoundRun
+	for _, key := range keys {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		id := runID(experimentID, key)
+		_, err := os.Stat(filepath.Join(string(s.root), experimentID, id, "meta.yaml"))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("find run %s: %w", id, err)
+		}
+		found = append(found, mlflow.FoundRun{ID: id, ExperimentID: experimentID, Key: key})
+	}
+	return found, nil
+}
+
+// runID is the id of the run with a key.
+func runID(experimentID string, key mlflow.RunKey) string {
+	sum := sha256.Sum256([]byte(experimentID + "\x00" + key.RunID + "\x00" + key.Phase))
+	return hex.EncodeToString(sum[:16])
 }
 
 // createRun writes the files of a new run into its folder, meta.yaml last.

@@ -43,6 +43,7 @@ func TestTarget(t *testing.T, s Store) {
 		"end":         testEnd,
 		"unknown run": testUnknownRun,
 		"cancelled":   testCancelled,
+		"find runs":   testFindRuns,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -70,6 +71,21 @@ func NewRun(t *testing.T, target mlflow.Runs) (experimentID, runID string) {
 		t.Fatal(err)
 	}
 	return experimentID, runID
+}
+
+// testFindRuns: runs are found by their keys, and looking for them creates nothing.
+func testFindRuns(t *testing.T, s Store) {
+	experiment, run := NewRun(t, s)
+	keys := []mlflow.RunKey{{RunID: "01RUN", Phase: "pipeline"}, {RunID: "01RUN", Phase: "finetune"}}
+	found, err := s.FindRuns(t.Context(), t.Name(), keys)
+	if want := (mlflow.FoundRun{ID: run, ExperimentID: experiment, Key: keys[0]}); err != nil || len(found) != 1 || found[0] != want {
+		t.Errorf("found %+v, %v, want %+v", found, err, want)
+	}
+	for range 2 { // not even by the first call
+		if found, err := s.FindRuns(t.Context(), t.Name()+" that is not there", keys); err != nil || len(found) != 0 {
+			t.Errorf("without the experiment: %+v, %v", found, err)
+		}
+	}
 }
 
 func testExperiment(t *testing.T, s Store) {

@@ -166,6 +166,35 @@ func (r runs) search(ctx context.Context, experimentID string, key mlflow.RunKey
 	return found.Runs, err
 }
 
+// FindRuns asks for the experiment without restoring it.
+func (r runs) FindRuns(ctx context.Context, experiment string, keys []mlflow.RunKey) ([]mlflow.FoundRun, error) {
+	name, err := normalize.ExperimentName(experiment)
+	if err != nil {
+		return nil, err
+	}
+	var named struct {
+		Experiment wireExperiment `json:"experiment"`
+	}
+	err = r.api.get(ctx, "experiments/get-by-name", url.Values{"experiment_name": {name}}, &named)
+	if hasCode(err, codeMissing) || err == nil && named.Experiment.Stage == "deleted" {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find experiment %q: %w", name, err)
+	}
+	var found []mlflow.FoundRun
+	for _, key := range keys {
+		runs, err := r.search(ctx, named.Experiment.ID, key)
+		if err != nil {
+			return nil, err
+		}
+		for _, run := range runs {
+			found = append(found, mlflow.FoundRun{ID: run.Info.ID, ExperimentID: named.Experiment.ID, Key: key})
+		}
+	}
+	return found, nil
+}
+
 // quoteFilter quotes a text for a search filter, which has no escapes.
 func quoteFilter(s string) (string, error) {
 	switch {

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/atomicfile"
 	"github.com/tunebus/tunebus/pipeline/failpoint"
 	"github.com/tunebus/tunebus/pipeline/filelock"
@@ -36,7 +37,8 @@ type List struct {
 func New(dir string) *List { return &List{dir: dir} }
 
 // Update adds entries to the list, or replaces the entries of their runs, and
-// writes both files.
+// writes both files. An entry whose status is [events.StatusDeleted] removes that of
+// its run.
 func (l *List) Update(ctx context.Context, entries ...Entry) (err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -61,6 +63,7 @@ func (l *List) Update(ctx context.Context, entries ...Entry) (err error) {
 			byID[e.RunID] = e
 		}
 	}
+	maps.DeleteFunc(byID, func(_ string, e Entry) bool { return e.Status == events.StatusDeleted })
 	all = slices.SortedFunc(maps.Values(byID), func(a, b Entry) int {
 		// Newest first, because people look for the newest runs.
 		return cmp.Or(b.RequestedAt.Compare(a.RequestedAt), strings.Compare(b.RunID, a.RunID))

@@ -8,6 +8,7 @@ import (
 	"io"
 	"path/filepath"
 	"runtime"
+	"sync"
 	"testing"
 	"time"
 
@@ -60,9 +61,34 @@ func Folders(dir string) []string {
 // services end with the test.
 func Up(t *testing.T, dir string) string {
 	t.Helper()
+	url, _ := UpWithScreen(t, dir)
+	return url
+}
+
+// lockedBuffer is a screen that a test reads while a command writes.
+type lockedBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
+// UpWithScreen is [Up]; it also returns what the screen shows so far.
+func UpWithScreen(t *testing.T, dir string) (url string, shown func() string) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	r, w := io.Pipe()
-	var screen bytes.Buffer
+	var screen lockedBuffer
 	done := make(chan int, 1)
 	go func() {
 		done <- cli.Main(ctx, append([]string{"up", "--json", "--port", "0"}, Folders(dir)...), w, &screen)
@@ -81,7 +107,7 @@ func Up(t *testing.T, dir string) string {
 		t.Fatalf("%v\n%s", err, screen.String())
 	}
 	go func() { _, _ = io.Copy(io.Discard, r) }() // ends when up closes its side
-	return ready.URL
+	return ready.URL, screen.String
 }
 
 // Eventually waits for a condition.

@@ -11,6 +11,7 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
@@ -113,4 +114,16 @@ func Publish(t *testing.T, b *conn.Conn, evs ...events.Event) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// PublishProgress publishes the progress of an attempt and waits until it is stored.
+func PublishProgress(t *testing.T, b *conn.Conn, p events.Progress) {
+	t.Helper()
+	if err := journal.New(b).PublishMetric(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	Eventually(t, "the progress is stored", func() bool {
+		stored, err := history.New(b).Progress(t.Context(), p.RunID, p.Phase, p.Attempt)
+		return err == nil && stored.Step == p.Step
+	})
 }

@@ -46,7 +46,7 @@ func discard(ctx context.Context, console *view.Console, b *conn.Conn, f discard
 	}
 	if len(plan) > 0 {
 		what := fmt.Sprintf("discard %d dead letters of %s for good", len(plan), b.Server())
-		if err := console.Confirm(in, what, f.force); err != nil {
+		if err := console.Confirm(in, what, "--force", f.force); err != nil {
 			return err
 		}
 	}

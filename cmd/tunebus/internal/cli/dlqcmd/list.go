@@ -18,7 +18,7 @@ func List(s *session.Session) *cobra.Command {
 	c := &cobra.Command{
 		Use: "list", Short: "List the dead letters", Args: session.NoArgs,
 		Example: "  tunebus dlq list --run 01J9Z5Q6T3",
-		RunE: s.WithBusReading(func(ctx context.Context, b *conn.Conn, _ []string) error {
+		RunE: session.WithBusReading(s, func(ctx context.Context, b *conn.Conn, _ []string) error {
 			letters, err := redrive.List(ctx, deadletter.New(b), f)
 			if err != nil {
 				return err

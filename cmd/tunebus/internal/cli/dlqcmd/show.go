@@ -18,7 +18,7 @@ func Show(s *session.Session) *cobra.Command {
 		Use: "show LETTER", Short: "Show a dead letter: why, its headers and its body", Args: session.ExactlyOne("LETTER"),
 		Example:           "  tunebus dlq show 17",
 		ValidArgsFunction: completeLetters(s, 1),
-		RunE: s.WithBusReading(func(ctx context.Context, b *conn.Conn, args []string) error {
+		RunE: session.WithBusReading(s, func(ctx context.Context, b *conn.Conn, args []string) error {
 			n, err := readNumber(args[0])
 			if err != nil {
 				return err

@@ -3,7 +3,8 @@
 //
 // A command returns an error; [CodeOf] alone turns it into an exit status, and
 // [Message] into what the screen shows of it. An error without a status of its
-// own is a [CodeError], faults in what a person wrote are a [CodeInput]. A
+// own is a [CodeError], faults in what a person wrote and runs that were deleted
+// are a [CodeInput]. A
 // silent error has a status and no message: the result on the screen has said
 // everything.
 //
@@ -16,6 +17,7 @@ import (
 	"errors"
 
 	"github.com/tunebus/tunebus/embedded"
+	"github.com/tunebus/tunebus/pipeline/runwatch"
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
@@ -118,7 +120,8 @@ func CodeOf(err error) Code {
 		return e.Code
 	}
 	_, faults := errors.AsType[structconf.Faults](err)
-	if faults || errors.Is(err, embedded.ErrInUse) || errors.Is(err, embedded.ErrPort) {
+	_, deleted := errors.AsType[*runwatch.DeletedError](err)
+	if faults || deleted || errors.Is(err, embedded.ErrInUse) || errors.Is(err, embedded.ErrPort) {
 		return CodeInput
 	}
 	return CodeError

@@ -30,8 +30,8 @@ type Run struct {
 	ID string
 	// Request is the sequence of its request; 0 if it is not known.
 	Request uint64
-	// IsUndecided is set if the person was told that the run waits for intake.
-	IsUndecided bool
+	// IsPending is set if the person was told that the run waits for intake.
+	IsPending bool
 	// Again is the command that starts the same run once more.
 	Again runsummary.Retry
 	// Back is the command that follows the run again.
@@ -78,7 +78,7 @@ func Show(ctx context.Context, console *view.Console, b *conn.Conn, r Run) (even
 			console.Say("NATS does not answer; asking again for %s: %v", limit, err)
 		},
 		OnUnknown: func() {
-			if r.IsUndecided {
+			if r.IsPending {
 				return
 			}
 			if r.Request != 0 {

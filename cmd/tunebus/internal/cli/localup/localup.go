@@ -22,6 +22,8 @@ import (
 
 // Up is a running up.
 type Up struct {
+	// URL is the address of its NATS server.
+	URL string `json:"url,omitempty"`
 	// Data is its data folder, Roots are its data roots, and Artifacts is the
 	// address of its artifact store; all absolute.
 	Data      string   `json:"data"`
@@ -82,6 +84,30 @@ func Find(address string) (up Up, ok bool) {
 	if err != nil {
 		return up, false
 	}
+	return read(file)
+}
+
+// Running lists the ups that run on this machine and belong to this user.
+func Running() []Up {
+	file, err := path("any")
+	if err != nil {
+		return nil
+	}
+	files, err := filepath.Glob(filepath.Join(filepath.Dir(file), "*.json"))
+	if err != nil {
+		return nil
+	}
+	var all []Up
+	for _, file := range files {
+		if up, ok := read(file); ok && up.URL != "" {
+			all = append(all, up)
+		}
+	}
+	return all
+}
+
+// read reads the file of an up. ok is false if the up has ended.
+func read(file string) (up Up, ok bool) {
 	f, err := os.Open(file)
 	if err != nil {
 		return up, false

@@ -28,7 +28,7 @@ func findModel(ctx context.Context, s *session.Session, server *session.Deployme
 		return fail(err)
 	}
 	if run.Accepted == nil {
-		return fail(server.UnknownOrUndecided(ctx, id))
+		return fail(server.UnknownOrPending(ctx, id))
 	}
 	m, err := tunedmodel.Of(run)
 	if err != nil {

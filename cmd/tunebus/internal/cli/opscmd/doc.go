@@ -1,3 +1,3 @@
 // Package opscmd holds the commands for operators of a server: setup,
-// doctor, archive and gc.
+// doctor, delete, archive and gc.
 package opscmd

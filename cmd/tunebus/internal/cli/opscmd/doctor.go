@@ -26,15 +26,24 @@ import (
 
 // Doctor is "tunebus doctor".
 func Doctor(s *session.Session) *cobra.Command {
-	return &cobra.Command{
+	var at session.Location
+	c := &cobra.Command{
 		Use: "doctor", Short: "Look whether the server and this machine have what the services need", Args: session.NoArgs,
+		Long: `Looks at the server, its streams and queues, at the artifact store, and at this
+machine. Of the data folder it says how much it holds, and what "tunebus gc" and
+"tunebus delete" could remove. With --data it looks at a folder that no server is
+using, and at this machine alone.`,
 		Example: "  tunebus doctor --server nats://nats.example:4222",
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := s.Settings()
 			if err != nil {
 				return err
 			}
-			found := append(checkServer(c.Context(), s, cfg), checkMachine(c.Context(), cfg)...)
+			var found []view.Finding
+			if at.Data == "" {
+				found = checkServer(c.Context(), s, cfg)
+			}
+			found = append(append(found, checkFolder(c, s, at)...), checkMachine(c.Context(), cfg)...)
 			if err := s.Console.Print(view.Findings(found)); err != nil {
 				return err
 			}
@@ -44,6 +53,8 @@ func Doctor(s *session.Session) *cobra.Command {
 			return nil
 		},
 	}
+	at.AddFlags(c)
+	return c
 }
 
 // checkServer checks what is on the server.
@@ -54,7 +65,7 @@ func checkServer(ctx context.Context, s *session.Session, cfg settings.Settings)
 	}
 	defer b.Close()
 	found := []view.Finding{{Name: "NATS", State: view.StateOK, Says: b.Server()}, checkPayload(ctx, b)}
-	for _, stream := range []string{events.StreamRequests, events.StreamFacts, events.StreamMetrics, events.StreamDead} {
+	for _, stream := range []string{events.StreamRequests, events.StreamFacts, events.StreamMetrics, events.StreamLogs, events.StreamDead} {
 		found = append(found, checkStream(ctx, b, cfg, stream))
 	}
 	found = append(found, checkDeadLetters(ctx, b), checkBuckets(ctx, b))

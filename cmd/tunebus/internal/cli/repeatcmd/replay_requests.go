@@ -42,7 +42,8 @@ func ReplayRequests(s *session.Session) *cobra.Command {
 		Long: `Submits requests that are stored again, each as a new run with a new id, up to
 the newest one at the start. What --set says goes over each specification; it is
 checked for all of them before anything is submitted. Requests that were made by
-a replay, that were rejected or that cannot be read are left out and named.
+a replay, that were rejected, whose runs were deleted or that cannot be read are
+left out and named.
 
 T is a time such as 2026-01-31T08:00:00Z, or how long ago, such as 2h or 3d.`,
 		Example: "  tunebus replay requests --since 2h --filter label=team=search --dry-run",

@@ -60,6 +60,9 @@ variables, such as MLFLOW_TRACKING_TOKEN; nothing else changes by that.`,
 				if f.runs[i], err = server.RunID(ctx, text); err != nil {
 					return err
 				}
+				if err := server.CheckRepeatable(ctx, f.runs[i]); err != nil {
+					return err
+				}
 			}
 			return replayTracking(ctx, s.Console, tracker.New(server.Bus, store, cfg), f, cfg.To)
 		}),

@@ -143,7 +143,11 @@ func TestReplayTracking(t *testing.T) {
 	if copied.Written != 3 || copied.To != "file://"+elsewhere {
 		t.Errorf("copied: %+v", copied)
 	}
-	equal(t, "the copy", walk(t, elsewhere), runs)
+	copies := walk(t, elsewhere)
+	for name, body := range copies { // config.toml names the MLflow of the original
+		copies[name] = strings.ReplaceAll(body, store, "DIR")
+	}
+	equal(t, "the copy", copies, runs)
 	equal(t, "the original", walk(t, store), runs)
 
 	var early replayed

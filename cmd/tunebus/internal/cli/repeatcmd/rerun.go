@@ -89,8 +89,10 @@ func noEffect(c *cobra.Command, folder string) error {
 func find(c *cobra.Command, s *session.Session, at session.Location, text string) (id, folder string, err error) {
 	err = s.WithDeployment(&at, func(ctx context.Context, server *session.Deployment, _ []string) error {
 		folder = server.Folder()
-		id, err = server.RunID(ctx, text)
-		return err
+		if id, err = server.RunID(ctx, text); err != nil {
+			return err
+		}
+		return server.CheckRepeatable(ctx, id)
 	})(c, nil)
 	return id, folder, err
 }

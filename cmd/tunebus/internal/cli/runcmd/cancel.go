@@ -41,14 +41,14 @@ func Cancel(s *session.Session) *cobra.Command {
 			err := s.WithDeployment(&f.at, func(ctx context.Context, server *session.Deployment, args []string) error {
 				var id string
 				var found events.Run
-				err := s.AskAgain(ctx, server.Bus, func() (err error) {
+				err := session.AskAgain(ctx, s, server.Bus, func() (err error) {
 					if id, err = server.RunID(ctx, args[0]); err == nil {
 						found, err = findForCancel(ctx, server, id)
 					}
 					return err
 				})
-				if undecided, ok := errors.AsType[*session.UndecidedError](err); ok {
-					s.Console.Say("%v; it is cancelled as soon as an intake looks at it", undecided)
+				if pending, ok := errors.AsType[*session.PendingError](err); ok {
+					s.Console.Say("%v; it is cancelled as soon as an intake looks at it", pending)
 					found, err = events.Run{ID: id}, nil
 				}
 				switch {
@@ -81,7 +81,7 @@ func findForCancel(ctx context.Context, server *session.Deployment, id string) (
 	run, err := server.FindRun(ctx, id)
 	if err == nil && run.Accepted != nil || server.Folder() != "" {
 		if err == nil && run.Accepted == nil {
-			err = server.UnknownOrUndecided(ctx, id)
+			err = server.UnknownOrPending(ctx, id)
 		}
 		return run, err
 	}

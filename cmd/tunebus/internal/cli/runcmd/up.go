@@ -54,12 +54,23 @@ func stayUp(ctx context.Context, s *session.Session, cfg settings.Settings, serv
 		return err
 	}
 	defer func() { err = errors.Join(err, local.Stop()) }()
-	if stop, err := announce(local.URL(), cfg); err != nil {
+	artifacts, err := storeAddress(cfg)
+	if err != nil {
+		return err
+	}
+	if stop, err := announce(local.URL(), artifacts, cfg); err != nil {
 		s.Logger().Warn("submit on this machine will not find this data folder, and upload files", "error", err)
 	} else {
 		defer stop()
 	}
-	if err := s.Console.Print(view.Ready(local.URL(), cfg.Data.Folder)); err != nil {
+	listening, stop := context.WithCancel(ctx)
+	said, err := sayNews(listening, s.Console, local.Bus)
+	if err != nil {
+		stop()
+		return err
+	}
+	defer func() { stop(); <-said }()
+	if err := s.Console.Print(view.Ready(local.URL(), cfg.Data.Folder, artifacts)); err != nil {
 		return err
 	}
 	<-ctx.Done()
@@ -68,14 +79,20 @@ func stayUp(ctx context.Context, s *session.Session, cfg settings.Settings, serv
 	return nil
 }
 
+// storeAddress is the address of the artifact store of the services.
+func storeAddress(cfg settings.Settings) (string, error) {
+	if cfg.Artifacts.URL != "" {
+		return cfg.Artifacts.URL, nil
+	}
+	dir, err := filepath.Abs(filepath.Join(cfg.Data.Folder, "artifacts"))
+	return "file://" + filepath.ToSlash(dir), err
+}
+
 // announce says on this machine that services of this data folder run.
-func announce(url string, cfg settings.Settings) (stop func(), err error) {
-	up := localup.Up{Artifacts: cfg.Artifacts.URL}
+func announce(url, artifacts string, cfg settings.Settings) (stop func(), err error) {
+	up := localup.Up{URL: url, Artifacts: artifacts}
 	if up.Data, err = filepath.Abs(cfg.Data.Folder); err != nil {
 		return nil, err
-	}
-	if up.Artifacts == "" {
-		up.Artifacts = "file://" + filepath.ToSlash(filepath.Join(up.Data, "artifacts"))
 	}
 	for _, root := range cfg.Data.Roots {
 		if root, err = filepath.Abs(root); err != nil {

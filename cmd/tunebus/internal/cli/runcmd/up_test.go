@@ -2,6 +2,7 @@ package runcmd_test
 
 import (
 	"encoding/json"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -103,5 +104,36 @@ func TestDataFolderInUse(t *testing.T) {
 	status, _, screen = clitest.Run(t, append([]string{"up", "--port", port}, clitest.Folders(t.TempDir())...)...)
 	if status != 2 || !strings.Contains(screen, "port is taken") {
 		t.Errorf("port in use: status %d\n%s", status, screen)
+	}
+}
+
+// TestUpNews: a line for each step of each run, and for a rejected request; and a
+// submit beside it finds address and store by itself.
+func TestUpNews(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir()) // no other up is found
+	t.Setenv("NATS_URL", "")
+	dir := t.TempDir()
+	t.Chdir(dir)
+	quick := filepath.Join(clitest.Root(), "configs", "quickstart")
+	specification := "[fine_tuner]\nbase_model_id = \"" + quick + "/base-model\"\ntraining_data_id = \"" + quick + "/validation.jsonl\"\nepochs = 1\n" +
+		"[inferencer]\ntesting_data_id = \"" + quick + "/validation.jsonl\"\nmax_new_tokens = 2\n[evaluator]\nmetrics = [\"rouge_score\"]\n"
+	clitest.Write(t, dir, "run.toml", specification)
+	_, screen := clitest.UpWithScreen(t, dir)
+	status, _, text := clitest.Run(t, "submit", "run.toml", "--run-id", "one", "--set", "mlflow.run_name=nightly", "--wait=tracked")
+	if status != 0 || !strings.Contains(text, "this works on the up at") {
+		t.Fatalf("submit: status %d\n%s", status, text)
+	}
+	if status, _, text := clitest.Run(t, "submit", "run.toml", "--run-id", "one"); status != 2 || !strings.Contains(text, "exists already") {
+		t.Errorf("submit with a taken id: status %d\n%s", status, text)
+	}
+	for _, line := range []string{
+		"nightly (one): accepted, 3 phases", "nightly (one): finetune started", "nightly (one): finetune done in ", ", loss ",
+		"nightly (one): inference done in ", "nightly (one): evaluation done in ", ", rouge_score 0.", "nightly (one): success in ",
+		"request 2 (one) is rejected: run_id: a run with this id exists already",
+	} {
+		clitest.Eventually(t, "the line "+line, func() bool { return strings.Contains(screen(), line) })
+		if n := strings.Count(screen(), line); n != 1 {
+			t.Errorf("%q stands %d times in\n%s", line, n, screen())
+		}
 	}
 }

@@ -39,11 +39,11 @@ func Watch(s *session.Session) *cobra.Command {
 			}
 			return patience.Within(c.Context(), s.Console, f.limit, over, func(ctx context.Context) error {
 				c.SetContext(ctx)
-				return s.WithPatience(&f.at, &f.limit, f.watch(s))(c, args)
+				return session.WithPatience(s, &f.at, &f.limit, f.watch(s))(c, args)
 			})
 		},
 	}
-	f.at.AddArtifactsFlag(c)
+	f.at.AddFlags(c)
 	c.Flags().DurationVar(&f.limit, "timeout", 0, "longest wait; 0: none")
 	return c
 }
@@ -63,12 +63,12 @@ func (f *watchFlags) watch(s *session.Session) func(context.Context, *session.De
 		if conn.IsUnanswered(err) { // following says so and goes on
 			err = nil
 		}
-		undecided, waits := errors.AsType[*session.UndecidedError](err)
+		pending, waits := errors.AsType[*session.PendingError](err)
 		if waits {
 			if server.Folder() != "" {
 				return err
 			}
-			s.Console.Say("%v", undecided)
+			s.Console.Say("%v", pending)
 			err = nil
 		}
 		switch {
@@ -79,7 +79,7 @@ func (f *watchFlags) watch(s *session.Session) func(context.Context, *session.De
 		case server.Folder() != "":
 			return watchFolder(ctx, s, server, id, again)
 		}
-		return follow.ToEnd(ctx, s.Console, server.Bus, follow.Run{ID: id, Again: again, Back: f.again(s, id), IsUndecided: waits})
+		return follow.ToEnd(ctx, s.Console, server.Bus, follow.Run{ID: id, Again: again, Back: f.again(s, id), IsPending: waits})
 	}
 }
 
@@ -109,7 +109,7 @@ func (f *watchFlags) again(s *session.Session, run string) string {
 // archivedOrComing looks for a run that may have ended long ago, or may have
 // been submitted a moment ago. It returns the run if it has ended and is
 // archived, and the zero run if the stream holds it, so that it can be waited for. The
-// error is a [*session.UndecidedError] if only its request is there.
+// error is a [*session.PendingError] if only its request is there.
 func archivedOrComing(ctx context.Context, server *session.Deployment, id string) (events.Run, error) {
 	if run, err := history.New(server.Bus).Run(ctx, id); run.Completed != nil || codec.IsUndecodable(err) {
 		return events.Run{}, nil // following it says more
@@ -121,9 +121,9 @@ func archivedOrComing(ctx context.Context, server *session.Deployment, id string
 	case run.Accepted != nil:
 		return events.Run{}, nil
 	}
-	undecided := server.UnknownOrUndecided(ctx, id)
-	if _, ok := errors.AsType[*session.UndecidedError](undecided); ok {
-		return events.Run{}, undecided
+	pending := server.UnknownOrPending(ctx, id)
+	if _, ok := errors.AsType[*session.PendingError](pending); ok {
+		return events.Run{}, pending
 	}
 	_, err := accepted(ctx, server, id, unknown)
 	return events.Run{}, err
@@ -135,7 +135,7 @@ func accepted(ctx context.Context, server *session.Deployment, id string, unknow
 	run, err := runwatch.On(server.Bus).Accepted(ctx, id)
 	if errors.Is(err, runwatch.ErrUnknown) {
 		if err = unknown; err == nil {
-			err = server.UnknownOrUndecided(ctx, id)
+			err = server.UnknownOrPending(ctx, id)
 		}
 	}
 	return run, err

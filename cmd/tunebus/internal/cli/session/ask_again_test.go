@@ -33,7 +33,7 @@ func TestAskAgain(t *testing.T) {
 		var screen bytes.Buffer
 		s := session.New("v1.0.0", view.NewConsole(&bytes.Buffer{}, &screen))
 		asked := 0
-		err := s.AskAgain(t.Context(), b, func() error {
+		err := session.AskAgain(t.Context(), s, b, func() error {
 			asked++
 			return c.answers[asked-1]
 		})

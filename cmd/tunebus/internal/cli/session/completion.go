@@ -20,11 +20,14 @@ const completionLimit = 3 * time.Second
 const maxCompletions = 50
 
 // CompleteRuns proposes the runs of a server or a data folder to a shell: the ids
-// that begin as typed or, if none does, the names of newest runs. It proposes nothing where
-// neither can be read.
-func CompleteRuns(s *Session, at *Location) cobra.CompletionFunc {
+// that begin as typed or, if none does, the names of the newest runs. It proposes
+// nothing where neither can be read.
+func CompleteRuns(s *Session, at *Location) cobra.CompletionFunc { return CompleteRunsUpTo(s, at, 1) }
+
+// CompleteRunsUpTo is [CompleteRuns] for a command that takes several runs.
+func CompleteRunsUpTo(s *Session, at *Location, most int) cobra.CompletionFunc {
 	return func(c *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
-		if len(args) > 0 {
+		if len(args) >= most {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
 		ctx, cancel := context.WithTimeout(c.Context(), completionLimit)

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/localup"
 	"github.com/tunebus/tunebus/embedded"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/archive"
@@ -21,6 +22,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/pipeline/runsummary"
+	"github.com/tunebus/tunebus/pipeline/runwatch"
 	"github.com/tunebus/tunebus/pipeline/settings"
 	"github.com/tunebus/tunebus/pipeline/shellquote"
 )
@@ -49,19 +51,19 @@ func (s *Session) WithDeployment(at *Location, do func(ctx context.Context, serv
 	}, do)
 }
 
-// WithReading is WithDeployment for a command that only reads, and shows nothing before it
-// has read all: a server that does not answer is asked again, see [Session.AskAgain].
-func (s *Session) WithReading(at *Location, read func(ctx context.Context, server *Deployment, args []string) error) func(*cobra.Command, []string) error {
+// WithReading is [Session.WithDeployment] for a command that only reads, and shows nothing before it
+// has read all: a server that does not answer is asked again, see [AskAgain].
+func WithReading(s *Session, at *Location, read func(ctx context.Context, server *Deployment, args []string) error) func(*cobra.Command, []string) error {
 	return s.WithDeployment(at, func(ctx context.Context, server *Deployment, args []string) error {
-		return s.AskAgain(ctx, server.Bus, func() error { return read(ctx, server, args) })
+		return AskAgain(ctx, s, server.Bus, func() error { return read(ctx, server, args) })
 	})
 }
 
-// WithPatience is WithDeployment for a command that follows a run: a server that does not
-// answer is asked again for the limit, see [Session.ConnectPatiently].
-func (s *Session) WithPatience(at *Location, limit *time.Duration, do func(ctx context.Context, server *Deployment, args []string) error) func(*cobra.Command, []string) error {
+// WithPatience is [Session.WithDeployment] for a command that follows a run: a server that does not
+// answer is asked again for the limit, see [ConnectPatiently].
+func WithPatience(s *Session, at *Location, limit *time.Duration, do func(ctx context.Context, server *Deployment, args []string) error) func(*cobra.Command, []string) error {
 	return with(s, at, func(ctx context.Context, at Location, cfg settings.Settings) (*Deployment, error) {
-		return s.openOrFolder(ctx, at, cfg, func(ctx context.Context) (*conn.Conn, error) { return s.ConnectPatiently(ctx, *limit) })
+		return s.openOrFolder(ctx, at, cfg, func(ctx context.Context) (*conn.Conn, error) { return ConnectPatiently(ctx, s, *limit) })
 	}, do)
 }
 
@@ -102,17 +104,28 @@ func (s *Session) WithStore(at *Location, do func(ctx context.Context, server *D
 	})
 }
 
-// openOrFolder is open, on the usual data folder where no server answers and none
-// was named.
+// openOrFolder is open, on the usual data folder where no server answers, none was
+// named, and no up works on the folder.
 func (s *Session) openOrFolder(ctx context.Context, at Location, cfg settings.Settings, connect connector) (*Deployment, error) {
-	mayUseFolder := at.Data == "" && !s.flags.nameServer(cfg) && isDataFolder(cfg.Data.Folder)
-	if mayUseFolder {
-		connect = s.Connect // the folder is there, so that nobody need wait for a server
+	_, inUse := upOn(localup.Running(), cfg.Data.Folder)
+	if inUse || at.Data != "" || s.flags.nameServer(cfg) {
+		return s.open(ctx, at, cfg, connect)
 	}
-	server, err := s.open(ctx, at, cfg, connect)
-	unreachable, ok := errors.AsType[*conn.UnreachableError](err)
-	if !ok || !mayUseFolder {
+	if !isDataFolder(cfg.Data.Folder) {
+		server, err := s.open(ctx, at, cfg, connect)
+		if _, unreachable := errors.AsType[*conn.UnreachableError](err); unreachable {
+			err = fmt.Errorf("%w; and there is no data folder %s here. --server or --data says where the runs are", err, cfg.Data.Folder)
+		}
 		return server, err
+	}
+	// The folder is there, so that nobody need wait for a server.
+	b, err := dial(ctx, s, cfg, "", 0)
+	if err == nil {
+		return &Deployment{Bus: b, Settings: cfg, location: at}, nil
+	}
+	unreachable, ok := errors.AsType[*conn.UnreachableError](err)
+	if !ok {
+		return nil, err
 	}
 	at.Data = cfg.Data.Folder
 	s.Console.Say("no NATS server answers at %s; this works on the data folder %s", unreachable.Server, at.Data)
@@ -126,7 +139,7 @@ func (s *Session) open(ctx context.Context, at Location, cfg settings.Settings, 
 		if err != nil {
 			return nil, err
 		}
-		if err := s.CheckSetUp(ctx, b); err != nil {
+		if err := CheckSetUp(ctx, s, b); err != nil {
 			b.Close()
 			return nil, err
 		}
@@ -227,13 +240,18 @@ func (s *Deployment) Archive(ctx context.Context) (*archive.Reader, error) {
 
 // FindRun reads a run: from the stream, and from its archive if the stream
 // does not hold it whole. It returns the zero run if the run does not exist.
-// With a [*history.UnreadableError] it also returns the part that can be read. The error may
-// be an [*UndecidedError].
+// With a [*history.UnreadableError] it also returns the part that can be read. The
+// error is a [*runwatch.DeletedError] if the run was deleted, a
+// [*runwatch.RejectedError] if its request was rejected, and may be an
+// [*PendingError].
 func (s *Deployment) FindRun(ctx context.Context, id string) (events.Run, error) {
 	if !events.ValidToken(id) {
 		return events.Run{}, s.UnknownRun(id)
 	}
 	run, unreadable := history.New(s.Bus).Run(ctx, id)
+	if run.Deleted != nil {
+		return run, &runwatch.DeletedError{Run: *run.Deleted}
+	}
 	if unreadable != nil && !codec.IsUndecodable(unreadable) || archive.Whole(run) {
 		return run, unreadable
 	}
@@ -242,13 +260,35 @@ func (s *Deployment) FindRun(ctx context.Context, id string) (events.Run, error)
 	case err != nil && (run.Accepted != nil || unreadable != nil): // a part is better than nothing
 		return run, unreadable
 	case err != nil:
-		unknown := s.UnknownOrUndecided(ctx, id)
-		if _, waits := errors.AsType[*UndecidedError](unknown); waits {
+		if rejected := runwatch.On(s.Bus).Rejected(ctx, id); rejected != nil {
+			return run, rejected
+		}
+		unknown := s.UnknownOrPending(ctx, id)
+		if _, waits := errors.AsType[*PendingError](unknown); waits {
 			return run, unknown
 		}
 		return run, fmt.Errorf("%w; whether it was archived cannot be told: %w", unknown, err)
 	}
-	return reader.Run(ctx, id)
+	if run, err = reader.Run(ctx, id); err == nil && run.Accepted == nil {
+		err = runwatch.On(s.Bus).Rejected(ctx, id)
+	}
+	return run, err
+}
+
+// CheckRepeatable returns an error if there is no run to repeat or to write again: it
+// was deleted, its request was rejected, or a data folder does not know it. A run that
+// a server does not know may have been requested a moment ago.
+func (s *Deployment) CheckRepeatable(ctx context.Context, id string) error {
+	run, err := s.FindRun(ctx, id)
+	_, deleted := errors.AsType[*runwatch.DeletedError](err)
+	_, rejected := errors.AsType[*runwatch.RejectedError](err)
+	switch {
+	case deleted, rejected:
+		return err
+	case err == nil && run.Accepted == nil && s.Folder() != "":
+		return s.UnknownRun(id)
+	}
+	return nil
 }
 
 // UnknownRun is the error of a run that the server does not know.

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/localup"
 	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/progress"
@@ -31,7 +32,7 @@ func (l *Location) AddFlags(c *cobra.Command) {
 
 // AddArtifactsFlag adds the flag of a command that needs a running server.
 func (l *Location) AddArtifactsFlag(c *cobra.Command) {
-	c.Flags().StringVar(&l.Artifacts, "artifacts", "", "artifact store that the services use; default: the settings' artifacts.url, then artifacts in the data folder")
+	c.Flags().StringVar(&l.Artifacts, "artifacts", "", "artifact store that the services use; default: the settings' artifacts.url, then that of an up on this machine, then artifacts in the data folder")
 }
 
 // OpenStore opens the artifact store that the services use.
@@ -39,6 +40,9 @@ func (l Location) OpenStore(ctx context.Context, b *conn.Conn, cfg settings.Sett
 	address := l.Artifacts
 	if address == "" {
 		address = cfg.Artifacts.URL
+	}
+	if up, ok := localup.Find(b.Server()); ok && address == "" && l.Data == "" {
+		address = up.Artifacts
 	}
 	if address == "" {
 		data := l.Data

@@ -130,7 +130,7 @@ const DefaultPatience = 30 * time.Second
 // ConnectPatiently connects to a server that may not answer at the moment. It says so, and
 // tries again for a limit; 0 is [DefaultPatience]. A server that nobody named and that is
 // not there is an error at once.
-func (s *Session) ConnectPatiently(ctx context.Context, limit time.Duration) (*conn.Conn, error) {
+func ConnectPatiently(ctx context.Context, s *Session, limit time.Duration) (*conn.Conn, error) {
 	b, err := s.Connect(ctx)
 	unreachable, ok := errors.AsType[*conn.UnreachableError](err)
 	if !ok || !unreachable.IsTemporary() || ctx.Err() != nil {
@@ -154,16 +154,40 @@ func (s *Session) ConnectPatiently(ctx context.Context, limit time.Duration) (*c
 	return b, err
 }
 
-// ConnectWithin connects to a server that may start a little later.
+// ConnectWithin connects to a server that may start a little later. Where nobody
+// named a server and none is at the usual address, it connects to the services of an
+// up on this machine.
 func (s *Session) ConnectWithin(ctx context.Context, wait time.Duration) (*conn.Conn, error) {
 	cfg, err := s.Settings()
 	if err != nil {
 		return nil, err
 	}
+	b, err := dial(ctx, s, cfg, "", wait)
+	unreachable, ok := errors.AsType[*conn.UnreachableError](err)
+	if !ok || s.flags.nameServer(cfg) {
+		return b, err
+	}
+	up, found, several := findUp(cfg)
+	if several != nil {
+		return nil, several
+	}
+	if !found {
+		return nil, err
+	}
+	s.Console.Say("no NATS server answers at %s; this works on the up at %s, data in %s", unreachable.Server, up.URL, up.Data)
+	return dial(ctx, s, cfg, up.URL, wait)
+}
+
+// dial connects to a server; without an address to the one that flags and settings
+// name.
+func dial(ctx context.Context, s *Session, cfg settings.Settings, url string, wait time.Duration) (*conn.Conn, error) {
 	o := service.BusOptions(cfg.Bus, "cli", s.Logger())
 	f := s.flags.server
 	if f.URL != "" || f.Context != "" {
 		o.URL, o.Context = f.URL, f.Context
+	}
+	if url != "" {
+		o.URL = url
 	}
 	for _, over := range []struct {
 		option *string
@@ -187,7 +211,7 @@ func (s *Session) ConnectWithin(ctx context.Context, wait time.Duration) (*conn.
 
 // AskAgain repeats the reading of a command that got no answer from NATS, and says so. The
 // requests wait longer each time, so that a slow server can answer. Nothing was shown before.
-func (s *Session) AskAgain(ctx context.Context, b *conn.Conn, read func() error) error {
+func AskAgain(ctx context.Context, s *Session, b *conn.Conn, read func() error) error {
 	const tries = 3
 	for try := 1; ; try++ {
 		err := read()
@@ -200,7 +224,7 @@ func (s *Session) AskAgain(ctx context.Context, b *conn.Conn, read func() error)
 
 // CheckSetUp returns an error if the server has no streams of tunebus. A server that does
 // not answer is left to the command.
-func (s *Session) CheckSetUp(ctx context.Context, b *conn.Conn) error {
+func CheckSetUp(ctx context.Context, s *Session, b *conn.Conn) error {
 	const patience = 2 * time.Second
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -218,17 +242,17 @@ func (s *Session) WithBus(do func(ctx context.Context, b *conn.Conn, args []stri
 			return err
 		}
 		defer b.Close()
-		if err := s.CheckSetUp(c.Context(), b); err != nil {
+		if err := CheckSetUp(c.Context(), s, b); err != nil {
 			return err
 		}
 		return do(c.Context(), b, args)
 	}
 }
 
-// WithBusReading is WithBus for a command that only reads, see [Session.WithReading].
-func (s *Session) WithBusReading(read func(ctx context.Context, b *conn.Conn, args []string) error) func(*cobra.Command, []string) error {
+// WithBusReading is WithBus for a command that only reads, see [WithReading].
+func WithBusReading(s *Session, read func(ctx context.Context, b *conn.Conn, args []string) error) func(*cobra.Command, []string) error {
 	return s.WithBus(func(ctx context.Context, b *conn.Conn, args []string) error {
-		return s.AskAgain(ctx, b, func() error { return read(ctx, b, args) })
+		return AskAgain(ctx, s, b, func() error { return read(ctx, b, args) })
 	})
 }
 

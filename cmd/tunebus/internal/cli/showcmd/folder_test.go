@@ -60,6 +60,7 @@ func TestDataFolderWithoutServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("NATS_URL", "")
+	t.Setenv("XDG_CACHE_HOME", t.TempDir()) // no up is found
 	status, out, screen := clitest.Run(t, "show", "last")
 	if status != 0 || !strings.Contains(out, "c3") || !strings.Contains(screen, "data folder tunebus-data") {
 		t.Errorf("show: status %d, %s, %s", status, out, screen)

@@ -3,16 +3,21 @@ package showcmd
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/losshistory"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
-	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
-	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/rejection"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/rundetail"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/runlister"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/pipeline/runsummary"
+	"github.com/tunebus/tunebus/pipeline/runwatch"
+	"github.com/tunebus/tunebus/pipeline/shellquote"
 )
 
 // Show is "tunebus show".
@@ -22,43 +27,64 @@ func Show(s *session.Session) *cobra.Command {
 		Use: "show RUN", Short: "Show what is known of a run", Args: session.ExactlyOne("RUN"),
 		Example:           "  tunebus show last --json",
 		ValidArgsFunction: session.CompleteRuns(s, &at),
-		RunE: s.WithReading(&at, func(ctx context.Context, server *session.Deployment, args []string) error {
+		RunE: session.WithReading(s, &at, func(ctx context.Context, server *session.Deployment, args []string) error {
 			id, err := server.RunID(ctx, args[0])
 			if err != nil {
 				return err
 			}
 			run, err := server.FindRun(ctx, id)
+			if _, rejected := errors.AsType[*runwatch.RejectedError](err); rejected {
+				return showRejected(ctx, s, server.Bus, id)
+			}
 			var facts []history.UnreadableFact
 			if unreadable, ok := errors.AsType[*history.UnreadableError](err); ok && run.Accepted != nil {
 				facts, err = unreadable.Facts, nil // the rest is shown
 			}
-			_, waits := errors.AsType[*session.UndecidedError](err)
+			_, waits := errors.AsType[*session.PendingError](err)
 			if err != nil && !waits {
 				return err
 			}
 			if run.Accepted == nil {
-				return showUndecided(ctx, s, server, id)
+				return showPending(ctx, s, server, id)
 			}
-			return s.Console.Print(view.Run(run, facts, waitsOf(ctx, server.Bus, run), s.Repeat(server, id)))
+			detail := rundetail.Detail{Run: run, Unreadable: facts, Again: s.Repeat(server, id), Now: time.Now()}
+			detail.Logs = s.Program + " " + shellquote.Join(append([]string{"logs", id}, detail.Again.On...)...)
+			addState(ctx, server, &detail)
+			if detail.Loss, err = losshistory.Read(ctx, server.Bus, server.Store, run); err != nil {
+				if ctx.Err() != nil {
+					return context.Cause(ctx)
+				}
+				detail.LossTrouble = err
+			}
+			return s.Console.Print(rundetail.Show(detail))
 		}),
 	}
 	at.AddFlags(c)
 	return c
 }
 
-// waitsOf finds what a run waits for. A wait that cannot be told is left out, because
-// the rest of the run is worth to be shown without it.
-func waitsOf(ctx context.Context, b *conn.Conn, run events.Run) view.Waits {
-	var out view.Waits
-	if _, queued := runsummary.Queued(run); queued {
-		if queues, err := topology.NewInspector(b).Queues(ctx); err == nil {
-			out.Worker = runsummary.WaitsFor(run, queues)
+// addState adds how far an open run is and what it waits for. What cannot be told is
+// left out, because the rest of the run is worth to be shown without it.
+func addState(ctx context.Context, server *session.Deployment, d *rundetail.Detail) {
+	if _, queued := runsummary.Queued(d.Run); queued {
+		if queues, err := topology.NewInspector(server.Bus).Queues(ctx); err == nil {
+			d.Waits.Worker = runsummary.WaitsFor(d.Run, queues)
 		}
 	}
-	if p, attempt, running := runsummary.Running(run); running {
-		if newest, err := history.New(b).Progress(ctx, run.ID, p, attempt); err == nil {
-			out.For = newest.WaitsFor
-		}
+	p, attempt, running := runsummary.Running(d.Run)
+	if !running {
+		return
 	}
-	return out
+	if newest, err := history.New(server.Bus).Progress(ctx, d.Run.ID, p, attempt); err == nil {
+		d.Waits.For, d.Progress = newest.WaitsFor, &newest
+	}
+}
+
+// showRejected shows a request that was rejected, which made no run.
+func showRejected(ctx context.Context, s *session.Session, b *conn.Conn, id string) error {
+	found, err := runlister.New(b).Rejection(ctx, id)
+	if err != nil || found == nil {
+		return err
+	}
+	return s.Console.Print(rejection.Result(*found))
 }

@@ -88,10 +88,10 @@ func Send(c *cobra.Command, s *session.Session, f Flags, specifications []string
 	var unsure *publishing.NotStoredError // it may be submitted all the same
 	over := func(err error) error { return fmt.Errorf("run %s was not submitted within %s: %w", r.ID, f.limit, err) }
 	err = patience.Within(c.Context(), s.Console, f.limit, over, func(ctx context.Context) (err error) {
-		if b, err = s.ConnectPatiently(ctx, f.limit); err != nil {
+		if b, err = session.ConnectPatiently(ctx, s, f.limit); err != nil {
 			return err
 		}
-		if err := s.CheckSetUp(ctx, b); err != nil {
+		if err := session.CheckSetUp(ctx, s, b); err != nil {
 			return err
 		}
 		if err := checkRerun(ctx, s, b, r); err != nil {

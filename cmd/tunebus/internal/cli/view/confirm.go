@@ -17,14 +17,14 @@ import (
 
 // Confirm asks a person at a terminal before a command does what cannot be
 // undone. Without a terminal there is no one to answer, so the command is
-// refused unless it is forced.
-func (c *Console) Confirm(in io.Reader, what string, force bool) error {
+// refused unless it is forced, with the flag.
+func (c *Console) Confirm(in io.Reader, what, flag string, force bool) error {
 	if force {
 		return nil
 	}
 	f, ok := in.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) {
-		return exit.Input(fmt.Errorf("%s? Nobody can be asked here; --force does it without asking", what))
+		return exit.Input(fmt.Errorf("%s? Nobody can be asked here; %s does it without asking", what, flag))
 	}
 	p := newPerson(c, f)
 	defer p.leave()

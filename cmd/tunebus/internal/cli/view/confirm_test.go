@@ -24,10 +24,10 @@ func TestConfirm(t *testing.T) {
 		}
 	}
 	c := NewConsole(io.Discard, io.Discard)
-	if err := c.Confirm(strings.NewReader("y\n"), "discard", false); exit.CodeOf(err) != exit.CodeInput || !strings.Contains(err.Error(), "--force") {
+	if err := c.Confirm(strings.NewReader("y\n"), "discard", "--force", false); exit.CodeOf(err) != exit.CodeInput || !strings.Contains(err.Error(), "--force") {
 		t.Errorf("without a terminal: %v", err)
 	}
-	if err := c.Confirm(iotest.ErrReader(io.ErrUnexpectedEOF), "discard", true); err != nil {
+	if err := c.Confirm(iotest.ErrReader(io.ErrUnexpectedEOF), "discard", "--force", true); err != nil {
 		t.Errorf("forced: %v", err)
 	}
 }

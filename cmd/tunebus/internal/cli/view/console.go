@@ -91,6 +91,15 @@ func (c *Console) PrintFaults(err error) bool {
 	return c.PrintRow(Row{value: map[string]structconf.Faults{"faults": faults}}) == nil
 }
 
+// Stream writes a result that is too long to be held, piece by piece: for people, or
+// as JSON.
+func (c *Console) Stream(write func(w io.Writer, asJSON bool) error) error {
+	if c.JSON {
+		return write(c.out.Verbatim(), true)
+	}
+	return write(c.out, false)
+}
+
 // Row is one of many results. It is printed as soon as it is known.
 type Row struct {
 	// value is nil where the JSON of the whole result has the row.

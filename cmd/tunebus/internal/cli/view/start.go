@@ -14,13 +14,16 @@ import (
 
 // ready is where services that stay up can be reached.
 type ready struct {
-	URL  string `json:"url"`
-	Data string `json:"data"`
+	URL       string `json:"url"`
+	Data      string `json:"data"`
+	Artifacts string `json:"artifacts"`
 }
 
 // Ready is printed as soon as services that stay up take requests.
-func Ready(url, data string) Result {
-	return Result{ready{url, data}, func(w io.Writer) { fmt.Fprintf(w, "ready: NATS at %s, data in %s\n", url, data) }}
+func Ready(url, data, artifacts string) Result {
+	return Result{ready{url, data, artifacts}, func(w io.Writer) {
+		fmt.Fprintf(w, "ready: NATS at %s, data in %s, artifacts in %s\n", url, data, artifacts)
+	}}
 }
 
 // Submitted is the id of a run that was asked for.

@@ -25,6 +25,21 @@ func (c *Console) PrintRunEnd(run events.Run, s runsummary.Summary, again runsum
 // scores before and after tuning, where the results are, and what to do next. said
 // are errors that the person has read already.
 func writeSummary(w io.Writer, run events.Run, s runsummary.Summary, attempts []events.AttemptResult, said saidErrors, again runsummary.Retry) {
+	WriteTitle(w, run, s)
+	fmt.Fprintln(w)
+	writePhasesAnew(w, run, attempts, said)
+	writeData(w, run)
+	WriteScores(w, run, s)
+	WriteGates(w, s)
+	Section(w, slices.Sorted(maps.Keys(s.Links)), "RESULT\tWHERE", func(name string) string { return name + "\t" + s.Links[name] })
+	for _, gap := range s.Gaps {
+		fmt.Fprintf(w, "\nnot tracked: %s\n", gap)
+	}
+	WriteNext(w, run, s, again)
+}
+
+// WriteTitle writes which run it is, and its state.
+func WriteTitle(w io.Writer, run events.Run, s runsummary.Summary) {
 	fmt.Fprintf(w, "\n%s (%s): %s", s.RunName, s.RunID, s.Status)
 	if run.Completed != nil {
 		fmt.Fprintf(w, " in %.1f s", s.Seconds)
@@ -33,11 +48,11 @@ func writeSummary(w io.Writer, run events.Run, s runsummary.Summary, attempts []
 	if a := run.Accepted; a != nil && a.Lineage.RerunOf != "" && len(a.Plan) > 0 {
 		fmt.Fprintf(w, "repeats %s from %s on\n", a.Lineage.RerunOf, a.Plan[0].Phase)
 	}
-	fmt.Fprintln(w)
-	writePhasesAnew(w, run, attempts, said)
-	writeData(w, run)
-	writeScores(w, run, s)
-	section(w, s.Gates, "GATE\tSCORE\tAT LEAST\tMET", func(g events.Gate) string {
+}
+
+// WriteGates writes the gates, and whether they were met.
+func WriteGates(w io.Writer, s runsummary.Summary) {
+	Section(w, s.Gates, "GATE\tSCORE\tAT LEAST\tMET", func(g events.Gate) string {
 		met := "no"
 		if g.Met {
 			met = "yes"
@@ -47,10 +62,10 @@ func writeSummary(w io.Writer, run events.Run, s runsummary.Summary, attempts []
 		}
 		return fmt.Sprintf("%s\t%.3f\t%.3f\t%s", g.Metric, g.Score, g.AtLeast, met)
 	})
-	section(w, slices.Sorted(maps.Keys(s.Links)), "RESULT\tWHERE", func(name string) string { return name + "\t" + s.Links[name] })
-	for _, gap := range s.Gaps {
-		fmt.Fprintf(w, "\nnot tracked: %s\n", gap)
-	}
+}
+
+// WriteNext writes what can be done after a run has ended.
+func WriteNext(w io.Writer, run events.Run, s runsummary.Summary, again runsummary.Retry) {
 	if run.Completed == nil {
 		return
 	}
@@ -60,13 +75,13 @@ func writeSummary(w io.Writer, run events.Run, s runsummary.Summary, attempts []
 	}
 }
 
-// writePhases writes a line for each phase of the plan, one for each of the
+// WritePhases writes a line for each phase of the plan, one for each of the
 // attempts, and the error of each phase that failed.
-func writePhases(w io.Writer, run events.Run, attempts []events.AttemptResult) {
+func WritePhases(w io.Writer, run events.Run, attempts []events.AttemptResult) {
 	writePhasesAnew(w, run, attempts, nil)
 }
 
-// writePhasesAnew is writePhases for a person who has read some of the errors. Each
+// writePhasesAnew is WritePhases for a person who has read some of the errors. Each
 // one is written once.
 func writePhasesAnew(w io.Writer, run events.Run, attempts []events.AttemptResult, said saidErrors) {
 	if run.Accepted == nil {
@@ -83,13 +98,7 @@ func writePhasesAnew(w io.Writer, run events.Run, attempts []events.AttemptResul
 	var failures []failure
 	Table(w, run.Accepted.Plan, "PHASE\tSTATUS\tSECONDS\tATTEMPTS", func(step events.Step) string {
 		p := run.Phases[step.Phase]
-		status, seconds, attempts := string(p.Status()), "-", "-"
-		if p == nil && run.Completed != nil {
-			status = "not started"
-		}
-		if p != nil && p.Completed == nil && run.Completed != nil { // its end cannot be read
-			status = "not ended"
-		}
+		status, seconds, attempts := runsummary.PhaseStatus(run, step.Phase), "-", "-"
 		if n := runsummary.Tries(p); n > 0 {
 			attempts = fmt.Sprint(n)
 		}
@@ -101,7 +110,7 @@ func writePhasesAnew(w io.Writer, run events.Run, attempts []events.AttemptResul
 		}
 		return fmt.Sprintf("%s\t%s\t%s\t%s", step.Phase, status, seconds, attempts)
 	})
-	section(w, attempts, "ATTEMPT\tOUTCOME\tWORKER\tFROM STEP\tSTARTED\tSECONDS\tERROR", func(a events.AttemptResult) string {
+	Section(w, attempts, "ATTEMPT\tOUTCOME\tWORKER\tFROM STEP\tSTARTED\tSECONDS\tERROR", func(a events.AttemptResult) string {
 		line := attemptLine(a)
 		if a.Error == nil {
 			return line
@@ -148,7 +157,7 @@ func writeData(w io.Writer, run events.Run) {
 			losses = append(losses, loss.count)
 		}
 	}
-	section(w, sets, header, func(d events.Dataset) string {
+	Section(w, sets, header, func(d events.Dataset) string {
 		line := fmt.Sprintf("%s\t%d\t%d", d.Key, d.RowsRead, d.Rows)
 		for _, count := range losses {
 			line += "\t" + some(count(d))
@@ -188,9 +197,9 @@ func attemptLine(a events.AttemptResult) string {
 	return fmt.Sprintf("%s %d\t%s\t%s\t%d\t%s\t%s\t", a.Phase, a.Number, a.Outcome, worker, a.ResumedFrom, started, seconds)
 }
 
-// writeScores writes the scores, beside those of the base model if the run has
+// WriteScores writes the scores, beside those of the base model if the run has
 // any.
-func writeScores(w io.Writer, run events.Run, s runsummary.Summary) {
+func WriteScores(w io.Writer, run events.Run, s runsummary.Summary) {
 	model := "MODEL"
 	if runsummary.TunedModel(run) {
 		model = "TUNED MODEL"
@@ -210,7 +219,7 @@ func writeScores(w io.Writer, run events.Run, s runsummary.Summary) {
 	if len(s.Coverage) > 0 {
 		header += "\tROWS"
 	}
-	section(w, names, header, func(name string) string {
+	Section(w, names, header, func(name string) string {
 		line := name
 		if len(s.BaselineScores) > 0 {
 			line += "\t" + covered(s.BaselineScores, s.BaselineCoverage, name)

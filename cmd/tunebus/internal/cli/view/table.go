@@ -9,9 +9,9 @@ import (
 	"github.com/tunebus/tunebus/events"
 )
 
-// section writes a table below an empty line; without values it writes
+// Section writes a table below an empty line; without values it writes
 // nothing.
-func section[T any](w io.Writer, values []T, header string, line func(T) string) {
+func Section[T any](w io.Writer, values []T, header string, line func(T) string) {
 	if len(values) > 0 {
 		fmt.Fprintln(w)
 		Table(w, values, header, line)

@@ -27,7 +27,7 @@ func WriteTable(w io.Writer, header []string, rows [][]string) error {
 		total += width + gap
 	}
 	var out strings.Builder
-	if limit := widthOf(w); limit > 0 && total > limit+gap {
+	if limit, _ := Size(w); limit > 0 && total > limit+gap {
 		writeRecords(&out, header, rows)
 	} else {
 		for _, row := range all {

@@ -79,18 +79,30 @@ type Screen interface {
 // IsScreen reports whether a person sees on a terminal what is written.
 func (w *Writer) IsScreen() bool { return w.screen != nil }
 
-// widthOf is how many characters fit into a line of what w writes to; 0 if it is no
-// terminal.
-func widthOf(w io.Writer) int {
+// Size is how many characters fit into a line of the terminal that w writes to, and
+// how many lines it has; 0 and 0 if there is none.
+func Size(w io.Writer) (width, height int) {
 	t, ok := w.(*Writer)
 	if !ok || t.screen == nil {
-		return 0
+		return 0, 0
 	}
-	width, _, err := t.screen.size()
+	width, height, err := t.screen.size()
 	if err != nil {
-		return 0
+		return 0, 0
 	}
-	return width
+	return width, height
+}
+
+// Clear clears the terminal that w writes to, if there is one. What is written next
+// stands at its top.
+func Clear(w io.Writer) {
+	t, ok := w.(*Writer)
+	if !ok || t.screen == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	_, _ = io.WriteString(t.screen.w, "\x1b[H\x1b[2J") // to a person's screen
 }
 
 // Colours reports whether text for w may have colours: w writes to a terminal, and

@@ -2,6 +2,7 @@ package runcmd_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -59,7 +60,8 @@ func TestWaitingForIntake(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The services of the folder accept the request, and the cancel that was asked for ends it.
-	status, out, screen := clitest.Run(t, "cancel", "other", "--data", dir)
+	clitest.Write(t, dir, "settings.toml", fmt.Sprintf("[services.tracker]\nreports = %q\ntracking_uri = %q\n", dir+"/reports", "file:"+dir+"/mlruns"))
+	status, out, screen := clitest.Run(t, "cancel", "other", "--data", dir, "--settings", dir+"/settings.toml")
 	if status != 0 || !strings.Contains(out, "other") || !strings.Contains(out, "cancelled") {
 		t.Errorf("cancel on the folder: status %d\n%s%s", status, out, screen)
 	}

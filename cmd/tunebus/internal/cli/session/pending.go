@@ -12,9 +12,9 @@ import (
 	"github.com/tunebus/tunebus/services/intake/request"
 )
 
-// UndecidedError means that a run waits for intake: its request is stored, and no intake has
+// PendingError means that a run waits for intake: its request is stored, and no intake has
 // looked at it.
-type UndecidedError struct {
+type PendingError struct {
 	RunID string
 	// At is when the request was stored.
 	At time.Time
@@ -22,16 +22,16 @@ type UndecidedError struct {
 	Command string
 }
 
-func (e *UndecidedError) Error() string {
+func (e *PendingError) Error() string {
 	return fmt.Sprintf("run %s is waiting for intake: its request was stored at %s, and no intake has looked at it; start tunebus-intake, or look with `%s`",
 		e.RunID, e.At.Local().Format(time.DateTime), e.Command)
 }
 
-// UnknownOrUndecided is the error of a run that the server does not hold: an
-// [*UndecidedError] if its request waits for intake.
-func (s *Deployment) UnknownOrUndecided(ctx context.Context, id string) error {
-	var found *UndecidedError
-	err := s.Undecided(ctx, func(u UndecidedError) error {
+// UnknownOrPending is the error of a run that the server does not hold: an
+// [*PendingError] if its request waits for intake.
+func (s *Deployment) UnknownOrPending(ctx context.Context, id string) error {
+	var found *PendingError
+	err := s.EachPending(ctx, func(u PendingError) error {
 		if u.RunID != id {
 			return nil
 		}
@@ -46,11 +46,11 @@ func (s *Deployment) UnknownOrUndecided(ctx context.Context, id string) error {
 
 var errStop = errors.New("found")
 
-// Undecided calls each for every run that waits for intake, the one that was requested first
+// EachPending calls each for every run that waits for intake, the one that was requested first
 // at the beginning.
-func (s *Deployment) Undecided(ctx context.Context, each func(UndecidedError) error) error {
-	return requestlog.New(s.Bus).Undecided(ctx, runOf, func(r requestlog.Request) error {
-		return each(UndecidedError{RunID: runOf(r), At: r.Time, Command: s.doctor})
+func (s *Deployment) EachPending(ctx context.Context, each func(PendingError) error) error {
+	return requestlog.New(s.Bus).EachPending(ctx, runOf, func(r requestlog.Request) error {
+		return each(PendingError{RunID: runOf(r), At: r.Time, Command: s.doctor})
 	})
 }
 

@@ -1,5 +1,5 @@
-// Package undecided renders runs that wait for intake.
-package undecided
+// Package pending renders runs that wait for intake.
+package pending
 
 import (
 	"fmt"

@@ -13,10 +13,10 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
 
-// Undecided calls each for every request that intake has neither accepted nor rejected, the
+// EachPending calls each for every request that intake has neither accepted nor rejected, the
 // oldest first. runID is the id that the run of a request gets. Requests that cannot be read
 // are left out: intake makes dead letters of them.
-func (l *Log) Undecided(ctx context.Context, runID func(Request) string, each func(Request) error) error {
+func (l *Log) EachPending(ctx context.Context, runID func(Request) string, each func(Request) error) error {
 	var span Span
 	var delivered uint64 // requests up to here may be decided
 	err := l.conn.Request(ctx, conn.ConsumerInfo, func(ctx context.Context, js jetstream.JetStream) error {

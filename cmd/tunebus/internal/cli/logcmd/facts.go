@@ -1,0 +1,58 @@
+package logcmd
+
+import (
+	"cmp"
+	"fmt"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/runlog"
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+)
+
+// factLines are the lines that a fact is worth; most are worth none.
+func (l *logShower) factLines(m codec.Message) []runlog.Line {
+	line := runlog.Line{Time: m.Time, Level: "info"}
+	var more []runlog.Line
+	switch e := m.Event.(type) {
+	case events.PhaseStarted:
+		line.Phase, line.Attempt = e.Phase, e.Attempt
+		line.Text = "started by " + cmp.Or(e.Worker, "an unknown worker")
+		if e.Engine != "" {
+			line.Text += ", engine " + e.Engine
+		}
+		if e.ResumedFrom > 0 {
+			line.Text += fmt.Sprintf(", from step %d on", e.ResumedFrom)
+		}
+	case events.AttemptEnded:
+		line.Phase, line.Attempt = e.Phase, e.Attempt
+		line.Text = fmt.Sprintf("ended at step %d, reason %s", e.LastStep, e.Reason)
+		if e.Error != nil {
+			line.Level, line.Text = "warning", line.Text+": "+e.Error.Code+": "+e.Error.Message
+		}
+	case events.PhaseCompleted:
+		line.Phase, line.Attempt = e.Phase, e.Attempt
+		line.Text = fmt.Sprintf("phase ended: %s after %.1f s", e.Conclusion, e.EndedAt.Sub(e.StartedAt).Seconds())
+		if e.Error != nil {
+			line.Level, line.Text = "error", line.Text+": "+e.Error.Code+": "+e.Error.Message
+		}
+		for _, note := range e.Notes {
+			more = append(more, runlog.Line{Time: m.Time, Phase: e.Phase, Attempt: e.Attempt, Level: "info", Text: "note: " + note})
+		}
+	case events.CancelRequested:
+		line.Text = "cancel asked for"
+		if e.By != "" {
+			line.Text += " by " + e.By
+		}
+		if e.Reason != "" {
+			line.Text += ": " + e.Reason
+		}
+	case events.PipelineCompleted:
+		line.Text = fmt.Sprintf("run ended: %s after %.1f s", e.Conclusion, e.DurationSeconds)
+	default:
+		return nil
+	}
+	if l.phase != "" && line.Phase != l.phase {
+		return nil
+	}
+	return append(more, line)
+}

@@ -1,0 +1,236 @@
+package logcmd
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/runlog"
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+)
+
+type logsFlags struct {
+	at     session.Location
+	phase  string
+	follow bool
+}
+
+// Logs is "tunebus logs".
+func Logs(s *session.Session) *cobra.Command {
+	var f logsFlags
+	c := &cobra.Command{
+		Use: "logs RUN", Short: "Show what the attempts at a run logged", Args: session.ExactlyOne("RUN"),
+		Long: "Show what the attempts at a run logged, on whichever machine they worked, with the starts and\n" +
+			"the ends of the attempts. The server keeps lines for 30 days, and the newest 50,000 of an\n" +
+			"attempt at most; a line says where some are missing.",
+		Example: "  tunebus logs last\n" +
+			"  tunebus logs last --phase finetune --follow",
+		ValidArgsFunction: session.CompleteRuns(s, &f.at),
+		RunE: s.WithDeployment(&f.at, func(ctx context.Context, server *session.Deployment, args []string) error {
+			if f.phase != "" && !events.Phase(f.phase).Valid() {
+				return exit.Input(fmt.Errorf("--phase %s: no such phase; want one of %v", f.phase, events.Phases()))
+			}
+			id, err := server.RunID(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			run, err := server.FindRun(ctx, id)
+			if err != nil && !codec.IsUndecodable(err) {
+				return err
+			}
+			if run.Accepted == nil {
+				return server.UnknownOrPending(ctx, id)
+			}
+			if err := f.check(s, server, run); err != nil {
+				return err
+			}
+			return s.Console.Stream(func(w io.Writer, asJSON bool) error {
+				l := &logShower{
+					facts: factsOf(ctx, server),
+					lines: history.NewLogReader(server.Bus, id, events.Phase(f.phase)),
+					out:   runlog.New(w, asJSON),
+					run:   id,
+					phase: events.Phase(f.phase),
+				}
+				if err := l.show(ctx, f.follow); err != nil {
+					return err
+				}
+				if l.written == 0 {
+					s.Console.Say("run %s has no line yet: no attempt has started", id)
+				}
+				return nil
+			})
+		}),
+	}
+	f.at.AddFlags(c)
+	c.Flags().StringVar(&f.phase, "phase", "", "show this phase alone: finetune, inference or evaluation")
+	c.Flags().BoolVarP(&f.follow, "follow", "f", false, "go on until the run has ended, or the phase of --phase")
+	var phases []string
+	for _, p := range events.Phases() {
+		phases = append(phases, string(p))
+	}
+	session.CompleteValues(c, "phase", phases...)
+	return c
+}
+
+// check refuses what can show nothing.
+func (f *logsFlags) check(s *session.Session, server *session.Deployment, run events.Run) error {
+	planned := func(step events.Step) bool { return string(step.Phase) == f.phase }
+	if f.phase != "" && !slices.ContainsFunc(run.Accepted.Plan, planned) {
+		return exit.Input(fmt.Errorf("--phase %s: run %s has no such phase in its plan", f.phase, run.ID))
+	}
+	if folder := server.Folder(); f.follow && folder != "" && run.Completed == nil {
+		return exit.Input(fmt.Errorf("--follow: run %s has not ended, and no service works on %s; this goes on with it:\n  %s",
+			run.ID, server.Name(), s.CommandLine("up", "--data", folder)))
+	}
+	return nil
+}
+
+// factsOf returns what reads the facts of a run, also of an archived one where the
+// artifact store can be opened.
+func factsOf(ctx context.Context, server *session.Deployment) func(ctx context.Context, run string) ([]codec.Message, error) {
+	reader, err := server.Archive(ctx)
+	if err != nil {
+		return history.New(server.Bus).Facts
+	}
+	return reader.Facts
+}
+
+// pollInterval is how often a log is read again that is followed.
+const pollInterval = 500 * time.Millisecond
+
+// logShower shows the log of a run.
+type logShower struct {
+	facts func(ctx context.Context, run string) ([]codec.Message, error)
+	lines *history.LogReader
+	out   *runlog.Writer
+	run   string
+	phase events.Phase // empty: all
+
+	last    uint64            // the newest fact that was shown
+	expects map[attempt]int64 // the number of the next line
+	pending []runlog.Line     // what facts say, which is not written yet
+	written int
+}
+
+type attempt struct {
+	phase  events.Phase
+	number int
+}
+
+// show writes the log, and goes on until the end of the run if follow is set.
+func (l *logShower) show(ctx context.Context, follow bool) error {
+	l.expects = map[attempt]int64{}
+	for {
+		ended, err := l.showNews(ctx)
+		if err == nil && (ended || !follow) {
+			if ended && follow { // lines may be stored a moment after the fact
+				select {
+				case <-ctx.Done():
+				case <-time.After(pollInterval):
+				}
+				_, err = l.showNews(ctx)
+			}
+			return err
+		}
+		if err != nil {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(pollInterval):
+		}
+	}
+}
+
+// showNews writes what came since the last call. ended says whether nothing more can
+// come.
+func (l *logShower) showNews(ctx context.Context) (ended bool, err error) {
+	facts, err := l.facts(ctx, l.run)
+	if err != nil {
+		return false, err
+	}
+	for _, m := range facts {
+		if m.Sequence > l.last {
+			l.last = m.Sequence
+			l.pending = append(l.pending, l.factLines(m)...)
+		}
+		ended = ended || l.ends(m.Event)
+	}
+	err = l.lines.Read(ctx, func(batch events.Log, _ time.Time) error { return l.writeBatch(batch) })
+	if err != nil {
+		return ended, err
+	}
+	return ended, l.writePending(time.Time{})
+}
+
+func (l *logShower) ends(ev events.Event) bool {
+	switch e := ev.(type) {
+	case events.PipelineCompleted:
+		return true
+	case events.PhaseCompleted:
+		return e.Phase == l.phase
+	}
+	return false
+}
+
+// writeBatch writes lines, what facts said before each, and what is missing.
+func (l *logShower) writeBatch(batch events.Log) error {
+	whose := attempt{batch.Phase, batch.Attempt}
+	expected := max(1, l.expects[whose])
+	if batch.First+int64(len(batch.Lines)) <= expected {
+		return nil // it came twice
+	}
+	for i, line := range batch.Lines {
+		number := batch.First + int64(i)
+		if number < expected {
+			continue
+		}
+		if err := l.writePending(line.Time); err != nil {
+			return err
+		}
+		out := runlog.Line{Time: line.Time, Phase: batch.Phase, Attempt: batch.Attempt, Number: number, Level: line.Level, Text: line.Text}
+		if number > expected {
+			missing := out
+			missing.Number, missing.Level = 0, "warning"
+			missing.Text = fmt.Sprintf("lines %d to %d are missing: there were too many at once, or the server keeps them no more", expected, number-1)
+			if err := l.write(missing); err != nil {
+				return err
+			}
+		}
+		if err := l.write(out); err != nil {
+			return err
+		}
+		expected = number + 1
+	}
+	l.expects[whose] = expected
+	return nil
+}
+
+// writePending writes what facts said until a time; all of it for the zero time.
+func (l *logShower) writePending(until time.Time) error {
+	for len(l.pending) > 0 && (until.IsZero() || !l.pending[0].Time.After(until)) {
+		if err := l.write(l.pending[0]); err != nil {
+			return err
+		}
+		l.pending = l.pending[1:]
+	}
+	return nil
+}
+
+func (l *logShower) write(line runlog.Line) error {
+	l.written++
+	return l.out.Write(line)
+}

@@ -1,0 +1,125 @@
+package logcmd_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/clitest"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/embedded"
+	"github.com/tunebus/tunebus/embedded/bustest"
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
+)
+
+// publishLines stores lines of an attempt and waits until they are stored.
+func publishLines(t *testing.T, b *conn.Conn, run string, first int64, texts ...string) {
+	t.Helper()
+	ev := events.Log{RunID: run, Phase: events.Inference, Attempt: 1, First: first}
+	for _, text := range texts {
+		ev.Lines = append(ev.Lines, events.LogLine{Time: time.Now(), Level: "warning", Text: text})
+	}
+	if err := journal.New(b).PublishMetric(t.Context(), ev); err != nil {
+		t.Fatal(err)
+	}
+	clitest.Eventually(t, "the lines are stored", func() bool {
+		found := false
+		err := history.NewLogReader(b, run, "").Read(t.Context(), func(l events.Log, _ time.Time) error {
+			found = found || l.First == first
+			return nil
+		})
+		return err == nil && found
+	})
+}
+
+// TestLogs: the lines of an attempt stand between the facts of its start and its end,
+// in a folder and of an archived run as well; missing lines are told.
+func TestLogs(t *testing.T) {
+	t.Parallel()
+	f := clitest.NewDataFolder(t)
+	f.WithServer(t, func(b *conn.Conn) {
+		facts := clitest.EndedRun("r")
+		clitest.Publish(t, b, facts[:3]...)
+		publishLines(t, b, "r", 1, "the first", "red\x1b[31m")
+		publishLines(t, b, "r", 7, "the seventh")
+		publishLines(t, b, "other", 1, "of another run")
+		clitest.Publish(t, b, facts[3:]...)
+		clitest.Publish(t, b, clitest.EndedRun("waits")[:2]...)
+	})
+	status, out, screen := clitest.Run(t, "logs", "r", "--data", f.Dir)
+	var got []string
+	for line := range strings.Lines(out) {
+		_, text, _ := strings.Cut(strings.TrimSpace(line), "  ")
+		got = append(got, text)
+	}
+	want := []string{
+		"inference 1   started by w",
+		"inference 1   warning: the first",
+		`inference 1   warning: red\u001b[31m`,
+		"inference 1   warning: lines 3 to 6 are missing: there were too many at once, or the server keeps them no more",
+		"inference 1   warning: the seventh",
+		"inference 1   phase ended: success after 60.0 s",
+		"run           run ended: success after 60.0 s",
+	}
+	if status != 0 || strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("status %d, %s, logs:\n%s\nwant:\n%s", status, screen, strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	status, out, _ = clitest.Run(t, "logs", "r", "--data", f.Dir, "--phase", "inference", "--json", "--follow")
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	var second struct {
+		Phase   string
+		Attempt int
+		Number  int64
+		Level   string
+		Text    string
+	}
+	if err := json.Unmarshal([]byte(lines[min(2, len(lines)-1)]), &second); status != 0 || err != nil || len(lines) != 6 || fmt.Sprint(second) != "{inference 1 2 warning red\x1b[31m}" {
+		t.Errorf("--json: status %d, %v, %d lines, the third is %+v", status, err, len(lines), second)
+	}
+	if status, out, screen := clitest.Run(t, "logs", "waits", "--data", f.Dir); status != 0 || out != "" || !strings.Contains(screen, "no attempt has started") {
+		t.Errorf("a queued run: status %d, %q, %s", status, out, screen)
+	}
+	for _, args := range [][]string{{"nobody"}, {"r", "--phase", "training"}, {"r", "--phase", "finetune"}, {"waits", "--follow"}} {
+		if status, _, screen := clitest.Run(t, append([]string{"logs", "--data", f.Dir}, args...)...); status != int(exit.CodeInput) || screen == "" {
+			t.Errorf("logs %v: status %d, %s", args, status, screen)
+		}
+	}
+}
+
+// TestFollowLogs: lines are shown while the attempt works, until the run has ended.
+func TestFollowLogs(t *testing.T) {
+	t.Parallel()
+	server := bustest.Start(t, embedded.Options{Listen: "127.0.0.1:0"})
+	b := bustest.Connect(t, server)
+	if err := topology.Apply(t.Context(), b, topology.Topology{}); err != nil {
+		t.Fatal(err)
+	}
+	facts := clitest.EndedRun("r")
+	clitest.Publish(t, b, facts[:3]...)
+	publishLines(t, b, "r", 1, "before")
+	type result struct {
+		status int
+		out    string
+	}
+	ended := make(chan result, 1)
+	go func() {
+		status, out, _ := clitest.Run(t, "logs", "r", "--follow", "--artifacts", "file://"+t.TempDir(), "--server", server.URL())
+		ended <- result{status, out}
+	}()
+	publishLines(t, b, "r", 2, "while it works")
+	select {
+	case r := <-ended:
+		t.Fatalf("the log ended before the run: %+v", r)
+	default:
+	}
+	clitest.Publish(t, b, facts[3:]...)
+	if r := <-ended; r.status != 0 || !strings.Contains(r.out, "before") || !strings.Contains(r.out, "while it works") || !strings.HasSuffix(r.out, "run ended: success after 60.0 s\n") {
+		t.Errorf("status %d:\n%s", r.status, r.out)
+	}
+}

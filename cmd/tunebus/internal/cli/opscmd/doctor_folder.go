@@ -1,0 +1,167 @@
+package opscmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/localup"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/artifact"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/runlister"
+	"github.com/tunebus/tunebus/pipeline/deletion"
+	"github.com/tunebus/tunebus/pipeline/gc"
+)
+
+// checkFolder says how much a data folder holds, and what could go: the folder that at
+// names, that of the up on this machine, or the usual one where no server answers. It
+// finds nothing where there is none.
+func checkFolder(c *cobra.Command, s *session.Session, at session.Location) (found []view.Finding) {
+	err := s.WithDeployment(&at, func(ctx context.Context, server *session.Deployment, _ []string) error {
+		folder := server.Folder()
+		if up, ok := localup.Find(server.Bus.Server()); ok && folder == "" {
+			folder = up.Data
+		}
+		if folder == "" {
+			return nil
+		}
+		found = append(found, sizeOf(folder))
+		store, err := server.Store(ctx)
+		if err != nil {
+			return err
+		}
+		found = append(found, collectable(ctx, server, store), deletable(ctx, server, store))
+		return nil
+	})(c, nil)
+	if _, unreachable := errors.AsType[*conn.UnreachableError](err); err != nil && !unreachable { // that is said already
+		found = append(found, view.Finding{Name: "data folder", State: view.StateBroken, Says: err.Error()})
+	}
+	return found
+}
+
+// sizeOf says how much a data folder holds, by its parts. A file
+// with several names counts once.
+func sizeOf(folder string) view.Finding {
+	f := view.Finding{Name: "data folder", State: view.StateOK}
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		f.State, f.Says = view.StateLook, err.Error()
+		return f
+	}
+	seen := map[inode]bool{}
+	total := int64(0)
+	var parts []string
+	for _, entry := range entries {
+		n := bytesBelow(filepath.Join(folder, entry.Name()), seen)
+		total += n
+		if n > 0 {
+			parts = append(parts, fmt.Sprintf("%s %s", entry.Name(), events.Count(n)))
+		}
+	}
+	f.Says = fmt.Sprintf("%s holds %s bytes: %s", folder, events.Count(total), strings.Join(parts, ", "))
+	return f
+}
+
+// bytesBelow is the size of the files below a path. What cannot be read is left out.
+func bytesBelow(path string, seen map[inode]bool) (n int64) {
+	_ = filepath.WalkDir(path, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return nil
+		}
+		info, err := d.Info()
+		if err != nil {
+			return nil
+		}
+		if id, ok := inodeOf(info); ok {
+			if seen[id] {
+				return nil
+			}
+			seen[id] = true
+		}
+		n += info.Size()
+		return nil
+	})
+	return n
+}
+
+// collectable says what garbage collection could remove.
+func collectable(ctx context.Context, server *session.Deployment, store *artifact.Store) view.Finding {
+	f := view.Finding{Name: "gc", State: view.StateOK}
+	sum, err := gc.New(server.Bus, store, gc.Options{Grace: 24 * time.Hour, DryRun: true}).Run(ctx)
+	switch {
+	case errors.Is(err, gc.ErrNoReference):
+		f.State, f.Says = view.StateLook, "no run refers to the artifact store"
+		f.Do = fmt.Sprintf(`"tunebus gc --store %s" removes all of it`, store.ID())
+	case err != nil:
+		f.State, f.Says = view.StateLook, err.Error()
+	default:
+		n := sum.Removed.Bytes + sum.Leftovers.Bytes
+		f.Says = fmt.Sprintf("%s bytes that no run refers to", events.Count(n))
+		if n > 0 {
+			f.Do = `"tunebus gc" removes them`
+		}
+	}
+	return f
+}
+
+// deletable says how much the runs that have ended have made, and what is left of
+// deletions that were cut short.
+func deletable(ctx context.Context, server *session.Deployment, store *artifact.Store) view.Finding {
+	f := view.Finding{Name: "delete", State: view.StateOK}
+	index := runlister.New(server.Bus)
+	accepted, err := index.Accepted(ctx)
+	if err != nil {
+		f.State, f.Says = view.StateLook, err.Error()
+		return f
+	}
+	open, err := index.Open(ctx)
+	if err != nil {
+		f.State, f.Says = view.StateLook, err.Error()
+		return f
+	}
+	ended := map[string]bool{}
+	for _, id := range accepted {
+		ended[id] = true
+	}
+	for _, id := range open {
+		delete(ended, id)
+	}
+	byRun, total := map[string]int64{}, int64(0)
+	for o, err := range store.List(ctx, "runs/") {
+		if err != nil {
+			f.State, f.Says = view.StateLook, err.Error()
+			return f
+		}
+		if run, _, ok := strings.Cut(strings.TrimPrefix(o.Key, "runs/"), "/"); ok && ended[run] {
+			byRun[run] += o.Size
+			total += o.Size
+		}
+	}
+	f.Says = fmt.Sprintf("%s bytes of %s that have ended", events.Count(total), view.Count(len(ended), "run"))
+	largest := ""
+	for run, n := range byRun {
+		if largest == "" || n > byRun[largest] || n == byRun[largest] && run < largest {
+			largest = run
+		}
+	}
+	if largest != "" {
+		f.Says += fmt.Sprintf(", the most %s with %s bytes", largest, events.Count(byRun[largest]))
+		f.Do = fmt.Sprintf(`"tunebus delete %s --dry-run" says what would go`, largest)
+	}
+	if unfinished, err := deletion.New(server.Bus, store).Unfinished(ctx); err == nil && len(unfinished) > 0 {
+		f.State = view.StateLook
+		f.Says += fmt.Sprintf("; the deletion of %s was cut short", view.Count(len(unfinished), "run"))
+		f.Do = fmt.Sprintf(`"tunebus delete %s" goes on with it`, unfinished[0].RunID)
+	}
+	return f
+}

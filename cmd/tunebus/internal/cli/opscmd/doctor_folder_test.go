@@ -1,0 +1,49 @@
+package opscmd_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/clitest"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+)
+
+// TestDoctorFolder: how much a data folder holds, each file once, and what could go.
+func TestDoctorFolder(t *testing.T) {
+	t.Parallel()
+	f := clitest.NewDataFolder(t)
+	kept := f.Put(t, "r", "kept.jsonl", strings.Repeat("x", 5000))
+	f.Put(t, "nobody", "left.jsonl", "x")
+	f.WithServer(t, func(b *conn.Conn) { clitest.Publish(t, b, clitest.EndedRun("r", kept)...) })
+	if err := os.Mkdir(filepath.Join(f.Dir, "mlruns"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Link(filepath.Join(f.Dir, "artifacts", kept.Reference.Key), filepath.Join(f.Dir, "mlruns", "model")); err != nil {
+		t.Fatal(err)
+	}
+	var found []struct{ Name, State, Says, Do string }
+	clitest.Result(t, &found, "doctor", "--data", f.Dir)
+	says := map[string]string{}
+	for _, one := range found {
+		says[one.Name] = one.State + ": " + one.Says + "; " + one.Do
+	}
+	for name, words := range map[string][]string{
+		"data folder": {f.Dir + " holds ", "artifacts 5,0"},
+		"gc":          {"0 bytes that no run refers to"}, // a day has not passed
+		"delete":      {"5,000 bytes of 1 run that have ended", "the most r with 5,000 bytes", `"tunebus delete r --dry-run"`},
+	} {
+		for _, word := range words {
+			if !strings.Contains(says[name], word) {
+				t.Errorf("%s: no %q in %q", name, word, says[name])
+			}
+		}
+	}
+	if strings.Contains(says["data folder"], "mlruns") {
+		t.Errorf("a file with two names counts twice: %s", says["data folder"])
+	}
+	if _, ok := says["NATS"]; ok {
+		t.Error("a folder without a server needs none")
+	}
+}

@@ -1,0 +1,248 @@
+package runcmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/wakeup"
+	"github.com/tunebus/tunebus/pipeline/spec"
+)
+
+// news says on the screen what becomes of the runs of services that stay up: a line
+// for each step of each run.
+type news struct {
+	console *view.Console
+	// latest reads what the stream holds on a subject. What was only published may
+	// have been refused.
+	latest func(ctx context.Context, subject string) (codec.Message, error)
+	runs   map[string]*newsRun
+	// ended are the last runs that ended, whose facts may be published again.
+	ended []string
+}
+
+// newsRun is a run that has not ended.
+type newsRun struct {
+	name    string
+	metrics []string
+	said    map[string]bool // subjects
+}
+
+const (
+	// newsWaiting is how many facts may wait to be said. Further ones are counted.
+	newsWaiting = 4096
+	// newsEnded is how many runs that ended are remembered.
+	newsEnded = 1000
+)
+
+// newsSubjects are the facts that are said.
+func newsSubjects() []string {
+	return []string{
+		events.TypePipelineAccepted + ".*", events.TypePipelineRejected + ".*", events.TypeCancelRequested + ".*",
+		events.TypePipelineDeleted + ".*", "*." + events.EventStarted + ".*.*", "*." + events.EventAttemptEnded + ".*.*",
+		"*." + events.EventCompleted + ".*",
+	}
+}
+
+// sayNews begins to say what happens on a server. It ends with ctx; done is closed
+// then.
+func sayNews(ctx context.Context, console *view.Console, b *conn.Conn) (done <-chan struct{}, err error) {
+	n := &news{console: console, latest: history.New(b).Latest, runs: map[string]*newsRun{}}
+	waiting, lost, ended := make(chan codec.Message, newsWaiting), make(chan struct{}, 1), make(chan struct{})
+	err = wakeup.Listen(ctx, b, func(m codec.Message) {
+		select {
+		case waiting <- m:
+		default:
+			select {
+			case lost <- struct{}{}:
+			default:
+			}
+		}
+	}, newsSubjects()...)
+	if err != nil {
+		return nil, err
+	}
+	go func() {
+		defer close(ended)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-lost:
+				console.Say("more happens than can be shown here; \"tunebus runs\" lists the runs")
+			case m := <-waiting:
+				n.say(ctx, m)
+			}
+		}
+	}()
+	return ended, nil
+}
+
+// say says a fact, once.
+func (n *news) say(ctx context.Context, m codec.Message) {
+	fact, ok := m.Event.(events.Fact)
+	if !ok {
+		return
+	}
+	if _, started := m.Event.(events.PhaseStarted); !started {
+		stored, err := n.stored(ctx, m.Subject)
+		if err != nil || stored == nil {
+			return // refused, or removed again
+		}
+		fact = stored
+	}
+	if r, ok := fact.(events.PipelineRejected); ok {
+		n.console.Say("%s request %d (%s) is rejected: %s", clock(), r.RequestSequence, view.Printable(r.RunID), faults(r.Faults))
+		return
+	}
+	run := n.run(ctx, fact)
+	if run == nil || run.said[m.Subject] {
+		return
+	}
+	run.said[m.Subject] = true
+	if text := newsText(fact, run.metrics); text != "" {
+		n.console.Say("%s %s (%s): %s", clock(), view.Printable(run.name), fact.Run(), view.Printable(text))
+	}
+	switch fact.(type) {
+	case events.PipelineCompleted, events.PipelineDeleted:
+		delete(n.runs, fact.Run())
+		if n.ended = append(n.ended, fact.Run()); len(n.ended) > newsEnded {
+			n.ended = n.ended[1:]
+		}
+	}
+}
+
+// stored reads the fact on a subject. The message may be a moment ahead of the
+// stream.
+func (n *news) stored(ctx context.Context, subject string) (events.Fact, error) {
+	const tries = 5
+	for try := 1; ; try++ {
+		m, err := n.latest(ctx, subject)
+		if err == nil || !errors.Is(err, history.ErrNotFound) || try == tries {
+			fact, _ := m.Event.(events.Fact)
+			return fact, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+// run returns the run of a fact; nil if it ended before.
+func (n *news) run(ctx context.Context, fact events.Fact) *newsRun {
+	id := fact.Run()
+	if run := n.runs[id]; run != nil {
+		return run
+	}
+	run := &newsRun{name: id, said: map[string]bool{}}
+	switch f := fact.(type) {
+	case events.PipelineDeleted:
+		run.name = f.RunName
+	default:
+		for _, ended := range n.ended {
+			if ended == id {
+				return nil
+			}
+		}
+		accepted, ok := fact.(events.PipelineAccepted)
+		if !ok { // accepted before these services started
+			stored, _ := n.stored(ctx, events.PipelineAccepted{RunID: id}.Subject())
+			accepted, ok = stored.(events.PipelineAccepted)
+		}
+		if ok {
+			run.name, run.metrics = accepted.RunName, accepted.Specification.Evaluator.Metrics
+		}
+	}
+	n.runs[id] = run
+	return run
+}
+
+// newsText is what a fact says to people; empty for nothing.
+func newsText(fact events.Fact, metrics []string) string {
+	switch f := fact.(type) {
+	case events.PipelineAccepted:
+		return "accepted, " + view.Count(len(f.Plan), "phase")
+	case events.PhaseStarted:
+		text := string(f.Phase) + " started"
+		if f.Attempt > 1 {
+			text += fmt.Sprintf(", attempt %d", f.Attempt)
+		}
+		if f.ResumedFrom > 0 {
+			text += fmt.Sprintf(", resumed from step %d", f.ResumedFrom)
+		}
+		return text
+	case events.AttemptEnded:
+		return fmt.Sprintf("%s attempt %d ended, reason %s%s", f.Phase, f.Attempt, f.Reason, problem(f.Error))
+	case events.PhaseCompleted:
+		took := f.EndedAt.Sub(f.StartedAt).Seconds()
+		if f.Conclusion != events.Success {
+			return fmt.Sprintf("%s %s after %.1f s%s", f.Phase, f.Conclusion, took, problem(f.Error))
+		}
+		return fmt.Sprintf("%s done in %.1f s%s", f.Phase, took, mainFigure(f, metrics))
+	case events.PipelineCompleted:
+		return fmt.Sprintf("%s in %.1f s", f.Conclusion, f.DurationSeconds)
+	case events.CancelRequested:
+		if f.Reason != "" {
+			return "cancel requested: " + f.Reason
+		}
+		return "cancel requested"
+	case events.PipelineDeleted:
+		return "deleted"
+	}
+	return ""
+}
+
+// mainFigure is the figure of a phase that people look for first: the loss, the
+// number of answers, the main score.
+func mainFigure(f events.PhaseCompleted, metrics []string) string {
+	switch f.Phase {
+	case events.Finetune:
+		if loss, ok := f.Statistics["final_training_loss"]; ok {
+			return fmt.Sprintf(", loss %.4g", loss)
+		}
+	case events.Inference:
+		rows := int64(0)
+		for _, d := range f.Datasets {
+			rows += d.Rows
+		}
+		if rows > 0 {
+			return ", " + view.Count(int(rows), "answer")
+		}
+	case events.Evaluation:
+		for _, metric := range metrics {
+			for _, name := range spec.Scores(metric) {
+				if score, ok := f.Scores[name]; ok {
+					return fmt.Sprintf(", %s %.3f", name, score)
+				}
+			}
+		}
+	}
+	return ""
+}
+
+func problem(p *events.Problem) string {
+	if p == nil {
+		return ""
+	}
+	return ": " + p.Message
+}
+
+// faults are the faults of a request on one line.
+func faults(all []events.Fault) string {
+	var texts []string
+	for _, f := range all {
+		texts = append(texts, view.Printable(f.Key+": "+f.Message))
+	}
+	return strings.Join(texts, "; ")
+}
+
+func clock() string { return time.Now().Format(time.TimeOnly) }

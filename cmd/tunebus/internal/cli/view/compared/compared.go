@@ -1,0 +1,119 @@
+// Package compared writes what differs between two runs, the first on the left and
+// the second on the right.
+//
+//	return console.Print(compared.Runs(c))
+package compared
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/comparison"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
+)
+
+// Runs shows the comparison of two runs.
+func Runs(c comparison.Comparison) view.Result {
+	return view.NewResult(c, func(w io.Writer) {
+		var text strings.Builder
+		write(&text, c)
+		_, _ = io.WriteString(w, view.Printable(text.String())) // to a person's screen
+	})
+}
+
+func write(w io.Writer, c comparison.Comparison) {
+	for _, side := range []struct {
+		letter string
+		comparison.Side
+	}{{"A", c.A}, {"B", c.B}} {
+		took := ""
+		if side.Seconds > 0 {
+			took = fmt.Sprintf(" in %.1f s", side.Seconds)
+		}
+		fmt.Fprintf(w, "%s  %s (%s): %s%s, asked for %s\n", side.letter, side.RunName, side.RunID, side.Status, took, side.RequestedAt.Local().Format(time.DateTime))
+	}
+	writeDifferences(w, "SPECIFICATION", c.Specification)
+	writeDifferences(w, "INPUTS", c.Inputs)
+	if len(c.Specification)+len(c.Inputs) == 0 {
+		fmt.Fprintln(w, "\nthe specifications and the inputs are the same")
+	}
+	writeNumbers(w, "LOSS", c.Loss, "%.4g")
+	writeNumbers(w, "SCORE", c.Scores, "%.3f")
+	writeRows(w, c.Rows)
+	for _, note := range c.Notes {
+		fmt.Fprintf(w, "\n%s\n", note)
+	}
+}
+
+// writeDifferences writes values below one another, because they may be long.
+func writeDifferences(w io.Writer, title string, list []comparison.Difference) {
+	if len(list) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "\n%s\n", title)
+	for _, d := range list {
+		if len(d.A)+len(d.B)+len(d.Key) < 70 {
+			fmt.Fprintf(w, "%s: %s -> %s\n", d.Key, orNone(d.A), orNone(d.B))
+			continue
+		}
+		fmt.Fprintf(w, "%s\n  A %s\n  B %s\n", d.Key, orNone(d.A), orNone(d.B))
+	}
+}
+
+func orNone(text string) string {
+	if text == "" {
+		return "(none)"
+	}
+	return text
+}
+
+func writeNumbers(w io.Writer, title string, list []comparison.Numbers, format string) {
+	number := func(v *float64) string {
+		if v == nil {
+			return "-"
+		}
+		if *v == math.Trunc(*v) && title == "LOSS" {
+			return fmt.Sprint(int64(*v))
+		}
+		return fmt.Sprintf(format, *v)
+	}
+	view.Section(w, list, title+"\tA\tB\tCHANGE", func(n comparison.Numbers) string {
+		change := "-"
+		if n.Change != nil {
+			change = fmt.Sprintf("%+.3g", *n.Change)
+		}
+		return fmt.Sprintf("%s\t%s\t%s\t%s", n.Name, number(n.A), number(n.B), change)
+	})
+}
+
+func writeRows(w io.Writer, rows *comparison.Rows) {
+	if rows == nil {
+		return
+	}
+	fmt.Fprintf(w, "\nROWS by %s: %s in both, %d better in B, %d worse, %d the same\n", rows.Metric, view.Count(rows.Compared, "row"), rows.Better, rows.Worse, rows.Same)
+	if rows.OnlyA+rows.OnlyB+rows.Unscored > 0 {
+		fmt.Fprintf(w, "not compared: %d in A alone, %d in B alone, %d without the score in one of them\n", rows.OnlyA, rows.OnlyB, rows.Unscored)
+	}
+	for _, r := range rows.Changed {
+		where := fmt.Sprintf("row %d", r.A)
+		if r.A != r.B {
+			where = fmt.Sprintf("row %d of A, %d of B", r.A, r.B)
+		}
+		fmt.Fprintf(w, "\n%s: %.3f -> %.3f (%+.3f)\n", where, r.ScoreA, r.ScoreB, r.Change)
+		fmt.Fprintf(w, "  question  %s\n  truth     %s\n  A         %s\n  B         %s\n", short(r.Question), short(r.GroundTruth), short(r.AnswerA), short(r.AnswerB))
+	}
+}
+
+// short fits a text into the rest of a line of 80 columns.
+func short(text string) string {
+	const most = 68
+	text = strings.Join(strings.Fields(text), " ")
+	if utf8.RuneCountInString(text) <= most {
+		return text
+	}
+	return string([]rune(text)[:most-1]) + "…"
+}

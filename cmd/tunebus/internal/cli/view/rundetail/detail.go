@@ -1,0 +1,190 @@
+package rundetail
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/losshistory"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/runindex"
+	"github.com/tunebus/tunebus/pipeline/runsummary"
+	"github.com/tunebus/tunebus/services/tracker/report/pipelinesummary"
+)
+
+// Detail is what is shown of a run.
+type Detail struct {
+	Run events.Run
+	// Unreadable are the facts that cannot be read.
+	Unreadable []history.UnreadableFact
+	Waits      Waits
+	// Progress is the newest of the attempt that works on the run; nil if there is
+	// none.
+	Progress *events.Progress
+	Loss     losshistory.Curves
+	// LossTrouble is why the losses cannot be read.
+	LossTrouble error
+	Again       runsummary.Retry
+	// Logs is the command that shows the log of the run.
+	Logs string
+	// Now is when the run is shown, or the last sign of life of a run that nobody
+	// works on.
+	Now time.Time
+}
+
+// Waits are what a run waits for.
+type Waits struct {
+	// Worker is the queue whose workers are missing.
+	Worker string `json:"waits_for_worker_of,omitempty"`
+	// For is what the attempt that works on the run announces.
+	For string `json:"waits_for,omitempty"`
+}
+
+// detail is a run for scripts: what pipeline_summary.json has, and more.
+type detail struct {
+	pipelinesummary.Summary
+	Model         string                   `json:"base_model,omitempty"`
+	MainScore     *runindex.Score          `json:"main_score,omitempty"`
+	Elapsed       float64                  `json:"elapsed_seconds,omitempty"`
+	Progress      *events.Progress         `json:"progress,omitempty"`
+	Loss          *losshistory.Curves      `json:"loss,omitempty"`
+	Specification *events.Specification    `json:"specification,omitempty"`
+	Unreadable    []history.UnreadableFact `json:"unreadable,omitempty"`
+	Waits
+}
+
+// Show shows a run.
+func Show(d Detail) view.Result {
+	value := detail{Summary: pipelinesummary.Of(d.Run), Progress: d.Progress, Unreadable: d.Unreadable, Waits: d.Waits}
+	if a := d.Run.Accepted; a != nil {
+		value.Specification, value.Model = &a.Specification, baseModel(a.Specification)
+		value.MainScore = runindex.MainScore(a.Specification.Evaluator.Metrics, value.Scores)
+		if d.Run.Completed == nil {
+			value.Elapsed = max(0, d.Now.Sub(a.RequestedAt).Seconds())
+		}
+	}
+	if d.Loss != (losshistory.Curves{}) {
+		value.Loss = &d.Loss
+	}
+	return view.NewResult(value, func(w io.Writer) {
+		var text strings.Builder
+		d.write(&text)
+		_, _ = io.WriteString(w, view.Printable(text.String())) // to a person's screen
+	})
+}
+
+func baseModel(s events.Specification) string {
+	if s.FineTuner.BaseModelID != "" {
+		return s.FineTuner.BaseModelID
+	}
+	return s.Inferencer.ModelID
+}
+
+// write writes a run for people.
+func (d Detail) write(w io.Writer) {
+	run, s := d.Run, runsummary.Of(d.Run)
+	d.writeHead(w, s)
+	view.WritePhases(w, run, runsummary.Attempts(run, 1))
+	d.writeState(w)
+	d.writeInputs(w)
+	writeChart(w, "loss", d.Loss.Training)
+	writeChart(w, "validation loss", d.Loss.Validation)
+	if d.LossTrouble != nil {
+		fmt.Fprintf(w, "\nthe loss cannot be shown: %v\n", d.LossTrouble)
+	}
+	view.WriteScores(w, run, s)
+	view.WriteGates(w, s)
+	writeArtifacts(w, run)
+	view.Section(w, slices.Sorted(maps.Keys(s.Links)), "RESULT\tWHERE", func(name string) string { return name + "\t" + s.Links[name] })
+	for _, gap := range s.Gaps {
+		fmt.Fprintf(w, "\nnot tracked: %s\n", gap)
+	}
+	for _, step := range run.Accepted.Plan {
+		if p := run.Phases[step.Phase]; p != nil && p.Completed != nil {
+			for _, n := range p.Completed.Notes {
+				fmt.Fprintf(w, "\nnote of %s: %s\n", step.Phase, n)
+			}
+		}
+	}
+	for _, f := range d.Unreadable {
+		fmt.Fprintf(w, "\n%s\n", f)
+	}
+	view.WriteNext(w, run, s, d.Again)
+	if d.Logs != "" {
+		if run.Completed == nil {
+			fmt.Fprintln(w)
+		}
+		fmt.Fprintf(w, "  read its log: %s\n", d.Logs)
+	}
+}
+
+// writeHead writes what the run is.
+func (d Detail) writeHead(w io.Writer, s runsummary.Summary) {
+	a := d.Run.Accepted
+	view.WriteTitle(w, d.Run, s)
+	when := "asked for " + clock(a.RequestedAt)
+	if end := d.Run.Completed; end != nil {
+		when += ", ended " + clock(end.EndedAt)
+	} else if took := d.Now.Sub(a.RequestedAt); took > 0 {
+		when += fmt.Sprintf(", %s ago", took.Round(time.Second))
+	}
+	fmt.Fprintln(w, when)
+	if len(a.Labels) > 0 {
+		var labels []string
+		for _, key := range slices.Sorted(maps.Keys(a.Labels)) {
+			labels = append(labels, key+"="+a.Labels[key])
+		}
+		fmt.Fprintf(w, "labels: %s\n", strings.Join(labels, ", "))
+	}
+	if model := baseModel(a.Specification); model != "" {
+		fmt.Fprintf(w, "base model: %s\n", model)
+	}
+	if c := d.Run.Cancel; c != nil {
+		fmt.Fprintf(w, "cancel asked for%s%s\n", before(" by ", c.By), before(": ", c.Reason))
+	}
+	fmt.Fprintln(w)
+}
+
+// before is a text with something in front of it; nothing without a text.
+func before(mark, text string) string {
+	if text == "" {
+		return ""
+	}
+	return mark + text
+}
+
+func clock(t time.Time) string {
+	if t.IsZero() {
+		return "at an unknown time"
+	}
+	return t.Local().Format(time.DateTime)
+}
+
+// writeState writes how far an open run is, and what it waits for.
+func (d Detail) writeState(w io.Writer) {
+	if p := d.Progress; p != nil {
+		what := "step"
+		if p.Stage != "" {
+			what = "reading its data, row"
+		}
+		fmt.Fprintf(w, "\n%s: %s %d", p.Phase, what, p.Step)
+		if p.Total > 0 {
+			fmt.Fprintf(w, " of %d (%d %%)", p.Total, 100*min(p.Step, p.Total)/p.Total)
+		}
+		if p.RemainingSeconds > 0 {
+			fmt.Fprintf(w, ", %s left", time.Duration(p.RemainingSeconds*float64(time.Second)).Round(time.Second))
+		}
+		fmt.Fprintln(w)
+	}
+	if d.Waits.Worker != "" {
+		fmt.Fprintf(w, "\nit %s\n", view.WaitsForWorker(d.Waits.Worker))
+	}
+	if d.Waits.For != "" {
+		fmt.Fprintf(w, "\nit %s\n", view.WaitsFor(d.Waits.For))
+	}
+}

@@ -1,0 +1,193 @@
+package bustest_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/runindex"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
+)
+
+// indexedRun are the facts of a run that ends with a score.
+func indexedRun(id string) []events.Event {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	plan := []events.Step{{Phase: events.Evaluation, Queue: "builtin"}}
+	specification := events.Specification{
+		FineTuner: events.FineTuner{BaseModelID: "tiny"},
+		Evaluator: events.Evaluator{Metrics: []string{"bleu_score", "rouge_score"}},
+	}
+	return []events.Event{
+		events.PipelineAccepted{RunID: id, RunName: "name-of-" + id, RequestedAt: at, Plan: plan, Specification: specification, Labels: map[string]string{"team": "a"}},
+		events.PhaseRequested{RunID: id, Phase: events.Evaluation, Queue: "builtin", Plan: plan},
+		events.PhaseStarted{RunID: id, Phase: events.Evaluation, Attempt: 1, Worker: "w", StartedAt: at},
+		events.PhaseCompleted{RunID: id, Phase: events.Evaluation, Attempt: 1, Conclusion: events.Success, Scores: map[string]float64{"rouge_score": 0.75}},
+		events.PipelineCompleted{RunID: id, Conclusion: events.Success, EndedAt: at.Add(time.Minute), DurationSeconds: 60},
+	}
+}
+
+// listed lists the runs of an index as "id status", the newest first.
+func listed(t *testing.T, x *runindex.Index) []string {
+	t.Helper()
+	state, err := x.State(t.Context())
+	if err != nil || state.Trouble != nil {
+		t.Fatal(err, state.Trouble)
+	}
+	var out []string
+	for line, err := range x.Newest(t.Context(), state) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := line.RunID + " " + string(line.Status)
+		if line.Archived {
+			text += " archived"
+		}
+		out = append(out, text)
+	}
+	return out
+}
+
+// update brings an index up to the newest fact.
+func update(t *testing.T, x *runindex.Index) {
+	t.Helper()
+	for done := false; !done; {
+		var err error
+		if done, err = x.Update(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestRunIndexLists: whether the lines are missing, old, new or lost, a list has
+// each run as its facts are, the newest first.
+func TestRunIndexLists(t *testing.T) {
+	t.Parallel()
+	s := newTestServer(t, topology.Topology{})
+	x := runindex.New(s.conn)
+	wantEqual(t, "runs of an empty server", len(listed(t, x)), 0)
+	update(t, x)
+	var want []string
+	for i := range 300 { // several pages
+		id := fmt.Sprintf("r%d", i)
+		facts := indexedRun(id)
+		if i%7 == 0 {
+			facts = facts[:3]
+			want = append(want, id+" running")
+		} else {
+			want = append(want, id+" success")
+		}
+		for _, ev := range facts {
+			s.publish(t, ev)
+		}
+		if i == 120 {
+			update(t, x)
+		}
+	}
+	slices.Reverse(want)
+	same := func(what string) {
+		t.Helper()
+		wantEqual(t, what, strings.Join(listed(t, x), ", "), strings.Join(want, ", "))
+	}
+	same("lines that lack 180 runs")
+	update(t, x)
+	same("lines that are new")
+
+	// A run that ended behind the lines.
+	for _, ev := range indexedRun("r0")[3:] {
+		s.publish(t, ev)
+	}
+	want[299] = "r0 success"
+	same("a run that ended since")
+	update(t, x)
+	same("its line")
+
+	// A lost bucket.
+	if err := s.js.DeleteStream(t.Context(), "KV_"+topology.BucketRuns); err != nil {
+		t.Fatal(err)
+	}
+	if err := topology.Apply(t.Context(), s.conn, topology.Topology{}); err != nil {
+		t.Fatal(err)
+	}
+	same("no lines at all")
+	update(t, x)
+	same("lines that were written again")
+	state, err := x.State(t.Context())
+	if err != nil || state.Behind() != 0 {
+		t.Errorf("the lines are %d facts behind, %v", state.Behind(), err)
+	}
+}
+
+// TestRunIndexLine: a line has what a list shows.
+func TestRunIndexLine(t *testing.T) {
+	t.Parallel()
+	s := newTestServer(t, topology.Topology{})
+	x := runindex.New(s.conn)
+	for _, ev := range indexedRun("r1") {
+		s.publish(t, ev)
+	}
+	update(t, x)
+	state, err := x.State(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line, err := range x.Newest(t.Context(), state) {
+		if err != nil || line.Score == nil {
+			t.Fatal(err, line)
+		}
+		got := fmt.Sprint(line.RunName, " ", line.Phase, " ", line.Model, " ", line.Score.Name, line.Score.Value, " ", line.Labels, " ", line.Seconds, " ", line.Accepted)
+		wantEqual(t, "the line", got, "name-of-r1 evaluation tiny rouge_score0.75 map[team:a] 60 1")
+	}
+}
+
+// TestRunIndexArchived: an archived run keeps its line, and one whose facts are gone
+// without an archive loses it.
+func TestRunIndexArchived(t *testing.T) {
+	t.Parallel()
+	s := newTestServer(t, topology.Topology{})
+	x := runindex.New(s.conn)
+	accepted := map[string]uint64{}
+	for _, id := range []string{"kept", "archived", "gone"} {
+		for i, ev := range indexedRun(id) {
+			if m := s.publish(t, ev); i == 0 {
+				accepted[id] = m.Sequence
+			}
+		}
+	}
+	update(t, x)
+	if err := x.MarkArchived(t.Context(), "archived", accepted["archived"]); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{"archived", "gone"} {
+		if err := history.New(s.conn).PurgeRun(t.Context(), id, 1<<40); err != nil {
+			t.Fatal(err)
+		}
+		s.publish(t, events.CancelRequested{RunID: id}) // a late fact
+	}
+	want := "archived success archived, kept success"
+	wantEqual(t, "before the update", strings.Join(listed(t, x), ", "), want)
+	update(t, x)
+	wantEqual(t, "after the update", strings.Join(listed(t, x), ", "), want)
+}
+
+// TestRunIndexLongLabels: lines of runs with long labels fit into pages.
+func TestRunIndexLongLabels(t *testing.T) {
+	t.Parallel()
+	s := newTestServer(t, topology.Topology{})
+	x := runindex.New(s.conn)
+	for i := range 130 { // nothing but accepted facts
+		a := indexedRun(fmt.Sprintf("r%d", i))[0].(events.PipelineAccepted)
+		a.RunName = strings.Repeat("n", events.MaxNameBytes)
+		a.Labels = map[string]string{"short": strings.Repeat("v", 200)}
+		if i%2 == 0 {
+			a.Labels["long"] = strings.Repeat("v", events.MaxNoteBytes)
+		}
+		a.Specification.FineTuner.BaseModelID = strings.Repeat("m", 500)
+		s.publish(t, a)
+	}
+	update(t, x)
+	wantEqual(t, "runs", len(listed(t, x)), 130)
+}

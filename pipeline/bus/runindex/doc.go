@@ -1,0 +1,31 @@
+// Package runindex keeps one line for each run in the bucket tunebus_runs, so
+// that a list of very many runs need not read their facts. The lines are a
+// cache: the facts alone decide, and whoever lists runs gets them right whether
+// the cache is new, old, or gone.
+//
+//	for line, err := range runindex.New(c).Newest(ctx, state) {
+//		...
+//	}
+//
+// # Pages
+//
+// A page holds the lines of the runs whose accepted facts lie in one stretch of
+// the stream of facts, 128 sequences long. So pages are in the order in which
+// runs were accepted, a list reads them from the newest on, and never holds more
+// than a few. Many runs that change at the same time cost one write a page.
+//
+// # Writing
+//
+// One process at a time calls [Index.Update], which brings the lines up to the
+// newest fact: it looks which runs have facts beyond [State.Through], folds the
+// facts of each, and replaces their lines. A page is replaced only if nobody else
+// wrote it meanwhile. The fact at [State.Through] and all before it are in the
+// lines; what comes behind it a reader takes from the facts. A bucket that is new
+// or lost, and one that belongs to another stream, is filled again from the
+// beginning.
+//
+// The archiver marks the line of a run before it removes the run's facts. The line
+// of a deleted run goes with the next update.
+//
+// Its tests with a real server are in embedded/bustest.
+package runindex

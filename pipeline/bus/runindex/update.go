@@ -1,0 +1,217 @@
+package runindex
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/streams"
+)
+
+const (
+	// factsAtOnce bounds the facts that one update looks at.
+	factsAtOnce = 10_000
+	// runsAtOnce bounds the runs that one step of filling a new bucket reads.
+	runsAtOnce = 1_000
+)
+
+// errEnough ends a scan.
+var errEnough = errors.New("that is enough")
+
+// Update brings the lines closer to the newest fact, a bounded part of the way. done
+// is true once they were up to the newest fact that was there at the beginning. One
+// process at a time should call it, see package lease. Where another one wrote as
+// well, nothing is lost, and the next call goes on.
+func (x *Index) Update(ctx context.Context) (done bool, err error) {
+	state, err := x.State(ctx)
+	switch {
+	case err != nil:
+		return false, err
+	case state.Trouble != nil:
+		return false, state.Trouble
+	case state.Through == 0 && state.Newest > 0:
+		err = x.fill(ctx, state)
+	default:
+		done, err = x.advance(ctx, state)
+	}
+	if errors.Is(err, conn.ErrRevision) {
+		return false, nil
+	}
+	return done, err
+}
+
+// fill writes the lines of the next runs of a bucket that is new.
+func (x *Index) fill(ctx context.Context, state State) error {
+	progress := state.stored
+	if progress.Goal == 0 {
+		if err := x.pages.clear(ctx); err != nil {
+			return err
+		}
+		progress.Goal = state.Newest
+	}
+	runs := 0
+	var pending []Line
+	err := x.stored.Scan(ctx, events.StreamFacts, streams.FromSequence(progress.Filled+1), events.TypePipelineAccepted+".*", func(m streams.Message) error {
+		if runs == runsAtOnce || m.Sequence > progress.Goal {
+			return errEnough
+		}
+		a, err := events.ParseSubject(m.OriginalSubject())
+		if err != nil {
+			return nil // no run can have it
+		}
+		if len(pending) > 0 && pageOf(m.Sequence) != pageOf(pending[0].Accepted) {
+			if err := x.write(ctx, pending, nil); err != nil {
+				return err
+			}
+			pending = nil
+		}
+		runs++
+		line, ok, err := x.line(ctx, a.Run)
+		if ok {
+			pending = append(pending, line)
+		}
+		progress.Filled = m.Sequence
+		return err
+	})
+	if err != nil && !errors.Is(err, errEnough) {
+		return err
+	}
+	if err := x.write(ctx, pending, nil); err != nil {
+		return err
+	}
+	if runs < runsAtOnce {
+		progress = storedState{Through: progress.Goal}
+	}
+	return x.putState(ctx, &state, progress)
+}
+
+// advance writes the lines of the runs that have facts behind those that the lines
+// know of.
+func (x *Index) advance(ctx context.Context, state State) (done bool, err error) {
+	to := min(state.Newest, state.Through+factsAtOnce)
+	if to == state.Through {
+		return true, nil
+	}
+	changed, err := x.changed(ctx, state.Through+1, to)
+	if err != nil {
+		return false, err
+	}
+	var lines []Line
+	gone := map[string]bool{}
+	for run := range changed {
+		line, ok, err := x.line(ctx, run)
+		if err != nil {
+			return false, err
+		}
+		if ok {
+			lines = append(lines, line)
+		} else {
+			gone[run] = true
+		}
+	}
+	if err := x.write(ctx, lines, gone); err != nil {
+		return false, err
+	}
+	return to == state.Newest, x.putState(ctx, &state, storedState{Through: to})
+}
+
+// changed returns the runs that have facts between two sequences, both included.
+func (x *Index) changed(ctx context.Context, first, last uint64) (map[string]bool, error) {
+	runs := map[string]bool{}
+	err := x.stored.Scan(ctx, events.StreamFacts, streams.FromSequence(first), ">", func(m streams.Message) error {
+		if m.Sequence > last {
+			return errEnough
+		}
+		if a, err := events.ParseSubject(m.OriginalSubject()); err == nil && a.Type != events.TypePipelineRejected {
+			runs[a.Run] = true
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, errEnough) {
+		return nil, err
+	}
+	return runs, nil
+}
+
+// line reads the facts of a run. ok is false if they make no run.
+func (x *Index) line(ctx context.Context, run string) (line Line, ok bool, err error) {
+	facts, err := x.history.Facts(ctx, run)
+	if err != nil {
+		return Line{}, false, err
+	}
+	line, ok = LineOf(facts)
+	return line, ok, nil
+}
+
+// write puts lines on their pages, and removes those of runs that are gone. A run
+// that the stream does not hold whole may be archived; its line stays then.
+func (x *Index) write(ctx context.Context, lines []Line, gone map[string]bool) error {
+	byPage := map[uint64][]Line{}
+	for _, l := range lines {
+		byPage[pageOf(l.Accepted)] = append(byPage[pageOf(l.Accepted)], l)
+	}
+	removed, err := x.pagesOf(ctx, gone)
+	if err != nil {
+		return err
+	}
+	for n := range removed {
+		if _, ok := byPage[n]; !ok {
+			byPage[n] = nil // it is written as well
+		}
+	}
+	for n, lines := range byPage {
+		err := x.pages.change(ctx, n, func(p *page) bool {
+			for _, run := range removed[n] {
+				p.remove(run)
+			}
+			for _, l := range lines {
+				p.put(l)
+			}
+			return true
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pagesOf finds the pages with lines of runs, except those of archived ones.
+func (x *Index) pagesOf(ctx context.Context, runs map[string]bool) (map[uint64][]string, error) {
+	found := map[uint64][]string{}
+	if len(runs) == 0 {
+		return found, nil
+	}
+	numbers, err := x.pages.list(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for some := range slices.Chunk(numbers, pagesAtOnce) {
+		err := x.pages.read(ctx, some, func(l Line) error {
+			if runs[l.RunID] && !l.Archived {
+				found[pageOf(l.Accepted)] = append(found[pageOf(l.Accepted)], l.RunID)
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+// MarkArchived notes that the facts of a run are about to leave the stream. accepted
+// is the sequence of its accepted fact. A list without a line of the run has nothing
+// to note.
+func (x *Index) MarkArchived(ctx context.Context, run string, accepted uint64) error {
+	return x.pages.edit(ctx, accepted, func(p *page) (changed bool) {
+		for i := range p.Runs {
+			if l := &p.Runs[i]; l.RunID == run && !l.Archived {
+				l.Archived, changed = true, true
+			}
+		}
+		return changed
+	})
+}

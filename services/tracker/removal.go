@@ -1,0 +1,86 @@
+package tracker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/services/tracker/projection"
+	"github.com/tunebus/tunebus/services/tracker/report/runlist"
+)
+
+// reconcileDeleted removes what the tracker wrote of a run that a person deleted.
+// tracking.completed says that it is done. The one of the run itself is in its
+// place until the deletion has removed it.
+func (r *reconciler) reconcileDeleted(ctx context.Context, snapshot projection.Snapshot) error {
+	run := snapshot.Run.ID
+	done, err := r.writer.remove(ctx, snapshot)
+	if err != nil {
+		return r.retryLater(run, err)
+	}
+	r.drop(run)
+	if snapshot.TrackedSequence > 0 {
+		age := time.Since(snapshot.Run.Deleted.DeletedAt)
+		return &delivery.RetryAfter{Delay: min(max(age, 200*time.Millisecond), time.Minute), Err: errors.New("the deleted run is still tracked")}
+	}
+	r.completion.enqueue(completion{snapshot: snapshot, written: done})
+	return nil
+}
+
+// remove removes the reports of a deleted run and its entry in the list of runs, and
+// marks its MLflow runs, which stay.
+func (w *runWriter) remove(ctx context.Context, snapshot projection.Snapshot) (written, error) {
+	deleted := *snapshot.Run.Deleted
+	if err := w.reports.remove(ctx, deleted.RunID, snapshot.NewestSequence); err != nil {
+		return written{}, &reportsError{run: deleted.RunID, err: err}
+	}
+	result, err := w.mlflow.MarkDeleted(ctx, deleted)
+	if err != nil {
+		return written{}, err
+	}
+	return written{links: result.Links, gaps: result.Gaps}, nil
+}
+
+// remove removes the folder of a run and its entry. sequence is that of the fact
+// that says it.
+func (w *reportWriter) remove(ctx context.Context, run string, sequence uint64) error {
+	if w.dir == "" {
+		return nil
+	}
+	if !events.ValidToken(run) { // it is the name of one folder
+		return fmt.Errorf("%q is no run id", run)
+	}
+	if err := os.RemoveAll(filepath.Join(w.dir, run)); err != nil {
+		return err
+	}
+	return w.list.add(ctx, runlist.Entry{RunID: run, Status: events.StatusDeleted, Sequence: sequence})
+}
+
+// RemoveDeleted removes what trackers wrote of deleted runs, and says so in the
+// stream, for a process that does not [Service.Run]. The error matches
+// [mlflow.ErrUnavailable] if MLflow cannot be reached; a tracker does the rest later.
+func (s *Service) RemoveDeleted(ctx context.Context, runs []string) error {
+	for _, run := range runs {
+		err := s.reconciler.leases.wait(ctx, run, func(ctx context.Context) error { return s.reconciler.reconcileLocked(ctx, run) })
+		if later, ok := errors.AsType[*delivery.RetryAfter](err); ok {
+			err = later.Err
+		}
+		if err != nil {
+			return fmt.Errorf("run %s: %w", run, err)
+		}
+	}
+	for _, c := range s.completion.takeAll() {
+		if err := s.list.flush(ctx); err != nil {
+			return err
+		}
+		if err := s.completion.publishTracked(ctx, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,72 @@
+package tracker
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tunebus/tunebus/pipeline/bus/lease"
+)
+
+// TestRunIndexer: the list is updated each second while this tracker has the lease,
+// rarely while pipelines are busy, once more at the end, and again after an error.
+func TestRunIndexer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var updates, leases int
+		var fail error
+		var busy atomic.Bool
+		x := runIndexer{
+			update: func(ctx context.Context) (bool, error) {
+				if ctx.Err() != nil {
+					t.Error("an update without time")
+				}
+				updates++
+				return updates%2 == 0, fail
+			},
+			lease: func(ctx context.Context, do func(context.Context) error) error {
+				if leases++; leases == 1 {
+					return lease.ErrTaken
+				}
+				return do(ctx)
+			},
+			log: slog.New(slog.DiscardHandler),
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			x.run(ctx, busy.Load)
+		}()
+		after := func(d time.Duration, want int, what string) {
+			t.Helper()
+			before := updates
+			time.Sleep(d)
+			synctest.Wait()
+			if got := (updates - before) / 2; got != want { // each takes two calls
+				t.Errorf("%s: %d updates, want %d", what, got, want)
+			}
+		}
+		after(time.Second, 0, "another tracker has the lease")
+		after(indexRetry, 2, "the lease is free after five seconds")
+		after(10*time.Second, 10, "ten quiet seconds")
+		busy.Store(true)
+		after(65*time.Second, 2, "a busy minute")
+		busy.Store(false)
+		fail = errors.New("no bucket")
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		fail = nil
+		updates = 0
+		after(indexRetry, 2, "after an error")
+		cancel()
+		<-ended
+		if updates%2 != 0 || updates < 6 {
+			t.Errorf("%d calls, want a last update", updates)
+		}
+	})
+}
