@@ -20,11 +20,13 @@ var masks = []struct {
 	{regexp.MustCompile(`\b[\w.-]+-\d+-[0-9a-f]{6}\b`), "WORKER"},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?Z?`), "TIME"},
 	{regexp.MustCompile(`\b\d\d:\d\d:\d\d\b`), "TIME"},
+	{regexp.MustCompile(`\b(\d+h)?(\d+m)?\d+(\.\d+)?s\b`), "DURATION"},
 	{regexp.MustCompile(`\b\d+\.\d+\b`), "N"},
 	{regexp.MustCompile(`\b\d+ bytes`), "N bytes"},
 	{regexp.MustCompile(` {2,}`), "  "},
 	// How many attempts there are before a Ctrl-C is not known.
 	{regexp.MustCompile(`(?m)^(finetune|inference|evaluation) \d+  .*\n`), ""},
+	{regexp.MustCompile(`\nATTEMPT  OUTCOME .*\n`), ""},
 	{regexp.MustCompile(`cancelled  N  \d+`), "cancelled  N  COUNT"},
 }
 
