@@ -15,12 +15,22 @@ GO := go
 VERSION = $(shell git describe --tags --match 'v[0-9]*' --always --dirty 2>/dev/null)
 LDFLAGS = "-s -X github.com/tunebus/tunebus/pipeline/version.linked=$(VERSION)"
 
-.PHONY: help build run test test-programs test-interop race check lint rules tidy structure version generate build-gpu base-model bench bench-data bench-memory fuzz chaos inputs azurite
+.PHONY: help build install run test test-programs test-interop race check lint rules tidy structure version generate build-gpu base-model bench bench-data bench-memory fuzz chaos inputs azurite
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
 build: ## bin/tunebus
 	@cd cmd/tunebus && $(GO) build -ldflags=$(LDFLAGS) -o ../../bin/tunebus .
+
+# "make install PREFIX=/usr/local" puts it elsewhere.
+PREFIX := $(HOME)/.local
+
+install: build ## tunebus into PREFIX/bin, which is ~/.local/bin
+	@mkdir -p $(PREFIX)/bin && install -m 755 bin/tunebus $(PREFIX)/bin/tunebus
+	@case ":$$PATH:" in \
+	  *":$(PREFIX)/bin:"*) echo "$(PREFIX)/bin/tunebus is on the path" ;; \
+	  *) echo "$(PREFIX)/bin is not on the path; this puts it there:"; echo "  export PATH=$(PREFIX)/bin:\$$PATH" ;; \
+	esac
 
 run: build ## the quickstart, from start to end
 	./bin/tunebus run --config configs/quickstart.toml

@@ -5,16 +5,23 @@ package main
 import (
 	"context"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/interrupt"
 	_ "github.com/tunebus/tunebus/pipeline/cloudblob" // artifacts at s3://, gs://, azblob://
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := cli.Main(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
+	ctx, forced, release := interrupt.Context(context.Background())
+	process := cli.Process{Program: os.Args[0], In: os.Stdin, Out: os.Stdout, Screen: os.Stderr}
+	status := make(chan int, 1)
+	go func() { status <- process.Main(ctx, os.Args[1:]) }()
+	var code int
+	select {
+	case code = <-status:
+	case <-forced: // the goroutine ends with the process
+		code = process.Abandon()
+	}
+	release()
 	os.Exit(code)
 }

@@ -1,7 +1,9 @@
 package runsummary
 
 import (
+	"cmp"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/tunebus/tunebus/events"
@@ -10,6 +12,8 @@ import (
 
 // Retry holds the commands that start a run once more.
 type Retry struct {
+	// Program is the word by which a person calls tunebus; empty: its usual name.
+	Program string
 	// Command starts the same run again.
 	Command string
 	// Rerun uses again what the run made; empty if the run's server ends with the
@@ -47,33 +51,44 @@ func NextSteps(run events.Run, s Summary, again Retry) []Step {
 		}
 	}
 	if TunedModel(run) {
-		add("take the model out", ExportCommand(run.ID, again.On...))
-		add("talk with it", onRun("chat", run.ID, again.On))
+		add("take the model out", onRun(again, "export", run.ID, modelFolder(run)))
+		add("talk with it", onRun(again, "chat", run.ID))
 	}
 	if run.Completed.Conclusion != events.Success && again.Rerun != "" && again.Rerun != again.Command && anySucceeded(run) {
 		add("or use again what is finished", again.Rerun)
 	}
 	if uri := s.Links[LinkMLflow]; strings.HasPrefix(uri, "file:") {
 		store := filepath.Dir(filepath.Dir(strings.TrimPrefix(uri, "file://")))
-		add("move the MLflow runs into a database, to browse them", shellquote.Join("mlflow", "migrate-filestore", "--source", store, "--target", "sqlite:////absolute/path/mlflow.db"))
+		add("move the MLflow runs into a database, to browse them", shellquote.Join("mlflow", "migrate-filestore", "--source", store, "--target", "sqlite:///"+filepath.Join(filepath.Dir(store), "mlflow.db")))
 	} else if uri != "" {
 		add("compare it in MLflow", uri)
 	}
 	if run.Completed.Conclusion == events.Success {
-		add("your own data", again.Command+" --set fine_tuner.training_data_id=my.jsonl --set inferencer.testing_data_id=my-test.jsonl")
+		add("use your own data, with a specification to fill in", command(again, "config", "init", "my-run.toml"))
 	}
 	return out
 }
 
-// ExportCommand is the command that writes the model of a run to a folder. on are
-// flags that say where the run is found; none: on the usual server, or in the usual
-// data folder.
-func ExportCommand(run string, on ...string) string { return onRun("export", run, on, "my-model") }
+// ExportCommand is the command that writes the model of a run to a folder, on the
+// usual server or in the usual data folder.
+func ExportCommand(run string) string { return onRun(Retry{}, "export", run, "my-model") }
+
+// modelFolder is a folder for the model of a run, which other runs do not have.
+func modelFolder(run events.Run) string {
+	if run.Accepted != nil && events.ValidToken(run.Accepted.RunName) {
+		return run.Accepted.RunName
+	}
+	return run.ID
+}
 
 // onRun is a command on a run, with further arguments.
-func onRun(verb, run string, on []string, args ...string) string {
-	words := append([]string{"tunebus", verb, run}, args...)
-	return shellquote.Join(append(words, on...)...)
+func onRun(again Retry, verb, run string, args ...string) string {
+	return command(again, slices.Concat([]string{verb, run}, args, again.On)...)
+}
+
+// command is a command line of the program.
+func command(again Retry, words ...string) string {
+	return cmp.Or(again.Program, "tunebus") + " " + shellquote.Join(words...)
 }
 
 func anySucceeded(run events.Run) bool {

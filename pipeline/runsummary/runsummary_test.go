@@ -84,32 +84,32 @@ func TestNextSteps(t *testing.T) {
 			again,
 			[]string{
 				"open the workbook: /r/book.xlsx",
-				"take the model out: tunebus export r1 my-model",
+				"take the model out: tunebus export r1 nightly",
 				"talk with it: tunebus chat r1",
-				"move the MLflow runs into a database, to browse them: mlflow migrate-filestore --source '/my runs/mlruns' --target sqlite:////absolute/path/mlflow.db",
-				"your own data: tunebus submit --config a.toml --set fine_tuner.training_data_id=my.jsonl --set inferencer.testing_data_id=my-test.jsonl",
+				"move the MLflow runs into a database, to browse them: mlflow migrate-filestore --source '/my runs/mlruns' --target 'sqlite:////my runs/mlflow.db'",
+				"use your own data, with a specification to fill in: tunebus config init my-run.toml",
 			},
 		},
 		"failure": {
 			endedRun(events.Failure, tuned), nil, again,
 			[]string{
 				"mend what the error names, then: tunebus submit --config a.toml",
-				"take the model out: tunebus export r1 my-model",
+				"take the model out: tunebus export r1 nightly",
 				"talk with it: tunebus chat r1",
 				"or use again what is finished: tunebus rerun r1 --server nats://n:1",
 			},
 		},
 		"failure, seen by who has no file": {
 			endedRun(events.Failure, tuned), nil, runsummary.Retry{Command: "tunebus rerun r1", Rerun: "tunebus rerun r1", On: []string{"--data", "d"}},
-			[]string{"mend what the error names, then: tunebus rerun r1", "take the model out: tunebus export r1 my-model --data d", "talk with it: tunebus chat r1 --data d"},
+			[]string{"mend what the error names, then: tunebus rerun r1", "take the model out: tunebus export r1 nightly --data d", "talk with it: tunebus chat r1 --data d"},
 		},
 		"failure of everything": {
 			endedRun(events.Failure, unchanged), nil, again,
 			[]string{"mend what the error names, then: tunebus submit --config a.toml"},
 		},
 		"cancelled, on a server that ends": {
-			endedRun(events.Cancelled, tuned), map[string]string{runsummary.LinkMLflow: "http://mlflow/#/1"}, runsummary.Retry{Command: "tunebus run", On: []string{"--data", "my data"}},
-			[]string{"start it again: tunebus run", "take the model out: tunebus export r1 my-model --data 'my data'", "talk with it: tunebus chat r1 --data 'my data'", "compare it in MLflow: http://mlflow/#/1"},
+			endedRun(events.Cancelled, tuned), map[string]string{runsummary.LinkMLflow: "http://mlflow/#/1"}, runsummary.Retry{Program: "./bin/tunebus", Command: "./bin/tunebus run", On: []string{"--data", "my data"}},
+			[]string{"start it again: ./bin/tunebus run", "take the model out: ./bin/tunebus export r1 nightly --data 'my data'", "talk with it: ./bin/tunebus chat r1 --data 'my data'", "compare it in MLflow: http://mlflow/#/1"},
 		},
 		"not ended": {endedRun(events.Success, func(r *events.Run) { r.Completed = nil }), nil, again, nil},
 	} {

@@ -19,11 +19,21 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/help"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/hint"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/propose"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/pipeline/version"
 )
+
+// Process is what a command has of its process.
+type Process struct {
+	// Program is how the program was called: the first argument of the process.
+	Program string
+	In      io.Reader
+	// Out gets the results, and Screen everything else.
+	Out, Screen io.Writer
+}
 
 // Main runs a command and returns its exit status.
 func Main(ctx context.Context, args []string, out, errout io.Writer) int {
@@ -32,17 +42,44 @@ func Main(ctx context.Context, args []string, out, errout io.Writer) int {
 
 // MainWithInput is [Main] with an input other than that of the process.
 func MainWithInput(ctx context.Context, args []string, in io.Reader, out, errout io.Writer) int {
-	console := view.NewConsole(out, errout)
-	root := newRoot(session.New(version.Current(), console))
+	return Process{Program: "tunebus", In: in, Out: out, Screen: errout}.Main(ctx, args)
+}
+
+// Main runs a command and returns its exit status.
+func (p Process) Main(ctx context.Context, args []string) int {
+	console := view.NewConsole(p.Out, p.Screen)
+	console.Interrupted = ctx.Done()
+	s := session.New(version.Current(), console)
+	s.Program = hint.Program(p.Program)
+	root := newRoot(s)
+	current, _, _ := root.Find(args) // without an error that execution has not, too
+	complete := hint.Completer{Program: s.Program, Root: root, Current: current, Where: session.WhereFlags()}.Complete
+	console.Out().Complete, console.Screen().Complete = complete, complete
 	root.SetArgs(args)
-	root.SetIn(in)
-	root.SetOut(out)
+	root.SetIn(p.In)
+	root.SetOut(console.Out())
 	root.SetErr(console.Screen())
 	err := root.ExecuteContext(ctx)
+	if ctx.Err() != nil {
+		err = exit.Interrupted(err)
+		console.Screen().Return()
+	}
+	if console.PrintFaults(err) && console.Out().IsScreen() {
+		return int(exit.CodeOf(err)) // the person reads them as JSON
+	}
 	if message := exit.Message(err); message != "" {
 		console.Say("tunebus: %s", message)
 	}
 	return int(exit.CodeOf(err))
+}
+
+// Abandon says that the process ends without waiting for its command, and returns
+// the exit status.
+func (p Process) Abandon() int {
+	console := view.NewConsole(io.Discard, p.Screen)
+	console.Screen().Return()
+	console.Say("tunebus: interrupted twice; nothing is waited for, and what is stored stays")
+	return int(exit.CodeInterrupted)
 }
 
 // keepOrder makes help list verbs in the order of their table.

@@ -79,3 +79,43 @@ func do(c *cobra.Command, s *session.Session) {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
+
+// terminals is the only package that knows a terminal: it escapes what everybody
+// writes, and makes the colours and the bars.
+const terminals = renders + "/terminal"
+
+// steeringFaults are the places where a file steers a terminal by itself.
+func steeringFaults(f file) (faults []string) {
+	ast.Inspect(f.syntax, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.BasicLit:
+			if strings.Contains(n.Value, `\x1b`) || strings.Contains(n.Value, `\033`) || strings.Contains(n.Value, `\u001b`) {
+				faults = append(faults, n.Value)
+			}
+		case *ast.SelectorExpr:
+			if x, ok := n.X.(*ast.Ident); ok && (x.Name == "mpb" && (n.Sel.Name == "New" || n.Sel.Name == "NewWithContext")) {
+				faults = append(faults, "mpb."+n.Sel.Name)
+			}
+		}
+		return true
+	})
+	return faults
+}
+
+// TestOnlyOnePackageSteersTerminals holds that everything which a command writes
+// goes through the writer that escapes control characters.
+func TestOnlyOnePackageSteersTerminals(t *testing.T) {
+	t.Parallel()
+	eachFile(t, func(f file) {
+		if f.isTest() || !below(f.dir(), commands) || below(f.dir(), terminals) {
+			return
+		}
+		for _, what := range steeringFaults(f) {
+			t.Errorf("%s has %s; have %s write it", f.path, what, terminals)
+		}
+	})
+	f := parse(t, "p/p.go", "package p\n\nvar red, bars = \"\\x1b[31m\", mpb.New()\n")
+	if got := steeringFaults(f); len(got) != 2 {
+		t.Errorf("found %q", got)
+	}
+}

@@ -5,6 +5,7 @@ package configcmd
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 
@@ -17,6 +18,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/settings"
+	"github.com/tunebus/tunebus/pipeline/shellquote"
 	"github.com/tunebus/tunebus/pipeline/spec"
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
@@ -138,6 +140,9 @@ func Init(s *session.Session) *cobra.Command {
 // writeSpecification writes a specification with every key into a new file.
 func writeSpecification(file string) error {
 	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if errors.Is(err, fs.ErrExist) {
+		return exit.Input(fmt.Errorf("config init: %s is there already, and stays as it is; name another file, or look at it with \"tunebus config check %s\"", file, shellquote.Word(file)))
+	}
 	if err != nil {
 		return exit.Input(fmt.Errorf("config init: %w", err))
 	}

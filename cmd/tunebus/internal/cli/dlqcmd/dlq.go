@@ -45,6 +45,10 @@ type selectionFlags struct {
 func (f *selectionFlags) addFlags(c *cobra.Command) {
 	addFilterFlags(c, &f.filter)
 	c.Flags().BoolVar(&f.all, "all", false, "every letter, or every one that the other flags choose")
+	c.PreRunE = func(_ *cobra.Command, args []string) error { // before a server is looked for
+		_, err := f.read(args)
+		return err
+	}
 }
 
 // read reads which letters flags and arguments choose.

@@ -115,7 +115,7 @@ func TestDeadLetters(t *testing.T) {
 	if _, out, screen := clitest.Run(t, "runs", "--server", services.URL); !strings.Contains(screen, "2 dead letters: ") {
 		t.Errorf("runs:\n%s%s", out, screen)
 	}
-	if _, out, _ := clitest.Run(t, "doctor", "--server", services.URL); !strings.Contains(out, `2; "tunebus dlq list" says why`) {
+	if _, out, _ := clitest.Run(t, "doctor", "--server", services.URL); !strings.Contains(out, `2; "tunebus dlq list --server `+services.URL+`" says why`) {
 		t.Errorf("doctor:\n%s", out)
 	}
 
@@ -207,7 +207,7 @@ func TestJobGivenUpEndsItsRun(t *testing.T) {
 	if err != nil || run.Completed == nil || run.Phases[events.Finetune].Completed.Error.Code != "dead_letter" {
 		t.Errorf("the run is %+v, %v", run, err)
 	}
-	if status, out, screen := dlq(t, services, "retry", fmt.Sprint(row.Letter)); status != 1 || !strings.Contains(screen, `"tunebus rerun stuck --from finetune" repeats it`) {
+	if status, out, screen := dlq(t, services, "retry", fmt.Sprint(row.Letter)); status != 1 || !strings.Contains(screen, `"tunebus rerun stuck --from finetune --server `+services.URL+`" repeats it`) {
 		t.Errorf("retry: status %d\n%s%s", status, out, screen)
 	}
 	waitForLetters(t, services, 1)

@@ -13,6 +13,7 @@
 package exit
 
 import (
+	"context"
 	"errors"
 
 	"github.com/tunebus/tunebus/embedded"
@@ -32,6 +33,8 @@ const (
 	CodePartial   Code = 4 // a gate was missed, or a phase failed while the run went on
 	CodeCancelled Code = 5
 	CodeTimeout   Code = 6 // the time for a wait ran out
+	// CodeInterrupted is what shells report of a program that Ctrl-C ended.
+	CodeInterrupted Code = 130
 )
 
 // Error is an error with an exit status.
@@ -58,6 +61,41 @@ func Input(err error) error { return &Error{Code: CodeInput, Err: err} }
 
 // Timeout marks an error as the end of a wait.
 func Timeout(err error) error { return &Error{Code: CodeTimeout, Err: err} }
+
+// ErrInterrupted is the message of a command that a signal ended, and that has
+// nothing to say about it.
+var ErrInterrupted = errors.New("interrupted")
+
+// Interrupted is what a command's error becomes if a signal came meanwhile. A
+// command that had its result before has its own status. What failed only because
+// the command was ended is not shown.
+func Interrupted(err error) error {
+	if err == nil {
+		return nil
+	}
+	e, ok := errors.AsType[*Error](err)
+	switch {
+	case ok && (e.Silent || e.Code == CodeInterrupted):
+		return err
+	case errors.Is(err, context.Canceled):
+		err = errors.Join(append([]error{ErrInterrupted}, others(err)...)...)
+	}
+	return &Error{Code: CodeInterrupted, Err: err}
+}
+
+// others are the errors that were joined with one of a context's end.
+func others(err error) (out []error) {
+	joined, ok := err.(interface{ Unwrap() []error }) // what was joined at the top
+	if !ok {
+		return nil
+	}
+	for _, one := range joined.Unwrap() {
+		if !errors.Is(one, context.Canceled) {
+			out = append(out, one)
+		}
+	}
+	return out
+}
 
 // Silent is an error that has a status and no message.
 func Silent(code Code) error { return &Error{Code: code, Silent: true} }

@@ -1,6 +1,7 @@
 package exit_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -33,6 +34,30 @@ func TestCodeAndMessage(t *testing.T) {
 	} {
 		if code, message := exit.CodeOf(c.err), exit.Message(c.err); code != c.code || message != c.message {
 			t.Errorf("%s: status %d and %q, want %d and %q", name, code, message, c.code, c.message)
+		}
+	}
+}
+
+// TestInterrupted: a signal gives a command its status, unless it had its result
+// before. What failed only because the command was ended is not shown.
+func TestInterrupted(t *testing.T) {
+	t.Parallel()
+	full := errors.New("the disk is full")
+	for name, c := range map[string]struct {
+		err     error
+		code    exit.Code
+		message string
+	}{
+		"no error":        {nil, exit.CodeOK, ""},
+		"a result":        {exit.Silent(exit.CodeFailure), exit.CodeFailure, ""},
+		"only ended":      {fmt.Errorf("read the stream: %w", context.Canceled), exit.CodeInterrupted, "interrupted"},
+		"ended unclean":   {exit.Join(context.Canceled, full), exit.CodeInterrupted, "interrupted\nthe disk is full"},
+		"says how it is":  {&exit.Error{Code: exit.CodeInterrupted, Err: errors.New("interrupted; go on")}, exit.CodeInterrupted, "interrupted; go on"},
+		"another failure": {full, exit.CodeInterrupted, "the disk is full"},
+	} {
+		got := exit.Interrupted(c.err)
+		if exit.CodeOf(got) != c.code || exit.Message(got) != c.message {
+			t.Errorf("%s: status %d, %q", name, exit.CodeOf(got), exit.Message(got))
 		}
 	}
 }

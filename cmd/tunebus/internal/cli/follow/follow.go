@@ -14,6 +14,7 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/progress"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
@@ -46,14 +47,14 @@ type Run struct {
 // has passed. It returns the run as it is then.
 func Show(ctx context.Context, console *view.Console, b *conn.Conn, r Run) (events.Run, error) {
 	waits := &waits{console: console, queues: topology.NewInspector(b).Queues}
-	progress := console.Progress()
-	defer progress.Close()
+	phases := progress.OfPhases(console.Screen())
+	defer phases.Close()
 	listening, stop := context.WithCancel(ctx)
 	defer stop()
 	if err := wakeup.Listen(listening, b, func(m codec.Message) {
 		if p, ok := m.Event.(events.Progress); ok {
 			waits.show(p)
-			progress.Show(p)
+			phases.Show(p)
 		}
 	}, "*.progress."+r.ID+".*"); err != nil {
 		return events.Run{}, err
@@ -66,10 +67,11 @@ func Show(ctx context.Context, console *view.Console, b *conn.Conn, r Run) (even
 			if m.Unreadable != nil {
 				console.Say("%v", history.Unreadable([]codec.Message{m}))
 			}
+			figures := ""
 			if c, ok := m.Event.(events.PhaseCompleted); ok {
-				progress.Completed(c.Phase, c.Conclusion)
+				figures = phases.Completed(c.Phase)
 			}
-			console.Fact(m.Event)
+			console.Fact(m.Event, figures)
 		},
 		OnLook: waits.look,
 		OnTrouble: func(limit time.Duration, err error) {
@@ -104,7 +106,7 @@ func ToEnd(ctx context.Context, console *view.Console, b *conn.Conn, r Run) erro
 	if err != nil {
 		if cause := context.Cause(ctx); cause != nil {
 			if _, limit := errors.AsType[*exit.Error](cause); !limit { // a signal
-				cause = fmt.Errorf("%w; run %s goes on, and this follows it again:\n  %s", cause, r.ID, r.Back)
+				cause = &exit.Error{Code: exit.CodeInterrupted, Err: fmt.Errorf("interrupted; run %s goes on, and this follows it again:\n  %s", r.ID, r.Back)}
 			}
 			return cause
 		}
@@ -118,7 +120,7 @@ func ToEnd(ctx context.Context, console *view.Console, b *conn.Conn, r Run) erro
 
 // End prints the summary of a run that has ended, and returns its exit status.
 func End(console *view.Console, run events.Run, s runsummary.Summary, again runsummary.Retry) error {
-	if err := console.Print(view.RunEnd(run, s, again)); err != nil {
+	if err := console.PrintRunEnd(run, s, again); err != nil {
 		return err
 	}
 	return status(run)

@@ -5,6 +5,7 @@
 package help
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -74,8 +75,54 @@ func Install(root *cobra.Command, connection []string) {
 	root.SetCompletionCommandGroupID(string(Configure))
 	root.SetUsageFunc(usageFunc(connection))
 	root.SetHelpCommand(helpCommand(root))
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		if c.Name() == "completion" {
+			for _, shell := range c.Commands() {
+				shell.Example = "  " + shell.CommandPath()
+			}
+		}
+	}
 	wantVerb(root)
-	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error { return refuseConnection(c, connection) }
+	badArguments(root)
+	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error {
+		if err := refuseConnection(c, connection); err != nil {
+			return err
+		}
+		return refuseOutput(c)
+	}
+}
+
+// badArguments makes arguments that a command, or one below it, does not take bad
+// input.
+func badArguments(c *cobra.Command) {
+	for _, below := range c.Commands() {
+		badArguments(below)
+	}
+	if takes := c.Args; takes != nil {
+		c.Args = func(c *cobra.Command, args []string) error {
+			err := takes(c, args)
+			if _, marked := errors.AsType[*exit.Error](err); err != nil && !marked {
+				err = exit.Input(fmt.Errorf("%s: %w", c.CommandPath(), err))
+			}
+			return err
+		}
+	}
+}
+
+// refuseOutput refuses flags that have no effect, because the command writes text
+// about the program alone: help, a completion script, manual pages.
+func refuseOutput(c *cobra.Command) error {
+	about := c.Name() == "help" || c.Name() == "man" || c.HasParent() && c.Parent().Name() == "completion"
+	if !about {
+		return nil
+	}
+	for _, name := range []string{"json", "verbose", "settings"} {
+		if f := c.Flags().Lookup(name); f != nil && f.Changed {
+			return exit.Input(fmt.Errorf("--%s has no effect on \"%s\"", name, c.CommandPath()))
+		}
+	}
+	return nil
 }
 
 // usageFunc returns what writes the usage of a command. It has a template of its own,

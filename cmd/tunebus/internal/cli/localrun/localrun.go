@@ -99,11 +99,11 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 	if err != nil {
 		return err
 	}
-	again := runsummary.Retry{Command: s.CommandLine(request.Again...), On: []string{"--data", cfg.Data.Folder}}
+	again := runsummary.Retry{Program: s.Program, Command: s.CommandLine(request.Again...), On: []string{"--data", cfg.Data.Folder}}
 	run, err := follow.Show(ctx, s.Console, local.Bus, follow.Run{ID: request.ID, Request: sequence, Tracking: f.trackingLimit})
 	if err != nil {
 		if ctx.Err() != nil {
-			s.Console.Say("interrupted; the next run or up on this data folder goes on with %s", request.ID)
+			err = interrupted(s, cfg.Data.Folder, request.ID)
 		} else if _, ok := errors.AsType[*runwatch.UnansweredError](err); ok {
 			err = exit.Timeout(fmt.Errorf("%w\nrun %s is stored, and this goes on with it:\n  %s",
 				err, request.ID, s.CommandLine("up", "--data", cfg.Data.Folder)))
@@ -121,6 +121,20 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 			cfg.Tracker.TrackingURI, trackLater(s, cfg, start.Specifications, request.ID))
 	}
 	return status
+}
+
+// interrupted is the error of a command that Ctrl-C ended, while it worked on a run
+// of a data folder. The run is stored: an up on the folder goes on with it.
+func interrupted(s *session.Session, data string, runs ...string) error {
+	say := fmt.Sprintf("interrupted; what run %s did is stored, and this goes on with it", runs[0])
+	if len(runs) > 1 {
+		say = fmt.Sprintf("interrupted; what the runs %s did is stored, and this goes on with them", strings.Join(runs, ", "))
+	}
+	say += ":\n  " + s.CommandLine("up", "--data", data) + "\nThis ends it:"
+	for _, run := range runs {
+		say += "\n  " + s.CommandLine("cancel", run, "--data", data)
+	}
+	return &exit.Error{Code: exit.CodeInterrupted, Err: errors.New(say)}
 }
 
 // sayChanged says which inputs of the run that is repeated are no longer as they
@@ -148,7 +162,7 @@ func sayChanged(ctx context.Context, s *session.Session, b *conn.Conn, data stri
 // reached, on the data folder that this process leaves behind.
 func trackLater(s *session.Session, cfg settings.Settings, specifications []string, run string) string {
 	words := []string{
-		"tunebus", "replay", "tracking", "--run", run,
+		"replay", "tracking", "--run", run,
 		"--data", cfg.Data.Folder, "--reports", cfg.Tracker.Reports, "--tracking-uri", cfg.Tracker.TrackingURI,
 	}
 	files := s.SettingsFlags()
@@ -162,5 +176,5 @@ func trackLater(s *session.Session, cfg settings.Settings, specifications []stri
 	for _, f := range files {
 		words = append(words, "--settings", f)
 	}
-	return shellquote.Join(words...)
+	return s.Program + " " + shellquote.Join(words...)
 }

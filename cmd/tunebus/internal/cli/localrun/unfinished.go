@@ -13,7 +13,6 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/follow"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/publishing"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
-	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
@@ -78,7 +77,7 @@ func (u unfinished) settle(ctx context.Context) (left []string, err error) {
 	}
 	console := u.session.Console
 	var able []string // those that the workers of this process can finish
-	console.Say("%s were left unfinished on the data folder %s:", view.Count(len(open), "run"), u.cfg.Data.Folder)
+	console.Say("%s left unfinished on the data folder %s:", wereLeft(len(open)), u.cfg.Data.Folder)
 	for _, id := range open {
 		run, err := history.New(u.bus).Run(ctx, id)
 		switch queue := u.foreignQueue(run); {
@@ -157,7 +156,7 @@ func (u unfinished) finish(ctx context.Context, runs []string) error {
 		run, err := follow.Show(ctx, u.session.Console, u.bus, follow.Run{ID: id})
 		if err != nil {
 			if ctx.Err() != nil {
-				u.session.Console.Say("interrupted; %s not ended: %s", wereNot(len(runs)-i), strings.Join(runs[i:], ", "))
+				return interrupted(u.session, u.cfg.Data.Folder, runs[i:]...)
 			}
 			return err
 		}
@@ -195,9 +194,10 @@ func checkResume(mode string) error {
 	return nil
 }
 
-func wereNot(n int) string {
+// wereLeft counts runs, with the verb for their number.
+func wereLeft(n int) string {
 	if n == 1 {
-		return "this run has"
+		return "1 run was"
 	}
-	return "these runs have"
+	return fmt.Sprintf("%d runs were", n)
 }

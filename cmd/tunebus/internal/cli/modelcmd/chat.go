@@ -4,15 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/interrupt"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/progress"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/conversation"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/tunedmodel"
 	"github.com/tunebus/tunebus/llm"
@@ -71,10 +70,9 @@ func (f *chatFlags) chat(c *cobra.Command, s *session.Session, args []string) er
 		if err != nil {
 			return err
 		}
-		// The command's own context ends for good with the first Ctrl-C.
-		signals := make(chan os.Signal, 1)
-		signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-		defer signal.Stop(signals)
+		// The command's own context ends for good with the first signal.
+		signals, giveBack := interrupt.Take(c.Context())
+		defer giveBack()
 		talk := &talk{partners: partners, view: s.Console.Chat(c.InOrStdin(), len(partners) > 1), console: s.Console, signals: signals}
 		return talk.run(context.WithoutCancel(c.Context()), c.InOrStdin())
 	})
@@ -86,14 +84,14 @@ func (f *chatFlags) open(ctx context.Context, c *cobra.Command, s *session.Sessi
 	if err != nil {
 		return nil, err
 	}
-	progress := s.Console.Stages()
-	defer progress.Close()
-	progress.Next("fetching the model", tunedmodel.Size(model.Reference))
+	stages := progress.OfStages(s.Console.Screen())
+	defer stages.Close()
+	stages.Next("fetching the model", tunedmodel.Size(model.Reference))
 	folders := conversation.Folders{Tuned: filepath.Join(dir, "tuned")}
 	if err := source.Fetch(ctx, model.Reference, folders.Tuned); err != nil {
 		return nil, err
 	}
-	progress.Add(model.Reference.Size)
+	stages.Add(model.Reference.Size)
 	if llm.IsAdapter(folders.Tuned) {
 		name, err := engine.AdapterBase(folders.Tuned)
 		if err != nil {
@@ -102,12 +100,12 @@ func (f *chatFlags) open(ctx context.Context, c *cobra.Command, s *session.Sessi
 		model = model.BasedOn(name)
 	}
 	if f.base || llm.IsAdapter(folders.Tuned) {
-		progress.Next("finding the base model", 0)
+		stages.Next("finding the base model", 0)
 		if folders.Base, err = source.BaseFolder(ctx, model, filepath.Join(dir, "base")); err != nil {
 			return nil, err
 		}
 	}
-	progress.Next("reading the model", 0)
+	stages.Next("reading the model", 0)
 	spec := model.Run.Accepted.Specification.Inferencer
 	o := conversation.Options{
 		System: systemPrompt(model.Run), MaxPrompt: spec.MaxSequenceLength,

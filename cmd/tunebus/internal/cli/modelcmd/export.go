@@ -11,6 +11,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/progress"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/modelexport"
 )
 
@@ -74,11 +75,11 @@ func (f *exportFlags) export(ctx context.Context, s *session.Session, server *se
 	if err != nil {
 		return err
 	}
-	progress := s.Console.Stages()
+	stages := progress.OfStages(s.Console.Screen())
 	o := f.options
-	o.OnStage, o.OnBytes = progress.Next, progress.Add
+	o.OnStage, o.OnBytes = stages.Next, stages.Add
 	result, err := modelexport.Write(ctx, source, model, dir, o)
-	progress.Close()
+	stages.Close()
 	if err != nil {
 		_, notEmpty := errors.AsType[*modelexport.NotEmptyError](err)
 		_, noBase := errors.AsType[*modelexport.NoBaseError](err)

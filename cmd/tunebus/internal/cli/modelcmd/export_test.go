@@ -235,7 +235,7 @@ func TestExportFromAServer(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, out, _ := clitest.Run(t, "show", "one", "--server", services.URL); !strings.Contains(out, "take the model out: tunebus export one my-model") {
+	if _, out, _ := clitest.Run(t, "show", "one", "--server", services.URL); !strings.Contains(out, "take the model out:\n    tunebus export one ") {
 		t.Errorf("show:\n%s", out)
 	}
 }

@@ -42,7 +42,8 @@ func (t *talk) run(ctx context.Context, in io.Reader) error {
 		var next line
 		select {
 		case <-t.signals:
-			return exit.Silent(exit.CodeCancelled)
+			t.view.Leave()
+			return exit.Silent(exit.CodeInterrupted)
 		case next = <-lines:
 		}
 		switch text := strings.TrimSpace(next.text); {

@@ -41,7 +41,7 @@ func TestInterrupt(t *testing.T) {
 			ended = true
 		}
 	}
-	if e, ok := errors.AsType[*exit.Error](err); !ok || e.Code != exit.CodeCancelled || !e.Silent {
+	if e, ok := errors.AsType[*exit.Error](err); !ok || e.Code != exit.CodeInterrupted || !e.Silent {
 		t.Errorf("at the prompt: %v", err)
 	}
 	_ = w.Close()

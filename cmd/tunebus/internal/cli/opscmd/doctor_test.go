@@ -116,7 +116,7 @@ func TestDoctorFindsWhatIsMissing(t *testing.T) {
 			t.Fatal(err)
 		}
 		status, out, screen := clitest.Run(t, "doctor", "--server", server.URL())
-		if status != 1 || !strings.Contains(out, what+`; "tunebus setup" creates what is missing`) {
+		if status != 1 || !strings.Contains(out, what+`; "tunebus setup --server `+server.URL()+`" creates what is missing`) {
 			t.Errorf("%s: status %d\n%s%s", what, status, out, screen)
 		}
 	}
@@ -140,7 +140,7 @@ func TestDoctorWithoutAServer(t *testing.T) {
 	}()
 	empty := server.URL()
 	status, out, _ = clitest.Run(t, "doctor", "--server", empty)
-	if status != 1 || !strings.Contains(out, "broken  stream TUNEBUS ") || !strings.Contains(out, `"tunebus setup" creates what is missing`) {
+	if status != 1 || !strings.Contains(out, "broken  stream TUNEBUS ") || !strings.Contains(out, `"tunebus setup --server `+empty+`" creates what is missing`) {
 		t.Errorf("without streams: status %d\n%s", status, out)
 	}
 	if status, out, screen := clitest.Run(t, "setup", "--json", "--server", empty, "--queue", "finetune=big-gpu"); status != 0 || !strings.Contains(out, "big-gpu") {

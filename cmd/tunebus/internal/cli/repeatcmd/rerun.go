@@ -50,6 +50,9 @@ phase that is not repeated is refused.`,
 			if err := request.Repeats(id); err != nil {
 				return err
 			}
+			if err := noEffect(c, folder); err != nil {
+				return err
+			}
 			if folder != "" {
 				return f.onFolder(c, s, folder, request)
 			}
@@ -63,6 +66,21 @@ phase that is not repeated is refused.`,
 	c.Flags().StringVar(&f.data, "data", "", "data folder of run and up, while neither runs on it: the run goes to its end in this process; default: a running server")
 	session.CompleteValues(c, "from", string(events.Finetune), string(events.Inference), string(events.Evaluation))
 	return c
+}
+
+// noEffect refuses flags that say how to wait for services, where the run goes to its
+// end in this process, and the other way round.
+func noEffect(c *cobra.Command, folder string) error {
+	without, why := []string{"resume", "tracking-timeout"}, "services of a server work on the run"
+	if folder != "" {
+		without, why = []string{"wait", "timeout", "artifacts"}, "the run goes to its end in this process, on the data folder "+folder
+	}
+	for _, name := range without {
+		if c.Flags().Changed(name) {
+			return exit.Input(fmt.Errorf("--%s has no effect: %s", name, why))
+		}
+	}
+	return nil
 }
 
 // find returns the id of the run that a person means, and the data folder that it

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -139,23 +138,18 @@ func TestSecretsAreNotSubmitted(t *testing.T) {
 	}
 }
 
-// TestHintAfterSubmit: what is to be typed after a run is the command with its
-// files, or a rerun if flags changed what they say; both on the same server.
+// TestHintAfterSubmit: what is to be typed after a run is the command with its files
+// and flags, on the same server.
 func TestHintAfterSubmit(t *testing.T) {
 	t.Parallel()
 	services := clitest.NewServices(t)
-	file := services.Dir + "/small.toml"
-	args := []string{"submit", "--wait", "--server", services.URL, "--artifacts", services.Artifacts(), "--config", file, "--run-id"}
-	for id, c := range map[string]struct {
-		more []string
-		want string
-	}{
-		"plain":   {nil, "your own data: tunebus submit --config " + file + " --artifacts " + services.Artifacts() + " --server " + services.URL + " --set"},
-		"changed": {[]string{"--set", "fine_tuner.epochs=1"}, "your own data: tunebus rerun changed --server " + services.URL + " --set"},
-	} {
-		_, out, screen := clitest.Run(t, slices.Concat(args, []string{id}, c.more)...)
-		if !strings.Contains(out, c.want) {
-			t.Errorf("%s: want %q, got\n%s%s", id, c.want, out, screen)
-		}
+	clitest.Write(t, services.Dir, "broken rows.jsonl", "{")
+	file, rows := services.Dir+"/small.toml", services.Dir+"/broken rows.jsonl"
+	status, out, screen := clitest.Run(t, "submit", "--wait", "--server", services.URL, "--artifacts", services.Artifacts(),
+		"--config", file, "--run-id", "r1", "--set", "fine_tuner.training_data_id="+rows, "--label", "a=b")
+	want := "mend what the error names, then:\n    tunebus submit --config " + file + " --artifacts " + services.Artifacts() +
+		" --label a=b --set 'fine_tuner.training_data_id=" + rows + "' --wait --server " + services.URL + "\n"
+	if status != 3 || !strings.Contains(out, want) {
+		t.Errorf("status %d, want %q, got\n%s%s", status, want, out, screen)
 	}
 }

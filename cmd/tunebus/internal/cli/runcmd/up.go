@@ -74,6 +74,7 @@ func stayUp(ctx context.Context, s *session.Session, cfg settings.Settings, serv
 		return err
 	}
 	<-ctx.Done()
+	s.Console.Screen().Return()
 	s.Console.Say("stopping")
 	return nil
 }

@@ -3,9 +3,12 @@ package runrequest
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/hint"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
@@ -82,19 +85,22 @@ func (f phaseFlags) assignments(c *cobra.Command) []string {
 	return out
 }
 
-// changeTheFiles reports whether flags say something about the run that its files
-// do not say.
-func (f *Flags) changeTheFiles(c *cobra.Command) bool {
-	return len(f.sets)+len(f.labels)+len(f.phases.assignments(c)) > 0 || f.predictions != "" || f.baseline != ""
+// notRepeated are the flags that a command which asks for the same once more does not
+// have: the credentials, which must not appear on the screen, and what is new each time.
+func notRepeated() []string {
+	return []string{"config", "run-id", "hf-key", "openai-key", "mlflow-username", "mlflow-password"}
 }
 
-// againWords are the words of the command with its files, which asks for the same
-// once more. Other flags are left out: they may hold a key, which must not appear on
-// the screen.
+// againWords are the words of the command, which ask for the same once more.
 func (f *Flags) againWords(c *cobra.Command) []string {
 	out := []string{c.Name()}
 	for _, file := range f.Files {
 		out = append(out, "--config", file)
 	}
+	c.LocalNonPersistentFlags().VisitAll(func(flag *pflag.Flag) {
+		if flag.Changed && !slices.Contains(notRepeated(), flag.Name) {
+			out = append(out, hint.Words(flag)...)
+		}
+	})
 	return out
 }

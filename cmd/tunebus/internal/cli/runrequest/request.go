@@ -40,8 +40,6 @@ type Request struct {
 	// Again are the words of the command that asks for the same once more, without
 	// the program and the flags that every command has.
 	Again []string
-	// AgainIsPartial is set if flags that change the run are left out of Again.
-	AgainIsPartial bool
 }
 
 // Request reads and checks everything that a person says about a run. All
@@ -51,7 +49,7 @@ func (f *Flags) Request(c *cobra.Command) (Request, error) {
 	if err != nil {
 		return Request{}, err
 	}
-	r := Request{Specification: s, Notes: src.notes(s), Again: f.againWords(c), AgainIsPartial: f.changeTheFiles(c)}
+	r := Request{Specification: s, Notes: src.notes(s), Again: f.againWords(c)}
 	more := f.complete(&r, neededPaths(s), src)
 	wrong, notes := checkAnswers(c.Context(), s, src.answers)
 	more = append(more, wrong...)
@@ -70,7 +68,7 @@ func (f *Flags) Request(c *cobra.Command) (Request, error) {
 // Rerun reads and checks what a person says about a run that repeats another
 // one.
 func (f *Flags) Rerun(c *cobra.Command, run string, from events.Phase) (Request, error) {
-	r := Request{RerunOf: run, From: from}
+	r := Request{RerunOf: run, From: from, Again: f.againWords(c)}
 	src, faults, err := f.source(c)
 	if err != nil {
 		return r, err
@@ -92,7 +90,7 @@ func (r *Request) Repeats(run string) error {
 	if !events.ValidToken(run) {
 		return exit.Input(fmt.Errorf("run %q: a run id has 1 to 64 letters, digits, \"_\" and \"-\"", run))
 	}
-	r.RerunOf, r.Again = run, []string{"rerun", run}
+	r.RerunOf, r.Again = run, slices.Insert(r.Again, 1, run)
 	return nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/localup"
@@ -144,6 +145,9 @@ func (s *Session) open(ctx context.Context, at Location, cfg settings.Settings, 
 		}
 		return &Deployment{Bus: b, Settings: cfg, location: at, doctor: s.CommandLine("doctor")}, nil
 	}
+	if name := connectionFlag(s.set); name != "" {
+		return nil, exit.Input(fmt.Errorf("--%s has no effect: --data %s is a data folder, which needs no server", name, at.Data))
+	}
 	if !isDataFolder(at.Data) {
 		return nil, exit.Input(fmt.Errorf("--data %s: no data folder of run or up", at.Data))
 	}
@@ -160,6 +164,16 @@ func (s *Session) open(ctx context.Context, at Location, cfg settings.Settings, 
 		return nil, errors.Join(err, out.close())
 	}
 	return out, nil
+}
+
+// connectionFlag is a flag of the connection that was given; empty for none.
+func connectionFlag(given *pflag.FlagSet) string {
+	for _, name := range ConnectionFlags() {
+		if f := given.Lookup(name); f != nil && f.Changed {
+			return name
+		}
+	}
+	return ""
 }
 
 // nameServer reports whether a person said which server to use. A command then
@@ -288,6 +302,6 @@ func (s *Session) Repeat(server *Deployment, run string) runsummary.Retry {
 	if folder := server.Folder(); folder != "" {
 		on = append(on, "--data", folder)
 	}
-	command := shellquote.Join(append([]string{"tunebus", "rerun", run}, on...)...)
-	return runsummary.Retry{Command: command, Rerun: command, On: on}
+	command := s.Program + " " + shellquote.Join(append([]string{"rerun", run}, on...)...)
+	return runsummary.Retry{Program: s.Program, Command: command, Rerun: command, On: on}
 }

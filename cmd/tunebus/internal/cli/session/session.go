@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/hint"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
@@ -26,6 +27,8 @@ type Session struct {
 	// Version is the program's.
 	Version string
 	Console *view.Console
+	// Program is the word by which a person calls the program.
+	Program string
 
 	flags flags
 	// set holds the flags that every command has, with what was given.
@@ -42,7 +45,7 @@ type flags struct {
 
 // New returns a session of a program of a version.
 func New(version string, console *view.Console) *Session {
-	return &Session{Version: version, Console: console}
+	return &Session{Version: version, Console: console, Program: "tunebus"}
 }
 
 // AddFlags adds the flags that every command has.
@@ -66,38 +69,32 @@ func ConnectionFlags() []string {
 	return []string{"server", "context", "creds", "nkey", "tls-ca", "tls-cert", "tls-key"}
 }
 
+// WhereFlags are the names of the flags that say where a command works.
+func WhereFlags() []string { return append(ConnectionFlags(), "settings", "data", "artifacts") }
+
 // CommandLine is a command on the same server: the words, and the flags of this
 // call that every command has.
 func (s *Session) CommandLine(words ...string) string {
-	return shellquote.Join(append(append([]string{"tunebus"}, words...), s.ServerFlags()...)...)
+	return s.Program + " " + shellquote.Join(append(words, s.ServerFlags()...)...)
 }
 
 // ServerFlags are the flags of this call that every command has.
 func (s *Session) ServerFlags() (words []string) {
 	s.set.VisitAll(func(f *pflag.Flag) {
-		several, isList := f.Value.(pflag.SliceValue)
-		switch {
-		case !f.Changed:
-		case isList:
-			for _, value := range several.GetSlice() {
-				words = append(words, "--"+f.Name, value)
-			}
-		case f.Value.Type() == "bool":
-			words = append(words, "--"+f.Name)
-		default:
-			words = append(words, "--"+f.Name, f.Value.String())
+		if f.Changed {
+			words = append(words, hint.Words(f)...)
 		}
 	})
 	return words
 }
 
-// Logger logs to the screen: warnings, and with --verbose everything.
+// Logger logs to the screen with --verbose. Without it there is no log: warnings are
+// sentences.
 func (s *Session) Logger() *slog.Logger {
-	level := slog.LevelWarn
-	if s.flags.verbose {
-		level = slog.LevelInfo
+	if !s.flags.verbose {
+		return slog.New(loglimit.New(&warnings{console: s.Console}))
 	}
-	return slog.New(loglimit.New(slog.NewTextHandler(s.Console.Screen(), &slog.HandlerOptions{Level: level})))
+	return slog.New(loglimit.New(slog.NewTextHandler(s.Console.Screen(), &slog.HandlerOptions{Level: slog.LevelInfo})))
 }
 
 // SettingsFlags are the files that --settings names.

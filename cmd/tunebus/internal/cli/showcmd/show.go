@@ -45,7 +45,7 @@ func Show(s *session.Session) *cobra.Command {
 				return showPending(ctx, s, server, id)
 			}
 			detail := rundetail.Detail{Run: run, Unreadable: facts, Again: s.Repeat(server, id), Now: time.Now()}
-			detail.Logs = shellquote.Join(append([]string{"tunebus", "logs", id}, detail.Again.On...)...)
+			detail.Logs = s.Program + " " + shellquote.Join(append([]string{"logs", id}, detail.Again.On...)...)
 			addState(ctx, server, &detail)
 			if detail.Loss, err = losshistory.Read(ctx, server.Bus, server.Store, run); err != nil {
 				if ctx.Err() != nil {

@@ -76,11 +76,7 @@ func Send(c *cobra.Command, s *session.Session, f Flags, specifications []string
 		return err
 	}
 	s.Console.Notes(r.Notes)
-	if f.artifacts != "" {
-		r.Again = append(r.Again, "--artifacts", f.artifacts)
-	} else {
-		f.artifacts = cfg.Artifacts.URL
-	}
+	f.artifacts = cmp.Or(f.artifacts, cfg.Artifacts.URL)
 	begin := time.Now()
 	var b *conn.Conn
 	defer func() {
@@ -201,10 +197,7 @@ func wait(ctx context.Context, s *session.Session, b *conn.Conn, f Flags, r runr
 		}
 		return s.Console.Print(view.Submitted(r.ID))
 	}
-	again := runsummary.Retry{Command: s.CommandLine(r.Again...), Rerun: s.CommandLine("rerun", r.ID)}
-	if r.AgainIsPartial { // typed as it stands, it would start another run
-		again.Command = again.Rerun
-	}
+	again := runsummary.Retry{Program: s.Program, On: s.ServerFlags(), Command: s.CommandLine(r.Again...), Rerun: s.CommandLine("rerun", r.ID)}
 	tracking := time.Duration(0)
 	if f.wait == waitTracked {
 		tracking = 24 * time.Hour

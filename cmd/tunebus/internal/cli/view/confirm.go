@@ -8,9 +8,11 @@ import (
 	"os"
 	"strings"
 
+	"github.com/muesli/cancelreader"
 	"golang.org/x/term"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/terminal"
 )
 
 // Confirm asks a person at a terminal before a command does what cannot be
@@ -24,17 +26,18 @@ func (c *Console) Confirm(in io.Reader, what, flag string, force bool) error {
 	if !ok || !term.IsTerminal(int(f.Fd())) {
 		return exit.Input(fmt.Errorf("%s? Nobody can be asked here; %s does it without asking", what, flag))
 	}
-	return c.ask(f, what)
+	p := newPerson(c, f)
+	defer p.leave()
+	return p.confirm(what)
 }
 
-// ask asks and reads the answer. Everything but a yes is an error.
-func (c *Console) ask(in io.Reader, what string) error {
-	fmt.Fprintf(c.screen, "%s? [y/N] ", what)
-	answer, err := bufio.NewReader(in).ReadString('\n')
+// confirm asks and reads the answer. Everything but a yes is an error.
+func (p *person) confirm(what string) error {
+	answer, err := p.ask(what + "? [y/N] ")
 	if err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("read the answer: %w", err)
+		return err
 	}
-	switch strings.ToLower(strings.TrimSpace(answer)) {
+	switch answer {
 	case "y", "yes":
 		return nil
 	}
@@ -45,21 +48,20 @@ func (c *Console) ask(in io.Reader, what string) error {
 // first is the default. Without a terminal it is chosen without asking.
 func (c *Console) Choose(in io.Reader, question string, words []string) (string, error) {
 	f, ok := in.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) || c.terminal == nil {
+	if !ok || !term.IsTerminal(int(f.Fd())) || !c.screen.IsScreen() {
 		return words[0], nil
 	}
-	return c.choose(f, question, words)
+	p := newPerson(c, f)
+	defer p.leave()
+	return p.choose(question, words)
 }
 
 // choose asks until the answer is one of the words, or the beginning of one.
-func (c *Console) choose(in io.Reader, question string, words []string) (string, error) {
-	lines := bufio.NewReader(in)
+func (p *person) choose(question string, words []string) (string, error) {
 	for {
-		fmt.Fprintf(c.screen, "%s? [%s] (%s) ", question, strings.Join(words, "/"), words[0])
-		answer, err := lines.ReadString('\n')
-		answer = strings.ToLower(strings.TrimSpace(answer))
+		answer, err := p.ask(fmt.Sprintf("%s? [%s] (%s) ", question, strings.Join(words, "/"), words[0]))
 		if err != nil && !errors.Is(err, io.EOF) {
-			return "", fmt.Errorf("read the answer: %w", err)
+			return "", err
 		}
 		if answer == "" {
 			return words[0], nil
@@ -73,4 +75,54 @@ func (c *Console) choose(in io.Reader, question string, words []string) (string,
 			return words[0], nil
 		}
 	}
+}
+
+// person answers questions until the command is interrupted.
+type person struct {
+	screen *terminal.Writer
+	lines  *bufio.Reader
+	leave  func()
+}
+
+// newPerson reads the answers of a person. The caller calls leave behind the last
+// one.
+func newPerson(c *Console, in io.Reader) *person {
+	p := &person{screen: c.screen, lines: bufio.NewReader(in), leave: func() {}}
+	cancellable, err := cancelreader.NewReader(in)
+	if err != nil || c.Interrupted == nil { // whoever interrupts waits for the next line
+		return p
+	}
+	ended, watched := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(watched)
+		select {
+		case <-c.Interrupted:
+			cancellable.Cancel()
+		case <-ended:
+		}
+	}()
+	p.lines = bufio.NewReader(cancellable)
+	p.leave = func() {
+		close(ended)
+		<-watched
+		_ = cancellable.Close() // nothing was written
+	}
+	return p
+}
+
+// ask writes a question and reads the answer to it, in small letters. At the end of
+// the input the error is [io.EOF], beside what was read.
+func (p *person) ask(question string) (string, error) {
+	_, _ = io.WriteString(p.screen, question) // to a person's screen
+	answer, err := p.lines.ReadString('\n')
+	switch {
+	case errors.Is(err, cancelreader.ErrCanceled):
+		err = &exit.Error{Code: exit.CodeInterrupted, Err: errors.New("interrupted; nothing was done")}
+	case err != nil && !errors.Is(err, io.EOF):
+		err = fmt.Errorf("read the answer: %w", err)
+	}
+	if err != nil && p.screen.IsScreen() {
+		_, _ = io.WriteString(p.screen, "\n") // no person ended the line of the question
+	}
+	return strings.ToLower(strings.TrimSpace(answer)), err
 }

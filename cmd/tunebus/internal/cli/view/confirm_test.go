@@ -16,7 +16,7 @@ func TestConfirm(t *testing.T) {
 	for answer, ok := range map[string]bool{"y\n": true, "Yes\n": true, "yes": true, "n\n": false, "\n": false, "": false, "why?\n": false} {
 		var out bytes.Buffer
 		c := NewConsole(io.Discard, &out)
-		if err := c.ask(strings.NewReader(answer), "discard 2 letters"); (err == nil) != ok {
+		if err := newPerson(c, strings.NewReader(answer)).confirm("discard 2 letters"); (err == nil) != ok {
 			t.Errorf("%q: %v", answer, err)
 		}
 		if out.String() != "discard 2 letters? [y/N] " {
@@ -40,7 +40,7 @@ func TestChoose(t *testing.T) {
 	for answer, want := range map[string]string{"\n": "first", "": "first", "c\n": "cancel", "Skip\n": "skip", "what?\nsk\n": "skip", "what?": "first"} {
 		var out bytes.Buffer
 		c := NewConsole(io.Discard, &out)
-		if got, err := c.choose(strings.NewReader(answer), "go on", words); err != nil || got != want {
+		if got, err := newPerson(c, strings.NewReader(answer)).choose("go on", words); err != nil || got != want {
 			t.Errorf("%q: %q, %v", answer, got, err)
 		}
 	}

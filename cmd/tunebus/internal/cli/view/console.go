@@ -2,10 +2,12 @@ package view
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
 
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/terminal"
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
@@ -13,24 +15,29 @@ import (
 type Console struct {
 	// JSON makes results JSON.
 	JSON bool
+	// Interrupted is closed when a person interrupts the command; nil: nobody can.
+	Interrupted <-chan struct{}
 
-	out    io.Writer
-	screen *screen
-	// terminal is what the screen is shown on, if it is a terminal; else nil.
-	terminal io.Writer
+	out, screen *terminal.Writer
 	// noted are the notes about the specification that were said. An engine has
 	// them in its result, too.
 	noted map[string]bool
+	// errors are the messages of errors of the run that were said.
+	errors saidErrors
 }
 
 // NewConsole returns a console that writes results to out and everything else
 // to errout.
 func NewConsole(out, errout io.Writer) *Console {
-	return &Console{out: out, screen: &screen{w: errout}, terminal: terminal(errout), noted: map[string]bool{}}
+	return &Console{out: terminal.NewWriter(out), screen: terminal.NewWriter(errout), noted: map[string]bool{}, errors: saidErrors{}}
 }
 
-// Screen is what a log is written to. Each write has to be whole lines.
-func (c *Console) Screen() io.Writer { return c.screen }
+// Out is what help is written to. Results are printed with [Console.Print].
+func (c *Console) Out() *terminal.Writer { return c.out }
+
+// Screen is what a log is written to, and where bars are shown. Each write has to be
+// whole lines.
+func (c *Console) Screen() *terminal.Writer { return c.screen }
 
 // Say writes a line to the screen.
 func (c *Console) Say(format string, args ...any) { fmt.Fprintf(c.screen, format+"\n", args...) }
@@ -68,15 +75,29 @@ func (c *Console) Print(r Result) error {
 		r.text(c.out)
 		return nil
 	}
-	enc := json.NewEncoder(c.out)
+	enc := json.NewEncoder(c.out.Verbatim())
 	enc.SetIndent("", "  ")
 	return enc.Encode(r.value)
+}
+
+// PrintFaults prints the faults that an error holds as JSON, for scripts, and reports
+// whether it did. Without --json it does nothing.
+func (c *Console) PrintFaults(err error) bool {
+	faults, ok := errors.AsType[structconf.Faults](err)
+	if !ok || !c.JSON {
+		return false
+	}
+	// On one line, since some commands write a line of JSON for each of their results.
+	return c.PrintRow(Row{value: map[string]structconf.Faults{"faults": faults}}) == nil
 }
 
 // Stream writes a result that is too long to be held, piece by piece: for people, or
 // as JSON.
 func (c *Console) Stream(write func(w io.Writer, asJSON bool) error) error {
-	return write(c.out, c.JSON)
+	if c.JSON {
+		return write(c.out.Verbatim(), true)
+	}
+	return write(c.out, false)
 }
 
 // Row is one of many results. It is printed as soon as it is known.
@@ -95,5 +116,5 @@ func (c *Console) PrintRow(r Row) error {
 	if r.value == nil {
 		return nil
 	}
-	return json.NewEncoder(c.out).Encode(r.value)
+	return json.NewEncoder(c.out.Verbatim()).Encode(r.value)
 }

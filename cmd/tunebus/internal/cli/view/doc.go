@@ -6,7 +6,7 @@
 // command computes a value, makes a [Result] of it with the function that is
 // named after the result, and prints that:
 //
-//	return console.Print(view.RunEnd(run, summary, again))
+//	return console.Print(view.Submitted(id))
 //
 // With --json the same value is written as JSON. The fields of that JSON are
 // part of the program's interface. No other package writes tables, bars or

@@ -2,13 +2,14 @@ package view
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/tunebus/tunebus/events"
 )
 
 // Fact writes to the screen what a fact of a run means for people. Facts that
-// mean nothing to them are left out.
-func (c *Console) Fact(e events.Event) {
+// mean nothing to them are left out. figures stand behind the end of a phase.
+func (c *Console) Fact(e events.Event, figures ...string) {
 	switch e := e.(type) {
 	case events.PipelineAccepted:
 		c.Say("run %s (%s): %s", e.RunName, e.RunID, Count(len(e.Plan), "phase"))
@@ -24,19 +25,19 @@ func (c *Console) Fact(e events.Event) {
 	case events.AttemptEnded:
 		why := ""
 		if e.Error != nil {
-			why = ": " + e.Error.Message
+			why = ": " + c.errors.once(e.Error.Message)
 		}
 		c.Say("%-10s attempt %d ended, reason %s%s", e.Phase, e.Attempt, e.Reason, why)
 	case events.PhaseCompleted:
-		c.Say("%-10s %s after %.1f s", e.Phase, e.Conclusion, e.EndedAt.Sub(e.StartedAt).Seconds())
+		c.Say("%-10s %s after %.1f s%s", e.Phase, e.Conclusion, e.EndedAt.Sub(e.StartedAt).Seconds(), strings.Join(figures, ""))
 		for _, n := range e.Notes {
 			if c.noted[n] {
 				continue
 			}
 			c.Say("           note: %s", n)
 		}
-		if e.Error != nil {
-			c.Say("           %s", e.Error.Message)
+		if e.Error != nil && !c.errors[e.Error.Message] {
+			c.Say("           %s", c.errors.once(e.Error.Message))
 		}
 	case events.CancelRequested:
 		reason := ""
@@ -45,6 +46,18 @@ func (c *Console) Fact(e events.Event) {
 		}
 		c.Say("cancel requested%s", reason)
 	}
+}
+
+// saidErrors are the messages of errors that a person has read.
+type saidErrors map[string]bool
+
+// once returns a message, or that it is one that was said before.
+func (s saidErrors) once(message string) string {
+	if s[message] {
+		return "the same error"
+	}
+	s[message] = true
+	return message
 }
 
 // WaitsForWorker says that nobody takes the jobs of a queue, which is phase/name.

@@ -46,6 +46,13 @@ func (c *Chat) Prompt() {
 	}
 }
 
+// Leave ends the line in which a person who types would have written a message.
+func (c *Chat) Leave() {
+	if c.typed {
+		_, _ = io.WriteString(c.console.screen, "\n") // to a person's screen
+	}
+}
+
 // Hint says something to a person who types.
 func (c *Chat) Hint(text string) {
 	if c.typed {
@@ -67,7 +74,7 @@ func (c *Chat) Piece(text string) error {
 	if c.console.JSON {
 		return nil
 	}
-	_, err := io.WriteString(c.console.out, Printable(text))
+	_, err := io.WriteString(c.console.out, text)
 	return err
 }
 

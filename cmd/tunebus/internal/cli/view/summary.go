@@ -11,17 +11,23 @@ import (
 	"github.com/tunebus/tunebus/pipeline/runsummary"
 )
 
-// RunEnd is the result of a command that followed a run to its end.
-func RunEnd(run events.Run, s runsummary.Summary, again runsummary.Retry) Result {
-	return Result{s, func(w io.Writer) { writeSummary(w, run, s, runsummary.Attempts(run, 2), again) }}
+// PrintRunEnd prints the result of a command that followed a run to its end. An error
+// that stands above on the same screen is not said again.
+func (c *Console) PrintRunEnd(run events.Run, s runsummary.Summary, again runsummary.Retry) error {
+	var said saidErrors
+	if c.out.IsScreen() && c.screen.IsScreen() {
+		said = c.errors
+	}
+	return c.Print(Result{s, func(w io.Writer) { writeSummary(w, run, s, runsummary.Attempts(run, 2), said, again) }})
 }
 
 // writeSummary writes a run for people: what happened, the given attempts, the
-// scores before and after tuning, where the results are, and what to do next.
-func writeSummary(w io.Writer, run events.Run, s runsummary.Summary, attempts []events.AttemptResult, again runsummary.Retry) {
+// scores before and after tuning, where the results are, and what to do next. said
+// are errors that the person has read already.
+func writeSummary(w io.Writer, run events.Run, s runsummary.Summary, attempts []events.AttemptResult, said saidErrors, again runsummary.Retry) {
 	WriteTitle(w, run, s)
 	fmt.Fprintln(w)
-	WritePhases(w, run, attempts)
+	writePhasesAnew(w, run, attempts, said)
 	writeData(w, run)
 	WriteScores(w, run, s)
 	WriteGates(w, s)
@@ -65,17 +71,31 @@ func WriteNext(w io.Writer, run events.Run, s runsummary.Summary, again runsumma
 	}
 	fmt.Fprintln(w, "\nNext:")
 	for _, step := range runsummary.NextSteps(run, s, again) {
-		fmt.Fprintf(w, "  %s\n", step)
+		fmt.Fprintf(w, "  %s:\n    %s\n", step.Do, step.With) // a line that can be typed as it stands
 	}
 }
 
 // WritePhases writes a line for each phase of the plan, one for each of the
 // attempts, and the error of each phase that failed.
 func WritePhases(w io.Writer, run events.Run, attempts []events.AttemptResult) {
+	writePhasesAnew(w, run, attempts, nil)
+}
+
+// writePhasesAnew is WritePhases for a person who has read some of the errors. Each
+// one is written once.
+func writePhasesAnew(w io.Writer, run events.Run, attempts []events.AttemptResult, said saidErrors) {
 	if run.Accepted == nil {
 		return
 	}
-	var failures []string
+	said = maps.Clone(said)
+	if said == nil {
+		said = saidErrors{}
+	}
+	type failure struct {
+		phase   events.Phase
+		message string
+	}
+	var failures []failure
 	Table(w, run.Accepted.Plan, "PHASE\tSTATUS\tSECONDS\tATTEMPTS", func(step events.Step) string {
 		p := run.Phases[step.Phase]
 		status, seconds, attempts := runsummary.PhaseStatus(run, step.Phase), "-", "-"
@@ -85,14 +105,27 @@ func WritePhases(w io.Writer, run events.Run, attempts []events.AttemptResult) {
 		if p != nil && p.Completed != nil {
 			seconds = fmt.Sprintf("%.1f", p.Completed.EndedAt.Sub(p.Completed.StartedAt).Seconds())
 			if p.Completed.Error != nil {
-				failures = append(failures, fmt.Sprintf("%s: %s", step.Phase, p.Completed.Error.Message))
+				failures = append(failures, failure{step.Phase, p.Completed.Error.Message})
 			}
 		}
 		return fmt.Sprintf("%s\t%s\t%s\t%s", step.Phase, status, seconds, attempts)
 	})
-	Section(w, attempts, "ATTEMPT\tOUTCOME\tWORKER\tFROM STEP\tSTARTED\tSECONDS\tERROR", attemptLine)
+	Section(w, attempts, "ATTEMPT\tOUTCOME\tWORKER\tFROM STEP\tSTARTED\tSECONDS\tERROR", func(a events.AttemptResult) string {
+		line := attemptLine(a)
+		if a.Error == nil {
+			return line
+		}
+		if said[a.Error.Message] {
+			return line + "as above"
+		}
+		said[a.Error.Message] = true
+		return line + problem(*a.Error)
+	})
 	for _, f := range failures {
-		fmt.Fprintf(w, "\n%s\n", f)
+		if !said[f.message] {
+			said[f.message] = true
+			fmt.Fprintf(w, "\n%s: %s\n", f.phase, f.message)
+		}
 	}
 }
 
@@ -108,9 +141,28 @@ func writeData(w io.Writer, run events.Run) {
 			}
 		}
 	}
-	Section(w, sets, "DATA\tROWS\tUSED\tWITHOUT ANSWER\tDROPPED\tCUT IN PROMPT\tCUT IN ANSWER", func(d events.Dataset) string {
-		return fmt.Sprintf("%s\t%d\t%d\t%s\t%s\t%s\t%s", d.Key, d.RowsRead, d.Rows,
-			some(d.WithoutAnswer), some(d.Dropped), some(d.CutInPrompt), some(d.CutInAnswer))
+	header := "DATA\tROWS\tUSED"
+	var losses []func(events.Dataset) int64 // in any of the sets
+	for _, loss := range []struct {
+		header string
+		count  func(events.Dataset) int64
+	}{
+		{"WITHOUT ANSWER", func(d events.Dataset) int64 { return d.WithoutAnswer }},
+		{"DROPPED", func(d events.Dataset) int64 { return d.Dropped }},
+		{"CUT IN PROMPT", func(d events.Dataset) int64 { return d.CutInPrompt }},
+		{"CUT IN ANSWER", func(d events.Dataset) int64 { return d.CutInAnswer }},
+	} {
+		if slices.ContainsFunc(sets, func(d events.Dataset) bool { return loss.count(d) > 0 }) {
+			header += "\t" + loss.header
+			losses = append(losses, loss.count)
+		}
+	}
+	Section(w, sets, header, func(d events.Dataset) string {
+		line := fmt.Sprintf("%s\t%d\t%d", d.Key, d.RowsRead, d.Rows)
+		for _, count := range losses {
+			line += "\t" + some(count(d))
+		}
+		return line
 	})
 }
 
@@ -122,9 +174,17 @@ func some(n int64) string {
 	return fmt.Sprint(n)
 }
 
-// attemptLine is a line of the table of attempts.
+// problem writes an error with its code, which programs look for.
+func problem(p events.Problem) string {
+	if p.Code == "" {
+		return p.Message
+	}
+	return p.Code + ": " + p.Message
+}
+
+// attemptLine is a line of the table of attempts, up to its error.
 func attemptLine(a events.AttemptResult) string {
-	worker, started, seconds, why := "-", "-", "-", ""
+	worker, started, seconds := "-", "-", "-"
 	if a.Worker != "" {
 		worker = a.Worker
 	}
@@ -134,10 +194,7 @@ func attemptLine(a events.AttemptResult) string {
 			seconds = fmt.Sprintf("%.1f", a.EndedAt.Sub(a.StartedAt).Seconds())
 		}
 	}
-	if a.Error != nil {
-		why = a.Error.Code + ": " + a.Error.Message
-	}
-	return fmt.Sprintf("%s %d\t%s\t%s\t%d\t%s\t%s\t%s", a.Phase, a.Number, a.Outcome, worker, a.ResumedFrom, started, seconds, why)
+	return fmt.Sprintf("%s %d\t%s\t%s\t%d\t%s\t%s\t", a.Phase, a.Number, a.Outcome, worker, a.ResumedFrom, started, seconds)
 }
 
 // WriteScores writes the scores, beside those of the base model if the run has

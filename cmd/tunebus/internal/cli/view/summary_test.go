@@ -52,8 +52,8 @@ func TestRunEnd(t *testing.T) {
 				"nightly (r1): success in 3.0 s", "PHASE       STATUS   SECONDS  ATTEMPTS\nfinetune    success  1.5      1\nevaluation  success  1.5      1\n",
 				"SCORE        BASE MODEL  TUNED MODEL\nbleu_score   -           0.500\nrouge_score  0.250       0.800\n",
 				"GATE         SCORE  AT LEAST  MET\nrouge_score  0.800  0.900     no\n", "not tracked: a gap",
-				"RESULT                          WHERE\nevaluator_output_detailed.xlsx  /r/book.xlsx\n", "Next:\n  open the workbook: /r/book.xlsx\n",
-				"mlflow migrate-filestore --source /r/mlruns --target ", "tunebus run --config a.toml --set fine_tuner.training_data_id=",
+				"RESULT                          WHERE\nevaluator_output_detailed.xlsx  /r/book.xlsx\n", "Next:\n  open the workbook:\n    /r/book.xlsx\n",
+				"mlflow migrate-filestore --source /r/mlruns --target ", "tunebus config init my-run.toml\n",
 			},
 			[]string{"ATTEMPT "},
 		},
@@ -86,7 +86,7 @@ func TestRunEnd(t *testing.T) {
 				r.Completed.Scores = map[string]float64{"rouge_score": 0.8}
 				r.Tracked = &events.TrackingCompleted{Links: map[string]string{"mlflow_pipeline": "http://mlflow:5000/#/1"}}
 			}),
-			[]string{"SCORE        MODEL\nrouge_score  0.800\n", "compare it in MLflow: http://mlflow:5000/#/1"},
+			[]string{"SCORE        MODEL\nrouge_score  0.800\n", "compare it in MLflow:\n    http://mlflow:5000/#/1"},
 			[]string{"TUNED", "BASE MODEL", "migrate"},
 		},
 		"failure after a retry": {
@@ -100,16 +100,16 @@ func TestRunEnd(t *testing.T) {
 				p.Completed.Attempt, p.Completed.Conclusion, p.Completed.Error = 3, events.Failure, &events.Problem{Message: "the disk is full"}
 			}),
 			[]string{
-				"finetune    failure      1.5      3\nevaluation  not started  -        -\n", "finetune: the disk is full\n",
+				"finetune    failure      1.5      3\nevaluation  not started  -        -\n",
 				"ATTEMPT     OUTCOME  WORKER  FROM STEP  STARTED               SECONDS  ERROR\n",
-				"finetune 1  error    w1      0          2026-01-02T03:04:05Z  -        oom: out of memory\n", "finetune 2  crashed  w2      40         -                     -        \n",
-				"finetune 3  failure  w1      60         ",
-				"mend what the error names, then: tunebus run --config a.toml\n",
+				"finetune 1  error    w1      0          2026-01-02T03:04:05Z  -        oom: out of memory\n", "finetune 2  crashed  w2      40         -                     -\n",
+				"finetune 3  failure  w1      60         2026-01-02T03:04:05Z  1.5      the disk is full\n",
+				"mend what the error names, then:\n    tunebus run --config a.toml\n",
 			},
-			[]string{"your own data"},
+			[]string{"use your own data", "finetune: the disk is full"},
 		},
 		"cancelled": {
-			endedRun(events.Cancelled, func(*events.Run) {}), []string{"nightly (r1): cancelled in 3.0 s", "start it again: tunebus run --config a.toml"}, []string{"SCORE"},
+			endedRun(events.Cancelled, func(*events.Run) {}), []string{"nightly (r1): cancelled in 3.0 s", "start it again:\n    tunebus run --config a.toml"}, []string{"SCORE"},
 		},
 		"under way": {
 			endedRun(events.Success, func(r *events.Run) {
@@ -122,7 +122,7 @@ func TestRunEnd(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var b strings.Builder
-			writeSummary(&b, c.run, runsummary.Of(c.run), runsummary.Attempts(c.run, 2), runsummary.Retry{Command: "tunebus run --config a.toml"})
+			writeSummary(&b, c.run, runsummary.Of(c.run), runsummary.Attempts(c.run, 2), nil, runsummary.Retry{Command: "tunebus run --config a.toml"})
 			for _, want := range c.wants {
 				if !strings.Contains(b.String(), want) {
 					t.Errorf("no %q in\n%s", want, b.String())

@@ -4,9 +4,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
-	"unicode"
 
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/terminal"
 	"github.com/tunebus/tunebus/events"
 )
 
@@ -21,12 +20,11 @@ func Section[T any](w io.Writer, values []T, header string, line func(T) string)
 
 // Table writes a line for each value below a header. Tabs part the columns.
 func Table[T any](w io.Writer, values []T, header string, line func(T) string) {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, header)
-	for _, v := range values {
-		fmt.Fprintln(t, line(v))
+	rows := make([][]string, len(values))
+	for i, v := range values {
+		rows[i] = strings.Split(line(v), "\t")
 	}
-	_ = t.Flush() // to a person's screen
+	_ = terminal.WriteTable(w, strings.Split(header, "\t"), rows) // to a person's screen
 }
 
 // Count writes a number and its noun, which has an "s" unless there is one.
@@ -35,6 +33,20 @@ func Count[N ~int | ~int64](n N, noun string) string {
 		return "1 " + noun
 	}
 	return events.Count(n) + " " + noun + "s"
+}
+
+// ByteSize writes a number of bytes for people.
+func ByteSize(n int64) string {
+	const step = 1000
+	units := []string{"bytes", "kB", "MB", "GB", "TB"}
+	v, u := float64(n), 0
+	for v >= step && u < len(units)-1 {
+		v, u = v/step, u+1
+	}
+	if u == 0 {
+		return Count(n, "byte")
+	}
+	return fmt.Sprintf("%.1f %s", v, units[u])
 }
 
 // shorten fits a text into a line of a table.
@@ -47,19 +59,6 @@ func shorten(text string) string {
 }
 
 // Printable escapes the control characters of a text that may come from any
-// NATS client, because they could steer a terminal.
-func Printable(text string) string {
-	steers := func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }
-	if !strings.ContainsFunc(text, steers) {
-		return text
-	}
-	var out strings.Builder
-	for _, r := range text {
-		if steers(r) {
-			fmt.Fprintf(&out, `\u%04x`, r)
-			continue
-		}
-		out.WriteRune(r)
-	}
-	return out.String()
-}
+// NATS client, because they could steer a terminal. What goes through a [Console]
+// needs it only where the text is JSON, too.
+func Printable(text string) string { return terminal.Printable(text) }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/preview"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/terminal"
 	"github.com/tunebus/tunebus/events"
 )
 
@@ -16,13 +17,13 @@ import (
 type marks struct{ begin, end string }
 
 var (
-	colour   = marks{"\x1b[32m", "\x1b[0m"}
+	colour   = marks{terminal.Green, terminal.Plain}
 	brackets = marks{"[[", "]]"}
 )
 
 // marksFor returns colours where they may be used, and else brackets.
 func marksFor(w io.Writer) marks {
-	if view.Colours(w) {
+	if terminal.Colours(w) {
 		return colour
 	}
 	return brackets
@@ -41,13 +42,13 @@ func writePreview(w io.Writer, p preview.Preview, m marks) {
 		writeHistogram(w, p)
 	}
 	for _, n := range p.Warnings {
-		fmt.Fprintf(w, "\nwarning: %s\n", view.Printable(n))
+		fmt.Fprintf(w, "\nwarning: %s\n", n)
 	}
 	for _, n := range p.Notes {
-		fmt.Fprintf(w, "\nnote: %s\n", view.Printable(n))
+		fmt.Fprintf(w, "\nnote: %s\n", n)
 	}
 	if p.Failure != "" {
-		fmt.Fprintf(w, "\nfailure: %s\n", view.Printable(p.Failure))
+		fmt.Fprintf(w, "\nfailure: %s\n", p.Failure)
 	}
 	for _, r := range p.Rows {
 		writeRow(w, r, m)
@@ -61,10 +62,10 @@ func writePreview(w io.Writer, p preview.Preview, m marks) {
 func chosen(p preview.Preview) string {
 	out := view.Count(len(p.Files), "file")
 	if p.Config != "" {
-		out = "configuration " + view.Printable(p.Config) + ", " + out
+		out = "configuration " + p.Config + ", " + out
 	}
 	if p.Split != "" {
-		out = "split " + view.Printable(p.Split) + ", " + out
+		out = "split " + p.Split + ", " + out
 	}
 	return out
 }
@@ -115,7 +116,7 @@ func writeHistogram(w io.Writer, p preview.Preview) {
 }
 
 func writeRow(w io.Writer, r preview.Row, m marks) {
-	fmt.Fprintf(w, "\n%s line %d", view.Printable(r.File), r.Line)
+	fmt.Fprintf(w, "\n%s line %d", r.File, r.Line)
 	if r.Images > 0 {
 		fmt.Fprintf(w, ", %s", view.Count(r.Images, "image"))
 	}
@@ -124,12 +125,12 @@ func writeRow(w io.Writer, r preview.Row, m marks) {
 	}
 	fmt.Fprintln(w)
 	for _, t := range r.Turns {
-		text := view.Printable(t.Text)
+		text := t.Text
 		if t.Counted {
 			text = m.begin + text + m.end
 		}
 		if t.Role != "" {
-			text = view.Printable(t.Role) + ": " + text
+			text = t.Role + ": " + text
 		}
 		fmt.Fprintln(w, text)
 	}
@@ -145,7 +146,7 @@ func writeRow(w io.Writer, r preview.Row, m marks) {
 		fmt.Fprintln(w, ")")
 	}
 	for _, t := range r.Truths {
-		fmt.Fprintf(w, "  ground truth: %s\n", view.Printable(t))
+		fmt.Fprintf(w, "  ground truth: %s\n", t)
 	}
 }
 
@@ -162,12 +163,12 @@ func sequence(s preview.Sequence, m marks) string {
 		if begin >= end {
 			continue
 		}
-		out.WriteString(view.Printable(s.Text[at:begin]))
-		out.WriteString(m.begin + view.Printable(s.Text[begin:end]) + m.end)
+		out.WriteString(s.Text[at:begin])
+		out.WriteString(m.begin + s.Text[begin:end] + m.end)
 		at = end
 	}
 	if at < to {
-		out.WriteString(view.Printable(s.Text[at:to]))
+		out.WriteString(s.Text[at:to])
 	}
 	return out.String()
 }

@@ -5,11 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"unicode/utf8"
 
-	"golang.org/x/term"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/terminal"
 )
 
 // Table writes a list of runs.
@@ -29,10 +28,8 @@ const wideEnough = 150
 // New returns a table, as text for people or as JSON.
 func New(w io.Writer, asJSON bool) *Table {
 	t := &Table{out: bufio.NewWriter(w), asJSON: asJSON}
-	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width < wideEnough {
-			t.width = width
-		}
+	if width, _ := terminal.Size(w); width > 0 && width < wideEnough {
+		t.width = width
 	}
 	return t
 }

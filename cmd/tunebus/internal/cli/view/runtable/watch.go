@@ -5,9 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 
-	"golang.org/x/term"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/terminal"
 )
 
 // Watched is a list of runs that is shown again and again.
@@ -27,12 +26,8 @@ func NewWatched(w io.Writer, asJSON bool) *Watched {
 
 // Capacity is how many runs fit onto the terminal; 0 if there is none.
 func (l *Watched) Capacity() int {
-	f, ok := l.w.(*os.File)
-	if !ok || l.asJSON || !term.IsTerminal(int(f.Fd())) {
-		return 0
-	}
-	width, height, err := term.GetSize(int(f.Fd()))
-	if err != nil {
+	width, height := terminal.Size(l.w)
+	if width == 0 || l.asJSON {
 		return 0
 	}
 	lines := height - 2
@@ -54,8 +49,8 @@ func (l *Watched) Show(rows []Row, none, below string) error {
 		if err := t.End(none); err != nil {
 			return err
 		}
-		const toTheTopAndClear = "\x1b[H\x1b[2J"
-		_, err := fmt.Fprintf(l.w, "%s%s%s\n", toTheTopAndClear, text.String(), below)
+		terminal.Clear(l.w)
+		_, err := fmt.Fprintf(l.w, "%s%s\n", text.String(), below)
 		return err
 	}
 	for i := len(rows) - 1; i >= 0; i-- { // the newest at the end, as in a log

@@ -1,0 +1,95 @@
+// Package interrupt ends a command when a person presses Ctrl-C, or when the
+// system asks the process to end.
+//
+// The first signal ends the command's context, and the command ends as it should:
+// it stores where it is and says how to go on. The second one does not wait for
+// that. A command that has a use of its own for Ctrl-C takes the signals over:
+//
+//	signals, giveBack := interrupt.Take(ctx)
+//	defer giveBack()
+package interrupt
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+)
+
+// signals are the signals of the process, and who gets them.
+type signals struct {
+	stop   context.CancelCauseFunc
+	forced chan struct{}
+
+	mu    sync.Mutex
+	taken chan os.Signal // of a command that took them over, or nil
+	count int            // of those that no command took
+}
+
+// key is the key of the signals in a context.
+type key struct{}
+
+// Signal is the cause of a context that a signal ended.
+type Signal struct{ os.Signal }
+
+func (s Signal) Error() string { return "interrupted" }
+
+// Context returns a context that the first signal ends. forced is closed with the
+// second one. release gives the signals back to the system; it has to be called.
+func Context(parent context.Context) (ctx context.Context, forced <-chan struct{}, release func()) {
+	ctx, stop := context.WithCancelCause(parent)
+	s := &signals{stop: stop, forced: make(chan struct{})}
+	received := make(chan os.Signal, 4)
+	signal.Notify(received, os.Interrupt, syscall.SIGTERM)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for sig := range received {
+			s.deliver(sig)
+		}
+	}()
+	return context.WithValue(ctx, key{}, s), s.forced, func() {
+		signal.Stop(received)
+		close(received)
+		<-ended
+		stop(nil)
+	}
+}
+
+// deliver gives a signal to who wants it.
+func (s *signals) deliver(sig os.Signal) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.taken != nil {
+		select {
+		case s.taken <- sig:
+		default: // the last one is not handled yet
+		}
+		return
+	}
+	switch s.count++; s.count {
+	case 1:
+		s.stop(Signal{sig})
+	case 2:
+		close(s.forced)
+	}
+}
+
+// Take has a command get the signals itself, until it gives them back. Outside of
+// [Context] there are none.
+func Take(ctx context.Context) (received <-chan os.Signal, giveBack func()) {
+	s, ok := ctx.Value(key{}).(*signals)
+	if !ok {
+		return nil, func() {}
+	}
+	taken := make(chan os.Signal, 1)
+	s.set(taken)
+	return taken, func() { s.set(nil) }
+}
+
+func (s *signals) set(taken chan os.Signal) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.taken = taken
+}

@@ -1,0 +1,45 @@
+package interrupt_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"syscall"
+	"testing"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/interrupt"
+)
+
+func raise(t *testing.T) {
+	t.Helper()
+	if err := syscall.Kill(os.Getpid(), syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestSignals: the first signal ends the context and says why, the second one does
+// not wait, and a command that takes the signals over gets them alone.
+func TestSignals(t *testing.T) {
+	ctx, forced, release := interrupt.Context(t.Context())
+	defer release()
+	taken, giveBack := interrupt.Take(ctx)
+	raise(t)
+	<-taken
+	giveBack()
+	if ctx.Err() != nil {
+		t.Fatal("a signal that a command took ended the context")
+	}
+	raise(t)
+	<-ctx.Done()
+	if _, ok := errors.AsType[interrupt.Signal](context.Cause(ctx)); !ok {
+		t.Errorf("the cause is %v", context.Cause(ctx))
+	}
+	select {
+	case <-forced:
+		t.Error("the first signal forced the end")
+	default:
+	}
+	raise(t)
+	<-forced
+	raise(t) // a third one changes nothing
+}

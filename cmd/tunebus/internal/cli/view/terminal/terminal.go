@@ -1,0 +1,225 @@
+// Package terminal is the one way from a command to a terminal, a file or a pipe.
+//
+// Names, labels and errors come from anybody who can reach NATS, and control
+// characters in them could steer a terminal. So everything that a command writes
+// goes through a [Writer], which escapes them, in results, lines, logs, bars and
+// JSON alike. Only this package knows the terminal itself: the bars below the lines
+// and the colours of [Green] are made here.
+//
+//	w := terminal.NewWriter(os.Stderr)
+//	fmt.Fprintf(w, "run %s\n", name) // "\x1b" in the name becomes "\u001b"
+package terminal
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/term"
+)
+
+// Marks around a text that is green where colours may be used. Elsewhere a writer
+// leaves them out. They are no characters of any text.
+const (
+	Green = "\ufdd0"
+	Plain = "\ufdd1"
+)
+
+// colours are the marks with what a terminal is told.
+var colours = map[rune]string{'\ufdd0': "\x1b[32m", '\ufdd1': "\x1b[0m"}
+
+// Writer writes text without control characters. It is safe for concurrent use.
+type Writer struct {
+	// Complete completes what people read, such as the commands in it; nil: nothing
+	// is completed. It is set before the first write.
+	Complete func(string) string
+
+	mu sync.Mutex
+	to io.Writer
+	// screen is the terminal behind the writer, or nil.
+	screen *screen
+	// rest is the beginning of a character whose end is not written yet.
+	rest []byte
+}
+
+// NewWriter returns a writer to w.
+func NewWriter(w io.Writer) *Writer { return &Writer{to: w, screen: screenOf(w)} }
+
+// screen is a terminal that shows bars.
+type screen struct {
+	w    io.Writer
+	size func() (width, height int, err error)
+}
+
+// screenOf returns the terminal that w is, or nil. A dumb terminal is none: it
+// cannot write over what it shows.
+func screenOf(w io.Writer) *screen {
+	if s, ok := w.(Screen); ok {
+		return &screen{w, func() (int, int, error) { return s.Width(), 24, nil }}
+	}
+	f, ok := w.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) || os.Getenv("TERM") == "dumb" {
+		return nil
+	}
+	return &screen{f, func() (int, int, error) { return term.GetSize(int(f.Fd())) }}
+}
+
+// Screen is a terminal that is no file, such as one of a test.
+type Screen interface {
+	io.Writer
+	// Width is in characters.
+	Width() int
+}
+
+// IsScreen reports whether a person sees on a terminal what is written.
+func (w *Writer) IsScreen() bool { return w.screen != nil }
+
+// Size is how many characters fit into a line of the terminal that w writes to, and
+// how many lines it has; 0 and 0 if there is none.
+func Size(w io.Writer) (width, height int) {
+	t, ok := w.(*Writer)
+	if !ok || t.screen == nil {
+		return 0, 0
+	}
+	width, height, err := t.screen.size()
+	if err != nil {
+		return 0, 0
+	}
+	return width, height
+}
+
+// Clear clears the terminal that w writes to, if there is one. What is written next
+// stands at its top.
+func Clear(w io.Writer) {
+	t, ok := w.(*Writer)
+	if !ok || t.screen == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	_, _ = io.WriteString(t.screen.w, "\x1b[H\x1b[2J") // to a person's screen
+}
+
+// Colours reports whether text for w may have colours: w writes to a terminal, and
+// the variable NO_COLOR is not set (https://no-color.org).
+func Colours(w io.Writer) bool {
+	t, ok := w.(*Writer)
+	return ok && t.screen != nil && os.Getenv("NO_COLOR") == ""
+}
+
+// Write implements [io.Writer].
+func (w *Writer) Write(p []byte) (int, error) {
+	if w.Complete != nil {
+		if _, err := w.write([]byte(w.Complete(string(p)))); err != nil {
+			return 0, err
+		}
+		return len(p), nil
+	}
+	return w.write(p)
+}
+
+// Verbatim writes like w, and completes nothing: scripts read it.
+func (w *Writer) Verbatim() io.Writer { return verbatim{w} }
+
+type verbatim struct{ w *Writer }
+
+func (v verbatim) Write(p []byte) (int, error) { return v.w.write(p) }
+
+func (w *Writer) write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	text := p
+	if len(w.rest) > 0 {
+		text = append(w.rest, p...)
+	}
+	whole := len(text) - unfinished(text)
+	w.rest = bytes.Clone(text[whole:])
+	if whole == 0 {
+		return len(p), nil
+	}
+	if _, err := w.to.Write(w.printable(text[:whole])); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// unfinished is how many bytes at the end of a text begin a character that is not
+// whole.
+func unfinished(text []byte) int {
+	for n := 1; n < utf8.UTFMax && n <= len(text); n++ {
+		if last := text[len(text)-n:]; utf8.RuneStart(last[0]) {
+			if last[0] >= utf8.RuneSelf && !utf8.FullRune(last) {
+				return n
+			}
+			return 0
+		}
+	}
+	return 0
+}
+
+// printable escapes a text and colours it. The caller holds the lock.
+func (w *Writer) printable(text []byte) []byte {
+	text = escaped(text)
+	coloured := Colours(w)
+	for mark, sequence := range colours {
+		if !coloured {
+			sequence = ""
+		}
+		text = bytes.ReplaceAll(text, []byte(string(mark)), []byte(sequence))
+	}
+	return text
+}
+
+// Return has the next line begin where a line begins: a terminal shows the "^C" of
+// a person who interrupts a command.
+func (w *Writer) Return() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.screen != nil {
+		_, _ = io.WriteString(w.screen.w, "\r") // to a person's screen
+	}
+}
+
+// Printable escapes the control characters of a text, and those that turn the order
+// of its characters around.
+func Printable(text string) string {
+	if strings.IndexFunc(text, steers) < 0 && utf8.ValidString(text) {
+		return text
+	}
+	return string(escaped([]byte(text)))
+}
+
+// steers reports whether a character could steer a terminal, or has a text read as
+// what it is not. Inside a text of JSON the escape of such a character means the
+// same.
+func steers(r rune) bool {
+	turns := r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069'
+	return turns || unicode.IsControl(r) && r != '\n' && r != '\t'
+}
+
+// escaped returns a text with its control characters escaped, and with the bytes
+// that are no character.
+func escaped(text []byte) []byte {
+	if bytes.IndexFunc(text, steers) < 0 && utf8.Valid(text) {
+		return text
+	}
+	out := make([]byte, 0, len(text)+16)
+	for len(text) > 0 {
+		r, size := utf8.DecodeRune(text)
+		switch {
+		case r == utf8.RuneError && size == 1:
+			out = fmt.Appendf(out, `\x%02x`, text[0])
+		case steers(r):
+			out = fmt.Appendf(out, `\u%04x`, r)
+		default:
+			out = append(out, text[:size]...)
+		}
+		text = text[size:]
+	}
+	return out
+}

@@ -1,0 +1,105 @@
+package terminal_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/terminal"
+)
+
+// TestWriter: nothing that steers a terminal gets through, in whatever pieces it is
+// written. The rest stays as it is.
+func TestWriter(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"plain\ttext\n":            "plain\ttext\n",
+		"naïve 港 🚢":                "naïve 港 🚢",
+		"\x1b[2J":                  `\u001b[2J`,
+		"a\rb\x00\x7f":             `a\u000db\u0000\u007f`,
+		"\u009b31m":                `\u009b31m`,
+		"\x9b31m":                  `\x9b31m`,
+		"\u202egnp.exe":            `\u202egnp.exe`,
+		"half of a character \xe6": "half of a character ",
+		terminal.Green + "green" + terminal.Plain: "green",
+	} {
+		for size := 1; size <= len(text); size++ {
+			var out bytes.Buffer
+			w := terminal.NewWriter(&out)
+			for at := 0; at < len(text); at += size {
+				if _, err := w.Write([]byte(text[at:min(at+size, len(text))])); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if out.String() != want {
+				t.Errorf("%q in pieces of %d: %q, want %q", text, size, out.String(), want)
+			}
+		}
+	}
+}
+
+// TestWriterKeepsJSON: JSON that goes through a writer holds the same values.
+func TestWriterKeepsJSON(t *testing.T) {
+	t.Parallel()
+	value := "\x1b]0;x\x07 \u009b \u202e \x7f \n \t é"
+	var out bytes.Buffer
+	var back string
+	if err := json.NewEncoder(terminal.NewWriter(&out)).Encode(value); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(out.Bytes(), &back); err != nil || back != value {
+		t.Errorf("%q: %q, %v", out.String(), back, err)
+	}
+}
+
+func FuzzWriter(f *testing.F) {
+	f.Add([]byte("a\x1b[31m\x9b\xe6\xb8"), 2)
+	f.Fuzz(func(t *testing.T, text []byte, size int) {
+		var out bytes.Buffer
+		w := terminal.NewWriter(&out)
+		for at, step := 0, min(max(size, 1), len(text)+1); at < len(text); at += step {
+			if n, err := w.Write(text[at:min(at+step, len(text))]); err != nil || n != min(step, len(text)-at) {
+				t.Fatal(n, err)
+			}
+		}
+		if got := out.Bytes(); !utf8.Valid(got) || terminal.Printable(string(got)) != string(got) {
+			t.Errorf("%q became %q", text, got)
+		}
+	})
+}
+
+// narrow is a terminal of few characters.
+type narrow struct {
+	bytes.Buffer
+	width int
+}
+
+func (n *narrow) Width() int { return n.width }
+
+// TestWriteTable: columns stand below one another, whatever the width of their
+// characters. Where they do not fit, each row has lines of its own.
+func TestWriteTable(t *testing.T) {
+	t.Parallel()
+	table := func(width int) string {
+		out := narrow{width: width}
+		rows := [][]string{{"港の本", "a\nb", "success"}, {"e\x1b", "", "no"}}
+		if err := terminal.WriteTable(terminal.NewWriter(&out), []string{"NAME", "NOTE", "STATUS"}, rows); err != nil {
+			t.Fatal(err)
+		}
+		return out.String()
+	}
+	wide := "NAME     NOTE  STATUS\n港の本   a\\nb  success\ne\\u001b        no\n"
+	for _, width := range []int{200, 40, 15} {
+		if got := table(width); got != wide {
+			t.Errorf("%d characters:\n%s", width, got)
+		}
+	}
+	if got := table(10); got != "NAME    港の本\nNOTE    a\\nb\nSTATUS  success\n\nNAME    e\\u001b\nSTATUS  no\n" {
+		t.Errorf("10 characters:\n%s", got)
+	}
+	if got := table(0); !strings.HasPrefix(got, "NAME  ") || got != wide {
+		t.Errorf("an unknown width:\n%s", got)
+	}
+}
