@@ -79,7 +79,7 @@ func TestNothingSteersATerminal(t *testing.T) {
 		"rerun":           {append([]string{"r1", "--set", "mlflow.run_name=" + hostile}, at...)},
 		"data preview":    {{rows, "--as", "training"}, {strange}, {rows, "--config", broken}},
 		"config check":    {{broken}, {strange}},
-		"config init":     {{strange}},
+		"config init":     {{strange}, {filepath.Join(dir, hostile)}},
 		"archive":         {append([]string{"--older-than", "1s", "--dry-run"}, at...)},
 		"gc":              {append([]string{"--dry-run"}, at...)},
 		"replay tracking": {append([]string{"--run", "r1", "--reports", dir + "/reports", "--tracking-uri", "file:" + dir + "/mlruns"}, at...)},
@@ -89,7 +89,11 @@ func TestNothingSteersATerminal(t *testing.T) {
 	}
 	for _, verb := range cli.Verbs() {
 		words := strings.Fields(verb)
-		all := append([][]string{{hostile}, {"--" + hostile}, {"--settings", strange}, {"--server", hostile, hostile}, {hostile, hostile, hostile, hostile}}, asked[verb]...)
+		first := hostile
+		if verb == "config init" || verb == "man" { // which write there
+			first = filepath.Join(dir, "new", hostile)
+		}
+		all := append([][]string{{first}, {"--" + hostile}, {"--settings", strange}, {"--server", hostile, hostile}, {hostile, hostile, hostile, hostile}}, asked[verb]...)
 		delete(asked, verb)
 		for _, args := range all {
 			args = append(words[:len(words):len(words)], args...)
