@@ -290,6 +290,12 @@ func ParseSubject(subject string) (Address, error) {
 // a–z, A–Z, 0–9, "_" and "-".
 func ValidToken(s string) bool { return len(s) <= 64 && validSubjectToken(s) }
 
+// ReservedRunIDs says which run ids a request cannot ask for.
+const ReservedRunIDs = `a run id does not begin with "-", and "last" means the run that was accepted last`
+
+// ReservedRunID reports whether a run id would mean something else on a command line.
+func ReservedRunID(s string) bool { return s == "last" || strings.HasPrefix(s, "-") }
+
 func validSubjectToken(s string) bool {
 	for i := range len(s) {
 		c := s[i]

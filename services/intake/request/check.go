@@ -28,6 +28,9 @@ func Check(req events.PipelineRequested, runID string) []events.Fault {
 		}
 		add("run_id", runID, `1 to 64 of a–z, A–Z, 0–9, "_" and "-"`, message)
 	}
+	if events.ReservedRunID(req.RunID) {
+		add("run_id", req.RunID, "", events.ReservedRunIDs)
+	}
 	for _, p := range slices.Sorted(maps.Keys(req.Queues)) {
 		if !p.Valid() {
 			add("queues", string(p), phases, "no such phase")

@@ -45,7 +45,7 @@ more. MLflow keeps its runs, with the tag tunebus.deleted.
 The id of a deleted run stays taken. If the command is stopped, the next delete
 goes on with what it has begun.`,
 		Example: `  tunebus delete last --dry-run
-  tunebus delete 01J9Z5Q6T3 nightly --yes`,
+  tunebus delete nightly --yes`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return exit.Input(errors.New("want RUN, or several"))
@@ -134,7 +134,7 @@ func (d deletionCommand) find(ctx context.Context, args []string) ([]string, err
 	var ids []string
 	for _, text := range args {
 		i := slices.IndexFunc(unfinished, func(r events.PipelineDeleted) bool {
-			return r.RunID == text || r.RunName == text || text != "" && strings.HasPrefix(r.RunID, text)
+			return r.RunID == text || r.RunName == text
 		})
 		if i >= 0 {
 			ids = append(ids, unfinished[i].RunID)
@@ -144,8 +144,11 @@ func (d deletionCommand) find(ctx context.Context, args []string) ([]string, err
 		if err != nil {
 			return nil, err
 		}
-		if !events.ValidToken(id) {
+		switch {
+		case !events.ValidToken(id):
 			return nil, d.server.UnknownRun(id)
+		case id != text && strings.HasPrefix(id, text): // which may mean another run tomorrow
+			return nil, exit.Input(fmt.Errorf("%q is the beginning of the id %s; a deletion wants the whole id, the name of one run, or last", text, id))
 		}
 		ids = append(ids, id)
 	}

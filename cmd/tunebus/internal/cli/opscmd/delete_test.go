@@ -175,6 +175,29 @@ func TestDelete(t *testing.T) {
 	}
 }
 
+// TestDeleteTakesNoOther: the id of a deleted run means that run for good, also where
+// the id of another run begins with it, and the beginning of an id is not enough.
+func TestDeleteTakesNoOther(t *testing.T) {
+	t.Parallel()
+	f := newDeletionFolder(t)
+	f.WithServer(t, func(b *conn.Conn) {
+		clitest.Publish(t, b, clitest.EndedRun("exp")...)
+		clitest.Publish(t, b, clitest.EndedRun("exp2")...)
+	})
+	f.track(t)
+	f.delete(t, "exp")
+	f.delete(t, "exp")
+	if status, _, screen := f.run(t, "show", "exp"); status != 2 || !strings.Contains(screen, "run exp was deleted") {
+		t.Errorf("show: status %d\n%s", status, screen)
+	}
+	if status, _, screen := clitest.Run(t, slices.Concat([]string{"delete"}, f.flags, []string{"ex", "--yes"})...); status != 2 || !strings.Contains(screen, "beginning of the id exp2") {
+		t.Errorf("the beginning of an id: status %d\n%s", status, screen)
+	}
+	if status, out, screen := f.run(t, "show", "exp2"); status != 0 {
+		t.Errorf("the other run: status %d\n%s%s", status, out, screen)
+	}
+}
+
 // TestDeleteArchived: an archived run is deleted only if that is said.
 func TestDeleteArchived(t *testing.T) {
 	t.Parallel()

@@ -100,6 +100,8 @@ func (f *Flags) complete(r *Request, paths []spec.Path, src source) structconf.F
 	var faults structconf.Faults
 	if r.ID = f.runID; r.ID == "" {
 		r.ID = ulid.Make().String()
+	} else if events.ReservedRunID(r.ID) {
+		faults = append(faults, structconf.Fault{Key: "--run-id", Value: r.ID, Message: events.ReservedRunIDs})
 	} else if !events.ValidToken(r.ID) {
 		message := `a run id has 1 to 64 letters, digits, "_" and "-"`
 		if n := len(r.ID); n > 64 {

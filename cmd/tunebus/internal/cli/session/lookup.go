@@ -7,13 +7,21 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/archive"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/bus/runlister"
 	"github.com/tunebus/tunebus/pipeline/runlookup"
 )
 
 // RunID returns the id of the run that a person means by its id, the beginning of
-// its id, its name, or "last". A text that means no run is returned as it is.
+// its id, its name, or "last". A text that means no run is returned as it is, and so
+// is the id of a run that was deleted: it never means another run that begins with it.
 func (s *Deployment) RunID(ctx context.Context, text string) (string, error) {
+	if events.ValidToken(text) {
+		deleted, err := history.New(s.Bus).Latest(ctx, events.PipelineDeleted{RunID: text}.Subject())
+		if err == nil && deleted.Event != nil {
+			return text, nil
+		}
+	}
 	id, err := runlookup.Find(ctx, text, streamRuns{runlister.New(s.Bus)}, archivedRuns{s})
 	if _, ambiguous := errors.AsType[*runlookup.AmbiguousError](err); ambiguous || errors.Is(err, runlookup.ErrNoRuns) {
 		err = exit.Input(err)
