@@ -47,9 +47,8 @@ func newFindings() *findings {
 
 // collect is called once for every row, and keeps the rows to show.
 func (f *findings) collect(row scores.Row, s scores.Summary) {
-	unscored := len(row.Unscored)+len(row.BaselineUnscored) > 0
-	row = shortenTexts(row)
-	found := finding{row: row}
+	// The shortened row has the reasons for missing scores as its error.
+	found := finding{row: shortenTexts(row)}
 	found.score, found.scored = s.RowScore(row.Scores)
 	switch {
 	case row.Error != "":
@@ -57,7 +56,7 @@ func (f *findings) collect(row scores.Row, s scores.Summary) {
 	case row.IsEmpty():
 		f.addFirst(kindEmpty, found)
 	}
-	if unscored {
+	if len(row.Unscored)+len(row.BaselineUnscored) > 0 {
 		f.addFirst(kindNoScore, found)
 	}
 	if row.MissesKeyFact() {

@@ -124,6 +124,9 @@ func TestWorkbookUnscored(t *testing.T) {
 	if found := find(cells(t, f, sheetErrors), "no score"); len(found) != 4 || found[0][1] != "3" || !strings.Contains(found[1][len(found[1])-1], "the judge is away") {
 		t.Errorf("errors %q", found)
 	}
+	if failed := find(cells(t, f, sheetErrors), "failed"); len(failed) != 1 || failed[0][1] != "0" {
+		t.Errorf("rows without a score count as failed: %q", failed)
+	}
 	if all := cells(t, f, sheetDistribution); len(find(all, "answer_accuracy")) != 0 || len(find(all, "exact_match")) != 1 {
 		t.Errorf("distribution %q", all)
 	}

@@ -73,7 +73,7 @@ func NewResult(value any, text func(io.Writer)) Result { return Result{value, te
 func (c *Console) Print(r Result) error {
 	if !c.JSON {
 		r.text(c.out)
-		return nil
+		return c.out.Err()
 	}
 	enc := json.NewEncoder(c.out.Verbatim())
 	enc.SetIndent("", "  ")

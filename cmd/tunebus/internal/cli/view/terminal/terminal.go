@@ -12,6 +12,7 @@ package terminal
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -45,6 +46,15 @@ type Writer struct {
 	screen *screen
 	// rest is the beginning of a character whose end is not written yet.
 	rest []byte
+	err  error // of the first write that failed
+}
+
+// Err is the error of the first write that failed, such as to a full disk. What writes
+// line by line need not look at each.
+func (w *Writer) Err() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.err
 }
 
 // NewWriter returns a writer to w.
@@ -143,6 +153,7 @@ func (w *Writer) write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	if _, err := w.to.Write(w.printable(text[:whole])); err != nil {
+		w.err = cmp.Or(w.err, err)
 		return 0, err
 	}
 	return len(p), nil

@@ -3,6 +3,8 @@ package terminal_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -103,3 +105,18 @@ func TestWriteTable(t *testing.T) {
 		t.Errorf("an unknown width:\n%s", got)
 	}
 }
+
+// TestWriterKeepsItsError: a result that was not written whole is not taken for one.
+func TestWriterKeepsItsError(t *testing.T) {
+	t.Parallel()
+	full := errors.New("the disk is full")
+	w := terminal.NewWriter(failing{full})
+	fmt.Fprintln(w, "a result")
+	if !errors.Is(w.Err(), full) {
+		t.Errorf("%v, want %v", w.Err(), full)
+	}
+}
+
+type failing struct{ err error }
+
+func (f failing) Write([]byte) (int, error) { return 0, f.err }
