@@ -146,19 +146,22 @@ func (l *lease) owns(ctx context.Context) bool {
 // short that the server stored, and then the revision known here is an old one.
 func (l *lease) release(ctx context.Context) {
 	const tries = 3
-	for try := 1; ; try++ {
-		err := l.delete(ctx)
-		if err == nil {
+	var err error
+	for range tries {
+		if err = l.delete(ctx); err == nil {
 			return
+		}
+		if conn.IsUnanswered(err) || errors.Is(err, context.DeadlineExceeded) {
+			continue // a connection that broke may be there again
 		}
 		reading, done := context.WithTimeout(context.WithoutCancel(ctx), releaseTime)
-		again := try < tries && (errors.Is(err, conn.ErrRevision) || conn.IsUnanswered(err)) && l.owns(reading)
+		owned := errors.Is(err, conn.ErrRevision) && l.owns(reading)
 		done()
-		if !again {
-			l.log.Debug("lease not given back; it runs out", "lease", l.name, "error", err)
-			return
+		if !owned {
+			break
 		}
 	}
+	l.log.Debug("lease not given back; it runs out", "lease", l.name, "error", err)
 }
 
 // releaseTime bounds each request at the end.
