@@ -111,7 +111,11 @@ func stepAfterWriting(s projection.Snapshot, now time.Time, unknownFor time.Dura
 // error that waiting alone may not mend is tried less often.
 func (r *reconciler) retryLater(run string, err error) error {
 	if _, ok := errors.AsType[*reportsError](err); ok {
-		r.log.Warn("reports not written", "run", run, "retry_in", r.retry, "error", err)
+		level := slog.LevelWarn
+		if errors.Is(err, context.Canceled) { // the process ends
+			level = slog.LevelDebug
+		}
+		r.log.Log(context.Background(), level, "reports not written", "run", run, "retry_in", r.retry, "error", err)
 		return &delivery.RetryAfter{Delay: r.retry, Err: err}
 	}
 	delay := r.retry

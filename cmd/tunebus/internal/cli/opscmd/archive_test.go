@@ -74,7 +74,7 @@ func TestArchiveCommand(t *testing.T) {
 	if ids := list("runs"); !slices.Equal(ids, []string{"pending"}) {
 		t.Errorf("runs: %v", ids)
 	}
-	if ids := list("runs", "--archived"); !slices.Equal(ids, []string{"one", "pending", "two"}) {
+	if ids := list("runs", "--archived"); !slices.Equal(ids, []string{"pending", "two", "one"}) {
 		t.Errorf("runs --archived: %v", ids)
 	}
 	if status, out, screen := clitest.Run(t, "archive", "--data", folder.Dir, "--older-than", "0s"); status != 0 || !strings.Contains(out, "0 runs archived") || !strings.Contains(out, "left: pending: ") {

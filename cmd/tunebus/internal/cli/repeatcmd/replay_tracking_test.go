@@ -159,8 +159,8 @@ func TestReplayTracking(t *testing.T) {
 	if early.Written != 3 {
 		t.Errorf("since that day: %+v", early)
 	}
-	if status, out, _ := clitest.Run(t, append(base, "--run", "nobody", "--run", "tracked")...); status != 1 || !strings.Contains(out, "unknown: nobody") || !strings.Contains(out, "1 run written") {
-		t.Errorf("somebody unknown: status %d\n%s", status, out)
+	if status, out, screen := clitest.Run(t, append(base, "--run", "nobody", "--run", "tracked")...); status != 1 || !strings.Contains(out, "unknown: nobody") || !strings.Contains(out, "1 run written") {
+		t.Errorf("somebody unknown: status %d\n%s%s", status, out, screen)
 	}
 }
 

@@ -280,15 +280,21 @@ func (s *Deployment) FindRun(ctx context.Context, id string) (events.Run, error)
 // a server does not know may have been requested a moment ago.
 func (s *Deployment) CheckRepeatable(ctx context.Context, id string) error {
 	run, err := s.FindRun(ctx, id)
-	_, deleted := errors.AsType[*runwatch.DeletedError](err)
-	_, rejected := errors.AsType[*runwatch.RejectedError](err)
 	switch {
-	case deleted, rejected:
+	case IsGone(err):
 		return err
 	case err == nil && run.Accepted == nil && s.Folder() != "":
 		return s.UnknownRun(id)
 	}
 	return nil
+}
+
+// IsGone reports whether an error of FindRun says that there is no run any more, or
+// that there never was one.
+func IsGone(err error) bool {
+	_, deleted := errors.AsType[*runwatch.DeletedError](err)
+	_, rejected := errors.AsType[*runwatch.RejectedError](err)
+	return deleted || rejected
 }
 
 // UnknownRun is the error of a run that the server does not know.
