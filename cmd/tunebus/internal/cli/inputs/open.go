@@ -153,5 +153,9 @@ func checkFiles(dir, name string) error {
 			return nil
 		}
 	}
+	_, err := llm.Inspect(dir)
+	if unknown, ok := errors.AsType[*llm.UnknownArchitectureError](err); ok { // weights would not help
+		return fmt.Errorf("%s: %w; and it has no weights", name, unknown)
+	}
 	return fmt.Errorf("%s has no weights: no file *.safetensors is there", name)
 }
