@@ -17,19 +17,21 @@ import (
 func TestRunIndexer(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var updates, leases int
-		var fail error
-		var busy atomic.Bool
+		var updates, leases atomic.Int64
+		var fails, busy atomic.Bool
 		x := runIndexer{
 			update: func(ctx context.Context) (bool, error) {
 				if ctx.Err() != nil {
 					t.Error("an update without time")
 				}
-				updates++
-				return updates%2 == 0, fail
+				var err error
+				if fails.Load() {
+					err = errors.New("no bucket")
+				}
+				return updates.Add(1)%2 == 0, err
 			},
 			lease: func(ctx context.Context, do func(context.Context) error) error {
-				if leases++; leases == 1 {
+				if leases.Add(1) == 1 {
 					return lease.ErrTaken
 				}
 				return do(ctx)
@@ -42,12 +44,12 @@ func TestRunIndexer(t *testing.T) {
 			defer close(ended)
 			x.run(ctx, busy.Load)
 		}()
-		after := func(d time.Duration, want int, what string) {
+		after := func(d time.Duration, want int64, what string) {
 			t.Helper()
-			before := updates
+			before := updates.Load()
 			time.Sleep(d)
 			synctest.Wait()
-			if got := (updates - before) / 2; got != want { // each takes two calls
+			if got := (updates.Load() - before) / 2; got != want { // each takes two calls
 				t.Errorf("%s: %d updates, want %d", what, got, want)
 			}
 		}
@@ -57,16 +59,16 @@ func TestRunIndexer(t *testing.T) {
 		busy.Store(true)
 		after(65*time.Second, 2, "a busy minute")
 		busy.Store(false)
-		fail = errors.New("no bucket")
+		fails.Store(true)
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		fail = nil
-		updates = 0
+		fails.Store(false)
+		updates.Store(0)
 		after(indexRetry, 2, "after an error")
 		cancel()
 		<-ended
-		if updates%2 != 0 || updates < 6 {
-			t.Errorf("%d calls, want a last update", updates)
+		if n := updates.Load(); n%2 != 0 || n < 6 {
+			t.Errorf("%d calls, want a last update", n)
 		}
 	})
 }
