@@ -153,7 +153,12 @@ func TestRunVerbs(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	t.Chdir(t.TempDir()) // reports of a data folder lie below the working folder
 	dir := t.TempDir()
-	url := clitest.Up(t, dir)
+	url, shown := clitest.UpWithScreen(t, dir)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("up: %s", shown())
+		}
+	})
 	b := clitest.Connect(t, conn.Options{URL: url, Name: "test"})
 	store := openStore(t, "file://"+dir+"/data/artifacts")
 	tracked := func(runs ...string) {

@@ -60,8 +60,7 @@ variables, such as MLFLOW_TRACKING_TOKEN; nothing else changes by that.`,
 				if f.runs[i], err = server.RunID(ctx, text); err != nil {
 					return err
 				}
-				// One that is unknown is told beside those that are written.
-				if _, err := server.FindRun(ctx, f.runs[i]); session.IsGone(err) {
+				if err := server.CheckRepeatable(ctx, f.runs[i]); err != nil {
 					return err
 				}
 			}

@@ -159,7 +159,7 @@ func TestReplayTracking(t *testing.T) {
 	if early.Written != 3 {
 		t.Errorf("since that day: %+v", early)
 	}
-	if status, out, screen := clitest.Run(t, append(base, "--run", "nobody", "--run", "tracked")...); status != 1 || !strings.Contains(out, "unknown: nobody") || !strings.Contains(out, "1 run written") {
+	if status, out, screen := clitest.Run(t, append(base, "--run", "nobody", "--run", "tracked")...); status != 2 || !strings.Contains(screen, "run nobody is unknown") {
 		t.Errorf("somebody unknown: status %d\n%s%s", status, out, screen)
 	}
 }

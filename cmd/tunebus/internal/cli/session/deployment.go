@@ -281,7 +281,7 @@ func (s *Deployment) FindRun(ctx context.Context, id string) (events.Run, error)
 func (s *Deployment) CheckRepeatable(ctx context.Context, id string) error {
 	run, err := s.FindRun(ctx, id)
 	switch {
-	case IsGone(err):
+	case isGone(err):
 		return err
 	case err == nil && run.Accepted == nil && s.Folder() != "":
 		return s.UnknownRun(id)
@@ -289,9 +289,9 @@ func (s *Deployment) CheckRepeatable(ctx context.Context, id string) error {
 	return nil
 }
 
-// IsGone reports whether an error of FindRun says that there is no run any more, or
+// isGone reports whether an error of FindRun says that there is no run any more, or
 // that there never was one.
-func IsGone(err error) bool {
+func isGone(err error) bool {
 	_, deleted := errors.AsType[*runwatch.DeletedError](err)
 	_, rejected := errors.AsType[*runwatch.RejectedError](err)
 	return deleted || rejected
