@@ -113,7 +113,7 @@ func UpWithScreen(t *testing.T, dir string) (url string, shown func() string) {
 // Eventually waits for a condition.
 func Eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	limit := time.After(3 * time.Minute)
+	limit := time.After(8 * time.Minute) // a tracker tries again after two minutes, perhaps twice
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for !ok() {
