@@ -47,7 +47,7 @@ func TestRunIndexer(t *testing.T) {
 		after := func(d time.Duration, want int64, what string) {
 			t.Helper()
 			before := updates.Load()
-			time.Sleep(d)
+			time.Sleep(d) // of the bubble's clock
 			synctest.Wait()
 			if got := (updates.Load() - before) / 2; got != want { // each takes two calls
 				t.Errorf("%s: %d updates, want %d", what, got, want)
@@ -60,7 +60,7 @@ func TestRunIndexer(t *testing.T) {
 		after(65*time.Second, 2, "a busy minute")
 		busy.Store(false)
 		fails.Store(true)
-		time.Sleep(2 * time.Second)
+		time.Sleep(2 * time.Second) // of the bubble's clock
 		synctest.Wait()
 		fails.Store(false)
 		updates.Store(0)

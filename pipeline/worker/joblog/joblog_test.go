@@ -93,7 +93,7 @@ func TestBounds(t *testing.T) {
 		for range 5000 {
 			l.Write(joblog.Stderr, strings.Repeat("é", 5000))
 		}
-		time.Sleep(time.Second)
+		time.Sleep(time.Second) // of the bubble's clock
 		l.Write(joblog.Info, "later")
 		l.Close()
 		l.Write(joblog.Info, "too late")
@@ -124,7 +124,7 @@ func TestSteps(t *testing.T) {
 		short, long := l.Progress(), l.Progress()
 		short.Step(1, 1, nil)
 		for step := range int64(30) {
-			time.Sleep(time.Second)
+			time.Sleep(time.Second) // of the bubble's clock
 			long.Step(step+1, 30, []events.Point{{Key: "loss", Value: 0.5}})
 		}
 		l.Close()
