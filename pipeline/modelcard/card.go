@@ -143,6 +143,11 @@ func (c Card) scores(b *strings.Builder) {
 		fmt.Fprintf(b, "| %s | %.3f |\n", name, done.Scores[name])
 	}
 	b.WriteString("\n")
+	for _, name := range slices.Sorted(maps.Keys(done.Coverage)) {
+		if n := done.Coverage[name]; n.Scored < n.Rows {
+			fmt.Fprintf(b, "The score %s stands for %d of %d rows; the others have none.\n\n", name, n.Scored, n.Rows)
+		}
+	}
 	for _, g := range done.Gates {
 		met := "is missed"
 		if g.Met {

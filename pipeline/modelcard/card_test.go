@@ -25,7 +25,8 @@ func scoredRun() events.Run {
 			}},
 			events.Evaluation: {Completed: &events.PhaseCompleted{
 				Scores: map[string]float64{"exact_match": 0.75, "chrf": 0.5}, BaselineScores: map[string]float64{"exact_match": 0.25},
-				Gates: []events.Gate{{Metric: "exact_match", Score: 0.75, AtLeast: 0.9}},
+				Coverage: map[string]events.Coverage{"exact_match": {Scored: 3, Rows: 4}, "chrf": {Scored: 4, Rows: 4}},
+				Gates:    []events.Gate{{Metric: "exact_match", Score: 0.75, AtLeast: 0.9}},
 			}},
 		},
 	}
@@ -44,7 +45,7 @@ func TestCard(t *testing.T) {
 			[]string{
 				"---\nbase_model: \"owner/base\"\nbase_model_relation: adapter\nlibrary_name: peft\npipeline_tag: text-generation\ndatasets:\n- \"owner/rows\"\n",
 				"# harbour \\*book\\*\n", "An adapter (LoRA) for `owner/base@v1`", "`r1`, which ended at 2026-01-02 03:04 UTC",
-				"| chrf | - | 0.500 |\n| exact_match | 0.250 | 0.750 |\n", "The gate exact_match of at least 0.9 is missed.",
+				"| chrf | - | 0.500 |\n| exact_match | 0.250 | 0.750 |\n", "The gate exact_match of at least 0.9 is missed.", "The score exact_match stands for 3 of 4 rows; the others have none.\n",
 				"| fine_tuner.training_data_id | `owner/rows@main` | 7 | `abababababababab` |", "| rank | 32 |", "| target_modules | q_proj, v_proj |",
 				"    Be brief.\n    Be \"kind\".\n", `{"role": "system", "content": "Be brief.\nBe \"kind\"."}`,
 				"vllm serve owner/base --enable-lora --lora-modules tuned=. --max-lora-rank 32\n",
