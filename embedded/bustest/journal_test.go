@@ -216,6 +216,26 @@ func TestJournalPublishOnUndecodableMessage(t *testing.T) {
 	}
 }
 
+// TestJournalPublishOfRemovedRun: what was derived from a run that was archived or
+// deleted meanwhile is refused, once and for all.
+func TestJournalPublishOfRemovedRun(t *testing.T) {
+	t.Parallel()
+	s := newTestServer(t, topology.Topology{})
+	last, err := journal.New(s.conn).Publish(t.Context(), completed(1), journal.Fence{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := history.New(s.conn).PurgeRun(t.Context(), "r1", last.Sequence); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	_, err = journal.New(s.conn).Publish(ctx, events.TrackingCompleted{RunID: "r1"}, journal.FenceLatest(events.RunLevelFilter("r1"), last.Sequence))
+	if refusal := fenced(err); refusal == nil || !refusal.Removed || refusal.Winner != "" {
+		t.Errorf("got %v, want a refusal that says that the run was removed", err)
+	}
+}
+
 // TestPublishNextOfRunThatWasReadTooEarly: the end of a run names every phase, also
 // where the process that publishes it read the run from a replica that did not have
 // the newest facts yet. The end of a phase that cannot be read stays away.

@@ -125,12 +125,15 @@ func (p *completionPublisher) publishOrReschedule(ctx context.Context, c complet
 
 // publishTracked publishes tracking.completed. The fence is lost if a fact
 // came that is not written yet; then a *delivery.RetryAfter asks for the run again.
+// A run may be written twice at its end, and be archived or deleted between both.
 func (p *completionPublisher) publishTracked(ctx context.Context, c completion) error {
 	run := c.snapshot.Run.ID
 	fact := events.TrackingCompleted{RunID: run, Links: c.written.links, Gaps: c.written.gaps, Deleted: c.snapshot.Run.Deleted != nil}
 	_, err := p.journal.Publish(ctx, fact, journal.FenceLatest(events.RunLevelFilter(run), c.snapshot.FencingToken))
 	lost, ok := errors.AsType[*journal.FencedError](err)
 	switch {
+	case ok && lost.Removed:
+		return nil
 	case ok && lost.Winner == "":
 		return &delivery.RetryAfter{Delay: p.quietPeriod, Err: err}
 	case ok: // another tracker published it

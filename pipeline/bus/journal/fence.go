@@ -38,15 +38,21 @@ func FenceLatest(filter string, sequence uint64) Fence {
 }
 
 // FencedError means that the stream refused an event: its subject holds
-// another event, or a newer fencing token exists.
+// another event, a newer fencing token exists, or the run was removed.
 type FencedError struct {
 	Subject string
 	// Winner is the id of the event on the subject; empty if a newer fencing
-	// token exists.
+	// token exists, or if Removed is true.
 	Winner string
+	// Removed is true if the stream holds none of the messages any more from which the
+	// event was derived: the run was archived or deleted meanwhile.
+	Removed bool
 }
 
 func (e *FencedError) Error() string {
+	if e.Removed {
+		return fmt.Sprintf("publish %s: the run is no longer in the stream", e.Subject)
+	}
 	if e.Winner == "" {
 		return fmt.Sprintf("publish %s: a newer attempt holds the job", e.Subject)
 	}

@@ -98,8 +98,11 @@ func (j *Journal) readBack(ctx context.Context, ev events.Event, id string, fenc
 		return codec.Message{}, false, nil
 	}
 	newest, err := j.latest(ctx, stream, fence.filter)
-	if err == nil && newest.Sequence != fence.sequence {
+	switch {
+	case err == nil && newest.Sequence != fence.sequence:
 		return newest, true, &FencedError{Subject: ev.Subject()}
+	case errors.Is(err, streams.ErrNotFound) && fence.sequence > 0: // the run was archived or deleted meanwhile
+		return codec.Message{}, true, &FencedError{Subject: ev.Subject(), Removed: true}
 	}
 	return codec.Message{}, false, nil
 }

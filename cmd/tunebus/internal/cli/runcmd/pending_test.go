@@ -65,6 +65,10 @@ func TestWaitingForIntake(t *testing.T) {
 	if status != 0 || !strings.Contains(out, "other") || !strings.Contains(out, "cancelled") {
 		t.Errorf("cancel on the folder: status %d\n%s%s", status, out, screen)
 	}
+	// The services may have left before the other run ended.
+	if status, out, screen := clitest.Run(t, "cancel", "asked", "--data", dir, "--settings", dir+"/settings.toml"); status != 0 && !strings.Contains(screen, "has ended already") {
+		t.Errorf("cancel of a request on the folder: status %d\n%s%s", status, out, screen)
+	}
 	if status, out, screen := clitest.Run(t, "show", "asked", "--data", dir); status != 0 || !strings.Contains(out, ": cancelled") {
 		t.Errorf("show on the folder: status %d\n%s%s", status, out, screen)
 	}
