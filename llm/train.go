@@ -106,10 +106,7 @@ func (m *Model) Train(ctx context.Context, training, evaluation Examples, cfg Tr
 	if examples.len() == 0 {
 		return TrainResult{}, fmt.Errorf("%w: there are no examples", ErrNothing)
 	}
-	t, err := newTrainer(m, cfg)
-	if err != nil {
-		return TrainResult{}, err
-	}
+	t := newTrainer(m, cfg)
 	perEpoch := int64(ceil(ceil(examples.len(), cfg.BatchSize), cfg.GradAccumulation))
 	t.total = perEpoch * int64(cfg.Epochs)
 	if resume != "" {
@@ -213,7 +210,8 @@ func tokensBefore(step, perEpoch int64, examples usable, cfg TrainConfig) int64 
 func (t *trainer) optimize(ctx context.Context, examples usable, group [][]int) (StepInfo, int64, error) {
 	began := time.Now()
 	sum, n, tokens := 0.0, 0, int64(0)
-	t.zero()
+	t.part = 0
+	t.optimizer.Clear() // a step that was stopped may have left some
 	for _, batch := range group {
 		if ctx.Err() != nil {
 			return StepInfo{}, 0, fmt.Errorf("train: %w", context.Cause(ctx))
@@ -225,7 +223,7 @@ func (t *trainer) optimize(ctx context.Context, examples usable, group [][]int) 
 		for _, row := range rows {
 			tokens += int64(len(row.IDs))
 		}
-		loss, count, err := t.backward(rows, t.cfg.BatchSize)
+		loss, count, err := t.backward(rows)
 		if err != nil {
 			return StepInfo{}, 0, err
 		}

@@ -25,7 +25,7 @@ func Pack(w []float32, out, in int) *Packed {
 	if isHalf(w) {
 		p.half = make([]uint16, n)
 	} else {
-		p.full = aligned(nil, n)
+		p.full = Aligned(n)
 	}
 	for o := range out {
 		at := o/PanelColumns*in*PanelColumns + o%PanelColumns
