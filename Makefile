@@ -1,8 +1,6 @@
 # Everything works with Go and make alone, but for the targets that say so.
 MODULES := events events/validation pipeline pipeline/cloudblob pipeline/cloudblob/emulators embedded llm services/intake services/finetune services/inference services/evaluation services/tracker cmd/basemodel cmd/tunebus deploy
 
-# SIMD makes the matrix products of the built-in engine several times faster.
-export GOEXPERIMENT := simd
 export CGO_ENABLED := 0
 # Without its modules for machines inside Google's cloud, the driver of gs:// is
 # half as large.
@@ -53,18 +51,8 @@ test-programs: ## the manual's Python program with a real client; makes its envi
 	@test -f $(PROGRAMS)/made || (python3 -m venv $(PROGRAMS) && $(PROGRAMS)/bin/pip install -q nats-py==2.16.0 && touch $(PROGRAMS)/made)
 	@cd cmd/tunebus && TUNEBUS_TEST_PYTHON=$(PROGRAMS)/bin/python $(GO) test ./internal/docs -count=1 -run TestPythonProgram
 
-# The detector follows every number that is read, which makes a training many
-# times slower and finds nothing in numeric kernels, which are GoMLX's and share
-# no state: they alone are built without it. They are built without inlining, too:
-# else their copies of what is generic, sync.Map among it, could be larger than
-# those that the detector looks into, and the linker takes the larger ones.
-# (Some kernels also step over the end of a slice with a pointer that they never
-# follow, which checkptr, switched on by -race, takes for an error.)
-KERNELS := github.com/gomlx/compute/internal/gobackend
-RACE := -race "-gcflags=$(KERNELS)/dot/...=-race=0 -l" "-gcflags=$(KERNELS)/ops=-race=0 -l"
-
 race: ## the tests of packages in which goroutines meet, with the race detector; needs a C compiler
-	@CGO_ENABLED=1 $(GO) test $(RACE) -timeout 30m $(call packages,race)
+	@CGO_ENABLED=1 $(GO) test -race -timeout 30m $(call packages,race)
 
 LINT := $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 

@@ -74,11 +74,6 @@ type Network struct {
 	Adapter Adapter
 }
 
-// widest is the longest input of a projection.
-func (n *Network) widest() int {
-	return max(n.Shape.Hidden, n.Shape.Intermediate, n.Shape.queries())
-}
-
 // grow is a slice of n numbers, old where that is large enough. What it holds is
 // undefined.
 func grow(old []float32, n int) []float32 {

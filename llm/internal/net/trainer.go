@@ -1,6 +1,10 @@
 package net
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"github.com/tunebus/tunebus/llm/internal/kernel"
+)
 
 // kept is what a layer keeps of the way forward for the way back.
 type kept struct {
@@ -18,7 +22,7 @@ type kept struct {
 type Trainer struct {
 	net    *Network
 	crew   *crew
-	member []member
+	worker []worker
 	rotary rotary
 	// what a pass is about
 	batch    batch
@@ -33,7 +37,6 @@ type Trainer struct {
 	vocabulary  vocabulary
 	// what one layer needs at a time
 	normed, middleNormed, through []float32 // what goes into Q, K and V, into Gate and Up, and into Down
-	dropped                       []float32
 	// gradients
 	dX, dMiddle, dNormed, dMiddleNormed []float32
 	dThrough, dGate                     []float32
@@ -44,13 +47,13 @@ type Trainer struct {
 // NewTrainer makes a trainer that works with so many goroutines.
 func NewTrainer(n *Network, threads int) *Trainer {
 	t := &Trainer{net: n, crew: newCrew(threads), rotary: rotary{frequencies: n.Shape.Frequencies}, layers: make([]kept, len(n.Layers))}
-	t.member = make([]member, t.crew.size)
+	t.worker = make([]worker, t.crew.size)
 	t.pass = t.run
 	return t
 }
 
-// rows is the number of tokens of the batch.
-func (t *Trainer) rows() int { return len(t.batch.ids) }
+// tokens is the number of tokens of the batch.
+func (t *Trainer) tokens() int { return len(t.batch.ids) }
 
 // Loss is the sum of the negative log likelihoods of the tokens that count, in
 // nats, and their number. It drops nothing. An error is a [*TokenError].
@@ -94,7 +97,7 @@ func (t *Trainer) projection(l, i int) projection {
 
 // room makes the buffers large enough for the batch.
 func (t *Trainer) room() {
-	c, n := t.net.Shape, t.rows()
+	c, n := t.net.Shape, t.tokens()
 	t.rotary.reach(t.batch.longest)
 	t.vocabulary.room(c, len(t.batch.where))
 	hidden, queries, keys, through := n*c.Hidden, n*c.queries(), n*c.keys(), n*c.Intermediate
@@ -119,9 +122,6 @@ func (t *Trainer) room() {
 	each(hidden, &t.last, &t.final, &t.normed, &t.middleNormed)
 	each(n, &t.roots)
 	each(through, &t.through)
-	if t.drops() {
-		each(n*t.net.widest(), &t.dropped)
-	}
 	if !t.learning {
 		return
 	}
@@ -150,14 +150,35 @@ func (t *Trainer) headNorms() bool {
 	return len(t.net.Layers) > 0 && t.net.Layers[0].QNorm.Data != nil
 }
 
-// run is the part of a pass that a member does.
+// drops reports whether this pass drops inputs of adapters.
+func (t *Trainer) drops() bool { return t.learning && t.net.Adapter.Dropout > 0 }
+
+// worker is a goroutine's part of a pass: some of the rows, and what the
+// goroutine has of its own.
+type worker struct {
+	*Trainer
+	who int
+	span
+	kernel.Scratch
+	scores, gradients []float32 // of a block of attention
+	dropped           []float32 // inputs of an adapter, after dropout
+}
+
+// run is what one of the workers does in a pass.
 func (t *Trainer) run(who int) {
-	m := &t.member[who]
-	from, to := t.crew.share(t.rows(), 12, who)
-	s := span{from, to}
-	t.forward(m, who, s)
-	t.score(m, who, s)
+	w := &t.worker[who]
+	from, to := t.crew.share(t.tokens(), 12, who)
+	w.Trainer, w.who, w.span = t, who, span{from, to}
+	w.forward()
+	w.score()
 	if t.learning {
-		t.backward(m, who, s)
+		w.backward()
 	}
+}
+
+// task is the next head of keys of a row of the batch that nobody works on.
+func (w *worker) task() (row, kv int, ok bool) {
+	i := int(w.next.Add(1)) - 1
+	heads := w.net.Shape.KVHeads
+	return i / heads, i % heads, i < (len(w.batch.starts)-1)*heads
 }

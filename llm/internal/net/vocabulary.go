@@ -28,39 +28,39 @@ func (v *vocabulary) room(c Shape, places int) {
 
 // score computes the losses, and the gradients of what the last norm gave in
 // dNormed, and adds those of the head.
-func (t *Trainer) score(m *member, who int, s span) {
-	c, v, places := t.net.Shape, &t.vocabulary, t.batch.where
-	if t.learning {
-		clear(s.of(t.dNormed, c.Hidden))
+func (w *worker) score() {
+	c, v, places := w.net.Shape, &w.vocabulary, w.batch.where
+	if w.learning {
+		clear(w.of(w.dNormed, c.Hidden))
 	}
 	for at := 0; at < len(places); at += v.chunk {
 		part := places[at:min(at+v.chunk, len(places))]
-		t.crew.meet() // all rows are there, and the chunk before is done
-		a, b := t.crew.share(len(part), 1, who)
+		w.crew.meet() // all rows are there, and the chunk before is done
+		a, b := w.crew.share(len(part), 1, w.who)
 		for i, r := range part[a:b] {
-			copy(v.in[(a+i)*c.Hidden:(a+i+1)*c.Hidden], t.final[r*c.Hidden:])
+			copy(v.in[(a+i)*c.Hidden:(a+i+1)*c.Hidden], w.final[r*c.Hidden:])
 		}
-		t.crew.meet()
-		from, to := t.crew.share(c.Vocab, 32, who)
+		w.crew.meet()
+		from, to := w.crew.share(c.Vocab, 32, w.who)
 		logits, in := kernel.Rows(v.logits, c.Vocab), kernel.Rows(v.in, c.Hidden)
-		m.Product(logits.From(0, from), in, kernel.Rows(t.net.Head.Data, c.Hidden).From(from, 0).T(), len(part), to-from, c.Hidden, false)
-		t.crew.meet()
+		w.Product(logits.From(0, from), in, kernel.Rows(w.net.Head.Data, c.Hidden).From(from, 0).T(), len(part), to-from, c.Hidden, false)
+		w.crew.meet()
 		for i := a; i < b; i++ {
-			v.losses[at+i] = v.loss(v.logits[i*c.Vocab:(i+1)*c.Vocab], t.batch.targets[at+i])
+			v.losses[at+i] = v.loss(v.logits[i*c.Vocab:(i+1)*c.Vocab], w.batch.targets[at+i])
 		}
-		if !t.learning {
+		if !w.learning {
 			continue
 		}
-		t.crew.meet()
-		if t.net.Head.Grad != nil {
-			m.Product(kernel.Rows(t.net.Head.Grad, c.Hidden).From(from, 0), logits.From(0, from).T(), in, to-from, c.Hidden, len(part), true)
+		w.crew.meet()
+		if w.net.Head.Grad != nil {
+			w.Product(kernel.Rows(w.net.Head.Grad, c.Hidden).From(from, 0), logits.From(0, from).T(), in, to-from, c.Hidden, len(part), true)
 		}
-		from, to = t.crew.share(c.Hidden, 32, who)
-		m.Product(kernel.Rows(v.d, c.Hidden).From(0, from), logits, kernel.Rows(t.net.Head.Data, c.Hidden).From(0, from), len(part), to-from, c.Vocab, false)
-		t.crew.meet()
+		from, to = w.crew.share(c.Hidden, 32, w.who)
+		w.Product(kernel.Rows(v.d, c.Hidden).From(0, from), logits, kernel.Rows(w.net.Head.Data, c.Hidden).From(0, from), len(part), to-from, c.Vocab, false)
+		w.crew.meet()
 		for i, r := range part {
-			if s.from <= r && r < s.to {
-				copy(t.dNormed[r*c.Hidden:(r+1)*c.Hidden], v.d[i*c.Hidden:])
+			if w.from <= r && r < w.to {
+				copy(w.dNormed[r*c.Hidden:(r+1)*c.Hidden], v.d[i*c.Hidden:])
 			}
 		}
 	}

@@ -225,11 +225,12 @@ func checkMachine(ctx context.Context, cfg settings.Settings) []view.Finding {
 	if missing := preflight.TrackingServer(ctx, cfg); missing != nil {
 		mlflow.State, mlflow.Says, mlflow.Do = view.StateLook, missing.Why, missing.Do
 	}
-	engine := view.Finding{Name: "built-in engine", State: view.StateOK, Says: "uses vector instructions"}
-	if !llm.SIMD {
-		engine.State = view.StateLook
-		engine.Says = "was built without vector instructions, and trains several times as slowly"
-		engine.Do = "build with GOEXPERIMENT=simd, as make does"
+	engine := view.Finding{Name: "built-in engine", State: view.StateOK}
+	if err := llm.UseKernels(cfg.Services.Kernels); err != nil {
+		engine.State, engine.Says, engine.Do = view.StateBroken, err.Error(), "name another one by services.kernels of the settings, or none"
+	} else if engine.Says = "uses the instructions of " + llm.Kernels(); llm.SlowKernels() {
+		engine.State, engine.Says = view.StateLook, "uses no vector instructions, and takes many times as long"
+		engine.Do = "use a processor with AVX2 or AVX-512"
 	}
 	return []view.Finding{mlflow, engine, checkHubCache(ctx, cfg)}
 }
