@@ -13,7 +13,7 @@ GO := go
 VERSION = $(shell git describe --tags --match 'v[0-9]*' --always --dirty 2>/dev/null)
 LDFLAGS = "-s -X github.com/tunebus/tunebus/pipeline/version.linked=$(VERSION)"
 
-.PHONY: help build install run test test-programs test-interop race check lint rules tidy structure version generate build-gpu base-model bench bench-data bench-memory fuzz chaos inputs azurite
+.PHONY: help build install run test test-programs test-interop race check lint rules tidy structure version generate build-gpu base-model bench bench-data bench-torch bench-memory fuzz chaos inputs azurite
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
@@ -74,8 +74,9 @@ tidy: ## go.mod and go.sum of every module
 build-gpu: ## bin/tunebus with GPU metrics; needs a C compiler
 	@cd cmd/tunebus && CGO_ENABLED=1 CGO_CFLAGS=-Wno-deprecated-declarations $(GO) build -tags gpu,$(TAGS) -ldflags=$(LDFLAGS) -o ../../bin/tunebus-gpu .
 
-generate: ## the schemas and the AsyncAPI document
+generate: ## the schemas, the AsyncAPI document, and the engine's kernels
 	@cd events && $(GO) generate ./...
+	@cd llm && $(GO) generate ./...
 
 # The code behind the build tags gpu and failpoint is in no other build.
 rules: ## formatting, go.mod of every module, and the code behind build tags; needs a C compiler
@@ -107,6 +108,12 @@ ROUNDS := 5
 
 bench-data: $(INTEROP_ENV)/made ## rows prepared beside datasets and TRL; needs Python and some GB of packages
 	@$(INTEROP_ENV)/bin/python services/finetune/prepare/testdata/speed.py $(ROWS) $(ROUNDS)
+
+# Which sizes of models, see the script.
+SIZES := 1m 4m 10m 135m
+
+bench-torch: $(INTEROP_ENV)/made ## training and generation beside torch and PEFT; needs Python and some GB of packages
+	@$(INTEROP_ENV)/bin/python llm/testdata/beside_torch.py "$(SIZES)" $(ROUNDS)
 
 bench-memory: ## memory for a million rows, and bytes written for a base model of 1 GB; needs 5 GB of disk
 	@cd cmd/tunebus && $(GO) test ./internal/e2e -run '^$$' -bench Large -benchtime 1x -timeout 3h -v -args -rows 1000000 -weights 1000000000

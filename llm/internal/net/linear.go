@@ -15,7 +15,7 @@ type span struct{ from, to int }
 // of is the part of a buffer that belongs to the rows.
 func (s span) of(x []float32, width int) []float32 { return x[s.from*width : s.to*width] }
 
-func (s span) rows() int { return s.to - s.from }
+func (s span) count() int { return s.to - s.from }
 
 // times are the parts of the rows, so many of each.
 func (s span) times(n int) span { return span{s.from * n, s.to * n} }
@@ -23,8 +23,8 @@ func (s span) times(n int) span { return span{s.from * n, s.to * n} }
 // forward computes y (+)= x·Wᵀ + bias and the adapter's part, for a worker's
 // rows.
 func (p projection) forward(w *worker, x, y []float32, add bool) {
-	rows, in := w.rows(), w.of(x, p.In)
-	out := kernel.Rows(w.of(y, p.Out), p.Out)
+	rows, in := w.rows.count(), w.rows.of(x, p.In)
+	out := kernel.Rows(w.rows.of(y, p.Out), p.Out)
 	if b := p.Bias.Data; b != nil {
 		for r := range rows {
 			if row := out.Data[r*p.Out : (r+1)*p.Out]; add {
@@ -35,53 +35,53 @@ func (p projection) forward(w *worker, x, y []float32, add bool) {
 		}
 		add = true
 	}
-	w.Product(out, kernel.Rows(in, p.In), kernel.Rows(p.Weight.Data, p.In).T(), rows, p.Out, p.In, add)
+	w.scratch.Product(out, kernel.Rows(in, p.In), kernel.Rows(p.Weight.Data, p.In).T(), rows, p.Out, p.In, add)
 	if p.A.Data == nil {
 		return
 	}
-	if w.drops() {
-		kept, d := p.place(w), p.dropout(w)
+	if w.t.drops() {
+		place, d := p.place(w), p.dropout(w)
 		for r := range rows {
-			d.fill(kept[r*p.In:(r+1)*p.In], in[r*p.In:(r+1)*p.In], w.from+r, 0)
+			d.fill(place[r*p.In:(r+1)*p.In], in[r*p.In:(r+1)*p.In], w.rows.from+r, 0)
 		}
-		in = kept
+		in = place
 	}
-	rank := w.net.Adapter.Rank
-	low := w.of(p.low, rank)
-	w.Product(kernel.Rows(low, rank), kernel.Rows(in, p.In), kernel.Rows(p.A.Data, p.In).T(), rows, rank, p.In, false)
-	kernel.Scale(low, w.net.Adapter.Scale)
-	w.Product(out, kernel.Rows(low, rank), kernel.Rows(p.B.Data, rank).T(), rows, p.Out, rank, true)
+	rank := w.t.net.Adapter.Rank
+	low := w.rows.of(p.low, rank)
+	w.scratch.Product(kernel.Rows(low, rank), kernel.Rows(in, p.In), kernel.Rows(p.A.Data, p.In).T(), rows, rank, p.In, false)
+	kernel.Scale(low, w.t.net.Adapter.Scale)
+	w.scratch.Product(out, kernel.Rows(low, rank), kernel.Rows(p.B.Data, rank).T(), rows, p.Out, rank, true)
 }
 
 // back computes dx (+)= dy·W and the adapter's part, for a worker's rows.
 // Without dx it computes only what the adapter's own gradients need.
 func (p projection) back(w *worker, dy, dx []float32, add bool) {
-	rows := w.rows()
-	dOut := kernel.Rows(w.of(dy, p.Out), p.Out)
+	rows := w.rows.count()
+	dOut := kernel.Rows(w.rows.of(dy, p.Out), p.Out)
 	var dIn []float32
 	if dx != nil {
-		dIn = w.of(dx, p.In)
-		w.Product(kernel.Rows(dIn, p.In), dOut, kernel.Rows(p.Weight.Data, p.In), rows, p.In, p.Out, add)
+		dIn = w.rows.of(dx, p.In)
+		w.scratch.Product(kernel.Rows(dIn, p.In), dOut, kernel.Rows(p.Weight.Data, p.In), rows, p.In, p.Out, add)
 	}
 	if p.A.Data == nil {
 		return
 	}
-	rank := w.net.Adapter.Rank
-	low := w.of(w.dLow[p.index], rank)
-	w.Product(kernel.Rows(low, rank), dOut, kernel.Rows(p.B.Data, rank), rows, rank, p.Out, false)
-	kernel.Scale(low, w.net.Adapter.Scale)
+	rank := w.t.net.Adapter.Rank
+	low := w.rows.of(w.t.dLow[p.index], rank)
+	w.scratch.Product(kernel.Rows(low, rank), dOut, kernel.Rows(p.B.Data, rank), rows, rank, p.Out, false)
+	kernel.Scale(low, w.t.net.Adapter.Scale)
 	if dx == nil {
 		return
 	}
 	to, plus := dIn, true
-	if w.drops() {
+	if w.t.drops() {
 		to, plus = p.place(w), false
 	}
-	w.Product(kernel.Rows(to, p.In), kernel.Rows(low, rank), kernel.Rows(p.A.Data, p.In), rows, p.In, rank, plus)
-	if w.drops() {
+	w.scratch.Product(kernel.Rows(to, p.In), kernel.Rows(low, rank), kernel.Rows(p.A.Data, p.In), rows, p.In, rank, plus)
+	if w.t.drops() {
 		d := p.dropout(w)
 		for r := range rows {
-			d.add(dIn[r*p.In:(r+1)*p.In], to[r*p.In:(r+1)*p.In], w.from+r)
+			d.add(dIn[r*p.In:(r+1)*p.In], to[r*p.In:(r+1)*p.In], w.rows.from+r)
 		}
 	}
 }
@@ -89,11 +89,11 @@ func (p projection) back(w *worker, dy, dx []float32, add bool) {
 // learn adds the gradients of the projection's own weights, a worker's share of
 // their columns or rows, over all rows of the batch.
 func (p projection) learn(w *worker, dy, x []float32) {
-	n, rank := len(w.batch.ids), w.net.Adapter.Rank
-	from, to := w.crew.share(p.Out, 12, w.who)
+	n, rank := len(w.t.batch.ids), w.t.net.Adapter.Rank
+	from, to := w.t.crew.share(p.Out, 12, w.who)
 	dOut := kernel.Rows(dy, p.Out).T().From(from, 0)
 	if p.Weight.Grad != nil {
-		w.Product(kernel.Rows(p.Weight.Grad, p.In).From(from, 0), dOut, kernel.Rows(x, p.In), to-from, p.In, n, true)
+		w.scratch.Product(kernel.Rows(p.Weight.Grad, p.In).From(from, 0), dOut, kernel.Rows(x, p.In), to-from, p.In, n, true)
 	}
 	if p.Bias.Grad != nil {
 		for r := range n {
@@ -103,10 +103,10 @@ func (p projection) learn(w *worker, dy, x []float32) {
 	if p.A.Grad == nil {
 		return
 	}
-	w.Product(kernel.Rows(p.B.Grad, rank).From(from, 0), dOut, kernel.Rows(p.low, rank), to-from, rank, n, true)
-	from, to = w.crew.share(p.In, 32, w.who)
+	w.scratch.Product(kernel.Rows(p.B.Grad, rank).From(from, 0), dOut, kernel.Rows(p.low, rank), to-from, rank, n, true)
+	from, to = w.t.crew.share(p.In, 32, w.who)
 	in := kernel.Rows(x, p.In).From(0, from)
-	if width := to - from; w.drops() {
+	if width := to - from; w.t.drops() {
 		w.dropped = grow(w.dropped, n*width)
 		d := p.dropout(w)
 		for r := range n {
@@ -114,16 +114,16 @@ func (p projection) learn(w *worker, dy, x []float32) {
 		}
 		in = kernel.Rows(w.dropped, width)
 	}
-	w.Product(kernel.Rows(p.A.Grad, p.In).From(0, from), kernel.Rows(w.dLow[p.index], rank).T(), in, rank, to-from, n, true)
+	w.scratch.Product(kernel.Rows(p.A.Grad, p.In).From(0, from), kernel.Rows(w.t.dLow[p.index], rank).T(), in, rank, to-from, n, true)
 }
 
 // dropout is what the projection's adapter drops in this pass.
 func (p projection) dropout(w *worker) dropout {
-	return w.draw.of(w.net.Adapter.Dropout, p.layer, p.index, p.In)
+	return w.t.draw.of(w.t.net.Adapter.Dropout, p.layer, p.index, p.In)
 }
 
 // place is a worker's place for what the adapter's input is after dropout.
 func (p projection) place(w *worker) []float32 {
-	w.dropped = grow(w.dropped, w.rows()*p.In)
+	w.dropped = grow(w.dropped, w.rows.count()*p.In)
 	return w.dropped
 }

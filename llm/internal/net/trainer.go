@@ -6,8 +6,8 @@ import (
 	"github.com/tunebus/tunebus/llm/internal/kernel"
 )
 
-// kept is what a layer keeps of the way forward for the way back.
-type kept struct {
+// activations are what a layer keeps of the way forward for the way back.
+type activations struct {
 	x, middle          []float32 // what attention, and what the MLP is added to, [N, Hidden]
 	roots, middleRoots []float32 // of their norms, [N]
 	q, k, v, attended  []float32
@@ -31,7 +31,7 @@ type Trainer struct {
 	pass     func(member int)
 	next     atomic.Int64 // task of attention
 
-	layers      []kept
+	layers      []activations
 	last, final []float32 // what the layers give, before and after the norm
 	roots       []float32 // of that norm
 	vocabulary  vocabulary
@@ -46,7 +46,7 @@ type Trainer struct {
 
 // NewTrainer makes a trainer that works with so many goroutines.
 func NewTrainer(n *Network, threads int) *Trainer {
-	t := &Trainer{net: n, crew: newCrew(threads), rotary: rotary{frequencies: n.Shape.Frequencies}, layers: make([]kept, len(n.Layers))}
+	t := &Trainer{net: n, crew: newCrew(threads), rotary: rotary{frequencies: n.Shape.Frequencies}, layers: make([]activations, len(n.Layers))}
 	t.worker = make([]worker, t.crew.size)
 	t.pass = t.run
 	return t
@@ -73,7 +73,7 @@ func (t *Trainer) compute(rows []Row) (sum float64, counted int, err error) {
 	if err := t.batch.fill(rows, t.net.Shape.Vocab); err != nil {
 		return 0, 0, err
 	}
-	t.room()
+	t.reserve()
 	t.crew.run(t.pass)
 	for _, l := range t.vocabulary.losses { // in their order, whoever computed them
 		sum += l
@@ -83,7 +83,7 @@ func (t *Trainer) compute(rows []Row) (sum float64, counted int, err error) {
 
 // keep is what layer l keeps. Where nothing is learned, all layers have one
 // place.
-func (t *Trainer) keep(l int) *kept {
+func (t *Trainer) keep(l int) *activations {
 	if !t.learning {
 		l = 0
 	}
@@ -96,10 +96,10 @@ func (t *Trainer) projection(l, i int) projection {
 }
 
 // room makes the buffers large enough for the batch.
-func (t *Trainer) room() {
+func (t *Trainer) reserve() {
 	c, n := t.net.Shape, t.tokens()
 	t.rotary.reach(t.batch.longest)
-	t.vocabulary.room(c, len(t.batch.where))
+	t.vocabulary.reserve(c, len(t.batch.where))
 	hidden, queries, keys, through := n*c.Hidden, n*c.queries(), n*c.keys(), n*c.Intermediate
 	for l := range t.net.Layers {
 		y := t.keep(l)
@@ -156,10 +156,10 @@ func (t *Trainer) drops() bool { return t.learning && t.net.Adapter.Dropout > 0 
 // worker is a goroutine's part of a pass: some of the rows, and what the
 // goroutine has of its own.
 type worker struct {
-	*Trainer
-	who int
-	span
-	kernel.Scratch
+	t                 *Trainer
+	who               int
+	rows              span
+	scratch           kernel.Scratch
 	scores, gradients []float32 // of a block of attention
 	dropped           []float32 // inputs of an adapter, after dropout
 }
@@ -168,7 +168,7 @@ type worker struct {
 func (t *Trainer) run(who int) {
 	w := &t.worker[who]
 	from, to := t.crew.share(t.tokens(), 12, who)
-	w.Trainer, w.who, w.span = t, who, span{from, to}
+	w.t, w.who, w.rows = t, who, span{from, to}
 	w.forward()
 	w.score()
 	if t.learning {
@@ -178,7 +178,7 @@ func (t *Trainer) run(who int) {
 
 // task is the next head of keys of a row of the batch that nobody works on.
 func (w *worker) task() (row, kv int, ok bool) {
-	i := int(w.next.Add(1)) - 1
-	heads := w.net.Shape.KVHeads
-	return i / heads, i % heads, i < (len(w.batch.starts)-1)*heads
+	i := int(w.t.next.Add(1)) - 1
+	heads := w.t.net.Shape.KVHeads
+	return i / heads, i % heads, i < (len(w.t.batch.starts)-1)*heads
 }

@@ -15,8 +15,8 @@ type vocabulary struct {
 	losses []float64 // of all places
 }
 
-// room makes room for the places of a batch.
-func (v *vocabulary) room(c Shape, places int) {
+// reserve makes room for the places of a batch.
+func (v *vocabulary) reserve(c Shape, places int) {
 	v.chunk = min(max(1<<22/c.Vocab, 24), 256)
 	each(v.chunk*c.Hidden, &v.in, &v.d)
 	each(v.chunk*c.Vocab, &v.logits)
@@ -29,38 +29,38 @@ func (v *vocabulary) room(c Shape, places int) {
 // score computes the losses, and the gradients of what the last norm gave in
 // dNormed, and adds those of the head.
 func (w *worker) score() {
-	c, v, places := w.net.Shape, &w.vocabulary, w.batch.where
-	if w.learning {
-		clear(w.of(w.dNormed, c.Hidden))
+	c, v, places := w.t.net.Shape, &w.t.vocabulary, w.t.batch.where
+	if w.t.learning {
+		clear(w.rows.of(w.t.dNormed, c.Hidden))
 	}
 	for at := 0; at < len(places); at += v.chunk {
 		part := places[at:min(at+v.chunk, len(places))]
-		w.crew.meet() // all rows are there, and the chunk before is done
-		a, b := w.crew.share(len(part), 1, w.who)
+		w.t.crew.meet() // all rows are there, and the chunk before is done
+		a, b := w.t.crew.share(len(part), 1, w.who)
 		for i, r := range part[a:b] {
-			copy(v.in[(a+i)*c.Hidden:(a+i+1)*c.Hidden], w.final[r*c.Hidden:])
+			copy(v.in[(a+i)*c.Hidden:(a+i+1)*c.Hidden], w.t.final[r*c.Hidden:])
 		}
-		w.crew.meet()
-		from, to := w.crew.share(c.Vocab, 32, w.who)
+		w.t.crew.meet()
+		from, to := w.t.crew.share(c.Vocab, 32, w.who)
 		logits, in := kernel.Rows(v.logits, c.Vocab), kernel.Rows(v.in, c.Hidden)
-		w.Product(logits.From(0, from), in, kernel.Rows(w.net.Head.Data, c.Hidden).From(from, 0).T(), len(part), to-from, c.Hidden, false)
-		w.crew.meet()
+		w.scratch.Product(logits.From(0, from), in, kernel.Rows(w.t.net.Head.Data, c.Hidden).From(from, 0).T(), len(part), to-from, c.Hidden, false)
+		w.t.crew.meet()
 		for i := a; i < b; i++ {
-			v.losses[at+i] = v.loss(v.logits[i*c.Vocab:(i+1)*c.Vocab], w.batch.targets[at+i])
+			v.losses[at+i] = v.loss(v.logits[i*c.Vocab:(i+1)*c.Vocab], w.t.batch.targets[at+i])
 		}
-		if !w.learning {
+		if !w.t.learning {
 			continue
 		}
-		w.crew.meet()
-		if w.net.Head.Grad != nil {
-			w.Product(kernel.Rows(w.net.Head.Grad, c.Hidden).From(from, 0), logits.From(0, from).T(), in, to-from, c.Hidden, len(part), true)
+		w.t.crew.meet()
+		if w.t.net.Head.Grad != nil {
+			w.scratch.Product(kernel.Rows(w.t.net.Head.Grad, c.Hidden).From(from, 0), logits.From(0, from).T(), in, to-from, c.Hidden, len(part), true)
 		}
-		from, to = w.crew.share(c.Hidden, 32, w.who)
-		w.Product(kernel.Rows(v.d, c.Hidden).From(0, from), logits, kernel.Rows(w.net.Head.Data, c.Hidden).From(0, from), len(part), to-from, c.Vocab, false)
-		w.crew.meet()
+		from, to = w.t.crew.share(c.Hidden, 32, w.who)
+		w.scratch.Product(kernel.Rows(v.d, c.Hidden).From(0, from), logits, kernel.Rows(w.t.net.Head.Data, c.Hidden).From(0, from), len(part), to-from, c.Vocab, false)
+		w.t.crew.meet()
 		for i, r := range part {
-			if w.from <= r && r < w.to {
-				copy(w.dNormed[r*c.Hidden:(r+1)*c.Hidden], v.d[i*c.Hidden:])
+			if w.rows.from <= r && r < w.rows.to {
+				copy(w.t.dNormed[r*c.Hidden:(r+1)*c.Hidden], v.d[i*c.Hidden:])
 			}
 		}
 	}

@@ -12,12 +12,12 @@ func exponential() []uint32 {
 }
 
 // exp replaces x by e to the power of x.
-func (v *vector) exp(x operand) {
+func exp(v *vector, x operand) {
 	c := exponential()
 	t, n, q := v.new(), v.new(), v.new()
 	k := func(i int) operand { return v.number(c[i]) }
-	v.max(k(0), x)
-	v.min(k(1), x)
+	bound(v, "VMAXPS", k(0), x)
+	bound(v, "VMINPS", k(1), x)
 	v.op("VMOVUPS", k(3), t)
 	v.op("VFMADD231PS", k(2), x, t)
 	v.op("VSUBPS", k(3), t, n)
@@ -35,13 +35,10 @@ func (v *vector) exp(x operand) {
 	v.drop(t, n, q)
 }
 
-// max leaves the larger number in x. Where x is no number, it stays so: these
-// instructions take the operand that the assembler has first, but for which a
-// place in memory must stand there.
-func (v *vector) max(k, x operand) { v.bound("VMAXPS", k, x) }
-func (v *vector) min(k, x operand) { v.bound("VMINPS", k, x) }
-
-func (v *vector) bound(op string, k, x operand) {
+// bound leaves the larger or the smaller number in x. Where x is no number, it
+// stays so: these instructions then take the operand that the assembler has
+// first, but of which one in memory must stand there.
+func bound(v *vector, op string, k, x operand) {
 	if v.m == avx512 {
 		v.op(op, x, k, x)
 		return
@@ -109,14 +106,14 @@ func kernels() []kernel {
 			v.store(y, "b")
 		}},
 		{name: "gate", moving: []string{"s", "gate", "u"}, body: func(v *vector) {
-			e := v.sigmoidBelow("gate")
+			e := sigmoidBelow(v, "gate")
 			g := v.load("gate")
 			v.op("VDIVPS", e, g, g)
 			v.op("VMULPS", v.at("u"), g, g)
 			v.store(g, "s")
 		}},
 		{name: "gateBack", moving: []string{"dg", "ds", "s", "gate", "u"}, body: func(v *vector) {
-			e := v.sigmoidBelow("gate")
+			e := sigmoidBelow(v, "gate")
 			one := v.new()
 			v.op("VMOVUPS", v.number(bits(1)), one)
 			v.op("VDIVPS", e, one, e) // the sigmoid
@@ -135,14 +132,14 @@ func kernels() []kernel {
 		{name: "expSum", moving: []string{"x"}, sums: true, scalars: []string{"f", "t"}, body: func(v *vector) {
 			x := v.load("x")
 			v.op("VFMADD213PS", v.scalar["t"], v.scalar["f"], x)
-			v.exp(x)
+			exp(v, x)
 			v.store(x, "x")
 			v.op("VADDPS", x, v.scalar["sums"], v.scalar["sums"])
 		}},
 		{name: "attendBack", moving: []string{"s", "d"}, scalars: []string{"f", "t", "mean"}, body: func(v *vector) {
 			x := v.load("s")
 			v.op("VFMADD213PS", v.scalar["t"], v.scalar["f"], x)
-			v.exp(x)
+			exp(v, x)
 			v.store(x, "s")
 			d := v.load("d")
 			v.op("VSUBPS", v.scalar["mean"], d, d)
@@ -176,11 +173,11 @@ func kernels() []kernel {
 }
 
 // sigmoidBelow is 1 + exp(-x), what the sigmoid divides by.
-func (v *vector) sigmoidBelow(name string) operand {
+func sigmoidBelow(v *vector, name string) operand {
 	x := v.new()
 	v.op("VMOVUPS", v.number(bits(0)), x)
 	v.op("VSUBPS", v.at(name), x, x)
-	v.exp(x)
+	exp(v, x)
 	v.op("VADDPS", v.number(bits(1)), x, x)
 	return x
 }

@@ -25,7 +25,7 @@ type operand []string
 
 // vector writes a kernel for a machine.
 type vector struct {
-	*listing
+	out     *listing
 	m       machine
 	k       kernel
 	free    []string
@@ -46,7 +46,7 @@ func vectors(d *declarations) []byte {
 	l := newListing()
 	for _, k := range kernels() {
 		for _, m := range []machine{avx512, avx2} {
-			v := &vector{listing: l, m: m, k: k, numbers: map[uint32]operand{}, scalar: map[string]operand{}}
+			v := &vector{out: l, m: m, k: k, numbers: map[uint32]operand{}, scalar: map[string]operand{}}
 			v.write()
 		}
 		d.vector(k)
@@ -67,22 +67,22 @@ func (v *vector) write() {
 	if v.k.table {
 		size += 8
 	}
-	v.text(v.k.name+v.m.name, size)
-	v.put("MOVQ n+0(FP), CX")
+	v.out.text(v.k.name+v.m.name, size)
+	v.out.put("MOVQ n+0(FP), CX")
 	for i, name := range v.k.moving {
-		v.put("MOVQ %s+%d(FP), %s", name, 8+8*i, pointers[i])
+		v.out.put("MOVQ %s+%d(FP), %s", name, 8+8*i, pointers[i])
 	}
 	if v.k.sums {
-		v.put("MOVQ sums+%d(FP), %s", at, sumsPointer)
+		v.out.put("MOVQ sums+%d(FP), %s", at, sumsPointer)
 		at += 8
 	}
 	if v.k.table {
-		v.put("MOVQ table+%d(FP), %s", at, tablePointer)
+		v.out.put("MOVQ table+%d(FP), %s", at, tablePointer)
 		at += 8
 	}
 	for i, name := range v.k.scalars {
 		r := v.take()
-		v.put("VBROADCASTSS %s+%d(FP), %s", name, at+4*i, r)
+		v.out.put("VBROADCASTSS %s+%d(FP), %s", name, at+4*i, r)
 		v.scalar[name] = v.same(r)
 	}
 	var sums operand
@@ -91,29 +91,29 @@ func (v *vector) write() {
 		v.op("VMOVUPS", v.places(sumsPointer, "", 0), sums)
 		v.scalar["sums"] = sums
 	}
-	v.put("XORQ R12, R12")
-	whole := v.listing
-	v.listing = &listing{} // the body first, which says what numbers it needs
+	v.out.put("XORQ R12, R12")
+	whole := v.out
+	v.out = &listing{} // the body first, which says what numbers it needs
 	v.k.body(v)
-	loop := v.String()
-	v.listing = whole
+	loop := v.out.String()
+	v.out = whole
 	for _, n := range sorted(v.numbers) {
 		if r := v.numbers[n]; v.m == avx512 {
-			v.put("VMOVUPS %s, %s", number(n), r[0])
+			v.out.put("VMOVUPS %s, %s", number(n), r[0])
 		}
 	}
-	v.label("loop")
-	v.put("TESTQ CX, CX")
-	v.put("JZ done")
-	v.WriteString(loop)
-	v.put("ADDQ $64, R12")
-	v.put("SUBQ $16, CX")
-	v.put("JMP loop")
-	v.label("done")
+	v.out.label("loop")
+	v.out.put("TESTQ CX, CX")
+	v.out.put("JZ done")
+	v.out.WriteString(loop)
+	v.out.put("ADDQ $64, R12")
+	v.out.put("SUBQ $16, CX")
+	v.out.put("JMP loop")
+	v.out.label("done")
 	if v.k.sums {
 		v.op("VMOVUPS", sums, v.places(sumsPointer, "", 0))
 	}
-	v.end()
+	v.out.end()
 }
 
 // take takes a free register.
@@ -195,7 +195,7 @@ func (v *vector) op(name string, operands ...operand) {
 		for _, o := range operands {
 			list = append(list, o[p])
 		}
-		v.put("%s %s", name, strings.Join(list, ", "))
+		v.out.put("%s %s", name, strings.Join(list, ", "))
 	}
 }
 
@@ -211,6 +211,6 @@ func (v *vector) store(r operand, name string) { v.op("VMOVUPS", r, v.at(name)) 
 // shift writes a shift of each part by so many bits to the left.
 func (v *vector) shift(bits int, r operand) {
 	for _, p := range r {
-		v.put("VPSLLD $%d, %s, %s", bits, p, p)
+		v.out.put("VPSLLD $%d, %s, %s", bits, p, p)
 	}
 }
