@@ -23,6 +23,7 @@ func (s span) times(n int) span { return span{s.from * n, s.to * n} }
 // forward computes y (+)= x·Wᵀ + bias and the adapter's part, for a worker's
 // rows.
 func (p projection) forward(w *worker, x, y []float32, add bool) {
+	t := w.t
 	rows, in := w.rows.count(), w.rows.of(x, p.In)
 	out := kernel.Rows(w.rows.of(y, p.Out), p.Out)
 	if b := p.Bias.Data; b != nil {
@@ -39,23 +40,24 @@ func (p projection) forward(w *worker, x, y []float32, add bool) {
 	if p.A.Data == nil {
 		return
 	}
-	if w.t.drops() {
+	if t.drops() {
 		place, d := p.place(w), p.dropout(w)
 		for r := range rows {
 			d.fill(place[r*p.In:(r+1)*p.In], in[r*p.In:(r+1)*p.In], w.rows.from+r, 0)
 		}
 		in = place
 	}
-	rank := w.t.net.Adapter.Rank
+	rank := t.net.Adapter.Rank
 	low := w.rows.of(p.low, rank)
 	w.scratch.Product(kernel.Rows(low, rank), kernel.Rows(in, p.In), kernel.Rows(p.A.Data, p.In).T(), rows, rank, p.In, false)
-	kernel.Scale(low, w.t.net.Adapter.Scale)
+	kernel.Scale(low, t.net.Adapter.Scale)
 	w.scratch.Product(out, kernel.Rows(low, rank), kernel.Rows(p.B.Data, rank).T(), rows, p.Out, rank, true)
 }
 
 // back computes dx (+)= dy·W and the adapter's part, for a worker's rows.
 // Without dx it computes only what the adapter's own gradients need.
 func (p projection) back(w *worker, dy, dx []float32, add bool) {
+	t := w.t
 	rows := w.rows.count()
 	dOut := kernel.Rows(w.rows.of(dy, p.Out), p.Out)
 	var dIn []float32
@@ -66,19 +68,19 @@ func (p projection) back(w *worker, dy, dx []float32, add bool) {
 	if p.A.Data == nil {
 		return
 	}
-	rank := w.t.net.Adapter.Rank
-	low := w.rows.of(w.t.dLow[p.index], rank)
+	rank := t.net.Adapter.Rank
+	low := w.rows.of(t.dLow[p.index], rank)
 	w.scratch.Product(kernel.Rows(low, rank), dOut, kernel.Rows(p.B.Data, rank), rows, rank, p.Out, false)
-	kernel.Scale(low, w.t.net.Adapter.Scale)
+	kernel.Scale(low, t.net.Adapter.Scale)
 	if dx == nil {
 		return
 	}
 	to, plus := dIn, true
-	if w.t.drops() {
+	if t.drops() {
 		to, plus = p.place(w), false
 	}
 	w.scratch.Product(kernel.Rows(to, p.In), kernel.Rows(low, rank), kernel.Rows(p.A.Data, p.In), rows, p.In, rank, plus)
-	if w.t.drops() {
+	if t.drops() {
 		d := p.dropout(w)
 		for r := range rows {
 			d.add(dIn[r*p.In:(r+1)*p.In], to[r*p.In:(r+1)*p.In], w.rows.from+r)
@@ -89,8 +91,9 @@ func (p projection) back(w *worker, dy, dx []float32, add bool) {
 // learn adds the gradients of the projection's own weights, a worker's share of
 // their columns or rows, over all rows of the batch.
 func (p projection) learn(w *worker, dy, x []float32) {
-	n, rank := len(w.t.batch.ids), w.t.net.Adapter.Rank
-	from, to := w.t.crew.share(p.Out, 12, w.who)
+	t := w.t
+	n, rank := len(t.batch.ids), t.net.Adapter.Rank
+	from, to := t.crew.share(p.Out, 12, w.who)
 	dOut := kernel.Rows(dy, p.Out).T().From(from, 0)
 	if p.Weight.Grad != nil {
 		w.scratch.Product(kernel.Rows(p.Weight.Grad, p.In).From(from, 0), dOut, kernel.Rows(x, p.In), to-from, p.In, n, true)
@@ -104,9 +107,9 @@ func (p projection) learn(w *worker, dy, x []float32) {
 		return
 	}
 	w.scratch.Product(kernel.Rows(p.B.Grad, rank).From(from, 0), dOut, kernel.Rows(p.low, rank), to-from, rank, n, true)
-	from, to = w.t.crew.share(p.In, 32, w.who)
+	from, to = t.crew.share(p.In, 32, w.who)
 	in := kernel.Rows(x, p.In).From(0, from)
-	if width := to - from; w.t.drops() {
+	if width := to - from; t.drops() {
 		w.dropped = grow(w.dropped, n*width)
 		d := p.dropout(w)
 		for r := range n {
@@ -114,7 +117,7 @@ func (p projection) learn(w *worker, dy, x []float32) {
 		}
 		in = kernel.Rows(w.dropped, width)
 	}
-	w.scratch.Product(kernel.Rows(p.A.Grad, p.In).From(0, from), kernel.Rows(w.t.dLow[p.index], rank).T(), in, rank, to-from, n, true)
+	w.scratch.Product(kernel.Rows(p.A.Grad, p.In).From(0, from), kernel.Rows(t.dLow[p.index], rank).T(), in, rank, to-from, n, true)
 }
 
 // dropout is what the projection's adapter drops in this pass.

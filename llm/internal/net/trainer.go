@@ -178,7 +178,8 @@ func (t *Trainer) run(who int) {
 
 // task is the next head of keys of a row of the batch that nobody works on.
 func (w *worker) task() (row, kv int, ok bool) {
-	i := int(w.t.next.Add(1)) - 1
-	heads := w.t.net.Shape.KVHeads
-	return i / heads, i % heads, i < (len(w.t.batch.starts)-1)*heads
+	t := w.t
+	i := int(t.next.Add(1)) - 1
+	heads := t.net.Shape.KVHeads
+	return i / heads, i % heads, i < (len(t.batch.starts)-1)*heads
 }

@@ -29,38 +29,39 @@ func (v *vocabulary) reserve(c Shape, places int) {
 // score computes the losses, and the gradients of what the last norm gave in
 // dNormed, and adds those of the head.
 func (w *worker) score() {
-	c, v, places := w.t.net.Shape, &w.t.vocabulary, w.t.batch.where
-	if w.t.learning {
-		clear(w.rows.of(w.t.dNormed, c.Hidden))
+	t := w.t
+	c, v, places := t.net.Shape, &t.vocabulary, t.batch.where
+	if t.learning {
+		clear(w.rows.of(t.dNormed, c.Hidden))
 	}
 	for at := 0; at < len(places); at += v.chunk {
 		part := places[at:min(at+v.chunk, len(places))]
-		w.t.crew.meet() // all rows are there, and the chunk before is done
-		a, b := w.t.crew.share(len(part), 1, w.who)
+		t.crew.meet() // all rows are there, and the chunk before is done
+		a, b := t.crew.share(len(part), 1, w.who)
 		for i, r := range part[a:b] {
-			copy(v.in[(a+i)*c.Hidden:(a+i+1)*c.Hidden], w.t.final[r*c.Hidden:])
+			copy(v.in[(a+i)*c.Hidden:(a+i+1)*c.Hidden], t.final[r*c.Hidden:])
 		}
-		w.t.crew.meet()
-		from, to := w.t.crew.share(c.Vocab, 32, w.who)
+		t.crew.meet()
+		from, to := t.crew.share(c.Vocab, 32, w.who)
 		logits, in := kernel.Rows(v.logits, c.Vocab), kernel.Rows(v.in, c.Hidden)
-		w.scratch.Product(logits.From(0, from), in, kernel.Rows(w.t.net.Head.Data, c.Hidden).From(from, 0).T(), len(part), to-from, c.Hidden, false)
-		w.t.crew.meet()
+		w.scratch.Product(logits.From(0, from), in, kernel.Rows(t.net.Head.Data, c.Hidden).From(from, 0).T(), len(part), to-from, c.Hidden, false)
+		t.crew.meet()
 		for i := a; i < b; i++ {
-			v.losses[at+i] = v.loss(v.logits[i*c.Vocab:(i+1)*c.Vocab], w.t.batch.targets[at+i])
+			v.losses[at+i] = v.loss(v.logits[i*c.Vocab:(i+1)*c.Vocab], t.batch.targets[at+i])
 		}
-		if !w.t.learning {
+		if !t.learning {
 			continue
 		}
-		w.t.crew.meet()
-		if w.t.net.Head.Grad != nil {
-			w.scratch.Product(kernel.Rows(w.t.net.Head.Grad, c.Hidden).From(from, 0), logits.From(0, from).T(), in, to-from, c.Hidden, len(part), true)
+		t.crew.meet()
+		if t.net.Head.Grad != nil {
+			w.scratch.Product(kernel.Rows(t.net.Head.Grad, c.Hidden).From(from, 0), logits.From(0, from).T(), in, to-from, c.Hidden, len(part), true)
 		}
-		from, to = w.t.crew.share(c.Hidden, 32, w.who)
-		w.scratch.Product(kernel.Rows(v.d, c.Hidden).From(0, from), logits, kernel.Rows(w.t.net.Head.Data, c.Hidden).From(0, from), len(part), to-from, c.Vocab, false)
-		w.t.crew.meet()
+		from, to = t.crew.share(c.Hidden, 32, w.who)
+		w.scratch.Product(kernel.Rows(v.d, c.Hidden).From(0, from), logits, kernel.Rows(t.net.Head.Data, c.Hidden).From(0, from), len(part), to-from, c.Vocab, false)
+		t.crew.meet()
 		for i, r := range part {
 			if w.rows.from <= r && r < w.rows.to {
-				copy(w.t.dNormed[r*c.Hidden:(r+1)*c.Hidden], v.d[i*c.Hidden:])
+				copy(t.dNormed[r*c.Hidden:(r+1)*c.Hidden], v.d[i*c.Hidden:])
 			}
 		}
 	}
