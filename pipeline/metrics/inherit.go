@@ -22,14 +22,6 @@ func keyOf(p events.Point) pointKey { return pointKey{p.Key, p.Step} }
 // their own steps, apart from the engine's.
 func isSystem(p events.Point) bool { return strings.HasPrefix(p.Key, events.SystemMetricPrefix) }
 
-// dropKnown returns the points whose step is not known.
-func dropKnown(known Steps, points []events.Point) []events.Point {
-	if len(known) == 0 {
-		return points
-	}
-	return slices.DeleteFunc(points, func(p events.Point) bool { return known.Has(p.Key, p.Step) })
-}
-
 // inherit takes over the history of the earlier attempts: the points of the
 // checkpoint's file, and then those that were published since.
 func (r *Recorder) inherit(ctx context.Context) error {
