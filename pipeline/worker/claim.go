@@ -44,13 +44,14 @@ type attempt struct {
 	log           *slog.Logger
 }
 
-// newAttempt returns the next attempt at a job, which is not claimed yet.
-func newAttempt(req events.PhaseRequested, run events.Run, policy retry.Policy, log *slog.Logger) *attempt {
+// newAttempt returns the next attempt at a job, which is not claimed yet. maxBackoff is
+// the longest delay before a retry; 0: no limit.
+func newAttempt(req events.PhaseRequested, run events.Run, maxBackoff time.Duration, log *slog.Logger) *attempt {
 	number := run.Phases[req.Phase].NextAttempt()
 	return &attempt{
 		req:       req,
 		run:       run,
-		policy:    policy,
+		policy:    retry.NewPolicy(req, maxBackoff),
 		number:    number,
 		startedAt: time.Now().UTC(),
 		wakeups:   noSubscription{},
