@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
@@ -25,6 +27,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/failpoint"
 	"github.com/tunebus/tunebus/pipeline/localinput"
 	"github.com/tunebus/tunebus/pipeline/progress"
+	"github.com/tunebus/tunebus/pipeline/retry"
 	"github.com/tunebus/tunebus/pipeline/scratch"
 	"github.com/tunebus/tunebus/pipeline/worker/cleanup"
 	"github.com/tunebus/tunebus/pipeline/worker/stallwatch"
@@ -214,6 +217,57 @@ func checkStore(in events.Inputs, store string, local engine.Local) error {
 		}
 	}
 	return nil
+}
+
+// attempt is one attempt at a phase. It is the job's owner from the claim until
+// a newer attempt starts.
+type attempt struct {
+	req    events.PhaseRequested
+	run    events.Run // as it was before the attempt
+	policy retry.Policy
+	number int
+	// token is the fencing token: the sequence of the attempt's started fact. It
+	// is 0 until the job is claimed.
+	token     uint64
+	startedAt time.Time
+	// resumeFrom is the checkpoint to resume from; zero without one.
+	// publishedStep is its step in the started fact.
+	resumeFrom    checkpoint.Checkpoint
+	publishedStep int64
+
+	lastStep      atomic.Int64 // how far the engine is
+	progress      *progress.Monitor
+	checkpoints   *checkpointing.Saver
+	wakeups       subscription
+	stopHeartbeat func() // ends the heartbeats of the delivery, once the job is lost
+	slot          *stallwatch.Slot
+	log           *slog.Logger
+}
+
+// newAttempt returns the next attempt at a job, which is not claimed yet. maxBackoff is
+// the longest delay before a retry; 0: no limit.
+func newAttempt(req events.PhaseRequested, run events.Run, maxBackoff time.Duration, log *slog.Logger) *attempt {
+	number := run.Phases[req.Phase].NextAttempt()
+	return &attempt{
+		req:       req,
+		run:       run,
+		policy:    retry.NewPolicy(req, maxBackoff),
+		number:    number,
+		startedAt: time.Now().UTC(),
+		wakeups:   noSubscription{},
+		log:       log.With("run", req.RunID, "phase", req.Phase, "attempt", number),
+	}
+}
+
+// newestStep returns the step that the attempt is at.
+func (a *attempt) newestStep() events.Progress {
+	return events.Progress{RunID: a.req.RunID, Phase: a.req.Phase, Attempt: a.number, Step: a.lastStep.Load()}
+}
+
+func (a *attempt) state() *events.PhaseState { return a.run.Phases[a.req.Phase] }
+
+func (a *attempt) checkpointJob() checkpointing.Job {
+	return checkpointing.Job{RunID: a.req.RunID, Phase: a.req.Phase, Attempt: a.number, Logger: a.log}
 }
 
 // natsNotifier subscribes to the wake-ups of a phase. All jobs share one set of
