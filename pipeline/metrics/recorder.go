@@ -36,8 +36,10 @@ type Config struct {
 	// ResumedFrom is the step of the checkpoint that the attempt resumes from;
 	// 0 without one.
 	ResumedFrom int64
-	Folder      scratch.Paths
-	Publisher   Publisher
+	// Checkpoint is the folder of that checkpoint; empty without one.
+	Checkpoint string
+	Folder     scratch.Paths
+	Publisher  Publisher
 	// Reader is needed from the second attempt on.
 	Reader Reader
 	// Sample, when set, measures the machine every SampleInterval.
@@ -63,8 +65,8 @@ type Recorder struct {
 }
 
 // Start starts a recorder and the sampling of the machine. From the second
-// attempt on it takes over the history of the checkpoint, if [Restore] put one
-// into the folder, and the points that earlier attempts published since.
+// attempt on it takes over the history of the checkpoint, if there is one, and the
+// points that earlier attempts published since.
 func Start(ctx context.Context, cfg Config) (*Recorder, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
