@@ -84,6 +84,7 @@ rules: ## formatting, go.mod of every module, and the code behind build tags; ne
 	@out=$$(gofmt -l $(MODULES)); test -z "$$out" || { echo "not formatted:"; echo "$$out"; exit 1; }
 	@cd pipeline && CGO_ENABLED=1 CGO_CFLAGS=-Wno-deprecated-declarations $(GO) vet -tags gpu ./hostmetrics
 	@cd pipeline && $(GO) test -tags failpoint -run TestDies ./failpoint
+	@cd llm && GOARCH=arm64 $(GO) vet ./... # which has no assembly
 
 check: lint rules race ## all that has to hold before a commit, but for "make test EXCEPT=race"; needs a C compiler
 

@@ -149,7 +149,7 @@ def main(sizes, rounds):
                               f"per second of a processor, peak {m['peak']:5.0f} MB", flush=True)
                     a, b = got["torch"][-1], got["tunebus"][-1]
                     for x, y in zip(a.get("losses", []), b.get("losses", [])):
-                        if abs(x - y) > 2e-4 * x:
+                        if abs(x - y) > 1e-5 * x:
                             sys.exit(f"losses {a['losses']} of torch and {b['losses']} of tunebus differ")
                     if a.get("answer") != b.get("answer"):
                         print(f"the answers differ: {a['answer']} and {b['answer']}")
