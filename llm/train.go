@@ -28,6 +28,9 @@ type TrainConfig struct {
 	// step is told in any case, the first one where LogFirstStep is set.
 	LogSteps     int
 	LogFirstStep bool
+	// GradientCheckpointing keeps the inputs of the layers alone, and computes
+	// the rest once more: less memory, more time, the same results.
+	GradientCheckpointing bool
 	// SaveSteps is the distance between two checkpoints; 0: none.
 	SaveSteps int
 	// Beta1, Beta2 and Epsilon are AdamW's. Defaults 0.9, 0.999 and 1e-8.

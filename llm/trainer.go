@@ -43,6 +43,9 @@ func newTrainer(m *Model, cfg TrainConfig) *trainer {
 		learned = append(learned, net.Learned{Weights: p.data, Gradients: t.grad[i], First: t.first[i], Second: t.second[i], Decays: decays(p.name)})
 	}
 	t.net = net.NewTrainer(m.network(gradients), threads())
+	if cfg.GradientCheckpointing {
+		t.net.Recompute()
+	}
 	t.optimizer = net.NewOptimizer(learned, threads())
 	return t
 }

@@ -10,6 +10,9 @@ func (w *worker) backward() {
 	t.crew.meet()
 	w.learnNorm(t.net.Norm, t.dNormed, t.last, t.roots, t.tokens())
 	for l := len(t.net.Layers) - 1; l >= 0; l-- {
+		if t.recompute {
+			w.layer(l, t.last)
+		}
 		w.layerBack(l)
 	}
 	if t.net.Embed.Grad == nil {
@@ -53,7 +56,7 @@ func (w *worker) layerBack(l int) {
 	t.projection(l, atQ).back(w, dQ, dNormed, false)
 	t.projection(l, atK).back(w, dK, dNormed, true)
 	t.projection(l, atV).back(w, t.dV, dNormed, true)
-	w.norm(t.normed, y.x, layer.AttentionNorm, y.roots, w.rows) // once more, instead of keeping them
+	w.norm(t.normed, *t.input(l), layer.AttentionNorm, y.roots, w.rows) // once more, instead of keeping them
 	w.norm(t.middleNormed, y.middle, layer.MLPNorm, y.middleRoots, w.rows)
 	t.crew.meet() // the weights learn from all rows
 	t.projection(l, atDown).learn(w, t.dX, t.through)
@@ -64,7 +67,7 @@ func (w *worker) layerBack(l int) {
 	t.projection(l, atK).learn(w, dK, t.normed)
 	t.projection(l, atV).learn(w, t.dV, t.normed)
 	w.learnNorm(layer.MLPNorm, t.dMiddleNormed, y.middle, y.middleRoots, t.tokens())
-	w.learnNorm(layer.AttentionNorm, t.dNormed, y.x, y.roots, t.tokens())
+	w.learnNorm(layer.AttentionNorm, t.dNormed, *t.input(l), y.roots, t.tokens())
 	if t.headNorms() {
 		w.learnNorm(layer.QNorm, t.dQ, y.rawQ, y.rootsQ, t.tokens()*c.Heads)
 		w.learnNorm(layer.KNorm, t.dK, y.rawK, y.rootsK, t.tokens()*c.KVHeads)
@@ -72,7 +75,7 @@ func (w *worker) layerBack(l int) {
 	t.crew.meet()
 	if below {
 		copy(w.rows.of(t.dX, c.Hidden), w.rows.of(t.dMiddle, c.Hidden))
-		w.normBack(t.dX, t.dNormed, y.x, layer.AttentionNorm, y.roots, w.rows)
+		w.normBack(t.dX, t.dNormed, *t.input(l), layer.AttentionNorm, y.roots, w.rows)
 	}
 }
 

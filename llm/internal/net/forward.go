@@ -5,37 +5,43 @@ import "github.com/tunebus/tunebus/llm/internal/kernel"
 // forward runs the layers over some rows.
 func (w *worker) forward() {
 	t, c := w.t, w.t.net.Shape
-	x := t.keep(0).x
+	x := *t.input(0)
 	for r := w.rows.from; r < w.rows.to; r++ {
 		id := int(t.batch.ids[r])
 		copy(x[r*c.Hidden:(r+1)*c.Hidden], t.net.Embed.Data[id*c.Hidden:])
 	}
 	for l := range t.net.Layers {
-		layer, y := &t.net.Layers[l], t.keep(l)
-		w.norm(t.normed, y.x, layer.AttentionNorm, y.roots, w.rows)
-		w.queriesAndKeys(l)
-		if w.who == 0 {
-			t.next.Store(0)
-		}
-		t.crew.meet() // attention looks at rows of others
-		for row, kv, ok := w.task(); ok; row, kv, ok = w.task() {
-			attention{w, y, row, kv}.forward()
-		}
-		t.crew.meet()
-		copy(w.rows.of(y.middle, c.Hidden), w.rows.of(y.x, c.Hidden))
-		t.projection(l, atO).forward(w, y.attended, y.middle, true)
-		w.norm(t.middleNormed, y.middle, layer.MLPNorm, y.middleRoots, w.rows)
-		t.projection(l, atGate).forward(w, t.middleNormed, y.gate, false)
-		t.projection(l, atUp).forward(w, t.middleNormed, y.up, false)
-		kernel.Gate(w.rows.of(t.through, c.Intermediate), w.rows.of(y.gate, c.Intermediate), w.rows.of(y.up, c.Intermediate))
 		out := t.last
 		if l+1 < len(t.net.Layers) {
-			out = t.keep(l + 1).x
+			out = *t.input(l + 1)
 		}
-		copy(w.rows.of(out, c.Hidden), w.rows.of(y.middle, c.Hidden))
-		t.projection(l, atDown).forward(w, t.through, out, true)
+		w.layer(l, out)
 	}
 	w.norm(t.final, t.last, t.net.Norm, t.roots, w.rows)
+}
+
+// layer runs a layer.
+func (w *worker) layer(l int, out []float32) {
+	t, c := w.t, w.t.net.Shape
+	layer, y, x := &t.net.Layers[l], t.keep(l), *t.input(l)
+	w.norm(t.normed, x, layer.AttentionNorm, y.roots, w.rows)
+	w.queriesAndKeys(l)
+	if w.who == 0 {
+		t.next.Store(0)
+	}
+	t.crew.meet() // attention looks at rows of others
+	for row, kv, ok := w.task(); ok; row, kv, ok = w.task() {
+		attention{w, y, row, kv}.forward()
+	}
+	t.crew.meet()
+	copy(w.rows.of(y.middle, c.Hidden), w.rows.of(x, c.Hidden))
+	t.projection(l, atO).forward(w, y.attended, y.middle, true)
+	w.norm(t.middleNormed, y.middle, layer.MLPNorm, y.middleRoots, w.rows)
+	t.projection(l, atGate).forward(w, t.middleNormed, y.gate, false)
+	t.projection(l, atUp).forward(w, t.middleNormed, y.up, false)
+	kernel.Gate(w.rows.of(t.through, c.Intermediate), w.rows.of(y.gate, c.Intermediate), w.rows.of(y.up, c.Intermediate))
+	copy(w.rows.of(out, c.Hidden), w.rows.of(y.middle, c.Hidden))
+	t.projection(l, atDown).forward(w, t.through, out, true)
 }
 
 // queriesAndKeys computes queries, keys and values, and turns them to their

@@ -28,6 +28,7 @@ type options struct {
 	headNorms    bool
 	rank         int
 	dropout      float64
+	recompute    bool
 }
 
 // variants are networks that differ in every part.
@@ -37,6 +38,7 @@ func variants() map[string]options {
 		"all weights, tied, head norms": {layers: 2, learns: true, tied: true, headNorms: true},
 		"adapter":                       {layers: 2, tied: true, rank: 5, biases: true, headNorms: true},
 		"adapter with dropout":          {layers: 2, rank: 3, dropout: 0.3},
+		"all weights, recomputed":       {layers: 3, learns: true, headNorms: true, recompute: true},
 	}
 }
 
@@ -80,6 +82,14 @@ func (o options) build(c Shape) *Network {
 		n.Layers = append(n.Layers, l)
 	}
 	return n
+}
+
+func (o options) trainer(n *Network, threads int) *Trainer {
+	t := NewTrainer(n, threads)
+	if o.recompute {
+		t.Recompute()
+	}
+	return t
 }
 
 // weights are those that learn, with names.
@@ -129,7 +139,7 @@ func TestGradients(t *testing.T) {
 	for name, o := range variants() {
 		t.Run(name, func(t *testing.T) {
 			n := o.build(shape())
-			tr, rows, draw := NewTrainer(n, 2), ragged(n.Shape.Vocab), Draw{Seed: 3, Step: 4, Part: 5}
+			tr, rows, draw := o.trainer(n, 2), ragged(n.Shape.Vocab), Draw{Seed: 3, Step: 4, Part: 5}
 			if _, _, err := tr.Gradients(rows, draw); err != nil {
 				t.Fatal(err)
 			}
@@ -229,7 +239,7 @@ func training(t *testing.T, o options, threads int) (out []float32) {
 	for _, w := range weights {
 		learned = append(learned, Learned{Weights: w.Data, Gradients: w.Grad, First: make([]float32, len(w.Data)), Second: make([]float32, len(w.Data)), Decays: true})
 	}
-	tr, opt := NewTrainer(n, threads), NewOptimizer(learned, threads)
+	tr, opt := o.trainer(n, threads), NewOptimizer(learned, threads)
 	for step := range int64(3) {
 		loss, count, err := tr.Gradients(ragged(n.Shape.Vocab), Draw{Seed: 1, Step: step})
 		if err != nil {
@@ -293,7 +303,7 @@ func TestStepAllocatesNothing(t *testing.T) {
 		for _, w := range weights {
 			learned = append(learned, Learned{Weights: w.Data, Gradients: w.Grad, First: make([]float32, len(w.Data)), Second: make([]float32, len(w.Data))})
 		}
-		tr, opt, rows := NewTrainer(n, 2), NewOptimizer(learned, 2), ragged(n.Shape.Vocab)
+		tr, opt, rows := o.trainer(n, 2), NewOptimizer(learned, 2), ragged(n.Shape.Vocab)
 		step := func() {
 			if _, _, err := tr.Gradients(rows, Draw{}); err != nil {
 				t.Fatal(err)
@@ -304,6 +314,29 @@ func TestStepAllocatesNothing(t *testing.T) {
 		step()
 		if n := testing.AllocsPerRun(20, step); n > 0 {
 			t.Errorf("%s: %v allocations a step", name, n)
+		}
+	}
+}
+
+// TestRecompute: a trainer that computes what the layers keep once more comes to
+// the same bits, and keeps much less.
+func TestRecompute(t *testing.T) {
+	for name, o := range variants() {
+		o.recompute = false
+		want := training(t, o, 2)
+		o.recompute = true
+		if got := training(t, o, 2); !slices.Equal(got, want) {
+			t.Errorf("%s: the results differ", name)
+		}
+	}
+	o := options{layers: 8, rank: 2, recompute: true}
+	tr := o.trainer(o.build(shape()), 2)
+	if _, _, err := tr.Gradients(ragged(tr.net.Shape.Vocab), Draw{}); err != nil {
+		t.Fatal(err)
+	}
+	for l, y := range tr.layers[1:] {
+		if len(y.q) > 0 {
+			t.Errorf("layer %d keeps its queries", l+1)
 		}
 	}
 }
@@ -372,7 +405,7 @@ func TestMemoryGrowsWithTokens(t *testing.T) {
 		}
 		sum := len(tr.normed) + len(tr.middleNormed) + len(tr.through)
 		for _, y := range tr.layers {
-			sum += len(y.x) + len(y.middle) + len(y.q) + len(y.k) + len(y.v) + len(y.attended) + len(y.logs) + len(y.gate) + len(y.up)
+			sum += len(y.middle) + len(y.q) + len(y.k) + len(y.v) + len(y.attended) + len(y.logs) + len(y.gate) + len(y.up)
 		}
 		for i := range tr.worker {
 			sum += len(tr.worker[i].scores) + len(tr.worker[i].gradients)

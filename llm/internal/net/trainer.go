@@ -8,7 +8,7 @@ import (
 
 // activations are what a layer keeps of the way forward for the way back.
 type activations struct {
-	x, middle          []float32 // what attention, and what the MLP is added to, [N, Hidden]
+	middle             []float32 // what the MLP is added to, [N, Hidden]
 	roots, middleRoots []float32 // of their norms, [N]
 	q, k, v, attended  []float32
 	rawQ, rawK         []float32 // before the norms of the heads
@@ -31,6 +31,8 @@ type Trainer struct {
 	pass     func(member int)
 	next     atomic.Int64 // task of attention
 
+	recompute   bool
+	inputs      [][]float32 // of each layer, what attention is added to, [N, Hidden]
 	layers      []activations
 	last, final []float32 // what the layers give, before and after the norm
 	roots       []float32 // of that norm
@@ -47,10 +49,15 @@ type Trainer struct {
 // NewTrainer makes a trainer that works with so many goroutines.
 func NewTrainer(n *Network, threads int) *Trainer {
 	t := &Trainer{net: n, crew: newCrew(threads), rotary: rotary{frequencies: n.Shape.Frequencies}, layers: make([]activations, len(n.Layers))}
+	t.inputs = make([][]float32, len(n.Layers))
 	t.worker = make([]worker, t.crew.size)
 	t.pass = t.run
 	return t
 }
+
+// Recompute has the trainer keep the inputs of the layers alone, and compute the
+// rest once more on the way back (Chen et al. 2016). The results are the same.
+func (t *Trainer) Recompute() { t.recompute = true }
 
 // tokens is the number of tokens of the batch.
 func (t *Trainer) tokens() int { return len(t.batch.ids) }
@@ -81,13 +88,21 @@ func (t *Trainer) compute(rows []Row) (sum float64, counted int, err error) {
 	return sum, len(t.vocabulary.losses), nil
 }
 
-// keep is what layer l keeps. Where nothing is learned, all layers have one
-// place.
+// keep is what layer l keeps. Where nothing is learned, or all is computed once
+// more, all layers have one place.
 func (t *Trainer) keep(l int) *activations {
-	if !t.learning {
+	if !t.learning || t.recompute {
 		l = 0
 	}
 	return &t.layers[l]
+}
+
+// input is what layer l is given.
+func (t *Trainer) input(l int) *[]float32 {
+	if !t.learning {
+		l = 0
+	}
+	return &t.inputs[l]
 }
 
 // projection is projection i of layer l.
@@ -95,7 +110,7 @@ func (t *Trainer) projection(l, i int) projection {
 	return projection{Linear: t.net.Layers[l].linears()[i], layer: l, index: i, low: t.keep(l).low[i]}
 }
 
-// room makes the buffers large enough for the batch.
+// reserve makes the buffers large enough for the batch.
 func (t *Trainer) reserve() {
 	c, n := t.net.Shape, t.tokens()
 	t.rotary.reach(t.batch.longest)
@@ -103,7 +118,7 @@ func (t *Trainer) reserve() {
 	hidden, queries, keys, through := n*c.Hidden, n*c.queries(), n*c.keys(), n*c.Intermediate
 	for l := range t.net.Layers {
 		y := t.keep(l)
-		each(hidden, &y.x, &y.middle)
+		each(hidden, t.input(l), &y.middle)
 		each(queries, &y.q, &y.attended)
 		each(keys, &y.k, &y.v)
 		each(n, &y.roots, &y.middleRoots)
