@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -90,6 +91,41 @@ func TestFMA(t *testing.T) {
 	if inf := float32(math.Inf(1)); fma(inf, 1, 1) != inf || fma(inf, 0, 1) == fma(inf, 0, 1) || fma(math.MaxFloat32, 2, 0) != inf {
 		t.Error("infinite numbers")
 	}
+}
+
+// TestFMAIsTheProcessors compares fma with the instruction, for numbers of any
+// bits, and for such as nearly cancel or are too small for all bits.
+func TestFMAIsTheProcessors(t *testing.T) {
+	onEachPath(t, func(t *testing.T) {
+		if path == Plain {
+			return // it has no instruction
+		}
+		rng := rand.New(rand.NewPCG(1, 2))
+		number := func() float32 {
+			switch rng.IntN(3) {
+			case 0:
+				return math.Float32frombits(rng.Uint32())
+			case 1: // few bits, so that sums come to lie in the middle
+				return float32(math.Ldexp(float64(rng.IntN(1<<13)-1<<12), rng.IntN(60)-30))
+			}
+			return float32(math.Ldexp(float64(rng.Int32()), -100-rng.IntN(60)))
+		}
+		a, b, sums, want := make([]float32, 16), make([]float32, 16), [16]float32{}, make([]float32, 16)
+		for range 50000 {
+			for i := range a {
+				a[i], b[i], sums[i] = number(), number(), number()
+				if rng.IntN(2) == 0 {
+					sums[i] = -a[i] * b[i]
+				}
+				want[i] = fma(a[i], b[i], sums[i])
+			}
+			x, y, z := slices.Clone(a), slices.Clone(b), sums
+			dotVector(16, first(a), first(b), &sums)
+			if err := equal(sums[:], want); err != nil {
+				t.Fatalf("%v of\n%x\n%x\n%x", err, x, y, z)
+			}
+		}
+	})
 }
 
 func TestExp(t *testing.T) {

@@ -116,7 +116,7 @@ func (p *Packed) plain(c, a Matrix, m, n, j int, add bool) {
 		for k := range p.In {
 			at := (j*p.In + k) * PanelColumns
 			for o := range n {
-				w := float32(0)
+				var w float32
 				if p.full != nil {
 					w = p.full[at+o]
 				} else {
