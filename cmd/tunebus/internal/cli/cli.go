@@ -20,6 +20,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/help"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/hint"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/interrupt"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/propose"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
@@ -61,7 +62,7 @@ func (p Process) Main(ctx context.Context, args []string) int {
 	root.SetErr(console.Screen())
 	err := root.ExecuteContext(ctx)
 	if ctx.Err() != nil {
-		err = exit.Interrupted(err)
+		err = exit.Interrupted(err, interrupt.Of(ctx))
 		console.Screen().Return()
 	}
 	if console.PrintFaults(err) && console.Out().IsScreen() {
@@ -75,11 +76,11 @@ func (p Process) Main(ctx context.Context, args []string) int {
 
 // Abandon says that the process ends without waiting for its command, and returns
 // the exit status.
-func (p Process) Abandon() int {
+func (p Process) Abandon(ctx context.Context) int {
 	console := view.NewConsole(io.Discard, p.Screen)
 	console.Screen().Return()
 	console.Say("tunebus: interrupted twice; nothing is waited for, and what is stored stays")
-	return int(exit.CodeInterrupted)
+	return int(exit.OfSignal(interrupt.Of(ctx)))
 }
 
 // keepOrder makes help list verbs in the order of their table.

@@ -28,6 +28,9 @@ const exitStatus = `The exit status is part of the interface of the program:
   5    the run was cancelled
   6    a wait ran out; the run goes on
   130  interrupted by Ctrl-C
+  143  ended by a signal that asks for it (SIGTERM)
+
+"tunebus up" ends with 0 on both, since they are how it is stopped.
 
 Results go to stdout and everything else to stderr. With --json results are JSON.`
 
