@@ -13,6 +13,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/follow"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/publishing"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
@@ -87,14 +88,14 @@ func (u unfinished) settle(ctx context.Context) (left []string, err error) {
 		case err != nil:
 			return nil, err
 		case queue != "" && run.Cancel == nil:
-			console.Say("  %s (%s), which waits for a worker of %s, and no worker of this process takes its jobs", id, run.Accepted.RunName, queue)
+			console.Say("  %s (%s), which waits for a worker of %s, and no worker of this process takes its jobs", id, view.Inline(run.Accepted.RunName), queue)
 			left = append(left, id)
 		case u.foreignJudge(run) && run.Cancel == nil:
 			console.Say("  %s (%s), whose judge %s is not allowed here: services.evaluation.judge_allowed names it, or the specification of this run",
-				id, run.Accepted.RunName, run.Accepted.Specification.Evaluator.JudgeBaseURL)
+				id, view.Inline(run.Accepted.RunName), run.Accepted.Specification.Evaluator.JudgeBaseURL)
 			left = append(left, id)
 		default:
-			console.Say("  %s (%s)", id, run.Accepted.RunName)
+			console.Say("  %s (%s)", id, view.Inline(run.Accepted.RunName))
 			able = append(able, id)
 		}
 	}

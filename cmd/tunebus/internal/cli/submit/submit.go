@@ -244,6 +244,6 @@ func awaitRerun(ctx context.Context, s *session.Session, b *conn.Conn, r runrequ
 		return s.Console.Print(view.Rerun(r.ID, r.RerunOf, r.From, nil))
 	}
 	from := accepted.Plan[0].Phase
-	s.Console.Say("run %s repeats %s from %s on", accepted.RunName, r.RerunOf, from)
+	s.Console.Say("run %s repeats %s from %s on", view.Inline(accepted.RunName), r.RerunOf, from)
 	return s.Console.Print(view.Rerun(r.ID, r.RerunOf, from, accepted.Plan))
 }

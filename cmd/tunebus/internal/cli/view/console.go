@@ -2,7 +2,6 @@ package view
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -24,6 +23,8 @@ type Console struct {
 	noted map[string]bool
 	// errors are the messages of errors of the run that were said.
 	errors saidErrors
+	// printed is set when a whole result was printed as JSON.
+	printed bool
 }
 
 // NewConsole returns a console that writes results to out and everything else
@@ -75,20 +76,10 @@ func (c *Console) Print(r Result) error {
 		r.text(c.out)
 		return c.out.Err()
 	}
+	c.printed = true
 	enc := json.NewEncoder(c.out.Verbatim())
 	enc.SetIndent("", "  ")
 	return enc.Encode(r.value)
-}
-
-// PrintFaults prints the faults that an error holds as JSON, for scripts, and reports
-// whether it did. Without --json it does nothing.
-func (c *Console) PrintFaults(err error) bool {
-	faults, ok := errors.AsType[structconf.Faults](err)
-	if !ok || !c.JSON {
-		return false
-	}
-	// On one line, since some commands write a line of JSON for each of their results.
-	return c.PrintRow(Row{value: map[string]structconf.Faults{"faults": faults}}) == nil
 }
 
 // Stream writes a result that is too long to be held, piece by piece: for people, or

@@ -40,7 +40,7 @@ func writeSummary(w io.Writer, run events.Run, s runsummary.Summary, attempts []
 
 // WriteTitle writes which run it is, and its state.
 func WriteTitle(w io.Writer, run events.Run, s runsummary.Summary) {
-	fmt.Fprintf(w, "\n%s (%s): %s", s.RunName, s.RunID, s.Status)
+	fmt.Fprintf(w, "\n%s (%s): %s", Inline(s.RunName), s.RunID, s.Status)
 	if run.Completed != nil {
 		fmt.Fprintf(w, " in %.1f s", s.Seconds)
 	}
