@@ -203,6 +203,7 @@ func TestFailuresAsJSON(t *testing.T) {
 // TestWordsOfFlags: what is wrong with a flag is said in words of the person.
 func TestWordsOfFlags(t *testing.T) {
 	t.Parallel()
+	folder := clitest.NewDataFolder(t)
 	for args, want := range map[string]string{
 		"runs --limit x":                       `--limit "x": want a whole number`,
 		"runs --limit 99999999999999999999":    `--limit "99999999999999999999": the number is too large`,
@@ -216,9 +217,9 @@ func TestWordsOfFlags(t *testing.T) {
 		"runs --limit":                         `--limit: a value is missing behind it`,
 		"runs --=3":                            `--=3: a flag is --NAME or --NAME=VALUE; what begins with "-" and is no flag stands behind "--"`,
 		"completion nonsense":                  ``,
-		"logs r1 --phase nonsense --data none": `--phase nonsense: no such phase; want one of finetune, inference, evaluation`,
+		"logs r1 --phase nonsense --data DATA": `--phase nonsense: no such phase; want one of finetune, inference, evaluation`,
 	} {
-		status, _, screen := clitest.Run(t, strings.Fields(args)...)
+		status, _, screen := clitest.Run(t, strings.Fields(strings.ReplaceAll(args, "DATA", folder.Dir))...)
 		if status != 2 || !strings.Contains(screen, want) || strings.Contains(screen, "strconv") {
 			t.Errorf("%s: status %d\n%s", args, status, screen)
 		}

@@ -18,6 +18,30 @@ func topics() []*cobra.Command {
 	}
 }
 
+// topic marks a command whose help tells about its subject, too. Its value is what help
+// says of the topic.
+const topic = "topic"
+
+// Tells marks a command as a topic.
+func Tells(c *cobra.Command, about string) {
+	if c.Annotations == nil {
+		c.Annotations = map[string]string{}
+	}
+	c.Annotations[topic] = about
+}
+
+// topicLine is the line about a command that is a topic; empty for others.
+func topicLine(c *cobra.Command) string {
+	about := c.Annotations[topic]
+	if c.IsAdditionalHelpTopicCommand() {
+		about = c.Short
+	}
+	if about == "" {
+		return ""
+	}
+	return fmt.Sprintf("%-12s %s", c.Name(), about)
+}
+
 const exitStatus = `The exit status is part of the interface of the program:
 
   0    success
@@ -32,7 +56,13 @@ const exitStatus = `The exit status is part of the interface of the program:
 
 "tunebus up" ends with 0 on both, since they are how it is stopped.
 
-Results go to stdout and everything else to stderr. With --json results are JSON.`
+Results go to stdout and everything else to stderr. With --json results are JSON,
+and a command without a result writes a line with its faults and its status:
+
+  {"faults": [{"key": "fine_tuner.epochs", "message": "..."}], "exit_status": 2}
+
+A fault has file, Line, Column, key, value and allowed where they are known, and
+always a message.`
 
 // manPages is "tunebus man", which writes a manual page for each command.
 func manPages(root *cobra.Command) *cobra.Command {

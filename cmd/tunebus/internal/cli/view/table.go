@@ -35,6 +35,15 @@ func Count[N ~int | ~int64](n N, noun string) string {
 	return events.Count(n) + " " + noun + "s"
 }
 
+// Words writes words one behind the other.
+func Words[W ~string](words []W) string {
+	all := make([]string, len(words))
+	for i, w := range words {
+		all[i] = string(w)
+	}
+	return strings.Join(all, ", ")
+}
+
 // ByteSize writes a number of bytes for people.
 func ByteSize(n int64) string {
 	const step = 1000
