@@ -204,6 +204,7 @@ func TestFailuresAsJSON(t *testing.T) {
 func TestWordsOfFlags(t *testing.T) {
 	t.Parallel()
 	folder := clitest.NewDataFolder(t)
+	folder.WithServer(t, func(b *conn.Conn) { clitest.Publish(t, b, clitest.EndedRun("r1")...) })
 	for args, want := range map[string]string{
 		"runs --limit x":                       `--limit "x": want a whole number`,
 		"runs --limit 99999999999999999999":    `--limit "99999999999999999999": the number is too large`,

@@ -67,6 +67,7 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 	gate := newJobGate()
 	defer gate.decide(nil) // nothing waits for a decision that will not come
 	reports := newLocalReports(request.ID)
+	s.Console.Follows = true
 	local, err := inprocess.Start(ctx, s, cfg, inprocess.Server{RelaxedSync: start.RelaxedSync, Skip: gate.skip, Tracker: reports.watch})
 	if err != nil {
 		return err

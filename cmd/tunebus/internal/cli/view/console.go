@@ -14,13 +14,15 @@ import (
 type Console struct {
 	// JSON makes results JSON.
 	JSON bool
+	// Follows is set before the services start by a command that shows the progress of
+	// the runs that they work on.
+	Follows bool
 	// Interrupted is closed when a person interrupts the command; nil: nobody can.
 	Interrupted <-chan struct{}
 
 	out, screen *terminal.Writer
-	// noted are the notes about the specification that were said. An engine has
-	// them in its result, too.
-	noted map[string]bool
+	// said are notes and warnings. An engine has them in its result, too.
+	said sentences
 	// errors are the messages of errors of the run that were said.
 	errors saidErrors
 	// printed is set when a whole result was printed as JSON.
@@ -30,7 +32,7 @@ type Console struct {
 // NewConsole returns a console that writes results to out and everything else
 // to errout.
 func NewConsole(out, errout io.Writer) *Console {
-	return &Console{out: terminal.NewWriter(out), screen: terminal.NewWriter(errout), noted: map[string]bool{}, errors: saidErrors{}}
+	return &Console{out: terminal.NewWriter(out), screen: terminal.NewWriter(errout), errors: saidErrors{}}
 }
 
 // Out is what help is written to. Results are printed with [Console.Print].
@@ -49,13 +51,13 @@ func (c *Console) Notes(notes structconf.Faults) {
 	for _, n := range notes {
 		c.Say("note: %s", n)
 		n.File = ""
-		c.noted[n.String()] = true
+		c.said.isNew(n.String())
 	}
 }
 
 // Warnings writes warnings about the data of a specification to the screen.
 func (c *Console) Warnings(warnings []string) {
-	for _, w := range warnings {
+	for _, w := range c.Unsaid(warnings...) {
 		c.Say("warning: %s", w)
 	}
 }

@@ -30,10 +30,7 @@ func (c *Console) Fact(e events.Event, figures ...string) {
 		c.Say("%-10s attempt %d ended, reason %s%s", e.Phase, e.Attempt, e.Reason, why)
 	case events.PhaseCompleted:
 		c.Say("%-10s %s after %.1f s%s", e.Phase, e.Conclusion, e.EndedAt.Sub(e.StartedAt).Seconds(), strings.Join(figures, ""))
-		for _, n := range e.Notes {
-			if c.noted[n] {
-				continue
-			}
+		for _, n := range Together(c.Unsaid(e.Notes...)) {
 			c.Say("           note: %s", n)
 		}
 		if e.Error != nil && !c.errors[e.Error.Message] {

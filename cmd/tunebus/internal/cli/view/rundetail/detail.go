@@ -106,7 +106,7 @@ func (d Detail) write(w io.Writer) {
 	}
 	for _, step := range run.Accepted.Plan {
 		if p := run.Phases[step.Phase]; p != nil && p.Completed != nil {
-			for _, n := range p.Completed.Notes {
+			for _, n := range view.Together(p.Completed.Notes) {
 				fmt.Fprintf(w, "\nnote of %s: %s\n", step.Phase, n)
 			}
 		}

@@ -90,6 +90,22 @@ type Screen interface {
 // IsScreen reports whether a person sees on a terminal what is written.
 func (w *Writer) IsScreen() bool { return w.screen != nil }
 
+// SameFile reports whether two writers write to one file or pipe, so that whoever reads
+// it reads both.
+func SameFile(a, b *Writer) bool {
+	first, ok := a.to.(*os.File)
+	second, also := b.to.(*os.File)
+	if !ok || !also {
+		return false
+	}
+	one, err := first.Stat()
+	if err != nil {
+		return false
+	}
+	other, err := second.Stat()
+	return err == nil && os.SameFile(one, other)
+}
+
 // Size is how many characters fit into a line of the terminal that w writes to, and
 // how many lines it has; 0 and 0 if there is none.
 func Size(w io.Writer) (width, height int) {
