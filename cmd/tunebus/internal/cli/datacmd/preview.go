@@ -130,7 +130,7 @@ func (f *previewFlags) look(c *cobra.Command, s *session.Session, name string) (
 	setData(&d.Specification, d.Key, name)
 	place, selected := source.Parse(name)
 	fromHub := func(ctx context.Context, id, _ string) (string, error) { return sources.Hub.Dataset(ctx, id, selected) }
-	if d.Path, err = find(c.Context(), name, place, fromHub, "FILE_OR_ID"); err != nil {
+	if d.Path, err = find(c.Context(), name, place, fromHub, "data preview"); err != nil {
 		return preview.Preview{}, err
 	}
 	tok, err := f.tokenizer(c.Context(), checked, d.ModelKey(), sources.Hub.Model)
@@ -201,7 +201,7 @@ func find(ctx context.Context, name, place string, fromHub fetch, what string) (
 	}
 	dir, err := fromHub(ctx, place, "")
 	if err != nil {
-		return "", fmt.Errorf("%s %s: %w", what, name, err)
+		return "", fmt.Errorf("%s: %w", what, err) // which names the id
 	}
 	return dir, nil
 }

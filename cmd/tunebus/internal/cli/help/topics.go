@@ -4,11 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/pipeline/shellquote"
 )
 
 // topics are the topics of "tunebus help TOPIC".
@@ -75,7 +77,7 @@ func manPages(root *cobra.Command) *cobra.Command {
 			}
 			return nil
 		},
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
 			if err := os.MkdirAll(args[0], 0o755); err != nil {
 				return fmt.Errorf("manual pages: %w", err)
 			}
@@ -83,6 +85,7 @@ func manPages(root *cobra.Command) *cobra.Command {
 			if err := doc.GenManTree(root, &doc.GenManHeader{Section: "1", Source: "tunebus"}, args[0]); err != nil {
 				return fmt.Errorf("manual pages: %w", err)
 			}
+			fmt.Fprintf(c.ErrOrStderr(), "the manual pages are in %s; \"man %s\" shows the first one\n", args[0], shellquote.Word(filepath.Join(args[0], "tunebus.1")))
 			return nil
 		},
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -12,6 +14,8 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/localup"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/runlister"
 	"github.com/tunebus/tunebus/pipeline/settings"
 )
 
@@ -75,8 +79,28 @@ func stayUp(ctx context.Context, s *session.Session, cfg settings.Settings, serv
 	}
 	<-ctx.Done()
 	s.Console.Screen().Return()
-	s.Console.Say("stopping")
+	s.Console.Say("stopping%s", goesOn(ctx, s, local.Bus, cfg.Data.Folder))
 	return nil
+}
+
+// goesOn says which runs have not ended, and what goes on with them; nothing if all
+// have, or if it cannot be told at once.
+func goesOn(ctx context.Context, s *session.Session, b *conn.Conn, data string) string {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	open, err := runlister.New(b).Open(ctx)
+	switch {
+	case err != nil || len(open) == 0:
+		return ""
+	case len(open) == 1:
+		return fmt.Sprintf("; run %s has not ended, and this goes on with it:\n  %s", open[0], s.CommandLine("up", "--data", data))
+	}
+	const most = 5
+	names := strings.Join(open[:min(most, len(open))], ", ")
+	if more := len(open) - most; more > 0 {
+		names += fmt.Sprintf(" and %d more", more)
+	}
+	return fmt.Sprintf("; the runs %s have not ended, and this goes on with them:\n  %s", names, s.CommandLine("up", "--data", data))
 }
 
 // storeAddress is the address of the artifact store of the services.
