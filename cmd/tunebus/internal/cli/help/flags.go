@@ -26,7 +26,7 @@ var kinds = map[string]string{
 // input.
 func FlagError(c *cobra.Command, err error) error {
 	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
-		return exit.Input(fmt.Errorf("%s: no such flag of \"%s\"; %s", dashed(unknown), c.CommandPath(), nearestFlag(c, unknown)))
+		return exit.Input(fmt.Errorf("%s is no flag of %s; %s", dashed(unknown), c.CommandPath(), nearestFlag(c, unknown)))
 	}
 	if bare, ok := errors.AsType[*pflag.ValueRequiredError](err); ok {
 		return exit.Input(fmt.Errorf("--%s: a value is missing behind it", bare.GetFlag().Name))

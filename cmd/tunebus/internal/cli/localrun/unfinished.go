@@ -64,6 +64,7 @@ func (g *jobGate) skip(run string) bool {
 type unfinished struct {
 	session *session.Session
 	bus     *conn.Conn
+	start   Start
 	cfg     settings.Settings
 	gate    *jobGate
 	// mode is what --resume says; empty: a person at a terminal is asked.
@@ -157,7 +158,7 @@ func (u unfinished) finish(ctx context.Context, runs []string) error {
 		run, err := follow.Show(ctx, u.session.Console, u.bus, follow.Run{ID: id})
 		if err != nil {
 			if ctx.Err() != nil {
-				return interrupted(u.session, u.cfg.Data.Folder, runs[i:]...)
+				return interrupted(u.session, u.start, runs[i:]...)
 			}
 			return err
 		}
