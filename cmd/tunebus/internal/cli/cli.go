@@ -70,7 +70,7 @@ func (p Process) Main(ctx context.Context, args []string) int {
 	code := int(exit.CodeOf(err))
 	if message := exit.Message(err); message != "" {
 		console.JSON = console.JSON || asksForJSON(args)
-		if console.PrintFailure(err, code) && console.Out().IsScreen() {
+		if view.PrintFailure(console, err, code) && console.Out().IsScreen() {
 			return code // the person reads it as JSON
 		}
 		console.Say("tunebus: %s", message)

@@ -25,22 +25,22 @@ type said struct {
 // as a line of JSON for scripts, and reports whether it did. It does nothing without
 // --json, and where the result was printed before. On one line, since some commands
 // write a line of JSON for each of their results.
-func (c *Console) PrintFailure(err error, status int) bool {
+func PrintFailure(c *Console, err error, status int) bool {
 	if !c.JSON || c.printed {
 		return false
 	}
-	f := failure{Faults: c.faults(err), ExitStatus: status}
+	f := failure{Faults: faultsOf(c, err), ExitStatus: status}
 	return json.NewEncoder(c.out.Verbatim()).Encode(f) == nil
 }
 
-// faults parts an error into its faults.
-func (c *Console) faults(err error) (out []any) {
+// faultsOf parts an error into its faults.
+func faultsOf(c *Console, err error) (out []any) {
 	if e, ok := err.(*exit.Error); ok && e.Err != nil { // the outermost one alone
-		return c.faults(e.Err)
+		return faultsOf(c, e.Err)
 	}
 	if several := joined(err); several != nil {
 		for _, one := range several {
-			out = append(out, c.faults(one)...)
+			out = append(out, faultsOf(c, one)...)
 		}
 		return out
 	}
