@@ -42,7 +42,11 @@ func Up(s *session.Session) *cobra.Command {
 				return err
 			}
 			again := []string{"up"}
-			c.LocalNonPersistentFlags().Visit(func(f *pflag.Flag) { again = append(again, hint.Words(f)...) })
+			c.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) {
+				if f.Changed {
+					again = append(again, hint.Words(f)...)
+				}
+			})
 			return stayUp(c.Context(), s, cfg, inprocess.Server{
 				Listen:      fmt.Sprintf("127.0.0.1:%d", f.port),
 				RelaxedSync: f.services.RelaxedSync,

@@ -35,7 +35,7 @@ func PrintFailure(c *Console, err error, status int) bool {
 
 // faultsOf parts an error into its faults.
 func faultsOf(c *Console, err error) (out []any) {
-	if e, ok := err.(*exit.Error); ok && e.Err != nil { // the outermost one alone
+	if e, ok := errors.AsType[*exit.Error](err); ok && e.Err != nil && err.Error() == e.Err.Error() { // around the whole of it
 		return faultsOf(c, e.Err)
 	}
 	if several := joined(err); several != nil {
