@@ -83,7 +83,7 @@ func TestSignalsEarly(t *testing.T) {
 				at := h.enter("timeout --foreground --preserve-status -s " + name + " " + after + " " + h.program + " " + command)
 				shown, status := h.finish(at)
 				h.clean()
-				if inner.MatchString(strings.ReplaceAll(shown, "nats: no servers available for connection", "")) {
+				if inner.MatchString(shown) {
 					t.Errorf("%s, %s after %s s: status %s\n%s", command, name, after, status, shown)
 				}
 				if got, _ := strconv.Atoi(status); strings.Contains(shown, "interrupted") && status != ended[sig] || got == 1 && !strings.Contains(command, "doctor") && !strings.Contains(command, "submit") {
