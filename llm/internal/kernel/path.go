@@ -39,7 +39,9 @@ func Use(name string) error {
 	var names []string
 	for _, p := range Paths() {
 		if p.String() == name {
-			path = p
+			if path != p { // who chooses the one in use disturbs nobody
+				path = p
+			}
 			return nil
 		}
 		names = append(names, p.String())
