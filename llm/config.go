@@ -58,6 +58,16 @@ func (e *UnknownArchitectureError) Error() string {
 	return fmt.Sprintf("architecture %s is unknown to the built-in engine, which reads %s", e.Have, e.Want)
 }
 
+// Positions is for how many tokens a checkpoint was made (max_position_embeddings of
+// its config.json); 0 if it does not say, or if the engine cannot read it.
+func Positions(dir string) int {
+	c, err := readConfig(dir)
+	if err != nil {
+		return 0
+	}
+	return max(c.MaxPositions, 0)
+}
+
 // readConfig reads and checks dir/config.json.
 func readConfig(dir string) (Config, error) {
 	path := filepath.Join(dir, "config.json")

@@ -24,7 +24,7 @@ func (Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error) {
 	if err != nil {
 		return res, err
 	}
-	data, err := prepareData(ctx, job, base.tokens)
+	data, err := prepareData(ctx, job, base)
 	defer data.close()
 	res.Datasets = data.datasets
 	if err != nil {

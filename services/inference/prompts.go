@@ -137,6 +137,13 @@ func Prompt(tok *token.Tokenizer, s events.Inferencer, now time.Time, r row.Row)
 	return rendering.Text, nil
 }
 
+// BeyondPositions says of prompts that are longer than what a model was made for what
+// happens to them, as the rest of a sentence.
+func BeyondPositions(positions int) string {
+	return fmt.Sprintf("prompts are longer than the %d tokens that the model was made for (max_position_embeddings in its config.json): the model reads them whole, "+
+		"at positions that it does not know; inferencer.max_sequence_length = %d would cut their beginning", positions, positions)
+}
+
 // conversation is a list of messages as JSON. A list of parts that are texts is
 // one text, since most templates know no parts.
 func conversation(messages []row.Message) json.RawMessage {

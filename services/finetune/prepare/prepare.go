@@ -23,6 +23,9 @@ type Config struct {
 	// Workers is the number of rows that are prepared side by side. Default: the
 	// number of processors.
 	Workers int
+	// Positions is for how many tokens the model was made
+	// (max_position_embeddings); 0: it is not known. Longer examples are counted.
+	Positions int
 }
 
 // Preparer prepares data sets. It may be used by any number of goroutines at once.
