@@ -175,7 +175,7 @@ func (g *generation) run(ctx context.Context, p pass) (_ events.Artifact, err er
 		return events.Artifact{}, err
 	}
 	g.job.Stage(engine.StageGenerate)
-	t := &task{generation: g, model: model, tok: tok, saved: answers, out: out, started: time.Now()}
+	t := &task{generation: g, model: model, tok: tok, saved: answers, out: out, name: g.name(p), started: time.Now()}
 	batch := g.job.Request.Specification.Inferencer.BatchSize
 	for w, err := range windows(g.questions.prompts(ctx, g.job, tok), cmp.Or(g.window, windowRows), batch) {
 		if err == nil {
@@ -190,6 +190,18 @@ func (g *generation) run(ctx context.Context, p pass) (_ events.Artifact, err er
 	}
 	g.tellUnfinished(p)
 	return g.job.PutFile(ctx, p.artifact, prediction.MediaType, path)
+}
+
+// name is what a person calls the model of a pass.
+func (g *generation) name(p pass) string {
+	s := g.job.Request.Specification
+	switch {
+	case g.job.Request.Inputs.Model != nil && p.artifact == events.ArtifactPredictions:
+		return "the tuned model"
+	case s.Inferencer.ModelID != "":
+		return fmt.Sprintf("inferencer.model_id = %q", s.Inferencer.ModelID)
+	}
+	return fmt.Sprintf("fine_tuner.base_model_id = %q", s.FineTuner.BaseModelID)
 }
 
 // survey renders all rows before the first answer, so that what the chat template

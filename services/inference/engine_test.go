@@ -387,6 +387,24 @@ func TestEngineTellsOfPositions(t *testing.T) {
 	}
 }
 
+// TestEngineDamagedWeights: answers of a model that computes no numbers would get a
+// score; the model is named, and no other try is made.
+func TestEngineDamagedWeights(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	config := filepath.Join(h.Root, "base", "config.json")
+	body, err := os.ReadFile(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The root of a negative number is none.
+	h.Write(t, "base/config.json", regexp.MustCompile(`("rms_norm_eps":) *[0-9.e-]+`).ReplaceAllString(string(body), "$1 -1e30"))
+	c := h.Run(t, inference.Engine{}, events.Inference, events.Inputs{}, small)
+	if c.Error == nil || c.Error.Code != "bad_model" || c.Attempt != 1 || !strings.Contains(c.Error.Message, `fine_tuner.base_model_id = "base": generate: what the model computes is no number`) {
+		t.Errorf("%+v", c.Error)
+	}
+}
+
 // TestEngineTellsOfCutPrompts before it generates, and counts them.
 func TestEngineTellsOfCutPrompts(t *testing.T) {
 	t.Parallel()
