@@ -16,10 +16,15 @@ type tokenizerFile struct {
 	Normalizer   *component   `json:"normalizer"`
 	PreTokenizer *component   `json:"pre_tokenizer"`
 	Decoder      *component   `json:"decoder"`
-	Model        struct {
+	// PostProcessor says what stands around a text.
+	PostProcessor *postProcessor `json:"post_processor"`
+	Model         struct {
 		Type         string     `json:"type"`
 		IgnoreMerges bool       `json:"ignore_merges"`
 		ByteFallback bool       `json:"byte_fallback"`
+		Dropout      float64    `json:"dropout"`
+		Prefix       string     `json:"continuing_subword_prefix"`
+		Suffix       string     `json:"end_of_word_suffix"`
 		Vocab        vocabulary `json:"vocab"`
 		Merges       []merge    `json:"merges"`
 	} `json:"model"`
@@ -38,18 +43,18 @@ type addedToken struct {
 
 // component is a normalizer, a pre-tokenizer or a decoder.
 type component struct {
-	Type           string      `json:"type"`
-	AddPrefixSpace bool        `json:"add_prefix_space"`
-	UseRegex       *bool       `json:"use_regex"` // absent means true
-	Behavior       string      `json:"behavior"`
-	Invert         bool        `json:"invert"`
-	Individual     bool        `json:"individual_digits"`
-	Pattern        pattern     `json:"pattern"`
-	PreTokenizers  []component `json:"pretokenizers"`
-	Normalizers    []component `json:"normalizers"`
+	Type           string       `json:"type"`
+	AddPrefixSpace bool         `json:"add_prefix_space"`
+	UseRegex       *bool        `json:"use_regex"` // absent means true
+	Behavior       string       `json:"behavior"`
+	Invert         bool         `json:"invert"`
+	Individual     bool         `json:"individual_digits"`
+	Pattern        splitPattern `json:"pattern"`
+	PreTokenizers  []component  `json:"pretokenizers"`
+	Normalizers    []component  `json:"normalizers"`
 }
 
-type pattern struct {
+type splitPattern struct {
 	Regex  string `json:"Regex"`
 	String string `json:"String"`
 }

@@ -31,6 +31,7 @@ type Tokenizer struct {
 	special []bool       // by id
 	eos     []int32
 	pad     int32
+	opening string // what stands before a text
 
 	chat *chattemplate.Templates
 }
@@ -68,6 +69,9 @@ func (t *Tokenizer) open(dir string) error {
 		return err
 	}
 	if err := fillIndex(t, &f); err != nil {
+		return err
+	}
+	if err := findOpening(t, f.PostProcessor); err != nil {
 		return err
 	}
 	if t.chat, err = chattemplate.Open(dir); err != nil {

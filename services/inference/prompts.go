@@ -116,10 +116,10 @@ func windows(prompts iter.Seq2[prompt, error], rows, batch int) iter.Seq2[window
 
 // Prompt renders a row as the model's chat template wants it, up to where the answer
 // begins. now is the time that a template may ask for. A row that is a text is its
-// own prompt. The error names the row.
+// own prompt, behind the token that begins a text if the model has one. The error names the row.
 func Prompt(tok *token.Tokenizer, s events.Inferencer, now time.Time, r row.Row) (string, error) {
 	if r.IsText() {
-		return r.Text, nil
+		return tok.Begin(r.Text), nil
 	}
 	c := chattemplate.Conversation{
 		Messages:            conversation(r.Prompt()),
