@@ -152,6 +152,15 @@ func (f *File) Format() Format { return f.format }
 // of its first record. It is empty for a JSON file without records.
 func (f *File) Columns() []string { return slices.Clone(f.records.columns()) }
 
+// OtherSheets are the names of the sheets of a workbook that are not read, because they
+// are not its first.
+func (f *File) OtherSheets() []string {
+	if t, ok := f.records.(table); ok {
+		return slices.Clone(t.others())
+	}
+	return nil
+}
+
 // Select limits the fields of the records to these columns. It may be called once,
 // before the first Next. Columns that the file does not have are ignored. The
 // others are not decoded, where the format allows that.
