@@ -188,6 +188,23 @@ func TestLossesAreTold(t *testing.T) {
 	}
 }
 
+// TestReasoningThatNobodyWrites: reasoning in a field of its own is told of if the
+// chat template leaves it out, and calls of older kinds of tools as well.
+func TestReasoningThatNobodyWrites(t *testing.T) {
+	t.Parallel()
+	const thought = `{"messages": [{"role": "user", "content": "1?"}, {"role": "assistant", "content": "1.", "reasoning_content": "old thought"}, {"role": "user", "content": "2?"}, {"role": "assistant", "content": "2.", "reasoning_content": "new thought"}]}`
+	const call = `{"messages": [{"role": "user", "content": "1?"}, {"role": "assistant", "content": null, "function_call": {"name": "tide", "arguments": "{}"}}]}`
+	r, err := try(t, thought+"\n"+call, "", nil)
+	if got := fmt.Sprint(r.tally.Losses()); err != nil || !strings.Contains(got, "1 of 2 rows have reasoning beside their last answer") || !strings.Contains(got, "1 of 2 rows have tools or calls of tools") {
+		t.Errorf("%s, %v", got, err)
+	}
+	template := "{% for m in messages %}<|im_start|>{{ m.role }}\n{% if loop.last and m.reasoning_content %}<think>{{ m.reasoning_content }}</think>{% endif %}{{ m.content }}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+	r, err = try(t, thought, template, nil)
+	if got := r.tally.Losses(); err != nil || len(got) > 0 {
+		t.Errorf("%v, %v", got, err)
+	}
+}
+
 // TestRowsBeyondThePositions of the model are counted, as they are after they were cut.
 func TestRowsBeyondThePositions(t *testing.T) {
 	t.Parallel()

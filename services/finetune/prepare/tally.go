@@ -25,6 +25,7 @@ type Tally struct {
 	cutInPrompt, cutInAnswer, mute int64 // rows; mute ones have nothing that counts
 	split, unasked, diverged       int64
 	unlike, unwritten, beyond      int64
+	thoughtless                    int64
 	promptEnd                      map[string]int64
 }
 
@@ -77,6 +78,7 @@ func (t *Tally) Add(r Row) {
 	count(&t.diverged, r.Diverged)
 	count(&t.unlike, r.Unlike)
 	count(&t.unwritten, r.unwritten)
+	count(&t.thoughtless, r.thoughtless)
 	count(&t.beyond, t.positions > 0 && longest > t.positions)
 	if r.PromptEnd != "" {
 		t.promptEnd[r.PromptEnd]++
@@ -125,6 +127,8 @@ func (l Loss) sentence() string { return fmt.Sprintf("%d of %d rows %s", l.Rows,
 func (t *Tally) Losses() []Loss {
 	return append(t.cuts(), t.present(Loss{
 		Rows: t.unwritten, Text: "have tools or calls of tools that the model's chat template does not write, so that the model does not see them",
+	}, Loss{
+		Rows: t.thoughtless, Text: "have reasoning beside their last answer (reasoning_content) that the model's chat template does not write, so that the model does not learn it",
 	}, Loss{Rows: t.beyond, Text: t.beyondText()})...)
 }
 
