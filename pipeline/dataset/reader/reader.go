@@ -92,7 +92,7 @@ func Open(ctx context.Context, path string, o Options) (*File, error) {
 		return nil, fmt.Errorf("%s: %w", o.Name, ErrUnknownFormat)
 	}
 	f := &File{name: o.Name, format: format}
-	if err := checkFetched(path); err != nil {
+	if err := textfile.CheckFetched(path); err != nil {
 		return nil, f.named(err)
 	}
 	r, err := openRecords(ctx, path, format, o)

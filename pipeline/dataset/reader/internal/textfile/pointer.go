@@ -1,4 +1,4 @@
-package reader
+package textfile
 
 import (
 	"io"
@@ -10,9 +10,9 @@ import (
 // pointerPrefix is how a file begins that Git LFS has in the place of a large one.
 const pointerPrefix = "version https://git-lfs."
 
-// checkFetched returns the error of a file that Git LFS did not fetch. What else is
+// CheckFetched returns the error of a file that Git LFS did not fetch. What else is
 // wrong with a file is found when it is read.
-func checkFetched(path string) error {
+func CheckFetched(path string) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil
