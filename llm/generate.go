@@ -3,6 +3,7 @@ package llm
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -11,6 +12,10 @@ import (
 
 	"github.com/tunebus/tunebus/llm/internal/net"
 )
+
+// ErrNoNumbers says that what a model computes is no number, as with weights that are
+// damaged, or that no training made. Every other try would meet it too.
+var ErrNoNumbers = errors.New("generate: what the model computes is no number: its weights are damaged, or its training went astray")
 
 // GenerateConfig says how tokens are chosen.
 type GenerateConfig struct {
@@ -113,6 +118,9 @@ func (m *Model) batch(ctx context.Context, prompts [][]int32, rows []int, skip [
 				continue
 			}
 			i := t.Sequence
+			if checkFinite(d.Logits(i)) != nil {
+				return nil, ErrNoNumbers
+			}
 			id := choose(d.Logits(i), cfg, rngs[i])
 			if slices.Contains(cfg.EOS, id) {
 				continue

@@ -165,6 +165,9 @@ func (t *trainer) evaluateIfDue(ctx context.Context, validation usable, hooks Ho
 		if err != nil {
 			return err
 		}
+		if math.IsNaN(loss) || math.IsInf(loss, 0) {
+			return fmt.Errorf("%w any more on the validation data; lower the learning rate", ErrDiverged)
+		}
 		t.evalLoss = loss
 		if hooks.OnEval != nil {
 			hooks.OnEval(t.step, t.evalLoss)

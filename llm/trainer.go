@@ -75,7 +75,7 @@ func (t *trainer) backward(rows []Example) (loss float64, count int, err error) 
 func (t *trainer) update(rate, scale float64) (norm float64, err error) {
 	norm = t.optimizer.Norm() * scale
 	if math.IsNaN(norm) || math.IsInf(norm, 0) {
-		return norm, fmt.Errorf("%w: its gradients are none", ErrDiverged)
+		return norm, fmt.Errorf("%w: the gradients of step %d are none; lower the learning rate", ErrDiverged, t.step+1)
 	}
 	if t.cfg.MaxGradNorm > 0 && norm > t.cfg.MaxGradNorm {
 		scale *= t.cfg.MaxGradNorm / (norm + 1e-6)
