@@ -20,8 +20,10 @@ type written struct {
 	// links lead to the MLflow runs and the report files.
 	links map[string]string
 	// gaps describe what MLflow will never take, and facts that cannot be
-	// read.
+	// read; of a deleted run what could not be removed or marked.
 	gaps []string
+	// notes are about a deleted run.
+	notes []string
 }
 
 // runWriter writes everything that follows from a run: its reports, its entry
@@ -75,6 +77,8 @@ type reportWriter struct {
 	list      *runListBuffer
 	writeFile func(ctx context.Context, dir string, r report.Report) ([]report.File, error)
 	store     mlflowsync.ArtifactStore
+	// anyFolder is set if the reports of a deleted run are removed wherever they are.
+	anyFolder bool
 }
 
 // write writes the entry, and the files of a run that has ended.
