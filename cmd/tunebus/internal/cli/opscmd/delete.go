@@ -13,6 +13,7 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/timeflag"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/deletedruns"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
@@ -73,7 +74,7 @@ goes on with what it has begun.`,
 	c.Flags().BoolVarP(&f.yes, "yes", "y", false, "do not ask")
 	c.Flags().StringVar(&f.tracking, "tracking-uri", "", "on a data folder: MLflow of the runs that name none; default: the settings' services.tracker.tracking_uri")
 	c.Flags().StringVar(&f.reports, "reports", "", "on a data folder: folder of the reports; default: the settings' services.tracker.reports")
-	c.Flags().DurationVar(&f.limit, "timeout", 30*time.Second, "on a server: longest wait for the tracker to remove the reports")
+	timeflag.WaitVar(c.Flags(), &f.limit, "timeout", 30*time.Second, "on a server: longest wait for the tracker to remove the reports")
 	return c
 }
 

@@ -65,6 +65,28 @@ func TestDeleteFromElsewhere(t *testing.T) {
 	}
 }
 
+// TestNoStoreIsMade: a mistyped address makes no store, whatever the verb.
+func TestNoStoreIsMade(t *testing.T) {
+	t.Parallel()
+	f := newDeletionFolder(t)
+	f.WithServer(t, func(b *conn.Conn) { clitest.Publish(t, b, clitest.EndedRun("r", f.Put(t, "r", "x", "x"))...) })
+	dir := t.TempDir()
+	for _, args := range [][]string{
+		{"delete", "r", "--yes"},
+		{"runs", "--archived"},
+		{"archive", "--older-than", "0s"},
+		{"gc", "--dry-run"},
+	} {
+		status, _, screen := f.run(t, append(args, "--artifacts", "file://"+dir+"/nosuch")...)
+		if status != 2 || !strings.Contains(screen, dir+"/nosuch: there is no artifact store") {
+			t.Errorf("%v: status %d\n%s", args, status, screen)
+		}
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+		t.Errorf("made: %v, %v", left, err)
+	}
+}
+
 // TestDeleteWithoutTracking: a run that no tracker has finished has its reports at a
 // place that nothing tells. A deletion that does not find them says so, with a status
 // of its own, and finds them once it is told where they are.
