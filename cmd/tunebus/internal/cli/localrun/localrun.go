@@ -100,7 +100,7 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 	if err != nil {
 		return err
 	}
-	again := runsummary.Retry{Program: s.Program, Command: s.CommandLine(request.Again...), On: []string{"--data", cfg.Data.Folder}}
+	again := runsummary.Retry{Program: s.Program, Command: s.CommandLine(request.Again...), On: []string{"--data", cfg.Data.Folder}, Taken: session.Taken}
 	run, err := follow.Show(ctx, s.Console, local.Bus, follow.Run{ID: request.ID, Request: sequence, Tracking: f.trackingLimit})
 	if err != nil {
 		if ctx.Err() != nil {

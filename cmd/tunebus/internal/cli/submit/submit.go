@@ -198,7 +198,7 @@ func wait(ctx context.Context, s *session.Session, b *conn.Conn, f Flags, r runr
 		}
 		return s.Console.Print(view.Submitted(r.ID))
 	}
-	again := runsummary.Retry{Program: s.Program, On: s.ServerFlags(), Command: s.CommandLine(r.Again...), Rerun: s.CommandLine("rerun", r.ID)}
+	again := runsummary.Retry{Program: s.Program, On: s.ServerFlags(), Command: s.CommandLine(r.Again...), Rerun: s.CommandLine("rerun", r.ID), Taken: session.Taken}
 	tracking := time.Duration(0)
 	if f.wait == waitTracked {
 		tracking = 24 * time.Hour
