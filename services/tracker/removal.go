@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/failpoint"
 	"github.com/tunebus/tunebus/services/tracker/projection"
+	"github.com/tunebus/tunebus/services/tracker/report/removal"
 )
 
 // reconcileDeleted removes what the tracker wrote of a run that a person deleted.
@@ -32,25 +34,28 @@ func (r *reconciler) reconcileDeleted(ctx context.Context, snapshot projection.S
 // marks its MLflow runs, which stay.
 func (w *runWriter) remove(ctx context.Context, snapshot projection.Snapshot) (written, error) {
 	deleted := *snapshot.Run.Deleted
-	reports, err := w.reports.remove(ctx, deleted, snapshot.NewestSequence)
+	reports, err := removal.Removal{
+		Deleted: deleted, Sequence: snapshot.NewestSequence, Dir: w.reports.dir, AnyFolder: w.reports.anyFolder, List: w.reports.list.add,
+	}.Run(ctx)
 	if err != nil {
 		return written{}, &reportsError{run: deleted.RunID, err: err}
 	}
+	failpoint.Here(failpoint.DeletedReports)
 	result, err := w.mlflow.MarkDeleted(ctx, deleted)
 	if err != nil {
 		return written{}, err
 	}
 	return written{
 		links: result.Links,
-		gaps:  append(reports.gaps, result.Gaps...),
-		notes: append(reports.notes, result.Notes...),
+		gaps:  append(reports.Gaps, result.Gaps...),
+		notes: append(reports.Notes, result.Notes...),
 	}, nil
 }
 
 // RemoveDeleted removes what trackers wrote of deleted runs, and says so in the
 // stream, for a process that does not [Service.Run]. What fails of one run keeps no
-// other from it. The error is that of [errors.Join], and matches [mlflow.ErrUnavailable] if MLflow cannot be
-// reached; a tracker does the rest later.
+// other from it. The error is that of [errors.Join], and matches
+// [mlflow.ErrUnavailable] if MLflow cannot be reached; a tracker does the rest later.
 func (s *Service) RemoveDeleted(ctx context.Context, runs []string) error {
 	var failed []error
 	for _, run := range runs {
