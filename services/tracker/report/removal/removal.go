@@ -37,7 +37,7 @@ type Done struct {
 	// Gaps are what could not be removed, Notes what a person may want to know.
 	Gaps, Notes []string
 
-	// found is set once a folder with reports was there.
+	// found is set once a folder with reports, or the entry, was there.
 	found bool
 }
 
@@ -56,6 +56,11 @@ func (r Removal) Run(ctx context.Context) (done Done, err error) {
 		if err := done.removeFolder(own); err != nil {
 			return done, err
 		}
+		listed, err := runlist.New(r.Dir).Has(run)
+		if err != nil {
+			return done, err
+		}
+		done.found = done.found || listed
 		if err := r.List(ctx, entry); err != nil {
 			return done, err
 		}

@@ -79,6 +79,12 @@ func (l *List) Update(ctx context.Context, entries ...Entry) (err error) {
 	return l.replace(TextFileName, func(w io.Writer) error { return writeText(w, all) })
 }
 
+// Has reports whether the list has a run.
+func (l *List) Has(run string) (bool, error) {
+	all, err := l.read() // which is replaced as a whole
+	return slices.ContainsFunc(all, func(e Entry) bool { return e.RunID == run }), err
+}
+
 // replace writes a file of the list.
 func (l *List) replace(name string, write func(io.Writer) error) error {
 	if err := atomicfile.Write(filepath.Join(l.dir, name), write, atomicfile.Options{Sync: true, BeforeRename: failpoint.ReportUnnamed}); err != nil {
