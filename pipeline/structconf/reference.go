@@ -8,7 +8,7 @@ import (
 )
 
 // Reference writes a valid file with each key of the sections, its default and a
-// comment. A key without a default stands in a comment. remark, if it is not nil, returns what the comment of a key says beside
+// comment. A key without a default is empty. remark, if it is not nil, returns what the comment of a key says beside
 // its documentation.
 func Reference(w io.Writer, sections any, remark func(Key) string) error {
 	var b strings.Builder
@@ -30,12 +30,7 @@ func Reference(w io.Writer, sections any, remark func(Key) string) error {
 				doc += "; " + text
 			}
 		}
-		value := literal(k)
-		if value == strconv.Quote(Null) { // no value: a person who needs one takes the first "#" away
-			fmt.Fprint(&b, "# ")
-			value = strconv.Quote("")
-		}
-		fmt.Fprintf(&b, "%s = %s # %s\n", k.Name, value, doc)
+		fmt.Fprintf(&b, "%s = %s # %s\n", k.Name, literal(k), doc)
 	}
 	_, err := io.WriteString(w, strings.TrimPrefix(b.String(), "\n"))
 	return err
@@ -69,8 +64,6 @@ func literal(k Key) string {
 		return "{}"
 	case k.Type == "text" && (k.Default == "true" || k.Default == "false"):
 		return k.Default
-	case (k.Type == "text" || k.Type == "duration") && k.Default == "":
-		return strconv.Quote(Null)
 	case k.Type == "text" || k.Type == "duration":
 		return strconv.Quote(k.Default)
 	default:
