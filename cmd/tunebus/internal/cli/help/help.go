@@ -160,18 +160,6 @@ func helpCommand(root *cobra.Command) *cobra.Command {
 			}
 			return about.Help()
 		},
-		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) (out []cobra.Completion, _ cobra.ShellCompDirective) {
-			about, _, err := root.Find(args)
-			if err != nil {
-				return nil, cobra.ShellCompDirectiveNoFileComp
-			}
-			for _, below := range about.Commands() {
-				if below.IsAvailableCommand() || below.IsAdditionalHelpTopicCommand() {
-					out = append(out, cobra.CompletionWithDesc(below.Name(), below.Short))
-				}
-			}
-			return out, cobra.ShellCompDirectiveNoFileComp
-		},
 	}
 }
 
