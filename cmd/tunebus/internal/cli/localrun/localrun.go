@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,6 +20,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/follow"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/inprocess"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/inputcheck"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/localup"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/patience"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runrequest"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
@@ -67,19 +69,25 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 	gate := newJobGate()
 	defer gate.decide(nil) // nothing waits for a decision that will not come
 	reports := newLocalReports(request.ID)
-	local, err := inprocess.Start(ctx, s, cfg, inprocess.Server{RelaxedSync: start.RelaxedSync, Skip: gate.skip, Tracker: reports.watch})
+	listen, token := session.Loopback(ctx)
+	local, err := inprocess.Start(ctx, s, cfg, inprocess.Server{
+		Listen: listen, Token: token, RelaxedSync: start.RelaxedSync, Skip: gate.skip, Tracker: reports.watch,
+	})
 	if err != nil {
 		return err
 	}
+	conceal := announce(s, cfg, localup.Up{URL: local.URL(), Token: token, Command: s.Command})
 	var left []string
 	defer func() {
 		gate.decide(nil)
+		conceal()
 		err = exit.Join(err, local.Stop())
 		if len(left) > 0 {
 			s.Console.Say("left unfinished on the data folder %s: %s", cfg.Data.Folder, strings.Join(left, ", "))
 		}
 	}()
-	left, err = unfinished{session: s, bus: local.Bus, cfg: cfg, gate: gate, mode: f.resume}.settle(ctx)
+	others := unfinished{session: s, bus: local.Bus, cfg: cfg, gate: gate, mode: f.resume}
+	left, err = others.settle(ctx)
 	if err != nil {
 		return err
 	}
@@ -103,7 +111,7 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 	run, err := follow.Show(ctx, s.Console, local.Bus, follow.Run{ID: request.ID, Request: sequence, Tracking: f.trackingLimit})
 	if err != nil {
 		if ctx.Err() != nil {
-			err = interrupted(s, cfg.Data.Folder, request.ID)
+			err = interrupted(s, cfg.Data.Folder, append([]string{request.ID}, others.openNow(ctx, append(left, request.ID))...)...)
 		} else if _, ok := errors.AsType[*runwatch.UnansweredError](err); ok {
 			err = exit.Timeout(fmt.Errorf("%w\nrun %s is stored, and this goes on with it:\n  %s",
 				err, request.ID, s.CommandLine("up", "--data", cfg.Data.Folder)))
@@ -120,7 +128,29 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 		s.Console.Say("tracking is pending: %s could not be reached; this sends it later:\n  %s",
 			cfg.Tracker.TrackingURI, trackLater(s, cfg, start.Specifications, request.ID))
 	}
+	for range 2 { // nobody finds this process behind the first time
+		var unfinished error
+		if left, unfinished = others.finishOthers(ctx, left); unfinished != nil {
+			return unfinished
+		}
+		conceal()
+	}
 	return status
+}
+
+// announce has other commands find this process, until conceal is called. It may be
+// called twice.
+func announce(s *session.Session, cfg settings.Settings, up localup.Up) (conceal func()) {
+	if up.URL == "" {
+		s.Console.Say("other commands cannot look at the data folder %s meanwhile: this machine has no loopback interface", cfg.Data.Folder)
+		return func() {}
+	}
+	stop, err := inprocess.Announce(up, cfg)
+	if err != nil {
+		s.Console.Say("other commands cannot look at the data folder %s meanwhile: %v", cfg.Data.Folder, err)
+		return func() {}
+	}
+	return sync.OnceFunc(stop)
 }
 
 // interrupted is the error of a command that Ctrl-C ended, while it worked on a run

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/follow"
@@ -76,27 +77,10 @@ func (u unfinished) settle(ctx context.Context) (left []string, err error) {
 		return nil, err
 	}
 	console := u.session.Console
-	var able []string // those that the workers of this process can finish
-	console.Say("%s left unfinished on the data folder %s:", wereLeft(len(open)), u.cfg.Data.Folder)
-	for _, id := range open {
-		run, err := history.New(u.bus).Run(ctx, id)
-		switch queue := u.foreignQueue(run); {
-		case codec.IsUndecodable(err):
-			console.Say("  %s, which cannot be read: %v", id, err)
-			left = append(left, id)
-		case err != nil:
-			return nil, err
-		case queue != "" && run.Cancel == nil:
-			console.Say("  %s (%s), which waits for a worker of %s, and no worker of this process takes its jobs", id, run.Accepted.RunName, queue)
-			left = append(left, id)
-		case u.foreignJudge(run) && run.Cancel == nil:
-			console.Say("  %s (%s), whose judge %s is not allowed here: services.evaluation.judge_allowed names it, or the specification of this run",
-				id, run.Accepted.RunName, run.Accepted.Specification.Evaluator.JudgeBaseURL)
-			left = append(left, id)
-		default:
-			console.Say("  %s (%s)", id, run.Accepted.RunName)
-			able = append(able, id)
-		}
+	console.Say("%s left unfinished on the data folder %s:", were(len(open)), u.cfg.Data.Folder)
+	able, left, err := u.sort(ctx, open)
+	if err != nil {
+		return nil, err
 	}
 	mode := u.mode
 	if mode == "" {
@@ -117,6 +101,83 @@ func (u unfinished) settle(ctx context.Context) (left []string, err error) {
 	}
 	u.gate.decide(left)
 	return left, u.finish(ctx, able)
+}
+
+// sort says of each run what it is, and parts those that the workers of this process
+// can finish from the others.
+func (u unfinished) sort(ctx context.Context, open []string) (able, foreign []string, err error) {
+	for _, id := range open {
+		run, err := history.New(u.bus).Run(ctx, id)
+		if err != nil && !codec.IsUndecodable(err) {
+			return nil, nil, err
+		}
+		why := ""
+		if err != nil {
+			u.session.Console.Say("  %s, which cannot be read: %v", id, err)
+			foreign = append(foreign, id)
+			continue
+		}
+		if run.Accepted == nil {
+			continue // it was deleted meanwhile
+		}
+		if run.Cancel == nil {
+			why = u.foreign(run)
+		}
+		u.session.Console.Say("  %s (%s)%s", id, run.Accepted.RunName, why)
+		if why != "" {
+			foreign = append(foreign, id)
+		} else {
+			able = append(able, id)
+		}
+	}
+	return able, foreign, nil
+}
+
+// foreign says why the workers of this process cannot finish a run; empty if they can.
+func (u unfinished) foreign(run events.Run) string {
+	if queue := u.foreignQueue(run); queue != "" {
+		return fmt.Sprintf(", which waits for a worker of %s, and no worker of this process takes its jobs", queue)
+	}
+	if u.foreignJudge(run) {
+		return fmt.Sprintf(", whose judge %s is not allowed here: services.evaluation.judge_allowed names it, or the specification of this run",
+			run.Accepted.Specification.Evaluator.JudgeBaseURL)
+	}
+	return ""
+}
+
+// finishOthers waits for the ends of the runs that other commands asked this process
+// for meanwhile. It returns those that stay unfinished: those of left, and those that no
+// worker of this process can finish.
+func (u unfinished) finishOthers(ctx context.Context, left []string) ([]string, error) {
+	for {
+		open, err := runlister.New(u.bus).Open(ctx)
+		open = slices.DeleteFunc(open, func(id string) bool { return slices.Contains(left, id) })
+		if err != nil || len(open) == 0 {
+			return left, err
+		}
+		u.session.Console.Say("%s submitted to this process meanwhile:", were(len(open)))
+		able, foreign, err := u.sort(ctx, open)
+		left = append(left, foreign...)
+		if err == nil {
+			err = u.finish(ctx, able)
+		}
+		if err != nil {
+			return left, err
+		}
+	}
+}
+
+// openNow lists the runs that have not ended, but for those of left, when ctx may be at its end
+// already. It lists none if NATS does not answer.
+func (u unfinished) openNow(ctx context.Context, left []string) []string {
+	const patience = 2 * time.Second
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	open, err := runlister.New(u.bus).Open(ctx)
+	if err != nil {
+		return nil
+	}
+	return slices.DeleteFunc(open, func(id string) bool { return slices.Contains(left, id) })
 }
 
 // foreignQueue returns the queue of a step of a run that no worker of this process
@@ -194,8 +255,8 @@ func checkResume(mode string) error {
 	return nil
 }
 
-// wereLeft counts runs, with the verb for their number.
-func wereLeft(n int) string {
+// were counts runs, with the verb for their number.
+func were(n int) string {
 	if n == 1 {
 		return "1 run was"
 	}

@@ -56,6 +56,7 @@ phase that is not repeated is refused.`,
 			if folder != "" {
 				return f.onFolder(c, s, folder, request)
 			}
+			f.submit.Data = f.data
 			return submit.Send(c, s, f.submit, f.request.Files, request)
 		},
 	}
@@ -63,7 +64,7 @@ phase that is not repeated is refused.`,
 	f.request.AddFlags(c)
 	f.submit.AddFlags(c)
 	f.local.AddFlags(c)
-	c.Flags().StringVar(&f.data, "data", "", "data folder of run and up, while neither runs on it: the run goes to its end in this process; default: a running server")
+	c.Flags().StringVar(&f.data, "data", "", "data folder of run and up: where neither works on it, the run goes to its end in this process; default: a running server, then the usual folder")
 	session.CompleteValues(c, "from", string(events.Finetune), string(events.Inference), string(events.Evaluation))
 	return c
 }

@@ -20,7 +20,6 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
-	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/pipeline/runsummary"
 	"github.com/tunebus/tunebus/pipeline/runwatch"
 	"github.com/tunebus/tunebus/pipeline/settings"
@@ -38,8 +37,14 @@ type Deployment struct {
 	doctor string
 	// store is nil until it is asked for.
 	store *artifact.Store
-	// embedded is the server on a data folder, or nil.
+	// folder is the data folder that the command works on, empty for a running server.
+	folder string
+	// embedded is the server that this process started on the folder, or nil, and
+	// holding says that it has the folder.
 	embedded *embedded.Server
+	holding  *holding
+	// owner is the process that the command asks, which has the folder.
+	owner localup.Up
 }
 
 // WithDeployment returns an action that works on a server, or on the usual data
@@ -60,42 +65,59 @@ func WithReading(s *Session, at *Location, read func(ctx context.Context, server
 }
 
 // WithPatience is [Session.WithDeployment] for a command that follows a run: a server that does not
-// answer is asked again for the limit, see [ConnectWithRetries].
+// answer is asked again for the limit, see [ConnectToServices].
 func WithPatience(s *Session, at *Location, limit *time.Duration, do func(ctx context.Context, server *Deployment, args []string) error) func(*cobra.Command, []string) error {
 	return with(s, at, func(ctx context.Context, at Location, cfg settings.Settings) (*Deployment, error) {
-		return s.openOrFolder(ctx, at, cfg, func(ctx context.Context) (*conn.Conn, error) { return ConnectWithRetries(ctx, s, *limit) })
+		return s.openOrFolder(ctx, at, cfg, func(ctx context.Context) (*conn.Conn, error) { return connectWithRetries(ctx, s, *limit) })
 	}, do)
 }
 
 // connector connects to the server that flags and settings name.
 type connector func(ctx context.Context) (*conn.Conn, error)
 
-// with returns an action that works on what open opens.
+// with returns an action that works on what open opens. It opens it once more, and
+// begins again, if the process that it asked has ended meanwhile.
 func with(
 	s *Session, at *Location, open func(context.Context, Location, settings.Settings) (*Deployment, error),
 	do func(ctx context.Context, server *Deployment, args []string) error,
 ) func(*cobra.Command, []string) error {
-	return func(c *cobra.Command, args []string) (err error) {
+	return func(c *cobra.Command, args []string) error {
 		cfg, err := s.Settings()
 		if err != nil {
 			return err
 		}
-		server, err := open(c.Context(), *at, cfg)
-		if err != nil {
-			return err
+		for {
+			server, err := open(c.Context(), *at, cfg)
+			if err != nil {
+				return err
+			}
+			ended, err := server.use(c.Context(), args, do)
+			if !ended || c.Context().Err() != nil {
+				return err
+			}
+			what := fmt.Sprintf("the %s that worked on the data folder %s has ended", server.owner, server.owner.Data)
+			if s.Console.Out().Written() { // it cannot begin once more
+				return fmt.Errorf("%s; the same command shows what came after this", what)
+			}
+			s.Console.Say("%s", what)
 		}
-		defer func() { err = exit.Join(err, server.close()) }()
-		return do(c.Context(), server, args)
 	}
 }
 
-// WithStore returns an action that works on a server and its artifact store. Such
-// actions change what is stored, so they never work on a folder that nobody named.
+// use has a command work on what is open, and closes it. It reports whether the
+// command failed because the process that it asked has ended.
+func (s *Deployment) use(ctx context.Context, args []string, do func(context.Context, *Deployment, []string) error) (ended bool, err error) {
+	defer func() { err = exit.Join(err, s.close()) }()
+	watched, stop := s.watchOwner(ctx)
+	defer stop()
+	err = do(watched, s, args)
+	return err != nil && errors.Is(context.Cause(watched), errOwnerEnded), err
+}
+
+// WithStore returns an action that works on a server and its artifact store, or on the
+// usual data folder as [Session.WithDeployment] does.
 func (s *Session) WithStore(at *Location, do func(ctx context.Context, server *Deployment, store *artifact.Store) error) func(*cobra.Command, []string) error {
-	open := func(ctx context.Context, at Location, cfg settings.Settings) (*Deployment, error) {
-		return s.open(ctx, at, cfg, s.Connect)
-	}
-	return with(s, at, open, func(ctx context.Context, server *Deployment, _ []string) error {
+	return s.WithDeployment(at, func(ctx context.Context, server *Deployment, _ []string) error {
 		store, err := server.Store(ctx)
 		if err != nil {
 			return err
@@ -104,11 +126,10 @@ func (s *Session) WithStore(at *Location, do func(ctx context.Context, server *D
 	})
 }
 
-// openOrFolder is open, on the usual data folder where no server answers, none was
-// named, and no up works on the folder.
+// openOrFolder is open, on the usual data folder where no server answers and none
+// was named.
 func (s *Session) openOrFolder(ctx context.Context, at Location, cfg settings.Settings, connect connector) (*Deployment, error) {
-	_, inUse := upOn(localup.Running(), cfg.Data.Folder)
-	if inUse || at.Data != "" || s.flags.nameServer(cfg) {
+	if at.Data != "" || s.flags.nameServer(cfg) {
 		return s.open(ctx, at, cfg, connect)
 	}
 	if !isDataFolder(cfg.Data.Folder) {
@@ -128,42 +149,33 @@ func (s *Session) openOrFolder(ctx context.Context, at Location, cfg settings.Se
 		return nil, err
 	}
 	at.Data = cfg.Data.Folder
-	s.Console.Say("no NATS server answers at %s; this works on the data folder %s", unreachable.Server, at.Data)
-	return s.open(ctx, at, cfg, connect)
+	server, err := openFolder(ctx, s, at, cfg)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("no NATS server answers at %s, and %w", unreachable.Server, err)
+	case server.owner.Data == "":
+		sayOnce(s, "no NATS server answers at %s; this works on the data folder %s", unreachable.Server, at.Data)
+	default:
+		sayAsked(s, cfg, unreachable.Server, server.owner)
+	}
+	return server, nil
 }
 
-// open connects to the server; it opens no store yet.
+// open connects to the server, or opens the data folder that is named; it opens no
+// store yet.
 func (s *Session) open(ctx context.Context, at Location, cfg settings.Settings, connect connector) (*Deployment, error) {
-	if at.Data == "" {
-		b, err := connect(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if err := CheckSetUp(ctx, s, b); err != nil {
-			b.Close()
-			return nil, err
-		}
-		return &Deployment{Bus: b, Settings: cfg, location: at, doctor: s.CommandLine("doctor")}, nil
+	if at.Data != "" {
+		return openFolder(ctx, s, at, cfg)
 	}
-	if name := connectionFlag(s.set); name != "" {
-		return nil, exit.Input(fmt.Errorf("--%s has no effect: --data %s is a data folder, which needs no server", name, at.Data))
-	}
-	if !isDataFolder(at.Data) {
-		return nil, exit.Input(fmt.Errorf("--data %s: no data folder of run or up", at.Data))
-	}
-	server, err := embedded.Start(ctx, embedded.Options{Dir: storeFolder(at.Data), Logger: s.Logger()})
+	b, err := connect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	b, err := conn.Connect(ctx, conn.Options{InProcess: server, Name: "cli", Logger: s.Logger(), Wait: 10 * time.Second})
-	if err != nil {
-		return nil, errors.Join(err, server.Stop())
+	if err := CheckSetUp(ctx, s, b); err != nil {
+		b.Close()
+		return nil, err
 	}
-	out := &Deployment{Bus: b, Settings: cfg, location: at, embedded: server, doctor: s.CommandLine("doctor")}
-	if err := topology.Apply(ctx, b, topology.Topology{Queues: Queues(cfg)}); err != nil {
-		return nil, errors.Join(err, out.close())
-	}
-	return out, nil
+	return &Deployment{Bus: b, Settings: cfg, location: at, doctor: s.CommandLine("doctor")}, nil
 }
 
 // connectionFlag is a flag of the connection that was given; empty for none.
@@ -193,10 +205,7 @@ func isDataFolder(data string) bool {
 // Folder is the data folder that the command works on, or empty if it works on a
 // running server. No service works on the runs of a data folder meanwhile.
 func (s *Deployment) Folder() string {
-	if s.embedded == nil {
-		return ""
-	}
-	return s.location.Data
+	return s.folder
 }
 
 // Name names the server, or the data folder, for people.
@@ -204,12 +213,18 @@ func (s *Deployment) Name() string {
 	if folder := s.Folder(); folder != "" {
 		return "the data folder " + folder
 	}
+	if s.owner.Data != "" {
+		return "the data folder " + s.owner.Data
+	}
 	return s.Bus.Server()
 }
 
 // close closes everything that is open.
 func (s *Deployment) close() error {
 	var err error
+	if s.holding != nil {
+		s.holding.end()
+	}
 	if s.store != nil {
 		err = s.store.Close()
 	}

@@ -21,12 +21,12 @@ import (
 )
 
 // Location is where a command finds runs and their artifacts: on a running
-// server, or in a data folder that no server is using.
+// server, or in a data folder.
 type Location struct{ Data, Artifacts string }
 
 // AddFlags adds the flags of a command that works on either.
 func (l *Location) AddFlags(c *cobra.Command) {
-	c.Flags().StringVar(&l.Data, "data", "", "data folder of run and up, while neither runs on it; default: a running server")
+	c.Flags().StringVar(&l.Data, "data", "", "data folder of run and up; default: a running server, then the usual folder")
 	l.AddArtifactsFlag(c)
 }
 
