@@ -142,7 +142,7 @@ func (s *Session) openOrFolder(ctx context.Context, at Location, cfg settings.Se
 	// The folder is there, so that nobody need wait for a server.
 	b, err := dial(ctx, s, cfg, "", 0)
 	if err == nil {
-		return &Deployment{Bus: b, Settings: cfg, location: at}, nil
+		return onRunning(ctx, s, at, cfg, b)
 	}
 	unreachable, ok := errors.AsType[*conn.UnreachableError](err)
 	if !ok {
@@ -171,6 +171,11 @@ func (s *Session) open(ctx context.Context, at Location, cfg settings.Settings, 
 	if err != nil {
 		return nil, err
 	}
+	return onRunning(ctx, s, at, cfg, b)
+}
+
+// onRunning works on a running server.
+func onRunning(ctx context.Context, s *Session, at Location, cfg settings.Settings, b *conn.Conn) (*Deployment, error) {
 	if err := CheckSetUp(ctx, s, b); err != nil {
 		b.Close()
 		return nil, err

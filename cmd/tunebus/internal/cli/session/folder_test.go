@@ -49,8 +49,8 @@ func TestFolderOfAnother(t *testing.T) {
 	if h := second.owner; h.Command != "export" || h.PID != os.Getpid() || !h.Idle || second.embedded != nil || second.Folder() != data {
 		t.Errorf("the second command asks %+v, on folder %q", h, second.Folder())
 	}
-	if !history.IsSetUp(t.Context(), second.Bus) {
-		t.Error("the second command reads nothing")
+	if err := history.CheckSetUp(t.Context(), second.Bus); err != nil {
+		t.Errorf("the second command reads nothing: %v", err)
 	}
 	if _, err := conn.Connect(t.Context(), conn.Options{URL: second.owner.URL, Wait: -1}); err == nil {
 		t.Error("anybody may connect")

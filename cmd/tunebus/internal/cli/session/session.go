@@ -17,6 +17,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/pipeline/loglimit"
 	"github.com/tunebus/tunebus/pipeline/service"
 	"github.com/tunebus/tunebus/pipeline/settings"
@@ -254,32 +255,14 @@ func CheckSetUp(ctx context.Context, s *Session, b *conn.Conn) error {
 	const patience = 2 * time.Second
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	if history.IsSetUp(ctx, b) {
-		return nil
+	err := history.CheckSetUp(ctx, b)
+	switch {
+	case errors.Is(err, history.ErrNotSetUp):
+		return fmt.Errorf("the server at %s has no tunebus streams: run `%s`", b.Server(), s.CommandLine("setup"))
+	case err != nil && !topology.HasJetStream(ctx, b):
+		return fmt.Errorf("JetStream is off on the server at %s, so that it keeps nothing; start it with `nats-server -js`, or write \"jetstream {}\" into its configuration", b.Server())
 	}
-	return fmt.Errorf("the server at %s has no tunebus streams: run `%s`", b.Server(), s.CommandLine("setup"))
-}
-
-// WithBus returns an action that works on a connection.
-func (s *Session) WithBus(do func(ctx context.Context, b *conn.Conn, args []string) error) func(*cobra.Command, []string) error {
-	return func(c *cobra.Command, args []string) error {
-		b, err := s.Connect(c.Context())
-		if err != nil {
-			return err
-		}
-		defer b.Close()
-		if err := CheckSetUp(c.Context(), s, b); err != nil {
-			return err
-		}
-		return do(c.Context(), b, args)
-	}
-}
-
-// WithBusReading is WithBus for a command that only reads, see [WithReading].
-func WithBusReading(s *Session, read func(ctx context.Context, b *conn.Conn, args []string) error) func(*cobra.Command, []string) error {
-	return s.WithBus(func(ctx context.Context, b *conn.Conn, args []string) error {
-		return AskAgain(ctx, s, b, func() error { return read(ctx, b, args) })
-	})
+	return nil
 }
 
 // ExactlyOne wants one argument, which help calls by a name.
