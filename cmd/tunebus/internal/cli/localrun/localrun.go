@@ -86,7 +86,7 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 			s.Console.Say("left unfinished on the data folder %s: %s", cfg.Data.Folder, strings.Join(left, ", "))
 		}
 	}()
-	others := unfinished{session: s, bus: local.Bus, cfg: cfg, gate: gate, mode: f.resume}
+	others := unfinished{session: s, bus: local.Bus, cfg: cfg, gate: gate, mode: f.resume, tracking: f.trackingLimit}
 	left, err = others.settle(ctx)
 	if err != nil {
 		return err

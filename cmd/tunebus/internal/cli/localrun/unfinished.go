@@ -68,6 +68,8 @@ type unfinished struct {
 	gate    *jobGate
 	// mode is what --resume says; empty: a person at a terminal is asked.
 	mode string
+	// tracking is the longest wait for MLflow behind the end of a run.
+	tracking time.Duration
 }
 
 // settle deals with all unfinished runs and returns those that it leaves alone.
@@ -214,14 +216,18 @@ func (u unfinished) foreignJudge(run events.Run) bool {
 func (u unfinished) finish(ctx context.Context, runs []string) error {
 	for i, id := range runs {
 		u.session.Console.Say("going on with %s", id)
-		run, err := follow.Show(ctx, u.session.Console, u.bus, follow.Run{ID: id})
+		run, err := follow.Show(ctx, u.session.Console, u.bus, follow.Run{ID: id, Tracking: u.tracking})
 		if err != nil {
 			if ctx.Err() != nil {
 				return interrupted(u.session, u.cfg.Data.Folder, runs[i:]...)
 			}
 			return err
 		}
-		u.session.Console.Say("run %s ended: %s", id, runsummary.Of(run).Status)
+		pending := ""
+		if run.Tracked == nil {
+			pending = "; its tracking is pending"
+		}
+		u.session.Console.Say("run %s ended: %s%s", id, runsummary.Of(run).Status, pending)
 	}
 	return nil
 }

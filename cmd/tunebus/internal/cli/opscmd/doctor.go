@@ -55,30 +55,29 @@ named, it looks at a data folder and at this machine alone.`,
 
 // check checks the server and its data folder, or the data folder alone.
 func check(c *cobra.Command, s *session.Session, at session.Location, cfg settings.Settings) (found []view.Finding) {
-	var absent error // of a server that a data folder needs as little as we do
-	if at.Data == "" {
+	if at.Data == "" && !session.FindsFolder(s, cfg) {
 		b, err := s.Connect(c.Context())
-		if _, unreachable := errors.AsType[*conn.UnreachableError](err); unreachable && session.UsualServer(s) {
-			absent = err
-		} else if err != nil {
+		if err != nil {
 			return []view.Finding{noServer(err)}
-		} else {
-			defer b.Close()
-			if found = checkServer(c.Context(), s, b, cfg); len(found) <= serverAlone {
-				return found
-			}
+		}
+		defer b.Close()
+		if found = checkServer(c.Context(), s, b, cfg); len(found) <= serverAlone {
+			return found
 		}
 	}
+	looked := found != nil
 	err := s.WithDeployment(&at, func(ctx context.Context, server *session.Deployment, _ []string) error {
-		if absent != nil {
+		switch {
+		case looked:
+		case server.Folder() == "":
+			found = checkServer(ctx, s, server.Bus, cfg)
+		case at.Data == "":
 			found = []view.Finding{{Name: "NATS", State: view.StateOK, Says: "no server answers, and the data folder needs none"}}
 		}
 		found = append(found, checkFolder(ctx, server)...)
 		return nil
 	})(c, nil)
-	if _, unreachable := errors.AsType[*conn.UnreachableError](err); unreachable {
-		return []view.Finding{{Name: "NATS", State: view.StateBroken, Says: err.Error(), Do: `"tunebus up" starts one`}}
-	} else if err != nil {
+	if err != nil {
 		found = append(found, view.Finding{Name: "data folder", State: view.StateBroken, Says: err.Error()})
 	}
 	return found

@@ -77,7 +77,7 @@ func TestBesideRun(t *testing.T) {
 	if status := <-done; status != 5 {
 		t.Errorf("the run ended with status %d", status)
 	}
-	if !strings.Contains(screen.String(), "run second ended: success") {
+	if !strings.Contains(screen.String(), "run second ended: success\n") {
 		t.Errorf("the run that was submitted has not ended with the process\n%s", &screen)
 	}
 	if files, err := filepath.Glob(filepath.Join(dir, "..", "*", "tunebus", "up", "*.json")); len(files) > 0 || err != nil {

@@ -150,15 +150,12 @@ func (s *Session) openOrFolder(ctx context.Context, at Location, cfg settings.Se
 	}
 	at.Data = cfg.Data.Folder
 	server, err := openFolder(ctx, s, at, cfg)
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("no NATS server answers at %s, and %w", unreachable.Server, err)
-	case server.owner.Data == "":
-		sayOnce(s, "no NATS server answers at %s; this works on the data folder %s", unreachable.Server, at.Data)
-	default:
+	if err == nil && server.owner.Data != "" {
 		sayAsked(s, cfg, unreachable.Server, server.owner)
+	} else {
+		sayOnce(s, "no NATS server answers at %s; this works on the data folder %s", unreachable.Server, at.Data)
 	}
-	return server, nil
+	return server, err
 }
 
 // open connects to the server, or opens the data folder that is named; it opens no

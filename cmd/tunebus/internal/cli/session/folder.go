@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
@@ -61,7 +62,7 @@ func TakeFolder(ctx context.Context, s *Session, data string, start func() error
 	for {
 		err := start()
 		if !errors.Is(err, embedded.ErrInUse) {
-			return err
+			return sayFull(data, err)
 		}
 		owner, known := upOn(localup.Running(), data)
 		if known || time.Now().After(deadline) {
@@ -77,6 +78,15 @@ func TakeFolder(ctx context.Context, s *Session, data string, start func() error
 		case <-time.After(folderPoll):
 		}
 	}
+}
+
+// sayFull says what to do where there is no space left for a data folder. The server has
+// no other word for it than that of the system.
+func sayFull(data string, err error) error {
+	if err == nil || !strings.Contains(err.Error(), syscall.ENOSPC.Error()) {
+		return err
+	}
+	return fmt.Errorf("the disk of the data folder %s is full: %w; \"tunebus delete\" and \"tunebus gc\" make room there", data, err)
 }
 
 // Loopback is the address at which a process that works on a data folder is reached by
@@ -129,7 +139,7 @@ func onServer(ctx context.Context, s *Session, at Location, cfg settings.Setting
 	}
 	out := &Deployment{Bus: b, Settings: cfg, location: at, folder: at.Data, embedded: server, doctor: s.CommandLine("doctor")}
 	if err := topology.Apply(ctx, b, topology.Topology{Queues: Queues(cfg)}); err != nil {
-		return nil, errors.Join(err, out.close())
+		return nil, errors.Join(sayFull(at.Data, err), out.close())
 	}
 	if server.URL() != "" {
 		out.holding = announceLater(at.Data, localup.Up{URL: server.URL(), Token: token, Command: s.Command, PID: os.Getpid(), Idle: true})
@@ -170,6 +180,12 @@ func ConnectToServices(ctx context.Context, s *Session, data string, limit time.
 func UsualServer(s *Session) bool {
 	cfg, err := s.Settings()
 	return err == nil && !s.flags.nameServer(cfg)
+}
+
+// FindsFolder reports whether a command works on the usual data folder where no server
+// answers.
+func FindsFolder(s *Session, cfg settings.Settings) bool {
+	return !s.flags.nameServer(cfg) && isDataFolder(cfg.Data.Folder)
 }
 
 // connectTo connects to a process of this machine.

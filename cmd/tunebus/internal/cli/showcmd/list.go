@@ -42,6 +42,8 @@ type runList struct {
 	// deleted are the runs of which nothing is shown, although an archive of them may
 	// still have a line.
 	deleted []string
+	// hidden counts archived runs that are wanted and not listed.
+	hidden int
 	// said holds what the screen says once.
 	said map[string]bool
 }
@@ -57,7 +59,7 @@ func (l *runList) read(ctx context.Context, limit int, write func([]runtable.Row
 	if l.queues, err = topology.NewInspector(l.server.Bus).Queues(ctx); err != nil {
 		return err
 	}
-	l.old = nil
+	l.old, l.hidden = nil, 0
 	if l.archived {
 		if l.old, err = l.unindexed(ctx, state); err != nil {
 			return err
@@ -125,6 +127,9 @@ func (l *runList) each(ctx context.Context, state runindex.State, add func(runin
 			return err
 		}
 		if line.Archived && !l.archived {
+			if l.want(line) {
+				l.hidden++
+			}
 			continue
 		}
 		if _, gone := slices.BinarySearch(l.deleted, line.RunID); gone {

@@ -82,7 +82,15 @@ func Runs(s *session.Session) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return table.End(f.none(server))
+				none := f.none(server)
+				if table.Rows() == 0 && list.hidden > 0 {
+					none = server.Name() + " knows only archived runs"
+				}
+				if err := table.End(none); err != nil || list.hidden == 0 {
+					return err
+				}
+				s.Console.Say("%s left out; \"tunebus runs --archived\" lists them, too", archivedAre(list.hidden))
+				return nil
 			})
 		}),
 	}
@@ -95,6 +103,14 @@ func Runs(s *session.Session) *cobra.Command {
 	c.Flags().StringVar(&f.since, "since", "", "list runs that were asked for since a time, a day, or so long ago, such as 2026-01-31 or 7d")
 	session.CompleteValues(c, "status", allStatuses()...)
 	return c
+}
+
+// archivedAre counts archived runs, with the verb for their number.
+func archivedAre(n int) string {
+	if n == 1 {
+		return "1 archived run is"
+	}
+	return events.Count(n) + " archived runs are"
 }
 
 // none is what a list without runs says.
