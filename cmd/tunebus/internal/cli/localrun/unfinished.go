@@ -101,8 +101,12 @@ func (u unfinished) settle(ctx context.Context) (left []string, err error) {
 		u.gate.decide(nil)
 		return nil, u.cancel(ctx, append(able, left...))
 	}
+	before, err := u.attempts(ctx, able)
+	if err != nil {
+		return nil, err
+	}
 	u.gate.decide(left)
-	return left, u.finish(ctx, able)
+	return left, u.finish(ctx, able, before)
 }
 
 // sort says of each run what it is, and parts those that the workers of this process
@@ -161,7 +165,7 @@ func (u unfinished) finishOthers(ctx context.Context, left []string) ([]string, 
 		able, foreign, err := u.sort(ctx, open)
 		left = append(left, foreign...)
 		if err == nil {
-			err = u.finish(ctx, able)
+			err = u.finish(ctx, able, nil)
 		}
 		if err != nil {
 			return left, err
@@ -212,14 +216,72 @@ func (u unfinished) foreignJudge(run events.Run) bool {
 	})
 }
 
-// finish waits for the ends of runs and shows their progress.
-func (u unfinished) finish(ctx context.Context, runs []string) error {
-	for i, id := range runs {
-		u.session.Console.Say("going on with %s", id)
+// attempts counts the attempts at each run so far.
+func (u unfinished) attempts(ctx context.Context, runs []string) (map[string]int, error) {
+	out := map[string]int{}
+	for _, id := range runs {
+		run, err := history.New(u.bus).Run(ctx, id)
+		if err != nil && !codec.IsUndecodable(err) {
+			return nil, err
+		}
+		for _, p := range run.Phases {
+			out[id] += len(p.Attempts)
+		}
+		if run.Completed != nil {
+			out[id]++
+		}
+	}
+	return out, nil
+}
+
+// begins is how long a run may take until a worker of this process works on it.
+const begins = 5 * time.Second
+
+// worked returns the first of the runs that is worked on: with more attempts than
+// before. Workers take the jobs in no certain order.
+func (u unfinished) worked(ctx context.Context, runs []string, before map[string]int) (string, error) {
+	if len(runs) == 1 {
+		return runs[0], nil
+	}
+	for deadline := time.Now().Add(begins); ; {
+		now, err := u.attempts(ctx, runs)
+		if err != nil {
+			return "", err
+		}
+		for _, id := range runs {
+			if now[id] > before[id] {
+				return id, nil
+			}
+		}
+		if time.Now().After(deadline) {
+			return runs[0], nil
+		}
+		select {
+		case <-ctx.Done():
+			return runs[0], nil // following it ends at once
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// finish waits for the ends of runs and shows their progress, of those first that are
+// worked on. before counts the attempts before this process.
+func (u unfinished) finish(ctx context.Context, runs []string, before map[string]int) error {
+	for left := slices.Clone(runs); len(left) > 0; {
+		id, err := u.worked(ctx, left, before)
+		if err != nil {
+			return err
+		}
+		others := slices.DeleteFunc(slices.Clone(left), func(other string) bool { return other == id })
+		waiting := ""
+		if len(others) > 0 {
+			waiting = "; " + strings.Join(others, ", ") + " then"
+		}
+		u.session.Console.Say("going on with %s%s", id, waiting)
 		run, err := follow.Show(ctx, u.session.Console, u.bus, follow.Run{ID: id, Tracking: u.tracking})
 		if err != nil {
 			if ctx.Err() != nil {
-				return interrupted(u.session, u.cfg.Data.Folder, runs[i:]...)
+				return interrupted(u.session, u.cfg.Data.Folder, left...)
 			}
 			return err
 		}
@@ -228,6 +290,7 @@ func (u unfinished) finish(ctx context.Context, runs []string) error {
 			pending = "; its tracking is pending"
 		}
 		u.session.Console.Say("run %s ended: %s%s", id, runsummary.Of(run).Status, pending)
+		left = others
 	}
 	return nil
 }

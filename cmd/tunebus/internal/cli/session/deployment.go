@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,6 +44,8 @@ type Deployment struct {
 	// holding says that it has the folder.
 	embedded *embedded.Server
 	holding  *holding
+	// named is the data folder that the person named.
+	named string
 	// owner is the process that the command asks, which has the folder.
 	owner localup.Up
 }
@@ -91,6 +94,7 @@ func with(
 			if err != nil {
 				return err
 			}
+			server.named = at.Data
 			ended, err := server.use(c.Context(), args, do)
 			if !ended || c.Context().Err() != nil {
 				return err
@@ -322,7 +326,7 @@ func (s *Deployment) UnknownRun(id string) error {
 // Repeat holds the command that repeats a run on the same server or data folder.
 func (s *Session) Repeat(server *Deployment, run string) runsummary.Retry {
 	on := s.ServerFlags()
-	if folder := server.Folder(); folder != "" {
+	if folder := cmp.Or(server.Folder(), server.named); folder != "" {
 		on = append(on, "--data", folder)
 	}
 	command := s.Program + " " + shellquote.Join(append([]string{"rerun", run}, on...)...)

@@ -312,3 +312,22 @@ func (l *runList) unindexed(ctx context.Context, state runindex.State) ([]runind
 	slices.SortFunc(lines, func(a, b runindex.Line) int { return cmp.Compare(b.Accepted, a.Accepted) })
 	return lines, nil
 }
+
+// countArchived counts the runs of the archive, for a list that has no line of any run. A store
+// that cannot be opened has none.
+func (l *runList) countArchived(ctx context.Context) (int, error) {
+	store, err := l.server.Store(ctx)
+	if err != nil {
+		return 0, nil
+	}
+	archived, err := archive.NewFiles(store).Runs(ctx)
+	if err != nil {
+		return 0, err
+	}
+	deleted, err := runlister.New(l.server.Bus).Deleted(ctx)
+	archived = slices.DeleteFunc(archived, func(id string) bool {
+		_, gone := slices.BinarySearch(deleted, id)
+		return gone
+	})
+	return len(archived), err
+}

@@ -82,6 +82,11 @@ func Runs(s *session.Session) *cobra.Command {
 				if err != nil {
 					return err
 				}
+				if table.Rows() == 0 && list.hidden == 0 && !f.archived && !f.isFiltered() {
+					if list.hidden, err = list.countArchived(ctx); err != nil {
+						return err
+					}
+				}
 				none := f.none(server)
 				if table.Rows() == 0 && list.hidden > 0 {
 					none = server.Name() + " knows only archived runs"
@@ -115,11 +120,14 @@ func archivedAre(n int) string {
 
 // none is what a list without runs says.
 func (f *runsFlags) none(server *session.Deployment) string {
-	if len(f.statuses)+len(f.labels) > 0 || f.since != "" {
+	if f.isFiltered() {
 		return server.Name() + " has no such run"
 	}
 	return server.Name() + " knows no runs yet"
 }
+
+// isFiltered reports whether not all runs are wanted.
+func (f *runsFlags) isFiltered() bool { return len(f.statuses)+len(f.labels) > 0 || f.since != "" }
 
 // filter returns what says whether a run is listed.
 func (f *runsFlags) filter(now time.Time) (func(runindex.Line) bool, error) {
