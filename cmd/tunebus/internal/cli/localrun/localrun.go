@@ -19,15 +19,11 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/follow"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/inprocess"
-	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/inputcheck"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/localup"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/patience"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runrequest"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/pipeline/artifact"
-	"github.com/tunebus/tunebus/pipeline/bus/codec"
-	"github.com/tunebus/tunebus/pipeline/bus/conn"
-	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/runsummary"
 	"github.com/tunebus/tunebus/pipeline/runwatch"
@@ -92,9 +88,6 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 		return err
 	}
 	gate.decide(nil) // there was no unfinished run
-	if err := sayChanged(ctx, s, local.Bus, cfg.Data.Folder, request); err != nil {
-		return err
-	}
 	var sequence uint64
 	err = patience.Within(ctx, s.Console, 0, nil, func(ctx context.Context) (err error) {
 		sequence, err = request.Publish(ctx, journal.New(local.Bus), runrequest.Inputs{
@@ -165,27 +158,6 @@ func interrupted(s *session.Session, data string, runs ...string) error {
 		say += "\n  " + s.CommandLine("cancel", run, "--data", data)
 	}
 	return &exit.Error{Code: exit.CodeInterrupted, Err: errors.New(say)}
-}
-
-// sayChanged says which inputs of the run that is repeated are no longer as they
-// were. A run that the stream does not hold or that cannot be read is left to
-// intake.
-func sayChanged(ctx context.Context, s *session.Session, b *conn.Conn, data string, request runrequest.Request) error {
-	if request.RerunOf == "" {
-		return nil
-	}
-	old, err := history.New(b).Run(ctx, request.RerunOf)
-	if err != nil && !codec.IsUndecodable(err) {
-		return err
-	}
-	inputs, err := inputcheck.On(data, "")
-	if err != nil {
-		return err
-	}
-	for _, changed := range inputs.Changed(ctx, old, request.Files) {
-		s.Console.Say("%s", changed)
-	}
-	return nil
 }
 
 // trackLater is the command that tracks a run whose MLflow could not be

@@ -70,7 +70,7 @@ func archiveRuns(ctx context.Context, console *view.Console, server *session.Dep
 		OlderThan: time.Duration(f.olderThan),
 		DryRun:    f.dryRun,
 		Before: func(ctx context.Context, run events.Run) {
-			for _, changed := range inputs.Changed(ctx, run, nil) {
+			for _, changed := range inputs.Changed(ctx, run, inputcheck.All) {
 				console.Say("%s", changed)
 			}
 		},

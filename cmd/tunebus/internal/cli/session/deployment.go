@@ -296,18 +296,21 @@ func (s *Deployment) FindRun(ctx context.Context, id string) (events.Run, error)
 	return run, err
 }
 
-// CheckRepeatable returns an error if there is no run to repeat or to write again: it
-// was deleted, its request was rejected, or a data folder does not know it. A run that
-// a server does not know may have been requested a moment ago.
-func (s *Deployment) CheckRepeatable(ctx context.Context, id string) error {
+// FindRepeatable reads a run that is repeated or written again. The error says that there
+// is none: it was deleted, its request was rejected, or a data folder does not know it. A run
+// that a server does not know may have been requested a moment ago; it is the zero run, as
+// is one that cannot be read.
+func (s *Deployment) FindRepeatable(ctx context.Context, id string) (events.Run, error) {
 	run, err := s.FindRun(ctx, id)
 	switch {
 	case isGone(err):
-		return err
-	case err == nil && run.Accepted == nil && s.Folder() != "":
-		return s.UnknownRun(id)
+		return run, err
+	case err != nil:
+		return events.Run{}, nil
+	case run.Accepted == nil && s.Folder() != "":
+		return run, s.UnknownRun(id)
 	}
-	return nil
+	return run, nil
 }
 
 // isGone reports whether an error of FindRun says that there is no run any more, or

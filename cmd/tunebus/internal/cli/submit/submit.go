@@ -17,7 +17,6 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/follow"
-	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/inputcheck"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/localup"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/patience"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/publishing"
@@ -109,7 +108,7 @@ func Send(c *cobra.Command, s *session.Session, f Flags, specifications []string
 		if err := session.CheckSetUp(ctx, s, b); err != nil {
 			return err
 		}
-		if err := checkRerun(ctx, s, b, r); err != nil {
+		if err := checkRerun(ctx, b, r); err != nil {
 			return err
 		}
 		// The time for the last step is what is left, and its end is no end of the others.
@@ -147,23 +146,15 @@ func (l lastStep) Publish(_ context.Context, ev events.Event, fence journal.Fenc
 	return publishing.Within(l.bus, limit).Publish(l.ctx, ev, fence)
 }
 
-// checkRerun checks the size of a rerun, before its files are uploaded, and says
-// which inputs of the old run are no longer as they were. A run that the stream
-// does not hold or that cannot be read is left to intake.
-func checkRerun(ctx context.Context, s *session.Session, b *conn.Conn, r runrequest.Request) error {
+// checkRerun checks the size of a rerun, before its files are uploaded. A run that the
+// stream does not hold or that cannot be read is left to intake.
+func checkRerun(ctx context.Context, b *conn.Conn, r runrequest.Request) error {
 	if r.RerunOf == "" {
 		return nil
 	}
 	old, err := history.New(b).Run(ctx, r.RerunOf)
 	if err != nil && !codec.IsUndecodable(err) {
 		return err
-	}
-	inputs, err := inputcheck.On("", b.Server())
-	if err != nil {
-		return err
-	}
-	for _, changed := range inputs.Changed(ctx, old, r.Files) {
-		s.Console.Say("%s", changed)
 	}
 	return r.CheckRerunSize(old)
 }
