@@ -14,6 +14,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/follow"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/publishing"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
@@ -64,6 +65,7 @@ func (g *jobGate) skip(run string) bool {
 type unfinished struct {
 	session *session.Session
 	bus     *conn.Conn
+	start   Start
 	cfg     settings.Settings
 	gate    *jobGate
 	// mode is what --resume says; empty: a person at a terminal is asked.
@@ -129,7 +131,7 @@ func (u unfinished) sort(ctx context.Context, open []string) (able, foreign []st
 		if run.Cancel == nil {
 			why = u.foreign(run)
 		}
-		u.session.Console.Say("  %s (%s)%s", id, run.Accepted.RunName, why)
+		u.session.Console.Say("  %s (%s)%s", id, view.Inline(run.Accepted.RunName), why)
 		if why != "" {
 			foreign = append(foreign, id)
 		} else {
@@ -281,7 +283,7 @@ func (u unfinished) finish(ctx context.Context, runs []string, before map[string
 		run, err := follow.Show(ctx, u.session.Console, u.bus, follow.Run{ID: id, Tracking: u.tracking})
 		if err != nil {
 			if ctx.Err() != nil {
-				return interrupted(u.session, u.cfg.Data.Folder, left...)
+				return interrupted(u.session, u.start, left...)
 			}
 			return err
 		}

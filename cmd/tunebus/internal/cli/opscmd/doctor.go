@@ -40,6 +40,9 @@ named, it looks at a data folder and at this machine alone.`,
 				return err
 			}
 			found := append(check(c, s, at, cfg), checkMachine(c.Context(), cfg)...)
+			if ctx := c.Context(); ctx.Err() != nil { // what failed then says nothing about the server
+				return context.Cause(ctx)
+			}
 			if err := s.Console.Print(view.Findings(found)); err != nil {
 				return err
 			}

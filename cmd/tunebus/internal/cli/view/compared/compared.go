@@ -39,7 +39,7 @@ func write(w io.Writer, c comparison.Comparison) {
 		if side.Shortfall != "" {
 			status, took = string(runsummary.Partial), took+" ("+side.Shortfall+")"
 		}
-		fmt.Fprintf(w, "%s  %s (%s): %s%s, asked for %s\n", side.letter, side.RunName, side.RunID, status, took, side.RequestedAt.Local().Format(time.DateTime))
+		fmt.Fprintf(w, "%s  %s (%s): %s%s, asked for %s\n", side.letter, view.Inline(side.RunName), side.RunID, status, took, side.RequestedAt.Local().Format(time.DateTime))
 	}
 	writeDifferences(w, "SPECIFICATION", c.Specification)
 	writeDifferences(w, "INPUTS", c.Inputs)
