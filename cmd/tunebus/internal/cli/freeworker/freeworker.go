@@ -24,7 +24,8 @@ const (
 
 // Awaited says what a queued job of the run waits for, such as "a free worker of
 // finetune/builtin, which works on nightly (r7)". It is empty if no job of the run
-// is queued, or if a worker of its queue is free or missing.
+// is queued, if a worker of its queue is free or missing, or if the queue works on no other
+// run: a worker may be about to say that it has taken the job.
 func Awaited(ctx context.Context, b *conn.Conn, run events.Run, queues []topology.Queue) (string, error) {
 	job, queued := runsummary.Queued(run)
 	if !queued || !isBusy(job, queues) {
@@ -47,11 +48,10 @@ func Awaited(ctx context.Context, b *conn.Conn, run events.Run, queues []topolog
 			names = append(names, fmt.Sprintf("%s (%s)", other.Accepted.RunName, id))
 		}
 	}
-	text := fmt.Sprintf("a free worker of %s/%s", job.Phase, job.Queue)
-	if len(names) > 0 {
-		text += ", which works on " + strings.Join(names, " and ")
+	if len(names) == 0 {
+		return "", nil
 	}
-	return text, nil
+	return fmt.Sprintf("a free worker of %s/%s, which works on %s", job.Phase, job.Queue, strings.Join(names, " and ")), nil
 }
 
 // isBusy reports whether workers take jobs from the queue, and all of them work.
