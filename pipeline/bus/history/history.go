@@ -74,11 +74,17 @@ func (h *History) Latest(ctx context.Context, subject string) (codec.Message, er
 	return m, nil
 }
 
-// IsSetUp reports whether the server has the stream of facts. It is true as well if the
-// server does not say.
-func IsSetUp(ctx context.Context, c *conn.Conn) bool {
+// ErrNotSetUp means that the server has no stream of facts.
+var ErrNotSetUp = streams.ErrNoStream
+
+// CheckSetUp looks whether the server has the stream of facts. The error is
+// [ErrNotSetUp] if it says that there is none, and another one if it does not say.
+func CheckSetUp(ctx context.Context, c *conn.Conn) error {
 	_, err := streams.New(c).Latest(ctx, events.StreamFacts, events.PipelineAccepted{RunID: "-"}.Subject())
-	return !errors.Is(err, streams.ErrNoStream)
+	if errors.Is(err, streams.ErrNotFound) {
+		return nil
+	}
+	return err
 }
 
 // LatestOfEach reads the newest fact of each subject that matches one of the

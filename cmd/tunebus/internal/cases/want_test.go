@@ -21,7 +21,7 @@ type run struct {
 	Template string // a chat template for the base model
 	// Base are keys of files of JSON of the base model, and their values here.
 	Base map[string]map[string]any
-	File     string // of answers
+	File string // of answers
 
 	Exit       int
 	Says       []string
