@@ -29,13 +29,13 @@ const (
 
 // Codec writes and reads events. It is safe for concurrent use.
 type Codec struct {
-	source  string
-	decoder events.Decoder
+	source string
+	events events.Codec
 }
 
 // New returns a codec whose events name client as their source.
 func New(client string) *Codec {
-	return &Codec{source: sourcePrefix + events.Cut(client, events.MaxNameBytes), decoder: events.Decoder{Defaults: spec.Defaults()}}
+	return &Codec{source: sourcePrefix + events.Cut(client, events.MaxNameBytes), events: events.Codec{Defaults: spec.Defaults()}}
 }
 
 // MessageID is the id under which an event is stored. Two services that derive
@@ -59,21 +59,6 @@ func MessageID(ev events.Event) string {
 	}
 }
 
-// envelope is a structured CloudEvent as it is written. The fields stand in the
-// order in which the CloudEvents SDK writes them; parseFastEnvelope relies on
-// that order.
-type envelope struct {
-	SpecVersion     string       `json:"specversion"`
-	ID              string       `json:"id"`
-	Source          string       `json:"source"`
-	Type            string       `json:"type"`
-	Subject         string       `json:"subject"`
-	DataContentType string       `json:"datacontenttype"`
-	DataSchema      string       `json:"dataschema"`
-	Time            time.Time    `json:"time"`
-	Data            events.Event `json:"data"`
-}
-
 // fenceHeaders is the room for the headers that a publish with a fence adds.
 const fenceHeaders = 512
 
@@ -83,20 +68,11 @@ const fenceHeaders = 512
 func (c *Codec) Encode(ctx context.Context, ev events.Event, id string) (*nats.Msg, error) {
 	ev = events.Bound(ev)
 	typ, subject := ev.Type(), ev.Subject()
-	body, err := json.Marshal(envelope{
-		SpecVersion:     event.CloudEventsVersionV1,
-		ID:              id,
-		Source:          c.source,
-		Type:            typ,
-		Subject:         subject,
-		DataContentType: event.ApplicationJSON,
-		DataSchema:      events.Schema(typ),
-		Time:            time.Now().UTC(),
-		Data:            ev,
-	})
+	data, err := c.events.Encode(ev)
 	if err != nil {
 		return nil, fmt.Errorf("encode %s: %w", subject, err)
 	}
+	body := envelope{id: id, source: c.source, typ: typ, subject: subject, time: time.Now().UTC(), data: data}.encode()
 	msg := &nats.Msg{Subject: subject, Data: body, Header: nats.Header{
 		nats.MsgIdHdr: []string{id},
 		headerContent: []string{structured},
@@ -130,10 +106,9 @@ func (e *TooLargeError) Error() string {
 // traceparent carries the span of ctx. Without a span, all events of a run
 // share a trace id that is derived from the run's id.
 func traceparent(ctx context.Context, ev events.Event) string {
-	c := propagation.MapCarrier{}
-	propagation.TraceContext{}.Inject(ctx, c)
-	if tp := c[headerTrace]; tp != "" {
-		return tp
+	if sc := trace.SpanContextFromContext(ctx); sc.IsValid() {
+		flags := sc.TraceFlags() & (trace.FlagsSampled | trace.FlagsRandom)
+		return "00-" + sc.TraceID().String() + "-" + sc.SpanID().String() + "-" + flags.String()
 	}
 	seed := ev.Subject()
 	if f, ok := ev.(events.Fact); ok {
@@ -174,7 +149,7 @@ func (c *Codec) Decode(subject string, h nats.Header, body []byte) (Decoded, err
 	typ := typeOf(subject)
 	d := Decoded{ID: h.Get(nats.MsgIdHdr), Data: body}
 	if e, ok := currentEnvelope(typ, h, body); ok {
-		if ev, err := c.decoder.Decode(typ, "", e.data); err == nil {
+		if ev, err := c.events.Decode(typ, "", e.data); err == nil {
 			return Decoded{Event: ev, ID: e.id, Data: e.data}, nil
 		}
 	} // every other envelope, and data that does not decode, goes to the SDK
@@ -188,14 +163,14 @@ func (c *Codec) Decode(subject string, h nats.Header, body []byte) (Decoded, err
 		if e.Type() != typ {
 			return d, &events.MalformedError{Type: typ, Err: fmt.Errorf("the event says it is a %q", e.Type())}
 		}
-		d.Event, err = c.decoder.Decode(typ, e.DataSchema(), d.Data)
+		d.Event, err = c.events.Decode(typ, e.DataSchema(), d.Data)
 		return d, err
 	}
 	if subject != events.TypePipelineRequested {
 		return d, &events.MalformedError{Type: typ, Err: fmt.Errorf("not a structured CloudEvent")}
 	}
 	d.PlainJSON = true
-	d.Event, err = c.decoder.Decode(subject, "", body)
+	d.Event, err = c.events.Decode(subject, "", body)
 	return d, err
 }
 
