@@ -22,6 +22,7 @@ type Codec struct {
 
 	mu     sync.Mutex
 	cached map[string]*cachedSpecification // by run
+	newest *cachedSpecification            // runs often have the specification of the run before
 	ring   []string                        // the cached runs, in the order of arrival
 	next   int                             // the index in ring that is replaced next
 }
@@ -48,6 +49,7 @@ func (c *Codec) Decode(typ, schema string, data []byte) (Event, error) {
 		if s := c.lookUp(run); start > 0 && s != nil && bytes.HasPrefix(data[start:], s.raw) {
 			short := splice(data, start, len(s.raw), []byte(placeholder))
 			if ev, err := typ.readWithout(short, &s.value); err == nil {
+				c.store(string(run), s)
 				return ev, nil
 			} // otherwise decode all of it, for an error about the original data
 		}
@@ -62,19 +64,20 @@ func (c *Codec) Decode(typ, schema string, data []byte) (Event, error) {
 	})
 }
 
-// Encode returns the JSON of an event. The jobs of a run repeat the specification of
-// its accepted fact, which is encoded once.
+// Encode returns the JSON of an event. A specification is encoded once, and repeated in
+// the jobs of its run.
 func (c *Codec) Encode(ev Event) ([]byte, error) {
 	run, value := specificationOf(ev)
 	if value == nil {
 		return json.Marshal(ev)
 	}
 	cached := c.lookUp([]byte(run))
-	if job, ok := ev.(PhaseRequested); ok && cached != nil && cached.canonical && cached.is(value) {
-		short, err := json.Marshal(shortJob(job))
+	if cached != nil && cached.canonical && cached.is(value) {
+		short, err := json.Marshal(withoutSpecification(ev))
 		if err != nil {
 			return nil, err
 		}
+		c.store(run, cached)
 		if _, start := findSpecification(short); start > 0 {
 			return splice(short, start, len(placeholder), cached.raw), nil
 		}
@@ -143,18 +146,26 @@ func specificationOf(ev Event) (run string, s *Specification) {
 	return "", nil
 }
 
-// lookUp returns the cached specification of a run, or nil.
+// lookUp returns the cached specification of a run, or else that of the newest one; nil
+// if there is none.
 func (c *Codec) lookUp(run []byte) *cachedSpecification {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.cached[string(run)]
+	if s := c.cached[string(run)]; s != nil {
+		return s
+	}
+	return c.newest
 }
 
-// store caches the specification of a run. If the cache is full, it replaces the
-// oldest run.
+// store caches the specification of a run. If the cache is full, it replaces the oldest
+// run.
 func (c *Codec) store(run string, s *cachedSpecification) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.newest = s
+	if c.cached[run] == s {
+		return
+	}
 	if c.cached == nil {
 		c.cached = map[string]*cachedSpecification{}
 	}
@@ -252,24 +263,47 @@ func (p *placeholderField) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// shortRequested is a [PhaseRequested] with the placeholder in place of its
-// specification. It has the same fields in the same order.
-type shortRequested struct {
-	RunID         string    `json:"run_id"`
-	RunName       string    `json:"run_name"`
-	Phase         Phase     `json:"phase"`
-	Queue         string    `json:"queue"`
-	Specification struct{}  `json:"specification"`
-	Plan          []Step    `json:"plan"`
-	Inputs        Inputs    `json:"inputs,omitzero"`
-	RequestedAt   time.Time `json:"requested_at,omitzero"`
-}
-
-func shortJob(e PhaseRequested) *shortRequested {
-	return &shortRequested{
-		RunID: e.RunID, RunName: e.RunName, Phase: e.Phase, Queue: e.Queue,
-		Plan: e.Plan, Inputs: e.Inputs, RequestedAt: e.RequestedAt,
+// shortAccepted and shortRequested are a [PipelineAccepted] and a [PhaseRequested] with
+// the placeholder in place of the specification. They have the same fields in the same
+// order.
+type (
+	shortAccepted struct {
+		RunID         string            `json:"run_id"`
+		RunName       string            `json:"run_name"`
+		RequestedAt   time.Time         `json:"requested_at"`
+		Specification struct{}          `json:"specification"`
+		Plan          []Step            `json:"plan"`
+		Labels        map[string]string `json:"labels,omitempty"`
+		Inputs        Inputs            `json:"inputs,omitzero"`
+		Lineage       Lineage           `json:"lineage,omitzero"`
 	}
+	shortRequested struct {
+		RunID         string    `json:"run_id"`
+		RunName       string    `json:"run_name"`
+		Phase         Phase     `json:"phase"`
+		Queue         string    `json:"queue"`
+		Specification struct{}  `json:"specification"`
+		Plan          []Step    `json:"plan"`
+		Inputs        Inputs    `json:"inputs,omitzero"`
+		RequestedAt   time.Time `json:"requested_at,omitzero"`
+	}
+)
+
+// withoutSpecification returns an event with the placeholder.
+func withoutSpecification(ev Event) any {
+	switch e := ev.(type) {
+	case PipelineAccepted:
+		return &shortAccepted{
+			RunID: e.RunID, RunName: e.RunName, RequestedAt: e.RequestedAt,
+			Plan: e.Plan, Labels: e.Labels, Inputs: e.Inputs, Lineage: e.Lineage,
+		}
+	case PhaseRequested:
+		return &shortRequested{
+			RunID: e.RunID, RunName: e.RunName, Phase: e.Phase, Queue: e.Queue,
+			Plan: e.Plan, Inputs: e.Inputs, RequestedAt: e.RequestedAt,
+		}
+	}
+	return ev
 }
 
 func acceptedOver(data []byte, s *Specification) (Event, error) {

@@ -127,20 +127,29 @@ func scribble(v reflect.Value) {
 // whatever it knows of the run, and decodes it as one that knows nothing.
 func TestEncodeEqualsMarshal(t *testing.T) {
 	t.Parallel()
-	// A codec has to know in which order a job has which members.
-	filled := reflect.New(reflect.TypeFor[events.PhaseRequested]()).Elem()
+	// A codec has to know all members and their order.
+	filled, whole := reflect.New(reflect.TypeFor[events.PhaseRequested]()).Elem(), reflect.New(reflect.TypeFor[events.PipelineAccepted]()).Elem()
 	fill(filled, "", string(events.Finetune))
-	all := filled.Interface().(events.PhaseRequested)
-	all.Specification.FineTuner.ChatTemplateKwargs, all.Specification.Inferencer.ChatTemplateKwargs = "", "" // such a run is not cached
+	fill(whole, "", "")
+	all, start := filled.Interface().(events.PhaseRequested), whole.Interface().(events.PipelineAccepted)
+	for _, s := range []*events.Specification{&all.Specification, &start.Specification} {
+		s.FineTuner.ChatTemplateKwargs, s.Inferencer.ChatTemplateKwargs = "", "" // such a specification is not cached
+	}
+	plain := func(run string, epochs int) events.PhaseRequested {
+		ev := job(t, run, epochs)
+		ev.Specification.FineTuner.ChatTemplateKwargs, ev.Specification.Inferencer.ChatTemplateKwargs = "", ""
+		return ev
+	}
 	same := func(change func(*events.Specification)) []events.Event {
-		first := job(t, "r", 1)
+		first := plain("r", 1)
 		change(&first.Specification)
 		accepted := events.PipelineAccepted{RunID: "r", RunName: "n", Specification: first.Specification, Plan: first.Plan}
-		return []events.Event{accepted, first, first, job(t, "r", 2), job(t, "r", 2), job(t, "other", 3), first, accepted, first}
+		return []events.Event{accepted, first, first, plain("r", 2), plain("r", 2), plain("other", 3), first, accepted, first}
 	}
 	cases := map[string][]events.Event{
 		"the same specification": same(func(*events.Specification) {}),
-		"every member":           {events.PipelineAccepted{RunID: all.RunID, Specification: all.Specification}, all, all},
+		"every member":           {start, all, start, all},
+		"of another run":         {plain("a", 1), plain("b", 1), plain("a", 2), plain("b", 2), start},
 		"no list of metrics":     same(func(s *events.Specification) { s.Evaluator.Metrics, s.FineTuner.TargetModules = nil, nil }),
 		"an empty list":          same(func(s *events.Specification) { s.Evaluator.Metrics = []string{} }),
 		"an empty table":         same(func(s *events.Specification) { s.Evaluator.Gates = map[string]float64{} }),
@@ -164,12 +173,12 @@ func TestEncodeEqualsMarshal(t *testing.T) {
 				if err != nil || string(got) != string(want) {
 					t.Fatalf("event %d is encoded as\n%s, %v\nwant\n%s", i, got, err, want)
 				}
-				plain, err := events.Decode(ev.Type(), "", want)
+				alone, err := events.Decode(ev.Type(), "", want)
 				if err != nil {
 					t.Fatal(err)
 				}
-				if read, err := c.Decode(ev.Type(), "", got); err != nil || !reflect.DeepEqual(read, plain) {
-					t.Fatalf("event %d is decoded as\n%+v, %v\nwant\n%+v", i, read, err, plain)
+				if read, err := c.Decode(ev.Type(), "", got); err != nil || !reflect.DeepEqual(read, alone) {
+					t.Fatalf("event %d is decoded as\n%+v, %v\nwant\n%+v", i, read, err, alone)
 				}
 			}
 		})
@@ -204,9 +213,14 @@ func TestEncodeWritesEveryKey(t *testing.T) {
 func TestEncodeSharesNothing(t *testing.T) {
 	t.Parallel()
 	var c events.Codec
-	body := written(t, job(t, "r", 1))
-	for range 3 {
+	plain := func() events.PhaseRequested {
 		ev := job(t, "r", 1)
+		ev.Specification.FineTuner.ChatTemplateKwargs, ev.Specification.Inferencer.ChatTemplateKwargs = "", ""
+		return ev
+	}
+	body := written(t, plain())
+	for range 3 {
+		ev := plain()
 		got, err := c.Encode(ev)
 		if err != nil || string(got) != string(body) {
 			t.Fatalf("encoded as\n%s, %v\nwant\n%s", got, err, body)
@@ -214,7 +228,7 @@ func TestEncodeSharesNothing(t *testing.T) {
 		scribble(reflect.ValueOf(ev.Specification))
 	}
 	got, err := c.Decode("finetune.requested", "", body)
-	if want := job(t, "r", 1); err != nil || !reflect.DeepEqual(got, want) {
+	if want := plain(); err != nil || !reflect.DeepEqual(got, want) {
 		t.Fatalf("decoded to %+v, %v\nwant %+v", got, err, want)
 	}
 }

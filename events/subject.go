@@ -185,6 +185,18 @@ func JobFilters(job PhaseRequested) []string {
 	return filters
 }
 
+// OutcomeFilters returns the filters that together match the facts of a run except its
+// acceptance and its jobs: what became of it.
+func OutcomeFilters(run string) []string {
+	return []string{
+		TypeCancelRequested + "." + run,
+		TypePipelineDeleted + "." + run,
+		"*." + EventCompleted + "." + run,
+		"*." + EventStarted + "." + run + ".*",
+		"*." + EventAttemptEnded + "." + run + ".*",
+	}
+}
+
 // JobFilter returns the filter for the jobs of a phase and queue.
 func JobFilter(p Phase, queue string) string { return phaseType(p, EventRequested) + ".*." + queue }
 

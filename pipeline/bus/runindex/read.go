@@ -1,0 +1,167 @@
+package runindex
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/streams"
+)
+
+const (
+	// runsPerRequest is how many runs are read with one request. Each has some seven
+	// facts besides its jobs, and a request has 1,024 answers at most.
+	runsPerRequest = 64
+	// stretchBytes bounds the facts that an update holds at the same time.
+	stretchBytes = 8 << 20
+)
+
+// line reads all facts of a run. ok is false if they make no run.
+func (x *Index) line(ctx context.Context, run string) (line Line, ok bool, err error) {
+	facts, err := x.history.Facts(ctx, run)
+	if err != nil {
+		return Line{}, false, err
+	}
+	line, ok = LineOf(facts)
+	return line, ok, nil
+}
+
+// lines reads runs that have ended, most of them at least, many with one request. It
+// takes their accepted facts from accepted if they are there. Gone are the runs that
+// there are not.
+func (x *Index) lines(ctx context.Context, runs []string, accepted map[string]codec.Message) (lines []Line, gone map[string]bool, err error) {
+	gone = map[string]bool{}
+	for some := range slices.Chunk(runs, runsPerRequest) {
+		facts, err := x.outcomes(ctx, some, accepted)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, run := range some {
+			line, ok := LineOf(facts[run])
+			if !ok || line.Status != events.Status(events.Success) || line.Unreadable != "" {
+				// Its jobs may tell more: where it waits, or how far it came.
+				if line, ok, err = x.line(ctx, run); err != nil {
+					return nil, nil, err
+				}
+			}
+			if ok {
+				lines = append(lines, line)
+			} else {
+				gone[run] = true
+			}
+		}
+	}
+	return lines, gone, nil
+}
+
+// outcomes reads the facts of runs without their jobs, which take most of the bytes
+// and of which the line of a run that succeeded has nothing.
+func (x *Index) outcomes(ctx context.Context, runs []string, accepted map[string]codec.Message) (map[string][]codec.Message, error) {
+	facts := map[string][]codec.Message{}
+	var filters []string
+	for _, run := range runs {
+		filters = append(filters, events.OutcomeFilters(run)...)
+		if m, ok := accepted[run]; ok {
+			facts[run] = append(facts[run], m)
+		} else {
+			filters = append(filters, events.PipelineAccepted{RunID: run}.Subject())
+		}
+	}
+	msgs, err := x.history.LatestOfEach(ctx, filters)
+	switch {
+	case err == nil:
+	case len(runs) > 1 && ctx.Err() == nil && !conn.IsUnanswered(err): // they may be more than one answer holds
+		first, err := x.outcomes(ctx, runs[:len(runs)/2], accepted)
+		if err != nil {
+			return nil, err
+		}
+		second, err := x.outcomes(ctx, runs[len(runs)/2:], accepted)
+		for run, facts := range second {
+			first[run] = facts
+		}
+		return first, err
+	default:
+		return nil, err
+	}
+	for _, m := range msgs {
+		if a, err := events.ParseSubject(m.Subject); err == nil {
+			facts[a.Run] = append(facts[a.Run], m)
+		}
+	}
+	for _, of := range facts {
+		sortFacts(of)
+	}
+	return facts, nil
+}
+
+// stretch is what a part of the stream of facts tells.
+type stretch struct {
+	// last is the sequence up to which it was read.
+	last uint64
+	// lines are those of the runs that were accepted in the part, so that all of their
+	// facts are in it.
+	lines []Line
+	// ended are runs that were accepted before and that ended in the part, open are the
+	// others with a fact in it.
+	ended, open []string
+}
+
+// stretch reads the facts between two sequences, both included, or the first of them.
+func (x *Index) stretch(ctx context.Context, first, last uint64) (stretch, error) {
+	s := stretch{last: last}
+	facts := map[string][]streams.Message{}
+	bytes := 0
+	err := x.stored.Scan(ctx, events.StreamFacts, streams.FromSequence(first), ">", func(m streams.Message) error {
+		if m.Sequence > last {
+			return errEnough
+		}
+		if bytes += len(m.Data); bytes > stretchBytes && m.Sequence > first {
+			s.last = m.Sequence - 1
+			return errEnough
+		}
+		if a, err := events.ParseSubject(m.OriginalSubject()); err == nil && a.Type != events.TypePipelineRejected {
+			facts[a.Run] = append(facts[a.Run], m)
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, errEnough) {
+		return stretch{}, err
+	}
+	for run, raw := range facts {
+		has := func(subject string) bool {
+			return slices.ContainsFunc(raw, func(m streams.Message) bool { return m.Subject == subject })
+		}
+		switch {
+		case has(events.PipelineAccepted{RunID: run}.Subject()):
+			if line, ok := LineOf(x.decode(raw)); ok {
+				s.lines = append(s.lines, line)
+			} else {
+				s.open = append(s.open, run)
+			}
+		case has(events.PipelineCompleted{RunID: run}.Subject()):
+			s.ended = append(s.ended, run)
+		default:
+			s.open = append(s.open, run)
+		}
+	}
+	return s, nil
+}
+
+// decode decodes the facts of a run. A redriven copy holds nothing new about it.
+func (x *Index) decode(raw []streams.Message) []codec.Message {
+	msgs := make([]codec.Message, 0, len(raw))
+	for _, m := range raw {
+		if !events.IsRedrive(m.Subject) {
+			msgs = append(msgs, x.history.Fact(m))
+		}
+	}
+	return msgs
+}
+
+func sortFacts(msgs []codec.Message) {
+	slices.SortFunc(msgs, func(a, b codec.Message) int { return cmp.Compare(a.Sequence, b.Sequence) })
+}
