@@ -78,30 +78,29 @@ func (w *watch) lookAgain() {
 }
 
 func (w *watch) look() {
-	m, c := w.monitor, w.calls
-	stall, inner := m.look()
-	if stall != nil {
-		c.OnStall(stall)
+	c, seen := w.calls, w.monitor.look()
+	if seen.stall != nil {
+		c.OnStall(seen.stall)
 	}
-	if inner.stage == "" && w.told.due(inner, m.now()) && c.OnWait != nil {
-		c.OnWait(inner.waitsFor, inner.limit)
+	if seen.stage == "" && w.told.due(seen) && c.OnWait != nil {
+		c.OnWait(seen.waitsFor, seen.limit)
 	}
 	if c.OnIdle != nil {
-		if inner.idle < idleEvery {
+		if seen.idle < idleEvery {
 			w.idle = 0
-		} else if inner.idle-w.idle >= idleEvery {
-			w.idle = inner.idle
-			c.OnIdle(cmp.Or(inner.waitsFor, m.state.Load().doing()), w.idle)
+		} else if seen.idle-w.idle >= idleEvery {
+			w.idle = seen.idle
+			c.OnIdle(cmp.Or(seen.waitsFor, seen.doing), w.idle)
 		}
 	}
 	if c.OnWaiting == nil {
 		return
 	}
-	if w.shown.over(inner) {
+	if w.shown.over(seen) {
 		c.OnWaiting("")
 	}
-	if inner.stage == "" && w.shown.due(inner, m.now()) {
-		c.OnWaiting(inner.waitsFor)
+	if seen.stage == "" && w.shown.due(seen) {
+		c.OnWaiting(seen.waitsFor)
 	}
 }
 
@@ -114,17 +113,17 @@ type waitReport struct {
 }
 
 // due reports whether a wait is to be reported now.
-func (w *waitReport) due(inner span, now time.Duration) bool {
-	if inner.idle < w.after || inner.waitsFor == w.waitsFor && now-w.at < w.every {
+func (w *waitReport) due(seen view) bool {
+	if seen.idle < w.after || seen.waitsFor == w.waitsFor && seen.now-w.at < w.every {
 		return false
 	}
-	w.waitsFor, w.at = inner.waitsFor, now
+	w.waitsFor, w.at = seen.waitsFor, seen.now
 	return true
 }
 
 // over reports once that the wait that was reported last is over.
-func (w *waitReport) over(inner span) bool {
-	if w.waitsFor == "" || inner.stage == "" && inner.waitsFor == w.waitsFor {
+func (w *waitReport) over(seen view) bool {
+	if w.waitsFor == "" || seen.stage == "" && seen.waitsFor == w.waitsFor {
 		return false
 	}
 	w.waitsFor = ""
