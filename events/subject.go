@@ -185,16 +185,14 @@ func JobFilters(job PhaseRequested) []string {
 	return filters
 }
 
-// OutcomeFilters returns the filters that together match the facts of a run except its
-// acceptance and its jobs: what became of it.
+// OutcomeFilters returns the filters that together match the facts about a run as a whole
+// except its acceptance: what became of it.
 func OutcomeFilters(run string) []string {
-	return []string{
-		TypeCancelRequested + "." + run,
-		TypePipelineDeleted + "." + run,
-		"*." + EventCompleted + "." + run,
-		"*." + EventStarted + "." + run + ".*",
-		"*." + EventAttemptEnded + "." + run + ".*",
+	var filters []string
+	for _, typ := range []string{TypeCancelRequested, TypePipelineCompleted, TypeTrackingCompleted, TypePipelineDeleted} {
+		filters = append(filters, typ+"."+run)
 	}
+	return filters
 }
 
 // JobFilter returns the filter for the jobs of a phase and queue.

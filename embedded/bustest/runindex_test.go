@@ -27,7 +27,11 @@ func indexedRun(id string) []events.Event {
 		events.PhaseRequested{RunID: id, Phase: events.Evaluation, Queue: "builtin", Plan: plan},
 		events.PhaseStarted{RunID: id, Phase: events.Evaluation, Attempt: 1, Worker: "w", StartedAt: at},
 		events.PhaseCompleted{RunID: id, Phase: events.Evaluation, Attempt: 1, Conclusion: events.Success, Scores: map[string]float64{"rouge_score": 0.75}},
-		events.PipelineCompleted{RunID: id, Conclusion: events.Success, EndedAt: at.Add(time.Minute), DurationSeconds: 60},
+		events.PipelineCompleted{
+			RunID: id, Conclusion: events.Success, EndedAt: at.Add(time.Minute), DurationSeconds: 60,
+			Phases: []events.PhaseResult{{Phase: events.Evaluation, Conclusion: events.Success, Attempts: 1}},
+			Scores: map[string]float64{"rouge_score": 0.75},
+		},
 	}
 }
 
@@ -219,10 +223,35 @@ func TestRunIndexSameLines(t *testing.T) {
 		facts("cancelled", func(f []events.Event) []events.Event {
 			return []events.Event{f[0], f[1], events.CancelRequested{RunID: "cancelled"}, events.PipelineCompleted{RunID: "cancelled", Conclusion: events.Cancelled}}
 		}),
+		facts("partial", func(f []events.Event) []events.Event {
+			accepted, end := f[0].(events.PipelineAccepted), f[4].(events.PipelineCompleted)
+			why := &events.Problem{Code: "c", Message: "no memory"}
+			accepted.Plan = append([]events.Step{{Phase: events.Finetune, Queue: "builtin", OnFailure: events.Continue}}, accepted.Plan...)
+			end.Phases = append([]events.PhaseResult{{Phase: events.Finetune, Conclusion: events.Failure, Attempts: 1, Error: why}}, end.Phases...)
+			end.FailedPhases = []events.Phase{events.Finetune}
+			f[0], f[4] = accepted, end
+			return slices.Insert(f, 1,
+				events.Event(events.PhaseRequested{RunID: "partial", Phase: events.Finetune, Queue: "builtin", Plan: accepted.Plan}),
+				events.Event(events.PhaseCompleted{RunID: "partial", Phase: events.Finetune, Attempt: 1, Conclusion: events.Failure, Error: why}))
+		}),
+		facts("unscored", func(f []events.Event) []events.Event { // by an older program
+			end := f[4].(events.PipelineCompleted)
+			end.Scores = nil
+			f[4] = end
+			return f
+		}),
+		facts("short", func(f []events.Event) []events.Event {
+			end := f[4].(events.PipelineCompleted)
+			end.Phases = nil
+			f[4] = end
+			return f
+		}),
 		facts("deleted", func(f []events.Event) []events.Event {
 			return append(f, events.PipelineDeleted{RunID: "deleted"})
 		}),
-		facts("garbled", func(f []events.Event) []events.Event { return f }),
+		facts("garbled", func(f []events.Event) []events.Event {
+			return append(f, events.TrackingCompleted{RunID: "garbled", Gaps: []string{"a fact cannot be read"}})
+		}),
 	}
 	s, filled := newTestServer(t, topology.Topology{}), newTestServer(t, topology.Topology{})
 	x, y := runindex.New(s.conn), runindex.New(filled.conn)

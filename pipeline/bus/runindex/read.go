@@ -9,12 +9,13 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/bus/streams"
 )
 
 const (
-	// runsPerRequest is how many runs are read with one request. Each has some seven
-	// facts besides its jobs, and a request has 1,024 answers at most.
+	// runsPerRequest is how many runs are read with one request. Each has five facts
+	// about the whole run at most, and a request has 1,024 answers at most.
 	runsPerRequest = 64
 	// stretchBytes bounds the facts that an update holds at the same time.
 	stretchBytes = 8 << 20
@@ -41,9 +42,8 @@ func (x *Index) lines(ctx context.Context, runs []string, accepted map[string]co
 			return nil, nil, err
 		}
 		for _, run := range some {
-			line, ok := LineOf(facts[run])
-			if !ok || line.Status != events.Status(events.Success) || line.Unreadable != "" {
-				// Its jobs may tell more: where it waits, or how far it came.
+			line, ok := successOf(facts[run])
+			if !ok {
 				if line, ok, err = x.line(ctx, run); err != nil {
 					return nil, nil, err
 				}
@@ -58,8 +58,34 @@ func (x *Index) lines(ctx context.Context, runs []string, accepted map[string]co
 	return lines, gone, nil
 }
 
-// outcomes reads the facts of runs without their jobs, which take most of the bytes
-// and of which the line of a run that succeeded has nothing.
+// successOf sums up a run that succeeded, from the facts about the whole run: its end
+// repeats the results of the phases. ok is false if the other facts may tell more. So it
+// is where one of them cannot be read: the tracker notes that as a gap.
+func successOf(msgs []codec.Message) (line Line, ok bool) {
+	run := history.Fold(msgs)
+	if run.Accepted == nil || run.Completed == nil || run.Completed.Conclusion != events.Success ||
+		run.Tracked != nil && len(run.Tracked.Gaps) > 0 || history.Unreadable(msgs) != nil {
+		return Line{}, false
+	}
+	for _, p := range run.Completed.Phases {
+		result := events.PhaseCompleted{RunID: run.ID, Phase: p.Phase, Attempt: p.Attempts, Conclusion: p.Conclusion, Error: p.Error}
+		if p.Phase == events.Evaluation {
+			if result.Scores = run.Completed.Scores; len(result.Scores) == 0 {
+				return Line{}, false
+			}
+		}
+		run = run.With(result)
+	}
+	for _, step := range run.Accepted.Plan {
+		if run.Phases[step.Phase] == nil {
+			return Line{}, false
+		}
+	}
+	return lineOf(run, msgs)
+}
+
+// outcomes reads the facts about whole runs. Those of the phases are many, and the end of
+// a run repeats what a line has of them.
 func (x *Index) outcomes(ctx context.Context, runs []string, accepted map[string]codec.Message) (map[string][]codec.Message, error) {
 	facts := map[string][]codec.Message{}
 	var filters []string
