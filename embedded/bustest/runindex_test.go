@@ -304,26 +304,6 @@ func TestRunIndexSameLines(t *testing.T) {
 	wantEqual(t, "lines that were filled in", len(got), len(want))
 }
 
-// TestRunIndexManyFacts: runs that have more facts together than one answer holds are
-// read one after the other.
-func TestRunIndexManyFacts(t *testing.T) {
-	t.Parallel()
-	s := newTestServer(t, topology.Topology{})
-	x := runindex.New(s.conn)
-	const runs, attempts = 8, 150
-	for i := range runs {
-		facts := indexedRun(fmt.Sprintf("r%d", i))
-		for n := range attempts {
-			s.publish(t, events.PhaseStarted{RunID: fmt.Sprintf("r%d", i), Phase: events.Evaluation, Attempt: n + 2})
-		}
-		for _, ev := range facts {
-			s.publish(t, ev)
-		}
-	}
-	update(t, x)
-	wantEqual(t, "runs", strings.Count(strings.Join(listed(t, x), ", "), "success"), runs)
-}
-
 // TestRunIndexLongLabels: lines of runs with long labels fit into pages.
 func TestRunIndexLongLabels(t *testing.T) {
 	t.Parallel()

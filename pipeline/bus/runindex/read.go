@@ -8,14 +8,14 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
-	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/bus/streams"
 )
 
 const (
 	// runsPerRequest is how many runs are read with one request. Each has five facts
-	// about the whole run at most, and a request has 1,024 answers at most.
+	// about the whole run at most, so that both bounds of [streams.Reader.LatestOfEach]
+	// hold.
 	runsPerRequest = 64
 	// stretchBytes bounds the facts that an update holds at the same time.
 	stretchBytes = 8 << 20
@@ -98,19 +98,7 @@ func (x *Index) outcomes(ctx context.Context, runs []string, accepted map[string
 		}
 	}
 	msgs, err := x.history.LatestOfEach(ctx, filters)
-	switch {
-	case err == nil:
-	case len(runs) > 1 && ctx.Err() == nil && !conn.IsUnanswered(err): // they may be more than one answer holds
-		first, err := x.outcomes(ctx, runs[:len(runs)/2], accepted)
-		if err != nil {
-			return nil, err
-		}
-		second, err := x.outcomes(ctx, runs[len(runs)/2:], accepted)
-		for run, facts := range second {
-			first[run] = facts
-		}
-		return first, err
-	default:
+	if err != nil {
 		return nil, err
 	}
 	for _, m := range msgs {
