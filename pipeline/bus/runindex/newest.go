@@ -33,7 +33,7 @@ func (x *Index) Newest(ctx context.Context, state State) iter.Seq2[Line, error] 
 // list calls each with the runs until it returns false; the error is errEnough then.
 func (x *Index) list(ctx context.Context, state State, each func(Line) bool) error {
 	fresh := func(run string) error {
-		line, ok, err := x.line(ctx, run)
+		line, ok, err := x.runs.line(ctx, run)
 		if err == nil && ok && !each(line) {
 			return errEnough
 		}

@@ -21,9 +21,15 @@ const (
 	stretchBytes = 8 << 20
 )
 
+// runReader sums up runs from their facts.
+type runReader struct {
+	history *history.History
+	stored  streams.Reader
+}
+
 // line reads all facts of a run. ok is false if they make no run.
-func (x *Index) line(ctx context.Context, run string) (line Line, ok bool, err error) {
-	facts, err := x.history.Facts(ctx, run)
+func (r runReader) line(ctx context.Context, run string) (line Line, ok bool, err error) {
+	facts, err := r.history.Facts(ctx, run)
 	if err != nil {
 		return Line{}, false, err
 	}
@@ -34,17 +40,17 @@ func (x *Index) line(ctx context.Context, run string) (line Line, ok bool, err e
 // lines reads runs that have ended, most of them at least, many with one request. It
 // takes their accepted facts from accepted if they are there. Gone are the runs that
 // there are not.
-func (x *Index) lines(ctx context.Context, runs []string, accepted map[string]codec.Message) (lines []Line, gone map[string]bool, err error) {
+func (r runReader) lines(ctx context.Context, runs []string, accepted map[string]codec.Message) (lines []Line, gone map[string]bool, err error) {
 	gone = map[string]bool{}
 	for some := range slices.Chunk(runs, runsPerRequest) {
-		facts, err := x.outcomes(ctx, some, accepted)
+		facts, err := r.outcomes(ctx, some, accepted)
 		if err != nil {
 			return nil, nil, err
 		}
 		for _, run := range some {
 			line, ok := successOf(facts[run])
 			if !ok {
-				if line, ok, err = x.line(ctx, run); err != nil {
+				if line, ok, err = r.line(ctx, run); err != nil {
 					return nil, nil, err
 				}
 			}
@@ -86,7 +92,7 @@ func successOf(msgs []codec.Message) (line Line, ok bool) {
 
 // outcomes reads the facts about whole runs. Those of the phases are many, and the end of
 // a run repeats what a line has of them.
-func (x *Index) outcomes(ctx context.Context, runs []string, accepted map[string]codec.Message) (map[string][]codec.Message, error) {
+func (r runReader) outcomes(ctx context.Context, runs []string, accepted map[string]codec.Message) (map[string][]codec.Message, error) {
 	facts := map[string][]codec.Message{}
 	var filters []string
 	for _, run := range runs {
@@ -97,7 +103,7 @@ func (x *Index) outcomes(ctx context.Context, runs []string, accepted map[string
 			filters = append(filters, events.PipelineAccepted{RunID: run}.Subject())
 		}
 	}
-	msgs, err := x.history.LatestOfEach(ctx, filters)
+	msgs, err := r.history.LatestOfEach(ctx, filters)
 	if err != nil {
 		return nil, err
 	}
@@ -125,11 +131,11 @@ type stretch struct {
 }
 
 // stretch reads the facts between two sequences, both included, or the first of them.
-func (x *Index) stretch(ctx context.Context, first, last uint64) (stretch, error) {
+func (r runReader) stretch(ctx context.Context, first, last uint64) (stretch, error) {
 	s := stretch{last: last}
 	facts := map[string][]streams.Message{}
 	bytes := 0
-	err := x.stored.Scan(ctx, events.StreamFacts, streams.FromSequence(first), ">", func(m streams.Message) error {
+	err := r.stored.Scan(ctx, events.StreamFacts, streams.FromSequence(first), ">", func(m streams.Message) error {
 		if m.Sequence > last {
 			return errEnough
 		}
@@ -151,7 +157,7 @@ func (x *Index) stretch(ctx context.Context, first, last uint64) (stretch, error
 		}
 		switch {
 		case has(events.PipelineAccepted{RunID: run}.Subject()):
-			if line, ok := LineOf(x.decode(raw)); ok {
+			if line, ok := LineOf(r.decode(raw)); ok {
 				s.lines = append(s.lines, line)
 			} else {
 				s.open = append(s.open, run)
@@ -166,11 +172,11 @@ func (x *Index) stretch(ctx context.Context, first, last uint64) (stretch, error
 }
 
 // decode decodes the facts of a run. A redriven copy holds nothing new about it.
-func (x *Index) decode(raw []streams.Message) []codec.Message {
+func (r runReader) decode(raw []streams.Message) []codec.Message {
 	msgs := make([]codec.Message, 0, len(raw))
 	for _, m := range raw {
 		if !events.IsRedrive(m.Subject) {
-			msgs = append(msgs, x.history.Fact(m))
+			msgs = append(msgs, r.history.Fact(m))
 		}
 	}
 	return msgs

@@ -56,7 +56,7 @@ func (x *Index) fill(ctx context.Context, state State) error {
 	var runs []string
 	accepted := map[string]codec.Message{}
 	flush := func() error {
-		lines, _, err := x.lines(ctx, runs, accepted)
+		lines, _, err := x.runs.lines(ctx, runs, accepted)
 		if err != nil {
 			return err
 		}
@@ -96,16 +96,16 @@ func (x *Index) advance(ctx context.Context, state State) (done bool, err error)
 	if state.Newest <= state.Through {
 		return true, nil
 	}
-	s, err := x.stretch(ctx, state.Through+1, min(state.Newest, state.Through+factsAtOnce))
+	s, err := x.runs.stretch(ctx, state.Through+1, min(state.Newest, state.Through+factsAtOnce))
 	if err != nil {
 		return false, err
 	}
-	lines, gone, err := x.lines(ctx, s.ended, nil)
+	lines, gone, err := x.runs.lines(ctx, s.ended, nil)
 	if err != nil {
 		return false, err
 	}
 	for _, run := range s.open {
-		line, ok, err := x.line(ctx, run)
+		line, ok, err := x.runs.line(ctx, run)
 		if err != nil {
 			return false, err
 		}
