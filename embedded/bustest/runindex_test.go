@@ -234,10 +234,10 @@ func TestRunIndexSameLines(t *testing.T) {
 				events.Event(events.PhaseRequested{RunID: "partial", Phase: events.Finetune, Queue: "builtin", Plan: accepted.Plan}),
 				events.Event(events.PhaseCompleted{RunID: "partial", Phase: events.Finetune, Attempt: 1, Conclusion: events.Failure, Error: why}))
 		}),
-		facts("unscored", func(f []events.Event) []events.Event { // by an older program
-			end := f[4].(events.PipelineCompleted)
-			end.Scores = nil
-			f[4] = end
+		facts("unscored", func(f []events.Event) []events.Event {
+			phase, end := f[3].(events.PhaseCompleted), f[4].(events.PipelineCompleted)
+			phase.Scores, end.Scores = nil, nil
+			f[3], f[4] = phase, end
 			return f
 		}),
 		facts("short", func(f []events.Event) []events.Event {

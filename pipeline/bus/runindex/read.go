@@ -76,9 +76,7 @@ func successOf(msgs []codec.Message) (line Line, ok bool) {
 	for _, p := range run.Completed.Phases {
 		result := events.PhaseCompleted{RunID: run.ID, Phase: p.Phase, Attempt: p.Attempts, Conclusion: p.Conclusion, Error: p.Error}
 		if p.Phase == events.Evaluation {
-			if result.Scores = run.Completed.Scores; len(result.Scores) == 0 {
-				return Line{}, false
-			}
+			result.Scores = run.Completed.Scores
 		}
 		run = run.With(result)
 	}
