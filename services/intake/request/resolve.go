@@ -210,7 +210,7 @@ func (r Rules) checkInputs(run Resolved, full []events.Step) []events.Fault {
 	}
 	does := func(p events.Phase) bool { return stepIndex(plan, p) >= 0 }
 	if does(events.Evaluation) && !does(events.Inference) && in.Predictions == nil {
-		add("inputs.predictions", "", "evaluation needs an inference before it, or predictions to read")
+		add("inputs.predictions", "", "evaluation needs an inference before it, or predictions to read, which --predictions names")
 	}
 	skipsFinetune := false // although the specification has it, and needs its result
 	if i := stepIndex(full, events.Finetune); i >= 0 {
