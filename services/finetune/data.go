@@ -41,15 +41,15 @@ func (d *trainingData) evaluation() llm.Examples {
 }
 
 // prepareData reads, renders and tokenises the rows of the data sets.
-func prepareData(ctx context.Context, job *engine.Job, base string) (*trainingData, error) {
+func prepareData(ctx context.Context, job *engine.Job, base baseModel) (*trainingData, error) {
 	s := job.Request.Specification.FineTuner
 	d := &trainingData{}
 	job.Stage(engine.StageTokenise)
-	tok, err := token.Open(base)
+	tok, err := token.Open(base.tokens)
 	if err != nil {
 		return d, engine.Permanent("bad_model", err)
 	}
-	p := prepare.New(tok, prepare.Config{FineTuner: s, Now: job.Request.RequestedAt.UTC()})
+	p := prepare.New(tok, prepare.Config{FineTuner: s, Now: job.Request.RequestedAt.UTC(), Positions: base.positions})
 	d.training, err = d.read(ctx, job, p, dataKey{"fine_tuner.training_data_id", s.TrainingDataID, "training.tokens"})
 	if err != nil {
 		return d, err

@@ -24,7 +24,7 @@ func (Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error) {
 	if err != nil {
 		return res, err
 	}
-	data, err := prepareData(ctx, job, base.tokens)
+	data, err := prepareData(ctx, job, base)
 	defer data.close()
 	res.Datasets = data.datasets
 	if err != nil {
@@ -90,7 +90,7 @@ func train(ctx context.Context, job *engine.Job, model *llm.Model, data *trainin
 	}
 	switch { // every attempt would meet these: same rows, same seed, same outcome
 	case errors.Is(err, llm.ErrDiverged):
-		err = engine.Permanent("diverged", err)
+		err = engine.Permanent("diverged", fmt.Errorf("fine_tuner.base_model_id = %q: %w", job.Request.Specification.FineTuner.BaseModelID, err))
 	case errors.Is(err, llm.ErrNothing):
 		err = engine.Permanent("nothing_to_learn", err)
 	}
