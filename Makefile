@@ -13,7 +13,7 @@ GO := go
 VERSION = $(shell git describe --tags --match 'v[0-9]*' --always --dirty 2>/dev/null)
 LDFLAGS = "-s -X github.com/tunebus/tunebus/pipeline/version.linked=$(VERSION)"
 
-.PHONY: help build install run test test-programs test-interop race check lint rules tidy structure version generate build-gpu base-model bench bench-data bench-torch bench-memory fuzz chaos inputs azurite
+.PHONY: help build install run test test-programs test-interop race check lint rules tidy structure version generate build-gpu base-model bench bench-noop bench-data bench-torch bench-memory fuzz chaos inputs azurite
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
@@ -103,9 +103,18 @@ $(INTEROP_ENV)/made: $(INTEROP)/testdata/requirements.txt
 bench: ## benchmarks of every module
 	@set -e; for m in $(MODULES); do (cd $$m && $(GO) test -run '^$$' -bench . ./...); done
 
-# How many rows are prepared, and how often.
-ROWS := 20000
+# How often what is compared takes turns.
 ROUNDS := 5
+
+# Another commit, and how many pipelines run in each turn.
+BEFORE := HEAD~1
+PIPELINES := 1000
+
+bench-noop: ## pipelines whose phases do nothing, of this tree and of the commit BEFORE in turns
+	@GO="$(GO)" cmd/tunebus/internal/standalone/testdata/noop.sh $(BEFORE) $(ROUNDS) $(PIPELINES)
+
+# How many rows are prepared.
+ROWS := 20000
 
 bench-data: $(INTEROP_ENV)/made ## rows prepared beside datasets and TRL; needs Python and some GB of packages
 	@$(INTEROP_ENV)/bin/python services/finetune/prepare/testdata/speed.py $(ROWS) $(ROUNDS)

@@ -97,7 +97,7 @@ func (h *History) LatestOfEach(ctx context.Context, filters []string) ([]codec.M
 	}
 	msgs := make([]codec.Message, 0, len(raw))
 	for _, m := range raw {
-		msgs = append(msgs, h.fact(m))
+		msgs = append(msgs, h.Fact(m))
 	}
 	return msgs, nil
 }
@@ -123,7 +123,7 @@ func (h *History) facts(ctx context.Context, run string, filters []string) ([]co
 		if events.IsRedrive(m.Subject) {
 			continue // a redriven copy holds nothing new about the run
 		}
-		msgs = append(msgs, h.fact(m))
+		msgs = append(msgs, h.Fact(m))
 	}
 	return msgs, nil
 }
@@ -142,8 +142,8 @@ func (h *History) raw(ctx context.Context, run string, filters []string) ([]stre
 	return msgs, nil
 }
 
-// fact decodes a fact. One that cannot be decoded does not hide the others.
-func (h *History) fact(raw streams.Message) codec.Message {
+// Fact decodes a stored fact. One that cannot be decoded does not hide the others.
+func (h *History) Fact(raw streams.Message) codec.Message {
 	m := h.codec.DecodeFact(raw.OriginalSubject(), raw.Header, raw.Data)
 	m.ID = raw.ID()
 	return placed(raw, m)
