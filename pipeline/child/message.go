@@ -131,8 +131,10 @@ const (
 	BadData     = "bad_data"
 	BadModel    = "bad_model"
 	BadKey      = "bad_key"
-	Diverged    = "diverged"
-	Internal    = "internal"
+	// BadCheckpoint says that the checkpoint to go on from cannot be used.
+	BadCheckpoint = "bad_checkpoint"
+	Diverged      = "diverged"
+	Internal      = "internal"
 )
 
 // Error says why the trainer cannot go on.
@@ -232,7 +234,7 @@ func decode(line []byte) (Message, error) {
 		})
 	case "error":
 		return decodeAs(line, func(e *Error) error {
-			if !slices.Contains([]string{OutOfMemory, BadData, BadModel, BadKey, Diverged}, e.Class) {
+			if !slices.Contains([]string{OutOfMemory, BadData, BadModel, BadKey, BadCheckpoint, Diverged}, e.Class) {
 				e.Class = Internal
 			}
 			e.Text, e.Key = cut(e.Text), events.Cut(e.Key, events.MaxNameBytes)
