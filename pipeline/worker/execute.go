@@ -152,6 +152,7 @@ func (x *execution) open(ctx context.Context) error {
 		Store:    x.executor.store.LogTo(x.log),
 		Sources:  x.executor.cfg.Sources,
 		SaveTime: x.executor.budget.Checkpoint,
+		WriteLog: x.lines.Write,
 	})
 	return nil
 }
@@ -230,9 +231,6 @@ func (x *execution) SaveCheckpoint(ctx context.Context, step int64, dir string, 
 
 // IsKept implements [engine.Runtime].
 func (x *execution) IsKept(step int64) bool { return x.attempt.checkpoints.IsRegistered(step) }
-
-// WriteLog implements [engine.Runtime].
-func (x *execution) WriteLog(level, text string) string { return x.lines.Write(level, text) }
 
 // StartOver implements [engine.Runtime].
 func (x *execution) StartOver(ctx context.Context, why error) error {

@@ -41,8 +41,9 @@ DESCRIPTION: Message = {
 class Worker:
     """The worker at the other end of the socket."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, description: Message) -> None:
         self._path = path
+        self._hello = {"type": "hello", **description}
         self._unanswered: dict[int, Message] = {}  # checkpoints by their steps
         self._received = b""
         self._connect()
@@ -103,7 +104,7 @@ class Worker:
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             try:
                 self._socket.connect(self._path)
-                self._socket.sendall(json.dumps({"type": "hello", **DESCRIPTION}).encode() + b"\n")
+                self._socket.sendall(json.dumps(self._hello).encode() + b"\n")
                 return
             except OSError:
                 self._socket.close()
@@ -241,7 +242,7 @@ def main() -> int:
         print(json.dumps(DESCRIPTION))
         return 0
     stop = Stop()
-    worker = Worker(os.environ["TUNEBUS_SOCKET"])
+    worker = Worker(os.environ["TUNEBUS_SOCKET"], DESCRIPTION)
     try:
         return train(json.loads(given.job.read_text()), worker, stop)
     except Fault as fault:

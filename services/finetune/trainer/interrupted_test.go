@@ -86,7 +86,7 @@ func (r runtime) IsKept(step int64) bool {
 	return !r.notKept && r.saved.Step >= step
 }
 
-func (r runtime) WriteLog(_, text string) string {
+func (r runtime) writeLog(_, text string) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.log = append(r.log, text)
@@ -135,7 +135,7 @@ func (b *bench) run(ctx context.Context, t *testing.T, e *trainer.Engine, saveTi
 	r := runtime{b, scratch}
 	job := engine.NewJob(engine.JobConfig{
 		Request: events.PhaseRequested{RunID: "r", Phase: events.Finetune, Queue: "command", Specification: s},
-		Attempt: 1, Resume: resume, Runtime: r, Store: r, Sources: engine.Sources{Roots: []string{b.dir}}, SaveTime: saveTime,
+		Attempt: 1, Resume: resume, Runtime: r, Store: r, WriteLog: r.writeLog, Sources: engine.Sources{Roots: []string{b.dir}}, SaveTime: saveTime,
 	})
 	res, err := e.Run(ctx, job)
 	if err != nil {

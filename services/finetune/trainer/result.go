@@ -16,6 +16,7 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/llm/token"
+	"github.com/tunebus/tunebus/pipeline/child"
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/services/finetune/inputs"
 )
@@ -156,7 +157,7 @@ var artifactName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
 // storeArtifacts stores the log and the further artifacts.
 func (s *session) storeArtifacts(ctx context.Context, res *engine.Result) error {
-	path, err := s.writeLog()
+	path, err := writeLog(s.job, &s.log)
 	if err != nil {
 		return err
 	}
@@ -202,14 +203,14 @@ func (s *session) storeArtifacts(ctx context.Context, res *engine.Result) error 
 }
 
 // writeLog writes what is kept of the log to a file.
-func (s *session) writeLog() (path string, err error) {
-	if path, err = s.job.Scratch(logName); err != nil {
+func writeLog(job *engine.Job, log *child.Log) (path string, err error) {
+	if path, err = job.Scratch(logName); err != nil {
 		return "", err
 	}
 	f, err := os.Create(path)
 	if err != nil {
 		return "", err
 	}
-	_, err = s.log.WriteTo(f)
+	_, err = log.WriteTo(f)
 	return path, errors.Join(err, f.Close())
 }
