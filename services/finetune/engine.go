@@ -26,7 +26,7 @@ func (Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error) {
 		return res, err
 	}
 	data, err := inputs.Prepare(ctx, job, base.Base, nil)
-	defer data.Close()
+	defer data.Release()
 	res.Datasets = data.Datasets
 	if err != nil {
 		return res, err

@@ -168,7 +168,7 @@ func stopsBySignal(ctx context.Context, s *suite) (string, error) {
 func survivesKill(ctx context.Context, s *suite) (string, error) {
 	var from *child.Resume
 	for i := range int64(2) {
-		at := s.first.total * (i + 1) / 3
+		at := s.first.last() * (i + 1) / 3
 		a, err := s.attempt(ctx, from, func(a *attempt, m child.Message) {
 			if p, ok := m.(child.Progress); ok && p.Step >= at {
 				a.trainer.Kill()
@@ -192,7 +192,7 @@ func survivesKill(ctx context.Context, s *suite) (string, error) {
 }
 
 func reconnects(ctx context.Context, s *suite) (string, error) {
-	at, broken := s.first.total/2, false
+	at, broken := s.first.last()/2, false
 	a, err := s.attempt(ctx, nil, func(a *attempt, m child.Message) {
 		if p, ok := m.(child.Progress); ok && p.Step >= at && !broken {
 			broken = true

@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -18,38 +19,58 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// example is the trainer of the manual.
-func example(t *testing.T) []string {
+// manual is the command of a trainer of the manual.
+func manual(t *testing.T, name string) []string {
 	t.Helper()
 	python, err := exec.LookPath("python3")
 	if err != nil {
 		t.Skip("there is no python3; make test-trainer wants one")
 	}
-	path, err := filepath.Abs("../../../docs/examples/trainer/trainer.py")
+	path, err := filepath.Abs(filepath.Join("../../../docs/examples/trainer", name))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return []string{python, path}
+	return []string{python, "-B", path} // without files beside the sources
+}
+
+// check fails the test for each fault of a trainer, but for those that are expected.
+func check(t *testing.T, cfg conformance.Config, expected map[string]string) {
+	t.Helper()
+	cfg.Keys = spec.Defaults().FineTuner
+	cfg.Keys.Epochs, cfg.Keys.SaveSteps, cfg.Keys.DeviceTrainBatchSize, cfg.Keys.GradAccumulation = 3, 4, 2, 2
+	cfg.Environ, cfg.Scratch, cfg.Output = os.Environ(), t.TempDir(), func(line string) { t.Log(line) }
+	var names []string
+	conformance.Check(t.Context(), cfg, func(f conformance.Finding) {
+		names = append(names, f.Name)
+		want, fails := expected[f.Name]
+		if f.OK == fails || !strings.Contains(f.Text, want) {
+			t.Errorf("%s: %v, %s; want %q", f.Name, f.OK, f.Text, want)
+		}
+	})
+	if len(names) != 11 {
+		t.Errorf("it was checked for %q", names)
+	}
 }
 
 // TestExampleConforms: the trainer of the manual keeps to the protocol.
 func TestExampleConforms(t *testing.T) {
 	t.Parallel()
-	keys := spec.Defaults().FineTuner
-	keys.Epochs, keys.SaveSteps, keys.DeviceTrainBatchSize, keys.GradAccumulation = 3, 4, 2, 2
-	var names []string
-	ok := conformance.Check(t.Context(), conformance.Config{
-		Command: example(t), Environ: os.Environ(), More: []string{"CHAIN_STEP_SECONDS=0.01"},
-		Keys: keys, Scratch: t.TempDir(), Output: func(line string) { t.Log(line) },
-	}, func(f conformance.Finding) {
-		names = append(names, f.Name)
-		if f.OK {
-			t.Logf("%s: %s", f.Name, f.Text)
-		} else {
-			t.Errorf("%s: %s", f.Name, f.Text)
-		}
-	})
-	if !ok || len(names) != 11 {
-		t.Errorf("it conforms: %v, after %q", ok, names)
+	check(t, conformance.Config{Command: manual(t, "trainer.py"), More: []string{"CHAIN_STEP_SECONDS=0.01"}}, nil)
+}
+
+// TestWrappersConform: so do the wrappers of the manual, with stand-ins for what they
+// wrap.
+func TestWrappersConform(t *testing.T) {
+	t.Parallel()
+	standIns, err := filepath.Abs("testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	more := []string{"STEP_SECONDS=0.02", "PATH=" + standIns + string(os.PathListSeparator) + os.Getenv("PATH")}
+	for name, expected := range map[string]map[string]string{"llamafactory.py": nil, "axolotl.py": nil} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			check(t, conformance.Config{Command: manual(t, name), More: more}, expected)
+		})
 	}
 }

@@ -40,7 +40,7 @@ type attempt struct {
 	trainer *child.Trainer
 	later   chan child.Checkpoint // answers that are due
 	held    map[int64]bool
-	// answered says that an answer that was held back was given.
+	// answered says that the trainer was told of a checkpoint that is kept.
 	answered bool
 
 	hellos int
@@ -63,6 +63,12 @@ func (a *attempt) answerLater(c child.Checkpoint, after time.Duration) {
 		default: // the trainer repeated it
 		}
 	})
+}
+
+// keep tells the trainer that a checkpoint is kept.
+func (a *attempt) keep(step int64) {
+	a.answered = true
+	a.trainer.Send(child.CheckpointKept{Step: step})
 }
 
 // attempt has the command work on a job. each sees each message.
@@ -132,8 +138,7 @@ func (s *suite) follow(ctx context.Context, a *attempt, job child.Job, each func
 				fail(err)
 			}
 		case c := <-a.later:
-			a.answered = true
-			a.trainer.Send(child.CheckpointKept{Step: c.Step})
+			a.keep(c.Step)
 		case <-quiet.C:
 			fail(fmt.Errorf("it said nothing for %s", s.cfg.Patience))
 		case <-done:
@@ -160,7 +165,7 @@ func (s *suite) take(a *attempt, job child.Job, m child.Message) error {
 		}
 		kept := filepath.Join(s.cfg.Scratch, "kept", fmt.Sprintf("%d-%d", s.jobs, m.Step))
 		if isFolder(kept) { // the trainer repeated it
-			a.trainer.Send(child.CheckpointKept{Step: m.Step})
+			a.keep(m.Step)
 			return nil
 		}
 		if err := os.CopyFS(kept, os.DirFS(m.Folder)); err != nil {
@@ -168,7 +173,7 @@ func (s *suite) take(a *attempt, job child.Job, m child.Message) error {
 		}
 		a.saved = append(a.saved, child.Resume{Step: m.Step, Folder: kept})
 		if !a.held[m.Step] {
-			a.trainer.Send(child.CheckpointKept{Step: m.Step})
+			a.keep(m.Step)
 		}
 	case child.Result:
 		a.result = &m
@@ -256,13 +261,16 @@ func (a *attempt) completed() error {
 		return fmt.Errorf("behind its result it ended with %s, want exit status 0", exitText(a.exit))
 	case len(a.steps) == 0:
 		return errors.New("it said no progress")
-	case a.steps[len(a.steps)-1] != a.total:
-		return fmt.Errorf("its last step was %d of %d", a.steps[len(a.steps)-1], a.total)
+	case a.total > 0 && a.last() != a.total: // 0: it does not know
+		return fmt.Errorf("its last step was %d of %d", a.last(), a.total)
 	case a.digest == "":
 		return errors.New("its result folder is empty")
 	}
 	return nil
 }
+
+// last is the last step that was said.
+func (a *attempt) last() int64 { return a.steps[len(a.steps)-1] }
 
 // orNoResult is the error of a trainer that ended without a result.
 func (a *attempt) orNoResult() error {
@@ -282,7 +290,7 @@ func (s *suite) same(a attempt) error {
 
 // stop stops the trainer in the middle, and resumes it.
 func (s *suite) stop(ctx context.Context, name string, order func(*child.Trainer)) (string, error) {
-	at := s.first.total / 2
+	at := s.first.last() / 2
 	var asked time.Time
 	a, err := s.attempt(ctx, nil, func(a *attempt, m child.Message) {
 		if p, ok := m.(child.Progress); ok && p.Step >= at && asked.IsZero() {

@@ -23,8 +23,8 @@ type Data struct {
 	Notes                []string
 }
 
-// Close closes the files.
-func (d *Data) Close() {
+// Release closes the files.
+func (d *Data) Release() {
 	for _, f := range []*examplefile.File{d.Training, d.Validation} {
 		if f != nil {
 			_ = f.Close() // it was only read

@@ -3,5 +3,5 @@
 //
 //	base, err := inputs.FetchBase(ctx, job)
 //	data, err := inputs.Prepare(ctx, job, base, nil)
-//	defer data.Close()
+//	defer data.Release()
 package inputs

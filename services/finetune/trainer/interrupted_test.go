@@ -21,7 +21,6 @@ import (
 // bench is a worker with one job, and its store.
 type bench struct {
 	dir   string
-	rows  string
 	steps chan int64 // of the progress
 
 	mu        sync.Mutex

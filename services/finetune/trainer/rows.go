@@ -52,7 +52,7 @@ func prepareRows(ctx context.Context, job *engine.Job, base inputs.Base, folder 
 		}
 		return messages[key].add(r)
 	})
-	defer data.Close()
+	defer data.Release()
 	out.datasets, out.notes = data.Datasets, data.Notes
 	if err != nil {
 		return out, err
