@@ -22,7 +22,7 @@ func main() {
 	select {
 	case code = <-status:
 	case <-forced: // the goroutine ends with the process
-		code = process.Abandon()
+		code = process.Abandon(ctx)
 	}
 	release()
 	os.Exit(code)

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/scratch"
@@ -115,20 +114,6 @@ func (h *historyFile) discard() {
 	if h.file != nil {
 		_ = h.file.Close() // its content does not matter any more
 	}
-}
-
-// Restore moves the metric history out of a checkpoint that was unpacked in
-// dir into the folder, where [Start] finds it. A checkpoint without one is no
-// error.
-func Restore(dir string, folder scratch.Paths) error {
-	path, err := folder.Path(FileName)
-	if err != nil {
-		return err
-	}
-	if err := os.Rename(filepath.Join(dir, FileName), path); err != nil && !os.IsNotExist(err) {
-		return fmt.Errorf("metric history of the checkpoint: %w", err)
-	}
-	return nil
 }
 
 func copyFile(from, to string) error {

@@ -10,10 +10,12 @@ import (
 	"io"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/scratch"
 )
 
 func keyOf(p events.Point) pointKey { return pointKey{p.Key, p.Step} }
@@ -22,17 +24,14 @@ func keyOf(p events.Point) pointKey { return pointKey{p.Key, p.Step} }
 // their own steps, apart from the engine's.
 func isSystem(p events.Point) bool { return strings.HasPrefix(p.Key, events.SystemMetricPrefix) }
 
-// dropKnown returns the points whose step is not known.
-func dropKnown(known Steps, points []events.Point) []events.Point {
-	if len(known) == 0 {
-		return points
-	}
-	return slices.DeleteFunc(points, func(p events.Point) bool { return known.Has(p.Key, p.Step) })
-}
-
 // inherit takes over the history of the earlier attempts: the points of the
 // checkpoint's file, and then those that were published since.
 func (r *Recorder) inherit(ctx context.Context) error {
+	if r.cfg.Checkpoint != "" {
+		if err := restore(r.cfg.Checkpoint, r.cfg.Folder); err != nil {
+			return err
+		}
+	}
 	r.known = Steps{}
 	resumed := r.cfg.ResumedFrom
 	err := r.file.load(func(p events.Point) {
@@ -61,6 +60,20 @@ func (r *Recorder) inherit(ctx context.Context) error {
 		r.cfg.Logger.WarnContext(ctx, "metric points of earlier attempts not read", "error", err)
 	}
 	return r.file.append(missing)
+}
+
+// restore moves the metric history out of a checkpoint that was unpacked in dir
+// into the folder, where [historyFile.load] finds it. A checkpoint without one is
+// no error.
+func restore(dir string, folder scratch.Paths) error {
+	path, err := folder.Path(FileName)
+	if err != nil {
+		return err
+	}
+	if err := os.Rename(filepath.Join(dir, FileName), path); err != nil && !os.IsNotExist(err) {
+		return fmt.Errorf("metric history of the checkpoint: %w", err)
+	}
+	return nil
 }
 
 // countSample makes the next sample's number follow those of the history.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -35,8 +36,10 @@ type Config struct {
 	// ResumedFrom is the step of the checkpoint that the attempt resumes from;
 	// 0 without one.
 	ResumedFrom int64
-	Folder      scratch.Paths
-	Publisher   Publisher
+	// Checkpoint is the folder of that checkpoint; empty without one.
+	Checkpoint string
+	Folder     scratch.Paths
+	Publisher  Publisher
 	// Reader is needed from the second attempt on.
 	Reader Reader
 	// Sample, when set, measures the machine every SampleInterval.
@@ -62,8 +65,8 @@ type Recorder struct {
 }
 
 // Start starts a recorder and the sampling of the machine. From the second
-// attempt on it takes over the history of the checkpoint, if [Restore] put one
-// into the folder, and the points that earlier attempts published since.
+// attempt on it takes over the history of the checkpoint, if there is one, and the
+// points that earlier attempts published since.
 func Start(ctx context.Context, cfg Config) (*Recorder, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -125,6 +128,14 @@ func stamped(points []events.Point, step int64, now time.Time) []events.Point {
 		out = append(out, p)
 	}
 	return out
+}
+
+// dropKnown returns the points whose step is not known.
+func dropKnown(known Steps, points []events.Point) []events.Point {
+	if len(known) == 0 {
+		return points
+	}
+	return slices.DeleteFunc(points, func(p events.Point) bool { return known.Has(p.Key, p.Step) })
 }
 
 // publish sends a batch. It is called without the lock, since the write to the
@@ -236,4 +247,47 @@ func (r *Recorder) Discard() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.file.discard()
+}
+
+const (
+	// publishInterval bounds how often progress is published.
+	publishInterval = 250 * time.Millisecond
+	// batchPoints is the number of points with which a batch is due.
+	batchPoints = events.MaxNumbers
+)
+
+// batch collects the points that are published together, and estimates the
+// time left.
+type batch struct {
+	progress  events.Progress
+	published time.Time
+
+	started   bool
+	startStep int64
+	startTime time.Time
+}
+
+// add adds the points of a step, and reports whether the batch is due.
+func (b *batch) add(step, total int64, points []events.Point, now time.Time) (due bool) {
+	if !b.started {
+		b.started, b.startStep, b.startTime = true, step, now
+	}
+	b.progress.Step, b.progress.Total = step, total
+	b.progress.Points = append(b.progress.Points, points...)
+	b.progress.RemainingSeconds = 0
+	if done := step - b.startStep; done > 0 && total > step {
+		b.progress.RemainingSeconds = now.Sub(b.startTime).Seconds() / float64(done) * float64(total-step)
+	}
+	return now.Sub(b.published) >= publishInterval || len(b.progress.Points) >= batchPoints || step == total
+}
+
+// waiting reports whether there are points that were not published.
+func (b *batch) waiting() bool { return len(b.progress.Points) > 0 }
+
+// take returns the batch as an event and starts the next one.
+func (b *batch) take(now time.Time) events.Progress {
+	ev := b.progress
+	b.progress.Points = nil
+	b.published = now
+	return ev
 }

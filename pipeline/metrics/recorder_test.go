@@ -187,11 +187,8 @@ func TestRecorderInherits(t *testing.T) {
 	}
 	s.published = append(s.published, events.Telemetry{RunID: "r", Points: []events.Point{{Key: "cpu", Step: 3, Value: 50}}})
 
-	if err := metrics.Restore(checkpoint, f); err != nil {
-		t.Fatal(err)
-	}
 	cfg := config(f, s)
-	cfg.Attempt, cfg.ResumedFrom = 2, 4
+	cfg.Attempt, cfg.ResumedFrom, cfg.Checkpoint = 2, 4, checkpoint
 	r, err := metrics.Start(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)

@@ -2,6 +2,7 @@ package runsummary
 
 import (
 	"cmp"
+	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -58,7 +59,7 @@ func NextSteps(run events.Run, s Summary, again Retry) []Step {
 		add("or use again what is finished", again.Rerun)
 	}
 	if uri := s.Links[LinkMLflow]; strings.HasPrefix(uri, "file:") {
-		store := filepath.Dir(filepath.Dir(strings.TrimPrefix(uri, "file://")))
+		store := filepath.Dir(filepath.Dir(pathOf(uri)))
 		add("move the MLflow runs into a database, to browse them", shellquote.Join("mlflow", "migrate-filestore", "--source", store, "--target", "sqlite:///"+filepath.Join(filepath.Dir(store), "mlflow.db")))
 	} else if uri != "" {
 		add("compare it in MLflow", uri)
@@ -98,4 +99,13 @@ func anySucceeded(run events.Run) bool {
 		}
 	}
 	return false
+}
+
+// pathOf is the path that an address of a file means.
+func pathOf(uri string) string {
+	path := strings.TrimPrefix(uri, "file://")
+	if plain, err := url.PathUnescape(path); err == nil {
+		return plain
+	}
+	return path
 }

@@ -80,7 +80,7 @@ func TestNextSteps(t *testing.T) {
 	}{
 		"success": {
 			endedRun(events.Success, unchanged),
-			map[string]string{runsummary.LinkWorkbook: "/r/book.xlsx", runsummary.LinkMLflow: "file:///my runs/mlruns/1/2"},
+			map[string]string{runsummary.LinkWorkbook: "/r/book.xlsx", runsummary.LinkMLflow: "file:///my%20runs/mlruns/1/2"},
 			again,
 			[]string{
 				"open the workbook: /r/book.xlsx",

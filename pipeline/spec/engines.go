@@ -70,15 +70,15 @@ func phaseLimits(p events.Phase, engine string) []limit {
 	case events.Finetune:
 		return append(finetuneLimits(engine), limit{
 			key:     "fine_tuner.push_to_hub",
-			instead: "nothing was pushed to the Hub; the model is among the run's artifacts",
+			instead: "nothing is pushed to the Hub; the model is among the run's artifacts",
 		})
 	case events.Inference:
 		return append(inferenceLimits(engine), limit{
 			key:     "inferencer.hf_user_id",
-			instead: "nothing was pushed to the Hub; the answers are among the run's artifacts",
+			instead: "nothing is pushed to the Hub; the answers are among the run's artifacts",
 		})
 	default:
-		return []limit{{key: "evaluator.hf_user_id", instead: "nothing was pushed to the Hub; the scores are among the run's artifacts"}}
+		return []limit{{key: "evaluator.hf_user_id", instead: "nothing is pushed to the Hub; the scores are among the run's artifacts"}}
 	}
 }
 

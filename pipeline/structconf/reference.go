@@ -11,9 +11,14 @@ import (
 // comment. remark, if it is not nil, returns what the comment of a key says beside
 // its documentation.
 func Reference(w io.Writer, sections any, remark func(Key) string) error {
+	return ReferenceOf(w, Keys(sections), remark)
+}
+
+// ReferenceOf is [Reference] for some keys.
+func ReferenceOf(w io.Writer, keys []Key, remark func(Key) string) error {
 	var b strings.Builder
 	section := ""
-	for _, k := range Keys(sections) {
+	for _, k := range keys {
 		if k.Section != section {
 			section = k.Section
 			fmt.Fprintf(&b, "\n[%s]\n", section)

@@ -4,70 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"sync/atomic"
 	"time"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/checkpointing"
 	"github.com/tunebus/tunebus/pipeline/engine"
-	"github.com/tunebus/tunebus/pipeline/progress"
 	"github.com/tunebus/tunebus/pipeline/retry"
 	"github.com/tunebus/tunebus/pipeline/spec"
-	"github.com/tunebus/tunebus/pipeline/worker/stallwatch"
 )
-
-// attempt is one attempt at a phase. It is the job's owner from the claim until
-// a newer attempt starts.
-type attempt struct {
-	req    events.PhaseRequested
-	run    events.Run // as it was before the attempt
-	policy retry.Policy
-	number int
-	// token is the fencing token: the sequence of the attempt's started fact. It
-	// is 0 until the job is claimed.
-	token     uint64
-	startedAt time.Time
-	// resumeFrom is the checkpoint to resume from; zero without one.
-	// publishedStep is its step in the started fact.
-	resumeFrom    checkpoint.Checkpoint
-	publishedStep int64
-
-	lastStep      atomic.Int64 // how far the engine is
-	progress      *progress.Monitor
-	checkpoints   *checkpointing.Saver
-	wakeups       subscription
-	stopHeartbeat func() // ends the heartbeats of the delivery, once the job is lost
-	slot          *stallwatch.Slot
-	log           *slog.Logger
-}
-
-// newAttempt returns the next attempt at a job, which is not claimed yet.
-func newAttempt(req events.PhaseRequested, run events.Run, policy retry.Policy, log *slog.Logger) *attempt {
-	number := run.Phases[req.Phase].NextAttempt()
-	return &attempt{
-		req:       req,
-		run:       run,
-		policy:    policy,
-		number:    number,
-		startedAt: time.Now().UTC(),
-		wakeups:   noSubscription{},
-		log:       log.With("run", req.RunID, "phase", req.Phase, "attempt", number),
-	}
-}
-
-// newestStep returns the step that the attempt is at.
-func (a *attempt) newestStep() events.Progress {
-	return events.Progress{RunID: a.req.RunID, Phase: a.req.Phase, Attempt: a.number, Step: a.lastStep.Load()}
-}
-
-func (a *attempt) state() *events.PhaseState { return a.run.Phases[a.req.Phase] }
-
-func (a *attempt) checkpointJob() checkpointing.Job {
-	return checkpointing.Job{RunID: a.req.RunID, Phase: a.req.Phase, Attempt: a.number, Logger: a.log}
-}
 
 // fence is the condition under which the attempt may publish: it still is the
 // newest one.

@@ -151,7 +151,7 @@ func TestAttemptDecided(t *testing.T) {
 		if name == "cancelled in vain" {
 			req.Specification.Pipeline.MaxTries = 1
 		}
-		a := newAttempt(req, c.run, retry.NewPolicy(req, 0), slog.New(slog.DiscardHandler))
+		a := newAttempt(req, c.run, 0, slog.New(slog.DiscardHandler))
 		a.startedAt = now
 		v, ok := a.decided()
 		if ok != (c.class != "") || v.Class != c.class {

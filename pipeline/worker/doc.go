@@ -4,10 +4,10 @@
 //	w := worker.New(conn, store, engine, worker.Config{Phase: events.Finetune})
 //	router.Add(w.Route())
 //
-// A job goes through four steps, each in a file of its own: it is claimed
-// (claim.go), executed (execute.go) while the worker checks that it still owns
-// it (ownership.go), and finished (finish.go). How an engine is written is in
-// pipeline/engine.
+// A job goes through five steps, each in a file of its own: an attempt at it is
+// made (worker.go), which claims it (claim.go) and executes it (execute.go) while
+// the worker checks that it still owns the job (ownership.go), and which is
+// finished (finish.go). How an engine is written is in pipeline/engine.
 //
 // # Who owns a job
 //

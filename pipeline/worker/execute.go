@@ -140,7 +140,7 @@ func (x *execution) open(ctx context.Context) error {
 		return err
 	}
 	x.attempt.lastStep.Store(resume.Step)
-	if err := x.startRecorder(ctx, resume.Step); err != nil {
+	if err := x.startRecorder(ctx, resume); err != nil {
 		return err
 	}
 	x.job = engine.NewJob(engine.JobConfig{
@@ -157,9 +157,8 @@ func (x *execution) open(ctx context.Context) error {
 	return nil
 }
 
-// fetchCheckpoint fetches the checkpoint to resume from, with the metric
-// history up to it. The started fact was published before the checkpoint could
-// be verified; a note corrects it.
+// fetchCheckpoint fetches the checkpoint to resume from. The started fact was
+// published before the checkpoint could be verified; a note corrects it.
 func (x *execution) fetchCheckpoint(ctx context.Context) (engine.Resume, error) {
 	a := x.attempt
 	fetched, err := checkpointing.NewLoader(a.checkpointJob(), x.executor.registry).
@@ -175,19 +174,19 @@ func (x *execution) fetchCheckpoint(ctx context.Context) (engine.Resume, error) 
 	if fetched.Step == 0 {
 		return engine.Resume{}, nil
 	}
-	if err := metrics.Restore(fetched.Dir, &x.scratch); err != nil {
-		return engine.Resume{}, err
-	}
 	failpoint.Here(failpoint.JobResumed)
 	return engine.Resume{Step: fetched.Step, Dir: fetched.Dir}, nil
 }
 
-func (x *execution) startRecorder(ctx context.Context, resumedFrom int64) error {
+// startRecorder starts the metrics, with the history of the checkpoint that the
+// attempt resumes from.
+func (x *execution) startRecorder(ctx context.Context, resume engine.Resume) error {
 	recorder, err := metrics.Start(ctx, metrics.Config{
 		RunID:          x.attempt.req.RunID,
 		Phase:          x.attempt.req.Phase,
 		Attempt:        x.attempt.number,
-		ResumedFrom:    resumedFrom,
+		ResumedFrom:    resume.Step,
+		Checkpoint:     resume.Dir,
 		Folder:         &x.scratch,
 		Publisher:      x.executor.journal,
 		Reader:         x.executor.metrics,
@@ -241,7 +240,7 @@ func (x *execution) StartOver(ctx context.Context, why error) error {
 	if err := x.recorder.Close(ctx); err != nil {
 		return err
 	}
-	return x.startRecorder(ctx, 0)
+	return x.startRecorder(ctx, engine.Resume{})
 }
 
 // result is valid once the engine is done.

@@ -17,7 +17,6 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/checkpointing"
 	"github.com/tunebus/tunebus/pipeline/engine"
-	"github.com/tunebus/tunebus/pipeline/retry"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -196,7 +195,7 @@ var job = events.PhaseRequested{RunID: "r", Phase: events.Finetune}
 
 // newTestAttempt is the next attempt at the job of a run with some facts.
 func newTestAttempt(registry checkpointing.Registry, facts ...events.Fact) *attempt {
-	a := newAttempt(job, events.Fold(facts), retry.NewPolicy(job, 0), slog.New(slog.DiscardHandler))
+	a := newAttempt(job, events.Fold(facts), 0, slog.New(slog.DiscardHandler))
 	a.checkpoints = checkpointing.NewSaver(a.checkpointJob(), checkpointing.SaverConfig{
 		Registry:  registry,
 		Files:     &fakeStore{},

@@ -2,7 +2,12 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
@@ -16,9 +21,11 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
+	"github.com/tunebus/tunebus/pipeline/bus/wakeup"
 	"github.com/tunebus/tunebus/pipeline/checkpointing"
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/failpoint"
+	"github.com/tunebus/tunebus/pipeline/localinput"
 	"github.com/tunebus/tunebus/pipeline/progress"
 	"github.com/tunebus/tunebus/pipeline/retry"
 	"github.com/tunebus/tunebus/pipeline/scratch"
@@ -128,6 +135,16 @@ func (w *Worker) Handle(ctx context.Context, d delivery.Delivery) error {
 	return err
 }
 
+// parseJob returns the job of a delivery. A message that is no job of the phase
+// becomes a dead letter.
+func parseJob(d delivery.Delivery, phase events.Phase) (events.PhaseRequested, error) {
+	req, ok := d.Event.(events.PhaseRequested)
+	if !ok || req.Phase != phase {
+		return events.PhaseRequested{}, &delivery.DeadLetterError{Err: fmt.Errorf("%s is no job of %s", d.Subject, phase)}
+	}
+	return req, nil
+}
+
 // handle works on a job. ctx is cancelled at a shutdown. graceCtx lives longer,
 // so that the end of the job can be published then. jobCtx ends with graceCtx,
 // and when the job stalls.
@@ -151,7 +168,7 @@ func (w *Worker) handle(ctx, graceCtx, jobCtx context.Context, d delivery.Delive
 		w.cfg.Logger.Error("job given back", "run", req.RunID, "phase", req.Phase, "error", err)
 		return &delivery.RetryAfter{Delay: delivery.RedeliveryDelay(d.Delivered, w.cfg.Timing.WrongWorkerDelay), Err: err}
 	}
-	a := newAttempt(req, run, retry.NewPolicy(req, w.cfg.MaxBackoff), w.cfg.Logger)
+	a := newAttempt(req, run, w.cfg.MaxBackoff, w.cfg.Logger)
 	a.wakeups, a.stopHeartbeat, a.progress = wakeups, d.StopHeartbeat, progress.Of(graceCtx)
 	a.slot = slot
 	slot.SetAttempt(a.number)
@@ -172,3 +189,124 @@ func (w *Worker) work(ctx, graceCtx, jobCtx context.Context, a *attempt) error {
 	}
 	return w.executor.execute(ctx, graceCtx, jobCtx, a)
 }
+
+// settleUnreadable settles a job whose run cannot be read. A fact of a newer
+// version waits for a newer worker. A malformed fact needs a person, so the job
+// becomes a dead letter.
+func (w *Worker) settleUnreadable(d delivery.Delivery, req events.PhaseRequested, err error) error {
+	if _, ok := errors.AsType[*events.UnknownVersionError](err); ok {
+		w.cfg.Logger.Warn("job given back: a newer worker may know it", "run", req.RunID, "phase", req.Phase, "error", err)
+		return &delivery.RetryAfter{Delay: delivery.RedeliveryDelay(d.Delivered, w.cfg.Timing.WrongWorkerDelay), Err: err}
+	}
+	if _, ok := errors.AsType[*events.MalformedError](err); ok {
+		return &delivery.DeadLetterError{Err: err}
+	}
+	return err
+}
+
+// checkStore checks that every input lies in the worker's store, or is a local
+// input of its data folder. The job is not claimed at that time, so it can wait
+// for a worker with the right store.
+func checkStore(in events.Inputs, store string, local engine.Local) error {
+	for _, r := range in.References() {
+		if localinput.Is(r) && (local == nil || r.Store != local.StoreID()) {
+			return fmt.Errorf("the input %s stays on the machine with data folder %s, which this worker does not work on", r.Key, r.Store)
+		}
+		if !localinput.Is(r) && r.Store != store {
+			return fmt.Errorf("artifact %s lies in store %s, this worker has store %s: check its artifact settings", r.Key, r.Store, store)
+		}
+	}
+	return nil
+}
+
+// attempt is one attempt at a phase. It is the job's owner from the claim until
+// a newer attempt starts.
+type attempt struct {
+	req    events.PhaseRequested
+	run    events.Run // as it was before the attempt
+	policy retry.Policy
+	number int
+	// token is the fencing token: the sequence of the attempt's started fact. It
+	// is 0 until the job is claimed.
+	token     uint64
+	startedAt time.Time
+	// resumeFrom is the checkpoint to resume from; zero without one.
+	// publishedStep is its step in the started fact.
+	resumeFrom    checkpoint.Checkpoint
+	publishedStep int64
+
+	lastStep      atomic.Int64 // how far the engine is
+	progress      *progress.Monitor
+	checkpoints   *checkpointing.Saver
+	wakeups       subscription
+	stopHeartbeat func() // ends the heartbeats of the delivery, once the job is lost
+	slot          *stallwatch.Slot
+	log           *slog.Logger
+}
+
+// newAttempt returns the next attempt at a job, which is not claimed yet. maxBackoff is
+// the longest delay before a retry; 0: no limit.
+func newAttempt(req events.PhaseRequested, run events.Run, maxBackoff time.Duration, log *slog.Logger) *attempt {
+	number := run.Phases[req.Phase].NextAttempt()
+	return &attempt{
+		req:       req,
+		run:       run,
+		policy:    retry.NewPolicy(req, maxBackoff),
+		number:    number,
+		startedAt: time.Now().UTC(),
+		wakeups:   noSubscription{},
+		log:       log.With("run", req.RunID, "phase", req.Phase, "attempt", number),
+	}
+}
+
+// newestStep returns the step that the attempt is at.
+func (a *attempt) newestStep() events.Progress {
+	return events.Progress{RunID: a.req.RunID, Phase: a.req.Phase, Attempt: a.number, Step: a.lastStep.Load()}
+}
+
+func (a *attempt) state() *events.PhaseState { return a.run.Phases[a.req.Phase] }
+
+func (a *attempt) checkpointJob() checkpointing.Job {
+	return checkpointing.Job{RunID: a.req.RunID, Phase: a.req.Phase, Attempt: a.number, Logger: a.log}
+}
+
+// natsNotifier subscribes to the wake-ups of a phase. All jobs share one set of
+// NATS subscriptions, which is made at the first job.
+type natsNotifier struct {
+	conn  *conn.Conn
+	phase events.Phase
+	log   *slog.Logger
+
+	mu    sync.Mutex
+	inner *wakeup.RunNotifier // nil before the first job
+}
+
+// subscribe subscribes to the wake-ups of a run.
+func (n *natsNotifier) subscribe(run string) subscription {
+	inner, err := n.notifier()
+	if err != nil {
+		n.log.Warn("no notifications; checking ownership at intervals only", "run", run, "error", err)
+		return noSubscription{}
+	}
+	return natsSubscription{inner.Subscribe(run)}
+}
+
+// notifier makes the notifier at the first call.
+func (n *natsNotifier) notifier() (*wakeup.RunNotifier, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.inner == nil {
+		inner, err := wakeup.NewRunNotifier(n.conn,
+			string(n.phase)+".started.>", string(n.phase)+".completed.*", events.TypeCancelRequested+".*")
+		if err != nil {
+			return nil, err
+		}
+		n.inner = inner
+	}
+	return n.inner, nil
+}
+
+// natsSubscription is a subscription of [natsNotifier].
+type natsSubscription struct{ *wakeup.RunSubscription }
+
+func (s natsSubscription) C() <-chan struct{} { return s.RunSubscription.C }

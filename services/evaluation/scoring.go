@@ -208,3 +208,12 @@ func coverage(a *metric.Aggregate) map[string]events.Coverage {
 	}
 	return out
 }
+
+// statistics are the scores under the names that MLflow shows.
+func statistics(scores map[string]float64, rows int) map[string]float64 {
+	out := map[string]float64{"eval_rows": float64(rows)}
+	for k, v := range scores {
+		out["eval_"+k] = v
+	}
+	return out
+}

@@ -52,6 +52,18 @@ type Runs interface {
 	Run(ctx context.Context, run string) (events.Run, error)
 }
 
+// InputReserver keeps the artifacts that references name from garbage collection
+// until the run that needs them is accepted. The error is [artifact.ErrNotFound]
+// if one is not there.
+type InputReserver interface {
+	Reserve(ctx context.Context, refs ...events.Reference) error
+}
+
+// noReserver reserves nothing.
+type noReserver struct{}
+
+func (noReserver) Reserve(context.Context, ...events.Reference) error { return nil }
+
 // publisher publishes events, and the events that follow from facts.
 type publisher interface {
 	Publish(ctx context.Context, ev events.Event, fence journal.Fence) (codec.Message, error)

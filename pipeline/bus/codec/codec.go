@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
@@ -156,89 +155,9 @@ func WithTrace(ctx context.Context, h nats.Header) context.Context {
 	return trace.ContextWithRemoteSpanContext(ctx, sc)
 }
 
-// Decoded is the content of a message.
-type Decoded struct {
-	Event events.Event
-	// ID is the event's id. It is the message's id if there is no event.
-	ID string
-	// Data is the event's own JSON: the data of a CloudEvent, or the body.
-	Data []byte
-	// PlainJSON reports whether the message is not a CloudEvent but a request's
-	// data alone.
-	PlainJSON bool
-}
-
-// Decode reads a message that was stored on a subject. Of a message that
-// cannot be decoded it returns the id and the data beside the error.
-func (c *Codec) Decode(subject string, h nats.Header, body []byte) (Decoded, error) {
-	typ := typeOf(subject)
-	d := Decoded{ID: h.Get(nats.MsgIdHdr), Data: body}
-	if e, ok := currentEnvelope(typ, h, body); ok {
-		if ev, err := c.decoder.Decode(typ, "", e.data); err == nil {
-			return Decoded{Event: ev, ID: e.id, Data: e.data}, nil
-		}
-	} // every other envelope, and data that does not decode, goes to the SDK
-	var err error
-	if isCloudEvent(h, body) {
-		e := event.New()
-		if err := json.Unmarshal(body, &e); err != nil {
-			return d, &events.MalformedError{Type: typ, Err: err}
-		}
-		d.ID, d.Data = e.ID(), e.Data()
-		if e.Type() != typ {
-			return d, &events.MalformedError{Type: typ, Err: fmt.Errorf("the event says it is a %q", e.Type())}
-		}
-		d.Event, err = c.decoder.Decode(typ, e.DataSchema(), d.Data)
-		return d, err
-	}
-	if subject != events.TypePipelineRequested {
-		return d, &events.MalformedError{Type: typ, Err: fmt.Errorf("not a structured CloudEvent")}
-	}
-	d.PlainJSON = true
-	d.Event, err = c.decoder.Decode(subject, "", body)
-	return d, err
-}
-
-// Peek returns the id and the data of a message without decoding the event.
-// ok is false unless the envelope is one of tunebus's own around the current
-// version of the event that the subject promises.
-func Peek(subject string, h nats.Header, body []byte) (d Decoded, ok bool) {
-	e, ok := currentEnvelope(typeOf(subject), h, body)
-	return Decoded{ID: e.id, Data: e.data}, ok
-}
-
-// currentEnvelope parses a message whose envelope is one of tunebus's own
-// around the current version of an event of type typ.
-func currentEnvelope(typ string, h nats.Header, body []byte) (fastEnvelope, bool) {
-	if v := h[headerContent]; len(v) == 0 || v[0] != structured {
-		return fastEnvelope{}, false
-	}
-	e, ok := parseFastEnvelope(body)
-	return e, ok && string(e.typ) == typ && string(e.schema) == events.Schema(typ)
-}
-
 // StructuredHeader is the header of a message whose body is a CloudEvent in
 // structured mode.
 func StructuredHeader() nats.Header { return nats.Header{headerContent: {structured}} }
-
-// isCloudEvent looks at the content type first, and then for the attribute that
-// every CloudEvent has.
-func isCloudEvent(h nats.Header, body []byte) bool {
-	if v := h[headerContent]; len(v) > 0 {
-		return strings.HasPrefix(v[0], "application/cloudevents")
-	}
-	var probe struct {
-		SpecVersion string `json:"specversion"`
-	}
-	return json.Unmarshal(body, &probe) == nil && probe.SpecVersion != ""
-}
-
-// typeOf is the event type of a subject: its first two tokens.
-func typeOf(subject string) string {
-	stage, rest, _ := strings.Cut(subject, ".")
-	name, _, _ := strings.Cut(rest, ".")
-	return stage + "." + name
-}
 
 func randomHex(bytes int) string {
 	b := make([]byte, bytes)

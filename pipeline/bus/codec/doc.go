@@ -12,7 +12,7 @@
 //	d, err := c.Decode(msg.Subject, msg.Header, msg.Data)
 //
 // Envelopes that tunebus wrote itself are taken apart by a short parser of our
-// own (fast_envelope.go), since the SDK decodes each body several times;
+// own (parseFastEnvelope), since the SDK decodes each body several times;
 // BenchmarkEnvelope measures both. Every other envelope goes to the CloudEvents
 // SDK, and a test holds that both read the same.
 package codec

@@ -1,8 +1,6 @@
 package codec
 
 import (
-	"errors"
-	"fmt"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -26,36 +24,6 @@ type Message struct {
 	// Time is when the stream stored the message. For a message that was just
 	// published it is the time of the publisher.
 	Time time.Time
-}
-
-// DecodeFact reads a fact that was stored on a subject. Message.Unreadable
-// tells why a fact cannot be decoded.
-func (c *Codec) DecodeFact(subject string, h nats.Header, body []byte) Message {
-	d, err := c.Decode(subject, h, body)
-	m := Message{Event: d.Event, ID: d.ID, Subject: subject}
-	f, ok := m.Event.(events.Fact)
-	switch {
-	case err != nil:
-	case !ok:
-		err = &events.MalformedError{Type: typeOf(subject), Err: fmt.Errorf("it is no fact")}
-	case f.Subject() != subject:
-		err = &events.MalformedError{Type: typeOf(subject), Err: fmt.Errorf("the event is the fact %s", f.Subject())}
-	}
-	if err != nil {
-		m.Event, m.Unreadable = nil, err
-	}
-	return m
-}
-
-// IsUndecodable reports whether an error means that a stored message cannot be
-// decoded here: it is malformed, or of a version that this program does not
-// know.
-func IsUndecodable(err error) bool {
-	if _, ok := errors.AsType[*events.MalformedError](err); ok {
-		return true
-	}
-	_, ok := errors.AsType[*events.UnknownVersionError](err)
-	return ok
 }
 
 // HeaderRedriveSubject is, on a message that was redriven, the subject that it

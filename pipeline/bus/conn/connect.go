@@ -187,6 +187,9 @@ type UnreachableError struct {
 }
 
 func (e *UnreachableError) Error() string {
+	if e.IsRefused() {
+		return "no NATS server answers at " + e.Server
+	}
 	return fmt.Sprintf("connect to NATS at %s: %v", e.Server, e.Err)
 }
 

@@ -51,7 +51,7 @@
 // Recoverer, and its conformance suite tests [Subscriber]. Three parts are ours.
 // The pull subscription (pull.go), because the client library's Fetch creates a
 // subscription per request and a busy server would see thousands a second. The
-// worker pool (handler_pool.go), because Watermill starts a goroutine per
+// worker pool (handlerPool), because Watermill starts a goroutine per
 // message, whose stack grows anew each time. The settlement (settle.go),
 // because Watermill knows only ack and nack; the handler's error reaches it
 // through the message's context.

@@ -13,6 +13,8 @@ import (
 	"context"
 	"io"
 	"os"
+	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/spf13/cobra"
@@ -20,6 +22,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/help"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/hint"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/interrupt"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/propose"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
@@ -61,25 +64,43 @@ func (p Process) Main(ctx context.Context, args []string) int {
 	root.SetErr(console.Screen())
 	err := root.ExecuteContext(ctx)
 	if ctx.Err() != nil {
-		err = exit.Interrupted(err)
+		err = exit.Interrupted(err, interrupt.Of(ctx))
 		console.Screen().Return()
 	}
-	if console.PrintFaults(err) && console.Out().IsScreen() {
-		return int(exit.CodeOf(err)) // the person reads them as JSON
-	}
+	code := int(exit.CodeOf(err))
 	if message := exit.Message(err); message != "" {
+		console.JSON = console.JSON || asksForJSON(args)
+		if view.PrintFailure(console, err, code) && console.Out().IsScreen() {
+			return code // the person reads it as JSON
+		}
 		console.Say("tunebus: %s", message)
 	}
-	return int(exit.CodeOf(err))
+	return code
+}
+
+// asksForJSON reports whether the arguments, which may be none that the program
+// knows, ask for JSON.
+func asksForJSON(args []string) (asks bool) {
+	for _, arg := range args {
+		switch value, given := strings.CutPrefix(arg, "--json="); {
+		case arg == "--":
+			return asks
+		case arg == "--json":
+			asks = true
+		case given:
+			asks, _ = strconv.ParseBool(value) // another value is a fault of its own
+		}
+	}
+	return asks
 }
 
 // Abandon says that the process ends without waiting for its command, and returns
 // the exit status.
-func (p Process) Abandon() int {
+func (p Process) Abandon(ctx context.Context) int {
 	console := view.NewConsole(io.Discard, p.Screen)
 	console.Screen().Return()
 	console.Say("tunebus: interrupted twice; nothing is waited for, and what is stored stays")
-	return int(exit.CodeInterrupted)
+	return int(exit.OfSignal(interrupt.Of(ctx)))
 }
 
 // keepOrder makes help list verbs in the order of their table.
@@ -92,7 +113,7 @@ func newRoot(s *session.Session) *cobra.Command {
 		Use: "tunebus", Short: "Fine-tune language models as an event-driven pipeline on NATS JetStream",
 		Version: s.Version, SilenceErrors: true, SilenceUsage: true,
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return exit.Input(err) })
+	root.SetFlagErrorFunc(help.FlagError)
 	s.AddFlags(root.PersistentFlags())
 	for _, v := range verbs() {
 		root.AddCommand(v.command(s))

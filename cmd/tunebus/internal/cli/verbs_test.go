@@ -149,3 +149,39 @@ func TestManPages(t *testing.T) {
 		t.Error("two calls write different pages")
 	}
 }
+
+// TestWhatHelpTells: help names its topics, and a word that it does not know is
+// answered with what was meant.
+func TestWhatHelpTells(t *testing.T) {
+	for args, want := range map[string]struct {
+		status exit.Code
+		says   string
+	}{
+		"help":                               {0, "  data         What data sets may look like\n  config       The specification"},
+		"help data":                          {0, "\n  messages "},
+		"help config":                        {0, "\n  --set section.key=V"},
+		"help run config":                    {2, `help takes one command or topic, but got "config" behind run, too`},
+		"help config nonsense":               {2, `tunebus config has no command "nonsense"; want one of check, doc, init`},
+		"nonsense":                           {2, "config, man, completion, help\n"},
+		"version":                            {2, `the version is shown by "tunebus --version"`},
+		"config doc learning_rate":           {0, "[fine_tuner]\nlearning_rate = 0.0002 #"},
+		"config doc fine_tuner.rank":         {0, "[fine_tuner]\nrank = 16 #"},
+		"config doc seed":                    {0, "[inferencer]\nseed ="},
+		"config doc bus":                     {0, "[bus]\nurl ="},
+		"config doc learning_rat":            {2, "there is no such section or key; did you mean learning_rate?"},
+		"config doc wxyz":                    {2, `"tunebus config doc" and "tunebus config doc settings" list them`},
+		"config doc rank epochs":             {2, `want one section or key, but got "epochs", too`},
+		"__complete help dl":                 {0, "dlq\t"},
+		"__complete help config ":            {0, "check\t"},
+		"__complete config doc fine_tuner.l": {0, "fine_tuner.learning_rate\n"},
+	} {
+		var out, screen strings.Builder
+		words := strings.Fields(args)
+		if strings.HasSuffix(args, " ") {
+			words = append(words, "")
+		}
+		if status := Main(t.Context(), words, &out, &screen); status != int(want.status) || !strings.Contains(out.String()+screen.String(), want.says) {
+			t.Errorf("%s: status %d\n%s%s", args, status, out.String(), screen.String())
+		}
+	}
+}

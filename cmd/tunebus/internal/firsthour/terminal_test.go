@@ -24,7 +24,7 @@ const (
 	longest       = 2000
 	scrollback    = 100000
 	// patience is how long one thing may take.
-	patience = 60 * time.Second
+	patience = 3 * time.Minute
 )
 
 // terminal is a person at a shell.

@@ -1,8 +1,10 @@
 package scores
 
 import (
+	"cmp"
 	"context"
 	"maps"
+	"math"
 	"slices"
 
 	"github.com/tunebus/tunebus/events"
@@ -178,4 +180,114 @@ func (s Summary) RowScore(row Scores) (score float64, ok bool) {
 		return 0, false
 	}
 	return sum / float64(n), true
+}
+
+// Reason is a reason why rows have no score, with their number.
+type Reason struct {
+	Reason string `json:"reason"`
+	Rows   int    `json:"rows"`
+}
+
+// maxReasons is how many different reasons of one metric are kept, because reasons
+// may quote answers.
+const maxReasons = 10
+
+// noReason stands for rows of earlier versions, which recorded none, and otherReasons
+// for those that are not kept.
+const (
+	noReason     = "no reason was recorded"
+	otherReasons = "other reasons"
+)
+
+// unscoredRows counts rows by metric and reason.
+type unscoredRows map[string]map[string]int
+
+func (u unscoredRows) add(reasons map[string]string) {
+	for name, why := range reasons {
+		counts := u[name]
+		if counts == nil {
+			counts = make(map[string]int)
+			u[name] = counts
+		}
+		if _, known := counts[why]; !known && len(counts) >= maxReasons {
+			why = otherReasons
+		}
+		counts[why]++
+	}
+}
+
+// of returns the reasons of the rows that lack a score, the most frequent first. A
+// score that is not its metric's main one has the reasons of that.
+func (u unscoredRows) of(score string, lacking int) []Reason {
+	if lacking <= 0 {
+		return nil
+	}
+	var out []Reason
+	for why, n := range u[spec.MainScore(score)] {
+		out = append(out, Reason{Reason: why, Rows: n})
+		lacking -= n
+	}
+	slices.SortFunc(out, func(a, b Reason) int {
+		return cmp.Or(cmp.Compare(b.Rows, a.Rows), cmp.Compare(a.Reason, b.Reason))
+	})
+	if lacking > 0 {
+		out = append(out, Reason{Reason: noReason, Rows: lacking})
+	}
+	return out
+}
+
+// Statistics describe the scores of one metric, over all rows that have one.
+type Statistics struct {
+	Count int     `json:"count"`
+	Mean  float64 `json:"mean"`
+	// Std is the sample standard deviation (n − 1); nil for fewer than two scores.
+	Std *float64 `json:"std,omitempty"`
+	Min float64  `json:"min"`
+	// Q1, Median and Q3 interpolate linearly between neighbours, as spreadsheets
+	// (QUARTILE.INC) and pandas do.
+	Q1     float64 `json:"q1"`
+	Median float64 `json:"median"`
+	Q3     float64 `json:"q3"`
+	Max    float64 `json:"max"`
+}
+
+// describe sorts the values. It returns nil if there are none.
+func describe(values []float64) *Statistics {
+	if len(values) == 0 {
+		return nil
+	}
+	slices.Sort(values)
+	n := float64(len(values))
+	sum := 0.0
+	for _, v := range values {
+		sum += v
+	}
+	s := &Statistics{
+		Count:  len(values),
+		Mean:   sum / n,
+		Min:    values[0],
+		Q1:     quantile(values, 0.25),
+		Median: quantile(values, 0.5),
+		Q3:     quantile(values, 0.75),
+		Max:    values[len(values)-1],
+	}
+	if len(values) > 1 {
+		squares := 0.0
+		for _, v := range values {
+			squares += (v - s.Mean) * (v - s.Mean)
+		}
+		std := math.Sqrt(squares / (n - 1))
+		s.Std = &std
+	}
+	return s
+}
+
+// quantile interpolates between sorted values.
+func quantile(values []float64, q float64) float64 {
+	at := q * float64(len(values)-1)
+	low := int(at)
+	if low+1 == len(values) {
+		return values[low]
+	}
+	return values[low] + (at-float64(low))*(values[low+1]-values[low])
 }

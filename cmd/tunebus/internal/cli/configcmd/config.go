@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/help"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/inputs"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runrequest"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
@@ -31,7 +32,8 @@ evaluator, mlflow and pipeline. It travels with the run.
 
   --config FILE         a file (TOML); several are merged in order
   --set section.key=V   one value, over the files
-  tunebus config doc    every key with its meaning, default and allowed values
+  tunebus config doc    every key with its meaning, default and allowed values;
+                        with a section or a key behind it, that alone
   tunebus config init   a file with every key to start from
   tunebus config check  all faults of a file at once, with line and column
 
@@ -52,7 +54,9 @@ is replaced by the variable where a person submits it, except for secrets.`
 
 // Config is "tunebus config", the parent of the others.
 func Config(*session.Session) *cobra.Command {
-	return &cobra.Command{Use: "config", Short: "Check, start or look up a specification", Long: twoKinds}
+	c := &cobra.Command{Use: "config", Short: "Check, start or look up a specification", Long: twoKinds}
+	help.Tells(c, "The specification of a run, and the settings of services")
+	return c
 }
 
 // Check is "tunebus config check".
@@ -107,20 +111,38 @@ func settingsFaults(files []string) (structconf.Faults, error) {
 // Doc is "tunebus config doc".
 func Doc(s *session.Session) *cobra.Command {
 	return &cobra.Command{
-		Use: "doc [specification|settings]", Short: "Print every key with its default and its meaning",
-		Example:   "  tunebus config doc settings",
-		ValidArgs: []string{"specification", "settings"}, Args: cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs),
-		RunE: func(_ *cobra.Command, args []string) error {
-			reference, err := view.SpecificationReference()
-			if len(args) == 1 && args[0] == "settings" {
-				reference, err = view.SettingsReference()
+		Use: "doc [specification | settings | SECTION | KEY]", Short: "Print keys with their default and their meaning",
+		Long: `Prints every key of a specification, or those that a name means: every key of the
+settings, a section such as fine_tuner, a key such as fine_tuner.learning_rate, or
+its name alone, in whatever sections it is.`,
+		Example: "  tunebus config doc settings\n  tunebus config doc fine_tuner.learning_rate",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return exit.Input(fmt.Errorf("config doc: want one section or key, but got %q, too", args[1]))
 			}
+			return nil
+		},
+		ValidArgsFunction: cobra.FixedCompletions(documented(), cobra.ShellCompDirectiveNoFileComp),
+		RunE: func(_ *cobra.Command, args []string) error {
+			reference, err := view.Reference(append(args, "specification")[0])
 			if err != nil {
 				return err
 			}
 			return s.Console.Print(reference)
 		},
 	}
+}
+
+// documented are the arguments that are proposed to a person who types.
+func documented() (out []cobra.Completion) {
+	out = []cobra.Completion{"specification", "settings"}
+	for _, k := range slices.Concat(spec.Keys(), structconf.Keys(settings.Settings{})) {
+		if !slices.Contains(out, k.Section) {
+			out = append(out, k.Section)
+		}
+		out = append(out, k.Section+"."+k.Name)
+	}
+	return out
 }
 
 // Init is "tunebus config init".

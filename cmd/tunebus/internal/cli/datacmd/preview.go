@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/help"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/inputs"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/preview"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runrequest"
@@ -27,8 +28,34 @@ import (
 
 // Data is "tunebus data", the parent of the others.
 func Data(*session.Session) *cobra.Command {
-	return &cobra.Command{Use: "data", Short: "Look at data sets"}
+	c := &cobra.Command{Use: "data", Short: "Look at data sets", Long: about}
+	help.Tells(c, "What data sets may look like")
+	return c
 }
+
+// about is the help of "tunebus data".
+const about = `A data set is a file, a folder, or an id of the Hugging Face Hub. It is named by
+fine_tuner.training_data_id, fine_tuner.validation_data_id and
+inferencer.testing_data_id.
+
+Formats: JSON lines, JSON, CSV and TSV, Parquet, Arrow and Feather, XLSX. Text
+may be compressed, .gz or .zst.
+
+Shapes, which are found by the columns, or are named by data_format:
+
+  question_answer    question and answer, or the columns of question_column and
+                     ground_truth_column
+  messages           messages: a list of objects with role and content
+  conversations      conversations: a list of objects with from and value
+  prompt_completion  prompt and completion
+  alpaca             instruction and output; input, system, history
+  text               text, of which every token is learned
+
+The answer is learned, or each turn of the assistant. In a test the last turn of
+the assistant is the ground truth, and what stands before it the prompt.
+
+  tunebus data preview FILE_OR_ID   what an engine makes of a data set
+  tunebus config doc data_format    where the shape is named`
 
 // maxRows is the largest number of rows that a preview shows, because they are in
 // memory.
@@ -103,7 +130,7 @@ func (f *previewFlags) look(c *cobra.Command, s *session.Session, name string) (
 	setData(&d.Specification, d.Key, name)
 	place, selected := source.Parse(name)
 	fromHub := func(ctx context.Context, id, _ string) (string, error) { return sources.Hub.Dataset(ctx, id, selected) }
-	if d.Path, err = find(c.Context(), name, place, fromHub, "FILE_OR_ID"); err != nil {
+	if d.Path, err = find(c.Context(), name, place, fromHub, "data preview"); err != nil {
 		return preview.Preview{}, err
 	}
 	tok, err := f.tokenizer(c.Context(), checked, d.ModelKey(), sources.Hub.Model)
@@ -174,7 +201,7 @@ func find(ctx context.Context, name, place string, fromHub fetch, what string) (
 	}
 	dir, err := fromHub(ctx, place, "")
 	if err != nil {
-		return "", fmt.Errorf("%s %s: %w", what, name, err)
+		return "", fmt.Errorf("%s: %w", what, err) // which names the id
 	}
 	return dir, nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/deadletters"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
 	"github.com/tunebus/tunebus/pipeline/redrive"
@@ -51,7 +52,7 @@ func discard(ctx context.Context, console *view.Console, b *conn.Conn, f discard
 		}
 	}
 	gone, failed := redrive.Discard(ctx, deadletter.New(b), plan)
-	if err := console.Print(view.Discarded(gone)); err != nil {
+	if err := console.Print(deadletters.Discarded(gone)); err != nil {
 		return err
 	}
 	return failed

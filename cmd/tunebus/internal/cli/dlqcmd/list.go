@@ -6,7 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
-	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/deadletters"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
 	"github.com/tunebus/tunebus/pipeline/redrive"
@@ -23,7 +23,7 @@ func List(s *session.Session) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return s.Console.Print(view.DeadLetters(letters))
+			return s.Console.Print(deadletters.List(letters))
 		}),
 	}
 	addFilterFlags(c, &f)

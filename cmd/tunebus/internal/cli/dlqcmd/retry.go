@@ -6,7 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
-	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/deadletters"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
 	"github.com/tunebus/tunebus/pipeline/redrive"
@@ -29,7 +29,7 @@ a new letter.`,
 				return err
 			}
 			results, failed := redrive.Run(ctx, deadletter.New(b), plan)
-			if err := s.Console.Print(view.Redriven(results)); err != nil {
+			if err := s.Console.Print(deadletters.Redriven(results)); err != nil {
 				return err
 			}
 			return failed

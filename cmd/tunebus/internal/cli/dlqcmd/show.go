@@ -6,7 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
-	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/deadletters"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
 	"github.com/tunebus/tunebus/pipeline/redrive"
@@ -27,7 +27,7 @@ func Show(s *session.Session) *cobra.Command {
 			if err != nil {
 				return explain(err, b.Server())
 			}
-			return s.Console.Print(view.DeadLetter(letter))
+			return s.Console.Print(deadletters.Letter(letter))
 		}),
 	}
 }

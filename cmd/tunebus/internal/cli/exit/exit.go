@@ -15,6 +15,8 @@ package exit
 import (
 	"context"
 	"errors"
+	"os"
+	"syscall"
 
 	"github.com/tunebus/tunebus/embedded"
 	"github.com/tunebus/tunebus/pipeline/runwatch"
@@ -33,8 +35,10 @@ const (
 	CodePartial   Code = 4 // a gate was missed, or a phase failed while the run went on
 	CodeCancelled Code = 5
 	CodeTimeout   Code = 6 // the time for a wait ran out
-	// CodeInterrupted is what shells report of a program that Ctrl-C ended.
+	// CodeInterrupted is what shells report of a program that Ctrl-C ended, and
+	// CodeTerminated of one that was asked to end (SIGTERM).
 	CodeInterrupted Code = 130
+	CodeTerminated  Code = 143
 )
 
 // Error is an error with an exit status.
@@ -67,20 +71,32 @@ func Timeout(err error) error { return &Error{Code: CodeTimeout, Err: err} }
 var ErrInterrupted = errors.New("interrupted")
 
 // Interrupted is what a command's error becomes if a signal came meanwhile. A
-// command that had its result before has its own status. What failed only because
-// the command was ended is not shown.
-func Interrupted(err error) error {
+// command that had its result before, or that found what a person has to mend, has
+// its own status. What failed only because the command was ended is not shown.
+func Interrupted(err error, by os.Signal) error {
 	if err == nil {
 		return nil
 	}
+	code := OfSignal(by)
 	e, ok := errors.AsType[*Error](err)
+	ended := errors.Is(err, context.Canceled)
 	switch {
-	case ok && (e.Silent || e.Code == CodeInterrupted):
+	case ok && e.Code == CodeInterrupted:
+		return &Error{Code: code, Err: e.Err, Silent: e.Silent}
+	case ok && (e.Silent || !ended && e.Code != CodeError):
 		return err
-	case errors.Is(err, context.Canceled):
+	case ended:
 		err = errors.Join(append([]error{ErrInterrupted}, others(err)...)...)
 	}
-	return &Error{Code: CodeInterrupted, Err: err}
+	return &Error{Code: code, Err: err}
+}
+
+// OfSignal is the exit status of a command that a signal ended.
+func OfSignal(by os.Signal) Code {
+	if by == syscall.SIGTERM {
+		return CodeTerminated
+	}
+	return CodeInterrupted
 }
 
 // others are the errors that were joined with one of a context's end.

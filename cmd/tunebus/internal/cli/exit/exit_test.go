@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"syscall"
 	"testing"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/interrupt"
 	"github.com/tunebus/tunebus/embedded"
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
@@ -54,10 +57,15 @@ func TestInterrupted(t *testing.T) {
 		"ended unclean":   {exit.Join(context.Canceled, full), exit.CodeInterrupted, "interrupted\nthe disk is full"},
 		"says how it is":  {&exit.Error{Code: exit.CodeInterrupted, Err: errors.New("interrupted; go on")}, exit.CodeInterrupted, "interrupted; go on"},
 		"another failure": {full, exit.CodeInterrupted, "the disk is full"},
+		"to be mended":    {exit.Input(full), exit.CodeInput, "the disk is full"},
+		"its cause":       {exit.Input(interrupt.Signal{Signal: os.Interrupt}), exit.CodeInterrupted, "interrupted"},
 	} {
-		got := exit.Interrupted(c.err)
+		got := exit.Interrupted(c.err, os.Interrupt)
 		if exit.CodeOf(got) != c.code || exit.Message(got) != c.message {
 			t.Errorf("%s: status %d, %q", name, exit.CodeOf(got), exit.Message(got))
+		}
+		if code := exit.CodeOf(exit.Interrupted(c.err, syscall.SIGTERM)); c.code == exit.CodeInterrupted && code != exit.CodeTerminated {
+			t.Errorf("%s: SIGTERM gives status %d", name, code)
 		}
 	}
 }

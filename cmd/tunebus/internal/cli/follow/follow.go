@@ -54,6 +54,11 @@ func Show(ctx context.Context, console *view.Console, b *conn.Conn, r Run) (even
 	if err := wakeup.Listen(listening, b, func(m codec.Message) {
 		if p, ok := m.Event.(events.Progress); ok {
 			waits.show(p)
+			if len(p.Warnings) > 0 {
+				if p.Warnings = console.Unsaid(p.Warnings...); len(p.Warnings) == 0 {
+					return
+				}
+			}
 			phases.Show(p)
 		}
 	}, "*.progress."+r.ID+".*"); err != nil {

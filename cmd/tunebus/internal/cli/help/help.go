@@ -113,7 +113,7 @@ func badArguments(c *cobra.Command) {
 // refuseOutput refuses flags that have no effect, because the command writes text
 // about the program alone: help, a completion script, manual pages.
 func refuseOutput(c *cobra.Command) error {
-	about := c.Name() == "help" || c.Name() == "man" || c.HasParent() && c.Parent().Name() == "completion"
+	about := c.Name() == "help" || c.Name() == "man" || c.HasSubCommands() || c.HasParent() && c.Parent().Name() == "completion"
 	if !about {
 		return nil
 	}
@@ -130,6 +130,7 @@ func refuseOutput(c *cobra.Command) error {
 func usageFunc(connection []string) func(*cobra.Command) error {
 	t := template.Must(template.New("usage").Funcs(template.FuncMap{
 		"rpad":  func(text string, width int) string { return fmt.Sprintf("%-*s", width, text) },
+		"topic": topicLine,
 		"flags": func(c *cobra.Command) string { return flagUsages(c, connection, false) },
 		"connectionFlags": func(c *cobra.Command) string {
 			if !usesConnection(c) {
@@ -148,10 +149,27 @@ func helpCommand(root *cobra.Command) *cobra.Command {
 		Example: "  tunebus help exit-status",
 		RunE: func(_ *cobra.Command, args []string) error {
 			about, left, err := root.Find(args)
-			if err != nil || len(left) > 0 {
+			switch {
+			case err != nil:
 				return unknown(root, args[0])
+			case len(left) > 0 && about.HasSubCommands():
+				return unknown(about, left[0])
+			case len(left) > 0:
+				return exit.Input(fmt.Errorf("help takes one command or topic, but got %q behind %s, too", left[0], strings.Join(args[:len(args)-len(left)], " ")))
 			}
 			return about.Help()
+		},
+		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) (out []cobra.Completion, _ cobra.ShellCompDirective) {
+			about, _, err := root.Find(args)
+			if err != nil {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			for _, below := range about.Commands() {
+				if below.IsAvailableCommand() || below.IsAdditionalHelpTopicCommand() {
+					out = append(out, cobra.CompletionWithDesc(below.Name(), below.Short))
+				}
+			}
+			return out, cobra.ShellCompDirectiveNoFileComp
 		},
 	}
 }
@@ -178,8 +196,14 @@ func wantVerb(c *cobra.Command) {
 func unknown(c *cobra.Command, verb string) error {
 	var names []string
 	for _, below := range c.Commands() {
-		if below.IsAvailableCommand() || below.IsAdditionalHelpTopicCommand() {
+		if below.IsAvailableCommand() {
 			names = append(names, below.Name())
+		}
+	}
+	if !c.HasParent() {
+		names = append(names, "help")
+		if verb == "version" {
+			return exit.Input(errors.New("the version is shown by \"tunebus --version\""))
 		}
 	}
 	hint := "want one of " + strings.Join(names, ", ")
@@ -237,8 +261,8 @@ Flags:
 Connection to NATS:
 {{.}}{{end}}{{if .HasHelpSubCommands}}
 
-Topics, shown by "tunebus help TOPIC":{{range .Commands}}{{if .IsAdditionalHelpTopicCommand}}
-  {{rpad .CommandPath .CommandPathPadding}} {{.Short}}{{end}}{{end}}{{end}}{{if .HasAvailableSubCommands}}
+Topics, shown by "tunebus help TOPIC":{{range .Commands}}{{with topic .}}
+  {{.}}{{end}}{{end}}{{end}}{{if .HasAvailableSubCommands}}
 
 "{{.CommandPath}} [command] --help" tells more about a command.{{end}}
 `

@@ -4,11 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/pipeline/shellquote"
 )
 
 // topics are the topics of "tunebus help TOPIC".
@@ -16,6 +18,30 @@ func topics() []*cobra.Command {
 	return []*cobra.Command{
 		{Use: "exit-status", Short: "What the exit status of a command means", Long: exitStatus},
 	}
+}
+
+// topic marks a command whose help tells about its subject, too. Its value is what help
+// says of the topic.
+const topic = "topic"
+
+// Tells marks a command as a topic.
+func Tells(c *cobra.Command, about string) {
+	if c.Annotations == nil {
+		c.Annotations = map[string]string{}
+	}
+	c.Annotations[topic] = about
+}
+
+// topicLine is the line about a command that is a topic; empty for others.
+func topicLine(c *cobra.Command) string {
+	about := c.Annotations[topic]
+	if c.IsAdditionalHelpTopicCommand() {
+		about = c.Short
+	}
+	if about == "" {
+		return ""
+	}
+	return fmt.Sprintf("%-12s %s", c.Name(), about)
 }
 
 const exitStatus = `The exit status is part of the interface of the program:
@@ -28,8 +54,17 @@ const exitStatus = `The exit status is part of the interface of the program:
   5    the run was cancelled
   6    a wait ran out; the run goes on
   130  interrupted by Ctrl-C
+  143  ended by a signal that asks for it (SIGTERM)
 
-Results go to stdout and everything else to stderr. With --json results are JSON.`
+"tunebus up" ends with 0 on both, since they are how it is stopped.
+
+Results go to stdout and everything else to stderr. With --json results are JSON,
+and a command without a result writes a line with its faults and its status:
+
+  {"faults": [{"key": "fine_tuner.epochs", "message": "..."}], "exit_status": 2}
+
+A fault has file, Line, Column, key, value and allowed where they are known, and
+always a message.`
 
 // manPages is "tunebus man", which writes a manual page for each command.
 func manPages(root *cobra.Command) *cobra.Command {
@@ -42,7 +77,7 @@ func manPages(root *cobra.Command) *cobra.Command {
 			}
 			return nil
 		},
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
 			if err := os.MkdirAll(args[0], 0o755); err != nil {
 				return fmt.Errorf("manual pages: %w", err)
 			}
@@ -50,6 +85,7 @@ func manPages(root *cobra.Command) *cobra.Command {
 			if err := doc.GenManTree(root, &doc.GenManHeader{Section: "1", Source: "tunebus"}, args[0]); err != nil {
 				return fmt.Errorf("manual pages: %w", err)
 			}
+			fmt.Fprintf(c.ErrOrStderr(), "the manual pages are in %s; \"man %s\" shows the first one\n", args[0], shellquote.Word(filepath.Join(args[0], "tunebus.1")))
 			return nil
 		},
 	}

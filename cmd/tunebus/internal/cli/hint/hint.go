@@ -81,6 +81,9 @@ func (c Completer) Complete(text string) string {
 // that are not among its words.
 func (c Completer) flags(command string) string {
 	words := strings.Fields(command)
+	if slices.Contains(words, "--help") {
+		return ""
+	}
 	about, _, err := c.Root.Find(words)
 	if err != nil || about == c.Root || c.Current == nil {
 		return ""

@@ -3,14 +3,16 @@
 //
 // The first signal ends the command's context, and the command ends as it should:
 // it stores where it is and says how to go on. The second one does not wait for
-// that. A command that has a use of its own for Ctrl-C takes the signals over:
+// that. A command that has a use of its own for Ctrl-C takes that signal over; one
+// that asks the process to end is never taken:
 //
-//	signals, giveBack := interrupt.Take(ctx)
+//	presses, giveBack := interrupt.Take(ctx)
 //	defer giveBack()
 package interrupt
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/signal"
 	"sync"
@@ -34,6 +36,18 @@ type key struct{}
 type Signal struct{ os.Signal }
 
 func (s Signal) Error() string { return "interrupted" }
+
+// Is reports whether the error is that of a context that was ended, which it is
+// wherever the cause of a context is returned instead of its error.
+func (s Signal) Is(target error) bool { return target == context.Canceled }
+
+// Of returns the signal that ended a context; nil if none did.
+func Of(ctx context.Context) os.Signal {
+	if s, ok := errors.AsType[Signal](context.Cause(ctx)); ok {
+		return s.Signal
+	}
+	return nil
+}
 
 // Context returns a context that the first signal ends. forced is closed with the
 // second one. release gives the signals back to the system; it has to be called.
@@ -61,7 +75,7 @@ func Context(parent context.Context) (ctx context.Context, forced <-chan struct{
 func (s *signals) deliver(sig os.Signal) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.taken != nil {
+	if s.taken != nil && sig == os.Interrupt {
 		select {
 		case s.taken <- sig:
 		default: // the last one is not handled yet
@@ -76,7 +90,7 @@ func (s *signals) deliver(sig os.Signal) {
 	}
 }
 
-// Take has a command get the signals itself, until it gives them back. Outside of
+// Take has a command get each Ctrl-C itself, until it gives them back. Outside of
 // [Context] there are none.
 func Take(ctx context.Context) (received <-chan os.Signal, giveBack func()) {
 	s, ok := ctx.Value(key{}).(*signals)

@@ -61,12 +61,35 @@ type Start struct {
 	RelaxedSync bool
 }
 
+// goOn is the command that goes on with a run of this process, with the same settings.
+func (start Start) goOn(s *session.Session) string {
+	words := []string{"up", "--data", start.Settings.Data.Folder}
+	plain, err := s.Settings()
+	if err == nil && plain.Tracker.Reports != start.Settings.Tracker.Reports {
+		words = append(words, "--reports", start.Settings.Tracker.Reports)
+	}
+	if holdSettings(s, start.Specifications) {
+		for _, file := range start.Specifications {
+			words = append(words, "--config", file)
+		}
+	}
+	return s.CommandLine(words...)
+}
+
+// holdSettings reports whether files of a specification hold settings, too.
+func holdSettings(s *session.Session, specifications []string) bool {
+	without, err := s.Settings()
+	with, also := s.Settings(specifications...)
+	return err == nil && also == nil && !reflect.DeepEqual(without, with)
+}
+
 // ToEnd starts the services, submits the request to them, and follows the run.
 func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, request runrequest.Request) (err error) {
 	cfg := start.Settings
 	gate := newJobGate()
 	defer gate.decide(nil) // nothing waits for a decision that will not come
 	reports := newLocalReports(request.ID)
+	s.Console.Follows = true
 	local, err := inprocess.Start(ctx, s, cfg, inprocess.Server{RelaxedSync: start.RelaxedSync, Skip: gate.skip, Tracker: reports.watch})
 	if err != nil {
 		return err
@@ -79,7 +102,7 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 			s.Console.Say("left unfinished on the data folder %s: %s", cfg.Data.Folder, strings.Join(left, ", "))
 		}
 	}()
-	left, err = unfinished{session: s, bus: local.Bus, cfg: cfg, gate: gate, mode: f.resume}.settle(ctx)
+	left, err = unfinished{session: s, bus: local.Bus, start: start, cfg: cfg, gate: gate, mode: f.resume}.settle(ctx)
 	if err != nil {
 		return err
 	}
@@ -99,14 +122,18 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 	if err != nil {
 		return err
 	}
-	again := runsummary.Retry{Program: s.Program, Command: s.CommandLine(request.Again...), On: []string{"--data", cfg.Data.Folder}}
+	on := []string{"--data", cfg.Data.Folder}
+	for _, file := range s.SettingsFlags() {
+		on = append(on, "--settings", file)
+	}
+	again := runsummary.Retry{Program: s.Program, Command: s.CommandLine(request.Again...), On: on}
 	run, err := follow.Show(ctx, s.Console, local.Bus, follow.Run{ID: request.ID, Request: sequence, Tracking: f.trackingLimit})
 	if err != nil {
 		if ctx.Err() != nil {
-			err = interrupted(s, cfg.Data.Folder, request.ID)
+			err = interrupted(s, start, request.ID)
 		} else if _, ok := errors.AsType[*runwatch.UnansweredError](err); ok {
 			err = exit.Timeout(fmt.Errorf("%w\nrun %s is stored, and this goes on with it:\n  %s",
-				err, request.ID, s.CommandLine("up", "--data", cfg.Data.Folder)))
+				err, request.ID, start.goOn(s)))
 		}
 		return err
 	}
@@ -125,14 +152,18 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 
 // interrupted is the error of a command that Ctrl-C ended, while it worked on a run
 // of a data folder. The run is stored: an up on the folder goes on with it.
-func interrupted(s *session.Session, data string, runs ...string) error {
+func interrupted(s *session.Session, start Start, runs ...string) error {
 	say := fmt.Sprintf("interrupted; what run %s did is stored, and this goes on with it", runs[0])
 	if len(runs) > 1 {
 		say = fmt.Sprintf("interrupted; what the runs %s did is stored, and this goes on with them", strings.Join(runs, ", "))
 	}
-	say += ":\n  " + s.CommandLine("up", "--data", data) + "\nThis ends it:"
+	ends := "it"
+	if len(runs) > 1 {
+		ends = "them"
+	}
+	say += ":\n  " + start.goOn(s) + "\nThis ends " + ends + ":"
 	for _, run := range runs {
-		say += "\n  " + s.CommandLine("cancel", run, "--data", data)
+		say += "\n  " + s.CommandLine("cancel", run, "--data", start.Settings.Data.Folder)
 	}
 	return &exit.Error{Code: exit.CodeInterrupted, Err: errors.New(say)}
 }
@@ -166,10 +197,7 @@ func trackLater(s *session.Session, cfg settings.Settings, specifications []stri
 		"--data", cfg.Data.Folder, "--reports", cfg.Tracker.Reports, "--tracking-uri", cfg.Tracker.TrackingURI,
 	}
 	files := s.SettingsFlags()
-	// A file of the specification may hold settings, too.
-	without, err := s.Settings()
-	with, werr := s.Settings(specifications...)
-	if err == nil && werr == nil && !reflect.DeepEqual(without, with) {
+	if holdSettings(s, specifications) {
 		files = s.SettingsFiles()
 		files = append(files[:len(files):len(files)], specifications...)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/follow"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/publishing"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
@@ -63,6 +64,7 @@ func (g *jobGate) skip(run string) bool {
 type unfinished struct {
 	session *session.Session
 	bus     *conn.Conn
+	start   Start
 	cfg     settings.Settings
 	gate    *jobGate
 	// mode is what --resume says; empty: a person at a terminal is asked.
@@ -87,14 +89,14 @@ func (u unfinished) settle(ctx context.Context) (left []string, err error) {
 		case err != nil:
 			return nil, err
 		case queue != "" && run.Cancel == nil:
-			console.Say("  %s (%s), which waits for a worker of %s, and no worker of this process takes its jobs", id, run.Accepted.RunName, queue)
+			console.Say("  %s (%s), which waits for a worker of %s, and no worker of this process takes its jobs", id, view.Inline(run.Accepted.RunName), queue)
 			left = append(left, id)
 		case u.foreignJudge(run) && run.Cancel == nil:
 			console.Say("  %s (%s), whose judge %s is not allowed here: services.evaluation.judge_allowed names it, or the specification of this run",
-				id, run.Accepted.RunName, run.Accepted.Specification.Evaluator.JudgeBaseURL)
+				id, view.Inline(run.Accepted.RunName), run.Accepted.Specification.Evaluator.JudgeBaseURL)
 			left = append(left, id)
 		default:
-			console.Say("  %s (%s)", id, run.Accepted.RunName)
+			console.Say("  %s (%s)", id, view.Inline(run.Accepted.RunName))
 			able = append(able, id)
 		}
 	}
@@ -156,7 +158,7 @@ func (u unfinished) finish(ctx context.Context, runs []string) error {
 		run, err := follow.Show(ctx, u.session.Console, u.bus, follow.Run{ID: id})
 		if err != nil {
 			if ctx.Err() != nil {
-				return interrupted(u.session, u.cfg.Data.Folder, runs[i:]...)
+				return interrupted(u.session, u.start, runs[i:]...)
 			}
 			return err
 		}

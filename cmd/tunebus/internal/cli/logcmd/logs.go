@@ -11,6 +11,7 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/runlog"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
@@ -36,7 +37,7 @@ func Logs(s *session.Session) *cobra.Command {
 		ValidArgsFunction: session.CompleteRuns(s, &f.at),
 		RunE: s.WithDeployment(&f.at, func(ctx context.Context, server *session.Deployment, args []string) error {
 			if f.phase != "" && !events.Phase(f.phase).Valid() {
-				return exit.Input(fmt.Errorf("--phase %s: no such phase; want one of %v", f.phase, events.Phases()))
+				return exit.Input(fmt.Errorf("--phase %s: no such phase; want one of %s", f.phase, view.Words(events.Phases())))
 			}
 			id, err := server.RunID(ctx, args[0])
 			if err != nil {

@@ -70,11 +70,13 @@ func (f *chatFlags) chat(c *cobra.Command, s *session.Session, args []string) er
 		if err != nil {
 			return err
 		}
-		// The command's own context ends for good with the first signal.
-		signals, giveBack := interrupt.Take(c.Context())
+		presses, giveBack := interrupt.Take(c.Context())
 		defer giveBack()
-		talk := &talk{partners: partners, view: s.Console.Chat(c.InOrStdin(), len(partners) > 1), console: s.Console, signals: signals}
-		return talk.run(context.WithoutCancel(c.Context()), c.InOrStdin())
+		if err := c.Context().Err(); err != nil { // while a model was read, which does not end with the context
+			return err
+		}
+		talk := &talk{partners: partners, view: s.Console.Chat(c.InOrStdin(), len(partners) > 1), console: s.Console, presses: presses}
+		return talk.run(c.Context(), c.InOrStdin())
 	})
 }
 

@@ -19,7 +19,7 @@ type talk struct {
 	partners []*conversation.Partner // the tuned model is the last one
 	view     *view.Chat
 	console  *view.Console
-	signals  <-chan os.Signal
+	presses  <-chan os.Signal // of Ctrl-C
 }
 
 // maxMessage bounds a line of the input.
@@ -41,9 +41,12 @@ func (t *talk) run(ctx context.Context, in io.Reader) error {
 		t.view.Prompt()
 		var next line
 		select {
-		case <-t.signals:
+		case <-t.presses:
 			t.view.Leave()
 			return exit.Silent(exit.CodeInterrupted)
+		case <-ctx.Done():
+			t.view.Leave()
+			return context.Cause(ctx)
 		case next = <-lines:
 		}
 		switch text := strings.TrimSpace(next.text); {
@@ -125,14 +128,14 @@ func (t *talk) exchange(ctx context.Context, text string) error {
 	return t.view.Exchanged(e)
 }
 
-// ask has one model answer; a signal ends the answer.
+// ask has one model answer; Ctrl-C ends the answer.
 func (t *talk) ask(ctx context.Context, p *conversation.Partner, text string) (conversation.Answer, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
 		select {
-		case <-t.signals:
+		case <-t.presses:
 			cancel()
 		case <-ctx.Done():
 		}

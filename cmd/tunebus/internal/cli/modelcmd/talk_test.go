@@ -7,9 +7,11 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"syscall"
 	"testing"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/interrupt"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/conversation"
 	"github.com/tunebus/tunebus/llm"
@@ -25,10 +27,10 @@ func TestInterrupt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	signals := make(chan os.Signal)
+	presses := make(chan os.Signal)
 	console := view.NewConsole(io.Discard, io.Discard)
 	r, w := io.Pipe()
-	talk := &talk{partners: []*conversation.Partner{p}, view: console.Chat(r, false), console: console, signals: signals}
+	talk := &talk{partners: []*conversation.Partner{p}, view: console.Chat(r, false), console: console, presses: presses}
 	done := make(chan error, 1)
 	go func() { done <- talk.run(context.Background(), r) }()
 	if _, err := io.WriteString(w, "Who are you?\n"); err != nil {
@@ -36,7 +38,7 @@ func TestInterrupt(t *testing.T) {
 	}
 	for ended := false; !ended; { // some of them may meet an answer, the last one meets none
 		select {
-		case signals <- os.Interrupt:
+		case presses <- os.Interrupt:
 		case err = <-done:
 			ended = true
 		}
@@ -45,4 +47,19 @@ func TestInterrupt(t *testing.T) {
 		t.Errorf("at the prompt: %v", err)
 	}
 	_ = w.Close()
+}
+
+// TestEnded: a signal that asks the process to end does so in an answer and at the
+// prompt, and is no Ctrl-C.
+func TestEnded(t *testing.T) {
+	t.Parallel()
+	ctx, stop := context.WithCancelCause(t.Context())
+	stop(interrupt.Signal{Signal: syscall.SIGTERM})
+	console := view.NewConsole(io.Discard, io.Discard)
+	r, w := io.Pipe()
+	defer func() { _ = w.Close() }()
+	err := (&talk{view: console.Chat(r, false), console: console}).run(ctx, r)
+	if code := exit.CodeOf(exit.Interrupted(err, interrupt.Of(ctx))); code != exit.CodeTerminated {
+		t.Errorf("%v: status %d", err, code)
+	}
 }

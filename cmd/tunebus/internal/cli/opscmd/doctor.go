@@ -45,6 +45,9 @@ using, and at this machine alone.`,
 			}
 			found = append(append(found, checkFolder(c, s, at)...), checkMachine(c.Context(), cfg)...)
 			found = append(found, checkTrainer(c.Context(), cfg.Finetune)...)
+			if ctx := c.Context(); ctx.Err() != nil { // what failed then says nothing about the server
+				return context.Cause(ctx)
+			}
 			if err := s.Console.Print(view.Findings(found)); err != nil {
 				return err
 			}

@@ -55,8 +55,10 @@ type Counts struct {
 
 // Row is one of the first rows.
 type Row struct {
-	File     string `json:"file"`
-	Line     int    `json:"line"`
+	File string `json:"file"`
+	Line int    `json:"line"`
+	// Unit is what Line counts: "line" or "row".
+	Unit     string `json:"unit,omitempty"`
 	Position int64  `json:"position"`
 	// Turns are the row without a model.
 	Turns []Turn `json:"turns,omitempty"`
@@ -179,7 +181,7 @@ func turnsOf(r row.Row, test bool) Row {
 }
 
 func rowOf(r row.Row) Row {
-	return Row{File: r.Place.File, Line: r.Place.Line, Position: r.Place.Position, Images: len(r.Images)}
+	return Row{File: r.Place.File, Line: r.Place.Line, Unit: r.Place.Unit, Position: r.Place.Position, Images: len(r.Images)}
 }
 
 // now is the time that a chat template may ask for.

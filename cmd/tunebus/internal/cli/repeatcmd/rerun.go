@@ -13,6 +13,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runrequest"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/submit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/events"
 )
 
@@ -114,7 +115,7 @@ func (f *rerunFlags) onFolder(c *cobra.Command, s *session.Session, folder strin
 func (f *rerunFlags) read(c *cobra.Command, s *session.Session, run string) (runrequest.Request, error) {
 	from := events.Phase(f.from)
 	if from != "" && !from.Valid() {
-		return runrequest.Request{}, exit.Input(fmt.Errorf("--from %s: want one of %v", f.from, events.Phases()))
+		return runrequest.Request{}, exit.Input(fmt.Errorf("--from %s: want one of %s", f.from, view.Words(events.Phases())))
 	}
 	if err := cmp.Or(f.local.Check(), f.submit.Check()); err != nil {
 		return runrequest.Request{}, err

@@ -41,8 +41,8 @@ func TestAnswersAlone(t *testing.T) {
 	}
 	for _, want := range []string{
 		`is read under RAGAS's names: the question in "user_input", the ground truth in "reference", the answer in "response"`,
-		"warning: " + path + ": of 2 rows 1 have no ground truth and 0 have no answer",
-		"predictions: of 2 rows 1 have no ground truth", "gate exact_match is missed: 1 of 2 rows have the score, 100 % are needed",
+		path + ": of 2 rows 1 have no ground truth and 0 have no answer",
+		"1 of 2 rows have no score: the row has no ground truth", "gate exact_match is missed: 1 of 2 rows have the score, 100 % are needed",
 	} {
 		if !strings.Contains(screen, want) {
 			t.Errorf("the screen lacks %q:\n%s", want, screen)

@@ -82,7 +82,7 @@ func TestPathsStartWhereTheyStand(t *testing.T) {
 	clitest.Write(t, dir, "rows.jsonl", `{"question":"q","answer":"a"}`)
 	t.Chdir(t.TempDir()) // where the file is not
 	_, _, screen := clitest.Run(t, "run", "--stop-after-finetuning", "--config", dir+"/one.toml", "--set", "fine_tuner.validation_data_id=rows.jsonl")
-	if !strings.Contains(screen, "("+dir+"/there)") || !strings.Contains(screen, "validation_data_id = rows.jsonl: no such file or folder (rows.jsonl)") || strings.Contains(screen, "training_data_id") {
+	if !strings.Contains(screen, "("+dir+"/there)") || !strings.Contains(screen, "validation_data_id = rows.jsonl: no such file or folder, and no id") || strings.Contains(screen, "training_data_id") {
 		t.Errorf("faults:\n%s", screen)
 	}
 }

@@ -5,13 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/hint"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/inprocess"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/localup"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/runlister"
 	"github.com/tunebus/tunebus/pipeline/settings"
 )
 
@@ -35,10 +41,16 @@ func Up(s *session.Session) *cobra.Command {
 			if err := f.services.Apply(&cfg); err != nil {
 				return err
 			}
+			again := []string{"up"}
+			c.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) {
+				if f.Changed {
+					again = append(again, hint.Words(f)...)
+				}
+			})
 			return stayUp(c.Context(), s, cfg, inprocess.Server{
 				Listen:      fmt.Sprintf("127.0.0.1:%d", f.port),
 				RelaxedSync: f.services.RelaxedSync,
-			})
+			}, again)
 		},
 	}
 	f.services.AddFlags(c)
@@ -48,7 +60,8 @@ func Up(s *session.Session) *cobra.Command {
 }
 
 // stayUp runs the services until ctx ends.
-func stayUp(ctx context.Context, s *session.Session, cfg settings.Settings, server inprocess.Server) (err error) {
+// again are the words of the command that starts them once more.
+func stayUp(ctx context.Context, s *session.Session, cfg settings.Settings, server inprocess.Server, again []string) (err error) {
 	local, err := inprocess.Start(ctx, s, cfg, server)
 	if err != nil {
 		return err
@@ -75,8 +88,28 @@ func stayUp(ctx context.Context, s *session.Session, cfg settings.Settings, serv
 	}
 	<-ctx.Done()
 	s.Console.Screen().Return()
-	s.Console.Say("stopping")
+	s.Console.Say("stopping%s", goesOn(ctx, s, local.Bus, again))
 	return nil
+}
+
+// goesOn says which runs have not ended, and what goes on with them; nothing if all
+// have, or if it cannot be told at once.
+func goesOn(ctx context.Context, s *session.Session, b *conn.Conn, again []string) string {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	open, err := runlister.New(b).Open(ctx)
+	switch {
+	case err != nil || len(open) == 0:
+		return ""
+	case len(open) == 1:
+		return fmt.Sprintf("; run %s has not ended, and this goes on with it:\n  %s", open[0], s.CommandLine(again...))
+	}
+	const most = 5
+	names := strings.Join(open[:min(most, len(open))], ", ")
+	if more := len(open) - most; more > 0 {
+		names += fmt.Sprintf(" and %d more", more)
+	}
+	return fmt.Sprintf("; the runs %s have not ended, and this goes on with them:\n  %s", names, s.CommandLine(again...))
 }
 
 // storeAddress is the address of the artifact store of the services.

@@ -99,7 +99,7 @@ func (n *news) say(ctx context.Context, m codec.Message) {
 		fact = stored
 	}
 	if r, ok := fact.(events.PipelineRejected); ok {
-		n.console.Say("%s request %d (%s) is rejected: %s", clock(), r.RequestSequence, view.Printable(r.RunID), faults(r.Faults))
+		n.console.Say("%s request %d (%s) is rejected: %s", clock(), r.RequestSequence, view.Inline(r.RunID), faults(r.Faults))
 		return
 	}
 	run := n.run(ctx, fact)
@@ -108,7 +108,7 @@ func (n *news) say(ctx context.Context, m codec.Message) {
 	}
 	run.said[m.Subject] = true
 	if text := newsText(fact, run.metrics); text != "" {
-		n.console.Say("%s %s (%s): %s", clock(), view.Printable(run.name), fact.Run(), view.Printable(text))
+		n.console.Say("%s %s (%s): %s", clock(), view.Inline(run.name), fact.Run(), view.Printable(text))
 	}
 	switch fact.(type) {
 	case events.PipelineCompleted, events.PipelineDeleted:
@@ -240,7 +240,7 @@ func problem(p *events.Problem) string {
 func faults(all []events.Fault) string {
 	var texts []string
 	for _, f := range all {
-		texts = append(texts, view.Printable(f.Key+": "+f.Message))
+		texts = append(texts, view.Inline(f.Key+": "+f.Message))
 	}
 	return strings.Join(texts, "; ")
 }

@@ -88,7 +88,7 @@ func checkAnswers(ctx context.Context, s events.Specification, files answerFiles
 		if err == nil {
 			if n := answers.Counts(); 10*(n.NoGroundTruth+n.NoAnswer) > n.Rows {
 				notes = append(notes, structconf.Fault{Key: a.key, Message: fmt.Sprintf(
-					"warning: %s: of %s %d have no ground truth and %d have no answer", a.said, view.Count(n.Rows, "row"), n.NoGroundTruth, n.NoAnswer)})
+					"%s: of %s %d have no ground truth and %d have no answer", a.said, view.Count(n.Rows, "row"), n.NoGroundTruth, n.NoAnswer)})
 			}
 		}
 		for _, one := range each(err) {

@@ -1,7 +1,6 @@
 package runrequest
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -41,11 +40,19 @@ func localFiles(answers answerFiles, paths []spec.Path, folders map[string]strin
 			faults = append(faults, structconf.Fault{
 				Key:     p.Key,
 				Value:   p.Value,
-				Message: fmt.Sprintf("no such file or folder (%s), and no id of the Hugging Face Hub", path),
+				Message: "no such file or folder" + elsewhere(path, p.Value) + ", and no id of the Hugging Face Hub",
 			})
 		}
 	}
 	return out, faults
+}
+
+// elsewhere says where a path was looked for, if that is not what a person wrote.
+func elsewhere(path, written string) string {
+	if path == written || path == "./"+written {
+		return ""
+	}
+	return " (" + path + ")"
 }
 
 // localPath returns the path that a key names, without the configuration and the

@@ -15,6 +15,7 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/runconfig"
 	"github.com/tunebus/tunebus/pipeline/settings"
+	"github.com/tunebus/tunebus/pipeline/shellquote"
 	"github.com/tunebus/tunebus/pipeline/spec"
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
@@ -167,12 +168,26 @@ func merge(tree *structconf.Tree, files []string) (structconf.Faults, error) {
 			return nil, exit.Input(fmt.Errorf("read specification: %w", err))
 		}
 		t, f := structconf.ParseTOML(file, body)
+		if len(f) > 0 && isData(file) {
+			word := shellquote.Word(file)
+			return nil, exit.Input(fmt.Errorf("%s is a data file, and no specification (TOML); data are named in one, or by --set fine_tuner.training_data_id=%s, and answers by --predictions %s",
+				file, word, word))
+		}
 		faults = append(faults, f...)
 		if len(f) == 0 {
 			tree.Merge(t)
 		}
 	}
 	return faults, nil
+}
+
+// isData reports whether a file has a name as data files have.
+func isData(file string) bool {
+	name := strings.ToLower(file)
+	for _, packed := range []string{".gz", ".zst"} {
+		name = strings.TrimSuffix(name, packed)
+	}
+	return slices.Contains([]string{".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".arrow", ".feather", ".xlsx"}, filepath.Ext(name))
 }
 
 // settingsInFlags finds the keys of settings that flags set.

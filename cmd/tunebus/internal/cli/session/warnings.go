@@ -39,8 +39,9 @@ func (w *warnings) Handle(_ context.Context, r slog.Record) error {
 	if slices.Contains(facts, r.Message) {
 		return nil
 	}
-	cause, details := "", []string(nil)
+	cause, details, phase := "", []string(nil), false
 	add := func(a slog.Attr) bool {
+		phase = phase || a.Key == "phase"
 		switch {
 		case a.Key == "error":
 			cause = ": " + a.Value.String()
@@ -53,6 +54,9 @@ func (w *warnings) Handle(_ context.Context, r slog.Record) error {
 		add(a)
 	}
 	r.Attrs(add)
+	if phase && cause == "" && w.console.Follows { // of the run's data, which its progress tells, too
+		return nil
+	}
 	text := r.Message + cause
 	if len(details) > 0 {
 		text += fmt.Sprintf(" (%s)", strings.Join(details, ", "))

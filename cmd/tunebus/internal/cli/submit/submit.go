@@ -195,7 +195,13 @@ func wait(ctx context.Context, s *session.Session, b *conn.Conn, f Flags, r runr
 		if _, err := decision(ctx, s, b, r, request, submitDecisionLimit); err != nil {
 			return err
 		}
-		return s.Console.Print(view.Submitted(r.ID))
+		if err := s.Console.Print(view.Submitted(r.ID)); err != nil {
+			return err
+		}
+		if s.Console.Screen().IsScreen() {
+			s.Console.Say("\"tunebus watch %s\" follows it, \"tunebus cancel %s\" ends it", r.ID, r.ID)
+		}
+		return nil
 	}
 	again := runsummary.Retry{Program: s.Program, On: s.ServerFlags(), Command: s.CommandLine(r.Again...), Rerun: s.CommandLine("rerun", r.ID)}
 	tracking := time.Duration(0)
@@ -244,6 +250,6 @@ func awaitRerun(ctx context.Context, s *session.Session, b *conn.Conn, r runrequ
 		return s.Console.Print(view.Rerun(r.ID, r.RerunOf, r.From, nil))
 	}
 	from := accepted.Plan[0].Phase
-	s.Console.Say("run %s repeats %s from %s on", accepted.RunName, r.RerunOf, from)
+	s.Console.Say("run %s repeats %s from %s on", view.Inline(accepted.RunName), r.RerunOf, from)
 	return s.Console.Print(view.Rerun(r.ID, r.RerunOf, from, accepted.Plan))
 }

@@ -5,6 +5,7 @@
 package timeflag
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -40,7 +41,7 @@ func (*Age) Type() string { return "age" }
 
 // parse reads a span.
 func parse(text string) (time.Duration, error) {
-	wrong := fmt.Errorf("%q is no span of time; write it such as 90d, 36h or 1d12h", text)
+	wrong := errors.New("want a span of time such as 90d, 36h or 1d12h")
 	var span time.Duration
 	rest := text
 	if days, behind, ok := strings.Cut(text, "d"); ok {

@@ -2,7 +2,6 @@ package view
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -15,21 +14,25 @@ import (
 type Console struct {
 	// JSON makes results JSON.
 	JSON bool
+	// Follows is set before the services start by a command that shows the progress of
+	// the runs that they work on.
+	Follows bool
 	// Interrupted is closed when a person interrupts the command; nil: nobody can.
 	Interrupted <-chan struct{}
 
 	out, screen *terminal.Writer
-	// noted are the notes about the specification that were said. An engine has
-	// them in its result, too.
-	noted map[string]bool
+	// said are notes and warnings. An engine has them in its result, too.
+	said sentences
 	// errors are the messages of errors of the run that were said.
 	errors saidErrors
+	// printed is set when a whole result was printed as JSON.
+	printed bool
 }
 
 // NewConsole returns a console that writes results to out and everything else
 // to errout.
 func NewConsole(out, errout io.Writer) *Console {
-	return &Console{out: terminal.NewWriter(out), screen: terminal.NewWriter(errout), noted: map[string]bool{}, errors: saidErrors{}}
+	return &Console{out: terminal.NewWriter(out), screen: terminal.NewWriter(errout), errors: saidErrors{}}
 }
 
 // Out is what help is written to. Results are printed with [Console.Print].
@@ -48,13 +51,13 @@ func (c *Console) Notes(notes structconf.Faults) {
 	for _, n := range notes {
 		c.Say("note: %s", n)
 		n.File = ""
-		c.noted[n.String()] = true
+		c.said.isNew(n.String())
 	}
 }
 
 // Warnings writes warnings about the data of a specification to the screen.
 func (c *Console) Warnings(warnings []string) {
-	for _, w := range warnings {
+	for _, w := range c.Unsaid(warnings...) {
 		c.Say("warning: %s", w)
 	}
 }
@@ -75,20 +78,10 @@ func (c *Console) Print(r Result) error {
 		r.text(c.out)
 		return c.out.Err()
 	}
+	c.printed = true
 	enc := json.NewEncoder(c.out.Verbatim())
 	enc.SetIndent("", "  ")
 	return enc.Encode(r.value)
-}
-
-// PrintFaults prints the faults that an error holds as JSON, for scripts, and reports
-// whether it did. Without --json it does nothing.
-func (c *Console) PrintFaults(err error) bool {
-	faults, ok := errors.AsType[structconf.Faults](err)
-	if !ok || !c.JSON {
-		return false
-	}
-	// On one line, since some commands write a line of JSON for each of their results.
-	return c.PrintRow(Row{value: map[string]structconf.Faults{"faults": faults}}) == nil
 }
 
 // Stream writes a result that is too long to be held, piece by piece: for people, or

@@ -12,7 +12,7 @@ import (
 func (c *Console) Fact(e events.Event, figures ...string) {
 	switch e := e.(type) {
 	case events.PipelineAccepted:
-		c.Say("run %s (%s): %s", e.RunName, e.RunID, Count(len(e.Plan), "phase"))
+		c.Say("run %s (%s): %s", Inline(e.RunName), e.RunID, Count(len(e.Plan), "phase"))
 	case events.PhaseStarted:
 		how := ""
 		if e.Attempt > 1 {
@@ -30,10 +30,7 @@ func (c *Console) Fact(e events.Event, figures ...string) {
 		c.Say("%-10s attempt %d ended, reason %s%s", e.Phase, e.Attempt, e.Reason, why)
 	case events.PhaseCompleted:
 		c.Say("%-10s %s after %.1f s%s", e.Phase, e.Conclusion, e.EndedAt.Sub(e.StartedAt).Seconds(), strings.Join(figures, ""))
-		for _, n := range e.Notes {
-			if c.noted[n] {
-				continue
-			}
+		for _, n := range Together(c.Unsaid(e.Notes...)) {
 			c.Say("           note: %s", n)
 		}
 		if e.Error != nil && !c.errors[e.Error.Message] {
@@ -42,7 +39,7 @@ func (c *Console) Fact(e events.Event, figures ...string) {
 	case events.CancelRequested:
 		reason := ""
 		if e.Reason != "" {
-			reason = ": " + e.Reason
+			reason = ": " + Inline(e.Reason)
 		}
 		c.Say("cancel requested%s", reason)
 	}
@@ -66,4 +63,4 @@ func WaitsForWorker(queue string) string {
 }
 
 // WaitsFor says what the attempt at a phase waits for.
-func WaitsFor(what string) string { return "waits for " + Printable(what) }
+func WaitsFor(what string) string { return "waits for " + Inline(what) }

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/settings"
 	"github.com/tunebus/tunebus/pipeline/shellquote"
@@ -43,27 +45,49 @@ type specificationKey struct {
 	Engines []spec.Support `json:"engines,omitempty"`
 }
 
-// SpecificationReference is every key of a specification, with its default, its
-// meaning and the engines that honour it.
-func SpecificationReference() (Result, error) {
-	keys := []specificationKey{}
-	for _, k := range spec.Keys() {
-		keys = append(keys, specificationKey{k, spec.Supports(k.Section, k.Name)})
+// Reference is the keys that a name means, each with its default, its meaning, and the
+// engines that honour it. A name is "specification", "settings", a section, a key, or
+// section.key.
+func Reference(name string) (Result, error) {
+	all := slices.Concat(spec.Keys(), structconf.Keys(settings.Settings{}))
+	chosen := all[:len(spec.Keys())]
+	remark := spec.Remark
+	switch name {
+	case "specification":
+	case "settings":
+		chosen, remark = all[len(spec.Keys()):], nil
+	default:
+		chosen = nil
+		for _, k := range all {
+			if name == k.Section || name == k.Name || name == k.Section+"."+k.Name {
+				chosen = append(chosen, k)
+			}
+		}
 	}
-	return reference(keys, events.Specification{}, spec.Remark)
-}
-
-// SettingsReference is every key of the settings, with its default and its meaning.
-func SettingsReference() (Result, error) {
-	return reference(structconf.Keys(settings.Settings{}), settings.Settings{}, nil)
-}
-
-func reference(keys, sections any, remark func(structconf.Key) string) (Result, error) {
+	if len(chosen) == 0 {
+		return Result{}, exit.Input(fmt.Errorf("config doc %s: there is no such section or key; %s", name, nearestKey(name, all)))
+	}
+	keys := make([]specificationKey, len(chosen))
+	for i, k := range chosen {
+		keys[i] = specificationKey{k, spec.Supports(k.Section, k.Name)}
+	}
 	var text bytes.Buffer
-	if err := structconf.Reference(&text, sections, remark); err != nil {
+	if err := structconf.ReferenceOf(&text, chosen, remark); err != nil {
 		return Result{}, err
 	}
 	return Result{keys, func(w io.Writer) { _, _ = w.Write(text.Bytes()) }}, nil // to a person's screen
+}
+
+// nearestKey says which section or key was meant, or where all are listed.
+func nearestKey(name string, all []structconf.Key) string {
+	var names []string
+	for _, k := range all {
+		names = append(names, k.Section, k.Name, k.Section+"."+k.Name)
+	}
+	if nearest := structconf.Nearest(name, names); nearest != "" {
+		return "did you mean " + nearest + "?"
+	}
+	return `"tunebus config doc" and "tunebus config doc settings" list them`
 }
 
 // NewSpecification is a file that a specification was written to.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/terminal"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/runsummary"
 )
@@ -15,7 +16,7 @@ import (
 // that stands above on the same screen is not said again.
 func (c *Console) PrintRunEnd(run events.Run, s runsummary.Summary, again runsummary.Retry) error {
 	var said saidErrors
-	if c.out.IsScreen() && c.screen.IsScreen() {
+	if c.out.IsScreen() && c.screen.IsScreen() || terminal.SameFile(c.out, c.screen) {
 		said = c.errors
 	}
 	return c.Print(Result{s, func(w io.Writer) { writeSummary(w, run, s, runsummary.Attempts(run, 2), said, again) }})
@@ -40,7 +41,7 @@ func writeSummary(w io.Writer, run events.Run, s runsummary.Summary, attempts []
 
 // WriteTitle writes which run it is, and its state.
 func WriteTitle(w io.Writer, run events.Run, s runsummary.Summary) {
-	fmt.Fprintf(w, "\n%s (%s): %s", s.RunName, s.RunID, s.Status)
+	fmt.Fprintf(w, "\n%s (%s): %s", Inline(s.RunName), s.RunID, s.Status)
 	if run.Completed != nil {
 		fmt.Fprintf(w, " in %.1f s", s.Seconds)
 	}

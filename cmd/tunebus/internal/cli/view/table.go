@@ -35,6 +35,15 @@ func Count[N ~int | ~int64](n N, noun string) string {
 	return events.Count(n) + " " + noun + "s"
 }
 
+// Words writes words one behind the other.
+func Words[W ~string](words []W) string {
+	all := make([]string, len(words))
+	for i, w := range words {
+		all[i] = string(w)
+	}
+	return strings.Join(all, ", ")
+}
+
 // ByteSize writes a number of bytes for people.
 func ByteSize(n int64) string {
 	const step = 1000
@@ -49,16 +58,10 @@ func ByteSize(n int64) string {
 	return fmt.Sprintf("%.1f %s", v, units[u])
 }
 
-// shorten fits a text into a line of a table.
-func shorten(text string) string {
-	const most = 100
-	if runes := []rune(text); len(runes) > most {
-		return string(runes[:most]) + "…"
-	}
-	return text
-}
-
 // Printable escapes the control characters of a text that may come from any
 // NATS client, because they could steer a terminal. What goes through a [Console]
 // needs it only where the text is JSON, too.
 func Printable(text string) string { return terminal.Printable(text) }
+
+// Inline is Printable for a text within a line, such as a name: it ends no line.
+func Inline(text string) string { return terminal.Inline(text) }

@@ -34,7 +34,7 @@ func write(w io.Writer, c comparison.Comparison) {
 		if side.Seconds > 0 {
 			took = fmt.Sprintf(" in %.1f s", side.Seconds)
 		}
-		fmt.Fprintf(w, "%s  %s (%s): %s%s, asked for %s\n", side.letter, side.RunName, side.RunID, side.Status, took, side.RequestedAt.Local().Format(time.DateTime))
+		fmt.Fprintf(w, "%s  %s (%s): %s%s, asked for %s\n", side.letter, view.Inline(side.RunName), side.RunID, side.Status, took, side.RequestedAt.Local().Format(time.DateTime))
 	}
 	writeDifferences(w, "SPECIFICATION", c.Specification)
 	writeDifferences(w, "INPUTS", c.Inputs)

@@ -3,6 +3,7 @@
 package datapreview
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -104,19 +105,27 @@ const barWidth = 40
 
 func writeHistogram(w io.Writer, p preview.Preview) {
 	l := p.Lengths
-	fmt.Fprintf(w, "\ntokens of a sequence: %d to %d, %.0f in the mean; at most %d are kept\n", l.Shortest, l.Longest, l.Mean(), p.Limit)
+	lengths := fmt.Sprintf("%d to %d, %.0f in the mean", l.Shortest, l.Longest, l.Mean())
+	if l.Shortest == l.Longest {
+		lengths = fmt.Sprint(l.Longest)
+	}
+	fmt.Fprintf(w, "\ntokens of a sequence: %s; at most %d are kept\n", lengths, p.Limit)
 	most := int64(1)
 	for _, b := range p.Histogram {
 		most = max(most, b.Sequences)
 	}
 	view.Table(w, p.Histogram, "TOKENS\tSEQUENCES\t", func(b preview.Bucket) string {
 		bar := strings.Repeat("#", int((b.Sequences*barWidth+most-1)/most))
-		return fmt.Sprintf("%d-%d\t%s\t%s", b.From, b.To, events.Count(b.Sequences), bar)
+		tokens := fmt.Sprint(b.From)
+		if b.To > b.From {
+			tokens += fmt.Sprintf("-%d", b.To)
+		}
+		return fmt.Sprintf("%s\t%s\t%s", tokens, events.Count(b.Sequences), bar)
 	})
 }
 
 func writeRow(w io.Writer, r preview.Row, m marks) {
-	fmt.Fprintf(w, "\n%s line %d", r.File, r.Line)
+	fmt.Fprintf(w, "\n%s %s %d", r.File, cmp.Or(r.Unit, "line"), r.Line)
 	if r.Images > 0 {
 		fmt.Fprintf(w, ", %s", view.Count(r.Images, "image"))
 	}

@@ -44,7 +44,7 @@ func Text(r deletion.Report) string {
 // Names names runs in a question.
 func Names(runs []deletion.Target) string {
 	if len(runs) == 1 {
-		return fmt.Sprintf("run %s (%s)", view.Printable(cmp.Or(runs[0].RunName, runs[0].RunID)), runs[0].RunID)
+		return fmt.Sprintf("run %s (%s)", view.Inline(cmp.Or(runs[0].RunName, runs[0].RunID)), runs[0].RunID)
 	}
 	return view.Count(len(runs), "run")
 }

@@ -26,7 +26,7 @@ func Result(r Run, look string) view.Result {
 	value := map[string]any{"run_id": r.RunID, "status": status, "requested_at": r.At.UTC()}
 	return view.NewResult(value, func(w io.Writer) {
 		fmt.Fprintf(w, "%s: %s since %s; no intake has looked at its request; start tunebus-intake, or look with `%s`\n",
-			view.Printable(r.RunID), status, r.At.Local().Format(time.DateTime), look)
+			view.Inline(r.RunID), status, r.At.Local().Format(time.DateTime), look)
 	})
 }
 
@@ -37,7 +37,7 @@ const shown = 10
 func Line(first []Run, n int) string {
 	var names []string
 	for _, r := range first[:min(shown, len(first))] {
-		names = append(names, view.Printable(r.RunID))
+		names = append(names, view.Inline(r.RunID))
 	}
 	text := fmt.Sprintf("%s waiting for intake: %s", view.Count(n, "request"), strings.Join(names, ", "))
 	if n > len(names) {

@@ -26,10 +26,10 @@ func Result(r runlister.Rejected) view.Result {
 	value := rejected{r.RunID, events.StatusRejected, r.RequestSequence, r.At.UTC(), r.Faults}
 	return view.NewResult(value, func(w io.Writer) {
 		fmt.Fprintf(w, "%s: rejected at %s, so there is no run; request %d has %s:\n",
-			view.Printable(r.RunID), r.At.Local().Format(time.DateTime), r.RequestSequence, view.Count(len(r.Faults), "fault"))
+			view.Inline(r.RunID), r.At.Local().Format(time.DateTime), r.RequestSequence, view.Count(len(r.Faults), "fault"))
 		for _, f := range r.Faults {
 			fault := structconf.Fault{Key: f.Key, Value: f.Value, Allowed: f.Allowed, Message: f.Message}
-			fmt.Fprintf(w, "  %s\n", view.Printable(fault.String()))
+			fmt.Fprintf(w, "  %s\n", view.Inline(fault.String()))
 		}
 	})
 }

@@ -106,7 +106,7 @@ func (d Detail) write(w io.Writer) {
 	}
 	for _, step := range run.Accepted.Plan {
 		if p := run.Phases[step.Phase]; p != nil && p.Completed != nil {
-			for _, n := range p.Completed.Notes {
+			for _, n := range view.Together(p.Completed.Notes) {
 				fmt.Fprintf(w, "\nnote of %s: %s\n", step.Phase, n)
 			}
 		}
@@ -137,15 +137,15 @@ func (d Detail) writeHead(w io.Writer, s runsummary.Summary) {
 	if len(a.Labels) > 0 {
 		var labels []string
 		for _, key := range slices.Sorted(maps.Keys(a.Labels)) {
-			labels = append(labels, key+"="+a.Labels[key])
+			labels = append(labels, view.Inline(key+"="+a.Labels[key]))
 		}
 		fmt.Fprintf(w, "labels: %s\n", strings.Join(labels, ", "))
 	}
 	if model := baseModel(a.Specification); model != "" {
-		fmt.Fprintf(w, "base model: %s\n", model)
+		fmt.Fprintf(w, "base model: %s\n", view.Inline(model))
 	}
 	if c := d.Run.Cancel; c != nil {
-		fmt.Fprintf(w, "cancel asked for%s%s\n", before(" by ", c.By), before(": ", c.Reason))
+		fmt.Fprintf(w, "cancel asked for%s%s\n", before(" by ", view.Inline(c.By)), before(": ", view.Inline(c.Reason)))
 	}
 	fmt.Fprintln(w)
 }

@@ -18,7 +18,7 @@ func WriteTable(w io.Writer, header []string, rows [][]string) error {
 	all := append([][]string{header}, rows...)
 	for _, row := range all {
 		for i, cell := range row {
-			row[i] = strings.ReplaceAll(Printable(cell), "\n", `\n`)
+			row[i] = Inline(cell)
 		}
 	}
 	widths := columns(all)

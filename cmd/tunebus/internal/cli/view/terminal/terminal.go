@@ -19,6 +19,7 @@ import (
 	"strings"
 	"sync"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"golang.org/x/term"
@@ -88,6 +89,22 @@ type Screen interface {
 
 // IsScreen reports whether a person sees on a terminal what is written.
 func (w *Writer) IsScreen() bool { return w.screen != nil }
+
+// SameFile reports whether two writers write to one file or pipe, so that whoever reads
+// it reads both.
+func SameFile(a, b *Writer) bool {
+	first, ok := a.to.(*os.File)
+	second, also := b.to.(*os.File)
+	if !ok || !also {
+		return false
+	}
+	one, err := first.Stat()
+	if err != nil {
+		return false
+	}
+	other, err := second.Stat()
+	return err == nil && os.SameFile(one, other)
+}
 
 // Size is how many characters fit into a line of the terminal that w writes to, and
 // how many lines it has; 0 and 0 if there is none.
@@ -196,8 +213,8 @@ func (w *Writer) Return() {
 	}
 }
 
-// Printable escapes the control characters of a text, and those that turn the order
-// of its characters around.
+// Printable escapes the characters of a text that steer a terminal or mislead whoever
+// reads it.
 func Printable(text string) string {
 	if strings.IndexFunc(text, steers) < 0 && utf8.ValidString(text) {
 		return text
@@ -205,12 +222,22 @@ func Printable(text string) string {
 	return string(escaped([]byte(text)))
 }
 
-// steers reports whether a character could steer a terminal, or has a text read as
-// what it is not. Inside a text of JSON the escape of such a character means the
-// same.
+// Inline is [Printable] for a text within a line: its ends of lines are escaped, too.
+func Inline(text string) string {
+	return strings.NewReplacer("\n", `\n`, "\t", `\t`).Replace(Printable(text))
+}
+
+// steers reports whether a character could steer a terminal, or is not seen and has
+// a text read as what it is not: control characters, format characters and further
+// ends of lines. The two that join letters belong to the texts of some languages.
+// Inside a text of JSON the escape of such a character means the same.
 func steers(r rune) bool {
-	turns := r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069'
-	return turns || unicode.IsControl(r) && r != '\n' && r != '\t'
+	const noJoiner, joiner = '\u200c', '\u200d'
+	switch {
+	case r >= ' ' && r < 0x7f, r == '\n', r == '\t', r == noJoiner, r == joiner:
+		return false
+	}
+	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
 }
 
 // escaped returns a text with its control characters escaped, and with the bytes
@@ -226,7 +253,9 @@ func escaped(text []byte) []byte {
 		case r == utf8.RuneError && size == 1:
 			out = fmt.Appendf(out, `\x%02x`, text[0])
 		case steers(r):
-			out = fmt.Appendf(out, `\u%04x`, r)
+			for _, half := range utf16.Encode([]rune{r}) {
+				out = fmt.Appendf(out, `\u%04x`, half)
+			}
 		default:
 			out = append(out, text[:size]...)
 		}

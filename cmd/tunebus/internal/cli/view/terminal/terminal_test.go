@@ -17,14 +17,18 @@ import (
 func TestWriter(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		"plain\ttext\n":            "plain\ttext\n",
-		"naïve 港 🚢":                "naïve 港 🚢",
-		"\x1b[2J":                  `\u001b[2J`,
-		"a\rb\x00\x7f":             `a\u000db\u0000\u007f`,
-		"\u009b31m":                `\u009b31m`,
-		"\x9b31m":                  `\x9b31m`,
-		"\u202egnp.exe":            `\u202egnp.exe`,
-		"half of a character \xe6": "half of a character ",
+		"plain\ttext\n":              "plain\ttext\n",
+		"naïve 港 🚢":                  "naïve 港 🚢",
+		"\x1b[2J":                    `\u001b[2J`,
+		"a\rb\x00\x7f":               `a\u000db\u0000\u007f`,
+		"\u009b31m":                  `\u009b31m`,
+		"\x9b31m":                    `\x9b31m`,
+		"\u202egnp.exe":              `\u202egnp.exe`,
+		"a\u200fb\u061c\ufeff\u00ad": `a\u200fb\u061c\ufeff\u00ad`,
+		"a\u2028b\u2029":             `a\u2028b\u2029`,
+		"\U000e0041":                 `\udb40\udc41`,
+		"می\u200cخواهم 👩\u200d🔬":     "می\u200cخواهم 👩\u200d🔬",
+		"half of a character \xe6":   "half of a character ",
 		terminal.Green + "green" + terminal.Plain: "green",
 	} {
 		for size := 1; size <= len(text); size++ {
@@ -45,7 +49,7 @@ func TestWriter(t *testing.T) {
 // TestWriterKeepsJSON: JSON that goes through a writer holds the same values.
 func TestWriterKeepsJSON(t *testing.T) {
 	t.Parallel()
-	value := "\x1b]0;x\x07 \u009b \u202e \x7f \n \t é"
+	value := "\x1b]0;x\x07 \u009b \u202e \U000e0041 \u2028 \x7f \n \t é"
 	var out bytes.Buffer
 	var back string
 	if err := json.NewEncoder(terminal.NewWriter(&out)).Encode(value); err != nil {
@@ -53,6 +57,14 @@ func TestWriterKeepsJSON(t *testing.T) {
 	}
 	if err := json.Unmarshal(out.Bytes(), &back); err != nil || back != value {
 		t.Errorf("%q: %q, %v", out.String(), back, err)
+	}
+}
+
+// TestInline: a name ends no line.
+func TestInline(t *testing.T) {
+	t.Parallel()
+	if got := terminal.Inline("a\r\nb\tc\x1b"); got != `a\u000d\nb\tc\u001b` {
+		t.Errorf("%q", got)
 	}
 }
 

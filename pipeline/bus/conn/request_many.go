@@ -8,9 +8,37 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go"
 )
+
+// RequestMany sends a request that has up to limit replies, and calls each for
+// every reply until it reports the last one. A server that refuses the request
+// by permissions is an error at once.
+func (c *Conn) RequestMany(ctx context.Context, op Op, subject string, body []byte, limit int, each func(*nats.Msg) (last bool, err error)) error {
+	r := begin(c, op)
+	bounded, cancel := context.WithTimeout(ctx, r.limit)
+	defer cancel()
+	reply, err := c.replies.register(c.nc, subject, limit)
+	if err != nil {
+		return err
+	}
+	defer c.replies.unregister(reply)
+	if err := c.nc.PublishRequest(subject, reply.inbox, body); err != nil {
+		return err
+	}
+	for {
+		msg, err := reply.receive(bounded, c.Closed())
+		if err != nil {
+			return r.end(ctx, err)
+		}
+		if last, err := each(msg); last || err != nil {
+			c.limits.answered(op, time.Since(r.begin))
+			return err
+		}
+	}
+}
 
 // replyMux routes the replies of requests that have many of them. All requests
 // of a connection share one subscription.

@@ -1,4 +1,5 @@
-package view
+// Package deadletters renders dead letters, and what became of them.
+package deadletters
 
 import (
 	"bytes"
@@ -12,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/secretname"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
 	"github.com/tunebus/tunebus/pipeline/redrive"
 )
@@ -35,29 +37,29 @@ func deadLetterOf(l deadletter.Letter) deadLetter {
 		Consumer: l.Consumer,
 		Stream:   l.Stream,
 		Sequence: l.Original,
-		Subject:  Printable(l.Subject),
+		Subject:  view.Printable(l.Subject),
 		Run:      l.Run,
-		Reason:   Printable(l.Reason),
+		Reason:   view.Printable(l.Reason),
 	}
 }
 
 const noDeadLetters = "no dead letters"
 
-// DeadLetters is the list of dead letters.
-func DeadLetters(letters []deadletter.Letter) Result {
+// List is the list of dead letters.
+func List(letters []deadletter.Letter) view.Result {
 	list := make([]deadLetter, len(letters))
 	for i, l := range letters {
 		list[i] = deadLetterOf(l)
 	}
-	return Result{list, func(w io.Writer) {
+	return view.NewResult(list, func(w io.Writer) {
 		if len(list) == 0 {
 			fmt.Fprintln(w, noDeadLetters)
 			return
 		}
-		Table(w, list, "LETTER\tGIVEN UP\tBY\tSUBJECT\tREASON", func(l deadLetter) string {
+		view.Table(w, list, "LETTER\tGIVEN UP\tBY\tSUBJECT\tREASON", func(l deadLetter) string {
 			return fmt.Sprintf("%d\t%s\t%s\t%s\t%s", l.Letter, l.Time.Format(time.DateTime), l.Consumer, l.Subject, shorten(l.Reason))
 		})
-	}}
+	})
 }
 
 // wholeLetter is a dead letter with everything that it holds, for scripts.
@@ -71,36 +73,36 @@ type wholeLetter struct {
 	Cut int `json:"cut_from_bytes,omitempty"`
 }
 
-// DeadLetter is one dead letter, with its headers and its body.
-func DeadLetter(l deadletter.Letter) Result {
+// Letter is one dead letter, with its headers and its body.
+func Letter(l deadletter.Letter) view.Result {
 	whole := wholeLetter{deadLetter: deadLetterOf(l), Headers: hideSecrets(l.Header), Cut: l.Cut}
 	if utf8.Valid(l.Body) {
 		whole.Body = string(l.Body)
 	} else {
 		whole.Bytes = l.Body
 	}
-	return Result{whole, func(w io.Writer) { writeLetter(w, whole, l.Body) }}
+	return view.NewResult(whole, func(w io.Writer) { writeLetter(w, whole, l.Body) })
 }
 
 func writeLetter(w io.Writer, l wholeLetter, body []byte) {
 	fmt.Fprintf(w, "letter %d, given up by %s at %s\n", l.Letter, l.Consumer, l.Time.Format(time.DateTime))
 	fmt.Fprintf(w, "reason: %s\nsubject: %s, message %d of %s\n", l.Reason, l.Subject, l.Sequence, l.Stream)
 	for _, k := range slices.Sorted(maps.Keys(l.Headers)) {
-		fmt.Fprintf(w, "header %s: %s\n", Printable(k), Printable(strings.Join(l.Headers[k], ", ")))
+		fmt.Fprintf(w, "header %s: %s\n", view.Printable(k), view.Printable(strings.Join(l.Headers[k], ", ")))
 	}
 	if l.Cut > 0 {
-		fmt.Fprintf(w, "body, the first %d of %s; the whole one is gone:\n", len(body), Count(l.Cut, "byte"))
+		fmt.Fprintf(w, "body, the first %d of %s; the whole one is gone:\n", len(body), view.Count(l.Cut, "byte"))
 	} else {
-		fmt.Fprintf(w, "body, %s:\n", Count(len(body), "byte"))
+		fmt.Fprintf(w, "body, %s:\n", view.Count(len(body), "byte"))
 	}
 	var indented bytes.Buffer
 	switch {
 	case json.Indent(&indented, body, "", "  ") == nil:
-		fmt.Fprintln(w, Printable(indented.String()))
+		fmt.Fprintln(w, view.Printable(indented.String()))
 	case l.Bytes != nil:
 		fmt.Fprintf(w, "%q\n", body)
 	default:
-		fmt.Fprintln(w, Printable(l.Body))
+		fmt.Fprintln(w, view.Printable(l.Body))
 	}
 }
 
@@ -118,8 +120,8 @@ func hideSecrets(h map[string][]string) map[string][]string {
 }
 
 // Redriven is what became of dead letters that were redriven.
-func Redriven(results []redrive.Result) Result {
-	return Result{results, func(w io.Writer) {
+func Redriven(results []redrive.Result) view.Result {
+	return view.NewResult(results, func(w io.Writer) {
 		for _, r := range results {
 			if r.Sequence > 0 {
 				fmt.Fprintf(w, "letter %d redriven as message %d of %s, on %s\n", r.Letter, r.Sequence, r.Stream, r.Subject)
@@ -128,10 +130,19 @@ func Redriven(results []redrive.Result) Result {
 		if len(results) == 0 {
 			fmt.Fprintln(w, noDeadLetters)
 		}
-	}}
+	})
 }
 
 // Discarded names the dead letters that were discarded.
-func Discarded(gone []uint64) Result {
-	return Result{gone, func(w io.Writer) { fmt.Fprintf(w, "%s discarded\n", Count(len(gone), "dead letter")) }}
+func Discarded(gone []uint64) view.Result {
+	return view.NewResult(gone, func(w io.Writer) { fmt.Fprintf(w, "%s discarded\n", view.Count(len(gone), "dead letter")) })
+}
+
+// shorten fits a text into a line of a table.
+func shorten(text string) string {
+	const most = 100
+	if runes := []rune(text); len(runes) > most {
+		return string(runes[:most]) + "…"
+	}
+	return text
 }

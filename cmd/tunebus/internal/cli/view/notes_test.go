@@ -1,0 +1,38 @@
+package view_test
+
+import (
+	"io"
+	"slices"
+	"testing"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
+)
+
+// TestTogether: what is the same of several metrics is said once, and so is what the
+// rows lack.
+func TestTogether(t *testing.T) {
+	t.Parallel()
+	why := "8 of 40 rows have no score: the row has no ground truth (8 rows)"
+	got := view.Together([]string{
+		"predictions: of 40 rows 8 have no ground truth and 0 have no answer; they are not scored by the metrics that need it",
+		"bleu_score: " + why, "another note", "rouge_score: " + why, "chrf: 1 of 40 rows has no score: no words (1 row)", "base model: bleu_score: " + why,
+	})
+	want := []string{"bleu_score, rouge_score, base model: bleu_score: " + why, "another note", "chrf: 1 of 40 rows has no score: no words (1 row)"}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+	alone := []string{"predictions: of 4 rows 1 have no ground truth and 0 have no answer; no metric needs it"}
+	if got := view.Together(alone); !slices.Equal(got, alone) {
+		t.Errorf("%q", got)
+	}
+}
+
+// TestUnsaid: a sentence is said once, whoever says it.
+func TestUnsaid(t *testing.T) {
+	t.Parallel()
+	c := view.NewConsole(io.Discard, io.Discard)
+	c.Warnings([]string{"a"})
+	if got := c.Unsaid("a", "b", "b"); !slices.Equal(got, []string{"b"}) {
+		t.Errorf("%q", got)
+	}
+}
