@@ -38,6 +38,8 @@ type Config struct {
 	RopeParameters   *RopeParameters `json:"rope_parameters,omitempty"`
 	UseSlidingWindow bool            `json:"use_sliding_window,omitempty"`
 	MLPBias          bool            `json:"mlp_bias,omitempty"`
+	// IsCausal is false in models whose tokens look at later ones.
+	IsCausal *bool `json:"is_causal,omitempty"`
 }
 
 // maxLayers is far beyond the models in use.
@@ -56,6 +58,16 @@ type UnknownArchitectureError struct{ Have, Want string }
 
 func (e *UnknownArchitectureError) Error() string {
 	return fmt.Sprintf("architecture %s is unknown to the built-in engine, which reads %s", e.Have, e.Want)
+}
+
+// Positions is for how many tokens a checkpoint was made (max_position_embeddings of
+// its config.json); 0 if it does not say, or if the engine cannot read it.
+func Positions(dir string) int {
+	c, err := readConfig(dir)
+	if err != nil {
+		return 0
+	}
+	return max(c.MaxPositions, 0)
 }
 
 // readConfig reads and checks dir/config.json.
@@ -119,6 +131,9 @@ func (c Config) complete() (Config, error) {
 	}
 	if c.UseSlidingWindow {
 		return c, &UnknownArchitectureError{Have: "use_sliding_window", Want: "attention to all earlier positions"}
+	}
+	if c.IsCausal != nil && !*c.IsCausal {
+		return c, &UnknownArchitectureError{Have: "is_causal = false", Want: "attention to earlier positions"}
 	}
 	if c.MLPBias {
 		return c, &UnknownArchitectureError{Have: "mlp_bias", Want: "projections of the MLP without biases"}

@@ -14,6 +14,10 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 )
 
+// ErrNoNumbers says that what a model computes is no number, as with weights that are
+// damaged, or that no training made. Every other try would meet it too.
+var ErrNoNumbers = errors.New("generate: what the model computes is no number: its weights are damaged, or its training went astray")
+
 // GenerateConfig says how tokens are chosen.
 type GenerateConfig struct {
 	MaxNewTokens int
@@ -164,10 +168,14 @@ func (g *generator) batch(ctx context.Context, prompts [][]int32, rows []int, sk
 		at += len(next) / b
 		next = make([]int32, b)
 		for i := range rows {
-			id := choose(logits[i*g.model.cfg.VocabSize:(i+1)*g.model.cfg.VocabSize], g.cfg, rngs[i])
+			own := logits[i*g.model.cfg.VocabSize : (i+1)*g.model.cfg.VocabSize]
+			id := choose(own, g.cfg, rngs[i])
 			next[i] = id
 			if done[i] {
 				continue
+			}
+			if checkFinite(own) != nil {
+				return nil, errors.Join(ErrNoNumbers, finalize(caches))
 			}
 			if slices.Contains(g.cfg.EOS, id) {
 				done[i] = true

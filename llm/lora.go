@@ -107,6 +107,30 @@ func (m *Model) AttachLoRA(cfg LoRAConfig) error {
 	return m.setAdapter(a)
 }
 
+// Excess returns the modules, by their last names, whose shorter side is below the
+// rank of an adapter on a model, and the shortest of these sides. Ranks above a side
+// add weights and nothing that the adapter could learn with them.
+func (c LoRAConfig) Excess(of Config) (modules []string, side int) {
+	on := c.TargetModules
+	if len(on) == 0 || slices.Contains(on, allLinear) {
+		on = Projections()
+	}
+	for _, p := range layout(of) {
+		name, ok := strings.CutSuffix(p.name, ".weight")
+		name = name[strings.LastIndexByte(name, '.')+1:]
+		if !ok || !slices.Contains(on, name) || c.Rank <= slices.Min(p.shape) {
+			continue
+		}
+		if side == 0 || slices.Min(p.shape) < side {
+			side = slices.Min(p.shape)
+		}
+		if !slices.Contains(modules, name) {
+			modules = append(modules, name)
+		}
+	}
+	return modules, side
+}
+
 // kept draws which inputs of each adapted module stay in a part of a batch
 // of n positions, [n, in] for each module in turn. The draw depends on the
 // seed, the step and the part alone, so that a resumed training repeats it.

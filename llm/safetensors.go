@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"slices"
 	"strings"
 
@@ -68,7 +69,22 @@ func readTensor(f *safetensors.File, t safetensors.Tensor, dst []float32) error 
 	if err != nil {
 		return err
 	}
-	return values.Read(dst)
+	if err := values.Read(dst); err != nil {
+		return err
+	}
+	return checkFinite(dst)
+}
+
+// checkFinite returns the error of the first value that is NaN or infinite, with which
+// everything that a model computes is no number either.
+func checkFinite(values []float32) error {
+	const exponent = 0x7f800000
+	for i, v := range values {
+		if math.Float32bits(v)&exponent == exponent {
+			return fmt.Errorf("value %d of %d is %v, so that the model cannot be used: its weights are damaged", i+1, len(values), v)
+		}
+	}
+	return nil
 }
 
 // writeTensors writes params as a safetensors file, sorted by name.

@@ -165,6 +165,9 @@ func (t *trainer) evaluateIfDue(ctx context.Context, validation usable, hooks Ho
 		if err != nil {
 			return err
 		}
+		if math.IsNaN(loss) || math.IsInf(loss, 0) {
+			return fmt.Errorf("%w any more on the validation data; lower the learning rate", ErrDiverged)
+		}
 		t.evalLoss = loss
 		if hooks.OnEval != nil {
 			hooks.OnEval(t.step, t.evalLoss)
@@ -246,6 +249,9 @@ func (t *trainer) optimize(ctx context.Context, examples usable, group [][]int) 
 	norm, err := t.update(rate, 1/float64(n))
 	if err != nil {
 		return StepInfo{}, 0, err
+	}
+	if math.IsNaN(norm) || math.IsInf(norm, 0) { // then the weights are no numbers now, and no later step may find it
+		return StepInfo{}, 0, fmt.Errorf("%w: the gradients of step %d are none; lower the learning rate", ErrDiverged, t.step+1)
 	}
 	t.step++
 	return StepInfo{

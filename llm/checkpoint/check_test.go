@@ -196,6 +196,9 @@ func TestCheckFaults(t *testing.T) {
 				c["added_tokens"] = append(c["added_tokens"].([]any), map[string]any{"id": 70_000, "content": "<|late|>", "special": true})
 			})
 		},
+		`"<|late|>" (`: func(dir string) {
+			edit(t, filepath.Join(dir, "tokenizer_config.json"), func(c map[string]any) { c["additional_special_tokens"] = []string{"<|late|>"} })
+		},
 		"eos_token_id is 60000": func(dir string) {
 			edit(t, filepath.Join(dir, "generation_config.json"), func(c map[string]any) { c["eos_token_id"] = 60_000 })
 		},
@@ -280,7 +283,11 @@ func TestCheckHostileFiles(t *testing.T) {
 		"the tensors a and b overlap": header(`{"a":{"dtype":"F32","shape":[4],"data_offsets":[0,16]},"b":{"dtype":"F32","shape":[4],"data_offsets":[8,24]}}`),
 		"header of a: data_offsets":   header(`{"a":{"dtype":"F32","shape":[4],"data_offsets":[16,0]}}`),
 		"the file is truncated":       header(`{"model.norm.weight":{"dtype":"F32","shape":[192],"data_offsets":[0,768]}}`),
-		"is no safetensors file":      func(dir string) { write(t, dir, "model.safetensors", strings.Repeat("\xff", 16)) },
+		"a pointer of Git LFS":        func(dir string) { write(t, dir, "model.safetensors", "version https://git-lfs.github.com/spec/v1\n") },
+		"is_causal = false": func(dir string) {
+			edit(t, filepath.Join(dir, "config.json"), func(c map[string]any) { c["is_causal"] = false })
+		},
+		"is no safetensors file": func(dir string) { write(t, dir, "model.safetensors", strings.Repeat("\xff", 16)) },
 		"num_hidden_layers is 16000000": func(dir string) {
 			edit(t, filepath.Join(dir, "config.json"), func(c map[string]any) { c["num_hidden_layers"] = 16_000_000 })
 		},

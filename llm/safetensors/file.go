@@ -90,6 +90,9 @@ type headerEntry struct {
 // metadata is the entry of the header that is no tensor.
 const metadata = "__metadata__"
 
+// PointerPrefix is how a file begins that Git LFS has in the place of a large one.
+const PointerPrefix = "version https://git-lfs."
+
 func (f *File) readHeader() error {
 	info, err := f.file.Stat()
 	if err != nil {
@@ -101,6 +104,9 @@ func (f *File) readHeader() error {
 		return ErrTruncated
 	}
 	const most = 100 << 20 // the format's own limit
+	if length == binary.LittleEndian.Uint64([]byte(PointerPrefix)) {
+		return errors.New("is a pointer of Git LFS, and the file was not fetched; run git lfs pull in its folder")
+	}
 	if length > most {
 		return errors.New("is no safetensors file")
 	}

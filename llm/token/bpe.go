@@ -27,6 +27,14 @@ type bpe struct {
 }
 
 func newBPE(f *tokenizerFile, letters alphabet) (*bpe, error) {
+	switch {
+	case f.Model.Dropout != 0:
+		return nil, fmt.Errorf("a BPE with dropout %v in tokenizer.json: %w", f.Model.Dropout, ErrUnsupported)
+	case f.Model.Prefix != "":
+		return nil, fmt.Errorf("a BPE with continuing_subword_prefix %q in tokenizer.json: %w", f.Model.Prefix, ErrUnsupported)
+	case f.Model.Suffix != "":
+		return nil, fmt.Errorf("a BPE with end_of_word_suffix %q in tokenizer.json: %w", f.Model.Suffix, ErrUnsupported)
+	}
 	m := &bpe{
 		ids:          make(map[string]int32, len(f.Model.Vocab)),
 		merges:       make(map[pair]joined, len(f.Model.Merges)),

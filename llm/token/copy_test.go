@@ -61,6 +61,10 @@ func TestOtherTokenizersAreRefused(t *testing.T) {
 		"a prefix space":         `{"model":{"type":"BPE"},"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":true}}`,
 		"an unknown normalizer":  `{"model":{"type":"BPE"},"normalizer":{"type":"Lowercase"},` + level + `}`,
 		"an unknown splitter":    `{"model":{"type":"BPE"},"pre_tokenizer":{"type":"Metaspace"}}`,
+		"dropped merges":         `{"model":{"type":"BPE","dropout":0.1},` + level + `}`,
+		"a prefix of pieces":     `{"model":{"type":"BPE","continuing_subword_prefix":"##"},` + level + `}`,
+		"a suffix of words":      `{"model":{"type":"BPE","end_of_word_suffix":"</w>"},` + level + `}`,
+		"an unknown end":         `{"model":{"type":"BPE"},"post_processor":{"type":"Reversal"},` + level + `}`,
 		"a pattern unknown here": `{"model":{"type":"BPE"},"pre_tokenizer":{"type":"Split","behavior":"Isolated","pattern":{"Regex":"(?<=a)b"}}}`,
 	} {
 		if _, err := token.Open(folder(t, map[string]string{"tokenizer.json": body})); !errors.Is(err, token.ErrUnsupported) {

@@ -12,7 +12,8 @@
 //
 // Unigram, WordPiece and SentencePiece-style models are refused by Open with
 // an error that wraps ErrUnsupported, rather than read wrongly. Encode adds no
-// BOS of its own: chat templates write the one they want.
+// BOS of its own: chat templates write the one they want, and Begin
+// puts before other texts what tokenizer.json says.
 //
 // # Concurrency
 //

@@ -1,6 +1,7 @@
 package token
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/tunebus/tunebus/llm/safetensors"
 )
 
 // tokenizerFile is what is read of tokenizer.json.
@@ -16,10 +19,15 @@ type tokenizerFile struct {
 	Normalizer   *component   `json:"normalizer"`
 	PreTokenizer *component   `json:"pre_tokenizer"`
 	Decoder      *component   `json:"decoder"`
-	Model        struct {
+	// PostProcessor says what stands around a text.
+	PostProcessor *postProcessor `json:"post_processor"`
+	Model         struct {
 		Type         string     `json:"type"`
 		IgnoreMerges bool       `json:"ignore_merges"`
 		ByteFallback bool       `json:"byte_fallback"`
+		Dropout      float64    `json:"dropout"`
+		Prefix       string     `json:"continuing_subword_prefix"`
+		Suffix       string     `json:"end_of_word_suffix"`
 		Vocab        vocabulary `json:"vocab"`
 		Merges       []merge    `json:"merges"`
 	} `json:"model"`
@@ -38,18 +46,18 @@ type addedToken struct {
 
 // component is a normalizer, a pre-tokenizer or a decoder.
 type component struct {
-	Type           string      `json:"type"`
-	AddPrefixSpace bool        `json:"add_prefix_space"`
-	UseRegex       *bool       `json:"use_regex"` // absent means true
-	Behavior       string      `json:"behavior"`
-	Invert         bool        `json:"invert"`
-	Individual     bool        `json:"individual_digits"`
-	Pattern        pattern     `json:"pattern"`
-	PreTokenizers  []component `json:"pretokenizers"`
-	Normalizers    []component `json:"normalizers"`
+	Type           string       `json:"type"`
+	AddPrefixSpace bool         `json:"add_prefix_space"`
+	UseRegex       *bool        `json:"use_regex"` // absent means true
+	Behavior       string       `json:"behavior"`
+	Invert         bool         `json:"invert"`
+	Individual     bool         `json:"individual_digits"`
+	Pattern        splitPattern `json:"pattern"`
+	PreTokenizers  []component  `json:"pretokenizers"`
+	Normalizers    []component  `json:"normalizers"`
 }
 
-type pattern struct {
+type splitPattern struct {
 	Regex  string `json:"Regex"`
 	String string `json:"String"`
 }
@@ -113,13 +121,30 @@ func readJSON(dir, name string, required bool, v any) error {
 	if errors.Is(err, fs.ErrNotExist) && !required {
 		return nil
 	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return missing(dir, name)
+	}
 	if err != nil {
 		return fmt.Errorf("read %s: %w", name, err)
+	}
+	if bytes.HasPrefix(raw, []byte(safetensors.PointerPrefix)) {
+		return fmt.Errorf("read %s: it is a pointer of Git LFS, and the file was not fetched; run git lfs pull in its folder", path)
 	}
 	if err := json.Unmarshal(raw, v); err != nil {
 		return fmt.Errorf("read %s: %w", path, err)
 	}
 	return nil
+}
+
+// missing is the error of a folder without a file. Tokenizers have been stored in other
+// files too.
+func missing(dir, name string) error {
+	for _, other := range []string{"tokenizer.model", "vocab.json", "vocab.txt", "tekken.json"} {
+		if _, err := os.Stat(filepath.Join(dir, other)); err == nil {
+			return fmt.Errorf("%s is missing; %s is there, and transformers writes the former: AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER): %w", name, other, fs.ErrNotExist)
+		}
+	}
+	return fmt.Errorf("%s is missing; every model has its own, beside its weights: %w", name, fs.ErrNotExist)
 }
 
 // vocabulary are the ids of the pieces of a BPE. Of a tokenizer of another kind, whose

@@ -3,9 +3,9 @@ package token
 import (
 	"fmt"
 	"regexp"
-	"strings"
 	"unicode"
-	"unicode/utf8"
+
+	"github.com/tunebus/tunebus/llm/token/pattern"
 )
 
 // gpt2Pattern is how a ByteLevel pre-tokenizer cuts text when its file names
@@ -19,92 +19,18 @@ type splitter interface {
 }
 
 // patternSplitter cuts at the matches of a pattern.
-type patternSplitter struct {
-	re *regexp.Regexp
-	// blanks is the group of `\s+(?!\S)`, 0 without one. Go's expressions
-	// know no lookahead; a run of white space that something follows gives
-	// its last character back, which is what the lookahead does.
-	blanks int
-}
+type patternSplitter struct{ pattern.Splitter }
 
-func newPatternSplitter(pattern string) (patternSplitter, error) {
-	s := patternSplitter{}
-	text := strings.Replace(pattern, `\s+(?!\S)|\s+`, `(?P<blanks>\s+)`, 1)
-	re, err := regexp.Compile(unicodeSpace(text))
+func newPatternSplitter(expr string) (patternSplitter, error) {
+	s, err := pattern.New(expr)
 	if err != nil {
-		return s, fmt.Errorf("pattern %q of the pre-tokenizer: %w: %w", pattern, ErrUnsupported, err)
+		err = fmt.Errorf("pre_tokenizer in tokenizer.json: its pattern %q has %w: %w by the built-in engine; engines that use the library tokenizers, such as trl, read it", expr, err, ErrUnsupported)
 	}
-	s.re = re
-	if i := re.SubexpIndex("blanks"); i > 0 {
-		s.blanks = i
-	}
-	return s, nil
-}
-
-// unicodeSpace widens \s, which means ASCII alone in Go's expressions, to all
-// of Unicode's white space.
-func unicodeSpace(pattern string) string {
-	const space = `\t\n\v\f\r\x{85}\p{Z}`
-	var b strings.Builder
-	class := false
-	for i := 0; i < len(pattern); i++ {
-		switch c := pattern[i]; {
-		case c == '\\' && i+1 < len(pattern):
-			i++
-			switch {
-			case pattern[i] == 's' && class:
-				b.WriteString(space)
-			case pattern[i] == 's':
-				b.WriteString("[" + space + "]")
-			case pattern[i] == 'S' && !class:
-				b.WriteString("[^" + space + "]")
-			default:
-				b.WriteByte('\\')
-				b.WriteByte(pattern[i])
-			}
-		default:
-			switch c {
-			case '[':
-				class = true
-			case ']':
-				class = false
-			}
-			b.WriteByte(c)
-		}
-	}
-	return b.String()
+	return patternSplitter{s}, err
 }
 
 func (s patternSplitter) split(text string, start int, ends []int) []int {
-	at := 0
-	for at < len(text) {
-		m := s.re.FindStringSubmatchIndex(text[at:])
-		if m == nil {
-			break
-		}
-		from, to := at+m[0], at+m[1]
-		if s.blanks > 0 && m[2*s.blanks] >= 0 && to < len(text) {
-			_, last := utf8.DecodeLastRuneInString(text[from:to])
-			if to-last > from {
-				to -= last
-			}
-		}
-		if to == from { // an empty match moves on by a character
-			_, size := utf8.DecodeRuneInString(text[at:])
-			to, from = at+size, at+size
-		}
-		if from > at {
-			ends = append(ends, start+from)
-		}
-		if to > from {
-			ends = append(ends, start+to)
-		}
-		at = to
-	}
-	if at < len(text) {
-		ends = append(ends, start+len(text))
-	}
-	return ends
+	return s.Split(text, start, ends)
 }
 
 // digitSplitter parts digits from the rest, all of them or run by run.

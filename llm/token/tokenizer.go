@@ -31,6 +31,7 @@ type Tokenizer struct {
 	special []bool       // by id
 	eos     []int32
 	pad     int32
+	opening string // what stands before a text
 
 	chat *chattemplate.Templates
 }
@@ -68,6 +69,12 @@ func (t *Tokenizer) open(dir string) error {
 		return err
 	}
 	if err := fillIndex(t, &f); err != nil {
+		return err
+	}
+	if err := addConfigured(t, dir); err != nil {
+		return err
+	}
+	if err := findOpening(t, f.PostProcessor); err != nil {
 		return err
 	}
 	if t.chat, err = chattemplate.Open(dir); err != nil {
@@ -154,10 +161,10 @@ func findEndings(t *Tokenizer, dir string) error {
 			pad = *f.PAD
 		}
 	}
-	if id, ok := t.id(t.chat.Tokens()["eos_token"]); ok {
+	if id, ok := idOf(t, t.chat.Tokens()["eos_token"]); ok {
 		ids = append(ids, id)
 	}
-	if id, ok := t.id(t.chat.Tokens()["pad_token"]); ok {
+	if id, ok := idOf(t, t.chat.Tokens()["pad_token"]); ok {
 		pad = id
 	}
 	slices.Sort(ids)
@@ -169,8 +176,8 @@ func findEndings(t *Tokenizer, dir string) error {
 	return nil
 }
 
-// id finds a token by its text.
-func (t *Tokenizer) id(text string) (int32, bool) {
+// idOf finds a token by its text.
+func idOf(t *Tokenizer, text string) (int32, bool) {
 	if text == "" {
 		return 0, false
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/tunebus/tunebus/pipeline/dataset/row"
 	"github.com/tunebus/tunebus/pipeline/dataset/shape"
+	"github.com/tunebus/tunebus/pipeline/dataset/value"
 )
 
 // Counts are the rows of a data set.
@@ -35,6 +36,9 @@ type Counts struct {
 type tally struct {
 	Counts
 	firstUnanswered, firstDropped row.Place
+	// listed is the number of rows of a test whose ground truth is a text that looks
+	// like a list.
+	listed int64
 	// roles are those of the rows without an answer, up to maxRoles.
 	roles []string
 }
@@ -78,6 +82,9 @@ func (t *tally) add(r row.Row, lack shape.Lack, use Use) {
 	if use == Training && len(r.Truths) > 1 {
 		t.FurtherAnswers++
 	}
+	if use == Testing && len(r.Truths) == 1 && value.LooksListed(r.Truths[0]) {
+		t.listed++
+	}
 }
 
 // isMany is the share of rows above which a note is a warning.
@@ -110,6 +117,10 @@ func (t *tally) report(s shape.Shape, c Columns, section string) (notes, warning
 	add(t.Dropped, fmt.Sprintf("%d of %d rows have no %s and are left out; the first is %s", t.Dropped, t.Read, lacked, t.firstDropped))
 	if t.FurtherAnswers > 0 {
 		notes = append(notes, fmt.Sprintf("%d of %d rows have several answers: the first one is learned", t.FurtherAnswers, t.Read))
+	}
+	if t.listed > 0 {
+		notes = append(notes, fmt.Sprintf("%d of %d ground truths look like lists and are compared as the text that they are; "+
+			"several right answers are a list of JSON lines or Parquet, or the JSON of a list in a column \"references\"", t.listed, t.Read))
 	}
 	return notes, warnings
 }

@@ -60,6 +60,7 @@ type Dataset struct {
 	info      Info
 	columns   map[string]bool // those of info
 	beside    map[string]bool // see ImageFiles
+	sheets    []string        // notes about sheets that are not read
 }
 
 // Open finds the files, recognises their shape, and reads them once to the end, so
@@ -100,7 +101,7 @@ func Open(ctx context.Context, src source.Source, want Want) (*Dataset, error) {
 		return nil, err
 	}
 	notes, warnings := d.tally.report(d.converter.Shape, want.Columns, section)
-	d.info.Notes = prefixed(src.Key, slices.Concat(choice.Notes, shapeNotes, notes, d.withoutEffect()))
+	d.info.Notes = prefixed(src.Key, slices.Concat(choice.Notes, d.sheets, shapeNotes, notes, d.withoutEffect()))
 	d.info.Warnings = prefixed(src.Key, warnings)
 	return d, nil
 }
@@ -133,6 +134,9 @@ func (d *Dataset) recognise(ctx context.Context) (notes []string, err error) {
 		if !unknown || !survey.IsFinished() {
 			if unknown {
 				err = d.withDelimiter(noShape)
+			}
+			if len(d.sheets) > 0 {
+				return nil, fmt.Errorf("%s: %w; %s", d.files[0].shown, err, d.sheets[0])
 			}
 			return nil, fmt.Errorf("%s: %w", d.files[0].shown, err)
 		}
@@ -200,6 +204,12 @@ func (d *Dataset) survey(ctx context.Context, f file, survey *shape.Survey) (err
 		return err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
+	if others := r.OtherSheets(); len(others) > 0 {
+		note := fmt.Sprintf("%s: the first sheet of a workbook is read; not read: %s", f.shown, quoted(others))
+		if !slices.Contains(d.sheets, note) {
+			d.sheets = append(d.sheets, note)
+		}
+	}
 	survey.Add(r.Columns())
 	for !survey.IsFinished() {
 		record, err := r.Next()

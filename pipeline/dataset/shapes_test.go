@@ -43,6 +43,8 @@ func TestRows(t *testing.T) {
 		"one for all":            {`{"question": "1", "answer": "2"}`, with(training(), override), "system: All. | user: 1 | assistant: 2", ""},
 		"extra columns":          {`{"question": "1", "answer": "2", "key_fact": 3}`, with(training(), extra), "user: 1 | assistant: 2 key_fact=3", ""},
 		"references":             {`{"question": "1", "answer": "2", "references": ["2", "3"]}`, forTest(), `user: 1 | assistant: 2 truths ["2" "3"]`, ""},
+		"a list as text":         {`{"question": "1", "answer": "[\"2\", \"3\"]"}`, forTest(), `user: 1 | assistant: ["2", "3"]`, "1 of 1 ground truths look like lists and are compared as the text"},
+		"a list to learn":        {`{"question": "1", "answer": "[\"2\", \"3\"]"}`, training(), `user: 1 | assistant: ["2", "3"]`, ""},
 		"references alone":       {`{"question": "1", "references": ["2", "3"]}`, forTest(), `user: 1 | assistant: 2 truths ["2" "3"]`, ""},
 		"references, missing":    {`{"question": "1", "answer": ["2", null]}`, forTest(), "user: 1 | assistant: 2", ""},
 		"several answers":        {`{"question": "1", "answer": ["2", "3"]}`, training(), `user: 1 | assistant: 2 truths ["2" "3"]`, "1 of 1 rows have several answers: the first one is learned"},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 
 	"github.com/tunebus/tunebus/pipeline/dataset/reader"
 	"github.com/tunebus/tunebus/pipeline/dataset/source"
@@ -35,7 +36,7 @@ type Answers struct {
 	source Source
 	names  names
 	counts Counts
-	note   string
+	notes  []string
 }
 
 // Counts are the rows of a file, and those that lack something.
@@ -69,10 +70,10 @@ func Open(ctx context.Context, s Source) (*Answers, error) {
 	}
 	other, two := a.names.passedOver(columns)
 	if a.names != knownNames()[0] || two {
-		a.note = s.Name + " " + a.names.note(columns)
+		a.notes = []string{s.Name + " " + a.names.note(columns)}
 	}
 	if two {
-		a.note += fmt.Sprintf("; its %q and %q are not read: %s", other.answer, other.groundTruth, otherNames)
+		a.notes[0] += fmt.Sprintf("; its %q and %q are not read: %s", other.answer, other.groundTruth, otherNames)
 	}
 	return a, a.check(ctx)
 }
@@ -113,7 +114,7 @@ func (a *Answers) scan(ctx context.Context) ([]string, error) {
 // check finds the faults of all rows.
 func (a *Answers) check(ctx context.Context) error {
 	var faults []error
-	more := 0
+	more, listed := 0, int64(0)
 	f, err := a.open(ctx)
 	if err != nil {
 		return err
@@ -129,6 +130,9 @@ func (a *Answers) check(ctx context.Context) error {
 		}
 		p, err := a.prediction(f.Format(), record, 0)
 		a.counts.add(p)
+		if looksListed(record, a.names.groundTruth) {
+			listed++
+		}
 		if err != nil {
 			if len(faults) < maxFaults {
 				faults = append(faults, err)
@@ -136,6 +140,10 @@ func (a *Answers) check(ctx context.Context) error {
 				more++
 			}
 		}
+	}
+	if listed > 0 {
+		a.notes = append(a.notes, fmt.Sprintf("%s: %d of %d ground truths (%q) look like lists and are compared as the text that they are; "+
+			"several right answers are a list of JSON lines or Parquet, or the JSON of a list in a column %q", a.source.Name, listed, a.counts.Rows, a.names.groundTruth, referencesColumn))
 	}
 	if more > 0 {
 		faults = append(faults, fmt.Errorf("%s: and %d rows more", a.source.Name, more))
@@ -182,8 +190,9 @@ func (c *Counts) add(p Prediction) {
 	}
 }
 
-// Note says under which names the file is read; empty for tunebus's own.
-func (a *Answers) Note() string { return a.note }
+// Notes say under which names the file is read, if they are not tunebus's own, and what
+// is unusual about its rows.
+func (a *Answers) Notes() []string { return slices.Clone(a.notes) }
 
 // Rows reads the answers one by one. A row's index is its position: an index that
 // the data has may occur twice. It ends after the first error.
@@ -223,9 +232,11 @@ func (a *Answers) prediction(format reader.Format, record reader.Record, positio
 	answer, answered := c.text(a.names.answer)
 	p.Answer = answer
 	p.NoAnswer = !answered || p.Answer == "" && p.Error != ""
-	truths := c.texts(referencesColumn)
-	if len(truths) == 0 {
-		truths = c.texts(a.names.groundTruth)
+	truths := c.texts(a.names.groundTruth)
+	for _, more := range c.texts(referencesColumn) {
+		if !slices.Contains(truths, more) {
+			truths = append(truths, more)
+		}
 	}
 	switch len(truths) {
 	case 0:
@@ -236,6 +247,13 @@ func (a *Answers) prediction(format reader.Format, record reader.Record, positio
 		p.GroundTruth, p.References = truths[0], truths
 	}
 	return p, errors.Join(c.faults...)
+}
+
+// looksListed reports whether a cell is a text that looks like a list.
+func looksListed(record reader.Record, column string) bool {
+	v, _ := record.Get(column)
+	text, err := v.Text()
+	return err == nil && v.Kind() == value.Text && value.LooksListed(text)
 }
 
 // cells reads the cells of a record as texts.
@@ -259,9 +277,13 @@ func (c *cells) text(columns ...string) (text string, ok bool) {
 }
 
 // texts are the texts of a list, or the one text that is no list. Missing values
-// are left out.
+// are left out. References are a list also where they are its JSON, since tables know
+// no lists.
 func (c *cells) texts(column string) []string {
 	v, _ := c.record.Get(column)
+	if list, ok := v.Listed(); ok && column == referencesColumn {
+		v = list
+	}
 	switch v.Kind() {
 	case value.Missing:
 		return nil

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -116,7 +117,7 @@ func TestAnswersNames(t *testing.T) {
 			if got := readAnswers(t, a); len(got) != 1 || !reflect.DeepEqual(got[0], c.want) {
 				t.Errorf("read %+v, want %+v", got, c.want)
 			}
-			if note := a.Note(); (c.note == "") != (note == "") || !strings.Contains(note, c.note) || c.note != "" && !strings.HasPrefix(note, "mine.jsonl ") {
+			if note := strings.Join(a.Notes(), "\n"); (c.note == "") != (note == "") || !strings.Contains(note, c.note) || c.note != "" && !strings.HasPrefix(note, "mine.jsonl ") {
 				t.Errorf("note %q, want %q", note, c.note)
 			}
 		})
@@ -203,8 +204,8 @@ func TestLine(t *testing.T) {
 			t.Fatal(err)
 		}
 		p.Index, p.Tokens = 0, 0
-		if got := readAnswers(t, a); !reflect.DeepEqual(got[0], p) || a.Note() != "" {
-			t.Errorf("read %+v with the note %q, want %+v", got, a.Note(), p)
+		if got := readAnswers(t, a); !reflect.DeepEqual(got[0], p) || len(a.Notes()) > 0 {
+			t.Errorf("read %+v with the notes %q, want %+v", got, a.Notes(), p)
 		}
 	}
 	old := []byte(`{"index":1,"question":"q","ground_truth":"t","answer":"","error":"e"}`)
@@ -292,5 +293,35 @@ func TestAnswersDelimiter(t *testing.T) {
 	src.Delimiter = "^^"
 	if _, err := prediction.Open(t.Context(), src); err == nil || !strings.Contains(err.Error(), "mine: inferencer.data_delimiter: ") {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestSeveralTruths: those of the ground truth's column and of references together, of
+// which a table has the JSON; texts that look like lists elsewhere are told of.
+func TestSeveralTruths(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		file, body string
+		want       []string
+		note       string
+	}{
+		"references in a table":     {"a.csv", "question,answer,references\nq,dog,\"[\"\"cat\"\", \"\"dog\"\"]\"\n", []string{"cat", "dog"}, ""},
+		"both columns":              {"a.jsonl", `{"question":"q","answer":"a","ground_truth":"cat","references":["dog","cat"]}`, []string{"cat", "dog"}, ""},
+		"a list as JSON":            {"a.csv", "question,answer,ground_truth\nq,dog,\"[\"\"cat\"\", \"\"dog\"\"]\"\n", nil, "1 of 1 ground truths (\"ground_truth\") look like lists"},
+		"a list as Python shows it": {"a.csv", "question,answer,ground_truth\nq,dog,\"['cat', 'dog']\"\n", nil, "look like lists"},
+		"a link in brackets":        {"a.csv", "question,answer,ground_truth\nq,dog,[dog]\n", nil, ""},
+	} {
+		path := filepath.Join(t.TempDir(), c.file)
+		if err := os.WriteFile(path, []byte(c.body), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		a, err := prediction.Open(t.Context(), prediction.Source{Path: path, Name: c.file})
+		if err != nil {
+			t.Fatal(err)
+		}
+		notes := strings.Join(a.Notes(), "\n")
+		if got := readAnswers(t, a)[0]; !slices.Equal(got.References, c.want) || (notes == "") != (c.note == "") || !strings.Contains(notes, c.note) {
+			t.Errorf("%s: references %q, notes %q", name, got.References, notes)
+		}
 	}
 }

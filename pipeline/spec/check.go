@@ -170,6 +170,9 @@ func (c *checker) metrics(key string, metrics []string) {
 func (c *checker) engines(s events.Specification) {
 	set := changedKeys(s)
 	for _, step := range Plan(s) {
+		if step.Phase == events.Finetune && engineOf(s, step.Phase) == Builtin && !s.FineTuner.FullFinetuning {
+			c.modules(s.FineTuner)
+		}
 		for _, a := range unsupported(s, set, step.Phase, engineOf(s, step.Phase)) {
 			if a.refused {
 				c.require(false, a.key, quote(a.key, a.value), a.instead)

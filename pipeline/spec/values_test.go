@@ -62,6 +62,7 @@ func TestValuesThatNobodyKnows(t *testing.T) {
 		"fine_tuner.data_delimiter":                 {"||", "comma", "\""},
 		"inferencer.data_delimiter":                 {"§"},
 		"inferencer.image_column":                   {"picture"},
+		"fine_tuner.target_modules":                 {"c_attn", "q_proj,c_attn", "q_proj,all-linear", "model.layers.0.self_attn.q_proj"},
 		"inferencer.data_format":                    {"nonsense"},
 		"pipeline.max_tries":                        {"0"},
 		"fine_tuner.chat_template_kwargs.messages":  {"1"},
@@ -77,7 +78,7 @@ func TestValuesThatNobodyKnows(t *testing.T) {
 	for _, fine := range []string{
 		"fine_tuner.optimizer=paged_adamw_8bit", "fine_tuner.optimizer=null", "fine_tuner.report_to=wandb, mlflow", "fine_tuner.lora_dropout=0.99",
 		"fine_tuner.use_gradient_checkpointing=true", "fine_tuner.use_gradient_checkpointing=null", "fine_tuner.max_grad_norm=0", "fine_tuner.seed=4294967295",
-		"inferencer.image_column=null",
+		"inferencer.image_column=null", "fine_tuner.target_modules=all-linear", "fine_tuner.target_modules=q_proj,down_proj",
 	} {
 		if _, faults := decode(t, fine); len(faults) > 0 {
 			t.Errorf("%s: %q", fine, faults)
@@ -85,6 +86,11 @@ func TestValuesThatNobodyKnows(t *testing.T) {
 	}
 	if _, faults := decode(t, "fine_tuner.optimizer=adamw_torsh"); !strings.Contains(faults.Error(), `did you mean "adamw_torch"?`) {
 		t.Errorf("no suggestion: %s", faults)
+	}
+	for _, elsewhere := range []string{"fine_tuner.engine=trl", "fine_tuner.full_finetuning=true", "pipeline.enable_finetuning=false"} {
+		if _, faults := decode(t, "fine_tuner.target_modules=c_attn", elsewhere); len(faults) > 0 {
+			t.Errorf("%s: no module of the built-in engine is meant: %q", elsewhere, faults)
+		}
 	}
 	if _, faults := decode(t, "fine_tuner.image_column=x", "fine_tuner.engine=trl", "pipeline.enable_inference=false"); len(faults) > 0 {
 		t.Errorf("an engine that sees: %q", faults)

@@ -133,8 +133,8 @@ func Unusable(n prediction.Counts, metrics []string) (code string, err error) {
 func (in *inputs) notes() []string {
 	var notes []string
 	for _, a := range []*prediction.Answers{in.tuned, in.baseline} {
-		if a != nil && a.Note() != "" {
-			notes = append(notes, a.Note())
+		if a != nil {
+			notes = append(notes, a.Notes()...)
 		}
 	}
 	n := in.tuned.Counts()

@@ -3,6 +3,7 @@ package finetune
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/llm"
@@ -32,7 +33,7 @@ func fetchBase(ctx context.Context, job *engine.Job) (baseModel, error) {
 	if err != nil {
 		return b, engine.Permanent("bad_model", err)
 	}
-	b.notes = report.Notes
+	b.notes, b.Positions = report.Notes, report.Config.MaxPositions
 	return b, nil
 }
 
@@ -47,14 +48,6 @@ func (b *baseModel) open(s events.FineTuner) (*llm.Model, error) {
 	if err != nil {
 		return nil, engine.Permanent("bad_model", err)
 	}
-	wanted := llm.LoRAConfig{
-		Rank:          s.Rank,
-		Alpha:         s.LoRAAlpha,
-		Dropout:       s.LoRADropout,
-		TargetModules: s.TargetModules,
-		RSLoRA:        s.UseRSLoRA,
-		Seed:          int64(s.Seed),
-	}
 	switch {
 	case s.FullFinetuning && b.Adapter != "":
 		b.notes = append(b.notes, "fine_tuner.base_model_id is an adapter: it was merged into its base model, and all weights are trained")
@@ -66,7 +59,31 @@ func (b *baseModel) open(s events.FineTuner) (*llm.Model, error) {
 			"fine_tuner.rank, lora_alpha, target_modules and use_rslora have no effect", has.Rank))
 		err = model.SetDropout(s.LoRADropout)
 	default:
-		err = model.AttachLoRA(wanted)
+		b.notes = append(b.notes, AdapterNotes(s, model.Config())...)
+		err = model.AttachLoRA(wanted(s))
 	}
 	return model, engine.Permanent("bad_adapter", err)
+}
+
+// wanted is the adapter that a specification asks for.
+func wanted(s events.FineTuner) llm.LoRAConfig {
+	return llm.LoRAConfig{
+		Rank:          s.Rank,
+		Alpha:         s.LoRAAlpha,
+		Dropout:       s.LoRADropout,
+		TargetModules: s.TargetModules,
+		RSLoRA:        s.UseRSLoRA,
+		Seed:          int64(s.Seed),
+	}
+}
+
+// AdapterNotes say what is unusual about a new adapter on a model. It is empty if
+// all weights are trained.
+func AdapterNotes(s events.FineTuner, of llm.Config) []string {
+	modules, side := wanted(s).Excess(of)
+	if s.FullFinetuning || len(modules) == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("fine_tuner.rank = %d is above the shorter side of %s, which is %d: so many more weights are trained and stored, and they add nothing",
+		s.Rank, strings.Join(modules, ", "), side)}
 }

@@ -91,7 +91,7 @@ func train(ctx context.Context, job *engine.Job, model *llm.Model, data *inputs.
 	}
 	switch { // every attempt would meet these: same rows, same seed, same outcome
 	case errors.Is(err, llm.ErrDiverged):
-		err = engine.Permanent("diverged", err)
+		err = engine.Permanent("diverged", fmt.Errorf("fine_tuner.base_model_id = %q: %w", job.Request.Specification.FineTuner.BaseModelID, err))
 	case errors.Is(err, llm.ErrNothing):
 		err = engine.Permanent("nothing_to_learn", err)
 	}

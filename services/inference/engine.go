@@ -157,7 +157,7 @@ func (g *generation) run(ctx context.Context, p pass) (_ events.Artifact, err er
 		return events.Artifact{}, engine.Permanent("bad_model", err)
 	}
 	g.job.Stage(engine.StageTokenise)
-	if err := g.survey(ctx, tok); err != nil {
+	if err := g.survey(ctx, tok, model.Config().MaxPositions); err != nil {
 		return events.Artifact{}, err
 	}
 	path, err := g.job.Scratch(p.file)
@@ -175,7 +175,7 @@ func (g *generation) run(ctx context.Context, p pass) (_ events.Artifact, err er
 		return events.Artifact{}, err
 	}
 	g.job.Stage(engine.StageGenerate)
-	t := &task{generation: g, model: model, tok: tok, saved: answers, out: out, started: time.Now()}
+	t := &task{generation: g, model: model, tok: tok, saved: answers, out: out, name: g.name(p), started: time.Now()}
 	batch := g.job.Request.Specification.Inferencer.BatchSize
 	for w, err := range windows(g.questions.prompts(ctx, g.job, tok), cmp.Or(g.window, windowRows), batch) {
 		if err == nil {
@@ -192,10 +192,24 @@ func (g *generation) run(ctx context.Context, p pass) (_ events.Artifact, err er
 	return g.job.PutFile(ctx, p.artifact, prediction.MediaType, path)
 }
 
+// name is what a person calls the model of a pass.
+func (g *generation) name(p pass) string {
+	s := g.job.Request.Specification
+	switch {
+	case g.job.Request.Inputs.Model != nil && p.artifact == events.ArtifactPredictions:
+		return "the tuned model"
+	case s.Inferencer.ModelID != "":
+		return fmt.Sprintf("inferencer.model_id = %q", s.Inferencer.ModelID)
+	}
+	return fmt.Sprintf("fine_tuner.base_model_id = %q", s.FineTuner.BaseModelID)
+}
+
 // survey renders all rows before the first answer, so that what the chat template
-// refuses and how many prompts are cut is known then.
-func (g *generation) survey(ctx context.Context, tok *token.Tokenizer) error {
-	var cut, unwritten int64
+// refuses and how many prompts are cut is known then. positions is for how many
+// tokens the model was made; 0: its files do not say.
+func (g *generation) survey(ctx context.Context, tok *token.Tokenizer, positions int) error {
+	s := g.job.Request.Specification.Inferencer
+	var cut, unwritten, beyond, reaching int64
 	for p, err := range g.questions.prompts(ctx, g.job, tok) {
 		if err != nil {
 			return err
@@ -207,18 +221,30 @@ func (g *generation) survey(ctx context.Context, tok *token.Tokenizer) error {
 		if p.unwritten {
 			unwritten++
 		}
+		switch n := len(p.ids); {
+		case positions <= 0:
+		case n > positions:
+			beyond++
+		case n+s.MaxNewTokens > positions:
+			reaching++
+		}
 		g.job.Advance(1)
 	}
 	if g.surveyed {
 		return nil // all passes have nearly the same prompts
 	}
 	g.surveyed, g.cut = true, cut
-	if most := g.job.Request.Specification.Inferencer.MaxSequenceLength; cut == g.questions.rows {
+	if cut == g.questions.rows {
 		return engine.Permanent("prompts_cut", fmt.Errorf("%s: every one of %d prompts is longer than inferencer.max_sequence_length = %d tokens "+
-			"and would lose its beginning; raise it", testingKey, cut, most))
+			"and would lose its beginning; raise it", testingKey, cut, s.MaxSequenceLength))
 	}
-	g.tell(ctx, cut, fmt.Sprintf("prompts lose their beginning: they are longer than inferencer.max_sequence_length = %d tokens",
-		g.job.Request.Specification.Inferencer.MaxSequenceLength))
+	g.tell(ctx, cut, fmt.Sprintf("prompts lose their beginning: they are longer than inferencer.max_sequence_length = %d tokens", s.MaxSequenceLength))
+	g.tell(ctx, beyond, BeyondPositions(positions))
+	if reaching > 0 {
+		g.notes = append(g.notes, fmt.Sprintf("%s: %d of %d prompts and their answers together may have more than the %d tokens that the model was made for "+
+			"(max_position_embeddings in its config.json), since inferencer.max_new_tokens = %d: such answers go on at positions that the model does not know",
+			testingKey, reaching, g.questions.rows, positions, s.MaxNewTokens))
+	}
 	g.tell(ctx, unwritten, "prompts have tools or calls of tools that the model's chat template does not write, so that the model does not see them")
 	return nil
 }

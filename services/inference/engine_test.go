@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -357,6 +358,50 @@ func TestEngineRefusesToCutAllPrompts(t *testing.T) {
 	})
 	if c.Conclusion != events.Failure || c.Error == nil || c.Error.Code != "prompts_cut" || !strings.Contains(c.Error.Message, "inferencer.max_sequence_length = 3") {
 		t.Errorf("%s, %+v", c.Conclusion, c.Error)
+	}
+}
+
+// TestEngineTellsOfPositions that the model does not know: in prompts, and in answers.
+func TestEngineTellsOfPositions(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	path := filepath.Join(h.Root, "base", "config.json")
+	body, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for positions, want := range map[string]string{
+		"14": "prompts are longer than the 14 tokens that the model was made for (max_position_embeddings in its config.json): the model reads them whole",
+		"20": "3 of 3 prompts and their answers together may have more than the 20 tokens",
+		"90": "",
+	} {
+		changed := regexp.MustCompile(`("max_position_embeddings":) *[0-9]+`).ReplaceAllString(string(body), "$1 "+positions)
+		h.Write(t, "base/config.json", changed)
+		c := h.Run(t, inference.Engine{}, events.Inference, events.Inputs{}, func(s *events.Specification) {
+			small(s)
+			s.Inferencer.MaxNewTokens = 12
+		})
+		if notes := strings.Join(c.Notes, "\n"); c.Error != nil || !strings.Contains(notes, want) || want == "" && strings.Contains(notes, "was made for") {
+			t.Errorf("%s positions: %+v, notes %q", positions, c.Error, notes)
+		}
+	}
+}
+
+// TestEngineDamagedWeights: answers of a model that computes no numbers would get a
+// score; the model is named, and no other try is made.
+func TestEngineDamagedWeights(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	config := filepath.Join(h.Root, "base", "config.json")
+	body, err := os.ReadFile(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The root of a negative number is none.
+	h.Write(t, "base/config.json", regexp.MustCompile(`("rms_norm_eps":) *[0-9.e-]+`).ReplaceAllString(string(body), "$1 -1e30"))
+	c := h.Run(t, inference.Engine{}, events.Inference, events.Inputs{}, small)
+	if c.Error == nil || c.Error.Code != "bad_model" || c.Attempt != 1 || !strings.Contains(c.Error.Message, `fine_tuner.base_model_id = "base": generate: what the model computes is no number`) {
+		t.Errorf("%+v", c.Error)
 	}
 }
 

@@ -116,10 +116,10 @@ func windows(prompts iter.Seq2[prompt, error], rows, batch int) iter.Seq2[window
 
 // Prompt renders a row as the model's chat template wants it, up to where the answer
 // begins. now is the time that a template may ask for. A row that is a text is its
-// own prompt. The error names the row.
+// own prompt, behind the token that begins a text if the model has one. The error names the row.
 func Prompt(tok *token.Tokenizer, s events.Inferencer, now time.Time, r row.Row) (string, error) {
 	if r.IsText() {
-		return r.Text, nil
+		return tok.Begin(r.Text), nil
 	}
 	c := chattemplate.Conversation{
 		Messages:            conversation(r.Prompt()),
@@ -135,6 +135,13 @@ func Prompt(tok *token.Tokenizer, s events.Inferencer, now time.Time, r row.Row)
 		return "", fmt.Errorf("%s: %w", r.Place, err)
 	}
 	return rendering.Text, nil
+}
+
+// BeyondPositions says of prompts that are longer than what a model was made for what
+// happens to them, as the rest of a sentence.
+func BeyondPositions(positions int) string {
+	return fmt.Sprintf("prompts are longer than the %d tokens that the model was made for (max_position_embeddings in its config.json): the model reads them whole, "+
+		"at positions that it does not know; inferencer.max_sequence_length = %d would cut their beginning", positions, positions)
 }
 
 // conversation is a list of messages as JSON. A list of parts that are texts is

@@ -9,6 +9,7 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/llm"
 	"github.com/tunebus/tunebus/llm/token"
+	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/prediction"
 	"github.com/tunebus/tunebus/pipeline/progress"
 )
@@ -21,6 +22,7 @@ type task struct {
 	tok       *token.Tokenizer
 	saved     saved
 	out       *prediction.Writer
+	name      string // of the model, as the person calls it
 	started   time.Time
 	generated int // tokens
 }
@@ -56,6 +58,9 @@ func (t *task) answer(ctx context.Context, w window) error {
 	// The model asks its context once for each token of a batch. A batch of long
 	// answers may take longer than a stage without progress.
 	err := t.model.Generate(progress.Polled(ctx), ids, t.config(w, known), func(i int, ids []int32) error { return t.add(ctx, w, i, ids) })
+	if errors.Is(err, llm.ErrNoNumbers) {
+		return engine.Permanent("bad_model", fmt.Errorf("%s: %w", t.name, err))
+	}
 	if err != nil {
 		return fmt.Errorf("generate: %w", err)
 	}

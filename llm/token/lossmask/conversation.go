@@ -138,13 +138,23 @@ func (t *turns) answer(at int, whole chattemplate.Rendering) (answer, error) {
 	if err != nil {
 		return a, fmt.Errorf("message %d: the prompt for it: %w", at+1, err)
 	}
-	a.asked = asked.Text
+	a.asked = shared(asked.Text, whole.Text)
 	if at+1 < len(t.messages.Items) {
 		if a.told, err = t.render(at+1, false); err != nil {
 			return a, fmt.Errorf("message %d: %w", at+1, err)
 		}
+		a.told.Text = shared(a.told.Text, whole.Text)
 	}
 	return a, nil
+}
+
+// shared is a text, which has the memory of another one if it is its beginning: a long
+// conversation has a rendering for each of its turns.
+func shared(text, whole string) string {
+	if strings.HasPrefix(whole, text) {
+		return whole[:len(text)]
+	}
+	return text
 }
 
 // together lists where the answers lie in the rendering of the whole

@@ -92,6 +92,9 @@ func Open(ctx context.Context, path string, o Options) (*File, error) {
 		return nil, fmt.Errorf("%s: %w", o.Name, ErrUnknownFormat)
 	}
 	f := &File{name: o.Name, format: format}
+	if err := textfile.CheckFetched(path); err != nil {
+		return nil, f.named(err)
+	}
 	r, err := openRecords(ctx, path, format, o)
 	if err != nil {
 		return nil, f.named(err)
@@ -151,6 +154,15 @@ func (f *File) Format() Format { return f.format }
 // or Arrow file; the keys of the records so far of a JSON file, at first those
 // of its first record. It is empty for a JSON file without records.
 func (f *File) Columns() []string { return slices.Clone(f.records.columns()) }
+
+// OtherSheets are the names of the sheets of a workbook that are not read, because they
+// are not its first.
+func (f *File) OtherSheets() []string {
+	if t, ok := f.records.(table); ok {
+		return slices.Clone(t.others())
+	}
+	return nil
+}
 
 // Select limits the fields of the records to these columns. It may be called once,
 // before the first Next. Columns that the file does not have are ignored. The

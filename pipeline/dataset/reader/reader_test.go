@@ -381,3 +381,18 @@ func TestSelect(t *testing.T) {
 		}
 	}
 }
+
+// TestPointersOfGitLFS are named, whatever the format of the file would be.
+func TestPointersOfGitLFS(t *testing.T) {
+	t.Parallel()
+	for _, extension := range []string{".jsonl", ".json", ".csv", ".tsv", ".jsonl.gz", ".parquet", ".arrow", ".xlsx"} {
+		path := filepath.Join(t.TempDir(), "train"+extension)
+		if err := os.WriteFile(path, []byte("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Open(t.Context(), path, Options{Name: "train" + extension})
+		if err == nil || !strings.Contains(err.Error(), "train"+extension+": it is a pointer of Git LFS") {
+			t.Errorf("%s: %v", extension, err)
+		}
+	}
+}

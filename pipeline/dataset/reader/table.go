@@ -18,6 +18,14 @@ func (t table) columns() []string            { return t.file.Columns() }
 func (t table) selectColumns(names []string) { t.file.Select(names) }
 func (t table) close() error                 { return t.file.Close() }
 
+// others are the names of further tables that the file has.
+func (t table) others() []string {
+	if w, ok := t.file.(interface{ Others() []string }); ok {
+		return w.Others()
+	}
+	return nil
+}
+
 func (t table) next() (Record, error) {
 	row, fields, err := t.file.Next()
 	return Record{Line: row, Fields: fields}, err

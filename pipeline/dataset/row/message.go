@@ -129,17 +129,35 @@ func (m Message) Calls() bool {
 
 // Called are the names of the functions that the message calls.
 func (m Message) Called() (names []string) {
+	add := func(function value.Value) {
+		name, _ := function.Get("name")
+		if text, err := name.Text(); err == nil && text != "" {
+			names = append(names, text)
+		}
+	}
 	calls, _ := m.object.Get("tool_calls")
 	for _, call := range calls.Items() {
 		if f, nested := call.Get("function"); nested {
 			call = f
 		}
-		name, _ := call.Get("name")
-		if text, err := name.Text(); err == nil && text != "" {
-			names = append(names, text)
-		}
+		add(call)
+	}
+	if older, ok := m.object.Get("function_call"); ok {
+		add(older)
 	}
 	return names
+}
+
+// Reasoning is the text of a field of the message for what was thought before it; empty
+// if it has none.
+func (m Message) Reasoning() string {
+	for _, key := range []string{"reasoning_content", "reasoning", "thinking"} {
+		v, _ := m.object.Get(key)
+		if text, err := v.Text(); v.Kind() == value.Text && err == nil && text != "" {
+			return text
+		}
+	}
+	return ""
 }
 
 // IsUnweighted reports whether the message itself says that it does not count in

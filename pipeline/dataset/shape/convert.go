@@ -157,7 +157,7 @@ func (c *Converter) answered(prompt []row.Message, r reader.Record, column strin
 // withReferences adds the column references to the ground truths.
 func withReferences(r reader.Record, truths []string) ([]string, error) {
 	v, _ := r.Get(referencesColumn)
-	if parsed, ok := parseList(v); ok {
+	if parsed, ok := v.Listed(); ok {
 		v = parsed
 	}
 	more, err := textsOf(v, referencesColumn)
@@ -257,7 +257,7 @@ func textsOf(v value.Value, column string) ([]string, error) {
 // listOf returns the list that a column has, also as JSON; missing if there is none.
 func listOf(r reader.Record, column string) (value.Value, error) {
 	v, _ := r.Get(column)
-	if parsed, ok := parseList(v); ok {
+	if parsed, ok := v.Listed(); ok {
 		return parsed, nil
 	}
 	switch v.Kind() {

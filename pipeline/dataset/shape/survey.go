@@ -1,7 +1,6 @@
 package shape
 
 import (
-	"bytes"
 	"slices"
 	"strings"
 
@@ -114,7 +113,7 @@ func contentOf(v value.Value) content {
 	case value.Missing:
 		return nothing
 	case value.Text:
-		if nested, ok := parseList(v); ok {
+		if nested, ok := v.Listed(); ok {
 			if c := contentOf(nested); c == turns {
 				return turns
 			}
@@ -139,21 +138,4 @@ func contentOf(v value.Value) content {
 		}
 	}
 	return c
-}
-
-// parseList returns the list that a text is the JSON of.
-func parseList(v value.Value) (value.Value, bool) {
-	if v.Kind() != value.Text {
-		return v, false
-	}
-	s, err := v.Text()
-	if err != nil {
-		return v, false
-	}
-	trimmed := bytes.TrimSpace([]byte(s))
-	if len(trimmed) == 0 || trimmed[0] != '[' || trimmed[len(trimmed)-1] != ']' {
-		return v, false
-	}
-	parsed, err := value.FromJSON(trimmed)
-	return parsed, err == nil && parsed.Kind() == value.List
 }

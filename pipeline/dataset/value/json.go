@@ -1,8 +1,10 @@
 package value
 
 import (
+	"bytes"
 	"encoding/base64"
 	"errors"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -78,4 +80,34 @@ func appendString(b []byte, s string) []byte {
 		}
 	}
 	return append(b, '"')
+}
+
+// Listed returns the list whose JSON a text is, as tables have it that know no lists.
+// ok is false if the value is no text, or another one.
+func (v Value) Listed() (list Value, ok bool) {
+	if v.Kind() != Text {
+		return v, false
+	}
+	s, err := v.Text()
+	if err != nil {
+		return v, false
+	}
+	list, ok = listed(s)
+	return list, ok
+}
+
+func listed(text string) (list Value, ok bool) {
+	trimmed := bytes.TrimSpace([]byte(text))
+	if len(trimmed) == 0 || trimmed[0] != '[' || trimmed[len(trimmed)-1] != ']' {
+		return Value{}, false
+	}
+	parsed, err := FromJSON(trimmed)
+	return parsed, err == nil && parsed.Kind() == List
+}
+
+// LooksListed reports whether a text looks like a list: its JSON, or how Python shows
+// a list of texts.
+func LooksListed(text string) bool {
+	_, ok := listed(text)
+	return ok || strings.HasPrefix(text, "['") && strings.HasSuffix(text, "']")
 }

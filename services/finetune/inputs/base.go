@@ -16,6 +16,8 @@ type Base struct {
 	Adapter string
 	// Name is how an adapter that is trained names the model.
 	Name string
+	// Positions is for how many tokens the model was made; 0: it is not known.
+	Positions int
 }
 
 // FetchBase fetches the model that the specification names.

@@ -56,7 +56,7 @@ func Prepare(ctx context.Context, job *engine.Job, base Base, each func(key stri
 	if err != nil {
 		return d, engine.Permanent("bad_model", err)
 	}
-	p := prepare.New(tok, prepare.Config{FineTuner: s, Now: job.Request.RequestedAt.UTC()})
+	p := prepare.New(tok, prepare.Config{FineTuner: s, Now: job.Request.RequestedAt.UTC(), Positions: base.Positions})
 	d.Training, err = d.read(ctx, job, p, dataKey{TrainingKey, s.TrainingDataID, "training.tokens", each})
 	if err != nil {
 		return d, err

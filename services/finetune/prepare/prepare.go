@@ -3,6 +3,7 @@ package prepare
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +24,9 @@ type Config struct {
 	// Workers is the number of rows that are prepared side by side. Default: the
 	// number of processors.
 	Workers int
+	// Positions is for how many tokens the model was made
+	// (max_position_embeddings); 0: it is not known. Longer examples are counted.
+	Positions int
 }
 
 // Preparer prepares data sets. It may be used by any number of goroutines at once.
@@ -54,8 +58,9 @@ type Row struct {
 	Source row.Row
 	lossmask.Row
 
-	// unwritten says that calls of tools, or the tools, are not in the rendered text.
-	unwritten bool
+	// unwritten says that calls of tools, or the tools, are not in the rendered text,
+	// and thoughtless that the reasoning of its last answer is not.
+	unwritten, thoughtless bool
 }
 
 // prepare renders, encodes and masks a row.
@@ -80,14 +85,27 @@ func (p *Preparer) prepare(r row.Row, s shape.Shape) (Row, error) {
 	if err != nil {
 		return Row{}, fmt.Errorf("%s: %w", r.Place, err)
 	}
-	return Row{Source: r, Row: masked, unwritten: !writes(masked, r)}, nil
+	return Row{Source: r, Row: masked, unwritten: !writes(masked, r.ToolNames()), thoughtless: !writes(masked, reasoning(r))}, nil
 }
 
-// writes reports whether the names of the tools and of the calls of a row are in what
-// was rendered of it.
-func writes(rendered lossmask.Row, r row.Row) bool {
+// reasoning is that of the last answer of a row, if it has some. Templates leave out
+// that of earlier ones, as a model is asked without it.
+func reasoning(r row.Row) []string {
+	for _, m := range slices.Backward(r.Messages) {
+		if m.Role() == row.Assistant && len(m.Called()) == 0 {
+			if text := strings.TrimSpace(m.Reasoning()); text != "" && !m.IsUnweighted() {
+				return []string{text}
+			}
+			return nil
+		}
+	}
+	return nil
+}
+
+// writes reports whether all parts are in what was rendered of a row.
+func writes(rendered lossmask.Row, parts []string) bool {
 	var text strings.Builder
-	for _, name := range r.ToolNames() {
+	for _, name := range parts {
 		if text.Len() == 0 {
 			for _, e := range rendered.Examples {
 				text.WriteString(e.Text)

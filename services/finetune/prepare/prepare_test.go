@@ -35,6 +35,12 @@ type result struct {
 // try prepares lines of JSON with a chat template, or that of the base model.
 func try(t *testing.T, lines, template string, change func(*events.FineTuner)) (result, error) {
 	t.Helper()
+	return tryModel(t, lines, template, 0, change)
+}
+
+// tryModel is try with a model that was made for so many tokens.
+func tryModel(t *testing.T, lines, template string, positions int, change func(*events.FineTuner)) (result, error) {
+	t.Helper()
 	dir := t.TempDir()
 	if err := os.CopyFS(dir, os.DirFS(base)); err != nil {
 		t.Fatal(err)
@@ -62,7 +68,7 @@ func try(t *testing.T, lines, template string, change func(*events.FineTuner)) (
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := prepare.New(tok, prepare.Config{FineTuner: s, Now: time.Date(2024, 3, 5, 0, 0, 0, 0, time.UTC)})
+	p := prepare.New(tok, prepare.Config{FineTuner: s, Now: time.Date(2024, 3, 5, 0, 0, 0, 0, time.UTC), Positions: positions})
 	r := result{tally: p.Tally(set.Info(), key)}
 	for row, err := range p.Rows(t.Context(), set) {
 		if err != nil {
@@ -179,6 +185,43 @@ func TestLossesAreTold(t *testing.T) {
 	}
 	if err := r.tally.Failure(); !errors.Is(err, prepare.ErrNothing) || !strings.Contains(err.Error(), "3 of 3 rows are cut in the prompt") || !strings.Contains(err.Error(), "fine_tuner.max_sequence_length = 60") {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestReasoningThatNobodyWrites: reasoning in a field of its own is told of if the
+// chat template leaves it out, and calls of older kinds of tools as well.
+func TestReasoningThatNobodyWrites(t *testing.T) {
+	t.Parallel()
+	const thought = `{"messages": [{"role": "user", "content": "1?"}, {"role": "assistant", "content": "1.", "reasoning_content": "old thought"}, {"role": "user", "content": "2?"}, {"role": "assistant", "content": "2.", "reasoning_content": "new thought"}]}`
+	const call = `{"messages": [{"role": "user", "content": "1?"}, {"role": "assistant", "content": null, "function_call": {"name": "tide", "arguments": "{}"}}]}`
+	r, err := try(t, thought+"\n"+call, "", nil)
+	if got := fmt.Sprint(r.tally.Losses()); err != nil || !strings.Contains(got, "1 of 2 rows have reasoning beside their last answer") || !strings.Contains(got, "1 of 2 rows have tools or calls of tools") {
+		t.Errorf("%s, %v", got, err)
+	}
+	template := "{% for m in messages %}<|im_start|>{{ m.role }}\n{% if loop.last and m.reasoning_content %}<think>{{ m.reasoning_content }}</think>{% endif %}{{ m.content }}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+	r, err = try(t, thought, template, nil)
+	if got := r.tally.Losses(); err != nil || len(got) > 0 {
+		t.Errorf("%v, %v", got, err)
+	}
+}
+
+// TestRowsBeyondThePositions of the model are counted, as they are after they were cut.
+func TestRowsBeyondThePositions(t *testing.T) {
+	t.Parallel()
+	lines := `{"question": "Where?", "answer": "` + strings.Repeat("At pier 4. ", 40) + `"}` + "\n" + pairs(2)
+	for limit, want := range map[int]string{
+		4096: key + ": 1 of 3 rows are longer than the 60 tokens that the model was made for (max_position_embeddings in its config.json): they are trained on whole",
+		61:   key + ": 1 of 3 rows are longer than the 60 tokens",
+		60:   "",
+	} {
+		r, err := tryModel(t, lines, "", 60, func(s *events.FineTuner) { s.MaxSequenceLength = limit })
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := fmt.Sprint(r.tally.Losses())
+		if n, _ := r.tally.Beyond(); (n == 1) != (want != "") || !strings.Contains(got, want) || want == "" && strings.Contains(got, "positions") {
+			t.Errorf("max_sequence_length = %d: %d rows, %s", limit, n, got)
+		}
 	}
 }
 

@@ -18,18 +18,28 @@ type Tally struct {
 	info     dataset.Info
 	settings events.FineTuner
 	markers  markerCheck
+	// positions is as in Config.
+	positions int
 
 	rows, examples                 int64 // that are trained on
 	cutInPrompt, cutInAnswer, mute int64 // rows; mute ones have nothing that counts
 	split, unasked, diverged       int64
-	unlike, unwritten              int64
+	unlike, unwritten, beyond      int64
+	thoughtless                    int64
 	promptEnd                      map[string]int64
 }
 
 // Tally returns a tally for a data set that a key of the specification names.
 func (p *Preparer) Tally(info dataset.Info, key string) *Tally {
 	s := p.config.FineTuner
-	return &Tally{key: key, info: info, settings: s, markers: markerCheck{given: markers(s), tok: p.tok}, promptEnd: map[string]int64{}}
+	return &Tally{
+		key:       key,
+		info:      info,
+		settings:  s,
+		markers:   markerCheck{given: markers(s), tok: p.tok},
+		positions: p.config.Positions,
+		promptEnd: map[string]int64{},
+	}
 }
 
 // Key is the key that names the data set.
@@ -38,11 +48,12 @@ func (t *Tally) Key() string { return t.key }
 // Add counts a row.
 func (t *Tally) Add(r Row) {
 	worst := lossmask.Whole
-	used := int64(0)
+	used, longest := int64(0), 0
 	for _, e := range r.Examples {
 		worst = max(worst, e.Cut)
 		if e.Counted() > 0 {
 			used++
+			longest = max(longest, len(e.IDs))
 		}
 	}
 	if used > 0 {
@@ -67,6 +78,8 @@ func (t *Tally) Add(r Row) {
 	count(&t.diverged, r.Diverged)
 	count(&t.unlike, r.Unlike)
 	count(&t.unwritten, r.unwritten)
+	count(&t.thoughtless, r.thoughtless)
+	count(&t.beyond, t.positions > 0 && longest > t.positions)
 	if r.PromptEnd != "" {
 		t.promptEnd[r.PromptEnd]++
 	}
@@ -108,13 +121,24 @@ func (l Loss) String() string { return fmt.Sprintf("%s: %s", l.Key, l.sentence()
 
 func (l Loss) sentence() string { return fmt.Sprintf("%d of %d rows %s", l.Rows, l.Of, l.Text) }
 
-// Losses are the rows that are cut, or of which nothing counts, each kind of which
-// there are any. Rows without an answer are in the notes and warnings of the data
+// Losses are the rows that are cut, that the model may not learn from as meant, or of
+// which nothing counts, each kind of which there are any. Rows without an answer are in the notes and warnings of the data
 // set itself.
 func (t *Tally) Losses() []Loss {
 	return append(t.cuts(), t.present(Loss{
 		Rows: t.unwritten, Text: "have tools or calls of tools that the model's chat template does not write, so that the model does not see them",
-	})...)
+	}, Loss{
+		Rows: t.thoughtless, Text: "have reasoning beside their last answer (reasoning_content) that the model's chat template does not write, so that the model does not learn it",
+	}, Loss{Rows: t.beyond, Text: t.beyondText()})...)
+}
+
+// Beyond is the number of rows that are longer than what the model was made for, and
+// what happens to them, as the rest of a sentence.
+func (t *Tally) Beyond() (rows int64, text string) { return t.beyond, t.beyondText() }
+
+func (t *Tally) beyondText() string {
+	return fmt.Sprintf("are longer than the %d tokens that the model was made for (max_position_embeddings in its config.json): they are trained on whole, "+
+		"at positions that the model does not know; fine_tuner.max_sequence_length = %d would cut them", t.positions, t.positions)
 }
 
 // cuts are the losses after which nothing of a row may be left.

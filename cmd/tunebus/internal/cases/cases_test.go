@@ -93,7 +93,30 @@ func setUp(t *testing.T, name string, r run) string {
 			t.Fatal(err)
 		}
 	}
+	for file, keys := range r.Base {
+		changeKeys(t, filepath.Join(dir, "base", file), keys)
+	}
 	return dir
+}
+
+// changeKeys changes keys of a file of JSON.
+func changeKeys(t *testing.T, path string, keys map[string]any) {
+	t.Helper()
+	body, err := os.ReadFile(path)
+	var all map[string]any
+	if err == nil {
+		err = json.Unmarshal(body, &all)
+	}
+	if err == nil {
+		maps.Copy(all, keys)
+		body, err = json.Marshal(all)
+	}
+	if err == nil {
+		err = os.WriteFile(path, body, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // specification is the recipe with the keys of a run.

@@ -19,7 +19,9 @@ type run struct {
 	What     string // "train", "test" or "answers"
 	Keys     map[string]any
 	Template string // a chat template for the base model
-	File     string // of answers
+	// Base are keys of files of JSON of the base model, and their values here.
+	Base map[string]map[string]any
+	File string // of answers
 
 	Exit       int
 	Says       []string

@@ -72,13 +72,10 @@ def main():
     folder = pathlib.Path(tempfile.mkdtemp())
     shutil.copy(TOKENIZER, folder / "tokenizer.json")
     names = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
-    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "PreTrainedTokenizerFast"}))
+    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "PreTrainedTokenizerFast", **names}))
     out = {}
     for path in sorted((TEMPLATES / "templates").glob("*.jinja")):
         tokenizer = AutoTokenizer.from_pretrained(folder)
-        # Special tokens that the tokenizer's file does not have are texts to a template, and no tokens.
-        for name, text in names.items():
-            tokenizer._special_tokens_map[name] = text
         tokenizer.chat_template = path.read_text()
         cases = {}
         for c in conversations():

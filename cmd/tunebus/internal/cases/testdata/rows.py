@@ -123,6 +123,7 @@ READ = {
     "shape-prompt-completion-chat": lambda d: [[r] for r in lines(d / "train.jsonl")],
     "shape-alpaca-input": lambda d: [[alpaca(r)] for r in json.loads((d / "train.json").read_text())],
     "shape-text": lambda d: [[r] for r in lines(d / "train.jsonl")],
+    "text-begins": lambda d: [[r] for r in lines(d / "train.jsonl")],
     "parquet-messages": lambda d: [turns({"messages": list(r["messages"])}) for r in parquet(d / "train.parquet")],
     "parquet-date": lambda d: [[pair(r["question"], written(r["answer"]))] for r in parquet(d / "train.parquet")],
     "parquet-timestamp": lambda d: [[pair(r["question"], written(r["answer"]))] for r in parquet(d / "train.parquet")],
@@ -174,6 +175,8 @@ def main():
             shutil.copytree(BASE, base, dirs_exist_ok=True)
             if (folder / "chat_template.jinja").exists():
                 shutil.copy(folder / "chat_template.jinja", base)
+            for name, keys in run.get("base", {}).items():
+                (base / name).write_text(json.dumps(json.loads((base / name).read_text()) | keys))
             tokenizer = AutoTokenizer.from_pretrained(base)
             run["rows"] = list(rows(folder.name, folder, tokenizer, run["keys"].get("fine_tuner.max_sequence_length")))
             shutil.rmtree(base)

@@ -19,7 +19,6 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/datapreview"
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/llm/token"
 	"github.com/tunebus/tunebus/pipeline/dataset/source"
 	"github.com/tunebus/tunebus/pipeline/service"
 	"github.com/tunebus/tunebus/pipeline/spec"
@@ -133,11 +132,11 @@ func (f *previewFlags) look(c *cobra.Command, s *session.Session, name string) (
 	if d.Path, err = find(c.Context(), name, place, fromHub, "data preview"); err != nil {
 		return preview.Preview{}, err
 	}
-	tok, err := f.tokenizer(c.Context(), checked, d.ModelKey(), sources.Hub.Model)
+	by, err := f.renderer(c.Context(), checked, d.ModelKey(), sources.Hub.Model)
 	if err != nil {
 		return preview.Preview{}, err
 	}
-	p, err := preview.Of(c.Context(), d, name, tok, f.rows)
+	p, err := preview.Of(c.Context(), d, name, by, f.rows)
 	if err != nil && c.Context().Err() == nil {
 		return p, exit.Input(err)
 	}
@@ -206,30 +205,30 @@ func find(ctx context.Context, name, place string, fromHub fetch, what string) (
 	return dir, nil
 }
 
-// tokenizer opens the model that renders the rows; nil if none is named.
-func (f *previewFlags) tokenizer(ctx context.Context, checked runrequest.Checked, key string, fromHub fetch) (*token.Tokenizer, error) {
+// renderer opens the model that renders the rows, if one is named.
+func (f *previewFlags) renderer(ctx context.Context, checked runrequest.Checked, key string, fromHub fetch) (inputs.Renderer, error) {
 	what, name, path := "--model", f.model, f.model
 	if name == "" {
 		what, name = key, spec.Value(checked.Specification, key)
 		if name == structconf.Null {
-			return nil, nil
+			return inputs.Renderer{}, nil
 		}
 		path, _ = checked.Local(key, name)
 	}
 	if !exists(path) {
 		var err error
 		if path, err = find(ctx, name, name, fromHub, what); err != nil {
-			return nil, err
+			return inputs.Renderer{}, err
 		}
 	}
-	tok, err := inputs.Model(path, name)
+	by, err := inputs.Model(path, name)
 	if errors.Is(err, inputs.ErrNoTokenizer) {
 		err = fmt.Errorf("%s is an adapter without a tokenizer; --model names its base model", name)
 	}
 	if err != nil {
-		return nil, exit.Input(fmt.Errorf("%s: %w", what, err))
+		return by, exit.Input(fmt.Errorf("%s: %w", what, err))
 	}
-	return tok, nil
+	return by, nil
 }
 
 func exists(path string) bool {

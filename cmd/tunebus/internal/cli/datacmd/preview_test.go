@@ -1,6 +1,7 @@
 package datacmd_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -127,6 +128,24 @@ func TestPreviewOfASpecification(t *testing.T) {
 	status, out, _ = look(t, files, "DIR/test.jsonl", "--config", "DIR/run.toml", "--as", "training")
 	if status != 0 || !strings.Contains(out, "read as fine_tuner.training_data_id") || !strings.Contains(out, "[[At pier 4.") {
 		t.Errorf("status %d\n%s", status, out)
+	}
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(model())); err != nil {
+		t.Fatal(err)
+	}
+	body, err := os.ReadFile(filepath.Join(dir, "config.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	body = bytes.Replace(body, []byte(`"max_position_embeddings": 256`), []byte(`"max_position_embeddings": 9`), 1)
+	if err := os.WriteFile(filepath.Join(dir, "config.json"), body, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, as := range []string{"training", "testing"} {
+		_, out, _ = look(t, map[string]string{"train.jsonl": rows}, "DIR/train.jsonl", "--model", dir, "--as", as)
+		if !strings.Contains(out, "are longer than the 9 tokens that the model was made for") {
+			t.Errorf("as %s: nothing of the positions:\n%s", as, out)
+		}
 	}
 	// Without a model the rows are shown as they are.
 	status, out, _ = look(t, files, "DIR/train.jsonl")

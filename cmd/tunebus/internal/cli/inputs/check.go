@@ -3,6 +3,7 @@ package inputs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -45,7 +46,7 @@ type checker struct {
 // the Hub, which are left out. The faults have the order of the keys.
 func Check(ctx context.Context, s events.Specification, files map[string]string) Found {
 	c := &checker{specification: s, files: files}
-	models := map[string]*token.Tokenizer{}
+	models := map[string]Renderer{}
 	for _, key := range []string{baseModel, otherModel} {
 		if dir, ok := files[key]; ok {
 			models[key] = c.model(key, dir)
@@ -86,21 +87,22 @@ func (c *checker) warn(warnings ...string) {
 	c.found.Warnings = append(c.found.Warnings, warnings...)
 }
 
-// model checks a model, and opens its tokenizer; nil if something is wrong with it.
-func (c *checker) model(key, dir string) *token.Tokenizer {
+// model checks a model, and opens its tokenizer if nothing is wrong with it.
+func (c *checker) model(key, dir string) Renderer {
 	name := c.value(key)
 	if err := checkFiles(dir, name); err != nil {
 		c.fault(key, err)
-		return nil
+		return Renderer{}
 	}
 	if c.builtin(key) {
 		return c.weights(key, dir)
 	}
-	tok, err := Model(dir, name)
+	renderer, err := Model(dir, name)
 	if err != nil && !errors.Is(err, ErrNoTokenizer) && !errors.Is(err, token.ErrUnsupported) {
 		c.fault(key, err)
 	}
-	return tok
+	renderer.Positions = 0 // other engines know what they do with longer rows
+	return renderer
 }
 
 // builtin reports whether the built-in engine works with the model of a key. Other
@@ -119,12 +121,16 @@ func (c *checker) builtin(key string) bool {
 }
 
 // data opens a data set, and renders its first rows if the model is known.
-func (c *checker) data(ctx context.Context, d Data, tok *token.Tokenizer) {
+func (c *checker) data(ctx context.Context, d Data, by Renderer) {
 	set, err := d.Open(ctx)
 	if err == nil {
 		c.warn(set.Info().Warnings...)
-		if tok != nil {
-			err = d.render(ctx, set, tok)
+		if by.Tokenizer != nil {
+			var beyond string
+			beyond, err = d.render(ctx, set, by)
+			if beyond != "" {
+				c.warn(beyond)
+			}
 		}
 	}
 	if err != nil && ctx.Err() == nil {
@@ -132,24 +138,53 @@ func (c *checker) data(ctx context.Context, d Data, tok *token.Tokenizer) {
 	}
 }
 
-// render renders the first rows.
-func (d Data) render(ctx context.Context, set *dataset.Dataset, tok *token.Tokenizer) error {
-	rows := 0
-	if !d.IsTest() {
-		for _, err := range prepare.New(tok, prepare.Config{FineTuner: d.Specification.FineTuner, Now: time.Now().UTC()}).Rows(ctx, set) {
-			if rows++; err != nil || rows == renderedRows {
-				return err
+// render renders the first rows. beyond tells of those that are longer than what the
+// model was made for; empty: there are none.
+func (d Data) render(ctx context.Context, set *dataset.Dataset, by Renderer) (beyond string, err error) {
+	var rows, longer int64
+	var text string
+	if d.IsTest() {
+		rows, longer, err = d.renderPrompts(ctx, set, by)
+		text = inference.BeyondPositions(by.Positions)
+	} else {
+		p := prepare.New(by.Tokenizer, prepare.Config{FineTuner: d.Specification.FineTuner, Now: time.Now().UTC(), Positions: by.Positions})
+		tally := p.Tally(set.Info(), d.Key)
+		for r, err := range p.Rows(ctx, set) {
+			if err != nil {
+				return "", err
+			}
+			tally.Add(r)
+			if rows++; rows == renderedRows {
+				break
 			}
 		}
-		return nil
+		longer, text = tally.Beyond()
+		text = "rows " + text
 	}
+	if longer > 0 {
+		beyond = fmt.Sprintf("%s: %d of the first %d %s", d.Key, longer, rows, text)
+	}
+	return beyond, err
+}
+
+// renderPrompts renders the first rows as inference does. It returns how many it
+// rendered, and how many of them are longer than what the model was made for.
+func (d Data) renderPrompts(ctx context.Context, set *dataset.Dataset, by Renderer) (rows, longer int64, err error) {
+	s := d.Specification.Inferencer
 	for r, err := range set.Rows(ctx) {
+		var text string
 		if err == nil {
-			_, err = inference.Prompt(tok, d.Specification.Inferencer, time.Now().UTC(), r)
+			text, err = inference.Prompt(by.Tokenizer, s, time.Now().UTC(), r)
 		}
-		if rows++; err != nil || rows == renderedRows {
-			return err
+		if err != nil {
+			return rows, longer, err
+		}
+		if n := min(len(by.Tokenizer.Encode(text)), s.MaxSequenceLength); by.Positions > 0 && n > by.Positions {
+			longer++
+		}
+		if rows++; rows == renderedRows {
+			break
 		}
 	}
-	return nil
+	return rows, longer, nil
 }

@@ -293,6 +293,33 @@ func TestCheckNotes(t *testing.T) {
 	}
 }
 
+// TestCheckTellsOfLongRows and of ranks that the shapes of the model make useless.
+func TestCheckTellsOfLongRows(t *testing.T) {
+	t.Parallel()
+	f := newFolder(t)
+	dir := f.copyModel(t, "m")
+	edit(t, filepath.Join(dir, "config.json"), func(c map[string]any) { c["max_position_embeddings"] = 8 })
+	f.name("fine_tuner.base_model_id", dir)
+	f.specification.FineTuner.Rank = 1000
+	got := f.check(t)
+	warnings := strings.Join(got.Warnings, "\n")
+	for _, want := range []string{
+		"fine_tuner.training_data_id: 1 of the first 1 rows are longer than the 8 tokens that the model was made for",
+		"inferencer.testing_data_id: 1 of the first 1 prompts are longer than the 8 tokens",
+	} {
+		if !strings.Contains(warnings, want) {
+			t.Errorf("no %q in %s", want, warnings)
+		}
+	}
+	if len(got.Faults) > 0 || len(got.Notes) != 1 || got.Notes[0].Key != "fine_tuner.rank" || !strings.Contains(got.Notes[0].Message, "k_proj") {
+		t.Errorf("%+v", got)
+	}
+	f.specification.FineTuner.Engine, f.specification.Inferencer.Engine = "trl", "openai"
+	if got := f.check(t); len(got.Warnings)+len(got.Notes) > 0 {
+		t.Errorf("other engines know what they do: %+v", got)
+	}
+}
+
 // edit changes a file of JSON.
 func edit(t *testing.T, path string, change func(map[string]any)) {
 	t.Helper()

@@ -107,20 +107,28 @@ func sees(section, engine string) bool {
 // its base model is meant.
 var ErrNoTokenizer = errors.New("an adapter without a tokenizer")
 
+// Renderer is what is needed of a model to render rows as it reads them.
+type Renderer struct {
+	// Tokenizer has the chat templates; nil if rows cannot be rendered.
+	Tokenizer *token.Tokenizer
+	// Positions is for how many tokens the model was made; 0: it is not known.
+	Positions int
+}
+
 // Model opens the tokenizer and the chat templates of a model folder. name is the
 // folder as the person wrote it.
-func Model(dir, name string) (*token.Tokenizer, error) {
+func Model(dir, name string) (Renderer, error) {
 	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
-		return nil, fmt.Errorf("%s is a file; a model is a folder with config.json, tokenizer.json and weights", name)
+		return Renderer{}, fmt.Errorf("%s is a file; a model is a folder with config.json, tokenizer.json and weights", name)
 	}
 	if exists(dir, "adapter_config.json") && !exists(dir, "tokenizer.json") {
-		return nil, ErrNoTokenizer
+		return Renderer{}, ErrNoTokenizer
 	}
 	tok, err := token.Open(dir)
 	if err != nil {
-		return nil, &modelError{strings.ReplaceAll(err.Error(), dir, name), err}
+		return Renderer{}, &modelError{strings.ReplaceAll(err.Error(), dir, name), err}
 	}
-	return tok, nil
+	return Renderer{Tokenizer: tok, Positions: llm.Positions(dir)}, nil
 }
 
 // modelError is an error with the model's name as the person wrote it.

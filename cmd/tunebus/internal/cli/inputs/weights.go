@@ -6,15 +6,15 @@ import (
 
 	"github.com/tunebus/tunebus/llm"
 	"github.com/tunebus/tunebus/llm/checkpoint"
-	"github.com/tunebus/tunebus/llm/token"
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/structconf"
+	"github.com/tunebus/tunebus/services/finetune"
 )
 
 // weights checks a model as the built-in engine does before its first step, and
-// reads no weights. It returns the tokenizer, nil if it cannot be used or if it
+// reads no weights. What it returns has no tokenizer if that cannot be used or if it
 // belongs to a base model that is not on this machine.
-func (c *checker) weights(key, dir string) *token.Tokenizer {
+func (c *checker) weights(key, dir string) Renderer {
 	base, tokens := dir, dir
 	shown := strings.NewReplacer(dir, c.value(key))
 	adapter := exists(dir, "adapter_config.json") && !exists(dir, "config.json")
@@ -33,11 +33,14 @@ func (c *checker) weights(key, dir string) *token.Tokenizer {
 	}
 	c.faults(key, shown, err)
 	c.note(key, report.Notes)
-	return report.Tokenizer
+	if key == baseModel && !adapter && report.Config.HiddenSize > 0 && c.specification.Pipeline.EnableFinetuning {
+		c.note("fine_tuner.rank", finetune.AdapterNotes(c.specification.FineTuner, report.Config))
+	}
+	return Renderer{Tokenizer: report.Tokenizer, Positions: report.Config.MaxPositions}
 }
 
 // adapterAlone checks an adapter whose base model is on the Hub.
-func (c *checker) adapterAlone(key, dir string) *token.Tokenizer {
+func (c *checker) adapterAlone(key, dir string) Renderer {
 	shown := strings.NewReplacer(dir, c.value(key))
 	a, err := llm.OpenAdapter(dir)
 	if err == nil {
@@ -45,11 +48,11 @@ func (c *checker) adapterAlone(key, dir string) *token.Tokenizer {
 		err = errors.Join(err, a.Close())
 	}
 	c.faults(key, shown, err)
-	tok, err := Model(dir, c.value(key))
+	renderer, err := Model(dir, c.value(key))
 	if !errors.Is(err, ErrNoTokenizer) {
 		c.faults(key, shown, err)
 	}
-	return tok
+	return renderer
 }
 
 // faults adds each of the joined errors of what a key names.

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/inputs"
-	"github.com/tunebus/tunebus/llm/token"
 	"github.com/tunebus/tunebus/pipeline/dataset"
 	"github.com/tunebus/tunebus/pipeline/dataset/row"
 )
@@ -95,21 +94,21 @@ type Sequence struct {
 	Kept *[2]int `json:"kept,omitempty"`
 }
 
-// Of reads a data set to its end. name is what the person calls it. tok may be nil:
-// then the rows are not rendered. shown is how many rows the preview has.
-func Of(ctx context.Context, d inputs.Data, name string, tok *token.Tokenizer, shown int) (Preview, error) {
+// Of reads a data set to its end. name is what the person calls it. Without a
+// tokenizer the rows are not rendered. shown is how many rows the preview has.
+func Of(ctx context.Context, d inputs.Data, name string, by inputs.Renderer, shown int) (Preview, error) {
 	set, err := d.Open(ctx)
 	if err != nil {
 		return Preview{}, err
 	}
 	p := begin(set, d, name)
 	switch {
-	case tok == nil:
+	case by.Tokenizer == nil:
 		err = p.readTurns(ctx, set, d.IsTest(), shown)
 	case d.IsTest():
-		err = p.readPrompts(ctx, set, d.Specification.Inferencer, tok, shown)
+		err = p.readPrompts(ctx, set, d.Specification.Inferencer, by, shown)
 	default:
-		err = p.readExamples(ctx, set, d, tok, shown)
+		err = p.readExamples(ctx, set, d, by, shown)
 	}
 	return p, err
 }

@@ -15,9 +15,9 @@ import (
 )
 
 // readExamples prepares every row for a training.
-func (p *Preview) readExamples(ctx context.Context, set *dataset.Dataset, d inputs.Data, tok *token.Tokenizer, shown int) error {
-	s := d.Specification.FineTuner
-	preparer := prepare.New(tok, prepare.Config{FineTuner: s, Now: now()})
+func (p *Preview) readExamples(ctx context.Context, set *dataset.Dataset, d inputs.Data, by inputs.Renderer, shown int) error {
+	s, tok := d.Specification.FineTuner, by.Tokenizer
+	preparer := prepare.New(tok, prepare.Config{FineTuner: s, Now: now(), Positions: by.Positions})
 	tally := preparer.Tally(set.Info(), d.Key)
 	var lengths histogram
 	for r, err := range preparer.Rows(ctx, set) {
@@ -90,9 +90,9 @@ func sequenceOf(e lossmask.Example, tok *token.Tokenizer) Sequence {
 }
 
 // readPrompts renders every row as inference does.
-func (p *Preview) readPrompts(ctx context.Context, set *dataset.Dataset, s events.Inferencer, tok *token.Tokenizer, shown int) error {
+func (p *Preview) readPrompts(ctx context.Context, set *dataset.Dataset, s events.Inferencer, by inputs.Renderer, shown int) error {
 	var lengths histogram
-	at := now()
+	tok, at, beyond := by.Tokenizer, now(), int64(0)
 	for r, err := range set.Rows(ctx) {
 		if err != nil {
 			return err
@@ -103,6 +103,9 @@ func (p *Preview) readPrompts(ctx context.Context, set *dataset.Dataset, s event
 		}
 		prompt := promptOf(text, s.MaxSequenceLength, tok)
 		lengths.add(prompt.Tokens)
+		if by.Positions > 0 && len(prompt.IDs) > by.Positions {
+			beyond++
+		}
 		if prompt.Cut != "" {
 			p.Counts.CutInPrompt++
 		}
@@ -116,6 +119,9 @@ func (p *Preview) readPrompts(ctx context.Context, set *dataset.Dataset, s event
 	if cut := p.Counts.CutInPrompt; cut > 0 {
 		p.tell(10*cut > p.Counts.Rows, fmt.Sprintf("%s: %d of %d prompts lose their beginning: they are longer than inferencer.max_sequence_length = %d tokens",
 			p.Key, cut, p.Counts.Rows, s.MaxSequenceLength))
+	}
+	if beyond > 0 {
+		p.tell(10*beyond > p.Counts.Rows, fmt.Sprintf("%s: %d of %d %s", p.Key, beyond, p.Counts.Rows, inference.BeyondPositions(by.Positions)))
 	}
 	return nil
 }

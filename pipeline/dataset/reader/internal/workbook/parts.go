@@ -115,6 +115,7 @@ func (a *archive) relations(of string) (relations, error) {
 type book struct {
 	folder   relations // of the workbook
 	sheet    string    // the part of the first sheet
+	others   []string  // the names of the others
 	from1904 bool      // dates are counted from 1904
 }
 
@@ -137,8 +138,13 @@ func (a *archive) findSheet() (b book, err error) {
 			b.from1904 = date1904 == "1" || date1904 == "true"
 		case "sheet":
 			target := b.folder.byID[attribute(attributes, "id")]
-			if b.sheet == "" && !strings.Contains(target, "chartsheets/") {
+			if strings.Contains(target, "chartsheets/") {
+				return
+			}
+			if b.sheet == "" {
 				b.sheet = target
+			} else {
+				b.others = append(b.others, attribute(attributes, "name"))
 			}
 		}
 	})

@@ -47,6 +47,7 @@ type Sheet struct {
 	header  map[int]string // by column
 	names   []string
 	order   []int // the columns that are wanted, in order
+	others  []string
 }
 
 // Open opens the first sheet of a workbook. The first row that is not empty has the
@@ -105,7 +106,7 @@ func (s *Sheet) open(a *archive) error {
 	if s.styles, err = a.styles(book.folder); err != nil {
 		return err
 	}
-	s.styles.from1904 = book.from1904
+	s.styles.from1904, s.others = book.from1904, book.others
 	part, err := a.open(book.sheet)
 	if err != nil {
 		return err
@@ -113,6 +114,9 @@ func (s *Sheet) open(a *archive) error {
 	s.part, s.cells = part, newCellReader(part)
 	return s.readHeader()
 }
+
+// Others are the names of the sheets that are not read.
+func (s *Sheet) Others() []string { return s.others }
 
 func (s *Sheet) readHeader() error {
 	s.header = map[int]string{}
