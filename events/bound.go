@@ -38,6 +38,8 @@ func Bound(ev Event) Event {
 	case PipelineDeleted:
 		e.RunName, e.ExperimentName = Cut(e.RunName, MaxNameBytes), Cut(e.ExperimentName, MaxNoteBytes)
 		e.TrackingURI = Cut(e.TrackingURI, MaxNoteBytes)
+		links := fitter{free: maxDataBytes / 2}
+		e.Links = links.links(e.Links)
 		return e
 	case Progress:
 		e.Points, e.Stage = boundPoints(e.Points), Cut(e.Stage, MaxNameBytes)
@@ -135,6 +137,7 @@ func (e TrackingCompleted) bounded() TrackingCompleted {
 		out, s := e, fitter{free: free}
 		out.Links = s.links(e.Links)
 		out.Gaps = s.notes("gaps", e.Gaps, gaps)
+		out.Notes = s.notes("notes", e.Notes, MaxNotes)
 		return out, s
 	}
 	out, s := fill(maxDataBytes-scalarBytes, MaxNotes)

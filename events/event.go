@@ -313,11 +313,15 @@ type PipelineCompleted struct {
 type TrackingCompleted struct {
 	RunID string            `json:"run_id"`
 	Links map[string]string `json:"links,omitempty"`
-	// Gaps describe data that could not be tracked, with the reason.
+	// Gaps describe data that could not be tracked, with the reason; of a deleted run
+	// what could not be removed or marked.
 	Gaps []string `json:"gaps,omitempty"`
 	// Deleted is set if the run was deleted: its reports are removed, and its MLflow
 	// runs are marked.
 	Deleted bool `json:"deleted,omitempty"`
+	// Notes say of a deleted run which files of others stay in its report folder, and
+	// what was gone before.
+	Notes []string `json:"notes,omitempty"`
 }
 
 // PipelineDeleted means that a person removes a run that has ended. It is stored
@@ -334,6 +338,10 @@ type PipelineDeleted struct {
 	// where its MLflow runs are, which stay and are marked as deleted.
 	TrackingURI    string `json:"tracking_uri,omitempty"`
 	ExperimentName string `json:"experiment_name,omitempty"`
+	// Links are those of the run's tracking.completed, which is removed: they say
+	// where its reports and its MLflow runs are, also if the specification names a
+	// relative folder. A run that was not tracked to its end has none.
+	Links map[string]string `json:"links,omitempty"`
 }
 
 // Progress is a batch of metric points of an attempt. It is no fact, and the stream

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -19,7 +21,18 @@ var Buckets blob.URLMux
 // is created if it does not exist, or a bucket with a scheme that [Buckets]
 // knows, such as s3://bucket?region=eu-central-1. Errors never contain the
 // query or the user of the address, because either may be a credential.
-func Open(ctx context.Context, address string) (*Store, error) {
+func Open(ctx context.Context, address string) (*Store, error) { return open(ctx, address, true) }
+
+// ErrNoStore means that there is no store at an address.
+var ErrNoStore = errors.New("there is no artifact store")
+
+// OpenExisting is [Open] for a store that somebody made before. The error is
+// [ErrNoStore] if there is none; nothing is made then.
+func OpenExisting(ctx context.Context, address string) (*Store, error) {
+	return open(ctx, address, false)
+}
+
+func open(ctx context.Context, address string, makes bool) (*Store, error) {
 	u, err := url.Parse(address)
 	if err != nil {
 		// A url.Error prints the whole address, its cause does not.
@@ -35,9 +48,22 @@ func Open(ctx context.Context, address string) (*Store, error) {
 	if u.Scheme == "file" {
 		name += u.Path
 	}
+	if u.Scheme == "" {
+		name, _, _ = strings.Cut(address, "?")
+	}
+	if u.Scheme == "file" && !makes {
+		if _, err := os.Stat(filepath.Join(filepath.FromSlash(u.Path), idKey)); errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("open artifact store %s: %w", name, ErrNoStore)
+		}
+	}
 	b, err := openBackend(ctx, u)
 	if err != nil {
 		return nil, fmt.Errorf("open artifact store %s: %w", name, err)
+	}
+	if !makes {
+		if _, err := readID(ctx, b); errors.Is(err, ErrNotFound) {
+			return nil, fmt.Errorf("open artifact store %s: %w", name, errors.Join(ErrNoStore, b.Close()))
+		}
 	}
 	s, err := NewNamed(ctx, name, b)
 	if err != nil {

@@ -242,6 +242,32 @@ func TestOpen(t *testing.T) {
 	}
 }
 
+// TestOpenExisting: a store that nobody made is an error, and is not made.
+func TestOpenExisting(t *testing.T) {
+	t.Parallel()
+	first, dir := newStore(t)
+	again, err := OpenExisting(t.Context(), "file://"+filepath.ToSlash(dir))
+	if err != nil || again.ID() != first.ID() {
+		t.Fatalf("a store that is there: %v", err)
+	}
+	if err := again.Close(); err != nil {
+		t.Error(err)
+	}
+	empty := t.TempDir()
+	for _, dir := range []string{empty, filepath.Join(empty, "nosuch", "x")} {
+		_, err := OpenExisting(t.Context(), "file://"+filepath.ToSlash(dir))
+		if !errors.Is(err, ErrNoStore) || !strings.Contains(err.Error(), dir) {
+			t.Errorf("%s: %v", dir, err)
+		}
+	}
+	if left, err := os.ReadDir(empty); err != nil || len(left) != 0 {
+		t.Errorf("made: %v, %v", left, err)
+	}
+	if _, err := OpenExisting(t.Context(), "foo"); err == nil || !strings.Contains(err.Error(), "open artifact store foo: ") {
+		t.Errorf("an address without a scheme: %v", err)
+	}
+}
+
 func TestKey(t *testing.T) {
 	t.Parallel()
 	key, err := Key("r1", events.Finetune, 2, "checkpoints/step-20.tar")

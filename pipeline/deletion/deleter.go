@@ -27,6 +27,8 @@ type Options struct {
 	Archived bool
 	// DryRun reports what would be removed and removes nothing.
 	DryRun bool
+	// TrackAgain has a tracker try again what an earlier one could not remove or mark.
+	TrackAgain bool
 	// OnWait, if set, is called once if somebody else archives or deletes runs, or did
 	// until a process died.
 	OnWait func()
@@ -120,7 +122,7 @@ func (d *Deleter) deleteAll(ctx context.Context, report *Report, opts Options) e
 		if opts.DryRun {
 			continue
 		}
-		sequence, err := d.publish(ctx, t)
+		sequence, err := d.publish(ctx, t, opts)
 		if err != nil {
 			return err
 		}
@@ -151,7 +153,7 @@ func (d *Deleter) deleteAll(ctx context.Context, report *Report, opts Options) e
 }
 
 // publish stores that a run is deleted, and returns the sequence of that fact.
-func (d *Deleter) publish(ctx context.Context, t Target) (uint64, error) {
+func (d *Deleter) publish(ctx context.Context, t Target, opts Options) (uint64, error) {
 	fact := t.deletion
 	var stored codec.Message
 	var err error
@@ -167,8 +169,23 @@ func (d *Deleter) publish(ctx context.Context, t Target) (uint64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("delete run %s: %w", t.RunID, err)
 	}
-	// The tracker says anew that it is done.
-	return stored.Sequence, history.PurgeTracking(ctx, d.stream, t.RunID, stored.Sequence)
+	before := stored.Sequence // the tracker says anew that it is done
+	if opts.TrackAgain {
+		tracked, err := d.stream.Latest(ctx, events.TrackingCompleted{RunID: t.RunID}.Subject())
+		if done, ok := tracked.Event.(events.TrackingCompleted); err == nil && ok && len(done.Gaps) > 0 {
+			before = tracked.Sequence + 1
+		}
+	}
+	return stored.Sequence, history.PurgeTracking(ctx, d.stream, t.RunID, before)
+}
+
+// Tracking is what the tracker said about a deleted run: what it could not remove or
+// mark, and what a person may want to know. The error is [history.ErrNotFound] while it
+// has said nothing.
+func (d *Deleter) Tracking(ctx context.Context, run string) (events.TrackingCompleted, error) {
+	m, err := d.stream.Latest(ctx, events.TrackingCompleted{RunID: run}.Subject())
+	done, _ := m.Event.(events.TrackingCompleted)
+	return done, err
 }
 
 // removeLetters removes the dead letters of runs. A redriven one would be about a

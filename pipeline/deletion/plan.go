@@ -135,6 +135,9 @@ func (d *Deleter) target(id string, f facts, opts Options) (t Target, why string
 	}
 	t.Conclusion, t.EndedAt = run.Completed.Conclusion, run.Completed.EndedAt
 	t.deletion = events.PipelineDeleted{RunID: id}
+	if run.Tracked != nil {
+		t.deletion.Links = run.Tracked.Links
+	}
 	if a := run.Accepted; a != nil {
 		t.RunName = a.RunName
 		t.deletion.RunName, t.deletion.RequestSequence = a.RunName, a.Lineage.RequestSequence

@@ -30,9 +30,11 @@ const (
 // Points of a deletion.
 const (
 	// DeletedArtifacts is between the artifacts of runs and their archives,
-	// DeletedArchive between the archive of a run and its facts.
+	// DeletedArchive between the archive of a run and its facts, and DeletedReports
+	// between its reports and the tags of its MLflow runs.
 	DeletedArtifacts Name = "deleted.artifacts"
 	DeletedArchive   Name = "deleted.archive"
+	DeletedReports   Name = "deleted.reports"
 )
 
 // Points of a delivery.
@@ -124,7 +126,7 @@ func All() []Name {
 		BeforeAccepted, AfterAccepted, BeforeRejected, AfterRejected, BeforeCancelRequested, AfterCancelRequested,
 		BeforeRequested, AfterRequested, BeforeStarted, AfterStarted, BeforeAttemptEnded, AfterAttemptEnded,
 		BeforeCompleted, AfterCompleted, BeforePipelineCompleted, AfterPipelineCompleted, BeforeTracked, AfterTracked,
-		BeforeDeleted, AfterDeleted, DeletedArtifacts, DeletedArchive,
+		BeforeDeleted, AfterDeleted, DeletedArtifacts, DeletedArchive, DeletedReports,
 		BeforeNext, BeforeAck, AfterAck, BeforeNak, BeforeDeadLetter, AfterDeadLetter,
 		JobDelivered, JobScratch, JobResumed, JobDone, JobDropped, CancelClaimed,
 		CheckpointWritten, CheckpointStored, CheckpointRegistered, CheckpointUnregistered,

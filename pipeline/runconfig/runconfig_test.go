@@ -66,16 +66,18 @@ func TestWriteOfPublishers(t *testing.T) {
 			Predictions: &events.Reference{Store: "s", Key: "runs/old/answers"},
 		},
 	}
+	accepted.RunName, accepted.Labels = accepted.RunName+"\u202e\u009b", map[string]string{"l": "\u202ex"}
 	s := &accepted.Specification
+	s.MLflow.RunName = "a\u202eb"
 	s.FineTuner.BaseModelID, s.FineTuner.TrainingDataID, s.Inferencer.TestingDataID = "owner/model", "up.jsonl", "owner/data"
 	for _, c := range []struct {
 		enabled, tracking string
 		has, hasNot       []string
 	}{
 		{"all", "http://mlflow:5000", []string{
-			"# Run a [fine_tuner] (r)", "training_data_id = 'up.jsonl'", "folder is not known", "queue = 'builtin.large'", "tracking_uri = 'http://mlflow:5000'",
-		}, []string{"[run]", "runs/old/answers"}},
-		{"evaluation", "https://me:secret@mlflow", []string{"run.predictions: the answers were runs/old/answers"}, []string{"[run]", "secret"}},
+			"# Run a [fine_tuner]   (r)", "training_data_id = 'up.jsonl'", "folder is not known", "queue = 'builtin.large'", "\n# timeout = \"\"\n", "\n# gate_coverage = 0 # 1 for reference metrics, 0.95 for judged ones\n", `run_name = "a\u202Eb"`, `l = "\u202Ex"`, "tracking_uri = 'http://mlflow:5000'",
+		}, []string{"runs/old/answers", "= 'null'", "\u202e", "\u009b"}},
+		{"evaluation", "https://me:secret@mlflow", []string{"run.predictions: the answers were runs/old/answers"}, []string{"secret"}},
 	} {
 		s.Pipeline.EnableFinetuning, s.Pipeline.EnableInference = c.enabled == "all", c.enabled == "all"
 		var b strings.Builder

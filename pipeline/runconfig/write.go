@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/pelletier/go-toml/v2"
 
@@ -35,7 +36,7 @@ func Write(w io.Writer, run events.Run, trackedAt string) error {
 	}
 	var body bytes.Buffer
 	fmt.Fprintf(&body, "# Run %s (%s), asked for at %s.\n", comment(a.RunName), a.RunID, a.RequestedAt.UTC().Format("2006-01-02 15:04:05 UTC"))
-	body.WriteString("# \"tunebus run\" with this file starts it again. Every key stands here with its value.\n")
+	body.WriteString("# \"tunebus run\" with this file starts it again. Every key stands here with its value; one without a value in a comment.\n")
 	if len(f.remarks) > 0 {
 		body.WriteString("#\n")
 	}
@@ -147,17 +148,20 @@ func (f *file) section() ([]byte, error) {
 	}
 	var out bytes.Buffer
 	fmt.Fprintf(&out, "[%s]\n", Section)
-	if err := toml.NewEncoder(&out).SetTablesInline(true).Encode(values); err != nil {
+	var body bytes.Buffer
+	if err := toml.NewEncoder(&body).SetTablesInline(true).Encode(values); err != nil {
 		return nil, err
 	}
+	out.WriteString(structconf.Escape(body.String()))
 	out.WriteByte('\n')
 	return out.Bytes(), nil
 }
 
-// comment makes a text that stays on one line.
+// comment makes a text that stays on one line, and has no character that cannot be
+// seen: it may be one that turns the direction of what stands behind it.
 func comment(text string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7F {
+		if !unicode.IsPrint(r) {
 			return ' '
 		}
 		return r

@@ -2,6 +2,7 @@ package runsummary
 
 import (
 	"cmp"
+	"fmt"
 	"net/url"
 	"path/filepath"
 	"slices"
@@ -23,6 +24,8 @@ type Retry struct {
 	// On are the flags of commands on the run that say where it is found; none:
 	// commands look in the right place by themselves.
 	On []string
+	// Taken, if set, reports whether a name in the working folder is taken.
+	Taken func(name string) bool
 }
 
 // Step is one thing that a person can do next.
@@ -52,7 +55,7 @@ func NextSteps(run events.Run, s Summary, again Retry) []Step {
 		}
 	}
 	if TunedModel(run) {
-		add("take the model out", onRun(again, "export", run.ID, modelFolder(run)))
+		add("take the model out", onRun(again, "export", run.ID, again.free(modelFolder(run))))
 		add("talk with it", onRun(again, "chat", run.ID))
 	}
 	if run.Completed.Conclusion != events.Success && again.Rerun != "" && again.Rerun != again.Command && anySucceeded(run) {
@@ -72,7 +75,9 @@ func NextSteps(run events.Run, s Summary, again Retry) []Step {
 
 // ExportCommand is the command that writes the model of a run to a folder, on the
 // usual server or in the usual data folder.
-func ExportCommand(run string) string { return onRun(Retry{}, "export", run, "my-model") }
+func ExportCommand(run events.Run) string {
+	return onRun(Retry{}, "export", run.ID, modelFolder(run))
+}
 
 // modelFolder is a folder for the model of a run, which other runs do not have.
 func modelFolder(run events.Run) string {
@@ -80,6 +85,21 @@ func modelFolder(run events.Run) string {
 		return run.Accepted.RunName
 	}
 	return run.ID
+}
+
+// free is a name that is not taken: the given one, or that with a number.
+func (r Retry) free(name string) string {
+	if r.Taken == nil {
+		return name
+	}
+	const most = 100
+	for i, next := 2, name; i < most; i++ {
+		if !r.Taken(next) {
+			return next
+		}
+		next = fmt.Sprintf("%s-%d", name, i)
+	}
+	return name
 }
 
 // onRun is a command on a run, with further arguments.

@@ -13,9 +13,19 @@ import (
 // OpenStore opens the artifact store at an address: jetstream://bucket on the
 // bus itself, anything else as [artifact.Open] does.
 func OpenStore(ctx context.Context, b *conn.Conn, address string) (*artifact.Store, error) {
+	return openStore(ctx, b, address, artifact.Open)
+}
+
+// OpenExistingStore is [OpenStore] for a store that somebody made before, see
+// [artifact.OpenExisting].
+func OpenExistingStore(ctx context.Context, b *conn.Conn, address string) (*artifact.Store, error) {
+	return openStore(ctx, b, address, artifact.OpenExisting)
+}
+
+func openStore(ctx context.Context, b *conn.Conn, address string, elsewhere func(context.Context, string) (*artifact.Store, error)) (*artifact.Store, error) {
 	bucket, ok := ObjectBucket(address)
 	if !ok {
-		return artifact.Open(ctx, address)
+		return elsewhere(ctx, address)
 	}
 	objects, err := objectstore.Open(ctx, b, bucket)
 	if err != nil {

@@ -54,11 +54,16 @@ func setVariables(t *structconf.Tree, environ []string) structconf.Faults {
 		switch {
 		case ok:
 			setVariable(t, k, name, value)
-		case strings.HasPrefix(name, variablePrefix) && name != VariableFile:
+		case strings.HasPrefix(name, variablePrefix) && name != VariableFile && !slices.Contains(shellVariables(), name):
 			faults = append(faults, structconf.Fault{Key: name, Message: "no such variable" + suggestion(name)})
 		}
 	}
 	return faults
+}
+
+// shellVariables are those that scripts for completion set, which are no settings.
+func shellVariables() []string {
+	return []string{variablePrefix + "ACTIVE_HELP", variablePrefix + "COMPLETION_DESCRIPTIONS"}
 }
 
 func setVariable(t *structconf.Tree, k structconf.Key, name, value string) {

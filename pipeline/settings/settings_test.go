@@ -38,7 +38,7 @@ base_model_id = "a key of a specification"
 `
 	s, err := settings.Load(file(t, body), []string{
 		"NATS_URL=nats://common:4222", "TUNEBUS_SERVICES_FINETUNE_SLOTS=4", "HF_TOKEN=common", "TUNEBUS_CREDENTIALS_HUGGINGFACE_TOKEN=ours",
-		"TUNEBUS_DATA_ROOTS=/a,/b", "TUNEBUS_LIMITS_MAX_TRIES=7", "TUNEBUS_SETTINGS=elsewhere", "OPENAI_API_KEY=",
+		"TUNEBUS_DATA_ROOTS=/a,/b", "TUNEBUS_LIMITS_MAX_TRIES=7", "TUNEBUS_SETTINGS=elsewhere", "OPENAI_API_KEY=", "TUNEBUS_ACTIVE_HELP=0",
 	})
 	if err != nil {
 		t.Fatal(err)

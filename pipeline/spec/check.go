@@ -53,7 +53,7 @@ func check(s events.Specification) structconf.Faults {
 	c.upTo("fine_tuner.max_grad_norm", f.MaxGradNorm, 1e9)
 	c.oneOf("fine_tuner.optimizer", f.Optimizer, optimizers())
 	c.reporters("fine_tuner.report_to", f.ReportTo)
-	c.oneOf("fine_tuner.use_gradient_checkpointing", string(f.UseGradientCheckpointing), []string{"true", "false", "unsloth"})
+	c.oneOf("fine_tuner.use_gradient_checkpointing", string(f.UseGradientCheckpointing), checkpointings())
 	c.require(!f.LoadIn4bit || !f.LoadIn8bit, "fine_tuner.load_in_8bit", "true", "load_in_4bit and load_in_8bit cannot both be true")
 	c.between("fine_tuner.dataset_num_proc", f.DatasetNumProc, 1, maxBatch)
 	c.require(f.FullFinetuning || len(f.TargetModules) > 0,

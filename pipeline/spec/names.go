@@ -40,6 +40,23 @@ func optimizers() []string {
 	}
 }
 
+// KnownValues are the values of a key, section.key, whose values are no enumeration of
+// the contract: names that a library knows. It is nil for every other key.
+func KnownValues(key string) []string {
+	switch key {
+	case "fine_tuner.optimizer":
+		return optimizers()
+	case "fine_tuner.report_to":
+		return reporters()
+	case "fine_tuner.use_gradient_checkpointing":
+		return checkpointings()
+	}
+	return nil
+}
+
+// checkpointings are the values of use_gradient_checkpointing.
+func checkpointings() []string { return []string{"true", "false", "unsloth"} }
+
 // reporters are the names of report_to: the integrations of Transformers 5.24, "all"
 // and "none".
 func reporters() []string {

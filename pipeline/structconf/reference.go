@@ -8,7 +8,7 @@ import (
 )
 
 // Reference writes a valid file with each key of the sections, its default and a
-// comment. remark, if it is not nil, returns what the comment of a key says beside
+// comment. A key without a default is empty. remark, if it is not nil, returns what the comment of a key says beside
 // its documentation.
 func Reference(w io.Writer, sections any, remark func(Key) string) error {
 	return ReferenceOf(w, Keys(sections), remark)
@@ -69,8 +69,6 @@ func literal(k Key) string {
 		return "{}"
 	case k.Type == "text" && (k.Default == "true" || k.Default == "false"):
 		return k.Default
-	case (k.Type == "text" || k.Type == "duration") && k.Default == "":
-		return strconv.Quote(Null)
 	case k.Type == "text" || k.Type == "duration":
 		return strconv.Quote(k.Default)
 	default:

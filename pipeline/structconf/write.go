@@ -11,7 +11,8 @@ import (
 )
 
 // Write writes a struct of sections as a file. Reading the file gives the same
-// struct, except for secrets and empty tables, which are omitted.
+// struct, except for secrets and empty tables, which are omitted. A key that has no
+// value, as by default, stands in a comment.
 func Write(w io.Writer, sections any) error {
 	var b strings.Builder
 	v := reflect.ValueOf(sections)
@@ -30,10 +31,27 @@ func Write(w io.Writer, sections any) error {
 		if err := enc.Encode(map[string]any{k.Name: tomlValue(value)}); err != nil {
 			return fmt.Errorf("write %s.%s: %w", k.Section, k.Name, err)
 		}
-		b.Write(line.Bytes())
+		if text, unset := unset(k, value); unset {
+			fmt.Fprintf(&b, "# %s = %s\n", k.Name, text)
+			continue
+		}
+		b.WriteString(Escape(line.String()))
 	}
 	_, err := io.WriteString(w, strings.TrimPrefix(b.String(), "\n"))
 	return err
+}
+
+// unset reports whether a key has no value, and has none by default: an empty text, or
+// a 0 that stands for something else. text is what a comment says of it.
+func unset(k Key, value reflect.Value) (text string, unset bool) {
+	_, zero, automatic := strings.Cut(k.Doc, "; 0: ")
+	switch {
+	case value.Kind() == reflect.String && value.String() == "" && k.Default == "":
+		return `""`, true
+	case automatic && value.IsZero() && k.Default == "0":
+		return "0 # " + zero, true
+	}
+	return "", false
 }
 
 // tomlValue returns a value for the encoder.

@@ -128,7 +128,7 @@ func (p *completionPublisher) publishOrReschedule(ctx context.Context, c complet
 // A run may be written twice at its end, and be archived or deleted between both.
 func (p *completionPublisher) publishTracked(ctx context.Context, c completion) error {
 	run := c.snapshot.Run.ID
-	fact := events.TrackingCompleted{RunID: run, Links: c.written.links, Gaps: c.written.gaps, Deleted: c.snapshot.Run.Deleted != nil}
+	fact := events.TrackingCompleted{RunID: run, Links: c.written.links, Gaps: c.written.gaps, Notes: c.written.notes, Deleted: c.snapshot.Run.Deleted != nil}
 	_, err := p.journal.Publish(ctx, fact, journal.FenceLatest(events.RunLevelFilter(run), c.snapshot.FencingToken))
 	lost, ok := errors.AsType[*journal.FencedError](err)
 	switch {

@@ -33,6 +33,10 @@ type Config struct {
 	// FileRoot is the folder that contains the file: addresses that a
 	// specification may name. Default: it may name none.
 	FileRoot string
+	// AnyFolder has the reports of deleted runs removed, and their MLflow runs marked,
+	// in whatever folders of this machine their facts name. It is for a person who
+	// deletes runs of an own data folder, and not for requests of others.
+	AnyFolder bool
 	// Reports is the folder of the reports, with one folder for each run.
 	// Default: no reports.
 	Reports string
@@ -84,6 +88,7 @@ func (c Config) forSync() mlflowsync.Config {
 		TrackingURI: c.TrackingURI,
 		Allowed:     c.Allowed,
 		FileRoot:    c.FileRoot,
+		AnyFolder:   c.AnyFolder,
 		To:          c.To,
 		Credentials: c.Credentials,
 		Open:        c.Open,

@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"time"
 
-	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/failpoint"
 	"github.com/tunebus/tunebus/services/tracker/projection"
-	"github.com/tunebus/tunebus/services/tracker/report/runlist"
+	"github.com/tunebus/tunebus/services/tracker/report/removal"
 )
 
 // reconcileDeleted removes what the tracker wrote of a run that a person deleted.
@@ -36,51 +34,48 @@ func (r *reconciler) reconcileDeleted(ctx context.Context, snapshot projection.S
 // marks its MLflow runs, which stay.
 func (w *runWriter) remove(ctx context.Context, snapshot projection.Snapshot) (written, error) {
 	deleted := *snapshot.Run.Deleted
-	if err := w.reports.remove(ctx, deleted.RunID, snapshot.NewestSequence); err != nil {
+	reports, err := removal.Removal{
+		Deleted: deleted, Sequence: snapshot.NewestSequence, Dir: w.reports.dir, AnyFolder: w.reports.anyFolder, List: w.reports.list.add,
+	}.Run(ctx)
+	if err != nil {
 		return written{}, &reportsError{run: deleted.RunID, err: err}
 	}
+	failpoint.Here(failpoint.DeletedReports)
 	result, err := w.mlflow.MarkDeleted(ctx, deleted)
 	if err != nil {
 		return written{}, err
 	}
-	return written{links: result.Links, gaps: result.Gaps}, nil
-}
-
-// remove removes the folder of a run and its entry. sequence is that of the fact
-// that says it.
-func (w *reportWriter) remove(ctx context.Context, run string, sequence uint64) error {
-	if w.dir == "" {
-		return nil
-	}
-	if !events.ValidToken(run) { // it is the name of one folder
-		return fmt.Errorf("%q is no run id", run)
-	}
-	if err := os.RemoveAll(filepath.Join(w.dir, run)); err != nil {
-		return err
-	}
-	return w.list.add(ctx, runlist.Entry{RunID: run, Status: events.StatusDeleted, Sequence: sequence})
+	return written{
+		links: result.Links,
+		gaps:  append(reports.Gaps, result.Gaps...),
+		notes: append(reports.Notes, result.Notes...),
+	}, nil
 }
 
 // RemoveDeleted removes what trackers wrote of deleted runs, and says so in the
-// stream, for a process that does not [Service.Run]. The error matches
+// stream, for a process that does not [Service.Run]. What fails of one run keeps no
+// other from it. The error is that of [errors.Join], and matches
 // [mlflow.ErrUnavailable] if MLflow cannot be reached; a tracker does the rest later.
 func (s *Service) RemoveDeleted(ctx context.Context, runs []string) error {
+	var failed []error
 	for _, run := range runs {
 		err := s.reconciler.leases.wait(ctx, run, func(ctx context.Context) error { return s.reconciler.reconcileLocked(ctx, run) })
 		if later, ok := errors.AsType[*delivery.RetryAfter](err); ok {
-			err = later.Err
+			failed = append(failed, later.Err) // which names the run
+		} else if err != nil {
+			failed = append(failed, fmt.Errorf("run %s: %w", run, err))
 		}
-		if err != nil {
-			return fmt.Errorf("run %s: %w", run, err)
+		if ctx.Err() != nil {
+			break
 		}
+	}
+	if err := s.list.flush(ctx); err != nil {
+		return errors.Join(append(failed, err)...)
 	}
 	for _, c := range s.completion.takeAll() {
-		if err := s.list.flush(ctx); err != nil {
-			return err
-		}
 		if err := s.completion.publishTracked(ctx, c); err != nil {
-			return err
+			failed = append(failed, err)
 		}
 	}
-	return nil
+	return errors.Join(failed...)
 }

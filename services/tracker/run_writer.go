@@ -2,11 +2,13 @@ package tracker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/artifact/manifest"
 	"github.com/tunebus/tunebus/pipeline/atomicfile"
 	"github.com/tunebus/tunebus/services/tracker/livemetrics"
 	"github.com/tunebus/tunebus/services/tracker/mlflowsync"
@@ -20,8 +22,10 @@ type written struct {
 	// links lead to the MLflow runs and the report files.
 	links map[string]string
 	// gaps describe what MLflow will never take, and facts that cannot be
-	// read.
+	// read; of a deleted run what could not be removed or marked.
 	gaps []string
+	// notes are about a deleted run.
+	notes []string
 }
 
 // runWriter writes everything that follows from a run: its reports, its entry
@@ -75,6 +79,8 @@ type reportWriter struct {
 	list      *runListBuffer
 	writeFile func(ctx context.Context, dir string, r report.Report) ([]report.File, error)
 	store     mlflowsync.ArtifactStore
+	// anyFolder is set if the reports of a deleted run are removed wherever they are.
+	anyFolder bool
 }
 
 // write writes the entry, and the files of a run that has ended.
@@ -98,8 +104,29 @@ func (w *reportWriter) write(ctx context.Context, snapshot projection.Snapshot) 
 		Run:         snapshot.Run,
 		Scores:      w.open(snapshot.Run, events.Evaluation, events.ArtifactScores),
 		Losses:      w.open(snapshot.Run, events.Finetune, events.ArtifactMetrics),
+		Size:        w.size,
 		TrackingURI: w.mlflow,
 	})
+}
+
+// size is how many bytes an artifact has; of a folder all its files together. It is 0
+// where that cannot be read here.
+func (w *reportWriter) size(ctx context.Context, ref events.Reference) int64 {
+	if !manifest.Is(ref) {
+		return ref.Size
+	}
+	if ref.Store != w.store.ID() {
+		return 0
+	}
+	r, err := w.store.Get(ctx, ref)
+	if err != nil {
+		return 0
+	}
+	m, err := manifest.Read(r)
+	if err := errors.Join(err, r.Close()); err != nil {
+		return 0
+	}
+	return m.Bytes()
 }
 
 // tidy removes the temporary files that a killed process left in the report

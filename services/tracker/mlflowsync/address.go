@@ -20,6 +20,8 @@ type addressPolicy struct {
 	allowed  []string // origins of servers
 	fileRoot string   // folder of file: addresses
 	override string   // for every run, if set
+	// anyFolder allows every existing folder for marking deleted runs.
+	anyFolder bool
 }
 
 // addressOf is the address that the run is written to.

@@ -21,6 +21,8 @@ type Config struct {
 	// FileRoot is the folder that contains the file: addresses that a
 	// specification may name. Default: it may name none.
 	FileRoot string
+	// AnyFolder allows every existing folder for marking deleted runs.
+	AnyFolder bool
 	// To, if set, is the address for every run.
 	To string
 	// Credentials returns the options for an address.
@@ -59,7 +61,7 @@ func New(cfg Config, store ArtifactStore, metrics PublishedMetrics) *Syncer {
 		cfg.Open = Open
 	}
 	return &Syncer{
-		addresses: addressPolicy{home: cfg.TrackingURI, allowed: cfg.Allowed, fileRoot: cfg.FileRoot, override: cfg.To},
+		addresses: addressPolicy{home: cfg.TrackingURI, allowed: cfg.Allowed, fileRoot: cfg.FileRoot, anyFolder: cfg.AnyFolder, override: cfg.To},
 		targets:   targetCache{open: func(uri string) (mlflow.Target, error) { return cfg.Open(uri, cfg.Credentials(uri)) }},
 		store:     store,
 		metrics:   metrics,
@@ -73,6 +75,8 @@ type Result struct {
 	Links map[string]string
 	// Gaps describe what MLflow will never take.
 	Gaps []string
+	// Notes say what was gone before a deleted run was to be marked.
+	Notes []string
 	// Running are the MLflow runs of the phases that have not completed.
 	Running []RunningPhase
 }

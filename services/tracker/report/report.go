@@ -40,6 +40,8 @@ type Report struct {
 	Scores scores.Opener
 	// Losses opens the metric history of the fine-tuning; nil: there is none.
 	Losses losscurve.Opener
+	// Size is how many bytes a stored model has, see [workbook.Input].
+	Size func(context.Context, events.Reference) int64
 	// TrackingURI is the MLflow of runs whose specification names none.
 	TrackingURI string
 }
@@ -79,9 +81,11 @@ func Write(ctx context.Context, dir string, r Report) ([]File, error) {
 	if err := out.add(SummaryName, mediaJSON, atomicfile.JSON(summary)); err != nil {
 		return out.files, err
 	}
-	err = out.add(WorkbookName, mediaWorkbook, func(w io.Writer) error {
-		return workbook.Write(ctx, w, workbook.Input{Run: r.Run, Summary: summary, Rows: r.Scores, Losses: r.Losses})
-	})
+	in := workbook.Input{Run: r.Run, Summary: summary, Rows: r.Scores, Losses: r.Losses}
+	if r.Size != nil {
+		in.Size = func(ref events.Reference) int64 { return r.Size(ctx, ref) }
+	}
+	err = out.add(WorkbookName, mediaWorkbook, func(w io.Writer) error { return workbook.Write(ctx, w, in) })
 	return out.files, err
 }
 

@@ -1,6 +1,7 @@
 package chaos_test
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -16,7 +17,7 @@ import (
 
 // deletionPoints are the points of "tunebus delete".
 func deletionPoints() []failpoint.Name {
-	return []failpoint.Name{failpoint.BeforeDeleted, failpoint.AfterDeleted, failpoint.DeletedArtifacts, failpoint.DeletedArchive}
+	return []failpoint.Name{failpoint.BeforeDeleted, failpoint.AfterDeleted, failpoint.DeletedArtifacts, failpoint.DeletedArchive, failpoint.DeletedReports}
 }
 
 // TestKilledDeletion kills "tunebus delete" at each of its points. Until the deletion
@@ -77,6 +78,16 @@ func testKilledDeletion(t *testing.T, point failpoint.Name, archived bool) {
 			t.Errorf("left are %s", types)
 		}
 	})
+	if list := clitest.Text(t, dir+"/reports/runs.txt"); strings.Contains(list, "victim") || !strings.Contains(list, "other") {
+		t.Errorf("the list of runs:\n%s", list)
+	}
+	if _, err := os.Stat(dir + "/reports/victim"); err == nil {
+		t.Error("the reports are left")
+	}
+	tagged, err := filepath.Glob(dir + "/mlruns/*/*/tags/tunebus.deleted")
+	if err != nil || len(tagged) != 2 { // the run and its phase
+		t.Errorf("tagged are %v, %v", tagged, err)
+	}
 	for prefix, want := range map[string]int{"runs/victim/": 0, "archive/victim/": 0, "runs/other/": 1} {
 		if n := objects(t, f.Store, prefix); n != want {
 			t.Errorf("%d objects below %s, want %d", n, prefix, want)

@@ -191,7 +191,10 @@ func TestRunVerbs(t *testing.T) {
 		clitest.Publish(t, b, events.TrackingCompleted{RunID: archived})
 	})
 	ok("folder", "archive", "--older-than", "0s")
-	f.WithServer(t, func(b *conn.Conn) { publishStates(t, b, f.Store) })
+	f.WithServer(t, func(b *conn.Conn) {
+		publishStates(t, b, f.Store)
+		clitest.Publish(t, b, events.TrackingCompleted{RunID: deleted, Links: map[string]string{"config.toml": f.Dir + "/removed/" + deleted + "/config.toml"}})
+	})
 	ok("folder", "delete", deleted, "--yes")
 
 	for _, v := range runVerbs() {

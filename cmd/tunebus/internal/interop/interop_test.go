@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/clitest"
+	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/runsummary"
 )
 
@@ -180,7 +181,7 @@ func TestModelsAnswerThereAsHere(t *testing.T) {
 			}
 		})
 	}
-	if got := runsummary.ExportCommand("lora"); got != "tunebus export lora my-model" {
+	if got := runsummary.ExportCommand(events.Run{ID: "lora"}); got != "tunebus export lora lora" {
 		t.Errorf("the reports name %q", got)
 	}
 }

@@ -106,7 +106,7 @@ type export struct {
 }
 
 func (e *export) write(ctx context.Context) error {
-	size := tunedmodel.Size(e.model.Reference)
+	size := e.from.Size(ctx, e.model.Reference)
 	e.options.OnStage("fetching the model", size)
 	if err := e.from.Fetch(ctx, e.model.Reference, e.tuned); err != nil {
 		return err

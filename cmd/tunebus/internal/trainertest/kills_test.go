@@ -57,7 +57,7 @@ type deployment struct {
 	services []*processes.Process
 }
 
-func newDeployment(t *testing.T) *deployment {
+func newDeployment(t *testing.T, trainer string, env ...string) *deployment {
 	t.Helper()
 	python, err := exec.LookPath("python3")
 	if err != nil {
@@ -74,11 +74,11 @@ func newDeployment(t *testing.T) *deployment {
 		"TUNEBUS_SERVICES_FINETUNE_QUEUE=command",
 		"TUNEBUS_SERVICES_FINETUNE_SLOTS=3",
 		"TUNEBUS_SERVICES_FINETUNE_GRACE=10s",
-		"TUNEBUS_SERVICES_FINETUNE_COMMAND=" + python + "," + filepath.Join(processes.Root(), "docs", "examples", "trainer", "trainer.py"),
-		"TUNEBUS_SERVICES_FINETUNE_ENVIRONMENT=CHAIN_STEP_SECONDS=0.04",
+		"TUNEBUS_SERVICES_FINETUNE_COMMAND=" + python + "," + filepath.Join(processes.Root(), filepath.FromSlash(trainer)),
 		"TUNEBUS_LIMITS_MAX_TRIES=1000",
 		"TUNEBUS_LIMITS_MAX_CRASHES=1000",
 	}
+	d.env = append(d.env, env...)
 	programs.Start(t, dir, processes.NATS, nil, "-js", "-a", "127.0.0.1", "-p", port, "-sd", filepath.Join(dir, "nats"))
 	programs.Start(t, dir, processes.Tunebus, d.env, "setup", "--wait", "30s", "--ack-wait", "2s").Wait(t, time.Minute)
 	for _, program := range []string{processes.Intake, processes.Tracker} {
@@ -94,14 +94,14 @@ func newDeployment(t *testing.T) *deployment {
 	return d
 }
 
-// request requests a run of 64 steps.
-func (d *deployment) request(t *testing.T, id string, seed int) {
+// request requests a run of 64 steps, each phase of which may crash so often.
+func (d *deployment) request(t *testing.T, id string, seed, crashes int) {
 	t.Helper()
 	specification := fmt.Appendf(nil, `{
   "fine_tuner": {"engine": "command", "base_model_id": "base-model", "training_data_id": "validation.jsonl", "max_sequence_length": 64,
     "device_train_batch_size": 4, "grad_accumulation": 1, "epochs": 2, "save_steps": 5, "seed": %d},
   "mlflow": {"run_name": %q},
-  "pipeline": {"stop_after_finetuning": true, "max_tries": 1000, "max_crashes": 1000, "backoff": "100ms"}}`, seed, id)
+  "pipeline": {"stop_after_finetuning": true, "max_tries": 1000, "max_crashes": %d, "backoff": "100ms"}}`, seed, id, crashes)
 	req := events.PipelineRequested{RunID: id, Specification: specification}
 	if _, err := journal.New(d.bus).Publish(t.Context(), req, journal.Fence{}); err != nil {
 		t.Fatal(err)
@@ -195,7 +195,7 @@ func (d *deployment) kill(t *testing.T, random *rand.Rand) bool {
 // finds nothing.
 func TestKills(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := newDeployment(t, "docs/examples/trainer/trainer.py", "TUNEBUS_SERVICES_FINETUNE_ENVIRONMENT=CHAIN_STEP_SECONDS=0.04")
 	s := *seed
 	if s == 0 {
 		s = rand.Uint64()
@@ -204,7 +204,7 @@ func TestKills(t *testing.T) {
 	random := rand.New(rand.NewPCG(s, 0))
 	var want [seeds]string
 	for i := range seeds {
-		d.request(t, fmt.Sprintf("undisturbed-%d", i), i)
+		d.request(t, fmt.Sprintf("undisturbed-%d", i), i, 1)
 	}
 	for i := range seeds {
 		want[i] = d.chain(t, fmt.Sprintf("undisturbed-%d", i))
@@ -214,7 +214,7 @@ func TestKills(t *testing.T) {
 	}
 	requested, killed := 0, 0
 	next := func() {
-		d.request(t, fmt.Sprintf("killed-%d", requested), requested%seeds)
+		d.request(t, fmt.Sprintf("killed-%d", requested), requested%seeds, 1000)
 		requested++
 	}
 	for range *runs {
@@ -249,6 +249,32 @@ func TestKills(t *testing.T) {
 	})
 	programs.Start(t, d.dir, processes.Tunebus, d.env, "gc", "--grace", "1s").Wait(t, time.Minute)
 	d.audit(t)
+}
+
+// TestHang: a trainer that stays in its first stage is ended with all of its processes, and the
+// failure names the limit.
+func TestHang(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "services/finetune/trainer/testdata/rude.py",
+		"TUNEBUS_SERVICES_FINETUNE_ENVIRONMENT=RUDE=hangs", "TUNEBUS_SERVICES_FINETUNE_STALL_LOAD=3s")
+	d.request(t, "hangs", 0, 1)
+	var r events.Run
+	processes.Eventually(t, 3*time.Minute, "the run ends", func() error {
+		if r = d.run(t, "hangs"); r.Completed == nil {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+	done := r.Phases[events.Finetune].Completed
+	if done.Conclusion != events.Failure || !strings.Contains(done.Error.Message, "services.finetune.stall.load") {
+		t.Errorf("it ended %s: %+v", done.Conclusion, done.Error)
+	}
+	processes.Eventually(t, 30*time.Second, "no trainer is left", func() error {
+		if s, c := d.trainerProcesses(); len(s)+len(c) > 0 {
+			return fmt.Errorf("the processes %v and %v", s, c)
+		}
+		return nil
+	})
 }
 
 // audit reports every fault of what was left behind.

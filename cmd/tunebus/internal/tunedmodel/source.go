@@ -38,10 +38,28 @@ func (s Source) BaseFolder(ctx context.Context, m Model, dir string) (string, er
 		}
 		return folder, nil
 	}
-	if m.Base.Upload.IsZero() {
-		return "", fmt.Errorf("the base model %s is neither on this machine nor in the artifact store", m.Base.ID)
-	}
 	return dir, s.Fetch(ctx, m.Base.Upload, dir)
+}
+
+// BaseGoneError means that the base model lay in a folder of this machine, and that the
+// folder, or its content, is not there any more. Nothing else has it.
+type BaseGoneError struct {
+	Run, Folder string
+	SHA256      string // of the content; empty if that is not known
+	// Changed is set if the folder has other content.
+	Changed bool
+}
+
+func (e *BaseGoneError) Error() string {
+	what := "is gone"
+	if e.Changed {
+		what = "has changed"
+	}
+	had := ""
+	if e.SHA256 != "" {
+		had = "; when the run was asked for it had sha256 " + e.SHA256
+	}
+	return fmt.Sprintf("the base model of run %s: %s %s%s; the adapter cannot be used without it: bring it back", e.Run, e.Folder, what, had)
 }
 
 // localStore begins the store of a reference that names a path of this machine:
@@ -49,8 +67,9 @@ func (s Source) BaseFolder(ctx context.Context, m Model, dir string) (string, er
 const localStore = "local:"
 
 // LocalBase is the absolute path of the folder of this machine in which the
-// base model lies for good; empty if there is none. A folder counts only if its
-// content is what the run used.
+// base model lies for good; empty if there is none and the model can be had elsewhere.
+// A folder counts only if its content is what the run used. The error is a
+// [*BaseGoneError] if nothing has the model any more.
 func (s Source) LocalBase(ctx context.Context, m Model) (string, error) {
 	if m.Base.HubID() != "" || m.Base.ID == "" {
 		return "", nil
@@ -65,6 +84,9 @@ func (s Source) LocalBase(ctx context.Context, m Model) (string, error) {
 		return "", err
 	}
 	if info, err := os.Stat(folder); err != nil || !info.IsDir() {
+		if inPlace || m.Base.Upload.IsZero() { // it is nowhere else
+			return "", &BaseGoneError{Run: m.Run.ID, Folder: folder, SHA256: m.Base.Upload.SHA256}
+		}
 		return "", nil
 	}
 	if m.Base.Upload.IsZero() {
@@ -72,7 +94,7 @@ func (s Source) LocalBase(ctx context.Context, m Model) (string, error) {
 	}
 	same, err := s.Files.Holds(ctx, m.Base.Upload, folder)
 	if err == nil && !same && inPlace {
-		err = fmt.Errorf("the base model in %s is no longer as it was when the run used it; bring it back, or start the run again", folder)
+		err = &BaseGoneError{Run: m.Run.ID, Folder: folder, SHA256: m.Base.Upload.SHA256, Changed: true}
 	}
 	if err != nil || !same {
 		return "", err

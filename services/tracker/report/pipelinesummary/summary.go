@@ -96,7 +96,7 @@ func Of(run events.Run) Summary {
 	}
 	s.Gains = gains(s.Scores, s.BaselineScores)
 	if runsummary.TunedModel(run) {
-		s.Export = runsummary.ExportCommand(run.ID)
+		s.Export = runsummary.ExportCommand(run)
 	}
 	if run.Tracked != nil {
 		s.Links, s.Gaps = run.Tracked.Links, run.Tracked.Gaps

@@ -38,10 +38,14 @@ func New(dir string) *List { return &List{dir: dir} }
 
 // Update adds entries to the list, or replaces the entries of their runs, and
 // writes both files. An entry whose status is [events.StatusDeleted] removes that of
-// its run.
+// its run; where there is no list, it makes none.
 func (l *List) Update(ctx context.Context, entries ...Entry) (err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	onlyRemoves := !slices.ContainsFunc(entries, func(e Entry) bool { return e.Status != events.StatusDeleted })
+	if _, err := os.Stat(filepath.Join(l.dir, FileName)); onlyRemoves && errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	if err := os.MkdirAll(l.dir, 0o755); err != nil {
 		return fmt.Errorf("write %s: %w", FileName, err)
 	}
@@ -73,6 +77,12 @@ func (l *List) Update(ctx context.Context, entries ...Entry) (err error) {
 	}
 	failpoint.Here(failpoint.ReportList)
 	return l.replace(TextFileName, func(w io.Writer) error { return writeText(w, all) })
+}
+
+// Has reports whether the list has a run.
+func (l *List) Has(run string) (bool, error) {
+	all, err := l.read() // which is replaced as a whole
+	return slices.ContainsFunc(all, func(e Entry) bool { return e.RunID == run }), err
 }
 
 // replace writes a file of the list.

@@ -71,7 +71,7 @@ func Summarise(ctx context.Context, run events.Run, open Opener) (Summary, error
 		s.Coverage, s.BaselineCoverage = p.Completed.Coverage, p.Completed.BaselineCoverage
 	}
 	if runsummary.TunedModel(run) {
-		s.Export = runsummary.ExportCommand(run.ID)
+		s.Export = runsummary.ExportCommand(run)
 	}
 	values, baseline := make(map[string][]float64), make(map[string][]float64)
 	unscored, baselineUnscored := make(unscoredRows), make(unscoredRows)

@@ -10,6 +10,7 @@ import (
 	"github.com/xuri/excelize/v2"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/artifact/manifest"
 	"github.com/tunebus/tunebus/pipeline/spec"
 	"github.com/tunebus/tunebus/services/tracker/report/reporttest"
 )
@@ -170,6 +171,7 @@ func TestWorkbookOfTheTraining(t *testing.T) {
 	done := run.Phases[events.Finetune].Completed
 	done.Datasets = []events.Dataset{{Key: "fine_tuner.training_data_id", SHA256: "cd", Rows: 8, RowsRead: 10, Dropped: 2}}
 	done.Notes = []string{"a note"}
+	a.Inputs.Model = &events.Reference{Store: "s", Key: "m", MediaType: manifest.MediaType, Size: 611, SHA256: "ef"} // 611 bytes is the list of files
 	content := workbookOf(t, run, reporttest.Scores, maxRows)
 	f := openWorkbook(t, content)
 	if got := cells(t, f, sheetLoss)[1:]; !slices.EqualFunc(got, [][]string{
@@ -187,6 +189,7 @@ func TestWorkbookOfTheTraining(t *testing.T) {
 	all := cells(t, f, sheetRun)
 	for _, want := range [][]string{
 		{"Run nightly"}, {"Label team", "a<b"}, {"Repeats the run", "01OLD"},
+		{"Model of the request", "m", "", "", "", "", "", "", "ef"},
 		{"fine_tuner.base_model_id", "owner/base"}, {"Tuned model", "k", "3", "", "", "", "", "", "ab"},
 		{"fine_tuner.training_data_id", "/home/me/train.jsonl", "10", "8", "0", "2", "0", "0", "cd"},
 		{"finetune", "success", "2", "90"}, {"finetune", "a note"},

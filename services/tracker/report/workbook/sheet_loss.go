@@ -37,7 +37,11 @@ func (b *workbook) writeLosses(ctx context.Context, open losscurve.Opener) error
 		s.line(0, "The fine-tuning reported no loss.")
 		return s.done()
 	}
-	s.header(overNumber("Step"), overNumber("Training loss"), nil, overNumber("Step"), overNumber("Validation loss"))
+	heads := []any{overNumber("Step"), overNumber("Training loss"), nil, overNumber("Step"), overNumber("Validation loss")}
+	if len(curve.Validation.Points) == 0 {
+		heads = heads[:2]
+	}
+	s.header(heads...)
 	s.page.head = s.row
 	at := func(points []losscurve.Point, i int) (step, loss any) {
 		if i >= len(points) {

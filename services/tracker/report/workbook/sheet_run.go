@@ -35,7 +35,7 @@ func (b *workbook) writeRun() error {
 	for _, name := range slices.Sorted(maps.Keys(a.Labels)) {
 		s.line(0, "Label "+name, text(a.Labels[name]))
 	}
-	s.models(b.run, a)
+	s.models(b.run, a, b.size)
 	s.dataSets(b.run, a)
 	s.phases(b.run, a)
 	s.hyperParameters(a.Specification)
@@ -61,29 +61,29 @@ func place(a *events.PipelineAccepted, key string) (said, sha256 string) {
 
 // models writes the base model, the model that was tuned, and one of the
 // request.
-func (s *sheet) models(run events.Run, a *events.PipelineAccepted) {
+func (s *sheet) models(run events.Run, a *events.PipelineAccepted, size func(events.Reference) int64) {
 	s.row++
 	s.line(s.styles.title, "Model")
 	s.header("Model", "Named", overNumber("Bytes"), nil, nil, nil, nil, nil, "SHA-256")
-	line := func(what, named string, size int64, sha256 string) {
+	line := func(what, named string, n int64, sha256 string) {
 		var bytes any
-		if size > 0 {
-			bytes = size
+		if n > 0 {
+			bytes = n
 		}
 		s.line(0, what, text(named), bytes, nil, nil, nil, nil, nil, text(sha256))
 	}
 	for _, p := range spec.Paths(a.Specification) {
 		if !p.IsData() {
 			named, sha256 := place(a, p.Key)
-			line(p.Key, named, a.Inputs.Files[p.Key].Size, sha256)
+			line(p.Key, named, size(a.Inputs.Files[p.Key]), sha256)
 		}
 	}
 	if m := a.Inputs.Model; m != nil {
-		line("Model of the request", m.Key, m.Size, m.SHA256)
+		line("Model of the request", m.Key, size(*m), m.SHA256)
 	}
 	if p := run.Phases[events.Finetune]; p != nil && p.Completed != nil {
 		if ref, ok := p.Completed.Artifact(events.ArtifactModel); ok {
-			line("Tuned model", ref.Key, ref.Size, ref.SHA256)
+			line("Tuned model", ref.Key, size(ref), ref.SHA256)
 		}
 	}
 }

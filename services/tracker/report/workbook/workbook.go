@@ -12,6 +12,7 @@ import (
 	"github.com/xuri/excelize/v2"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/artifact/manifest"
 	"github.com/tunebus/tunebus/services/tracker/report/losscurve"
 	"github.com/tunebus/tunebus/services/tracker/report/scores"
 )
@@ -37,6 +38,9 @@ type Input struct {
 	Rows    scores.Opener
 	// Losses opens the metric history of the fine-tuning; nil: the run has none.
 	Losses losscurve.Opener
+	// Size is how many bytes a stored model has, of all its files; 0 where that is not
+	// known. Default: that of the reference, if it is one of a file.
+	Size func(events.Reference) int64
 }
 
 // workbook is a workbook while it is written.
@@ -49,6 +53,16 @@ type workbook struct {
 	cut     int    // texts in it that are longer than a cell
 	tall    int    // rows in it that show only the beginning of a text
 	model   string // the name of the model whose answers were scored
+	size    func(events.Reference) int64
+}
+
+// fileSize is the size that a reference has. That of a folder is the size of the list
+// of its files.
+func fileSize(ref events.Reference) int64 {
+	if manifest.Is(ref) {
+		return 0
+	}
+	return ref.Size
 }
 
 // Write writes a workbook to w. It reads the rows once.
@@ -60,7 +74,10 @@ func write(ctx context.Context, w io.Writer, in Input, limit int) (err error) {
 	// By default excelize holds the whole file in memory before it writes it.
 	file.ZipWriter = func(io.Writer) excelize.ZipWriter { return reproducibleZip{zip.NewWriter(w)} }
 
-	b := &workbook{file: file, summary: in.Summary, run: in.Run, shown: min(in.Summary.Rows, limit), model: modelName(in.Run)}
+	b := &workbook{file: file, summary: in.Summary, run: in.Run, shown: min(in.Summary.Rows, limit), model: modelName(in.Run), size: in.Size}
+	if b.size == nil {
+		b.size = fileSize
+	}
 	found := newFindings()
 	for _, write := range []func() error{
 		func() error { return b.prepare(in.Losses != nil) },

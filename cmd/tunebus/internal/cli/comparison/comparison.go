@@ -13,6 +13,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/losshistory"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/runsummary"
+	"github.com/tunebus/tunebus/pipeline/spec"
 )
 
 // Comparison is what differs between two runs.
@@ -28,6 +29,8 @@ type Comparison struct {
 	// Rows is nil where the scores of rows cannot be compared; Notes say why.
 	Rows  *Rows    `json:"rows,omitempty"`
 	Notes []string `json:"notes,omitempty"`
+	// Incomplete is set if something that a run has cannot be read; Notes say what.
+	Incomplete bool `json:"incomplete,omitempty"`
 }
 
 // Side is one of the runs.
@@ -70,9 +73,26 @@ type Options struct {
 	Rows int
 }
 
+// UnknownMetricError says that neither run can have the score that was asked for.
+type UnknownMetricError struct {
+	Metric string
+	// Scores are those that a run can have.
+	Scores []string
+}
+
+func (e *UnknownMetricError) Error() string {
+	if len(e.Scores) == 0 {
+		return fmt.Sprintf("--metric %s: neither run has scores", e.Metric)
+	}
+	return fmt.Sprintf("--metric %s: neither run has this score; want one of %s", e.Metric, strings.Join(e.Scores, ", "))
+}
+
 // Of compares two runs that were accepted. What cannot be read is a note, and hides
-// nothing else.
+// nothing else. The error is an [*UnknownMetricError] for a score that no run has.
 func Of(ctx context.Context, a, b events.Run, o Options) (Comparison, error) {
+	if known := knownScores(a, b); o.Metric != "" && !slices.Contains(known, o.Metric) {
+		return Comparison{}, &UnknownMetricError{o.Metric, known}
+	}
 	c := Comparison{A: sideOf(a), B: sideOf(b), Inputs: inputs(a, b)}
 	var err error
 	if c.Specification, err = specification(a, b); err != nil {
@@ -93,6 +113,24 @@ func Of(ctx context.Context, a, b events.Run, o Options) (Comparison, error) {
 func sideOf(run events.Run) Side {
 	s := runsummary.Of(run)
 	return Side{RunID: s.RunID, RunName: s.RunName, Status: s.Status, RequestedAt: run.Accepted.RequestedAt, Seconds: s.Seconds, Tuned: runsummary.TunedModel(run)}
+}
+
+// knownScores are the names of the scores that one of the runs has or may have, sorted.
+func knownScores(runs ...events.Run) []string {
+	names := map[string]bool{}
+	for _, run := range runs {
+		for _, metric := range run.Accepted.Specification.Evaluator.Metrics {
+			for _, name := range spec.Scores(metric) {
+				names[name] = true
+			}
+		}
+		if state := run.Phases[events.Evaluation]; state != nil && state.Completed != nil {
+			for name := range state.Completed.Scores {
+				names[name] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
 }
 
 // scoresOf are the scores of a run, also of one that goes on behind its evaluation.
@@ -145,7 +183,7 @@ func (c *Comparison) losses(ctx context.Context, a, b events.Run, o Options) ([]
 			return nil, context.Cause(ctx)
 		}
 		if err != nil {
-			c.Notes = append(c.Notes, fmt.Sprintf("the loss of run %s cannot be read: %v", run.ID, err))
+			c.miss("the loss of run %s cannot be read: %v", run.ID, err)
 		}
 		for name, curve := range map[string]*losshistory.Curve{"training loss": curves.Training, "validation loss": curves.Validation} {
 			if curve != nil {
@@ -155,6 +193,12 @@ func (c *Comparison) losses(ctx context.Context, a, b events.Run, o Options) ([]
 		}
 	}
 	return numbers("", sides[0], sides[1]), nil
+}
+
+// miss notes that something that a run has cannot be read.
+func (c *Comparison) miss(format string, args ...any) {
+	c.Incomplete = true
+	c.Notes = append(c.Notes, fmt.Sprintf(format, args...))
 }
 
 // specification compares the values of all keys, and the plans.

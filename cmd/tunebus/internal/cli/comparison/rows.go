@@ -5,9 +5,12 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/spec"
@@ -72,6 +75,7 @@ type firstRow struct {
 
 // reader reads the rows of a run with their keys.
 type reader struct {
+	run   string
 	open  scores.Opener
 	count map[[12]byte]uint32
 }
@@ -122,17 +126,20 @@ func (c *Comparison) rows(ctx context.Context, a, b events.Run, o Options) (*Row
 			if ctx.Err() != nil {
 				return nil, context.Cause(ctx)
 			}
-			c.Notes = append(c.Notes, fmt.Sprintf("the scores of the rows of run %s cannot be read: %v", run.ID, err))
+			c.miss("the scores of the rows of run %s cannot be read, so rows are not compared: %v", run.ID, err)
 			return nil, nil
 		}
-		readers[i] = &reader{open: open}
+		readers[i] = &reader{run: run.ID, open: open}
 	}
 	rows, err := compareRows(ctx, readers, metricsOf(a, b, o.Metric), o.Rows)
 	switch {
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
-	case err != nil:
+	case errors.Is(err, errNoMetric):
 		c.Notes = append(c.Notes, fmt.Sprintf("rows are not compared: %v", err))
+		return nil, nil
+	case err != nil:
+		c.miss("rows are not compared: %v", err)
 		return nil, nil
 	}
 	return rows, nil
@@ -152,6 +159,9 @@ func metricsOf(a, b events.Run, wanted string) []string {
 	return names
 }
 
+// errNoMetric means that no score is in both runs.
+var errNoMetric = errors.New("there is no score that rows of both runs have")
+
 // chooseMetric is the first of the scores that a row of both runs has.
 func chooseMetric(ctx context.Context, readers [2]*reader, metrics []string) (string, error) {
 	have := [2]map[string]bool{{}, {}}
@@ -160,7 +170,7 @@ func chooseMetric(ctx context.Context, readers [2]*reader, metrics []string) (st
 		rows := 0
 		for row, err := range scores.Read(ctx, r.open) {
 			if err != nil {
-				return "", err
+				return "", fmt.Errorf("the scores of the rows of run %s cannot be read: %w", r.run, err)
 			}
 			for name := range row.Scores {
 				have[i][name] = true
@@ -175,7 +185,14 @@ func chooseMetric(ctx context.Context, readers [2]*reader, metrics []string) (st
 			return name, nil
 		}
 	}
-	return "", fmt.Errorf("no metric has scores of rows in both runs; looked for %q", metrics)
+	text := func(i int) string {
+		names := slices.Sorted(maps.Keys(have[i]))
+		if len(names) == 0 {
+			return fmt.Sprintf("run %s has none", readers[i].run)
+		}
+		return fmt.Sprintf("run %s has %s", readers[i].run, strings.Join(names, ", "))
+	}
+	return "", fmt.Errorf("%w: %s; %s", errNoMetric, text(0), text(1))
 }
 
 // compareRows reads the first run, then the second one, and then the answers of the

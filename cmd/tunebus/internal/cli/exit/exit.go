@@ -35,6 +35,7 @@ const (
 	CodePartial   Code = 4 // a gate was missed, or a phase failed while the run went on
 	CodeCancelled Code = 5
 	CodeTimeout   Code = 6 // the time for a wait ran out
+	CodeLeft      Code = 7 // runs were deleted, and something of them is left
 	// CodeInterrupted is what shells report of a program that Ctrl-C ended, and
 	// CodeTerminated of one that was asked to end (SIGTERM).
 	CodeInterrupted Code = 130

@@ -146,7 +146,8 @@ func usageFunc(connection []string) func(*cobra.Command) error {
 func helpCommand(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
 		Use: "help [COMMAND | TOPIC]", Short: "Help about any command or topic", GroupID: string(Configure),
-		Example: "  tunebus help exit-status",
+		Example:           "  tunebus help exit-status",
+		ValidArgsFunction: proposeTopics(root),
 		RunE: func(_ *cobra.Command, args []string) error {
 			about, left, err := root.Find(args)
 			switch {
@@ -159,18 +160,24 @@ func helpCommand(root *cobra.Command) *cobra.Command {
 			}
 			return about.Help()
 		},
-		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) (out []cobra.Completion, _ cobra.ShellCompDirective) {
-			about, _, err := root.Find(args)
-			if err != nil {
-				return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// proposeTopics proposes the commands and topics that help tells about.
+func proposeTopics(root *cobra.Command) cobra.CompletionFunc {
+	return func(_ *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		above, left, err := root.Find(args)
+		if err != nil || len(left) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		var out []cobra.Completion
+		for _, c := range above.Commands() {
+			if (c.IsAvailableCommand() || c.IsAdditionalHelpTopicCommand()) && strings.HasPrefix(c.Name(), begun) {
+				out = append(out, cobra.CompletionWithDesc(c.Name(), c.Short))
 			}
-			for _, below := range about.Commands() {
-				if below.IsAvailableCommand() || below.IsAdditionalHelpTopicCommand() {
-					out = append(out, cobra.CompletionWithDesc(below.Name(), below.Short))
-				}
-			}
-			return out, cobra.ShellCompDirectiveNoFileComp
-		},
+		}
+		slices.Sort(out)
+		return out, cobra.ShellCompDirectiveNoFileComp
 	}
 }
 

@@ -53,6 +53,7 @@ const exitStatus = `The exit status is part of the interface of the program:
   4    a gate was missed, or a phase failed and the run went on
   5    the run was cancelled
   6    a wait ran out; the run goes on
+  7    runs were deleted, and something of them is left, as said
   130  interrupted by Ctrl-C
   143  ended by a signal that asks for it (SIGTERM)
 

@@ -22,6 +22,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/patience"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runrequest"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/timeflag"
 	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
@@ -46,7 +47,7 @@ type Flags struct {
 func (f *Flags) AddFlags(c *cobra.Command) {
 	c.Flags().StringVar(&f.resume, "resume", "", "unfinished runs on the data folder: go on with them first, cancel them, or skip them; default: first, and at a terminal you are asked")
 	session.CompleteValues(c, "resume", resumeModes()...)
-	c.Flags().DurationVar(&f.trackingLimit, "tracking-timeout", 30*time.Second, "longest wait for MLflow behind the end of the run")
+	timeflag.WaitVar(c.Flags(), &f.trackingLimit, "tracking-timeout", 30*time.Second, "longest wait for MLflow behind the end of the run")
 }
 
 // Check checks the flags by themselves.
@@ -126,7 +127,7 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 	for _, file := range s.SettingsFlags() {
 		on = append(on, "--settings", file)
 	}
-	again := runsummary.Retry{Program: s.Program, Command: s.CommandLine(request.Again...), On: on}
+	again := runsummary.Retry{Program: s.Program, Command: s.CommandLine(request.Again...), On: on, Taken: session.Taken}
 	run, err := follow.Show(ctx, s.Console, local.Bus, follow.Run{ID: request.ID, Request: sequence, Tracking: f.trackingLimit})
 	if err != nil {
 		if ctx.Err() != nil {

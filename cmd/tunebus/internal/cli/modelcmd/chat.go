@@ -2,7 +2,6 @@ package modelcmd
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
 
@@ -13,7 +12,6 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/progress"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/conversation"
-	"github.com/tunebus/tunebus/cmd/tunebus/internal/tunedmodel"
 	"github.com/tunebus/tunebus/llm"
 	"github.com/tunebus/tunebus/pipeline/engine"
 )
@@ -53,8 +51,11 @@ Ctrl-C ends an answer, and where there is none the command.`,
 // chat brings the models to a folder, leaves the server and its data folder,
 // and talks.
 func (f *chatFlags) chat(c *cobra.Command, s *session.Session, args []string) error {
-	if f.temperature < 0 || f.maxNewTokens < 0 {
-		return exit.Input(errors.New("--temperature and --max-new-tokens: want 0 or more"))
+	if f.temperature < 0 {
+		return exit.Input(fmt.Errorf("--temperature %v: want 0 or more", f.temperature))
+	}
+	if f.maxNewTokens < 1 && c.Flags().Changed("max-new-tokens") {
+		return exit.Input(fmt.Errorf("--max-new-tokens %d: want 1 or more", f.maxNewTokens))
 	}
 	cfg, err := s.Settings()
 	if err != nil {
@@ -88,12 +89,13 @@ func (f *chatFlags) open(ctx context.Context, c *cobra.Command, s *session.Sessi
 	}
 	stages := progress.OfStages(s.Console.Screen())
 	defer stages.Close()
-	stages.Next("fetching the model", tunedmodel.Size(model.Reference))
+	size := source.Size(ctx, model.Reference)
+	stages.Next("fetching the model", size)
 	folders := conversation.Folders{Tuned: filepath.Join(dir, "tuned")}
 	if err := source.Fetch(ctx, model.Reference, folders.Tuned); err != nil {
 		return nil, err
 	}
-	stages.Add(model.Reference.Size)
+	stages.Add(size)
 	if llm.IsAdapter(folders.Tuned) {
 		name, err := engine.AdapterBase(folders.Tuned)
 		if err != nil {
@@ -104,7 +106,7 @@ func (f *chatFlags) open(ctx context.Context, c *cobra.Command, s *session.Sessi
 	if f.base || llm.IsAdapter(folders.Tuned) {
 		stages.Next("finding the base model", 0)
 		if folders.Base, err = source.BaseFolder(ctx, model, filepath.Join(dir, "base")); err != nil {
-			return nil, err
+			return nil, asInput(err)
 		}
 	}
 	stages.Next("reading the model", 0)

@@ -86,7 +86,7 @@ func (f *exportFlags) export(ctx context.Context, s *session.Session, server *se
 		if notEmpty || noBase {
 			err = exit.Input(err)
 		}
-		return err
+		return asInput(err)
 	}
 	for _, note := range result.Notes {
 		s.Console.Say("%s", note)

@@ -37,7 +37,7 @@ func TestExportNamesTheBase(t *testing.T) {
 	for run, want := range map[string]string{"hub": "owner/name", "here": quickBase()} {
 		to := filepath.Join(dir, run)
 		status, out, screen := export(run, to)
-		if status != 0 || !strings.Contains(out, to) || !strings.Contains(screen, "fetching the model\n") {
+		if status != 0 || !strings.Contains(out, to) || !strings.Contains(screen, "fetching the model (") {
 			t.Fatalf("%s: status %d\n%s%s", run, status, out, screen)
 		}
 		got := clitest.Object[adapterConfig](t, filepath.Join(to, "adapter_config.json"))
@@ -79,6 +79,22 @@ func TestExportNamesTheBase(t *testing.T) {
 	m, err := llm.Open(full.Folder)
 	if err != nil || full.Kind != "full" || len(full.Notes) != 1 || m.Config().TorchDType != "float16" || !slices.Contains(full.Files, "tokenizer.json") {
 		t.Errorf("%+v, %v", full, err)
+	}
+}
+
+// TestBaseModelIsGone: where nothing has the base model any more, every way says which
+// folder is gone, and offers none that cannot work.
+func TestBaseModelIsGone(t *testing.T) {
+	t.Parallel()
+	moved := filepath.Join(t.TempDir(), "base")
+	f := folder(t, tuned{id: "there", base: moved}, tuned{id: "inplace", base: moved, inPlace: true})
+	for run, says := range map[string]string{"there": moved + " is gone; the adapter", "inplace": moved + " is gone; when the run was asked for it had sha256 "} {
+		for _, args := range [][]string{{"export", run, t.TempDir()}, {"export", run, t.TempDir(), "--merge"}, {"export", run, t.TempDir(), "--with-base"}, {"chat", run}} {
+			status, out, screen := clitest.RunWithInput(t, strings.NewReader("hello\n"), append(args, "--data", f.Dir)...)
+			if status != 2 || !strings.Contains(screen, says) || strings.Contains(screen, "--merge") || strings.Contains(screen, "store") {
+				t.Errorf("%v: status %d\n%s%s", args, status, out, screen)
+			}
+		}
 	}
 }
 

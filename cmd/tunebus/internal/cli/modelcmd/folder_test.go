@@ -2,6 +2,7 @@ package modelcmd_test
 
 import (
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/llm"
 	"github.com/tunebus/tunebus/llm/token"
+	"github.com/tunebus/tunebus/pipeline/artifact/manifest"
 	"github.com/tunebus/tunebus/pipeline/artifact/transfer"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 )
@@ -20,6 +22,8 @@ type tuned struct {
 	// upload stores the folder of the quickstart's base model as the run's base
 	// model.
 	upload bool
+	// inPlace has the run refer to the folder where it lies, which need not exist.
+	inPlace bool
 	// full is set if the run trained all weights.
 	full bool
 }
@@ -68,6 +72,11 @@ func folder(t *testing.T, runs ...tuned) *clitest.DataFolder {
 				t.Fatal(err)
 			}
 			in.Files["fine_tuner.base_model_id"] = ref
+		}
+		if r.inPlace {
+			in.Files["fine_tuner.base_model_id"] = events.Reference{
+				Store: "local:here", Key: r.base, MediaType: manifest.MediaType, SHA256: strings.Repeat("a", 64), Size: 1,
+			}
 		}
 		ref, err := files.PutDir(t.Context(), "runs/"+r.id+"/finetune/1/model.tar", makeModel(t, r.full, r.base))
 		if err != nil {

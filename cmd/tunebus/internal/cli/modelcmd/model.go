@@ -2,6 +2,7 @@ package modelcmd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 
@@ -47,6 +48,15 @@ func findModel(ctx context.Context, s *session.Session, server *session.Deployme
 		return fail(err)
 	}
 	return m, tunedmodel.Source{Files: transfer.New(store), Hub: sources.Hub}, nil
+}
+
+// asInput marks the error of a base model that a person has to bring back as bad
+// input.
+func asInput(err error) error {
+	if _, gone := errors.AsType[*tunedmodel.BaseGoneError](err); gone {
+		return exit.Input(err)
+	}
+	return err
 }
 
 // systemPrompt is the system prompt that every row of a run had; empty if rows

@@ -13,9 +13,11 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/timeflag"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/deletedruns"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/bus/lease"
 	"github.com/tunebus/tunebus/pipeline/deletion"
 	"github.com/tunebus/tunebus/pipeline/runwatch"
@@ -72,7 +74,7 @@ goes on with what it has begun.`,
 	c.Flags().BoolVarP(&f.yes, "yes", "y", false, "do not ask")
 	c.Flags().StringVar(&f.tracking, "tracking-uri", "", "on a data folder: MLflow of the runs that name none; default: the settings' services.tracker.tracking_uri")
 	c.Flags().StringVar(&f.reports, "reports", "", "on a data folder: folder of the reports; default: the settings' services.tracker.reports")
-	c.Flags().DurationVar(&f.limit, "timeout", 30*time.Second, "on a server: longest wait for the tracker to remove the reports")
+	timeflag.WaitVar(c.Flags(), &f.limit, "timeout", 30*time.Second, "on a server: longest wait for the tracker to remove the reports")
 	return c
 }
 
@@ -105,7 +107,7 @@ func (d deletionCommand) run(ctx context.Context, in io.Reader, args []string) e
 			return d.explain(err)
 		}
 		if d.flags.options.DryRun {
-			return d.session.Console.Print(deletedruns.Result(report, true, false))
+			return d.session.Console.Print(deletedruns.DryRun(report))
 		}
 		d.session.Console.Say("%s", deletedruns.Text(report))
 		what := fmt.Sprintf("delete %s of %s for good", deletedruns.Names(targets), d.server.Name())
@@ -114,6 +116,7 @@ func (d deletionCommand) run(ctx context.Context, in io.Reader, args []string) e
 		}
 	}
 	options := d.flags.options
+	options.TrackAgain = d.server.Folder() != ""
 	options.OnWait = func() {
 		d.session.Console.Say("somebody else archives or deletes runs, or a process that did was killed a moment ago; waiting for it")
 	}
@@ -121,8 +124,17 @@ func (d deletionCommand) run(ctx context.Context, in io.Reader, args []string) e
 	if err != nil {
 		return fmt.Errorf("%w; what is removed stays removed, and the same command goes on", d.explain(err))
 	}
-	pending := d.untrack(ctx, ids)
-	return d.session.Console.Print(deletedruns.Result(report, false, pending))
+	left, err := d.untrack(ctx, ids)
+	if err != nil {
+		return err
+	}
+	if err := d.session.Console.Print(deletedruns.Result(report, left, !d.flags.yes)); err != nil {
+		return err
+	}
+	if left.Any() {
+		return exit.Silent(exit.CodeLeft)
+	}
+	return nil
 }
 
 // find finds the runs that a person means, and those whose deletion was cut short.
@@ -154,7 +166,7 @@ func (d deletionCommand) find(ctx context.Context, args []string) ([]string, err
 	}
 	for _, r := range unfinished {
 		if !slices.Contains(ids, r.RunID) {
-			d.session.Console.Say("the deletion of run %s was cut short; this goes on with it", r.RunID)
+			d.session.Console.Say("run %s was deleted before, and something of it is left; this goes on with it", r.RunID)
 			ids = append(ids, r.RunID)
 		}
 	}
@@ -184,23 +196,38 @@ func (d deletionCommand) explain(err error) error {
 }
 
 // untrack has the reports of the deleted runs removed and their MLflow runs marked:
-// by the tracker of the server, or in this process on a data folder. It reports
-// whether that is still to be done, and says why.
-func (d deletionCommand) untrack(ctx context.Context, ids []string) (pending bool) {
+// by the tracker of the server, or in this process on a data folder. It returns what
+// is left.
+func (d deletionCommand) untrack(ctx context.Context, ids []string) (left deletedruns.Left, err error) {
 	if folder := d.server.Folder(); folder != "" {
 		if err := d.untrackFolder(ctx, folder, ids); err != nil {
-			d.session.Console.Say("the reports or MLflow runs are left: %v; the next \"tunebus run\" or \"tunebus up\" on %s removes and marks them", err, folder)
-			return true
+			if ctx.Err() != nil {
+				return left, err
+			}
+			left.Wait(err, fmt.Sprintf("the next \"tunebus run\" or \"tunebus up\" on %s removes and marks it, and so does this command again", folder))
 		}
-		return false
+	} else {
+		waiting, cancel := context.WithTimeout(ctx, d.flags.limit)
+		defer cancel()
+		for _, id := range ids {
+			if err := runwatch.On(d.server.Bus).Tracked(waiting, id); err != nil {
+				if ctx.Err() != nil {
+					return left, err
+				}
+				left.Wait(fmt.Errorf("no tracker has removed the reports of run %s and marked its MLflow runs within %s", id, d.flags.limit), "a tracker of the server does it when it is back")
+				break
+			}
+		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, d.flags.limit)
-	defer cancel()
 	for _, id := range ids {
-		if err := runwatch.On(d.server.Bus).Tracked(ctx, id); err != nil {
-			d.session.Console.Say("no tracker has removed the reports and marked the MLflow runs of %s within %s; one does when it is back", id, d.flags.limit)
-			return true
+		done, err := d.deleter.Tracking(ctx, id)
+		if errors.Is(err, history.ErrNotFound) {
+			continue // pending
 		}
+		if err != nil {
+			return left, err
+		}
+		left.Add(id, done)
 	}
-	return false
+	return left, nil
 }

@@ -33,6 +33,9 @@ type deletionReport struct {
 	} `json:"archives"`
 	DryRun  bool `json:"dry_run"`
 	Pending bool `json:"tracking_pending"`
+	// Left and Notes are about reports and MLflow runs.
+	Left  []string `json:"left"`
+	Notes []string `json:"notes"`
 }
 
 // deletionFolder is a data folder of runs, with what a command needs to delete them.
@@ -243,6 +246,7 @@ func TestDeleteContent(t *testing.T) {
 			clitest.Publish(t, b, facts...)
 		}
 	})
+	f.track(t)
 	then := time.Now().Add(-2 * content.Lifetime)
 	age := func() {
 		t.Helper()

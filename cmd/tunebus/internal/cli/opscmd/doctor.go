@@ -211,7 +211,7 @@ func checkStore(ctx context.Context, b *conn.Conn, cfg settings.Settings) view.F
 	if cfg.Artifacts.URL == "" {
 		return f
 	}
-	store, err := session.OpenStore(ctx, b, cfg.Artifacts.URL)
+	store, err := session.OpenExistingStore(ctx, b, cfg.Artifacts.URL)
 	if err != nil {
 		f.State, f.Says, f.Do = view.StateBroken, err.Error(), "look at artifacts.url of the settings"
 		return f

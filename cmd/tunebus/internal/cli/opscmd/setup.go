@@ -10,6 +10,7 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/timeflag"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/objectstore"
@@ -59,9 +60,9 @@ func Setup(s *session.Session) *cobra.Command {
 	}
 	flags := c.Flags()
 	flags.IntVar(&f.replicas, "replicas", 1, "copies of every stream")
-	flags.DurationVar(&f.ackWait, "ack-wait", 30*time.Second, "how long the job of a dead worker waits for the next one")
+	timeflag.WaitVar(flags, &f.ackWait, "ack-wait", 30*time.Second, "how long the job of a dead worker waits for the next one")
 	flags.StringArrayVar(&f.queues, "queue", nil, "phase=name of a queue besides the usual ones")
-	flags.DurationVar(&f.wait, "wait", 0, "how long to wait for the server; 0: not at all")
+	timeflag.WaitVar(flags, &f.wait, "wait", 0, "how long to wait for the server; 0: not at all")
 	return c
 }
 

@@ -20,6 +20,7 @@ func (d deletionCommand) untrackFolder(ctx context.Context, folder string, ids [
 	if err != nil {
 		return err
 	}
+	track.AnyFolder = true // a person removes what the runs of an own folder left
 	track.Logger = d.session.Logger()
 	return tracker.New(d.server.Bus, d.store, track).RemoveDeleted(ctx, ids)
 }

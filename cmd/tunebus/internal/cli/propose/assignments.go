@@ -48,6 +48,9 @@ func values(path, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		return listOf(path, begun, spec.Metrics()), directive | cobra.ShellCompDirectiveNoSpace
 	}
 	allowed := key.Allowed
+	if len(allowed) == 0 {
+		allowed = spec.KnownValues(path)
+	}
 	if key.Type == "true or false" {
 		allowed = []string{"true", "false"}
 	}

@@ -13,7 +13,7 @@ import (
 // flags, and for the files that they take, and repairs the scripts for the shells.
 // What a command proposes itself stays. runs proposes runs.
 func Install(root *cobra.Command, console *view.Console, runs cobra.CompletionFunc) {
-	register(root, "context", contexts)
+	register(root, "context", printable(contexts))
 	register(root, "settings", tomlFiles)
 	for _, c := range root.Commands() {
 		install(c, runs)
@@ -25,11 +25,14 @@ func install(c *cobra.Command, runs cobra.CompletionFunc) {
 	register(c, "set", assignments)
 	register(c, "config", tomlFiles)
 	register(c, "run", func(c *cobra.Command, _ []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
-		return runs(c, nil, begun)
+		return printable(runs)(c, nil, begun)
 	})
 	register(c, "phase", phases)
 	for _, folder := range []string{"data", "reports"} {
 		register(c, folder, folders)
+	}
+	if c.ValidArgsFunction != nil {
+		c.ValidArgsFunction = printable(c.ValidArgsFunction)
 	}
 	if c.ValidArgsFunction == nil && strings.Contains(c.Use, "[FILE...]") {
 		c.ValidArgsFunction = tomlFiles

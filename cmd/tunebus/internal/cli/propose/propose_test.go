@@ -50,6 +50,8 @@ func TestCompleteAssignments(t *testing.T) {
 		"fine_tuner.engine=t":         {[]string{"fine_tuner.engine=trl"}, done},
 		"inferencer.baseline=":        {[]string{"inferencer.baseline=true", "inferencer.baseline=false"}, done},
 		"fine_tuner.epochs=":          {[]string{"fine_tuner.epochs=3"}, done},
+		"fine_tuner.optimizer=stable": {[]string{"fine_tuner.optimizer=stable_adamw"}, done},
+		"fine_tuner.report_to=ten":    {[]string{"fine_tuner.report_to=tensorboard"}, done},
 		"mlflow.register_as=":         {[]string{"mlflow.register_as=null"}, done},
 		"evaluator.metrics=chrf,roug": {[]string{"evaluator.metrics=chrf,rouge_score"}, goOn},
 		"evaluator.ga":                {[]string{"evaluator.gates.", "evaluator.gate_coverage="}, goOn},
@@ -102,6 +104,9 @@ func TestCompleteFilesAndPhases(t *testing.T) {
 		{[]string{"run", "--config", ""}, []string{"toml"}, files},
 		{[]string{"show", "--settings", ""}, []string{"toml"}, files},
 		{[]string{"run", "--data", ""}, nil, folders},
+		{[]string{"help", "ex"}, []string{"exit-status", "export"}, ":4"},
+		{[]string{"help", "config", ""}, []string{"check", "doc", "init"}, ":4"},
+		{[]string{"help", "show", ""}, nil, ":4"},
 		{[]string{"rerun", "r", "--from", ""}, []string{"finetune", "inference", "evaluation"}, ":4"},
 	} {
 		got, directive := completed(t, c.words...)

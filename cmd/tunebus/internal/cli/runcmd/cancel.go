@@ -12,6 +12,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/inprocess"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/publishing"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/timeflag"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
@@ -70,7 +71,7 @@ func Cancel(s *session.Session) *cobra.Command {
 	}
 	f.at.AddFlags(c)
 	c.Flags().StringVar(&f.reason, "reason", "", "why")
-	c.Flags().DurationVar(&f.limit, "timeout", 30*time.Second, "longest wait for the run's end")
+	timeflag.WaitVar(c.Flags(), &f.limit, "timeout", 30*time.Second, "longest wait for the run's end")
 	c.Flags().BoolVar(&f.noWait, "no-wait", false, "ask for the end, and do not wait for it")
 	return c
 }

@@ -62,6 +62,13 @@ func (s *mlflowServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.runs = append(s.runs, tags)
 	case "runs/get":
 		answer["run"] = info(r.URL.Query().Get("run_id"))
+	case "runs/log-batch":
+		var i int
+		if _, err := fmt.Sscan(ask.ID, &i); err == nil && i < len(s.runs) {
+			for _, tag := range ask.Tags {
+				s.runs[i][tag.Key] = tag.Value
+			}
+		}
 	case "runs/update":
 		var i int
 		if _, err := fmt.Sscan(ask.ID, &i); err == nil && i < len(s.runs) {
@@ -69,6 +76,38 @@ func (s *mlflowServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	_ = json.NewEncoder(w).Encode(answer) // to a client that went away
+}
+
+// serve answers at an address until the returned function is called.
+func (s *mlflowServer) serve(t *testing.T, address string) (stop func()) {
+	t.Helper()
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: s}
+	done := make(chan struct{})
+	go func() { // ends with the server
+		defer close(done)
+		_ = server.Serve(l) // says that it was closed
+	}()
+	return func() {
+		_ = server.Close() // which loses nothing
+		<-done
+	}
+}
+
+// freeAddress is an address at which nobody listens.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	gone, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := gone.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return gone.Addr().String()
 }
 
 // replayed is the result of "tunebus replay tracking".
@@ -83,14 +122,7 @@ func TestTheCommandThatTracksLater(t *testing.T) {
 	t.Setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
 	dir := filepath.Join(t.TempDir(), "it's a folder")
 	answers := answers(t, t.TempDir(), "p.jsonl", true)
-	gone, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := gone.Addr().String()
-	if err := gone.Close(); err != nil {
-		t.Fatal(err)
-	}
+	address := freeAddress(t)
 	var got clitest.Summary
 	status, out, screen := clitest.Run(t, "run", "--json", "--skip-finetuning", "--skip-inference", "--predictions", answers, "--set", "evaluator.metrics=[\"exact_match\"]",
 		"--data", dir+"/data", "--reports", dir+"/reports", "--tracking-uri", "http://"+address, "--tracking-timeout", "100ms", "--relaxed-sync")
@@ -104,21 +136,8 @@ func TestTheCommandThatTracksLater(t *testing.T) {
 	}
 	command := words(line)
 
-	l, err := net.Listen("tcp", address)
-	if err != nil {
-		t.Fatal(err)
-	}
 	mlflow := &mlflowServer{}
-	server := &http.Server{Handler: mlflow}
-	done := make(chan struct{})
-	go func() { // ends with the server
-		defer close(done)
-		_ = server.Serve(l) // says that it was closed
-	}()
-	defer func() {
-		_ = server.Close() // which loses nothing
-		<-done
-	}()
+	defer mlflow.serve(t, address)()
 	var sent replayed
 	clitest.Result(t, &sent, command...)
 	if sent.Written != 1 || !slices.Equal(sent.Recorded, []string{got.RunID}) {
@@ -149,6 +168,74 @@ func TestTheCommandThatTracksLater(t *testing.T) {
 			t.Errorf("the last fact is %s", facts[len(facts)-1].Subject)
 		}
 	})
+}
+
+// TestADeletionIsSentLater: MLflow is away when a run is deleted, which the deletion
+// says with its own status. The next run on the data folder marks it, and so does the
+// same deletion again.
+func TestADeletionIsSentLater(t *testing.T) {
+	t.Setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+	dir, address := t.TempDir(), freeAddress(t)
+	answers := answers(t, t.TempDir(), "p.jsonl", true)
+	mlflow := &mlflowServer{}
+	run := func(id string) (status int, screen string) {
+		t.Helper()
+		args := []string{
+			"run", "--skip-finetuning", "--skip-inference", "--predictions", answers, "--set", "evaluator.metrics=[\"exact_match\"]",
+			"--data", dir + "/data", "--reports", dir + "/reports", "--tracking-uri", "http://" + address, "--tracking-timeout", "20s", "--relaxed-sync",
+		}
+		if id != "" {
+			args = append(args, "--run-id", id)
+		}
+		status, _, screen = clitest.Run(t, args...)
+		return status, screen
+	}
+	tagged := func() (runs []string) {
+		mlflow.mu.Lock()
+		defer mlflow.mu.Unlock()
+		for _, tags := range mlflow.runs {
+			if tags["tunebus.deleted"] != "" {
+				runs = append(runs, tags["tunebus.run_id"]+" "+tags["tunebus.phase"])
+			}
+		}
+		slices.Sort(runs)
+		return runs
+	}
+	stop := mlflow.serve(t, address)
+	for _, id := range []string{"a", "b"} {
+		if status, screen := run(id); status != 0 {
+			t.Fatalf("run %s: status %d\n%s", id, status, screen)
+		}
+	}
+	stop()
+	remove := func(id string) (status int, out, screen string) {
+		t.Helper()
+		return clitest.Run(t, "delete", id, "--yes", "--data", dir+"/data", "--reports", dir+"/reports", "--tracking-uri", "http://"+address)
+	}
+	status, out, screen := remove("a")
+	if status != 7 || !strings.Contains(out, "left: tracking of run a is pending: ") || !strings.Contains(out, "left: the next \"tunebus run --data "+dir) {
+		t.Errorf("delete a: status %d\n%s%s", status, out, screen)
+	}
+	stop = mlflow.serve(t, address)
+	want := []string{"a evaluation", "a pipeline"}
+	clitest.Eventually(t, "runs on the folder mark the deleted one", func() bool {
+		if status, screen := run(""); status != 0 {
+			t.Fatalf("a run: status %d\n%s", status, screen)
+		}
+		return slices.Equal(tagged(), want)
+	})
+	stop()
+	if status, out, screen := remove("b"); status != 7 {
+		t.Errorf("delete b: status %d\n%s%s", status, out, screen)
+	}
+	defer mlflow.serve(t, address)()
+	if status, out, screen := remove("b"); status != 0 {
+		t.Errorf("the same command: status %d\n%s%s", status, out, screen)
+	}
+	want = append(want, "b evaluation", "b pipeline")
+	if got := tagged(); !slices.Equal(got, want) {
+		t.Errorf("the same command marks %v", got)
+	}
 }
 
 // words splits a command line as a shell does, as far as it is quoted here.

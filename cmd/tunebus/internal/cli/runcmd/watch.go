@@ -11,6 +11,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/follow"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/patience"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/timeflag"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
@@ -44,7 +45,7 @@ func Watch(s *session.Session) *cobra.Command {
 		},
 	}
 	f.at.AddFlags(c)
-	c.Flags().DurationVar(&f.limit, "timeout", 0, "longest wait; 0: none")
+	timeflag.WaitVar(c.Flags(), &f.limit, "timeout", 0, "longest wait; 0: none")
 	return c
 }
 

@@ -302,6 +302,12 @@ func (s *Deployment) UnknownRun(id string) error {
 	return exit.Input(fmt.Errorf("run %s is unknown on %s; \"tunebus runs\" lists those that it knows", id, s.Name()))
 }
 
+// Taken reports whether there is a file or folder of a name in the working folder.
+func Taken(name string) bool {
+	_, err := os.Lstat(name)
+	return err == nil
+}
+
 // Repeat holds the command that repeats a run on the same server or data folder.
 func (s *Session) Repeat(server *Deployment, run string) runsummary.Retry {
 	on := s.ServerFlags()
@@ -309,5 +315,5 @@ func (s *Session) Repeat(server *Deployment, run string) runsummary.Retry {
 		on = append(on, "--data", folder)
 	}
 	command := s.Program + " " + shellquote.Join(append([]string{"rerun", run}, on...)...)
-	return runsummary.Retry{Program: s.Program, Command: command, Rerun: command, On: on}
+	return runsummary.Retry{Program: s.Program, Command: command, Rerun: command, On: on, Taken: Taken}
 }

@@ -59,7 +59,10 @@ func (l Location) OpenStore(ctx context.Context, b *conn.Conn, cfg settings.Sett
 		}
 		address = "file://" + filepath.ToSlash(dir)
 	}
-	store, err := OpenStore(ctx, b, address)
+	store, err := OpenExistingStore(ctx, b, address)
+	if errors.Is(err, artifact.ErrNoStore) {
+		err = fmt.Errorf("%w; --artifacts, or artifacts.url of the settings, names the store that the services use", err)
+	}
 	return store, AsStatus(ctx, err)
 }
 
@@ -90,6 +93,16 @@ func (e *StoreTimeoutError) Error() string {
 // answer. A service waits for a bucket in NATS that does not exist yet; a command says
 // after a while that there is none.
 func OpenStore(ctx context.Context, b *conn.Conn, address string) (*artifact.Store, error) {
+	return openStore(ctx, b, address, service.OpenStore)
+}
+
+// OpenExistingStore is [OpenStore] for a command that looks at what services stored:
+// an address that is mistyped makes no store.
+func OpenExistingStore(ctx context.Context, b *conn.Conn, address string) (*artifact.Store, error) {
+	return openStore(ctx, b, address, service.OpenExistingStore)
+}
+
+func openStore(ctx context.Context, b *conn.Conn, address string, open func(context.Context, *conn.Conn, string) (*artifact.Store, error)) (*artifact.Store, error) {
 	name, _, _ := strings.Cut(address, "?")
 	limit, reason := storeLimit, error(&StoreTimeoutError{Store: name, Limit: storeLimit})
 	if bucket, ok := service.ObjectBucket(address); ok {
@@ -99,7 +112,7 @@ func OpenStore(ctx context.Context, b *conn.Conn, address string) (*artifact.Sto
 	defer progress.Doing(ctx, "opening the artifact store "+name)()
 	opening, cancel := context.WithCancelCause(ctx)
 	timer := time.AfterFunc(limit, func() { cancel(reason) })
-	store, err := service.OpenStore(opening, b, address)
+	store, err := open(opening, b, address)
 	timer.Stop() // the store may go on using the context, so that it ends with ctx alone
 	if err != nil {
 		cancel(nil)

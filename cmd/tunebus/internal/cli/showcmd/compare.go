@@ -2,6 +2,7 @@ package showcmd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -56,10 +57,19 @@ func Compare(s *session.Session) *cobra.Command {
 				Metric: metric,
 				Rows:   rows,
 			})
+			if _, unknown := errors.AsType[*comparison.UnknownMetricError](err); unknown {
+				return exit.Input(err)
+			}
 			if err != nil {
 				return err
 			}
-			return s.Console.Print(compared.Runs(c))
+			if err := s.Console.Print(compared.Runs(c)); err != nil {
+				return err
+			}
+			if c.Incomplete {
+				return exit.Silent(exit.CodeError)
+			}
+			return nil
 		}),
 	}
 	at.AddFlags(c)

@@ -3,6 +3,8 @@ package showcmd_test
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -85,6 +87,21 @@ func TestCompare(t *testing.T) {
 	status, out, screen = clitest.Run(t, "compare", "first", "rowless", "--data", f.Dir)
 	if status != 0 || !strings.Contains(out, "run rowless has no scores of rows") {
 		t.Errorf("a run without rows: status %d, %s%s", status, out, screen)
+	}
+	if status, _, screen := clitest.Run(t, "compare", "first", "second", "--metric", "nosuch", "--data", f.Dir); status != int(exit.CodeInput) ||
+		!strings.Contains(screen, "--metric nosuch: neither run has this score; want one of ") || !strings.Contains(screen, "rouge_score") {
+		t.Errorf("an unknown metric: status %d, %s", status, screen)
+	}
+	status, out, screen = clitest.Run(t, "compare", "first", "second", "--metric", "rougeL", "--data", f.Dir)
+	if status != 0 || !strings.Contains(out, "there is no score that rows of both runs have: run first has rouge_score; run second has rouge_score") {
+		t.Errorf("a metric that no row has: status %d, %s%s", status, out, screen)
+	}
+	if err := os.Remove(filepath.Join(f.Dir, "artifacts", "runs", "second", "inference", "1", "scores.jsonl")); err != nil {
+		t.Fatal(err)
+	}
+	status, out, screen = clitest.Run(t, "compare", "first", "second", "--data", f.Dir)
+	if status != int(exit.CodeError) || !strings.Contains(out, "the scores of the rows of run second cannot be read") || !strings.Contains(out, "rouge_score  0.750") {
+		t.Errorf("scores that are gone: status %d, %s%s", status, out, screen)
 	}
 	for _, args := range [][]string{{"first"}, {"first", "first"}, {"first", "nobody"}, {"first", "second", "--rows", "-1"}} {
 		if status, _, screen := clitest.Run(t, append([]string{"compare", "--data", f.Dir}, args...)...); status != int(exit.CodeInput) {

@@ -23,6 +23,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/publishing"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runrequest"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/timeflag"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
@@ -53,7 +54,7 @@ func (f *Flags) AddFlags(c *cobra.Command) {
 	flags.StringVar(&f.artifacts, "artifacts", "", "artifact store that the services use; default: the settings' artifacts.url")
 	flags.StringVar(&f.wait, "wait", "", "wait until the run is "+waitCompleted+" or "+waitTracked)
 	flags.Lookup("wait").NoOptDefVal = waitCompleted
-	flags.DurationVar(&f.limit, "timeout", 0, "longest wait; 0: none")
+	timeflag.WaitVar(flags, &f.limit, "timeout", 0, "longest wait; 0: none")
 }
 
 // Check checks the flags by themselves.
@@ -203,7 +204,7 @@ func wait(ctx context.Context, s *session.Session, b *conn.Conn, f Flags, r runr
 		}
 		return nil
 	}
-	again := runsummary.Retry{Program: s.Program, On: s.ServerFlags(), Command: s.CommandLine(r.Again...), Rerun: s.CommandLine("rerun", r.ID)}
+	again := runsummary.Retry{Program: s.Program, On: s.ServerFlags(), Command: s.CommandLine(r.Again...), Rerun: s.CommandLine("rerun", r.ID), Taken: session.Taken}
 	tracking := time.Duration(0)
 	if f.wait == waitTracked {
 		tracking = 24 * time.Hour

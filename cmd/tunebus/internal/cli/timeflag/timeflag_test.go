@@ -3,6 +3,8 @@ package timeflag
 import (
 	"testing"
 	"time"
+
+	"github.com/spf13/pflag"
 )
 
 func TestParse(t *testing.T) {
@@ -23,6 +25,25 @@ func TestParse(t *testing.T) {
 	a := Age(90 * day)
 	if a.String() != "90d" {
 		t.Errorf("written as %s", a.String())
+	}
+}
+
+// TestWait: nobody waits for less than no time.
+func TestWait(t *testing.T) {
+	t.Parallel()
+	var d time.Duration
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	WaitVar(flags, &d, "timeout", 30*time.Second, "longest wait")
+	if d != 30*time.Second {
+		t.Errorf("the default is %s", d)
+	}
+	for _, text := range []string{"-5s", "-1ns", "soon", ""} {
+		if err := flags.Parse([]string{"--timeout=" + text}); err == nil {
+			t.Errorf("%q is %s", text, d)
+		}
+	}
+	if err := flags.Parse([]string{"--timeout=90s"}); err != nil || d != 90*time.Second {
+		t.Errorf("%s, %v", d, err)
 	}
 }
 

@@ -31,7 +31,8 @@ func (c *Console) Confirm(in io.Reader, what, flag string, force bool) error {
 	return p.confirm(what)
 }
 
-// confirm asks and reads the answer. Everything but a yes is an error.
+// confirm asks and reads the answer. Everything but a yes is an error; after a no it
+// has the status of success and no message.
 func (p *person) confirm(what string) error {
 	answer, err := p.ask(what + "? [y/N] ")
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -41,7 +42,8 @@ func (p *person) confirm(what string) error {
 	case "y", "yes":
 		return nil
 	}
-	return errors.New("nothing was done")
+	_, _ = io.WriteString(p.screen, "nothing was done\n") // to a person's screen
+	return exit.Silent(exit.CodeOK)                       // it is what the person chose
 }
 
 // Choose asks a person at a terminal to choose one of several words, of which the

@@ -16,10 +16,14 @@ func TestConfirm(t *testing.T) {
 	for answer, ok := range map[string]bool{"y\n": true, "Yes\n": true, "yes": true, "n\n": false, "\n": false, "": false, "why?\n": false} {
 		var out bytes.Buffer
 		c := NewConsole(io.Discard, &out)
-		if err := newPerson(c, strings.NewReader(answer)).confirm("discard 2 letters"); (err == nil) != ok {
+		want := "discard 2 letters? [y/N] "
+		if !ok {
+			want += "nothing was done\n"
+		}
+		if err := newPerson(c, strings.NewReader(answer)).confirm("discard 2 letters"); (err == nil) != ok || exit.CodeOf(err) != exit.CodeOK {
 			t.Errorf("%q: %v", answer, err)
 		}
-		if out.String() != "discard 2 letters? [y/N] " {
+		if out.String() != want {
 			t.Errorf("asked %q", out.String())
 		}
 	}

@@ -20,24 +20,72 @@ type deleted struct {
 	DryRun bool `json:"dry_run"`
 	// TrackingPending says that the reports and the MLflow runs are not done yet.
 	TrackingPending bool `json:"tracking_pending,omitempty"`
+	// Left is what could not be removed or marked, Notes what a person may want to know.
+	Left  []string `json:"left,omitempty"`
+	Notes []string `json:"notes,omitempty"`
 }
 
-// Result is what was deleted, or would be. pending says that a tracker has still to
-// do its part.
-func Result(r deletion.Report, dryRun, pending bool) view.Result {
-	return view.NewResult(deleted{r, dryRun, pending}, func(w io.Writer) {
-		verb := "removed"
-		if dryRun {
-			verb = "would be removed"
+// Left is what is left of deleted runs beside their artifacts.
+type Left struct {
+	// pending is why a tracker has still to do its part, and who does it.
+	pending, gaps, notes []string
+}
+
+// Wait says why a tracker has still to do its part, and who does it. The error may be
+// several that were joined.
+func (l *Left) Wait(err error, who string) {
+	all := []error{err}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok { // one that was wrapped is one
+		all = joined.Unwrap()
+	}
+	for _, one := range all {
+		l.pending = append(l.pending, one.Error())
+	}
+	l.pending = append(l.pending, who)
+}
+
+// Add adds what the tracker said about a deleted run.
+func (l *Left) Add(run string, done events.TrackingCompleted) {
+	for _, gap := range done.Gaps {
+		l.gaps = append(l.gaps, fmt.Sprintf("run %s: %s", run, gap))
+	}
+	for _, note := range done.Notes {
+		l.notes = append(l.notes, fmt.Sprintf("run %s: %s", run, note))
+	}
+}
+
+// Any reports whether something is left that the deletion was to remove or to mark.
+func (l Left) Any() bool { return len(l.all()) > 0 }
+
+// all is what is left, a line each.
+func (l Left) all() []string { return append(l.gaps[:len(l.gaps):len(l.gaps)], l.pending...) }
+
+// Result is what was deleted. If a person has seen which runs these are, the text does
+// not repeat it.
+func Result(r deletion.Report, left Left, seen bool) view.Result {
+	return view.NewResult(deleted{r, false, len(left.pending) > 0, left.all(), left.notes}, func(w io.Writer) {
+		if !seen {
+			table(w, r)
 		}
-		write(w, r, verb)
+		sums(w, r, "removed", "was")
+		for _, line := range left.all() {
+			fmt.Fprintf(w, "left: %s\n", view.Printable(line))
+		}
+		for _, line := range left.notes {
+			fmt.Fprintf(w, "note: %s\n", view.Printable(line))
+		}
 	})
+}
+
+// DryRun is what would be deleted.
+func DryRun(r deletion.Report) view.Result {
+	return view.NewResult(deleted{Report: r, DryRun: true}, func(w io.Writer) { plan(w, r) })
 }
 
 // Text is what would be deleted, before a person is asked.
 func Text(r deletion.Report) string {
 	var b strings.Builder
-	write(&b, r, "would be removed")
+	plan(&b, r)
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
@@ -49,33 +97,72 @@ func Names(runs []deletion.Target) string {
 	return view.Count(len(runs), "run")
 }
 
-func write(w io.Writer, r deletion.Report, verb string) {
-	view.Table(w, r.Runs, "RUN\tNAME\tSTATUS\tENDED\tFACTS", func(t deletion.Target) string {
+func plan(w io.Writer, r deletion.Report) {
+	table(w, r)
+	sums(w, r, "would be removed", "is")
+}
+
+// table lists the runs. It fits into 80 columns with ids that intake made.
+func table(w io.Writer, r deletion.Report) {
+	view.Table(w, r.Runs, "RUN\tNAME\tSTATUS\tENDED", func(t deletion.Target) string {
 		status, ended := string(t.Conclusion), ""
 		if !t.EndedAt.IsZero() {
 			ended = t.EndedAt.Local().Format(time.DateTime)
 		}
 		if t.Archived {
-			status += ", archived"
+			status = "archived"
 		}
 		if t.Begun {
-			status = "deleted before"
+			status = "deleted"
 		}
-		return fmt.Sprintf("%s\t%s\t%s\t%s\t%d", t.RunID, view.Printable(t.RunName), status, ended, t.Facts)
+		return fmt.Sprintf("%s\t%s\t%s\t%s", t.RunID, view.Printable(t.RunName), status, ended)
 	})
-	fmt.Fprintf(w, "%s with %s%s %s\n", view.Count(len(r.Runs), "run"), size(r.Removed, "artifact"), more(r), verb)
+}
+
+// sums says how much is removed, and what stays. is is the verb for what is left of
+// runs that were deleted before.
+func sums(w io.Writer, r deletion.Report, verb, is string) {
+	facts, before := 0, 0
+	for _, t := range r.Runs {
+		facts += t.Facts
+		if t.Begun {
+			before++
+		}
+	}
+	nothing := facts+r.Removed.Count+r.Archives.Count+r.Checkpoints+r.DeadLetters == 0
+	of := "them"
+	if before == 1 {
+		of = "it"
+	}
+	switch {
+	case nothing && before == len(r.Runs):
+		fmt.Fprintf(w, "deleted before; nothing of %s %s left to remove\n", of, is)
+	default:
+		fmt.Fprintf(w, "%s with %s, %s%s %s\n", view.Count(len(r.Runs), "run"), view.Count(facts, "fact"), size(r.Removed, "artifact"), more(r), verb)
+	}
 	if r.Kept.Count == 0 {
 		return
 	}
-	why := `content of the last hour, which "tunebus gc" removes later`
-	if len(r.UsedBy) > 0 {
-		why = "runs use it: " + strings.Join(r.UsedBy, ", ")
-	}
-	verb = "stay"
+	stay := "stay"
 	if r.Kept.Count == 1 {
-		verb = "stays"
+		stay = "stays"
 	}
-	fmt.Fprintf(w, "%s %s: %s\n", size(r.Kept, "artifact"), verb, why)
+	fmt.Fprintf(w, "%s %s: %s\n", size(r.Kept, "artifact"), stay, why(r))
+}
+
+// why is the reason why artifacts stay.
+func why(r deletion.Report) string {
+	object := "them"
+	if r.Kept.Count == 1 {
+		object = "it"
+	}
+	switch len(r.UsedBy) {
+	case 0:
+		return `content of the last hour, which "tunebus gc" removes later`
+	case 1:
+		return fmt.Sprintf("run %s uses %s", r.UsedBy[0], object)
+	}
+	return fmt.Sprintf("runs use %s: %s", object, strings.Join(r.UsedBy, ", "))
 }
 
 func size(sum gc.Sum, noun string) string {
