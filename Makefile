@@ -1,8 +1,6 @@
 # Everything works with Go and make alone, but for the targets that say so.
 MODULES := events events/validation pipeline pipeline/cloudblob pipeline/cloudblob/emulators embedded llm services/intake services/finetune services/inference services/evaluation services/tracker cmd/basemodel cmd/tunebus deploy
 
-# SIMD makes the matrix products of the built-in engine several times faster.
-export GOEXPERIMENT := simd
 export CGO_ENABLED := 0
 # Without its modules for machines inside Google's cloud, the driver of gs:// is
 # half as large.
@@ -15,7 +13,7 @@ GO := go
 VERSION = $(shell git describe --tags --match 'v[0-9]*' --always --dirty 2>/dev/null)
 LDFLAGS = "-s -X github.com/tunebus/tunebus/pipeline/version.linked=$(VERSION)"
 
-.PHONY: help build install run test test-trainer test-programs test-interop race check lint rules tidy structure version generate build-gpu base-model bench bench-data bench-memory fuzz chaos inputs azurite
+.PHONY: help build install run test test-trainer test-programs test-interop race check lint rules tidy structure version generate build-gpu base-model bench bench-noop bench-data bench-torch bench-memory fuzz chaos inputs azurite
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
@@ -60,18 +58,8 @@ test-programs: ## the manual's Python program with a real client; makes its envi
 	@test -f $(PROGRAMS)/made || (python3 -m venv $(PROGRAMS) && $(PROGRAMS)/bin/pip install -q nats-py==2.16.0 && touch $(PROGRAMS)/made)
 	@cd cmd/tunebus && TUNEBUS_TEST_PYTHON=$(PROGRAMS)/bin/python $(GO) test ./internal/docs -count=1 -run TestPythonProgram
 
-# The detector follows every number that is read, which makes a training many
-# times slower and finds nothing in numeric kernels, which are GoMLX's and share
-# no state: they alone are built without it. They are built without inlining, too:
-# else their copies of what is generic, sync.Map among it, could be larger than
-# those that the detector looks into, and the linker takes the larger ones.
-# (Some kernels also step over the end of a slice with a pointer that they never
-# follow, which checkptr, switched on by -race, takes for an error.)
-KERNELS := github.com/gomlx/compute/internal/gobackend
-RACE := -race "-gcflags=$(KERNELS)/dot/...=-race=0 -l" "-gcflags=$(KERNELS)/ops=-race=0 -l"
-
 race: ## the tests of packages in which goroutines meet, with the race detector; needs a C compiler
-	@CGO_ENABLED=1 $(GO) test $(RACE) -timeout 30m $(call packages,race)
+	@CGO_ENABLED=1 $(GO) test -race -timeout 30m $(call packages,race)
 
 LINT := $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
@@ -93,8 +81,9 @@ tidy: ## go.mod and go.sum of every module
 build-gpu: ## bin/tunebus with GPU metrics; needs a C compiler
 	@cd cmd/tunebus && CGO_ENABLED=1 CGO_CFLAGS=-Wno-deprecated-declarations $(GO) build -tags gpu,$(TAGS) -ldflags=$(LDFLAGS) -o ../../bin/tunebus-gpu .
 
-generate: ## the schemas and the AsyncAPI document
+generate: ## the schemas, the AsyncAPI document, and the engine's kernels
 	@cd events && $(GO) generate ./...
+	@cd llm && $(GO) generate ./...
 
 # The code behind the build tags gpu and failpoint is in no other build.
 rules: ## formatting, go.mod of every module, and the code behind build tags; needs a C compiler
@@ -102,6 +91,7 @@ rules: ## formatting, go.mod of every module, and the code behind build tags; ne
 	@out=$$(gofmt -l $(MODULES)); test -z "$$out" || { echo "not formatted:"; echo "$$out"; exit 1; }
 	@cd pipeline && CGO_ENABLED=1 CGO_CFLAGS=-Wno-deprecated-declarations $(GO) vet -tags gpu ./hostmetrics
 	@cd pipeline && $(GO) test -tags failpoint -run TestDies ./failpoint
+	@cd llm && GOARCH=arm64 $(GO) vet ./... # which has no assembly
 
 check: lint rules race ## all that has to hold before a commit, but for "make test EXCEPT=race"; needs a C compiler
 
@@ -120,12 +110,27 @@ $(INTEROP_ENV)/made: $(INTEROP)/testdata/requirements.txt
 bench: ## benchmarks of every module
 	@set -e; for m in $(MODULES); do (cd $$m && $(GO) test -run '^$$' -bench . ./...); done
 
-# How many rows are prepared, and how often.
-ROWS := 20000
+# How often what is compared takes turns.
 ROUNDS := 5
+
+# Another commit, and how many pipelines run in each turn.
+BEFORE := HEAD~1
+PIPELINES := 1000
+
+bench-noop: ## pipelines whose phases do nothing, of this tree and of the commit BEFORE in turns
+	@GO="$(GO)" cmd/tunebus/internal/standalone/testdata/noop.sh $(BEFORE) $(ROUNDS) $(PIPELINES)
+
+# How many rows are prepared.
+ROWS := 20000
 
 bench-data: $(INTEROP_ENV)/made ## rows prepared beside datasets and TRL; needs Python and some GB of packages
 	@$(INTEROP_ENV)/bin/python services/finetune/prepare/testdata/speed.py $(ROWS) $(ROUNDS)
+
+# Which sizes of models, see the script.
+SIZES := 1m 4m 10m 135m
+
+bench-torch: $(INTEROP_ENV)/made ## training and generation beside torch and PEFT; needs Python and some GB of packages
+	@$(INTEROP_ENV)/bin/python llm/testdata/beside_torch.py "$(SIZES)" $(ROUNDS)
 
 bench-memory: ## memory for a million rows, and bytes written for a base model of 1 GB; needs 5 GB of disk
 	@cd cmd/tunebus && $(GO) test ./internal/e2e -run '^$$' -bench Large -benchtime 1x -timeout 3h -v -args -rows 1000000 -weights 1000000000

@@ -99,7 +99,7 @@ func TestImagesAreBuiltAsMakeDoes(t *testing.T) {
 		t.Fatal(err)
 	}
 	for said, repeated := range map[string]string{
-		`GOEXPERIMENT := (\S+)`: "GOEXPERIMENT=%s", `CGO_ENABLED := (\S+)`: "CGO_ENABLED=%s", `\nTAGS := (\S+)`: "GOFLAGS=-tags=%s",
+		`CGO_ENABLED := (\S+)`: "CGO_ENABLED=%s", `\nTAGS := (\S+)`: "GOFLAGS=-tags=%s",
 	} {
 		m := regexp.MustCompile(said).FindSubmatch(makefile)
 		if m == nil {

@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"context"
+	"crypto/subtle"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -23,6 +24,8 @@ type Options struct {
 	// Listen is host:port for clients in other processes, such as
 	// "127.0.0.1:4222". Empty: no socket.
 	Listen string
+	// Token is what clients in other processes have to present. Empty: nothing.
+	Token string
 	// RelaxedSync fsyncs every two minutes instead of at every write.
 	// Acknowledged messages then survive a crash of the process, but not of the
 	// machine.
@@ -42,7 +45,7 @@ type Server struct {
 // Errors of [Start].
 var (
 	// ErrInUse means that another process uses the data folder.
-	ErrInUse = errors.New("another process uses this data folder; stop it, or choose another folder with --data")
+	ErrInUse = errors.New("another process uses this data folder; wait for its end, or choose another folder with --data")
 	// ErrPort means that the port is taken.
 	ErrPort = errors.New("the port is taken; stop who listens there, or choose another one with --port")
 )
@@ -76,6 +79,9 @@ func (s *Server) start(ctx context.Context, opts Options) error {
 	}
 	if o.JetStreamMaxStore == 0 {
 		o.JetStreamMaxStore = 16 << 30
+	}
+	if opts.Token != "" {
+		o.CustomClientAuthentication = token(opts.Token)
 	}
 	if opts.Listen != "" {
 		if err := listenOn(ctx, o, opts.Listen); err != nil {
@@ -139,6 +145,20 @@ func listenOn(ctx context.Context, o *server.Options, address string) error {
 	}
 	return probe.Close()
 }
+
+// token admits the clients that present it, and those of this process.
+type token string
+
+// Check implements [server.Authentication].
+func (t token) Check(c server.ClientAuthentication) bool {
+	if from := c.RemoteAddress(); from != nil && from.Network() == inProcess {
+		return true
+	}
+	return subtle.ConstantTimeCompare([]byte(c.GetOpts().Token), []byte(t)) == 1
+}
+
+// inProcess is the network of a connection without a socket, a [net.Pipe].
+const inProcess = "pipe"
 
 // InProcessConn returns a connection without a socket.
 func (s *Server) InProcessConn() (net.Conn, error) { return s.ns.InProcessConn() }

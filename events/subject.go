@@ -185,6 +185,16 @@ func JobFilters(job PhaseRequested) []string {
 	return filters
 }
 
+// OutcomeFilters returns the filters that together match the facts about a run as a whole
+// except its acceptance: what became of it.
+func OutcomeFilters(run string) []string {
+	var filters []string
+	for _, typ := range []string{TypeCancelRequested, TypePipelineCompleted, TypeTrackingCompleted, TypePipelineDeleted} {
+		filters = append(filters, typ+"."+run)
+	}
+	return filters
+}
+
 // JobFilter returns the filter for the jobs of a phase and queue.
 func JobFilter(p Phase, queue string) string { return phaseType(p, EventRequested) + ".*." + queue }
 

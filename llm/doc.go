@@ -3,6 +3,7 @@
 // trains them or an adapter for them, and generates. It works on token ids and
 // knows nothing of events or texts.
 //
-// Weights are kept as float32 in this process; the forward and the backward
-// pass are GoMLX graphs on its Go backend. The optimizer runs on the host.
+// Weights are kept as float32 in this process. Package net computes the forward
+// and the backward pass, package kernel has the loops over numbers. Results
+// depend neither on the processor's instructions nor on the number of threads.
 package llm

@@ -73,6 +73,6 @@ func FuzzConfig(f *testing.F) {
 				t.Errorf("%s has %d values", p.name, p.size())
 			}
 		}
-		rope(c, []int{0, 1})
+		c.frequencies()
 	})
 }

@@ -3,15 +3,13 @@ module github.com/tunebus/tunebus/llm
 go 1.26.5
 
 require (
-	github.com/gomlx/compute v0.1.6
-	github.com/gomlx/gomlx v0.28.8
 	go.uber.org/goleak v1.3.0
+	golang.org/x/sys v0.49.0
 	golang.org/x/text v0.35.0
 )
 
 require (
-	github.com/go-logr/logr v1.4.3 // indirect
-	github.com/pkg/errors v0.9.1 // indirect
-	golang.org/x/exp v0.0.0-20260410095643-746e56fc9e2f // indirect
-	k8s.io/klog/v2 v2.140.0 // indirect
+	github.com/davecgh/go-spew v1.1.2-0.20180830191138-d8f796af33cc // indirect
+	github.com/pmezard/go-difflib v1.0.1-0.20181226105442-5d4384ee4fb2 // indirect
+	github.com/stretchr/testify v1.11.1 // indirect
 )

@@ -1,6 +1,7 @@
 package llm
 
 import (
+	"errors"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -90,12 +91,8 @@ func TestLossAndGradients(t *testing.T) {
 
 func checkGradients(t *testing.T, m *Model) {
 	rows := ragged(m.cfg)
-	tr, err := newTrainer(m, TrainConfig{}.withDefaults())
-	if err != nil {
-		t.Fatal(err)
-	}
-	// One row more than there are: the graph's batches are padded.
-	sum, count, err := tr.backward(rows, len(rows)+1)
+	tr := newTrainer(m, TrainConfig{}.withDefaults())
+	sum, count, err := tr.backward(rows)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,18 +161,30 @@ func TestCacheIsExact(t *testing.T) {
 // TestUpdateIsAdamW computes two steps by hand, with clipping and decay.
 func TestUpdateIsAdamW(t *testing.T) {
 	t.Parallel()
-	w, g := []float32{1}, []float32{4}
-	m, v := []float32{0}, []float32{0}
-	const rate, b1, b2, eps, decay = 0.1, 0.9, 0.99, 1e-8, 0.5
-	want, m1, v1 := 1.0, 0.0, 0.0
+	m := small(t, nil)
+	tr := newTrainer(m, TrainConfig{Beta1: 0.9, Beta2: 0.99, Epsilon: 1e-8, WeightDecay: 0.5, MaxGradNorm: 1}.withDefaults())
+	w := m.byName["model.layers.1.mlp.up_proj.weight"]
+	at := slices.Index(tr.learn, w)
+	const rate = 0.1
+	want, m1, v1 := float64(w.data[3]), 0.0, 0.0
 	for k := 1.0; k <= 2; k++ {
-		d := 4 * 0.25
-		m1, v1 = b1*m1+(1-b1)*d, b2*v1+(1-b2)*d*d
-		want -= rate * decay * want
-		want -= rate * (m1 / (1 - math.Pow(b1, k))) / (math.Sqrt(v1/(1-math.Pow(b2, k))) + eps)
-		step(w, g, m, v, 0.25, 1-rate*decay, rate/(1-math.Pow(b1, k)), math.Sqrt(1-math.Pow(b2, k)), b1, b2, eps)
-		if math.Abs(float64(w[0])-want) > 1e-6 {
-			t.Errorf("step %.0f: %.8f, want %.8f", k, w[0], want)
+		tr.grad[at][3] = 8 // the only gradient; half of it is clipped to 1
+		d := 1.0
+		m1, v1 = 0.9*m1+0.1*d, 0.99*v1+0.01*d*d
+		want -= rate * 0.5 * want
+		want -= rate * (m1 / (1 - math.Pow(0.9, k))) / (math.Sqrt(v1/(1-math.Pow(0.99, k))) + 1e-8)
+		norm, err := tr.update(rate, 0.5)
+		if err != nil || norm != 4 {
+			t.Errorf("norm %v, %v", norm, err)
 		}
+		tr.step++
+		if math.Abs(float64(w.data[3])-want) > 1e-6 {
+			t.Errorf("step %.0f: %.8f, want %.8f", k, w.data[3], want)
+		}
+	}
+	tr.grad[at][0] = float32(math.Inf(1))
+	before := w.data[0]
+	if _, err := tr.update(rate, 1); !errors.Is(err, ErrDiverged) || w.data[0] != before {
+		t.Errorf("an infinite gradient: %v, the weight became %v", err, w.data[0])
 	}
 }

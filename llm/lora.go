@@ -104,7 +104,8 @@ func (m *Model) AttachLoRA(cfg LoRAConfig) error {
 			}
 		}
 	}
-	return m.setAdapter(a)
+	m.setAdapter(a)
+	return nil
 }
 
 // Excess returns the modules, by their last names, whose shorter side is below the
@@ -129,22 +130,6 @@ func (c LoRAConfig) Excess(of Config) (modules []string, side int) {
 		}
 	}
 	return modules, side
-}
-
-// kept draws which inputs of each adapted module stay in a part of a batch
-// of n positions, [n, in] for each module in turn. The draw depends on the
-// seed, the step and the part alone, so that a resumed training repeats it.
-func (a *adapter) kept(n int, seed, step int64, part int) [][]bool {
-	rng := rand.New(rand.NewPCG(uint64(seed)^0x5eed<<32, uint64(step)<<20|uint64(part)))
-	var out [][]bool
-	for i := 0; i < len(a.params); i += 2 {
-		keep := make([]bool, n*a.params[i].shape[1])
-		for j := range keep {
-			keep[j] = rng.Float64() >= a.cfg.Dropout
-		}
-		out = append(out, keep)
-	}
-	return out
 }
 
 // LoRA says what the adapter of the model looks like; the zero value without
@@ -176,7 +161,6 @@ func (m *Model) MergeAdapter() error {
 	}
 	a := m.lora
 	scale := float32(a.scale())
-	var merged []*param
 	for i := 0; i < len(a.params); i += 2 {
 		lowA, lowB := a.params[i], a.params[i+1]
 		w := m.byName[strings.TrimSuffix(lowA.name, loraA)+".weight"]
@@ -189,10 +173,7 @@ func (m *Model) MergeAdapter() error {
 				}
 			}
 		}
-		merged = append(merged, w)
 	}
-	if err := m.setAdapter(nil); err != nil || m.device == nil {
-		return err
-	}
-	return m.device.changed(merged)
+	m.setAdapter(nil)
+	return nil
 }

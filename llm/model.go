@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/tunebus/tunebus/llm/internal/net"
 )
 
 // Model is a model with its weights, and the adapter on top of it if there
@@ -17,7 +19,8 @@ type Model struct {
 	params []*param // the base weights, in the order of layout
 	byName map[string]*param
 	lora   *adapter
-	device *device
+	// decodes is nil until the model generates.
+	decodes *net.Decoder
 }
 
 // param is one weight.

@@ -77,22 +77,12 @@ func (s *RopeScaling) scale(frequency float64) float64 {
 	return keep*frequency + (1-keep)*frequency/s.Factor
 }
 
-// rope computes the tables of the rotary embedding for positions; both are
-// [len(positions), HeadDim], row by row.
-func rope(c Config, positions []int) (cos, sin []float32) {
-	half := c.HeadDim / 2
-	frequencies := make([]float64, half)
-	for j := range frequencies {
-		frequencies[j] = c.RopeScaling.scale(math.Pow(c.RopeTheta, -2*float64(j)/float64(c.HeadDim)))
+// frequencies are those of the rotary embedding, in radians per position, for
+// each pair of a head's numbers.
+func (c Config) frequencies() []float64 {
+	out := make([]float64, c.HeadDim/2)
+	for j := range out {
+		out[j] = c.RopeScaling.scale(math.Pow(c.RopeTheta, -2*float64(j)/float64(c.HeadDim)))
 	}
-	cos, sin = make([]float32, len(positions)*c.HeadDim), make([]float32, len(positions)*c.HeadDim)
-	for i, pos := range positions {
-		for j, f := range frequencies {
-			s, k := math.Sincos(float64(pos) * f)
-			for _, at := range []int{i*c.HeadDim + j, i*c.HeadDim + half + j} {
-				cos[at], sin[at] = float32(k), float32(s)
-			}
-		}
-	}
-	return cos, sin
+	return out
 }

@@ -28,6 +28,9 @@ type TrainConfig struct {
 	// step is told in any case, the first one where LogFirstStep is set.
 	LogSteps     int
 	LogFirstStep bool
+	// GradientCheckpointing keeps the inputs of the layers alone, and computes
+	// the rest once more: less memory, more time, the same results.
+	GradientCheckpointing bool
 	// SaveSteps is the distance between two checkpoints; 0: none.
 	SaveSteps int
 	// Beta1, Beta2 and Epsilon are AdamW's. Defaults 0.9, 0.999 and 1e-8.
@@ -106,10 +109,7 @@ func (m *Model) Train(ctx context.Context, training, evaluation Examples, cfg Tr
 	if examples.len() == 0 {
 		return TrainResult{}, fmt.Errorf("%w: there are no examples", ErrNothing)
 	}
-	t, err := newTrainer(m, cfg)
-	if err != nil {
-		return TrainResult{}, err
-	}
+	t := newTrainer(m, cfg)
 	perEpoch := int64(ceil(ceil(examples.len(), cfg.BatchSize), cfg.GradAccumulation))
 	t.total = perEpoch * int64(cfg.Epochs)
 	if resume != "" {
@@ -216,7 +216,8 @@ func tokensBefore(step, perEpoch int64, examples usable, cfg TrainConfig) int64 
 func (t *trainer) optimize(ctx context.Context, examples usable, group [][]int) (StepInfo, int64, error) {
 	began := time.Now()
 	sum, n, tokens := 0.0, 0, int64(0)
-	t.zero()
+	t.part = 0
+	t.optimizer.Clear() // a step that was stopped may have left some
 	for _, batch := range group {
 		if ctx.Err() != nil {
 			return StepInfo{}, 0, fmt.Errorf("train: %w", context.Cause(ctx))
@@ -228,7 +229,7 @@ func (t *trainer) optimize(ctx context.Context, examples usable, group [][]int) 
 		for _, row := range rows {
 			tokens += int64(len(row.IDs))
 		}
-		loss, count, err := t.backward(rows, t.cfg.BatchSize)
+		loss, count, err := t.backward(rows)
 		if err != nil {
 			return StepInfo{}, 0, err
 		}
@@ -249,9 +250,6 @@ func (t *trainer) optimize(ctx context.Context, examples usable, group [][]int) 
 	norm, err := t.update(rate, 1/float64(n))
 	if err != nil {
 		return StepInfo{}, 0, err
-	}
-	if math.IsNaN(norm) || math.IsInf(norm, 0) { // then the weights are no numbers now, and no later step may find it
-		return StepInfo{}, 0, fmt.Errorf("%w: the gradients of step %d are none; lower the learning rate", ErrDiverged, t.step+1)
 	}
 	t.step++
 	return StepInfo{

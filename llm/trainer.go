@@ -9,274 +9,82 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"strings"
-	"sync"
 
-	"github.com/gomlx/gomlx/core/graph"
-	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/tunebus/tunebus/llm/internal/kernel"
+	"github.com/tunebus/tunebus/llm/internal/net"
 )
 
 // trainer is the state of a training.
 type trainer struct {
-	cfg    TrainConfig
-	model  *Model
-	device *device
+	cfg       TrainConfig
+	model     *Model
+	net       *net.Trainer
+	optimizer *net.Optimizer
 	// learn are the weights that change; grad, first and second are their
 	// summed gradients and AdamW's moments.
 	learn               []*param
 	grad, first, second [][]float32
+	rows                []net.Row // of the batch
 	step, total         int64
-	part                int // parts of batches seen in this step
+	part                int64 // batches seen in this step
 	loss, evalLoss      float64
 	evalDue             bool // an epoch has ended and is not evaluated yet
-	gradients, forward  *graph.Exec
 }
 
-func newTrainer(m *Model, cfg TrainConfig) (*trainer, error) {
-	d, err := m.open()
-	if err != nil {
-		return nil, err
-	}
-	t := &trainer{cfg: cfg, model: m, device: d, learn: m.trainable()}
-	for _, p := range t.learn {
+func newTrainer(m *Model, cfg TrainConfig) *trainer {
+	t := &trainer{cfg: cfg, model: m, learn: m.trainable()}
+	gradients := map[*param][]float32{}
+	var learned []net.Learned
+	for i, p := range t.learn {
 		t.grad = append(t.grad, make([]float32, p.size()))
 		t.first = append(t.first, make([]float32, p.size()))
 		t.second = append(t.second, make([]float32, p.size()))
+		gradients[p] = t.grad[i]
+		learned = append(learned, net.Learned{Weights: p.data, Gradients: t.grad[i], First: t.first[i], Second: t.second[i], Decays: decays(p.name)})
 	}
-	if t.gradients, err = d.graph("gradients", func(in []*graph.Node) []*graph.Node {
-		loss, w := m.lossGraph(in, m.drops())
-		learn := m.trainable()
-		wrt := make([]*graph.Node, len(learn))
-		for i, p := range learn {
-			wrt[i] = w[p.name]
-		}
-		return append([]*graph.Node{loss}, graph.Gradient(loss, wrt...)...)
-	}); err != nil {
-		return nil, fmt.Errorf("train: %w", err)
+	t.net = net.NewTrainer(m.network(gradients), threads())
+	if cfg.GradientCheckpointing {
+		t.net.Recompute()
 	}
-	if t.forward, err = d.graph("loss", func(in []*graph.Node) []*graph.Node {
-		loss, _ := m.lossGraph(in, false)
-		return []*graph.Node{loss}
-	}); err != nil {
-		return nil, fmt.Errorf("train: %w", err)
-	}
-	return t, nil
+	t.optimizer = net.NewOptimizer(learned, threads())
+	return t
 }
 
-// lossInputs is how many inputs of lossGraph are no weights.
-const lossInputs = 7
-
-// lossGraph sums the negative log likelihoods of the counted tokens. Inputs:
-// ids [B,T], cos and sin [1,T,1,D], mask [1,1,T,T], where [N,1] (places in
-// the flattened batch whose next token counts), targets [N,1], weight [N],
-// then all weights, and with drop what stays of the adapter's inputs, [B·T,
-// in] for each module. Only counted places are projected onto the vocabulary,
-// which is the largest single cost of a small model.
-func (m *Model) lossGraph(in []*graph.Node, drop bool) (*graph.Node, weights) {
-	w, keep := weights{}, weights{}
-	all := m.all()
-	for i, p := range all {
-		w[p.name] = in[lossInputs+i]
-	}
-	if drop {
-		for i, node := range in[lossInputs+len(all):] {
-			keep[strings.TrimSuffix(m.lora.params[2*i].name, loraA)] = node
-		}
-	}
-	n := network{keep: keep, cfg: m.cfg, w: w, lora: m.lora, cos: in[1], sin: in[2], mask: in[3]}
-	x := n.hidden(in[0])
-	d := x.Shape().Dimensions
-	x = graph.Gather(graph.Reshape(x, d[0]*d[1], d[2]), in[4])
-	logp := graph.LogSoftmax(n.logits(x), 1)
-	hot := graph.OneHot(graph.Reshape(in[5], in[5].Shape().Dimensions[0]), m.cfg.VocabSize, logp.DType())
-	picked := graph.ReduceSum(graph.Mul(logp, hot), 1)
-	return graph.Neg(graph.ReduceAllSum(graph.Mul(picked, in[6]))), w
-}
-
-// inputs makes the inputs of lossGraph for rows, padded to buckets so that
-// few shapes have to be compiled. size is the number of rows of a batch.
-func (t *trainer) inputs(rows []Example, size int) (args []any, count int, err error) {
-	width, n := 0, 0
+// batch are rows as package net has them.
+func (t *trainer) batch(rows []Example) []net.Row {
+	t.rows = t.rows[:0]
 	for _, r := range rows {
-		width = max(width, len(r.IDs))
-		n += r.Counted()
+		t.rows = append(t.rows, net.Row(r))
 	}
-	width = ceil(width, 16) * 16
-	slots := max(ceil(n, 64), 1) * 64
-	ids := make([]int32, size*width)
-	where, targets, weight := make([]int32, slots), make([]int32, slots), make([]float32, slots)
-	for i, r := range rows {
-		copy(ids[i*width:], r.IDs)
-		for j := 1; j < min(len(r.Count), len(r.IDs)); j++ {
-			if r.Count[j] {
-				where[count], targets[count], weight[count] = int32(i*width+j-1), r.IDs[j], 1
-				count++
-			}
-		}
-	}
-	positions := make([]int, width)
-	mask := make([]float32, width*width)
-	for i := range width {
-		positions[i] = i
-		for j := i + 1; j < width; j++ {
-			mask[i*width+j] = low
-		}
-	}
-	cos, sin := rope(t.model.cfg, positions)
-	dim := t.model.cfg.HeadDim
-	args = []any{
-		tensors.FromFlatDataAndDimensions(ids, size, width),
-		tensors.FromFlatDataAndDimensions(cos, 1, width, 1, dim), tensors.FromFlatDataAndDimensions(sin, 1, width, 1, dim),
-		tensors.FromFlatDataAndDimensions(mask, 1, 1, width, width),
-		tensors.FromFlatDataAndDimensions(where, slots, 1), tensors.FromFlatDataAndDimensions(targets, slots, 1),
-		tensors.FromFlatDataAndDimensions(weight, slots),
-	}
-	args, err = t.device.inputs(args, t.model.all())
-	return args, count, err
+	return t.rows
 }
-
-// drops reports whether training drops inputs of the adapter.
-func (m *Model) drops() bool { return m.lora != nil && m.lora.cfg.Dropout > 0 }
-
-// dropout appends what stays of the adapter's inputs.
-func (t *trainer) dropout(args []any) []any {
-	if !t.model.drops() {
-		return args
-	}
-	ids := args[0].(*tensors.Tensor).Shape().Dimensions
-	n := ids[0] * ids[1]
-	for _, keep := range t.model.lora.kept(n, t.cfg.Seed, t.step, t.part) {
-		args = append(args, tensors.FromFlatDataAndDimensions(keep, n, len(keep)/n))
-	}
-	t.part++
-	return args
-}
-
-// shards is how many parts of a batch are worked on side by side. It is the
-// same on every machine, so that results are.
-const shards = 2
 
 // backward adds the gradients of a batch to those of the step.
-func (t *trainer) backward(rows []Example, size int) (loss float64, count int, err error) {
-	part := ceil(size, min(shards, size))
-	var parts [shards]struct {
-		args, out []*tensors.Tensor
-		err       error
-	}
-	var wg sync.WaitGroup
-	used := 0
-	for ; used < shards && len(rows) > 0; used++ {
-		args, n, err := t.inputs(rows[:min(part, len(rows))], part)
-		if err != nil {
-			wg.Wait()
-			return 0, 0, err
-		}
-		rows = rows[min(part, len(rows)):]
-		count += n
-		weights := len(args)
-		args = t.dropout(args)
-		p := &parts[used]
-		p.args = append(temporary(args), owned(args[weights:])...)
-		wg.Go(func() { p.out, p.err = t.gradients.Call(args...) })
-	}
-	wg.Wait()
-	for _, p := range parts[:used] {
-		if err = errors.Join(err, p.err); err != nil {
-			continue
-		}
-		l, err := t.add(p.out)
-		if err != nil {
-			return 0, 0, err
-		}
-		loss += l
-		if err := finalize(append(p.out, p.args...)); err != nil {
-			return 0, 0, err
-		}
-	}
+func (t *trainer) backward(rows []Example) (loss float64, count int, err error) {
+	loss, count, err = t.net.Gradients(t.batch(rows), net.Draw{Seed: t.cfg.Seed, Step: t.step, Part: t.part})
+	t.part++
 	if err != nil {
 		return 0, 0, fmt.Errorf("train: %w", err)
 	}
 	return loss, count, nil
 }
 
-// add adds the gradients of a part, in a fixed order.
-func (t *trainer) add(out []*tensors.Tensor) (loss float64, err error) {
-	loss = float64(tensors.MustCopyFlatData[float32](out[0])[0])
-	for i, g := range out[1:] {
-		sum := t.grad[i]
-		if err := tensors.ConstFlatData(g, func(flat []float32) {
-			for j, v := range flat {
-				sum[j] += v
-			}
-		}); err != nil {
-			return 0, fmt.Errorf("train: %w", err)
-		}
-	}
-	return loss, nil
-}
-
-// temporary are the inputs that belong to one batch.
-func temporary(args []any) []*tensors.Tensor { return owned(args[:lossInputs]) }
-
-func owned(args []any) []*tensors.Tensor {
-	var out []*tensors.Tensor
-	for _, a := range args {
-		out = append(out, a.(*tensors.Tensor))
-	}
-	return out
-}
-
-func finalize(ts []*tensors.Tensor) error {
-	for _, t := range ts {
-		if err := t.FinalizeAll(); err != nil {
-			return fmt.Errorf("free tensor: %w", err)
-		}
-	}
-	return nil
-}
-
-func (t *trainer) zero() {
-	t.part = 0
-	for _, g := range t.grad {
-		clear(g)
-	}
-}
-
-// update is AdamW (Loshchilov and Hutter 2019) as torch computes it; biases
-// and norms do not decay, as in the Hugging Face trainer. scale is applied to
-// the gradients first.
+// update changes the weights by AdamW (Loshchilov and Hutter 2019) and clears
+// the gradients, to which scale is applied first. It fails, and changes
+// nothing, where they are no numbers.
 func (t *trainer) update(rate, scale float64) (norm float64, err error) {
-	sum := 0.0
-	for _, g := range t.grad {
-		for _, v := range g {
-			sum += float64(v) * float64(v)
-		}
+	norm = t.optimizer.Norm() * scale
+	if math.IsNaN(norm) || math.IsInf(norm, 0) {
+		return norm, fmt.Errorf("%w: the gradients of step %d are none; lower the learning rate", ErrDiverged, t.step+1)
 	}
-	norm = math.Sqrt(sum) * scale
 	if t.cfg.MaxGradNorm > 0 && norm > t.cfg.MaxGradNorm {
 		scale *= t.cfg.MaxGradNorm / (norm + 1e-6)
 	}
-	k := float64(t.step + 1)
-	b1, b2 := t.cfg.Beta1, t.cfg.Beta2
-	rateHat, root := rate/(1-math.Pow(b1, k)), math.Sqrt(1-math.Pow(b2, k))
-	for i, p := range t.learn {
-		decay := 1.0
-		if !strings.Contains(p.name, "norm") && !strings.HasSuffix(p.name, ".bias") {
-			decay = 1 - rate*t.cfg.WeightDecay
-		}
-		step(p.data, t.grad[i], t.first[i], t.second[i], scale, decay, rateHat, root, b1, b2, t.cfg.Epsilon)
-	}
-	return norm, t.device.changed(t.learn)
-}
-
-func step(w, g, m, v []float32, scale, decay, rate, root, b1, b2, eps float64) {
-	for j := range w {
-		d := float64(g[j]) * scale
-		mj := b1*float64(m[j]) + (1-b1)*d
-		vj := b2*float64(v[j]) + (1-b2)*d*d
-		m[j], v[j] = float32(mj), float32(vj)
-		w[j] = float32(float64(w[j])*decay - rate*mj/(math.Sqrt(vj)/root+eps))
-	}
+	t.model.changed()
+	t.optimizer.Step(kernel.AdamW{
+		Rate: rate, Beta1: t.cfg.Beta1, Beta2: t.cfg.Beta2, Epsilon: t.cfg.Epsilon, Decay: t.cfg.WeightDecay, Scale: scale, Step: t.step + 1,
+	})
+	return norm, nil
 }
 
 // evaluate is the mean loss of the examples.
@@ -294,19 +102,12 @@ func (t *trainer) evaluate(ctx context.Context, examples usable) (float64, error
 		if err != nil {
 			return 0, fmt.Errorf("evaluate: %w", err)
 		}
-		args, count, err := t.inputs(rows, t.cfg.EvalBatchSize)
-		if err != nil {
-			return 0, err
-		}
-		out, err := t.forward.Call(args...)
+		loss, count, err := t.net.Loss(t.batch(rows))
 		if err != nil {
 			return 0, fmt.Errorf("evaluate: %w", err)
 		}
-		sum += float64(tensors.MustCopyFlatData[float32](out[0])[0])
+		sum += loss
 		n += count
-		if err := finalize(append(out, temporary(args)...)); err != nil {
-			return 0, err
-		}
 	}
 	return sum / float64(max(n, 1)), nil
 }
@@ -365,7 +166,8 @@ func (t *trainer) load(dir string) error {
 		return err
 	}
 	t.step, t.loss, t.evalLoss, t.evalDue = s.Step, s.Loss, s.EvalLoss, s.EvalDue
-	return t.device.changed(t.learn)
+	t.model.changed()
+	return nil
 }
 
 // belongs reads the state of a checkpoint, and looks whether it is of this

@@ -169,10 +169,7 @@ func TestStopInEvaluation(t *testing.T) {
 func TestDecaySparesNormsAndBiases(t *testing.T) {
 	t.Parallel()
 	m := small(t, nil)
-	tr, err := newTrainer(m, TrainConfig{WeightDecay: 0.5}.withDefaults())
-	if err != nil {
-		t.Fatal(err)
-	}
+	tr := newTrainer(m, TrainConfig{WeightDecay: 0.5}.withDefaults())
 	before := map[string]float32{}
 	for _, p := range m.params {
 		before[p.name] = p.data[0]
@@ -194,10 +191,7 @@ func TestDecaySparesNormsAndBiases(t *testing.T) {
 func TestEvaluateIsTheMeanOverTokens(t *testing.T) {
 	t.Parallel()
 	m := small(t, nil)
-	tr, err := newTrainer(m, TrainConfig{EvalBatchSize: 2}.withDefaults())
-	if err != nil {
-		t.Fatal(err)
-	}
+	tr := newTrainer(m, TrainConfig{EvalBatchSize: 2}.withDefaults())
 	got, err := tr.evaluate(t.Context(), newUsable(InMemory(ragged(m.cfg))))
 	sum, n := newReference(m).loss(ragged(m.cfg))
 	if err != nil || math.Abs(got-sum/float64(n)) > 1e-5*got {

@@ -1,6 +1,7 @@
 package bustest_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -26,7 +27,11 @@ func indexedRun(id string) []events.Event {
 		events.PhaseRequested{RunID: id, Phase: events.Evaluation, Queue: "builtin", Plan: plan},
 		events.PhaseStarted{RunID: id, Phase: events.Evaluation, Attempt: 1, Worker: "w", StartedAt: at},
 		events.PhaseCompleted{RunID: id, Phase: events.Evaluation, Attempt: 1, Conclusion: events.Success, Scores: map[string]float64{"rouge_score": 0.75}},
-		events.PipelineCompleted{RunID: id, Conclusion: events.Success, EndedAt: at.Add(time.Minute), DurationSeconds: 60},
+		events.PipelineCompleted{
+			RunID: id, Conclusion: events.Success, EndedAt: at.Add(time.Minute), DurationSeconds: 60,
+			Phases: []events.PhaseResult{{Phase: events.Evaluation, Conclusion: events.Success, Attempts: 1}},
+			Scores: map[string]float64{"rouge_score": 0.75},
+		},
 	}
 }
 
@@ -171,6 +176,132 @@ func TestRunIndexArchived(t *testing.T) {
 	wantEqual(t, "before the update", strings.Join(listed(t, x), ", "), want)
 	update(t, x)
 	wantEqual(t, "after the update", strings.Join(listed(t, x), ", "), want)
+}
+
+// allLines are the lines of a list by run, as JSON.
+func allLines(t *testing.T, x *runindex.Index, state runindex.State) map[string]string {
+	t.Helper()
+	lines := map[string]string{}
+	for line, err := range x.Newest(t.Context(), state) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := json.Marshal(line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines[line.RunID] = string(body)
+	}
+	return lines
+}
+
+// TestRunIndexSameLines: a line is the same whether it was made from all facts of its
+// run, in steps while these came, or afterwards with many others.
+func TestRunIndexSameLines(t *testing.T) {
+	t.Parallel()
+	facts := func(id string, change func([]events.Event) []events.Event) []events.Event {
+		return change(indexedRun(id))
+	}
+	runs := [][]events.Event{
+		facts("success", func(f []events.Event) []events.Event { return f }),
+		facts("tracked", func(f []events.Event) []events.Event {
+			return append(f, events.TrackingCompleted{RunID: "tracked"})
+		}),
+		facts("waiting", func(f []events.Event) []events.Event { return f[:2] }),
+		facts("accepted", func(f []events.Event) []events.Event { return f[:1] }),
+		facts("tried", func(f []events.Event) []events.Event {
+			return slices.Insert(f, 3,
+				events.Event(events.AttemptEnded{RunID: "tried", Phase: events.Evaluation, Attempt: 1, Reason: events.EndError}),
+				events.Event(events.PhaseStarted{RunID: "tried", Phase: events.Evaluation, Attempt: 2}))
+		}),
+		facts("failed", func(f []events.Event) []events.Event {
+			end := f[3].(events.PhaseCompleted)
+			end.Conclusion, end.Error = events.Failure, &events.Problem{Code: "c", Message: "broken"}
+			f[3], f[4] = end, events.PipelineCompleted{RunID: "failed", Conclusion: events.Failure}
+			return f
+		}),
+		facts("cancelled", func(f []events.Event) []events.Event {
+			return []events.Event{f[0], f[1], events.CancelRequested{RunID: "cancelled"}, events.PipelineCompleted{RunID: "cancelled", Conclusion: events.Cancelled}}
+		}),
+		facts("partial", func(f []events.Event) []events.Event {
+			accepted, end := f[0].(events.PipelineAccepted), f[4].(events.PipelineCompleted)
+			why := &events.Problem{Code: "c", Message: "no memory"}
+			accepted.Plan = append([]events.Step{{Phase: events.Finetune, Queue: "builtin", OnFailure: events.Continue}}, accepted.Plan...)
+			end.Phases = append([]events.PhaseResult{{Phase: events.Finetune, Conclusion: events.Failure, Attempts: 1, Error: why}}, end.Phases...)
+			end.FailedPhases = []events.Phase{events.Finetune}
+			f[0], f[4] = accepted, end
+			return slices.Insert(f, 1,
+				events.Event(events.PhaseRequested{RunID: "partial", Phase: events.Finetune, Queue: "builtin", Plan: accepted.Plan}),
+				events.Event(events.PhaseCompleted{RunID: "partial", Phase: events.Finetune, Attempt: 1, Conclusion: events.Failure, Error: why}))
+		}),
+		facts("unscored", func(f []events.Event) []events.Event {
+			phase, end := f[3].(events.PhaseCompleted), f[4].(events.PipelineCompleted)
+			phase.Scores, end.Scores = nil, nil
+			f[3], f[4] = phase, end
+			return f
+		}),
+		facts("short", func(f []events.Event) []events.Event {
+			end := f[4].(events.PipelineCompleted)
+			end.Phases = nil
+			f[4] = end
+			return f
+		}),
+		facts("deleted", func(f []events.Event) []events.Event {
+			return append(f, events.PipelineDeleted{RunID: "deleted"})
+		}),
+		facts("garbled", func(f []events.Event) []events.Event {
+			return append(f, events.TrackingCompleted{RunID: "garbled", Gaps: []string{"a fact cannot be read"}})
+		}),
+	}
+	s, filled := newTestServer(t, topology.Topology{}), newTestServer(t, topology.Topology{})
+	x, y := runindex.New(s.conn), runindex.New(filled.conn)
+	for i := range 5 { // every run has its fact number i
+		for _, facts := range runs {
+			if i < len(facts) {
+				s.publish(t, facts[i])
+			}
+		}
+		update(t, x)
+	}
+	for _, facts := range runs {
+		for _, ev := range facts[min(5, len(facts)):] {
+			s.publish(t, ev)
+		}
+	}
+	s.publishRaw(t, events.PhaseStarted{RunID: "garbled", Phase: events.Evaluation, Attempt: 7}.Subject(), "junk", nil)
+	update(t, x)
+	state, err := x.State(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := allLines(t, x, state)
+	want := allLines(t, x, runindex.State{Newest: state.Newest}) // from the facts
+	wantEqual(t, "runs", len(want), len(runs)-1)
+	if !strings.Contains(want["garbled"], "unreadable") {
+		t.Errorf("nothing says that a fact cannot be read: %s", want["garbled"])
+	}
+	for id := range want {
+		wantEqual(t, "the line of "+id, got[id], want[id])
+	}
+	wantEqual(t, "lines", len(got), len(want))
+
+	// The same runs behind each other, and a list that begins when all are there.
+	for _, facts := range runs {
+		for _, ev := range facts {
+			filled.publish(t, ev)
+		}
+	}
+	filled.publishRaw(t, events.PhaseStarted{RunID: "garbled", Phase: events.Evaluation, Attempt: 7}.Subject(), "junk", nil)
+	update(t, y)
+	if state, err = y.State(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	got, want = allLines(t, y, state), allLines(t, y, runindex.State{Newest: state.Newest})
+	wantEqual(t, "runs", len(want), len(runs)-1)
+	for id := range want {
+		wantEqual(t, "the line of "+id+" that was filled in", got[id], want[id])
+	}
+	wantEqual(t, "lines that were filled in", len(got), len(want))
 }
 
 // TestRunIndexLongLabels: lines of runs with long labels fit into pages.

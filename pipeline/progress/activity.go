@@ -121,7 +121,7 @@ func Doing(ctx context.Context, what string) (end func()) {
 	}
 	a := c.activity
 	if a == nil {
-		a = c.monitor.state.Load().open[0].Activity
+		a = c.monitor.job.Load()
 	}
 	return a.begin(what)
 }

@@ -2,6 +2,7 @@ package progress
 
 import (
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -12,18 +13,15 @@ type Monitor struct {
 	limits   Limits
 	interval time.Duration // between two looks
 	clock    func() time.Time
-	last     atomic.Pointer[look]
-	state    atomic.Pointer[state]
-}
+	job      atomic.Pointer[Activity] // the stage of the job; counting takes no lock
 
-// look is a look of the monitor: when it was, and how long the monitor had been
-// running then.
-type look struct {
-	at      time.Time
+	mu      sync.Mutex // held for moments, never while something is called that may wait
+	at      time.Time  // of the last look
 	running time.Duration
+	state   state
 }
 
-// state is what the job does. It is replaced as a whole and never changed.
+// state is what the job does.
 type state struct {
 	open    []span // the stage of the job, and what is open inside it; never empty
 	retired bool
@@ -42,9 +40,9 @@ type span struct {
 func New(limits Limits, s Stage) *Monitor { return newMonitor(limits, s, time.Now) }
 
 func newMonitor(limits Limits, s Stage, clock func() time.Time) *Monitor {
-	m := &Monitor{limits: limits, interval: interval(limits), clock: clock}
-	m.last.Store(&look{at: clock()})
-	m.state.Store(&state{open: []span{m.span(&Activity{stage: s})}})
+	m := &Monitor{limits: limits, interval: interval(limits), clock: clock, at: clock()}
+	m.state.open = append(make([]span, 0, 3), m.span(&Activity{stage: s}))
+	m.job.Store(m.state.open[0].Activity)
 	return m
 }
 
@@ -63,12 +61,12 @@ func interval(limits Limits) time.Duration {
 
 // now is how long the monitor has been running. The time between two looks
 // counts only up to twice the interval, because otherwise the process did not
-// run.
+// run. The caller holds the lock.
 func (m *Monitor) now() time.Duration {
-	last := m.last.Load()
-	return last.running + min(max(m.clock().Sub(last.at), 0), 2*m.interval)
+	return m.running + min(max(m.clock().Sub(m.at), 0), 2*m.interval)
 }
 
+// span is the clock of an activity that begins. The caller holds the lock.
 func (m *Monitor) span(a *Activity) span {
 	a.monitor = m
 	return span{Activity: a, since: m.now(), seen: a.counted.Load()}
@@ -80,24 +78,31 @@ func (m *Monitor) SetStage(s Stage) {
 	if m == nil {
 		return
 	}
-	m.change(func(next *state) {
-		if next.open[0].stage != s {
-			next.open[0] = m.span(&Activity{stage: s})
-		}
-	})
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.setStage(s)
+}
+
+// setStage is SetStage for who holds the lock.
+func (m *Monitor) setStage(s Stage) {
+	m.update()
+	if open := m.state.open; open[0].stage != s {
+		open[0] = m.span(&Activity{stage: s})
+		m.job.Store(open[0].Activity)
+	}
 }
 
 // Advance counts n bytes, rows or tokens in the stage of the job.
 func (m *Monitor) Advance(n int64) {
 	if m != nil {
-		m.state.Load().open[0].Advance(n)
+		m.job.Load().Advance(n)
 	}
 }
 
 // Step counts a step in the stage of the job. The first one ends [FirstStep].
 func (m *Monitor) Step() {
 	if m != nil {
-		job := m.state.Load().open[0]
+		job := m.job.Load()
 		job.steps.Add(1)
 		job.Advance(1)
 	}
@@ -110,8 +115,11 @@ func (m *Monitor) Retire(s Stage) *Stall {
 	if m == nil {
 		return nil
 	}
-	m.SetStage(s)
-	return m.change(func(next *state) { next.retired = true }).stall
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.setStage(s)
+	m.state.retired = true
+	return m.state.stall
 }
 
 // Stall returns the stall; nil if there was none.
@@ -119,38 +127,35 @@ func (m *Monitor) Stall() *Stall {
 	if m == nil {
 		return nil
 	}
-	return m.state.Load().stall
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.state.stall
 }
 
 // push opens an activity inside what is open already.
 func (m *Monitor) push(a *Activity) *Activity {
-	a.monitor = m
-	m.change(func(next *state) { next.open = append(next.open, m.span(a)) })
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.update()
+	m.state.open = append(m.state.open, m.span(a))
 	return a
 }
 
 // pop ends an activity. The one that it was inside of gets its clock back.
 func (m *Monitor) pop(a *Activity) {
-	m.change(func(next *state) {
-		next.open = slices.DeleteFunc(next.open, func(s span) bool { return s.Activity == a })
-		next.open[len(next.open)-1].since = m.now()
-	})
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.update()
+	m.state.open = slices.DeleteFunc(m.state.open, func(s span) bool { return s.Activity == a })
+	m.state.inner().since = m.now()
 }
 
-// change replaces the state by an edited copy, in which the clock of the
-// innermost activity is up to date.
-func (m *Monitor) change(edit func(next *state)) *state {
-	for {
-		before := m.state.Load()
-		next := *before
-		next.open = slices.Clone(before.open)
-		next.open[len(next.open)-1].update(m.now())
-		edit(&next)
-		if m.state.CompareAndSwap(before, &next) {
-			return &next
-		}
-	}
-}
+// update brings the clock of the innermost activity up to date. The caller holds the
+// lock.
+func (m *Monitor) update() { m.state.inner().update(m.now()) }
+
+// inner is the innermost activity.
+func (s *state) inner() *span { return &s.open[len(s.open)-1] }
 
 // update brings the clock up to date.
 func (s *span) update(now time.Duration) {
@@ -174,7 +179,7 @@ func (s *state) doing() string {
 // limit is the stage that the activity counts as, and its limit.
 func (m *Monitor) limit(a *Activity) (s, key Stage, limit time.Duration) {
 	if a.stage == "" {
-		return m.state.Load().open[0].stage, "", a.limit
+		return m.job.Load().stage, "", a.limit
 	}
 	_, hasFirst := m.limits[FirstStep]
 	if hasFirst && a.steps.Load() == 0 && slices.Contains([]Stage{Train, Generate, Score}, a.stage) {
@@ -185,22 +190,28 @@ func (m *Monitor) limit(a *Activity) (s, key Stage, limit time.Duration) {
 	return a.stage, key, limit
 }
 
-// look brings the clocks up to date. It returns the stall when it sees it, and
-// the innermost activity.
-func (m *Monitor) look() (*Stall, span) {
-	now := m.now()
-	m.last.Store(&look{at: m.clock(), running: now})
-	var stall *Stall
-	next := m.change(func(next *state) {
-		stall = nil
-		inner := next.open[len(next.open)-1]
-		s, key, limit := m.limit(inner.Activity)
-		if next.stall == nil && limit > 0 && inner.idle >= limit {
-			stall = &Stall{
-				Stage: s, Key: key, WaitsFor: inner.waitsFor, Doing: next.doing(), Limit: limit, Idle: inner.idle, Late: next.retired,
-			}
-			next.stall = stall
+// view is what a look sees.
+type view struct {
+	span                // the innermost activity
+	now   time.Duration // how long the monitor has been running
+	doing string
+	stall *Stall // that it sees for the first time
+}
+
+// look brings the clocks up to date.
+func (m *Monitor) look() view {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.running, m.at = m.now(), m.clock()
+	m.update()
+	inner := m.state.inner()
+	v := view{span: *inner, now: m.running, doing: m.state.doing()}
+	s, key, limit := m.limit(inner.Activity)
+	if m.state.stall == nil && limit > 0 && inner.idle >= limit {
+		v.stall = &Stall{
+			Stage: s, Key: key, WaitsFor: inner.waitsFor, Doing: v.doing, Limit: limit, Idle: inner.idle, Late: m.state.retired,
 		}
-	})
-	return stall, next.open[len(next.open)-1]
+		m.state.stall = v.stall
+	}
+	return v
 }

@@ -220,12 +220,12 @@ func TestStoppedProcess(t *testing.T) {
 	m := newMonitor(Limits{Fetch: minute}, Fetch, func() time.Time { return now })
 	for range 10 {
 		now = now.Add(m.interval)
-		if stall, _ := m.look(); stall != nil {
+		if stall := m.look().stall; stall != nil {
 			t.Fatal("it stalls too early")
 		}
 	}
 	now = now.Add(time.Hour) // the process was stopped
-	if stall, _ := m.look(); stall != nil {
+	if stall := m.look().stall; stall != nil {
 		t.Error("it stalls since the process was stopped")
 	}
 	for range 7 {
@@ -236,7 +236,7 @@ func TestStoppedProcess(t *testing.T) {
 		t.Error("more than two intervals of the stop count")
 	}
 	now = now.Add(m.interval)
-	if stall, _ := m.look(); stall == nil {
+	if stall := m.look().stall; stall == nil {
 		t.Error("it never stalls")
 	}
 }
@@ -313,11 +313,11 @@ func TestCounted(t *testing.T) {
 	if polled := Polled(cancelled); polled.Err() == nil || !errors.Is(context.Cause(polled), why) || a.counted.Load() < 6 {
 		t.Errorf("%d counted", a.counted.Load())
 	}
-	if n := m.state.Load().open[0].counted.Load(); n != 0 {
+	if n := m.job.Load().counted.Load(); n != 0 {
 		t.Errorf("%d counted around the upload", n)
 	}
 	Advance(With(ctx, m), 2)
-	if n := m.state.Load().open[0].counted.Load(); n != 2 {
+	if n := m.job.Load().counted.Load(); n != 2 {
 		t.Errorf("%d counted for the job, want 2", n)
 	}
 
@@ -360,7 +360,7 @@ func TestMonitorConcurrently(t *testing.T) {
 	}
 	all.Wait()
 	stop()
-	if s := m.state.Load(); len(s.open) != 1 || s.open[0].steps.Load() != 1600 {
+	if s := &m.state; len(s.open) != 1 || s.open[0].steps.Load() != 1600 {
 		t.Errorf("%d activities are open, %d steps", len(s.open), s.open[0].steps.Load())
 	}
 }

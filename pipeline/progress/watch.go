@@ -2,11 +2,12 @@ package progress
 
 import (
 	"cmp"
+	"sync"
 	"time"
 )
 
-// Callbacks are called by [Monitor.Watch], on its own goroutine. They must not
-// take a lock that the work can hold.
+// Callbacks are called by [Monitor.Watch], one after the other, on a goroutine of their
+// own. They must not take a lock that the work can hold, nor stop the watch.
 type Callbacks struct {
 	// OnStall is called once, with the first stall.
 	OnStall func(s *Stall)
@@ -32,52 +33,74 @@ const (
 	idleEvery = 10 * time.Second // whoever sits before the screen
 )
 
-// Watch watches the job until stop is called. stop waits for the end of the
-// watch.
+// Watch watches the job until stop is called. stop waits for the end of a look. Nothing
+// runs between two looks, so that a short job costs nothing more than a timer.
 func (m *Monitor) Watch(c Callbacks) (stop func()) {
-	quit, done := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(done)
-		tick := time.NewTicker(m.interval)
-		defer tick.Stop()
-		told := waitReport{after: tellAfter, every: tellAfter}
-		shown := waitReport{after: showAfter, every: showEvery}
-		var idle time.Duration // that was told
-		for {
-			select {
-			case <-quit:
-				return
-			case <-tick.C:
-			}
-			stall, inner := m.look()
-			if stall != nil {
-				c.OnStall(stall)
-			}
-			if inner.stage == "" && told.due(inner, m.now()) && c.OnWait != nil {
-				c.OnWait(inner.waitsFor, inner.limit)
-			}
-			if c.OnIdle != nil {
-				if inner.idle < idleEvery {
-					idle = 0
-				} else if inner.idle-idle >= idleEvery {
-					idle = inner.idle
-					c.OnIdle(cmp.Or(inner.waitsFor, m.state.Load().doing()), idle)
-				}
-			}
-			if c.OnWaiting == nil {
-				continue
-			}
-			if shown.over(inner) {
-				c.OnWaiting("")
-			}
-			if inner.stage == "" && shown.due(inner, m.now()) {
-				c.OnWaiting(inner.waitsFor)
-			}
+	w := &watch{
+		monitor: m, calls: c,
+		told:  waitReport{after: tellAfter, every: tellAfter},
+		shown: waitReport{after: showAfter, every: showEvery},
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.timer = time.AfterFunc(m.interval, w.lookAgain)
+	return w.stop
+}
+
+// watch looks at a monitor from time to time.
+type watch struct {
+	monitor *Monitor
+	calls   Callbacks
+
+	mu          sync.Mutex // held during a look
+	timer       *time.Timer
+	stopped     bool
+	told, shown waitReport
+	idle        time.Duration // that was told
+}
+
+func (w *watch) stop() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.stopped = true
+	w.timer.Stop()
+}
+
+// lookAgain looks, and has the timer set for the next look.
+func (w *watch) lookAgain() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.stopped {
+		return
+	}
+	defer w.timer.Reset(w.monitor.interval)
+	w.look()
+}
+
+func (w *watch) look() {
+	c, seen := w.calls, w.monitor.look()
+	if seen.stall != nil {
+		c.OnStall(seen.stall)
+	}
+	if seen.stage == "" && w.told.due(seen) && c.OnWait != nil {
+		c.OnWait(seen.waitsFor, seen.limit)
+	}
+	if c.OnIdle != nil {
+		if seen.idle < idleEvery {
+			w.idle = 0
+		} else if seen.idle-w.idle >= idleEvery {
+			w.idle = seen.idle
+			c.OnIdle(cmp.Or(seen.waitsFor, seen.doing), w.idle)
 		}
-	}()
-	return func() {
-		close(quit)
-		<-done
+	}
+	if c.OnWaiting == nil {
+		return
+	}
+	if w.shown.over(seen) {
+		c.OnWaiting("")
+	}
+	if seen.stage == "" && w.shown.due(seen) {
+		c.OnWaiting(seen.waitsFor)
 	}
 }
 
@@ -90,17 +113,17 @@ type waitReport struct {
 }
 
 // due reports whether a wait is to be reported now.
-func (w *waitReport) due(inner span, now time.Duration) bool {
-	if inner.idle < w.after || inner.waitsFor == w.waitsFor && now-w.at < w.every {
+func (w *waitReport) due(seen view) bool {
+	if seen.idle < w.after || seen.waitsFor == w.waitsFor && seen.now-w.at < w.every {
 		return false
 	}
-	w.waitsFor, w.at = inner.waitsFor, now
+	w.waitsFor, w.at = seen.waitsFor, seen.now
 	return true
 }
 
 // over reports once that the wait that was reported last is over.
-func (w *waitReport) over(inner span) bool {
-	if w.waitsFor == "" || inner.stage == "" && inner.waitsFor == w.waitsFor {
+func (w *waitReport) over(seen view) bool {
+	if w.waitsFor == "" || seen.stage == "" && seen.waitsFor == w.waitsFor {
 		return false
 	}
 	w.waitsFor = ""

@@ -1,6 +1,10 @@
 package runsummary
 
-import "github.com/tunebus/tunebus/events"
+import (
+	"strings"
+
+	"github.com/tunebus/tunebus/events"
+)
 
 // Outcome is how a run ended, as far as a caller acts on it.
 type Outcome string
@@ -36,4 +40,22 @@ func OutcomeOf(run events.Run) Outcome {
 		}
 	}
 	return Succeeded
+}
+
+// Shortfall says why a run that came to its end is [Partial], such as "gate exact_match
+// was missed"; empty if it is not.
+func Shortfall(run events.Run) string {
+	if OutcomeOf(run) != Partial {
+		return ""
+	}
+	var reasons []string
+	for _, g := range run.Completed.Gates {
+		if !g.Met {
+			reasons = append(reasons, "gate "+g.Metric+" was missed")
+		}
+	}
+	for _, p := range run.Completed.FailedPhases {
+		reasons = append(reasons, string(p)+" failed and the run went on")
+	}
+	return strings.Join(reasons, ", ")
 }

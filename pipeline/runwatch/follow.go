@@ -91,6 +91,20 @@ type reader struct {
 	begin     time.Time
 	seen      map[string]bool // subjects of facts that were passed on
 	unknown   bool            // OnUnknown was called
+	accepted  bool            // the run was there
+}
+
+// rejectionPatience is how long intake may take to reject a request for the id of a
+// deleted run.
+const rejectionPatience = 30 * time.Second
+
+// deleted returns what became of a request whose run id is that of a deleted run. The id
+// stays taken, so that intake rejects the request: who leaves before would leave it behind.
+func (r *reader) deleted(ctx context.Context, run events.Run, err error) (events.Run, error) {
+	if r.following.Request == 0 || r.accepted || time.Since(r.begin) > rejectionPatience {
+		return run, err
+	}
+	return events.Run{ID: run.ID}, r.watcher.rejected(ctx, r.following.Run, r.following.Request)
 }
 
 // read reads the run once. The error is also that of a run that was rejected or
@@ -106,8 +120,9 @@ func (r *reader) read(ctx context.Context) (events.Run, error) {
 		facts, run = nil, events.Run{ID: f.Run}
 	}
 	if err := deletedError(run); err != nil {
-		return run, err
+		return r.deleted(ctx, run, err)
 	}
+	r.accepted = r.accepted || run.Accepted != nil
 	for _, m := range facts {
 		if !r.seen[m.Subject] {
 			r.seen[m.Subject] = true

@@ -111,7 +111,6 @@ func finetuneLimits(engine string) []limit {
 		{key: "fine_tuner.optimizer", values: []string{"adamw"}, instead: "the built-in engine uses AdamW"},
 		{key: "fine_tuner.report_to", values: []string{"none"}, instead: "the built-in engine has no reporters; the tracker writes to MLflow"},
 		{key: "fine_tuner.packing", instead: "the built-in engine trains each row as a sequence of its own"},
-		{key: "fine_tuner.use_gradient_checkpointing", instead: "the built-in engine keeps all activations"},
 		{key: "fine_tuner.use_flash_attention", instead: "the built-in engine has its own attention"},
 		{key: "fine_tuner.loftq_config", instead: "the built-in engine has no LoftQ"},
 	}

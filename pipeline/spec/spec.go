@@ -13,7 +13,9 @@ package spec
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/structconf"
@@ -21,10 +23,17 @@ import (
 
 // Defaults returns the specification with the default of each key.
 func Defaults() events.Specification {
-	var s events.Specification
-	structconf.SetDefaults(&s)
+	s := defaults()
+	s.FineTuner.TargetModules, s.Evaluator.Metrics = slices.Clone(s.FineTuner.TargetModules), slices.Clone(s.Evaluator.Metrics)
 	return s
 }
+
+// defaults is made once, because each request is read over it. The caller must not
+// change what it refers to.
+var defaults = sync.OnceValue(func() (s events.Specification) {
+	structconf.SetDefaults(&s)
+	return s
+})
 
 // Keys returns the keys of a specification.
 func Keys() []structconf.Key { return structconf.Keys(events.Specification{}) }

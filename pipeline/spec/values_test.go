@@ -196,3 +196,17 @@ func TestSupports(t *testing.T) {
 		}
 	}
 }
+
+// TestDefaultsShareNothing: who changes the defaults changes those of nobody else.
+func TestDefaultsShareNothing(t *testing.T) {
+	t.Parallel()
+	want := fmt.Sprintf("%+v", spec.Defaults())
+	changed := spec.Defaults()
+	changed.FineTuner.TargetModules[0], changed.Evaluator.Metrics[0] = "x", "x"
+	if got := fmt.Sprintf("%+v", spec.Defaults()); got != want {
+		t.Errorf("the defaults are\n%s\nwant\n%s", got, want)
+	}
+	if changed.Evaluator.Gates != nil {
+		t.Error("a table of the defaults has to be copied, too")
+	}
+}

@@ -81,7 +81,7 @@ func (e *executor) start(watch *ownershipWatch, a *attempt) *execution {
 		scratch:  scratch.Folder{Parent: e.cfg.Scratch, Phase: a.req.Phase},
 		done:     make(chan struct{}),
 	}
-	x.lines = joblog.Start(joblog.Config{RunID: a.req.RunID, Phase: a.req.Phase, Attempt: a.number, Publisher: e.journal, Environ: os.Environ()})
+	x.lines = joblog.Start(joblog.Config{RunID: a.req.RunID, Phase: a.req.Phase, Attempt: a.number, Publisher: e.journal, Environ: os.Environ})
 	x.log, x.steps = x.lines.Logger(a.log), x.lines.Progress()
 	go func() { // ends with the engine, which execute waits for
 		defer close(x.done)

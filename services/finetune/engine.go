@@ -113,6 +113,8 @@ func trainConfig(s events.FineTuner) llm.TrainConfig {
 		LogSteps:         s.LogSteps,
 		LogFirstStep:     s.LogFirstStep,
 		SaveSteps:        s.SaveSteps,
+
+		GradientCheckpointing: s.UseGradientCheckpointing == "true" || s.UseGradientCheckpointing == "unsloth",
 	}
 }
 

@@ -25,8 +25,11 @@ func engineOf(queue string) string {
 
 // Wire adds the service to a process.
 func Wire(s *service.Service) error {
-	if !llm.SIMD {
-		s.Notify(llm.NoSIMDNotice)
+	if err := llm.UseKernels(s.Settings.Services.Kernels); err != nil {
+		return fmt.Errorf("services.kernels: %w", err)
+	}
+	if llm.SlowKernels() {
+		s.Notify(llm.SlowKernelsNotice)
 	}
 	cfg := s.Settings.Finetune
 	if len(cfg.Command) == 0 {

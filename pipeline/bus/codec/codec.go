@@ -28,13 +28,13 @@ const (
 
 // Codec writes and reads events. It is safe for concurrent use.
 type Codec struct {
-	source  string
-	decoder events.Decoder
+	source string
+	events events.Codec
 }
 
 // New returns a codec whose events name client as their source.
 func New(client string) *Codec {
-	return &Codec{source: sourcePrefix + events.Cut(client, events.MaxNameBytes), decoder: events.Decoder{Defaults: spec.Defaults()}}
+	return &Codec{source: sourcePrefix + events.Cut(client, events.MaxNameBytes), events: events.Codec{Defaults: spec.Defaults()}}
 }
 
 // MessageID is the id under which an event is stored. Two services that derive
@@ -58,19 +58,48 @@ func MessageID(ev events.Event) string {
 	}
 }
 
-// envelope is a structured CloudEvent as it is written. The fields stand in the
-// order in which the CloudEvents SDK writes them; parseFastEnvelope relies on
-// that order.
+// envelope is a structured CloudEvent as it is written.
 type envelope struct {
-	SpecVersion     string       `json:"specversion"`
-	ID              string       `json:"id"`
-	Source          string       `json:"source"`
-	Type            string       `json:"type"`
-	Subject         string       `json:"subject"`
-	DataContentType string       `json:"datacontenttype"`
-	DataSchema      string       `json:"dataschema"`
-	Time            time.Time    `json:"time"`
-	Data            events.Event `json:"data"`
+	id, source, typ, subject string
+	time                     time.Time
+	data                     []byte // JSON
+}
+
+// encode returns the envelope as JSON. Its fields stand in the order in which the
+// CloudEvents SDK writes them; parseFastEnvelope relies on that order.
+func (e envelope) encode() []byte {
+	const fields = 256 // the names of the fields and the texts that never change
+	schema := events.Schema(e.typ)
+	b := make([]byte, 0, fields+len(e.id)+len(e.source)+len(e.typ)+len(e.subject)+len(schema)+len(e.data))
+	b = append(b, `{"specversion":"`+event.CloudEventsVersionV1+`","id":`...)
+	b = appendText(b, e.id)
+	b = append(b, `,"source":`...)
+	b = appendText(b, e.source)
+	b = append(b, `,"type":`...)
+	b = appendText(b, e.typ)
+	b = append(b, `,"subject":`...)
+	b = appendText(b, e.subject)
+	b = append(b, `,"datacontenttype":"`+event.ApplicationJSON+`","dataschema":`...)
+	b = appendText(b, schema)
+	b = append(b, `,"time":"`...)
+	b = e.time.AppendFormat(b, time.RFC3339Nano)
+	b = append(b, `","data":`...)
+	b = append(b, e.data...)
+	return append(b, '}')
+}
+
+// appendText appends a text as a JSON string, with the escapes of encoding/json.
+func appendText(b []byte, text string) []byte {
+	for i := range len(text) {
+		switch c := text[i]; {
+		case c < ' ' || c > '~' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&':
+			quoted, _ := json.Marshal(text) // a string can always be encoded
+			return append(b, quoted...)
+		}
+	}
+	b = append(b, '"')
+	b = append(b, text...)
+	return append(b, '"')
 }
 
 // fenceHeaders is the room for the headers that a publish with a fence adds.
@@ -82,20 +111,11 @@ const fenceHeaders = 512
 func (c *Codec) Encode(ctx context.Context, ev events.Event, id string) (*nats.Msg, error) {
 	ev = events.Bound(ev)
 	typ, subject := ev.Type(), ev.Subject()
-	body, err := json.Marshal(envelope{
-		SpecVersion:     event.CloudEventsVersionV1,
-		ID:              id,
-		Source:          c.source,
-		Type:            typ,
-		Subject:         subject,
-		DataContentType: event.ApplicationJSON,
-		DataSchema:      events.Schema(typ),
-		Time:            time.Now().UTC(),
-		Data:            ev,
-	})
+	data, err := c.events.Encode(ev)
 	if err != nil {
 		return nil, fmt.Errorf("encode %s: %w", subject, err)
 	}
+	body := envelope{id: id, source: c.source, typ: typ, subject: subject, time: time.Now().UTC(), data: data}.encode()
 	msg := &nats.Msg{Subject: subject, Data: body, Header: nats.Header{
 		nats.MsgIdHdr: []string{id},
 		headerContent: []string{structured},
@@ -129,10 +149,9 @@ func (e *TooLargeError) Error() string {
 // traceparent carries the span of ctx. Without a span, all events of a run
 // share a trace id that is derived from the run's id.
 func traceparent(ctx context.Context, ev events.Event) string {
-	c := propagation.MapCarrier{}
-	propagation.TraceContext{}.Inject(ctx, c)
-	if tp := c[headerTrace]; tp != "" {
-		return tp
+	if sc := trace.SpanContextFromContext(ctx); sc.IsValid() {
+		flags := sc.TraceFlags() & (trace.FlagsSampled | trace.FlagsRandom)
+		return "00-" + sc.TraceID().String() + "-" + sc.SpanID().String() + "-" + flags.String()
 	}
 	seed := ev.Subject()
 	if f, ok := ev.(events.Fact); ok {

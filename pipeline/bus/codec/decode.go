@@ -32,7 +32,7 @@ func (c *Codec) Decode(subject string, h nats.Header, body []byte) (Decoded, err
 	typ := typeOf(subject)
 	d := Decoded{ID: h.Get(nats.MsgIdHdr), Data: body}
 	if e, ok := currentEnvelope(typ, h, body); ok {
-		if ev, err := c.decoder.Decode(typ, "", e.data); err == nil {
+		if ev, err := c.events.Decode(typ, "", e.data); err == nil {
 			return Decoded{Event: ev, ID: e.id, Data: e.data}, nil
 		}
 	} // every other envelope, and data that does not decode, goes to the SDK
@@ -46,14 +46,14 @@ func (c *Codec) Decode(subject string, h nats.Header, body []byte) (Decoded, err
 		if e.Type() != typ {
 			return d, &events.MalformedError{Type: typ, Err: fmt.Errorf("the event says it is a %q", e.Type())}
 		}
-		d.Event, err = c.decoder.Decode(typ, e.DataSchema(), d.Data)
+		d.Event, err = c.events.Decode(typ, e.DataSchema(), d.Data)
 		return d, err
 	}
 	if subject != events.TypePipelineRequested {
 		return d, &events.MalformedError{Type: typ, Err: fmt.Errorf("not a structured CloudEvent")}
 	}
 	d.PlainJSON = true
-	d.Event, err = c.decoder.Decode(subject, "", body)
+	d.Event, err = c.events.Decode(subject, "", body)
 	return d, err
 }
 

@@ -31,6 +31,8 @@ type Options struct {
 	Credentials string
 	// NKey is a file with the seed of a user's key pair.
 	NKey string
+	// Token is what a server on this machine wants of its clients.
+	Token string
 	// CAFile, CertFile and KeyFile are PEM files for TLS.
 	CAFile, CertFile, KeyFile string
 	// Name is the client's name, such as "inference". The server's reports show
@@ -137,6 +139,9 @@ func dial(opts Options, log *slog.Logger) (*nats.Conn, error) {
 			return nil, fmt.Errorf("key %s: %w", opts.NKey, err)
 		}
 		o = append(o, key)
+	}
+	if opts.Token != "" {
+		o = append(o, nats.Token(opts.Token))
 	}
 	if opts.CAFile != "" {
 		o = append(o, nats.RootCAs(opts.CAFile))

@@ -74,11 +74,17 @@ func (h *History) Latest(ctx context.Context, subject string) (codec.Message, er
 	return m, nil
 }
 
-// IsSetUp reports whether the server has the stream of facts. It is true as well if the
-// server does not say.
-func IsSetUp(ctx context.Context, c *conn.Conn) bool {
+// ErrNotSetUp means that the server has no stream of facts.
+var ErrNotSetUp = streams.ErrNoStream
+
+// CheckSetUp looks whether the server has the stream of facts. The error is
+// [ErrNotSetUp] if it says that there is none, and another one if it does not say.
+func CheckSetUp(ctx context.Context, c *conn.Conn) error {
 	_, err := streams.New(c).Latest(ctx, events.StreamFacts, events.PipelineAccepted{RunID: "-"}.Subject())
-	return !errors.Is(err, streams.ErrNoStream)
+	if errors.Is(err, streams.ErrNotFound) {
+		return nil
+	}
+	return err
 }
 
 // LatestOfEach reads the newest fact of each subject that matches one of the
@@ -91,7 +97,7 @@ func (h *History) LatestOfEach(ctx context.Context, filters []string) ([]codec.M
 	}
 	msgs := make([]codec.Message, 0, len(raw))
 	for _, m := range raw {
-		msgs = append(msgs, h.fact(m))
+		msgs = append(msgs, h.Fact(m))
 	}
 	return msgs, nil
 }
@@ -117,7 +123,7 @@ func (h *History) facts(ctx context.Context, run string, filters []string) ([]co
 		if events.IsRedrive(m.Subject) {
 			continue // a redriven copy holds nothing new about the run
 		}
-		msgs = append(msgs, h.fact(m))
+		msgs = append(msgs, h.Fact(m))
 	}
 	return msgs, nil
 }
@@ -136,8 +142,8 @@ func (h *History) raw(ctx context.Context, run string, filters []string) ([]stre
 	return msgs, nil
 }
 
-// fact decodes a fact. One that cannot be decoded does not hide the others.
-func (h *History) fact(raw streams.Message) codec.Message {
+// Fact decodes a stored fact. One that cannot be decoded does not hide the others.
+func (h *History) Fact(raw streams.Message) codec.Message {
 	m := h.codec.DecodeFact(raw.OriginalSubject(), raw.Header, raw.Data)
 	m.ID = raw.ID()
 	return placed(raw, m)

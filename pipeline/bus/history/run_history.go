@@ -45,7 +45,7 @@ func (h *History) RunHistory(ctx context.Context, run string) (RunHistory, error
 		if events.IsRedrive(m.Subject) {
 			continue // belongs to the run, and holds nothing new about it
 		}
-		r.Facts = append(r.Facts, StoredFact{Message: h.fact(m), Body: m.Data})
+		r.Facts = append(r.Facts, StoredFact{Message: h.Fact(m), Body: m.Data})
 	}
 	return r, nil
 }

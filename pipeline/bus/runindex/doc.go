@@ -17,8 +17,9 @@
 // # Writing
 //
 // One process at a time calls [Index.Update], which brings the lines up to the
-// newest fact: it looks which runs have facts beyond [State.Through], folds the
-// facts of each, and replaces their lines. A page is replaced only if nobody else
+// newest fact: it reads the facts beyond [State.Through], folds those of each run, and
+// replaces its line. Of a run that was accepted before it reads the other facts as well,
+// unless it succeeded: its accepted fact and its end have all that a line shows. A page is replaced only if nobody else
 // wrote it meanwhile. The fact at [State.Through] and all before it are in the
 // lines; what comes behind it a reader takes from the facts. A bucket that is new
 // or lost, and one that belongs to another stream, is filled again from the

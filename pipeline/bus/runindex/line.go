@@ -74,8 +74,10 @@ func (l Line) Ended() bool {
 
 // LineOf sums up the facts of a run, which are in the order of the stream. ok is
 // false if they make no run: its accepted fact is not there, or the run is deleted.
-func LineOf(msgs []codec.Message) (line Line, ok bool) {
-	run := history.Fold(msgs)
+func LineOf(msgs []codec.Message) (line Line, ok bool) { return lineOf(history.Fold(msgs), msgs) }
+
+// lineOf is [LineOf] for facts that were folded before.
+func lineOf(run events.Run, msgs []codec.Message) (line Line, ok bool) {
 	for _, m := range msgs {
 		a, err := events.ParseSubject(m.Subject)
 		if err == nil && a.Type == events.TypePipelineAccepted {

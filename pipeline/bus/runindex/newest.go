@@ -33,7 +33,7 @@ func (x *Index) Newest(ctx context.Context, state State) iter.Seq2[Line, error] 
 // list calls each with the runs until it returns false; the error is errEnough then.
 func (x *Index) list(ctx context.Context, state State, each func(Line) bool) error {
 	fresh := func(run string) error {
-		line, ok, err := x.line(ctx, run)
+		line, ok, err := x.runs.line(ctx, run)
 		if err == nil && ok && !each(line) {
 			return errEnough
 		}
@@ -108,4 +108,22 @@ func (x *Index) stale(ctx context.Context, state State) (func(Line) bool, error)
 	}
 	changed, err := x.changed(ctx, state.Through+1, state.Newest)
 	return func(l Line) bool { return changed[l.RunID] }, err
+}
+
+// changed returns the runs that have facts between two sequences, both included.
+func (x *Index) changed(ctx context.Context, first, last uint64) (map[string]bool, error) {
+	runs := map[string]bool{}
+	err := x.stored.Scan(ctx, events.StreamFacts, streams.FromSequence(first), ">", func(m streams.Message) error {
+		if m.Sequence > last {
+			return errEnough
+		}
+		if a, err := events.ParseSubject(m.OriginalSubject()); err == nil && a.Type != events.TypePipelineRejected {
+			runs[a.Run] = true
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, errEnough) {
+		return nil, err
+	}
+	return runs, nil
 }

@@ -21,12 +21,14 @@ type Index struct {
 	conn    *conn.Conn
 	history *history.History
 	stored  streams.Reader
+	runs    runReader
 	pages   pageStore
 }
 
 // New returns the index of a server.
 func New(c *conn.Conn) *Index {
-	return &Index{conn: c, history: history.New(c), stored: streams.New(c), pages: pageStore{c, streams.New(c)}}
+	facts, stored := history.New(c), streams.New(c)
+	return &Index{conn: c, history: facts, stored: stored, runs: runReader{facts, stored}, pages: pageStore{c, stored}}
 }
 
 // State says how far the lines are.

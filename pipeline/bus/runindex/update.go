@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/streams"
 )
@@ -51,37 +52,39 @@ func (x *Index) fill(ctx context.Context, state State) error {
 		}
 		progress.Goal = state.Newest
 	}
-	runs := 0
-	var pending []Line
+	read := 0
+	var runs []string
+	accepted := map[string]codec.Message{}
+	flush := func() error {
+		lines, _, err := x.runs.lines(ctx, runs, accepted)
+		if err != nil {
+			return err
+		}
+		runs, accepted = nil, map[string]codec.Message{}
+		return x.write(ctx, lines, nil)
+	}
 	err := x.stored.Scan(ctx, events.StreamFacts, streams.FromSequence(progress.Filled+1), events.TypePipelineAccepted+".*", func(m streams.Message) error {
-		if runs == runsAtOnce || m.Sequence > progress.Goal {
+		if read == runsAtOnce || m.Sequence > progress.Goal {
 			return errEnough
 		}
 		a, err := events.ParseSubject(m.OriginalSubject())
 		if err != nil {
 			return nil // no run can have it
 		}
-		if len(pending) > 0 && pageOf(m.Sequence) != pageOf(pending[0].Accepted) {
-			if err := x.write(ctx, pending, nil); err != nil {
-				return err
-			}
-			pending = nil
+		read++
+		runs, accepted[a.Run], progress.Filled = append(runs, a.Run), x.history.Fact(m), m.Sequence
+		if len(runs) == runsPerRequest {
+			return flush()
 		}
-		runs++
-		line, ok, err := x.line(ctx, a.Run)
-		if ok {
-			pending = append(pending, line)
-		}
-		progress.Filled = m.Sequence
-		return err
+		return nil
 	})
 	if err != nil && !errors.Is(err, errEnough) {
 		return err
 	}
-	if err := x.write(ctx, pending, nil); err != nil {
+	if err := flush(); err != nil {
 		return err
 	}
-	if runs < runsAtOnce {
+	if read < runsAtOnce {
 		progress = storedState{Through: progress.Goal}
 	}
 	return x.putState(ctx, &state, progress)
@@ -90,18 +93,19 @@ func (x *Index) fill(ctx context.Context, state State) error {
 // advance writes the lines of the runs that have facts behind those that the lines
 // know of.
 func (x *Index) advance(ctx context.Context, state State) (done bool, err error) {
-	to := min(state.Newest, state.Through+factsAtOnce)
-	if to == state.Through {
+	if state.Newest <= state.Through {
 		return true, nil
 	}
-	changed, err := x.changed(ctx, state.Through+1, to)
+	s, err := x.runs.stretch(ctx, state.Through+1, min(state.Newest, state.Through+factsAtOnce))
 	if err != nil {
 		return false, err
 	}
-	var lines []Line
-	gone := map[string]bool{}
-	for run := range changed {
-		line, ok, err := x.line(ctx, run)
+	lines, gone, err := x.runs.lines(ctx, s.ended, nil)
+	if err != nil {
+		return false, err
+	}
+	for _, run := range s.open {
+		line, ok, err := x.runs.line(ctx, run)
 		if err != nil {
 			return false, err
 		}
@@ -111,38 +115,10 @@ func (x *Index) advance(ctx context.Context, state State) (done bool, err error)
 			gone[run] = true
 		}
 	}
-	if err := x.write(ctx, lines, gone); err != nil {
+	if err := x.write(ctx, append(lines, s.lines...), gone); err != nil {
 		return false, err
 	}
-	return to == state.Newest, x.putState(ctx, &state, storedState{Through: to})
-}
-
-// changed returns the runs that have facts between two sequences, both included.
-func (x *Index) changed(ctx context.Context, first, last uint64) (map[string]bool, error) {
-	runs := map[string]bool{}
-	err := x.stored.Scan(ctx, events.StreamFacts, streams.FromSequence(first), ">", func(m streams.Message) error {
-		if m.Sequence > last {
-			return errEnough
-		}
-		if a, err := events.ParseSubject(m.OriginalSubject()); err == nil && a.Type != events.TypePipelineRejected {
-			runs[a.Run] = true
-		}
-		return nil
-	})
-	if err != nil && !errors.Is(err, errEnough) {
-		return nil, err
-	}
-	return runs, nil
-}
-
-// line reads the facts of a run. ok is false if they make no run.
-func (x *Index) line(ctx context.Context, run string) (line Line, ok bool, err error) {
-	facts, err := x.history.Facts(ctx, run)
-	if err != nil {
-		return Line{}, false, err
-	}
-	line, ok = LineOf(facts)
-	return line, ok, nil
+	return s.last == state.Newest, x.putState(ctx, &state, storedState{Through: s.last})
 }
 
 // write puts lines on their pages, and removes those of runs that are gone. A run

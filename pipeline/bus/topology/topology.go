@@ -2,7 +2,9 @@ package topology
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -131,7 +133,12 @@ func Apply(ctx context.Context, c *conn.Conn, t Topology) error {
 	t = t.withDefaults()
 	for _, s := range t.streams() {
 		err := apply(ctx, c, conn.ApplyStream, func(ctx context.Context, js jetstream.JetStream) error {
-			_, err := js.CreateOrUpdateStream(ctx, s)
+			// The server writes nothing if the stream is there as wanted. So what only
+			// reads, or makes room, works on a full disk as well.
+			_, err := js.CreateStream(ctx, s)
+			if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+				_, err = js.UpdateStream(ctx, s)
+			}
 			return err
 		})
 		if err != nil {
@@ -140,7 +147,10 @@ func Apply(ctx context.Context, c *conn.Conn, t Topology) error {
 	}
 	for _, kv := range t.buckets() {
 		err := apply(ctx, c, conn.ApplyBucket, func(ctx context.Context, js jetstream.JetStream) error {
-			_, err := js.CreateOrUpdateKeyValue(ctx, kv)
+			_, err := js.CreateKeyValue(ctx, kv)
+			if errors.Is(err, jetstream.ErrBucketExists) {
+				_, err = js.UpdateKeyValue(ctx, kv)
+			}
 			return err
 		})
 		if err != nil {
@@ -150,6 +160,9 @@ func Apply(ctx context.Context, c *conn.Conn, t Topology) error {
 	for stream, consumers := range t.consumers() {
 		for _, cfg := range consumers {
 			err := apply(ctx, c, conn.ApplyConsumer, func(ctx context.Context, js jetstream.JetStream) error {
+				if there, err := js.Consumer(ctx, stream, cfg.Durable); err == nil && isAsWanted(there.CachedInfo().Config, cfg) {
+					return nil // the server would write it once more
+				}
 				_, err := js.CreateOrUpdateConsumer(ctx, stream, cfg)
 				return err
 			})
@@ -159,6 +172,13 @@ func Apply(ctx context.Context, c *conn.Conn, t Topology) error {
 		}
 	}
 	return nil
+}
+
+// isAsWanted reports whether a consumer has the configuration that is wanted, with what the
+// server adds.
+func isAsWanted(there, want jetstream.ConsumerConfig) bool {
+	want.Name, want.Metadata, want.MaxWaiting = there.Name, there.Metadata, there.MaxWaiting
+	return reflect.DeepEqual(there, want)
 }
 
 func (t Topology) buckets() []jetstream.KeyValueConfig {

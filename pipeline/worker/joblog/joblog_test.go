@@ -41,7 +41,7 @@ func (p *publisher) lines() (out []string) {
 }
 
 func start(p *publisher, environ ...string) *joblog.Log {
-	return joblog.Start(joblog.Config{RunID: "r", Phase: events.Finetune, Attempt: 2, Publisher: p, Environ: environ})
+	return joblog.Start(joblog.Config{RunID: "r", Phase: events.Finetune, Attempt: 2, Publisher: p, Environ: func() []string { return environ }})
 }
 
 // TestLogger: what a logger writes from level info on is a line, with attributes, and

@@ -37,20 +37,22 @@ type Config struct {
 	Phase     events.Phase
 	Attempt   int
 	Publisher Publisher
-	// Environ are the variables of the process, as os.Environ returns them. Values
-	// of those that hold secrets are kept out of the log.
-	Environ []string
+	// Environ returns the variables of the process, as [os.Environ] does. It is called
+	// before the first line. Values of those that hold secrets are kept out of the log.
+	Environ func() []string
 }
 
-// Log is the log of an attempt. It is safe for concurrent use.
+// Log is the log of an attempt. It is safe for concurrent use. Most attempts have
+// nothing to say, so everything that costs something begins with the first line.
 type Log struct {
 	cfg   Config
-	clean *strings.Replacer
+	clean func() *strings.Replacer
 
 	mu      sync.Mutex
 	waiting []numbered
 	bytes   int
 	next    int64 // the number of the next line
+	sending bool
 	closed  bool
 
 	wake    chan struct{}
@@ -66,9 +68,8 @@ type numbered struct {
 
 // Start starts a log. Close has to be called.
 func Start(cfg Config) *Log {
-	l := &Log{cfg: cfg, clean: redactions(cfg.Environ), next: 1, wake: make(chan struct{}, 1), closing: make(chan struct{})}
-	l.done.Go(l.send)
-	return l
+	clean := sync.OnceValue(func() *strings.Replacer { return redactions(cfg.Environ()) })
+	return &Log{cfg: cfg, clean: clean, next: 1, wake: make(chan struct{}, 1), closing: make(chan struct{})}
 }
 
 // Write adds a line. It never blocks, and returns the line as readers see it.
@@ -77,7 +78,7 @@ func (l *Log) Write(level, text string) string { return l.add(time.Now(), level,
 func (l *Log) add(at time.Time, level, text string) string {
 	// A line that is far too long is cut before anything looks at it.
 	const most = 4 * events.MaxLogLineBytes
-	text = withoutPasswords(l.clean.Replace(strings.ToValidUTF8(text[:min(len(text), most)], "\uFFFD")))
+	text = withoutPasswords(l.clean().Replace(strings.ToValidUTF8(text[:min(len(text), most)], "\uFFFD")))
 	text = events.Cut(strings.TrimRight(text, "\r\n"), events.MaxLogLineBytes)
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -88,6 +89,10 @@ func (l *Log) add(at time.Time, level, text string) string {
 	}
 	l.waiting = append(l.waiting, numbered{number, events.LogLine{Time: at.UTC(), Level: level, Text: text}})
 	l.bytes += len(text)
+	if !l.sending {
+		l.sending = true
+		l.done.Go(l.send)
+	}
 	select {
 	case l.wake <- struct{}{}:
 	default:

@@ -22,23 +22,26 @@ type Publisher interface {
 	PublishMetric(ctx context.Context, ev events.Event) error
 }
 
-// Announcer publishes waits. It has a goroutine of its own, because publishing may
-// block, and whoever announces must not.
+// Announcer publishes waits. It has a goroutine of its own from the first wait on,
+// because publishing may block, and whoever announces must not.
 type Announcer struct {
 	publisher Publisher
 	log       *slog.Logger
 	attempt   atomic.Pointer[func() events.Progress]
 	news      chan string // what it waits for, or ""; the newest alone
+	start     func()
 	done      sync.WaitGroup
 }
 
 // Start starts an announcer. Stop has to be called.
 func Start(ctx context.Context, p Publisher, log *slog.Logger) *Announcer {
 	a := &Announcer{publisher: p, log: log, news: make(chan string, 1)}
-	a.done.Go(func() {
-		for waitsFor := range a.news {
-			a.publish(ctx, waitsFor)
-		}
+	a.start = sync.OnceFunc(func() {
+		a.done.Go(func() {
+			for waitsFor := range a.news {
+				a.publish(ctx, waitsFor)
+			}
+		})
 	})
 	return a
 }
@@ -50,6 +53,7 @@ func (a *Announcer) SetAttempt(of func() events.Progress) { a.attempt.Store(&of)
 // Announce has a wait published, or its end if waitsFor is empty. It never blocks, and
 // only one goroutine may call it.
 func (a *Announcer) Announce(waitsFor string) {
+	a.start()
 	select {
 	case <-a.news: // it was not published yet, and is not true any more
 	default:

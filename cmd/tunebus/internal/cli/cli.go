@@ -56,6 +56,7 @@ func (p Process) Main(ctx context.Context, args []string) int {
 	s.Program = hint.Program(p.Program)
 	root := newRoot(s)
 	current, _, _ := root.Find(args) // without an error that execution has not, too
+	s.Command = strings.TrimPrefix(current.CommandPath(), root.Name()+" ")
 	complete := hint.Completer{Program: s.Program, Root: root, Current: current, Where: session.WhereFlags()}.Complete
 	console.Out().Complete, console.Screen().Complete = complete, complete
 	root.SetArgs(args)

@@ -43,8 +43,6 @@ type runVerb struct {
 	// server and folder are the cells of a server and of a data folder; a state that
 	// folder does not have is as on a server.
 	server, folder map[string]cell
-	// named is set for a verb that works on a data folder only if that is named.
-	named bool
 	// patient is set for a verb that asks a server again that does not answer.
 	patient bool
 }
@@ -102,7 +100,19 @@ func runVerbs() []runVerb {
 			return []string{"replay", "tracking", "--run", run, "--dry-run"}
 		}, server: common(map[string]cell{
 			ended: says(0, "1 run"), archived: says(0, "1 run"), running: says(0, "1 still running"), unknown: says(1, "unknown: nobody"),
-		}), folder: map[string]cell{unknown: says(2, "nobody is unknown")}, named: true},
+		}), folder: map[string]cell{unknown: says(2, "nobody is unknown")}},
+		{name: "compare", args: func(_ *testing.T, run string) []string { return []string{"compare", run, "ship1"} }, server: common(map[string]cell{
+			ended: says(0, "ended", "ship1"), archived: says(0, "stored", "ship1"), running: says(0, "running", "ship1"),
+		})},
+		{name: "compare, the other way round", args: func(_ *testing.T, run string) []string { return []string{"compare", "ship2", run} }, server: common(map[string]cell{
+			ended: says(0, "ended", "ship2"), archived: says(0, "stored", "ship2"), running: says(0, "running", "ship2"),
+		})},
+		{name: "logs", args: verb("logs"), server: common(map[string]cell{
+			ended: says(0, "run ended: success"), archived: says(0, "run ended: success"), running: says(0, "started by w"),
+		})},
+		{name: "logs --follow", args: verb("logs", "--follow"), server: common(map[string]cell{
+			ended: says(0, "run ended: success"), archived: says(0, "run ended: success"),
+		}), folder: map[string]cell{running: says(2, "has not ended, and no service works on the data folder")}},
 		{name: "cancel", args: verb("cancel", "--no-wait"), server: common(map[string]cell{
 			ended: says(2, "has ended already"), archived: says(2, "has ended already"), running: says(0, "cancel of running requested"),
 		})},
@@ -199,11 +209,12 @@ func TestRunVerbs(t *testing.T) {
 
 	for _, v := range runVerbs() {
 		for _, place := range []string{"server", "folder"} {
-			for _, state := range slices.Sorted(maps.Keys(v.server)) {
-				want := v.server[state]
-				if own, ok := v.folder[state]; ok && place == "folder" {
-					want = own
-				}
+			cells := maps.Clone(v.server)
+			if place == "folder" {
+				maps.Copy(cells, v.folder)
+			}
+			for _, state := range slices.Sorted(maps.Keys(cells)) {
+				want := cells[state]
 				args := append(v.args(t, state), on[place]...)
 				status, out, screen := clitest.RunWithInput(t, strings.NewReader(""), args...)
 				what := fmt.Sprintf("%s of %s on a %s", v.name, state, place)
@@ -221,18 +232,53 @@ func TestRunVerbs(t *testing.T) {
 	}
 }
 
-// TestRunVerbsNowhere: each of these verbs without a server and without a data
-// folder says what it looked for.
+// folderVerbs are the verbs that take no run and work on a server or a data folder.
+func folderVerbs() []runVerb {
+	var all []runVerb
+	for _, line := range []string{
+		"runs", "runs --json", "gc --dry-run", "archive --older-than 1h --dry-run", "replay tracking --dry-run", "replay requests --since 1h --dry-run",
+		"dlq list", "dlq show 1", "dlq retry 1", "dlq discard 1 --force",
+	} {
+		words := strings.Fields(line)
+		all = append(all, runVerb{name: line, args: func(*testing.T, string) []string { return words }})
+	}
+	return all
+}
+
+// TestFolderVerbs: each verb finds the data folder where no server answers, and says so
+// once.
+func TestFolderVerbs(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	t.Setenv("NATS_URL", "")
+	t.Chdir(t.TempDir())
+	f := clitest.NewDataFolder(t)
+	f.WithServer(t, func(b *conn.Conn) { publishStates(t, b, f.Store) })
+	t.Setenv("TUNEBUS_DATA_FOLDER", f.Dir)
+	for _, v := range folderVerbs() {
+		want := 0
+		if strings.HasSuffix(v.name, " 1") || strings.Contains(v.name, " 1 ") { // there is no such letter
+			want = 2
+		}
+		status, out, screen := clitest.Run(t, v.args(t, "")...)
+		if status != want || strings.Count(screen, "this works on the data folder "+f.Dir) != 1 {
+			t.Errorf("%s: status %d, want %d\n%s%s", v.name, status, want, out, screen)
+		}
+	}
+	status, out, screen := clitest.Run(t, "doctor")
+	if status != 0 || strings.Contains(out, "broken") || strings.Count(screen, "this works on the data folder") != 1 || !strings.Contains(out, "1 run not ended") {
+		t.Errorf("doctor: status %d\n%s%s", status, out, screen)
+	}
+}
+
+// TestRunVerbsNowhere: each verb without a server and without a data folder says what it
+// looked for.
 func TestRunVerbsNowhere(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	t.Setenv("NATS_URL", "")
 	t.Chdir(t.TempDir())
-	for _, v := range runVerbs() {
+	for _, v := range append(runVerbs(), folderVerbs()...) {
 		nothing := says(1, "127.0.0.1:4222", "no data folder tunebus-data")
 		absent := says(1, "127.0.0.1:1")
-		if v.named {
-			nothing = says(1, "127.0.0.1:4222")
-		}
 		if v.patient {
 			nothing, absent = says(6, "127.0.0.1:4222"), says(6, "127.0.0.1:1")
 		}

@@ -90,7 +90,7 @@ func TestMain(m *testing.M) {
 
 var build = sync.OnceValue(func() error {
 	c := exec.CommandContext(context.Background(), "go", "build", "-o", filepath.Join(bin, "tunebus"), "../..")
-	c.Env = append(os.Environ(), "CGO_ENABLED=0", "GOEXPERIMENT=simd", "GOFLAGS=-tags=disable_grpc_modules") // as the Makefile does
+	c.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-tags=disable_grpc_modules") // as the Makefile does
 	if out, err := c.CombinedOutput(); err != nil {
 		return fmt.Errorf("build the program: %w\n%s", err, out)
 	}

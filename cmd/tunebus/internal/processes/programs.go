@@ -64,7 +64,7 @@ func build(tags string) (string, error) {
 		ours+"services/inference/cmd/tunebus-inference", ours+"services/evaluation/cmd/tunebus-evaluation",
 		ours+"services/tracker/cmd/tunebus-tracker", "github.com/nats-io/nats-server/v2")
 	c.Dir = Root()
-	c.Env = append(os.Environ(), "CGO_ENABLED=0", "GOEXPERIMENT=simd")
+	c.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := c.CombinedOutput(); err != nil {
 		return dir, fmt.Errorf("build the programs: %w\n%s", err, out)
 	}

@@ -43,6 +43,8 @@ type Config struct {
 	// Listen is the address, host:port, at which clients outside the process
 	// reach NATS. Default: none.
 	Listen string
+	// Token is what these clients have to present. Default: nothing.
+	Token string
 	// RelaxedSync makes the server fsync every two minutes instead of at every
 	// write.
 	RelaxedSync bool
@@ -134,7 +136,7 @@ func Start(ctx context.Context, cfg Config) (_ *Local, err error) {
 			err = errors.Join(err, undo[i]())
 		}
 	}()
-	l.server, err = embedded.Start(ctx, embedded.Options{Dir: filepath.Join(data, "nats"), Listen: cfg.Listen, RelaxedSync: cfg.RelaxedSync, Logger: cfg.Logger})
+	l.server, err = embedded.Start(ctx, embedded.Options{Dir: filepath.Join(data, "nats"), Listen: cfg.Listen, Token: cfg.Token, RelaxedSync: cfg.RelaxedSync, Logger: cfg.Logger})
 	if err != nil {
 		return nil, err
 	}

@@ -17,7 +17,7 @@ const contributing = "CONTRIBUTING.md"
 
 // contributingWords are its words in code type that name nothing in the tree.
 var contributingWords = []string{
-	"GOEXPERIMENT=simd", "failpoint", // of the Go tool
+	"failpoint", // of the Go tool
 	"--verbose", "--json", // flags
 	"engine",                   // a key of the specification
 	"services.inference.queue", // a key of the settings
@@ -56,7 +56,7 @@ func TestContributingCommands(t *testing.T) {
 			c := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", m[1])
 			c.Dir = root
 			// As the Makefile sets them, so that what it built is used again.
-			c.Env = append(os.Environ(), "GOEXPERIMENT=simd", "CGO_ENABLED=0", "GOFLAGS=-tags=disable_grpc_modules", "TMPDIR="+t.TempDir())
+			c.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-tags=disable_grpc_modules", "TMPDIR="+t.TempDir())
 			c.WaitDelay = 5 * time.Second
 			if out, err := c.CombinedOutput(); err != nil {
 				t.Errorf("%v\n%s", err, out)

@@ -30,7 +30,6 @@ var mayImport = map[string][]string{
 // onlyIn says which folders alone may import a module or a package.
 var onlyIn = map[string][]string{
 	"github.com/ThreeDotsLabs/watermill": {"pipeline/bus"},
-	"github.com/gomlx":                   {"llm"},
 	"github.com/nats-io/nats-server":     {"embedded"},
 	// The audit checks what the bus did, so it must not read through the bus.
 	// The proxies of bustest read the protocol.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/runsummary"
 	"github.com/tunebus/tunebus/pipeline/spec"
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
@@ -27,7 +28,11 @@ func (b *workbook) writeRun() error {
 	s.line(0, "Asked for", clock(a.RequestedAt))
 	if done := b.run.Completed; done != nil {
 		s.line(0, "Ended", clock(done.EndedAt))
-		s.line(0, "Result", string(done.Conclusion))
+		result := string(done.Conclusion)
+		if why := runsummary.Shortfall(b.run); why != "" {
+			result = string(runsummary.Partial) + ": " + why
+		}
+		s.line(0, "Result", text(result))
 	}
 	if a.Lineage.RerunOf != "" {
 		s.line(0, "Repeats the run", a.Lineage.RerunOf)

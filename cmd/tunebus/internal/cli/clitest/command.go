@@ -23,6 +23,12 @@ func Run(t *testing.T, args ...string) (status int, out, screen string) {
 	return status, o.String(), s.String()
 }
 
+// RunOn runs a command whose screen is a writer.
+func RunOn(t *testing.T, screen io.Writer, args ...string) (status int) {
+	t.Helper()
+	return cli.Main(t.Context(), args, io.Discard, screen)
+}
+
 // RunWithInput runs a command on an input.
 func RunWithInput(t *testing.T, in io.Reader, args ...string) (status int, out, screen string) {
 	t.Helper()

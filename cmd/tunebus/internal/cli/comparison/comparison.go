@@ -35,11 +35,13 @@ type Comparison struct {
 
 // Side is one of the runs.
 type Side struct {
-	RunID       string        `json:"run_id"`
-	RunName     string        `json:"run_name"`
-	Status      events.Status `json:"status"`
-	RequestedAt time.Time     `json:"requested_at,omitzero"`
-	Seconds     float64       `json:"duration_seconds,omitempty"`
+	RunID   string        `json:"run_id"`
+	RunName string        `json:"run_name"`
+	Status  events.Status `json:"status"`
+	// Shortfall is why a run that came to its end did not succeed.
+	Shortfall   string    `json:"shortfall,omitempty"`
+	RequestedAt time.Time `json:"requested_at,omitzero"`
+	Seconds     float64   `json:"duration_seconds,omitempty"`
 	// Tuned is set if its answers are those of a tuned model.
 	Tuned bool `json:"tuned"`
 }
@@ -112,7 +114,7 @@ func Of(ctx context.Context, a, b events.Run, o Options) (Comparison, error) {
 
 func sideOf(run events.Run) Side {
 	s := runsummary.Of(run)
-	return Side{RunID: s.RunID, RunName: s.RunName, Status: s.Status, RequestedAt: run.Accepted.RequestedAt, Seconds: s.Seconds, Tuned: runsummary.TunedModel(run)}
+	return Side{RunID: s.RunID, RunName: s.RunName, Status: s.Status, Shortfall: runsummary.Shortfall(run), RequestedAt: run.Accepted.RequestedAt, Seconds: s.Seconds, Tuned: runsummary.TunedModel(run)}
 }
 
 // knownScores are the names of the scores that one of the runs has or may have, sorted.

@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
-	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
 	"github.com/tunebus/tunebus/pipeline/redrive"
 )
@@ -23,7 +22,7 @@ const maxProposed = 50
 
 // completeLetters proposes the numbers of dead letters to a shell, but those that
 // stand there already, and at most so many. It proposes nothing where no server can be read.
-func completeLetters(s *session.Session, most int) cobra.CompletionFunc {
+func completeLetters(s *session.Session, at *session.Location, most int) cobra.CompletionFunc {
 	return func(c *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		const directive = cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
 		if len(args) >= most {
@@ -33,8 +32,8 @@ func completeLetters(s *session.Session, most int) cobra.CompletionFunc {
 		defer cancel()
 		c.SetContext(ctx)
 		var out []cobra.Completion
-		err := s.WithBus(func(ctx context.Context, b *conn.Conn, _ []string) error {
-			letters, err := redrive.List(ctx, deadletter.New(b), redrive.Filter{})
+		err := s.WithDeployment(at, func(ctx context.Context, server *session.Deployment, _ []string) error {
+			letters, err := redrive.List(ctx, deadletter.New(server.Bus), redrive.Filter{})
 			for _, l := range slices.Backward(letters) {
 				n := fmt.Sprint(l.Sequence)
 				if strings.HasPrefix(n, begun) && !slices.Contains(args, n) && len(out) < maxProposed {

@@ -12,7 +12,6 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
-	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
 	"github.com/tunebus/tunebus/pipeline/redrive"
 )
@@ -38,11 +37,13 @@ func addFilterFlags(c *cobra.Command, f *redrive.Filter) {
 // selectionFlags choose the letters that a command changes: by number, or with
 // --all by a filter.
 type selectionFlags struct {
+	at     session.Location
 	all    bool
 	filter redrive.Filter
 }
 
 func (f *selectionFlags) addFlags(c *cobra.Command) {
+	f.at.AddDataFlag(c)
 	addFilterFlags(c, &f.filter)
 	c.Flags().BoolVar(&f.all, "all", false, "every letter, or every one that the other flags choose")
 	c.PreRunE = func(_ *cobra.Command, args []string) error { // before a server is looked for
@@ -75,13 +76,13 @@ func (f *selectionFlags) read(args []string) (redrive.Selection, error) {
 }
 
 // plan reads which letters flags and arguments choose, and finds them.
-func (f *selectionFlags) plan(ctx context.Context, b *conn.Conn, args []string) ([]uint64, error) {
+func (f *selectionFlags) plan(ctx context.Context, server *session.Deployment, args []string) ([]uint64, error) {
 	selection, err := f.read(args)
 	if err != nil {
 		return nil, err
 	}
-	plan, err := redrive.Plan(ctx, deadletter.New(b), selection)
-	return plan, explain(err, b.Server())
+	plan, err := redrive.Plan(ctx, deadletter.New(server.Bus), selection)
+	return plan, explain(err, server.Name())
 }
 
 func readNumber(arg string) (uint64, error) {

@@ -7,7 +7,6 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/deadletters"
-	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
 	"github.com/tunebus/tunebus/pipeline/redrive"
 )
@@ -15,17 +14,19 @@ import (
 // List is "tunebus dlq list".
 func List(s *session.Session) *cobra.Command {
 	var f redrive.Filter
+	var at session.Location
 	c := &cobra.Command{
 		Use: "list", Short: "List the dead letters", Args: session.NoArgs,
 		Example: "  tunebus dlq list --run 01J9Z5Q6T3",
-		RunE: session.WithBusReading(s, func(ctx context.Context, b *conn.Conn, _ []string) error {
-			letters, err := redrive.List(ctx, deadletter.New(b), f)
+		RunE: session.WithReading(s, &at, func(ctx context.Context, server *session.Deployment, _ []string) error {
+			letters, err := redrive.List(ctx, deadletter.New(server.Bus), f)
 			if err != nil {
 				return err
 			}
 			return s.Console.Print(deadletters.List(letters))
 		}),
 	}
+	at.AddDataFlag(c)
 	addFilterFlags(c, &f)
 	return c
 }

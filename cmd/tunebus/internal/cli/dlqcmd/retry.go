@@ -7,7 +7,6 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/deadletters"
-	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
 	"github.com/tunebus/tunebus/pipeline/redrive"
 )
@@ -18,19 +17,22 @@ func Retry(s *session.Session) *cobra.Command {
 	c := &cobra.Command{
 		Use: "retry LETTER... | --all", Short: "Hand dead letters back",
 		Example:           "  tunebus dlq retry 17",
-		ValidArgsFunction: completeLetters(s, maxProposed),
+		ValidArgsFunction: completeLetters(s, &f.at, maxProposed),
 		Long: `Hands each letter's message back, whole: a request as a new message on
 pipeline.requested, a fact to the service that gave it up and to no other. The
 letter goes when its message is stored. A message that is given up again leaves
 a new letter.`,
-		RunE: s.WithBus(func(ctx context.Context, b *conn.Conn, args []string) error {
-			plan, err := f.plan(ctx, b, args)
+		RunE: s.WithDeployment(&f.at, func(ctx context.Context, server *session.Deployment, args []string) error {
+			plan, err := f.plan(ctx, server, args)
 			if err != nil {
 				return err
 			}
-			results, failed := redrive.Run(ctx, deadletter.New(b), plan)
+			results, failed := redrive.Run(ctx, deadletter.New(server.Bus), plan)
 			if err := s.Console.Print(deadletters.Redriven(results)); err != nil {
 				return err
+			}
+			if folder := server.Folder(); folder != "" && len(results) > 0 {
+				s.Console.Say("no service works on %s; this goes on with what was handed over:\n  %s", server.Name(), s.CommandLine("up", "--data", folder))
 			}
 			return failed
 		}),

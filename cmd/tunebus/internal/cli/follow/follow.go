@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/freeworker"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/progress"
 	"github.com/tunebus/tunebus/events"
@@ -46,7 +47,12 @@ type Run struct {
 // Show follows a run until it has ended, and until it is tracked or r.Tracking
 // has passed. It returns the run as it is then.
 func Show(ctx context.Context, console *view.Console, b *conn.Conn, r Run) (events.Run, error) {
-	waits := &waits{console: console, queues: topology.NewInspector(b).Queues}
+	waits := &waits{
+		console: console, queues: topology.NewInspector(b).Queues,
+		busy: func(ctx context.Context, run events.Run, queues []topology.Queue) (string, error) {
+			return freeworker.Awaited(ctx, b, run, queues)
+		},
+	}
 	phases := progress.OfPhases(console.Screen())
 	defer phases.Close()
 	listening, stop := context.WithCancel(ctx)

@@ -10,7 +10,10 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/follow"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/embedded/bustest"
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
+	"github.com/tunebus/tunebus/pipeline/runwatch"
 )
 
 // TestInterrupted: who interrupts a wait is told that the run goes on, and how to
@@ -23,5 +26,32 @@ func TestInterrupted(t *testing.T) {
 	err := follow.ToEnd(ctx, console, bustest.New(t, topology.Topology{}), follow.Run{ID: "r", Request: 1, Back: "tunebus watch r --json"})
 	if exit.CodeOf(err) != exit.CodeInterrupted || err.Error() != "interrupted; run r goes on, and this follows it again:\n  tunebus watch r --json" {
 		t.Errorf("status %d, %v", exit.CodeOf(err), err)
+	}
+}
+
+// TestRequestForDeletedRun: who asked for a run with the id of a deleted one stays until
+// intake has rejected the request.
+func TestRequestForDeletedRun(t *testing.T) {
+	t.Parallel()
+	b := bustest.New(t, topology.Topology{})
+	publish := func(ev events.Event) {
+		t.Helper()
+		if _, err := journal.New(b).Publish(t.Context(), ev, journal.Fence{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	publish(events.PipelineDeleted{RunID: "gone"})
+	console := view.NewConsole(&bytes.Buffer{}, &bytes.Buffer{})
+	ended := make(chan error, 1)
+	go func() {
+		_, err := follow.Show(t.Context(), console, b, follow.Run{ID: "gone", Request: 5})
+		ended <- err
+	}()
+	publish(events.PipelineRejected{RequestSequence: 5, RunID: "gone", Faults: []events.Fault{{Key: "run_id", Message: "was deleted"}}})
+	if _, rejected := errors.AsType[*runwatch.RejectedError](<-ended); !rejected {
+		t.Error("it ended before intake had rejected the request")
+	}
+	if _, err := follow.Show(t.Context(), console, b, follow.Run{ID: "gone"}); err == nil {
+		t.Error("a deleted run is followed")
 	}
 }

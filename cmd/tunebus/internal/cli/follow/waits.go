@@ -16,11 +16,14 @@ import (
 type waits struct {
 	console *view.Console
 	queues  func(context.Context) ([]topology.Queue, error)
+	// busy says what the job of a run waits for whose queue has no free worker.
+	busy func(context.Context, events.Run, []topology.Queue) (string, error)
 
 	// Of the look at queues, which follow makes:
 	job   events.Step // whose queue was looked at
 	looks int         // at it
 	alone int         // looks in a row without a worker
+	full  int         // looks in a row without a free worker
 	next  time.Time   // of the next look
 	told  bool
 
@@ -46,7 +49,7 @@ func (w *waits) look(ctx context.Context, run events.Run) {
 		return
 	}
 	if job != w.job {
-		w.job, w.looks, w.alone, w.told, w.next = job, 0, 0, false, time.Time{}
+		w.job, w.looks, w.alone, w.full, w.told, w.next = job, 0, 0, 0, false, time.Time{}
 	}
 	if w.told || time.Now().Before(w.next) {
 		return
@@ -61,11 +64,26 @@ func (w *waits) look(ctx context.Context, run events.Run) {
 	queue := runsummary.WaitsFor(run, queues)
 	if queue == "" {
 		w.alone = 0
+		w.lookAtBusy(ctx, run, queues)
 		return
 	}
+	w.full = 0
 	if w.alone++; w.alone >= looksWithoutWorker {
 		w.told = true
 		w.console.Say("%-10s %s", job.Phase, view.WaitsForWorker(queue))
+	}
+}
+
+// lookAtBusy says for which runs the workers of the queue work that the run waits for.
+func (w *waits) lookAtBusy(ctx context.Context, run events.Run, queues []topology.Queue) {
+	what, err := w.busy(ctx, run, queues)
+	if err != nil || what == "" {
+		w.full = 0
+		return
+	}
+	if w.full++; w.full >= looksWithoutWorker {
+		w.told = true
+		w.console.Say("%-10s %s", w.job.Phase, view.WaitsFor(what))
 	}
 }
 

@@ -23,6 +23,8 @@ func queuedRun() events.Run {
 	})
 }
 
+func notBusy(context.Context, events.Run, []topology.Queue) (string, error) { return "", nil }
+
 // TestMissingWorker: it is said once, after two looks without a worker, and not where
 // one is away for a moment, is busy, or has taken the job.
 func TestMissingWorker(t *testing.T) {
@@ -43,7 +45,7 @@ func TestMissingWorker(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var screen strings.Builder
 			looks := c.looks
-			w := &waits{console: view.NewConsole(io.Discard, &screen), queues: func(context.Context) ([]topology.Queue, error) {
+			w := &waits{console: view.NewConsole(io.Discard, &screen), busy: notBusy, queues: func(context.Context) ([]topology.Queue, error) {
 				q := looks[0]
 				if len(looks) > 1 {
 					looks = looks[1:]

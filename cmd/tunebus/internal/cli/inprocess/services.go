@@ -28,6 +28,8 @@ import (
 type Server struct {
 	// Listen is host:port for clients outside of the process; empty: none.
 	Listen string
+	// Token is what these clients have to present; empty: nothing.
+	Token string
 	// RelaxedSync makes the server fsync less often.
 	RelaxedSync bool
 	// WithoutWorkers starts no worker, so that no job is worked on.
@@ -57,15 +59,18 @@ func Start(ctx context.Context, s *session.Session, cfg settings.Settings, serve
 		Settings:    cfg,
 		ObjectBytes: session.ObjectBytes,
 		Listen:      server.Listen,
+		Token:       server.Token,
 		RelaxedSync: server.RelaxedSync,
 		Topology:    topology.Topology{Queues: session.Queues(cfg)},
 		Sample:      hostmetrics.New(ctx).Sample,
 		Notify:      func(text string) { s.Console.Say("%s", text) },
 		Logger:      log,
 	}
-	err = patience.Within(ctx, s.Console, 0, nil, func(ctx context.Context) (err error) {
-		local, err = standalone.Start(ctx, start)
-		return err
+	err = patience.Within(ctx, s.Console, 0, nil, func(ctx context.Context) error {
+		return session.TakeFolder(ctx, s, cfg.Data.Folder, func() (err error) {
+			local, err = standalone.Start(ctx, start)
+			return err
+		})
 	})
 	return local, err
 }

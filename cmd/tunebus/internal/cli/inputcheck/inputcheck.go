@@ -37,36 +37,55 @@ func On(data, server string) (Inputs, error) {
 	return in, err
 }
 
-// Changed says of each local input of a run what is no longer as it was. Inputs
-// with a key of without are left out.
-func (in Inputs) Changed(ctx context.Context, run events.Run, without map[string]string) []string {
+// Changed is an input that is not as it was, or that cannot be looked at.
+type Changed struct {
+	Key   string
+	RunID string
+	Why   string
+	// Path is where it was.
+	Path string
+	// Sure is false if it cannot be looked at from here.
+	Sure bool
+	// Gone is set if nothing is there.
+	Gone bool
+}
+
+func (c Changed) String() string { return fmt.Sprintf("%s of run %s: %s", c.Key, c.RunID, c.Why) }
+
+// Changed returns the local inputs of a run that are no longer as they were, of those with a
+// key that is read.
+func (in Inputs) Changed(ctx context.Context, run events.Run, isRead func(key string) bool) []Changed {
 	if run.Accepted == nil {
 		return nil
 	}
-	var out []string
+	var out []Changed
 	files := run.Accepted.Inputs.Files
 	for _, key := range slices.Sorted(maps.Keys(files)) {
 		ref := files[key]
-		if _, left := without[key]; left || !localinput.Is(ref) {
+		if !isRead(key) || !localinput.Is(ref) {
 			continue
 		}
-		if why := in.changed(ctx, ref); why != "" {
-			out = append(out, fmt.Sprintf("%s of run %s: %s", key, run.ID, why))
+		if changed, ok := in.changed(ctx, ref); ok {
+			changed.Key, changed.RunID, changed.Path = key, run.ID, ref.Key
+			out = append(out, changed)
 		}
 	}
 	return out
 }
 
-func (in Inputs) changed(ctx context.Context, ref events.Reference) string {
+// All has all inputs looked at.
+func All(string) bool { return true }
+
+func (in Inputs) changed(ctx context.Context, ref events.Reference) (c Changed, ok bool) {
 	if in.folder == nil || in.folder.StoreID() != ref.Store {
-		return ref.Key + " stayed on the machine of the run's data folder; it cannot be looked at from here"
+		return Changed{Why: ref.Key + " stayed on the machine of the run's data folder; it cannot be looked at from here"}, true
 	}
 	err := in.folder.Compare(ctx, ref)
 	if changed, ok := errors.AsType[*localinput.ChangedError](err); ok {
-		return changed.Error()
+		return Changed{Why: changed.Error(), Sure: true, Gone: changed.HaveSHA256 == ""}, true
 	}
 	if err != nil {
-		return fmt.Sprintf("%s cannot be read: %v", ref.Key, err)
+		return Changed{Why: fmt.Sprintf("%s cannot be read: %v", ref.Key, err)}, true
 	}
-	return ""
+	return c, false
 }

@@ -12,21 +12,19 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/follow"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/inprocess"
-	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/inputcheck"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/localup"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/patience"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runrequest"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/timeflag"
 	"github.com/tunebus/tunebus/pipeline/artifact"
-	"github.com/tunebus/tunebus/pipeline/bus/codec"
-	"github.com/tunebus/tunebus/pipeline/bus/conn"
-	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/runsummary"
 	"github.com/tunebus/tunebus/pipeline/runwatch"
@@ -91,26 +89,29 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 	defer gate.decide(nil) // nothing waits for a decision that will not come
 	reports := newLocalReports(request.ID)
 	s.Console.Follows = true
-	local, err := inprocess.Start(ctx, s, cfg, inprocess.Server{RelaxedSync: start.RelaxedSync, Skip: gate.skip, Tracker: reports.watch})
+	listen, token := session.Loopback(ctx)
+	local, err := inprocess.Start(ctx, s, cfg, inprocess.Server{
+		Listen: listen, Token: token, RelaxedSync: start.RelaxedSync, Skip: gate.skip, Tracker: reports.watch,
+	})
 	if err != nil {
 		return err
 	}
+	conceal := announce(s, cfg, localup.Up{URL: local.URL(), Token: token, Command: s.Command})
 	var left []string
 	defer func() {
 		gate.decide(nil)
+		conceal()
 		err = exit.Join(err, local.Stop())
 		if len(left) > 0 {
 			s.Console.Say("left unfinished on the data folder %s: %s", cfg.Data.Folder, strings.Join(left, ", "))
 		}
 	}()
-	left, err = unfinished{session: s, bus: local.Bus, start: start, cfg: cfg, gate: gate, mode: f.resume}.settle(ctx)
+	others := unfinished{session: s, bus: local.Bus, start: start, cfg: cfg, gate: gate, mode: f.resume, tracking: f.trackingLimit}
+	left, err = others.settle(ctx)
 	if err != nil {
 		return err
 	}
 	gate.decide(nil) // there was no unfinished run
-	if err := sayChanged(ctx, s, local.Bus, cfg.Data.Folder, request); err != nil {
-		return err
-	}
 	var sequence uint64
 	err = patience.Within(ctx, s.Console, 0, nil, func(ctx context.Context) (err error) {
 		sequence, err = request.Publish(ctx, journal.New(local.Bus), runrequest.Inputs{
@@ -131,7 +132,7 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 	run, err := follow.Show(ctx, s.Console, local.Bus, follow.Run{ID: request.ID, Request: sequence, Tracking: f.trackingLimit})
 	if err != nil {
 		if ctx.Err() != nil {
-			err = interrupted(s, start, request.ID)
+			err = interrupted(s, start, append([]string{request.ID}, others.openNow(ctx, append(left, request.ID))...)...)
 		} else if _, ok := errors.AsType[*runwatch.UnansweredError](err); ok {
 			err = exit.Timeout(fmt.Errorf("%w\nrun %s is stored, and this goes on with it:\n  %s",
 				err, request.ID, start.goOn(s)))
@@ -148,7 +149,29 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 		s.Console.Say("tracking is pending: %s could not be reached; this sends it later:\n  %s",
 			cfg.Tracker.TrackingURI, trackLater(s, cfg, start.Specifications, request.ID))
 	}
+	for range 2 { // nobody finds this process behind the first time
+		var unfinished error
+		if left, unfinished = others.finishOthers(ctx, left); unfinished != nil {
+			return unfinished
+		}
+		conceal()
+	}
 	return status
+}
+
+// announce has other commands find this process, until conceal is called. It may be
+// called twice.
+func announce(s *session.Session, cfg settings.Settings, up localup.Up) (conceal func()) {
+	if up.URL == "" {
+		s.Console.Say("other commands cannot look at the data folder %s meanwhile: this machine has no loopback interface", cfg.Data.Folder)
+		return func() {}
+	}
+	stop, err := inprocess.Announce(up, cfg)
+	if err != nil {
+		s.Console.Say("other commands cannot look at the data folder %s meanwhile: %v", cfg.Data.Folder, err)
+		return func() {}
+	}
+	return sync.OnceFunc(stop)
 }
 
 // interrupted is the error of a command that Ctrl-C ended, while it worked on a run
@@ -167,27 +190,6 @@ func interrupted(s *session.Session, start Start, runs ...string) error {
 		say += "\n  " + s.CommandLine("cancel", run, "--data", start.Settings.Data.Folder)
 	}
 	return &exit.Error{Code: exit.CodeInterrupted, Err: errors.New(say)}
-}
-
-// sayChanged says which inputs of the run that is repeated are no longer as they
-// were. A run that the stream does not hold or that cannot be read is left to
-// intake.
-func sayChanged(ctx context.Context, s *session.Session, b *conn.Conn, data string, request runrequest.Request) error {
-	if request.RerunOf == "" {
-		return nil
-	}
-	old, err := history.New(b).Run(ctx, request.RerunOf)
-	if err != nil && !codec.IsUndecodable(err) {
-		return err
-	}
-	inputs, err := inputcheck.On(data, "")
-	if err != nil {
-		return err
-	}
-	for _, changed := range inputs.Changed(ctx, old, request.Files) {
-		s.Console.Say("%s", changed)
-	}
-	return nil
 }
 
 // trackLater is the command that tracks a run whose MLflow could not be

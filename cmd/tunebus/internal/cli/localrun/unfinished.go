@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/follow"
@@ -69,6 +70,8 @@ type unfinished struct {
 	gate    *jobGate
 	// mode is what --resume says; empty: a person at a terminal is asked.
 	mode string
+	// tracking is the longest wait for MLflow behind the end of a run.
+	tracking time.Duration
 }
 
 // settle deals with all unfinished runs and returns those that it leaves alone.
@@ -78,27 +81,10 @@ func (u unfinished) settle(ctx context.Context) (left []string, err error) {
 		return nil, err
 	}
 	console := u.session.Console
-	var able []string // those that the workers of this process can finish
-	console.Say("%s left unfinished on the data folder %s:", wereLeft(len(open)), u.cfg.Data.Folder)
-	for _, id := range open {
-		run, err := history.New(u.bus).Run(ctx, id)
-		switch queue := u.foreignQueue(run); {
-		case codec.IsUndecodable(err):
-			console.Say("  %s, which cannot be read: %v", id, err)
-			left = append(left, id)
-		case err != nil:
-			return nil, err
-		case queue != "" && run.Cancel == nil:
-			console.Say("  %s (%s), which waits for a worker of %s, and no worker of this process takes its jobs", id, view.Inline(run.Accepted.RunName), queue)
-			left = append(left, id)
-		case u.foreignJudge(run) && run.Cancel == nil:
-			console.Say("  %s (%s), whose judge %s is not allowed here: services.evaluation.judge_allowed names it, or the specification of this run",
-				id, view.Inline(run.Accepted.RunName), run.Accepted.Specification.Evaluator.JudgeBaseURL)
-			left = append(left, id)
-		default:
-			console.Say("  %s (%s)", id, view.Inline(run.Accepted.RunName))
-			able = append(able, id)
-		}
+	console.Say("%s left unfinished on the data folder %s:", were(len(open)), u.cfg.Data.Folder)
+	able, left, err := u.sort(ctx, open)
+	if err != nil {
+		return nil, err
 	}
 	mode := u.mode
 	if mode == "" {
@@ -117,8 +103,89 @@ func (u unfinished) settle(ctx context.Context) (left []string, err error) {
 		u.gate.decide(nil)
 		return nil, u.cancel(ctx, append(able, left...))
 	}
+	before, err := u.attempts(ctx, able)
+	if err != nil {
+		return nil, err
+	}
 	u.gate.decide(left)
-	return left, u.finish(ctx, able)
+	return left, u.finish(ctx, able, before)
+}
+
+// sort says of each run what it is, and parts those that the workers of this process
+// can finish from the others.
+func (u unfinished) sort(ctx context.Context, open []string) (able, foreign []string, err error) {
+	for _, id := range open {
+		run, err := history.New(u.bus).Run(ctx, id)
+		if err != nil && !codec.IsUndecodable(err) {
+			return nil, nil, err
+		}
+		why := ""
+		if err != nil {
+			u.session.Console.Say("  %s, which cannot be read: %v", id, err)
+			foreign = append(foreign, id)
+			continue
+		}
+		if run.Accepted == nil {
+			continue // it was deleted meanwhile
+		}
+		if run.Cancel == nil {
+			why = u.foreign(run)
+		}
+		u.session.Console.Say("  %s (%s)%s", id, view.Inline(run.Accepted.RunName), why)
+		if why != "" {
+			foreign = append(foreign, id)
+		} else {
+			able = append(able, id)
+		}
+	}
+	return able, foreign, nil
+}
+
+// foreign says why the workers of this process cannot finish a run; empty if they can.
+func (u unfinished) foreign(run events.Run) string {
+	if queue := u.foreignQueue(run); queue != "" {
+		return fmt.Sprintf(", which waits for a worker of %s, and no worker of this process takes its jobs", queue)
+	}
+	if u.foreignJudge(run) {
+		return fmt.Sprintf(", whose judge %s is not allowed here: services.evaluation.judge_allowed names it, or the specification of this run",
+			run.Accepted.Specification.Evaluator.JudgeBaseURL)
+	}
+	return ""
+}
+
+// finishOthers waits for the ends of the runs that other commands asked this process
+// for meanwhile. It returns those that stay unfinished: those of left, and those that no
+// worker of this process can finish.
+func (u unfinished) finishOthers(ctx context.Context, left []string) ([]string, error) {
+	for {
+		open, err := runlister.New(u.bus).Open(ctx)
+		open = slices.DeleteFunc(open, func(id string) bool { return slices.Contains(left, id) })
+		if err != nil || len(open) == 0 {
+			return left, err
+		}
+		u.session.Console.Say("%s submitted to this process meanwhile:", were(len(open)))
+		able, foreign, err := u.sort(ctx, open)
+		left = append(left, foreign...)
+		if err == nil {
+			err = u.finish(ctx, able, nil)
+		}
+		if err != nil {
+			return left, err
+		}
+	}
+}
+
+// openNow lists the runs that have not ended, but for those of left, when ctx may be at its end
+// already. It lists none if NATS does not answer.
+func (u unfinished) openNow(ctx context.Context, left []string) []string {
+	const patience = 2 * time.Second
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	open, err := runlister.New(u.bus).Open(ctx)
+	if err != nil {
+		return nil
+	}
+	return slices.DeleteFunc(open, func(id string) bool { return slices.Contains(left, id) })
 }
 
 // foreignQueue returns the queue of a step of a run that no worker of this process
@@ -151,18 +218,81 @@ func (u unfinished) foreignJudge(run events.Run) bool {
 	})
 }
 
-// finish waits for the ends of runs and shows their progress.
-func (u unfinished) finish(ctx context.Context, runs []string) error {
-	for i, id := range runs {
-		u.session.Console.Say("going on with %s", id)
-		run, err := follow.Show(ctx, u.session.Console, u.bus, follow.Run{ID: id})
+// attempts counts the attempts at each run so far.
+func (u unfinished) attempts(ctx context.Context, runs []string) (map[string]int, error) {
+	out := map[string]int{}
+	for _, id := range runs {
+		run, err := history.New(u.bus).Run(ctx, id)
+		if err != nil && !codec.IsUndecodable(err) {
+			return nil, err
+		}
+		for _, p := range run.Phases {
+			out[id] += len(p.Attempts)
+		}
+		if run.Completed != nil {
+			out[id]++
+		}
+	}
+	return out, nil
+}
+
+// begins is how long a run may take until a worker of this process works on it.
+const begins = 5 * time.Second
+
+// worked returns the first of the runs that is worked on: with more attempts than
+// before. Workers take the jobs in no certain order.
+func (u unfinished) worked(ctx context.Context, runs []string, before map[string]int) (string, error) {
+	if len(runs) == 1 {
+		return runs[0], nil
+	}
+	for deadline := time.Now().Add(begins); ; {
+		now, err := u.attempts(ctx, runs)
+		if err != nil {
+			return "", err
+		}
+		for _, id := range runs {
+			if now[id] > before[id] {
+				return id, nil
+			}
+		}
+		if time.Now().After(deadline) {
+			return runs[0], nil
+		}
+		select {
+		case <-ctx.Done():
+			return runs[0], nil // following it ends at once
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// finish waits for the ends of runs and shows their progress, of those first that are
+// worked on. before counts the attempts before this process.
+func (u unfinished) finish(ctx context.Context, runs []string, before map[string]int) error {
+	for left := slices.Clone(runs); len(left) > 0; {
+		id, err := u.worked(ctx, left, before)
+		if err != nil {
+			return err
+		}
+		others := slices.DeleteFunc(slices.Clone(left), func(other string) bool { return other == id })
+		waiting := ""
+		if len(others) > 0 {
+			waiting = "; " + strings.Join(others, ", ") + " then"
+		}
+		u.session.Console.Say("going on with %s%s", id, waiting)
+		run, err := follow.Show(ctx, u.session.Console, u.bus, follow.Run{ID: id, Tracking: u.tracking})
 		if err != nil {
 			if ctx.Err() != nil {
-				return interrupted(u.session, u.start, runs[i:]...)
+				return interrupted(u.session, u.start, left...)
 			}
 			return err
 		}
-		u.session.Console.Say("run %s ended: %s", id, runsummary.Of(run).Status)
+		pending := ""
+		if run.Tracked == nil {
+			pending = "; its tracking is pending"
+		}
+		u.session.Console.Say("run %s ended: %s%s", id, runsummary.Of(run).Status, pending)
+		left = others
 	}
 	return nil
 }
@@ -196,8 +326,8 @@ func checkResume(mode string) error {
 	return nil
 }
 
-// wereLeft counts runs, with the verb for their number.
-func wereLeft(n int) string {
+// were counts runs, with the verb for their number.
+func were(n int) string {
 	if n == 1 {
 		return "1 run was"
 	}

@@ -1,11 +1,11 @@
-// Package localup says whether the services of "tunebus up" that a command talks
-// to run on this machine, and then which data folder they work on: they can read
-// files of this machine where they lie.
+// Package localup says which processes work on data folders of this machine, and how
+// other commands reach them. The services of such a process can read files of this
+// machine where they lie.
 //
-// Each up keeps a file in the user's cache folder, named by its address, and holds
-// a lock on it. So a file without a lock is that of an up that has ended, however
-// it ended. Other users do not find it, and intake checks by the id of the data
-// folder whether a reference is one of its own.
+// Each process keeps a file in the user's cache folder, named by its address, and
+// holds a lock on it. So a file without a lock is that of a process that has ended,
+// however it ended, and is removed. Other users do not find it, and intake checks by the id of
+// the data folder whether a reference is one of its own.
 package localup
 
 import (
@@ -16,14 +16,24 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/tunebus/tunebus/pipeline/filelock"
 )
 
-// Up is a running up.
+// Up is a process that works on a data folder, such as "tunebus up".
 type Up struct {
-	// URL is the address of its NATS server.
-	URL string `json:"url,omitempty"`
+	// URL is the address of its NATS server, and Token what the server wants of a
+	// client; empty: nothing.
+	URL   string `json:"url,omitempty"`
+	Token string `json:"token,omitempty"`
+	// Command is the verb that the process runs, such as "run"; empty for "up". PID is
+	// the id of the process.
+	Command string `json:"command,omitempty"`
+	PID     int    `json:"pid,omitempty"`
+	// Idle is set if no services run in the process: nobody works on the runs of the
+	// folder.
+	Idle bool `json:"idle,omitempty"`
 	// Data is its data folder, Roots are its data roots, and Artifacts is the
 	// address of its artifact store; all absolute.
 	Data      string   `json:"data"`
@@ -31,10 +41,31 @@ type Up struct {
 	Artifacts string   `json:"artifacts"`
 }
 
-// path is the file of the up that listens on an address, such as
+// IsUp reports whether the process is "tunebus up", which stays until a person ends it.
+func (u Up) IsUp() bool { return u.Command == "" }
+
+// String names the process for people.
+func (u Up) String() string {
+	name := "tunebus up"
+	if !u.IsUp() {
+		name = "tunebus " + u.Command
+	}
+	if u.PID == 0 {
+		return name
+	}
+	return fmt.Sprintf("%s (process %d)", name, u.PID)
+}
+
+// folder is where the files lie.
+func folder() (string, error) {
+	dir, err := os.UserCacheDir()
+	return filepath.Join(dir, "tunebus", "up"), err
+}
+
+// path is the file of the process that listens on an address, such as
 // nats://127.0.0.1:4222.
 func path(address string) (string, error) {
-	dir, err := os.UserCacheDir()
+	dir, err := folder()
 	if err != nil {
 		return "", err
 	}
@@ -43,10 +74,10 @@ func path(address string) (string, error) {
 		host = address
 	}
 	name := strings.NewReplacer(":", "-", "/", "-").Replace(strings.TrimSuffix(host, "/"))
-	return filepath.Join(dir, "tunebus", "up", name+".json"), nil
+	return filepath.Join(dir, name+".json"), nil
 }
 
-// Announce says that an up runs, until stop is called.
+// Announce says that a process works on a data folder, until stop is called.
 func Announce(address string, up Up) (stop func(), err error) {
 	file, err := path(address)
 	if err != nil {
@@ -55,14 +86,11 @@ func Announce(address string, up Up) (stop func(), err error) {
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(file, os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := lock(file)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("announce %s: %w", address, err)
 	}
 	text, err := json.Marshal(up)
-	if err == nil {
-		err = filelock.TryLock(f)
-	}
 	if err == nil {
 		err = f.Truncate(0)
 	}
@@ -70,14 +98,48 @@ func Announce(address string, up Up) (stop func(), err error) {
 		_, err = f.Write(text)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("announce %s: %w", address, errors.Join(err, f.Close()))
+		return nil, fmt.Errorf("announce %s: %w", address, errors.Join(err, os.Remove(file), f.Close()))
 	}
-	// The file stays: another up may hold it open already, and without a lock it
-	// says nothing.
-	return func() { _ = f.Close() }, nil
+	return func() {
+		_ = os.Remove(file) // without a lock it says nothing
+		_ = f.Close()
+	}, nil
 }
 
-// Find returns the up that listens on an address, if it runs on this machine and
+// lock opens and locks a file that whoever finds it unlocked removes.
+func lock(file string) (*os.File, error) {
+	for {
+		f, err := os.OpenFile(file, os.O_CREATE|os.O_RDWR, 0o600)
+		if err != nil {
+			return nil, err
+		}
+		if err := tryLock(f); err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+		mine, err := f.Stat()
+		if err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+		if there, err := os.Stat(file); err == nil && os.SameFile(mine, there) {
+			return f, nil
+		}
+		_ = f.Close() // it was removed before it was locked
+	}
+}
+
+// tryLock is [filelock.TryLock] that tells the owner of a file from who looks at
+// it: the latter holds the lock for a moment only.
+func tryLock(f *os.File) error {
+	const tries = 5
+	for try := 1; ; try++ {
+		if err := filelock.TryLock(f); try == tries || !errors.Is(err, filelock.ErrLocked) {
+			return err
+		}
+		<-time.After(2 * time.Millisecond)
+	}
+}
+
+// Find returns the process that listens on an address, if it runs on this machine and
 // belongs to this user.
 func Find(address string) (up Up, ok bool) {
 	file, err := path(address)
@@ -87,13 +149,21 @@ func Find(address string) (up Up, ok bool) {
 	return read(file)
 }
 
-// Running lists the ups that run on this machine and belong to this user.
+// IsRunning reports whether a process that was found still runs.
+func IsRunning(up Up) bool {
+	found, ok := Find(up.URL)
+	return ok && found.PID == up.PID && found.Data == up.Data
+}
+
+// Running lists the processes that work on data folders of this machine and belong to
+// this user. It removes the files of those that have ended.
 func Running() []Up {
-	file, err := path("any")
+	dir, err := folder()
 	if err != nil {
 		return nil
 	}
-	files, err := filepath.Glob(filepath.Join(filepath.Dir(file), "*.json"))
+	_, _ = filelock.RemoveUnlocked(dir, "*.json") // they say nothing
+	files, err := filepath.Glob(filepath.Join(dir, "*.json"))
 	if err != nil {
 		return nil
 	}
@@ -106,20 +176,20 @@ func Running() []Up {
 	return all
 }
 
-// read reads the file of an up. ok is false if the up has ended.
+// read reads the file of a process. ok is false if the process has ended.
 func read(file string) (up Up, ok bool) {
 	f, err := os.Open(file)
 	if err != nil {
 		return up, false
 	}
 	defer f.Close()
-	if !errors.Is(filelock.TryLock(f), filelock.ErrLocked) {
+	if !errors.Is(tryLock(f), filelock.ErrLocked) {
 		return up, false
 	}
 	if json.NewDecoder(f).Decode(&up) != nil || up.Data == "" {
 		return Up{}, false
 	}
-	if _, err := os.Stat(filepath.Join(up.Data, "inputs")); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(filepath.Join(up.Data, "nats")); errors.Is(err, fs.ErrNotExist) {
 		return Up{}, false
 	}
 	return up, true

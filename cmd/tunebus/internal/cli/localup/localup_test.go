@@ -12,7 +12,7 @@ func TestFind(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	t.Setenv("HOME", t.TempDir())
 	data := t.TempDir()
-	if err := os.Mkdir(filepath.Join(data, "inputs"), 0o755); err != nil {
+	if err := os.Mkdir(filepath.Join(data, "nats"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	const address = "nats://127.0.0.1:4222"
@@ -35,8 +35,50 @@ func TestFind(t *testing.T) {
 			t.Error("another address is that of the up")
 		}
 		stop()
+		if files, err := filepath.Glob(filepath.Join(os.Getenv("XDG_CACHE_HOME"), "tunebus", "up", "*")); len(files) > 0 || err != nil {
+			t.Errorf("it leaves %v (%v)", files, err)
+		}
 		if _, ok := Find(address); ok {
 			t.Error("an up that has ended is found")
 		}
+	}
+}
+
+// TestFileOfKilledProcess: the file of a process that was killed says nothing, and is
+// removed.
+func TestFileOfKilledProcess(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	t.Setenv("HOME", t.TempDir())
+	data := t.TempDir()
+	if err := os.Mkdir(filepath.Join(data, "nats"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	stop, err := Announce("127.0.0.1:1", Up{URL: "nats://127.0.0.1:1", Data: data, Command: "run", PID: 7})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all := Running(); len(all) != 1 || all[0].String() != "tunebus run (process 7)" {
+		t.Errorf("running: %v", all)
+	}
+	file, err := path("127.0.0.1:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if up, ok := Find("127.0.0.1:1"); ok {
+		t.Errorf("found %v", up)
+	}
+	if all := Running(); len(all) > 0 {
+		t.Errorf("running: %v", all)
+	}
+	if _, err := os.Stat(file); !os.IsNotExist(err) {
+		t.Errorf("its file: %v", err)
 	}
 }

@@ -16,8 +16,8 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/archive"
 	"github.com/tunebus/tunebus/pipeline/artifact"
-	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/lease"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
 
 type archiveFlags struct {
@@ -48,7 +48,10 @@ that are no longer as they were are named.`,
 			if err != nil {
 				return err
 			}
-			report, err := archiveRuns(ctx, s.Console, server.Bus, store, inputs, f)
+			report, err := archiveRuns(ctx, s.Console, server, store, inputs, f)
+			if errors.Is(err, lease.ErrTaken) { // nothing was looked at
+				return fmt.Errorf("somebody else archives or deletes runs on %s; wait for it", server.Name())
+			}
 			// The runs that were archived before an error are printed, too.
 			return errors.Join(s.Console.Print(view.Archived(report, f.dryRun)), err)
 		}),
@@ -61,13 +64,13 @@ that are no longer as they were are named.`,
 
 // archiveRuns archives the runs that may go, and shows now and then how many
 // are done.
-func archiveRuns(ctx context.Context, console *view.Console, b *conn.Conn, store *artifact.Store, inputs inputcheck.Inputs, f archiveFlags) (archive.Report, error) {
+func archiveRuns(ctx context.Context, console *view.Console, server *session.Deployment, store *artifact.Store, inputs inputcheck.Inputs, f archiveFlags) (archive.Report, error) {
 	said, n := time.Now(), 0
-	report, err := archive.NewArchiver(b, store, archive.Options{
+	archiver := archive.NewArchiver(server.Bus, store, archive.Options{
 		OlderThan: time.Duration(f.olderThan),
 		DryRun:    f.dryRun,
 		Before: func(ctx context.Context, run events.Run) {
-			for _, changed := range inputs.Changed(ctx, run, nil) {
+			for _, changed := range inputs.Changed(ctx, run, inputcheck.All) {
 				console.Say("%s", changed)
 			}
 		},
@@ -77,9 +80,24 @@ func archiveRuns(ctx context.Context, console *view.Console, b *conn.Conn, store
 				console.Say("%s archived so far", view.Count(n, "run"))
 			}
 		},
-	}).Run(ctx)
-	if errors.Is(err, lease.ErrTaken) {
-		err = fmt.Errorf("somebody else archives on %s; wait for it", b.Server())
+	})
+	for began, waits := time.Now(), false; ; {
+		report, err := archiver.Run(ctx)
+		if !errors.Is(err, lease.ErrTaken) || time.Since(began) > leasePatience {
+			return report, err
+		}
+		if !waits {
+			waits = true
+			console.Say("%s", deletionWaits)
+		}
+		select {
+		case <-ctx.Done():
+			return report, context.Cause(ctx)
+		case <-time.After(200 * time.Millisecond):
+		}
 	}
-	return report, err
 }
+
+// leasePatience is how long archiving waits for others who archive or delete: a little
+// longer than the lease of a process that was killed lasts.
+const leasePatience = topology.LeaseTTL + 2*time.Second

@@ -78,6 +78,9 @@ goes on with what it has begun.`,
 	return c
 }
 
+// deletionWaits is said while archiving or deleting waits for others.
+const deletionWaits = "somebody else archives or deletes runs, or a process that did was killed a moment ago; waiting for it"
+
 // deletionCommand is one call of the command.
 type deletionCommand struct {
 	session *session.Session
@@ -118,7 +121,7 @@ func (d deletionCommand) run(ctx context.Context, in io.Reader, args []string) e
 	options := d.flags.options
 	options.TrackAgain = d.server.Folder() != ""
 	options.OnWait = func() {
-		d.session.Console.Say("somebody else archives or deletes runs, or a process that did was killed a moment ago; waiting for it")
+		d.session.Console.Say("%s", deletionWaits)
 	}
 	report, err := d.deleter.Delete(ctx, targets, options)
 	if err != nil {

@@ -31,19 +31,15 @@ func Doctor(s *session.Session) *cobra.Command {
 		Use: "doctor", Short: "Look whether the server and this machine have what the services need", Args: session.NoArgs,
 		Long: `Looks at the server, its streams and queues, at the artifact store, and at this
 machine. Of the data folder it says how much it holds, and what "tunebus gc" and
-"tunebus delete" could remove. With --data it looks at a folder that no server is
-using, and at this machine alone.`,
+"tunebus delete" could remove. With --data, and where no server answers and none was
+named, it looks at a data folder and at this machine alone.`,
 		Example: "  tunebus doctor --server nats://nats.example:4222",
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := s.Settings()
 			if err != nil {
 				return err
 			}
-			var found []view.Finding
-			if at.Data == "" {
-				found = checkServer(c.Context(), s, cfg)
-			}
-			found = append(append(found, checkFolder(c, s, at)...), checkMachine(c.Context(), cfg)...)
+			found := append(check(c, s, at, cfg), checkMachine(c.Context(), cfg)...)
 			found = append(found, checkTrainer(c.Context(), cfg.Finetune)...)
 			if ctx := c.Context(); ctx.Err() != nil { // what failed then says nothing about the server
 				return context.Cause(ctx)
@@ -61,14 +57,50 @@ using, and at this machine alone.`,
 	return c
 }
 
-// checkServer checks what is on the server.
-func checkServer(ctx context.Context, s *session.Session, cfg settings.Settings) []view.Finding {
-	b, err := s.Connect(ctx)
-	if err != nil {
-		return []view.Finding{{Name: "NATS", State: view.StateBroken, Says: err.Error(), Do: "start it, or say where it is: --server, --context"}}
+// check checks the server and its data folder, or the data folder alone.
+func check(c *cobra.Command, s *session.Session, at session.Location, cfg settings.Settings) (found []view.Finding) {
+	if at.Data == "" && !session.FindsFolder(s, cfg) {
+		b, err := s.Connect(c.Context())
+		if err != nil {
+			return []view.Finding{noServer(err)}
+		}
+		defer b.Close()
+		if found = checkServer(c.Context(), s, b, cfg); len(found) <= serverAlone {
+			return found
+		}
 	}
-	defer b.Close()
+	looked := found != nil
+	err := s.WithDeployment(&at, func(ctx context.Context, server *session.Deployment, _ []string) error {
+		switch {
+		case looked:
+		case server.Folder() == "":
+			found = checkServer(ctx, s, server.Bus, cfg)
+		case at.Data == "":
+			found = []view.Finding{{Name: "NATS", State: view.StateOK, Says: "no server answers, and the data folder needs none"}}
+		}
+		found = append(found, checkFolder(ctx, server)...)
+		return nil
+	})(c, nil)
+	if err != nil {
+		found = append(found, view.Finding{Name: "data folder", State: view.StateBroken, Says: err.Error()})
+	}
+	return found
+}
+
+// noServer says that a server cannot be reached.
+func noServer(err error) view.Finding {
+	return view.Finding{Name: "NATS", State: view.StateBroken, Says: err.Error(), Do: "start it, or say where it is: --server, --context"}
+}
+
+// serverAlone is how much is found on a server without streams.
+const serverAlone = 3
+
+// checkServer checks what is on the server.
+func checkServer(ctx context.Context, s *session.Session, b *conn.Conn, cfg settings.Settings) []view.Finding {
 	found := []view.Finding{{Name: "NATS", State: view.StateOK, Says: b.Server()}, checkPayload(ctx, b)}
+	if err := session.CheckSetUp(ctx, s, b); err != nil { // nothing of us is there
+		return append(found, view.Finding{Name: "streams", State: view.StateBroken, Says: err.Error()})
+	}
 	for _, stream := range []string{events.StreamRequests, events.StreamFacts, events.StreamMetrics, events.StreamLogs, events.StreamDead} {
 		found = append(found, checkStream(ctx, b, cfg, stream))
 	}
@@ -229,11 +261,12 @@ func checkMachine(ctx context.Context, cfg settings.Settings) []view.Finding {
 	if missing := preflight.TrackingServer(ctx, cfg); missing != nil {
 		mlflow.State, mlflow.Says, mlflow.Do = view.StateLook, missing.Why, missing.Do
 	}
-	engine := view.Finding{Name: "built-in engine", State: view.StateOK, Says: "uses vector instructions"}
-	if !llm.SIMD {
-		engine.State = view.StateLook
-		engine.Says = "was built without vector instructions, and trains several times as slowly"
-		engine.Do = "build with GOEXPERIMENT=simd, as make does"
+	engine := view.Finding{Name: "built-in engine", State: view.StateOK}
+	if err := llm.UseKernels(cfg.Services.Kernels); err != nil {
+		engine.State, engine.Says, engine.Do = view.StateBroken, err.Error(), "name another one by services.kernels of the settings, or none"
+	} else if engine.Says = "uses the instructions of " + llm.Kernels(); llm.SlowKernels() {
+		engine.State, engine.Says = view.StateLook, "uses no vector instructions, and takes many times as long"
+		engine.Do = "use a processor with AVX2 or AVX-512"
 	}
 	return []view.Finding{mlflow, engine, checkHubCache(ctx, cfg)}
 }

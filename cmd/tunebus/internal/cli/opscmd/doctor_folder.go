@@ -10,43 +10,52 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spf13/cobra"
-
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/localup"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
-	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/runlister"
 	"github.com/tunebus/tunebus/pipeline/deletion"
 	"github.com/tunebus/tunebus/pipeline/gc"
+	"github.com/tunebus/tunebus/pipeline/shellquote"
 )
 
-// checkFolder says how much a data folder holds, and what could go: the folder that at
-// names, that of the up on this machine, or the usual one where no server answers. It
-// finds nothing where there is none.
-func checkFolder(c *cobra.Command, s *session.Session, at session.Location) (found []view.Finding) {
-	err := s.WithDeployment(&at, func(ctx context.Context, server *session.Deployment, _ []string) error {
-		folder := server.Folder()
-		if up, ok := localup.Find(server.Bus.Server()); ok && folder == "" {
-			folder = up.Data
-		}
-		if folder == "" {
-			return nil
-		}
-		found = append(found, sizeOf(folder))
-		store, err := server.Store(ctx)
-		if err != nil {
-			return err
-		}
-		found = append(found, collectable(ctx, server, store), deletable(ctx, server, store))
-		return nil
-	})(c, nil)
-	if _, unreachable := errors.AsType[*conn.UnreachableError](err); err != nil && !unreachable { // that is said already
-		found = append(found, view.Finding{Name: "data folder", State: view.StateBroken, Says: err.Error()})
+// checkFolder says how much a data folder holds, and what could go: the folder that the
+// command works on, or that of the process on this machine that it asks. It finds nothing
+// where there is none.
+func checkFolder(ctx context.Context, server *session.Deployment) []view.Finding {
+	folder := server.Folder()
+	alone := folder != ""
+	if up, ok := localup.Find(server.Bus.Server()); ok && !alone {
+		folder = up.Data
 	}
-	return found
+	if folder == "" {
+		return nil
+	}
+	found := []view.Finding{sizeOf(folder)}
+	if alone { // else the server was looked at
+		found = append(found, unfinishedRuns(ctx, server, folder), checkDeadLetters(ctx, server.Bus))
+	}
+	store, err := server.Store(ctx)
+	if err != nil {
+		return append(found, view.Finding{Name: "artifacts", State: view.StateBroken, Says: err.Error()})
+	}
+	return append(found, collectable(ctx, server, store), deletable(ctx, server, store))
+}
+
+// unfinishedRuns says how many runs of a folder have not ended.
+func unfinishedRuns(ctx context.Context, server *session.Deployment, folder string) view.Finding {
+	f := view.Finding{Name: "runs", State: view.StateOK, Says: "all have ended"}
+	open, err := runlister.New(server.Bus).Open(ctx)
+	switch {
+	case err != nil:
+		f.State, f.Says = view.StateLook, err.Error()
+	case len(open) > 0:
+		f.State, f.Says = view.StateLook, view.Count(len(open), "run")+" not ended, and nobody works on the folder"
+		f.Do = fmt.Sprintf(`"tunebus up --data %s" goes on`, shellquote.Word(folder))
+	}
+	return f
 }
 
 // sizeOf says how much a data folder holds, by its parts. A file

@@ -140,7 +140,7 @@ func TestDoctorWithoutAServer(t *testing.T) {
 	}()
 	empty := server.URL()
 	status, out, _ = clitest.Run(t, "doctor", "--server", empty)
-	if status != 1 || !strings.Contains(out, "broken  stream TUNEBUS ") || !strings.Contains(out, `"tunebus setup --server `+empty+`" creates what is missing`) {
+	if status != 1 || !strings.Contains(out, "broken  streams ") || !strings.Contains(out, "has no tunebus streams: run `tunebus setup --server "+empty+"`") {
 		t.Errorf("without streams: status %d\n%s", status, out)
 	}
 	if status, out, screen := clitest.Run(t, "setup", "--json", "--server", empty, "--queue", "finetune=big-gpu"); status != 0 || !strings.Contains(out, "big-gpu") {
@@ -163,7 +163,7 @@ func TestSmallMaxPayload(t *testing.T) {
 		}
 	}
 	status, out, screen = clitest.Run(t, "doctor", "--server", small)
-	for _, want := range []string{"broken  max_payload", "131,071", "131,072", "max_payload: 1MB", "broken  stream TUNEBUS "} {
+	for _, want := range []string{"broken  max_payload", "131,071", "131,072", "max_payload: 1MB", "broken  streams "} {
 		if status != 1 || !strings.Contains(out, want) { // setup has created nothing
 			t.Errorf("doctor: status %d, want %q\n%s%s", status, want, out, screen)
 		}

@@ -18,11 +18,9 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
-	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/bus/requestlog"
 	"github.com/tunebus/tunebus/pipeline/replay"
-	"github.com/tunebus/tunebus/pipeline/settings"
 	intakerequest "github.com/tunebus/tunebus/services/intake/request"
 )
 
@@ -63,7 +61,8 @@ T is a time such as 2026-01-31T08:00:00Z, or how long ago, such as 2h or 3d.`,
 			if err := request.CheckNoSecrets(cfg); err != nil {
 				return err
 			}
-			return s.WithBus(func(ctx context.Context, b *conn.Conn, _ []string) error {
+			return s.WithDeployment(&f.at, func(ctx context.Context, server *session.Deployment, _ []string) error {
+				b := server.Bus
 				r := replay.Replay{
 					Requests:  requestlog.New(b),
 					Facts:     history.New(b),
@@ -73,9 +72,13 @@ T is a time such as 2026-01-31T08:00:00Z, or how long ago, such as 2h or 3d.`,
 					Overrides: overrides,
 					DryRun:    f.dryRun,
 				}
-				return replayRequests(ctx, s.Console, b.Server(), &r, func() (map[string]events.Reference, func(), error) {
-					return f.upload(ctx, s.Console, b, cfg, files)
+				err := replayRequests(ctx, s.Console, server.Name(), &r, func() (map[string]events.Reference, func(), error) {
+					return f.upload(ctx, s.Console, server, files)
 				})
+				if folder := server.Folder(); folder != "" && err == nil && !f.dryRun {
+					s.Console.Say("no service works on %s; this works on its requests:\n  %s", server.Name(), s.CommandLine("up", "--data", folder))
+				}
+				return err
 			})(c, nil)
 		},
 	}
@@ -94,6 +97,7 @@ func (f *replayRequestsFlags) addFlags(c *cobra.Command) {
 	flags.BoolVar(&f.selection.Replayed, "replayed", false, "take requests that were made by a replay, too")
 	flags.BoolVar(&f.selection.Rejected, "rejected", false, "take requests that were rejected, too")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "only say what would be submitted")
+	f.at.AddDataFlag(c)
 	flags.StringVar(&f.at.Artifacts, "artifacts", "", "artifact store that the services use, for local files that --set names; default: the settings' artifacts.url")
 }
 
@@ -132,22 +136,19 @@ func readLabels(filters []string) ([]replay.Label, error) {
 // upload stores the local files that the overrides name, once for all
 // requests. release has to be called when these are published.
 func (f *replayRequestsFlags) upload(
-	ctx context.Context, console *view.Console, b *conn.Conn, cfg settings.Settings, files map[string]string,
+	ctx context.Context, console *view.Console, server *session.Deployment, files map[string]string,
 ) (refs map[string]events.Reference, release func(), err error) {
 	release = func() {}
 	if f.dryRun || len(files) == 0 {
 		return nil, release, nil
 	}
-	store, err := f.at.OpenStore(ctx, b, cfg)
+	store, err := server.Store(ctx)
 	if err != nil {
 		return nil, release, err
 	}
 	in := runrequest.Inputs{Store: func(context.Context) (*artifact.Store, error) { return store, nil }, Say: console.Say}
 	refs, unhold, err := in.References(ctx, files, nil)
-	return refs, func() {
-		unhold()
-		_ = store.Close() // everything was verified when it was put
-	}, err
+	return refs, unhold, err
 }
 
 func newID() string { return ulid.Make().String() }

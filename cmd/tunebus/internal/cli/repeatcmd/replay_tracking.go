@@ -60,7 +60,7 @@ variables, such as MLFLOW_TRACKING_TOKEN; nothing else changes by that.`,
 				if f.runs[i], err = server.RunID(ctx, text); err != nil {
 					return err
 				}
-				if err := server.CheckRepeatable(ctx, f.runs[i]); err != nil {
+				if _, err := server.FindRepeatable(ctx, f.runs[i]); err != nil {
 					return err
 				}
 			}

@@ -44,7 +44,7 @@ phase that is not repeated is refused.`,
 			if err != nil {
 				return err
 			}
-			id, folder, err := find(c, s, session.Location{Data: f.data}, args[0])
+			id, folder, err := find(c, s, session.Location{Data: f.data}, args[0], request)
 			if err != nil {
 				return err
 			}
@@ -57,6 +57,7 @@ phase that is not repeated is refused.`,
 			if folder != "" {
 				return f.onFolder(c, s, folder, request)
 			}
+			f.submit.Data = f.data
 			return submit.Send(c, s, f.submit, f.request.Files, request)
 		},
 	}
@@ -64,7 +65,7 @@ phase that is not repeated is refused.`,
 	f.request.AddFlags(c)
 	f.submit.AddFlags(c)
 	f.local.AddFlags(c)
-	c.Flags().StringVar(&f.data, "data", "", "data folder of run and up, while neither runs on it: the run goes to its end in this process; default: a running server")
+	c.Flags().StringVar(&f.data, "data", "", "data folder of run and up: where neither works on it, the run goes to its end in this process; default: a running server, then the usual folder")
 	session.CompleteValues(c, "from", string(events.Finetune), string(events.Inference), string(events.Evaluation))
 	return c
 }
@@ -87,13 +88,17 @@ func noEffect(c *cobra.Command, folder string) error {
 // find returns the id of the run that a person means, and the data folder that it
 // lies in; empty on a server. The services of the folder need it for themselves, so
 // it is closed again.
-func find(c *cobra.Command, s *session.Session, at session.Location, text string) (id, folder string, err error) {
+func find(c *cobra.Command, s *session.Session, at session.Location, text string, request runrequest.Request) (id, folder string, err error) {
 	err = s.WithDeployment(&at, func(ctx context.Context, server *session.Deployment, _ []string) error {
 		folder = server.Folder()
 		if id, err = server.RunID(ctx, text); err != nil {
 			return err
 		}
-		return server.CheckRepeatable(ctx, id)
+		old, err := server.FindRepeatable(ctx, id)
+		if err != nil {
+			return err
+		}
+		return checkInputs(ctx, s, server, old, request)
 	})(c, nil)
 	return id, folder, err
 }

@@ -81,8 +81,8 @@ func files(t *testing.T, b *conn.Conn, id string) map[string]events.Reference {
 }
 
 // TestInputsStayWhereTheyAre: with run, models and data are read where they lie. A
-// repeated run says which of them changed, and ends there. --copy-inputs stores
-// them, so that they may change.
+// repetition that would read one that has changed is refused, also of an archived run, and
+// leaves nothing behind. --copy-inputs stores them, so that they may change.
 func TestInputsStayWhereTheyAre(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -112,15 +112,30 @@ func TestInputsStayWhereTheyAre(t *testing.T) {
 
 	clitest.Write(t, dir, "rows.jsonl", `{"question":"Where is the pier?","answer":"In the south."}`+"\n")
 	clitest.Write(t, dir, "rerun.toml", fmt.Sprintf("[services.tracker]\ntracking_uri = \"file:%[1]s/mlruns\"\nreports = \"%[1]s/reports\"\nfile_root = %[1]q\n", dir))
+	data := dir + "/data"
 	rerun := func(id string) (int, string) {
-		status, _, screen := clitest.Run(t, "rerun", id, "--from", "finetune", "--run-id", "again-"+id, "--data", dir+"/data", "--settings", dir+"/rerun.toml")
+		status, _, screen := clitest.Run(t, "rerun", id, "--from", "finetune", "--run-id", "again-"+id, "--data", data, "--settings", dir+"/rerun.toml")
 		return status, screen
 	}
-	status, screen := rerun("local")
 	said := "fine_tuner.training_data_id of run local: " + dir + "/rows.jsonl has changed: it has sha256 "
-	if before, after, ok := strings.Cut(screen, said); status != 3 || !ok || strings.Contains(before, "finetune") || !strings.Contains(after, "input_changed") && !strings.Contains(after, "--copy-inputs") {
-		t.Errorf("rerun after a change: status %d\n%s", status, screen)
+	advice := "add --set fine_tuner.training_data_id=" + dir + "/rows.jsonl"
+	refused := func(what string) {
+		t.Helper()
+		status, screen := rerun("local")
+		if status != 2 || strings.Count(screen, said) != 1 || !strings.Contains(screen, advice) || strings.Contains(screen, "finetune   ") {
+			t.Errorf("rerun of %s run after a change: status %d\n%s", what, status, screen)
+		}
 	}
+	refused("a")
+	data = dir + "/archived"
+	if err := os.CopyFS(data, os.DirFS(dir+"/data")); err != nil {
+		t.Fatal(err)
+	}
+	if status, _, screen := clitest.Run(t, "archive", "--older-than", "0s", "--data", data); status != 0 || !strings.Contains(screen, "rows.jsonl has changed") {
+		t.Errorf("archive: status %d\n%s", status, screen)
+	}
+	refused("an archived")
+	data = dir + "/data"
 	if status, screen := rerun("copied"); status != 0 || strings.Contains(screen, "has changed") {
 		t.Errorf("rerun with a copy: status %d\n%s", status, screen)
 	}
@@ -135,13 +150,8 @@ func TestInputsStayWhereTheyAre(t *testing.T) {
 			t.Errorf("%s is %+v", key, ref)
 		}
 	}
-	again, err := history.New(b).Run(t.Context(), "again-local")
-	if err != nil {
-		t.Fatal(err)
-	}
-	failed := again.Phases[events.Finetune].Completed
-	if failed.Error == nil || failed.Error.Code != "input_changed" || !strings.Contains(failed.Error.Message, local["fine_tuner.training_data_id"].SHA256) || failed.Attempt != 1 {
-		t.Errorf("the repeated run ended with %+v", failed)
+	if again, err := history.New(b).Run(t.Context(), "again-local"); err != nil || again.Accepted != nil {
+		t.Errorf("the repetition left %+v (%v)", again, err)
 	}
 }
 

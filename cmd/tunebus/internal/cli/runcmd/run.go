@@ -2,6 +2,7 @@ package runcmd
 
 import (
 	"context"
+	"errors"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -44,11 +45,15 @@ func Run(s *session.Session) *cobra.Command {
 			if warning != "" {
 				s.Console.Say("%s", warning)
 			}
-			return f.local.ToEnd(c.Context(), s, localrun.Start{
+			err = f.local.ToEnd(c.Context(), s, localrun.Start{
 				Settings:       cfg,
 				Specifications: f.request.Files,
 				RelaxedSync:    f.services.RelaxedSync,
 			}, request)
+			if used, ok := errors.AsType[*session.FolderInUseError](err); ok && used.Owner.Data != "" && !used.Owner.Idle {
+				used.Do = "this has it work on this run, too:\n  " + s.CommandLine(f.request.Words(c, Submit(s))...)
+			}
+			return err
 		},
 	}
 	f.request.AddFlags(c)

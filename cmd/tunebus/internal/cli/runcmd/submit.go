@@ -1,12 +1,16 @@
 package runcmd
 
 import (
+	"errors"
+	"fmt"
+
 	"github.com/spf13/cobra"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/inputs"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runrequest"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/submit"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
 )
 
 type submitFlags struct {
@@ -34,11 +38,17 @@ func Submit(s *session.Session) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return submit.Send(c, s, f.submit, f.request.Files, request)
+			err = submit.Send(c, s, f.submit, f.request.Files, request)
+			if unreachable, ok := errors.AsType[*conn.UnreachableError](err); ok && unreachable.IsRefused() && session.UsualServer(s) {
+				err = fmt.Errorf("%w\nthis starts services for it:\n  %s\nand this works on the run in a process of its own:\n  %s",
+					err, s.CommandLine("up"), s.CommandLine(f.request.Words(c, Run(s))...))
+			}
+			return err
 		},
 	}
 	f.request.AddFlags(c)
 	f.credentials.AddFlags(c)
 	f.submit.AddFlags(c)
+	c.Flags().StringVar(&f.submit.Data, "data", "", "data folder that an up or a run of this machine works on; default: a running server")
 	return c
 }

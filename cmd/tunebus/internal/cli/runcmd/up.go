@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -67,11 +66,11 @@ func stayUp(ctx context.Context, s *session.Session, cfg settings.Settings, serv
 		return err
 	}
 	defer func() { err = errors.Join(err, local.Stop()) }()
-	artifacts, err := storeAddress(cfg)
+	artifacts, err := inprocess.StoreAddress(cfg)
 	if err != nil {
 		return err
 	}
-	if stop, err := announce(local.URL(), artifacts, cfg); err != nil {
+	if stop, err := inprocess.Announce(localup.Up{URL: local.URL()}, cfg); err != nil {
 		s.Logger().Warn("submit on this machine will not find this data folder, and upload files", "error", err)
 	} else {
 		defer stop()
@@ -110,28 +109,4 @@ func goesOn(ctx context.Context, s *session.Session, b *conn.Conn, again []strin
 		names += fmt.Sprintf(" and %d more", more)
 	}
 	return fmt.Sprintf("; the runs %s have not ended, and this goes on with them:\n  %s", names, s.CommandLine(again...))
-}
-
-// storeAddress is the address of the artifact store of the services.
-func storeAddress(cfg settings.Settings) (string, error) {
-	if cfg.Artifacts.URL != "" {
-		return cfg.Artifacts.URL, nil
-	}
-	dir, err := filepath.Abs(filepath.Join(cfg.Data.Folder, "artifacts"))
-	return "file://" + filepath.ToSlash(dir), err
-}
-
-// announce says on this machine that services of this data folder run.
-func announce(url, artifacts string, cfg settings.Settings) (stop func(), err error) {
-	up := localup.Up{URL: url, Artifacts: artifacts}
-	if up.Data, err = filepath.Abs(cfg.Data.Folder); err != nil {
-		return nil, err
-	}
-	for _, root := range cfg.Data.Roots {
-		if root, err = filepath.Abs(root); err != nil {
-			return nil, err
-		}
-		up.Roots = append(up.Roots, root)
-	}
-	return localup.Announce(url, up)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/bus/wakeup"
+	"github.com/tunebus/tunebus/pipeline/runsummary"
 	"github.com/tunebus/tunebus/pipeline/spec"
 )
 
@@ -189,6 +190,9 @@ func newsText(fact events.Fact, metrics []string) string {
 		}
 		return fmt.Sprintf("%s done in %.1f s%s", f.Phase, took, mainFigure(f, metrics))
 	case events.PipelineCompleted:
+		if why := runsummary.Shortfall(events.Run{Completed: &f}); why != "" {
+			return fmt.Sprintf("%s in %.1f s: %s", runsummary.Partial, f.DurationSeconds, why)
+		}
 		return fmt.Sprintf("%s in %.1f s", f.Conclusion, f.DurationSeconds)
 	case events.CancelRequested:
 		if f.Reason != "" {

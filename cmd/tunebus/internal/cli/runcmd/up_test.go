@@ -97,7 +97,7 @@ func TestDataFolderInUse(t *testing.T) {
 	dir := t.TempDir()
 	url := clitest.Up(t, dir)
 	status, _, screen := clitest.Run(t, append([]string{"up", "--port", "0"}, clitest.Folders(dir)...)...)
-	if status != 2 || !strings.Contains(screen, "another process uses this data folder") {
+	if status != 2 || !strings.Contains(screen, "works on the data folder") {
 		t.Errorf("data folder in use: status %d\n%s", status, screen)
 	}
 	port := url[strings.LastIndexByte(url, ':')+1:]

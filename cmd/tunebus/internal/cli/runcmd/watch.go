@@ -101,6 +101,9 @@ func watchFolder(ctx context.Context, s *session.Session, server *session.Deploy
 // again is the command that follows a run once more.
 func (f *watchFlags) again(s *session.Session, run string) string {
 	words := []string{"watch", run}
+	if f.at.Data != "" {
+		words = append(words, "--data", f.at.Data)
+	}
 	if f.at.Artifacts != "" {
 		words = append(words, "--artifacts", f.at.Artifacts)
 	}

@@ -93,12 +93,18 @@ func notRepeated() []string {
 
 // againWords are the words of the command, which ask for the same once more.
 func (f *Flags) againWords(c *cobra.Command) []string {
-	out := []string{c.Name()}
+	return f.Words(c, c)
+}
+
+// Words are the words of another command that asks for the same run: those of this one that
+// the other has, too.
+func (f *Flags) Words(c, other *cobra.Command) []string {
+	out := []string{other.Name()}
 	for _, file := range f.Files {
 		out = append(out, "--config", file)
 	}
 	c.LocalNonPersistentFlags().VisitAll(func(flag *pflag.Flag) {
-		if flag.Changed && !slices.Contains(notRepeated(), flag.Name) {
+		if flag.Changed && !slices.Contains(notRepeated(), flag.Name) && other.Flags().Lookup(flag.Name) != nil {
 			out = append(out, hint.Words(flag)...)
 		}
 	})

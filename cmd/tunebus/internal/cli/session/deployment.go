@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,7 +21,6 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
-	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/pipeline/runsummary"
 	"github.com/tunebus/tunebus/pipeline/runwatch"
 	"github.com/tunebus/tunebus/pipeline/settings"
@@ -38,8 +38,16 @@ type Deployment struct {
 	doctor string
 	// store is nil until it is asked for.
 	store *artifact.Store
-	// embedded is the server on a data folder, or nil.
+	// folder is the data folder that the command works on, empty for a running server.
+	folder string
+	// embedded is the server that this process started on the folder, or nil, and
+	// holding says that it has the folder.
 	embedded *embedded.Server
+	holding  *holding
+	// named is the data folder that the person named.
+	named string
+	// owner is the process that the command asks, which has the folder.
+	owner localup.Up
 }
 
 // WithDeployment returns an action that works on a server, or on the usual data
@@ -60,42 +68,60 @@ func WithReading(s *Session, at *Location, read func(ctx context.Context, server
 }
 
 // WithPatience is [Session.WithDeployment] for a command that follows a run: a server that does not
-// answer is asked again for the limit, see [ConnectWithRetries].
+// answer is asked again for the limit, see [ConnectToServices].
 func WithPatience(s *Session, at *Location, limit *time.Duration, do func(ctx context.Context, server *Deployment, args []string) error) func(*cobra.Command, []string) error {
 	return with(s, at, func(ctx context.Context, at Location, cfg settings.Settings) (*Deployment, error) {
-		return s.openOrFolder(ctx, at, cfg, func(ctx context.Context) (*conn.Conn, error) { return ConnectWithRetries(ctx, s, *limit) })
+		return s.openOrFolder(ctx, at, cfg, func(ctx context.Context) (*conn.Conn, error) { return connectWithRetries(ctx, s, *limit) })
 	}, do)
 }
 
 // connector connects to the server that flags and settings name.
 type connector func(ctx context.Context) (*conn.Conn, error)
 
-// with returns an action that works on what open opens.
+// with returns an action that works on what open opens. It opens it once more, and
+// begins again, if the process that it asked has ended meanwhile.
 func with(
 	s *Session, at *Location, open func(context.Context, Location, settings.Settings) (*Deployment, error),
 	do func(ctx context.Context, server *Deployment, args []string) error,
 ) func(*cobra.Command, []string) error {
-	return func(c *cobra.Command, args []string) (err error) {
+	return func(c *cobra.Command, args []string) error {
 		cfg, err := s.Settings()
 		if err != nil {
 			return err
 		}
-		server, err := open(c.Context(), *at, cfg)
-		if err != nil {
-			return err
+		for {
+			server, err := open(c.Context(), *at, cfg)
+			if err != nil {
+				return err
+			}
+			server.named = at.Data
+			ended, err := server.use(c.Context(), args, do)
+			if !ended || c.Context().Err() != nil {
+				return err
+			}
+			what := fmt.Sprintf("the %s that worked on the data folder %s has ended", server.owner, server.owner.Data)
+			if s.Console.Out().Written() { // it cannot begin once more
+				return fmt.Errorf("%s; the same command shows what came after this", what)
+			}
+			s.Console.Say("%s", what)
 		}
-		defer func() { err = exit.Join(err, server.close()) }()
-		return do(c.Context(), server, args)
 	}
 }
 
-// WithStore returns an action that works on a server and its artifact store. Such
-// actions change what is stored, so they never work on a folder that nobody named.
+// use has a command work on what is open, and closes it. It reports whether the
+// command failed because the process that it asked has ended.
+func (s *Deployment) use(ctx context.Context, args []string, do func(context.Context, *Deployment, []string) error) (ended bool, err error) {
+	defer func() { err = exit.Join(err, s.close()) }()
+	watched, stop := s.watchOwner(ctx)
+	defer stop()
+	err = do(watched, s, args)
+	return err != nil && errors.Is(context.Cause(watched), errOwnerEnded), err
+}
+
+// WithStore returns an action that works on a server and its artifact store, or on the
+// usual data folder as [Session.WithDeployment] does.
 func (s *Session) WithStore(at *Location, do func(ctx context.Context, server *Deployment, store *artifact.Store) error) func(*cobra.Command, []string) error {
-	open := func(ctx context.Context, at Location, cfg settings.Settings) (*Deployment, error) {
-		return s.open(ctx, at, cfg, s.Connect)
-	}
-	return with(s, at, open, func(ctx context.Context, server *Deployment, _ []string) error {
+	return s.WithDeployment(at, func(ctx context.Context, server *Deployment, _ []string) error {
 		store, err := server.Store(ctx)
 		if err != nil {
 			return err
@@ -104,11 +130,10 @@ func (s *Session) WithStore(at *Location, do func(ctx context.Context, server *D
 	})
 }
 
-// openOrFolder is open, on the usual data folder where no server answers, none was
-// named, and no up works on the folder.
+// openOrFolder is open, on the usual data folder where no server answers and none
+// was named.
 func (s *Session) openOrFolder(ctx context.Context, at Location, cfg settings.Settings, connect connector) (*Deployment, error) {
-	_, inUse := upOn(localup.Running(), cfg.Data.Folder)
-	if inUse || at.Data != "" || s.flags.nameServer(cfg) {
+	if at.Data != "" || s.flags.nameServer(cfg) {
 		return s.open(ctx, at, cfg, connect)
 	}
 	if !isDataFolder(cfg.Data.Folder) {
@@ -121,49 +146,42 @@ func (s *Session) openOrFolder(ctx context.Context, at Location, cfg settings.Se
 	// The folder is there, so that nobody need wait for a server.
 	b, err := dial(ctx, s, cfg, "", 0)
 	if err == nil {
-		return &Deployment{Bus: b, Settings: cfg, location: at}, nil
+		return onRunning(ctx, s, at, cfg, b)
 	}
 	unreachable, ok := errors.AsType[*conn.UnreachableError](err)
 	if !ok {
 		return nil, err
 	}
 	at.Data = cfg.Data.Folder
-	s.Console.Say("no NATS server answers at %s; this works on the data folder %s", unreachable.Server, at.Data)
-	return s.open(ctx, at, cfg, connect)
+	server, err := openFolder(ctx, s, at, cfg)
+	if err == nil && server.owner.Data != "" {
+		sayAsked(s, cfg, unreachable.Server, server.owner)
+	} else {
+		sayOnce(s, "no NATS server answers at %s; this works on the data folder %s", unreachable.Server, at.Data)
+	}
+	return server, err
 }
 
-// open connects to the server; it opens no store yet.
+// open connects to the server, or opens the data folder that is named; it opens no
+// store yet.
 func (s *Session) open(ctx context.Context, at Location, cfg settings.Settings, connect connector) (*Deployment, error) {
-	if at.Data == "" {
-		b, err := connect(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if err := CheckSetUp(ctx, s, b); err != nil {
-			b.Close()
-			return nil, err
-		}
-		return &Deployment{Bus: b, Settings: cfg, location: at, doctor: s.CommandLine("doctor")}, nil
+	if at.Data != "" {
+		return openFolder(ctx, s, at, cfg)
 	}
-	if name := connectionFlag(s.set); name != "" {
-		return nil, exit.Input(fmt.Errorf("--%s has no effect: --data %s is a data folder, which needs no server", name, at.Data))
-	}
-	if !isDataFolder(at.Data) {
-		return nil, exit.Input(fmt.Errorf("--data %s: no data folder of run or up", at.Data))
-	}
-	server, err := embedded.Start(ctx, embedded.Options{Dir: storeFolder(at.Data), Logger: s.Logger()})
+	b, err := connect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	b, err := conn.Connect(ctx, conn.Options{InProcess: server, Name: "cli", Logger: s.Logger(), Wait: 10 * time.Second})
-	if err != nil {
-		return nil, errors.Join(err, server.Stop())
+	return onRunning(ctx, s, at, cfg, b)
+}
+
+// onRunning works on a running server.
+func onRunning(ctx context.Context, s *Session, at Location, cfg settings.Settings, b *conn.Conn) (*Deployment, error) {
+	if err := CheckSetUp(ctx, s, b); err != nil {
+		b.Close()
+		return nil, err
 	}
-	out := &Deployment{Bus: b, Settings: cfg, location: at, embedded: server, doctor: s.CommandLine("doctor")}
-	if err := topology.Apply(ctx, b, topology.Topology{Queues: Queues(cfg)}); err != nil {
-		return nil, errors.Join(err, out.close())
-	}
-	return out, nil
+	return &Deployment{Bus: b, Settings: cfg, location: at, doctor: s.CommandLine("doctor")}, nil
 }
 
 // connectionFlag is a flag of the connection that was given; empty for none.
@@ -193,10 +211,7 @@ func isDataFolder(data string) bool {
 // Folder is the data folder that the command works on, or empty if it works on a
 // running server. No service works on the runs of a data folder meanwhile.
 func (s *Deployment) Folder() string {
-	if s.embedded == nil {
-		return ""
-	}
-	return s.location.Data
+	return s.folder
 }
 
 // Name names the server, or the data folder, for people.
@@ -204,12 +219,18 @@ func (s *Deployment) Name() string {
 	if folder := s.Folder(); folder != "" {
 		return "the data folder " + folder
 	}
+	if s.owner.Data != "" {
+		return "the data folder " + s.owner.Data
+	}
 	return s.Bus.Server()
 }
 
 // close closes everything that is open.
 func (s *Deployment) close() error {
 	var err error
+	if s.holding != nil {
+		s.holding.end()
+	}
 	if s.store != nil {
 		err = s.store.Close()
 	}
@@ -275,18 +296,21 @@ func (s *Deployment) FindRun(ctx context.Context, id string) (events.Run, error)
 	return run, err
 }
 
-// CheckRepeatable returns an error if there is no run to repeat or to write again: it
-// was deleted, its request was rejected, or a data folder does not know it. A run that
-// a server does not know may have been requested a moment ago.
-func (s *Deployment) CheckRepeatable(ctx context.Context, id string) error {
+// FindRepeatable reads a run that is repeated or written again. The error says that there
+// is none: it was deleted, its request was rejected, or a data folder does not know it. A run
+// that a server does not know may have been requested a moment ago; it is the zero run, as
+// is one that cannot be read.
+func (s *Deployment) FindRepeatable(ctx context.Context, id string) (events.Run, error) {
 	run, err := s.FindRun(ctx, id)
 	switch {
 	case isGone(err):
-		return err
-	case err == nil && run.Accepted == nil && s.Folder() != "":
-		return s.UnknownRun(id)
+		return run, err
+	case err != nil:
+		return events.Run{}, nil
+	case run.Accepted == nil && s.Folder() != "":
+		return run, s.UnknownRun(id)
 	}
-	return nil
+	return run, nil
 }
 
 // isGone reports whether an error of FindRun says that there is no run any more, or
@@ -311,7 +335,7 @@ func Taken(name string) bool {
 // Repeat holds the command that repeats a run on the same server or data folder.
 func (s *Session) Repeat(server *Deployment, run string) runsummary.Retry {
 	on := s.ServerFlags()
-	if folder := server.Folder(); folder != "" {
+	if folder := cmp.Or(server.Folder(), server.named); folder != "" {
 		on = append(on, "--data", folder)
 	}
 	command := s.Program + " " + shellquote.Join(append([]string{"rerun", run}, on...)...)

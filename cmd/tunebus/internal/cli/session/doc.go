@@ -2,13 +2,11 @@
 // settings, the log, and the way to a server and its artifact store.
 //
 // A command is made with a [Session] and reaches the outside through it. Its
-// action is one of three kinds, by what it needs:
+// action is one of two kinds, by what it needs:
 //
 //	func NewCount(s *session.Session) *cobra.Command {
 //		var at session.Location
 //		return &cobra.Command{
-//			RunE: s.WithBus(func(ctx context.Context, b *conn.Conn, args []string) error { ... }),
-//			// or
 //			RunE: s.WithDeployment(&at, func(ctx context.Context, server *session.Deployment, args []string) error { ... }),
 //			// or
 //			RunE: s.WithStore(&at, func(ctx context.Context, server *session.Deployment, store *artifact.Store) error { ... }),

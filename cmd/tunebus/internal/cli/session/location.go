@@ -21,16 +21,21 @@ import (
 )
 
 // Location is where a command finds runs and their artifacts: on a running
-// server, or in a data folder that no server is using.
+// server, or in a data folder.
 type Location struct{ Data, Artifacts string }
 
 // AddFlags adds the flags of a command that works on either.
 func (l *Location) AddFlags(c *cobra.Command) {
-	c.Flags().StringVar(&l.Data, "data", "", "data folder of run and up, while neither runs on it; default: a running server")
+	l.AddDataFlag(c)
 	l.AddArtifactsFlag(c)
 }
 
-// AddArtifactsFlag adds the flag of a command that needs a running server.
+// AddDataFlag adds the flag of a command that needs no artifacts.
+func (l *Location) AddDataFlag(c *cobra.Command) {
+	c.Flags().StringVar(&l.Data, "data", "", "data folder of run and up; default: a running server, then the usual folder")
+}
+
+// AddArtifactsFlag adds the flag of a command that says where the folder is in another way.
 func (l *Location) AddArtifactsFlag(c *cobra.Command) {
 	c.Flags().StringVar(&l.Artifacts, "artifacts", "", "artifact store that the services use; default: the settings' artifacts.url, then that of an up on this machine, then artifacts in the data folder")
 }

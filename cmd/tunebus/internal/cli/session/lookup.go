@@ -3,6 +3,8 @@ package session
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/events"
@@ -23,11 +25,38 @@ func (s *Deployment) RunID(ctx context.Context, text string) (string, error) {
 		}
 	}
 	id, err := runlookup.Find(ctx, text, streamRuns{runlister.New(s.Bus)}, archivedRuns{s})
-	if _, ambiguous := errors.AsType[*runlookup.AmbiguousError](err); ambiguous || errors.Is(err, runlookup.ErrNoRuns) {
+	if errors.Is(err, runlookup.ErrNoRuns) {
+		err = s.noLast(ctx, err)
+	}
+	if _, ambiguous := errors.AsType[*runlookup.AmbiguousError](err); ambiguous || errors.Is(err, runlookup.ErrNoRuns) || errors.Is(err, errNoLast) {
 		err = exit.Input(err)
 	}
 	return id, err
 }
+
+// noLast says why there is no last run, where there were runs.
+func (s *Deployment) noLast(ctx context.Context, none error) error {
+	archived, err := archivedRuns{s}.IDs(ctx)
+	if err != nil {
+		return none
+	}
+	deleted, err := runlister.New(s.Bus).Deleted(ctx)
+	if err != nil {
+		return none
+	}
+	archived = slices.DeleteFunc(archived, func(id string) bool {
+		_, gone := slices.BinarySearch(deleted, id)
+		return gone
+	})
+	if len(archived) == 0 && len(deleted) == 0 {
+		return none
+	}
+	return fmt.Errorf("%w that is still in the stream: of those there were, %d are archived and %d deleted; \"tunebus runs --archived\" lists the archived ones",
+		errNoLast, len(archived), len(deleted))
+}
+
+// errNoLast is [runlookup.ErrNoRuns] where there were runs.
+var errNoLast = errors.New("there is no last run")
 
 // streamRuns are the runs of the stream.
 type streamRuns struct{ lister *runlister.Lister }

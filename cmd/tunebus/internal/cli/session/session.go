@@ -13,9 +13,11 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/hint"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/localup"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/pipeline/loglimit"
 	"github.com/tunebus/tunebus/pipeline/service"
 	"github.com/tunebus/tunebus/pipeline/settings"
@@ -27,12 +29,15 @@ type Session struct {
 	// Version is the program's.
 	Version string
 	Console *view.Console
-	// Program is the word by which a person calls the program.
-	Program string
+	// Program is the word by which a person calls the program, and Command the verb of
+	// this call, such as "run".
+	Program, Command string
 
 	flags flags
 	// set holds the flags that every command has, with what was given.
 	set *pflag.FlagSet
+	// said holds what was said once.
+	said map[string]bool
 }
 
 // flags are the flags that every command has.
@@ -46,6 +51,19 @@ type flags struct {
 // New returns a session of a program of a version.
 func New(version string, console *view.Console) *Session {
 	return &Session{Version: version, Console: console, Program: "tunebus"}
+}
+
+// sayOnce says on the screen what a command that connects several times would repeat.
+func sayOnce(s *Session, format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	if s.said[text] {
+		return
+	}
+	if s.said == nil {
+		s.said = map[string]bool{}
+	}
+	s.said[text] = true
+	s.Console.Say("%s", text)
 }
 
 // AddFlags adds the flags that every command has.
@@ -127,10 +145,10 @@ func (s *Session) Connect(ctx context.Context) (*conn.Conn, error) { return s.Co
 // not answer, if it has no limit of its own.
 const DefaultPatience = 30 * time.Second
 
-// ConnectWithRetries connects to a server that may not answer at the moment. It says so, and
+// connectWithRetries connects to a server that may not answer at the moment. It says so, and
 // tries again for a limit; 0 is [DefaultPatience]. A server that nobody named and that is
 // not there is an error at once.
-func ConnectWithRetries(ctx context.Context, s *Session, limit time.Duration) (*conn.Conn, error) {
+func connectWithRetries(ctx context.Context, s *Session, limit time.Duration) (*conn.Conn, error) {
 	b, err := s.Connect(ctx)
 	unreachable, ok := errors.AsType[*conn.UnreachableError](err)
 	if !ok || !unreachable.IsTemporary() || ctx.Err() != nil {
@@ -155,8 +173,8 @@ func ConnectWithRetries(ctx context.Context, s *Session, limit time.Duration) (*
 }
 
 // ConnectWithin connects to a server that may start a little later. Where nobody
-// named a server and none is at the usual address, it connects to the services of an
-// up on this machine.
+// named a server and none is at the usual address, it connects to the process that works
+// on the usual data folder, or to the only up on this machine.
 func (s *Session) ConnectWithin(ctx context.Context, wait time.Duration) (*conn.Conn, error) {
 	cfg, err := s.Settings()
 	if err != nil {
@@ -171,11 +189,20 @@ func (s *Session) ConnectWithin(ctx context.Context, wait time.Duration) (*conn.
 	if several != nil {
 		return nil, several
 	}
-	if !found {
+	if !found || up.Idle {
 		return nil, err
 	}
-	s.Console.Say("no NATS server answers at %s; this works on the up at %s, data in %s", unreachable.Server, up.URL, up.Data)
-	return dial(ctx, s, cfg, up.URL, wait)
+	sayAsked(s, cfg, unreachable.Server, up)
+	return connectTo(ctx, s, up, wait)
+}
+
+// sayAsked says which process of this machine a command asks where no server answers.
+func sayAsked(s *Session, cfg settings.Settings, server string, up localup.Up) {
+	if up.IsUp() {
+		sayOnce(s, "no NATS server answers at %s; this works on the up at %s, data in %s", server, up.URL, up.Data)
+		return
+	}
+	sayOnce(s, "no NATS server answers at %s; this asks the %s that works on the data folder %s", server, up, cfg.Data.Folder)
 }
 
 // dial connects to a server; without an address to the one that flags and settings
@@ -228,32 +255,14 @@ func CheckSetUp(ctx context.Context, s *Session, b *conn.Conn) error {
 	const patience = 2 * time.Second
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	if history.IsSetUp(ctx, b) {
-		return nil
+	err := history.CheckSetUp(ctx, b)
+	switch {
+	case errors.Is(err, history.ErrNotSetUp):
+		return fmt.Errorf("the server at %s has no tunebus streams: run `%s`", b.Server(), s.CommandLine("setup"))
+	case err != nil && !topology.HasJetStream(ctx, b):
+		return fmt.Errorf("JetStream is off on the server at %s, so that it keeps nothing; start it with `nats-server -js`, or write \"jetstream {}\" into its configuration", b.Server())
 	}
-	return fmt.Errorf("the server at %s has no tunebus streams: run `%s`", b.Server(), s.CommandLine("setup"))
-}
-
-// WithBus returns an action that works on a connection.
-func (s *Session) WithBus(do func(ctx context.Context, b *conn.Conn, args []string) error) func(*cobra.Command, []string) error {
-	return func(c *cobra.Command, args []string) error {
-		b, err := s.Connect(c.Context())
-		if err != nil {
-			return err
-		}
-		defer b.Close()
-		if err := CheckSetUp(c.Context(), s, b); err != nil {
-			return err
-		}
-		return do(c.Context(), b, args)
-	}
-}
-
-// WithBusReading is WithBus for a command that only reads, see [WithReading].
-func WithBusReading(s *Session, read func(ctx context.Context, b *conn.Conn, args []string) error) func(*cobra.Command, []string) error {
-	return s.WithBus(func(ctx context.Context, b *conn.Conn, args []string) error {
-		return AskAgain(ctx, s, b, func() error { return read(ctx, b, args) })
-	})
+	return nil
 }
 
 // ExactlyOne wants one argument, which help calls by a name.

@@ -74,8 +74,8 @@ func TestDataFolderWithoutServer(t *testing.T) {
 		t.Errorf("show of an unknown run: status %d, %s", status, screen)
 	}
 	status, _, screen = clitest.Run(t, "gc", "--dry-run")
-	if status != int(exit.CodeError) || strings.Contains(screen, "this works on the data folder") {
-		t.Errorf("gc works on a folder that nobody named: status %d, %s", status, screen)
+	if status != int(exit.CodeOK) || !strings.Contains(screen, "this works on the data folder tunebus-data") {
+		t.Errorf("gc does not find the folder: status %d, %s", status, screen)
 	}
 	status, _, screen = clitest.Run(t, "runs", "--server", "nats://127.0.0.1:1")
 	if status != int(exit.CodeError) || !strings.Contains(screen, "127.0.0.1:1") || strings.Contains(screen, "data folder") {

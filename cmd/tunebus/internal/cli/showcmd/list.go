@@ -42,6 +42,8 @@ type runList struct {
 	// deleted are the runs of which nothing is shown, although an archive of them may
 	// still have a line.
 	deleted []string
+	// hidden counts archived runs that are wanted and not listed.
+	hidden int
 	// said holds what the screen says once.
 	said map[string]bool
 }
@@ -57,7 +59,7 @@ func (l *runList) read(ctx context.Context, limit int, write func([]runtable.Row
 	if l.queues, err = topology.NewInspector(l.server.Bus).Queues(ctx); err != nil {
 		return err
 	}
-	l.old = nil
+	l.old, l.hidden = nil, 0
 	if l.archived {
 		if l.old, err = l.unindexed(ctx, state); err != nil {
 			return err
@@ -125,6 +127,9 @@ func (l *runList) each(ctx context.Context, state runindex.State, add func(runin
 			return err
 		}
 		if line.Archived && !l.archived {
+			if l.want(line) {
+				l.hidden++
+			}
 			continue
 		}
 		if _, gone := slices.BinarySearch(l.deleted, line.RunID); gone {
@@ -306,4 +311,23 @@ func (l *runList) unindexed(ctx context.Context, state runindex.State) ([]runind
 	}
 	slices.SortFunc(lines, func(a, b runindex.Line) int { return cmp.Compare(b.Accepted, a.Accepted) })
 	return lines, nil
+}
+
+// countArchived counts the runs of the archive, for a list that has no line of any run. A store
+// that cannot be opened has none.
+func (l *runList) countArchived(ctx context.Context) (int, error) {
+	store, err := l.server.Store(ctx)
+	if err != nil {
+		return 0, nil
+	}
+	archived, err := archive.NewFiles(store).Runs(ctx)
+	if err != nil {
+		return 0, err
+	}
+	deleted, err := runlister.New(l.server.Bus).Deleted(ctx)
+	archived = slices.DeleteFunc(archived, func(id string) bool {
+		_, gone := slices.BinarySearch(deleted, id)
+		return gone
+	})
+	return len(archived), err
 }

@@ -82,7 +82,20 @@ func Runs(s *session.Session) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return table.End(f.none(server))
+				if table.Rows() == 0 && list.hidden == 0 && !f.archived && !f.isFiltered() {
+					if list.hidden, err = list.countArchived(ctx); err != nil {
+						return err
+					}
+				}
+				none := f.none(server)
+				if table.Rows() == 0 && list.hidden > 0 {
+					none = server.Name() + " knows only archived runs"
+				}
+				if err := table.End(none); err != nil || list.hidden == 0 {
+					return err
+				}
+				s.Console.Say("%s left out; \"tunebus runs --archived\" lists them, too", archivedAre(list.hidden))
+				return nil
 			})
 		}),
 	}
@@ -97,13 +110,24 @@ func Runs(s *session.Session) *cobra.Command {
 	return c
 }
 
+// archivedAre counts archived runs, with the verb for their number.
+func archivedAre(n int) string {
+	if n == 1 {
+		return "1 archived run is"
+	}
+	return events.Count(n) + " archived runs are"
+}
+
 // none is what a list without runs says.
 func (f *runsFlags) none(server *session.Deployment) string {
-	if len(f.statuses)+len(f.labels) > 0 || f.since != "" {
+	if f.isFiltered() {
 		return server.Name() + " has no such run"
 	}
 	return server.Name() + " knows no runs yet"
 }
+
+// isFiltered reports whether not all runs are wanted.
+func (f *runsFlags) isFiltered() bool { return len(f.statuses)+len(f.labels) > 0 || f.since != "" }
 
 // filter returns what says whether a run is listed.
 func (f *runsFlags) filter(now time.Time) (func(runindex.Line) bool, error) {

@@ -3,10 +3,12 @@ package showcmd
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/freeworker"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/losshistory"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/rundetail"
@@ -66,13 +68,24 @@ func addState(ctx context.Context, server *session.Deployment, d *rundetail.Deta
 	if _, queued := runsummary.Queued(d.Run); queued {
 		if queues, err := topology.NewInspector(server.Bus).Queues(ctx); err == nil {
 			d.Waits.Worker = runsummary.WaitsFor(d.Run, queues)
+			if server.Folder() == "" {
+				d.Waits.For, _ = freeworker.Awaited(ctx, server.Bus, d.Run, queues)
+			}
 		}
+	}
+	if folder := server.Folder(); folder != "" && d.Run.Completed == nil {
+		d.Waits.Worker, d.Waits.For = "", fmt.Sprintf("a process that works on the data folder; \"tunebus up --data %s\" goes on with it", shellquote.Word(folder))
 	}
 	p, attempt, running := runsummary.Running(d.Run)
 	if !running {
 		return
 	}
-	if newest, err := history.New(server.Bus).Progress(ctx, d.Run.ID, p, attempt); err == nil {
-		d.Waits.For, d.Progress = newest.WaitsFor, &newest
+	newest, err := history.New(server.Bus).Progress(ctx, d.Run.ID, p, attempt)
+	if err != nil {
+		return
+	}
+	d.Progress = &newest
+	if d.Waits.For == "" {
+		d.Waits.For = newest.WaitsFor
 	}
 }

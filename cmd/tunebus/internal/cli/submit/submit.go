@@ -17,7 +17,6 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/follow"
-	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/inputcheck"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/localup"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/patience"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/publishing"
@@ -44,6 +43,10 @@ const (
 
 // Flags say how a request is sent and how long to wait.
 type Flags struct {
+	// Data is a data folder that a process of this machine works on, which gets the
+	// request; empty: a server.
+	Data string
+
 	artifacts, wait string
 	limit           time.Duration
 }
@@ -64,6 +67,17 @@ func (f *Flags) Check() error {
 	}
 	return nil
 }
+
+// on are the flags with which another command finds the run.
+func (f *Flags) on() []string {
+	if f.Data == "" {
+		return nil
+	}
+	return []string{"--data", f.Data}
+}
+
+// words are those of another command on the same run.
+func (f *Flags) words(words ...string) []string { return append(words, f.on()...) }
 
 // Send uploads the files of a request, publishes it, and waits as the flags
 // say. specifications are the files of the specification, which may hold
@@ -89,13 +103,13 @@ func Send(c *cobra.Command, s *session.Session, f Flags, specifications []string
 	var unsure *publishing.NotStoredError // it may be submitted all the same
 	over := func(err error) error { return fmt.Errorf("run %s was not submitted within %s: %w", r.ID, f.limit, err) }
 	err = patience.Within(c.Context(), s.Console, f.limit, over, func(ctx context.Context) (err error) {
-		if b, err = session.ConnectWithRetries(ctx, s, f.limit); err != nil {
+		if b, err = session.ConnectToServices(ctx, s, f.Data, f.limit); err != nil {
 			return err
 		}
 		if err := session.CheckSetUp(ctx, s, b); err != nil {
 			return err
 		}
-		if err := checkRerun(ctx, s, b, r); err != nil {
+		if err := checkRerun(ctx, b, r); err != nil {
 			return err
 		}
 		// The time for the last step is what is left, and its end is no end of the others.
@@ -108,7 +122,7 @@ func Send(c *cobra.Command, s *session.Session, f Flags, specifications []string
 	})
 	if unsure != nil {
 		return fmt.Errorf("it is not sure that run %s is submitted: %w; if only the answer of NATS got lost, this follows the run:\n  %s",
-			r.ID, unsure, s.CommandLine("watch", r.ID))
+			r.ID, unsure, s.CommandLine(f.words("watch", r.ID)...))
 	}
 	if err != nil {
 		return err
@@ -133,23 +147,15 @@ func (l lastStep) Publish(_ context.Context, ev events.Event, fence journal.Fenc
 	return publishing.Within(l.bus, limit).Publish(l.ctx, ev, fence)
 }
 
-// checkRerun checks the size of a rerun, before its files are uploaded, and says
-// which inputs of the old run are no longer as they were. A run that the stream
-// does not hold or that cannot be read is left to intake.
-func checkRerun(ctx context.Context, s *session.Session, b *conn.Conn, r runrequest.Request) error {
+// checkRerun checks the size of a rerun, before its files are uploaded. A run that the
+// stream does not hold or that cannot be read is left to intake.
+func checkRerun(ctx context.Context, b *conn.Conn, r runrequest.Request) error {
 	if r.RerunOf == "" {
 		return nil
 	}
 	old, err := history.New(b).Run(ctx, r.RerunOf)
 	if err != nil && !codec.IsUndecodable(err) {
 		return err
-	}
-	inputs, err := inputcheck.On("", b.Server())
-	if err != nil {
-		return err
-	}
-	for _, changed := range inputs.Changed(ctx, old, r.Files) {
-		s.Console.Say("%s", changed)
 	}
 	return r.CheckRerunSize(old)
 }
@@ -160,6 +166,9 @@ func publish(ctx context.Context, s *session.Session, b *conn.Conn, f Flags, r r
 	artifacts := f.artifacts
 	in := runrequest.Inputs{Say: s.Console.Say}
 	if up, ok := localup.Find(b.Server()); ok {
+		if !up.IsUp() {
+			s.Console.Say("the %s takes run %s on, and ends when both have ended", up, r.ID)
+		}
 		artifacts = cmp.Or(artifacts, up.Artifacts)
 		in.Roots = append([]string{}, up.Roots...) // not nil: an up without roots reads nothing in place
 		var err error
@@ -191,9 +200,9 @@ func publish(ctx context.Context, s *session.Session, b *conn.Conn, f Flags, r r
 func wait(ctx context.Context, s *session.Session, b *conn.Conn, f Flags, r runrequest.Request, request uint64, begin time.Time) error {
 	switch {
 	case f.wait == "" && r.RerunOf != "":
-		return awaitRerun(ctx, s, b, r, request)
+		return awaitRerun(ctx, s, b, f, r, request)
 	case f.wait == "":
-		if _, err := decision(ctx, s, b, r, request, submitDecisionLimit); err != nil {
+		if _, err := decision(ctx, s, b, f, r, request, submitDecisionLimit); err != nil {
 			return err
 		}
 		if err := s.Console.Print(view.Submitted(r.ID)); err != nil {
@@ -204,7 +213,10 @@ func wait(ctx context.Context, s *session.Session, b *conn.Conn, f Flags, r runr
 		}
 		return nil
 	}
-	again := runsummary.Retry{Program: s.Program, On: s.ServerFlags(), Command: s.CommandLine(r.Again...), Rerun: s.CommandLine("rerun", r.ID), Taken: session.Taken}
+	again := runsummary.Retry{
+		Program: s.Program, On: append(s.ServerFlags(), f.on()...), Command: s.CommandLine(r.Again...), Rerun: s.CommandLine(f.words("rerun", r.ID)...),
+		Taken: session.Taken,
+	}
 	tracking := time.Duration(0)
 	if f.wait == waitTracked {
 		tracking = 24 * time.Hour
@@ -213,7 +225,7 @@ func wait(ctx context.Context, s *session.Session, b *conn.Conn, f Flags, r runr
 		ID:       r.ID,
 		Request:  request,
 		Again:    again,
-		Back:     s.CommandLine("watch", r.ID),
+		Back:     s.CommandLine(f.words("watch", r.ID)...),
 		Tracking: tracking,
 		Limit:    f.limit,
 		Begin:    begin,
@@ -230,20 +242,20 @@ const (
 // decision waits for the decision on a request. It returns nil, and says so, if
 // there is none within the limit. A rejected request is an error.
 func decision(
-	ctx context.Context, s *session.Session, b *conn.Conn, r runrequest.Request, request uint64, limit time.Duration,
+	ctx context.Context, s *session.Session, b *conn.Conn, f Flags, r runrequest.Request, request uint64, limit time.Duration,
 ) (*events.PipelineAccepted, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	accepted, err := runwatch.On(b).Decision(ctx, r.ID, request)
 	if err == nil && accepted == nil {
-		s.Console.Say("no intake has looked at the request within %s; it is stored and waits for one: %s", limit, s.CommandLine("watch", r.ID))
+		s.Console.Say("no intake has looked at the request within %s; it is stored and waits for one: %s", limit, s.CommandLine(f.words("watch", r.ID)...))
 	}
 	return accepted, err
 }
 
 // awaitRerun waits for the decision on a rerun, and prints the new run.
-func awaitRerun(ctx context.Context, s *session.Session, b *conn.Conn, r runrequest.Request, request uint64) error {
-	accepted, err := decision(ctx, s, b, r, request, rerunDecisionLimit)
+func awaitRerun(ctx context.Context, s *session.Session, b *conn.Conn, f Flags, r runrequest.Request, request uint64) error {
+	accepted, err := decision(ctx, s, b, f, r, request, rerunDecisionLimit)
 	if err != nil {
 		return err
 	}

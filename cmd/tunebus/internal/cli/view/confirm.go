@@ -65,16 +65,16 @@ func (p *person) choose(question string, words []string) (string, error) {
 		if err != nil && !errors.Is(err, io.EOF) {
 			return "", err
 		}
-		if answer == "" {
+		if answer == "" && err == nil {
 			return words[0], nil
 		}
 		for _, w := range words {
-			if strings.HasPrefix(w, answer) {
+			if answer != "" && strings.HasPrefix(w, answer) {
 				return w, nil
 			}
 		}
-		if err != nil { // there is no further line
-			return words[0], nil
+		if err != nil { // Ctrl-D is no answer, and there is no further line
+			return "", &exit.Error{Code: exit.CodeInterrupted, Err: errors.New("no answer; nothing was done")}
 		}
 	}
 }

@@ -41,10 +41,15 @@ func TestConfirm(t *testing.T) {
 func TestChoose(t *testing.T) {
 	t.Parallel()
 	words := []string{"first", "cancel", "skip"}
-	for answer, want := range map[string]string{"\n": "first", "": "first", "c\n": "cancel", "Skip\n": "skip", "what?\nsk\n": "skip", "what?": "first"} {
+	for answer, want := range map[string]string{"\n": "first", "c\n": "cancel", "Skip\n": "skip", "what?\nsk\n": "skip", "sk": "skip"} {
 		var out bytes.Buffer
 		c := NewConsole(io.Discard, &out)
 		if got, err := newPerson(c, strings.NewReader(answer)).choose("go on", words); err != nil || got != want {
+			t.Errorf("%q: %q, %v", answer, got, err)
+		}
+	}
+	for _, answer := range []string{"", "what?"} { // Ctrl-D
+		if got, err := newPerson(NewConsole(io.Discard, io.Discard), strings.NewReader(answer)).choose("go on", words); exit.CodeOf(err) != exit.CodeInterrupted {
 			t.Errorf("%q: %q, %v", answer, got, err)
 		}
 	}

@@ -41,11 +41,15 @@ func writeSummary(w io.Writer, run events.Run, s runsummary.Summary, attempts []
 
 // WriteTitle writes which run it is, and its state.
 func WriteTitle(w io.Writer, run events.Run, s runsummary.Summary) {
-	fmt.Fprintf(w, "\n%s (%s): %s", Inline(s.RunName), s.RunID, s.Status)
+	status, why := string(s.Status), runsummary.Shortfall(run)
+	if why != "" {
+		status, why = string(runsummary.Partial), ": "+why
+	}
+	fmt.Fprintf(w, "\n%s (%s): %s", Inline(s.RunName), s.RunID, status)
 	if run.Completed != nil {
 		fmt.Fprintf(w, " in %.1f s", s.Seconds)
 	}
-	fmt.Fprint(w, "\n")
+	fmt.Fprintln(w, why)
 	if a := run.Accepted; a != nil && a.Lineage.RerunOf != "" && len(a.Plan) > 0 {
 		fmt.Fprintf(w, "repeats %s from %s on\n", a.Lineage.RerunOf, a.Plan[0].Phase)
 	}

@@ -49,7 +49,7 @@ func TestRunEnd(t *testing.T) {
 				}
 			}),
 			[]string{
-				"nightly (r1): success in 3.0 s", "PHASE       STATUS   SECONDS  ATTEMPTS\nfinetune    success  1.5      1\nevaluation  success  1.5      1\n",
+				"nightly (r1): partial in 3.0 s: gate rouge_score was missed", "PHASE       STATUS   SECONDS  ATTEMPTS\nfinetune    success  1.5      1\nevaluation  success  1.5      1\n",
 				"SCORE        BASE MODEL  TUNED MODEL\nbleu_score   -           0.500\nrouge_score  0.250       0.800\n",
 				"GATE         SCORE  AT LEAST  MET\nrouge_score  0.800  0.900     no\n", "not tracked: a gap",
 				"RESULT                          WHERE\nevaluator_output_detailed.xlsx  /r/book.xlsx\n", "Next:\n  open the workbook:\n    /r/book.xlsx\n",

@@ -14,6 +14,7 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/comparison"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
+	"github.com/tunebus/tunebus/pipeline/runsummary"
 )
 
 // Runs shows the comparison of two runs.
@@ -34,7 +35,11 @@ func write(w io.Writer, c comparison.Comparison) {
 		if side.Seconds > 0 {
 			took = fmt.Sprintf(" in %.1f s", side.Seconds)
 		}
-		fmt.Fprintf(w, "%s  %s (%s): %s%s, asked for %s\n", side.letter, view.Inline(side.RunName), side.RunID, side.Status, took, side.RequestedAt.Local().Format(time.DateTime))
+		status := string(side.Status)
+		if side.Shortfall != "" {
+			status, took = string(runsummary.Partial), took+" ("+side.Shortfall+")"
+		}
+		fmt.Fprintf(w, "%s  %s (%s): %s%s, asked for %s\n", side.letter, view.Inline(side.RunName), side.RunID, status, took, side.RequestedAt.Local().Format(time.DateTime))
 	}
 	writeDifferences(w, "SPECIFICATION", c.Specification)
 	writeDifferences(w, "INPUTS", c.Inputs)

@@ -46,8 +46,16 @@ type Writer struct {
 	// screen is the terminal behind the writer, or nil.
 	screen *screen
 	// rest is the beginning of a character whose end is not written yet.
-	rest []byte
-	err  error // of the first write that failed
+	rest    []byte
+	err     error // of the first write that failed
+	written bool
+}
+
+// Written reports whether anything was written.
+func (w *Writer) Written() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.written
 }
 
 // Err is the error of the first write that failed, such as to a full disk. What writes
@@ -160,6 +168,7 @@ func (v verbatim) Write(p []byte) (int, error) { return v.w.write(p) }
 func (w *Writer) write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.written = w.written || len(p) > 0
 	text := p
 	if len(w.rest) > 0 {
 		text = append(w.rest, p...)

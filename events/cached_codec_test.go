@@ -73,7 +73,7 @@ func TestDecoderEqualsDecode(t *testing.T) {
 	for name, body := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var d events.Decoder
+			var d events.Codec
 			if _, err := d.Decode(accepted.Type(), "", written(t, accepted)); err != nil {
 				t.Fatal(err)
 			}
@@ -91,7 +91,7 @@ func TestDecoderEqualsDecode(t *testing.T) {
 // TestDecoderSharesNothing: changing an event does not change another.
 func TestDecoderSharesNothing(t *testing.T) {
 	t.Parallel()
-	var d events.Decoder
+	var d events.Codec
 	body := written(t, job(t, "r", 1))
 	for range 3 {
 		got, err := d.Decode("finetune.requested", "", body)
@@ -123,10 +123,120 @@ func scribble(v reflect.Value) {
 	}
 }
 
+// TestEncodeEqualsMarshal: a codec encodes each event of a run as json.Marshal does,
+// whatever it knows of the run, and decodes it as one that knows nothing.
+func TestEncodeEqualsMarshal(t *testing.T) {
+	t.Parallel()
+	// A codec has to know all members and their order.
+	filled, whole := reflect.New(reflect.TypeFor[events.PhaseRequested]()).Elem(), reflect.New(reflect.TypeFor[events.PipelineAccepted]()).Elem()
+	fill(filled, "", string(events.Finetune))
+	fill(whole, "", "")
+	all, start := filled.Interface().(events.PhaseRequested), whole.Interface().(events.PipelineAccepted)
+	for _, s := range []*events.Specification{&all.Specification, &start.Specification} {
+		s.FineTuner.ChatTemplateKwargs, s.Inferencer.ChatTemplateKwargs = "", "" // such a specification is not cached
+	}
+	plain := func(run string, epochs int) events.PhaseRequested {
+		ev := job(t, run, epochs)
+		ev.Specification.FineTuner.ChatTemplateKwargs, ev.Specification.Inferencer.ChatTemplateKwargs = "", ""
+		return ev
+	}
+	same := func(change func(*events.Specification)) []events.Event {
+		first := plain("r", 1)
+		change(&first.Specification)
+		accepted := events.PipelineAccepted{RunID: "r", RunName: "n", Specification: first.Specification, Plan: first.Plan}
+		return []events.Event{accepted, first, first, plain("r", 2), plain("r", 2), plain("other", 3), first, accepted, first}
+	}
+	cases := map[string][]events.Event{
+		"the same specification": same(func(*events.Specification) {}),
+		"every member":           {start, all, start, all},
+		"of another run":         {plain("a", 1), plain("b", 1), plain("a", 2), plain("b", 2), start},
+		"no list of metrics":     same(func(s *events.Specification) { s.Evaluator.Metrics, s.FineTuner.TargetModules = nil, nil }),
+		"an empty list":          same(func(s *events.Specification) { s.Evaluator.Metrics = []string{} }),
+		"an empty table":         same(func(s *events.Specification) { s.Evaluator.Gates = map[string]float64{} }),
+		"a table":                same(func(s *events.Specification) { s.Evaluator.Gates = map[string]float64{"b": 0.1, "a": 2} }),
+		"arguments out of order": same(func(s *events.Specification) { s.FineTuner.ChatTemplateKwargs = `{"b":1,"a":2}` }),
+		"no UTF-8":               same(func(s *events.Specification) { s.MLflow.RunName = "a\xffb" }),
+		"escapes":                same(func(s *events.Specification) { s.MLflow.RunName = "<a href=\"{x}\">\u2028\\é" }),
+		"a name with braces": {
+			events.PipelineAccepted{RunID: "r", RunName: "{", Specification: all.Specification},
+			events.PhaseRequested{RunID: "r", RunName: `{"specification":{}`, Phase: events.Finetune, Queue: "q", Specification: all.Specification},
+		},
+		"others": {events.PhaseStarted{RunID: "r", Phase: events.Finetune, Attempt: 1}, events.CancelRequested{RunID: "r"}},
+	}
+	for name, evs := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var c events.Codec
+			for i, ev := range evs {
+				want := written(t, ev)
+				got, err := c.Encode(ev)
+				if err != nil || string(got) != string(want) {
+					t.Fatalf("event %d is encoded as\n%s, %v\nwant\n%s", i, got, err, want)
+				}
+				alone, err := events.Decode(ev.Type(), "", want)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if read, err := c.Decode(ev.Type(), "", got); err != nil || !reflect.DeepEqual(read, alone) {
+					t.Fatalf("event %d is decoded as\n%+v, %v\nwant\n%+v", i, read, err, alone)
+				}
+			}
+		})
+	}
+}
+
+// TestEncodeWritesEveryKey: a specification that another version wrote without some
+// keys is passed on with all of them.
+func TestEncodeWritesEveryKey(t *testing.T) {
+	t.Parallel()
+	c := events.Codec{Defaults: job(t, "r", 7).Specification}
+	short := strings.Replace(string(written(t, job(t, "r", 7))), `"epochs":7,`, "", 1)
+	if strings.Contains(short, `"epochs"`) {
+		t.Fatal("the key is still there")
+	}
+	read, err := c.Decode("finetune.requested", "", []byte(short))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		got, err := c.Encode(read)
+		if want := written(t, job(t, "r", 7)); err != nil || string(got) != string(want) {
+			t.Fatalf("encoded as\n%s, %v\nwant\n%s", got, err, want)
+		}
+		if _, err := c.Decode("finetune.requested", "", []byte(short)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestEncodeSharesNothing: changing an event that was encoded changes no later one.
+func TestEncodeSharesNothing(t *testing.T) {
+	t.Parallel()
+	var c events.Codec
+	plain := func() events.PhaseRequested {
+		ev := job(t, "r", 1)
+		ev.Specification.FineTuner.ChatTemplateKwargs, ev.Specification.Inferencer.ChatTemplateKwargs = "", ""
+		return ev
+	}
+	body := written(t, plain())
+	for range 3 {
+		ev := plain()
+		got, err := c.Encode(ev)
+		if err != nil || string(got) != string(body) {
+			t.Fatalf("encoded as\n%s, %v\nwant\n%s", got, err, body)
+		}
+		scribble(reflect.ValueOf(ev.Specification))
+	}
+	got, err := c.Decode("finetune.requested", "", body)
+	if want := plain(); err != nil || !reflect.DeepEqual(got, want) {
+		t.Fatalf("decoded to %+v, %v\nwant %+v", got, err, want)
+	}
+}
+
 // TestDecoderEvicts decodes more runs than the cache has entries.
 func TestDecoderEvicts(t *testing.T) {
 	t.Parallel()
-	var d events.Decoder
+	var d events.Codec
 	for round := range 2 {
 		for i := range 300 {
 			want := job(t, "r"+strconv.Itoa(i), i)
@@ -145,7 +255,7 @@ func FuzzDecoder(f *testing.F) {
 	f.Add(known)
 	f.Add([]byte(`{"run_id":"r","phase":"finetune","queue":"q","specification":{}}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		var d events.Decoder
+		var d events.Codec
 		if _, err := d.Decode("finetune.requested", "", known); err != nil {
 			t.Fatal(err)
 		}
@@ -163,7 +273,7 @@ func BenchmarkDecode(b *testing.B) {
 	for _, by := range []struct {
 		name   string
 		decode func(typ, schema string, data []byte) (events.Event, error)
-	}{{"alone", events.Decode}, {"of a known run", new(events.Decoder).Decode}} {
+	}{{"alone", events.Decode}, {"of a known run", new(events.Codec).Decode}} {
 		b.Run(by.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
@@ -178,10 +288,18 @@ func BenchmarkDecode(b *testing.B) {
 func BenchmarkEncode(b *testing.B) {
 	ev := job(b, "r", 1)
 	ev.Specification.MLflow.RunName = time.Now().String()
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := json.Marshal(ev); err != nil {
-			b.Fatal(err)
-		}
+	ev.Specification.FineTuner.ChatTemplateKwargs, ev.Specification.Inferencer.ChatTemplateKwargs = "", ""
+	for _, by := range []struct {
+		name   string
+		encode func(events.Event) ([]byte, error)
+	}{{"alone", func(ev events.Event) ([]byte, error) { return json.Marshal(ev) }}, {"of a known run", new(events.Codec).Encode}} {
+		b.Run(by.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := by.encode(ev); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

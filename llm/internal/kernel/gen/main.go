@@ -1,0 +1,46 @@
+// Command gen writes the assembly of package kernel, one file for each kind of
+// kernel, and the Go declarations that go with it:
+//
+//	gen FOLDER
+//
+// A kernel is described once and written for two machines: AVX-512, whose
+// registers hold sixteen numbers, and AVX2 with FMA, where a vector of sixteen
+// is two registers.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+func main() {
+	if err := write(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "gen:", err)
+		os.Exit(1)
+	}
+}
+
+func write(args []string) error {
+	if len(args) != 1 {
+		return fmt.Errorf("%d arguments; want the folder to write to", len(args))
+	}
+	var errs []error
+	for name, body := range files() {
+		errs = append(errs, os.WriteFile(filepath.Join(args[0], name), body, 0o600))
+	}
+	return errors.Join(errs...)
+}
+
+// files are all files that are written, by their names.
+func files() map[string][]byte {
+	d := newDeclarations()
+	out := map[string][]byte{
+		"product_amd64.s": products(d),
+		"copy_amd64.s":    copies(d),
+		"vector_amd64.s":  vectors(d),
+	}
+	out["declared_amd64.go"], out["declared_other.go"] = d.files()
+	return out
+}

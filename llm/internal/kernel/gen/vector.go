@@ -1,0 +1,216 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+)
+
+// kernel is a loop over vectors of sixteen numbers. Its arguments are n, a
+// multiple of sixteen, then what moves on with the loop, then what stays.
+type kernel struct {
+	name string
+	// moving are pointers to n numbers each.
+	moving []string
+	// sums says that the kernel has sixteen partial sums (or maxima) in memory.
+	sums bool
+	// table is a pointer to scalars, each of them sixteen times.
+	table bool
+	// scalars are numbers that are the same for every element.
+	scalars []string
+	body    func(v *vector)
+}
+
+// operand is a vector as operands of instructions, one for each part.
+type operand []string
+
+// vector writes a kernel for a machine.
+type vector struct {
+	out     *listing
+	m       machine
+	k       kernel
+	free    []string
+	numbers map[uint32]operand // in registers
+	scalar  map[string]operand
+}
+
+// pointers hold what the arguments point to.
+var pointers = []string{"AX", "BX", "DX", "SI", "DI"}
+
+const (
+	sumsPointer  = "R8"
+	tablePointer = "R9"
+)
+
+// vectors writes all kernels.
+func vectors(d *declarations) []byte {
+	l := newListing()
+	for _, k := range kernels() {
+		for _, m := range []machine{avx512, avx2} {
+			v := &vector{out: l, m: m, k: k, numbers: map[uint32]operand{}, scalar: map[string]operand{}}
+			v.write()
+		}
+		d.vector(k)
+	}
+	numbers(l)
+	return l.Bytes()
+}
+
+func (v *vector) write() {
+	for i := range v.m.count {
+		v.free = append(v.free, v.m.reg(i))
+	}
+	at := 8 + 8*len(v.k.moving)
+	size := at + 4*len(v.k.scalars)
+	if v.k.sums {
+		size += 8
+	}
+	if v.k.table {
+		size += 8
+	}
+	v.out.text(v.k.name+v.m.name, size)
+	v.out.put("MOVQ n+0(FP), CX")
+	for i, name := range v.k.moving {
+		v.out.put("MOVQ %s+%d(FP), %s", name, 8+8*i, pointers[i])
+	}
+	if v.k.sums {
+		v.out.put("MOVQ sums+%d(FP), %s", at, sumsPointer)
+		at += 8
+	}
+	if v.k.table {
+		v.out.put("MOVQ table+%d(FP), %s", at, tablePointer)
+		at += 8
+	}
+	for i, name := range v.k.scalars {
+		r := v.take()
+		v.out.put("VBROADCASTSS %s+%d(FP), %s", name, at+4*i, r)
+		v.scalar[name] = v.same(r)
+	}
+	var sums operand
+	if v.k.sums {
+		sums = v.new()
+		v.op("VMOVUPS", v.places(sumsPointer, "", 0), sums)
+		v.scalar["sums"] = sums
+	}
+	v.out.put("XORQ R12, R12")
+	whole := v.out
+	v.out = &listing{} // the body first, which says what numbers it needs
+	v.k.body(v)
+	loop := v.out.String()
+	v.out = whole
+	for _, n := range sorted(v.numbers) {
+		if r := v.numbers[n]; v.m == avx512 {
+			v.out.put("VMOVUPS %s, %s", number(n), r[0])
+		}
+	}
+	v.out.label("loop")
+	v.out.put("TESTQ CX, CX")
+	v.out.put("JZ done")
+	v.out.WriteString(loop)
+	v.out.put("ADDQ $64, R12")
+	v.out.put("SUBQ $16, CX")
+	v.out.put("JMP loop")
+	v.out.label("done")
+	if v.k.sums {
+		v.op("VMOVUPS", sums, v.places(sumsPointer, "", 0))
+	}
+	v.out.end()
+}
+
+// take takes a free register.
+func (v *vector) take() string {
+	if len(v.free) == 0 {
+		panic(v.k.name + v.m.name + ": no register is left")
+	}
+	r := v.free[0]
+	v.free = v.free[1:]
+	return r
+}
+
+// same is one register for all parts.
+func (v *vector) same(r string) operand {
+	out := make(operand, v.m.parts)
+	for i := range out {
+		out[i] = r
+	}
+	return out
+}
+
+// new is a vector in registers of its own.
+func (v *vector) new() operand {
+	out := make(operand, v.m.parts)
+	for i := range out {
+		out[i] = v.take()
+	}
+	return out
+}
+
+// drop gives the registers of vectors back.
+func (v *vector) drop(list ...operand) {
+	for _, o := range list {
+		v.free = append(append([]string(nil), o...), v.free...)
+	}
+}
+
+// places is where the parts of a vector lie in memory.
+func (v *vector) places(base, index string, at int) operand {
+	out := make(operand, v.m.parts)
+	for i := range out {
+		out[i] = fmt.Sprintf("%d(%s)%s", at+i*v.m.bytes, base, index)
+	}
+	return out
+}
+
+// at is the vector of an argument that the loop has come to.
+func (v *vector) at(name string) operand {
+	for i, n := range v.k.moving {
+		if n == name {
+			return v.places(pointers[i], "(R12*1)", 0)
+		}
+	}
+	panic(v.k.name + ": no argument " + name)
+}
+
+// wide is an entry of the table.
+func (v *vector) wide(i int) operand { return v.places(tablePointer, "", 64*i) }
+
+// number is a constant, by its bits: a register of AVX-512, which has many,
+// and a place in memory else.
+func (v *vector) number(bits uint32) operand {
+	if o, ok := v.numbers[bits]; ok {
+		return o
+	}
+	o := v.same(number(bits))
+	if v.m == avx512 {
+		o = operand{v.free[len(v.free)-1]}
+		v.free = v.free[:len(v.free)-1]
+	}
+	v.numbers[bits] = o
+	return o
+}
+
+// op writes an instruction for each part.
+func (v *vector) op(name string, operands ...operand) {
+	for p := range v.m.parts {
+		var list []string
+		for _, o := range operands {
+			list = append(list, o[p])
+		}
+		v.out.put("%s %s", name, strings.Join(list, ", "))
+	}
+}
+
+// load is a vector of an argument in registers.
+func (v *vector) load(name string) operand {
+	r := v.new()
+	v.op("VMOVUPS", v.at(name), r)
+	return r
+}
+
+func (v *vector) store(r operand, name string) { v.op("VMOVUPS", r, v.at(name)) }
+
+// shift writes a shift of each part by so many bits to the left.
+func (v *vector) shift(bits int, r operand) {
+	for _, p := range r {
+		v.out.put("VPSLLD $%d, %s, %s", bits, p, p)
+	}
+}

@@ -1,0 +1,228 @@
+package kernel
+
+import "unsafe"
+
+// tileFunc is a kernel for a tile of a product; its arguments are those of the
+// generated ones.
+type tileFunc = func(k int, a unsafe.Pointer, rowA, colA uintptr, b unsafe.Pointer, rowB uintptr, c unsafe.Pointer, rowC uintptr, mask, add int)
+
+// Scratch is what products need to bring their operands side by side. Each
+// goroutine has one of its own. The zero value is ready to use.
+type Scratch struct {
+	panel []float32 // columns of B
+	strip []float32 // rows of A
+	tile  [6 * 16]float32
+}
+
+// Aligned is a slice of n numbers that starts at a cache line.
+func Aligned(n int) []float32 {
+	x := make([]float32, n+15)
+	at := 0
+	for uintptr(unsafe.Pointer(&x[at]))%64 != 0 {
+		at++
+	}
+	return x[at : at+n]
+}
+
+// reuse is a slice of n numbers, old where that is large enough.
+func reuse(old []float32, n int) []float32 {
+	if cap(old) >= n {
+		return old[:n]
+	}
+	return Aligned(n)
+}
+
+// The number of terms that are added in one go: a panel of B then stays in the
+// caches nearest to the processor, beside rows of A as they are, or beside strips.
+const (
+	deepest      = 512
+	deepestStrip = 256
+	// block is how many numbers of strips there are at once.
+	block = 192 * 1024
+)
+
+// Product is C = A·B, or C += A·B with add, for A of m rows and k columns, B of
+// k rows and n columns, and C whose columns lie side by side.
+func (s *Scratch) Product(c, a, b Matrix, m, n, k int, add bool) {
+	a.holds(m, k)
+	b.holds(k, n)
+	c.holds(m, n)
+	if c.Col != 1 && n > 1 {
+		panic("kernel: the columns of a product lie apart")
+	}
+	if k == 0 && !add {
+		for i := range m {
+			clear(c.Data[i*c.Row : i*c.Row+n])
+		}
+	}
+	if path == Plain {
+		plainProduct(c, a, b, m, n, k, add)
+		return
+	}
+	rows, columns := 12, 32
+	if path == AVX2 {
+		rows, columns = 6, 16
+	}
+	strips := a.Col != 1 && m > rows // rows of A whose numbers lie apart
+	step := deepest
+	if strips {
+		step = deepestStrip
+	}
+	for k0 := 0; k0 < k; k0 += step {
+		depth := min(step, k-k0)
+		t := tiling{Scratch: s, c: c, a: a.From(0, k0), n: n, k: depth, columns: columns, add: add || k0 > 0}
+		most := max(rows, block/depth/rows*rows)
+		for i := 0; i < m; i += most {
+			t.rows(i, min(most, m-i), b.From(k0, 0), strips)
+		}
+	}
+}
+
+// tiling is a part of a product, of so many terms that one tile adds them all.
+type tiling struct {
+	*Scratch
+	c, a    Matrix
+	n, k    int
+	columns int // of a tile
+	add     bool
+}
+
+// rows makes m rows of C, from row i on.
+func (t *tiling) rows(i, m int, b Matrix, strips bool) {
+	high := 12
+	if path == AVX2 {
+		high = 6
+	}
+	parts := (m + high - 1) / high
+	high = (m + parts - 1) / parts // tiles of about one height
+	if strips {
+		t.fillStrip(i, m, high)
+	}
+	for j := 0; j < t.n; j += t.columns {
+		n := min(t.columns, t.n-j)
+		panel, apart := t.fillPanel(b.From(0, j), n, m)
+		for r := 0; r < m; r += high {
+			h := min(high, m-r)
+			a, rowA, colA := t.a.at(i+r, 0), 4*t.a.Row, 4*t.a.Col
+			if strips {
+				a, rowA, colA = unsafe.Pointer(&t.strip[r*t.k]), 4, 4*high
+			}
+			t.put(h, n, a, rowA, colA, panel, apart, t.c.at(i+r, j))
+		}
+	}
+}
+
+// put computes a tile of h rows and n columns.
+func (t *tiling) put(h, n int, a unsafe.Pointer, rowA, colA int, panel unsafe.Pointer, apart int, c unsafe.Pointer) {
+	add := 0
+	if t.add {
+		add = 1
+	}
+	if path == AVX512 {
+		tiles := tiles512x16
+		if n > 16 {
+			tiles = tiles512x32
+		}
+		tiles[h-1](t.k, a, uintptr(rowA), uintptr(colA), panel, uintptr(apart), c, uintptr(4*t.c.Row), columnMask(n), add)
+		return
+	}
+	t.tile256(tiles256x16[h-1], h, n, t.k, a, rowA, colA, panel, apart, c, 4*t.c.Row, add)
+}
+
+// columnMask has a bit for each of n columns.
+func columnMask(n int) int { return int(uint64(1)<<n - 1) }
+
+// tile256 runs a kernel of AVX2, which writes sixteen columns. Where there are
+// fewer, they are brought to a place with room.
+func (s *Scratch) tile256(tile tileFunc, h, n, k int, a unsafe.Pointer, rowA, colA int, panel unsafe.Pointer, apart int, c unsafe.Pointer, rowC, add int) {
+	if n == 16 {
+		tile(k, a, uintptr(rowA), uintptr(colA), panel, uintptr(apart), c, uintptr(rowC), 0, add)
+		return
+	}
+	for i := range h {
+		copy(s.tile[16*i:], unsafe.Slice((*float32)(unsafe.Add(c, rowC*i)), n))
+	}
+	tile(k, a, uintptr(rowA), uintptr(colA), panel, uintptr(apart), unsafe.Pointer(&s.tile), 64, 0, add)
+	for i := range h {
+		copy(unsafe.Slice((*float32)(unsafe.Add(c, rowC*i)), n), s.tile[16*i:])
+	}
+}
+
+// fillStrip copies m rows of A from row i on, whose numbers lie apart, into
+// strips of so many rows.
+func (t *tiling) fillStrip(i, m, high int) {
+	t.strip = reuse(t.strip, (m+high-1)/high*high*t.k)
+	for r := 0; r < m; r += high {
+		h := min(high, m-r)
+		dst := t.strip[r*t.k:]
+		switch src, apart := t.a.at(i+r, 0), uintptr(4*t.a.Col); {
+		case t.a.Row == 1 && h == 12 && high == 12:
+			copy12(t.k, src, apart, first(dst))
+		case t.a.Row == 1 && h == 6 && high == 6:
+			copy6(t.k, src, apart, first(dst))
+		default:
+			for k := range t.k {
+				for q := range h {
+					dst[k*high+q] = t.a.Data[(i+r+q)*t.a.Row+k*t.a.Col]
+				}
+			}
+		}
+	}
+}
+
+// fillPanel brings n columns of B side by side for m rows of A, or leaves them
+// where they are: near enough, or for too few rows to be worth it.
+func (t *tiling) fillPanel(b Matrix, n, m int) (panel unsafe.Pointer, apart int) {
+	if b.Col == 1 && (n == t.columns || path == AVX512) && (b.Row <= 64 || m <= 24) {
+		return first(b.Data), 4 * b.Row
+	}
+	t.panel = reuse(t.panel, deepest*32)
+	panel, apart = first(t.panel), 4*t.columns
+	switch {
+	case b.Col == 1 && n == 32:
+		copy32(t.k, first(b.Data), uintptr(4*b.Row), panel)
+	case b.Col == 1 && n == 16 && t.columns == 16:
+		copy16(t.k, first(b.Data), uintptr(4*b.Row), panel)
+	case b.Col == 1:
+		for k := range t.k {
+			copy(t.panel[k*t.columns:k*t.columns+n], b.Data[k*b.Row:])
+		}
+	default:
+		t.fillAcross(b, n)
+	}
+	return panel, apart
+}
+
+// fillAcross is fillPanel for columns whose numbers lie side by side.
+func (t *tiling) fillAcross(b Matrix, n int) {
+	j := 0
+	for whole := t.k &^ 7; b.Row == 1 && j+8 <= n; j += 8 {
+		transpose8(whole, b.at(0, j), uintptr(4*b.Col), unsafe.Pointer(&t.panel[j]), uintptr(4*t.columns))
+		for k := whole; k < t.k; k++ {
+			for x := range 8 {
+				t.panel[k*t.columns+j+x] = b.Data[k+(j+x)*b.Col]
+			}
+		}
+	}
+	for ; j < n; j++ {
+		for k := range t.k {
+			t.panel[k*t.columns+j] = b.Data[k*b.Row+j*b.Col]
+		}
+	}
+}
+
+// plainProduct is the definition of a product.
+func plainProduct(c, a, b Matrix, m, n, k int, add bool) {
+	for i := range m {
+		row := c.Data[i*c.Row:]
+		if !add {
+			clear(row[:n])
+		}
+		for p := range k {
+			x := a.Data[i*a.Row+p*a.Col]
+			for j := range n {
+				row[j] = fma(x, b.Data[p*b.Row+j*b.Col], row[j])
+			}
+		}
+	}
+}

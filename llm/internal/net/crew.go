@@ -1,0 +1,79 @@
+package net
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+)
+
+// crew are goroutines that work side by side on one thing. They exist while
+// run does.
+type crew struct {
+	size    int
+	work    func(member int)
+	members []func()
+	done    sync.WaitGroup
+	// where they meet
+	waiting, round atomic.Int32
+	lock           sync.Mutex
+	met            *sync.Cond
+}
+
+func newCrew(size int) *crew {
+	c := &crew{size: max(size, 1)}
+	c.met = sync.NewCond(&c.lock)
+	for m := range c.size { // made once, so that no step allocates them
+		c.members = append(c.members, func() {
+			defer c.done.Done()
+			c.work(m)
+		})
+	}
+	return c
+}
+
+// run has every member do the work, and waits for all.
+func (c *crew) run(work func(member int)) {
+	c.work = work
+	c.done.Add(c.size)
+	for _, m := range c.members[1:] {
+		go m()
+	}
+	c.members[0]()
+	c.done.Wait()
+}
+
+// meet waits for all members. They mostly come within microseconds, which is
+// less than it takes to wake a goroutine.
+func (c *crew) meet() {
+	if c.size == 1 {
+		return
+	}
+	round := c.round.Load()
+	if int(c.waiting.Add(1)) == c.size {
+		c.waiting.Store(0)
+		c.lock.Lock()
+		c.round.Add(1)
+		c.lock.Unlock()
+		c.met.Broadcast()
+		return
+	}
+	for i := range 3000 {
+		if c.round.Load() != round {
+			return
+		}
+		if i > 2000 {
+			runtime.Gosched()
+		}
+	}
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	for c.round.Load() == round {
+		c.met.Wait()
+	}
+}
+
+// share is what a member has of n things, in multiples of step.
+func (c *crew) share(n, step, member int) (from, to int) {
+	units := (n + step - 1) / step
+	return min(n, units*member/c.size*step), min(n, units*(member+1)/c.size*step)
+}

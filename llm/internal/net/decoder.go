@@ -1,0 +1,260 @@
+package net
+
+import "github.com/tunebus/tunebus/llm/internal/kernel"
+
+// Token is a token that a [Decoder] reads.
+type Token struct {
+	ID int32
+	// Sequence is the number of the sequence that it belongs to, Position its
+	// place there. All tokens before it were read already, or come before it.
+	Sequence, Position int
+	// Last asks for the logits of what comes next.
+	Last bool
+}
+
+// packed is a projection as a Decoder has it.
+type packed struct {
+	*Linear
+	weight, a, b *kernel.Packed
+}
+
+// decoded is a layer as a Decoder has it, with the keys and values that it has
+// seen: for each sequence and head of keys, [HeadDim, positions] and
+// [positions, HeadDim].
+type decoded struct {
+	*Layer
+	projections  [linears]packed
+	keys, values []float32
+}
+
+// stream are tokens of one sequence that are read together, one after the other.
+type stream struct{ sequence, position, row, count int }
+
+// Decoder computes what comes next. It is not safe for concurrent use. It has
+// a copy of the weights, so that one must be made anew when they change.
+type Decoder struct {
+	net       *Network
+	crew      *crew
+	member    []reader
+	rotary    rotary
+	layers    []decoded
+	head      *kernel.Packed
+	sequences int
+	positions int // that there is room for
+	read      func(member int)
+	// what is being read
+	tokens  []Token
+	streams []stream
+	last    []int // rows whose logits are wanted
+	// buffers
+	x, q, k, v, attended, gate, up, logits []float32
+}
+
+// reader is what a goroutine of a Decoder has of its own.
+type reader struct {
+	kernel.Scratch
+	normed, low, scores []float32
+}
+
+// Together is how many tokens are read at once at most.
+const Together = 96
+
+// NewDecoder makes a decoder that works with so many goroutines.
+func NewDecoder(n *Network, threads int) *Decoder {
+	c := n.Shape
+	d := &Decoder{net: n, crew: newCrew(threads), rotary: rotary{frequencies: c.Frequencies}, layers: make([]decoded, len(n.Layers))}
+	d.member = make([]reader, d.crew.size)
+	d.read = d.run
+	var work []func()
+	for l := range n.Layers {
+		layer := &n.Layers[l]
+		d.layers[l].Layer = layer
+		for i, p := range layer.linears() {
+			to := &d.layers[l].projections[i]
+			to.Linear = p
+			work = append(work, func() { to.weight = kernel.Pack(p.Weight.Data, p.Out, p.In) })
+			if p.A.Data != nil {
+				to.a, to.b = kernel.Pack(p.A.Data, n.Adapter.Rank, p.In), kernel.Pack(p.B.Data, p.Out, n.Adapter.Rank)
+			}
+		}
+	}
+	work = append(work, func() { d.head = kernel.Pack(n.Head.Data, c.Vocab, c.Hidden) })
+	d.crew.run(func(who int) {
+		for i := who; i < len(work); i += d.crew.size {
+			work[i]()
+		}
+	})
+	return d
+}
+
+// Begin forgets all sequences, and begins so many.
+func (d *Decoder) Begin(sequences int) {
+	if sequences > d.sequences {
+		d.sequences, d.positions = sequences, 0
+		d.logits = grow(d.logits, sequences*d.net.Shape.Vocab)
+	}
+}
+
+// reach makes room for positions, and brings what there is along.
+func (d *Decoder) reach(positions int) {
+	if positions <= d.positions {
+		return
+	}
+	positions = max(positions, d.positions+d.positions/2, 64)
+	d.rotary.reach(positions)
+	dim := d.net.Shape.HeadDim
+	heads := d.sequences * d.net.Shape.KVHeads
+	for l := range d.layers {
+		y := &d.layers[l]
+		keys, values := kernel.Aligned(heads*dim*positions), kernel.Aligned(heads*dim*positions)
+		for h := range heads {
+			copy(values[h*positions*dim:], y.values[h*d.positions*dim:(h+1)*d.positions*dim])
+		}
+		for i := range heads * dim {
+			copy(keys[i*positions:], y.keys[i*d.positions:(i+1)*d.positions])
+		}
+		y.keys, y.values = keys, values
+	}
+	d.positions = positions
+}
+
+// Logits are those of what follows the token of a sequence that was read with
+// Last last. They stay until the next such token is read.
+func (d *Decoder) Logits(sequence int) []float32 {
+	v := d.net.Shape.Vocab
+	return d.logits[sequence*v : (sequence+1)*v]
+}
+
+// Read reads tokens. An error is a [*TokenError], whose row is the sequence.
+func (d *Decoder) Read(tokens []Token) error {
+	furthest := 0
+	for _, t := range tokens {
+		if t.ID < 0 || int(t.ID) >= d.net.Shape.Vocab {
+			return &TokenError{Row: t.Sequence, Position: t.Position, ID: t.ID, Vocab: d.net.Shape.Vocab}
+		}
+		furthest = max(furthest, t.Position)
+	}
+	d.reach(furthest + 1)
+	for len(tokens) > 0 {
+		n := min(Together, len(tokens))
+		d.begin(tokens[:n])
+		d.crew.run(d.read)
+		tokens = tokens[n:]
+	}
+	return nil
+}
+
+// begin says what is read next.
+func (d *Decoder) begin(tokens []Token) {
+	c, n := d.net.Shape, len(tokens)
+	d.tokens, d.streams, d.last = tokens, d.streams[:0], d.last[:0]
+	for row, t := range tokens {
+		if i := len(d.streams) - 1; i >= 0 && d.streams[i].sequence == t.Sequence {
+			d.streams[i].count++
+		} else {
+			d.streams = append(d.streams, stream{t.Sequence, t.Position, row, 1})
+		}
+		if t.Last {
+			d.last = append(d.last, row)
+		}
+	}
+	each(n*c.Hidden, &d.x)
+	each(n*c.queries(), &d.q, &d.attended)
+	each(n*c.keys(), &d.k, &d.v)
+	each(n*c.Intermediate, &d.gate, &d.up)
+}
+
+// run is the part of the reading that a member does: some of the columns of
+// every product, and some of the heads.
+func (d *Decoder) run(who int) {
+	m, c, rows := &d.member[who], d.net.Shape, len(d.tokens)
+	from, to := d.crew.share(rows, 1, who)
+	for r := from; r < to; r++ {
+		copy(d.x[r*c.Hidden:(r+1)*c.Hidden], d.net.Embed.Data[int(d.tokens[r].ID)*c.Hidden:])
+	}
+	d.crew.meet()
+	for l := range d.layers {
+		y := &d.layers[l]
+		d.norm(m, y.AttentionNorm, rows)
+		d.project(m, who, &y.projections[atQ], m.normed, d.q, rows, false)
+		d.project(m, who, &y.projections[atK], m.normed, d.k, rows, false)
+		d.project(m, who, &y.projections[atV], m.normed, d.v, rows, false)
+		d.crew.meet()
+		from, to = d.crew.share(len(d.streams)*c.KVHeads, 1, who)
+		for i := from; i < to; i++ {
+			d.attend(m, y, d.streams[i/c.KVHeads], i%c.KVHeads)
+		}
+		d.crew.meet()
+		d.project(m, who, &y.projections[atO], d.attended, d.x, rows, true)
+		d.crew.meet()
+		d.norm(m, y.MLPNorm, rows)
+		d.project(m, who, &y.projections[atGate], m.normed, d.gate, rows, false)
+		d.project(m, who, &y.projections[atUp], m.normed, d.up, rows, false)
+		from, to = d.crew.share(c.Intermediate, kernel.PanelColumns, who)
+		for r := range rows {
+			gate := d.gate[r*c.Intermediate+from : r*c.Intermediate+to]
+			kernel.Gate(gate, gate, d.up[r*c.Intermediate+from:r*c.Intermediate+to])
+		}
+		d.crew.meet()
+		d.project(m, who, &y.projections[atDown], d.gate, d.x, rows, true)
+		d.crew.meet()
+	}
+	d.choose(m, who)
+}
+
+// choose computes the logits that are wanted.
+func (d *Decoder) choose(m *reader, who int) {
+	c := d.net.Shape
+	m.normed = grow(m.normed, len(d.last)*c.Hidden)
+	for i, r := range d.last {
+		kernel.Norm(m.normed[i*c.Hidden:(i+1)*c.Hidden], d.x[r*c.Hidden:(r+1)*c.Hidden], d.net.Norm.Data, c.Epsilon)
+	}
+	from, to := d.crew.share(d.head.Panels(), 1, who)
+	for at := 0; at < len(d.last); { // sequences that lie side by side
+		first := d.tokens[d.last[at]].Sequence
+		n := 1
+		for at+n < len(d.last) && d.tokens[d.last[at+n]].Sequence == first+n {
+			n++
+		}
+		d.head.Product(&m.Scratch, kernel.Rows(d.logits[first*c.Vocab:], c.Vocab), kernel.Rows(m.normed[at*c.Hidden:], c.Hidden), n, from, to, false)
+		at += n
+	}
+}
+
+// norm normalises all rows. Every member does so, which is less work than to
+// wait.
+func (d *Decoder) norm(m *reader, w Weight, rows int) {
+	n := d.net.Shape.Hidden
+	m.normed = grow(m.normed, rows*n)
+	for r := range rows {
+		kernel.Norm(m.normed[r*n:(r+1)*n], d.x[r*n:(r+1)*n], w.Data, d.net.Shape.Epsilon)
+	}
+}
+
+// project computes a member's outputs of a projection, as Trainer.project
+// computes them.
+func (d *Decoder) project(m *reader, who int, p *packed, x, y []float32, rows int, add bool) {
+	out, in := kernel.Rows(y, p.Out), kernel.Rows(x, p.In)
+	from, to := d.crew.share(p.weight.Panels(), 1, who)
+	if b := p.Bias.Data; b != nil {
+		first, end := from*kernel.PanelColumns, min(to*kernel.PanelColumns, p.Out)
+		for r := range rows {
+			if row := y[r*p.Out+first : r*p.Out+max(first, end)]; add {
+				kernel.Add(row, b[first:max(first, end)])
+			} else {
+				copy(row, b[first:])
+			}
+		}
+		add = true
+	}
+	p.weight.Product(&m.Scratch, out, in, rows, from, to, add)
+	if p.a == nil {
+		return
+	}
+	rank := p.a.Out
+	m.low = grow(m.low, rows*rank)
+	low := kernel.Rows(m.low, rank)
+	p.a.Product(&m.Scratch, low, in, rows, 0, p.a.Panels(), false)
+	kernel.Scale(m.low, d.net.Adapter.Scale)
+	p.b.Product(&m.Scratch, out, low, rows, from, to, true)
+}

@@ -1,0 +1,76 @@
+package net
+
+import "github.com/tunebus/tunebus/llm/internal/kernel"
+
+// forward runs the layers over some rows.
+func (w *worker) forward() {
+	t, c := w.t, w.t.net.Shape
+	x := *t.input(0)
+	for r := w.rows.from; r < w.rows.to; r++ {
+		id := int(t.batch.ids[r])
+		copy(x[r*c.Hidden:(r+1)*c.Hidden], t.net.Embed.Data[id*c.Hidden:])
+	}
+	for l := range t.net.Layers {
+		out := t.last
+		if l+1 < len(t.net.Layers) {
+			out = *t.input(l + 1)
+		}
+		w.layer(l, out)
+	}
+	w.norm(t.final, t.last, t.net.Norm, t.roots, w.rows)
+}
+
+// layer runs a layer.
+func (w *worker) layer(l int, out []float32) {
+	t, c := w.t, w.t.net.Shape
+	layer, y, x := &t.net.Layers[l], t.keep(l), *t.input(l)
+	w.norm(t.normed, x, layer.AttentionNorm, y.roots, w.rows)
+	w.queriesAndKeys(l)
+	if w.who == 0 {
+		t.next.Store(0)
+	}
+	t.crew.meet() // attention looks at rows of others
+	for row, kv, ok := w.task(); ok; row, kv, ok = w.task() {
+		attention{w, y, row, kv}.forward()
+	}
+	t.crew.meet()
+	copy(w.rows.of(y.middle, c.Hidden), w.rows.of(x, c.Hidden))
+	t.projection(l, atO).forward(w, y.attended, y.middle, true)
+	w.norm(t.middleNormed, y.middle, layer.MLPNorm, y.middleRoots, w.rows)
+	t.projection(l, atGate).forward(w, t.middleNormed, y.gate, false)
+	t.projection(l, atUp).forward(w, t.middleNormed, y.up, false)
+	kernel.Gate(w.rows.of(t.through, c.Intermediate), w.rows.of(y.gate, c.Intermediate), w.rows.of(y.up, c.Intermediate))
+	copy(w.rows.of(out, c.Hidden), w.rows.of(y.middle, c.Hidden))
+	t.projection(l, atDown).forward(w, t.through, out, true)
+}
+
+// queriesAndKeys computes queries, keys and values, and turns them to their
+// positions.
+func (w *worker) queriesAndKeys(l int) {
+	t := w.t
+	c, y, layer := t.net.Shape, t.keep(l), &t.net.Layers[l]
+	q, k := y.q, y.k
+	if t.headNorms() {
+		q, k = y.rawQ, y.rawK
+	}
+	t.projection(l, atQ).forward(w, t.normed, q, false)
+	t.projection(l, atK).forward(w, t.normed, k, false)
+	t.projection(l, atV).forward(w, t.normed, y.v, false)
+	if t.headNorms() {
+		w.norm(y.q, y.rawQ, layer.QNorm, y.rootsQ, w.rows.times(c.Heads))
+		w.norm(y.k, y.rawK, layer.KNorm, y.rootsK, w.rows.times(c.KVHeads))
+	}
+	for r := w.rows.from; r < w.rows.to; r++ {
+		at := int(t.batch.positions[r])
+		t.rotary.turn(y.q[r*c.queries():(r+1)*c.queries()], at)
+		t.rotary.turn(y.k[r*c.keys():(r+1)*c.keys()], at)
+	}
+}
+
+// norm normalises rows that are as long as the norm's weight.
+func (w *worker) norm(y, x []float32, norm Weight, roots []float32, s span) {
+	n := len(norm.Data)
+	for r := s.from; r < s.to; r++ {
+		roots[r] = kernel.Norm(y[r*n:(r+1)*n], x[r*n:(r+1)*n], norm.Data, w.t.net.Shape.Epsilon)
+	}
+}

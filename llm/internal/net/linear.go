@@ -1,0 +1,132 @@
+package net
+
+import "github.com/tunebus/tunebus/llm/internal/kernel"
+
+// projection is a projection of a layer, with what it keeps of the way forward.
+type projection struct {
+	*Linear
+	layer, index int
+	low          []float32 // what A gives, scaled, [N, Rank]
+}
+
+// span are rows of a batch, from one to another.
+type span struct{ from, to int }
+
+// of is the part of a buffer that belongs to the rows.
+func (s span) of(x []float32, width int) []float32 { return x[s.from*width : s.to*width] }
+
+func (s span) count() int { return s.to - s.from }
+
+// times are the parts of the rows, so many of each.
+func (s span) times(n int) span { return span{s.from * n, s.to * n} }
+
+// forward computes y (+)= x·Wᵀ + bias and the adapter's part, for a worker's
+// rows.
+func (p projection) forward(w *worker, x, y []float32, add bool) {
+	t := w.t
+	rows, in := w.rows.count(), w.rows.of(x, p.In)
+	out := kernel.Rows(w.rows.of(y, p.Out), p.Out)
+	if b := p.Bias.Data; b != nil {
+		for r := range rows {
+			if row := out.Data[r*p.Out : (r+1)*p.Out]; add {
+				kernel.Add(row, b)
+			} else {
+				copy(row, b)
+			}
+		}
+		add = true
+	}
+	w.scratch.Product(out, kernel.Rows(in, p.In), kernel.Rows(p.Weight.Data, p.In).T(), rows, p.Out, p.In, add)
+	if p.A.Data == nil {
+		return
+	}
+	if t.drops() {
+		place, d := p.place(w), p.dropout(w)
+		for r := range rows {
+			d.fill(place[r*p.In:(r+1)*p.In], in[r*p.In:(r+1)*p.In], w.rows.from+r, 0)
+		}
+		in = place
+	}
+	rank := t.net.Adapter.Rank
+	low := w.rows.of(p.low, rank)
+	w.scratch.Product(kernel.Rows(low, rank), kernel.Rows(in, p.In), kernel.Rows(p.A.Data, p.In).T(), rows, rank, p.In, false)
+	kernel.Scale(low, t.net.Adapter.Scale)
+	w.scratch.Product(out, kernel.Rows(low, rank), kernel.Rows(p.B.Data, rank).T(), rows, p.Out, rank, true)
+}
+
+// back computes dx (+)= dy·W and the adapter's part, for a worker's rows.
+// Without dx it computes only what the adapter's own gradients need.
+func (p projection) back(w *worker, dy, dx []float32, add bool) {
+	t := w.t
+	rows := w.rows.count()
+	dOut := kernel.Rows(w.rows.of(dy, p.Out), p.Out)
+	var dIn []float32
+	if dx != nil {
+		dIn = w.rows.of(dx, p.In)
+		w.scratch.Product(kernel.Rows(dIn, p.In), dOut, kernel.Rows(p.Weight.Data, p.In), rows, p.In, p.Out, add)
+	}
+	if p.A.Data == nil {
+		return
+	}
+	rank := t.net.Adapter.Rank
+	low := w.rows.of(t.dLow[p.index], rank)
+	w.scratch.Product(kernel.Rows(low, rank), dOut, kernel.Rows(p.B.Data, rank), rows, rank, p.Out, false)
+	kernel.Scale(low, t.net.Adapter.Scale)
+	if dx == nil {
+		return
+	}
+	to, plus := dIn, true
+	if t.drops() {
+		to, plus = p.place(w), false
+	}
+	w.scratch.Product(kernel.Rows(to, p.In), kernel.Rows(low, rank), kernel.Rows(p.A.Data, p.In), rows, p.In, rank, plus)
+	if t.drops() {
+		d := p.dropout(w)
+		for r := range rows {
+			d.add(dIn[r*p.In:(r+1)*p.In], to[r*p.In:(r+1)*p.In], w.rows.from+r)
+		}
+	}
+}
+
+// learn adds the gradients of the projection's own weights, a worker's share of
+// their columns or rows, over all rows of the batch.
+func (p projection) learn(w *worker, dy, x []float32) {
+	t := w.t
+	n, rank := len(t.batch.ids), t.net.Adapter.Rank
+	from, to := t.crew.share(p.Out, 12, w.who)
+	dOut := kernel.Rows(dy, p.Out).T().From(from, 0)
+	if p.Weight.Grad != nil {
+		w.scratch.Product(kernel.Rows(p.Weight.Grad, p.In).From(from, 0), dOut, kernel.Rows(x, p.In), to-from, p.In, n, true)
+	}
+	if p.Bias.Grad != nil {
+		for r := range n {
+			kernel.Add(p.Bias.Grad[from:to], dy[r*p.Out+from:r*p.Out+to])
+		}
+	}
+	if p.A.Grad == nil {
+		return
+	}
+	w.scratch.Product(kernel.Rows(p.B.Grad, rank).From(from, 0), dOut, kernel.Rows(p.low, rank), to-from, rank, n, true)
+	from, to = t.crew.share(p.In, 32, w.who)
+	in := kernel.Rows(x, p.In).From(0, from)
+	if width := to - from; t.drops() {
+		w.dropped = grow(w.dropped, n*width)
+		d := p.dropout(w)
+		for r := range n {
+			d.fill(w.dropped[r*width:(r+1)*width], x[r*p.In+from:r*p.In+to], r, from)
+		}
+		in = kernel.Rows(w.dropped, width)
+	}
+	w.scratch.Product(kernel.Rows(p.A.Grad, p.In).From(0, from), kernel.Rows(t.dLow[p.index], rank).T(), in, rank, to-from, n, true)
+}
+
+// dropout is what the projection's adapter drops in this pass.
+func (p projection) dropout(w *worker) dropout {
+	return w.t.draw.of(w.t.net.Adapter.Dropout, p.layer, p.index, p.In)
+}
+
+// place is a worker's place for what the adapter's input is after dropout.
+func (p projection) place(w *worker) []float32 {
+	w.dropped = grow(w.dropped, w.rows.count()*p.In)
+	return w.dropped
+}

@@ -1,0 +1,418 @@
+package net
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/tunebus/tunebus/llm/internal/kernel"
+)
+
+// TestMain also sees that no goroutine is left behind.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// shape is one whose sizes fill no vector and no tile.
+func shape() Shape {
+	return Shape{Vocab: 37, Hidden: 20, Intermediate: 44, Heads: 4, KVHeads: 2, HeadDim: 10, Epsilon: 1e-5, Frequencies: []float64{1, 0.5, 0.2, 0.1, 0.03}}
+}
+
+// options say what a network of a test has.
+type options struct {
+	layers       int
+	learns       bool // all weights
+	tied, biases bool
+	headNorms    bool
+	rank         int
+	dropout      float64
+	recompute    bool
+}
+
+// variants are networks that differ in every part.
+func variants() map[string]options {
+	return map[string]options{
+		"all weights, untied, biases":   {layers: 2, learns: true, biases: true},
+		"all weights, tied, head norms": {layers: 2, learns: true, tied: true, headNorms: true},
+		"adapter":                       {layers: 2, tied: true, rank: 5, biases: true, headNorms: true},
+		"adapter with dropout":          {layers: 2, rank: 3, dropout: 0.3},
+		"all weights, recomputed":       {layers: 3, learns: true, headNorms: true, recompute: true},
+	}
+}
+
+// build makes a network of random weights.
+func (o options) build(c Shape) *Network {
+	rng := rand.New(rand.NewPCG(7, 8))
+	weight := func(n int, middle, spread float64, learns bool) Weight {
+		w := Weight{Data: make([]float32, n)}
+		for i := range w.Data {
+			w.Data[i] = float32(middle + spread*rng.NormFloat64())
+		}
+		if learns {
+			w.Grad = make([]float32, n)
+		}
+		return w
+	}
+	linear := func(out, in int) Linear {
+		l := Linear{Out: out, In: in, Weight: weight(out*in, 0, 1/math.Sqrt(float64(in)), o.learns)}
+		if o.biases {
+			l.Bias = weight(out, 0, 0.1, o.learns)
+		}
+		if o.rank > 0 {
+			l.A, l.B = weight(o.rank*in, 0, 0.3, true), weight(out*o.rank, 0, 0.3, true)
+		}
+		return l
+	}
+	n := &Network{Shape: c, Embed: weight(c.Vocab*c.Hidden, 0, 0.5, o.learns), Norm: weight(c.Hidden, 1, 0.1, o.learns)}
+	if n.Head = n.Embed; !o.tied {
+		n.Head = weight(c.Vocab*c.Hidden, 0, 0.5, o.learns)
+	}
+	n.Adapter = Adapter{Rank: o.rank, Scale: 0.7, Dropout: o.dropout}
+	for range o.layers {
+		l := Layer{
+			AttentionNorm: weight(c.Hidden, 1, 0.1, o.learns), MLPNorm: weight(c.Hidden, 1, 0.1, o.learns),
+			Q: linear(c.queries(), c.Hidden), K: linear(c.keys(), c.Hidden), V: linear(c.keys(), c.Hidden), O: linear(c.Hidden, c.queries()),
+			Gate: linear(c.Intermediate, c.Hidden), Up: linear(c.Intermediate, c.Hidden), Down: linear(c.Hidden, c.Intermediate),
+		}
+		if o.headNorms {
+			l.QNorm, l.KNorm = weight(c.HeadDim, 1, 0.1, o.learns), weight(c.HeadDim, 1, 0.1, o.learns)
+		}
+		n.Layers = append(n.Layers, l)
+	}
+	return n
+}
+
+func (o options) trainer(n *Network, threads int) *Trainer {
+	t := NewTrainer(n, threads)
+	if o.recompute {
+		t.Recompute()
+	}
+	return t
+}
+
+// weights are those that learn, with names.
+func (n *Network) weights() (names []string, out []Weight) {
+	add := func(name string, w Weight) {
+		if w.Grad != nil {
+			names, out = append(names, name), append(out, w)
+		}
+	}
+	add("embed", n.Embed)
+	if &n.Head.Data[0] != &n.Embed.Data[0] {
+		add("head", n.Head)
+	}
+	add("norm", n.Norm)
+	for i := range n.Layers {
+		l := &n.Layers[i]
+		for at, w := range []Weight{l.AttentionNorm, l.MLPNorm, l.QNorm, l.KNorm} {
+			add(fmt.Sprintf("layer %d norm %d", i, at), w)
+		}
+		for at, p := range l.linears() {
+			for part, w := range []Weight{p.Weight, p.Bias, p.A, p.B} {
+				add(fmt.Sprintf("layer %d projection %d part %d", i, at, part), w)
+			}
+		}
+	}
+	return names, out
+}
+
+// ragged are rows of different lengths, one of them empty and one longer than a
+// block of attention.
+func ragged(vocab int) []Row {
+	rng := rand.New(rand.NewPCG(5, 6))
+	var out []Row
+	for _, n := range []int{5, 0, 61, 2, 1} {
+		r := Row{IDs: make([]int32, n), Count: make([]bool, n)}
+		for i := range n {
+			r.IDs[i], r.Count[i] = int32(rng.IntN(vocab)), i >= n/3
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+// TestGradients compares every weight's gradient with central differences of
+// the loss, which drops the same inputs when it is drawn again.
+func TestGradients(t *testing.T) {
+	for name, o := range variants() {
+		t.Run(name, func(t *testing.T) {
+			n := o.build(shape())
+			tr, rows, draw := o.trainer(n, 2), ragged(n.Shape.Vocab), Draw{Seed: 3, Step: 4, Part: 5}
+			if _, _, err := tr.Gradients(rows, draw); err != nil {
+				t.Fatal(err)
+			}
+			names, weights := n.weights()
+			want := make([][]float32, len(weights))
+			for i, w := range weights {
+				want[i] = slices.Clone(w.Grad)
+			}
+			rng := rand.New(rand.NewPCG(1, 2))
+			loss := func() float64 {
+				sum, _, err := tr.Gradients(rows, draw)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return sum
+			}
+			for i, w := range weights {
+				largest := 0.0
+				for _, g := range want[i] {
+					largest = max(largest, math.Abs(float64(g)))
+				}
+				if largest == 0 {
+					t.Errorf("%s has no gradient", names[i])
+				}
+				for range 3 {
+					at := rng.IntN(len(w.Data))
+					old := w.Data[at]
+					const h = 4e-3
+					w.Data[at] = old + h
+					above, up := loss(), float64(w.Data[at])
+					w.Data[at] = old - h
+					below, down := loss(), float64(w.Data[at])
+					w.Data[at] = old
+					got, differences := float64(want[i][at]), (above-below)/(up-down)
+					if math.Abs(got-differences) > 0.02*max(largest, 0.2) {
+						t.Errorf("%s[%d]: gradient %.5f, differences give %.5f", names[i], at, got, differences)
+					}
+				}
+			}
+		})
+	}
+}
+
+// TestDropout: the share that stays is right, and a draw depends on everything
+// that it should.
+func TestDropout(t *testing.T) {
+	const rows, in = 300, 64
+	mask := func(d Draw, layer, linear int) (out []bool, kept int) {
+		p := d.of(0.4, layer, linear, in)
+		for r := range rows {
+			for i := range in {
+				out = append(out, p.keeps(r, i))
+				if out[len(out)-1] {
+					kept++
+				}
+			}
+		}
+		return out, kept
+	}
+	first, kept := mask(Draw{1, 2, 3}, 4, 5)
+	if share := float64(kept) / (rows * in); math.Abs(share-0.6) > 0.015 {
+		t.Errorf("%.3f of the inputs stay, want 0.6", share)
+	}
+	if again, _ := mask(Draw{1, 2, 3}, 4, 5); !slices.Equal(first, again) {
+		t.Error("a repeated draw differs")
+	}
+	for name, other := range map[string]func() ([]bool, int){
+		"seed": func() ([]bool, int) { return mask(Draw{2, 2, 3}, 4, 5) }, "step": func() ([]bool, int) { return mask(Draw{1, 3, 3}, 4, 5) },
+		"part": func() ([]bool, int) { return mask(Draw{1, 2, 4}, 4, 5) }, "layer": func() ([]bool, int) { return mask(Draw{1, 2, 3}, 3, 5) },
+		"projection": func() ([]bool, int) { return mask(Draw{1, 2, 3}, 4, 6) },
+	} {
+		if x, _ := other(); slices.Equal(first, x) {
+			t.Errorf("another %s drops the same inputs", name)
+		}
+	}
+	x := []float32{1, 2, 3, 4, 5, 6, 7, 8}
+	whole, part := make([]float32, 8), make([]float32, 3)
+	d := Draw{1, 2, 3}.of(0.5, 0, 0, 8)
+	d.fill(whole, x, 9, 0)
+	d.fill(part, x[4:7], 9, 4)
+	if !slices.Equal(whole[4:7], part) {
+		t.Errorf("%v, and the same columns alone %v", whole, part)
+	}
+	for i, v := range whole {
+		if v != 0 && v != 2*x[i] {
+			t.Errorf("input %v became %v", x[i], v)
+		}
+	}
+}
+
+// training is what three steps and an answer leave behind.
+func training(t *testing.T, o options, threads int) (out []float32) {
+	t.Helper()
+	n := o.build(shape())
+	_, weights := n.weights()
+	var learned []Learned
+	for _, w := range weights {
+		learned = append(learned, Learned{Weights: w.Data, Gradients: w.Grad, First: make([]float32, len(w.Data)), Second: make([]float32, len(w.Data)), Decays: true})
+	}
+	tr, opt := o.trainer(n, threads), NewOptimizer(learned, threads)
+	for step := range int64(3) {
+		loss, count, err := tr.Gradients(ragged(n.Shape.Vocab), Draw{Seed: 1, Step: step})
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, float32(loss), float32(loss-float64(float32(loss))), float32(opt.Norm()))
+		opt.Step(kernel.AdamW{Rate: 1e-2, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8, Decay: 0.1, Scale: 1 / float64(count), Step: step + 1})
+	}
+	loss, _, err := tr.Loss(ragged(n.Shape.Vocab))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out = append(out, float32(loss))
+	for _, w := range weights {
+		out = append(out, w.Data...)
+	}
+	d := NewDecoder(n, threads)
+	d.Begin(2)
+	if err := d.Read([]Token{{ID: 3}, {ID: 4, Position: 1, Last: true}, {ID: 5, Sequence: 1, Last: true}}); err != nil {
+		t.Fatal(err)
+	}
+	return append(append(out, d.Logits(0)...), d.Logits(1)...)
+}
+
+// TestSameBits: whole trainings and answers have the same bits on every path of
+// this processor and with any number of threads.
+func TestSameBits(t *testing.T) {
+	best := kernel.Active()
+	defer func() {
+		if err := kernel.Use(best.String()); err != nil {
+			t.Error(err)
+		}
+	}()
+	for name, o := range variants() {
+		var want []float32
+		for _, p := range kernel.Paths() {
+			if err := kernel.Use(p.String()); err != nil {
+				t.Fatal(err)
+			}
+			for _, threads := range []int{1, 2, 5} {
+				got := training(t, o, threads)
+				if want == nil {
+					want = got
+				}
+				for i := range want {
+					if math.Float32bits(want[i]) != math.Float32bits(got[i]) {
+						t.Fatalf("%s: %s with %d threads: number %d of %d is %v, first it was %v", name, p, threads, i, len(want), got[i], want[i])
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestStepAllocatesNothing, once its buffers are there.
+func TestStepAllocatesNothing(t *testing.T) {
+	for name, o := range variants() {
+		n := o.build(shape())
+		_, weights := n.weights()
+		var learned []Learned
+		for _, w := range weights {
+			learned = append(learned, Learned{Weights: w.Data, Gradients: w.Grad, First: make([]float32, len(w.Data)), Second: make([]float32, len(w.Data))})
+		}
+		tr, opt, rows := o.trainer(n, 2), NewOptimizer(learned, 2), ragged(n.Shape.Vocab)
+		step := func() {
+			if _, _, err := tr.Gradients(rows, Draw{}); err != nil {
+				t.Fatal(err)
+			}
+			opt.Norm()
+			opt.Step(kernel.AdamW{Rate: 1e-6, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8, Scale: 1, Step: 1})
+		}
+		step()
+		if n := testing.AllocsPerRun(20, step); n > 0 {
+			t.Errorf("%s: %v allocations a step", name, n)
+		}
+	}
+}
+
+// TestRecompute: a trainer that computes what the layers keep once more comes to
+// the same bits, and keeps much less.
+func TestRecompute(t *testing.T) {
+	for name, o := range variants() {
+		o.recompute = false
+		want := training(t, o, 2)
+		o.recompute = true
+		if got := training(t, o, 2); !slices.Equal(got, want) {
+			t.Errorf("%s: the results differ", name)
+		}
+	}
+	o := options{layers: 8, rank: 2, recompute: true}
+	tr := o.trainer(o.build(shape()), 2)
+	if _, _, err := tr.Gradients(ragged(tr.net.Shape.Vocab), Draw{}); err != nil {
+		t.Fatal(err)
+	}
+	for l, y := range tr.layers[1:] {
+		if len(y.q) > 0 {
+			t.Errorf("layer %d keeps its queries", l+1)
+		}
+	}
+}
+
+// TestDecoderIsTheTrainer: the decoder gives each token, one at a time or many at
+// once, beside other sequences or alone, the bits that the trainer gives it.
+func TestDecoderIsTheTrainer(t *testing.T) {
+	for name, o := range variants() {
+		n := o.build(shape())
+		rng := rand.New(rand.NewPCG(3, 3))
+		ids := make([]int32, 140)
+		for i := range ids {
+			ids[i] = int32(rng.IntN(n.Shape.Vocab))
+		}
+		d := NewDecoder(n, 2)
+		var v vocabulary
+		for _, step := range []int{1, 7, 140} {
+			d.Begin(3)
+			if err := d.Read([]Token{{ID: 1, Sequence: 2, Last: true}}); err != nil {
+				t.Fatal(err)
+			}
+			for at := 0; at < len(ids); at += step {
+				tokens := []Token{{ID: 2, Sequence: 2, Position: at/step + 1}}
+				end := min(at+step, len(ids))
+				for i := at; i < end; i++ {
+					tokens = append(tokens, Token{ID: ids[i], Sequence: 1, Position: i, Last: i == end-1})
+				}
+				if err := d.Read(tokens); err != nil {
+					t.Fatal(err)
+				}
+				if end == len(ids) {
+					break
+				}
+				got := v.loss(slices.Clone(d.Logits(1)), ids[end])
+				r := Row{IDs: ids[:end+1], Count: make([]bool, end+1)}
+				r.Count[end] = true
+				want, _, err := NewTrainer(n, 1).Loss([]Row{r})
+				if err != nil || got != want {
+					t.Fatalf("%s, %d at once: the loss of token %d is %v, the trainer's %v (%v)", name, step, end, got, want, err)
+				}
+			}
+		}
+	}
+}
+
+// TestUnknownToken: an id beyond the vocabulary is an error, not a panic.
+func TestUnknownToken(t *testing.T) {
+	n := options{layers: 1}.build(shape())
+	for _, id := range []int32{-1, 37} {
+		if _, _, err := NewTrainer(n, 1).Loss([]Row{{}, {IDs: []int32{1, id}, Count: []bool{true, true}}}); err == nil {
+			t.Errorf("a row with the id %d: no error", id)
+		}
+		if err := NewDecoder(n, 1).Read([]Token{{ID: id}}); err == nil {
+			t.Errorf("a token with the id %d: no error", id)
+		}
+	}
+}
+
+// TestMemoryGrowsWithTokens, not with their square: no scores are kept.
+func TestMemoryGrowsWithTokens(t *testing.T) {
+	numbers := func(tokens int) int {
+		tr := NewTrainer(options{layers: 2, rank: 2, tied: true}.build(shape()), 2)
+		r := Row{IDs: make([]int32, tokens), Count: make([]bool, tokens)}
+		if _, _, err := tr.Gradients([]Row{r}, Draw{}); err != nil {
+			t.Fatal(err)
+		}
+		sum := len(tr.normed) + len(tr.middleNormed) + len(tr.through)
+		for _, y := range tr.layers {
+			sum += len(y.middle) + len(y.q) + len(y.k) + len(y.v) + len(y.attended) + len(y.logs) + len(y.gate) + len(y.up)
+		}
+		for i := range tr.worker {
+			sum += len(tr.worker[i].scores) + len(tr.worker[i].gradients)
+		}
+		return sum
+	}
+	if short, long := numbers(300), numbers(1200); float64(long) > 4.4*float64(short) {
+		t.Errorf("%d numbers for 300 tokens, %d for 1,200", short, long)
+	}
+}

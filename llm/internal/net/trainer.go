@@ -1,0 +1,200 @@
+package net
+
+import (
+	"sync/atomic"
+
+	"github.com/tunebus/tunebus/llm/internal/kernel"
+)
+
+// activations are what a layer keeps of the way forward for the way back.
+type activations struct {
+	middle             []float32 // what the MLP is added to, [N, Hidden]
+	roots, middleRoots []float32 // of their norms, [N]
+	q, k, v, attended  []float32
+	rawQ, rawK         []float32 // before the norms of the heads
+	rootsQ, rootsK     []float32 // [N, Heads] and [N, KVHeads]
+	logs               []float32 // of the sums of the softmax, [rows of the batch, Heads, tokens of the row]
+	gate, up           []float32
+	low                [linears][]float32 // what A gives, scaled, [N, Rank]
+}
+
+// Trainer computes losses and gradients. It is not safe for concurrent use.
+type Trainer struct {
+	net    *Network
+	crew   *crew
+	worker []worker
+	rotary rotary
+	// what a pass is about
+	batch    batch
+	learning bool
+	draw     Draw
+	pass     func(member int)
+	next     atomic.Int64 // task of attention
+
+	recompute   bool
+	inputs      [][]float32 // of each layer, what attention is added to, [N, Hidden]
+	layers      []activations
+	last, final []float32 // what the layers give, before and after the norm
+	roots       []float32 // of that norm
+	vocabulary  vocabulary
+	// what one layer needs at a time
+	normed, middleNormed, through []float32 // what goes into Q, K and V, into Gate and Up, and into Down
+	// gradients
+	dX, dMiddle, dNormed, dMiddleNormed []float32
+	dThrough, dGate                     []float32
+	dAttended, dQ, dK, dV, dRawQ, dRawK []float32
+	dLow                                [linears][]float32
+}
+
+// NewTrainer makes a trainer that works with so many goroutines.
+func NewTrainer(n *Network, threads int) *Trainer {
+	t := &Trainer{net: n, crew: newCrew(threads), rotary: rotary{frequencies: n.Shape.Frequencies}, layers: make([]activations, len(n.Layers))}
+	t.inputs = make([][]float32, len(n.Layers))
+	t.worker = make([]worker, t.crew.size)
+	t.pass = t.run
+	return t
+}
+
+// Recompute has the trainer keep the inputs of the layers alone, and compute the
+// rest once more on the way back (Chen et al. 2016). The results are the same.
+func (t *Trainer) Recompute() { t.recompute = true }
+
+// tokens is the number of tokens of the batch.
+func (t *Trainer) tokens() int { return len(t.batch.ids) }
+
+// Loss is the sum of the negative log likelihoods of the tokens that count, in
+// nats, and their number. It drops nothing. An error is a [*TokenError].
+func (t *Trainer) Loss(rows []Row) (sum float64, counted int, err error) {
+	t.learning = false
+	return t.compute(rows)
+}
+
+// Gradients is Loss with dropout, and adds the gradients to those of the
+// weights that are not frozen.
+func (t *Trainer) Gradients(rows []Row, draw Draw) (sum float64, counted int, err error) {
+	t.learning, t.draw = true, draw
+	return t.compute(rows)
+}
+
+func (t *Trainer) compute(rows []Row) (sum float64, counted int, err error) {
+	if err := t.batch.fill(rows, t.net.Shape.Vocab); err != nil {
+		return 0, 0, err
+	}
+	t.reserve()
+	t.crew.run(t.pass)
+	for _, l := range t.vocabulary.losses { // in their order, whoever computed them
+		sum += l
+	}
+	return sum, len(t.vocabulary.losses), nil
+}
+
+// keep is what layer l keeps. Where nothing is learned, or all is computed once
+// more, all layers have one place.
+func (t *Trainer) keep(l int) *activations {
+	if !t.learning || t.recompute {
+		l = 0
+	}
+	return &t.layers[l]
+}
+
+// input is what layer l is given.
+func (t *Trainer) input(l int) *[]float32 {
+	if !t.learning {
+		l = 0
+	}
+	return &t.inputs[l]
+}
+
+// projection is projection i of layer l.
+func (t *Trainer) projection(l, i int) projection {
+	return projection{Linear: t.net.Layers[l].linears()[i], layer: l, index: i, low: t.keep(l).low[i]}
+}
+
+// reserve makes the buffers large enough for the batch.
+func (t *Trainer) reserve() {
+	c, n := t.net.Shape, t.tokens()
+	t.rotary.reach(t.batch.longest)
+	t.vocabulary.reserve(c, len(t.batch.where))
+	hidden, queries, keys, through := n*c.Hidden, n*c.queries(), n*c.keys(), n*c.Intermediate
+	for l := range t.net.Layers {
+		y := t.keep(l)
+		each(hidden, t.input(l), &y.middle)
+		each(queries, &y.q, &y.attended)
+		each(keys, &y.k, &y.v)
+		each(n, &y.roots, &y.middleRoots)
+		each(n*c.Heads, &y.logs)
+		each(through, &y.gate, &y.up)
+		if t.headNorms() {
+			each(queries, &y.rawQ)
+			each(keys, &y.rawK)
+			each(n*c.Heads, &y.rootsQ)
+			each(n*c.KVHeads, &y.rootsK)
+		}
+		for i := range y.low {
+			each(n*t.net.Adapter.Rank, &y.low[i])
+		}
+	}
+	each(hidden, &t.last, &t.final, &t.normed, &t.middleNormed)
+	each(n, &t.roots)
+	each(through, &t.through)
+	if !t.learning {
+		return
+	}
+	each(hidden, &t.dX, &t.dMiddle, &t.dNormed, &t.dMiddleNormed)
+	each(through, &t.dThrough, &t.dGate)
+	each(queries, &t.dAttended, &t.dQ)
+	each(keys, &t.dK, &t.dV)
+	if t.headNorms() {
+		each(queries, &t.dRawQ)
+		each(keys, &t.dRawK)
+	}
+	for i := range t.dLow {
+		each(n*t.net.Adapter.Rank, &t.dLow[i])
+	}
+}
+
+// each makes room for n numbers in each buffer.
+func each(n int, buffers ...*[]float32) {
+	for _, b := range buffers {
+		*b = grow(*b, n)
+	}
+}
+
+// headNorms reports whether the heads of queries and keys are normalised.
+func (t *Trainer) headNorms() bool {
+	return len(t.net.Layers) > 0 && t.net.Layers[0].QNorm.Data != nil
+}
+
+// drops reports whether this pass drops inputs of adapters.
+func (t *Trainer) drops() bool { return t.learning && t.net.Adapter.Dropout > 0 }
+
+// worker is a goroutine's part of a pass: some of the rows, and what the
+// goroutine has of its own.
+type worker struct {
+	t                 *Trainer
+	who               int
+	rows              span
+	scratch           kernel.Scratch
+	scores, gradients []float32 // of a block of attention
+	dropped           []float32 // inputs of an adapter, after dropout
+}
+
+// run is what one of the workers does in a pass.
+func (t *Trainer) run(who int) {
+	w := &t.worker[who]
+	from, to := t.crew.share(t.tokens(), 12, who)
+	w.t, w.who, w.rows = t, who, span{from, to}
+	w.forward()
+	w.score()
+	if t.learning {
+		w.backward()
+	}
+}
+
+// task is the next head of keys of a row of the batch that nobody works on.
+func (w *worker) task() (row, kv int, ok bool) {
+	t := w.t
+	i := int(t.next.Add(1)) - 1
+	heads := t.net.Shape.KVHeads
+	return i / heads, i % heads, i < (len(t.batch.starts)-1)*heads
+}

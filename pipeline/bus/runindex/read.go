@@ -1,0 +1,185 @@
+package runindex
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/streams"
+)
+
+const (
+	// runsPerRequest is how many runs are read with one request. Each has five facts
+	// about the whole run at most, so that both bounds of [streams.Reader.LatestOfEach]
+	// hold.
+	runsPerRequest = 64
+	// stretchBytes bounds the facts that an update holds at the same time.
+	stretchBytes = 8 << 20
+)
+
+// runReader sums up runs from their facts.
+type runReader struct {
+	history *history.History
+	stored  streams.Reader
+}
+
+// line reads all facts of a run. ok is false if they make no run.
+func (r runReader) line(ctx context.Context, run string) (line Line, ok bool, err error) {
+	facts, err := r.history.Facts(ctx, run)
+	if err != nil {
+		return Line{}, false, err
+	}
+	line, ok = LineOf(facts)
+	return line, ok, nil
+}
+
+// lines reads runs that have ended, most of them at least, many with one request. It
+// takes their accepted facts from accepted if they are there. Gone are the runs that
+// there are not.
+func (r runReader) lines(ctx context.Context, runs []string, accepted map[string]codec.Message) (lines []Line, gone map[string]bool, err error) {
+	gone = map[string]bool{}
+	for some := range slices.Chunk(runs, runsPerRequest) {
+		facts, err := r.outcomes(ctx, some, accepted)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, run := range some {
+			line, ok := successOf(facts[run])
+			if !ok {
+				if line, ok, err = r.line(ctx, run); err != nil {
+					return nil, nil, err
+				}
+			}
+			if ok {
+				lines = append(lines, line)
+			} else {
+				gone[run] = true
+			}
+		}
+	}
+	return lines, gone, nil
+}
+
+// successOf sums up a run that succeeded, from the facts about the whole run: its end
+// repeats the results of the phases. ok is false if the other facts may tell more. So it
+// is where one of them cannot be read: the tracker notes that as a gap.
+func successOf(msgs []codec.Message) (line Line, ok bool) {
+	run := history.Fold(msgs)
+	if run.Accepted == nil || run.Completed == nil || run.Completed.Conclusion != events.Success ||
+		run.Tracked != nil && len(run.Tracked.Gaps) > 0 || history.Unreadable(msgs) != nil {
+		return Line{}, false
+	}
+	for _, p := range run.Completed.Phases {
+		result := events.PhaseCompleted{RunID: run.ID, Phase: p.Phase, Attempt: p.Attempts, Conclusion: p.Conclusion, Error: p.Error}
+		if p.Phase == events.Evaluation {
+			result.Scores = run.Completed.Scores
+		}
+		run = run.With(result)
+	}
+	for _, step := range run.Accepted.Plan {
+		if run.Phases[step.Phase] == nil {
+			return Line{}, false
+		}
+	}
+	return lineOf(run, msgs)
+}
+
+// outcomes reads the facts about whole runs. Those of the phases are many, and the end of
+// a run repeats what a line has of them.
+func (r runReader) outcomes(ctx context.Context, runs []string, accepted map[string]codec.Message) (map[string][]codec.Message, error) {
+	facts := map[string][]codec.Message{}
+	var filters []string
+	for _, run := range runs {
+		filters = append(filters, events.OutcomeFilters(run)...)
+		if m, ok := accepted[run]; ok {
+			facts[run] = append(facts[run], m)
+		} else {
+			filters = append(filters, events.PipelineAccepted{RunID: run}.Subject())
+		}
+	}
+	msgs, err := r.history.LatestOfEach(ctx, filters)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range msgs {
+		if a, err := events.ParseSubject(m.Subject); err == nil {
+			facts[a.Run] = append(facts[a.Run], m)
+		}
+	}
+	for _, of := range facts {
+		sortFacts(of)
+	}
+	return facts, nil
+}
+
+// stretch is what a part of the stream of facts tells.
+type stretch struct {
+	// last is the sequence up to which it was read.
+	last uint64
+	// lines are those of the runs that were accepted in the part, so that all of their
+	// facts are in it.
+	lines []Line
+	// ended are runs that were accepted before and that ended in the part, open are the
+	// others with a fact in it.
+	ended, open []string
+}
+
+// stretch reads the facts between two sequences, both included, or the first of them.
+func (r runReader) stretch(ctx context.Context, first, last uint64) (stretch, error) {
+	s := stretch{last: last}
+	facts := map[string][]streams.Message{}
+	bytes := 0
+	err := r.stored.Scan(ctx, events.StreamFacts, streams.FromSequence(first), ">", func(m streams.Message) error {
+		if m.Sequence > last {
+			return errEnough
+		}
+		if bytes += len(m.Data); bytes > stretchBytes && m.Sequence > first {
+			s.last = m.Sequence - 1
+			return errEnough
+		}
+		if a, err := events.ParseSubject(m.OriginalSubject()); err == nil && a.Type != events.TypePipelineRejected {
+			facts[a.Run] = append(facts[a.Run], m)
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, errEnough) {
+		return stretch{}, err
+	}
+	for run, raw := range facts {
+		has := func(subject string) bool {
+			return slices.ContainsFunc(raw, func(m streams.Message) bool { return m.Subject == subject })
+		}
+		switch {
+		case has(events.PipelineAccepted{RunID: run}.Subject()):
+			if line, ok := LineOf(r.decode(raw)); ok {
+				s.lines = append(s.lines, line)
+			} else {
+				s.open = append(s.open, run)
+			}
+		case has(events.PipelineCompleted{RunID: run}.Subject()):
+			s.ended = append(s.ended, run)
+		default:
+			s.open = append(s.open, run)
+		}
+	}
+	return s, nil
+}
+
+// decode decodes the facts of a run. A redriven copy holds nothing new about it.
+func (r runReader) decode(raw []streams.Message) []codec.Message {
+	msgs := make([]codec.Message, 0, len(raw))
+	for _, m := range raw {
+		if !events.IsRedrive(m.Subject) {
+			msgs = append(msgs, r.history.Fact(m))
+		}
+	}
+	return msgs
+}
+
+func sortFacts(msgs []codec.Message) {
+	slices.SortFunc(msgs, func(a, b codec.Message) int { return cmp.Compare(a.Sequence, b.Sequence) })
+}
