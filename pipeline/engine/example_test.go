@@ -94,6 +94,8 @@ func (p printer) StartOver(context.Context, error) error { return nil }
 
 func (p printer) Announce(context.Context, engine.Announcement) {}
 
+func (p printer) IsKept(int64) bool { return true }
+
 // keys is a store that keeps nothing.
 type keys struct{}
 

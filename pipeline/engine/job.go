@@ -25,6 +25,7 @@ type Job struct {
 	store    Store
 	sources  Sources
 	saveTime time.Duration
+	writeLog func(level, text string) string
 }
 
 // Resume is a checkpoint of an earlier attempt, fetched and verified.
@@ -43,6 +44,7 @@ type Runtime interface {
 	SaveCheckpoint(ctx context.Context, step int64, dir string, keep int) error
 	StartOver(ctx context.Context, why error) error
 	Announce(ctx context.Context, a Announcement)
+	IsKept(step int64) bool
 }
 
 // JobConfig is what a worker makes a job of.
@@ -57,6 +59,8 @@ type JobConfig struct {
 	Sources Sources
 	// SaveTime limits the last checkpoint at a shutdown, see [Job.Saving].
 	SaveTime time.Duration
+	// WriteLog is what [WriteLog] does; nil: nobody reads the log.
+	WriteLog func(level, text string) string
 }
 
 // NewJob returns a job for an engine to work on.
@@ -70,6 +74,7 @@ func NewJob(c JobConfig) *Job {
 		store:    c.Store,
 		sources:  c.Sources,
 		saveTime: c.SaveTime,
+		writeLog: c.WriteLog,
 	}
 }
 

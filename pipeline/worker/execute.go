@@ -152,6 +152,7 @@ func (x *execution) open(ctx context.Context) error {
 		Store:    x.executor.store.LogTo(x.log),
 		Sources:  x.executor.cfg.Sources,
 		SaveTime: x.executor.budget.Checkpoint,
+		WriteLog: x.lines.Write,
 	})
 	return nil
 }
@@ -226,6 +227,9 @@ func (x *execution) SaveCheckpoint(ctx context.Context, step int64, dir string, 
 	}
 	return x.attempt.checkpoints.Save(ctx, step, dir, keep)
 }
+
+// IsKept implements [engine.Runtime].
+func (x *execution) IsKept(step int64) bool { return x.attempt.checkpoints.IsRegistered(step) }
 
 // StartOver implements [engine.Runtime].
 func (x *execution) StartOver(ctx context.Context, why error) error {

@@ -64,7 +64,7 @@ func completions(b *testing.B, l *standalone.Local) <-chan struct{} {
 // slots lets each phase work on n jobs at once.
 func slots(n int) settings.Settings {
 	return settings.Settings{
-		Finetune:   settings.Worker{Slots: n},
+		Finetune:   settings.Finetune{Slots: n},
 		Inference:  settings.Inference{Slots: n},
 		Evaluation: settings.Evaluation{Slots: n},
 	}

@@ -92,7 +92,7 @@ func TestOneUploadOneDownload(t *testing.T) {
 	e[events.Finetune], e[events.Inference] = engine.Func(readModel), engine.Func(readModel)
 	l := start(t, standalone.Config{Engines: e, RelaxedSync: true, Settings: settings.Settings{
 		Artifacts: settings.Artifacts{URL: server.Address("models")},
-		Finetune:  settings.Worker{ModelCache: 1 << 30},
+		Finetune:  settings.Finetune{ModelCache: 1 << 30},
 		Inference: settings.Inference{ModelCache: 1 << 30},
 	}})
 	weights := strings.Repeat("weights ", 1<<18)

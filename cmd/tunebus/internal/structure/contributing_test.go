@@ -17,7 +17,7 @@ const contributing = "CONTRIBUTING.md"
 
 // contributingWords are its words in code type that name nothing in the tree.
 var contributingWords = []string{
-	"failpoint", // of the Go tool
+	"failpoint",           // of the Go tool
 	"--verbose", "--json", // flags
 	"engine",                   // a key of the specification
 	"services.inference.queue", // a key of the settings

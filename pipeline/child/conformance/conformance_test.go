@@ -1,0 +1,76 @@
+package conformance_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/tunebus/tunebus/pipeline/child/conformance"
+	"github.com/tunebus/tunebus/pipeline/child/supervisor"
+	"github.com/tunebus/tunebus/pipeline/spec"
+)
+
+func TestMain(m *testing.M) {
+	supervisor.Main()
+	goleak.VerifyTestMain(m)
+}
+
+// manual is the command of a trainer of the manual.
+func manual(t *testing.T, name string) []string {
+	t.Helper()
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		t.Skip("there is no python3; make test-trainer wants one")
+	}
+	path, err := filepath.Abs(filepath.Join("../../../docs/examples/trainer", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []string{python, "-B", path} // without files beside the sources
+}
+
+// check fails the test for each fault of a trainer, but for those that are expected.
+func check(t *testing.T, cfg conformance.Config, expected map[string]string) {
+	t.Helper()
+	cfg.Keys = spec.Defaults().FineTuner
+	cfg.Keys.Epochs, cfg.Keys.SaveSteps, cfg.Keys.DeviceTrainBatchSize, cfg.Keys.GradAccumulation = 3, 4, 2, 2
+	cfg.Environ, cfg.Scratch, cfg.Output = os.Environ(), t.TempDir(), func(line string) { t.Log(line) }
+	var names []string
+	conformance.Check(t.Context(), cfg, func(f conformance.Finding) {
+		names = append(names, f.Name)
+		want, fails := expected[f.Name]
+		if f.OK == fails || !strings.Contains(f.Text, want) {
+			t.Errorf("%s: %v, %s; want %q", f.Name, f.OK, f.Text, want)
+		}
+	})
+	if len(names) != 11 {
+		t.Errorf("it was checked for %q", names)
+	}
+}
+
+// TestExampleConforms: the trainer of the manual keeps to the protocol.
+func TestExampleConforms(t *testing.T) {
+	t.Parallel()
+	check(t, conformance.Config{Command: manual(t, "trainer.py"), More: []string{"CHAIN_STEP_SECONDS=0.01"}}, nil)
+}
+
+// TestWrappersConform: so do the wrappers of the manual, with stand-ins for what they
+// wrap.
+func TestWrappersConform(t *testing.T) {
+	t.Parallel()
+	standIns, err := filepath.Abs("testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	more := []string{"STEP_SECONDS=0.02", "PATH=" + standIns + string(os.PathListSeparator) + os.Getenv("PATH")}
+	for name, expected := range map[string]map[string]string{"llamafactory.py": nil, "axolotl.py": nil} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			check(t, conformance.Config{Command: manual(t, name), More: more}, expected)
+		})
+	}
+}
