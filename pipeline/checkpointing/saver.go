@@ -69,7 +69,8 @@ type Saver struct {
 	// superseded holds older checkpoints that may be registered. They are
 	// deleted once a newer one is confirmed.
 	superseded []checkpoint.Checkpoint
-	stored     bool // a checkpoint is, or was, in the artifact store
+	registered int64 // the step of the newest checkpoint that is
+	stored     bool  // a checkpoint is, or was, in the artifact store
 	closed     bool
 }
 
@@ -178,7 +179,7 @@ func (s *Saver) registerPending(ctx context.Context) (dropped []checkpoint.Check
 			dropped = append(dropped, old)
 		}
 	}
-	s.pending, s.maybeRegistered, s.superseded = checkpoint.Checkpoint{}, false, nil
+	s.pending, s.maybeRegistered, s.superseded, s.registered = checkpoint.Checkpoint{}, false, nil, pending.Step
 	return dropped, nil
 }
 
@@ -248,6 +249,14 @@ func (s *Saver) due() (step int64, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.pending.Step, s.pending.Step > 0 && !s.closed
+}
+
+// IsRegistered reports whether a later attempt would go on from the checkpoint of a
+// step, or from a newer one.
+func (s *Saver) IsRegistered(step int64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.registered >= step
 }
 
 // Stored reports whether the attempt stored a checkpoint.

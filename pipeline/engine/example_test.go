@@ -94,6 +94,10 @@ func (p printer) StartOver(context.Context, error) error { return nil }
 
 func (p printer) Announce(context.Context, engine.Announcement) {}
 
+func (p printer) IsKept(int64) bool { return true }
+
+func (p printer) WriteLog(_, text string) string { return text }
+
 // keys is a store that keeps nothing.
 type keys struct{}
 

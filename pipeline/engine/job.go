@@ -43,6 +43,8 @@ type Runtime interface {
 	SaveCheckpoint(ctx context.Context, step int64, dir string, keep int) error
 	StartOver(ctx context.Context, why error) error
 	Announce(ctx context.Context, a Announcement)
+	IsKept(step int64) bool
+	WriteLog(level, text string) string
 }
 
 // JobConfig is what a worker makes a job of.

@@ -29,7 +29,7 @@ type Settings struct {
 	Limits          spec.Limits     `json:"limits"`
 	Services        Services        `json:"services"`
 	Intake          Intake          `json:"services.intake"`
-	Finetune        Worker          `json:"services.finetune"`
+	Finetune        Finetune        `json:"services.finetune"`
 	FinetuneStall   FinetuneStall   `json:"services.finetune.stall"`
 	Inference       Inference       `json:"services.inference"`
 	InferenceStall  InferenceStall  `json:"services.inference.stall"`
@@ -91,13 +91,45 @@ type Intake struct {
 	Patience time.Duration `json:"patience" default:"1s" doc:"how long the holder of a job has to end it after a cancel"`
 }
 
-// Worker is the section of the worker of a phase.
+// Worker is what the sections of all phases have.
 type Worker struct {
+	Queue string
+	Slots int
+	Grace time.Duration
+	// ModelCache is the size in bytes.
+	ModelCache int64
+}
+
+// Finetune is the section services.finetune.
+type Finetune struct {
 	Queue string        `json:"queue" default:"builtin" doc:"queue that jobs are taken from"`
 	Slots int           `json:"slots" default:"1" doc:"jobs that are worked on at once"`
-	Grace time.Duration `json:"grace" default:"10s" doc:"how long the end of a job may take after a shutdown"`
+	Grace time.Duration `json:"grace" default:"0s" doc:"how long the end of a job may take after a shutdown; 0: 10s, and 5m with a command"`
 	// ModelCache is the size in bytes.
 	ModelCache int64 `json:"model_cache" default:"34359738368" doc:"bytes of models and data from a store elsewhere that stay in the scratch folder for further jobs; the workers of a machine share them; 0: fetch them for each job"`
+
+	Command     []string `json:"command" default:"" doc:"program that trains, with its arguments, such as [\"python3\", \"trainer.py\"]; it speaks the trainer protocol; empty: the built-in engine trains"`
+	Environment []string `json:"environment" default:"" doc:"further variables that the command gets, each as NAME or NAME=value"`
+	Devices     []string `json:"devices" default:"" doc:"CUDA_VISIBLE_DEVICES of the command, one entry for each slot; empty: as the worker has it"`
+}
+
+// The grace of the built-in engine, and of a command, which may have to write a large
+// checkpoint.
+const (
+	builtinGrace = 10 * time.Second
+	commandGrace = 5 * time.Minute
+)
+
+// worker returns what all phases have.
+func (f Finetune) worker() Worker {
+	grace := f.Grace
+	switch {
+	case grace == 0 && len(f.Command) > 0:
+		grace = commandGrace
+	case grace == 0:
+		grace = builtinGrace
+	}
+	return Worker{Queue: f.Queue, Slots: f.Slots, Grace: grace, ModelCache: f.ModelCache}
 }
 
 // Inference is the section services.inference.
@@ -138,6 +170,6 @@ func (s Settings) Worker(p events.Phase) Worker {
 	case events.Evaluation:
 		return Worker{Queue: s.Evaluation.Queue, Slots: s.Evaluation.Slots, Grace: s.Evaluation.Grace}
 	default:
-		return s.Finetune
+		return s.Finetune.worker()
 	}
 }

@@ -13,6 +13,7 @@ import (
 // The names of the engines.
 const (
 	Builtin = "builtin" // of every phase
+	Command = "command" // of fine-tuning: the program of the worker's settings
 	trl     = "trl"     // of fine-tuning
 	openai  = "openai"  // of inference
 )
@@ -57,7 +58,7 @@ var tables = sync.OnceValue(func() map[events.Phase]map[string][]limit {
 	out := map[events.Phase]map[string][]limit{}
 	for _, p := range events.Phases() {
 		out[p] = map[string][]limit{}
-		for _, engine := range append(engines(p), "") {
+		for _, engine := range append(Engines(p), "") {
 			out[p][engine] = phaseLimits(p, engine)
 		}
 	}
@@ -82,7 +83,11 @@ func phaseLimits(p events.Phase, engine string) []limit {
 }
 
 func finetuneLimits(engine string) []limit {
-	if engine != Builtin {
+	switch engine {
+	case Builtin:
+	case Command: // the trainer says what it honours, and the notes of the phase follow from that
+		return []limit{{key: "fine_tuner.image_column", instead: "the rows that a command gets have no images yet", refused: true}}
+	default:
 		return nil
 	}
 	const (
@@ -157,7 +162,7 @@ func Supports(section, name string) []Support {
 		if Section(p) != section {
 			continue
 		}
-		for _, engine := range engines(p) {
+		for _, engine := range Engines(p) {
 			s := Support{Engine: engine, Honoured: true}
 			for _, l := range limits(p, engine) {
 				if l.key == section+"."+name {
@@ -173,8 +178,8 @@ func Supports(section, name string) []Support {
 	return out
 }
 
-// engines returns the engines of a phase.
-func engines(p events.Phase) []string {
+// Engines returns the engines of a phase.
+func Engines(p events.Phase) []string {
 	i := slices.IndexFunc(Keys(), func(k structconf.Key) bool { return k.Section == Section(p) && k.Name == "engine" })
 	return Keys()[i].Allowed
 }

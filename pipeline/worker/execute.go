@@ -228,6 +228,12 @@ func (x *execution) SaveCheckpoint(ctx context.Context, step int64, dir string, 
 	return x.attempt.checkpoints.Save(ctx, step, dir, keep)
 }
 
+// IsKept implements [engine.Runtime].
+func (x *execution) IsKept(step int64) bool { return x.attempt.checkpoints.IsRegistered(step) }
+
+// WriteLog implements [engine.Runtime].
+func (x *execution) WriteLog(level, text string) string { return x.lines.Write(level, text) }
+
 // StartOver implements [engine.Runtime].
 func (x *execution) StartOver(ctx context.Context, why error) error {
 	step := x.job.Resume.Step

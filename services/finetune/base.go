@@ -3,48 +3,32 @@ package finetune
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/llm"
 	"github.com/tunebus/tunebus/llm/checkpoint"
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/progress"
+	"github.com/tunebus/tunebus/services/finetune/inputs"
 )
 
 // baseModel is what a training starts from.
 type baseModel struct {
-	// weights is the folder of the model, tokens that of its tokenizer.
-	weights, tokens string
-	// adapter is the folder of an adapter on top of it; empty: there is none.
-	adapter string
-	// name is how an adapter that was trained names the model.
-	name  string
+	inputs.Base
 	notes []string
 }
 
 // fetchBase fetches the model that a training starts from, and checks it before
 // anything is read of the data.
 func fetchBase(ctx context.Context, job *engine.Job) (baseModel, error) {
-	s := job.Request.Specification.FineTuner
-	b := baseModel{name: s.BaseModelID}
-	var err error
-	if b.weights, b.adapter, err = engine.FetchModel(ctx, job, "fine_tuner.base_model_id", s.BaseModelID); err != nil {
+	fetched, err := inputs.FetchBase(ctx, job)
+	b := baseModel{Base: fetched}
+	if err != nil {
 		return b, err
 	}
-	b.tokens = b.weights
-	if b.adapter != "" {
-		if b.name, err = engine.AdapterBase(b.adapter); err != nil {
-			return b, err
-		}
-		if _, err := os.Stat(filepath.Join(b.adapter, "tokenizer.json")); err == nil {
-			b.tokens = b.adapter
-		}
-	}
 	job.Stage(engine.StageLoad)
-	defer progress.Doing(ctx, fmt.Sprintf("opening fine_tuner.base_model_id = %q", s.BaseModelID))()
-	report, err := checkpoint.Check(b.weights, b.tokens)
+	defer progress.Doing(ctx, fmt.Sprintf("opening fine_tuner.base_model_id = %q", job.Request.Specification.FineTuner.BaseModelID))()
+	report, err := checkpoint.Check(b.Weights, b.Tokens)
 	if err != nil {
 		return b, engine.Permanent("bad_model", err)
 	}
@@ -56,9 +40,9 @@ func fetchBase(ctx context.Context, job *engine.Job) (baseModel, error) {
 // to be trained. An adapter that is there already is trained further, or merged
 // into the weights.
 func (b *baseModel) open(s events.FineTuner) (*llm.Model, error) {
-	model, err := llm.Open(b.weights)
-	if err == nil && b.adapter != "" {
-		err = model.LoadAdapter(b.adapter)
+	model, err := llm.Open(b.Weights)
+	if err == nil && b.Adapter != "" {
+		err = model.LoadAdapter(b.Adapter)
 	}
 	if err != nil {
 		return nil, engine.Permanent("bad_model", err)
@@ -72,11 +56,11 @@ func (b *baseModel) open(s events.FineTuner) (*llm.Model, error) {
 		Seed:          int64(s.Seed),
 	}
 	switch {
-	case s.FullFinetuning && b.adapter != "":
+	case s.FullFinetuning && b.Adapter != "":
 		b.notes = append(b.notes, "fine_tuner.base_model_id is an adapter: it was merged into its base model, and all weights are trained")
 		err = model.MergeAdapter()
 	case s.FullFinetuning:
-	case b.adapter != "":
+	case b.Adapter != "":
 		has := model.LoRA()
 		b.notes = append(b.notes, fmt.Sprintf("fine_tuner.base_model_id is an adapter: it is trained further, with its own rank %d, scaling and modules; "+
 			"fine_tuner.rank, lora_alpha, target_modules and use_rslora have no effect", has.Rank))

@@ -11,6 +11,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/progress"
 	"github.com/tunebus/tunebus/pipeline/spec"
+	"github.com/tunebus/tunebus/services/finetune/inputs"
 )
 
 // Engine is the built-in engine: it trains on the CPU, in pure Go.
@@ -24,13 +25,13 @@ func (Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error) {
 	if err != nil {
 		return res, err
 	}
-	data, err := prepareData(ctx, job, base.tokens)
-	defer data.close()
-	res.Datasets = data.datasets
+	data, err := inputs.Prepare(ctx, job, base.Base, nil)
+	defer data.Close()
+	res.Datasets = data.Datasets
 	if err != nil {
 		return res, err
 	}
-	res.Notes = append(res.Notes, data.notes...)
+	res.Notes = append(res.Notes, data.Notes...)
 	job.Stage(engine.StageLoad)
 	named := progress.Doing(ctx, fmt.Sprintf("opening fine_tuner.base_model_id = %q", s.BaseModelID))
 	model, err := base.open(s)
@@ -64,7 +65,7 @@ func (Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error) {
 		"total_epochs":         float64(trained.Epochs),
 		"total_training_steps": float64(trained.Steps),
 		"trainable_parameters": float64(model.TrainableParameters()),
-		"training_rows":        float64(data.rows),
+		"training_rows":        float64(data.Rows),
 	}
 	if trained.FinalEvalLoss != 0 { // it is 0 without validation data
 		res.Statistics["final_eval_loss"] = trained.FinalEvalLoss
@@ -74,19 +75,19 @@ func (Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error) {
 
 // train trains the model from the job's checkpoint, or from the start if the
 // checkpoint is of another training.
-func train(ctx context.Context, job *engine.Job, model *llm.Model, data *trainingData) (llm.TrainResult, error) {
+func train(ctx context.Context, job *engine.Job, model *llm.Model, data *inputs.Data) (llm.TrainResult, error) {
 	cfg := trainConfig(job.Request.Specification.FineTuner)
 	var reportErr error
 	hooks := reportTo(ctx, job, &reportErr)
 	// The model asks its context once for each batch, of the validation too: one
 	// step, or one validation, may take longer than a stage without progress.
 	polled := progress.Polled(ctx)
-	res, err := model.Train(polled, data.training, data.evaluation(), cfg, hooks, job.Resume.Dir)
+	res, err := model.Train(polled, data.Training, data.Evaluation(), cfg, hooks, job.Resume.Dir)
 	if errors.Is(err, llm.ErrForeign) { // such as after a change of a file below the data roots
 		if err := job.StartOver(ctx, err); err != nil {
 			return res, err
 		}
-		res, err = model.Train(polled, data.training, data.evaluation(), cfg, hooks, "")
+		res, err = model.Train(polled, data.Training, data.Evaluation(), cfg, hooks, "")
 	}
 	switch { // every attempt would meet these: same rows, same seed, same outcome
 	case errors.Is(err, llm.ErrDiverged):
@@ -145,10 +146,10 @@ func reportTo(ctx context.Context, job *engine.Job, err *error) llm.Hooks {
 // files of the tokenizer.
 func save(model *llm.Model, base baseModel, dir string, s events.FineTuner) error {
 	if !s.FullFinetuning {
-		if err := model.SaveAdapter(dir, base.name); err != nil {
+		if err := model.SaveAdapter(dir, base.Name); err != nil {
 			return fmt.Errorf("save adapter: %w", err)
 		}
-		return token.CopyFiles(base.tokens, dir)
+		return token.CopyFiles(base.Tokens, dir)
 	}
 	dtype := s.DType
 	if dtype == "" {
@@ -157,5 +158,5 @@ func save(model *llm.Model, base baseModel, dir string, s events.FineTuner) erro
 	if err := model.Save(dir, dtype); err != nil {
 		return fmt.Errorf("save model: %w", err)
 	}
-	return token.CopyFiles(base.tokens, dir)
+	return token.CopyFiles(base.Tokens, dir)
 }

@@ -51,6 +51,8 @@ func (b *bench) SaveCheckpoint(_ context.Context, step int64, dir string, _ int)
 
 func (b *bench) StartOver(context.Context, error) error                { return nil }
 func (b *bench) Announce(context.Context, engine.Announcement)         {}
+func (b *bench) IsKept(int64) bool                                     { return true }
+func (b *bench) WriteLog(_, text string) string                        { return text }
 func (b *bench) Fetch(context.Context, events.Reference, string) error { return errors.ErrUnsupported }
 func (b *bench) FetchDir(context.Context, events.Reference, string) error {
 	return errors.ErrUnsupported

@@ -68,7 +68,7 @@ func JobConsumer(p events.Phase, queue string) string { return string(p) + "_" +
 // DefaultQueues has one queue for each engine that tunebus knows.
 func DefaultQueues() map[events.Phase][]string {
 	return map[events.Phase][]string{
-		events.Finetune:   {"builtin", "trl"},
+		events.Finetune:   {"builtin", "trl", "command"},
 		events.Inference:  {"builtin", "openai"},
 		events.Evaluation: {"builtin"},
 	}

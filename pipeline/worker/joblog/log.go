@@ -71,10 +71,10 @@ func Start(cfg Config) *Log {
 	return l
 }
 
-// Write adds a line. It never blocks.
-func (l *Log) Write(level, text string) { l.add(time.Now(), level, text) }
+// Write adds a line. It never blocks, and returns the line as readers see it.
+func (l *Log) Write(level, text string) string { return l.add(time.Now(), level, text) }
 
-func (l *Log) add(at time.Time, level, text string) {
+func (l *Log) add(at time.Time, level, text string) string {
 	// A line that is far too long is cut before anything looks at it.
 	const most = 4 * events.MaxLogLineBytes
 	text = withoutPasswords(l.clean.Replace(strings.ToValidUTF8(text[:min(len(text), most)], "\uFFFD")))
@@ -84,7 +84,7 @@ func (l *Log) add(at time.Time, level, text string) {
 	number := l.next
 	l.next++
 	if l.closed || len(l.waiting) >= maxWaiting || l.bytes+len(text) > maxWaitingBytes {
-		return // its number is missing
+		return text // its number is missing
 	}
 	l.waiting = append(l.waiting, numbered{number, events.LogLine{Time: at.UTC(), Level: level, Text: text}})
 	l.bytes += len(text)
@@ -92,6 +92,7 @@ func (l *Log) add(at time.Time, level, text string) {
 	case l.wake <- struct{}{}:
 	default:
 	}
+	return text
 }
 
 // Close sends what waits, a bounded part of it, and ends the log. Lines that come

@@ -21,7 +21,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/dataset/source"
 	"github.com/tunebus/tunebus/pipeline/prediction"
 	"github.com/tunebus/tunebus/pipeline/spec"
-	"github.com/tunebus/tunebus/services/finetune"
+	"github.com/tunebus/tunebus/services/finetune/inputs"
 	"github.com/tunebus/tunebus/services/finetune/prepare"
 )
 
@@ -222,7 +222,7 @@ func (r run) prepare(ctx context.Context, dir string) ([]trained, error) {
 		return nil, err
 	}
 	f := s.FineTuner
-	set, err := dataset.Open(ctx, source.Source{Path: filepath.Join(dir, f.TrainingDataID), Key: "fine_tuner.training_data_id", Name: f.TrainingDataID, Split: source.Train}, finetune.Want(f))
+	set, err := dataset.Open(ctx, source.Source{Path: filepath.Join(dir, f.TrainingDataID), Key: "fine_tuner.training_data_id", Name: f.TrainingDataID, Split: source.Train}, inputs.Want(f))
 	if err != nil {
 		return nil, err
 	}

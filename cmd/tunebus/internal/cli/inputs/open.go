@@ -14,7 +14,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/dataset"
 	"github.com/tunebus/tunebus/pipeline/dataset/source"
 	"github.com/tunebus/tunebus/pipeline/spec"
-	"github.com/tunebus/tunebus/services/finetune"
+	trainingdata "github.com/tunebus/tunebus/services/finetune/inputs"
 	"github.com/tunebus/tunebus/services/inference"
 )
 
@@ -77,7 +77,7 @@ func (d Data) want() dataset.Want {
 		w.Sees = sees("inferencer", s.Inferencer.Engine)
 		return w
 	}
-	w := finetune.Want(s.FineTuner)
+	w := trainingdata.Want(s.FineTuner)
 	w.Sees = sees("fine_tuner", s.FineTuner.Engine)
 	return w
 }

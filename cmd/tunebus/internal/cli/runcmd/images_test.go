@@ -27,6 +27,8 @@ func (scratch) RecordProgress(context.Context, int64, int64, []events.Point) err
 func (scratch) SaveCheckpoint(context.Context, int64, string, int) error           { return nil }
 func (scratch) StartOver(context.Context, error) error                             { return nil }
 func (scratch) Announce(context.Context, engine.Announcement)                      {}
+func (scratch) IsKept(int64) bool                                                  { return true }
+func (scratch) WriteLog(_, text string) string                                     { return text }
 
 // TestImagesTravel: the images that a data file names beside it go with it to a worker
 // elsewhere, which finds them as they were; other files of the folder stay.

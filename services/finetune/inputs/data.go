@@ -1,4 +1,4 @@
-package finetune
+package inputs
 
 import (
 	"context"
@@ -15,57 +15,68 @@ import (
 	"github.com/tunebus/tunebus/services/finetune/prepare"
 )
 
-// trainingData is the data sets of a job as tokens, in files of the scratch folder.
-type trainingData struct {
-	training, validation *examplefile.File // validation may be nil
-	rows                 int64             // of the training data that are trained on
-	datasets             []events.Dataset
-	notes                []string
+// Data is the data sets of a job as tokens, in files of the scratch folder.
+type Data struct {
+	Training, Validation *examplefile.File // Validation may be nil
+	Rows                 int64             // of the training data that are trained on
+	Datasets             []events.Dataset
+	Notes                []string
 }
 
-// close closes the files.
-func (d *trainingData) close() {
-	for _, f := range []*examplefile.File{d.training, d.validation} {
+// Close closes the files.
+func (d *Data) Close() {
+	for _, f := range []*examplefile.File{d.Training, d.Validation} {
 		if f != nil {
 			_ = f.Close() // it was only read
 		}
 	}
 }
 
-// evaluation is the validation data, or nothing.
-func (d *trainingData) evaluation() llm.Examples {
-	if d.validation == nil {
+// Evaluation is the validation data, or nothing.
+func (d *Data) Evaluation() llm.Examples {
+	if d.Validation == nil {
 		return nil
 	}
-	return d.validation
+	return d.Validation
 }
 
-// prepareData reads, renders and tokenises the rows of the data sets.
-func prepareData(ctx context.Context, job *engine.Job, base string) (*trainingData, error) {
+// The keys that name the data sets.
+const (
+	TrainingKey   = "fine_tuner.training_data_id"
+	ValidationKey = "fine_tuner.validation_data_id"
+)
+
+// Prepare reads, renders and tokenises the rows of the data sets. each, if there is
+// one, gets every row with the key of its data set, in order.
+func Prepare(ctx context.Context, job *engine.Job, base Base, each func(key string, r prepare.Row) error) (*Data, error) {
 	s := job.Request.Specification.FineTuner
-	d := &trainingData{}
+	d := &Data{}
 	job.Stage(engine.StageTokenise)
-	tok, err := token.Open(base)
+	tok, err := token.Open(base.Tokens)
 	if err != nil {
 		return d, engine.Permanent("bad_model", err)
 	}
 	p := prepare.New(tok, prepare.Config{FineTuner: s, Now: job.Request.RequestedAt.UTC()})
-	d.training, err = d.read(ctx, job, p, dataKey{"fine_tuner.training_data_id", s.TrainingDataID, "training.tokens"})
+	d.Training, err = d.read(ctx, job, p, dataKey{TrainingKey, s.TrainingDataID, "training.tokens", each})
 	if err != nil {
 		return d, err
 	}
-	if d.rows = d.datasets[0].Rows; s.ValidationDataID == "" {
+	if d.Rows = d.Datasets[0].Rows; s.ValidationDataID == "" {
 		return d, nil
 	}
-	d.validation, err = d.read(ctx, job, p, dataKey{"fine_tuner.validation_data_id", s.ValidationDataID, "validation.tokens"})
+	d.Validation, err = d.read(ctx, job, p, dataKey{ValidationKey, s.ValidationDataID, "validation.tokens", each})
 	return d, err
 }
 
-// dataKey is a key that names a data set, its value, and the file for its tokens.
-type dataKey struct{ key, id, file string }
+// dataKey is a key that names a data set, its value, the file for its tokens, and who
+// else gets its rows.
+type dataKey struct {
+	key, id, file string
+	each          func(key string, r prepare.Row) error
+}
 
 // read prepares the data set that a key names, and records what it found.
-func (d *trainingData) read(ctx context.Context, job *engine.Job, p *prepare.Preparer, k dataKey) (*examplefile.File, error) {
+func (d *Data) read(ctx context.Context, job *engine.Job, p *prepare.Preparer, k dataKey) (*examplefile.File, error) {
 	src, err := job.Dataset(ctx, k.key, k.id)
 	if err != nil {
 		return nil, err
@@ -83,8 +94,8 @@ func (d *trainingData) read(ctx context.Context, job *engine.Job, p *prepare.Pre
 		return nil, err
 	}
 	tally := p.Tally(set.Info(), k.key)
-	err = write(ctx, job, w, p, set, tally)
-	d.datasets = append(d.datasets, tally.Dataset())
+	err = write(ctx, job, w, p, set, tally, k.each)
+	d.Datasets = append(d.Datasets, tally.Dataset())
 	if err != nil {
 		return nil, errors.Join(err, w.Close())
 	}
@@ -95,7 +106,7 @@ func (d *trainingData) read(ctx context.Context, job *engine.Job, p *prepare.Pre
 	return w.Examples()
 }
 
-// Want is what the built-in engine reads of a data set.
+// Want is what the engines read of a data set.
 func Want(s events.FineTuner) dataset.Want {
 	return dataset.Want{
 		Use:       dataset.Training,
@@ -113,7 +124,9 @@ func Want(s events.FineTuner) dataset.Want {
 }
 
 // write prepares the rows of a data set, and writes what is trained on.
-func write(ctx context.Context, job *engine.Job, w *examplefile.Writer, p *prepare.Preparer, set *dataset.Dataset, tally *prepare.Tally) error {
+func write(ctx context.Context, job *engine.Job, w *examplefile.Writer, p *prepare.Preparer, set *dataset.Dataset, tally *prepare.Tally,
+	each func(key string, r prepare.Row) error,
+) error {
 	done, total := int64(0), set.Info().Counts.Rows
 	for row, err := range p.Rows(ctx, set) {
 		if err != nil && ctx.Err() == nil {
@@ -128,6 +141,11 @@ func write(ctx context.Context, job *engine.Job, w *examplefile.Writer, p *prepa
 				return err
 			}
 		}
+		if each != nil {
+			if err := each(tally.Key(), row); err != nil {
+				return err
+			}
+		}
 		done++
 		engine.Prepared(ctx, job, done, total)
 	}
@@ -136,7 +154,7 @@ func write(ctx context.Context, job *engine.Job, w *examplefile.Writer, p *prepa
 
 // tell warns of rows that are lost or cut if they are many, and notes them if they
 // are few.
-func (d *trainingData) tell(ctx context.Context, job *engine.Job, set *dataset.Dataset, tally *prepare.Tally) {
+func (d *Data) tell(ctx context.Context, job *engine.Job, set *dataset.Dataset, tally *prepare.Tally) {
 	for _, w := range set.Info().Warnings {
 		engine.Warn(ctx, job, w)
 	}
@@ -144,11 +162,11 @@ func (d *trainingData) tell(ctx context.Context, job *engine.Job, set *dataset.D
 		if loss.Notable() {
 			engine.Warn(ctx, job, loss.String())
 		} else {
-			d.notes = append(d.notes, loss.String())
+			d.Notes = append(d.Notes, loss.String())
 		}
 	}
-	d.notes = append(d.notes, set.Info().Notes...)
-	if len(d.datasets) == 1 { // the validation data is rendered alike
-		d.notes = append(d.notes, tally.Notes()...)
+	d.Notes = append(d.Notes, set.Info().Notes...)
+	if len(d.Datasets) == 1 { // the validation data is rendered alike
+		d.Notes = append(d.Notes, tally.Notes()...)
 	}
 }

@@ -1,0 +1,230 @@
+package conformance
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/child"
+)
+
+// Config says what is checked.
+type Config struct {
+	// Command is the command without the arguments of the protocol.
+	Command []string
+	// Environ is the environment of this process; More are further variables that the
+	// trainer gets, as names or NAME=value.
+	Environ, More []string
+	// Model is the folder of a base model. Default: one without any weights.
+	Model string
+	// Keys are those of the job.
+	Keys events.FineTuner
+	// NotExact leaves out that all results are equal.
+	NotExact bool
+	// Scratch is an empty folder for the jobs.
+	Scratch string
+	// Patience is how long a trainer may say nothing. Default 5 min.
+	Patience time.Duration
+	// Output gets what the trainer writes to stdout and stderr; nil: nobody does.
+	Output func(line string)
+}
+
+// Finding is what a check found.
+type Finding struct {
+	// Name is the name of the check, such as "stop".
+	Name string `json:"name"`
+	OK   bool   `json:"ok"`
+	// Text says what was expected, and what came.
+	Text string `json:"text"`
+}
+
+// check is one check. It returns what came, or an error that says what was expected.
+type check struct {
+	name string
+	run  func(ctx context.Context, s *suite) (got string, err error)
+}
+
+func checks() []check {
+	return []check{
+		{"describe", describes},
+		{"complete", completes},
+		{"repeat", repeats},
+		{"checkpoints", keepsCheckpoints},
+		{"resume", resumes},
+		{"stop", stopsByOrder},
+		{"sigterm", stopsBySignal},
+		{"sigkill", survivesKill},
+		{"reconnect", reconnects},
+		{"later_version", ignoresTheUnknown},
+		{"memory", endsWithoutMemory},
+	}
+}
+
+// Check runs all checks, and reports whether they found nothing wrong. Without a
+// first run that completes, the others mean nothing and are left out.
+func Check(ctx context.Context, cfg Config, report func(Finding)) (ok bool) {
+	if cfg.Patience == 0 {
+		cfg.Patience = 5 * time.Minute
+	}
+	s := &suite{cfg: cfg}
+	ok = true
+	for _, c := range checks() {
+		got, err := c.run(ctx, s)
+		if ctx.Err() != nil {
+			return false
+		}
+		f := Finding{Name: c.name, OK: err == nil, Text: got}
+		if err != nil {
+			f.Text, ok = err.Error(), false
+		}
+		report(f)
+		if !f.OK && c.name == "complete" {
+			return false
+		}
+	}
+	return ok
+}
+
+func describes(ctx context.Context, s *suite) (string, error) {
+	d, err := child.Describe(ctx, s.cfg.Command, child.Environment(s.cfg.Environ, s.cfg.More, nil))
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("it is %s %s, reads %s and honours %d keys", d.Name, d.Version, d.Rows, len(d.Keys)), nil
+}
+
+func completes(ctx context.Context, s *suite) (string, error) {
+	first, err := s.attempt(ctx, nil, nil)
+	if err != nil {
+		return "", err
+	}
+	if err := first.completed(); err != nil {
+		return "", err
+	}
+	s.first = first
+	return fmt.Sprintf("%d steps in %s", len(first.steps), first.took.Round(time.Millisecond)), nil
+}
+
+func repeats(ctx context.Context, s *suite) (string, error) {
+	again, err := s.attempt(ctx, nil, nil)
+	if err != nil {
+		return "", err
+	}
+	return "the result of a second run is the same", s.same(again)
+}
+
+// keepsCheckpoints holds the answer to the first checkpoint back: then it has to stay.
+func keepsCheckpoints(ctx context.Context, s *suite) (string, error) {
+	var first child.Checkpoint
+	var gone error
+	seen := 0
+	a, err := s.attempt(ctx, nil, func(a *attempt, m child.Message) {
+		c, ok := m.(child.Checkpoint)
+		if !ok {
+			return
+		}
+		seen++
+		if seen == 1 {
+			first = c
+			a.answerLater(c, heldBack)
+		} else if seen == 2 && !isFolder(first.Folder) {
+			gone = fmt.Errorf("it removed the checkpoint of step %d before checkpoint_kept said so", first.Step)
+		}
+	})
+	switch {
+	case err != nil:
+		return "", err
+	case first.Step == 0:
+		return "", fmt.Errorf("it saved no checkpoint in %d steps with save_steps = %d", len(a.steps), s.cfg.Keys.SaveSteps)
+	case gone != nil:
+		return "", gone
+	}
+	return fmt.Sprintf("%d checkpoints; each stays until it is kept", len(a.saved)), s.same(a)
+}
+
+func resumes(ctx context.Context, s *suite) (string, error) {
+	if len(s.first.saved) == 0 {
+		return "", fmt.Errorf("the first run saved no checkpoint")
+	}
+	from := s.first.saved[0]
+	a, err := s.attempt(ctx, &from, nil)
+	if err != nil {
+		return "", err
+	}
+	if len(a.steps) > 0 && a.steps[0] != from.Step+1 {
+		return "", fmt.Errorf("from the checkpoint of step %d it went on with step %d", from.Step, a.steps[0])
+	}
+	return fmt.Sprintf("from the checkpoint of step %d it comes to the same result", from.Step), s.same(a)
+}
+
+func stopsByOrder(ctx context.Context, s *suite) (string, error) {
+	return s.stop(ctx, "stop", func(t *child.Trainer) { t.Send(child.StopWithin(stopTime)) })
+}
+
+func stopsBySignal(ctx context.Context, s *suite) (string, error) {
+	return s.stop(ctx, "SIGTERM", (*child.Trainer).Terminate)
+}
+
+// survivesKill kills the trainer at two steps; it goes on from what was kept.
+func survivesKill(ctx context.Context, s *suite) (string, error) {
+	var from *child.Resume
+	for i := range int64(2) {
+		at := s.first.total * (i + 1) / 3
+		a, err := s.attempt(ctx, from, func(a *attempt, m child.Message) {
+			if p, ok := m.(child.Progress); ok && p.Step >= at {
+				a.trainer.Kill()
+			}
+		})
+		if err != nil {
+			return "", err
+		}
+		if a.result != nil {
+			return "", tooFast(at)
+		}
+		if n := len(a.saved); n > 0 {
+			from = &a.saved[n-1]
+		}
+	}
+	a, err := s.attempt(ctx, from, nil)
+	if err != nil {
+		return "", err
+	}
+	return "killed twice and resumed, it comes to the same result", s.same(a)
+}
+
+func reconnects(ctx context.Context, s *suite) (string, error) {
+	at, broken := s.first.total/2, false
+	a, err := s.attempt(ctx, nil, func(a *attempt, m child.Message) {
+		if p, ok := m.(child.Progress); ok && p.Step >= at && !broken {
+			broken = true
+			a.trainer.Disconnect()
+		}
+	})
+	if err != nil {
+		return "", err
+	}
+	if a.hellos < 2 {
+		return "", fmt.Errorf("its connection was closed behind step %d, and it did not connect again: %w", at, a.orNoResult())
+	}
+	return "it takes a broken connection up again", s.same(a)
+}
+
+// later is an order of a version that there is not yet.
+type later struct {
+	Why string `json:"why"`
+}
+
+func (later) Type() string { return "from_a_later_version" }
+
+func ignoresTheUnknown(ctx context.Context, s *suite) (string, error) {
+	a, err := s.attempt(ctx, nil, func(a *attempt, m child.Message) {
+		if _, ok := m.(child.Hello); ok {
+			a.trainer.Send(later{"to see whether it is left alone"})
+		}
+	})
+	if err != nil {
+		return "", err
+	}
+	return "it leaves messages alone that it does not know", s.same(a)
+}

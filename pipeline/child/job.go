@@ -1,0 +1,93 @@
+package child
+
+import (
+	"encoding/json"
+	"os"
+)
+
+// Job is the job file of a trainer. All paths are absolute.
+type Job struct {
+	Protocol int    `json:"protocol"`
+	Run      string `json:"run"`
+	// Attempt is the attempt's number, from 1.
+	Attempt int   `json:"attempt"`
+	Model   Model `json:"model"`
+	// Keys are all keys of the section fine_tuner with their values.
+	Keys any `json:"keys"`
+	// Changed are the names of the keys that differ from their defaults.
+	Changed []string `json:"changed"`
+	Seed    int      `json:"seed"`
+
+	Training   Rows  `json:"training"`
+	Validation *Rows `json:"validation"`
+	// Resume is the checkpoint to go on from; nil without one.
+	Resume *Resume `json:"resume"`
+	Output Output  `json:"output"`
+	// Devices is the value of CUDA_VISIBLE_DEVICES.
+	Devices string `json:"devices"`
+}
+
+// Model is the base model. Its folders are only read.
+type Model struct {
+	Folder    string `json:"folder"`
+	Tokenizer string `json:"tokenizer"`
+	// Adapter is the adapter on top of it that is trained further; nil without one.
+	Adapter *string `json:"adapter"`
+	// Name is how people name the model.
+	Name string `json:"name"`
+}
+
+// Rows are the rows of a data set, in two files of JSON lines.
+type Rows struct {
+	Tokens   string `json:"tokens"`
+	Messages string `json:"messages"`
+	// Examples are the lines of Tokens, Rows those of Messages.
+	Examples int64 `json:"examples"`
+	Rows     int64 `json:"rows"`
+	// Longest is the number of tokens of the longest example.
+	Longest int `json:"longest"`
+}
+
+// Resume is a checkpoint that an earlier attempt saved.
+type Resume struct {
+	Step   int64  `json:"step"`
+	Folder string `json:"folder"`
+}
+
+// Output are the folders that a trainer writes to.
+type Output struct {
+	Model       string `json:"model"`
+	Checkpoints string `json:"checkpoints"`
+	Artifacts   string `json:"artifacts"`
+}
+
+// Example is a line of the file [Rows.Tokens].
+type Example struct {
+	IDs []int32 `json:"ids"`
+	// Counted are ranges of positions that count in the loss, without their ends.
+	Counted [][2]int `json:"counted"`
+}
+
+// Ranges returns the positions that are true as ranges without their ends.
+func Ranges(count []bool) [][2]int {
+	out := [][2]int{}
+	for i, yes := range count {
+		switch {
+		case !yes:
+		case len(out) > 0 && out[len(out)-1][1] == i:
+			out[len(out)-1][1]++
+		default:
+			out = append(out, [2]int{i, i + 1})
+		}
+	}
+	return out
+}
+
+// write writes the job file.
+func (j Job) write(path string) error {
+	body, err := json.MarshalIndent(j, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, append(body, '\n'), 0o600)
+}

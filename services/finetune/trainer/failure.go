@@ -1,0 +1,71 @@
+package trainer
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/tunebus/tunebus/pipeline/child"
+	"github.com/tunebus/tunebus/pipeline/engine"
+)
+
+const (
+	// tailBytes bounds the lines of the log in a failure.
+	tailBytes = 1500
+	// stopped is the exit status of a trainer that stopped behind a checkpoint.
+	stopped = 75
+)
+
+// err is why the trainer made no result; nil if it made one.
+func (s *session) err() error {
+	switch {
+	case s.keeper != nil && s.keeper.lost != nil:
+		return s.keeper.lost
+	case s.ended != nil:
+		return s.ended
+	case s.fault != nil:
+		return s.fault
+	case s.failure != nil:
+		return s.failed(*s.failure)
+	case s.result != nil:
+		return nil
+	}
+	return s.endedEarly(s.trainer.Exit())
+}
+
+// failed is the error that the trainer said.
+func (s *session) failed(e child.Error) error {
+	text := errors.New(e.Text)
+	if e.Text == "" {
+		text = fmt.Errorf("the trainer said the error %s without a text", e.Class)
+	}
+	if e.Key != "" {
+		text = fmt.Errorf("%s.%s: %w", section, e.Key, text)
+	}
+	return &engine.JobError{Code: e.Class, Permanent: e.IsPermanent(), Err: s.withTail(text)}
+}
+
+// endedEarly is the error of a trainer that ended without a word.
+func (s *session) endedEarly(exit child.Exit) error {
+	code, text := "trainer_failed", fmt.Sprintf("the trainer ended with exit status %d and said no reason", exit.Status)
+	switch {
+	case exit.Unsupervised:
+		text = "somebody killed the process of tunebus that watches the trainer, and the trainer ended with it"
+	case exit.Signal == "killed":
+		text = "the trainer was killed by a signal that tunebus did not send; where the memory of a machine runs out, the kernel does that"
+	case exit.Signal != "":
+		text = fmt.Sprintf("the trainer was ended by the signal %q", exit.Signal)
+	case exit.Status == 0:
+		text = "the trainer ended without a result"
+	case exit.Status == stopped:
+		code, text = "trainer_stopped", fmt.Sprintf("the trainer stopped by itself behind step %d", s.lastStep)
+	}
+	return &engine.JobError{Code: code, Err: s.withTail(errors.New(text))}
+}
+
+// withTail adds the last lines of the log to an error.
+func (s *session) withTail(err error) error {
+	if tail := s.log.Tail(tailBytes); tail != "" {
+		return fmt.Errorf("%w; its last lines:\n%s", err, tail)
+	}
+	return err
+}

@@ -1,0 +1,215 @@
+package trainer
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"math"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/llm/token"
+	"github.com/tunebus/tunebus/pipeline/engine"
+	"github.com/tunebus/tunebus/services/finetune/inputs"
+)
+
+const (
+	// logName is the name of the artifact with the log, and of its file.
+	logName = "trainer.log"
+	// maxArtifacts bounds the further artifacts of a trainer.
+	maxArtifacts = 20
+	// maxCard bounds a model card in which paths are replaced.
+	maxCard = 1 << 20
+)
+
+// conclude stores the result of a trainer that has ended, or returns why there is none.
+func (s *session) conclude(ctx context.Context, base inputs.Base, rows preparedRows, res *engine.Result) error {
+	if extra := s.notes - maxNotes; extra > 0 {
+		res.Notes = append(res.Notes, fmt.Sprintf("the trainer sent %d more notes", extra))
+	}
+	if err := s.err(); err != nil {
+		return err
+	}
+	exit := s.trainer.Exit()
+	switch {
+	case exit.Overdue:
+		res.Notes = append(res.Notes, "the trainer did not end after its result, and was killed; the result counts")
+	case exit.Signal != "":
+		res.Notes = append(res.Notes, fmt.Sprintf("the trainer was ended by the signal %q after its result; the result counts", exit.Signal))
+	case exit.Status != 0:
+		res.Notes = append(res.Notes, fmt.Sprintf("the trainer ended with exit status %d after its result; the result counts", exit.Status))
+	}
+	s.job.Stage(engine.StageSave)
+	if err := finishModel(s.result.Folder, s.file.Output.Model, base); err != nil {
+		return &engine.JobError{Code: "bad_result", Err: s.withTail(fmt.Errorf("the result of the trainer: %w", err))}
+	}
+	model, err := s.job.PutDir(ctx, events.ArtifactModel, s.file.Output.Model)
+	if err != nil {
+		return err
+	}
+	res.Artifacts = append(res.Artifacts, model)
+	if err := s.storeArtifacts(ctx, res); err != nil {
+		return err
+	}
+	res.TokensIn = s.result.Tokens
+	res.Statistics = map[string]float64{
+		"total_training_steps": float64(s.lastStep),
+		"total_epochs":         float64(s.job.Request.Specification.FineTuner.Epochs),
+		"training_rows":        float64(rows.datasets[0].Rows),
+	}
+	for name, value := range s.result.Statistics {
+		if value != nil && !math.IsInf(*value, 0) && len(name) <= events.MaxNameBytes {
+			res.Statistics[name] = *value
+		}
+	}
+	return nil
+}
+
+// finishModel checks the folder of a result, and makes it one that every tool finds
+// its base model and its tokenizer with.
+func finishModel(said, folder string, base inputs.Base) error {
+	if said != folder {
+		return errors.New("it lies in another folder than output.model")
+	}
+	if err := onlyFiles(folder); err != nil {
+		return err
+	}
+	has := func(pattern string) bool {
+		found, _ := filepath.Glob(filepath.Join(folder, pattern)) // the patterns are well-formed
+		return len(found) > 0
+	}
+	switch {
+	case has("config.json") && has("*.safetensors"):
+	case has("adapter_config.json") && has("adapter_model.safetensors"):
+		if err := nameBase(filepath.Join(folder, "adapter_config.json"), base.Name); err != nil {
+			return err
+		}
+	default:
+		return errors.New("it has neither adapter_config.json with adapter_model.safetensors nor config.json with weights as *.safetensors")
+	}
+	if err := replacePath(filepath.Join(folder, "README.md"), base); err != nil {
+		return err
+	}
+	if has("tokenizer.json") {
+		return nil
+	}
+	return token.CopyFiles(base.Tokens, folder)
+}
+
+// onlyFiles returns an error if a folder is not there, or holds something else than
+// files and folders.
+func onlyFiles(folder string) error {
+	return filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return errors.New("there is no folder output.model")
+		}
+		if err != nil || d.IsDir() || d.Type().IsRegular() {
+			return err
+		}
+		name, _ := filepath.Rel(folder, path)
+		return fmt.Errorf("%s is neither a file nor a folder", filepath.ToSlash(name))
+	})
+}
+
+// nameBase writes the name of the base model into the configuration of an adapter.
+func nameBase(path, name string) error {
+	body, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	var config map[string]json.RawMessage
+	if err := json.Unmarshal(body, &config); err != nil {
+		return fmt.Errorf("adapter_config.json: %w", err)
+	}
+	if config["base_model_name_or_path"], err = json.Marshal(name); err != nil {
+		return err
+	}
+	if body, err = json.MarshalIndent(config, "", "  "); err != nil {
+		return err
+	}
+	return os.WriteFile(path, append(body, '\n'), 0o600)
+}
+
+// replacePath writes the name of the base model into a model card, in place of the path
+// that it has here.
+func replacePath(card string, base inputs.Base) error {
+	info, err := os.Stat(card)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() > maxCard {
+		return nil
+	}
+	body, err := os.ReadFile(card)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(card, bytes.ReplaceAll(body, []byte(base.Weights), []byte(base.Name)), 0o600)
+}
+
+// artifactName is what an artifact of a trainer may be called.
+var artifactName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+
+// storeArtifacts stores the log and the further artifacts.
+func (s *session) storeArtifacts(ctx context.Context, res *engine.Result) error {
+	path, err := s.writeLog()
+	if err != nil {
+		return err
+	}
+	log, err := s.job.PutFile(ctx, logName, "text/plain", path)
+	if err != nil {
+		return err
+	}
+	res.Artifacts = append(res.Artifacts, log)
+	taken := []string{events.ArtifactModel, events.ArtifactMetrics, logName, "metrics.jsonl"}
+	for i, name := range slices.Sorted(maps.Keys(s.result.Artifacts)) {
+		at := s.result.Artifacts[name]
+		inside, err := filepath.Rel(s.file.Output.Artifacts, at)
+		var info os.FileInfo
+		if err == nil {
+			info, err = os.Lstat(at)
+		}
+		switch {
+		case i >= maxArtifacts:
+			err = fmt.Errorf("a trainer may have %d artifacts", maxArtifacts)
+		case !artifactName.MatchString(name) || slices.Contains(taken, name):
+			err = errors.New("an artifact of a trainer cannot have this name")
+		case err != nil, !filepath.IsLocal(inside), inside == ".":
+			err = errors.New("it does not lie in output.artifacts")
+		default:
+			err = onlyFiles(at)
+		}
+		if err != nil {
+			res.Notes = append(res.Notes, fmt.Sprintf("the artifact %q of the trainer is not stored: %v", events.Cut(name, events.MaxNameBytes), err))
+			continue
+		}
+		var a events.Artifact
+		if info.IsDir() {
+			a, err = s.job.PutDir(ctx, name, at)
+		} else {
+			a, err = s.job.PutFile(ctx, name, "application/octet-stream", at)
+		}
+		if err != nil {
+			return err
+		}
+		res.Artifacts = append(res.Artifacts, a)
+	}
+	return nil
+}
+
+// writeLog writes what is kept of the log to a file.
+func (s *session) writeLog() (path string, err error) {
+	if path, err = s.job.Scratch(logName); err != nil {
+		return "", err
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		return "", err
+	}
+	_, err = s.log.WriteTo(f)
+	return path, errors.Join(err, f.Close())
+}

@@ -1,0 +1,109 @@
+"""A trainer that does what RUDE says, for the tests of what a worker makes of it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+arguments = argparse.ArgumentParser()
+arguments.add_argument("--job", type=Path)
+job: dict[str, Any] = json.loads(arguments.parse_args().job.read_text())
+rude = os.environ["RUDE"]
+
+worker = socket.socket(socket.AF_UNIX)
+worker.connect(os.environ["TUNEBUS_SOCKET"])
+
+
+def tell(kind: str, **fields: Any) -> None:
+    worker.sendall(json.dumps({"type": kind, **fields}).encode() + b"\n")
+
+
+def fail(kind: str, text: str, **fields: Any) -> None:
+    tell("error", **{"class": kind}, text=text, **fields)
+    sys.exit(1)
+
+
+def write_model() -> None:
+    model = Path(job["output"]["model"])
+    model.mkdir()
+    for name in ("config.json", "model.safetensors"):
+        shutil.copy(Path(job["model"]["folder"], name), model)
+
+
+tell("hello", protocol=1, name="rude", rows="tokens", optimizers=["adamw_torch", "sgd"], quantisation=["8bit"], keys=["epochs"])
+match rude:
+    case "hangs":
+        time.sleep(3600)
+    case "exit":
+        print("Traceback of the rude trainer", file=sys.stderr)
+        sys.exit(3)
+    case "silent":
+        sys.exit(0)
+    case "memory":
+        fail("out_of_memory", "the device is full")
+    case "data":
+        fail("bad_data", "row 7 has no answer")
+    case "key":
+        fail("bad_key", "16 is too much", key="rank")
+    case "garbage":
+        worker.sendall(b"\x00\x01garbage\n")
+        time.sleep(3600)
+    case "long":
+        worker.sendall(b"x" * (2 << 20))
+        time.sleep(3600)
+    case "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    case "allocates":
+        try:
+            hoard = [bytearray(10 << 20) for _ in range(100)]
+        except MemoryError as error:
+            fail("out_of_memory", repr(error))
+
+tell("stage", stage="train")
+tell("progress", step=1, total=1, points={"loss": 1.0, "bad": None})
+match rude:
+    case "stopped":
+        sys.exit(75)
+    case "nothing":
+        tell("result", folder=job["output"]["model"])
+        sys.exit(0)
+    case "pickle":
+        Path(job["output"]["model"]).mkdir()
+        Path(job["output"]["model"], "pytorch_model.bin").write_bytes(b"x")
+        tell("result", folder=job["output"]["model"])
+        sys.exit(0)
+    case "link":
+        Path(job["output"]["model"]).mkdir()
+        Path(job["output"]["model"], "config.json").write_text("{}")
+        Path(job["output"]["model"], "model.safetensors").symlink_to("/etc/hostname")
+        tell("result", folder=job["output"]["model"])
+        sys.exit(0)
+    case "look":
+        rows = {kind: [json.loads(line) for line in open(job["training"][kind])] for kind in ("tokens", "messages")}
+        Path(os.environ["LOOK"]).write_text(json.dumps({"job": job, **rows}))
+    case "notes":
+        for i in range(80):
+            tell("note", text=f"note {i}")
+    case "dropped":
+        tell("dataset", set="training", rows=10, dropped=5, cut=0)
+    case "orphan":
+        subprocess.Popen(["sleep", "3600"], start_new_session=True)
+
+artifacts = {}
+if rude == "artifacts":
+    curves = Path(job["output"]["artifacts"], "curves")
+    curves.mkdir()
+    (curves / "events.out").write_bytes(b"events")
+    artifacts = {"curves": str(curves), "../x": "/etc"}
+write_model()
+tell("result", folder=job["output"]["model"], tokens=7, statistics={"final_training_loss": 0.5}, artifacts=artifacts)
+sys.exit(9 if rude == "late" else 0)
