@@ -15,7 +15,7 @@ GO := go
 VERSION = $(shell git describe --tags --match 'v[0-9]*' --always --dirty 2>/dev/null)
 LDFLAGS = "-s -X github.com/tunebus/tunebus/pipeline/version.linked=$(VERSION)"
 
-.PHONY: help build install run test test-programs test-interop race check lint rules tidy structure version generate build-gpu base-model bench bench-data bench-memory fuzz chaos inputs azurite
+.PHONY: help build install run test test-trainer test-programs test-interop race check lint rules tidy structure version generate build-gpu base-model bench bench-data bench-memory fuzz chaos inputs azurite
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
@@ -45,6 +45,13 @@ EXCEPT :=
 test: ## all tests, without the race detector
 	@$(GO) test -timeout 20m $(call packages,plain) $(if $(filter race,$(EXCEPT)),,$(call packages,race))
 	@$(GO) test -timeout 20m -count=1 $(call packages,uncached)
+
+# Where there is a python3, "make test" runs these too; here they may not be skipped.
+test-trainer: ## the trainer protocol: conformance suite, engine, and a hundred kills; needs a python3
+	@python3 --version
+	@cd pipeline && $(GO) test -count=1 -timeout 10m ./child/...
+	@cd services/finetune && $(GO) test -count=1 -timeout 10m ./trainer
+	@cd cmd/tunebus && $(GO) test -count=1 -timeout 15m ./internal/trainertest -args -kills 100 -runs 20
 
 # The environment for the manual's Python program, outside the checkout.
 PROGRAMS := $(HOME)/.cache/tunebus/programs

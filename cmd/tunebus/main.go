@@ -8,10 +8,12 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/interrupt"
+	"github.com/tunebus/tunebus/pipeline/child/supervisor"
 	_ "github.com/tunebus/tunebus/pipeline/cloudblob" // artifacts at s3://, gs://, azblob://
 )
 
 func main() {
+	supervisor.Main() // returns, unless this process is to watch over a trainer
 	ctx, forced, release := interrupt.Context(context.Background())
 	process := cli.Process{Program: os.Args[0], In: os.Stdin, Out: os.Stdout, Screen: os.Stderr}
 	status := make(chan int, 1)

@@ -146,6 +146,11 @@ func engines() map[string]events.Phase {
 	}
 }
 
+// ofCommands is the folder of the engine that has a command do the work. It gives the
+// command every key, and the command says which of them it honours; the tests of the
+// folder hold that the notes name the others.
+const ofCommands = "services/finetune/trainer"
+
 // inTree is the path of a folder of the repository.
 func inTree(folder string) string { return filepath.Join("..", "..", filepath.FromSlash(folder)) }
 
@@ -189,7 +194,7 @@ func TestEveryEngineIsListed(t *testing.T) {
 		t.Fatal(err)
 	}
 	for folder, n := range found {
-		if _, listed := engines()[folder]; !listed || n != 1 {
+		if _, listed := engines()[folder]; !listed && folder != ofCommands || n != 1 {
 			t.Errorf("%s has %d engines. Give each a package of its own, and add it to the engines of this test", folder, n)
 		}
 	}
@@ -233,7 +238,8 @@ func TestEveryKeyIsHonouredOrNamed(t *testing.T) {
 
 // otherEngines are the folders of the engines below a folder.
 func otherEngines(folder string) []string {
-	return slices.DeleteFunc(slices.Collect(maps.Keys(engines())), func(other string) bool { return other == folder })
+	others := slices.DeleteFunc(slices.Collect(maps.Keys(engines())), func(other string) bool { return other == folder })
+	return append(others, ofCommands)
 }
 
 // checkKeys checks the keys of a phase's built-in engine. read are the fields that its

@@ -2,7 +2,7 @@
 // docs/trainers.md over a Unix socket. The command comes from the settings of the
 // process, never from an event.
 //
-//	t, err := child.Start(child.Config{Command: command, Job: job, Dir: scratch, Output: log.Write})
+//	t, err := child.Start(child.Config{Command: command, Job: job, Folder: scratch, Output: log.Write})
 //	for m := range t.Messages() { // ends when all processes of the trainer have ended
 //		switch m := m.(type) {
 //		case child.Checkpoint:

@@ -143,7 +143,6 @@ func (t *Trainer) start(socket string) error {
 	t.process, err = supervisor.Start(supervisor.Command{
 		Args:    append(append([]string{}, t.cfg.Command...), "--job", job),
 		Environ: Environment(t.cfg.Environ, t.cfg.More, set),
-		Dir:     t.cfg.Folder,
 		Stdout:  stdout,
 		Stderr:  stderr,
 	})

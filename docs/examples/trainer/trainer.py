@@ -207,6 +207,10 @@ def train(job: Message, worker: Worker, stop: Stop) -> int:
         saved = training.step
         training.save(checkpoints / str(saved))
         worker.tell("checkpoint", step=saved, folder=str(checkpoints / str(saved)))
+        # A trainer with large checkpoints goes on meanwhile. This one waits, so that a
+        # worker that is killed costs no more than save_steps.
+        while worker.awaits() and (stop.by is None or time.monotonic() < stop.by):
+            obey(worker, stop, checkpoints, 0.1)
 
     worker.tell("stage", stage="train")
     print(f"step {training.step} of {training.total}")
@@ -219,8 +223,6 @@ def train(job: Message, worker: Worker, stop: Stop) -> int:
         if stop.by is not None and training.step < training.total:
             if training.step > saved:
                 save()
-            while worker.awaits() and time.monotonic() < stop.by:
-                obey(worker, stop, checkpoints, 0.1)
             print(f"stopped behind step {training.step}")
             return STOPPED
     worker.tell("stage", stage="save")

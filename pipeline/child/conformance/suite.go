@@ -40,6 +40,8 @@ type attempt struct {
 	trainer *child.Trainer
 	later   chan child.Checkpoint // answers that are due
 	held    map[int64]bool
+	// answered says that an answer that was held back was given.
+	answered bool
 
 	hellos int
 	steps  []int64
@@ -48,6 +50,7 @@ type attempt struct {
 	result *child.Result
 	digest string
 	exit   child.Exit
+	log    *child.Log
 	took   time.Duration
 }
 
@@ -76,6 +79,7 @@ func (s *suite) attempt(ctx context.Context, from *child.Resume, each func(a *at
 		output = func(string) {}
 	}
 	log := &child.Log{}
+	a.log = log
 	began := time.Now()
 	a.trainer, err = child.Start(child.Config{
 		Command: s.cfg.Command, Job: job, Folder: folder, Environ: s.cfg.Environ, More: s.cfg.More,
@@ -128,6 +132,7 @@ func (s *suite) follow(ctx context.Context, a *attempt, job child.Job, each func
 				fail(err)
 			}
 		case c := <-a.later:
+			a.answered = true
 			a.trainer.Send(child.CheckpointKept{Step: c.Step})
 		case <-quiet.C:
 			fail(fmt.Errorf("it said nothing for %s", s.cfg.Patience))
@@ -261,7 +266,7 @@ func (a *attempt) completed() error {
 
 // orNoResult is the error of a trainer that ended without a result.
 func (a *attempt) orNoResult() error {
-	return fmt.Errorf("it ended with %s and without a result", exitText(a.exit))
+	return withTail(fmt.Errorf("it ended with %s and without a result", exitText(a.exit)), a.log)
 }
 
 // same returns why a run did not complete with the result of the first one.

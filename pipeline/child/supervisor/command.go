@@ -8,8 +8,6 @@ type Command struct {
 	Args []string
 	// Environ is the whole environment, as os.Environ returns one.
 	Environ []string
-	// Dir is the working folder; empty: that of this process.
-	Dir string
 	// Stdout and Stderr are inherited by the command; nil: the null device.
 	Stdout, Stderr *os.File
 }

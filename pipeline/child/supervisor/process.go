@@ -72,7 +72,6 @@ func Start(c Command) (*Process, error) {
 			Path:       self,
 			Args:       append([]string{"tunebus-supervisor"}, c.Args...),
 			Env:        append(append([]string{}, c.Environ...), mark, supervises+"=1"),
-			Dir:        c.Dir,
 			ExtraFiles: []*os.File{orders, reports},
 			// A group of its own, so that the Ctrl-C of a terminal reaches this process alone.
 			SysProcAttr: &syscall.SysProcAttr{Setpgid: true},

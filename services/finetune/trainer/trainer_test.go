@@ -221,6 +221,7 @@ func TestOddities(t *testing.T) {
 		{"notes", "the trainer sent 50 more notes"},
 		{"dropped", "fine_tuner.training_data_id: the trainer leaves out 5 of 10 rows"},
 		{"artifacts", `the artifact "../x" of the trainer is not stored: an artifact of a trainer cannot have this name`},
+		{"hurries", "kept 8, refused checkpoint_not_kept"},
 		{"orphan", ""},
 	} {
 		t.Run(c.rude, func(t *testing.T) {

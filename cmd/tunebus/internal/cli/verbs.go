@@ -6,6 +6,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/configcmd"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/datacmd"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/dlqcmd"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/enginecmd"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/help"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/logcmd"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/modelcmd"
@@ -62,6 +63,10 @@ func verbs() []verb {
 			{new: configcmd.Check},
 			{new: configcmd.Doc},
 			{new: configcmd.Init},
+		}},
+		{group: help.Configure, new: enginecmd.Engine, local: true, below: []verb{
+			{new: enginecmd.Check},
+			{new: enginecmd.Describe},
 		}},
 	}
 }

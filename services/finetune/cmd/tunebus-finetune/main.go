@@ -4,9 +4,13 @@ package main
 import (
 	"os"
 
+	"github.com/tunebus/tunebus/pipeline/child/supervisor"
 	_ "github.com/tunebus/tunebus/pipeline/cloudblob" // artifacts at s3://, gs://, azblob://
 	"github.com/tunebus/tunebus/pipeline/service"
 	"github.com/tunebus/tunebus/services/finetune"
 )
 
-func main() { os.Exit(service.Main("finetune", finetune.Wire)) }
+func main() {
+	supervisor.Main() // returns, unless this process is to watch over a trainer
+	os.Exit(service.Main("finetune", finetune.Wire))
+}

@@ -95,6 +95,20 @@ match rude:
             tell("note", text=f"note {i}")
     case "dropped":
         tell("dataset", set="training", rows=10, dropped=5, cut=0)
+    case "hurries":  # saves while earlier checkpoints are stored
+        folders = {step: Path(job["output"]["checkpoints"], str(step)) for step in range(1, 9)}
+        for step, folder in folders.items():
+            folder.mkdir()
+            (folder / "state").write_text("x" * 100_000 * step)
+            tell("checkpoint", step=step, folder=str(folder))
+        tell("checkpoint", step=9, folder="/etc")
+        answers: dict[int, str] = {}
+        for line in worker.makefile():
+            answer = json.loads(line)
+            answers[answer["step"]] = answer["type"]
+            if len(answers) == 9:
+                break
+        tell("note", text=f"kept {[step for step in answers if answers[step] == 'checkpoint_kept'][-1]}, refused {answers[9]}")
     case "orphan":
         subprocess.Popen(["sleep", "3600"], start_new_session=True)
 

@@ -44,6 +44,7 @@ using, and at this machine alone.`,
 				found = checkServer(c.Context(), s, cfg)
 			}
 			found = append(append(found, checkFolder(c, s, at)...), checkMachine(c.Context(), cfg)...)
+			found = append(found, checkTrainer(c.Context(), cfg.Finetune)...)
 			if err := s.Console.Print(view.Findings(found)); err != nil {
 				return err
 			}

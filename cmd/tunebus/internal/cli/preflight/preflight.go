@@ -139,6 +139,15 @@ func worker(cfg settings.Settings, step events.Step) *Missing {
 		return nil
 	}
 	section := spec.Section(step.Phase)
+	if step.Phase == events.Finetune && step.Queue == spec.Command && len(cfg.Finetune.Command) == 0 {
+		return &Missing{
+			What:   section + ".engine",
+			Why:    fmt.Sprintf("%q is a program of yours that trains, and the settings name none", spec.Command),
+			Do:     fmt.Sprintf("write command = [\"python3\", \"trainer.py\"] and queue = %q into the section services.finetune, such as in ./tunebus.toml", spec.Command),
+			Needed: true,
+			Input:  true,
+		}
+	}
 	return &Missing{
 		What:   section + ".engine",
 		Why:    fmt.Sprintf("the jobs go to the queue %q, and the service in this process takes those of the queue %q", step.Queue, queue),
