@@ -74,6 +74,10 @@ func newKeeper(job *engine.Job, inside string, m marker, send func(child.Order),
 
 // offer has a checkpoint stored. The one that waits for that is not kept.
 func (k *keeper) offer(c child.Checkpoint) {
+	if err := k.check(c); err != nil {
+		k.refuse(c, err)
+		return
+	}
 	for {
 		select {
 		case k.waiting <- c:
@@ -105,8 +109,7 @@ func (k *keeper) run(ctx context.Context, onLost func()) {
 					onLost()
 					continue
 				}
-				k.warn(fmt.Sprintf("the checkpoint of step %d is not kept: %v", c.Step, err))
-				k.send(child.CheckpointNotKept{Step: c.Step, Text: err.Error()})
+				k.refuse(c, err)
 				continue
 			}
 			k.kept = c.Step
@@ -121,14 +124,25 @@ func (k *keeper) close() {
 	<-k.done
 }
 
-// store stores a checkpoint. It is kept if the error is nil.
-func (k *keeper) store(ctx context.Context, c child.Checkpoint) error {
+// refuse says why a checkpoint is not kept.
+func (k *keeper) refuse(c child.Checkpoint, why error) {
+	k.warn(fmt.Sprintf("the checkpoint of step %d is not kept: %v", c.Step, why))
+	k.send(child.CheckpointNotKept{Step: c.Step, Text: why.Error()})
+}
+
+// check returns what is wrong with the folder of a checkpoint.
+func (k *keeper) check(c child.Checkpoint) error {
 	if inside, err := filepath.Rel(k.inside, c.Folder); err != nil || !filepath.IsLocal(inside) || inside == "." {
 		return errors.New("its folder is not in output.checkpoints")
 	}
 	if _, err := os.Lstat(filepath.Join(c.Folder, metrics.FileName)); err == nil {
 		return fmt.Errorf("it has a file %s, which is the name of one of tunebus", metrics.FileName)
 	}
+	return nil
+}
+
+// store stores a checkpoint. It is kept if the error is nil.
+func (k *keeper) store(ctx context.Context, c child.Checkpoint) error {
 	keep := k.job.Request.Specification.FineTuner.SaveTotalLimit
 	err := k.job.WriteCheckpoint(ctx, c.Step, keep, func(dir string) error {
 		if err := linkTree(c.Folder, dir); err != nil {

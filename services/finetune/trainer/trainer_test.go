@@ -2,7 +2,6 @@ package trainer_test
 
 import (
 	"bufio"
-	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -259,14 +258,4 @@ func TestKeysThatATrainerLacks(t *testing.T) {
 	if done.Error == nil || done.Error.Code != "no_trainer" || !strings.Contains(done.Error.Message, "services.finetune.command: start /no/such/python:") {
 		t.Errorf("it completed as %s with %+v", done.Conclusion, done.Error)
 	}
-}
-
-// digest is the chain of a result.
-func digest(t *testing.T, dir string) string {
-	t.Helper()
-	body, err := os.ReadFile(filepath.Join(dir, "chain.txt"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return fmt.Sprintf("%x", sha256.Sum256(body))
 }

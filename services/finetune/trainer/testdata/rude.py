@@ -18,6 +18,8 @@ arguments = argparse.ArgumentParser()
 arguments.add_argument("--job", type=Path)
 job: dict[str, Any] = json.loads(arguments.parse_args().job.read_text())
 rude = os.environ["RUDE"]
+if rude == "deaf":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 worker = socket.socket(socket.AF_UNIX)
 worker.connect(os.environ["TUNEBUS_SOCKET"])
@@ -41,8 +43,12 @@ def write_model() -> None:
 
 tell("hello", protocol=1, name="rude", rows="tokens", optimizers=["adamw_torch", "sgd"], quantisation=["8bit"], keys=["epochs"])
 match rude:
-    case "hangs":
+    case "hangs" | "deaf":
+        subprocess.Popen(["sleep", "3600"], start_new_session=True)
+        tell("progress", step=1, total=2)
         time.sleep(3600)
+    case "forgets" if job["resume"]:
+        fail("bad_checkpoint", "its format is of last year")
     case "exit":
         print("Traceback of the rude trainer", file=sys.stderr)
         sys.exit(3)
@@ -89,7 +95,7 @@ match rude:
         sys.exit(0)
     case "look":
         rows = {kind: [json.loads(line) for line in open(job["training"][kind])] for kind in ("tokens", "messages")}
-        Path(os.environ["LOOK"]).write_text(json.dumps({"job": job, **rows}))
+        Path(os.environ["LOOK"]).write_text(json.dumps({"job": job, "devices": os.environ.get("CUDA_VISIBLE_DEVICES"), **rows}))
     case "notes":
         for i in range(80):
             tell("note", text=f"note {i}")

@@ -46,7 +46,7 @@ func TestCompleteAssignments(t *testing.T) {
 		"fine_t":                      {[]string{"fine_tuner."}, goOn},
 		"fine_tuner.e":                {[]string{"fine_tuner.engine=", "fine_tuner.epochs="}, goOn},
 		"epo":                         {[]string{"fine_tuner.epochs="}, goOn},
-		"fine_tuner.engine=":          {[]string{"fine_tuner.engine=builtin", "fine_tuner.engine=trl"}, done},
+		"fine_tuner.engine=":          {[]string{"fine_tuner.engine=builtin", "fine_tuner.engine=trl", "fine_tuner.engine=command"}, done},
 		"fine_tuner.engine=t":         {[]string{"fine_tuner.engine=trl"}, done},
 		"inferencer.baseline=":        {[]string{"inferencer.baseline=true", "inferencer.baseline=false"}, done},
 		"fine_tuner.epochs=":          {[]string{"fine_tuner.epochs=3"}, done},
