@@ -107,6 +107,17 @@ $(INTEROP_ENV)/made: $(INTEROP)/testdata/requirements.txt
 	@rm -rf $(INTEROP_ENV) && python3 -m venv $(INTEROP_ENV)
 	@$(INTEROP_ENV)/bin/pip install --quiet --no-deps --no-compile --requirement $< && touch $@
 
+# Where the Python packages of the trl engine are kept, outside of the repository.
+TRL_ENV := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tunebus/trl
+TRAINERS := trainers/python
+
+$(TRL_ENV)/made: $(TRAINERS)/requirements-trl.txt
+	@rm -rf $(TRL_ENV) && python3 -m venv $(TRL_ENV)
+	@$(TRL_ENV)/bin/pip install --quiet --no-deps --no-compile --require-hashes --requirement $< && touch $@
+
+test-trl: $(TRL_ENV)/made ## the trainer for TRL with real torch, transformers, TRL and PEFT; makes its environment itself, some GB
+	@cd $(TRAINERS) && $(TRL_ENV)/bin/python -m unittest discover --start-directory tests --top-level-directory .
+
 bench: ## benchmarks of every module
 	@set -e; for m in $(MODULES); do (cd $$m && $(GO) test -run '^$$' -bench . ./...); done
 

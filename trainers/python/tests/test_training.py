@@ -1,0 +1,71 @@
+"""Trainings with the real packages: each ends with the weights of one that was not disturbed."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+import unittest
+from pathlib import Path
+from typing import Any, ClassVar
+
+from tests.worker import Attempt, make_job, make_model, make_rows
+
+COMMON: dict[str, Any] = {"save_steps": 4, "device_train_batch_size": 4, "grad_accumulation": 2, "epochs": 3, "dtype": "float32"}
+KINDS: dict[str, dict[str, Any]] = {
+    "lora": {**COMMON, "rank": 8, "lora_dropout": 0.1},
+    "qlora": {**COMMON, "load_in_4bit": True, "lora_dropout": 0.1},
+    "full": {**COMMON, "full_finetuning": True},
+    "packing": {**COMMON, "packing": True, "max_sequence_length": 64, "device_train_batch_size": 2, "grad_accumulation": 1},
+}
+
+
+class TestTraining(unittest.TestCase):
+    folder: ClassVar[Path]
+    temporary: ClassVar[tempfile.TemporaryDirectory[str]]
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.temporary = tempfile.TemporaryDirectory()
+        cls.folder = Path(cls.temporary.name)
+        make_model(cls.folder / "base")
+        make_rows(cls.folder / "rows.jsonl", 30)
+
+    @classmethod
+    def tearDownClass(cls) -> None:
+        cls.temporary.cleanup()
+
+    def attempt(self, name: str, keys: dict[str, Any], resume: Path | None = None, **faults: int) -> Attempt:
+        folder = self.folder / name
+        job = make_job(folder, self.folder / "base", self.folder / "rows.jsonl", keys, resume)
+        return Attempt(folder, job, **faults).run()
+
+    def weights(self, name: str) -> dict[str, str]:
+        found = {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in (self.folder / name / "model").glob("*.safetensors")}
+        self.assertTrue(found, (self.folder / name / "log").read_text()[-3000:])
+        return found
+
+    def test_stopped_and_killed_trainings_end_alike(self) -> None:
+        for kind, keys in KINDS.items():
+            with self.subTest(kind):
+                whole = self.attempt(kind, keys)
+                self.assertEqual(whole.status, 0, (self.folder / kind / "log").read_text()[-3000:])
+                self.assertEqual(len(whole.of("result")), 1)
+                last = whole.of("progress")[-1]
+                self.assertEqual(last["step"], last["total"])
+
+                stopped = self.attempt(kind + "-stopped", keys, stop_at=5)
+                self.assertEqual(stopped.status, 75)
+                self.assertEqual(stopped.of("result"), [])
+                resumed = self.attempt(kind + "-resumed", keys, resume=stopped.kept[max(stopped.kept)])
+                self.assertEqual(self.weights(kind + "-resumed"), self.weights(kind))
+
+                killed = self.attempt(kind + "-killed", keys, kill_at=7)
+                self.assertEqual((killed.status, max(killed.kept)), (-9, 4))
+                again = self.attempt(kind + "-again", keys, resume=killed.kept[4])
+                self.assertEqual(self.weights(kind + "-again"), self.weights(kind))
+                for part in (resumed, again):
+                    self.assertEqual(part.points("loss"), {s: v for s, v in whole.points("loss").items() if s in part.points("loss")})
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,1 @@
+"""The trainer of tunebus for TRL: it speaks the trainer protocol, version 1."""

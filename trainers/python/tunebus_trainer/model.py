@@ -1,0 +1,69 @@
+"""Opens the base model of a job, and writes the trained one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from .keys import Plan
+
+
+def load(folder: Path, plan: Plan) -> Any:
+    """The base model with the plan's types, quantised if the plan says so."""
+    import torch
+    import transformers
+
+    quantization = None
+    if plan.quantization is not None:
+        arguments = dict(plan.quantization)
+        if "bnb_4bit_compute_dtype" in arguments:
+            arguments["bnb_4bit_compute_dtype"] = getattr(torch, arguments["bnb_4bit_compute_dtype"])
+        quantization = transformers.BitsAndBytesConfig(**arguments)  # type: ignore[no-untyped-call]
+    return transformers.AutoModelForCausalLM.from_pretrained(
+        folder,
+        dtype=getattr(torch, plan.dtype),
+        quantization_config=quantization,
+        attn_implementation=plan.attention,
+        local_files_only=True,
+        trust_remote_code=False,
+    )
+
+
+def continued(base: Any, folder: Path) -> Any:
+    """The base model with an adapter that is trained further."""
+    import peft
+
+    return peft.PeftModel.from_pretrained(base, folder, is_trainable=True, local_files_only=True)
+
+
+def adapter(plan: Plan) -> Any:
+    """The configuration of a new adapter; None where all weights learn."""
+    if plan.lora is None:
+        return None
+    import peft
+
+    arguments = dict(plan.lora)
+    if arguments.get("init_lora_weights") == "loftq":
+        arguments["loftq_config"] = peft.LoftQConfig(loftq_bits=4)
+    return peft.LoraConfig(**arguments)
+
+
+def tokenizer(folder: Path) -> Any:
+    """The tokenizer of the base model, with a token to fill short rows with."""
+    import transformers
+
+    tokens = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    if tokens.pad_token is None:
+        tokens.pad_token = tokens.eos_token
+    return tokens
+
+
+def save(trained: Any, folder: Path, base: str) -> None:
+    """Writes the adapter, or all weights. base is the name of the base model, as the person gave it."""
+    trained.save_pretrained(folder)
+    described = folder / "adapter_config.json"
+    if described.exists():  # PEFT writes the folder that the model was loaded from
+        config = json.loads(described.read_text(encoding="utf-8"))
+        config["base_model_name_or_path"] = base
+        described.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")

@@ -1,0 +1,76 @@
+"""The tokenised rows of a job, read once and kept in a memory-mapped table."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+IGNORED = -100  # the label of a token that does not count in the loss, in torch
+
+
+class RowFault(ValueError):
+    """A row of the job's file is not what the protocol says."""
+
+
+@dataclasses.dataclass
+class Counts:
+    """What became of the rows of a file."""
+
+    rows: int = 0
+    dropped: int = 0  # rows in which no token counts
+    tokens: int = 0
+
+
+def read(path: Path, counts: Counts) -> Iterator[dict[str, list[int]]]:
+    """Yields ``input_ids`` and ``labels`` of each row in which a token counts."""
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            row = _row(path, number, line)
+            if all(label == IGNORED for label in row["labels"]):
+                counts.dropped += 1
+                continue
+            counts.rows += 1
+            counts.tokens += len(row["input_ids"])
+            yield row
+
+
+def _row(path: Path, number: int, line: str) -> dict[str, list[int]]:
+    try:
+        row: dict[str, Any] = json.loads(line)
+        ids = row["ids"]
+        labels = [IGNORED] * len(ids)
+        for start, end in row["counted"]:  # ranges without their ends
+            if not 0 <= start <= end <= len(ids):
+                raise ValueError(f"positions {start} to {end} count, of {len(ids)}")
+            labels[start:end] = ids[start:end]
+        return {"input_ids": ids, "labels": labels}
+    except (KeyError, TypeError, ValueError) as err:
+        raise RowFault(f"{path.name}, line {number}: {err}") from err
+
+
+BATCH = 1000  # rows in one block of the table
+
+
+def table(path: Path, folder: Path) -> tuple[Any, Counts]:
+    """Returns a ``datasets.Dataset`` of the rows of a file, and their counts.
+
+    The table lies in a file below folder, so that memory does not grow with the rows.
+    Its columns are ``input_ids`` and ``labels``. It is None if no row counts.
+    """
+    import datasets
+    import pyarrow as pa
+
+    counts = Counts()
+    schema = pa.schema({"input_ids": pa.list_(pa.int32()), "labels": pa.list_(pa.int32())})
+    stored = folder / (path.stem + ".arrow")
+    rows = read(path, counts)
+    with pa.ipc.new_stream(stored, schema) as writer:
+        while batch := list(itertools.islice(rows, BATCH)):
+            writer.write_batch(pa.RecordBatch.from_pylist(batch, schema))
+    if counts.rows == 0:
+        return None, counts
+    return datasets.Dataset.from_file(str(stored)), counts
