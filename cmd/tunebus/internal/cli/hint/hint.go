@@ -63,8 +63,9 @@ type Completer struct {
 	Where   []string
 }
 
-// named finds commands in a text. The words have no quotes in them.
-var named = regexp.MustCompile(`"` + usual + `((?: [^"\n]+)?)"`)
+// named finds commands in a text. The words have no quotes in them. The name alone is
+// no command, but may be a value, such as that of mlflow.experiment_name.
+var named = regexp.MustCompile(`"` + usual + ` [^"\n]+"`)
 
 // Complete completes the commands that a text names.
 func (c Completer) Complete(text string) string {

@@ -63,7 +63,7 @@ func TestComplete(t *testing.T) {
 		`"tunebus show r1" names it`:           `"./bin/tunebus show r1 --data 'my data' --server nats://n:1" names it`,
 		`"tunebus show r1 --data d"`:           `"./bin/tunebus show r1 --data d --server nats://n:1"`,
 		`"tunebus show --help" tells more`:     `"./bin/tunebus show --help" tells more`,
-		`"tunebus" alone, "tunebus nonsense"`:  `"./bin/tunebus" alone, "./bin/tunebus nonsense"`,
+		`"tunebus" alone, "tunebus nonsense"`:  `"tunebus" alone, "./bin/tunebus nonsense"`,
 		`the tunebus of another "tunebusy"`:    `the tunebus of another "tunebusy"`,
 	} {
 		if got := c.Complete(text); got != want {
