@@ -94,7 +94,11 @@ func TestKilledWorkers(t *testing.T) {
 	c := newRecordingDeployment(t, "TUNEBUS_SERVICES_EVALUATION_JUDGE_BASE_URL="+server.URL)
 	for _, program := range []string{processes.Finetune, processes.Inference, processes.Evaluation} {
 		for range 3 { // one for each run, and one in reserve
-			c.startWorker(t, program)
+			var slow []string
+			if program == processes.Inference { // so that it can be killed in the middle
+				slow = []string{"TUNEBUS_SERVICES_KERNELS=plain"}
+			}
+			c.startWorker(t, program, slow...)
 		}
 	}
 	for _, id := range []string{"killed", "undisturbed"} {

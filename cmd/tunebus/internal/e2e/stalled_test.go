@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/audit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/audit/snapshot"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/processes"
@@ -70,6 +72,7 @@ func TestStoreThatNeverAnswers(t *testing.T) {
 			t.Errorf("%s of the next run was worked on by %+v", p, s.Attempts)
 		}
 	}
+	c.waitForMetrics(t)
 	proxy.Cut() // the replies that were dropped do not come any more
 	proxy.Restore()
 	for _, w := range hanging {
@@ -83,6 +86,29 @@ func TestStoreThatNeverAnswers(t *testing.T) {
 	}
 	programs.Start(t, c.dir, processes.Tunebus, c.env, "gc", "--grace", "1s").Wait(t, time.Minute)
 	c.audit(t, s3, bucket)
+}
+
+// waitForMetrics waits until the tracker has settled all metric points: it asks again
+// after a second for those of a run that it does not know yet.
+func (c *recordingDeployment) waitForMetrics(t *testing.T) {
+	t.Helper()
+	js, err := jetstream.New(c.conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	processes.Eventually(t, time.Minute, "metric points are settled", func() error {
+		stream, err := js.Stream(t.Context(), events.StreamMetrics)
+		if err != nil {
+			return err
+		}
+		consumers := stream.ListConsumers(t.Context())
+		for i := range consumers.Info() {
+			if i.NumPending > 0 || i.NumAckPending > 0 {
+				return fmt.Errorf("%s has %d messages waiting and %d unsettled", i.Name, i.NumPending, i.NumAckPending)
+			}
+		}
+		return consumers.Err()
+	})
 }
 
 // audit reports every fault of what a cluster at rest left behind, with its store on
