@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/runlister"
@@ -65,5 +66,28 @@ func TestRunIndexRejection(t *testing.T) {
 	}
 	if r, err := index.Rejection(t.Context(), "unknown"); r != nil || err != nil {
 		t.Errorf("of an unknown run: %+v, %v", r, err)
+	}
+}
+
+// TestNewestRunPassesOverUnreadable: facts that nobody can read do not hide the run that
+// was accepted last among the others.
+func TestNewestRunPassesOverUnreadable(t *testing.T) {
+	t.Parallel()
+	s := newTestServer(t, topology.Topology{})
+	s.publish(t, events.PipelineAccepted{RunID: "r1", RequestedAt: time.Unix(1, 0)})
+	s.publish(t, events.PipelineAccepted{RunID: "r2", RequestedAt: time.Unix(2, 0)})
+	newest := func(want string) {
+		t.Helper()
+		a, err := runlister.New(s.conn).Newest(t.Context())
+		if err != nil || a == nil || a.RunID != want {
+			t.Errorf("the newest run is %+v, %v; want %s", a, err, want)
+		}
+	}
+	s.publishRaw(t, events.PipelineDeleted{RunID: "r2"}.Subject(), `{"junk":1}`, nil)
+	newest("r1")
+	s.publishRaw(t, events.PipelineAccepted{RunID: "r3"}.Subject(), `{"junk":1}`, nil)
+	newest("r1")
+	if !s.log.contains("passed over") || !s.log.contains("pipeline.accepted.r3") {
+		t.Error("the log does not say what was passed over")
 	}
 }

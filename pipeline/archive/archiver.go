@@ -10,6 +10,7 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/bus/lease"
@@ -45,7 +46,8 @@ type checkpoints interface {
 
 // runIndex is the list of runs, which shows archived ones only on demand.
 type runIndex interface {
-	MarkArchived(ctx context.Context, run string, accepted uint64) error
+	CatchUp(ctx context.Context) error
+	MarkArchived(ctx context.Context, facts []codec.Message) error
 }
 
 // Options configure an [Archiver].
@@ -127,6 +129,11 @@ func (a *Archiver) Run(ctx context.Context) (Report, error) {
 		existing, err := a.files.listByRun(ctx)
 		if err != nil {
 			return err
+		}
+		if !a.opts.DryRun { // what the list lacks it cannot read later
+			if err := a.index.CatchUp(ctx); err != nil {
+				return fmt.Errorf("bring the list of runs up to date: %w", err)
+			}
 		}
 		for _, run := range runs {
 			if err := a.archiveRun(ctx, run, existing[run], &report); err != nil {
@@ -215,7 +222,7 @@ func (a *Archiver) move(
 		if err := a.files.write(ctx, run, ref, text, facts); err != nil {
 			return err
 		}
-		if err := a.index.MarkArchived(ctx, run, acceptedSequence(run, facts)); err != nil {
+		if err := a.index.MarkArchived(ctx, messages(facts)); err != nil {
 			return err
 		}
 		if err := a.purge(ctx, run, last); err != nil {
@@ -230,15 +237,13 @@ func (a *Archiver) move(
 	return nil
 }
 
-// acceptedSequence is the sequence of the fact that accepts a run, which a whole run
-// has.
-func acceptedSequence(run string, facts []history.StoredFact) uint64 {
-	accepted := events.PipelineAccepted{RunID: run}.Subject()
-	at := slices.IndexFunc(facts, func(f history.StoredFact) bool { return f.Subject == accepted })
-	if at < 0 {
-		return 0
+// messages are facts without their stored bytes.
+func messages(facts []history.StoredFact) []codec.Message {
+	out := make([]codec.Message, len(facts))
+	for i, f := range facts {
+		out[i] = f.Message
 	}
-	return facts[at].Sequence
+	return out
 }
 
 // purge removes an archived run from the stream, and its registered checkpoints:

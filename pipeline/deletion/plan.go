@@ -146,7 +146,8 @@ func (d *Deleter) target(id string, f facts, opts Options) (t Target, why string
 	return t, ""
 }
 
-// Unfinished lists the runs whose deletion was cut short, sorted by id.
+// Unfinished lists the runs whose deletion was cut short, sorted by id. A deletion that
+// cannot be read is passed over with a warning.
 func (d *Deleter) Unfinished(ctx context.Context) ([]events.PipelineDeleted, error) {
 	ids, err := d.runs.Unremoved(ctx)
 	if err != nil {
@@ -169,6 +170,10 @@ func (d *Deleter) Unfinished(ctx context.Context) ([]events.PipelineDeleted, err
 	var out []events.PipelineDeleted
 	for _, id := range slices.Compact(ids) {
 		m, err := d.stream.Latest(ctx, events.PipelineDeleted{RunID: id}.Subject())
+		if codec.IsUndecodable(err) {
+			d.conn.Logger().Warn("a deletion cannot be read and is passed over", "fact", m.Subject, "sequence", m.Sequence, "error", errors.Unwrap(err))
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}

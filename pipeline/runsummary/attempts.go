@@ -30,6 +30,17 @@ func worked(p *events.PhaseState) []events.AttemptResult {
 // Tries is how many attempts workers made at a phase.
 func Tries(p *events.PhaseState) int { return len(worked(p)) }
 
+// ofWorkers are the phases of a run that has ended, without the attempts with which intake
+// ended them.
+func ofWorkers(run events.Run) []events.PhaseResult {
+	phases := slices.Clone(run.Completed.Phases)
+	for i, p := range phases {
+		state := run.Phases[p.Phase]
+		phases[i].Attempts -= len(state.Results()) - Tries(state)
+	}
+	return phases
+}
+
 // PhaseStatus is the status of a phase for people. In a run that has ended, a phase without
 // facts was not started, and one whose end cannot be read is not ended.
 func PhaseStatus(run events.Run, p events.Phase) string {

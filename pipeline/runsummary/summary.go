@@ -41,7 +41,7 @@ func Of(run events.Run) Summary {
 		s.RunName = run.Accepted.RunName
 	}
 	if c := run.Completed; c != nil {
-		s.Seconds, s.Phases, s.Scores, s.BaselineScores = c.DurationSeconds, c.Phases, c.Scores, c.BaselineScores
+		s.Seconds, s.Phases, s.Scores, s.BaselineScores = c.DurationSeconds, ofWorkers(run), c.Scores, c.BaselineScores
 		s.Coverage, s.BaselineCoverage = c.Coverage, c.BaselineCoverage
 		s.Gates, s.FailedPhases = c.Gates, c.FailedPhases
 	}

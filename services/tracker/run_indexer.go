@@ -31,12 +31,19 @@ type runIndexer struct {
 // their readers take the rest from the facts.
 func (x runIndexer) run(ctx context.Context, busy func() bool) {
 	for ctx.Err() == nil {
-		err := x.lease(ctx, func(ctx context.Context) error { return x.updateRegularly(ctx, busy) })
+		updated := false
+		err := x.lease(ctx, func(ctx context.Context) error {
+			updated = true
+			return x.updateRegularly(ctx, busy)
+		})
 		if err != nil && ctx.Err() == nil && !errors.Is(err, lease.ErrTaken) {
 			x.log.Warn("list of runs not updated; \"tunebus runs\" reads the facts instead", "retry_in", indexRetry, "error", err)
 		}
 		select {
 		case <-ctx.Done():
+			if !updated { // a process that was killed has the lease yet, and this one may be the last
+				x.updateLast(ctx)
+			}
 		case <-time.After(indexRetry):
 		}
 	}
@@ -57,14 +64,20 @@ func (x runIndexer) updateRegularly(ctx context.Context, busy func() bool) error
 		}
 		select {
 		case <-ctx.Done():
-			ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastUpdate)
-			defer cancel()
-			if err := x.updateFully(ending); err != nil {
-				x.log.Debug("list of runs not updated at the end", "error", err)
-			}
+			x.updateLast(ctx)
 			return nil
 		case <-tick.C:
 		}
+	}
+}
+
+// updateLast updates the list as the process ends. Where another tracker updates it at the
+// same time, the list is right as well.
+func (x runIndexer) updateLast(ctx context.Context) {
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastUpdate)
+	defer cancel()
+	if err := x.updateFully(ending); err != nil {
+		x.log.Debug("list of runs not updated at the end", "error", err)
 	}
 }
 

@@ -72,3 +72,26 @@ func TestRunIndexer(t *testing.T) {
 		}
 	})
 }
+
+// TestRunIndexerWithoutTheLease: a tracker that ends before it gets the lease, which a killed
+// process left behind, brings the list up to date nevertheless.
+func TestRunIndexerWithoutTheLease(t *testing.T) {
+	t.Parallel()
+	updates := 0
+	x := runIndexer{
+		update: func(ctx context.Context) (bool, error) {
+			updates++
+			return updates == 2, ctx.Err()
+		},
+		log: slog.New(slog.DiscardHandler),
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	x.lease = func(context.Context, func(context.Context) error) error {
+		cancel()
+		return lease.ErrTaken
+	}
+	x.run(ctx, func() bool { return false })
+	if updates != 2 {
+		t.Errorf("%d updates, want 2", updates)
+	}
+}

@@ -133,8 +133,9 @@ func TestRunWritesDuringASweep(t *testing.T) {
 			reconciler: &newFixture(stored(accepted), w).reconciler,
 			completion: publisher,
 			index: runIndexer{
-				lease: func(context.Context, func(context.Context) error) error { return lease.ErrTaken },
-				log:   slog.New(slog.DiscardHandler),
+				update: func(context.Context) (bool, error) { return true, nil },
+				lease:  func(context.Context, func(context.Context) error) error { return lease.ErrTaken },
+				log:    slog.New(slog.DiscardHandler),
 			},
 			list:  newRunListBuffer(""),
 			slots: 1,

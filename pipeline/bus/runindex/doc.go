@@ -25,7 +25,8 @@
 // or lost, and one that belongs to another stream, is filled again from the
 // beginning.
 //
-// The archiver marks the line of a run before it removes the run's facts. The line
+// The archiver writes the line of a run anew, from all its facts and marked, before it
+// removes these: nobody else can bring it up to date later. The line
 // of a deleted run goes with the next update.
 //
 // Its tests with a real server are in embedded/bustest.

@@ -53,7 +53,16 @@ func (x *Index) list(ctx context.Context, state State, each func(Line) bool) err
 	for some := range slices.Chunk(numbers, pagesAtOnce) {
 		err := x.pages.read(ctx, some, func(l Line) error {
 			switch {
-			case l.Accepted > state.Through: // it was listed
+			case l.Accepted > state.Through:
+				if !l.Archived {
+					return nil // it was listed
+				}
+				if _, listed, err := x.runs.line(ctx, l.RunID); err != nil || listed {
+					return err // its removal was cut short
+				}
+				if !each(l) {
+					return errEnough
+				}
 				return nil
 			case !l.Archived && stale(l):
 				return fresh(l.RunID)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
@@ -178,16 +180,34 @@ func (x *Index) pagesOf(ctx context.Context, runs map[string]bool) (map[uint64][
 	return found, nil
 }
 
-// MarkArchived notes that the facts of a run are about to leave the stream. accepted
-// is the sequence of its accepted fact. A list without a line of the run has nothing
-// to note.
-func (x *Index) MarkArchived(ctx context.Context, run string, accepted uint64) error {
-	return x.pages.edit(ctx, accepted, func(p *page) (changed bool) {
-		for i := range p.Runs {
-			if l := &p.Runs[i]; l.RunID == run && !l.Archived {
-				l.Archived, changed = true, true
-			}
+// CatchUp brings the lines up to the newest fact that is there now. A server without
+// the list has nothing to bring up.
+func (x *Index) CatchUp(ctx context.Context) error {
+	for {
+		done, err := x.Update(ctx)
+		switch {
+		case errors.Is(err, jetstream.ErrBucketNotFound):
+			return nil
+		case done || err != nil:
+			return err
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
 		}
-		return changed
+	}
+}
+
+// MarkArchived writes the line of a run whose facts are about to leave the stream:
+// nobody can make it anew from there. facts are all facts of the run, in the order of
+// the stream. A server without the list has nothing to note.
+func (x *Index) MarkArchived(ctx context.Context, facts []codec.Message) error {
+	line, ok := LineOf(facts)
+	if !ok {
+		return nil
+	}
+	line.Archived = true
+	return x.pages.edit(ctx, line.Accepted, func(p *page) (changed bool) {
+		p.remove(line.RunID) // whatever it says, the archive knows better
+		p.put(line)
+		return true
 	})
 }

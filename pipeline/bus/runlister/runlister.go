@@ -19,6 +19,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
 )
@@ -121,13 +122,16 @@ func (l *Lister) InStream(ctx context.Context) ([]string, error) {
 }
 
 // Newest returns the accepted event that the stream stored last; nil if it holds
-// none.
+// none. One that cannot be read is passed over with a warning.
 func (l *Lister) Newest(ctx context.Context) (*events.PipelineAccepted, error) {
 	m, err := l.history.Latest(ctx, events.TypePipelineAccepted+".*")
 	a, ok := m.Event.(events.PipelineAccepted)
 	switch {
 	case errors.Is(err, history.ErrNotFound):
 		return nil, nil
+	case codec.IsUndecodable(err):
+		l.conn.Logger().Warn("the run that was accepted last cannot be read and is passed over", "fact", m.Subject, "sequence", m.Sequence, "error", errors.Unwrap(err))
+		return l.newestListed(ctx)
 	case err != nil:
 		return nil, err
 	case !ok:
@@ -137,14 +141,14 @@ func (l *Lister) Newest(ctx context.Context) (*events.PipelineAccepted, error) {
 	switch {
 	case errors.Is(err, history.ErrNotFound):
 		return &a, nil
-	case err != nil:
+	case err != nil && !codec.IsUndecodable(err): // a deletion that cannot be read is one, too
 		return nil, err
 	}
 	return l.newestListed(ctx)
 }
 
 // newestListed is the newest of all listed runs. It reads them all, which is needed
-// only while the newest one is removed.
+// only while the newest one is removed, or cannot be read.
 func (l *Lister) newestListed(ctx context.Context) (newest *events.PipelineAccepted, err error) {
 	ids, err := l.Accepted(ctx)
 	if err != nil {

@@ -63,6 +63,9 @@ func Write(ctx context.Context, from tunedmodel.Source, m tunedmodel.Model, dir 
 	if err != nil {
 		return res, err
 	}
+	if err := checkData(dir); err != nil {
+		return res, err
+	}
 	if err := checkTarget(dir, o.Force); err != nil {
 		return res, err
 	}

@@ -20,6 +20,25 @@ func (e *NotEmptyError) Error() string {
 	return fmt.Sprintf("folder %s is not empty; name a new one, or write over its files with --force", e.Dir)
 }
 
+// DataFolderError says that the folder to write to belongs to the runs of tunebus.
+type DataFolderError struct{ Dir, Data string }
+
+func (e *DataFolderError) Error() string {
+	return fmt.Sprintf("folder %s: %s is a data folder of runs, and an export would write among their files; name another one", e.Dir, e.Data)
+}
+
+// checkData refuses a data folder of runs, and every folder in one.
+func checkData(dir string) error {
+	for at := dir; ; at = filepath.Dir(at) {
+		if info, err := os.Stat(filepath.Join(at, "nats", "jetstream")); err == nil && info.IsDir() {
+			return &DataFolderError{Dir: dir, Data: at}
+		}
+		if at == filepath.Dir(at) {
+			return nil
+		}
+	}
+}
+
 // checkTarget refuses a folder in which there is something.
 func checkTarget(dir string, force bool) error {
 	info, err := os.Stat(dir)

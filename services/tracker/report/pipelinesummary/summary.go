@@ -67,7 +67,7 @@ type Phase struct {
 	Datasets        []events.Dataset   `json:"datasets,omitempty"`
 	Notes           []string           `json:"notes,omitempty"`
 	Error           *events.Problem    `json:"error,omitempty"`
-	// AttemptResults has one entry for each attempt.
+	// AttemptResults has one entry for each attempt, and one for intake if it ended the phase.
 	AttemptResults []events.AttemptResult `json:"attempt_results,omitempty"`
 }
 
@@ -109,7 +109,7 @@ func phaseOf(step events.Step, p *events.PhaseState) Phase {
 	if p == nil {
 		return s
 	}
-	s.Attempts, s.AttemptResults = len(p.Attempts), p.Results()
+	s.Attempts, s.AttemptResults = runsummary.Tries(p), p.Results()
 	for _, a := range s.AttemptResults {
 		if a.Worker != "" {
 			s.Engine, s.Worker = a.Engine, a.Worker

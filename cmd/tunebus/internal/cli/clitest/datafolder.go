@@ -6,6 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/tunebus/tunebus/embedded"
 	"github.com/tunebus/tunebus/embedded/bustest"
 	"github.com/tunebus/tunebus/events"
@@ -53,6 +56,32 @@ func (f *DataFolder) WithServer(t *testing.T, do func(b *conn.Conn)) {
 	}
 	do(b)
 	b.Close()
+	if err := s.Stop(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// PublishRaw stores messages as they are, by their subjects.
+func (f *DataFolder) PublishRaw(t *testing.T, bodies map[string]string) {
+	t.Helper()
+	s, err := embedded.Start(t.Context(), embedded.Options{Dir: filepath.Join(f.Dir, "nats"), RelaxedSync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	nc, err := nats.Connect("", nats.InProcessServer(s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for subject, body := range bodies {
+		if _, err := js.Publish(t.Context(), subject, []byte(body)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	nc.Close()
 	if err := s.Stop(); err != nil {
 		t.Fatal(err)
 	}

@@ -86,7 +86,7 @@ func holdSettings(s *session.Session, specifications []string) bool {
 func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, request runrequest.Request) (err error) {
 	cfg := start.Settings
 	gate := newJobGate()
-	defer gate.decide(nil) // nothing waits for a decision that will not come
+	defer gate.close() // nothing waits for a decision that will not come
 	reports := newLocalReports(request.ID)
 	s.Console.Follows = true
 	listen, token := session.Loopback(ctx)
@@ -99,7 +99,7 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 	conceal := announce(s, cfg, localup.Up{URL: local.URL(), Token: token, Command: s.Command})
 	var left []string
 	defer func() {
-		gate.decide(nil)
+		gate.close()
 		conceal()
 		err = exit.Join(err, local.Stop())
 		if len(left) > 0 {

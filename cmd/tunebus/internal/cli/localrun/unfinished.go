@@ -43,6 +43,8 @@ type jobGate struct {
 	decided chan struct{}
 	once    sync.Once
 	left    []string
+	// undecided is set if there will be no decision.
+	undecided bool
 }
 
 func newJobGate() *jobGate { return &jobGate{decided: make(chan struct{})} }
@@ -55,10 +57,18 @@ func (g *jobGate) decide(left []string) {
 	})
 }
 
+// close leaves all runs alone if nothing was decided: the workers are about to stop.
+func (g *jobGate) close() {
+	g.once.Do(func() {
+		g.undecided = true
+		close(g.decided)
+	})
+}
+
 // skip waits for the decision and reports whether a run is left alone.
 func (g *jobGate) skip(run string) bool {
 	<-g.decided
-	return slices.Contains(g.left, run)
+	return g.undecided || slices.Contains(g.left, run)
 }
 
 // unfinished deals with the runs that an earlier process left unfinished.

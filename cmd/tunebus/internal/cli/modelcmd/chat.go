@@ -3,6 +3,7 @@ package modelcmd
 import (
 	"context"
 	"fmt"
+	"math"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -51,8 +52,8 @@ Ctrl-C ends an answer, and where there is none the command.`,
 // chat brings the models to a folder, leaves the server and its data folder,
 // and talks.
 func (f *chatFlags) chat(c *cobra.Command, s *session.Session, args []string) error {
-	if f.temperature < 0 {
-		return exit.Input(fmt.Errorf("--temperature %v: want 0 or more", f.temperature))
+	if !(f.temperature >= 0) || math.IsInf(f.temperature, 0) { // no comparison is true of NaN
+		return exit.Input(fmt.Errorf("--temperature %v: want a number, 0 or more", f.temperature))
 	}
 	if f.maxNewTokens < 1 && c.Flags().Changed("max-new-tokens") {
 		return exit.Input(fmt.Errorf("--max-new-tokens %d: want 1 or more", f.maxNewTokens))

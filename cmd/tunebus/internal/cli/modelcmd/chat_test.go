@@ -71,3 +71,13 @@ func TestChat(t *testing.T) {
 		t.Errorf("left %v, %v", left, err)
 	}
 }
+
+// TestChatTemperature: a temperature that is no number is bad input.
+func TestChatTemperature(t *testing.T) {
+	t.Parallel()
+	for _, value := range []string{"NaN", "Inf", "-Inf", "-1"} {
+		if status, _, screen := say(t, "hi\n", "r", "--temperature", value); status != 2 || !strings.Contains(screen, "want a number, 0 or more") {
+			t.Errorf("--temperature %s: status %d\n%s", value, status, screen)
+		}
+	}
+}

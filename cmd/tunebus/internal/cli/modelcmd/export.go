@@ -83,7 +83,8 @@ func (f *exportFlags) export(ctx context.Context, s *session.Session, server *se
 	if err != nil {
 		_, notEmpty := errors.AsType[*modelexport.NotEmptyError](err)
 		_, noBase := errors.AsType[*modelexport.NoBaseError](err)
-		if notEmpty || noBase {
+		_, data := errors.AsType[*modelexport.DataFolderError](err)
+		if notEmpty || noBase || data {
 			err = exit.Input(err)
 		}
 		return asInput(err)

@@ -255,3 +255,14 @@ func TestExportFromAServer(t *testing.T) {
 		t.Errorf("show:\n%s", out)
 	}
 }
+
+// TestExportIntoADataFolder: the folder of the runs is refused, with --force too.
+func TestExportIntoADataFolder(t *testing.T) {
+	t.Parallel()
+	f := folder(t, tuned{id: "full", base: "owner/name", full: true})
+	for _, dir := range []string{f.Dir, filepath.Join(f.Dir, "artifacts", "mine")} {
+		if status, _, screen := clitest.Run(t, "export", "full", dir, "--data", f.Dir, "--force"); status != 2 || !strings.Contains(screen, "is a data folder of runs") {
+			t.Errorf("%s: status %d\n%s", dir, status, screen)
+		}
+	}
+}

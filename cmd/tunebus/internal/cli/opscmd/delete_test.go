@@ -281,3 +281,17 @@ func TestDeleteContent(t *testing.T) {
 		t.Errorf("gc leaves it: %+v", collected)
 	}
 }
+
+// TestDeleteBesideAnUnreadableDeletion: a deletion that nobody can read does not keep
+// other runs from being deleted.
+func TestDeleteBesideAnUnreadableDeletion(t *testing.T) {
+	t.Parallel()
+	f := newDeletionFolder(t)
+	f.WithServer(t, func(b *conn.Conn) { clitest.Publish(t, b, clitest.EndedRun("old")...) })
+	f.track(t)
+	f.PublishRaw(t, map[string]string{events.PipelineDeleted{RunID: "stranger"}.Subject(): `{"junk":1}`})
+	status, out, screen := clitest.Run(t, slices.Concat([]string{"delete", "old", "--yes"}, f.flags)...)
+	if status != 0 || !strings.Contains(screen, "pipeline.deleted.stranger") {
+		t.Errorf("status %d\n%s%s", status, out, screen)
+	}
+}

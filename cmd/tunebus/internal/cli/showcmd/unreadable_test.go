@@ -1,45 +1,14 @@
 package showcmd_test
 
 import (
-	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
-
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/clitest"
-	"github.com/tunebus/tunebus/embedded"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
 )
-
-// publishRaw stores messages on the subjects of facts, as any NATS client can.
-func publishRaw(t *testing.T, folder *clitest.DataFolder, bodies map[string]string) {
-	t.Helper()
-	s, err := embedded.Start(t.Context(), embedded.Options{Dir: filepath.Join(folder.Dir, "nats"), RelaxedSync: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	nc, err := nats.Connect("", nats.InProcessServer(s))
-	if err != nil {
-		t.Fatal(err)
-	}
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for subject, body := range bodies {
-		if _, err := js.Publish(t.Context(), subject, []byte(body)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	nc.Close()
-	if err := s.Stop(); err != nil {
-		t.Fatal(err)
-	}
-}
 
 // TestUnreadableFacts: a malformed fact of a run, and one of a newer version,
 // hide nothing else. They are named, and kept as they are.
@@ -52,7 +21,7 @@ func TestUnreadableFacts(t *testing.T) {
 		clitest.Publish(t, b, clitest.EndedRun("fine")...)
 	})
 	garbage := "{\"garbage"
-	publishRaw(t, folder, map[string]string{
+	folder.PublishRaw(t, map[string]string{
 		"pipeline.cancel_requested.r":    garbage,
 		"inference.attempt_ended.r.7":    `{"specversion":"1.0","id":"x","source":"test","type":"inference.attempt_ended","dataschema":"https://tunebus.dev/schemas/inference.attempt_ended.v99.json","datacontenttype":"application/json","data":{}}`,
 		"pipeline.completed.endless":     garbage,
