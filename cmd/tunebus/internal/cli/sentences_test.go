@@ -55,7 +55,6 @@ func TestOnlySentencesAreCompleted(t *testing.T) {
 		`"./bin/tunebus cancel open --data ` + folder.Dir + `"`: append([]string{"delete", "open", "--yes"}, at...),
 		`"./bin/tunebus runs --data ` + folder.Dir + `"`:        append([]string{"show", "nosuch"}, at...),
 		`"./bin/tunebus config doc"`:                            {"config", "doc", "nonsense"},
-		`"./bin/tunebus up"`:                                    {"help", "scripts"},
 		`experiment_name = "tunebus"`:                           {"config", "doc", "mlflow"},
 	} {
 		if got := call(args...); !strings.Contains(got, want) {
