@@ -95,6 +95,8 @@ var (
 	// ErrDiverged says that the training went astray. It would again, since it
 	// depends on nothing but what it was given.
 	ErrDiverged = errors.New("train: the loss is no number")
+	// ErrDamaged means, beside [ErrDiverged], that no learning rate would help.
+	ErrDamaged = errors.New("the weights of the base model are damaged")
 	// ErrForeign says that the checkpoint to go on from is of another training.
 	// Nothing was changed, so that Train can be called again without it.
 	ErrForeign = errors.New("it does not belong to this training")
@@ -242,7 +244,7 @@ func (t *trainer) optimize(ctx context.Context, examples usable, group [][]int) 
 	t.loss = sum / float64(n)
 	if math.IsNaN(t.loss) || math.IsInf(t.loss, 0) {
 		if t.step == 0 {
-			return StepInfo{}, 0, fmt.Errorf("%w at the first step, before anything was learned: the weights of the base model are damaged", ErrDiverged)
+			return StepInfo{}, 0, fmt.Errorf("%w at the first step, before anything was learned: %w", ErrDiverged, ErrDamaged)
 		}
 		return StepInfo{}, 0, fmt.Errorf("%w any more; lower the learning rate", ErrDiverged)
 	}

@@ -126,7 +126,7 @@ func (d *Deleter) target(id string, f facts, opts Options) (t Target, why string
 	case run.Accepted == nil && run.Completed == nil:
 		return t, ErrUnknown.Error()
 	case run.Completed == nil:
-		return t, fmt.Sprintf("it has not ended (%s); cancel it first: tunebus cancel %s", run.Status(), id)
+		return t, fmt.Sprintf("it has not ended (%s); \"tunebus cancel %s\" ends it first", run.Status(), id)
 	case archived && !opts.Archived:
 		return t, "it is archived; --archived deletes its archive, too"
 	}

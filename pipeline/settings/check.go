@@ -74,9 +74,8 @@ func check(s Settings) structconf.Faults {
 	}
 	requireAddress("data.hub_endpoint", s.Data.HubEndpoint)
 	requireAddress("services.evaluation.judge_base_url", s.Evaluation.JudgeBaseURL)
-	if !strings.HasPrefix(s.Tracker.TrackingURI, "file:") {
-		requireAddress("services.tracker.tracking_uri", s.Tracker.TrackingURI)
-	}
+	tracking := TrackingAddress(s.Tracker.TrackingURI)
+	require(tracking == nil, "services.tracker.tracking_uri", "", fmt.Sprint(tracking), "http://… or https://…")
 	for i, o := range s.Evaluation.JudgeAllowed {
 		requireAddress(fmt.Sprintf("services.evaluation.judge_allowed[%d]", i), o)
 	}

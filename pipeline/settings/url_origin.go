@@ -23,6 +23,32 @@ func Origin(address string) (string, error) {
 	return u.Scheme + "://" + host, nil
 }
 
+// TrackingAddress says what is wrong with an address of MLflow; nil: nothing. The
+// error does not contain the address, which may have a secret.
+func TrackingAddress(uri string) error {
+	if strings.HasPrefix(uri, "file:") {
+		return nil
+	}
+	_, err := Origin(uri)
+	return err
+}
+
+// Redacted returns an address, or several with commas between them, as it may be
+// printed: "xxxxx" stands where a user and a password were.
+func Redacted(address string) string {
+	parts := strings.Split(address, "://")
+	for i, part := range parts {
+		if i == 0 && len(parts) > 1 {
+			continue // the scheme
+		}
+		// The last @ counts: one in a password that is not escaped hides nothing.
+		if at := strings.LastIndexByte(part, '@'); at >= 0 {
+			parts[i] = "xxxxx" + part[at:]
+		}
+	}
+	return strings.Join(parts, "://")
+}
+
 // Key returns the credential for the address of a judge, by its origin, or "" if
 // there is none. getenv reads the variables that credentials.keys names.
 func (s Settings) Key(address string, getenv func(string) string) string {

@@ -91,11 +91,19 @@ func train(ctx context.Context, job *engine.Job, model *llm.Model, data *inputs.
 	}
 	switch { // every attempt would meet these: same rows, same seed, same outcome
 	case errors.Is(err, llm.ErrDiverged):
-		err = engine.Permanent("diverged", fmt.Errorf("fine_tuner.base_model_id = %q: %w", job.Request.Specification.FineTuner.BaseModelID, err))
+		err = engine.Permanent("diverged", fmt.Errorf("%s: %w", causeOf(err, job.Request.Specification.FineTuner), err))
 	case errors.Is(err, llm.ErrNothing):
 		err = engine.Permanent("nothing_to_learn", err)
 	}
 	return res, errors.Join(err, reportErr)
+}
+
+// causeOf is the key that a training without a loss comes from, with its value.
+func causeOf(err error, s events.FineTuner) string {
+	if errors.Is(err, llm.ErrDamaged) {
+		return fmt.Sprintf("fine_tuner.base_model_id = %q", s.BaseModelID)
+	}
+	return fmt.Sprintf("fine_tuner.learning_rate = %g", s.LearningRate)
 }
 
 func trainConfig(s events.FineTuner) llm.TrainConfig {

@@ -61,8 +61,8 @@ func (p Process) Main(ctx context.Context, args []string) int {
 	console.Out().Complete, console.Screen().Complete = complete, complete
 	root.SetArgs(args)
 	root.SetIn(p.In)
-	root.SetOut(console.Out())
-	root.SetErr(console.Screen())
+	root.SetOut(console.Out().Sentences())
+	root.SetErr(console.Screen().Sentences())
 	err := root.ExecuteContext(ctx)
 	if ctx.Err() != nil {
 		err = exit.Interrupted(err, interrupt.Of(ctx))
@@ -74,7 +74,7 @@ func (p Process) Main(ctx context.Context, args []string) int {
 		if view.PrintFailure(console, err, code) && console.Out().IsScreen() {
 			return code // the person reads it as JSON
 		}
-		console.Say("tunebus: %s", message)
+		console.Say("tunebus: %s", view.Sentence(message))
 	}
 	return code
 }

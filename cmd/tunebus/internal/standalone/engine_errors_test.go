@@ -62,7 +62,7 @@ func TestFinetuneEngineErrors(t *testing.T) {
 		{"file", "", func(a *events.PipelineAccepted) { a.Specification.FineTuner.TrainingDataID = "none.jsonl" }, 1, "missing_input", "none.jsonl"},
 		{"damaged", "", withData(damaged), 2, "corrupt_artifact", "is corrupt"},
 		{"removed", "", withData(removed), 1, "missing_artifact", "no such artifact"},
-		{"diverged", "", func(a *events.PipelineAccepted) { a.Specification.FineTuner.LearningRate = 1e30 }, 1, "diverged", "lower the learning rate"},
+		{"diverged", "", func(a *events.PipelineAccepted) { a.Specification.FineTuner.LearningRate = 1e30 }, 1, "diverged", "fine_tuner.learning_rate = 1e+30: "},
 	} {
 		cfg := worker.Config{Sources: engine.Sources{Roots: []string{roots}}}
 		if c.hub != "" {

@@ -6,7 +6,8 @@
 //
 //	no such letter; "tunebus dlq list" lists them
 //
-// A [Completer] puts the name in by which the program was called, and behind the
+// The package that writes them completes them: what it says itself, errors, and the
+// sentences of results, but never the data in results. A [Completer] puts the name in by which the program was called, and behind the
 // command the flags that say where the present command works: what a person sees
 // with --server is looked at with --server, too.
 package hint
@@ -21,6 +22,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/tunebus/tunebus/pipeline/settings"
 	"github.com/tunebus/tunebus/pipeline/shellquote"
 )
 
@@ -63,30 +65,34 @@ type Completer struct {
 	Where   []string
 }
 
-// named finds commands in a text. The words have no quotes in them. The name alone is
-// no command, but may be a value, such as that of mlflow.experiment_name.
-var named = regexp.MustCompile(`"` + usual + ` [^"\n]+"`)
+// named finds commands in a sentence, and what stands before them. The words have no
+// quotes in them. The name alone is no command, but may be a value, such as that of
+// mlflow.experiment_name.
+var named = regexp.MustCompile(`(= ?)?"` + usual + `( [^"\n]+)"`)
 
-// Complete completes the commands that a text names.
-func (c Completer) Complete(text string) string {
-	if !strings.Contains(text, `"`+usual) {
-		return text
+// Complete completes the commands that a sentence of the program names. It is not for
+// what a person wrote, such as rows and names. Sentences quote that, too: what stands
+// behind an equals sign, or begins with no verb, stays as it is.
+func (c Completer) Complete(sentence string) string {
+	if !strings.Contains(sentence, `"`+usual) {
+		return sentence
 	}
-	return named.ReplaceAllStringFunc(text, func(found string) string {
-		words := strings.TrimPrefix(strings.Trim(found, `"`), usual)
-		return `"` + c.Program + words + c.flags(words) + `"`
+	return named.ReplaceAllStringFunc(sentence, func(found string) string {
+		parts := named.FindStringSubmatch(found)
+		words := strings.Fields(parts[2])
+		about, _, err := c.Root.Find(words)
+		isOption := len(words) > 0 && strings.HasPrefix(words[0], "--")
+		if parts[1] != "" || err != nil || about == c.Root && !isOption {
+			return found
+		}
+		return `"` + c.Program + parts[2] + c.flags(about, words) + `"`
 	})
 }
 
 // flags are the flags of the present command that belong to another one, too, and
 // that are not among its words.
-func (c Completer) flags(command string) string {
-	words := strings.Fields(command)
-	if slices.Contains(words, "--help") {
-		return ""
-	}
-	about, _, err := c.Root.Find(words)
-	if err != nil || about == c.Root || c.Current == nil {
+func (c Completer) flags(about *cobra.Command, words []string) string {
+	if about == c.Root || c.Current == nil || slices.Contains(words, "--help") {
 		return ""
 	}
 	text := ""
@@ -99,20 +105,30 @@ func (c Completer) flags(command string) string {
 	return text
 }
 
-// Words are the words of a command line that give a flag its value.
+// Words are the words of a command line that give a flag its value. They are printed,
+// so an address in them has no user and no password.
 func Words(f *pflag.Flag) (words []string) {
 	name := "--" + f.Name
 	several, isList := f.Value.(pflag.SliceValue)
 	switch {
 	case isList:
 		for _, value := range several.GetSlice() {
-			words = append(words, name, value)
+			words = append(words, name, printable(f, value))
 		}
 		return words
 	case f.NoOptDefVal == "":
-		return []string{name, f.Value.String()}
+		return []string{name, printable(f, f.Value.String())}
 	case f.NoOptDefVal == f.Value.String():
 		return []string{name}
 	}
 	return []string{name + "=" + f.Value.String()}
+}
+
+// printable is a flag's value without the secrets of an address. NATS takes addresses
+// without a scheme, too.
+func printable(f *pflag.Flag, value string) string {
+	if f.Name == "server" || strings.Contains(value, "://") {
+		return settings.Redacted(value)
+	}
+	return value
 }

@@ -59,12 +59,14 @@ func TestComplete(t *testing.T) {
 	}
 	c := hint.Completer{Program: "./bin/tunebus", Root: root, Current: show, Where: []string{"server", "data"}}
 	for text, want := range map[string]string{
-		`no letter; "tunebus list" lists them`: `no letter; "./bin/tunebus list --server nats://n:1" lists them`,
-		`"tunebus show r1" names it`:           `"./bin/tunebus show r1 --data 'my data' --server nats://n:1" names it`,
-		`"tunebus show r1 --data d"`:           `"./bin/tunebus show r1 --data d --server nats://n:1"`,
-		`"tunebus show --help" tells more`:     `"./bin/tunebus show --help" tells more`,
-		`"tunebus" alone, "tunebus nonsense"`:  `"tunebus" alone, "./bin/tunebus nonsense"`,
-		`the tunebus of another "tunebusy"`:    `the tunebus of another "tunebusy"`,
+		`no letter; "tunebus list" lists them`:       `no letter; "./bin/tunebus list --server nats://n:1" lists them`,
+		`"tunebus show r1" names it`:                 `"./bin/tunebus show r1 --data 'my data' --server nats://n:1" names it`,
+		`"tunebus show r1 --data d"`:                 `"./bin/tunebus show r1 --data d --server nats://n:1"`,
+		`"tunebus show --help" tells more`:           `"./bin/tunebus show --help" tells more`,
+		`"tunebus" alone, "tunebus nonsense"`:        `"tunebus" alone, "tunebus nonsense"`,
+		`mlflow.run_name = "tunebus show r1": taken`: `mlflow.run_name = "tunebus show r1": taken`,
+		`label say="tunebus list" is none`:           `label say="tunebus list" is none`,
+		`the tunebus of another "tunebusy"`:          `the tunebus of another "tunebusy"`,
 	} {
 		if got := c.Complete(text); got != want {
 			t.Errorf("%s\nbecame %s", text, got)
@@ -94,6 +96,21 @@ func TestWords(t *testing.T) {
 		words = append(words, hint.Words(c.Flags().Lookup(name))...)
 	}
 	if got := strings.Join(words, "|"); got != strings.Join(given, "|") {
+		t.Errorf("got %s", got)
+	}
+}
+
+// TestWordsHoldNoSecret: a command that is printed has no password of an address.
+func TestWordsHoldNoSecret(t *testing.T) {
+	t.Parallel()
+	c := &cobra.Command{Use: "c"}
+	c.Flags().String("server", "", "")
+	c.Flags().StringArray("set", nil, "")
+	if err := c.ParseFlags([]string{"--server", "ann:hush@n:1", "--set", "a.b=http://ann:hush@n/x", "--set", "labels.to=ann@n"}); err != nil {
+		t.Fatal(err)
+	}
+	got := strings.Join(append(hint.Words(c.Flags().Lookup("server")), hint.Words(c.Flags().Lookup("set"))...), " ")
+	if want := "--server xxxxx@n:1 --set a.b=http://xxxxx@n/x --set labels.to=ann@n"; got != want {
 		t.Errorf("got %s", got)
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runrequest"
 	"github.com/tunebus/tunebus/pipeline/settings"
 )
@@ -44,6 +45,11 @@ func (f *Flags) Apply(s *settings.Settings) error {
 	set := func(key *string, value string) {
 		if value != "" {
 			*key = value
+		}
+	}
+	if f.Tracking != "" {
+		if err := settings.TrackingAddress(f.Tracking); err != nil {
+			return exit.Input(fmt.Errorf("--tracking-uri: %w, or file: and a folder", err))
 		}
 	}
 	f.credentials.Apply(&s.Credentials)

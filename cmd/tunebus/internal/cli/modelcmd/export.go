@@ -90,7 +90,7 @@ func (f *exportFlags) export(ctx context.Context, s *session.Session, server *se
 		return asInput(err)
 	}
 	for _, note := range result.Notes {
-		s.Console.Say("%s", note)
+		s.Console.Say("%s", view.Sentence(note))
 	}
 	return s.Console.Print(view.Exported(result))
 }

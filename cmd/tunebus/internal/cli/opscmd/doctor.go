@@ -248,7 +248,7 @@ func checkStore(ctx context.Context, b *conn.Conn, cfg settings.Settings) view.F
 		f.State, f.Says, f.Do = view.StateBroken, err.Error(), "look at artifacts.url of the settings"
 		return f
 	}
-	f.Says = fmt.Sprintf("%s is store %s", cfg.Artifacts.URL, store.ID())
+	f.Says = fmt.Sprintf("%s is store %s", settings.Redacted(cfg.Artifacts.URL), store.ID())
 	if err := store.Close(); err != nil {
 		f.State, f.Says = view.StateLook, err.Error()
 	}

@@ -176,7 +176,7 @@ func TrackingServer(ctx context.Context, cfg settings.Settings) *Missing {
 	}
 	return &Missing{
 		What: "mlflow.tracking_uri",
-		Why:  uri + " does not answer; tracking will be pending",
+		Why:  settings.Redacted(uri) + " does not answer; tracking will be pending",
 		Do:   "start it, or track into a folder: --tracking-uri file:./mlruns",
 	}
 }

@@ -165,7 +165,7 @@ func replayRequests(ctx context.Context, console *view.Console, server string, r
 	skipped := 0
 	if err := r.Check(ctx, func(one replay.Skipped) {
 		skipped++
-		console.Say("request %d is left out: %s%s", one.Request, one.Why, toInclude(one.Reason))
+		console.Say("request %d is left out: %s%s", one.Request, view.Sentence(one.Why), toInclude(one.Reason))
 	}); err != nil {
 		return err
 	}

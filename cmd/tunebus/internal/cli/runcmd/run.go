@@ -13,6 +13,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/preflight"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runrequest"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/settings"
 	"github.com/tunebus/tunebus/pipeline/structconf"
@@ -43,7 +44,7 @@ func Run(s *session.Session) *cobra.Command {
 			}
 			s.Console.Notes(request.Notes)
 			if warning != "" {
-				s.Console.Say("%s", warning)
+				s.Console.Say("%s", view.Sentence(warning))
 			}
 			err = f.local.ToEnd(c.Context(), s, localrun.Start{
 				Settings:       cfg,

@@ -61,6 +61,6 @@ func (w *warnings) Handle(_ context.Context, r slog.Record) error {
 	if len(details) > 0 {
 		text += fmt.Sprintf(" (%s)", strings.Join(details, ", "))
 	}
-	w.console.Say("warning: %s", text)
+	w.console.Say("warning: %s", view.Sentence(text))
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/terminal"
@@ -42,14 +43,29 @@ func (c *Console) Out() *terminal.Writer { return c.out }
 // whole lines.
 func (c *Console) Screen() *terminal.Writer { return c.screen }
 
-// Say writes a line to the screen.
-func (c *Console) Say(format string, args ...any) { fmt.Fprintf(c.screen, format+"\n", args...) }
+// Sentence is a text that the program itself made, as an argument of [Console.Say].
+type Sentence string
+
+// Say writes a line to the screen. The commands that it names are completed where the
+// format, an error or a [Sentence] names them. Other arguments are data, and stay.
+func (c *Console) Say(format string, args ...any) {
+	args = slices.Clone(args)
+	for i, arg := range args {
+		switch arg := arg.(type) {
+		case Sentence:
+			args[i] = terminal.Completed(c.screen, string(arg))
+		case error:
+			args[i] = terminal.Completed(c.screen, arg.Error())
+		}
+	}
+	fmt.Fprintf(c.screen, terminal.Completed(c.screen, format)+"\n", args...)
+}
 
 // Notes writes notes about a specification to the screen. A fact of the run does not
 // repeat them.
 func (c *Console) Notes(notes structconf.Faults) {
 	for _, n := range notes {
-		c.Say("note: %s", n)
+		c.Say("note: %s", Sentence(n.String()))
 		n.File = ""
 		c.said.isNew(n.String())
 	}
@@ -58,7 +74,7 @@ func (c *Console) Notes(notes structconf.Faults) {
 // Warnings writes warnings about the data of a specification to the screen.
 func (c *Console) Warnings(warnings []string) {
 	for _, w := range c.Unsaid(warnings...) {
-		c.Say("warning: %s", w)
+		c.Say("warning: %s", Sentence(w))
 	}
 }
 
@@ -79,7 +95,7 @@ func (c *Console) Print(r Result) error {
 		return c.out.Err()
 	}
 	c.printed = true
-	enc := json.NewEncoder(c.out.Verbatim())
+	enc := json.NewEncoder(c.out)
 	enc.SetIndent("", "  ")
 	return enc.Encode(r.value)
 }
@@ -88,7 +104,7 @@ func (c *Console) Print(r Result) error {
 // as JSON.
 func (c *Console) Stream(write func(w io.Writer, asJSON bool) error) error {
 	if c.JSON {
-		return write(c.out.Verbatim(), true)
+		return write(c.out, true)
 	}
 	return write(c.out, false)
 }
@@ -109,5 +125,5 @@ func (c *Console) PrintRow(r Row) error {
 	if r.value == nil {
 		return nil
 	}
-	return json.NewEncoder(c.out.Verbatim()).Encode(r.value)
+	return json.NewEncoder(c.out).Encode(r.value)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/terminal"
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
@@ -30,7 +31,7 @@ func PrintFailure(c *Console, err error, status int) bool {
 		return false
 	}
 	f := failure{Faults: faultsOf(c, err), ExitStatus: status}
-	return json.NewEncoder(c.out.Verbatim()).Encode(f) == nil
+	return json.NewEncoder(c.out).Encode(f) == nil
 }
 
 // faultsOf parts an error into its faults.
@@ -50,11 +51,7 @@ func faultsOf(c *Console, err error) (out []any) {
 		}
 		return out
 	}
-	message := err.Error()
-	if complete := c.out.Complete; complete != nil {
-		message = complete(message)
-	}
-	return []any{said{message}}
+	return []any{said{terminal.Completed(c.out, err.Error())}}
 }
 
 // joined are the errors that [errors.Join] put together; nil for any other error, also

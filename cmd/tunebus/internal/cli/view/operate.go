@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/terminal"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/archive"
 	"github.com/tunebus/tunebus/pipeline/gc"
@@ -58,7 +59,7 @@ func Collected(removed []gc.Removed, sum gc.Report, dryRun bool) Result {
 			Count(sum.Removed.Count, "object"), Count(sum.Removed.Bytes, "byte"), Count(sum.Leftovers.Count, "leftover"), Count(sum.Leftovers.Bytes, "byte"),
 			Count(sum.Checkpoints, "checkpoint"), verb, Count(sum.Runs, "run"), sum.Open)
 		for _, run := range sum.Unreadable {
-			fmt.Fprintf(w, "everything of run %s stays: it has a fact that cannot be read; \"tunebus show %s\" names it\n", run, run)
+			fmt.Fprintf(w, "everything of run %s stays: it has a fact that cannot be read; %s names it\n", run, terminal.Completed(w, `"tunebus show `+run+`"`))
 		}
 	}}
 }
@@ -101,7 +102,7 @@ func (f Finding) line() string {
 func Findings(found []Finding) Result {
 	return Result{found, func(w io.Writer) {
 		Table(w, found, "STATE\tWHAT\t", func(f Finding) string {
-			return string(f.State) + "\t" + f.Name + "\t" + f.line()
+			return string(f.State) + "\t" + f.Name + "\t" + terminal.Completed(w, f.line())
 		})
 	}}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/terminal"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/runsummary"
 )
@@ -29,7 +30,7 @@ func Cancellation(run events.Run, requested bool, seconds float64) Result {
 	return Result{c, func(w io.Writer) {
 		switch {
 		case end == nil:
-			fmt.Fprintf(w, "cancel of %s requested; \"tunebus watch %s\" shows its end\n", run.ID, run.ID)
+			fmt.Fprintf(w, "cancel of %s requested; %s shows its end\n", run.ID, terminal.Completed(w, `"tunebus watch `+run.ID+`"`))
 		case !requested:
 			fmt.Fprintf(w, "run %s has ended already: %s\n", run.ID, c.Status)
 		case end.Conclusion == events.Cancelled:

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/terminal"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/settings"
 	"github.com/tunebus/tunebus/pipeline/shellquote"
@@ -93,6 +94,7 @@ func nearestKey(name string, all []structconf.Key) string {
 // NewSpecification is a file that a specification was written to.
 func NewSpecification(file string) Result {
 	return Result{map[string]string{"file": file}, func(w io.Writer) {
-		fmt.Fprintf(w, "%s has every key with its default; \"tunebus config check %s\" reports what is missing\n", file, shellquote.Word(file))
+		check := terminal.Completed(w, `"tunebus config check `+shellquote.Word(file)+`"`)
+		fmt.Fprintf(w, "%s has every key with its default; %s reports what is missing\n", file, check)
 	}}
 }

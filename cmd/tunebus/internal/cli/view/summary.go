@@ -124,12 +124,12 @@ func writePhasesAnew(w io.Writer, run events.Run, attempts []events.AttemptResul
 			return line + "as above"
 		}
 		said[a.Error.Message] = true
-		return line + problem(*a.Error)
+		return line + terminal.Completed(w, problem(*a.Error))
 	})
 	for _, f := range failures {
 		if !said[f.message] {
 			said[f.message] = true
-			fmt.Fprintf(w, "\n%s: %s\n", f.phase, f.message)
+			fmt.Fprintf(w, "\n%s: %s\n", f.phase, terminal.Completed(w, f.message))
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/terminal"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/deletion"
 	"github.com/tunebus/tunebus/pipeline/gc"
@@ -69,10 +70,10 @@ func Result(r deletion.Report, left Left, seen bool) view.Result {
 		}
 		sums(w, r, "removed", "was")
 		for _, line := range left.all() {
-			fmt.Fprintf(w, "left: %s\n", view.Printable(line))
+			fmt.Fprintf(w, "left: %s\n", terminal.Completed(w, view.Printable(line)))
 		}
 		for _, line := range left.notes {
-			fmt.Fprintf(w, "note: %s\n", view.Printable(line))
+			fmt.Fprintf(w, "note: %s\n", terminal.Completed(w, view.Printable(line)))
 		}
 	})
 }
@@ -147,7 +148,7 @@ func sums(w io.Writer, r deletion.Report, verb, is string) {
 	if r.Kept.Count == 1 {
 		stay = "stays"
 	}
-	fmt.Fprintf(w, "%s %s: %s\n", size(r.Kept, "artifact"), stay, why(r))
+	fmt.Fprintf(w, "%s %s: %s\n", size(r.Kept, "artifact"), stay, terminal.Completed(w, why(r)))
 }
 
 // why is the reason why artifacts stay.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/losshistory"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/terminal"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/bus/runindex"
@@ -107,12 +108,12 @@ func (d Detail) write(w io.Writer) {
 	for _, step := range run.Accepted.Plan {
 		if p := run.Phases[step.Phase]; p != nil && p.Completed != nil {
 			for _, n := range view.Together(p.Completed.Notes) {
-				fmt.Fprintf(w, "\nnote of %s: %s\n", step.Phase, n)
+				fmt.Fprintf(w, "\nnote of %s: %s\n", step.Phase, terminal.Completed(w, n))
 			}
 		}
 	}
 	for _, f := range d.Unreadable {
-		fmt.Fprintf(w, "\n%s\n", f)
+		fmt.Fprintf(w, "\n%s\n", terminal.Completed(w, fmt.Sprint(f)))
 	}
 	view.WriteNext(w, run, s, d.Again)
 	if d.Logs != "" {
@@ -185,6 +186,6 @@ func (d Detail) writeState(w io.Writer) {
 		fmt.Fprintf(w, "\nit %s\n", view.WaitsForWorker(d.Waits.Worker))
 	}
 	if d.Waits.For != "" {
-		fmt.Fprintf(w, "\nit %s\n", view.WaitsFor(d.Waits.For))
+		fmt.Fprintf(w, "\nit %s\n", terminal.Completed(w, view.WaitsFor(d.Waits.For)))
 	}
 }

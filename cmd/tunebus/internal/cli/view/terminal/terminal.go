@@ -37,8 +37,8 @@ var colours = map[rune]string{'\ufdd0': "\x1b[32m", '\ufdd1': "\x1b[0m"}
 
 // Writer writes text without control characters. It is safe for concurrent use.
 type Writer struct {
-	// Complete completes what people read, such as the commands in it; nil: nothing
-	// is completed. It is set before the first write.
+	// Complete completes the sentences of the program, see [Writer.Sentences] and [Completed]; nil: nothing is
+	// completed. It is set before the first write.
 	Complete func(string) string
 
 	mu sync.Mutex
@@ -147,25 +147,29 @@ func Colours(w io.Writer) bool {
 	return ok && t.screen != nil && os.Getenv("NO_COLOR") == ""
 }
 
-// Write implements [io.Writer].
-func (w *Writer) Write(p []byte) (int, error) {
-	if w.Complete != nil {
-		if _, err := w.write([]byte(w.Complete(string(p)))); err != nil {
-			return 0, err
-		}
-		return len(p), nil
+// Completed is a sentence of the program for w, with the commands in it completed.
+func Completed(w io.Writer, sentence string) string {
+	if t, ok := w.(*Writer); ok && t.Complete != nil {
+		return t.Complete(sentence)
 	}
-	return w.write(p)
+	return sentence
 }
 
-// Verbatim writes like w, and completes nothing: scripts read it.
-func (w *Writer) Verbatim() io.Writer { return verbatim{w} }
+// Sentences returns a writer to w of the program's own sentences, such as help: the
+// commands in each write are completed. What w itself is given is data, and stays.
+func (w *Writer) Sentences() io.Writer { return sentences{w} }
 
-type verbatim struct{ w *Writer }
+type sentences struct{ w *Writer }
 
-func (v verbatim) Write(p []byte) (int, error) { return v.w.write(p) }
+func (s sentences) Write(p []byte) (int, error) {
+	if _, err := io.WriteString(s.w, Completed(s.w, string(p))); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
 
-func (w *Writer) write(p []byte) (int, error) {
+// Write implements [io.Writer].
+func (w *Writer) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.written = w.written || len(p) > 0
