@@ -18,6 +18,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/tunebus/tunebus/embedded"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
@@ -66,6 +69,25 @@ func Connect(t testing.TB, s *embedded.Server) *conn.Conn {
 	}
 	t.Cleanup(c.Close)
 	return c
+}
+
+// PublishRaw stores messages as they are, by their subjects.
+func PublishRaw(t testing.TB, s *embedded.Server, bodies map[string]string) {
+	t.Helper()
+	nc, err := nats.Connect("", nats.InProcessServer(s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for subject, body := range bodies {
+		if _, err := js.Publish(t.Context(), subject, []byte(body)); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // Logger writes to the test's log.

@@ -6,9 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
-
 	"github.com/tunebus/tunebus/embedded"
 	"github.com/tunebus/tunebus/embedded/bustest"
 	"github.com/tunebus/tunebus/events"
@@ -68,20 +65,7 @@ func (f *DataFolder) PublishRaw(t *testing.T, bodies map[string]string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	nc, err := nats.Connect("", nats.InProcessServer(s))
-	if err != nil {
-		t.Fatal(err)
-	}
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for subject, body := range bodies {
-		if _, err := js.Publish(t.Context(), subject, []byte(body)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	nc.Close()
+	bustest.PublishRaw(t, s, bodies)
 	if err := s.Stop(); err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 
@@ -58,6 +59,9 @@ func addEnvironment(c *cobra.Command, to *[]string) {
 // variables that it gets.
 func commandOf(s *session.Session, args, environment []string) (command, more []string, err error) {
 	if len(args) > 0 {
+		if _, err := exec.LookPath(args[0]); err != nil {
+			return nil, nil, exit.Input(err)
+		}
 		return args, environment, nil
 	}
 	cfg, err := s.Settings()

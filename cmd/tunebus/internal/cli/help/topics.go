@@ -57,7 +57,7 @@ const exitStatus = `The exit status is part of the interface of the program:
   130  interrupted by Ctrl-C
   143  ended by a signal that asks for it (SIGTERM)
 
-"tunebus up" ends with 0 on both, since they are how it is stopped.
+The verb up ends with 0 on both, since they are how it is stopped.
 
 Results go to stdout and everything else to stderr. With --json results are JSON,
 and a command without a result writes a line with its faults and its status:

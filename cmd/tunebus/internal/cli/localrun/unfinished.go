@@ -43,8 +43,8 @@ type jobGate struct {
 	decided chan struct{}
 	once    sync.Once
 	left    []string
-	// undecided is set if there will be no decision.
-	undecided bool
+	// closed is set if there will be no decision.
+	closed bool
 }
 
 func newJobGate() *jobGate { return &jobGate{decided: make(chan struct{})} }
@@ -60,7 +60,7 @@ func (g *jobGate) decide(left []string) {
 // close leaves all runs alone if nothing was decided: the workers are about to stop.
 func (g *jobGate) close() {
 	g.once.Do(func() {
-		g.undecided = true
+		g.closed = true
 		close(g.decided)
 	})
 }
@@ -68,7 +68,7 @@ func (g *jobGate) close() {
 // skip waits for the decision and reports whether a run is left alone.
 func (g *jobGate) skip(run string) bool {
 	<-g.decided
-	return g.undecided || slices.Contains(g.left, run)
+	return g.closed || slices.Contains(g.left, run)
 }
 
 // unfinished deals with the runs that an earlier process left unfinished.

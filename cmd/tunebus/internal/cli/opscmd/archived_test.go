@@ -18,7 +18,7 @@ func TestOnlyArchivedRuns(t *testing.T) {
 	f.WithServer(t, func(b *conn.Conn) {
 		for _, run := range []string{"first", "second", "third"} {
 			clitest.Publish(t, b, clitest.EndedRun(run)...)
-			clitest.Publish(t, b, events.TrackingCompleted{RunID: run})
+			clitest.Publish(t, b, events.TrackingCompleted{RunID: run, Links: map[string]string{"config.toml": f.Dir + "/removed/" + run + "/config.toml"}})
 		}
 	})
 	ok := func(args ...string) (out, screen string) {

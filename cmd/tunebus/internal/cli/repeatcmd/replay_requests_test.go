@@ -169,7 +169,7 @@ func TestReplayRequests(t *testing.T) {
 		`did you mean "rank"?`:                                                {"--from-seq", "1", "--set", "fine_tuner.rnk=1", "--set", "evaluator.nope=1"},
 		"evaluator.metrics = nope: unknown metric, in request 1 and 1 more (": {"--from-seq", "1", "--set", `evaluator.metrics=["nope"]`},
 		"nothing was submitted, since the changes do not fit":                 {"--from-seq", "1", "--set", "fine_tuner.epochs=0", "--set", "pipeline.max_tries=0"},
-		"no such file or folder (none.jsonl)":                                 {"--from-seq", "1", "--set", "inferencer.testing_data_id=none.jsonl"},
+		"inferencer.testing_data_id = none.jsonl: no such file or folder":     {"--from-seq", "1", "--set", "inferencer.testing_data_id=none.jsonl"},
 	} {
 		if status, rows, screen := replayRequests(t, services, args...); status != 2 || len(rows) > 0 || !strings.Contains(screen, says) {
 			t.Errorf("%v: status %d, want 2 and %q\n%s", args, status, says, screen)
