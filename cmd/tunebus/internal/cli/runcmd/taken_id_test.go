@@ -17,7 +17,7 @@ func TestTakenRunID(t *testing.T) {
 	f.WithServer(t, func(b *conn.Conn) {
 		for _, run := range []string{"taken", "gone"} {
 			clitest.Publish(t, b, clitest.EndedRun(run)...)
-			clitest.Publish(t, b, events.TrackingCompleted{RunID: run})
+			clitest.Publish(t, b, events.TrackingCompleted{RunID: run, Links: map[string]string{"config.toml": f.Dir + "/removed/" + run + "/config.toml"}})
 		}
 	})
 	if status, out, screen := clitest.Run(t, "delete", "gone", "--yes", "--data", f.Dir); status != 0 {
