@@ -64,10 +64,8 @@ func (p *page) put(line Line) {
 }
 
 // remove removes the line of a run.
-func (p *page) remove(run string) (removed bool) {
-	before := len(p.Runs)
+func (p *page) remove(run string) {
 	p.Runs = slices.DeleteFunc(p.Runs, func(l Line) bool { return l.RunID == run })
-	return len(p.Runs) < before
 }
 
 // encode writes a page. One that is too large has no labels; readers take them from
