@@ -57,6 +57,13 @@ type Sweeper interface {
 	Sweep()
 }
 
+// FolderSweeper is a [Backend] in which the prefix of a key may be a folder.
+type FolderSweeper interface {
+	// RemoveEmptyFolders removes folders below a prefix that hold nothing, such as
+	// those of a writer that was killed between its folder and its object.
+	RemoveEmptyFolders(prefix string)
+}
+
 // Collectable is a [Backend] that can list the leftovers of killed writers
 // (parts of objects that were never completed) for garbage collection.
 type Collectable interface {

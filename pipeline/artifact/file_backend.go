@@ -10,6 +10,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -166,6 +167,27 @@ func (f *fileBackend) Path(key string) string {
 
 // Sweep implements [Sweeper].
 func (f *fileBackend) Sweep() { f.partials.sweep() }
+
+// RemoveEmptyFolders implements [FolderSweeper].
+func (f *fileBackend) RemoveEmptyFolders(prefix string) {
+	start := path.Dir(prefix + "x")
+	if start == "." || !fs.ValidPath(start) {
+		return
+	}
+	var folders []string
+	_ = fs.WalkDir(f.root.FS(), start, func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return fs.SkipDir // it is gone, or it stays
+		}
+		if d.IsDir() {
+			folders = append(folders, name)
+		}
+		return nil
+	})
+	for _, dir := range slices.Backward(folders) { // the inner ones first
+		_ = f.root.Remove(dir) // fails if it is not empty; a writer makes it again
+	}
+}
 
 // Leftovers implements [Collectable].
 func (f *fileBackend) Leftovers(_ context.Context, before time.Time) iter.Seq2[Object, error] {

@@ -15,6 +15,13 @@ func (s *Store) Sweep() {
 	}
 }
 
+// RemoveEmptyFolders does what the backend does if it is a [FolderSweeper].
+func (s *Store) RemoveEmptyFolders(prefix string) {
+	if b, ok := s.backend.(FolderSweeper); ok {
+		b.RemoveEmptyFolders(prefix)
+	}
+}
+
 // Leftovers iterates over the leftovers of killed writers that were last
 // written before the given time. It stops after the first error, and is empty
 // if the backend is not [Collectable].

@@ -293,3 +293,28 @@ func TestKey(t *testing.T) {
 		}
 	}
 }
+
+// TestRemoveEmptyFolders: folders that a killed writer left go, and all others stay.
+func TestRemoveEmptyFolders(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s, err := Open(t.Context(), "file://"+dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() }) // read only from here on
+	if _, err := s.Put(t.Context(), "runs/r/finetune/2/model", "text/plain", strings.NewReader("x")); err != nil {
+		t.Fatal(err)
+	}
+	for _, empty := range []string{"runs/r/finetune/1/checkpoint-5", "runs/r/finetune/2/checkpoint-9", "runs/other/finetune/1"} {
+		if err := os.MkdirAll(filepath.Join(dir, filepath.FromSlash(empty)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.RemoveEmptyFolders("runs/r/finetune/")
+	for path, want := range map[string]bool{"runs/r/finetune/1": false, "runs/r/finetune/2/checkpoint-9": false, "runs/r/finetune/2/model": true, "runs/other/finetune/1": true} {
+		if _, err := os.Stat(filepath.Join(dir, filepath.FromSlash(path))); (err == nil) != want {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}

@@ -112,5 +112,8 @@ func (c *Cleaner) deleteBelow(ctx context.Context, prefix string, needed neededK
 			return err
 		}
 	}
+	if sweeper, ok := c.Store.(artifact.FolderSweeper); ok {
+		sweeper.RemoveEmptyFolders(prefix)
+	}
 	return nil
 }
