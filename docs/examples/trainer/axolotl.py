@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 from trainer import Message, Stop, Worker
-from wrapper import Wrapped, dataset, main, numbers, step_of
+from wrapper import Wrapped, dataset, is_whole, main, numbers, step_of
 
 # The file that Axolotl looks for, in an earlier and in a later version.
 TRIGGERS = (".axolotl_save_checkpoint", "axolotl_checkpoint.save")
@@ -86,7 +86,7 @@ def run(job: Message, worker: Worker, stop: Stop) -> int:
             asked_at = step
             for name in TRIGGERS:
                 (output / name).touch()
-        return any(step_of(c) >= asked_at and (c / "trainer_state.json").exists() for c in output.glob("checkpoint-*"))
+        return any(step_of(c) >= asked_at and is_whole(c) for c in output.glob("checkpoint-*"))
 
     wrapped.start(["axolotl", "train", str(data / "job.yaml")], each_line)
     return wrapped.follow(stop, saved)

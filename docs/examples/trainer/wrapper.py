@@ -2,7 +2,7 @@
 program speaks with the worker of tunebus.
 
 The command is built on the Trainer of transformers: it writes checkpoints as folders
-checkpoint-<step>, which are whole once trainer_state.json is there, and its result into
+checkpoint-<step>, which are whole once trainer_state.json can be read, and its result into
 the folder above them.
 """
 
@@ -52,7 +52,7 @@ class Wrapped:
             step, total, points = self.steps.pop(0)
             self.worker.tell("progress", step=step, total=total, points=points)
         for folder in sorted(self.output.glob("checkpoint-*"), key=step_of):
-            if step_of(folder) not in self.said and (folder / "trainer_state.json").exists():
+            if step_of(folder) not in self.said and is_whole(folder):
                 self.said.add(step_of(folder))
                 self.worker.tell("checkpoint", step=step_of(folder), folder=str(folder))
 
@@ -94,6 +94,15 @@ class Wrapped:
 
 def step_of(folder: Path) -> int:
     return int(folder.name.removeprefix("checkpoint-"))
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether a checkpoint is written to its end. The last file is no JSON before that."""
+    try:
+        json.loads((folder / "trainer_state.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def is_model(name: str) -> bool:
