@@ -16,7 +16,7 @@ func (s *Store) Sweep() {
 }
 
 // RemoveEmptyFolders does what the backend does if it is a [FolderSweeper].
-func (s *Store) RemoveEmptyFolders(prefix string) {
+func RemoveEmptyFolders(s *Store, prefix string) {
 	if b, ok := s.backend.(FolderSweeper); ok {
 		b.RemoveEmptyFolders(prefix)
 	}

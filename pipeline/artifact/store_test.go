@@ -311,7 +311,7 @@ func TestRemoveEmptyFolders(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s.RemoveEmptyFolders("runs/r/finetune/")
+	RemoveEmptyFolders(s, "runs/r/finetune/")
 	for path, want := range map[string]bool{"runs/r/finetune/1": false, "runs/r/finetune/2/checkpoint-9": false, "runs/r/finetune/2/model": true, "runs/other/finetune/1": true} {
 		if _, err := os.Stat(filepath.Join(dir, filepath.FromSlash(path))); (err == nil) != want {
 			t.Errorf("%s: %v", path, err)

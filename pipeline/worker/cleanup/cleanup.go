@@ -112,8 +112,8 @@ func (c *Cleaner) deleteBelow(ctx context.Context, prefix string, needed neededK
 			return err
 		}
 	}
-	if sweeper, ok := c.Store.(artifact.FolderSweeper); ok {
-		sweeper.RemoveEmptyFolders(prefix)
+	if store, ok := c.Store.(*artifact.Store); ok {
+		artifact.RemoveEmptyFolders(store, prefix)
 	}
 	return nil
 }
