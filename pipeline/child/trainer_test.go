@@ -76,7 +76,7 @@ func play(script string) int {
 			}
 			fmt.Println(s.Process.Pid)
 		case "hang":
-			time.Sleep(time.Hour)
+			time.Sleep(time.Hour) // a process that only a kill ends
 		case "exit":
 			status, _ := strconv.Atoi(rest)
 			return status

@@ -24,6 +24,7 @@ func manual(t *testing.T, name string) []string {
 	t.Helper()
 	python, err := exec.LookPath("python3")
 	if err != nil {
+		// "make test" needs Go alone; CI runs "make test-trainer", which fails without a python3.
 		t.Skip("there is no python3; make test-trainer wants one")
 	}
 	path, err := filepath.Abs(filepath.Join("../../../docs/examples/trainer", name))

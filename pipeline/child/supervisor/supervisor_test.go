@@ -35,7 +35,7 @@ func role(name string) int {
 	fmt.Println(os.Getpid())
 	switch name {
 	case "sleeper":
-		time.Sleep(time.Hour)
+		time.Sleep(time.Hour) // a process that only a kill ends
 	case "stops": // on SIGTERM, with a status of its own
 		stop := make(chan os.Signal, 1)
 		signal.Notify(stop, syscall.SIGTERM)
@@ -52,7 +52,7 @@ func role(name string) int {
 		}
 		fmt.Println(c.Process.Pid)
 		if name == "waits" {
-			time.Sleep(time.Hour)
+			time.Sleep(time.Hour) // a process that only a kill ends
 		}
 		return 3
 	case "worker": // that has a command of its own
@@ -106,6 +106,7 @@ func (s started) pid(t *testing.T) int {
 // gone waits until a process has ended, at most for a while.
 func gone(t *testing.T, pid int) {
 	t.Helper()
+	// Processes of other parents can only be looked for.
 	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 		if err != nil || strings.Contains(string(stat), ") Z ") {

@@ -61,6 +61,7 @@ func newDeployment(t *testing.T, trainer string, env ...string) *deployment {
 	t.Helper()
 	python, err := exec.LookPath("python3")
 	if err != nil {
+		// "make test" needs Go alone; CI runs "make test-trainer", which fails without a python3.
 		t.Skip("there is no python3; make test-trainer wants one")
 	}
 	dir, port := t.TempDir(), fmt.Sprint(processes.FreePort(t))

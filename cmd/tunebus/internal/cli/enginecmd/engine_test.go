@@ -22,6 +22,7 @@ func TestMain(m *testing.M) {
 func example(t *testing.T) string {
 	t.Helper()
 	if _, err := exec.LookPath("python3"); err != nil {
+		// "make test" needs Go alone; CI runs "make test-trainer", which fails without a python3.
 		t.Skip("there is no python3; make test-trainer wants one")
 	}
 	return filepath.Join(clitest.Root(), "docs", "examples", "trainer", "trainer.py")
