@@ -70,7 +70,7 @@ func parentOf(pid int) (parent int, alive bool) {
 // killMarked kills all processes with a mark in their environment, until there are
 // none, and returns how many there were at first.
 func killMarked(mark string) (first int) {
-	// The kernel tells nobody that the last descendant is gone: one has to look again.
+	// The kernel sends no signal for the last of other processes: this has to look again.
 	for end := time.Now().Add(killTime); time.Now().Before(end); time.Sleep(killInterval) {
 		marked := 0
 		for _, pid := range allProcesses() {
