@@ -11,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 
+	"github.com/tunebus/tunebus/embedded/bustest"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
@@ -42,7 +43,8 @@ func startCluster(t *testing.T) []*conn.Conn {
 		s, err := server.NewServer(&server.Options{
 			ServerName: fmt.Sprintf("node-%d", i), Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true,
 			JetStream: true, StoreDir: filepath.Join(t.TempDir(), "store"), Routes: routes,
-			Cluster: server.ClusterOpts{Name: "test", Host: "127.0.0.1", Port: port},
+			JetStreamMaxStore: bustest.MaxStore,
+			Cluster:           server.ClusterOpts{Name: "test", Host: "127.0.0.1", Port: port},
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 
+	"github.com/tunebus/tunebus/embedded/bustest"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 )
 
@@ -21,6 +22,7 @@ import (
 func startServer(t *testing.T, o *server.Options) string {
 	t.Helper()
 	o.Host, o.Port, o.NoSigs, o.NoLog = "127.0.0.1", server.RANDOM_PORT, true, true
+	o.JetStreamMaxStore = bustest.MaxStore
 	s, err := server.NewServer(o)
 	if err != nil {
 		t.Fatal(err)
