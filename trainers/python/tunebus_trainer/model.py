@@ -45,7 +45,7 @@ def adapter(plan: Plan) -> Any:
 
     arguments = dict(plan.lora)
     if arguments.get("init_lora_weights") == "loftq":
-        arguments["loftq_config"] = peft.LoftQConfig(loftq_bits=4)
+        arguments["loftq_config"] = peft.LoftQConfig(**arguments["loftq_config"])
     return peft.LoraConfig(**arguments)
 
 

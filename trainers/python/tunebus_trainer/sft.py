@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from . import rows
 from .callbacks import Reporter, Worker
 from .job import Job
 from .keys import Plan
+from .validation import Validations
 
 
 class ModelFault(ValueError):
@@ -68,18 +70,34 @@ def train(job: Job, data: Data, plan: Plan, worker: Worker) -> Outcome:
         eval_dataset=data.validation,
         processing_class=tokens,
         peft_config=models.adapter(plan) if job.adapter is None else None,
-        callbacks=[Reporter(worker, job.checkpoints)],
     )
     trainer.remove_callback(transformers.PrinterCallback)  # stdout is the run's log
     if plan.quantization is not None:
         _train_in_float32(trainer.model)
+    validations = Validations(
+        job.checkpoints / "best",
+        plan.patience,
+        plan.keep_best,
+        lambda folder: models.save(trainer.model, folder, job.model_name),
+    )
+    if job.resume is not None:
+        validations.resume(job.resume)
+    trainer.add_callback(validations)
+    trainer.add_callback(Reporter(worker, job.checkpoints))  # behind what writes into checkpoints
+    if plan.arguments["eval_steps"] is None:
+        trainer.args.eval_steps = steps_of_an_epoch(trainer)
     worker.stage("train")
     trainer.train(resume_from_checkpoint=str(job.resume) if job.resume else None)
     state = trainer.state
-    if state.global_step < state.max_steps:
+    if state.global_step < state.max_steps and not validations.ended_at:
         return Outcome(done=False, step=state.global_step)
     worker.stage("save")
-    models.save(trainer.model, job.result, job.model_name)
+    for note in validations.notes(state.max_steps):
+        worker.note(note)
+    if validations.model is not None:
+        shutil.copytree(validations.model, job.result)
+    else:
+        models.save(trainer.model, job.result, job.model_name)
     tokens.save_pretrained(job.result)
     weights = [p.numel() for p in trainer.model.parameters() if p.requires_grad]
     statistics = {
@@ -91,7 +109,15 @@ def train(job: Job, data: Data, plan: Plan, worker: Worker) -> Outcome:
     }
     if data.validation is not None:
         statistics["final_eval_loss"] = _last(state.log_history, "eval_loss")
+    if validations.best is not None:
+        statistics["best_eval_loss"], statistics["best_step"] = validations.best, float(validations.best_step)
     return Outcome(done=True, step=state.global_step, tokens=round(data.counts.tokens * (state.epoch or 0)), statistics=statistics)
+
+
+def steps_of_an_epoch(trainer: Any) -> int:
+    """The optimizer steps of an epoch, of which the last one may have fewer batches."""
+    batches, of_a_step = len(trainer.get_train_dataloader()), int(trainer.args.gradient_accumulation_steps)
+    return max(1, -(-batches // of_a_step))
 
 
 def _train_in_float32(model: Any) -> None:
