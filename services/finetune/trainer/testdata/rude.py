@@ -41,7 +41,7 @@ def write_model() -> None:
         shutil.copy(Path(job["model"]["folder"], name), model)
 
 
-tell("hello", protocol=1, name="rude", rows="tokens", optimizers=["adamw_torch", "sgd"], quantisation=["8bit"], keys=["epochs"])
+tell("hello", protocol=1, name="rude", rows="tokens", optimizers=["adamw_torch", "sgd"], quantisation=["8bit"], keys=["epochs", *os.environ.get("KEYS", "").split()])
 match rude:
     case "hangs" | "deaf":
         subprocess.Popen(["sleep", "3600"], start_new_session=True)
