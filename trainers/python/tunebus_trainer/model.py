@@ -59,9 +59,10 @@ def tokenizer(folder: Path) -> Any:
     return tokens
 
 
-def save(trained: Any, folder: Path, base: str) -> None:
-    """Writes the adapter, or all weights. base is the name of the base model, as the person gave it."""
-    trained.save_pretrained(folder)
+def save(trained: Any, folder: Path, base: str, written: bool = False) -> None:
+    """Writes the adapter, or all weights, unless they are written. base is the name of the base model, as the person gave it."""
+    if not written:
+        trained.save_pretrained(folder)
     described = folder / "adapter_config.json"
     if described.exists():  # PEFT writes the folder that the model was loaded from
         config = json.loads(described.read_text(encoding="utf-8"))

@@ -6,8 +6,8 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from . import launch, rows
 from . import model as models
-from . import rows
 from .callbacks import Reporter, Worker
 from .job import Job
 from .keys import Plan
@@ -53,6 +53,7 @@ def train(job: Job, data: Data, plan: Plan, worker: Worker) -> Outcome:
     from trl.trainer.sft_trainer import SFTTrainer
 
     transformers.set_seed(job.seed)  # the adapter's first weights
+    launch.begin()
     tokens = models.tokenizer(job.tokenizer)
     try:
         model: Any = models.load(job.model, plan)
@@ -79,8 +80,11 @@ def train(job: Job, data: Data, plan: Plan, worker: Worker) -> Outcome:
     if state.global_step < state.max_steps:
         return Outcome(done=False, step=state.global_step)
     worker.stage("save")
-    models.save(trainer.model, job.result, job.model_name)
-    tokens.save_pretrained(job.result)
+    if launch.is_sharded(trainer):
+        launch.gather(trainer, job.result)
+    if launch.rank() == 0:
+        models.save(trainer.model, job.result, job.model_name, written=launch.is_sharded(trainer))
+        tokens.save_pretrained(job.result)
     weights = [p.numel() for p in trainer.model.parameters() if p.requires_grad]
     statistics = {
         "final_training_loss": _last(state.log_history, "loss"),
