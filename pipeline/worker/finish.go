@@ -160,7 +160,11 @@ func (a *attempt) completed(res engine.Result, how events.Conclusion, why error)
 // earlierLogs are the artifacts of attempts that failed. The fact that completes the
 // phase names them, so that they are kept with it.
 func (a *attempt) earlierLogs() (logs []events.Artifact) {
-	for _, earlier := range a.state().Attempts {
+	state := a.state()
+	if state == nil {
+		return nil
+	}
+	for _, earlier := range state.Attempts {
 		if earlier.Ended != nil {
 			logs = append(logs, earlier.Ended.Artifacts...)
 		}

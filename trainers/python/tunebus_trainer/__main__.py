@@ -17,6 +17,7 @@ from .callbacks import Diverged
 from .connection import Connection, WorkerGone
 from .job import Job, JobFault
 from .keys import KeyFault, Keys, Machine, plan
+from .reporting import Reports
 from .rows import RowFault
 
 STOPPED = 75  # the exit status of a trainer that was stopped after a checkpoint
@@ -86,7 +87,6 @@ def work(path: Path, machine: Machine, connection: Connection | launch.Quiet) ->
     job = Job.read(path)
     keys, processes = Keys.read(job.keys), launch.Processes.read(job.keys)
     connection.stage("tokenise")
-    reports = prepare_reports(job)
     with tempfile.TemporaryDirectory() as scratch:
         data = sft.read(job, Path(scratch))
         for name, counts in (("training", data.counts), ("validation", data.validation_counts)):
@@ -95,26 +95,19 @@ def work(path: Path, machine: Machine, connection: Connection | launch.Quiet) ->
         if data.training is None:
             raise RowFault("no row has a token that counts in the loss")
         chosen = launch.plan(plan(keys, machine, data.validation_counts.rows), processes, keys, launch.here())
-        for note in chosen.notes + launch.notes(processes, keys, data.counts.rows):
+        reports = Reports(job, machine.wandb_key)
+        reporting = reports.begin(chosen.arguments["report_to"])
+        for note in chosen.notes + reporting + launch.notes(processes, keys, data.counts.rows):
             connection.note(note)
         connection.stage("load")
-        outcome = sft.train(job, data, chosen, connection)
+        outcome = sft.train(job, data, chosen, connection, reports)
+        for note in reports.end():
+            connection.note(note)
     if not outcome.done:
         connection.wait_until_answered(UPLOAD)
         return STOPPED
-    artifacts = {name: str(folder) for name, folder in reports.items() if folder.exists()}
-    connection.result(job.result, outcome.tokens, outcome.statistics, artifacts)
+    connection.result(job.result, outcome.tokens, outcome.statistics, reports.artifacts())
     return 0
-
-
-def prepare_reports(job: Job) -> dict[str, Path]:
-    """Has W&B and TensorBoard write into the artifacts of the job; returns their folders."""
-    folders = {"wandb": job.artifacts / "wandb", "tensorboard": job.artifacts / "tensorboard"}
-    os.environ["WANDB_DIR"] = str(job.artifacts)
-    os.environ["TENSORBOARD_LOGGING_DIR"] = str(folders["tensorboard"])
-    if project := job.keys.get("wandb_project_name"):
-        os.environ["WANDB_PROJECT"] = project
-    return folders
 
 
 def classify(err: BaseException) -> tuple[str, str, str]:

@@ -27,6 +27,7 @@ class Rows:
 class Job:
     """What a job asks for. All paths are absolute."""
 
+    run: str
     model: Path
     tokenizer: Path
     adapter: Path | None
@@ -49,6 +50,7 @@ class Job:
                 raise JobFault(f"the job has protocol {job['protocol']}; this trainer speaks {PROTOCOL}")
             model, output = job["model"], job["output"]
             return cls(
+                run=job["run"],
                 model=Path(model["folder"]),
                 tokenizer=Path(model["tokenizer"]),
                 adapter=Path(model["adapter"]) if model.get("adapter") else None,

@@ -9,6 +9,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from . import reports
+
 # Defaults of TRL and transformers differ from those of tunebus and change from version
 # to version, so every key is passed, also where it has its default.
 
@@ -217,15 +219,10 @@ def _quantization(keys: Keys, compute: str) -> dict[str, Any] | None:
     return None
 
 
-def _reports(keys: Keys, machine: Machine, notes: list[str]) -> list[str]:
-    names = [name.strip() for name in keys.report_to.split(",")]
-    reports = [name for name in names if name in ("wandb", "tensorboard")]
-    if "wandb" in reports and not machine.wandb:
-        notes.append("fine_tuner.report_to = wandb: the Python package wandb is not there: nothing was reported to it")
-        reports.remove("wandb")
-    elif "wandb" in reports and not machine.wandb_key:
-        notes.append("fine_tuner.report_to = wandb: no key: logged offline; send it with: wandb sync FOLDER of the artifact wandb")
-    return reports
+def _reports(keys: Keys, machine: Machine, notes: list[str]) -> list[str] | str:
+    names, of_them = reports.choose(keys.report_to, machine.wandb)
+    notes += of_them
+    return names or "none"
 
 
 def _arguments(keys: Keys, machine: Machine, compute: str, validation_rows: int, notes: list[str]) -> dict[str, Any]:
@@ -257,7 +254,7 @@ def _arguments(keys: Keys, machine: Machine, compute: str, validation_rows: int,
         "save_total_limit": None,  # older ones go once the newer one is kept
         "save_only_model": False,
         "push_to_hub": False,  # tunebus pushes once, at the end
-        "report_to": _reports(keys, machine, notes) or "none",
+        "report_to": _reports(keys, machine, notes),
         "disable_tqdm": True,
         "gradient_checkpointing": bool(keys.use_gradient_checkpointing),
         "packing": keys.packing,

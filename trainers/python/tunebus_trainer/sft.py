@@ -11,6 +11,7 @@ from . import model as models
 from .callbacks import Reporter, Worker
 from .job import Job
 from .keys import Plan
+from .reporting import Reports
 
 
 class ModelFault(ValueError):
@@ -46,7 +47,7 @@ def read(job: Job, scratch: Path) -> Data:
     return Data(training, validation, counts, validation_counts)
 
 
-def train(job: Job, data: Data, plan: Plan, worker: Worker) -> Outcome:
+def train(job: Job, data: Data, plan: Plan, worker: Worker, reports: Reports) -> Outcome:
     """Trains until the end, or until the worker orders a stop, and writes the result."""
     import transformers
     from trl.trainer.sft_config import SFTConfig
@@ -74,6 +75,7 @@ def train(job: Job, data: Data, plan: Plan, worker: Worker) -> Outcome:
     trainer.remove_callback(transformers.PrinterCallback)  # stdout is the run's log
     if plan.quantization is not None:
         _train_in_float32(trainer.model)
+    reports.attach(trainer)
     worker.stage("train")
     trainer.train(resume_from_checkpoint=str(job.resume) if job.resume else None)
     state = trainer.state

@@ -52,6 +52,11 @@ match rude:
     case "exit":
         print("Traceback of the rude trainer", file=sys.stderr)
         sys.exit(3)
+    case "tells":
+        text = f"wandb is {os.environ['WANDB_MODE']} {os.environ.get('WANDB_API_KEY', '')}"
+        print(text)
+        tell("note", text=text)
+        fail("internal", text)
     case "silent":
         sys.exit(0)
     case "memory":
