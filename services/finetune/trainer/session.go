@@ -162,7 +162,8 @@ func (s *session) hello(ctx context.Context, h child.Hello) {
 			return
 		}
 	}
-	if err := refusedKeys(specification, d); err != nil {
+	images := s.file.Training.Images > 0 || s.file.Validation != nil && s.file.Validation.Images > 0
+	if err := refusedKeys(specification, d, images); err != nil {
 		s.fail(engine.Permanent(child.BadKey, err))
 		return
 	}

@@ -74,6 +74,7 @@ class Attempt:
             case "progress" if self._kill_at and message["step"] >= self._kill_at:
                 if self._kill_rank is None:
                     self._process.kill()
+                    self._kill(lambda _: True)  # as a worker does
                 else:
                     self._kill(lambda environment: f"RANK={self._kill_rank}" in environment)
             case "progress" if self._stop_at and message["step"] == self._stop_at and not message["points"]:
