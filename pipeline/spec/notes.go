@@ -95,7 +95,7 @@ func voidKeys(s events.Specification, set map[string]string) []voidKey {
 	void(!f.TrainOnResponsesOnly && f.Method != dpo, "fine_tuner.train_on_responses_only = false, with which every token counts",
 		"fine_tuner.train_on", "fine_tuner.question_part", "fine_tuner.answer_part")
 	void(f.LogSteps == 1, "fine_tuner.log_steps = 1, which logs every step", "fine_tuner.log_first_step")
-	void(!reportsTo(f.ReportTo, "wandb"), "fine_tuner.report_to does not name wandb", "fine_tuner.wandb_project_name")
+	void(!ReportsTo(f.ReportTo, "wandb"), "fine_tuner.report_to does not name wandb", "fine_tuner.wandb_project_name")
 	void(f.SystemPromptOverrideText != "", "fine_tuner.system_prompt_override_text wins over the column", "fine_tuner.system_prompt_column")
 	void(f.Method == dpo, `fine_tuner.method = "dpo" learns from the chosen and the rejected answer of each row alone`,
 		"fine_tuner.packing", "fine_tuner.train_on", "fine_tuner.train_on_responses_only", "fine_tuner.question_part", "fine_tuner.answer_part",

@@ -71,7 +71,8 @@ func keyNotes(s events.Specification, d child.Description) (notes []string) {
 }
 
 // refusedKeys returns why a trainer cannot do what a specification asks for.
-func refusedKeys(s events.Specification, d child.Description) error {
+// images says that rows have some.
+func refusedKeys(s events.Specification, d child.Description, images bool) error {
 	f := s.FineTuner
 	var faults []string
 	want := func(key, value string, has []string) {
@@ -97,6 +98,9 @@ func refusedKeys(s events.Specification, d child.Description) error {
 	}
 	lacks("load_in_4bit", "4bit", f.LoadIn4bit)
 	lacks("load_in_8bit", "8bit", f.LoadIn8bit)
+	if images && !d.Vision {
+		faults = append(faults, fmt.Sprintf("the rows have images, and the trainer %s reads none", d.Name))
+	}
 	if f.IsMultimodel && slices.Contains(d.Keys, "is_multimodel") && !d.Vision {
 		faults = append(faults, fmt.Sprintf("%s.is_multimodel = true: the trainer %s reads no images", section, d.Name))
 	}

@@ -85,6 +85,8 @@ type messageFile struct {
 	file    *os.File
 	w       *bufio.Writer
 	offsets []int64 // of the begin of each row, and of the end
+	images  imageFolder
+	count   int64 // of the images
 }
 
 func createMessages(path string) (*messageFile, error) {
@@ -92,7 +94,7 @@ func createMessages(path string) (*messageFile, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create the file of messages: %w", err)
 	}
-	return &messageFile{file: f, w: bufio.NewWriter(f), offsets: []int64{0}}, nil
+	return &messageFile{file: f, w: bufio.NewWriter(f), offsets: []int64{0}, images: imageFolder(filepath.Join(filepath.Dir(path), "images"))}, nil
 }
 
 // messageLine is a line of the file [child.Rows.Messages].
@@ -104,6 +106,7 @@ type messageLine struct {
 	Tools    json.RawMessage `json:"tools,omitempty"`
 	Truth    *string         `json:"ground_truth,omitempty"`
 	Truths   []string        `json:"ground_truths,omitempty"`
+	Images   []string        `json:"images,omitempty"` // files, in the order of their places in the messages
 }
 
 func (m *messageFile) add(r prepare.Row) error {
@@ -111,10 +114,20 @@ func (m *messageFile) add(r prepare.Row) error {
 	if r.Source.IsText() {
 		line.Text = &r.Source.Text
 	} else {
+<<<<<<< HEAD
 		line.Messages = flat(r.Source.Messages)
 	}
 	if r.IsPair() {
 		line.Rejected = flat(r.Source.Rejected[r.Source.Prompted:])
+=======
+		flat := make([]row.Message, len(r.Source.Messages))
+		for i, one := range r.Source.Messages {
+			if flat[i] = one.Flat(); len(r.Source.Images) > 0 {
+				flat[i] = withParts(one)
+			}
+		}
+		line.Messages = row.Conversation(flat)
+>>>>>>> devices15
 	}
 	if r.Source.Tools.Kind() != value.Missing {
 		line.Tools = r.Source.Tools.AppendJSON(nil)
@@ -125,6 +138,14 @@ func (m *messageFile) add(r prepare.Row) error {
 			line.Truths = truths
 		}
 	}
+	for _, image := range r.Source.Images {
+		path, err := m.images.add(image)
+		if err != nil {
+			return fmt.Errorf("%s: %w", r.Source.Place, err)
+		}
+		line.Images = append(line.Images, path)
+	}
+	m.count += int64(len(line.Images))
 	body, err := json.Marshal(line)
 	if err != nil {
 		return fmt.Errorf("%s: %w", r.Source.Place, err)
@@ -177,7 +198,7 @@ func (w rowWriter) write(set string, examples *examplefile.File, messages *messa
 			rows.Longest = max(rows.Longest, all)
 		}
 	}
-	rows.Examples, rows.Rows = int64(len(used)), int64(len(messages.offsets)-1)
+	rows.Examples, rows.Rows, rows.Images = int64(len(used)), int64(len(messages.offsets)-1), messages.count
 	err := w.lines(rows.Tokens, len(used), func(i int) ([]byte, error) {
 		if w.pairs {
 			return pairLine(examples, int(used[i]))

@@ -8,6 +8,7 @@ import importlib.util
 import os
 from typing import Any
 
+from . import launch
 from .job import PROTOCOL
 from .keys import OTHER_PACKAGES, Keys, Machine, package_of
 
@@ -53,8 +54,8 @@ def description(found: Machine) -> dict[str, Any]:
         "rows": "tokens",
         "versions": {name: importlib.metadata.version(name) for name in PACKAGES if _there(name)},
         "devices": devices or ["cpu"],
-        "methods": ["lora", "full"] + (["qlora"] if found.bitsandbytes else []),
-        "keys": [field.name for field in dataclasses.fields(Keys)],
+        "methods": ["lora", "full", "dpo"] + (["qlora"] if found.bitsandbytes else []),
+        "keys": list(dict.fromkeys(field.name for kind in (Keys, launch.Processes) for field in dataclasses.fields(kind))),
         "optimizers": optimizers,
         "schedulers": [s.value for s in transformers.SchedulerType],
         "quantisation": ["4bit", "8bit"] if found.bitsandbytes else [],

@@ -1,4 +1,4 @@
-"""Supervised fine-tuning with TRL."""
+"""A training with TRL: supervised, or by preferences."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from . import dpo, launch, rows
 from . import model as models
-from . import rows
 from .callbacks import Reporter, Worker
 from .job import Job
 from .keys import Plan
+from .reporting import Reports
 from .validation import Validations
 
 
@@ -41,20 +42,19 @@ class Data:
 
 def read(job: Job, scratch: Path) -> Data:
     """Reads the rows of a job into tables below scratch."""
-    training, counts = rows.table(job.training.tokens, scratch)
+    training, counts = rows.table(job.training.tokens, scratch, job.training.pairs)
     validation, validation_counts = None, rows.Counts()
     if job.validation is not None:
-        validation, validation_counts = rows.table(job.validation.tokens, scratch)
+        validation, validation_counts = rows.table(job.validation.tokens, scratch, job.validation.pairs)
     return Data(training, validation, counts, validation_counts)
 
 
-def train(job: Job, data: Data, plan: Plan, worker: Worker) -> Outcome:
+def train(job: Job, data: Data, plan: Plan, worker: Worker, reports: Reports) -> Outcome:
     """Trains until the end, or until the worker orders a stop, and writes the result."""
     import transformers
-    from trl.trainer.sft_config import SFTConfig
-    from trl.trainer.sft_trainer import SFTTrainer
 
     transformers.set_seed(job.seed)  # the adapter's first weights
+    launch.begin()
     tokens = models.tokenizer(job.tokenizer)
     try:
         model: Any = models.load(job.model, plan)
@@ -62,24 +62,21 @@ def train(job: Job, data: Data, plan: Plan, worker: Worker) -> Outcome:
             model = models.continued(model, job.adapter)
     except (OSError, ValueError, KeyError) as err:
         raise ModelFault(str(err)) from err
-    config = SFTConfig(output_dir=str(job.checkpoints), **plan.arguments)
-    trainer: Any = SFTTrainer(
-        model=model,
-        args=config,
-        train_dataset=data.training,
-        eval_dataset=data.validation,
-        processing_class=tokens,
-        peft_config=models.adapter(plan) if job.adapter is None else None,
-    )
+    make = dpo.trainer if plan.method == "dpo" else supervised
+    trainer = make(job, data, plan, model, tokens)
     trainer.remove_callback(transformers.PrinterCallback)  # stdout is the run's log
     if plan.quantization is not None:
         _train_in_float32(trainer.model)
-    validations = Validations(
-        job.checkpoints / "best",
-        plan.patience,
-        plan.keep_best,
-        lambda folder: models.save(trainer.model, folder, job.model_name),
-    )
+    reports.attach(trainer)
+
+    def write(folder: Path) -> None:
+        """Writes the model as it is now. All processes have to call this."""
+        if launch.is_sharded(trainer):
+            launch.gather(trainer, folder)
+        if launch.rank() == 0:
+            models.save(trainer.model, folder, job.model_name, written=launch.is_sharded(trainer))
+
+    validations = Validations(job.checkpoints / "best", plan.patience, plan.keep_best, write)
     if job.resume is not None:
         validations.resume(job.resume)
     trainer.add_callback(validations)
@@ -94,11 +91,12 @@ def train(job: Job, data: Data, plan: Plan, worker: Worker) -> Outcome:
     worker.stage("save")
     for note in validations.notes(state.max_steps):
         worker.note(note)
-    if validations.model is not None:
+    if validations.model is None:
+        write(job.result)
+    elif launch.rank() == 0:
         shutil.copytree(validations.model, job.result)
-    else:
-        models.save(trainer.model, job.result, job.model_name)
-    tokens.save_pretrained(job.result)
+    if launch.rank() == 0:
+        tokens.save_pretrained(job.result)
     weights = [p.numel() for p in trainer.model.parameters() if p.requires_grad]
     statistics = {
         "final_training_loss": _last(state.log_history, "loss"),
@@ -112,6 +110,21 @@ def train(job: Job, data: Data, plan: Plan, worker: Worker) -> Outcome:
     if validations.best is not None:
         statistics["best_eval_loss"], statistics["best_step"] = validations.best, float(validations.best_step)
     return Outcome(done=True, step=state.global_step, tokens=round(data.counts.tokens * (state.epoch or 0)), statistics=statistics)
+
+
+def supervised(job: Job, data: Data, plan: Plan, model: Any, tokens: Any) -> Any:
+    """TRL's trainer on rows with labels."""
+    from trl.trainer.sft_config import SFTConfig
+    from trl.trainer.sft_trainer import SFTTrainer
+
+    return SFTTrainer(
+        model=model,
+        args=SFTConfig(output_dir=str(job.checkpoints), **plan.arguments),
+        train_dataset=data.training,
+        eval_dataset=data.validation,
+        processing_class=tokens,
+        peft_config=models.adapter(plan) if job.adapter is None else None,
+    )
 
 
 def steps_of_an_epoch(trainer: Any) -> int:
