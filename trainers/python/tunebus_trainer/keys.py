@@ -57,7 +57,6 @@ class Keys:
     log_steps: int = 1
     log_first_step: bool = True
     save_steps: int = 20
-    save_total_limit: int = 3
     eval_steps: int = 0
     early_stopping_patience: int = 0
     load_best_model_at_end: bool = False
@@ -304,7 +303,7 @@ def _lora(keys: Keys) -> dict[str, Any]:
         "r": keys.rank,
         "lora_alpha": keys.lora_alpha,
         "lora_dropout": keys.lora_dropout,
-        "target_modules": keys.target_modules,
+        "target_modules": "all-linear" if keys.target_modules == ["all-linear"] else keys.target_modules,
         "bias": keys.bias,
         "use_rslora": keys.use_rslora,
         "use_dora": keys.use_dora,

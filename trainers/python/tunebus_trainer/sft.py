@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from . import dpo, launch, rows
+from . import dpo, launch, modules, rows
 from . import model as models
 from .callbacks import Reporter, Worker
 from .job import Job
@@ -62,6 +62,9 @@ def train(job: Job, data: Data, plan: Plan, worker: Worker, reports: Reports) ->
             model = models.continued(model, job.adapter)
     except (OSError, ValueError, KeyError) as err:
         raise ModelFault(str(err)) from err
+    if plan.lora is not None and job.adapter is None:
+        for note in modules.check(plan.lora, model):
+            worker.note(note)
     make = dpo.trainer if plan.method == "dpo" else supervised
     trainer = make(job, data, plan, model, tokens)
     trainer.remove_callback(transformers.PrinterCallback)  # stdout is the run's log
