@@ -6,6 +6,7 @@ import "github.com/tunebus/tunebus/llm/internal/kernel"
 type projection struct {
 	*Linear
 	layer, index int
+	draws        int       // the first projection with the same A, whose dropout is that of all of them
 	low          []float32 // what A gives, scaled, [N, Rank]
 }
 
@@ -122,7 +123,7 @@ func (p projection) learn(w *worker, dy, x []float32) {
 
 // dropout is what the projection's adapter drops in this pass.
 func (p projection) dropout(w *worker) dropout {
-	return w.t.draw.of(w.t.net.Adapter.Dropout, p.layer, p.index, p.In)
+	return w.t.draw.of(w.t.net.Adapter.Dropout, p.layer, p.draws, p.In)
 }
 
 // place is a worker's place for what the adapter's input is after dropout.

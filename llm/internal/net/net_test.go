@@ -17,7 +17,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // shape is one whose sizes fill no vector and no tile.
 func shape() Shape {
-	return Shape{Vocab: 37, Hidden: 20, Intermediate: 44, Heads: 4, KVHeads: 2, HeadDim: 10, Epsilon: 1e-5, Frequencies: []float64{1, 0.5, 0.2, 0.1, 0.03}}
+	return Shape{Vocab: 37, Hidden: 20, Intermediate: 44, Heads: 4, KVHeads: 2, HeadDim: 10, Epsilon: 1e-5, Rotaries: []Rotary{{Frequencies: []float64{1, 0.5, 0.2, 0.1, 0.03}}, {Frequencies: []float64{0.7, 0.02}, Scale: 1.3}}}
 }
 
 // options say what a network of a test has.
@@ -29,6 +29,11 @@ type options struct {
 	rank         int
 	dropout      float64
 	recompute    bool
+	// parts of families
+	change           func(*Shape)
+	wholeNorms       bool // in place of those of heads
+	post, noPre      bool
+	fused, layerwise bool
 }
 
 // variants are networks that differ in every part.
@@ -38,6 +43,12 @@ func variants() map[string]options {
 		"all weights, tied, head norms": {layers: 2, learns: true, tied: true, headNorms: true},
 		"adapter":                       {layers: 2, tied: true, rank: 5, biases: true, headNorms: true},
 		"adapter with dropout":          {layers: 2, rank: 3, dropout: 0.3},
+		"all weights, post-norms, caps": {layers: 3, learns: true, tied: true, headNorms: true, post: true, layerwise: true, change: func(c *Shape) {
+			c.GELU, c.EmbedScale, c.ScoreScale, c.ScoreCap, c.LogitCap = true, 1.5, 0.4, 2, 3
+		}},
+		"all weights, post-norms alone": {layers: 2, learns: true, headNorms: true, wholeNorms: true, post: true, noPre: true},
+		"adapter, scales":               {layers: 3, rank: 3, layerwise: true, change: func(c *Shape) { c.EmbedScale, c.ResidualScale, c.LogitScale, c.ScoreScale = 2, 0.6, 0.5, 0.1 }},
+		"adapter, fused, one head":      {layers: 2, rank: 3, fused: true, headNorms: true, wholeNorms: true, dropout: 0.3, change: func(c *Shape) { c.KVHeads = 1 }},
 		"all weights, recomputed":       {layers: 3, learns: true, headNorms: true, recompute: true},
 	}
 }
@@ -55,6 +66,9 @@ func (o options) build(c Shape) *Network {
 		}
 		return w
 	}
+	if o.change != nil {
+		o.change(&c)
+	}
 	linear := func(out, in int) Linear {
 		l := Linear{Out: out, In: in, Weight: weight(out*in, 0, 1/math.Sqrt(float64(in)), o.learns)}
 		if o.biases {
@@ -70,14 +84,28 @@ func (o options) build(c Shape) *Network {
 		n.Head = weight(c.Vocab*c.Hidden, 0, 0.5, o.learns)
 	}
 	n.Adapter = Adapter{Rank: o.rank, Scale: 0.7, Dropout: o.dropout}
-	for range o.layers {
+	for at := range o.layers {
 		l := Layer{
 			AttentionNorm: weight(c.Hidden, 1, 0.1, o.learns), MLPNorm: weight(c.Hidden, 1, 0.1, o.learns),
 			Q: linear(c.queries(), c.Hidden), K: linear(c.keys(), c.Hidden), V: linear(c.keys(), c.Hidden), O: linear(c.Hidden, c.queries()),
 			Gate: linear(c.Intermediate, c.Hidden), Up: linear(c.Intermediate, c.Hidden), Down: linear(c.Hidden, c.Intermediate),
 		}
-		if o.headNorms {
+		if o.headNorms && o.wholeNorms {
+			l.QNorm, l.KNorm = weight(c.queries(), 1, 0.1, o.learns), weight(c.keys(), 1, 0.1, o.learns)
+		} else if o.headNorms {
 			l.QNorm, l.KNorm = weight(c.HeadDim, 1, 0.1, o.learns), weight(c.HeadDim, 1, 0.1, o.learns)
+		}
+		if o.post {
+			l.AttentionPost, l.MLPPost = weight(c.Hidden, 1, 0.1, o.learns), weight(c.Hidden, 1, 0.1, o.learns)
+		}
+		if o.noPre {
+			l.AttentionNorm, l.MLPNorm = Weight{}, Weight{}
+		}
+		if o.fused {
+			l.K.A, l.V.A, l.Up.A = l.Q.A, l.Q.A, l.Gate.A
+		}
+		if o.layerwise { // the layers differ
+			l.Rotary, l.Window = at-1, 21*at
 		}
 		n.Layers = append(n.Layers, l)
 	}
@@ -106,11 +134,14 @@ func (n *Network) weights() (names []string, out []Weight) {
 	add("norm", n.Norm)
 	for i := range n.Layers {
 		l := &n.Layers[i]
-		for at, w := range []Weight{l.AttentionNorm, l.MLPNorm, l.QNorm, l.KNorm} {
+		for at, w := range []Weight{l.AttentionNorm, l.MLPNorm, l.AttentionPost, l.MLPPost, l.QNorm, l.KNorm} {
 			add(fmt.Sprintf("layer %d norm %d", i, at), w)
 		}
 		for at, p := range l.linears() {
 			for part, w := range []Weight{p.Weight, p.Bias, p.A, p.B} {
+				if part == 2 && at > 0 && sameWeight(p.A, l.linears()[at-1].A) {
+					continue
+				}
 				add(fmt.Sprintf("layer %d projection %d part %d", i, at, part), w)
 			}
 		}
@@ -352,7 +383,6 @@ func TestDecoderIsTheTrainer(t *testing.T) {
 			ids[i] = int32(rng.IntN(n.Shape.Vocab))
 		}
 		d := NewDecoder(n, 2)
-		var v vocabulary
 		for _, step := range []int{1, 7, 140} {
 			d.Begin(3)
 			if err := d.Read([]Token{{ID: 1, Sequence: 2, Last: true}}); err != nil {
@@ -370,7 +400,7 @@ func TestDecoderIsTheTrainer(t *testing.T) {
 				if end == len(ids) {
 					break
 				}
-				got := v.loss(slices.Clone(d.Logits(1)), ids[end])
+				got := loss(slices.Clone(d.Logits(1)), ids[end])
 				r := Row{IDs: ids[:end+1], Count: make([]bool, end+1)}
 				r.Count[end] = true
 				want, _, err := NewTrainer(n, 1).Loss([]Row{r})

@@ -9,6 +9,7 @@ import (
 // activations are what a layer keeps of the way forward for the way back.
 type activations struct {
 	middle             []float32 // what the MLP is added to, [N, Hidden]
+	attention, mlp     given     // before their norms
 	roots, middleRoots []float32 // of their norms, [N]
 	q, k, v, attended  []float32
 	rawQ, rawK         []float32 // before the norms of the heads
@@ -18,12 +19,15 @@ type activations struct {
 	low                [linears][]float32 // what A gives, scaled, [N, Rank]
 }
 
+// given is what attention or the MLP gives, where that is not added as it is.
+type given struct{ rows, roots []float32 } // [N, Hidden] and, of its norm, [N]
+
 // Trainer computes losses and gradients. It is not safe for concurrent use.
 type Trainer struct {
 	net    *Network
 	crew   *crew
 	worker []worker
-	rotary rotary
+	rotary []rotary
 	// what a pass is about
 	batch    batch
 	learning bool
@@ -41,6 +45,7 @@ type Trainer struct {
 	normed, middleNormed, through []float32 // what goes into Q, K and V, into Gate and Up, and into Down
 	// gradients
 	dX, dMiddle, dNormed, dMiddleNormed []float32
+	dAttention, dMLP                    []float32 // of what they give
 	dThrough, dGate                     []float32
 	dAttended, dQ, dK, dV, dRawQ, dRawK []float32
 	dLow                                [linears][]float32
@@ -48,7 +53,7 @@ type Trainer struct {
 
 // NewTrainer makes a trainer that works with so many goroutines.
 func NewTrainer(n *Network, threads int) *Trainer {
-	t := &Trainer{net: n, crew: newCrew(threads), rotary: rotary{frequencies: n.Shape.Frequencies}, layers: make([]activations, len(n.Layers))}
+	t := &Trainer{net: n, crew: newCrew(threads), rotary: tables(n.Shape), layers: make([]activations, len(n.Layers))}
 	t.inputs = make([][]float32, len(n.Layers))
 	t.worker = make([]worker, t.crew.size)
 	t.pass = t.run
@@ -107,13 +112,20 @@ func (t *Trainer) input(l int) *[]float32 {
 
 // projection is projection i of layer l.
 func (t *Trainer) projection(l, i int) projection {
-	return projection{Linear: t.net.Layers[l].linears()[i], layer: l, index: i, low: t.keep(l).low[i]}
+	all := t.net.Layers[l].linears()
+	draws := i
+	for draws > 0 && sameWeight(all[draws-1].A, all[i].A) {
+		draws--
+	}
+	return projection{Linear: all[i], layer: l, index: i, draws: draws, low: t.keep(l).low[i]}
 }
 
 // reserve makes the buffers large enough for the batch.
 func (t *Trainer) reserve() {
 	c, n := t.net.Shape, t.tokens()
-	t.rotary.reach(t.batch.longest)
+	for i := range t.rotary {
+		t.rotary[i].reach(t.batch.longest)
+	}
 	t.vocabulary.reserve(c, len(t.batch.where))
 	hidden, queries, keys, through := n*c.Hidden, n*c.queries(), n*c.keys(), n*c.Intermediate
 	for l := range t.net.Layers {
@@ -124,6 +136,10 @@ func (t *Trainer) reserve() {
 		each(n, &y.roots, &y.middleRoots)
 		each(n*c.Heads, &y.logs)
 		each(through, &y.gate, &y.up)
+		if t.changesGiven() {
+			each(hidden, &y.attention.rows, &y.mlp.rows)
+			each(n, &y.attention.roots, &y.mlp.roots)
+		}
 		if t.headNorms() {
 			each(queries, &y.rawQ)
 			each(keys, &y.rawK)
@@ -141,6 +157,9 @@ func (t *Trainer) reserve() {
 		return
 	}
 	each(hidden, &t.dX, &t.dMiddle, &t.dNormed, &t.dMiddleNormed)
+	if t.changesGiven() {
+		each(hidden, &t.dAttention, &t.dMLP)
+	}
 	each(through, &t.dThrough, &t.dGate)
 	each(queries, &t.dAttended, &t.dQ)
 	each(keys, &t.dK, &t.dV)
@@ -165,6 +184,12 @@ func (t *Trainer) headNorms() bool {
 	return len(t.net.Layers) > 0 && t.net.Layers[0].QNorm.Data != nil
 }
 
+// changesGiven reports whether what attention and the MLP give is normalised or
+// scaled before it is added.
+func (t *Trainer) changesGiven() bool {
+	return t.net.Shape.ResidualScale != 0 || len(t.net.Layers) > 0 && t.net.Layers[0].AttentionPost.Data != nil
+}
+
 // drops reports whether this pass drops inputs of adapters.
 func (t *Trainer) drops() bool { return t.learning && t.net.Adapter.Dropout > 0 }
 
@@ -177,6 +202,7 @@ type worker struct {
 	scratch           kernel.Scratch
 	scores, gradients []float32 // of a block of attention
 	dropped           []float32 // inputs of an adapter, after dropout
+	whole             []float32 // a row, before it is lost
 }
 
 // run is what one of the workers does in a pass.

@@ -47,7 +47,7 @@ func (w *worker) score() {
 		w.scratch.Product(logits.From(0, from), in, kernel.Rows(t.net.Head.Data, c.Hidden).From(from, 0).T(), len(part), to-from, c.Hidden, false)
 		t.crew.meet()
 		for i := a; i < b; i++ {
-			v.losses[at+i] = v.loss(v.logits[i*c.Vocab:(i+1)*c.Vocab], t.batch.targets[at+i])
+			v.losses[at+i] = w.loss(v.logits[i*c.Vocab:(i+1)*c.Vocab], t.batch.targets[at+i])
 		}
 		if !t.learning {
 			continue
@@ -67,9 +67,29 @@ func (w *worker) score() {
 	}
 }
 
+// loss is the negative log likelihood of a token by what the head gave, and leaves
+// the gradients of that in its place.
+func (w *worker) loss(x []float32, token int32) float64 {
+	c := w.t.net.Shape
+	c.finish(x)
+	if c.LogitCap != 0 {
+		w.whole = append(w.whole[:0], x...)
+	}
+	out := loss(x, token)
+	cappedBack(x, w.whole, 1, c.LogitCap)
+	scale(x, c.LogitScale)
+	return out
+}
+
+// finish makes logits of what the head gives.
+func (s Shape) finish(x []float32) {
+	scale(x, s.LogitScale)
+	capped(x, 1, s.LogitCap)
+}
+
 // loss is the negative log likelihood of a token, and leaves the gradients of
 // the logits in their place.
-func (v *vocabulary) loss(logits []float32, token int32) float64 {
+func loss(logits []float32, token int32) float64 {
 	z := logits[token]
 	top := kernel.Max(logits)
 	sum := kernel.ExpSum(logits, 1, -top)
