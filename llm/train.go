@@ -18,8 +18,7 @@ type TrainConfig struct {
 	LearningRate     float64
 	WarmupSteps      int
 	WeightDecay      float64
-	// Scheduler is "linear" (default), "cosine", "constant" or
-	// "constant_with_warmup".
+	// Scheduler is one of [Schedulers]. Default "linear".
 	Scheduler string
 	// MaxGradNorm clips the gradients; 0: not at all.
 	MaxGradNorm float64
@@ -258,26 +257,6 @@ func (t *trainer) optimize(ctx context.Context, examples usable, group [][]int) 
 		Step: t.step, Total: t.total, Loss: t.loss, LearningRate: rate, GradNorm: norm,
 		TokensPerSecond: float64(tokens) / time.Since(began).Seconds(),
 	}, tokens, nil
-}
-
-// schedule is the share of the learning rate at a step, counted from 0.
-// Source: transformers, optimization.py.
-func schedule(c TrainConfig, step, total int64) float64 {
-	s, warm, all := float64(step), float64(c.WarmupSteps), float64(total)
-	if c.Scheduler == "constant" {
-		return 1
-	}
-	if s < warm {
-		return s / max(1, warm)
-	}
-	if c.Scheduler == "constant_with_warmup" {
-		return 1
-	}
-	progress := (s - warm) / max(1, all-warm)
-	if c.Scheduler == "cosine" {
-		return max(0, 0.5*(1+math.Cos(math.Pi*progress)))
-	}
-	return max(0, 1-progress)
 }
 
 func ceil(a, b int) int { return (a + b - 1) / b }
