@@ -27,8 +27,8 @@ type trainer struct {
 	rows                []net.Row // of the batch
 	step, total         int64
 	part                int64 // batches seen in this step
-	loss, evalLoss      float64
-	evalDue             bool // an epoch has ended and is not evaluated yet
+	loss                float64
+	validated           validations
 }
 
 func newTrainer(m *Model, cfg TrainConfig) *trainer {
@@ -118,8 +118,13 @@ type state struct {
 	Total    int64   `json:"total"`
 	Loss     float64 `json:"loss"`
 	EvalLoss float64 `json:"eval_loss"`
-	// EvalDue says that the step ends an epoch that is not evaluated yet.
+	// EvalDue says that the step is followed by a validation that was not made yet.
 	EvalDue bool `json:"eval_due,omitempty"`
+	// BestLoss is the lowest loss of a validation, that of BestStep, and Worse counts
+	// the validations since.
+	BestLoss float64 `json:"best_eval_loss,omitempty"`
+	BestStep int64   `json:"best_step,omitempty"`
+	Worse    int     `json:"worse,omitempty"`
 }
 
 const (
@@ -127,7 +132,8 @@ const (
 	weightsFile = "trainer.safetensors"
 )
 
-// save writes a checkpoint: the weights that learn and AdamW's moments.
+// save writes a checkpoint: the weights that learn, the best ones, and AdamW's
+// moments.
 func (t *trainer) save(dir string) error {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return fmt.Errorf("save checkpoint: %w", err)
@@ -135,7 +141,10 @@ func (t *trainer) save(dir string) error {
 	if err := writeTensors(filepath.Join(dir, weightsFile), "float32", t.saved()); err != nil {
 		return err
 	}
-	body, err := json.Marshal(state{Step: t.step, Total: t.total, Loss: t.loss, EvalLoss: t.evalLoss, EvalDue: t.evalDue})
+	v := t.validated
+	body, err := json.Marshal(state{
+		Step: t.step, Total: t.total, Loss: t.loss, EvalLoss: v.last, EvalDue: v.due, BestLoss: v.best, BestStep: v.bestStep, Worse: v.worse,
+	})
 	if err != nil {
 		return fmt.Errorf("save checkpoint: %w", err)
 	}
@@ -147,6 +156,9 @@ func (t *trainer) saved() []*param {
 	for i, p := range t.learn {
 		out = append(out, &param{name: "weight." + p.name, shape: p.shape, data: p.data},
 			&param{name: "first." + p.name, shape: p.shape, data: t.first[i]}, &param{name: "second." + p.name, shape: p.shape, data: t.second[i]})
+		if t.validated.weights != nil {
+			out = append(out, &param{name: "best." + p.name, shape: p.shape, data: t.validated.weights[i]})
+		}
 	}
 	return out
 }
@@ -165,7 +177,8 @@ func (t *trainer) load(dir string) error {
 	if err != nil {
 		return err
 	}
-	t.step, t.loss, t.evalLoss, t.evalDue = s.Step, s.Loss, s.EvalLoss, s.EvalDue
+	v := &t.validated
+	t.step, t.loss, v.last, v.due, v.best, v.bestStep, v.worse = s.Step, s.Loss, s.EvalLoss, s.EvalDue, s.BestLoss, s.BestStep, s.Worse
 	t.model.changed()
 	return nil
 }
@@ -182,6 +195,9 @@ func (t *trainer) belongs(dir string) (s state, err error) {
 	}
 	if s.Total != t.total {
 		return s, fmt.Errorf("it is of %d steps, this training has %d", s.Total, t.total)
+	}
+	if t.cfg.KeepBest && s.BestStep > 0 {
+		t.makeBest()
 	}
 	missing := t.savedByName()
 	err = readTensors(filepath.Join(dir, weightsFile), func(name string, shape []int) ([]float32, error) {
