@@ -49,7 +49,7 @@ func (c *checker) training(f events.FineTuner) {
 // them.
 func (c *checker) validations(f events.FineTuner) {
 	validates := f.ValidationDataID != ""
-	c.require(f.EarlyStoppingPatience == 0 || validates, "fine_tuner.early_stopping_patience", fmt.Sprint(f.EarlyStoppingPatience), novalidation)
+	c.require(f.EarlyStoppingPatience <= 0 || validates, "fine_tuner.early_stopping_patience", fmt.Sprint(f.EarlyStoppingPatience), novalidation)
 	c.require(!f.LoadBestModelAtEnd || validates, "fine_tuner.load_best_model_at_end", "true", novalidation)
 }
 
