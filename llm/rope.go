@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/tunebus/tunebus/llm/internal/net"
+	"github.com/tunebus/tunebus/llm/internal/rotary"
 )
 
 // The rotary embeddings that the engine knows.
@@ -146,13 +146,13 @@ func (c Config) turning(head int) int {
 
 // rotaries are the rotary embeddings of the model: that of all layers, and where
 // there is one that of the layers with a window.
-func (c Config) rotaries() []net.Rotary {
-	out := []net.Rotary{{Frequencies: c.frequencies(c.RopeTheta, c.RopeScaling)}}
+func (c Config) rotaries() []rotary.Embedding {
+	out := []rotary.Embedding{{Frequencies: c.frequencies(c.RopeTheta, c.RopeScaling)}}
 	if s := c.RopeScaling; s != nil && s.Type == ropeLong {
 		out[0].Scale = s.attention(c.MaxPositions)
 	}
 	if c.RopeLocalTheta != 0 {
-		out = append(out, net.Rotary{Frequencies: c.frequencies(c.RopeLocalTheta, nil)})
+		out = append(out, rotary.Embedding{Frequencies: c.frequencies(c.RopeLocalTheta, nil)})
 	}
 	return out
 }

@@ -10,8 +10,10 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/tunebus/tunebus/llm/internal/dropout"
 	"github.com/tunebus/tunebus/llm/internal/kernel"
 	"github.com/tunebus/tunebus/llm/internal/net"
+	"github.com/tunebus/tunebus/llm/internal/optimizer"
 )
 
 // trainer is the state of a training.
@@ -19,7 +21,7 @@ type trainer struct {
 	cfg       TrainConfig
 	model     *Model
 	net       *net.Trainer
-	optimizer *net.Optimizer
+	optimizer *optimizer.Optimizer
 	// learn are the weights that change; grad, first and second are their
 	// summed gradients and AdamW's moments.
 	learn               []*param
@@ -34,19 +36,19 @@ type trainer struct {
 func newTrainer(m *Model, cfg TrainConfig) *trainer {
 	t := &trainer{cfg: cfg, model: m, learn: m.trainable()}
 	gradients := map[*param][]float32{}
-	var learned []net.Learned
+	var learned []optimizer.Learned
 	for i, p := range t.learn {
 		t.grad = append(t.grad, make([]float32, p.size()))
 		t.first = append(t.first, make([]float32, p.size()))
 		t.second = append(t.second, make([]float32, p.size()))
 		gradients[p] = t.grad[i]
-		learned = append(learned, net.Learned{Weights: p.data, Gradients: t.grad[i], First: t.first[i], Second: t.second[i], Decays: decays(p.name)})
+		learned = append(learned, optimizer.Learned{Weights: p.data, Gradients: t.grad[i], First: t.first[i], Second: t.second[i], Decays: decays(p.name)})
 	}
 	t.net = net.NewTrainer(m.network(gradients), threads())
 	if cfg.GradientCheckpointing {
 		t.net.Recompute()
 	}
-	t.optimizer = net.NewOptimizer(learned, threads())
+	t.optimizer = optimizer.New(learned, threads())
 	return t
 }
 
@@ -61,7 +63,7 @@ func (t *trainer) batch(rows []Example) []net.Row {
 
 // backward adds the gradients of a batch to those of the step.
 func (t *trainer) backward(rows []Example) (loss float64, count int, err error) {
-	loss, count, err = t.net.Gradients(t.batch(rows), net.Draw{Seed: t.cfg.Seed, Step: t.step, Part: t.part})
+	loss, count, err = t.net.Gradients(t.batch(rows), dropout.Draw{Seed: t.cfg.Seed, Step: t.step, Part: t.part})
 	t.part++
 	if err != nil {
 		return 0, 0, fmt.Errorf("train: %w", err)

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"github.com/tunebus/tunebus/llm/token/chattemplate"
+	"github.com/tunebus/tunebus/llm/token/spacing"
 )
 
 // ErrUnsupported says that a tokenizer is of a kind that this package cannot
@@ -34,7 +35,7 @@ type Tokenizer struct {
 	opening string // what stands before a text
 	// spacing is nil for a vocabulary of bytes. bytes, by id, are the tokens of
 	// single bytes of other vocabularies.
-	spacing *spacing
+	spacing *spacing.Rules
 	bytes   []bool
 
 	chat *chattemplate.Templates
@@ -154,7 +155,7 @@ func fillIndex(t *Tokenizer, f *tokenizerFile) error {
 	for raw, id := range t.model.ids {
 		t.text[id] = raw
 		if t.spacing != nil {
-			t.text[id] = strings.ReplaceAll(raw, space, " ")
+			t.text[id] = strings.ReplaceAll(raw, spacing.Space, " ")
 		}
 	}
 	for b, id := range t.model.base {
@@ -250,7 +251,17 @@ func (t *Tokenizer) encode(text string, ends []int) ([]int32, []int) {
 			return
 		}
 		if t.spacing != nil {
-			ids, ends = t.spacedWords(ids, ends, text[from:to], from)
+			written, at := t.spacing.Write(text[from:to], from == 0)
+			start, place := from, 0
+			for _, end := range t.spacing.Cut(written) {
+				for _, id := range t.model.word(written[place:end]) {
+					ids = append(ids, id)
+					if place += (spacing.Piece{Text: t.text[id], Byte: t.bytes[id]}).Width(); ends != nil {
+						ends = append(ends, start+at[min(place, len(at)-1)])
+					}
+				}
+				place = end
+			}
 			return
 		}
 		for _, end := range t.words.split(text[from:to], from, nil) {
@@ -314,15 +325,19 @@ func alone(text string, from, to int) bool {
 // Where bytes are no UTF-8, as where an answer was cut inside a character, each
 // broken part of a character becomes U+FFFD; ids outside the vocabulary are left out.
 func (t *Tokenizer) Decode(ids []int32, skipSpecial bool) string {
-	if t.spacing != nil {
-		return t.decodeSpaced(ids, skipSpecial)
-	}
 	var b strings.Builder
+	var pieces []spacing.Piece
 	for _, id := range ids {
-		if id < 0 || int(id) >= len(t.text) || skipSpecial && t.special[id] {
-			continue
+		switch {
+		case id < 0 || int(id) >= len(t.text) || skipSpecial && t.special[id]:
+		case t.spacing != nil:
+			pieces = append(pieces, spacing.Piece{Text: t.text[id], Byte: t.bytes[id]})
+		default:
+			b.WriteString(t.text[id])
 		}
-		b.WriteString(t.text[id])
 	}
-	return wellFormed(b.String())
+	if t.spacing != nil {
+		return t.spacing.Decode(pieces)
+	}
+	return spacing.WellFormed(b.String())
 }

@@ -1,8 +1,6 @@
 package net
 
 import (
-	"math"
-
 	"github.com/tunebus/tunebus/llm/internal/kernel"
 )
 
@@ -41,28 +39,6 @@ func (a attention) head(h int) head {
 // from is a matrix that begins within a buffer.
 func from(x []float32, at, apart int) kernel.Matrix { return kernel.Rows(x[min(at, len(x)):], apart) }
 
-// softmax turns the scores from one place to another into shares, with room up to
-// a multiple of sixteen, and returns the logarithm of their sum. Scores are
-// multiplied by f first. All other shares of the row are zero.
-func softmax(x []float32, from, to int, f float32) (log float32) {
-	padded := x[:up16(to)]
-	hide(padded[:from])
-	hide(padded[to:])
-	top := kernel.Max(padded) * f
-	sum := kernel.ExpSum(padded, f, -top)
-	kernel.Scale(padded, 1/sum)
-	clear(x[:from])
-	clear(x[to:])
-	return top + float32(math.Log(float64(sum)))
-}
-
-// hide makes scores of which the shares are too small to count in a sum.
-func hide(x []float32) {
-	for i := range x {
-		x[i] = float32(math.Inf(-1))
-	}
-}
-
 // block are some queries of a row and the positions that any of them sees.
 type block struct{ from, to, first int }
 
@@ -94,7 +70,7 @@ func (a attention) forward() {
 			for i := b.from; i < b.to; i++ {
 				row := w.scores[(i-b.from)*width : (i-b.from+1)*width]
 				f := capped(row[:i+1-b.first], c.scoreScale(), c.ScoreCap)
-				y.logs[i] = softmax(row, a.layer.sees(i)-b.first, i+1-b.first, f)
+				y.logs[i] = kernel.Softmax(row, a.layer.sees(i)-b.first, i+1-b.first, f)
 			}
 			w.scratch.Product(y.out.From(b.from, 0), scores, y.v.From(b.first, 0), n, d, seen, false)
 		}

@@ -7,7 +7,7 @@ func (w *worker) backward() {
 	t, c := w.t, w.t.net.Shape
 	clear(w.rows.of(t.dX, c.Hidden))
 	w.normBack(t.dX, t.dNormed, t.last, t.net.Norm, t.roots, w.rows)
-	t.crew.meet()
+	t.crew.Meet()
 	w.learnNorm(t.net.Norm, t.dNormed, t.last, t.roots, t.tokens())
 	for l := len(t.net.Layers) - 1; l >= 0; l-- {
 		if t.recompute {
@@ -18,8 +18,8 @@ func (w *worker) backward() {
 	if t.net.Embed.Grad == nil {
 		return
 	}
-	t.crew.meet()
-	from, to := t.crew.share(c.Hidden, 16, w.who)
+	t.crew.Meet()
+	from, to := t.crew.Share(c.Hidden, 16, w.who)
 	for r, id := range t.batch.ids {
 		at := int(id) * c.Hidden
 		scale(t.dX[r*c.Hidden+from:r*c.Hidden+to], c.EmbedScale)
@@ -45,11 +45,11 @@ func (w *worker) layerBack(l int) {
 	if w.who == 0 {
 		t.next.Store(0)
 	}
-	t.crew.meet() // attention looks at rows of others
+	t.crew.Meet() // attention looks at rows of others
 	for row, kv, ok := w.task(); ok; row, kv, ok = w.task() {
 		attention{w, layer, y, row, kv}.back()
 	}
-	t.crew.meet()
+	t.crew.Meet()
 	dQ, dK := w.turnBack(y, layer)
 	below := l > 0 || t.net.Embed.Grad != nil // something below learns
 	dNormed := t.dNormed
@@ -61,7 +61,7 @@ func (w *worker) layerBack(l int) {
 	t.projection(l, atV).back(w, t.dV, dNormed, true)
 	w.norm(t.normed, *t.input(l), layer.AttentionNorm, y.roots, w.rows) // once more, instead of keeping them
 	w.norm(t.middleNormed, y.middle, layer.MLPNorm, y.middleRoots, w.rows)
-	t.crew.meet() // the weights learn from all rows
+	t.crew.Meet() // the weights learn from all rows
 	t.projection(l, atDown).learn(w, dMLP, t.through)
 	t.projection(l, atGate).learn(w, t.dGate, t.middleNormed)
 	t.projection(l, atUp).learn(w, t.dThrough, t.middleNormed)
@@ -77,7 +77,7 @@ func (w *worker) layerBack(l int) {
 		w.learnNorm(layer.QNorm, t.dQ, y.rawQ, y.rootsQ, t.tokens()*together(c.queries(), layer.QNorm))
 		w.learnNorm(layer.KNorm, t.dK, y.rawK, y.rootsK, t.tokens()*together(c.keys(), layer.KNorm))
 	}
-	t.crew.meet()
+	t.crew.Meet()
 	if below {
 		copy(w.rows.of(t.dX, c.Hidden), w.rows.of(t.dMiddle, c.Hidden))
 		w.normBack(t.dX, t.dNormed, *t.input(l), layer.AttentionNorm, y.roots, w.rows)
@@ -92,8 +92,8 @@ func (w *worker) turnBack(y *activations, layer *Layer) (dQ, dK []float32) {
 		turns := &t.rotary[layer.Rotary]
 		for r := w.rows.from; r < w.rows.to; r++ {
 			at := int(t.batch.positions[r])
-			turns.turnBack(t.dQ[r*c.queries():(r+1)*c.queries()], at)
-			turns.turnBack(t.dK[r*c.keys():(r+1)*c.keys()], at)
+			turns.TurnBack(t.dQ[r*c.queries():(r+1)*c.queries()], at)
+			turns.TurnBack(t.dK[r*c.keys():(r+1)*c.keys()], at)
 		}
 	}
 	if !t.headNorms() {
@@ -143,7 +143,7 @@ func (w *worker) learnNorm(norm Weight, dY, x, roots []float32, rows int) {
 		return
 	}
 	n := len(norm.Data)
-	from, to := w.t.crew.share(n, 16, w.who)
+	from, to := w.t.crew.Share(n, 16, w.who)
 	for r := range rows {
 		kernel.NormWeight(norm.Grad[from:to], dY[r*n+from:r*n+to], x[r*n+from:r*n+to], roots[r])
 	}

@@ -37,7 +37,7 @@ func (d *Decoder) place(head []float32, l *Layer, norm Weight, position int) {
 		kernel.Norm(head, head, norm.Data, d.net.Shape.Epsilon)
 	}
 	if l.Rotary >= 0 {
-		d.rotary[l.Rotary].turn(head, position)
+		d.rotary[l.Rotary].Turn(head, position)
 	}
 }
 
@@ -54,7 +54,7 @@ func (d *Decoder) mix(m *reader, l *Layer, q, out, keys, values kernel.Matrix, n
 	for i := range n {
 		row, position := m.scores[i*width:(i+1)*width], seen+i*step-1
 		f := capped(row[:position+1-first], c.scoreScale(), c.ScoreCap)
-		softmax(row, l.sees(position)-first, position+1-first, f)
+		kernel.Softmax(row, l.sees(position)-first, position+1-first, f)
 	}
 	m.Product(out, scores, values.From(first, 0), n, c.HeadDim, all, false)
 }

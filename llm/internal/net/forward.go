@@ -31,11 +31,11 @@ func (w *worker) layer(l int, out []float32) {
 	if w.who == 0 {
 		t.next.Store(0)
 	}
-	t.crew.meet() // attention looks at rows of others
+	t.crew.Meet() // attention looks at rows of others
 	for row, kv, ok := w.task(); ok; row, kv, ok = w.task() {
 		attention{w, layer, y, row, kv}.forward()
 	}
-	t.crew.meet()
+	t.crew.Meet()
 	w.add(t.projection(l, atO), y.attended, y.attention, layer.AttentionPost, x, y.middle)
 	w.norm(t.middleNormed, y.middle, layer.MLPNorm, y.middleRoots, w.rows)
 	t.projection(l, atGate).forward(w, t.middleNormed, y.gate, false)
@@ -88,8 +88,8 @@ func (w *worker) queriesAndKeys(l int) {
 	turns := &t.rotary[layer.Rotary]
 	for r := w.rows.from; r < w.rows.to; r++ {
 		at := int(t.batch.positions[r])
-		turns.turn(y.q[r*c.queries():(r+1)*c.queries()], at)
-		turns.turn(y.k[r*c.keys():(r+1)*c.keys()], at)
+		turns.Turn(y.q[r*c.queries():(r+1)*c.queries()], at)
+		turns.Turn(y.k[r*c.keys():(r+1)*c.keys()], at)
 	}
 }
 

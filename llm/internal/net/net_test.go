@@ -9,7 +9,10 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/tunebus/tunebus/llm/internal/dropout"
 	"github.com/tunebus/tunebus/llm/internal/kernel"
+	"github.com/tunebus/tunebus/llm/internal/optimizer"
+	"github.com/tunebus/tunebus/llm/internal/rotary"
 )
 
 // TestMain also sees that no goroutine is left behind.
@@ -17,7 +20,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // shape is one whose sizes fill no vector and no tile.
 func shape() Shape {
-	return Shape{Vocab: 37, Hidden: 20, Intermediate: 44, Heads: 4, KVHeads: 2, HeadDim: 10, Epsilon: 1e-5, Rotaries: []Rotary{{Frequencies: []float64{1, 0.5, 0.2, 0.1, 0.03}}, {Frequencies: []float64{0.7, 0.02}, Scale: 1.3}}}
+	return Shape{Vocab: 37, Hidden: 20, Intermediate: 44, Heads: 4, KVHeads: 2, HeadDim: 10, Epsilon: 1e-5, Rotaries: []rotary.Embedding{{Frequencies: []float64{1, 0.5, 0.2, 0.1, 0.03}}, {Frequencies: []float64{0.7, 0.02}, Scale: 1.3}}}
 }
 
 // options say what a network of a test has.
@@ -170,7 +173,7 @@ func TestGradients(t *testing.T) {
 	for name, o := range variants() {
 		t.Run(name, func(t *testing.T) {
 			n := o.build(shape())
-			tr, rows, draw := o.trainer(n, 2), ragged(n.Shape.Vocab), Draw{Seed: 3, Step: 4, Part: 5}
+			tr, rows, draw := o.trainer(n, 2), ragged(n.Shape.Vocab), dropout.Draw{Seed: 3, Step: 4, Part: 5}
 			if _, _, err := tr.Gradients(rows, draw); err != nil {
 				t.Fatal(err)
 			}
@@ -214,65 +217,18 @@ func TestGradients(t *testing.T) {
 	}
 }
 
-// TestDropout: the share that stays is right, and a draw depends on everything
-// that it should.
-func TestDropout(t *testing.T) {
-	const rows, in = 300, 64
-	mask := func(d Draw, layer, linear int) (out []bool, kept int) {
-		p := d.of(0.4, layer, linear, in)
-		for r := range rows {
-			for i := range in {
-				out = append(out, p.keeps(r, i))
-				if out[len(out)-1] {
-					kept++
-				}
-			}
-		}
-		return out, kept
-	}
-	first, kept := mask(Draw{1, 2, 3}, 4, 5)
-	if share := float64(kept) / (rows * in); math.Abs(share-0.6) > 0.015 {
-		t.Errorf("%.3f of the inputs stay, want 0.6", share)
-	}
-	if again, _ := mask(Draw{1, 2, 3}, 4, 5); !slices.Equal(first, again) {
-		t.Error("a repeated draw differs")
-	}
-	for name, other := range map[string]func() ([]bool, int){
-		"seed": func() ([]bool, int) { return mask(Draw{2, 2, 3}, 4, 5) }, "step": func() ([]bool, int) { return mask(Draw{1, 3, 3}, 4, 5) },
-		"part": func() ([]bool, int) { return mask(Draw{1, 2, 4}, 4, 5) }, "layer": func() ([]bool, int) { return mask(Draw{1, 2, 3}, 3, 5) },
-		"projection": func() ([]bool, int) { return mask(Draw{1, 2, 3}, 4, 6) },
-	} {
-		if x, _ := other(); slices.Equal(first, x) {
-			t.Errorf("another %s drops the same inputs", name)
-		}
-	}
-	x := []float32{1, 2, 3, 4, 5, 6, 7, 8}
-	whole, part := make([]float32, 8), make([]float32, 3)
-	d := Draw{1, 2, 3}.of(0.5, 0, 0, 8)
-	d.fill(whole, x, 9, 0)
-	d.fill(part, x[4:7], 9, 4)
-	if !slices.Equal(whole[4:7], part) {
-		t.Errorf("%v, and the same columns alone %v", whole, part)
-	}
-	for i, v := range whole {
-		if v != 0 && v != 2*x[i] {
-			t.Errorf("input %v became %v", x[i], v)
-		}
-	}
-}
-
 // training is what three steps and an answer leave behind.
 func training(t *testing.T, o options, threads int) (out []float32) {
 	t.Helper()
 	n := o.build(shape())
 	_, weights := n.weights()
-	var learned []Learned
+	var learned []optimizer.Learned
 	for _, w := range weights {
-		learned = append(learned, Learned{Weights: w.Data, Gradients: w.Grad, First: make([]float32, len(w.Data)), Second: make([]float32, len(w.Data)), Decays: true})
+		learned = append(learned, optimizer.Learned{Weights: w.Data, Gradients: w.Grad, First: make([]float32, len(w.Data)), Second: make([]float32, len(w.Data)), Decays: true})
 	}
-	tr, opt := o.trainer(n, threads), NewOptimizer(learned, threads)
+	tr, opt := o.trainer(n, threads), optimizer.New(learned, threads)
 	for step := range int64(3) {
-		loss, count, err := tr.Gradients(ragged(n.Shape.Vocab), Draw{Seed: 1, Step: step})
+		loss, count, err := tr.Gradients(ragged(n.Shape.Vocab), dropout.Draw{Seed: 1, Step: step})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -330,13 +286,13 @@ func TestStepAllocatesNothing(t *testing.T) {
 	for name, o := range variants() {
 		n := o.build(shape())
 		_, weights := n.weights()
-		var learned []Learned
+		var learned []optimizer.Learned
 		for _, w := range weights {
-			learned = append(learned, Learned{Weights: w.Data, Gradients: w.Grad, First: make([]float32, len(w.Data)), Second: make([]float32, len(w.Data))})
+			learned = append(learned, optimizer.Learned{Weights: w.Data, Gradients: w.Grad, First: make([]float32, len(w.Data)), Second: make([]float32, len(w.Data))})
 		}
-		tr, opt, rows := o.trainer(n, 2), NewOptimizer(learned, 2), ragged(n.Shape.Vocab)
+		tr, opt, rows := o.trainer(n, 2), optimizer.New(learned, 2), ragged(n.Shape.Vocab)
 		step := func() {
-			if _, _, err := tr.Gradients(rows, Draw{}); err != nil {
+			if _, _, err := tr.Gradients(rows, dropout.Draw{}); err != nil {
 				t.Fatal(err)
 			}
 			opt.Norm()
@@ -362,7 +318,7 @@ func TestRecompute(t *testing.T) {
 	}
 	o := options{layers: 8, rank: 2, recompute: true}
 	tr := o.trainer(o.build(shape()), 2)
-	if _, _, err := tr.Gradients(ragged(tr.net.Shape.Vocab), Draw{}); err != nil {
+	if _, _, err := tr.Gradients(ragged(tr.net.Shape.Vocab), dropout.Draw{}); err != nil {
 		t.Fatal(err)
 	}
 	for l, y := range tr.layers[1:] {
@@ -430,7 +386,7 @@ func TestMemoryGrowsWithTokens(t *testing.T) {
 	numbers := func(tokens int) int {
 		tr := NewTrainer(options{layers: 2, rank: 2, tied: true}.build(shape()), 2)
 		r := Row{IDs: make([]int32, tokens), Count: make([]bool, tokens)}
-		if _, _, err := tr.Gradients([]Row{r}, Draw{}); err != nil {
+		if _, _, err := tr.Gradients([]Row{r}, dropout.Draw{}); err != nil {
 			t.Fatal(err)
 		}
 		sum := len(tr.normed) + len(tr.middleNormed) + len(tr.through)

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/tunebus/tunebus/llm/internal/kernel"
+	"github.com/tunebus/tunebus/llm/internal/rotary"
 )
 
 // Shape is the size of a network.
@@ -13,7 +14,7 @@ type Shape struct {
 	// Epsilon is that of RMSNorm.
 	Epsilon float32
 	// Rotaries are the rotary embeddings that layers choose from.
-	Rotaries []Rotary
+	Rotaries []rotary.Embedding
 	// GELU says that the gate of the MLP is GELU in its tanh form, not SiLU.
 	GELU bool
 	// What follows changes nothing where it is zero.
@@ -26,15 +27,6 @@ type Shape struct {
 	ScoreScale float32
 	// ScoreCap and LogitCap keep scores and logits below a bound: cap·tanh(x/cap).
 	ScoreCap, LogitCap float32
-}
-
-// Rotary is a rotary embedding (Su et al. 2021).
-type Rotary struct {
-	// Frequencies are in radians for each position. Where they are fewer than
-	// HeadDim/2, the end of a head does not turn.
-	Frequencies []float64
-	// Scale multiplies what turns; zero: not at all.
-	Scale float64
 }
 
 // scoreScale multiplies the scores of attention.

@@ -3,7 +3,10 @@ package net
 import (
 	"sync/atomic"
 
+	"github.com/tunebus/tunebus/llm/internal/crew"
+	"github.com/tunebus/tunebus/llm/internal/dropout"
 	"github.com/tunebus/tunebus/llm/internal/kernel"
+	"github.com/tunebus/tunebus/llm/internal/rotary"
 )
 
 // activations are what a layer keeps of the way forward for the way back.
@@ -25,13 +28,13 @@ type given struct{ rows, roots []float32 } // [N, Hidden] and, of its norm, [N]
 // Trainer computes losses and gradients. It is not safe for concurrent use.
 type Trainer struct {
 	net    *Network
-	crew   *crew
+	crew   *crew.Crew
 	worker []worker
-	rotary []rotary
+	rotary []rotary.Table
 	// what a pass is about
 	batch    batch
 	learning bool
-	draw     Draw
+	draw     dropout.Draw
 	pass     func(member int)
 	next     atomic.Int64 // task of attention
 
@@ -53,9 +56,9 @@ type Trainer struct {
 
 // NewTrainer makes a trainer that works with so many goroutines.
 func NewTrainer(n *Network, threads int) *Trainer {
-	t := &Trainer{net: n, crew: newCrew(threads), rotary: tables(n.Shape), layers: make([]activations, len(n.Layers))}
+	t := &Trainer{net: n, crew: crew.New(threads), rotary: rotary.Tables(n.Shape.Rotaries, n.Shape.HeadDim), layers: make([]activations, len(n.Layers))}
 	t.inputs = make([][]float32, len(n.Layers))
-	t.worker = make([]worker, t.crew.size)
+	t.worker = make([]worker, t.crew.Size())
 	t.pass = t.run
 	return t
 }
@@ -76,7 +79,7 @@ func (t *Trainer) Loss(rows []Row) (sum float64, counted int, err error) {
 
 // Gradients is Loss with dropout, and adds the gradients to those of the
 // weights that are not frozen.
-func (t *Trainer) Gradients(rows []Row, draw Draw) (sum float64, counted int, err error) {
+func (t *Trainer) Gradients(rows []Row, draw dropout.Draw) (sum float64, counted int, err error) {
 	t.learning, t.draw = true, draw
 	return t.compute(rows)
 }
@@ -86,7 +89,7 @@ func (t *Trainer) compute(rows []Row) (sum float64, counted int, err error) {
 		return 0, 0, err
 	}
 	t.reserve()
-	t.crew.run(t.pass)
+	t.crew.Run(t.pass)
 	for _, l := range t.vocabulary.losses { // in their order, whoever computed them
 		sum += l
 	}
@@ -124,7 +127,7 @@ func (t *Trainer) projection(l, i int) projection {
 func (t *Trainer) reserve() {
 	c, n := t.net.Shape, t.tokens()
 	for i := range t.rotary {
-		t.rotary[i].reach(t.batch.longest)
+		t.rotary[i].Reach(t.batch.longest)
 	}
 	t.vocabulary.reserve(c, len(t.batch.where))
 	hidden, queries, keys, through := n*c.Hidden, n*c.queries(), n*c.keys(), n*c.Intermediate
@@ -208,7 +211,7 @@ type worker struct {
 // run is what one of the workers does in a pass.
 func (t *Trainer) run(who int) {
 	w := &t.worker[who]
-	from, to := t.crew.share(t.tokens(), 12, who)
+	from, to := t.crew.Share(t.tokens(), 12, who)
 	w.t, w.who, w.rows = t, who, span{from, to}
 	w.forward()
 	w.score()

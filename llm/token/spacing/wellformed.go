@@ -1,14 +1,14 @@
-package token
+package spacing
 
 import (
 	"strings"
 	"unicode/utf8"
 )
 
-// wellFormed replaces each broken part of a text by U+FFFD: the longest beginning of a
+// WellFormed replaces each broken part of a text by U+FFFD: the longest beginning of a
 // character's bytes, or a byte that begins none (Unicode 16, section 3.9, "substitution
 // of maximal subparts").
-func wellFormed(text string) string {
+func WellFormed(text string) string {
 	if utf8.ValidString(text) {
 		return text
 	}
@@ -27,14 +27,13 @@ func wellFormed(text string) string {
 
 // broken is the length of the broken part that a text begins with.
 func broken(text string) int {
-	n, low, high := 1, byte(0x80), byte(0xBF)
+	n, low, high := 3, byte(0x80), byte(0xBF)
 	switch first := text[0]; {
 	case first == 0xE0:
-		n, low = 3, 0xA0
+		low = 0xA0
 	case first == 0xED:
-		n, high = 3, 0x9F
+		high = 0x9F
 	case first >= 0xE1 && first <= 0xEF:
-		n = 3
 	case first == 0xF0:
 		n, low = 4, 0x90
 	case first == 0xF4:
