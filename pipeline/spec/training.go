@@ -17,21 +17,21 @@ const maxProcesses = 1024
 // dpo is a value of fine_tuner.method: direct preference optimisation.
 const dpo = "dpo"
 
-// training checks the keys of fine-tuning that need no engine to be wrong.
-func (c *checker) training(f events.FineTuner) {
+// checkTraining checks the keys of fine-tuning that need no engine to be wrong.
+func checkTraining(c *checker, f events.FineTuner) {
 	c.between("fine_tuner.max_steps", f.MaxSteps, 0, maxSteps)
 	c.between("fine_tuner.eval_steps", f.EvalSteps, 0, maxSteps)
 	c.between("fine_tuner.early_stopping_patience", f.EarlyStoppingPatience, 0, maxSteps)
 	c.between("fine_tuner.devices", f.Devices, 1, maxProcesses)
 	c.below("fine_tuner.warmup_ratio", f.WarmupRatio, 1)
 	c.positive("fine_tuner.dpo_beta", f.DPOBeta)
-	c.pattern("fine_tuner.rank_pattern", f.RankPattern, func(v float64) string {
+	checkPattern(c, "fine_tuner.rank_pattern", f.RankPattern, func(v float64) string {
 		if v != math.Trunc(v) || v < 1 || v > maxRank {
 			return fmt.Sprintf("whole numbers from 1 to %d", maxRank)
 		}
 		return ""
 	})
-	c.pattern("fine_tuner.alpha_pattern", f.AlphaPattern, func(v float64) string {
+	checkPattern(c, "fine_tuner.alpha_pattern", f.AlphaPattern, func(v float64) string {
 		if !(v > 0) || math.IsInf(v, 0) {
 			return "more than 0, and finite"
 		}
@@ -45,9 +45,9 @@ func (c *checker) training(f events.FineTuner) {
 	}
 }
 
-// validations checks that a training whose course depends on validations has data for
+// checkValidations checks that a training whose course depends on validations has data for
 // them.
-func (c *checker) validations(f events.FineTuner) {
+func checkValidations(c *checker, f events.FineTuner) {
 	const novalidation = "compares validations, and fine_tuner.validation_data_id names no data"
 	validates := f.ValidationDataID != ""
 	c.require(f.EarlyStoppingPatience == 0 || validates, "fine_tuner.early_stopping_patience", fmt.Sprint(f.EarlyStoppingPatience), novalidation)
@@ -57,9 +57,9 @@ func (c *checker) validations(f events.FineTuner) {
 	}
 }
 
-// pattern checks a table of numbers by names of modules. wrong returns what is allowed
+// checkPattern checks a table of numbers by names of modules. wrong returns what is allowed
 // instead of a value.
-func (c *checker) pattern(key string, table map[string]float64, wrong func(float64) string) {
+func checkPattern(c *checker, key string, table map[string]float64, wrong func(float64) string) {
 	if len(table) > events.MaxGates {
 		c.require(false, key, "", fmt.Sprintf("has %s entries", events.Count(len(table))), fmt.Sprintf("%d at most", events.MaxGates))
 		return
@@ -71,9 +71,9 @@ func (c *checker) pattern(key string, table map[string]float64, wrong func(float
 	}
 }
 
-// schedulerArguments checks that a scheduler has the arguments without which
+// checkScheduler checks that a scheduler has the arguments without which
 // Transformers cannot make it.
-func (c *checker) schedulerArguments(f events.FineTuner) {
+func checkScheduler(c *checker, f events.FineTuner) {
 	given := f.LRSchedulerKwargs.Entries()
 	has := func(names ...string) bool {
 		return slices.ContainsFunc(names, func(n string) bool { _, ok := given[n]; return ok })

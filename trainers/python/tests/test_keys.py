@@ -6,7 +6,9 @@ import unittest
 
 from tunebus_trainer.keys import KeyFault, Keys, Machine, plan
 
-GPU = Machine(accelerator=True, bfloat16=True, bitsandbytes=True, flash_attention=True, wandb=True, wandb_key=True)
+GPU = Machine(
+    accelerator=True, bfloat16=True, bitsandbytes=True, flash_attention=True, wandb=True, wandb_key=True, packages=frozenset({"scipy"})
+)
 
 
 class TestKeys(unittest.TestCase):

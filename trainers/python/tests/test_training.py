@@ -15,6 +15,8 @@ KINDS: dict[str, dict[str, Any]] = {
     "lora": {**COMMON, "rank": 8, "lora_dropout": 0.1},
     "qlora": {**COMMON, "load_in_4bit": True, "lora_dropout": 0.1},
     "full": {**COMMON, "full_finetuning": True},
+    "early": {**COMMON, "rank": 8, "learning_rate": 0.5, "eval_steps": 2, "early_stopping_patience": 4, "load_best_model_at_end": True},
+    "best": {**COMMON, "rank": 8, "learning_rate": 0.05, "max_steps": 10, "load_best_model_at_end": True, "use_dora": True},
     "packing": {**COMMON, "packing": True, "max_sequence_length": 64, "device_train_batch_size": 2, "grad_accumulation": 1},
 }
 
@@ -29,6 +31,7 @@ class TestTraining(unittest.TestCase):
         cls.folder = Path(cls.temporary.name)
         make_model(cls.folder / "base")
         make_rows(cls.folder / "rows.jsonl", 30)
+        make_rows(cls.folder / "validation.jsonl", 6, seed=2)
 
     @classmethod
     def tearDownClass(cls) -> None:
@@ -36,7 +39,8 @@ class TestTraining(unittest.TestCase):
 
     def attempt(self, name: str, keys: dict[str, Any], resume: Path | None = None, **faults: int) -> Attempt:
         folder = self.folder / name
-        job = make_job(folder, self.folder / "base", self.folder / "rows.jsonl", keys, resume)
+        validation = self.folder / "validation.jsonl" if keys.get("load_best_model_at_end") else None
+        job = make_job(folder, self.folder / "base", self.folder / "rows.jsonl", keys, resume, validation=validation)
         return Attempt(folder, job, **faults).run()
 
     def weights(self, name: str) -> dict[str, str]:

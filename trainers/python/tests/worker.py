@@ -147,7 +147,15 @@ def make_rows(path: Path, count: int, seed: int = 1) -> None:
             out.write(json.dumps({"ids": ids, "counted": [[4, length]]}) + "\n")
 
 
-def make_job(folder: Path, model: Path, rows: Path, keys: dict[str, Any], resume: Path | None = None, step: int = 0) -> dict[str, Any]:
+def make_job(
+    folder: Path,
+    model: Path,
+    rows: Path,
+    keys: dict[str, Any],
+    resume: Path | None = None,
+    step: int = 0,
+    validation: Path | None = None,
+) -> dict[str, Any]:
     """A job in a folder of its own."""
     shutil.rmtree(folder, ignore_errors=True)
     for name in ("checkpoints", "artifacts"):
@@ -161,7 +169,7 @@ def make_job(folder: Path, model: Path, rows: Path, keys: dict[str, Any], resume
         "changed": sorted(keys),
         "seed": keys.get("seed", 42),
         "training": {"tokens": str(rows), "messages": "", "examples": 0, "rows": 0, "longest": 0},
-        "validation": None,
+        "validation": {"tokens": str(validation), "messages": "", "examples": 0, "rows": 0, "longest": 0} if validation else None,
         "resume": {"step": step, "folder": str(resume)} if resume else None,
         "output": {"model": str(folder / "model"), "checkpoints": str(folder / "checkpoints"), "artifacts": str(folder / "artifacts")},
         "devices": "",

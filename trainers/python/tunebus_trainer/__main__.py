@@ -12,7 +12,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from . import describe, launch, sft
+from . import describe, launch, sft, vision
 from .callbacks import Diverged
 from .connection import Connection, WorkerGone
 from .job import Job, JobFault
@@ -86,21 +86,28 @@ def work(path: Path, machine: Machine, connection: Connection | launch.Quiet) ->
     """Trains what a job asks for."""
     job = Job.read(path)
     keys, processes = Keys.read(job.keys), launch.Processes.read(job.keys)
+    switches = vision.Switches.read(job.keys)
+    switches.check(keys)
     connection.stage("tokenise")
     with tempfile.TemporaryDirectory() as scratch:
-        data = sft.read(job, Path(scratch))
+        data = sft.read(job, keys, switches.is_multimodel, Path(scratch), connection)
         for name, counts in (("training", data.counts), ("validation", data.validation_counts)):
             if counts.dropped:
-                connection.dataset(name, counts.rows, counts.dropped, 0)
+                connection.dataset(name, counts.rows + counts.dropped, counts.dropped, 0)
         if data.training is None:
-            raise RowFault("no row has a token that counts in the loss")
+            why = (
+                "every row has more tokens than max_sequence_length"
+                if switches.is_multimodel
+                else "no row has a token that counts in the loss"
+            )
+            raise RowFault(why)
         chosen = launch.plan(plan(keys, machine, data.validation_counts.rows), processes, keys, launch.here())
         reports = Reports(job, machine.wandb_key)
         reporting = reports.begin(chosen.arguments["report_to"])
         for note in chosen.notes + reporting + launch.notes(processes, keys, data.counts.rows):
             connection.note(note)
         connection.stage("load")
-        outcome = sft.train(job, data, chosen, connection, reports)
+        outcome = sft.train(job, data, chosen, switches, connection, reports)
         for note in reports.end():
             connection.note(note)
     if not outcome.done:

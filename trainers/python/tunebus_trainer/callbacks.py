@@ -26,6 +26,9 @@ class Worker(Protocol):
 
     def checkpoint(self, step: int, folder: Path) -> None: ...
 
+    def note(self, text: str) -> None:
+        """Adds a sentence for people to the run."""
+
     def kept(self) -> int:
         """The step of the newest checkpoint that the worker has kept; 0 before the first."""
 

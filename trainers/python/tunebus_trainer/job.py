@@ -19,6 +19,7 @@ class Rows:
     """One data set, tokenised."""
 
     tokens: Path
+    messages: Path
     examples: int
     longest: int
 
@@ -69,4 +70,4 @@ class Job:
 
 
 def _rows(value: dict[str, Any]) -> Rows:
-    return Rows(tokens=Path(value["tokens"]), examples=value["examples"], longest=value["longest"])
+    return Rows(tokens=Path(value["tokens"]), messages=Path(value["messages"]), examples=value["examples"], longest=value["longest"])

@@ -23,6 +23,12 @@ CONNECTOR = re.compile(r"(^|\.)(multi_modal_projector|mm_projector|connector|pro
 ATTENTION = re.compile(r"(^|\.)(self_attn|attn|attention|self_attention|cross_attn|cross_attention)(\.|$)")
 MLP = re.compile(r"(^|\.)(mlp|feed_forward|ffn|block_sparse_moe)(\.|$)")
 
+# Arguments of the training that differ from those for texts.
+ARGUMENTS: dict[str, Any] = {
+    "remove_unused_columns": False,  # the table has others than its rows
+    "ddp_find_unused_parameters": True,  # a batch without images uses no vision layers
+}
+
 PROGRESS = 50  # rows between two messages to the worker
 
 
@@ -92,23 +98,6 @@ class Switches:
         """Takes the parameters out of the training of all weights that a switch leaves out."""
         for name, parameter in model.named_parameters():
             parameter.requires_grad_(self.learns(name))
-
-
-def load(folder: Path, arguments: dict[str, Any]) -> Any:
-    """The base model. Raises ValueError for one that does not see."""
-    import transformers
-
-    return transformers.AutoModelForImageTextToText.from_pretrained(folder, **arguments)
-
-
-def processor(folder: Path) -> Any:
-    """The processor of the base model, with a token to fill short rows with."""
-    import transformers
-
-    made = transformers.AutoProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    if made.tokenizer.pad_token is None:
-        made.tokenizer.pad_token = made.tokenizer.eos_token
-    return made
 
 
 def table(path: Path, folder: Path, limit: int, responses: bool, processor: Any, worker: Worker) -> tuple[Any, Counts]:
