@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from tests.worker import Attempt, make_job
+from tunebus_trainer import vision
 from tunebus_trainer.keys import KeyFault, Keys
+from tunebus_trainer.rows import RowFault
 from tunebus_trainer.vision import Switches
 
 ALL = {name: True for name in ("finetune_vision_layers", "finetune_language_layers", "finetune_attention_modules", "finetune_mlp_modules")}
@@ -160,6 +162,20 @@ class TestVision(unittest.TestCase):
             for word in words:
                 self.assertIn(word, str(caught.exception))
         Switches.read({}).check(Keys())
+
+    def test_rows(self) -> None:
+        """What cannot be read is said with its line."""
+        question, answer = {"role": "user", "content": "?"}, {"role": "assistant", "content": "!"}
+        row = vision._open(self.rows, 1, json.dumps({"messages": [question, answer, question, answer]}), True)
+        self.assertEqual((len(row["prompt"]), row["completion"], row["images"]), (3, [vision._parts(answer)], []))
+        for line, words in (
+            ({"text": "a story"}, "rows.jsonl, line 1: it is a plain text"),
+            ({"messages": [question], "tools": []}, "it has tools"),
+            ({"messages": [question], "images": ["/no/such.png"]}, "No such file"),
+        ):
+            with self.subTest(line), self.assertRaises(RowFault) as caught:
+                vision._open(self.rows, 1, json.dumps(line), True)
+            self.assertIn(words, str(caught.exception))
 
     def test_names(self) -> None:
         """The parts of other models are known by their names."""

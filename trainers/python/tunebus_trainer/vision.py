@@ -110,11 +110,12 @@ def table(path: Path, folder: Path, limit: int, responses: bool, processor: Any,
     import datasets
     import pyarrow as pa
 
-    counts = Counts()
+    counts, several = Counts(), 0
     stored = folder / (path.stem + ".arrow")
     with pa.ipc.new_stream(stored, pa.schema({"line": pa.string()})) as writer:
         for number, line in enumerate(_lines(path), 1):
             row = _open(path, number, line, responses)
+            several += any(message["role"] == "assistant" for message in row.get("prompt", []))
             tokens = _count(processor, row)
             if tokens > limit:
                 counts.dropped += 1
@@ -124,6 +125,8 @@ def table(path: Path, folder: Path, limit: int, responses: bool, processor: Any,
                 writer.write_batch(pa.RecordBatch.from_pylist([{"line": line}], pa.schema({"line": pa.string()})))
             if number % PROGRESS == 0:
                 worker.stage("tokenise", number)
+    if several:
+        worker.note(f"fine_tuner.is_multimodel: of {several} conversations with several answers the last one alone counts in the loss")
     if counts.rows == 0:
         return None, counts
     made = datasets.Dataset.from_file(str(stored))
@@ -142,6 +145,10 @@ def _open(path: Path, number: int, line: str, responses: bool) -> dict[str, Any]
 
     try:
         row = json.loads(line)
+        if "text" in row:
+            raise ValueError("it is a plain text, and a model that sees learns from messages")
+        if "tools" in row:
+            raise ValueError("it has tools, which this trainer cannot write for a model that sees")
         messages = [_parts(message) for message in row["messages"]]
         images = []
         for name in row.get("images", []):
