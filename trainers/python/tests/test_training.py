@@ -34,7 +34,7 @@ class TestTraining(unittest.TestCase):
     def tearDownClass(cls) -> None:
         cls.temporary.cleanup()
 
-    def attempt(self, name: str, keys: dict[str, Any], resume: Path | None = None, **faults: int) -> Attempt:
+    def attempt(self, name: str, keys: dict[str, Any], resume: Path | None = None, **faults: Any) -> Attempt:
         folder = self.folder / name
         job = make_job(folder, self.folder / "base", self.folder / "rows.jsonl", keys, resume)
         return Attempt(folder, job, **faults).run()

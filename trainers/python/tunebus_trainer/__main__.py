@@ -11,6 +11,7 @@ import tempfile
 import traceback
 from pathlib import Path
 
+from . import engine  # isort: skip  # before all that imports transformers
 from . import describe, sft
 from .callbacks import Diverged
 from .connection import Connection, WorkerGone
@@ -26,6 +27,7 @@ def main() -> int:
     """Works on a job. Returns the exit status."""
     parser = argparse.ArgumentParser(prog="tunebus_trainer")
     parser.add_argument("--describe", action="store_true", help="print what this trainer can do")
+    parser.add_argument("--engine", choices=(engine.TRL, engine.UNSLOTH), default=engine.TRL, help="whose loaders open the model")
     parser.add_argument("--job", type=Path, help="the job file")
     arguments = parser.parse_args()
     if arguments.describe:
@@ -53,6 +55,7 @@ def main() -> int:
 
 def work(path: Path, machine: Machine, connection: Connection) -> int:
     """Trains what a job asks for."""
+    engine.check(engine.NAME)
     job = Job.read(path)
     keys = Keys.read(job.keys)
     connection.stage("tokenise")
@@ -103,7 +106,7 @@ def classify(err: BaseException) -> tuple[str, str, str]:
         return "bad_key", text, err.key
     if isinstance(err, sft.ModelFault):
         return "bad_model", text, ""
-    if isinstance(err, JobFault):
+    if isinstance(err, (JobFault, engine.MachineFault)):
         return "internal", text, ""
     return "internal", f"{type(err).__name__}: {text}", ""
 

@@ -6,8 +6,8 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from . import engine, rows, unsloth_models
 from . import model as models
-from . import rows
 from .callbacks import Reporter, Worker
 from .job import Job
 from .keys import Plan
@@ -55,9 +55,12 @@ def train(job: Job, data: Data, plan: Plan, worker: Worker) -> Outcome:
     transformers.set_seed(job.seed)  # the adapter's first weights
     tokens = models.tokenizer(job.tokenizer)
     try:
-        model: Any = models.load(job.model, plan)
-        if job.adapter is not None:
-            model = models.continued(model, job.adapter)
+        if engine.NAME == engine.UNSLOTH:
+            model: Any = unsloth_models.load(job, plan)
+        else:
+            model = models.load(job.model, plan)
+            if job.adapter is not None:
+                model = models.continued(model, job.adapter)
     except (OSError, ValueError, KeyError) as err:
         raise ModelFault(str(err)) from err
     config = SFTConfig(output_dir=str(job.checkpoints), **plan.arguments)
@@ -67,7 +70,7 @@ def train(job: Job, data: Data, plan: Plan, worker: Worker) -> Outcome:
         train_dataset=data.training,
         eval_dataset=data.validation,
         processing_class=tokens,
-        peft_config=models.adapter(plan) if job.adapter is None else None,
+        peft_config=models.adapter(plan) if job.adapter is None and engine.NAME == engine.TRL else None,
         callbacks=[Reporter(worker, job.checkpoints)],
     )
     trainer.remove_callback(transformers.PrinterCallback)  # stdout is the run's log
