@@ -1,7 +1,7 @@
 // Package trainerenv finds the Python environments of the engines that tunebus brings
 // along, such as trl. "tunebus engine install" makes them.
 //
-//	env, err := trainerenv.Find(cfg.Data.Folder, "trl")
+//	env, err := trainerenv.Find("tunebus-data", "trl")
 //	if err != nil {
 //		return err // a sentence with what to do
 //	}
@@ -57,12 +57,9 @@ type Environment struct {
 // Interpreter is the Python of an environment's folder.
 func Interpreter(folder string) string { return filepath.Join(folder, "bin", "python") }
 
-// Arguments are the arguments of Python that start an engine's trainer.
-func Arguments(engine string) []string { return []string{"-m", module, "--engine", engine} }
-
 // Command is the command that trains.
 func (e Environment) Command() []string {
-	return append([]string{Interpreter(e.Folder)}, Arguments(e.Engine)...)
+	return []string{Interpreter(e.Folder), "-m", module, "--engine", e.Engine}
 }
 
 // MissingError means that an engine has no environment here.

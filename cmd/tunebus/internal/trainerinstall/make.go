@@ -117,8 +117,8 @@ func (p *progress) line(text string) {
 	p.say("%sfetching %s, %s %s", where, name, m[2], m[3])
 }
 
-// kept is how much of the output of a command is kept, to say why it failed.
-const kept = 16 << 10
+// tailBytes is how much of the output of a command is remembered, to say why it failed.
+const tailBytes = 16 << 10
 
 // run runs a command to its end, or to that of ctx, and gives each line of its output to
 // line.
@@ -170,8 +170,8 @@ func readTail(r io.Reader, line func(string)) (tail []byte) {
 			line(strings.TrimRight(string(text), "\r\n"))
 		}
 		tail = append(tail, text...)
-		if len(tail) > 2*kept {
-			tail = append(tail[:0], tail[len(tail)-kept:]...)
+		if len(tail) > 2*tailBytes {
+			tail = append(tail[:0], tail[len(tail)-tailBytes:]...)
 		}
 		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 			return tail
