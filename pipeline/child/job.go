@@ -44,6 +44,8 @@ type Rows struct {
 	// Examples are the lines of Tokens, Rows those of Messages.
 	Examples int64 `json:"examples"`
 	Rows     int64 `json:"rows"`
+	// Images is the number of images that the rows of Messages name.
+	Images int64 `json:"images"`
 	// Longest is the number of tokens of the longest example.
 	Longest int `json:"longest"`
 }

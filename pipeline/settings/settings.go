@@ -73,6 +73,7 @@ type Data struct {
 type Credentials struct {
 	HuggingFaceToken string   `json:"huggingface_token" default:"" env:"HF_TOKEN" secret:"true" doc:"token for data.hub_endpoint"`
 	OpenAIKey        string   `json:"openai_key" default:"" env:"OPENAI_API_KEY" secret:"true" doc:"key for services.evaluation.judge_base_url"`
+	WandbKey         string   `json:"wandb_key" default:"" env:"WANDB_API_KEY" secret:"true" doc:"key for Weights & Biases, for trainers whose fine_tuner.report_to names it; also $WANDB_TOKEN"`
 	MLflowUsername   string   `json:"mlflow_username" default:"" env:"MLFLOW_TRACKING_USERNAME" doc:"user for services.tracker.tracking_uri"`
 	MLflowPassword   string   `json:"mlflow_password" default:"" env:"MLFLOW_TRACKING_PASSWORD" secret:"true" doc:"password for services.tracker.tracking_uri"`
 	MLflowToken      string   `json:"mlflow_token" default:"" env:"MLFLOW_TRACKING_TOKEN" secret:"true" doc:"bearer token for services.tracker.tracking_uri; wins over the user"`

@@ -50,6 +50,7 @@ func Wire(s *service.Service) error {
 	name := engineOf(cfg.Queue)
 	return s.AddPhase(events.Finetune, name, trainer.New(trainer.Config{
 		Name: name, Command: cfg.Command, Environ: os.Environ(), Environment: cfg.Environment, Devices: cfg.Devices,
+		WandbKey: s.Settings.Credentials.WandbKey,
 	}))
 }
 

@@ -113,6 +113,7 @@ func Want(s events.FineTuner) dataset.Want {
 		Shape:     shape.Shape(s.DataFormat),
 		Encoding:  s.DataEncoding,
 		Delimiter: s.DataDelimiter,
+		Sees:      s.IsMultimodel && s.Engine != engine.Builtin,
 		Columns: dataset.Columns{
 			Question:       s.QuestionColumn,
 			Answer:         s.GroundTruthColumn,

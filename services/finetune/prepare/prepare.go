@@ -119,11 +119,12 @@ func writes(rendered lossmask.Row, parts []string) bool {
 }
 
 // conversation is a list of messages as JSON. A list of parts that are texts is
-// one text, since most templates know no parts.
+// one text, since most templates know no parts. Images are left out: what becomes of
+// them is up to the processor of the model, which an engine that sees has.
 func conversation(messages []row.Message) json.RawMessage {
 	flat := make([]row.Message, len(messages))
 	for i, m := range messages {
-		flat[i] = m.Flat()
+		flat[i] = m.WithoutImages().Flat()
 	}
 	return row.Conversation(flat)
 }

@@ -82,6 +82,8 @@ type messageFile struct {
 	file    *os.File
 	w       *bufio.Writer
 	offsets []int64 // of the begin of each row, and of the end
+	images  imageFolder
+	count   int64 // of the images
 }
 
 func createMessages(path string) (*messageFile, error) {
@@ -89,7 +91,7 @@ func createMessages(path string) (*messageFile, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create the file of messages: %w", err)
 	}
-	return &messageFile{file: f, w: bufio.NewWriter(f), offsets: []int64{0}}, nil
+	return &messageFile{file: f, w: bufio.NewWriter(f), offsets: []int64{0}, images: imageFolder(filepath.Join(filepath.Dir(path), "images"))}, nil
 }
 
 // messageLine is a line of the file [child.Rows.Messages].
@@ -100,6 +102,7 @@ type messageLine struct {
 	Tools    json.RawMessage `json:"tools,omitempty"`
 	Truth    *string         `json:"ground_truth,omitempty"`
 	Truths   []string        `json:"ground_truths,omitempty"`
+	Images   []string        `json:"images,omitempty"` // files, in the order of their places in the messages
 }
 
 func (m *messageFile) add(r prepare.Row) error {
@@ -109,7 +112,9 @@ func (m *messageFile) add(r prepare.Row) error {
 	} else {
 		flat := make([]row.Message, len(r.Source.Messages))
 		for i, one := range r.Source.Messages {
-			flat[i] = one.Flat()
+			if flat[i] = one.Flat(); len(r.Source.Images) > 0 {
+				flat[i] = withParts(one)
+			}
 		}
 		line.Messages = row.Conversation(flat)
 	}
@@ -122,6 +127,14 @@ func (m *messageFile) add(r prepare.Row) error {
 			line.Truths = truths
 		}
 	}
+	for _, image := range r.Source.Images {
+		path, err := m.images.add(image)
+		if err != nil {
+			return fmt.Errorf("%s: %w", r.Source.Place, err)
+		}
+		line.Images = append(line.Images, path)
+	}
+	m.count += int64(len(line.Images))
 	body, err := json.Marshal(line)
 	if err != nil {
 		return fmt.Errorf("%s: %w", r.Source.Place, err)
@@ -158,7 +171,7 @@ func (w rowWriter) write(set string, examples *examplefile.File, messages *messa
 			rows.Longest = max(rows.Longest, all)
 		}
 	}
-	rows.Examples, rows.Rows = int64(len(used)), int64(len(messages.offsets)-1)
+	rows.Examples, rows.Rows, rows.Images = int64(len(used)), int64(len(messages.offsets)-1), messages.count
 	err := w.lines(rows.Tokens, len(used), func(i int) ([]byte, error) {
 		e, err := examples.Example(int(used[i]))
 		if err != nil {

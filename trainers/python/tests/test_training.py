@@ -8,6 +8,7 @@ import unittest
 from pathlib import Path
 from typing import Any, ClassVar
 
+from tests.full import FULL
 from tests.worker import Attempt, make_job, make_model, make_rows
 
 COMMON: dict[str, Any] = {"save_steps": 4, "device_train_batch_size": 4, "grad_accumulation": 2, "epochs": 3, "dtype": "float32"}
@@ -15,8 +16,14 @@ KINDS: dict[str, dict[str, Any]] = {
     "lora": {**COMMON, "rank": 8, "lora_dropout": 0.1},
     "qlora": {**COMMON, "load_in_4bit": True, "lora_dropout": 0.1},
     "full": {**COMMON, "full_finetuning": True},
+    "early": {**COMMON, "rank": 8, "learning_rate": 0.5, "eval_steps": 2, "early_stopping_patience": 4, "load_best_model_at_end": True},
+    "best": {**COMMON, "rank": 8, "learning_rate": 0.05, "max_steps": 10, "load_best_model_at_end": True, "use_dora": True},
     "packing": {**COMMON, "packing": True, "max_sequence_length": 64, "device_train_batch_size": 2, "grad_accumulation": 1},
 }
+
+# One of each way that a training is kept in a checkpoint; the others take as long again.
+if not FULL:
+    KINDS = {kind: KINDS[kind] for kind in ("qlora", "full", "early")}
 
 
 class TestTraining(unittest.TestCase):
@@ -29,6 +36,7 @@ class TestTraining(unittest.TestCase):
         cls.folder = Path(cls.temporary.name)
         make_model(cls.folder / "base")
         make_rows(cls.folder / "rows.jsonl", 30)
+        make_rows(cls.folder / "validation.jsonl", 6, seed=2)
 
     @classmethod
     def tearDownClass(cls) -> None:
@@ -36,7 +44,8 @@ class TestTraining(unittest.TestCase):
 
     def attempt(self, name: str, keys: dict[str, Any], resume: Path | None = None, **faults: Any) -> Attempt:
         folder = self.folder / name
-        job = make_job(folder, self.folder / "base", self.folder / "rows.jsonl", keys, resume)
+        validation = self.folder / "validation.jsonl" if keys.get("load_best_model_at_end") else None
+        job = make_job(folder, self.folder / "base", self.folder / "rows.jsonl", keys, resume, validation=validation)
         return Attempt(folder, job, **faults).run()
 
     def weights(self, name: str) -> dict[str, str]:

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 
 import transformers
 
+from . import launch
+
 
 class Worker(Protocol):
     """The worker's end of the protocol, as a training uses it."""
@@ -23,6 +25,9 @@ class Worker(Protocol):
     def progress(self, step: int, total: int, points: dict[str, float]) -> None: ...
 
     def checkpoint(self, step: int, folder: Path) -> None: ...
+
+    def note(self, text: str) -> None:
+        """Adds a sentence for people to the run."""
 
     def kept(self) -> int:
         """The step of the newest checkpoint that the worker has kept; 0 before the first."""
@@ -61,7 +66,8 @@ class Reporter(transformers.TrainerCallback):
         self, args: transformers.TrainingArguments, state: transformers.TrainerState, control: transformers.TrainerControl, **_: Any
     ) -> None:
         self._worker.progress(state.global_step, state.max_steps, {})
-        if self._worker.stopping and state.global_step < state.max_steps:
+        stopping = launch.agreed(self._worker.stopping or launch.stop_ordered())
+        if stopping and state.global_step < state.max_steps:
             control.should_save = True
             control.should_training_stop = True
 
@@ -99,6 +105,7 @@ class Reporter(transformers.TrainerCallback):
         if state.global_step >= state.max_steps:
             return  # the result follows
         folder = self._folder
+        launch.agreed(False)  # every process has written its part
         self._worker.checkpoint(state.global_step, folder / f"checkpoint-{state.global_step}")
         self._remove_old(folder)
 

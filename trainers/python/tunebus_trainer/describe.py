@@ -9,9 +9,9 @@ import importlib.util
 import os
 from typing import Any
 
-from . import engine
+from . import engine, launch, vision
 from .job import PROTOCOL
-from .keys import OPTIMIZERS_OF_BITSANDBYTES, Keys, Machine
+from .keys import OTHER_PACKAGES, Keys, Machine, package_of
 
 PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "bitsandbytes", "datasets", "unsloth")
 
@@ -36,6 +36,7 @@ def machine() -> Machine:
         flash_attention=accelerator and _there("flash_attn"),
         wandb=_there("wandb"),
         wandb_key=bool(os.environ.get("WANDB_API_KEY")),
+        packages=frozenset(name for name in OTHER_PACKAGES if _there(name)),
     )
 
 
@@ -44,9 +45,7 @@ def description(found: Machine) -> dict[str, Any]:
     import torch
     import transformers
 
-    optimizers = [o.value for o in transformers.training_args.OptimizerNames]
-    if not found.bitsandbytes:
-        optimizers = [o for o in optimizers if "adamw" in o or not any(part in o for part in OPTIMIZERS_OF_BITSANDBYTES)]
+    optimizers = [o.value for o in transformers.training_args.OptimizerNames if _has_optimizer(found, o.value)]
     devices = [f"cuda:{i} {torch.cuda.get_device_name(i)}" for i in range(torch.cuda.device_count())]
     return {
         "protocol": PROTOCOL,
@@ -56,11 +55,11 @@ def description(found: Machine) -> dict[str, Any]:
         "versions": versions(),
         "devices": devices or ([] if engine.NAME == engine.UNSLOTH else ["cpu"]),
         "methods": ["lora", "full"] + (["qlora"] if found.bitsandbytes else []),
-        "keys": [field.name for field in dataclasses.fields(Keys)],
+        "keys": list(dict.fromkeys(field.name for kind in (Keys, launch.Processes, vision.Switches) for field in dataclasses.fields(kind))),
         "optimizers": optimizers,
         "schedulers": [s.value for s in transformers.SchedulerType],
         "quantisation": ["4bit", "8bit"] if found.bitsandbytes else [],
-        "vision": False,
+        "vision": True,
     }
 
 
@@ -71,6 +70,13 @@ def versions() -> dict[str, str]:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             installed[name] = importlib.metadata.version(name)
     return installed
+
+
+def _has_optimizer(found: Machine, name: str) -> bool:
+    package = package_of(name)
+    if package == "bitsandbytes":
+        return found.bitsandbytes or "adamw" in name  # AdamW takes the place of its AdamW
+    return not package or package in found.packages
 
 
 def _there(package: str) -> bool:

@@ -19,6 +19,7 @@ class Rows:
     """One data set, tokenised."""
 
     tokens: Path
+    messages: Path
     examples: int
     longest: int
 
@@ -27,6 +28,7 @@ class Rows:
 class Job:
     """What a job asks for. All paths are absolute."""
 
+    run: str
     model: Path
     tokenizer: Path
     adapter: Path | None
@@ -49,6 +51,7 @@ class Job:
                 raise JobFault(f"the job has protocol {job['protocol']}; this trainer speaks {PROTOCOL}")
             model, output = job["model"], job["output"]
             return cls(
+                run=job["run"],
                 model=Path(model["folder"]),
                 tokenizer=Path(model["tokenizer"]),
                 adapter=Path(model["adapter"]) if model.get("adapter") else None,
@@ -67,4 +70,4 @@ class Job:
 
 
 def _rows(value: dict[str, Any]) -> Rows:
-    return Rows(tokens=Path(value["tokens"]), examples=value["examples"], longest=value["longest"])
+    return Rows(tokens=Path(value["tokens"]), messages=Path(value["messages"]), examples=value["examples"], longest=value["longest"])
