@@ -12,9 +12,11 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from . import checked  # isort: skip  # noqa: F401  # before all that imports packages
 from . import engine  # isort: skip  # before all that imports transformers
 from . import describe, launch, sft, vision
 from .callbacks import Diverged
+from .checkpoint import CheckpointFault
 from .connection import Connection, WorkerGone
 from .job import Job, JobFault
 from .keys import KeyFault, Keys, Machine, plan
@@ -132,6 +134,8 @@ def classify(err: BaseException) -> tuple[str, str, str]:
         return "diverged", text, ""
     if isinstance(err, RowFault):
         return "bad_data", text, ""
+    if isinstance(err, CheckpointFault):
+        return "bad_checkpoint", text, ""
     if isinstance(err, KeyFault):
         return "bad_key", text, err.key
     if isinstance(err, sft.ModelFault):

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from . import engine, launch, rows, unsloth_models, vision
+from . import checkpoint, engine, launch, rows, unsloth_models, vision
 from . import model as models
 from .callbacks import Reporter, Worker
 from .job import Job
@@ -67,6 +67,8 @@ def train(job: Job, data: Data, plan: Plan, switches: vision.Switches, worker: W
 
     transformers.set_seed(job.seed)  # the adapter's first weights
     launch.begin()
+    if job.resume is not None:
+        checkpoint.check(job.resume, plan.lora is not None)
     sees = switches.is_multimodel
     tokens = models.processor(job.tokenizer) if sees else models.tokenizer(job.tokenizer)
     try:
