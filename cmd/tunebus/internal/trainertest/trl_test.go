@@ -23,6 +23,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/artifact/transfer"
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/trainerenv"
 )
 
 // python is the interpreter of the environment of the engine trl.
@@ -198,8 +199,35 @@ func tunebusRun(t *testing.T, dir string, env []string, args ...string) {
 	programs.Start(t, dir, processes.Tunebus, env, words...).Wait(t, 10*time.Minute)
 }
 
-// TestTRLPipeline: "tunebus run" has the engine trl train, the built-in engine answer with
-// the result, and the answers judged.
+// environment makes an environment of trl in a data folder, with the packages of the one of
+// the tests.
+func environment(t *testing.T, data string) {
+	t.Helper()
+	folder := filepath.Join(data, "engines", "trl")
+	said := func(args ...string) string {
+		out, err := exec.CommandContext(t.Context(), python(t), args...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("%q: %v\n%s", args, err, out)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	said("-m", "venv", "--without-pip", folder)
+	found, _ := filepath.Glob(filepath.Join(folder, "lib", "python3*", "site-packages"))
+	if len(found) != 1 {
+		t.Fatalf("the environment has the packages %v", found)
+	}
+	err := errors.Join(
+		os.WriteFile(filepath.Join(found[0], "packages.pth"), []byte(said("-c", "import sysconfig; print(sysconfig.get_paths()['purelib'])")+"\n"), 0o600),
+		os.Symlink(filepath.Join(processes.Root(), "trainers", "python", "tunebus_trainer"), filepath.Join(found[0], "tunebus_trainer")),
+		trainerenv.Finish(trainerenv.Environment{Folder: folder, Engine: "trl"}),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestTRLPipeline: "tunebus run" has the engine trl train in the environment of the data
+// folder, the built-in engine answer with the result, and the answers judged.
 func TestTRLPipeline(t *testing.T) {
 	dir, quick := t.TempDir(), filepath.Join(processes.Root(), "configs", "quickstart")
 	config := filepath.Join(dir, "run.toml")
@@ -222,7 +250,8 @@ metrics = ["exact_match"]
 `, filepath.Join(quick, "base-model"), filepath.Join(quick, "validation.jsonl")), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	tunebusRun(t, dir, trlSettings(t), config, "--run-id", "r")
+	environment(t, filepath.Join(dir, "data"))
+	tunebusRun(t, dir, []string{"OMP_NUM_THREADS=1"}, config, "--run-id", "r")
 	for _, name := range []string{"finetune/1/trainer.log", "inference/1/inferencer_output.jsonl", "evaluation/1"} {
 		if _, err := os.Stat(filepath.Join(dir, "data", "artifacts", "runs", "r", filepath.FromSlash(name))); err != nil {
 			t.Error(err)
