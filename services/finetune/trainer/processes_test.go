@@ -104,9 +104,12 @@ func (b *bench) newestKept() {
 	}
 }
 
-// TestTwoProcesses: a training of two processes that is struck in its middle leaves no
+// TestTRLTwoProcesses: a training of two processes that is struck in its middle leaves no
 // process, goes on, and ends with the weights of one that was not disturbed.
-func TestTwoProcesses(t *testing.T) {
+func TestTRLTwoProcesses(t *testing.T) {
+	if os.Getenv("TUNEBUS_TEST_FULL") == "" {
+		t.Skip("make test-trl FULL=1 runs it")
+	}
 	whole := newBench(t)
 	if _, _, err := whole.run(t.Context(), t, whole.twoProcesses(t), time.Minute); err != nil {
 		t.Fatal(err)
@@ -209,7 +212,7 @@ func (b *bench) resumes(t *testing.T, e *trainer.Engine, want string) {
 func TestWorker(t *testing.T) {
 	dir := os.Getenv(workerFolder)
 	if dir == "" {
-		t.Skip("TestTwoProcesses starts it")
+		t.Skip("TestTRLTwoProcesses starts it")
 	}
 	b := newBench(t)
 	b.dir = dir

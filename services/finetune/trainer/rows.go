@@ -114,20 +114,10 @@ func (m *messageFile) add(r prepare.Row) error {
 	if r.Source.IsText() {
 		line.Text = &r.Source.Text
 	} else {
-<<<<<<< HEAD
-		line.Messages = flat(r.Source.Messages)
+		line.Messages = asJSON(r.Source.Messages, len(r.Source.Images) > 0)
 	}
 	if r.IsPair() {
-		line.Rejected = flat(r.Source.Rejected[r.Source.Prompted:])
-=======
-		flat := make([]row.Message, len(r.Source.Messages))
-		for i, one := range r.Source.Messages {
-			if flat[i] = one.Flat(); len(r.Source.Images) > 0 {
-				flat[i] = withParts(one)
-			}
-		}
-		line.Messages = row.Conversation(flat)
->>>>>>> devices15
+		line.Rejected = asJSON(r.Source.Rejected[r.Source.Prompted:], len(r.Source.Images) > 0)
 	}
 	if r.Source.Tools.Kind() != value.Missing {
 		line.Tools = r.Source.Tools.AppendJSON(nil)
@@ -157,11 +147,14 @@ func (m *messageFile) add(r prepare.Row) error {
 	return nil
 }
 
-// flat are messages as JSON, whose contents are texts where they are lists of texts.
-func flat(messages []row.Message) json.RawMessage {
+// asJSON are messages as JSON. Their contents are texts where they are lists of texts,
+// unless their row has images: then all are lists of parts.
+func asJSON(messages []row.Message, parts bool) json.RawMessage {
 	out := make([]row.Message, len(messages))
 	for i, one := range messages {
-		out[i] = one.Flat()
+		if out[i] = one.Flat(); parts {
+			out[i] = withParts(one)
+		}
 	}
 	return row.Conversation(out)
 }

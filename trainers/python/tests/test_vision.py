@@ -8,6 +8,7 @@ import unittest
 from pathlib import Path
 from typing import Any, ClassVar
 
+from tests.full import full
 from tests.worker import Attempt, make_job
 from tunebus_trainer import vision
 from tunebus_trainer.keys import KeyFault, Keys
@@ -114,6 +115,7 @@ class TestVision(unittest.TestCase):
         self.assertEqual(sorted(base), sorted(now))
         return {part(key) for key, value in now.items() if not value.equal(base[key])}
 
+    @full
     def test_all_weights(self) -> None:
         whole = {f"{layers} {modules}" for layers in ("vision", "language") for modules in ("attention", "mlp")}
         for switch, frozen in (
@@ -142,6 +144,7 @@ class TestVision(unittest.TestCase):
         weights = safetensors.torch.load_file(self.folder / "adapter" / "model" / "adapter_model.safetensors")
         self.assertEqual({part(key) for key in weights}, {"language attention"})
 
+    @full
     def test_long_rows_are_left_out(self) -> None:
         done = self.attempt("long", {**ALL, "max_sequence_length": 5})
         self.assertEqual([e["class"] for e in done.of("error")], ["bad_data"])

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from . import dpo, launch, modules, rows, vision
+from . import checkpoint, dpo, engine, launch, modules, rows, unsloth_models, vision
 from . import model as models
 from .callbacks import Reporter, Worker
 from .job import Job
@@ -64,17 +64,22 @@ def train(job: Job, data: Data, plan: Plan, switches: vision.Switches, worker: W
 
     transformers.set_seed(job.seed)  # the adapter's first weights
     launch.begin()
+    if job.resume is not None:
+        checkpoint.check(job.resume, plan.lora is not None)
     sees = switches.is_multimodel
     tokens = models.processor(job.tokenizer) if sees else models.tokenizer(job.tokenizer)
     try:
-        model: Any = models.load(job.model, plan, sees)
-        if job.adapter is not None:
-            model = models.continued(model, job.adapter)
+        if engine.NAME == engine.UNSLOTH:
+            model: Any = unsloth_models.load(job, plan)
+        else:
+            model = models.load(job.model, plan, sees)
+            if job.adapter is not None:
+                model = models.continued(model, job.adapter)
     except (OSError, ValueError, KeyError) as err:
         raise ModelFault(str(err)) from err
     if sees:
-        plan = switches.apply(plan, model, job.adapter is not None)
-    elif plan.lora is not None and job.adapter is None:
+        plan = switches.apply(plan, model, job.adapter is not None or engine.NAME == engine.UNSLOTH)
+    elif plan.lora is not None and job.adapter is None and engine.NAME == engine.TRL:
         for note in modules.check(plan.lora, model):
             worker.note(note)
     make = dpo.trainer if plan.method == "dpo" else supervised
@@ -138,7 +143,7 @@ def supervised(job: Job, data: Data, plan: Plan, model: Any, tokens: Any) -> Any
         train_dataset=data.training,
         eval_dataset=data.validation,
         processing_class=tokens,
-        peft_config=models.adapter(plan) if job.adapter is None else None,
+        peft_config=models.adapter(plan) if job.adapter is None and engine.NAME == engine.TRL else None,
     )
 
 
