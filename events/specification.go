@@ -14,7 +14,7 @@ type Specification struct {
 // FineTuner is the section fine_tuner. An empty text means no value.
 type FineTuner struct {
 	BaseModelID string `json:"base_model_id" default:"" doc:"model to start from: a Hub id or a local folder"`
-	Engine      string `json:"engine" default:"builtin" allowed:"builtin|trl|command" doc:"who trains; command: the program of the worker's settings"`
+	Engine      string `json:"engine" default:"builtin" allowed:"builtin|trl|unsloth|command" doc:"who trains; command: the program of the worker's settings"`
 	Queue       string `json:"queue" default:"" doc:"queue of the job; default: the engine's name"`
 	Timeout     string `json:"timeout" default:"" doc:"longest time of the phase over all its attempts, such as \"36h\", after which it fails; empty: limits.timeout of the settings"`
 

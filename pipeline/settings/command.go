@@ -21,10 +21,10 @@ func checkCommand(f Finetune) (faults structconf.Faults) {
 	case len(f.Command) > 0 && f.Queue == builtinQueue:
 		fault("queue", f.Queue, `the command does not train jobs of the built-in engine; give it a queue of its own, such as "command"`)
 	}
-	if len(f.Command) == 0 && len(f.Devices) > 0 {
-		fault("devices", strings.Join(f.Devices, " "), "has no effect without services.finetune.command")
+	if len(f.Command) == 0 && f.Queue == builtinQueue && len(f.Devices) > 0 {
+		fault("devices", strings.Join(f.Devices, " "), "has no effect without services.finetune.command, or the queue of an engine such as trl")
 	}
-	if n := len(f.Devices); len(f.Command) > 0 && n > 0 && n != f.Slots {
+	if n := len(f.Devices); f.Queue != builtinQueue && n > 0 && n != f.Slots {
 		fault("devices", strings.Join(f.Devices, " "), fmt.Sprintf("has %d entries, want one for each of the %d slots", n, f.Slots))
 	}
 	for _, v := range f.Environment {

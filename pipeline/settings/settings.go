@@ -110,7 +110,7 @@ type Finetune struct {
 	// ModelCache is the size in bytes.
 	ModelCache int64 `json:"model_cache" default:"34359738368" doc:"bytes of models and data from a store elsewhere that stay in the scratch folder for further jobs; the workers of a machine share them; 0: fetch them for each job"`
 
-	Command     []string `json:"command" default:"" doc:"program that trains, with its arguments, such as [\"python3\", \"trainer.py\"]; it speaks the trainer protocol; empty: the built-in engine trains"`
+	Command     []string `json:"command" default:"" doc:"program that trains, with its arguments, such as [\"python3\", \"trainer.py\"]; it speaks the trainer protocol; empty: the built-in engine trains, or for the queue trl or unsloth the environment that \"tunebus engine install\" made"`
 	Environment []string `json:"environment" default:"" doc:"further variables that the command gets, each as NAME or NAME=value"`
 	Devices     []string `json:"devices" default:"" doc:"CUDA_VISIBLE_DEVICES of the command, one entry for each slot; empty: as the worker has it"`
 }

@@ -58,12 +58,14 @@ def of_wandb(folder: Path) -> dict[int, float]:
     """The losses by their steps in a run that was written offline."""
     import json
 
-    from wandb.proto import wandb_internal_pb2
+    import wandb.proto.wandb_internal_pb2
+
+    kinds: Any = wandb.proto.wandb_internal_pb2
 
     [path] = folder.glob("offline-run-*/run-*.wandb")
     losses = {}
     for data in records(path.read_bytes()):
-        record = wandb_internal_pb2.Record()
+        record = kinds.Record()
         record.ParseFromString(data)
         if record.WhichOneof("record_type") == "history":
             row = {"/".join(item.nested_key) or item.key: json.loads(item.value_json) for item in record.history.item}

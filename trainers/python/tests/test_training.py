@@ -9,6 +9,7 @@ import unittest
 from pathlib import Path
 from typing import Any, ClassVar
 
+from tests.full import FULL
 from tests.worker import Attempt, make_job, make_model, make_pairs, make_rows
 
 COMMON: dict[str, Any] = {"save_steps": 4, "device_train_batch_size": 4, "grad_accumulation": 2, "epochs": 3, "dtype": "float32"}
@@ -31,6 +32,10 @@ FURTHER: dict[str, dict[str, Any]] = {
     "plateau": {**COMMON, "lr_scheduler_type": "reduce_lr_on_plateau", "eval_steps": 3, "load_best_model_at_end": True},
 }
 
+# One of each way that a training is kept in a checkpoint; the others take as long again.
+if not FULL:
+    KINDS = {kind: KINDS[kind] for kind in ("qlora", "full", "early")}
+
 
 class TestTraining(unittest.TestCase):
     folder: ClassVar[Path]
@@ -50,7 +55,7 @@ class TestTraining(unittest.TestCase):
     def tearDownClass(cls) -> None:
         cls.temporary.cleanup()
 
-    def attempt(self, name: str, keys: dict[str, Any], resume: Path | None = None, **faults: int) -> Attempt:
+    def attempt(self, name: str, keys: dict[str, Any], resume: Path | None = None, **faults: Any) -> Attempt:
         folder = self.folder / name
         names = ("pairs.jsonl", "pairs-validation.jsonl") if keys.get("method") == "dpo" else ("rows.jsonl", "validation.jsonl")
         validation = self.folder / names[1] if keys.get("load_best_model_at_end") else None

@@ -21,7 +21,16 @@ from typing import Any
 class Attempt:
     """One attempt at a job, by a process of the trainer."""
 
-    def __init__(self, folder: Path, job: dict[str, Any], stop_at: int = 0, kill_at: int = 0, kill_rank: int | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        job: dict[str, Any],
+        stop_at: int = 0,
+        kill_at: int = 0,
+        kill_rank: int | None = None,
+        command: tuple[str, ...] = ("-m", "tunebus_trainer"),
+        environment: dict[str, str] | None = None,
+    ) -> None:
         self.messages: list[dict[str, Any]] = []
         self.left = 0  # processes when the trainer had ended; they are killed
         self._kill_rank = kill_rank  # of several processes, in place of the trainer's own
@@ -30,6 +39,7 @@ class Attempt:
         self.status: int | None = None
         self._folder, self._job = folder, job
         self._stop_at, self._kill_at = stop_at, kill_at
+        self._command, self._environment = command, environment or {}
         self._process: subprocess.Popen[bytes] | None = None
 
     def run(self) -> Attempt:
@@ -41,10 +51,10 @@ class Attempt:
             job = self._folder / "job.json"
             job.write_text(json.dumps(self._job))
             environment = {k: v for k, v in os.environ.items() if not k.startswith("WANDB")}
-            environment.update(TUNEBUS_SOCKET=path, HF_HUB_OFFLINE="1", WANDB_MODE="offline", TMPDIR=folder)
+            environment.update(TUNEBUS_SOCKET=path, HF_HUB_OFFLINE="1", WANDB_MODE="offline", TMPDIR=folder, **self._environment)
             with (self._folder / "log").open("ab") as log:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-m", "tunebus_trainer", "--job", str(job)],
+                    [sys.executable, *self._command, "--job", str(job)],
                     env=environment,
                     stdout=log,
                     stderr=log,

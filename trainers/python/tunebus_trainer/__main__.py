@@ -12,8 +12,11 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from . import describe, launch, sft
+from . import checked  # isort: skip  # noqa: F401  # before all that imports packages
+from . import engine  # isort: skip  # before all that imports transformers
+from . import describe, launch, sft, vision
 from .callbacks import Diverged
+from .checkpoint import CheckpointFault
 from .connection import Connection, WorkerGone
 from .job import Job, JobFault
 from .keys import KeyFault, Keys, Machine, plan
@@ -28,6 +31,7 @@ def main() -> int:
     """Works on a job. Returns the exit status."""
     parser = argparse.ArgumentParser(prog="tunebus_trainer")
     parser.add_argument("--describe", action="store_true", help="print what this trainer can do")
+    parser.add_argument("--engine", choices=(engine.TRL, engine.UNSLOTH), default=engine.TRL, help="whose loaders open the model")
     parser.add_argument("--job", type=Path, help="the job file")
     arguments = parser.parse_args()
     if arguments.describe:
@@ -84,23 +88,31 @@ def report(hello: dict[str, Any], error: tuple[str, str, str]) -> None:
 
 def work(path: Path, machine: Machine, connection: Connection | launch.Quiet) -> int:
     """Trains what a job asks for."""
+    engine.check(engine.NAME)
     job = Job.read(path)
     keys, processes = Keys.read(job.keys), launch.Processes.read(job.keys)
+    switches = vision.Switches.read(job.keys)
+    switches.check(keys)
     connection.stage("tokenise")
     with tempfile.TemporaryDirectory() as scratch:
-        data = sft.read(job, Path(scratch))
+        data = sft.read(job, keys, switches.is_multimodel, Path(scratch), connection)
         for name, counts in (("training", data.counts), ("validation", data.validation_counts)):
             if counts.dropped:
-                connection.dataset(name, counts.rows, counts.dropped, 0)
+                connection.dataset(name, counts.rows + counts.dropped, counts.dropped, 0)
         if data.training is None:
-            raise RowFault("no row has a token that counts in the loss")
+            why = (
+                "every row has more tokens than max_sequence_length"
+                if switches.is_multimodel
+                else "no row has a token that counts in the loss"
+            )
+            raise RowFault(why)
         chosen = launch.plan(plan(keys, machine, data.validation_counts.rows), processes, keys, launch.here())
         reports = Reports(job, machine.wandb_key)
         reporting = reports.begin(chosen.arguments["report_to"])
         for note in chosen.notes + reporting + launch.notes(processes, keys, data.counts.rows):
             connection.note(note)
         connection.stage("load")
-        outcome = sft.train(job, data, chosen, connection, reports)
+        outcome = sft.train(job, data, chosen, switches, connection, reports)
         for note in reports.end():
             connection.note(note)
     if not outcome.done:
@@ -122,11 +134,13 @@ def classify(err: BaseException) -> tuple[str, str, str]:
         return "diverged", text, ""
     if isinstance(err, RowFault):
         return "bad_data", text, ""
+    if isinstance(err, CheckpointFault):
+        return "bad_checkpoint", text, ""
     if isinstance(err, KeyFault):
         return "bad_key", text, err.key
     if isinstance(err, sft.ModelFault):
         return "bad_model", text, ""
-    if isinstance(err, JobFault):
+    if isinstance(err, (JobFault, engine.MachineFault)):
         return "internal", text, ""
     return "internal", f"{type(err).__name__}: {text}", ""
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib.metadata
 import importlib.util
 import os
 from typing import Any
 
-from . import launch
+from . import engine, launch, vision
 from .job import PROTOCOL
 from .keys import OTHER_PACKAGES, Keys, Machine, package_of
 
-NAME = "trl"
-PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "bitsandbytes", "datasets")
+PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "bitsandbytes", "datasets", "unsloth")
 
 
 def version() -> str:
@@ -49,18 +49,27 @@ def description(found: Machine) -> dict[str, Any]:
     devices = [f"cuda:{i} {torch.cuda.get_device_name(i)}" for i in range(torch.cuda.device_count())]
     return {
         "protocol": PROTOCOL,
-        "name": NAME,
+        "name": engine.NAME,
         "version": version(),
         "rows": "tokens",
-        "versions": {name: importlib.metadata.version(name) for name in PACKAGES if _there(name)},
-        "devices": devices or ["cpu"],
+        "versions": versions(),
+        "devices": devices or ([] if engine.NAME == engine.UNSLOTH else ["cpu"]),
         "methods": ["lora", "full", "dpo"] + (["qlora"] if found.bitsandbytes else []),
-        "keys": list(dict.fromkeys(field.name for kind in (Keys, launch.Processes) for field in dataclasses.fields(kind))),
+        "keys": list(dict.fromkeys(field.name for kind in (Keys, launch.Processes, vision.Switches) for field in dataclasses.fields(kind))),
         "optimizers": optimizers,
         "schedulers": [s.value for s in transformers.SchedulerType],
         "quantisation": ["4bit", "8bit"] if found.bitsandbytes else [],
-        "vision": False,
+        "vision": True,
     }
+
+
+def versions() -> dict[str, str]:
+    """The versions of the packages that are installed, by their names."""
+    installed = {}
+    for name in PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            installed[name] = importlib.metadata.version(name)
+    return installed
 
 
 def _has_optimizer(found: Machine, name: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from . import engine
 from . import model as models
 from .keys import Plan
 
@@ -44,5 +45,5 @@ def trainer(job: Job, data: Data, plan: Plan, model: Any, tokens: Any) -> Any:
         train_dataset=data.training,
         eval_dataset=data.validation,
         processing_class=tokens,
-        peft_config=models.adapter(plan) if job.adapter is None else None,
+        peft_config=models.adapter(plan) if job.adapter is None and engine.NAME == engine.TRL else None,
     )

@@ -19,6 +19,7 @@ class Rows:
     """One data set, tokenised."""
 
     tokens: Path
+    messages: Path
     examples: int
     longest: int
     pairs: bool = False  # each line is a prompt with a chosen and a rejected answer
@@ -70,4 +71,10 @@ class Job:
 
 
 def _rows(value: dict[str, Any]) -> Rows:
-    return Rows(tokens=Path(value["tokens"]), examples=value["examples"], longest=value["longest"], pairs=value.get("pairs", False))
+    return Rows(
+        tokens=Path(value["tokens"]),
+        messages=Path(value["messages"]),
+        examples=value["examples"],
+        longest=value["longest"],
+        pairs=value.get("pairs", False),
+    )

@@ -10,8 +10,8 @@ from typing import Any
 from .keys import Plan
 
 
-def load(folder: Path, plan: Plan) -> Any:
-    """The base model with the plan's types, quantised if the plan says so."""
+def load(folder: Path, plan: Plan, sees: bool = False) -> Any:
+    """The base model with the plan's types, quantised if the plan says so. sees asks for one that sees."""
     import torch
     import transformers
 
@@ -21,7 +21,8 @@ def load(folder: Path, plan: Plan) -> Any:
         if "bnb_4bit_compute_dtype" in arguments:
             arguments["bnb_4bit_compute_dtype"] = getattr(torch, arguments["bnb_4bit_compute_dtype"])
         quantization = transformers.BitsAndBytesConfig(**arguments)  # type: ignore[no-untyped-call]
-    return transformers.AutoModelForCausalLM.from_pretrained(
+    kind: Any = transformers.AutoModelForImageTextToText if sees else transformers.AutoModelForCausalLM
+    return kind.from_pretrained(
         folder,
         dtype=getattr(torch, plan.dtype),
         quantization_config=quantization,
@@ -58,6 +59,17 @@ def tokenizer(folder: Path) -> Any:
     if tokens.pad_token is None:
         tokens.pad_token = tokens.eos_token
     return tokens
+
+
+def processor(folder: Path) -> Any:
+    """The processor of a base model that sees, with a token to fill short rows with."""
+    import transformers
+
+    kind: Any = transformers.AutoProcessor
+    made = kind.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    if made.tokenizer.pad_token is None:
+        made.tokenizer.pad_token = made.tokenizer.eos_token
+    return made
 
 
 def save(trained: Any, folder: Path, base: str, written: bool = False) -> None:

@@ -7,11 +7,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from . import dpo, launch, modules, rows
+from . import checkpoint, dpo, engine, launch, modules, rows, unsloth_models, vision
 from . import model as models
 from .callbacks import Reporter, Worker
 from .job import Job
-from .keys import Plan
+from .job import Rows as JobRows
+from .keys import Keys, Plan
 from .reporting import Reports
 from .validation import Validations
 
@@ -40,29 +41,45 @@ class Data:
     validation_counts: rows.Counts
 
 
-def read(job: Job, scratch: Path) -> Data:
-    """Reads the rows of a job into tables below scratch."""
-    training, counts = rows.table(job.training.tokens, scratch, job.training.pairs)
+def read(job: Job, keys: Keys, sees: bool, scratch: Path, worker: Worker) -> Data:
+    """Reads the rows of a job into tables below scratch. sees says that they are for a model that sees."""
+    processor = models.processor(job.tokenizer) if sees else None
+
+    def table(of: JobRows) -> tuple[Any, rows.Counts]:
+        if processor is None:
+            return rows.table(of.tokens, scratch, of.pairs)
+        responses = bool(job.keys.get("train_on_responses_only", True))
+        return vision.table(of.messages, scratch, keys.max_sequence_length, responses, processor, worker)
+
+    training, counts = table(job.training)
     validation, validation_counts = None, rows.Counts()
     if job.validation is not None:
-        validation, validation_counts = rows.table(job.validation.tokens, scratch, job.validation.pairs)
+        validation, validation_counts = table(job.validation)
     return Data(training, validation, counts, validation_counts)
 
 
-def train(job: Job, data: Data, plan: Plan, worker: Worker, reports: Reports) -> Outcome:
+def train(job: Job, data: Data, plan: Plan, switches: vision.Switches, worker: Worker, reports: Reports) -> Outcome:
     """Trains until the end, or until the worker orders a stop, and writes the result."""
     import transformers
 
     transformers.set_seed(job.seed)  # the adapter's first weights
     launch.begin()
-    tokens = models.tokenizer(job.tokenizer)
+    if job.resume is not None:
+        checkpoint.check(job.resume, plan.lora is not None)
+    sees = switches.is_multimodel
+    tokens = models.processor(job.tokenizer) if sees else models.tokenizer(job.tokenizer)
     try:
-        model: Any = models.load(job.model, plan)
-        if job.adapter is not None:
-            model = models.continued(model, job.adapter)
+        if engine.NAME == engine.UNSLOTH:
+            model: Any = unsloth_models.load(job, plan)
+        else:
+            model = models.load(job.model, plan, sees)
+            if job.adapter is not None:
+                model = models.continued(model, job.adapter)
     except (OSError, ValueError, KeyError) as err:
         raise ModelFault(str(err)) from err
-    if plan.lora is not None and job.adapter is None:
+    if sees:
+        plan = switches.apply(plan, model, job.adapter is not None or engine.NAME == engine.UNSLOTH)
+    elif plan.lora is not None and job.adapter is None and engine.NAME == engine.TRL:
         for note in modules.check(plan.lora, model):
             worker.note(note)
     make = dpo.trainer if plan.method == "dpo" else supervised
@@ -126,7 +143,7 @@ def supervised(job: Job, data: Data, plan: Plan, model: Any, tokens: Any) -> Any
         train_dataset=data.training,
         eval_dataset=data.validation,
         processing_class=tokens,
-        peft_config=models.adapter(plan) if job.adapter is None else None,
+        peft_config=models.adapter(plan) if job.adapter is None and engine.NAME == engine.TRL else None,
     )
 
 

@@ -53,6 +53,7 @@ func Start(ctx context.Context, s *session.Session, cfg settings.Settings, serve
 	}
 	start := standalone.Config{
 		Engines:     engines,
+		Trainers:    trainers(cfg),
 		OpenStore:   session.OpenStore,
 		Skip:        server.Skip,
 		Tracker:     server.Tracker,
