@@ -51,13 +51,14 @@ func (t *turns) row(row Row, counting []int, whole chattemplate.Rendering) (Row,
 		return Row{}, err
 	}
 	if ok {
-		row.Examples = []Example{t.masker.encode(whole.Text, t.marked(whole, spans, row.leftOut))}
+		row.Examples = []Example{t.masker.encode(t.masker.tok.Encoder(), whole.Text, t.marked(whole, spans, row.leftOut))}
 		if len(whole.Generated) > 0 && !t.Pair && !row.leftOut {
 			row.Unasked = 0
 		}
 		return row, nil
 	}
 	row.Split = len(counting) > 1
+	encoder := t.masker.tok.Encoder()
 	for i, at := range counting {
 		a := answer{}
 		if answers != nil {
@@ -70,7 +71,7 @@ func (t *turns) row(row Row, counting []int, whole chattemplate.Rendering) (Row,
 		if text == a.told.Text {
 			spans = t.marked(a.told, spans, true)
 		}
-		row.Examples = append(row.Examples, t.masker.encode(text, spans))
+		row.Examples = append(row.Examples, t.masker.encode(encoder, text, spans))
 	}
 	return row, nil
 }
@@ -106,7 +107,7 @@ func (t *turns) whole() (row Row, err error) {
 			text, _ = t.asked(answer{at: last, asked: asked.Text, told: all}, nil, &row)
 		}
 	}
-	row.Examples = []Example{t.masker.encode(text, [][2]int{{0, len(text)}})}
+	row.Examples = []Example{t.masker.encode(t.masker.tok.Encoder(), text, [][2]int{{0, len(text)}})}
 	return row, nil
 }
 
