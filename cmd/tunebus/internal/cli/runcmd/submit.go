@@ -33,6 +33,7 @@ func Submit(s *session.Session) *cobra.Command {
 			if err := f.submit.Check(); err != nil {
 				return err
 			}
+			f.request.Look = inputs.Faults
 			f.request.Images = inputs.Images
 			request, err := f.request.Request(c)
 			if err != nil {
