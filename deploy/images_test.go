@@ -64,9 +64,9 @@ func stages(t *testing.T) map[string]stage {
 	return out
 }
 
-// service loads the settings that a service of the compose file has: those of its image,
+// settingsOf loads the settings that a service of the compose file has: those of its image,
 // and those of the compose file over them.
-func service(t *testing.T, s types.ServiceConfig) settings.Settings {
+func settingsOf(t *testing.T, s types.ServiceConfig) settings.Settings {
 	t.Helper()
 	all := map[string]string{}
 	for k, v := range stages(t)[s.Build.Target].env {
@@ -100,7 +100,7 @@ func TestServicesHaveTimeToEnd(t *testing.T) {
 		if s.Build == nil || !slices.Contains(events.Phases(), events.Phase(phase)) {
 			continue
 		}
-		grace := service(t, s).Worker(events.Phase(phase)).Grace
+		grace := settingsOf(t, s).Worker(events.Phase(phase)).Grace
 		if s.StopGracePeriod == nil {
 			t.Errorf("%s has no stop_grace_period", name)
 			continue
@@ -170,7 +170,7 @@ func TestTRLWorker(t *testing.T) {
 			t.Errorf("no service %s", name)
 			continue
 		}
-		cfg := service(t, s)
+		cfg := settingsOf(t, s)
 		command := cfg.Finetune.Command
 		if cfg.Finetune.Queue != "trl" || len(command) != 3 || command[0] != "/opt/trl/bin/python" || command[1] != "-m" {
 			t.Errorf("%s: queue %q, command %q", name, cfg.Finetune.Queue, command)
