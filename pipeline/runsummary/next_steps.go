@@ -3,12 +3,12 @@ package runsummary
 import (
 	"cmp"
 	"fmt"
-	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/folderaddress"
 	"github.com/tunebus/tunebus/pipeline/shellquote"
 )
 
@@ -61,9 +61,9 @@ func NextSteps(run events.Run, s Summary, again Retry) []Step {
 	if run.Completed.Conclusion != events.Success && again.Rerun != "" && again.Rerun != again.Command && anySucceeded(run) {
 		add("or use again what is finished", again.Rerun)
 	}
-	if uri := s.Links[LinkMLflow]; strings.HasPrefix(uri, "file:") {
+	if uri := s.Links[LinkMLflow]; folderaddress.Is(uri) {
 		store := filepath.Dir(filepath.Dir(pathOf(uri)))
-		add("move the MLflow runs into a database, to browse them", shellquote.Join("mlflow", "migrate-filestore", "--source", store, "--target", "sqlite:///"+filepath.Join(filepath.Dir(store), "mlflow.db")))
+		add("move the MLflow runs into a database, to browse them", shellquote.Join("mlflow", "migrate-filestore", "--source", store, "--target", "sqlite:///"+databaseBeside(store)))
 	} else if uri != "" {
 		add("compare it in MLflow", uri)
 	}
@@ -123,9 +123,18 @@ func anySucceeded(run events.Run) bool {
 
 // pathOf is the path that an address of a file means.
 func pathOf(uri string) string {
-	path := strings.TrimPrefix(uri, "file://")
-	if plain, err := url.PathUnescape(path); err == nil {
-		return plain
+	if path, err := folderaddress.Folder(uri); err == nil {
+		return path
 	}
-	return path
+	return strings.TrimPrefix(strings.TrimPrefix(uri, "file:"), "//")
+}
+
+// databaseBeside is a file for a database beside a folder. MLflow reads its path as part of an
+// address: what that cannot say lies in the working folder.
+func databaseBeside(folder string) string {
+	const name = "mlflow.db"
+	if beside := filepath.Join(filepath.Dir(folder), name); !strings.ContainsAny(beside, "?#%") {
+		return beside
+	}
+	return name
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runrequest"
+	"github.com/tunebus/tunebus/pipeline/folderaddress"
 	"github.com/tunebus/tunebus/pipeline/settings"
 )
 
@@ -49,7 +50,10 @@ func (f *Flags) Apply(s *settings.Settings) error {
 	}
 	if f.Tracking != "" {
 		if err := settings.TrackingAddress(f.Tracking); err != nil {
-			return exit.Input(fmt.Errorf("--tracking-uri: %w, or file: and a folder", err))
+			if !folderaddress.Is(f.Tracking) {
+				err = fmt.Errorf("%w, or file: and a folder", err)
+			}
+			return exit.Input(fmt.Errorf("--tracking-uri: %w", err))
 		}
 	}
 	f.credentials.Apply(&s.Credentials)
