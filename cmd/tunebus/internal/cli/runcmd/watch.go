@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/follow"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/patience"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
@@ -35,8 +36,11 @@ func Watch(s *session.Session) *cobra.Command {
 		ValidArgsFunction: session.CompleteRuns(s, &f.at),
 		RunE: func(c *cobra.Command, args []string) error {
 			f.run = args[0]
-			over := func(error) error {
-				return fmt.Errorf("run %s did not end within %s; it goes on, and this follows it again:\n  %s", f.run, f.limit, f.again(s, f.run))
+			over := func(err error) error {
+				if _, never := errors.AsType[*conn.UnreachableError](err); never {
+					return exit.Timeout(fmt.Errorf("nothing was seen of run %s within %s: %w\nthis follows it:\n  %s", f.run, f.limit, err, s.CommandLine("watch", f.run)))
+				}
+				return exit.Timeout(fmt.Errorf("run %s did not end within %s; it goes on, and this follows it again:\n  %s", f.run, f.limit, s.CommandLine("watch", f.run)))
 			}
 			return patience.Within(c.Context(), s.Console, f.limit, over, func(ctx context.Context) error {
 				c.SetContext(ctx)
@@ -80,7 +84,7 @@ func (f *watchFlags) watch(s *session.Session) func(context.Context, *session.De
 		case server.Folder() != "":
 			return watchFolder(ctx, s, server, id, again)
 		}
-		return follow.ToEnd(ctx, s.Console, server.Bus, follow.Run{ID: id, Again: again, Back: f.again(s, id), IsPending: waits})
+		return follow.ToEnd(ctx, s.Console, server.Bus, follow.Run{ID: id, Again: again, Back: s.CommandLine("watch", id), IsPending: waits})
 	}
 }
 
@@ -96,18 +100,6 @@ func watchFolder(ctx context.Context, s *session.Session, server *session.Deploy
 			id, server.Name(), s.CommandLine("up", "--data", server.Folder()))
 	}
 	return follow.End(s.Console, run, runsummary.Of(run), again)
-}
-
-// again is the command that follows a run once more.
-func (f *watchFlags) again(s *session.Session, run string) string {
-	words := []string{"watch", run}
-	if f.at.Data != "" {
-		words = append(words, "--data", f.at.Data)
-	}
-	if f.at.Artifacts != "" {
-		words = append(words, "--artifacts", f.at.Artifacts)
-	}
-	return s.CommandLine(words...)
 }
 
 // archivedOrComing looks for a run that may have ended long ago, or may have

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -144,7 +145,7 @@ func (s *Session) openOrFolder(ctx context.Context, at Location, cfg settings.Se
 		return server, err
 	}
 	// The folder is there, so that nobody need wait for a server.
-	b, err := dial(ctx, s, cfg, "", 0)
+	b, err := dial(ctx, s, cfg, 0, s.Logger())
 	if err == nil {
 		return onRunning(ctx, s, at, cfg, b)
 	}
@@ -334,8 +335,8 @@ func Taken(name string) bool {
 
 // Repeat holds the command that repeats a run on the same server or data folder.
 func (s *Session) Repeat(server *Deployment, run string) runsummary.Retry {
-	on := s.ServerFlags()
-	if folder := cmp.Or(server.Folder(), server.named); folder != "" {
+	on := s.OnRun()
+	if folder := cmp.Or(server.Folder(), server.named); folder != "" && !slices.Contains(on, "--data") {
 		on = append(on, "--data", folder)
 	}
 	command := s.Program + " " + shellquote.Join(append([]string{"rerun", run}, on...)...)
