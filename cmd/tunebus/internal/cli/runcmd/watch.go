@@ -1,6 +1,7 @@
 package runcmd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,7 +19,6 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/runsummary"
-	"github.com/tunebus/tunebus/pipeline/runwatch"
 )
 
 type watchFlags struct {
@@ -117,22 +117,20 @@ func archivedOrComing(ctx context.Context, server *session.Deployment, id string
 	case run.Accepted != nil:
 		return events.Run{}, nil
 	}
-	pending := server.UnknownOrPending(ctx, id)
-	if _, ok := errors.AsType[*session.PendingError](pending); ok {
-		return events.Run{}, pending
-	}
-	_, err := accepted(ctx, server, id, unknown)
-	return events.Run{}, err
+	return accepted(ctx, server, id, unknown)
 }
 
-// accepted reads a run that may have been submitted a moment ago. unknown is
-// the error of a run that was not; nil for the usual one.
+// accepted reads a run whose facts were not there a moment ago. The error is a
+// [*session.PendingError] if its request waits for intake, and else unknown, or where that is nil
+// the usual one of a run that nobody knows. Nothing has to be waited for: whoever asked for a run
+// has stored its request.
 func accepted(ctx context.Context, server *session.Deployment, id string, unknown error) (events.Run, error) {
-	run, err := runwatch.On(server.Bus).Accepted(ctx, id)
-	if errors.Is(err, runwatch.ErrUnknown) {
-		if err = unknown; err == nil {
-			err = server.UnknownOrPending(ctx, id)
-		}
+	err := server.UnknownOrPending(ctx, id)
+	if _, ok := errors.AsType[*session.PendingError](err); ok {
+		return events.Run{}, err
 	}
-	return run, err
+	if run, now := server.FindRun(ctx, id); run.Accepted != nil || now != nil { // intake accepted or rejected it just now
+		return run, now
+	}
+	return events.Run{}, cmp.Or(unknown, err)
 }
