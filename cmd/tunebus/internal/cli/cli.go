@@ -102,7 +102,11 @@ func asksForJSON(args []string) (asks bool) {
 func (p Process) Abandon(ctx context.Context) int {
 	console := view.NewConsole(io.Discard, p.Screen)
 	console.Screen().Return()
-	console.Say("tunebus: interrupted twice; nothing is waited for, and what is stored stays")
+	text := "tunebus: interrupted twice; nothing is waited for, and what is stored stays"
+	if last := interrupt.LastWordsOf(ctx); last != "" {
+		text += "; " + last
+	}
+	console.Say("%s", text)
 	return int(exit.OfSignal(interrupt.Of(ctx)))
 }
 
