@@ -47,6 +47,7 @@ func NextSteps(run events.Run, s Summary, again Retry) []Step {
 	switch run.Completed.Conclusion {
 	case events.Failure:
 		add("mend what the error names, then", again.Command)
+		add("read its log", onRun(again, "logs", run.ID))
 	case events.Cancelled:
 		add("start it again", again.Command)
 	default:
@@ -67,8 +68,9 @@ func NextSteps(run events.Run, s Summary, again Retry) []Step {
 	} else if uri != "" {
 		add("compare it in MLflow", uri)
 	}
-	if run.Completed.Conclusion == events.Success {
-		add("use your own data, with a specification to fill in", command(again, "config", "init", "my-run.toml"))
+	// Who has such a file has begun with data of his own.
+	if name := "my-run.toml"; run.Completed.Conclusion == events.Success && (again.Taken == nil || !again.Taken(name)) {
+		add("use your own data, with a specification to fill in", command(again, "config", "init", name))
 	}
 	return out
 }

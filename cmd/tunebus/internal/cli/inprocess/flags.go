@@ -9,8 +9,10 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runrequest"
+	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/folderaddress"
 	"github.com/tunebus/tunebus/pipeline/settings"
+	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
 // Flags are what flags say about the services of this process, over the
@@ -33,6 +35,12 @@ func (f *Flags) AddFlags(c *cobra.Command) {
 	flags.StringVar(&f.Tracking, "tracking-uri", "", "MLflow: http(s):// server or file: folder; default: the specification's, then the settings', file:./mlruns")
 	f.credentials.AddFlags(c)
 	flags.BoolVar(&f.RelaxedSync, "relaxed-sync", false, "fsync every two minutes instead of every write")
+}
+
+// Unused names the credentials that are given and that a run does not need. judged says whether a
+// judge scores it.
+func (f *Flags) Unused(s events.Specification, judged bool) structconf.Faults {
+	return f.credentials.Unused(s, judged)
 }
 
 // Apply puts the flags over the settings, and below the settings the defaults

@@ -104,7 +104,7 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 		conceal()
 		err = exit.Join(err, local.Stop())
 		if len(left) > 0 {
-			s.Console.Say("left unfinished on the data folder %s: %s", cfg.Data.Folder, strings.Join(left, ", "))
+			s.Console.Say("left unfinished on the data folder %s: %s\nThis goes on with what is left:\n  %s", cfg.Data.Folder, strings.Join(left, ", "), start.goOn(s))
 		}
 	}()
 	others := unfinished{session: s, bus: local.Bus, start: start, cfg: cfg, gate: gate, mode: f.resume, tracking: f.trackingLimit}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -324,6 +325,9 @@ func isGone(err error) bool {
 
 // UnknownRun is the error of a run that the server does not know.
 func (s *Deployment) UnknownRun(id string) error {
+	if !events.ValidToken(id) { // it may hold anything
+		id = strconv.Quote(id)
+	}
 	return exit.Input(fmt.Errorf("run %s is unknown on %s; \"tunebus runs\" lists those that it knows", id, s.Name()))
 }
 

@@ -200,9 +200,7 @@ func wait(ctx context.Context, s *session.Session, b *conn.Conn, f Flags, r runr
 		if err := s.Console.Print(view.Submitted(r.ID)); err != nil {
 			return err
 		}
-		if s.Console.Screen().IsScreen() {
-			s.Console.Say("\"tunebus watch %s\" follows it, \"tunebus cancel %s\" ends it", r.ID, r.ID)
-		}
+		sayWhatFollows(s, r.ID)
 		return nil
 	}
 	again := runsummary.Retry{
@@ -213,7 +211,7 @@ func wait(ctx context.Context, s *session.Session, b *conn.Conn, f Flags, r runr
 	if f.wait == waitTracked {
 		tracking = 24 * time.Hour
 	}
-	return follow.ToEnd(ctx, s.Console, b, follow.Run{
+	err := follow.ToEnd(ctx, s.Console, b, follow.Run{
 		ID:       r.ID,
 		Request:  request,
 		Again:    again,
@@ -222,6 +220,10 @@ func wait(ctx context.Context, s *session.Session, b *conn.Conn, f Flags, r runr
 		Limit:    f.limit,
 		Begin:    begin,
 	})
+	if err == nil && f.wait == waitCompleted { // the tracker writes them later
+		s.Console.Say("\"tunebus show %s\" says where its reports and its MLflow runs are, once they are written", r.ID)
+	}
+	return err
 }
 
 // How long a command waits for intake's decision on a request that it published.
@@ -256,5 +258,16 @@ func awaitRerun(ctx context.Context, s *session.Session, b *conn.Conn, f Flags, 
 	}
 	from := accepted.Plan[0].Phase
 	s.Console.Say("run %s repeats %s from %s on", view.Inline(accepted.RunName), r.RerunOf, from)
-	return s.Console.Print(view.Rerun(r.ID, r.RerunOf, from, accepted.Plan))
+	if err := s.Console.Print(view.Rerun(r.ID, r.RerunOf, from, accepted.Plan)); err != nil {
+		return err
+	}
+	sayWhatFollows(s, r.ID)
+	return nil
+}
+
+// sayWhatFollows says how a person follows and ends a run that services work on.
+func sayWhatFollows(s *session.Session, id string) {
+	if s.Console.Screen().IsScreen() {
+		s.Console.Say("\"tunebus watch %s\" follows it, \"tunebus cancel %s\" ends it", id, id)
+	}
 }

@@ -119,7 +119,7 @@ func (d Detail) write(w io.Writer) {
 		fmt.Fprintf(w, "\n%s\n", terminal.Completed(w, fmt.Sprint(f)))
 	}
 	view.WriteNext(w, run, s, d.Again)
-	if d.Logs != "" {
+	if d.Logs != "" && (run.Completed == nil || run.Completed.Conclusion != events.Failure) { // those steps have it
 		if run.Completed == nil {
 			fmt.Fprintln(w)
 		}
