@@ -7,20 +7,22 @@ import (
 	"testing"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/clitest"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
 )
 
 // TestRefusedFlags: a flag that says nothing, or what cannot be, is bad input with a sentence of
 // its own, and nothing is made.
 func TestRefusedFlags(t *testing.T) {
 	t.Parallel()
-	dir := filepath.Join(t.TempDir(), "data")
+	dir, folder := filepath.Join(t.TempDir(), "data"), clitest.NewDataFolder(t)
+	folder.WithServer(t, func(b *conn.Conn) { clitest.Publish(t, b, clitest.EndedRun("r")...) })
 	for want, args := range map[string][]string{
 		"--data is empty; say where":              {"delete", "last", "--yes", "--data", ""},
 		"--server is empty":                       {"runs", "--server", ""},
 		"--port 99999: want a port, 1 to 65535":   {"up", "--port", "99999", "--data", dir},
 		"--port -1: want a port":                  {"up", "--port", "-1", "--data", dir},
 		"a is b already; a label has one value":   {"run", "--label", "a=b", "--label", "a=c", "--data", dir},
-		`run "x\r\nfake" is unknown on`:           {"show", "x\r\nfake", "--data", clitest.NewDataFolder(t).Dir},
+		`run "x\r\nfake" is unknown on`:           {"show", "x\r\nfake", "--data", folder.Dir},
 		"want an address such as https://host or": {"run", "--tracking-uri", "garbage", "--data", dir, "--config", filepath.Join(clitest.Root(), "configs", "quickstart.toml")},
 	} {
 		status, out, screen := clitest.Run(t, args...)
@@ -40,7 +42,7 @@ func TestWithoutEffect(t *testing.T) {
 	dir := t.TempDir()
 	clitest.Write(t, dir, "answers.jsonl", `{"question":"Who?","ground_truth":"Ada","answer":"Ada"}`+"\n")
 	args := append([]string{"run", "--predictions", filepath.Join(dir, "answers.jsonl"), "--set", "fine_tuner.epochs=2", "--set", "fine_tuner.base_model_id=mine",
-		"--hf-key", "hf-of-a-test", "--openai-key", "sk-of-a-test", "--label", "a=b", "--label", "a=b"}, clitest.In(dir)...)
+		"--hf-key", "hf-of-a-test", "--openai-key", "sk-of-a-test", "--label", "a=b", "--label", "a=b"}, clitest.Folders(dir)...)
 	status, out, screen := clitest.Run(t, args...)
 	if status != 0 {
 		t.Fatalf("status %d\n%s%s", status, out, screen)
