@@ -1,6 +1,8 @@
 package runtable
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -16,7 +18,8 @@ import (
 // Row is a run in the list.
 type Row struct {
 	runindex.Line
-	// Summary is for JSON alone; without one the line says what it can.
+	// Summary is for JSON alone, where the line has no result; without one the line says
+	// what it can.
 	Summary runsummary.Summary
 	// Percent is how far the attempt at the phase is, from 0 to 100; negative if
 	// that is not known. Preparing is set while it reads its data.
@@ -28,9 +31,8 @@ type Row struct {
 	Until time.Time
 }
 
-// jsonRow is a run as JSON.
+// jsonRow is what the JSON of a run has behind its summary.
 type jsonRow struct {
-	runsummary.Summary
 	WaitsFor    string            `json:"waits_for_worker_of,omitempty"`
 	RequestedAt time.Time         `json:"requested_at,omitzero"`
 	EndedAt     time.Time         `json:"ended_at,omitzero"`
@@ -47,9 +49,10 @@ type jsonRow struct {
 	Unreadable  string            `json:"unreadable,omitempty"`
 }
 
-func (r Row) json() jsonRow {
-	out := jsonRow{
-		Summary:     r.Summary,
+// json is the run as JSON on one line: the fields of its summary, and then those of the row.
+// The summary of very many runs comes as JSON out of the list, and is not read again.
+func (r Row) json() ([]byte, error) {
+	row := jsonRow{
 		WaitsFor:    r.WaitsForWorker,
 		RequestedAt: r.RequestedAt.UTC(),
 		EndedAt:     r.EndedAt.UTC(),
@@ -63,14 +66,30 @@ func (r Row) json() jsonRow {
 		Archived:    r.Archived,
 		Unreadable:  r.Unreadable,
 	}
-	out.RunID, out.RunName, out.Status = r.RunID, r.RunName, r.Status
 	if !r.Ended() {
-		out.Elapsed = r.took().Seconds()
+		row.Elapsed = r.took().Seconds()
 	}
 	if r.Percent >= 0 {
-		out.Percent = &r.Percent
+		row.Percent = &r.Percent
 	}
-	return out
+	rest, err := json.Marshal(row)
+	if err != nil {
+		return nil, err
+	}
+	summary := r.Result
+	if len(summary) == 0 {
+		s := r.Summary
+		s.RunID, s.RunName, s.Status = r.RunID, r.RunName, r.Status
+		if summary, err = json.Marshal(s); err != nil {
+			return nil, err
+		}
+	}
+	if len(rest) == len("{}") {
+		return summary, nil
+	}
+	whole := make([]byte, 0, len(summary)+len(rest))
+	whole = append(append(whole, bytes.TrimSuffix(summary, []byte("}"))...), ',')
+	return append(whole, rest[1:]...), nil
 }
 
 // took is how long the run took, or has taken so far.

@@ -2,7 +2,6 @@ package runtable
 
 import (
 	"bufio"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -27,7 +26,8 @@ const wideEnough = 150
 
 // New returns a table, as text for people or as JSON.
 func New(w io.Writer, asJSON bool) *Table {
-	t := &Table{out: bufio.NewWriter(w), asJSON: asJSON}
+	const atOnce = 64 << 10 // bytes
+	t := &Table{out: bufio.NewWriterSize(w, atOnce), asJSON: asJSON}
 	if width, _ := terminal.Size(w); width > 0 && width < wideEnough {
 		t.width = width
 	}
@@ -69,7 +69,7 @@ func (t *Table) End(none string) error {
 }
 
 func (t *Table) writeJSON(r Row) error {
-	text, err := json.MarshalIndent(r.json(), "  ", "  ")
+	text, err := r.json()
 	if err != nil {
 		return err
 	}
