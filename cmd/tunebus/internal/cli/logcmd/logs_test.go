@@ -64,8 +64,8 @@ func TestLogs(t *testing.T) {
 		`inference 1   warning: red\u001b[31m`,
 		"inference 1   warning: lines 3 to 6 are missing: there were too many at once, or the server keeps them no more",
 		"inference 1   warning: the seventh",
-		"inference 1   phase ended: success after 60.0 s",
-		"run           run ended: success after 60.0 s",
+		"inference 1   phase ended: success after 1m00s",
+		"run           run ended: success after 1m00s",
 	}
 	if status != 0 || strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("status %d, %s, logs:\n%s\nwant:\n%s", status, screen, strings.Join(got, "\n"), strings.Join(want, "\n"))
@@ -119,7 +119,7 @@ func TestFollowLogs(t *testing.T) {
 	default:
 	}
 	clitest.Publish(t, b, facts[3:]...)
-	if r := <-ended; r.status != 0 || !strings.Contains(r.out, "before") || !strings.Contains(r.out, "while it works") || !strings.HasSuffix(r.out, "run ended: success after 60.0 s\n") {
+	if r := <-ended; r.status != 0 || !strings.Contains(r.out, "before") || !strings.Contains(r.out, "while it works") || !strings.HasSuffix(r.out, "run ended: success after 1m00s\n") {
 		t.Errorf("status %d:\n%s", r.status, r.out)
 	}
 }

@@ -48,6 +48,9 @@ func Show(s *session.Session) *cobra.Command {
 			}
 			detail := rundetail.Detail{Run: run, Unreadable: facts, Again: s.Repeat(server, id), Now: time.Now()}
 			detail.Logs = s.Program + " " + shellquote.Join(append([]string{"logs", id}, detail.Again.On...)...)
+			if stored, err := history.New(server.Bus).Run(ctx, id); err == nil && stored.Accepted == nil {
+				detail.Archived = true // its facts have left the stream
+			}
 			addState(ctx, server, &detail)
 			if detail.Loss, err = losshistory.Read(ctx, server.Bus, server.Store, run); err != nil {
 				if ctx.Err() != nil {

@@ -146,13 +146,20 @@ func (r Row) about() []string {
 	return parts
 }
 
-// model is the last part of the base model's name, which is often a long path.
+// model is the base model by the name that the specification has for it, as everywhere.
 func (r Row) model() string {
 	if r.Model == "" {
 		return "-"
 	}
-	name := strings.TrimRight(r.Model, "/")
-	return cell(name[strings.LastIndexByte(name, '/')+1:])
+	return cell(r.Model)
+}
+
+// span is how long a run took; a dash for none.
+func (r Row) span() string {
+	if r.took() <= 0 {
+		return "-"
+	}
+	return view.Took(r.took().Seconds())
 }
 
 // cell makes a text fit for a line of a terminal.
@@ -166,22 +173,4 @@ func when(t time.Time) string {
 		return "-"
 	}
 	return t.Local().Format("2006-01-02 15:04")
-}
-
-// span is a span of time for people, in two units at most.
-func span(d time.Duration) string {
-	const day = 24 * time.Hour
-	switch {
-	case d <= 0:
-		return "-"
-	case d < 10*time.Second:
-		return fmt.Sprintf("%.1fs", d.Seconds())
-	case d < time.Minute:
-		return fmt.Sprintf("%ds", d/time.Second)
-	case d < time.Hour:
-		return fmt.Sprintf("%dm%02ds", d/time.Minute, d%time.Minute/time.Second)
-	case d < day:
-		return fmt.Sprintf("%dh%02dm", d/time.Hour, d%time.Hour/time.Minute)
-	}
-	return fmt.Sprintf("%dd%02dh", d/day, d%day/time.Hour)
 }

@@ -88,7 +88,7 @@ func (t *Table) writeJSON(r Row) error {
 var titles = [6]string{"RUN", "WHEN", "TOOK", "STATUS", "SCORE", "MODEL"}
 
 func columns(r Row) [6]string {
-	return [6]string{r.RunID, when(r.RequestedAt), span(r.took()), r.status(), r.score(), r.model()}
+	return [6]string{r.RunID, when(r.RequestedAt), r.span(), r.status(), r.score(), r.model()}
 }
 
 func (t *Table) begin(rows []Row) {
@@ -104,7 +104,7 @@ func (t *Table) begin(rows []Row) {
 		t.write(titles[:4], "")
 		return
 	}
-	t.write(titles[:], "NAME\tLABELS")
+	t.write(titles[:], "NAME\tLABELS AND MORE")
 }
 
 // line writes a run: in one line, or in two where the terminal is narrow.
