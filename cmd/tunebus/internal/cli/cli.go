@@ -64,6 +64,9 @@ func (p Process) Main(ctx context.Context, args []string) int {
 	root.SetOut(console.Out().Sentences())
 	root.SetErr(console.Screen().Sentences())
 	err := root.ExecuteContext(ctx)
+	if err == nil {
+		err = console.Out().Err() // help writes without looking
+	}
 	if ctx.Err() != nil {
 		err = exit.Interrupted(err, interrupt.Of(ctx))
 		console.Screen().Return()

@@ -112,7 +112,7 @@ func runVerbs() []runVerb {
 		})},
 		{name: "logs --follow", args: verb("logs", "--follow"), server: common(map[string]cell{
 			ended: says(0, "run ended: success"), archived: says(0, "run ended: success"),
-		}), folder: map[string]cell{running: says(2, "has not ended, and no service works on the data folder")}},
+		}), folder: map[string]cell{running: says(1, "has not ended, and no service works on the data folder")}},
 		{name: "cancel", args: verb("cancel", "--no-wait"), server: common(map[string]cell{
 			ended: says(2, "has ended already"), archived: says(2, "has ended already"), running: says(0, "cancel of running requested"),
 		})},

@@ -117,6 +117,9 @@ func refuseOutput(c *cobra.Command) error {
 	if !about {
 		return nil
 	}
+	if c.HasSubCommands() && c.Flags().NArg() > 0 { // the verb that there is not is the fault
+		return nil
+	}
 	for _, name := range []string{"json", "verbose", "settings"} {
 		if f := c.Flags().Lookup(name); f != nil && f.Changed {
 			return exit.Input(fmt.Errorf("--%s has no effect on \"%s\"", name, c.CommandPath()))
