@@ -122,7 +122,7 @@ func newRoot(s *session.Session) *cobra.Command {
 	for _, v := range verbs() {
 		root.AddCommand(v.command(s))
 	}
-	help.Install(root, session.ConnectionFlags())
+	help.Install(root, session.ConnectionFlags(), s.Program)
 	propose.Install(root, s.Console, session.CompleteRuns(s, &session.Location{}))
 	return root
 }

@@ -265,7 +265,7 @@ func TestFolderVerbs(t *testing.T) {
 		}
 	}
 	status, out, screen := clitest.Run(t, "doctor")
-	if status != 0 || strings.Contains(out, "broken") || strings.Count(screen, "this works on the data folder") != 1 || !strings.Contains(out, "1 run not ended") {
+	if status != 0 || strings.Contains(out, "broken") || strings.Count(screen, "this works on the data folder") != 1 || !strings.Contains(out, "1 run has not ended") {
 		t.Errorf("doctor: status %d\n%s%s", status, out, screen)
 	}
 }

@@ -85,9 +85,22 @@ func TestLogs(t *testing.T) {
 	if status, out, screen := clitest.Run(t, "logs", "waits", "--data", f.Dir); status != 0 || out != "" || !strings.Contains(screen, "no attempt has started") {
 		t.Errorf("a queued run: status %d, %q, %s", status, out, screen)
 	}
-	for _, args := range [][]string{{"nobody"}, {"r", "--phase", "training"}, {"r", "--phase", "finetune"}, {"waits", "--follow"}} {
+	for _, args := range [][]string{{"nobody"}, {"r", "--phase", "training"}, {"r", "--phase", "finetune"}, {}} {
 		if status, _, screen := clitest.Run(t, append([]string{"logs", "--data", f.Dir}, args...)...); status != int(exit.CodeInput) || screen == "" {
 			t.Errorf("logs %v: status %d, %s", args, status, screen)
+		}
+	}
+}
+
+// TestFollowNobody: a run that nobody works on has no log to follow, and "watch" ends so, too.
+func TestFollowNobody(t *testing.T) {
+	t.Parallel()
+	f := clitest.NewDataFolder(t)
+	f.WithServer(t, func(b *conn.Conn) { clitest.Publish(t, b, clitest.EndedRun("waits")[:2]...) })
+	for _, verb := range [][]string{{"logs", "waits", "--follow"}, {"watch", "waits"}} {
+		status, _, screen := clitest.Run(t, append(verb, "--data", f.Dir)...)
+		if status != int(exit.CodeError) || !strings.Contains(screen, "no service works on") {
+			t.Errorf("%v: status %d, %s", verb, status, screen)
 		}
 	}
 }
