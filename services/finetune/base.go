@@ -33,7 +33,7 @@ func fetchBase(ctx context.Context, job *engine.Job) (baseModel, error) {
 	if err != nil {
 		return b, engine.Permanent("bad_model", err)
 	}
-	b.notes, b.Positions = report.Notes, report.Config.MaxPositions
+	b.notes, b.Positions = report.Notes, report.Config.Positions()
 	return b, nil
 }
 
