@@ -23,15 +23,15 @@ const (
 // on only as the caller asks for more. It leaves out deleted runs; archived runs are
 // marked.
 func (x *Index) Newest(ctx context.Context, state State) iter.Seq2[Line, error] {
-	return x.newest(ctx, state, false)
+	return newest(ctx, x, state, false)
 }
 
 // NewestWithResults is [Index.Newest] for a list that shows the results of the runs.
 func (x *Index) NewestWithResults(ctx context.Context, state State) iter.Seq2[Line, error] {
-	return x.newest(ctx, state, true)
+	return newest(ctx, x, state, true)
 }
 
-func (x *Index) newest(ctx context.Context, state State, withResults bool) iter.Seq2[Line, error] {
+func newest(ctx context.Context, x *Index, state State, withResults bool) iter.Seq2[Line, error] {
 	return func(yield func(Line, error) bool) {
 		if err := x.list(ctx, state, withResults, func(l Line) bool { return yield(l, nil) }); err != nil && !errors.Is(err, errEnough) {
 			yield(Line{}, err)

@@ -18,7 +18,6 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
-	"github.com/tunebus/tunebus/pipeline/runsummary"
 )
 
 type logsFlags struct {
@@ -102,7 +101,7 @@ func (f *logsFlags) check(s *session.Session, server *session.Deployment, run ev
 // whyQuiet says what a run waits for that has no line yet.
 func whyQuiet(ctx context.Context, server *session.Deployment, run events.Run) string {
 	if queues, err := topology.NewInspector(server.Bus).Queues(ctx); err == nil {
-		if queue := runsummary.WaitsFor(run, queues); queue != "" {
+		if queue := freeworker.Missing(run, queues); queue != "" {
 			return fmt.Sprintf("run %s has no line yet: it %s", run.ID, view.WaitsForWorker(queue))
 		}
 		if awaited, err := freeworker.Awaited(ctx, server.Bus, run, queues); err == nil && awaited != "" {

@@ -70,7 +70,7 @@ func Show(s *session.Session) *cobra.Command {
 func addState(ctx context.Context, server *session.Deployment, d *rundetail.Detail) {
 	if _, queued := runsummary.Queued(d.Run); queued {
 		if queues, err := topology.NewInspector(server.Bus).Queues(ctx); err == nil {
-			d.Waits.Worker = runsummary.WaitsFor(d.Run, queues)
+			d.Waits.Worker = freeworker.Missing(d.Run, queues)
 			if server.Folder() == "" {
 				d.Waits.For, _ = freeworker.Awaited(ctx, server.Bus, d.Run, queues)
 			}

@@ -70,7 +70,7 @@ func Result(r deletion.Report, left Left, seen bool) view.Result {
 		}
 		sums(w, r, "removed", "was")
 		if !seen {
-			kept(w, r)
+			stays(w, r)
 		}
 		for _, line := range left.all() {
 			fmt.Fprintf(w, "left: %s\n", terminal.Completed(w, view.Printable(line)))
@@ -104,7 +104,7 @@ func Names(runs []deletion.Target) string {
 func plan(w io.Writer, r deletion.Report) {
 	table(w, r)
 	sums(w, r, "would be removed", "is")
-	kept(w, r)
+	stays(w, r)
 }
 
 // table lists the runs. It fits into 80 columns with ids that intake made.
@@ -147,8 +147,8 @@ func sums(w io.Writer, r deletion.Report, verb, is string) {
 	}
 }
 
-// kept says what stays, and why.
-func kept(w io.Writer, r deletion.Report) {
+// stays says what stays, and why.
+func stays(w io.Writer, r deletion.Report) {
 	if r.Kept.Count == 0 {
 		return
 	}
