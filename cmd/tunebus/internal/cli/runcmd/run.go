@@ -79,6 +79,8 @@ func (f *runFlags) read(c *cobra.Command, s *session.Session) (runrequest.Reques
 	// Services use the addresses of a specification only if their settings
 	// allow it. Here specification and services belong to the same person.
 	specification := &request.Specification
+	judged := len(evaluation.Judge{}.Lacks(specification.Evaluator)) > 0
+	request.Notes = append(request.Notes, f.services.Unused(*specification, judged)...)
 	if specification.MLflow.TrackingURI != "" {
 		cfg.Tracker.TrackingURI = specification.MLflow.TrackingURI
 	}
