@@ -60,7 +60,7 @@ func (t *turns) row(row Row, counting []int, whole chattemplate.Rendering) (Row,
 	row.Split = len(counting) > 1
 	encoder := token.NewEncoder(t.masker.tok)
 	for i, at := range counting {
-		a := answer{}
+		var a answer
 		if answers != nil {
 			a = answers[i]
 		} else if a, err = t.answer(at, whole); err != nil {
