@@ -26,8 +26,8 @@ type Encoder struct {
 // tokens behind it.
 type stop struct{ at, ids int }
 
-// Encoder returns an encoder that has seen no text.
-func (t *Tokenizer) Encoder() *Encoder {
+// NewEncoder returns an encoder that has seen no text.
+func NewEncoder(t *Tokenizer) *Encoder {
 	e := &Encoder{tok: t}
 	if len(t.added) > 0 {
 		e.longest = len(t.added[0].Content)
@@ -53,7 +53,7 @@ func (e *Encoder) EncodeMarked(text string, spans [][2]int) (ids []int32, marked
 		from = e.stops[n-1]
 	}
 	e.text, e.stops = text, e.stops[:n]
-	e.ids, e.ends = t.encodeFrom(text, from.at, slices.Clone(e.ids[:from.ids]), append([]int{}, e.ends[:from.ids]...), func(at, ids int) {
+	e.ids, e.ends = encodeFrom(t, text, from.at, slices.Clone(e.ids[:from.ids]), append([]int{}, e.ends[:from.ids]...), func(at, ids int) {
 		e.stops = append(e.stops, stop{at, ids})
 	})
 	return e.ids, marks(e.ends, spans)

@@ -20,7 +20,7 @@ func TestAnEncoderRemembersNothingWrong(t *testing.T) {
 		}
 		random := rand.New(rand.NewPCG(1, 2))
 		words := []string{"<|im_start|>", "<|im_end|>", "<|user|>", "<|end|>", "<s>", "</s>", "</", "<|", "|>", "The", " ferry", "\n", "\n\n", " ", "  ", "7", "é", "e\u0301", "\u0301", "界", "'s", "_", "end"}
-		encoder := tok.Encoder()
+		encoder := token.NewEncoder(tok)
 		text := ""
 		for range 5_000 {
 			text = text[:random.IntN(len(text)+1)]

@@ -11,7 +11,7 @@ import (
 // overlaps one of the spans: bytes of the text, from and to, in ascending order.
 // A token that begins before a span and ends inside it overlaps it.
 func (t *Tokenizer) EncodeMarked(text string, spans [][2]int) (ids []int32, marked []bool) {
-	return t.Encoder().EncodeMarked(text, spans)
+	return NewEncoder(t).EncodeMarked(text, spans)
 }
 
 // marks says which tokens overlap a span. ends are where the tokens end.

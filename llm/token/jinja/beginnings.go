@@ -90,7 +90,7 @@ var errDepends = errors.New("the rendering depends on how long the list is")
 
 // beginnings is a run that renders several beginnings.
 type beginnings struct {
-	*run
+	run   *run
 	top   *scope
 	items []python.Value
 	out   map[Ask]Beginning
@@ -107,12 +107,12 @@ type beginnings struct {
 	undo map[*python.Namespace]*python.Dict
 	// touched are the namespaces that changed, with their fields before that.
 	touched map[*python.Namespace]*python.Dict
-	// held, if it is there, takes forks that come to another loop over the messages.
-	held *[]held
+	// stopped, if it is there, takes forks that come to another loop over the messages.
+	stopped *[]stopped
 }
 
-// held is a fork before a loop over the messages.
-type held struct {
+// stopped is a fork that waits before a loop over the messages.
+type stopped struct {
 	ask   Ask
 	state state
 	loop  *syntax.For
@@ -154,18 +154,18 @@ func (p *beginnings) body(body []syntax.Stmt, then func()) {
 		rest := func() { p.body(body[i+1:], then) }
 		switch n := stmt.(type) {
 		case *syntax.For:
-			p.line = n.Line
-			over := p.raw(n.Iter, p.top)
+			p.run.line = n.Line
+			over := raw(p.run, n.Iter, p.top)
 			if v, ok := over.(*view); ok {
-				p.M.Step(1)
+				p.run.M.Step(1)
 				p.loopOver(n, v, rest)
 				return
 			}
-			p.M.Step(1)
-			p.loop(n, p.top, over, 0)
+			p.run.M.Step(1)
+			p.run.loop(n, p.top, over, 0)
 		case *syntax.If:
-			p.M.Step(1)
-			if python.Truthy(p.eval(n.Test, p.top)) {
+			p.run.M.Step(1)
+			if python.Truthy(p.run.eval(n.Test, p.top)) {
 				p.body(n.Body, rest)
 			} else {
 				p.body(n.Else, rest)
@@ -183,19 +183,19 @@ func (p *beginnings) body(body []syntax.Stmt, then func()) {
 // loopOver runs a loop over the messages.
 func (p *beginnings) loopOver(n *syntax.For, over *view, rest func()) {
 	if p.known >= 0 {
-		if p.held != nil {
-			*p.held = append(*p.held, held{state: p.state(), loop: n, over: over, rest: rest})
+		if p.stopped != nil {
+			*p.stopped = append(*p.stopped, stopped{state: p.state(), loop: n, over: over, rest: rest})
 			return
 		}
-		p.loop(n, p.top, p.whole(over), 0)
+		p.run.loop(n, p.top, p.whole(over), 0)
 		rest()
 		return
 	}
-	var waiting []held
-	p.held = &waiting
+	var waiting []stopped
+	p.stopped = &waiting
 	p.trunkOf(n, over, rest)
-	p.held = nil
-	p.trunk.Text, p.trunk.marks = p.root.String(), p.generated
+	p.stopped = nil
+	p.trunk.Text, p.trunk.marks = p.run.root.String(), p.run.generated
 	p.resume(waiting)
 }
 
@@ -204,8 +204,8 @@ func (p *beginnings) trunkOf(n *syntax.For, over *view, rest func()) {
 	l := &loopContext{r: p.run, index: -1, it: &python.Iter{Name: "list_iterator", Next: func() (python.Value, bool) { panic(errDepends) }}}
 	if n.Recursive {
 		l.recurse = func(v python.Value) python.Value {
-			defer p.call()()
-			return p.capture(func() { p.loop(n, p.top, v, 1) })
+			defer p.run.call()()
+			return p.run.capture(func() { p.run.loop(n, p.top, v, 1) })
 		}
 	}
 	asks := p.asks
@@ -238,7 +238,7 @@ func (p *beginnings) trunkOf(n *syntax.For, over *view, rest func()) {
 // end runs the end of a loop in a fork: item i if the list has it, which is the last
 // then, and what the loop runs if there was none.
 func (p *beginnings) end(n *syntax.For, l loopContext, i int) {
-	l.it, l.ahead, l.next, l.ended = python.Iterate(p.M, python.NewList()), nil, nil, true
+	l.it, l.ahead, l.next, l.ended = python.Iterate(p.run.M, python.NewList()), nil, nil, true
 	if i < p.known {
 		p.step(n, &l, p.at(i))
 	}
@@ -249,13 +249,13 @@ func (p *beginnings) end(n *syntax.For, l loopContext, i int) {
 
 // step runs the body of a loop for an item, if the loop takes it.
 func (p *beginnings) step(n *syntax.For, l *loopContext, item python.Value) signal {
-	p.M.Step(1)
-	if n.Test != nil && !p.takes(n, p.top, item) {
+	p.run.M.Step(1)
+	if n.Test != nil && !takes(p.run, n, p.top, item) {
 		return goOn
 	}
 	l.index++
 	l.before, l.current = l.current, item
-	return p.iteration(n, p.top, l)
+	return iteration(p.run, n, p.top, l)
 }
 
 // fork runs what follows for one beginning, and undoes it.
@@ -263,31 +263,31 @@ func (p *beginnings) fork(a Ask, what func()) {
 	if a.Last != nil && p.seen >= a.Length-1 {
 		panic(errDepends)
 	}
-	if !p.M.Spare() {
+	if !p.run.M.Spare() {
 		panic(errDepends) // it may be that the one rendering would exceed a bound
 	}
 	before := p.state()
-	root, marks, line, waiting := p.root, p.generated, p.line, 0
-	if p.held != nil {
-		waiting = len(*p.held)
+	root, marks, line, waiting := p.run.root, p.run.generated, p.run.line, 0
+	if p.stopped != nil {
+		waiting = len(*p.stopped)
 	}
-	p.base, p.marks = root.Len(), marks
-	p.root = &strings.Builder{}
-	p.run.out, p.generated = p.root, nil
+	p.run.base, p.marks = root.Len(), marks
+	p.run.root = &strings.Builder{}
+	p.run.out, p.run.generated = p.run.root, nil
 	p.known, p.last, p.lists, p.undo = a.Length, a.Last, nil, map[*python.Namespace]*python.Dict{}
 	what()
-	if p.held != nil && len(*p.held) > waiting {
-		(*p.held)[waiting].ask = a
+	if p.stopped != nil && len(*p.stopped) > waiting {
+		(*p.stopped)[waiting].ask = a
 	} else {
-		p.out[a] = Beginning{Trunk: p.trunk, Shared: p.base, Rest: p.root.String(), marks: len(marks), rest: p.generated}
+		p.out[a] = Beginning{Trunk: p.trunk, Shared: p.run.base, Rest: p.run.root.String(), marks: len(marks), rest: p.run.generated}
 	}
 	for ns, fields := range p.undo {
 		ns.Fields = fields
 	}
 	p.known, p.last, p.lists, p.undo, p.marks = -1, nil, nil, nil, nil
-	p.root, p.run.out, p.generated, p.line, p.base = root, root, marks, line, 0
+	p.run.root, p.run.out, p.run.generated, p.run.line, p.run.base = root, root, marks, line, 0
 	p.setVars(before.vars)
-	*p.M = before.meter
+	*p.run.M = before.meter
 }
 
 // mostTrunks bounds the trunks behind one loop. Where there are more, each beginning is a
@@ -296,14 +296,14 @@ const mostTrunks = 16
 
 // resume runs forks that stopped before another loop. Those of which nothing but the
 // length of the list differs have a trunk of their own.
-func (p *beginnings) resume(waiting []held) {
-	var groups [][]held
+func (p *beginnings) resume(waiting []stopped) {
+	var groups [][]stopped
 	for i, w := range waiting {
 		if i > 0 && w.follows(waiting[i-1]) {
 			groups[len(groups)-1] = append(groups[len(groups)-1], w)
 			continue
 		}
-		if groups = append(groups, []held{w}); len(groups) > mostTrunks {
+		if groups = append(groups, []stopped{w}); len(groups) > mostTrunks {
 			panic(errDepends)
 		}
 	}
@@ -315,14 +315,14 @@ func (p *beginnings) resume(waiting []held) {
 			if then := first.state.fields[ns]; then != nil {
 				fields = then
 			}
-			ns.Fields = fields.Copy(p.M)
+			ns.Fields = fields.Copy(p.run.M)
 		}
-		*p.M = first.state.meter
-		p.root = &strings.Builder{}
-		p.root.WriteString(trunk.Text[:first.state.shared])
-		p.root.WriteString(first.state.text)
-		p.run.out = p.root
-		p.generated = slices.Clone(first.state.marks)
+		*p.run.M = first.state.meter
+		p.run.root = &strings.Builder{}
+		p.run.root.WriteString(trunk.Text[:first.state.shared])
+		p.run.root.WriteString(first.state.text)
+		p.run.out = p.run.root
+		p.run.generated = slices.Clone(first.state.marks)
 		p.trunk, p.asks, p.least, p.seen = &Trunk{}, nil, first.ask.Length, -1
 		for _, w := range group {
 			p.asks = append(p.asks, w.ask)
@@ -332,19 +332,19 @@ func (p *beginnings) resume(waiting []held) {
 }
 
 // follows reports whether a fork stopped where another did, with nothing different.
-func (h held) follows(o held) bool {
-	return h.loop == o.loop && *h.over == *o.over && h.state.equal(o.state)
+func (w stopped) follows(o stopped) bool {
+	return w.loop == o.loop && *w.over == *o.over && w.state.equal(o.state)
 }
 
 // state is what the rendering knows now.
 func (p *beginnings) state() state {
-	s := state{vars: slices.Clone(p.top.vars), meter: *p.M}
+	s := state{vars: slices.Clone(p.top.vars), meter: *p.run.M}
 	if p.known >= 0 {
-		s.text, s.shared = p.root.String(), p.base
-		s.marks = slices.Concat(p.marks, p.generated)
+		s.text, s.shared = p.run.root.String(), p.run.base
+		s.marks = slices.Concat(p.marks, p.run.generated)
 		s.fields = make(map[*python.Namespace]*python.Dict, len(p.touched))
 		for ns := range p.touched {
-			s.fields[ns] = ns.Fields.Copy(p.M)
+			s.fields[ns] = ns.Fields.Copy(p.run.M)
 		}
 	}
 	return s

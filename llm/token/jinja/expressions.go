@@ -129,7 +129,7 @@ func (r *run) binary(n *syntax.Binary, s *scope) python.Value {
 }
 
 func (r *run) item(n *syntax.Item, s *scope) python.Value {
-	v := r.raw(n.X, s)
+	v := raw(r, n.X, s)
 	cut, ok := n.Index.(*syntax.Slice)
 	if !ok {
 		index := r.eval(n.Index, s)

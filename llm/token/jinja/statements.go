@@ -45,7 +45,7 @@ func (r *run) statement(stmt syntax.Stmt, s *scope) signal {
 		r.loop(n, s, r.eval(n.Iter, s), 0)
 	case *syntax.Set:
 		r.line = n.Line
-		r.assign(n.Target, r.raw(n.Value, s), s)
+		r.assign(n.Target, raw(r, n.Value, s), s)
 	case *syntax.SetBlock:
 		var end signal
 		var v python.Value = r.capture(func() { end = r.run(n.Body, newScope(s)) })
@@ -95,7 +95,7 @@ func (r *run) assign(target syntax.Expr, v python.Value, s *scope) {
 	switch t := target.(type) {
 	case *syntax.Name:
 		if r.beginnings != nil && s == r.beginnings.top {
-			r.beginnings.keep(v)
+			keep(v)
 		}
 		s.set(t.Name, v)
 	case *syntax.Field:
@@ -108,7 +108,7 @@ func (r *run) assign(target syntax.Expr, v python.Value, s *scope) {
 			if list, ok := v.(*view); ok {
 				v = r.beginnings.whole(list)
 			}
-			r.beginnings.keep(v)
+			keep(v)
 			r.beginnings.change(ns)
 		}
 		builtin.SetField(ns, t.Name, v)
@@ -139,7 +139,7 @@ func (r *run) loop(n *syntax.For, s *scope, over python.Value, depth int64) {
 				if !ok {
 					return nil, false
 				}
-				if r.takes(n, s, v) {
+				if takes(r, n, s, v) {
 					return v, true
 				}
 			}
@@ -157,7 +157,7 @@ func (r *run) loop(n *syntax.For, s *scope, over python.Value, depth int64) {
 		}
 	}
 	for l.advance() {
-		if r.iteration(n, s, l) == breakLoop {
+		if iteration(r, n, s, l) == breakLoop {
 			// The else of a loop belongs to loops without an item.
 			return
 		}
@@ -168,7 +168,7 @@ func (r *run) loop(n *syntax.For, s *scope, over python.Value, depth int64) {
 }
 
 // takes reports whether the condition of a loop holds for an item.
-func (r *run) takes(n *syntax.For, s *scope, item python.Value) bool {
+func takes(r *run, n *syntax.For, s *scope, item python.Value) bool {
 	inner := newScope(s)
 	inner.set("loop", builtin.Undefined("the 'loop' name is not available in the condition of a loop"))
 	r.assign(n.Target, item, inner)
@@ -176,7 +176,7 @@ func (r *run) takes(n *syntax.For, s *scope, item python.Value) bool {
 }
 
 // iteration runs the body of a loop for its current item.
-func (r *run) iteration(n *syntax.For, s *scope, l *loopContext) signal {
+func iteration(r *run, n *syntax.For, s *scope, l *loopContext) signal {
 	inner := &scope{around: s, vars: make([]variable, 0, 3)}
 	inner.set("loop", l)
 	r.assign(n.Target, l.current, inner)

@@ -11,7 +11,7 @@ import (
 type view struct{ from int }
 
 // raw is the value of an expression, which may be a view.
-func (r *run) raw(x syntax.Expr, s *scope) python.Value {
+func raw(r *run, x syntax.Expr, s *scope) python.Value {
 	if r.beginnings != nil {
 		switch n := x.(type) {
 		case *syntax.Name:
@@ -74,7 +74,7 @@ func (p *beginnings) index(v *view, index python.Value) python.Value {
 		p.see(v.from + int(i))
 		return p.items[v.from+int(i)]
 	}
-	return p.Item(p.whole(v), index)
+	return p.run.Item(p.whole(v), index)
 }
 
 // see says that the trunk depends on an item.
@@ -94,7 +94,7 @@ func (p *beginnings) at(i int) python.Value {
 
 // keep says that a value outlives the item of a loop. A value that changes while it is
 // used could not be brought back to what it was.
-func (p *beginnings) keep(v python.Value) {
+func keep(v python.Value) {
 	items := []python.Value{v}
 	switch v := v.(type) {
 	case *python.List:
@@ -115,11 +115,11 @@ func (p *beginnings) keep(v python.Value) {
 // change says that a field of a namespace is about to change.
 func (p *beginnings) change(ns *python.Namespace) {
 	if p.touched[ns] == nil {
-		p.touched[ns] = ns.Fields.Copy(p.M)
+		p.touched[ns] = ns.Fields.Copy(p.run.M)
 	}
 	if p.undo != nil && p.undo[ns] == nil {
 		p.undo[ns] = ns.Fields
-		ns.Fields = ns.Fields.Copy(p.M)
+		ns.Fields = ns.Fields.Copy(p.run.M)
 	}
 }
 

@@ -96,7 +96,7 @@ func (t *turns) probe(counting []int) {
 	var asks []chattemplate.Ask
 	for _, at := range counting {
 		asks = append(asks, chattemplate.Ask{Length: at})
-		if b.probes[at] = t.probing(at); b.probes[at] != nil {
+		if b.probes[at] = probing(t.messages.Items[at]); b.probes[at] != nil {
 			asks = append(asks, chattemplate.Ask{Length: at + 1, Last: b.probes[at]})
 		}
 	}

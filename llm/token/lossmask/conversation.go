@@ -51,16 +51,16 @@ func (t *turns) row(row Row, counting []int, whole chattemplate.Rendering) (Row,
 		return Row{}, err
 	}
 	if ok {
-		row.Examples = []Example{t.masker.encode(t.masker.tok.Encoder(), whole.Text, t.marked(whole, spans, row.leftOut))}
+		row.Examples = []Example{t.masker.encode(token.NewEncoder(t.masker.tok), whole.Text, t.marked(whole, spans, row.leftOut))}
 		if len(whole.Generated) > 0 && !t.Pair && !row.leftOut {
 			row.Unasked = 0
 		}
 		return row, nil
 	}
 	row.Split = len(counting) > 1
-	encoder := t.masker.tok.Encoder()
+	encoder := token.NewEncoder(t.masker.tok)
 	for i, at := range counting {
-		a := answer{}
+		var a answer
 		if answers != nil {
 			a = answers[i]
 		} else if a, err = t.answer(at, whole); err != nil {
@@ -107,7 +107,7 @@ func (t *turns) whole() (row Row, err error) {
 			text, _ = t.asked(answer{at: last, asked: asked.Text, told: all}, nil, &row)
 		}
 	}
-	row.Examples = []Example{t.masker.encode(t.masker.tok.Encoder(), text, [][2]int{{0, len(text)}})}
+	row.Examples = []Example{t.masker.encode(token.NewEncoder(t.masker.tok), text, [][2]int{{0, len(text)}})}
 	return row, nil
 }
 
@@ -282,10 +282,10 @@ func (t *turns) header(a answer) (header, rest string, ok bool) {
 // probe is a character of no language, which no template writes.
 const probe = "\ue000"
 
-// probing is the message at a position with the probe as its content; nil if the
+// probing is a message with the probe as its content; nil if the
 // message has no content that could be replaced.
-func (t *turns) probing(at int) *python.Dict {
-	message, ok := t.messages.Items[at].(*python.Dict)
+func probing(item python.Value) *python.Dict {
+	message, ok := item.(*python.Dict)
 	if !ok {
 		return nil
 	}
@@ -304,7 +304,7 @@ func (t *turns) probed(at int) (chattemplate.Rendering, bool) {
 			return r, true
 		}
 	}
-	other := t.probing(at)
+	other := probing(t.messages.Items[at])
 	if other == nil {
 		return chattemplate.Rendering{}, false
 	}
