@@ -13,6 +13,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/preflight"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/storeopening"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/llm"
@@ -248,7 +249,7 @@ func checkStore(ctx context.Context, b *conn.Conn, cfg settings.Settings) view.F
 	if cfg.Artifacts.URL == "" {
 		return f
 	}
-	store, err := session.OpenExistingStore(ctx, b, cfg.Artifacts.URL)
+	store, err := storeopening.OpenExisting(ctx, b, cfg.Artifacts.URL)
 	if err != nil {
 		f.State, f.Says, f.Do = view.StateBroken, err.Error(), "look at artifacts.url of the settings"
 		return f

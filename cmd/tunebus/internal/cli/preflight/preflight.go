@@ -19,8 +19,8 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/layout"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runrequest"
-	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/folderaddress"
 	"github.com/tunebus/tunebus/pipeline/huggingface"
@@ -136,7 +136,7 @@ func forJudge(judge evaluation.Judge, e events.Evaluator) *Missing {
 // the server does not have.
 func worker(cfg settings.Settings, step events.Step) *Missing {
 	queue := cfg.Worker(step.Phase).Queue
-	if step.Queue == queue || !slices.Contains(session.Queues(cfg)[step.Phase], step.Queue) {
+	if step.Queue == queue || !slices.Contains(layout.Queues(cfg)[step.Phase], step.Queue) {
 		return nil
 	}
 	section := spec.Section(step.Phase)

@@ -9,7 +9,7 @@ import (
 
 // withoutEffect returns a note for each key of --set that no phase of the run reads. What files
 // say is written for whole runs.
-func (f *Flags) withoutEffect(s events.Specification) (notes structconf.Faults) {
+func withoutEffect(f *Flags, s events.Specification) (notes structconf.Faults) {
 	if f.predictions == "" || s.Pipeline.EnableFinetuning {
 		return nil
 	}

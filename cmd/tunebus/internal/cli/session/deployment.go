@@ -57,7 +57,7 @@ type Deployment struct {
 // when the action asks for it.
 func (s *Session) WithDeployment(at *Location, do func(ctx context.Context, server *Deployment, args []string) error) func(*cobra.Command, []string) error {
 	return with(s, at, func(ctx context.Context, at Location, cfg settings.Settings) (*Deployment, error) {
-		return s.openOrFolder(ctx, at, cfg, s.Connect)
+		return openOrFolder(ctx, s, at, cfg, s.Connect)
 	}, do)
 }
 
@@ -73,7 +73,7 @@ func WithReading(s *Session, at *Location, read func(ctx context.Context, server
 // answer is asked again for the limit, see [ConnectToServices].
 func WithPatience(s *Session, at *Location, limit *time.Duration, do func(ctx context.Context, server *Deployment, args []string) error) func(*cobra.Command, []string) error {
 	return with(s, at, func(ctx context.Context, at Location, cfg settings.Settings) (*Deployment, error) {
-		return s.openOrFolder(ctx, at, cfg, func(ctx context.Context) (*conn.Conn, error) { return connectWithRetries(ctx, s, *limit) })
+		return openOrFolder(ctx, s, at, cfg, func(ctx context.Context) (*conn.Conn, error) { return connectWithRetries(ctx, s, *limit) })
 	}, do)
 }
 
@@ -134,12 +134,12 @@ func (s *Session) WithStore(at *Location, do func(ctx context.Context, server *D
 
 // openOrFolder is open, on the usual data folder where no server answers and none
 // was named.
-func (s *Session) openOrFolder(ctx context.Context, at Location, cfg settings.Settings, connect connector) (*Deployment, error) {
+func openOrFolder(ctx context.Context, s *Session, at Location, cfg settings.Settings, connect connector) (*Deployment, error) {
 	if at.Data != "" || s.flags.nameServer(cfg) {
-		return s.open(ctx, at, cfg, connect)
+		return open(ctx, s, at, cfg, connect)
 	}
 	if !isDataFolder(cfg.Data.Folder) {
-		server, err := s.open(ctx, at, cfg, connect)
+		server, err := open(ctx, s, at, cfg, connect)
 		if _, unreachable := errors.AsType[*conn.UnreachableError](err); unreachable {
 			err = fmt.Errorf("%w; and there is no data folder %s here. --server or --data says where the runs are", err, cfg.Data.Folder)
 		}
@@ -166,7 +166,7 @@ func (s *Session) openOrFolder(ctx context.Context, at Location, cfg settings.Se
 
 // open connects to the server, or opens the data folder that is named; it opens no
 // store yet.
-func (s *Session) open(ctx context.Context, at Location, cfg settings.Settings, connect connector) (*Deployment, error) {
+func open(ctx context.Context, s *Session, at Location, cfg settings.Settings, connect connector) (*Deployment, error) {
 	if at.Data != "" {
 		return openFolder(ctx, s, at, cfg)
 	}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/layout"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/localup"
 	"github.com/tunebus/tunebus/embedded"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
@@ -157,7 +158,7 @@ func onServer(ctx context.Context, s *Session, at Location, cfg settings.Setting
 		return nil, errors.Join(err, server.Stop())
 	}
 	out := &Deployment{Bus: b, Settings: cfg, location: at, folder: at.Data, embedded: server, doctor: s.CommandLine("doctor")}
-	if err := topology.Apply(ctx, b, topology.Topology{Queues: Queues(cfg)}); err != nil {
+	if err := topology.Apply(ctx, b, topology.Topology{Queues: layout.Queues(cfg)}); err != nil {
 		return nil, errors.Join(sayFull(at.Data, err), out.close())
 	}
 	if server.URL() != "" {

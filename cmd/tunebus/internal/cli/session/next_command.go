@@ -20,7 +20,7 @@ func (s *Session) OnRun() []string { return s.flagsFor([]string{"show"}) } // as
 
 // flagsFor are the flags that say to another command where this one works, behind its words.
 func (s *Session) flagsFor(words []string) []string {
-	ofAll := s.flagsOfAll()
+	ofAll := flagsOfAll(s)
 	if s.Where == nil {
 		return ofAll
 	}
@@ -28,7 +28,7 @@ func (s *Session) flagsFor(words []string) []string {
 }
 
 // flagsOfAll are the flags of this call that every command has.
-func (s *Session) flagsOfAll() (words []string) {
+func flagsOfAll(s *Session) (words []string) {
 	s.set.VisitAll(func(f *pflag.Flag) {
 		if f.Changed {
 			words = append(words, hint.Words(f)...)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/localup"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/logwarnings"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
@@ -98,7 +99,7 @@ func WhereFlags() []string { return append(ConnectionFlags(), "settings", "data"
 // sentences.
 func (s *Session) Logger() *slog.Logger {
 	if !s.flags.verbose {
-		return slog.New(loglimit.New(&warnings{console: s.Console}))
+		return slog.New(loglimit.New(logwarnings.New(s.Console)))
 	}
 	return slog.New(loglimit.New(slog.NewTextHandler(s.Console.Screen(), &slog.HandlerOptions{Level: slog.LevelInfo})))
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/publishing"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runrequest"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/storeopening"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/timeflag"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/events"
@@ -180,8 +181,8 @@ func publish(ctx context.Context, s *session.Session, b *conn.Conn, f Flags, r r
 			return nil, exit.Input(runrequest.ErrNoStore)
 		}
 		var err error
-		if store, err = session.OpenStore(ctx, b, artifacts); err != nil {
-			return nil, session.AsStatus(ctx, err)
+		if store, err = storeopening.Open(ctx, b, artifacts); err != nil {
+			return nil, storeopening.AsStatus(ctx, err)
 		}
 		return store, nil
 	}

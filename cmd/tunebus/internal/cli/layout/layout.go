@@ -1,4 +1,7 @@
-package session
+// Package layout is what commands put on a server: the queues, and the size of a bucket.
+//
+//	topology.Apply(ctx, b, topology.Topology{Queues: layout.Queues(settings)})
+package layout
 
 import (
 	"slices"

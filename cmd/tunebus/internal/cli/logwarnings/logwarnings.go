@@ -1,4 +1,7 @@
-package session
+// Package logwarnings shows the warnings of a log as sentences.
+//
+//	log := slog.New(logwarnings.New(console))
+package logwarnings
 
 import (
 	"context"
@@ -27,6 +30,9 @@ func (w *warnings) WithAttrs(attrs []slog.Attr) slog.Handler {
 
 // WithGroup implements [slog.Handler]. The log has no groups.
 func (w *warnings) WithGroup(string) slog.Handler { return w }
+
+// New returns the handler of a log whose warnings a console shows.
+func New(console *view.Console) slog.Handler { return &warnings{console: console} }
 
 // facts are the messages that tell what a fact of the run tells, too.
 var facts = []string{"phase completed", "attempt ended; trying again", "request rejected", "tracking is pending"}
