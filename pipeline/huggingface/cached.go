@@ -53,14 +53,11 @@ func newCache(dir string) (cache, error) {
 	if err != nil {
 		return cache{}, err
 	}
-	return cache{dir: folder, old: oldFolders(dir, folder)}, nil
-}
-
-func oldFolders(dir, folder string) []string {
-	if user, err := os.UserCacheDir(); err == nil && dir == "" {
-		return []string{filepath.Join(user, "tunebus", "hub")}
+	old := []string{folder}
+	if user, err := os.UserCacheDir(); err == nil {
+		old = append(old, filepath.Join(user, "tunebus", "hub"))
 	}
-	return []string{folder}
+	return cache{dir: folder, old: old}, nil
 }
 
 // ListCached lists what tunebus keeps in the cache in a folder; of an empty name, in the
@@ -70,6 +67,10 @@ func ListCached(ctx context.Context, dir string) ([]Cached, error) {
 	if err != nil {
 		return nil, err
 	}
+	old := folder
+	if user, err := os.UserCacheDir(); err == nil && dir == "" {
+		old = filepath.Join(user, "tunebus", "hub")
+	}
 	var all []Cached
 	for _, k := range []hubapi.Kind{hubapi.Models, hubapi.Datasets} {
 		var found []repositoryFolder
@@ -78,13 +79,11 @@ func ListCached(ctx context.Context, dir string) ([]Cached, error) {
 			return nil, err
 		}
 		found = append(found, here...)
-		for _, old := range oldFolders(dir, folder) {
-			there, err := repositoriesIn(filepath.Join(old, string(k)), "", "")
-			if err != nil {
-				return nil, err
-			}
-			found = append(found, there...)
+		there, err := repositoriesIn(filepath.Join(old, string(k)), "", "")
+		if err != nil {
+			return nil, err
 		}
+		found = append(found, there...)
 		for _, f := range found {
 			commits, err := listCommits(ctx, f.dir)
 			if err != nil {

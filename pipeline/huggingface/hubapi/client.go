@@ -95,3 +95,6 @@ func (c *Client) Host() string { return c.base.Host }
 
 // HasToken reports whether the client has a token.
 func (c *Client) HasToken() bool { return c.hasToken }
+
+// Secure reports whether the endpoint is reached by TLS.
+func (c *Client) Secure() bool { return c.base.Scheme == "https" }
