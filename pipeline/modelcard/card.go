@@ -3,8 +3,8 @@
 //
 //	err := modelcard.Write(w, modelcard.Card{Run: run, Kind: modelcard.Adapter, Base: "owner/name", BaseOnHub: true})
 //
-// Everything that it says comes from the facts of the run, so the same run
-// always has the same card.
+// A data set that a run made has a card as well ([WriteData]). Everything that they say comes from the facts of the run, so the same run
+// always has the same cards.
 package modelcard
 
 import (
@@ -160,8 +160,8 @@ func (c Card) scores(b *strings.Builder) {
 	}
 }
 
-// data writes which data sets were read, with their digests.
-func (c Card) data(b *strings.Builder) {
+// tables writes which data sets were read, with their digests.
+func (c Card) tables(b *strings.Builder) {
 	var rows []string
 	for _, p := range events.Phases() {
 		if done := c.completed(p); done != nil {
@@ -173,6 +173,11 @@ func (c Card) data(b *strings.Builder) {
 	if len(rows) > 0 {
 		fmt.Fprintf(b, "## Data\n\n| key | data set | rows | SHA-256 |\n|---|---|---|---|\n%s\n", strings.Join(rows, ""))
 	}
+}
+
+// data writes which data sets were read, and how the model was trained.
+func (c Card) data(b *strings.Builder) {
+	c.tables(b)
 	if c.Run.Accepted == nil {
 		return
 	}

@@ -76,6 +76,7 @@ func newFixture(facts factReader, w writer) *fixture {
 		writer:     w,
 		completion: &b.completions,
 		drop:       func(string) { b.dropped++ },
+		published:  &publishedRuns{},
 		retry:      time.Minute,
 		unknownFor: time.Hour,
 		log:        slog.New(slog.DiscardHandler),

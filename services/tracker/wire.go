@@ -4,6 +4,7 @@ import (
 	"os"
 
 	"github.com/tunebus/tunebus/pipeline/service"
+	"github.com/tunebus/tunebus/services/tracker/publishing"
 )
 
 // Wire adds the service to a process.
@@ -24,6 +25,21 @@ func WireWith(change func(*Config)) service.Wire {
 		t := New(s.Bus, s.Store, cfg)
 		s.Add(t.Routes()...)
 		s.Go(t.Run)
-		return nil
+		return wirePublisher(s, cfg)
 	}
+}
+
+// wirePublisher adds the publisher, which pushes to the Hub.
+func wirePublisher(s *service.Service, cfg Config) error {
+	publish := publishing.ConfigFrom(s.Settings)
+	publish.Logger = s.Log
+	if cfg.Publish != nil {
+		cfg.Publish(&publish)
+	}
+	p, err := publishing.New(s.Bus, s.Store, publish)
+	if err != nil {
+		return err
+	}
+	s.Add(p.Route())
+	return nil
 }
