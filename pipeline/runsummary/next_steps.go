@@ -67,6 +67,9 @@ func NextSteps(run events.Run, s Summary, again Retry) []Step {
 	} else if uri != "" {
 		add("compare it in MLflow", uri)
 	}
+	if slices.ContainsFunc(s.Published, func(p events.PublishedCompleted) bool { return p.Outcome != events.Pushed }) || len(s.Unpublished) > 0 {
+		add("push to the Hub what is not there", command(again, append([]string{"replay", "publishing", "--run", run.ID}, again.On...)...))
+	}
 	if run.Completed.Conclusion == events.Success {
 		add("use your own data, with a specification to fill in", command(again, "config", "init", "my-run.toml"))
 	}
