@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -203,11 +204,20 @@ func (c Card) idOf(key string) string {
 	if c.Run.Accepted != nil {
 		for _, p := range spec.Paths(c.Run.Accepted.Specification) {
 			if p.Key == key {
-				return p.Value
+				return shown(p.Value)
 			}
 		}
 	}
 	return ""
+}
+
+// shown is a path as others may see it: the folders of a machine are nobody else's
+// business.
+func shown(path string) string {
+	if filepath.IsAbs(path) {
+		return filepath.Base(path)
+	}
+	return path
 }
 
 // hubDatasets are the data sets that came from the Hub.

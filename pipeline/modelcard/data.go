@@ -38,7 +38,7 @@ func WriteData(w io.Writer, d Data) error {
 	}
 	b.WriteString(".\n\n")
 	if d.Run.Accepted != nil {
-		fmt.Fprintf(&b, "Base model: `%s`.\n\n", code(d.base()))
+		fmt.Fprintf(&b, "Base model: `%s`.\n\n", code(shown(d.base())))
 	}
 	if done := c.completed(events.Evaluation); done != nil && len(done.Scores) > 0 {
 		c.scores(&b)

@@ -31,7 +31,9 @@ func (p *publishedRuns) count(run string) int {
 func (p *publishedRuns) written(run string, n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.runs[run] -= n; p.runs[run] <= 0 {
+	if left := p.runs[run] - n; left > 0 {
+		p.runs[run] = left
+	} else {
 		delete(p.runs, run)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -87,6 +88,9 @@ func (p *Publisher) model(ctx context.Context, run events.Run, ref events.Refere
 		default:
 			out.files = append(out.files, file)
 		}
+	}
+	if filepath.IsAbs(card.Base) {
+		card.Base = filepath.Base(card.Base)
 	}
 	card.BaseOnHub = !uploaded && spec.IsHubID(card.Base)
 	if card.Kind == modelcard.Adapter && !card.BaseOnHub {
