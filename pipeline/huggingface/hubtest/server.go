@@ -275,7 +275,7 @@ func (s *Server) serveRepository(w http.ResponseWriter, r *http.Request, body []
 	case "lfs":
 		s.batch(w, body)
 	case "commit":
-		s.commit(w, repo, body)
+		s.commit(w, repo, strings.TrimPrefix(key, "models/"), body)
 	case "resolve":
 		serveFile(w, r, repo, file)
 	default:
@@ -436,7 +436,7 @@ func (s *Server) keep(w http.ResponseWriter, digest string, content []byte) {
 	s.large[digest] = content
 }
 
-func (s *Server) commit(w http.ResponseWriter, repo *repository, body []byte) {
+func (s *Server) commit(w http.ResponseWriter, repo *repository, page string, body []byte) {
 	files := maps.Clone(repo.files)
 	for line := range strings.Lines(string(body)) {
 		var one struct {
@@ -475,7 +475,7 @@ func (s *Server) commit(w http.ResponseWriter, repo *repository, body []byte) {
 	repo.files = files
 	repo.commits++
 	repo.move()
-	answer(w, map[string]any{"success": true, "commitOid": repo.head, "commitUrl": s.URL + "/commit/" + repo.head, "hookOutput": ""})
+	answer(w, map[string]any{"success": true, "commitOid": repo.head, "commitUrl": s.URL + "/" + page + "/commit/" + repo.head, "hookOutput": ""})
 }
 
 // Pass has the server handle an intercepted request, and throws its answer away.
