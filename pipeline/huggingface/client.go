@@ -214,7 +214,7 @@ func (c *Client) adopted(r hubapi.Repository, commit, part string, choose choose
 	if commit == "" {
 		return "", 0, none
 	}
-	dir, err := c.cache.adopt(r, commit, part, choose)
+	dir, err := adopt(c.cache, r, commit, part, choose)
 	if err != nil {
 		return "", 0, fmt.Errorf("%w; and the Hub was not asked, or did not answer", err)
 	}
@@ -225,14 +225,14 @@ func (c *Client) adopted(r hubapi.Repository, commit, part string, choose choose
 }
 
 func (c *Client) download(ctx context.Context, r hubapi.Repository, commit, part string, choose chooser) error {
-	all := c.cache.tree(r, commit)
+	all := readTree(c.cache.treePath(r, commit))
 	if all == nil {
 		var err error
 		if all, err = c.api.Files(ctx, r, commit); err != nil {
 			return err
 		}
-		if err := c.cache.setTree(r, commit, all); err != nil {
-			return err
+		if err := writeTree(c.cache.treePath(r, commit), all); err != nil {
+			return fmt.Errorf("%s: %w", r, err)
 		}
 	}
 	card, err := c.card(ctx, r, commit, all)

@@ -68,7 +68,7 @@ func (d downloader) one(ctx context.Context, r hubapi.Repository, commit string,
 		fetched, err = true, d.cache.use(r, commit, f)
 	}
 	if err == nil {
-		err = d.cache.point(r, commit, f)
+		err = point(d.cache, r, commit, f)
 	}
 	if err != nil {
 		return false, fmt.Errorf("%s: %w", what, err)

@@ -38,9 +38,9 @@ func (c cache) treePath(r hubapi.Repository, commit string) string {
 	return filepath.Join(c.repositoryDir(r), "trees", commit+".json")
 }
 
-// tree reads the list of the files of a commit; nil if there is none that can be read.
-func (c cache) tree(r hubapi.Repository, commit string) []hubapi.File {
-	f, err := os.Open(c.treePath(r, commit))
+// readTree reads the list of the files of a commit; nil if there is none that can be read.
+func readTree(path string) []hubapi.File {
+	f, err := os.Open(path)
 	if err != nil {
 		return nil
 	}
@@ -67,9 +67,9 @@ func (c cache) tree(r hubapi.Repository, commit string) []hubapi.File {
 	return out
 }
 
-// setTree keeps the list of the files of a commit, so that huggingface_hub knows
+// writeTree keeps the list of the files of a commit, so that huggingface_hub knows
 // without the Hub which files it has.
-func (c cache) setTree(r hubapi.Repository, commit string, all []hubapi.File) error {
+func writeTree(path string, all []hubapi.File) error {
 	t := tree{Version: treeVersion, Files: map[string]treeEntry{}}
 	for _, f := range all {
 		e := treeEntry{Size: f.Size, OID: f.OID}
@@ -79,23 +79,20 @@ func (c cache) setTree(r hubapi.Repository, commit string, all []hubapi.File) er
 		t.Files[f.Path] = e
 	}
 	text, err := json.MarshalIndent(t, "", " ")
-	if err == nil {
-		err = writeFile(c.treePath(r, commit), string(text))
-	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", r, err)
+		return err
 	}
-	return nil
+	return writeFile(path, string(text))
 }
 
 // adopt makes a commit complete out of what huggingface_hub left, without the Hub. It
 // returns the folder of the chosen files, or an error that says what is missing.
-func (c cache) adopt(r hubapi.Repository, commit, part string, choose chooser) (dir string, err error) {
+func adopt(c cache, r hubapi.Repository, commit, part string, choose chooser) (dir string, err error) {
 	snapshot := c.snapshotDir(r, commit)
 	if _, err := os.Stat(snapshot); err != nil {
 		return "", nil
 	}
-	all := c.tree(r, commit)
+	all := readTree(c.treePath(r, commit))
 	listed := all != nil
 	if !listed {
 		if r.Kind == hubapi.Datasets {
@@ -213,7 +210,7 @@ func link(path, target string) error {
 }
 
 // point gives a blob its name in the snapshot, as huggingface_hub does.
-func (c cache) point(r hubapi.Repository, commit string, f hubapi.File) error {
+func point(c cache, r hubapi.Repository, commit string, f hubapi.File) error {
 	pointer := filepath.Join(c.snapshotDir(r, commit), filepath.FromSlash(f.Path))
 	if info, err := os.Stat(pointer); err == nil && info.Size() == f.Size {
 		return nil

@@ -13,6 +13,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/lease"
 	"github.com/tunebus/tunebus/services/tracker/mlflow"
 	"github.com/tunebus/tunebus/services/tracker/projection"
+	"github.com/tunebus/tunebus/services/tracker/publishing"
 )
 
 // factReader reads all facts of a run.
@@ -38,7 +39,7 @@ type reconciler struct {
 	completion interface{ enqueue(c completion) }
 	// drop ends the forwarding of metric points of a run.
 	drop       func(run string)
-	published  *publishedRuns
+	published  *publishing.News
 	retry      time.Duration
 	unknownFor time.Duration
 	log        *slog.Logger
@@ -51,7 +52,7 @@ func (r *reconciler) reconcile(ctx context.Context, run string) error {
 }
 
 func (r *reconciler) reconcileLocked(ctx context.Context, run string) (err error) {
-	news := r.published.count(run) // before the facts are read
+	news := r.published.Count(run) // before the facts are read
 	facts, err := r.facts.Facts(ctx, run)
 	if err != nil {
 		return err
@@ -59,7 +60,7 @@ func (r *reconciler) reconcileLocked(ctx context.Context, run string) (err error
 	snapshot := projection.FromFacts(facts)
 	defer func() {
 		if err == nil {
-			r.published.written(run, news)
+			r.published.Written(run, news)
 		}
 	}()
 	if snapshot.UpToDate() && (news == 0 || snapshot.Run.Deleted != nil || snapshot.Run.Completed == nil) {

@@ -22,6 +22,7 @@ import (
 	"github.com/tunebus/tunebus/services/tracker/livemetrics"
 	"github.com/tunebus/tunebus/services/tracker/mlflowsync"
 	"github.com/tunebus/tunebus/services/tracker/projection"
+	"github.com/tunebus/tunebus/services/tracker/publishing"
 	"github.com/tunebus/tunebus/services/tracker/report"
 )
 
@@ -48,7 +49,7 @@ type Service struct {
 	list       *runListBuffer
 	rebuilder  rebuilder
 	index      runIndexer
-	published  *publishedRuns
+	published  *publishing.News
 
 	reports     string // folder of the reports; empty: none
 	quietPeriod time.Duration
@@ -98,7 +99,7 @@ func New(c *conn.Conn, store *artifact.Store, cfg Config) *Service {
 		wake:        make(chan struct{}, 1),
 	}
 	withLease := leases.withLease
-	published := &publishedRuns{}
+	published := &publishing.News{}
 	return &Service{
 		index: runIndexer{
 			update: runindex.New(c).Update,
@@ -173,7 +174,7 @@ func (s *Service) handleFact(_ context.Context, d delivery.Delivery) error {
 	}
 	s.recentFacts.Add(1)
 	if fact.Type == events.TypePublishedCompleted {
-		s.published.add(fact.Run)
+		s.published.Add(fact.Run)
 	}
 	if fact.Type == events.TypePipelineCompleted {
 		s.due.scheduleNow(fact.Run)

@@ -25,21 +25,6 @@ func WireWith(change func(*Config)) service.Wire {
 		t := New(s.Bus, s.Store, cfg)
 		s.Add(t.Routes()...)
 		s.Go(t.Run)
-		return wirePublisher(s, cfg)
+		return publishing.Wire(s, cfg.Publish)
 	}
-}
-
-// wirePublisher adds the publisher, which pushes to the Hub.
-func wirePublisher(s *service.Service, cfg Config) error {
-	publish := publishing.ConfigFrom(s.Settings)
-	publish.Logger = s.Log
-	if cfg.Publish != nil {
-		cfg.Publish(&publish)
-	}
-	p, err := publishing.New(s.Bus, s.Store, publish)
-	if err != nil {
-		return err
-	}
-	s.Add(p.Route())
-	return nil
 }

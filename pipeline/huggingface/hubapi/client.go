@@ -93,8 +93,5 @@ func New(opts Options) (*Client, error) {
 // Host is the host of the endpoint, for people.
 func (c *Client) Host() string { return c.base.Host }
 
-// HasToken reports whether the client has a token.
-func (c *Client) HasToken() bool { return c.hasToken }
-
 // Secure reports whether the endpoint is reached by TLS.
 func (c *Client) Secure() bool { return c.base.Scheme == "https" }

@@ -63,15 +63,15 @@ func (c *Client) Do(ctx context.Context, r Request) (*http.Response, error) {
 		delay := c.backoff << min(try-1, 6)
 		delay = max(delay+time.Duration(rand.Int64N(int64(delay)/2+1)), retryAfter)
 		c.log.Warn("request to the Hub failed; retrying", "what", r.What, "try", try+1, "in", delay, "error", err)
-		if err := c.pause(ctx, r.What, delay); err != nil {
+		if err := pause(ctx, "the Hub at "+c.base.Host+" to answer again", r.What, delay); err != nil {
 			return nil, err
 		}
 	}
 }
 
 // pause waits before the next try, and announces that to the job of the context.
-func (c *Client) pause(ctx context.Context, what string, delay time.Duration) error {
-	defer progress.Wait(ctx, "the Hub at "+c.base.Host+" to answer again", delay+time.Minute).End()
+func pause(ctx context.Context, waitsFor, what string, delay time.Duration) error {
+	defer progress.Wait(ctx, waitsFor, delay+time.Minute).End()
 	select {
 	case <-time.After(delay):
 		return nil
@@ -81,7 +81,7 @@ func (c *Client) pause(ctx context.Context, what string, delay time.Duration) er
 }
 
 // client is the one that sends a request.
-func (c *Client) client(r Request) *http.Client {
+func (r Request) client(c *Client) *http.Client {
 	switch {
 	case r.Plain:
 		return c.plain
@@ -101,7 +101,7 @@ func (c *Client) doOnce(ctx context.Context, r Request) (_ *http.Response, retry
 		limit.Stop()
 		return nil, 0, err
 	}
-	response, err := c.client(r).Do(request) // the transport limits the wait for the header
+	response, err := r.client(c).Do(request) // the transport limits the wait for the header
 	if err != nil {
 		limit.Stop()
 		if urlErr, ok := errors.AsType[*url.Error](err); ok {

@@ -185,7 +185,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	case path == "/api/whoami-v2" && known:
 		answer(w, map[string]any{"type": "user", "name": User})
 	case path == "/api/repos/create":
-		s.create(w, body)
+		create(s, w, body)
 	case path == "/api/validate-yaml":
 		answer(w, map[string]any{"errors": []any{}, "warnings": []any{}})
 	default:
@@ -207,7 +207,7 @@ func fail(w http.ResponseWriter, status int, code, message string) {
 	_ = json.NewEncoder(w).Encode(map[string]string{"error": message})
 }
 
-func (s *Server) create(w http.ResponseWriter, body []byte) {
+func create(s *Server, w http.ResponseWriter, body []byte) {
 	var asked struct{ Name, Organization, Type, Visibility string }
 	if json.Unmarshal(body, &asked) != nil {
 		fail(w, http.StatusBadRequest, "", "malformed")
@@ -271,9 +271,9 @@ func (s *Server) serveRepository(w http.ResponseWriter, r *http.Request, body []
 	case "tree":
 		answer(w, repo.tree())
 	case "preupload":
-		s.preupload(w, body)
+		preupload(s, w, body)
 	case "lfs":
-		s.batch(w, body)
+		batch(s, w, body)
 	case "commit":
 		s.commit(w, repo, strings.TrimPrefix(key, "models/"), body)
 	case "resolve":
@@ -323,7 +323,7 @@ func serveFile(w http.ResponseWriter, r *http.Request, repo *repository, name st
 	http.ServeContent(w, r, "", time.Time{}, strings.NewReader(string(f.content)))
 }
 
-func (s *Server) preupload(w http.ResponseWriter, body []byte) {
+func preupload(s *Server, w http.ResponseWriter, body []byte) {
 	var asked struct {
 		Files []struct {
 			Path, Sample string
@@ -355,7 +355,7 @@ type pointer struct {
 	Size int64  `json:"size"`
 }
 
-func (s *Server) batch(w http.ResponseWriter, body []byte) {
+func batch(s *Server, w http.ResponseWriter, body []byte) {
 	var asked struct {
 		Operation string
 		Transfers []string

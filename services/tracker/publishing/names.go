@@ -7,7 +7,7 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/huggingface/hubapi"
-	"github.com/tunebus/tunebus/pipeline/spec"
+	"github.com/tunebus/tunebus/pipeline/huggingface/hubname"
 )
 
 // destination is the repository of a product.
@@ -33,7 +33,7 @@ func (p *Publisher) destination(ctx context.Context, run events.Run, product eve
 				}
 				d.id = user + "/" + d.id
 			}
-			if fault := spec.CheckHubRepository(d.id); fault != nil {
+			if fault := hubname.CheckRepository(d.id); fault != nil {
 				return d, &invalidNameError{"fine_tuner.hub_model_id", s.FineTuner.HubModelID, fault}
 			}
 			return d, nil
@@ -49,7 +49,7 @@ func (p *Publisher) destination(ctx context.Context, run events.Run, product eve
 			return d, err
 		}
 		owner = user
-	} else if fault := spec.CheckHubOwner(owner); fault != nil {
+	} else if fault := hubname.CheckOwner(owner); fault != nil {
 		return d, &invalidNameError{key, owner, fault}
 	}
 	suffix := ""
@@ -85,8 +85,8 @@ func repositoryName(run events.Run, suffix string) string {
 		for strings.Contains(name, "--") || strings.Contains(name, "..") {
 			name = strings.ReplaceAll(strings.ReplaceAll(name, "--", "-"), "..", ".")
 		}
-		name = strings.Trim(name[:min(len(name), spec.MaxHubName-len(suffix))], "-._")
-		if name = strings.TrimSuffix(name, ".git"); name != "" && spec.CheckHubRepository("x/"+name+suffix) == nil {
+		name = strings.Trim(name[:min(len(name), hubname.Max-len(suffix))], "-._")
+		if name = strings.TrimSuffix(name, ".git"); name != "" && hubname.CheckRepository("x/"+name+suffix) == nil {
 			return name + suffix
 		}
 	}

@@ -1,17 +1,17 @@
-package tracker
+package publishing
 
 import "sync"
 
-// publishedRuns holds the runs that were published to the Hub since they were written.
+// News holds the runs that were published to the Hub since they were written.
 // Such a run may be tracked already by a snapshot that was taken before, so its
 // sequences do not show that it has to be written again.
-type publishedRuns struct {
+type News struct {
 	mu   sync.Mutex
 	runs map[string]int // how many facts came
 }
 
-// add notes a fact about a run.
-func (p *publishedRuns) add(run string) {
+// Add notes a fact about a run.
+func (p *News) Add(run string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.runs == nil {
@@ -20,15 +20,15 @@ func (p *publishedRuns) add(run string) {
 	p.runs[run]++
 }
 
-// count is how many facts came.
-func (p *publishedRuns) count(run string) int {
+// Count is how many facts came.
+func (p *News) Count(run string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.runs[run]
 }
 
-// written forgets so many facts of a run, which are written.
-func (p *publishedRuns) written(run string, n int) {
+// Written forgets so many facts of a run, which are written.
+func (p *News) Written(run string, n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if left := p.runs[run] - n; left > 0 {
