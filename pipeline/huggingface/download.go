@@ -86,7 +86,7 @@ func (d downloader) fetch(ctx context.Context, r hubapi.Repository, commit, what
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
-	defer p.Close()
+	defer func() { _ = p.Close() }() // what stays is compared with its digest by whoever goes on
 	for try := 1; ; try++ {
 		before := p.size
 		err := d.transfer(ctx, r, what, d.api.FileURL(r, commit, f.Path), p)

@@ -28,7 +28,7 @@ func CheckRepository(id string) error {
 // Hub.
 func CheckOwner(owner string) error {
 	if isNoWord(owner) {
-		return fmt.Errorf("want the name of an account or an organisation: 1 to %d letters, digits and -, _ or . between them, without -- and ..", Max)
+		return fmt.Errorf("want the name of an account or an organisation: 1 to %d letters, digits and -, _ or . between them, without -- and without two dots", Max)
 	}
 	return nil
 }

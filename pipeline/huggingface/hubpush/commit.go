@@ -33,6 +33,7 @@ func (u uploader) commit(ctx context.Context, c commit) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	defer response.Body.Close()
 	var answer struct {
 		OID string `json:"commitOid"`
 	}

@@ -66,6 +66,7 @@ func (p *Pusher) User(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	defer response.Body.Close()
 	var account struct {
 		Name string `json:"name"`
 	}

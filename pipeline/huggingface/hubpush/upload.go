@@ -45,45 +45,53 @@ func batches(files []File) [][]File {
 
 // preupload asks the Hub which files go to its large storage.
 func (u uploader) preupload(ctx context.Context, files []File) (map[string]bool, error) {
+	large := map[string]bool{}
+	for _, batch := range batches(files) {
+		if err := u.preuploadBatch(ctx, batch, large); err != nil {
+			return nil, err
+		}
+	}
+	return large, nil
+}
+
+func (u uploader) preuploadBatch(ctx context.Context, batch []File, large map[string]bool) error {
 	type entry struct {
 		Path   string `json:"path"`
 		Sample string `json:"sample"`
 		Size   int64  `json:"size"`
 	}
-	large := map[string]bool{}
-	for _, batch := range batches(files) {
-		var body struct {
-			Files []entry `json:"files"`
-		}
-		for _, f := range batch {
-			sample, err := sampleOf(ctx, f)
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", u.what(f), err)
-			}
-			body.Files = append(body.Files, entry{f.Path, base64.StdEncoding.EncodeToString(sample), f.Size})
-			large[f.Path] = f.Size > maxRegular
-		}
-		what := "push to " + u.repository.String()
-		response, err := post(ctx, u.api, u.repository, what, u.api.APIURL(u.repository, "preupload", u.repository.Revision), body, nil)
+	var body struct {
+		Files []entry `json:"files"`
+	}
+	for _, f := range batch {
+		sample, err := sampleOf(ctx, f)
 		if err != nil {
-			return nil, err
+			return fmt.Errorf("%s: %w", u.what(f), err)
 		}
-		var answer struct {
-			Files []struct {
-				Path string `json:"path"`
-				Mode string `json:"uploadMode"`
-			} `json:"files"`
-		}
-		if err := hubapi.Decode(response, &answer); err != nil {
-			return nil, fmt.Errorf("%s: read what the Hub says: %w", what, err)
-		}
-		for _, f := range answer.Files {
-			if _, ours := large[f.Path]; ours && f.Mode == "lfs" {
-				large[f.Path] = true
-			}
+		body.Files = append(body.Files, entry{f.Path, base64.StdEncoding.EncodeToString(sample), f.Size})
+		large[f.Path] = f.Size > maxRegular
+	}
+	what := "push to " + u.repository.String()
+	response, err := post(ctx, u.api, u.repository, what, u.api.APIURL(u.repository, "preupload", u.repository.Revision), body, nil)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	var answer struct {
+		Files []struct {
+			Path string `json:"path"`
+			Mode string `json:"uploadMode"`
+		} `json:"files"`
+	}
+	if err := hubapi.Decode(response, &answer); err != nil {
+		return fmt.Errorf("%s: read what the Hub says: %w", what, err)
+	}
+	for _, f := range answer.Files {
+		if _, ours := large[f.Path]; ours && f.Mode == "lfs" {
+			large[f.Path] = true
 		}
 	}
-	return large, nil
+	return nil
 }
 
 // sampleOf returns the first bytes of a file.
@@ -169,6 +177,7 @@ func (u uploader) batch(ctx context.Context, files []File) ([]object, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer response.Body.Close()
 	var answer struct {
 		Objects []object `json:"objects"`
 	}
