@@ -35,6 +35,8 @@ func Bound(ev Event) Event {
 		return e.bounded()
 	case TrackingCompleted:
 		return e.bounded()
+	case PublishedCompleted:
+		return e.bounded()
 	case PipelineDeleted:
 		e.RunName, e.ExperimentName = Cut(e.RunName, MaxNameBytes), Cut(e.ExperimentName, MaxNoteBytes)
 		e.TrackingURI = Cut(e.TrackingURI, MaxNoteBytes)

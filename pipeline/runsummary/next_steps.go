@@ -68,6 +68,9 @@ func NextSteps(run events.Run, s Summary, again Retry) []Step {
 	} else if uri != "" {
 		add("compare it in MLflow", uri)
 	}
+	if slices.ContainsFunc(s.Published, func(p events.PublishedCompleted) bool { return p.Outcome != events.Pushed }) || len(s.Unpublished) > 0 {
+		add("push to the Hub what is not there", command(again, append([]string{"replay", "publishing", "--run", run.ID}, again.On...)...))
+	}
 	// Who has such a file has begun with data of his own.
 	if name := "my-run.toml"; run.Completed.Conclusion == events.Success && (again.Taken == nil || !again.Taken(name)) {
 		add("use your own data, with a specification to fill in", command(again, "config", "init", name))

@@ -64,7 +64,7 @@ type Data struct {
 	Scratch     string   `json:"scratch" default:"" doc:"folder for temporary files; default: the system's, for run and up scratch in the data folder"`
 	Roots       []string `json:"roots" default:"" doc:"folders below which a request may name files; default: none, for run and up the working folder"`
 	HubEndpoint string   `json:"hub_endpoint" default:"https://huggingface.co" env:"HF_ENDPOINT" doc:"Hugging Face Hub"`
-	HubCache    string   `json:"hub_cache" default:"" doc:"folder for what is fetched from the Hub; default: tunebus/hub in the user's cache folder"`
+	HubCache    string   `json:"hub_cache" default:"" env:"HF_HUB_CACHE" doc:"folder for what is fetched from the Hub, shared with huggingface_hub; default: hub in $HF_HOME, else ~/.cache/huggingface/hub"`
 	HubOffline  bool     `json:"hub_offline" default:"false" env:"HF_HUB_OFFLINE" doc:"do not ask the Hub; use what its cache holds"`
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/dataset/source"
 	"github.com/tunebus/tunebus/pipeline/folderaddress"
+	"github.com/tunebus/tunebus/pipeline/huggingface/hubname"
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
@@ -95,6 +96,9 @@ func check(s events.Specification) structconf.Faults {
 	c.trackingURI(s.MLflow.TrackingURI)
 	if name := s.MLflow.RegisterAs; name != "" && CheckModelName(name) != nil {
 		c.require(false, "mlflow.register_as", strconv.Quote(name), "is no name of a registered model", fmt.Sprintf("1 to %d characters without / and :", maxModelName))
+	}
+	for _, f := range hubname.Faults("fine_tuner.hub_model_id", f.HubModelID, map[string]string{"inferencer.hf_user_id": i.HFUserID, "evaluator.hf_user_id": e.HFUserID}) {
+		c.require(false, f.Key, f.Value, f.Message, f.Allowed)
 	}
 	c.withoutPassword("evaluator.judge_base_url", e.JudgeBaseURL, "evaluation")
 	c.templateArguments("fine_tuner.chat_template_kwargs", f.ChatTemplateKwargs)

@@ -68,18 +68,11 @@ var tables = sync.OnceValue(func() map[events.Phase]map[string][]limit {
 func phaseLimits(p events.Phase, engine string) []limit {
 	switch p {
 	case events.Finetune:
-		const nowhere = "nothing is pushed to the Hub; the model is among the run's artifacts"
-		return append(finetuneLimits(engine),
-			limit{key: "fine_tuner.push_to_hub", instead: nowhere},
-			limit{key: "fine_tuner.hub_model_id", instead: nowhere},
-			limit{key: "fine_tuner.push_always", instead: nowhere})
+		return finetuneLimits(engine)
 	case events.Inference:
-		return append(inferenceLimits(engine), limit{
-			key:     "inferencer.hf_user_id",
-			instead: "nothing is pushed to the Hub; the answers are among the run's artifacts",
-		})
+		return inferenceLimits(engine)
 	default:
-		return []limit{{key: "evaluator.hf_user_id", instead: "nothing is pushed to the Hub; the scores are among the run's artifacts"}}
+		return nil
 	}
 }
 

@@ -33,7 +33,7 @@ func ours() []string {
 		"base_model_id", "engine", "queue", "timeout", "training_data_id", "validation_data_id", "dataset_num_proc",
 		"question_column", "ground_truth_column", "system_prompt_column", "system_prompt_override_text",
 		"data_format", "data_encoding", "data_delimiter", "image_column", "run_name", "run_name_prefix", "run_name_suffix",
-		"save_total_limit", "push_to_hub",
+		"save_total_limit", "push_to_hub", "hub_model_id", "push_always",
 	}
 }
 

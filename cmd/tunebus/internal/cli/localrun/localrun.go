@@ -152,6 +152,10 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 		s.Console.Say("tracking is pending: %s could not be reached; this sends it later:\n  %s",
 			cfg.Tracker.TrackingURI, trackLater(s, cfg, start.Specifications, request.ID))
 	}
+	if left := run.Unpublished(); len(left) > 0 {
+		s.Console.Say("publishing is pending: %s could not be reached; this pushes it later:\n  %s",
+			cfg.Data.HubEndpoint, publishLater(s, cfg, start.Specifications, request.ID))
+	}
 	for range 2 { // nobody finds this process behind the first time
 		var unfinished error
 		if left, unfinished = others.finishOthers(ctx, left); unfinished != nil {
@@ -200,6 +204,27 @@ func whatGoesOn(s *session.Session, start Start, runs ...string) string {
 	return say
 }
 
+// publishLater is the command that pushes to the Hub what a run made, on the data folder
+// that this process leaves behind. The token comes from the environment, or the settings.
+func publishLater(s *session.Session, cfg settings.Settings, specifications []string, run string) string {
+	words := append([]string{"replay", "publishing", "--run", run, "--data", cfg.Data.Folder}, settingsFlags(s, specifications)...)
+	return s.Program + " " + shellquote.Join(words...)
+}
+
+// settingsFlags are the flags that name the files with settings of this process.
+func settingsFlags(s *session.Session, specifications []string) []string {
+	files := s.SettingsFlags()
+	if holdSettings(s, specifications) {
+		files = s.SettingsFiles()
+		files = append(files[:len(files):len(files)], specifications...)
+	}
+	var words []string
+	for _, f := range files {
+		words = append(words, "--settings", f)
+	}
+	return words
+}
+
 // trackLater is the command that tracks a run whose MLflow could not be
 // reached, on the data folder that this process leaves behind.
 func trackLater(s *session.Session, cfg settings.Settings, specifications []string, run string) string {
@@ -207,13 +232,5 @@ func trackLater(s *session.Session, cfg settings.Settings, specifications []stri
 		"replay", "tracking", "--run", run,
 		"--data", cfg.Data.Folder, "--reports", cfg.Tracker.Reports, "--tracking-uri", cfg.Tracker.TrackingURI,
 	}
-	files := s.SettingsFlags()
-	if holdSettings(s, specifications) {
-		files = s.SettingsFiles()
-		files = append(files[:len(files):len(files)], specifications...)
-	}
-	for _, f := range files {
-		words = append(words, "--settings", f)
-	}
-	return s.Program + " " + shellquote.Join(words...)
+	return s.Program + " " + shellquote.Join(append(words, settingsFlags(s, specifications)...)...)
 }

@@ -303,6 +303,9 @@ func (u unfinished) finish(ctx context.Context, runs []string, before map[string
 		if run.Tracked == nil {
 			pending = "; its tracking is pending"
 		}
+		if len(run.Unpublished()) > 0 {
+			pending += "; its pushes to the Hub are pending"
+		}
 		u.session.Console.Say("run %s ended: %s%s", id, runsummary.Of(run).Status, pending)
 		left = others
 	}

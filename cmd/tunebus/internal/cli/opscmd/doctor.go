@@ -274,7 +274,20 @@ func checkMachine(ctx context.Context, cfg settings.Settings) []view.Finding {
 		engine.State, engine.Says = view.StateLook, "uses no vector instructions, and takes many times as long"
 		engine.Do = "use a processor with AVX2 or AVX-512"
 	}
-	return []view.Finding{mlflow, engine, checkHubCache(ctx, cfg)}
+	return []view.Finding{mlflow, engine, checkHubCache(ctx, cfg), checkPublishing(cfg)}
+}
+
+// checkPublishing says whether the tracker could push to the Hub with these settings. It
+// asks nobody.
+func checkPublishing(cfg settings.Settings) view.Finding {
+	f := view.Finding{Name: "pushing to the Hub", State: view.StateOK, Says: "a token for " + cfg.Data.HubEndpoint + " is set"}
+	switch {
+	case cfg.Data.HubOffline:
+		f.Says = "nothing is pushed: HF_HUB_OFFLINE or data.hub_offline is set"
+	case cfg.Credentials.HuggingFaceToken == "":
+		f.Says = "no token is set (HF_TOKEN); runs with fine_tuner.push_to_hub are not pushed by a tracker with these settings"
+	}
+	return f
 }
 
 // checkHubCache says how much of the disk the cache of the Hub takes.

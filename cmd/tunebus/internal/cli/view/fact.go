@@ -36,6 +36,8 @@ func (c *Console) Fact(e events.Event, figures ...string) {
 		if e.Error != nil && !c.errors[e.Error.Message] {
 			c.Say("           %s", Sentence(c.errors.once(e.Error.Message)))
 		}
+	case events.PublishedCompleted:
+		c.published(e)
 	case events.CancelRequested:
 		reason := ""
 		if e.Reason != "" {

@@ -39,6 +39,7 @@ func writeSummary(w io.Writer, run events.Run, s runsummary.Summary, attempts []
 	for _, gap := range s.Gaps {
 		fmt.Fprintf(w, "\nnot tracked: %s\n", gap)
 	}
+	WritePublished(w, s)
 	WriteNext(w, run, s, again)
 }
 

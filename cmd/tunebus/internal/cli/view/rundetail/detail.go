@@ -109,6 +109,7 @@ func (d Detail) write(w io.Writer) {
 	for _, gap := range s.Gaps {
 		fmt.Fprintf(w, "\nnot tracked: %s\n", gap)
 	}
+	view.WritePublished(w, s)
 	for _, step := range run.Accepted.Plan {
 		if p := run.Phases[step.Phase]; p != nil && p.Completed != nil {
 			for _, n := range view.Together(p.Completed.Notes) {

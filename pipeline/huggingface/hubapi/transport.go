@@ -1,4 +1,4 @@
-package huggingface
+package hubapi
 
 import (
 	"net/http"
@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-func newHTTPClient(origin *url.URL, token string) *http.Client {
+func newHTTPClient(origin *url.URL, token string, wait time.Duration) *http.Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.ResponseHeaderTimeout = 30 * time.Second
+	transport.ResponseHeaderTimeout = wait
 	return &http.Client{Transport: &tokenTransport{next: transport, origin: origin, token: token}}
 }
 
