@@ -1,0 +1,130 @@
+package modelserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/tunebus/tunebus/pipeline/engine"
+	"github.com/tunebus/tunebus/pipeline/modelapi"
+)
+
+const (
+	// maxRetries is how often a call is made again. The pauses last five minutes together.
+	maxRetries = 10
+	// maxReload is how often an adapter is loaded again that the server has lost.
+	maxReload = 20
+)
+
+// caller makes calls again until they succeed or cannot. It is safe for concurrent use.
+type caller struct {
+	client  *client
+	dialect dialect
+	limiter *limiter
+	backoff modelapi.Backoff
+	budget  modelapi.Budget
+
+	succeeded, retries, reloads atomic.Int64
+}
+
+// rowError is the reason why one question has no answer, while others have.
+type rowError struct{ err error }
+
+func (e rowError) Error() string { return e.err.Error() }
+
+// ask has a model answer. reload, if set, loads the model again that the server does not
+// have any more. The error is a [rowError] if only this question fails.
+func (c *caller) ask(ctx context.Context, r request, reload func(context.Context) error) (reply, error) {
+	atStart := c.succeeded.Load()
+	for retries := 0; ; retries++ {
+		if cause := c.budget.Spent(); cause != nil {
+			return reply{}, c.client.unavailable(modelapi.SilenceError{Err: cause})
+		}
+		sent := c.dialect.speak(r)
+		began := time.Now()
+		answer, err := c.once(ctx, sent)
+		if err == nil {
+			c.budget.Succeed()
+			c.succeeded.Add(1)
+			c.limiter.succeed()
+			return answer, nil
+		}
+		if ctx.Err() != nil {
+			return reply{}, context.Cause(ctx)
+		}
+		if status, ok := errors.AsType[*modelapi.Error](err); ok && c.dialect.learn(sent, status) {
+			retries--
+			continue
+		}
+		f := c.client.classify(err, c.client.timeout)
+		if f.code == codeNoModel && reload != nil && c.reloads.Add(1) <= maxReload {
+			if err := reload(ctx); err != nil {
+				return reply{}, err
+			}
+			continue
+		}
+		switch {
+		case f.code != "":
+			return reply{}, c.client.jobError(f)
+		case !f.again:
+			return reply{}, rowError{f.err}
+		}
+		if f.slow {
+			c.limiter.cut()
+		}
+		delay := c.backoff.Pause(retries, f.retryAfter)
+		c.budget.Fail(began, delay, f.err)
+		if retries == maxRetries {
+			why := fmt.Errorf("%w, after %d retries", f.err, retries)
+			if c.succeeded.Load() == atStart {
+				return reply{}, c.client.unavailable(why) // no other call has succeeded either
+			}
+			return reply{}, rowError{why}
+		}
+		c.retries.Add(1)
+		if err := pause(ctx, f.waitsFor, delay); err != nil {
+			return reply{}, err
+		}
+	}
+}
+
+// once makes a call, and announces that it waits for the answer.
+func (c *caller) once(ctx context.Context, r request) (reply, error) {
+	defer engine.Waiting(ctx, "an answer of the model server at "+c.client.name, c.client.timeout+time.Minute)()
+	return c.client.ask(ctx, r)
+}
+
+// steady makes another kind of call until it succeeds or cannot, such as a look at the
+// models. The error is that of the last try, and a failure without a code is not final.
+func (c *caller) steady(ctx context.Context, doing string, timeout time.Duration, try func(context.Context) error) (failure, error) {
+	defer engine.Waiting(ctx, doing, modelapi.MaxSilence+timeout)()
+	for retries := 0; ; retries++ {
+		began := time.Now()
+		err := try(ctx)
+		if err == nil {
+			c.budget.Succeed()
+			return failure{}, nil
+		}
+		if ctx.Err() != nil {
+			return failure{}, context.Cause(ctx)
+		}
+		f := c.client.classify(err, timeout)
+		if !f.again {
+			return f, err
+		}
+		delay := c.backoff.Pause(retries, f.retryAfter)
+		c.budget.Fail(began, delay, f.err)
+		if cause := c.budget.Spent(); cause != nil {
+			return failure{}, c.client.unavailable(modelapi.SilenceError{Err: cause})
+		}
+		if _, bad := errors.AsType[garbage](err); bad && retries >= 2 {
+			f.code, f.do = codeNoServer, "check that services.inference.endpoint is the address of OpenAI's API, which mostly ends in /v1"
+			return f, err
+		}
+		if err := pause(ctx, f.waitsFor, delay); err != nil {
+			return failure{}, err
+		}
+	}
+}

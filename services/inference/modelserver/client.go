@@ -1,0 +1,158 @@
+package modelserver
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/tunebus/tunebus/pipeline/modelapi"
+	"github.com/tunebus/tunebus/pipeline/settings"
+)
+
+const (
+	// lookTime is how long a look at what a server is may take.
+	lookTime = 10 * time.Second
+	// maxShort bounds a response that is no answer, such as a list of models.
+	maxShort = 4 << 20
+	// minAnswer and tokenBytes bound an answer: a token has some bytes, and log
+	// probabilities of it some more.
+	minAnswer  = 1 << 20
+	tokenBytes = 1 << 10
+	maxAnswer  = 32 << 20
+)
+
+// client makes single calls.
+type client struct {
+	http     *http.Client
+	endpoint string // without a slash at its end
+	root     string // the endpoint without /v1
+	key      string
+	// name is the endpoint as it may be printed.
+	name    string
+	timeout time.Duration // of a call that answers
+}
+
+func newClient(cfg Config) *client {
+	transport := http.DefaultTransport.(*http.Transport).Clone() //nolint:errcheck,forcetypeassert // it is documented to be one
+	transport.MaxIdleConnsPerHost = cfg.Parallel
+	transport.MaxIdleConns = cfg.Parallel
+	transport.MaxResponseHeaderBytes = 64 << 10
+	endpoint := strings.TrimRight(cfg.Endpoint, "/")
+	c := &client{
+		http: &http.Client{
+			Transport:     transport,
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // the key belongs to one origin
+		},
+		endpoint: endpoint, root: strings.TrimSuffix(endpoint, "/v1"), key: cfg.Key, name: settings.Redacted(endpoint), timeout: cfg.Timeout,
+	}
+	if u, err := url.Parse(endpoint); err == nil {
+		u.RawQuery, u.User = "", nil
+		c.name = u.String()
+	}
+	return c
+}
+
+func (c *client) close() { c.http.CloseIdleConnections() }
+
+// call is one request.
+type call struct {
+	method, address string
+	body            any // nil: none
+	most            int64
+	timeout         time.Duration
+	withKey         bool
+}
+
+// garbage is the error of a response with success that is not what was asked for.
+type garbage string
+
+func (e garbage) Error() string { return string(e) }
+
+// do makes a call, and decodes the response into out; nil: whatever it says is right.
+func (c *client) do(ctx context.Context, r call, out any) error {
+	var body io.Reader
+	if r.body != nil {
+		encoded, err := json.Marshal(r.body)
+		if err != nil {
+			return fmt.Errorf("encode the request: %w", err)
+		}
+		body = bytes.NewReader(encoded)
+	}
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, r.method, r.address, body)
+	if err != nil {
+		return errors.New("the address cannot be used") // the error has the address in it
+	}
+	req.Header.Set("Accept", "application/json")
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if r.withKey && c.key != "" {
+		req.Header.Set("Authorization", "Bearer "+c.key)
+	}
+	res, err := modelapi.Check(r.most)(req, c.http.Do)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	content, err := io.ReadAll(res.Body)
+	if err != nil {
+		return err
+	}
+	if out == nil {
+		return nil
+	}
+	if err := json.Unmarshal(content, out); err != nil {
+		return garbage(describeGarbage(content))
+	}
+	return nil
+}
+
+// describeGarbage says what a response is instead of the JSON of OpenAI's API.
+func describeGarbage(content []byte) string {
+	start := strings.ToLower(strings.TrimSpace(string(content[:min(len(content), 200)])))
+	switch {
+	case start == "":
+		return "it answers with nothing"
+	case strings.HasPrefix(start, "<"):
+		return "it answers with a web page, and not with the JSON of OpenAI's API"
+	case json.Valid(content):
+		return "it answers with other JSON than that of OpenAI's API"
+	}
+	return "it answers with something else than JSON"
+}
+
+// get reads what an address of the server says of itself.
+func (c *client) get(ctx context.Context, address string, out any) error {
+	return c.do(ctx, call{method: http.MethodGet, address: address, most: maxShort, timeout: lookTime, withKey: strings.HasPrefix(address, c.endpoint)}, out)
+}
+
+// order has the server do something, such as loading an adapter.
+func (c *client) order(ctx context.Context, address string, body any, timeout time.Duration) error {
+	return c.do(ctx, call{method: http.MethodPost, address: address, body: body, most: maxShort, timeout: timeout, withKey: true}, nil)
+}
+
+// ask has a model answer.
+func (c *client) ask(ctx context.Context, r request) (reply, error) {
+	path := "/chat/completions"
+	if r.Prompt != nil {
+		path = "/completions"
+	}
+	var out reply
+	err := c.do(ctx, call{
+		method: http.MethodPost, address: c.endpoint + path, body: r, timeout: c.timeout, withKey: true,
+		most: min(minAnswer+int64(r.tokens())*tokenBytes, maxAnswer),
+	}, &out)
+	if err != nil {
+		return reply{}, err
+	}
+	return out, out.check()
+}
