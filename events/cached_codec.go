@@ -100,12 +100,16 @@ func (c *Codec) learn(run string, raw []byte, value *Specification, cached *cach
 	case cached != nil && bytes.Equal(cached.raw, raw) && cached.is(value):
 		c.store(run, &cachedSpecification{raw: cached.raw, value: cached.value, canonical: true})
 	case bytes.Contains(raw, []byte(`\ufffd`)),
-		value.Evaluator.Gates != nil && len(value.Evaluator.Gates) == 0,
-		value.FineTuner.ChatTemplateKwargs != "" || value.Inferencer.ChatTemplateKwargs != "":
+		isEmptyTable(value.Evaluator.Gates) || isEmptyTable(value.FineTuner.RankPattern) || isEmptyTable(value.FineTuner.AlphaPattern),
+		value.FineTuner.ModulesToSave != nil && len(value.FineTuner.ModulesToSave) == 0,
+		value.FineTuner.ChatTemplateKwargs != "" || value.Inferencer.ChatTemplateKwargs != "" || value.FineTuner.LRSchedulerKwargs != "":
 	default:
 		c.store(run, &cachedSpecification{raw: bytes.Clone(raw), value: value.clone(), canonical: true})
 	}
 }
+
+// isEmptyTable reports whether a table has no entries, but is not missing.
+func isEmptyTable(t map[string]float64) bool { return t != nil && len(t) == 0 }
 
 // is reports whether a specification is the cached one.
 func (c *cachedSpecification) is(s *Specification) bool {
@@ -185,6 +189,9 @@ func (c *Codec) store(run string, s *cachedSpecification) {
 func (s *Specification) clone() Specification {
 	c := *s
 	c.FineTuner.TargetModules = slices.Clone(s.FineTuner.TargetModules)
+	c.FineTuner.ModulesToSave = slices.Clone(s.FineTuner.ModulesToSave)
+	c.FineTuner.RankPattern = maps.Clone(s.FineTuner.RankPattern)
+	c.FineTuner.AlphaPattern = maps.Clone(s.FineTuner.AlphaPattern)
 	c.Evaluator.Metrics = slices.Clone(s.Evaluator.Metrics)
 	c.Evaluator.Gates = maps.Clone(s.Evaluator.Gates)
 	return c

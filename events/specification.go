@@ -35,6 +35,16 @@ type FineTuner struct {
 	TargetModules     Modules `json:"target_modules" default:"q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj" doc:"LoRA: projections that get an adapter, or \"all-linear\""`
 	Bias              string  `json:"bias" default:"none" allowed:"none|all|lora_only" doc:"LoRA: which biases learn"`
 
+	UseDoRA       bool               `json:"use_dora,omitempty" default:"false" doc:"LoRA: magnitude and direction learn apart (DoRA)"`
+	ModulesToSave []string           `json:"modules_to_save,omitempty" default:"" doc:"LoRA: modules beside the adapter that learn whole, such as lm_head"`
+	RankPattern   map[string]float64 `json:"rank_pattern,omitempty" doc:"LoRA: another rank for modules, by their names or regular expressions"`
+	AlphaPattern  map[string]float64 `json:"alpha_pattern,omitempty" doc:"LoRA: another lora_alpha for modules, by their names or regular expressions"`
+
+	Method      string  `json:"method" default:"sft" allowed:"sft|dpo" doc:"sft: learns the answers of the rows; dpo: learns to prefer the chosen answer of each row over the rejected one"`
+	DPOBeta     float64 `json:"dpo_beta" default:"0.1" doc:"DPO: how strongly the model is held near the base model"`
+	Devices     int     `json:"devices" default:"1" doc:"processes that train, each with a device of its own"`
+	Accelerator string  `json:"accelerator" default:"auto" allowed:"auto|ddp|fsdp2|zero2|zero3" doc:"how several processes share the training; auto: each has the whole model (ddp)"`
+
 	TrainingDataID           string `json:"training_data_id" default:"" doc:"training data: a Hub id, a file or a folder"`
 	ValidationDataID         string `json:"validation_data_id" default:"" doc:"validation data; optional"`
 	DatasetNumProc           int    `json:"dataset_num_proc" default:"4" doc:"workers that prepare data"`
@@ -54,32 +64,40 @@ type FineTuner struct {
 	RunNamePrefix string `json:"run_name_prefix" default:"" doc:"put before the name"`
 	RunNameSuffix string `json:"run_name_suffix" default:"" doc:"put behind the name"`
 
-	WandbProjectName          string  `json:"wandb_project_name" default:"" doc:"project, where report_to says wandb"`
-	DeviceTrainBatchSize      int     `json:"device_train_batch_size" default:"4" doc:"rows of a training batch"`
-	DeviceValidationBatchSize int     `json:"device_validation_batch_size" default:"4" doc:"rows of a validation batch"`
-	GradAccumulation          int     `json:"grad_accumulation" default:"4" doc:"batches of one optimizer step"`
-	Epochs                    int     `json:"epochs" default:"3" doc:"passes over the training data"`
-	LearningRate              float64 `json:"learning_rate" default:"0.0002" doc:"highest learning rate"`
-	WarmupSteps               int     `json:"warmup_steps" default:"5" doc:"steps until the highest learning rate"`
-	WeightDecay               float64 `json:"weight_decay" default:"0.01" doc:"AdamW: weight decay"`
-	MaxGradNorm               float64 `json:"max_grad_norm" default:"1" doc:"gradients are clipped to this norm; 0: not at all"`
-	LRSchedulerType           string  `json:"lr_scheduler_type" default:"linear" allowed:"linear|cosine|constant|constant_with_warmup" doc:"how the learning rate falls"`
-	Optimizer                 string  `json:"optimizer" default:"adamw_torch" doc:"optimizer, by its Hugging Face name"`
-	Seed                      int     `json:"seed" default:"42" doc:"seed of everything random"`
-	LogSteps                  int     `json:"log_steps" default:"1" doc:"steps between two points of the metrics"`
-	LogFirstStep              bool    `json:"log_first_step" default:"true" doc:"the first step is logged in any case"`
-	SaveSteps                 int     `json:"save_steps" default:"20" doc:"steps between two checkpoints, from which a later attempt goes on; 0: none"`
-	SaveTotalLimit            int     `json:"save_total_limit" default:"3" doc:"newest checkpoints that are kept until fine-tuning is completed; 0: as many as possible"`
-	PushToHub                 bool    `json:"push_to_hub" default:"false" doc:"asks for a push to the Hub; the result is among the run's artifacts"`
-	ReportTo                  string  `json:"report_to" default:"mlflow" doc:"where the trainer itself reports"`
-	Packing                   bool    `json:"packing" default:"false" doc:"several rows in one sequence"`
-	UseGradientCheckpointing  Switch  `json:"use_gradient_checkpointing" default:"false" doc:"true, false or \"unsloth\""`
-	UseFlashAttention         bool    `json:"use_flash_attention" default:"false" doc:"a hint"`
-	UseRSLoRA                 bool    `json:"use_rslora" default:"false" doc:"LoRA: rank-stabilised scaling"`
-	LoftQConfig               string  `json:"loftq_config" default:"" doc:"LoftQ"`
-	QuestionPart              string  `json:"question_part" default:"" doc:"marker before a question; default: the chat template's"`
-	AnswerPart                string  `json:"answer_part" default:"" doc:"marker before an answer; default: the chat template's"`
-	TrainOnResponsesOnly      bool    `json:"train_on_responses_only" default:"true" doc:"only answers count in the loss"`
+	WandbProjectName          string    `json:"wandb_project_name" default:"" doc:"project, where report_to says wandb"`
+	DeviceTrainBatchSize      int       `json:"device_train_batch_size" default:"4" doc:"rows of a training batch"`
+	DeviceValidationBatchSize int       `json:"device_validation_batch_size" default:"4" doc:"rows of a validation batch"`
+	GradAccumulation          int       `json:"grad_accumulation" default:"4" doc:"batches of one optimizer step"`
+	Epochs                    int       `json:"epochs" default:"3" doc:"passes over the training data"`
+	LearningRate              float64   `json:"learning_rate" default:"0.0002" doc:"highest learning rate"`
+	MaxSteps                  int       `json:"max_steps,omitempty" default:"0" doc:"optimizer steps of the training; 0: as many as epochs has"`
+	WarmupSteps               int       `json:"warmup_steps" default:"5" doc:"steps until the highest learning rate; a number below 1 is a share of all steps"`
+	WarmupRatio               float64   `json:"warmup_ratio,omitempty" default:"0" doc:"share of all steps until the highest learning rate, below 1; 0: warmup_steps counts"`
+	WeightDecay               float64   `json:"weight_decay" default:"0.01" doc:"AdamW: weight decay"`
+	MaxGradNorm               float64   `json:"max_grad_norm" default:"1" doc:"gradients are clipped to this norm; 0: not at all"`
+	LRSchedulerType           string    `json:"lr_scheduler_type" default:"linear" allowed:"linear|cosine|constant|constant_with_warmup|cosine_with_restarts|polynomial|inverse_sqrt|reduce_lr_on_plateau|cosine_with_min_lr|cosine_warmup_with_min_lr|warmup_stable_decay|greedy" doc:"how the learning rate falls"`
+	LRSchedulerKwargs         Arguments `json:"lr_scheduler_kwargs,omitempty" doc:"further arguments of lr_scheduler_type, such as min_lr_rate = 0.1"`
+	Optimizer                 string    `json:"optimizer" default:"adamw_torch" doc:"optimizer, by its Hugging Face name"`
+	Seed                      int       `json:"seed" default:"42" doc:"seed of everything random"`
+	LogSteps                  int       `json:"log_steps" default:"1" doc:"steps between two points of the metrics"`
+	LogFirstStep              bool      `json:"log_first_step" default:"true" doc:"the first step is logged in any case"`
+	SaveSteps                 int       `json:"save_steps" default:"20" doc:"steps between two checkpoints, from which a later attempt goes on; 0: none"`
+	SaveTotalLimit            int       `json:"save_total_limit" default:"3" doc:"newest checkpoints that are kept until fine-tuning is completed; 0: as many as possible"`
+	EvalSteps                 int       `json:"eval_steps,omitempty" default:"0" doc:"steps between two validations; 0: one at the end of each epoch"`
+	EarlyStoppingPatience     int       `json:"early_stopping_patience,omitempty" default:"0" doc:"validations without a lower eval_loss after which the training ends; 0: it never ends early"`
+	LoadBestModelAtEnd        bool      `json:"load_best_model_at_end,omitempty" default:"false" doc:"the result is the model of the validation with the lowest eval_loss, not that of the last step"`
+	PushToHub                 bool      `json:"push_to_hub" default:"false" doc:"asks for a push to the Hub; the result is among the run's artifacts"`
+	HubModelID                string    `json:"hub_model_id" default:"" doc:"repository of the model on the Hub, such as \"owner/name\"; default: the token's user and the name of the run"`
+	PushAlways                bool      `json:"push_always,omitempty" default:"false" doc:"pushes to the Hub also where a gate is missed"`
+	ReportTo                  string    `json:"report_to" default:"mlflow" doc:"where the trainer itself reports"`
+	Packing                   bool      `json:"packing" default:"false" doc:"several rows in one sequence"`
+	UseGradientCheckpointing  Switch    `json:"use_gradient_checkpointing" default:"false" doc:"true, false or \"unsloth\""`
+	UseFlashAttention         bool      `json:"use_flash_attention" default:"false" doc:"a hint"`
+	UseRSLoRA                 bool      `json:"use_rslora" default:"false" doc:"LoRA: rank-stabilised scaling"`
+	LoftQConfig               string    `json:"loftq_config" default:"" doc:"LoftQ"`
+	QuestionPart              string    `json:"question_part" default:"" doc:"marker before a question; default: the chat template's"`
+	AnswerPart                string    `json:"answer_part" default:"" doc:"marker before an answer; default: the chat template's"`
+	TrainOnResponsesOnly      bool      `json:"train_on_responses_only" default:"true" doc:"only answers count in the loss"`
 }
 
 // Inferencer is the section inferencer.
@@ -113,6 +131,7 @@ type Inferencer struct {
 	Seed                     int       `json:"seed" default:"42" doc:"seed of the choice"`
 	Stop                     []string  `json:"stop,omitempty" default:"" doc:"texts at which an answer ends; they are no part of it"`
 	BatchSize                int       `json:"batch_size" default:"16" doc:"rows answered at once"`
+	RequireActiveAdapter     bool      `json:"require_active_adapter,omitempty" default:"false" doc:"inference fails where it cannot be proved that the server uses the adapter"`
 	HFUserID                 string    `json:"hf_user_id" default:"" doc:"owner of what is pushed to the Hub"`
 	RunName                  string    `json:"run_name" default:"" doc:"name of the child run; default: the pipeline's with the phase behind it"`
 	RunNamePrefix            string    `json:"run_name_prefix" default:"" doc:"put before the name"`

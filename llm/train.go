@@ -17,7 +17,10 @@ type TrainConfig struct {
 	GradAccumulation int
 	LearningRate     float64
 	WarmupSteps      int
-	WeightDecay      float64
+	// WarmupRatio, if it is not 0, is the share of all steps that the warm-up takes, in
+	// place of WarmupSteps.
+	WarmupRatio float64
+	WeightDecay float64
 	// Scheduler is "linear" (default), "cosine", "constant" or
 	// "constant_with_warmup".
 	Scheduler string
@@ -114,6 +117,9 @@ func (m *Model) Train(ctx context.Context, training, evaluation Examples, cfg Tr
 	t := newTrainer(m, cfg)
 	perEpoch := int64(ceil(ceil(examples.len(), cfg.BatchSize), cfg.GradAccumulation))
 	t.total = perEpoch * int64(cfg.Epochs)
+	if cfg.WarmupRatio > 0 {
+		t.cfg.WarmupSteps = int(math.Ceil(float64(t.total) * cfg.WarmupRatio))
+	}
 	if resume != "" {
 		if err := t.load(resume); err != nil {
 			return TrainResult{}, err

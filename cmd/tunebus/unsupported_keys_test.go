@@ -28,6 +28,14 @@ func asks(t *testing.T, k structconf.Key, honoured []string) string {
 		candidates = []string{"true", "false"}
 	case "whole number":
 		candidates = []string{"8"}
+	case "number":
+		candidates = []string{"0.5"}
+	case "list of texts":
+		candidates = []string{`["lm_head"]`}
+	case "table of numbers":
+		candidates = []string{"{ q_proj = 8 }"}
+	case "table of values":
+		candidates = []string{"{ power = 2 }"}
 	case "text":
 		if len(candidates) == 0 {
 			candidates = []string{"true", "paged_adamw_8bit", "wandb", "something"}

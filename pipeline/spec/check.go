@@ -45,6 +45,11 @@ func check(s events.Specification) structconf.Faults {
 	c.between("fine_tuner.epochs", f.Epochs, 1, maxEpochs)
 	c.positive("fine_tuner.learning_rate", f.LearningRate)
 	c.between("fine_tuner.warmup_steps", f.WarmupSteps, 0, maxSteps)
+	c.training(f)
+	if finetunes && engineOf(s, events.Finetune) != Builtin { // which refuses these keys altogether
+		c.validations(f)
+		c.schedulerArguments(f)
+	}
 	c.between("fine_tuner.save_steps", f.SaveSteps, 0, maxSteps)
 	c.between("fine_tuner.save_total_limit", f.SaveTotalLimit, 0, maxSteps)
 	c.between("fine_tuner.log_steps", f.LogSteps, 1, maxSteps)
@@ -169,12 +174,20 @@ func (c *checker) metrics(key string, metrics []string) {
 // do without.
 func (c *checker) engines(s events.Specification) {
 	set := changedKeys(s)
+	named := map[string]bool{} // by a note, or by a fault of the value
+	for _, v := range voidKeys(s, set) {
+		named[v.key] = true
+	}
+	for _, f := range c.faults {
+		parts := strings.SplitN(f.Key, ".", 3) // without the entry of a table
+		named[strings.Join(parts[:min(2, len(parts))], ".")] = true
+	}
 	for _, step := range Plan(s) {
 		if step.Phase == events.Finetune && engineOf(s, step.Phase) == Builtin && !s.FineTuner.FullFinetuning {
 			c.modules(s.FineTuner)
 		}
 		for _, a := range unsupported(s, set, step.Phase, engineOf(s, step.Phase)) {
-			if a.refused {
+			if a.refused && !named[a.key] {
 				c.require(false, a.key, quote(a.key, a.value), a.instead)
 			}
 		}

@@ -71,10 +71,11 @@ var tables = sync.OnceValue(func() map[events.Phase]map[string][]limit {
 func phaseLimits(p events.Phase, engine string) []limit {
 	switch p {
 	case events.Finetune:
-		return append(finetuneLimits(engine), limit{
-			key:     "fine_tuner.push_to_hub",
-			instead: "nothing is pushed to the Hub; the model is among the run's artifacts",
-		})
+		const nowhere = "nothing is pushed to the Hub; the model is among the run's artifacts"
+		return append(finetuneLimits(engine),
+			limit{key: "fine_tuner.push_to_hub", instead: nowhere},
+			limit{key: "fine_tuner.hub_model_id", instead: nowhere},
+			limit{key: "fine_tuner.push_always", instead: nowhere})
 	case events.Inference:
 		return append(inferenceLimits(engine), limit{
 			key:     "inferencer.hf_user_id",
@@ -96,6 +97,8 @@ func finetuneLimits(engine string) []limit {
 	const (
 		parts = "it chooses parts of vision-language models, which the built-in engine does not train"
 		bits  = "the built-in engine keeps the base weights as they are stored"
+		// others is where the keys are that the built-in engine refuses.
+		others = `; fine_tuner.engine = "trl" has it`
 	)
 	full := &exception{"full_finetuning = true", func(s events.Specification) bool { return s.FineTuner.FullFinetuning }}
 	return []limit{
@@ -109,6 +112,20 @@ func finetuneLimits(engine string) []limit {
 		{key: "fine_tuner.load_in_4bit", instead: bits},
 		{key: "fine_tuner.load_in_8bit", instead: bits},
 		{key: "fine_tuner.bias", instead: "the built-in engine leaves biases as they are"},
+		{key: "fine_tuner.use_dora", instead: "the built-in engine does not have DoRA yet" + others, refused: true},
+		{key: "fine_tuner.modules_to_save", instead: "the built-in engine trains no modules beside the adapter yet" + others, refused: true},
+		{key: "fine_tuner.rank_pattern", instead: "the built-in engine gives all modules one rank" + others, refused: true},
+		{key: "fine_tuner.alpha_pattern", instead: "the built-in engine gives all modules one lora_alpha" + others, refused: true},
+		{key: "fine_tuner.method", instead: "the built-in engine does not have DPO yet" + others, refused: true},
+		{key: "fine_tuner.dpo_beta", instead: "the built-in engine does not have DPO yet"},
+		{key: "fine_tuner.devices", instead: "the built-in engine trains in one process, on all processors" + others, refused: true},
+		{key: "fine_tuner.accelerator", instead: "the built-in engine trains in one process"},
+		{key: "fine_tuner.max_steps", instead: "the built-in engine trains as many steps as fine_tuner.epochs has, and cannot end before yet" + others, refused: true},
+		{key: "fine_tuner.eval_steps", instead: "the built-in engine validates at the end of each epoch"},
+		{key: "fine_tuner.early_stopping_patience", instead: "the built-in engine does not have early stopping yet" + others, refused: true},
+		{key: "fine_tuner.load_best_model_at_end", instead: "the built-in engine keeps the model of the last step alone" + others, refused: true},
+		{key: "fine_tuner.lr_scheduler_type", values: []string{"cosine", "constant", "constant_with_warmup"}, instead: "the built-in engine does not have this schedule" + others, refused: true},
+		{key: "fine_tuner.lr_scheduler_kwargs", instead: "the schedules of the built-in engine have no arguments" + others, refused: true},
 		{key: "fine_tuner.dataset_num_proc", instead: "the built-in engine prepares the data in one process"},
 		{key: "fine_tuner.wandb_project_name", instead: "the built-in engine does not report to Weights & Biases"},
 		{key: "fine_tuner.optimizer", values: []string{"adamw"}, instead: "the built-in engine uses AdamW"},
@@ -130,6 +147,7 @@ func inferenceLimits(engine string) []limit {
 			{key: "inferencer.use_cache", instead: "the built-in engine always uses its cache"},
 			{key: "inferencer.stop", instead: "the built-in engine ends an answer where the model ends it"},
 			{key: "inferencer.image_column", instead: "the built-in engine does not see images; use an engine that does", refused: true},
+			{key: "inferencer.require_active_adapter", instead: "the built-in engine applies the adapter itself, so that nothing has to be proved"},
 		}
 	case OpenAI:
 		const server = "the server decides how it loads and runs the model"

@@ -82,9 +82,15 @@ func voidKeys(s events.Specification, set map[string]string) []voidKey {
 	f, i, e, p := s.FineTuner, s.Inferencer, s.Evaluator, s.Pipeline
 	void(f.FullFinetuning, "fine_tuner.full_finetuning = true, which trains no adapter",
 		"fine_tuner.rank", "fine_tuner.lora_alpha", "fine_tuner.lora_dropout", "fine_tuner.target_modules", "fine_tuner.bias",
-		"fine_tuner.use_rslora", "fine_tuner.loftq_config", "fine_tuner.load_in_4bit", "fine_tuner.load_in_8bit")
-	void(f.LRSchedulerType == "constant", `fine_tuner.lr_scheduler_type = "constant" has no warm-up; "constant_with_warmup" has one`, "fine_tuner.warmup_steps")
-	void(f.ValidationDataID == "", "fine_tuner.validation_data_id names no data", "fine_tuner.device_validation_batch_size")
+		"fine_tuner.use_rslora", "fine_tuner.loftq_config", "fine_tuner.load_in_4bit", "fine_tuner.load_in_8bit",
+		"fine_tuner.use_dora", "fine_tuner.modules_to_save", "fine_tuner.rank_pattern", "fine_tuner.alpha_pattern")
+	void(f.LRSchedulerType == "constant", `fine_tuner.lr_scheduler_type = "constant" has no warm-up; "constant_with_warmup" has one`,
+		"fine_tuner.warmup_steps", "fine_tuner.warmup_ratio")
+	void(f.WarmupRatio > 0 && f.LRSchedulerType != "constant", "fine_tuner.warmup_ratio says how long it takes", "fine_tuner.warmup_steps")
+	void(f.MaxSteps > 0, "fine_tuner.max_steps says when the training ends", "fine_tuner.epochs")
+	void(f.Method != dpo, `fine_tuner.method is not "dpo"`, "fine_tuner.dpo_beta")
+	void(f.Devices <= 1, "fine_tuner.devices = 1, and one process shares nothing", "fine_tuner.accelerator")
+	void(f.ValidationDataID == "", "fine_tuner.validation_data_id names no data", "fine_tuner.device_validation_batch_size", "fine_tuner.eval_steps")
 	void(f.SaveSteps == 0, "fine_tuner.save_steps = 0, which saves no checkpoint", "fine_tuner.save_total_limit")
 	void(!f.TrainOnResponsesOnly, "fine_tuner.train_on_responses_only = false, with which every token counts",
 		"fine_tuner.train_on", "fine_tuner.question_part", "fine_tuner.answer_part")

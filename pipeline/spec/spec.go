@@ -48,8 +48,9 @@ func Decode(t structconf.Tree) (events.Specification, structconf.Faults) {
 }
 
 func decodeOver(s events.Specification, t structconf.Tree) (events.Specification, structconf.Faults) {
-	faults := structconf.Decode(&s, t)
-	return s, t.Locate(faults, check(s))
+	told, shares := withWarmup(t)
+	faults := structconf.Decode(&s, told)
+	return s, told.Locate(faults, append(check(s), shares...))
 }
 
 // FromJSON reads the specification of a request. Variables are not expanded: "${"

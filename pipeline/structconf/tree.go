@@ -1,6 +1,7 @@
 package structconf
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -55,10 +56,16 @@ func (t Tree) Locate(decoding, values Faults) Faults {
 	return all
 }
 
-// position returns the position of a key. An element has that of its list, and an
-// entry of a table without one that of its table.
+// position returns the position of a key. An element has that of its list, an entry
+// of a table without one that of its table, and a table without one that of its first
+// entry.
 func (t Tree) position(key string) Position {
 	key, _, _ = strings.Cut(key, "[")
+	if _, ok := t.Positions[key]; !ok {
+		if p, ok := t.firstEntry(key); ok {
+			return p
+		}
+	}
 	for {
 		p, ok := t.Positions[key]
 		if ok || strings.Count(key, ".") < 2 {
@@ -66,6 +73,23 @@ func (t Tree) position(key string) Position {
 		}
 		key = key[:strings.LastIndexByte(key, '.')]
 	}
+}
+
+// firstEntry returns the position of the first entry of a table.
+func (t Tree) firstEntry(table string) (first Position, found bool) {
+	if strings.Count(table, ".") != 1 {
+		return Position{}, false
+	}
+	for key, p := range t.Positions {
+		if strings.HasPrefix(key, table+".") && (!found || before(p, first)) {
+			first, found = p, true
+		}
+	}
+	return first, found
+}
+
+func before(a, b Position) bool {
+	return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column)) < 0
 }
 
 func (t Tree) fault(key, value, allowed, message string) Fault {

@@ -41,13 +41,15 @@ func Write(w io.Writer, sections any) error {
 	return err
 }
 
-// unset reports whether a key has no value, and has none by default: an empty text, or
-// a 0 that stands for something else. text is what a comment says of it.
+// unset reports whether a key has no value, and has none by default: an empty text or
+// list, or a 0 that stands for something else. text is what a comment says of it.
 func unset(k Key, value reflect.Value) (text string, unset bool) {
 	_, zero, automatic := strings.Cut(k.Doc, "; 0: ")
 	switch {
 	case value.Kind() == reflect.String && value.String() == "" && k.Default == "":
 		return `""`, true
+	case value.Kind() == reflect.Slice && value.Len() == 0 && k.Default == "":
+		return "[]", true
 	case automatic && value.IsZero() && k.Default == "0":
 		return "0 # " + zero, true
 	}

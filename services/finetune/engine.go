@@ -114,6 +114,7 @@ func trainConfig(s events.FineTuner) llm.TrainConfig {
 		GradAccumulation: s.GradAccumulation,
 		LearningRate:     s.LearningRate,
 		WarmupSteps:      s.WarmupSteps,
+		WarmupRatio:      s.WarmupRatio,
 		WeightDecay:      s.WeightDecay,
 		Scheduler:        s.LRSchedulerType,
 		MaxGradNorm:      s.MaxGradNorm,

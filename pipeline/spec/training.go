@@ -1,0 +1,91 @@
+package spec
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/tunebus/tunebus/events"
+)
+
+// maxProcesses bounds fine_tuner.devices.
+const maxProcesses = 1024
+
+// dpo is a value of fine_tuner.method: direct preference optimisation.
+const dpo = "dpo"
+
+// training checks the keys of fine-tuning that need no engine to be wrong.
+func (c *checker) training(f events.FineTuner) {
+	c.between("fine_tuner.max_steps", f.MaxSteps, 0, maxSteps)
+	c.between("fine_tuner.eval_steps", f.EvalSteps, 0, maxSteps)
+	c.between("fine_tuner.early_stopping_patience", f.EarlyStoppingPatience, 0, maxSteps)
+	c.between("fine_tuner.devices", f.Devices, 1, maxProcesses)
+	c.below("fine_tuner.warmup_ratio", f.WarmupRatio, 1)
+	c.positive("fine_tuner.dpo_beta", f.DPOBeta)
+	c.pattern("fine_tuner.rank_pattern", f.RankPattern, func(v float64) string {
+		if v != math.Trunc(v) || v < 1 || v > maxRank {
+			return fmt.Sprintf("whole numbers from 1 to %d", maxRank)
+		}
+		return ""
+	})
+	c.pattern("fine_tuner.alpha_pattern", f.AlphaPattern, func(v float64) string {
+		if !(v > 0) || math.IsInf(v, 0) {
+			return "more than 0, and finite"
+		}
+		return ""
+	})
+	for _, name := range f.ModulesToSave {
+		if strings.TrimSpace(name) == "" {
+			c.require(false, "fine_tuner.modules_to_save", strconv.Quote(name), "is no name of a module")
+			break
+		}
+	}
+}
+
+// validations checks that a training whose course depends on validations has data for
+// them.
+func (c *checker) validations(f events.FineTuner) {
+	const novalidation = "compares validations, and fine_tuner.validation_data_id names no data"
+	validates := f.ValidationDataID != ""
+	c.require(f.EarlyStoppingPatience == 0 || validates, "fine_tuner.early_stopping_patience", fmt.Sprint(f.EarlyStoppingPatience), novalidation)
+	c.require(!f.LoadBestModelAtEnd || validates, "fine_tuner.load_best_model_at_end", "true", novalidation)
+	if f.LRSchedulerType == "reduce_lr_on_plateau" {
+		c.require(validates, "fine_tuner.lr_scheduler_type", strconv.Quote(f.LRSchedulerType), novalidation)
+	}
+}
+
+// pattern checks a table of numbers by names of modules. wrong returns what is allowed
+// instead of a value.
+func (c *checker) pattern(key string, table map[string]float64, wrong func(float64) string) {
+	if len(table) > events.MaxGates {
+		c.require(false, key, "", fmt.Sprintf("has %s entries", events.Count(len(table))), fmt.Sprintf("%d at most", events.MaxGates))
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(table)) {
+		if allowed := wrong(table[name]); allowed != "" {
+			c.require(false, key+"."+name, strconv.FormatFloat(table[name], 'g', -1, 64), "out of range", allowed)
+		}
+	}
+}
+
+// schedulerArguments checks that a scheduler has the arguments without which
+// Transformers cannot make it.
+func (c *checker) schedulerArguments(f events.FineTuner) {
+	given := f.LRSchedulerKwargs.Entries()
+	has := func(names ...string) bool {
+		return slices.ContainsFunc(names, func(n string) bool { _, ok := given[n]; return ok })
+	}
+	need := func(example string, names ...string) {
+		c.require(has(names...), "fine_tuner.lr_scheduler_type", strconv.Quote(f.LRSchedulerType),
+			"needs an argument that fine_tuner.lr_scheduler_kwargs does not have: "+strings.Join(names, " or ")+", such as "+example)
+	}
+	switch f.LRSchedulerType {
+	case "cosine_with_min_lr", "cosine_warmup_with_min_lr":
+		need("{ min_lr_rate = 0.1 }", "min_lr", "min_lr_rate")
+	case "warmup_stable_decay":
+		need("{ num_decay_steps = 100 }", "num_decay_steps")
+	}
+}

@@ -1,0 +1,106 @@
+package spec_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/tunebus/tunebus/pipeline/spec"
+	"github.com/tunebus/tunebus/pipeline/structconf"
+)
+
+// TestWarmupAsShare: a share as warmup_steps travels as warmup_ratio, wherever it
+// comes from, and steps that are said later take it back.
+func TestWarmupAsShare(t *testing.T) {
+	t.Parallel()
+	for _, given := range []struct {
+		sets  []string
+		steps int
+		ratio float64
+	}{
+		{nil, 5, 0},
+		{[]string{"fine_tuner.warmup_steps=0.1"}, 5, 0.1},
+		{[]string{"fine_tuner.warmup_steps=0"}, 0, 0},
+		{[]string{"fine_tuner.warmup_steps=0.0"}, 0, 0},
+		{[]string{"fine_tuner.warmup_steps=1"}, 1, 0},
+		{[]string{`fine_tuner.warmup_steps="0.25"`}, 5, 0.25},
+		{[]string{"fine_tuner.warmup_ratio=0.2"}, 5, 0.2},
+		{[]string{"fine_tuner.warmup_ratio=0.2", "fine_tuner.warmup_steps=0.2"}, 5, 0.2},
+		{[]string{"fine_tuner.warmup_ratio=0.2", "fine_tuner.warmup_steps=9"}, 9, 0.2},
+	} {
+		s, faults := decode(t, given.sets...)
+		if len(faults) > 0 || s.FineTuner.WarmupSteps != given.steps || s.FineTuner.WarmupRatio != given.ratio {
+			t.Errorf("%q: %d steps, ratio %g, %v", given.sets, s.FineTuner.WarmupSteps, s.FineTuner.WarmupRatio, faults)
+		}
+	}
+	base, _ := decode(t, "fine_tuner.warmup_steps=0.1")
+	for raw, want := range map[string][2]float64{
+		`{"fine_tuner": {"warmup_steps": 7}}`:   {7, 0},
+		`{"fine_tuner": {"warmup_steps": 0.3}}`: {5, 0.3},
+		`{"fine_tuner": {"epochs": 1}}`:         {5, 0.1},
+	} {
+		s, faults := spec.Over(base, []byte(raw))
+		if got := [2]float64{float64(s.FineTuner.WarmupSteps), s.FineTuner.WarmupRatio}; len(faults) > 0 || got != want {
+			t.Errorf("%s: %v, want %v; %v", raw, got, want, faults)
+		}
+	}
+	_, faults := decode(t, "fine_tuner.warmup_ratio=0.2", "fine_tuner.warmup_steps=0.1")
+	if len(faults) != 1 || faults[0].Key != "fine_tuner.warmup_steps" || faults[0].File != structconf.FromFlag {
+		t.Errorf("two shares: %q", faults)
+	}
+}
+
+// TestPositionsOfFaults: a share moves no other key, and a fault of an entry has the place
+// of its table.
+func TestPositionsOfFaults(t *testing.T) {
+	t.Parallel()
+	tree, _ := structconf.ParseTOML("f.toml", []byte("[fine_tuner]\nwarmup_steps = 0.1\nepochs = 0\nrank_pattern = { \"layers.0\" = 0 }\n"))
+	_, faults := spec.Decode(tree)
+	var lines []string
+	for _, f := range faults {
+		if f.Line > 0 {
+			lines = append(lines, f.String())
+		}
+	}
+	want := []string{"f.toml:3:1: fine_tuner.epochs = 0: ", "f.toml:4:1: fine_tuner.rank_pattern.layers.0 = 0: out of range"}
+	if len(lines) != len(want) || !strings.HasPrefix(lines[0], want[0]) || !strings.HasPrefix(lines[1], want[1]) {
+		t.Errorf("%q", lines)
+	}
+}
+
+// TestKeysOfTrainings: what an engine beside the built-in one trains with, what a
+// training without validation data cannot have, and what a schedule needs.
+func TestKeysOfTrainings(t *testing.T) {
+	t.Parallel()
+	const engine = "fine_tuner.engine=trl"
+	for _, fine := range []string{
+		"fine_tuner.method=dpo", "fine_tuner.use_dora=true", "fine_tuner.devices=2", "fine_tuner.max_steps=7", "fine_tuner.modules_to_save=lm_head",
+		"fine_tuner.rank_pattern.q_proj=4", "fine_tuner.alpha_pattern.q_proj=0.5", "fine_tuner.lr_scheduler_type=polynomial", "fine_tuner.lr_scheduler_kwargs.power=2",
+	} {
+		if s, faults := decode(t, engine, fine); len(faults) > 0 || len(spec.Notes(s)) > 0 {
+			t.Errorf("%s: %q, %q", fine, faults, spec.Notes(s))
+		}
+		if _, faults := decode(t, fine); len(faults) != 1 || !strings.Contains(faults.Error(), `fine_tuner.engine = "trl" has it`) {
+			t.Errorf("%s for the built-in engine: %q", fine, faults)
+		}
+	}
+	for _, wrong := range []string{
+		"fine_tuner.early_stopping_patience=2", "fine_tuner.load_best_model_at_end=true", "fine_tuner.lr_scheduler_type=reduce_lr_on_plateau",
+	} {
+		key, _, _ := strings.Cut(wrong, "=")
+		if _, faults := decode(t, engine, wrong); len(faults) != 1 || faults[0].Key != key || !strings.Contains(faults[0].Message, "fine_tuner.validation_data_id") {
+			t.Errorf("%s: %q", wrong, faults)
+		}
+		if _, faults := decode(t, engine, wrong, "fine_tuner.validation_data_id=a/v"); len(faults) > 0 {
+			t.Errorf("%s with validation data: %q", wrong, faults)
+		}
+	}
+	for scheduler, argument := range map[string]string{"cosine_with_min_lr": "min_lr_rate", "cosine_warmup_with_min_lr": "min_lr", "warmup_stable_decay": "num_decay_steps"} {
+		sets := []string{engine, "fine_tuner.lr_scheduler_type=" + scheduler}
+		if _, faults := decode(t, sets...); len(faults) != 1 || !strings.Contains(faults[0].Message, argument) {
+			t.Errorf("%s: %q", scheduler, faults)
+		}
+		if _, faults := decode(t, append(sets, "fine_tuner.lr_scheduler_kwargs."+argument+"=1")...); len(faults) > 0 {
+			t.Errorf("%s with %s: %q", scheduler, argument, faults)
+		}
+	}
+}

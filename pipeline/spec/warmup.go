@@ -1,0 +1,68 @@
+package spec
+
+import (
+	"encoding/json"
+	"maps"
+	"strconv"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/structconf"
+)
+
+const (
+	warmupSteps = "warmup_steps"
+	warmupRatio = "warmup_ratio"
+)
+
+// withWarmup is a tree in which a share that stands as warmup_steps stands as
+// warmup_ratio, the field that it travels in. Whoever says steps in a tree takes a
+// ratio back that another tree said before. The tree itself is not changed.
+func withWarmup(t structconf.Tree) (structconf.Tree, structconf.Faults) {
+	section := Section(events.Finetune)
+	table, _ := t.Sections[section].(map[string]any)
+	value, given := table[warmupSteps]
+	if !given {
+		return t, nil
+	}
+	ratio, both := table[warmupRatio]
+	n, isNumber := asNumber(value)
+	isShare := isNumber && n > 0 && n < 1
+	switch {
+	case both && isShare:
+		if other, ok := asNumber(ratio); !ok || other != n {
+			return t, structconf.Faults{{Key: section + "." + warmupSteps, Value: strconv.FormatFloat(n, 'g', -1, 64),
+				Message: "is a share, and " + section + "." + warmupRatio + " says another one; leave one of the two out"}}
+		}
+	case both:
+		return t, nil
+	}
+	changed := maps.Clone(table)
+	if isShare {
+		changed[warmupSteps], changed[warmupRatio] = int64(Defaults().FineTuner.WarmupSteps), n
+	} else {
+		changed[warmupRatio] = int64(0)
+	}
+	t.Sections, t.Positions = maps.Clone(t.Sections), maps.Clone(t.Positions)
+	t.Sections[section] = changed
+	if p, ok := t.Positions[section+"."+warmupSteps]; ok && !both {
+		t.Positions[section+"."+warmupRatio] = p
+	}
+	return t, nil
+}
+
+// asNumber returns a value of a tree as a number, also where it is written as a text.
+func asNumber(v any) (float64, bool) {
+	switch v := v.(type) {
+	case int64:
+		return float64(v), true
+	case float64:
+		return v, true
+	case json.Number:
+		f, err := v.Float64()
+		return f, err == nil
+	case string:
+		f, err := strconv.ParseFloat(v, 64)
+		return f, err == nil
+	}
+	return 0, false
+}
