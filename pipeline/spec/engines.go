@@ -161,7 +161,10 @@ func inferenceLimits(engine string) []limit {
 			{key: "inferencer.image_column", instead: "the engine sends no images to the server yet", refused: true},
 		}
 	case Transformers:
-		return []limit{{key: "inferencer.image_column", instead: "the prompts that the command gets have no images yet", refused: true}}
+		return []limit{
+			{key: "inferencer.image_column", instead: "the prompts that the command gets have no images yet", refused: true},
+			{key: "inferencer.require_active_adapter", instead: "the program applies the adapter itself, so that nothing has to be proved"},
+		}
 	default:
 		return nil
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/dataset/row"
 	"github.com/tunebus/tunebus/pipeline/engine"
 )
@@ -81,7 +80,7 @@ func (w *work) conclude(v verdict, why string, a *adapter) error {
 	case notProved:
 		w.res.Statistics["adapter_proved_active"] = 0
 		text := fmt.Sprintf("it is not proved that the adapter %q is active at the model server at %s: %s; "+check, a.name, w.caller.client.name, why, a.rank)
-		if requiresProof(w.job.Request.Specification) {
+		if w.job.Request.Specification.Inferencer.RequireActiveAdapter {
 			return engine.Permanent(codeNotActive, fmt.Errorf("inferencer.require_active_adapter = true: %s", text))
 		}
 		w.res.Notes = append(w.res.Notes, text)
@@ -200,6 +199,3 @@ func distance(a, b []trace) float64 {
 	}
 	return far
 }
-
-// requiresProof reports whether a run fails where the proof cannot be had.
-func requiresProof(events.Specification) bool { return false }
