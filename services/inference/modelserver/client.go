@@ -142,13 +142,9 @@ func (c *client) order(ctx context.Context, address string, body any, timeout ti
 
 // ask has a model answer.
 func (c *client) ask(ctx context.Context, r request) (reply, error) {
-	path := "/chat/completions"
-	if r.Prompt != nil {
-		path = "/completions"
-	}
 	var out reply
 	err := c.do(ctx, call{
-		method: http.MethodPost, address: c.endpoint + path, body: r, timeout: c.timeout, withKey: true,
+		method: http.MethodPost, address: c.endpoint + "/chat/completions", body: r, timeout: c.timeout, withKey: true,
 		most: min(minAnswer+int64(r.tokens())*tokenBytes, maxAnswer),
 	}, &out)
 	if err != nil {

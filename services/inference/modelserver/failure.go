@@ -91,11 +91,11 @@ func (c *client) classifyStatus(e *modelapi.Error) failure {
 	return f
 }
 
-// job is the error of the job that a failure with a code causes.
+// jobError is the error of the job that a failure with a code causes.
 func (c *client) jobError(f failure) error {
 	text := fmt.Errorf("the model server at %s (services.inference.endpoint): %w", c.name, f.err)
 	if f.do != "" {
-		text = fmt.Errorf("%w; %s", text, f.do)
+		text = fmt.Errorf("%w; what to do: %s", text, f.do)
 	}
 	return engine.Permanent(f.code, text)
 }

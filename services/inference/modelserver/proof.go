@@ -96,13 +96,10 @@ func (w *work) conclude(v verdict, why string, a *adapter) error {
 func (w *work) traces(ctx context.Context, p pass, rows []row.Row) ([]trace, error) {
 	s := w.job.Request.Specification.Inferencer
 	s.Temperature, s.MaxNewTokens = 0, proofTokens
-	out := make([]trace, 0, len(rows))
+	out, yes := make([]trace, 0, len(rows)), true
 	for _, r := range rows {
 		q := p.request(s, r, 0)
-		q.Logprobs = any(true)
-		if q.Prompt != nil {
-			q.Logprobs = 1
-		}
+		q.Logprobs = &yes
 		got, err := w.caller.ask(ctx, q, p.reload)
 		if err != nil {
 			return nil, err
@@ -113,7 +110,7 @@ func (w *work) traces(ctx context.Context, p pass, rows []row.Row) ([]trace, err
 	return out, nil
 }
 
-// traceOf reads the log probabilities of a chat, or of a text.
+// traceOf reads the log probabilities of an answer.
 func traceOf(r reply) trace {
 	answer, reasoning := r.text()
 	t := trace{text: reasoning + answer}
@@ -122,8 +119,6 @@ func traceOf(r reply) trace {
 			Token   string   `json:"token"`
 			Logprob *float64 `json:"logprob"`
 		} `json:"content"`
-		Tokens   []string   `json:"tokens"`
-		Logprobs []*float64 `json:"token_logprobs"`
 	}
 	if json.Unmarshal(r.Choices[0].Logprobs, &chat) != nil {
 		return t
@@ -131,11 +126,6 @@ func traceOf(r reply) trace {
 	for _, c := range chat.Content {
 		if c.Logprob != nil {
 			t.tokens, t.probs = append(t.tokens, c.Token), append(t.probs, *c.Logprob)
-		}
-	}
-	for i, p := range chat.Logprobs {
-		if p != nil && i < len(chat.Tokens) {
-			t.tokens, t.probs = append(t.tokens, chat.Tokens[i]), append(t.probs, *p)
 		}
 	}
 	return t

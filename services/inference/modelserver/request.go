@@ -16,7 +16,6 @@ import (
 type request struct {
 	Model    string          `json:"model"`
 	Messages json.RawMessage `json:"messages,omitempty"`
-	Prompt   *string         `json:"prompt,omitempty"` // of a row that is a text
 	Tools    json.RawMessage `json:"tools,omitempty"`
 
 	MaxTokens           *int            `json:"max_tokens,omitempty"`
@@ -28,7 +27,7 @@ type request struct {
 	Seed                *int64          `json:"seed,omitempty"`
 	Stop                []string        `json:"stop,omitempty"`
 	ChatTemplateKwargs  json.RawMessage `json:"chat_template_kwargs,omitempty"`
-	Logprobs            any             `json:"logprobs,omitempty"`  // true of a chat, a number of a text
+	Logprobs            *bool           `json:"logprobs,omitempty"`
 	LoRA                *[]llamaAdapter `json:"lora,omitempty"`      // llama.cpp
 	LoRAPath            string          `json:"lora_path,omitempty"` // SGLang: the name of an adapter
 }
@@ -54,21 +53,17 @@ func (r request) tokens() int {
 // of the row: each has a seed of its own, so that equal questions get different draws.
 func newRequest(s events.Inferencer, r row.Row, index int64) request {
 	q := request{MaxTokens: &s.MaxNewTokens, Temperature: &s.Temperature, Stop: s.Stop}
-	if r.IsText() {
-		q.Prompt = &r.Text
-	} else {
-		messages := r.Prompt()
-		flat := make([]row.Message, len(messages))
-		for i, m := range messages {
-			flat[i] = m.Flat()
-		}
-		q.Messages = row.Conversation(flat)
-		if !r.Tools.IsMissing() {
-			q.Tools = r.Tools.AppendJSON(nil)
-		}
-		if len(s.ChatTemplateKwargs) > 0 {
-			q.ChatTemplateKwargs = json.RawMessage(s.ChatTemplateKwargs)
-		}
+	messages := r.Prompt() // a test set has no plain texts
+	flat := make([]row.Message, len(messages))
+	for i, m := range messages {
+		flat[i] = m.Flat()
+	}
+	q.Messages = row.Conversation(flat)
+	if !r.Tools.IsMissing() {
+		q.Tools = r.Tools.AppendJSON(nil)
+	}
+	if len(s.ChatTemplateKwargs) > 0 {
+		q.ChatTemplateKwargs = json.RawMessage(s.ChatTemplateKwargs)
 	}
 	if s.Temperature > 0 {
 		seed := int64(s.Seed) + index
@@ -103,11 +98,7 @@ func (r *request) parameters() map[string]func() bool {
 			r.ChatTemplateKwargs = nil
 			return sent
 		},
-		"logprobs": func() bool {
-			sent := r.Logprobs != nil
-			r.Logprobs = nil
-			return sent
-		},
+		"logprobs": func() bool { return drop(&r.Logprobs) },
 	}
 }
 
@@ -155,21 +146,14 @@ func (d *dialect) learn(sent request, e *modelapi.Error) bool {
 	case name == "max_tokens" && !d.completion:
 		d.completion = true
 		d.notes = append(d.notes, "the server takes max_completion_tokens instead of max_tokens, so that inferencer.max_new_tokens counts the tokens of the reasoning too")
-	case name == "max_tokens" || name == "max_completion_tokens" && !d.completion:
+	case name == "max_completion_tokens": // it would answer without a limit
 		return false
-	case slices.Contains(d.dropped, name): // another call has learned it meanwhile
+	case name == "max_tokens" || slices.Contains(d.dropped, name): // another call has learned it meanwhile
 	default:
 		d.dropped = append(d.dropped, name)
 		d.notes = append(d.notes, fmt.Sprintf("the server does not take the parameter %s, so that it has no effect: %s", name, e.Message))
 	}
 	return true
-}
-
-// knows reports whether a parameter is sent.
-func (d *dialect) knows(name string) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return !slices.Contains(d.dropped, name)
 }
 
 // told returns the notes.
@@ -232,7 +216,6 @@ type usage struct {
 }
 
 type choice struct {
-	Text         *string         `json:"text"`
 	Message      *answerMessage  `json:"message"`
 	FinishReason string          `json:"finish_reason"`
 	Logprobs     json.RawMessage `json:"logprobs"`
@@ -251,8 +234,8 @@ func (r reply) check() error {
 	switch {
 	case len(r.Choices) == 0:
 		return garbage("it answers with JSON that has no choices")
-	case r.Choices[0].Text == nil && r.Choices[0].Message == nil:
-		return garbage("it answers with a choice that has neither a message nor a text")
+	case r.Choices[0].Message == nil:
+		return garbage("it answers with a choice that has no message")
 	}
 	return nil
 }
@@ -261,9 +244,6 @@ func (r reply) check() error {
 // where there is no text, as JSON.
 func (r reply) text() (answer, reasoning string) {
 	c := r.Choices[0]
-	if c.Message == nil {
-		return *c.Text, ""
-	}
 	if reasoning = c.Message.ReasoningContent; reasoning == "" {
 		reasoning = c.Message.Reasoning
 	}
