@@ -26,6 +26,9 @@ type caller struct {
 	backoff modelapi.Backoff
 	budget  modelapi.Budget
 
+	// impatient has a look end with the first try.
+	impatient bool
+
 	succeeded, retries, reloads atomic.Int64
 }
 
@@ -111,7 +114,7 @@ func (c *caller) steady(ctx context.Context, doing string, timeout time.Duration
 			return failure{}, context.Cause(ctx)
 		}
 		f := c.client.classify(err, timeout)
-		if !f.again {
+		if !f.again || c.impatient {
 			return f, err
 		}
 		delay := c.backoff.Pause(retries, f.retryAfter)

@@ -71,6 +71,8 @@ func (c *caller) look(ctx context.Context) (server, error) {
 	case refused && status.Status == http.StatusNotFound: // it has no list; the first call says what is wrong
 	case f.code != "":
 		return s, c.client.jobError(f)
+	case f.err != nil && f.again:
+		return s, c.client.unavailable(f.err)
 	case f.err != nil:
 		return s, engine.Permanent(codeNoServer, fmt.Errorf("the model server at %s (services.inference.endpoint): %w", c.client.name, f.err))
 	default:
