@@ -150,7 +150,7 @@ type Inference struct {
 	LoRAPath     string        `json:"lora_path" default:"" doc:"path of lora_folder on the server; empty: the same"`
 	LoRAResolver bool          `json:"lora_resolver" default:"false" doc:"the server finds adapters in lora_folder by itself: it is the VLLM_LORA_RESOLVER_CACHE_DIR of vLLM"`
 
-	Command     []string `json:"command" default:"" doc:"program that answers the jobs of the engine transformers, with its arguments, such as [\"python\", \"-m\", \"tunebus_trainer\"]; it speaks the trainer protocol"`
+	Command     []string `json:"command" default:"" doc:"program that answers the jobs of the engine transformers, with its arguments, such as [\"python\", \"-m\", \"tunebus_trainer.generate\"]; it speaks the trainer protocol"`
 	Environment []string `json:"environment" default:"" doc:"further variables that the command gets, each as NAME or NAME=value"`
 	Devices     []string `json:"devices" default:"" doc:"CUDA_VISIBLE_DEVICES of the command, one entry for each slot; empty: as the worker has it"`
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/tunebus/tunebus/events"
@@ -39,7 +38,8 @@ func (e Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error)
 	}
 	job.Stage(engine.StageLoad)
 	named := progress.Doing(ctx, "opening the models")
-	report, err := checkpoint.Check(pass{base: folders.Base, tuned: folders.Answering()}.places())
+	tuned := inputs.Places{Base: folders.Base, Tuned: folders.Answering()}
+	report, err := checkpoint.Check(tuned.Weights(), tuned.Tokens())
 	named()
 	res.Notes = append(res.Notes, report.Notes...)
 	if err != nil {
@@ -60,15 +60,13 @@ func (e Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error)
 	passes := []pass{{
 		file:     prediction.FileName,
 		artifact: events.ArtifactPredictions,
-		base:     folders.Base,
-		tuned:    folders.Answering(),
+		Places:   tuned,
 	}}
 	if s.Baseline && folders.Tuned != "" {
 		passes = append(passes, pass{
 			file:     prediction.BaselineFileName,
 			artifact: events.ArtifactBaselinePredictions,
-			base:     folders.Base,
-			tuned:    folders.BaseAdapter,
+			Places:   inputs.Places{Base: folders.Base, Tuned: folders.BaseAdapter},
 		})
 	}
 	saver := newSaver(job, e.SaveEvery)
@@ -90,43 +88,23 @@ func (e Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error)
 
 // pass is one model that answers all questions.
 type pass struct {
+	inputs.Places
+
 	file, artifact string
-	// base is the folder of the base model. tuned is the folder of an adapter or
-	// of a whole model that takes its place; it may be empty.
-	base, tuned string
 }
-
-// weights is the folder of the whole model.
-func (p pass) weights() string {
-	if p.tuned != "" && !inputs.IsAdapter(p.tuned) {
-		return p.tuned
-	}
-	return p.base
-}
-
-// tokens is the folder of the tokenizer: that of the tuned model if it has one.
-func (p pass) tokens() string {
-	if _, err := os.Stat(filepath.Join(p.tuned, "tokenizer.json")); p.tuned != "" && err == nil {
-		return p.tuned
-	}
-	return p.base
-}
-
-// places are the folders of the weights and of the tokenizer.
-func (p pass) places() (weights, tokens string) { return p.weights(), p.tokens() }
 
 // open reads the model and its tokenizer.
 func (p pass) open() (*llm.Model, *token.Tokenizer, error) {
-	model, err := llm.Open(p.weights())
+	model, err := llm.Open(p.Weights())
 	if err != nil {
 		return nil, nil, err
 	}
-	if p.tuned != "" && inputs.IsAdapter(p.tuned) {
-		if err := model.LoadAdapter(p.tuned); err != nil {
+	if adapter := p.Adapter(); adapter != "" {
+		if err := model.LoadAdapter(adapter); err != nil {
 			return nil, nil, err
 		}
 	}
-	tok, err := token.Open(p.tokens())
+	tok, err := token.Open(p.Tokens())
 	return model, tok, err
 }
 

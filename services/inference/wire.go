@@ -3,6 +3,7 @@ package inference
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 
 	"github.com/tunebus/tunebus/events"
@@ -11,6 +12,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/service"
 	"github.com/tunebus/tunebus/pipeline/settings"
 	"github.com/tunebus/tunebus/pipeline/spec"
+	"github.com/tunebus/tunebus/services/inference/generator"
 	"github.com/tunebus/tunebus/services/inference/modelserver"
 )
 
@@ -24,6 +26,14 @@ func Wire(s *service.Service) error {
 	}
 	if s.Settings.Inference.Endpoint != "" {
 		return s.AddPhase(events.Inference, spec.OpenAI, modelserver.New(ServerConfig(s.Settings, os.Getenv)))
+	}
+	if i := s.Settings.Inference; len(i.Command) > 0 {
+		if _, err := exec.LookPath(i.Command[0]); err != nil {
+			return fmt.Errorf("services.inference.command: %w; name the program that answers", err)
+		}
+		return s.AddPhase(events.Inference, spec.Transformers, generator.New(generator.Config{
+			Command: i.Command, Environ: os.Environ(), Environment: i.Environment, Devices: i.Devices, Folder: answersFolder(s.Settings), SaveEvery: i.SaveEvery,
+		}))
 	}
 	return s.AddPhase(events.Inference, engine.Builtin, Engine{SaveEvery: s.Settings.Inference.SaveEvery})
 }

@@ -55,3 +55,34 @@ func IsAdapter(dir string) bool {
 	_, err := os.Stat(filepath.Join(dir, "adapter_config.json"))
 	return err == nil
 }
+
+// Places are the folders of a model that answers.
+type Places struct {
+	// Base is that of the base model. Tuned is that of an adapter, or of a whole model
+	// that takes its place; it may be empty.
+	Base, Tuned string
+}
+
+// Weights is the folder of the whole model.
+func (p Places) Weights() string {
+	if p.Tuned != "" && !IsAdapter(p.Tuned) {
+		return p.Tuned
+	}
+	return p.Base
+}
+
+// Adapter is the folder of the adapter on top of it; empty: there is none.
+func (p Places) Adapter() string {
+	if p.Tuned != "" && IsAdapter(p.Tuned) {
+		return p.Tuned
+	}
+	return ""
+}
+
+// Tokens is the folder of the tokenizer: that of the tuned model if it has one.
+func (p Places) Tokens() string {
+	if _, err := os.Stat(filepath.Join(p.Tuned, "tokenizer.json")); p.Tuned != "" && err == nil {
+		return p.Tuned
+	}
+	return p.Base
+}

@@ -171,7 +171,7 @@ func answering(i settings.Inference, step events.Step) (why, do string) {
 			fmt.Sprintf(write, `endpoint = "http://HOST:8000/v1"`, spec.OpenAI)
 	case step.Queue == spec.Transformers && len(i.Command) == 0:
 		return fmt.Sprintf("%q is a Python environment of yours that answers, and the settings name none", spec.Transformers),
-			fmt.Sprintf(write, `command = ["PATH/bin/python", "-m", "tunebus_trainer"]`, spec.Transformers)
+			fmt.Sprintf(write, `command = ["PATH/bin/python", "-m", "tunebus_trainer.generate"]`, spec.Transformers)
 	}
 	return "", ""
 }
