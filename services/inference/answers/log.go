@@ -61,7 +61,7 @@ type Log struct {
 	unsynced int
 	syncedAt time.Time
 
-	saving  sync.Mutex // held while a checkpoint is stored
+	saving  chan struct{} // holds a value while a checkpoint is stored
 	savedAt time.Time
 	saved   int64 // answers in the newest checkpoint
 }
@@ -79,7 +79,7 @@ func Open(cfg Config) (*Log, error) {
 	if cfg.SaveEvery == 0 {
 		cfg.SaveEvery = 30 * time.Second
 	}
-	l := &Log{cfg: cfg, at: map[string][]place{}, syncedAt: time.Now(), savedAt: time.Now()}
+	l := &Log{cfg: cfg, at: map[string][]place{}, saving: make(chan struct{}, 1), syncedAt: time.Now(), savedAt: time.Now()}
 	earlier, err := l.create()
 	if err != nil {
 		return nil, fmt.Errorf("the file of the answers: %w", err)
@@ -138,10 +138,12 @@ func (l *Log) Add(ctx context.Context, a Answer) error {
 	if err != nil {
 		return fmt.Errorf("keep the answer to row %d: %w", a.Row, err)
 	}
-	if !l.saving.TryLock() {
+	select {
+	case l.saving <- struct{}{}:
+		defer func() { <-l.saving }()
+	default:
 		return nil // somebody stores a checkpoint
 	}
-	defer l.saving.Unlock()
 	if time.Since(l.savedAt) < l.cfg.SaveEvery {
 		return nil
 	}
@@ -202,8 +204,8 @@ func (l *Log) Write(pass string, out *prediction.Writer) error {
 // SaveLast stores the newest answers as a checkpoint if ctx has ended. It returns why,
 // the error that ends the work.
 func (l *Log) SaveLast(ctx context.Context, why error) error {
-	l.saving.Lock()
-	defer l.saving.Unlock()
+	l.saving <- struct{}{}
+	defer func() { <-l.saving }()
 	if ctx.Err() == nil && !isUnfinished(why) {
 		return why
 	}
@@ -216,7 +218,7 @@ func isUnfinished(err error) bool {
 	return err != nil && (!ok || !e.Permanent)
 }
 
-// save stores a checkpoint. The caller holds saving.
+// save stores a checkpoint. One caller at a time may do it.
 func (l *Log) save(ctx context.Context) error {
 	l.mu.Lock()
 	answers, size := l.answers, l.size

@@ -78,12 +78,13 @@ func (w *work) writePrompts(ctx context.Context, p pass, tok *token.Tokenizer, f
 			Of: fmt.Sprintf("%x", sha256.Sum256(append(ids, fingerprint...)))[:24], Opened: prompt.Opened, Tokens: len(prompt.IDs),
 			Prediction: inputs.Answered(prompt.Row, row, ""),
 		}
-		_, answered, err := w.answers.Find(p.artifact, row, q.Of)
+		known, answered, err := w.answers.Find(p.artifact, row, q.Of)
 		if err != nil {
 			return nil, err
 		}
 		if answered {
 			w.done++
+			w.res.TokensOut += int64(known.Tokens)
 		} else {
 			out.open++
 		}

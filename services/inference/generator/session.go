@@ -32,8 +32,7 @@ const (
 
 // session is one life of a command.
 type session struct {
-	*work
-
+	work    *work
 	pass    pass
 	tok     *token.Tokenizer
 	prompts *prompts
@@ -60,10 +59,10 @@ func (s *session) run(ctx context.Context, folder string) error {
 	}
 	defer file.Close()
 	s.in = bufio.NewReader(file)
-	s.job.Stage(engine.StageLoad)
-	i := s.job.Request.Specification.Inferencer
+	s.work.job.Stage(engine.StageLoad)
+	i := s.work.job.Request.Specification.Inferencer
 	job := child.Job{
-		Kind: child.KindInference, Run: s.job.Request.RunID, Attempt: s.job.Attempt, Keys: i, Changed: []string{}, Seed: i.Seed, Devices: s.devices,
+		Kind: child.KindInference, Run: s.work.job.Request.RunID, Attempt: s.work.job.Attempt, Keys: i, Changed: []string{}, Seed: i.Seed, Devices: s.work.devices,
 		Model:   child.Model{Folder: s.pass.Weights(), Tokenizer: s.pass.Tokens()},
 		Prompts: &s.prompts.file,
 		Output:  child.Output{Answers: s.path},
@@ -71,11 +70,11 @@ func (s *session) run(ctx context.Context, folder string) error {
 	if adapter := s.pass.Adapter(); adapter != "" {
 		job.Model.Adapter = &adapter
 	}
-	cfg := s.engine.cfg
+	cfg := s.work.engine.cfg
 	s.command, err = child.Start(child.Config{
 		Command: cfg.Command, Job: job, Folder: folder, Environ: cfg.Environ, More: cfg.Environment, Timing: cfg.Timing,
-		Output: func(stream, line string) { s.log.Add(engine.WriteLog(s.job, stream, line)) },
-		Log:    func(text string) { engine.WriteLog(s.job, "info", text) },
+		Output: func(stream, line string) { s.work.log.Add(engine.WriteLog(s.work.job, stream, line)) },
+		Log:    func(text string) { engine.WriteLog(s.work.job, "info", text) },
 	})
 	if err != nil {
 		return &engine.JobError{Code: "no_command", Err: fmt.Errorf("services.inference.command: %w", err)}
@@ -110,9 +109,9 @@ func (s *session) follow(ctx context.Context) {
 				s.command.Kill()
 				continue
 			}
-			s.command.Send(child.StopWithin(engine.SaveTime(s.job)))
+			s.command.Send(child.StopWithin(engine.SaveTime(s.work.job)))
 			s.command.Terminate()
-			saving, done, _ := s.job.Saving(ctx)
+			saving, done, _ := s.work.job.Saving(ctx)
 			all.Go(func() {
 				defer done()
 				select {
@@ -151,12 +150,12 @@ func (s *session) hello(h child.Hello) error {
 		return nil
 	}
 	s.told = true
-	engine.WriteLog(s.job, "info", fmt.Sprintf("%s %s, devices %q, versions %v", h.Name, h.Version, h.Devices, h.Versions))
+	engine.WriteLog(s.work.job, "info", fmt.Sprintf("%s %s, devices %q, versions %v", h.Name, h.Version, h.Devices, h.Versions))
 	if !h.Answers() {
 		return engine.Permanent("bad_command", fmt.Errorf("services.inference.command: %s %s does not answer: its description names no kind %q; the command for transformers is \"python -m tunebus_trainer.generate\"",
 			h.Name, h.Version, child.KindInference))
 	}
-	i := s.job.Request.Specification.Inferencer
+	i := s.work.job.Request.Specification.Inferencer
 	for key, lacks := range map[string]bool{
 		"load_in_4bit": i.LoadIn4bit && !slices.Contains(h.Quantisation, "4bit"),
 		"load_in_8bit": i.LoadIn8bit && !slices.Contains(h.Quantisation, "8bit"),
@@ -174,9 +173,9 @@ func (s *session) enter(m child.Stage) {
 	if stage == "" {
 		stage = engine.StageGenerate
 	}
-	s.job.Stage(stage)
+	s.work.job.Stage(stage)
 	if m.Done > s.counts || m.Stage != s.stage {
-		s.job.Advance(1)
+		s.work.job.Advance(1)
 	}
 	s.stage, s.counts = m.Stage, m.Done
 }
@@ -185,11 +184,11 @@ func (s *session) enter(m child.Stage) {
 func (s *session) note(ctx context.Context, n child.Note) {
 	s.notes++
 	switch {
-	case n.Text == "" || s.notes > maxNotes || slices.Contains(s.res.Notes, n.Text):
+	case n.Text == "" || s.notes > maxNotes || slices.Contains(s.work.res.Notes, n.Text):
 	case n.Warning:
-		engine.Warn(ctx, s.job, n.Text)
+		engine.Warn(ctx, s.work.job, n.Text)
 	default:
-		s.res.Notes = append(s.res.Notes, n.Text)
+		s.work.res.Notes = append(s.work.res.Notes, n.Text)
 	}
 }
 
@@ -213,12 +212,12 @@ func (s *session) take(ctx context.Context, upTo int64) error {
 
 // readLine reads a line that is whole.
 func (s *session) readLine() ([]byte, error) {
-	most := idBytes*s.job.Request.Specification.Inferencer.MaxNewTokens + 4096
+	most := idBytes*s.work.job.Request.Specification.Inferencer.MaxNewTokens + 4096
 	var line []byte
 	for {
 		part, err := s.in.ReadSlice('\n')
 		if line = append(line, part...); len(line) > most {
-			return nil, fmt.Errorf("it is longer than inferencer.max_new_tokens = %d allows", s.job.Request.Specification.Inferencer.MaxNewTokens)
+			return nil, fmt.Errorf("it is longer than inferencer.max_new_tokens = %d allows", s.work.job.Request.Specification.Inferencer.MaxNewTokens)
 		}
 		if !errors.Is(err, bufio.ErrBufferFull) {
 			return line, err
@@ -237,24 +236,24 @@ func (s *session) add(ctx context.Context, line []byte) error {
 	if err != nil {
 		return &engine.JobError{Code: "protocol", Err: s.withTail(fmt.Errorf("line %d of the answers: %w", s.read, err))}
 	}
-	if _, ok, err := s.answers.Find(s.pass.artifact, g.Row, q.Of); err != nil || ok {
+	if _, ok, err := s.work.answers.Find(s.pass.artifact, g.Row, q.Of); err != nil || ok {
 		return errors.Join(err, &engine.JobError{Code: "protocol", Err: s.withTail(fmt.Errorf("line %d of the answers: row %d is answered already", s.read, g.Row))})
 	}
 	p := q.Prediction
 	text := s.tok.DecodeAnswer(g.IDs)
-	for _, stop := range s.job.Request.Specification.Inferencer.Stop {
+	for _, stop := range s.work.job.Request.Specification.Inferencer.Stop {
 		if before, _, found := strings.Cut(text, stop); found {
 			text = before
 		}
 	}
 	p.Answer, p.Reasoning = prediction.SplitReasoning(q.Opened + text)
 	p.Tokens, p.PromptTokens, p.FinishReason = len(g.IDs), q.Tokens, events.Cut(g.FinishReason, events.MaxNameBytes)
-	if err := s.answers.Add(ctx, answers.Answer{Pass: s.pass.artifact, Row: g.Row, Of: q.Of, Prediction: p}); err != nil {
+	if err := s.work.answers.Add(ctx, answers.Answer{Pass: s.pass.artifact, Row: g.Row, Of: q.Of, Prediction: p}); err != nil {
 		return err
 	}
-	s.done++
-	s.res.TokensOut += int64(p.Tokens)
-	return s.job.Progress(ctx, s.done, s.total)
+	s.work.done++
+	s.work.res.TokensOut += int64(p.Tokens)
+	return s.work.job.Progress(ctx, s.work.done, s.work.total)
 }
 
 // err is why the command gave no result; nil if it gave one.
@@ -273,13 +272,13 @@ func (s *session) err() error {
 	case s.result:
 		return nil
 	default:
-		return &engine.JobError{Code: "command_failed", Err: s.withTail(fmt.Errorf("%s %s", filepath.Base(s.engine.cfg.Command[0]), strings.TrimPrefix(exit.Reason("the command"), "the command ")))}
+		return &engine.JobError{Code: "command_failed", Err: s.withTail(fmt.Errorf("%s %s", filepath.Base(s.work.engine.cfg.Command[0]), strings.TrimPrefix(exit.Reason("the command"), "the command ")))}
 	}
 }
 
 // withTail adds the last lines of the log to an error.
 func (s *session) withTail(err error) error {
-	if tail := s.log.Tail(tailBytes); tail != "" {
+	if tail := s.work.log.Tail(tailBytes); tail != "" {
 		return fmt.Errorf("%w; its last lines:\n%s", err, tail)
 	}
 	return err

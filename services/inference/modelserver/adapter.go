@@ -49,7 +49,7 @@ func (w *work) deploy(ctx context.Context, share Share, ref events.Reference) (*
 		return nil, fmt.Errorf("fetch the tuned model: %w", err)
 	}
 	refuse := func(format string, args ...any) error {
-		return engine.Permanent(codeAdapter, fmt.Errorf("the tuned model cannot answer at %s at %s: %w", w.server.name(), w.caller.client.name, fmt.Errorf(format, args...)))
+		return engine.Permanent(codeAdapter, fmt.Errorf("the tuned model cannot answer at %s at %s: %w", w.server.name(), w.caller.client.Name, fmt.Errorf(format, args...)))
 	}
 	switch {
 	case !inputs.IsAdapter(dir):
@@ -59,7 +59,7 @@ func (w *work) deploy(ctx context.Context, share Share, ref events.Reference) (*
 		return nil, refuse("it loads adapters at its start alone, in the format GGUF; use vLLM, or inferencer.engine = \"transformers\" or \"builtin\"")
 	case w.server.kind == ollama:
 		return nil, refuse("an adapter is a part of a model there, which \"ollama create\" makes of a Modelfile; use vLLM, or inferencer.engine = \"transformers\" or \"builtin\"")
-	case strings.HasPrefix(w.caller.client.endpoint, "https://api.openai.com/"):
+	case strings.HasPrefix(w.caller.client.Endpoint, "https://api.openai.com/"):
 		return nil, refuse("OpenAI loads no adapters of others; use vLLM, or inferencer.engine = \"transformers\" or \"builtin\"")
 	case share.Folder == "":
 		return nil, refuse("services.inference.lora_folder is not set; name a folder that the worker and the server share, and its path on the server in services.inference.lora_path")
@@ -138,19 +138,19 @@ func (a *adapter) load(ctx context.Context) error {
 	c := a.work.caller
 	a.unload = true
 	body := map[string]string{"lora_name": a.name, "lora_path": path.Join(cmp.Or(a.share.ServerPath, filepath.ToSlash(a.share.Folder)), a.name)}
-	f, err := c.steady(ctx, "the model server at "+c.client.name+" to load the adapter", loadTime, func(ctx context.Context) error {
-		return c.client.order(ctx, a.address("load"), body, loadTime)
+	f, err := c.steady(ctx, "the model server at "+c.client.Name+" to load the adapter", loadTime, func(ctx context.Context) error {
+		return c.client.Order(ctx, a.address("load"), body, loadTime)
 	})
 	status, refused := errors.AsType[*modelapi.Error](err)
 	refuse := func(format string, args ...any) error {
-		return engine.Permanent(codeAdapter, fmt.Errorf("%s at %s does not load the adapter %q: %w", a.work.server.name(), c.client.name, a.name, fmt.Errorf(format, args...)))
+		return engine.Permanent(codeAdapter, fmt.Errorf("%s at %s does not load the adapter %q: %w", a.work.server.name(), c.client.Name, a.name, fmt.Errorf(format, args...)))
 	}
 	switch {
 	case err == nil:
 		return nil
 	case !refused:
 		if f.code != "" {
-			return c.client.jobError(f)
+			return c.jobError(f)
 		}
 		return err
 	case strings.Contains(strings.ToLower(status.Message), "already"):
@@ -165,7 +165,7 @@ func (a *adapter) load(ctx context.Context) error {
 		}
 		return refuse("%s", what)
 	case f.code != "":
-		return c.client.jobError(f)
+		return c.jobError(f)
 	}
 	return refuse("%w; it has the rank %d, and vLLM loads ranks up to 16 unless it was started with a larger --max-lora-rank; "+
 		"services.inference.lora_path has to be the path of services.inference.lora_folder on the server", status, a.rank)
@@ -173,9 +173,9 @@ func (a *adapter) load(ctx context.Context) error {
 
 // address is that of loading or unloading. SGLang has it beside /v1.
 func (a *adapter) address(verb string) string {
-	at := a.work.caller.client.endpoint
+	at := a.work.caller.client.Endpoint
 	if a.work.server.kind == sglang {
-		at = a.work.caller.client.root
+		at = a.work.caller.client.Root
 	}
 	return at + "/" + verb + "_lora_adapter"
 }
@@ -197,11 +197,11 @@ func (a *adapter) withdraw(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), withdrawTime)
 	defer cancel()
 	if a.unload {
-		err := a.work.caller.client.order(ctx, a.address("unload"), map[string]string{"lora_name": a.name}, withdrawTime)
+		err := a.work.caller.client.Order(ctx, a.address("unload"), map[string]string{"lora_name": a.name}, withdrawTime)
 		if status, ok := errors.AsType[*modelapi.Error](err); err != nil && (!ok || status.Status != http.StatusNotFound && status.Status != http.StatusBadRequest) {
-			f := a.work.caller.client.classify(err, withdrawTime)
+			f := a.work.caller.classify(err, withdrawTime)
 			a.work.res.Notes = append(a.work.res.Notes, fmt.Sprintf("the adapter %q is not unloaded from the model server at %s: %v; POST %s {\"lora_name\": %q} does it",
-				a.name, a.work.caller.client.name, f.err, strings.Replace(a.address("unload"), a.work.caller.client.endpoint, a.work.caller.client.name, 1), a.name))
+				a.name, a.work.caller.client.Name, f.err, strings.Replace(a.address("unload"), a.work.caller.client.Endpoint, a.work.caller.client.Name, 1), a.name))
 		}
 	}
 	if err := os.RemoveAll(a.folder); err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/modelapi"
+	"github.com/tunebus/tunebus/services/inference/modelserver/chatapi"
 )
 
 const (
@@ -20,8 +21,8 @@ const (
 
 // caller makes calls again until they succeed or cannot. It is safe for concurrent use.
 type caller struct {
-	client  *client
-	dialect dialect
+	client  *chatapi.Client
+	dialect chatapi.Dialect
 	limiter *limiter
 	backoff modelapi.Backoff
 	budget  modelapi.Budget
@@ -39,13 +40,13 @@ func (e rowError) Error() string { return e.err.Error() }
 
 // ask has a model answer. reload, if set, loads the model again that the server does not
 // have any more. The error is a [rowError] if only this question fails.
-func (c *caller) ask(ctx context.Context, r request, reload func(context.Context) error) (reply, error) {
+func (c *caller) ask(ctx context.Context, r chatapi.Request, reload func(context.Context) error) (chatapi.Reply, error) {
 	atStart := c.succeeded.Load()
 	for retries := 0; ; retries++ {
 		if cause := c.budget.Spent(); cause != nil {
-			return reply{}, c.client.unavailable(modelapi.SilenceError{Err: cause})
+			return chatapi.Reply{}, c.unavailable(modelapi.SilenceError{Err: cause})
 		}
-		sent := c.dialect.speak(r)
+		sent := c.dialect.Speak(r)
 		began := time.Now()
 		answer, err := c.once(ctx, sent)
 		if err == nil {
@@ -55,24 +56,24 @@ func (c *caller) ask(ctx context.Context, r request, reload func(context.Context
 			return answer, nil
 		}
 		if ctx.Err() != nil {
-			return reply{}, context.Cause(ctx)
+			return chatapi.Reply{}, context.Cause(ctx)
 		}
-		if status, ok := errors.AsType[*modelapi.Error](err); ok && c.dialect.learn(sent, status) {
+		if status, ok := errors.AsType[*modelapi.Error](err); ok && c.dialect.Learn(sent, status) {
 			retries--
 			continue
 		}
-		f := c.client.classify(err, c.client.timeout)
+		f := c.classify(err, c.client.Timeout)
 		if f.code == codeNoModel && reload != nil && c.reloads.Add(1) <= maxReload {
 			if err := reload(ctx); err != nil {
-				return reply{}, err
+				return chatapi.Reply{}, err
 			}
 			continue
 		}
 		switch {
 		case f.code != "":
-			return reply{}, c.client.jobError(f)
+			return chatapi.Reply{}, c.jobError(f)
 		case !f.again:
-			return reply{}, rowError{f.err}
+			return chatapi.Reply{}, rowError{f.err}
 		}
 		if f.slow {
 			c.limiter.cut()
@@ -82,21 +83,21 @@ func (c *caller) ask(ctx context.Context, r request, reload func(context.Context
 		if retries == maxRetries {
 			why := fmt.Errorf("%w, after %d retries", f.err, retries)
 			if c.succeeded.Load() == atStart {
-				return reply{}, c.client.unavailable(why) // no other call has succeeded either
+				return chatapi.Reply{}, c.unavailable(why) // no other call has succeeded either
 			}
-			return reply{}, rowError{why}
+			return chatapi.Reply{}, rowError{why}
 		}
 		c.retries.Add(1)
 		if err := pause(ctx, f.waitsFor, delay); err != nil {
-			return reply{}, err
+			return chatapi.Reply{}, err
 		}
 	}
 }
 
 // once makes a call, and announces that it waits for the answer.
-func (c *caller) once(ctx context.Context, r request) (reply, error) {
-	defer engine.Waiting(ctx, "an answer of the model server at "+c.client.name, c.client.timeout+time.Minute)()
-	return c.client.ask(ctx, r)
+func (c *caller) once(ctx context.Context, r chatapi.Request) (chatapi.Reply, error) {
+	defer engine.Waiting(ctx, "an answer of the model server at "+c.client.Name, c.client.Timeout+time.Minute)()
+	return c.client.Ask(ctx, r)
 }
 
 // steady makes another kind of call until it succeeds or cannot, such as a look at the
@@ -113,16 +114,16 @@ func (c *caller) steady(ctx context.Context, doing string, timeout time.Duration
 		if ctx.Err() != nil {
 			return failure{}, context.Cause(ctx)
 		}
-		f := c.client.classify(err, timeout)
+		f := c.classify(err, timeout)
 		if !f.again || c.impatient {
 			return f, err
 		}
 		delay := c.backoff.Pause(retries, f.retryAfter)
 		c.budget.Fail(began, delay, f.err)
 		if cause := c.budget.Spent(); cause != nil {
-			return failure{}, c.client.unavailable(modelapi.SilenceError{Err: cause})
+			return failure{}, c.unavailable(modelapi.SilenceError{Err: cause})
 		}
-		if _, bad := errors.AsType[garbage](err); bad && retries >= 2 {
+		if _, bad := errors.AsType[chatapi.Garbage](err); bad && retries >= 2 {
 			f.code, f.do = codeNoServer, "check that services.inference.endpoint is the address of OpenAI's API, which mostly ends in /v1"
 			return f, err
 		}

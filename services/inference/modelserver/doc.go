@@ -11,14 +11,6 @@
 // prove that it changes the answers (proof.go). Rows are asked in parallel (pass.go),
 // as many at once as the server stands (limiter.go). Each call is made again until it
 // succeeds or cannot (call.go, failure.go), and parameters that the server does not know
-// are left out from then on (request.go). Answers are kept as they come, by the package
+// are left out from then on (package chatapi). Answers are kept as they come, by the package
 // answers. At the end, also after a failure, the adapter is unloaded and removed.
-//
-// # Why no library
-//
-// openai-go, which the judge uses, was weighed. Messages and tools are JSON already, in
-// the order of the data; min_p, top_k, lora and chat_template_kwargs are no parameters
-// of OpenAI's, and the addresses around adapters are none of its API. Pauses, the bound
-// of a body and the learning of parameters are this engine's own. What is left of the
-// library is one POST.
 package modelserver

@@ -14,6 +14,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/spec"
 	"github.com/tunebus/tunebus/services/inference/answers"
 	"github.com/tunebus/tunebus/services/inference/inputs"
+	"github.com/tunebus/tunebus/services/inference/modelserver/chatapi"
 )
 
 // Config says which server answers.
@@ -68,21 +69,21 @@ func (e Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error)
 		return res, engine.Permanent("wrong_engine", fmt.Errorf("inferencer.engine = %q, and the workers of its queue %q have the engine %q; change inferencer.engine or inferencer.queue",
 			s.Inferencer.Engine, job.Request.Queue, spec.OpenAI))
 	}
-	c := &caller{client: newClient(e.cfg), limiter: newLimiter(e.cfg.Parallel), backoff: e.cfg.Backoff}
-	defer c.client.close()
+	c := &caller{client: chatapi.NewClient(e.cfg.Endpoint, e.cfg.Key, e.cfg.Parallel, e.cfg.Timeout), limiter: newLimiter(e.cfg.Parallel), backoff: e.cfg.Backoff}
+	defer c.client.Close()
 	job.Stage(engine.StageLoad)
 	found, err := c.look(ctx)
 	if err != nil {
 		return res, err
 	}
-	base, err := e.baseModel(found, s, c.client.name)
+	base, err := e.baseModel(found, s, c.client.Name)
 	if err != nil {
 		return res, err
 	}
-	engine.WriteLog(job, "info", fmt.Sprintf("%s is %s; the base model is %q there", c.client.name, found.name(), base.ID))
+	engine.WriteLog(job, "info", fmt.Sprintf("%s is %s; the base model is %q there", c.client.Name, found.name(), base.ID))
 	res.Notes = append(res.Notes, found.notes(s.Inferencer)...)
 	if asked := e.askedModel(s); base.ID != asked {
-		res.Notes = append(res.Notes, fmt.Sprintf("%q is the model %q of the server at %s", asked, base.ID, c.client.name))
+		res.Notes = append(res.Notes, fmt.Sprintf("%q is the model %q of the server at %s", asked, base.ID, c.client.Name))
 	}
 
 	job.Stage(engine.StageTokenise)
@@ -104,10 +105,10 @@ func (e Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error)
 	defer func() { _ = log.Close() }() // every answer was written
 	w := &work{job: job, caller: c, server: found, base: base, questions: q, log: log, started: time.Now(), res: &res}
 	if err := w.answerAll(ctx, e.cfg.Share); err != nil {
-		res.Notes = append(res.Notes, c.dialect.told()...)
+		res.Notes = append(res.Notes, c.dialect.Told()...)
 		return res, log.SaveLast(ctx, err)
 	}
-	res.Notes = append(res.Notes, c.dialect.told()...)
+	res.Notes = append(res.Notes, c.dialect.Told()...)
 	res.Statistics["inference_rows"] = float64(q.Rows)
 	res.Statistics["inference_retries"] = float64(c.retries.Load())
 	if err := log.Remove(); err != nil {
@@ -201,5 +202,5 @@ func (w *work) answerAll(ctx context.Context, share Share) (err error) {
 
 // fingerprint is all that the answers of a pass depend on beside the rows.
 func (w *work) fingerprint(p pass) ([]byte, error) {
-	return json.Marshal([]any{w.job.Request.Specification.Inferencer, w.caller.client.endpoint, p.model, p.adapter})
+	return json.Marshal([]any{w.job.Request.Specification.Inferencer, w.caller.client.Endpoint, p.model, p.adapter})
 }

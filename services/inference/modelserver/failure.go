@@ -9,6 +9,7 @@ import (
 
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/modelapi"
+	"github.com/tunebus/tunebus/services/inference/modelserver/chatapi"
 )
 
 // The codes of errors.
@@ -40,12 +41,12 @@ type failure struct {
 }
 
 // classify says what follows from the error of a call.
-func (c *client) classify(err error, timeout time.Duration) failure {
+func (c *caller) classify(err error, timeout time.Duration) failure {
 	if status, ok := errors.AsType[*modelapi.Error](err); ok {
 		return c.classifyStatus(status)
 	}
-	another := failure{again: true, waitsFor: "another answer of the model server at " + c.name}
-	if bad, ok := errors.AsType[garbage](err); ok {
+	another := failure{again: true, waitsFor: "another answer of the model server at " + c.client.Name}
+	if bad, ok := errors.AsType[chatapi.Garbage](err); ok {
 		another.err = bad
 		return another
 	}
@@ -54,19 +55,19 @@ func (c *client) classify(err error, timeout time.Duration) failure {
 		return another
 	}
 	if away := modelapi.Away(err, timeout); away != nil {
-		return failure{err: away, again: true, away: true, slow: true, waitsFor: fmt.Sprintf("the model server at %s, which cannot be reached", c.name)}
+		return failure{err: away, again: true, away: true, slow: true, waitsFor: fmt.Sprintf("the model server at %s, which cannot be reached", c.client.Name)}
 	}
 	return failure{err: err, code: codeNoServer}
 }
 
-func (c *client) classifyStatus(e *modelapi.Error) failure {
+func (c *caller) classifyStatus(e *modelapi.Error) failure {
 	f := failure{err: e, retryAfter: e.RetryAfter}
 	switch s := e.Status; {
 	case s == http.StatusUnauthorized || s == http.StatusForbidden:
 		f.code = codeUnauthorized
 		f.err = fmt.Errorf("%d %s: it does not accept the key", s, http.StatusText(s)) // the message may quote the key
 		f.do = "check the variable that credentials.keys names for its origin"
-		if c.key == "" {
+		if !c.client.HasKey() {
 			f.err = fmt.Errorf("%d %s: it wants a key, and there is none for its origin", s, http.StatusText(s))
 			f.do = `name the variable that holds the key in credentials.keys, such as "https://models.example=MODELS_KEY"`
 		}
@@ -78,9 +79,9 @@ func (c *client) classifyStatus(e *modelapi.Error) failure {
 		f.code, f.do = codeQuota, "raise the quota of the account"
 	case e.Again():
 		f.again, f.slow = true, s == http.StatusTooManyRequests || s == http.StatusServiceUnavailable
-		f.waitsFor = fmt.Sprintf("the model server at %s, which answers %d %s and may be loading", c.name, s, http.StatusText(s))
+		f.waitsFor = fmt.Sprintf("the model server at %s, which answers %d %s and may be loading", c.client.Name, s, http.StatusText(s))
 		if s == http.StatusTooManyRequests {
-			f.waitsFor = "the rate limit of the model server at " + c.name
+			f.waitsFor = "the rate limit of the model server at " + c.client.Name
 		}
 	case e.IsUnsupported():
 		f.code, f.do = codeParameter, "change the key of the section inferencer that it is about"
@@ -92,8 +93,8 @@ func (c *client) classifyStatus(e *modelapi.Error) failure {
 }
 
 // jobError is the error of the job that a failure with a code causes.
-func (c *client) jobError(f failure) error {
-	text := fmt.Errorf("the model server at %s (services.inference.endpoint): %w", c.name, f.err)
+func (c *caller) jobError(f failure) error {
+	text := fmt.Errorf("the model server at %s (services.inference.endpoint): %w", c.client.Name, f.err)
 	if f.do != "" {
 		text = fmt.Errorf("%w; what to do: %s", text, f.do)
 	}
@@ -101,8 +102,8 @@ func (c *client) jobError(f failure) error {
 }
 
 // unavailable is the error of a job that another attempt may do.
-func (c *client) unavailable(why error) error {
-	return &engine.JobError{Code: codeUnavailable, Err: fmt.Errorf("the model server at %s (services.inference.endpoint): %w", c.name, why)}
+func (c *caller) unavailable(why error) error {
+	return &engine.JobError{Code: codeUnavailable, Err: fmt.Errorf("the model server at %s (services.inference.endpoint): %w", c.client.Name, why)}
 }
 
 // pause waits, and announces that.

@@ -18,6 +18,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/prediction"
 	"github.com/tunebus/tunebus/services/inference/answers"
 	"github.com/tunebus/tunebus/services/inference/inputs"
+	"github.com/tunebus/tunebus/services/inference/modelserver/chatapi"
 )
 
 // pass is one model that answers all questions.
@@ -26,14 +27,14 @@ type pass struct {
 	// model is the name in a call, and adapter that of SGLang's adapter beside it.
 	model, adapter string
 	// adapters are those of llama.cpp, switched off.
-	adapters []llamaAdapter
+	adapters []chatapi.LlamaAdapter
 	// reload loads the model again if the server has lost it; nil: it cannot.
 	reload func(context.Context) error
 }
 
 // request is the call for a row.
-func (p pass) request(s events.Inferencer, r row.Row, index int64) request {
-	q := newRequest(s, r, index)
+func (p pass) request(s events.Inferencer, r row.Row, index int64) chatapi.Request {
+	q := chatapi.NewRequest(s, r, index)
 	q.Model, q.LoRAPath = p.model, p.adapter
 	if len(p.adapters) > 0 {
 		q.LoRA = &p.adapters
@@ -71,7 +72,7 @@ func (w *work) run(ctx context.Context, p pass) (events.Artifact, error) {
 	if err != nil {
 		return events.Artifact{}, err
 	}
-	a := &asking{work: w, pass: p, tally: tally{reasons: map[string]int64{}}}
+	a := &asking{work: w, pass: p, turn: make(chan struct{}, 1), tally: tally{reasons: map[string]int64{}}}
 	ctx, cancel := context.WithCancelCause(ctx)
 	var all sync.WaitGroup
 	for index, r := range w.rows(ctx, &err) {
@@ -81,7 +82,7 @@ func (w *work) run(ctx context.Context, p pass) (events.Artifact, error) {
 			break
 		}
 		if ok {
-			a.count(known, 0)
+			a.known(known)
 			w.job.Advance(1)
 			continue
 		}
@@ -153,16 +154,15 @@ func (w *work) store(ctx context.Context, p pass) (_ events.Artifact, err error)
 
 // asking is a pass under way.
 type asking struct {
-	*work
-
+	work  *work
 	pass  pass
-	mu    sync.Mutex
+	turn  chan struct{} // holds a value while somebody counts or reports
 	tally tally
 }
 
 // answer asks the question of a row, and keeps the answer.
 func (a *asking) answer(ctx context.Context, r row.Row, index int64, of string) error {
-	got, err := a.caller.ask(ctx, a.pass.request(a.job.Request.Specification.Inferencer, r, index), a.pass.reload)
+	got, err := a.work.caller.ask(ctx, a.pass.request(a.work.job.Request.Specification.Inferencer, r, index), a.pass.reload)
 	var p prediction.Prediction
 	failed, isRow := errors.AsType[rowError](err)
 	switch {
@@ -174,34 +174,34 @@ func (a *asking) answer(ctx context.Context, r row.Row, index int64, of string) 
 	default:
 		p = answered(r, index, got)
 	}
-	if err := a.log.Add(ctx, answers.Answer{Pass: a.pass.artifact, Row: index, Of: of, Prediction: p}); err != nil {
+	if err := a.work.log.Add(ctx, answers.Answer{Pass: a.pass.artifact, Row: index, Of: of, Prediction: p}); err != nil {
 		return err
 	}
 	if isRow {
 		return a.fail(ctx, p)
 	}
-	if a.pass.reload != nil && got.Model == a.base.ID && got.Model != a.pass.model {
+	if a.pass.reload != nil && got.Model == a.work.base.ID && got.Model != a.pass.model {
 		return engine.Permanent("wrong_model", fmt.Errorf("the model server at %s was asked for the adapter %q, and says that the base model %q answered",
-			a.caller.client.name, a.pass.model, got.Model))
+			a.work.caller.client.Name, a.pass.model, got.Model))
 	}
 	return a.progress(ctx, p)
 }
 
 // answered is a row with the answer of the server.
-func answered(r row.Row, index int64, got reply) prediction.Prediction {
-	text, reasoning := got.text()
+func answered(r row.Row, index int64, got chatapi.Reply) prediction.Prediction {
+	text, reasoning := got.Text()
 	p := inputs.Answered(r, index, text)
 	if reasoning != "" { // the server has taken it apart
 		p.Answer, p.Reasoning = text, reasoning
 	}
-	p.PromptTokens, p.Tokens = got.tokens()
+	p.PromptTokens, p.Tokens = got.Tokens()
 	p.FinishReason = events.Cut(got.Choices[0].FinishReason, events.MaxNameBytes)
 	return p
 }
 
 // count counts an answer. received is 1 for one that came now.
 func (a *asking) count(p prediction.Prediction, received int64) {
-	c, t := &a.counts, &a.tally
+	c, t := &a.work.counts, &a.tally
 	c.done++
 	c.tokensIn += int64(p.PromptTokens)
 	c.tokensOut += int64(p.Tokens)
@@ -218,34 +218,41 @@ func (a *asking) count(p prediction.Prediction, received int64) {
 	}
 }
 
+// known counts an answer of an earlier attempt.
+func (a *asking) known(p prediction.Prediction) {
+	a.turn <- struct{}{}
+	defer func() { <-a.turn }()
+	a.count(p, 0)
+}
+
 // progress reports an answer, and how fast they come.
 func (a *asking) progress(ctx context.Context, p prediction.Prediction) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	a.turn <- struct{}{}
+	defer func() { <-a.turn }()
 	a.count(p, 1)
 	return a.report(ctx)
 }
 
 func (a *asking) report(ctx context.Context) error {
-	seconds := time.Since(a.started).Seconds()
-	return a.job.Progress(ctx, a.counts.done, a.counts.total,
-		events.Point{Key: "tokens_per_second", Value: float64(a.counts.received) / seconds},
-		events.Point{Key: "rows_per_second", Value: float64(a.counts.receivedRows) / seconds},
-		events.Point{Key: "retries", Value: float64(a.caller.retries.Load())})
+	seconds := time.Since(a.work.started).Seconds()
+	return a.work.job.Progress(ctx, a.work.counts.done, a.work.counts.total,
+		events.Point{Key: "tokens_per_second", Value: float64(a.work.counts.received) / seconds},
+		events.Point{Key: "rows_per_second", Value: float64(a.work.counts.receivedRows) / seconds},
+		events.Point{Key: "retries", Value: float64(a.work.caller.retries.Load())})
 }
 
 // fail counts a row without an answer. The error is not nil if too many have none.
 func (a *asking) fail(ctx context.Context, p prediction.Prediction) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	a.turn <- struct{}{}
+	defer func() { <-a.turn }()
 	t := &a.tally
 	t.failed++
-	a.counts.done++
+	a.work.counts.done++
 	if t.failure == "" {
 		t.failure = p.Error
 	}
 	t.transient = t.transient || strings.Contains(p.Error, "retries")
-	if answered := a.counts.done - t.failed; t.failed >= maxFailedRows && t.failed > answered {
+	if answered := a.work.counts.done - t.failed; t.failed >= maxFailedRows && t.failed > answered {
 		return a.tooMany()
 	}
 	return a.report(ctx)
@@ -253,7 +260,7 @@ func (a *asking) fail(ctx context.Context, p prediction.Prediction) error {
 
 // allFailed is the error of a pass in which no question has an answer.
 func (a *asking) allFailed() error {
-	if a.tally.failed > 0 && a.tally.failed == a.questions.Rows {
+	if a.tally.failed > 0 && a.tally.failed == a.work.questions.Rows {
 		return a.tooMany()
 	}
 	return nil
@@ -261,18 +268,18 @@ func (a *asking) allFailed() error {
 
 func (a *asking) tooMany() error {
 	return &engine.JobError{Code: codeRows, Permanent: !a.tally.transient, Err: fmt.Errorf("the model server at %s: %d questions have no answer, and %d have one; the first: %s",
-		a.caller.client.name, a.tally.failed, a.counts.done-a.tally.failed, a.tally.failure)}
+		a.work.caller.client.Name, a.tally.failed, a.work.counts.done-a.tally.failed, a.tally.failure)}
 }
 
 // notes say what is unusual about the answers of a pass. What concerns more than a tenth of
 // them is a warning.
 func (a *asking) notes(ctx context.Context) (notes []string) {
 	tell := func(rows int64, what string) {
-		text := fmt.Sprintf("%s: %d of %d %s", a.pass.file, rows, a.questions.Rows, what)
+		text := fmt.Sprintf("%s: %d of %d %s", a.pass.file, rows, a.work.questions.Rows, what)
 		switch {
 		case rows == 0:
-		case 10*rows > a.questions.Rows:
-			engine.Warn(ctx, a.job, text)
+		case 10*rows > a.work.questions.Rows:
+			engine.Warn(ctx, a.work.job, text)
 		default:
 			notes = append(notes, text)
 		}
@@ -280,16 +287,16 @@ func (a *asking) notes(ctx context.Context) (notes []string) {
 	t := &a.tally
 	tell(t.failed, "questions have no answer, and the file says why; the first: "+t.failure)
 	tell(t.unfinished, fmt.Sprintf("answers end in their reasoning, so that nothing of them is left to score; raise inferencer.max_new_tokens = %d",
-		a.job.Request.Specification.Inferencer.MaxNewTokens))
+		a.work.job.Request.Specification.Inferencer.MaxNewTokens))
 	for _, reason := range slices.Sorted(maps.Keys(t.reasons)) {
 		what := fmt.Sprintf("answers end for the reason %q", reason)
 		if reason == "length" {
-			what = fmt.Sprintf("answers are cut at inferencer.max_new_tokens = %d, or at the end of the server's context", a.job.Request.Specification.Inferencer.MaxNewTokens)
+			what = fmt.Sprintf("answers are cut at inferencer.max_new_tokens = %d, or at the end of the server's context", a.work.job.Request.Specification.Inferencer.MaxNewTokens)
 		}
 		tell(t.reasons[reason], what)
 	}
 	if t.unmeasured > 0 {
-		notes = append(notes, fmt.Sprintf("%s: the server does not say the tokens of %d of %d answers, so that counts and rates of tokens leave them out", a.pass.file, t.unmeasured, a.questions.Rows))
+		notes = append(notes, fmt.Sprintf("%s: the server does not say the tokens of %d of %d answers, so that counts and rates of tokens leave them out", a.pass.file, t.unmeasured, a.work.questions.Rows))
 	}
 	return notes
 }

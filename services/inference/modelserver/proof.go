@@ -8,6 +8,7 @@ import (
 
 	"github.com/tunebus/tunebus/pipeline/dataset/row"
 	"github.com/tunebus/tunebus/pipeline/engine"
+	"github.com/tunebus/tunebus/services/inference/modelserver/chatapi"
 )
 
 // The proof that an adapter is active compares so many tokens of so many prompts.
@@ -76,10 +77,10 @@ func (w *work) conclude(v verdict, why string, a *adapter) error {
 	switch v {
 	case inactive:
 		return engine.Permanent(codeNotActive, fmt.Errorf("the model server at %s answers %d prompts with the adapter %q as without it: every log probability is equal to the last digit; "+check,
-			w.caller.client.name, proofPrompts, a.name, a.rank))
+			w.caller.client.Name, proofPrompts, a.name, a.rank))
 	case notProved:
 		w.res.Statistics["adapter_proved_active"] = 0
-		text := fmt.Sprintf("it is not proved that the adapter %q is active at the model server at %s: %s; "+check, a.name, w.caller.client.name, why, a.rank)
+		text := fmt.Sprintf("it is not proved that the adapter %q is active at the model server at %s: %s; "+check, a.name, w.caller.client.Name, why, a.rank)
 		if w.job.Request.Specification.Inferencer.RequireActiveAdapter {
 			return engine.Permanent(codeNotActive, fmt.Errorf("inferencer.require_active_adapter = true: %s", text))
 		}
@@ -111,8 +112,8 @@ func (w *work) traces(ctx context.Context, p pass, rows []row.Row) ([]trace, err
 }
 
 // traceOf reads the log probabilities of an answer.
-func traceOf(r reply) trace {
-	answer, reasoning := r.text()
+func traceOf(r chatapi.Reply) trace {
+	answer, reasoning := r.Text()
 	t := trace{text: reasoning + answer}
 	var chat struct {
 		Content []struct {

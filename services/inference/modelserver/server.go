@@ -11,6 +11,7 @@ import (
 
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/modelapi"
+	"github.com/tunebus/tunebus/services/inference/modelserver/chatapi"
 )
 
 // kind is what a server is.
@@ -30,7 +31,7 @@ type server struct {
 	version string
 	models  []served // nil: it does not say
 	// adapters are those that llama.cpp has loaded at its start.
-	adapters []llamaAdapter
+	adapters []chatapi.LlamaAdapter
 }
 
 // served is a model of a server.
@@ -57,10 +58,10 @@ func (c *caller) look(ctx context.Context) (server, error) {
 	var list struct {
 		Data *[]served `json:"data"`
 	}
-	f, err := c.steady(ctx, "the model server at "+c.client.name, lookTime, func(ctx context.Context) error {
-		err := c.client.get(ctx, c.client.endpoint+"/models", &list)
+	f, err := c.steady(ctx, "the model server at "+c.client.Name, chatapi.LookTime, func(ctx context.Context) error {
+		err := c.client.Get(ctx, c.client.Endpoint+"/models", &list)
 		if err == nil && list.Data == nil {
-			err = garbage("it answers with other JSON than that of OpenAI's API")
+			err = chatapi.Garbage("it answers with other JSON than that of OpenAI's API")
 		}
 		return err
 	})
@@ -70,11 +71,11 @@ func (c *caller) look(ctx context.Context) (server, error) {
 		s.models = *list.Data
 	case refused && status.Status == http.StatusNotFound: // it has no list; the first call says what is wrong
 	case f.code != "":
-		return s, c.client.jobError(f)
+		return s, c.jobError(f)
 	case f.err != nil && f.again:
-		return s, c.client.unavailable(f.err)
+		return s, c.unavailable(f.err)
 	case f.err != nil:
-		return s, engine.Permanent(codeNoServer, fmt.Errorf("the model server at %s (services.inference.endpoint): %w", c.client.name, f.err))
+		return s, engine.Permanent(codeNoServer, fmt.Errorf("the model server at %s (services.inference.endpoint): %w", c.client.Name, f.err))
 	default:
 		return s, err
 	}
@@ -84,12 +85,12 @@ func (c *caller) look(ctx context.Context) (server, error) {
 
 // identify finds out which server it is, by addresses that only one of them has.
 func (c *caller) identify(ctx context.Context, s *server) {
-	if c.client.root == c.client.endpoint || strings.HasPrefix(c.client.endpoint, "https://api.openai.com/") {
+	if c.client.Root == c.client.Endpoint || strings.HasPrefix(c.client.Endpoint, "https://api.openai.com/") {
 		return
 	}
 	look := func(path string, keys ...string) map[string]json.RawMessage {
 		var fields map[string]json.RawMessage
-		if c.client.get(ctx, c.client.root+path, &fields) != nil {
+		if c.client.Get(ctx, c.client.Root+path, &fields) != nil {
 			return nil
 		}
 		for _, key := range keys {
@@ -116,15 +117,15 @@ func (c *caller) identify(ctx context.Context, s *server) {
 }
 
 // loadedAdapters returns the adapters of llama.cpp, switched off.
-func (c *caller) loadedAdapters(ctx context.Context) (off []llamaAdapter) {
+func (c *caller) loadedAdapters(ctx context.Context) (off []chatapi.LlamaAdapter) {
 	var list []struct {
 		ID int `json:"id"`
 	}
-	if c.client.get(ctx, c.client.root+"/lora-adapters", &list) != nil {
+	if c.client.Get(ctx, c.client.Root+"/lora-adapters", &list) != nil {
 		return nil
 	}
 	for _, a := range list {
-		off = append(off, llamaAdapter{ID: a.ID})
+		off = append(off, chatapi.LlamaAdapter{ID: a.ID})
 	}
 	return off
 }

@@ -1,4 +1,4 @@
-package modelserver
+package chatapi
 
 import (
 	"bytes"
@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	// lookTime is how long a look at what a server is may take.
-	lookTime = 10 * time.Second
+	// LookTime is how long a look at what a server is may take.
+	LookTime = 10 * time.Second
 	// maxShort bounds a response that is no answer, such as a list of models.
 	maxShort = 4 << 20
 	// minAnswer and tokenBytes bound an answer: a token has some bytes, and log
@@ -28,38 +28,46 @@ const (
 	maxAnswer  = 32 << 20
 )
 
-// client makes single calls.
-type client struct {
-	http     *http.Client
-	endpoint string // without a slash at its end
-	root     string // the endpoint without /v1
-	key      string
-	// name is the endpoint as it may be printed.
-	name    string
-	timeout time.Duration // of a call that answers
+// Client makes single calls.
+type Client struct {
+	// Endpoint is the address of the API without a slash at its end, and Root that
+	// without /v1.
+	Endpoint, Root string
+	// Name is the endpoint as it may be printed.
+	Name string
+	// Timeout is that of a call that answers.
+	Timeout time.Duration
+
+	http *http.Client
+	key  string
 }
 
-func newClient(cfg Config) *client {
+// NewClient returns a client of a server that makes so many calls at once.
+func NewClient(address, key string, parallel int, timeout time.Duration) *Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone() //nolint:errcheck,forcetypeassert // it is documented to be one
-	transport.MaxIdleConnsPerHost = cfg.Parallel
-	transport.MaxIdleConns = cfg.Parallel
+	transport.MaxIdleConnsPerHost = parallel
+	transport.MaxIdleConns = parallel
 	transport.MaxResponseHeaderBytes = 64 << 10
-	endpoint := strings.TrimRight(cfg.Endpoint, "/")
-	c := &client{
+	endpoint := strings.TrimRight(address, "/")
+	c := &Client{
 		http: &http.Client{
 			Transport:     transport,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // the key belongs to one origin
 		},
-		endpoint: endpoint, root: strings.TrimSuffix(endpoint, "/v1"), key: cfg.Key, name: settings.Redacted(endpoint), timeout: cfg.Timeout,
+		Endpoint: endpoint, Root: strings.TrimSuffix(endpoint, "/v1"), Name: settings.Redacted(endpoint), Timeout: timeout, key: key,
 	}
 	if u, err := url.Parse(endpoint); err == nil {
 		u.RawQuery, u.User = "", nil
-		c.name = u.String()
+		c.Name = u.String()
 	}
 	return c
 }
 
-func (c *client) close() { c.http.CloseIdleConnections() }
+// Close closes idle connections.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// HasKey reports whether calls have a key.
+func (c *Client) HasKey() bool { return c.key != "" }
 
 // call is one request.
 type call struct {
@@ -70,13 +78,13 @@ type call struct {
 	withKey         bool
 }
 
-// garbage is the error of a response with success that is not what was asked for.
-type garbage string
+// Garbage is the error of a response with success that is not what was asked for.
+type Garbage string
 
-func (e garbage) Error() string { return string(e) }
+func (e Garbage) Error() string { return string(e) }
 
 // do makes a call, and decodes the response into out; nil: whatever it says is right.
-func (c *client) do(ctx context.Context, r call, out any) error {
+func (c *Client) do(ctx context.Context, r call, out any) error {
 	var body io.Reader
 	if r.body != nil {
 		encoded, err := json.Marshal(r.body)
@@ -111,7 +119,7 @@ func (c *client) do(ctx context.Context, r call, out any) error {
 		return nil
 	}
 	if err := json.Unmarshal(content, out); err != nil {
-		return garbage(describeGarbage(content))
+		return Garbage(describeGarbage(content))
 	}
 	return nil
 }
@@ -130,25 +138,25 @@ func describeGarbage(content []byte) string {
 	return "it answers with something else than JSON"
 }
 
-// get reads what an address of the server says of itself.
-func (c *client) get(ctx context.Context, address string, out any) error {
-	return c.do(ctx, call{method: http.MethodGet, address: address, most: maxShort, timeout: lookTime, withKey: strings.HasPrefix(address, c.endpoint)}, out)
+// Get reads what an address of the server says of itself.
+func (c *Client) Get(ctx context.Context, address string, out any) error {
+	return c.do(ctx, call{method: http.MethodGet, address: address, most: maxShort, timeout: LookTime, withKey: strings.HasPrefix(address, c.Endpoint)}, out)
 }
 
-// order has the server do something, such as loading an adapter.
-func (c *client) order(ctx context.Context, address string, body any, timeout time.Duration) error {
+// Order has the server do something, such as loading an adapter.
+func (c *Client) Order(ctx context.Context, address string, body any, timeout time.Duration) error {
 	return c.do(ctx, call{method: http.MethodPost, address: address, body: body, most: maxShort, timeout: timeout, withKey: true}, nil)
 }
 
-// ask has a model answer.
-func (c *client) ask(ctx context.Context, r request) (reply, error) {
-	var out reply
+// Ask has a model answer.
+func (c *Client) Ask(ctx context.Context, r Request) (Reply, error) {
+	var out Reply
 	err := c.do(ctx, call{
-		method: http.MethodPost, address: c.endpoint + "/chat/completions", body: r, timeout: c.timeout, withKey: true,
+		method: http.MethodPost, address: c.Endpoint + "/chat/completions", body: r, timeout: c.Timeout, withKey: true,
 		most: min(minAnswer+int64(r.tokens())*tokenBytes, maxAnswer),
 	}, &out)
 	if err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	return out, out.check()
 }

@@ -1,4 +1,4 @@
-package modelserver
+package chatapi
 
 import (
 	"encoding/json"
@@ -12,8 +12,8 @@ import (
 	"github.com/tunebus/tunebus/pipeline/modelapi"
 )
 
-// request is the body of a call. A parameter that is nil is not sent.
-type request struct {
+// Request is the body of a call. A parameter that is nil is not sent.
+type Request struct {
 	Model    string          `json:"model"`
 	Messages json.RawMessage `json:"messages,omitempty"`
 	Tools    json.RawMessage `json:"tools,omitempty"`
@@ -28,18 +28,18 @@ type request struct {
 	Stop                []string        `json:"stop,omitempty"`
 	ChatTemplateKwargs  json.RawMessage `json:"chat_template_kwargs,omitempty"`
 	Logprobs            *bool           `json:"logprobs,omitempty"`
-	LoRA                *[]llamaAdapter `json:"lora,omitempty"`      // llama.cpp
+	LoRA                *[]LlamaAdapter `json:"lora,omitempty"`      // llama.cpp
 	LoRAPath            string          `json:"lora_path,omitempty"` // SGLang: the name of an adapter
 }
 
-// llamaAdapter is an adapter that llama.cpp has loaded at its start.
-type llamaAdapter struct {
+// LlamaAdapter is an adapter that llama.cpp has loaded at its start.
+type LlamaAdapter struct {
 	ID    int     `json:"id"`
 	Scale float64 `json:"scale"`
 }
 
 // tokens is how many tokens an answer may have.
-func (r request) tokens() int {
+func (r Request) tokens() int {
 	switch {
 	case r.MaxTokens != nil:
 		return *r.MaxTokens
@@ -49,10 +49,10 @@ func (r request) tokens() int {
 	return 0
 }
 
-// newRequest asks the question of a row as the specification says. index is the place
+// NewRequest asks the question of a row as the specification says. index is the place
 // of the row: each has a seed of its own, so that equal questions get different draws.
-func newRequest(s events.Inferencer, r row.Row, index int64) request {
-	q := request{MaxTokens: &s.MaxNewTokens, Temperature: &s.Temperature, Stop: s.Stop}
+func NewRequest(s events.Inferencer, r row.Row, index int64) Request {
+	q := Request{MaxTokens: &s.MaxNewTokens, Temperature: &s.Temperature, Stop: s.Stop}
 	messages := r.Prompt() // a test set has no plain texts
 	flat := make([]row.Message, len(messages))
 	for i, m := range messages {
@@ -83,7 +83,7 @@ func newRequest(s events.Inferencer, r row.Row, index int64) request {
 
 // parameters are those that a server may not know, with what takes them out of a
 // request.
-func (r *request) parameters() map[string]func() bool {
+func (r *Request) parameters() map[string]func() bool {
 	return map[string]func() bool{
 		"max_tokens":            func() bool { return drop(&r.MaxTokens) },
 		"max_completion_tokens": func() bool { return drop(&r.MaxCompletionTokens) },
@@ -109,9 +109,9 @@ func drop[T any](p **T) bool {
 	return sent
 }
 
-// dialect is what was learned of the parameters of a server. It is safe for concurrent
+// Dialect is what was learned of the parameters of a server. It is safe for concurrent
 // use.
-type dialect struct {
+type Dialect struct {
 	mu      sync.Mutex
 	dropped []string
 	// completion says that max_completion_tokens takes the place of max_tokens.
@@ -119,8 +119,8 @@ type dialect struct {
 	notes      []string
 }
 
-// speak returns a request without what the server does not know.
-func (d *dialect) speak(r request) request {
+// Speak returns a request without what the server does not know.
+func (d *Dialect) Speak(r Request) Request {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.completion {
@@ -133,9 +133,9 @@ func (d *dialect) speak(r request) request {
 	return r
 }
 
-// learn learns from the refusal of a request which parameter the server does not know.
+// Learn learns from the refusal of a request which parameter the server does not know.
 // It is false if the refusal says nothing new.
-func (d *dialect) learn(sent request, e *modelapi.Error) bool {
+func (d *Dialect) Learn(sent Request, e *modelapi.Error) bool {
 	name := unsupportedParameter(sent, e)
 	if name == "" {
 		return false
@@ -156,8 +156,8 @@ func (d *dialect) learn(sent request, e *modelapi.Error) bool {
 	return true
 }
 
-// told returns the notes.
-func (d *dialect) told() []string {
+// Told returns the notes.
+func (d *Dialect) Told() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return slices.Clone(d.notes)
@@ -166,7 +166,7 @@ func (d *dialect) told() []string {
 // unsupportedParameter is the parameter of a request that its refusal names; empty if it
 // names none. Servers that name none in a field of its own name it in their sentence,
 // often together with the one to send instead: the first one counts.
-func unsupportedParameter(sent request, e *modelapi.Error) string {
+func unsupportedParameter(sent Request, e *modelapi.Error) string {
 	if !e.IsUnsupported() {
 		return ""
 	}
@@ -203,8 +203,8 @@ func indexWord(text, word string) int {
 	}
 }
 
-// reply is a response with success.
-type reply struct {
+// Reply is a response with success.
+type Reply struct {
 	Model   string   `json:"model"`
 	Choices []choice `json:"choices"`
 	Usage   *usage   `json:"usage"`
@@ -230,19 +230,19 @@ type answerMessage struct {
 }
 
 // check returns what is missing.
-func (r reply) check() error {
+func (r Reply) check() error {
 	switch {
 	case len(r.Choices) == 0:
-		return garbage("it answers with JSON that has no choices")
+		return Garbage("it answers with JSON that has no choices")
 	case r.Choices[0].Message == nil:
-		return garbage("it answers with a choice that has no message")
+		return Garbage("it answers with a choice that has no message")
 	}
 	return nil
 }
 
-// text returns the answer and the reasoning before it. Calls of tools are the answer
+// Text returns the answer and the reasoning before it. Calls of tools are the answer
 // where there is no text, as JSON.
-func (r reply) text() (answer, reasoning string) {
+func (r Reply) Text() (answer, reasoning string) {
 	c := r.Choices[0]
 	if reasoning = c.Message.ReasoningContent; reasoning == "" {
 		reasoning = c.Message.Reasoning
@@ -258,9 +258,9 @@ func (r reply) text() (answer, reasoning string) {
 	return answer, reasoning
 }
 
-// tokens returns the tokens of the prompt and of the answer; 0 where the server does not
+// Tokens returns the tokens of the prompt and of the answer; 0 where the server does not
 // say them.
-func (r reply) tokens() (prompt, answer int) {
+func (r Reply) Tokens() (prompt, answer int) {
 	if r.Usage == nil {
 		return 0, 0
 	}
