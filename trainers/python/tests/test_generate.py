@@ -150,7 +150,8 @@ class TestGenerate(unittest.TestCase):
         self.assertEqual(len(run.of("result")), 1)
 
     def test_killed_and_stopped_runs_end_alike(self) -> None:
-        for name, keys in {"drawn": {"temperature": 0.8, "seed": 7}, "4bit": {"load_in_4bit": True}}.items():
+        cases: dict[str, dict[str, Any]] = {"drawn": {"temperature": 0.8, "seed": 7}, "4bit": {"load_in_4bit": True}}
+        for name, keys in cases.items():
             with self.subTest(name):
                 whole, want = self.run_job(name, keys)
                 self.assertEqual(whole.status, 0, self.log(name))

@@ -173,7 +173,7 @@ def load(job: Job, machine: Machine) -> Any:
         model = model.to("cuda")
     # Values of the model's own, such as a repetition penalty, are no keys of the run.
     base = model.get_base_model() if job.adapter is not None else model
-    base.generation_config = transformers.GenerationConfig()
+    base.generation_config = transformers.GenerationConfig()  # type: ignore[no-untyped-call]
     return model.eval()
 
 
@@ -258,7 +258,7 @@ class Generator:
                 "top_p": keys["top_p"],
                 "min_p": keys["min_p"] or None,
             }
-        return transformers.GenerationConfig(
+        return transformers.GenerationConfig(  # type: ignore[no-untyped-call]
             do_sample=draws,
             max_new_tokens=keys["max_new_tokens"],
             eos_token_id=self._job.end or None,
