@@ -73,14 +73,21 @@ func TestKeysOfTrainings(t *testing.T) {
 	t.Parallel()
 	const engine = "fine_tuner.engine=trl"
 	for _, fine := range []string{
-		"fine_tuner.method=dpo", "fine_tuner.use_dora=true", "fine_tuner.devices=2", "fine_tuner.max_steps=7", "fine_tuner.modules_to_save=lm_head",
-		"fine_tuner.rank_pattern.q_proj=4", "fine_tuner.alpha_pattern.q_proj=0.5", "fine_tuner.lr_scheduler_type=polynomial", "fine_tuner.lr_scheduler_kwargs.power=2",
+		"fine_tuner.method=dpo", "fine_tuner.use_dora=true", "fine_tuner.devices=2", "fine_tuner.modules_to_save=lm_head",
+		"fine_tuner.rank_pattern.q_proj=4", "fine_tuner.alpha_pattern.q_proj=0.5", "fine_tuner.lr_scheduler_type=greedy", "fine_tuner.lr_scheduler_kwargs.power=2",
 	} {
 		if s, faults := decode(t, engine, fine); len(faults) > 0 || len(spec.Notes(s)) > 0 {
 			t.Errorf("%s: %q, %q", fine, faults, spec.Notes(s))
 		}
 		if _, faults := decode(t, fine); len(faults) != 1 || !strings.Contains(faults.Error(), `fine_tuner.engine = "trl" has it`) {
 			t.Errorf("%s for the built-in engine: %q", fine, faults)
+		}
+	}
+	for _, both := range []string{"fine_tuner.max_steps=7", "fine_tuner.lr_scheduler_type=polynomial"} {
+		for _, of := range []string{engine, "fine_tuner.engine=builtin"} {
+			if s, faults := decode(t, of, both); len(faults) > 0 || len(spec.Notes(s)) > 0 {
+				t.Errorf("%s of %s: %q, %q", both, of, faults, spec.Notes(s))
+			}
 		}
 	}
 	for _, wrong := range []string{
