@@ -38,14 +38,14 @@ func checkAnswers(i Inference) (faults structconf.Faults) {
 	switch {
 	case i.Endpoint != "" && len(i.Command) > 0:
 		fault("command", strings.Join(i.Command, " "), "services.inference.endpoint is set too; a worker has one of them")
-	case i.Endpoint == "" && i.Queue == openaiQueue:
-		fault("endpoint", "", `is missing; the jobs of the queue "openai" need the server that answers, such as "http://vllm:8000/v1"`)
-	case len(i.Command) == 0 && i.Queue == transformersQueue:
-		fault("command", "", `is missing; the jobs of the queue "transformers" need the command that answers`)
 	case i.Endpoint != "" && (i.Queue == builtinQueue || i.Queue == transformersQueue):
 		fault("queue", i.Queue, `the server answers no jobs of another engine; give it a queue of its own, such as "openai"`)
 	case len(i.Command) > 0 && (i.Queue == builtinQueue || i.Queue == openaiQueue):
 		fault("queue", i.Queue, `the command answers no jobs of another engine; give it a queue of its own, such as "transformers"`)
+	case i.Endpoint == "" && i.Queue == openaiQueue:
+		fault("endpoint", "", `is missing; the jobs of the queue "openai" need the server that answers, such as "http://vllm:8000/v1"`)
+	case len(i.Command) == 0 && i.Queue == transformersQueue:
+		fault("command", "", `is missing; the jobs of the queue "transformers" need the command that answers`)
 	}
 	if _, err := Origin(i.Endpoint); i.Endpoint != "" && err != nil {
 		faults = append(faults, structconf.Fault{Key: "services.inference.endpoint", Message: err.Error(), Allowed: "http://… or https://…"})
