@@ -48,8 +48,8 @@ func (w *work) deploy(ctx context.Context, share Share, ref events.Reference) (*
 	if err != nil {
 		return nil, fmt.Errorf("fetch the tuned model: %w", err)
 	}
-	refuse := func(format string, args ...any) error {
-		return engine.Permanent(codeAdapter, fmt.Errorf("the tuned model cannot answer at %s at %s: %w", w.server.name(), w.caller.client.Name, fmt.Errorf(format, args...)))
+	refuse := func(why string) error {
+		return engine.Permanent(codeAdapter, fmt.Errorf("the tuned model cannot answer at %s at %s: %s", w.server.name(), w.caller.client.Name, why))
 	}
 	switch {
 	case !inputs.IsAdapter(dir):

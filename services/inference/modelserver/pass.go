@@ -58,7 +58,6 @@ type tally struct {
 	unfinished int64
 	unmeasured int64
 	reasons    map[string]int64 // of answers that do not end by themselves
-	imposter   string
 }
 
 // maxFailedRows is how many rows may fail before a pass ends in which more than half of

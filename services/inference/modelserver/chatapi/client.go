@@ -44,7 +44,10 @@ type Client struct {
 
 // NewClient returns a client of a server that makes so many calls at once.
 func NewClient(address, key string, parallel int, timeout time.Duration) *Client {
-	transport := http.DefaultTransport.(*http.Transport).Clone() //nolint:errcheck,forcetypeassert // it is documented to be one
+	transport := &http.Transport{Proxy: http.ProxyFromEnvironment}
+	if usual, ok := http.DefaultTransport.(*http.Transport); ok {
+		transport = usual.Clone()
+	}
 	transport.MaxIdleConnsPerHost = parallel
 	transport.MaxIdleConns = parallel
 	transport.MaxResponseHeaderBytes = 64 << 10
@@ -106,7 +109,7 @@ func (c *Client) do(ctx context.Context, r call, out any) error {
 	if r.withKey && c.key != "" {
 		req.Header.Set("Authorization", "Bearer "+c.key)
 	}
-	res, err := modelapi.Check(r.most)(req, c.http.Do)
+	res, err := modelapi.Check(r.most)(req, c.http.Do) //nolint:bodyclose // it is closed below
 	if err != nil {
 		return err
 	}
