@@ -163,7 +163,7 @@ func worker(cfg settings.Settings, step events.Step) *Missing {
 // answering says what an engine of inference needs that the settings do not name;
 // empty: nothing.
 func answering(i settings.Inference, step events.Step) (why, do string) {
-	const write = "write %s and queue = %q into the section services.inference, such as in ./tunebus.toml"
+	const write = "write %s and queue = %q into the section services.inference, such as in ./tunebus.toml; or leave inferencer.engine out: \"builtin\" answers then"
 	switch {
 	case step.Phase != events.Inference:
 	case step.Queue == spec.OpenAI && i.Endpoint == "":
