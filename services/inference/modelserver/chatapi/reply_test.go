@@ -35,11 +35,11 @@ func TestUnsupportedParameter(t *testing.T) {
 	number, tokens := 0.5, 8
 	for message, want := range map[string]string{
 		"Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.": "max_tokens",
-		"Unrecognized request argument supplied: min_p":                                                               "min_p",
-		"Unsupported value: 'temperature' does not support 0 with this model.":                                        "temperature",
-		"Unsupported parameter: 'service_tier'":                                                                       "",
-		"Unknown field my_temperature":                                                                                "",
-		"the prompt is too long":                                                                                      "",
+		"Unrecognized request argument supplied: min_p":                                                              "min_p",
+		"Unsupported value: 'temperature' does not support 0 with this model.":                                       "temperature",
+		"Unsupported parameter: 'service_tier'":                                                                      "",
+		"Unknown field my_temperature":                                                                               "",
+		"the prompt is too long":                                                                                     "",
 	} {
 		sent := Request{MaxTokens: &tokens, Temperature: &number, MinP: &number}
 		if got := unsupportedParameter(sent, &modelapi.Error{Status: 400, Message: message}); got != want {
