@@ -79,7 +79,10 @@ func (b *bench) PutDir(context.Context, string, string) (events.Reference, error
 	return events.Reference{}, errors.ErrUnsupported
 }
 
-func (b *bench) PutFile(_ context.Context, key, mediaType, path string) (events.Reference, error) {
+func (b *bench) PutFile(ctx context.Context, key, mediaType, path string) (events.Reference, error) {
+	if ctx.Err() != nil {
+		return events.Reference{}, ctx.Err()
+	}
 	return events.Reference{Key: key, MediaType: mediaType}, os.Rename(path, filepath.Join(b.dir, filepath.Base(key)))
 }
 

@@ -72,9 +72,9 @@ func (w *work) run(ctx context.Context, p pass) (events.Artifact, error) {
 		return events.Artifact{}, err
 	}
 	a := &asking{work: w, pass: p, turn: make(chan struct{}, 1), tally: tally{reasons: map[string]int64{}}}
-	ctx, cancel := context.WithCancelCause(ctx)
+	calls, cancel := context.WithCancelCause(ctx)
 	var all sync.WaitGroup
-	for index, r := range w.rows(ctx, &err) {
+	for index, r := range w.rows(calls, &err) {
 		of := fmt.Sprintf("%x", sha256.Sum256(append([]byte(r.Digest()), base...)))[:24]
 		known, ok, findErr := w.log.Find(p.artifact, index, of)
 		if err = findErr; err != nil {
@@ -85,12 +85,12 @@ func (w *work) run(ctx context.Context, p pass) (events.Artifact, error) {
 			w.job.Advance(1)
 			continue
 		}
-		if err = w.caller.limiter.take(ctx); err != nil {
+		if err = w.caller.limiter.take(calls); err != nil {
 			break
 		}
 		all.Go(func() {
 			defer w.caller.limiter.free()
-			if err := a.answer(ctx, r, index, of); err != nil {
+			if err := a.answer(calls, r, index, of); err != nil {
 				cancel(err)
 			}
 		})
@@ -99,7 +99,7 @@ func (w *work) run(ctx context.Context, p pass) (events.Artifact, error) {
 		cancel(err)
 	}
 	all.Wait()
-	if err = context.Cause(ctx); err == nil {
+	if err = context.Cause(calls); err == nil {
 		err = a.allFailed()
 	}
 	cancel(nil)
