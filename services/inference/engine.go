@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/tunebus/tunebus/events"
@@ -36,12 +37,21 @@ func (e Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error)
 	if err != nil {
 		return res, err
 	}
+	passes := []pass{{
+		file:     prediction.FileName,
+		artifact: events.ArtifactPredictions,
+		Places:   inputs.Places{Base: folders.Base, Tuned: folders.Answering()},
+	}}
+	if s.Baseline && folders.Tuned != "" {
+		passes = append(passes, pass{
+			file:     prediction.BaselineFileName,
+			artifact: events.ArtifactBaselinePredictions,
+			Places:   inputs.Places{Base: folders.Base, Tuned: folders.BaseAdapter},
+		})
+	}
 	job.Stage(engine.StageLoad)
-	named := progress.Doing(ctx, "opening the models")
-	tuned := inputs.Places{Base: folders.Base, Tuned: folders.Answering()}
-	report, err := checkpoint.Check(tuned.Weights(), tuned.Tokens())
-	named()
-	res.Notes = append(res.Notes, report.Notes...)
+	notes, err := checkModels(ctx, passes)
+	res.Notes = append(res.Notes, notes...)
 	if err != nil {
 		return res, engine.Permanent("bad_model", err)
 	}
@@ -56,18 +66,6 @@ func (e Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error)
 	res.Notes = append(res.Notes, q.Notes...)
 	for _, w := range q.Warnings {
 		engine.Warn(ctx, job, w)
-	}
-	passes := []pass{{
-		file:     prediction.FileName,
-		artifact: events.ArtifactPredictions,
-		Places:   tuned,
-	}}
-	if s.Baseline && folders.Tuned != "" {
-		passes = append(passes, pass{
-			file:     prediction.BaselineFileName,
-			artifact: events.ArtifactBaselinePredictions,
-			Places:   inputs.Places{Base: folders.Base, Tuned: folders.BaseAdapter},
-		})
 	}
 	saver := newSaver(job, e.SaveEvery)
 	defer saver.close()
@@ -84,6 +82,22 @@ func (e Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error)
 	res.Notes = append(res.Notes, g.notes...)
 	res.Statistics = map[string]float64{"inference_rows": float64(q.Rows)}
 	return res, nil
+}
+
+// checkModels checks the models of all passes, before any of them answers. The notes say
+// what is unusual in them.
+func checkModels(ctx context.Context, passes []pass) (notes []string, err error) {
+	defer progress.Doing(ctx, "opening the models")()
+	for _, p := range passes {
+		report, wrong := checkpoint.Check(p.Weights(), p.Tokens())
+		for _, n := range report.Notes {
+			if !slices.Contains(notes, n) {
+				notes = append(notes, n)
+			}
+		}
+		err = errors.Join(err, wrong)
+	}
+	return notes, err
 }
 
 // pass is one model that answers all questions.

@@ -22,6 +22,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runrequest"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/folderaddress"
 	"github.com/tunebus/tunebus/pipeline/huggingface"
 	"github.com/tunebus/tunebus/pipeline/settings"
 	"github.com/tunebus/tunebus/pipeline/spec"
@@ -180,7 +181,7 @@ func answering(i settings.Inference, step events.Step) (why, do string) {
 // on one.
 func TrackingServer(ctx context.Context, cfg settings.Settings) *Missing {
 	uri := cfg.Tracker.TrackingURI
-	if strings.HasPrefix(uri, "file:") {
+	if folderaddress.Is(uri) {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
@@ -202,11 +203,14 @@ func TrackingServer(ctx context.Context, cfg settings.Settings) *Missing {
 
 // trackingFolder makes the folder that runs are tracked into, if it is one.
 func trackingFolder(cfg settings.Settings) *Missing {
-	folder, ok := strings.CutPrefix(cfg.Tracker.TrackingURI, "file:")
-	if !ok {
+	if !folderaddress.Is(cfg.Tracker.TrackingURI) {
 		return nil
 	}
-	if err := os.MkdirAll(strings.TrimPrefix(folder, "//"), 0o755); err != nil {
+	folder, err := folderaddress.Folder(cfg.Tracker.TrackingURI)
+	if err == nil {
+		err = os.MkdirAll(folder, 0o755)
+	}
+	if err != nil {
 		return &Missing{
 			What: "mlflow.tracking_uri",
 			Why:  err.Error() + "; tracking will be pending",
