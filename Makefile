@@ -117,6 +117,7 @@ $(TRL_ENV)/made: $(TRAINERS)/requirements-trl.txt
 
 test-trl: $(TRL_ENV)/made ## the trainer for TRL with real torch, transformers, TRL and PEFT; makes its environment itself, some GB
 	@cd $(TRAINERS) && $(TRL_ENV)/bin/python -m unittest discover --start-directory tests --top-level-directory .
+	@cd services/inference && TRL_PYTHON=$(TRL_ENV)/bin/python $(GO) test -tags trl -run TestTransformers ./generator
 
 bench: ## benchmarks of every module
 	@set -e; for m in $(MODULES); do (cd $$m && $(GO) test -run '^$$' -bench . ./...); done

@@ -102,7 +102,7 @@ type FineTuner struct {
 
 // Inferencer is the section inferencer.
 type Inferencer struct {
-	Engine   string `json:"engine" default:"builtin" allowed:"builtin|openai" doc:"who answers"`
+	Engine   string `json:"engine" default:"builtin" allowed:"builtin|openai|transformers" doc:"who answers"`
 	Queue    string `json:"queue" default:"" doc:"queue of the job; default: the engine's name"`
 	Timeout  string `json:"timeout" default:"" doc:"longest time of the phase over all its attempts, such as \"36h\", after which it fails; empty: limits.timeout of the settings"`
 	ModelID  string `json:"model_id" default:"" doc:"model that answers where nothing was trained; default: fine_tuner.base_model_id"`
@@ -129,6 +129,7 @@ type Inferencer struct {
 	TopP                     float64   `json:"top_p" default:"1" doc:"choose among the tokens that hold this probability"`
 	MinP                     float64   `json:"min_p" default:"0.1" doc:"leave out tokens below this share of the likeliest one's probability"`
 	Seed                     int       `json:"seed" default:"42" doc:"seed of the choice"`
+	Stop                     []string  `json:"stop,omitempty" default:"" doc:"texts at which an answer ends; they are no part of it"`
 	BatchSize                int       `json:"batch_size" default:"16" doc:"rows answered at once"`
 	RequireActiveAdapter     bool      `json:"require_active_adapter,omitempty" default:"false" doc:"inference fails where it cannot be proved that the server uses the adapter"`
 	HFUserID                 string    `json:"hf_user_id" default:"" doc:"account or organisation of the Hub to which the answers are pushed, also without push_to_hub; default: the token's user"`

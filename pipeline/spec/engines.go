@@ -15,7 +15,10 @@ const (
 	Builtin = "builtin" // of every phase
 	Command = "command" // of fine-tuning: the program of the worker's settings
 	trl     = "trl"     // of fine-tuning
-	openai  = "openai"  // of inference
+	// OpenAI and Transformers are those of inference: a server, and a program of the
+	// worker's settings.
+	OpenAI       = "openai"
+	Transformers = "transformers"
 )
 
 // limit is a key that an engine does not honour, or honours for some of its
@@ -131,16 +134,25 @@ func inferenceLimits(engine string) []limit {
 			{key: "inferencer.load_in_4bit", instead: bits},
 			{key: "inferencer.load_in_8bit", instead: bits},
 			{key: "inferencer.use_cache", instead: "the built-in engine always uses its cache"},
+			{key: "inferencer.stop", instead: "the built-in engine ends an answer where the model ends it"},
 			{key: "inferencer.image_column", instead: "the built-in engine does not see images; use an engine that does", refused: true},
 			{key: "inferencer.require_active_adapter", instead: "the built-in engine applies the adapter itself, so that nothing has to be proved"},
 		}
-	case openai:
+	case OpenAI:
 		const server = "the server decides how it loads and runs the model"
 		return []limit{
 			{key: "inferencer.dtype", instead: server},
 			{key: "inferencer.load_in_4bit", instead: server},
 			{key: "inferencer.load_in_8bit", instead: server},
 			{key: "inferencer.use_cache", instead: server},
+			{key: "inferencer.max_sequence_length", instead: "the server decides how long a prompt may be; a question that is longer has no answer, and the answers say why"},
+			{key: "inferencer.batch_size", instead: "services.inference.parallel of the worker's settings bounds the calls to the server"},
+			{key: "inferencer.image_column", instead: "the engine sends no images to the server yet", refused: true},
+		}
+	case Transformers:
+		return []limit{
+			{key: "inferencer.image_column", instead: "the prompts that the command gets have no images yet", refused: true},
+			{key: "inferencer.require_active_adapter", instead: "the program applies the adapter itself, so that nothing has to be proved"},
 		}
 	default:
 		return nil

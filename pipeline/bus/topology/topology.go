@@ -72,7 +72,7 @@ func JobConsumer(p events.Phase, queue string) string { return string(p) + "_" +
 func DefaultQueues() map[events.Phase][]string {
 	return map[events.Phase][]string{
 		events.Finetune:   {"builtin", "trl", "command"},
-		events.Inference:  {"builtin", "openai"},
+		events.Inference:  {"builtin", "openai", "transformers"},
 		events.Evaluation: {"builtin"},
 	}
 }

@@ -24,6 +24,7 @@ func notRun() map[string]string {
 	return map[string]string{
 		"make run":                 "CI runs it",
 		"python3 -m venv /opt/trl": "\"make test-trl\" makes such an environment, of some GB",
+		"vllm serve":               "it needs a GPU; the tests of the engine have a server that speaks as it does",
 		"/opt/trl/bin/pip install": "\"make test-trl\" makes such an environment, of some GB",
 		"make install":             "it writes into the home folder",
 		"make inputs":              "it takes a minute",

@@ -42,6 +42,7 @@ named, it looks at a data folder and at this machine alone.`,
 			}
 			found := append(check(c, s, at, cfg), checkMachine(c.Context(), cfg)...)
 			found = append(found, checkTrainer(c.Context(), cfg.Finetune)...)
+			found = append(found, checkAnswers(c.Context(), cfg)...)
 			if ctx := c.Context(); ctx.Err() != nil { // what failed then says nothing about the server
 				return context.Cause(ctx)
 			}

@@ -149,6 +149,9 @@ func worker(cfg settings.Settings, step events.Step) *Missing {
 			Input:  true,
 		}
 	}
+	if what, do := answering(cfg.Inference, step); what != "" {
+		return &Missing{What: section + ".engine", Why: what, Do: do, Needed: true, Input: true}
+	}
 	return &Missing{
 		What:   section + ".engine",
 		Why:    fmt.Sprintf("the jobs go to the queue %q, and the service in this process takes those of the queue %q", step.Queue, queue),
@@ -156,6 +159,22 @@ func worker(cfg settings.Settings, step events.Step) *Missing {
 		Needed: true,
 		Input:  true,
 	}
+}
+
+// answering says what an engine of inference needs that the settings do not name;
+// empty: nothing.
+func answering(i settings.Inference, step events.Step) (why, do string) {
+	const write = "write %s and queue = %q into the section services.inference, such as in ./tunebus.toml; or leave inferencer.engine out: \"builtin\" answers then"
+	switch {
+	case step.Phase != events.Inference:
+	case step.Queue == spec.OpenAI && i.Endpoint == "":
+		return fmt.Sprintf("%q is a server of yours that answers, and the settings name none", spec.OpenAI),
+			fmt.Sprintf(write, `endpoint = "http://HOST:8000/v1"`, spec.OpenAI)
+	case step.Queue == spec.Transformers && len(i.Command) == 0:
+		return fmt.Sprintf("%q is a Python environment of yours that answers, and the settings name none", spec.Transformers),
+			fmt.Sprintf(write, `command = ["PATH/bin/python", "-m", "tunebus_trainer.generate"]`, spec.Transformers)
+	}
+	return "", ""
 }
 
 // TrackingServer checks whether the MLflow server answers, if runs are tracked

@@ -133,6 +133,15 @@ func figures(values map[string]float64, remaining float64) string {
 	if v, ok := values["tokens_per_second"]; ok {
 		text += fmt.Sprintf("  %.0f tokens/s", v)
 	}
+	if v, ok := values["rows_per_second"]; ok {
+		text += fmt.Sprintf("  %.3g rows/s", v)
+	}
+	switch v := values["retries"]; {
+	case v == 1:
+		text += "  1 retry"
+	case v > 1:
+		text += fmt.Sprintf("  %.0f retries", v)
+	}
 	if remaining > 0 {
 		text += fmt.Sprintf("  %s left", time.Duration(remaining)*time.Second)
 	}

@@ -1,6 +1,4 @@
-// Package response reads the responses of a judge's server: their size is bounded,
-// and one without success says whether the same call may succeed later.
-package response
+package modelapi
 
 import (
 	"encoding/json"
@@ -11,21 +9,17 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/openai/openai-go/v3/option"
+	"unicode/utf8"
 )
 
-const (
-	// maxErrorBody and maxBody bound what is read of a response, because the judge
-	// may be any server.
-	maxErrorBody = 64 << 10
-	maxBody      = 32 << 20
-)
+// maxErrorBody bounds what is read of a response without success.
+const maxErrorBody = 64 << 10
 
 // Error is a response that is no success.
 type Error struct {
 	Status        int
 	Code, Message string        // as the server says it; may be empty
+	Param         string        // the parameter that the server names; mostly empty
 	RetryAfter    time.Duration // as the server asks, up to five minutes; 0 if it does not
 }
 
@@ -37,43 +31,66 @@ func (e *Error) Error() string {
 	return text
 }
 
-// Check is a middleware that turns a response without success into a
-// [*Error]. The library would lose the status where the body is no JSON.
-func Check(req *http.Request, next option.MiddlewareNext) (*http.Response, error) {
-	res, err := next(req)
-	if err != nil {
-		return res, err
+// Check returns a middleware that turns a response without success into an
+// [*Error], and bounds the body of one with success: it ends with [ErrTooLong] behind
+// so many bytes.
+func Check(most int64) func(req *http.Request, next func(*http.Request) (*http.Response, error)) (*http.Response, error) {
+	return func(req *http.Request, next func(*http.Request) (*http.Response, error)) (*http.Response, error) {
+		res, err := next(req)
+		if err != nil {
+			return res, err
+		}
+		if res.StatusCode >= http.StatusOK && res.StatusCode < http.StatusMultipleChoices {
+			res.Body = &boundedBody{res.Body, most}
+			return res, nil
+		}
+		defer res.Body.Close()
+		body, err := io.ReadAll(io.LimitReader(res.Body, maxErrorBody))
+		if err != nil {
+			body = nil // the status says enough
+		}
+		e := &Error{Status: res.StatusCode, RetryAfter: retryAfter(res.Header, time.Now())}
+		e.Code, e.Message, e.Param = serverError(body)
+		return nil, e
 	}
-	if res.StatusCode < http.StatusMultipleChoices {
-		res.Body = struct {
-			io.Reader
-			io.Closer
-		}{io.LimitReader(res.Body, maxBody), res.Body}
-		return res, nil
+}
+
+// boundedBody is a body of which so many bytes may still be read.
+type boundedBody struct {
+	io.ReadCloser
+
+	left int64
+}
+
+func (b *boundedBody) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		if n, err := b.ReadCloser.Read(make([]byte, 1)); n == 0 && err != nil {
+			return 0, err // it ends just here
+		}
+		return 0, ErrTooLong
 	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(res.Body, maxErrorBody))
-	if err != nil {
-		body = nil // the status says enough
-	}
-	e := &Error{Status: res.StatusCode, RetryAfter: retryAfter(res.Header, time.Now())}
-	e.Code, e.Message = serverError(body)
-	return nil, e
+	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.left)])
+	b.left -= int64(n)
+	return n, err
 }
 
 // serverError reads what OpenAI's API, vLLM, TGI or FastAPI say in the body of a
 // response.
-func serverError(body []byte) (code, message string) {
+func serverError(body []byte) (code, message, param string) {
 	type problem struct {
 		Code    any             `json:"code"` // some servers repeat the status as a number
 		Type    string          `json:"type"`
 		Message string          `json:"message"`
+		Param   any             `json:"param"`
 		Error   json.RawMessage `json:"error"`
 		Detail  json.RawMessage `json:"detail"`
 	}
 	var p problem
 	if json.Unmarshal(body, &p) != nil {
-		return "", ""
+		if text := string(body); utf8.ValidString(text) && !strings.HasPrefix(strings.TrimSpace(text), "<") && len(text) < 1000 {
+			return "", sentence(text), "" // vLLM and others answer some errors as plain text
+		}
+		return "", "", ""
 	}
 	var inner problem
 	var text string
@@ -89,9 +106,15 @@ func serverError(body []byte) (code, message string) {
 	if !ok || code == "" {
 		code = p.Type
 	}
+	param, _ = p.Param.(string)
+	return code, sentence(p.Message), param
+}
+
+// sentence is a text of a server in one line, cut.
+func sentence(text string) string {
 	const maxRunes = 300
-	runes := []rune(strings.Join(strings.Fields(p.Message), " "))
-	return code, string(runes[:min(len(runes), maxRunes)])
+	runes := []rune(strings.Join(strings.Fields(text), " "))
+	return string(runes[:min(len(runes), maxRunes)])
 }
 
 // retryAfter is the pause that a server asks for: retry-after-ms of OpenAI's API,
@@ -111,7 +134,7 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 }
 
 // maxRetryAfter is the longest pause that a server gets. One that asks for hours
-// has no quota left, and its metric is given up in time.
+// has no quota left.
 const maxRetryAfter = 5 * time.Minute
 
 // pause is a duration in nanoseconds between 0 and maxRetryAfter; 0 if it is no
@@ -140,10 +163,16 @@ func (e *Error) Refusal() string {
 		return "it redirects to another server, which does not get the key"
 	case s == http.StatusTooManyRequests && e.Code == "insufficient_quota":
 		return "its quota is used up"
-	case (s == http.StatusBadRequest || s == http.StatusUnprocessableEntity) && unsupported.MatchString(e.Code+" "+e.Message):
+	case e.IsUnsupported():
 		return "it does not support a parameter: " + e.Message
 	}
 	return ""
+}
+
+// IsUnsupported reports whether the server does not know a parameter, or not this
+// value of it.
+func (e *Error) IsUnsupported() bool {
+	return (e.Status == http.StatusBadRequest || e.Status == http.StatusUnprocessableEntity) && unsupported.MatchString(e.Code+" "+e.Message)
 }
 
 // Again reports whether the same call may succeed later.
