@@ -138,7 +138,9 @@ test-trl: $(TRL_ENV)/made ## the trl engine with real torch, transformers, TRL a
 	@# Both sides at once: each uses one processor.
 	@(cd $(TRAINERS) && $(TRL_TESTS) $(TRL_ENV)/bin/python -m unittest discover --start-directory tests --top-level-directory . --verbose) & python=$$!; \
 	(cd cmd/tunebus && $(TRL_TESTS) TUNEBUS_TEST_TRL_PYTHON=$(TRL_ENV)/bin/python \
-	  $(GO) test ./internal/trainertest ./internal/trainerinstall -count=1 -timeout 60m -v -run TestTRL -tags trl,$(TAGS)); go=$$?; \
+	  $(GO) test ./internal/trainertest ./internal/trainerinstall -count=1 -timeout 60m -v -run TestTRL -tags trl,$(TAGS) && \
+	cd ../../services/finetune && $(TRL_TESTS) TUNEBUS_TEST_TRL_PYTHON=$(TRL_ENV)/bin/python \
+	  $(GO) test ./trainer -count=1 -timeout 60m -v -run TestTRL -tags trl,$(TAGS)); go=$$?; \
 	wait $$python && exit $$go
 
 bench: ## benchmarks of every module

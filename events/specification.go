@@ -53,7 +53,7 @@ type FineTuner struct {
 	SystemPromptColumn       string `json:"system_prompt_column" default:"" doc:"column with a system prompt; optional"`
 	SystemPromptOverrideText string `json:"system_prompt_override_text" default:"" doc:"system prompt for every row; wins over the column"`
 
-	DataFormat         string    `json:"data_format" default:"auto" allowed:"auto|question_answer|messages|conversations|prompt_completion|alpaca|text" doc:"shape of the rows; auto: recognised by their columns"`
+	DataFormat         string    `json:"data_format" default:"auto" allowed:"auto|question_answer|messages|conversations|prompt_completion|alpaca|text|preference" doc:"shape of the rows; auto: recognised by their columns"`
 	DataEncoding       string    `json:"data_encoding" default:"" doc:"encoding of text files, such as \"cp1252\"; empty: UTF-8, or UTF-16 with a byte order mark"`
 	DataDelimiter      string    `json:"data_delimiter" default:"" doc:"character between the cells of CSV and TSV files, such as \"^\" or \"tab\"; empty: found in the first rows"`
 	ImageColumn        string    `json:"image_column" default:"" doc:"column with an image or a list of images; optional"`

@@ -14,8 +14,15 @@ import (
 // maxProcesses bounds fine_tuner.devices.
 const maxProcesses = 1024
 
-// dpo is a value of fine_tuner.method: direct preference optimisation.
-const dpo = "dpo"
+// The value of fine_tuner.method for direct preference optimisation, and that of
+// data_format for the rows that it learns from.
+const (
+	dpo        = "dpo"
+	preference = "preference"
+)
+
+// Prefers reports whether a training learns from chosen and rejected answers.
+func Prefers(f events.FineTuner) bool { return f.Method == dpo }
 
 // checkTraining checks the keys of fine-tuning that need no engine to be wrong.
 func checkTraining(c *checker, f events.FineTuner) {
@@ -37,6 +44,10 @@ func checkTraining(c *checker, f events.FineTuner) {
 		}
 		return ""
 	})
+	const otherData = `fine_tuner.method = "dpo" learns from the rows of the shape "preference", and no other method does`
+	if f.DataFormat != "" && f.DataFormat != "auto" {
+		c.require(Prefers(f) == (f.DataFormat == preference), "fine_tuner.data_format", strconv.Quote(f.DataFormat), otherData)
+	}
 	for _, name := range f.ModulesToSave {
 		if strings.TrimSpace(name) == "" {
 			c.require(false, "fine_tuner.modules_to_save", strconv.Quote(name), "is no name of a module")

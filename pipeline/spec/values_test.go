@@ -34,7 +34,7 @@ func TestValuesThatNobodyKnows(t *testing.T) {
 		"fine_tuner.report_to":                      {"nowhere", "wandb,nowhere"},
 		"fine_tuner.use_gradient_checkpointing":     {"sometimes"},
 		"fine_tuner.lr_scheduler_type":              {"steep"},
-		"fine_tuner.data_format":                    {"json", "preference"},
+		"fine_tuner.data_format":                    {"json"},
 		"fine_tuner.train_on":                       {"first"},
 		"fine_tuner.lora_dropout":                   {"1", "1.0", "-0.1", "nan", "inf"},
 		"fine_tuner.lora_alpha":                     {"0", "-1", "nan", "inf"},

@@ -41,7 +41,7 @@ func (s *session) conclude(ctx context.Context, base inputs.Base, rows preparedR
 		res.Notes = append(res.Notes, fmt.Sprintf("the trainer sent %d more notes", extra))
 	}
 	if err := s.err(); err != nil {
-		s.keepLog(ctx, res)
+		keepLog(ctx, s, res)
 		return err
 	}
 	exit := s.trainer.Exit()
@@ -210,7 +210,7 @@ func (s *session) storeArtifacts(ctx context.Context, res *engine.Result) error 
 
 // keepLog stores the log of an attempt that failed. Its failure is worth more than its
 // log, so a store that does not take it is not waited for.
-func (s *session) keepLog(ctx context.Context, res *engine.Result) {
+func keepLog(ctx context.Context, s *session, res *engine.Result) {
 	if ctx.Err() != nil { // it did not fail, or nobody waits for it
 		return
 	}

@@ -100,7 +100,8 @@ class TestLaunch(unittest.TestCase):
 
         arguments = planned({"devices": 2, "accelerator": "fsdp2"}).arguments
         with tempfile.TemporaryDirectory() as folder:
-            made: Any = transformers.TrainingArguments(folder, use_cpu=True, fsdp=True, fsdp_config=dict(arguments["fsdp_config"]))
+            kind: Any = transformers.TrainingArguments
+            made = kind(folder, use_cpu=True, fsdp=True, fsdp_config=dict(arguments["fsdp_config"]))
         self.assertEqual(made.fsdp_plugin_args["fsdp_version"], 2)
         self.assertEqual(made.fsdp_plugin_args["state_dict_type"], "FULL_STATE_DICT")
         self.assertTrue(made.fsdp_plugin_args["reshard_after_forward"])

@@ -8,6 +8,7 @@ import unittest
 from pathlib import Path
 from typing import Any, ClassVar
 
+from tests.full import full
 from tests.worker import Attempt, make_job, make_model, make_rows
 
 # 30 rows are 4 steps of 8 rows in an epoch, in which 2 rows are used twice.
@@ -74,11 +75,13 @@ class TestProcesses(unittest.TestCase):
         self.assertGreaterEqual(max(stopped.kept), 5)
         self.resumes("stopped", stopped)
 
+    @full
     def test_kill(self) -> None:
         killed = self.attempt("killed", KEYS, kill_at=7)
         self.assertEqual(killed.status, -9, self.log("killed"))
         self.resumes("killed", killed)
 
+    @full
     def test_kill_of_a_rank(self) -> None:
         for rank in (0, 1):
             with self.subTest(rank):
@@ -91,6 +94,7 @@ class TestProcesses(unittest.TestCase):
                 if rank == 1:
                     self.resumes(name, killed)
 
+    @full
     def test_fault(self) -> None:
         refused = self.attempt("refused", {**KEYS, "accelerator": "fsdp2"})
         self.assertEqual((refused.status, refused.left), (1, 0), self.log("refused"))

@@ -8,8 +8,11 @@ import unittest
 from pathlib import Path
 from typing import Any, ClassVar
 
+from tests.full import full
 from tests.worker import Attempt, make_job
+from tunebus_trainer import vision
 from tunebus_trainer.keys import KeyFault, Keys
+from tunebus_trainer.rows import RowFault
 from tunebus_trainer.vision import Switches
 
 ALL = {name: True for name in ("finetune_vision_layers", "finetune_language_layers", "finetune_attention_modules", "finetune_mlp_modules")}
@@ -112,6 +115,7 @@ class TestVision(unittest.TestCase):
         self.assertEqual(sorted(base), sorted(now))
         return {part(key) for key, value in now.items() if not value.equal(base[key])}
 
+    @full
     def test_all_weights(self) -> None:
         whole = {f"{layers} {modules}" for layers in ("vision", "language") for modules in ("attention", "mlp")}
         for switch, frozen in (
@@ -140,6 +144,7 @@ class TestVision(unittest.TestCase):
         weights = safetensors.torch.load_file(self.folder / "adapter" / "model" / "adapter_model.safetensors")
         self.assertEqual({part(key) for key in weights}, {"language attention"})
 
+    @full
     def test_long_rows_are_left_out(self) -> None:
         done = self.attempt("long", {**ALL, "max_sequence_length": 5})
         self.assertEqual([e["class"] for e in done.of("error")], ["bad_data"])
@@ -160,6 +165,20 @@ class TestVision(unittest.TestCase):
             for word in words:
                 self.assertIn(word, str(caught.exception))
         Switches.read({}).check(Keys())
+
+    def test_rows(self) -> None:
+        """What cannot be read is said with its line."""
+        question, answer = {"role": "user", "content": "?"}, {"role": "assistant", "content": "!"}
+        row = vision._open(self.rows, 1, json.dumps({"messages": [question, answer, question, answer]}), True)
+        self.assertEqual((len(row["prompt"]), row["completion"], row["images"]), (3, [vision._parts(answer)], []))
+        for line, words in (
+            ({"text": "a story"}, "rows.jsonl, line 1: it is a plain text"),
+            ({"messages": [question], "tools": []}, "it has tools"),
+            ({"messages": [question], "images": ["/no/such.png"]}, "No such file"),
+        ):
+            with self.subTest(line), self.assertRaises(RowFault) as caught:
+                vision._open(self.rows, 1, json.dumps(line), True)
+            self.assertIn(words, str(caught.exception))
 
     def test_names(self) -> None:
         """The parts of other models are known by their names."""

@@ -157,6 +157,19 @@ def make_rows(path: Path, count: int, seed: int = 1) -> None:
             out.write(json.dumps({"ids": ids, "counted": [[4, length]]}) + "\n")
 
 
+def make_pairs(path: Path, count: int, seed: int = 1) -> None:
+    """Writes prompts of 3 to 10 tokens with two answers: chosen ones begin with a token of their own."""
+    chosen = random.Random(seed)
+    with path.open("w") as out:
+        for _ in range(count):
+            prompt, *answers = ([chosen.randrange(20, 290) for _ in range(chosen.randint(3, 10))] for _ in range(3))
+            out.write(json.dumps({"prompt": prompt, "chosen": [7, *answers[0]], "rejected": [9, *answers[1]]}) + "\n")
+
+
+def _rows(path: Path, keys: dict[str, Any]) -> dict[str, Any]:
+    return {"tokens": str(path), "messages": "", "examples": 0, "rows": 0, "longest": 0, "pairs": keys.get("method") == "dpo"}
+
+
 def make_job(
     folder: Path,
     model: Path,
@@ -178,8 +191,8 @@ def make_job(
         "keys": keys,
         "changed": sorted(keys),
         "seed": keys.get("seed", 42),
-        "training": {"tokens": str(rows), "messages": "", "examples": 0, "rows": 0, "longest": 0},
-        "validation": {"tokens": str(validation), "messages": "", "examples": 0, "rows": 0, "longest": 0} if validation else None,
+        "training": _rows(rows, keys),
+        "validation": _rows(validation, keys) if validation else None,
         "resume": {"step": step, "folder": str(resume)} if resume else None,
         "output": {"model": str(folder / "model"), "checkpoints": str(folder / "checkpoints"), "artifacts": str(folder / "artifacts")},
         "devices": "",

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import transformers
 
-from . import launch
+from . import dpo, launch
 
 
 class Worker(Protocol):
@@ -37,16 +37,9 @@ class Diverged(ArithmeticError):
     """The loss is no longer a number."""
 
 
-# Numbers of the trainer's log that are points of a metric, by their names in tunebus.
-POINTS = {
-    "loss": "loss",
-    "learning_rate": "learning_rate",
-    "grad_norm": "grad_norm",
-    "epoch": "epoch",
-    "eval_loss": "eval_loss",
-    "mean_token_accuracy": "mean_token_accuracy",
-    "entropy": "entropy",
-}
+# Numbers of the trainer's log that are points of a metric, by TRL's names.
+_LOGGED = ("loss", "mean_token_accuracy", "entropy", *dpo.POINTS)
+POINTS = {"learning_rate", "grad_norm", "epoch", *_LOGGED, *(f"eval_{name}" for name in _LOGGED)}
 
 
 class Reporter(transformers.TrainerCallback):
@@ -92,7 +85,7 @@ class Reporter(transformers.TrainerCallback):
         logs: dict[str, float] | None = None,
         **_: Any,
     ) -> None:
-        points = {POINTS[k]: float(v) for k, v in (logs or {}).items() if k in POINTS}
+        points = {k: float(v) for k, v in (logs or {}).items() if k in POINTS}
         for name in ("loss", "grad_norm", "eval_loss"):
             if name in points and not math.isfinite(points[name]):
                 raise Diverged(f"{name} is {points[name]} at step {state.global_step}")

@@ -22,6 +22,7 @@ class Rows:
     messages: Path
     examples: int
     longest: int
+    pairs: bool = False  # each line is a prompt with a chosen and a rejected answer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,4 +71,10 @@ class Job:
 
 
 def _rows(value: dict[str, Any]) -> Rows:
-    return Rows(tokens=Path(value["tokens"]), messages=Path(value["messages"]), examples=value["examples"], longest=value["longest"])
+    return Rows(
+        tokens=Path(value["tokens"]),
+        messages=Path(value["messages"]),
+        examples=value["examples"],
+        longest=value["longest"],
+        pairs=value.get("pairs", False),
+    )

@@ -35,6 +35,8 @@ class Keys:
     use_rslora: bool = False
     loftq_config: str = ""
     use_dora: bool = False
+    method: str = "sft"
+    dpo_beta: float = 0.1
     modules_to_save: list[str] = dataclasses.field(default_factory=list)
     rank_pattern: dict[str, float] = dataclasses.field(default_factory=dict)
     alpha_pattern: dict[str, float] = dataclasses.field(default_factory=dict)
@@ -55,7 +57,6 @@ class Keys:
     log_steps: int = 1
     log_first_step: bool = True
     save_steps: int = 20
-    save_total_limit: int = 3
     eval_steps: int = 0
     early_stopping_patience: int = 0
     load_best_model_at_end: bool = False
@@ -151,7 +152,8 @@ class Machine:
 class Plan:
     """The arguments of a training, with a note for each choice that the keys do not make."""
 
-    arguments: dict[str, Any]  # of trl.SFTConfig
+    method: str  # sft or dpo
+    arguments: dict[str, Any]  # of trl.SFTConfig, or of trl.DPOConfig
     lora: dict[str, Any] | None  # of peft.LoraConfig; None trains all weights
     quantization: dict[str, Any] | None  # of transformers.BitsAndBytesConfig
     dtype: str  # of the weights, as torch names it
@@ -179,8 +181,11 @@ def plan(keys: Keys, machine: Machine, validation_rows: int) -> Plan:
     # Gradients of float16 weights cannot be scaled, so these train in float32 with
     # float16 products.
     weights = "float32" if compute == "float16" and keys.full_finetuning else compute
+    method = keys.method or "sft"
+    arguments = _arguments(keys, machine, compute, validation_rows, notes)
     return Plan(
-        arguments=_arguments(keys, machine, compute, validation_rows, notes),
+        method=method,
+        arguments=arguments | (_preferring(keys) if method == "dpo" else _supervised(keys)),
         lora=None if keys.full_finetuning else _lora(keys),
         quantization=_quantization(keys, compute),
         dtype=weights,
@@ -206,6 +211,8 @@ def _faults(keys: Keys, machine: Machine, validation_rows: int) -> list[tuple[st
         )
     if keys.loftq_config and quantized:
         faults.append(("loftq_config", "fine_tuner.loftq_config quantises itself: set load_in_4bit and load_in_8bit to false"))
+    if keys.method not in ("", "sft", "dpo"):
+        faults.append(("method", f"fine_tuner.method = {keys.method!r}: want sft or dpo"))
     faults += _lora_faults(keys, machine) + _optimizer_faults(keys, machine) + _validation_faults(keys, validation_rows)
     if isinstance(keys.target_modules, list) and "lm_head" in keys.target_modules and not keys.full_finetuning:
         faults.append(("target_modules", "fine_tuner.target_modules: TRL trains no adapter of lm_head: leave it out"))
@@ -296,7 +303,7 @@ def _lora(keys: Keys) -> dict[str, Any]:
         "r": keys.rank,
         "lora_alpha": keys.lora_alpha,
         "lora_dropout": keys.lora_dropout,
-        "target_modules": keys.target_modules,
+        "target_modules": "all-linear" if keys.target_modules == ["all-linear"] else keys.target_modules,
         "bias": keys.bias,
         "use_rslora": keys.use_rslora,
         "use_dora": keys.use_dora,
@@ -373,11 +380,6 @@ def _arguments(keys: Keys, machine: Machine, compute: str, validation_rows: int,
         "report_to": _reports(keys, machine, notes),
         "disable_tqdm": True,
         "gradient_checkpointing": bool(keys.use_gradient_checkpointing),
-        "packing": keys.packing,
-        "packing_strategy": "bfd",
-        "eval_packing": False,
-        "max_length": keys.max_sequence_length if keys.packing else None,  # rows come cut
-        "dataset_kwargs": {"skip_prepare_dataset": not keys.packing},
         "dataset_num_proc": None,
         "dataloader_num_workers": 0,
         "dataloader_drop_last": False,
@@ -386,5 +388,35 @@ def _arguments(keys: Keys, machine: Machine, compute: str, validation_rows: int,
         "neftune_noise_alpha": None,
         "label_smoothing_factor": 0.0,
         "average_tokens_across_devices": True,
+    }
+
+
+def _supervised(keys: Keys) -> dict[str, Any]:
+    """What trl.SFTConfig has beside the arguments of every method."""
+    return {
+        "packing": keys.packing,
+        "packing_strategy": "bfd",
+        "eval_packing": False,
+        "max_length": keys.max_sequence_length if keys.packing else None,  # rows come cut
+        "dataset_kwargs": {"skip_prepare_dataset": not keys.packing},
         "loss_type": "nll",
+    }
+
+
+def _preferring(keys: Keys) -> dict[str, Any]:
+    """What trl.DPOConfig has beside the arguments of every method."""
+    return {
+        "beta": keys.dpo_beta,
+        "loss_type": ["sigmoid"],
+        "loss_weights": None,
+        "label_smoothing": 0.0,
+        "f_divergence_type": "reverse_kl",
+        "ld_alpha": None,
+        "use_weighting": False,
+        "max_length": None,  # rows come cut
+        "truncation_mode": "keep_start",
+        "padding_free": False,
+        "precompute_ref_log_probs": False,
+        "sync_ref_model": False,
+        "disable_dropout": keys.full_finetuning or keys.lora_dropout == 0,  # TRL: always
     }

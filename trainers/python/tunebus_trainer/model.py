@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +74,11 @@ def processor(folder: Path) -> Any:
 
 def save(trained: Any, folder: Path, base: str, written: bool = False) -> None:
     """Writes the adapter, or all weights, unless they are written. base is the name of the base model, as the person gave it."""
-    if not written:
+    if not written and hasattr(trained, "peft_config"):  # a method may have added an adapter to compare with
+        trained.save_pretrained(folder, selected_adapters=["default"])
+    elif not written:
         trained.save_pretrained(folder)
+    shutil.rmtree(folder / "ref", ignore_errors=True)
     described = folder / "adapter_config.json"
     if described.exists():  # PEFT writes the folder that the model was loaded from
         config = json.loads(described.read_text(encoding="utf-8"))

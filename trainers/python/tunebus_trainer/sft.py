@@ -1,4 +1,4 @@
-"""Supervised fine-tuning with TRL."""
+"""A training with TRL: supervised, or by preferences."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from . import checkpoint, engine, launch, rows, unsloth_models, vision
+from . import checkpoint, dpo, engine, launch, modules, rows, unsloth_models, vision
 from . import model as models
 from .callbacks import Reporter, Worker
 from .job import Job
@@ -47,10 +47,9 @@ def read(job: Job, keys: Keys, sees: bool, scratch: Path, worker: Worker) -> Dat
 
     def table(of: JobRows) -> tuple[Any, rows.Counts]:
         if processor is None:
-            return rows.table(of.tokens, scratch)
-        return vision.table(
-            of.messages, scratch, keys.max_sequence_length, job.keys.get("train_on_responses_only", True), processor, worker
-        )
+            return rows.table(of.tokens, scratch, of.pairs)
+        responses = bool(job.keys.get("train_on_responses_only", True))
+        return vision.table(of.messages, scratch, keys.max_sequence_length, responses, processor, worker)
 
     training, counts = table(job.training)
     validation, validation_counts = None, rows.Counts()
@@ -62,8 +61,6 @@ def read(job: Job, keys: Keys, sees: bool, scratch: Path, worker: Worker) -> Dat
 def train(job: Job, data: Data, plan: Plan, switches: vision.Switches, worker: Worker, reports: Reports) -> Outcome:
     """Trains until the end, or until the worker orders a stop, and writes the result."""
     import transformers
-    from trl.trainer.sft_config import SFTConfig
-    from trl.trainer.sft_trainer import SFTTrainer
 
     transformers.set_seed(job.seed)  # the adapter's first weights
     launch.begin()
@@ -80,43 +77,32 @@ def train(job: Job, data: Data, plan: Plan, switches: vision.Switches, worker: W
                 model = models.continued(model, job.adapter)
     except (OSError, ValueError, KeyError) as err:
         raise ModelFault(str(err)) from err
-    if sees and plan.lora is None:
-        switches.freeze(model)
-    elif sees and plan.lora is not None and engine.NAME == engine.TRL:
-        plan = dataclasses.replace(plan, lora={**plan.lora, "target_modules": switches.targets(model, plan.lora["target_modules"])})
-    config = SFTConfig(output_dir=str(job.checkpoints), **{**plan.arguments, **(vision.ARGUMENTS if sees else {})})
-    trainer: Any = SFTTrainer(
-        model=model,
-        args=config,
-        train_dataset=data.training,
-        eval_dataset=data.validation,
-        processing_class=tokens,
-        peft_config=models.adapter(plan) if job.adapter is None and engine.NAME == engine.TRL else None,
-    )
+    if sees:
+        plan = switches.apply(plan, model, job.adapter is not None or engine.NAME == engine.UNSLOTH)
+    elif plan.lora is not None and job.adapter is None and engine.NAME == engine.TRL:
+        for note in modules.check(plan.lora, model):
+            worker.note(note)
+    make = dpo.trainer if plan.method == "dpo" else supervised
+    trainer = make(job, data, plan, model, tokens)
     trainer.remove_callback(transformers.PrinterCallback)  # stdout is the run's log
     if plan.quantization is not None:
         _train_in_float32(trainer.model)
+    reports.attach(trainer)
 
-    def save(folder: Path) -> None:
-        """Writes the model; all ranks have to call it."""
+    def write(folder: Path) -> None:
+        """Writes the model as it is now. All processes have to call this."""
         if launch.is_sharded(trainer):
             launch.gather(trainer, folder)
         if launch.rank() == 0:
             models.save(trainer.model, folder, job.model_name, written=launch.is_sharded(trainer))
 
-    validations = Validations(
-        job.checkpoints / "best",
-        plan.patience,
-        plan.keep_best,
-        save,
-    )
+    validations = Validations(job.checkpoints / "best", plan.patience, plan.keep_best, write)
     if job.resume is not None:
         validations.resume(job.resume)
     trainer.add_callback(validations)
     trainer.add_callback(Reporter(worker, job.checkpoints))  # behind what writes into checkpoints
     if plan.arguments["eval_steps"] is None:
         trainer.args.eval_steps = steps_of_an_epoch(trainer)
-    reports.attach(trainer)
     worker.stage("train")
     trainer.train(resume_from_checkpoint=str(job.resume) if job.resume else None)
     state = trainer.state
@@ -126,7 +112,7 @@ def train(job: Job, data: Data, plan: Plan, switches: vision.Switches, worker: W
     for note in validations.notes(state.max_steps):
         worker.note(note)
     if validations.model is None:
-        save(job.result)
+        write(job.result)
     elif launch.rank() == 0:
         shutil.copytree(validations.model, job.result)
     if launch.rank() == 0:
@@ -144,6 +130,21 @@ def train(job: Job, data: Data, plan: Plan, switches: vision.Switches, worker: W
     if validations.best is not None:
         statistics["best_eval_loss"], statistics["best_step"] = validations.best, float(validations.best_step)
     return Outcome(done=True, step=state.global_step, tokens=round(data.counts.tokens * (state.epoch or 0)), statistics=statistics)
+
+
+def supervised(job: Job, data: Data, plan: Plan, model: Any, tokens: Any) -> Any:
+    """TRL's trainer on rows with labels."""
+    from trl.trainer.sft_config import SFTConfig
+    from trl.trainer.sft_trainer import SFTTrainer
+
+    return SFTTrainer(
+        model=model,
+        args=SFTConfig(output_dir=str(job.checkpoints), **plan.arguments),
+        train_dataset=data.training,
+        eval_dataset=data.validation,
+        processing_class=tokens,
+        peft_config=models.adapter(plan) if job.adapter is None and engine.NAME == engine.TRL else None,
+    )
 
 
 def steps_of_an_epoch(trainer: Any) -> int:

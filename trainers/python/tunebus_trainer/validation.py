@@ -13,7 +13,9 @@ from typing import Any
 import transformers
 
 STATE = "tunebus-validation.json"  # in a checkpoint, what is known of the validations before it
-MODEL = "tunebus-best"  # in a checkpoint, the best model so far
+# In a checkpoint, the best model so far. It lies two folders deep: transformers takes a
+# folder with an adapter for one to load beside the adapter that is trained.
+MODEL = Path("tunebus-best", "model")
 
 
 class Validations(transformers.TrainerCallback):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .callbacks import Worker
-from .keys import KeyFault, Keys
+from .keys import KeyFault, Keys, Plan
 from .rows import Counts, RowFault
 
 # Parts of the names of modules, as the models of transformers have them.
@@ -59,6 +59,8 @@ class Switches:
         if not (self.finetune_attention_modules or self.finetune_mlp_modules):
             text = f"{asked} no modules: set finetune_attention_modules or finetune_mlp_modules to true (usually both)"
             faults.append(("finetune_attention_modules", text))
+        if keys.method == "dpo":
+            faults.append(("method", 'fine_tuner.method = "dpo" does not see: set is_multimodel to false, or method to "sft"'))
         if keys.packing:
             faults.append(("packing", "fine_tuner.packing cannot join rows with images: set it to false, or is_multimodel"))
         if faults:
@@ -94,10 +96,18 @@ class Switches:
             raise KeyFault(("target_modules", "no module of the base model is one that target_modules and the switches finetune_* choose"))
         return found
 
-    def freeze(self, model: Any) -> None:
-        """Takes the parameters out of the training of all weights that a switch leaves out."""
+    def apply(self, plan: Plan, model: Any, adapted: bool) -> Plan:
+        """Takes what a switch leaves out of the training, and returns the plan for a model that sees.
+
+        adapted says that the model has an adapter already, which is trained further.
+        """
+        arguments = {**plan.arguments, **ARGUMENTS}
+        if plan.lora is not None and not adapted:
+            lora = {**plan.lora, "target_modules": self.targets(model, plan.lora["target_modules"])}
+            return dataclasses.replace(plan, arguments=arguments, lora=lora)
         for name, parameter in model.named_parameters():
-            parameter.requires_grad_(self.learns(name))
+            parameter.requires_grad_(parameter.requires_grad and self.learns(name))
+        return dataclasses.replace(plan, arguments=arguments)
 
 
 def table(path: Path, folder: Path, limit: int, responses: bool, processor: Any, worker: Worker) -> tuple[Any, Counts]:
@@ -110,11 +120,12 @@ def table(path: Path, folder: Path, limit: int, responses: bool, processor: Any,
     import datasets
     import pyarrow as pa
 
-    counts = Counts()
+    counts, several = Counts(), 0
     stored = folder / (path.stem + ".arrow")
     with pa.ipc.new_stream(stored, pa.schema({"line": pa.string()})) as writer:
         for number, line in enumerate(_lines(path), 1):
             row = _open(path, number, line, responses)
+            several += any(message["role"] == "assistant" for message in row.get("prompt", []))
             tokens = _count(processor, row)
             if tokens > limit:
                 counts.dropped += 1
@@ -124,6 +135,8 @@ def table(path: Path, folder: Path, limit: int, responses: bool, processor: Any,
                 writer.write_batch(pa.RecordBatch.from_pylist([{"line": line}], pa.schema({"line": pa.string()})))
             if number % PROGRESS == 0:
                 worker.stage("tokenise", number)
+    if several:
+        worker.note(f"fine_tuner.is_multimodel: of {several} conversations with several answers the last one alone counts in the loss")
     if counts.rows == 0:
         return None, counts
     made = datasets.Dataset.from_file(str(stored))
@@ -142,6 +155,10 @@ def _open(path: Path, number: int, line: str, responses: bool) -> dict[str, Any]
 
     try:
         row = json.loads(line)
+        if "text" in row:
+            raise ValueError("it is a plain text, and a model that sees learns from messages")
+        if "tools" in row:
+            raise ValueError("it has tools, which this trainer cannot write for a model that sees")
         messages = [_parts(message) for message in row["messages"]]
         images = []
         for name in row.get("images", []):

@@ -41,7 +41,8 @@ def write_model() -> None:
         shutil.copy(Path(job["model"]["folder"], name), model)
 
 
-tell("hello", protocol=1, name="rude", rows="tokens", optimizers=["adamw_torch", "sgd"], quantisation=["8bit"], keys=["epochs"], vision=True)
+keys = ["epochs", *os.environ.get("KEYS", "").split()]
+tell("hello", protocol=1, name="rude", rows="tokens", optimizers=["adamw_torch", "sgd"], quantisation=["8bit"], keys=keys, vision=True)
 match rude:
     case "hangs" | "deaf":
         subprocess.Popen(["sleep", "3600"], start_new_session=True)
