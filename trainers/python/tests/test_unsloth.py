@@ -14,7 +14,7 @@ from typing import Any
 from tests.worker import Attempt, make_job, make_model, make_rows
 from tunebus_trainer import engine, unsloth_models
 from tunebus_trainer.job import Job
-from tunebus_trainer.keys import Keys, Machine, plan
+from tunebus_trainer.keys import KeyFault, Keys, Machine, plan
 
 GPU = Machine(accelerator=True, bfloat16=True, bitsandbytes=True, packages=frozenset({"scipy"}))
 
@@ -80,6 +80,11 @@ class TestMapping(unittest.TestCase):
         got = unsloth_models.adapting(job_of({"is_multimodel": True, "finetune_language_layers": True}), chosen)
         self.assertEqual([got[name] for name in unsloth_models.SWITCHES], [False, True, False, False])
         self.assertNotIn("finetune_vision_layers", unsloth_models.adapting(job_of({}), chosen))
+
+    def test_it_has_no_preferences(self) -> None:
+        unsloth_models.check(job_of({"method": "sft"}).keys)
+        with self.assertRaisesRegex(KeyFault, 'the unsloth engine has method = "sft" alone'):
+            unsloth_models.check(job_of({"method": "dpo"}).keys)
 
     def test_an_adapter_is_opened_with_its_base(self) -> None:
         self.assertEqual(unsloth_models.loading(job_of({}, adapter=True), plan(Keys.read({}), GPU, 0))["model_name"], "/adapter")
