@@ -94,18 +94,24 @@ func TestNextSteps(t *testing.T) {
 			endedRun(events.Failure, tuned), nil, again,
 			[]string{
 				"mend what the error names, then: tunebus submit --config a.toml",
+				"read its log: tunebus logs r1",
 				"take the model out: tunebus export r1 nightly",
 				"talk with it: tunebus chat r1",
 				"or use again what is finished: tunebus rerun r1 --server nats://n:1",
 			},
 		},
+		"success, with a specification of the person's own": {
+			endedRun(events.Success, unchanged), nil,
+			runsummary.Retry{Taken: func(name string) bool { return name == "my-run.toml" || name == "nightly" }},
+			[]string{"take the model out: tunebus export r1 nightly-2", "talk with it: tunebus chat r1"},
+		},
 		"failure, seen by who has no file": {
 			endedRun(events.Failure, tuned), nil, runsummary.Retry{Command: "tunebus rerun r1", Rerun: "tunebus rerun r1", On: []string{"--data", "d"}},
-			[]string{"mend what the error names, then: tunebus rerun r1", "take the model out: tunebus export r1 nightly --data d", "talk with it: tunebus chat r1 --data d"},
+			[]string{"mend what the error names, then: tunebus rerun r1", "read its log: tunebus logs r1 --data d", "take the model out: tunebus export r1 nightly --data d", "talk with it: tunebus chat r1 --data d"},
 		},
 		"failure of everything": {
 			endedRun(events.Failure, unchanged), nil, again,
-			[]string{"mend what the error names, then: tunebus submit --config a.toml"},
+			[]string{"mend what the error names, then: tunebus submit --config a.toml", "read its log: tunebus logs r1"},
 		},
 		"cancelled, on a server that ends": {
 			endedRun(events.Cancelled, tuned), map[string]string{runsummary.LinkMLflow: "http://mlflow/#/1"}, runsummary.Retry{Program: "./bin/tunebus", Command: "./bin/tunebus run", On: []string{"--data", "my data"}},

@@ -45,6 +45,7 @@ func (Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error) {
 	if err != nil {
 		return res, err
 	}
+	res.Notes = append(res.Notes, endNotes(s, trained)...)
 	dir, err := job.Scratch("model")
 	if err != nil {
 		return res, err
@@ -89,13 +90,35 @@ func train(ctx context.Context, job *engine.Job, model *llm.Model, data *inputs.
 		}
 		res, err = model.Train(polled, data.Training, data.Evaluation(), cfg, hooks, "")
 	}
-	switch { // every attempt would meet these: same rows, same seed, same outcome
+	return res, errors.Join(permanent(err, job.Request.Specification.FineTuner), reportErr)
+}
+
+// permanent marks an error of a training that every attempt would meet: same rows, same
+// seed, same outcome.
+func permanent(err error, s events.FineTuner) error {
+	_, foreign := errors.AsType[*llm.TokenError](err)
+	switch {
 	case errors.Is(err, llm.ErrDiverged):
-		err = engine.Permanent("diverged", fmt.Errorf("%s: %w", causeOf(err, job.Request.Specification.FineTuner), err))
+		return engine.Permanent("diverged", fmt.Errorf("%s: %w", causeOf(err, s), err))
 	case errors.Is(err, llm.ErrNothing):
-		err = engine.Permanent("nothing_to_learn", err)
+		return engine.Permanent("nothing_to_learn", err)
+	case foreign:
+		return engine.Permanent("bad_model", fmt.Errorf("fine_tuner.base_model_id = %q: %w", s.BaseModelID, err))
 	}
-	return res, errors.Join(err, reportErr)
+	return err
+}
+
+// endNotes say where a training ended otherwise than at its last step, and of which
+// step its model is.
+func endNotes(s events.FineTuner, r llm.TrainResult) (notes []string) {
+	if r.Steps < r.Planned {
+		notes = append(notes, fmt.Sprintf("fine_tuner.early_stopping_patience = %d: the training ended at step %s of %s, since eval_loss was lowest at step %s",
+			s.EarlyStoppingPatience, events.Count(r.Steps), events.Count(r.Planned), events.Count(r.BestStep)))
+	}
+	if s.LoadBestModelAtEnd && r.BestStep > 0 && r.BestStep < r.Steps {
+		notes = append(notes, fmt.Sprintf("fine_tuner.load_best_model_at_end: the model is that of step %s, with the lowest eval_loss, %.4g", events.Count(r.BestStep), r.FinalEvalLoss))
+	}
+	return notes
 }
 
 // causeOf is the key that a training without a loss comes from, with its value.
@@ -122,6 +145,10 @@ func trainConfig(s events.FineTuner) llm.TrainConfig {
 		LogSteps:         s.LogSteps,
 		LogFirstStep:     s.LogFirstStep,
 		SaveSteps:        s.SaveSteps,
+		MaxSteps:         s.MaxSteps,
+		EvalSteps:        s.EvalSteps,
+		Patience:         s.EarlyStoppingPatience,
+		KeepBest:         s.LoadBestModelAtEnd,
 
 		GradientCheckpointing: s.UseGradientCheckpointing == "true" || s.UseGradientCheckpointing == "unsloth",
 	}

@@ -57,7 +57,9 @@ func (p Process) Main(ctx context.Context, args []string) int {
 	root := newRoot(s)
 	current, _, _ := root.Find(args) // without an error that execution has not, too
 	s.Command = strings.TrimPrefix(current.CommandPath(), root.Name()+" ")
-	complete := hint.Completer{Program: s.Program, Root: root, Current: current, Where: session.WhereFlags()}.Complete
+	completer := hint.Completer{Program: s.Program, Root: root, Current: current, Where: session.WhereFlags(), Found: s.Found}
+	s.Where = completer.Flags
+	complete := completer.Complete
 	console.Out().Complete, console.Screen().Complete = complete, complete
 	root.SetArgs(args)
 	root.SetIn(p.In)
@@ -100,7 +102,11 @@ func asksForJSON(args []string) (asks bool) {
 func (p Process) Abandon(ctx context.Context) int {
 	console := view.NewConsole(io.Discard, p.Screen)
 	console.Screen().Return()
-	console.Say("tunebus: interrupted twice; nothing is waited for, and what is stored stays")
+	text := "tunebus: interrupted twice; nothing is waited for, and what is stored stays"
+	if last := interrupt.LastWordsOf(ctx); last != "" {
+		text += "; " + last
+	}
+	console.Say("%s", text)
 	return int(exit.OfSignal(interrupt.Of(ctx)))
 }
 

@@ -89,8 +89,22 @@ func Install(root *cobra.Command, connection []string) {
 		if err := refuseConnection(c, connection); err != nil {
 			return err
 		}
+		if err := refuseNowhere(c); err != nil {
+			return err
+		}
 		return refuseOutput(c)
 	}
+}
+
+// refuseNowhere refuses a flag that says where to work and has no value: the variable of a
+// script that is not set must not have the command work somewhere else.
+func refuseNowhere(c *cobra.Command) error {
+	for _, name := range []string{"data", "server", "artifacts", "reports"} {
+		if f := c.Flags().Lookup(name); f != nil && f.Changed && f.Value.String() == "" {
+			return exit.Input(fmt.Errorf("--%s is empty; say where, or leave the flag out", name))
+		}
+	}
+	return nil
 }
 
 // badArguments makes arguments that a command, or one below it, does not take bad

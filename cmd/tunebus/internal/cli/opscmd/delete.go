@@ -182,7 +182,11 @@ func (d deletionCommand) find(ctx context.Context, args []string) ([]string, err
 func (d deletionCommand) refusal(ctx context.Context, refused *deletion.RefusedError) error {
 	if len(refused.Refusals) == 1 && refused.Refusals[0].Why == deletion.ErrUnknown.Error() {
 		id := refused.Refusals[0].Run
-		if _, err := d.server.FindRun(ctx, id); err != nil {
+		_, err := d.server.FindRun(ctx, id)
+		if _, rejected := errors.AsType[*runwatch.RejectedError](err); rejected {
+			return fmt.Errorf("there is nothing to delete, and the rejection stays: %w", err)
+		}
+		if err != nil {
 			return err
 		}
 		return d.server.UnknownRun(id)

@@ -44,6 +44,17 @@ func checkFolder(ctx context.Context, server *session.Deployment) []view.Finding
 	return append(found, collectable(ctx, server, store), deletable(ctx, server, store))
 }
 
+// upsElsewhere says which ups work on other data folders of this machine.
+func upsElsewhere(ups []localup.Up) (found []view.Finding) {
+	for _, up := range ups {
+		found = append(found, view.Finding{
+			Name: "up", State: view.StateOK, Says: fmt.Sprintf("one at %s works on the data folder %s", up.URL, up.Data),
+			Do: fmt.Sprintf("\"tunebus doctor --data %s\" looks at it", shellquote.Word(up.Data)),
+		})
+	}
+	return found
+}
+
 // unfinishedRuns says how many runs of a folder have not ended.
 func unfinishedRuns(ctx context.Context, server *session.Deployment, folder string) view.Finding {
 	f := view.Finding{Name: "runs", State: view.StateOK, Says: "all have ended"}

@@ -206,10 +206,14 @@ func (l *runList) rows(ctx context.Context, lines []runindex.Line) ([]runtable.R
 		if line.Status == events.StatusRejected {
 			row.Summary, row.Until = runsummary.Summary{}, line.UpdatedAt // the id may be that of a run
 		}
-		if l.server.Folder() != "" {
-			row.Until = line.UpdatedAt // nobody works on it now
+		p, ok := progress[line.RunID]
+		if l.server.Folder() != "" { // nobody works on it now
+			row.Until, row.Stopped = line.UpdatedAt, line.Status == events.StatusRunning && line.Attempt > 0
+			if p.At.After(row.Until) {
+				row.Until = p.At
+			}
 		}
-		if p, ok := progress[line.RunID]; ok {
+		if ok {
 			row.Preparing = p.Stage != ""
 			if p.Total > 0 {
 				row.Percent = int(100 * min(max(p.Step, 0), p.Total) / p.Total)

@@ -80,6 +80,7 @@ func addState(ctx context.Context, server *session.Deployment, d *rundetail.Deta
 	if !running {
 		return
 	}
+	d.Stopped = server.Folder() != ""
 	newest, err := history.New(server.Bus).Progress(ctx, d.Run.ID, p, attempt)
 	if err != nil {
 		return

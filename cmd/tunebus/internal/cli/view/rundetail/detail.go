@@ -33,9 +33,11 @@ type Detail struct {
 	Again       runsummary.Retry
 	// Logs is the command that shows the log of the run.
 	Logs string
-	// Now is when the run is shown, or the last sign of life of a run that nobody
-	// works on.
+	// Now is when the run is shown.
 	Now time.Time
+	// Stopped is set if the process that worked on the run has ended, and nobody works on its
+	// data folder.
+	Stopped bool
 }
 
 // Waits are what a run waits for.
@@ -56,12 +58,13 @@ type detail struct {
 	Loss          *losshistory.Curves      `json:"loss,omitempty"`
 	Specification *events.Specification    `json:"specification,omitempty"`
 	Unreadable    []history.UnreadableFact `json:"unreadable,omitempty"`
+	Stopped       bool                     `json:"stopped,omitempty"` // its process has ended, and nobody works on it
 	Waits
 }
 
 // Show shows a run.
 func Show(d Detail) view.Result {
-	value := detail{Summary: pipelinesummary.Of(d.Run), Progress: d.Progress, Unreadable: d.Unreadable, Waits: d.Waits}
+	value := detail{Summary: pipelinesummary.Of(d.Run), Progress: d.Progress, Unreadable: d.Unreadable, Stopped: d.Stopped, Waits: d.Waits}
 	if a := d.Run.Accepted; a != nil {
 		value.Specification, value.Model = &a.Specification, baseModel(a.Specification)
 		value.MainScore = runindex.MainScore(a.Specification.Evaluator.Metrics, value.Scores)
@@ -116,7 +119,7 @@ func (d Detail) write(w io.Writer) {
 		fmt.Fprintf(w, "\n%s\n", terminal.Completed(w, fmt.Sprint(f)))
 	}
 	view.WriteNext(w, run, s, d.Again)
-	if d.Logs != "" {
+	if d.Logs != "" && (run.Completed == nil || run.Completed.Conclusion != events.Failure) { // those steps have it
 		if run.Completed == nil {
 			fmt.Fprintln(w)
 		}
@@ -127,6 +130,9 @@ func (d Detail) write(w io.Writer) {
 // writeHead writes what the run is.
 func (d Detail) writeHead(w io.Writer, s runsummary.Summary) {
 	a := d.Run.Accepted
+	if d.Stopped {
+		s.Status = "stopped"
+	}
 	view.WriteTitle(w, d.Run, s)
 	when := "asked for " + clock(a.RequestedAt)
 	if end := d.Run.Completed; end != nil {
@@ -170,6 +176,9 @@ func clock(t time.Time) string {
 func (d Detail) writeState(w io.Writer) {
 	if p := d.Progress; p != nil {
 		what := "step"
+		if d.Stopped {
+			what = "stopped at step"
+		}
 		if p.Stage != "" {
 			what = "reading its data, row"
 		}
@@ -177,7 +186,7 @@ func (d Detail) writeState(w io.Writer) {
 		if p.Total > 0 {
 			fmt.Fprintf(w, " of %d (%d %%)", p.Total, 100*min(p.Step, p.Total)/p.Total)
 		}
-		if p.RemainingSeconds > 0 {
+		if p.RemainingSeconds > 0 && !d.Stopped {
 			fmt.Fprintf(w, ", %s left", time.Duration(p.RemainingSeconds*float64(time.Second)).Round(time.Second))
 		}
 		fmt.Fprintln(w)

@@ -22,6 +22,9 @@ type Row struct {
 	// that is not known. Preparing is set while it reads its data.
 	Percent   int
 	Preparing bool
+	// Stopped is set if the process that worked on the run has ended, and nobody works on its
+	// data folder.
+	Stopped bool
 	// WaitsForWorker is the queue whose workers are missing, as phase/name.
 	WaitsForWorker string
 	// Until is the end of the time that an open run has taken so far.
@@ -44,6 +47,7 @@ type jsonRow struct {
 	Error       string            `json:"error,omitempty"`
 	Partial     bool              `json:"partial,omitempty"`
 	Archived    bool              `json:"archived,omitempty"`
+	Stopped     bool              `json:"stopped,omitempty"` // its process has ended, and nobody works on it
 	Unreadable  string            `json:"unreadable,omitempty"`
 }
 
@@ -61,6 +65,7 @@ func (r Row) json() jsonRow {
 		Error:       r.Error,
 		Partial:     r.Partial,
 		Archived:    r.Archived,
+		Stopped:     r.Stopped,
 		Unreadable:  r.Unreadable,
 	}
 	out.RunID, out.RunName, out.Status = r.RunID, r.RunName, r.Status
@@ -93,6 +98,10 @@ func (r Row) status() string {
 		return string(r.Phase) + " queued"
 	case r.Status != events.StatusRunning || r.Phase == "":
 		return string(r.Status)
+	case r.Stopped && r.Percent >= 0 && !r.Preparing:
+		return fmt.Sprintf("%s stopped, %d%%", r.Phase, r.Percent)
+	case r.Stopped:
+		return string(r.Phase) + " stopped"
 	case r.Preparing:
 		return string(r.Phase) + " prepares"
 	case r.Percent < 0:
