@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/pipeline/runsummary"
 )
 
@@ -140,22 +139,5 @@ func TestAttempts(t *testing.T) {
 	}
 	if got := runsummary.Attempts(run, 3); len(got) != 0 {
 		t.Errorf("of three: %+v", got)
-	}
-}
-
-// TestWaitsFor: a queued job waits for a worker if its queue has none.
-func TestWaitsFor(t *testing.T) {
-	t.Parallel()
-	run := endedRun(events.Success, func(r *events.Run) {
-		r.Completed = nil
-		r.Phases[events.Finetune] = &events.PhaseState{Requested: &events.PhaseRequested{}}
-	})
-	queue := topology.Queue{Phase: events.Finetune, Name: "builtin", Waiting: 1}
-	if got := runsummary.WaitsFor(run, []topology.Queue{queue}); got != "finetune/builtin" {
-		t.Errorf("without a worker: %q", got)
-	}
-	queue.Idle = 1
-	if got := runsummary.WaitsFor(run, []topology.Queue{queue}); got != "" {
-		t.Errorf("with a free worker: %q", got)
 	}
 }

@@ -66,6 +66,9 @@ func (p Process) Main(ctx context.Context, args []string) int {
 	root.SetOut(console.Out().Sentences())
 	root.SetErr(console.Screen().Sentences())
 	err := root.ExecuteContext(ctx)
+	if err == nil {
+		err = console.Out().Err() // help writes without looking
+	}
 	if ctx.Err() != nil {
 		err = exit.Interrupted(err, interrupt.Of(ctx))
 		console.Screen().Return()
@@ -125,7 +128,7 @@ func newRoot(s *session.Session) *cobra.Command {
 	for _, v := range verbs() {
 		root.AddCommand(v.command(s))
 	}
-	help.Install(root, session.ConnectionFlags())
+	help.Install(root, session.ConnectionFlags(), s.Program)
 	propose.Install(root, s.Console, session.CompleteRuns(s, &session.Location{}))
 	return root
 }

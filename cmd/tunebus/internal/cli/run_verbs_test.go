@@ -114,7 +114,7 @@ func runVerbs() []runVerb {
 		})},
 		{name: "logs --follow", args: verb("logs", "--follow"), server: common(map[string]cell{
 			ended: says(0, "run ended: success"), archived: says(0, "run ended: success"),
-		}), folder: map[string]cell{running: says(2, "has not ended, and no service works on the data folder")}},
+		}), folder: map[string]cell{running: says(1, "has not ended, and no service works on the data folder")}},
 		{name: "cancel", args: verb("cancel", "--no-wait"), server: common(map[string]cell{
 			ended: says(2, "has ended already"), archived: says(2, "has ended already"), running: says(0, "cancel of running requested"),
 		})},
@@ -267,7 +267,7 @@ func TestFolderVerbs(t *testing.T) {
 		}
 	}
 	status, out, screen := clitest.Run(t, "doctor")
-	if status != 0 || strings.Contains(out, "broken") || strings.Count(screen, "this works on the data folder") != 1 || !strings.Contains(out, "1 run not ended") {
+	if status != 0 || strings.Contains(out, "broken") || strings.Count(screen, "this works on the data folder") != 1 || !strings.Contains(out, "1 run has not ended") {
 		t.Errorf("doctor: status %d\n%s%s", status, out, screen)
 	}
 }

@@ -83,6 +83,9 @@ func Show(ctx context.Context, console *view.Console, b *conn.Conn, r Run) (even
 				figures = phases.Completed(c.Phase)
 			}
 			console.Fact(m.Event, figures)
+			if s, ok := m.Event.(events.PhaseStarted); ok {
+				phases.Started(s.Phase)
+			}
 		},
 		OnLook: waits.look,
 		OnTrouble: func(limit time.Duration, err error) {

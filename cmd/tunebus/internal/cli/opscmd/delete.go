@@ -50,7 +50,7 @@ goes on with what it has begun.`,
   tunebus delete nightly --yes`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return exit.Input(errors.New("want RUN, or several"))
+				return exit.Input(fmt.Errorf("want one RUN, or several; %s", session.WhatRun))
 			}
 			return nil
 		},

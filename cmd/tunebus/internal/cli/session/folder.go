@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -58,6 +59,9 @@ func (e *FolderInUseError) Unwrap() error { return embedded.ErrInUse }
 // process has it. The error is a [*FolderInUseError] as soon as the other process is known,
 // and when it takes too long.
 func TakeFolder(ctx context.Context, s *Session, data string, start func() error) error {
+	if err := checkWritable(data); err != nil {
+		return err
+	}
 	deadline, said := time.Now().Add(folderPatience), time.Now()
 	for {
 		err := start()
@@ -78,6 +82,21 @@ func TakeFolder(ctx context.Context, s *Session, data string, start func() error
 		case <-time.After(folderPoll):
 		}
 	}
+}
+
+// checkWritable looks whether the store of a data folder can be written, if it is there. The
+// server says less about it, and says it twice.
+func checkWritable(data string) error {
+	f, err := os.CreateTemp(storeFolder(data), ".writable-*")
+	if err == nil {
+		return errors.Join(f.Close(), os.Remove(f.Name()))
+	}
+	path, ok := errors.AsType[*fs.PathError](err)
+	if !ok || !errors.Is(err, fs.ErrPermission) && !errors.Is(err, syscall.EROFS) {
+		return nil // the server says what it is
+	}
+	return fmt.Errorf("the data folder %s cannot be written (%w), and its server has to write where runs are only looked at, too; "+
+		"copy the folder to a place of your own, and name that with --data", data, path.Err)
 }
 
 // sayFull says what to do where there is no space left for a data folder. The server has

@@ -270,13 +270,23 @@ func CheckSetUp(ctx context.Context, s *Session, b *conn.Conn) error {
 
 // ExactlyOne wants one argument, which help calls by a name.
 func ExactlyOne(name string) cobra.PositionalArgs {
-	return func(_ *cobra.Command, args []string) error {
-		if len(args) != 1 {
-			return exit.Input(fmt.Errorf("want %s", name))
+	return func(c *cobra.Command, args []string) error {
+		if len(args) == 1 {
+			return nil
 		}
-		return nil
+		err := fmt.Errorf("want one %s, but got %d", name, len(args))
+		if name == Run {
+			err = fmt.Errorf("%w; %s, such as \"tunebus %s last\"", err, WhatRun, c.Name())
+		}
+		return exit.Input(err)
 	}
 }
+
+// Run is what usage calls an argument that names a run.
+const Run = "RUN"
+
+// WhatRun says what a command takes for a run.
+const WhatRun = `RUN is an id that "tunebus runs" lists, the beginning of one, a name, or last`
 
 // NoArgs wants no argument.
 func NoArgs(c *cobra.Command, args []string) error {

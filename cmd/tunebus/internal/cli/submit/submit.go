@@ -57,6 +57,7 @@ func (f *Flags) AddFlags(c *cobra.Command) {
 	flags.StringVar(&f.artifacts, "artifacts", "", "artifact store that the services use; default: the settings' artifacts.url")
 	flags.StringVar(&f.wait, "wait", "", "wait until the run is "+waitCompleted+" or "+waitTracked)
 	flags.Lookup("wait").NoOptDefVal = waitCompleted
+	session.CompleteValues(c, "wait", waitCompleted, waitTracked)
 	timeflag.WaitVar(flags, &f.limit, "timeout", 0, "longest wait; 0: none")
 }
 

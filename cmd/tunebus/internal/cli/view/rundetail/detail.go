@@ -23,7 +23,9 @@ type Detail struct {
 	Run events.Run
 	// Unreadable are the facts that cannot be read.
 	Unreadable []history.UnreadableFact
-	Waits      Waits
+	// Archived is set if the facts of the run are in the artifact store alone.
+	Archived bool
+	Waits    Waits
 	// Progress is the newest of the attempt that works on the run; nil if there is
 	// none.
 	Progress *events.Progress
@@ -51,6 +53,7 @@ type Waits struct {
 // detail is a run for scripts: what pipeline_summary.json has, and more.
 type detail struct {
 	pipelinesummary.Summary
+	Archived      bool                     `json:"archived,omitempty"`
 	Model         string                   `json:"base_model,omitempty"`
 	MainScore     *runindex.Score          `json:"main_score,omitempty"`
 	Elapsed       float64                  `json:"elapsed_seconds,omitempty"`
@@ -64,7 +67,7 @@ type detail struct {
 
 // Show shows a run.
 func Show(d Detail) view.Result {
-	value := detail{Summary: pipelinesummary.Of(d.Run), Progress: d.Progress, Unreadable: d.Unreadable, Stopped: d.Stopped, Waits: d.Waits}
+	value := detail{Summary: pipelinesummary.Of(d.Run), Archived: d.Archived, Progress: d.Progress, Unreadable: d.Unreadable, Stopped: d.Stopped, Waits: d.Waits}
 	if a := d.Run.Accepted; a != nil {
 		value.Specification, value.Model = &a.Specification, baseModel(a.Specification)
 		value.MainScore = runindex.MainScore(a.Specification.Evaluator.Metrics, value.Scores)
@@ -76,9 +79,7 @@ func Show(d Detail) view.Result {
 		value.Loss = &d.Loss
 	}
 	return view.NewResult(value, func(w io.Writer) {
-		var text strings.Builder
-		d.write(&text)
-		_, _ = io.WriteString(w, view.Printable(text.String())) // to a person's screen
+		d.write(w)
 	})
 }
 
@@ -121,9 +122,9 @@ func (d Detail) write(w io.Writer) {
 	view.WriteNext(w, run, s, d.Again)
 	if d.Logs != "" && (run.Completed == nil || run.Completed.Conclusion != events.Failure) { // those steps have it
 		if run.Completed == nil {
-			fmt.Fprintln(w)
+			fmt.Fprintln(w, "\nNext:")
 		}
-		fmt.Fprintf(w, "  read its log: %s\n", d.Logs)
+		fmt.Fprintf(w, "  read its log:\n    %s\n", d.Logs)
 	}
 }
 
@@ -139,6 +140,9 @@ func (d Detail) writeHead(w io.Writer, s runsummary.Summary) {
 		when += ", ended " + clock(end.EndedAt)
 	} else if took := d.Now.Sub(a.RequestedAt); took > 0 {
 		when += fmt.Sprintf(", %s ago", took.Round(time.Second))
+	}
+	if d.Archived {
+		when += ", archived"
 	}
 	fmt.Fprintln(w, when)
 	if len(a.Labels) > 0 {
