@@ -250,6 +250,9 @@ type AttemptEnded struct {
 	Error    *Problem  `json:"error,omitempty"`
 	LastStep int64     `json:"last_step,omitempty"`
 	EndedAt  time.Time `json:"ended_at,omitzero"`
+	// Artifacts are those that an attempt leaves that failed, such as its log. The
+	// completion of the phase names them again.
+	Artifacts []Artifact `json:"artifacts,omitempty"`
 }
 
 // PhaseCompleted ends a phase. Its artifacts are stored and verified.

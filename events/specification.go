@@ -14,7 +14,7 @@ type Specification struct {
 // FineTuner is the section fine_tuner. An empty text means no value.
 type FineTuner struct {
 	BaseModelID string `json:"base_model_id" default:"" doc:"model to start from: a Hub id or a local folder"`
-	Engine      string `json:"engine" default:"builtin" allowed:"builtin|trl|command" doc:"who trains; command: the program of the worker's settings"`
+	Engine      string `json:"engine" default:"builtin" allowed:"builtin|trl|unsloth|command" doc:"who trains; command: the program of the worker's settings"`
 	Queue       string `json:"queue" default:"" doc:"queue of the job; default: the engine's name"`
 	Timeout     string `json:"timeout" default:"" doc:"longest time of the phase over all its attempts, such as \"36h\", after which it fails; empty: limits.timeout of the settings"`
 
@@ -53,7 +53,7 @@ type FineTuner struct {
 	SystemPromptColumn       string `json:"system_prompt_column" default:"" doc:"column with a system prompt; optional"`
 	SystemPromptOverrideText string `json:"system_prompt_override_text" default:"" doc:"system prompt for every row; wins over the column"`
 
-	DataFormat         string    `json:"data_format" default:"auto" allowed:"auto|question_answer|messages|conversations|prompt_completion|alpaca|text" doc:"shape of the rows; auto: recognised by their columns"`
+	DataFormat         string    `json:"data_format" default:"auto" allowed:"auto|question_answer|messages|conversations|prompt_completion|alpaca|text|preference" doc:"shape of the rows; auto: recognised by their columns"`
 	DataEncoding       string    `json:"data_encoding" default:"" doc:"encoding of text files, such as \"cp1252\"; empty: UTF-8, or UTF-16 with a byte order mark"`
 	DataDelimiter      string    `json:"data_delimiter" default:"" doc:"character between the cells of CSV and TSV files, such as \"^\" or \"tab\"; empty: found in the first rows"`
 	ImageColumn        string    `json:"image_column" default:"" doc:"column with an image or a list of images; optional"`

@@ -21,6 +21,7 @@ require (
 	github.com/tunebus/tunebus/services/inference v0.0.0
 	github.com/tunebus/tunebus/services/intake v0.0.0
 	github.com/tunebus/tunebus/services/tracker v0.0.0
+	github.com/tunebus/tunebus/trainers v0.0.0
 	github.com/vbauerster/cupwriter v0.0.5
 	github.com/vbauerster/mpb/v8 v8.16.2
 	github.com/xuri/excelize/v2 v2.11.1
@@ -192,4 +193,5 @@ replace (
 	github.com/tunebus/tunebus/services/inference => ../../services/inference
 	github.com/tunebus/tunebus/services/intake => ../../services/intake
 	github.com/tunebus/tunebus/services/tracker => ../../services/tracker
+	github.com/tunebus/tunebus/trainers => ../../trainers
 )

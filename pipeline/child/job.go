@@ -75,8 +75,13 @@ type Rows struct {
 	// Examples are the lines of Tokens, Rows those of Messages.
 	Examples int64 `json:"examples"`
 	Rows     int64 `json:"rows"`
+	// Images is the number of images that the rows of Messages name.
+	Images int64 `json:"images"`
 	// Longest is the number of tokens of the longest example.
 	Longest int `json:"longest"`
+	// Pairs says that the lines of Tokens are each a [Pair], not an [Example], and that
+	// those of Messages have a rejected answer.
+	Pairs bool `json:"pairs,omitempty"`
 }
 
 // Resume is a checkpoint that an earlier attempt saved.
@@ -100,6 +105,14 @@ type Example struct {
 	IDs []int32 `json:"ids"`
 	// Counted are ranges of positions that count in the loss, without their ends.
 	Counted [][2]int `json:"counted"`
+}
+
+// Pair is a line of the file [Rows.Tokens] with two answers to one prompt. Each has at
+// least one token.
+type Pair struct {
+	Prompt   []int32 `json:"prompt"`
+	Chosen   []int32 `json:"chosen"`
+	Rejected []int32 `json:"rejected"`
 }
 
 // Ranges returns the positions that are true as ranges without their ends.

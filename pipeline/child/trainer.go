@@ -3,6 +3,7 @@ package child
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"sync"
@@ -30,6 +31,8 @@ type Config struct {
 	// Environ is the environment of the worker, and More are further variables that
 	// the trainer gets, see [Environment].
 	Environ, More []string
+	// Set are variables that go over those.
+	Set map[string]string
 	// Output gets each line of stdout and stderr. stream is "stdout" or "stderr". It is
 	// called from two goroutines.
 	Output func(stream, line string)
@@ -127,7 +130,9 @@ func (t *Trainer) start(socket string) error {
 	if err != nil {
 		return err
 	}
-	set := map[string]string{"TUNEBUS_SOCKET": socket, "TMPDIR": temporary}
+	set := map[string]string{}
+	maps.Copy(set, t.cfg.Set)
+	maps.Copy(set, map[string]string{"TUNEBUS_SOCKET": socket, "TMPDIR": temporary})
 	if t.cfg.Job.Devices != "" {
 		set["CUDA_VISIBLE_DEVICES"] = t.cfg.Job.Devices
 	}

@@ -118,7 +118,7 @@ func TestRefusedCases(t *testing.T) {
 		want  dataset.Want
 		words []string
 	}{
-		"shape-preference/train.jsonl":    {training(), []string{"shape-preference/train.jsonl", `"preference"`, "chosen and rejected", "no method"}},
+		"shape-preference/train.jsonl":    {training(), []string{"shape-preference/train.jsonl", `"preference"`, "chosen and rejected", `fine_tuner.method = "dpo"`}},
 		"messages-as-columns/train.jsonl": {named, []string{"messages-as-columns/train.jsonl", `fine_tuner.question_column = "messages"`, "a list", `the shape "messages"`}},
 		"columns-json/train.json":         {training(), []string{"columns-json/train.json", "column"}},
 		"cp1252-csv/train.csv":            {training(), []string{"cp1252-csv/train.csv, line 2", "UTF-8", `fine_tuner.data_encoding = "cp1252"`}},

@@ -331,7 +331,7 @@ func TestPreference(t *testing.T) {
 			continue
 		}
 		for r, err := range d.Rows(t.Context()) {
-			if err != nil || len(r.Messages) != 2 || len(r.Rejected) != 2 {
+			if err != nil || len(r.Messages) != 2 || len(r.Rejected) != 2 || r.Prompted != 1 {
 				t.Fatalf("%s: %+v, %v", name, r, err)
 			}
 			chosen, _ := r.Messages[1].Text()
@@ -341,6 +341,67 @@ func TestPreference(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestPreferenceTurns: the prompt ends where two conversations part, a system prompt
+// stands before both, and rows without one of the two answers are left out.
+func TestPreferenceTurns(t *testing.T) {
+	t.Parallel()
+	const (
+		turns  = `{"role": "user", "content": "1"}, {"role": "assistant", "content": "2"}, {"role": "user", "content": "3"}`
+		better = `{"chosen": [` + turns + `, {"role": "assistant", "content": "4"}], "rejected": [` + turns + `, {"role": "assistant", "content": "5"}]}`
+		tied   = `{"chosen": [` + turns + `, {"role": "assistant", "content": "4"}], "rejected": [` + turns + `, {"role": "assistant", "content": "4"}]}`
+		half   = `{"chosen": [` + turns + `, {"role": "assistant", "content": "4"}], "rejected": null}`
+		orca   = `{"system": "S", "question": "1", "chosen": "2", "rejected": "3"}`
+		tools  = `{"prompt": "1", "chosen": [{"role": "assistant", "content": "2"}, {"role": "tool", "content": "3"}, {"role": "assistant", "content": "4"}], "rejected": "5"}`
+	)
+	for lines, want := range map[string]struct {
+		rows, prompted, messages, rejected int
+		missing                            int64
+	}{
+		better:               {1, 4, 5, 5, 0},
+		tied:                 {1, 4, 5, 5, 0},
+		better + "\n" + half: {1, 4, 5, 5, 1},
+		orca:                 {1, 2, 3, 3, 0},
+		tools:                {1, 2, 5, 3, 0},
+	} {
+		options := with(training(), func(w *dataset.Want) { w.Prefers, w.Columns.SystemOverride = true, "Be brief." })
+		d, err := dataset.Open(t.Context(), file(t, "rows.jsonl", lines), options)
+		if err != nil {
+			t.Errorf("%s: %v", lines, err)
+			continue
+		}
+		n := 0
+		for r, err := range d.Rows(t.Context()) {
+			n++
+			if err != nil || r.Prompted != want.prompted || len(r.Messages) != want.messages || len(r.Rejected) != want.rejected ||
+				r.System() != "Be brief." || !r.Rejected[0].IsSystem() {
+				t.Errorf("%s: %+v, %v", lines, r, err)
+			}
+		}
+		if n != want.rows || d.Info().Counts.MissingAnswers != want.missing {
+			t.Errorf("%s: %d rows, %+v", lines, n, d.Info().Counts)
+		}
+	}
+}
+
+// TestOtherDataThanPreference: a method for preferences refuses other data, and says what
+// it wants; and answers to two prompts are an error with their line.
+func TestOtherDataThanPreference(t *testing.T) {
+	t.Parallel()
+	want := with(training(), func(w *dataset.Want) { w.Prefers = true })
+	for lines, words := range map[string][]string{
+		`{"question": "1", "answer": "2"}`: {`fine_tuner.method = "dpo" needs chosen and rejected`, `"question", "answer"`},
+		`{"chosen": [{"role": "user", "content": "1"}, {"role": "assistant", "content": "2"}], "rejected": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "3"}]}`: {
+			`line 1, column "rejected"`, "another prompt",
+		},
+	} {
+		_, _, err := read(t, file(t, "rows.jsonl", lines), want)
+		fails(t, err, words...)
+	}
+	named := with(want, func(w *dataset.Want) { w.Shape = shape.QuestionAnswer })
+	_, _, err := read(t, file(t, "rows.jsonl", `{"question": "1", "answer": "4", "chosen": "2", "rejected": "3"}`), named)
+	fails(t, err, `fine_tuner.data_format = "question_answer"`, `fine_tuner.method = "dpo"`)
 }
 
 // A dot in PNG.

@@ -36,6 +36,9 @@ type Result struct {
 	Coverage, BaselineCoverage map[string]events.Coverage
 	Gates                      []events.Gate
 	TokensIn, TokensOut        int64
+	// Logs are artifacts that are kept also if the engine returns an error. Their names
+	// differ from attempt to attempt.
+	Logs []events.Artifact
 	// Notes name the options that were asked for and not honoured.
 	Notes []string
 }

@@ -21,7 +21,7 @@ func checkCommand(f Finetune) (faults structconf.Faults) {
 	case len(f.Command) > 0 && f.Queue == builtinQueue:
 		fault("queue", f.Queue, `the command does not train jobs of the built-in engine; give it a queue of its own, such as "command"`)
 	}
-	return append(faults, program{"services.finetune.", f.Command, f.Environment, f.Devices, f.Slots}.check()...)
+	return append(faults, program{"services.finetune.", len(f.Command) > 0 || f.Queue != builtinQueue, "services.finetune.command, or the queue of an engine such as trl", f.Environment, f.Devices, f.Slots}.check()...)
 }
 
 // The queues of the engines of inference that need settings.
@@ -62,17 +62,20 @@ func checkAnswers(i Inference) (faults structconf.Faults) {
 	if i.LoRAFolder == "" && (i.LoRAPath != "" || i.LoRAResolver) {
 		fault("lora_folder", "", "is missing; services.inference.lora_path and lora_resolver are about it")
 	}
-	return append(faults, program{"services.inference.", i.Command, i.Environment, i.Devices, i.Slots}.check()...)
+	return append(faults, program{"services.inference.", len(i.Command) > 0, "services.inference.command", i.Environment, i.Devices, i.Slots}.check()...)
 }
 
 // maxParallel bounds the calls to a server: each has a connection, and its answer in memory.
 const maxParallel = 1024
 
-// program is a command of the settings. section begins its keys.
+// program is a program that the settings start. section begins its keys, and without
+// is what it is started by.
 type program struct {
-	section                       string
-	command, environment, devices []string
-	slots                         int
+	section              string
+	starts               bool
+	without              string
+	environment, devices []string
+	slots                int
 }
 
 // check returns the faults of the keys beside the command.
@@ -80,10 +83,10 @@ func (p program) check() (faults structconf.Faults) {
 	fault := func(key, value, message string) {
 		faults = append(faults, structconf.Fault{Key: p.section + key, Value: value, Message: message})
 	}
-	if len(p.command) == 0 && len(p.devices) > 0 {
-		fault("devices", strings.Join(p.devices, " "), "has no effect without "+p.section+"command")
+	if !p.starts && len(p.devices) > 0 {
+		fault("devices", strings.Join(p.devices, " "), "has no effect without "+p.without)
 	}
-	if n := len(p.devices); len(p.command) > 0 && n > 0 && n != p.slots {
+	if n := len(p.devices); p.starts && n > 0 && n != p.slots {
 		fault("devices", strings.Join(p.devices, " "), fmt.Sprintf("has %d entries, want one for each of the %d slots", n, p.slots))
 	}
 	for _, v := range p.environment {

@@ -2,6 +2,7 @@ package settings
 
 import (
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -27,8 +28,12 @@ func Variables() []string {
 			out = append(out, k.Env)
 		}
 	}
-	return out
+	return append(out, slices.Collect(maps.Keys(furtherNames()))...)
 }
+
+// furtherNames are further names of variables, which count where the usual one is not
+// set.
+func furtherNames() map[string]string { return map[string]string{"WANDB_TOKEN": "WANDB_API_KEY"} }
 
 func variable(k structconf.Key) string {
 	return variablePrefix + strings.ToUpper(strings.ReplaceAll(k.Section, ".", "_")+"_"+k.Name)
@@ -46,6 +51,12 @@ func setVariables(t *structconf.Tree, environ []string) structconf.Faults {
 	}
 	var faults structconf.Faults
 	environ = slices.Sorted(slices.Values(environ))
+	for _, e := range environ {
+		name, value, _ := strings.Cut(e, "=")
+		if k, ok := common[furtherNames()[name]]; ok && value != "" {
+			setVariable(t, k, name, value)
+		}
+	}
 	for _, e := range environ {
 		name, value, _ := strings.Cut(e, "=")
 		if name == hubHome && value != "" { // $HF_HUB_CACHE comes behind it

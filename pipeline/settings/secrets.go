@@ -15,6 +15,7 @@ func readSecretFiles(s *Settings) structconf.Faults {
 	for key, value := range map[string]*string{
 		"credentials.huggingface_token": &s.Credentials.HuggingFaceToken,
 		"credentials.openai_key":        &s.Credentials.OpenAIKey,
+		"credentials.wandb_key":         &s.Credentials.WandbKey,
 		"credentials.mlflow_password":   &s.Credentials.MLflowPassword,
 		"credentials.mlflow_token":      &s.Credentials.MLflowToken,
 	} {

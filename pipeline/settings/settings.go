@@ -73,6 +73,7 @@ type Data struct {
 type Credentials struct {
 	HuggingFaceToken string   `json:"huggingface_token" default:"" env:"HF_TOKEN" secret:"true" doc:"token for data.hub_endpoint"`
 	OpenAIKey        string   `json:"openai_key" default:"" env:"OPENAI_API_KEY" secret:"true" doc:"key for services.evaluation.judge_base_url, and for services.inference.endpoint of the same origin"`
+	WandbKey         string   `json:"wandb_key" default:"" env:"WANDB_API_KEY" secret:"true" doc:"key for Weights & Biases, for trainers whose fine_tuner.report_to names it; also $WANDB_TOKEN"`
 	MLflowUsername   string   `json:"mlflow_username" default:"" env:"MLFLOW_TRACKING_USERNAME" doc:"user for services.tracker.tracking_uri"`
 	MLflowPassword   string   `json:"mlflow_password" default:"" env:"MLFLOW_TRACKING_PASSWORD" secret:"true" doc:"password for services.tracker.tracking_uri"`
 	MLflowToken      string   `json:"mlflow_token" default:"" env:"MLFLOW_TRACKING_TOKEN" secret:"true" doc:"bearer token for services.tracker.tracking_uri; wins over the user"`
@@ -109,7 +110,7 @@ type Finetune struct {
 	// ModelCache is the size in bytes.
 	ModelCache int64 `json:"model_cache" default:"34359738368" doc:"bytes of models and data from a store elsewhere that stay in the scratch folder for further jobs; the workers of a machine share them; 0: fetch them for each job"`
 
-	Command     []string `json:"command" default:"" doc:"program that trains, with its arguments, such as [\"python3\", \"trainer.py\"]; it speaks the trainer protocol; empty: the built-in engine trains"`
+	Command     []string `json:"command" default:"" doc:"program that trains, with its arguments, such as [\"python3\", \"trainer.py\"]; it speaks the trainer protocol; empty: the built-in engine trains, or for the queue trl or unsloth the environment that \"tunebus engine install\" made"`
 	Environment []string `json:"environment" default:"" doc:"further variables that the command gets, each as NAME or NAME=value"`
 	Devices     []string `json:"devices" default:"" doc:"CUDA_VISIBLE_DEVICES of the command, one entry for each slot; empty: as the worker has it"`
 }

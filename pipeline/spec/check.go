@@ -47,12 +47,12 @@ func check(s events.Specification) structconf.Faults {
 	c.between("fine_tuner.epochs", f.Epochs, 1, maxEpochs)
 	c.positive("fine_tuner.learning_rate", f.LearningRate)
 	c.between("fine_tuner.warmup_steps", f.WarmupSteps, 0, maxSteps)
-	c.training(f)
+	checkTraining(&c, f)
 	if finetunes {
-		c.validations(f)
+		checkValidations(&c, f)
 	}
 	if finetunes && engineOf(s, events.Finetune) != Builtin { // which refuses these schedulers altogether
-		c.schedulerArguments(f)
+		checkScheduler(&c, f)
 	}
 	c.between("fine_tuner.save_steps", f.SaveSteps, 0, maxSteps)
 	c.between("fine_tuner.save_total_limit", f.SaveTotalLimit, 0, maxSteps)

@@ -2,7 +2,6 @@ package spec_test
 
 import (
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/tunebus/tunebus/pipeline/dataset/shape"
@@ -55,19 +54,20 @@ func TestPlace(t *testing.T) {
 	}
 }
 
-// TestDataFormats: the keys allow the shapes that can be read, but for the one that
-// no engine has a method for.
+// TestDataFormats: the keys allow the shapes that can be read. Chosen and rejected
+// answers are for trainings alone.
 func TestDataFormats(t *testing.T) {
 	t.Parallel()
-	want := strings.Join(slices.DeleteFunc(shape.Names(), func(s string) bool { return s == string(shape.Preference) }), "|")
+	tests := slices.DeleteFunc(shape.Names(), func(s string) bool { return s == string(shape.Preference) })
 	found := 0
 	for _, k := range spec.Keys() {
 		if k.Name != "data_format" {
 			continue
 		}
 		found++
-		if got := strings.Join(k.Allowed, "|"); got != want {
-			t.Errorf("%s.%s allows %s, want %s", k.Section, k.Name, got, want)
+		want := map[string][]string{"fine_tuner": shape.Names(), "inferencer": tests}[k.Section]
+		if !slices.Equal(k.Allowed, want) {
+			t.Errorf("%s.%s allows %s, want %s", k.Section, k.Name, k.Allowed, want)
 		}
 	}
 	if found != 2 {

@@ -82,9 +82,7 @@ func phaseLimits(p events.Phase, engine string) []limit {
 func finetuneLimits(engine string) []limit {
 	switch engine {
 	case Builtin:
-	case Command: // the trainer says what it honours, and the notes of the phase follow from that
-		return []limit{{key: "fine_tuner.image_column", instead: "the rows that a command gets have no images yet", refused: true}}
-	default:
+	default: // the trainer says what it honours, and the notes of the phase follow from that
 		return nil
 	}
 	const (

@@ -68,7 +68,7 @@ func reporters() []string {
 
 // reportsTo reports whether a value of report_to, one name or several separated by
 // commas, has a name.
-func reportsTo(value, name string) bool {
+func ReportsTo(value, name string) bool {
 	return slices.ContainsFunc(strings.Split(value, ","), func(one string) bool {
 		one = strings.TrimSpace(one)
 		return one == name || one == "all"

@@ -92,12 +92,15 @@ func voidKeys(s events.Specification, set map[string]string) []voidKey {
 	void(f.Devices <= 1, "fine_tuner.devices = 1, and one process shares nothing", "fine_tuner.accelerator")
 	void(f.ValidationDataID == "", "fine_tuner.validation_data_id names no data", "fine_tuner.device_validation_batch_size", "fine_tuner.eval_steps")
 	void(f.SaveSteps == 0, "fine_tuner.save_steps = 0, which saves no checkpoint", "fine_tuner.save_total_limit")
-	void(!f.TrainOnResponsesOnly, "fine_tuner.train_on_responses_only = false, with which every token counts",
+	void(!f.TrainOnResponsesOnly && f.Method != dpo, "fine_tuner.train_on_responses_only = false, with which every token counts",
 		"fine_tuner.train_on", "fine_tuner.question_part", "fine_tuner.answer_part")
 	void(f.LogSteps == 1, "fine_tuner.log_steps = 1, which logs every step", "fine_tuner.log_first_step")
-	void(!reportsTo(f.ReportTo, "wandb"), "fine_tuner.report_to does not name wandb", "fine_tuner.wandb_project_name")
+	void(!ReportsTo(f.ReportTo, "wandb"), "fine_tuner.report_to does not name wandb", "fine_tuner.wandb_project_name")
 	void(f.SystemPromptOverrideText != "", "fine_tuner.system_prompt_override_text wins over the column", "fine_tuner.system_prompt_column")
-	void(namesNoColumns(f.DataFormat), "fine_tuner.data_format = "+strconv.Quote(f.DataFormat)+" has columns of its own",
+	void(f.Method == dpo, `fine_tuner.method = "dpo" learns from the chosen and the rejected answer of each row alone`,
+		"fine_tuner.packing", "fine_tuner.train_on", "fine_tuner.train_on_responses_only", "fine_tuner.question_part", "fine_tuner.answer_part",
+		"fine_tuner.ground_truth_column")
+	void(namesNoColumns(f.DataFormat) && f.Method != dpo, "fine_tuner.data_format = "+strconv.Quote(f.DataFormat)+" has columns of its own",
 		"fine_tuner.question_column", "fine_tuner.ground_truth_column")
 	void(f.Engine == trl && !f.IsMultimodel, "fine_tuner.is_multimodel = false",
 		"fine_tuner.finetune_vision_layers", "fine_tuner.finetune_language_layers", "fine_tuner.finetune_attention_modules", "fine_tuner.finetune_mlp_modules")

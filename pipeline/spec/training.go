@@ -14,29 +14,40 @@ import (
 // maxProcesses bounds fine_tuner.devices.
 const maxProcesses = 1024
 
-// dpo is a value of fine_tuner.method: direct preference optimisation.
-const dpo = "dpo"
+// The value of fine_tuner.method for direct preference optimisation, and that of
+// data_format for the rows that it learns from.
+const (
+	dpo        = "dpo"
+	preference = "preference"
+)
 
-// training checks the keys of fine-tuning that need no engine to be wrong.
-func (c *checker) training(f events.FineTuner) {
+// Prefers reports whether a training learns from chosen and rejected answers.
+func Prefers(f events.FineTuner) bool { return f.Method == dpo }
+
+// checkTraining checks the keys of fine-tuning that need no engine to be wrong.
+func checkTraining(c *checker, f events.FineTuner) {
 	c.between("fine_tuner.max_steps", f.MaxSteps, 0, maxSteps)
 	c.between("fine_tuner.eval_steps", f.EvalSteps, 0, maxSteps)
 	c.between("fine_tuner.early_stopping_patience", f.EarlyStoppingPatience, 0, maxSteps)
 	c.between("fine_tuner.devices", f.Devices, 1, maxProcesses)
 	c.below("fine_tuner.warmup_ratio", f.WarmupRatio, 1)
 	c.positive("fine_tuner.dpo_beta", f.DPOBeta)
-	c.pattern("fine_tuner.rank_pattern", f.RankPattern, func(v float64) string {
+	checkPattern(c, "fine_tuner.rank_pattern", f.RankPattern, func(v float64) string {
 		if v != math.Trunc(v) || v < 1 || v > maxRank {
 			return fmt.Sprintf("whole numbers from 1 to %d", maxRank)
 		}
 		return ""
 	})
-	c.pattern("fine_tuner.alpha_pattern", f.AlphaPattern, func(v float64) string {
+	checkPattern(c, "fine_tuner.alpha_pattern", f.AlphaPattern, func(v float64) string {
 		if !(v > 0) || math.IsInf(v, 0) {
 			return "more than 0, and finite"
 		}
 		return ""
 	})
+	const otherData = `fine_tuner.method = "dpo" learns from the rows of the shape "preference", and no other method does`
+	if f.DataFormat != "" && f.DataFormat != "auto" {
+		c.require(Prefers(f) == (f.DataFormat == preference), "fine_tuner.data_format", strconv.Quote(f.DataFormat), otherData)
+	}
 	for _, name := range f.ModulesToSave {
 		if strings.TrimSpace(name) == "" {
 			c.require(false, "fine_tuner.modules_to_save", strconv.Quote(name), "is no name of a module")
@@ -45,9 +56,9 @@ func (c *checker) training(f events.FineTuner) {
 	}
 }
 
-// validations checks that a training whose course depends on validations has data for
+// checkValidations checks that a training whose course depends on validations has data for
 // them.
-func (c *checker) validations(f events.FineTuner) {
+func checkValidations(c *checker, f events.FineTuner) {
 	validates := f.ValidationDataID != ""
 	c.require(f.EarlyStoppingPatience <= 0 || validates, "fine_tuner.early_stopping_patience", fmt.Sprint(f.EarlyStoppingPatience), novalidation)
 	c.require(!f.LoadBestModelAtEnd || validates, "fine_tuner.load_best_model_at_end", "true", novalidation)
@@ -55,9 +66,9 @@ func (c *checker) validations(f events.FineTuner) {
 
 const novalidation = "compares validations, and fine_tuner.validation_data_id names no data"
 
-// pattern checks a table of numbers by names of modules. wrong returns what is allowed
+// checkPattern checks a table of numbers by names of modules. wrong returns what is allowed
 // instead of a value.
-func (c *checker) pattern(key string, table map[string]float64, wrong func(float64) string) {
+func checkPattern(c *checker, key string, table map[string]float64, wrong func(float64) string) {
 	if len(table) > events.MaxGates {
 		c.require(false, key, "", fmt.Sprintf("has %s entries", events.Count(len(table))), fmt.Sprintf("%d at most", events.MaxGates))
 		return
@@ -69,9 +80,9 @@ func (c *checker) pattern(key string, table map[string]float64, wrong func(float
 	}
 }
 
-// schedulerArguments checks that a scheduler has the arguments and the data without
-// which Transformers cannot make it.
-func (c *checker) schedulerArguments(f events.FineTuner) {
+// checkScheduler checks that a scheduler has the arguments and the data without which
+// Transformers cannot make it.
+func checkScheduler(c *checker, f events.FineTuner) {
 	given := f.LRSchedulerKwargs.Entries()
 	has := func(names ...string) bool {
 		return slices.ContainsFunc(names, func(n string) bool { _, ok := given[n]; return ok })

@@ -83,6 +83,17 @@ func TestKeysOfTrainings(t *testing.T) {
 			t.Errorf("%s for the built-in engine: %q", fine, faults)
 		}
 	}
+	for _, sets := range [][]string{{"fine_tuner.method=dpo", "fine_tuner.data_format=messages"}, {"fine_tuner.data_format=preference"}} {
+		if _, faults := decode(t, append(sets, engine)...); len(faults) != 1 || faults[0].Key != "fine_tuner.data_format" {
+			t.Errorf("%s: %q", sets, faults)
+		}
+	}
+	if _, faults := decode(t, engine, "fine_tuner.method=dpo", "fine_tuner.data_format=preference"); len(faults) > 0 {
+		t.Errorf("preference: %q", faults)
+	}
+	if s, _ := decode(t, engine, "fine_tuner.method=dpo", "fine_tuner.packing=true"); len(spec.Notes(s)) != 1 {
+		t.Errorf("packing of pairs: %q", spec.Notes(s))
+	}
 	for _, both := range []string{"fine_tuner.max_steps=7", "fine_tuner.lr_scheduler_type=polynomial"} {
 		for _, of := range []string{engine, "fine_tuner.engine=builtin"} {
 			if s, faults := decode(t, of, both); len(faults) > 0 || len(spec.Notes(s)) > 0 {

@@ -34,7 +34,7 @@ func TestValuesThatNobodyKnows(t *testing.T) {
 		"fine_tuner.report_to":                      {"nowhere", "wandb,nowhere"},
 		"fine_tuner.use_gradient_checkpointing":     {"sometimes"},
 		"fine_tuner.lr_scheduler_type":              {"steep"},
-		"fine_tuner.data_format":                    {"json", "preference"},
+		"fine_tuner.data_format":                    {"json"},
 		"fine_tuner.train_on":                       {"first"},
 		"fine_tuner.lora_dropout":                   {"1", "1.0", "-0.1", "nan", "inf"},
 		"fine_tuner.lora_alpha":                     {"0", "-1", "nan", "inf"},
@@ -206,7 +206,7 @@ func TestSupports(t *testing.T) {
 		}
 	}
 	for key, want := range map[string]string{
-		"fine_tuner.packing": "only trl, command", "fine_tuner.rank": "", "fine_tuner.dtype": "builtin: only null or float32, unless full_finetuning = true",
+		"fine_tuner.packing": "only trl, unsloth, command", "fine_tuner.rank": "", "fine_tuner.dtype": "builtin: only null or float32, unless full_finetuning = true",
 		"inferencer.dtype": "builtin: only null or float32; not openai", "inferencer.hf_user_id": "", "mlflow.run_name": "",
 	} {
 		for _, k := range spec.Keys() {

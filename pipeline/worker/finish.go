@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/tunebus/tunebus/events"
@@ -76,7 +77,7 @@ func (f *finisher) complete(graceCtx context.Context, a *attempt, x executed, re
 func saveHistoryBestEffort(graceCtx context.Context, a *attempt, x executed) engine.Result {
 	ctx, cancel := context.WithTimeout(graceCtx, historySaveTime)
 	defer cancel()
-	var res engine.Result
+	res := engine.Result{Logs: x.result().Logs}
 	if err := x.storeHistory(ctx, &res); err != nil {
 		a.log.WarnContext(ctx, "metric history not stored", "error", err)
 	}
@@ -113,7 +114,9 @@ func (f *finisher) publishCompleted(graceCtx context.Context, a *attempt, res en
 func (f *finisher) publishAttemptEnded(graceCtx context.Context, a *attempt, x executed, reason events.EndReason, why error) error {
 	x.closeMetrics(graceCtx)
 	x.discard() // the fact may wait for NATS, which may need the disk that the scratch folder fills
-	if _, err := f.journal.Publish(graceCtx, a.ended(reason, why), a.fence()); err != nil {
+	fact := a.ended(reason, why)
+	fact.Artifacts = x.result().Logs
+	if _, err := f.journal.Publish(graceCtx, fact, a.fence()); err != nil {
 		return f.handleRefusal(graceCtx, a, err)
 	}
 	a.checkpoints.RetryPending(graceCtx)
@@ -139,7 +142,7 @@ func (a *attempt) completed(res engine.Result, how events.Conclusion, why error)
 		Conclusion:       how,
 		StartedAt:        a.startedAt,
 		EndedAt:          time.Now().UTC(),
-		Artifacts:        res.Artifacts,
+		Artifacts:        slices.Concat(res.Artifacts, a.earlierLogs(), res.Logs),
 		Datasets:         res.Datasets,
 		Statistics:       res.Statistics,
 		Scores:           res.Scores,
@@ -152,6 +155,21 @@ func (a *attempt) completed(res engine.Result, how events.Conclusion, why error)
 		Notes:            res.Notes,
 		Error:            engine.Problem(why),
 	}
+}
+
+// earlierLogs are the artifacts of attempts that failed. The fact that completes the
+// phase names them, so that they are kept with it.
+func (a *attempt) earlierLogs() (logs []events.Artifact) {
+	state := a.state()
+	if state == nil {
+		return nil
+	}
+	for _, earlier := range state.Attempts {
+		if earlier.Ended != nil {
+			logs = append(logs, earlier.Ended.Artifacts...)
+		}
+	}
+	return logs
 }
 
 // ended is the fact that the attempt ended without completing the phase.

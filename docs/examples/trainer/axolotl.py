@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -57,6 +58,14 @@ def config(job: Message, data: Path, output: Path) -> Message:
     return out
 
 
+def unknown(config: Message) -> list[str]:
+    """The keys that the installed Axolotl does not have, by the JSON Schema that it prints. It
+    would refuse them after it has loaded the model, or ignore them."""
+    printed = subprocess.run(["axolotl", "config-schema"], capture_output=True, text=True, check=True).stdout
+    schema = json.loads(printed[printed.index("{") :])
+    return [key for key in config if key not in schema["properties"]]
+
+
 def run(job: Message, worker: Worker, stop: Stop) -> int:
     os.environ["AXOLOTL_DO_NOT_TRACK"] = "1"
     output = Path(job["output"]["checkpoints"], "axolotl")
@@ -64,7 +73,12 @@ def run(job: Message, worker: Worker, stop: Stop) -> int:
     data.mkdir()
     output.mkdir()
     dataset(job, data / "rows.jsonl")
-    (data / "job.yaml").write_text(json.dumps(config(job, data, output)))
+    asked = config(job, data, output)
+    if lacking := unknown(asked):
+        text = f"this Axolotl does not have {', '.join(lacking)}: change config() in axolotl.py, or install another version"
+        worker.finish("error", **{"class": "bad_key"}, text=text)
+        return 1
+    (data / "job.yaml").write_text(json.dumps(asked))
     wrapped = Wrapped(job, worker, output)
     step = job["resume"]["step"] if job["resume"] else 0
 

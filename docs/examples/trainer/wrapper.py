@@ -26,6 +26,10 @@ from trainer import STOPPED, Message, Stop, Worker
 Step = tuple[int, int, dict[str, float | None]]
 
 
+class RowFault(ValueError):
+    """A row that the project cannot train on."""
+
+
 class Wrapped:
     """A command of another project, and what it has written."""
 
@@ -33,6 +37,8 @@ class Wrapped:
         self.job, self.worker, self.output = job, worker, output
         self.steps: list[Step] = []  # that nobody was told of
         self.said: set[int] = {job["resume"]["step"]} if job["resume"] else set()
+        self.lines = 0  # of its output
+        self.training = self.memory = False  # it trains; it ran out of memory
 
     def start(self, command: list[str], each_line: Callable[[str], None]) -> None:
         """Start the command. Its output is the log, and each line is looked at."""
@@ -41,13 +47,21 @@ class Wrapped:
         def read() -> None:
             for line in self.process.stdout or ():
                 print(line, end="", flush=True)
+                self.lines += 1
+                self.memory |= "out of memory" in line.lower() or "OutOfMemoryError" in line
                 each_line(line)
 
         self.reader = threading.Thread(target=read)
         self.reader.start()
 
     def tell(self) -> None:
-        """Tell the worker of new steps and checkpoints."""
+        """Tell the worker of new steps and checkpoints. Before the first step every line of the
+        output is a sign of life: reading a large model and its rows takes long."""
+        if self.steps and not self.training:
+            self.training = True
+            self.worker.tell("stage", stage="train")
+        if not self.training:
+            self.worker.tell("stage", stage="load", done=self.lines)
         while self.steps:
             step, total, points = self.steps.pop(0)
             self.worker.tell("progress", step=step, total=total, points=points)
@@ -82,8 +96,10 @@ class Wrapped:
         self.reader.join()
         self.tell()
         if self.process.returncode != 0:
-            self.worker.finish("error", **{"class": "internal"}, text=f"{self.process.args[0]} ended with status {self.process.returncode}")  # type: ignore[index]
+            kind = "out_of_memory" if self.memory else "internal"
+            self.worker.finish("error", **{"class": kind}, text=f"{self.process.args[0]} ended with status {self.process.returncode}")  # type: ignore[index]
             return 1
+        self.worker.tell("stage", stage="save")
         while self.worker.awaits():
             self.obey(stop, 0.1)
         model = Path(self.job["output"]["model"])
@@ -125,8 +141,10 @@ def numbers(values: dict[str, Any], names: dict[str, str]) -> dict[str, float | 
 def dataset(job: Message, to: Path) -> None:
     """Write the rows in the order of the job, as conversations alone."""
     with open(job["training"]["messages"]) as rows, open(to, "w") as out:
-        for line in rows:
+        for number, line in enumerate(rows, 1):
             row = json.loads(line)
+            if "messages" not in row:
+                raise RowFault(f"row {number} in the order of the job is plain text; this trainer wants questions and answers")
             out.write(json.dumps({"messages": row["messages"]}, ensure_ascii=False) + "\n")
 
 
@@ -140,8 +158,14 @@ def main(description: Message, run: Callable[[Message, Worker, Stop], int]) -> i
         return 0
     stop = Stop()
     worker = Worker(os.environ["TUNEBUS_SOCKET"], description)
-    worker.tell("stage", stage="train")
-    return run(json.loads(given.job.read_text()), worker, stop)
+    worker.tell("stage", stage="load")
+    try:
+        return run(json.loads(given.job.read_text()), worker, stop)
+    except RowFault as fault:
+        worker.finish("error", **{"class": "bad_data"}, text=str(fault))
+    except FileNotFoundError as fault:  # such as the project's command
+        worker.finish("error", **{"class": "internal"}, permanent=True, text=f"{fault}; is its environment on PATH (services.finetune.environment)?")
+    return 1
 
 
 if __name__ == "__main__":

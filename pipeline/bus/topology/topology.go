@@ -71,7 +71,7 @@ func JobConsumer(p events.Phase, queue string) string { return string(p) + "_" +
 // DefaultQueues has one queue for each engine that tunebus knows.
 func DefaultQueues() map[events.Phase][]string {
 	return map[events.Phase][]string{
-		events.Finetune:   {"builtin", "trl", "command"},
+		events.Finetune:   {"builtin", "trl", "unsloth", "command"},
 		events.Inference:  {"builtin", "openai", "transformers"},
 		events.Evaluation: {"builtin"},
 	}

@@ -75,3 +75,31 @@ func TestWrappersConform(t *testing.T) {
 		})
 	}
 }
+
+// TestWrapperFaults: what a wrapped project cannot do, and why it failed, is said.
+func TestWrapperFaults(t *testing.T) {
+	t.Parallel()
+	standIns, err := filepath.Abs("testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	here := "PATH=" + standIns + string(os.PathListSeparator) + os.Getenv("PATH")
+	for name, c := range map[string]struct {
+		more []string
+		want string
+	}{
+		"a key that it lacks": {[]string{here, "LACKS=dynamic_checkpoint"}, "bad_key: this Axolotl does not have dynamic_checkpoint"},
+		"no memory":           {[]string{here, "MEMORY=1"}, "out_of_memory: axolotl ended with status 1"},
+		"no project":          {nil, "internal: [Errno 2] No such file or directory: 'axolotl'; is its environment on PATH"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := conformance.Config{Command: manual(t, "axolotl.py"), More: c.more, Keys: spec.Defaults().FineTuner, Environ: os.Environ(), Scratch: t.TempDir()}
+			found := map[string]conformance.Finding{}
+			conformance.Check(t.Context(), cfg, func(f conformance.Finding) { found[f.Name] = f })
+			if f := found["complete"]; f.OK || !strings.Contains(f.Text, c.want) {
+				t.Errorf("it says %q, want %q", f.Text, c.want)
+			}
+		})
+	}
+}

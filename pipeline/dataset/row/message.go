@@ -109,6 +109,15 @@ func (m Message) Images() []int {
 	return at
 }
 
+// WithoutImages returns the message with its text alone, if it has images.
+func (m Message) WithoutImages() Message {
+	if len(m.Images()) == 0 {
+		return m
+	}
+	text, _ := m.Text()
+	return m.with("content", value.OfText(text))
+}
+
 // isImageType reports whether parts of a type hold an image, or a place for one.
 func isImageType(name string) bool { return slices.Contains(imageTypes, name) }
 

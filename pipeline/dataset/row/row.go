@@ -18,7 +18,7 @@ type Row struct {
 	Messages []Message
 	// Prompted is the number of messages at the beginning that are a prompt as a
 	// whole: assistant turns in it do not count in the loss. It is 0 except in the
-	// shape prompt and completion.
+	// shapes prompt and completion, and preference.
 	Prompted int
 	// Tools is the list of the tools that the conversation may call; missing if
 	// there are none.
@@ -32,8 +32,8 @@ type Row struct {
 	// Images are the images of the messages, in the order of the parts of type
 	// image.
 	Images []Image
-	// Rejected is the worse answer in the shape preference, whose messages have the
-	// better one.
+	// Rejected is the conversation with the worse answer in the shape preference, whose
+	// Messages have the better one. The first Prompted messages of both are equal.
 	Rejected []Message
 	// Fields are the values of the extra columns that the row has; nil if none.
 	Fields map[string]string
@@ -109,7 +109,7 @@ func (r Row) System() string {
 }
 
 // Digest identifies the content of the row, in hexadecimal: the SHA-256 of its
-// messages, tools, text, ground truths and images. It does not depend on the file
+// messages, tools, text, ground truths, images and rejected messages. It does not depend on the file
 // format or on the place.
 func (r Row) Digest() string {
 	images := make([]string, len(r.Images))
@@ -122,7 +122,8 @@ func (r Row) Digest() string {
 		Text     string
 		Truths   []string
 		Images   []string
-	}{r.Messages, r.Tools.AppendJSON(nil), r.Text, r.Truths, images})
+		Rejected []Message `json:",omitempty"`
+	}{r.Messages, r.Tools.AppendJSON(nil), r.Text, r.Truths, images, r.Rejected})
 	sum := sha256.Sum256(content)
 	return hex.EncodeToString(sum[:])
 }

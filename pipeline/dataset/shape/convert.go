@@ -49,7 +49,7 @@ func (c *Converter) Columns() []string {
 		PromptCompletion: {promptColumn, completionColumn, toolsColumn},
 		Alpaca:           {instructionColumn, inputColumn, outputColumn, systemColumn, historyColumn},
 		Text:             {textColumn},
-		Preference:       {promptColumn, chosenColumn, rejectedColumn, toolsColumn},
+		Preference:       {c.promptOf(), chosenColumn, rejectedColumn, toolsColumn},
 	}[c.Shape]
 	columns = append(columns, referencesColumn, o.Columns.System)
 	columns = append(append(columns, c.imageColumns()...), o.Extra...)
@@ -194,6 +194,9 @@ func (c *Converter) addSystem(r reader.Record, out *row.Row) error {
 	out.Messages = row.WithSystem(out.Messages, system)
 	if out.Prompted > 0 {
 		out.Prompted += len(out.Messages) - before
+	}
+	if len(out.Rejected) > 0 {
+		out.Rejected = row.WithSystem(out.Rejected, system)
 	}
 	return nil
 }

@@ -12,7 +12,7 @@
 //	prompt_completion  prompt and completion: two texts, or two lists of messages
 //	alpaca             instruction and output; input, system, history
 //	text               text
-//	preference         chosen and rejected
+//	preference         chosen and rejected, texts or lists of messages; prompt, or question_column
 //
 // Or the key data_format says which. A record of another kind later on is an error.
 //

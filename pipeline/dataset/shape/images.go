@@ -66,7 +66,7 @@ func (c *Converter) addImages(r reader.Record, out *row.Row, images Images) erro
 		placeBeforeQuestion(out.Messages, len(all))
 	}
 	if len(all) > 0 && !c.options.Sees {
-		return columnError(column, errors.New("the row has an image, and this engine does not see"))
+		return columnError(column, errors.New("the row has an image, and this engine does not see; one that does needs is_multimodel = true"))
 	}
 	for _, v := range all {
 		image, err := images.Image(v)

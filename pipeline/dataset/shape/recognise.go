@@ -87,6 +87,9 @@ func shapes() string {
 	return strings.Join(out, "; ")
 }
 
+// prefers is the method that learns from chosen and rejected answers.
+func (o Options) prefers() string { return o.key("method") + ` = "dpo"` }
+
 // fits reports whether the columns fit a shape.
 func (s *Survey) fits(shape Shape, c Columns) bool {
 	switch shape {
@@ -119,6 +122,10 @@ func (s *Survey) Recognise(o Options) (*Converter, []string, error) {
 	if !slices.Contains(Names(), string(o.Shape)) {
 		return nil, nil, fmt.Errorf("%s = %q: unknown; want one of %s", o.key("data_format"), o.Shape, strings.Join(Names(), ", "))
 	}
+	if o.Prefers && !s.fits(Preference, o.Columns) {
+		return nil, nil, fmt.Errorf("%s needs %s, and prompt or the column of %s, where the answers do not begin with it; it has the columns %s",
+			o.prefers(), signature[Preference], o.key("question_column"), quoteAll(s.columns))
+	}
 	var fitting []Shape
 	for _, shape := range order {
 		if s.fits(shape, o.Columns) {
@@ -143,6 +150,9 @@ func (s *Survey) Recognise(o Options) (*Converter, []string, error) {
 func (s *Survey) choose(o Options, fitting []Shape) (Shape, []string, error) {
 	missing := s.missing(o.Columns)
 	noShape := &NoShapeError{Shape: o.Shape, Columns: s.columns, Missing: missing, Held: s.held(o.Columns), Options: o}
+	if o.Prefers && o.Shape == Auto {
+		return Preference, nil, nil
+	}
 	if o.Shape != Auto {
 		if !slices.Contains(fitting, o.Shape) {
 			return "", nil, noShape
@@ -224,9 +234,14 @@ func isNamed(c Columns) bool { return c.Question != DefaultQuestion || c.Answer 
 // column that is not there.
 func (s *Survey) refuse(o Options, taken Shape) error {
 	switch {
+	case taken == Preference && !o.Prefers && o.Use == Training:
+		return fmt.Errorf("the data has the shape %q (chosen and rejected), from which %s learns; "+
+			"to learn one of them as the answer, set %s and %s", taken, o.prefers(), o.key("question_column"), o.key("ground_truth_column"))
 	case taken == Preference && !o.Prefers:
-		return fmt.Errorf("the data has the shape %q (chosen and rejected), and this engine has no method for it; "+
-			"to learn one of them as the answer, set %s and %s", taken, o.key("question_column"), o.key("ground_truth_column"))
+		return fmt.Errorf("the data has the shape %q (chosen and rejected); to compare with one of them, set %s and %s",
+			taken, o.key("question_column"), o.key("ground_truth_column"))
+	case o.Prefers && taken != Preference:
+		return fmt.Errorf("%s = %q, and %s learns from the shape %q (chosen and rejected)", o.key("data_format"), taken, o.prefers(), Preference)
 	case taken == PromptCompletion && o.Shape == Auto && o.Use == Training && s.judges(labelColumn):
 		return fmt.Errorf("the data has judged answers (%s, %s and true or false in %s, as for KTO), and this engine has no method for them; "+
 			"to learn every answer, good or bad, set %s = %q",

@@ -12,6 +12,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/dataset"
 	"github.com/tunebus/tunebus/pipeline/dataset/shape"
 	"github.com/tunebus/tunebus/pipeline/engine"
+	"github.com/tunebus/tunebus/pipeline/spec"
 	"github.com/tunebus/tunebus/services/finetune/prepare"
 )
 
@@ -110,9 +111,11 @@ func (d *Data) read(ctx context.Context, job *engine.Job, p *prepare.Preparer, k
 func Want(s events.FineTuner) dataset.Want {
 	return dataset.Want{
 		Use:       dataset.Training,
+		Prefers:   spec.Prefers(s),
 		Shape:     shape.Shape(s.DataFormat),
 		Encoding:  s.DataEncoding,
 		Delimiter: s.DataDelimiter,
+		Sees:      s.IsMultimodel && s.Engine != engine.Builtin,
 		Columns: dataset.Columns{
 			Question:       s.QuestionColumn,
 			Answer:         s.GroundTruthColumn,

@@ -13,6 +13,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/dataset/row"
 	"github.com/tunebus/tunebus/pipeline/dataset/shape"
 	"github.com/tunebus/tunebus/pipeline/dataset/value"
+	"github.com/tunebus/tunebus/pipeline/spec"
 )
 
 // Config is the same for all data sets of a run.
@@ -39,14 +40,18 @@ type Preparer struct {
 // New returns a preparer for a model with this tokenizer.
 func New(tok *token.Tokenizer, config Config) *Preparer {
 	s := config.FineTuner
-	return &Preparer{config: config, tok: tok, masker: lossmask.New(tok, lossmask.Config{
+	masking := lossmask.Config{
 		TrainOn:       lossmask.TrainOn(s.TrainOn),
 		ResponsesOnly: s.TrainOnResponsesOnly,
 		MaxTokens:     s.MaxSequenceLength,
 		Variables:     s.ChatTemplateKwargs.Entries(),
 		Now:           config.Now,
 		Markers:       markers(s),
-	})}
+	}
+	if spec.Prefers(s) { // of pairs the answers count, whatever these keys say
+		masking.TrainOn, masking.ResponsesOnly, masking.Markers = lossmask.All, true, lossmask.Markers{}
+	}
+	return &Preparer{config: config, tok: tok, masker: lossmask.New(tok, masking)}
 }
 
 func markers(s events.FineTuner) lossmask.Markers {
@@ -61,10 +66,14 @@ type Row struct {
 	// unwritten says that calls of tools, or the tools, are not in the rendered text,
 	// and thoughtless that the reasoning of its last answer is not.
 	unwritten, thoughtless bool
+	pair                   pairState
 }
 
 // prepare renders, encodes and masks a row.
 func (p *Preparer) prepare(r row.Row, s shape.Shape) (Row, error) {
+	if s == shape.Preference {
+		return p.preparePair(r)
+	}
 	if r.IsText() {
 		return Row{Source: r, Row: p.masker.Text(r.Text)}, nil
 	}
@@ -119,11 +128,12 @@ func writes(rendered lossmask.Row, parts []string) bool {
 }
 
 // conversation is a list of messages as JSON. A list of parts that are texts is
-// one text, since most templates know no parts.
+// one text, since most templates know no parts. Images are left out: what becomes of
+// them is up to the processor of the model, which an engine that sees has.
 func conversation(messages []row.Message) json.RawMessage {
 	flat := make([]row.Message, len(messages))
 	for i, m := range messages {
-		flat[i] = m.Flat()
+		flat[i] = m.WithoutImages().Flat()
 	}
 	return row.Conversation(flat)
 }

@@ -25,7 +25,7 @@ type Tally struct {
 	cutInPrompt, cutInAnswer, mute int64 // rows; mute ones have nothing that counts
 	split, unasked, diverged       int64
 	unlike, unwritten, beyond      int64
-	thoughtless                    int64
+	thoughtless, equal, apart      int64
 	promptEnd                      map[string]int64
 }
 
@@ -56,6 +56,9 @@ func (t *Tally) Add(r Row) {
 			longest = max(longest, len(e.IDs))
 		}
 	}
+	if r.IsPair() {
+		used = min(used, 1)
+	}
 	if used > 0 {
 		t.rows++
 	}
@@ -63,8 +66,12 @@ func (t *Tally) Add(r Row) {
 	switch {
 	case worst == lossmask.InPrompt:
 		t.cutInPrompt++
-	case worst == lossmask.InAnswer:
+	case worst == lossmask.InAnswer && r.pair != equalPair:
 		t.cutInAnswer++
+	case r.pair == equalPair:
+		t.equal++
+	case r.pair == splitPair:
+		t.apart++
 	case used == 0:
 		t.mute++
 	}
@@ -83,7 +90,7 @@ func (t *Tally) Add(r Row) {
 	if r.PromptEnd != "" {
 		t.promptEnd[r.PromptEnd]++
 	}
-	if t.settings.TrainOnResponsesOnly {
+	if t.settings.TrainOnResponsesOnly && !r.IsPair() {
 		t.markers.add(r)
 	}
 }
@@ -146,6 +153,8 @@ func (t *Tally) cuts() []Loss {
 	limit := fmt.Sprintf("fine_tuner.max_sequence_length = %d tokens", t.settings.MaxSequenceLength)
 	return t.present(
 		Loss{Rows: t.mute, Text: "have nothing that counts in the loss, and are left out"},
+		Loss{Rows: t.equal, Text: "have the same tokens as chosen and as rejected answer, and are left out"},
+		Loss{Rows: t.apart, Text: "have an answer of several turns that the chat template renders apart, and are left out"},
 		Loss{Rows: t.cutInPrompt, Text: "are cut in the prompt, and lose the answer behind it: they are longer than " + limit},
 		Loss{Rows: t.cutInAnswer, Text: "lose the end of their answer: they are longer than " + limit},
 	)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/child"
@@ -26,6 +27,8 @@ type Config struct {
 	// Devices are the values of CUDA_VISIBLE_DEVICES, one for each slot; nil: that of
 	// the worker.
 	Devices []string
+	// WandbKey is the key for Weights & Biases; empty: there is none.
+	WandbKey string
 	// Timing shortens limits in tests.
 	Timing child.Timing
 }
@@ -34,19 +37,12 @@ type Config struct {
 // devices.
 type Engine struct {
 	cfg     Config
-	devices chan string // free ones; nil: the worker's own
+	devices *deviceSlots // nil: the worker's own
 }
 
 // New returns the engine.
 func New(cfg Config) *Engine {
-	e := &Engine{cfg: cfg}
-	if len(cfg.Devices) > 0 {
-		e.devices = make(chan string, len(cfg.Devices))
-		for _, d := range cfg.Devices {
-			e.devices <- d
-		}
-	}
-	return e
+	return &Engine{cfg: cfg, devices: newDeviceSlots(cfg.Devices)}
 }
 
 // Run implements [engine.Engine].
@@ -56,7 +52,7 @@ func (e *Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error
 		return res, engine.Permanent("wrong_engine", fmt.Errorf("fine_tuner.engine = %q, and the workers of its queue %q have the engine %q; change fine_tuner.engine or fine_tuner.queue",
 			asked, job.Request.Queue, e.cfg.Name))
 	}
-	devices, free, err := e.takeDevices(ctx)
+	devices, free, err := e.devices.take(ctx, job.Request.Specification.FineTuner.Devices)
 	if err != nil {
 		return res, err
 	}
@@ -99,29 +95,19 @@ func (e *Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error
 	return res, s.conclude(ctx, base, rows, &res)
 }
 
-// takeDevices takes devices for a job, until they are freed.
-func (e *Engine) takeDevices(ctx context.Context) (devices string, free func(), err error) {
-	if e.devices == nil {
-		return "", func() {}, nil
-	}
-	select {
-	case devices = <-e.devices:
-		return devices, func() { e.devices <- devices }, nil
-	case <-ctx.Done(): // work that hangs has them
-		return "", func() {}, context.Cause(ctx)
-	}
-}
-
 // train has the command train until all of its processes have ended.
 func (e *Engine) train(ctx context.Context, job *engine.Job, file child.Job, res *engine.Result) (*session, error) {
 	s := newSession(e.cfg.Name, job, file, res)
+	s.clean = cleaner(e.cfg.WandbKey)
+	more, set := e.reporting(job.Request.Specification.FineTuner)
 	job.Stage(engine.StageLoad)
 	trainer, err := child.Start(child.Config{
 		Command: e.cfg.Command,
 		Job:     file,
 		Folder:  filepath.Dir(file.Output.Model),
 		Environ: e.cfg.Environ,
-		More:    e.cfg.Environment,
+		More:    slices.Concat(more, e.cfg.Environment),
+		Set:     set,
 		Output:  s.output,
 		Log:     s.say,
 		Timing:  e.cfg.Timing,

@@ -22,6 +22,8 @@ import (
 type bench struct {
 	dir   string
 	steps chan int64 // of the progress
+	// change edits the specification; nil: nothing does.
+	change func(*events.Specification)
 
 	mu        sync.Mutex
 	saved     engine.Resume // the newest checkpoint
@@ -61,7 +63,7 @@ func (r runtime) RecordProgress(_ context.Context, step, _ int64, _ []events.Poi
 
 func (r runtime) SaveCheckpoint(_ context.Context, step int64, dir string, _ int) error {
 	kept := filepath.Join(r.dir, fmt.Sprintf("kept-%d-%d", step, time.Now().UnixNano()))
-	if err := os.CopyFS(kept, os.DirFS(dir)); err != nil {
+	if err := errors.Join(os.CopyFS(kept+".part", os.DirFS(dir)), os.Rename(kept+".part", kept)); err != nil {
 		return err
 	}
 	r.mu.Lock()
@@ -123,6 +125,9 @@ func (b *bench) run(ctx context.Context, t *testing.T, e *trainer.Engine, saveTi
 	s := spec.Defaults()
 	small(&s)
 	s.FineTuner.BaseModelID, s.FineTuner.TrainingDataID, s.FineTuner.Epochs = filepath.Join(b.dir, "base"), filepath.Join(b.dir, "rows.jsonl"), 8
+	if b.change != nil {
+		b.change(&s)
+	}
 	scratch := t.TempDir()
 	resume := b.saved
 	if resume.Step > 0 { // a copy, as a worker gives one

@@ -42,6 +42,15 @@ func oursInTokens() []string {
 	return []string{"max_sequence_length", "chat_template_kwargs", "train_on", "train_on_responses_only", "question_part", "answer_part"}
 }
 
+// decisive are keys without which a training would be another one. A trainer that does
+// not have one of them refuses the job; of the other keys there is a note.
+func decisive() []string {
+	return []string{
+		"method", "devices", "max_steps", "early_stopping_patience", "load_best_model_at_end",
+		"use_dora", "modules_to_save", "rank_pattern", "alpha_pattern", "lr_scheduler_kwargs",
+	}
+}
+
 // keyNotes are the notes about the keys that a person changed and that the trainer does
 // not honour.
 func keyNotes(s events.Specification, d child.Description) (notes []string) {
@@ -62,12 +71,22 @@ func keyNotes(s events.Specification, d child.Description) (notes []string) {
 }
 
 // refusedKeys returns why a trainer cannot do what a specification asks for.
-func refusedKeys(s events.Specification, d child.Description) error {
+// images says that rows have some.
+func refusedKeys(s events.Specification, d child.Description, images bool) error {
 	f := s.FineTuner
 	var faults []string
 	want := func(key, value string, has []string) {
 		if has != nil && !slices.Contains(has, value) && slices.Contains(changedKeys(s), key) {
 			faults = append(faults, fmt.Sprintf("%s.%s = %q: the trainer %s has %s", section, key, value, d.Name, strings.Join(has, ", ")))
+		}
+	}
+	void := map[string]bool{}
+	for _, n := range spec.EngineNotes(s, events.Finetune, f.Engine) {
+		void[n.Key] = true
+	}
+	for _, v := range changed(s) {
+		if slices.Contains(decisive(), v.Name) && !slices.Contains(d.Keys, v.Name) && !void[section+"."+v.Name] {
+			faults = append(faults, fmt.Sprintf("%s.%s = %s: the trainer %s does not have this key", section, v.Name, v.Text, d.Name))
 		}
 	}
 	want("optimizer", f.Optimizer, d.Optimizers)
@@ -79,6 +98,9 @@ func refusedKeys(s events.Specification, d child.Description) error {
 	}
 	lacks("load_in_4bit", "4bit", f.LoadIn4bit)
 	lacks("load_in_8bit", "8bit", f.LoadIn8bit)
+	if images && !d.Vision {
+		faults = append(faults, fmt.Sprintf("the rows have images, and the trainer %s reads none", d.Name))
+	}
 	if f.IsMultimodel && slices.Contains(d.Keys, "is_multimodel") && !d.Vision {
 		faults = append(faults, fmt.Sprintf("%s.is_multimodel = true: the trainer %s reads no images", section, d.Name))
 	}

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"time"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/llm/token"
@@ -24,6 +25,10 @@ import (
 const (
 	// logName is the name of the artifact with the log, and of its file.
 	logName = "trainer.log"
+	// failedLogName is that of the artifact of an attempt that failed.
+	failedLogName = "trainer-%d.log"
+	// logTime is how long a store may take for it.
+	logTime = 30 * time.Second
 	// maxArtifacts bounds the further artifacts of a trainer.
 	maxArtifacts = 20
 	// maxCard bounds a model card in which paths are replaced.
@@ -36,6 +41,7 @@ func (s *session) conclude(ctx context.Context, base inputs.Base, rows preparedR
 		res.Notes = append(res.Notes, fmt.Sprintf("the trainer sent %d more notes", extra))
 	}
 	if err := s.err(); err != nil {
+		keepLog(ctx, s, res)
 		return err
 	}
 	exit := s.trainer.Exit()
@@ -200,6 +206,26 @@ func (s *session) storeArtifacts(ctx context.Context, res *engine.Result) error 
 		res.Artifacts = append(res.Artifacts, a)
 	}
 	return nil
+}
+
+// keepLog stores the log of an attempt that failed. Its failure is worth more than its
+// log, so a store that does not take it is not waited for.
+func keepLog(ctx context.Context, s *session, res *engine.Result) {
+	if ctx.Err() != nil { // it did not fail, or nobody waits for it
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, logTime)
+	defer cancel()
+	path, err := writeLog(s.job, &s.log)
+	var log events.Artifact
+	if err == nil {
+		log, err = s.job.PutFile(ctx, fmt.Sprintf(failedLogName, s.job.Attempt), "text/plain", path)
+	}
+	if err != nil {
+		s.say(fmt.Sprintf("the log of the trainer is not kept: %v", err))
+		return
+	}
+	res.Logs = append(res.Logs, log)
 }
 
 // writeLog writes what is kept of the log to a file.

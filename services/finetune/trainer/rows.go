@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/llm/examplefile"
@@ -17,6 +18,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/dataset/value"
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/progress"
+	"github.com/tunebus/tunebus/pipeline/spec"
 	"github.com/tunebus/tunebus/services/finetune/inputs"
 	"github.com/tunebus/tunebus/services/finetune/prepare"
 )
@@ -58,7 +60,8 @@ func prepareRows(ctx context.Context, job *engine.Job, base inputs.Base, folder 
 		return out, err
 	}
 	defer progress.Doing(ctx, "writing the rows for the trainer")()
-	w := rowWriter{ctx: ctx, seed: uint64(job.Request.Specification.FineTuner.Seed), folder: folder}
+	s := job.Request.Specification.FineTuner
+	w := rowWriter{ctx: ctx, seed: uint64(s.Seed), folder: folder, pairs: spec.Prefers(s)}
 	if out.training, err = w.write("training", data.Training, messages[inputs.TrainingKey]); err != nil || data.Validation == nil {
 		return out, err
 	}
@@ -82,6 +85,8 @@ type messageFile struct {
 	file    *os.File
 	w       *bufio.Writer
 	offsets []int64 // of the begin of each row, and of the end
+	images  imageFolder
+	count   int64 // of the images
 }
 
 func createMessages(path string) (*messageFile, error) {
@@ -89,7 +94,7 @@ func createMessages(path string) (*messageFile, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create the file of messages: %w", err)
 	}
-	return &messageFile{file: f, w: bufio.NewWriter(f), offsets: []int64{0}}, nil
+	return &messageFile{file: f, w: bufio.NewWriter(f), offsets: []int64{0}, images: imageFolder(filepath.Join(filepath.Dir(path), "images"))}, nil
 }
 
 // messageLine is a line of the file [child.Rows.Messages].
@@ -97,9 +102,11 @@ type messageLine struct {
 	Messages json.RawMessage `json:"messages,omitempty"`
 	Text     *string         `json:"text,omitempty"`
 	Prompted int             `json:"prompted,omitempty"`
+	Rejected json.RawMessage `json:"rejected,omitempty"`
 	Tools    json.RawMessage `json:"tools,omitempty"`
 	Truth    *string         `json:"ground_truth,omitempty"`
 	Truths   []string        `json:"ground_truths,omitempty"`
+	Images   []string        `json:"images,omitempty"` // files, in the order of their places in the messages
 }
 
 func (m *messageFile) add(r prepare.Row) error {
@@ -107,11 +114,10 @@ func (m *messageFile) add(r prepare.Row) error {
 	if r.Source.IsText() {
 		line.Text = &r.Source.Text
 	} else {
-		flat := make([]row.Message, len(r.Source.Messages))
-		for i, one := range r.Source.Messages {
-			flat[i] = one.Flat()
-		}
-		line.Messages = row.Conversation(flat)
+		line.Messages = asJSON(r.Source.Messages, len(r.Source.Images) > 0)
+	}
+	if r.IsPair() {
+		line.Rejected = asJSON(r.Source.Rejected[r.Source.Prompted:], len(r.Source.Images) > 0)
 	}
 	if r.Source.Tools.Kind() != value.Missing {
 		line.Tools = r.Source.Tools.AppendJSON(nil)
@@ -122,6 +128,14 @@ func (m *messageFile) add(r prepare.Row) error {
 			line.Truths = truths
 		}
 	}
+	for _, image := range r.Source.Images {
+		path, err := m.images.add(image)
+		if err != nil {
+			return fmt.Errorf("%s: %w", r.Source.Place, err)
+		}
+		line.Images = append(line.Images, path)
+	}
+	m.count += int64(len(line.Images))
 	body, err := json.Marshal(line)
 	if err != nil {
 		return fmt.Errorf("%s: %w", r.Source.Place, err)
@@ -133,6 +147,18 @@ func (m *messageFile) add(r prepare.Row) error {
 	return nil
 }
 
+// asJSON are messages as JSON. Their contents are texts where they are lists of texts,
+// unless their row has images: then all are lists of parts.
+func asJSON(messages []row.Message, parts bool) json.RawMessage {
+	out := make([]row.Message, len(messages))
+	for i, one := range messages {
+		if out[i] = one.Flat(); parts {
+			out[i] = withParts(one)
+		}
+	}
+	return row.Conversation(out)
+}
+
 func (m *messageFile) close() { _ = m.file.Close() } // what it held was copied
 
 // rowWriter writes rows in the order of the seed.
@@ -140,6 +166,7 @@ type rowWriter struct {
 	ctx    context.Context
 	seed   uint64
 	folder string
+	pairs  bool // of examples: a chosen and a rejected answer
 }
 
 // order is the order of n rows. The built-in engine has the same one in its first
@@ -150,16 +177,25 @@ func (w rowWriter) order(n int) []int {
 }
 
 func (w rowWriter) write(set string, examples *examplefile.File, messages *messageFile) (child.Rows, error) {
-	rows := child.Rows{Tokens: filepath.Join(w.folder, set+".tokens.jsonl"), Messages: filepath.Join(w.folder, set+".messages.jsonl")}
+	rows := child.Rows{
+		Tokens:   filepath.Join(w.folder, set+".tokens.jsonl"),
+		Messages: filepath.Join(w.folder, set+".messages.jsonl"),
+		Pairs:    w.pairs,
+	}
 	var used []int32
 	for i := range examples.Len() {
 		if all, counted := examples.Tokens(i); counted > 0 {
-			used = append(used, int32(i))
+			if !w.pairs || i%2 == 0 {
+				used = append(used, int32(i))
+			}
 			rows.Longest = max(rows.Longest, all)
 		}
 	}
-	rows.Examples, rows.Rows = int64(len(used)), int64(len(messages.offsets)-1)
+	rows.Examples, rows.Rows, rows.Images = int64(len(used)), int64(len(messages.offsets)-1), messages.count
 	err := w.lines(rows.Tokens, len(used), func(i int) ([]byte, error) {
+		if w.pairs {
+			return pairLine(examples, int(used[i]))
+		}
 		e, err := examples.Example(int(used[i]))
 		if err != nil {
 			return nil, err
@@ -182,6 +218,21 @@ func (w rowWriter) write(set string, examples *examplefile.File, messages *messa
 		return line, err
 	})
 	return rows, errors.Join(err, os.Remove(messages.file.Name()))
+}
+
+// pairLine is the line of two examples that follow each other.
+func pairLine(examples *examplefile.File, at int) ([]byte, error) {
+	chosen, err := examples.Example(at)
+	if err != nil {
+		return nil, err
+	}
+	rejected, err := examples.Example(at + 1)
+	if err != nil {
+		return nil, err
+	}
+	start := slices.Index(chosen.Count, true) // is the same in both
+	line, err := json.Marshal(child.Pair{Prompt: chosen.IDs[:start], Chosen: chosen.IDs[start:], Rejected: rejected.IDs[start:]})
+	return append(line, '\n'), err
 }
 
 // lines writes a file of n lines in the order of the seed.

@@ -7,11 +7,13 @@ import json
 import os
 import random
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,27 +21,40 @@ from typing import Any
 class Attempt:
     """One attempt at a job, by a process of the trainer."""
 
-    def __init__(self, folder: Path, job: dict[str, Any], stop_at: int = 0, kill_at: int = 0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        job: dict[str, Any],
+        stop_at: int = 0,
+        kill_at: int = 0,
+        kill_rank: int | None = None,
+        command: tuple[str, ...] = ("-m", "tunebus_trainer"),
+        environment: dict[str, str] | None = None,
+    ) -> None:
         self.messages: list[dict[str, Any]] = []
+        self.left = 0  # processes when the trainer had ended; they are killed
+        self._kill_rank = kill_rank  # of several processes, in place of the trainer's own
+        self._socket = ""
         self.kept: dict[int, Path] = {}  # copies of checkpoints
         self.status: int | None = None
         self._folder, self._job = folder, job
         self._stop_at, self._kill_at = stop_at, kill_at
+        self._command, self._environment = command, environment or {}
         self._process: subprocess.Popen[bytes] | None = None
 
     def run(self) -> Attempt:
         """Runs the trainer until its end."""
         with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listening:
-            path = folder + "/socket"
+            path = self._socket = folder + "/socket"
             listening.bind(path)
             listening.listen()
             job = self._folder / "job.json"
             job.write_text(json.dumps(self._job))
             environment = {k: v for k, v in os.environ.items() if not k.startswith("WANDB")}
-            environment.update(TUNEBUS_SOCKET=path, HF_HUB_OFFLINE="1", WANDB_MODE="offline", TMPDIR=folder)
+            environment.update(TUNEBUS_SOCKET=path, HF_HUB_OFFLINE="1", WANDB_MODE="offline", TMPDIR=folder, **self._environment)
             with (self._folder / "log").open("ab") as log:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-m", "tunebus_trainer", "--job", str(job)],
+                    [sys.executable, *self._command, "--job", str(job)],
                     env=environment,
                     stdout=log,
                     stderr=log,
@@ -48,6 +63,7 @@ class Attempt:
                 thread = threading.Thread(target=self._serve, args=(listening,), daemon=True)
                 thread.start()
                 self.status = self._process.wait(600)
+                self.left = len(self._kill(lambda _: True))
                 thread.join(10)
         return self
 
@@ -66,7 +82,11 @@ class Attempt:
         assert self._process is not None
         match message["type"]:
             case "progress" if self._kill_at and message["step"] >= self._kill_at:
-                self._process.kill()
+                if self._kill_rank is None:
+                    self._process.kill()
+                    self._kill(lambda _: True)  # as a worker does
+                else:
+                    self._kill(lambda environment: f"RANK={self._kill_rank}" in environment)
             case "progress" if self._stop_at and message["step"] == self._stop_at and not message["points"]:
                 _send(connection, {"type": "stop", "by": "soon", "seconds": 60})
             case "checkpoint":
@@ -75,6 +95,17 @@ class Attempt:
                 shutil.copytree(message["folder"], copy)
                 self.kept[message["step"]] = copy
                 _send(connection, {"type": "checkpoint_kept", "step": message["step"]})
+
+    def _kill(self, which: Callable[[list[str]], bool]) -> list[int]:
+        """Kills processes of this attempt by their environment."""
+        killed = []
+        for path in Path("/proc").glob("[0-9]*/environ"):
+            with contextlib.suppress(OSError):
+                environment = path.read_bytes().decode(errors="replace").split("\0")
+                if f"TUNEBUS_SOCKET={self._socket}" in environment and which(environment):
+                    os.kill(int(path.parent.name), signal.SIGKILL)
+                    killed.append(int(path.parent.name))
+        return killed
 
     def of(self, kind: str) -> list[dict[str, Any]]:
         """The messages of a type."""
@@ -126,7 +157,28 @@ def make_rows(path: Path, count: int, seed: int = 1) -> None:
             out.write(json.dumps({"ids": ids, "counted": [[4, length]]}) + "\n")
 
 
-def make_job(folder: Path, model: Path, rows: Path, keys: dict[str, Any], resume: Path | None = None, step: int = 0) -> dict[str, Any]:
+def make_pairs(path: Path, count: int, seed: int = 1) -> None:
+    """Writes prompts of 3 to 10 tokens with two answers: chosen ones begin with a token of their own."""
+    chosen = random.Random(seed)
+    with path.open("w") as out:
+        for _ in range(count):
+            prompt, *answers = ([chosen.randrange(20, 290) for _ in range(chosen.randint(3, 10))] for _ in range(3))
+            out.write(json.dumps({"prompt": prompt, "chosen": [7, *answers[0]], "rejected": [9, *answers[1]]}) + "\n")
+
+
+def _rows(path: Path, keys: dict[str, Any]) -> dict[str, Any]:
+    return {"tokens": str(path), "messages": "", "examples": 0, "rows": 0, "longest": 0, "pairs": keys.get("method") == "dpo"}
+
+
+def make_job(
+    folder: Path,
+    model: Path,
+    rows: Path,
+    keys: dict[str, Any],
+    resume: Path | None = None,
+    step: int = 0,
+    validation: Path | None = None,
+) -> dict[str, Any]:
     """A job in a folder of its own."""
     shutil.rmtree(folder, ignore_errors=True)
     for name in ("checkpoints", "artifacts"):
@@ -139,8 +191,8 @@ def make_job(folder: Path, model: Path, rows: Path, keys: dict[str, Any], resume
         "keys": keys,
         "changed": sorted(keys),
         "seed": keys.get("seed", 42),
-        "training": {"tokens": str(rows), "messages": "", "examples": 0, "rows": 0, "longest": 0},
-        "validation": None,
+        "training": _rows(rows, keys),
+        "validation": _rows(validation, keys) if validation else None,
         "resume": {"step": step, "folder": str(resume)} if resume else None,
         "output": {"model": str(folder / "model"), "checkpoints": str(folder / "checkpoints"), "artifacts": str(folder / "artifacts")},
         "devices": "",

@@ -10,12 +10,17 @@ import sys
 import tempfile
 import traceback
 from pathlib import Path
+from typing import Any
 
-from . import describe, sft
+from . import checked  # isort: skip  # noqa: F401  # before all that imports packages
+from . import engine  # isort: skip  # before all that imports transformers
+from . import describe, launch, sft, unsloth_models, vision
 from .callbacks import Diverged
+from .checkpoint import CheckpointFault
 from .connection import Connection, WorkerGone
 from .job import Job, JobFault
 from .keys import KeyFault, Keys, Machine, plan
+from .reporting import Reports
 from .rows import RowFault
 
 STOPPED = 75  # the exit status of a trainer that was stopped after a checkpoint
@@ -26,6 +31,7 @@ def main() -> int:
     """Works on a job. Returns the exit status."""
     parser = argparse.ArgumentParser(prog="tunebus_trainer")
     parser.add_argument("--describe", action="store_true", help="print what this trainer can do")
+    parser.add_argument("--engine", choices=(engine.TRL, engine.UNSLOTH), default=engine.TRL, help="whose loaders open the model")
     parser.add_argument("--job", type=Path, help="the job file")
     arguments = parser.parse_args()
     if arguments.describe:
@@ -33,58 +39,89 @@ def main() -> int:
         return 0
     if arguments.job is None or "TUNEBUS_SOCKET" not in os.environ:
         parser.error("a worker of tunebus starts this with --job FILE and TUNEBUS_SOCKET; see --describe")
+    if not launch.is_rank() and (processes := launch.wanted(arguments.job)) > 1:
+        return launch.run(processes, sys.argv[1:], report)
+    unused = launch.choose_devices(launch.wanted(arguments.job))
     machine = describe.machine()
     try:
-        connection = Connection(os.environ["TUNEBUS_SOCKET"], describe.description(machine))
+        connection = connect(describe.description(machine))
     except WorkerGone as err:
         print(err, file=sys.stderr)
         return 1
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: connection.order_stop())
     try:
-        return work(arguments.job, machine, connection)
+        if unused:
+            connection.note(unused)
+        status = work(arguments.job, machine, connection)
+        return launch.ended(status) if launch.is_rank() else status
     except Exception as err:  # noqa: BLE001 - every error has a class in the protocol
         traceback.print_exc()
-        connection.error(*classify(err))
+        if launch.is_rank():
+            launch.failed(classify(err), err)
+        else:
+            connection.error(*classify(err))
         return 1
     finally:
         connection.close()
 
 
-def work(path: Path, machine: Machine, connection: Connection) -> int:
+def connect(description: dict[str, Any]) -> Connection | launch.Quiet:
+    """Connects to the worker. Of several processes only rank 0 does."""
+    if launch.rank() > 0:
+        return launch.Quiet()
+    if launch.is_rank():
+        launch.greet(description)
+    return Connection(os.environ["TUNEBUS_SOCKET"], description)
+
+
+def report(hello: dict[str, Any], error: tuple[str, str, str]) -> None:
+    """Tells the worker of an error of several processes, none of which can tell it."""
+    try:
+        connection = Connection(os.environ["TUNEBUS_SOCKET"], hello or describe.description(describe.machine()))
+    except WorkerGone as err:
+        print(err, file=sys.stderr)
+        return
+    connection.error(*error)
+    connection.close()
+
+
+def work(path: Path, machine: Machine, connection: Connection | launch.Quiet) -> int:
     """Trains what a job asks for."""
+    engine.check(engine.NAME)
     job = Job.read(path)
-    keys = Keys.read(job.keys)
+    if engine.NAME == engine.UNSLOTH:
+        unsloth_models.check(job.keys)
+    keys, processes = Keys.read(job.keys), launch.Processes.read(job.keys)
+    switches = vision.Switches.read(job.keys)
+    switches.check(keys)
     connection.stage("tokenise")
-    reports = prepare_reports(job)
     with tempfile.TemporaryDirectory() as scratch:
-        data = sft.read(job, Path(scratch))
+        data = sft.read(job, keys, switches.is_multimodel, Path(scratch), connection)
         for name, counts in (("training", data.counts), ("validation", data.validation_counts)):
             if counts.dropped:
-                connection.dataset(name, counts.rows, counts.dropped, 0)
+                connection.dataset(name, counts.rows + counts.dropped, counts.dropped, 0)
         if data.training is None:
-            raise RowFault("no row has a token that counts in the loss")
-        chosen = plan(keys, machine, data.validation_counts.rows)
-        for note in chosen.notes:
+            why = (
+                "every row has more tokens than max_sequence_length"
+                if switches.is_multimodel
+                else "no row has a token that counts in the loss"
+            )
+            raise RowFault(why)
+        chosen = launch.plan(plan(keys, machine, data.validation_counts.rows), processes, keys, launch.here())
+        reports = Reports(job, machine.wandb_key)
+        reporting = reports.begin(chosen.arguments["report_to"])
+        for note in chosen.notes + reporting + launch.notes(processes, keys, data.counts.rows):
             connection.note(note)
         connection.stage("load")
-        outcome = sft.train(job, data, chosen, connection)
+        outcome = sft.train(job, data, chosen, switches, connection, reports)
+        for note in reports.end():
+            connection.note(note)
     if not outcome.done:
         connection.wait_until_answered(UPLOAD)
         return STOPPED
-    artifacts = {name: str(folder) for name, folder in reports.items() if folder.exists()}
-    connection.result(job.result, outcome.tokens, outcome.statistics, artifacts)
+    connection.result(job.result, outcome.tokens, outcome.statistics, reports.artifacts())
     return 0
-
-
-def prepare_reports(job: Job) -> dict[str, Path]:
-    """Has W&B and TensorBoard write into the artifacts of the job; returns their folders."""
-    folders = {"wandb": job.artifacts / "wandb", "tensorboard": job.artifacts / "tensorboard"}
-    os.environ["WANDB_DIR"] = str(job.artifacts)
-    os.environ["TENSORBOARD_LOGGING_DIR"] = str(folders["tensorboard"])
-    if project := job.keys.get("wandb_project_name"):
-        os.environ["WANDB_PROJECT"] = project
-    return folders
 
 
 def classify(err: BaseException) -> tuple[str, str, str]:
@@ -99,11 +136,13 @@ def classify(err: BaseException) -> tuple[str, str, str]:
         return "diverged", text, ""
     if isinstance(err, RowFault):
         return "bad_data", text, ""
+    if isinstance(err, CheckpointFault):
+        return "bad_checkpoint", text, ""
     if isinstance(err, KeyFault):
         return "bad_key", text, err.key
     if isinstance(err, sft.ModelFault):
         return "bad_model", text, ""
-    if isinstance(err, JobFault):
+    if isinstance(err, (JobFault, engine.MachineFault)):
         return "internal", text, ""
     return "internal", f"{type(err).__name__}: {text}", ""
 

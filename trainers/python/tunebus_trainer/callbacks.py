@@ -9,6 +9,8 @@ from typing import Any, Protocol
 
 import transformers
 
+from . import dpo, launch
+
 
 class Worker(Protocol):
     """The worker's end of the protocol, as a training uses it."""
@@ -24,6 +26,9 @@ class Worker(Protocol):
 
     def checkpoint(self, step: int, folder: Path) -> None: ...
 
+    def note(self, text: str) -> None:
+        """Adds a sentence for people to the run."""
+
     def kept(self) -> int:
         """The step of the newest checkpoint that the worker has kept; 0 before the first."""
 
@@ -32,16 +37,9 @@ class Diverged(ArithmeticError):
     """The loss is no longer a number."""
 
 
-# Numbers of the trainer's log that are points of a metric, by their names in tunebus.
-POINTS = {
-    "loss": "loss",
-    "learning_rate": "learning_rate",
-    "grad_norm": "grad_norm",
-    "epoch": "epoch",
-    "eval_loss": "eval_loss",
-    "mean_token_accuracy": "mean_token_accuracy",
-    "entropy": "entropy",
-}
+# Numbers of the trainer's log that are points of a metric, by TRL's names.
+_LOGGED = ("loss", "mean_token_accuracy", "entropy", *dpo.POINTS)
+POINTS = {"learning_rate", "grad_norm", "epoch", *_LOGGED, *(f"eval_{name}" for name in _LOGGED)}
 
 
 class Reporter(transformers.TrainerCallback):
@@ -61,7 +59,8 @@ class Reporter(transformers.TrainerCallback):
         self, args: transformers.TrainingArguments, state: transformers.TrainerState, control: transformers.TrainerControl, **_: Any
     ) -> None:
         self._worker.progress(state.global_step, state.max_steps, {})
-        if self._worker.stopping and state.global_step < state.max_steps:
+        stopping = launch.agreed(self._worker.stopping or launch.stop_ordered())
+        if stopping and state.global_step < state.max_steps:
             control.should_save = True
             control.should_training_stop = True
 
@@ -86,7 +85,7 @@ class Reporter(transformers.TrainerCallback):
         logs: dict[str, float] | None = None,
         **_: Any,
     ) -> None:
-        points = {POINTS[k]: float(v) for k, v in (logs or {}).items() if k in POINTS}
+        points = {k: float(v) for k, v in (logs or {}).items() if k in POINTS}
         for name in ("loss", "grad_norm", "eval_loss"):
             if name in points and not math.isfinite(points[name]):
                 raise Diverged(f"{name} is {points[name]} at step {state.global_step}")
@@ -99,6 +98,7 @@ class Reporter(transformers.TrainerCallback):
         if state.global_step >= state.max_steps:
             return  # the result follows
         folder = self._folder
+        launch.agreed(False)  # every process has written its part
         self._worker.checkpoint(state.global_step, folder / f"checkpoint-{state.global_step}")
         self._remove_old(folder)
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib.metadata
 import importlib.util
 import os
 from typing import Any
 
+from . import engine, launch, vision
 from .job import PROTOCOL
-from .keys import OPTIMIZERS_OF_BITSANDBYTES, Keys, Machine
+from .keys import OTHER_PACKAGES, Keys, Machine, package_of
 
-NAME = "trl"
-PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "bitsandbytes", "datasets")
+PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "bitsandbytes", "datasets", "unsloth")
 
 
 def version() -> str:
@@ -35,6 +36,7 @@ def machine() -> Machine:
         flash_attention=accelerator and _there("flash_attn"),
         wandb=_there("wandb"),
         wandb_key=bool(os.environ.get("WANDB_API_KEY")),
+        packages=frozenset(name for name in OTHER_PACKAGES if _there(name)),
     )
 
 
@@ -43,24 +45,38 @@ def description(found: Machine) -> dict[str, Any]:
     import torch
     import transformers
 
-    optimizers = [o.value for o in transformers.training_args.OptimizerNames]
-    if not found.bitsandbytes:
-        optimizers = [o for o in optimizers if "adamw" in o or not any(part in o for part in OPTIMIZERS_OF_BITSANDBYTES)]
+    optimizers = [o.value for o in transformers.training_args.OptimizerNames if _has_optimizer(found, o.value)]
     devices = [f"cuda:{i} {torch.cuda.get_device_name(i)}" for i in range(torch.cuda.device_count())]
     return {
         "protocol": PROTOCOL,
-        "name": NAME,
+        "name": engine.NAME,
         "version": version(),
         "rows": "tokens",
-        "versions": {name: importlib.metadata.version(name) for name in PACKAGES if _there(name)},
-        "devices": devices or ["cpu"],
-        "methods": ["lora", "full"] + (["qlora"] if found.bitsandbytes else []),
-        "keys": [field.name for field in dataclasses.fields(Keys)],
+        "versions": versions(),
+        "devices": devices or ([] if engine.NAME == engine.UNSLOTH else ["cpu"]),
+        "methods": ["lora", "full"] + (["dpo"] if engine.NAME == engine.TRL else []) + (["qlora"] if found.bitsandbytes else []),
+        "keys": list(dict.fromkeys(field.name for kind in (Keys, launch.Processes, vision.Switches) for field in dataclasses.fields(kind))),
         "optimizers": optimizers,
         "schedulers": [s.value for s in transformers.SchedulerType],
         "quantisation": ["4bit", "8bit"] if found.bitsandbytes else [],
-        "vision": False,
+        "vision": True,
     }
+
+
+def versions() -> dict[str, str]:
+    """The versions of the packages that are installed, by their names."""
+    installed = {}
+    for name in PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            installed[name] = importlib.metadata.version(name)
+    return installed
+
+
+def _has_optimizer(found: Machine, name: str) -> bool:
+    package = package_of(name)
+    if package == "bitsandbytes":
+        return found.bitsandbytes or "adamw" in name  # AdamW takes the place of its AdamW
+    return not package or package in found.packages
 
 
 def _there(package: str) -> bool:

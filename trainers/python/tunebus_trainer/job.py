@@ -19,14 +19,17 @@ class Rows:
     """One data set, tokenised."""
 
     tokens: Path
+    messages: Path
     examples: int
     longest: int
+    pairs: bool = False  # each line is a prompt with a chosen and a rejected answer
 
 
 @dataclasses.dataclass(frozen=True)
 class Job:
     """What a job asks for. All paths are absolute."""
 
+    run: str
     model: Path
     tokenizer: Path
     adapter: Path | None
@@ -49,6 +52,7 @@ class Job:
                 raise JobFault(f"the job has protocol {job['protocol']}; this trainer speaks {PROTOCOL}")
             model, output = job["model"], job["output"]
             return cls(
+                run=job["run"],
                 model=Path(model["folder"]),
                 tokenizer=Path(model["tokenizer"]),
                 adapter=Path(model["adapter"]) if model.get("adapter") else None,
@@ -67,4 +71,10 @@ class Job:
 
 
 def _rows(value: dict[str, Any]) -> Rows:
-    return Rows(tokens=Path(value["tokens"]), examples=value["examples"], longest=value["longest"])
+    return Rows(
+        tokens=Path(value["tokens"]),
+        messages=Path(value["messages"]),
+        examples=value["examples"],
+        longest=value["longest"],
+        pairs=value.get("pairs", False),
+    )

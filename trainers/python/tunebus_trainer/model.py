@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 from .keys import Plan
 
 
-def load(folder: Path, plan: Plan) -> Any:
-    """The base model with the plan's types, quantised if the plan says so."""
+def load(folder: Path, plan: Plan, sees: bool = False) -> Any:
+    """The base model with the plan's types, quantised if the plan says so. sees asks for one that sees."""
     import torch
     import transformers
 
@@ -20,7 +21,8 @@ def load(folder: Path, plan: Plan) -> Any:
         if "bnb_4bit_compute_dtype" in arguments:
             arguments["bnb_4bit_compute_dtype"] = getattr(torch, arguments["bnb_4bit_compute_dtype"])
         quantization = transformers.BitsAndBytesConfig(**arguments)  # type: ignore[no-untyped-call]
-    return transformers.AutoModelForCausalLM.from_pretrained(
+    kind: Any = transformers.AutoModelForImageTextToText if sees else transformers.AutoModelForCausalLM
+    return kind.from_pretrained(
         folder,
         dtype=getattr(torch, plan.dtype),
         quantization_config=quantization,
@@ -45,7 +47,7 @@ def adapter(plan: Plan) -> Any:
 
     arguments = dict(plan.lora)
     if arguments.get("init_lora_weights") == "loftq":
-        arguments["loftq_config"] = peft.LoftQConfig(loftq_bits=4)
+        arguments["loftq_config"] = peft.LoftQConfig(**arguments["loftq_config"])
     return peft.LoraConfig(**arguments)
 
 
@@ -59,9 +61,24 @@ def tokenizer(folder: Path) -> Any:
     return tokens
 
 
-def save(trained: Any, folder: Path, base: str) -> None:
-    """Writes the adapter, or all weights. base is the name of the base model, as the person gave it."""
-    trained.save_pretrained(folder)
+def processor(folder: Path) -> Any:
+    """The processor of a base model that sees, with a token to fill short rows with."""
+    import transformers
+
+    kind: Any = transformers.AutoProcessor
+    made = kind.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    if made.tokenizer.pad_token is None:
+        made.tokenizer.pad_token = made.tokenizer.eos_token
+    return made
+
+
+def save(trained: Any, folder: Path, base: str, written: bool = False) -> None:
+    """Writes the adapter, or all weights, unless they are written. base is the name of the base model, as the person gave it."""
+    if not written and hasattr(trained, "peft_config"):  # a method may have added an adapter to compare with
+        trained.save_pretrained(folder, selected_adapters=["default"])
+    elif not written:
+        trained.save_pretrained(folder)
+    shutil.rmtree(folder / "ref", ignore_errors=True)
     described = folder / "adapter_config.json"
     if described.exists():  # PEFT writes the folder that the model was loaded from
         config = json.loads(described.read_text(encoding="utf-8"))

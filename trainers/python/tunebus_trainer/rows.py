@@ -52,22 +52,43 @@ def _row(path: Path, number: int, line: str) -> dict[str, list[int]]:
         raise RowFault(f"{path.name}, line {number}: {err}") from err
 
 
+PAIR = {"prompt": "prompt_ids", "chosen": "chosen_ids", "rejected": "rejected_ids"}  # the names of TRL
+
+
+def read_pairs(path: Path, counts: Counts) -> Iterator[dict[str, list[int]]]:
+    """Yields ``prompt_ids``, ``chosen_ids`` and ``rejected_ids`` of each row."""
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                row: dict[str, Any] = json.loads(line)
+                pair = {name: list(row[field]) for field, name in PAIR.items()}
+                empty = [field for field, name in PAIR.items() if not pair[name]]
+                if empty:
+                    raise ValueError(f"{', '.join(empty)}: there is no token")
+            except (KeyError, TypeError, ValueError) as err:
+                raise RowFault(f"{path.name}, line {number}: {err}") from err
+            counts.rows += 1
+            counts.tokens += 2 * len(pair["prompt_ids"]) + len(pair["chosen_ids"]) + len(pair["rejected_ids"])
+            yield pair
+
+
 BATCH = 1000  # rows in one block of the table
 
 
-def table(path: Path, folder: Path) -> tuple[Any, Counts]:
+def table(path: Path, folder: Path, pairs: bool = False) -> tuple[Any, Counts]:
     """Returns a ``datasets.Dataset`` of the rows of a file, and their counts.
 
     The table lies in a file below folder, so that memory does not grow with the rows.
-    Its columns are ``input_ids`` and ``labels``. It is None if no row counts.
+    Its columns are ``input_ids`` and ``labels``, or those of pairs. It is None if no row counts.
     """
     import datasets
     import pyarrow as pa
 
     counts = Counts()
-    schema = pa.schema({"input_ids": pa.list_(pa.int32()), "labels": pa.list_(pa.int32())})
+    columns = PAIR.values() if pairs else ("input_ids", "labels")
+    schema = pa.schema({name: pa.list_(pa.int32()) for name in columns})
     stored = folder / (path.stem + ".arrow")
-    rows = read(path, counts)
+    rows = read_pairs(path, counts) if pairs else read(path, counts)
     with pa.ipc.new_stream(stored, schema) as writer:
         while batch := list(itertools.islice(rows, BATCH)):
             writer.write_batch(pa.RecordBatch.from_pylist(batch, schema))

@@ -68,6 +68,8 @@ func verbs() []verb {
 		{group: help.Configure, new: enginecmd.Engine, local: true, below: []verb{
 			{new: enginecmd.Check},
 			{new: enginecmd.Describe},
+			{new: enginecmd.Install},
+			{new: enginecmd.List},
 		}},
 	}
 }

@@ -23,9 +23,7 @@ import (
 func notRun() map[string]string {
 	return map[string]string{
 		"make run":                 "CI runs it",
-		"python3 -m venv /opt/trl": "\"make test-trl\" makes such an environment, of some GB",
 		"vllm serve":               "it needs a GPU; the tests of the engine have a server that speaks as it does",
-		"/opt/trl/bin/pip install": "\"make test-trl\" makes such an environment, of some GB",
 		"make install":             "it writes into the home folder",
 		"make inputs":              "it takes a minute",
 		"tunebus delete last":      "it wants a run that has ended",
@@ -42,6 +40,8 @@ func notRun() map[string]string {
 		"make test-interop":        "it needs Python and some GB of packages",
 		"make test-trainer":        "CI runs it",
 		"tunebus engine check":     "it needs Python; a test of the command runs it",
+		"tunebus engine install":   "it fetches some GB; a test installs a small package",
+		"make lock":                "it writes into the sources, and needs uv",
 		"tunebus engine describe":  "it needs Python; a test of the command runs it",
 		"make generate":            "it writes into the sources; a test compares the files with its output",
 		"make base-model":          "it takes ten minutes and writes over committed files; tests check that a short training follows from its seed",

@@ -54,6 +54,9 @@ type Config struct {
 	// Engines, if set, replace the engines of the phases. A phase without an
 	// engine has no worker.
 	Engines map[events.Phase]engine.Engine
+	// Trainers are the commands of further engines of fine-tuning, by the names of the
+	// engines. Each gets a worker of its own beside that of the settings.
+	Trainers map[string][]string
 	// Tracker, if set, edits the tracker's configuration. Tests shorten its
 	// delays.
 	Tracker func(*tracker.Config)
@@ -93,6 +96,9 @@ func (c Config) services() map[string]service.Wire {
 		"tracker":                 tracker.WireWith(c.Tracker),
 	}
 	if c.Engines == nil {
+		for name, command := range c.Trainers {
+			all[string(events.Finetune)+"/"+name] = finetune.WireEngine(name, command)
+		}
 		return all
 	}
 	for _, p := range events.Phases() {

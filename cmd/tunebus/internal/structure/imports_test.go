@@ -19,6 +19,7 @@ var mayImport = map[string][]string{
 	"pipeline":            {"events"},
 	"embedded":            {"events", "pipeline"},
 	"llm":                 {},
+	"trainers":            {},
 	"services/intake":     {"events", "pipeline"},
 	"services/finetune":   {"events", "pipeline", "llm"},
 	"services/inference":  {"events", "pipeline", "llm"},

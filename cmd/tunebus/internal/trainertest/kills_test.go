@@ -80,7 +80,12 @@ func newDeployment(t *testing.T, trainer string, env ...string) *deployment {
 		"TUNEBUS_LIMITS_MAX_CRASHES=1000",
 	}
 	d.env = append(d.env, env...)
-	programs.Start(t, dir, processes.NATS, nil, "-js", "-a", "127.0.0.1", "-p", port, "-sd", filepath.Join(dir, "nats"))
+	// By default a server may use a share of the disk, which says nothing about a test.
+	conf := filepath.Join(dir, "nats.conf")
+	if err := os.WriteFile(conf, fmt.Appendf(nil, "jetstream { store_dir: %q, max_file_store: 16GB }\n", filepath.Join(dir, "nats")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	programs.Start(t, dir, processes.NATS, nil, "-c", conf, "-a", "127.0.0.1", "-p", port)
 	programs.Start(t, dir, processes.Tunebus, d.env, "setup", "--wait", "30s", "--ack-wait", "2s").Wait(t, time.Minute)
 	for _, program := range []string{processes.Intake, processes.Tracker} {
 		d.services = append(d.services, programs.Start(t, dir, program, d.env))

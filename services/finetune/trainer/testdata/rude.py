@@ -41,7 +41,8 @@ def write_model() -> None:
         shutil.copy(Path(job["model"]["folder"], name), model)
 
 
-tell("hello", protocol=1, name="rude", rows="tokens", optimizers=["adamw_torch", "sgd"], quantisation=["8bit"], keys=["epochs"])
+keys = ["epochs", *os.environ.get("KEYS", "").split()]
+tell("hello", protocol=1, name="rude", rows="tokens", optimizers=["adamw_torch", "sgd"], quantisation=["8bit"], keys=keys, vision=True)
 match rude:
     case "hangs" | "deaf":
         subprocess.Popen(["sleep", "3600"], start_new_session=True)
@@ -52,6 +53,11 @@ match rude:
     case "exit":
         print("Traceback of the rude trainer", file=sys.stderr)
         sys.exit(3)
+    case "tells":
+        text = f"wandb is {os.environ['WANDB_MODE']} {os.environ.get('WANDB_API_KEY', '')}"
+        print(text)
+        tell("note", text=text)
+        fail("internal", text)
     case "silent":
         sys.exit(0)
     case "memory":
@@ -95,7 +101,9 @@ match rude:
         sys.exit(0)
     case "look":
         rows = {kind: [json.loads(line) for line in open(job["training"][kind])] for kind in ("tokens", "messages")}
-        Path(os.environ["LOOK"]).write_text(json.dumps({"job": job, "devices": os.environ.get("CUDA_VISIBLE_DEVICES"), **rows}))
+        pictures = [path.name for path in Path(job["training"]["messages"]).parent.glob("images/*")]
+        seen = {"job": job, "devices": os.environ.get("CUDA_VISIBLE_DEVICES"), "pictures": pictures, **rows}
+        Path(os.environ["LOOK"]).write_text(json.dumps(seen))
     case "notes":
         for i in range(80):
             tell("note", text=f"note {i}")

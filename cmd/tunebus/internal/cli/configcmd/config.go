@@ -13,6 +13,7 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/help"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/inprocess"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/inputs"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runrequest"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
@@ -87,12 +88,30 @@ func Check(s *session.Session) *cobra.Command {
 				return err
 			}
 			s.Console.Notes(append(checked.Notes, checked.Locate(found.Notes)...))
-			s.Console.Warnings(found.Warnings)
+			s.Console.Warnings(append(found.Warnings, noEnvironments(s, checked.Specification, f.Files)...))
 			return s.Console.Print(view.Specification(checked.Specification))
 		},
 	}
 	f.AddFlags(c)
 	return c
+}
+
+// noEnvironments says which engines of a specification have no environment for a run on this
+// machine. That is no fault of a file: a server may have it.
+func noEnvironments(s *session.Session, specification events.Specification, files []string) (missing []string) {
+	cfg, err := s.Settings(files...)
+	if err != nil {
+		return nil // the faults of the settings are said elsewhere
+	}
+	for _, step := range spec.Plan(specification) {
+		if step.Phase != events.Finetune {
+			continue
+		}
+		if err := inprocess.NoEnvironment(cfg, step.Queue); err != nil {
+			missing = append(missing, fmt.Sprintf("%s.engine: %v; without it only a server whose workers have it can do the run", spec.Section(step.Phase), err))
+		}
+	}
+	return missing
 }
 
 // settingsFaults finds the faults of the settings in files. The environment is

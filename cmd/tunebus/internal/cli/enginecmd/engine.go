@@ -1,5 +1,6 @@
-// Package enginecmd holds the commands engine check and engine describe, which look at
-// a command that trains.
+// Package enginecmd holds the commands engine list and engine install, for the engines and
+// their environments, and engine check and engine describe, which look at a command that
+// trains.
 package enginecmd
 
 import (
@@ -20,23 +21,24 @@ import (
 	"github.com/tunebus/tunebus/pipeline/child/conformance"
 	"github.com/tunebus/tunebus/pipeline/spec"
 	"github.com/tunebus/tunebus/pipeline/structconf"
+	"github.com/tunebus/tunebus/pipeline/trainerenv"
 )
 
 // Engine is "tunebus engine", the parent of the others.
 func Engine(*session.Session) *cobra.Command {
-	return &cobra.Command{Use: "engine", Short: "Look at commands that train"}
+	return &cobra.Command{Use: "engine", Short: "List and install engines, and look at commands that train"}
 }
 
 // Describe is "tunebus engine describe".
 func Describe(s *session.Session) *cobra.Command {
 	var environment []string
 	c := &cobra.Command{
-		Use: "describe [-- COMMAND...]", Short: "Print what a command that trains says of itself",
-		Long: `Asks a command for its versions, devices and keys. Without a command it is
-services.finetune.command of the settings.`,
-		Example: "  tunebus engine describe -- python3 trainer.py",
+		Use: "describe [NAME | -- COMMAND...]", Short: "Print what an engine or a command that trains says of itself",
+		Long: `Asks an engine that was installed, or a command, for its versions, devices and keys.
+Without either it is services.finetune.command of the settings.`,
+		Example: "  tunebus engine describe trl\n  tunebus engine describe -- python3 trainer.py",
 		RunE: func(c *cobra.Command, args []string) error {
-			command, more, err := commandOf(s, args, environment)
+			command, more, err := named(s, c, args, environment)
 			if err != nil {
 				return err
 			}
@@ -53,6 +55,26 @@ services.finetune.command of the settings.`,
 
 func addEnvironment(c *cobra.Command, to *[]string) {
 	c.Flags().StringArrayVar(to, "env", nil, "further variable that the command gets, NAME or NAME=value; may be repeated")
+}
+
+// named returns the command of an engine that was installed, if the arguments are its
+// name, or else what commandOf returns.
+func named(s *session.Session, c *cobra.Command, args, environment []string) (command, more []string, err error) {
+	if len(args) != 1 || c.ArgsLenAtDash() >= 0 || !slices.Contains(names(), args[0]) {
+		return commandOf(s, args, environment)
+	}
+	cfg, err := s.Settings()
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(cfg.Finetune.Command) > 0 && cfg.Finetune.Queue == args[0] {
+		return commandOf(s, nil, environment)
+	}
+	env, err := trainerenv.Find(cfg.Data.Folder, args[0])
+	if err != nil {
+		return nil, nil, exit.Input(err)
+	}
+	return env.Command(), slices.Concat(cfg.Finetune.Environment, environment), nil
 }
 
 // commandOf returns the command of a person, or that of the settings, with the

@@ -55,6 +55,7 @@ func Start(ctx context.Context, s *session.Session, cfg settings.Settings, serve
 	}
 	start := standalone.Config{
 		Engines:     engines,
+		Trainers:    trainers(cfg),
 		OpenStore:   storeopening.Open,
 		Skip:        server.Skip,
 		Tracker:     server.Tracker,

@@ -12,6 +12,7 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/follow"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/inprocess"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/interrupt"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/publishing"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
@@ -207,7 +208,7 @@ func (u unfinished) foreignQueue(run events.Run) string {
 	}
 	for _, step := range run.Accepted.Plan {
 		p := run.Phases[step.Phase]
-		if (p == nil || p.Completed == nil) && step.Queue != u.cfg.Worker(step.Phase).Queue {
+		if (p == nil || p.Completed == nil) && !inprocess.Takes(u.cfg, step.Phase, step.Queue) {
 			return string(step.Phase) + "/" + step.Queue
 		}
 	}

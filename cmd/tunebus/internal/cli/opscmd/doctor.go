@@ -41,8 +41,12 @@ named, it looks at a data folder and at this machine alone.`,
 				return err
 			}
 			found := append(check(c, s, at, cfg), checkMachine(c.Context(), cfg)...)
+			if at.Data != "" {
+				cfg.Data.Folder = at.Data
+			}
 			found = append(found, checkTrainer(c.Context(), cfg.Finetune)...)
 			found = append(found, checkAnswers(c.Context(), cfg)...)
+			found = append(found, checkEngines(cfg)...)
 			if ctx := c.Context(); ctx.Err() != nil { // what failed then says nothing about the server
 				return context.Cause(ctx)
 			}

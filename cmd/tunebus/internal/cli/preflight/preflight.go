@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/inprocess"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/layout"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runrequest"
 	"github.com/tunebus/tunebus/events"
@@ -135,11 +136,23 @@ func forJudge(judge evaluation.Judge, e events.Evaluator) *Missing {
 // other process can, so the job would wait for ever. Intake refuses a queue that
 // the server does not have.
 func worker(cfg settings.Settings, step events.Step) *Missing {
+	section := spec.Section(step.Phase)
+	if step.Phase == events.Finetune {
+		if err := inprocess.NoEnvironment(cfg, step.Queue); err != nil {
+			return &Missing{
+				What: section + ".engine",
+				Why:  err.Error(),
+				Do: fmt.Sprintf("install it, or name an environment of your own: command = [\"/opt/%[1]s/bin/python\", \"-m\", \"tunebus_trainer\", \"--engine\", %[1]q] and queue = %[1]q "+
+					"in the section services.finetune, such as in ./tunebus.toml", step.Queue),
+				Needed: true,
+				Input:  true,
+			}
+		}
+	}
 	queue := cfg.Worker(step.Phase).Queue
-	if step.Queue == queue || !slices.Contains(layout.Queues(cfg)[step.Phase], step.Queue) {
+	if inprocess.Takes(cfg, step.Phase, step.Queue) || !slices.Contains(layout.Queues(cfg)[step.Phase], step.Queue) {
 		return nil
 	}
-	section := spec.Section(step.Phase)
 	if step.Phase == events.Finetune && step.Queue == spec.Command && len(cfg.Finetune.Command) == 0 {
 		return &Missing{
 			What:   section + ".engine",

@@ -12,13 +12,14 @@ import (
 // CredentialFlags are credentials that are given as flags, as the original
 // Python pipeline takes them. The environment is the better place, because
 // other users of a machine see command lines.
-type CredentialFlags struct{ huggingFace, openAI, user, password string }
+type CredentialFlags struct{ huggingFace, openAI, wandb, user, password string }
 
 // AddFlags adds the flags to a command.
 func (f *CredentialFlags) AddFlags(c *cobra.Command) {
 	flags := c.Flags()
 	flags.StringVar(&f.huggingFace, "hf-key", "", "token for the Hugging Face Hub; default $HF_TOKEN")
 	flags.StringVar(&f.openAI, "openai-key", "", "key for the judge; default $OPENAI_API_KEY")
+	flags.StringVar(&f.wandb, "wandb-key", "", "key for Weights & Biases; default $WANDB_API_KEY, else $WANDB_TOKEN")
 	flags.StringVar(&f.user, "mlflow-username", "", "user for MLflow; default $MLFLOW_TRACKING_USERNAME")
 	flags.StringVar(&f.password, "mlflow-password", "", "password for MLflow; default $MLFLOW_TRACKING_PASSWORD")
 }
@@ -31,6 +32,7 @@ func (f *CredentialFlags) Apply(c *settings.Credentials) {
 	}{
 		{&c.HuggingFaceToken, f.huggingFace},
 		{&c.OpenAIKey, f.openAI},
+		{&c.WandbKey, f.wandb},
 		{&c.MLflowUsername, f.user},
 		{&c.MLflowPassword, f.password},
 	} {

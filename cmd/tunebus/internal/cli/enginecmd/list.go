@@ -1,0 +1,48 @@
+package enginecmd
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/enginestate"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/enginelist"
+)
+
+// List is "tunebus engine list".
+func List(s *session.Session) *cobra.Command {
+	var data string
+	c := &cobra.Command{
+		Use: "list", Short: "List the engines, and what this machine has of each", Args: session.NoArgs,
+		Long: `Lists every engine that a specification may name, with where its environment is
+and whether it is whole:
+
+  ok         it is as this version of tunebus was tested
+  unlocked   it has the newest versions of the day it was made
+  stale      it was made by another version of tunebus; it works, and can be renewed
+  half made  a process makes it, or was killed meanwhile; nothing uses it
+  broken     something of it is gone; nothing uses it
+  missing    there is none
+  settings   services.finetune.command names its program`,
+		Example: "  tunebus engine list",
+		RunE: func(*cobra.Command, []string) error {
+			cfg, err := s.Settings()
+			if err != nil {
+				return err
+			}
+			if data != "" {
+				cfg.Data.Folder = data
+			}
+			all, err := enginestate.All(cfg)
+			if err != nil {
+				return err
+			}
+			return s.Console.Print(enginelist.Result(all))
+		},
+	}
+	addData(c, &data)
+	return c
+}
+
+func addData(c *cobra.Command, to *string) {
+	c.Flags().StringVar(to, "data", "", "data folder of run and up; default: the settings' data.folder, tunebus-data")
+}
