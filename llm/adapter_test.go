@@ -3,13 +3,14 @@ package llm
 import (
 	"encoding/json"
 	"errors"
-	"github.com/tunebus/tunebus/llm/safetensors"
 	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/tunebus/tunebus/llm/safetensors"
 )
 
 func dropping() *LoRAConfig { return &LoRAConfig{Rank: 3, Alpha: 6, Dropout: 0.4, Seed: 1} }

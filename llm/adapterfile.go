@@ -63,10 +63,10 @@ func (t targets) MarshalJSON() ([]byte, error) {
 
 // matcher reports which module paths an adapter is on. Names match as PEFT
 // matches them: the whole path, or its end behind a dot.
-func (t targets) matcher() (func(module string) bool, error) {
+func (t targets) matcher(of Config) (func(module string) bool, error) {
 	switch {
 	case t.pattern == allLinear, t.pattern == "" && len(t.names) == 0, slices.Contains(t.names, allLinear):
-		return isProjection, nil
+		return of.isProjection, nil
 	case t.pattern != "":
 		re, err := regexp.Compile(`^(?:` + t.pattern + `)$`)
 		if err != nil {
@@ -88,8 +88,8 @@ const (
 	configFile  = "adapter_config.json"
 )
 
-func isProjection(module string) bool {
-	return slices.Contains(Projections(), module[strings.LastIndexByte(module, '.')+1:])
+func (c Config) isProjection(module string) bool {
+	return slices.Contains(c.projections(), module[strings.LastIndexByte(module, '.')+1:])
 }
 
 // SaveAdapter writes adapter_config.json and adapter_model.safetensors as

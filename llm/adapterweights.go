@@ -81,8 +81,11 @@ func (a *Adapter) matrix(name string, rows, columns int) ([]float32, error) {
 	case !sameShape(t.Shape, want):
 		err = fmt.Errorf("has shape %v, the model wants %v", t.Shape, want)
 	default:
-		out = make([]float32, rows*columns)
-		err = readTensor(a.file, t, out)
+		var v values
+		if _, v, err = source(a.file, t); err == nil {
+			out = make([]float32, rows*columns)
+			err = readTensor(want, v, out)
+		}
 	}
 	if err != nil {
 		return nil, &CheckpointError{File: a.path, Tensor: peftPrefix + name, Err: err}

@@ -101,7 +101,7 @@ func TestOpenReadsRotaryParameters(t *testing.T) {
 			"high_freq_factor": 4, "original_max_position_embeddings": 8192}`, 1000000, false},
 		"scaled":  {`"rope_parameters": {"rope_type": "dynamic", "rope_theta": 1000000}`, 0, true},
 		"scaling": {`"rope_scaling": {"rope_type": "yarn"}`, 0, true},
-		"window":  {`"use_sliding_window": true`, 0, true},
+		"window":  {`"use_sliding_window": true`, 10000, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"slices"
 )
 
 // Config is a checkpoint's config.json, as far as the engine reads it.
@@ -35,22 +34,41 @@ type Config struct {
 	// RopeScaling is nil where positions are not scaled.
 	RopeScaling *RopeScaling `json:"rope_scaling,omitempty"`
 	// RopeParameters is where transformers 5 puts rope_theta and the scaling.
-	RopeParameters   *RopeParameters `json:"rope_parameters,omitempty"`
-	UseSlidingWindow bool            `json:"use_sliding_window,omitempty"`
-	MLPBias          bool            `json:"mlp_bias,omitempty"`
+	RopeParameters *RopeParameters `json:"rope_parameters,omitempty"`
+	MLPBias        bool            `json:"mlp_bias,omitempty"`
+	// Some layers see the last SlidingWindow positions alone, see family.
+	SlidingWindow    *int     `json:"sliding_window,omitempty"`
+	UseSlidingWindow bool     `json:"use_sliding_window,omitempty"`
+	MaxWindowLayers  int      `json:"max_window_layers,omitempty"`
+	LayerTypes       []string `json:"layer_types,omitempty"`
+	// NoRopeLayers has a 0 for each layer whose heads do not turn.
+	NoRopeLayers   []int `json:"no_rope_layers,omitempty"`
+	NoRopeInterval int   `json:"no_rope_layer_interval,omitempty"`
+	// PartialRotary is the share of a head that turns; 0: all of it.
+	PartialRotary float64 `json:"partial_rotary_factor,omitempty"`
+	// OriginalMaxPositions is for how many a model was made before it was stretched.
+	OriginalMaxPositions float64 `json:"original_max_position_embeddings,omitempty"`
+	// What follows is Gemma's and Granite's.
+	HiddenActivation    string   `json:"hidden_activation,omitempty"`
+	QueryScalar         float64  `json:"query_pre_attn_scalar,omitempty"`
+	ScoreCap            *float64 `json:"attn_logit_softcapping,omitempty"`
+	LogitCap            *float64 `json:"final_logit_softcapping,omitempty"`
+	RopeLocalTheta      float64  `json:"rope_local_base_freq,omitempty"`
+	SlidingPattern      int      `json:"sliding_window_pattern,omitempty"`
+	Bidirectional       bool     `json:"use_bidirectional_attention,omitempty"`
+	EmbeddingMultiplier float64  `json:"embedding_multiplier,omitempty"`
+	AttentionMultiplier float64  `json:"attention_multiplier,omitempty"`
+	ResidualMultiplier  float64  `json:"residual_multiplier,omitempty"`
+	LogitsScaling       float64  `json:"logits_scaling,omitempty"`
 	// IsCausal is false in models whose tokens look at later ones.
 	IsCausal *bool `json:"is_causal,omitempty"`
 }
 
+// geluTanh is the tanh form of GELU.
+const geluTanh = "gelu_pytorch_tanh"
+
 // maxLayers is far beyond the models in use.
 const maxLayers = 4096
-
-// The model types that the engine knows.
-const (
-	TypeLlama = "llama"
-	TypeQwen2 = "qwen2"
-	TypeQwen3 = "qwen3"
-)
 
 // UnknownArchitectureError says that a checkpoint is of a family that the
 // engine does not know, or has a part that it does not have.
@@ -67,6 +85,15 @@ func Positions(dir string) int {
 	if err != nil {
 		return 0
 	}
+	return c.Positions()
+}
+
+// Positions is for how many tokens the model was made; 0 if it does not say. A model
+// that was stretched by longrope is read as before it was.
+func (c Config) Positions() int {
+	if c.RopeScaling != nil && c.RopeScaling.Type == ropeLong {
+		return min(c.MaxPositions, int(c.RopeScaling.OriginalMaxPositions))
+	}
 	return max(c.MaxPositions, 0)
 }
 
@@ -77,7 +104,13 @@ func readConfig(dir string) (Config, error) {
 	if err != nil {
 		return Config{}, fmt.Errorf("read checkpoint: %w", err)
 	}
-	var c Config
+	var named struct {
+		ModelType string `json:"model_type"`
+	}
+	if err := json.Unmarshal(body, &named); err != nil {
+		return Config{}, fmt.Errorf("read %s: %w", path, wrongType(err))
+	}
+	c := families()[named.ModelType].defaults
 	if err := json.Unmarshal(body, &c); err != nil {
 		return Config{}, fmt.Errorf("read %s: %w", path, wrongType(err))
 	}
@@ -115,10 +148,19 @@ func wrongType(err error) error {
 // complete fills what Hugging Face leaves to its defaults and checks the
 // rest.
 func (c Config) complete() (Config, error) {
-	if !slices.Contains([]string{TypeLlama, TypeQwen2, TypeQwen3}, c.ModelType) {
-		return c, &UnknownArchitectureError{Have: fmt.Sprintf("%q", c.ModelType), Want: "llama, qwen2 and qwen3"}
+	if _, ok := families()[c.ModelType]; !ok {
+		return c, &UnknownArchitectureError{Have: fmt.Sprintf("%q", c.ModelType), Want: knownFamilies()}
 	}
 	if r := c.RopeParameters; r != nil {
+		if r.Sliding != nil && r.Sliding.Theta != 0 {
+			c.RopeLocalTheta = r.Sliding.Theta
+		}
+		if r.Full != nil {
+			r = r.Full
+		}
+		if r.Partial != 0 {
+			c.PartialRotary = r.Partial
+		}
 		c.RopeScaling = &r.RopeScaling
 		if r.Theta != 0 {
 			c.RopeTheta = r.Theta
@@ -126,11 +168,19 @@ func (c Config) complete() (Config, error) {
 		c.RopeParameters = nil // both generations of transformers read rope_theta
 	}
 	var err error
-	if c.RopeScaling, err = c.RopeScaling.complete(); err != nil {
+	if c.RopeScaling, err = c.RopeScaling.complete(c); err != nil {
 		return c, err
 	}
-	if c.UseSlidingWindow {
-		return c, &UnknownArchitectureError{Have: "use_sliding_window", Want: "attention to all earlier positions"}
+	if err := c.checkLayers(); err != nil {
+		return c, err
+	}
+	if c.SlidingPattern != 0 && len(c.LayerTypes) == 0 { // which says as much
+		for l := range min(c.Layers, maxLayers) {
+			c.LayerTypes = append(c.LayerTypes, map[bool]string{true: slidingLayer, false: fullLayer}[(l+1)%c.SlidingPattern != 0])
+		}
+	}
+	if c.Bidirectional {
+		return c, &UnknownArchitectureError{Have: "use_bidirectional_attention", Want: "attention to earlier positions"}
 	}
 	if c.IsCausal != nil && !*c.IsCausal {
 		return c, &UnknownArchitectureError{Have: "is_causal = false", Want: "attention to earlier positions"}
@@ -138,17 +188,20 @@ func (c Config) complete() (Config, error) {
 	if c.MLPBias {
 		return c, &UnknownArchitectureError{Have: "mlp_bias", Want: "projections of the MLP without biases"}
 	}
+	if c.HiddenActivation != "" { // which Gemma reads instead
+		c.HiddenAct = c.HiddenActivation
+	}
 	if c.HiddenAct == "" {
 		c.HiddenAct = "silu"
 	}
-	if c.HiddenAct != "silu" {
-		return c, &UnknownArchitectureError{Have: "hidden_act " + c.HiddenAct, Want: "silu"}
+	if c.HiddenAct != "silu" && c.HiddenAct != geluTanh {
+		return c, &UnknownArchitectureError{Have: "hidden_act " + c.HiddenAct, Want: "silu and " + geluTanh}
 	}
 	if c.KVHeads == 0 {
 		c.KVHeads = c.Heads
 	}
-	if c.HeadDim == 0 && c.ModelType == TypeQwen3 {
-		c.HeadDim = 128 // transformers' default for this family alone
+	if c.HeadDim == 0 {
+		c.HeadDim = c.family().defaults.HeadDim
 	}
 	if c.HeadDim == 0 && c.Heads > 0 {
 		c.HeadDim = c.HiddenSize / c.Heads
@@ -176,14 +229,8 @@ func (c Config) complete() (Config, error) {
 	if c.Heads%c.KVHeads != 0 || c.HeadDim%2 != 0 {
 		return c, errors.New("num_attention_heads must be a multiple of num_key_value_heads, and head_dim even")
 	}
+	if n := c.turning(c.HeadDim); n < 2 || n > c.HeadDim || n%2 != 0 {
+		return c, fmt.Errorf("partial_rotary_factor is %v, so that %d of the %d numbers of a head turn; want an even number of them", c.PartialRotary, n, c.HeadDim)
+	}
 	return c, nil
 }
-
-// qkvBias reports whether the attention's inputs have biases.
-func (c Config) qkvBias() bool { return c.ModelType == TypeQwen2 || c.AttentionBias }
-
-// outBias reports whether the attention's output has a bias.
-func (c Config) outBias() bool { return c.ModelType != TypeQwen2 && c.AttentionBias }
-
-// qkNorm reports whether the heads of queries and keys are normalised.
-func (c Config) qkNorm() bool { return c.ModelType == TypeQwen3 }

@@ -73,6 +73,6 @@ func FuzzConfig(f *testing.F) {
 				t.Errorf("%s has %d values", p.name, p.size())
 			}
 		}
-		c.frequencies()
+		c.rotaries()
 	})
 }

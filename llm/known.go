@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tunebus/tunebus/llm/internal/nf4"
 	"github.com/tunebus/tunebus/llm/safetensors"
 )
 
@@ -38,6 +39,8 @@ type Inspection struct {
 	Untied bool
 	// Ignored are the tensors that are known to be harmless, by their last part.
 	Ignored []string
+	// Quantised are the weights that are stored in four bits.
+	Quantised int
 }
 
 // maxFaults is how many tensors an error names.
@@ -153,6 +156,9 @@ func inspectFile(path string, m *Model, seen map[string]bool, out *Inspection, f
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	for _, t := range f.Tensors() {
+		if nf4.Belongs(t.Name) {
+			continue
+		}
 		p, ok := m.byName[t.Name]
 		want := []int{m.cfg.VocabSize, m.cfg.HiddenSize}
 		switch {
@@ -169,10 +175,17 @@ func inspectFile(path string, m *Model, seen map[string]bool, out *Inspection, f
 			continue
 		}
 		seen[t.Name] = true
-		if !sameShape(t.Shape, want) {
-			faults.add(path, t.Name, fmt.Errorf("has shape %v, config.json wants %v", t.Shape, want))
-		} else if _, err := f.Values(t); err != nil {
+		shape, values, err := source(f, t)
+		if bad, ok := values.(unreadable); ok {
+			err = bad.error
+		}
+		switch {
+		case err == nil && !sameShape(shape, want):
+			faults.add(path, t.Name, fmt.Errorf("has shape %v, config.json wants %v", shape, want))
+		case err != nil:
 			faults.add(path, t.Name, err)
+		case nf4.Stored(f, t.Name):
+			out.Quantised++
 		}
 	}
 	return nil

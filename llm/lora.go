@@ -9,7 +9,8 @@ import (
 	"strings"
 )
 
-// Projections are the modules that an adapter can be attached to.
+// Projections are the modules that an adapter can be attached to in most families,
+// and stand for all modules in others, such as Phi-3, which has two of them as one.
 func Projections() []string {
 	return []string{"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
 }
@@ -50,7 +51,7 @@ func (m *Model) newAdapter(cfg LoRAConfig, on targets) (*adapter, error) {
 	if !(cfg.Dropout >= 0 && cfg.Dropout < 1) {
 		return nil, fmt.Errorf("dropout %v is not in [0, 1)", cfg.Dropout)
 	}
-	matches, err := on.matcher()
+	matches, err := on.matcher(m.cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +61,7 @@ func (m *Model) newAdapter(cfg LoRAConfig, on targets) (*adapter, error) {
 		if !ok || !matches(module) {
 			continue
 		}
-		if !isProjection(module) {
+		if !m.cfg.isProjection(module) {
 			return nil, fmt.Errorf("target_modules: an adapter on %s %w", module, errUnsupported)
 		}
 		a.params = append(a.params,
@@ -82,12 +83,10 @@ const (
 // 1/√in, B zero, as PEFT does, so that it changes nothing at first. Train
 // then changes the adapter alone.
 func (m *Model) AttachLoRA(cfg LoRAConfig) error {
-	if len(cfg.TargetModules) == 0 || slices.Contains(cfg.TargetModules, allLinear) {
-		cfg.TargetModules = Projections()
-	}
+	cfg.TargetModules = cfg.modules(m.cfg)
 	for _, t := range cfg.TargetModules {
-		if !slices.Contains(Projections(), t) {
-			return fmt.Errorf("attach adapter: module %q is none of %s", t, strings.Join(Projections(), ", "))
+		if has := m.cfg.projections(); !slices.Contains(has, t) {
+			return fmt.Errorf("attach adapter: module %q is none of %s", t, strings.Join(has, ", "))
 		}
 	}
 	a, err := m.newAdapter(cfg, targets{names: cfg.TargetModules})
@@ -112,10 +111,7 @@ func (m *Model) AttachLoRA(cfg LoRAConfig) error {
 // rank of an adapter on a model, and the shortest of these sides. Ranks above a side
 // add weights and nothing that the adapter could learn with them.
 func (c LoRAConfig) Excess(of Config) (modules []string, side int) {
-	on := c.TargetModules
-	if len(on) == 0 || slices.Contains(on, allLinear) {
-		on = Projections()
-	}
+	on := c.modules(of)
 	for _, p := range layout(of) {
 		name, ok := strings.CutSuffix(p.name, ".weight")
 		name = name[strings.LastIndexByte(name, '.')+1:]
@@ -130,6 +126,23 @@ func (c LoRAConfig) Excess(of Config) (modules []string, side int) {
 		}
 	}
 	return modules, side
+}
+
+// modules are the modules of a model that the adapter is for.
+func (c LoRAConfig) modules(of Config) []string {
+	on := c.TargetModules
+	if len(on) == 0 || slices.Contains(on, allLinear) {
+		return of.projections()
+	}
+	for _, p := range Projections() { // all of them mean all that there are
+		if !slices.Contains(on, p) {
+			return on
+		}
+	}
+	if len(on) == len(Projections()) {
+		return of.projections()
+	}
+	return on
 }
 
 // LoRA says what the adapter of the model looks like; the zero value without

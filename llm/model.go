@@ -43,31 +43,41 @@ func layout(c Config) []*param {
 	var out []*param
 	add := func(name string, shape ...int) { out = append(out, &param{name: name, shape: shape}) }
 	h, kv, q := c.HiddenSize, c.KVHeads*c.HeadDim, c.Heads*c.HeadDim
+	f := c.family()
 	add(embedName, c.VocabSize, h)
 	for l := range c.Layers {
 		p := fmt.Sprintf("model.layers.%d.", l)
-		add(p+"input_layernorm.weight", h)
-		for _, m := range []struct {
-			name string
-			out  int
-		}{{"q_proj", q}, {"k_proj", kv}, {"v_proj", kv}} {
-			add(p+"self_attn."+m.name+".weight", m.out, h)
-			if c.qkvBias() {
-				add(p+"self_attn."+m.name+".bias", m.out)
+		norm := func(name string, width int) {
+			if name != "" {
+				add(p+name+".weight", width)
 			}
 		}
-		add(p+"self_attn.o_proj.weight", h, q)
-		if c.outBias() {
-			add(p+"self_attn.o_proj.bias", h)
+		norm(f.norms.attention, h)
+		modules := c.modules()
+		mlp := slices.IndexFunc(modules, func(m module) bool { return strings.HasPrefix(m.name, "mlp.") })
+		linear := func(m module) {
+			add(p+m.name+".weight", m.out, m.in)
+			if m.bias {
+				add(p+m.name+".bias", m.out)
+			}
 		}
-		if c.qkNorm() {
-			add(p+"self_attn.q_norm.weight", c.HeadDim)
-			add(p+"self_attn.k_norm.weight", c.HeadDim)
+		for _, m := range modules[:mlp] {
+			linear(m)
 		}
-		add(p+"post_attention_layernorm.weight", h)
-		add(p+"mlp.gate_proj.weight", c.IntermediateSize, h)
-		add(p+"mlp.up_proj.weight", c.IntermediateSize, h)
-		add(p+"mlp.down_proj.weight", h, c.IntermediateSize)
+		switch {
+		case f.headNorms:
+			norm("self_attn.q_norm", c.HeadDim)
+			norm("self_attn.k_norm", c.HeadDim)
+		case f.wholeNorms:
+			norm("self_attn.q_norm", q)
+			norm("self_attn.k_norm", kv)
+		}
+		norm(f.norms.attentionPost, h)
+		norm(f.norms.mlp, h)
+		for _, m := range modules[mlp:] {
+			linear(m)
+		}
+		norm(f.norms.mlpPost, h)
 	}
 	add("model.norm.weight", h)
 	if !c.TieWordEmbeddings {
@@ -97,7 +107,7 @@ func New(cfg Config, seed int64) (*Model, error) {
 	for _, p := range m.params {
 		p.data = make([]float32, p.size())
 		switch {
-		case strings.Contains(p.name, "norm"):
+		case isNorm(p.name):
 			for i := range p.data {
 				p.data[i] = 1
 			}
@@ -157,6 +167,11 @@ func Open(dir string) (*Model, error) {
 		if p.data == nil {
 			return nil, &CheckpointError{File: dir, Tensor: p.name, Err: errMissing}
 		}
+		if isNorm(p.name) && cfg.family().lessOne {
+			for i := range p.data {
+				p.data[i]++
+			}
+		}
 	}
 	if head != nil && !slices.Equal(head.data, m.byName[embedName].data) {
 		m.cfg.TieWordEmbeddings = false // as transformers 5 reads such a file
@@ -174,9 +189,7 @@ func (m *Model) Save(dir, dtype string) error {
 	cfg := m.cfg
 	cfg.TorchDType = dtype
 	if len(cfg.Architectures) == 0 {
-		cfg.Architectures = []string{map[string]string{
-			TypeLlama: "LlamaForCausalLM", TypeQwen2: "Qwen2ForCausalLM", TypeQwen3: "Qwen3ForCausalLM",
-		}[cfg.ModelType]}
+		cfg.Architectures = []string{cfg.family().architecture}
 	}
 	body, err := json.MarshalIndent(cfg, "", "  ")
 	if err != nil {
@@ -185,8 +198,28 @@ func (m *Model) Save(dir, dtype string) error {
 	if err := os.WriteFile(filepath.Join(dir, "config.json"), append(body, '\n'), 0o600); err != nil {
 		return fmt.Errorf("save model: %w", err)
 	}
-	return writeTensors(filepath.Join(dir, "model.safetensors"), dtype, m.params)
+	return writeTensors(filepath.Join(dir, "model.safetensors"), dtype, m.stored())
 }
+
+// stored are the base weights as the family stores them.
+func (m *Model) stored() []*param {
+	if !m.cfg.family().lessOne {
+		return m.params
+	}
+	out := slices.Clone(m.params)
+	for i, p := range out {
+		if isNorm(p.name) {
+			out[i] = &param{name: p.name, shape: p.shape, data: slices.Clone(p.data)}
+			for j := range p.data {
+				out[i].data[j]--
+			}
+		}
+	}
+	return out
+}
+
+// isNorm reports whether a weight is that of a norm.
+func isNorm(name string) bool { return strings.Contains(name, "norm") }
 
 // Config is the model's configuration.
 func (m *Model) Config() Config { return m.cfg }

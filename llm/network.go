@@ -2,6 +2,7 @@ package llm
 
 import (
 	"fmt"
+	"math"
 	"runtime"
 	"strings"
 
@@ -35,29 +36,81 @@ func (m *Model) network(gradients map[*param][]float32) *net.Network {
 			A: weight(adapters[module+loraA]), B: weight(adapters[module+loraB]),
 		}
 	}
+	norm := func(layer, name string) net.Weight { return weight(m.byName[layer+name+".weight"]) }
 	out.Embed, out.Norm = weight(m.byName[embedName]), weight(m.byName["model.norm.weight"])
 	if out.Head = out.Embed; !m.cfg.TieWordEmbeddings {
 		out.Head = weight(m.byName[headName])
 	}
+	f, rank := m.cfg.family(), out.Adapter.Rank
 	for l := range m.cfg.Layers {
 		p := fmt.Sprintf("model.layers.%d.", l)
 		attention, mlp := p+"self_attn.", p+"mlp."
-		out.Layers = append(out.Layers, net.Layer{
-			AttentionNorm: weight(m.byName[p+"input_layernorm.weight"]), MLPNorm: weight(m.byName[p+"post_attention_layernorm.weight"]),
-			QNorm: weight(m.byName[attention+"q_norm.weight"]), KNorm: weight(m.byName[attention+"k_norm.weight"]),
-			Q: linear(attention + "q_proj"), K: linear(attention + "k_proj"), V: linear(attention + "v_proj"), O: linear(attention + "o_proj"),
-			Gate: linear(mlp + "gate_proj"), Up: linear(mlp + "up_proj"), Down: linear(mlp + "down_proj"),
-		})
+		layer := net.Layer{
+			AttentionNorm: norm(p, f.norms.attention), AttentionPost: norm(p, f.norms.attentionPost),
+			MLPNorm: norm(p, f.norms.mlp), MLPPost: norm(p, f.norms.mlpPost),
+			QNorm: norm(attention, "q_norm"), KNorm: norm(attention, "k_norm"),
+			O: linear(attention + "o_proj"), Down: linear(mlp + "down_proj"),
+			Rotary: m.cfg.rotary(l),
+		}
+		if f.window(m.cfg, l) {
+			layer.Window = *m.cfg.SlidingWindow
+		}
+		if f.fused {
+			parts := linear(attention+"qkv_proj").Parts(rank, m.cfg.Heads*m.cfg.HeadDim, m.cfg.KVHeads*m.cfg.HeadDim, m.cfg.KVHeads*m.cfg.HeadDim)
+			layer.Q, layer.K, layer.V = parts[0], parts[1], parts[2]
+			parts = linear(mlp+"gate_up_proj").Parts(rank, m.cfg.IntermediateSize, m.cfg.IntermediateSize)
+			layer.Gate, layer.Up = parts[0], parts[1]
+		} else {
+			layer.Q, layer.K, layer.V = linear(attention+"q_proj"), linear(attention+"k_proj"), linear(attention+"v_proj")
+			layer.Gate, layer.Up = linear(mlp+"gate_proj"), linear(mlp+"up_proj")
+		}
+		out.Layers = append(out.Layers, layer)
 	}
 	return out
 }
 
+// rotary is the place in rotaries of a layer's rotary embedding; -1: it has none.
+func (c Config) rotary(layer int) int {
+	switch {
+	case !c.turns(layer):
+		return -1
+	case c.RopeLocalTheta != 0 && c.family().window(c, layer):
+		return 1
+	}
+	return 0
+}
+
 // shape is the size of the network.
 func (c Config) shape() net.Shape {
-	return net.Shape{
+	s := net.Shape{
 		Vocab: c.VocabSize, Hidden: c.HiddenSize, Intermediate: c.IntermediateSize, Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim,
-		Epsilon: float32(c.RMSNormEps), Frequencies: c.frequencies(),
+		Epsilon: float32(c.RMSNormEps), Rotaries: c.rotaries(), GELU: c.HiddenAct == geluTanh,
+		EmbedScale: factor(c.EmbeddingMultiplier), ResidualScale: factor(c.ResidualMultiplier), ScoreScale: float32(c.AttentionMultiplier),
 	}
+	if c.family().embedByWidth {
+		s.EmbedScale = float32(math.Sqrt(float64(c.HiddenSize)))
+	}
+	if c.QueryScalar != 0 {
+		s.ScoreScale = float32(1 / math.Sqrt(c.QueryScalar))
+	}
+	if c.LogitsScaling != 0 {
+		s.LogitScale = factor(1 / c.LogitsScaling)
+	}
+	if c.ScoreCap != nil {
+		s.ScoreCap = float32(*c.ScoreCap)
+	}
+	if c.LogitCap != nil {
+		s.LogitCap = float32(*c.LogitCap)
+	}
+	return s
+}
+
+// factor is a factor as package net has it, where zero means one.
+func factor(f float64) float32 {
+	if f == 1 {
+		return 0
+	}
+	return float32(f)
 }
 
 // decoder is the model as it generates, kept until a weight changes.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tunebus/tunebus/llm/internal/nf4"
 	"github.com/tunebus/tunebus/llm/safetensors"
 )
 
@@ -50,9 +51,16 @@ func readTensors(path string, want func(name string, shape []int) ([]float32, er
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	for _, t := range f.Tensors() {
-		dst, err := want(t.Name, t.Shape)
+		if nf4.Belongs(t.Name) {
+			continue
+		}
+		shape, values, err := source(f, t)
+		var dst []float32
+		if err == nil {
+			dst, err = want(t.Name, shape)
+		}
 		if err == nil && dst != nil {
-			err = readTensor(f, t, dst)
+			err = readTensor(shape, values, dst)
 		}
 		if err != nil {
 			return &CheckpointError{File: path, Tensor: t.Name, Err: err}
@@ -61,15 +69,39 @@ func readTensors(path string, want func(name string, shape []int) ([]float32, er
 	return nil
 }
 
-func readTensor(f *safetensors.File, t safetensors.Tensor, dst []float32) error {
-	if t.Size() != int64(len(dst)) {
-		return fmt.Errorf("%d values do not fill its shape %v", len(dst), t.Shape)
+// values are those of a tensor.
+type values interface{ Read(dst []float32) error }
+
+// source is the shape of a tensor, and its values where it has any that can be read.
+func source(f *safetensors.File, t safetensors.Tensor) (shape []int, v values, err error) {
+	if nf4.Stored(f, t.Name) {
+		w, err := nf4.Open(f, t.Name)
+		if err != nil {
+			return nil, nil, err
+		}
+		return w.Shape, w, nil
 	}
-	values, err := f.Values(t)
+	plain, err := f.Values(t)
 	if err != nil {
-		return err
+		return t.Shape, unreadable{err}, nil // a tensor that nobody wants may be of any type
 	}
-	if err := values.Read(dst); err != nil {
+	return t.Shape, plain, nil
+}
+
+// unreadable are values that cannot be read.
+type unreadable struct{ error }
+
+func (u unreadable) Read([]float32) error { return u.error }
+
+func readTensor(shape []int, from values, dst []float32) error {
+	size := 1
+	for _, d := range shape {
+		size *= d
+	}
+	if size != len(dst) {
+		return fmt.Errorf("%d values do not fill its shape %v", len(dst), shape)
+	}
+	if err := from.Read(dst); err != nil {
 		return err
 	}
 	return checkFinite(dst)

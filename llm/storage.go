@@ -18,7 +18,7 @@ type StorageError struct {
 }
 
 func (e *StorageError) Error() string {
-	return fmt.Sprintf("checkpoint %s: its weights are %s, and the built-in engine reads float32, float16 and bfloat16 in files of safetensors; %s", e.Dir, e.How, e.Reads)
+	return fmt.Sprintf("checkpoint %s: its weights are %s, and the built-in engine reads float32, float16, bfloat16 and nf4 of bitsandbytes in files of safetensors; %s", e.Dir, e.How, e.Reads)
 }
 
 // quantisation is what config.json says of quantised weights.
@@ -27,6 +27,12 @@ type quantisation struct {
 	Load4bit bool   `json:"load_in_4bit"`
 	Load8bit bool   `json:"load_in_8bit"`
 	Bits     int    `json:"bits"`
+	Type4bit string `json:"bnb_4bit_quant_type"`
+}
+
+// readable reports whether the engine reads such weights.
+func (q quantisation) readable() bool {
+	return (q.Method == "bitsandbytes" || q.Method == "") && q.Load4bit && q.Type4bit == "nf4"
 }
 
 // checkStorage names weights that are quantised, or stored in other files than
@@ -39,7 +45,7 @@ func checkStorage(dir string) error {
 	var c struct {
 		Quantisation *quantisation `json:"quantization_config"`
 	}
-	if json.Unmarshal(body, &c) == nil && c.Quantisation != nil {
+	if json.Unmarshal(body, &c) == nil && c.Quantisation != nil && !c.Quantisation.readable() {
 		how, reads := c.Quantisation.name()
 		return &StorageError{Dir: dir, How: how, Reads: reads + "; the checkpoint that they were made from can be trained here"}
 	}

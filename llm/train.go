@@ -11,7 +11,9 @@ import (
 
 // TrainConfig says how Train trains. Names and meanings are Hugging Face's.
 type TrainConfig struct {
-	Epochs           int
+	Epochs int
+	// MaxSteps, if it is not 0, is the number of optimizer steps, whatever Epochs is.
+	MaxSteps         int
 	BatchSize        int
 	EvalBatchSize    int
 	GradAccumulation int
@@ -21,8 +23,7 @@ type TrainConfig struct {
 	// place of WarmupSteps.
 	WarmupRatio float64
 	WeightDecay float64
-	// Scheduler is "linear" (default), "cosine", "constant" or
-	// "constant_with_warmup".
+	// Scheduler is one of [Schedulers]. Default "linear".
 	Scheduler string
 	// MaxGradNorm clips the gradients; 0: not at all.
 	MaxGradNorm float64
@@ -36,6 +37,15 @@ type TrainConfig struct {
 	GradientCheckpointing bool
 	// SaveSteps is the distance between two checkpoints; 0: none.
 	SaveSteps int
+	// EvalSteps is the distance between two validations; 0: one behind each epoch. The
+	// last step is followed by one in any case.
+	EvalSteps int
+	// Patience is the number of validations without a lower loss behind which the
+	// training ends; 0: it never ends early.
+	Patience int
+	// KeepBest has the training end with the weights of the validation with the lowest
+	// loss, of which it keeps a copy.
+	KeepBest bool
 	// Beta1, Beta2 and Epsilon are AdamW's. Defaults 0.9, 0.999 and 1e-8.
 	Beta1, Beta2, Epsilon float64
 }
@@ -87,9 +97,13 @@ type Hooks struct {
 type TrainResult struct {
 	Steps         int64
 	FinalLoss     float64 // of the last step
-	FinalEvalLoss float64 // of the last validation
-	Epochs        int
-	Tokens        int64 // of all steps, those before a resume too, padding apart
+	FinalEvalLoss float64 // of the last validation, or of the weights that KeepBest took
+	// BestStep is that of the validation with the lowest loss; 0: there was none.
+	BestStep int64
+	// Planned are the steps that there would have been without Patience.
+	Planned int64
+	Epochs  int   // that were begun
+	Tokens  int64 // of all steps, those before a resume too, padding apart
 }
 
 var (
@@ -117,6 +131,9 @@ func (m *Model) Train(ctx context.Context, training, evaluation Examples, cfg Tr
 	t := newTrainer(m, cfg)
 	perEpoch := int64(ceil(ceil(examples.len(), cfg.BatchSize), cfg.GradAccumulation))
 	t.total = perEpoch * int64(cfg.Epochs)
+	if cfg.MaxSteps > 0 {
+		t.total = int64(cfg.MaxSteps)
+	}
 	if cfg.WarmupRatio > 0 {
 		t.cfg.WarmupSteps = int(math.Ceil(float64(t.total) * cfg.WarmupRatio))
 	}
@@ -126,14 +143,15 @@ func (m *Model) Train(ctx context.Context, training, evaluation Examples, cfg Tr
 		}
 	}
 	saved := t.step
-	res := TrainResult{Epochs: cfg.Epochs, FinalLoss: t.loss, FinalEvalLoss: t.evalLoss, Tokens: tokensBefore(t.step, perEpoch, examples, cfg)}
+	res := TrainResult{FinalLoss: t.loss, FinalEvalLoss: t.validated.last, Planned: t.total, Tokens: tokensBefore(t.step, perEpoch, examples, cfg)}
 	if err := t.evaluateIfDue(ctx, validation, hooks); err != nil {
 		return res, err // the checkpoint that it resumed from is as good
 	}
-	for t.step < t.total {
+	over := func() bool { return t.step >= t.total || t.validated.stopped(cfg) }
+	for !over() {
 		epoch := t.step / perEpoch
 		batches := epochBatches(examples.len(), cfg, epoch)
-		for i := t.step % perEpoch; i < perEpoch; i++ {
+		for i := t.step % perEpoch; i < perEpoch && !over(); i++ {
 			group := batches[i*int64(cfg.GradAccumulation) : min((i+1)*int64(cfg.GradAccumulation), int64(len(batches)))]
 			info, tokens, err := t.optimize(ctx, examples, group)
 			if err != nil {
@@ -144,13 +162,11 @@ func (m *Model) Train(ctx context.Context, training, evaluation Examples, cfg Tr
 			if hooks.OnStep != nil && (t.step%int64(cfg.LogSteps) == 0 || t.step == 1 && cfg.LogFirstStep || t.step == t.total) {
 				hooks.OnStep(info)
 			}
-			if i == perEpoch-1 {
-				t.evalDue = true
-			}
+			t.validated.due = t.validateAt(t.step, i == perEpoch-1)
 			if err := t.evaluateIfDue(ctx, validation, hooks); err != nil {
 				return res, errors.Join(err, t.last(ctx, err, hooks, saved))
 			}
-			if cfg.SaveSteps > 0 && hooks.OnCheckpoint != nil && t.step%int64(cfg.SaveSteps) == 0 && t.step < t.total {
+			if cfg.SaveSteps > 0 && hooks.OnCheckpoint != nil && t.step%int64(cfg.SaveSteps) == 0 && !over() {
 				if err := hooks.OnCheckpoint(ctx, t.step, t.save); err != nil {
 					return res, err
 				}
@@ -158,31 +174,10 @@ func (m *Model) Train(ctx context.Context, training, evaluation Examples, cfg Tr
 			}
 		}
 	}
-	res.Steps, res.FinalLoss, res.FinalEvalLoss = t.step, t.loss, t.evalLoss
+	t.takeBest()
+	res.Steps, res.FinalLoss, res.FinalEvalLoss, res.BestStep = t.step, t.loss, t.validated.last, t.validated.bestStep
+	res.Epochs = int((t.step + perEpoch - 1) / perEpoch)
 	return res, nil
-}
-
-// evaluateIfDue evaluates the model at the end of an epoch. A training that is
-// stopped meanwhile evaluates after it was resumed.
-func (t *trainer) evaluateIfDue(ctx context.Context, validation usable, hooks Hooks) error {
-	if !t.evalDue {
-		return nil
-	}
-	if validation.len() > 0 {
-		loss, err := t.evaluate(ctx, validation)
-		if err != nil {
-			return err
-		}
-		if math.IsNaN(loss) || math.IsInf(loss, 0) {
-			return fmt.Errorf("%w any more on the validation data; lower the learning rate", ErrDiverged)
-		}
-		t.evalLoss = loss
-		if hooks.OnEval != nil {
-			hooks.OnEval(t.step, t.evalLoss)
-		}
-	}
-	t.evalDue = false
-	return nil
 }
 
 // last offers a checkpoint of the steps since the one saved last, if it was the
@@ -264,26 +259,6 @@ func (t *trainer) optimize(ctx context.Context, examples usable, group [][]int) 
 		Step: t.step, Total: t.total, Loss: t.loss, LearningRate: rate, GradNorm: norm,
 		TokensPerSecond: float64(tokens) / time.Since(began).Seconds(),
 	}, tokens, nil
-}
-
-// schedule is the share of the learning rate at a step, counted from 0.
-// Source: transformers, optimization.py.
-func schedule(c TrainConfig, step, total int64) float64 {
-	s, warm, all := float64(step), float64(c.WarmupSteps), float64(total)
-	if c.Scheduler == "constant" {
-		return 1
-	}
-	if s < warm {
-		return s / max(1, warm)
-	}
-	if c.Scheduler == "constant_with_warmup" {
-		return 1
-	}
-	progress := (s - warm) / max(1, all-warm)
-	if c.Scheduler == "cosine" {
-		return max(0, 0.5*(1+math.Cos(math.Pi*progress)))
-	}
-	return max(0, 1-progress)
 }
 
 func ceil(a, b int) int { return (a + b - 1) / b }

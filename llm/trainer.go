@@ -10,8 +10,10 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/tunebus/tunebus/llm/internal/dropout"
 	"github.com/tunebus/tunebus/llm/internal/kernel"
 	"github.com/tunebus/tunebus/llm/internal/net"
+	"github.com/tunebus/tunebus/llm/internal/optimizer"
 )
 
 // trainer is the state of a training.
@@ -19,7 +21,7 @@ type trainer struct {
 	cfg       TrainConfig
 	model     *Model
 	net       *net.Trainer
-	optimizer *net.Optimizer
+	optimizer *optimizer.Optimizer
 	// learn are the weights that change; grad, first and second are their
 	// summed gradients and AdamW's moments.
 	learn               []*param
@@ -27,26 +29,26 @@ type trainer struct {
 	rows                []net.Row // of the batch
 	step, total         int64
 	part                int64 // batches seen in this step
-	loss, evalLoss      float64
-	evalDue             bool // an epoch has ended and is not evaluated yet
+	loss                float64
+	validated           validations
 }
 
 func newTrainer(m *Model, cfg TrainConfig) *trainer {
 	t := &trainer{cfg: cfg, model: m, learn: m.trainable()}
 	gradients := map[*param][]float32{}
-	var learned []net.Learned
+	var learned []optimizer.Learned
 	for i, p := range t.learn {
 		t.grad = append(t.grad, make([]float32, p.size()))
 		t.first = append(t.first, make([]float32, p.size()))
 		t.second = append(t.second, make([]float32, p.size()))
 		gradients[p] = t.grad[i]
-		learned = append(learned, net.Learned{Weights: p.data, Gradients: t.grad[i], First: t.first[i], Second: t.second[i], Decays: decays(p.name)})
+		learned = append(learned, optimizer.Learned{Weights: p.data, Gradients: t.grad[i], First: t.first[i], Second: t.second[i], Decays: decays(p.name)})
 	}
 	t.net = net.NewTrainer(m.network(gradients), threads())
 	if cfg.GradientCheckpointing {
 		t.net.Recompute()
 	}
-	t.optimizer = net.NewOptimizer(learned, threads())
+	t.optimizer = optimizer.New(learned, threads())
 	return t
 }
 
@@ -61,7 +63,7 @@ func (t *trainer) batch(rows []Example) []net.Row {
 
 // backward adds the gradients of a batch to those of the step.
 func (t *trainer) backward(rows []Example) (loss float64, count int, err error) {
-	loss, count, err = t.net.Gradients(t.batch(rows), net.Draw{Seed: t.cfg.Seed, Step: t.step, Part: t.part})
+	loss, count, err = t.net.Gradients(t.batch(rows), dropout.Draw{Seed: t.cfg.Seed, Step: t.step, Part: t.part})
 	t.part++
 	if err != nil {
 		return 0, 0, fmt.Errorf("train: %w", err)
@@ -118,8 +120,13 @@ type state struct {
 	Total    int64   `json:"total"`
 	Loss     float64 `json:"loss"`
 	EvalLoss float64 `json:"eval_loss"`
-	// EvalDue says that the step ends an epoch that is not evaluated yet.
+	// EvalDue says that the step is followed by a validation that was not made yet.
 	EvalDue bool `json:"eval_due,omitempty"`
+	// BestLoss is the lowest loss of a validation, that of BestStep, and Worse counts
+	// the validations since.
+	BestLoss float64 `json:"best_eval_loss,omitempty"`
+	BestStep int64   `json:"best_step,omitempty"`
+	Worse    int     `json:"worse,omitempty"`
 }
 
 const (
@@ -127,7 +134,8 @@ const (
 	weightsFile = "trainer.safetensors"
 )
 
-// save writes a checkpoint: the weights that learn and AdamW's moments.
+// save writes a checkpoint: the weights that learn, the best ones, and AdamW's
+// moments.
 func (t *trainer) save(dir string) error {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return fmt.Errorf("save checkpoint: %w", err)
@@ -135,7 +143,10 @@ func (t *trainer) save(dir string) error {
 	if err := writeTensors(filepath.Join(dir, weightsFile), "float32", t.saved()); err != nil {
 		return err
 	}
-	body, err := json.Marshal(state{Step: t.step, Total: t.total, Loss: t.loss, EvalLoss: t.evalLoss, EvalDue: t.evalDue})
+	v := t.validated
+	body, err := json.Marshal(state{
+		Step: t.step, Total: t.total, Loss: t.loss, EvalLoss: v.last, EvalDue: v.due, BestLoss: v.best, BestStep: v.bestStep, Worse: v.worse,
+	})
 	if err != nil {
 		return fmt.Errorf("save checkpoint: %w", err)
 	}
@@ -147,6 +158,9 @@ func (t *trainer) saved() []*param {
 	for i, p := range t.learn {
 		out = append(out, &param{name: "weight." + p.name, shape: p.shape, data: p.data},
 			&param{name: "first." + p.name, shape: p.shape, data: t.first[i]}, &param{name: "second." + p.name, shape: p.shape, data: t.second[i]})
+		if t.validated.weights != nil {
+			out = append(out, &param{name: "best." + p.name, shape: p.shape, data: t.validated.weights[i]})
+		}
 	}
 	return out
 }
@@ -165,7 +179,8 @@ func (t *trainer) load(dir string) error {
 	if err != nil {
 		return err
 	}
-	t.step, t.loss, t.evalLoss, t.evalDue = s.Step, s.Loss, s.EvalLoss, s.EvalDue
+	v := &t.validated
+	t.step, t.loss, v.last, v.due, v.best, v.bestStep, v.worse = s.Step, s.Loss, s.EvalLoss, s.EvalDue, s.BestLoss, s.BestStep, s.Worse
 	t.model.changed()
 	return nil
 }
@@ -182,6 +197,9 @@ func (t *trainer) belongs(dir string) (s state, err error) {
 	}
 	if s.Total != t.total {
 		return s, fmt.Errorf("it is of %d steps, this training has %d", s.Total, t.total)
+	}
+	if t.cfg.KeepBest && s.BestStep > 0 {
+		t.makeBest()
 	}
 	missing := t.savedByName()
 	err = readTensors(filepath.Join(dir, weightsFile), func(name string, shape []int) ([]float32, error) {

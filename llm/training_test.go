@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// TestSchedules holds the shares of the learning rate to tables made by hand:
-// 2 warm-up steps of 6.
+// TestSchedules holds the shares of the learning rate to tables, those of get_scheduler
+// in transformers 5.24: 2 warm-up steps of 6.
 func TestSchedules(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string][]float64{
@@ -20,9 +20,12 @@ func TestSchedules(t *testing.T) {
 		"cosine":               {0, 0.5, 1, 0.853553, 0.5, 0.146447, 0},
 		"constant":             {1, 1, 1, 1, 1, 1, 1},
 		"constant_with_warmup": {0, 0.5, 1, 1, 1, 1, 1},
+		"cosine_with_restarts": {0, 0.5, 1, 0.853553, 0.5, 0.146447},
+		"polynomial":           {0, 0.5, 1, 0.750013, 0.500025, 0.250038, 0.00005},
+		"inverse_sqrt":         {0, 0.5, 1, 0.816497, 0.707107, 0.632456},
 	} {
 		for step, share := range want {
-			if got := schedule(TrainConfig{Scheduler: name, WarmupSteps: 2}, int64(step), 6); math.Abs(got-share) > 1e-6 {
+			if got := schedule(TrainConfig{Scheduler: name, WarmupSteps: 2, LearningRate: 2e-3}, int64(step), 6); math.Abs(got-share) > 1e-6 {
 				t.Errorf("%s: step %d has %.6f, want %.6f", name, step, got, share)
 			}
 		}

@@ -2,10 +2,12 @@ package main
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/tunebus/tunebus/llm"
 	"github.com/tunebus/tunebus/pipeline/spec"
+	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
 // TestModulesAreThoseOfTheEngine: a specification may name each module that the
@@ -15,4 +17,24 @@ func TestModulesAreThoseOfTheEngine(t *testing.T) {
 	if got, want := spec.AdapterModules(), llm.Projections(); !slices.Equal(got, want) {
 		t.Errorf("a specification allows %v, and the engine has %v", got, want)
 	}
+}
+
+// TestSchedulersAreThoseOfTheEngine: a specification for the built-in engine may name
+// each scheduler that it has, and no other.
+func TestSchedulersAreThoseOfTheEngine(t *testing.T) {
+	t.Parallel()
+	for _, k := range spec.Keys() {
+		if k.Section+"."+k.Name != "fine_tuner.lr_scheduler_type" {
+			continue
+		}
+		for _, name := range k.Allowed {
+			faults := faultsOf(set(t, k, name))
+			allowed := !slices.ContainsFunc(faults, func(f structconf.Fault) bool { return strings.Contains(f.Message, "does not have this schedule") })
+			if allowed != slices.Contains(llm.Schedulers(), name) {
+				t.Errorf("%s: %q, and the engine has %q", name, faults, llm.Schedulers())
+			}
+		}
+		return
+	}
+	t.Error("there is no such key")
 }

@@ -66,6 +66,9 @@ func Check(dir, tokens string) (Report, error) {
 	if seen.Untied {
 		out.Notes = append(out.Notes, "config.json says tie_word_embeddings, and lm_head.weight differs from the embedding: the head of the file is used, as transformers 5 does")
 	}
+	if seen.Quantised > 0 {
+		out.Notes = append(out.Notes, fmt.Sprintf("%d weights are stored in nf4 (bitsandbytes): the built-in engine reads them as bitsandbytes does, and keeps them as float32 in memory", seen.Quantised))
+	}
 	if len(seen.Ignored) > 0 {
 		slices.Sort(seen.Ignored)
 		out.Notes = append(out.Notes, "tensors that follow from config.json are left out: "+strings.Join(seen.Ignored, ", "))

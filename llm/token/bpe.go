@@ -4,10 +4,15 @@ import (
 	"container/heap"
 	"fmt"
 	"sync"
+	"unicode/utf8"
 )
 
 // cachedWords bounds the cache of a model; words beyond it are merged anew.
 const cachedWords = 1 << 16
+
+// longestCached is the longest word in the cache, in bytes. Where nothing cuts a text
+// into words, a word is a whole text.
+const longestCached = 128
 
 // pair is two neighbouring tokens.
 type pair struct{ left, right int32 }
@@ -15,10 +20,11 @@ type pair struct{ left, right int32 }
 // joined is what a pair becomes; a lower rank joins first.
 type joined struct{ rank, id int32 }
 
-// bpe is a byte-pair model over raw bytes.
+// bpe is a byte-pair model over raw bytes, or over characters.
 type bpe struct {
-	ids          map[string]int32 // by raw bytes
+	ids          map[string]int32 // by raw bytes, or by the text of the vocabulary
 	base         [256]int32       // the token of each byte, -1 without one
+	characters   bool             // words begin as characters, and those that are no token as bytes
 	merges       map[pair]joined
 	ignoreMerges bool // a word that is a token is that token, whatever the merges say
 
@@ -41,19 +47,27 @@ func newBPE(f *tokenizerFile, letters alphabet) (*bpe, error) {
 		ignoreMerges: f.Model.IgnoreMerges,
 		cache:        map[string][]int32{},
 	}
+	written := letters.decode
+	if m.characters = f.spaced(); m.characters {
+		written = func(text string) string { return text }
+	}
 	for text, id := range f.Model.Vocab {
-		raw := letters.decode(text)
-		m.ids[raw] = int32(id)
+		m.ids[written(text)] = int32(id)
 	}
 	for b := range 256 {
 		m.base[b] = -1
-		if id, ok := m.ids[string([]byte{byte(b)})]; ok {
+		name := string([]byte{byte(b)})
+		if m.characters {
+			name = byteName(b)
+		}
+		if id, ok := m.ids[name]; ok {
 			m.base[b] = id
+		} else if m.characters {
+			return nil, fmt.Errorf("a BPE with byte_fallback in tokenizer.json: its vocabulary has no token %s: %w", name, ErrUnsupported)
 		}
 	}
 	for rank, j := range f.Model.Merges {
-		left := letters.decode(j.left)
-		right := letters.decode(j.right)
+		left, right := written(j.left), written(j.right)
 		l, okL := m.ids[left]
 		r, okR := m.ids[right]
 		id, ok := m.ids[left+right]
@@ -82,7 +96,7 @@ func (m *bpe) word(text string) []int32 {
 		ids = m.merge(text)
 	}
 	m.mu.Lock()
-	if len(m.cache) < cachedWords {
+	if len(m.cache) < cachedWords && len(text) <= longestCached {
 		m.cache[text] = ids
 	}
 	m.mu.Unlock()
@@ -119,16 +133,30 @@ func (c *candidates) Pop() any {
 	return last
 }
 
+// symbols are what a word begins as.
+func (m *bpe) symbols(text string) []symbol {
+	list := make([]symbol, 0, len(text))
+	for i := 0; i < len(text); {
+		id, n := m.base[text[i]], 1
+		if m.characters {
+			_, size := utf8.DecodeRuneInString(text[i:])
+			if whole, ok := m.ids[text[i:i+size]]; ok {
+				id, n = whole, size
+			}
+		}
+		if id >= 0 { // a byte without a token is dropped, as the format's own library does
+			list = append(list, symbol{id: id, prev: len(list) - 1, next: len(list) + 1})
+		}
+		i += n
+	}
+	return list
+}
+
 // merge joins pairs, the lowest rank first, until no pair has one. A heap
 // keeps a word of n bytes at n log n: a row of a million letters without a
 // space must not hang a run.
 func (m *bpe) merge(text string) []int32 {
-	list := make([]symbol, 0, len(text))
-	for i := range len(text) {
-		if id := m.base[text[i]]; id >= 0 { // a byte without a token is dropped, as the format's own library does
-			list = append(list, symbol{id: id, prev: len(list) - 1, next: len(list) + 1})
-		}
-	}
+	list := m.symbols(text)
 	var open candidates
 	offer := func(at int) {
 		if at < 0 || list[at].next >= len(list) {

@@ -109,7 +109,7 @@ func addSpecial(t *Tokenizer, a addedToken) {
 		return
 	}
 	if int(a.ID) == len(t.text) {
-		t.text, t.special = append(t.text, a.Content), append(t.special, a.Special)
+		t.text, t.special, t.bytes = append(t.text, a.Content), append(t.special, a.Special), append(t.bytes, false)
 	}
 	t.special[a.ID] = a.Special
 	t.added = append(t.added, a)

@@ -55,6 +55,15 @@ type component struct {
 	Pattern        splitPattern `json:"pattern"`
 	PreTokenizers  []component  `json:"pretokenizers"`
 	Normalizers    []component  `json:"normalizers"`
+	Decoders       []component  `json:"decoders"`
+	// What follows belongs to Prepend, Replace, Metaspace and Strip.
+	Prepend       string `json:"prepend"`
+	Content       string `json:"content"`
+	Replacement   string `json:"replacement"`
+	PrependScheme string `json:"prepend_scheme"`
+	Splits        *bool  `json:"split"` // absent means true
+	Start         int    `json:"start"`
+	Stop          int    `json:"stop"`
 }
 
 type splitPattern struct {

@@ -3,6 +3,7 @@ package token_test
 import (
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -40,6 +41,38 @@ func TestTokensThatOverlapAreMarked(t *testing.T) {
 		}
 		if got := tok.Decode(in, false); got != c.want {
 			t.Errorf("%q, %v: marked %q, want %q", c.text, c.spans, got, c.want)
+		}
+	}
+}
+
+// TestSpacedMarks: of a vocabulary of characters, the marked tokens are those that
+// have the span's text.
+func TestSpacedMarks(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"llama2", "mistral", "gemma", "metaspace", "never"} {
+		tok := open(t, filepath.Join(reference, kind))
+		for _, text := range []string{"The ferry leaves, and the ferry comes back.", " Fähre über 港に", "<|user|> hi  there<s>ferry</s>\tx 🚢🚢 done", "a <mask> b"} {
+			for from := range text {
+				for to := range text {
+					if to <= from {
+						continue
+					}
+					ids, marked := tok.EncodeMarked(text, [][2]int{{from, to}})
+					if !slices.Equal(ids, tok.Encode(text)) {
+						t.Fatalf("%s, %q: other ids", kind, text)
+					}
+					var of []int32
+					for i, id := range ids {
+						if marked[i] {
+							of = append(of, id)
+						}
+					}
+					got := tok.Decode(of, false)
+					if want := text[from:to]; !strings.Contains(strings.ReplaceAll(got, " ", ""), strings.ReplaceAll(want, " ", "")) || len(got) > len(want)+40 {
+						t.Fatalf("%s, %q: the tokens of %q are %q", kind, text, want, got)
+					}
+				}
+			}
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"github.com/tunebus/tunebus/llm/token/chattemplate"
+	"github.com/tunebus/tunebus/llm/token/spacing"
 )
 
 // ErrUnsupported says that a tokenizer is of a kind that this package cannot
@@ -32,12 +33,17 @@ type Tokenizer struct {
 	eos     []int32
 	pad     int32
 	opening string // what stands before a text
+	// spacing is nil for a vocabulary of bytes. bytes, by id, are the tokens of
+	// single bytes of other vocabularies.
+	spacing *spacing.Rules
+	bytes   []bool
 
 	chat *chattemplate.Templates
 }
 
 // Open reads the tokenizer of a checkpoint folder. The error wraps
-// ErrUnsupported if it is of another kind than byte-level BPE.
+// ErrUnsupported if it is of another kind than a BPE of bytes, or of characters with
+// bytes for those that it lacks.
 func Open(dir string) (*Tokenizer, error) {
 	t := &Tokenizer{dir: dir, letters: newAlphabet()}
 	if err := t.open(dir); err != nil {
@@ -52,18 +58,16 @@ func (t *Tokenizer) open(dir string) error {
 		return err
 	}
 	if f.Model.Type != "BPE" && f.Model.Type != "" {
-		return fmt.Errorf("model %s in tokenizer.json: %w, want a byte-level BPE", f.Model.Type, ErrUnsupported)
+		return fmt.Errorf("model %s in tokenizer.json: %w, want a BPE", f.Model.Type, ErrUnsupported)
 	}
 	var err error
-	if t.compose, err = composes(f.Normalizer); err != nil {
-		return err
+	if f.spaced() {
+		t.spacing, err = newSpacing(&f)
+	} else {
+		err = readByteLevel(t, &f)
 	}
-	var level bool
-	if t.words, level, err = newSplitter(f.PreTokenizer); err != nil {
+	if err != nil {
 		return err
-	}
-	if !level {
-		return fmt.Errorf("a BPE that is not byte-level in tokenizer.json: %w", ErrUnsupported)
 	}
 	if t.model, err = newBPE(&f, t.letters); err != nil {
 		return err
@@ -84,6 +88,21 @@ func (t *Tokenizer) open(dir string) error {
 		return err
 	}
 	endAsTaught(t)
+	return nil
+}
+
+// readByteLevel reads how a vocabulary of bytes cuts a text into words.
+func readByteLevel(t *Tokenizer, f *tokenizerFile) (err error) {
+	if t.compose, err = composes(f.Normalizer); err != nil {
+		return err
+	}
+	var level bool
+	if t.words, level, err = newSplitter(f.PreTokenizer); err != nil {
+		return err
+	}
+	if !level {
+		return fmt.Errorf("a BPE that is neither byte-level nor has byte_fallback in tokenizer.json: %w", ErrUnsupported)
+	}
 	return nil
 }
 
@@ -132,9 +151,17 @@ func fillIndex(t *Tokenizer, f *tokenizerFile) error {
 			return err
 		}
 	}
-	t.text, t.special = make([]string, size), make([]bool, size)
+	t.text, t.special, t.bytes = make([]string, size), make([]bool, size), make([]bool, size)
 	for raw, id := range t.model.ids {
 		t.text[id] = raw
+		if t.spacing != nil {
+			t.text[id] = strings.ReplaceAll(raw, spacing.Space, " ")
+		}
+	}
+	for b, id := range t.model.base {
+		if t.spacing != nil {
+			t.text[id], t.bytes[id] = string([]byte{byte(b)}), true
+		}
 	}
 	for _, a := range f.AddedTokens {
 		t.text[a.ID], t.special[a.ID] = a.Content, a.Special
@@ -223,6 +250,20 @@ func (t *Tokenizer) encode(text string, ends []int) ([]int32, []int) {
 		if from >= to {
 			return
 		}
+		if t.spacing != nil {
+			written, at := t.spacing.Write(text[from:to], from == 0)
+			start, place := from, 0
+			for _, end := range t.spacing.Cut(written) {
+				for _, id := range t.model.word(written[place:end]) {
+					ids = append(ids, id)
+					if place += (spacing.Piece{Text: t.text[id], Byte: t.bytes[id]}).Width(); ends != nil {
+						ends = append(ends, start+at[min(place, len(at)-1)])
+					}
+				}
+				place = end
+			}
+			return
+		}
 		for _, end := range t.words.split(text[from:to], from, nil) {
 			for _, id := range t.model.word(text[from:end]) {
 				ids = append(ids, id)
@@ -281,15 +322,22 @@ func alone(text string, from, to int) bool {
 }
 
 // Decode returns the text of ids, without the special ones if skipSpecial.
-// Bytes that are no UTF-8, as where an answer was cut inside a character,
-// become U+FFFD; ids outside the vocabulary are left out.
+// Where bytes are no UTF-8, as where an answer was cut inside a character, each
+// broken part of a character becomes U+FFFD; ids outside the vocabulary are left out.
 func (t *Tokenizer) Decode(ids []int32, skipSpecial bool) string {
 	var b strings.Builder
+	var pieces []spacing.Piece
 	for _, id := range ids {
-		if id < 0 || int(id) >= len(t.text) || skipSpecial && t.special[id] {
-			continue
+		switch {
+		case id < 0 || int(id) >= len(t.text) || skipSpecial && t.special[id]:
+		case t.spacing != nil:
+			pieces = append(pieces, spacing.Piece{Text: t.text[id], Byte: t.bytes[id]})
+		default:
+			b.WriteString(t.text[id])
 		}
-		b.WriteString(t.text[id])
 	}
-	return strings.ToValidUTF8(b.String(), "\uFFFD")
+	if t.spacing != nil {
+		return t.spacing.Decode(pieces)
+	}
+	return spacing.WellFormed(b.String())
 }

@@ -46,8 +46,10 @@ func check(s events.Specification) structconf.Faults {
 	c.positive("fine_tuner.learning_rate", f.LearningRate)
 	c.between("fine_tuner.warmup_steps", f.WarmupSteps, 0, maxSteps)
 	checkTraining(&c, f)
-	if finetunes && engineOf(s, events.Finetune) != Builtin { // which refuses these keys altogether
+	if finetunes {
 		checkValidations(&c, f)
+	}
+	if finetunes && engineOf(s, events.Finetune) != Builtin { // which refuses these schedulers altogether
 		checkScheduler(&c, f)
 	}
 	c.between("fine_tuner.save_steps", f.SaveSteps, 0, maxSteps)

@@ -59,14 +59,12 @@ func checkTraining(c *checker, f events.FineTuner) {
 // checkValidations checks that a training whose course depends on validations has data for
 // them.
 func checkValidations(c *checker, f events.FineTuner) {
-	const novalidation = "compares validations, and fine_tuner.validation_data_id names no data"
 	validates := f.ValidationDataID != ""
-	c.require(f.EarlyStoppingPatience == 0 || validates, "fine_tuner.early_stopping_patience", fmt.Sprint(f.EarlyStoppingPatience), novalidation)
+	c.require(f.EarlyStoppingPatience <= 0 || validates, "fine_tuner.early_stopping_patience", fmt.Sprint(f.EarlyStoppingPatience), novalidation)
 	c.require(!f.LoadBestModelAtEnd || validates, "fine_tuner.load_best_model_at_end", "true", novalidation)
-	if f.LRSchedulerType == "reduce_lr_on_plateau" {
-		c.require(validates, "fine_tuner.lr_scheduler_type", strconv.Quote(f.LRSchedulerType), novalidation)
-	}
 }
+
+const novalidation = "compares validations, and fine_tuner.validation_data_id names no data"
 
 // checkPattern checks a table of numbers by names of modules. wrong returns what is allowed
 // instead of a value.
@@ -82,8 +80,8 @@ func checkPattern(c *checker, key string, table map[string]float64, wrong func(f
 	}
 }
 
-// checkScheduler checks that a scheduler has the arguments without which
-// Transformers cannot make it.
+// checkScheduler checks that a scheduler has the arguments and the data without
+// which Transformers cannot make it.
 func checkScheduler(c *checker, f events.FineTuner) {
 	given := f.LRSchedulerKwargs.Entries()
 	has := func(names ...string) bool {
@@ -94,6 +92,8 @@ func checkScheduler(c *checker, f events.FineTuner) {
 			"needs an argument that fine_tuner.lr_scheduler_kwargs does not have: "+strings.Join(names, " or ")+", such as "+example)
 	}
 	switch f.LRSchedulerType {
+	case "reduce_lr_on_plateau":
+		c.require(f.ValidationDataID != "", "fine_tuner.lr_scheduler_type", strconv.Quote(f.LRSchedulerType), novalidation)
 	case "cosine_with_min_lr", "cosine_warmup_with_min_lr":
 		need("{ min_lr_rate = 0.1 }", "min_lr", "min_lr_rate")
 	case "warmup_stable_decay":

@@ -73,8 +73,8 @@ func TestKeysOfTrainings(t *testing.T) {
 	t.Parallel()
 	const engine = "fine_tuner.engine=trl"
 	for _, fine := range []string{
-		"fine_tuner.method=dpo", "fine_tuner.use_dora=true", "fine_tuner.devices=2", "fine_tuner.max_steps=7", "fine_tuner.modules_to_save=lm_head",
-		"fine_tuner.rank_pattern.q_proj=4", "fine_tuner.alpha_pattern.q_proj=0.5", "fine_tuner.lr_scheduler_type=polynomial", "fine_tuner.lr_scheduler_kwargs.power=2",
+		"fine_tuner.method=dpo", "fine_tuner.use_dora=true", "fine_tuner.devices=2", "fine_tuner.modules_to_save=lm_head",
+		"fine_tuner.rank_pattern.q_proj=4", "fine_tuner.alpha_pattern.q_proj=0.5", "fine_tuner.lr_scheduler_type=greedy", "fine_tuner.lr_scheduler_kwargs.power=2",
 	} {
 		if s, faults := decode(t, engine, fine); len(faults) > 0 || len(spec.Notes(s)) > 0 {
 			t.Errorf("%s: %q, %q", fine, faults, spec.Notes(s))
@@ -93,6 +93,13 @@ func TestKeysOfTrainings(t *testing.T) {
 	}
 	if s, _ := decode(t, engine, "fine_tuner.method=dpo", "fine_tuner.packing=true"); len(spec.Notes(s)) != 1 {
 		t.Errorf("packing of pairs: %q", spec.Notes(s))
+	}
+	for _, both := range []string{"fine_tuner.max_steps=7", "fine_tuner.lr_scheduler_type=polynomial"} {
+		for _, of := range []string{engine, "fine_tuner.engine=builtin"} {
+			if s, faults := decode(t, of, both); len(faults) > 0 || len(spec.Notes(s)) > 0 {
+				t.Errorf("%s of %s: %q, %q", both, of, faults, spec.Notes(s))
+			}
+		}
 	}
 	for _, wrong := range []string{
 		"fine_tuner.early_stopping_patience=2", "fine_tuner.load_best_model_at_end=true", "fine_tuner.lr_scheduler_type=reduce_lr_on_plateau",

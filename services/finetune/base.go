@@ -33,7 +33,11 @@ func fetchBase(ctx context.Context, job *engine.Job) (baseModel, error) {
 	if err != nil {
 		return b, engine.Permanent("bad_model", err)
 	}
-	b.notes, b.Positions = report.Notes, report.Config.MaxPositions
+	if report.Quantised > 0 && job.Request.Specification.FineTuner.FullFinetuning {
+		return b, engine.Permanent("bad_model", fmt.Errorf("fine_tuner.full_finetuning = true: the weights of fine_tuner.base_model_id = %q are stored in nf4 (bitsandbytes), "+
+			"of which an adapter can be trained alone; take the checkpoint that they were made from, or full_finetuning = false", job.Request.Specification.FineTuner.BaseModelID))
+	}
+	b.notes, b.Positions = report.Notes, report.Config.Positions()
 	return b, nil
 }
 

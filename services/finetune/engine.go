@@ -45,6 +45,7 @@ func (Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error) {
 	if err != nil {
 		return res, err
 	}
+	res.Notes = append(res.Notes, endNotes(s, trained)...)
 	dir, err := job.Scratch("model")
 	if err != nil {
 		return res, err
@@ -98,6 +99,19 @@ func train(ctx context.Context, job *engine.Job, model *llm.Model, data *inputs.
 	return res, errors.Join(err, reportErr)
 }
 
+// endNotes say where a training ended otherwise than at its last step, and of which
+// step its model is.
+func endNotes(s events.FineTuner, r llm.TrainResult) (notes []string) {
+	if r.Steps < r.Planned {
+		notes = append(notes, fmt.Sprintf("fine_tuner.early_stopping_patience = %d: the training ended at step %s of %s, since eval_loss was lowest at step %s",
+			s.EarlyStoppingPatience, events.Count(r.Steps), events.Count(r.Planned), events.Count(r.BestStep)))
+	}
+	if s.LoadBestModelAtEnd && r.BestStep > 0 && r.BestStep < r.Steps {
+		notes = append(notes, fmt.Sprintf("fine_tuner.load_best_model_at_end: the model is that of step %s, with the lowest eval_loss, %.4g", events.Count(r.BestStep), r.FinalEvalLoss))
+	}
+	return notes
+}
+
 // causeOf is the key that a training without a loss comes from, with its value.
 func causeOf(err error, s events.FineTuner) string {
 	if errors.Is(err, llm.ErrDamaged) {
@@ -122,6 +136,10 @@ func trainConfig(s events.FineTuner) llm.TrainConfig {
 		LogSteps:         s.LogSteps,
 		LogFirstStep:     s.LogFirstStep,
 		SaveSteps:        s.SaveSteps,
+		MaxSteps:         s.MaxSteps,
+		EvalSteps:        s.EvalSteps,
+		Patience:         s.EarlyStoppingPatience,
+		KeepBest:         s.LoadBestModelAtEnd,
 
 		GradientCheckpointing: s.UseGradientCheckpointing == "true" || s.UseGradientCheckpointing == "unsloth",
 	}

@@ -211,7 +211,7 @@ func TestEngineFaults(t *testing.T) {
 		"no rows":                 {func(f *events.FineTuner) { f.TrainingDataID = "empty.jsonl" }, "bad_dataset", []string{"fine_tuner.training_data_id", "empty"}},
 		"a broken row":            {func(f *events.FineTuner) { f.TrainingDataID = "broken.jsonl" }, "bad_dataset", []string{"broken.jsonl, line 2"}},
 		"no such file":            {func(f *events.FineTuner) { f.TrainingDataID = "nothing.jsonl" }, "missing_input", []string{"fine_tuner.training_data_id", "nothing.jsonl"}},
-		"a model of a family":     {func(f *events.FineTuner) { f.BaseModelID = "mamba" }, "bad_model", []string{`"mamba"`, "llama, qwen2 and qwen3"}},
+		"a model of a family":     {func(f *events.FineTuner) { f.BaseModelID = "mamba" }, "bad_model", []string{`"mamba"`, "qwen2, qwen3 and smollm3"}},
 		"a truncated model":       {func(f *events.FineTuner) { f.BaseModelID = "cut" }, "bad_model", []string{"model.safetensors", "truncated"}},
 		"no model":                {func(f *events.FineTuner) { f.BaseModelID = "nobody" }, "missing_input", []string{"fine_tuner.base_model_id", "nobody"}},
 		"a projection":            {func(f *events.FineTuner) { f.TargetModules = []string{"c_attn"} }, "bad_adapter", []string{"c_attn", "q_proj"}},

@@ -157,7 +157,7 @@ func (g *generation) run(ctx context.Context, p pass) (_ events.Artifact, err er
 		return events.Artifact{}, engine.Permanent("bad_model", err)
 	}
 	g.job.Stage(engine.StageTokenise)
-	if err := g.survey(ctx, tok, model.Config().MaxPositions); err != nil {
+	if err := g.survey(ctx, tok, model.Config().Positions()); err != nil {
 		return events.Artifact{}, err
 	}
 	path, err := g.job.Scratch(p.file)

@@ -230,6 +230,24 @@ func gateBack512(n int, dg, ds, s, gate, u unsafe.Pointer)
 func gateBack256(n int, dg, ds, s, gate, u unsafe.Pointer)
 
 //go:noescape
+func gelu512(n int, s, gate, u unsafe.Pointer)
+
+//go:noescape
+func gelu256(n int, s, gate, u unsafe.Pointer)
+
+//go:noescape
+func geluBack512(n int, dg, ds, s, gate, u unsafe.Pointer)
+
+//go:noescape
+func geluBack256(n int, dg, ds, s, gate, u unsafe.Pointer)
+
+//go:noescape
+func softcap512(n int, x unsafe.Pointer, f, most float32)
+
+//go:noescape
+func softcap256(n int, x unsafe.Pointer, f, most float32)
+
+//go:noescape
 func expSum512(n int, x unsafe.Pointer, sums *[16]float32, f, t float32)
 
 //go:noescape
@@ -374,6 +392,39 @@ func gateBackVector(n int, dg, ds, s, gate, u unsafe.Pointer) {
 			gateBack512(part, unsafe.Add(dg, 4*at), unsafe.Add(ds, 4*at), unsafe.Add(s, 4*at), unsafe.Add(gate, 4*at), unsafe.Add(u, 4*at))
 		} else {
 			gateBack256(part, unsafe.Add(dg, 4*at), unsafe.Add(ds, 4*at), unsafe.Add(s, 4*at), unsafe.Add(gate, 4*at), unsafe.Add(u, 4*at))
+		}
+	}
+}
+
+func geluVector(n int, s, gate, u unsafe.Pointer) {
+	for at := 0; at < n; at += 2048 {
+		part := min(n-at, 2048)
+		if path == AVX512 {
+			gelu512(part, unsafe.Add(s, 4*at), unsafe.Add(gate, 4*at), unsafe.Add(u, 4*at))
+		} else {
+			gelu256(part, unsafe.Add(s, 4*at), unsafe.Add(gate, 4*at), unsafe.Add(u, 4*at))
+		}
+	}
+}
+
+func geluBackVector(n int, dg, ds, s, gate, u unsafe.Pointer) {
+	for at := 0; at < n; at += 2048 {
+		part := min(n-at, 2048)
+		if path == AVX512 {
+			geluBack512(part, unsafe.Add(dg, 4*at), unsafe.Add(ds, 4*at), unsafe.Add(s, 4*at), unsafe.Add(gate, 4*at), unsafe.Add(u, 4*at))
+		} else {
+			geluBack256(part, unsafe.Add(dg, 4*at), unsafe.Add(ds, 4*at), unsafe.Add(s, 4*at), unsafe.Add(gate, 4*at), unsafe.Add(u, 4*at))
+		}
+	}
+}
+
+func softcapVector(n int, x unsafe.Pointer, f, most float32) {
+	for at := 0; at < n; at += 2048 {
+		part := min(n-at, 2048)
+		if path == AVX512 {
+			softcap512(part, unsafe.Add(x, 4*at), f, most)
+		} else {
+			softcap256(part, unsafe.Add(x, 4*at), f, most)
 		}
 	}
 }

@@ -48,6 +48,12 @@ func gateVector(n int, s, gate, u unsafe.Pointer) {}
 
 func gateBackVector(n int, dg, ds, s, gate, u unsafe.Pointer) {}
 
+func geluVector(n int, s, gate, u unsafe.Pointer) {}
+
+func geluBackVector(n int, dg, ds, s, gate, u unsafe.Pointer) {}
+
+func softcapVector(n int, x unsafe.Pointer, f, most float32) {}
+
 func expSumVector(n int, x unsafe.Pointer, sums *[16]float32, f, t float32) {}
 
 func attendBackVector(n int, s, d unsafe.Pointer, f, t, mean float32) {}

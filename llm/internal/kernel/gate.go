@@ -24,3 +24,40 @@ func GateBack(dg, ds, s, g, u []float32) {
 		dg[i] = float32(d*u[i]) * fma(silu, 1-sigma, sigma)
 	}
 }
+
+// They are 2·√(2/π) and 0.044715 times that. Three times the latter is geluSlope.
+const geluC, geluD, geluSlope = 1.5957691216, 0.0713548162726, 3 * 0.0713548162726
+
+// gelu is what the sigmoid divides by in the tanh form of GELU, g·σ(z) with
+// z = g·(c + d·g²), and the slope of z (Hendrycks and Gimpel 2016).
+func gelu(g float32) (below, slope float32) {
+	square := float32(g * g)
+	z := float32(fma(geluD, square, geluC) * g)
+	return exp(-z) + 1, fma(geluSlope, square, geluC)
+}
+
+// Gelu is s = GELU(g)·u, in its tanh form.
+func Gelu(s, g, u []float32) {
+	same(len(s), len(g), len(u))
+	n := whole(len(s))
+	geluVector(n, first(s), first(g), first(u))
+	for i := n; i < len(s); i++ {
+		below, _ := gelu(g[i])
+		s[i] = g[i] / below * u[i]
+	}
+}
+
+// GeluBack goes back through Gelu, as GateBack does through Gate.
+func GeluBack(dg, ds, s, g, u []float32) {
+	same(len(dg), len(ds), len(s), len(g), len(u))
+	n := whole(len(s))
+	geluBackVector(n, first(dg), first(ds), first(s), first(g), first(u))
+	for i := n; i < len(s); i++ {
+		below, slope := gelu(g[i])
+		sigma := 1 / below
+		act := float32(g[i] * sigma)
+		d := ds[i]
+		s[i], ds[i] = act*u[i], act*d
+		dg[i] = float32(d*u[i]) * fma(float32((1-sigma)*act), slope, sigma)
+	}
+}

@@ -110,3 +110,23 @@ func AttendBack(s, d []float32, f, t, mean float32) {
 		d[i] = float32(float32(d[i]-mean)*s[i]) * f
 	}
 }
+
+// Softcap is x = most·tanh(x·f/2), which keeps scores below a bound. f has both
+// factors of what goes into the tanh, as tanh(z) = 1 - 2/(exp(2z) + 1).
+func Softcap(x []float32, f, most float32) {
+	n := whole(len(x))
+	softcapVector(n, first(x), f, most)
+	for i := n; i < len(x); i++ {
+		x[i] = (1 - 2/(exp(float32(x[i]*f))+1)) * most
+	}
+}
+
+// SoftcapBack multiplies gradients d of capped numbers y by the slope of Softcap:
+// (1 - (y/most)²)·f·most/2.
+func SoftcapBack(d, y []float32, f, most float32) {
+	same(len(d), len(y))
+	for i, v := range y {
+		t := v / most
+		d[i] *= float32(fma(-t, t, 1) * float32(float32(f*most)/2))
+	}
+}

@@ -17,6 +17,11 @@ type call struct {
 
 func sigmoid(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
 
+// tanhGelu is the tanh form of GELU as Hendrycks and Gimpel write it.
+func tanhGelu(x float64) float64 {
+	return 0.5 * x * (1 + math.Tanh(math.Sqrt(2/math.Pi)*(x+0.044715*x*x*x)))
+}
+
 // root is 1/√(mean of x² + eps).
 func root(x []float64) float64 {
 	sum := 0.0
@@ -97,6 +102,32 @@ func calls() map[string]call {
 			for i, g := range x[3] {
 				s, d, u := sigmoid(max(g, -88)), x[1][i], x[4][i]
 				x[0][i], x[1][i], x[2][i] = d*u*(s+g*s*(1-s)), d*g*s, g*s*u
+			}
+			return 0
+		}},
+		"Gelu": {3, func(x [][]float32) float32 { Gelu(x[0], x[1], x[2]); return 0 }, func(x [][]float64) float64 {
+			for i, g := range x[1] {
+				x[0][i] = tanhGelu(g) * x[2][i]
+			}
+			return 0
+		}},
+		"GeluBack": {5, func(x [][]float32) float32 { GeluBack(x[0], x[1], x[2], x[3], x[4]); return 0 }, func(x [][]float64) float64 {
+			for i, g := range x[3] {
+				slope := (tanhGelu(g+1e-5) - tanhGelu(g-1e-5)) / 2e-5
+				d, u := x[1][i], x[4][i]
+				x[0][i], x[1][i], x[2][i] = d*u*slope, d*tanhGelu(g), tanhGelu(g)*u
+			}
+			return 0
+		}},
+		"Softcap": {1, func(x [][]float32) float32 { Softcap(x[0], 0.5, 3); return 0 }, func(x [][]float64) float64 {
+			for i, v := range x[0] {
+				x[0][i] = 3 * math.Tanh(v*0.25)
+			}
+			return 0
+		}},
+		"SoftcapBack": {2, func(x [][]float32) float32 { SoftcapBack(x[0], x[1], 0.5, 3); return 0 }, func(x [][]float64) float64 {
+			for i, y := range x[1] {
+				x[0][i] *= (1 - y*y/9) * 0.75
 			}
 			return 0
 		}},

@@ -1,8 +1,6 @@
 package net
 
 import (
-	"math"
-
 	"github.com/tunebus/tunebus/llm/internal/kernel"
 )
 
@@ -21,6 +19,7 @@ type head struct {
 // the batch.
 type attention struct {
 	w       *worker
+	layer   *Layer
 	y       *activations
 	row, kv int
 }
@@ -40,17 +39,19 @@ func (a attention) head(h int) head {
 // from is a matrix that begins within a buffer.
 func from(x []float32, at, apart int) kernel.Matrix { return kernel.Rows(x[min(at, len(x)):], apart) }
 
-// softmax turns n scores into shares, with room up to a multiple of sixteen,
-// and returns the logarithm of their sum. Scores are multiplied by f first.
-func softmax(x []float32, n int, f float32) (log float32) {
-	padded := x[:up16(n)]
-	for i := n; i < len(padded); i++ {
-		padded[i] = float32(math.Inf(-1)) // whose share is too small to count in the sum
+// block are some queries of a row and the positions that any of them sees.
+type block struct{ from, to, first int }
+
+// blocks are those of so many tokens.
+func (l *Layer) blocks(tokens int) func(yield func(block) bool) {
+	return func(yield func(block) bool) {
+		for from := 0; from < tokens; from += queryBlock {
+			b := block{from, min(tokens, from+queryBlock), l.sees(from) &^ 15} // sums are made of sixteen parts
+			if !yield(b) {
+				return
+			}
+		}
 	}
-	top := kernel.Max(padded) * f
-	sum := kernel.ExpSum(padded, f, -top)
-	kernel.Scale(padded, 1/sum)
-	return top + float32(math.Log(float64(sum)))
 }
 
 // forward is attention of each position to those before it and to itself. Of
@@ -58,21 +59,20 @@ func softmax(x []float32, n int, f float32) (log float32) {
 func (a attention) forward() {
 	c, w := a.w.t.net.Shape, a.w
 	d, group := c.HeadDim, c.Heads/c.KVHeads
-	scale := float32(1 / math.Sqrt(float64(d)))
 	for h := a.kv * group; h < (a.kv+1)*group; h++ {
 		y := a.head(h)
 		w.scores = grow(w.scores, queryBlock*up16(y.rows))
-		for from := 0; from < y.rows; from += queryBlock {
-			to := min(y.rows, from+queryBlock)
-			width := up16(to)
+		for b := range a.layer.blocks(y.rows) {
+			n, seen := b.to-b.from, b.to-b.first
+			width := up16(seen)
 			scores := kernel.Rows(w.scores, width)
-			w.scratch.Product(scores, y.q.From(from, 0), y.k.T(), to-from, to, d, false)
-			for i := from; i < to; i++ {
-				row := w.scores[(i-from)*width : (i-from+1)*width]
-				y.logs[i] = softmax(row, i+1, scale)
-				clear(row[i+1:])
+			w.scratch.Product(scores, y.q.From(b.from, 0), y.k.From(b.first, 0).T(), n, seen, d, false)
+			for i := b.from; i < b.to; i++ {
+				row := w.scores[(i-b.from)*width : (i-b.from+1)*width]
+				f := capped(row[:i+1-b.first], c.scoreScale(), c.ScoreCap)
+				y.logs[i] = kernel.Softmax(row, a.layer.sees(i)-b.first, i+1-b.first, f)
 			}
-			w.scratch.Product(y.out.From(from, 0), scores, y.v, to-from, d, to, false)
+			w.scratch.Product(y.out.From(b.from, 0), scores, y.v.From(b.first, 0), n, d, seen, false)
 		}
 	}
 }
@@ -81,7 +81,6 @@ func (a attention) forward() {
 func (a attention) back() {
 	c, w := a.w.t.net.Shape, a.w
 	d, group := c.HeadDim, c.Heads/c.KVHeads
-	scale := float32(1 / math.Sqrt(float64(d)))
 	start, end := w.t.batch.starts[a.row], w.t.batch.starts[a.row+1]
 	atK := start*c.keys() + a.kv*d
 	dK, dV := from(w.t.dK, atK, c.keys()), from(w.t.dV, atK, c.keys())
@@ -94,22 +93,38 @@ func (a attention) back() {
 		at := start*c.queries() + h*d
 		dOut, dQ := from(w.t.dAttended, at, c.queries()), from(w.t.dQ, at, c.queries())
 		w.scores, w.gradients = grow(w.scores, queryBlock*up16(y.rows)), grow(w.gradients, queryBlock*up16(y.rows))
-		for from := 0; from < y.rows; from += queryBlock {
-			to := min(y.rows, from+queryBlock)
-			n, width := to-from, up16(to)
+		for b := range a.layer.blocks(y.rows) {
+			n, seen := b.to-b.from, b.to-b.first
+			width := up16(seen)
 			shares, back := kernel.Rows(w.scores, width), kernel.Rows(w.gradients, width)
-			w.scratch.Product(shares, y.q.From(from, 0), y.k.T(), n, to, d, false)
-			w.scratch.Product(back, dOut.From(from, 0), y.v.T(), n, to, d, false)
-			for i := from; i < to; i++ {
-				row, grad := w.scores[(i-from)*width:(i-from+1)*width], w.gradients[(i-from)*width:(i-from+1)*width]
+			w.scratch.Product(shares, y.q.From(b.from, 0), y.k.From(b.first, 0).T(), n, seen, d, false)
+			w.scratch.Product(back, dOut.From(b.from, 0), y.v.From(b.first, 0).T(), n, seen, d, false)
+			for i := b.from; i < b.to; i++ {
+				row, grad := w.scores[(i-b.from)*width:(i-b.from+1)*width], w.gradients[(i-b.from)*width:(i-b.from+1)*width]
 				mean := kernel.Dot(dOut.Data[i*dOut.Row:i*dOut.Row+d], y.out.Data[i*y.out.Row:i*y.out.Row+d])
-				kernel.AttendBack(row[:up16(i+1)], grad[:up16(i+1)], scale, -y.logs[i], mean)
-				clear(row[i+1:])
-				clear(grad[i+1:])
+				a.scoresBack(row, grad, a.layer.sees(i)-b.first, i+1-b.first, y.logs[i], mean)
 			}
-			w.scratch.Product(dQ.From(from, 0), back, y.k, n, d, to, false)
-			w.scratch.Product(dK, back.T(), y.q.From(from, 0), to, d, n, true)
-			w.scratch.Product(dV, shares.T(), dOut.From(from, 0), to, d, n, true)
+			w.scratch.Product(dQ.From(b.from, 0), back, y.k.From(b.first, 0), n, d, seen, false)
+			w.scratch.Product(dK.From(b.first, 0), back.T(), y.q.From(b.from, 0), seen, d, n, true)
+			w.scratch.Product(dV.From(b.first, 0), shares.T(), dOut.From(b.from, 0), seen, d, n, true)
 		}
+	}
+}
+
+// scoresBack makes shares of the scores of a row, as softmax does, and of the
+// gradients of these the gradients of the scores.
+func (a attention) scoresBack(row, grad []float32, from, to int, log, mean float32) {
+	c, w := a.w.t.net.Shape, a.w
+	f := capped(row[:to], c.scoreScale(), c.ScoreCap)
+	if c.ScoreCap != 0 {
+		w.whole = append(w.whole[:0], row[:to]...)
+	}
+	kernel.AttendBack(row[:up16(to)], grad[:up16(to)], f, -log, mean)
+	if c.ScoreCap != 0 {
+		cappedBack(grad[:to], w.whole, c.scoreScale(), c.ScoreCap)
+	}
+	for _, x := range [][]float32{row, grad} {
+		clear(x[:from])
+		clear(x[to:])
 	}
 }

@@ -1,6 +1,10 @@
 package net
 
-import "github.com/tunebus/tunebus/llm/internal/kernel"
+import (
+	"github.com/tunebus/tunebus/llm/internal/crew"
+	"github.com/tunebus/tunebus/llm/internal/kernel"
+	"github.com/tunebus/tunebus/llm/internal/rotary"
+)
 
 // Token is a token that a [Decoder] reads.
 type Token struct {
@@ -34,9 +38,9 @@ type stream struct{ sequence, position, row, count int }
 // a copy of the weights, so that one must be made anew when they change.
 type Decoder struct {
 	net       *Network
-	crew      *crew
+	crew      *crew.Crew
 	member    []reader
-	rotary    rotary
+	rotary    []rotary.Table
 	layers    []decoded
 	head      *kernel.Packed
 	sequences int
@@ -47,7 +51,7 @@ type Decoder struct {
 	streams []stream
 	last    []int // rows whose logits are wanted
 	// buffers
-	x, q, k, v, attended, gate, up, logits []float32
+	x, given, q, k, v, attended, gate, up, logits []float32
 }
 
 // reader is what a goroutine of a Decoder has of its own.
@@ -62,8 +66,8 @@ const Together = 96
 // NewDecoder makes a decoder that works with so many goroutines.
 func NewDecoder(n *Network, threads int) *Decoder {
 	c := n.Shape
-	d := &Decoder{net: n, crew: newCrew(threads), rotary: rotary{frequencies: c.Frequencies}, layers: make([]decoded, len(n.Layers))}
-	d.member = make([]reader, d.crew.size)
+	d := &Decoder{net: n, crew: crew.New(threads), rotary: rotary.Tables(c.Rotaries, c.HeadDim), layers: make([]decoded, len(n.Layers))}
+	d.member = make([]reader, d.crew.Size())
 	d.read = d.run
 	var work []func()
 	for l := range n.Layers {
@@ -79,8 +83,8 @@ func NewDecoder(n *Network, threads int) *Decoder {
 		}
 	}
 	work = append(work, func() { d.head = kernel.Pack(n.Head.Data, c.Vocab, c.Hidden) })
-	d.crew.run(func(who int) {
-		for i := who; i < len(work); i += d.crew.size {
+	d.crew.Run(func(who int) {
+		for i := who; i < len(work); i += d.crew.Size() {
 			work[i]()
 		}
 	})
@@ -101,7 +105,9 @@ func (d *Decoder) reach(positions int) {
 		return
 	}
 	positions = max(positions, d.positions+d.positions/2, 64)
-	d.rotary.reach(positions)
+	for i := range d.rotary {
+		d.rotary[i].Reach(positions)
+	}
 	dim := d.net.Shape.HeadDim
 	heads := d.sequences * d.net.Shape.KVHeads
 	for l := range d.layers {
@@ -138,7 +144,7 @@ func (d *Decoder) Read(tokens []Token) error {
 	for len(tokens) > 0 {
 		n := min(Together, len(tokens))
 		d.begin(tokens[:n])
-		d.crew.run(d.read)
+		d.crew.Run(d.read)
 		tokens = tokens[n:]
 	}
 	return nil
@@ -158,7 +164,7 @@ func (d *Decoder) begin(tokens []Token) {
 			d.last = append(d.last, row)
 		}
 	}
-	each(n*c.Hidden, &d.x)
+	each(n*c.Hidden, &d.x, &d.given)
 	each(n*c.queries(), &d.q, &d.attended)
 	each(n*c.keys(), &d.k, &d.v)
 	each(n*c.Intermediate, &d.gate, &d.up)
@@ -168,38 +174,78 @@ func (d *Decoder) begin(tokens []Token) {
 // every product, and some of the heads.
 func (d *Decoder) run(who int) {
 	m, c, rows := &d.member[who], d.net.Shape, len(d.tokens)
-	from, to := d.crew.share(rows, 1, who)
+	from, to := d.crew.Share(rows, 1, who)
 	for r := from; r < to; r++ {
-		copy(d.x[r*c.Hidden:(r+1)*c.Hidden], d.net.Embed.Data[int(d.tokens[r].ID)*c.Hidden:])
+		row := d.x[r*c.Hidden : (r+1)*c.Hidden]
+		copy(row, d.net.Embed.Data[int(d.tokens[r].ID)*c.Hidden:])
+		scale(row, c.EmbedScale)
 	}
-	d.crew.meet()
+	d.crew.Meet()
 	for l := range d.layers {
 		y := &d.layers[l]
 		d.norm(m, y.AttentionNorm, rows)
 		d.project(m, who, &y.projections[atQ], m.normed, d.q, rows, false)
 		d.project(m, who, &y.projections[atK], m.normed, d.k, rows, false)
 		d.project(m, who, &y.projections[atV], m.normed, d.v, rows, false)
-		d.crew.meet()
-		from, to = d.crew.share(len(d.streams)*c.KVHeads, 1, who)
+		d.crew.Meet()
+		d.normWhole(who, y, rows)
+		from, to = d.crew.Share(len(d.streams)*c.KVHeads, 1, who)
 		for i := from; i < to; i++ {
 			d.attend(m, y, d.streams[i/c.KVHeads], i%c.KVHeads)
 		}
-		d.crew.meet()
-		d.project(m, who, &y.projections[atO], d.attended, d.x, rows, true)
-		d.crew.meet()
+		d.crew.Meet()
+		d.add(m, who, &y.projections[atO], d.attended, y.AttentionPost, rows)
 		d.norm(m, y.MLPNorm, rows)
 		d.project(m, who, &y.projections[atGate], m.normed, d.gate, rows, false)
 		d.project(m, who, &y.projections[atUp], m.normed, d.up, rows, false)
-		from, to = d.crew.share(c.Intermediate, kernel.PanelColumns, who)
+		from, to = d.crew.Share(c.Intermediate, kernel.PanelColumns, who)
 		for r := range rows {
 			gate := d.gate[r*c.Intermediate+from : r*c.Intermediate+to]
-			kernel.Gate(gate, gate, d.up[r*c.Intermediate+from:r*c.Intermediate+to])
+			c.gate(gate, gate, d.up[r*c.Intermediate+from:r*c.Intermediate+to])
 		}
-		d.crew.meet()
-		d.project(m, who, &y.projections[atDown], d.gate, d.x, rows, true)
-		d.crew.meet()
+		d.crew.Meet()
+		d.add(m, who, &y.projections[atDown], d.gate, y.MLPPost, rows)
 	}
 	d.choose(m, who)
+}
+
+// normWhole normalises queries and keys where a norm takes all heads as one.
+func (d *Decoder) normWhole(who int, y *decoded, rows int) {
+	c := d.net.Shape
+	if !y.normsWhole() {
+		return
+	}
+	from, to := d.crew.Share(rows, 1, who)
+	for r := from; r < to; r++ {
+		q, k := d.q[r*c.queries():(r+1)*c.queries()], d.k[r*c.keys():(r+1)*c.keys()]
+		kernel.Norm(q, q, y.QNorm.Data, c.Epsilon)
+		kernel.Norm(k, k, y.KNorm.Data, c.Epsilon)
+	}
+	d.crew.Meet()
+}
+
+// add adds what a projection gives to x, as worker.add does, and waits for all
+// members.
+func (d *Decoder) add(m *reader, who int, p *packed, in []float32, post Weight, rows int) {
+	c := d.net.Shape
+	if post.Data == nil && c.ResidualScale == 0 {
+		d.project(m, who, p, in, d.x, rows, true)
+		d.crew.Meet()
+		return
+	}
+	d.project(m, who, p, in, d.given, rows, false)
+	d.crew.Meet()
+	from, to := d.crew.Share(rows, 1, who)
+	for r := from; r < to; r++ {
+		row := d.given[r*c.Hidden : (r+1)*c.Hidden]
+		if post.Data != nil {
+			kernel.Norm(row, row, post.Data, c.Epsilon)
+		} else {
+			scale(row, c.ResidualScale)
+		}
+		kernel.Add(d.x[r*c.Hidden:(r+1)*c.Hidden], row)
+	}
+	d.crew.Meet()
 }
 
 // choose computes the logits that are wanted.
@@ -209,7 +255,7 @@ func (d *Decoder) choose(m *reader, who int) {
 	for i, r := range d.last {
 		kernel.Norm(m.normed[i*c.Hidden:(i+1)*c.Hidden], d.x[r*c.Hidden:(r+1)*c.Hidden], d.net.Norm.Data, c.Epsilon)
 	}
-	from, to := d.crew.share(d.head.Panels(), 1, who)
+	from, to := d.crew.Share(d.head.Panels(), 1, who)
 	for at := 0; at < len(d.last); { // sequences that lie side by side
 		first := d.tokens[d.last[at]].Sequence
 		n := 1
@@ -217,7 +263,11 @@ func (d *Decoder) choose(m *reader, who int) {
 			n++
 		}
 		d.head.Product(&m.Scratch, kernel.Rows(d.logits[first*c.Vocab:], c.Vocab), kernel.Rows(m.normed[at*c.Hidden:], c.Hidden), n, from, to, false)
-		at += n
+		first, n = first*c.Vocab, n*c.Vocab
+		for row := first; row < first+n; row += c.Vocab {
+			c.finish(d.logits[row+min(from*kernel.PanelColumns, c.Vocab) : row+min(to*kernel.PanelColumns, c.Vocab)])
+		}
+		at += n / c.Vocab
 	}
 }
 
@@ -226,6 +276,10 @@ func (d *Decoder) choose(m *reader, who int) {
 func (d *Decoder) norm(m *reader, w Weight, rows int) {
 	n := d.net.Shape.Hidden
 	m.normed = grow(m.normed, rows*n)
+	if w.Data == nil {
+		copy(m.normed, d.x[:rows*n])
+		return
+	}
 	for r := range rows {
 		kernel.Norm(m.normed[r*n:(r+1)*n], d.x[r*n:(r+1)*n], w.Data, d.net.Shape.Epsilon)
 	}
@@ -235,7 +289,7 @@ func (d *Decoder) norm(m *reader, w Weight, rows int) {
 // computes them.
 func (d *Decoder) project(m *reader, who int, p *packed, x, y []float32, rows int, add bool) {
 	out, in := kernel.Rows(y, p.Out), kernel.Rows(x, p.In)
-	from, to := d.crew.share(p.weight.Panels(), 1, who)
+	from, to := d.crew.Share(p.weight.Panels(), 1, who)
 	if b := p.Bias.Data; b != nil {
 		first, end := from*kernel.PanelColumns, min(to*kernel.PanelColumns, p.Out)
 		for r := range rows {

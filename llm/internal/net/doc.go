@@ -1,6 +1,6 @@
 // Package net computes the networks of the engine: [Trainer] their losses and
-// gradients, [Optimizer] the steps, [Decoder] the next token. Weights belong to
-// the caller, who gives them as slices of a [Network].
+// gradients, [Decoder] the next token. Weights belong to the caller, who gives them
+// as slices of a [Network]; package optimizer changes them.
 //
 // Work is divided among goroutines, each of which has some of the rows, or of
 // the columns, of what is computed. They meet where one needs what another has

@@ -1,11 +1,15 @@
 package net
 
-import "github.com/tunebus/tunebus/llm/internal/kernel"
+import (
+	"github.com/tunebus/tunebus/llm/internal/dropout"
+	"github.com/tunebus/tunebus/llm/internal/kernel"
+)
 
 // projection is a projection of a layer, with what it keeps of the way forward.
 type projection struct {
 	*Linear
 	layer, index int
+	draws        int       // the first projection with the same A, whose dropout is that of all of them
 	low          []float32 // what A gives, scaled, [N, Rank]
 }
 
@@ -43,7 +47,7 @@ func (p projection) forward(w *worker, x, y []float32, add bool) {
 	if t.drops() {
 		place, d := p.place(w), p.dropout(w)
 		for r := range rows {
-			d.fill(place[r*p.In:(r+1)*p.In], in[r*p.In:(r+1)*p.In], w.rows.from+r, 0)
+			d.Fill(place[r*p.In:(r+1)*p.In], in[r*p.In:(r+1)*p.In], w.rows.from+r, 0)
 		}
 		in = place
 	}
@@ -83,7 +87,7 @@ func (p projection) back(w *worker, dy, dx []float32, add bool) {
 	if t.drops() {
 		d := p.dropout(w)
 		for r := range rows {
-			d.add(dIn[r*p.In:(r+1)*p.In], to[r*p.In:(r+1)*p.In], w.rows.from+r)
+			d.Add(dIn[r*p.In:(r+1)*p.In], to[r*p.In:(r+1)*p.In], w.rows.from+r)
 		}
 	}
 }
@@ -93,7 +97,7 @@ func (p projection) back(w *worker, dy, dx []float32, add bool) {
 func (p projection) learn(w *worker, dy, x []float32) {
 	t := w.t
 	n, rank := len(t.batch.ids), t.net.Adapter.Rank
-	from, to := t.crew.share(p.Out, 12, w.who)
+	from, to := t.crew.Share(p.Out, 12, w.who)
 	dOut := kernel.Rows(dy, p.Out).T().From(from, 0)
 	if p.Weight.Grad != nil {
 		w.scratch.Product(kernel.Rows(p.Weight.Grad, p.In).From(from, 0), dOut, kernel.Rows(x, p.In), to-from, p.In, n, true)
@@ -107,13 +111,13 @@ func (p projection) learn(w *worker, dy, x []float32) {
 		return
 	}
 	w.scratch.Product(kernel.Rows(p.B.Grad, rank).From(from, 0), dOut, kernel.Rows(p.low, rank), to-from, rank, n, true)
-	from, to = t.crew.share(p.In, 32, w.who)
+	from, to = t.crew.Share(p.In, 32, w.who)
 	in := kernel.Rows(x, p.In).From(0, from)
 	if width := to - from; t.drops() {
 		w.dropped = grow(w.dropped, n*width)
 		d := p.dropout(w)
 		for r := range n {
-			d.fill(w.dropped[r*width:(r+1)*width], x[r*p.In+from:r*p.In+to], r, from)
+			d.Fill(w.dropped[r*width:(r+1)*width], x[r*p.In+from:r*p.In+to], r, from)
 		}
 		in = kernel.Rows(w.dropped, width)
 	}
@@ -121,8 +125,8 @@ func (p projection) learn(w *worker, dy, x []float32) {
 }
 
 // dropout is what the projection's adapter drops in this pass.
-func (p projection) dropout(w *worker) dropout {
-	return w.t.draw.of(w.t.net.Adapter.Dropout, p.layer, p.index, p.In)
+func (p projection) dropout(w *worker) dropout.Mask {
+	return w.t.draw.Of(w.t.net.Adapter.Dropout, p.layer*linears+p.draws, p.In)
 }
 
 // place is a worker's place for what the adapter's input is after dropout.

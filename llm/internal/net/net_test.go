@@ -9,7 +9,10 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/tunebus/tunebus/llm/internal/dropout"
 	"github.com/tunebus/tunebus/llm/internal/kernel"
+	"github.com/tunebus/tunebus/llm/internal/optimizer"
+	"github.com/tunebus/tunebus/llm/internal/rotary"
 )
 
 // TestMain also sees that no goroutine is left behind.
@@ -17,7 +20,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // shape is one whose sizes fill no vector and no tile.
 func shape() Shape {
-	return Shape{Vocab: 37, Hidden: 20, Intermediate: 44, Heads: 4, KVHeads: 2, HeadDim: 10, Epsilon: 1e-5, Frequencies: []float64{1, 0.5, 0.2, 0.1, 0.03}}
+	return Shape{Vocab: 37, Hidden: 20, Intermediate: 44, Heads: 4, KVHeads: 2, HeadDim: 10, Epsilon: 1e-5, Rotaries: []rotary.Embedding{{Frequencies: []float64{1, 0.5, 0.2, 0.1, 0.03}}, {Frequencies: []float64{0.7, 0.02}, Scale: 1.3}}}
 }
 
 // options say what a network of a test has.
@@ -29,6 +32,11 @@ type options struct {
 	rank         int
 	dropout      float64
 	recompute    bool
+	// parts of families
+	change           func(*Shape)
+	wholeNorms       bool // in place of those of heads
+	post, noPre      bool
+	fused, layerwise bool
 }
 
 // variants are networks that differ in every part.
@@ -38,6 +46,12 @@ func variants() map[string]options {
 		"all weights, tied, head norms": {layers: 2, learns: true, tied: true, headNorms: true},
 		"adapter":                       {layers: 2, tied: true, rank: 5, biases: true, headNorms: true},
 		"adapter with dropout":          {layers: 2, rank: 3, dropout: 0.3},
+		"all weights, post-norms, caps": {layers: 3, learns: true, tied: true, headNorms: true, post: true, layerwise: true, change: func(c *Shape) {
+			c.GELU, c.EmbedScale, c.ScoreScale, c.ScoreCap, c.LogitCap = true, 1.5, 0.4, 2, 3
+		}},
+		"all weights, post-norms alone": {layers: 2, learns: true, headNorms: true, wholeNorms: true, post: true, noPre: true},
+		"adapter, scales":               {layers: 3, rank: 3, layerwise: true, change: func(c *Shape) { c.EmbedScale, c.ResidualScale, c.LogitScale, c.ScoreScale = 2, 0.6, 0.5, 0.1 }},
+		"adapter, fused, one head":      {layers: 2, rank: 3, fused: true, headNorms: true, wholeNorms: true, dropout: 0.3, change: func(c *Shape) { c.KVHeads = 1 }},
 		"all weights, recomputed":       {layers: 3, learns: true, headNorms: true, recompute: true},
 	}
 }
@@ -55,6 +69,9 @@ func (o options) build(c Shape) *Network {
 		}
 		return w
 	}
+	if o.change != nil {
+		o.change(&c)
+	}
 	linear := func(out, in int) Linear {
 		l := Linear{Out: out, In: in, Weight: weight(out*in, 0, 1/math.Sqrt(float64(in)), o.learns)}
 		if o.biases {
@@ -70,14 +87,28 @@ func (o options) build(c Shape) *Network {
 		n.Head = weight(c.Vocab*c.Hidden, 0, 0.5, o.learns)
 	}
 	n.Adapter = Adapter{Rank: o.rank, Scale: 0.7, Dropout: o.dropout}
-	for range o.layers {
+	for at := range o.layers {
 		l := Layer{
 			AttentionNorm: weight(c.Hidden, 1, 0.1, o.learns), MLPNorm: weight(c.Hidden, 1, 0.1, o.learns),
 			Q: linear(c.queries(), c.Hidden), K: linear(c.keys(), c.Hidden), V: linear(c.keys(), c.Hidden), O: linear(c.Hidden, c.queries()),
 			Gate: linear(c.Intermediate, c.Hidden), Up: linear(c.Intermediate, c.Hidden), Down: linear(c.Hidden, c.Intermediate),
 		}
-		if o.headNorms {
+		if o.headNorms && o.wholeNorms {
+			l.QNorm, l.KNorm = weight(c.queries(), 1, 0.1, o.learns), weight(c.keys(), 1, 0.1, o.learns)
+		} else if o.headNorms {
 			l.QNorm, l.KNorm = weight(c.HeadDim, 1, 0.1, o.learns), weight(c.HeadDim, 1, 0.1, o.learns)
+		}
+		if o.post {
+			l.AttentionPost, l.MLPPost = weight(c.Hidden, 1, 0.1, o.learns), weight(c.Hidden, 1, 0.1, o.learns)
+		}
+		if o.noPre {
+			l.AttentionNorm, l.MLPNorm = Weight{}, Weight{}
+		}
+		if o.fused {
+			l.K.A, l.V.A, l.Up.A = l.Q.A, l.Q.A, l.Gate.A
+		}
+		if o.layerwise { // the layers differ
+			l.Rotary, l.Window = at-1, 21*at
 		}
 		n.Layers = append(n.Layers, l)
 	}
@@ -106,11 +137,14 @@ func (n *Network) weights() (names []string, out []Weight) {
 	add("norm", n.Norm)
 	for i := range n.Layers {
 		l := &n.Layers[i]
-		for at, w := range []Weight{l.AttentionNorm, l.MLPNorm, l.QNorm, l.KNorm} {
+		for at, w := range []Weight{l.AttentionNorm, l.MLPNorm, l.AttentionPost, l.MLPPost, l.QNorm, l.KNorm} {
 			add(fmt.Sprintf("layer %d norm %d", i, at), w)
 		}
 		for at, p := range l.linears() {
 			for part, w := range []Weight{p.Weight, p.Bias, p.A, p.B} {
+				if part == 2 && at > 0 && sameWeight(p.A, l.linears()[at-1].A) {
+					continue
+				}
 				add(fmt.Sprintf("layer %d projection %d part %d", i, at, part), w)
 			}
 		}
@@ -139,7 +173,7 @@ func TestGradients(t *testing.T) {
 	for name, o := range variants() {
 		t.Run(name, func(t *testing.T) {
 			n := o.build(shape())
-			tr, rows, draw := o.trainer(n, 2), ragged(n.Shape.Vocab), Draw{Seed: 3, Step: 4, Part: 5}
+			tr, rows, draw := o.trainer(n, 2), ragged(n.Shape.Vocab), dropout.Draw{Seed: 3, Step: 4, Part: 5}
 			if _, _, err := tr.Gradients(rows, draw); err != nil {
 				t.Fatal(err)
 			}
@@ -183,65 +217,18 @@ func TestGradients(t *testing.T) {
 	}
 }
 
-// TestDropout: the share that stays is right, and a draw depends on everything
-// that it should.
-func TestDropout(t *testing.T) {
-	const rows, in = 300, 64
-	mask := func(d Draw, layer, linear int) (out []bool, kept int) {
-		p := d.of(0.4, layer, linear, in)
-		for r := range rows {
-			for i := range in {
-				out = append(out, p.keeps(r, i))
-				if out[len(out)-1] {
-					kept++
-				}
-			}
-		}
-		return out, kept
-	}
-	first, kept := mask(Draw{1, 2, 3}, 4, 5)
-	if share := float64(kept) / (rows * in); math.Abs(share-0.6) > 0.015 {
-		t.Errorf("%.3f of the inputs stay, want 0.6", share)
-	}
-	if again, _ := mask(Draw{1, 2, 3}, 4, 5); !slices.Equal(first, again) {
-		t.Error("a repeated draw differs")
-	}
-	for name, other := range map[string]func() ([]bool, int){
-		"seed": func() ([]bool, int) { return mask(Draw{2, 2, 3}, 4, 5) }, "step": func() ([]bool, int) { return mask(Draw{1, 3, 3}, 4, 5) },
-		"part": func() ([]bool, int) { return mask(Draw{1, 2, 4}, 4, 5) }, "layer": func() ([]bool, int) { return mask(Draw{1, 2, 3}, 3, 5) },
-		"projection": func() ([]bool, int) { return mask(Draw{1, 2, 3}, 4, 6) },
-	} {
-		if x, _ := other(); slices.Equal(first, x) {
-			t.Errorf("another %s drops the same inputs", name)
-		}
-	}
-	x := []float32{1, 2, 3, 4, 5, 6, 7, 8}
-	whole, part := make([]float32, 8), make([]float32, 3)
-	d := Draw{1, 2, 3}.of(0.5, 0, 0, 8)
-	d.fill(whole, x, 9, 0)
-	d.fill(part, x[4:7], 9, 4)
-	if !slices.Equal(whole[4:7], part) {
-		t.Errorf("%v, and the same columns alone %v", whole, part)
-	}
-	for i, v := range whole {
-		if v != 0 && v != 2*x[i] {
-			t.Errorf("input %v became %v", x[i], v)
-		}
-	}
-}
-
 // training is what three steps and an answer leave behind.
 func training(t *testing.T, o options, threads int) (out []float32) {
 	t.Helper()
 	n := o.build(shape())
 	_, weights := n.weights()
-	var learned []Learned
+	var learned []optimizer.Learned
 	for _, w := range weights {
-		learned = append(learned, Learned{Weights: w.Data, Gradients: w.Grad, First: make([]float32, len(w.Data)), Second: make([]float32, len(w.Data)), Decays: true})
+		learned = append(learned, optimizer.Learned{Weights: w.Data, Gradients: w.Grad, First: make([]float32, len(w.Data)), Second: make([]float32, len(w.Data)), Decays: true})
 	}
-	tr, opt := o.trainer(n, threads), NewOptimizer(learned, threads)
+	tr, opt := o.trainer(n, threads), optimizer.New(learned, threads)
 	for step := range int64(3) {
-		loss, count, err := tr.Gradients(ragged(n.Shape.Vocab), Draw{Seed: 1, Step: step})
+		loss, count, err := tr.Gradients(ragged(n.Shape.Vocab), dropout.Draw{Seed: 1, Step: step})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -299,13 +286,13 @@ func TestStepAllocatesNothing(t *testing.T) {
 	for name, o := range variants() {
 		n := o.build(shape())
 		_, weights := n.weights()
-		var learned []Learned
+		var learned []optimizer.Learned
 		for _, w := range weights {
-			learned = append(learned, Learned{Weights: w.Data, Gradients: w.Grad, First: make([]float32, len(w.Data)), Second: make([]float32, len(w.Data))})
+			learned = append(learned, optimizer.Learned{Weights: w.Data, Gradients: w.Grad, First: make([]float32, len(w.Data)), Second: make([]float32, len(w.Data))})
 		}
-		tr, opt, rows := o.trainer(n, 2), NewOptimizer(learned, 2), ragged(n.Shape.Vocab)
+		tr, opt, rows := o.trainer(n, 2), optimizer.New(learned, 2), ragged(n.Shape.Vocab)
 		step := func() {
-			if _, _, err := tr.Gradients(rows, Draw{}); err != nil {
+			if _, _, err := tr.Gradients(rows, dropout.Draw{}); err != nil {
 				t.Fatal(err)
 			}
 			opt.Norm()
@@ -331,7 +318,7 @@ func TestRecompute(t *testing.T) {
 	}
 	o := options{layers: 8, rank: 2, recompute: true}
 	tr := o.trainer(o.build(shape()), 2)
-	if _, _, err := tr.Gradients(ragged(tr.net.Shape.Vocab), Draw{}); err != nil {
+	if _, _, err := tr.Gradients(ragged(tr.net.Shape.Vocab), dropout.Draw{}); err != nil {
 		t.Fatal(err)
 	}
 	for l, y := range tr.layers[1:] {
@@ -352,7 +339,6 @@ func TestDecoderIsTheTrainer(t *testing.T) {
 			ids[i] = int32(rng.IntN(n.Shape.Vocab))
 		}
 		d := NewDecoder(n, 2)
-		var v vocabulary
 		for _, step := range []int{1, 7, 140} {
 			d.Begin(3)
 			if err := d.Read([]Token{{ID: 1, Sequence: 2, Last: true}}); err != nil {
@@ -370,7 +356,7 @@ func TestDecoderIsTheTrainer(t *testing.T) {
 				if end == len(ids) {
 					break
 				}
-				got := v.loss(slices.Clone(d.Logits(1)), ids[end])
+				got := loss(slices.Clone(d.Logits(1)), ids[end])
 				r := Row{IDs: ids[:end+1], Count: make([]bool, end+1)}
 				r.Count[end] = true
 				want, _, err := NewTrainer(n, 1).Loss([]Row{r})
@@ -400,7 +386,7 @@ func TestMemoryGrowsWithTokens(t *testing.T) {
 	numbers := func(tokens int) int {
 		tr := NewTrainer(options{layers: 2, rank: 2, tied: true}.build(shape()), 2)
 		r := Row{IDs: make([]int32, tokens), Count: make([]bool, tokens)}
-		if _, _, err := tr.Gradients([]Row{r}, Draw{}); err != nil {
+		if _, _, err := tr.Gradients([]Row{r}, dropout.Draw{}); err != nil {
 			t.Fatal(err)
 		}
 		sum := len(tr.normed) + len(tr.middleNormed) + len(tr.through)

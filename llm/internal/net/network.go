@@ -1,6 +1,11 @@
 package net
 
-import "github.com/tunebus/tunebus/llm/internal/kernel"
+import (
+	"math"
+
+	"github.com/tunebus/tunebus/llm/internal/kernel"
+	"github.com/tunebus/tunebus/llm/internal/rotary"
+)
 
 // Shape is the size of a network.
 type Shape struct {
@@ -8,9 +13,69 @@ type Shape struct {
 	Heads, KVHeads, HeadDim     int
 	// Epsilon is that of RMSNorm.
 	Epsilon float32
-	// Frequencies are those of the rotary embedding, HeadDim/2 of them, in
-	// radians for each position.
-	Frequencies []float64
+	// Rotaries are the rotary embeddings that layers choose from.
+	Rotaries []rotary.Embedding
+	// GELU says that the gate of the MLP is GELU in its tanh form, not SiLU.
+	GELU bool
+	// What follows changes nothing where it is zero.
+	//
+	// EmbedScale multiplies what the embedding gives, ResidualScale what
+	// attention and the MLP add, in networks without norms behind these, and
+	// LogitScale the logits.
+	EmbedScale, ResidualScale, LogitScale float32
+	// ScoreScale multiplies the scores of attention, in place of 1/√HeadDim.
+	ScoreScale float32
+	// ScoreCap and LogitCap keep scores and logits below a bound: cap·tanh(x/cap).
+	ScoreCap, LogitCap float32
+}
+
+// scoreScale multiplies the scores of attention.
+func (s Shape) scoreScale() float32 {
+	if s.ScoreScale != 0 {
+		return s.ScoreScale
+	}
+	return float32(1 / math.Sqrt(float64(s.HeadDim)))
+}
+
+// gate is what the MLP lets through: act(g)·u.
+func (s Shape) gate(y, g, u []float32) {
+	if s.GELU {
+		kernel.Gelu(y, g, u)
+	} else {
+		kernel.Gate(y, g, u)
+	}
+}
+
+// gateBack goes back through gate, see [kernel.GateBack].
+func (s Shape) gateBack(dg, dy, y, g, u []float32) {
+	if s.GELU {
+		kernel.GeluBack(dg, dy, y, g, u)
+	} else {
+		kernel.GateBack(dg, dy, y, g, u)
+	}
+}
+
+// scale multiplies where f is not zero.
+func scale(x []float32, f float32) {
+	if f != 0 {
+		kernel.Scale(x, f)
+	}
+}
+
+// capped bounds x·f, where there is a bound, and returns what is left to multiply.
+func capped(x []float32, f, bound float32) float32 {
+	if bound == 0 {
+		return f
+	}
+	kernel.Softcap(x, 2*f/bound, bound)
+	return 1
+}
+
+// cappedBack goes back through capped: y is what it made.
+func cappedBack(d, y []float32, f, bound float32) {
+	if bound != 0 {
+		kernel.SoftcapBack(d, y, 2*f/bound, bound)
+	}
 }
 
 // queries is the length of the queries of a position.
@@ -24,7 +89,8 @@ func (s Shape) keys() int { return s.KVHeads * s.HeadDim }
 type Weight struct{ Data, Grad []float32 }
 
 // Linear is a projection: y = x·Wᵀ + bias, and what an adapter adds, see
-// [Adapter].
+// [Adapter]. Q, K and V, and Gate and Up, may be parts of one projection: then
+// they have one A, and their other weights are parts of its rows.
 type Linear struct {
 	Out, In int
 	Weight  Weight // [Out, In]
@@ -32,12 +98,56 @@ type Linear struct {
 	A, B    Weight // [Rank, In] and [Out, Rank], or nothing
 }
 
+// Parts cuts a projection with an adapter of a rank into projections with so many
+// outputs, which share its weights.
+func (l Linear) Parts(rank int, outputs ...int) []Linear {
+	var out []Linear
+	from := 0
+	for _, n := range outputs {
+		part := l
+		part.Out = n
+		part.Weight, part.Bias, part.B = l.Weight.rows(from, n, l.In), l.Bias.rows(from, n, 1), l.B.rows(from, n, rank)
+		out, from = append(out, part), from+n
+	}
+	return out
+}
+
+// rows are n rows of a weight, from one on.
+func (w Weight) rows(from, n, width int) Weight {
+	if w.Data != nil {
+		w.Data = w.Data[from*width : (from+n)*width]
+	}
+	if w.Grad != nil {
+		w.Grad = w.Grad[from*width : (from+n)*width]
+	}
+	return w
+}
+
 // Layer is a layer of a network.
 type Layer struct {
-	AttentionNorm, MLPNorm     Weight
-	QNorm, KNorm               Weight // of each head, or nothing
+	AttentionNorm, MLPNorm     Weight // of what goes into attention and the MLP, or nothing
+	AttentionPost, MLPPost     Weight // of what they give, or nothing
+	QNorm, KNorm               Weight // of each head, of all heads as one, or nothing
 	Q, K, V, O, Gate, Up, Down Linear
+	// Rotary is the place of the layer's embedding in Shape.Rotaries; -1: none.
+	Rotary int
+	// Window is how many positions a token sees, its own among them; 0: all.
+	Window int
 }
+
+// sees is the first position that a token at a position sees.
+func (l *Layer) sees(position int) int {
+	if l.Window == 0 {
+		return 0
+	}
+	return max(0, position-l.Window+1)
+}
+
+// normsWhole reports whether the norms of queries and keys take all heads as one.
+func (l *Layer) normsWhole() bool { return l.QNorm.Data != nil && len(l.QNorm.Data) == l.Q.Out }
+
+// together are the rows that a norm of queries or keys sees in width numbers.
+func together(width int, norm Weight) int { return width / len(norm.Data) }
 
 // linears are the projections of a layer, always in the same order.
 func (l *Layer) linears() [linears]*Linear {
@@ -72,6 +182,12 @@ type Network struct {
 	Norm    Weight
 	Head    Weight // [Vocab, Hidden]; of a tied network, Embed
 	Adapter Adapter
+}
+
+// sameWeight reports whether both are one weight, as in projections that a
+// checkpoint has as one.
+func sameWeight(a, b Weight) bool {
+	return len(a.Data) > 0 && len(b.Data) > 0 && &a.Data[0] == &b.Data[0]
 }
 
 // grow is a slice of n numbers, old where that is large enough. What it holds is

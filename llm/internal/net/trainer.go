@@ -3,12 +3,16 @@ package net
 import (
 	"sync/atomic"
 
+	"github.com/tunebus/tunebus/llm/internal/crew"
+	"github.com/tunebus/tunebus/llm/internal/dropout"
 	"github.com/tunebus/tunebus/llm/internal/kernel"
+	"github.com/tunebus/tunebus/llm/internal/rotary"
 )
 
 // activations are what a layer keeps of the way forward for the way back.
 type activations struct {
 	middle             []float32 // what the MLP is added to, [N, Hidden]
+	attention, mlp     given     // before their norms
 	roots, middleRoots []float32 // of their norms, [N]
 	q, k, v, attended  []float32
 	rawQ, rawK         []float32 // before the norms of the heads
@@ -18,16 +22,19 @@ type activations struct {
 	low                [linears][]float32 // what A gives, scaled, [N, Rank]
 }
 
+// given is what attention or the MLP gives, where that is not added as it is.
+type given struct{ rows, roots []float32 } // [N, Hidden] and, of its norm, [N]
+
 // Trainer computes losses and gradients. It is not safe for concurrent use.
 type Trainer struct {
 	net    *Network
-	crew   *crew
+	crew   *crew.Crew
 	worker []worker
-	rotary rotary
+	rotary []rotary.Table
 	// what a pass is about
 	batch    batch
 	learning bool
-	draw     Draw
+	draw     dropout.Draw
 	pass     func(member int)
 	next     atomic.Int64 // task of attention
 
@@ -41,6 +48,7 @@ type Trainer struct {
 	normed, middleNormed, through []float32 // what goes into Q, K and V, into Gate and Up, and into Down
 	// gradients
 	dX, dMiddle, dNormed, dMiddleNormed []float32
+	dAttention, dMLP                    []float32 // of what they give
 	dThrough, dGate                     []float32
 	dAttended, dQ, dK, dV, dRawQ, dRawK []float32
 	dLow                                [linears][]float32
@@ -48,9 +56,9 @@ type Trainer struct {
 
 // NewTrainer makes a trainer that works with so many goroutines.
 func NewTrainer(n *Network, threads int) *Trainer {
-	t := &Trainer{net: n, crew: newCrew(threads), rotary: rotary{frequencies: n.Shape.Frequencies}, layers: make([]activations, len(n.Layers))}
+	t := &Trainer{net: n, crew: crew.New(threads), rotary: rotary.Tables(n.Shape.Rotaries, n.Shape.HeadDim), layers: make([]activations, len(n.Layers))}
 	t.inputs = make([][]float32, len(n.Layers))
-	t.worker = make([]worker, t.crew.size)
+	t.worker = make([]worker, t.crew.Size())
 	t.pass = t.run
 	return t
 }
@@ -71,7 +79,7 @@ func (t *Trainer) Loss(rows []Row) (sum float64, counted int, err error) {
 
 // Gradients is Loss with dropout, and adds the gradients to those of the
 // weights that are not frozen.
-func (t *Trainer) Gradients(rows []Row, draw Draw) (sum float64, counted int, err error) {
+func (t *Trainer) Gradients(rows []Row, draw dropout.Draw) (sum float64, counted int, err error) {
 	t.learning, t.draw = true, draw
 	return t.compute(rows)
 }
@@ -81,7 +89,7 @@ func (t *Trainer) compute(rows []Row) (sum float64, counted int, err error) {
 		return 0, 0, err
 	}
 	t.reserve()
-	t.crew.run(t.pass)
+	t.crew.Run(t.pass)
 	for _, l := range t.vocabulary.losses { // in their order, whoever computed them
 		sum += l
 	}
@@ -107,13 +115,20 @@ func (t *Trainer) input(l int) *[]float32 {
 
 // projection is projection i of layer l.
 func (t *Trainer) projection(l, i int) projection {
-	return projection{Linear: t.net.Layers[l].linears()[i], layer: l, index: i, low: t.keep(l).low[i]}
+	all := t.net.Layers[l].linears()
+	draws := i
+	for draws > 0 && sameWeight(all[draws-1].A, all[i].A) {
+		draws--
+	}
+	return projection{Linear: all[i], layer: l, index: i, draws: draws, low: t.keep(l).low[i]}
 }
 
 // reserve makes the buffers large enough for the batch.
 func (t *Trainer) reserve() {
 	c, n := t.net.Shape, t.tokens()
-	t.rotary.reach(t.batch.longest)
+	for i := range t.rotary {
+		t.rotary[i].Reach(t.batch.longest)
+	}
 	t.vocabulary.reserve(c, len(t.batch.where))
 	hidden, queries, keys, through := n*c.Hidden, n*c.queries(), n*c.keys(), n*c.Intermediate
 	for l := range t.net.Layers {
@@ -124,6 +139,10 @@ func (t *Trainer) reserve() {
 		each(n, &y.roots, &y.middleRoots)
 		each(n*c.Heads, &y.logs)
 		each(through, &y.gate, &y.up)
+		if t.changesGiven() {
+			each(hidden, &y.attention.rows, &y.mlp.rows)
+			each(n, &y.attention.roots, &y.mlp.roots)
+		}
 		if t.headNorms() {
 			each(queries, &y.rawQ)
 			each(keys, &y.rawK)
@@ -141,6 +160,9 @@ func (t *Trainer) reserve() {
 		return
 	}
 	each(hidden, &t.dX, &t.dMiddle, &t.dNormed, &t.dMiddleNormed)
+	if t.changesGiven() {
+		each(hidden, &t.dAttention, &t.dMLP)
+	}
 	each(through, &t.dThrough, &t.dGate)
 	each(queries, &t.dAttended, &t.dQ)
 	each(keys, &t.dK, &t.dV)
@@ -165,6 +187,12 @@ func (t *Trainer) headNorms() bool {
 	return len(t.net.Layers) > 0 && t.net.Layers[0].QNorm.Data != nil
 }
 
+// changesGiven reports whether what attention and the MLP give is normalised or
+// scaled before it is added.
+func (t *Trainer) changesGiven() bool {
+	return t.net.Shape.ResidualScale != 0 || len(t.net.Layers) > 0 && t.net.Layers[0].AttentionPost.Data != nil
+}
+
 // drops reports whether this pass drops inputs of adapters.
 func (t *Trainer) drops() bool { return t.learning && t.net.Adapter.Dropout > 0 }
 
@@ -177,12 +205,13 @@ type worker struct {
 	scratch           kernel.Scratch
 	scores, gradients []float32 // of a block of attention
 	dropped           []float32 // inputs of an adapter, after dropout
+	whole             []float32 // a row, before it is lost
 }
 
 // run is what one of the workers does in a pass.
 func (t *Trainer) run(who int) {
 	w := &t.worker[who]
-	from, to := t.crew.share(t.tokens(), 12, who)
+	from, to := t.crew.Share(t.tokens(), 12, who)
 	w.t, w.who, w.rows = t, who, span{from, to}
 	w.forward()
 	w.score()

@@ -36,29 +36,29 @@ func (w *worker) score() {
 	}
 	for at := 0; at < len(places); at += v.chunk {
 		part := places[at:min(at+v.chunk, len(places))]
-		t.crew.meet() // all rows are there, and the chunk before is done
-		a, b := t.crew.share(len(part), 1, w.who)
+		t.crew.Meet() // all rows are there, and the chunk before is done
+		a, b := t.crew.Share(len(part), 1, w.who)
 		for i, r := range part[a:b] {
 			copy(v.in[(a+i)*c.Hidden:(a+i+1)*c.Hidden], t.final[r*c.Hidden:])
 		}
-		t.crew.meet()
-		from, to := t.crew.share(c.Vocab, 32, w.who)
+		t.crew.Meet()
+		from, to := t.crew.Share(c.Vocab, 32, w.who)
 		logits, in := kernel.Rows(v.logits, c.Vocab), kernel.Rows(v.in, c.Hidden)
 		w.scratch.Product(logits.From(0, from), in, kernel.Rows(t.net.Head.Data, c.Hidden).From(from, 0).T(), len(part), to-from, c.Hidden, false)
-		t.crew.meet()
+		t.crew.Meet()
 		for i := a; i < b; i++ {
-			v.losses[at+i] = v.loss(v.logits[i*c.Vocab:(i+1)*c.Vocab], t.batch.targets[at+i])
+			v.losses[at+i] = w.loss(v.logits[i*c.Vocab:(i+1)*c.Vocab], t.batch.targets[at+i])
 		}
 		if !t.learning {
 			continue
 		}
-		t.crew.meet()
+		t.crew.Meet()
 		if t.net.Head.Grad != nil {
 			w.scratch.Product(kernel.Rows(t.net.Head.Grad, c.Hidden).From(from, 0), logits.From(0, from).T(), in, to-from, c.Hidden, len(part), true)
 		}
-		from, to = t.crew.share(c.Hidden, 32, w.who)
+		from, to = t.crew.Share(c.Hidden, 32, w.who)
 		w.scratch.Product(kernel.Rows(v.d, c.Hidden).From(0, from), logits, kernel.Rows(t.net.Head.Data, c.Hidden).From(0, from), len(part), to-from, c.Vocab, false)
-		t.crew.meet()
+		t.crew.Meet()
 		for i, r := range part {
 			if w.rows.from <= r && r < w.rows.to {
 				copy(t.dNormed[r*c.Hidden:(r+1)*c.Hidden], v.d[i*c.Hidden:])
@@ -67,9 +67,29 @@ func (w *worker) score() {
 	}
 }
 
+// loss is the negative log likelihood of a token by what the head gave, and leaves
+// the gradients of that in its place.
+func (w *worker) loss(x []float32, token int32) float64 {
+	c := w.t.net.Shape
+	c.finish(x)
+	if c.LogitCap != 0 {
+		w.whole = append(w.whole[:0], x...)
+	}
+	out := loss(x, token)
+	cappedBack(x, w.whole, 1, c.LogitCap)
+	scale(x, c.LogitScale)
+	return out
+}
+
+// finish makes logits of what the head gives.
+func (s Shape) finish(x []float32) {
+	scale(x, s.LogitScale)
+	capped(x, 1, s.LogitCap)
+}
+
 // loss is the negative log likelihood of a token, and leaves the gradients of
 // the logits in their place.
-func (v *vocabulary) loss(logits []float32, token int32) float64 {
+func loss(logits []float32, token int32) float64 {
 	z := logits[token]
 	top := kernel.Max(logits)
 	sum := kernel.ExpSum(logits, 1, -top)

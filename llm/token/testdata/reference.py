@@ -8,6 +8,7 @@ the settings of "transformers".
 
 import json
 import pathlib
+import random
 
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
@@ -50,6 +51,9 @@ TEXTS = [
     "<|user|>\n  The ferry  <|end|> \n<|bot|>",
     "a <mask> b<mask>c <mask>",
     "the word boat, boats, aboat, boat_ and boat",
+    "\u2581the\u2581 ferry \u2581 <|user|>\u2581x",
+    "<|user|> the<s>ferry</s>\tleaves<|end|>",
+    "<0x41> <unk> <0xE2>",
     "<|use<|user|>r|>",
     "\x00\x01\x7f control",
     "ferry" * 40,
@@ -74,7 +78,59 @@ def kinds():
     yield "digits", None, pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), byte_level]), False
 
 
+SPACE = "\u2581"
+
+
+def spaced(normalizer, pre_tokenizer, strip, normalized):
+    """A vocabulary of characters as SentencePiece makes it, with bytes for the rest."""
+    tok = Tokenizer(models.BPE())
+    tok.normalizer, tok.pre_tokenizer = normalizers.Replace(" ", SPACE), pre_tokenizers.Metaspace()
+    tok.train_from_iterator(CORPUS[:4] + CORPUS[6:8], trainers.BpeTrainer(vocab_size=400, limit_alphabet=60, show_progress=False))
+    trained = json.loads(tok.to_str())["model"]
+    first = ["<unk>", "<s>", "</s>"] + [f"<0x{b:02X}>" for b in range(256)]
+    vocab = {text: i for i, text in enumerate(first + sorted(trained["vocab"], key=trained["vocab"].get))}
+    merges = [tuple(m) for m in trained["merges"]]
+    tok = Tokenizer(models.BPE(vocab=vocab, merges=merges, unk_token="<unk>", byte_fallback=True, fuse_unk=True))
+    if normalizer:
+        tok.normalizer = normalizer
+    if pre_tokenizer:
+        tok.pre_tokenizer = pre_tokenizer
+    steps = [decoders.Replace(SPACE, " "), decoders.ByteFallback(), decoders.Fuse()]
+    tok.decoder = decoders.Sequence(steps + ([decoders.Strip(" ", 1, 0)] if strip else []))
+    tok.add_special_tokens([AddedToken(t, special=True, normalized=normalized) for t in ("<unk>", "<s>", "</s>", "<|user|>", "<|bot|>", "<|end|>")])
+    tok.add_tokens([AddedToken("<mask>", lstrip=True, rstrip=True, normalized=normalized), AddedToken("boat", single_word=True, normalized=normalized)])
+    return tok
+
+
+def spaced_kinds():
+    """Llama 2 and Phi-3, Mistral, Gemma, and a word for each space."""
+    both = normalizers.Sequence([normalizers.Prepend(SPACE), normalizers.Replace(" ", SPACE)])
+    yield "llama2", spaced(both, None, True, False)
+    yield "mistral", spaced(None, pre_tokenizers.Metaspace(SPACE, prepend_scheme="first", split=False), True, False)
+    yield "gemma", spaced(normalizers.Replace(" ", SPACE), pre_tokenizers.Split(" ", "merged_with_previous"), False, False)
+    yield "metaspace", spaced(None, pre_tokenizers.Metaspace(SPACE, prepend_scheme="always", split=True), True, False)
+    yield "never", spaced(None, pre_tokenizers.Metaspace(SPACE, prepend_scheme="never", split=False), False, False)
+
+
+def save(name, tok):
+    """The tokenizer, what it makes of the texts, and what it makes of random ids."""
+    folder = OUT / name
+    folder.mkdir(parents=True, exist_ok=True)
+    tok.save(str(folder / "tokenizer.json"), pretty=False)
+    pick = random.Random(name)
+    lists = [tok.encode(text, add_special_tokens=False).ids for text in TEXTS]
+    odd = [[pick.randrange(tok.get_vocab_size()) for _ in range(pick.randrange(1, 12))] for _ in range(100)]
+    odd += [[pick.randrange(3, 259) for _ in range(pick.randrange(1, 9))] for _ in range(100)]
+    cases = []
+    for text, ids in zip(TEXTS + [None] * len(odd), lists + odd):
+        case = {"text": text, "ids": ids, "decoded": tok.decode(ids, skip_special_tokens=False), "plain": tok.decode(ids, skip_special_tokens=True)}
+        cases.append({k: v for k, v in case.items() if v is not None})
+    write(folder / "cases.json", cases)
+
+
 def tokenizers():
+    for name, tok in spaced_kinds():
+        save(name, tok)
     for name, normalizer, pre_tokenizer, ignore_merges in kinds():
         tok = Tokenizer(models.BPE(ignore_merges=ignore_merges))
         if normalizer:
@@ -88,17 +144,7 @@ def tokenizers():
             AddedToken("<mask>", lstrip=True, rstrip=False, normalized=False),
             AddedToken("boat", single_word=True, normalized=False),
         ])
-        folder = OUT / name
-        folder.mkdir(parents=True, exist_ok=True)
-        tok.save(str(folder / "tokenizer.json"), pretty=False)
-        cases = []
-        for text in TEXTS:
-            ids = tok.encode(text, add_special_tokens=False).ids
-            cases.append({
-                "text": text, "ids": ids,
-                "decoded": tok.decode(ids, skip_special_tokens=False), "plain": tok.decode(ids, skip_special_tokens=True),
-            })
-        write(folder / "cases.json", cases)
+        save(name, tok)
 
 
 TEMPLATES = {

@@ -129,6 +129,47 @@ func kernels() []kernel {
 			v.op("VMULPS", d, one, d)
 			v.store(d, "dg")
 		}},
+		{name: "gelu", moving: []string{"s", "gate", "u"}, body: func(v *vector) {
+			g := v.load("gate")
+			e, slope := geluBelow(v, g)
+			v.drop(slope)
+			v.op("VDIVPS", e, g, g)
+			v.op("VMULPS", v.at("u"), g, g)
+			v.store(g, "s")
+		}},
+		{name: "geluBack", moving: []string{"dg", "ds", "s", "gate", "u"}, body: func(v *vector) {
+			g := v.load("gate")
+			e, slope := geluBelow(v, g)
+			one := v.new()
+			v.op("VMOVUPS", v.number(bits(1)), one)
+			v.op("VDIVPS", e, one, e) // the sigmoid
+			v.op("VMULPS", g, e, g)   // the GELU
+			t := v.new()
+			v.op("VMULPS", v.at("u"), g, t)
+			v.store(t, "s")
+			v.op("VSUBPS", e, one, one)
+			v.op("VMULPS", one, g, one)
+			v.op("VFMADD213PS", e, slope, one)
+			v.op("VMOVUPS", v.at("ds"), t)
+			v.op("VMULPS", t, g, g)
+			v.store(g, "ds")
+			v.op("VMULPS", v.at("u"), t, t)
+			v.op("VMULPS", t, one, t)
+			v.store(t, "dg")
+		}},
+		{name: "softcap", moving: []string{"x"}, scalars: []string{"f", "most"}, body: func(v *vector) {
+			x := v.new()
+			v.op("VMULPS", v.at("x"), v.scalar["f"], x)
+			exp(v, x)
+			v.op("VADDPS", v.number(bits(1)), x, x)
+			t, one := v.new(), v.new()
+			v.op("VMOVUPS", v.number(bits(2)), t)
+			v.op("VDIVPS", x, t, t)
+			v.op("VMOVUPS", v.number(bits(1)), one)
+			v.op("VSUBPS", t, one, one)
+			v.op("VMULPS", v.scalar["most"], one, one)
+			v.store(one, "x")
+		}},
 		{name: "expSum", moving: []string{"x"}, sums: true, scalars: []string{"f", "t"}, body: func(v *vector) {
 			x := v.load("x")
 			v.op("VFMADD213PS", v.scalar["t"], v.scalar["f"], x)
@@ -180,4 +221,25 @@ func sigmoidBelow(v *vector, name string) operand {
 	exp(v, x)
 	v.op("VADDPS", v.number(bits(1)), x, x)
 	return x
+}
+
+// geluBelow is 1 + exp(-z), where z = g·(c + d·g²) makes g·σ(z) the tanh form of
+// GELU, and the slope of z.
+func geluBelow(v *vector, g operand) (below, slope operand) {
+	square, z := v.new(), v.new()
+	v.op("VMULPS", g, g, square)
+	v.op("VMOVUPS", v.number(bits(geluC)), z)
+	v.op("VFMADD231PS", v.number(bits(geluD)), square, z)
+	v.op("VMULPS", g, z, z)
+	slope = v.new()
+	v.op("VMOVUPS", v.number(bits(geluC)), slope)
+	v.op("VFMADD231PS", v.number(bits(3*geluD)), square, slope)
+	v.drop(square)
+	below = v.new()
+	v.op("VMOVUPS", v.number(bits(0)), below)
+	v.op("VSUBPS", z, below, below)
+	v.drop(z)
+	exp(v, below)
+	v.op("VADDPS", v.number(bits(1)), below, below)
+	return below, slope
 }

@@ -10,6 +10,10 @@ import (
 // bits are those of a number.
 func bits(x float32) uint32 { return math.Float32bits(x) }
 
+// geluC and geluD are 2·√(2/π) and 0.044715 times that, see Gelu in package
+// kernel, which has the same.
+const geluC, geluD = 1.5957691216, 0.0713548162726
+
 // number is the place of a constant in memory.
 func number(b uint32) string { return fmt.Sprintf("number%08x<>(SB)", b) }
 
@@ -18,7 +22,7 @@ func sorted(m map[uint32]operand) []uint32 { return slices.Sorted(maps.Keys(m)) 
 // numbers writes the constants of all kernels, a whole register of each.
 func numbers(l *listing) {
 	l.WriteString("\n")
-	all := append(exponential(), bits(0), bits(1))
+	all := append(exponential(), bits(0), bits(1), bits(2), bits(geluC), bits(geluD), bits(3*geluD))
 	slices.Sort(all)
 	for _, b := range slices.Compact(all) {
 		for at := range 16 {

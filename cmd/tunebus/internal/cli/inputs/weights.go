@@ -36,7 +36,7 @@ func (c *checker) weights(key, dir string) Renderer {
 	if key == baseModel && !adapter && report.Config.HiddenSize > 0 && c.specification.Pipeline.EnableFinetuning {
 		c.note("fine_tuner.rank", finetune.AdapterNotes(c.specification.FineTuner, report.Config))
 	}
-	return Renderer{Tokenizer: report.Tokenizer, Positions: report.Config.MaxPositions}
+	return Renderer{Tokenizer: report.Tokenizer, Positions: report.Config.Positions()}
 }
 
 // adapterAlone checks an adapter whose base model is on the Hub.

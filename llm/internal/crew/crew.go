@@ -1,4 +1,7 @@
-package net
+// Package crew has goroutines work side by side on one thing, a share each. They
+// exist while the work lasts, wait for each other where the work says so, and make
+// nothing anew from one work to the next.
+package crew
 
 import (
 	"runtime"
@@ -6,9 +9,8 @@ import (
 	"sync/atomic"
 )
 
-// crew are goroutines that work side by side on one thing. They exist while
-// run does.
-type crew struct {
+// Crew are goroutines that work side by side. It does one work at a time.
+type Crew struct {
 	size    int
 	work    func(member int)
 	members []func()
@@ -19,8 +21,9 @@ type crew struct {
 	met            *sync.Cond
 }
 
-func newCrew(size int) *crew {
-	c := &crew{size: max(size, 1)}
+// New is a crew of so many members, at least one.
+func New(size int) *Crew {
+	c := &Crew{size: max(size, 1)}
 	c.met = sync.NewCond(&c.lock)
 	for m := range c.size { // made once, so that no step allocates them
 		c.members = append(c.members, func() {
@@ -31,8 +34,11 @@ func newCrew(size int) *crew {
 	return c
 }
 
-// run has every member do the work, and waits for all.
-func (c *crew) run(work func(member int)) {
+// Size is the number of members.
+func (c *Crew) Size() int { return c.size }
+
+// Run has every member do the work, and waits for all.
+func (c *Crew) Run(work func(member int)) {
 	c.work = work
 	c.done.Add(c.size)
 	for _, m := range c.members[1:] {
@@ -42,9 +48,9 @@ func (c *crew) run(work func(member int)) {
 	c.done.Wait()
 }
 
-// meet waits for all members. They mostly come within microseconds, which is
+// Meet waits for all members. They mostly come within microseconds, which is
 // less than it takes to wake a goroutine.
-func (c *crew) meet() {
+func (c *Crew) Meet() {
 	if c.size == 1 {
 		return
 	}
@@ -72,8 +78,8 @@ func (c *crew) meet() {
 	}
 }
 
-// share is what a member has of n things, in multiples of step.
-func (c *crew) share(n, step, member int) (from, to int) {
+// Share is what a member has of n things, in multiples of step.
+func (c *Crew) Share(n, step, member int) (from, to int) {
 	units := (n + step - 1) / step
 	return min(n, units*member/c.size*step), min(n, units*(member+1)/c.size*step)
 }

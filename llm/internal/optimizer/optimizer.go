@@ -1,8 +1,11 @@
-package net
+// Package optimizer changes weights by their gradients, with several goroutines and
+// the same bits for any number of them.
+package optimizer
 
 import (
 	"math"
 
+	"github.com/tunebus/tunebus/llm/internal/crew"
 	"github.com/tunebus/tunebus/llm/internal/kernel"
 )
 
@@ -15,7 +18,7 @@ type Learned struct {
 
 // Optimizer changes weights by their gradients.
 type Optimizer struct {
-	crew   *crew
+	crew   *crew.Crew
 	pieces []Learned
 	sums   []float64 // of the squares of the gradients of each piece
 	adam   kernel.AdamW
@@ -26,10 +29,10 @@ type Optimizer struct {
 // piece is how many numbers are summed in one go.
 const piece = 4096
 
-// NewOptimizer makes an optimizer of weights that works with so many
+// New makes an optimizer of weights that works with so many
 // goroutines.
-func NewOptimizer(weights []Learned, threads int) *Optimizer {
-	o := &Optimizer{crew: newCrew(threads)}
+func New(weights []Learned, threads int) *Optimizer {
+	o := &Optimizer{crew: crew.New(threads)}
 	for _, w := range weights {
 		for at := 0; at < len(w.Weights); at += piece {
 			to := min(at+piece, len(w.Weights))
@@ -42,7 +45,7 @@ func NewOptimizer(weights []Learned, threads int) *Optimizer {
 }
 
 func (o *Optimizer) sum(who int) {
-	from, to := o.crew.share(len(o.pieces), 1, who)
+	from, to := o.crew.Share(len(o.pieces), 1, who)
 	for i := from; i < to; i++ {
 		o.sums[i] = float64(kernel.Dot(o.pieces[i].Gradients, o.pieces[i].Gradients))
 	}
@@ -50,7 +53,7 @@ func (o *Optimizer) sum(who int) {
 
 // Norm is the norm of all gradients.
 func (o *Optimizer) Norm() float64 {
-	o.crew.run(o.norm)
+	o.crew.Run(o.norm)
 	sum := 0.0
 	for _, s := range o.sums {
 		sum += s
@@ -61,11 +64,11 @@ func (o *Optimizer) Norm() float64 {
 // Step changes the weights, and sets the gradients to zero.
 func (o *Optimizer) Step(adam kernel.AdamW) {
 	o.adam = adam
-	o.crew.run(o.step)
+	o.crew.Run(o.step)
 }
 
 func (o *Optimizer) update(who int) {
-	from, to := o.crew.share(len(o.pieces), 1, who)
+	from, to := o.crew.Share(len(o.pieces), 1, who)
 	spared := o.adam
 	spared.Decay = 0
 	for _, p := range o.pieces[from:to] {
