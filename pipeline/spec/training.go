@@ -80,8 +80,8 @@ func checkPattern(c *checker, key string, table map[string]float64, wrong func(f
 	}
 }
 
-// checkScheduler checks that a scheduler has the arguments and the data without
-// which Transformers cannot make it.
+// checkScheduler checks that a scheduler has the arguments and the data without which
+// Transformers cannot make it.
 func checkScheduler(c *checker, f events.FineTuner) {
 	given := f.LRSchedulerKwargs.Entries()
 	has := func(names ...string) bool {

@@ -37,6 +37,20 @@ class TestKeys(unittest.TestCase):
             ({"bias": "lora_only"}, "lora", "bias", "lora_only"),
             ({"use_rslora": True}, "lora", "use_rslora", True),
             ({"loftq_config": "4"}, "lora", "init_lora_weights", "loftq"),
+            ({"loftq_config": '{"loftq_bits": 8}'}, "lora", "loftq_config", {"loftq_bits": 8, "loftq_iter": 1}),
+            ({"target_modules": ["all-linear"]}, "lora", "target_modules", "all-linear"),
+            ({"use_dora": True}, "lora", "use_dora", True),
+            ({"modules_to_save": ["lm_head"]}, "lora", "modules_to_save", ["lm_head"]),
+            ({"modules_to_save": None}, "lora", "modules_to_save", None),
+            ({"rank_pattern": {"q_proj": 8.0}}, "lora", "rank_pattern", {"q_proj": 8}),
+            ({"alpha_pattern": {"q_proj": 0.5}}, "lora", "alpha_pattern", {"q_proj": 0.5}),
+            ({}, "arguments", "max_steps", -1),
+            ({"max_steps": 7}, "arguments", "max_steps", 7),
+            ({"warmup_ratio": 0.1}, "arguments", "warmup_steps", 0.1),
+            ({"lr_scheduler_kwargs": {"power": 2}}, "arguments", "lr_scheduler_kwargs", {"power": 2}),
+            ({"method": "dpo", "dpo_beta": 0.3}, "arguments", "beta", 0.3),
+            ({"method": "dpo", "lora_dropout": 0.1}, "arguments", "disable_dropout", False),  # TRL: true
+            ({"method": "dpo"}, "arguments", "max_length", None),
             ({"device_train_batch_size": 2}, "arguments", "per_device_train_batch_size", 2),
             ({"device_validation_batch_size": 3}, "arguments", "per_device_eval_batch_size", 3),
             ({"grad_accumulation": 8}, "arguments", "gradient_accumulation_steps", 8),
@@ -81,11 +95,31 @@ class TestKeys(unittest.TestCase):
                 self.assertTrue(any(words in note for note in notes), notes)
         self.assertEqual(plan(Keys.read({"dtype": "bfloat16", "optimizer": "paged_adamw_8bit"}), GPU, 0).notes, [])
 
+    def test_validations(self) -> None:
+        without = plan(Keys(), GPU, 0).arguments
+        self.assertEqual((without["eval_strategy"], without["metric_for_best_model"]), ("no", None))
+        each = plan(Keys.read({"eval_steps": 5, "early_stopping_patience": 2, "load_best_model_at_end": True}), GPU, 3)
+        self.assertEqual((each.arguments["eval_strategy"], each.arguments["eval_steps"]), ("steps", 5))
+        self.assertEqual((each.patience, each.keep_best, each.arguments["load_best_model_at_end"]), (2, True, False))
+
+    def test_methods_share_no_arguments(self) -> None:
+        sft, dpo = plan(Keys(), GPU, 0).arguments, plan(Keys(method="dpo"), GPU, 0).arguments
+        self.assertNotIn("packing", dpo)
+        self.assertNotIn("beta", sft)
+
     def test_all_faults_at_once(self) -> None:
         for section, key, words in (
             ({"load_in_4bit": True, "load_in_8bit": True, "full_finetuning": True}, "load_in_4bit", ["choose one", "no quantised weights"]),
             ({"load_in_4bit": True, "loftq_config": "x"}, "loftq_config", ["quantises itself"]),
             ({"target_modules": ["lm_head"]}, "target_modules", ["lm_head"]),
+            ({"loftq_config": "3", "method": "ppo"}, "method", ["want sft or dpo", "loftq_config = '3'"]),
+            ({"optimizer": "schedule_free_adamw"}, "optimizer", ["schedulefree", "not installed"]),
+            (
+                {"early_stopping_patience": 1, "load_best_model_at_end": True},
+                "early_stopping_patience",
+                ["load_best_model_at_end compares"],
+            ),
+            ({"lr_scheduler_type": "reduce_lr_on_plateau"}, "lr_scheduler_type", ["no row to validate with"]),
         ):
             with self.subTest(section=section), self.assertRaises(KeyFault) as caught:
                 plan(Keys.read(section), GPU, 0)
@@ -96,7 +130,7 @@ class TestKeys(unittest.TestCase):
             plan(Keys.read({"optimizer": "lion_8bit"}), Machine(), 0)
         self.assertEqual(caught.exception.key, "optimizer")
         with self.assertRaises(KeyFault) as caught:
-            Keys.read({"rank": "8", "packing": 1})
+            Keys.read({"rank": "8", "packing": 1, "rank_pattern": [1]})
         self.assertIn("fine_tuner.rank", str(caught.exception))
         self.assertIn("fine_tuner.packing", str(caught.exception))
 

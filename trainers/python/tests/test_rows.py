@@ -35,6 +35,19 @@ class TestRows(unittest.TestCase):
             with self.subTest(bad), self.assertRaisesRegex(rows.RowFault, "tokens.jsonl, line 2"):
                 self.read(good + bad + "\n")
 
+    def test_pairs(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "tokens.jsonl"
+            good = '{"prompt": [1, 2], "chosen": [3], "rejected": [4, 5]}\n'
+            path.write_text(good)
+            counts = rows.Counts()
+            self.assertEqual(list(rows.read_pairs(path, counts)), [{"prompt_ids": [1, 2], "chosen_ids": [3], "rejected_ids": [4, 5]}])
+            self.assertEqual((counts.rows, counts.tokens), (1, 7))
+            for bad in ("{", "[]", '{"prompt": [1], "chosen": [2]}', '{"prompt": [1], "chosen": [], "rejected": [2]}'):
+                path.write_text(good + bad + "\n")
+                with self.subTest(bad), self.assertRaisesRegex(rows.RowFault, "tokens.jsonl, line 2"):
+                    list(rows.read_pairs(path, rows.Counts()))
+
 
 if __name__ == "__main__":
     unittest.main()
