@@ -23,6 +23,7 @@ try:
 
     from tunebus_trainer import __main__ as program
     from tunebus_trainer import describe, launch
+    from tunebus_trainer.keys import KeyFault
 except ImportError as err:  # the other tests need no packages
     raise unittest.SkipTest(f"it trains with the real packages: {err}") from err
 
@@ -38,6 +39,7 @@ TRAINING = "training"  # losses or weights
 WRITTEN = "written"  # points, checkpoints, artifacts, validations
 AGAIN = "again"  # what is computed once more, to save memory
 NOTE = "note"  # nothing here, and a note says so
+REFUSED = "refused"  # nothing on a machine without an accelerator, on which the error says so
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +67,7 @@ TABLE: dict[str, Row] = {
     "modules_to_save": Row(["lm_head"], TRAINING),
     "rank_pattern": Row({"q_proj": 2}, TRAINING),
     "alpha_pattern": Row({"q_proj": 64}, TRAINING),
-    "loftq_config": Row("8", TRAINING),
+    "loftq_config": Row("8", REFUSED),
     "method": Row("dpo", TRAINING),
     "dpo_beta": Row(0.9, TRAINING, DPO),
     "device_train_batch_size": Row(4, TRAINING),
@@ -189,6 +191,12 @@ class TestAblation(unittest.TestCase):
         return self.known[name]
 
     def check(self, key: str, row: Row) -> None:
+        if row.changes == REFUSED:
+            if describe.machine().accelerator:
+                return
+            with self.assertRaisesRegex(KeyFault, f"fine_tuner.{key} needs an accelerator"):
+                self.train({**BASE, **row.beside, key: row.value})
+            return
         without, has = self.train({**BASE, **row.beside}), self.train({**BASE, **row.beside, key: row.value})
         if row.changes == TRAINING:
             self.assertNotEqual(has.training, without.training)

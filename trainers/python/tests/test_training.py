@@ -17,10 +17,10 @@ KINDS: dict[str, dict[str, Any]] = {
     "lora": {**COMMON, "rank": 8, "lora_dropout": 0.1},
     "qlora": {**COMMON, "load_in_4bit": True, "lora_dropout": 0.1},
     "full": {**COMMON, "full_finetuning": True},
-    # So high a rate makes it worse from the first step on.
+    # So high a rate makes it worse from the first step on, so that it ends at step 4.
     "early": {
         **COMMON, "rank": 8, "learning_rate": 50, "warmup_steps": 0,
-        "eval_steps": 1, "early_stopping_patience": 9, "load_best_model_at_end": True,
+        "save_steps": 2, "eval_steps": 1, "early_stopping_patience": 3, "load_best_model_at_end": True,
     },
     "dpo": {**COMMON, "method": "dpo", "rank": 8, "learning_rate": 5e-3, "lora_dropout": 0.1, "load_best_model_at_end": True},
     "packing": {**COMMON, "packing": True, "max_sequence_length": 64, "device_train_batch_size": 2, "grad_accumulation": 1},
@@ -76,15 +76,16 @@ class TestTraining(unittest.TestCase):
                 last = whole.of("progress")[-1]
                 self.assertEqual(last["step"] < last["total"], kind == "early", last)
 
-                stopped = self.attempt(kind + "-stopped", keys, stop_at=5)
+                stopped = self.attempt(kind + "-stopped", keys, stop_at=3 if kind == "early" else 5)
                 self.assertEqual(stopped.status, 75)
                 self.assertEqual(stopped.of("result"), [])
                 resumed = self.attempt(kind + "-resumed", keys, resume=stopped.kept[max(stopped.kept)])
                 self.assertEqual(self.weights(kind + "-resumed"), self.weights(kind))
 
-                killed = self.attempt(kind + "-killed", keys, kill_at=7)
-                self.assertEqual((killed.status, max(killed.kept)), (-9, 4))
-                again = self.attempt(kind + "-again", keys, resume=killed.kept[4])
+                killed = self.attempt(kind + "-killed", keys, kill_at=3 if kind == "early" else 7)
+                newest = 2 if kind == "early" else 4
+                self.assertEqual((killed.status, max(killed.kept)), (-9, newest))
+                again = self.attempt(kind + "-again", keys, resume=killed.kept[newest])
                 self.assertEqual(self.weights(kind + "-again"), self.weights(kind))
                 for part in (resumed, again):
                     self.assertEqual(part.points("loss"), {s: v for s, v in whole.points("loss").items() if s in part.points("loss")})

@@ -227,6 +227,8 @@ def _lora_faults(keys: Keys, machine: Machine) -> list[tuple[str, str]]:
         faults.append(
             ("loftq_config", f'fine_tuner.loftq_config = {keys.loftq_config!r}: want bits such as 4, or JSON such as {{"loftq_bits": 4}}')
         )
+    if keys.loftq_config and not machine.accelerator:
+        faults.append(("loftq_config", "fine_tuner.loftq_config needs an accelerator, on which PEFT quantises, and the machine has none"))
     if keys.loftq_config and "scipy" not in machine.packages:
         faults.append(("loftq_config", "fine_tuner.loftq_config needs the Python package scipy, which is not installed here"))
     if keys.loftq_config and not machine.bitsandbytes and (loftq(keys.loftq_config) or {}).get("loftq_bits") == 4:
