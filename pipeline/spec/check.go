@@ -10,6 +10,7 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/dataset/source"
+	"github.com/tunebus/tunebus/pipeline/folderaddress"
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
@@ -209,7 +210,12 @@ func (c *checker) requireText(needed bool, key, value, why string) {
 }
 
 func (c *checker) trackingURI(uri string) {
-	ok := uri == "" || strings.HasPrefix(uri, "http://") || strings.HasPrefix(uri, "https://") || strings.HasPrefix(uri, "file:")
+	if folderaddress.Is(uri) {
+		_, err := folderaddress.Folder(uri)
+		c.require(err == nil, "mlflow.tracking_uri", uri, fmt.Sprint(err))
+		return
+	}
+	ok := uri == "" || strings.HasPrefix(uri, "http://") || strings.HasPrefix(uri, "https://")
 	c.require(ok, "mlflow.tracking_uri", "", "unknown kind of address", "http://…", "https://…", "file:…")
 	c.withoutPassword("mlflow.tracking_uri", uri, "tracker")
 }
@@ -217,7 +223,6 @@ func (c *checker) trackingURI(uri string) {
 // withoutPassword refuses an address with credentials, because a specification is
 // published. The fault does not contain them.
 func (c *checker) withoutPassword(key, address, service string) {
-	_, rest, _ := strings.Cut(address, "://")
-	authority, _, _ := strings.Cut(rest, "/")
-	c.require(!strings.Contains(authority, "@"), key, "", "an address must not hold a user or password; give them to the "+service)
+	// A password may hold a "/", so that an @ behind the host is one of those, too.
+	c.require(!strings.Contains(address, "@"), key, "", "an address must not hold a user or password; give them to the "+service+"; write %40 for an @ in a path")
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/tunebus/tunebus/events"
@@ -36,11 +37,23 @@ func (e Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error)
 	if err != nil {
 		return res, err
 	}
+	passes := []pass{{
+		file:     prediction.FileName,
+		artifact: events.ArtifactPredictions,
+		base:     folders.base,
+		tuned:    folders.answering(),
+	}}
+	if s.Baseline && folders.tuned != "" {
+		passes = append(passes, pass{
+			file:     prediction.BaselineFileName,
+			artifact: events.ArtifactBaselinePredictions,
+			base:     folders.base,
+			tuned:    folders.baseAdapter,
+		})
+	}
 	job.Stage(engine.StageLoad)
-	named := progress.Doing(ctx, "opening the models")
-	report, err := checkpoint.Check(pass{base: folders.base, tuned: folders.answering()}.places())
-	named()
-	res.Notes = append(res.Notes, report.Notes...)
+	notes, err := checkModels(ctx, passes)
+	res.Notes = append(res.Notes, notes...)
 	if err != nil {
 		return res, engine.Permanent("bad_model", err)
 	}
@@ -55,20 +68,6 @@ func (e Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error)
 	res.Notes = append(res.Notes, q.notes...)
 	for _, w := range q.warnings {
 		engine.Warn(ctx, job, w)
-	}
-	passes := []pass{{
-		file:     prediction.FileName,
-		artifact: events.ArtifactPredictions,
-		base:     folders.base,
-		tuned:    folders.answering(),
-	}}
-	if s.Baseline && folders.tuned != "" {
-		passes = append(passes, pass{
-			file:     prediction.BaselineFileName,
-			artifact: events.ArtifactBaselinePredictions,
-			base:     folders.base,
-			tuned:    folders.baseAdapter,
-		})
 	}
 	saver := newSaver(job, e.SaveEvery)
 	defer saver.close()
@@ -85,6 +84,22 @@ func (e Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error)
 	res.Notes = append(res.Notes, g.notes...)
 	res.Statistics = map[string]float64{"inference_rows": float64(q.rows)}
 	return res, nil
+}
+
+// checkModels checks the models of all passes, before any of them answers. The notes say
+// what is unusual in them.
+func checkModels(ctx context.Context, passes []pass) (notes []string, err error) {
+	defer progress.Doing(ctx, "opening the models")()
+	for _, p := range passes {
+		report, wrong := checkpoint.Check(p.places())
+		for _, n := range report.Notes {
+			if !slices.Contains(notes, n) {
+				notes = append(notes, n)
+			}
+		}
+		err = errors.Join(err, wrong)
+	}
+	return notes, err
 }
 
 // pass is one model that answers all questions.

@@ -58,7 +58,7 @@ func (t *task) answer(ctx context.Context, w window) error {
 	// The model asks its context once for each token of a batch. A batch of long
 	// answers may take longer than a stage without progress.
 	err := t.model.Generate(progress.Polled(ctx), ids, t.config(w, known), func(i int, ids []int32) error { return t.add(ctx, w, i, ids) })
-	if errors.Is(err, llm.ErrNoNumbers) {
+	if _, foreign := errors.AsType[*llm.TokenError](err); foreign || errors.Is(err, llm.ErrNoNumbers) {
 		return engine.Permanent("bad_model", fmt.Errorf("%s: %w", t.name, err))
 	}
 	if err != nil {

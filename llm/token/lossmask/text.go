@@ -17,5 +17,5 @@ func (m *Masker) Text(text string) Row {
 			spans = marked
 		}
 	}
-	return Row{Examples: []Example{m.encode(text, spans)}}
+	return Row{Examples: []Example{m.encode(m.tok.Encoder(), text, spans)}}
 }

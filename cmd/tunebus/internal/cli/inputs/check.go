@@ -66,6 +66,12 @@ func Check(ctx context.Context, s events.Specification, files map[string]string)
 	return c.found
 }
 
+// Faults is [Check] for a command that sends or starts a run: what is wrong keeps it from
+// that, and the services tell the rest.
+func Faults(ctx context.Context, s events.Specification, files map[string]string) structconf.Faults {
+	return Check(ctx, s, files).Faults
+}
+
 // value is a key as the person wrote it.
 func (c *checker) value(key string) string { return spec.Value(c.specification, key) }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/follow"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/inprocess"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/interrupt"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/localup"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/patience"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runrequest"
@@ -103,7 +104,7 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 		conceal()
 		err = exit.Join(err, local.Stop())
 		if len(left) > 0 {
-			s.Console.Say("left unfinished on the data folder %s: %s", cfg.Data.Folder, strings.Join(left, ", "))
+			s.Console.Say("left unfinished on the data folder %s: %s\nThis goes on with what is left:\n  %s", cfg.Data.Folder, strings.Join(left, ", "), start.goOn(s))
 		}
 	}()
 	others := unfinished{session: s, bus: local.Bus, start: start, cfg: cfg, gate: gate, mode: f.resume, tracking: f.trackingLimit}
@@ -124,6 +125,8 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 	if err != nil {
 		return err
 	}
+	interrupt.LastWords(ctx, whatGoesOn(s, start, append([]string{request.ID}, left...)...))
+	defer interrupt.LastWords(ctx, "")
 	on := []string{"--data", cfg.Data.Folder}
 	for _, file := range s.SettingsFlags() {
 		on = append(on, "--settings", file)
@@ -177,9 +180,14 @@ func announce(s *session.Session, cfg settings.Settings, up localup.Up) (conceal
 // interrupted is the error of a command that Ctrl-C ended, while it worked on a run
 // of a data folder. The run is stored: an up on the folder goes on with it.
 func interrupted(s *session.Session, start Start, runs ...string) error {
-	say := fmt.Sprintf("interrupted; what run %s did is stored, and this goes on with it", runs[0])
+	return &exit.Error{Code: exit.CodeInterrupted, Err: errors.New("interrupted; " + whatGoesOn(s, start, runs...))}
+}
+
+// whatGoesOn says what goes on with runs that have not ended, and what ends them.
+func whatGoesOn(s *session.Session, start Start, runs ...string) string {
+	say := fmt.Sprintf("what run %s did is stored, and this goes on with it", runs[0])
 	if len(runs) > 1 {
-		say = fmt.Sprintf("interrupted; what the runs %s did is stored, and this goes on with them", strings.Join(runs, ", "))
+		say = fmt.Sprintf("what the runs %s did is stored, and this goes on with them", strings.Join(runs, ", "))
 	}
 	ends := "it"
 	if len(runs) > 1 {
@@ -189,7 +197,7 @@ func interrupted(s *session.Session, start Start, runs ...string) error {
 	for _, run := range runs {
 		say += "\n  " + s.CommandLine("cancel", run, "--data", start.Settings.Data.Folder)
 	}
-	return &exit.Error{Code: exit.CodeInterrupted, Err: errors.New(say)}
+	return say
 }
 
 // trackLater is the command that tracks a run whose MLflow could not be

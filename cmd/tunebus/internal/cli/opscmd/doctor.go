@@ -65,6 +65,10 @@ named, it looks at a data folder and at this machine alone.`,
 func check(c *cobra.Command, s *session.Session, at session.Location, cfg settings.Settings) (found []view.Finding) {
 	if at.Data == "" && !session.FindsFolder(s, cfg) {
 		b, err := s.Connect(c.Context())
+		if several, ok := errors.AsType[*session.SeveralUpsError](err); ok {
+			none := view.Finding{Name: "NATS", State: view.StateLook, Says: "no server answers at the usual address, and several ups run on this machine"}
+			return append([]view.Finding{none}, upsElsewhere(several.Ups)...)
+		}
 		if err != nil {
 			return []view.Finding{noServer(err)}
 		}
@@ -80,7 +84,8 @@ func check(c *cobra.Command, s *session.Session, at session.Location, cfg settin
 		case server.Folder() == "":
 			found = checkServer(ctx, s, server.Bus, cfg)
 		case at.Data == "":
-			found = []view.Finding{{Name: "NATS", State: view.StateOK, Says: "no server answers, and the data folder needs none"}}
+			none := view.Finding{Name: "NATS", State: view.StateOK, Says: "no server answers at the usual address, and the data folder " + server.Folder() + " needs none"}
+			found = append([]view.Finding{none}, upsElsewhere(session.OtherUps(server.Folder()))...)
 		}
 		found = append(found, checkFolder(ctx, server)...)
 		return nil

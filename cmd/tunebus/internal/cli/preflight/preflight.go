@@ -23,6 +23,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runrequest"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/folderaddress"
 	"github.com/tunebus/tunebus/pipeline/huggingface"
 	"github.com/tunebus/tunebus/pipeline/settings"
 	"github.com/tunebus/tunebus/pipeline/spec"
@@ -174,7 +175,7 @@ func worker(cfg settings.Settings, step events.Step) *Missing {
 // on one.
 func TrackingServer(ctx context.Context, cfg settings.Settings) *Missing {
 	uri := cfg.Tracker.TrackingURI
-	if strings.HasPrefix(uri, "file:") {
+	if folderaddress.Is(uri) {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
@@ -196,11 +197,14 @@ func TrackingServer(ctx context.Context, cfg settings.Settings) *Missing {
 
 // trackingFolder makes the folder that runs are tracked into, if it is one.
 func trackingFolder(cfg settings.Settings) *Missing {
-	folder, ok := strings.CutPrefix(cfg.Tracker.TrackingURI, "file:")
-	if !ok {
+	if !folderaddress.Is(cfg.Tracker.TrackingURI) {
 		return nil
 	}
-	if err := os.MkdirAll(strings.TrimPrefix(folder, "//"), 0o755); err != nil {
+	folder, err := folderaddress.Folder(cfg.Tracker.TrackingURI)
+	if err == nil {
+		err = os.MkdirAll(folder, 0o755)
+	}
+	if err != nil {
 		return &Missing{
 			What: "mlflow.tracking_uri",
 			Why:  err.Error() + "; tracking will be pending",

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -144,7 +146,7 @@ func (s *Session) openOrFolder(ctx context.Context, at Location, cfg settings.Se
 		return server, err
 	}
 	// The folder is there, so that nobody need wait for a server.
-	b, err := dial(ctx, s, cfg, "", 0)
+	b, err := dial(ctx, s, cfg, 0, s.Logger())
 	if err == nil {
 		return onRunning(ctx, s, at, cfg, b)
 	}
@@ -323,6 +325,9 @@ func isGone(err error) bool {
 
 // UnknownRun is the error of a run that the server does not know.
 func (s *Deployment) UnknownRun(id string) error {
+	if !events.ValidToken(id) { // it may hold anything
+		id = strconv.Quote(id)
+	}
 	return exit.Input(fmt.Errorf("run %s is unknown on %s; \"tunebus runs\" lists those that it knows", id, s.Name()))
 }
 
@@ -334,8 +339,8 @@ func Taken(name string) bool {
 
 // Repeat holds the command that repeats a run on the same server or data folder.
 func (s *Session) Repeat(server *Deployment, run string) runsummary.Retry {
-	on := s.ServerFlags()
-	if folder := cmp.Or(server.Folder(), server.named); folder != "" {
+	on := s.OnRun()
+	if folder := cmp.Or(server.Folder(), server.named); folder != "" && !slices.Contains(on, "--data") {
 		on = append(on, "--data", folder)
 	}
 	command := s.Program + " " + shellquote.Join(append([]string{"rerun", run}, on...)...)

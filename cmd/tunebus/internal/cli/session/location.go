@@ -15,6 +15,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/localup"
 	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/folderaddress"
 	"github.com/tunebus/tunebus/pipeline/progress"
 	"github.com/tunebus/tunebus/pipeline/service"
 	"github.com/tunebus/tunebus/pipeline/settings"
@@ -62,7 +63,7 @@ func (l Location) OpenStore(ctx context.Context, b *conn.Conn, cfg settings.Sett
 			return nil, exit.Input(fmt.Errorf("where do the artifacts lie? There is no folder %s; "+
 				"--artifacts, or artifacts.url of the settings, names the store that the services use", dir))
 		}
-		address = "file://" + filepath.ToSlash(dir)
+		address = folderaddress.Of(dir)
 	}
 	store, err := OpenExistingStore(ctx, b, address)
 	if errors.Is(err, artifact.ErrNoStore) {
