@@ -135,9 +135,15 @@ FULL :=
 TRL_TESTS := OMP_NUM_THREADS=1 TUNEBUS_TEST_FULL=$(FULL)
 
 test-trl: $(TRL_ENV)/made ## the trl engine with real torch, transformers, TRL and PEFT; makes its environment itself, 4.6 GB; FULL=1: all of it
-	@cd $(TRAINERS) && $(TRL_TESTS) $(TRL_ENV)/bin/python -m unittest discover --start-directory tests --top-level-directory . --verbose
-	@cd cmd/tunebus && $(TRL_TESTS) TUNEBUS_TEST_TRL_PYTHON=$(TRL_ENV)/bin/python $(GO) test ./internal/trainertest ./internal/trainerinstall -count=1 -timeout 60m -v -run TestTRL -tags trl,$(TAGS)
-	@cd services/finetune && $(TRL_TESTS) TUNEBUS_TEST_TRL_PYTHON=$(TRL_ENV)/bin/python $(GO) test ./trainer -count=1 -timeout 60m -v -run TestTRL -tags trl,$(TAGS)
+	@# Both sides at once: each uses one processor.
+	@(cd $(TRAINERS) && $(TRL_TESTS) $(TRL_ENV)/bin/python -m unittest discover --start-directory tests --top-level-directory . --verbose) & python=$$!; \
+	(cd cmd/tunebus && $(TRL_TESTS) TUNEBUS_TEST_TRL_PYTHON=$(TRL_ENV)/bin/python \
+	  $(GO) test ./internal/trainertest ./internal/trainerinstall -count=1 -timeout 60m -v -run TestTRL -tags trl,$(TAGS) && \
+	cd ../../services/finetune && $(TRL_TESTS) TUNEBUS_TEST_TRL_PYTHON=$(TRL_ENV)/bin/python \
+	  $(GO) test ./trainer -count=1 -timeout 60m -v -run TestTRL -tags trl,$(TAGS) && \
+	cd ../inference && OMP_NUM_THREADS=1 TRL_PYTHON=$(TRL_ENV)/bin/python \
+	  $(GO) test ./generator -count=1 -timeout 30m -run TestTransformers -tags trl,$(TAGS)); go=$$?; \
+	wait $$python && exit $$go
 
 bench: ## benchmarks of every module
 	@set -e; for m in $(MODULES); do (cd $$m && $(GO) test -run '^$$' -bench . ./...); done

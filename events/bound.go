@@ -28,12 +28,15 @@ func Bound(ev Event) Event {
 		return e
 	case AttemptEnded:
 		e.Error = e.Error.bounded()
+		e.Artifacts = boundArtifacts(e.Artifacts)
 		return e
 	case PhaseCompleted:
 		return e.bounded()
 	case PipelineCompleted:
 		return e.bounded()
 	case TrackingCompleted:
+		return e.bounded()
+	case PublishedCompleted:
 		return e.bounded()
 	case PipelineDeleted:
 		e.RunName, e.ExperimentName = Cut(e.RunName, MaxNameBytes), Cut(e.ExperimentName, MaxNoteBytes)
@@ -75,13 +78,17 @@ const (
 	lastNoteBytes = 300     // the note or fault that says what was left out
 )
 
-func (e PhaseCompleted) bounded() PhaseCompleted {
-	e = e.finite()
-	e.Error = e.Error.bounded()
-	e.Artifacts = boundList(e.Artifacts, MaxArtifacts, func(a Artifact) Artifact {
+func boundArtifacts(all []Artifact) []Artifact {
+	return boundList(all, MaxArtifacts, func(a Artifact) Artifact {
 		a.Name, a.Reference.Name = Cut(a.Name, MaxNameBytes), "" // a result was not uploaded by a person
 		return a
 	})
+}
+
+func (e PhaseCompleted) bounded() PhaseCompleted {
+	e = e.finite()
+	e.Error = e.Error.bounded()
+	e.Artifacts = boundArtifacts(e.Artifacts)
 	e.Datasets = boundList(e.Datasets, MaxDatasets, func(d Dataset) Dataset {
 		d.Key = Cut(d.Key, MaxNameBytes)
 		return d

@@ -31,7 +31,7 @@ var shortID = strings.Repeat("r", 64)
 // leaves what is decided elsewhere as it is.
 func overfill(v reflect.Value, name, text string, n int) {
 	switch v.Interface().(type) {
-	case time.Time, json.RawMessage, events.Phase, events.Conclusion, events.OnFailure, events.EndReason:
+	case time.Time, json.RawMessage, events.Phase, events.Conclusion, events.OnFailure, events.EndReason, events.Product, events.PushOutcome:
 		fill(v, name, string(events.Evaluation))
 		return
 	}
@@ -179,6 +179,9 @@ func setPhase(v reflect.Value, typ string) {
 	phase, _, _ := strings.Cut(typ, ".")
 	if f := v.FieldByName("Phase"); f.IsValid() {
 		f.SetString(phase)
+	}
+	if f := v.FieldByName("What"); f.IsValid() {
+		f.SetString(string(events.ProductModel))
 	}
 	if f := v.FieldByName("Queue"); f.IsValid() {
 		f.SetString("q")

@@ -102,6 +102,7 @@ func (c *Codec) learn(run string, raw []byte, value *Specification, cached *cach
 	case bytes.Contains(raw, []byte(`\ufffd`)),
 		isEmptyTable(value.Evaluator.Gates) || isEmptyTable(value.FineTuner.RankPattern) || isEmptyTable(value.FineTuner.AlphaPattern),
 		value.FineTuner.ModulesToSave != nil && len(value.FineTuner.ModulesToSave) == 0,
+		value.Inferencer.Stop != nil && len(value.Inferencer.Stop) == 0,
 		value.FineTuner.ChatTemplateKwargs != "" || value.Inferencer.ChatTemplateKwargs != "" || value.FineTuner.LRSchedulerKwargs != "":
 	default:
 		c.store(run, &cachedSpecification{raw: bytes.Clone(raw), value: value.clone(), canonical: true})
@@ -190,6 +191,7 @@ func (s *Specification) clone() Specification {
 	c := *s
 	c.FineTuner.TargetModules = slices.Clone(s.FineTuner.TargetModules)
 	c.FineTuner.ModulesToSave = slices.Clone(s.FineTuner.ModulesToSave)
+	c.Inferencer.Stop = slices.Clone(s.Inferencer.Stop)
 	c.FineTuner.RankPattern = maps.Clone(s.FineTuner.RankPattern)
 	c.FineTuner.AlphaPattern = maps.Clone(s.FineTuner.AlphaPattern)
 	c.Evaluator.Metrics = slices.Clone(s.Evaluator.Metrics)

@@ -91,7 +91,7 @@ func Types() []string {
 func New(typ string) Event {
 	p, _, _ := strings.Cut(typ, ".")
 	ev, err := Decode(typ, "", []byte(fmt.Sprintf(
-		`{"run_id":"r","phase":%q,"queue":"q","attempt":1,"request_sequence":1}`, p)))
+		`{"run_id":"r","phase":%q,"queue":"q","attempt":1,"request_sequence":1,"what":"model"}`, p)))
 	if err != nil {
 		return nil
 	}
@@ -119,6 +119,8 @@ var decoders = sync.OnceValue(func() map[string]decoder {
 		TypePipelineCompleted: {read: read[PipelineCompleted]},
 		TypeTrackingCompleted: {read: read[TrackingCompleted]},
 		TypePipelineDeleted:   {read: read[PipelineDeleted]},
+
+		TypePublishedCompleted: {read: read[PublishedCompleted]},
 	}
 	for _, p := range Phases() {
 		m[phaseType(p, EventRequested)] = decoder{read: read[PhaseRequested], readWithout: requestedWithout, readOver: requestedOver}

@@ -184,8 +184,11 @@ type Fault struct {
 type PipelineRejected struct {
 	RequestSequence uint64 `json:"request_sequence"`
 	// RunID is the id that the run would have, from the request or made by intake.
-	RunID  string  `json:"run_id,omitempty"`
-	Faults []Fault `json:"faults"`
+	RunID string `json:"run_id,omitempty"`
+	// RunName is the name that the request asks for; empty if it asks for none that a run may
+	// have.
+	RunName string  `json:"run_name,omitempty"`
+	Faults  []Fault `json:"faults"`
 }
 
 // CancelRequested requests that a run ends as soon as possible.

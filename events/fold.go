@@ -30,6 +30,8 @@ type Run struct {
 	Cancel    *CancelRequested
 	Completed *PipelineCompleted
 	Tracked   *TrackingCompleted
+	// Published has the newest push of each product to the Hub.
+	Published map[Product]PublishedCompleted
 	// Deleted is set once a person removes the run, also while some of it is still
 	// there.
 	Deleted *PipelineDeleted
@@ -90,7 +92,7 @@ func (r Run) UnknownBefore(p Phase) []Phase {
 
 // With returns a copy of the run with one more fact.
 func (r Run) With(f Fact) Run {
-	r.Phases = maps.Clone(r.Phases)
+	r.Phases, r.Published = maps.Clone(r.Phases), maps.Clone(r.Published)
 	for p, state := range r.Phases {
 		copied := *state
 		copied.Attempts = slices.Clone(state.Attempts)
@@ -119,6 +121,8 @@ func (r *Run) add(f Fact) {
 		r.Completed = &f
 	case TrackingCompleted:
 		r.Tracked = &f
+	case PublishedCompleted:
+		r.addPublished(f)
 	case PipelineDeleted:
 		r.Deleted = &f
 	case PhaseRequested:

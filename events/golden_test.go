@@ -224,6 +224,12 @@ func fill(v reflect.Value, name, phase string) {
 	case events.OnFailure:
 		v.SetString(string(events.Continue))
 		return
+	case events.Product:
+		v.SetString(string(events.ProductModel))
+		return
+	case events.PushOutcome:
+		v.SetString(string(events.Pushed))
+		return
 	case events.EndReason:
 		v.SetString(string(events.EndError))
 		return

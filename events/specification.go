@@ -86,7 +86,7 @@ type FineTuner struct {
 	EvalSteps                 int       `json:"eval_steps,omitempty" default:"0" doc:"steps between two validations; 0: one at the end of each epoch"`
 	EarlyStoppingPatience     int       `json:"early_stopping_patience,omitempty" default:"0" doc:"validations without a lower eval_loss after which the training ends; 0: it never ends early"`
 	LoadBestModelAtEnd        bool      `json:"load_best_model_at_end,omitempty" default:"false" doc:"the result is the model of the validation with the lowest eval_loss, not that of the last step"`
-	PushToHub                 bool      `json:"push_to_hub" default:"false" doc:"asks for a push to the Hub; the result is among the run's artifacts"`
+	PushToHub                 bool      `json:"push_to_hub" default:"false" doc:"push the model, the answers and the scores to the Hub when the run has ended; the tracker needs a token"`
 	HubModelID                string    `json:"hub_model_id" default:"" doc:"repository of the model on the Hub, such as \"owner/name\"; default: the token's user and the name of the run"`
 	PushAlways                bool      `json:"push_always,omitempty" default:"false" doc:"pushes to the Hub also where a gate is missed"`
 	ReportTo                  string    `json:"report_to" default:"mlflow" doc:"where the trainer itself reports"`
@@ -102,7 +102,7 @@ type FineTuner struct {
 
 // Inferencer is the section inferencer.
 type Inferencer struct {
-	Engine   string `json:"engine" default:"builtin" allowed:"builtin|openai" doc:"who answers"`
+	Engine   string `json:"engine" default:"builtin" allowed:"builtin|openai|transformers" doc:"who answers"`
 	Queue    string `json:"queue" default:"" doc:"queue of the job; default: the engine's name"`
 	Timeout  string `json:"timeout" default:"" doc:"longest time of the phase over all its attempts, such as \"36h\", after which it fails; empty: limits.timeout of the settings"`
 	ModelID  string `json:"model_id" default:"" doc:"model that answers where nothing was trained; default: fine_tuner.base_model_id"`
@@ -129,9 +129,10 @@ type Inferencer struct {
 	TopP                     float64   `json:"top_p" default:"1" doc:"choose among the tokens that hold this probability"`
 	MinP                     float64   `json:"min_p" default:"0.1" doc:"leave out tokens below this share of the likeliest one's probability"`
 	Seed                     int       `json:"seed" default:"42" doc:"seed of the choice"`
+	Stop                     []string  `json:"stop,omitempty" default:"" doc:"texts at which an answer ends; they are no part of it"`
 	BatchSize                int       `json:"batch_size" default:"16" doc:"rows answered at once"`
 	RequireActiveAdapter     bool      `json:"require_active_adapter,omitempty" default:"false" doc:"inference fails where it cannot be proved that the server uses the adapter"`
-	HFUserID                 string    `json:"hf_user_id" default:"" doc:"owner of what is pushed to the Hub"`
+	HFUserID                 string    `json:"hf_user_id" default:"" doc:"account or organisation of the Hub to which the answers are pushed, also without push_to_hub; default: the token's user"`
 	RunName                  string    `json:"run_name" default:"" doc:"name of the child run; default: the pipeline's with the phase behind it"`
 	RunNamePrefix            string    `json:"run_name_prefix" default:"" doc:"put before the name"`
 	RunNameSuffix            string    `json:"run_name_suffix" default:"" doc:"put behind the name"`
@@ -156,7 +157,7 @@ type Evaluator struct {
 	RunNameSuffix              string             `json:"run_name_suffix" default:"" doc:"put behind the name"`
 	CostPerMillionInputTokens  float64            `json:"cost_per_million_input_tokens" default:"0.15" doc:"US dollars"`
 	CostPerMillionOutputTokens float64            `json:"cost_per_million_output_tokens" default:"0.6" doc:"US dollars"`
-	HFUserID                   string             `json:"hf_user_id" default:"" doc:"owner of what is pushed to the Hub"`
+	HFUserID                   string             `json:"hf_user_id" default:"" doc:"account or organisation of the Hub to which the scores are pushed, also without push_to_hub; default: the token's user"`
 }
 
 // MLflow is the section mlflow.

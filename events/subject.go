@@ -222,6 +222,7 @@ func FactSubjects() []string {
 	s := []string{
 		TypePipelineAccepted + ".*", TypePipelineRejected + ".*", TypeCancelRequested + ".*",
 		TypePipelineCompleted + ".*", TypeTrackingCompleted + ".*", TypePipelineDeleted + ".*",
+		TypePublishedCompleted + ".*.*",
 	}
 	for _, p := range Phases() {
 		s = append(s,
@@ -236,6 +237,7 @@ func FactSubjects() []string {
 func TrackedSubjects() []string {
 	s := []string{
 		TypePipelineAccepted + ".*", TypeCancelRequested + ".*", TypePipelineCompleted + ".*", TypePipelineDeleted + ".*",
+		TypePublishedCompleted + ".*.*",
 	}
 	for _, p := range Phases() {
 		s = append(s, phaseType(p, EventStarted)+".*.*", phaseType(p, EventAttemptEnded)+".*.*", phaseType(p, EventCompleted)+".*")

@@ -13,6 +13,10 @@ import (
 	"github.com/tunebus/tunebus/llm/internal/net"
 )
 
+// TokenError says that training or generation met a token that the model does not have.
+// Whoever tries again meets it again.
+type TokenError = net.TokenError
+
 // ErrNoNumbers says that what a model computes is no number, as with weights that are
 // damaged, or that no training made. Every other try would meet it too.
 var ErrNoNumbers = errors.New("generate: what the model computes is no number: its weights are damaged, or its training went astray")

@@ -77,6 +77,12 @@ func readElsewhere() map[string]string {
 		"pipeline.stop_after_finetuning": "pipeline/spec", "pipeline.stop_after_inference": "pipeline/spec", "pipeline.on_finetuning_failure": "pipeline/spec",
 		"pipeline.max_tries": "pipeline/retry", "pipeline.max_crashes": "pipeline/retry", "pipeline.backoff": "events", "pipeline.deadline": "services/intake",
 	}
+	for _, key := range []string{"fine_tuner.push_to_hub", "inferencer.hf_user_id", "evaluator.hf_user_id"} {
+		out[key] = "events" // what a run publishes
+	}
+	for _, key := range []string{"fine_tuner.hub_model_id", "fine_tuner.push_always"} {
+		out[key] = "services/tracker/publishing"
+	}
 	for _, section := range []string{"fine_tuner", "inferencer", "evaluator"} {
 		out[section+".engine"], out[section+".queue"], out[section+".timeout"] = "pipeline/spec", "pipeline/spec", "events"
 		for _, name := range []string{"run_name", "run_name_prefix", "run_name_suffix"} {
@@ -143,14 +149,28 @@ func field(t *testing.T, k structconf.Key) string {
 	return ""
 }
 
-// engines are the phases of the engines of this tree, by the folder of their
-// package. Each engine has a package of its own, so that this test can tell which
-// keys it honours.
-func engines() map[string]events.Phase {
-	return map[string]events.Phase{
-		"services/finetune":   events.Finetune,
-		"services/inference":  events.Inference,
-		"services/evaluation": events.Evaluation,
+// engineOf is an engine of this tree, in the folder of its package.
+type engineOf struct {
+	phase events.Phase
+	name  string
+	// also are folders below that read keys for it, and further packages of others.
+	also []string
+	// passed are the keys that it hands on as they are.
+	passed []string
+}
+
+// engines are the engines of this tree, by the folder of their package. Each engine has a
+// package of its own, so that this test can tell which keys it honours.
+func engines() map[string]engineOf {
+	const asked = "services/inference/inputs"
+	return map[string]engineOf{
+		"services/finetune":              {phase: events.Finetune, name: spec.Builtin},
+		"services/inference":             {phase: events.Inference, name: spec.Builtin},
+		"services/inference/modelserver": {phase: events.Inference, name: spec.OpenAI, also: []string{asked}},
+		"services/inference/generator": {phase: events.Inference, name: spec.Transformers, also: []string{asked}, passed: []string{
+			"batch_size", "dtype", "load_in_4bit", "load_in_8bit", "max_new_tokens", "min_p", "seed", "stop", "temperature", "top_k", "top_p", "use_cache",
+		}},
+		"services/evaluation": {phase: events.Evaluation, name: spec.Builtin},
 	}
 }
 
@@ -236,10 +256,19 @@ func TestEveryEngineHasAQueue(t *testing.T) {
 // one as soon as it asks for something.
 func TestEveryKeyIsHonouredOrNamed(t *testing.T) {
 	t.Parallel()
-	for folder, phase := range engines() {
+	for folder, e := range engines() {
 		t.Run(folder, func(t *testing.T) {
 			t.Parallel()
-			checkKeys(t, phase, readIn(t, folder, otherEngines(folder)))
+			read := readIn(t, folder, otherEngines(folder))
+			for _, also := range e.also {
+				maps.Copy(read, readIn(t, also, nil))
+			}
+			for _, k := range spec.Keys() {
+				if k.Section == spec.Section(e.phase) && slices.Contains(e.passed, k.Name) {
+					read[field(t, k)] = true
+				}
+			}
+			checkKeys(t, e, read)
 		})
 	}
 }
@@ -250,11 +279,11 @@ func otherEngines(folder string) []string {
 	return append(others, ofCommands)
 }
 
-// checkKeys checks the keys of a phase's built-in engine. read are the fields that its
-// code reads.
-func checkKeys(t *testing.T, phase events.Phase, read map[string]bool) {
+// checkKeys checks the keys of an engine. read are the fields that its code reads.
+func checkKeys(t *testing.T, e engineOf, read map[string]bool) {
 	t.Helper()
-	if got := spec.EngineNotes(spec.Defaults(), phase, spec.Builtin); len(got) > 0 {
+	phase := e.phase
+	if got := spec.EngineNotes(spec.Defaults(), phase, e.name); len(got) > 0 {
 		t.Errorf("the defaults ask for what nobody has: %q", got)
 	}
 	elsewhere := readElsewhere()
@@ -264,7 +293,7 @@ func checkKeys(t *testing.T, phase events.Phase, read map[string]bool) {
 			continue
 		}
 		supports := spec.Supports(k.Section, k.Name)
-		i := slices.IndexFunc(supports, func(s spec.Support) bool { return s.Engine == spec.Builtin })
+		i := slices.IndexFunc(supports, func(s spec.Support) bool { return s.Engine == e.name })
 		if supports[i].Honoured || supports[i].Unless != "" {
 			if !read[field(t, k)] {
 				t.Errorf("%s: the engine does not read it, and the table of the engines says that it honours it", key)
@@ -274,15 +303,19 @@ func checkKeys(t *testing.T, phase events.Phase, read map[string]bool) {
 			}
 		}
 		value := asks(t, k, supports[i].Values)
-		s, faults := spec.Decode(set(t, k, value)) // what is missing beside it is no matter here
+		tree := set(t, k, value)
+		if fault := tree.Set(k.Section + ".engine=" + e.name); fault != nil {
+			t.Fatal(fault)
+		}
+		s, faults := spec.Decode(tree) // what is missing beside it is no matter here
 		refused := slices.DeleteFunc(faults, func(f structconf.Fault) bool { return f.Key != key })
-		notes := spec.EngineNotes(s, phase, spec.Builtin)
+		notes := spec.EngineNotes(s, phase, e.name)
 		if n := len(refused) + len(notes); n != 1 || len(notes) == 1 && notes[0].Key != key {
 			t.Errorf("%s = %s: the faults are %q, and the notes %q", key, value, refused, notes)
 		}
 		for _, honoured := range supports[i].Values {
 			s, _ := spec.Decode(set(t, k, honoured))
-			if notes := spec.EngineNotes(s, phase, spec.Builtin); len(notes) > 0 {
+			if notes := spec.EngineNotes(s, phase, e.name); len(notes) > 0 {
 				t.Errorf("%s = %s, which the engine honours: %q", key, honoured, notes)
 			}
 		}
@@ -294,8 +327,8 @@ func checkKeys(t *testing.T, phase events.Phase, read map[string]bool) {
 func TestEveryOtherKeyIsRead(t *testing.T) {
 	t.Parallel()
 	ofEngine := map[string]bool{}
-	for _, phase := range engines() {
-		ofEngine[spec.Section(phase)] = true
+	for _, e := range engines() {
+		ofEngine[spec.Section(e.phase)] = true
 	}
 	elsewhere := readElsewhere()
 	read := map[string]map[string]bool{}

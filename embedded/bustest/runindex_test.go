@@ -3,6 +3,7 @@ package bustest_test
 import (
 	"encoding/json"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"testing"
@@ -212,11 +213,11 @@ func TestRunIndexArchivedBehindTheLines(t *testing.T) {
 	wantEqual(t, "after the update", strings.Join(listed(t, x), ", "), want)
 }
 
-// allLines are the lines of a list by run, as JSON.
+// allLines are the lines of a list by run, as JSON, each with its result behind it.
 func allLines(t *testing.T, x *runindex.Index, state runindex.State) map[string]string {
 	t.Helper()
 	lines := map[string]string{}
-	for line, err := range x.Newest(t.Context(), state) {
+	for line, err := range x.NewestWithResults(t.Context(), state) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -224,7 +225,10 @@ func allLines(t *testing.T, x *runindex.Index, state runindex.State) map[string]
 		if err != nil {
 			t.Fatal(err)
 		}
-		lines[line.RunID] = string(body)
+		if line.Ended() != (len(line.Result) > 0) {
+			t.Errorf("the line of %s is %s, its result %q", line.RunID, body, line.Result)
+		}
+		lines[line.RunID] = string(body) + string(line.Result)
 	}
 	return lines
 }
@@ -355,4 +359,86 @@ func TestRunIndexLongLabels(t *testing.T) {
 	}
 	update(t, x)
 	wantEqual(t, "runs", len(listed(t, x)), 130)
+}
+
+// TestRunIndexResults: the results of the runs lie beside their pages. Those that are missing,
+// older than their line, or written by nobody of ours are left out, and the lines stay.
+func TestRunIndexResults(t *testing.T) {
+	t.Parallel()
+	s := newTestServer(t, topology.Topology{})
+	x := runindex.New(s.conn)
+	for i := range 200 {
+		for _, ev := range indexedRun(fmt.Sprintf("r%d", i)) {
+			s.publish(t, ev)
+		}
+	}
+	update(t, x)
+	with := func(list iter.Seq2[runindex.Line, error]) (results int) {
+		t.Helper()
+		lines := 0
+		for line, err := range list {
+			if err != nil {
+				t.Fatal(err)
+			}
+			lines++
+			if len(line.Result) > 0 {
+				var summary struct {
+					RunID   string  `json:"run_id"`
+					Seconds float64 `json:"duration_seconds"`
+				}
+				if json.Unmarshal(line.Result, &summary) != nil || summary.RunID != line.RunID || summary.Seconds != 60 {
+					t.Errorf("the result of %s is %s", line.RunID, line.Result)
+				}
+				results++
+			}
+		}
+		wantEqual(t, "lines", lines, 200)
+		return results
+	}
+	state, err := x.State(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantEqual(t, "results", with(x.NewestWithResults(t.Context(), state)), 200)
+	wantEqual(t, "results of a list that wants none", with(x.Newest(t.Context(), state)), 0)
+	bucket, err := s.js.KeyValue(t.Context(), topology.BucketRuns)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := bucket.Get(t.Context(), "result.0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	of0 := 0 // the runs of the first page: those of the first 127 facts
+	for line, err := range x.Newest(t.Context(), state) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if line.Accepted < 128 {
+			of0++
+		}
+	}
+	for name, value := range map[string][]byte{"nothing": nil, "junk": []byte("junk"), "half": first.Value()[:len(first.Value())/2]} {
+		if _, err := bucket.Put(t.Context(), "result.0", value); err != nil {
+			t.Fatal(err)
+		}
+		wantEqual(t, "results beside "+name, with(x.NewestWithResults(t.Context(), state)), 200-of0)
+	}
+	if _, err := bucket.Put(t.Context(), "result.0", first.Value()); err != nil {
+		t.Fatal(err)
+	}
+	s.publish(t, events.TrackingCompleted{RunID: "r3"})
+	update(t, x)
+	if _, err := bucket.Put(t.Context(), "result.0", first.Value()); err != nil { // as of a writer that was slow
+		t.Fatal(err)
+	}
+	if state, err = x.State(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	wantEqual(t, "results beside an old one", with(x.NewestWithResults(t.Context(), state)), 199)
+	s.publish(t, events.PipelineDeleted{RunID: "r3"})
+	update(t, x)
+	if entry, err := bucket.Get(t.Context(), "result.0"); err != nil || entry.Revision() == first.Revision() || len(entry.Value()) >= len(first.Value()) {
+		t.Errorf("the result of a deleted run is still there: %v", err)
+	}
 }

@@ -32,6 +32,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/pipeline/bus/wakeup"
 	"github.com/tunebus/tunebus/pipeline/engine"
+	"github.com/tunebus/tunebus/pipeline/folderaddress"
 	"github.com/tunebus/tunebus/pipeline/spec"
 	"github.com/tunebus/tunebus/pipeline/worker"
 )
@@ -54,7 +55,7 @@ func New(t *testing.T) *Harness {
 	t.Helper()
 	h := &Harness{Root: t.TempDir(), Engine: engine.Builtin, conn: bustest.New(t, topology.Topology{AckWait: 30 * time.Second})}
 	var err error
-	if h.Store, err = artifact.Open(t.Context(), "file://"+t.TempDir()); err != nil {
+	if h.Store, err = artifact.Open(t.Context(), folderaddress.Of(t.TempDir())); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

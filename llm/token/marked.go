@@ -2,6 +2,7 @@ package token
 
 import (
 	"slices"
+	"sort"
 
 	"golang.org/x/text/unicode/norm"
 )
@@ -10,13 +11,24 @@ import (
 // overlaps one of the spans: bytes of the text, from and to, in ascending order.
 // A token that begins before a span and ends inside it overlaps it.
 func (t *Tokenizer) EncodeMarked(text string, spans [][2]int) (ids []int32, marked []bool) {
-	if t.compose && !norm.NFC.IsNormalString(text) {
-		text, spans = composed(text, spans)
+	return NewEncoder(t).EncodeMarked(text, spans)
+}
+
+// marks says which tokens overlap a span. ends are where the tokens end.
+func marks(ends []int, spans [][2]int) []bool {
+	marked := make([]bool, len(ends))
+	for len(spans) > 0 && spans[0][0] == spans[0][1] {
+		spans = spans[1:]
 	}
-	ids, ends := t.encode(text, []int{})
-	marked = make([]bool, len(ids))
-	from := 0
-	for i, end := range ends {
+	if len(spans) == 0 {
+		return marked
+	}
+	first, from := sort.SearchInts(ends, spans[0][0]+1), 0
+	if first > 0 {
+		from = ends[first-1]
+	}
+	for i := first; i < len(ends); i++ {
+		end := ends[i]
 		for len(spans) > 0 && (spans[0][1] <= from || spans[0][0] == spans[0][1]) {
 			spans = spans[1:]
 		}
@@ -26,7 +38,7 @@ func (t *Tokenizer) EncodeMarked(text string, spans [][2]int) (ids []int32, mark
 		marked[i] = end > spans[0][0] && end > from
 		from = end
 	}
-	return ids, marked
+	return marked
 }
 
 // composed is a text in NFC, with spans that cover the same characters. A

@@ -245,7 +245,12 @@ func (t *Tokenizer) normalize(text string) string {
 // encode returns the ids of a normalized text and, if ends is not nil, the
 // position in the text behind each of them.
 func (t *Tokenizer) encode(text string, ends []int) ([]int32, []int) {
-	var ids []int32
+	return encodeFrom(t, text, 0, nil, ends, nil)
+}
+
+// encodeFrom encodes what stands behind an added token, or the whole text from 0 on, and
+// appends to ids and ends. It calls stop, unless it is nil, behind each added token.
+func encodeFrom(t *Tokenizer, text string, from int, ids []int32, ends []int, stop func(at, ids int)) ([]int32, []int) {
 	plain := func(from, to int) {
 		if from >= to {
 			return
@@ -275,8 +280,7 @@ func (t *Tokenizer) encode(text string, ends []int) ([]int32, []int) {
 			from = end
 		}
 	}
-	from := 0
-	for at := 0; at < len(text); {
+	for at := from; at < len(text); {
 		a, ok := t.match(text, at)
 		if !ok {
 			at++
@@ -295,6 +299,9 @@ func (t *Tokenizer) encode(text string, ends []int) ([]int32, []int) {
 			ends = append(ends, right)
 		}
 		from, at = right, right
+		if stop != nil {
+			stop(right, len(ids))
+		}
 	}
 	plain(from, len(text))
 	return ids, ends

@@ -198,6 +198,8 @@ func (a *Archiver) decide(run string, state events.Run, unreadable error, newest
 		return decision{skip: "the stream does not hold all of it, and there is no archive of the rest"}
 	case state.Tracked == nil && !isUnreadable(unreadable, events.TrackingCompleted{RunID: run}.Subject()):
 		return decision{skip: "it is not tracked yet; \"tunebus replay tracking --run " + run + "\" tracks it"}
+	case len(state.Unpublished()) > 0:
+		return decision{skip: "it is not published yet; \"tunebus replay publishing --run " + run + "\" pushes it to the Hub"}
 	}
 	if other := ForeignStore(state, a.files.store.ID()); other != "" {
 		return decision{skip: fmt.Sprintf("its artifacts lie in store %s, this is store %s", other, a.files.store.ID())}

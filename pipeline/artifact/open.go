@@ -78,6 +78,8 @@ func openBackend(ctx context.Context, u *url.URL) (Backend, error) {
 		return nil, errors.New("the address has no scheme: write file:///abs/path for a folder")
 	case u.Scheme == "file" && u.Host != "" && u.Host != "localhost":
 		return nil, errors.New("a file address has three slashes: file:///abs/path")
+	case u.Scheme == "file" && (u.RawQuery != "" || u.ForceQuery || u.Fragment != ""):
+		return nil, errors.New(`in an address "?" and "#" are no part of a folder's name; write %3F for "?" and %23 for "#"`)
 	case u.Scheme == "file":
 		return openFileBackend(filepath.FromSlash(u.Path))
 	case !Buckets.ValidBucketScheme(u.Scheme):

@@ -7,8 +7,10 @@ import (
 
 // Job is the job file of a trainer. All paths are absolute.
 type Job struct {
-	Protocol int    `json:"protocol"`
-	Run      string `json:"run"`
+	Protocol int `json:"protocol"`
+	// Kind is the kind of the job; empty: KindTraining.
+	Kind string `json:"kind,omitempty"`
+	Run  string `json:"run"`
 	// Attempt is the attempt's number, from 1.
 	Attempt int   `json:"attempt"`
 	Model   Model `json:"model"`
@@ -17,6 +19,9 @@ type Job struct {
 	// Changed are the names of the keys that differ from their defaults.
 	Changed []string `json:"changed"`
 	Seed    int      `json:"seed"`
+
+	// Prompts are those of a job of inference, which has no rows.
+	Prompts *Prompts `json:"prompts,omitempty"`
 
 	Training   Rows  `json:"training"`
 	Validation *Rows `json:"validation"`
@@ -35,6 +40,32 @@ type Model struct {
 	Adapter *string `json:"adapter"`
 	// Name is how people name the model.
 	Name string `json:"name"`
+}
+
+// Prompts are what a model answers, in a file with a [Prompt] as JSON a line.
+type Prompts struct {
+	Tokens string `json:"tokens"`
+	Rows   int64  `json:"rows"`
+	// Longest is the number of tokens of the longest prompt.
+	Longest int `json:"longest"`
+	// End are the ids that end an answer.
+	End []int32 `json:"end"`
+}
+
+// Prompt is a line of the file of prompts.
+type Prompt struct {
+	Row int64   `json:"row"`
+	IDs []int32 `json:"ids"`
+	// Answered says that an earlier attempt has the answer. The prompt still takes part in
+	// forming batches.
+	Answered bool `json:"answered,omitempty"`
+}
+
+// Generated is a line of the file of answers: ids without those that end it.
+type Generated struct {
+	Row          int64   `json:"row"`
+	IDs          []int32 `json:"ids"`
+	FinishReason string  `json:"finish_reason,omitempty"`
 }
 
 // Rows are the rows of a data set, in two files of JSON lines.
@@ -64,6 +95,9 @@ type Output struct {
 	Model       string `json:"model"`
 	Checkpoints string `json:"checkpoints"`
 	Artifacts   string `json:"artifacts"`
+	// Answers is the file that a job of inference appends its answers to: a [Generated] as
+	// JSON a line.
+	Answers string `json:"answers,omitempty"`
 }
 
 // Example is a line of the file [Rows.Tokens].

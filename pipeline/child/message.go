@@ -54,7 +54,18 @@ type Description struct {
 	Schedulers   []string `json:"schedulers,omitempty"`
 	Quantisation []string `json:"quantisation,omitempty"`
 	Vision       bool     `json:"vision,omitempty"`
+	// Kinds are the kinds of jobs that it works on; nil: KindTraining alone.
+	Kinds []string `json:"kinds,omitempty"`
 }
+
+// The kinds of jobs.
+const (
+	KindTraining  = "training"
+	KindInference = "inference"
+)
+
+// Answers reports whether it works on jobs of inference.
+func (d Description) Answers() bool { return slices.Contains(d.Kinds, KindInference) }
 
 // check returns what is wrong with a description.
 func (d Description) check() error {
@@ -78,6 +89,7 @@ const (
 	StageTokenise = "tokenise"
 	StageTrain    = "train"
 	StageEvaluate = "evaluate"
+	StageGenerate = "generate"
 	StageSave     = "save"
 )
 
@@ -189,8 +201,8 @@ func decode(line []byte) (Message, error) {
 		return decodeAs(line, func(h *Hello) error { return h.check() })
 	case "stage":
 		return decodeAs(line, func(s *Stage) error {
-			if !slices.Contains([]string{StageLoad, StageTokenise, StageTrain, StageEvaluate, StageSave}, s.Stage) {
-				return fmt.Errorf("stage = %q, want load, tokenise, train, evaluate or save", cut(s.Stage))
+			if !slices.Contains([]string{StageLoad, StageTokenise, StageTrain, StageEvaluate, StageGenerate, StageSave}, s.Stage) {
+				return fmt.Errorf("stage = %q, want load, tokenise, train, evaluate, generate or save", cut(s.Stage))
 			}
 			return notNegative("done", s.Done)
 		})

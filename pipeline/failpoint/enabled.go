@@ -58,6 +58,8 @@ func around(ev events.Event, when string) Name {
 		event = "pipeline_completed"
 	case events.TrackingCompleted:
 		event = "tracked"
+	case events.PublishedCompleted:
+		event = "published"
 	case events.PipelineDeleted:
 		event = "run_deleted"
 	case events.PipelineRequested:

@@ -23,9 +23,14 @@ const (
 	AfterPipelineCompleted  Name = "pipeline_completed.after"
 	BeforeTracked           Name = "tracked.before"
 	AfterTracked            Name = "tracked.after"
+	BeforePublished         Name = "published.before"
+	AfterPublished          Name = "published.after"
 	BeforeDeleted           Name = "run_deleted.before"
 	AfterDeleted            Name = "run_deleted.after"
 )
+
+// Pushed is between a push to the Hub and the fact about it.
+const Pushed Name = "pushed"
 
 // Points of a deletion.
 const (
@@ -125,7 +130,7 @@ func All() []Name {
 	return []Name{
 		BeforeAccepted, AfterAccepted, BeforeRejected, AfterRejected, BeforeCancelRequested, AfterCancelRequested,
 		BeforeRequested, AfterRequested, BeforeStarted, AfterStarted, BeforeAttemptEnded, AfterAttemptEnded,
-		BeforeCompleted, AfterCompleted, BeforePipelineCompleted, AfterPipelineCompleted, BeforeTracked, AfterTracked,
+		BeforeCompleted, AfterCompleted, BeforePipelineCompleted, AfterPipelineCompleted, BeforeTracked, AfterTracked, BeforePublished, AfterPublished, Pushed,
 		BeforeDeleted, AfterDeleted, DeletedArtifacts, DeletedArchive, DeletedReports,
 		BeforeNext, BeforeAck, AfterAck, BeforeNak, BeforeDeadLetter, AfterDeadLetter,
 		JobDelivered, JobScratch, JobResumed, JobDone, JobDropped, CancelClaimed,

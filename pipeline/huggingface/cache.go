@@ -12,11 +12,12 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/pipeline/atomicfile"
+	"github.com/tunebus/tunebus/pipeline/huggingface/hubapi"
 )
 
-// completeMarker is the name of the file that marks a commit folder as
+// completeMarker is the name of the file that marks a folder of chosen files as
 // complete. It contains the number of files. Where only a part of a data set was
-// downloaded, "+" and the name of the part are behind it.
+// chosen, "+" and the name of the part are behind it.
 const completeMarker = ".complete"
 
 func marker(part string) string {
@@ -26,72 +27,129 @@ func marker(part string) string {
 	return completeMarker + "+" + url.PathEscape(part)
 }
 
+// ours is the folder of a repository in the cache that huggingface_hub knows nothing
+// of. It has a folder for each commit, with the chosen files.
+const ours = ".tunebus"
+
 // cache is the folder of the downloaded repositories. Several processes may
-// use it at the same time.
+// use it at the same time, also those of huggingface_hub.
 type cache struct {
 	dir string
+	// old are folders in the layout of earlier versions, which are only read.
+	old []string
 }
 
-func (c cache) repositoryDir(r repository) string {
-	return filepath.Join(c.dir, string(r.kind), strings.ReplaceAll(r.id, "/", "--"))
+// repositoryDir is the folder that huggingface_hub has for a repository.
+func (c cache) repositoryDir(r hubapi.Repository) string {
+	return filepath.Join(c.dir, string(r.Kind)+"--"+strings.ReplaceAll(r.ID, "/", "--"))
 }
 
-func (c cache) commitDir(r repository, commit string) string {
-	return filepath.Join(c.repositoryDir(r), commit)
+// commitDir is the folder with the chosen files of a commit.
+func (c cache) commitDir(r hubapi.Repository, commit string) string {
+	return filepath.Join(c.repositoryDir(r), ours, commit)
 }
 
-func (c cache) refPath(r repository) string {
-	return filepath.Join(c.repositoryDir(r), "refs", url.PathEscape(r.revision))
+func (c cache) snapshotDir(r hubapi.Repository, commit string) string {
+	return filepath.Join(c.repositoryDir(r), "snapshots", commit)
 }
 
-// latest returns the commit that the revision had when it was resolved last,
-// and whether the files of a part of this commit are complete.
-func (c cache) latest(r repository, part string) (string, bool) {
-	commit := r.revision
-	if !isCommit(commit) {
-		body, err := os.ReadFile(c.refPath(r))
-		if err != nil {
-			return "", false
+func (c cache) blobPath(r hubapi.Repository, f hubapi.File) string {
+	return filepath.Join(c.repositoryDir(r), "blobs", f.ETag())
+}
+
+func (c cache) refPath(r hubapi.Repository) string {
+	return filepath.Join(c.repositoryDir(r), "refs", filepath.FromSlash(r.Revision))
+}
+
+// oldDirs are the folders of a repository that earlier versions left.
+func (c cache) oldDirs(r hubapi.Repository) []string {
+	var out []string
+	for _, dir := range c.old {
+		out = append(out, filepath.Join(dir, string(r.Kind), strings.ReplaceAll(r.ID, "/", "--")))
+	}
+	return out
+}
+
+// latest returns the commit that the revision had when it was resolved last; empty
+// if it never was.
+func (c cache) latest(r hubapi.Repository) string {
+	if hubapi.IsCommit(r.Revision) {
+		return r.Revision
+	}
+	refs := []string{c.refPath(r)}
+	for _, dir := range c.oldDirs(r) {
+		refs = append(refs, filepath.Join(dir, "refs", url.PathEscape(r.Revision)))
+	}
+	for _, ref := range refs {
+		body, err := os.ReadFile(ref)
+		if commit := strings.TrimSpace(string(body)); err == nil && hubapi.IsCommit(commit) {
+			return commit
 		}
-		commit = strings.TrimSpace(string(body))
 	}
-	if !isCommit(commit) {
-		return "", false
-	}
-	return commit, c.isComplete(r, commit, part)
+	return ""
 }
 
 // setLatest stores the commit of a revision.
-func (c cache) setLatest(r repository, commit string) error {
+func (c cache) setLatest(r hubapi.Repository, commit string) error {
+	if hubapi.IsCommit(r.Revision) {
+		return nil
+	}
+	body, err := os.ReadFile(c.refPath(r))
+	if err == nil && string(body) == commit {
+		return nil // the cache may be one that can only be read
+	}
 	if err := writeFile(c.refPath(r), commit); err != nil {
 		return fmt.Errorf("%s: %w", r, err)
 	}
 	return nil
 }
 
-func (c cache) isComplete(r repository, commit, part string) bool {
-	_, err := os.Stat(filepath.Join(c.commitDir(r, commit), marker(part)))
-	return err == nil
+// complete returns the folder that has all chosen files of a commit; empty if there is
+// none.
+func (c cache) complete(r hubapi.Repository, commit, part string) string {
+	if commit == "" {
+		return ""
+	}
+	dirs := []string{c.commitDir(r, commit)}
+	for _, dir := range c.oldDirs(r) {
+		dirs = append(dirs, filepath.Join(dir, commit))
+	}
+	for _, dir := range dirs {
+		if _, err := os.Stat(filepath.Join(dir, marker(part))); err == nil {
+			return dir
+		}
+	}
+	return ""
 }
 
-// hasAny reports whether any part of a commit is complete.
-func (c cache) hasAny(r repository, commit string) bool {
-	entries, _ := os.ReadDir(c.commitDir(r, commit)) // an unreadable folder has none
-	return slices.ContainsFunc(entries, func(e os.DirEntry) bool {
-		return e.Name() == completeMarker || strings.HasPrefix(e.Name(), completeMarker+"+")
-	})
+// hasAny reports whether a part of a commit is there, whichever it is, or files that
+// huggingface_hub left.
+func (c cache) hasAny(r hubapi.Repository, commit string) bool {
+	dirs := []string{c.commitDir(r, commit)}
+	for _, dir := range c.oldDirs(r) {
+		dirs = append(dirs, filepath.Join(dir, commit))
+	}
+	for _, dir := range dirs {
+		entries, err := os.ReadDir(dir)
+		if err == nil && slices.ContainsFunc(entries, func(e os.DirEntry) bool {
+			return e.Name() == completeMarker || strings.HasPrefix(e.Name(), completeMarker+"+")
+		}) {
+			return true
+		}
+	}
+	entries, err := os.ReadDir(c.snapshotDir(r, commit))
+	return err == nil && len(entries) > 0
 }
 
-func (c cache) setComplete(r repository, commit, part string, files int) error {
+func (c cache) setComplete(r hubapi.Repository, commit, part string, files int) error {
 	if err := writeFile(filepath.Join(c.commitDir(r, commit), marker(part)), strconv.Itoa(files)); err != nil {
 		return fmt.Errorf("%s: %w", r, err)
 	}
 	return nil
 }
 
-// open returns the folder of a complete commit and the number of its files.
-func (c cache) open(r repository, commit, part string) (string, int, error) {
-	dir := c.commitDir(r, commit)
+// open returns the number of files of a folder that is complete.
+func (c cache) open(r hubapi.Repository, dir, part string) (string, int, error) {
 	body, err := os.ReadFile(filepath.Join(dir, marker(part)))
 	if err != nil {
 		return "", 0, fmt.Errorf("%s: %w", r, err)

@@ -5,25 +5,24 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/tunebus/tunebus/pipeline/dataset/layout"
 	"github.com/tunebus/tunebus/pipeline/dataset/source"
+	"github.com/tunebus/tunebus/pipeline/huggingface/hubapi"
 )
 
 // Options configure a [Client].
 type Options struct {
-	// Endpoint is the address of the Hub. Default https://huggingface.co.
+	// Endpoint is the address of the Hub. Default [hubapi.DefaultEndpoint].
 	Endpoint string
 	// Token is sent to the origin of the endpoint. Default: none.
 	Token string
-	// Cache is the folder for downloads. Default: tunebus/hub in the user's
-	// cache folder.
+	// Cache is the folder for downloads. Default: that of huggingface_hub, see
+	// [CacheFolder].
 	Cache string
 	// Offline forbids requests to the Hub: a repository that is not in the
 	// cache is an error.
@@ -46,22 +45,29 @@ type Options struct {
 // Client downloads repositories. It may be used concurrently.
 type Client struct {
 	offline   bool
-	api       *api
+	api       *hubapi.Client
 	cache     cache
 	downloads downloader
 	log       *slog.Logger
 }
 
+// Errors that callers can distinguish with errors.Is, see package hubapi.
+var (
+	ErrUnreachable = hubapi.ErrUnreachable
+	ErrBroken      = hubapi.ErrBroken
+	ErrRefused     = hubapi.ErrRefused
+)
+
 // New returns a client. It sends no request.
 func New(opts Options) (*Client, error) {
-	if opts.Endpoint == "" {
-		opts.Endpoint = "https://huggingface.co"
+	api, err := hubapi.New(hubapi.Options{
+		Endpoint: opts.Endpoint, Token: opts.Token, Tries: opts.Tries, Backoff: opts.Backoff, IdleTimeout: opts.IdleTimeout, Logger: opts.Logger,
+	})
+	if err != nil {
+		return nil, err
 	}
-	base, err := url.Parse(strings.TrimSuffix(opts.Endpoint, "/"))
-	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" || base.User != nil {
-		return nil, errors.New("address of the Hub: want http://host or https://host without a user")
-	}
-	if opts.Cache, err = CacheFolder(opts.Cache); err != nil {
+	c, err := newCache(opts.Cache)
+	if err != nil {
 		return nil, err
 	}
 	if opts.Parallel == 0 {
@@ -70,29 +76,14 @@ func New(opts Options) (*Client, error) {
 	if opts.Tries == 0 {
 		opts.Tries = 5
 	}
-	if opts.Backoff == 0 {
-		opts.Backoff = 500 * time.Millisecond
-	}
-	if opts.IdleTimeout == 0 {
-		opts.IdleTimeout = 2 * time.Minute
-	}
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
-	a := &api{
-		base:     base,
-		http:     newHTTPClient(base, opts.Token),
-		hasToken: opts.Token != "",
-		tries:    opts.Tries,
-		backoff:  opts.Backoff,
-		idle:     opts.IdleTimeout,
-		log:      opts.Logger,
-	}
 	return &Client{
 		offline:   opts.Offline,
-		api:       a,
-		cache:     cache{dir: opts.Cache},
-		downloads: downloader{api: a, parallel: opts.Parallel, tries: opts.Tries, log: opts.Logger},
+		api:       api,
+		cache:     c,
+		downloads: downloader{api: api, cache: c, parallel: opts.Parallel, tries: opts.Tries, log: opts.Logger},
 		log:       opts.Logger,
 	}, nil
 }
@@ -102,11 +93,11 @@ func New(opts Options) (*Client, error) {
 // that tunebus reads are downloaded: configuration, tokenizer, chat template
 // and safetensors.
 func (c *Client) Model(ctx context.Context, id, revision string) (string, error) {
-	r, err := parseRepository(models, id, revision)
+	r, err := hubapi.ParseRepository(hubapi.Models, id, revision)
 	if err != nil {
 		return "", err
 	}
-	dir, files, err := c.snapshot(ctx, r, "", func(all []file, _ []byte) (selection, error) {
+	dir, files, err := c.snapshot(ctx, r, "", func(all []hubapi.File, _ []byte) (selection, error) {
 		return selection{files: modelFiles(all)}, nil
 	})
 	if err == nil && files == 0 {
@@ -122,20 +113,20 @@ func (c *Client) Model(ctx context.Context, id, revision string) (string, error)
 // The folder has the card, which says what belongs to which configuration, and may
 // have the files of other configurations too.
 func (c *Client) Dataset(ctx context.Context, id string, selected source.Selection) (string, error) {
-	r, err := parseRepository(datasets, id, "")
+	r, err := hubapi.ParseRepository(hubapi.Datasets, id, "")
 	if err != nil {
 		return "", err
 	}
 	src := source.Source{Name: id + selected.String(), Selection: selected}
 	part := selected.Name + selected.Config
-	dir, files, err := c.snapshot(ctx, r, part, func(all []file, card []byte) (selection, error) {
+	dir, files, err := c.snapshot(ctx, r, part, func(all []hubapi.File, card []byte) (selection, error) {
 		return datasetFiles(all, card, src)
 	})
 	if err != nil || files > 0 {
 		return dir, err
 	}
-	r.revision = "refs/convert/parquet"
-	dir, files, err = c.snapshot(ctx, r, part, func(all []file, _ []byte) (selection, error) {
+	r.Revision = "refs/convert/parquet"
+	dir, files, err = c.snapshot(ctx, r, part, func(all []hubapi.File, _ []byte) (selection, error) {
 		return convertedFiles(all, src)
 	})
 	if err == nil && files == 0 {
@@ -150,75 +141,100 @@ func (c *Client) Dataset(ctx context.Context, id string, selected source.Selecti
 // HasModel returns an error if a model is neither in the cache nor on the Hub.
 // It downloads nothing.
 func (c *Client) HasModel(ctx context.Context, id string) error {
-	return c.check(ctx, models, id)
+	return c.check(ctx, hubapi.Models, id)
 }
 
 // HasDataset returns an error if a data set is neither in the cache nor on the
 // Hub. It downloads nothing.
 func (c *Client) HasDataset(ctx context.Context, id string) error {
-	return c.check(ctx, datasets, id)
+	return c.check(ctx, hubapi.Datasets, id)
 }
 
-func (c *Client) check(ctx context.Context, k kind, id string) error {
-	r, err := parseRepository(k, id, "")
+func (c *Client) check(ctx context.Context, k hubapi.Kind, id string) error {
+	r, err := hubapi.ParseRepository(k, id, "")
 	if err != nil {
 		return err
 	}
-	if commit, _ := c.cache.latest(r, ""); commit != "" && c.cache.hasAny(r, commit) {
+	if commit := c.cache.latest(r); commit != "" && c.cache.hasAny(r, commit) {
 		return nil
 	}
 	if c.offline {
 		return c.notCached(r)
 	}
-	_, err = c.api.commit(ctx, r)
+	_, err = c.api.Head(ctx, r)
 	return err
 }
 
-func (c *Client) notCached(r repository) error {
+func (c *Client) notCached(r hubapi.Repository) error {
 	return fmt.Errorf("%s: it is not in the cache %s, and this service may not ask the Hub (HF_HUB_OFFLINE)", r, c.cache.dir)
 }
 
 // chooser chooses the files of a repository by its list and by its card, which is nil
 // for a model.
-type chooser func(all []file, card []byte) (selection, error)
+type chooser func(all []hubapi.File, card []byte) (selection, error)
 
 // snapshot brings the chosen files of a repository into the cache. It returns
 // their folder and their number. part is what is selected of a data set.
-func (c *Client) snapshot(ctx context.Context, r repository, part string, choose chooser) (string, int, error) {
-	commit, cached := c.cache.latest(r, part)
+func (c *Client) snapshot(ctx context.Context, r hubapi.Repository, part string, choose chooser) (string, int, error) {
+	commit := c.cache.latest(r)
+	dir := c.cache.complete(r, commit, part)
 	switch {
-	case c.offline && !cached:
-		return "", 0, c.notCached(r)
-	case c.offline, cached && commit == r.revision: // a commit never changes
-		return c.cache.open(r, commit, part)
+	case dir != "" && (c.offline || commit == r.Revision): // a commit never changes
+		return c.cache.open(r, dir, part)
+	case c.offline:
+		return c.adopted(r, commit, part, choose, c.notCached(r))
 	}
-	newest, err := c.api.commit(ctx, r)
+	head, err := c.api.Head(ctx, r)
 	switch {
-	case errors.Is(err, ErrUnreachable) && cached:
+	case errors.Is(err, ErrUnreachable) && dir != "":
 		c.log.Warn("the Hub is unreachable; using the cached commit", "repository", r.String(), "commit", commit)
-		return c.cache.open(r, commit, part)
+		return c.cache.open(r, dir, part)
+	case errors.Is(err, ErrUnreachable) && commit != "":
+		c.log.Warn("the Hub is unreachable; looking for what huggingface_hub left", "repository", r.String(), "commit", commit)
+		return c.adopted(r, commit, part, choose, err)
 	case err != nil:
 		return "", 0, err
-	case cached && newest == commit:
-		return c.cache.open(r, commit, part)
 	}
-	if !c.cache.isComplete(r, newest, part) { // else another revision led to it before
-		if err := c.download(ctx, r, newest, part, choose); err != nil {
+	newest := c.cache.complete(r, head.Commit, part)
+	if newest == "" { // else it is cached, or another revision led to it before
+		if err := c.download(ctx, r, head.Commit, part, choose); err != nil {
 			return "", 0, err
 		}
+		newest = c.cache.commitDir(r, head.Commit)
 	}
-	if err := c.cache.setLatest(r, newest); err != nil {
+	if err := c.cache.setLatest(r, head.Commit); err != nil {
 		return "", 0, err
 	}
 	return c.cache.open(r, newest, part)
 }
 
-func (c *Client) download(ctx context.Context, r repository, commit, part string, choose chooser) error {
-	all, err := c.api.files(ctx, r, commit)
-	if err != nil {
-		return err
+// adopted uses what huggingface_hub left of a commit, without the Hub. none is the
+// error if it left nothing.
+func (c *Client) adopted(r hubapi.Repository, commit, part string, choose chooser, none error) (string, int, error) {
+	if commit == "" {
+		return "", 0, none
 	}
-	dir := c.cache.commitDir(r, commit)
+	dir, err := adopt(c.cache, r, commit, part, choose)
+	if err != nil {
+		return "", 0, fmt.Errorf("%w; and the Hub was not asked, or did not answer", err)
+	}
+	if dir == "" {
+		return "", 0, none
+	}
+	return c.cache.open(r, dir, part)
+}
+
+func (c *Client) download(ctx context.Context, r hubapi.Repository, commit, part string, choose chooser) error {
+	all := readTree(c.cache.treePath(r, commit))
+	if all == nil {
+		var err error
+		if all, err = c.api.Files(ctx, r, commit); err != nil {
+			return err
+		}
+		if err := writeTree(c.cache.treePath(r, commit), all); err != nil {
+			return fmt.Errorf("%s: %w", r, err)
+		}
+	}
 	card, err := c.card(ctx, r, commit, all)
 	if err != nil {
 		return err
@@ -227,11 +243,11 @@ func (c *Client) download(ctx context.Context, r repository, commit, part string
 	if err != nil {
 		return fmt.Errorf("%s: %w", r, err)
 	}
-	if err := c.downloads.all(ctx, r, commit, dir, chosen.files); err != nil {
+	if err := c.downloads.all(ctx, r, commit, chosen.files); err != nil {
 		return err
 	}
 	if chosen.card != nil {
-		if err := writeFile(filepath.Join(dir, layout.CardName), string(chosen.card)); err != nil {
+		if err := writeFile(filepath.Join(c.cache.commitDir(r, commit), layout.CardName), string(chosen.card)); err != nil {
 			return fmt.Errorf("%s: %w", r, err)
 		}
 	}
@@ -239,14 +255,13 @@ func (c *Client) download(ctx context.Context, r repository, commit, part string
 }
 
 // card downloads the card of a data set and returns it; nil if there is none.
-func (c *Client) card(ctx context.Context, r repository, commit string, all []file) ([]byte, error) {
-	i := slices.IndexFunc(all, func(f file) bool { return f.Path == layout.CardName && f.Size <= layout.MaxCard })
-	if r.kind != datasets || i < 0 {
+func (c *Client) card(ctx context.Context, r hubapi.Repository, commit string, all []hubapi.File) ([]byte, error) {
+	i := slices.IndexFunc(all, func(f hubapi.File) bool { return f.Path == layout.CardName && f.Size <= layout.MaxCard })
+	if r.Kind != hubapi.Datasets || i < 0 {
 		return nil, nil
 	}
-	dir := c.cache.commitDir(r, commit)
-	if err := c.downloads.all(ctx, r, commit, dir, all[i:i+1]); err != nil {
+	if err := c.downloads.all(ctx, r, commit, all[i:i+1]); err != nil {
 		return nil, err
 	}
-	return os.ReadFile(filepath.Join(dir, layout.CardName))
+	return os.ReadFile(filepath.Join(c.cache.commitDir(r, commit), layout.CardName))
 }

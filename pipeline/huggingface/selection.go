@@ -9,17 +9,18 @@ import (
 
 	"github.com/tunebus/tunebus/pipeline/dataset/layout"
 	"github.com/tunebus/tunebus/pipeline/dataset/source"
+	"github.com/tunebus/tunebus/pipeline/huggingface/hubapi"
 )
 
 // modelFiles returns the files of a model that tunebus reads. It returns none
 // if the model has no config.json or no safetensors.
-func modelFiles(all []file) []file {
+func modelFiles(all []hubapi.File) []hubapi.File {
 	known := []string{
 		"config.json", "generation_config.json", "adapter_config.json", "model.safetensors.index.json",
 		"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
 		"chat_template.jinja", "chat_template.json",
 	}
-	var out []file
+	var out []hubapi.File
 	weights, config := false, false
 	for _, f := range all {
 		if strings.Contains(f.Path, "/") {
@@ -41,14 +42,14 @@ func modelFiles(all []file) []file {
 
 // selection is what is downloaded of a repository.
 type selection struct {
-	files []file
+	files []hubapi.File
 	// card, if not nil, is written as the card of the data set.
 	card []byte
 }
 
 // dataFiles returns the data files of a list.
-func dataFiles(all []file) []file {
-	var out []file
+func dataFiles(all []hubapi.File) []hubapi.File {
+	var out []hubapi.File
 	for _, f := range all {
 		name := path.Base(f.Path)
 		if source.IsDataFile(name) && !strings.HasPrefix(f.Path, ".") && !IsDatasetMetadata(name) {
@@ -61,7 +62,7 @@ func dataFiles(all []file) []file {
 // datasetFiles returns the data files of the configuration that a source selects. If
 // no card says which these are, and the data set has files of several formats, it
 // returns those of the first format below.
-func datasetFiles(all []file, card []byte, src source.Source) (selection, error) {
+func datasetFiles(all []hubapi.File, card []byte, src source.Source) (selection, error) {
 	all = dataFiles(all)
 	names := make([]string, len(all))
 	for i, f := range all {
@@ -77,10 +78,10 @@ func datasetFiles(all []file, card []byte, src source.Source) (selection, error)
 			return selection{}, err
 		}
 		chosen := config.Files()
-		return selection{files: slices.DeleteFunc(all, func(f file) bool { return !slices.Contains(chosen, f.Path) })}, nil
+		return selection{files: slices.DeleteFunc(all, func(f hubapi.File) bool { return !slices.Contains(chosen, f.Path) })}, nil
 	}
 	for _, format := range []string{".parquet", ".jsonl", ".json", ".csv", ".xlsx", ".ndjson", ".tsv", ".arrow", ".feather"} {
-		out := slices.DeleteFunc(slices.Clone(all), func(f file) bool {
+		out := slices.DeleteFunc(slices.Clone(all), func(f hubapi.File) bool {
 			ext := source.Extension(f.Path)
 			return ext != format && !strings.HasPrefix(ext, format+".")
 		})
@@ -106,9 +107,9 @@ func IsDatasetMetadata(name string) bool {
 // Parquet that a source selects, <configuration>/<split>/0000.parquet, and a card
 // that names all configurations. Where none is selected, it is the one called
 // default, or else the first one.
-func convertedFiles(all []file, src source.Source) (selection, error) {
+func convertedFiles(all []hubapi.File, src source.Source) (selection, error) {
 	all = dataFiles(all)
-	slices.SortStableFunc(all, func(a, b file) int { return strings.Compare(a.Path, b.Path) })
+	slices.SortStableFunc(all, func(a, b hubapi.File) int { return strings.Compare(a.Path, b.Path) })
 	splits := map[string][]string{} // by configuration
 	for _, f := range all {
 		parts := strings.Split(f.Path, "/")

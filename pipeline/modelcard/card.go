@@ -3,8 +3,8 @@
 //
 //	err := modelcard.Write(w, modelcard.Card{Run: run, Kind: modelcard.Adapter, Base: "owner/name", BaseOnHub: true})
 //
-// Everything that it says comes from the facts of the run, so the same run
-// always has the same card.
+// A data set that a run made has a card as well ([WriteData]). Everything that they say comes from the facts of the run, so the same run
+// always has the same cards.
 package modelcard
 
 import (
@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -160,8 +161,8 @@ func (c Card) scores(b *strings.Builder) {
 	}
 }
 
-// data writes which data sets were read, with their digests.
-func (c Card) data(b *strings.Builder) {
+// tables writes which data sets were read, with their digests.
+func (c Card) tables(b *strings.Builder) {
 	var rows []string
 	for _, p := range events.Phases() {
 		if done := c.completed(p); done != nil {
@@ -173,6 +174,11 @@ func (c Card) data(b *strings.Builder) {
 	if len(rows) > 0 {
 		fmt.Fprintf(b, "## Data\n\n| key | data set | rows | SHA-256 |\n|---|---|---|---|\n%s\n", strings.Join(rows, ""))
 	}
+}
+
+// data writes which data sets were read, and how the model was trained.
+func (c Card) data(b *strings.Builder) {
+	c.tables(b)
 	if c.Run.Accepted == nil {
 		return
 	}
@@ -198,11 +204,20 @@ func (c Card) idOf(key string) string {
 	if c.Run.Accepted != nil {
 		for _, p := range spec.Paths(c.Run.Accepted.Specification) {
 			if p.Key == key {
-				return p.Value
+				return shown(p.Value)
 			}
 		}
 	}
 	return ""
+}
+
+// shown is a path as others may see it: the folders of a machine are nobody else's
+// business.
+func shown(path string) string {
+	if filepath.IsAbs(path) {
+		return filepath.Base(path)
+	}
+	return path
 }
 
 // hubDatasets are the data sets that came from the Hub.

@@ -16,6 +16,9 @@ type line struct {
 	Tokens      int      `json:"tokens,omitempty"`
 	Error       string   `json:"error,omitempty"`
 
+	PromptTokens int    `json:"prompt_tokens,omitempty"`
+	FinishReason string `json:"finish_reason,omitempty"`
+
 	SystemPrompt      string  `json:"system_prompt,omitempty"`
 	UserPrompt        string  `json:"user_prompt"`
 	AssistantResponse *string `json:"assistant_response"`
@@ -27,6 +30,7 @@ func (p Prediction) MarshalJSON() ([]byte, error) {
 	l := line{
 		Index: p.Index, System: p.System, Question: p.Question, References: p.References, KeyFact: p.KeyFact,
 		Reasoning: p.Reasoning, Tokens: p.Tokens, Error: p.Error,
+		PromptTokens: p.PromptTokens, FinishReason: p.FinishReason,
 		SystemPrompt: p.System, UserPrompt: p.Question,
 	}
 	if !p.NoGroundTruth {
@@ -48,6 +52,7 @@ func (p *Prediction) UnmarshalJSON(data []byte) error {
 	*p = Prediction{
 		Index: l.Index, System: l.System, Question: l.Question, References: l.References, KeyFact: l.KeyFact,
 		Reasoning: l.Reasoning, Tokens: l.Tokens, Error: l.Error,
+		PromptTokens: l.PromptTokens, FinishReason: l.FinishReason,
 		NoGroundTruth: l.GroundTruth == nil && len(l.References) == 0,
 		NoAnswer:      l.Answer == nil || *l.Answer == "" && l.Error != "",
 	}

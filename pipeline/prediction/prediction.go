@@ -55,6 +55,12 @@ type Prediction struct {
 	Reasoning string
 	// Tokens is the length of the answer in tokens; 0 if it is unknown.
 	Tokens int
+	// PromptTokens is the length of the prompt in tokens, as a server counted it; 0 if
+	// it is unknown.
+	PromptTokens int
+	// FinishReason is why the answer ends, in the words of the server that gave it, such
+	// as "stop" or "length"; empty if it is unknown.
+	FinishReason string
 	// Error is the reason why there is no answer.
 	Error string
 }

@@ -101,14 +101,15 @@ const (
 	IsReplay          // taken with [Selection.Replayed]
 	Rejected          // taken with [Selection.Rejected]
 	UnknownKey
-	Deleted // the run of the request was deleted
+	Deleted  // the run of the request was deleted
+	Unwanted // it has not the labels of the selection
 )
 
 // Skipped is a request that is left out.
 type Skipped struct {
 	Request uint64
 	Reason  Reason
-	// Why is the reason in words.
+	// Why is the reason in words; of an [Unwanted] one empty, unless its run may be wanted.
 	Why string
 }
 
@@ -180,7 +181,7 @@ func (r *Replay) Submit(ctx context.Context, files map[string]events.Reference, 
 }
 
 // each calls take for the requests that are replayed, and skip for those that
-// are left out. A request that the selection does not want is neither.
+// are left out.
 func (r *Replay) each(ctx context.Context, take func(requestlog.Request, events.PipelineRequested) error, skip func(Skipped)) error {
 	return r.Requests.Read(ctx, r.Selection.Span, func(d requestlog.Request, err error) error {
 		req, ok := d.Event.(events.PipelineRequested)
@@ -189,6 +190,11 @@ func (r *Replay) each(ctx context.Context, take func(requestlog.Request, events.
 			return nil
 		}
 		if !r.Selection.wants(req) {
+			why := ""
+			if req.RerunOf != "" && len(req.Labels) == 0 {
+				why = fmt.Sprintf("it repeats run %s and names no labels, and only the run has those of that one", req.RerunOf)
+			}
+			skip(Skipped{d.Sequence, Unwanted, why})
 			return nil
 		}
 		reason, why, err := r.leaveOut(ctx, d, req)

@@ -2,6 +2,7 @@ package runsummary
 
 import (
 	"slices"
+	"time"
 
 	"github.com/tunebus/tunebus/events"
 )
@@ -29,6 +30,22 @@ func worked(p *events.PhaseState) []events.AttemptResult {
 
 // Tries is how many attempts workers made at a phase.
 func Tries(p *events.PhaseState) int { return len(worked(p)) }
+
+// Worked is how long a phase that has ended was worked on, the waits between its attempts
+// included. Of one that intake ended, that is the time of its attempts alone: it may have
+// waited for long before it was cancelled or given up. known is false if no worker had it.
+func Worked(p *events.PhaseState) (took time.Duration, known bool) {
+	attempts := worked(p)
+	if len(p.Results()) == len(attempts) {
+		return p.Completed.EndedAt.Sub(p.Completed.StartedAt), true
+	}
+	for _, a := range attempts {
+		if !a.StartedAt.IsZero() && a.EndedAt.After(a.StartedAt) {
+			took += a.EndedAt.Sub(a.StartedAt)
+		}
+	}
+	return took, len(attempts) > 0
+}
 
 // ofWorkers are the phases of a run that has ended, without the attempts with which intake
 // ended them.

@@ -3,12 +3,12 @@ package runsummary
 import (
 	"cmp"
 	"fmt"
-	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/folderaddress"
 	"github.com/tunebus/tunebus/pipeline/shellquote"
 )
 
@@ -47,6 +47,7 @@ func NextSteps(run events.Run, s Summary, again Retry) []Step {
 	switch run.Completed.Conclusion {
 	case events.Failure:
 		add("mend what the error names, then", again.Command)
+		add("read its log", onRun(again, "logs", run.ID))
 	case events.Cancelled:
 		add("start it again", again.Command)
 	default:
@@ -61,14 +62,18 @@ func NextSteps(run events.Run, s Summary, again Retry) []Step {
 	if run.Completed.Conclusion != events.Success && again.Rerun != "" && again.Rerun != again.Command && anySucceeded(run) {
 		add("or use again what is finished", again.Rerun)
 	}
-	if uri := s.Links[LinkMLflow]; strings.HasPrefix(uri, "file:") {
+	if uri := s.Links[LinkMLflow]; folderaddress.Is(uri) {
 		store := filepath.Dir(filepath.Dir(pathOf(uri)))
-		add("move the MLflow runs into a database, to browse them", shellquote.Join("mlflow", "migrate-filestore", "--source", store, "--target", "sqlite:///"+filepath.Join(filepath.Dir(store), "mlflow.db")))
+		add("move the MLflow runs into a database, to browse them", shellquote.Join("mlflow", "migrate-filestore", "--source", store, "--target", "sqlite:///"+databaseBeside(store)))
 	} else if uri != "" {
 		add("compare it in MLflow", uri)
 	}
-	if run.Completed.Conclusion == events.Success {
-		add("use your own data, with a specification to fill in", command(again, "config", "init", "my-run.toml"))
+	if slices.ContainsFunc(s.Published, func(p events.PublishedCompleted) bool { return p.Outcome != events.Pushed }) || len(s.Unpublished) > 0 {
+		add("push to the Hub what is not there", command(again, append([]string{"replay", "publishing", "--run", run.ID}, again.On...)...))
+	}
+	// Who has such a file has begun with data of his own.
+	if name := "my-run.toml"; run.Completed.Conclusion == events.Success && (again.Taken == nil || !again.Taken(name)) {
+		add("use your own data, with a specification to fill in", command(again, "config", "init", name))
 	}
 	return out
 }
@@ -123,9 +128,18 @@ func anySucceeded(run events.Run) bool {
 
 // pathOf is the path that an address of a file means.
 func pathOf(uri string) string {
-	path := strings.TrimPrefix(uri, "file://")
-	if plain, err := url.PathUnescape(path); err == nil {
-		return plain
+	if path, err := folderaddress.Folder(uri); err == nil {
+		return path
 	}
-	return path
+	return strings.TrimPrefix(strings.TrimPrefix(uri, "file:"), "//")
+}
+
+// databaseBeside is a file for a database beside a folder. MLflow reads its path as part of an
+// address: what that cannot say lies in the working folder.
+func databaseBeside(folder string) string {
+	const name = "mlflow.db"
+	if beside := filepath.Join(filepath.Dir(folder), name); !strings.ContainsAny(beside, "?#%") {
+		return beside
+	}
+	return name
 }

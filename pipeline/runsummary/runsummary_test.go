@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/pipeline/runsummary"
 )
 
@@ -94,18 +93,24 @@ func TestNextSteps(t *testing.T) {
 			endedRun(events.Failure, tuned), nil, again,
 			[]string{
 				"mend what the error names, then: tunebus submit --config a.toml",
+				"read its log: tunebus logs r1",
 				"take the model out: tunebus export r1 nightly",
 				"talk with it: tunebus chat r1",
 				"or use again what is finished: tunebus rerun r1 --server nats://n:1",
 			},
 		},
+		"success, with a specification of the person's own": {
+			endedRun(events.Success, unchanged), nil,
+			runsummary.Retry{Taken: func(name string) bool { return name == "my-run.toml" || name == "nightly" }},
+			[]string{"take the model out: tunebus export r1 nightly-2", "talk with it: tunebus chat r1"},
+		},
 		"failure, seen by who has no file": {
 			endedRun(events.Failure, tuned), nil, runsummary.Retry{Command: "tunebus rerun r1", Rerun: "tunebus rerun r1", On: []string{"--data", "d"}},
-			[]string{"mend what the error names, then: tunebus rerun r1", "take the model out: tunebus export r1 nightly --data d", "talk with it: tunebus chat r1 --data d"},
+			[]string{"mend what the error names, then: tunebus rerun r1", "read its log: tunebus logs r1 --data d", "take the model out: tunebus export r1 nightly --data d", "talk with it: tunebus chat r1 --data d"},
 		},
 		"failure of everything": {
 			endedRun(events.Failure, unchanged), nil, again,
-			[]string{"mend what the error names, then: tunebus submit --config a.toml"},
+			[]string{"mend what the error names, then: tunebus submit --config a.toml", "read its log: tunebus logs r1"},
 		},
 		"cancelled, on a server that ends": {
 			endedRun(events.Cancelled, tuned), map[string]string{runsummary.LinkMLflow: "http://mlflow/#/1"}, runsummary.Retry{Program: "./bin/tunebus", Command: "./bin/tunebus run", On: []string{"--data", "my data"}},
@@ -134,22 +139,5 @@ func TestAttempts(t *testing.T) {
 	}
 	if got := runsummary.Attempts(run, 3); len(got) != 0 {
 		t.Errorf("of three: %+v", got)
-	}
-}
-
-// TestWaitsFor: a queued job waits for a worker if its queue has none.
-func TestWaitsFor(t *testing.T) {
-	t.Parallel()
-	run := endedRun(events.Success, func(r *events.Run) {
-		r.Completed = nil
-		r.Phases[events.Finetune] = &events.PhaseState{Requested: &events.PhaseRequested{}}
-	})
-	queue := topology.Queue{Phase: events.Finetune, Name: "builtin", Waiting: 1}
-	if got := runsummary.WaitsFor(run, []topology.Queue{queue}); got != "finetune/builtin" {
-		t.Errorf("without a worker: %q", got)
-	}
-	queue.Idle = 1
-	if got := runsummary.WaitsFor(run, []topology.Queue{queue}); got != "" {
-		t.Errorf("with a free worker: %q", got)
 	}
 }

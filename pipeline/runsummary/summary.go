@@ -32,6 +32,10 @@ type Summary struct {
 	// Gaps name what tracking lost for good, and why.
 	Gaps    []string `json:"tracking_gaps,omitempty"`
 	Pending bool     `json:"tracking_pending"`
+	// Published says what became of the pushes to the Hub, Unpublished which of them no
+	// publisher has said anything about yet.
+	Published   []events.PublishedCompleted `json:"published,omitempty"`
+	Unpublished []events.Product            `json:"publishing_pending,omitempty"`
 }
 
 // Of sums up a run.
@@ -45,10 +49,23 @@ func Of(run events.Run) Summary {
 		s.Coverage, s.BaselineCoverage = c.Coverage, c.BaselineCoverage
 		s.Gates, s.FailedPhases = c.Gates, c.FailedPhases
 	}
+	s.Published, s.Unpublished = Published(run), run.Unpublished()
 	if run.Tracked != nil {
 		s.Links, s.Gaps = run.Tracked.Links, run.Tracked.Gaps
 	}
 	return s
+}
+
+// Published lists the newest push of each product to the Hub, in the order of the
+// phases.
+func Published(run events.Run) []events.PublishedCompleted {
+	var out []events.PublishedCompleted
+	for _, what := range events.Products() {
+		if p, ok := run.Published[what]; ok {
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 // AddReports adds links to those of the named reports that exist in folder,

@@ -1,11 +1,6 @@
 package runsummary
 
-import (
-	"slices"
-
-	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus/topology"
-)
+import "github.com/tunebus/tunebus/events"
 
 // Queued returns the step of a run whose job waits for a worker. ok is false if
 // there is none.
@@ -19,18 +14,6 @@ func Queued(run events.Run) (_ events.Step, ok bool) {
 		}
 	}
 	return events.Step{}, false
-}
-
-// WaitsFor names the queue, as phase/name, in which a job of the run waits
-// although no worker takes jobs from it; empty if there is none.
-func WaitsFor(run events.Run, queues []topology.Queue) string {
-	step, ok := Queued(run)
-	if ok && slices.ContainsFunc(queues, func(q topology.Queue) bool {
-		return q.Phase == step.Phase && q.Name == step.Queue && q.Unattended()
-	}) {
-		return string(step.Phase) + "/" + step.Queue
-	}
-	return ""
 }
 
 // Running returns the newest attempt of the phase of a run that is worked on. ok is

@@ -17,8 +17,8 @@ type Following struct {
 	// it, a run of the same id that another request made is not taken for this
 	// one.
 	Request uint64
-	// Tracking is how long to wait for the run's tracking after its end. 0: not
-	// at all.
+	// Tracking is how long to wait for the run's tracking after its end, and for what
+	// it asks to have pushed to the Hub. 0: not at all.
 	Tracking time.Duration
 	// OnFact is called once for each fact, in the stream's order, also for one
 	// that cannot be read.
@@ -37,7 +37,7 @@ type Following struct {
 // intakePatience is how long a request may wait for intake before that is said.
 const intakePatience = 3 * time.Second
 
-// Follow follows a run until it has ended, and then until it is tracked or
+// Follow follows a run until it has ended, and then until it is tracked and published, or
 // f.Tracking has passed. It returns the run as it is then. It goes on when NATS
 // does not answer; if that takes minutes, the error is an [*UnansweredError].
 func (w *Watcher) Follow(ctx context.Context, f Following) (events.Run, error) {
@@ -66,7 +66,7 @@ func (w *Watcher) Follow(ctx context.Context, f Following) (events.Run, error) {
 			f.OnLook(ctx, run)
 		}
 		if run.Completed != nil {
-			if run.Tracked != nil || f.Tracking == 0 {
+			if run.Tracked != nil && len(run.Unpublished()) == 0 || f.Tracking == 0 {
 				return run, nil
 			}
 			if limit == nil {

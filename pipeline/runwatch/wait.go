@@ -71,61 +71,6 @@ func unlessOutOfTime(ctx context.Context) error {
 	return nil
 }
 
-// Accepted reads a run that may have been requested a moment ago: it waits a
-// little for it to be accepted. The error is [ErrUnknown] if that does not
-// happen, or a [RejectedError].
-func (w *Watcher) Accepted(ctx context.Context, id string) (events.Run, error) {
-	if !events.ValidToken(id) {
-		return events.Run{}, ErrUnknown
-	}
-	wait, stop := context.WithTimeout(ctx, 3*time.Second)
-	defer stop()
-	wake, err := w.wakeUps(wait, events.PipelineAccepted{RunID: id}.Subject())
-	if err != nil {
-		return events.Run{}, err
-	}
-	var reads persistence
-	for {
-		run, err := w.run(ctx, id)
-		if run.Accepted != nil {
-			return run, nil
-		}
-		if err == nil {
-			err = deletedError(run)
-		}
-		ok, err := reads.read(ctx, err)
-		if err != nil {
-			return run, err
-		}
-		if ok && wait.Err() != nil { // a read that failed shows nothing
-			return run, w.unknown(ctx, id, &reads)
-		}
-		select {
-		case <-wake:
-		case <-wait.Done():
-			if ctx.Err() != nil {
-				return run, context.Cause(ctx)
-			}
-			if ok {
-				return run, w.unknown(ctx, id, &reads)
-			}
-		}
-	}
-}
-
-// unknown is the error of a run that was not accepted.
-func (w *Watcher) unknown(ctx context.Context, id string, reads *persistence) error {
-	for {
-		ok, err := reads.read(ctx, w.rejected(ctx, id, 0))
-		if err != nil {
-			return err
-		}
-		if ok {
-			return ErrUnknown
-		}
-	}
-}
-
 // End waits for the end of a run, and returns the run as it is then. Facts
 // that cannot be read do not disturb it.
 func (w *Watcher) End(ctx context.Context, run events.Run) (events.Run, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
@@ -32,18 +33,21 @@ type rejectionFinder interface {
 // subjects, until ctx ends.
 type subscribe func(ctx context.Context, subjects ...string) (<-chan struct{}, error)
 
-// ErrUnknown says that the stream holds neither the run nor a rejection of a
-// request for it.
-var ErrUnknown = errors.New("the run is unknown")
-
 // RejectedError says that the request for a run was rejected.
 type RejectedError struct {
+	// RunID is the id that the run would have, and At when its request was rejected, if
+	// somebody looked for that run; empty if it is the request that was just made.
+	RunID string
+	At    time.Time
 	// Faults are the reasons.
 	Faults structconf.Faults
 }
 
 func (e *RejectedError) Error() string {
-	return fmt.Sprintf("the request was rejected:\n%v", e.Faults)
+	if e.At.IsZero() {
+		return fmt.Sprintf("the request was rejected:\n%v", e.Faults)
+	}
+	return fmt.Sprintf("there is no run %s: its request was rejected at %s:\n%v", e.RunID, e.At.Local().Format(time.DateTime), e.Faults)
 }
 
 // Unwrap returns the faults.
@@ -79,20 +83,19 @@ func (w *Watcher) rejected(ctx context.Context, id string, request uint64) error
 	if err != nil || r == nil {
 		return err
 	}
-	var faults structconf.Faults
-	for _, f := range r.Faults {
-		faults = append(faults, structconf.Fault{Key: f.Key, Value: f.Value, Allowed: f.Allowed, Message: f.Message})
+	out := &RejectedError{}
+	if request == 0 {
+		out.RunID, out.At = id, r.At
 	}
-	return &RejectedError{Faults: faults}
+	for _, f := range r.Faults {
+		out.Faults = append(out.Faults, structconf.Fault{Key: f.Key, Value: f.Value, Allowed: f.Allowed, Message: f.Message})
+	}
+	return out
 }
 
-func (w *Watcher) rejection(ctx context.Context, id string, request uint64) (*events.PipelineRejected, error) {
+func (w *Watcher) rejection(ctx context.Context, id string, request uint64) (*runlister.Rejected, error) {
 	if request == 0 {
-		found, err := w.rejections.Rejection(ctx, id)
-		if err != nil || found == nil {
-			return nil, err
-		}
-		return &found.PipelineRejected, nil
+		return w.rejections.Rejection(ctx, id)
 	}
 	m, err := w.facts.Latest(ctx, events.PipelineRejected{RequestSequence: request}.Subject())
 	if errors.Is(err, history.ErrNotFound) {
@@ -102,7 +105,7 @@ func (w *Watcher) rejection(ctx context.Context, id string, request uint64) (*ev
 		return nil, err
 	}
 	r, _ := m.Event.(events.PipelineRejected) // nothing else decodes from that subject
-	return &r, nil
+	return &runlister.Rejected{PipelineRejected: r, At: m.Time, Stored: m.Sequence}, nil
 }
 
 // run reads and folds the facts of a run. Beside a [*history.UnreadableError] it

@@ -68,6 +68,7 @@ func check(s Settings) structconf.Faults {
 		require(queue != "" && !strings.ContainsAny(queue, ".*> \t"), key, queue, "want a name without dots, stars and blanks", "")
 	}
 	faults = append(faults, checkCommand(s.Finetune)...)
+	faults = append(faults, checkAnswers(s.Inference)...)
 	requireAddress := func(key, value string) {
 		_, err := Origin(value)
 		require(err == nil, key, "", fmt.Sprint(err), "http://… or https://…")

@@ -3,6 +3,7 @@ package settings
 import (
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -15,9 +16,12 @@ const variablePrefix = "TUNEBUS_"
 // VariableFile is the variable with the name of the settings file.
 const VariableFile = variablePrefix + "SETTINGS"
 
+// hubHome is the variable with the folder in which huggingface_hub has its cache.
+const hubHome = "HF_HOME"
+
 // Variables returns the names of all variables that [Load] reads.
 func Variables() []string {
-	out := []string{VariableFile}
+	out := []string{VariableFile, hubHome}
 	for _, k := range structconf.Keys(Settings{}) {
 		out = append(out, variable(k))
 		if k.Env != "" {
@@ -55,6 +59,9 @@ func setVariables(t *structconf.Tree, environ []string) structconf.Faults {
 	}
 	for _, e := range environ {
 		name, value, _ := strings.Cut(e, "=")
+		if name == hubHome && value != "" { // $HF_HUB_CACHE comes behind it
+			setVariable(t, common["HF_HUB_CACHE"], name, filepath.Join(value, "hub"))
+		}
 		if k, ok := common[name]; ok && value != "" {
 			setVariable(t, k, name, value)
 		}

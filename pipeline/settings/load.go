@@ -2,6 +2,7 @@ package settings
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -65,6 +66,25 @@ func Load(files, environ []string) (Settings, error) {
 		return s, faults
 	}
 	return s, nil
+}
+
+// OnlySpecification returns those of the files that have nothing but sections of a
+// specification, so that the settings take nothing from them. A file that cannot be read is
+// none of them.
+func OnlySpecification(files []string) (without []string) {
+	for _, file := range files {
+		body, err := os.ReadFile(file)
+		if err != nil {
+			continue
+		}
+		tree, faults := structconf.ParseTOML(file, body)
+		theirs := append(spec.Sections(), runconfig.Section)
+		ours := func(section string) bool { return !slices.Contains(theirs, section) }
+		if len(faults) == 0 && len(tree.Sections) > 0 && !slices.ContainsFunc(slices.Collect(maps.Keys(tree.Sections)), ours) {
+			without = append(without, file)
+		}
+	}
+	return without
 }
 
 // readFiles reads and merges the files. It omits the sections of a specification,

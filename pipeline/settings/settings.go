@@ -64,7 +64,7 @@ type Data struct {
 	Scratch     string   `json:"scratch" default:"" doc:"folder for temporary files; default: the system's, for run and up scratch in the data folder"`
 	Roots       []string `json:"roots" default:"" doc:"folders below which a request may name files; default: none, for run and up the working folder"`
 	HubEndpoint string   `json:"hub_endpoint" default:"https://huggingface.co" env:"HF_ENDPOINT" doc:"Hugging Face Hub"`
-	HubCache    string   `json:"hub_cache" default:"" doc:"folder for what is fetched from the Hub; default: tunebus/hub in the user's cache folder"`
+	HubCache    string   `json:"hub_cache" default:"" env:"HF_HUB_CACHE" doc:"folder for what is fetched from the Hub, shared with huggingface_hub; default: hub in $HF_HOME, else ~/.cache/huggingface/hub"`
 	HubOffline  bool     `json:"hub_offline" default:"false" env:"HF_HUB_OFFLINE" doc:"do not ask the Hub; use what its cache holds"`
 }
 
@@ -72,7 +72,7 @@ type Data struct {
 // and is never sent to another.
 type Credentials struct {
 	HuggingFaceToken string   `json:"huggingface_token" default:"" env:"HF_TOKEN" secret:"true" doc:"token for data.hub_endpoint"`
-	OpenAIKey        string   `json:"openai_key" default:"" env:"OPENAI_API_KEY" secret:"true" doc:"key for services.evaluation.judge_base_url"`
+	OpenAIKey        string   `json:"openai_key" default:"" env:"OPENAI_API_KEY" secret:"true" doc:"key for services.evaluation.judge_base_url, and for services.inference.endpoint of the same origin"`
 	WandbKey         string   `json:"wandb_key" default:"" env:"WANDB_API_KEY" secret:"true" doc:"key for Weights & Biases, for trainers whose fine_tuner.report_to names it; also $WANDB_TOKEN"`
 	MLflowUsername   string   `json:"mlflow_username" default:"" env:"MLFLOW_TRACKING_USERNAME" doc:"user for services.tracker.tracking_uri"`
 	MLflowPassword   string   `json:"mlflow_password" default:"" env:"MLFLOW_TRACKING_PASSWORD" secret:"true" doc:"password for services.tracker.tracking_uri"`
@@ -142,6 +142,18 @@ type Inference struct {
 	SaveEvery time.Duration `json:"save_every" default:"30s" doc:"how often the answers so far are saved, so that another worker need not give them again"`
 	// ModelCache is the size in bytes.
 	ModelCache int64 `json:"model_cache" default:"34359738368" doc:"bytes of models and data from a store elsewhere that stay in the scratch folder for further jobs; the workers of a machine share them; 0: fetch them for each job"`
+
+	Endpoint     string        `json:"endpoint" default:"" doc:"server with OpenAI's API that answers the jobs of the engine openai, such as \"http://vllm:8000/v1\"; its key is that of its origin in credentials.keys"`
+	ServedModel  string        `json:"served_model" default:"" doc:"name that the server has for the base model; empty: the one of the run"`
+	Parallel     int           `json:"parallel" default:"64" doc:"calls to the server at the same time, at most; fewer where it cannot keep up"`
+	CallTimeout  time.Duration `json:"call_timeout" default:"10m" doc:"how long a call to the server may take before it is made again"`
+	LoRAFolder   string        `json:"lora_folder" default:"" doc:"folder that this machine and the server share, for the adapters of runs"`
+	LoRAPath     string        `json:"lora_path" default:"" doc:"path of lora_folder on the server; empty: the same"`
+	LoRAResolver bool          `json:"lora_resolver" default:"false" doc:"the server finds adapters in lora_folder by itself: it is the VLLM_LORA_RESOLVER_CACHE_DIR of vLLM"`
+
+	Command     []string `json:"command" default:"" doc:"program that answers the jobs of the engine transformers, with its arguments, such as [\"python\", \"-m\", \"tunebus_trainer.generate\"]; it speaks the trainer protocol"`
+	Environment []string `json:"environment" default:"" doc:"further variables that the command gets, each as NAME or NAME=value"`
+	Devices     []string `json:"devices" default:"" doc:"CUDA_VISIBLE_DEVICES of the command, one entry for each slot; empty: as the worker has it"`
 }
 
 // Evaluation is the section services.evaluation.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+
+	"github.com/tunebus/tunebus/pipeline/folderaddress"
 )
 
 // Origin returns the scheme, host and port of an address as browsers compare them:
@@ -11,12 +13,12 @@ import (
 // one origin (RFC 6454, section 4). The error does not contain the address, which
 // may have a secret.
 func Origin(address string) (string, error) {
+	if strings.Contains(address, "@") { // also behind the host: a password may hold a "/"
+		return "", fmt.Errorf("an address must not hold a user or password; the section credentials does; write %%40 for an @ in a path")
+	}
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return "", fmt.Errorf("want an address such as https://host or http://host:port")
-	}
-	if u.User != nil {
-		return "", fmt.Errorf("an address must not hold a user or password; the section credentials does")
 	}
 	host := strings.ToLower(u.Host)
 	host = strings.TrimSuffix(host, map[string]string{"http": ":80", "https": ":443"}[u.Scheme])
@@ -26,8 +28,9 @@ func Origin(address string) (string, error) {
 // TrackingAddress says what is wrong with an address of MLflow; nil: nothing. The
 // error does not contain the address, which may have a secret.
 func TrackingAddress(uri string) error {
-	if strings.HasPrefix(uri, "file:") {
-		return nil
+	if folderaddress.Is(uri) {
+		_, err := folderaddress.Folder(uri)
+		return err
 	}
 	_, err := Origin(uri)
 	return err

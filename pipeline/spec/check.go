@@ -10,6 +10,8 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/dataset/source"
+	"github.com/tunebus/tunebus/pipeline/folderaddress"
+	"github.com/tunebus/tunebus/pipeline/huggingface/hubname"
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
@@ -76,6 +78,7 @@ func check(s events.Specification) structconf.Faults {
 	c.upTo("inferencer.temperature", i.Temperature, 100)
 	c.upTo("inferencer.top_p", i.TopP, 1)
 	c.upTo("inferencer.min_p", i.MinP, 1)
+	c.require(!slices.Contains(i.Stop, ""), "inferencer.stop", "", "has an empty text, which would end every answer before it begins")
 	c.require(!i.LoadIn4bit || !i.LoadIn8bit, "inferencer.load_in_8bit", "true", "load_in_4bit and load_in_8bit cannot both be true")
 	c.requireText(infers, "inferencer.testing_data_id", i.TestingDataID, "inference is enabled")
 
@@ -94,6 +97,9 @@ func check(s events.Specification) structconf.Faults {
 	c.trackingURI(s.MLflow.TrackingURI)
 	if name := s.MLflow.RegisterAs; name != "" && CheckModelName(name) != nil {
 		c.require(false, "mlflow.register_as", strconv.Quote(name), "is no name of a registered model", fmt.Sprintf("1 to %d characters without / and :", maxModelName))
+	}
+	for _, f := range hubname.Faults("fine_tuner.hub_model_id", f.HubModelID, map[string]string{"inferencer.hf_user_id": i.HFUserID, "evaluator.hf_user_id": e.HFUserID}) {
+		c.require(false, f.Key, f.Value, f.Message, f.Allowed)
 	}
 	c.withoutPassword("evaluator.judge_base_url", e.JudgeBaseURL, "evaluation")
 	c.templateArguments("fine_tuner.chat_template_kwargs", f.ChatTemplateKwargs)
@@ -209,7 +215,12 @@ func (c *checker) requireText(needed bool, key, value, why string) {
 }
 
 func (c *checker) trackingURI(uri string) {
-	ok := uri == "" || strings.HasPrefix(uri, "http://") || strings.HasPrefix(uri, "https://") || strings.HasPrefix(uri, "file:")
+	if folderaddress.Is(uri) {
+		_, err := folderaddress.Folder(uri)
+		c.require(err == nil, "mlflow.tracking_uri", uri, fmt.Sprint(err))
+		return
+	}
+	ok := uri == "" || strings.HasPrefix(uri, "http://") || strings.HasPrefix(uri, "https://")
 	c.require(ok, "mlflow.tracking_uri", "", "unknown kind of address", "http://…", "https://…", "file:…")
 	c.withoutPassword("mlflow.tracking_uri", uri, "tracker")
 }
@@ -217,7 +228,6 @@ func (c *checker) trackingURI(uri string) {
 // withoutPassword refuses an address with credentials, because a specification is
 // published. The fault does not contain them.
 func (c *checker) withoutPassword(key, address, service string) {
-	_, rest, _ := strings.Cut(address, "://")
-	authority, _, _ := strings.Cut(rest, "/")
-	c.require(!strings.Contains(authority, "@"), key, "", "an address must not hold a user or password; give them to the "+service)
+	// A password may hold a "/", so that an @ behind the host is one of those, too.
+	c.require(!strings.Contains(address, "@"), key, "", "an address must not hold a user or password; give them to the "+service+"; write %40 for an @ in a path")
 }

@@ -15,7 +15,10 @@ const (
 	Builtin = "builtin" // of every phase
 	Command = "command" // of fine-tuning: the program of the worker's settings
 	trl     = "trl"     // of fine-tuning
-	openai  = "openai"  // of inference
+	// OpenAI and Transformers are those of inference: a server, and a program of the
+	// worker's settings.
+	OpenAI       = "openai"
+	Transformers = "transformers"
 )
 
 // limit is a key that an engine does not honour, or honours for some of its
@@ -68,18 +71,11 @@ var tables = sync.OnceValue(func() map[events.Phase]map[string][]limit {
 func phaseLimits(p events.Phase, engine string) []limit {
 	switch p {
 	case events.Finetune:
-		const nowhere = "nothing is pushed to the Hub; the model is among the run's artifacts"
-		return append(finetuneLimits(engine),
-			limit{key: "fine_tuner.push_to_hub", instead: nowhere},
-			limit{key: "fine_tuner.hub_model_id", instead: nowhere},
-			limit{key: "fine_tuner.push_always", instead: nowhere})
+		return finetuneLimits(engine)
 	case events.Inference:
-		return append(inferenceLimits(engine), limit{
-			key:     "inferencer.hf_user_id",
-			instead: "nothing is pushed to the Hub; the answers are among the run's artifacts",
-		})
+		return inferenceLimits(engine)
 	default:
-		return []limit{{key: "evaluator.hf_user_id", instead: "nothing is pushed to the Hub; the scores are among the run's artifacts"}}
+		return nil
 	}
 }
 
@@ -136,16 +132,25 @@ func inferenceLimits(engine string) []limit {
 			{key: "inferencer.load_in_4bit", instead: bits},
 			{key: "inferencer.load_in_8bit", instead: bits},
 			{key: "inferencer.use_cache", instead: "the built-in engine always uses its cache"},
+			{key: "inferencer.stop", instead: "the built-in engine ends an answer where the model ends it"},
 			{key: "inferencer.image_column", instead: "the built-in engine does not see images; use an engine that does", refused: true},
 			{key: "inferencer.require_active_adapter", instead: "the built-in engine applies the adapter itself, so that nothing has to be proved"},
 		}
-	case openai:
+	case OpenAI:
 		const server = "the server decides how it loads and runs the model"
 		return []limit{
 			{key: "inferencer.dtype", instead: server},
 			{key: "inferencer.load_in_4bit", instead: server},
 			{key: "inferencer.load_in_8bit", instead: server},
 			{key: "inferencer.use_cache", instead: server},
+			{key: "inferencer.max_sequence_length", instead: "the server decides how long a prompt may be; a question that is longer has no answer, and the answers say why"},
+			{key: "inferencer.batch_size", instead: "services.inference.parallel of the worker's settings bounds the calls to the server"},
+			{key: "inferencer.image_column", instead: "the engine sends no images to the server yet", refused: true},
+		}
+	case Transformers:
+		return []limit{
+			{key: "inferencer.image_column", instead: "the prompts that the command gets have no images yet", refused: true},
+			{key: "inferencer.require_active_adapter", instead: "the program applies the adapter itself, so that nothing has to be proved"},
 		}
 	default:
 		return nil

@@ -76,7 +76,8 @@ func (p Path) Place() string {
 	return place
 }
 
-// Paths returns the keys that may name files and are not empty.
+// Paths returns the keys that may name files and are not empty. A model that only a
+// server answers with is a name of that server, and no file.
 func Paths(s events.Specification) []Path {
 	all := []Path{
 		{"fine_tuner.base_model_id", s.FineTuner.BaseModelID, events.Finetune},
@@ -90,7 +91,7 @@ func Paths(s events.Specification) []Path {
 	}
 	var out []Path
 	for _, p := range all {
-		if p.Value != "" {
+		if served := s.Inferencer.Engine == OpenAI && p.Phase == events.Inference && !p.IsData(); p.Value != "" && !served {
 			out = append(out, p)
 		}
 	}

@@ -207,7 +207,7 @@ func TestSupports(t *testing.T) {
 	}
 	for key, want := range map[string]string{
 		"fine_tuner.packing": "only trl, unsloth, command", "fine_tuner.rank": "", "fine_tuner.dtype": "builtin: only null or float32, unless full_finetuning = true",
-		"inferencer.dtype": "builtin: only null or float32; not openai", "inferencer.hf_user_id": "no engine honours it", "mlflow.run_name": "",
+		"inferencer.dtype": "builtin: only null or float32; not openai", "inferencer.hf_user_id": "", "mlflow.run_name": "",
 	} {
 		for _, k := range spec.Keys() {
 			if k.Section+"."+k.Name == key && spec.Remark(k) != want {

@@ -10,7 +10,8 @@ import (
 )
 
 // Decode sets the keys of *sections that the tree has. The other keys remain as
-// they are. It returns all faults, sorted by position.
+// they are. It returns all faults, sorted by position. What a person typed for a key that
+// holds a text is a text in the tree from then on.
 func Decode(sections any, t Tree) Faults {
 	v := reflect.ValueOf(sections).Elem()
 	shape := shapeOf(v.Type())
@@ -39,6 +40,10 @@ func Decode(sections any, t Tree) Faults {
 func decodeKey(sections reflect.Value, shape *shape, t Tree, section, name string, value any) *Fault {
 	path := section + "." + name
 	if k, ok := shape.byPath[path]; ok {
+		if typed, ok := t.typed[path]; ok && isText(k.field.Type) {
+			value = typed
+			t.Sections[section].(map[string]any)[name] = typed
+		}
 		msg := assign(sections.FieldByIndex(k.field.Index), k, value)
 		if msg == "" {
 			return nil
@@ -60,6 +65,11 @@ func decodeKey(sections reflect.Value, shape *shape, t Tree, section, name strin
 	}
 	fault := t.fault(path, "", "", shape.unknownKey(section, name))
 	return &fault
+}
+
+// isText reports whether a field holds a text as it is.
+func isText(t reflect.Type) bool {
+	return t.Kind() == reflect.String && !reflect.PointerTo(t).Implements(reflect.TypeFor[json.Unmarshaler]())
 }
 
 func quoted(allowed []string) []string {

@@ -1,6 +1,7 @@
 package structconf_test
 
 import (
+	"encoding/json"
 	"reflect"
 	"slices"
 	"strings"
@@ -163,6 +164,44 @@ func TestMerge(t *testing.T) {
 		if fault := tree.Set(bad); fault == nil {
 			t.Errorf("%q was accepted", bad)
 		}
+	}
+}
+
+// TestTypedTexts: what a person types for a text is that text, also where TOML takes it
+// for a number, a boolean or a date; the tree holds it, too. A list is none, and a file
+// says what it means.
+func TestTypedTexts(t *testing.T) {
+	t.Parallel()
+	for typed, want := range map[string]string{
+		"nan": "nan", "-inf": "-inf", "123": "123", "1_000": "1_000", "1e3": "1e3", "0x10": "0x10", "true": "true", "1979-05-27": "1979-05-27",
+		" 007 ": "007", "07:32:00": "07:32:00", `"123"`: "123", "null": "",
+	} {
+		var first, tree structconf.Tree
+		if fault := first.Set("one.text=" + typed); fault != nil {
+			t.Fatal(fault)
+		}
+		tree.Merge(first)
+		s := defaults()
+		if faults := structconf.Decode(&s, tree); len(faults) > 0 || s.One.Text != want {
+			t.Errorf("%s: %q, %v", typed, s.One.Text, faults)
+		}
+		if _, err := json.Marshal(tree.Sections); err != nil {
+			t.Errorf("%s: %v", typed, err)
+		}
+	}
+	var tree structconf.Tree
+	for _, assignment := range []string{"one.text=1", "one.text=[1]", "one.pick=true", "one.count=nan"} {
+		if fault := tree.Set(assignment); fault != nil {
+			t.Fatal(fault)
+		}
+	}
+	s := defaults()
+	want := "--set: one.count: want a whole number\n--set: one.pick = \"true\": not allowed (allowed: \"null\", \"left\", \"right\")\n--set: one.text = [1]: want a text"
+	if got := structconf.Decode(&s, tree).Error(); got != want {
+		t.Errorf("%s\nwant\n%s", got, want)
+	}
+	if got := structconf.Decode(&s, parse(t, "f.toml", "[one]\ntext = 123")).Error(); !strings.Contains(got, "one.text = 123: want a text") {
+		t.Errorf("a file: %s", got)
 	}
 }
 

@@ -20,6 +20,10 @@ type Position struct {
 type Tree struct {
 	Sections  map[string]any
 	Positions map[string]Position
+
+	// typed are the values of assignments that TOML takes for a number, a boolean or a
+	// date, as a person typed them, by section.key.
+	typed map[string]string
 }
 
 // Unknown removes the sections that are not among the known ones from the tree and
@@ -110,7 +114,8 @@ const FromFlag = "--set"
 
 // Set sets a key from an assignment such as a flag has: section.key=value, or
 // section.key.entry=value for an entry of a table. The value is TOML if it is
-// valid TOML, or else text.
+// valid TOML, or else text. For a key that holds a text, so is a number, a boolean or a
+// date: a file may have the name 123, true or nan.
 func (t *Tree) Set(assignment string) *Fault {
 	path, value, ok := strings.Cut(assignment, "=")
 	section, key, dotted := strings.Cut(strings.TrimSpace(path), ".")
@@ -134,7 +139,21 @@ func (t *Tree) Set(assignment string) *Fault {
 	}
 	put(table, key, parsed.V)
 	t.Positions[section+"."+key] = Position{File: FromFlag}
+	t.keepTyped(section+"."+key, parsed.V, strings.TrimSpace(value))
 	return nil
+}
+
+// keepTyped keeps what a person typed, if TOML takes it for something else than a text.
+func (t *Tree) keepTyped(path string, value any, typed string) {
+	delete(t.typed, path)
+	switch value.(type) {
+	case string, []any, map[string]any, nil:
+		return
+	}
+	if t.typed == nil {
+		t.typed = map[string]string{}
+	}
+	t.typed[path] = typed
 }
 
 // put sets a key. Setting a whole table removes the entries that were set before.
@@ -168,5 +187,9 @@ func (t *Tree) Merge(other Tree) {
 	}
 	for k, p := range other.Positions {
 		t.Positions[k] = p
+		delete(t.typed, k)
+	}
+	for k, typed := range other.typed {
+		t.keepTyped(k, true, typed)
 	}
 }

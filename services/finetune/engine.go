@@ -90,13 +90,22 @@ func train(ctx context.Context, job *engine.Job, model *llm.Model, data *inputs.
 		}
 		res, err = model.Train(polled, data.Training, data.Evaluation(), cfg, hooks, "")
 	}
-	switch { // every attempt would meet these: same rows, same seed, same outcome
+	return res, errors.Join(permanent(err, job.Request.Specification.FineTuner), reportErr)
+}
+
+// permanent marks an error of a training that every attempt would meet: same rows, same
+// seed, same outcome.
+func permanent(err error, s events.FineTuner) error {
+	_, foreign := errors.AsType[*llm.TokenError](err)
+	switch {
 	case errors.Is(err, llm.ErrDiverged):
-		err = engine.Permanent("diverged", fmt.Errorf("%s: %w", causeOf(err, job.Request.Specification.FineTuner), err))
+		return engine.Permanent("diverged", fmt.Errorf("%s: %w", causeOf(err, s), err))
 	case errors.Is(err, llm.ErrNothing):
-		err = engine.Permanent("nothing_to_learn", err)
+		return engine.Permanent("nothing_to_learn", err)
+	case foreign:
+		return engine.Permanent("bad_model", fmt.Errorf("fine_tuner.base_model_id = %q: %w", s.BaseModelID, err))
 	}
-	return res, errors.Join(err, reportErr)
+	return err
 }
 
 // endNotes say where a training ended otherwise than at its last step, and of which

@@ -163,7 +163,7 @@ func TestNotesNameOptions(t *testing.T) {
 	if c.Conclusion != events.Success {
 		t.Fatalf("%+v", c.Error)
 	}
-	for _, key := range []string{"load_in_4bit", "load_in_8bit", "is_multimodel", "packing", "use_flash_attention", "push_to_hub", "loftq_config", "bias", "paged_adamw_8bit", "question_part"} {
+	for _, key := range []string{"load_in_4bit", "load_in_8bit", "is_multimodel", "packing", "use_flash_attention", "loftq_config", "bias", "paged_adamw_8bit", "question_part"} {
 		n := 0
 		for _, note := range c.Notes {
 			if strings.Contains(note, key) {

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/tunebus/tunebus/events"
@@ -17,6 +17,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/prediction"
 	"github.com/tunebus/tunebus/pipeline/progress"
 	"github.com/tunebus/tunebus/pipeline/spec"
+	"github.com/tunebus/tunebus/services/inference/inputs"
 )
 
 // Engine is the built-in engine: it generates on the CPU, in pure Go.
@@ -32,47 +33,43 @@ type Engine struct {
 func (e Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error) {
 	s := job.Request.Specification.Inferencer
 	res := engine.Result{Notes: spec.EngineNotes(job.Request.Specification, events.Inference, spec.Builtin).Lines()}
-	folders, err := fetchModels(ctx, job)
+	folders, err := inputs.FetchModels(ctx, job)
 	if err != nil {
 		return res, err
-	}
-	job.Stage(engine.StageLoad)
-	named := progress.Doing(ctx, "opening the models")
-	report, err := checkpoint.Check(pass{base: folders.base, tuned: folders.answering()}.places())
-	named()
-	res.Notes = append(res.Notes, report.Notes...)
-	if err != nil {
-		return res, engine.Permanent("bad_model", err)
-	}
-	job.Stage(engine.StageTokenise)
-	q, err := openQuestions(ctx, job)
-	if q.set.Key != "" {
-		res.Datasets = append(res.Datasets, q.set)
-	}
-	if err != nil {
-		return res, err
-	}
-	res.Notes = append(res.Notes, q.notes...)
-	for _, w := range q.warnings {
-		engine.Warn(ctx, job, w)
 	}
 	passes := []pass{{
 		file:     prediction.FileName,
 		artifact: events.ArtifactPredictions,
-		base:     folders.base,
-		tuned:    folders.answering(),
+		Places:   inputs.Places{Base: folders.Base, Tuned: folders.Answering()},
 	}}
-	if s.Baseline && folders.tuned != "" {
+	if s.Baseline && folders.Tuned != "" {
 		passes = append(passes, pass{
 			file:     prediction.BaselineFileName,
 			artifact: events.ArtifactBaselinePredictions,
-			base:     folders.base,
-			tuned:    folders.baseAdapter,
+			Places:   inputs.Places{Base: folders.Base, Tuned: folders.BaseAdapter},
 		})
+	}
+	job.Stage(engine.StageLoad)
+	notes, err := checkModels(ctx, passes)
+	res.Notes = append(res.Notes, notes...)
+	if err != nil {
+		return res, engine.Permanent("bad_model", err)
+	}
+	job.Stage(engine.StageTokenise)
+	q, err := inputs.OpenQuestions(ctx, job)
+	if q.Set.Key != "" {
+		res.Datasets = append(res.Datasets, q.Set)
+	}
+	if err != nil {
+		return res, err
+	}
+	res.Notes = append(res.Notes, q.Notes...)
+	for _, w := range q.Warnings {
+		engine.Warn(ctx, job, w)
 	}
 	saver := newSaver(job, e.SaveEvery)
 	defer saver.close()
-	g := &generation{job: job, saver: saver, questions: q, window: e.window, total: q.rows * int64(len(passes))}
+	g := &generation{job: job, saver: saver, questions: q, window: e.window, total: q.Rows * int64(len(passes))}
 	for _, p := range passes {
 		a, err := g.run(ctx, p)
 		res.TokensIn, res.TokensOut = g.tokensIn, g.tokensOut
@@ -83,49 +80,45 @@ func (e Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error)
 		res.Artifacts = append(res.Artifacts, a)
 	}
 	res.Notes = append(res.Notes, g.notes...)
-	res.Statistics = map[string]float64{"inference_rows": float64(q.rows)}
+	res.Statistics = map[string]float64{"inference_rows": float64(q.Rows)}
 	return res, nil
+}
+
+// checkModels checks the models of all passes, before any of them answers. The notes say
+// what is unusual in them.
+func checkModels(ctx context.Context, passes []pass) (notes []string, err error) {
+	defer progress.Doing(ctx, "opening the models")()
+	for _, p := range passes {
+		report, wrong := checkpoint.Check(p.Weights(), p.Tokens())
+		for _, n := range report.Notes {
+			if !slices.Contains(notes, n) {
+				notes = append(notes, n)
+			}
+		}
+		err = errors.Join(err, wrong)
+	}
+	return notes, err
 }
 
 // pass is one model that answers all questions.
 type pass struct {
+	inputs.Places
+
 	file, artifact string
-	// base is the folder of the base model. tuned is the folder of an adapter or
-	// of a whole model that takes its place; it may be empty.
-	base, tuned string
 }
-
-// weights is the folder of the whole model.
-func (p pass) weights() string {
-	if p.tuned != "" && !isAdapter(p.tuned) {
-		return p.tuned
-	}
-	return p.base
-}
-
-// tokens is the folder of the tokenizer: that of the tuned model if it has one.
-func (p pass) tokens() string {
-	if _, err := os.Stat(filepath.Join(p.tuned, "tokenizer.json")); p.tuned != "" && err == nil {
-		return p.tuned
-	}
-	return p.base
-}
-
-// places are the folders of the weights and of the tokenizer.
-func (p pass) places() (weights, tokens string) { return p.weights(), p.tokens() }
 
 // open reads the model and its tokenizer.
 func (p pass) open() (*llm.Model, *token.Tokenizer, error) {
-	model, err := llm.Open(p.weights())
+	model, err := llm.Open(p.Weights())
 	if err != nil {
 		return nil, nil, err
 	}
-	if p.tuned != "" && isAdapter(p.tuned) {
-		if err := model.LoadAdapter(p.tuned); err != nil {
+	if adapter := p.Adapter(); adapter != "" {
+		if err := model.LoadAdapter(adapter); err != nil {
 			return nil, nil, err
 		}
 	}
-	tok, err := token.Open(p.tokens())
+	tok, err := token.Open(p.Tokens())
 	return model, tok, err
 }
 
@@ -134,7 +127,7 @@ func (p pass) open() (*llm.Model, *token.Tokenizer, error) {
 type generation struct {
 	job       *engine.Job
 	saver     *saver
-	questions questions
+	questions inputs.Questions
 	window    int
 	total     int64 // answers of all passes
 
@@ -170,14 +163,14 @@ func (g *generation) run(ctx context.Context, p pass) (_ events.Artifact, err er
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	out := prediction.NewWriter(f, 0)
-	answers, err := g.saver.open(p.file, g.questions.rows)
+	answers, err := g.saver.open(p.file, g.questions.Rows)
 	if err != nil {
 		return events.Artifact{}, err
 	}
 	g.job.Stage(engine.StageGenerate)
 	t := &task{generation: g, model: model, tok: tok, saved: answers, out: out, name: g.name(p), started: time.Now()}
 	batch := g.job.Request.Specification.Inferencer.BatchSize
-	for w, err := range windows(g.questions.prompts(ctx, g.job, tok), cmp.Or(g.window, windowRows), batch) {
+	for w, err := range windows(g.questions.Prompts(ctx, g.job, tok), cmp.Or(g.window, windowRows), batch) {
 		if err == nil {
 			err = t.answer(ctx, w)
 		}
@@ -210,18 +203,18 @@ func (g *generation) name(p pass) string {
 func (g *generation) survey(ctx context.Context, tok *token.Tokenizer, positions int) error {
 	s := g.job.Request.Specification.Inferencer
 	var cut, unwritten, beyond, reaching int64
-	for p, err := range g.questions.prompts(ctx, g.job, tok) {
+	for p, err := range g.questions.Prompts(ctx, g.job, tok) {
 		if err != nil {
 			return err
 		}
-		g.tokensIn += int64(len(p.ids))
-		if p.cut {
+		g.tokensIn += int64(len(p.IDs))
+		if p.Cut {
 			cut++
 		}
-		if p.unwritten {
+		if p.Unwritten {
 			unwritten++
 		}
-		switch n := len(p.ids); {
+		switch n := len(p.IDs); {
 		case positions <= 0:
 		case n > positions:
 			beyond++
@@ -234,16 +227,16 @@ func (g *generation) survey(ctx context.Context, tok *token.Tokenizer, positions
 		return nil // all passes have nearly the same prompts
 	}
 	g.surveyed, g.cut = true, cut
-	if cut == g.questions.rows {
+	if cut == g.questions.Rows {
 		return engine.Permanent("prompts_cut", fmt.Errorf("%s: every one of %d prompts is longer than inferencer.max_sequence_length = %d tokens "+
-			"and would lose its beginning; raise it", testingKey, cut, s.MaxSequenceLength))
+			"and would lose its beginning; raise it", inputs.TestingKey, cut, s.MaxSequenceLength))
 	}
 	g.tell(ctx, cut, fmt.Sprintf("prompts lose their beginning: they are longer than inferencer.max_sequence_length = %d tokens", s.MaxSequenceLength))
-	g.tell(ctx, beyond, BeyondPositions(positions))
+	g.tell(ctx, beyond, inputs.BeyondPositions(positions))
 	if reaching > 0 {
 		g.notes = append(g.notes, fmt.Sprintf("%s: %d of %d prompts and their answers together may have more than the %d tokens that the model was made for "+
 			"(max_position_embeddings in its config.json), since inferencer.max_new_tokens = %d: such answers go on at positions that the model does not know",
-			testingKey, reaching, g.questions.rows, positions, s.MaxNewTokens))
+			inputs.TestingKey, reaching, g.questions.Rows, positions, s.MaxNewTokens))
 	}
 	g.tell(ctx, unwritten, "prompts have tools or calls of tools that the model's chat template does not write, so that the model does not see them")
 	return nil
@@ -255,8 +248,8 @@ func (g *generation) tell(ctx context.Context, prompts int64, lost string) {
 	if prompts == 0 {
 		return
 	}
-	text := fmt.Sprintf("%s: %d of %d %s", testingKey, prompts, g.questions.rows, lost)
-	if 10*prompts > g.questions.rows {
+	text := fmt.Sprintf("%s: %d of %d %s", inputs.TestingKey, prompts, g.questions.Rows, lost)
+	if 10*prompts > g.questions.Rows {
 		engine.Warn(ctx, g.job, text)
 	} else {
 		g.notes = append(g.notes, text)
@@ -273,7 +266,7 @@ func (g *generation) countUnfinished(p prediction.Prediction) {
 func (g *generation) tellUnfinished(p pass) {
 	if g.unfinished > 0 {
 		g.notes = append(g.notes, fmt.Sprintf("%s: %d of %d answers end in their reasoning, so that nothing of them is left to score; raise inferencer.max_new_tokens = %d",
-			p.file, g.unfinished, g.questions.rows, g.job.Request.Specification.Inferencer.MaxNewTokens))
+			p.file, g.unfinished, g.questions.Rows, g.job.Request.Specification.Inferencer.MaxNewTokens))
 	}
 	g.unfinished = 0
 }

@@ -405,6 +405,34 @@ func TestEngineDamagedWeights(t *testing.T) {
 	}
 }
 
+// TestEngineChecksTheBaseline: a base model whose tokenizer belongs to another one is
+// refused before the tuned model answers, and not tried again.
+func TestEngineChecksTheBaseline(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(base)); err != nil {
+		t.Fatal(err)
+	}
+	tuned, err := transfer.New(h.Store).PutDir(t.Context(), "given/tuned.tar", dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tokenizer := filepath.Join(h.Root, "base", "tokenizer.json")
+	body, err := os.ReadFile(tokenizer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Write(t, "base/tokenizer.json", strings.Replace(string(body), `"added_tokens": [`, `"added_tokens": [{"id":70000,"content":"<|late|>","special":true},`, 1))
+	c := h.Run(t, inference.Engine{}, events.Inference, events.Inputs{Model: &tuned}, func(s *events.Specification) {
+		small(s)
+		s.Inferencer.Baseline = true
+	})
+	if c.Error == nil || c.Error.Code != "bad_model" || c.Attempt != 1 || !strings.Contains(c.Error.Message, "the tokenizer has 70001 tokens") || len(c.Artifacts) != 0 {
+		t.Errorf("%+v, %+v", c.Error, c.Artifacts)
+	}
+}
+
 // TestEngineTellsOfCutPrompts before it generates, and counts them.
 func TestEngineTellsOfCutPrompts(t *testing.T) {
 	t.Parallel()

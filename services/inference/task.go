@@ -12,6 +12,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/prediction"
 	"github.com/tunebus/tunebus/pipeline/progress"
+	"github.com/tunebus/tunebus/services/inference/inputs"
 )
 
 // task is the work of a pass: a model that answers the rows, window by window.
@@ -32,7 +33,7 @@ func (t *task) answer(ctx context.Context, w window) error {
 	known := make([]bool, len(w.prompts))
 	missing := false
 	for i, q := range w.prompts {
-		p, ok, err := t.saved.answer(w.first+int64(i), q.row.Question())
+		p, ok, err := t.saved.answer(w.first+int64(i), q.Row.Question())
 		if err != nil {
 			return err
 		}
@@ -53,12 +54,12 @@ func (t *task) answer(ctx context.Context, w window) error {
 	}
 	ids := make([][]int32, len(w.prompts))
 	for i, q := range w.prompts {
-		ids[i] = q.ids
+		ids[i] = q.IDs
 	}
 	// The model asks its context once for each token of a batch. A batch of long
 	// answers may take longer than a stage without progress.
 	err := t.model.Generate(progress.Polled(ctx), ids, t.config(w, known), func(i int, ids []int32) error { return t.add(ctx, w, i, ids) })
-	if errors.Is(err, llm.ErrNoNumbers) {
+	if _, foreign := errors.AsType[*llm.TokenError](err); foreign || errors.Is(err, llm.ErrNoNumbers) {
 		return engine.Permanent("bad_model", fmt.Errorf("%s: %w", t.name, err))
 	}
 	if err != nil {
@@ -86,25 +87,12 @@ func (t *task) config(w window, known []bool) llm.GenerateConfig {
 
 // add records the answer to a row of a window.
 func (t *task) add(ctx context.Context, w window, i int, ids []int32) error {
-	r := w.prompts[i].row
 	t.answered++
 	t.tokensOut += int64(len(ids))
 	t.generated += len(ids)
-	p := prediction.Prediction{
-		Index:         w.first + int64(i),
-		System:        r.System(),
-		Question:      r.Question(),
-		NoGroundTruth: len(r.Truths) == 0,
-		KeyFact:       r.Fields[keyFact],
-		Tokens:        len(ids),
-	}
-	if len(r.Truths) > 0 {
-		p.GroundTruth = r.Truths[0]
-	}
-	if len(r.Truths) > 1 {
-		p.References = r.Truths
-	}
-	p.Answer, p.Reasoning = prediction.SplitReasoning(w.prompts[i].opened + t.tok.DecodeAnswer(ids))
+	q := w.prompts[i]
+	p := inputs.Answered(q.Row, w.first+int64(i), q.Opened+t.tok.DecodeAnswer(ids))
+	p.Tokens = len(ids)
 	t.countUnfinished(p)
 	speed := events.Point{Key: "tokens_per_second", Value: float64(t.generated) / time.Since(t.started).Seconds()}
 	if err := errors.Join(t.out.Write(p), t.job.Progress(ctx, t.answered, t.total, speed)); err != nil {

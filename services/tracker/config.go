@@ -8,6 +8,7 @@ import (
 	"github.com/tunebus/tunebus/services/tracker/mlflow"
 	"github.com/tunebus/tunebus/services/tracker/mlflow/restapi"
 	"github.com/tunebus/tunebus/services/tracker/mlflowsync"
+	"github.com/tunebus/tunebus/services/tracker/publishing"
 	"github.com/tunebus/tunebus/services/tracker/report"
 )
 
@@ -52,6 +53,8 @@ type Config struct {
 	UnknownFor time.Duration
 	// Slots is how many runs are written at the same time. Default 2.
 	Slots int
+	// Publish, if set, edits how runs are published to the Hub.
+	Publish func(*publishing.Config)
 	// Version is the version of this program.
 	Version string
 	// Logger is the logger. Default: discard.

@@ -3,8 +3,8 @@ package tracker
 import (
 	"fmt"
 	"path/filepath"
-	"strings"
 
+	"github.com/tunebus/tunebus/pipeline/folderaddress"
 	"github.com/tunebus/tunebus/pipeline/settings"
 	"github.com/tunebus/tunebus/pipeline/version"
 	"github.com/tunebus/tunebus/services/tracker/mlflow/restapi"
@@ -71,13 +71,9 @@ func (c Config) CopyTo(uri string, getenv func(string) string) (Config, error) {
 
 // absolute makes the path of a file: address absolute.
 func absolute(uri string) (string, error) {
-	path, ok := strings.CutPrefix(uri, "file:")
-	if !ok {
-		return uri, nil
-	}
-	path, err := filepath.Abs(strings.TrimPrefix(path, "//"))
+	uri, err := folderaddress.Absolute(uri)
 	if err != nil {
 		return "", fmt.Errorf("tracking address: %w", err)
 	}
-	return "file://" + filepath.ToSlash(path), nil
+	return uri, nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/lease"
 	"github.com/tunebus/tunebus/services/tracker/mlflow"
 	"github.com/tunebus/tunebus/services/tracker/projection"
+	"github.com/tunebus/tunebus/services/tracker/publishing"
 )
 
 // factReader reads all facts of a run.
@@ -38,6 +39,7 @@ type reconciler struct {
 	completion interface{ enqueue(c completion) }
 	// drop ends the forwarding of metric points of a run.
 	drop       func(run string)
+	published  *publishing.News
 	retry      time.Duration
 	unknownFor time.Duration
 	log        *slog.Logger
@@ -49,13 +51,19 @@ func (r *reconciler) reconcile(ctx context.Context, run string) error {
 	return r.leases.try(ctx, run, func(ctx context.Context) error { return r.reconcileLocked(ctx, run) })
 }
 
-func (r *reconciler) reconcileLocked(ctx context.Context, run string) error {
+func (r *reconciler) reconcileLocked(ctx context.Context, run string) (err error) {
+	news := r.published.Count(run) // before the facts are read
 	facts, err := r.facts.Facts(ctx, run)
 	if err != nil {
 		return err
 	}
 	snapshot := projection.FromFacts(facts)
-	if snapshot.UpToDate() {
+	defer func() {
+		if err == nil {
+			r.published.Written(run, news)
+		}
+	}()
+	if snapshot.UpToDate() && (news == 0 || snapshot.Run.Deleted != nil || snapshot.Run.Completed == nil) {
 		r.drop(run)
 		// Two trackers may write a run one after the other, and the second one may
 		// die after the first one has published that the run is tracked.

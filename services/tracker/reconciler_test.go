@@ -15,6 +15,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/lease"
 	"github.com/tunebus/tunebus/services/tracker/mlflow"
 	"github.com/tunebus/tunebus/services/tracker/projection"
+	"github.com/tunebus/tunebus/services/tracker/publishing"
 )
 
 // storedFacts is the facts of one run, with sequences from 1.
@@ -76,6 +77,7 @@ func newFixture(facts factReader, w writer) *fixture {
 		writer:     w,
 		completion: &b.completions,
 		drop:       func(string) { b.dropped++ },
+		published:  &publishing.News{},
 		retry:      time.Minute,
 		unknownFor: time.Hour,
 		log:        slog.New(slog.DiscardHandler),

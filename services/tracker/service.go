@@ -22,6 +22,7 @@ import (
 	"github.com/tunebus/tunebus/services/tracker/livemetrics"
 	"github.com/tunebus/tunebus/services/tracker/mlflowsync"
 	"github.com/tunebus/tunebus/services/tracker/projection"
+	"github.com/tunebus/tunebus/services/tracker/publishing"
 	"github.com/tunebus/tunebus/services/tracker/report"
 )
 
@@ -48,6 +49,7 @@ type Service struct {
 	list       *runListBuffer
 	rebuilder  rebuilder
 	index      runIndexer
+	published  *publishing.News
 
 	reports     string // folder of the reports; empty: none
 	quietPeriod time.Duration
@@ -97,6 +99,7 @@ func New(c *conn.Conn, store *artifact.Store, cfg Config) *Service {
 		wake:        make(chan struct{}, 1),
 	}
 	withLease := leases.withLease
+	published := &publishing.News{}
 	return &Service{
 		index: runIndexer{
 			update: runindex.New(c).Update,
@@ -110,12 +113,14 @@ func New(c *conn.Conn, store *artifact.Store, cfg Config) *Service {
 		live:       live,
 		completion: completion,
 		list:       list,
+		published:  published,
 		reconciler: &reconciler{
 			facts:      facts,
 			leases:     leases,
 			writer:     writer,
 			completion: completion,
 			drop:       live.Drop,
+			published:  published,
 			retry:      cfg.Retry,
 			unknownFor: cfg.UnknownFor,
 			log:        cfg.Logger,
@@ -168,6 +173,9 @@ func (s *Service) handleFact(_ context.Context, d delivery.Delivery) error {
 		return &delivery.DeadLetterError{Err: err}
 	}
 	s.recentFacts.Add(1)
+	if fact.Type == events.TypePublishedCompleted {
+		s.published.Add(fact.Run)
+	}
 	if fact.Type == events.TypePipelineCompleted {
 		s.due.scheduleNow(fact.Run)
 	} else {

@@ -4,6 +4,7 @@ import (
 	"os"
 
 	"github.com/tunebus/tunebus/pipeline/service"
+	"github.com/tunebus/tunebus/services/tracker/publishing"
 )
 
 // Wire adds the service to a process.
@@ -24,6 +25,6 @@ func WireWith(change func(*Config)) service.Wire {
 		t := New(s.Bus, s.Store, cfg)
 		s.Add(t.Routes()...)
 		s.Go(t.Run)
-		return nil
+		return publishing.Wire(s, cfg.Publish)
 	}
 }

@@ -32,10 +32,12 @@ func channels() ([]channel, error) {
 			c.address, c.sends = typ+".{run}", []string{"client", "intake"}
 			c.receives = []string{"intake", "finetune", "inference", "evaluation", "tracker"}
 		case events.TypePipelineCompleted:
-			c.address, c.receives = typ+".{run}", []string{"tracker", "client"}
+			c.address, c.receives = typ+".{run}", []string{"tracker", "publisher", "client"}
 			c.sends = []string{"intake", "finetune", "inference", "evaluation"}
 		case events.TypeTrackingCompleted:
 			c.address, c.sends, c.receives = typ+".{run}", []string{"tracker"}, []string{"client"}
+		case events.TypePublishedCompleted:
+			c.address, c.sends, c.receives = typ+".{run}.{what}", []string{"publisher"}, []string{"tracker", "client"}
 		case events.TypePipelineDeleted:
 			c.address, c.sends = typ+".{run}", []string{"client"}
 			c.receives = []string{"intake", "finetune", "inference", "evaluation", "tracker"}
@@ -174,6 +176,7 @@ func parameterDescriptions() map[string]string {
 		"run":     "id of the run",
 		"queue":   "queue of the job, by default the engine's name",
 		"attempt": "number of the attempt, from 1",
+		"what":    "what was pushed to the Hub: model, predictions or results; of a repeated push the number of the attempt follows, as in model-2",
 		"request": "sequence of the request in TUNEBUS_REQUESTS",
 	}
 }

@@ -190,6 +190,14 @@ func choices(t reflect.Type) []string {
 		return []string{string(events.Success), string(events.Failure), string(events.Cancelled)}
 	case reflect.TypeFor[events.OnFailure]():
 		return []string{"", string(events.Stop), string(events.Continue)}
+	case reflect.TypeFor[events.Product]():
+		var out []string
+		for _, p := range events.Products() {
+			out = append(out, string(p))
+		}
+		return out
+	case reflect.TypeFor[events.PushOutcome]():
+		return []string{string(events.Pushed), string(events.PushSkipped), string(events.PushFailed)}
 	case reflect.TypeFor[events.EndReason]():
 		return []string{string(events.EndError), string(events.EndShutdown), string(events.EndLost)}
 	default:

@@ -47,6 +47,16 @@ var reserved = []string{"messages", "tools", "documents", "add_generation_prompt
 // Render renders a conversation. The error says what the template refuses, or
 // which of its lines cannot be rendered.
 func (t *Templates) Render(c Conversation) (Rendering, error) {
+	template, in, _, err := t.input(c)
+	if err != nil {
+		return Rendering{}, err
+	}
+	out, err := template.Render(in)
+	return Rendering(out), err
+}
+
+// input is what renders a conversation.
+func (t *Templates) input(c Conversation) (*jinja.Template, jinja.Input, *python.List, error) {
 	vars := map[string]python.Value{"add_generation_prompt": c.AddGenerationPrompt}
 	for name, text := range t.tokens {
 		vars[name] = text
@@ -83,18 +93,17 @@ func (t *Templates) Render(c Conversation) (Rendering, error) {
 	}
 	vars["messages"] = messages
 	if err := errors.Join(faults...); err != nil {
-		return Rendering{}, err
+		return nil, jinja.Input{}, nil, err
 	}
 	template, err := t.choose(c.Template, tools != nil)
 	if err != nil {
-		return Rendering{}, err
+		return nil, jinja.Input{}, nil, err
 	}
 	now := c.Now
 	if now.IsZero() {
 		now = t.opened
 	}
-	out, err := template.Render(jinja.Input{Variables: vars, Now: now, Limits: c.Limits})
-	return Rendering(out), err
+	return template, jinja.Input{Variables: vars, Now: now, Limits: c.Limits}, messages, nil
 }
 
 // Messages are the messages of a conversation as a list, of which parts can be
@@ -146,16 +155,19 @@ func normalized(v python.Value) (*python.List, error) {
 	}
 	out := &python.List{Items: make([]python.Value, len(list.Items))}
 	for i, item := range list.Items {
-		message := item.(*python.Dict)
-		plain := python.NewDict()
-		for j := range message.Len() {
-			if k, v := message.At(j); v != nil {
-				plain.Set(k, v)
-			}
-		}
-		out.Items[i] = aliased(plain)
+		out.Items[i] = normal(item.(*python.Dict))
 	}
 	return out, nil
+}
+
+func normal(message *python.Dict) *python.Dict {
+	plain := python.NewDict()
+	for i := range message.Len() {
+		if k, v := message.At(i); v != nil {
+			plain.Set(k, v)
+		}
+	}
+	return aliased(plain)
 }
 
 func aliased(message *python.Dict) *python.Dict {

@@ -25,7 +25,11 @@ func (r *run) value(x syntax.Expr, s *scope) python.Value {
 	case *syntax.Const:
 		return n.Value
 	case *syntax.Name:
-		return s.lookup(r, n.Name)
+		v := s.lookup(r, n.Name)
+		if list, ok := v.(*view); ok {
+			return r.beginnings.whole(list)
+		}
+		return v
 	case *syntax.Attr:
 		v := r.eval(n.X, s)
 		r.line = n.Line
@@ -125,12 +129,18 @@ func (r *run) binary(n *syntax.Binary, s *scope) python.Value {
 }
 
 func (r *run) item(n *syntax.Item, s *scope) python.Value {
-	v := r.eval(n.X, s)
+	v := raw(r, n.X, s)
 	cut, ok := n.Index.(*syntax.Slice)
 	if !ok {
 		index := r.eval(n.Index, s)
 		r.line = n.Line
+		if list, ok := v.(*view); ok {
+			return r.beginnings.index(list, index)
+		}
 		return r.Item(v, index)
+	}
+	if list, ok := v.(*view); ok {
+		v = r.beginnings.whole(list)
 	}
 	part := func(x syntax.Expr) python.Value {
 		if x == nil {

@@ -21,6 +21,7 @@ type loopContext struct {
 	ended   bool
 	changed *python.Tuple
 	recurse func(python.Value) python.Value
+	next    func() // is told that somebody looks at the next item; may be nil
 }
 
 // advance goes to the next item.
@@ -102,6 +103,9 @@ func (l *loopContext) Attr(m *python.Meter, name string) (python.Value, bool) {
 	case "nextitem":
 		if !l.peek() {
 			return builtin.Undefined("there is no next item"), true
+		}
+		if l.next != nil {
+			l.next()
 		}
 		return l.ahead[0], true
 	case "cycle":

@@ -45,7 +45,7 @@ func (r *run) statement(stmt syntax.Stmt, s *scope) signal {
 		r.loop(n, s, r.eval(n.Iter, s), 0)
 	case *syntax.Set:
 		r.line = n.Line
-		r.assign(n.Target, r.eval(n.Value, s), s)
+		r.assign(n.Target, raw(r, n.Value, s), s)
 	case *syntax.SetBlock:
 		var end signal
 		var v python.Value = r.capture(func() { end = r.run(n.Body, newScope(s)) })
@@ -78,7 +78,7 @@ func (r *run) statement(stmt syntax.Stmt, s *scope) signal {
 		r.line = n.Line
 		r.write(python.Str(r.M, r.filter(n.Filter, text, s)))
 	case *syntax.Generation:
-		from := r.root.Len()
+		from := r.base + r.root.Len()
 		text := r.capture(func() { r.run(n.Body, newScope(s)) })
 		r.generated = append(r.generated, [2]int{from, from + len(text)})
 		r.write(text)
@@ -94,6 +94,9 @@ func (r *run) statement(stmt syntax.Stmt, s *scope) signal {
 func (r *run) assign(target syntax.Expr, v python.Value, s *scope) {
 	switch t := target.(type) {
 	case *syntax.Name:
+		if r.beginnings != nil && s == r.beginnings.top {
+			keep(v)
+		}
 		s.set(t.Name, v)
 	case *syntax.Field:
 		ns, ok := s.lookup(r, t.Object).(*python.Namespace)
@@ -101,6 +104,13 @@ func (r *run) assign(target syntax.Expr, v python.Value, s *scope) {
 			python.Raise("TemplateRuntimeError", "cannot assign attribute on non-namespace object")
 		}
 		r.M.Alloc(16)
+		if r.beginnings != nil {
+			if list, ok := v.(*view); ok {
+				v = r.beginnings.whole(list)
+			}
+			keep(v)
+			r.beginnings.change(ns)
+		}
 		builtin.SetField(ns, t.Name, v)
 	case *syntax.Tuple:
 		if !python.CanIterate(v) {
@@ -129,10 +139,7 @@ func (r *run) loop(n *syntax.For, s *scope, over python.Value, depth int64) {
 				if !ok {
 					return nil, false
 				}
-				inner := newScope(s)
-				inner.set("loop", builtin.Undefined("the 'loop' name is not available in the condition of a loop"))
-				r.assign(n.Target, v, inner)
-				if python.Truthy(r.eval(n.Test, inner)) {
+				if takes(r, n, s, v) {
 					return v, true
 				}
 			}
@@ -150,10 +157,7 @@ func (r *run) loop(n *syntax.For, s *scope, over python.Value, depth int64) {
 		}
 	}
 	for l.advance() {
-		inner := &scope{around: s, vars: make([]variable, 0, 3)}
-		inner.set("loop", l)
-		r.assign(n.Target, l.current, inner)
-		if r.run(n.Body, inner) == breakLoop {
+		if iteration(r, n, s, l) == breakLoop {
 			// The else of a loop belongs to loops without an item.
 			return
 		}
@@ -161,4 +165,20 @@ func (r *run) loop(n *syntax.For, s *scope, over python.Value, depth int64) {
 	if l.index < 0 && len(n.Else) > 0 {
 		r.run(n.Else, newScope(s))
 	}
+}
+
+// takes reports whether the condition of a loop holds for an item.
+func takes(r *run, n *syntax.For, s *scope, item python.Value) bool {
+	inner := newScope(s)
+	inner.set("loop", builtin.Undefined("the 'loop' name is not available in the condition of a loop"))
+	r.assign(n.Target, item, inner)
+	return python.Truthy(r.eval(n.Test, inner))
+}
+
+// iteration runs the body of a loop for its current item.
+func iteration(r *run, n *syntax.For, s *scope, l *loopContext) signal {
+	inner := &scope{around: s, vars: make([]variable, 0, 3)}
+	inner.set("loop", l)
+	r.assign(n.Target, l.current, inner)
+	return r.run(n.Body, inner)
 }

@@ -80,24 +80,7 @@ func (e *Error) Error() string {
 
 // Render runs the template. The error is an *Error, or wraps ErrLimit.
 func (t *Template) Render(in Input) (out Output, err error) {
-	limits := in.Limits
-	if limits.Steps <= 0 {
-		limits.Steps = defaultSteps
-	}
-	if limits.Bytes <= 0 {
-		limits.Bytes = defaultBytes
-	}
-	if limits.Output <= 0 {
-		limits.Output = defaultOutput
-	}
-	r := &run{
-		Env:     &builtin.Env{M: python.NewMeter(limits.Steps, limits.Bytes)},
-		output:  limits.Output,
-		out:     &strings.Builder{},
-		context: in.Variables,
-	}
-	r.globals = r.Functions(in.Now)
-	r.root = r.out
+	r := newRun(in)
 	defer func() {
 		switch fault := recover().(type) {
 		case nil:
@@ -118,6 +101,28 @@ func (t *Template) Render(in Input) (out Output, err error) {
 	return Output{Text: r.out.String(), Generated: r.generated}, nil
 }
 
+func newRun(in Input) *run {
+	limits := in.Limits
+	if limits.Steps <= 0 {
+		limits.Steps = defaultSteps
+	}
+	if limits.Bytes <= 0 {
+		limits.Bytes = defaultBytes
+	}
+	if limits.Output <= 0 {
+		limits.Output = defaultOutput
+	}
+	r := &run{
+		Env:     &builtin.Env{M: python.NewMeter(limits.Steps, limits.Bytes)},
+		output:  limits.Output,
+		out:     &strings.Builder{},
+		context: in.Variables,
+	}
+	r.globals = r.Functions(in.Now)
+	r.root = r.out
+	return r
+}
+
 // run is one rendering.
 type run struct {
 	*builtin.Env
@@ -129,6 +134,10 @@ type run struct {
 	line      int
 	nesting   int // of evaluations
 	calls     int // of macros
+	// beginnings is not nil if several beginnings of the messages are rendered. Then
+	// base bytes stand before what is in root.
+	beginnings *beginnings
+	base       int
 }
 
 // maxNesting bounds the evaluations within each other, which cost stack.
@@ -149,7 +158,7 @@ func (r *run) call() func() {
 // write adds to the output.
 func (r *run) write(s string) {
 	r.M.Alloc(len(s))
-	if r.out == r.root && len(s) > r.output-r.root.Len() {
+	if r.out == r.root && len(s) > r.output-r.base-r.root.Len() {
 		panic(&python.LimitError{What: "bytes of output", Limit: r.output})
 	}
 	r.out.WriteString(s)

@@ -61,6 +61,7 @@ func QuestionAndAnswer(system, question, answer string) Conversation {
 type Masker struct {
 	tok    *token.Tokenizer
 	config Config
+	alone  bool // each rendering is made alone, for tests
 }
 
 // New returns a masker for rows of a model.

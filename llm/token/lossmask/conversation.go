@@ -15,6 +15,7 @@ type turns struct {
 	Conversation
 	masker   *Masker
 	messages *python.List
+	begun    *beginnings // nil if each rendering is made alone
 }
 
 // Conversation renders and masks a row with roles. The error says what the
@@ -33,33 +34,64 @@ func (m *Masker) Conversation(c Conversation) (Row, error) {
 	if len(counting) == 0 {
 		return row, nil
 	}
+	if t.begun = t.begin(counting); t.begun != nil {
+		return t.row(row, counting, t.begun.whole)
+	}
 	whole, err := t.render(len(t.messages.Items), false)
 	if err != nil {
 		return Row{}, err
 	}
-	answers := make([]answer, len(counting))
-	for i, at := range counting {
-		if answers[i], err = t.answer(at, whole); err != nil {
-			return Row{}, err
-		}
+	return t.row(row, counting, whole)
+}
+
+// row makes the one example of a conversation, or one for each answer.
+func (t *turns) row(row Row, counting []int, whole chattemplate.Rendering) (Row, error) {
+	spans, answers, ok, err := t.together(whole, counting)
+	if err != nil {
+		return Row{}, err
 	}
-	if spans, ok := together(whole.Text, answers); ok {
-		row.Examples = []Example{m.encode(whole.Text, t.marked(whole, spans, row.leftOut))}
+	if ok {
+		row.Examples = []Example{t.masker.encode(token.NewEncoder(t.masker.tok), whole.Text, t.marked(whole, spans, row.leftOut))}
 		if len(whole.Generated) > 0 && !t.Pair && !row.leftOut {
 			row.Unasked = 0
 		}
 		return row, nil
 	}
-	row.Split = len(answers) > 1
-	for _, a := range answers {
-		text, from := t.asked(a, &row)
+	row.Split = len(counting) > 1
+	encoder := token.NewEncoder(t.masker.tok)
+	for i, at := range counting {
+		var a answer
+		if answers != nil {
+			a = answers[i]
+		} else if a, err = t.answer(at, whole); err != nil {
+			return Row{}, err
+		}
+		text, from := t.asked(a, counting, &row)
 		spans := [][2]int{{from, len(text)}}
 		if text == a.told.Text {
 			spans = t.marked(a.told, spans, true)
 		}
-		row.Examples = append(row.Examples, m.encode(text, spans))
+		row.Examples = append(row.Examples, t.masker.encode(encoder, text, spans))
 	}
 	return row, nil
+}
+
+// together lists where the answers lie in the rendering of the whole conversation. ok
+// is false if one of them is rendered otherwise there. The answers are there if they
+// were rendered for it, each alone.
+func (t *turns) together(whole chattemplate.Rendering, counting []int) (spans [][2]int, answers []answer, ok bool, err error) {
+	if t.begun != nil {
+		spans, ok = t.begun.together(counting)
+		return spans, nil, ok, nil
+	}
+	answers = make([]answer, len(counting))
+	for i, at := range counting {
+		if answers[i], err = t.answer(at, whole); err != nil {
+			return nil, nil, false, err
+		}
+	}
+	spans, ok = together(whole.Text, answers)
+	return spans, answers, ok, nil
 }
 
 // whole is a row of which every token counts.
@@ -72,10 +104,10 @@ func (t *turns) whole() (row Row, err error) {
 	text := all.Text
 	if role, _ := field(t.messages.Items[last], "role"); role == "assistant" && last > 0 {
 		if asked, err := t.render(last, true); err == nil {
-			text, _ = t.asked(answer{at: last, asked: asked.Text, told: all}, &row)
+			text, _ = t.asked(answer{at: last, asked: asked.Text, told: all}, nil, &row)
 		}
 	}
-	row.Examples = []Example{t.masker.encode(text, [][2]int{{0, len(text)}})}
+	row.Examples = []Example{t.masker.encode(token.NewEncoder(t.masker.tok), text, [][2]int{{0, len(text)}})}
 	return row, nil
 }
 
@@ -115,13 +147,21 @@ func field(message python.Value, name string) (string, bool) {
 
 // render renders the first messages.
 func (t *turns) render(messages int, prompt bool) (chattemplate.Rendering, error) {
-	return t.masker.tok.RenderConversation(chattemplate.Conversation{
+	if r, ok := t.begun.rendering(chattemplate.Ask{Length: messages}, prompt); ok {
+		return r, nil
+	}
+	return t.masker.tok.RenderConversation(t.conversation(messages, prompt))
+}
+
+// conversation is what the first messages are rendered as.
+func (t *turns) conversation(messages int, prompt bool) chattemplate.Conversation {
+	return chattemplate.Conversation{
 		Messages:            python.NewList(t.messages.Items[:messages]...),
 		Tools:               t.Tools,
 		AddGenerationPrompt: prompt,
 		Variables:           t.masker.config.Variables,
 		Now:                 t.masker.config.Now,
-	})
+	}
 }
 
 // answer is a turn of the assistant: asked is the rendering of the messages before
@@ -193,11 +233,12 @@ func (t *turns) marked(r chattemplate.Rendering, spans [][2]int, leftOut bool) [
 
 // asked is the text of an answer behind the prompt that inference asks with, and
 // where the answer begins.
-func (t *turns) asked(a answer, row *Row) (text string, from int) {
+func (t *turns) asked(a answer, counting []int, row *Row) (text string, from int) {
 	shared := commonPrefix(a.asked, a.told.Text)
 	if shared == len(a.asked) {
 		return a.told.Text, shared
 	}
+	t.probe(counting)
 	header, answer, ok := t.header(a)
 	if !ok {
 		row.Unlike = true
@@ -227,19 +268,8 @@ func (t *turns) asked(a answer, row *Row) (text string, from int) {
 // begin as the text before it ends: "<b>" and "<think>" share a character. ok is
 // false if the template leaves the content out.
 func (t *turns) header(a answer) (header, rest string, ok bool) {
-	const probe = "\ue000" // a character of no language, which no template writes
-	message, ok := t.messages.Items[a.at].(*python.Dict)
+	r, ok := t.probed(a.at)
 	if !ok {
-		return "", "", false
-	}
-	other := python.NewDict()
-	for i := range message.Len() {
-		other.Set(message.At(i))
-	}
-	other.Set("content", probe)
-	items := append(slices.Clone(t.messages.Items[:a.at]), other)
-	r, err := (&turns{masker: t.masker, Conversation: t.Conversation, messages: python.NewList(items...)}).render(len(items), false)
-	if err != nil {
 		return "", "", false
 	}
 	if header, _, ok = strings.Cut(r.Text, probe); !ok {
@@ -247,6 +277,40 @@ func (t *turns) header(a answer) (header, rest string, ok bool) {
 	}
 	rest, ok = strings.CutPrefix(a.told.Text, header)
 	return header, rest, ok
+}
+
+// probe is a character of no language, which no template writes.
+const probe = "\ue000"
+
+// probing is a message with the probe as its content; nil if the
+// message has no content that could be replaced.
+func probing(item python.Value) *python.Dict {
+	message, ok := item.(*python.Dict)
+	if !ok {
+		return nil
+	}
+	other := python.NewDict()
+	for i := range message.Len() {
+		other.Set(message.At(i))
+	}
+	other.Set("content", probe)
+	return other
+}
+
+// probed is the rendering up to the message at a position, with the probe in it.
+func (t *turns) probed(at int) (chattemplate.Rendering, bool) {
+	if t.begun != nil && t.begun.probes[at] != nil {
+		if r, ok := t.begun.rendering(chattemplate.Ask{Length: at + 1, Last: t.begun.probes[at]}, false); ok {
+			return r, true
+		}
+	}
+	other := probing(t.messages.Items[at])
+	if other == nil {
+		return chattemplate.Rendering{}, false
+	}
+	items := append(slices.Clone(t.messages.Items[:at]), other)
+	r, err := (&turns{masker: t.masker, Conversation: t.Conversation, messages: python.NewList(items...)}).render(len(items), false)
+	return r, err == nil
 }
 
 // behind is what follows a prompt whose end the template does not write before

@@ -28,6 +28,14 @@
 // single text shows each answer as the model is asked for it, and each turn that
 // counts becomes an example of its own, which ends with that turn.
 //
+// # Long conversations
+//
+// The renderings of all beginnings that this needs are made together, and encoded where
+// they differ, so that one example takes a time that grows with the conversation, and
+// several take as long as their texts are. Templates whose text of a message depends on
+// more than the one after it are rendered once for each beginning
+// (chattemplate.Templates.Beginnings).
+//
 // # Prompts that end in further text
 //
 // Some generation prompts end in text that the template does not write before an

@@ -1,9 +1,15 @@
 package lossmask
 
+import (
+	"slices"
+
+	"github.com/tunebus/tunebus/llm/token"
+)
+
 // encode makes an example of a rendered text.
-func (m *Masker) encode(text string, spans [][2]int) Example {
+func (m *Masker) encode(encoder *token.Encoder, text string, spans [][2]int) Example {
 	e := Example{Text: text, Spans: spans}
-	e.IDs, e.Count = m.tok.EncodeMarked(text, spans)
+	e.IDs, e.Count = encoder.EncodeMarked(text, spans)
 	e.Tokens = len(e.IDs)
 	limit := m.config.MaxTokens
 	if limit <= 0 || len(e.IDs) <= limit {
@@ -17,6 +23,7 @@ func (m *Masker) encode(text string, spans [][2]int) Example {
 	if e.Count[limit] {
 		e.Cut = InAnswer
 	}
-	e.IDs, e.Count = e.IDs[:limit:limit], e.Count[:limit:limit]
+	// A copy, so that what was cut takes no memory.
+	e.IDs, e.Count = slices.Clone(e.IDs[:limit]), slices.Clone(e.Count[:limit])
 	return e
 }

@@ -1,6 +1,10 @@
 package lossmask
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/tunebus/tunebus/llm/token"
+)
 
 // Text makes an example of a row that is a text, without a template: every token
 // counts, the one that begins a text and the end-of-text token behind it too. They
@@ -17,5 +21,5 @@ func (m *Masker) Text(text string) Row {
 			spans = marked
 		}
 	}
-	return Row{Examples: []Example{m.encode(text, spans)}}
+	return Row{Examples: []Example{m.encode(token.NewEncoder(m.tok), text, spans)}}
 }

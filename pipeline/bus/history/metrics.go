@@ -62,9 +62,15 @@ type Attempt struct {
 	Number int
 }
 
+// ProgressAt is the newest progress of an attempt, and when it was published.
+type ProgressAt struct {
+	events.Progress
+	At time.Time
+}
+
 // ProgressOf returns the newest progress of attempts by their runs, of at most 1,024
 // of them. One that has published none that the stream still holds is left out.
-func ProgressOf(ctx context.Context, c *conn.Conn, attempts []Attempt) (map[string]events.Progress, error) {
+func ProgressOf(ctx context.Context, c *conn.Conn, attempts []Attempt) (map[string]ProgressAt, error) {
 	if len(attempts) == 0 {
 		return nil, nil
 	}
@@ -76,11 +82,11 @@ func ProgressOf(ctx context.Context, c *conn.Conn, attempts []Attempt) (map[stri
 	if err != nil {
 		return nil, fmt.Errorf("read the progress of runs: %w", err)
 	}
-	found := make(map[string]events.Progress, len(msgs))
+	found := make(map[string]ProgressAt, len(msgs))
 	for _, m := range msgs {
 		if d, err := c.Codec().Decode(m.Subject, m.Header, m.Data); err == nil {
 			if p, ok := d.Event.(events.Progress); ok {
-				found[p.RunID] = p
+				found[p.RunID] = ProgressAt{p, m.Time}
 			}
 		}
 	}

@@ -14,6 +14,13 @@
 // runs were accepted, a list reads them from the newest on, and never holds more
 // than a few. Many runs that change at the same time cost one write a page.
 //
+// # Results
+//
+// A list as JSON has the whole summary of each run. The summaries of a page lie in a key of
+// their own, compressed, since they are several times as long as its lines, which other
+// lists read. A summary belongs to a line by the newest fact of both: one that is missing or
+// older is left out, and the list reads the facts of that run.
+//
 // # Writing
 //
 // One process at a time calls [Index.Update], which brings the lines up to the

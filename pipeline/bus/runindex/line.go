@@ -1,12 +1,14 @@
 package runindex
 
 import (
+	"encoding/json"
 	"slices"
 	"time"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/runsummary"
 	"github.com/tunebus/tunebus/pipeline/spec"
 )
 
@@ -48,6 +50,10 @@ type Line struct {
 	Archived bool `json:"archived,omitempty"`
 	// Unreadable are the facts that can not be read.
 	Unreadable string `json:"unreadable,omitempty"`
+	// Result is the [runsummary.Summary] of a run that has ended, as JSON on one line.
+	// It is empty where a list does not want it, or has to read the facts for it. It
+	// lies beside the pages, since it is long.
+	Result []byte `json:"-"`
 }
 
 // Score is a score of a run by its name.
@@ -102,6 +108,7 @@ func lineOf(run events.Run, msgs []codec.Message) (line Line, ok bool) {
 	line.addPhases(run)
 	if run.Completed != nil {
 		line.addEnd(run)
+		line.addResult(run)
 	}
 	return line, true
 }
@@ -164,5 +171,14 @@ func (l *Line) addEnd(run events.Run) {
 	l.Partial = end.Conclusion == events.Success && (missed || len(end.FailedPhases) > 0)
 	if end.Conclusion == events.Success && !l.Partial {
 		l.Error = ""
+	}
+}
+
+// addResult adds the summary of the run, with the name that the line has.
+func (l *Line) addResult(run events.Run) {
+	s := runsummary.Of(run)
+	s.RunName = l.RunName
+	if text, err := json.Marshal(s); err == nil { // the numbers of a fact came from JSON
+		l.Result = text
 	}
 }

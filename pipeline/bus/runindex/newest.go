@@ -23,15 +23,24 @@ const (
 // on only as the caller asks for more. It leaves out deleted runs; archived runs are
 // marked.
 func (x *Index) Newest(ctx context.Context, state State) iter.Seq2[Line, error] {
+	return newest(ctx, x, state, false)
+}
+
+// NewestWithResults is [Index.Newest] for a list that shows the results of the runs.
+func (x *Index) NewestWithResults(ctx context.Context, state State) iter.Seq2[Line, error] {
+	return newest(ctx, x, state, true)
+}
+
+func newest(ctx context.Context, x *Index, state State, withResults bool) iter.Seq2[Line, error] {
 	return func(yield func(Line, error) bool) {
-		if err := x.list(ctx, state, func(l Line) bool { return yield(l, nil) }); err != nil && !errors.Is(err, errEnough) {
+		if err := x.list(ctx, state, withResults, func(l Line) bool { return yield(l, nil) }); err != nil && !errors.Is(err, errEnough) {
 			yield(Line{}, err)
 		}
 	}
 }
 
 // list calls each with the runs until it returns false; the error is errEnough then.
-func (x *Index) list(ctx context.Context, state State, each func(Line) bool) error {
+func (x *Index) list(ctx context.Context, state State, withResults bool, each func(Line) bool) error {
 	fresh := func(run string) error {
 		line, ok, err := x.runs.line(ctx, run)
 		if err == nil && ok && !each(line) {
@@ -50,32 +59,26 @@ func (x *Index) list(ctx context.Context, state State, each func(Line) bool) err
 	if err != nil {
 		return err
 	}
-	for some := range slices.Chunk(numbers, pagesAtOnce) {
-		err := x.pages.read(ctx, some, func(l Line) error {
-			switch {
-			case l.Accepted > state.Through:
-				if !l.Archived {
-					return nil // it was listed
-				}
-				if _, listed, err := x.runs.line(ctx, l.RunID); err != nil || listed {
-					return err // its removal was cut short
-				}
-				if !each(l) {
-					return errEnough
-				}
-				return nil
-			case !l.Archived && stale(l):
-				return fresh(l.RunID)
-			case !each(l):
+	return x.pages.each(ctx, numbers, withResults, func(l Line) error {
+		switch {
+		case l.Accepted > state.Through:
+			if !l.Archived {
+				return nil // it was listed
+			}
+			if _, listed, err := x.runs.line(ctx, l.RunID); err != nil || listed {
+				return err // its removal was cut short
+			}
+			if !each(l) {
 				return errEnough
 			}
 			return nil
-		})
-		if err != nil {
-			return err
+		case !l.Archived && stale(l):
+			return fresh(l.RunID)
+		case !each(l):
+			return errEnough
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // acceptedSince calls each with the runs that were accepted behind the lines, the

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,8 +27,9 @@ const (
 	pageSpan = 128
 	// maxPageBytes bounds a page, as a server takes messages of 128 KiB at least.
 	maxPageBytes = 100 << 10
-	// pagesAtOnce is how many pages a list reads with one request.
-	pagesAtOnce = 64
+	// pagesAtOnce is how many pages a list reads with one request, firstPages with the
+	// first. Each comes with its results, and one answer holds 16 MiB.
+	pagesAtOnce, firstPages = 64, 4
 
 	pagePrefix = "page."
 	stateKey   = "state"
@@ -109,12 +111,16 @@ func (s pageStore) change(ctx context.Context, n uint64, edit func(*page) (chang
 			p = page{} // written by nobody of ours; the facts make it anew
 		}
 	}
+	had := len(p.Runs)
 	if !edit(&p) {
 		return nil
 	}
 	if len(p.Runs) == 0 {
 		if revision == 0 {
 			return nil
+		}
+		if err := bucket.Purge(ctx, resultKey(n), markerTTL); err != nil {
+			return fmt.Errorf("remove the results of page %d of the list of runs: %w", n, err)
 		}
 		return bucket.Purge(ctx, pageKey(n), markerTTL)
 	}
@@ -128,6 +134,33 @@ func (s pageStore) change(ctx context.Context, n uint64, edit func(*page) (chang
 	}
 	if err != nil {
 		return fmt.Errorf("write page %d of the list of runs: %w", n, err)
+	}
+	if len(p.Runs) < had || slices.ContainsFunc(p.Runs, func(l Line) bool { return len(l.Result) > 0 }) {
+		return s.putResults(ctx, bucket, n, p.Runs)
+	}
+	return nil
+}
+
+// putResults stores the results of the lines that a page has. Two processes may do so at
+// the same time; what one of them loses then, lists read from the facts.
+func (s pageStore) putResults(ctx context.Context, bucket *conn.Bucket, n uint64, lines []Line) error {
+	value, _, err := bucket.Get(ctx, resultKey(n))
+	var before results
+	switch {
+	case errors.Is(err, conn.ErrKeyNotFound):
+	case err != nil:
+		return fmt.Errorf("read the results of page %d of the list of runs: %w", n, err)
+	default:
+		before, _ = decodeResults(value) // what nobody of ours wrote is replaced
+	}
+	now := resultsOf(lines, before)
+	if len(now) == 0 {
+		err = bucket.Purge(ctx, resultKey(n), markerTTL)
+	} else {
+		err = bucket.Put(ctx, resultKey(n), now.encode())
+	}
+	if err != nil {
+		return fmt.Errorf("write the results of page %d of the list of runs: %w", n, err)
 	}
 	return nil
 }
@@ -158,38 +191,112 @@ func (s pageStore) list(ctx context.Context) ([]uint64, error) {
 	return numbers, nil
 }
 
-// read reads pages and calls each with their lines, the newest run first. A page
-// that is gone or that nobody can read has no lines.
-func (s pageStore) read(ctx context.Context, numbers []uint64, each func(Line) error) error {
-	filters := make([]string, 0, len(numbers))
+// read reads pages and returns their lines, the newest run first, with their results if
+// those are wanted. A page that is gone or that nobody can read has no lines.
+func (s pageStore) read(ctx context.Context, numbers []uint64, withResults bool) (pages iter.Seq[[]Line], err error) {
+	filters := make([]string, 0, 2*len(numbers))
 	for _, n := range numbers {
 		filters = append(filters, subjectPrefix+pageKey(n))
+		if withResults {
+			filters = append(filters, subjectPrefix+resultKey(n))
+		}
 	}
 	msgs, err := s.stored.LatestOfEach(ctx, bucketStream, filters)
 	if err != nil {
-		return fmt.Errorf("read the list of runs: %w", err)
+		return nil, fmt.Errorf("read the list of runs: %w", err)
 	}
-	bySubject := make(map[string]streams.Message, len(msgs))
+	values := make(map[string][]byte, len(msgs))
 	for _, m := range msgs {
-		bySubject[m.Subject] = m
+		if m.Header.Get(operationHeader) == "" {
+			values[strings.TrimPrefix(m.Subject, subjectPrefix)] = m.Data
+		}
 	}
-	for _, filter := range filters {
-		m, ok := bySubject[filter]
-		if !ok || m.Header.Get(operationHeader) != "" {
-			continue
+	return func(yield func([]Line) bool) {
+		for _, n := range numbers {
+			if lines := s.decode(n, values[pageKey(n)], values[resultKey(n)]); len(lines) > 0 && !yield(lines) {
+				return
+			}
 		}
-		var p page
-		if err := json.Unmarshal(m.Data, &p); err != nil {
-			s.conn.Logger().Warn("a page of the list of runs cannot be read", "key", strings.TrimPrefix(filter, subjectPrefix), "error", err)
-			continue
+	}, nil
+}
+
+// decode reads a page and the results of its lines.
+func (s pageStore) decode(n uint64, value, resultsOf []byte) []Line {
+	var p page
+	if value == nil {
+		return nil
+	}
+	if err := json.Unmarshal(value, &p); err != nil {
+		s.conn.Logger().Warn("a page of the list of runs cannot be read", "key", pageKey(n), "error", err)
+		return nil
+	}
+	slices.Reverse(p.Runs)
+	if resultsOf == nil {
+		return p.Runs
+	}
+	found, err := decodeResults(resultsOf)
+	if err != nil {
+		s.conn.Logger().Warn("the results of a page of the list of runs cannot be read", "key", resultKey(n), "error", err)
+		return p.Runs
+	}
+	for i, l := range p.Runs {
+		p.Runs[i].Result = found.of(l)
+	}
+	return p.Runs
+}
+
+// each calls each with the lines of pages in their order. It reads ahead: while the caller
+// looks at a page, the next ones come.
+func (s pageStore) each(ctx context.Context, numbers []uint64, withResults bool, each func(Line) error) error {
+	const aheadPages = 8
+	ctx, stop := context.WithCancelCause(ctx)
+	ahead := make(chan []Line, aheadPages)
+	var reading error
+	go func() {
+		defer close(ahead) // behind the last use of reading
+		for some := range chunks(numbers) {
+			var pages iter.Seq[[]Line]
+			if pages, reading = s.read(ctx, some, withResults); reading != nil {
+				return
+			}
+			for lines := range pages {
+				select {
+				case ahead <- lines:
+				case <-ctx.Done():
+					return
+				}
+			}
 		}
-		for _, line := range slices.Backward(p.Runs) {
-			if err := each(line); err != nil {
+	}()
+	defer func() {
+		stop(errEnough)
+		for range ahead { // until the reader has ended
+		}
+	}()
+	for lines := range ahead {
+		for _, l := range lines {
+			if err := each(l); err != nil {
 				return err
 			}
 		}
 	}
-	return nil
+	if reading == nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return reading
+}
+
+// chunks are the pages of one request each: few at first, since most lists are short.
+func chunks(numbers []uint64) iter.Seq[[]uint64] {
+	return func(yield func([]uint64) bool) {
+		for most := firstPages; len(numbers) > 0; most = min(4*most, pagesAtOnce) {
+			some := numbers[:min(most, len(numbers))]
+			numbers = numbers[len(some):]
+			if !yield(some) {
+				return
+			}
+		}
+	}
 }
 
 // edit is change, again if somebody else wrote the page meanwhile.
@@ -213,7 +320,12 @@ func (s pageStore) clear(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		return stream.Purge(ctx, jetstream.WithPurgeSubject(subjectPrefix+pagePrefix+"*"))
+		for _, prefix := range []string{resultPrefix, pagePrefix} {
+			if err := stream.Purge(ctx, jetstream.WithPurgeSubject(subjectPrefix+prefix+"*")); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("empty bucket %s: %w", topology.BucketRuns, err)

@@ -65,12 +65,13 @@ func (r runReader) lines(ctx context.Context, runs []string, accepted map[string
 }
 
 // successOf sums up a run that succeeded, from the facts about the whole run: its end
-// repeats the results of the phases. ok is false if the other facts may tell more. So it
-// is where one of them cannot be read: the tracker notes that as a gap.
+// repeats the results of the phases. ok is false if the other facts may tell more: of a
+// phase that failed, which attempts workers made, and of a fact that cannot be read, which
+// the tracker notes as a gap, what is wrong with it.
 func successOf(msgs []codec.Message) (line Line, ok bool) {
 	run := history.Fold(msgs)
 	if run.Accepted == nil || run.Completed == nil || run.Completed.Conclusion != events.Success ||
-		run.Tracked != nil && len(run.Tracked.Gaps) > 0 || history.Unreadable(msgs) != nil {
+		len(run.Completed.FailedPhases) > 0 || run.Tracked != nil && len(run.Tracked.Gaps) > 0 || history.Unreadable(msgs) != nil {
 		return Line{}, false
 	}
 	for _, p := range run.Completed.Phases {

@@ -3,7 +3,6 @@ package runindex
 import (
 	"context"
 	"errors"
-	"slices"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -166,16 +165,14 @@ func (x *Index) pagesOf(ctx context.Context, runs map[string]bool) (map[uint64][
 	if err != nil {
 		return nil, err
 	}
-	for some := range slices.Chunk(numbers, pagesAtOnce) {
-		err := x.pages.read(ctx, some, func(l Line) error {
-			if runs[l.RunID] && !l.Archived {
-				found[pageOf(l.Accepted)] = append(found[pageOf(l.Accepted)], l.RunID)
-			}
-			return nil
-		})
-		if err != nil {
-			return nil, err
+	err = x.pages.each(ctx, numbers, false, func(l Line) error {
+		if runs[l.RunID] && !l.Archived {
+			found[pageOf(l.Accepted)] = append(found[pageOf(l.Accepted)], l.RunID)
 		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	return found, nil
 }

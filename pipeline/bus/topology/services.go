@@ -40,7 +40,7 @@ func (i *Inspector) Services(ctx context.Context) ([]Service, error) {
 			{events.StreamDead, ConsumerDeadLetters},
 			{events.StreamDead, ConsumerGivenUp},
 		}},
-		{"tracker", []consumer{{events.StreamFacts, ConsumerTracker}, {events.StreamMetrics, ConsumerMetrics}}},
+		{"tracker", []consumer{{events.StreamFacts, ConsumerTracker}, {events.StreamMetrics, ConsumerMetrics}, {events.StreamFacts, ConsumerPublisher}}},
 	} {
 		state := Service{Name: s.name}
 		for _, c := range s.consumers {

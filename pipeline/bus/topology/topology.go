@@ -53,13 +53,14 @@ const LeaseTTL = 15 * time.Second
 // spreads this many deliveries over more than a week.
 const MaxDeliver = 1000
 
-// The durable consumers of intake and tracker.
+// The durable consumers of intake and of the tracker, in whose process the publisher is.
 const (
 	ConsumerIntake      = "intake"
 	ConsumerCancel      = "intake_cancel"
 	ConsumerDeadline    = "intake_deadline"
 	ConsumerTracker     = "tracker"
 	ConsumerMetrics     = "tracker_metrics"
+	ConsumerPublisher   = "publisher"
 	ConsumerDeadLetters = "intake_letters"
 	ConsumerGivenUp     = "intake_given_up"
 )
@@ -71,7 +72,7 @@ func JobConsumer(p events.Phase, queue string) string { return string(p) + "_" +
 func DefaultQueues() map[events.Phase][]string {
 	return map[events.Phase][]string{
 		events.Finetune:   {"builtin", "trl", "unsloth", "command"},
-		events.Inference:  {"builtin", "openai"},
+		events.Inference:  {"builtin", "openai", "transformers"},
 		events.Evaluation: {"builtin"},
 	}
 }
@@ -231,6 +232,7 @@ func (t Topology) consumers() map[string][]jetstream.ConsumerConfig {
 		ofFacts(ConsumerCancel, events.TypeCancelRequested+".*"),
 		ofFacts(ConsumerDeadline, events.TypePipelineAccepted+".*"),
 		ofFacts(ConsumerTracker, events.TrackedSubjects()...),
+		ofFacts(ConsumerPublisher, events.TypePipelineCompleted+".*"),
 	}
 	for p, queues := range t.Queues {
 		for _, q := range queues {

@@ -12,7 +12,7 @@ import (
 	"github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
 
-	"github.com/tunebus/tunebus/services/evaluation/judge/response"
+	"github.com/tunebus/tunebus/pipeline/modelapi"
 )
 
 // Config is the server and the models of a judge. The models have to be named;
@@ -50,7 +50,7 @@ type Client struct {
 	slots      chan struct{}
 	llm        model
 	embedder   model
-	network    budget // of the calls that got no response
+	network    modelapi.Budget // of the calls that got no response
 
 	calls, input, output atomic.Int64
 }
@@ -73,7 +73,7 @@ func NewClient(cfg Config) (*Client, error) {
 		option.WithBaseURL(cfg.BaseURL),
 		option.WithMaxRetries(0), // the library does not retry what is no valid answer
 		option.WithRequestTimeout(cfg.Timeout),
-		option.WithMiddleware(response.Check),
+		option.WithMiddleware(modelapi.Check(maxBody)),
 	}
 	if cfg.APIKey != "" {
 		opts = append(opts, option.WithAPIKey(cfg.APIKey))
@@ -94,10 +94,13 @@ func NewClient(cfg Config) (*Client, error) {
 	}, nil
 }
 
+// maxBody bounds what is read of a response, because the judge may be any server.
+const maxBody = 32 << 20
+
 // model is a model of the server, with the time that its calls may fail.
 type model struct {
 	name   string
-	budget budget
+	budget modelapi.Budget
 }
 
 func orDefault[T int | int64 | time.Duration](value, otherwise T) T {

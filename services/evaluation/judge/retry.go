@@ -5,15 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"math/rand/v2"
-	"net"
 	"net/http"
-	"net/url"
 	"time"
 
+	"github.com/tunebus/tunebus/pipeline/modelapi"
 	"github.com/tunebus/tunebus/pipeline/progress"
-	"github.com/tunebus/tunebus/services/evaluation/judge/response"
 )
 
 // badAnswer is the error of a response that arrived and is not what was asked for.
@@ -34,11 +30,9 @@ type failure struct {
 	waitsFor      string // for who watches
 }
 
-// classify decides what follows from the error of a try. The error of a network has
-// the address of this machine in it, with a port that changes: its cause is
-// enough, and groups with others.
+// classify decides what follows from the error of a try.
 func (c *Client) classify(err error) failure {
-	if status, ok := errors.AsType[*response.Error](err); ok {
+	if status, ok := errors.AsType[*modelapi.Error](err); ok {
 		f := failure{err: status, again: status.Again(), retryAfter: status.RetryAfter}
 		name := fmt.Sprintf("%d %s", status.Status, http.StatusText(status.Status))
 		if why := status.Refusal(); why != "" {
@@ -59,23 +53,11 @@ func (c *Client) classify(err error) failure {
 	if errors.Is(err, errTruncated) {
 		return failure{err: errTruncated}
 	}
-	away := failure{again: true, away: true, waitsFor: fmt.Sprintf("the judge at %s, which cannot be reached", c.host)}
-	var timeout net.Error
-	var network *net.OpError
-	var address *url.Error
-	switch {
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
-		away.err = fmt.Errorf("no answer within %s", c.cfg.Timeout)
-	case errors.As(err, &network):
-		away.err = network.Err
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		away.err = errors.New("it broke the connection")
-	case errors.As(err, &address):
-		away.err = address.Err
-	default: // the library could not read the response
-		return failure{err: badAnswer("the response is not that of OpenAI's API"), again: true, arrived: true, waitsFor: "another answer of the judge at " + c.host}
+	if away := modelapi.Away(err, c.cfg.Timeout); away != nil {
+		return failure{err: away, again: true, away: true, waitsFor: fmt.Sprintf("the judge at %s, which cannot be reached", c.host)}
 	}
-	return away
+	// The library could not read the response.
+	return failure{err: badAnswer("the response is not that of OpenAI's API"), again: true, arrived: true, waitsFor: "another answer of the judge at " + c.host}
 }
 
 // retry makes a call, and makes it again after a failure that may pass. It holds
@@ -89,15 +71,15 @@ func retry[T any](ctx context.Context, c *Client, m *model, try func(context.Con
 	case <-ctx.Done():
 		return none, context.Cause(ctx)
 	}
-	if cause := cmp.Or(c.network.spent(), m.budget.spent()); cause != nil {
+	if cause := cmp.Or(c.network.Spent(), m.budget.Spent()); cause != nil {
 		return none, c.silent(m, cause)
 	}
 	for retries := 0; ; retries++ {
 		began := time.Now()
 		value, err := tryOnce(ctx, c, try)
 		if err == nil {
-			m.budget.succeed()
-			c.network.succeed()
+			m.budget.Succeed()
+			c.network.Succeed()
 			progress.Advance(ctx, 1)
 			return value, nil
 		}
@@ -112,13 +94,13 @@ func retry[T any](ctx context.Context, c *Client, m *model, try func(context.Con
 			return none, fmt.Errorf("%s at %s: %w", m.name, c.host, f.err)
 		}
 		delay := c.delay(retries, f)
-		m.budget.fail(began, delay, f.err)
+		m.budget.Fail(began, delay, f.err)
 		if f.away {
-			c.network.fail(began, delay, f.err)
+			c.network.Fail(began, delay, f.err)
 		} else {
-			c.network.succeed()
+			c.network.Succeed()
 		}
-		cause := cmp.Or(c.network.spent(), m.budget.spent())
+		cause := cmp.Or(c.network.Spent(), m.budget.Spent())
 		switch {
 		case cause != nil:
 			return none, c.silent(m, cause)
@@ -135,7 +117,7 @@ func retry[T any](ctx context.Context, c *Client, m *model, try func(context.Con
 
 // silent is the error of a call that is not made any more.
 func (c *Client) silent(m *model, cause error) error {
-	return fmt.Errorf("%w: %s at %s: %w", ErrUnavailable, m.name, c.host, silenceError{cause})
+	return fmt.Errorf("%w: %s at %s: %w", ErrUnavailable, m.name, c.host, modelapi.SilenceError{Err: cause})
 }
 
 // waitMargin is how much longer than its own limit a wait may take before it
@@ -179,10 +161,5 @@ func (c *Client) delay(retries int, f failure) time.Duration {
 	if f.arrived {
 		limit = min(limit, maxAnswerDelay)
 	}
-	d := limit
-	if retries < 30 {
-		d = min(firstDelay<<retries, limit)
-	}
-	d = d/2 + rand.N(d/2+1)
-	return max(d, f.retryAfter)
+	return modelapi.Backoff{First: firstDelay, Longest: limit}.Pause(retries, f.retryAfter)
 }

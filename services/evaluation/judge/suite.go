@@ -6,8 +6,13 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/tunebus/tunebus/pipeline/modelapi"
 	"github.com/tunebus/tunebus/services/evaluation/metric"
 )
+
+// maxFailedRows is how many rows may fail before a metric is given up by which
+// more than half of the rows fail. Each of them was retried.
+const maxFailedRows = 20
 
 // errGivenUp means that a metric was given up and is not tried any more. It wraps
 // the reason.
@@ -159,7 +164,7 @@ func (g *guardedMetric) count(err error) {
 		return
 	}
 	g.failed++
-	_, silent := errors.AsType[silenceError](err)
+	_, silent := errors.AsType[modelapi.SilenceError](err)
 	switch {
 	case errors.Is(err, ErrRefused), silent:
 		g.givenUp = err

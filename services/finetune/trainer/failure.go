@@ -8,12 +8,8 @@ import (
 	"github.com/tunebus/tunebus/pipeline/engine"
 )
 
-const (
-	// tailBytes bounds the lines of the log in a failure.
-	tailBytes = 1500
-	// stopped is the exit status of a trainer that stopped behind a checkpoint.
-	stopped = 75
-)
+// tailBytes bounds the lines of the log in a failure.
+const tailBytes = 1500
 
 // err is why the trainer made no result; nil if it made one.
 func (s *session) err() error {
@@ -46,17 +42,8 @@ func (s *session) failed(e child.Error) error {
 
 // endedEarly is the error of a trainer that ended without a word.
 func (s *session) endedEarly(exit child.Exit) error {
-	code, text := "trainer_failed", fmt.Sprintf("the trainer ended with exit status %d and said no reason", exit.Status)
-	switch {
-	case exit.Unsupervised:
-		text = "somebody killed the process of tunebus that watches the trainer, and the trainer ended with it"
-	case exit.Signal == "killed":
-		text = "the trainer was killed by a signal that tunebus did not send; where the memory of a machine runs out, the kernel does that"
-	case exit.Signal != "":
-		text = fmt.Sprintf("the trainer was ended by the signal %q", exit.Signal)
-	case exit.Status == 0:
-		text = "the trainer ended without a result"
-	case exit.Status == stopped:
+	code, text := "trainer_failed", exit.Reason("the trainer")
+	if exit.Signal == "" && !exit.Unsupervised && exit.Status == child.StatusStopped {
 		code, text = "trainer_stopped", fmt.Sprintf("the trainer stopped by itself behind step %d", s.lastStep)
 	}
 	return &engine.JobError{Code: code, Err: s.withTail(errors.New(text))}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"github.com/oklog/ulid/v2"
 
@@ -45,4 +46,18 @@ func generatedName(runID string) string {
 	}
 	h := sha256.Sum256([]byte(runID))
 	return fmt.Sprintf("%s-%s-%03d", adjectives[h[0]%16], nouns[h[1]%16], binary.BigEndian.Uint16(h[2:])%1000)
+}
+
+// NameOfRejected is the name that a rejected request asks for; empty if it asks for none, or for
+// one that no run may have.
+func NameOfRejected(req events.PipelineRequested) string {
+	s, _ := spec.FromJSON(req.Specification) // what can be read of it
+	name := cmp.Or(req.RunName, s.MLflow.RunName)
+	if name == "" {
+		return ""
+	}
+	if name = spec.AskedName(req.RunName, s); len(name) > events.MaxNameBytes || !utf8.ValidString(name) {
+		return ""
+	}
+	return name
 }

@@ -90,7 +90,7 @@ func (r Rules) ResolveRerun(req events.PipelineRequested, old OldRun) (Resolved,
 		Inputs:        merged.Inputs,
 		Labels:        merged.Labels,
 	}
-	faults = append(faults, r.checkRunnable(out, full)...)
+	faults = append(faults, sayWhatIsLacking(r.checkRunnable(out, full), old.Run)...)
 	if len(faults) > 0 && old.Fault != nil {
 		// The unreadable part of the old run may be the cause of the others.
 		faults = append(faults, *old.Fault)

@@ -6,10 +6,10 @@ import (
 	"net/url"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/allowedpath"
+	"github.com/tunebus/tunebus/pipeline/folderaddress"
 	"github.com/tunebus/tunebus/pipeline/settings"
 )
 
@@ -55,7 +55,14 @@ func (p addressPolicy) homeOf(run events.Run) (string, error) {
 
 // folder resolves a file: address, which has to be below fileRoot.
 func (p addressPolicy) folder(u *url.URL) (string, error) {
-	dir, err := filepath.Abs(strings.TrimPrefix(u.Opaque+u.Path, "//"))
+	dir := u.Path
+	if u.Opaque != "" { // a relative one
+		var err error
+		if dir, err = url.PathUnescape(u.Opaque); err != nil {
+			return "", fmt.Errorf("mlflow.tracking_uri: %w", err)
+		}
+	}
+	dir, err := filepath.Abs(filepath.FromSlash(dir))
 	if err != nil {
 		return "", err
 	}
@@ -66,5 +73,5 @@ func (p addressPolicy) folder(u *url.URL) (string, error) {
 		return "", fmt.Errorf("mlflow.tracking_uri: the tracker may not write to the folder that the run names; "+
 			"it uses %s for folders", p.fileRoot)
 	}
-	return "file://" + filepath.ToSlash(dir), nil
+	return folderaddress.Of(dir), nil
 }

@@ -36,6 +36,11 @@ func parent(run events.Run, version string) MLflowRun {
 		r.addTag("label."+label, a.Labels[label])
 	}
 	r.addLineage(a)
+	for what, p := range run.Published {
+		if p.Outcome == events.Pushed {
+			r.addTag("tunebus.hub."+string(what), p.Link+"/tree/"+p.Revision)
+		}
+	}
 	for p, state := range run.Phases {
 		if c := state.Completed; c != nil {
 			r.addDuration(metricName(p), c.StartedAt, c.EndedAt)

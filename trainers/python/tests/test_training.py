@@ -34,7 +34,7 @@ FURTHER: dict[str, dict[str, Any]] = {
 
 # One of each way that a training is kept in a checkpoint; the others take as long again.
 if not FULL:
-    KINDS = {kind: KINDS[kind] for kind in ("qlora", "full", "early")}
+    KINDS = {kind: KINDS[kind] for kind in ("qlora", "full")}
 
 
 class TestTraining(unittest.TestCase):

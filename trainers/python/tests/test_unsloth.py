@@ -14,9 +14,9 @@ from typing import Any
 from tests.worker import Attempt, make_job, make_model, make_rows
 from tunebus_trainer import engine, unsloth_models
 from tunebus_trainer.job import Job
-from tunebus_trainer.keys import Keys, Machine, plan
+from tunebus_trainer.keys import KeyFault, Keys, Machine, plan
 
-GPU = Machine(accelerator=True, bfloat16=True, bitsandbytes=True)
+GPU = Machine(accelerator=True, bfloat16=True, bitsandbytes=True, packages=frozenset({"scipy"}))
 
 
 def job_of(section: dict[str, Any], adapter: bool = False) -> Job:
@@ -80,6 +80,11 @@ class TestMapping(unittest.TestCase):
         got = unsloth_models.adapting(job_of({"is_multimodel": True, "finetune_language_layers": True}), chosen)
         self.assertEqual([got[name] for name in unsloth_models.SWITCHES], [False, True, False, False])
         self.assertNotIn("finetune_vision_layers", unsloth_models.adapting(job_of({}), chosen))
+
+    def test_it_has_no_preferences(self) -> None:
+        unsloth_models.check(job_of({"method": "sft"}).keys)
+        with self.assertRaisesRegex(KeyFault, 'the unsloth engine has method = "sft" alone'):
+            unsloth_models.check(job_of({"method": "dpo"}).keys)
 
     def test_an_adapter_is_opened_with_its_base(self) -> None:
         self.assertEqual(unsloth_models.loading(job_of({}, adapter=True), plan(Keys.read({}), GPU, 0))["model_name"], "/adapter")
@@ -170,18 +175,19 @@ class TestStandIn(unittest.TestCase):
     def test_a_machine_without_an_accelerator(self) -> None:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
+            (folder / "unsloth.py").write_text("raise ImportError('there is no accelerator')\n")  # as the package does
             job = make_job(folder / "job", folder / "base", folder / "rows.jsonl", {})
-            attempt = Attempt(folder / "job", job, command=("-m", "tunebus_trainer", "--engine", "unsloth")).run()
+            command, environment = ("-m", "tunebus_trainer", "--engine", "unsloth"), {"PYTHONPATH": str(folder)}
+            attempt = Attempt(folder / "job", job, command=command, environment=environment).run()
             error = attempt.of("error")[0]
             self.assertEqual((attempt.status, error["class"]), (1, "internal"))
             self.assertIn("trains on an accelerator", error["text"])
-            environment = {**os.environ, "OMP_NUM_THREADS": "1"}
             described = subprocess.run(
-                [sys.executable, "-m", "tunebus_trainer", "--engine", "unsloth", "--describe"],
+                [sys.executable, *command, "--describe"],
                 capture_output=True,
                 text=True,
                 cwd=Path(__file__).parents[1],
-                env=environment,
+                env={**os.environ, **environment},
                 check=True,
             )
             self.assertIn('"name": "unsloth"', described.stdout)

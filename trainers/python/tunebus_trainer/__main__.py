@@ -14,7 +14,7 @@ from typing import Any
 
 from . import checked  # isort: skip  # noqa: F401  # before all that imports packages
 from . import engine  # isort: skip  # before all that imports transformers
-from . import describe, launch, sft, vision
+from . import describe, launch, sft, unsloth_models, vision
 from .callbacks import Diverged
 from .checkpoint import CheckpointFault
 from .connection import Connection, WorkerGone
@@ -90,6 +90,8 @@ def work(path: Path, machine: Machine, connection: Connection | launch.Quiet) ->
     """Trains what a job asks for."""
     engine.check(engine.NAME)
     job = Job.read(path)
+    if engine.NAME == engine.UNSLOTH:
+        unsloth_models.check(job.keys)
     keys, processes = Keys.read(job.keys), launch.Processes.read(job.keys)
     switches = vision.Switches.read(job.keys)
     switches.check(keys)

@@ -54,7 +54,7 @@ def description(found: Machine) -> dict[str, Any]:
         "rows": "tokens",
         "versions": versions(),
         "devices": devices or ([] if engine.NAME == engine.UNSLOTH else ["cpu"]),
-        "methods": ["lora", "full", "dpo"] + (["qlora"] if found.bitsandbytes else []),
+        "methods": ["lora", "full"] + (["dpo"] if engine.NAME == engine.TRL else []) + (["qlora"] if found.bitsandbytes else []),
         "keys": list(dict.fromkeys(field.name for kind in (Keys, launch.Processes, vision.Switches) for field in dataclasses.fields(kind))),
         "optimizers": optimizers,
         "schedulers": [s.value for s in transformers.SchedulerType],

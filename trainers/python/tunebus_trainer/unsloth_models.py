@@ -10,10 +10,16 @@ import importlib
 from typing import Any
 
 from .job import Job
-from .keys import Plan
+from .keys import KeyFault, Plan
 
 # The switches of vision models, which Unsloth calls by the names of the specification.
 SWITCHES = ("finetune_vision_layers", "finetune_language_layers", "finetune_attention_modules", "finetune_mlp_modules")
+
+
+def check(keys: dict[str, Any]) -> None:
+    """Raises KeyFault for what the other engine has and this one does not."""
+    if keys.get("method", "sft") != "sft":
+        raise KeyFault(("method", f'the unsloth engine has method = "sft" alone: use fine_tuner.engine = "trl" for {keys["method"]!r}'))
 
 
 def loading(job: Job, plan: Plan) -> dict[str, Any]:

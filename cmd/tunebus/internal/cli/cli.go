@@ -57,13 +57,18 @@ func (p Process) Main(ctx context.Context, args []string) int {
 	root := newRoot(s)
 	current, _, _ := root.Find(args) // without an error that execution has not, too
 	s.Command = strings.TrimPrefix(current.CommandPath(), root.Name()+" ")
-	complete := hint.Completer{Program: s.Program, Root: root, Current: current, Where: session.WhereFlags()}.Complete
+	completer := hint.Completer{Program: s.Program, Root: root, Current: current, Where: session.WhereFlags(), Found: s.Found}
+	s.Where = completer.Flags
+	complete := completer.Complete
 	console.Out().Complete, console.Screen().Complete = complete, complete
 	root.SetArgs(args)
 	root.SetIn(p.In)
 	root.SetOut(console.Out().Sentences())
 	root.SetErr(console.Screen().Sentences())
 	err := root.ExecuteContext(ctx)
+	if err == nil {
+		err = console.Out().Err() // help writes without looking
+	}
 	if ctx.Err() != nil {
 		err = exit.Interrupted(err, interrupt.Of(ctx))
 		console.Screen().Return()
@@ -100,7 +105,11 @@ func asksForJSON(args []string) (asks bool) {
 func (p Process) Abandon(ctx context.Context) int {
 	console := view.NewConsole(io.Discard, p.Screen)
 	console.Screen().Return()
-	console.Say("tunebus: interrupted twice; nothing is waited for, and what is stored stays")
+	text := "tunebus: interrupted twice; nothing is waited for, and what is stored stays"
+	if last := interrupt.LastWordsOf(ctx); last != "" {
+		text += "; " + last
+	}
+	console.Say("%s", text)
 	return int(exit.OfSignal(interrupt.Of(ctx)))
 }
 
@@ -119,7 +128,7 @@ func newRoot(s *session.Session) *cobra.Command {
 	for _, v := range verbs() {
 		root.AddCommand(v.command(s))
 	}
-	help.Install(root, session.ConnectionFlags())
+	help.Install(root, session.ConnectionFlags(), s.Program)
 	propose.Install(root, s.Console, session.CompleteRuns(s, &session.Location{}))
 	return root
 }

@@ -30,6 +30,7 @@ const (
 	ended     = "ended"
 	archived  = "stored" // in the archive
 	rejected  = "refused"
+	named     = "bad-idea" // the name of the rejected request
 	running   = "running"
 	deleted   = "gone"
 	ambiguous = "ships" // the name of two runs
@@ -56,7 +57,8 @@ func verb(words ...string) func(*testing.T, string) []string {
 // common are the cells of most verbs.
 func common(own map[string]cell) map[string]cell {
 	all := map[string]cell{
-		rejected:  says(2, "rejected", "fine_tuner.epochs", "is no number"),
+		rejected:  says(2, "there is no run refused: its request was rejected at ", "fine_tuner.epochs", "is no number"),
+		named:     says(2, "there is no run refused: its request was rejected at "),
 		deleted:   says(2, "run gone was deleted"),
 		ambiguous: says(2, `"ships" may mean any of 2 runs`, "ship1", "ship2"),
 		unknown:   says(2, "nobody is unknown"),
@@ -71,11 +73,11 @@ func runVerbs() []runVerb {
 	return []runVerb{
 		{name: "show", args: verb("show"), server: common(map[string]cell{
 			ended: says(0, "success"), archived: says(0, "success"), running: says(0, "running"),
-			rejected: says(0, "rejected", "fine_tuner.epochs", "is no number"),
+			rejected: says(0, "rejected", "fine_tuner.epochs", "is no number"), named: says(0, "bad-idea (refused): rejected at "),
 		})},
 		{name: "show --json", args: verb("show", "--json"), server: common(map[string]cell{
 			ended: says(0, `"status": "success"`), archived: says(0, `"status": "success"`), running: says(0, `"status": "running"`),
-			rejected: says(0, `"status": "rejected"`, `"key": "fine_tuner.epochs"`),
+			rejected: says(0, `"status": "rejected"`, `"key": "fine_tuner.epochs"`), named: says(0, `"run_name": "bad-idea"`),
 		})},
 		{
 			name: "watch", args: verb("watch", "--timeout", "5s"), server: common(map[string]cell{
@@ -94,7 +96,7 @@ func runVerbs() []runVerb {
 		}), folder: map[string]cell{unknown: says(2, "nobody is unknown")}},
 		{name: "delete", args: verb("delete", "--dry-run"), server: common(map[string]cell{
 			ended: says(0, "would be removed"), archived: says(2, "--archived"), running: says(2, "has not ended", "tunebus cancel running"),
-			deleted: says(0, "deleted before"),
+			deleted: says(0, "deleted before"), rejected: says(2, "there is nothing to delete, and the rejection stays", "fine_tuner.epochs"),
 		})},
 		{name: "replay tracking", args: func(_ *testing.T, run string) []string {
 			return []string{"replay", "tracking", "--run", run, "--dry-run"}
@@ -112,7 +114,7 @@ func runVerbs() []runVerb {
 		})},
 		{name: "logs --follow", args: verb("logs", "--follow"), server: common(map[string]cell{
 			ended: says(0, "run ended: success"), archived: says(0, "run ended: success"),
-		}), folder: map[string]cell{running: says(2, "has not ended, and no service works on the data folder")}},
+		}), folder: map[string]cell{running: says(1, "has not ended, and no service works on the data folder")}},
 		{name: "cancel", args: verb("cancel", "--no-wait"), server: common(map[string]cell{
 			ended: says(2, "has ended already"), archived: says(2, "has ended already"), running: says(0, "cancel of running requested"),
 		})},
@@ -154,7 +156,7 @@ func publishStates(t *testing.T, b *conn.Conn, store *artifact.Store) {
 		clitest.Publish(t, b, facts...)
 	}
 	clitest.Publish(t, b, endedRun(running)[:3]...)
-	clitest.Publish(t, b, events.PipelineRejected{RequestSequence: 7, RunID: rejected, Faults: []events.Fault{{Key: "fine_tuner.epochs", Message: "is no number"}}})
+	clitest.Publish(t, b, events.PipelineRejected{RequestSequence: 7, RunID: rejected, RunName: named, Faults: []events.Fault{{Key: "fine_tuner.epochs", Message: "is no number"}}})
 }
 
 // TestRunVerbs: each verb that takes a run, with a run in each state, on a server and
@@ -265,7 +267,7 @@ func TestFolderVerbs(t *testing.T) {
 		}
 	}
 	status, out, screen := clitest.Run(t, "doctor")
-	if status != 0 || strings.Contains(out, "broken") || strings.Count(screen, "this works on the data folder") != 1 || !strings.Contains(out, "1 run not ended") {
+	if status != 0 || strings.Contains(out, "broken") || strings.Count(screen, "this works on the data folder") != 1 || !strings.Contains(out, "1 run has not ended") {
 		t.Errorf("doctor: status %d\n%s%s", status, out, screen)
 	}
 }

@@ -44,6 +44,7 @@ func verbs() []verb {
 		{group: help.Repeat, new: repeatcmd.Replay, below: []verb{
 			{new: repeatcmd.ReplayRequests},
 			{new: repeatcmd.ReplayTracking},
+			{new: repeatcmd.ReplayPublishing},
 		}},
 		{group: help.Operate, new: dlqcmd.DLQ, below: []verb{
 			{new: dlqcmd.List},

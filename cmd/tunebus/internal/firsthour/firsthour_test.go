@@ -83,7 +83,10 @@ func (h *hour) ends(at int) (status string) {
 	h.clean()
 	_, shown, _ = strings.Cut(shown, "$ ") // behind the status of the command before
 	fmt.Fprintf(&h.screens, "$ %s-- status %s\n\n", mask(shown, h.dir), status)
-	_, output, _ := strings.Cut(shown, "\n")
+	command, output, _ := strings.Cut(shown, "\n")
+	if strings.HasSuffix(strings.TrimSpace(command), " --help") {
+		return status // its commands are forms and examples
+	}
 	for _, command := range proposed(output, h.program) {
 		if key := mask(strings.TrimPrefix(command, h.program), h.dir); !h.known[key] {
 			h.known[key] = true

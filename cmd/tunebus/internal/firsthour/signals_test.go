@@ -14,7 +14,7 @@ import (
 var inner = regexp.MustCompile(`context canceled|nats: |panic|signal received|goroutine|level=`)
 
 // ended are the exit statuses of commands that signals ended.
-var ended = map[syscall.Signal]string{syscall.SIGINT: "130", syscall.SIGTERM: "143"}
+var ended = map[syscall.Signal]string{syscall.SIGINT: "130", syscall.SIGTERM: "143", syscall.SIGHUP: "129"}
 
 // moment is a command, and what it shows when a signal comes.
 type moment struct {
@@ -40,7 +40,7 @@ func TestSignals(t *testing.T) {
 	h.does(tunebus + long + " --run-id long")
 	h.does(tunebus + long + " --run-id behind")
 	bar := `^finetune +\d+/\d+ `
-	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
 		for _, m := range []moment{
 			{"watch long --server $at", bar, "goes on, and this follows it again"},
 			{"watch behind --server $at", "^run .*behind", "goes on, and this follows it again"},

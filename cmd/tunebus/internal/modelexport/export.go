@@ -66,15 +66,18 @@ func Write(ctx context.Context, from tunedmodel.Source, m tunedmodel.Model, dir 
 	if err := checkData(dir); err != nil {
 		return res, err
 	}
+	if err := checkInputs(dir, m.Run); err != nil {
+		return res, err
+	}
 	if err := checkTarget(dir, o.Force); err != nil {
 		return res, err
 	}
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
-		return res, err
+		return res, targetError(dir, err)
 	}
 	temporary, err := os.MkdirTemp(filepath.Dir(dir), ".export-*")
 	if err != nil {
-		return res, err
+		return res, targetError(dir, err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(temporary)) }()
 	if o.OnStage == nil {

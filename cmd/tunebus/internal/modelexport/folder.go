@@ -11,6 +11,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/localinput"
 )
 
 // NotEmptyError says that the folder to write to has files already.
@@ -39,6 +42,60 @@ func checkData(dir string) error {
 	}
 }
 
+// InputFolderError says that an export would change what the run was made from.
+type InputFolderError struct{ Dir, Key, Input string }
+
+func (e *InputFolderError) Error() string {
+	return fmt.Sprintf("folder %s: the run reads %s there as %s, and an export would change it; name another folder", e.Dir, e.Input, e.Key)
+}
+
+// checkInputs refuses a folder that is, or is in, a model or data set that the run reads where it
+// lies, whatever the ways to it.
+func checkInputs(dir string, run events.Run) error {
+	if run.Accepted == nil {
+		return nil
+	}
+	for key, ref := range run.Accepted.Inputs.References() {
+		if !localinput.Is(ref) {
+			continue
+		}
+		input, err := os.Stat(ref.Key)
+		if err != nil {
+			continue // it is gone
+		}
+		for at := dir; ; at = filepath.Dir(at) {
+			if info, err := os.Stat(at); err == nil && os.SameFile(info, input) {
+				return &InputFolderError{Dir: dir, Key: strings.TrimPrefix(key, "inputs.files."), Input: ref.Key}
+			}
+			if at == filepath.Dir(at) {
+				break
+			}
+		}
+	}
+	return nil
+}
+
+// TargetError says that an export cannot be written where it should be.
+type TargetError struct {
+	Dir string
+	Err error
+}
+
+func (e *TargetError) Error() string {
+	return fmt.Sprintf("folder %s cannot be written: %v; name another one", e.Dir, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *TargetError) Unwrap() error { return e.Err }
+
+// targetError is an error of the place where an export is written, without the paths on the way.
+func targetError(dir string, err error) error {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		err = e.Err
+	}
+	return &TargetError{dir, err}
+}
+
 // checkTarget refuses a folder in which there is something.
 func checkTarget(dir string, force bool) error {
 	info, err := os.Stat(dir)
@@ -46,10 +103,10 @@ func checkTarget(dir string, force bool) error {
 		return nil
 	}
 	if err != nil {
-		return err
+		return targetError(dir, err)
 	}
 	if !info.IsDir() {
-		return fmt.Errorf("%s is a file; name a folder", dir)
+		return targetError(dir, errors.New("it is a file"))
 	}
 	entries, err := os.ReadDir(dir)
 	if err == nil && len(entries) > 0 && !force {

@@ -19,6 +19,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/objectstore"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/pipeline/engine"
+	"github.com/tunebus/tunebus/pipeline/folderaddress"
 	"github.com/tunebus/tunebus/pipeline/localinput"
 	"github.com/tunebus/tunebus/pipeline/progress"
 	"github.com/tunebus/tunebus/pipeline/service"
@@ -79,7 +80,7 @@ func (c Config) withDefaults(data string) Config {
 		c.OpenStore = service.OpenStore
 	}
 	s := &c.Settings
-	s.Artifacts.URL = cmp.Or(s.Artifacts.URL, "file://"+filepath.ToSlash(filepath.Join(data, "artifacts")))
+	s.Artifacts.URL = cmp.Or(s.Artifacts.URL, folderaddress.Of(filepath.Join(data, "artifacts")))
 	s.Data.Scratch = cmp.Or(s.Data.Scratch, filepath.Join(data, "scratch"))
 	s.Tracker.Reports = cmp.Or(s.Tracker.Reports, filepath.Join(data, "reports"))
 	return c

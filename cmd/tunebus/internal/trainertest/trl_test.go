@@ -85,7 +85,7 @@ func weights(t *testing.T, store string, model events.Reference) map[string]stri
 func (d *deployment) ended(t *testing.T, id string) (events.Run, map[string]string) {
 	t.Helper()
 	var r events.Run
-	processes.Eventually(t, 8*time.Minute, id+" ends", func() error {
+	processes.Eventually(t, 15*time.Minute, id+" ends", func() error {
 		if r = d.run(t, id); r.Completed == nil {
 			return errors.New("not yet")
 		}
@@ -159,7 +159,7 @@ func TestTRLStrikes(t *testing.T) {
 	} {
 		before := d.checkpoints()
 		start(c.name)
-		processes.Eventually(t, 5*time.Minute, c.name+" has two checkpoints", func() error {
+		processes.Eventually(t, 15*time.Minute, c.name+" has two checkpoints", func() error {
 			fresh := 0
 			for path := range d.checkpoints() {
 				if !before[path] && strings.HasSuffix(path, "checkpoint-8") {
@@ -196,7 +196,7 @@ func tunebusRun(t *testing.T, dir string, env []string, args ...string) {
 	t.Helper()
 	words := append([]string{"run", "--data", filepath.Join(dir, "data"), "--reports", filepath.Join(dir, "reports"),
 		"--tracking-uri", "file:" + filepath.Join(dir, "mlruns"), "--relaxed-sync"}, args...)
-	programs.Start(t, dir, processes.Tunebus, env, words...).Wait(t, 10*time.Minute)
+	programs.Start(t, dir, processes.Tunebus, env, words...).Wait(t, 15*time.Minute)
 }
 
 // environment makes an environment of trl in a data folder, with the packages of the one of

@@ -64,6 +64,9 @@ func (m *Meter) Alloc(n int) {
 	m.Step(1 + n/256)
 }
 
+// Spare reports whether less than half of what is allowed was taken.
+func (m *Meter) Spare() bool { return m.steps < m.maxSteps/2 && m.bytes < m.maxBytes/2 }
+
 // Enter counts the nesting of a value; the result undoes it.
 func (m *Meter) Enter() func() {
 	m.Step(1)

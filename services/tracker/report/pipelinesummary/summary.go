@@ -44,6 +44,8 @@ type Summary struct {
 	Faults       []events.Fault          `json:"faults,omitempty"`
 	Links        map[string]string       `json:"links,omitempty"`
 	Gaps         []string                `json:"gaps,omitempty"`
+	// Published says what became of the pushes to the Hub.
+	Published []events.PublishedCompleted `json:"published,omitempty"`
 	// Export is the command that writes the tuned model to a folder; empty if
 	// there is none.
 	Export string `json:"export,omitempty"`
@@ -73,7 +75,7 @@ type Phase struct {
 
 // Of sums up the fold of the facts of a run.
 func Of(run events.Run) Summary {
-	s := Summary{RunID: run.ID, Status: run.Status(), Cancel: run.Cancel}
+	s := Summary{RunID: run.ID, Status: run.Status(), Cancel: run.Cancel, Published: runsummary.Published(run)}
 	if a := run.Accepted; a != nil {
 		s.RunName, s.RequestedAt, s.Labels = a.RunName, timeOrNil(a.RequestedAt), a.Labels
 		s.Plan, s.Inputs, s.Lineage = a.Plan, a.Inputs, a.Lineage

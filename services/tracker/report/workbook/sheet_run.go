@@ -123,7 +123,7 @@ func (s *sheet) phases(run events.Run, a *events.PipelineAccepted) {
 			s.line(0, string(step.Phase), string(p.Status()))
 			continue
 		}
-		line := []any{string(step.Phase), string(p.Status()), len(p.Attempts)}
+		line := []any{string(step.Phase), string(p.Status()), runsummary.Tries(p)}
 		if done := p.Completed; done != nil {
 			line = append(line, int64(done.EndedAt.Sub(done.StartedAt).Round(time.Second).Seconds()), done.TokensIn, done.TokensOut)
 			if done.Error != nil {

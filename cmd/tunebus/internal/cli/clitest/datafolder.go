@@ -14,6 +14,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
+	"github.com/tunebus/tunebus/pipeline/folderaddress"
 )
 
 // DataFolder is a data folder of "tunebus run" that no server is using.
@@ -28,7 +29,7 @@ func NewDataFolder(t *testing.T) *DataFolder {
 	t.Helper()
 	f := &DataFolder{Dir: filepath.Join(t.TempDir(), "data")}
 	var err error
-	if f.Store, err = artifact.Open(t.Context(), "file://"+filepath.Join(f.Dir, "artifacts")); err != nil {
+	if f.Store, err = artifact.Open(t.Context(), folderaddress.Of(filepath.Join(f.Dir, "artifacts"))); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

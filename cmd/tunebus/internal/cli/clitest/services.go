@@ -11,6 +11,7 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/folderaddress"
 )
 
 // small is a specification that takes seconds, with paths of its own folder.
@@ -68,7 +69,7 @@ func NewServices(t *testing.T) Services {
 }
 
 // Artifacts is the address of the services' artifact store.
-func (s Services) Artifacts() string { return "file://" + s.Dir + "/data/artifacts" }
+func (s Services) Artifacts() string { return folderaddress.Of(s.Dir + "/data/artifacts") }
 
 // Submit submits the small specification and waits until it is tracked. It
 // calls meanwhile, if it is not nil, during the wait.

@@ -236,18 +236,50 @@ func inputs(a, b events.Run) []Difference {
 	for i, run := range []events.Run{a, b} {
 		sides[i] = map[string]string{}
 		for key, ref := range run.Accepted.Inputs.References() {
-			sides[i][strings.TrimPrefix(key, "inputs.files.")] = "sha256 " + ref.SHA256
+			digest := "sha256 " + ref.SHA256
+			if rows := RowsOf(run, key); rows > 0 {
+				digest = countedRows(rows) + ", " + digest
+			}
+			sides[i][strings.TrimPrefix(key, "inputs.files.")] = digest
 		}
 		for _, state := range run.Phases {
 			if state.Completed == nil {
 				continue
 			}
 			for _, set := range state.Completed.Datasets {
-				sides[i][set.Key] = fmt.Sprintf("%d rows, sha256 %s", max(set.Rows, set.RowsRead), set.SHA256)
+				sides[i][set.Key] = countedRows(max(set.Rows, set.RowsRead)) + ", sha256 " + set.SHA256
 			}
 		}
 	}
 	return differences(sides[0], sides[1])
+}
+
+func countedRows(n int64) string {
+	if n == 1 {
+		return "1 row"
+	}
+	return fmt.Sprintf("%d rows", n)
+}
+
+// RowsOf is how many rows the evaluation of a run read of an input that holds answers; 0 if it
+// is another input, or if the run has no such count.
+func RowsOf(run events.Run, input string) (rows int64) {
+	state := run.Phases[events.Evaluation]
+	if state == nil || state.Completed == nil {
+		return 0
+	}
+	coverage := state.Completed.Coverage
+	switch input {
+	case "inputs.predictions":
+	case "inputs.baseline_predictions":
+		coverage = state.Completed.BaselineCoverage
+	default:
+		return 0
+	}
+	for _, c := range coverage {
+		rows = max(rows, c.Rows)
+	}
+	return rows
 }
 
 func differences(a, b map[string]string) []Difference {

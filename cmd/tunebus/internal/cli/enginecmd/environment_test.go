@@ -180,3 +180,25 @@ func TestInstallWants(t *testing.T) {
 		t.Errorf("status %d\n%s", status, screen)
 	}
 }
+
+// TestQueueOfAnEngine: a worker of the queue of an engine finds the environment without a
+// command, and does not start where there is none.
+func TestQueueOfAnEngine(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("XDG_DATA_HOME", filepath.Join(dir, "share"))
+	data, settings := filepath.Join(dir, "data"), filepath.Join(dir, "tunebus.toml")
+	if err := os.WriteFile(settings, []byte("[services.finetune]\nqueue = \"trl\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	status, out, screen := clitest.Run(t, "up", "--data", data, "--port", "0", "--settings", settings, "--reports", filepath.Join(dir, "reports"))
+	if status != 1 || !strings.Contains(screen, `services.finetune.queue = "trl": the engine trl works in a Python environment, and there is none in `) {
+		t.Errorf("without an environment: status %d\n%s\n%s", status, out, screen)
+	}
+	standIn(t, data)
+	status, out, screen = clitest.Run(t, "run", filepath.Join(clitest.Root(), "configs", "quickstart.toml"), "--data", data, "--settings", settings,
+		"--reports", filepath.Join(dir, "reports"), "--tracking-uri", "file:"+filepath.Join(dir, "mlruns"), "--relaxed-sync",
+		"--set", "fine_tuner.engine=trl", "--set", "pipeline.stop_after_finetuning=true", "--set", "fine_tuner.epochs=1")
+	if status != 0 {
+		t.Errorf("with an environment: status %d\n%s\n%s", status, out, screen)
+	}
+}

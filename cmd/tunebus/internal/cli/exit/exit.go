@@ -36,8 +36,10 @@ const (
 	CodeCancelled Code = 5
 	CodeTimeout   Code = 6 // the time for a wait ran out
 	CodeLeft      Code = 7 // runs were deleted, and something of them is left
-	// CodeInterrupted is what shells report of a program that Ctrl-C ended, and
-	// CodeTerminated of one that was asked to end (SIGTERM).
+	// CodeInterrupted is what shells report of a program that Ctrl-C ended,
+	// CodeTerminated of one that was asked to end (SIGTERM), and CodeHungUp of one
+	// whose terminal was closed (SIGHUP).
+	CodeHungUp      Code = 129
 	CodeInterrupted Code = 130
 	CodeTerminated  Code = 143
 )
@@ -94,8 +96,11 @@ func Interrupted(err error, by os.Signal) error {
 
 // OfSignal is the exit status of a command that a signal ended.
 func OfSignal(by os.Signal) Code {
-	if by == syscall.SIGTERM {
+	switch by {
+	case syscall.SIGTERM:
 		return CodeTerminated
+	case syscall.SIGHUP:
+		return CodeHungUp
 	}
 	return CodeInterrupted
 }

@@ -83,6 +83,9 @@ func Show(ctx context.Context, console *view.Console, b *conn.Conn, r Run) (even
 				figures = phases.Completed(c.Phase)
 			}
 			console.Fact(m.Event, figures)
+			if s, ok := m.Event.(events.PhaseStarted); ok {
+				phases.Started(s.Phase)
+			}
 		},
 		OnLook: waits.look,
 		OnTrouble: func(limit time.Duration, err error) {
@@ -116,7 +119,9 @@ func ToEnd(ctx context.Context, console *view.Console, b *conn.Conn, r Run) erro
 	run, err := Show(ctx, console, b, r)
 	if err != nil {
 		if cause := context.Cause(ctx); cause != nil {
-			if _, limit := errors.AsType[*exit.Error](cause); !limit { // a signal
+			if _, limit := errors.AsType[*exit.Error](cause); limit && !b.Connected() {
+				cause = exit.Timeout(fmt.Errorf("run %s did not end within %s, as far as is known: NATS at %s does not answer now; this follows it again:\n  %s", r.ID, r.Limit, b.Server(), r.Back))
+			} else if !limit { // a signal
 				cause = &exit.Error{Code: exit.CodeInterrupted, Err: fmt.Errorf("interrupted; run %s goes on, and this follows it again:\n  %s", r.ID, r.Back)}
 			}
 			return cause

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/freeworker"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
@@ -61,7 +62,7 @@ func (w *waits) look(ctx context.Context, run events.Run) {
 	if err != nil { // following the run says so, if NATS is away
 		return
 	}
-	queue := runsummary.WaitsFor(run, queues)
+	queue := freeworker.Missing(run, queues)
 	if queue == "" {
 		w.alone = 0
 		w.lookAtBusy(ctx, run, queues)

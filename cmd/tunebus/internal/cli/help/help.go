@@ -7,6 +7,8 @@ package help
 import (
 	"errors"
 	"fmt"
+	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"text/template"
@@ -64,8 +66,8 @@ func usesConnection(c *cobra.Command) bool {
 
 // Install gives the root command its groups, its topics and the form of its help.
 // connection are the names of the flags of the connection, which only the help of
-// commands that connect shows.
-func Install(root *cobra.Command, connection []string) {
+// commands that connect shows. program is the word by which a person calls the program.
+func Install(root *cobra.Command, connection []string, program string) {
 	root.AddGroup(groups()...)
 	for _, t := range topics() {
 		root.AddCommand(t)
@@ -73,7 +75,12 @@ func Install(root *cobra.Command, connection []string) {
 	root.AddCommand(manPages(root))
 	root.SetHelpCommandGroupID(string(Configure))
 	root.SetCompletionCommandGroupID(string(Configure))
-	root.SetUsageFunc(usageFunc(connection))
+	root.SetUsageFunc(usageFunc(connection, program))
+	usual := root.HelpFunc()
+	root.SetHelpFunc(func(c *cobra.Command, args []string) {
+		c.Long = typed(c.Long, program)
+		usual(c, args)
+	})
 	root.SetHelpCommand(helpCommand(root))
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {
@@ -89,8 +96,22 @@ func Install(root *cobra.Command, connection []string) {
 		if err := refuseConnection(c, connection); err != nil {
 			return err
 		}
+		if err := refuseNowhere(c); err != nil {
+			return err
+		}
 		return refuseOutput(c)
 	}
+}
+
+// refuseNowhere refuses a flag that says where to work and has no value: the variable of a
+// script that is not set must not have the command work somewhere else.
+func refuseNowhere(c *cobra.Command) error {
+	for _, name := range []string{"data", "server", "artifacts", "reports"} {
+		if f := c.Flags().Lookup(name); f != nil && f.Changed && f.Value.String() == "" {
+			return exit.Input(fmt.Errorf("--%s is empty; say where, or leave the flag out", name))
+		}
+	}
+	return nil
 }
 
 // badArguments makes arguments that a command, or one below it, does not take bad
@@ -117,6 +138,9 @@ func refuseOutput(c *cobra.Command) error {
 	if !about {
 		return nil
 	}
+	if c.HasSubCommands() && c.Flags().NArg() > 0 { // the verb that there is not is the fault
+		return nil
+	}
 	for _, name := range []string{"json", "verbose", "settings"} {
 		if f := c.Flags().Lookup(name); f != nil && f.Changed {
 			return exit.Input(fmt.Errorf("--%s has no effect on \"%s\"", name, c.CommandPath()))
@@ -127,7 +151,7 @@ func refuseOutput(c *cobra.Command) error {
 
 // usageFunc returns what writes the usage of a command. It has a template of its own,
 // because cobra's templates share their functions with every other root command.
-func usageFunc(connection []string) func(*cobra.Command) error {
+func usageFunc(connection []string, program string) func(*cobra.Command) error {
 	t := template.Must(template.New("usage").Funcs(template.FuncMap{
 		"rpad":  func(text string, width int) string { return fmt.Sprintf("%-*s", width, text) },
 		"topic": topicLine,
@@ -139,7 +163,25 @@ func usageFunc(connection []string) func(*cobra.Command) error {
 			return flagUsages(c, connection, true)
 		},
 	}).Parse(usage))
-	return func(c *cobra.Command) error { return t.Execute(c.OutOrStderr(), c) }
+	return func(c *cobra.Command) error {
+		var text strings.Builder
+		if err := t.Execute(&text, c); err != nil {
+			return err
+		}
+		_, err := io.WriteString(c.OutOrStderr(), typed(text.String(), program))
+		return err
+	}
+}
+
+// commandLine is the beginning of a line of help that is a command.
+var commandLine = regexp.MustCompile(`(?m)^( +)tunebus `)
+
+// typed has the commands of help begin with the word by which the program was called, so that
+// they can be typed.
+func typed(text, program string) string {
+	return commandLine.ReplaceAllStringFunc(text, func(begin string) string {
+		return strings.Replace(begin, "tunebus", program, 1)
+	})
 }
 
 // helpCommand is "tunebus help".

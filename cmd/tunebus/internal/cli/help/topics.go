@@ -54,10 +54,11 @@ const exitStatus = `The exit status is part of the interface of the program:
   5    the run was cancelled
   6    a wait ran out; the run goes on
   7    runs were deleted, and something of them is left, as said
+  129  its terminal was closed (SIGHUP)
   130  interrupted by Ctrl-C
   143  ended by a signal that asks for it (SIGTERM)
 
-The verb up ends with 0 on both, since they are how it is stopped.
+The verb up ends with 0 on these three, since they are how it is stopped.
 
 Results go to stdout and everything else to stderr. With --json results are JSON,
 and a command without a result writes a line with its faults and its status:

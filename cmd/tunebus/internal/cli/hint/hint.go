@@ -63,6 +63,9 @@ type Completer struct {
 	// names of the flags that say where a command works.
 	Current *cobra.Command
 	Where   []string
+	// Found, if set, is the data folder where the present command works although no flag
+	// says so; empty: others find the place by themselves.
+	Found func() string
 }
 
 // named finds commands in a sentence, and what stands before them. The words have no
@@ -85,24 +88,42 @@ func (c Completer) Complete(sentence string) string {
 		if parts[1] != "" || err != nil || about == c.Root && !isOption {
 			return found
 		}
-		return `"` + c.Program + parts[2] + c.flags(about, words) + `"`
+		flags := c.flags(about, words)
+		if len(flags) > 0 {
+			parts[2] += " " + shellquote.Join(flags...)
+		}
+		return `"` + c.Program + parts[2] + `"`
 	})
 }
 
-// flags are the flags of the present command that belong to another one, too, and
-// that are not among its words.
-func (c Completer) flags(about *cobra.Command, words []string) string {
-	if about == c.Root || c.Current == nil || slices.Contains(words, "--help") {
-		return ""
+// Flags are the words that say where the present command works, of the flags that another
+// one has, too, and that are not among its words.
+func (c Completer) Flags(words []string) []string {
+	about, _, err := c.Root.Find(words)
+	if err != nil {
+		return nil
 	}
-	text := ""
+	return c.flags(about, words)
+}
+
+func (c Completer) flags(about *cobra.Command, words []string) (flags []string) {
+	if about == c.Root || c.Current == nil || slices.Contains(words, "--help") {
+		return nil
+	}
+	lacks := func(name string) bool {
+		has := about.Flags().Lookup(name) != nil || about.InheritedFlags().Lookup(name) != nil
+		return has && !slices.Contains(words, "--"+name)
+	}
 	c.Current.Flags().Visit(func(f *pflag.Flag) {
-		has := about.Flags().Lookup(f.Name) != nil || about.InheritedFlags().Lookup(f.Name) != nil
-		if has && slices.Contains(c.Where, f.Name) && !slices.Contains(words, "--"+f.Name) {
-			text += " " + shellquote.Join(Words(f)...)
+		if slices.Contains(c.Where, f.Name) && lacks(f.Name) {
+			flags = append(flags, Words(f)...)
 		}
 	})
-	return text
+	// A verb that starts services has a folder of its own.
+	if c.Found != nil && c.Found() != "" && lacks("data") && !slices.Contains(flags, "--data") && about.Name() != "run" && about.Name() != "up" {
+		flags = append(flags, "--data", c.Found())
+	}
+	return flags
 }
 
 // Words are the words of a command line that give a flag its value. They are printed,

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/localup"
+	"github.com/tunebus/tunebus/pipeline/folderaddress"
 	"github.com/tunebus/tunebus/pipeline/settings"
 )
 
@@ -33,5 +34,5 @@ func StoreAddress(cfg settings.Settings) (string, error) {
 		return cfg.Artifacts.URL, nil
 	}
 	dir, err := filepath.Abs(filepath.Join(cfg.Data.Folder, "artifacts"))
-	return "file://" + filepath.ToSlash(dir), err
+	return folderaddress.Of(dir), err
 }

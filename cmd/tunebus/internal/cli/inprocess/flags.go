@@ -9,7 +9,10 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runrequest"
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/folderaddress"
 	"github.com/tunebus/tunebus/pipeline/settings"
+	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
 // Flags are what flags say about the services of this process, over the
@@ -34,6 +37,12 @@ func (f *Flags) AddFlags(c *cobra.Command) {
 	flags.BoolVar(&f.RelaxedSync, "relaxed-sync", false, "fsync every two minutes instead of every write")
 }
 
+// Unused names the credentials that are given and that a run does not need. judged says whether a
+// judge scores it.
+func (f *Flags) Unused(s events.Specification, judged bool) structconf.Faults {
+	return f.credentials.Unused(s, judged)
+}
+
 // Apply puts the flags over the settings, and below the settings the defaults
 // of services that a person runs in one process: the working folder is the only
 // place that data is read from and that runs are tracked below.
@@ -49,7 +58,10 @@ func (f *Flags) Apply(s *settings.Settings) error {
 	}
 	if f.Tracking != "" {
 		if err := settings.TrackingAddress(f.Tracking); err != nil {
-			return exit.Input(fmt.Errorf("--tracking-uri: %w, or file: and a folder", err))
+			if !folderaddress.Is(f.Tracking) {
+				err = fmt.Errorf("%w, or file: and a folder", err)
+			}
+			return exit.Input(fmt.Errorf("--tracking-uri: %w", err))
 		}
 	}
 	f.credentials.Apply(&s.Credentials)

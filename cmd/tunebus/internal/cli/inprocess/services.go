@@ -12,8 +12,10 @@ import (
 	"os"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/layout"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/patience"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/storeopening"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/standalone"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
@@ -54,15 +56,15 @@ func Start(ctx context.Context, s *session.Session, cfg settings.Settings, serve
 	start := standalone.Config{
 		Engines:     engines,
 		Trainers:    trainers(cfg),
-		OpenStore:   session.OpenStore,
+		OpenStore:   storeopening.Open,
 		Skip:        server.Skip,
 		Tracker:     server.Tracker,
 		Settings:    cfg,
-		ObjectBytes: session.ObjectBytes,
+		ObjectBytes: layout.ObjectBytes,
 		Listen:      server.Listen,
 		Token:       server.Token,
 		RelaxedSync: server.RelaxedSync,
-		Topology:    topology.Topology{Queues: session.Queues(cfg)},
+		Topology:    topology.Topology{Queues: layout.Queues(cfg)},
 		Sample:      hostmetrics.New(ctx).Sample,
 		Notify:      func(text string) { s.Console.Say("%s", text) },
 		Logger:      log,

@@ -16,7 +16,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/spec"
 	"github.com/tunebus/tunebus/pipeline/structconf"
 	"github.com/tunebus/tunebus/services/finetune/prepare"
-	"github.com/tunebus/tunebus/services/inference"
+	questions "github.com/tunebus/tunebus/services/inference/inputs"
 )
 
 // renderedRows is how many rows of each data set are rendered, to find what the chat
@@ -64,6 +64,12 @@ func Check(ctx context.Context, s events.Specification, files map[string]string)
 	slices.SortStableFunc(c.found.Notes, func(a, b structconf.Fault) int { return strings.Compare(a.Key, b.Key) })
 	slices.Sort(c.found.Warnings)
 	return c.found
+}
+
+// Faults is [Check] for a command that sends or starts a run: what is wrong keeps it from
+// that, and the services tell the rest.
+func Faults(ctx context.Context, s events.Specification, files map[string]string) structconf.Faults {
+	return Check(ctx, s, files).Faults
 }
 
 // value is a key as the person wrote it.
@@ -145,7 +151,7 @@ func (d Data) render(ctx context.Context, set *dataset.Dataset, by Renderer) (be
 	var text string
 	if d.IsTest() {
 		rows, longer, err = d.renderPrompts(ctx, set, by)
-		text = inference.BeyondPositions(by.Positions)
+		text = questions.BeyondPositions(by.Positions)
 	} else {
 		p := prepare.New(by.Tokenizer, prepare.Config{FineTuner: d.Specification.FineTuner, Now: time.Now().UTC(), Positions: by.Positions})
 		tally := p.Tally(set.Info(), d.Key)
@@ -174,7 +180,7 @@ func (d Data) renderPrompts(ctx context.Context, set *dataset.Dataset, by Render
 	for r, err := range set.Rows(ctx) {
 		var text string
 		if err == nil {
-			text, err = inference.Prompt(by.Tokenizer, s, time.Now().UTC(), r)
+			text, err = questions.Render(by.Tokenizer, s, time.Now().UTC(), r)
 		}
 		if err != nil {
 			return rows, longer, err

@@ -15,7 +15,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/dataset/source"
 	"github.com/tunebus/tunebus/pipeline/spec"
 	trainingdata "github.com/tunebus/tunebus/services/finetune/inputs"
-	"github.com/tunebus/tunebus/services/inference"
+	questions "github.com/tunebus/tunebus/services/inference/inputs"
 )
 
 // The keys that name data sets.
@@ -73,7 +73,7 @@ func Images(ctx context.Context, s events.Specification, files map[string]string
 func (d Data) want() dataset.Want {
 	s := d.Specification
 	if d.IsTest() {
-		w := inference.Want(s.Inferencer)
+		w := questions.Want(s.Inferencer)
 		w.Sees = sees("inferencer", s.Inferencer.Engine)
 		return w
 	}

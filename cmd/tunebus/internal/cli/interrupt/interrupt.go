@@ -1,5 +1,5 @@
-// Package interrupt ends a command when a person presses Ctrl-C, or when the
-// system asks the process to end.
+// Package interrupt ends a command when a person presses Ctrl-C, when the
+// system asks the process to end, and when its terminal is closed.
 //
 // The first signal ends the command's context, and the command ends as it should:
 // it stores where it is and says how to go on. The second one does not wait for
@@ -27,6 +27,7 @@ type signals struct {
 	mu    sync.Mutex
 	taken chan os.Signal // of a command that took them over, or nil
 	count int            // of those that no command took
+	last  string         // what is said if nothing is waited for
 }
 
 // key is the key of the signals in a context.
@@ -56,6 +57,9 @@ func Context(parent context.Context) (ctx context.Context, forced <-chan struct{
 	s := &signals{stop: stop, forced: make(chan struct{})}
 	received := make(chan os.Signal, 4)
 	signal.Notify(received, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // as nohup has it
+		signal.Notify(received, syscall.SIGHUP)
+	}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -88,6 +92,27 @@ func (s *signals) deliver(sig os.Signal) {
 	case 2:
 		close(s.forced)
 	}
+}
+
+// LastWords has a command say what is to be said if a second signal ends it: it has no time for
+// that then. Outside of [Context] nothing is.
+func LastWords(ctx context.Context, text string) {
+	if s, ok := ctx.Value(key{}).(*signals); ok {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.last = text
+	}
+}
+
+// LastWordsOf is what a command has to say; empty for nothing.
+func LastWordsOf(ctx context.Context) string {
+	s, ok := ctx.Value(key{}).(*signals)
+	if !ok {
+		return ""
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.last
 }
 
 // Take has a command get each Ctrl-C itself, until it gives them back. Outside of

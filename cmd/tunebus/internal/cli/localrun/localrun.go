@@ -19,6 +19,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/follow"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/inprocess"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/interrupt"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/localup"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/patience"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runrequest"
@@ -103,7 +104,7 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 		conceal()
 		err = exit.Join(err, local.Stop())
 		if len(left) > 0 {
-			s.Console.Say("left unfinished on the data folder %s: %s", cfg.Data.Folder, strings.Join(left, ", "))
+			s.Console.Say("left unfinished on the data folder %s: %s\nThis goes on with what is left:\n  %s", cfg.Data.Folder, strings.Join(left, ", "), start.goOn(s))
 		}
 	}()
 	others := unfinished{session: s, bus: local.Bus, start: start, cfg: cfg, gate: gate, mode: f.resume, tracking: f.trackingLimit}
@@ -124,6 +125,8 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 	if err != nil {
 		return err
 	}
+	interrupt.LastWords(ctx, whatGoesOn(s, start, append([]string{request.ID}, left...)...))
+	defer interrupt.LastWords(ctx, "")
 	on := []string{"--data", cfg.Data.Folder}
 	for _, file := range s.SettingsFlags() {
 		on = append(on, "--settings", file)
@@ -148,6 +151,10 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 	if run.Tracked == nil {
 		s.Console.Say("tracking is pending: %s could not be reached; this sends it later:\n  %s",
 			cfg.Tracker.TrackingURI, trackLater(s, cfg, start.Specifications, request.ID))
+	}
+	if left := run.Unpublished(); len(left) > 0 {
+		s.Console.Say("publishing is pending: %s could not be reached; this pushes it later:\n  %s",
+			cfg.Data.HubEndpoint, publishLater(s, cfg, start.Specifications, request.ID))
 	}
 	for range 2 { // nobody finds this process behind the first time
 		var unfinished error
@@ -177,9 +184,14 @@ func announce(s *session.Session, cfg settings.Settings, up localup.Up) (conceal
 // interrupted is the error of a command that Ctrl-C ended, while it worked on a run
 // of a data folder. The run is stored: an up on the folder goes on with it.
 func interrupted(s *session.Session, start Start, runs ...string) error {
-	say := fmt.Sprintf("interrupted; what run %s did is stored, and this goes on with it", runs[0])
+	return &exit.Error{Code: exit.CodeInterrupted, Err: errors.New("interrupted; " + whatGoesOn(s, start, runs...))}
+}
+
+// whatGoesOn says what goes on with runs that have not ended, and what ends them.
+func whatGoesOn(s *session.Session, start Start, runs ...string) string {
+	say := fmt.Sprintf("what run %s did is stored, and this goes on with it", runs[0])
 	if len(runs) > 1 {
-		say = fmt.Sprintf("interrupted; what the runs %s did is stored, and this goes on with them", strings.Join(runs, ", "))
+		say = fmt.Sprintf("what the runs %s did is stored, and this goes on with them", strings.Join(runs, ", "))
 	}
 	ends := "it"
 	if len(runs) > 1 {
@@ -189,7 +201,28 @@ func interrupted(s *session.Session, start Start, runs ...string) error {
 	for _, run := range runs {
 		say += "\n  " + s.CommandLine("cancel", run, "--data", start.Settings.Data.Folder)
 	}
-	return &exit.Error{Code: exit.CodeInterrupted, Err: errors.New(say)}
+	return say
+}
+
+// publishLater is the command that pushes to the Hub what a run made, on the data folder
+// that this process leaves behind. The token comes from the environment, or the settings.
+func publishLater(s *session.Session, cfg settings.Settings, specifications []string, run string) string {
+	words := append([]string{"replay", "publishing", "--run", run, "--data", cfg.Data.Folder}, settingsFlags(s, specifications)...)
+	return s.Program + " " + shellquote.Join(words...)
+}
+
+// settingsFlags are the flags that name the files with settings of this process.
+func settingsFlags(s *session.Session, specifications []string) []string {
+	files := s.SettingsFlags()
+	if holdSettings(s, specifications) {
+		files = s.SettingsFiles()
+		files = append(files[:len(files):len(files)], specifications...)
+	}
+	var words []string
+	for _, f := range files {
+		words = append(words, "--settings", f)
+	}
+	return words
 }
 
 // trackLater is the command that tracks a run whose MLflow could not be
@@ -199,13 +232,5 @@ func trackLater(s *session.Session, cfg settings.Settings, specifications []stri
 		"replay", "tracking", "--run", run,
 		"--data", cfg.Data.Folder, "--reports", cfg.Tracker.Reports, "--tracking-uri", cfg.Tracker.TrackingURI,
 	}
-	files := s.SettingsFlags()
-	if holdSettings(s, specifications) {
-		files = s.SettingsFiles()
-		files = append(files[:len(files):len(files)], specifications...)
-	}
-	for _, f := range files {
-		words = append(words, "--settings", f)
-	}
-	return s.Program + " " + shellquote.Join(words...)
+	return s.Program + " " + shellquote.Join(append(words, settingsFlags(s, specifications)...)...)
 }

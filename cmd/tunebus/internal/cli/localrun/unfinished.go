@@ -13,6 +13,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/follow"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/inprocess"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/interrupt"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/publishing"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
@@ -291,6 +292,7 @@ func (u unfinished) finish(ctx context.Context, runs []string, before map[string
 			waiting = "; " + strings.Join(others, ", ") + " then"
 		}
 		u.session.Console.Say("going on with %s%s", id, waiting)
+		interrupt.LastWords(ctx, whatGoesOn(u.session, u.start, left...))
 		run, err := follow.Show(ctx, u.session.Console, u.bus, follow.Run{ID: id, Tracking: u.tracking})
 		if err != nil {
 			if ctx.Err() != nil {
@@ -301,6 +303,9 @@ func (u unfinished) finish(ctx context.Context, runs []string, before map[string
 		pending := ""
 		if run.Tracked == nil {
 			pending = "; its tracking is pending"
+		}
+		if len(run.Unpublished()) > 0 {
+			pending += "; its pushes to the Hub are pending"
 		}
 		u.session.Console.Say("run %s ended: %s%s", id, runsummary.Of(run).Status, pending)
 		left = others

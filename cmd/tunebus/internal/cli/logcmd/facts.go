@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/runlog"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
@@ -31,7 +32,7 @@ func (l *logShower) factLines(m codec.Message) []runlog.Line {
 		}
 	case events.PhaseCompleted:
 		line.Phase, line.Attempt = e.Phase, e.Attempt
-		line.Text = fmt.Sprintf("phase ended: %s after %.1f s", e.Conclusion, e.EndedAt.Sub(e.StartedAt).Seconds())
+		line.Text = fmt.Sprintf("phase ended: %s after %s", e.Conclusion, view.Took(e.EndedAt.Sub(e.StartedAt).Seconds()))
 		if e.Error != nil {
 			line.Level, line.Text = "error", line.Text+": "+e.Error.Code+": "+e.Error.Message
 		}
@@ -47,7 +48,7 @@ func (l *logShower) factLines(m codec.Message) []runlog.Line {
 			line.Text += ": " + e.Reason
 		}
 	case events.PipelineCompleted:
-		line.Text = fmt.Sprintf("run ended: %s after %.1f s", e.Conclusion, e.DurationSeconds)
+		line.Text = fmt.Sprintf("run ended: %s after %s", e.Conclusion, view.Took(e.DurationSeconds))
 	default:
 		return nil
 	}

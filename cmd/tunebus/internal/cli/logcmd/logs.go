@@ -10,12 +10,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/freeworker"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/runlog"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
 
 type logsFlags struct {
@@ -60,11 +62,12 @@ func Logs(s *session.Session) *cobra.Command {
 					out:   runlog.New(w, asJSON),
 					run:   id,
 					phase: events.Phase(f.phase),
+					quiet: func() { s.Console.Say("%s", whyQuiet(ctx, server, run)) },
 				}
 				if err := l.show(ctx, f.follow); err != nil {
 					return err
 				}
-				if l.written == 0 {
+				if l.written == 0 && !f.follow {
 					s.Console.Say("run %s has no line yet: no attempt has started", id)
 				}
 				return nil
@@ -89,10 +92,23 @@ func (f *logsFlags) check(s *session.Session, server *session.Deployment, run ev
 		return exit.Input(fmt.Errorf("--phase %s: run %s has no such phase in its plan", f.phase, run.ID))
 	}
 	if folder := server.Folder(); f.follow && folder != "" && run.Completed == nil {
-		return exit.Input(fmt.Errorf("--follow: run %s has not ended, and no service works on %s; this goes on with it:\n  %s",
-			run.ID, server.Name(), s.CommandLine("up", "--data", folder)))
+		return fmt.Errorf("--follow: run %s has not ended, and no service works on %s; this goes on with it:\n  %s",
+			run.ID, server.Name(), s.CommandLine("up", "--data", folder))
 	}
 	return nil
+}
+
+// whyQuiet says what a run waits for that has no line yet.
+func whyQuiet(ctx context.Context, server *session.Deployment, run events.Run) string {
+	if queues, err := topology.NewInspector(server.Bus).Queues(ctx); err == nil {
+		if queue := freeworker.Missing(run, queues); queue != "" {
+			return fmt.Sprintf("run %s has no line yet: it %s", run.ID, view.WaitsForWorker(queue))
+		}
+		if awaited, err := freeworker.Awaited(ctx, server.Bus, run, queues); err == nil && awaited != "" {
+			return fmt.Sprintf("run %s has no line yet: it %s", run.ID, view.WaitsFor(awaited))
+		}
+	}
+	return fmt.Sprintf("run %s has no line yet: no attempt has started; waiting for one", run.ID)
 }
 
 // factsOf returns what reads the facts of a run, also of an archived one where the
@@ -115,6 +131,8 @@ type logShower struct {
 	out   *runlog.Writer
 	run   string
 	phase events.Phase // empty: all
+	// quiet is called once if there is nothing to show yet of a log that is followed.
+	quiet func()
 
 	last    uint64            // the newest fact that was shown
 	expects map[attempt]int64 // the number of the next line
@@ -132,6 +150,10 @@ func (l *logShower) show(ctx context.Context, follow bool) error {
 	l.expects = map[attempt]int64{}
 	for {
 		ended, err := l.showNews(ctx)
+		if err == nil && follow && !ended && l.written == 0 && l.quiet != nil {
+			l.quiet()
+			l.quiet = nil
+		}
 		if err == nil && (ended || !follow) {
 			if ended && follow { // lines may be stored a moment after the fact
 				select {

@@ -64,8 +64,8 @@ func TestLogs(t *testing.T) {
 		`inference 1   warning: red\u001b[31m`,
 		"inference 1   warning: lines 3 to 6 are missing: there were too many at once, or the server keeps them no more",
 		"inference 1   warning: the seventh",
-		"inference 1   phase ended: success after 60.0 s",
-		"run           run ended: success after 60.0 s",
+		"inference 1   phase ended: success after 1m00s",
+		"run           run ended: success after 1m00s",
 	}
 	if status != 0 || strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("status %d, %s, logs:\n%s\nwant:\n%s", status, screen, strings.Join(got, "\n"), strings.Join(want, "\n"))
@@ -85,9 +85,22 @@ func TestLogs(t *testing.T) {
 	if status, out, screen := clitest.Run(t, "logs", "waits", "--data", f.Dir); status != 0 || out != "" || !strings.Contains(screen, "no attempt has started") {
 		t.Errorf("a queued run: status %d, %q, %s", status, out, screen)
 	}
-	for _, args := range [][]string{{"nobody"}, {"r", "--phase", "training"}, {"r", "--phase", "finetune"}, {"waits", "--follow"}} {
+	for _, args := range [][]string{{"nobody"}, {"r", "--phase", "training"}, {"r", "--phase", "finetune"}, {}} {
 		if status, _, screen := clitest.Run(t, append([]string{"logs", "--data", f.Dir}, args...)...); status != int(exit.CodeInput) || screen == "" {
 			t.Errorf("logs %v: status %d, %s", args, status, screen)
+		}
+	}
+}
+
+// TestFollowNobody: a run that nobody works on has no log to follow, and "watch" ends so, too.
+func TestFollowNobody(t *testing.T) {
+	t.Parallel()
+	f := clitest.NewDataFolder(t)
+	f.WithServer(t, func(b *conn.Conn) { clitest.Publish(t, b, clitest.EndedRun("waits")[:2]...) })
+	for _, verb := range [][]string{{"logs", "waits", "--follow"}, {"watch", "waits"}} {
+		status, _, screen := clitest.Run(t, append(verb, "--data", f.Dir)...)
+		if status != int(exit.CodeError) || !strings.Contains(screen, "no service works on") {
+			t.Errorf("%v: status %d, %s", verb, status, screen)
 		}
 	}
 }
@@ -119,7 +132,7 @@ func TestFollowLogs(t *testing.T) {
 	default:
 	}
 	clitest.Publish(t, b, facts[3:]...)
-	if r := <-ended; r.status != 0 || !strings.Contains(r.out, "before") || !strings.Contains(r.out, "while it works") || !strings.HasSuffix(r.out, "run ended: success after 60.0 s\n") {
+	if r := <-ended; r.status != 0 || !strings.Contains(r.out, "before") || !strings.Contains(r.out, "while it works") || !strings.HasSuffix(r.out, "run ended: success after 1m00s\n") {
 		t.Errorf("status %d:\n%s", r.status, r.out)
 	}
 }

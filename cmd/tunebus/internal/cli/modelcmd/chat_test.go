@@ -29,7 +29,8 @@ func say(t *testing.T, text string, args ...string) (status int, out, screen str
 // both models answer where they are asked to.
 func TestChat(t *testing.T) {
 	t.Parallel()
-	f := folder(t, tuned{id: "r", base: "some/base-model", upload: true}, tuned{id: "full", base: "owner/name", full: true})
+	f := folder(t, tuned{id: "r", base: "some/base-model", upload: true}, tuned{id: "full", base: "owner/name", full: true},
+		tuned{id: "short", base: "owner/name", full: true, prompt: 64})
 	args := []string{"--data", f.Dir, "--max-new-tokens", "6", "--temperature", "0"}
 	type exchange struct {
 		Message, Answer string
@@ -66,6 +67,10 @@ func TestChat(t *testing.T) {
 	}
 	if status, _, screen := say(t, strings.Repeat("x", 2<<20), append(args, "r")...); status != 2 || !strings.Contains(screen, "longer than") {
 		t.Errorf("a line without an end: status %d\n%s", status, screen)
+	}
+	refused, out, screen := say(t, strings.Repeat("word ", 200), append(args, "short", "--json")...)
+	if refused != 2 || !strings.Contains(out, `"exit_status":2`) || !strings.Contains(out, "faults") {
+		t.Errorf("a message that is too long, for a program: status %d\n%s%s", refused, out, screen)
 	}
 	if left, err := filepath.Glob(filepath.Join(os.TempDir(), "chat-*", "tuned")); err != nil || len(left) > 1 { // another test may talk
 		t.Errorf("left %v, %v", left, err)

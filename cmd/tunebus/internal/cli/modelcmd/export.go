@@ -84,7 +84,9 @@ func (f *exportFlags) export(ctx context.Context, s *session.Session, server *se
 		_, notEmpty := errors.AsType[*modelexport.NotEmptyError](err)
 		_, noBase := errors.AsType[*modelexport.NoBaseError](err)
 		_, data := errors.AsType[*modelexport.DataFolderError](err)
-		if notEmpty || noBase || data {
+		_, input := errors.AsType[*modelexport.InputFolderError](err)
+		_, target := errors.AsType[*modelexport.TargetError](err)
+		if notEmpty || noBase || data || input || target {
 			err = exit.Input(err)
 		}
 		return asInput(err)

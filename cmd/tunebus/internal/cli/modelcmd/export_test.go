@@ -266,3 +266,40 @@ func TestExportIntoADataFolder(t *testing.T) {
 		}
 	}
 }
+
+// TestExportOverInputs: an export changes nothing that the run was made from, with --force neither,
+// whatever the way to it.
+func TestExportOverInputs(t *testing.T) {
+	t.Parallel()
+	base := filepath.Join(t.TempDir(), "mine")
+	if err := os.CopyFS(base, os.DirFS(quickBase())); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(base, link); err != nil {
+		t.Fatal(err)
+	}
+	f := folder(t, tuned{id: "r", base: base, inPlace: true})
+	for _, dir := range []string{base, link, filepath.Join(base, "below")} {
+		status, out, screen := clitest.Run(t, "export", "r", dir, "--data", f.Dir, "--force")
+		if status != 2 || out != "" || !strings.Contains(screen, "fine_tuner.base_model_id") || !strings.Contains(screen, "name another folder") {
+			t.Errorf("%s: status %d\n%s%s", dir, status, out, screen)
+		}
+	}
+	if left, err := os.ReadDir(base); err != nil || slices.ContainsFunc(left, func(e os.DirEntry) bool { return strings.HasPrefix(e.Name(), "adapter") || e.Name() == "below" }) {
+		t.Errorf("left %v, %v", left, err)
+	}
+}
+
+// TestExportWhereNothingCanBe: a place that is no folder is bad input, and no folder that the
+// person did not name is in the message.
+func TestExportWhereNothingCanBe(t *testing.T) {
+	t.Parallel()
+	f := folder(t, tuned{id: "r", base: "owner/name", upload: true})
+	for dir, want := range map[string]string{"/dev/null": "it is a file", "/dev/null/x": "not a directory", "/proc/x": "folder /proc/x cannot be written"} {
+		status, out, screen := clitest.Run(t, "export", "r", dir, "--data", f.Dir)
+		if status != 2 || out != "" || !strings.Contains(screen, want) || strings.Contains(screen, ".export") {
+			t.Errorf("%s: status %d\n%s%s", dir, status, out, screen)
+		}
+	}
+}

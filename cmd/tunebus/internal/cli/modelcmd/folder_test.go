@@ -26,6 +26,8 @@ type tuned struct {
 	inPlace bool
 	// full is set if the run trained all weights.
 	full bool
+	// prompt is the most tokens that a model is asked with; 0: no limit.
+	prompt int
 }
 
 // quickBase is the folder of the quickstart's base model.
@@ -85,8 +87,9 @@ func folder(t *testing.T, runs ...tuned) *clitest.DataFolder {
 		plan := []events.Step{{Phase: events.Finetune, Queue: "builtin"}}
 		facts = append(facts,
 			events.PipelineAccepted{RunID: r.id, RunName: "name-of-" + r.id, RequestedAt: at, Plan: plan, Inputs: in, Specification: events.Specification{
-				FineTuner: events.FineTuner{BaseModelID: r.base, Rank: 4, LoRAAlpha: 8, FullFinetuning: r.full, TrainingDataID: "owner/rows"},
-				Pipeline:  events.Pipeline{EnableFinetuning: true},
+				FineTuner:  events.FineTuner{BaseModelID: r.base, Rank: 4, LoRAAlpha: 8, FullFinetuning: r.full, TrainingDataID: "owner/rows"},
+				Inferencer: events.Inferencer{MaxSequenceLength: r.prompt},
+				Pipeline:   events.Pipeline{EnableFinetuning: true},
 			}},
 			events.PhaseRequested{RunID: r.id, Phase: events.Finetune, Queue: "builtin", Plan: plan},
 			events.PhaseStarted{RunID: r.id, Phase: events.Finetune, Attempt: 1, Worker: "w"},

@@ -110,6 +110,9 @@ func (t *talk) exchange(ctx context.Context, text string) error {
 	for _, p := range t.partners {
 		answer, err := t.ask(ctx, p, text)
 		if errors.Is(err, conversation.ErrTooLong) {
+			if t.console.JSON { // a program reads an exchange for each message
+				return exit.Input(err)
+			}
 			t.console.Say("%v", err)
 			return nil
 		}

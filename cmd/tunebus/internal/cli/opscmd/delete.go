@@ -50,7 +50,7 @@ goes on with what it has begun.`,
   tunebus delete nightly --yes`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return exit.Input(errors.New("want RUN, or several"))
+				return exit.Input(fmt.Errorf("want one RUN, or several; %s", session.WhatRun))
 			}
 			return nil
 		},
@@ -182,7 +182,11 @@ func (d deletionCommand) find(ctx context.Context, args []string) ([]string, err
 func (d deletionCommand) refusal(ctx context.Context, refused *deletion.RefusedError) error {
 	if len(refused.Refusals) == 1 && refused.Refusals[0].Why == deletion.ErrUnknown.Error() {
 		id := refused.Refusals[0].Run
-		if _, err := d.server.FindRun(ctx, id); err != nil {
+		_, err := d.server.FindRun(ctx, id)
+		if _, rejected := errors.AsType[*runwatch.RejectedError](err); rejected {
+			return fmt.Errorf("there is nothing to delete, and the rejection stays: %w", err)
+		}
+		if err != nil {
 			return err
 		}
 		return d.server.UnknownRun(id)

@@ -13,6 +13,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/preflight"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/storeopening"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/llm"
@@ -44,6 +45,7 @@ named, it looks at a data folder and at this machine alone.`,
 				cfg.Data.Folder = at.Data
 			}
 			found = append(found, checkTrainer(c.Context(), cfg.Finetune)...)
+			found = append(found, checkAnswers(c.Context(), cfg)...)
 			found = append(found, checkEngines(cfg)...)
 			if ctx := c.Context(); ctx.Err() != nil { // what failed then says nothing about the server
 				return context.Cause(ctx)
@@ -65,6 +67,10 @@ named, it looks at a data folder and at this machine alone.`,
 func check(c *cobra.Command, s *session.Session, at session.Location, cfg settings.Settings) (found []view.Finding) {
 	if at.Data == "" && !session.FindsFolder(s, cfg) {
 		b, err := s.Connect(c.Context())
+		if several, ok := errors.AsType[*session.SeveralUpsError](err); ok {
+			none := view.Finding{Name: "NATS", State: view.StateLook, Says: "no server answers at the usual address, and several ups run on this machine"}
+			return append([]view.Finding{none}, upsElsewhere(several.Ups)...)
+		}
 		if err != nil {
 			return []view.Finding{noServer(err)}
 		}
@@ -80,7 +86,8 @@ func check(c *cobra.Command, s *session.Session, at session.Location, cfg settin
 		case server.Folder() == "":
 			found = checkServer(ctx, s, server.Bus, cfg)
 		case at.Data == "":
-			found = []view.Finding{{Name: "NATS", State: view.StateOK, Says: "no server answers, and the data folder needs none"}}
+			none := view.Finding{Name: "NATS", State: view.StateOK, Says: "no server answers at the usual address, and the data folder " + server.Folder() + " needs none"}
+			found = append([]view.Finding{none}, upsElsewhere(session.OtherUps(server.Folder()))...)
 		}
 		found = append(found, checkFolder(ctx, server)...)
 		return nil
@@ -247,7 +254,7 @@ func checkStore(ctx context.Context, b *conn.Conn, cfg settings.Settings) view.F
 	if cfg.Artifacts.URL == "" {
 		return f
 	}
-	store, err := session.OpenExistingStore(ctx, b, cfg.Artifacts.URL)
+	store, err := storeopening.OpenExisting(ctx, b, cfg.Artifacts.URL)
 	if err != nil {
 		f.State, f.Says, f.Do = view.StateBroken, err.Error(), "look at artifacts.url of the settings"
 		return f
@@ -272,7 +279,20 @@ func checkMachine(ctx context.Context, cfg settings.Settings) []view.Finding {
 		engine.State, engine.Says = view.StateLook, "uses no vector instructions, and takes many times as long"
 		engine.Do = "use a processor with AVX2 or AVX-512"
 	}
-	return []view.Finding{mlflow, engine, checkHubCache(ctx, cfg)}
+	return []view.Finding{mlflow, engine, checkHubCache(ctx, cfg), checkPublishing(cfg)}
+}
+
+// checkPublishing says whether the tracker could push to the Hub with these settings. It
+// asks nobody.
+func checkPublishing(cfg settings.Settings) view.Finding {
+	f := view.Finding{Name: "pushing to the Hub", State: view.StateOK, Says: "a token for " + cfg.Data.HubEndpoint + " is set"}
+	switch {
+	case cfg.Data.HubOffline:
+		f.Says = "nothing is pushed: HF_HUB_OFFLINE or data.hub_offline is set"
+	case cfg.Credentials.HuggingFaceToken == "":
+		f.Says = "no token is set (HF_TOKEN); runs with fine_tuner.push_to_hub are not pushed by a tracker with these settings"
+	}
+	return f
 }
 
 // checkHubCache says how much of the disk the cache of the Hub takes.

@@ -41,7 +41,18 @@ func checkFolder(ctx context.Context, server *session.Deployment) []view.Finding
 	if err != nil {
 		return append(found, view.Finding{Name: "artifacts", State: view.StateBroken, Says: err.Error()})
 	}
-	return append(found, collectable(ctx, server, store), deletable(ctx, server, store))
+	return append(found, collectable(ctx, server, store, alone), deletable(ctx, server, store))
+}
+
+// upsElsewhere says which ups work on other data folders of this machine.
+func upsElsewhere(ups []localup.Up) (found []view.Finding) {
+	for _, up := range ups {
+		found = append(found, view.Finding{
+			Name: "up", State: view.StateOK, Says: fmt.Sprintf("one at %s works on the data folder %s", up.URL, up.Data),
+			Do: fmt.Sprintf("\"tunebus doctor --data %s\" looks at it", shellquote.Word(up.Data)),
+		})
+	}
+	return found
 }
 
 // unfinishedRuns says how many runs of a folder have not ended.
@@ -52,7 +63,7 @@ func unfinishedRuns(ctx context.Context, server *session.Deployment, folder stri
 	case err != nil:
 		f.State, f.Says = view.StateLook, err.Error()
 	case len(open) > 0:
-		f.State, f.Says = view.StateLook, view.Count(len(open), "run")+" not ended, and nobody works on the folder"
+		f.State, f.Says = view.StateLook, fmt.Sprintf("%s %s not ended, and nobody works on the folder", view.Count(len(open), "run"), view.Have(len(open)))
 		f.Do = fmt.Sprintf(`"tunebus up --data %s" goes on`, shellquote.Word(folder))
 	}
 	return f
@@ -77,7 +88,7 @@ func sizeOf(folder string) view.Finding {
 			parts = append(parts, fmt.Sprintf("%s %s", entry.Name(), events.Count(n)))
 		}
 	}
-	f.Says = fmt.Sprintf("%s holds %s bytes: %s", folder, events.Count(total), strings.Join(parts, ", "))
+	f.Says = fmt.Sprintf("%s holds %s: %s", folder, view.Count(total, "byte"), strings.Join(parts, ", "))
 	return f
 }
 
@@ -103,8 +114,9 @@ func bytesBelow(path string, seen map[inode]bool) (n int64) {
 	return n
 }
 
-// collectable says what garbage collection could remove.
-func collectable(ctx context.Context, server *session.Deployment, store *artifact.Store) view.Finding {
+// collectable says what garbage collection could remove. On a folder that nobody works on it
+// says as well what it could remove later: nothing there waits for a run to refer to it.
+func collectable(ctx context.Context, server *session.Deployment, store *artifact.Store, alone bool) view.Finding {
 	f := view.Finding{Name: "gc", State: view.StateOK}
 	sum, err := gc.New(server.Bus, store, gc.Options{Grace: 24 * time.Hour, DryRun: true}).Run(ctx)
 	switch {
@@ -115,9 +127,16 @@ func collectable(ctx context.Context, server *session.Deployment, store *artifac
 		f.State, f.Says = view.StateLook, err.Error()
 	default:
 		n := sum.Removed.Bytes + sum.Leftovers.Bytes
-		f.Says = fmt.Sprintf("%s bytes that no run refers to", events.Count(n))
+		f.Says = fmt.Sprintf("%s that no run refers to", view.Count(n, "byte"))
 		if n > 0 {
 			f.Do = `"tunebus gc" removes them`
+		}
+		if !alone {
+			return f
+		}
+		all, err := gc.New(server.Bus, store, gc.Options{ContentGrace: time.Nanosecond, DryRun: true}).Run(ctx)
+		if young := all.Removed.Bytes + all.Leftovers.Bytes - n; err == nil && young > 0 {
+			f.Says += fmt.Sprintf(", and %s that gc removes when a day has passed", view.Count(young, "byte"))
 		}
 	}
 	return f
@@ -156,7 +175,7 @@ func deletable(ctx context.Context, server *session.Deployment, store *artifact.
 			total += o.Size
 		}
 	}
-	f.Says = fmt.Sprintf("%s bytes of %s that have ended", events.Count(total), view.Count(len(ended), "run"))
+	f.Says = fmt.Sprintf("%s of %s that %s ended", view.Count(total, "byte"), view.Count(len(ended), "run"), view.Have(len(ended)))
 	largest := ""
 	for run, n := range byRun {
 		if largest == "" || n > byRun[largest] || n == byRun[largest] && run < largest {
@@ -164,7 +183,7 @@ func deletable(ctx context.Context, server *session.Deployment, store *artifact.
 		}
 	}
 	if largest != "" {
-		f.Says += fmt.Sprintf(", the most %s with %s bytes", largest, events.Count(byRun[largest]))
+		f.Says += fmt.Sprintf(", the most %s with %s", largest, view.Count(byRun[largest], "byte"))
 		f.Do = fmt.Sprintf(`"tunebus delete %s --dry-run" says what would go`, largest)
 	}
 	if unfinished, err := deletion.New(server.Bus, store).Unfinished(ctx); err == nil && len(unfinished) > 0 {

@@ -32,7 +32,7 @@ func TestDoctorFolder(t *testing.T) {
 	for name, words := range map[string][]string{
 		"data folder": {f.Dir + " holds ", "artifacts 5,0"},
 		"gc":          {"0 bytes that no run refers to"}, // a day has not passed
-		"delete":      {"5,000 bytes of 1 run that have ended", "the most r with 5,000 bytes", `"tunebus delete r --dry-run"`},
+		"delete":      {"5,000 bytes of 1 run that has ended", "the most r with 5,000 bytes", `"tunebus delete r --dry-run"`},
 	} {
 		for _, word := range words {
 			if !strings.Contains(says[name], word) {

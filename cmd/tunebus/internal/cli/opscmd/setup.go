@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/layout"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/timeflag"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
@@ -38,8 +39,8 @@ func Setup(s *session.Session) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			layout := topology.Topology{Replicas: f.replicas, AckWait: f.ackWait}
-			if layout.Queues, err = addQueues(session.Queues(cfg), f.queues); err != nil {
+			server := topology.Topology{Replicas: f.replicas, AckWait: f.ackWait}
+			if server.Queues, err = addQueues(layout.Queues(cfg), f.queues); err != nil {
 				return err
 			}
 			b, err := s.ConnectWithin(c.Context(), f.wait)
@@ -47,15 +48,15 @@ func Setup(s *session.Session) *cobra.Command {
 				return err
 			}
 			defer b.Close()
-			if err := topology.Apply(c.Context(), b, layout); err != nil {
+			if err := topology.Apply(c.Context(), b, server); err != nil {
 				return err
 			}
 			if bucket, ok := service.ObjectBucket(cfg.Artifacts.URL); ok {
-				if err := objectstore.Create(c.Context(), b, bucket, session.ObjectBytes); err != nil {
+				if err := objectstore.Create(c.Context(), b, bucket, layout.ObjectBytes); err != nil {
 					return err
 				}
 			}
-			return s.Console.Print(view.SetUp(b.Server(), layout.Queues))
+			return s.Console.Print(view.SetUp(b.Server(), server.Queues))
 		},
 	}
 	flags := c.Flags()

@@ -2,7 +2,7 @@
 // person every ten seconds what the command waits for, and ends the wait at its limit.
 //
 //	err := patience.Within(ctx, console, f.limit, func(err error) error {
-//		return fmt.Errorf("run r was not submitted within %s: %w", f.limit, err)
+//		return exit.Timeout(fmt.Errorf("run r did not end within %s", f.limit))
 //	}, func(ctx context.Context) error { … })
 //
 // What is waited for is what the work has named with [progress.Doing], such as a key of the
@@ -13,14 +13,12 @@ import (
 	"context"
 	"time"
 
-	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/pipeline/progress"
 )
 
 // Within calls do, and says what it waits for. A limit of 0 is none. If the limit is over
-// before do has succeeded, the error is what over makes of that of do, with the status of
-// a wait that ran out.
+// before do has succeeded, the error is what over makes of that of do.
 func Within(
 	ctx context.Context, console *view.Console, limit time.Duration, over func(err error) error, do func(ctx context.Context) error,
 ) error {
@@ -41,5 +39,5 @@ func Within(
 	if err == nil || ctx.Err() != nil || limited.Err() == nil {
 		return err
 	}
-	return exit.Timeout(over(err))
+	return over(err)
 }

@@ -20,9 +20,10 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/inprocess"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/layout"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runrequest"
-	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/folderaddress"
 	"github.com/tunebus/tunebus/pipeline/huggingface"
 	"github.com/tunebus/tunebus/pipeline/settings"
 	"github.com/tunebus/tunebus/pipeline/spec"
@@ -149,7 +150,7 @@ func worker(cfg settings.Settings, step events.Step) *Missing {
 		}
 	}
 	queue := cfg.Worker(step.Phase).Queue
-	if inprocess.Takes(cfg, step.Phase, step.Queue) || !slices.Contains(session.Queues(cfg)[step.Phase], step.Queue) {
+	if inprocess.Takes(cfg, step.Phase, step.Queue) || !slices.Contains(layout.Queues(cfg)[step.Phase], step.Queue) {
 		return nil
 	}
 	if step.Phase == events.Finetune && step.Queue == spec.Command && len(cfg.Finetune.Command) == 0 {
@@ -161,6 +162,9 @@ func worker(cfg settings.Settings, step events.Step) *Missing {
 			Input:  true,
 		}
 	}
+	if what, do := answering(cfg.Inference, step); what != "" {
+		return &Missing{What: section + ".engine", Why: what, Do: do, Needed: true, Input: true}
+	}
 	return &Missing{
 		What:   section + ".engine",
 		Why:    fmt.Sprintf("the jobs go to the queue %q, and the service in this process takes those of the queue %q", step.Queue, queue),
@@ -170,11 +174,27 @@ func worker(cfg settings.Settings, step events.Step) *Missing {
 	}
 }
 
+// answering says what an engine of inference needs that the settings do not name;
+// empty: nothing.
+func answering(i settings.Inference, step events.Step) (why, do string) {
+	const write = "write %s and queue = %q into the section services.inference, such as in ./tunebus.toml; or leave inferencer.engine out: \"builtin\" answers then"
+	switch {
+	case step.Phase != events.Inference:
+	case step.Queue == spec.OpenAI && i.Endpoint == "":
+		return fmt.Sprintf("%q is a server of yours that answers, and the settings name none", spec.OpenAI),
+			fmt.Sprintf(write, `endpoint = "http://HOST:8000/v1"`, spec.OpenAI)
+	case step.Queue == spec.Transformers && len(i.Command) == 0:
+		return fmt.Sprintf("%q is a Python environment of yours that answers, and the settings name none", spec.Transformers),
+			fmt.Sprintf(write, `command = ["PATH/bin/python", "-m", "tunebus_trainer.generate"]`, spec.Transformers)
+	}
+	return "", ""
+}
+
 // TrackingServer checks whether the MLflow server answers, if runs are tracked
 // on one.
 func TrackingServer(ctx context.Context, cfg settings.Settings) *Missing {
 	uri := cfg.Tracker.TrackingURI
-	if strings.HasPrefix(uri, "file:") {
+	if folderaddress.Is(uri) {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
@@ -196,11 +216,14 @@ func TrackingServer(ctx context.Context, cfg settings.Settings) *Missing {
 
 // trackingFolder makes the folder that runs are tracked into, if it is one.
 func trackingFolder(cfg settings.Settings) *Missing {
-	folder, ok := strings.CutPrefix(cfg.Tracker.TrackingURI, "file:")
-	if !ok {
+	if !folderaddress.Is(cfg.Tracker.TrackingURI) {
 		return nil
 	}
-	if err := os.MkdirAll(strings.TrimPrefix(folder, "//"), 0o755); err != nil {
+	folder, err := folderaddress.Folder(cfg.Tracker.TrackingURI)
+	if err == nil {
+		err = os.MkdirAll(folder, 0o755)
+	}
+	if err != nil {
 		return &Missing{
 			What: "mlflow.tracking_uri",
 			Why:  err.Error() + "; tracking will be pending",

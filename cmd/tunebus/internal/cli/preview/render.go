@@ -11,7 +11,7 @@ import (
 	"github.com/tunebus/tunebus/llm/token/lossmask"
 	"github.com/tunebus/tunebus/pipeline/dataset"
 	"github.com/tunebus/tunebus/services/finetune/prepare"
-	"github.com/tunebus/tunebus/services/inference"
+	questions "github.com/tunebus/tunebus/services/inference/inputs"
 )
 
 // readExamples prepares every row for a training.
@@ -97,7 +97,7 @@ func (p *Preview) readPrompts(ctx context.Context, set *dataset.Dataset, s event
 		if err != nil {
 			return err
 		}
-		text, err := inference.Prompt(tok, s, at, r)
+		text, err := questions.Render(tok, s, at, r)
 		if err != nil {
 			return err
 		}
@@ -121,7 +121,7 @@ func (p *Preview) readPrompts(ctx context.Context, set *dataset.Dataset, s event
 			p.Key, cut, p.Counts.Rows, s.MaxSequenceLength))
 	}
 	if beyond > 0 {
-		p.tell(10*beyond > p.Counts.Rows, fmt.Sprintf("%s: %d of %d %s", p.Key, beyond, p.Counts.Rows, inference.BeyondPositions(by.Positions)))
+		p.tell(10*beyond > p.Counts.Rows, fmt.Sprintf("%s: %d of %d %s", p.Key, beyond, p.Counts.Rows, questions.BeyondPositions(by.Positions)))
 	}
 	return nil
 }

@@ -82,6 +82,10 @@ func TestInShells(t *testing.T) {
 			"tunebus show --data " + f.Dir + " r":           {"r1", "r2"},
 			"tunebus delete --data " + f.Dir + " ":          {"last", "r1", "r2"},
 			"tunebus logs --phase ":                         {"evaluation", "finetune", "inference"},
+			"tunebus submit --wait=":                        {"completed", "tracked"},
+			"tunebus run --resume ":                         {"cancel", "first", "skip"},
+			"tunebus rerun r1 --from=":                      {"evaluation", "finetune", "inference"},
+			"tunebus runs --status part":                    {"partial"},
 			"tunebus rerun r1 --set inferencer.baseline=":   {"false", "true"},
 		} {
 			c := exec.CommandContext(t.Context(), shell.name, append(shell.args, shell.script)...)

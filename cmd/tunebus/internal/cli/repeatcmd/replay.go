@@ -10,11 +10,12 @@ import (
 // the requests, which makes new runs, and the tracking, which makes none.
 func Replay(*session.Session) *cobra.Command {
 	return &cobra.Command{
-		Use: "replay", Short: "Go through history again: requests, or tracking",
-		Long: `Two things can be gone through again:
+		Use: "replay", Short: "Go through history again: requests, tracking, or pushes to the Hub",
+		Long: `Three things can be gone through again:
 
   replay requests   submits past requests again, as new runs with new ids
   replay tracking   rebuilds the MLflow runs, the reports and the list of runs
-                    from what is stored; no run is started`,
+                    from what is stored; no run is started
+  replay publishing pushes to the Hugging Face Hub what was not pushed`,
 	}
 }

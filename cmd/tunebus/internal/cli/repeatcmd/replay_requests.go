@@ -162,8 +162,15 @@ func replayRequests(ctx context.Context, console *view.Console, server string, r
 		console.Say("there are no requests on %s", server)
 		return nil
 	}
-	skipped := 0
+	skipped, unwanted := 0, 0
 	if err := r.Check(ctx, func(one replay.Skipped) {
+		if one.Reason == replay.Unwanted {
+			if unwanted++; one.Why == "" {
+				return
+			}
+			console.Say("request %d does not fit --filter: %s", one.Request, view.Sentence(one.Why))
+			return
+		}
 		skipped++
 		console.Say("request %d is left out: %s%s", one.Request, view.Sentence(one.Why), toInclude(one.Reason))
 	}); err != nil {
@@ -183,7 +190,11 @@ func replayRequests(ctx context.Context, console *view.Console, server string, r
 	if r.DryRun {
 		verb = "would be submitted again"
 	}
-	console.Say("%s %s, %d left out", view.Count(n, "request"), verb, skipped)
+	others := ""
+	if unwanted > 0 {
+		others = fmt.Sprintf(", %d without the labels of --filter", unwanted)
+	}
+	console.Say("%s %s, %d left out%s", view.Count(n, "request"), verb, skipped, others)
 	if interrupted, ok := errors.AsType[*replay.InterruptedError](err); ok {
 		return fmt.Errorf("%w: --from-seq %d goes on behind it", err, interrupted.Submitted+1)
 	}

@@ -86,7 +86,7 @@ func TestRerun(t *testing.T) {
 		`did you mean "rank"?`:                            {"new", "--set", "fine_tuner.rnk=1"},
 		"no such file or folder":                          {"new", "--set", "inferencer.testing_data_id=none.jsonl"},
 		"a run id has":                                    {"no.token"},
-		"want RUN":                                        {},
+		"want one RUN":                                    {},
 		"--wait=soon":                                     {"new", "--wait=soon"},
 	} {
 		if status, out, screen := rerun(t, services, args...); status != 2 || out != "" || !strings.Contains(screen, says) {

@@ -74,3 +74,28 @@ func TestWatchOnFolder(t *testing.T) {
 		t.Errorf("watch of a run that has not: status %d\n%s", status, screen)
 	}
 }
+
+// TestStoppedOnFolder: a run whose process was killed is not said to be running, and no time of it
+// goes on, where nobody works on its folder. Its phase took until its last sign of life.
+func TestStoppedOnFolder(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	f := interruptedRuns(t)
+	f.WithServer(t, func(b *conn.Conn) {
+		clitest.PublishProgress(t, b, events.Progress{RunID: "killed", Phase: events.Inference, Attempt: 1, Step: 21, Total: 40, RemainingSeconds: 5})
+	})
+	status, out, screen := clitest.Run(t, "runs", "--data", f.Dir)
+	if status != 0 || !strings.Contains(out, "inference stopped, 52%") || !strings.Contains(out, "queued") {
+		t.Errorf("runs: status %d\n%s%s", status, out, screen)
+	}
+	var stopped struct {
+		Stopped bool `json:"stopped"`
+	}
+	clitest.Result(t, &stopped, "show", "killed", "--data", f.Dir)
+	if !stopped.Stopped {
+		t.Error("show --json does not say that the run has stopped")
+	}
+	status, out, screen = clitest.Run(t, "show", "killed", "--data", f.Dir)
+	if status != 0 || !strings.Contains(out, "(killed): stopped") || !strings.Contains(out, "stopped at step 21 of 40 (52 %)") || strings.Contains(out, "left") {
+		t.Errorf("show: status %d\n%s%s", status, out, screen)
+	}
+}

@@ -12,9 +12,9 @@ import (
 	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/artifact/transfer"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/dataset"
 	"github.com/tunebus/tunebus/pipeline/engine"
-	"github.com/tunebus/tunebus/pipeline/runwatch"
 )
 
 const dot = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -59,7 +59,7 @@ func TestImagesTravel(t *testing.T) {
 		t.Fatalf("status %d\n%s", status, screen)
 	}
 	b := clitest.Connect(t, conn.Options{URL: url, Name: "test"})
-	run, err := runwatch.On(b).Accepted(t.Context(), "seen")
+	run, err := history.New(b).Run(t.Context(), "seen")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,6 @@
 package runcmd
 
 import (
-	"context"
 	"errors"
 	"os"
 
@@ -14,9 +13,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runrequest"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
-	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/settings"
-	"github.com/tunebus/tunebus/pipeline/structconf"
 	"github.com/tunebus/tunebus/services/evaluation"
 )
 
@@ -69,9 +66,7 @@ func (f *runFlags) read(c *cobra.Command, s *session.Session) (runrequest.Reques
 	if err := f.local.Check(); err != nil {
 		return runrequest.Request{}, settings.Settings{}, err
 	}
-	f.request.Look = func(ctx context.Context, specification events.Specification, files map[string]string) structconf.Faults {
-		return inputs.Check(ctx, specification, files).Faults
-	}
+	f.request.Look = inputs.Faults
 	f.request.Images = inputs.Images
 	request, err := f.request.Request(c)
 	if err != nil {
@@ -84,6 +79,8 @@ func (f *runFlags) read(c *cobra.Command, s *session.Session) (runrequest.Reques
 	// Services use the addresses of a specification only if their settings
 	// allow it. Here specification and services belong to the same person.
 	specification := &request.Specification
+	judged := len(evaluation.Judge{}.Lacks(specification.Evaluator)) > 0
+	request.Notes = append(request.Notes, f.services.Unused(*specification, judged)...)
 	if specification.MLflow.TrackingURI != "" {
 		cfg.Tracker.TrackingURI = specification.MLflow.TrackingURI
 	}

@@ -3,6 +3,7 @@ package runcmd
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -33,6 +34,7 @@ func Submit(s *session.Session) *cobra.Command {
 			if err := f.submit.Check(); err != nil {
 				return err
 			}
+			f.request.Look = inputs.Faults
 			f.request.Images = inputs.Images
 			request, err := f.request.Request(c)
 			if err != nil {
@@ -40,8 +42,9 @@ func Submit(s *session.Session) *cobra.Command {
 			}
 			err = submit.Send(c, s, f.submit, f.request.Files, request)
 			if unreachable, ok := errors.AsType[*conn.UnreachableError](err); ok && unreachable.IsRefused() && session.UsualServer(s) {
-				err = fmt.Errorf("%w\nthis starts services for it:\n  %s\nand this works on the run in a process of its own:\n  %s",
-					err, s.CommandLine("up"), s.CommandLine(f.request.Words(c, Run(s))...))
+				again := f.request.Words(c, c)
+				err = fmt.Errorf("%w\nthis starts services for it:\n  %s\nand this works on the run in a process of its own:\n  %s%s",
+					err, s.CommandLine("up"), s.CommandLine(f.request.Words(c, Run(s))...), elsewhere(s, err, again))
 			}
 			return err
 		},
@@ -51,4 +54,19 @@ func Submit(s *session.Session) *cobra.Command {
 	f.submit.AddFlags(c)
 	c.Flags().StringVar(&f.submit.Data, "data", "", "data folder that an up or a run of this machine works on; default: a running server")
 	return c
+}
+
+// elsewhere are the commands that have an up of another data folder work on a request, where
+// nobody works on the usual one. again are the words that ask for the same once more.
+func elsewhere(s *session.Session, err error, again []string) string {
+	const most = 3
+	none, ok := errors.AsType[*session.NoServicesError](err)
+	if !ok {
+		return ""
+	}
+	text := ""
+	for _, up := range none.Ups[:min(most, len(none.Ups))] {
+		text += fmt.Sprintf("\nand this has the up at %s work on it:\n  %s", up.URL, s.CommandLine(append(slices.Clone(again), "--data", up.Data)...))
+	}
+	return text
 }

@@ -14,7 +14,9 @@ func TestTrackingFlagIsChecked(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for uri, want := range map[string]string{
 		"http://ann:hush@127.0.0.1:1/x": "--tracking-uri: an address must not hold a user or password",
-		"http://ann:hu/sh@127.0.0.1:1":  "--tracking-uri: want an address such as https://host",
+		"http://ann:hu/sh@127.0.0.1:1":  "--tracking-uri: an address must not hold a user or password",
+		"http://ann:1/sh@127.0.0.1":     "--tracking-uri: an address must not hold a user or password",
+		"file:./a?b":                    "--tracking-uri: in an address \"?\" and \"#\" are no part of a folder's name; write %3F",
 		"garbage":                       "--tracking-uri: want an address such as https://host",
 	} {
 		for _, command := range [][]string{

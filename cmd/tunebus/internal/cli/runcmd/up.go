@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/hint"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/inprocess"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/localup"
@@ -33,12 +35,19 @@ func Up(s *session.Session) *cobra.Command {
 		Use: "up", Short: "Run all services in this process, with NATS on a port", Args: session.NoArgs,
 		Example: "  tunebus up --data team --port 4222",
 		RunE: func(c *cobra.Command, _ []string) error {
+			if f.port < 0 || f.port > math.MaxUint16 {
+				return exit.Input(fmt.Errorf("--port %d: want a port, 1 to %d, or 0 for any", f.port, math.MaxUint16))
+			}
 			cfg, err := s.Settings(f.files...)
 			if err != nil {
 				return err
 			}
 			if err := f.services.Apply(&cfg); err != nil {
 				return err
+			}
+			for _, file := range settings.OnlySpecification(f.files) {
+				s.Console.Say("note: --config %s has no effect on up: it has a specification and no settings; this starts a run with it:\n  %s",
+					file, s.CommandLine("submit", "--config", file))
 			}
 			again := []string{"up"}
 			c.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) {

@@ -186,14 +186,14 @@ func newsText(fact events.Fact, metrics []string) string {
 	case events.PhaseCompleted:
 		took := f.EndedAt.Sub(f.StartedAt).Seconds()
 		if f.Conclusion != events.Success {
-			return fmt.Sprintf("%s %s after %.1f s%s", f.Phase, f.Conclusion, took, problem(f.Error))
+			return fmt.Sprintf("%s %s after %s%s", f.Phase, f.Conclusion, view.Took(took), problem(f.Error))
 		}
-		return fmt.Sprintf("%s done in %.1f s%s", f.Phase, took, mainFigure(f, metrics))
+		return fmt.Sprintf("%s done in %s%s", f.Phase, view.Took(took), mainFigure(f, metrics))
 	case events.PipelineCompleted:
 		if why := runsummary.Shortfall(events.Run{Completed: &f}); why != "" {
-			return fmt.Sprintf("%s in %.1f s: %s", runsummary.Partial, f.DurationSeconds, why)
+			return fmt.Sprintf("%s in %s: %s", runsummary.Partial, view.Took(f.DurationSeconds), why)
 		}
-		return fmt.Sprintf("%s in %.1f s", f.Conclusion, f.DurationSeconds)
+		return fmt.Sprintf("%s in %s", f.Conclusion, view.Took(f.DurationSeconds))
 	case events.CancelRequested:
 		if f.Reason != "" {
 			return "cancel requested: " + f.Reason

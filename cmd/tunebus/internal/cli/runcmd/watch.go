@@ -1,6 +1,7 @@
 package runcmd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/follow"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/patience"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
@@ -17,7 +19,6 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/runsummary"
-	"github.com/tunebus/tunebus/pipeline/runwatch"
 )
 
 type watchFlags struct {
@@ -35,8 +36,11 @@ func Watch(s *session.Session) *cobra.Command {
 		ValidArgsFunction: session.CompleteRuns(s, &f.at),
 		RunE: func(c *cobra.Command, args []string) error {
 			f.run = args[0]
-			over := func(error) error {
-				return fmt.Errorf("run %s did not end within %s; it goes on, and this follows it again:\n  %s", f.run, f.limit, f.again(s, f.run))
+			over := func(err error) error {
+				if _, never := errors.AsType[*conn.UnreachableError](err); never {
+					return exit.Timeout(fmt.Errorf("nothing was seen of run %s within %s: %w\nthis follows it:\n  %s", f.run, f.limit, err, s.CommandLine("watch", f.run)))
+				}
+				return exit.Timeout(fmt.Errorf("run %s did not end within %s; it goes on, and this follows it again:\n  %s", f.run, f.limit, s.CommandLine("watch", f.run)))
 			}
 			return patience.Within(c.Context(), s.Console, f.limit, over, func(ctx context.Context) error {
 				c.SetContext(ctx)
@@ -80,7 +84,7 @@ func (f *watchFlags) watch(s *session.Session) func(context.Context, *session.De
 		case server.Folder() != "":
 			return watchFolder(ctx, s, server, id, again)
 		}
-		return follow.ToEnd(ctx, s.Console, server.Bus, follow.Run{ID: id, Again: again, Back: f.again(s, id), IsPending: waits})
+		return follow.ToEnd(ctx, s.Console, server.Bus, follow.Run{ID: id, Again: again, Back: s.CommandLine("watch", id), IsPending: waits})
 	}
 }
 
@@ -98,18 +102,6 @@ func watchFolder(ctx context.Context, s *session.Session, server *session.Deploy
 	return follow.End(s.Console, run, runsummary.Of(run), again)
 }
 
-// again is the command that follows a run once more.
-func (f *watchFlags) again(s *session.Session, run string) string {
-	words := []string{"watch", run}
-	if f.at.Data != "" {
-		words = append(words, "--data", f.at.Data)
-	}
-	if f.at.Artifacts != "" {
-		words = append(words, "--artifacts", f.at.Artifacts)
-	}
-	return s.CommandLine(words...)
-}
-
 // archivedOrComing looks for a run that may have ended long ago, or may have
 // been submitted a moment ago. It returns the run if it has ended and is
 // archived, and the zero run if the stream holds it, so that it can be waited for. The
@@ -125,22 +117,20 @@ func archivedOrComing(ctx context.Context, server *session.Deployment, id string
 	case run.Accepted != nil:
 		return events.Run{}, nil
 	}
-	pending := server.UnknownOrPending(ctx, id)
-	if _, ok := errors.AsType[*session.PendingError](pending); ok {
-		return events.Run{}, pending
-	}
-	_, err := accepted(ctx, server, id, unknown)
-	return events.Run{}, err
+	return accepted(ctx, server, id, unknown)
 }
 
-// accepted reads a run that may have been submitted a moment ago. unknown is
-// the error of a run that was not; nil for the usual one.
+// accepted reads a run whose facts were not there a moment ago. The error is a
+// [*session.PendingError] if its request waits for intake, and else unknown, or where that is nil
+// the usual one of a run that nobody knows. Nothing has to be waited for: whoever asked for a run
+// has stored its request.
 func accepted(ctx context.Context, server *session.Deployment, id string, unknown error) (events.Run, error) {
-	run, err := runwatch.On(server.Bus).Accepted(ctx, id)
-	if errors.Is(err, runwatch.ErrUnknown) {
-		if err = unknown; err == nil {
-			err = server.UnknownOrPending(ctx, id)
-		}
+	err := server.UnknownOrPending(ctx, id)
+	if _, ok := errors.AsType[*session.PendingError](err); ok {
+		return events.Run{}, err
 	}
-	return run, err
+	if run, now := server.FindRun(ctx, id); run.Accepted != nil || now != nil { // intake accepted or rejected it just now
+		return run, now
+	}
+	return events.Run{}, cmp.Or(unknown, err)
 }

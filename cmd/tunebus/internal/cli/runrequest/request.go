@@ -54,6 +54,7 @@ func (f *Flags) Request(c *cobra.Command) (Request, error) {
 	wrong, notes := checkAnswers(c.Context(), s, src.answers)
 	more = append(more, wrong...)
 	r.Notes = append(r.Notes, notes...)
+	r.Notes = append(r.Notes, withoutEffect(f, s)...)
 	if f.Look != nil {
 		more = append(more, f.Look(c.Context(), s, r.Files)...)
 	}
@@ -119,7 +120,7 @@ func (f *Flags) complete(r *Request, paths []spec.Path, src source) structconf.F
 
 // readLabels reads the labels, those of flags over those of files; nil without any.
 func (f *Flags) readLabels(src source) (map[string]string, structconf.Faults) {
-	labels := maps.Clone(src.labels)
+	labels, given := maps.Clone(src.labels), map[string]string{}
 	var faults structconf.Faults
 	for _, l := range f.labels {
 		name, value, ok := strings.Cut(l, "=")
@@ -127,11 +128,16 @@ func (f *Flags) readLabels(src source) (map[string]string, structconf.Faults) {
 			faults = append(faults, structconf.Fault{Key: "--label", Value: l, Message: "want name=value"})
 			continue
 		}
-		if labels == nil {
-			labels = map[string]string{}
+		if first, twice := given[name]; twice && first != value {
+			faults = append(faults, structconf.Fault{Key: "--label", Value: l, Message: fmt.Sprintf("%s is %s already; a label has one value", name, first)})
+			continue
 		}
-		labels[name] = value
+		given[name] = value
 	}
+	if labels == nil && len(given) > 0 {
+		labels = map[string]string{}
+	}
+	maps.Copy(labels, given)
 	return labels, faults
 }
 

@@ -61,7 +61,7 @@ func runsBeginning(ctx context.Context, s *Session, at Location, begun string) (
 	if err != nil {
 		return nil, err
 	}
-	server, err := s.openOrFolder(ctx, at, cfg, s.Connect)
+	server, err := openOrFolder(ctx, s, at, cfg, s.Connect)
 	if err != nil {
 		return nil, err
 	}

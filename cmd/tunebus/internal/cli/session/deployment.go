@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -55,7 +57,7 @@ type Deployment struct {
 // when the action asks for it.
 func (s *Session) WithDeployment(at *Location, do func(ctx context.Context, server *Deployment, args []string) error) func(*cobra.Command, []string) error {
 	return with(s, at, func(ctx context.Context, at Location, cfg settings.Settings) (*Deployment, error) {
-		return s.openOrFolder(ctx, at, cfg, s.Connect)
+		return openOrFolder(ctx, s, at, cfg, s.Connect)
 	}, do)
 }
 
@@ -71,7 +73,7 @@ func WithReading(s *Session, at *Location, read func(ctx context.Context, server
 // answer is asked again for the limit, see [ConnectToServices].
 func WithPatience(s *Session, at *Location, limit *time.Duration, do func(ctx context.Context, server *Deployment, args []string) error) func(*cobra.Command, []string) error {
 	return with(s, at, func(ctx context.Context, at Location, cfg settings.Settings) (*Deployment, error) {
-		return s.openOrFolder(ctx, at, cfg, func(ctx context.Context) (*conn.Conn, error) { return connectWithRetries(ctx, s, *limit) })
+		return openOrFolder(ctx, s, at, cfg, func(ctx context.Context) (*conn.Conn, error) { return connectWithRetries(ctx, s, *limit) })
 	}, do)
 }
 
@@ -132,19 +134,19 @@ func (s *Session) WithStore(at *Location, do func(ctx context.Context, server *D
 
 // openOrFolder is open, on the usual data folder where no server answers and none
 // was named.
-func (s *Session) openOrFolder(ctx context.Context, at Location, cfg settings.Settings, connect connector) (*Deployment, error) {
+func openOrFolder(ctx context.Context, s *Session, at Location, cfg settings.Settings, connect connector) (*Deployment, error) {
 	if at.Data != "" || s.flags.nameServer(cfg) {
-		return s.open(ctx, at, cfg, connect)
+		return open(ctx, s, at, cfg, connect)
 	}
 	if !isDataFolder(cfg.Data.Folder) {
-		server, err := s.open(ctx, at, cfg, connect)
+		server, err := open(ctx, s, at, cfg, connect)
 		if _, unreachable := errors.AsType[*conn.UnreachableError](err); unreachable {
 			err = fmt.Errorf("%w; and there is no data folder %s here. --server or --data says where the runs are", err, cfg.Data.Folder)
 		}
 		return server, err
 	}
 	// The folder is there, so that nobody need wait for a server.
-	b, err := dial(ctx, s, cfg, "", 0)
+	b, err := dial(ctx, s, cfg, 0, s.Logger())
 	if err == nil {
 		return onRunning(ctx, s, at, cfg, b)
 	}
@@ -164,7 +166,7 @@ func (s *Session) openOrFolder(ctx context.Context, at Location, cfg settings.Se
 
 // open connects to the server, or opens the data folder that is named; it opens no
 // store yet.
-func (s *Session) open(ctx context.Context, at Location, cfg settings.Settings, connect connector) (*Deployment, error) {
+func open(ctx context.Context, s *Session, at Location, cfg settings.Settings, connect connector) (*Deployment, error) {
 	if at.Data != "" {
 		return openFolder(ctx, s, at, cfg)
 	}
@@ -323,6 +325,9 @@ func isGone(err error) bool {
 
 // UnknownRun is the error of a run that the server does not know.
 func (s *Deployment) UnknownRun(id string) error {
+	if !events.ValidToken(id) { // it may hold anything
+		id = strconv.Quote(id)
+	}
 	return exit.Input(fmt.Errorf("run %s is unknown on %s; \"tunebus runs\" lists those that it knows", id, s.Name()))
 }
 
@@ -334,8 +339,8 @@ func Taken(name string) bool {
 
 // Repeat holds the command that repeats a run on the same server or data folder.
 func (s *Session) Repeat(server *Deployment, run string) runsummary.Retry {
-	on := s.ServerFlags()
-	if folder := cmp.Or(server.Folder(), server.named); folder != "" {
+	on := s.OnRun()
+	if folder := cmp.Or(server.Folder(), server.named); folder != "" && !slices.Contains(on, "--data") {
 		on = append(on, "--data", folder)
 	}
 	command := s.Program + " " + shellquote.Join(append([]string{"rerun", run}, on...)...)

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/layout"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/localup"
 	"github.com/tunebus/tunebus/embedded"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
@@ -58,6 +60,9 @@ func (e *FolderInUseError) Unwrap() error { return embedded.ErrInUse }
 // process has it. The error is a [*FolderInUseError] as soon as the other process is known,
 // and when it takes too long.
 func TakeFolder(ctx context.Context, s *Session, data string, start func() error) error {
+	if err := checkWritable(data); err != nil {
+		return err
+	}
 	deadline, said := time.Now().Add(folderPatience), time.Now()
 	for {
 		err := start()
@@ -78,6 +83,21 @@ func TakeFolder(ctx context.Context, s *Session, data string, start func() error
 		case <-time.After(folderPoll):
 		}
 	}
+}
+
+// checkWritable looks whether the store of a data folder can be written, if it is there. The
+// server says less about it, and says it twice.
+func checkWritable(data string) error {
+	f, err := os.CreateTemp(storeFolder(data), ".writable-*")
+	if err == nil {
+		return errors.Join(f.Close(), os.Remove(f.Name()))
+	}
+	path, ok := errors.AsType[*fs.PathError](err)
+	if !ok || !errors.Is(err, fs.ErrPermission) && !errors.Is(err, syscall.EROFS) {
+		return nil // the server says what it is
+	}
+	return fmt.Errorf("the data folder %s cannot be written (%w), and its server has to write where runs are only looked at, too; "+
+		"copy the folder to a place of your own, and name that with --data", data, path.Err)
 }
 
 // sayFull says what to do where there is no space left for a data folder. The server has
@@ -138,7 +158,7 @@ func onServer(ctx context.Context, s *Session, at Location, cfg settings.Setting
 		return nil, errors.Join(err, server.Stop())
 	}
 	out := &Deployment{Bus: b, Settings: cfg, location: at, folder: at.Data, embedded: server, doctor: s.CommandLine("doctor")}
-	if err := topology.Apply(ctx, b, topology.Topology{Queues: Queues(cfg)}); err != nil {
+	if err := topology.Apply(ctx, b, topology.Topology{Queues: layout.Queues(cfg)}); err != nil {
 		return nil, errors.Join(sayFull(at.Data, err), out.close())
 	}
 	if server.URL() != "" {
@@ -161,8 +181,12 @@ func ask(ctx context.Context, s *Session, at Location, cfg settings.Settings, ow
 }
 
 // ConnectToServices connects to the services that a process of this machine runs on a
-// data folder or, without a folder, to a server that may not answer at the moment.
+// data folder or, without a folder, to a server. With a limit, one that does not answer at the
+// moment is tried for so long.
 func ConnectToServices(ctx context.Context, s *Session, data string, limit time.Duration) (*conn.Conn, error) {
+	if data == "" && limit <= 0 {
+		return s.Connect(ctx) // nothing is lost yet, so the person decides
+	}
 	if data == "" {
 		return connectWithRetries(ctx, s, limit)
 	}
@@ -265,32 +289,6 @@ func (s *Deployment) watchOwner(ctx context.Context) (watched context.Context, s
 		cancel(nil)
 		done.Wait()
 	}
-}
-
-// findUp finds the process on this machine that a person means who named no server: the
-// one on the usual data folder, or else the only up. Several are an error.
-func findUp(cfg settings.Settings) (up localup.Up, found bool, several error) {
-	all := localup.Running()
-	if up, found := upOn(all, cfg.Data.Folder); found {
-		return up, true, nil
-	}
-	var ups []localup.Up
-	for _, u := range all {
-		if u.IsUp() {
-			ups = append(ups, u)
-		}
-	}
-	switch len(ups) {
-	case 0:
-		return up, false, nil
-	case 1:
-		return ups[0], true, nil
-	}
-	lines := make([]string, len(ups))
-	for i, u := range ups {
-		lines[i] = fmt.Sprintf("  --server %s  (data in %s)", u.URL, u.Data)
-	}
-	return up, false, exit.Input(fmt.Errorf("several ups run on this machine; say which one:\n%s", strings.Join(lines, "\n")))
 }
 
 // upOn finds the process that works on a data folder.

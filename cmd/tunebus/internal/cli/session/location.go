@@ -6,17 +6,15 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/localup"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/storeopening"
 	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
-	"github.com/tunebus/tunebus/pipeline/progress"
-	"github.com/tunebus/tunebus/pipeline/service"
+	"github.com/tunebus/tunebus/pipeline/folderaddress"
 	"github.com/tunebus/tunebus/pipeline/settings"
 )
 
@@ -62,68 +60,11 @@ func (l Location) OpenStore(ctx context.Context, b *conn.Conn, cfg settings.Sett
 			return nil, exit.Input(fmt.Errorf("where do the artifacts lie? There is no folder %s; "+
 				"--artifacts, or artifacts.url of the settings, names the store that the services use", dir))
 		}
-		address = "file://" + filepath.ToSlash(dir)
+		address = folderaddress.Of(dir)
 	}
-	store, err := OpenExistingStore(ctx, b, address)
+	store, err := storeopening.OpenExisting(ctx, b, address)
 	if errors.Is(err, artifact.ErrNoStore) {
 		err = fmt.Errorf("%w; --artifacts, or artifacts.url of the settings, names the store that the services use", err)
 	}
-	return store, AsStatus(ctx, err)
-}
-
-// AsStatus gives the error of a store that could not be opened its status: that of bad
-// input, unless the store, or the person, only did not wait long enough.
-func AsStatus(ctx context.Context, err error) error {
-	_, silent := errors.AsType[*StoreTimeoutError](err)
-	if err == nil || silent || ctx.Err() != nil {
-		return err
-	}
-	return exit.Input(err)
-}
-
-// storeLimit is how long an artifact store may take to answer when it is opened.
-const storeLimit = 30 * time.Second
-
-// StoreTimeoutError means that an artifact store did not answer when it was opened.
-type StoreTimeoutError struct {
-	Store string // its address, without what may be a credential
-	Limit time.Duration
-}
-
-func (e *StoreTimeoutError) Error() string {
-	return fmt.Sprintf("the artifact store %s did not answer within %s: is its address right, and can it be reached from here?", e.Store, e.Limit)
-}
-
-// OpenStore opens the artifact store at an address, and gives up a store that does not
-// answer. A service waits for a bucket in NATS that does not exist yet; a command says
-// after a while that there is none.
-func OpenStore(ctx context.Context, b *conn.Conn, address string) (*artifact.Store, error) {
-	return openStore(ctx, b, address, service.OpenStore)
-}
-
-// OpenExistingStore is [OpenStore] for a command that looks at what services stored:
-// an address that is mistyped makes no store.
-func OpenExistingStore(ctx context.Context, b *conn.Conn, address string) (*artifact.Store, error) {
-	return openStore(ctx, b, address, service.OpenExistingStore)
-}
-
-func openStore(ctx context.Context, b *conn.Conn, address string, open func(context.Context, *conn.Conn, string) (*artifact.Store, error)) (*artifact.Store, error) {
-	name, _, _ := strings.Cut(address, "?")
-	limit, reason := storeLimit, error(&StoreTimeoutError{Store: name, Limit: storeLimit})
-	if bucket, ok := service.ObjectBucket(address); ok {
-		limit = 15 * time.Second
-		reason = fmt.Errorf("bucket %s was not there within %s; \"tunebus setup\" creates it", bucket, limit)
-	}
-	defer progress.Doing(ctx, "opening the artifact store "+name)()
-	opening, cancel := context.WithCancelCause(ctx)
-	timer := time.AfterFunc(limit, func() { cancel(reason) })
-	store, err := open(opening, b, address)
-	timer.Stop() // the store may go on using the context, so that it ends with ctx alone
-	if err != nil {
-		cancel(nil)
-		if errors.Is(context.Cause(opening), reason) {
-			err = reason
-		}
-	}
-	return store, err
+	return store, storeopening.AsStatus(ctx, err)
 }

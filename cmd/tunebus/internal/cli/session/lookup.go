@@ -15,7 +15,8 @@ import (
 )
 
 // RunID returns the id of the run that a person means by its id, the beginning of
-// its id, its name, or "last". A text that means no run is returned as it is, and so
+// its id, its name, or "last". Where it means no run, it may mean a rejected request by the same.
+// A text that means neither is returned as it is, and so
 // is the id of a run that was deleted: it never means another run that begins with it.
 func (s *Deployment) RunID(ctx context.Context, text string) (string, error) {
 	if events.ValidToken(text) {
@@ -24,7 +25,7 @@ func (s *Deployment) RunID(ctx context.Context, text string) (string, error) {
 			return text, nil
 		}
 	}
-	id, err := runlookup.Find(ctx, text, streamRuns{runlister.New(s.Bus)}, archivedRuns{s})
+	id, err := runlookup.Find(ctx, text, streamRuns{runlister.New(s.Bus)}, archivedRuns{s}, rejectedRequests{server: s, text: text})
 	if errors.Is(err, runlookup.ErrNoRuns) {
 		err = s.noLast(ctx, err)
 	}
@@ -119,4 +120,52 @@ func (r archivedRuns) Describe(ctx context.Context, ids []string) ([]runlookup.R
 		}
 	}
 	return out, nil
+}
+
+// rejectedRequests are the newest rejected requests, by the runs that they asked for. There are
+// none where a request with the text as its id waits for intake: the text means that.
+type rejectedRequests struct {
+	server *Deployment
+	text   string
+}
+
+// IDs implements [runlookup.Runs].
+func (r rejectedRequests) IDs(ctx context.Context) ([]string, error) {
+	if _, waits := errors.AsType[*PendingError](r.server.UnknownOrPending(ctx, r.text)); waits {
+		return nil, nil
+	}
+	var ids []string
+	err := r.each(ctx, func(rejected runlister.Rejected) { ids = append(ids, rejected.RunID) })
+	return ids, err
+}
+
+// each calls do for the newest rejection of each run.
+func (r rejectedRequests) each(ctx context.Context, do func(runlister.Rejected)) error {
+	const most = 10_000
+	seen := map[string]bool{}
+	return runlister.New(r.server.Bus).Rejections(ctx, func(rejected runlister.Rejected) bool {
+		if !seen[rejected.RunID] && rejected.RunID != "" {
+			seen[rejected.RunID] = true
+			do(rejected)
+		}
+		return len(seen) < most
+	})
+}
+
+// Newest implements [runlookup.Runs]. The last run is never a rejected request.
+func (r rejectedRequests) Newest(context.Context) (runlookup.Run, error) { return runlookup.Run{}, nil }
+
+// Describe implements [runlookup.Runs].
+func (r rejectedRequests) Describe(ctx context.Context, ids []string) ([]runlookup.Run, error) {
+	wanted := make(map[string]bool, len(ids))
+	for _, id := range ids {
+		wanted[id] = true
+	}
+	var out []runlookup.Run
+	err := r.each(ctx, func(rejected runlister.Rejected) {
+		if wanted[rejected.RunID] {
+			out = append(out, runlookup.Run{ID: rejected.RunID, Name: rejected.RunName, At: rejected.At})
+		}
+	})
+	return out, err
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
-	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/hint"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/localup"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/logwarnings"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
@@ -21,7 +21,6 @@ import (
 	"github.com/tunebus/tunebus/pipeline/loglimit"
 	"github.com/tunebus/tunebus/pipeline/service"
 	"github.com/tunebus/tunebus/pipeline/settings"
-	"github.com/tunebus/tunebus/pipeline/shellquote"
 )
 
 // Session is what a command is made with.
@@ -33,7 +32,13 @@ type Session struct {
 	// this call, such as "run".
 	Program, Command string
 
+	// Where, if set, are the words that say where this command works, of the flags that a
+	// command of some words has, too, and that are not among them.
+	Where func(words []string) []string
+
 	flags flags
+	// found is the data folder of the process that was found and that no other rule leads to.
+	found string
 	// set holds the flags that every command has, with what was given.
 	set *pflag.FlagSet
 	// said holds what was said once.
@@ -90,27 +95,11 @@ func ConnectionFlags() []string {
 // WhereFlags are the names of the flags that say where a command works.
 func WhereFlags() []string { return append(ConnectionFlags(), "settings", "data", "artifacts") }
 
-// CommandLine is a command on the same server: the words, and the flags of this
-// call that every command has.
-func (s *Session) CommandLine(words ...string) string {
-	return s.Program + " " + shellquote.Join(append(words, s.ServerFlags()...)...)
-}
-
-// ServerFlags are the flags of this call that every command has.
-func (s *Session) ServerFlags() (words []string) {
-	s.set.VisitAll(func(f *pflag.Flag) {
-		if f.Changed {
-			words = append(words, hint.Words(f)...)
-		}
-	})
-	return words
-}
-
 // Logger logs to the screen with --verbose. Without it there is no log: warnings are
 // sentences.
 func (s *Session) Logger() *slog.Logger {
 	if !s.flags.verbose {
-		return slog.New(loglimit.New(&warnings{console: s.Console}))
+		return slog.New(loglimit.New(logwarnings.New(s.Console)))
 	}
 	return slog.New(loglimit.New(slog.NewTextHandler(s.Console.Screen(), &slog.HandlerOptions{Level: slog.LevelInfo})))
 }
@@ -164,23 +153,28 @@ func connectWithRetries(ctx context.Context, s *Session, limit time.Duration) (*
 	if limit <= 0 {
 		limit = DefaultPatience
 	}
-	s.Console.Say("NATS at %s does not answer; trying again for %s: %v", unreachable.Server, limit.Round(time.Second), unreachable.Err)
-	b, err = s.ConnectWithin(ctx, limit)
+	s.Console.Say("NATS at %s does not answer; trying again for %s: %v", unreachable.Server, roughly(limit), unreachable.Err)
+	b, err = connectWithin(ctx, s, limit, slog.New(slog.DiscardHandler)) // what the log says is said
 	if _, still := errors.AsType[*conn.UnreachableError](err); still && ctx.Err() == nil {
-		err = exit.Timeout(fmt.Errorf("NATS has not answered for %s: %w", limit.Round(time.Second), err))
+		err = exit.Timeout(fmt.Errorf("NATS has not answered for %s: %w", roughly(limit), err))
 	}
 	return b, err
 }
 
 // ConnectWithin connects to a server that may start a little later. Where nobody
 // named a server and none is at the usual address, it connects to the process that works
-// on the usual data folder, or to the only up on this machine.
+// on the usual data folder or, where there is no such folder, to the only up on this
+// machine. The error is a [*NoServicesError] if the folder is there, and nobody works on it.
 func (s *Session) ConnectWithin(ctx context.Context, wait time.Duration) (*conn.Conn, error) {
+	return connectWithin(ctx, s, wait, s.Logger())
+}
+
+func connectWithin(ctx context.Context, s *Session, wait time.Duration, log *slog.Logger) (*conn.Conn, error) {
 	cfg, err := s.Settings()
 	if err != nil {
 		return nil, err
 	}
-	b, err := dial(ctx, s, cfg, "", wait)
+	b, err := dial(ctx, s, cfg, wait, log)
 	unreachable, ok := errors.AsType[*conn.UnreachableError](err)
 	if !ok || s.flags.nameServer(cfg) {
 		return b, err
@@ -188,6 +182,9 @@ func (s *Session) ConnectWithin(ctx context.Context, wait time.Duration) (*conn.
 	up, found, several := findUp(cfg)
 	if several != nil {
 		return nil, several
+	}
+	if !found && isDataFolder(cfg.Data.Folder) {
+		return nil, &NoServicesError{Folder: cfg.Data.Folder, Ups: ups(), Err: err}
 	}
 	if !found || up.Idle {
 		return nil, err
@@ -198,6 +195,9 @@ func (s *Session) ConnectWithin(ctx context.Context, wait time.Duration) (*conn.
 
 // sayAsked says which process of this machine a command asks where no server answers.
 func sayAsked(s *Session, cfg settings.Settings, server string, up localup.Up) {
+	if _, usual := upOn([]localup.Up{up}, cfg.Data.Folder); !usual {
+		s.found = up.Data
+	}
 	if up.IsUp() {
 		sayOnce(s, "no NATS server answers at %s; this works on the up at %s, data in %s", server, up.URL, up.Data)
 		return
@@ -205,16 +205,20 @@ func sayAsked(s *Session, cfg settings.Settings, server string, up localup.Up) {
 	sayOnce(s, "no NATS server answers at %s; this asks the %s that works on the data folder %s", server, up, cfg.Data.Folder)
 }
 
-// dial connects to a server; without an address to the one that flags and settings
-// name.
-func dial(ctx context.Context, s *Session, cfg settings.Settings, url string, wait time.Duration) (*conn.Conn, error) {
-	o := service.BusOptions(cfg.Bus, "cli", s.Logger())
+// roughly is a duration for people, in whole seconds unless it is shorter.
+func roughly(d time.Duration) time.Duration {
+	if d < time.Second {
+		return d
+	}
+	return d.Round(time.Second)
+}
+
+// dial connects to the server that flags and settings name.
+func dial(ctx context.Context, s *Session, cfg settings.Settings, wait time.Duration, log *slog.Logger) (*conn.Conn, error) {
+	o := service.BusOptions(cfg.Bus, "cli", log)
 	f := s.flags.server
 	if f.URL != "" || f.Context != "" {
 		o.URL, o.Context = f.URL, f.Context
-	}
-	if url != "" {
-		o.URL = url
 	}
 	for _, over := range []struct {
 		option *string
@@ -267,13 +271,23 @@ func CheckSetUp(ctx context.Context, s *Session, b *conn.Conn) error {
 
 // ExactlyOne wants one argument, which help calls by a name.
 func ExactlyOne(name string) cobra.PositionalArgs {
-	return func(_ *cobra.Command, args []string) error {
-		if len(args) != 1 {
-			return exit.Input(fmt.Errorf("want %s", name))
+	return func(c *cobra.Command, args []string) error {
+		if len(args) == 1 {
+			return nil
 		}
-		return nil
+		err := fmt.Errorf("want one %s, but got %d", name, len(args))
+		if name == Run {
+			err = fmt.Errorf("%w; %s, such as \"tunebus %s last\"", err, WhatRun, c.Name())
+		}
+		return exit.Input(err)
 	}
 }
+
+// Run is what usage calls an argument that names a run.
+const Run = "RUN"
+
+// WhatRun says what a command takes for a run.
+const WhatRun = `RUN is an id that "tunebus runs" lists, the beginning of one, a name, or last`
 
 // NoArgs wants no argument.
 func NoArgs(c *cobra.Command, args []string) error {

@@ -81,7 +81,7 @@ func Compare(s *session.Session) *cobra.Command {
 func twoRuns(_ *cobra.Command, args []string) error {
 	const wanted = 2
 	if len(args) != wanted {
-		return exit.Input(fmt.Errorf("want RUN RUN, but got %d of them", len(args)))
+		return exit.Input(fmt.Errorf("want RUN RUN, but got %d; %s", len(args), session.WhatRun))
 	}
 	return nil
 }

@@ -98,7 +98,12 @@ func (l *runList) read(ctx context.Context, limit int, write func([]runtable.Row
 		}
 		return nil
 	}
-	if err := l.each(ctx, state, add); err != nil {
+	order := byRequest{each: add}
+	err = l.each(ctx, state, order.add)
+	if err == nil {
+		err = order.end()
+	}
+	if err != nil {
 		if errors.Is(err, errEnough) {
 			err = nil
 		}
@@ -119,7 +124,11 @@ func (l *runList) each(ctx context.Context, state runindex.State, add func(runin
 		}
 		return nil
 	}
-	for line, err := range l.index.Newest(ctx, state) {
+	newest := l.index.Newest
+	if l.asJSON {
+		newest = l.index.NewestWithResults
+	}
+	for line, err := range newest(ctx, state) {
 		if err != nil {
 			return err
 		}
@@ -206,10 +215,14 @@ func (l *runList) rows(ctx context.Context, lines []runindex.Line) ([]runtable.R
 		if line.Status == events.StatusRejected {
 			row.Summary, row.Until = runsummary.Summary{}, line.UpdatedAt // the id may be that of a run
 		}
-		if l.server.Folder() != "" {
-			row.Until = line.UpdatedAt // nobody works on it now
+		p, ok := progress[line.RunID]
+		if l.server.Folder() != "" { // nobody works on it now
+			row.Until, row.Stopped = line.UpdatedAt, line.Status == events.StatusRunning && line.Attempt > 0
+			if p.At.After(row.Until) {
+				row.Until = p.At
+			}
 		}
-		if p, ok := progress[line.RunID]; ok {
+		if ok {
 			row.Preparing = p.Stage != ""
 			if p.Total > 0 {
 				row.Percent = int(100 * min(max(p.Step, 0), p.Total) / p.Total)
@@ -231,13 +244,15 @@ func (l *runList) unattended(line runindex.Line) string {
 	return ""
 }
 
-// summaries reads what the JSON of a run has and its line has not.
+// summaries reads what the JSON of runs has and their lines have not.
 func (l *runList) summaries(ctx context.Context, lines []runindex.Line) (map[string]runsummary.Summary, error) {
 	out := make(map[string]runsummary.Summary, len(lines))
 	var filters []string
 	for _, line := range lines {
 		switch {
-		case line.Status == events.StatusRejected: // it has none
+		case len(line.Result) > 0, line.Status == events.StatusRejected: // it has one, or none at all
+		case !line.Ended() && line.Status != runindex.StatusUnreadable:
+			out[line.RunID] = runsummary.Of(events.Run{ID: line.RunID})
 		case line.Archived:
 			reader, err := l.server.Archive(ctx)
 			if err != nil {

@@ -42,7 +42,7 @@ func (l *runList) addRejected(ctx context.Context, limit int) error {
 			return false
 		}
 		line := runindex.Line{
-			RunID: r.RunID, Status: events.StatusRejected, RequestedAt: r.At, UpdatedAt: r.At, Accepted: r.Stored, Newest: r.Stored,
+			RunID: r.RunID, RunName: r.RunName, Status: events.StatusRejected, RequestedAt: r.At, UpdatedAt: r.At, Accepted: r.Stored, Newest: r.Stored,
 		}
 		if len(r.Faults) > 0 {
 			line.Error = r.Faults[0].Key + ": " + r.Faults[0].Message

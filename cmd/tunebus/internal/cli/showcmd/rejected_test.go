@@ -3,6 +3,7 @@ package showcmd_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/clitest"
 	"github.com/tunebus/tunebus/events"
@@ -16,9 +17,16 @@ func TestRunsListRejected(t *testing.T) {
 	f := clitest.NewDataFolder(t)
 	faults := []events.Fault{{Key: "fine_tuner.epochs", Message: "is no number"}}
 	f.WithServer(t, func(b *conn.Conn) {
-		clitest.Publish(t, b, clitest.EndedRun("first")...)
+		ended := func(id string) []events.Event {
+			facts := clitest.EndedRun(id)
+			accepted := facts[0].(events.PipelineAccepted)
+			accepted.RequestedAt = time.Now() // a rejected request has the time at which it was stored
+			facts[0] = accepted
+			return facts
+		}
+		clitest.Publish(t, b, ended("first")...)
 		clitest.Publish(t, b, events.PipelineRejected{RequestSequence: 3, RunID: "refused", Faults: faults})
-		clitest.Publish(t, b, clitest.EndedRun("second")...)
+		clitest.Publish(t, b, ended("second")...)
 		clitest.Publish(t, b, events.PipelineRejected{RequestSequence: 9, RunID: "first", Faults: faults})
 	})
 	var list []struct {

@@ -39,6 +39,18 @@ func benchFacts(b *testing.B) []*nats.Msg {
 		plan = append(plan, events.Step{Phase: p, Queue: "builtin"})
 	}
 	scores := map[string]float64{"bleu_score": 0.41, "rouge_score": 0.62, "rouge1": 0.64, "rouge2": 0.31, "rougeL": 0.6}
+	coverage, links := map[string]events.Coverage{}, map[string]string{}
+	var phases []events.PhaseResult
+	for name := range scores {
+		coverage[name] = events.Coverage{Scored: 128, Rows: 128}
+	}
+	for _, p := range events.Phases() {
+		phases = append(phases, events.PhaseResult{Phase: p, Conclusion: events.Success, DurationSeconds: 60, Attempts: 1})
+		links["mlflow_"+string(p)] = "https://mlflow.example/#/experiments/1/runs/" + benchRun + string(p)
+	}
+	for _, report := range []string{"config.toml", "evaluator_output_detailed.xlsx", "evaluator_output_summary.json", "pipeline_summary.json"} {
+		links[report] = "/srv/tunebus/reports/" + benchRun + "/" + report
+	}
 	all := []events.Event{events.PipelineAccepted{
 		RunID: benchRun, RunName: "quickstart-lively-fox-17", RequestedAt: at, Specification: specification, Plan: plan,
 		Labels: map[string]string{"team": "search", "ticket": "ML-1234"},
@@ -46,7 +58,7 @@ func benchFacts(b *testing.B) []*nats.Msg {
 	for _, p := range events.Phases() {
 		done := events.PhaseCompleted{RunID: benchRun, Phase: p, Attempt: 1, Conclusion: events.Success, StartedAt: at, EndedAt: at.Add(time.Minute)}
 		if p == events.Evaluation {
-			done.Scores = scores
+			done.Scores, done.BaselineScores, done.Coverage, done.BaselineCoverage = scores, scores, coverage, coverage
 		}
 		all = append(all,
 			events.PhaseRequested{RunID: benchRun, RunName: "quickstart-lively-fox-17", Phase: p, Queue: "builtin", Specification: specification, Plan: plan, RequestedAt: at},
@@ -54,8 +66,11 @@ func benchFacts(b *testing.B) []*nats.Msg {
 			done)
 	}
 	all = append(all,
-		events.PipelineCompleted{RunID: benchRun, Conclusion: events.Success, StartedAt: at, EndedAt: at.Add(3 * time.Minute), DurationSeconds: 180, Scores: scores},
-		events.TrackingCompleted{RunID: benchRun, Links: map[string]string{"mlflow_pipeline": "https://mlflow.example/#/experiments/1/runs/" + benchRun}})
+		events.PipelineCompleted{
+			RunID: benchRun, Conclusion: events.Success, StartedAt: at, EndedAt: at.Add(3 * time.Minute), DurationSeconds: 180, Phases: phases,
+			Scores: scores, BaselineScores: scores, Coverage: coverage, BaselineCoverage: coverage,
+		},
+		events.TrackingCompleted{RunID: benchRun, Links: links})
 	var msgs []*nats.Msg
 	for _, ev := range all {
 		m, err := codec.New("bench").Encode(b.Context(), ev, codec.MessageID(ev))

@@ -48,6 +48,9 @@ func Show(s *session.Session) *cobra.Command {
 			}
 			detail := rundetail.Detail{Run: run, Unreadable: facts, Again: s.Repeat(server, id), Now: time.Now()}
 			detail.Logs = s.Program + " " + shellquote.Join(append([]string{"logs", id}, detail.Again.On...)...)
+			if stored, err := history.New(server.Bus).Run(ctx, id); err == nil && stored.Accepted == nil {
+				detail.Archived = true // its facts have left the stream
+			}
 			addState(ctx, server, &detail)
 			if detail.Loss, err = losshistory.Read(ctx, server.Bus, server.Store, run); err != nil {
 				if ctx.Err() != nil {
@@ -67,7 +70,7 @@ func Show(s *session.Session) *cobra.Command {
 func addState(ctx context.Context, server *session.Deployment, d *rundetail.Detail) {
 	if _, queued := runsummary.Queued(d.Run); queued {
 		if queues, err := topology.NewInspector(server.Bus).Queues(ctx); err == nil {
-			d.Waits.Worker = runsummary.WaitsFor(d.Run, queues)
+			d.Waits.Worker = freeworker.Missing(d.Run, queues)
 			if server.Folder() == "" {
 				d.Waits.For, _ = freeworker.Awaited(ctx, server.Bus, d.Run, queues)
 			}
@@ -80,6 +83,7 @@ func addState(ctx context.Context, server *session.Deployment, d *rundetail.Deta
 	if !running {
 		return
 	}
+	d.Stopped = server.Folder() != ""
 	newest, err := history.New(server.Bus).Progress(ctx, d.Run.ID, p, attempt)
 	if err != nil {
 		return

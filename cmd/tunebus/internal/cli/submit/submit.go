@@ -22,6 +22,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/publishing"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runrequest"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/storeopening"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/timeflag"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/events"
@@ -57,6 +58,7 @@ func (f *Flags) AddFlags(c *cobra.Command) {
 	flags.StringVar(&f.artifacts, "artifacts", "", "artifact store that the services use; default: the settings' artifacts.url")
 	flags.StringVar(&f.wait, "wait", "", "wait until the run is "+waitCompleted+" or "+waitTracked)
 	flags.Lookup("wait").NoOptDefVal = waitCompleted
+	session.CompleteValues(c, "wait", waitCompleted, waitTracked)
 	timeflag.WaitVar(flags, &f.limit, "timeout", 0, "longest wait; 0: none")
 }
 
@@ -67,17 +69,6 @@ func (f *Flags) Check() error {
 	}
 	return nil
 }
-
-// on are the flags with which another command finds the run.
-func (f *Flags) on() []string {
-	if f.Data == "" {
-		return nil
-	}
-	return []string{"--data", f.Data}
-}
-
-// words are those of another command on the same run.
-func (f *Flags) words(words ...string) []string { return append(words, f.on()...) }
 
 // Send uploads the files of a request, publishes it, and waits as the flags
 // say. specifications are the files of the specification, which may hold
@@ -101,7 +92,10 @@ func Send(c *cobra.Command, s *session.Session, f Flags, specifications []string
 	}()
 	var request uint64
 	var unsure *publishing.NotStoredError // it may be submitted all the same
-	over := func(err error) error { return fmt.Errorf("run %s was not submitted within %s: %w", r.ID, f.limit, err) }
+	// Nothing was stored, so it is no wait for a run that goes on.
+	over := func(err error) error {
+		return &exit.Error{Code: exit.CodeError, Err: fmt.Errorf("run %s was not submitted within %s: %w", r.ID, f.limit, err)}
+	}
 	err = patience.Within(c.Context(), s.Console, f.limit, over, func(ctx context.Context) (err error) {
 		if b, err = session.ConnectToServices(ctx, s, f.Data, f.limit); err != nil {
 			return err
@@ -122,7 +116,7 @@ func Send(c *cobra.Command, s *session.Session, f Flags, specifications []string
 	})
 	if unsure != nil {
 		return fmt.Errorf("it is not sure that run %s is submitted: %w; if only the answer of NATS got lost, this follows the run:\n  %s",
-			r.ID, unsure, s.CommandLine(f.words("watch", r.ID)...))
+			r.ID, unsure, s.CommandLine("watch", r.ID))
 	}
 	if err != nil {
 		return err
@@ -187,8 +181,8 @@ func publish(ctx context.Context, s *session.Session, b *conn.Conn, f Flags, r r
 			return nil, exit.Input(runrequest.ErrNoStore)
 		}
 		var err error
-		if store, err = session.OpenStore(ctx, b, artifacts); err != nil {
-			return nil, session.AsStatus(ctx, err)
+		if store, err = storeopening.Open(ctx, b, artifacts); err != nil {
+			return nil, storeopening.AsStatus(ctx, err)
 		}
 		return store, nil
 	}
@@ -208,28 +202,30 @@ func wait(ctx context.Context, s *session.Session, b *conn.Conn, f Flags, r runr
 		if err := s.Console.Print(view.Submitted(r.ID)); err != nil {
 			return err
 		}
-		if s.Console.Screen().IsScreen() {
-			s.Console.Say("\"tunebus watch %s\" follows it, \"tunebus cancel %s\" ends it", r.ID, r.ID)
-		}
+		sayWhatFollows(s, r.ID)
 		return nil
 	}
 	again := runsummary.Retry{
-		Program: s.Program, On: append(s.ServerFlags(), f.on()...), Command: s.CommandLine(r.Again...), Rerun: s.CommandLine(f.words("rerun", r.ID)...),
+		Program: s.Program, On: s.OnRun(), Command: s.CommandLine(r.Again...), Rerun: s.CommandLine("rerun", r.ID),
 		Taken: session.Taken,
 	}
 	tracking := time.Duration(0)
 	if f.wait == waitTracked {
 		tracking = 24 * time.Hour
 	}
-	return follow.ToEnd(ctx, s.Console, b, follow.Run{
+	err := follow.ToEnd(ctx, s.Console, b, follow.Run{
 		ID:       r.ID,
 		Request:  request,
 		Again:    again,
-		Back:     s.CommandLine(f.words("watch", r.ID)...),
+		Back:     s.CommandLine("watch", r.ID),
 		Tracking: tracking,
 		Limit:    f.limit,
 		Begin:    begin,
 	})
+	if err == nil && f.wait == waitCompleted { // the tracker writes them later
+		s.Console.Say("\"tunebus show %s\" says where its reports and its MLflow runs are, once they are written", r.ID)
+	}
+	return err
 }
 
 // How long a command waits for intake's decision on a request that it published.
@@ -248,7 +244,7 @@ func decision(
 	defer cancel()
 	accepted, err := runwatch.On(b).Decision(ctx, r.ID, request)
 	if err == nil && accepted == nil {
-		s.Console.Say("no intake has looked at the request within %s; it is stored and waits for one: %s", limit, s.CommandLine(f.words("watch", r.ID)...))
+		s.Console.Say("no intake has looked at the request within %s; it is stored and waits for one: %s", limit, s.CommandLine("watch", r.ID))
 	}
 	return accepted, err
 }
@@ -264,5 +260,16 @@ func awaitRerun(ctx context.Context, s *session.Session, b *conn.Conn, f Flags, 
 	}
 	from := accepted.Plan[0].Phase
 	s.Console.Say("run %s repeats %s from %s on", view.Inline(accepted.RunName), r.RerunOf, from)
-	return s.Console.Print(view.Rerun(r.ID, r.RerunOf, from, accepted.Plan))
+	if err := s.Console.Print(view.Rerun(r.ID, r.RerunOf, from, accepted.Plan)); err != nil {
+		return err
+	}
+	sayWhatFollows(s, r.ID)
+	return nil
+}
+
+// sayWhatFollows says how a person follows and ends a run that services work on.
+func sayWhatFollows(s *session.Session, id string) {
+	if s.Console.Screen().IsScreen() {
+		s.Console.Say("\"tunebus watch %s\" follows it, \"tunebus cancel %s\" ends it", id, id)
+	}
 }

@@ -61,7 +61,7 @@ func (c *Console) Choose(in io.Reader, question string, words []string) (string,
 // choose asks until the answer is one of the words, or the beginning of one.
 func (p *person) choose(question string, words []string) (string, error) {
 	for {
-		answer, err := p.ask(fmt.Sprintf("%s? [%s] (%s) ", question, strings.Join(words, "/"), words[0]))
+		answer, err := p.ask(fmt.Sprintf("%s?\n[%s] (%s) ", question, strings.Join(words, "/"), words[0]))
 		if err != nil && !errors.Is(err, io.EOF) {
 			return "", err
 		}

@@ -29,13 +29,15 @@ func (c *Console) Fact(e events.Event, figures ...string) {
 		}
 		c.Say("%-10s attempt %d ended, reason %s%s", e.Phase, e.Attempt, e.Reason, Sentence(why))
 	case events.PhaseCompleted:
-		c.Say("%-10s %s after %.1f s%s", e.Phase, e.Conclusion, e.EndedAt.Sub(e.StartedAt).Seconds(), strings.Join(figures, ""))
+		c.Say("%-10s %s after %s%s", e.Phase, e.Conclusion, Took(e.EndedAt.Sub(e.StartedAt).Seconds()), strings.Join(figures, ""))
 		for _, n := range Together(c.Unsaid(e.Notes...)) {
 			c.Say("           note: %s", Sentence(n))
 		}
 		if e.Error != nil && !c.errors[e.Error.Message] {
 			c.Say("           %s", Sentence(c.errors.once(e.Error.Message)))
 		}
+	case events.PublishedCompleted:
+		c.published(e)
 	case events.CancelRequested:
 		reason := ""
 		if e.Reason != "" {

@@ -22,8 +22,13 @@ type archived struct {
 func Archived(r archive.Report, dryRun bool) Result {
 	return Result{archived{r, dryRun}, func(w io.Writer) {
 		if len(r.Archived) > 0 {
+			width, _ := terminal.Size(w)
 			Table(w, r.Archived, "RUN\tENDED\tFACTS\tARCHIVE", func(m archive.ArchivedRun) string {
-				return fmt.Sprintf("%s\t%s\t%d\t%s", m.Run, m.Ended.UTC().Format(time.DateTime), m.Facts, m.Archive.Key)
+				line := fmt.Sprintf("%s\t%s\t%d\t", m.Run, m.Ended.Local().Format(time.DateTime), m.Facts)
+				if width > 0 { // a terminal has no room for the digest; a pipe gets it
+					return line
+				}
+				return line + m.Archive.Key
 			})
 		}
 		verb := "archived"

@@ -91,7 +91,7 @@ func (s *TrackingReplay) write(w io.Writer) {
 	if s.DryRun {
 		verb = "would be written"
 	}
-	fmt.Fprintf(w, "%s %s in %.1f s; %d still running\n", Count(s.Written, "run"), verb, s.Seconds, s.Open)
+	fmt.Fprintf(w, "%s %s in %s; %d still running\n", Count(s.Written, "run"), verb, Took(s.Seconds), s.Open)
 	slices.Sort(s.Recorded)
 	for _, run := range s.Recorded {
 		fmt.Fprintf(w, "tracked now: %s\n", run)

@@ -34,7 +34,7 @@ func Cancellation(run events.Run, requested bool, seconds float64) Result {
 		case !requested:
 			fmt.Fprintf(w, "run %s has ended already: %s\n", run.ID, c.Status)
 		case end.Conclusion == events.Cancelled:
-			fmt.Fprintf(w, "run %s was cancelled within %.1f s\n", run.ID, c.Took)
+			fmt.Fprintf(w, "run %s was cancelled%s\n", run.ID, within(c.Took))
 		default:
 			fmt.Fprintf(w, "run %s ended before it could be cancelled: %s\n", run.ID, c.Status)
 		}
@@ -43,4 +43,13 @@ func Cancellation(run events.Run, requested bool, seconds float64) Result {
 			WritePhases(w, run, runsummary.Attempts(run, 2))
 		}
 	}}
+}
+
+// within says how long a cancellation took, if that was any time.
+func within(seconds float64) string {
+	const unseen = 0.05
+	if seconds < unseen {
+		return ""
+	}
+	return " within " + Took(seconds)
 }

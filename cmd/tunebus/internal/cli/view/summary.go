@@ -19,6 +19,9 @@ func (c *Console) PrintRunEnd(run events.Run, s runsummary.Summary, again runsum
 	if c.out.IsScreen() && c.screen.IsScreen() || terminal.SameFile(c.out, c.screen) {
 		said = c.errors
 	}
+	if !c.JSON && c.screen.Written() {
+		fmt.Fprintln(c.screen) // parts the result from the progress, and is no part of it
+	}
 	return c.Print(Result{s, func(w io.Writer) { writeSummary(w, run, s, runsummary.Attempts(run, 2), said, again) }})
 }
 
@@ -36,6 +39,7 @@ func writeSummary(w io.Writer, run events.Run, s runsummary.Summary, attempts []
 	for _, gap := range s.Gaps {
 		fmt.Fprintf(w, "\nnot tracked: %s\n", gap)
 	}
+	WritePublished(w, s)
 	WriteNext(w, run, s, again)
 }
 
@@ -45,9 +49,9 @@ func WriteTitle(w io.Writer, run events.Run, s runsummary.Summary) {
 	if why != "" {
 		status, why = string(runsummary.Partial), ": "+why
 	}
-	fmt.Fprintf(w, "\n%s (%s): %s", Inline(s.RunName), s.RunID, status)
+	fmt.Fprintf(w, "%s (%s): %s", Inline(s.RunName), s.RunID, status)
 	if run.Completed != nil {
-		fmt.Fprintf(w, " in %.1f s", s.Seconds)
+		fmt.Fprint(w, " in "+Took(s.Seconds))
 	}
 	fmt.Fprintln(w, why)
 	if a := run.Accepted; a != nil && a.Lineage.RerunOf != "" && len(a.Plan) > 0 {
@@ -108,15 +112,18 @@ func writePhasesAnew(w io.Writer, run events.Run, attempts []events.AttemptResul
 			attempts = fmt.Sprint(n)
 		}
 		if p != nil && p.Completed != nil {
-			seconds = fmt.Sprintf("%.1f", p.Completed.EndedAt.Sub(p.Completed.StartedAt).Seconds())
+			if took, known := runsummary.Worked(p); known {
+				seconds = fmt.Sprintf("%.1f", took.Seconds())
+			}
 			if p.Completed.Error != nil {
 				failures = append(failures, failure{step.Phase, p.Completed.Error.Message})
 			}
 		}
 		return fmt.Sprintf("%s\t%s\t%s\t%s", step.Phase, status, seconds, attempts)
 	})
+	resumed := slices.ContainsFunc(attempts, func(a events.AttemptResult) bool { return a.ResumedFrom > 0 })
 	Section(w, attempts, "ATTEMPT\tOUTCOME\tWORKER\tFROM STEP\tSTARTED\tSECONDS\tERROR", func(a events.AttemptResult) string {
-		line := attemptLine(a)
+		line := attemptLine(a, resumed)
 		if a.Error == nil {
 			return line
 		}
@@ -187,19 +194,24 @@ func problem(p events.Problem) string {
 	return p.Code + ": " + p.Message
 }
 
-// attemptLine is a line of the table of attempts, up to its error.
-func attemptLine(a events.AttemptResult) string {
+// attemptLine is a line of the table of attempts, up to its error. Where none resumed from a
+// checkpoint, the table does not say from which step.
+func attemptLine(a events.AttemptResult, resumed bool) string {
 	worker, started, seconds := "-", "-", "-"
 	if a.Worker != "" {
 		worker = a.Worker
 	}
 	if !a.StartedAt.IsZero() {
-		started = a.StartedAt.UTC().Format(time.RFC3339)
+		started = a.StartedAt.Local().Format(time.DateTime)
 		if !a.EndedAt.IsZero() {
 			seconds = fmt.Sprintf("%.1f", a.EndedAt.Sub(a.StartedAt).Seconds())
 		}
 	}
-	return fmt.Sprintf("%s %d\t%s\t%s\t%d\t%s\t%s\t", a.Phase, a.Number, a.Outcome, worker, a.ResumedFrom, started, seconds)
+	from := ""
+	if resumed {
+		from = fmt.Sprint(a.ResumedFrom)
+	}
+	return fmt.Sprintf("%s %d\t%s\t%s\t%s\t%s\t%s\t", a.Phase, a.Number, a.Outcome, worker, from, started, seconds)
 }
 
 // WriteScores writes the scores, beside those of the base model if the run has

@@ -63,7 +63,7 @@ func TestRunEnd(t *testing.T) {
 		},
 		"a phase that intake ended": {
 			endedRun(events.Cancelled, func(r *events.Run) { r.Phases[events.Finetune].Attempts[0].Started.Worker = events.IntakeWorker }),
-			[]string{"finetune    success      1.5      -\n"}, []string{"intake"},
+			[]string{"finetune    success      -        -\n"}, []string{"intake"},
 		},
 		"scores of a part of the rows": {
 			endedRun(events.Success, func(r *events.Run) {
@@ -93,7 +93,7 @@ func TestRunEnd(t *testing.T) {
 			endedRun(events.Failure, func(r *events.Run) {
 				p := r.Phases[events.Finetune]
 				p.Attempts = []events.Attempt{
-					{Number: 1, Started: &events.PhaseStarted{Phase: events.Finetune, Attempt: 1, Worker: "w1", StartedAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}, Ended: &events.AttemptEnded{Phase: events.Finetune, Attempt: 1, Reason: events.EndError, Error: &events.Problem{Code: "oom", Message: "out of memory"}}},
+					{Number: 1, Started: &events.PhaseStarted{Phase: events.Finetune, Attempt: 1, Worker: "w1", StartedAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.Local)}, Ended: &events.AttemptEnded{Phase: events.Finetune, Attempt: 1, Reason: events.EndError, Error: &events.Problem{Code: "oom", Message: "out of memory"}}},
 					{Number: 2, Started: &events.PhaseStarted{Phase: events.Finetune, Attempt: 2, Worker: "w2", ResumedFrom: 40}},
 					{Number: 3, Started: &events.PhaseStarted{Phase: events.Finetune, Attempt: 3, Worker: "w1", ResumedFrom: 60}},
 				}
@@ -101,9 +101,9 @@ func TestRunEnd(t *testing.T) {
 			}),
 			[]string{
 				"finetune    failure      1.5      3\nevaluation  not started  -        -\n",
-				"ATTEMPT     OUTCOME  WORKER  FROM STEP  STARTED               SECONDS  ERROR\n",
-				"finetune 1  error    w1      0          2026-01-02T03:04:05Z  -        oom: out of memory\n", "finetune 2  crashed  w2      40         -                     -\n",
-				"finetune 3  failure  w1      60         2026-01-02T03:04:05Z  1.5      the disk is full\n",
+				"ATTEMPT     OUTCOME  WORKER  FROM STEP  STARTED              SECONDS  ERROR\n",
+				"finetune 1  error    w1      0          2026-01-02 03:04:05  -        oom: out of memory\n", "finetune 2  crashed  w2      40         -                    -\n",
+				"finetune 3  failure  w1      60         2026-01-02 03:04:05  1.5      the disk is full\n",
 				"mend what the error names, then:\n    tunebus run --config a.toml\n",
 			},
 			[]string{"use your own data", "finetune: the disk is full"},

@@ -3,6 +3,7 @@ package view
 import (
 	"fmt"
 	"io"
+	"math"
 	"strings"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/terminal"
@@ -33,6 +34,31 @@ func Count[N ~int | ~int64](n N, noun string) string {
 		return "1 " + noun
 	}
 	return events.Count(n) + " " + noun + "s"
+}
+
+// Have is the verb of a noun that is counted: has for one, have for others.
+func Have(n int) string {
+	if n == 1 {
+		return "has"
+	}
+	return "have"
+}
+
+// Took writes a span of time: seconds with one digit behind the point, and from a minute on
+// two whole units.
+func Took(seconds float64) string {
+	const minute, hour, day = 60, 60 * 60, 24 * 60 * 60
+	if seconds < minute-0.05 {
+		return fmt.Sprintf("%.1f s", max(0, seconds))
+	}
+	switch n := int64(math.Round(seconds)); {
+	case n < hour:
+		return fmt.Sprintf("%dm%02ds", n/minute, n%minute)
+	case n < day:
+		return fmt.Sprintf("%dh%02dm", n/hour, n%hour/minute)
+	default:
+		return fmt.Sprintf("%dd%02dh", n/day, n%day/hour)
+	}
 }
 
 // Words writes words one behind the other.

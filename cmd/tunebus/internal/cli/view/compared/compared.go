@@ -20,9 +20,7 @@ import (
 // Runs shows the comparison of two runs.
 func Runs(c comparison.Comparison) view.Result {
 	return view.NewResult(c, func(w io.Writer) {
-		var text strings.Builder
-		write(&text, c)
-		_, _ = io.WriteString(w, view.Printable(text.String())) // to a person's screen
+		write(w, c)
 	})
 }
 
@@ -33,13 +31,13 @@ func write(w io.Writer, c comparison.Comparison) {
 	}{{"A", c.A}, {"B", c.B}} {
 		took := ""
 		if side.Seconds > 0 {
-			took = fmt.Sprintf(" in %.1f s", side.Seconds)
+			took = " in " + view.Took(side.Seconds)
 		}
 		status := string(side.Status)
 		if side.Shortfall != "" {
 			status, took = string(runsummary.Partial), took+" ("+side.Shortfall+")"
 		}
-		fmt.Fprintf(w, "%s  %s (%s): %s%s, asked for %s\n", side.letter, view.Inline(side.RunName), side.RunID, status, took, side.RequestedAt.Local().Format(time.DateTime))
+		fmt.Fprintf(w, "%s  %s (%s): %s%s\n   asked for %s\n", side.letter, view.Inline(side.RunName), side.RunID, status, took, side.RequestedAt.Local().Format(time.DateTime))
 	}
 	writeDifferences(w, "SPECIFICATION", c.Specification)
 	writeDifferences(w, "INPUTS", c.Inputs)
@@ -65,8 +63,14 @@ func writeDifferences(w io.Writer, title string, list []comparison.Difference) {
 			fmt.Fprintf(w, "%s: %s -> %s\n", d.Key, orNone(d.A), orNone(d.B))
 			continue
 		}
-		fmt.Fprintf(w, "%s\n  A %s\n  B %s\n", d.Key, orNone(d.A), orNone(d.B))
+		fmt.Fprintf(w, "%s\n  A %s\n  B %s\n", d.Key, digestBelow(d.A), digestBelow(d.B))
 	}
+}
+
+// digestBelow has the digest behind other words on a line of its own, so that it fits into 80
+// columns.
+func digestBelow(text string) string {
+	return strings.Replace(orNone(text), ", sha256 ", "\n    sha256 ", 1)
 }
 
 func orNone(text string) string {

@@ -69,6 +69,9 @@ func Result(r deletion.Report, left Left, seen bool) view.Result {
 			table(w, r)
 		}
 		sums(w, r, "removed", "was")
+		if !seen {
+			stays(w, r)
+		}
 		for _, line := range left.all() {
 			fmt.Fprintf(w, "left: %s\n", terminal.Completed(w, view.Printable(line)))
 		}
@@ -101,6 +104,7 @@ func Names(runs []deletion.Target) string {
 func plan(w io.Writer, r deletion.Report) {
 	table(w, r)
 	sums(w, r, "would be removed", "is")
+	stays(w, r)
 }
 
 // table lists the runs. It fits into 80 columns with ids that intake made.
@@ -120,7 +124,7 @@ func table(w io.Writer, r deletion.Report) {
 	})
 }
 
-// sums says how much is removed, and what stays. is is the verb for what is left of
+// sums says how much is removed. is is the verb for what is left of
 // runs that were deleted before.
 func sums(w io.Writer, r deletion.Report, verb, is string) {
 	facts, before := 0, 0
@@ -141,6 +145,10 @@ func sums(w io.Writer, r deletion.Report, verb, is string) {
 	default:
 		fmt.Fprintf(w, "%s with %s, %s%s %s\n", view.Count(len(r.Runs), "run"), view.Count(facts, "fact"), size(r.Removed, "artifact"), more(r), verb)
 	}
+}
+
+// stays says what stays, and why.
+func stays(w io.Writer, r deletion.Report) {
 	if r.Kept.Count == 0 {
 		return
 	}
@@ -159,7 +167,7 @@ func why(r deletion.Report) string {
 	}
 	switch len(r.UsedBy) {
 	case 0:
-		return `content of the last hour, which "tunebus gc" removes later`
+		return fmt.Sprintf(`content of the last hour; "tunebus gc" removes %s when a day has passed`, object)
 	case 1:
 		return fmt.Sprintf("run %s uses %s", r.UsedBy[0], object)
 	}

@@ -25,6 +25,8 @@ import (
 type Phases interface {
 	// Show shows a step. An event that tells only of a wait is no step.
 	Show(events.Progress)
+	// Started says that the screen has said that a phase is worked on.
+	Started(events.Phase)
 	// Completed ends what is shown of a phase, and returns its newest figures.
 	Completed(events.Phase) string
 	// Close ends the display; nothing of it stays.
@@ -34,16 +36,19 @@ type Phases interface {
 // OfPhases returns bars on a terminal, and else lines now and then.
 func OfPhases(screen *terminal.Writer) Phases {
 	if !screen.IsScreen() {
-		return &lines{screen: screen, figures: map[events.Phase]map[string]float64{}}
+		return &lines{screen: screen, started: map[events.Phase]bool{}, figures: map[events.Phase]map[string]float64{}}
 	}
 	return &bars{screen: screen, all: screen.Bars(), bars: map[events.Phase]*bar{}}
 }
 
 // lines writes a line every few seconds.
 type lines struct {
-	screen  io.Writer
-	mu      sync.Mutex
-	last    time.Time
+	screen io.Writer
+	mu     sync.Mutex
+	last   time.Time
+	// started are the phases of which the screen has said that they are worked on. Their steps
+	// may be known earlier.
+	started map[events.Phase]bool
 	figures map[events.Phase]map[string]float64
 }
 
@@ -58,7 +63,7 @@ func (l *lines) Show(p events.Progress) {
 		l.figures[p.Phase] = map[string]float64{}
 	}
 	maps.Copy(l.figures[p.Phase], newest(p))
-	if time.Since(l.last) < 2*time.Second {
+	if !l.started[p.Phase] || time.Since(l.last) < 2*time.Second {
 		return
 	}
 	l.last = time.Now()
@@ -83,6 +88,13 @@ func prepares(p events.Progress) string {
 		return "prepares rows "
 	}
 	return ""
+}
+
+// Started implements [Phases].
+func (l *lines) Started(p events.Phase) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.started[p] = true
 }
 
 // Completed implements [Phases].
@@ -120,6 +132,15 @@ func figures(values map[string]float64, remaining float64) string {
 	text := loss(values)
 	if v, ok := values["tokens_per_second"]; ok {
 		text += fmt.Sprintf("  %.0f tokens/s", v)
+	}
+	if v, ok := values["rows_per_second"]; ok {
+		text += fmt.Sprintf("  %.3g rows/s", v)
+	}
+	switch v := values["retries"]; {
+	case v == 1:
+		text += "  1 retry"
+	case v > 1:
+		text += fmt.Sprintf("  %.0f retries", v)
 	}
 	if remaining > 0 {
 		text += fmt.Sprintf("  %s left", time.Duration(remaining)*time.Second)
@@ -183,6 +204,9 @@ func (b *bars) add() *bar {
 	one.bar = b.all.AddBar(0, mpb.BarWidth(widest), before, after)
 	return one
 }
+
+// Started implements [Phases]: a bar stands below all lines.
+func (*bars) Started(events.Phase) {}
 
 // Completed implements [Phases].
 func (b *bars) Completed(p events.Phase) string {

@@ -110,6 +110,8 @@ func TestLines(t *testing.T) {
 	t.Parallel()
 	var p bytes.Buffer
 	phases := progress.OfPhases(terminal.NewWriter(&p))
+	phases.Show(at(1)) // before the screen says that the phase is worked on
+	phases.Started(events.Finetune)
 	for step := range int64(20) {
 		phases.Show(at(step+1, events.Point{Key: "loss", Value: 1.25 - float64(step)/100}, events.Point{Key: "tokens_per_second", Value: 4321}))
 	}
@@ -130,6 +132,7 @@ func TestWarningsAreShownAtOnce(t *testing.T) {
 	rows := events.Progress{Phase: events.Finetune, Stage: events.StagePrepare, Step: 250, Total: 1000}
 	var pipe bytes.Buffer
 	phases := progress.OfPhases(terminal.NewWriter(&pipe))
+	phases.Started(events.Finetune)
 	phases.Show(rows)
 	phases.Show(warning)
 	phases.Close()

@@ -24,7 +24,11 @@ func writeChart(w io.Writer, name string, c *losshistory.Curve) {
 	if c == nil || len(c.Points) == 0 {
 		return
 	}
-	fmt.Fprintf(w, "\n%s: %.4g at the beginning, %.4g at step %d\n", name, c.First, c.Last, c.Steps)
+	fmt.Fprintf(w, "\n%s: ", name)
+	if len(c.Points) > 1 {
+		fmt.Fprintf(w, "%.4g at the beginning, ", c.First)
+	}
+	fmt.Fprintf(w, "%.4g at step %d\n", c.Last, c.Steps)
 	const fewest = 3
 	if len(c.Points) < fewest {
 		return

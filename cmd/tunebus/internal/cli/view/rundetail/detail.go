@@ -23,7 +23,9 @@ type Detail struct {
 	Run events.Run
 	// Unreadable are the facts that cannot be read.
 	Unreadable []history.UnreadableFact
-	Waits      Waits
+	// Archived is set if the facts of the run are in the artifact store alone.
+	Archived bool
+	Waits    Waits
 	// Progress is the newest of the attempt that works on the run; nil if there is
 	// none.
 	Progress *events.Progress
@@ -33,9 +35,11 @@ type Detail struct {
 	Again       runsummary.Retry
 	// Logs is the command that shows the log of the run.
 	Logs string
-	// Now is when the run is shown, or the last sign of life of a run that nobody
-	// works on.
+	// Now is when the run is shown.
 	Now time.Time
+	// Stopped is set if the process that worked on the run has ended, and nobody works on its
+	// data folder.
+	Stopped bool
 }
 
 // Waits are what a run waits for.
@@ -49,6 +53,7 @@ type Waits struct {
 // detail is a run for scripts: what pipeline_summary.json has, and more.
 type detail struct {
 	pipelinesummary.Summary
+	Archived      bool                     `json:"archived,omitempty"`
 	Model         string                   `json:"base_model,omitempty"`
 	MainScore     *runindex.Score          `json:"main_score,omitempty"`
 	Elapsed       float64                  `json:"elapsed_seconds,omitempty"`
@@ -56,12 +61,13 @@ type detail struct {
 	Loss          *losshistory.Curves      `json:"loss,omitempty"`
 	Specification *events.Specification    `json:"specification,omitempty"`
 	Unreadable    []history.UnreadableFact `json:"unreadable,omitempty"`
+	Stopped       bool                     `json:"stopped,omitempty"` // its process has ended, and nobody works on it
 	Waits
 }
 
 // Show shows a run.
 func Show(d Detail) view.Result {
-	value := detail{Summary: pipelinesummary.Of(d.Run), Progress: d.Progress, Unreadable: d.Unreadable, Waits: d.Waits}
+	value := detail{Summary: pipelinesummary.Of(d.Run), Archived: d.Archived, Progress: d.Progress, Unreadable: d.Unreadable, Stopped: d.Stopped, Waits: d.Waits}
 	if a := d.Run.Accepted; a != nil {
 		value.Specification, value.Model = &a.Specification, baseModel(a.Specification)
 		value.MainScore = runindex.MainScore(a.Specification.Evaluator.Metrics, value.Scores)
@@ -73,9 +79,7 @@ func Show(d Detail) view.Result {
 		value.Loss = &d.Loss
 	}
 	return view.NewResult(value, func(w io.Writer) {
-		var text strings.Builder
-		d.write(&text)
-		_, _ = io.WriteString(w, view.Printable(text.String())) // to a person's screen
+		d.write(w)
 	})
 }
 
@@ -105,6 +109,7 @@ func (d Detail) write(w io.Writer) {
 	for _, gap := range s.Gaps {
 		fmt.Fprintf(w, "\nnot tracked: %s\n", gap)
 	}
+	view.WritePublished(w, s)
 	for _, step := range run.Accepted.Plan {
 		if p := run.Phases[step.Phase]; p != nil && p.Completed != nil {
 			for _, n := range view.Together(p.Completed.Notes) {
@@ -116,23 +121,29 @@ func (d Detail) write(w io.Writer) {
 		fmt.Fprintf(w, "\n%s\n", terminal.Completed(w, fmt.Sprint(f)))
 	}
 	view.WriteNext(w, run, s, d.Again)
-	if d.Logs != "" {
+	if d.Logs != "" && (run.Completed == nil || run.Completed.Conclusion != events.Failure) { // those steps have it
 		if run.Completed == nil {
-			fmt.Fprintln(w)
+			fmt.Fprintln(w, "\nNext:")
 		}
-		fmt.Fprintf(w, "  read its log: %s\n", d.Logs)
+		fmt.Fprintf(w, "  read its log:\n    %s\n", d.Logs)
 	}
 }
 
 // writeHead writes what the run is.
 func (d Detail) writeHead(w io.Writer, s runsummary.Summary) {
 	a := d.Run.Accepted
+	if d.Stopped {
+		s.Status = "stopped"
+	}
 	view.WriteTitle(w, d.Run, s)
 	when := "asked for " + clock(a.RequestedAt)
 	if end := d.Run.Completed; end != nil {
 		when += ", ended " + clock(end.EndedAt)
 	} else if took := d.Now.Sub(a.RequestedAt); took > 0 {
 		when += fmt.Sprintf(", %s ago", took.Round(time.Second))
+	}
+	if d.Archived {
+		when += ", archived"
 	}
 	fmt.Fprintln(w, when)
 	if len(a.Labels) > 0 {
@@ -170,6 +181,9 @@ func clock(t time.Time) string {
 func (d Detail) writeState(w io.Writer) {
 	if p := d.Progress; p != nil {
 		what := "step"
+		if d.Stopped {
+			what = "stopped at step"
+		}
 		if p.Stage != "" {
 			what = "reading its data, row"
 		}
@@ -177,7 +191,7 @@ func (d Detail) writeState(w io.Writer) {
 		if p.Total > 0 {
 			fmt.Fprintf(w, " of %d (%d %%)", p.Total, 100*min(p.Step, p.Total)/p.Total)
 		}
-		if p.RemainingSeconds > 0 {
+		if p.RemainingSeconds > 0 && !d.Stopped {
 			fmt.Fprintf(w, ", %s left", time.Duration(p.RemainingSeconds*float64(time.Second)).Round(time.Second))
 		}
 		fmt.Fprintln(w)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/comparison"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact/manifest"
@@ -49,7 +50,11 @@ func (d Detail) writeInputs(w io.Writer) {
 		case counted && set.SHA256 != "":
 			fmt.Fprintf(w, "  sha256 %s\n", set.SHA256)
 		case uploaded:
-			fmt.Fprintf(w, "  %s\n  sha256 %s\n", sizeOf(ref), ref.SHA256)
+			size := sizeOf(ref)
+			if rows := comparison.RowsOf(d.Run, key); rows > 0 {
+				size = view.Count(rows, "row") + ", " + size
+			}
+			fmt.Fprintf(w, "  %s\n  sha256 %s\n", size, ref.SHA256)
 		}
 	}
 }

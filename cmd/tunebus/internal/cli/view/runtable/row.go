@@ -1,6 +1,8 @@
 package runtable
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -16,21 +18,24 @@ import (
 // Row is a run in the list.
 type Row struct {
 	runindex.Line
-	// Summary is for JSON alone; without one the line says what it can.
+	// Summary is for JSON alone, where the line has no result; without one the line says
+	// what it can.
 	Summary runsummary.Summary
 	// Percent is how far the attempt at the phase is, from 0 to 100; negative if
 	// that is not known. Preparing is set while it reads its data.
 	Percent   int
 	Preparing bool
+	// Stopped is set if the process that worked on the run has ended, and nobody works on its
+	// data folder.
+	Stopped bool
 	// WaitsForWorker is the queue whose workers are missing, as phase/name.
 	WaitsForWorker string
 	// Until is the end of the time that an open run has taken so far.
 	Until time.Time
 }
 
-// jsonRow is a run as JSON.
+// jsonRow is what the JSON of a run has behind its summary.
 type jsonRow struct {
-	runsummary.Summary
 	WaitsFor    string            `json:"waits_for_worker_of,omitempty"`
 	RequestedAt time.Time         `json:"requested_at,omitzero"`
 	EndedAt     time.Time         `json:"ended_at,omitzero"`
@@ -44,12 +49,14 @@ type jsonRow struct {
 	Error       string            `json:"error,omitempty"`
 	Partial     bool              `json:"partial,omitempty"`
 	Archived    bool              `json:"archived,omitempty"`
+	Stopped     bool              `json:"stopped,omitempty"` // its process has ended, and nobody works on it
 	Unreadable  string            `json:"unreadable,omitempty"`
 }
 
-func (r Row) json() jsonRow {
-	out := jsonRow{
-		Summary:     r.Summary,
+// json is the run as JSON on one line: the fields of its summary, and then those of the row.
+// The summary of very many runs comes as JSON out of the list, and is not read again.
+func (r Row) json() ([]byte, error) {
+	row := jsonRow{
 		WaitsFor:    r.WaitsForWorker,
 		RequestedAt: r.RequestedAt.UTC(),
 		EndedAt:     r.EndedAt.UTC(),
@@ -61,16 +68,33 @@ func (r Row) json() jsonRow {
 		Error:       r.Error,
 		Partial:     r.Partial,
 		Archived:    r.Archived,
+		Stopped:     r.Stopped,
 		Unreadable:  r.Unreadable,
 	}
-	out.RunID, out.RunName, out.Status = r.RunID, r.RunName, r.Status
 	if !r.Ended() {
-		out.Elapsed = r.took().Seconds()
+		row.Elapsed = r.took().Seconds()
 	}
 	if r.Percent >= 0 {
-		out.Percent = &r.Percent
+		row.Percent = &r.Percent
 	}
-	return out
+	rest, err := json.Marshal(row)
+	if err != nil {
+		return nil, err
+	}
+	summary := r.Result
+	if len(summary) == 0 {
+		s := r.Summary
+		s.RunID, s.RunName, s.Status = r.RunID, r.RunName, r.Status
+		if summary, err = json.Marshal(s); err != nil {
+			return nil, err
+		}
+	}
+	if len(rest) == len("{}") {
+		return summary, nil
+	}
+	whole := make([]byte, 0, len(summary)+len(rest))
+	whole = append(append(whole, bytes.TrimSuffix(summary, []byte("}"))...), ',')
+	return append(whole, rest[1:]...), nil
 }
 
 // took is how long the run took, or has taken so far.
@@ -93,6 +117,10 @@ func (r Row) status() string {
 		return string(r.Phase) + " queued"
 	case r.Status != events.StatusRunning || r.Phase == "":
 		return string(r.Status)
+	case r.Stopped && r.Percent >= 0 && !r.Preparing:
+		return fmt.Sprintf("%s stopped, %d%%", r.Phase, r.Percent)
+	case r.Stopped:
+		return string(r.Phase) + " stopped"
 	case r.Preparing:
 		return string(r.Phase) + " prepares"
 	case r.Percent < 0:
@@ -127,13 +155,20 @@ func (r Row) about() []string {
 	return parts
 }
 
-// model is the last part of the base model's name, which is often a long path.
+// model is the base model by the name that the specification has for it, as everywhere.
 func (r Row) model() string {
 	if r.Model == "" {
 		return "-"
 	}
-	name := strings.TrimRight(r.Model, "/")
-	return cell(name[strings.LastIndexByte(name, '/')+1:])
+	return cell(r.Model)
+}
+
+// span is how long a run took; a dash for none.
+func (r Row) span() string {
+	if r.took() <= 0 {
+		return "-"
+	}
+	return view.Took(r.took().Seconds())
 }
 
 // cell makes a text fit for a line of a terminal.
@@ -147,22 +182,4 @@ func when(t time.Time) string {
 		return "-"
 	}
 	return t.Local().Format("2006-01-02 15:04")
-}
-
-// span is a span of time for people, in two units at most.
-func span(d time.Duration) string {
-	const day = 24 * time.Hour
-	switch {
-	case d <= 0:
-		return "-"
-	case d < 10*time.Second:
-		return fmt.Sprintf("%.1fs", d.Seconds())
-	case d < time.Minute:
-		return fmt.Sprintf("%ds", d/time.Second)
-	case d < time.Hour:
-		return fmt.Sprintf("%dm%02ds", d/time.Minute, d%time.Minute/time.Second)
-	case d < day:
-		return fmt.Sprintf("%dh%02dm", d/time.Hour, d%time.Hour/time.Minute)
-	}
-	return fmt.Sprintf("%dd%02dh", d/day, d%day/time.Hour)
 }

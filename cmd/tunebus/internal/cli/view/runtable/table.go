@@ -2,7 +2,6 @@ package runtable
 
 import (
 	"bufio"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -27,7 +26,8 @@ const wideEnough = 150
 
 // New returns a table, as text for people or as JSON.
 func New(w io.Writer, asJSON bool) *Table {
-	t := &Table{out: bufio.NewWriter(w), asJSON: asJSON}
+	const atOnce = 64 << 10 // bytes
+	t := &Table{out: bufio.NewWriterSize(w, atOnce), asJSON: asJSON}
 	if width, _ := terminal.Size(w); width > 0 && width < wideEnough {
 		t.width = width
 	}
@@ -69,7 +69,7 @@ func (t *Table) End(none string) error {
 }
 
 func (t *Table) writeJSON(r Row) error {
-	text, err := json.MarshalIndent(r.json(), "  ", "  ")
+	text, err := r.json()
 	if err != nil {
 		return err
 	}
@@ -88,7 +88,7 @@ func (t *Table) writeJSON(r Row) error {
 var titles = [6]string{"RUN", "WHEN", "TOOK", "STATUS", "SCORE", "MODEL"}
 
 func columns(r Row) [6]string {
-	return [6]string{r.RunID, when(r.RequestedAt), span(r.took()), r.status(), r.score(), r.model()}
+	return [6]string{r.RunID, when(r.RequestedAt), r.span(), r.status(), r.score(), r.model()}
 }
 
 func (t *Table) begin(rows []Row) {
@@ -104,7 +104,7 @@ func (t *Table) begin(rows []Row) {
 		t.write(titles[:4], "")
 		return
 	}
-	t.write(titles[:], "NAME\tLABELS")
+	t.write(titles[:], "NAME\tLABELS AND MORE")
 }
 
 // line writes a run: in one line, or in two where the terminal is narrow.

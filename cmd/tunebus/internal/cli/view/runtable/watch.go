@@ -2,7 +2,6 @@ package runtable
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 
@@ -70,7 +69,12 @@ func (l *Watched) showLine(r Row) error {
 	}
 	l.shown[r.RunID] = state
 	if l.asJSON {
-		return json.NewEncoder(l.w).Encode(r.json())
+		text, err := r.json()
+		if err != nil {
+			return err
+		}
+		_, err = l.w.Write(append(text, '\n'))
+		return err
 	}
 	t := New(l.w, false)
 	t.width, t.rows = 0, 1

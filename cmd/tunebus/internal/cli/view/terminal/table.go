@@ -2,6 +2,7 @@ package terminal
 
 import (
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/mattn/go-runewidth"
@@ -10,11 +11,12 @@ import (
 // gap parts the columns of a table.
 const gap = 2
 
-// WriteTable writes rows of cells below a header, with the columns below one
-// another. Where they do not fit beside one another into the lines of a terminal,
-// each row is written as lines of its own, a line for each cell. The last column
-// may be wider: a terminal wraps it.
+// WriteTable writes rows of cells below a header, with the columns below one another, and
+// without the columns that have no cell. Where a row does not fit into the line of a terminal
+// because of a long last cell, this stands below it. Where the others do not fit either, each
+// row is written as lines of its own, a line for each cell.
 func WriteTable(w io.Writer, header []string, rows [][]string) error {
+	header, rows = withoutEmpty(header, rows)
 	all := append([][]string{header}, rows...)
 	for _, row := range all {
 		for i, cell := range row {
@@ -27,15 +29,45 @@ func WriteTable(w io.Writer, header []string, rows [][]string) error {
 		total += width + gap
 	}
 	var out strings.Builder
-	if limit, _ := Size(w); limit > 0 && total > limit+gap {
+	limit, _ := Size(w)
+	last := 0
+	for _, row := range all {
+		if len(row) > 0 {
+			last = max(last, runewidth.StringWidth(row[len(row)-1]))
+		}
+	}
+	const short = 2 // a last cell that takes less than such a part of the line is one like the others
+	if limit > 0 && (total > limit+gap || total+last > limit && last <= limit/short) {
 		writeRecords(&out, header, rows)
 	} else {
 		for _, row := range all {
-			writeCells(&out, row, widths)
+			writeCells(&out, row, widths, limit)
 		}
 	}
 	_, err := io.WriteString(w, out.String())
 	return err
+}
+
+// withoutEmpty leaves out the columns in which no row has a text.
+func withoutEmpty(header []string, rows [][]string) ([]string, [][]string) {
+	filled := func(i int) bool {
+		return slices.ContainsFunc(rows, func(row []string) bool { return i < len(row) && row[i] != "" })
+	}
+	kept := make([][]string, 1+len(rows))
+	for i := range header {
+		if !filled(i) {
+			continue
+		}
+		kept[0] = append(kept[0], header[i])
+		for n, row := range rows {
+			cell := ""
+			if i < len(row) {
+				cell = row[i]
+			}
+			kept[n+1] = append(kept[n+1], cell)
+		}
+	}
+	return kept[0], kept[1:]
 }
 
 // columns are the widths of the columns but the last one.
@@ -51,13 +83,23 @@ func columns(rows [][]string) (widths []int) {
 	return widths
 }
 
-func writeCells(out *strings.Builder, row []string, widths []int) {
+// writeCells writes a row. A last cell for which the line has no room stands below it, and a
+// terminal wraps what is longer than that line, too: so it can be copied.
+func writeCells(out *strings.Builder, row []string, widths []int, limit int) {
 	var line strings.Builder
+	width := 0
 	for i, cell := range row {
-		line.WriteString(cell)
 		if i < len(row)-1 {
-			line.WriteString(strings.Repeat(" ", widths[i]-runewidth.StringWidth(cell)+gap))
+			line.WriteString(cell + strings.Repeat(" ", widths[i]-runewidth.StringWidth(cell)+gap))
+			width += widths[i] + gap
+			continue
 		}
+		if limit > 0 && i > 0 && width+runewidth.StringWidth(cell) > limit {
+			out.WriteString(strings.TrimRight(line.String(), " ") + "\n")
+			line.Reset()
+			line.WriteString(strings.Repeat(" ", gap))
+		}
+		line.WriteString(cell)
 	}
 	out.WriteString(strings.TrimRight(line.String(), " ") + "\n")
 }

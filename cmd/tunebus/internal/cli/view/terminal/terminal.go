@@ -205,6 +205,9 @@ func unfinished(text []byte) int {
 
 // printable escapes a text and colours it. The caller holds the lock.
 func (w *Writer) printable(text []byte) []byte {
+	if isPlain(text) {
+		return text
+	}
 	text = escaped(text)
 	coloured := Colours(w)
 	for mark, sequence := range colours {
@@ -251,6 +254,17 @@ func steers(r rune) bool {
 		return false
 	}
 	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
+}
+
+// isPlain reports whether a text has nothing but letters, digits and signs of ASCII in
+// lines, so that nothing of it is escaped or coloured. Long results are.
+func isPlain(text []byte) bool {
+	for _, c := range text {
+		if (c < ' ' || c >= 0x7f) && c != '\n' && c != '\t' {
+			return false
+		}
+	}
+	return true
 }
 
 // escaped returns a text with its control characters escaped, and with the bytes

@@ -105,16 +105,39 @@ func TestWriteTable(t *testing.T) {
 		return out.String()
 	}
 	wide := "NAME     NOTE  STATUS\n港の本   a\\nb  success\ne\\u001b        no\n"
-	for _, width := range []int{200, 40, 15} {
+	for _, width := range []int{200, 40, 22} {
 		if got := table(width); got != wide {
 			t.Errorf("%d characters:\n%s", width, got)
 		}
 	}
-	if got := table(10); got != "NAME    港の本\nNOTE    a\\nb\nSTATUS  success\n\nNAME    e\\u001b\nSTATUS  no\n" {
-		t.Errorf("10 characters:\n%s", got)
+	for _, width := range []int{10, 15, 20} {
+		if got := table(width); got != "NAME    港の本\nNOTE    a\\nb\nSTATUS  success\n\nNAME    e\\u001b\nSTATUS  no\n" {
+			t.Errorf("%d characters:\n%s", width, got)
+		}
 	}
 	if got := table(0); !strings.HasPrefix(got, "NAME  ") || got != wide {
 		t.Errorf("an unknown width:\n%s", got)
+	}
+}
+
+// TestWriteTableWithLongCells: a long last cell stands below its row, whole, and a column
+// without a cell is left out.
+func TestWriteTableWithLongCells(t *testing.T) {
+	t.Parallel()
+	const path = "/home/somebody/reports/01M8MH3HESP063FJP5TXVCBBC1/config.toml"
+	for width, want := range map[int]string{
+		0:  "RESULT       WHERE\nconfig.toml  " + path + "\nshort        a b\n",
+		40: "RESULT       WHERE\nconfig.toml\n  " + path + "\nshort        a b\n",
+		90: "RESULT       WHERE\nconfig.toml  " + path + "\nshort        a b\n",
+	} {
+		out := narrow{width: width}
+		rows := [][]string{{"config.toml", path, ""}, {"short", "a b", ""}}
+		if err := terminal.WriteTable(terminal.NewWriter(&out), []string{"RESULT", "WHERE", "ERROR"}, rows); err != nil {
+			t.Fatal(err)
+		}
+		if out.String() != want {
+			t.Errorf("%d characters:\n%s", width, out.String())
+		}
 	}
 }
 

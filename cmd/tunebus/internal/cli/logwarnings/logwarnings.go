@@ -1,0 +1,72 @@
+// Package logwarnings shows the warnings of a log as sentences.
+//
+//	log := slog.New(logwarnings.New(console))
+package logwarnings
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
+)
+
+// warnings shows the warnings of a log as sentences, for a person who did not ask
+// for a log. What the facts of a run tell is left out: the command shows them.
+type warnings struct {
+	console *view.Console
+	attrs   []slog.Attr
+}
+
+// Enabled implements [slog.Handler].
+func (*warnings) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelWarn }
+
+// WithAttrs implements [slog.Handler].
+func (w *warnings) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return &warnings{w.console, append(slices.Clip(w.attrs), attrs...)}
+}
+
+// WithGroup implements [slog.Handler]. The log has no groups.
+func (w *warnings) WithGroup(string) slog.Handler { return w }
+
+// New returns the handler of a log whose warnings a console shows.
+func New(console *view.Console) slog.Handler { return &warnings{console: console} }
+
+// facts are the messages that tell what a fact of the run tells, too.
+var facts = []string{"phase completed", "attempt ended; trying again", "request rejected", "tracking is pending"}
+
+// notShown are the attributes that say nothing to a person.
+var notShown = []string{"service", "stack", "token"}
+
+// Handle implements [slog.Handler].
+func (w *warnings) Handle(_ context.Context, r slog.Record) error {
+	if slices.Contains(facts, r.Message) {
+		return nil
+	}
+	cause, details, phase := "", []string(nil), false
+	add := func(a slog.Attr) bool {
+		phase = phase || a.Key == "phase"
+		switch {
+		case a.Key == "error":
+			cause = ": " + a.Value.String()
+		case !slices.Contains(notShown, a.Key):
+			details = append(details, a.Key+" "+a.Value.String())
+		}
+		return true
+	}
+	for _, a := range w.attrs {
+		add(a)
+	}
+	r.Attrs(add)
+	if phase && cause == "" && w.console.Follows { // of the run's data, which its progress tells, too
+		return nil
+	}
+	text := r.Message + cause
+	if len(details) > 0 {
+		text += fmt.Sprintf(" (%s)", strings.Join(details, ", "))
+	}
+	w.console.Say("warning: %s", view.Sentence(text))
+	return nil
+}

@@ -1,0 +1,61 @@
+package runcmd_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/clitest"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+)
+
+// TestRefusedFlags: a flag that says nothing, or what cannot be, is bad input with a sentence of
+// its own, and nothing is made.
+func TestRefusedFlags(t *testing.T) {
+	t.Parallel()
+	dir, folder := filepath.Join(t.TempDir(), "data"), clitest.NewDataFolder(t)
+	folder.WithServer(t, func(b *conn.Conn) { clitest.Publish(t, b, clitest.EndedRun("r")...) })
+	for want, args := range map[string][]string{
+		"--data is empty; say where":              {"delete", "last", "--yes", "--data", ""},
+		"--server is empty":                       {"runs", "--server", ""},
+		"--port 99999: want a port, 1 to 65535":   {"up", "--port", "99999", "--data", dir},
+		"--port -1: want a port":                  {"up", "--port", "-1", "--data", dir},
+		"a is b already; a label has one value":   {"run", "--label", "a=b", "--label", "a=c", "--data", dir},
+		`run "x\r\nfake" is unknown on`:           {"show", "x\r\nfake", "--data", folder.Dir},
+		"want an address such as https://host or": {"run", "--tracking-uri", "garbage", "--data", dir, "--config", filepath.Join(clitest.Root(), "configs", "quickstart.toml")},
+	} {
+		status, out, screen := clitest.Run(t, args...)
+		if status != 2 || out != "" || !strings.Contains(screen, want) {
+			t.Errorf("%q: status %d, want %q\n%s%s", args, status, want, out, screen)
+		}
+	}
+	if _, err := os.Stat(dir); err == nil {
+		t.Error("a refusal made the data folder")
+	}
+}
+
+// TestWithoutEffect: what a run of answers that are there does not read is said; a label that is
+// given twice with one value is one.
+func TestWithoutEffect(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	clitest.Write(t, dir, "answers.jsonl", `{"question":"Who?","ground_truth":"Ada","answer":"Ada"}`+"\n")
+	args := append([]string{"run", "--predictions", filepath.Join(dir, "answers.jsonl"), "--set", "fine_tuner.epochs=2", "--set", "fine_tuner.base_model_id=mine",
+		"--hf-key", "hf-of-a-test", "--openai-key", "sk-of-a-test", "--label", "a=b", "--label", "a=b"}, clitest.Folders(dir)...)
+	status, out, screen := clitest.Run(t, args...)
+	if status != 0 {
+		t.Fatalf("status %d\n%s%s", status, out, screen)
+	}
+	for _, want := range []string{
+		"fine_tuner.epochs = 2: has no effect: --predictions has nothing trained",
+		"--hf-key: has no effect: nothing of this run comes from the Hub", "--openai-key: has no effect: no metric of this run needs a judge",
+	} {
+		if strings.Count(screen, want) != 1 {
+			t.Errorf("want %q once:\n%s", want, screen)
+		}
+	}
+	if strings.Contains(screen+out, "-of-a-test") || strings.Contains(screen, "base_model_id") {
+		t.Errorf("it says more:\n%s%s", screen, out)
+	}
+}

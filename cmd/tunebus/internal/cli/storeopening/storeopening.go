@@ -1,0 +1,75 @@
+// Package storeopening opens artifact stores for commands, which give up one that does not answer.
+//
+//	store, err := storeopening.Open(ctx, b, "file:///data/artifacts")
+package storeopening
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/pipeline/artifact"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/progress"
+	"github.com/tunebus/tunebus/pipeline/service"
+)
+
+// AsStatus gives the error of a store that could not be opened its status: that of bad
+// input, unless the store, or the person, only did not wait long enough.
+func AsStatus(ctx context.Context, err error) error {
+	_, silent := errors.AsType[*TimeoutError](err)
+	if err == nil || silent || ctx.Err() != nil {
+		return err
+	}
+	return exit.Input(err)
+}
+
+// limit is how long an artifact store may take to answer when it is opened.
+const limit = 30 * time.Second
+
+// TimeoutError means that an artifact store did not answer when it was opened.
+type TimeoutError struct {
+	Store string // its address, without what may be a credential
+	Limit time.Duration
+}
+
+func (e *TimeoutError) Error() string {
+	return fmt.Sprintf("the artifact store %s did not answer within %s: is its address right, and can it be reached from here?", e.Store, e.Limit)
+}
+
+// Open opens the artifact store at an address, and gives up a store that does not
+// answer. A service waits for a bucket in NATS that does not exist yet; a command says
+// after a while that there is none.
+func Open(ctx context.Context, b *conn.Conn, address string) (*artifact.Store, error) {
+	return open(ctx, b, address, service.OpenStore)
+}
+
+// OpenExisting is [Open] for a command that looks at what services stored:
+// an address that is mistyped makes no store.
+func OpenExisting(ctx context.Context, b *conn.Conn, address string) (*artifact.Store, error) {
+	return open(ctx, b, address, service.OpenExistingStore)
+}
+
+func open(ctx context.Context, b *conn.Conn, address string, open func(context.Context, *conn.Conn, string) (*artifact.Store, error)) (*artifact.Store, error) {
+	name, _, _ := strings.Cut(address, "?")
+	limit, reason := limit, error(&TimeoutError{Store: name, Limit: limit})
+	if bucket, ok := service.ObjectBucket(address); ok {
+		limit = 15 * time.Second
+		reason = fmt.Errorf("bucket %s was not there within %s; \"tunebus setup\" creates it", bucket, limit)
+	}
+	defer progress.Doing(ctx, "opening the artifact store "+name)()
+	opening, cancel := context.WithCancelCause(ctx)
+	timer := time.AfterFunc(limit, func() { cancel(reason) })
+	store, err := open(opening, b, address)
+	timer.Stop() // the store may go on using the context, so that it ends with ctx alone
+	if err != nil {
+		cancel(nil)
+		if errors.Is(context.Cause(opening), reason) {
+			err = reason
+		}
+	}
+	return store, err
+}

@@ -1,0 +1,159 @@
+package generator_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/tunebus/tunebus/embedded/workertest"
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/child/supervisor"
+	"github.com/tunebus/tunebus/pipeline/prediction"
+	"github.com/tunebus/tunebus/services/inference/generator"
+)
+
+func TestMain(m *testing.M) {
+	supervisor.Main()
+	goleak.VerifyTestMain(m)
+}
+
+// base is the model of the quickstart, whose tokenizer the prompts need.
+const base = "../../../configs/quickstart/base-model"
+
+// python is a Python with its standard library.
+func python(t *testing.T) string {
+	t.Helper()
+	path, err := exec.LookPath("python3")
+	if err != nil {
+		t.Skip("no python3: make test-trainer runs this test")
+	}
+	return path
+}
+
+func newHarness(t *testing.T, rows int) *workertest.Harness {
+	t.Helper()
+	h := workertest.New(t)
+	h.Engine = "transformers"
+	if err := os.CopyFS(filepath.Join(h.Root, "base"), os.DirFS(base)); err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	for i := range rows {
+		fmt.Fprintf(&text, "{\"question\":%q,\"answer\":\"a\"}\n", strings.Repeat("Say mackerel. ", 1+i%3)+fmt.Sprint(i))
+	}
+	h.Write(t, "rows.jsonl", text.String())
+	return h
+}
+
+func small(s *events.Specification) {
+	s.FineTuner.BaseModelID, s.Inferencer.Engine, s.Inferencer.TestingDataID = "base", "transformers", "rows.jsonl"
+	s.Inferencer.Temperature, s.Inferencer.MaxNewTokens = 0, 64
+}
+
+func echo(t *testing.T, mode, folder string) *generator.Engine {
+	t.Helper()
+	script, err := filepath.Abs(filepath.Join("testdata", "echo.py"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return generator.New(generator.Config{Command: []string{python(t), script}, Environ: os.Environ(), Environment: []string{"MODE=" + mode, "MARK=" + filepath.Join(folder, "mark")}, Folder: folder})
+}
+
+// TestAnswers: a command answers all rows; what a killed one has answered is not asked
+// again.
+func TestAnswers(t *testing.T) {
+	t.Parallel()
+	h, folder := newHarness(t, 11), t.TempDir()
+	c := h.Run(t, echo(t, "kill", folder), events.Inference, events.Inputs{}, func(s *events.Specification) {
+		small(s)
+		s.Pipeline.MaxTries, s.Pipeline.Backoff = 2, "1ms"
+	})
+	mark, err := os.ReadFile(filepath.Join(folder, "mark"))
+	if want := "0 of 11 are answered\n4 of 11 are answered\n"; err != nil || string(mark) != want {
+		t.Errorf("the command was told %q, want %q; %v", mark, want, err)
+	}
+	got := workertest.Lines[prediction.Prediction](t, h, c, events.ArtifactPredictions)
+	if len(got) != 11 {
+		t.Fatalf("%d answers: %+v", len(got), c.Error)
+	}
+	for i, p := range got {
+		if p.Index != int64(i) || p.Answer == "" || p.Tokens == 0 || p.Tokens != p.PromptTokens || p.FinishReason != "stop" {
+			t.Errorf("answer %d is %+v", i, p)
+		}
+	}
+	if c.Statistics["inference_rows"] != 11 || c.TokensIn == 0 || c.TokensOut != c.TokensIn || len(c.Notes) > 0 {
+		t.Errorf("completed %+v", c)
+	}
+	if _, ok := c.Artifact("generator.log"); !ok {
+		t.Error("there is no log")
+	}
+}
+
+// TestKilled: how a command ended that nobody heard of again is said with the last lines of its
+// log.
+func TestKilled(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, 11)
+	c := h.Run(t, echo(t, "kill", t.TempDir()), events.Inference, events.Inputs{}, small)
+	if c.Error == nil || c.Error.Code != "command_failed" || !strings.Contains(c.Error.Message, "was killed by a signal") || !strings.Contains(c.Error.Message, "working on") {
+		t.Fatalf("the killed command gave %+v", c)
+	}
+}
+
+// TestFaults: what a command does wrong is a sentence, of the right class.
+func TestFaults(t *testing.T) {
+	t.Parallel()
+	for mode, want := range map[string][2]string{
+		"garbage": {"protocol", "line 1 of the answers"},
+		"twice":   {"protocol", "is answered already"},
+		"foreign": {"protocol", "row 10000 is none of 5 rows"},
+		"error":   {"out_of_memory", "inferencer.batch_size: no memory"},
+		"trains":  {"bad_command", "tunebus_trainer.generate"},
+	} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			h := newHarness(t, 5)
+			c := h.Run(t, echo(t, mode, t.TempDir()), events.Inference, events.Inputs{}, small)
+			if c.Error == nil || c.Error.Code != want[0] || !strings.Contains(c.Error.Message, want[1]) {
+				t.Errorf("completed %+v, %+v", c.Conclusion, c.Error)
+			}
+		})
+	}
+}
+
+// TestStopTexts: an answer ends before the first of the texts.
+func TestStopTexts(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, 3)
+	whole := workertest.Lines[prediction.Prediction](t, h, h.Run(t, echo(t, "", t.TempDir()), events.Inference, events.Inputs{}, small), events.ArtifactPredictions)
+	cut := workertest.Lines[prediction.Prediction](t, h, h.Run(t, echo(t, "", t.TempDir()), events.Inference, events.Inputs{}, func(s *events.Specification) {
+		small(s)
+		s.Inferencer.Stop = []string{"mackerel"}
+	}), events.ArtifactPredictions)
+	for i := range whole {
+		if want, _, found := strings.Cut(whole[i].Answer, "mackerel"); found && cut[i].Answer != want {
+			t.Errorf("answer %d is %q, want %q", i, cut[i].Answer, want)
+		}
+	}
+	if slices.EqualFunc(whole, cut, func(a, b prediction.Prediction) bool { return a.Answer == b.Answer }) {
+		t.Error("nothing was cut")
+	}
+}
+
+// TestNoCommand: a program that is gone is named by its setting.
+func TestNoCommand(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, 2)
+	e := generator.New(generator.Config{Command: []string{filepath.Join(t.TempDir(), "nobody")}})
+	c := h.Run(t, e, events.Inference, events.Inputs{}, small)
+	if c.Error == nil || c.Error.Code != "no_command" || !strings.Contains(c.Error.Message, "services.inference.command") {
+		t.Errorf("completed %+v", errors.New(fmt.Sprint(c.Error)))
+	}
+}

@@ -1,0 +1,112 @@
+package inputs
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"strings"
+	"time"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/llm/token"
+	"github.com/tunebus/tunebus/llm/token/chattemplate"
+	"github.com/tunebus/tunebus/pipeline/dataset/row"
+	"github.com/tunebus/tunebus/pipeline/engine"
+)
+
+// Prompt is a row as a model reads it.
+type Prompt struct {
+	Row row.Row
+	IDs []int32
+	// Opened is the mark of a think block that the prompt has opened, so that the
+	// answer begins inside it; empty in most cases.
+	Opened string
+	// Cut says that the prompt lost its beginning, and Unwritten that tools or calls
+	// of them are not in it.
+	Cut, Unwritten bool
+}
+
+// encodePrompt renders a row as the model's chat template wants it; a row that is a
+// text is its own prompt. A prompt that is too long loses its beginning: the question
+// is at the end.
+func encodePrompt(job *engine.Job, tok *token.Tokenizer, r row.Row) (Prompt, error) {
+	s := job.Request.Specification.Inferencer
+	text, err := Render(tok, s, job.Request.RequestedAt.UTC(), r)
+	if err != nil {
+		return Prompt{}, engine.Permanent("bad_template", err)
+	}
+	p := Prompt{Row: r, IDs: tok.Encode(text), Opened: token.OpenThinking(text).Open}
+	if len(p.IDs) == 0 {
+		return p, engine.Permanent("bad_dataset", fmt.Errorf("%s: %s: the prompt is empty, so that the model has nothing to answer", TestingKey, r.Place))
+	}
+	for _, name := range (row.Row{Tools: r.Tools, Messages: r.Prompt()}).ToolNames() {
+		p.Unwritten = p.Unwritten || !strings.Contains(text, name)
+	}
+	if n := len(p.IDs); s.MaxSequenceLength > 0 && n > s.MaxSequenceLength {
+		p.IDs, p.Cut = p.IDs[n-s.MaxSequenceLength:], true
+	}
+	return p, nil
+}
+
+// Prompts iterates over the rows as the model of a tokenizer reads them.
+func (q Questions) Prompts(ctx context.Context, job *engine.Job, tok *token.Tokenizer) iter.Seq2[Prompt, error] {
+	return func(yield func(Prompt, error) bool) {
+		n := int64(0)
+		for r, err := range q.Data.Rows(ctx) {
+			var p Prompt
+			if err != nil {
+				err = BadDataset(err)
+			} else {
+				p, err = encodePrompt(job, tok, r)
+			}
+			if !yield(p, err) || err != nil {
+				return
+			}
+			n++
+		}
+		if n != q.Rows {
+			yield(Prompt{}, BadDataset(fmt.Errorf("it had %d rows, and has %d now: it changed while it was read", q.Rows, n)))
+		}
+	}
+}
+
+// Render renders a row as the model's chat template wants it, up to where the answer
+// begins. now is the time that a template may ask for. A row that is a text is its
+// own prompt, behind the token that begins a text if the model has one. The error names the row.
+func Render(tok *token.Tokenizer, s events.Inferencer, now time.Time, r row.Row) (string, error) {
+	if r.IsText() {
+		return tok.Begin(r.Text), nil
+	}
+	c := chattemplate.Conversation{
+		Messages:            conversation(r.Prompt()),
+		AddGenerationPrompt: true,
+		Variables:           s.ChatTemplateKwargs.Entries(),
+		Now:                 now,
+	}
+	if !r.Tools.IsMissing() {
+		c.Tools = json.RawMessage(r.Tools.AppendJSON(nil))
+	}
+	rendering, err := tok.RenderConversation(c)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", r.Place, err)
+	}
+	return rendering.Text, nil
+}
+
+// BeyondPositions says of prompts that are longer than what a model was made for what
+// happens to them, as the rest of a sentence.
+func BeyondPositions(positions int) string {
+	return fmt.Sprintf("prompts are longer than the %d tokens that the model was made for (max_position_embeddings in its config.json): the model reads them whole, "+
+		"at positions that it does not know; inferencer.max_sequence_length = %d would cut their beginning", positions, positions)
+}
+
+// conversation is a list of messages as JSON. A list of parts that are texts is
+// one text, since most templates know no parts.
+func conversation(messages []row.Message) json.RawMessage {
+	flat := make([]row.Message, len(messages))
+	for i, m := range messages {
+		flat[i] = m.Flat()
+	}
+	return row.Conversation(flat)
+}

@@ -1,0 +1,96 @@
+package publishing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/lease"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
+)
+
+// Republished is the result of a push that was repeated.
+type Republished struct {
+	events.PublishedCompleted
+	// Recorded is set if the result is stored as a fact; that of an archived run is
+	// not.
+	Recorded bool `json:"recorded"`
+	// Err is why it failed.
+	Err error `json:"-"`
+}
+
+// ErrNothing means that a run asks for no push, or has made nothing.
+var ErrNothing = errors.New("the run asks for no push (fine_tuner.push_to_hub, hf_user_id), or made nothing that could be pushed")
+
+// ErrOpen means that a run goes on.
+var ErrOpen = errors.New("the run has not ended yet; it is published when it ends")
+
+// Replay pushes what a run asks for once more. Without anew, what was pushed before is
+// left out. A dry run pushes nothing. The Hub gets no second commit of what it has.
+func (p *Publisher) Replay(ctx context.Context, id string, anew, dryRun bool) ([]Republished, error) {
+	var out []Republished
+	replay := func(ctx context.Context) (err error) {
+		out, err = p.replayLocked(ctx, id, anew, dryRun)
+		return err
+	}
+	for deadline := time.Now().Add(2 * topology.LeaseTTL); ; {
+		err := p.withLease(ctx, id, replay)
+		if !errors.Is(err, lease.ErrTaken) || time.Now().After(deadline) {
+			return out, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-time.After(topology.LeaseTTL / 10):
+		}
+	}
+}
+
+func (p *Publisher) replayLocked(ctx context.Context, id string, anew, dryRun bool) ([]Republished, error) {
+	facts, err := p.all.Facts(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	run := history.Fold(facts)
+	switch {
+	case run.Accepted == nil:
+		return nil, fmt.Errorf("run %s is unknown", id)
+	case run.Completed == nil:
+		return nil, ErrOpen
+	case len(run.Publishes()) == 0:
+		return nil, ErrNothing
+	}
+	inStream, err := p.facts.Facts(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	archived := history.Fold(inStream).Accepted == nil
+	var out []Republished
+	for _, what := range run.Publishes() {
+		before, told := run.Published[what]
+		if told && before.Outcome == events.Pushed && !anew {
+			continue
+		}
+		if dryRun {
+			out = append(out, Republished{PublishedCompleted: events.PublishedCompleted{RunID: id, What: what, Repository: before.Repository}})
+			continue
+		}
+		fact, err := p.push(ctx, run, what, 1)
+		if ctx.Err() != nil {
+			return out, context.Cause(ctx)
+		}
+		one := Republished{PublishedCompleted: fact, Err: err}
+		isNews := !told || before.Outcome != fact.Outcome || before.Revision != fact.Revision || before.Repository != fact.Repository
+		if isNews && !archived {
+			if err := p.announce(ctx, fact); err != nil {
+				return out, err
+			}
+			one.Recorded = true
+		}
+		out = append(out, one)
+	}
+	return out, nil
+}
