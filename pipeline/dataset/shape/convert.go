@@ -49,7 +49,7 @@ func (c *Converter) Columns() []string {
 		PromptCompletion: {promptColumn, completionColumn, toolsColumn},
 		Alpaca:           {instructionColumn, inputColumn, outputColumn, systemColumn, historyColumn},
 		Text:             {textColumn},
-		Preference:       {c.promptOf(), chosenColumn, rejectedColumn, toolsColumn},
+		Preference:       {c.options.promptOf(c.has), chosenColumn, rejectedColumn, toolsColumn},
 	}[c.Shape]
 	columns = append(columns, referencesColumn, o.Columns.System)
 	columns = append(append(columns, c.imageColumns()...), o.Extra...)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/tunebus/tunebus/pipeline/dataset/imagepart"
 	"github.com/tunebus/tunebus/pipeline/dataset/reader"
 	"github.com/tunebus/tunebus/pipeline/dataset/row"
 	"github.com/tunebus/tunebus/pipeline/dataset/value"
@@ -46,7 +47,7 @@ func (c *Converter) addImages(r reader.Record, out *row.Row, images Images) erro
 			parts = append(parts, part)
 		}
 		for _, p := range at {
-			own := payload(parts[p])
+			own := imagepart.Image(parts[p])
 			if own.IsMissing() {
 				if len(fromColumn) == 0 {
 					return columnError(column, fmt.Errorf("message %d has a part of type image, and there is no image for it", i+1))
@@ -54,7 +55,7 @@ func (c *Converter) addImages(r reader.Record, out *row.Row, images Images) erro
 				own, fromColumn = fromColumn[0], fromColumn[1:]
 			}
 			all = append(all, own)
-			parts[p] = placeholder
+			parts[p] = imagepart.Place
 		}
 		out.Messages[i] = m.WithParts(parts)
 	}
@@ -63,7 +64,7 @@ func (c *Converter) addImages(r reader.Record, out *row.Row, images Images) erro
 			return columnError(column, fmt.Errorf("it has %d images more than the messages have places", len(fromColumn)))
 		}
 		all = fromColumn
-		placeBeforeQuestion(out.Messages, len(all))
+		imagepart.BeforeQuestion(out.Messages, len(all))
 	}
 	if len(all) > 0 && !c.options.Sees {
 		return columnError(column, errors.New("the row has an image, and this engine does not see; one that does needs is_multimodel = true"))
@@ -77,9 +78,6 @@ func (c *Converter) addImages(r reader.Record, out *row.Row, images Images) erro
 	}
 	return nil
 }
-
-// placeholder is the part that stands for an image in a chat template.
-var placeholder = value.OfObject([]value.Field{{Name: "type", Value: value.OfText("image")}})
 
 // imagesOf returns the images of the image column, and the column that errors name.
 func (c *Converter) imagesOf(r reader.Record) (string, []value.Value) {
@@ -106,48 +104,4 @@ func (c *Converter) imagesOf(r reader.Record) (string, []value.Value) {
 		return promptColumn, nil
 	}
 	return messagesColumn, nil
-}
-
-// payload is the image of a part: {"image": …}, {"image_url": {"url": …}},
-// {"image_url": …}, {"url": …}, {"path": …} or {"bytes": …}; missing if the part is
-// only a place.
-func payload(part value.Value) value.Value {
-	for _, key := range []string{"image", "image_url", "url", "bytes", "path"} {
-		v, _ := part.Get(key)
-		if v.Kind() == value.Object {
-			if url, has := v.Get("url"); has {
-				v = url
-			}
-		}
-		if !v.IsMissing() {
-			return v
-		}
-	}
-	return value.Value{}
-}
-
-// placeBeforeQuestion puts places for n images before the text of the first user
-// turn.
-func placeBeforeQuestion(messages []row.Message, n int) {
-	for i, m := range messages {
-		if m.Role() != row.User {
-			continue
-		}
-		var parts []value.Value
-		for range n {
-			parts = append(parts, placeholder)
-		}
-		content, _ := m.Value().Get("content")
-		if content.Kind() == value.List {
-			for _, part := range content.Items() {
-				parts = append(parts, part)
-			}
-		} else {
-			parts = append(parts, value.OfObject([]value.Field{
-				{Name: "type", Value: value.OfText("text")}, {Name: "text", Value: content},
-			}))
-		}
-		messages[i] = m.WithParts(parts)
-		return
-	}
 }

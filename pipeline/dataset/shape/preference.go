@@ -12,10 +12,11 @@ import (
 // errOtherPrompt is what is wrong with two answers that have no prompt in common.
 var errOtherPrompt = errors.New("it answers another prompt than chosen does")
 
-// promptOf is the column with the prompts of the shape preference.
-func (c *Converter) promptOf() string {
-	if !c.has(promptColumn) && c.has(c.options.Columns.Question) {
-		return c.options.Columns.Question
+// promptOf is the column with the prompts of the shape preference, of those that there
+// are.
+func (o Options) promptOf(has func(column string) bool) string {
+	if !has(promptColumn) && has(o.Columns.Question) {
+		return o.Columns.Question
 	}
 	return promptColumn
 }
@@ -24,7 +25,7 @@ func (c *Converter) promptOf() string {
 // Lists may begin with the prompt: then a column with it is not read.
 func (c *Converter) preference(r reader.Record) (row.Row, Lack, error) {
 	var all [3][]row.Message
-	for i, column := range []string{c.promptOf(), chosenColumn, rejectedColumn} {
+	for i, column := range []string{c.options.promptOf(c.has), chosenColumn, rejectedColumn} {
 		var err error
 		if all[i], err = answersIn(r, column, []string{row.User, row.Assistant, row.Assistant}[i]); err != nil {
 			return row.Row{}, Nothing, err
