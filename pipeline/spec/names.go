@@ -66,7 +66,7 @@ func reporters() []string {
 	}
 }
 
-// reportsTo reports whether a value of report_to, one name or several separated by
+// ReportsTo reports whether a value of report_to, one name or several separated by
 // commas, has a name.
 func ReportsTo(value, name string) bool {
 	return slices.ContainsFunc(strings.Split(value, ","), func(one string) bool {

@@ -79,7 +79,7 @@ func (m Message) Flat() Message {
 		}
 	}
 	text, _ := m.Text()
-	return m.with("content", value.OfText(text))
+	return m.withContent(value.OfText(text))
 }
 
 // HasContent reports whether the message says something: a text, which may be empty,
@@ -115,7 +115,7 @@ func (m Message) WithoutImages() Message {
 		return m
 	}
 	text, _ := m.Text()
-	return m.with("content", value.OfText(text))
+	return m.withContent(value.OfText(text))
 }
 
 // isImageType reports whether parts of a type hold an image, or a place for one.
@@ -127,7 +127,7 @@ var imageTypes = []string{"image", "image_url", "input_image"}
 
 // WithParts returns the message with another list of parts.
 func (m Message) WithParts(parts []value.Value) Message {
-	return m.with("content", value.OfList(parts))
+	return m.withContent(value.OfList(parts))
 }
 
 // Calls reports whether the message calls tools.
@@ -177,8 +177,9 @@ func (m Message) IsUnweighted() bool {
 	return err == nil && (text == "0" || text == "0.0")
 }
 
-// with returns the message with another value of a key.
-func (m Message) with(key string, v value.Value) Message {
+// withContent returns the message with another content.
+func (m Message) withContent(v value.Value) Message {
+	const key = "content"
 	var fields []value.Field
 	found := false
 	for name, old := range m.object.Fields() {

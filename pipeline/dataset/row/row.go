@@ -132,7 +132,7 @@ func (r Row) Digest() string {
 // the one that is there.
 func WithSystem(messages []Message, text string) []Message {
 	if len(messages) > 0 && messages[0].IsSystem() {
-		return append([]Message{messages[0].with("content", value.OfText(text))}, messages[1:]...)
+		return append([]Message{messages[0].withContent(value.OfText(text))}, messages[1:]...)
 	}
 	return append([]Message{NewMessage(System, text)}, messages...)
 }
