@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/redaction"
 )
 
 // The levels of lines that no logger wrote.
@@ -45,8 +46,8 @@ type Config struct {
 // Log is the log of an attempt. It is safe for concurrent use. Most attempts have
 // nothing to say, so everything that costs something begins with the first line.
 type Log struct {
-	cfg   Config
-	clean func() *strings.Replacer
+	cfg     Config
+	secrets func() *redaction.Secrets
 
 	mu      sync.Mutex
 	waiting []numbered
@@ -68,8 +69,8 @@ type numbered struct {
 
 // Start starts a log. Close has to be called.
 func Start(cfg Config) *Log {
-	clean := sync.OnceValue(func() *strings.Replacer { return redactions(cfg.Environ()) })
-	return &Log{cfg: cfg, clean: clean, next: 1, wake: make(chan struct{}, 1), closing: make(chan struct{})}
+	secrets := sync.OnceValue(func() *redaction.Secrets { return redaction.New(redaction.OfVariables(cfg.Environ())...) })
+	return &Log{cfg: cfg, secrets: secrets, next: 1, wake: make(chan struct{}, 1), closing: make(chan struct{})}
 }
 
 // Write adds a line. It never blocks, and returns the line as readers see it.
@@ -78,7 +79,7 @@ func (l *Log) Write(level, text string) string { return l.add(time.Now(), level,
 func (l *Log) add(at time.Time, level, text string) string {
 	// A line that is far too long is cut before anything looks at it.
 	const most = 4 * events.MaxLogLineBytes
-	text = withoutPasswords(l.clean().Replace(strings.ToValidUTF8(text[:min(len(text), most)], "\uFFFD")))
+	text = l.secrets().Hide(strings.ToValidUTF8(text[:min(len(text), most)], "\uFFFD"))
 	text = events.Cut(strings.TrimRight(text, "\r\n"), events.MaxLogLineBytes)
 	l.mu.Lock()
 	defer l.mu.Unlock()
