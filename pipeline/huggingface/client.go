@@ -55,6 +55,7 @@ type Client struct {
 var (
 	ErrUnreachable = hubapi.ErrUnreachable
 	ErrBroken      = hubapi.ErrBroken
+	ErrNonsense    = hubapi.ErrNonsense
 	ErrRefused     = hubapi.ErrRefused
 )
 

@@ -31,7 +31,7 @@
 //     unreachable and the cache has the revision, the cached files are used.
 //   - The token is sent only to the origin of the endpoint, also if a download
 //     is redirected. Errors and log lines never contain it.
-//   - Errors are [ErrUnreachable], [ErrBroken] or [ErrRefused]; the first two
+//   - Errors are [ErrUnreachable], [ErrBroken], [ErrNonsense] or [ErrRefused]; the first three
 //     may succeed later.
 //   - The cache of earlier versions is still read.
 //

@@ -105,6 +105,8 @@ func classifyError(err error) (Class, string) {
 		return ClassRetry, "machine"
 	case isAny(err, huggingface.ErrUnreachable, huggingface.ErrBroken), unavailable, network, address:
 		return ClassRetry, "unreachable"
+	case errors.Is(err, huggingface.ErrNonsense):
+		return ClassRetry, "hub_bad_answer"
 	case corrupt:
 		return ClassRetry, "corrupt_artifact"
 	case errors.Is(err, artifact.ErrNotFound):

@@ -65,6 +65,7 @@ func TestClassify(t *testing.T) {
 		"disk broken":                             {syscall.EIO, nil, ClassRetry, "machine"},
 		"too many files":                          {engine.Permanent("bad_dataset", &os.PathError{Err: syscall.EMFILE}), nil, ClassRetry, "machine"},
 		"Hub unreachable":                         {engine.Permanent("hub", fmt.Errorf("model a/b: %w", huggingface.ErrUnreachable)), nil, ClassRetry, "unreachable"},
+		"something else than a Hub answers":       {engine.Permanent("hub", fmt.Errorf("model a/b: %w", huggingface.ErrNonsense)), nil, ClassRetry, "hub_bad_answer"},
 		"Hub breaks the connection":               {engine.Permanent("hub", fmt.Errorf("model a/b: %w", huggingface.ErrBroken)), nil, ClassRetry, "unreachable"},
 		"Hub refuses":                             {engine.Permanent("hub", fmt.Errorf("model a/b: %w", huggingface.ErrRefused)), nil, ClassPermanent, "hub"},
 		"store unreachable":                       {fmt.Errorf("fetch: %w", &artifact.UnavailableError{Err: plain}), nil, ClassRetry, "unreachable"},

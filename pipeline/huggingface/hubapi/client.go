@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/tunebus/tunebus/pipeline/redaction"
 )
 
 // DefaultEndpoint is the address of the Hub.
@@ -45,6 +47,7 @@ type Client struct {
 	reading, writing, plain *http.Client
 
 	hasToken bool
+	secrets  *redaction.Secrets
 	tries    int
 	backoff  time.Duration
 	idle     time.Duration // limit of one step of a transfer
@@ -79,6 +82,7 @@ func New(opts Options) (*Client, error) {
 		writing:  newHTTPClient(base, opts.Token, writeWait),
 		plain:    newHTTPClient(base, "", writeWait),
 		hasToken: opts.Token != "",
+		secrets:  redaction.New(opts.Token),
 		tries:    opts.Tries,
 		backoff:  opts.Backoff,
 		idle:     opts.IdleTimeout,
@@ -89,6 +93,13 @@ func New(opts Options) (*Client, error) {
 	c.writing.CheckRedirect, c.plain.CheckRedirect = asIs, asIs
 	return c, nil
 }
+
+// Hide returns a text of the Hub without the token and without control characters.
+func (c *Client) Hide(text string) string { return oneLine(c.secrets.Hide(text)) }
+
+// HideIn returns an error whose text has no token, and is the same error otherwise. Each
+// error of the client is one.
+func (c *Client) HideIn(err error) error { return c.secrets.Error(err) }
 
 // Host is the host of the endpoint, for people.
 func (c *Client) Host() string { return c.base.Host }

@@ -10,11 +10,12 @@
 //
 // # Errors
 //
-// An error matches one of [ErrUnreachable], [ErrBroken], [ErrRefused] and
-// [ErrConflict]. A later try of the first two may succeed.
+// An error matches one of [ErrUnreachable], [ErrBroken], [ErrNonsense], [ErrRefused] and
+// [ErrConflict]. A later try of the first three may succeed.
 //
 // # The token
 //
 // It is sent to the origin of the endpoint and to no other, also after a redirect.
-// A request that is [Request.Plain] has none at all.
+// A request that is [Request.Plain] has none at all. Whatever the Hub says loses the token
+// before it gets into an error or a log.
 package hubapi

@@ -17,6 +17,10 @@ var (
 	// ErrBroken means that a response was cut off, or is not valid. A later
 	// try may succeed.
 	ErrBroken = errors.New("the transfer is broken")
+	// ErrNonsense means that the Hub answered, and not with what its API has as an
+	// answer: something else may stand at its address, such as a page to log in. A
+	// later try may succeed.
+	ErrNonsense = errors.New("the answer is not one of the Hub")
 	// ErrRefused means that the Hub refuses access, or that the repository does
 	// not exist.
 	ErrRefused = errors.New("the Hub refuses")
@@ -25,6 +29,9 @@ var (
 	// ErrNotFound means that the repository or the file does not exist, or that the
 	// token may not see it. It is an [ErrRefused] too.
 	ErrNotFound = errors.New("not found")
+	// ErrStorage means that an address of the storage, which the Hub signed, is refused.
+	// It may have run out. It is an [ErrRefused] too.
+	ErrStorage = errors.New("the storage refuses")
 )
 
 // statusError explains a status and names the next step. The Hub puts its own
@@ -36,17 +43,17 @@ func (c *Client) statusError(r Request, response *http.Response, text []byte) er
 	reason := response.Header.Get("X-Error-Code")
 	switch {
 	case status == http.StatusTooManyRequests || status == http.StatusRequestTimeout || status >= http.StatusInternalServerError:
-		return fmt.Errorf("%s: %w at %s: status %d%s", r.What, ErrUnreachable, c.base.Host, status, quoted(response, text))
+		return fmt.Errorf("%s: %w at %s: status %d%s", r.What, ErrUnreachable, c.base.Host, status, c.quoted(response, text))
 	case reason == "GatedRepo":
 		return refused("it is gated; accept its terms at " + c.PageURL(r.Repository) + ", and set HF_TOKEN to a token of that account")
 	case status == http.StatusConflict || status == http.StatusPreconditionFailed:
-		return fmt.Errorf("%s: %w: status %d%s", r.What, ErrConflict, status, quoted(response, text))
+		return fmt.Errorf("%s: %w: status %d%s", r.What, ErrConflict, status, c.quoted(response, text))
 	case r.Plain: // an address that the Hub signed, to which no token belongs
-		return fmt.Errorf("%s: %w at its storage: status %d%s", r.What, ErrUnreachable, status, quoted(response, text))
+		return fmt.Errorf("%s: %w: its storage does not take the file: status %d%s%w", r.What, ErrRefused, status, c.quoted(response, text), silent{ErrStorage})
 	case status == http.StatusUnauthorized && writes:
 		return refused("the token is not valid; make one with write access at " + c.base.String() + "/settings/tokens, and set HF_TOKEN")
 	case status == http.StatusForbidden && writes:
-		return refused("the token may not write there; give one with write access (HF_TOKEN), or another name or owner" + quoted(response, text))
+		return refused("the token may not write there; give one with write access (HF_TOKEN), or another name or owner" + c.quoted(response, text))
 	case status == http.StatusUnauthorized && !c.hasToken:
 		return refused("it does not exist, or it is private; check its name, or set HF_TOKEN")
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
@@ -58,7 +65,7 @@ func (c *Client) statusError(r Request, response *http.Response, text []byte) er
 	case status/100 == 3:
 		return refused(fmt.Sprintf("it answers with a redirect (status %d); if the repository was renamed, use its new name", status))
 	default:
-		return refused(fmt.Sprintf("status %d%s", status, quoted(response, text)))
+		return refused(fmt.Sprintf("status %d%s", status, c.quoted(response, text)))
 	}
 }
 
@@ -72,7 +79,7 @@ func (s silent) Unwrap() error { return s.error }
 
 // quoted is what the Hub itself says about a status; empty if it says nothing. It is
 // one line of bounded length.
-func quoted(response *http.Response, text []byte) string {
+func (c *Client) quoted(response *http.Response, text []byte) string {
 	says := response.Header.Get("X-Error-Message")
 	if says == "" {
 		var body struct {
@@ -86,18 +93,12 @@ func quoted(response *http.Response, text []byte) string {
 			}
 		}
 	}
-	return said(says)
+	return said(c.secrets.Hide(says))
 }
 
 // said is a text of the Hub as the end of a sentence.
 func said(text string) string {
-	text = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || r == unicode.ReplacementChar {
-			return ' '
-		}
-		return r
-	}, text)
-	text = strings.Join(strings.Fields(text), " ")
+	text = oneLine(text)
 	const limit = 300
 	if runes := []rune(text); len(runes) > limit {
 		text = string(runes[:limit]) + "…"
@@ -106,4 +107,15 @@ func said(text string) string {
 		return ""
 	}
 	return ` ("` + text + `")`
+}
+
+// oneLine is a text without control characters.
+func oneLine(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == unicode.ReplacementChar {
+			return ' '
+		}
+		return r
+	}, text)
+	return strings.Join(strings.Fields(text), " ")
 }

@@ -2,7 +2,6 @@ package hubapi
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -51,6 +50,7 @@ func (c *Client) Get(ctx context.Context, r Repository, what, address string) (*
 func (c *Client) Do(ctx context.Context, r Request) (*http.Response, error) {
 	for try := 1; ; try++ {
 		response, retryAfter, err := c.doOnce(ctx, r)
+		err = c.HideIn(err)
 		if err == nil {
 			return response, nil
 		}
@@ -155,20 +155,6 @@ func (c *Client) request(ctx context.Context, r Request) (*http.Request, *conten
 		request.Header.Set(name, value)
 	}
 	return request, sent, err
-}
-
-// Decode reads the JSON of an answer, and closes its body. The error matches
-// [ErrBroken].
-func Decode(response *http.Response, into any) error {
-	body := &io.LimitedReader{R: response.Body, N: maxAnswer}
-	err := json.NewDecoder(body).Decode(into)
-	if err != nil && body.N <= 0 {
-		err = fmt.Errorf("the answer is longer than %d MiB", maxAnswer>>20)
-	}
-	if err := errors.Join(err, response.Body.Close()); err != nil {
-		return fmt.Errorf("%w: %w", ErrBroken, err)
-	}
-	return nil
 }
 
 func parseRetryAfter(response *http.Response) time.Duration {

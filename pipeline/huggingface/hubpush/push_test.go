@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -137,7 +138,7 @@ func TestRefusals(t *testing.T) {
 		"busy":                {"/preupload/", http.StatusTooManyRequests, "cannot be reached", hubapi.ErrUnreachable},
 		"broken":              {"/objects/batch", http.StatusBadGateway, "status 502", hubapi.ErrUnreachable},
 		"storage is down":     {"/storage/", http.StatusServiceUnavailable, "adapter_model.safetensors", hubapi.ErrUnreachable},
-		"address ran out":     {"/storage/", http.StatusForbidden, "its storage", hubapi.ErrUnreachable},
+		"storage refuses":     {"/storage/", http.StatusForbidden, "the Hub refuses: its storage does not take the file: status 403", hubapi.ErrRefused},
 		"renamed":             {"/preupload/", http.StatusTemporaryRedirect, "renamed", hubapi.ErrRefused},
 		"conflict for ever":   {"/commit/", http.StatusConflict, "conflict", hubapi.ErrConflict},
 		"refused by the Hub":  {"/commit/", http.StatusBadRequest, "says the Hub", hubapi.ErrRefused},
@@ -170,6 +171,114 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// TestTokenInAnswers: a Hub, or something between, that repeats the token it was sent
+// gets it into no error, no log and no result.
+func TestTokenInAnswers(t *testing.T) {
+	t.Parallel()
+	paths := []string{"/whoami-v2", "/repos/create", "/revision/", "/tree/", "/preupload/", "/objects/batch", "/storage/", "/commit/"}
+	for name, answer := range map[string]func(w http.ResponseWriter){
+		"refusal": func(w http.ResponseWriter) {
+			w.WriteHeader(http.StatusForbidden)
+			_, _ = io.WriteString(w, `{"error": "not with Bearer `+hubtest.Token+`"}`)
+		},
+		"server error": func(w http.ResponseWriter) {
+			w.Header().Set("X-Error-Message", "Authorization: Bearer "+hubtest.Token)
+			w.WriteHeader(http.StatusInternalServerError)
+		},
+		"bad request": func(w http.ResponseWriter) {
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = io.WriteString(w, `{"message": "`+hubtest.Token+`"}`)
+		},
+		"page": func(w http.ResponseWriter) { _, _ = io.WriteString(w, "<title>"+hubtest.Token+"</title>") },
+		"text": func(w http.ResponseWriter) { _, _ = io.WriteString(w, "Bearer "+hubtest.Token) },
+		"names": func(w http.ResponseWriter) {
+			_, _ = io.WriteString(w, `{"name": "`+hubtest.Token+`", "sha": "`+hubtest.Token+`"}`)
+		},
+		"object": func(w http.ResponseWriter) {
+			_, _ = io.WriteString(w, `{"objects": [{"oid": "`+push().Files[2].SHA256+`", "error": {"code": 422, "message": "`+hubtest.Token+`"}}]}`)
+		},
+		"file": func(w http.ResponseWriter) {
+			_, _ = io.WriteString(w, `[{"type": "file", "path": "../`+hubtest.Token+`"}]`)
+		},
+		"header": func(w http.ResponseWriter) {
+			if c, _, err := w.(http.Hijacker).Hijack(); err == nil {
+				_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\n"+hubtest.Token+"\r\n\r\n")
+				_ = c.Close()
+			}
+		},
+	} {
+		for _, path := range paths {
+			t.Run(name+path, func(t *testing.T) {
+				t.Parallel()
+				hub := hubtest.New(t)
+				hub.Intercept(func(w http.ResponseWriter, r *http.Request) bool {
+					if !strings.Contains(r.URL.Path, path) {
+						return false
+					}
+					_, _ = io.Copy(io.Discard, r.Body)
+					answer(w)
+					return true
+				})
+				var log bytes.Buffer
+				p := pusher(t, hub, func(o *hubapi.Options) { o.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+				result, err := p.Push(t.Context(), push())
+				user, userErr := p.User(t.Context())
+				if text := fmt.Sprint(result, err, user, userErr, log.String()); strings.Contains(text, hubtest.Token) {
+					t.Errorf("the token is in %s", text)
+				}
+			})
+		}
+	}
+}
+
+// TestNonsense: an answer that is none of the Hub is said as it is, and is neither a
+// refusal nor a Hub that cannot be reached. Nothing is committed then.
+func TestNonsense(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ path, body, says string }{
+		"page":             {"/revision/", "<html><title>Log in\x1b[2J to\nthe network</title>", `but a web page ("Log in [2J to the network")`},
+		"page for a list":  {"/tree/", "<html>", "but a web page; check the address of the Hub (HF_ENDPOINT)"},
+		"object":           {"/tree/", `{"error": "no"}`, `but JSON of another form ("{"error": "no"}")`},
+		"nothing":          {"/preupload/", "", "but nothing; "},
+		"text":             {"/objects/batch", "come back later", `but a text that is no JSON ("come back later")`},
+		"no commit":        {"/commit/", "{}", "but JSON that names no commit"},
+		"no head":          {"/revision/", "{}", "but JSON that names no commit"},
+		"no upload":        {"/objects/batch", `{"objects": []}`, "adapter_model.safetensors: the answer is not one of the Hub at "},
+		"upload of others": {"/objects/batch", `{"objects": [{"oid": "` + push().Files[0].SHA256 + `"}]}`, "but a list of uploads that leaves this file out"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			hub := hubtest.New(t)
+			hub.Intercept(func(w http.ResponseWriter, r *http.Request) bool {
+				if !strings.Contains(r.URL.Path, c.path) {
+					return false
+				}
+				_, _ = io.Copy(io.Discard, r.Body)
+				_, _ = io.WriteString(w, c.body)
+				return true
+			})
+			_, err := pusher(t, hub, nil).Push(t.Context(), push())
+			if !errors.Is(err, hubapi.ErrNonsense) || errors.Is(err, hubapi.ErrUnreachable) || errors.Is(err, hubapi.ErrRefused) || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("%v, want %q", err, c.says)
+			}
+			if n := hub.Commits(hubapi.Models, id); n > 0 {
+				t.Errorf("%d commits", n)
+			}
+		})
+	}
+	for _, name := range []string{"../../evil", "a b", "", "a/b", `x\u001b[2J`} {
+		hub := hubtest.New(t)
+		hub.Intercept(func(w http.ResponseWriter, _ *http.Request) bool {
+			_, _ = io.WriteString(w, `{"name": "`+name+`"}`)
+			return true
+		})
+		user, err := pusher(t, hub, nil).User(t.Context())
+		if !errors.Is(err, hubapi.ErrNonsense) || !strings.Contains(err.Error(), "but JSON that names no account") || strings.Contains(err.Error(), "\x1b") {
+			t.Errorf("%q: %q, %v", name, user, err)
+		}
+	}
+}
+
 // TestFaultsOnTheWay: a push survives answers that fail for a while, uploads that are
 // cut in the middle, an answer to the commit that got lost, and a repository that
 // changes meanwhile; each makes one commit.
@@ -187,6 +296,14 @@ func TestFaultsOnTheWay(t *testing.T) {
 			}
 			_, _ = io.CopyN(io.Discard, r.Body, 100)
 			cut(w)
+			return true
+		},
+		"the address of the upload ran out": func(_ *hubtest.Server, w http.ResponseWriter, r *http.Request) bool {
+			if r.Method != http.MethodPut {
+				return false
+			}
+			_, _ = io.Copy(io.Discard, r.Body)
+			w.WriteHeader(http.StatusForbidden)
 			return true
 		},
 		"the answer to the commit is lost": func(hub *hubtest.Server, w http.ResponseWriter, r *http.Request) bool {

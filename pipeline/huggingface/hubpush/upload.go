@@ -83,8 +83,8 @@ func (u uploader) preuploadBatch(ctx context.Context, batch []File, large map[st
 			Mode string `json:"uploadMode"`
 		} `json:"files"`
 	}
-	if err := hubapi.Decode(response, &answer); err != nil {
-		return fmt.Errorf("%s: read what the Hub says: %w", what, err)
+	if err := u.api.Decode(response, &answer); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
 	}
 	for _, f := range answer.Files {
 		if _, ours := large[f.Path]; ours && f.Mode == "lfs" {
@@ -125,11 +125,11 @@ type object struct {
 
 // uploadLarge uploads the large files that the Hub does not have, one after the other.
 func (u uploader) uploadLarge(ctx context.Context, files []File, large map[string]bool) error {
-	byDigest := map[string]File{}
+	seen := map[string]bool{}
 	var wanted []File
 	for _, f := range files {
-		if _, twice := byDigest[f.SHA256]; large[f.Path] && !twice {
-			byDigest[f.SHA256] = f
+		if large[f.Path] && !seen[f.SHA256] {
+			seen[f.SHA256] = true
 			wanted = append(wanted, f)
 		}
 	}
@@ -141,17 +141,12 @@ func (u uploader) uploadLarge(ctx context.Context, files []File, large map[strin
 		if err != nil {
 			return err
 		}
-		for _, o := range objects {
-			f, ours := byDigest[o.OID]
-			switch {
-			case !ours:
-				continue
-			case o.Error != nil:
-				return fmt.Errorf("%s: %w: it does not take the file: %.300s (%d)", u.what(f), hubapi.ErrRefused, o.Error.Message, o.Error.Code)
-			case o.Actions.Upload == nil:
-				continue // the Hub has it
+		for _, f := range batch {
+			err := u.uploadOne(ctx, f, objects[f.SHA256])
+			if errors.Is(err, hubapi.ErrStorage) { // the address ran out meanwhile, or the file is refused
+				err = u.uploadAgain(ctx, f)
 			}
-			if err := u.upload(ctx, f, o); err != nil {
+			if err != nil {
 				return err
 			}
 		}
@@ -159,8 +154,29 @@ func (u uploader) uploadLarge(ctx context.Context, files []File, large map[strin
 	return nil
 }
 
-// batch asks where the files go.
-func (u uploader) batch(ctx context.Context, files []File) ([]object, error) {
+// uploadOne uploads a file, unless the Hub has it.
+func (u uploader) uploadOne(ctx context.Context, f File, o object) error {
+	switch {
+	case o.Error != nil:
+		return fmt.Errorf("%s: %w: it does not take the file: %.300s (%d)", u.what(f), hubapi.ErrRefused, u.api.Hide(o.Error.Message), o.Error.Code)
+	case o.Actions.Upload == nil:
+		return nil
+	}
+	return u.upload(ctx, f, o)
+}
+
+// uploadAgain uploads a file to an address that was just made.
+func (u uploader) uploadAgain(ctx context.Context, f File) error {
+	objects, err := u.batch(ctx, []File{f})
+	if err != nil {
+		return err
+	}
+	return u.uploadOne(ctx, f, objects[f.SHA256])
+}
+
+// batch asks where the files go, and returns the answers by their digests. Each file has
+// one.
+func (u uploader) batch(ctx context.Context, files []File) (map[string]object, error) {
 	type pointer struct {
 		OID  string `json:"oid"`
 		Size int64  `json:"size"`
@@ -181,10 +197,19 @@ func (u uploader) batch(ctx context.Context, files []File) ([]object, error) {
 	var answer struct {
 		Objects []object `json:"objects"`
 	}
-	if err := hubapi.Decode(response, &answer); err != nil {
-		return nil, fmt.Errorf("%s: read what the Hub says: %w", what, err)
+	if err := u.api.Decode(response, &answer); err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
 	}
-	return answer.Objects, nil
+	byDigest := map[string]object{}
+	for _, o := range answer.Objects {
+		byDigest[o.OID] = o
+	}
+	for _, f := range files { // one that is not named is not known to be there
+		if _, named := byDigest[f.SHA256]; !named {
+			return nil, fmt.Errorf("%s: %w", u.what(f), u.api.Nonsense("a list of uploads that leaves this file out"))
+		}
+	}
+	return byDigest, nil
 }
 
 // upload uploads a file whole or in parts, and has the Hub verify it.

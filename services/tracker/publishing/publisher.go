@@ -109,7 +109,7 @@ func (p *Publisher) publishRun(ctx context.Context, id string, tries int) error 
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if err != nil && isTemporary(err) && tries < p.cfg.Tries {
+		if err != nil && tries < p.triesOf(err) {
 			again = errors.Join(again, err)
 			continue
 		}
@@ -123,6 +123,21 @@ func (p *Publisher) publishRun(ctx context.Context, id string, tries int) error 
 	delay := p.cfg.delay(tries)
 	p.log.Warn("publishing is pending", "run", id, "try", tries, "of", p.cfg.Tries, "retry_in", delay, "error", again)
 	return &delivery.RetryAfter{Delay: delay, Err: fmt.Errorf("publishing of run %s is pending: %w", id, again), Bounded: true}
+}
+
+// nonsenseTries is how often a push is tried that something else than a Hub answers: it
+// may come and go, and mostly stays.
+const nonsenseTries = 3
+
+// triesOf is how often a push is tried that ended with an error.
+func (p *Publisher) triesOf(err error) int {
+	switch {
+	case !isTemporary(err):
+		return 1
+	case errors.Is(err, hubapi.ErrNonsense):
+		return min(p.cfg.Tries, nonsenseTries)
+	}
+	return p.cfg.Tries
 }
 
 // isTemporary reports whether a later try may succeed.
@@ -185,6 +200,8 @@ func codeOf(err error) string {
 		return "hub_refuses"
 	case errors.Is(err, hubapi.ErrConflict):
 		return "hub_conflict"
+	case errors.Is(err, hubapi.ErrNonsense):
+		return "hub_bad_answer"
 	case errors.Is(err, hubapi.ErrUnreachable), errors.Is(err, hubapi.ErrBroken):
 		return "hub_unreachable"
 	}

@@ -178,6 +178,7 @@ func TestPublisherGivesUp(t *testing.T) {
 	}{
 		"down":    {http.StatusBadGateway, 3, "hub_unreachable"},
 		"refused": {http.StatusForbidden, 1, "hub_refuses"},
+		"no Hub":  {http.StatusOK, 3, "hub_bad_answer"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
