@@ -11,6 +11,7 @@ import (
 
 	"github.com/tunebus/tunebus/pipeline/child/supervisor"
 	"github.com/tunebus/tunebus/pipeline/filelock"
+	"github.com/tunebus/tunebus/pipeline/redaction"
 )
 
 const (
@@ -33,6 +34,9 @@ type Config struct {
 	Environ, More []string
 	// Set are variables that go over those.
 	Set map[string]string
+	// Secrets are what the trainer must not tell, beside the values of variables whose
+	// names say that they hold secrets. They are in no line and in no message.
+	Secrets []string
 	// Output gets each line of stdout and stderr. stream is "stdout" or "stderr". It is
 	// called from two goroutines.
 	Output func(stream, line string)
@@ -78,6 +82,7 @@ type Trainer struct {
 	link     *link
 	folder   *os.File // of the socket; locked
 	messages chan Message
+	secrets  *redaction.Secrets
 	output   sync.WaitGroup
 	exit     Exit
 }
@@ -136,6 +141,8 @@ func (t *Trainer) start(socket string) error {
 	if t.cfg.Job.Devices != "" {
 		set["CUDA_VISIBLE_DEVICES"] = t.cfg.Job.Devices
 	}
+	environ := Environment(t.cfg.Environ, t.cfg.More, set)
+	t.secrets = t.cfg.secrets(environ)
 	stdout, err := t.stream("stdout")
 	if err != nil {
 		return errors.Join(err, link.abandon())
@@ -147,7 +154,7 @@ func (t *Trainer) start(socket string) error {
 	t.link = link
 	t.process, err = supervisor.Start(supervisor.Command{
 		Args:    append(append([]string{}, t.cfg.Command...), "--job", job),
-		Environ: Environment(t.cfg.Environ, t.cfg.More, set),
+		Environ: environ,
 		Stdout:  stdout,
 		Stderr:  stderr,
 	})
@@ -167,7 +174,7 @@ func (t *Trainer) stream(name string) (*os.File, error) {
 		return nil, fmt.Errorf("the log of the trainer: %w", err)
 	}
 	t.output.Go(func() {
-		readLines(r, maxText, func(line string) { t.cfg.Output(name, line) })
+		readLines(r, maxText, func(line string) { t.cfg.Output(name, t.secrets.Hide(line)) })
 		_ = r.Close() // it was only read
 	})
 	return w, nil
@@ -213,7 +220,7 @@ func (t *Trainer) pass() {
 				over = true
 				t.process.Kill()
 			}
-			t.messages <- m
+			t.messages <- withoutSecrets(m, t.secrets)
 		case <-t.link.changed:
 			if t.link.connected() || ended == nil {
 				lost = nil

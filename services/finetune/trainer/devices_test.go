@@ -3,6 +3,7 @@ package trainer_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -44,6 +45,29 @@ func TestDevicesOfASlot(t *testing.T) {
 	}
 }
 
+// TestSecretsOfTheWorker: what a trainer says in its log, its notes and its error has no
+// secrets of the worker and of the settings, and a note has one line.
+func TestSecretsOfTheWorker(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	run := func(rude string) events.PhaseCompleted {
+		e := trainer.New(trainer.Config{
+			Name: "command", Command: script(t, "testdata/rude.py"), Environ: append(os.Environ(), "HF_TOKEN=hf_0123456789", "OPENAI_API_KEY=sk-0123456789"),
+			Environment: []string{"RUDE=" + rude, "HF_TOKEN", "MY_SECRET=of the settings", "TELLS=hf_0123456789\nsk-0123456789 of the settings"},
+		})
+		return h.Run(t, e, events.Finetune, events.Inputs{}, small)
+	}
+	done := run("tells")
+	const said = "wandb is offline [hidden]\n[hidden] [hidden]"
+	if want := said + "; its last lines:\n" + said; done.Error == nil || done.Error.Message != want {
+		t.Errorf("it completed with %+v, want %q", done.Error, want)
+	}
+	done = run("notes")
+	if want := "note 0[hidden] [hidden] [hidden]"; !slices.Contains(done.Notes, want) {
+		t.Errorf("notes %q, want %q", done.Notes, want)
+	}
+}
+
 // TestWandbKey: a trainer gets the key of the worker if its job reports to Weights & Biases,
 // and the key is nowhere in what the run keeps.
 func TestWandbKey(t *testing.T) {
@@ -51,8 +75,8 @@ func TestWandbKey(t *testing.T) {
 	h := newHarness(t)
 	const key = "0123456789abcdef-of-wandb"
 	for _, c := range []struct{ reports, want string }{
-		{"wandb", "online (hidden)"},
-		{"all", "online (hidden)"},
+		{"wandb", "online [hidden]"},
+		{"all", "online [hidden]"},
 		{"mlflow", "offline"},
 	} {
 		e := trainer.New(trainer.Config{

@@ -98,7 +98,6 @@ func (e *Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error
 // train has the command train until all of its processes have ended.
 func (e *Engine) train(ctx context.Context, job *engine.Job, file child.Job, res *engine.Result) (*session, error) {
 	s := newSession(e.cfg.Name, job, file, res)
-	s.clean = cleaner(e.cfg.WandbKey)
 	more, set := e.reporting(job.Request.Specification.FineTuner)
 	job.Stage(engine.StageLoad)
 	trainer, err := child.Start(child.Config{
@@ -108,6 +107,7 @@ func (e *Engine) train(ctx context.Context, job *engine.Job, file child.Job, res
 		Environ: e.cfg.Environ,
 		More:    slices.Concat(more, e.cfg.Environment),
 		Set:     set,
+		Secrets: []string{e.cfg.WandbKey},
 		Output:  s.output,
 		Log:     s.say,
 		Timing:  e.cfg.Timing,

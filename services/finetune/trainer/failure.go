@@ -30,7 +30,7 @@ func (s *session) err() error {
 
 // failed is the error that the trainer said.
 func (s *session) failed(e child.Error) error {
-	text := errors.New(s.clean.Replace(e.Text))
+	text := errors.New(e.Text)
 	if e.Text == "" {
 		text = fmt.Errorf("the trainer said the error %s without a text", e.Class)
 	}

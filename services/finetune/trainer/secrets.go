@@ -1,8 +1,6 @@
 package trainer
 
 import (
-	"strings"
-
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/spec"
 )
@@ -24,15 +22,4 @@ func (e *Engine) reporting(s events.FineTuner) (more []string, set map[string]st
 		return nil, nil
 	}
 	return reportingVariables(), map[string]string{"WANDB_API_KEY": e.cfg.WandbKey, "WANDB_MODE": "online"}
-}
-
-// cleaner replaces what a trainer must not tell of what it was given.
-func cleaner(secrets ...string) *strings.Replacer {
-	var pairs []string
-	for _, s := range secrets {
-		if s != "" {
-			pairs = append(pairs, s, "(hidden)")
-		}
-	}
-	return strings.NewReplacer(pairs...)
 }

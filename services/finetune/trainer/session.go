@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/tunebus/tunebus/events"
@@ -27,7 +26,6 @@ type session struct {
 	trainer *child.Trainer
 	keeper  *keeper // nil before the hello
 	log     child.Log
-	clean   *strings.Replacer // takes secrets out of what the trainer says
 
 	description *child.Description
 	notes       int
@@ -55,11 +53,11 @@ func newSession(name string, job *engine.Job, file child.Job, res *engine.Result
 
 // output writes a line of the trainer into the log.
 func (s *session) output(stream, line string) {
-	s.log.Add(engine.WriteLog(s.job, stream, s.clean.Replace(line)))
+	s.log.Add(engine.WriteLog(s.job, stream, line))
 }
 
 // say writes a line of the worker itself.
-func (s *session) say(text string) { engine.WriteLog(s.job, "info", s.clean.Replace(text)) }
+func (s *session) say(text string) { engine.WriteLog(s.job, "info", text) }
 
 // follow handles the messages until all processes of the trainer have ended.
 func (s *session) follow(ctx context.Context) {
@@ -138,7 +136,7 @@ func (s *session) handle(ctx context.Context, m child.Message) {
 		}
 	case child.Fault:
 		if s.fault == nil {
-			s.fault = &engine.JobError{Code: "protocol", Err: s.withTail(errors.New(s.clean.Replace(m.Err.Error())))}
+			s.fault = &engine.JobError{Code: "protocol", Err: s.withTail(m.Err)}
 		}
 	}
 }
@@ -216,7 +214,6 @@ func (s *session) dataset(ctx context.Context, m child.Dataset) {
 // note takes a note. A warning becomes a note of the phase by itself.
 func (s *session) note(ctx context.Context, n child.Note) {
 	s.notes++
-	n.Text = s.clean.Replace(n.Text)
 	switch {
 	case n.Text == "":
 	case s.notes > maxNotes:

@@ -54,7 +54,7 @@ match rude:
         print("Traceback of the rude trainer", file=sys.stderr)
         sys.exit(3)
     case "tells":
-        text = f"wandb is {os.environ['WANDB_MODE']} {os.environ.get('WANDB_API_KEY', '')}"
+        text = f"wandb is {os.environ['WANDB_MODE']} {os.environ.get('WANDB_API_KEY', '')}{os.environ.get('TELLS', '')}"
         print(text)
         tell("note", text=text)
         fail("internal", text)
@@ -106,7 +106,7 @@ match rude:
         Path(os.environ["LOOK"]).write_text(json.dumps(seen))
     case "notes":
         for i in range(80):
-            tell("note", text=f"note {i}")
+            tell("note", text=f"note {i}{os.environ.get('TELLS', '')}")
     case "dropped":
         tell("dataset", set="training", rows=10, dropped=5, cut=0)
     case "hurries":  # saves while earlier checkpoints are stored
