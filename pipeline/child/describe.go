@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/pipeline/child/supervisor"
+	"github.com/tunebus/tunebus/pipeline/redaction"
 )
 
 // describeTime is how long a description may take.
@@ -20,18 +21,20 @@ const describeTime = 2 * time.Minute
 func Describe(ctx context.Context, command, environ []string) (Description, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, describeTime, fmt.Errorf("it did not end within %s", describeTime))
 	defer cancel()
+	secrets := redaction.New(redaction.OfVariables(environ)...)
 	var last []byte
 	log := &Log{}
 	exit, err := capture(ctx, append(append([]string{}, command...), "--describe"), environ, func(stream, line string) {
 		if stream == "stdout" && line != "" {
 			last = []byte(line)
 		}
-		log.Add(line)
+		log.Add(secrets.Hide(line))
 	})
 	if err != nil {
 		return Description{}, err
 	}
 	fault := func(err error) error {
+		err = secrets.Error(err)
 		if tail := log.Tail(1000); tail != "" {
 			return fmt.Errorf("%s --describe: %w; its last lines:\n%s", command[0], err, tail)
 		}

@@ -46,8 +46,10 @@ type Client struct {
 	// reading and writing have the token, plain has none.
 	reading, writing, plain *http.Client
 
+	// Answers reads what the Hub says.
+	Answers Answers
+
 	hasToken bool
-	secrets  *redaction.Secrets
 	tries    int
 	backoff  time.Duration
 	idle     time.Duration // limit of one step of a transfer
@@ -82,7 +84,7 @@ func New(opts Options) (*Client, error) {
 		writing:  newHTTPClient(base, opts.Token, writeWait),
 		plain:    newHTTPClient(base, "", writeWait),
 		hasToken: opts.Token != "",
-		secrets:  redaction.New(opts.Token),
+		Answers:  Answers{base.Host, redaction.New(opts.Token)},
 		tries:    opts.Tries,
 		backoff:  opts.Backoff,
 		idle:     opts.IdleTimeout,
@@ -93,13 +95,6 @@ func New(opts Options) (*Client, error) {
 	c.writing.CheckRedirect, c.plain.CheckRedirect = asIs, asIs
 	return c, nil
 }
-
-// Hide returns a text of the Hub without the token and without control characters.
-func (c *Client) Hide(text string) string { return oneLine(c.secrets.Hide(text)) }
-
-// HideIn returns an error whose text has no token, and is the same error otherwise. Each
-// error of the client is one.
-func (c *Client) HideIn(err error) error { return c.secrets.Error(err) }
 
 // Host is the host of the endpoint, for people.
 func (c *Client) Host() string { return c.base.Host }

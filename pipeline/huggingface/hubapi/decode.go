@@ -9,14 +9,29 @@ import (
 	"mime"
 	"net/http"
 	"regexp"
+
+	"github.com/tunebus/tunebus/pipeline/redaction"
 )
+
+// Answers reads what the Hub says. No text of it keeps the token.
+type Answers struct {
+	host    string
+	secrets *redaction.Secrets
+}
+
+// Hide returns a text of the Hub without the token and without control characters.
+func (a Answers) Hide(text string) string { return oneLine(a.secrets.Hide(text)) }
+
+// HideIn returns an error whose text has no token, and is the same error otherwise. Each
+// error of the client is one.
+func (a Answers) HideIn(err error) error { return a.secrets.Error(err) }
 
 // Decode reads the JSON of an answer, and closes its body. The error matches
 // [ErrBroken] if the answer was cut off, and [ErrNonsense] if it is none of the Hub.
-func (c *Client) Decode(response *http.Response, into any) error {
+func (a Answers) Decode(response *http.Response, into any) error {
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
 	if err := errors.Join(err, response.Body.Close()); err != nil {
-		return c.HideIn(fmt.Errorf("%w: %w", ErrBroken, err))
+		return a.HideIn(fmt.Errorf("%w: %w", ErrBroken, err))
 	}
 	if len(body) > maxAnswer {
 		return fmt.Errorf("%w: it is longer than %d MiB", ErrNonsense, maxAnswer>>20)
@@ -30,13 +45,13 @@ func (c *Client) Decode(response *http.Response, into any) error {
 		return fmt.Errorf("%w: the answer ends after %d bytes, in the middle", ErrBroken, len(body))
 	default:
 		what, quote := whatIs(response.Header.Get("Content-Type"), body, err)
-		return c.Nonsense(what + said(c.secrets.Hide(quote)))
+		return a.Nonsense(what + said(a.secrets.Hide(quote)))
 	}
 }
 
 // Nonsense is the error of an answer that is none of the Hub. what says what it is.
-func (c *Client) Nonsense(what string) error {
-	return c.HideIn(fmt.Errorf("%w at %s, but %s; check the address of the Hub (HF_ENDPOINT)", ErrNonsense, c.base.Host, what))
+func (a Answers) Nonsense(what string) error {
+	return a.HideIn(fmt.Errorf("%w at %s, but %s; check the address of the Hub (HF_ENDPOINT)", ErrNonsense, a.host, what))
 }
 
 // title is the title of a web page.

@@ -43,17 +43,17 @@ func (c *Client) statusError(r Request, response *http.Response, text []byte) er
 	reason := response.Header.Get("X-Error-Code")
 	switch {
 	case status == http.StatusTooManyRequests || status == http.StatusRequestTimeout || status >= http.StatusInternalServerError:
-		return fmt.Errorf("%s: %w at %s: status %d%s", r.What, ErrUnreachable, c.base.Host, status, c.quoted(response, text))
+		return fmt.Errorf("%s: %w at %s: status %d%s", r.What, ErrUnreachable, c.base.Host, status, c.Answers.quoted(response, text))
 	case reason == "GatedRepo":
 		return refused("it is gated; accept its terms at " + c.PageURL(r.Repository) + ", and set HF_TOKEN to a token of that account")
 	case status == http.StatusConflict || status == http.StatusPreconditionFailed:
-		return fmt.Errorf("%s: %w: status %d%s", r.What, ErrConflict, status, c.quoted(response, text))
+		return fmt.Errorf("%s: %w: status %d%s", r.What, ErrConflict, status, c.Answers.quoted(response, text))
 	case r.Plain: // an address that the Hub signed, to which no token belongs
-		return fmt.Errorf("%s: %w: its storage does not take the file: status %d%s%w", r.What, ErrRefused, status, c.quoted(response, text), silent{ErrStorage})
+		return fmt.Errorf("%s: %w: its storage does not take the file: status %d%s%w", r.What, ErrRefused, status, c.Answers.quoted(response, text), silent{ErrStorage})
 	case status == http.StatusUnauthorized && writes:
 		return refused("the token is not valid; make one with write access at " + c.base.String() + "/settings/tokens, and set HF_TOKEN")
 	case status == http.StatusForbidden && writes:
-		return refused("the token may not write there; give one with write access (HF_TOKEN), or another name or owner" + c.quoted(response, text))
+		return refused("the token may not write there; give one with write access (HF_TOKEN), or another name or owner" + c.Answers.quoted(response, text))
 	case status == http.StatusUnauthorized && !c.hasToken:
 		return refused("it does not exist, or it is private; check its name, or set HF_TOKEN")
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
@@ -65,7 +65,7 @@ func (c *Client) statusError(r Request, response *http.Response, text []byte) er
 	case status/100 == 3:
 		return refused(fmt.Sprintf("it answers with a redirect (status %d); if the repository was renamed, use its new name", status))
 	default:
-		return refused(fmt.Sprintf("status %d%s", status, c.quoted(response, text)))
+		return refused(fmt.Sprintf("status %d%s", status, c.Answers.quoted(response, text)))
 	}
 }
 
@@ -79,7 +79,7 @@ func (s silent) Unwrap() error { return s.error }
 
 // quoted is what the Hub itself says about a status; empty if it says nothing. It is
 // one line of bounded length.
-func (c *Client) quoted(response *http.Response, text []byte) string {
+func (a Answers) quoted(response *http.Response, text []byte) string {
 	says := response.Header.Get("X-Error-Message")
 	if says == "" {
 		var body struct {
@@ -93,7 +93,7 @@ func (c *Client) quoted(response *http.Response, text []byte) string {
 			}
 		}
 	}
-	return said(c.secrets.Hide(says))
+	return said(a.secrets.Hide(says))
 }
 
 // said is a text of the Hub as the end of a sentence.

@@ -69,11 +69,11 @@ func (c *Client) Head(ctx context.Context, r Repository) (Head, error) {
 	if err != nil {
 		return Head{}, err
 	}
-	if err := c.Decode(response, &info); err != nil {
+	if err := c.Answers.Decode(response, &info); err != nil {
 		return Head{}, fmt.Errorf("%s: %w", r, err)
 	}
 	if !IsCommit(info.SHA) {
-		return Head{}, fmt.Errorf("%s: %w", r, c.Nonsense("JSON that names no commit"))
+		return Head{}, fmt.Errorf("%s: %w", r, c.Answers.Nonsense("JSON that names no commit"))
 	}
 	return Head{Commit: info.SHA, Private: info.Private}, nil
 }
@@ -81,7 +81,7 @@ func (c *Client) Head(ctx context.Context, r Repository) (Head, error) {
 // Files lists the files of a commit. The list has pages, and each page has a
 // link to the next one; only links to the endpoint itself are followed.
 func (c *Client) Files(ctx context.Context, r Repository, commit string) (_ []File, err error) {
-	defer func() { err = c.HideIn(err) }()
+	defer func() { err = c.Answers.HideIn(err) }()
 	var all []File
 	next := c.APIURL(r, "tree", commit) + "?recursive=true"
 	const maxPages, maxFiles = 1000, 1_000_000
@@ -91,7 +91,7 @@ func (c *Client) Files(ctx context.Context, r Repository, commit string) (_ []Fi
 			return nil, err
 		}
 		var page []File
-		if err := c.Decode(response, &page); err != nil {
+		if err := c.Answers.Decode(response, &page); err != nil {
 			return nil, fmt.Errorf("%s: list its files: %w", r, err)
 		}
 		for _, f := range page {

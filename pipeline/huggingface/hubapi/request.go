@@ -50,7 +50,7 @@ func (c *Client) Get(ctx context.Context, r Repository, what, address string) (*
 func (c *Client) Do(ctx context.Context, r Request) (*http.Response, error) {
 	for try := 1; ; try++ {
 		response, retryAfter, err := c.doOnce(ctx, r)
-		err = c.HideIn(err)
+		err = c.Answers.HideIn(err)
 		if err == nil {
 			return response, nil
 		}

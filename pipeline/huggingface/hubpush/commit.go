@@ -37,12 +37,12 @@ func (u uploader) commit(ctx context.Context, c commit) (string, error) {
 	var answer struct {
 		OID string `json:"commitOid"`
 	}
-	if err := u.api.Decode(response, &answer); err != nil {
+	if err := u.api.Answers.Decode(response, &answer); err != nil {
 		// It may be stored: a later try finds its files there.
 		return "", fmt.Errorf("%s: %w", what, err)
 	}
 	if !hubapi.IsCommit(answer.OID) {
-		return "", fmt.Errorf("%s: %w", what, u.api.Nonsense("JSON that names no commit"))
+		return "", fmt.Errorf("%s: %w", what, u.api.Answers.Nonsense("JSON that names no commit"))
 	}
 	return answer.OID, nil
 }

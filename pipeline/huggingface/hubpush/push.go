@@ -70,14 +70,14 @@ func (p *Pusher) User(ctx context.Context) (string, error) {
 	var account struct {
 		Name string `json:"name"`
 	}
-	if err := p.api.Decode(response, &account); err != nil {
+	if err := p.api.Answers.Decode(response, &account); err != nil {
 		return "", fmt.Errorf("%s: %w", what, err)
 	}
 	if _, err := hubapi.ParseRepository(hubapi.Models, account.Name+"/x", ""); err != nil {
-		return "", fmt.Errorf("%s: %w", what, p.api.Nonsense("JSON that names no account"))
+		return "", fmt.Errorf("%s: %w", what, p.api.Answers.Nonsense("JSON that names no account"))
 	}
-	if p.api.Hide(account.Name) != account.Name { // it would be in the name of the repository
-		return "", fmt.Errorf("%s: %w", what, p.api.Nonsense("JSON that names the token as the account"))
+	if p.api.Answers.Hide(account.Name) != account.Name { // it would be in the name of the repository
+		return "", fmt.Errorf("%s: %w", what, p.api.Answers.Nonsense("JSON that names the token as the account"))
 	}
 	return account.Name, nil
 }
@@ -93,7 +93,7 @@ func (p *Pusher) Push(ctx context.Context, push Push) (Result, error) {
 	}
 	for try := 1; ; try++ {
 		result, err := p.once(ctx, r, push)
-		err = p.api.HideIn(err)
+		err = p.api.Answers.HideIn(err)
 		if err == nil || !errors.Is(err, hubapi.ErrConflict) || try == races {
 			return result, err
 		}
@@ -128,7 +128,7 @@ func (p *Pusher) once(ctx context.Context, r hubapi.Repository, push Push) (Resu
 	}
 	for _, f := range there {
 		if _, ok := byPath[f.Path]; ok && f.Path != ".gitattributes" {
-			result.Others = append(result.Others, p.api.Hide(f.Path))
+			result.Others = append(result.Others, p.api.Answers.Hide(f.Path))
 		}
 	}
 	if result.Unchanged = len(changed) == 0; result.Unchanged {

@@ -83,7 +83,7 @@ func (u uploader) preuploadBatch(ctx context.Context, batch []File, large map[st
 			Mode string `json:"uploadMode"`
 		} `json:"files"`
 	}
-	if err := u.api.Decode(response, &answer); err != nil {
+	if err := u.api.Answers.Decode(response, &answer); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	for _, f := range answer.Files {
@@ -158,7 +158,7 @@ func (u uploader) uploadLarge(ctx context.Context, files []File, large map[strin
 func (u uploader) uploadOne(ctx context.Context, f File, o object) error {
 	switch {
 	case o.Error != nil:
-		return fmt.Errorf("%s: %w: it does not take the file: %.300s (%d)", u.what(f), hubapi.ErrRefused, u.api.Hide(o.Error.Message), o.Error.Code)
+		return fmt.Errorf("%s: %w: it does not take the file: %.300s (%d)", u.what(f), hubapi.ErrRefused, u.api.Answers.Hide(o.Error.Message), o.Error.Code)
 	case o.Actions.Upload == nil:
 		return nil
 	}
@@ -197,7 +197,7 @@ func (u uploader) batch(ctx context.Context, files []File) (map[string]object, e
 	var answer struct {
 		Objects []object `json:"objects"`
 	}
-	if err := u.api.Decode(response, &answer); err != nil {
+	if err := u.api.Answers.Decode(response, &answer); err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}
 	byDigest := map[string]object{}
@@ -206,7 +206,7 @@ func (u uploader) batch(ctx context.Context, files []File) (map[string]object, e
 	}
 	for _, f := range files { // one that is not named is not known to be there
 		if _, named := byDigest[f.SHA256]; !named {
-			return nil, fmt.Errorf("%s: %w", u.what(f), u.api.Nonsense("a list of uploads that leaves this file out"))
+			return nil, fmt.Errorf("%s: %w", u.what(f), u.api.Answers.Nonsense("a list of uploads that leaves this file out"))
 		}
 	}
 	return byDigest, nil

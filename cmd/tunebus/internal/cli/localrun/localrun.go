@@ -153,7 +153,7 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 			cfg.Tracker.TrackingURI, trackLater(s, cfg, start.Specifications, request.ID))
 	}
 	if left := run.Unpublished(); len(left) > 0 {
-		s.Console.Say("publishing is pending: %s could not be reached; this pushes it later:\n  %s",
+		s.Console.Say("publishing is pending: %s could not be reached, or did not take everything in time; this pushes it later:\n  %s",
 			cfg.Data.HubEndpoint, publishLater(s, cfg, start.Specifications, request.ID))
 	}
 	for range 2 { // nobody finds this process behind the first time

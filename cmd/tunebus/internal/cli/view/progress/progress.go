@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -119,10 +121,19 @@ func newest(p events.Progress) map[string]float64 {
 	return out
 }
 
+// number writes a number with so many decimals, and one that is too large for that in
+// powers of ten.
+func number(v float64, decimals int) string {
+	if math.Abs(v) >= 1e9 {
+		return strconv.FormatFloat(v, 'g', 4, 64)
+	}
+	return strconv.FormatFloat(v, 'f', decimals, 64)
+}
+
 // loss writes the loss, if there is one.
 func loss(values map[string]float64) string {
 	if v, ok := values["loss"]; ok {
-		return fmt.Sprintf("  loss %.4f", v)
+		return "  loss " + number(v, 4)
 	}
 	return ""
 }
@@ -131,7 +142,7 @@ func loss(values map[string]float64) string {
 func figures(values map[string]float64, remaining float64) string {
 	text := loss(values)
 	if v, ok := values["tokens_per_second"]; ok {
-		text += fmt.Sprintf("  %.0f tokens/s", v)
+		text += "  " + number(v, 0) + " tokens/s"
 	}
 	if v, ok := values["rows_per_second"]; ok {
 		text += fmt.Sprintf("  %.3g rows/s", v)
@@ -140,7 +151,7 @@ func figures(values map[string]float64, remaining float64) string {
 	case v == 1:
 		text += "  1 retry"
 	case v > 1:
-		text += fmt.Sprintf("  %.0f retries", v)
+		text += "  " + number(v, 0) + " retries"
 	}
 	if remaining > 0 {
 		text += fmt.Sprintf("  %s left", time.Duration(remaining)*time.Second)

@@ -71,6 +71,11 @@ func TestBars(t *testing.T) {
 	}
 	_, _ = screen.Write([]byte("a line in between\n"))
 	phases.Show(at(20))
+	phases.Show(at(6, events.Point{Key: "loss", Value: -1e308}, events.Point{Key: "tokens_per_second", Value: 1e300}))
+	if got := phases.Completed(events.Finetune); got != "  loss -1e+308" {
+		t.Errorf("a huge loss is %q", got)
+	}
+	phases.Show(at(7, events.Point{Key: "loss", Value: 1.25}))
 	if got := phases.Completed(events.Finetune); got != "  loss 1.2500" {
 		t.Errorf("the figures are %q", got)
 	}
