@@ -161,7 +161,8 @@ func (d deletionCommand) find(ctx context.Context, args []string) ([]string, err
 		}
 		switch {
 		case !events.ValidToken(id):
-			return nil, d.server.UnknownRun(id)
+			_, err := d.server.FindRun(ctx, id)
+			return nil, explainUnfound(err)
 		case id != text && strings.HasPrefix(id, text): // which may mean another run tomorrow
 			return nil, exit.Input(fmt.Errorf("%q is the beginning of the id %s; a deletion wants the whole id, the name of one run, or last", text, id))
 		}
@@ -183,15 +184,20 @@ func (d deletionCommand) refusal(ctx context.Context, refused *deletion.RefusedE
 	if len(refused.Refusals) == 1 && refused.Refusals[0].Why == deletion.ErrUnknown.Error() {
 		id := refused.Refusals[0].Run
 		_, err := d.server.FindRun(ctx, id)
-		if _, rejected := errors.AsType[*runwatch.RejectedError](err); rejected {
-			return fmt.Errorf("there is nothing to delete, and the rejection stays: %w", err)
-		}
 		if err != nil {
-			return err
+			return explainUnfound(err)
 		}
 		return d.server.UnknownRun(id)
 	}
 	return exit.Input(refused)
+}
+
+// explainUnfound is the error of a run that was not found, where it is a rejected request.
+func explainUnfound(err error) error {
+	if _, rejected := errors.AsType[*runwatch.RejectedError](err); rejected {
+		return fmt.Errorf("there is nothing to delete, and the rejection stays: %w", err)
+	}
+	return err
 }
 
 // explain says what to do about an error of a deletion.
