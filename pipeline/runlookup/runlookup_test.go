@@ -74,7 +74,7 @@ func TestFind(t *testing.T) {
 		"harbour":        "d2",
 		"last":           "d2",
 		"older":          "b8",
-		"z1":             "z1", // an archived run, although the id of one in the stream begins with it
+		"z1":             "z1",  // an archived run, although the id of one in the stream begins with it
 		"tall":           "z10", // a name, although the id of another run begins with it
 		"unknown":        "unknown",
 		"not a token!":   "not a token!",
