@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/inprocess"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/timeflag"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/deletedruns"
@@ -21,6 +22,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/lease"
 	"github.com/tunebus/tunebus/pipeline/deletion"
 	"github.com/tunebus/tunebus/pipeline/runwatch"
+	"github.com/tunebus/tunebus/pipeline/settings"
 )
 
 type deleteFlags struct {
@@ -56,6 +58,9 @@ goes on with what it has begun.`,
 		},
 		ValidArgsFunction: func(c *cobra.Command, _ []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
 			return session.CompleteRuns(s, &f.at)(c, nil, begun)
+		},
+		PreRunE: func(*cobra.Command, []string) error { // nothing is deleted before its flags are right
+			return (&inprocess.Flags{Reports: f.reports, Tracking: f.tracking}).Apply(&settings.Settings{})
 		},
 		RunE: func(c *cobra.Command, args []string) error {
 			return s.WithDeployment(&f.at, func(ctx context.Context, server *session.Deployment, args []string) error {
