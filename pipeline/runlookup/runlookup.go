@@ -90,7 +90,7 @@ func Find(ctx context.Context, text string, places ...Runs) (string, error) {
 				return newest.ID, err
 			}
 		}
-		fitting, err := fit(ctx, text, place, ids)
+		fitting, err := fit(ctx, text, place, ids, i > 0)
 		switch {
 		case err != nil:
 			return "", err
@@ -106,12 +106,13 @@ func Find(ctx context.Context, text string, places ...Runs) (string, error) {
 	return text, nil
 }
 
-// fit returns the runs that a text may mean, the newest first.
-func fit(ctx context.Context, text string, place Runs, ids []string) ([]Run, error) {
+// fit returns the runs that a text may mean, the newest first. An exact name counts before the
+// beginning of an id; in the archive, whose names are read one by one, only where no id
+// begins with the text.
+func fit(ctx context.Context, text string, place Runs, ids []string, archived bool) ([]Run, error) {
 	if text == "" {
 		return nil, nil
 	}
-	var found []Run
 	var beginning []string
 	if events.ValidToken(text) { // otherwise no id can begin with it
 		for _, id := range ids {
@@ -120,30 +121,35 @@ func fit(ctx context.Context, text string, place Runs, ids []string) ([]Run, err
 			}
 		}
 	}
-	switch {
-	case len(beginning) == 1:
-		return []Run{{ID: beginning[0]}}, nil
-	case len(beginning) > 1:
-		var err error
-		if found, err = place.Describe(ctx, beginning); err != nil {
-			return nil, err
-		}
-		for _, id := range beginning { // a run that can not be read is a run as well
-			if !slices.ContainsFunc(found, func(r Run) bool { return r.ID == id }) {
-				found = append(found, Run{ID: id})
-			}
-		}
-	default:
+	if len(beginning) == 0 || !archived {
 		all, err := place.Describe(ctx, ids)
 		if err != nil {
 			return nil, err
 		}
-		for _, r := range all {
-			if r.Name == text {
-				found = append(found, r)
-			}
+		if named := slices.DeleteFunc(all, func(r Run) bool { return r.Name != text }); len(named) > 0 {
+			return newestFirst(named), nil
 		}
 	}
-	slices.SortFunc(found, func(a, b Run) int { return b.At.Compare(a.At) })
-	return found, nil
+	if len(beginning) < 2 {
+		found := make([]Run, len(beginning))
+		for i, id := range beginning {
+			found[i].ID = id
+		}
+		return found, nil
+	}
+	found, err := place.Describe(ctx, beginning)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range beginning { // a run that can not be read is a run as well
+		if !slices.ContainsFunc(found, func(r Run) bool { return r.ID == id }) {
+			found = append(found, Run{ID: id})
+		}
+	}
+	return newestFirst(found), nil
+}
+
+func newestFirst(runs []Run) []Run {
+	slices.SortFunc(runs, func(a, b Run) int { return b.At.Compare(a.At) })
+	return runs
 }

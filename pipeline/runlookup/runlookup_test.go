@@ -57,6 +57,8 @@ var stream = listed{
 	{ID: "b7", Name: "a1", At: day(3)},
 	{ID: "c9", Name: "tides and moon", At: day(4)},
 	{ID: "d1", Name: "broken", At: day(5)},
+	{ID: "e5", Name: "d", At: day(5)},
+	{ID: "c91", Name: "broken", At: day(5)},
 	{ID: "d2", Name: "harbour", At: day(6)},
 }
 
@@ -73,6 +75,7 @@ func TestFind(t *testing.T) {
 		"last":           "d2",
 		"older":          "b8",
 		"z1":             "z1",
+		"d":              "e5", // a name, although ids begin with it
 		"unknown":        "unknown",
 		"not a token!":   "not a token!",
 		"":               "",
@@ -90,7 +93,7 @@ func TestFindSeveral(t *testing.T) {
 	for text, want := range map[string][]string{
 		"ships": {"a12", "a1"},
 		"a":     {"a12", "a1"},
-		"d":     {"d2", "d1"},
+		"c":     {"c9", "c91"},
 		"old":   {"z1", "z2"},
 	} {
 		_, err := runlookup.Find(t.Context(), text, stream, archived)
