@@ -14,6 +14,7 @@ import unittest
 from pathlib import Path
 from typing import Any, ClassVar
 
+from tests.full import full
 from tests.worker import make_model
 from tunebus_trainer.generate import Prompt, batches
 
@@ -149,6 +150,7 @@ class TestGenerate(unittest.TestCase):
         self.assertEqual(run.of("progress")[-1]["step"], len(self.prompts))
         self.assertEqual(len(run.of("result")), 1)
 
+    @full
     def test_killed_and_stopped_runs_end_alike(self) -> None:
         cases: dict[str, dict[str, Any]] = {"drawn": {"temperature": 0.8, "seed": 7}, "4bit": {"load_in_4bit": True}}
         for name, keys in cases.items():

@@ -69,6 +69,7 @@ class TestProcesses(unittest.TestCase):
         self.assertIn("a step has 8 rows (device_train_batch_size 4 x grad_accumulation 1 x 2 processes)", notes)
         self.assertIn("2 of 30 rows are used twice in an epoch", notes)
 
+    @full
     def test_stop(self) -> None:
         stopped = self.attempt("stopped", KEYS, stop_at=5)
         self.assertEqual((stopped.status, stopped.left, stopped.of("result")), (75, 0, []), self.log("stopped"))
