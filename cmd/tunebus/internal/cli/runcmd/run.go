@@ -50,7 +50,7 @@ func Run(s *session.Session) *cobra.Command {
 				RelaxedSync:    f.services.RelaxedSync,
 			}, request)
 			if used, ok := errors.AsType[*session.FolderInUseError](err); ok && used.Owner.Data != "" && !used.Owner.Idle {
-				used.Do = "this has it work on this run, too:\n  " + s.CommandLine(f.request.Instead(c, Submit(s))...) + notCarried(c)
+				used.Do = "this has it work on this run, too:\n  " + s.CommandLine(runrequest.Instead(&f.request, c, Submit(s))...) + notCarried(c)
 			}
 			return err
 		},

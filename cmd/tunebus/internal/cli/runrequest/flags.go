@@ -98,7 +98,7 @@ func (f *Flags) againWords(c *cobra.Command) []string {
 
 // Instead are the words of another command that asks for the run of this one, which was not
 // published: it keeps its id.
-func (f *Flags) Instead(c, other *cobra.Command) []string {
+func Instead(f *Flags, c, other *cobra.Command) []string {
 	out := f.Words(c, other)
 	if id := c.Flags().Lookup("run-id"); id != nil && id.Changed {
 		out = append(out, hint.Words(id)...)
