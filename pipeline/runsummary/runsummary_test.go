@@ -58,6 +58,13 @@ func TestOutcomeOf(t *testing.T) {
 		if got := runsummary.OutcomeOf(run); got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
+		s := runsummary.Of(run)
+		if partial := want == runsummary.Partial; (s.Status == runsummary.StatusPartial) != partial || !partial && s.Status != run.Status() {
+			t.Errorf("%s: the status is %s", want, s.Status)
+		}
+		if run.Completed != nil && s.Conclusion != run.Completed.Conclusion {
+			t.Errorf("%s: the conclusion is %s", want, s.Conclusion)
+		}
 	}
 	failed := endedRun(events.Success, func(r *events.Run) { r.Completed.FailedPhases = []events.Phase{events.Finetune} })
 	if got := runsummary.OutcomeOf(failed); got != runsummary.Partial {
@@ -139,5 +146,16 @@ func TestAttempts(t *testing.T) {
 	}
 	if got := runsummary.Attempts(run, 3); len(got) != 0 {
 		t.Errorf("of three: %+v", got)
+	}
+}
+
+// TestExportOfANameThatLooksLikeAFlag: the folder in the command is no flag.
+func TestExportOfANameThatLooksLikeAFlag(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{"-x": "./-x", "--json": "./--json", "nightly": "nightly"} {
+		run := endedRun(events.Success, func(r *events.Run) { r.Accepted.RunName = name })
+		if got := runsummary.ExportCommand(run); got != "tunebus export r1 "+want {
+			t.Errorf("%s: %s", name, got)
+		}
 	}
 }

@@ -161,7 +161,7 @@ func publish(ctx context.Context, s *session.Session, b *conn.Conn, f Flags, r r
 	in := runrequest.Inputs{Say: s.Console.Say}
 	if up, ok := localup.Find(b.Server()); ok {
 		if !up.IsUp() {
-			s.Console.Say("the %s takes run %s on, and ends when both have ended", up, r.ID)
+			s.Console.Say("the %s is asked to take run %s on; if it does, it ends when both have ended", up, r.ID)
 		}
 		artifacts = cmp.Or(artifacts, up.Artifacts)
 		in.Roots = append([]string{}, up.Roots...) // not nil: an up without roots reads nothing in place

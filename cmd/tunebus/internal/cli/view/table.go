@@ -61,6 +61,16 @@ func Took(seconds float64) string {
 	}
 }
 
+// Loss writes a loss, with four digits behind the point unless it is too small for them, or
+// too large.
+func Loss(loss float64) string {
+	const small, large = 0.001, 1e9
+	if size := math.Abs(loss); size != 0 && size < small || size >= large {
+		return fmt.Sprintf("%.4g", loss)
+	}
+	return fmt.Sprintf("%.4f", loss)
+}
+
 // Words writes words one behind the other.
 func Words[W ~string](words []W) string {
 	all := make([]string, len(words))

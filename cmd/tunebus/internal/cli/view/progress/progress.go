@@ -19,6 +19,7 @@ import (
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
 
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/terminal"
 	"github.com/tunebus/tunebus/events"
 )
@@ -133,7 +134,7 @@ func number(v float64, decimals int) string {
 // loss writes the loss, if there is one.
 func loss(values map[string]float64) string {
 	if v, ok := values["loss"]; ok {
-		return "  loss " + number(v, 4)
+		return "  loss " + view.Loss(v)
 	}
 	return ""
 }
