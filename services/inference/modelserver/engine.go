@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -76,14 +77,14 @@ func (e Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error)
 	if err != nil {
 		return res, err
 	}
-	base, err := e.baseModel(found, s, c.client.Name)
+	base, err := e.baseModel(found, s, c.client)
 	if err != nil {
 		return res, err
 	}
-	engine.WriteLog(job, "info", fmt.Sprintf("%s is %s; the base model is %q there", c.client.Name, found.name(), base.ID))
+	engine.WriteLog(job, "info", fmt.Sprintf("%s is %s; the base model is %q there", c.client.Name, found.name(), c.client.Hide(base.ID)))
 	res.Notes = append(res.Notes, found.notes(s.Inferencer)...)
 	if asked := e.askedModel(s); base.ID != asked {
-		res.Notes = append(res.Notes, fmt.Sprintf("%q is the model %q of the server at %s", asked, base.ID, c.client.Name))
+		res.Notes = append(res.Notes, fmt.Sprintf("%q is the model %q of the server at %s", asked, c.client.Hide(base.ID), c.client.Name))
 	}
 
 	job.Stage(engine.StageTokenise)
@@ -123,7 +124,7 @@ func (e Engine) askedModel(s events.Specification) string {
 }
 
 // baseModel finds the base model of a run at the server.
-func (e Engine) baseModel(found server, s events.Specification, name string) (served, error) {
+func (e Engine) baseModel(found server, s events.Specification, at *chatapi.Client) (served, error) {
 	base, err := found.find(e.askedModel(s))
 	if err == nil {
 		return base, nil
@@ -136,7 +137,7 @@ func (e Engine) baseModel(found server, s events.Specification, name string) (se
 		key = "inferencer.model_id"
 	}
 	return base, engine.Permanent(codeNoModel, fmt.Errorf("%s: the model server at %s: %w; start it with that model, or write the name that it has for it into services.inference.served_model",
-		key, name, err))
+		key, at.Name, errors.New(at.Hide(err.Error()))))
 }
 
 // notes say what a server does otherwise than the keys of a run ask.

@@ -179,10 +179,6 @@ func (a *asking) answer(ctx context.Context, r row.Row, index int64, of string) 
 	if isRow {
 		return a.fail(ctx, p)
 	}
-	if a.pass.reload != nil && got.Model == a.work.base.ID && got.Model != a.pass.model {
-		return engine.Permanent("wrong_model", fmt.Errorf("the model server at %s was asked for the adapter %q, and says that the base model %q answered",
-			a.work.caller.client.Name, a.pass.model, got.Model))
-	}
 	return a.progress(ctx, p)
 }
 
