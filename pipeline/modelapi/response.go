@@ -51,7 +51,7 @@ func Check(most int64) func(req *http.Request, next func(*http.Request) (*http.R
 		if err != nil {
 			body = nil // the status says enough
 		}
-		e := newError(res.StatusCode, body, Credentials(req))
+		e := newError(res.StatusCode, body, credentialsOf(req))
 		e.RetryAfter = retryAfter(res.Header, time.Now())
 		return nil, e
 	}
@@ -67,8 +67,8 @@ func newError(status int, body []byte, credentials []string) *Error {
 	return e
 }
 
-// Credentials are those that a request is sent with.
-func Credentials(req *http.Request) (all []string) {
+// credentialsOf returns those that a request is sent with.
+func credentialsOf(req *http.Request) (all []string) {
 	if req == nil {
 		return nil
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/modelapi"
 	"github.com/tunebus/tunebus/services/inference/modelserver/chatapi"
+	"github.com/tunebus/tunebus/services/inference/modelserver/openlimit"
 )
 
 const (
@@ -28,7 +29,7 @@ const (
 type caller struct {
 	client  *chatapi.Client
 	dialect chatapi.Dialect
-	limiter *limiter
+	limiter *openlimit.Limiter
 	backoff modelapi.Backoff
 	budget  modelapi.Budget
 
@@ -59,7 +60,7 @@ func (c *caller) ask(ctx context.Context, r chatapi.Request, reload func(context
 		if err == nil {
 			c.budget.Succeed()
 			c.succeeded.Add(1)
-			c.limiter.succeed()
+			c.limiter.Succeed()
 			return answer, c.checkModel(r.Model, answer.Model)
 		}
 		if ctx.Err() != nil {
@@ -88,7 +89,7 @@ func (c *caller) ask(ctx context.Context, r chatapi.Request, reload func(context
 			return chatapi.Reply{}, rowError{f.err}
 		}
 		if f.slow {
-			c.limiter.cut()
+			c.limiter.Cut()
 		}
 		delay := c.backoff.Pause(retries, f.retryAfter)
 		if f.failed {

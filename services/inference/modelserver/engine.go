@@ -16,6 +16,7 @@ import (
 	"github.com/tunebus/tunebus/services/inference/answers"
 	"github.com/tunebus/tunebus/services/inference/inputs"
 	"github.com/tunebus/tunebus/services/inference/modelserver/chatapi"
+	"github.com/tunebus/tunebus/services/inference/modelserver/openlimit"
 )
 
 // Config says which server answers.
@@ -70,7 +71,7 @@ func (e Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error)
 		return res, engine.Permanent("wrong_engine", fmt.Errorf("inferencer.engine = %q, and the workers of its queue %q have the engine %q; change inferencer.engine or inferencer.queue",
 			s.Inferencer.Engine, job.Request.Queue, spec.OpenAI))
 	}
-	c := &caller{client: chatapi.NewClient(e.cfg.Endpoint, e.cfg.Key, e.cfg.Parallel, e.cfg.Timeout), limiter: newLimiter(e.cfg.Parallel), backoff: e.cfg.Backoff}
+	c := &caller{client: chatapi.NewClient(e.cfg.Endpoint, e.cfg.Key, e.cfg.Parallel, e.cfg.Timeout), limiter: openlimit.New(e.cfg.Parallel), backoff: e.cfg.Backoff}
 	defer c.client.Close()
 	job.Stage(engine.StageLoad)
 	found, err := c.look(ctx)

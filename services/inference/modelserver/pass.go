@@ -85,11 +85,11 @@ func (w *work) run(ctx context.Context, p pass) (events.Artifact, error) {
 			w.job.Advance(1)
 			continue
 		}
-		if err = w.caller.limiter.take(calls); err != nil {
+		if err = w.caller.limiter.Take(calls); err != nil {
 			break
 		}
 		all.Go(func() {
-			defer w.caller.limiter.free()
+			defer w.caller.limiter.Free()
 			if err := a.answer(calls, r, index, of); err != nil {
 				cancel(err)
 			}
