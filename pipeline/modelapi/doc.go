@@ -9,5 +9,6 @@
 //	}
 //
 // A server may be anything, so that nothing of a response decides how much memory is
-// taken, and no reason has an address or a key in it.
+// taken, and no reason has an address or a key in it, also where the server repeats the
+// key that it was sent.
 package modelapi

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/tunebus/tunebus/pipeline/redaction"
 )
 
 // maxErrorBody bounds what is read of a response without success.
@@ -49,10 +51,62 @@ func Check(most int64) func(req *http.Request, next func(*http.Request) (*http.R
 		if err != nil {
 			body = nil // the status says enough
 		}
-		e := &Error{Status: res.StatusCode, RetryAfter: retryAfter(res.Header, time.Now())}
-		e.Code, e.Message, e.Param = serverError(body)
+		e := newError(res.StatusCode, body, credentialsOf(req))
+		e.RetryAfter = retryAfter(res.Header, time.Now())
 		return nil, e
 	}
+}
+
+// newError reads the body of a response, without the credentials that were sent.
+func newError(status int, body []byte, credentials []string) *Error {
+	e := &Error{Status: status}
+	e.Code, e.Message, e.Param = serverError(body)
+	for _, text := range []*string{&e.Code, &e.Message, &e.Param} {
+		*text = cut(redaction.HideSent(*text, credentials...))
+	}
+	return e
+}
+
+// credentialsOf returns those that a request is sent with.
+func credentialsOf(req *http.Request) (all []string) {
+	if req == nil {
+		return nil
+	}
+	for _, name := range []string{"Authorization", "Api-Key", "X-Api-Key"} {
+		if value := req.Header.Get(name); value != "" {
+			_, bare, ok := strings.Cut(value, " ")
+			if !ok {
+				bare = value
+			}
+			all = append(all, bare)
+		}
+	}
+	if password, ok := req.URL.User.Password(); ok {
+		all = append(all, password)
+	}
+	return all
+}
+
+// Within returns the error that a response with success has in a field of its body, such
+// as a proxy writes it whose own server failed; nil if it has none. Its status is that
+// which its code says, or 500.
+func Within(field json.RawMessage, credentials ...string) *Error {
+	switch text := strings.TrimSpace(string(field)); text {
+	case "", "null", "false", `""`, "{}", "[]":
+		return nil
+	}
+	e := newError(http.StatusInternalServerError, append(append([]byte(`{"error":`), field...), '}'), credentials)
+	var code struct {
+		Code   json.Number `json:"code"`
+		Status json.Number `json:"status"`
+	}
+	_ = json.Unmarshal(field, &code) // what is no number says no status
+	for _, n := range []json.Number{code.Status, code.Code} {
+		if status, err := strconv.Atoi(n.String()); err == nil && status >= 400 && status < 600 {
+			e.Status = status
+		}
+	}
+	return e
 }
 
 // boundedBody is a body of which so many bytes may still be read.
@@ -88,7 +142,7 @@ func serverError(body []byte) (code, message, param string) {
 	var p problem
 	if json.Unmarshal(body, &p) != nil {
 		if text := string(body); utf8.ValidString(text) && !strings.HasPrefix(strings.TrimSpace(text), "<") && len(text) < 1000 {
-			return "", sentence(text), "" // vLLM and others answer some errors as plain text
+			return "", line(text), "" // vLLM and others answer some errors as plain text
 		}
 		return "", "", ""
 	}
@@ -107,14 +161,21 @@ func serverError(body []byte) (code, message, param string) {
 		code = p.Type
 	}
 	param, _ = p.Param.(string)
-	return code, sentence(p.Message), param
+	return code, line(p.Message), param
 }
 
-// sentence is a text of a server in one line, cut.
-func sentence(text string) string {
-	const maxRunes = 300
-	runes := []rune(strings.Join(strings.Fields(text), " "))
-	return string(runes[:min(len(runes), maxRunes)])
+// line is a text of a server in one line, so long that a credential is not cut before it
+// is hidden.
+func line(text string) string {
+	return firstRunes(strings.Join(strings.Fields(text), " "), 4000)
+}
+
+// cut is a line as people read it.
+func cut(text string) string { return firstRunes(text, 300) }
+
+func firstRunes(text string, most int) string {
+	runes := []rune(text)
+	return string(runes[:min(len(runes), most)])
 }
 
 // retryAfter is the pause that a server asks for: retry-after-ms of OpenAI's API,

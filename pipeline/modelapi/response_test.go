@@ -2,6 +2,8 @@ package modelapi
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -58,6 +60,51 @@ func TestServerErrors(t *testing.T) {
 	}
 }
 
+// TestRepeatedKey: a server that repeats the key has it in no field of the error, also
+// where the text is cut there.
+func TestRepeatedKey(t *testing.T) {
+	t.Parallel()
+	const key = "sk-thisIsSecret99"
+	encoded := base64.StdEncoding.EncodeToString([]byte("Bearer " + key))
+	for _, body := range []string{
+		`{"error": {"message": "bad header Bearer sk-thisIsSecret99", "code": "sk-thisIsSecret99", "param": "sk-thisIsSecret99"}}`,
+		`{"error": {"message": "bad header \u0073k-thisIsSecret99"}}`, `{"detail": [{"input": "Bearer sk-thisIsSecret99"}]}`, "no such key: sk-thisIsSecret99",
+		`{"error": "` + encoded + `"}`, `{"error": "` + strings.Repeat("x", 290) + ` sk-thisIsSecret99"}`,
+	} {
+		req, err := http.NewRequest(http.MethodPost, "http://127.0.0.1/v1", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+key)
+		_, err = Check(10)(req, func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: http.StatusBadRequest, Body: io.NopCloser(strings.NewReader(body))}, nil
+		})
+		got := fmt.Sprintf("%+v %v", *err.(*Error), err) //nolint:errorlint // it is of that type
+		if strings.Contains(got, "thisIs") || strings.Contains(got, "Secret99") || strings.Contains(got, encoded[12:24]) {
+			t.Errorf("%s: %s", body, got)
+		}
+	}
+}
+
+// TestWithin: what a response with success says of an error.
+func TestWithin(t *testing.T) {
+	t.Parallel()
+	for field, want := range map[string]string{
+		"": "", "null": "", "false": "", `""`: "", "{}": "",
+		`{"message": "overloaded", "code": 503}`: "503 Service Unavailable: overloaded",
+		`{"message": "bad", "code": "odd"}`:      "500 Internal Server Error: bad",
+		`"the key is sk-secret-0"`:               "500 Internal Server Error: the key is [hidden]",
+	} {
+		got := ""
+		if e := Within(json.RawMessage(field), "sk-secret-0"); e != nil {
+			got = e.Error()
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", field, got, want)
+		}
+	}
+}
+
 // TestBoundedBody: a body ends at its bound with an error that says so, and one of
 // that very length does not.
 func TestBoundedBody(t *testing.T) {
@@ -98,7 +145,12 @@ func TestBudget(t *testing.T) {
 	t.Parallel()
 	var b Budget
 	b.Fail(time.Now().Add(-2*MaxSilence), 0, io.EOF)
-	if cause := b.Spent(); !errors.Is(cause, io.EOF) {
+	if cause := b.Spent(); !errors.Is(cause, io.EOF) || cause.Error() != "no call succeeded for 10m0s: EOF" {
+		t.Errorf("spent by %v", cause)
+	}
+	b = Budget{}
+	b.Fail(time.Now().Add(-302*time.Second), maxRetryAfter, io.EOF)
+	if cause := b.Spent(); cause == nil || cause.Error() != "no call succeeded for 5m2s, and the server asks for a pause of 5m0s, which ends behind the 10m0s that are waited: EOF" {
 		t.Errorf("spent by %v", cause)
 	}
 	b = Budget{}

@@ -117,7 +117,7 @@ func retry[T any](ctx context.Context, c *Client, m *model, try func(context.Con
 
 // silent is the error of a call that is not made any more.
 func (c *Client) silent(m *model, cause error) error {
-	return fmt.Errorf("%w: %s at %s: %w", ErrUnavailable, m.name, c.host, modelapi.SilenceError{Err: cause})
+	return fmt.Errorf("%w: %s at %s: %w", ErrUnavailable, m.name, c.host, cause)
 }
 
 // waitMargin is how much longer than its own limit a wait may take before it

@@ -10,11 +10,17 @@ import (
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/modelapi"
 	"github.com/tunebus/tunebus/services/inference/modelserver/chatapi"
+	"github.com/tunebus/tunebus/services/inference/modelserver/openlimit"
 )
 
 const (
 	// maxRetries is how often a call is made again. The pauses last five minutes together.
 	maxRetries = 10
+	// maxFailed is how often it is after an answer that the server did not finish.
+	maxFailed = 3
+	// maxGarbage is how often it is after a response that is none of OpenAI's API, where
+	// nothing else ever came.
+	maxGarbage = 2
 	// maxReload is how often an adapter is loaded again that the server has lost.
 	maxReload = 20
 )
@@ -23,12 +29,14 @@ const (
 type caller struct {
 	client  *chatapi.Client
 	dialect chatapi.Dialect
-	limiter *limiter
+	limiter *openlimit.Limiter
 	backoff modelapi.Backoff
 	budget  modelapi.Budget
 
 	// impatient has a look end with the first try.
 	impatient bool
+	// server is what a look has found.
+	server server
 
 	succeeded, retries, reloads atomic.Int64
 }
@@ -44,7 +52,7 @@ func (c *caller) ask(ctx context.Context, r chatapi.Request, reload func(context
 	atStart := c.succeeded.Load()
 	for retries := 0; ; retries++ {
 		if cause := c.budget.Spent(); cause != nil {
-			return chatapi.Reply{}, c.unavailable(modelapi.SilenceError{Err: cause})
+			return chatapi.Reply{}, c.unavailable(cause)
 		}
 		sent := c.dialect.Speak(r)
 		began := time.Now()
@@ -52,8 +60,8 @@ func (c *caller) ask(ctx context.Context, r chatapi.Request, reload func(context
 		if err == nil {
 			c.budget.Succeed()
 			c.succeeded.Add(1)
-			c.limiter.succeed()
-			return answer, nil
+			c.limiter.Succeed()
+			return answer, c.checkModel(r.Model, answer.Model)
 		}
 		if ctx.Err() != nil {
 			return chatapi.Reply{}, context.Cause(ctx)
@@ -69,17 +77,26 @@ func (c *caller) ask(ctx context.Context, r chatapi.Request, reload func(context
 			}
 			continue
 		}
+		if f.garbage && retries >= maxGarbage && c.succeeded.Load() == 0 {
+			f.code, f.do = codeNoServer, checkEndpoint
+		}
 		switch {
 		case f.code != "":
 			return chatapi.Reply{}, c.jobError(f)
+		case f.failed && retries == maxFailed:
+			return chatapi.Reply{}, rowError{fmt.Errorf("%w, after %d retries", f.err, retries)}
 		case !f.again:
 			return chatapi.Reply{}, rowError{f.err}
 		}
 		if f.slow {
-			c.limiter.cut()
+			c.limiter.Cut()
 		}
 		delay := c.backoff.Pause(retries, f.retryAfter)
-		c.budget.Fail(began, delay, f.err)
+		if f.failed {
+			c.budget.Succeed() // the server is there
+		} else {
+			c.budget.Fail(began, delay, f.err)
+		}
 		if retries == maxRetries {
 			why := fmt.Errorf("%w, after %d retries", f.err, retries)
 			if c.succeeded.Load() == atStart {
@@ -121,10 +138,10 @@ func (c *caller) steady(ctx context.Context, doing string, timeout time.Duration
 		delay := c.backoff.Pause(retries, f.retryAfter)
 		c.budget.Fail(began, delay, f.err)
 		if cause := c.budget.Spent(); cause != nil {
-			return failure{}, c.unavailable(modelapi.SilenceError{Err: cause})
+			return failure{}, c.unavailable(cause)
 		}
 		if _, bad := errors.AsType[chatapi.Garbage](err); bad && retries >= 2 {
-			f.code, f.do = codeNoServer, "check that services.inference.endpoint is the address of OpenAI's API, which mostly ends in /v1"
+			f.code, f.do = codeNoServer, checkEndpoint
 			return f, err
 		}
 		if err := pause(ctx, f.waitsFor, delay); err != nil {

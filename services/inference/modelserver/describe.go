@@ -17,5 +17,5 @@ func Describe(ctx context.Context, cfg Config) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("%s at %s; models: %s", found.name(), c.client.Name, found.listed()), nil
+	return fmt.Sprintf("%s at %s; models: %s", found.name(), c.client.Name, c.client.Hide(found.listed())), nil
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/tunebus/tunebus/services/inference/answers"
 	"github.com/tunebus/tunebus/services/inference/inputs"
 	"github.com/tunebus/tunebus/services/inference/modelserver/chatapi"
+	"github.com/tunebus/tunebus/services/inference/modelserver/openlimit"
 )
 
 // Config says which server answers.
@@ -69,21 +71,21 @@ func (e Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error)
 		return res, engine.Permanent("wrong_engine", fmt.Errorf("inferencer.engine = %q, and the workers of its queue %q have the engine %q; change inferencer.engine or inferencer.queue",
 			s.Inferencer.Engine, job.Request.Queue, spec.OpenAI))
 	}
-	c := &caller{client: chatapi.NewClient(e.cfg.Endpoint, e.cfg.Key, e.cfg.Parallel, e.cfg.Timeout), limiter: newLimiter(e.cfg.Parallel), backoff: e.cfg.Backoff}
+	c := &caller{client: chatapi.NewClient(e.cfg.Endpoint, e.cfg.Key, e.cfg.Parallel, e.cfg.Timeout), limiter: openlimit.New(e.cfg.Parallel), backoff: e.cfg.Backoff}
 	defer c.client.Close()
 	job.Stage(engine.StageLoad)
 	found, err := c.look(ctx)
 	if err != nil {
 		return res, err
 	}
-	base, err := e.baseModel(found, s, c.client.Name)
+	base, err := e.baseModel(found, s, c.client)
 	if err != nil {
 		return res, err
 	}
-	engine.WriteLog(job, "info", fmt.Sprintf("%s is %s; the base model is %q there", c.client.Name, found.name(), base.ID))
+	engine.WriteLog(job, "info", fmt.Sprintf("%s is %s; the base model is %q there", c.client.Name, found.name(), c.client.Hide(base.ID)))
 	res.Notes = append(res.Notes, found.notes(s.Inferencer)...)
 	if asked := e.askedModel(s); base.ID != asked {
-		res.Notes = append(res.Notes, fmt.Sprintf("%q is the model %q of the server at %s", asked, base.ID, c.client.Name))
+		res.Notes = append(res.Notes, fmt.Sprintf("%q is the model %q of the server at %s", asked, c.client.Hide(base.ID), c.client.Name))
 	}
 
 	job.Stage(engine.StageTokenise)
@@ -123,7 +125,7 @@ func (e Engine) askedModel(s events.Specification) string {
 }
 
 // baseModel finds the base model of a run at the server.
-func (e Engine) baseModel(found server, s events.Specification, name string) (served, error) {
+func (e Engine) baseModel(found server, s events.Specification, at *chatapi.Client) (served, error) {
 	base, err := found.find(e.askedModel(s))
 	if err == nil {
 		return base, nil
@@ -136,7 +138,7 @@ func (e Engine) baseModel(found server, s events.Specification, name string) (se
 		key = "inferencer.model_id"
 	}
 	return base, engine.Permanent(codeNoModel, fmt.Errorf("%s: the model server at %s: %w; start it with that model, or write the name that it has for it into services.inference.served_model",
-		key, name, err))
+		key, at.Name, errors.New(at.Hide(err.Error()))))
 }
 
 // notes say what a server does otherwise than the keys of a run ask.

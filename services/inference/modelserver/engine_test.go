@@ -148,8 +148,18 @@ func TestFaults(t *testing.T) {
 		"unknown words":   {chat, answer(400, `{"error": {"message": "Unsupported parameter: 'service_tier'", "code": "unsupported_parameter"}}`), "unsupported_parameter", true, "service_tier"},
 		"every row":       {chat, answer(400, `{"error": {"message": "prompt is too long"}}`), "rows_refused", true, "prompt is too long"},
 		"always broken":   {chat, answer(500, `oops`), "server_unavailable", false, "500 Internal Server Error"},
-		"always garbage":  {chat, answer(200, `{"choices": [{"index": 0}]}`), "server_unavailable", false, "has no message"},
-		"answers nothing": {chat, answer(200, ``), "server_unavailable", false, "answers with nothing"},
+		"always garbage":  {chat, answer(200, `{"choices": [{"index": 0}]}`), "bad_server", true, "has no message"},
+		"answers nothing": {chat, answer(200, ``), "bad_server", true, "answers with nothing"},
+		"page of answers": {chat, answer(200, `<html>log in</html>`), "bad_server", true, "a web page"},
+		"no choices":      {chat, answer(200, `{"hello": 1}`), "bad_server", true, "no choices"},
+		"half JSON":       {chat, answer(200, `{"choices": [{"mess`), "bad_server", true, "something else than JSON"},
+		"events":          {chat, answer(200, "data: {}\n\ndata: [DONE]\n\n"), "bad_server", true, "something else than JSON"},
+		"error within":    {chat, answer(200, `{"error": {"message": "overloaded", "code": 503}}`), "server_unavailable", false, "overloaded"},
+		"another model":   {chat, answer(200, `{"model": "other/model", "choices": [{"message": {"content": "yes"}, "finish_reason": "stop"}]}`), "wrong_model", true, `"other/model" answered`},
+		"given up":        {chat, answer(200, `{"choices": [{"message": {"content": "ye"}, "finish_reason": "error"}]}`), "rows_refused", false, `finish_reason is "error"`},
+		"no end":          {chat, answer(200, `{"choices": [{"message": {"content": "ye"}, "finish_reason": null}]}`), "rows_refused", false, "no finish_reason"},
+		"no content":      {chat, answer(200, `{"choices": [{"message": {"content": null}, "finish_reason": "stop"}]}`), "rows_refused", false, "no content"},
+		"no UTF-8":        {chat, answer(200, "{\"choices\": [{\"message\": {\"content\": \"caf\xe9\"}, \"finish_reason\": \"stop\"}]}"), "rows_refused", false, "not valid UTF-8"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -262,6 +272,80 @@ func TestRefusedRows(t *testing.T) {
 	}
 }
 
+// TestFailedAnswers: an answer that the server did not finish is asked for again. One that
+// is never whole is a row without an answer, and none that is scored.
+func TestFailedAnswers(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.before = func(w http.ResponseWriter, a asked, try int) bool {
+		if a.question() == "q3" && try == 1 || a.question() == "q7" {
+			say(w, `{"choices": [{"message": {"content": "fragm"}, "finish_reason": "abort"}]}`)
+			return true
+		}
+		return false
+	}
+	b, res, err := run(t, f, 30, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := b.answers(t, prediction.FileName)
+	if got[3].Answer != "base says q3" || !got[7].NoAnswer || got[7].Answer != "" || !strings.Contains(got[7].Error, `finish_reason is "abort"`) || f.tries["q7"] != 4 {
+		t.Errorf("answered %+v and %+v, after %d tries", got[3], got[7], f.tries["q7"])
+	}
+	if !slices.ContainsFunc(res.Notes, func(n string) bool { return strings.Contains(n, "1 of 30 questions have no answer") }) {
+		t.Errorf("notes %q", res.Notes)
+	}
+}
+
+// TestAnotherModelLater: answers of another model are not kept, and end the job whenever
+// they come.
+func TestAnotherModelLater(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.before = func(w http.ResponseWriter, a asked, _ int) bool {
+		if a.question() == "q9" {
+			say(w, `{"model": "other/model", "choices": [{"message": {"content": "yes"}, "finish_reason": "stop"}]}`)
+			return true
+		}
+		return false
+	}
+	_, _, err := run(t, f, 30, nil)
+	if failed, ok := errors.AsType[*engine.JobError](err); !ok || failed.Code != "wrong_model" || !failed.Permanent {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestRepeatedKey: a server that repeats the key gets it into no error and no row.
+func TestRepeatedKey(t *testing.T) {
+	t.Parallel()
+	const key = "sk-thisIsSecret99"
+	for name, say := range map[string]func(w http.ResponseWriter){
+		"400":    func(w http.ResponseWriter) { refuse(w, 400, `{"error": {"message": "bad header Bearer `+key+`"}}`) },
+		"404":    func(w http.ResponseWriter) { refuse(w, 404, `{"error": {"message": "no model for `+key+`"}}`) },
+		"within": func(w http.ResponseWriter) { refuse(w, 200, `{"error": {"message": "no `+key+`", "code": 400}}`) },
+		"model": func(w http.ResponseWriter) {
+			refuse(w, 200, `{"model": "`+key+`", "choices": [{"message": {"content": "a"}, "finish_reason": "stop"}]}`)
+		},
+		"reason": func(w http.ResponseWriter) {
+			refuse(w, 200, `{"choices": [{"message": {"content": null}, "finish_reason": "`+key+`"}]}`)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFake(t)
+			f.before = func(w http.ResponseWriter, _ asked, _ int) bool {
+				say(w)
+				return true
+			}
+			b, res, err := run(t, f, 3, func(c *modelserver.Config, _ *events.PhaseRequested) { c.Key = key })
+			all := fmt.Sprintf("%v %q %q", err, res.Notes, b.warnings)
+			if err == nil || strings.Contains(all, "thisIs") || !strings.Contains(all, "[hidden]") {
+				t.Errorf("%s", all)
+			}
+		})
+	}
+}
+
 // TestStopped: a job that is stopped keeps the answers that it has, here and as a
 // checkpoint, and the next attempt asks the rest, on this machine and on another one.
 func TestStopped(t *testing.T) {
@@ -342,21 +426,22 @@ func TestOtherServers(t *testing.T) {
 		note   string // with the base model
 		refuse string // of an adapter
 		lora   string
+		model  string // as its answers say it
 	}{
 		"llama.cpp": {map[string]http.HandlerFunc{
 			"GET /version": http.NotFound, "GET /props": text(`{"default_generation_settings": {}, "build_info": "b9999"}`),
 			"GET /lora-adapters": text(`[{"id": 0, "path": "a.gguf", "scale": 1.0}]`), "GET /v1/models": text(`{"data": [{"id": "model.gguf"}]}`),
-		}, `"model.gguf"`, "GGUF", `[{"id":0,"scale":0}]`},
+		}, `"model.gguf"`, "GGUF", `[{"id":0,"scale":0}]`, "m"},
 		"Ollama": {map[string]http.HandlerFunc{
 			"GET /version": http.NotFound, "GET /api/version": text(`{"version": "0.20.0"}`), "GET /v1/models": text(`{"data": [{"id": "owner/base:latest"}]}`),
-		}, "num_ctx", "ollama create", ""},
+		}, "num_ctx", "ollama create", "", "owner/base"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := newFake(t)
 			f.routes = c.routes
 			f.before = func(w http.ResponseWriter, _ asked, _ int) bool {
-				say(w, `{"model": "m", "choices": [{"message": {"content": "yes"}, "finish_reason": "length"}]}`)
+				say(w, `{"model": "`+c.model+`", "choices": [{"message": {"content": "yes"}, "finish_reason": "length"}]}`)
 				return true
 			}
 			b, res, err := run(t, f, 2, nil)

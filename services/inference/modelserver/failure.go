@@ -21,10 +21,13 @@ const (
 	codeParameter    = "unsupported_parameter"
 	codeNoServer     = "bad_server"         // the address is of no such server
 	codeUnavailable  = "server_unavailable" // it may be there later
+	codeWrongModel   = "wrong_model"
 	codeRows         = "rows_refused"
 	codeAdapter      = "adapter_refused"
 	codeNotActive    = "adapter_not_active"
 )
+
+const checkEndpoint = "check that services.inference.endpoint is the address of OpenAI's API, which mostly ends in /v1"
 
 // failure says what follows from a failed call.
 type failure struct {
@@ -36,8 +39,11 @@ type failure struct {
 	again bool
 	// slow means that the server cannot keep up, and away that no response came.
 	slow, away bool
-	retryAfter time.Duration
-	waitsFor   string // for who watches
+	// garbage means that the response was none of OpenAI's API, and failed that the server
+	// answered with a failure of its own.
+	garbage, failed bool
+	retryAfter      time.Duration
+	waitsFor        string // for who watches
 }
 
 // classify says what follows from the error of a call.
@@ -47,7 +53,11 @@ func (c *caller) classify(err error, timeout time.Duration) failure {
 	}
 	another := failure{again: true, waitsFor: "another answer of the model server at " + c.client.Name}
 	if bad, ok := errors.AsType[chatapi.Garbage](err); ok {
-		another.err = bad
+		another.err, another.garbage = bad, true
+		return another
+	}
+	if bad, ok := errors.AsType[chatapi.Failed](err); ok {
+		another.err, another.failed = bad, true
 		return another
 	}
 	if errors.Is(err, modelapi.ErrTooLong) {
@@ -87,7 +97,7 @@ func (c *caller) classifyStatus(e *modelapi.Error) failure {
 		f.code, f.do = codeParameter, "change the key of the section inferencer that it is about"
 	case s == http.StatusBadRequest || s == http.StatusRequestEntityTooLarge || s == http.StatusUnprocessableEntity:
 	default:
-		f.code, f.do = codeNoServer, "check that services.inference.endpoint is the address of OpenAI's API, which mostly ends in /v1"
+		f.code, f.do = codeNoServer, checkEndpoint
 	}
 	return f
 }

@@ -85,11 +85,11 @@ func (w *work) run(ctx context.Context, p pass) (events.Artifact, error) {
 			w.job.Advance(1)
 			continue
 		}
-		if err = w.caller.limiter.take(calls); err != nil {
+		if err = w.caller.limiter.Take(calls); err != nil {
 			break
 		}
 		all.Go(func() {
-			defer w.caller.limiter.free()
+			defer w.caller.limiter.Free()
 			if err := a.answer(calls, r, index, of); err != nil {
 				cancel(err)
 			}
@@ -178,10 +178,6 @@ func (a *asking) answer(ctx context.Context, r row.Row, index int64, of string) 
 	}
 	if isRow {
 		return a.fail(ctx, p)
-	}
-	if a.pass.reload != nil && got.Model == a.work.base.ID && got.Model != a.pass.model {
-		return engine.Permanent("wrong_model", fmt.Errorf("the model server at %s was asked for the adapter %q, and says that the base model %q answered",
-			a.work.caller.client.Name, a.pass.model, got.Model))
 	}
 	return a.progress(ctx, p)
 }

@@ -80,6 +80,8 @@ func (c *caller) look(ctx context.Context) (server, error) {
 		return s, err
 	}
 	c.identify(ctx, &s)
+	s.version = c.client.Hide(s.version)
+	c.server = s
 	return s, ctx.Err()
 }
 

@@ -11,8 +11,10 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/tunebus/tunebus/pipeline/modelapi"
+	"github.com/tunebus/tunebus/pipeline/redaction"
 	"github.com/tunebus/tunebus/pipeline/settings"
 )
 
@@ -38,8 +40,9 @@ type Client struct {
 	// Timeout is that of a call that answers.
 	Timeout time.Duration
 
-	http *http.Client
-	key  string
+	http        *http.Client
+	key         string
+	credentials []string // the key, and the password of the endpoint
 }
 
 // NewClient returns a client of a server that makes so many calls at once.
@@ -59,7 +62,11 @@ func NewClient(address, key string, parallel int, timeout time.Duration) *Client
 		},
 		Endpoint: endpoint, Root: strings.TrimSuffix(endpoint, "/v1"), Name: settings.Redacted(endpoint), Timeout: timeout, key: key,
 	}
+	c.credentials = []string{key}
 	if u, err := url.Parse(endpoint); err == nil {
+		if password, ok := u.User.Password(); ok {
+			c.credentials = append(c.credentials, password)
+		}
 		u.RawQuery, u.User = "", nil
 		c.Name = u.String()
 	}
@@ -85,6 +92,15 @@ type call struct {
 type Garbage string
 
 func (e Garbage) Error() string { return string(e) }
+
+// Failed is the error of an answer that the server itself gives up, or of which it does
+// not say that it is whole. It may answer if it is asked again.
+type Failed string
+
+func (e Failed) Error() string { return string(e) }
+
+// Hide returns a text of the server without the key.
+func (c *Client) Hide(text string) string { return redaction.HideSent(text, c.credentials...) }
 
 // do makes a call, and decodes the response into out; nil: whatever it says is right.
 func (c *Client) do(ctx context.Context, r call, out any) error {
@@ -124,6 +140,9 @@ func (c *Client) do(ctx context.Context, r call, out any) error {
 	if err := json.Unmarshal(content, out); err != nil {
 		return Garbage(describeGarbage(content))
 	}
+	if r, ok := out.(*Reply); ok {
+		r.mangled = !utf8.Valid(content) || hasHalfCharacter(content)
+	}
 	return nil
 }
 
@@ -161,5 +180,14 @@ func (c *Client) Ask(ctx context.Context, r Request) (Reply, error) {
 	if err != nil {
 		return Reply{}, err
 	}
-	return out, out.check()
+	if e := modelapi.Within(out.Error, c.credentials...); e != nil {
+		return Reply{}, e
+	}
+	if err := out.check(); err != nil {
+		return Reply{}, err
+	}
+	out.Model = c.Hide(out.Model)
+	reason := &out.Choices[0].FinishReason
+	*reason = c.Hide(*reason)
+	return out, out.whole()
 }

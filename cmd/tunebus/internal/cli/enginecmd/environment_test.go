@@ -175,6 +175,10 @@ func TestInstallWants(t *testing.T) {
 	if status != 2 || !strings.Contains(screen, "want one of trl, unsloth") {
 		t.Errorf("status %d\n%s", status, screen)
 	}
+	status, _, screen = clitest.Run(t, "engine", "install", "transformers")
+	if status != 2 || !strings.Contains(screen, "environment of trl") || !strings.Contains(screen, "tunebus engine install trl") {
+		t.Errorf("status %d\n%s", status, screen)
+	}
 	status, _, screen = clitest.Run(t, "engine", "install", "trl", "--data", t.TempDir(), "--python", "/nowhere/python3")
 	if status != 1 || !strings.Contains(screen, "--python /nowhere/python3: there is no such program") {
 		t.Errorf("status %d\n%s", status, screen)

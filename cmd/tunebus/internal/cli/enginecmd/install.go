@@ -14,6 +14,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/enginelist"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/trainerinstall"
+	"github.com/tunebus/tunebus/pipeline/spec"
 	"github.com/tunebus/tunebus/pipeline/trainerenv"
 	"github.com/tunebus/tunebus/trainers"
 )
@@ -68,6 +69,9 @@ func names() (out []string) {
 func (f *installFlags) install(ctx context.Context, s *session.Session, name string) error {
 	engine, ok := trainers.Find(name)
 	if !ok {
+		if name == spec.Transformers {
+			return exit.Input(fmt.Errorf("engine install %s: it answers in the environment of %s, which \"tunebus engine install %s\" makes, and services.inference.command names", name, trainers.TRL, trainers.TRL))
+		}
 		return exit.Input(fmt.Errorf("engine install %s: want one of %s; the other engines need no environment", name, strings.Join(names(), ", ")))
 	}
 	folder, err := f.folder(s, name)

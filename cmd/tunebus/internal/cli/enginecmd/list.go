@@ -22,7 +22,9 @@ and whether it is whole:
   half made  a process makes it, or was killed meanwhile; nothing uses it
   broken     something of it is gone; nothing uses it
   missing    there is none
-  settings   services.finetune.command names its program`,
+  settings   services.finetune.command or services.inference.command names its program
+  server     a model server has it: services.inference.endpoint of the settings
+  built in   it is a part of tunebus`,
 		Example: "  tunebus engine list",
 		RunE: func(*cobra.Command, []string) error {
 			cfg, err := s.Settings()

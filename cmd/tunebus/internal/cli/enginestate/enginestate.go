@@ -69,7 +69,14 @@ func look(cfg settings.Settings, name string) (Engine, error) {
 	case name == engine.Builtin:
 		return Engine{State: BuiltIn, Usable: true}, nil
 	case len(f.Command) > 0 && (name == f.Queue || name == spec.Command && !slices.Contains(spec.Engines(events.Finetune), f.Queue)):
-		return ofSettings(f), nil
+		return ofSettings("services.finetune.command", f.Command), nil
+	case name == spec.Transformers && len(cfg.Inference.Command) > 0:
+		return ofSettings("services.inference.command", cfg.Inference.Command), nil
+	case name == spec.Transformers:
+		return Engine{
+			State: string(trainerinstall.Missing), Says: "it answers in the environment of trl; the settings name no program",
+			Do: `write command = ["PATH/bin/python", "-m", "tunebus_trainer.generate"] and queue = "transformers" into the section services.inference of the settings`,
+		}, nil
 	case environment:
 		return inEnvironment(cfg, brought)
 	case name == spec.Command:
@@ -82,11 +89,11 @@ func look(cfg settings.Settings, name string) (Engine, error) {
 }
 
 // ofSettings is an engine whose command the settings name.
-func ofSettings(f settings.Finetune) Engine {
-	e := Engine{State: Settings, Command: f.Command, Usable: true}
-	if _, err := exec.LookPath(f.Command[0]); err != nil {
+func ofSettings(key string, command []string) Engine {
+	e := Engine{State: Settings, Command: command, Usable: true}
+	if _, err := exec.LookPath(command[0]); err != nil {
 		e.State, e.Usable = string(trainerinstall.Broken), false
-		e.Says, e.Do = fmt.Sprintf("services.finetune.command: %v", err), "name the program that trains, or install it"
+		e.Says, e.Do = fmt.Sprintf("%s: %v", key, err), "name the program that is meant, or install it"
 	}
 	return e
 }

@@ -1,4 +1,6 @@
-package modelserver
+// Package openlimit bounds the calls to a server that are open at once: more while they
+// succeed, and half as many when the server cannot keep up.
+package openlimit
 
 import (
 	"context"
@@ -14,9 +16,9 @@ const (
 	cutPause = time.Second
 )
 
-// limiter bounds the calls that are open at once. The bound grows while calls succeed,
+// Limiter bounds the calls that are open at once. The bound grows while calls succeed,
 // up to a maximum, and is halved when the server cannot keep up.
-type limiter struct {
+type Limiter struct {
 	most  float64
 	freed chan struct{} // holds a value once a slot may be free
 	pause time.Duration
@@ -28,12 +30,13 @@ type limiter struct {
 	peak  int
 }
 
-func newLimiter(most int) *limiter {
-	return &limiter{most: float64(most), limit: float64(min(firstLimit, most)), pause: cutPause, freed: make(chan struct{}, 1)}
+// New returns a limiter of so many calls at most.
+func New(most int) *Limiter {
+	return &Limiter{most: float64(most), limit: float64(min(firstLimit, most)), pause: cutPause, freed: make(chan struct{}, 1)}
 }
 
-// take waits for a slot. One goroutine at a time may call it.
-func (l *limiter) take(ctx context.Context) error {
+// Take waits for a slot. One goroutine at a time may call it.
+func (l *Limiter) Take(ctx context.Context) error {
 	for {
 		if l.tryTake() {
 			return nil
@@ -46,7 +49,7 @@ func (l *limiter) take(ctx context.Context) error {
 	}
 }
 
-func (l *limiter) tryTake() bool {
+func (l *Limiter) tryTake() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.open >= int(l.limit) {
@@ -57,8 +60,8 @@ func (l *limiter) tryTake() bool {
 	return true
 }
 
-// free gives a slot back.
-func (l *limiter) free() {
+// Free gives a slot back.
+func (l *Limiter) Free() {
 	l.mu.Lock()
 	l.open--
 	l.mu.Unlock()
@@ -68,9 +71,9 @@ func (l *limiter) free() {
 	}
 }
 
-// succeed lets the bound grow: by one for each call until it was cut for the first
+// Succeed lets the bound grow: by one for each call until it was cut for the first
 // time, then by one for each round of calls.
-func (l *limiter) succeed() {
+func (l *Limiter) Succeed() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	step := 1.0
@@ -80,8 +83,8 @@ func (l *limiter) succeed() {
 	l.limit = min(l.limit+step, l.most)
 }
 
-// cut halves the bound, once for all calls that fail together.
-func (l *limiter) cut() {
+// Cut halves the bound, once for all calls that fail together.
+func (l *Limiter) Cut() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if time.Since(l.cutAt) < l.pause {
