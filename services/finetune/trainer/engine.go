@@ -78,7 +78,7 @@ func (e *Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error
 	}
 	file := jobFile(job, base, rows, folders)
 	file.Devices = devices
-	s, err := e.train(ctx, job, file, &res)
+	s, err := e.train(ctx, job, file, base, &res)
 	if err == nil && s.foreign != nil && ctx.Err() == nil { // it cannot use the checkpoint
 		if err := job.StartOver(ctx, s.foreign); err != nil {
 			return res, err
@@ -87,7 +87,7 @@ func (e *Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error
 			return res, err
 		}
 		file.Resume = nil
-		s, err = e.train(ctx, job, file, &res)
+		s, err = e.train(ctx, job, file, base, &res)
 	}
 	if err != nil {
 		return res, err
@@ -96,8 +96,13 @@ func (e *Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error
 }
 
 // train has the command train until all of its processes have ended.
-func (e *Engine) train(ctx context.Context, job *engine.Job, file child.Job, res *engine.Result) (*session, error) {
+func (e *Engine) train(ctx context.Context, job *engine.Job, file child.Job, base inputs.Base, res *engine.Result) (*session, error) {
 	s := newSession(e.cfg.Name, job, file, res)
+	var err error
+	s.base = base
+	if s.before, err = lookAtBase(base, s.scratch()); err != nil {
+		return nil, err
+	}
 	s.clean = cleaner(e.cfg.WandbKey)
 	more, set := e.reporting(job.Request.Specification.FineTuner)
 	job.Stage(engine.StageLoad)

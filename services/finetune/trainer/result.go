@@ -40,7 +40,15 @@ func (s *session) conclude(ctx context.Context, base inputs.Base, rows preparedR
 	if extra := s.notes - maxNotes; extra > 0 {
 		res.Notes = append(res.Notes, fmt.Sprintf("the trainer sent %d more notes", extra))
 	}
+	res.Notes = append(res.Notes, s.steps.notes(s.total)...)
+	if s.keeper != nil {
+		res.Notes = append(res.Notes, s.keeper.notes()...)
+	}
 	if err := s.err(); err != nil {
+		keepLog(ctx, s, res)
+		return err
+	}
+	if err := s.changedBase(); err != nil {
 		keepLog(ctx, s, res)
 		return err
 	}
@@ -54,8 +62,9 @@ func (s *session) conclude(ctx context.Context, base inputs.Base, rows preparedR
 		res.Notes = append(res.Notes, fmt.Sprintf("the trainer ended with exit status %d after its result; the result counts", exit.Status))
 	}
 	s.job.Stage(engine.StageSave)
-	if err := finishModel(s.result.Folder, s.file.Output.Model, base); err != nil {
-		return &engine.JobError{Code: "bad_result", Err: s.withTail(fmt.Errorf("the result of the trainer: %w", err))}
+	if err := s.checkResult(ctx, base); err != nil {
+		keepLog(ctx, s, res)
+		return err
 	}
 	model, err := s.job.PutDir(ctx, events.ArtifactModel, s.file.Output.Model)
 	if err != nil {
@@ -79,6 +88,37 @@ func (s *session) conclude(ctx context.Context, base inputs.Base, rows preparedR
 	return nil
 }
 
+// checkResult checks the result of a trainer, and finishes its folder.
+func (s *session) checkResult(ctx context.Context, base inputs.Base) error {
+	err := s.checkSteps()
+	if err == nil {
+		err = finishModel(s.result.Folder, s.file.Output.Model, base)
+	}
+	if err == nil {
+		err = checkModel(ctx, s.file.Output.Model, base, func() { s.job.Advance(1) })
+	}
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	who := "the trainer"
+	if s.description != nil {
+		who = fmt.Sprintf("the trainer %q", s.description.Name)
+	}
+	return engine.Permanent("bad_result", s.withTail(fmt.Errorf("the result of %s: %w", who, err)))
+}
+
+// checkSteps returns the error of a result that came before the last step.
+func (s *session) checkSteps() error {
+	switch {
+	case s.result.EndedEarly:
+	case s.lastStep == 0:
+		return errors.New("it came before any step; a trainer reports its steps with progress, or says ended_early in its result")
+	case s.lastStep < s.total:
+		return fmt.Errorf("it came at step %d of %d; a trainer that means to end early says ended_early in its result", s.lastStep, s.total)
+	}
+	return nil
+}
+
 // finishModel checks the folder of a result, and makes it one that every tool finds
 // its base model and its tokenizer with.
 func finishModel(said, folder string, base inputs.Base) error {
@@ -88,14 +128,14 @@ func finishModel(said, folder string, base inputs.Base) error {
 	if err := onlyFiles(folder); err != nil {
 		return err
 	}
-	has := func(pattern string) bool {
-		found, _ := filepath.Glob(filepath.Join(folder, pattern)) // the patterns are well-formed
-		return len(found) > 0
+	has := func(name string) bool {
+		_, err := os.Stat(filepath.Join(folder, name))
+		return err == nil
 	}
 	switch {
-	case has("config.json") && has("*.safetensors"):
-	case has("adapter_config.json") && has("adapter_model.safetensors"):
-		if err := nameBase(filepath.Join(folder, "adapter_config.json"), base.Name); err != nil {
+	case isWhole(folder):
+	case has(adapterConfig) && has(adapterWeights):
+		if err := nameBase(filepath.Join(folder, adapterConfig), base.Name); err != nil {
 			return err
 		}
 	default:
