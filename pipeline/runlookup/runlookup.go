@@ -5,11 +5,13 @@
 //
 // # Order
 //
-// The id of a run always means that run. [Last] is the run that was accepted
-// last, unless a run has that id. Then ids that begin with the text count, and
-// only if there are none, names that are equal to it. Runs of the stream come
-// before archived ones, so that a lookup reads the archive only if the stream has
-// nothing to offer.
+// The id of a run always means that run, wherever it is: no run is found by the
+// beginning of its id, or by its name, as long as any place has a run of exactly
+// that id. [Last] is the run that was accepted last, unless the first place has a
+// run of that id. Then names that are equal to the text count, and only if there
+// are none, ids that begin with it. Runs of the stream come before archived ones,
+// so that a lookup reads what is in the archive only if the stream has nothing to
+// offer.
 //
 // A text that fits several runs is an [*AmbiguousError] and never a guess. A text
 // that fits none is returned as it is: it may be the id of a run that was
@@ -74,14 +76,16 @@ func (e *AmbiguousError) Error() string {
 
 // Find returns the id of the run that text means in the first of the places that
 // has one, or text itself. Errors of a place are returned, except where an earlier
-// place has the run.
+// place has a run of that id or name.
 func Find(ctx context.Context, text string, places ...Runs) (string, error) {
+	listed := make([][]string, len(places))
+	failed := make([]error, len(places))
 	for i, place := range places {
-		ids, err := place.IDs(ctx)
-		if err != nil {
-			return "", err
+		listed[i], failed[i] = place.IDs(ctx)
+		if i == 0 && failed[i] != nil {
+			return "", failed[i]
 		}
-		if slices.Contains(ids, text) {
+		if slices.Contains(listed[i], text) {
 			return text, nil
 		}
 		if text == Last && i == 0 {
@@ -90,7 +94,15 @@ func Find(ctx context.Context, text string, places ...Runs) (string, error) {
 				return newest.ID, err
 			}
 		}
-		fitting, err := fit(ctx, text, place, ids)
+	}
+	for i, place := range places {
+		if failed[i] != nil {
+			return "", failed[i]
+		}
+		fitting, named, err := fit(ctx, text, place, listed[i])
+		if err == nil && len(fitting) > 0 && !named { // it may be the whole id of a run that could not be looked for
+			err = errors.Join(failed[i:]...)
+		}
 		switch {
 		case err != nil:
 			return "", err
@@ -106,44 +118,30 @@ func Find(ctx context.Context, text string, places ...Runs) (string, error) {
 	return text, nil
 }
 
-// fit returns the runs that a text may mean, the newest first.
-func fit(ctx context.Context, text string, place Runs, ids []string) ([]Run, error) {
+// fit returns the runs that a text may mean, the newest first: those of that name, or
+// else those whose ids begin with it.
+func fit(ctx context.Context, text string, place Runs, ids []string) (found []Run, named bool, err error) {
 	if text == "" {
-		return nil, nil
+		return nil, false, nil
 	}
-	var found []Run
-	var beginning []string
-	if events.ValidToken(text) { // otherwise no id can begin with it
-		for _, id := range ids {
-			if strings.HasPrefix(id, text) {
-				beginning = append(beginning, id)
-			}
+	all, err := place.Describe(ctx, ids)
+	if err != nil {
+		return nil, false, err
+	}
+	named = slices.ContainsFunc(all, func(r Run) bool { return r.Name == text })
+	for _, r := range all {
+		if named && r.Name == text || !named && begins(r.ID, text) {
+			found = append(found, r)
 		}
 	}
-	switch {
-	case len(beginning) == 1:
-		return []Run{{ID: beginning[0]}}, nil
-	case len(beginning) > 1:
-		var err error
-		if found, err = place.Describe(ctx, beginning); err != nil {
-			return nil, err
-		}
-		for _, id := range beginning { // a run that can not be read is a run as well
-			if !slices.ContainsFunc(found, func(r Run) bool { return r.ID == id }) {
-				found = append(found, Run{ID: id})
-			}
-		}
-	default:
-		all, err := place.Describe(ctx, ids)
-		if err != nil {
-			return nil, err
-		}
-		for _, r := range all {
-			if r.Name == text {
-				found = append(found, r)
-			}
+	for _, id := range ids { // a run that can not be read is a run as well
+		if !named && begins(id, text) && !slices.ContainsFunc(found, func(r Run) bool { return r.ID == id }) {
+			found = append(found, Run{ID: id})
 		}
 	}
 	slices.SortFunc(found, func(a, b Run) int { return b.At.Compare(a.At) })
-	return found, nil
+	return found, named, nil
 }
+
+// begins reports whether an id begins with a text that may be the beginning of one.
+func begins(id, text string) bool { return events.ValidToken(text) && strings.HasPrefix(id, text) }

@@ -57,6 +57,8 @@ var stream = listed{
 	{ID: "b7", Name: "a1", At: day(3)},
 	{ID: "c9", Name: "tides and moon", At: day(4)},
 	{ID: "d1", Name: "broken", At: day(5)},
+	{ID: "z10", Name: "tall", At: day(5)},
+	{ID: "tall-2", Name: "oak", At: day(5)},
 	{ID: "d2", Name: "harbour", At: day(6)},
 }
 
@@ -72,7 +74,8 @@ func TestFind(t *testing.T) {
 		"harbour":        "d2",
 		"last":           "d2",
 		"older":          "b8",
-		"z1":             "z1",
+		"z1":             "z1",  // an archived run, although the id of one in the stream begins with it
+		"tall":           "z10", // a name, although the id of another run begins with it
 		"unknown":        "unknown",
 		"not a token!":   "not a token!",
 		"":               "",
@@ -143,7 +146,9 @@ func TestFindPlaceUnavailable(t *testing.T) {
 	if got, err := runlookup.Find(t.Context(), "harbour", stream, down); err != nil || got != "d2" {
 		t.Errorf("%q (%v)", got, err)
 	}
-	if _, err := runlookup.Find(t.Context(), "older", stream, down); !errors.Is(err, down.err) {
-		t.Errorf("%v, want the error of the archive", err)
+	for _, text := range []string{"older", "z"} { // "z" may be the whole id of an archived run
+		if got, err := runlookup.Find(t.Context(), text, stream, down); !errors.Is(err, down.err) {
+			t.Errorf("%s: %q, %v, want the error of the archive", text, got, err)
+		}
 	}
 }

@@ -15,27 +15,28 @@ func Attempts(run events.Run, atLeast int) []events.AttemptResult {
 	}
 	var all []events.AttemptResult
 	for _, step := range run.Accepted.Plan {
-		if results := worked(run.Phases[step.Phase]); len(results) >= atLeast {
+		if results := Results(run.Phases[step.Phase]); len(results) >= atLeast {
 			all = append(all, results...)
 		}
 	}
 	return all
 }
 
-// worked are the attempts of a phase in which a worker worked: not the one with which intake
+// Results are the attempts of a phase in which a worker worked: not the one with which intake
 // ends a phase that was cancelled or given up.
-func worked(p *events.PhaseState) []events.AttemptResult {
+func Results(p *events.PhaseState) []events.AttemptResult {
 	return slices.DeleteFunc(p.Results(), func(a events.AttemptResult) bool { return a.Worker == events.IntakeWorker })
 }
 
 // Tries is how many attempts workers made at a phase.
-func Tries(p *events.PhaseState) int { return len(worked(p)) }
+func Tries(p *events.PhaseState) int { return len(Results(p)) }
 
 // Worked is how long a phase that has ended was worked on, the waits between its attempts
 // included. Of one that intake ended, that is the time of its attempts alone: it may have
-// waited for long before it was cancelled or given up. known is false if no worker had it.
+// waited for long before it was cancelled or given up. known is false if no worker had it, or
+// if nobody knows when the last one ended, since its process was killed.
 func Worked(p *events.PhaseState) (took time.Duration, known bool) {
-	attempts := worked(p)
+	attempts := Results(p)
 	if len(p.Results()) == len(attempts) {
 		return p.Completed.EndedAt.Sub(p.Completed.StartedAt), true
 	}
@@ -44,16 +45,22 @@ func Worked(p *events.PhaseState) (took time.Duration, known bool) {
 			took += a.EndedAt.Sub(a.StartedAt)
 		}
 	}
-	return took, len(attempts) > 0
+	return took, len(attempts) > 0 && !attempts[len(attempts)-1].EndedAt.IsZero()
 }
 
 // ofWorkers are the phases of a run that has ended, without the attempts with which intake
-// ended them.
+// ended them, and the time in which nobody worked.
 func ofWorkers(run events.Run) []events.PhaseResult {
 	phases := slices.Clone(run.Completed.Phases)
 	for i, p := range phases {
 		state := run.Phases[p.Phase]
-		phases[i].Attempts -= len(state.Results()) - Tries(state)
+		if byIntake := len(state.Results()) - Tries(state); byIntake > 0 {
+			phases[i].Attempts -= byIntake
+			phases[i].DurationSeconds = 0
+			if took, known := Worked(state); known {
+				phases[i].DurationSeconds = took.Seconds()
+			}
+		}
 	}
 	return phases
 }

@@ -23,8 +23,11 @@ func TestAttemptsOfWorkers(t *testing.T) {
 	if all := runsummary.Attempts(run, 2); len(all) != 0 {
 		t.Errorf("more than one attempt: %+v", all)
 	}
-	run.Completed = &events.PipelineCompleted{RunID: "r", Phases: []events.PhaseResult{{Phase: events.Finetune, Attempts: 2}}}
-	if phases := runsummary.Of(run).Phases; phases[0].Attempts != 1 || run.Completed.Phases[0].Attempts != 2 {
+	if took, known := runsummary.Worked(run.Phases[events.Finetune]); known {
+		t.Errorf("nobody knows when the worker that was killed ended, and it worked for %s", took)
+	}
+	run.Completed = &events.PipelineCompleted{RunID: "r", Phases: []events.PhaseResult{{Phase: events.Finetune, DurationSeconds: 5, Attempts: 2}}}
+	if phases := runsummary.Of(run).Phases; phases[0].Attempts != 1 || phases[0].DurationSeconds != 0 || run.Completed.Phases[0].Attempts != 2 {
 		t.Errorf("the summary says %+v, the fact %+v", phases, run.Completed.Phases)
 	}
 }

@@ -42,6 +42,30 @@ func OutcomeOf(run events.Run) Outcome {
 	return Succeeded
 }
 
+// StatusPartial is the status of a run whose outcome is [Partial].
+const StatusPartial = events.Status(Partial)
+
+// StatusStopped is the status of a run, a phase or an attempt that was worked on, and on whose
+// data folder nobody works.
+const StatusStopped events.Status = "stopped"
+
+// Stopped is a status on a data folder on which nobody works.
+func Stopped(status events.Status) events.Status {
+	if status == events.StatusRunning {
+		return StatusStopped
+	}
+	return status
+}
+
+// StatusOf is the status of a run in one word, the same for people and in every JSON:
+// [StatusPartial] where the run's conclusion is success, but not all of it succeeded.
+func StatusOf(run events.Run) events.Status {
+	if run.Deleted == nil && OutcomeOf(run) == Partial {
+		return StatusPartial
+	}
+	return run.Status()
+}
+
 // Shortfall says why a run that came to its end is [Partial], such as "gate exact_match
 // was missed"; empty if it is not.
 func Shortfall(run events.Run) string {

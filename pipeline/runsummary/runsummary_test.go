@@ -58,6 +58,13 @@ func TestOutcomeOf(t *testing.T) {
 		if got := runsummary.OutcomeOf(run); got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
+		s := runsummary.Of(run)
+		if partial := want == runsummary.Partial; (s.Status == runsummary.StatusPartial) != partial || !partial && s.Status != run.Status() {
+			t.Errorf("%s: the status is %s", want, s.Status)
+		}
+		if run.Completed != nil && s.Conclusion != run.Completed.Conclusion {
+			t.Errorf("%s: the conclusion is %s", want, s.Conclusion)
+		}
 	}
 	failed := endedRun(events.Success, func(r *events.Run) { r.Completed.FailedPhases = []events.Phase{events.Finetune} })
 	if got := runsummary.OutcomeOf(failed); got != runsummary.Partial {

@@ -16,9 +16,12 @@ const (
 
 // Summary is a run in short. Its JSON is part of the interface of commands.
 type Summary struct {
-	RunID          string               `json:"run_id"`
-	RunName        string               `json:"run_name"`
-	Status         events.Status        `json:"status"`
+	RunID   string `json:"run_id"`
+	RunName string `json:"run_name"`
+	// Status is that of [StatusOf].
+	Status events.Status `json:"status"`
+	// Conclusion is that of the pipeline, which is success also of a partial run.
+	Conclusion     events.Conclusion    `json:"conclusion,omitempty"`
 	Seconds        float64              `json:"duration_seconds,omitempty"`
 	Phases         []events.PhaseResult `json:"phases,omitempty"`
 	Scores         map[string]float64   `json:"scores,omitempty"`
@@ -40,11 +43,12 @@ type Summary struct {
 
 // Of sums up a run.
 func Of(run events.Run) Summary {
-	s := Summary{RunID: run.ID, Status: run.Status(), Pending: run.Tracked == nil}
+	s := Summary{RunID: run.ID, Status: StatusOf(run), Pending: run.Tracked == nil}
 	if run.Accepted != nil {
 		s.RunName = run.Accepted.RunName
 	}
 	if c := run.Completed; c != nil {
+		s.Conclusion = c.Conclusion
 		s.Seconds, s.Phases, s.Scores, s.BaselineScores = c.DurationSeconds, ofWorkers(run), c.Scores, c.BaselineScores
 		s.Coverage, s.BaselineCoverage = c.Coverage, c.BaselineCoverage
 		s.Gates, s.FailedPhases = c.Gates, c.FailedPhases

@@ -3,6 +3,7 @@ package settings
 import (
 	"fmt"
 	"net/url"
+	"regexp"
 	"strings"
 
 	"github.com/tunebus/tunebus/pipeline/folderaddress"
@@ -32,6 +33,9 @@ func TrackingAddress(uri string) error {
 		_, err := folderaddress.Folder(uri)
 		return err
 	}
+	if strings.Contains(uri, "?") { // it would be in the reports
+		return fmt.Errorf("an address of MLflow must not hold a query; the section credentials has its user, password or token")
+	}
 	_, err := Origin(uri)
 	return err
 }
@@ -50,6 +54,22 @@ func Redacted(address string) string {
 		}
 	}
 	return strings.Join(parts, "://")
+}
+
+var (
+	// userInAddress is the user of an address inside a text, with a password or none.
+	userInAddress = regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*://)[^\s/?#@"'<>]*@`)
+	// secretInQuery is a part of a query whose name is that of a secret.
+	secretInQuery = regexp.MustCompile(`([?&][^\s=&?"']*(?i:token|key|secret|passw|credential|signature)[^\s=&"']*=)[^\s&#"'<>]+`)
+)
+
+// RedactedText returns a text, such as an error, with "xxxxx" where an address in it has
+// a user and a password, or a secret in its query.
+func RedactedText(text string) string {
+	if !strings.Contains(text, "://") {
+		return text
+	}
+	return secretInQuery.ReplaceAllString(userInAddress.ReplaceAllString(text, "${1}xxxxx@"), "${1}xxxxx")
 }
 
 // Key returns the credential for the address of a judge, by its origin, or "" if

@@ -98,7 +98,7 @@ func AsyncAPI() ([]byte, error) {
 	p("  streams:")
 	for _, s := range streams() {
 		p("    %s:", s.name)
-		p("      description: %s", s.description)
+		p("      description: %q", s.description)
 		p("      subjects:")
 		for _, subject := range s.subjects {
 			p("        - %q", subject)
@@ -112,7 +112,7 @@ func AsyncAPI() ([]byte, error) {
 			p("    parameters:")
 			for _, name := range parameters {
 				p("      %s:", name)
-				p("        description: %s", parameterDescriptions()[name])
+				p("        description: %q", parameterDescriptions()[name])
 			}
 		}
 		p("    messages:")

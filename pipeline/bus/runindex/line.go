@@ -73,6 +73,15 @@ const (
 	maxUnreadBytes = 1000
 )
 
+// Word is the status of the run in one word, as [runsummary.StatusOf] has it. The line
+// itself keeps the conclusion, which older programs read.
+func (l Line) Word() events.Status {
+	if l.Partial {
+		return runsummary.StatusPartial
+	}
+	return l.Status
+}
+
 // Ended reports whether the run has ended.
 func (l Line) Ended() bool {
 	return events.Conclusion(l.Status).Valid()

@@ -203,7 +203,7 @@ var artifactName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
 // storeArtifacts stores the log and the further artifacts.
 func (s *session) storeArtifacts(ctx context.Context, res *engine.Result) error {
-	path, err := writeLog(s.job, &s.log)
+	path, err := writeLog(s.job, &s.log, logName)
 	if err != nil {
 		return err
 	}
@@ -256,10 +256,11 @@ func keepLog(ctx context.Context, s *session, res *engine.Result) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, logTime)
 	defer cancel()
-	path, err := writeLog(s.job, &s.log)
+	name := fmt.Sprintf(failedLogName, s.job.Attempt)
+	path, err := writeLog(s.job, &s.log, name)
 	var log events.Artifact
 	if err == nil {
-		log, err = s.job.PutFile(ctx, fmt.Sprintf(failedLogName, s.job.Attempt), "text/plain", path)
+		log, err = s.job.PutFile(ctx, name, "text/plain", path)
 	}
 	if err != nil {
 		s.say(fmt.Sprintf("the log of the trainer is not kept: %v", err))
@@ -268,9 +269,10 @@ func keepLog(ctx context.Context, s *session, res *engine.Result) {
 	res.Logs = append(res.Logs, log)
 }
 
-// writeLog writes what is kept of the log to a file.
-func writeLog(job *engine.Job, log *child.Log) (path string, err error) {
-	if path, err = job.Scratch(logName); err != nil {
+// writeLog writes what is kept of the log to a file of that name, by which the tracker
+// knows it.
+func writeLog(job *engine.Job, log *child.Log, name string) (path string, err error) {
+	if path, err = job.Scratch(name); err != nil {
 		return "", err
 	}
 	f, err := os.Create(path)

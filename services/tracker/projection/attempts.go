@@ -6,18 +6,19 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/runsummary"
 	"github.com/tunebus/tunebus/services/tracker/mlflow"
 )
 
 // tagAttempt begins the names of the tags of attempts.
 const tagAttempt = "tunebus.attempt."
 
-// attemptTags has one tag for each attempt at a phase: how it ended, which
+// attemptTags has one tag for each attempt of a worker at a phase: how it ended, which
 // worker it ran on, the step that it resumed from, and its times. A tag is
 // written again when more is known.
 func attemptTags(state *events.PhaseState) []mlflow.Tag {
 	var tags []mlflow.Tag
-	for _, a := range state.Results() {
+	for _, a := range runsummary.Results(state) {
 		tags = append(tags, mlflow.Tag{Key: fmt.Sprint(tagAttempt, a.Number), Value: describeAttempt(a)})
 	}
 	return tags

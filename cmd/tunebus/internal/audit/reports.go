@@ -7,6 +7,7 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/audit/snapshot"
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/runsummary"
 )
 
 // reportAudit checks that a tracked run has its reports and one line in the list
@@ -64,14 +65,14 @@ func (a reportAudit) checkList(r *runHistory) {
 			statuses = append(statuses, l.Status)
 		}
 	}
-	conclusion := r.run.Completed.Conclusion
+	want := string(runsummary.StatusOf(r.run))
 	switch {
 	case len(statuses) == 0:
 		a.add(Lost, r.id, "has no line in the list of runs")
 	case len(statuses) > 1:
 		a.add(Duplicated, r.id, "has %d lines in the list of runs", len(statuses))
-	case statuses[0] != string(conclusion):
-		a.add(Torn, r.id, "is %s in the list of runs, and concluded with %s", statuses[0], conclusion)
+	case statuses[0] != want:
+		a.add(Torn, r.id, "is %s in the list of runs, and ended as %s", statuses[0], want)
 	}
 }
 

@@ -30,7 +30,7 @@ const ackWait = 2 * time.Second
 
 // queueWithoutWorkers is a queue of fine-tuning that no worker serves before
 // [testDeployment.startForCancelledJobs].
-const queueWithoutWorkers = "trl"
+const queueWithoutWorkers = "command"
 
 // testDeployment is one or more NATS servers, services, and the folders that
 // they share. Each program is a separate process.
@@ -178,7 +178,7 @@ func (c *testDeployment) start(t *testing.T, program string, env ...string) *pro
 // the jobs that were cancelled in that queue.
 func (c *testDeployment) startForCancelledJobs(t *testing.T) {
 	t.Helper()
-	c.start(t, processes.Finetune, "TUNEBUS_SERVICES_FINETUNE_QUEUE="+queueWithoutWorkers)
+	c.start(t, processes.Finetune, "TUNEBUS_SERVICES_FINETUNE_QUEUE="+queueWithoutWorkers, "TUNEBUS_SERVICES_FINETUNE_COMMAND=true") // which is never called
 }
 
 // allServices returns the processes of all services, including ended ones.

@@ -27,6 +27,8 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/pipeline/version"
+
+	"github.com/tunebus/tunebus/pipeline/settings"
 )
 
 // Process is what a command has of its process.
@@ -79,7 +81,7 @@ func (p Process) Main(ctx context.Context, args []string) int {
 		if view.PrintFailure(console, err, code) && console.Out().IsScreen() {
 			return code // the person reads it as JSON
 		}
-		console.Say("tunebus: %s", view.Sentence(message))
+		console.Say("tunebus: %s", view.Sentence(settings.RedactedText(message)))
 	}
 	return code
 }

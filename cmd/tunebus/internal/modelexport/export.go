@@ -45,7 +45,7 @@ type Result struct {
 	// Files are the paths below the folder, sorted.
 	Files []string `json:"files"`
 	Bytes int64    `json:"bytes"`
-	// Notes say what was asked for and has no effect, and what to know.
+	// Notes say what to know, such as which files stay in the folder.
 	Notes []string `json:"notes,omitempty"`
 }
 
@@ -56,6 +56,11 @@ func (e *NoBaseError) Error() string {
 	return fmt.Sprintf("the base model %s came neither from the Hub nor from a folder that is on this machine as it was, "+
 		"so the adapter could not name it; --merge writes one whole model, --with-base puts the base model beside the adapter", e.ID)
 }
+
+// NoEffectError says that an option has no effect on the model of the run.
+type NoEffectError struct{ why string }
+
+func (e *NoEffectError) Error() string { return e.why }
 
 // Write writes the model to a folder.
 func Write(ctx context.Context, from tunedmodel.Source, m tunedmodel.Model, dir string, o Options) (res Result, err error) {
@@ -96,7 +101,11 @@ func Write(ctx context.Context, from tunedmodel.Source, m tunedmodel.Model, dir 
 	if e.result.Files, e.result.Bytes, err = list(e.out); err != nil {
 		return res, err
 	}
-	return e.result, publish(e.out, dir)
+	stay, err := publish(e.out, dir, e.result.Files)
+	for _, name := range stay {
+		e.result.Notes = append(e.result.Notes, staying(name))
+	}
+	return e.result, err
 }
 
 // export is one call of Write.
@@ -166,7 +175,7 @@ func (e *export) writeFull(ctx context.Context) error {
 		flag string
 	}{{e.options.Merge, "--merge"}, {e.options.WithBase, "--with-base"}} {
 		if ignored.is {
-			e.result.Notes = append(e.result.Notes, ignored.flag+" has no effect: the run trained all weights, so there is no adapter")
+			return &NoEffectError{ignored.flag + " has no effect: the run trained all weights, so there is no adapter; leave the flag out"}
 		}
 	}
 	return e.writeWeights(ctx, e.tuned, "")
@@ -217,7 +226,7 @@ func (e *export) writeWeights(ctx context.Context, from, adapter string) error {
 // asked for.
 func (e *export) writeAdapter(ctx context.Context) error {
 	if e.options.DType != "" {
-		e.result.Notes = append(e.result.Notes, "--dtype has no effect without --merge: an adapter keeps the type that it was trained in")
+		return &NoEffectError{"--dtype has no effect without --merge: an adapter keeps the type that it was trained in; leave the flag out, or add --merge"}
 	}
 	name, revision, err := e.baseName(ctx)
 	if err != nil {

@@ -115,43 +115,6 @@ func checkTarget(dir string, force bool) error {
 	return err
 }
 
-// publish gives the files that were written their place. An empty folder is
-// replaced. In any other one, files of the same names are replaced, weights of
-// an earlier export are removed, and everything else stays.
-func publish(from, to string) error {
-	// The working folder of a shell must stay, even if it is empty.
-	if wd, err := os.Getwd(); err != nil || wd != to {
-		if err := os.Remove(to); err == nil || errors.Is(err, fs.ErrNotExist) {
-			return os.Rename(from, to)
-		}
-	}
-	names, _, err := list(from)
-	if err != nil {
-		return err
-	}
-	old, _, err := list(to)
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		target := filepath.Join(to, filepath.FromSlash(name))
-		if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
-			return err
-		}
-		if err := os.Rename(filepath.Join(from, filepath.FromSlash(name)), target); err != nil {
-			return err
-		}
-	}
-	for _, name := range old {
-		if isExported(name) && !slices.Contains(names, name) {
-			if err := os.Remove(filepath.Join(to, filepath.FromSlash(name))); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
 // isExported reports whether an export writes files of such a name, which
 // would say another model if they stayed.
 func isExported(name string) bool {

@@ -17,7 +17,8 @@ import (
 type Summary struct {
 	RunID   string `json:"run_id"`
 	RunName string `json:"run_name,omitempty"`
-	// Status is the conclusion if the run has ended.
+	// Status is that of [runsummary.StatusOf], Conclusion that of the pipeline, which is
+	// success also of a partial run.
 	Status          events.Status     `json:"status"`
 	Conclusion      events.Conclusion `json:"conclusion,omitempty"`
 	RequestedAt     *time.Time        `json:"requested_at,omitempty"`
@@ -69,13 +70,13 @@ type Phase struct {
 	Datasets        []events.Dataset   `json:"datasets,omitempty"`
 	Notes           []string           `json:"notes,omitempty"`
 	Error           *events.Problem    `json:"error,omitempty"`
-	// AttemptResults has one entry for each attempt, and one for intake if it ended the phase.
+	// AttemptResults has one entry for each attempt of a worker.
 	AttemptResults []events.AttemptResult `json:"attempt_results,omitempty"`
 }
 
 // Of sums up the fold of the facts of a run.
 func Of(run events.Run) Summary {
-	s := Summary{RunID: run.ID, Status: run.Status(), Cancel: run.Cancel, Published: runsummary.Published(run)}
+	s := Summary{RunID: run.ID, Status: runsummary.StatusOf(run), Cancel: run.Cancel, Published: runsummary.Published(run)}
 	if a := run.Accepted; a != nil {
 		s.RunName, s.RequestedAt, s.Labels = a.RunName, timeOrNil(a.RequestedAt), a.Labels
 		s.Plan, s.Inputs, s.Lineage = a.Plan, a.Inputs, a.Lineage
@@ -111,7 +112,7 @@ func phaseOf(step events.Step, p *events.PhaseState) Phase {
 	if p == nil {
 		return s
 	}
-	s.Attempts, s.AttemptResults = runsummary.Tries(p), p.Results()
+	s.Attempts, s.AttemptResults = runsummary.Tries(p), runsummary.Results(p)
 	for _, a := range s.AttemptResults {
 		if a.Worker != "" {
 			s.Engine, s.Worker = a.Engine, a.Worker
@@ -122,8 +123,8 @@ func phaseOf(step events.Step, p *events.PhaseState) Phase {
 		return s
 	}
 	s.StartedAt, s.EndedAt = timeOrNil(done.StartedAt), timeOrNil(done.EndedAt)
-	if s.StartedAt != nil && s.EndedAt != nil {
-		s.DurationSeconds = s.EndedAt.Sub(*s.StartedAt).Seconds()
+	if took, known := runsummary.Worked(p); known && s.StartedAt != nil && s.EndedAt != nil {
+		s.DurationSeconds = took.Seconds()
 	}
 	s.Statistics, s.TokensIn, s.TokensOut = done.Statistics, done.TokensIn, done.TokensOut
 	s.Datasets = done.Datasets

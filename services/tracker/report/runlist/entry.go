@@ -11,8 +11,10 @@ import (
 type Entry struct {
 	RunID   string `json:"run_id"`
 	RunName string `json:"run_name,omitempty"`
-	// Status is the conclusion if the run has ended.
-	Status events.Status `json:"status"`
+	// Status is that of the run's summary, Conclusion that of the pipeline, which is success
+	// also of a partial run.
+	Status     events.Status     `json:"status"`
+	Conclusion events.Conclusion `json:"conclusion,omitempty"`
 	// Phase is the current phase, or the last one of a run that has ended.
 	Phase           events.Phase       `json:"phase,omitempty"`
 	RequestedAt     time.Time          `json:"requested_at,omitzero"`
@@ -36,6 +38,7 @@ func EntryOf(run events.Run) Entry {
 		RunID:           s.RunID,
 		RunName:         s.RunName,
 		Status:          s.Status,
+		Conclusion:      s.Conclusion,
 		DurationSeconds: s.DurationSeconds,
 		Labels:          s.Labels,
 		Scores:          s.Scores,

@@ -28,9 +28,9 @@ func (b *workbook) writeRun() error {
 	s.line(0, "Asked for", clock(a.RequestedAt))
 	if done := b.run.Completed; done != nil {
 		s.line(0, "Ended", clock(done.EndedAt))
-		result := string(done.Conclusion)
+		result := string(runsummary.StatusOf(b.run))
 		if why := runsummary.Shortfall(b.run); why != "" {
-			result = string(runsummary.Partial) + ": " + why
+			result += ": " + why
 		}
 		s.line(0, "Result", text(result))
 	}

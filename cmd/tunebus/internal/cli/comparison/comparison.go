@@ -35,9 +35,11 @@ type Comparison struct {
 
 // Side is one of the runs.
 type Side struct {
-	RunID   string        `json:"run_id"`
-	RunName string        `json:"run_name"`
-	Status  events.Status `json:"status"`
+	RunID   string `json:"run_id"`
+	RunName string `json:"run_name"`
+	// Status is that of the run's summary, Conclusion that of the pipeline.
+	Status     events.Status     `json:"status"`
+	Conclusion events.Conclusion `json:"conclusion,omitempty"`
 	// Shortfall is why a run that came to its end did not succeed.
 	Shortfall   string    `json:"shortfall,omitempty"`
 	RequestedAt time.Time `json:"requested_at,omitzero"`
@@ -114,7 +116,7 @@ func Of(ctx context.Context, a, b events.Run, o Options) (Comparison, error) {
 
 func sideOf(run events.Run) Side {
 	s := runsummary.Of(run)
-	return Side{RunID: s.RunID, RunName: s.RunName, Status: s.Status, Shortfall: runsummary.Shortfall(run), RequestedAt: run.Accepted.RequestedAt, Seconds: s.Seconds, Tuned: runsummary.TunedModel(run)}
+	return Side{RunID: s.RunID, RunName: s.RunName, Status: s.Status, Conclusion: s.Conclusion, Shortfall: runsummary.Shortfall(run), RequestedAt: run.Accepted.RequestedAt, Seconds: s.Seconds, Tuned: runsummary.TunedModel(run)}
 }
 
 // knownScores are the names of the scores that one of the runs has or may have, sorted.

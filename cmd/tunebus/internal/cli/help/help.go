@@ -106,7 +106,7 @@ func Install(root *cobra.Command, connection []string, program string) {
 // refuseNowhere refuses a flag that says where to work and has no value: the variable of a
 // script that is not set must not have the command work somewhere else.
 func refuseNowhere(c *cobra.Command) error {
-	for _, name := range []string{"data", "server", "artifacts", "reports"} {
+	for _, name := range []string{"data", "server", "context", "artifacts", "reports", "tracking-uri"} {
 		if f := c.Flags().Lookup(name); f != nil && f.Changed && f.Value.String() == "" {
 			return exit.Input(fmt.Errorf("--%s is empty; say where, or leave the flag out", name))
 		}

@@ -16,6 +16,10 @@ func (l *logShower) factLines(m codec.Message) []runlog.Line {
 	var more []runlog.Line
 	switch e := m.Event.(type) {
 	case events.PhaseStarted:
+		if e.Worker == events.IntakeWorker { // nobody works in it
+			l.byIntake[attempt{e.Phase, e.Attempt}] = true
+			return nil
+		}
 		line.Phase, line.Attempt = e.Phase, e.Attempt
 		line.Text = "started by " + cmp.Or(e.Worker, "an unknown worker")
 		if e.Engine != "" {
@@ -32,12 +36,16 @@ func (l *logShower) factLines(m codec.Message) []runlog.Line {
 		}
 	case events.PhaseCompleted:
 		line.Phase, line.Attempt = e.Phase, e.Attempt
-		line.Text = fmt.Sprintf("phase ended: %s after %s", e.Conclusion, view.Took(e.EndedAt.Sub(e.StartedAt).Seconds()))
+		byIntake := l.byIntake[attempt{e.Phase, e.Attempt}]
+		if byIntake {
+			line.Attempt = 0
+		}
+		line.Text = "phase ended: " + view.PhaseEnd(e, byIntake)
 		if e.Error != nil {
 			line.Level, line.Text = "error", line.Text+": "+e.Error.Code+": "+e.Error.Message
 		}
 		for _, note := range e.Notes {
-			more = append(more, runlog.Line{Time: m.Time, Phase: e.Phase, Attempt: e.Attempt, Level: "info", Text: "note: " + note})
+			more = append(more, runlog.Line{Time: m.Time, Phase: e.Phase, Attempt: line.Attempt, Level: "info", Text: "note: " + note})
 		}
 	case events.CancelRequested:
 		line.Text = "cancel asked for"

@@ -136,8 +136,10 @@ type logShower struct {
 
 	last    uint64            // the newest fact that was shown
 	expects map[attempt]int64 // the number of the next line
-	pending []runlog.Line     // what facts say, which is not written yet
-	written int
+	// byIntake are the attempts with which intake ends phases in the place of a worker.
+	byIntake map[attempt]bool
+	pending  []runlog.Line // what facts say, which is not written yet
+	written  int
 }
 
 type attempt struct {
@@ -147,7 +149,7 @@ type attempt struct {
 
 // show writes the log, and goes on until the end of the run if follow is set.
 func (l *logShower) show(ctx context.Context, follow bool) error {
-	l.expects = map[attempt]int64{}
+	l.expects, l.byIntake = map[attempt]int64{}, map[attempt]bool{}
 	for {
 		ended, err := l.showNews(ctx)
 		if err == nil && follow && !ended && l.written == 0 && l.quiet != nil {

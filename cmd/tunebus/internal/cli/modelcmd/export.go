@@ -86,7 +86,8 @@ func (f *exportFlags) export(ctx context.Context, s *session.Session, server *se
 		_, data := errors.AsType[*modelexport.DataFolderError](err)
 		_, input := errors.AsType[*modelexport.InputFolderError](err)
 		_, target := errors.AsType[*modelexport.TargetError](err)
-		if notEmpty || noBase || data || input || target {
+		_, noEffect := errors.AsType[*modelexport.NoEffectError](err)
+		if notEmpty || noBase || data || input || target || noEffect {
 			err = exit.Input(err)
 		}
 		return asInput(err)

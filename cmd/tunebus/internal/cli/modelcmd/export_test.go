@@ -75,9 +75,12 @@ func TestExportNamesTheBase(t *testing.T) {
 	}
 
 	var full modelexport.Result
-	clitest.Result(t, &full, "export", "full", filepath.Join(dir, "full"), "--data", f.Dir, "--merge", "--dtype", "float16")
+	if status, _, screen := export("full", filepath.Join(dir, "full"), "--merge"); status != 2 || !strings.Contains(screen, "--merge has no effect") {
+		t.Errorf("status %d\n%s", status, screen)
+	}
+	clitest.Result(t, &full, "export", "full", filepath.Join(dir, "full"), "--data", f.Dir, "--dtype", "float16")
 	m, err := llm.Open(full.Folder)
-	if err != nil || full.Kind != "full" || len(full.Notes) != 1 || m.Config().TorchDType != "float16" || !slices.Contains(full.Files, "tokenizer.json") {
+	if err != nil || full.Kind != "full" || len(full.Notes) != 0 || m.Config().TorchDType != "float16" || !slices.Contains(full.Files, "tokenizer.json") {
 		t.Errorf("%+v, %v", full, err)
 	}
 }
@@ -111,12 +114,27 @@ func TestExportTarget(t *testing.T) {
 	if status, _, screen := export(to, "--merge"); status != 0 {
 		t.Fatalf("status %d\n%s", status, screen)
 	}
-	clitest.Write(t, to, "notes.txt", "mine")
+	mine := []string{"notes.txt", "my.safetensors", "pytorch_model.bin", "base/mine.safetensors"}
+	if err := os.Mkdir(filepath.Join(to, "base"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range mine {
+		clitest.Write(t, to, name, "mine")
+	}
+	if err := os.Symlink("nowhere", filepath.Join(to, "dangling.bin")); err != nil {
+		t.Fatal(err)
+	}
 	if status, _, screen := export(to, "--with-base"); status != 2 || !strings.Contains(screen, "is not empty") {
 		t.Errorf("status %d\n%s", status, screen)
 	}
-	if status, _, screen := export(to, "--with-base", "--force"); status != 0 {
+	status, _, screen := export(to, "--with-base", "--force")
+	if status != 0 {
 		t.Fatalf("status %d\n%s", status, screen)
+	}
+	for _, name := range mine {
+		if strings.TrimSpace(clitest.Text(t, filepath.Join(to, name))) != "mine" || strings.Contains(screen, name+" stays") != (name != "notes.txt") {
+			t.Errorf("%s, which no export wrote:\n%s", name, screen)
+		}
 	}
 	for name, want := range map[string]bool{
 		"notes.txt": true, "adapter_model.safetensors": true, "base/model.safetensors": true, "model.safetensors": false, "config.json": false,

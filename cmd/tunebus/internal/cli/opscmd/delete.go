@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/inprocess"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/timeflag"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/deletedruns"
@@ -21,6 +22,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/lease"
 	"github.com/tunebus/tunebus/pipeline/deletion"
 	"github.com/tunebus/tunebus/pipeline/runwatch"
+	"github.com/tunebus/tunebus/pipeline/settings"
 )
 
 type deleteFlags struct {
@@ -56,6 +58,9 @@ goes on with what it has begun.`,
 		},
 		ValidArgsFunction: func(c *cobra.Command, _ []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
 			return session.CompleteRuns(s, &f.at)(c, nil, begun)
+		},
+		PreRunE: func(*cobra.Command, []string) error { // nothing is deleted before its flags are right
+			return (&inprocess.Flags{Reports: f.reports, Tracking: f.tracking}).Apply(&settings.Settings{})
 		},
 		RunE: func(c *cobra.Command, args []string) error {
 			return s.WithDeployment(&f.at, func(ctx context.Context, server *session.Deployment, args []string) error {
@@ -161,7 +166,8 @@ func (d deletionCommand) find(ctx context.Context, args []string) ([]string, err
 		}
 		switch {
 		case !events.ValidToken(id):
-			return nil, d.server.UnknownRun(id)
+			_, err := d.server.FindRun(ctx, id)
+			return nil, explainUnfound(err)
 		case id != text && strings.HasPrefix(id, text): // which may mean another run tomorrow
 			return nil, exit.Input(fmt.Errorf("%q is the beginning of the id %s; a deletion wants the whole id, the name of one run, or last", text, id))
 		}
@@ -183,15 +189,20 @@ func (d deletionCommand) refusal(ctx context.Context, refused *deletion.RefusedE
 	if len(refused.Refusals) == 1 && refused.Refusals[0].Why == deletion.ErrUnknown.Error() {
 		id := refused.Refusals[0].Run
 		_, err := d.server.FindRun(ctx, id)
-		if _, rejected := errors.AsType[*runwatch.RejectedError](err); rejected {
-			return fmt.Errorf("there is nothing to delete, and the rejection stays: %w", err)
-		}
 		if err != nil {
-			return err
+			return explainUnfound(err)
 		}
 		return d.server.UnknownRun(id)
 	}
 	return exit.Input(refused)
+}
+
+// explainUnfound is the error of a run that was not found, where it is a rejected request.
+func explainUnfound(err error) error {
+	if _, rejected := errors.AsType[*runwatch.RejectedError](err); rejected {
+		return fmt.Errorf("there is nothing to delete, and the rejection stays: %w", err)
+	}
+	return err
 }
 
 // explain says what to do about an error of a deletion.

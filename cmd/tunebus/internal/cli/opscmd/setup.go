@@ -35,6 +35,9 @@ func Setup(s *session.Session) *cobra.Command {
 		Use: "setup", Short: "Create the streams, buckets and consumers on a server", Args: session.NoArgs,
 		Example: "  tunebus setup --server nats://nats.example:4222",
 		RunE: func(c *cobra.Command, _ []string) error {
+			if f.replicas < 1 {
+				return exit.Input(fmt.Errorf("--replicas %d: want 1 or more", f.replicas))
+			}
 			cfg, err := s.Settings()
 			if err != nil {
 				return err

@@ -59,7 +59,7 @@ func TestBesideRun(t *testing.T) {
 		{[]string{"dlq", "list"}, 0, "no dead letters"},
 		{[]string{"run", "run.toml", "--set", "fine_tuner.epochs=1"}, 2, "works on the data folder tunebus-data; this has it work on this run, too:\n  tunebus submit --config run.toml --set fine_tuner.epochs=1"},
 		{[]string{"up", "--port", "0"}, 2, "works on the data folder tunebus-data; wait for its end"},
-		{[]string{"submit", "run.toml", "--set", "fine_tuner.epochs=1", "--run-id", "second"}, 0, "takes run second on, and ends when both have ended"},
+		{[]string{"submit", "run.toml", "--set", "fine_tuner.epochs=1", "--run-id", "second"}, 0, "is asked to take run second on; if it does, it ends when both have ended"},
 		{[]string{"submit", "run.toml", "--set", "fine_tuner.epochs=1", "--run-id", "third", "--data", "tunebus-data"}, 0, "third"},
 		{[]string{"watch", "second", "--timeout", "9s"}, 6, "finetune   waits for a free worker of finetune/builtin, which works on "},
 		{[]string{"show", "second"}, 0, "it waits for a free worker of finetune/builtin, which works on "},

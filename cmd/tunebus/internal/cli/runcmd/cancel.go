@@ -15,6 +15,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/timeflag"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
@@ -113,7 +114,25 @@ func cancelOnFolder(ctx context.Context, s *session.Session, folder, id string, 
 		return err
 	}
 	run.ID = id // of one that is not accepted yet, too
-	return cancelAndPrint(ctx, s, local.Bus, run, f)
+	begin := time.Now()
+	if run, err = cancelRun(ctx, s, local.Bus, run, f); err != nil {
+		return err
+	}
+	took := time.Since(begin).Seconds()
+	if run.Completed != nil {
+		// No process tracks the end of the run later, so this one does it.
+		wait, stop := context.WithTimeout(ctx, f.limit)
+		defer stop()
+		tracked, err := runwatch.On(local.Bus).Follow(wait, runwatch.Following{Run: id, Tracking: f.limit, OnFact: func(codec.Message) {}, OnUnknown: func() {}})
+		if err == nil {
+			run = tracked
+		}
+		if run.Tracked == nil {
+			s.Console.Say("tracking is pending: %s could not be reached, and may show the run as running; this sends its end later:\n  %s",
+				cfg.Tracker.TrackingURI, s.CommandLine("replay", "tracking", "--run", id, "--data", folder))
+		}
+	}
+	return printCancelled(s.Console, run, true, took)
 }
 
 // cancelAndPrint cancels a run that has not ended, and prints what became of it.

@@ -1,6 +1,7 @@
 package runcmd_test
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -30,11 +31,12 @@ func TestCancelOnFolder(t *testing.T) {
 	f := interruptedRuns(t)
 	for _, run := range []string{"killed", "queued"} {
 		var cancelled struct {
-			Status events.Status `json:"status"`
-			Took   float64       `json:"cancel_seconds"`
+			Status  events.Status `json:"status"`
+			Pending bool          `json:"tracking_pending"`
+			Took    float64       `json:"cancel_seconds"`
 		}
 		clitest.Result(t, &cancelled, "cancel", run, "--data", f.Dir, "--reason", "no longer wanted")
-		if cancelled.Status != "cancelled" {
+		if cancelled.Status != "cancelled" || cancelled.Pending {
 			t.Errorf("%s: %+v", run, cancelled)
 		}
 		var shown struct {
@@ -43,6 +45,13 @@ func TestCancelOnFolder(t *testing.T) {
 		clitest.Result(t, &shown, "show", run, "--data", f.Dir)
 		if shown.Status != "cancelled" {
 			t.Errorf("show %s: %+v", run, shown)
+		}
+		if list, err := os.ReadFile("reports/runs.txt"); err != nil || !strings.Contains(string(list), run+"  cancelled") && !strings.Contains(string(list), run+"   cancelled") {
+			t.Errorf("the list of runs: %s, %v", list, err)
+		}
+		_, out, _ := clitest.Run(t, "logs", run, "--data", f.Dir)
+		if !strings.Contains(out, "inference     phase ended: cancelled\n") || strings.Contains(out, "intake") {
+			t.Errorf("the log of %s:\n%s", run, out)
 		}
 	}
 	for run, want := range map[string]struct {
@@ -87,15 +96,32 @@ func TestStoppedOnFolder(t *testing.T) {
 	if status != 0 || !strings.Contains(out, "inference stopped, 52%") || !strings.Contains(out, "queued") {
 		t.Errorf("runs: status %d\n%s%s", status, out, screen)
 	}
+	for filter, want := range map[string]string{"stopped": "killed", "running": "", "queued": "queued"} {
+		var list []struct {
+			ID     string `json:"run_id"`
+			Status string `json:"status"`
+		}
+		clitest.Result(t, &list, "runs", "--data", f.Dir, "--status", filter)
+		if want == "" && len(list) > 0 || want != "" && (len(list) != 1 || list[0].ID != want || list[0].Status != filter) {
+			t.Errorf("--status %s lists %+v", filter, list)
+		}
+	}
 	var stopped struct {
-		Stopped bool `json:"stopped"`
+		Status  string `json:"status"`
+		Stopped bool   `json:"stopped"`
+		Phases  []struct {
+			Status   string `json:"status"`
+			Attempts []struct {
+				Outcome string `json:"outcome"`
+			} `json:"attempt_results"`
+		} `json:"phases"`
 	}
 	clitest.Result(t, &stopped, "show", "killed", "--data", f.Dir)
-	if !stopped.Stopped {
-		t.Error("show --json does not say that the run has stopped")
+	if !stopped.Stopped || stopped.Status != "stopped" || stopped.Phases[0].Status != "stopped" || stopped.Phases[0].Attempts[0].Outcome != "stopped" {
+		t.Errorf("show --json does not say that the run has stopped: %+v", stopped)
 	}
 	status, out, screen = clitest.Run(t, "show", "killed", "--data", f.Dir)
-	if status != 0 || !strings.Contains(out, "(killed): stopped") || !strings.Contains(out, "stopped at step 21 of 40 (52 %)") || strings.Contains(out, "left") {
+	if status != 0 || !strings.Contains(out, "(killed): stopped") || !strings.Contains(out, "stopped at step 21 of 40 (52 %)") || strings.Contains(out, "left") || strings.Contains(out, "running") {
 		t.Errorf("show: status %d\n%s%s", status, out, screen)
 	}
 }

@@ -57,7 +57,7 @@ func TestRunAfterUnfinishedRuns(t *testing.T) {
 	}{
 		"first":  {nil, map[string]events.Status{"killed": "failure", "queued": "failure", "foreign": "queued", "judged": "queued"}, "foreign, judged"},
 		"cancel": {[]string{"--resume=cancel"}, map[string]events.Status{"killed": "cancelled", "queued": "cancelled", "foreign": "cancelled", "judged": "cancelled"}, ""},
-		"skip":   {[]string{"--resume=skip"}, map[string]events.Status{"killed": "running", "queued": "queued", "foreign": "queued", "judged": "queued"}, "foreign, judged, killed, queued"},
+		"skip":   {[]string{"--resume=skip"}, map[string]events.Status{"killed": "stopped", "queued": "queued", "foreign": "queued", "judged": "queued"}, "foreign, judged, killed, queued"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

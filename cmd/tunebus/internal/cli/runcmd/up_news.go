@@ -34,6 +34,8 @@ type newsRun struct {
 	name    string
 	metrics []string
 	said    map[string]bool // subjects
+	// byIntake are the attempts with which intake ends phases in the place of a worker.
+	byIntake map[events.Phase]int
 }
 
 const (
@@ -108,7 +110,7 @@ func (n *news) say(ctx context.Context, m codec.Message) {
 		return
 	}
 	run.said[m.Subject] = true
-	if text := newsText(fact, run.metrics); text != "" {
+	if text := run.text(fact); text != "" {
 		n.console.Say("%s %s (%s): %s", clock(), view.Inline(run.name), fact.Run(), view.Printable(text))
 	}
 	switch fact.(type) {
@@ -144,7 +146,7 @@ func (n *news) run(ctx context.Context, fact events.Fact) *newsRun {
 	if run := n.runs[id]; run != nil {
 		return run
 	}
-	run := &newsRun{name: id, said: map[string]bool{}}
+	run := &newsRun{name: id, said: map[string]bool{}, byIntake: map[events.Phase]int{}}
 	switch f := fact.(type) {
 	case events.PipelineDeleted:
 		run.name = f.RunName
@@ -167,12 +169,16 @@ func (n *news) run(ctx context.Context, fact events.Fact) *newsRun {
 	return run
 }
 
-// newsText is what a fact says to people; empty for nothing.
-func newsText(fact events.Fact, metrics []string) string {
+// text is what a fact says to people; empty for nothing.
+func (r *newsRun) text(fact events.Fact) string {
 	switch f := fact.(type) {
 	case events.PipelineAccepted:
 		return "accepted, " + view.Count(len(f.Plan), "phase")
 	case events.PhaseStarted:
+		if f.Worker == events.IntakeWorker { // nobody works in it
+			r.byIntake[f.Phase] = f.Attempt
+			return ""
+		}
 		text := string(f.Phase) + " started"
 		if f.Attempt > 1 {
 			text += fmt.Sprintf(", attempt %d", f.Attempt)
@@ -184,11 +190,11 @@ func newsText(fact events.Fact, metrics []string) string {
 	case events.AttemptEnded:
 		return fmt.Sprintf("%s attempt %d ended, reason %s%s", f.Phase, f.Attempt, f.Reason, problem(f.Error))
 	case events.PhaseCompleted:
-		took := f.EndedAt.Sub(f.StartedAt).Seconds()
 		if f.Conclusion != events.Success {
-			return fmt.Sprintf("%s %s after %s%s", f.Phase, f.Conclusion, view.Took(took), problem(f.Error))
+			return fmt.Sprintf("%s %s%s", f.Phase, view.PhaseEnd(f, r.byIntake[f.Phase] == f.Attempt), problem(f.Error))
 		}
-		return fmt.Sprintf("%s done in %s%s", f.Phase, view.Took(took), mainFigure(f, metrics))
+		took := f.EndedAt.Sub(f.StartedAt).Seconds()
+		return fmt.Sprintf("%s done in %s%s", f.Phase, view.Took(took), mainFigure(f, r.metrics))
 	case events.PipelineCompleted:
 		if why := runsummary.Shortfall(events.Run{Completed: &f}); why != "" {
 			return fmt.Sprintf("%s in %s: %s", runsummary.Partial, view.Took(f.DurationSeconds), why)
@@ -211,7 +217,7 @@ func mainFigure(f events.PhaseCompleted, metrics []string) string {
 	switch f.Phase {
 	case events.Finetune:
 		if loss, ok := f.Statistics["final_training_loss"]; ok {
-			return fmt.Sprintf(", loss %.4g", loss)
+			return ", loss " + view.Loss(loss)
 		}
 	case events.Inference:
 		rows := int64(0)

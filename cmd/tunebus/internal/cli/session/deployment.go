@@ -268,8 +268,8 @@ func (s *Deployment) Archive(ctx context.Context) (*archive.Reader, error) {
 // [*runwatch.RejectedError] if its request was rejected, and may be an
 // [*PendingError].
 func (s *Deployment) FindRun(ctx context.Context, id string) (events.Run, error) {
-	if !events.ValidToken(id) {
-		return events.Run{}, s.UnknownRun(id)
+	if !events.ValidToken(id) { // no run has it, but a request may have asked for it
+		return events.Run{}, cmp.Or(runwatch.On(s.Bus).Rejected(ctx, id), s.UnknownRun(id))
 	}
 	run, unreadable := history.New(s.Bus).Run(ctx, id)
 	if run.Deleted != nil {

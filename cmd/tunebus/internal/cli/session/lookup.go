@@ -122,8 +122,8 @@ func (r archivedRuns) Describe(ctx context.Context, ids []string) ([]runlookup.R
 	return out, nil
 }
 
-// rejectedRequests are the newest rejected requests, by the runs that they asked for. There are
-// none where a request with the text as its id waits for intake: the text means that.
+// rejectedRequests are the newest rejected requests, by the runs that they asked for. Where a
+// request with the text as its id waits for intake, there is only that: the text means it.
 type rejectedRequests struct {
 	server *Deployment
 	text   string
@@ -132,7 +132,7 @@ type rejectedRequests struct {
 // IDs implements [runlookup.Runs].
 func (r rejectedRequests) IDs(ctx context.Context) ([]string, error) {
 	if _, waits := errors.AsType[*PendingError](r.server.UnknownOrPending(ctx, r.text)); waits {
-		return nil, nil
+		return []string{r.text}, nil
 	}
 	var ids []string
 	err := r.each(ctx, func(rejected runlister.Rejected) { ids = append(ids, rejected.RunID) })

@@ -58,7 +58,7 @@ func TestCompare(t *testing.T) {
 		t.Fatalf("status %d, %s", status, screen)
 	}
 	for _, part := range []string{
-		"inferencer.max_new_tokens: 10 -> 20\n", "rouge_score  0.750  0.750  +0\n",
+		"inferencer.max_new_tokens: 10 -> 20\n", "rouge_score  0.750  0.750  +0.000\n",
 		"ROWS by rouge_score: 4 rows in both, 1 better in B, 1 worse, 2 the same\n", "not compared: 1 in A alone, 1 in B alone, 1 without the score in one of them\n",
 		"row 1: 0.900 -> 0.200 (-0.700)\n", "row 3 of A, 4 of B: 0.200 -> 0.600 (+0.400)\n", `of first\u001b to b`, `of second\u001b to b`,
 	} {

@@ -3,9 +3,12 @@ package showcmd
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
+	"time"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/rejection"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
@@ -23,6 +26,33 @@ func showRejected(ctx context.Context, s *session.Session, b *conn.Conn, id stri
 		return err
 	}
 	return s.Console.Print(rejection.Result(*found))
+}
+
+// sayRejected says that a request with the id of a run was rejected, which the list of runs
+// shows by the same id. It looks at the newest requests alone.
+func sayRejected(ctx context.Context, s *session.Session, b *conn.Conn, id string) {
+	const most = 150
+	looked := 0
+	err := runlister.New(b).Rejections(ctx, func(r runlister.Rejected) bool {
+		if looked++; r.RunID == id {
+			s.Console.Say("request %d with the id %s was rejected at %s, and changed nothing of this run: %s",
+				r.RequestSequence, id, r.At.Local().Format(time.DateTime), view.Inline(inShort(r.Faults)))
+		}
+		return looked < most
+	})
+	_ = err // the run itself is shown without it
+}
+
+// inShort is the first fault, and how many more there are.
+func inShort(faults []events.Fault) string {
+	if len(faults) == 0 {
+		return ""
+	}
+	text := faults[0].Key + ": " + faults[0].Message
+	if more := len(faults) - 1; more > 0 {
+		text += fmt.Sprintf(" (and %d more)", more)
+	}
+	return text
 }
 
 // addRejected adds the rejected requests to what the index has no line of: at most so
@@ -45,7 +75,7 @@ func (l *runList) addRejected(ctx context.Context, limit int) error {
 			RunID: r.RunID, RunName: r.RunName, Status: events.StatusRejected, RequestedAt: r.At, UpdatedAt: r.At, Accepted: r.Stored, Newest: r.Stored,
 		}
 		if len(r.Faults) > 0 {
-			line.Error = r.Faults[0].Key + ": " + r.Faults[0].Message
+			line.Error = inShort(r.Faults)
 		}
 		if l.want(line) {
 			seen++

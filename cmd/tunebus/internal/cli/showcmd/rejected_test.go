@@ -27,7 +27,7 @@ func TestRunsListRejected(t *testing.T) {
 		clitest.Publish(t, b, ended("first")...)
 		clitest.Publish(t, b, events.PipelineRejected{RequestSequence: 3, RunID: "refused", Faults: faults})
 		clitest.Publish(t, b, ended("second")...)
-		clitest.Publish(t, b, events.PipelineRejected{RequestSequence: 9, RunID: "first", Faults: faults})
+		clitest.Publish(t, b, events.PipelineRejected{RequestSequence: 9, RunID: "first", Faults: append(faults, faults...)})
 	})
 	var list []struct {
 		Run    string `json:"run_id"`
@@ -39,12 +39,21 @@ func TestRunsListRejected(t *testing.T) {
 	var got []string
 	for _, r := range list {
 		got = append(got, r.Run+" "+r.Status)
-		if rejected := r.Status == "rejected"; rejected != (r.Error == "fine_tuner.epochs: is no number") {
+		if rejected := r.Status == "rejected"; rejected != strings.HasPrefix(r.Error, "fine_tuner.epochs: is no number") {
 			t.Errorf("%+v", r)
 		}
 	}
 	if want := "first rejected, second success, refused rejected, first success"; strings.Join(got, ", ") != want {
 		t.Errorf("listed %q, want %s", got, want)
+	}
+	if got := list[0].Error; got != "fine_tuner.epochs: is no number (and 1 more)" {
+		t.Errorf("two faults: %q", got)
+	}
+	for run, says := range map[string]bool{"first": true, "second": false} {
+		status, _, screen := clitest.Run(t, "show", run, "--data", f.Dir)
+		if status != 0 || strings.Contains(screen, "request 9 with the id first was rejected") != says {
+			t.Errorf("show %s: status %d\n%s", run, status, screen)
+		}
 	}
 	status, out, screen := clitest.Run(t, "runs", "--data", f.Dir, "--status", "rejected", "--limit", "1")
 	if status != 0 || !strings.Contains(out, "is no number") || strings.Contains(out, "success") || strings.Contains(out, "refused") {

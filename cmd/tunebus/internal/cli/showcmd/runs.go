@@ -19,6 +19,7 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
 	"github.com/tunebus/tunebus/pipeline/bus/runindex"
+	"github.com/tunebus/tunebus/pipeline/runsummary"
 )
 
 type runsFlags struct {
@@ -34,12 +35,13 @@ type runsFlags struct {
 // The statuses that --status takes beside those of events.
 const (
 	statusOpen    = "open"
-	statusPartial = "partial"
+	statusPartial = string(runsummary.StatusPartial)
+	statusStopped = string(runsummary.StatusStopped)
 )
 
 func allStatuses() []string {
 	return []string{
-		statusOpen, string(events.StatusQueued), string(events.StatusRunning), string(events.Success), statusPartial,
+		statusOpen, string(events.StatusQueued), string(events.StatusRunning), statusStopped, string(events.Success), statusPartial,
 		string(events.Failure), string(events.Cancelled), string(events.StatusRejected), string(runindex.StatusUnreadable),
 	}
 }
@@ -57,7 +59,7 @@ func Runs(s *session.Session) *cobra.Command {
 			"  tunebus runs --label team=search --archived\n" +
 			"  tunebus runs --watch",
 		RunE: s.WithDeployment(&f.at, func(ctx context.Context, server *session.Deployment, _ []string) error {
-			want, err := f.filter(time.Now())
+			want, err := f.filter(time.Now(), server.Folder() != "")
 			if err != nil {
 				return err
 			}
@@ -129,8 +131,9 @@ func (f *runsFlags) none(server *session.Deployment) string {
 // isFiltered reports whether not all runs are wanted.
 func (f *runsFlags) isFiltered() bool { return len(f.statuses)+len(f.labels) > 0 || f.since != "" }
 
-// filter returns what says whether a run is listed.
-func (f *runsFlags) filter(now time.Time) (func(runindex.Line) bool, error) {
+// filter returns what says whether a run is listed. idle is set on a data folder on which nobody
+// works.
+func (f *runsFlags) filter(now time.Time, idle bool) (func(runindex.Line) bool, error) {
 	since, err := timeflag.Point("--since", f.since, now)
 	if err != nil {
 		return nil, err
@@ -149,21 +152,20 @@ func (f *runsFlags) filter(now time.Time) (func(runindex.Line) bool, error) {
 		}
 	}
 	return func(l runindex.Line) bool {
-		return (since.IsZero() || !l.RequestedAt.Before(since)) && f.hasStatus(l) && f.hasLabels(l)
+		return (since.IsZero() || !l.RequestedAt.Before(since)) && f.hasStatus(l, idle) && f.hasLabels(l)
 	}, nil
 }
 
-func (f *runsFlags) hasStatus(l runindex.Line) bool {
+func (f *runsFlags) hasStatus(l runindex.Line, idle bool) bool {
+	word := l.Word()
+	if idle {
+		word = runsummary.Stopped(word)
+	}
 	return len(f.statuses) == 0 || slices.ContainsFunc(f.statuses, func(status string) bool {
-		switch status {
-		case statusOpen:
+		if status == statusOpen {
 			return !l.Ended() && l.Status != runindex.StatusUnreadable && l.Status != events.StatusRejected
-		case statusPartial:
-			return l.Partial
-		case string(events.Success):
-			return l.Status == events.Status(events.Success) && !l.Partial
 		}
-		return string(l.Status) == status
+		return string(word) == status
 	})
 }
 

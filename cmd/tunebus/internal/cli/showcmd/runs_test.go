@@ -128,7 +128,7 @@ func checkRuns(t *testing.T, what string, on ...string) {
 	}{
 		{[]string{"--limit", "2"}, "ed"},
 		{[]string{"--status", "open"}, "ed"},
-		{[]string{"--status", "partial", "--status", "running"}, "dc"},
+		{[]string{"--status", "partial", "--status", "running", "--status", "stopped"}, "dc"},
 		{[]string{"--status", "success"}, "ba"},
 		{[]string{"--label", "team"}, "ba"},
 		{[]string{"--label", "team=y", "--label", "env=prod"}, "b"},
@@ -142,6 +142,7 @@ func checkRuns(t *testing.T, what string, on ...string) {
 	var rows []struct {
 		RunID       string                `json:"run_id"`
 		Status      string                `json:"status"`
+		Conclusion  string                `json:"conclusion"`
 		RequestedAt time.Time             `json:"requested_at"`
 		EndedAt     time.Time             `json:"ended_at"`
 		Duration    float64               `json:"duration_seconds"`
@@ -156,6 +157,8 @@ func checkRuns(t *testing.T, what string, on ...string) {
 	if len(rows) != 5 || rows[4].RequestedAt.IsZero() || rows[4].EndedAt.IsZero() || rows[4].Duration != 60 || rows[4].Scores["rouge_score"] != 0.75 ||
 		rows[4].Labels["team"] != "x" || rows[4].MainScore.Name != "rouge_score" || rows[4].Model != "models/tiny" {
 		t.Errorf("%sJSON: %+v", what, rows)
+	} else if rows[2].Status != "partial" || rows[2].Conclusion != "success" {
+		t.Errorf("%sJSON of a partial run: %+v", what, rows[2])
 	} else if rows[1].Percent == nil || *rows[1].Percent != 75 || rows[1].Elapsed <= 0 {
 		t.Errorf("%sJSON of a running run: %+v", what, rows[1])
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/losshistory"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/rundetail"
+	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/pipeline/runsummary"
@@ -58,6 +59,7 @@ func Show(s *session.Session) *cobra.Command {
 				}
 				detail.LossTrouble = err
 			}
+			sayRejected(ctx, s, server.Bus, id)
 			return s.Console.Print(rundetail.Show(detail))
 		}),
 	}
@@ -79,11 +81,11 @@ func addState(ctx context.Context, server *session.Deployment, d *rundetail.Deta
 	if folder := server.Folder(); folder != "" && d.Run.Completed == nil {
 		d.Waits.Worker, d.Waits.For = "", fmt.Sprintf("a process that works on the data folder; \"tunebus up --data %s\" goes on with it", shellquote.Word(folder))
 	}
+	d.Stopped = server.Folder() != "" && d.Run.Status() == events.StatusRunning
 	p, attempt, running := runsummary.Running(d.Run)
 	if !running {
 		return
 	}
-	d.Stopped = server.Folder() != ""
 	newest, err := history.New(server.Bus).Progress(ctx, d.Run.ID, p, attempt)
 	if err != nil {
 		return

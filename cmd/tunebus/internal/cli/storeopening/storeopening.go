@@ -15,6 +15,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/progress"
 	"github.com/tunebus/tunebus/pipeline/service"
+	"github.com/tunebus/tunebus/pipeline/settings"
 )
 
 // AsStatus gives the error of a store that could not be opened its status: that of bad
@@ -54,9 +55,12 @@ func OpenExisting(ctx context.Context, b *conn.Conn, address string) (*artifact.
 }
 
 func open(ctx context.Context, b *conn.Conn, address string, open func(context.Context, *conn.Conn, string) (*artifact.Store, error)) (*artifact.Store, error) {
-	name, _, _ := strings.Cut(address, "?")
+	name, _, _ := strings.Cut(settings.Redacted(address), "?")
 	limit, reason := limit, error(&TimeoutError{Store: name, Limit: limit})
 	if bucket, ok := service.ObjectBucket(address); ok {
+		if strings.Contains(bucket, "@") {
+			return nil, fmt.Errorf("artifact store %s: want jetstream:// and the name of a bucket; the credentials of the server are --creds and the like", name)
+		}
 		limit = 15 * time.Second
 		reason = fmt.Errorf("bucket %s was not there within %s; \"tunebus setup\" creates it", bucket, limit)
 	}

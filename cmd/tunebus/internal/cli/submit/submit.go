@@ -161,7 +161,7 @@ func publish(ctx context.Context, s *session.Session, b *conn.Conn, f Flags, r r
 	in := runrequest.Inputs{Say: s.Console.Say}
 	if up, ok := localup.Find(b.Server()); ok {
 		if !up.IsUp() {
-			s.Console.Say("the %s takes run %s on, and ends when both have ended", up, r.ID)
+			s.Console.Say("the %s is asked to take run %s on; if it does, it ends when both have ended", up, r.ID)
 		}
 		artifacts = cmp.Or(artifacts, up.Artifacts)
 		in.Roots = append([]string{}, up.Roots...) // not nil: an up without roots reads nothing in place
@@ -196,7 +196,7 @@ func wait(ctx context.Context, s *session.Session, b *conn.Conn, f Flags, r runr
 	case f.wait == "" && r.RerunOf != "":
 		return awaitRerun(ctx, s, b, f, r, request)
 	case f.wait == "":
-		if _, err := decision(ctx, s, b, f, r, request, submitDecisionLimit); err != nil {
+		if _, err := decision(ctx, s, b, r, request, submitDecisionLimit); err != nil {
 			return err
 		}
 		if err := s.Console.Print(view.Submitted(r.ID)); err != nil {
@@ -238,7 +238,7 @@ const (
 // decision waits for the decision on a request. It returns nil, and says so, if
 // there is none within the limit. A rejected request is an error.
 func decision(
-	ctx context.Context, s *session.Session, b *conn.Conn, f Flags, r runrequest.Request, request uint64, limit time.Duration,
+	ctx context.Context, s *session.Session, b *conn.Conn, r runrequest.Request, request uint64, limit time.Duration,
 ) (*events.PipelineAccepted, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -251,7 +251,7 @@ func decision(
 
 // awaitRerun waits for the decision on a rerun, and prints the new run.
 func awaitRerun(ctx context.Context, s *session.Session, b *conn.Conn, f Flags, r runrequest.Request, request uint64) error {
-	accepted, err := decision(ctx, s, b, f, r, request, rerunDecisionLimit)
+	accepted, err := decision(ctx, s, b, r, request, rerunDecisionLimit)
 	if err != nil {
 		return err
 	}

@@ -26,6 +26,8 @@ type Console struct {
 	said sentences
 	// errors are the messages of errors of the run that were said.
 	errors saidErrors
+	// byIntake are the phases of the run that intake ended in the place of a worker.
+	byIntake endedByIntake
 	// printed is set when a whole result was printed as JSON.
 	printed bool
 }
@@ -33,7 +35,7 @@ type Console struct {
 // NewConsole returns a console that writes results to out and everything else
 // to errout.
 func NewConsole(out, errout io.Writer) *Console {
-	return &Console{out: terminal.NewWriter(out), screen: terminal.NewWriter(errout), errors: saidErrors{}}
+	return &Console{out: terminal.NewWriter(out), screen: terminal.NewWriter(errout), errors: saidErrors{}, byIntake: endedByIntake{}}
 }
 
 // Out is what help is written to. Results are printed with [Console.Print].

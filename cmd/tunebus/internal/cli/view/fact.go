@@ -14,6 +14,9 @@ func (c *Console) Fact(e events.Event, figures ...string) {
 	case events.PipelineAccepted:
 		c.Say("run %s (%s): %s", Inline(e.RunName), e.RunID, Count(len(e.Plan), "phase"))
 	case events.PhaseStarted:
+		if c.byIntake.ends(e) {
+			return
+		}
 		how := ""
 		if e.Attempt > 1 {
 			how = fmt.Sprintf(", attempt %d", e.Attempt)
@@ -29,7 +32,7 @@ func (c *Console) Fact(e events.Event, figures ...string) {
 		}
 		c.Say("%-10s attempt %d ended, reason %s%s", e.Phase, e.Attempt, e.Reason, Sentence(why))
 	case events.PhaseCompleted:
-		c.Say("%-10s %s after %s%s", e.Phase, e.Conclusion, Took(e.EndedAt.Sub(e.StartedAt).Seconds()), strings.Join(figures, ""))
+		c.Say("%-10s %s%s", e.Phase, PhaseEnd(e, c.byIntake[e.Phase] == e.Attempt), strings.Join(figures, ""))
 		for _, n := range Together(c.Unsaid(e.Notes...)) {
 			c.Say("           note: %s", Sentence(n))
 		}
@@ -45,6 +48,27 @@ func (c *Console) Fact(e events.Event, figures ...string) {
 		}
 		c.Say("cancel requested%s", reason)
 	}
+}
+
+// PhaseEnd says how a phase ended, and after which time. byIntake is set if intake ended it in
+// the place of a worker: nobody knows how much of that time was work.
+func PhaseEnd(e events.PhaseCompleted, byIntake bool) string {
+	if byIntake {
+		return string(e.Conclusion)
+	}
+	return fmt.Sprintf("%s after %s", e.Conclusion, Took(e.EndedAt.Sub(e.StartedAt).Seconds()))
+}
+
+// endedByIntake are the attempts with which intake ends phases in the place of a worker.
+type endedByIntake map[events.Phase]int
+
+// ends reports whether intake ends a phase with this attempt, in which nobody works.
+func (b endedByIntake) ends(e events.PhaseStarted) bool {
+	if e.Worker != events.IntakeWorker {
+		return false
+	}
+	b[e.Phase] = e.Attempt
+	return true
 }
 
 // saidErrors are the messages of errors that a person has read.

@@ -31,7 +31,7 @@ func (c *Console) PrintRunEnd(run events.Run, s runsummary.Summary, again runsum
 func writeSummary(w io.Writer, run events.Run, s runsummary.Summary, attempts []events.AttemptResult, said saidErrors, again runsummary.Retry) {
 	WriteTitle(w, run, s)
 	fmt.Fprintln(w)
-	writePhasesAnew(w, run, attempts, said)
+	writePhasesAnew(w, run, attempts, said, false)
 	writeData(w, run)
 	WriteScores(w, run, s)
 	WriteGates(w, s)
@@ -45,15 +45,14 @@ func writeSummary(w io.Writer, run events.Run, s runsummary.Summary, attempts []
 
 // WriteTitle writes which run it is, and its state.
 func WriteTitle(w io.Writer, run events.Run, s runsummary.Summary) {
-	status, why := string(s.Status), runsummary.Shortfall(run)
-	if why != "" {
-		status, why = string(runsummary.Partial), ": "+why
-	}
-	fmt.Fprintf(w, "%s (%s): %s", Inline(s.RunName), s.RunID, status)
+	fmt.Fprintf(w, "%s (%s): %s", Inline(s.RunName), s.RunID, s.Status)
 	if run.Completed != nil {
 		fmt.Fprint(w, " in "+Took(s.Seconds))
 	}
-	fmt.Fprintln(w, why)
+	if why := runsummary.Shortfall(run); why != "" {
+		fmt.Fprint(w, ": "+why)
+	}
+	fmt.Fprintln(w)
 	if a := run.Accepted; a != nil && a.Lineage.RerunOf != "" && len(a.Plan) > 0 {
 		fmt.Fprintf(w, "repeats %s from %s on\n", a.Lineage.RerunOf, a.Plan[0].Phase)
 	}
@@ -87,12 +86,17 @@ func WriteNext(w io.Writer, run events.Run, s runsummary.Summary, again runsumma
 // WritePhases writes a line for each phase of the plan, one for each of the
 // attempts, and the error of each phase that failed.
 func WritePhases(w io.Writer, run events.Run, attempts []events.AttemptResult) {
-	writePhasesAnew(w, run, attempts, nil)
+	writePhasesAnew(w, run, attempts, nil, false)
+}
+
+// WriteStoppedPhases is [WritePhases] for a run on whose data folder nobody works.
+func WriteStoppedPhases(w io.Writer, run events.Run, attempts []events.AttemptResult) {
+	writePhasesAnew(w, run, attempts, nil, true)
 }
 
 // writePhasesAnew is WritePhases for a person who has read some of the errors. Each
-// one is written once.
-func writePhasesAnew(w io.Writer, run events.Run, attempts []events.AttemptResult, said saidErrors) {
+// one is written once. stopped is set if nobody works on the run.
+func writePhasesAnew(w io.Writer, run events.Run, attempts []events.AttemptResult, said saidErrors, stopped bool) {
 	if run.Accepted == nil {
 		return
 	}
@@ -110,6 +114,9 @@ func writePhasesAnew(w io.Writer, run events.Run, attempts []events.AttemptResul
 		status, seconds, attempts := runsummary.PhaseStatus(run, step.Phase), "-", "-"
 		if n := runsummary.Tries(p); n > 0 {
 			attempts = fmt.Sprint(n)
+			if stopped && p.Completed == nil {
+				status = string(runsummary.StatusStopped)
+			}
 		}
 		if p != nil && p.Completed != nil {
 			if took, known := runsummary.Worked(p); known {

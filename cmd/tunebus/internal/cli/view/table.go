@@ -61,6 +61,15 @@ func Took(seconds float64) string {
 	}
 }
 
+// Loss writes a loss, with four digits behind the point unless it is too small for them.
+func Loss(loss float64) string {
+	const small = 0.001
+	if loss != 0 && math.Abs(loss) < small {
+		return fmt.Sprintf("%.4g", loss)
+	}
+	return fmt.Sprintf("%.4f", loss)
+}
+
 // Words writes words one behind the other.
 func Words[W ~string](words []W) string {
 	all := make([]string, len(words))

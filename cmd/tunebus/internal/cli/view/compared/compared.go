@@ -14,7 +14,6 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/comparison"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
-	"github.com/tunebus/tunebus/pipeline/runsummary"
 )
 
 // Runs shows the comparison of two runs.
@@ -33,19 +32,18 @@ func write(w io.Writer, c comparison.Comparison) {
 		if side.Seconds > 0 {
 			took = " in " + view.Took(side.Seconds)
 		}
-		status := string(side.Status)
 		if side.Shortfall != "" {
-			status, took = string(runsummary.Partial), took+" ("+side.Shortfall+")"
+			took += " (" + side.Shortfall + ")"
 		}
-		fmt.Fprintf(w, "%s  %s (%s): %s%s\n   asked for %s\n", side.letter, view.Inline(side.RunName), side.RunID, status, took, side.RequestedAt.Local().Format(time.DateTime))
+		fmt.Fprintf(w, "%s  %s (%s): %s%s\n   asked for %s\n", side.letter, view.Inline(side.RunName), side.RunID, side.Status, took, side.RequestedAt.Local().Format(time.DateTime))
 	}
 	writeDifferences(w, "SPECIFICATION", c.Specification)
 	writeDifferences(w, "INPUTS", c.Inputs)
 	if len(c.Specification)+len(c.Inputs) == 0 {
 		fmt.Fprintln(w, "\nthe specifications and the inputs are the same")
 	}
-	writeNumbers(w, "LOSS", c.Loss, "%.4g")
-	writeNumbers(w, "SCORE", c.Scores, "%.3f")
+	writeNumbers(w, "LOSS", c.Loss, view.Loss)
+	writeNumbers(w, "SCORE", c.Scores, score)
 	writeRows(w, c.Rows)
 	for _, note := range c.Notes {
 		fmt.Fprintf(w, "\n%s\n", note)
@@ -80,24 +78,32 @@ func orNone(text string) string {
 	return text
 }
 
-func writeNumbers(w io.Writer, title string, list []comparison.Numbers, format string) {
-	number := func(v *float64) string {
+// writeNumbers writes numbers of both runs, and their change with as many digits.
+func writeNumbers(w io.Writer, title string, list []comparison.Numbers, form func(float64) string) {
+	number := func(v *float64, form func(float64) string) string {
 		if v == nil {
 			return "-"
 		}
-		if *v == math.Trunc(*v) && title == "LOSS" {
-			return fmt.Sprint(int64(*v))
-		}
-		return fmt.Sprintf(format, *v)
+		return form(*v)
 	}
 	view.Section(w, list, title+"\tA\tB\tCHANGE", func(n comparison.Numbers) string {
-		change := "-"
-		if n.Change != nil {
-			change = fmt.Sprintf("%+.3g", *n.Change)
+		form := form
+		if title == "LOSS" && isWhole(n.A) && isWhole(n.B) { // such as a number of steps
+			form = func(v float64) string { return fmt.Sprint(int64(v)) }
 		}
-		return fmt.Sprintf("%s\t%s\t%s\t%s", n.Name, number(n.A), number(n.B), change)
+		signed := func(v float64) string {
+			if v < 0 {
+				return form(v)
+			}
+			return "+" + form(v)
+		}
+		return fmt.Sprintf("%s\t%s\t%s\t%s", n.Name, number(n.A, form), number(n.B, form), number(n.Change, signed))
 	})
 }
+
+func isWhole(v *float64) bool { return v == nil || *v == math.Trunc(*v) }
+
+func score(v float64) string { return fmt.Sprintf("%.3f", v) }
 
 func writeRows(w io.Writer, rows *comparison.Rows) {
 	if rows == nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
 
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/terminal"
 	"github.com/tunebus/tunebus/events"
 )
@@ -122,7 +123,7 @@ func newest(p events.Progress) map[string]float64 {
 // loss writes the loss, if there is one.
 func loss(values map[string]float64) string {
 	if v, ok := values["loss"]; ok {
-		return fmt.Sprintf("  loss %.4f", v)
+		return "  loss " + view.Loss(v)
 	}
 	return ""
 }

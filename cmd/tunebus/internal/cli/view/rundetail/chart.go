@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/losshistory"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 )
 
 // The size of a chart in characters, so that it and its axis fit into 80 columns.
@@ -26,9 +27,9 @@ func writeChart(w io.Writer, name string, c *losshistory.Curve) {
 	}
 	fmt.Fprintf(w, "\n%s: ", name)
 	if len(c.Points) > 1 {
-		fmt.Fprintf(w, "%.4g at the beginning, ", c.First)
+		fmt.Fprintf(w, "%s at the beginning, ", view.Loss(c.First))
 	}
-	fmt.Fprintf(w, "%.4g at step %d\n", c.Last, c.Steps)
+	fmt.Fprintf(w, "%s at step %d\n", view.Loss(c.Last), c.Steps)
 	const fewest = 3
 	if len(c.Points) < fewest {
 		return
@@ -38,9 +39,9 @@ func writeChart(w io.Writer, name string, c *losshistory.Curve) {
 		axis := ""
 		switch line {
 		case 0:
-			axis = fmt.Sprintf("%.4g", high)
+			axis = view.Loss(high)
 		case chartHeight - 1:
-			axis = fmt.Sprintf("%.4g", low)
+			axis = view.Loss(low)
 		}
 		var b strings.Builder
 		for _, loss := range columns {

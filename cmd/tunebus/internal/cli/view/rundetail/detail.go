@@ -40,6 +40,8 @@ type Detail struct {
 	// Stopped is set if the process that worked on the run has ended, and nobody works on its
 	// data folder.
 	Stopped bool
+
+	attempts []events.AttemptResult
 }
 
 // Waits are what a run waits for.
@@ -67,7 +69,21 @@ type detail struct {
 
 // Show shows a run.
 func Show(d Detail) view.Result {
+	if d.Stopped {
+		d.attempts = stoppedAttempts(runsummary.Attempts(d.Run, 1))
+	} else {
+		d.attempts = runsummary.Attempts(d.Run, 1)
+	}
 	value := detail{Summary: pipelinesummary.Of(d.Run), Archived: d.Archived, Progress: d.Progress, Unreadable: d.Unreadable, Stopped: d.Stopped, Waits: d.Waits}
+	if d.Stopped {
+		value.Status = runsummary.StatusStopped
+		for i, p := range value.Phases {
+			if p.Attempts > 0 && p.Status == events.StatusQueued {
+				p.Status = runsummary.StatusStopped
+			}
+			value.Phases[i].Status, value.Phases[i].AttemptResults = runsummary.Stopped(p.Status), stoppedAttempts(p.AttemptResults)
+		}
+	}
 	if a := d.Run.Accepted; a != nil {
 		value.Specification, value.Model = &a.Specification, baseModel(a.Specification)
 		value.MainScore = runindex.MainScore(a.Specification.Evaluator.Metrics, value.Scores)
@@ -83,6 +99,15 @@ func Show(d Detail) view.Result {
 	})
 }
 
+// stoppedAttempts are attempts on a data folder on which nobody works.
+func stoppedAttempts(attempts []events.AttemptResult) []events.AttemptResult {
+	attempts = slices.Clone(attempts)
+	for i, a := range attempts {
+		attempts[i].Outcome = string(runsummary.Stopped(events.Status(a.Outcome)))
+	}
+	return attempts
+}
+
 func baseModel(s events.Specification) string {
 	if s.FineTuner.BaseModelID != "" {
 		return s.FineTuner.BaseModelID
@@ -94,7 +119,11 @@ func baseModel(s events.Specification) string {
 func (d Detail) write(w io.Writer) {
 	run, s := d.Run, runsummary.Of(d.Run)
 	d.writeHead(w, s)
-	view.WritePhases(w, run, runsummary.Attempts(run, 1))
+	if d.Stopped {
+		view.WriteStoppedPhases(w, run, d.attempts)
+	} else {
+		view.WritePhases(w, run, d.attempts)
+	}
 	d.writeState(w)
 	d.writeInputs(w)
 	writeChart(w, "loss", d.Loss.Training)
@@ -133,7 +162,7 @@ func (d Detail) write(w io.Writer) {
 func (d Detail) writeHead(w io.Writer, s runsummary.Summary) {
 	a := d.Run.Accepted
 	if d.Stopped {
-		s.Status = "stopped"
+		s.Status = runsummary.StatusStopped
 	}
 	view.WriteTitle(w, d.Run, s)
 	when := "asked for " + clock(a.RequestedAt)

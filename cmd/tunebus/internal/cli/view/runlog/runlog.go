@@ -16,7 +16,8 @@ import (
 // Line is a line of the log of a run.
 type Line struct {
 	Time time.Time `json:"time"`
-	// Phase and Attempt are empty for what happens to the run as a whole.
+	// Phase and Attempt are empty for what happens to the run as a whole, Attempt alone for
+	// what happens to a phase outside of the attempts of workers.
 	Phase   events.Phase `json:"phase,omitempty"`
 	Attempt int          `json:"attempt,omitempty"`
 	// Number counts the lines of the attempt, from 1; 0 for what its facts say.
@@ -40,8 +41,11 @@ func (w *Writer) Write(l Line) error {
 		return json.NewEncoder(w.out).Encode(l)
 	}
 	whose := "run"
-	if l.Phase != "" {
+	switch {
+	case l.Attempt > 0:
 		whose = fmt.Sprintf("%s %d", l.Phase, l.Attempt)
+	case l.Phase != "":
+		whose = string(l.Phase)
 	}
 	level := ""
 	if l.Level == "warning" || l.Level == "error" {

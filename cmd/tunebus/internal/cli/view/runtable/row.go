@@ -81,10 +81,13 @@ func (r Row) json() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	summary := r.Result
+	summary := r.withConclusion(r.Result)
 	if len(summary) == 0 {
 		s := r.Summary
-		s.RunID, s.RunName, s.Status = r.RunID, r.RunName, r.Status
+		s.RunID, s.RunName, s.Status = r.RunID, r.RunName, r.word()
+		if r.Ended() {
+			s.Conclusion = events.Conclusion(r.Status)
+		}
 		if summary, err = json.Marshal(s); err != nil {
 			return nil, err
 		}
@@ -95,6 +98,25 @@ func (r Row) json() ([]byte, error) {
 	whole := make([]byte, 0, len(summary)+len(rest))
 	whole = append(append(whole, bytes.TrimSuffix(summary, []byte("}"))...), ',')
 	return append(whole, rest[1:]...), nil
+}
+
+// withConclusion is a stored summary with the status and the conclusion of the run. Earlier
+// versions stored the conclusion as the status, and nothing else.
+func (r Row) withConclusion(summary []byte) []byte {
+	conclusion := fmt.Sprintf(`"conclusion":%q`, r.Status)
+	earlier := fmt.Sprintf(`"status":%q,`, r.Status)
+	if bytes.Contains(summary, fmt.Appendf(nil, `"status":%q,%s`, r.word(), conclusion)) {
+		return summary
+	}
+	return bytes.Replace(summary, []byte(earlier), fmt.Appendf(nil, `"status":%q,%s,`, r.word(), conclusion), 1)
+}
+
+// word is the status in one word: by it the list is filtered, and JSON has it.
+func (r Row) word() events.Status {
+	if r.Stopped {
+		return runsummary.Stopped(r.Word())
+	}
+	return r.Word()
 }
 
 // took is how long the run took, or has taken so far.
@@ -111,12 +133,10 @@ func (r Row) took() time.Duration {
 // status is the status for people: of an open run what it does.
 func (r Row) status() string {
 	switch {
-	case r.Partial:
-		return "partial"
-	case r.Status == events.StatusRunning && r.Attempt == 0 && r.Phase != "":
+	case r.Status == events.StatusRunning && r.Attempt == 0 && !r.Stopped && r.Phase != "":
 		return string(r.Phase) + " queued"
 	case r.Status != events.StatusRunning || r.Phase == "":
-		return string(r.Status)
+		return string(r.word())
 	case r.Stopped && r.Percent >= 0 && !r.Preparing:
 		return fmt.Sprintf("%s stopped, %d%%", r.Phase, r.Percent)
 	case r.Stopped:
