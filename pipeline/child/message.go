@@ -136,7 +136,7 @@ type Result struct {
 	// Artifacts are further files and folders by their names.
 	Artifacts map[string]string `json:"artifacts"`
 	// EndedEarly says that the trainer meant to make fewer steps than it had said.
-	EndedEarly bool `json:"ended_early"`
+	EndedEarly bool `json:"ended_early,omitempty"`
 }
 
 // The classes of errors.

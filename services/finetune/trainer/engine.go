@@ -13,6 +13,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/spec"
 	"github.com/tunebus/tunebus/services/finetune/inputs"
+	"github.com/tunebus/tunebus/services/finetune/trainer/verify"
 )
 
 // Config says which command trains.
@@ -100,7 +101,7 @@ func (e *Engine) train(ctx context.Context, job *engine.Job, file child.Job, bas
 	s := newSession(e.cfg.Name, job, file, res)
 	var err error
 	s.base = base
-	if s.before, err = lookAtBase(base, s.scratch()); err != nil {
+	if s.before, err = verify.LookAtBase(base, scratch(file)); err != nil {
 		return nil, err
 	}
 	s.clean = cleaner(e.cfg.WandbKey)
@@ -170,3 +171,6 @@ func jobFile(job *engine.Job, base inputs.Base, rows preparedRows, f folders) ch
 	}
 	return file
 }
+
+// scratch is the scratch folder of a job.
+func scratch(file child.Job) string { return filepath.Dir(filepath.Dir(file.Output.Model)) }

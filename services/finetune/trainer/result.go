@@ -20,6 +20,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/child"
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/services/finetune/inputs"
+	"github.com/tunebus/tunebus/services/finetune/trainer/verify"
 )
 
 const (
@@ -40,7 +41,7 @@ func (s *session) conclude(ctx context.Context, base inputs.Base, rows preparedR
 	if extra := s.notes - maxNotes; extra > 0 {
 		res.Notes = append(res.Notes, fmt.Sprintf("the trainer sent %d more notes", extra))
 	}
-	res.Notes = append(res.Notes, s.steps.notes(s.total)...)
+	res.Notes = append(res.Notes, s.steps.Notes(s.total)...)
 	if s.keeper != nil {
 		res.Notes = append(res.Notes, s.keeper.notes()...)
 	}
@@ -48,9 +49,9 @@ func (s *session) conclude(ctx context.Context, base inputs.Base, rows preparedR
 		keepLog(ctx, s, res)
 		return err
 	}
-	if err := s.changedBase(); err != nil {
+	if err := s.before.Changed(s.base, scratch(s.file)); err != nil {
 		keepLog(ctx, s, res)
-		return err
+		return engine.Permanent("base_changed", s.withTail(err))
 	}
 	exit := s.trainer.Exit()
 	switch {
@@ -62,7 +63,7 @@ func (s *session) conclude(ctx context.Context, base inputs.Base, rows preparedR
 		res.Notes = append(res.Notes, fmt.Sprintf("the trainer ended with exit status %d after its result; the result counts", exit.Status))
 	}
 	s.job.Stage(engine.StageSave)
-	if err := s.checkResult(ctx, base); err != nil {
+	if err := checkResult(ctx, s, base); err != nil {
 		keepLog(ctx, s, res)
 		return err
 	}
@@ -89,13 +90,13 @@ func (s *session) conclude(ctx context.Context, base inputs.Base, rows preparedR
 }
 
 // checkResult checks the result of a trainer, and finishes its folder.
-func (s *session) checkResult(ctx context.Context, base inputs.Base) error {
-	err := s.checkSteps()
+func checkResult(ctx context.Context, s *session, base inputs.Base) error {
+	err := checkSteps(s)
 	if err == nil {
 		err = finishModel(s.result.Folder, s.file.Output.Model, base)
 	}
 	if err == nil {
-		err = checkModel(ctx, s.file.Output.Model, base, func() { s.job.Advance(1) })
+		err = verify.Model(ctx, s.file.Output.Model, base, func() { s.job.Advance(1) })
 	}
 	if err == nil || ctx.Err() != nil {
 		return err
@@ -108,7 +109,7 @@ func (s *session) checkResult(ctx context.Context, base inputs.Base) error {
 }
 
 // checkSteps returns the error of a result that came before the last step.
-func (s *session) checkSteps() error {
+func checkSteps(s *session) error {
 	switch {
 	case s.result.EndedEarly:
 	case s.lastStep == 0:
@@ -133,9 +134,9 @@ func finishModel(said, folder string, base inputs.Base) error {
 		return err == nil
 	}
 	switch {
-	case isWhole(folder):
-	case has(adapterConfig) && has(adapterWeights):
-		if err := nameBase(filepath.Join(folder, adapterConfig), base.Name); err != nil {
+	case verify.IsWhole(folder):
+	case has("adapter_config.json") && has("adapter_model.safetensors"):
+		if err := nameBase(filepath.Join(folder, "adapter_config.json"), base.Name); err != nil {
 			return err
 		}
 	default:

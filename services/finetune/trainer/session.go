@@ -13,6 +13,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/child"
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/services/finetune/inputs"
+	"github.com/tunebus/tunebus/services/finetune/trainer/verify"
 )
 
 // maxNotes bounds the notes of a trainer. An event has room for some more.
@@ -25,8 +26,8 @@ type session struct {
 	file    child.Job
 	res     *engine.Result
 	base    inputs.Base
-	before  baseFiles // the files of the base model before the trainer started
-	wrote   string    // the trainer that wrote the checkpoint to resume from
+	before  verify.BaseFiles // the files of the base model before the trainer started
+	wrote   string           // the trainer that wrote the checkpoint to resume from
 	trainer *child.Trainer
 	keeper  *keeper // nil before the hello
 	log     child.Log
@@ -38,7 +39,7 @@ type session struct {
 	done        int64 // in the stage
 	lastStep    int64
 	total       int64 // of the steps, as the trainer said it last; 0: it did not
-	steps       steps
+	steps       verify.Steps
 
 	result  *child.Result
 	failure *child.Error
@@ -120,7 +121,7 @@ func (s *session) handle(ctx context.Context, m child.Message) {
 	case child.Stage:
 		s.stage(m)
 	case child.Progress:
-		s.progress(ctx, m)
+		progressed(ctx, s, m)
 	case child.Dataset:
 		s.dataset(ctx, m)
 	case child.Checkpoint:
@@ -194,16 +195,16 @@ func (s *session) stage(m child.Stage) {
 	s.done = m.Done
 }
 
-// progress takes a step and its points. A message may be repeated, so a point whose name
+// progressed takes a step and its points. A message may be repeated, so a point whose name
 // has one of that step or of a later one does not count.
-func (s *session) progress(ctx context.Context, m child.Progress) {
-	fresh := s.steps.fresh(m.Step, points(m.Points))
+func progressed(ctx context.Context, s *session, m child.Progress) {
+	fresh := s.steps.Fresh(m.Step, points(m.Points))
 	if m.Total > 0 {
 		s.total = m.Total
 	}
 	s.lastStep = max(s.lastStep, m.Step)
 	if s.total > 0 && m.Step > s.total {
-		s.steps.beyond = max(s.steps.beyond, m.Step)
+		s.steps.Beyond = max(s.steps.Beyond, m.Step)
 	}
 	at := m.Step
 	if len(fresh) == 0 {

@@ -1,4 +1,6 @@
-package trainer
+// Package verify checks what a trainer made: its result, its steps, and that it left the
+// base model alone.
+package verify
 
 import (
 	"context"
@@ -26,16 +28,16 @@ const (
 	adapterWeights = "adapter_model.safetensors"
 )
 
-// checkModel returns why the model that a trainer wrote cannot be used. A model of which
+// Model returns why the model that a trainer wrote cannot be used. A model of which
 // the built-in engine knows the family has to be one that it opens; of any other one the
 // files have to be whole and their values numbers. each is called now and then.
-func checkModel(ctx context.Context, folder string, base inputs.Base, each func()) error {
+func Model(ctx context.Context, folder string, base inputs.Base, each func()) error {
 	weights, err := filepath.Glob(filepath.Join(folder, "*.safetensors"))
 	if err != nil {
 		return err
 	}
 	var fault error
-	if isWhole(folder) {
+	if IsWhole(folder) {
 		fault = checkWhole(folder, base)
 	} else {
 		weights = []string{filepath.Join(folder, adapterWeights)}
@@ -58,8 +60,8 @@ func inFolder(err error, folder string) error {
 	return errors.New(strings.ReplaceAll(err.Error(), folder+string(filepath.Separator), ""))
 }
 
-// isWhole reports whether the folder of a result has a whole model and no adapter.
-func isWhole(folder string) bool {
+// IsWhole reports whether the folder of a result has a whole model and no adapter.
+func IsWhole(folder string) bool {
 	config, err := os.Stat(filepath.Join(folder, wholeConfig))
 	found, _ := filepath.Glob(filepath.Join(folder, "*.safetensors")) // the pattern is well-formed
 	return err == nil && config.Mode().IsRegular() && len(found) > 0

@@ -1,4 +1,4 @@
-package trainer
+package verify
 
 import (
 	"errors"
@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/services/finetune/inputs"
 )
 
@@ -21,15 +20,15 @@ type fileState struct {
 	at   time.Time
 }
 
-// baseFiles are the files of the base model, which a trainer may only read, by their paths.
-type baseFiles map[string]fileState
+// BaseFiles are the files of the base model, which a trainer may only read, by their paths.
+type BaseFiles map[string]fileState
 
-// lookAtBase looks at the files of the base model, of its tokenizer and of its adapter.
+// LookAtBase looks at the files of the base model, of its tokenizer and of its adapter.
 // Those whose names begin with a dot are left out, as they are of caches, and so are
 // folders in the scratch folder of the job: their files are links into a cache, which
 // touches them and knows their digests.
-func lookAtBase(base inputs.Base, scratch string) (baseFiles, error) {
-	seen := baseFiles{}
+func LookAtBase(base inputs.Base, scratch string) (BaseFiles, error) {
+	seen := BaseFiles{}
 	for _, dir := range []string{base.Weights, base.Tokens, base.Adapter} {
 		if dir == "" {
 			continue
@@ -66,7 +65,7 @@ func lookAtBase(base inputs.Base, scratch string) (baseFiles, error) {
 }
 
 // differences name what is otherwise later on.
-func (f baseFiles) differences(later baseFiles) (out []string) {
+func (f BaseFiles) differences(later BaseFiles) (out []string) {
 	for _, path := range slices.Sorted(maps.Keys(f)) {
 		switch now, ok := later[path]; {
 		case !ok:
@@ -83,23 +82,20 @@ func (f baseFiles) differences(later baseFiles) (out []string) {
 	return out
 }
 
-// scratch is the scratch folder of the job.
-func (s *session) scratch() string { return filepath.Dir(filepath.Dir(s.file.Output.Model)) }
-
-// changedBase returns the error of a base model whose files changed while the trainer worked.
-func (s *session) changedBase() error {
+// Changed returns the error of a base model whose files changed while the trainer worked.
+func (f BaseFiles) Changed(base inputs.Base, scratch string) error {
 	const most = 3
-	later, err := lookAtBase(s.base, s.scratch())
+	later, err := LookAtBase(base, scratch)
 	if err != nil {
 		return err
 	}
-	found := s.before.differences(later)
+	found := f.differences(later)
 	if len(found) == 0 {
 		return nil
 	}
 	if more := len(found) - most; more > 0 {
 		found = append(found[:most], fmt.Sprintf("%d files more", more))
 	}
-	return engine.Permanent("base_changed", s.withTail(fmt.Errorf("the base model changed while the trainer worked, which may only read it: %s; "+
-		"restore the folder, and have the trainer write into output.model alone", strings.Join(found, ", "))))
+	return fmt.Errorf("the base model changed while the trainer worked, which may only read it: %s; "+
+		"restore the folder, and have the trainer write into output.model alone", strings.Join(found, ", "))
 }

@@ -1,4 +1,4 @@
-package trainer
+package verify
 
 import (
 	"fmt"
@@ -7,15 +7,15 @@ import (
 	"github.com/tunebus/tunebus/events"
 )
 
-// steps is what is known of the steps that a trainer has reported.
-type steps struct {
+// Steps is what is known of the steps that a trainer has reported.
+type Steps struct {
 	last     map[string]int64 // the last step of each point, by its name
 	repeated int              // points that did not count
-	beyond   int64            // the largest step beyond the total; 0: there was none
+	Beyond   int64            // the largest step beyond the total; 0: there was none
 }
 
-// fresh returns the points that count: those of a step behind the last one of their name.
-func (s *steps) fresh(step int64, points []events.Point) []events.Point {
+// Fresh returns the points that count: those of a step behind the last one of their name.
+func (s *Steps) Fresh(step int64, points []events.Point) []events.Point {
 	if s.last == nil {
 		s.last = map[string]int64{}
 	}
@@ -29,13 +29,13 @@ func (s *steps) fresh(step int64, points []events.Point) []events.Point {
 	})
 }
 
-// notes say what was odd about the steps.
-func (s *steps) notes(total int64) (notes []string) {
+// Notes say what was odd about the steps.
+func (s *Steps) Notes(total int64) (notes []string) {
 	if s.repeated > 0 {
 		notes = append(notes, fmt.Sprintf("the trainer sent %d points of steps that it had reported already; the first ones count", s.repeated))
 	}
-	if s.beyond > 0 {
-		notes = append(notes, fmt.Sprintf("the trainer reported step %d, and said that there are %d", s.beyond, total))
+	if s.Beyond > 0 {
+		notes = append(notes, fmt.Sprintf("the trainer reported step %d, and said that there are %d", s.Beyond, total))
 	}
 	return notes
 }
