@@ -1,12 +1,9 @@
 package trainer
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"math"
 	"os"
@@ -16,7 +13,6 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/llm/token"
 	"github.com/tunebus/tunebus/pipeline/child"
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/services/finetune/inputs"
@@ -32,8 +28,6 @@ const (
 	logTime = 30 * time.Second
 	// maxArtifacts bounds the further artifacts of a trainer.
 	maxArtifacts = 20
-	// maxCard bounds a model card in which paths are replaced.
-	maxCard = 1 << 20
 )
 
 // conclude stores the result of a trainer that has ended, or returns why there is none.
@@ -93,7 +87,7 @@ func (s *session) conclude(ctx context.Context, base inputs.Base, rows preparedR
 func checkResult(ctx context.Context, s *session, base inputs.Base) error {
 	err := checkSteps(s)
 	if err == nil {
-		err = finishModel(s.result.Folder, s.file.Output.Model, base)
+		err = verify.Finish(s.result.Folder, s.file.Output.Model, base)
 	}
 	if err == nil {
 		err = verify.Model(ctx, s.file.Output.Model, base, func() { s.job.Advance(1) })
@@ -118,85 +112,6 @@ func checkSteps(s *session) error {
 		return fmt.Errorf("it came at step %d of %d; a trainer that means to end early says ended_early in its result", s.lastStep, s.total)
 	}
 	return nil
-}
-
-// finishModel checks the folder of a result, and makes it one that every tool finds
-// its base model and its tokenizer with.
-func finishModel(said, folder string, base inputs.Base) error {
-	if said != folder {
-		return errors.New("it lies in another folder than output.model")
-	}
-	if err := onlyFiles(folder); err != nil {
-		return err
-	}
-	has := func(name string) bool {
-		_, err := os.Stat(filepath.Join(folder, name))
-		return err == nil
-	}
-	switch {
-	case verify.IsWhole(folder):
-	case has("adapter_config.json") && has("adapter_model.safetensors"):
-		if err := nameBase(filepath.Join(folder, "adapter_config.json"), base.Name); err != nil {
-			return err
-		}
-	default:
-		return errors.New("it has neither adapter_config.json with adapter_model.safetensors nor config.json with weights as *.safetensors")
-	}
-	if err := replacePath(filepath.Join(folder, "README.md"), base); err != nil {
-		return err
-	}
-	if has("tokenizer.json") {
-		return nil
-	}
-	return token.CopyFiles(base.Tokens, folder)
-}
-
-// onlyFiles returns an error if a folder is not there, or holds something else than
-// files and folders.
-func onlyFiles(folder string) error {
-	return filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) {
-			return errors.New("there is no folder output.model")
-		}
-		if err != nil || d.IsDir() || d.Type().IsRegular() {
-			return err
-		}
-		name, _ := filepath.Rel(folder, path)
-		return fmt.Errorf("%s is neither a file nor a folder", filepath.ToSlash(name))
-	})
-}
-
-// nameBase writes the name of the base model into the configuration of an adapter.
-func nameBase(path, name string) error {
-	body, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	var config map[string]json.RawMessage
-	if err := json.Unmarshal(body, &config); err != nil {
-		return fmt.Errorf("adapter_config.json: %w", err)
-	}
-	if config["base_model_name_or_path"], err = json.Marshal(name); err != nil {
-		return err
-	}
-	if body, err = json.MarshalIndent(config, "", "  "); err != nil {
-		return err
-	}
-	return os.WriteFile(path, append(body, '\n'), 0o600)
-}
-
-// replacePath writes the name of the base model into a model card, in place of the path
-// that it has here.
-func replacePath(card string, base inputs.Base) error {
-	info, err := os.Stat(card)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() > maxCard {
-		return nil
-	}
-	body, err := os.ReadFile(card)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(card, bytes.ReplaceAll(body, []byte(base.Weights), []byte(base.Name)), 0o600)
 }
 
 // artifactName is what an artifact of a trainer may be called.
@@ -229,7 +144,7 @@ func (s *session) storeArtifacts(ctx context.Context, res *engine.Result) error 
 		case err != nil, !filepath.IsLocal(inside), inside == ".":
 			err = errors.New("it does not lie in output.artifacts")
 		default:
-			err = onlyFiles(at)
+			err = verify.OnlyFiles(at)
 		}
 		if err != nil {
 			res.Notes = append(res.Notes, fmt.Sprintf("the artifact %q of the trainer is not stored: %v", events.Cut(name, events.MaxNameBytes), err))

@@ -37,7 +37,7 @@ func Model(ctx context.Context, folder string, base inputs.Base, each func()) er
 		return err
 	}
 	var fault error
-	if IsWhole(folder) {
+	if isWhole(folder) {
 		fault = checkWhole(folder, base)
 	} else {
 		weights = []string{filepath.Join(folder, adapterWeights)}
@@ -60,8 +60,8 @@ func inFolder(err error, folder string) error {
 	return errors.New(strings.ReplaceAll(err.Error(), folder+string(filepath.Separator), ""))
 }
 
-// IsWhole reports whether the folder of a result has a whole model and no adapter.
-func IsWhole(folder string) bool {
+// isWhole reports whether the folder of a result has a whole model and no adapter.
+func isWhole(folder string) bool {
 	config, err := os.Stat(filepath.Join(folder, wholeConfig))
 	found, _ := filepath.Glob(filepath.Join(folder, "*.safetensors")) // the pattern is well-formed
 	return err == nil && config.Mode().IsRegular() && len(found) > 0
