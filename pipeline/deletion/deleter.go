@@ -66,6 +66,8 @@ type Report struct {
 	Removed gc.Sum   `json:"removed"`
 	Kept    gc.Sum   `json:"kept"`
 	UsedBy  []string `json:"used_by,omitempty"`
+	// Young are those of Kept that no run uses.
+	Young gc.Sum `json:"young,omitzero"`
 	// Archives are the removed files of archived runs.
 	Archives gc.Sum `json:"archives"`
 	// Checkpoints and DeadLetters are their numbers.
@@ -132,7 +134,7 @@ func (d *Deleter) deleteAll(ctx context.Context, report *Report, opts Options) e
 		return err
 	}
 	collected, err := gc.New(d.conn, d.store, gc.Options{Runs: ids, StoreConfirmed: true, DryRun: opts.DryRun}).Run(ctx)
-	report.Removed, report.Kept, report.UsedBy, report.Checkpoints = collected.Removed, collected.Kept, collected.UsedBy, collected.Checkpoints
+	report.Removed, report.Kept, report.UsedBy, report.Young, report.Checkpoints = collected.Removed, collected.Kept, collected.UsedBy, collected.Young, collected.Checkpoints
 	if err != nil {
 		return err
 	}

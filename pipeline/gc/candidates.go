@@ -13,6 +13,23 @@ type candidates struct {
 	byRun   map[string]map[string]int64
 	content map[string]bool
 	count   int
+	// young is content that is too young to be removed, and that nothing refers to. used
+	// counts what was found in use.
+	young map[string]Sum
+	used  int
+}
+
+// addYoung adds content that is too young to be removed.
+func (c *candidates) addYoung(key string, size int64) {
+	sum, ok := content.Digest(key)
+	if !ok {
+		return
+	}
+	if c.young == nil {
+		c.young = map[string]Sum{}
+	}
+	of := c.young[sum]
+	c.young[sum] = Sum{of.Count + 1, of.Bytes + size}
 }
 
 // add adds an object if tunebus created it for a run.
@@ -59,6 +76,11 @@ func (c *candidates) mark(key string) {
 		if c.content[sum] {
 			delete(c.content, sum)
 			c.count--
+			c.used++
+		}
+		if _, ok := c.young[sum]; ok {
+			delete(c.young, sum)
+			c.used++
 		}
 		return
 	}
@@ -66,6 +88,7 @@ func (c *candidates) mark(key string) {
 	if _, ok := c.byRun[run][key]; ok {
 		delete(c.byRun[run], key)
 		c.count--
+		c.used++
 	}
 }
 

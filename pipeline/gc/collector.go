@@ -101,6 +101,8 @@ type Report struct {
 	// refer to some of it.
 	Kept   Sum      `json:"kept,omitzero"`
 	UsedBy []string `json:"used_by,omitempty"`
+	// Young is what of it no run refers to, and what is too young to be removed yet.
+	Young Sum `json:"young,omitzero"`
 }
 
 // Sum is a number of objects and their size.
@@ -142,6 +144,8 @@ func (c *Collector) Run(ctx context.Context) (Report, error) {
 		}
 		if o.ModTime.Before(cutoff) {
 			found.addContent(o.Key)
+		} else if scope.runs != nil {
+			found.addYoung(o.Key, o.Size)
 		}
 	}
 	m := marker{
@@ -170,6 +174,10 @@ func (c *Collector) Run(ctx context.Context) (Report, error) {
 		return report, errors.Join(err, c.removeLeftovers(ctx, before, &report))
 	}
 	report.Kept = Sum{scope.total.Count - report.Removed.Count, scope.total.Bytes - report.Removed.Bytes}
+	for _, young := range found.young {
+		report.Young.Count += young.Count
+		report.Young.Bytes += young.Bytes
+	}
 	return report, err
 }
 

@@ -127,9 +127,9 @@ func (m *marker) markDeadLetters(ctx context.Context) error {
 // markReferences marks the objects that a text of a run refers to, or of no run.
 // It reports whether the text is JSON.
 func (m *marker) markReferences(ctx context.Context, run string, text []byte) (isJSON bool, err error) {
-	before := m.candidates.count
+	before := m.candidates.used
 	defer func() {
-		if m.ofRuns && run != "" && m.candidates.count < before && !slices.Contains(m.report.UsedBy, run) {
+		if m.ofRuns && run != "" && m.candidates.used > before && !slices.Contains(m.report.UsedBy, run) {
 			m.report.UsedBy = append(m.report.UsedBy, run)
 		}
 	}()
@@ -156,7 +156,7 @@ func (m *marker) markFolder(ctx context.Context, ref events.Reference) error {
 		m.candidates.markBelow(manifest.Prefix(ref))
 		return nil
 	}
-	if m.folders[sum] || len(m.candidates.content) == 0 {
+	if m.folders[sum] || len(m.candidates.content)+len(m.candidates.young) == 0 {
 		return nil
 	}
 	m.folders[sum] = true
@@ -230,7 +230,7 @@ func (m *marker) markArchive(ctx context.Context) error {
 		if m.deleted[run] {
 			continue
 		}
-		if m.candidates.count == 0 {
+		if m.candidates.count == 0 && len(m.candidates.young) == 0 {
 			m.ended[run] = true
 			continue
 		}

@@ -87,6 +87,9 @@ func ExportCommand(run events.Run) string {
 // modelFolder is a folder for the model of a run, which other runs do not have.
 func modelFolder(run events.Run) string {
 	if run.Accepted != nil && events.ValidToken(run.Accepted.RunName) {
+		if strings.HasPrefix(run.Accepted.RunName, "-") { // no flag
+			return "./" + run.Accepted.RunName
+		}
 		return run.Accepted.RunName
 	}
 	return run.ID

@@ -148,3 +148,14 @@ func TestAttempts(t *testing.T) {
 		t.Errorf("of three: %+v", got)
 	}
 }
+
+// TestExportOfANameThatLooksLikeAFlag: the folder in the command is no flag.
+func TestExportOfANameThatLooksLikeAFlag(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{"-x": "./-x", "--json": "./--json", "nightly": "nightly"} {
+		run := endedRun(events.Success, func(r *events.Run) { r.Accepted.RunName = name })
+		if got := runsummary.ExportCommand(run); got != "tunebus export r1 "+want {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+}

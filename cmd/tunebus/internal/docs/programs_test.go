@@ -70,7 +70,8 @@ func TestPythonProgram(t *testing.T) {
 	inPrograms(t, heredoc("run.py", code)+assertProgram(python+" run.py"))
 }
 
-// assertProgram runs a program with a good and a bad specification.
+// assertProgram runs a program with a good and a bad specification, and with one whose gate is
+// missed. Its exit status is that of "tunebus run".
 func assertProgram(program string) string {
 	return program + ` nats://127.0.0.1:14227 spec.json > good.txt
 grep -q '^pipeline.completed success' good.txt
@@ -81,6 +82,11 @@ status=0
 ` + program + ` nats://127.0.0.1:14227 bad.json > bad.txt || status=$?
 test "$status" = 2
 grep -q 'fine_tuner.epochs' bad.txt
+sed 's/"inferencer"/"evaluator": {"gates": {"rouge_score": 1}}, "inferencer"/' spec.json > gate.json
+status=0
+` + program + ` nats://127.0.0.1:14227 gate.json > gate.txt || status=$?
+cat gate.txt
+test "$status" = 4
 `
 }
 

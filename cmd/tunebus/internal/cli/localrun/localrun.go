@@ -68,6 +68,9 @@ func (start Start) goOn(s *session.Session) string {
 	if err == nil && plain.Tracker.Reports != start.Settings.Tracker.Reports {
 		words = append(words, "--reports", start.Settings.Tracker.Reports)
 	}
+	if err == nil && plain.Tracker.TrackingURI != start.Settings.Tracker.TrackingURI {
+		words = append(words, "--tracking-uri", start.Settings.Tracker.TrackingURI)
+	}
 	if holdSettings(s, start.Specifications) {
 		for _, file := range start.Specifications {
 			words = append(words, "--config", file)
@@ -86,6 +89,7 @@ func holdSettings(s *session.Session, specifications []string) bool {
 // ToEnd starts the services, submits the request to them, and follows the run.
 func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, request runrequest.Request) (err error) {
 	cfg := start.Settings
+	defer interrupt.LastWords(ctx, "") // behind the stop of the services, which a second signal cuts short
 	gate := newJobGate()
 	defer gate.close() // nothing waits for a decision that will not come
 	reports := newLocalReports(request.ID)
@@ -126,7 +130,6 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 		return err
 	}
 	interrupt.LastWords(ctx, whatGoesOn(s, start, append([]string{request.ID}, left...)...))
-	defer interrupt.LastWords(ctx, "")
 	on := []string{"--data", cfg.Data.Folder}
 	for _, file := range s.SettingsFlags() {
 		on = append(on, "--settings", file)
@@ -142,6 +145,7 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 		}
 		return err
 	}
+	interrupt.LastWords(ctx, "")
 	if run.Tracked == nil { // whatever is tracked has its reports
 		reports.wait(ctx, s.Console)
 	}

@@ -309,6 +309,7 @@ func (u unfinished) finish(ctx context.Context, runs []string, before map[string
 		}
 		u.session.Console.Say("run %s ended: %s%s", id, runsummary.Of(run).Status, pending)
 		left = others
+		interrupt.LastWords(ctx, "")
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package opscmd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -44,7 +45,7 @@ that are no longer as they were are named.`,
 			return nil
 		},
 		RunE: s.WithStore(&f.at, func(ctx context.Context, server *session.Deployment, store *artifact.Store) error {
-			inputs, err := inputcheck.On(f.at.Data, server.Bus.Server())
+			inputs, err := inputcheck.On(cmp.Or(f.at.Data, server.Folder()), server.Bus.Server())
 			if err != nil {
 				return err
 			}

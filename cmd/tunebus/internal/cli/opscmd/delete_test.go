@@ -23,7 +23,7 @@ type deletionReport struct {
 		Facts int    `json:"facts"`
 		Begun bool   `json:"begun"`
 	} `json:"runs"`
-	Removed, Kept struct {
+	Removed, Kept, Young struct {
 		Count int   `json:"count"`
 		Bytes int64 `json:"bytes"`
 	}
@@ -260,6 +260,11 @@ func TestDeleteContent(t *testing.T) {
 				}
 			}
 		}
+	}
+	var young deletionReport
+	clitest.Result(t, &young, slices.Concat([]string{"delete", "a", "--dry-run"}, f.flags)...)
+	if young.Kept.Count == 0 || young.Young.Count != 0 || !slices.Contains(young.UsedBy, "b") {
+		t.Errorf("others use it, and it is young: %+v", young)
 	}
 	age()
 	if got := f.delete(t, "a"); got.Removed.Count != 0 || got.Kept.Count == 0 || !slices.Contains(got.UsedBy, "b") {

@@ -3,6 +3,7 @@ package runcmd
 import (
 	"errors"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -49,7 +50,7 @@ func Run(s *session.Session) *cobra.Command {
 				RelaxedSync:    f.services.RelaxedSync,
 			}, request)
 			if used, ok := errors.AsType[*session.FolderInUseError](err); ok && used.Owner.Data != "" && !used.Owner.Idle {
-				used.Do = "this has it work on this run, too:\n  " + s.CommandLine(f.request.Words(c, Submit(s))...)
+				used.Do = "this has it work on this run, too:\n  " + s.CommandLine(runrequest.Instead(&f.request, c, Submit(s))...) + notCarried(c)
 			}
 			return err
 		},
@@ -58,6 +59,20 @@ func Run(s *session.Session) *cobra.Command {
 	f.services.AddFlags(c)
 	f.local.AddFlags(c)
 	return c
+}
+
+// notCarried says which flags a process that works already does not take from a request.
+func notCarried(c *cobra.Command) string {
+	var lost []string
+	for _, name := range []string{"reports", "tracking-uri"} {
+		if c.Flags().Changed(name) {
+			lost = append(lost, "--"+name)
+		}
+	}
+	if len(lost) == 0 {
+		return ""
+	}
+	return "\nIts reports and its tracking go where that process was told to put them: submit has no " + strings.Join(lost, " and no ")
 }
 
 // read reads the request, and the settings of the services that will work on

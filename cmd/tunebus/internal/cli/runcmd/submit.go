@@ -42,9 +42,9 @@ func Submit(s *session.Session) *cobra.Command {
 			}
 			err = submit.Send(c, s, f.submit, f.request.Files, request)
 			if unreachable, ok := errors.AsType[*conn.UnreachableError](err); ok && unreachable.IsRefused() && session.UsualServer(s) {
-				again := f.request.Words(c, c)
+				again := runrequest.Instead(&f.request, c, c)
 				err = fmt.Errorf("%w\nthis starts services for it:\n  %s\nand this works on the run in a process of its own:\n  %s%s",
-					err, s.CommandLine("up"), s.CommandLine(f.request.Words(c, Run(s))...), elsewhere(s, err, again))
+					err, s.CommandLine("up"), s.CommandLine(runrequest.Instead(&f.request, c, Run(s))...), elsewhere(s, err, again))
 			}
 			return err
 		},

@@ -96,6 +96,16 @@ func (f *Flags) againWords(c *cobra.Command) []string {
 	return f.Words(c, c)
 }
 
+// Instead are the words of another command that asks for the run of this one, which was not
+// published: it keeps its id.
+func Instead(f *Flags, c, other *cobra.Command) []string {
+	out := f.Words(c, other)
+	if id := c.Flags().Lookup("run-id"); id != nil && id.Changed {
+		out = append(out, hint.Words(id)...)
+	}
+	return out
+}
+
 // Words are the words of another command that asks for the same run: those of this one that
 // the other has, too.
 func (f *Flags) Words(c, other *cobra.Command) []string {

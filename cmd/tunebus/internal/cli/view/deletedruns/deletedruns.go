@@ -147,31 +147,38 @@ func sums(w io.Writer, r deletion.Report, verb, is string) {
 	}
 }
 
-// stays says what stays, and why.
+// stays says what stays, and why: what other runs use, and what is too young to be removed.
 func stays(w io.Writer, r deletion.Report) {
-	if r.Kept.Count == 0 {
-		return
+	used, young := gc.Sum{}, r.Kept
+	if len(r.UsedBy) > 0 {
+		young = r.Young
+		used = gc.Sum{Count: r.Kept.Count - young.Count, Bytes: r.Kept.Bytes - young.Bytes}
 	}
-	stay := "stay"
-	if r.Kept.Count == 1 {
-		stay = "stays"
+	if used.Count > 0 {
+		by := fmt.Sprintf("run %s uses %s", r.UsedBy[0], them(used))
+		if len(r.UsedBy) > 1 {
+			by = fmt.Sprintf("runs use %s: %s", them(used), strings.Join(r.UsedBy, ", "))
+		}
+		fmt.Fprintf(w, "%s %s: %s\n", size(used, "artifact"), stay(used), by)
 	}
-	fmt.Fprintf(w, "%s %s: %s\n", size(r.Kept, "artifact"), stay, terminal.Completed(w, why(r)))
+	if young.Count > 0 {
+		why := fmt.Sprintf(`content of the last hour; "tunebus gc" removes %s when a day has passed`, them(young))
+		fmt.Fprintf(w, "%s %s: %s\n", size(young, "artifact"), stay(young), terminal.Completed(w, why))
+	}
 }
 
-// why is the reason why artifacts stay.
-func why(r deletion.Report) string {
-	object := "them"
-	if r.Kept.Count == 1 {
-		object = "it"
+func them(sum gc.Sum) string {
+	if sum.Count == 1 {
+		return "it"
 	}
-	switch len(r.UsedBy) {
-	case 0:
-		return fmt.Sprintf(`content of the last hour; "tunebus gc" removes %s when a day has passed`, object)
-	case 1:
-		return fmt.Sprintf("run %s uses %s", r.UsedBy[0], object)
+	return "them"
+}
+
+func stay(sum gc.Sum) string {
+	if sum.Count == 1 {
+		return "stays"
 	}
-	return fmt.Sprintf("runs use %s: %s", object, strings.Join(r.UsedBy, ", "))
+	return "stay"
 }
 
 func size(sum gc.Sum, noun string) string {
