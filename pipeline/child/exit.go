@@ -6,6 +6,10 @@ import "fmt"
 // gone on with.
 const StatusStopped = 75
 
+// StatusUnusable is the exit status of a command that cannot work where it is, such as in
+// a Python without its packages: another attempt would end alike.
+const StatusUnusable = 78
+
 // Reason says of a command that ended without a result and without an error how it
 // ended. who is what people call it, such as "the trainer".
 func (e Exit) Reason(who string) string {

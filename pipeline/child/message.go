@@ -135,6 +135,8 @@ type Result struct {
 	Statistics map[string]*float64 `json:"statistics"`
 	// Artifacts are further files and folders by their names.
 	Artifacts map[string]string `json:"artifacts"`
+	// EndedEarly says that the trainer meant to make fewer steps than it had said.
+	EndedEarly bool `json:"ended_early,omitempty"`
 }
 
 // The classes of errors.

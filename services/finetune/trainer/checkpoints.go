@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/tunebus/tunebus/pipeline/checkpointing"
 	"github.com/tunebus/tunebus/pipeline/child"
@@ -59,6 +60,10 @@ type keeper struct {
 	marker marker
 	send   func(child.Order)
 	warn   func(text string)
+
+	mu      sync.Mutex
+	refused int   // checkpoints; mu guards it
+	first   error // why the first one of them was refused; mu guards it
 
 	waiting chan child.Checkpoint // at most one
 	done    chan struct{}
@@ -126,8 +131,27 @@ func (k *keeper) close() {
 
 // refuse says why a checkpoint is not kept.
 func (k *keeper) refuse(c child.Checkpoint, why error) {
+	k.mu.Lock()
+	if k.refused++; k.first == nil {
+		k.first = fmt.Errorf("that of step %d: %w", c.Step, why)
+	}
+	k.mu.Unlock()
 	k.warn(fmt.Sprintf("the checkpoint of step %d is not kept: %v", c.Step, why))
 	k.send(child.CheckpointNotKept{Step: c.Step, Text: why.Error()})
+}
+
+// notes say how many checkpoints were not kept, and why.
+func (k *keeper) notes() []string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.refused == 0 {
+		return nil
+	}
+	count := "1 checkpoint of the trainer was"
+	if k.refused > 1 {
+		count = fmt.Sprintf("%d checkpoints of the trainer were", k.refused)
+	}
+	return []string{fmt.Sprintf("%s not kept, so that another attempt would not go on from there; %v", count, k.first)}
 }
 
 // check returns what is wrong with the folder of a checkpoint.

@@ -23,7 +23,7 @@ func TestDevicesOfASlot(t *testing.T) {
 	}{{1, "0"}, {2, "4,5"}, {3, "1,2,3"}, {2, "4,5"}} {
 		seen := filepath.Join(t.TempDir(), "seen")
 		e := trainer.New(trainer.Config{
-			Name: "command", Command: script(t, "testdata/rude.py"), Environ: os.Environ(), Environment: []string{"RUDE=look", "LOOK=" + seen}, Devices: slots,
+			Name: "command", Command: script(t, "testdata/rude.py"), Environ: os.Environ(), Environment: []string{"RUDE=look", "LOOK=" + seen, "KEYS=devices"}, Devices: slots,
 		})
 		done := h.Run(t, e, events.Finetune, events.Inputs{}, func(s *events.Specification) {
 			small(s)

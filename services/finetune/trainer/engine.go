@@ -13,6 +13,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/spec"
 	"github.com/tunebus/tunebus/services/finetune/inputs"
+	"github.com/tunebus/tunebus/services/finetune/trainer/verify"
 )
 
 // Config says which command trains.
@@ -78,7 +79,7 @@ func (e *Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error
 	}
 	file := jobFile(job, base, rows, folders)
 	file.Devices = devices
-	s, err := e.train(ctx, job, file, &res)
+	s, err := e.train(ctx, job, file, base, &res)
 	if err == nil && s.foreign != nil && ctx.Err() == nil { // it cannot use the checkpoint
 		if err := job.StartOver(ctx, s.foreign); err != nil {
 			return res, err
@@ -87,7 +88,7 @@ func (e *Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error
 			return res, err
 		}
 		file.Resume = nil
-		s, err = e.train(ctx, job, file, &res)
+		s, err = e.train(ctx, job, file, base, &res)
 	}
 	if err != nil {
 		return res, err
@@ -96,8 +97,13 @@ func (e *Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error
 }
 
 // train has the command train until all of its processes have ended.
-func (e *Engine) train(ctx context.Context, job *engine.Job, file child.Job, res *engine.Result) (*session, error) {
+func (e *Engine) train(ctx context.Context, job *engine.Job, file child.Job, base inputs.Base, res *engine.Result) (*session, error) {
 	s := newSession(e.cfg.Name, job, file, res)
+	var err error
+	s.base = base
+	if s.before, err = verify.LookAtBase(base, scratch(file)); err != nil {
+		return nil, err
+	}
 	more, set := e.reporting(job.Request.Specification.FineTuner)
 	job.Stage(engine.StageLoad)
 	trainer, err := child.Start(child.Config{
@@ -165,3 +171,6 @@ func jobFile(job *engine.Job, base inputs.Base, rows preparedRows, f folders) ch
 	}
 	return file
 }
+
+// scratch is the scratch folder of a job.
+func scratch(file child.Job) string { return filepath.Dir(filepath.Dir(file.Output.Model)) }

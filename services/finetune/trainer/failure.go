@@ -42,11 +42,14 @@ func (s *session) failed(e child.Error) error {
 
 // endedEarly is the error of a trainer that ended without a word.
 func (s *session) endedEarly(exit child.Exit) error {
-	code, text := "trainer_failed", exit.Reason("the trainer")
+	code, text, permanent := "trainer_failed", exit.Reason("the trainer"), false
 	if exit.Signal == "" && !exit.Unsupervised && exit.Status == child.StatusStopped {
 		code, text = "trainer_stopped", fmt.Sprintf("the trainer stopped by itself behind step %d", s.lastStep)
 	}
-	return &engine.JobError{Code: code, Err: s.withTail(errors.New(text))}
+	if exit.Signal == "" && !exit.Unsupervised && exit.Status == child.StatusUnusable {
+		text, permanent = "the trainer cannot work on this worker", true
+	}
+	return &engine.JobError{Code: code, Permanent: permanent, Err: s.withTail(errors.New(text))}
 }
 
 // withTail adds the last lines of the log to an error.

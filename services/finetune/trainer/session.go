@@ -11,6 +11,8 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/child"
 	"github.com/tunebus/tunebus/pipeline/engine"
+	"github.com/tunebus/tunebus/services/finetune/inputs"
+	"github.com/tunebus/tunebus/services/finetune/trainer/verify"
 )
 
 // maxNotes bounds the notes of a trainer. An event has room for some more.
@@ -22,7 +24,9 @@ type session struct {
 	job     *engine.Job
 	file    child.Job
 	res     *engine.Result
-	wrote   string // the trainer that wrote the checkpoint to resume from
+	base    inputs.Base
+	before  verify.BaseFiles // the files of the base model before the trainer started
+	wrote   string           // the trainer that wrote the checkpoint to resume from
 	trainer *child.Trainer
 	keeper  *keeper // nil before the hello
 	log     child.Log
@@ -32,6 +36,8 @@ type session struct {
 	unknown     map[string]bool
 	done        int64 // in the stage
 	lastStep    int64
+	total       int64 // of the steps, as the trainer said it last; 0: it did not
+	steps       verify.Steps
 
 	result  *child.Result
 	failure *child.Error
@@ -113,8 +119,7 @@ func (s *session) handle(ctx context.Context, m child.Message) {
 	case child.Stage:
 		s.stage(m)
 	case child.Progress:
-		s.lastStep = max(s.lastStep, m.Step)
-		s.fail(s.job.Progress(ctx, m.Step, m.Total, points(m.Points)...))
+		progressed(ctx, s, m)
 	case child.Dataset:
 		s.dataset(ctx, m)
 	case child.Checkpoint:
@@ -186,6 +191,24 @@ func (s *session) stage(m child.Stage) {
 		s.job.Advance(1)
 	}
 	s.done = m.Done
+}
+
+// progressed takes a step and its points. A message may be repeated, so a point whose name
+// has one of that step or of a later one does not count.
+func progressed(ctx context.Context, s *session, m child.Progress) {
+	fresh := s.steps.Fresh(m.Step, points(m.Points))
+	if m.Total > 0 {
+		s.total = m.Total
+	}
+	s.lastStep = max(s.lastStep, m.Step)
+	if s.total > 0 && m.Step > s.total {
+		s.steps.Beyond = max(s.steps.Beyond, m.Step)
+	}
+	at := m.Step
+	if len(fresh) == 0 {
+		at = s.lastStep
+	}
+	s.fail(s.job.Progress(ctx, at, m.Total, fresh...))
 }
 
 // points are the points of a step, by their names.

@@ -197,6 +197,18 @@ func TestFailures(t *testing.T) {
 		{"nothing", "bad_result", "there is no folder output.model"},
 		{"pickle", "bad_result", "it has neither adapter_config.json with adapter_model.safetensors nor config.json with weights as *.safetensors"},
 		{"link", "bad_result", "model.safetensors is neither a file nor a folder"},
+		{"unusable", "trainer_failed", "the trainer cannot work on this worker; its last lines:\nthis Python lacks the packages"},
+		{"stepless", "bad_result", `the result of the trainer "rude": it came before any step`},
+		{"few", "bad_result", `the result of the trainer "rude": it came at step 3 of 100; a trainer that means to end early says ended_early in its result`},
+		{"half", "bad_result", "model.safetensors: it has "},
+		{"nan", "bad_result", "value "},
+		{"shapes", "bad_result", "config.json wants"},
+		{"config", "bad_result", "config.json is no JSON object"},
+		{"shard", "bad_result", "gone.safetensors"},
+		{"adapter-empty", "bad_result", "adapter_model.safetensors has no tensor"},
+		{"adapter-kind", "bad_result", "adapter_config.json has no peft_type"},
+		{"adapter-foreign", "bad_result", "does not belong to this model"},
+		{"adapter-length", "bad_result", "adapter_model.safetensors: tensor a: 4 bytes do not hold its shape [9] of F32"},
 		{"allocates", "out_of_memory", "MemoryError"},
 	} {
 		t.Run(c.rude, func(t *testing.T) {
@@ -204,9 +216,17 @@ func TestFailures(t *testing.T) {
 			if c.rude == "allocates" {
 				command = append([]string{"/bin/sh", "-c", `ulimit -v 200000 && exec "$@"`, "sh"}, command...)
 			}
-			done := h.Run(t, newEngine(command, "RUDE="+c.rude), events.Finetune, events.Inputs{}, small)
+			done := h.Run(t, newEngine(command, "RUDE="+c.rude), events.Finetune, events.Inputs{}, func(s *events.Specification) {
+				small(s)
+				if c.code == "bad_result" || c.rude == "unusable" { // which is for good
+					s.Pipeline.MaxTries = 2
+				}
+			})
 			if done.Error == nil || done.Error.Code != c.code || !strings.Contains(done.Error.Message, c.want) {
 				t.Errorf("it completed as %s with %+v, want %s: %q", done.Conclusion, done.Error, c.code, c.want)
+			}
+			if done.Attempt != 1 {
+				t.Errorf("it was tried %d times", done.Attempt)
 			}
 		})
 	}
@@ -222,6 +242,12 @@ func TestOddities(t *testing.T) {
 		{"dropped", "fine_tuner.training_data_id: the trainer leaves out 5 of 10 rows"},
 		{"artifacts", `the artifact "../x" of the trainer is not stored: an artifact of a trainer cannot have this name`},
 		{"hurries", "kept 8, refused checkpoint_not_kept"},
+		{"hurries", "1 checkpoint of the trainer was not kept, so that another attempt would not go on from there; that of step 9: its folder is not in output.checkpoints"},
+		{"outside", "2 checkpoints of the trainer were not kept, so that another attempt would not go on from there; that of step 1: its folder is not in output.checkpoints"},
+		{"repeats", "the trainer sent 5 points of steps that it had reported already; the first ones count"},
+		{"beyond", "the trainer reported step 900, and said that there are 10"},
+		{"early", ""},
+		{"foreign", ""},
 		{"orphan", ""},
 	} {
 		t.Run(c.rude, func(t *testing.T) {
@@ -233,6 +259,34 @@ func TestOddities(t *testing.T) {
 				t.Errorf("its artifacts are %+v", done.Artifacts)
 			}
 		})
+	}
+}
+
+// TestRepeatedPoints: of the points of a step the first ones count, also behind later steps.
+func TestRepeatedPoints(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	done := h.Run(t, newEngine(script(t, "testdata/rude.py"), "RUDE=repeats"), events.Finetune, events.Inputs{}, small)
+	var got []string
+	for _, p := range workertest.Lines[events.Point](t, h, done, events.ArtifactMetrics) {
+		got = append(got, fmt.Sprintf("%s %d %v", p.Key, p.Step, p.Value))
+	}
+	if want := []string{"loss 1 1", "loss 2 0.25", "loss 3 0.375", "loss 4 0.5", "late 3 7"}; !slices.Equal(got, want) {
+		t.Errorf("its points are %q, want %q", got, want)
+	}
+}
+
+// TestBaseModelIsWritten: a trainer that writes into the folder of the base model has failed.
+func TestBaseModelIsWritten(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	done := h.Run(t, newEngine(script(t, "testdata/rude.py"), "RUDE=intrudes"), events.Finetune, events.Inputs{}, func(s *events.Specification) {
+		small(s)
+		s.Pipeline.MaxTries = 2
+	})
+	want := "the base model changed while the trainer worked, which may only read it: " + filepath.Join(h.Root, "base", "left-behind") + " is new"
+	if done.Error == nil || done.Error.Code != "base_changed" || !strings.Contains(done.Error.Message, want) || done.Attempt != 1 {
+		t.Errorf("it completed as %s in attempt %d with %+v, want %q", done.Conclusion, done.Attempt, done.Error, want)
 	}
 }
 

@@ -50,8 +50,15 @@ class TestNeeds(unittest.TestCase):
                 cwd=Path(__file__).parents[1],
                 check=False,
             )
+            of_a_job = subprocess.run(
+                [name + "/bin/python", "-m", "tunebus_trainer", "--job", "job.json"],
+                capture_output=True,
+                cwd=Path(__file__).parents[1],
+                check=False,
+            )
         self.assertEqual((ended.returncode, ended.stderr.count("\n")), (1, 1), ended.stderr)
         self.assertIn("lacks the packages torch, transformers", ended.stderr)
+        self.assertEqual(of_a_job.returncode, 78, of_a_job.stderr)
 
 
 class TestCheckpoint(unittest.TestCase):

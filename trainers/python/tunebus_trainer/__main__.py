@@ -14,7 +14,7 @@ from typing import Any
 
 from . import checked  # isort: skip  # noqa: F401  # before all that imports packages
 from . import engine  # isort: skip  # before all that imports transformers
-from . import describe, launch, sft, unsloth_models, vision
+from . import describe, launch, schedules, sft, unsloth_models, vision
 from .callbacks import Diverged
 from .checkpoint import CheckpointFault
 from .connection import Connection, WorkerGone
@@ -40,6 +40,12 @@ def main() -> int:
     if arguments.job is None or "TUNEBUS_SOCKET" not in os.environ:
         parser.error("a worker of tunebus starts this with --job FILE and TUNEBUS_SOCKET; see --describe")
     if not launch.is_rank() and (processes := launch.wanted(arguments.job)) > 1:
+        try:
+            check(arguments.job, describe.machine())  # before processes start
+        except Exception as err:  # noqa: BLE001 - every error has a class in the protocol
+            traceback.print_exc()
+            report({}, classify(err))
+            return 1
         return launch.run(processes, sys.argv[1:], report)
     unused = launch.choose_devices(launch.wanted(arguments.job))
     machine = describe.machine()
@@ -86,15 +92,24 @@ def report(hello: dict[str, Any], error: tuple[str, str, str]) -> None:
     connection.close()
 
 
+def check(path: Path, machine: Machine) -> None:
+    """Raises the fault of keys that cannot be had here, before a row is read."""
+    job = Job.read(path)
+    keys, processes = Keys.read(job.keys), launch.Processes.read(job.keys)
+    vision.Switches.read(job.keys).check(keys)
+    launch.plan(plan(keys, machine, 0 if job.validation is None else 1), processes, keys, launch.here())
+    schedules.check(keys)
+
+
 def work(path: Path, machine: Machine, connection: Connection | launch.Quiet) -> int:
     """Trains what a job asks for."""
     engine.check(engine.NAME)
     job = Job.read(path)
     if engine.NAME == engine.UNSLOTH:
         unsloth_models.check(job.keys)
+    check(path, machine)
     keys, processes = Keys.read(job.keys), launch.Processes.read(job.keys)
     switches = vision.Switches.read(job.keys)
-    switches.check(keys)
     connection.stage("tokenise")
     with tempfile.TemporaryDirectory() as scratch:
         data = sft.read(job, keys, switches.is_multimodel, Path(scratch), connection)
@@ -120,7 +135,7 @@ def work(path: Path, machine: Machine, connection: Connection | launch.Quiet) ->
     if not outcome.done:
         connection.wait_until_answered(UPLOAD)
         return STOPPED
-    connection.result(job.result, outcome.tokens, outcome.statistics, reports.artifacts())
+    connection.result(job.result, outcome.tokens, outcome.statistics, reports.artifacts(), outcome.early)
     return 0
 
 

@@ -6,4 +6,5 @@ from . import needs
 
 _lacking = needs.lacks(sys.argv[sys.argv.index("--engine") + 1] if "--engine" in sys.argv[:-1] else "trl")
 if _lacking:
-    sys.exit(_lacking)
+    sys.stderr.write(_lacking + "\n")
+    sys.exit(78 if "--job" in sys.argv else 1)  # no attempt could work here

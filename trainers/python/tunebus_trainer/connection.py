@@ -83,10 +83,11 @@ class Connection:
         with self._answered:
             self._answered.wait_for(lambda: self._unanswered is None, timeout)
 
-    def result(self, folder: Path, tokens: int, statistics: dict[str, float], artifacts: dict[str, str]) -> None:
-        """Says that the model is written whole. Nothing is sent after it."""
+    def result(self, folder: Path, tokens: int, statistics: dict[str, float], artifacts: dict[str, str], early: bool = False) -> None:
+        """Says that the model is written whole. Nothing is sent after it. early: there were to be more steps."""
         numbers = {name: value for name, value in statistics.items() if math.isfinite(value)}
-        self._finish({"type": "result", "folder": str(folder), "tokens": tokens, "statistics": numbers, "artifacts": artifacts})
+        message = {"type": "result", "folder": str(folder), "tokens": tokens, "statistics": numbers, "artifacts": artifacts}
+        self._finish({**message, "ended_early": True} if early else message)
 
     def error(self, kind: str, text: str, key: str = "") -> None:
         """Says why the trainer cannot go on. Nothing is sent after it."""

@@ -27,6 +27,7 @@ class Outcome:
 
     done: bool  # False: stopped after a checkpoint
     step: int
+    early: bool = False  # the validations ended it before its last step
     tokens: int = 0  # that were trained on
     statistics: dict[str, float] = dataclasses.field(default_factory=dict)
 
@@ -129,7 +130,8 @@ def train(job: Job, data: Data, plan: Plan, switches: vision.Switches, worker: W
         statistics["final_eval_loss"] = _last(state.log_history, "eval_loss")
     if validations.best is not None:
         statistics["best_eval_loss"], statistics["best_step"] = validations.best, float(validations.best_step)
-    return Outcome(done=True, step=state.global_step, tokens=round(data.counts.tokens * (state.epoch or 0)), statistics=statistics)
+    tokens_seen = round(data.counts.tokens * (state.epoch or 0))
+    return Outcome(True, state.global_step, early=state.global_step < state.max_steps, tokens=tokens_seen, statistics=statistics)
 
 
 def supervised(job: Job, data: Data, plan: Plan, model: Any, tokens: Any) -> Any:

@@ -80,9 +80,28 @@ match rude:
         except MemoryError as error:
             fail("out_of_memory", repr(error))
 
+if rude == "unusable":
+    print("this Python lacks the packages")
+    sys.exit(78)
 tell("stage", stage="train")
-tell("progress", step=1, total=1, points={"loss": 1.0, "bad": None})
+if rude != "stepless":
+    tell("progress", step=1, total=1, points={"loss": 1.0, "bad": None})
 match rude:
+    case "few" | "early":
+        tell("progress", step=3, total=100, points={"loss": 0.5})
+    case "repeats":
+        for step in (2, 3, 4, 1, 2, 3, 4):
+            tell("progress", step=step, total=4, points={"loss": step / 8})
+        tell("progress", step=3, total=4, points={"loss": 99, "late": 7})
+    case "beyond":
+        tell("progress", step=900, total=10)
+    case "intrudes":
+        Path(job["model"]["folder"], "left-behind").write_text("x")
+    case "outside":
+        tell("checkpoint", step=1, folder="/etc")
+        tell("checkpoint", step=2, folder="/etc")
+        lines = worker.makefile()
+        lines.readline(), lines.readline()
     case "stopped":
         sys.exit(75)
     case "nothing":
@@ -126,12 +145,53 @@ match rude:
     case "orphan":
         subprocess.Popen(["sleep", "3600"], start_new_session=True)
 
+
+def damage() -> None:
+    """Damages the model that is written."""
+    model = Path(job["output"]["model"])
+    weights = model / "model.safetensors"
+    match rude:
+        case "half":
+            os.truncate(weights, weights.stat().st_size // 2)
+        case "nan":
+            body = bytearray(weights.read_bytes())
+            body[-2:] = b"\xff\x7f"
+            weights.write_bytes(body)
+        case "shapes" | "foreign":
+            config = json.loads((model / "config.json").read_text())
+            config["hidden_size"] = 64
+            if rude == "foreign":
+                config["model_type"] = "nobody-knows"
+            (model / "config.json").write_text(json.dumps(config))
+        case "config":
+            (model / "config.json").write_text("[")
+        case "shard":
+            (model / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": "gone.safetensors"}}))
+            weights.rename(model / "other.safetensors")
+
+
+def write_adapter() -> None:
+    """Writes an adapter that has nothing in it, or no kind, or a tensor of another length."""
+    model = Path(job["output"]["model"])
+    model.mkdir()
+    kind = {} if rude == "adapter-kind" else {"peft_type": "VERA" if rude == "adapter-length" else "LORA"}
+    (model / "adapter_config.json").write_text(json.dumps({**kind, "r": 4, "lora_alpha": 4, "target_modules": ["nosuch" if rude == "adapter-empty" else "q_proj"]}))
+    tensors = {} if rude == "adapter-empty" else {"a": {"dtype": "F32", "shape": [9], "data_offsets": [0, 4]}}
+    head = json.dumps(tensors).encode()
+    (model / "adapter_model.safetensors").write_bytes(len(head).to_bytes(8, "little") + head + (b"\0" * 4 if tensors else b""))
+
+
 artifacts = {}
 if rude == "artifacts":
     curves = Path(job["output"]["artifacts"], "curves")
     curves.mkdir()
     (curves / "events.out").write_bytes(b"events")
     artifacts = {"curves": str(curves), "../x": "/etc"}
-write_model()
-tell("result", folder=job["output"]["model"], tokens=7, statistics={"final_training_loss": 0.5}, artifacts=artifacts)
+if rude.startswith("adapter-"):
+    write_adapter()
+else:
+    write_model()
+    damage()
+early = {"ended_early": True} if rude == "early" else {}
+tell("result", **early, folder=job["output"]["model"], tokens=7, statistics={"final_training_loss": 0.5}, artifacts=artifacts)
 sys.exit(9 if rude == "late" else 0)
