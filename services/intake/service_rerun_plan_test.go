@@ -182,7 +182,7 @@ func TestRerunFaults(t *testing.T) {
 		{"disabling a reused phase", events.PipelineRequested{RerunOf: "good", From: events.Inference,
 			Specification: json.RawMessage(`{"pipeline": {"enable_finetuning": false}}`)}, "pipeline.enable_finetuning", "leave this out"},
 		{"a run that has not ended", events.PipelineRequested{RerunOf: "going"}, "rerun_of", "has not ended"},
-		{"a phase without a result yet", events.PipelineRequested{RerunOf: "going", From: events.Evaluation}, "inputs.predictions", "needs an inference"},
+		{"a phase without a result yet", events.PipelineRequested{RerunOf: "going", From: events.Evaluation}, "inputs.predictions", "has not ended its inference yet"},
 		{"a missing result", events.PipelineRequested{RerunOf: "untuned", From: events.Inference}, "inputs.model", "start from finetune"},
 		{"a phase that is not enabled", events.PipelineRequested{RerunOf: "stopped", From: events.Evaluation}, "pipeline", "no phase is left"},
 		{"a fault of the request", events.PipelineRequested{RerunOf: "good", Specification: json.RawMessage(`{"fine_tuner": {"epochs": 0, "rnk": 1}}`)}, "fine_tuner.epochs fine_tuner.rnk", "too small"},

@@ -131,7 +131,7 @@ func TestLargeRequests(t *testing.T) {
 		},
 		{
 			"queue", map[string]any{"specification": spec("evaluator", "queue", strings.Repeat("q", 20_000)), "queues": map[string]string{"inference": strings.Repeat("q", 21_000)}},
-			"inferencer.queue", []string{"takes 21,002 bytes", "together take 63,893", "at most 32,768"},
+			"inferencer.queue", []string{"takes 21,002 bytes", "together take 63,974", "at most 32,768"},
 		},
 		{
 			"unknown keys", map[string]any{"specification": plain, strings.Repeat("x", 500_000): 1, strings.Repeat("y", 400_000): strings.Repeat("<", 50_000)},

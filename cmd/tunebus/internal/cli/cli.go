@@ -59,7 +59,7 @@ func (p Process) Main(ctx context.Context, args []string) int {
 	root := newRoot(s)
 	current, _, _ := root.Find(args) // without an error that execution has not, too
 	s.Command = strings.TrimPrefix(current.CommandPath(), root.Name()+" ")
-	completer := hint.Completer{Program: s.Program, Root: root, Current: current, Where: session.WhereFlags(), Found: s.Found}
+	completer := hint.Completer{Program: s.Program, Root: root, Current: current, Where: session.WhereFlags(), Connects: help.UsesConnection, Found: s.Found}
 	s.Where = completer.Flags
 	complete := completer.Complete
 	console.Out().Complete, console.Screen().Complete = complete, complete

@@ -78,7 +78,7 @@ func runVerbs() []runVerb {
 		{name: "show --json", args: verb("show", "--json"), server: common(map[string]cell{
 			ended: says(0, `"status": "success"`), archived: says(0, `"status": "success"`), running: says(0, `"status": "running"`),
 			rejected: says(0, `"status": "rejected"`, `"key": "fine_tuner.epochs"`), named: says(0, `"run_name": "bad-idea"`),
-		})},
+		}), folder: map[string]cell{running: says(0, `"status": "stopped"`)}},
 		{
 			name: "watch", args: verb("watch", "--timeout", "5s"), server: common(map[string]cell{
 				ended: says(0, "success"), archived: says(0, "success"), running: says(6, "did not end within 5s"),

@@ -54,8 +54,8 @@ func Connects(c *cobra.Command) {
 	c.Annotations[connects] = "yes"
 }
 
-// usesConnection reports whether a command, or one above it, connects to a server.
-func usesConnection(c *cobra.Command) bool {
+// UsesConnection reports whether a command, or one above it, connects to a server.
+func UsesConnection(c *cobra.Command) bool {
 	for ; c != nil; c = c.Parent() {
 		if c.Annotations[connects] != "" {
 			return true
@@ -157,7 +157,7 @@ func usageFunc(connection []string, program string) func(*cobra.Command) error {
 		"topic": topicLine,
 		"flags": func(c *cobra.Command) string { return flagUsages(c, connection, false) },
 		"connectionFlags": func(c *cobra.Command) string {
-			if !usesConnection(c) {
+			if !UsesConnection(c) {
 				return ""
 			}
 			return flagUsages(c, connection, true)
@@ -265,7 +265,7 @@ func unknown(c *cobra.Command, verb string) error {
 // refuseConnection refuses flags of the connection that have no effect, because the
 // command connects to no server.
 func refuseConnection(c *cobra.Command, connection []string) error {
-	if usesConnection(c) {
+	if UsesConnection(c) {
 		return nil
 	}
 	for _, name := range connection {

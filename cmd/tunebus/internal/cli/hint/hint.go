@@ -63,6 +63,9 @@ type Completer struct {
 	// names of the flags that say where a command works.
 	Current *cobra.Command
 	Where   []string
+	// Connects, if set, says which commands connect to a server. The flags that all
+	// commands have are for these alone.
+	Connects func(*cobra.Command) bool
 	// Found, if set, is the data folder where the present command works although no flag
 	// says so; empty: others find the place by themselves.
 	Found func() string
@@ -111,7 +114,8 @@ func (c Completer) flags(about *cobra.Command, words []string) (flags []string) 
 		return nil
 	}
 	lacks := func(name string) bool {
-		has := about.Flags().Lookup(name) != nil || about.InheritedFlags().Lookup(name) != nil
+		has := about.LocalNonPersistentFlags().Lookup(name) != nil ||
+			(c.Connects == nil || c.Connects(about)) && (about.Flags().Lookup(name) != nil || about.InheritedFlags().Lookup(name) != nil)
 		return has && !slices.Contains(words, "--"+name)
 	}
 	c.Current.Flags().Visit(func(f *pflag.Flag) {

@@ -44,9 +44,9 @@ func TestCompleteAssignments(t *testing.T) {
 	}{
 		"":                            {[]string{"fine_tuner.", "inferencer.", "evaluator.", "mlflow.", "pipeline."}, goOn},
 		"fine_t":                      {[]string{"fine_tuner."}, goOn},
-		"fine_tuner.e":                {[]string{"fine_tuner.engine=", "fine_tuner.epochs="}, goOn},
+		"fine_tuner.e":                {[]string{"fine_tuner.engine=", "fine_tuner.epochs=", "fine_tuner.eval_steps=", "fine_tuner.early_stopping_patience="}, goOn},
 		"epo":                         {[]string{"fine_tuner.epochs="}, goOn},
-		"fine_tuner.engine=":          {[]string{"fine_tuner.engine=builtin", "fine_tuner.engine=trl", "fine_tuner.engine=command"}, done},
+		"fine_tuner.engine=":          {[]string{"fine_tuner.engine=builtin", "fine_tuner.engine=trl", "fine_tuner.engine=unsloth", "fine_tuner.engine=command"}, done},
 		"fine_tuner.engine=t":         {[]string{"fine_tuner.engine=trl"}, done},
 		"inferencer.baseline=":        {[]string{"inferencer.baseline=true", "inferencer.baseline=false"}, done},
 		"fine_tuner.epochs=":          {[]string{"fine_tuner.epochs=3"}, done},
@@ -84,6 +84,9 @@ func TestCompleteEveryKey(t *testing.T) {
 			}
 			_, faults := spec.Decode(tree)
 			for _, f := range faults {
+				if isOfAnother(f) {
+					continue
+				}
 				if f.Key == path && !strings.HasSuffix(assignment, "="+structconf.Null) { // some keys need a value
 					t.Errorf("%s is proposed, but %v", assignment, f)
 				}
@@ -147,4 +150,12 @@ func TestCompletionScripts(t *testing.T) {
 			}
 		}
 	}
+}
+
+// isOfAnother reports whether a value is for another engine or method, or for a run with
+// validation data.
+func isOfAnother(f structconf.Fault) bool {
+	return slices.ContainsFunc([]string{"; fine_tuner.engine = ", "and no other method does", "fine_tuner.validation_data_id names no data"}, func(why string) bool {
+		return strings.Contains(f.Message, why)
+	})
 }

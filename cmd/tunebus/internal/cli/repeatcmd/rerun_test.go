@@ -22,7 +22,7 @@ func TestRerun(t *testing.T) {
 	t.Parallel()
 	services := clitest.NewServices(t)
 	at := func(name string) string { return filepath.Join(services.Dir, name) }
-	if status, _, screen := services.Submit(t, nil, "--run-id", "old", "--label", "team=blue", "--set", "inferencer.testing_data_id="+at("columns.jsonl")); status != 3 {
+	if status, _, screen := services.Submit(t, nil, "--run-id", "old", "--label", "team=blue", "--set", "inferencer.testing_data_id=nobody/nothing", "--set", "pipeline.max_tries=1"); status != 3 {
 		t.Fatalf("status %d\n%s", status, screen)
 	}
 	if _, out, _ := clitest.Run(t, "show", "old", "--server", services.URL); !strings.Contains(out, "mend what the error names, then:\n    tunebus rerun old --server ") {

@@ -73,17 +73,17 @@ func TestOutcomes(t *testing.T) {
 			facts: clitest.FactsBegin + clitest.FactsEvaluation + clitest.FactsEnd, phases: map[string]string{"evaluation": clitest.MLflowFinished}, rows: 2,
 		},
 		"fine-tuning fails": {
-			args: []string{"--set", "fine_tuner.training_data_id=" + at("columns.jsonl")}, status: 3, conclusion: "failure", facts: clitest.FactsBegin + clitest.FactsFinetune + clitest.FactsEnd,
-			phases: map[string]string{"finetune": clitest.MLflowFailed}, fault: `there is no column "question" and no column "answer"`,
+			args: []string{"--set", "fine_tuner.learning_rate=1e30"}, status: 3, conclusion: "failure", facts: clitest.FactsBegin + clitest.FactsFinetune + clitest.FactsEnd,
+			phases: map[string]string{"finetune": clitest.MLflowFailed}, fault: "fine_tuner.learning_rate = 1e+30",
 		},
 		"fine-tuning fails, the run goes on": {
-			args: []string{"--set", "fine_tuner.training_data_id=" + at("columns.jsonl"), "--set", "pipeline.on_finetuning_failure=continue"}, status: 4, conclusion: "success",
+			args: []string{"--set", "fine_tuner.learning_rate=1e30", "--set", "pipeline.on_finetuning_failure=continue"}, status: 4, conclusion: "success",
 			facts: clitest.FactsBegin + clitest.FactsFinetune + clitest.FactsInference + clitest.FactsEvaluation + clitest.FactsEnd, phases: map[string]string{"finetune": clitest.MLflowFailed, "inference": clitest.MLflowFinished, "evaluation": clitest.MLflowFinished},
-			rows: clitest.SmallRows, fault: `there is no column "question" and no column "answer"`,
+			rows: clitest.SmallRows, fault: "fine_tuner.learning_rate = 1e+30",
 		},
 		"inference fails": {
-			args: []string{"--set", "inferencer.testing_data_id=" + at("columns.jsonl")}, status: 3, conclusion: "failure", facts: clitest.FactsBegin + clitest.FactsFinetune + clitest.FactsInference + clitest.FactsEnd,
-			phases: map[string]string{"finetune": clitest.MLflowFinished, "inference": clitest.MLflowFailed}, fault: `there is no column "question" and no column "answer"`,
+			args: []string{"--set", "inferencer.testing_data_id=nobody/nothing", "--set", "pipeline.max_tries=1"}, status: 3, conclusion: "failure", facts: clitest.FactsBegin + clitest.FactsFinetune + clitest.FactsInference + clitest.FactsEnd,
+			phases: map[string]string{"finetune": clitest.MLflowFinished, "inference": clitest.MLflowFailed}, fault: "nobody/nothing",
 		},
 		"evaluation fails": {
 			args: []string{"--enable-finetuning", "--predictions", at("answers.jsonl"), "--baseline-predictions", at("other-answers.jsonl")}, status: 3, conclusion: "failure", facts: clitest.FactsBegin + clitest.FactsFinetune + clitest.FactsEvaluation + clitest.FactsEnd,

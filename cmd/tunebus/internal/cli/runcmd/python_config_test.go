@@ -86,7 +86,8 @@ func TestOriginalFileSubmitted(t *testing.T) {
 	}
 	got := clitest.ReadSummary(t, out)
 	facts, _ := clitest.FactTypes(t, services.Bus, got.RunID)
-	if got.Status != "success" || facts != clitest.FactsBegin+clitest.FactsFinetune+clitest.FactsInference+clitest.FactsEvaluation+clitest.FactsEnd {
+	const pushed = "published.completed " // nothing is, for lack of a token, and a fact says so
+	if got.Status != "success" || strings.Count(facts, pushed) != 3 || strings.ReplaceAll(facts, pushed, "") != clitest.FactsBegin+clitest.FactsFinetune+clitest.FactsInference+clitest.FactsEvaluation+clitest.FactsEnd {
 		t.Errorf("%+v\n%s", got, facts)
 	}
 	if !strings.Contains(out, "http://127.0.0.1:9 is not among the tracking servers") {

@@ -143,12 +143,12 @@ func TestSecretsAreNotSubmitted(t *testing.T) {
 func TestHintAfterSubmit(t *testing.T) {
 	t.Parallel()
 	services := clitest.NewServices(t)
-	clitest.Write(t, services.Dir, "broken rows.jsonl", "{")
-	file, rows := services.Dir+"/small.toml", services.Dir+"/broken rows.jsonl"
+	clitest.Write(t, services.Dir, "more rows.jsonl", `{"question":"q","answer":"a"}`)
+	file, rows := services.Dir+"/small.toml", services.Dir+"/more rows.jsonl"
 	status, out, screen := clitest.Run(t, "submit", "--wait", "--server", services.URL, "--artifacts", services.Artifacts(),
-		"--config", file, "--run-id", "r1", "--set", "fine_tuner.training_data_id="+rows, "--label", "a=b")
+		"--config", file, "--run-id", "r1", "--set", "fine_tuner.training_data_id="+rows, "--set", "fine_tuner.learning_rate=1e30", "--set", "fine_tuner.epochs=3", "--label", "a=b")
 	want := "mend what the error names, then:\n    tunebus submit --config " + file + " --artifacts " + services.Artifacts() +
-		" --label a=b --set 'fine_tuner.training_data_id=" + rows + "' --wait --server " + services.URL + "\n"
+		" --label a=b --set 'fine_tuner.training_data_id=" + rows + "' --set fine_tuner.learning_rate=1e30 --set fine_tuner.epochs=3 --wait --server " + services.URL + "\n"
 	if status != 3 || !strings.Contains(out, want) {
 		t.Errorf("status %d, want %q, got\n%s%s", status, want, out, screen)
 	}
