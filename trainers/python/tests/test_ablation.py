@@ -133,7 +133,7 @@ class Heard(launch.Quiet):
     def checkpoint(self, step: int, folder: Path) -> None:
         self.checkpoints.append(step)
 
-    def result(self, folder: Path, tokens: int, statistics: dict[str, float], artifacts: dict[str, str]) -> None:
+    def result(self, folder: Path, tokens: int, statistics: dict[str, float], artifacts: dict[str, str], early: bool = False) -> None:
         self.artifacts = sorted(artifacts)
 
 

@@ -194,7 +194,7 @@ func publish(ctx context.Context, s *session.Session, b *conn.Conn, f Flags, r r
 func wait(ctx context.Context, s *session.Session, b *conn.Conn, f Flags, r runrequest.Request, request uint64, begin time.Time) error {
 	switch {
 	case f.wait == "" && r.RerunOf != "":
-		return awaitRerun(ctx, s, b, f, r, request)
+		return awaitRerun(ctx, s, b, r, request)
 	case f.wait == "":
 		if _, err := decision(ctx, s, b, r, request, submitDecisionLimit); err != nil {
 			return err
@@ -250,7 +250,7 @@ func decision(
 }
 
 // awaitRerun waits for the decision on a rerun, and prints the new run.
-func awaitRerun(ctx context.Context, s *session.Session, b *conn.Conn, f Flags, r runrequest.Request, request uint64) error {
+func awaitRerun(ctx context.Context, s *session.Session, b *conn.Conn, r runrequest.Request, request uint64) error {
 	accepted, err := decision(ctx, s, b, r, request, rerunDecisionLimit)
 	if err != nil {
 		return err
