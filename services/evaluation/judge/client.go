@@ -73,7 +73,7 @@ func NewClient(cfg Config) (*Client, error) {
 		option.WithBaseURL(cfg.BaseURL),
 		option.WithMaxRetries(0), // the library does not retry what is no valid answer
 		option.WithRequestTimeout(cfg.Timeout),
-		option.WithMiddleware(modelapi.Check(maxBody)),
+		option.WithMiddleware(modelapi.Check(maxBody)), //nolint:bodyclose // it hands the answer on
 	}
 	if cfg.APIKey != "" {
 		opts = append(opts, option.WithAPIKey(cfg.APIKey))

@@ -29,7 +29,7 @@ def check(keys: Keys) -> None:
         )
         for share in getattr(schedule, "lr_lambdas", ()):
             share(2)
-    except Exception as err:  # noqa: BLE001 - whatever it is, the training would end with it
+    except Exception as err:  # whatever it is, the training would end with it
         given, takes = ", ".join(f"{k} = {v!r}" for k, v in keys.lr_scheduler_kwargs.items()), ", ".join(arguments(name)) or "none"
         text = f"fine_tuner.lr_scheduler_kwargs = {{{given}}}: the schedule {name!r} does not take this ({err}); its arguments are: {takes}"
         raise KeyFault(("lr_scheduler_kwargs", text)) from err
