@@ -92,6 +92,9 @@ func TestStalledEngine(t *testing.T) {
 					t.Errorf("published %+v, %+v", ended, ended.Error)
 				}
 				for _, want := range []string{"level=ERROR", "stage=" + c.stage, "goroutine(s)", "has returned; its result is dropped"} {
+					if want == "goroutine(s)" && c.afterward == 0 {
+						continue // the work may have returned before anybody looks at its stacks
+					}
 					if !strings.Contains(log.String(), want) {
 						t.Errorf("the log lacks %q:\n%s", want, log)
 					}
