@@ -100,7 +100,7 @@ func TestServicesStartInAnyOrder(t *testing.T) {
 		{[]string{"intake"}, []string{"evaluation", "inference", "finetune", "tracker"}},
 		{nil, []string{"tracker", "evaluation", "inference", "finetune", "intake"}},
 	} {
-		t.Run(strings.Join(c.early, " "), func(t *testing.T) {
+		t.Run("early: "+strings.Join(c.early, " "), func(t *testing.T) {
 			t.Parallel()
 			address := freeAddress(t)
 			a := &separateServices{url: "nats://" + address, data: t.TempDir(), server: &testServer{log: &logBuffer{}}}

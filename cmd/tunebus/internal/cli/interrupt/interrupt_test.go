@@ -45,20 +45,20 @@ func TestSignals(t *testing.T) {
 }
 
 // TestLastWords: who is interrupted twice says what the command wanted to say, until it takes that
-// back. The end of a terminal is a signal as the others.
+// back.
 func TestLastWords(t *testing.T) {
 	ctx, forced, release := interrupt.Context(t.Context())
 	defer release()
 	interrupt.LastWords(ctx, "said no more")
 	interrupt.LastWords(ctx, "go on with r")
 	for range 2 {
-		if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
+		if err := syscall.Kill(os.Getpid(), syscall.SIGTERM); err != nil {
 			t.Fatal(err)
 		}
 		<-ctx.Done() // one after the other: two that wait are one
 	}
 	<-forced
-	if got := interrupt.LastWordsOf(ctx); got != "go on with r" || interrupt.Of(ctx) != syscall.SIGHUP {
+	if got := interrupt.LastWordsOf(ctx); got != "go on with r" || interrupt.Of(ctx) != syscall.SIGTERM {
 		t.Errorf("the last words are %q, and the signal is %v", got, interrupt.Of(ctx))
 	}
 	if interrupt.LastWords(t.Context(), "nobody listens"); interrupt.LastWordsOf(t.Context()) != "" {
