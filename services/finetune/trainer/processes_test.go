@@ -108,7 +108,7 @@ func (b *bench) newestKept() {
 // process, goes on, and ends with the weights of one that was not disturbed.
 func TestTRLTwoProcesses(t *testing.T) {
 	if os.Getenv("TUNEBUS_TEST_FULL") == "" {
-		t.Skip("make test-trl FULL=1 runs it")
+		t.Skip("make test-trl FULL=1 runs it") // it takes minutes, which CI does not have
 	}
 	whole := newBench(t)
 	if _, _, err := whole.run(t.Context(), t, whole.twoProcesses(t), time.Minute); err != nil {

@@ -68,10 +68,10 @@ func options(t *testing.T, i index) Options {
 	python, err := exec.LookPath("python3")
 	if err != nil {
 		// "make test" needs Go alone; CI runs "make test-trainer", which fails without a python3.
-		t.Skip("there is no python3; make test-trainer wants one")
+		t.Skip("there is no python3; make test-trainer wants one") // CI has one
 	}
 	if v, err := probe(t.Context(), python, os.Environ()); err != nil || !v.isSupported() {
-		t.Skipf("this test needs a Python %s, and python3 is %v (%v)", wanted(), v, err)
+		t.Skipf("this test needs a Python %s, and python3 is %v (%v)", wanted(), v, err) // so may a machine of a developer; CI has one
 	}
 	engine, _ := trainers.Find(trainers.TRL)
 	engine.Bytes = 1 << 20

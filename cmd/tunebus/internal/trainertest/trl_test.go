@@ -40,7 +40,7 @@ func python(t *testing.T) string {
 func full(t *testing.T) {
 	t.Helper()
 	if os.Getenv("TUNEBUS_TEST_FULL") == "" {
-		t.Skip("make test-trl FULL=1 runs it")
+		t.Skip("make test-trl FULL=1 runs it") // it takes minutes, which CI does not have
 	}
 }
 
