@@ -147,6 +147,18 @@ func (p *Packed) Unpacked(f func(part []float32, output, input int) error) error
 	return nil
 }
 
+// Fill writes the weight as float32, row by row.
+func (p *Packed) Fill(dst []float32) {
+	_ = p.Unpacked(func(part []float32, output, input int) error { // which never fails
+		for i := range len(part) / PanelColumns {
+			for c := range min(PanelColumns, p.Out-output) {
+				dst[(output+c)*p.In+input+i] = part[i*PanelColumns+c]
+			}
+		}
+		return nil
+	})
+}
+
 // unpack is that of [Panels].
 func (p *Packed) unpack(dst []float32, panel, from, n int) {
 	switch at := (panel*p.In + from) * PanelColumns; {
