@@ -197,12 +197,12 @@ func (l *loader) quantise(p *param, from values, dtype string) error {
 	if err := readTensor(p.shape, from, l.room); err != nil {
 		return err
 	}
-	rounding := map[string]weight.Rounding{safetensors.BF16: weight.ToBFloat16, safetensors.F16: weight.ToFloat16}[dtype]
-	if l.bits == 4 {
-		p.kept = weight.QuantiseNF4(l.room, p.shape[0], p.shape[1], rounding)
-	} else {
-		p.kept = weight.QuantiseBytes(l.room, p.shape[0], p.shape[1], rounding)
+	if l.bits == 8 {
+		p.kept = weight.QuantiseBytes(l.room, p.shape[0], p.shape[1], weight.ToFloat32)
+		return nil
 	}
+	rounding := map[string]weight.Rounding{safetensors.BF16: weight.ToBFloat16, safetensors.F16: weight.ToFloat16}[dtype]
+	p.kept = weight.QuantiseNF4(l.room, p.shape[0], p.shape[1], rounding)
 	return nil
 }
 

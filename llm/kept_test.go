@@ -1,8 +1,10 @@
 package llm
 
 import (
+	"encoding/json"
 	"errors"
 	"math"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -147,5 +149,46 @@ func TestHeadOfItsOwn(t *testing.T) {
 		if err != nil || again.cfg.TieWordEmbeddings != same {
 			t.Errorf("equal %t: tied %t, %v", same, again.cfg.TieWordEmbeddings, err)
 		}
+	}
+}
+
+// TestQuantisedAsBitsandbytes: what becomes of a checkpoint in 4 bits is what
+// bitsandbytes made of it, and in 8 bits so, too, but for the rounding of the products.
+func TestQuantisedAsBitsandbytes(t *testing.T) {
+	t.Parallel()
+	plain := filepath.Join("testdata", "nf4", "plain")
+	got, err := OpenQuantised(plain, 4)
+	want, errWant := Open(filepath.Join("testdata", "nf4", "double"))
+	eight, errEight := OpenQuantised(plain, 8)
+	body, errBody := os.ReadFile(filepath.Join(plain, "eight.json"))
+	var golden map[string][]float32
+	if err := errors.Join(err, errWant, errEight, errBody, json.Unmarshal(body, &golden)); err != nil {
+		t.Fatal(err)
+	}
+	if len(golden) != 6 { // all projections but v_proj
+		t.Fatalf("%d weights in 8 bits", len(golden))
+	}
+	differ, all := 0, 0
+	for name, values := range golden {
+		theirs := want.byName[name].values()
+		for i, v := range got.byName[name].values() {
+			all++
+			if v != theirs[i] {
+				differ++
+				if math.Abs(float64(v-theirs[i])) > 0.005*math.Abs(float64(theirs[i])) {
+					t.Fatalf("%s[%d] is %v, bitsandbytes has %v", name, i, v, theirs[i])
+				}
+			}
+		}
+		data := eight.byName[name].values()
+		apart := max(1, len(data)/300)
+		for i, v := range values {
+			if math.Abs(float64(data[i*apart]-v)) > 1e-6*math.Abs(float64(v)) {
+				t.Fatalf("%s[%d] is %v in 8 bits, bitsandbytes has %v", name, i*apart, data[i*apart], v)
+			}
+		}
+	}
+	if differ > 0 {
+		t.Errorf("%d of %d weights differ", differ, all)
 	}
 }
