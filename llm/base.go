@@ -28,12 +28,23 @@ func Open(dir string) (*Model, error) { return open(dir, 0) }
 // OpenQuantised is Open, but brings the projections that are stored as floats to 4 or 8
 // bits: to nf4 with double quantisation, as bitsandbytes does, or to whole numbers of 8
 // bits with a factor for each row. The embedding and the head stay as they are. Such a
-// model is the frozen base of an adapter, and can generate.
+// model is the frozen base of an adapter, and can generate. With 0 bits it is Open.
 func OpenQuantised(dir string, bits int) (*Model, error) {
-	if bits != 4 && bits != 8 {
+	if bits != 0 && bits != 4 && bits != 8 {
 		return nil, fmt.Errorf("open checkpoint: weights of %d bits; want 4 or 8", bits)
 	}
 	return open(dir, bits)
+}
+
+// Bits is what the keys load_in_4bit and load_in_8bit ask [OpenQuantised] for.
+func Bits(four, eight bool) int {
+	switch {
+	case four:
+		return 4
+	case eight:
+		return 8
+	}
+	return 0
 }
 
 func open(dir string, bits int) (*Model, error) {
