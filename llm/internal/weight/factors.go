@@ -96,13 +96,26 @@ func (f *factors) of(room *kernel.Factors, panel, group int) *kernel.Factors {
 	if f.codes == nil {
 		return (*kernel.Factors)(f.plain[at : at+n])
 	}
-	for i, code := range f.codes[at : at+n] {
-		o := f.first + panel*n + i
-		if o >= f.out { // of no output
-			room[i] = 0
-			continue
+	clear(room[:])
+	o := f.first + panel*n
+	codes := f.codes[at : at+min(n, f.out-o)]
+	if f.group != f.block { // blocks go across rows
+		for i, code := range codes {
+			room[i] = f.nested.value(code, ((o+i)*f.in+group*f.group)/f.block)
 		}
-		room[i] = f.nested.value(code, (o*f.in+group*f.group)/f.block)
+		return room
+	}
+	// The block of the next output is so many further, and that of its factor too: to
+	// divide once for each would take longer than all the rest.
+	block := o*groups + group
+	factor, rest := block/f.nested.Block, block%f.nested.Block
+	further, more := groups/f.nested.Block, groups%f.nested.Block
+	for i, code := range codes {
+		room[i] = float32(f.nested.Table[code]*f.nested.Factors[factor]) + f.nested.Offset
+		factor, rest = factor+further, rest+more
+		if rest >= f.nested.Block {
+			factor, rest = factor+1, rest-f.nested.Block
+		}
 	}
 	return room
 }
