@@ -6,6 +6,7 @@
 // Weights that learn are float32. A frozen matrix stays in the type that its
 // checkpoint has, or in the four or eight bits to which it is quantised when it is
 // opened; what is computed with it are the same numbers in float32. Package net
-// computes the forward and the backward pass, package kernel has the loops over
-// numbers. Results depend neither on the processor's instructions nor on the number of threads.
+// computes the forward
+// and the backward pass, package kernel has the loops over numbers. Results
+// depend neither on the processor's instructions nor on the number of threads.
 package llm
