@@ -51,9 +51,13 @@ variables, such as MLFLOW_TRACKING_TOKEN; nothing else changes by that.`,
   tunebus replay tracking --since 30d --to https://mlflow.example --dry-run`,
 		PreRunE: func(c *cobra.Command, _ []string) error { return f.read(c, time.Now()) },
 		RunE: s.WithStore(&f.at, func(ctx context.Context, server *session.Deployment, store *artifact.Store) error {
-			cfg, err := f.trackerConfig(server.Settings)
+			over := inprocess.Flags{Reports: f.reports, Tracking: f.uri}
+			cfg, err := f.trackerConfig(server.Settings, session.DataFolder(server), &over)
 			if err != nil {
 				return err
+			}
+			if kept := over.Kept(); kept != "" {
+				s.Console.Say("%s", kept)
 			}
 			cfg.Logger = s.Logger()
 			for i, text := range f.runs {
@@ -88,9 +92,9 @@ func (f *replayTrackingFlags) read(c *cobra.Command, now time.Time) (err error) 
 }
 
 // trackerConfig returns the tracker's configuration: the settings, with what
-// the flags say over them.
-func (f *replayTrackingFlags) trackerConfig(cfg settings.Settings) (tracker.Config, error) {
-	over := inprocess.Flags{Reports: f.reports, Tracking: f.uri}
+// the flags say over them, and between both the places of the data folder.
+func (f *replayTrackingFlags) trackerConfig(cfg settings.Settings, data string, over *inprocess.Flags) (tracker.Config, error) {
+	cfg.Data.Folder = data
 	if err := over.Apply(&cfg); err != nil {
 		return tracker.Config{}, err
 	}

@@ -110,8 +110,12 @@ func (f *rerunFlags) onFolder(c *cobra.Command, s *session.Session, folder strin
 		return err
 	}
 	cfg.Data.Folder = folder
-	if err := (&inprocess.Flags{}).Apply(&cfg); err != nil {
+	var places inprocess.Flags
+	if err := places.Apply(&cfg); err != nil {
 		return err
+	}
+	if kept := places.Kept(); kept != "" {
+		s.Console.Say("%s", kept)
 	}
 	return f.local.ToEnd(c.Context(), s, localrun.Start{Settings: cfg, Specifications: f.request.Files}, r)
 }

@@ -41,6 +41,9 @@ func Run(s *session.Session) *cobra.Command {
 				return err
 			}
 			s.Console.Notes(request.Notes)
+			if kept := f.services.Kept(); kept != "" {
+				s.Console.Say("%s", kept)
+			}
 			if warning != "" {
 				s.Console.Say("%s", view.Sentence(warning))
 			}

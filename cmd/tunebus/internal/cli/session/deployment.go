@@ -216,6 +216,13 @@ func (s *Deployment) Folder() string {
 	return s.folder
 }
 
+// DataFolder is the data folder that a command works on, also where a process of this machine
+// works on its runs; empty if it is not known.
+func DataFolder(s *Deployment) string {
+	up, _ := localup.Find(s.Bus.Server()) // the zero value if it is no such process
+	return cmp.Or(s.folder, s.owner.Data, up.Data)
+}
+
 // Name names the server, or the data folder, for people.
 func (s *Deployment) Name() string {
 	if folder := s.Folder(); folder != "" {

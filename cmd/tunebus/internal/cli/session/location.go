@@ -11,6 +11,7 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/localup"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/places"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/storeopening"
 	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
@@ -52,19 +53,38 @@ func (l Location) OpenStore(ctx context.Context, b *conn.Conn, cfg settings.Sett
 		if data == "" {
 			data = cfg.Data.Folder
 		}
-		dir, err := filepath.Abs(filepath.Join(data, "artifacts"))
-		if err != nil {
-			return nil, fmt.Errorf("artifact store: %w", err)
+		var err error
+		if address, err = storeOfFolder(data); err != nil {
+			return nil, err
 		}
-		if _, err := os.Stat(dir); err != nil {
-			return nil, exit.Input(fmt.Errorf("where do the artifacts lie? There is no folder %s; "+
-				"--artifacts, or artifacts.url of the settings, names the store that the services use", dir))
-		}
-		address = folderaddress.Of(dir)
 	}
 	store, err := storeopening.OpenExisting(ctx, b, address)
 	if errors.Is(err, artifact.ErrNoStore) {
 		err = fmt.Errorf("%w; --artifacts, or artifacts.url of the settings, names the store that the services use", err)
 	}
 	return store, storeopening.AsStatus(ctx, err)
+}
+
+// storeOfFolder is the address of the artifact store of a data folder: the one that its last
+// run or up used, or the folder artifacts in it.
+func storeOfFolder(data string) (string, error) {
+	before, err := places.Read(data)
+	if err == nil {
+		var cfg settings.Settings
+		if _, err = before.Use(&cfg); err == nil && cfg.Artifacts.URL != "" {
+			return cfg.Artifacts.URL, nil
+		}
+	}
+	if err != nil {
+		return "", exit.Input(err)
+	}
+	dir, err := filepath.Abs(filepath.Join(data, "artifacts"))
+	if err != nil {
+		return "", fmt.Errorf("artifact store: %w", err)
+	}
+	if _, err := os.Stat(dir); err != nil {
+		return "", exit.Input(fmt.Errorf("where do the artifacts lie? There is no folder %s; "+
+			"--artifacts, or artifacts.url of the settings, names the store that the services use", dir))
+	}
+	return folderaddress.Of(dir), nil
 }
