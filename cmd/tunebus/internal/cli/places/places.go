@@ -23,6 +23,7 @@ import (
 	"strings"
 
 	"github.com/tunebus/tunebus/pipeline/atomicfile"
+	"github.com/tunebus/tunebus/pipeline/folderaddress"
 	"github.com/tunebus/tunebus/pipeline/settings"
 )
 
@@ -40,8 +41,8 @@ type Places struct {
 	// TrackingURI is the address of MLflow. The folder of a file: address may be
 	// relative to the data folder.
 	TrackingURI string `json:"tracking_uri,omitempty"`
-	// Artifacts is the address of the artifact store, likewise; empty: a folder of the
-	// data folder.
+	// Artifacts is the address of the artifact store; empty: a folder of the data
+	// folder.
 	Artifacts string `json:"artifacts,omitempty"`
 
 	data string
@@ -101,13 +102,27 @@ func (p Places) Use(cfg *settings.Settings) (used Places, err error) {
 		}
 	}
 	if p.Artifacts != "" && cfg.Artifacts.URL == "" {
-		there, err := shownAddress(p.data, p.Artifacts)
+		there, err := folderaddress.Absolute(p.Artifacts)
 		if err != nil {
 			return used, fmt.Errorf("%s: artifacts: %w; remove the file", filepath.Join(p.data, fileName), err)
 		}
 		cfg.Artifacts.URL, used.Artifacts = there, there
 	}
 	return used, nil
+}
+
+// Known reports whether it is known where the runs of a data folder are reported and tracked:
+// from an earlier command on it, or from the settings.
+func Known(cfg settings.Settings) (bool, error) {
+	before, err := Read(cfg.Data.Folder)
+	if err != nil {
+		return false, err
+	}
+	usual, err := settings.Load(nil, nil)
+	if err != nil {
+		return false, err
+	}
+	return before.Reports != "" || cfg.Tracker.Reports != usual.Tracker.Reports || cfg.Tracker.TrackingURI != usual.Tracker.TrackingURI, nil
 }
 
 // Text says for people which places were used, and how to name others; empty if there
@@ -145,7 +160,7 @@ func Remember(cfg settings.Settings) error {
 	if p.TrackingURI, err = keptAddress(data, cfg.Tracker.TrackingURI); err != nil {
 		return err
 	}
-	if p.Artifacts, err = keptAddress(data, cfg.Artifacts.URL); err != nil {
+	if p.Artifacts, err = folderaddress.Absolute(cfg.Artifacts.URL); err != nil {
 		return err
 	}
 	if before, err := Read(data); err == nil && before == p {

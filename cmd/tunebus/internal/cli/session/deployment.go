@@ -16,6 +16,7 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/localup"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/storeopening"
 	"github.com/tunebus/tunebus/embedded"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/archive"
@@ -87,6 +88,9 @@ func with(
 	do func(ctx context.Context, server *Deployment, args []string) error,
 ) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) error {
+		if err := storeopening.CheckAddress(at.Artifacts); err != nil {
+			return err
+		}
 		cfg, err := s.Settings()
 		if err != nil {
 			return err

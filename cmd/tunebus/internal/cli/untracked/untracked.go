@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/inprocess"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/places"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/pipeline/artifact"
@@ -86,7 +87,8 @@ func Wait(ctx context.Context, console *view.Console, b *conn.Conn, runs []strin
 	return left, nil
 }
 
-// Write does the work of a tracker for the runs of a data folder on which none runs. The
+// Write does the work of a tracker for the runs of a data folder on which none runs. Of a
+// folder whose places nobody knows, such as that of an earlier version, it writes nothing. The
 // error matches [mlflow.ErrUnavailable] if MLflow cannot be reached.
 func Write(ctx context.Context, s *session.Session, server *session.Deployment, store *artifact.Store) error {
 	runs, err := List(ctx, server.Bus)
@@ -95,6 +97,9 @@ func Write(ctx context.Context, s *session.Session, server *session.Deployment, 
 	}
 	cfg := server.Settings
 	cfg.Data.Folder = server.Folder()
+	if known, err := places.Known(cfg); err != nil || !known {
+		return err
+	}
 	if err := new(inprocess.Flags).Apply(&cfg); err != nil {
 		return err
 	}
