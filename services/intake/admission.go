@@ -13,6 +13,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/bus/delivery"
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/redaction"
 	"github.com/tunebus/tunebus/pipeline/spec"
 	"github.com/tunebus/tunebus/services/intake/request"
 )
@@ -246,6 +247,9 @@ func (a *admission) reject(ctx context.Context, d delivery.Delivery, req events.
 	id := req.RunID
 	if id == "" { // whoever published the request can find it by the id that its run would have
 		id = request.RunID(d.Stream, d.Sequence, d.Time)
+	}
+	for i := range faults { // a fact is there for everybody to read
+		faults[i].Value, faults[i].Message = redaction.Addresses(faults[i].Value), redaction.Addresses(faults[i].Message)
 	}
 	rejected := events.PipelineRejected{RequestSequence: d.Sequence, RunID: id, RunName: request.NameOfRejected(req), Faults: events.BoundFaults(faults)}
 	_, err := a.publisher.Publish(ctx, rejected, journal.Fence{})
