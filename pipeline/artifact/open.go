@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"gocloud.dev/blob"
+
+	"github.com/tunebus/tunebus/pipeline/artifact/storeaddress"
 )
 
 // Buckets opens buckets by the scheme of their URL. Packages of drivers, such
@@ -34,7 +36,7 @@ func OpenExisting(ctx context.Context, address string) (*Store, error) {
 
 // CheckAddress returns the error that [Open] has for an address by itself. It opens nothing.
 func CheckAddress(address string) error {
-	u, name, err := parse(address)
+	u, name, err := storeaddress.Parse(address)
 	if err != nil {
 		return err
 	}
@@ -44,31 +46,8 @@ func CheckAddress(address string) error {
 	return nil
 }
 
-// parse reads an address. name is what may be printed of it.
-func parse(address string) (u *url.URL, name string, err error) {
-	u, err = url.Parse(address)
-	if err != nil {
-		// A url.Error prints the whole address, its cause does not.
-		if parseErr, ok := errors.AsType[*url.Error](err); ok {
-			err = parseErr.Err
-		}
-		return nil, "", fmt.Errorf("open artifact store: its address cannot be read: %w", err)
-	}
-	if u.User != nil {
-		return nil, "", errors.New("open artifact store: its address holds a user or password; credentials come from the environment")
-	}
-	name = u.Scheme + "://" + u.Host
-	if u.Scheme == "file" {
-		name += u.Path
-	}
-	if u.Scheme == "" {
-		name, _, _ = strings.Cut(address, "?")
-	}
-	return u, name, nil
-}
-
 func open(ctx context.Context, address string, makes bool) (*Store, error) {
-	u, name, err := parse(address)
+	u, name, err := storeaddress.Parse(address)
 	if err != nil {
 		return nil, err
 	}

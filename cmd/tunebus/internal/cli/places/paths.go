@@ -8,9 +8,9 @@ import (
 	"github.com/tunebus/tunebus/pipeline/folderaddress"
 )
 
-// kept is a path as the file has it: relative to the data folder where both were named
+// stored is a path as the file has it: relative to the data folder where both were named
 // relative to the working folder.
-func kept(data, path string) (string, error) {
+func stored(data, path string) (string, error) {
 	if path == "" {
 		return "", nil
 	}
@@ -22,9 +22,9 @@ func kept(data, path string) (string, error) {
 	return filepath.Abs(path)
 }
 
-// keptAddress is kept of the folder of an address.
-func keptAddress(data, address string) (string, error) {
-	return ofFolder(address, func(folder string) (string, error) { return kept(data, folder) })
+// storedAddress is stored of the folder of an address.
+func storedAddress(data, address string) (string, error) {
+	return ofFolder(address, func(folder string) (string, error) { return stored(data, folder) })
 }
 
 // shown is the path of the file as a person in the working folder writes it.

@@ -154,10 +154,10 @@ func Remember(cfg settings.Settings) error {
 	data := cfg.Data.Folder
 	p := Places{data: data}
 	var err error
-	if p.Reports, err = kept(data, cfg.Tracker.Reports); err != nil {
+	if p.Reports, err = stored(data, cfg.Tracker.Reports); err != nil {
 		return err
 	}
-	if p.TrackingURI, err = keptAddress(data, cfg.Tracker.TrackingURI); err != nil {
+	if p.TrackingURI, err = storedAddress(data, cfg.Tracker.TrackingURI); err != nil {
 		return err
 	}
 	if p.Artifacts, err = folderaddress.Absolute(cfg.Artifacts.URL); err != nil {

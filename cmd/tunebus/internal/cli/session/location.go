@@ -4,18 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
-	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/localup"
-	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/places"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/storeopening"
 	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
-	"github.com/tunebus/tunebus/pipeline/folderaddress"
 	"github.com/tunebus/tunebus/pipeline/settings"
 )
 
@@ -54,7 +49,7 @@ func (l Location) OpenStore(ctx context.Context, b *conn.Conn, cfg settings.Sett
 			data = cfg.Data.Folder
 		}
 		var err error
-		if address, err = storeOfFolder(data); err != nil {
+		if address, err = storeopening.OfFolder(data); err != nil {
 			return nil, err
 		}
 	}
@@ -63,28 +58,4 @@ func (l Location) OpenStore(ctx context.Context, b *conn.Conn, cfg settings.Sett
 		err = fmt.Errorf("%w; --artifacts, or artifacts.url of the settings, names the store that the services use", err)
 	}
 	return store, storeopening.AsStatus(ctx, err)
-}
-
-// storeOfFolder is the address of the artifact store of a data folder: the one that its last
-// run or up used, or the folder artifacts in it.
-func storeOfFolder(data string) (string, error) {
-	before, err := places.Read(data)
-	if err == nil {
-		var cfg settings.Settings
-		if _, err = before.Use(&cfg); err == nil && cfg.Artifacts.URL != "" {
-			return cfg.Artifacts.URL, nil
-		}
-	}
-	if err != nil {
-		return "", exit.Input(err)
-	}
-	dir, err := filepath.Abs(filepath.Join(data, "artifacts"))
-	if err != nil {
-		return "", fmt.Errorf("artifact store: %w", err)
-	}
-	if _, err := os.Stat(dir); err != nil {
-		return "", exit.Input(fmt.Errorf("where do the artifacts lie? There is no folder %s; "+
-			"--artifacts, or artifacts.url of the settings, names the store that the services use", dir))
-	}
-	return folderaddress.Of(dir), nil
 }
