@@ -247,7 +247,7 @@ func (a *admission) reject(ctx context.Context, d delivery.Delivery, req events.
 	if id == "" { // whoever published the request can find it by the id that its run would have
 		id = request.RunID(d.Stream, d.Sequence, d.Time)
 	}
-	rejected := events.PipelineRejected{RequestSequence: d.Sequence, RunID: id, RunName: request.NameOfRejected(req), Faults: events.BoundFaults(faults)}
+	rejected := events.PipelineRejected{RequestSequence: d.Sequence, RunID: id, RunName: request.NameOfRejected(req), Labels: events.LabelsOfRejected(req.Labels), Faults: events.BoundFaults(faults)}
 	_, err := a.publisher.Publish(ctx, rejected, journal.Fence{})
 	if _, lost := errors.AsType[*journal.FencedError](err); err != nil && !lost {
 		return err

@@ -135,7 +135,11 @@ func (r rejectedRequests) IDs(ctx context.Context) ([]string, error) {
 		return []string{r.text}, nil
 	}
 	var ids []string
-	err := r.each(ctx, func(rejected runlister.Rejected) { ids = append(ids, rejected.RunID) })
+	err := r.each(ctx, func(rejected runlister.Rejected) {
+		if ids = append(ids, rejected.ID()); rejected.ID() != rejected.RunID {
+			ids = append(ids, rejected.RunID)
+		}
+	})
 	return ids, err
 }
 
@@ -144,8 +148,8 @@ func (r rejectedRequests) each(ctx context.Context, do func(runlister.Rejected))
 	const most = 10_000
 	seen := map[string]bool{}
 	return runlister.New(r.server.Bus).Rejections(ctx, func(rejected runlister.Rejected) bool {
-		if !seen[rejected.RunID] && rejected.RunID != "" {
-			seen[rejected.RunID] = true
+		if !seen[rejected.ID()] {
+			seen[rejected.ID()] = true
 			do(rejected)
 		}
 		return len(seen) < most
@@ -163,8 +167,8 @@ func (r rejectedRequests) Describe(ctx context.Context, ids []string) ([]runlook
 	}
 	var out []runlookup.Run
 	err := r.each(ctx, func(rejected runlister.Rejected) {
-		if wanted[rejected.RunID] {
-			out = append(out, runlookup.Run{ID: rejected.RunID, Name: rejected.RunName, At: rejected.At})
+		if wanted[rejected.ID()] {
+			out = append(out, runlookup.Run{ID: rejected.ID(), Name: rejected.RunName, At: rejected.At})
 		}
 	})
 	return out, err
