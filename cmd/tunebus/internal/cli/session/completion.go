@@ -89,7 +89,11 @@ func runsBeginning(ctx context.Context, s *Session, at Location, begun string) (
 
 // CompleteValues proposes the values of a flag to a shell.
 func CompleteValues(c *cobra.Command, flag string, values ...cobra.Completion) {
-	propose := cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)
+	Complete(c, flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// Complete proposes values of a flag to a shell.
+func Complete(c *cobra.Command, flag string, propose cobra.CompletionFunc) {
 	if err := c.RegisterFlagCompletionFunc(flag, propose); err != nil {
 		panic(err) // the command has no such flag, which is a fault of the program
 	}

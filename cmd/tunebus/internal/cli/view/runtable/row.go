@@ -133,7 +133,7 @@ func (r Row) took() time.Duration {
 // status is the status for people: of an open run what it does.
 func (r Row) status() string {
 	switch {
-	case r.Status == events.StatusRunning && r.Attempt == 0 && !r.Stopped && r.Phase != "":
+	case r.Queued() && !r.Stopped:
 		return string(r.Phase) + " queued"
 	case r.Status != events.StatusRunning || r.Phase == "":
 		return string(r.word())
