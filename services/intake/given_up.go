@@ -128,7 +128,7 @@ func (g *givenUp) rejectRequest(ctx context.Context, letter deadletter.Letter) e
 	if run.Accepted != nil && run.Accepted.Lineage.RequestSequence == letter.Original {
 		return g.publisher.PublishNext(ctx, *run.Accepted, run)
 	}
-	rejected := events.PipelineRejected{RequestSequence: letter.Original, RunID: made, RunName: request.NameOfRejected(req), Labels: events.LabelsOfRejected(req.Labels), Faults: []events.Fault{{
+	rejected := events.PipelineRejected{RequestSequence: letter.Original, RunID: id, RunName: request.NameOfRejected(req), Labels: events.LabelsOfRejected(req.Labels), Faults: []events.Fault{{
 		Key: "request",
 		Message: fmt.Sprintf("was given up and is dead letter %d, which \"tunebus dlq retry %d\" submits again: %s",
 			letter.Sequence, letter.Sequence, letter.Reason),

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/archive"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/runindex"
 	"github.com/tunebus/tunebus/pipeline/bus/runlister"
 	"github.com/tunebus/tunebus/pipeline/runlookup"
 )
@@ -120,6 +122,36 @@ func (r archivedRuns) Describe(ctx context.Context, ids []string) ([]runlookup.R
 		}
 	}
 	return out, nil
+}
+
+// WithName implements [runlookup.Named]. It reads names from the lines of runs, and the archives
+// of runs without one.
+func (r archivedRuns) WithName(ctx context.Context, name string, ids []string) (found []runlookup.Run, err error) {
+	left := make(map[string]bool, len(ids))
+	for _, id := range ids {
+		left[id] = true
+	}
+	index := runindex.New(r.server.Bus)
+	state, err := index.State(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for line, err := range index.Newest(ctx, state) {
+		if err != nil {
+			return nil, err
+		}
+		if left[line.RunID] && line.RunName == name {
+			found = append(found, runlookup.Run{ID: line.RunID, Name: line.RunName, At: line.RequestedAt})
+		}
+		delete(left, line.RunID)
+	}
+	others, err := r.Describe(ctx, slices.Collect(maps.Keys(left)))
+	for _, other := range others {
+		if other.Name == name {
+			found = append(found, other)
+		}
+	}
+	return found, err
 }
 
 // rejectedRequests are the newest rejected requests, by the runs that they asked for. Where a
