@@ -41,7 +41,7 @@ type MalformedError struct {
 }
 
 func (e *MalformedError) Error() string {
-	return fmt.Sprintf("%s cannot be read: %s", e.Type, WhyNoJSON(e.Err))
+	return fmt.Sprintf("%s cannot be read: %s", e.Type, whyNoJSON(e.Err))
 }
 
 // Unwrap returns the cause.

@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// WhyNoJSON says in words for people why a text could not be read as JSON. The errors of
+// whyNoJSON says in words for people why a text could not be read as JSON. The errors of
 // encoding/json name the types of a program. Another error is said as it is.
-func WhyNoJSON(err error) string {
+func whyNoJSON(err error) string {
 	if mismatch, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return mismatched(mismatch)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/knownruns"
 	"github.com/tunebus/tunebus/pipeline/bus/runlister"
 	"github.com/tunebus/tunebus/pipeline/runlookup"
 )
@@ -66,7 +67,7 @@ func runsBeginning(ctx context.Context, s *Session, at Location, begun string) (
 		return nil, err
 	}
 	defer func() { _ = server.close() }() // nothing was written
-	stream := streamRuns{runlister.New(server.Bus)}
+	stream := knownruns.Stream{Lister: runlister.New(server.Bus)}
 	ids, err := stream.IDs(ctx)
 	if err != nil {
 		return nil, err

@@ -4,14 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/knownruns"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/archive"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
-	"github.com/tunebus/tunebus/pipeline/bus/runindex"
 	"github.com/tunebus/tunebus/pipeline/bus/runlister"
 	"github.com/tunebus/tunebus/pipeline/runlookup"
 )
@@ -27,7 +26,7 @@ func (s *Deployment) RunID(ctx context.Context, text string) (string, error) {
 			return text, nil
 		}
 	}
-	id, err := runlookup.Find(ctx, text, streamRuns{runlister.New(s.Bus)}, archivedRuns{s}, rejectedRequests{server: s, text: text})
+	id, err := runlookup.Find(ctx, text, knownruns.Stream{Lister: runlister.New(s.Bus)}, archivedRuns{s}, rejectedRequests{server: s, text: text})
 	if errors.Is(err, runlookup.ErrNoRuns) {
 		err = s.noLast(ctx, err)
 	}
@@ -61,32 +60,6 @@ func (s *Deployment) noLast(ctx context.Context, none error) error {
 // errNoLast is [runlookup.ErrNoRuns] where there were runs.
 var errNoLast = errors.New("there is no last run")
 
-// streamRuns are the runs of the stream.
-type streamRuns struct{ lister *runlister.Lister }
-
-// IDs implements [runlookup.Runs].
-func (r streamRuns) IDs(ctx context.Context) ([]string, error) { return r.lister.Accepted(ctx) }
-
-// Newest implements [runlookup.Runs].
-func (r streamRuns) Newest(ctx context.Context) (runlookup.Run, error) {
-	accepted, err := r.lister.Newest(ctx)
-	if err != nil || accepted == nil {
-		return runlookup.Run{}, err
-	}
-	return described(*accepted), nil
-}
-
-// Describe implements [runlookup.Runs].
-func (r streamRuns) Describe(ctx context.Context, ids []string) ([]runlookup.Run, error) {
-	var out []runlookup.Run
-	err := r.lister.AcceptedEvents(ctx, ids, func(a events.PipelineAccepted) { out = append(out, described(a)) })
-	return out, err
-}
-
-func described(a events.PipelineAccepted) runlookup.Run {
-	return runlookup.Run{ID: a.RunID, Name: a.RunName, At: a.RequestedAt}
-}
-
 // archivedRuns are the runs of the archive. Without an artifact store there are
 // none: a command that needs the run says then that it could not look there.
 type archivedRuns struct{ server *Deployment }
@@ -115,7 +88,7 @@ func (r archivedRuns) Describe(ctx context.Context, ids []string) ([]runlookup.R
 	var out []runlookup.Run
 	for _, id := range ids {
 		if run, err := reader.Run(ctx, id); err == nil && run.Accepted != nil {
-			out = append(out, described(*run.Accepted))
+			out = append(out, knownruns.Of(*run.Accepted))
 		}
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
@@ -126,32 +99,13 @@ func (r archivedRuns) Describe(ctx context.Context, ids []string) ([]runlookup.R
 
 // WithName implements [runlookup.Named]. It reads names from the lines of runs, and the archives
 // of runs without one.
-func (r archivedRuns) WithName(ctx context.Context, name string, ids []string) (found []runlookup.Run, err error) {
-	left := make(map[string]bool, len(ids))
-	for _, id := range ids {
-		left[id] = true
-	}
-	index := runindex.New(r.server.Bus)
-	state, err := index.State(ctx)
+func (r archivedRuns) WithName(ctx context.Context, name string, ids []string) ([]runlookup.Run, error) {
+	found, left, err := knownruns.WithName(ctx, r.server.Bus, name, ids)
 	if err != nil {
 		return nil, err
 	}
-	for line, err := range index.Newest(ctx, state) {
-		if err != nil {
-			return nil, err
-		}
-		if left[line.RunID] && line.RunName == name {
-			found = append(found, runlookup.Run{ID: line.RunID, Name: line.RunName, At: line.RequestedAt})
-		}
-		delete(left, line.RunID)
-	}
-	others, err := r.Describe(ctx, slices.Collect(maps.Keys(left)))
-	for _, other := range others {
-		if other.Name == name {
-			found = append(found, other)
-		}
-	}
-	return found, err
+	others, err := r.Describe(ctx, left)
+	return append(found, slices.DeleteFunc(others, func(o runlookup.Run) bool { return o.Name != name })...), err
 }
 
 // rejectedRequests are the newest rejected requests, by the runs that they asked for. Where a
