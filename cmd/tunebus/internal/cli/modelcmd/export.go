@@ -31,7 +31,7 @@ vLLM load: all weights where all were trained, and else the adapter. The adapter
 names its base model by the id of the Hub, or by the absolute path of a folder of
 this machine. --merge writes one whole model instead, --with-base puts the base
 model beside the adapter.`,
-		Example: "  tunebus export RUN my-model\n  tunebus export RUN my-model --merge",
+		Example: "  tunebus export last my-model\n  tunebus export last my-small-model --dtype float16",
 		ValidArgsFunction: func(c *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
 			if len(args) == 1 {
 				return nil, cobra.ShellCompDirectiveFilterDirs
