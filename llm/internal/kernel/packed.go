@@ -164,7 +164,7 @@ func (p *Packed) unpack(dst []float32, panel, from, n int) {
 	case p.full != nil:
 		copy(dst, p.full[at:at+n*PanelColumns])
 	case p.bfloat != nil:
-		UnpackBFloat(dst, p.bfloat[at:at+n*PanelColumns])
+		unpackBFloat(dst, p.bfloat[at:at+n*PanelColumns])
 	default:
 		p.kept.Unpack(dst, panel, from, n)
 	}
