@@ -118,8 +118,9 @@ func (s *Sequence) Next(position int) (next int, wait bool) {
 			if n.from.ready < n.copies && n.from.writer != nil {
 				return position, true
 			}
-			n.ready = min(n.copies, n.from.ready)
-			s.pool.copy(n.block, n.from.block, n.ready)
+			if n.ready = min(n.copies, n.from.ready); n.ready > 0 {
+				s.pool.copy(n.block, n.from.block, n.ready)
+			}
 			s.pool.drop(n.from)
 			n.from = nil
 		}
