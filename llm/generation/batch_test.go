@@ -372,8 +372,8 @@ func TestPromptsAreChecked(t *testing.T) {
 	if _, err := b.Add(generation.Prompt{IDs: make([]int32, 100), MaxNewTokens: 29}); err != nil {
 		t.Errorf("a prompt that fits: %v", err)
 	}
-	if bytes := b.CacheBytes(); bytes != 128*2*2*2*8*4 {
-		t.Errorf("the cache takes %d bytes", bytes)
+	if bytes := b.CacheBytes(); bytes != 128*2*2*2*8*4 || bytes != llm.CacheBytes(model(t).Config(), 128) {
+		t.Errorf("the cache takes %d bytes, and %d were announced", bytes, llm.CacheBytes(model(t).Config(), 128))
 	}
 }
 
