@@ -177,6 +177,7 @@ func (m *Model) MergeAdapter() error {
 	for i := 0; i < len(a.params); i += 2 {
 		lowA, lowB := a.params[i], a.params[i+1]
 		w := m.byName[strings.TrimSuffix(lowA.name, loraA)+".weight"]
+		w.thaw()
 		rank, columns := lowA.shape[0], lowA.shape[1]
 		for row := range lowB.shape[0] {
 			for r := range rank {

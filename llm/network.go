@@ -27,7 +27,7 @@ func (m *Model) network(gradients map[*param][]float32) *net.Network {
 		if p == nil { // of another family
 			return net.Weight{}
 		}
-		return net.Weight{Data: p.data, Grad: gradients[p]}
+		return net.Weight{Data: p.data, Grad: gradients[p], Kept: p.kept}
 	}
 	linear := func(module string) net.Linear {
 		w := m.byName[module+".weight"]

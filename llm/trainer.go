@@ -35,6 +35,7 @@ type trainer struct {
 
 func newTrainer(m *Model, cfg TrainConfig) *trainer {
 	t := &trainer{cfg: cfg, model: m, learn: m.trainable()}
+	thaw(t.learn)
 	gradients := map[*param][]float32{}
 	var learned []optimizer.Learned
 	for i, p := range t.learn {

@@ -87,7 +87,6 @@ func finetuneLimits(engine string) []limit {
 	}
 	const (
 		parts = "it chooses parts of vision-language models, which the built-in engine does not train"
-		bits  = "the built-in engine keeps the base weights as they are stored"
 		// others is where the keys are that the built-in engine refuses.
 		others = `; fine_tuner.engine = "trl" has it`
 	)
@@ -100,8 +99,6 @@ func finetuneLimits(engine string) []limit {
 		{key: "fine_tuner.finetune_attention_modules", instead: parts},
 		{key: "fine_tuner.finetune_mlp_modules", instead: parts},
 		{key: "fine_tuner.dtype", values: []string{"float32"}, unless: full, instead: "the built-in engine trains in float32 and writes the adapter in float32"},
-		{key: "fine_tuner.load_in_4bit", instead: bits},
-		{key: "fine_tuner.load_in_8bit", instead: bits},
 		{key: "fine_tuner.bias", instead: "the built-in engine leaves biases as they are"},
 		{key: "fine_tuner.use_dora", instead: "the built-in engine does not have DoRA yet" + others, refused: true},
 		{key: "fine_tuner.modules_to_save", instead: "the built-in engine trains no modules beside the adapter yet" + others, refused: true},
@@ -126,11 +123,8 @@ func finetuneLimits(engine string) []limit {
 func inferenceLimits(engine string) []limit {
 	switch engine {
 	case Builtin:
-		const bits = "the built-in engine keeps the weights as they are stored"
 		return []limit{
 			{key: "inferencer.dtype", values: []string{"float32"}, instead: "the built-in engine computes in float32"},
-			{key: "inferencer.load_in_4bit", instead: bits},
-			{key: "inferencer.load_in_8bit", instead: bits},
 			{key: "inferencer.use_cache", instead: "the built-in engine always uses its cache"},
 			{key: "inferencer.image_column", instead: "the built-in engine does not see images; use an engine that does", refused: true},
 			{key: "inferencer.require_active_adapter", instead: "the built-in engine applies the adapter itself, so that nothing has to be proved"},

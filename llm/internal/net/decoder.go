@@ -33,7 +33,8 @@ type decoded struct {
 type stream struct{ sequence, position, row, count int }
 
 // Decoder computes what comes next. It is not safe for concurrent use. It has
-// a copy of the weights, so that one must be made anew when they change.
+// a copy of the weights that are not kept otherwise, so that one must be made anew when
+// they change.
 type Decoder struct {
 	net    *Network
 	crew   *crew.Crew
@@ -74,13 +75,13 @@ func NewDecoder(n *Network, threads int) *Decoder {
 		for i, p := range layer.linears() {
 			to := &d.layers[l].projections[i]
 			to.Linear = p
-			work = append(work, func() { to.weight = kernel.Pack(p.Weight.Data, p.Out, p.In) })
+			work = append(work, func() { to.weight = p.Weight.packed(p.Out, p.In) })
 			if p.A.Data != nil {
 				to.a, to.b = kernel.Pack(p.A.Data, n.Adapter.Rank, p.In), kernel.Pack(p.B.Data, p.Out, n.Adapter.Rank)
 			}
 		}
 	}
-	work = append(work, func() { d.head = kernel.Pack(n.Head.Data, c.Vocab, c.Hidden) })
+	work = append(work, func() { d.head = n.Head.packed(c.Vocab, c.Hidden) })
 	d.crew.Run(func(who int) {
 		for i := who; i < len(work); i += d.crew.Size() {
 			work[i]()
@@ -156,7 +157,7 @@ func (d *Decoder) run(who int) {
 	from, to := d.crew.Share(rows, 1, who)
 	for r := from; r < to; r++ {
 		row := d.x[r*c.Hidden : (r+1)*c.Hidden]
-		copy(row, d.net.Embed.Data[int(d.tokens[r].ID)*c.Hidden:])
+		d.net.Embed.row(&m.Scratch, row, int(d.tokens[r].ID))
 		scale(row, c.EmbedScale)
 	}
 	d.crew.Meet()
