@@ -92,9 +92,9 @@ func (h Head) Set(position int, keys, values []float32) {
 	copy(toValues.Data[within*len(values):], values)
 }
 
-// At are the keys, [HeadDim, n], and values, [n, HeadDim], of n positions from one on:
+// at are the keys, [HeadDim, n], and values, [n, HeadDim], of n positions from one on:
 // those of its block that are before an end.
-func (h Head) At(position, end int) (keys, values kernel.Matrix, n int) {
+func (h Head) at(position, end int) (keys, values kernel.Matrix, n int) {
 	within := position % BlockTokens
 	keys, values = h.cache.of(h.table[position/BlockTokens], h.layer, h.head)
 	return keys.From(0, within), values.From(within, 0), min(BlockTokens-within, end-position)

@@ -16,7 +16,7 @@ func (d *Decoder) NewCache(sequences int) *kvcache.Cache {
 func (d *Decoder) attend(m *reader, layer int, s stream, kv int) {
 	c, y := d.net.Shape, d.layers[layer].Layer
 	dim, group := c.HeadDim, c.Heads/c.KVHeads
-	past := d.cache.Head(s.sequence, layer, kv)
+	past, how := d.cache.Head(s.sequence, layer, kv), kvcache.Attention{Window: y.Window, Scale: c.scoreScale(), Cap: c.ScoreCap}
 	for i := range s.count {
 		row, position := s.row+i, s.position+i
 		k := d.k[row*c.keys()+kv*dim : row*c.keys()+(kv+1)*dim]
@@ -27,12 +27,12 @@ func (d *Decoder) attend(m *reader, layer int, s stream, kv int) {
 		}
 	}
 	if first := s.row*c.queries() + kv*group*dim; s.count == 1 { // all heads at once, that lie side by side
-		d.mix(m, y, past, kernel.Rows(d.q[first:], dim), kernel.Rows(d.attended[first:], dim), group, s.position+1, 0)
+		past.Attend(&m.attention, how, kernel.Rows(d.q[first:], dim), kernel.Rows(d.attended[first:], dim), group, s.position+1, 0)
 		return
 	}
 	for h := range group {
 		at := s.row*c.queries() + (kv*group+h)*dim
-		d.mix(m, y, past, kernel.Rows(d.q[at:], c.queries()), kernel.Rows(d.attended[at:], c.queries()), s.count, s.position+1, 1)
+		past.Attend(&m.attention, how, kernel.Rows(d.q[at:], c.queries()), kernel.Rows(d.attended[at:], c.queries()), s.count, s.position+1, 1)
 	}
 }
 
@@ -43,32 +43,5 @@ func (d *Decoder) place(head []float32, l *Layer, norm Weight, position int) {
 	}
 	if l.Rotary >= 0 {
 		d.rotary[l.Rotary].Turn(head, position)
-	}
-}
-
-// mix is attention of n queries, of which the first sees so many positions, and
-// each next one more by a step. The terms of each sum are added in the order of the
-// positions, so that the blocks change nothing.
-func (d *Decoder) mix(m *reader, l *Layer, past kvcache.Head, q, out kernel.Matrix, n, seen, step int) {
-	c := d.net.Shape
-	first := l.sees(seen-1) &^ 15 // sums are made of sixteen parts
-	end := seen + (n-1)*step
-	width := up16(end - first)
-	m.scores = grow(m.scores, n*width)
-	scores := kernel.Rows(m.scores, width)
-	for at := first; at < end; {
-		keys, _, count := past.At(at, end)
-		m.Product(scores.From(0, at-first), q, keys, n, count, c.HeadDim, false)
-		at += count
-	}
-	for i := range n {
-		row, position := m.scores[i*width:(i+1)*width], seen+i*step-1
-		f := capped(row[:position+1-first], c.scoreScale(), c.ScoreCap)
-		kernel.Softmax(row, l.sees(position)-first, position+1-first, f)
-	}
-	for at := first; at < end; {
-		_, values, count := past.At(at, end)
-		m.Product(out, scores.From(0, at-first), values, n, c.HeadDim, count, at > first)
-		at += count
 	}
 }

@@ -56,7 +56,8 @@ type Decoder struct {
 // reader is what a goroutine of a Decoder has of its own.
 type reader struct {
 	kernel.Scratch
-	normed, low, scores []float32
+	attention   kvcache.Scratch
+	normed, low []float32
 }
 
 // Together is how many tokens are read at once at most.
