@@ -91,8 +91,8 @@ type loader struct {
 	bits  int    // to which projections are quantised; 0: they are not
 	head  *param // of a tied model: it may have a head of its own all the same
 	// what is used again from one tensor to the next
-	raw  []byte
-	row  []uint16
+	raw    []byte
+	row    []uint16
 	buffer []float32
 }
 
