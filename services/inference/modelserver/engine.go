@@ -37,6 +37,9 @@ type Config struct {
 	Folder string
 	// SaveEvery is how often the answers are stored as a checkpoint. Default 30 s.
 	SaveEvery time.Duration
+	// Environ is the environment of the worker: the values of variables whose names say
+	// that they hold secrets are in no answer.
+	Environ []string
 	// Backoff is how pauses grow; default from 1 s to 1 minute.
 	Backoff modelapi.Backoff
 }
@@ -100,7 +103,7 @@ func (e Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error)
 	for _, w := range q.Warnings {
 		engine.Warn(ctx, job, w)
 	}
-	log, err := answers.Open(answers.Config{Job: job, Rows: q.Rows, Folder: e.cfg.Folder, SaveEvery: e.cfg.SaveEvery})
+	log, err := answers.Open(answers.Config{Job: job, Rows: q.Rows, Folder: e.cfg.Folder, SaveEvery: e.cfg.SaveEvery, Secrets: c.client.Secrets(e.cfg.Environ)})
 	if err != nil {
 		return res, err
 	}

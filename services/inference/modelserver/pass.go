@@ -148,6 +148,7 @@ func (w *work) store(ctx context.Context, p pass) (_ events.Artifact, err error)
 	if err != nil {
 		return events.Artifact{}, err
 	}
+	w.log.WarnOfHidden(ctx, p.artifact, p.file)
 	return w.job.PutFile(ctx, p.artifact, prediction.MediaType, path)
 }
 
