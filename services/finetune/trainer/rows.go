@@ -169,8 +169,7 @@ type rowWriter struct {
 	pairs  bool // of examples: a chosen and a rejected answer
 }
 
-// order is the order of n rows. The built-in engine has the same one in its first
-// epoch.
+// order is the order of n rows. The built-in engine has the same one, in every epoch.
 func (w rowWriter) order(n int) []int {
 	const firstEpoch = 1000
 	return rand.New(rand.NewPCG(w.seed, firstEpoch)).Perm(n)
