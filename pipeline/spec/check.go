@@ -54,6 +54,9 @@ func check(s events.Specification) structconf.Faults {
 	if finetunes && engineOf(s, events.Finetune) != Builtin { // which refuses these schedulers altogether
 		checkScheduler(&c, f)
 	}
+	if finetunes {
+		checkPythonTrainer(&c, f, engineOf(s, events.Finetune))
+	}
 	c.between("fine_tuner.save_steps", f.SaveSteps, 0, maxSteps)
 	c.between("fine_tuner.save_total_limit", f.SaveTotalLimit, 0, maxSteps)
 	c.between("fine_tuner.log_steps", f.LogSteps, 1, maxSteps)

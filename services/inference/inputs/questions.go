@@ -57,6 +57,7 @@ func Want(s events.Inferencer) dataset.Want {
 		Shape:     shape.Shape(s.DataFormat),
 		Encoding:  s.DataEncoding,
 		Delimiter: s.DataDelimiter,
+		Sees:      s.Engine != "" && s.Engine != engine.Builtin,
 		Columns: dataset.Columns{
 			Question:       s.QuestionColumn,
 			Answer:         s.GroundTruthColumn,
