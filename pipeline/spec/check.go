@@ -12,6 +12,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/dataset/source"
 	"github.com/tunebus/tunebus/pipeline/folderaddress"
 	"github.com/tunebus/tunebus/pipeline/huggingface/hubname"
+	"github.com/tunebus/tunebus/pipeline/spec/pythontrainer"
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
@@ -55,7 +56,7 @@ func check(s events.Specification) structconf.Faults {
 		checkScheduler(&c, f)
 	}
 	if finetunes {
-		checkPythonTrainer(&c, f, engineOf(s, events.Finetune))
+		c.faults = append(c.faults, pythontrainer.Faults(f, engineOf(s, events.Finetune))...)
 	}
 	c.between("fine_tuner.save_steps", f.SaveSteps, 0, maxSteps)
 	c.between("fine_tuner.save_total_limit", f.SaveTotalLimit, 0, maxSteps)

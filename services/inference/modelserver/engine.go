@@ -108,7 +108,7 @@ func (e Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error)
 		return res, err
 	}
 	defer func() { _ = log.Close() }() // every answer was written
-	w := &work{job: job, caller: c, server: found, base: base, questions: q, log: log, images: newImages(), started: time.Now(), res: &res}
+	w := &work{job: job, caller: c, server: found, base: base, questions: q, log: log, images: chatapi.NewImageMemory(), started: time.Now(), res: &res}
 	if err := w.answerAll(ctx, e.cfg.Share); err != nil {
 		res.Notes = append(res.Notes, c.dialect.Told()...)
 		return res, log.SaveLast(ctx, err)
@@ -164,7 +164,7 @@ type work struct {
 	base      served
 	questions inputs.Questions
 	log       *answers.Log
-	images    images
+	images    chatapi.ImageMemory
 	started   time.Time
 	res       *engine.Result
 	counts    counts

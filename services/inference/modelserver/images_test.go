@@ -51,7 +51,9 @@ func TestImages(t *testing.T) {
 	if _, err := modelserver.New(config(f.URL, filepath.Join(b.dir, "machine"))).Run(t.Context(), b.job(request(nil))); err != nil {
 		t.Fatal(err)
 	}
-	part := func(body []byte) string { return fmt.Sprintf(`{"type":"image_url","image_url":{"url":"%s"}}`, url(body)) }
+	part := func(body []byte) string {
+		return fmt.Sprintf(`{"type":"image_url","image_url":{"url":"%s"}}`, url(body))
+	}
 	var got []string
 	for _, a := range f.of() {
 		got = append(got, a.field("messages"))

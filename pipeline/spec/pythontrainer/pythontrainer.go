@@ -1,4 +1,6 @@
-package spec
+// Package pythontrainer knows what the trainers for TRL and Unsloth refuse whatever the
+// machine is, so that a run is not accepted that they cannot train.
+package pythontrainer
 
 import (
 	"encoding/json"
@@ -8,37 +10,45 @@ import (
 	"strings"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
-// unsloth is the engine of fine-tuning with Unsloth's models.
-const unsloth = "unsloth"
+// The engines, and the method for preferences.
+const (
+	trl     = "trl"
+	unsloth = "unsloth"
+	dpo     = "dpo"
+)
 
-// checkPythonTrainer checks what the engines trl and unsloth refuse whatever the machine
-// is, so that a run is not accepted that cannot be trained.
-func checkPythonTrainer(c *checker, f events.FineTuner, engine string) {
+// Faults returns what is wrong for an engine in a section fine_tuner; nil for another
+// engine than these two.
+func Faults(f events.FineTuner, engine string) (faults structconf.Faults) {
 	if engine != trl && engine != unsloth {
-		return
+		return nil
 	}
 	refuse := func(wrong bool, key, value, message string, allowed ...string) {
-		c.require(!wrong, "fine_tuner."+key, value, message, allowed...)
+		if wrong {
+			faults = append(faults, structconf.Fault{Key: "fine_tuner." + key, Value: value, Message: message, Allowed: strings.Join(allowed, ", ")})
+		}
 	}
-	quantised := f.LoadIn4bit || f.LoadIn8bit
+	prefers, quantised := f.Method == dpo, f.LoadIn4bit || f.LoadIn8bit
 	refuse(f.FullFinetuning && quantised, "full_finetuning", "true", "trains no quantised weights; set load_in_4bit and load_in_8bit to false")
 	if f.LoftQConfig != "" && !f.FullFinetuning {
 		refuse(!isLoftQ(f.LoftQConfig), "loftq_config", strconv.Quote(f.LoftQConfig), "cannot be used", "the bits 4 or 8", `JSON such as {"loftq_bits": 4, "loftq_iter": 1}`)
 		refuse(quantised, "loftq_config", strconv.Quote(f.LoftQConfig), "quantises by itself; set load_in_4bit and load_in_8bit to false")
 	}
 	refuse(!f.FullFinetuning && slices.Contains(f.TargetModules, "lm_head"), "target_modules", `"lm_head"`, "gets no adapter from TRL; leave it out")
-	refuse(engine == unsloth && Prefers(f), "method", strconv.Quote(dpo), `is not what the engine "unsloth" has; set engine = "trl"`)
+	refuse(engine == unsloth && prefers, "method", strconv.Quote(dpo), `is not what the engine "unsloth" has; set engine = "trl"`)
 	if !f.IsMultimodel {
 		refuse(f.ImageColumn != "", "is_multimodel", "false", "means that the model does not see, and fine_tuner.image_column names images; set it to true")
-		return
+		return faults
 	}
 	const asked = "fine_tuner.is_multimodel = true trains no %s; set %s to true"
 	refuse(!f.FinetuneVisionLayers && !f.FinetuneLanguageLayers, "finetune_language_layers", "false", fmt.Sprintf(asked, "layers", "it or finetune_vision_layers"))
 	refuse(!f.FinetuneAttentionModules && !f.FinetuneMLPModules, "finetune_attention_modules", "false", fmt.Sprintf(asked, "modules", "it or finetune_mlp_modules"))
-	refuse(engine == trl && Prefers(f), "method", strconv.Quote(dpo), "does not see; set is_multimodel to false")
+	refuse(engine == trl && prefers, "method", strconv.Quote(dpo), "does not see; set is_multimodel to false")
 	refuse(f.Packing, "packing", "true", "cannot join rows with images; set it or is_multimodel to false")
+	return faults
 }
 
 // isLoftQ reports whether a value is one that PEFT's LoftQ has.
