@@ -23,6 +23,9 @@ type Questions struct {
 	Notes, Warnings []string
 }
 
+// HasImages reports whether rows of the test set have images.
+func (q Questions) HasImages() bool { return q.Data.Info().Counts.Images > 0 }
+
 // TestingKey is the key that names the test set.
 const TestingKey = "inferencer.testing_data_id"
 
