@@ -191,10 +191,7 @@ func (p *Packed) Product(s *Scratch, c, a Matrix, m, from, to int, add bool) {
 		s.product(c.From(0, first), a, factor{packed: p, at: first}, m, min(p.Out, to*PanelColumns)-first, p.In, add)
 		return
 	}
-	high := 12
-	if path == AVX2 {
-		high = 6
-	}
+	high := tileRows()
 	parts := (m + high - 1) / high
 	high = (m + parts - 1) / parts
 	for j := from; j < to; j++ {
@@ -246,18 +243,18 @@ func (p *Packed) asKept(s *Scratch, h, n, j int, a unsafe.Pointer, rowA int, c u
 		for from := 0; from < n; from += 16 {
 			var panel unsafe.Pointer
 			apart := 4 * PanelColumns
-			tiles512, tiles256 := tiles512x32, tiles256x16
+			tiles512, tiles256 := tiles12x32, tiles6x16
 			if p.full != nil {
 				panel = unsafe.Pointer(&p.full[at+from])
 			} else {
 				panel, apart = unsafe.Pointer(&p.bfloat[at+from]), 2*PanelColumns
-				tiles512, tiles256 = halves512x32, halves256x16
+				tiles512, tiles256 = halves12x32, halves6x16
 			}
 			if path == AVX512 {
 				tiles512[h-1](depth, ak, uintptr(rowA), 4, panel, uintptr(apart), c, uintptr(rowC), columnMask(n), plus)
 				break
 			}
-			s.tile256(tiles256[h-1], h, min(16, n-from), depth, ak, rowA, 4, panel, apart, unsafe.Add(c, 4*from), rowC, plus)
+			s.narrow(tiles256[h-1], h, min(16, n-from), depth, ak, rowA, 4, panel, apart, unsafe.Add(c, 4*from), rowC, plus)
 		}
 		plus = 1
 	}

@@ -67,10 +67,7 @@ func (s *Scratch) product(c, a Matrix, b factor, m, n, k int, add bool) {
 		return
 	}
 	columns := tileColumns()
-	rows := 12
-	if path == AVX2 {
-		rows = 6
-	}
+	rows := tileRows()
 	strips := a.Col != 1 && m > rows && path != Plain // rows of A whose numbers lie apart
 	step := deepest
 	if strips {
@@ -90,14 +87,6 @@ func (s *Scratch) product(c, a Matrix, b factor, m, n, k int, add bool) {
 	}
 }
 
-// tileColumns is how many columns a tile of the path has.
-func tileColumns() int {
-	if path == AVX2 {
-		return 16
-	}
-	return 32
-}
-
 // tiling is a part of a product, of so many terms that one tile adds them all.
 type tiling struct {
 	*Scratch
@@ -110,10 +99,7 @@ type tiling struct {
 
 // rows makes m rows of C, from row i on, of the terms from k0 on.
 func (t *tiling) rows(k0, i, m int, strips bool) {
-	high := 12
-	if path == AVX2 {
-		high = 6
-	}
+	high := tileRows()
 	parts := (m + high - 1) / high
 	high = (m + parts - 1) / parts // tiles of about one height
 	if strips {
@@ -140,22 +126,22 @@ func (t *tiling) put(h, n int, a unsafe.Pointer, rowA, colA int, panel unsafe.Po
 		add = 1
 	}
 	if path == AVX512 {
-		tiles := tiles512x16
+		tiles := tiles12x16
 		if n > 16 {
-			tiles = tiles512x32
+			tiles = tiles12x32
 		}
 		tiles[h-1](t.k, a, uintptr(rowA), uintptr(colA), panel, uintptr(apart), c, uintptr(4*t.c.Row), columnMask(n), add)
 		return
 	}
-	t.tile256(tiles256x16[h-1], h, n, t.k, a, rowA, colA, panel, apart, c, 4*t.c.Row, add)
+	t.narrow(tiles6x16[h-1], h, n, t.k, a, rowA, colA, panel, apart, c, 4*t.c.Row, add)
 }
 
 // columnMask has a bit for each of n columns.
 func columnMask(n int) int { return int(uint64(1)<<n - 1) }
 
-// tile256 runs a kernel of AVX2, which writes sixteen columns. Where there are
+// narrow runs a kernel of AVX2 or Neon, which writes sixteen columns. Where there are
 // fewer, they are brought to a place with room.
-func (s *Scratch) tile256(tile tileFunc, h, n, k int, a unsafe.Pointer, rowA, colA int, panel unsafe.Pointer, apart int, c unsafe.Pointer, rowC, add int) {
+func (s *Scratch) narrow(tile tileFunc, h, n, k int, a unsafe.Pointer, rowA, colA int, panel unsafe.Pointer, apart int, c unsafe.Pointer, rowC, add int) {
 	if n == 16 {
 		tile(k, a, uintptr(rowA), uintptr(colA), panel, uintptr(apart), c, uintptr(rowC), 0, add)
 		return

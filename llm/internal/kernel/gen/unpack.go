@@ -23,7 +23,7 @@ func unpacks(d *declarations) []byte {
 		arguments := "n int, " + strings.Join(u.arguments, ", ") + " unsafe.Pointer"
 		for _, m := range []machine{avx512, avx2} {
 			u.write(l, m)
-			d.function(u.name+m.name, arguments)
+			d.of(m).function(u.name+m.name, arguments)
 		}
 		d.choice(u.name, arguments, "n, "+strings.Join(u.arguments, ", "))
 	}
