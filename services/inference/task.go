@@ -46,14 +46,14 @@ const cacheMemory = 4 << 30
 
 // newBatch makes the batch that answers: it has room for as many of the longest rows as
 // are answered at once, where memory allows.
-func (w *work) newBatch(model *llm.Model, tok *token.Tokenizer) *generation.Batch {
-	s := w.job.Request.Specification.Inferencer
-	row := w.longest + s.MaxNewTokens + generation.BlockTokens
+func (g *work) newBatch(model *llm.Model, tok *token.Tokenizer) *generation.Batch {
+	s := g.job.Request.Specification.Inferencer
+	row := g.longest + s.MaxNewTokens + generation.BlockTokens
 	cfg := generation.Config{MaxSequences: max(1, s.BatchSize)}
 	cfg.CacheTokens = cfg.MaxSequences * row
 	if most := max(row, int(cacheMemory/llm.CacheBytes(model.Config(), 1))); cfg.CacheTokens > most {
-		w.notes = append(w.notes, fmt.Sprintf("inferencer.batch_size = %d: so many of the longest rows, %d tokens with their answers, would need %.1f GiB for keys and values; "+
-			"as many rows are answered at once as fit into %.1f GiB", s.BatchSize, w.longest+s.MaxNewTokens,
+		g.notes = append(g.notes, fmt.Sprintf("inferencer.batch_size = %d: so many of the longest rows, %d tokens with their answers, would need %.1f GiB for keys and values; "+
+			"as many rows are answered at once as fit into %.1f GiB", s.BatchSize, g.longest+s.MaxNewTokens,
 			gibibytes(llm.CacheBytes(model.Config(), cfg.CacheTokens)), gibibytes(llm.CacheBytes(model.Config(), most))))
 		cfg.CacheTokens = most
 	}
