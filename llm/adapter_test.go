@@ -21,7 +21,7 @@ func TestDropout(t *testing.T) {
 	t.Parallel()
 	m := scattered(t, shapes()["qwen2, grouped heads, tied"], dropping())
 	rows := ragged(m.cfg)[:1]
-	tr := newTrainer(m, TrainConfig{Seed: 9}.withDefaults())
+	tr := trainerOf(t, m, TrainConfig{Seed: 9})
 	loss := func(step int64) float64 {
 		tr.step, tr.part = step, 0
 		got, _, err := tr.backward(rows)

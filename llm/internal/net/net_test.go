@@ -32,6 +32,7 @@ type options struct {
 	rank         int
 	dropout      float64
 	recompute    bool
+	optimizer    string
 	// parts of families
 	change           func(*Shape)
 	wholeNorms       bool // in place of those of heads
@@ -53,6 +54,8 @@ func variants() map[string]options {
 		"adapter, scales":               {layers: 3, rank: 3, layerwise: true, change: func(c *Shape) { c.EmbedScale, c.ResidualScale, c.LogitScale, c.ScoreScale = 2, 0.6, 0.5, 0.1 }},
 		"adapter, fused, one head":      {layers: 2, rank: 3, fused: true, headNorms: true, wholeNorms: true, dropout: 0.3, change: func(c *Shape) { c.KVHeads = 1 }},
 		"all weights, recomputed":       {layers: 3, learns: true, headNorms: true, recompute: true},
+		"all weights, sgd":              {layers: 1, learns: true, optimizer: "sgd"},
+		"all weights, adafactor":        {layers: 1, learns: true, optimizer: "adafactor"},
 	}
 }
 
@@ -217,23 +220,33 @@ func TestGradients(t *testing.T) {
 	}
 }
 
+// learner is the optimizer of weights.
+func (o options) learner(t *testing.T, weights []Weight, threads int) *optimizer.Optimizer {
+	t.Helper()
+	var learned []optimizer.Weight
+	for i, w := range weights {
+		learned = append(learned, optimizer.Weight{Name: fmt.Sprint(i), Shape: []int{len(w.Data) / 2, 2}[:1+i%2], Values: w.Data, Gradients: w.Grad, Decays: true})
+	}
+	out, err := optimizer.New(optimizer.Settings{Method: o.optimizer, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8, Momentum: 0.9}, learned, threads)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
 // training is what three steps and an answer leave behind.
 func training(t *testing.T, o options, threads int) (out []float32) {
 	t.Helper()
 	n := o.build(shape())
 	_, weights := n.weights()
-	var learned []optimizer.Learned
-	for _, w := range weights {
-		learned = append(learned, optimizer.Learned{Weights: w.Data, Gradients: w.Grad, First: make([]float32, len(w.Data)), Second: make([]float32, len(w.Data)), Decays: true})
-	}
-	tr, opt := o.trainer(n, threads), optimizer.New(learned, threads)
+	tr, opt := o.trainer(n, threads), o.learner(t, weights, threads)
 	for step := range int64(3) {
 		loss, count, err := tr.Gradients(ragged(n.Shape.Vocab), dropout.Draw{Seed: 1, Step: step})
 		if err != nil {
 			t.Fatal(err)
 		}
 		out = append(out, float32(loss), float32(loss-float64(float32(loss))), float32(opt.Norm()))
-		opt.Step(kernel.AdamW{Rate: 1e-2, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8, Decay: 0.1, Scale: 1 / float64(count), Step: step + 1})
+		opt.Step(optimizer.Step{Rate: 1e-2, Decay: 0.1, Scale: 1 / float64(count), Number: step + 1})
 	}
 	loss, _, err := tr.Loss(ragged(n.Shape.Vocab))
 	if err != nil {
@@ -286,17 +299,13 @@ func TestStepAllocatesNothing(t *testing.T) {
 	for name, o := range variants() {
 		n := o.build(shape())
 		_, weights := n.weights()
-		var learned []optimizer.Learned
-		for _, w := range weights {
-			learned = append(learned, optimizer.Learned{Weights: w.Data, Gradients: w.Grad, First: make([]float32, len(w.Data)), Second: make([]float32, len(w.Data))})
-		}
-		tr, opt, rows := o.trainer(n, 2), optimizer.New(learned, 2), ragged(n.Shape.Vocab)
+		tr, opt, rows := o.trainer(n, 2), o.learner(t, weights, 2), ragged(n.Shape.Vocab)
 		step := func() {
 			if _, _, err := tr.Gradients(rows, dropout.Draw{}); err != nil {
 				t.Fatal(err)
 			}
 			opt.Norm()
-			opt.Step(kernel.AdamW{Rate: 1e-6, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8, Scale: 1, Step: 1})
+			opt.Step(optimizer.Step{Rate: 1e-6, Scale: 1, Number: 1})
 		}
 		step()
 		if n := testing.AllocsPerRun(20, step); n > 0 {
