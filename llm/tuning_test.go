@@ -2,10 +2,13 @@ package llm
 
 import (
 	"encoding/json"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/tunebus/tunebus/llm/internal/net"
 )
 
 // tuning is what testdata/tuning.py writes.
@@ -65,5 +68,81 @@ func TestOptimizers(t *testing.T) {
 			}
 			compareWeights(t, name, filepath.Join(out, "model.safetensors"), want.After)
 		})
+	}
+}
+
+// TestAdapters compares adapters of every kind with PEFT: logits, steps, the adapter that
+// is written, and the model that it is merged into.
+func TestAdapters(t *testing.T) {
+	t.Parallel()
+	g := readTuning(t)
+	if len(g.Adapters) != 9 {
+		t.Fatalf("%d adapters", len(g.Adapters))
+	}
+	for name, want := range g.Adapters {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			folder := filepath.Join(tuningFolder, name)
+			open := func(from string) *Model {
+				m := tuningBase(t)
+				if err := m.LoadAdapter(from); err != nil {
+					t.Fatal(err)
+				}
+				return m
+			}
+			m, out := open(folder), t.TempDir()
+			if err := InspectAdapter(folder, m.Config()); err != nil {
+				t.Error(err)
+			}
+			compareLast(t, m, g.Row, want.Logits)
+			if err := m.MergeAdapter(); err != nil {
+				t.Fatal(err)
+			}
+			compareLast(t, m, g.Row, want.Logits)
+			if err := m.Save(out, "float32"); err != nil {
+				t.Fatal(err)
+			}
+			if m.cfg.TieWordEmbeddings {
+				delete(want.Merged, headName)
+			}
+			compareWeights(t, "merged", filepath.Join(out, "model.safetensors"), want.Merged)
+
+			m = open(folder)
+			compareSteps(t, name, trainerOf(t, m, TrainConfig{MaxGradNorm: 1}), g.Rows, want.goldenTraining)
+			after := filepath.Join(t.TempDir(), "adapter")
+			if err := m.SaveAdapter(after, "base"); err != nil {
+				t.Fatal(err)
+			}
+			compareWeights(t, name, filepath.Join(after, adapterFile), want.After)
+			compareLast(t, open(after), g.Row, lastLogits(t, m, g.Row))
+		})
+	}
+}
+
+// lastLogits are those behind the last token of a row.
+func lastLogits(t *testing.T, m *Model, row []int32) []float64 {
+	t.Helper()
+	d := m.decoder()
+	d.Begin(1)
+	var tokens []net.Token
+	for i, id := range row {
+		tokens = append(tokens, net.Token{ID: id, Position: i, Last: i == len(row)-1})
+	}
+	if err := d.Read(tokens); err != nil {
+		t.Fatal(err)
+	}
+	var out []float64
+	for _, v := range d.Logits(0) {
+		out = append(out, float64(v))
+	}
+	return out
+}
+
+func compareLast(t *testing.T, m *Model, row []int32, want []float64) {
+	t.Helper()
+	for i, got := range lastLogits(t, m, row) {
+		if math.Abs(got-want[i]) > 1e-4 {
+			t.Fatalf("logit %d is %v, PEFT's %v", i, got, want[i])
+		}
 	}
 }

@@ -76,10 +76,16 @@ func NewDecoder(n *Network, threads int) *Decoder {
 		for i, p := range layer.linears() {
 			to := &d.layers[l].projections[i]
 			to.Linear = p
-			work = append(work, func() { to.weight = kernel.Pack(p.Weight.Data, p.Out, p.In) })
-			if p.A.Data != nil {
-				to.a, to.b = kernel.Pack(p.A.Data, n.Adapter.Rank, p.In), kernel.Pack(p.B.Data, p.Out, n.Adapter.Rank)
-			}
+			work = append(work, func() {
+				weight, b := p.Weight, p.B
+				if p.Magnitude.Data != nil {
+					weight, b = p.stretchedWeights()
+				}
+				to.weight = kernel.Pack(weight.Data, p.Out, p.In)
+				if p.A.Data != nil {
+					to.a, to.b = kernel.Pack(p.A.Data, p.Rank, p.In), kernel.Pack(b.Data, p.Out, p.Rank)
+				}
+			})
 		}
 	}
 	work = append(work, func() { d.head = kernel.Pack(n.Head.Data, c.Vocab, c.Hidden) })
@@ -309,6 +315,6 @@ func (d *Decoder) project(m *reader, who int, p *packed, x, y []float32, rows in
 	m.low = grow(m.low, rows*rank)
 	low := kernel.Rows(m.low, rank)
 	p.a.Product(&m.Scratch, low, in, rows, 0, p.a.Panels(), false)
-	kernel.Scale(m.low, d.net.Adapter.Scale)
+	kernel.Scale(m.low, p.Scale)
 	p.b.Product(&m.Scratch, out, low, rows, from, to, true)
 }
