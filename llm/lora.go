@@ -160,19 +160,11 @@ const (
 // 1/√in, B zero, and magnitudes those of the weights, as PEFT does, so that it
 // changes nothing at first. Train then changes the adapter alone.
 func (m *Model) AttachLoRA(cfg LoRAConfig) error {
-	cfg.TargetModules = cfg.modules(m.cfg)
-	for _, t := range cfg.TargetModules {
-		if has := m.cfg.projections(); !slices.Contains(has, t) {
-			return fmt.Errorf("attach adapter: module %q is none of %s", t, strings.Join(has, ", "))
-		}
-	}
-	a, err := m.newAdapter(cfg.described())
-	if err == nil {
-		err = a.checkPatterns()
-	}
+	a, err := cfg.on(m.cfg)
 	if err != nil {
 		return fmt.Errorf("attach adapter: %w", err)
 	}
+	a.cfg.Seed = cfg.Seed
 	rng := rand.New(rand.NewPCG(uint64(cfg.Seed), 2))
 	for _, to := range a.modules {
 		to.a.data, to.b.data = make([]float32, to.a.size()), make([]float32, to.b.size())
@@ -239,6 +231,42 @@ func length(row []float32) float32 {
 		sum += float64(v) * float64(v)
 	}
 	return float32(math.Sqrt(sum))
+}
+
+// on is the adapter on a model with this configuration, without weights.
+func (c LoRAConfig) on(of Config) (*adapter, error) {
+	c.TargetModules = c.modules(of)
+	for _, t := range c.TargetModules {
+		if has := of.projections(); !slices.Contains(has, t) {
+			return nil, fmt.Errorf("module %q is none of %s", t, strings.Join(has, ", "))
+		}
+	}
+	a, err := newModel(of).newAdapter(c.described())
+	if err == nil {
+		err = a.checkPatterns()
+	}
+	return a, err
+}
+
+// Check returns the error of an adapter that cannot be on a model.
+func (c LoRAConfig) Check(of Config) error {
+	_, err := c.on(of)
+	return err
+}
+
+// Biases is how many biases of a model learn beside an adapter.
+func (c LoRAConfig) Biases(of Config) int {
+	a, err := c.on(of)
+	if err != nil {
+		return 0
+	}
+	n := 0
+	for name := range a.instead {
+		if strings.HasSuffix(name, biasSuffix) {
+			n++
+		}
+	}
+	return n
 }
 
 // Excess returns the modules, by their last names, whose shorter side is below the

@@ -46,11 +46,12 @@ func Bytes(dir string) (int64, error) {
 }
 
 // Write writes model.safetensors, or several such files and their index. What
-// else belongs to the checkpoint, such as config.json, is the caller's to copy.
-func Write(ctx context.Context, o Options) (err error) {
+// else belongs to the checkpoint, such as config.json, is the caller's to copy. untied
+// says that the head is no longer the embedding, which config.json has to say.
+func Write(ctx context.Context, o Options) (untied bool, err error) {
 	from, err := open(o.From)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer func() { err = errors.Join(err, from.close()) }()
 	if o.ShardBytes <= 0 {
@@ -63,19 +64,19 @@ func Write(ctx context.Context, o Options) (err error) {
 	if o.DType != "" {
 		var ok bool
 		if m.dtype, ok = safetensors.DType(o.DType); !ok {
-			return fmt.Errorf("type %q is none of float32, float16, bfloat16", o.DType)
+			return false, fmt.Errorf("type %q is none of float32, float16, bfloat16", o.DType)
 		}
 	}
 	if o.Adapter != "" {
 		if m.adapter, err = llm.OpenAdapter(o.Adapter); err != nil {
-			return err
+			return false, err
 		}
 		defer func() { err = errors.Join(err, m.adapter.Close()) }()
 		if err := m.match(); err != nil {
-			return err
+			return false, err
 		}
 	}
-	return m.write(ctx)
+	return m.untied, m.write(ctx)
 }
 
 // merger is one call of Write.
@@ -87,6 +88,7 @@ type merger struct {
 	adapted map[string]bool // modules of the adapter
 	// replaced are the weights that the adapter has others for.
 	replaced map[string]bool
+	untied   bool
 }
 
 // match finds the weights that the adapter is on.

@@ -19,7 +19,7 @@ func (m *merger) matchReplaced() (missing []string) {
 	}
 	embed, ok := m.from.find(embedding)
 	if _, untied := m.from.find(head); ok && !untied && (m.replaced[head] || m.replaced[embedding]) {
-		embed.Name = head
+		embed.Name, m.untied = head, true
 		m.from.add(embed)
 	}
 	for name := range m.replaced {
