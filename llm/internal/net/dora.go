@@ -12,7 +12,7 @@ import (
 // the paper has it.
 type stretch struct{ factors, measures []float32 }
 
-// makeStretches makes room for those of all layers.
+// makeStretches makes a place for those of all layers.
 func (t *Trainer) makeStretches() {
 	t.stretches = make([][linears]stretch, len(t.net.Layers))
 	for l := range t.net.Layers {
@@ -42,14 +42,14 @@ func (w *worker) stretch() {
 	t.crew.Meet()
 }
 
-// measure computes factors and measures of outputs from one to another, and returns
-// room for a part of the adapted weight.
-func (l *Linear) measure(scratch *kernel.Scratch, room []float32, s stretch, from, to int) []float32 {
+// measure computes factors and measures of outputs from one to another. It needs a
+// buffer for a part of the adapted weight, which it may replace by a larger one.
+func (l *Linear) measure(scratch *kernel.Scratch, buffer []float32, s stretch, from, to int) []float32 {
 	const together = 24 // rows of the weight
-	room = grow(room, together*l.In)
+	buffer = grow(buffer, together*l.In)
 	for ; from < to; from += together {
 		n := min(together, to-from)
-		delta := room[:n*l.In]
+		delta := buffer[:n*l.In]
 		scratch.Product(kernel.Rows(delta, l.In), kernel.Rows(l.B.Data, l.Rank).From(from, 0), kernel.Rows(l.A.Data, l.In), n, l.In, l.Rank, false)
 		kernel.Scale(delta, l.Scale)
 		for i := range n {
@@ -59,7 +59,7 @@ func (l *Linear) measure(scratch *kernel.Scratch, room []float32, s stretch, fro
 			s.factors[from+i] = l.Magnitude.Data[from+i] / s.measures[from+i]
 		}
 	}
-	return room
+	return buffer
 }
 
 // stretchedWeights are copies of the weight and of B with the factors in them, for

@@ -1,5 +1,5 @@
-// Package packing puts rows into sequences of one length, so that batches have as many
-// tokens as they have room for.
+// Package packing puts rows into sequences of one length, so that few places of a
+// batch stay empty.
 package packing
 
 import (
@@ -12,7 +12,7 @@ import (
 const together = 1000
 
 // BestFit puts rows of these lengths into sequences of so many tokens at most: the
-// longest row first, each into the sequence with the least room that it fits into. It
+// longest row first, each into the fullest sequence that it fits into. It
 // returns the places of the rows of each sequence. A row that is longer, or empty, is
 // alone. Source: TRL, pack_dataset with the strategy "bfd".
 func BestFit(lengths []int, most int) [][]int32 {
@@ -49,22 +49,22 @@ func bestFit(lengths []int, first, most int) [][]int32 {
 	return out
 }
 
-// spaces are sequences by the room that they have left.
+// spaces are sequences by the tokens that still fit into them.
 type spaces struct {
 	sequences map[int][]int // the one that waits longest first
-	has       []uint64      // a bit for each room that there is
+	has       []uint64      // a bit for each space that there is
 }
 
-// put says that a sequence has so much room left.
-func (s *spaces) put(sequence, room int) {
-	if room > 0 {
-		s.sequences[room] = append(s.sequences[room], sequence)
-		s.has[room/64] |= 1 << (room % 64)
+// put says that so many tokens still fit into a sequence.
+func (s *spaces) put(sequence, space int) {
+	if space > 0 {
+		s.sequences[space] = append(s.sequences[space], sequence)
+		s.has[space/64] |= 1 << (space % 64)
 	}
 }
 
-// take returns a sequence with the least room that n tokens fit into.
-func (s *spaces) take(n int) (sequence, room int, ok bool) {
+// take returns a sequence with the least space that n tokens fit into.
+func (s *spaces) take(n int) (sequence, space int, ok bool) {
 	for word := n / 64; word < len(s.has); word++ {
 		here := s.has[word]
 		if word == n/64 {
@@ -73,13 +73,13 @@ func (s *spaces) take(n int) (sequence, room int, ok bool) {
 		if here == 0 {
 			continue
 		}
-		room = word*64 + bits.TrailingZeros64(here)
-		waiting := s.sequences[room]
-		sequence, s.sequences[room] = waiting[0], waiting[1:]
+		space = word*64 + bits.TrailingZeros64(here)
+		waiting := s.sequences[space]
+		sequence, s.sequences[space] = waiting[0], waiting[1:]
 		if len(waiting) == 1 {
-			s.has[word] &^= 1 << (room % 64)
+			s.has[word] &^= 1 << (space % 64)
 		}
-		return sequence, room, true
+		return sequence, space, true
 	}
 	return 0, 0, false
 }
