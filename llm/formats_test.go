@@ -36,7 +36,7 @@ func TestTypesOfWeights(t *testing.T) {
 		}
 		for i, p := range m.params {
 			for j, v := range p.data {
-				got := float64(again.params[i].data[j])
+				got := float64(again.params[i].values()[j])
 				// Half of the distance between two neighbours, at most.
 				_, exp := math.Frexp(math.Max(math.Abs(float64(v)), c.least))
 				if off := math.Abs(got - float64(v)); off > math.Ldexp(0.5, exp-int(c.bits)) {

@@ -147,7 +147,7 @@ func (m *Model) withHead() []*param {
 		return m.params
 	}
 	embed := m.byName[embedName]
-	return append(slices.Clone(m.params), &param{name: headName, shape: embed.shape, data: embed.data})
+	return append(slices.Clone(m.params), &param{name: headName, shape: embed.shape, data: embed.data, kept: embed.kept})
 }
 
 const (
@@ -178,7 +178,7 @@ func (m *Model) AttachLoRA(cfg LoRAConfig) error {
 	}
 	for _, p := range m.withHead() {
 		if copied := a.instead[p.name]; copied != nil {
-			copied.data = slices.Clone(p.data)
+			copied.data = slices.Clone(p.values())
 		}
 	}
 	m.setAdapter(a)
@@ -217,9 +217,9 @@ func lastNames(modules []string) []string {
 
 // rowLengths are the lengths of the rows of a matrix.
 func rowLengths(p *param) []float32 {
-	out, width := make([]float32, p.shape[0]), p.shape[1]
+	out, width, values := make([]float32, p.shape[0]), p.shape[1], p.values()
 	for i := range out {
-		out[i] = length(p.data[i*width : (i+1)*width])
+		out[i] = length(values[i*width : (i+1)*width])
 	}
 	return out
 }
@@ -339,15 +339,17 @@ func (m *Model) MergeAdapter() error {
 		if to.magnitude != nil {
 			add.Magnitude = to.magnitude.data
 		}
-		add.Add(m.byName[to.name+weightSuffix].data, 0)
+		w := m.byName[to.name+weightSuffix]
+		w.thaw()
+		add.Add(w.data, 0)
 	}
 	if a := m.lora.instead; m.cfg.TieWordEmbeddings && (a[headName] != nil || a[embedName] != nil) {
 		head := m.withHead()[len(m.params)]
-		head.data = slices.Clone(head.data)
+		head.data, head.kept = slices.Clone(head.values()), nil
 		m.params, m.byName[headName], m.cfg.TieWordEmbeddings = append(m.params, head), head, false
 	}
 	for name, p := range m.lora.instead {
-		m.byName[name].data = p.data
+		m.byName[name].data, m.byName[name].kept = p.data, nil
 	}
 	m.setAdapter(nil)
 	return nil

@@ -31,7 +31,7 @@ func (m *Model) network(gradients map[*param][]float32) *net.Network {
 		if copied := instead[p.name]; copied != nil {
 			p = copied
 		}
-		return net.Weight{Data: p.data, Grad: gradients[p]}
+		return net.Weight{Data: p.data, Grad: gradients[p], Kept: p.kept}
 	}
 	linear := func(module string) net.Linear {
 		w, to := m.byName[module+".weight"], adapters[module]
@@ -48,7 +48,7 @@ func (m *Model) network(gradients map[*param][]float32) *net.Network {
 	case instead[headName] != nil:
 		out.Head = weight(instead[headName])
 	case instead[embedName] != nil: // the head stays as it was
-		out.Head = net.Weight{Data: embed.data}
+		out.Head = net.Weight{Data: embed.data, Kept: embed.kept}
 	default:
 		out.Head = out.Embed
 	}

@@ -26,10 +26,12 @@ func TestResumeOfEveryWay(t *testing.T) {
 		change func(*TrainConfig)
 		put    func(*testing.T, *Model)
 	}{
-		"8 bits":          {func(c *TrainConfig) { c.Optimizer = "adamw_8bit" }, nothing},
-		"sgd":             {func(c *TrainConfig) { c.Optimizer, c.Momentum = "sgd", 0.9 }, nothing},
-		"adafactor":       {func(c *TrainConfig) { c.Optimizer = "adafactor" }, nothing},
-		"plateau":         {func(c *TrainConfig) { c.Scheduler, c.SchedulerArguments = "reduce_lr_on_plateau", map[string]any{"patience": int64(0), "threshold": 0.5} }, nothing},
+		"8 bits":    {func(c *TrainConfig) { c.Optimizer = "adamw_8bit" }, nothing},
+		"sgd":       {func(c *TrainConfig) { c.Optimizer, c.Momentum = "sgd", 0.9 }, nothing},
+		"adafactor": {func(c *TrainConfig) { c.Optimizer = "adafactor" }, nothing},
+		"plateau": {func(c *TrainConfig) {
+			c.Scheduler, c.SchedulerArguments = "reduce_lr_on_plateau", map[string]any{"patience": int64(0), "threshold": 0.5}
+		}, nothing},
 		"packed":          {func(c *TrainConfig) { c.PackTokens, c.BatchSize = 40, 1 }, adapter("patterns")},
 		"DoRA and biases": {func(c *TrainConfig) { c.Optimizer = "adafactor" }, adapter("dora_some")},
 		"whole modules":   {func(c *TrainConfig) { c.Optimizer = "adamw_8bit" }, adapter("saved")},

@@ -34,6 +34,7 @@ type trainer struct {
 // settings ask for and there is not.
 func newTrainer(m *Model, cfg TrainConfig, total int64) (*trainer, error) {
 	t := &trainer{cfg: cfg, model: m, learn: m.trainable(), total: total}
+	thaw(t.learn)
 	gradients := map[*param][]float32{}
 	var learned []optimizer.Weight
 	for i, p := range t.learn {

@@ -87,7 +87,6 @@ func finetuneLimits(engine string) []limit {
 	}
 	const (
 		parts = "it chooses parts of vision-language models, which the built-in engine does not train"
-		bits  = "the built-in engine keeps the base weights as they are stored"
 		// others is where the keys are that the built-in engine refuses.
 		others = `; fine_tuner.engine = "trl" has it`
 	)
@@ -100,8 +99,6 @@ func finetuneLimits(engine string) []limit {
 		{key: "fine_tuner.finetune_attention_modules", instead: parts},
 		{key: "fine_tuner.finetune_mlp_modules", instead: parts},
 		{key: "fine_tuner.dtype", values: []string{"float32"}, unless: full, instead: "the built-in engine trains in float32 and writes the adapter in float32"},
-		{key: "fine_tuner.load_in_4bit", instead: bits},
-		{key: "fine_tuner.load_in_8bit", instead: bits},
 		{key: "fine_tuner.method", instead: "the built-in engine does not have DPO yet" + others, refused: true},
 		{key: "fine_tuner.dpo_beta", instead: "the built-in engine does not have DPO yet"},
 		{key: "fine_tuner.devices", instead: "the built-in engine trains in one process, on all processors" + others, refused: true},
@@ -124,11 +121,8 @@ func schedules() []string {
 func inferenceLimits(engine string) []limit {
 	switch engine {
 	case Builtin:
-		const bits = "the built-in engine keeps the weights as they are stored"
 		return []limit{
 			{key: "inferencer.dtype", values: []string{"float32"}, instead: "the built-in engine computes in float32"},
-			{key: "inferencer.load_in_4bit", instead: bits},
-			{key: "inferencer.load_in_8bit", instead: bits},
 			{key: "inferencer.use_cache", instead: "the built-in engine always uses its cache"},
 			{key: "inferencer.stop", instead: "the built-in engine ends an answer where the model ends it"},
 			{key: "inferencer.image_column", instead: "the built-in engine does not see images; use an engine that does", refused: true},

@@ -17,7 +17,8 @@ import (
 // baseModel is what a training starts from.
 type baseModel struct {
 	inputs.Base
-	notes []string
+	notes     []string
+	quantised bool // it is stored so
 }
 
 // fetchBase fetches the model that a training starts from, and checks it before
@@ -38,7 +39,7 @@ func fetchBase(ctx context.Context, job *engine.Job) (baseModel, error) {
 		return b, engine.Permanent("bad_model", fmt.Errorf("fine_tuner.full_finetuning = true: the weights of fine_tuner.base_model_id = %q are stored in nf4 (bitsandbytes), "+
 			"of which an adapter can be trained alone; take the checkpoint that they were made from, or full_finetuning = false", job.Request.Specification.FineTuner.BaseModelID))
 	}
-	b.notes, b.Positions = report.Notes, report.Config.Positions()
+	b.notes, b.Positions, b.quantised = report.Notes, report.Config.Positions(), report.Quantised > 0
 	return b, nil
 }
 
@@ -46,7 +47,14 @@ func fetchBase(ctx context.Context, job *engine.Job) (baseModel, error) {
 // to be trained. An adapter that is there already is trained further, or merged
 // into the weights.
 func (b *baseModel) open(s events.FineTuner) (*llm.Model, error) {
-	model, err := llm.Open(b.Weights)
+	bits := 0
+	if !s.FullFinetuning { // which trains all of them
+		bits = llm.Bits(s.LoadIn4bit, s.LoadIn8bit)
+	}
+	if b.quantised && bits == 8 {
+		b.notes = append(b.notes, fmt.Sprintf("fine_tuner.load_in_8bit = true has no effect on the weights of fine_tuner.base_model_id = %q that are stored in nf4 (bitsandbytes): they stay in 4 bits", s.BaseModelID))
+	}
+	model, err := llm.OpenQuantised(b.Weights, bits)
 	if err == nil && b.Adapter != "" {
 		err = model.LoadAdapter(b.Adapter)
 	}

@@ -71,6 +71,7 @@ func (e Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error)
 	defer saver.close()
 	g := &generation{job: job, saver: saver, questions: q, window: e.window, total: q.Rows * int64(len(passes))}
 	for _, p := range passes {
+		p.bits = llm.Bits(s.LoadIn4bit, s.LoadIn8bit)
 		a, err := g.run(ctx, p)
 		res.TokensIn, res.TokensOut = g.tokensIn, g.tokensOut
 		res.Datasets[0].CutInPrompt = g.cut
@@ -105,11 +106,12 @@ type pass struct {
 	inputs.Places
 
 	file, artifact string
+	bits           int // of the weights; 0: as they are stored
 }
 
 // open reads the model and its tokenizer.
 func (p pass) open() (*llm.Model, *token.Tokenizer, error) {
-	model, err := llm.Open(p.Weights())
+	model, err := llm.OpenQuantised(p.Weights(), p.bits)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -265,6 +265,42 @@ func adamW512(n int, w, grad, m, v unsafe.Pointer, table *adamTable)
 //go:noescape
 func adamW256(n int, w, grad, m, v unsafe.Pointer, table *adamTable)
 
+//go:noescape
+func unpackBFloat512(n int, dst, src unsafe.Pointer)
+
+//go:noescape
+func unpackBFloat256(n int, dst, src unsafe.Pointer)
+
+//go:noescape
+func unpackHalf512(n int, dst, src unsafe.Pointer)
+
+//go:noescape
+func unpackHalf256(n int, dst, src unsafe.Pointer)
+
+//go:noescape
+func unpackBytes512(n int, dst, src, factors unsafe.Pointer)
+
+//go:noescape
+func unpackBytes256(n int, dst, src, factors unsafe.Pointer)
+
+//go:noescape
+func unpackNibbles512(n int, dst, src, table, factors unsafe.Pointer)
+
+//go:noescape
+func unpackNibbles256(n int, dst, src, table, factors unsafe.Pointer)
+
+//go:noescape
+func roundBFloat512(n int, x unsafe.Pointer)
+
+//go:noescape
+func roundBFloat256(n int, x unsafe.Pointer)
+
+//go:noescape
+func roundHalf512(n int, x unsafe.Pointer)
+
+//go:noescape
+func roundHalf256(n int, x unsafe.Pointer)
+
 var tiles512x16 = []tileFunc{tile512_1_1, tile512_2_1, tile512_3_1, tile512_4_1, tile512_5_1, tile512_6_1, tile512_7_1, tile512_8_1, tile512_9_1, tile512_10_1, tile512_11_1, tile512_12_1}
 
 var tiles512x32 = []tileFunc{tile512_1_2, tile512_2_2, tile512_3_2, tile512_4_2, tile512_5_2, tile512_6_2, tile512_7_2, tile512_8_2, tile512_9_2, tile512_10_2, tile512_11_2, tile512_12_2}
@@ -459,5 +495,53 @@ func adamWVector(n int, w, grad, m, v unsafe.Pointer, table *adamTable) {
 		} else {
 			adamW256(part, unsafe.Add(w, 4*at), unsafe.Add(grad, 4*at), unsafe.Add(m, 4*at), unsafe.Add(v, 4*at), table)
 		}
+	}
+}
+
+func unpackBFloatVector(n int, dst, src unsafe.Pointer) {
+	if path == AVX512 {
+		unpackBFloat512(n, dst, src)
+	} else {
+		unpackBFloat256(n, dst, src)
+	}
+}
+
+func unpackHalfVector(n int, dst, src unsafe.Pointer) {
+	if path == AVX512 {
+		unpackHalf512(n, dst, src)
+	} else {
+		unpackHalf256(n, dst, src)
+	}
+}
+
+func unpackBytesVector(n int, dst, src, factors unsafe.Pointer) {
+	if path == AVX512 {
+		unpackBytes512(n, dst, src, factors)
+	} else {
+		unpackBytes256(n, dst, src, factors)
+	}
+}
+
+func unpackNibblesVector(n int, dst, src, table, factors unsafe.Pointer) {
+	if path == AVX512 {
+		unpackNibbles512(n, dst, src, table, factors)
+	} else {
+		unpackNibbles256(n, dst, src, table, factors)
+	}
+}
+
+func roundBFloatVector(n int, x unsafe.Pointer) {
+	if path == AVX512 {
+		roundBFloat512(n, x)
+	} else {
+		roundBFloat256(n, x)
+	}
+}
+
+func roundHalfVector(n int, x unsafe.Pointer) {
+	if path == AVX512 {
+		roundHalf512(n, x)
+	} else {
+		roundHalf256(n, x)
 	}
 }

@@ -59,3 +59,15 @@ func expSumVector(n int, x unsafe.Pointer, sums *[16]float32, f, t float32) {}
 func attendBackVector(n int, s, d unsafe.Pointer, f, t, mean float32) {}
 
 func adamWVector(n int, w, grad, m, v unsafe.Pointer, table *adamTable) {}
+
+func unpackBFloatVector(n int, dst, src unsafe.Pointer) {}
+
+func unpackHalfVector(n int, dst, src unsafe.Pointer) {}
+
+func unpackBytesVector(n int, dst, src, factors unsafe.Pointer) {}
+
+func unpackNibblesVector(n int, dst, src, table, factors unsafe.Pointer) {}
+
+func roundBFloatVector(n int, x unsafe.Pointer) {}
+
+func roundHalfVector(n int, x unsafe.Pointer) {}

@@ -9,9 +9,10 @@ type tileFunc = func(k int, a unsafe.Pointer, rowA, colA uintptr, b unsafe.Point
 // Scratch is what products need to bring their operands side by side. Each
 // goroutine has one of its own. The zero value is ready to use.
 type Scratch struct {
-	panel []float32 // columns of B
-	strip []float32 // rows of A
-	tile  [6 * 16]float32
+	panel  []float32 // columns of B
+	turned []float32 // a part of them, as it is kept
+	strip  []float32 // rows of A
+	tile   [6 * 16]float32
 }
 
 // Aligned is a slice of n numbers that starts at a cache line.
@@ -47,6 +48,11 @@ func (s *Scratch) Product(c, a, b Matrix, m, n, k int, add bool) {
 	a.holds(m, k)
 	b.holds(k, n)
 	c.holds(m, n)
+	s.product(c, a, factor{Matrix: b}, m, n, k, add)
+}
+
+// product is Product for any B.
+func (s *Scratch) product(c, a Matrix, b factor, m, n, k int, add bool) {
 	if c.Col != 1 && n > 1 {
 		panic("kernel: the columns of a product lie apart")
 	}
@@ -55,40 +61,54 @@ func (s *Scratch) Product(c, a, b Matrix, m, n, k int, add bool) {
 			clear(c.Data[i*c.Row : i*c.Row+n])
 		}
 	}
-	if path == Plain {
-		plainProduct(c, a, b, m, n, k, add)
+	if path == Plain && b.packed == nil {
+		plainProduct(c, a, b.Matrix, m, n, k, add)
 		return
 	}
-	rows, columns := 12, 32
+	columns := tileColumns()
+	rows := 12
 	if path == AVX2 {
-		rows, columns = 6, 16
+		rows = 6
 	}
-	strips := a.Col != 1 && m > rows // rows of A whose numbers lie apart
+	strips := a.Col != 1 && m > rows && path != Plain // rows of A whose numbers lie apart
 	step := deepest
 	if strips {
 		step = deepestStrip
 	}
 	for k0 := 0; k0 < k; k0 += step {
 		depth := min(step, k-k0)
-		t := tiling{Scratch: s, c: c, a: a.From(0, k0), n: n, k: depth, columns: columns, add: add || k0 > 0}
+		t := tiling{Scratch: s, c: c, a: a.From(0, k0), b: b, n: n, k: depth, columns: columns, add: add || k0 > 0}
+		if path == Plain {
+			t.plain(k0, m)
+			continue
+		}
 		most := max(rows, block/depth/rows*rows)
 		for i := 0; i < m; i += most {
-			t.rows(i, min(most, m-i), b.From(k0, 0), strips)
+			t.rows(k0, i, min(most, m-i), strips)
 		}
 	}
+}
+
+// tileColumns is how many columns a tile of the path has.
+func tileColumns() int {
+	if path == AVX2 {
+		return 16
+	}
+	return 32
 }
 
 // tiling is a part of a product, of so many terms that one tile adds them all.
 type tiling struct {
 	*Scratch
 	c, a    Matrix
+	b       factor
 	n, k    int
 	columns int // of a tile
 	add     bool
 }
 
-// rows makes m rows of C, from row i on.
-func (t *tiling) rows(i, m int, b Matrix, strips bool) {
+// rows makes m rows of C, from row i on, of the terms from k0 on.
+func (t *tiling) rows(k0, i, m int, strips bool) {
 	high := 12
 	if path == AVX2 {
 		high = 6
@@ -100,7 +120,7 @@ func (t *tiling) rows(i, m int, b Matrix, strips bool) {
 	}
 	for j := 0; j < t.n; j += t.columns {
 		n := min(t.columns, t.n-j)
-		panel, apart := t.fillPanel(b.From(0, j), n, m)
+		panel, apart := t.side(k0, j, n, m)
 		for r := 0; r < m; r += high {
 			h := min(high, m-r)
 			a, rowA, colA := t.a.at(i+r, 0), 4*t.a.Row, 4*t.a.Col
@@ -208,6 +228,15 @@ func (t *tiling) fillAcross(b Matrix, n int) {
 		for k := range t.k {
 			t.panel[k*t.columns+j] = b.Data[k*b.Row+j*b.Col]
 		}
+	}
+}
+
+// plain adds the terms from k0 on of a B that is unpacked.
+func (t *tiling) plain(k0, m int) {
+	for j := 0; j < t.n; j += t.columns {
+		n := min(t.columns, t.n-j)
+		panel, apart := t.side(k0, j, n, m)
+		plainProduct(t.c.From(0, j), t.a, Rows(unsafe.Slice((*float32)(panel), (t.k-1)*apart/4+n), apart/4), m, n, t.k, t.add)
 	}
 }
 

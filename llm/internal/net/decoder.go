@@ -35,7 +35,8 @@ type decoded struct {
 type stream struct{ sequence, position, row, count int }
 
 // Decoder computes what comes next. It is not safe for concurrent use. It has
-// a copy of the weights, so that one must be made anew when they change.
+// a copy of the weights that are not kept otherwise, so that one must be made anew when
+// they change.
 type Decoder struct {
 	net       *Network
 	crew      *crew.Crew
@@ -77,18 +78,21 @@ func NewDecoder(n *Network, threads int) *Decoder {
 			to := &d.layers[l].projections[i]
 			to.Linear = p
 			work = append(work, func() {
-				weight, b := p.Weight, p.B
-				if p.Magnitude.Data != nil {
+				b := p.B
+				if p.Magnitude.Data == nil {
+					to.weight = p.Weight.packed(p.Out, p.In)
+				} else {
+					var weight Weight
 					weight, b = p.stretchedWeights()
+					to.weight = weight.packed(p.Out, p.In)
 				}
-				to.weight = kernel.Pack(weight.Data, p.Out, p.In)
 				if p.A.Data != nil {
 					to.a, to.b = kernel.Pack(p.A.Data, p.Rank, p.In), kernel.Pack(b.Data, p.Out, p.Rank)
 				}
 			})
 		}
 	}
-	work = append(work, func() { d.head = kernel.Pack(n.Head.Data, c.Vocab, c.Hidden) })
+	work = append(work, func() { d.head = n.Head.packed(c.Vocab, c.Hidden) })
 	d.crew.Run(func(who int) {
 		for i := who; i < len(work); i += d.crew.Size() {
 			work[i]()
@@ -183,7 +187,7 @@ func (d *Decoder) run(who int) {
 	from, to := d.crew.Share(rows, 1, who)
 	for r := from; r < to; r++ {
 		row := d.x[r*c.Hidden : (r+1)*c.Hidden]
-		copy(row, d.net.Embed.Data[int(d.tokens[r].ID)*c.Hidden:])
+		d.net.Embed.row(&m.Scratch, row, int(d.tokens[r].ID))
 		scale(row, c.EmbedScale)
 	}
 	d.crew.Meet()

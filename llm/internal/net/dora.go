@@ -43,10 +43,11 @@ func (w *worker) stretch() {
 }
 
 // measure computes factors and measures of outputs from one to another. It needs a
-// buffer for a part of the adapted weight, which it may replace by a larger one.
+// buffer for a part of the adapted weight and a row, which it may replace by a larger one.
 func (l *Linear) measure(scratch *kernel.Scratch, buffer []float32, s stretch, from, to int) []float32 {
 	const together = 24 // rows of the weight
-	buffer = grow(buffer, together*l.In)
+	buffer = grow(buffer, (together+1)*l.In)
+	own := buffer[together*l.In:]
 	for ; from < to; from += together {
 		n := min(together, to-from)
 		delta := buffer[:n*l.In]
@@ -54,7 +55,8 @@ func (l *Linear) measure(scratch *kernel.Scratch, buffer []float32, s stretch, f
 		kernel.Scale(delta, l.Scale)
 		for i := range n {
 			row := delta[i*l.In : (i+1)*l.In]
-			kernel.Add(row, l.Weight.Data[(from+i)*l.In:(from+i+1)*l.In])
+			l.Weight.row(scratch, own, from+i)
+			kernel.Add(row, own)
 			s.measures[from+i] = float32(math.Sqrt(float64(kernel.Dot(row, row))))
 			s.factors[from+i] = l.Magnitude.Data[from+i] / s.measures[from+i]
 		}
@@ -66,12 +68,14 @@ func (l *Linear) measure(scratch *kernel.Scratch, buffer []float32, s stretch, f
 // networks that do not learn.
 func (l *Linear) stretchedWeights() (weight, b Weight) {
 	s := stretch{make([]float32, l.Out), make([]float32, l.Out)}
-	l.measure(&kernel.Scratch{}, nil, s, 0, l.Out)
+	scratch := &kernel.Scratch{}
+	l.measure(scratch, nil, s, 0, l.Out)
 	multiplied := func(w Weight, width int) Weight {
-		out := Weight{Data: kernel.Aligned(len(w.Data))}
-		copy(out.Data, w.Data)
+		out := Weight{Data: kernel.Aligned(l.Out * width)}
 		for i, f := range s.factors {
-			kernel.Scale(out.Data[i*width:(i+1)*width], f)
+			row := out.Data[i*width : (i+1)*width]
+			w.row(scratch, row, i)
+			kernel.Scale(row, f)
 		}
 		return out
 	}
@@ -84,7 +88,6 @@ func (p projection) forwardStretched(w *worker, x, y []float32, add bool) {
 	t := w.t
 	rows, in := w.rows.count(), w.rows.of(x, p.In)
 	z, out := w.rows.of(p.stretched, p.Out), w.rows.of(y, p.Out)
-	weight := kernel.Rows(p.Weight.Data, p.In).T()
 	kept := in
 	if t.drops() {
 		kept = p.place(w)
@@ -93,13 +96,13 @@ func (p projection) forwardStretched(w *worker, x, y []float32, add bool) {
 			d.Fill(kept[r*p.In:(r+1)*p.In], in[r*p.In:(r+1)*p.In], w.rows.from+r, 0)
 		}
 	}
-	w.scratch.Product(kernel.Rows(z, p.Out), kernel.Rows(kept, p.In), weight, rows, p.Out, p.In, false)
+	p.Weight.product(&w.scratch, kernel.Rows(z, p.Out), kernel.Rows(kept, p.In), rows, 0, p.Out, p.In, false)
 	p.adapt(w, kept, kernel.Rows(z, p.Out))
 	if t.drops() {
 		for i, v := range in {
 			kept[i] = v - kept[i]
 		}
-		w.scratch.Product(kernel.Rows(out, p.Out), kernel.Rows(kept, p.In), weight, rows, p.Out, p.In, add)
+		p.Weight.product(&w.scratch, kernel.Rows(out, p.Out), kernel.Rows(kept, p.In), rows, 0, p.Out, p.In, add)
 		add = true
 	}
 	factors := t.stretches[p.layer][p.index].factors
@@ -131,19 +134,19 @@ func (p projection) backStretched(w *worker, dy, dx []float32, add bool) {
 	if dx == nil {
 		return
 	}
-	dIn, weight := w.rows.of(dx, p.In), kernel.Rows(p.Weight.Data, p.In)
+	dIn := w.rows.of(dx, p.In)
 	if !t.drops() {
-		w.scratch.Product(kernel.Rows(dIn, p.In), kernel.Rows(d, p.Out), weight, rows, p.In, p.Out, add)
+		p.Weight.back(&w.scratch, kernel.Rows(dIn, p.In), kernel.Rows(d, p.Out), rows, 0, p.In, p.Out, p.In, add)
 		w.scratch.Product(kernel.Rows(dIn, p.In), low, kernel.Rows(p.A.Data, p.In), rows, p.In, p.Rank, true)
 		return
 	}
-	w.scratch.Product(kernel.Rows(dIn, p.In), kernel.Rows(dOut, p.Out), weight, rows, p.In, p.Out, add)
+	p.Weight.back(&w.scratch, kernel.Rows(dIn, p.In), kernel.Rows(dOut, p.Out), rows, 0, p.In, p.Out, p.In, add)
 	w.whole = grow(w.whole, rows*p.Out)
 	for i, v := range d {
 		w.whole[i] = v - dOut[i]
 	}
 	to, mask := p.place(w), p.dropout(w)
-	w.scratch.Product(kernel.Rows(to, p.In), kernel.Rows(w.whole, p.Out), weight, rows, p.In, p.Out, false)
+	p.Weight.back(&w.scratch, kernel.Rows(to, p.In), kernel.Rows(w.whole, p.Out), rows, 0, p.In, p.Out, p.In, false)
 	w.scratch.Product(kernel.Rows(to, p.In), low, kernel.Rows(p.A.Data, p.In), rows, p.In, p.Rank, true)
 	for r := range rows {
 		mask.Add(dIn[r*p.In:(r+1)*p.In], to[r*p.In:(r+1)*p.In], w.rows.from+r)

@@ -45,7 +45,7 @@ func (p projection) forward(w *worker, x, y []float32, add bool) {
 		}
 		add = true
 	}
-	w.scratch.Product(out, kernel.Rows(in, p.In), kernel.Rows(p.Weight.Data, p.In).T(), rows, p.Out, p.In, add)
+	p.Weight.product(&w.scratch, out, kernel.Rows(in, p.In), rows, 0, p.Out, p.In, add)
 	if p.A.Data == nil {
 		return
 	}
@@ -80,7 +80,7 @@ func (p projection) back(w *worker, dy, dx []float32, add bool) {
 	var dIn []float32
 	if dx != nil {
 		dIn = w.rows.of(dx, p.In)
-		w.scratch.Product(kernel.Rows(dIn, p.In), dOut, kernel.Rows(p.Weight.Data, p.In), rows, p.In, p.Out, add)
+		p.Weight.back(&w.scratch, kernel.Rows(dIn, p.In), dOut, rows, 0, p.In, p.Out, p.In, add)
 	}
 	if p.A.Data == nil {
 		return

@@ -40,6 +40,10 @@ type options struct {
 	wholeNorms       bool // in place of those of heads
 	post, noPre      bool
 	fused, layerwise bool
+	// kept, if set, is how frozen matrices are kept; with plain their numbers are
+	// float32 all the same.
+	kept  func(w []float32, out, in int) *kernel.Packed
+	plain bool
 }
 
 // variants are networks that differ in every part.
@@ -55,6 +59,11 @@ func variants() map[string]options {
 		"all weights, post-norms alone": {layers: 2, learns: true, headNorms: true, wholeNorms: true, post: true, noPre: true},
 		"adapter, scales":               {layers: 3, rank: 3, layerwise: true, change: func(c *Shape) { c.EmbedScale, c.ResidualScale, c.LogitScale, c.ScoreScale = 2, 0.6, 0.5, 0.1 }},
 		"adapter, fused, one head":      {layers: 2, rank: 3, fused: true, headNorms: true, wholeNorms: true, dropout: 0.3, change: func(c *Shape) { c.KVHeads = 1 }},
+		"adapter, bfloat16, untied":     {layers: 2, rank: 3, kept: keptAs("bfloat16"), headNorms: true},
+		"adapter, float16, tied":        {layers: 2, rank: 3, kept: keptAs("float16"), tied: true, dropout: 0.3},
+		"adapter, int8, recomputed":     {layers: 2, rank: 3, kept: keptAs("int8"), tied: true, recompute: true},
+		"adapter, nf4":                  {layers: 2, rank: 3, kept: keptAs("nf4"), biases: true},
+		"adapter, int4, scales":         {layers: 2, rank: 3, kept: keptAs("int4"), change: func(c *Shape) { c.EmbedScale, c.ResidualScale, c.LogitScale = 2, 0.6, 0.5 }},
 		"all weights, recomputed":       {layers: 3, learns: true, headNorms: true, recompute: true},
 		"adapter, DoRA":                 {layers: 2, rank: 3, dora: true, biases: true, recompute: true},
 		"adapter, DoRA, fused":          {layers: 2, rank: 3, dora: true, fused: true, headNorms: true, post: true},
@@ -128,6 +137,9 @@ func (o options) build(c Shape) *Network {
 		}
 		n.Layers = append(n.Layers, l)
 	}
+	if o.kept != nil {
+		o.keep(n)
+	}
 	return n
 }
 
@@ -147,7 +159,7 @@ func (n *Network) weights() (names []string, out []Weight) {
 		}
 	}
 	add("embed", n.Embed)
-	if &n.Head.Data[0] != &n.Embed.Data[0] {
+	if !sameWeight(n.Head, n.Embed) {
 		add("head", n.Head)
 	}
 	add("norm", n.Norm)

@@ -84,10 +84,6 @@ func (s Shape) queries() int { return s.Heads * s.HeadDim }
 // keys is the length of the keys, or values, of a position.
 func (s Shape) keys() int { return s.KVHeads * s.HeadDim }
 
-// Weight is a matrix or a vector. Without Grad it is frozen, without Data the
-// network does not have it.
-type Weight struct{ Data, Grad []float32 }
-
 // Linear is a projection: y = x·Wᵀ + bias, and what an adapter adds:
 // Scale·x·Aᵀ·Bᵀ. Q, K and V, and Gate and Up, may be parts of one projection: then
 // they have one A, and their other weights are parts of its rows.
@@ -116,17 +112,6 @@ func (l Linear) Parts(outputs ...int) []Linear {
 		out, from = append(out, part), from+n
 	}
 	return out
-}
-
-// rows are n rows of a weight, from one on.
-func (w Weight) rows(from, n, width int) Weight {
-	if w.Data != nil {
-		w.Data = w.Data[from*width : (from+n)*width]
-	}
-	if w.Grad != nil {
-		w.Grad = w.Grad[from*width : (from+n)*width]
-	}
-	return w
 }
 
 // Layer is a layer of a network.

@@ -78,6 +78,20 @@ func (d *declarations) vector(k kernel) {
 	fmt.Fprintf(&d.empty, "func %sVector(%s) {}\n\n", k.name, list)
 }
 
+// choice declares the function that calls the kernel for this machine.
+func (d *declarations) choice(name, arguments, call string) {
+	fmt.Fprintf(&d.calls, `func %[1]sVector(%[2]s) {
+	if path == AVX512 {
+		%[1]s512(%[3]s)
+	} else {
+		%[1]s256(%[3]s)
+	}
+}
+
+`, name, arguments, call)
+	fmt.Fprintf(&d.empty, "func %sVector(%s) {}\n\n", name, arguments)
+}
+
 // files are the declarations for amd64, and empty ones for other processors,
 // which never call them.
 func (d *declarations) files() (amd64, other []byte) {

@@ -40,6 +40,7 @@ func files() map[string][]byte {
 		"product_amd64.s": products(d),
 		"copy_amd64.s":    copies(d),
 		"vector_amd64.s":  vectors(d),
+		"unpack_amd64.s":  unpacks(d),
 	}
 	out["declared_amd64.go"], out["declared_other.go"] = d.files()
 	return out
