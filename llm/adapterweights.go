@@ -124,6 +124,9 @@ type Adapted struct {
 // Adapted reads what the adapter has for a module.
 func (a *Adapter) Adapted(module string, rows, columns int) (Adapted, error) {
 	to := Adapted{Rank: a.on.Rank(module), Scale: a.on.Scale(module)}
+	if to.Rank < 1 {
+		return to, &CheckpointError{File: a.path, Tensor: peftPrefix + module + loraA, Err: fmt.Errorf("its rank by rank_pattern is %d, which is less than 1", to.Rank)}
+	}
 	var errs [3]error
 	to.A, errs[0] = a.tensor(module+loraA, []int{to.Rank, columns})
 	to.B, errs[1] = a.tensor(module+loraB, []int{rows, to.Rank})
