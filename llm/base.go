@@ -83,7 +83,9 @@ func open(dir string, bits int) (*Model, error) {
 	return m, nil
 }
 
-// loader reads the weights of a model.
+// loader reads the weights of a model. Files are read, not mapped into memory: the
+// panels in which matrices are kept are not the rows of a file, one copy of them serves
+// training and generation, and a file that is cut or changed later does no harm.
 type loader struct {
 	model *Model
 	bits  int    // to which projections are quantised; 0: they are not

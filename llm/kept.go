@@ -1,5 +1,7 @@
 package llm
 
+import "github.com/tunebus/tunebus/llm/internal/kernel"
+
 // values are the numbers of a weight in float32, a copy where it is kept in another
 // type.
 func (p *param) values() []float32 {
@@ -7,7 +9,7 @@ func (p *param) values() []float32 {
 		return p.data
 	}
 	out := make([]float32, p.size())
-	p.kept.Fill(out)
+	p.kept.Fill(new(kernel.Scratch), out, 0, p.kept.Out)
 	return out
 }
 

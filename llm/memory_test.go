@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -133,19 +134,20 @@ func peak(b *testing.B) float64 {
 	return 0
 }
 
-// BenchmarkMemory reports the peak of the memory of two steps of LoRA (rank 16, all
+// BenchmarkMemory reports the peak of the memory of steps of LoRA (rank 16, all
 // projections) on made-up models whose frozen base is kept in different types, from the
 // making of the model on.
 func BenchmarkMemory(b *testing.B) {
 	for _, s := range []struct {
 		size, kind   string
 		rows, tokens int
+		steps        int
 		recompute    bool
 	}{
-		{"1M", "float32", 8, 128, false}, {"1M", "bfloat16", 8, 128, false}, {"1M", "nf4", 8, 128, false},
-		{"10M", "float32", 8, 128, false}, {"10M", "bfloat16", 8, 128, false}, {"10M", "int8", 8, 128, false}, {"10M", "nf4", 8, 128, false},
-		{"135M", "float32", 8, 128, false}, {"135M", "bfloat16", 8, 128, false}, {"135M", "int8", 8, 128, false}, {"135M", "nf4", 8, 128, false},
-		{"1.2B", "nf4", 1, 256, false}, {"1.2B", "nf4", 1, 1024, true},
+		{"1M", "float32", 8, 128, 2, false}, {"1M", "bfloat16", 8, 128, 2, false}, {"1M", "nf4", 8, 128, 2, false},
+		{"10M", "float32", 8, 128, 2, false}, {"10M", "bfloat16", 8, 128, 2, false}, {"10M", "int8", 8, 128, 2, false}, {"10M", "nf4", 8, 128, 2, false},
+		{"135M", "float32", 8, 128, 2, false}, {"135M", "bfloat16", 8, 128, 2, false}, {"135M", "int8", 8, 128, 2, false}, {"135M", "nf4", 8, 128, 2, false},
+		{"1.2B", "nf4", 1, 256, 2, false}, {"1.2B", "nf4", 1, 512, 1, false}, {"1.2B", "nf4", 1, 1024, 1, true},
 	} {
 		b.Run(fmt.Sprintf("%s/%s/%dx%d", s.size, s.kind, s.rows, s.tokens), func(b *testing.B) {
 			for b.Loop() {
@@ -163,7 +165,7 @@ func BenchmarkMemory(b *testing.B) {
 					rows = append(rows, row)
 				}
 				best := 0.0
-				cfg := TrainConfig{Epochs: 2, BatchSize: s.rows, LearningRate: 1e-4, MaxGradNorm: 1, GradientCheckpointing: s.recompute}
+				cfg := TrainConfig{Epochs: s.steps, BatchSize: s.rows, LearningRate: 1e-4, MaxGradNorm: 1, GradientCheckpointing: s.recompute}
 				if _, err := m.Train(b.Context(), rows, nil, cfg, Hooks{OnStep: func(i StepInfo) { best = max(best, i.TokensPerSecond) }}, ""); err != nil {
 					b.Fatal(err)
 				}
@@ -228,4 +230,28 @@ func BenchmarkKeptGeneration(b *testing.B) {
 		}
 		b.ReportMetric(4*window/best.Seconds()/1e9, "GB/s")
 	})
+}
+
+// BenchmarkOpen reports the peak of the memory of opening a checkpoint of 135 M weights in
+// bfloat16 (269 MB), as it is stored and in fewer bits, and how much of it stays.
+func BenchmarkOpen(b *testing.B) {
+	dir := b.TempDir()
+	if err := madeUpModel(b, "135M", "bfloat16").Save(dir, "bfloat16"); err != nil {
+		b.Fatal(err)
+	}
+	for _, bits := range []int{0, 8, 4} {
+		b.Run(fmt.Sprintf("%d", bits), func(b *testing.B) {
+			for b.Loop() {
+				forget(b)
+				m, err := OpenQuantised(dir, bits)
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.ReportMetric(peak(b), "MB-at-most")
+				forget(b)
+				b.ReportMetric(peak(b), "MB")
+				runtime.KeepAlive(m)
+			}
+		})
+	}
 }

@@ -87,10 +87,8 @@ func (p *Packed) Bytes() int {
 // begins a panel. Else they are copied.
 func (p *Packed) Rows(from, n int) *Packed {
 	if from%PanelColumns != 0 {
-		w, s := make([]float32, n*p.In), new(Scratch)
-		for o := range n {
-			p.Row(s, w[o*p.In:(o+1)*p.In], from+o)
-		}
+		w := make([]float32, n*p.In)
+		p.Fill(new(Scratch), w, from, n)
 		return Pack(w, n, p.In)
 	}
 	out, at := &Packed{Out: n, In: p.In}, from*p.In
@@ -118,14 +116,7 @@ func (p *Packed) Row(s *Scratch, dst []float32, output int) {
 			dst[i] = math.Float32frombits(uint32(p.bfloat[at+i*PanelColumns]) << 16)
 		}
 	default:
-		s.panel = reuse(s.panel, deepest*PanelColumns)
-		for k := 0; k < p.In; k += unpackedRows {
-			n := min(unpackedRows, p.In-k)
-			p.kept.Unpack(s.panel[:n*PanelColumns], panel, k, n)
-			for i := range n {
-				dst[k+i] = s.panel[i*PanelColumns+column]
-			}
-		}
+		p.Fill(s, dst, output, 1)
 	}
 }
 
@@ -147,16 +138,24 @@ func (p *Packed) Unpacked(f func(part []float32, output, input int) error) error
 	return nil
 }
 
-// Fill writes the weight as float32, row by row.
-func (p *Packed) Fill(dst []float32) {
-	_ = p.Unpacked(func(part []float32, output, input int) error { // which never fails
-		for i := range len(part) / PanelColumns {
-			for c := range min(PanelColumns, p.Out-output) {
-				dst[(output+c)*p.In+input+i] = part[i*PanelColumns+c]
+// Fill writes the weights of n outputs from one on, as float32, row by row.
+func (p *Packed) Fill(s *Scratch, dst []float32, from, n int) {
+	s.panel = reuse(s.panel, deepest*PanelColumns)
+	for o := from; o < from+n; {
+		panel, column := o/PanelColumns, o%PanelColumns
+		columns := min(PanelColumns-column, from+n-o)
+		for k := 0; k < p.In; k += unpackedRows {
+			part := s.panel[:min(unpackedRows, p.In-k)*PanelColumns]
+			p.unpack(part, panel, k, len(part)/PanelColumns)
+			for c := range columns {
+				row := dst[(o-from+c)*p.In+k:]
+				for i := range len(part) / PanelColumns {
+					row[i] = part[i*PanelColumns+column+c]
+				}
 			}
 		}
-		return nil
-	})
+		o += columns
+	}
 }
 
 // unpack is that of [Panels].

@@ -220,7 +220,7 @@ func (w *Weight) Read(dst []float32) error {
 	}
 	p, err := w.Packed()
 	if err == nil {
-		p.Fill(dst)
+		p.Fill(new(kernel.Scratch), dst, 0, p.Out)
 	}
 	return err
 }

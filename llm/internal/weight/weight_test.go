@@ -154,10 +154,10 @@ func near(t *testing.T, kind string, got, y, x, w []float32, m, out, in int, add
 func TestProducts(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for kind, keep := range kinds() {
-		for _, out := range []int{1, 7, 16, 17, 32, 33, 70} {
-			for _, in := range []int{1, 7, 16, 33, 64, 96, 130} {
+		for _, out := range []int{1, 17, 32, 70} {
+			for _, in := range []int{1, 33, 64, 130} {
 				p := keep(normal(rng, out*in), out, in)
-				for _, m := range []int{0, 1, 2, 7, 13, 24, 25, 31} {
+				for _, m := range []int{0, 1, 13, 24, 25} {
 					check(t, kind, p, uint64(out*in+m), m, m%2 > 0)
 				}
 			}
