@@ -157,13 +157,13 @@ func TestNotesNameOptions(t *testing.T) {
 	c := h.Run(t, finetune.Engine{}, events.Finetune, events.Inputs{}, func(s *events.Specification) {
 		small(s)
 		f := &s.FineTuner
-		f.Epochs, f.LoadIn4bit, f.LoadIn8bit, f.IsMultimodel, f.Packing, f.UseFlashAttention, f.PushToHub = 1, true, true, true, true, true, true
+		f.Epochs, f.IsMultimodel, f.Packing, f.UseFlashAttention, f.PushToHub = 1, true, true, true, true
 		f.LoftQConfig, f.Bias, f.Optimizer, f.QuestionPart, f.AnswerPart = "{}", "all", "lion_8bit", "[Q]", "[A]"
 	})
 	if c.Conclusion != events.Success {
 		t.Fatalf("%+v", c.Error)
 	}
-	for _, key := range []string{"load_in_4bit", "load_in_8bit", "is_multimodel", "packing", "use_flash_attention", "loftq_config", "bias", "lion_8bit", "question_part"} {
+	for _, key := range []string{"is_multimodel", "packing", "use_flash_attention", "loftq_config", "bias", "lion_8bit", "question_part"} {
 		n := 0
 		for _, note := range c.Notes {
 			if strings.Contains(note, key) {
