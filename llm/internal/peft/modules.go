@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// AllLinear, in the place of names, means every projection.
+// AllLinear means every projection, in the place of names.
 const AllLinear = "all-linear"
 
 // Modules says what an adapter is on.
