@@ -28,6 +28,7 @@ type trainer struct {
 	validated   validations
 	schedule    *schedule.Schedule
 	told        told
+	reshuffled  bool // see rowOrder
 }
 
 // newTrainer makes the trainer of a training of so many steps. An error names what the

@@ -25,6 +25,9 @@ type state struct {
 	BestLoss float64 `json:"best_eval_loss,omitempty"`
 	BestStep int64   `json:"best_step,omitempty"`
 	Worse    int     `json:"worse,omitempty"`
+	// SameOrder says that each epoch reads the rows in the same order; earlier versions
+	// shuffled them for each.
+	SameOrder bool `json:"same_order,omitempty"`
 	// Untold are the steps since the ones that were told last.
 	Untold told `json:"untold,omitzero"`
 	// Schedule is what the learning rate depends on beside the step.
@@ -48,7 +51,7 @@ func (t *trainer) save(dir string) error {
 	v := t.validated
 	body, err := json.Marshal(state{
 		Step: t.step, Total: t.total, Loss: t.loss, EvalLoss: v.last, EvalDue: v.due, BestLoss: v.best, BestStep: v.bestStep, Worse: v.worse,
-		Untold: t.told, Schedule: t.schedule.State(),
+		SameOrder: !t.reshuffled, Untold: t.told, Schedule: t.schedule.State(),
 	})
 	if err != nil {
 		return fmt.Errorf("save checkpoint: %w", err)
@@ -83,7 +86,7 @@ func (t *trainer) load(dir string) error {
 	}
 	v := &t.validated
 	t.step, t.loss, v.last, v.due, v.best, v.bestStep, v.worse = s.Step, s.Loss, s.EvalLoss, s.EvalDue, s.BestLoss, s.BestStep, s.Worse
-	t.told = s.Untold
+	t.reshuffled, t.told = !s.SameOrder, s.Untold
 	t.schedule.Restore(s.Schedule)
 	t.model.changed()
 	return nil
