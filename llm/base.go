@@ -91,9 +91,9 @@ type loader struct {
 	bits  int    // to which projections are quantised; 0: they are not
 	head  *param // of a tied model: it may have a head of its own all the same
 	// what is used again from one tensor to the next
-	raw  []byte
-	row  []uint16
-	room []float32
+	raw    []byte
+	row    []uint16
+	buffer []float32
 }
 
 func (l *loader) file(path string) (err error) {
@@ -206,16 +206,16 @@ func (l *loader) sixteen(p *param, f *safetensors.File, t safetensors.Tensor) er
 
 // quantise brings a matrix of floats to fewer bits.
 func (l *loader) quantise(p *param, from values, dtype string) error {
-	l.room = grow(l.room, p.size())
-	if err := readTensor(p.shape, from, l.room); err != nil {
+	l.buffer = grow(l.buffer, p.size())
+	if err := readTensor(p.shape, from, l.buffer); err != nil {
 		return err
 	}
 	if l.bits == 8 {
-		p.kept = weight.QuantiseBytes(l.room, p.shape[0], p.shape[1], weight.ToFloat32)
+		p.kept = weight.QuantiseBytes(l.buffer, p.shape[0], p.shape[1], weight.ToFloat32)
 		return nil
 	}
 	rounding := map[string]weight.Rounding{safetensors.BF16: weight.ToBFloat16, safetensors.F16: weight.ToFloat16}[dtype]
-	p.kept = weight.QuantiseNF4(l.room, p.shape[0], p.shape[1], rounding)
+	p.kept = weight.QuantiseNF4(l.buffer, p.shape[0], p.shape[1], rounding)
 	return nil
 }
 

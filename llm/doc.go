@@ -7,6 +7,7 @@
 // checkpoint has, or in the four or eight bits to which it is quantised when it is
 // opened; what is computed with it are the same numbers in float32. Package net
 // computes the forward
-// and the backward pass, package kernel has the loops over numbers. Results
+// and the backward pass, package kernel has the loops over numbers. Package
+// generation answers many prompts at once, package sampling chooses tokens. Results
 // depend neither on the processor's instructions nor on the number of threads.
 package llm

@@ -128,7 +128,7 @@ func (p *Packed) Unpacked(f func(part []float32, output, input int) error) error
 	for j := range p.Panels() {
 		for k := 0; k < p.In; k += unpackedRows {
 			n := min(unpackedRows, p.In-k)
-			s.panel = reuse(s.panel, deepest*PanelColumns)
+			s.panel = Reuse(s.panel, deepest*PanelColumns)
 			p.unpack(s.panel[:n*PanelColumns], j, k, n)
 			if err := f(s.panel[:n*PanelColumns], j*PanelColumns, k); err != nil {
 				return err
@@ -140,7 +140,7 @@ func (p *Packed) Unpacked(f func(part []float32, output, input int) error) error
 
 // Fill writes the weights of n outputs from one on, as float32, row by row.
 func (p *Packed) Fill(s *Scratch, dst []float32, from, n int) {
-	s.panel = reuse(s.panel, deepest*PanelColumns)
+	s.panel = Reuse(s.panel, deepest*PanelColumns)
 	for o := from; o < from+n; {
 		panel, column := o/PanelColumns, o%PanelColumns
 		columns := min(PanelColumns-column, from+n-o)
@@ -164,7 +164,7 @@ func (p *Packed) unpack(dst []float32, panel, from, n int) {
 	case p.full != nil:
 		copy(dst, p.full[at:at+n*PanelColumns])
 	case p.bfloat != nil:
-		UnpackBFloat(dst, p.bfloat[at:at+n*PanelColumns])
+		unpackBFloat(dst, p.bfloat[at:at+n*PanelColumns])
 	default:
 		p.kept.Unpack(dst, panel, from, n)
 	}
@@ -208,7 +208,7 @@ func (p *Packed) Product(s *Scratch, c, a Matrix, m, from, to int, add bool) {
 		t := tiling{Scratch: s, c: c.From(0, j*PanelColumns), a: a, n: n, columns: tileColumns(), add: add}
 		for k := 0; k < p.In; k += unpackedRows {
 			t.k = min(unpackedRows, p.In-k)
-			t.panel = reuse(t.panel, deepest*PanelColumns)
+			t.panel = Reuse(t.panel, deepest*PanelColumns)
 			p.unpack(t.panel[:t.k*PanelColumns], j, k, t.k)
 			for i := 0; i < m; i += high {
 				for at := 0; at < n; at += t.columns {
@@ -284,7 +284,7 @@ func (t *tiling) side(k0, j, n, m int) (panel unsafe.Pointer, apart int) {
 	case p.full != nil:
 		return unsafe.Pointer(&p.full[(at/PanelColumns*p.In+k0)*PanelColumns+at%PanelColumns]), 4 * PanelColumns
 	default:
-		t.panel = reuse(t.panel, deepest*PanelColumns)
+		t.panel = Reuse(t.panel, deepest*PanelColumns)
 		if at%PanelColumns == 0 { // a tile of half the width finds the other half from before
 			p.unpack(t.panel[:t.k*PanelColumns], at/PanelColumns, k0, t.k)
 		}
@@ -294,7 +294,7 @@ func (t *tiling) side(k0, j, n, m int) (panel unsafe.Pointer, apart int) {
 
 // fillBack is side for inputs as columns: parts of panels are unpacked and turned.
 func (t *tiling) fillBack(k0, from, n int) (panel unsafe.Pointer, apart int) {
-	t.panel, t.turned = reuse(t.panel, deepest*PanelColumns), reuse(t.turned, PanelColumns*PanelColumns)
+	t.panel, t.turned = Reuse(t.panel, deepest*PanelColumns), Reuse(t.turned, PanelColumns*PanelColumns)
 	for k := 0; k < t.k; k += PanelColumns {
 		t.b.packed.unpack(t.turned[:n*PanelColumns], (k0+k)/PanelColumns, from, n)
 		if path == Plain {

@@ -25,8 +25,9 @@ func Aligned(n int) []float32 {
 	return x[at : at+n]
 }
 
-// reuse is a slice of n numbers, old where that is large enough.
-func reuse(old []float32, n int) []float32 {
+// Reuse is a slice of n numbers, old where that is large enough. What it holds is
+// undefined.
+func Reuse(old []float32, n int) []float32 {
 	if cap(old) >= n {
 		return old[:n]
 	}
@@ -171,7 +172,7 @@ func (s *Scratch) tile256(tile tileFunc, h, n, k int, a unsafe.Pointer, rowA, co
 // fillStrip copies m rows of A from row i on, whose numbers lie apart, into
 // strips of so many rows.
 func (t *tiling) fillStrip(i, m, high int) {
-	t.strip = reuse(t.strip, (m+high-1)/high*high*t.k)
+	t.strip = Reuse(t.strip, (m+high-1)/high*high*t.k)
 	for r := 0; r < m; r += high {
 		h := min(high, m-r)
 		dst := t.strip[r*t.k:]
@@ -196,7 +197,7 @@ func (t *tiling) fillPanel(b Matrix, n, m int) (panel unsafe.Pointer, apart int)
 	if b.Col == 1 && (n == t.columns || path == AVX512) && (b.Row <= 64 || m <= 24) {
 		return first(b.Data), 4 * b.Row
 	}
-	t.panel = reuse(t.panel, deepest*32)
+	t.panel = Reuse(t.panel, deepest*32)
 	panel, apart = first(t.panel), 4*t.columns
 	switch {
 	case b.Col == 1 && n == 32:

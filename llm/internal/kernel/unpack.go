@@ -9,8 +9,8 @@ import (
 // What follows makes float32 of weights that are kept in fewer bits. All of it works
 // on rows of [PanelColumns] numbers, and looks at the lengths alone.
 
-// UnpackBFloat makes float32 of as many bfloat16, which is exact.
-func UnpackBFloat(dst []float32, src []uint16) {
+// unpackBFloat makes float32 of as many bfloat16, which is exact.
+func unpackBFloat(dst []float32, src []uint16) {
 	rows := unpacked(dst, len(src))
 	if path != Plain {
 		unpackBFloatVector(rows, first(dst), firstOf(src))

@@ -34,7 +34,7 @@ func TestUnpack(t *testing.T) {
 	}
 	onEachPath(t, func(t *testing.T) {
 		got := make([]float32, len(all))
-		UnpackBFloat(got, all)
+		unpackBFloat(got, all)
 		for i, v := range got {
 			if want := math.Float32frombits(uint32(i) << 16); math.Float32bits(v) != math.Float32bits(want) {
 				t.Fatalf("bfloat16 %#04x is %x, want %x", i, v, want)

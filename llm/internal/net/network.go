@@ -174,14 +174,7 @@ func sameWeight(a, b Weight) bool {
 	return len(a.Data) > 0 && len(b.Data) > 0 && &a.Data[0] == &b.Data[0]
 }
 
-// grow is a slice of n numbers, old where that is large enough. What it holds is
-// undefined.
-func grow(old []float32, n int) []float32 {
-	if cap(old) >= n {
-		return old[:n]
-	}
-	return kernel.Aligned(n)
-}
+func grow(old []float32, n int) []float32 { return kernel.Reuse(old, n) }
 
 // up16 is the next multiple of sixteen.
 func up16(n int) int { return (n + 15) &^ 15 }

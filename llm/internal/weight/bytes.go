@@ -31,13 +31,13 @@ func (b *Bytes) SetRow(output int, codes []int8) {
 // Unpack implements [kernel.Panels].
 func (b *Bytes) Unpack(dst []float32, panel, from, rows int) {
 	const width = kernel.PanelColumns
-	var room kernel.Factors
+	var buffer kernel.Factors
 	f := &b.factors
 	for done := 0; done < rows; {
 		group := (from + done) / f.group
 		part := min(rows-done, (group+1)*f.group-from-done)
 		at := (panel*f.in + from + done) * width
-		kernel.UnpackBytes(dst[done*width:(done+part)*width], b.codes[at:at+part*width], f.of(&room, panel, group))
+		kernel.UnpackBytes(dst[done*width:(done+part)*width], b.codes[at:at+part*width], f.of(&buffer, panel, group))
 		done += part
 	}
 	b.rounding.round(dst)

@@ -88,22 +88,22 @@ func (f *factors) set(values []float32, codes []byte) {
 	}
 }
 
-// of are the factors of a group of a panel, in room where they have to be computed.
-func (f *factors) of(room *kernel.Factors, panel, group int) *kernel.Factors {
+// of are the factors of a group of a panel, in buffer where they have to be computed.
+func (f *factors) of(buffer *kernel.Factors, panel, group int) *kernel.Factors {
 	const n = kernel.PanelColumns
 	groups := f.in / f.group
 	at := (panel*groups + group) * n
 	if f.codes == nil {
 		return (*kernel.Factors)(f.plain[at : at+n])
 	}
-	clear(room[:])
+	clear(buffer[:])
 	o := f.first + panel*n
 	codes := f.codes[at : at+min(n, f.out-o)]
 	if f.group != f.block { // blocks go across rows
 		for i, code := range codes {
-			room[i] = f.nested.value(code, ((o+i)*f.in+group*f.group)/f.block)
+			buffer[i] = f.nested.value(code, ((o+i)*f.in+group*f.group)/f.block)
 		}
-		return room
+		return buffer
 	}
 	// The block of the next output is so many further, and that of its factor too: to
 	// divide once for each would take longer than all the rest.
@@ -111,13 +111,13 @@ func (f *factors) of(room *kernel.Factors, panel, group int) *kernel.Factors {
 	factor, rest := block/f.nested.Block, block%f.nested.Block
 	further, more := groups/f.nested.Block, groups%f.nested.Block
 	for i, code := range codes {
-		room[i] = float32(f.nested.Table[code]*f.nested.Factors[factor]) + f.nested.Offset
+		buffer[i] = float32(f.nested.Table[code]*f.nested.Factors[factor]) + f.nested.Offset
 		factor, rest = factor+further, rest+more
 		if rest >= f.nested.Block {
 			factor, rest = factor+1, rest-f.nested.Block
 		}
 	}
-	return room
+	return buffer
 }
 
 // tail are the factors of the panels from one on.

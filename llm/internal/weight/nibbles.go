@@ -48,13 +48,13 @@ func (n *Nibbles) Set(at int, codes []byte) {
 // Unpack implements [kernel.Panels].
 func (n *Nibbles) Unpack(dst []float32, panel, from, rows int) {
 	const width = kernel.PanelColumns / 2
-	var room kernel.Factors
+	var buffer kernel.Factors
 	f := &n.factors
 	for done := 0; done < rows; {
 		group := (from + done) / f.group
 		part := min(rows-done, (group+1)*f.group-from-done)
 		at := (panel*f.in + from + done) * width
-		kernel.UnpackNibbles(dst[done*2*width:(done+part)*2*width], n.codes[at:at+part*width], &n.table, f.of(&room, panel, group))
+		kernel.UnpackNibbles(dst[done*2*width:(done+part)*2*width], n.codes[at:at+part*width], &n.table, f.of(&buffer, panel, group))
 		done += part
 	}
 	n.rounding.round(dst)

@@ -17,8 +17,8 @@ func NF4() [16]float32 {
 	}
 }
 
-// Integers is the table of whole numbers of four bits.
-func Integers() (t [16]float32) {
+// integers is the table of whole numbers of four bits.
+func integers() (t [16]float32) {
 	for i := range t {
 		t[i] = float32(i - 8)
 	}
@@ -150,7 +150,7 @@ func QuantiseBytes(w []float32, out, in int, r Rounding) *kernel.Packed {
 // QuantiseIntegers makes whole numbers of four bits of a weight, with a factor for each
 // group of so many inputs, a divisor of in: the largest size of a group is 7.
 func QuantiseIntegers(w []float32, out, in, group int, r Rounding) *kernel.Packed {
-	n := NewNibbles(out, in, group, Integers(), nil, r)
+	n := NewNibbles(out, in, group, integers(), nil, r)
 	scales, codes := make([]float32, len(w)/group), make([]byte, (len(w)+1)/2)
 	for i := range scales {
 		block := w[i*group : (i+1)*group]
