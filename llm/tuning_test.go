@@ -123,12 +123,13 @@ func TestAdapters(t *testing.T) {
 func lastLogits(t *testing.T, m *Model, row []int32) []float64 {
 	t.Helper()
 	d := m.decoder()
-	d.Begin(1)
+	cache := d.NewCache(1)
+	cache.Place(0, 0)
 	var tokens []net.Token
 	for i, id := range row {
 		tokens = append(tokens, net.Token{ID: id, Position: i, Last: i == len(row)-1})
 	}
-	if err := d.Read(tokens); err != nil {
+	if err := d.Read(cache, tokens); err != nil {
 		t.Fatal(err)
 	}
 	var out []float64
