@@ -185,8 +185,8 @@ func TestNewAdapters(t *testing.T) {
 			t.Fatal(err)
 		}
 		a := m.lora
-		if len(a.params) != 2*m.cfg.Layers || a.scale() != 2 {
-			t.Errorf("%s: %d matrices, scaled by %v", projection, len(a.params), a.scale())
+		if len(a.params) != 2*m.cfg.Layers || a.modules[0].scale != 2 {
+			t.Errorf("%s: %d matrices, scaled by %v", projection, len(a.params), a.modules[0].scale)
 		}
 		for i := 0; i < len(a.params); i += 2 {
 			first, second := a.params[i], a.params[i+1]

@@ -53,7 +53,7 @@ func check(s events.Specification) structconf.Faults {
 	if finetunes {
 		checkValidations(&c, f)
 	}
-	if finetunes && engineOf(s, events.Finetune) != Builtin { // which refuses these schedulers altogether
+	if finetunes {
 		checkScheduler(&c, f)
 	}
 	if finetunes {

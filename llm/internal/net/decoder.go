@@ -76,10 +76,19 @@ func NewDecoder(n *Network, threads int) *Decoder {
 		for i, p := range layer.linears() {
 			to := &d.layers[l].projections[i]
 			to.Linear = p
-			work = append(work, func() { to.weight = p.Weight.packed(p.Out, p.In) })
-			if p.A.Data != nil {
-				to.a, to.b = kernel.Pack(p.A.Data, n.Adapter.Rank, p.In), kernel.Pack(p.B.Data, p.Out, n.Adapter.Rank)
-			}
+			work = append(work, func() {
+				b := p.B
+				if p.Magnitude.Data == nil {
+					to.weight = p.Weight.packed(p.Out, p.In)
+				} else {
+					var weight Weight
+					weight, b = p.stretchedWeights()
+					to.weight = weight.packed(p.Out, p.In)
+				}
+				if p.A.Data != nil {
+					to.a, to.b = kernel.Pack(p.A.Data, p.Rank, p.In), kernel.Pack(b.Data, p.Out, p.Rank)
+				}
+			})
 		}
 	}
 	work = append(work, func() { d.head = n.Head.packed(c.Vocab, c.Hidden) })
@@ -282,6 +291,6 @@ func (d *Decoder) project(m *reader, who int, p *packed, x, y []float32, rows in
 	m.low = grow(m.low, rows*rank)
 	low := kernel.Rows(m.low, rank)
 	p.a.Product(&m.Scratch, low, in, rows, 0, p.a.Panels(), false)
-	kernel.Scale(m.low, d.net.Adapter.Scale)
+	kernel.Scale(m.low, p.Scale)
 	p.b.Product(&m.Scratch, out, low, rows, from, to, true)
 }
