@@ -50,6 +50,7 @@ type Decoder struct {
 	tokens  []Token
 	streams []stream
 	last    []int // rows whose logits are wanted
+	chosen  int   // how many were computed before
 	// buffers
 	x, given, q, k, v, attended, gate, up, logits []float32
 }
@@ -95,8 +96,16 @@ func NewDecoder(n *Network, threads int) *Decoder {
 func (d *Decoder) Begin(sequences int) {
 	if sequences > d.sequences {
 		d.sequences, d.positions = sequences, 0
-		d.logits = grow(d.logits, sequences*d.net.Shape.Vocab)
 	}
+}
+
+// Crew are the goroutines that work on the network. Others may use them between
+// two calls of Read.
+func (d *Decoder) Crew() *crew.Crew { return d.crew }
+
+// CacheBytes is how much memory the keys and values of so many positions take.
+func (d *Decoder) CacheBytes(positions int) int64 {
+	return 8 * int64(len(d.layers)) * int64(d.net.Shape.keys()) * int64(positions)
 }
 
 // reach makes room for positions, and brings what there is along.
@@ -124,27 +133,32 @@ func (d *Decoder) reach(positions int) {
 	d.positions = positions
 }
 
-// Logits are those of what follows the token of a sequence that was read with
-// Last last. They stay until the next such token is read.
-func (d *Decoder) Logits(sequence int) []float32 {
+// Logits are those of what follows a token that was read with Last, the so manieth
+// of such tokens in the last call of Read.
+func (d *Decoder) Logits(place int) []float32 {
 	v := d.net.Shape.Vocab
-	return d.logits[sequence*v : (sequence+1)*v]
+	return d.logits[place*v : (place+1)*v]
 }
 
 // Read reads tokens. An error is a [*TokenError], whose row is the sequence.
 func (d *Decoder) Read(tokens []Token) error {
-	furthest := 0
+	furthest, wanted := 0, 0
 	for _, t := range tokens {
+		if t.Last {
+			wanted++
+		}
 		if t.ID < 0 || int(t.ID) >= d.net.Shape.Vocab {
 			return &TokenError{Row: t.Sequence, Position: t.Position, ID: t.ID, Vocab: d.net.Shape.Vocab}
 		}
 		furthest = max(furthest, t.Position)
 	}
 	d.reach(furthest + 1)
+	d.logits, d.chosen = grow(d.logits, wanted*d.net.Shape.Vocab), 0
 	for len(tokens) > 0 {
 		n := min(Together, len(tokens))
 		d.begin(tokens[:n])
 		d.crew.Run(d.read)
+		d.chosen += len(d.last)
 		tokens = tokens[n:]
 	}
 	return nil
@@ -256,18 +270,10 @@ func (d *Decoder) choose(m *reader, who int) {
 		kernel.Norm(m.normed[i*c.Hidden:(i+1)*c.Hidden], d.x[r*c.Hidden:(r+1)*c.Hidden], d.net.Norm.Data, c.Epsilon)
 	}
 	from, to := d.crew.Share(d.head.Panels(), 1, who)
-	for at := 0; at < len(d.last); { // sequences that lie side by side
-		first := d.tokens[d.last[at]].Sequence
-		n := 1
-		for at+n < len(d.last) && d.tokens[d.last[at+n]].Sequence == first+n {
-			n++
-		}
-		d.head.Product(&m.Scratch, kernel.Rows(d.logits[first*c.Vocab:], c.Vocab), kernel.Rows(m.normed[at*c.Hidden:], c.Hidden), n, from, to, false)
-		first, n = first*c.Vocab, n*c.Vocab
-		for row := first; row < first+n; row += c.Vocab {
-			c.finish(d.logits[row+min(from*kernel.PanelColumns, c.Vocab) : row+min(to*kernel.PanelColumns, c.Vocab)])
-		}
-		at += n / c.Vocab
+	logits := d.logits[d.chosen*c.Vocab : (d.chosen+len(d.last))*c.Vocab]
+	d.head.Product(&m.Scratch, kernel.Rows(logits, c.Vocab), kernel.Rows(m.normed, c.Hidden), len(d.last), from, to, false)
+	for ; len(logits) > 0; logits = logits[c.Vocab:] {
+		c.finish(logits[min(from*kernel.PanelColumns, c.Vocab):min(to*kernel.PanelColumns, c.Vocab)])
 	}
 }
 

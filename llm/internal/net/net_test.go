@@ -356,7 +356,7 @@ func TestDecoderIsTheTrainer(t *testing.T) {
 				if end == len(ids) {
 					break
 				}
-				got := loss(slices.Clone(d.Logits(1)), ids[end])
+				got := loss(slices.Clone(d.Logits(0)), ids[end])
 				r := Row{IDs: ids[:end+1], Count: make([]bool, end+1)}
 				r.Count[end] = true
 				want, _, err := NewTrainer(n, 1).Loss([]Row{r})

@@ -1,0 +1,339 @@
+package generation
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/tunebus/tunebus/llm/internal/net"
+	"github.com/tunebus/tunebus/llm/sampling"
+)
+
+// Config says how much a batch computes at once, and how much it keeps.
+type Config struct {
+	// MaxSequences is how many rows are answered at once. Default 16.
+	MaxSequences int
+	// MaxBatchedTokens is how many tokens a step reads at most, one of each row that is
+	// being answered and pieces of prompts. Default 96; never below MaxSequences.
+	MaxBatchedTokens int
+	// CacheTokens is of how many tokens the batch keeps keys and values at most, those of
+	// prompts that may come again among them. Default 2,048 for each sequence.
+	// [Batch.CacheBytes] says how much memory that is; it is taken as it is needed.
+	CacheTokens int
+	// MaxWaiting is how many rows may wait for a place. Default: any number.
+	MaxWaiting int
+	// Decode makes text of tokens. Without it answers have no text.
+	Decode func(ids []int32) string
+}
+
+func (c Config) withDefaults() Config {
+	if c.MaxSequences < 1 {
+		c.MaxSequences = 16
+	}
+	if c.MaxBatchedTokens < 1 {
+		c.MaxBatchedTokens = net.Together
+	}
+	c.MaxBatchedTokens = max(c.MaxBatchedTokens, c.MaxSequences)
+	if c.CacheTokens < 1 {
+		c.CacheTokens = 2048 * c.MaxSequences
+	}
+	return c
+}
+
+// Batch answers prompts. See the package for who may call what.
+type Batch struct {
+	cfg     Config
+	decoder *net.Decoder
+	vocab   int
+	scratch []sampling.Scratch // one of each member of the decoder's crew
+	pick    func(member int)
+
+	running []*Row
+	free    []int // sequences of the decoder that no row has
+	tokens  []net.Token
+	asked   []asked
+
+	lock    sync.Mutex
+	waiting []*Row
+	wake    chan struct{}
+	closed  error // why no more rows are taken
+	load    Load
+}
+
+// asked is a token whose logits a step computes, and what is chosen by them.
+type asked struct {
+	row     *Row
+	at      int // in the row's tokens
+	id      int32
+	logprob sampling.Logprob
+	fault   error
+}
+
+// Load is what a batch has to do.
+type Load struct {
+	Running, Waiting int
+	// CacheTokens is how many tokens the rows that run have room for, of at most
+	// MaxCacheTokens.
+	CacheTokens, MaxCacheTokens int
+}
+
+// New makes a batch on a decoder of so many tokens of vocabulary. A decoder is for one
+// batch at a time; llm.NewBatch makes one for a model.
+func New(d *net.Decoder, vocab int, cfg Config) *Batch {
+	b := &Batch{cfg: cfg.withDefaults(), decoder: d, vocab: vocab, wake: make(chan struct{}, 1)}
+	b.scratch = make([]sampling.Scratch, d.Crew().Size())
+	b.pick = b.choose
+	for s := range b.cfg.MaxSequences {
+		b.free = append(b.free, b.cfg.MaxSequences-1-s)
+	}
+	d.Begin(b.cfg.MaxSequences)
+	return b
+}
+
+// CacheBytes is how much memory keys and values take at most.
+func (b *Batch) CacheBytes() int64 { return int64(b.cfg.CacheTokens) * b.decoder.CacheBytes(1) }
+
+// Load says what the batch has to do now.
+func (b *Batch) Load() Load {
+	b.lock.Lock()
+	defer b.lock.Unlock()
+	l := b.load
+	l.Waiting, l.MaxCacheTokens = len(b.waiting), b.cfg.CacheTokens
+	return l
+}
+
+// Add has a prompt answered. What is wrong with it is said at once: [ErrEmpty],
+// [ErrFull], [ErrClosed], [*TokenError], [*TooLongError], and faults of its numbers.
+// The batch reads the slices of the prompt until the row has ended.
+func (b *Batch) Add(p Prompt) (*Row, error) {
+	if err := b.check(p); err != nil {
+		return nil, err
+	}
+	r := newRow(b, p)
+	b.lock.Lock()
+	defer b.lock.Unlock()
+	switch {
+	case b.closed != nil:
+		return nil, b.closed
+	case b.cfg.MaxWaiting > 0 && len(b.waiting) >= b.cfg.MaxWaiting:
+		return nil, ErrFull
+	}
+	b.waiting = append(b.waiting, r)
+	b.awake()
+	return r, nil
+}
+
+// check says what is wrong with a prompt.
+func (b *Batch) check(p Prompt) error {
+	if len(p.IDs) == 0 {
+		return ErrEmpty
+	}
+	for _, ids := range [][]int32{p.IDs, p.Given} {
+		for at, id := range ids {
+			if id < 0 || int(id) >= b.vocab {
+				return fmt.Errorf("generate: %w", &TokenError{Position: at, ID: id, Vocab: b.vocab})
+			}
+		}
+	}
+	if err := p.Sampling.Check(); err != nil {
+		return fmt.Errorf("generate: %w", err)
+	}
+	switch {
+	case p.MaxNewTokens < 0 || p.TopLogprobs < 0:
+		return fmt.Errorf("generate: %d new tokens and %d log probabilities beside each are asked for, and neither may be negative", p.MaxNewTokens, p.TopLogprobs)
+	case len(p.Stop) > 0 && b.cfg.Decode == nil:
+		return fmt.Errorf("generate: %d texts are to end an answer, and the batch makes no texts", len(p.Stop))
+	case p.room() > b.cfg.CacheTokens || p.MaxNewTokens > b.cfg.CacheTokens:
+		return &TooLongError{len(p.IDs), len(p.Given) + p.MaxNewTokens, b.cfg.CacheTokens}
+	}
+	return nil
+}
+
+// awake has Run look for rows. The lock is held.
+func (b *Batch) awake() {
+	select {
+	case b.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Drain answers until no row runs or waits. Where ctx ends, all rows end with its cause,
+// which it returns.
+func (b *Batch) Drain(ctx context.Context) error {
+	for {
+		if more, err := b.Step(ctx); !more || err != nil {
+			return err
+		}
+	}
+}
+
+// Run answers, and waits for prompts, until ctx ends. Then all rows end with the
+// context's cause, which it returns, and Add takes no more.
+func (b *Batch) Run(ctx context.Context) error {
+	for {
+		more, err := b.Step(ctx)
+		if err != nil {
+			b.Close()
+			return err
+		}
+		if more {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+		case <-b.wake:
+		}
+	}
+}
+
+// Close ends all rows that have not ended with [ErrClosed]; Add returns that from now on.
+// It is for the goroutine that calls Step.
+func (b *Batch) Close() {
+	b.lock.Lock()
+	b.closed = ErrClosed
+	b.lock.Unlock()
+	b.abandon(ErrClosed)
+}
+
+// abandon ends all rows with an error.
+func (b *Batch) abandon(err error) {
+	for _, r := range b.running {
+		b.leave(r, err)
+	}
+	b.running = b.running[:0]
+	b.lock.Lock()
+	waiting := b.waiting
+	b.waiting = nil
+	b.lock.Unlock()
+	for _, r := range waiting {
+		r.end(err)
+	}
+	b.tellLoad()
+}
+
+// Step has rows enter, computes the next token of each that is being answered and reads
+// pieces of prompts. It reports whether any row is left.
+func (b *Batch) Step(ctx context.Context) (more bool, err error) {
+	if ctx.Err() != nil {
+		err := fmt.Errorf("generate: %w", context.Cause(ctx))
+		b.abandon(err)
+		return false, err
+	}
+	b.enter()
+	if b.dismiss(); len(b.running) == 0 {
+		return b.left(), nil
+	}
+	b.gather()
+	if err := b.decoder.Read(b.tokens); err != nil {
+		return false, fmt.Errorf("generate: %w", err) // Add has looked at all of them
+	}
+	b.decoder.Crew().Run(b.pick)
+	for i := range b.asked {
+		if a := &b.asked[i]; !a.row.ended {
+			a.row.take(a)
+		}
+	}
+	b.dismiss()
+	return b.left(), nil
+}
+
+// enter gives rows that wait the places that are free.
+func (b *Batch) enter() {
+	before := len(b.running)
+	b.lock.Lock()
+	n := min(len(b.waiting), len(b.free))
+	b.running = append(b.running, b.waiting[:n]...)
+	b.waiting = slices.Delete(b.waiting, 0, n)
+	b.lock.Unlock()
+	for _, r := range b.running[before:] {
+		last := len(b.free) - 1
+		r.sequence, b.free = b.free[last], b.free[:last]
+		r.begin()
+	}
+}
+
+// dismiss has the rows leave that have ended.
+func (b *Batch) dismiss() {
+	kept := b.running[:0]
+	for _, r := range b.running {
+		switch {
+		case r.cancelled.Load():
+			b.leave(r, ErrCancelled)
+		case r.ended || r.read == r.toRead() && r.prompt.MaxNewTokens == 0:
+			b.leave(r, r.fault)
+		default:
+			kept = append(kept, r)
+		}
+	}
+	clear(b.running[len(kept):])
+	b.running = kept
+	b.tellLoad()
+}
+
+// left reports whether any row runs or waits.
+func (b *Batch) left() bool {
+	b.lock.Lock()
+	defer b.lock.Unlock()
+	return len(b.running) > 0 || len(b.waiting) > 0
+}
+
+// leave takes a row's place, and ends it.
+func (b *Batch) leave(r *Row, err error) {
+	b.free = append(b.free, r.sequence)
+	r.end(err)
+}
+
+// tellLoad notes what Load says.
+func (b *Batch) tellLoad() {
+	room := 0
+	for _, r := range b.running {
+		room += r.prompt.room()
+	}
+	b.lock.Lock()
+	b.load = Load{Running: len(b.running), CacheTokens: room}
+	b.lock.Unlock()
+}
+
+// gather chooses what the step reads: a token of each row that is being answered first,
+// pieces of prompts behind them.
+func (b *Batch) gather() {
+	b.tokens, b.asked = b.tokens[:0], b.asked[:0]
+	for _, prefill := range []bool{false, true} {
+		for _, r := range b.running {
+			if left := r.toRead() - r.read; left > 1 != prefill {
+				continue
+			}
+			b.take(r)
+		}
+	}
+}
+
+// take has the step read tokens of a row.
+func (b *Batch) take(r *Row) {
+	places := max(b.cfg.MaxSequences, scoredTogether)
+	for r.read < r.toRead() && len(b.tokens) < b.cfg.MaxBatchedTokens {
+		last := r.wants(r.read + 1)
+		if last && len(b.asked) == places {
+			return
+		}
+		if last {
+			b.asked = append(b.asked, asked{row: r, at: r.read + 1})
+		}
+		b.tokens = append(b.tokens, net.Token{ID: r.ids[r.read], Sequence: r.sequence, Position: r.read, Last: last})
+		r.read++
+	}
+}
+
+// scoredTogether is of how many tokens of given answers a step computes log
+// probabilities, where there are fewer rows: each takes as many numbers as there are
+// tokens in the vocabulary.
+const scoredTogether = 32
+
+// choose has a member of the crew choose the tokens of some rows.
+func (b *Batch) choose(member int) {
+	from, to := b.decoder.Crew().Share(len(b.asked), 1, member)
+	for i := from; i < to; i++ {
+		b.asked[i].row.choose(&b.scratch[member], b.decoder.Logits(i), &b.asked[i])
+	}
+}
