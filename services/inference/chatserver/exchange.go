@@ -8,10 +8,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/tunebus/tunebus/services/inference/chatserver/completionapi"
+	"github.com/tunebus/tunebus/services/inference/chatserver/servedmodel"
 )
 
 // exchange is one request and its answer.
@@ -57,13 +57,13 @@ func (e *exchange) run(r *http.Request, parse func([]byte) (completionapi.Reques
 		return err
 	}
 	e.record.PromptTokens = len(q.prompt)
-	a := &answer{question: q, every: 20 * time.Millisecond}
+	a := &answer{question: q}
 	h := completionapi.Header{ID: e.record.ID, Created: e.began.Unix(), Model: request.Model}
-	give := e.whole(a, h)
 	if request.Stream {
-		give = e.pieces(a, h)
+		err = a.stream(r.Context(), e.pieces(a, h))
+	} else {
+		err = e.whole(r.Context(), a, h)
 	}
-	err = a.ask(r.Context(), give)
 	e.record.Tokens = a.tokens
 	if !a.first.IsZero() {
 		e.record.First = a.first.Sub(e.began)
@@ -73,7 +73,7 @@ func (e *exchange) run(r *http.Request, parse func([]byte) (completionapi.Reques
 }
 
 // newQuestion renders a request, and checks that the model has room for it.
-func newQuestion(model Model, r completionapi.Request) (question, error) {
+func newQuestion(model *servedmodel.Model, r completionapi.Request) (question, error) {
 	q := question{request: r, model: model}
 	var err error
 	if q.prompt, err = model.Prompt(r); err != nil {
@@ -86,12 +86,12 @@ func newQuestion(model Model, r completionapi.Request) (question, error) {
 	if len(q.prompt) == 0 {
 		return q, &completionapi.Error{Status: http.StatusBadRequest, Param: param, Message: param + ": no token is left of it, so that the model has nothing to go on with"}
 	}
-	rest := model.MaxLength() - len(q.prompt)
+	rest := model.MaxLength - len(q.prompt)
 	if q.most = r.Sampling.MaxTokens; q.most == 0 {
 		q.most = rest
 	}
 	if rest < 1 || q.most > rest {
-		text := fmt.Sprintf("%s: the prompt has %d tokens, and a prompt and its answer may have %d together", param, len(q.prompt), model.MaxLength())
+		text := fmt.Sprintf("%s: the prompt has %d tokens, and a prompt and its answer may have %d together", param, len(q.prompt), model.MaxLength)
 		if rest >= 1 {
 			text += fmt.Sprintf(": max_tokens may be %d, and is %d", rest, q.most)
 		}
@@ -100,32 +100,18 @@ func newQuestion(model Model, r completionapi.Request) (question, error) {
 	return q, nil
 }
 
-// whole gathers an answer, and writes it at its end.
-func (e *exchange) whole(a *answer, h completionapi.Header) func(completionapi.Piece) error {
-	var text strings.Builder
-	var all completionapi.Piece
-	if len(a.request.Stop) == 0 {
-		a.every = time.Hour // there is nothing to do before the end
+// whole writes an answer at its end.
+func (e *exchange) whole(ctx context.Context, a *answer, h completionapi.Header) error {
+	p, err := a.whole(ctx)
+	if err != nil {
+		return err
 	}
-	return func(p completionapi.Piece) error {
-		text.WriteString(p.Text)
-		if p.Logprobs != nil {
-			all.Logprobs = append(all.Logprobs, p.Logprobs...)
-			if all.Logprobs == nil {
-				all.Logprobs = p.Logprobs
-			}
-		}
-		if all.Finish = p.Finish; all.Finish == "" {
-			return nil
-		}
-		all.Text = text.String()
-		e.record.Finish = all.Finish
-		if err := e.patient(); err != nil {
-			return err
-		}
-		respond(e.w, http.StatusOK, e.form.Whole(h, all, a.usage()))
-		return nil
+	e.record.Finish = p.Finish
+	if err := e.patient(); err != nil {
+		return err
 	}
+	respond(e.w, http.StatusOK, e.form.Whole(h, p, a.usage()))
+	return nil
 }
 
 // pieces writes a piece of a stream at a time.

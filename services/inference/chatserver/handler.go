@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/services/inference/chatserver/completionapi"
+	"github.com/tunebus/tunebus/services/inference/chatserver/servedmodel"
 )
 
 // handler is all that the server answers.
@@ -114,14 +115,14 @@ func isLocal(host string) bool {
 func (s *Server) list(w http.ResponseWriter, _ *http.Request) {
 	out := completionapi.Models{Object: "list", Data: []completionapi.Model{}}
 	for _, m := range s.o.Models {
-		for _, name := range m.Names() {
+		for _, name := range m.Names {
 			out.Data = append(out.Data, s.described(m, name))
 		}
 	}
 	respond(w, http.StatusOK, out)
 }
 
-func (s *Server) described(m Model, name string) completionapi.Model {
+func (s *Server) described(m *servedmodel.Model, name string) completionapi.Model {
 	d := m.Describe(name)
 	d.Created = s.created.Unix()
 	return d
@@ -139,7 +140,7 @@ func (s *Server) one(w http.ResponseWriter, r *http.Request) {
 }
 
 // model finds a model.
-func (s *Server) model(name string) (Model, *completionapi.Error) {
+func (s *Server) model(name string) (*servedmodel.Model, *completionapi.Error) {
 	if m, ok := s.models[name]; ok {
 		return m, nil
 	}
@@ -234,4 +235,6 @@ func refuse(w http.ResponseWriter, e *completionapi.Error) { respond(w, e.Status
 
 // isGone reports whether a request ended because its client did not wait, rather than
 // because the server stops.
-func isGone(ctx context.Context) bool { return ctx.Err() != nil && !errors.Is(context.Cause(ctx), ErrStopping) }
+func isGone(ctx context.Context) bool {
+	return ctx.Err() != nil && !errors.Is(context.Cause(ctx), ErrStopping)
+}

@@ -12,12 +12,13 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/services/inference/chatserver/completionapi"
+	"github.com/tunebus/tunebus/services/inference/chatserver/servedmodel"
 )
 
 // Options say what is served, and to whom.
 type Options struct {
 	// Models are those that answer. Their names differ.
-	Models []Model
+	Models []*servedmodel.Model
 	// Key is what a client has to send as a bearer token; empty: nothing.
 	Key string
 	// Local serves only requests whose Host is localhost or an address, so that no page of
@@ -52,7 +53,7 @@ type Record struct {
 	Finish string
 	// Fault is what was wrong; empty for nothing.
 	Fault string
-	// First is how long the first token took, and Took the whole request.
+	// First is how long the first token of a stream took, and Took the whole request.
 	First, Took time.Duration
 }
 
@@ -62,7 +63,7 @@ const statusClientGone = 499
 // Server serves models.
 type Server struct {
 	o        Options
-	models   map[string]Model
+	models   map[string]*servedmodel.Model
 	requests gate // open ones
 	bytes    gate // of bodies that are being read
 	pace     pace
@@ -81,11 +82,11 @@ func New(o Options) *Server {
 	o.patience = cmp.Or(o.patience, 30*time.Second)
 	const bodiesAtOnce = 8
 	s := &Server{
-		o: o, models: map[string]Model{}, created: time.Now(), said: map[string]bool{},
+		o: o, models: map[string]*servedmodel.Model{}, created: time.Now(), said: map[string]bool{},
 		requests: gate{limit: int64(o.Parallel + o.Queue)}, bytes: gate{limit: bodiesAtOnce * o.MaxBody},
 	}
 	for _, m := range o.Models {
-		for _, name := range m.Names() {
+		for _, name := range m.Names {
 			s.models[name] = m
 		}
 	}

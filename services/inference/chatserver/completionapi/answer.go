@@ -13,6 +13,11 @@ type Usage struct {
 	PromptTokens     int `json:"prompt_tokens"`
 	CompletionTokens int `json:"completion_tokens"`
 	TotalTokens      int `json:"total_tokens"`
+	Details          struct {
+		// Cached is how many tokens of the prompt were not computed, since another prompt
+		// began with them.
+		Cached int `json:"cached_tokens"`
+	} `json:"prompt_tokens_details"`
 }
 
 // Logprob is a token with its log probability.
