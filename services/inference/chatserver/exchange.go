@@ -192,7 +192,7 @@ func (e *exchange) fail(ctx context.Context, err error) {
 		}
 		return
 	case errors.Is(context.Cause(ctx), ErrStopping):
-		fault = stopping()
+		fault, e.record.Cut = stopping(), true
 	default:
 		e.server.o.Log.Error("a request has no answer", "id", e.record.ID, "error", err)
 		fault = &completionapi.Error{Status: http.StatusInternalServerError, Message: err.Error()}

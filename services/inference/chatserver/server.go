@@ -53,6 +53,8 @@ type Record struct {
 	Finish string
 	// Fault is what was wrong; empty for nothing.
 	Fault string
+	// Cut is set if the request outlived the grace of a server that stops.
+	Cut bool
 	// First is how long the first token of a stream took, and Took the whole request.
 	First, Took time.Duration
 }

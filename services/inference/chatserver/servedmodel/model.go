@@ -31,6 +31,9 @@ type Options struct {
 	// Parallel is how many requests are answered at once, and CacheTokens of how many tokens
 	// of all of them together keys and values are kept.
 	Parallel, CacheTokens int
+	// Lazy says that the model is made ready by its first request, since most likely there
+	// is none.
+	Lazy bool
 }
 
 // Model is a model that answers. It is safe for concurrent use.
