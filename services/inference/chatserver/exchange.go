@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/tunebus/tunebus/services/inference/chatserver/completionapi"
@@ -18,9 +19,7 @@ import (
 type exchange struct {
 	server *Server
 	form   completionapi.Form
-	w      http.ResponseWriter
-	began  time.Time
-	record Record
+	w      *recorder
 	// streaming is set when the first piece was written: what goes wrong then has no
 	// status of its own.
 	streaming bool
@@ -40,13 +39,13 @@ func (e *exchange) run(r *http.Request, parse func([]byte) (completionapi.Reques
 	if err != nil {
 		return err
 	}
-	e.record.Stream = request.Stream
+	e.w.record.Stream = request.Stream
 	s.ignored(request)
 	model, fault := s.model(request.Model)
 	if fault != nil {
 		return fault
 	}
-	e.record.Model = request.Model
+	e.w.record.Model = request.Model
 	leave, ok := s.requests.enter(1)
 	defer leave()
 	if !ok {
@@ -56,19 +55,19 @@ func (e *exchange) run(r *http.Request, parse func([]byte) (completionapi.Reques
 	if err != nil {
 		return err
 	}
-	e.record.PromptTokens = len(q.prompt)
+	e.w.record.PromptTokens = len(q.prompt)
 	a := &answer{question: q}
-	h := completionapi.Header{ID: e.record.ID, Created: e.began.Unix(), Model: request.Model}
+	h := completionapi.Header{ID: e.w.record.ID, Created: e.w.began.Unix(), Model: request.Model}
 	if request.Stream {
 		err = a.stream(r.Context(), e.pieces(a, h))
 	} else {
 		err = e.whole(r.Context(), a, h)
 	}
-	e.record.Tokens = a.tokens
+	e.w.record.Tokens = a.tokens
 	if !a.first.IsZero() {
-		e.record.First = a.first.Sub(e.began)
+		e.w.record.First = a.first.Sub(e.w.began)
 	}
-	s.pace.add(time.Since(e.began))
+	s.pace.add(time.Since(e.w.began))
 	return err
 }
 
@@ -106,7 +105,7 @@ func (e *exchange) whole(ctx context.Context, a *answer, h completionapi.Header)
 	if err != nil {
 		return err
 	}
-	e.record.Finish = p.Finish
+	e.w.record.Finish = p.Finish
 	if err := e.patient(); err != nil {
 		return err
 	}
@@ -134,7 +133,7 @@ func (e *exchange) pieces(a *answer, h completionapi.Header) func(completionapi.
 		}
 		out = append(out, e.form.Next(h, p))
 		if p.Finish != "" {
-			e.record.Finish = p.Finish
+			e.w.record.Finish = p.Finish
 			if a.request.IncludeUsage {
 				out = append(out, e.form.Last(h, a.usage()))
 			}
@@ -186,19 +185,20 @@ func (e *exchange) fail(ctx context.Context, err error) {
 	switch {
 	case known:
 	case slow || isGone(ctx):
-		e.record.Status, e.record.Fault = statusClientGone, "the client went away"
-		if slow && !isGone(ctx) {
-			e.record.Fault = err.Error()
+		e.w.record.Status, e.w.record.Fault = statusClientGone, "the client went away"
+		if slow && errors.Is(err, os.ErrDeadlineExceeded) {
+			e.w.record.Fault = err.Error()
 		}
 		return
 	case errors.Is(context.Cause(ctx), ErrStopping):
-		fault, e.record.Cut = stopping(), true
+		fault, e.w.record.Cut = stopping(), true
 	default:
-		e.server.o.Log.Error("a request has no answer", "id", e.record.ID, "error", err)
+		e.server.o.Log.Error("a request has no answer", "id", e.w.record.ID, "error", err)
 		fault = &completionapi.Error{Status: http.StatusInternalServerError, Message: err.Error()}
 	}
-	e.record.Status, e.record.Fault, e.record.Finish = fault.Status, fault.Message, ""
+	e.w.record.Finish, e.w.record.Fault = "", fault.Message
 	if e.streaming { // without the mark of the end: nobody takes the answer for a whole one
+		e.w.record.Status = fault.Status
 		_ = e.events(false, fault) // a client that has gone reads nothing
 		return
 	}

@@ -26,21 +26,45 @@ import (
 // handler is all that the server answers.
 func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /health", s.health)
+	mux.HandleFunc("GET "+healthPath, s.health)
 	mux.Handle("GET /v1/models", s.guarded(s.list))
 	mux.Handle("GET /v1/models/{model...}", s.guarded(s.one))
 	mux.Handle("POST /v1/chat/completions", s.guarded(s.completions(completionapi.ParseChat, completionapi.Chat{})))
 	mux.Handle("POST /v1/completions", s.guarded(s.completions(completionapi.ParseText, completionapi.Text{})))
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return http.HandlerFunc(func(plain http.ResponseWriter, r *http.Request) {
 		s.handlers.Add(1)
 		defer s.handlers.Done()
+		w := &recorder{ResponseWriter: plain, began: time.Now(), record: Record{Path: r.URL.Path, Status: http.StatusOK}}
 		if _, pattern := mux.Handler(r); pattern == "" {
 			s.unknown(mux, w, r)
-			return
+		} else {
+			mux.ServeHTTP(w, r)
 		}
-		mux.ServeHTTP(w, r)
+		w.record.Took = time.Since(w.began)
+		if s.o.OnRequest != nil && r.URL.Path != healthPath { // something asks for it every few seconds
+			s.o.OnRequest(w.record)
+		}
 	})
 }
+
+const healthPath = "/health"
+
+// recorder is a response, and what is told of it afterwards.
+type recorder struct {
+	http.ResponseWriter
+
+	began  time.Time
+	record Record
+}
+
+// WriteHeader implements [http.ResponseWriter].
+func (w *recorder) WriteHeader(status int) {
+	w.record.Status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap is for [http.ResponseController].
+func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // unknown answers what has no handler. A path that is there has another method.
 func (s *Server) unknown(mux *http.ServeMux, w http.ResponseWriter, r *http.Request) {
@@ -153,18 +177,11 @@ func (s *Server) model(name string) (*servedmodel.Model, *completionapi.Error) {
 // completions answers requests of one endpoint.
 func (s *Server) completions(parse func([]byte) (completionapi.Request, error), form completionapi.Form) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		e := &exchange{
-			server: s, form: form, w: w, began: time.Now(),
-			record: Record{ID: form.Prefix() + rand.Text(), Path: r.URL.Path, Status: http.StatusOK},
-		}
-		w.Header().Set("X-Request-Id", e.record.ID)
-		err := e.run(r, parse)
-		if err != nil {
+		e := &exchange{server: s, form: form, w: w.(*recorder)} // as handler makes it
+		e.w.record.ID = form.Prefix() + rand.Text()
+		w.Header().Set("X-Request-Id", e.w.record.ID)
+		if err := e.run(r, parse); err != nil {
 			e.fail(r.Context(), err)
-		}
-		e.record.Took = time.Since(e.began)
-		if s.o.OnRequest != nil {
-			s.o.OnRequest(e.record)
 		}
 	}
 }
@@ -231,7 +248,13 @@ func respond(w http.ResponseWriter, status int, value any) {
 	_, _ = w.Write(append(body, '\n')) // a client that has gone reads nothing
 }
 
-func refuse(w http.ResponseWriter, e *completionapi.Error) { respond(w, e.Status, e) }
+// refuse says why there is no other response.
+func refuse(w http.ResponseWriter, e *completionapi.Error) {
+	if w, ok := w.(*recorder); ok {
+		w.record.Fault = e.Message
+	}
+	respond(w, e.Status, e)
+}
 
 // isGone reports whether a request ended because its client did not wait, rather than
 // because the server stops.

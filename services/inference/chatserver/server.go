@@ -42,7 +42,7 @@ type Options struct {
 	patience time.Duration
 }
 
-// Record is a request that has ended. It has no text of the request or the answer.
+// Record is a request that has ended. It has nothing of a prompt or an answer.
 type Record struct {
 	ID, Path, Model string
 	Status          int

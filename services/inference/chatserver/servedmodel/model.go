@@ -111,3 +111,9 @@ func (m *Model) Prompt(r completionapi.Request) ([]int32, error) {
 	}
 	return m.Tokenizer.Encode(text.Text), nil
 }
+
+// Load is what the model has to do now.
+func (m *Model) Load() generation.Load {
+	m.Start()
+	return m.batch.Load()
+}

@@ -142,6 +142,13 @@ func (o *opening) folder(ctx context.Context, stages *progress.Stages, arg strin
 		return source{}, err
 	}
 	from := source{names: []string{arg}, what: arg, root: arg, Places: inputs.Places{Base: dir}}
+	if dir == arg {
+		whole, err := filepath.Abs(dir)
+		if err != nil {
+			return source{}, err
+		}
+		from.names = []string{filepath.Base(whole), arg}
+	}
 	if name, err := engine.AdapterBase(dir); err != nil {
 		return source{}, exit.Input(fmt.Errorf("%s: %w", arg, err))
 	} else if name != "" {

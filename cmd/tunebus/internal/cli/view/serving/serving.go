@@ -83,17 +83,23 @@ func (s Screen) Ready(r Ready) error {
 		CacheBytes int64    `json:"cache_bytes"`
 	}{r.URL, r.Models, r.Parallel, r.Queue, r.MaxLength, r.CacheBytes}
 	return s.print("ready", value, func(w io.Writer) {
-		fmt.Fprintf(w, "ready: %s has %s; %s answered at once, and %d wait; a prompt and its answer have up to %s, which take up to %s of memory for all requests together\n",
-			r.URL, view.Printable(strings.Join(r.Models, ", ")), view.Count(r.Parallel, "request"), r.Queue, view.Count(r.MaxLength, "token"), view.ByteSize(r.CacheBytes))
+		fmt.Fprintf(w, "ready: %s, with %s\n", r.URL, view.Printable(strings.Join(r.Models, ", ")))
+		fmt.Fprintf(w, "%s answered at once, %d wait; each has up to %s, and the keys and values of all take up to %s\n",
+			view.Count(r.Parallel, "request"), r.Queue, view.Count(r.MaxLength, "token"), view.ByteSize(r.CacheBytes))
 		fmt.Fprintf(w, "  %s\n", r.example())
 	})
 }
 
 // example is a command that asks the server.
 func (r Ready) example() string {
-	body, err := json.Marshal(map[string]any{
-		"model": r.Models[0], "messages": []map[string]string{{"role": "user", "content": "Who are you?"}},
-	})
+	type message struct {
+		Role    string `json:"role"`
+		Content string `json:"content"`
+	}
+	body, err := json.Marshal(struct {
+		Model    string    `json:"model"`
+		Messages []message `json:"messages"`
+	}{r.Models[0], []message{{"user", "Who are you?"}}})
 	if err != nil {
 		return ""
 	}
