@@ -85,7 +85,8 @@ func TestFamilies(t *testing.T) {
 func compareLogits(t *testing.T, m *Model, g golden) {
 	t.Helper()
 	d := m.decoder()
-	d.Begin(1)
+	cache := d.NewCache(1)
+	cache.Place(0, 0)
 	var tokens []net.Token
 	middle := len(g.Row) / 2
 	for i, id := range g.Row {
@@ -95,7 +96,7 @@ func compareLogits(t *testing.T, m *Model, g golden) {
 		tokens []net.Token
 		want   []float64
 	}{{tokens[:middle+1], g.Middle}, {tokens[middle+1:], g.Logits}} {
-		if err := d.Read(part.tokens); err != nil {
+		if err := d.Read(cache, part.tokens); err != nil {
 			t.Fatal(err)
 		}
 		for i, got := range d.Logits(0) {

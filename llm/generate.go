@@ -61,7 +61,7 @@ func (m *Model) Generate(ctx context.Context, prompts [][]int32, cfg GenerateCon
 	if cfg.BatchSize < 1 {
 		cfg.BatchSize = 16
 	}
-	b := NewBatch(m, generation.Config{MaxSequences: cfg.BatchSize, CacheTokens: cfg.BatchSize * (longest + cfg.MaxNewTokens)})
+	b := NewBatch(m, generation.Config{MaxSequences: cfg.BatchSize, CacheTokens: cfg.BatchSize * (longest + cfg.MaxNewTokens + generation.BlockTokens)})
 	for i, ids := range prompts {
 		if cfg.Skip != nil && cfg.Skip(i) {
 			continue

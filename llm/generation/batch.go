@@ -7,8 +7,12 @@ import (
 	"sync"
 
 	"github.com/tunebus/tunebus/llm/internal/net"
+	"github.com/tunebus/tunebus/llm/internal/prefix"
 	"github.com/tunebus/tunebus/llm/sampling"
 )
+
+// BlockTokens is how many tokens a block of the cache has.
+const BlockTokens = net.BlockTokens
 
 // Config says how much a batch computes at once, and how much it keeps.
 type Config struct {
@@ -19,7 +23,8 @@ type Config struct {
 	MaxBatchedTokens int
 	// CacheTokens is of how many tokens the batch keeps keys and values at most, those of
 	// prompts that may come again among them. Default 2,048 for each sequence.
-	// [Batch.CacheBytes] says how much memory that is; it is taken as it is needed.
+	// Rows take it in blocks of [BlockTokens]. [Batch.CacheBytes] says how much memory that
+	// is; it is taken as it is needed.
 	CacheTokens int
 	// MaxWaiting is how many rows may wait for a place. Default: any number.
 	MaxWaiting int
@@ -41,16 +46,21 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
+// blocks is how many blocks the cache has at most.
+func (c Config) blocks() int { return (c.CacheTokens + net.BlockTokens - 1) / net.BlockTokens }
+
 // Batch answers prompts. See the package for who may call what.
 type Batch struct {
 	cfg     Config
 	decoder *net.Decoder
+	cache   *net.Cache
+	pool    *prefix.Pool
 	vocab   int
 	scratch []sampling.Scratch // one of each member of the decoder's crew
 	pick    func(member int)
 
 	running []*Row
-	free    []int // sequences of the decoder that no row has
+	free    []int // sequences of the cache that no row has
 	tokens  []net.Token
 	asked   []asked
 
@@ -87,19 +97,20 @@ func New(d *net.Decoder, vocab int, cfg Config) *Batch {
 	for s := range b.cfg.MaxSequences {
 		b.free = append(b.free, b.cfg.MaxSequences-1-s)
 	}
-	d.Begin(b.cfg.MaxSequences)
+	b.cache = d.NewCache(b.cfg.MaxSequences)
+	b.pool = prefix.New(b.cfg.blocks(), net.BlockTokens, b.cache.Copy)
 	return b
 }
 
 // CacheBytes is how much memory keys and values take at most.
-func (b *Batch) CacheBytes() int64 { return int64(b.cfg.CacheTokens) * b.decoder.CacheBytes(1) }
+func (b *Batch) CacheBytes() int64 { return int64(b.cfg.blocks()) * b.cache.BlockBytes() }
 
 // Load says what the batch has to do now.
 func (b *Batch) Load() Load {
 	b.lock.Lock()
 	defer b.lock.Unlock()
 	l := b.load
-	l.Waiting, l.MaxCacheTokens = len(b.waiting), b.cfg.CacheTokens
+	l.Waiting, l.MaxCacheTokens = len(b.waiting), b.cfg.blocks()*BlockTokens
 	return l
 }
 
@@ -144,7 +155,7 @@ func (b *Batch) check(p Prompt) error {
 		return fmt.Errorf("generate: %d new tokens and %d log probabilities beside each are asked for, and neither may be negative", p.MaxNewTokens, p.TopLogprobs)
 	case len(p.Stop) > 0 && b.cfg.Decode == nil:
 		return fmt.Errorf("generate: %d texts are to end an answer, and the batch makes no texts", len(p.Stop))
-	case p.room() > b.cfg.CacheTokens || p.MaxNewTokens > b.cfg.CacheTokens:
+	case p.MaxNewTokens > b.cfg.CacheTokens || (p.room()+BlockTokens-1)/BlockTokens > b.cfg.blocks():
 		return &TooLongError{len(p.IDs), len(p.Given) + p.MaxNewTokens, b.cfg.CacheTokens}
 	}
 	return nil
@@ -225,8 +236,11 @@ func (b *Batch) Step(ctx context.Context) (more bool, err error) {
 		return b.left(), nil
 	}
 	b.gather()
-	if err := b.decoder.Read(b.tokens); err != nil {
+	if err := b.decoder.Read(b.cache, b.tokens); err != nil {
 		return false, fmt.Errorf("generate: %w", err) // Add has looked at all of them
+	}
+	for _, r := range b.running {
+		r.blocks.Computed(r.read)
 	}
 	b.decoder.Crew().Run(b.pick)
 	for i := range b.asked {
@@ -238,17 +252,25 @@ func (b *Batch) Step(ctx context.Context) (more bool, err error) {
 	return b.left(), nil
 }
 
-// enter gives rows that wait the places that are free.
+// enter gives rows that wait the places that are free, as long as the cache has room.
 func (b *Batch) enter() {
 	before := len(b.running)
 	b.lock.Lock()
-	n := min(len(b.waiting), len(b.free))
-	b.running = append(b.running, b.waiting[:n]...)
-	b.waiting = slices.Delete(b.waiting, 0, n)
-	b.lock.Unlock()
-	for _, r := range b.running[before:] {
+	for len(b.free) > 0 && len(b.waiting) > 0 {
+		r := b.waiting[0]
+		ids := r.prompt.IDs
+		// The last token is computed in any case: what follows is chosen by what it gives.
+		if r.blocks = b.pool.Enter(ids[:len(ids)-1], r.prompt.room()); r.blocks == nil {
+			break
+		}
+		b.waiting = slices.Delete(b.waiting, 0, 1)
 		last := len(b.free) - 1
 		r.sequence, b.free = b.free[last], b.free[:last]
+		b.running = append(b.running, r)
+	}
+	b.lock.Unlock()
+	for _, r := range b.running[before:] {
+		b.cache.Place(r.sequence, r.blocks.Blocks()...)
 		r.begin()
 	}
 }
@@ -281,17 +303,14 @@ func (b *Batch) left() bool {
 // leave takes a row's place, and ends it.
 func (b *Batch) leave(r *Row, err error) {
 	b.free = append(b.free, r.sequence)
+	r.blocks.Leave()
 	r.end(err)
 }
 
 // tellLoad notes what Load says.
 func (b *Batch) tellLoad() {
-	room := 0
-	for _, r := range b.running {
-		room += r.prompt.room()
-	}
 	b.lock.Lock()
-	b.load = Load{Running: len(b.running), CacheTokens: room}
+	b.load = Load{Running: len(b.running), CacheTokens: b.pool.Held() * BlockTokens}
 	b.lock.Unlock()
 }
 
@@ -313,6 +332,15 @@ func (b *Batch) gather() {
 func (b *Batch) take(r *Row) {
 	places := max(b.cfg.MaxSequences, scoredTogether)
 	for r.read < r.toRead() && len(b.tokens) < b.cfg.MaxBatchedTokens {
+		next, wait := r.blocks.Next(r.read)
+		if wait {
+			return
+		}
+		if next > r.read {
+			r.answer.CachedTokens += next - r.read
+			r.read = next
+			continue
+		}
 		last := r.wants(r.read + 1)
 		if last && len(b.asked) == places {
 			return
@@ -320,6 +348,7 @@ func (b *Batch) take(r *Row) {
 		if last {
 			b.asked = append(b.asked, asked{row: r, at: r.read + 1})
 		}
+		r.blocks.Put(r.read, r.ids[r.read])
 		b.tokens = append(b.tokens, net.Token{ID: r.ids[r.read], Sequence: r.sequence, Position: r.read, Last: last})
 		r.read++
 	}

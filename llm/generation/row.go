@@ -4,6 +4,7 @@ import (
 	"slices"
 	"sync/atomic"
 
+	"github.com/tunebus/tunebus/llm/internal/prefix"
 	"github.com/tunebus/tunebus/llm/sampling"
 	"github.com/tunebus/tunebus/llm/token/textstream"
 )
@@ -19,6 +20,7 @@ type Row struct {
 
 	// Only the goroutine that steps knows what follows.
 	sequence int
+	blocks   *prefix.Sequence
 	ids      []int32 // of the prompt, what is given, and what was chosen
 	read     int     // how many of them the decoder has read
 	sampler  *sampling.Sampler

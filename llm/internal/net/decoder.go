@@ -10,7 +10,7 @@ import (
 type Token struct {
 	ID int32
 	// Sequence is the number of the sequence that it belongs to, Position its
-	// place there. All tokens before it were read already, or come before it.
+	// place there. All tokens before it are in the cache already, or come before it.
 	Sequence, Position int
 	// Last asks for the logits of what comes next.
 	Last bool
@@ -22,13 +22,10 @@ type packed struct {
 	weight, a, b *kernel.Packed
 }
 
-// decoded is a layer as a Decoder has it, with the keys and values that it has
-// seen: for each sequence and head of keys, [HeadDim, positions] and
-// [positions, HeadDim].
+// decoded is a layer as a Decoder has it.
 type decoded struct {
 	*Layer
-	projections  [linears]packed
-	keys, values []float32
+	projections [linears]packed
 }
 
 // stream are tokens of one sequence that are read together, one after the other.
@@ -37,16 +34,15 @@ type stream struct{ sequence, position, row, count int }
 // Decoder computes what comes next. It is not safe for concurrent use. It has
 // a copy of the weights, so that one must be made anew when they change.
 type Decoder struct {
-	net       *Network
-	crew      *crew.Crew
-	member    []reader
-	rotary    []rotary.Table
-	layers    []decoded
-	head      *kernel.Packed
-	sequences int
-	positions int // that there is room for
-	read      func(member int)
+	net    *Network
+	crew   *crew.Crew
+	member []reader
+	rotary []rotary.Table
+	layers []decoded
+	head   *kernel.Packed
+	read   func(member int)
 	// what is being read
+	cache   *Cache
 	tokens  []Token
 	streams []stream
 	last    []int // rows whose logits are wanted
@@ -92,46 +88,9 @@ func NewDecoder(n *Network, threads int) *Decoder {
 	return d
 }
 
-// Begin forgets all sequences, and begins so many.
-func (d *Decoder) Begin(sequences int) {
-	if sequences > d.sequences {
-		d.sequences, d.positions = sequences, 0
-	}
-}
-
 // Crew are the goroutines that work on the network. Others may use them between
 // two calls of Read.
 func (d *Decoder) Crew() *crew.Crew { return d.crew }
-
-// CacheBytes is how much memory the keys and values of so many positions take.
-func (d *Decoder) CacheBytes(positions int) int64 {
-	return 8 * int64(len(d.layers)) * int64(d.net.Shape.keys()) * int64(positions)
-}
-
-// reach makes room for positions, and brings what there is along.
-func (d *Decoder) reach(positions int) {
-	if positions <= d.positions {
-		return
-	}
-	positions = max(positions, d.positions+d.positions/2, 64)
-	for i := range d.rotary {
-		d.rotary[i].Reach(positions)
-	}
-	dim := d.net.Shape.HeadDim
-	heads := d.sequences * d.net.Shape.KVHeads
-	for l := range d.layers {
-		y := &d.layers[l]
-		keys, values := kernel.Aligned(heads*dim*positions), kernel.Aligned(heads*dim*positions)
-		for h := range heads {
-			copy(values[h*positions*dim:], y.values[h*d.positions*dim:(h+1)*d.positions*dim])
-		}
-		for i := range heads * dim {
-			copy(keys[i*positions:], y.keys[i*d.positions:(i+1)*d.positions])
-		}
-		y.keys, y.values = keys, values
-	}
-	d.positions = positions
-}
 
 // Logits are those of what follows a token that was read with Last, the so manieth
 // of such tokens in the last call of Read.
@@ -140,8 +99,9 @@ func (d *Decoder) Logits(place int) []float32 {
 	return d.logits[place*v : (place+1)*v]
 }
 
-// Read reads tokens. An error is a [*TokenError], whose row is the sequence.
-func (d *Decoder) Read(tokens []Token) error {
+// Read reads tokens, and adds their keys and values to a cache, which has a place for
+// them. An error is a [*TokenError], whose row is the sequence.
+func (d *Decoder) Read(cache *Cache, tokens []Token) error {
 	furthest, wanted := 0, 0
 	for _, t := range tokens {
 		if t.Last {
@@ -151,8 +111,12 @@ func (d *Decoder) Read(tokens []Token) error {
 			return &TokenError{Row: t.Sequence, Position: t.Position, ID: t.ID, Vocab: d.net.Shape.Vocab}
 		}
 		furthest = max(furthest, t.Position)
+		cache.make(cache.tables[t.Sequence][t.Position/BlockTokens])
 	}
-	d.reach(furthest + 1)
+	for i := range d.rotary {
+		d.rotary[i].Reach(furthest + 1)
+	}
+	d.cache = cache
 	d.logits, d.chosen = grow(d.logits, wanted*d.net.Shape.Vocab), 0
 	for len(tokens) > 0 {
 		n := min(Together, len(tokens))
@@ -205,7 +169,7 @@ func (d *Decoder) run(who int) {
 		d.normWhole(who, y, rows)
 		from, to = d.crew.Share(len(d.streams)*c.KVHeads, 1, who)
 		for i := from; i < to; i++ {
-			d.attend(m, y, d.streams[i/c.KVHeads], i%c.KVHeads)
+			d.attend(m, l, d.streams[i/c.KVHeads], i%c.KVHeads)
 		}
 		d.crew.Meet()
 		d.add(m, who, &y.projections[atO], d.attended, y.AttentionPost, rows)

@@ -244,8 +244,10 @@ func training(t *testing.T, o options, threads int) (out []float32) {
 		out = append(out, w.Data...)
 	}
 	d := NewDecoder(n, threads)
-	d.Begin(2)
-	if err := d.Read([]Token{{ID: 3}, {ID: 4, Position: 1, Last: true}, {ID: 5, Sequence: 1, Last: true}}); err != nil {
+	cache := d.NewCache(2)
+	cache.Place(0, 1)
+	cache.Place(1, 0)
+	if err := d.Read(cache, []Token{{ID: 3}, {ID: 4, Position: 1, Last: true}, {ID: 5, Sequence: 1, Last: true}}); err != nil {
 		t.Fatal(err)
 	}
 	return append(append(out, d.Logits(0)...), d.Logits(1)...)
@@ -340,8 +342,10 @@ func TestDecoderIsTheTrainer(t *testing.T) {
 		}
 		d := NewDecoder(n, 2)
 		for _, step := range []int{1, 7, 140} {
-			d.Begin(3)
-			if err := d.Read([]Token{{ID: 1, Sequence: 2, Last: true}}); err != nil {
+			cache := d.NewCache(3)
+			cache.Place(1, 5, 0, 2)
+			cache.Place(2, 1, 3, 4)
+			if err := d.Read(cache, []Token{{ID: 1, Sequence: 2, Last: true}}); err != nil {
 				t.Fatal(err)
 			}
 			for at := 0; at < len(ids); at += step {
@@ -350,7 +354,7 @@ func TestDecoderIsTheTrainer(t *testing.T) {
 				for i := at; i < end; i++ {
 					tokens = append(tokens, Token{ID: ids[i], Sequence: 1, Position: i, Last: i == end-1})
 				}
-				if err := d.Read(tokens); err != nil {
+				if err := d.Read(cache, tokens); err != nil {
 					t.Fatal(err)
 				}
 				if end == len(ids) {
@@ -375,7 +379,7 @@ func TestUnknownToken(t *testing.T) {
 		if _, _, err := NewTrainer(n, 1).Loss([]Row{{}, {IDs: []int32{1, id}, Count: []bool{true, true}}}); err == nil {
 			t.Errorf("a row with the id %d: no error", id)
 		}
-		if err := NewDecoder(n, 1).Read([]Token{{ID: id}}); err == nil {
+		if d := NewDecoder(n, 1); d.Read(d.NewCache(1), []Token{{ID: id}}) == nil {
 			t.Errorf("a token with the id %d: no error", id)
 		}
 	}
