@@ -26,15 +26,9 @@ func BenchmarkClients(b *testing.B) {
 	}{{"quickstart", 192, 2, 200}, {"10M", 384, 6, 100}} {
 		for _, stream := range []bool{false, true} {
 			b.Run(fmt.Sprintf("%s/stream=%v", size.name, stream), func(b *testing.B) {
-				m, tok := base(b)
-				if cfg := m.Config(); size.layers != cfg.Layers {
-					cfg.HiddenSize, cfg.IntermediateSize, cfg.Layers, cfg.HeadDim = size.hidden, size.hidden*7/3, size.layers, size.hidden/cfg.Heads
-					var err error
-					if m, err = llm.New(cfg, 1); err != nil {
-						b.Fatal(err)
-					}
-				}
+				m, tok := sized(b, size.hidden, size.layers)
 				s := served(b, m, tok)
+				m, _ = sized(b, size.hidden, size.layers) // a model is for one batch at a time
 				r := start(b, s, Options{Queue: 16})
 				ask := func() time.Duration { return clients(b, r, size.most, stream) }
 				direct := func() time.Duration { return rows(b, m, tok, size.most) }
@@ -53,6 +47,22 @@ func BenchmarkClients(b *testing.B) {
 			})
 		}
 	}
+}
+
+// sized is the quickstart's model, or one of its kind with random weights.
+func sized(b *testing.B, hidden, layers int) (*llm.Model, *token.Tokenizer) {
+	b.Helper()
+	m, tok := base(b)
+	cfg := m.Config()
+	if layers == cfg.Layers {
+		return m, tok
+	}
+	cfg.HiddenSize, cfg.IntermediateSize, cfg.Layers, cfg.HeadDim = hidden, hidden*7/3, layers, hidden/cfg.Heads
+	m, err := llm.New(cfg, 1)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return m, tok
 }
 
 const clientsAtOnce = 16

@@ -1,7 +1,6 @@
 package chatserver
 
 import (
-	"math"
 	"sync"
 	"time"
 )
@@ -44,7 +43,7 @@ type pace struct {
 
 // The bounds of what a client is told to wait.
 const (
-	shortWait = time.Second
+	shortWait = 50 * time.Millisecond
 	longWait  = time.Minute
 )
 
@@ -59,10 +58,10 @@ func (p *pace) add(took time.Duration) {
 	p.mean += (took - p.mean) / weight
 }
 
-// seconds is when a place is likely to be free, where so many answers are made at once.
-func (p *pace) seconds(parallel int) int {
+// wait is how long it takes until a place is likely to be free, where so many answers
+// are made at once.
+func (p *pace) wait(parallel int) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	wait := min(max(p.mean/time.Duration(max(parallel, 1)), shortWait), longWait)
-	return int(math.Ceil(wait.Seconds()))
+	return min(max(p.mean/time.Duration(max(parallel, 1)), shortWait), longWait)
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"mime"
 	"net"
 	"net/http"
@@ -229,8 +230,10 @@ func tooLarge(most int64) *completionapi.Error {
 
 // full refuses a request for which there is no room, and says when to ask again.
 func (s *Server) full(w http.ResponseWriter, why string) *completionapi.Error {
-	seconds := s.pace.seconds(s.o.Parallel)
+	wait := s.pace.wait(s.o.Parallel)
+	seconds := int(math.Ceil(wait.Seconds()))
 	w.Header().Set("Retry-After", strconv.Itoa(seconds))
+	w.Header().Set("Retry-After-Ms", strconv.FormatInt(wait.Milliseconds(), 10)) // as OpenAI says it, for clients that know it
 	return &completionapi.Error{
 		Status: http.StatusTooManyRequests, Code: "queue_full",
 		Message: fmt.Sprintf("%s; ask again in %d s", why, seconds),
