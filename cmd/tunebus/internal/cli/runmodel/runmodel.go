@@ -2,7 +2,7 @@
 // and brings it and its base model to folders of this machine, for commands that use it
 // there.
 //
-//	err := runmodel.WithScratch(cfg.Data.Scratch, "chat", func(dir string) error {
+//	err := runmodel.WithScratch("/scratch", "chat", func(dir string) error {
 //		m, folders, err := runmodel.Fetch(ctx, s, server, stages, runmodel.Wanted{Run: "last", Dir: dir})
 //		…
 //	})

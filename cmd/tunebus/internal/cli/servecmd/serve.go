@@ -104,11 +104,11 @@ func (f *serveFlags) serve(c *cobra.Command, s *session.Session, args []string) 
 	if err != nil {
 		return err
 	}
-	door, err := f.open(c.Context(), cfg.Credentials.ServeKey)
+	at, err := f.open(c.Context(), cfg.Credentials.ServeKey)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = door.listener.Close() }() // it is closed already where the server ended
+	defer func() { _ = at.listener.Close() }() // it is closed already where the server ended
 	return runmodel.WithScratch(cfg.Data.Scratch, "serve", func(dir string) error {
 		o := opening{flags: f, session: s, settings: cfg, scratch: dir}
 		models, err := o.models(c, args)
@@ -123,16 +123,16 @@ func (f *serveFlags) serve(c *cobra.Command, s *session.Session, args []string) 
 		if err := c.Context().Err(); err != nil { // while a model was read, which does not end with the context
 			return err
 		}
-		return f.answer(c, s, door, models)
+		return f.answer(c, s, at, models)
 	})
 }
 
 // answer answers requests until the command ends.
-func (f *serveFlags) answer(c *cobra.Command, s *session.Session, d door, models []*servedmodel.Model) error {
+func (f *serveFlags) answer(c *cobra.Command, s *session.Session, at endpoint, models []*servedmodel.Model) error {
 	ctx, screen, log := c.Context(), serving.New(s.Console), s.Logger()
 	var cut atomic.Int64
 	server := chatserver.New(chatserver.Options{
-		Models: models, Key: d.key, Local: d.key == "", Parallel: f.parallel, Queue: f.queue, Grace: f.grace, Log: log,
+		Models: models, Key: at.key, Local: at.key == "", Parallel: f.parallel, Queue: f.queue, Grace: f.grace, Log: log,
 		OnRequest: func(r chatserver.Record) {
 			if r.Cut {
 				cut.Add(1)
@@ -146,7 +146,7 @@ func (f *serveFlags) answer(c *cobra.Command, s *session.Session, d door, models
 		},
 		OnDrain: func(open int) { screen.Stopping(open, f.grace.String()) },
 	})
-	ready := serving.Ready{URL: d.url(), KeyVariable: d.variable(), Parallel: f.parallel, Queue: f.queue}
+	ready := serving.Ready{URL: at.url(), KeyVariable: at.variable(), Parallel: f.parallel, Queue: f.queue}
 	for _, m := range models {
 		ready.Models = append(ready.Models, m.Names...)
 		ready.MaxLength = max(ready.MaxLength, m.MaxLength)
@@ -157,7 +157,7 @@ func (f *serveFlags) answer(c *cobra.Command, s *session.Session, d door, models
 	if err := screen.Ready(ready); err != nil {
 		return err
 	}
-	if err := server.Serve(ctx, d.listener); err != nil {
+	if err := server.Serve(ctx, at.listener); err != nil {
 		return err
 	}
 	screen.Stopped(int(cut.Load()))

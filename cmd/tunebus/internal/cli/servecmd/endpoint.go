@@ -12,8 +12,8 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 )
 
-// door is where clients come in, and the key that they need.
-type door struct {
+// endpoint is where clients connect, and the key that they need.
+type endpoint struct {
 	listener net.Listener
 	key      string
 	fromFile bool
@@ -24,47 +24,47 @@ const shortKey = 16
 
 // open finds the key and listens, before a model is read: what is wrong with either is
 // known at once.
-func (f *serveFlags) open(ctx context.Context, settingsKey string) (door, error) {
-	d := door{key: settingsKey}
+func (f *serveFlags) open(ctx context.Context, settingsKey string) (endpoint, error) {
+	e := endpoint{key: settingsKey}
 	if f.keyFile != "" {
 		body, err := os.ReadFile(f.keyFile)
 		if err != nil {
-			return d, exit.Input(fmt.Errorf("--api-key-file: %w", err))
+			return e, exit.Input(fmt.Errorf("--api-key-file: %w", err))
 		}
-		if d.key, d.fromFile = strings.TrimSpace(string(body)), true; d.key == "" {
-			return d, exit.Input(fmt.Errorf("--api-key-file %s: the file is empty", f.keyFile))
+		if e.key, e.fromFile = strings.TrimSpace(string(body)), true; e.key == "" {
+			return e, exit.Input(fmt.Errorf("--api-key-file %s: the file is empty", f.keyFile))
 		}
 	}
-	if strings.ContainsFunc(d.key, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return d, exit.Input(errors.New("the API key has a character that no header can send; want letters, digits and signs, in one line and without spaces"))
+	if strings.ContainsFunc(e.key, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return e, exit.Input(errors.New("the API key has a character that no header can send; want letters, digits and signs, in one line and without spaces"))
 	}
 	address, err := new(net.Resolver).LookupHost(ctx, hostOf(f.listen))
 	host, _, split := net.SplitHostPort(f.listen)
 	if split != nil {
-		return d, exit.Input(fmt.Errorf("--listen %s: want an address and a port, such as 127.0.0.1:8000", f.listen))
+		return e, exit.Input(fmt.Errorf("--listen %s: want an address and a port, such as 127.0.0.1:8000", f.listen))
 	}
 	if err != nil {
-		return d, exit.Input(fmt.Errorf("--listen %s: %w", f.listen, err))
+		return e, exit.Input(fmt.Errorf("--listen %s: %w", f.listen, err))
 	}
 	if !allLoopback(address) {
 		switch {
-		case d.key == "":
-			return d, exit.Input(fmt.Errorf("--listen %s: other machines reach this address, so that clients have to send a key; "+
+		case e.key == "":
+			return e, exit.Input(fmt.Errorf("--listen %s: other machines reach this address, so that clients have to send a key; "+
 				"name a file that has one by --api-key-file, such as one that `openssl rand -hex 32` wrote, or set TUNEBUS_CREDENTIALS_SERVE_KEY", f.listen))
-		case len(d.key) < shortKey:
-			return d, exit.Input(fmt.Errorf("--listen %s: other machines reach this address, and the key has %d characters; want %d or more", f.listen, len(d.key), shortKey))
+		case len(e.key) < shortKey:
+			return e, exit.Input(fmt.Errorf("--listen %s: other machines reach this address, and the key has %d characters; want %d or more", f.listen, len(e.key), shortKey))
 		}
 	}
-	d.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", f.listen)
+	e.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", f.listen)
 	if err != nil {
 		if errors.Is(err, syscall.EADDRINUSE) {
 			err = fmt.Errorf("--listen %s: another process listens there; choose another port, or %s for any that is free", f.listen, net.JoinHostPort(host, "0"))
 		} else {
 			err = fmt.Errorf("--listen %s: %w", f.listen, err)
 		}
-		return d, exit.Input(err)
+		return e, exit.Input(err)
 	}
-	return d, nil
+	return e, nil
 }
 
 // hostOf is the host of an address; of all interfaces, where it has none.
@@ -87,9 +87,9 @@ func allLoopback(addresses []string) bool {
 }
 
 // url is the base address for clients.
-func (d door) url() string {
-	address := d.listener.Addr().String()
-	if tcp, ok := d.listener.Addr().(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+func (e endpoint) url() string {
+	address := e.listener.Addr().String()
+	if tcp, ok := e.listener.Addr().(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
 		if name, err := os.Hostname(); err == nil {
 			address = net.JoinHostPort(name, fmt.Sprint(tcp.Port))
 		}
@@ -98,11 +98,11 @@ func (d door) url() string {
 }
 
 // variable is the one that has the key in an example; empty: there is no key.
-func (d door) variable() string {
+func (e endpoint) variable() string {
 	switch {
-	case d.key == "":
+	case e.key == "":
 		return ""
-	case d.fromFile:
+	case e.fromFile:
 		return "KEY"
 	}
 	return "TUNEBUS_CREDENTIALS_SERVE_KEY"
