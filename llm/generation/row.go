@@ -178,6 +178,9 @@ func (r *Row) rest() string {
 func (r *Row) end(err error) {
 	r.err = err
 	if r.text != nil {
+		if err != nil {
+			r.answer.Rest = r.rest()
+		}
 		r.answer.Text = r.text.Text()
 	}
 	if r.prompt.OnDone != nil {

@@ -132,7 +132,6 @@ func inferenceLimits(engine string) []limit {
 			{key: "inferencer.load_in_4bit", instead: bits},
 			{key: "inferencer.load_in_8bit", instead: bits},
 			{key: "inferencer.use_cache", instead: "the built-in engine always uses its cache"},
-			{key: "inferencer.stop", instead: "the built-in engine ends an answer where the model ends it"},
 			{key: "inferencer.image_column", instead: "the built-in engine does not see images; use an engine that does", refused: true},
 			{key: "inferencer.require_active_adapter", instead: "the built-in engine applies the adapter itself, so that nothing has to be proved"},
 		}
