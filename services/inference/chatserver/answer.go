@@ -57,7 +57,7 @@ func (a *answer) whole(ctx context.Context) (completionapi.Piece, error) {
 
 // every is the shortest time between two pieces of a stream. A fast model gives many
 // tokens in that time, and to write each by itself would take longer than to compute it.
-const every = 20 * time.Millisecond
+const every = 40 * time.Millisecond
 
 // stream gives each piece of the answer to give. The last one says why the answer ends.
 // What is computed of it ends with ctx, and when give fails.

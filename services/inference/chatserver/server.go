@@ -116,7 +116,9 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	select {
 	case err := <-served:
 		cut(ErrStopping)
-		return errors.Join(err, server.Close(), s.wait())
+		err = errors.Join(err, server.Close())
+		s.handlers.Wait()
+		return err
 	case <-ctx.Done():
 	}
 	s.stopping.Store(true)
@@ -130,14 +132,11 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		cut(ErrStopping)
 		err = server.Close()
 	}
-	<-served
-	return errors.Join(err, s.wait())
-}
-
-// wait waits for the handlers, all of which end soon after their context.
-func (s *Server) wait() error {
-	s.handlers.Wait()
-	return nil
+	if ended := <-served; !errors.Is(ended, http.ErrServerClosed) {
+		err = errors.Join(err, ended)
+	}
+	s.handlers.Wait() // all end soon after their context
+	return err
 }
 
 // ignored says once of each parameter that it has no effect.
