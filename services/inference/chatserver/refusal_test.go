@@ -185,7 +185,7 @@ func TestQueueFull(t *testing.T) {
 func TestSlowClients(t *testing.T) {
 	t.Parallel()
 	m, tok := endless(t)
-	r := start(t, served(t, m, tok), Options{Queue: 4, patience: 300 * time.Millisecond})
+	r := start(t, served(t, m, tok), Options{Queue: 4, patience: 2 * time.Second})
 	dial := func(request string) net.Conn {
 		c, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(r.url, "http://"))
 		if err != nil {
@@ -216,10 +216,6 @@ func TestSlowClients(t *testing.T) {
 	answer, err := io.ReadAll(c)
 	if !strings.HasPrefix(string(answer), "HTTP/1.1 408 ") {
 		t.Errorf("a client that does not send its body: %v\n%s", err, answer)
-	}
-	c = dial("POST " + chat + " HTTP/1.1\r\nHost:")
-	if answer, err := io.ReadAll(c); err != nil && len(answer) == 0 && !strings.Contains(err.Error(), "reset") {
-		t.Errorf("a client that does not send its header: %v", err)
 	}
 }
 

@@ -38,7 +38,7 @@ type Options struct {
 	// OnDrain, when set, gets how many requests are open when the server begins to stop.
 	OnDrain func(open int)
 
-	// patience replaces the times of a connection in tests.
+	// patience is how long a client may send or read nothing; another time in tests.
 	patience time.Duration
 }
 
@@ -106,8 +106,8 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	server := &http.Server{
 		Handler:           s.handler(),
 		BaseContext:       func(net.Listener) context.Context { return base },
-		ReadHeaderTimeout: s.o.patience / 3,
-		IdleTimeout:       4 * s.o.patience,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
 		ErrorLog:          slog.NewLogLogger(s.o.Log.Handler(), slog.LevelDebug),
 	}

@@ -50,7 +50,7 @@ func TestFaults(t *testing.T) {
 		`, "reasoning_effort": "high"`:                      "reasoning_effort: is not supported by the built-in engine; leave it out",
 		`, "frequency_penalty": 0.5`:                        "frequency_penalty: is not supported",
 		`, "logit_bias": {"5": 1}`:                          "logit_bias: is not supported",
-		`, "temperatur": 0`:                                "Unrecognized request argument supplied: temperatur; did you mean temperature?",
+		`, "temperatur": 0`:                                 "Unrecognized request argument supplied: temperatur; did you mean temperature?",
 		`, "` + strings.Repeat("x", 1000) + `": 0`:          "Unrecognized request argument supplied: " + strings.Repeat("x", 100) + "…",
 		`, "n": 2, "temperature": -1`:                       "n: is 2; this server gives 1 answer to a request: make 2 requests, which are answered at the same time; temperature: want a number, 0 or more",
 	} {
