@@ -4,6 +4,7 @@
 // knows nothing of events or texts.
 //
 // Weights are kept as float32 in this process. Package net computes the forward
-// and the backward pass, package kernel has the loops over numbers. Results
+// and the backward pass, package kernel has the loops over numbers. Package
+// generation answers many prompts at once, package sampling chooses tokens. Results
 // depend neither on the processor's instructions nor on the number of threads.
 package llm

@@ -6,13 +6,13 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/tunebus/tunebus/llm/internal/kvcache"
 	"github.com/tunebus/tunebus/llm/internal/net"
 	"github.com/tunebus/tunebus/llm/internal/prefix"
-	"github.com/tunebus/tunebus/llm/sampling"
 )
 
 // BlockTokens is how many tokens a block of the cache has.
-const BlockTokens = net.BlockTokens
+const BlockTokens = kvcache.BlockTokens
 
 // Config says how much a batch computes at once, and how much it keeps.
 type Config struct {
@@ -47,37 +47,24 @@ func (c Config) withDefaults() Config {
 }
 
 // blocks is how many blocks the cache has at most.
-func (c Config) blocks() int { return (c.CacheTokens + net.BlockTokens - 1) / net.BlockTokens }
+func (c Config) blocks() int { return (c.CacheTokens + kvcache.BlockTokens - 1) / kvcache.BlockTokens }
 
 // Batch answers prompts. See the package for who may call what.
 type Batch struct {
-	cfg     Config
-	decoder *net.Decoder
-	cache   *net.Cache
-	pool    *prefix.Pool
-	vocab   int
-	scratch []sampling.Scratch // one of each member of the decoder's crew
-	pick    func(member int)
+	cfg   Config
+	cache *kvcache.Cache
+	pool  *prefix.Pool
+	vocab int
+	step  *step
 
 	running []*Row
 	free    []int // sequences of the cache that no row has
-	tokens  []net.Token
-	asked   []asked
 
 	lock    sync.Mutex
 	waiting []*Row
 	wake    chan struct{}
 	closed  error // why no more rows are taken
 	load    Load
-}
-
-// asked is a token whose logits a step computes, and what is chosen by them.
-type asked struct {
-	row     *Row
-	at      int // in the row's tokens
-	id      int32
-	logprob sampling.Logprob
-	fault   error
 }
 
 // Load is what a batch has to do.
@@ -91,14 +78,13 @@ type Load struct {
 // New makes a batch on a decoder of so many tokens of vocabulary. A decoder is for one
 // batch at a time; llm.NewBatch makes one for a model.
 func New(d *net.Decoder, vocab int, cfg Config) *Batch {
-	b := &Batch{cfg: cfg.withDefaults(), decoder: d, vocab: vocab, wake: make(chan struct{}, 1)}
-	b.scratch = make([]sampling.Scratch, d.Crew().Size())
-	b.pick = b.choose
+	b := &Batch{cfg: cfg.withDefaults(), vocab: vocab, wake: make(chan struct{}, 1)}
+	b.step = newStep(d, b.cfg)
 	for s := range b.cfg.MaxSequences {
 		b.free = append(b.free, b.cfg.MaxSequences-1-s)
 	}
 	b.cache = d.NewCache(b.cfg.MaxSequences)
-	b.pool = prefix.New(b.cfg.blocks(), net.BlockTokens, b.cache.Copy)
+	b.pool = prefix.New(b.cfg.blocks(), kvcache.BlockTokens, b.cache.Copy)
 	return b
 }
 
@@ -118,7 +104,7 @@ func (b *Batch) Load() Load {
 // [ErrFull], [ErrClosed], [*TokenError], [*TooLongError], and faults of its numbers.
 // The batch reads the slices of the prompt until the row has ended.
 func (b *Batch) Add(p Prompt) (*Row, error) {
-	if err := b.check(p); err != nil {
+	if err := p.check(b.cfg, b.vocab); err != nil {
 		return nil, err
 	}
 	r := newRow(b, p)
@@ -133,32 +119,6 @@ func (b *Batch) Add(p Prompt) (*Row, error) {
 	b.waiting = append(b.waiting, r)
 	b.awake()
 	return r, nil
-}
-
-// check says what is wrong with a prompt.
-func (b *Batch) check(p Prompt) error {
-	if len(p.IDs) == 0 {
-		return ErrEmpty
-	}
-	for _, ids := range [][]int32{p.IDs, p.Given} {
-		for at, id := range ids {
-			if id < 0 || int(id) >= b.vocab {
-				return fmt.Errorf("generate: %w", &TokenError{Position: at, ID: id, Vocab: b.vocab})
-			}
-		}
-	}
-	if err := p.Sampling.Check(); err != nil {
-		return fmt.Errorf("generate: %w", err)
-	}
-	switch {
-	case p.MaxNewTokens < 0 || p.TopLogprobs < 0:
-		return fmt.Errorf("generate: %d new tokens and %d log probabilities beside each are asked for, and neither may be negative", p.MaxNewTokens, p.TopLogprobs)
-	case len(p.Stop) > 0 && b.cfg.Decode == nil:
-		return fmt.Errorf("generate: %d texts are to end an answer, and the batch makes no texts", len(p.Stop))
-	case p.MaxNewTokens > b.cfg.CacheTokens || (p.room()+BlockTokens-1)/BlockTokens > b.cfg.blocks():
-		return &TooLongError{len(p.IDs), len(p.Given) + p.MaxNewTokens, b.cfg.CacheTokens}
-	}
-	return nil
 }
 
 // awake has Run look for rows. The lock is held.
@@ -235,16 +195,14 @@ func (b *Batch) Step(ctx context.Context) (more bool, err error) {
 	if b.dismiss(); len(b.running) == 0 {
 		return b.left(), nil
 	}
-	b.gather()
-	if err := b.decoder.Read(b.cache, b.tokens); err != nil {
-		return false, fmt.Errorf("generate: %w", err) // Add has looked at all of them
+	if err := b.step.compute(b.cache, b.running); err != nil {
+		return false, fmt.Errorf("generate: %w", err) // Add has looked at all tokens
 	}
 	for _, r := range b.running {
 		r.blocks.Computed(r.read)
 	}
-	b.decoder.Crew().Run(b.pick)
-	for i := range b.asked {
-		if a := &b.asked[i]; !a.row.ended {
+	for i := range b.step.asked {
+		if a := &b.step.asked[i]; !a.row.ended {
 			a.row.take(a)
 		}
 	}
@@ -260,7 +218,7 @@ func (b *Batch) enter() {
 		r := b.waiting[0]
 		ids := r.prompt.IDs
 		// The last token is computed in any case: what follows is chosen by what it gives.
-		if r.blocks = b.pool.Enter(ids[:len(ids)-1], r.prompt.room()); r.blocks == nil {
+		if r.blocks = b.pool.Enter(ids[:len(ids)-1], r.prompt.positions()); r.blocks == nil {
 			break
 		}
 		b.waiting = slices.Delete(b.waiting, 0, 1)
@@ -312,57 +270,4 @@ func (b *Batch) tellLoad() {
 	b.lock.Lock()
 	b.load = Load{Running: len(b.running), CacheTokens: b.pool.Held() * BlockTokens}
 	b.lock.Unlock()
-}
-
-// gather chooses what the step reads: a token of each row that is being answered first,
-// pieces of prompts behind them.
-func (b *Batch) gather() {
-	b.tokens, b.asked = b.tokens[:0], b.asked[:0]
-	for _, prefill := range []bool{false, true} {
-		for _, r := range b.running {
-			if left := r.toRead() - r.read; left > 1 != prefill {
-				continue
-			}
-			b.take(r)
-		}
-	}
-}
-
-// take has the step read tokens of a row.
-func (b *Batch) take(r *Row) {
-	places := max(b.cfg.MaxSequences, scoredTogether)
-	for r.read < r.toRead() && len(b.tokens) < b.cfg.MaxBatchedTokens {
-		next, wait := r.blocks.Next(r.read)
-		if wait {
-			return
-		}
-		if next > r.read {
-			r.answer.CachedTokens += next - r.read
-			r.read = next
-			continue
-		}
-		last := r.wants(r.read + 1)
-		if last && len(b.asked) == places {
-			return
-		}
-		if last {
-			b.asked = append(b.asked, asked{row: r, at: r.read + 1})
-		}
-		r.blocks.Put(r.read, r.ids[r.read])
-		b.tokens = append(b.tokens, net.Token{ID: r.ids[r.read], Sequence: r.sequence, Position: r.read, Last: last})
-		r.read++
-	}
-}
-
-// scoredTogether is of how many tokens of given answers a step computes log
-// probabilities, where there are fewer rows: each takes as many numbers as there are
-// tokens in the vocabulary.
-const scoredTogether = 32
-
-// choose has a member of the crew choose the tokens of some rows.
-func (b *Batch) choose(member int) {
-	from, to := b.decoder.Crew().Share(len(b.asked), 1, member)
-	for i := from; i < to; i++ {
-		b.asked[i].row.choose(&b.scratch[member], b.decoder.Logits(i), &b.asked[i])
-	}
 }

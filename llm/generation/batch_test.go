@@ -217,8 +217,8 @@ func TestDecodeStepAllocatesNothing(t *testing.T) {
 	}
 }
 
-// letters decodes each token as a letter; some are of more than one.
-func letters(ids []int32) string {
+// spelled decodes each token as a letter; some are of more than one.
+func spelled(ids []int32) string {
 	var b strings.Builder
 	for _, id := range ids {
 		b.WriteString([]string{"a", "b", "ab", "ba", "c"}[id%5])
@@ -229,13 +229,13 @@ func letters(ids []int32) string {
 // TestStopTexts end an answer before them, wherever tokens begin and end, and OnToken
 // gets nothing of them.
 func TestStopTexts(t *testing.T) {
-	b := newBatch(t, model(t), generation.Config{Decode: letters})
+	b := newBatch(t, model(t), generation.Config{Decode: spelled})
 	for i, p := range prompts(20) {
 		p.Given, p.EOS, p.MaxNewTokens = nil, nil, 40
 		var free string
 		whole := answer(t, b, []generation.Prompt{p}, []int{0})[0]
-		if whole.Text != letters(whole.IDs) || whole.Finish != generation.Length {
-			t.Fatalf("prompt %d: %+v, want the text %q", i, whole, letters(whole.IDs))
+		if whole.Text != spelled(whole.IDs) || whole.Finish != generation.Length {
+			t.Fatalf("prompt %d: %+v, want the text %q", i, whole, spelled(whole.IDs))
 		}
 		p.Stop = []string{"", whole.Text[13:17], "never", whole.Text[20:23]}
 		p.OnToken = func(t generation.Token) error { free += t.Text; return nil }
@@ -244,7 +244,7 @@ func TestStopTexts(t *testing.T) {
 		if got.Text != whole.Text[:at] || free+got.Rest != got.Text || got.Finish != generation.Stopped || !strings.HasPrefix(whole.Text[at:], got.StopText) || got.StopText == "" {
 			t.Errorf("prompt %d, stop %q: %+v, in pieces %q, of %q", i, p.Stop, got, free, whole.Text)
 		}
-		if !slices.Equal(got.IDs, whole.IDs[:len(got.IDs)]) || len(letters(got.IDs[:len(got.IDs)-1])) >= at+len(got.StopText) {
+		if !slices.Equal(got.IDs, whole.IDs[:len(got.IDs)]) || len(spelled(got.IDs[:len(got.IDs)-1])) >= at+len(got.StopText) {
 			t.Errorf("prompt %d: %d tokens to the text %q", i, len(got.IDs), got.Text)
 		}
 	}
@@ -372,8 +372,8 @@ func TestPromptsAreChecked(t *testing.T) {
 	if _, err := b.Add(generation.Prompt{IDs: make([]int32, 100), MaxNewTokens: 29}); err != nil {
 		t.Errorf("a prompt that fits: %v", err)
 	}
-	if bytes := b.CacheBytes(); bytes != 128*2*2*2*8*4 {
-		t.Errorf("the cache takes %d bytes", bytes)
+	if bytes := b.CacheBytes(); bytes != 128*2*2*2*8*4 || bytes != llm.CacheBytes(model(t).Config(), 128) {
+		t.Errorf("the cache takes %d bytes, and %d were announced", bytes, llm.CacheBytes(model(t).Config(), 128))
 	}
 }
 

@@ -4,7 +4,7 @@
 //
 //	b, err := llm.NewBatch(model, generation.Config{MaxSequences: 16, CacheTokens: 16 * 2048})
 //	…
-//	row, err := b.Add(generation.Prompt{IDs: ids, MaxNewTokens: 256, EOS: tok.EOS()})
+//	row, err := b.Add(generation.Prompt{IDs: ids, MaxNewTokens: 256, EOS: ends})
 //	…
 //	err = b.Drain(ctx) // a server has a goroutine that calls b.Run(ctx)
 //	answer, err := row.Answer()

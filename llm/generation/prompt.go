@@ -37,6 +37,35 @@ type Prompt struct {
 	OnDone func(Answer, error)
 }
 
+// positions is how many tokens the cache must hold of a row. The last one is never read.
+func (p Prompt) positions() int { return len(p.IDs) + max(0, len(p.Given)+p.MaxNewTokens-1) }
+
+// check says what is wrong with a prompt.
+func (p Prompt) check(cfg Config, vocab int) error {
+	if len(p.IDs) == 0 {
+		return ErrEmpty
+	}
+	for _, ids := range [][]int32{p.IDs, p.Given} {
+		for at, id := range ids {
+			if id < 0 || int(id) >= vocab {
+				return fmt.Errorf("generate: %w", &TokenError{Position: at, ID: id, Vocab: vocab})
+			}
+		}
+	}
+	if err := p.Sampling.Check(); err != nil {
+		return fmt.Errorf("generate: %w", err)
+	}
+	switch {
+	case p.MaxNewTokens < 0 || p.TopLogprobs < 0:
+		return fmt.Errorf("generate: %d new tokens and %d log probabilities beside each are asked for, and neither may be negative", p.MaxNewTokens, p.TopLogprobs)
+	case len(p.Stop) > 0 && cfg.Decode == nil:
+		return fmt.Errorf("generate: %d texts are to end an answer, and the batch makes no texts", len(p.Stop))
+	case p.MaxNewTokens > cfg.CacheTokens || (p.positions()+BlockTokens-1)/BlockTokens > cfg.blocks():
+		return &TooLongError{len(p.IDs), len(p.Given) + p.MaxNewTokens, cfg.CacheTokens}
+	}
+	return nil
+}
+
 // Token is a token of an answer.
 type Token struct {
 	ID int32

@@ -61,14 +61,11 @@ func (r *Row) Cancel() {
 	}
 }
 
-// room is how many tokens the cache must hold of a row. The last one is never read.
-func (p Prompt) room() int { return len(p.IDs) + max(0, len(p.Given)+p.MaxNewTokens-1) }
-
 // begin prepares a row that enters. Given tokens of which nobody asks how likely they
 // are need not wait for the decoder.
 func (r *Row) begin() {
 	p := r.prompt
-	r.ids = append(append(make([]int32, 0, p.room()+1), p.IDs...), p.Given...)
+	r.ids = append(append(make([]int32, 0, p.positions()+1), p.IDs...), p.Given...)
 	r.answer.IDs = make([]int32, 0, len(p.Given)+p.MaxNewTokens)
 	r.sampler = sampling.New(p.Sampling, r.batch.vocab)
 	r.sampler.See(r.ids...)

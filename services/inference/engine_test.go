@@ -461,6 +461,25 @@ func TestEngineEndsAnswersAtTexts(t *testing.T) {
 	}
 }
 
+// TestEngineBoundsItsCache where so many rows at once would take too much memory, and
+// says so.
+func TestEngineBoundsItsCache(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	for batch, want := range map[int]bool{16: false, 100_000: true} {
+		c := h.Run(t, inference.Engine{}, events.Inference, events.Inputs{}, func(s *events.Specification) {
+			small(s)
+			s.Inferencer.BatchSize = batch
+		})
+		if got := answers(t, h, c, events.ArtifactPredictions); !slices.Equal(got, []string{"Nine.", "Cold.", "Mackerel."}) {
+			t.Errorf("answers %q", got)
+		}
+		if notes := strings.Join(c.Notes, "\n"); want != strings.Contains(notes, fmt.Sprintf("inferencer.batch_size = %d: so many of the longest rows, 26 tokens with their answers, would need", batch)) {
+			t.Errorf("batch_size = %d: notes %q", batch, notes)
+		}
+	}
+}
+
 // TestEngineTellsOfCutPrompts before it generates, and counts them.
 func TestEngineTellsOfCutPrompts(t *testing.T) {
 	t.Parallel()

@@ -40,17 +40,30 @@ type task struct {
 	failed    error   // why the task ends
 }
 
+// cacheMemory is how much memory the keys and values of rows take at most, where one row
+// does not need more.
+const cacheMemory = 4 << 30
+
 // newBatch makes the batch that answers: it has room for as many of the longest rows as
-// are answered at once.
+// are answered at once, where memory allows.
 func (w *work) newBatch(model *llm.Model, tok *token.Tokenizer) *generation.Batch {
 	s := w.job.Request.Specification.Inferencer
+	row := w.longest + s.MaxNewTokens + generation.BlockTokens
 	cfg := generation.Config{MaxSequences: max(1, s.BatchSize)}
-	cfg.CacheTokens = cfg.MaxSequences * (w.longest + s.MaxNewTokens + generation.BlockTokens)
+	cfg.CacheTokens = cfg.MaxSequences * row
+	if most := max(row, int(cacheMemory/llm.CacheBytes(model.Config(), 1))); cfg.CacheTokens > most {
+		w.notes = append(w.notes, fmt.Sprintf("inferencer.batch_size = %d: so many of the longest rows, %d tokens with their answers, would need %.1f GiB for keys and values; "+
+			"as many rows are answered at once as fit into %.1f GiB", s.BatchSize, w.longest+s.MaxNewTokens,
+			gibibytes(llm.CacheBytes(model.Config(), cfg.CacheTokens)), gibibytes(llm.CacheBytes(model.Config(), most))))
+		cfg.CacheTokens = most
+	}
 	if len(s.Stop) > 0 {
 		cfg.Decode = tok.DecodeAnswer
 	}
 	return llm.NewBatch(model, cfg)
 }
+
+func gibibytes(n int64) float64 { return float64(n) / (1 << 30) }
 
 // run answers all rows that have no saved answer.
 func (t *task) run(ctx context.Context, prompts iter.Seq2[inputs.Prompt, error]) error {

@@ -3,6 +3,7 @@ package net
 import (
 	"github.com/tunebus/tunebus/llm/internal/crew"
 	"github.com/tunebus/tunebus/llm/internal/kernel"
+	"github.com/tunebus/tunebus/llm/internal/kvcache"
 	"github.com/tunebus/tunebus/llm/internal/rotary"
 )
 
@@ -42,7 +43,7 @@ type Decoder struct {
 	head   *kernel.Packed
 	read   func(member int)
 	// what is being read
-	cache   *Cache
+	cache   *kvcache.Cache
 	tokens  []Token
 	streams []stream
 	last    []int // rows whose logits are wanted
@@ -101,7 +102,7 @@ func (d *Decoder) Logits(place int) []float32 {
 
 // Read reads tokens, and adds their keys and values to a cache, which has a place for
 // them. An error is a [*TokenError], whose row is the sequence.
-func (d *Decoder) Read(cache *Cache, tokens []Token) error {
+func (d *Decoder) Read(cache *kvcache.Cache, tokens []Token) error {
 	furthest, wanted := 0, 0
 	for _, t := range tokens {
 		if t.Last {
@@ -111,7 +112,7 @@ func (d *Decoder) Read(cache *Cache, tokens []Token) error {
 			return &TokenError{Row: t.Sequence, Position: t.Position, ID: t.ID, Vocab: d.net.Shape.Vocab}
 		}
 		furthest = max(furthest, t.Position)
-		cache.make(cache.tables[t.Sequence][t.Position/BlockTokens])
+		cache.Reach(t.Sequence, t.Position)
 	}
 	for i := range d.rotary {
 		d.rotary[i].Reach(furthest + 1)

@@ -60,7 +60,7 @@ func (s *Sequence) Blocks() []int32 { return s.blocks }
 
 // Enter gives room for so many positions to a sequence that begins with some tokens,
 // which others may have computed. It is nil where there is no room now.
-func (p *Pool) Enter(ids []int32, room int) *Sequence {
+func (p *Pool) Enter(ids []int32, positions int) *Sequence {
 	p.now++
 	s := &Sequence{pool: p}
 	parent := &p.root
@@ -74,7 +74,7 @@ func (p *Pool) Enter(ids []int32, room int) *Sequence {
 		parent, ids = same, ids[p.size:]
 	}
 	from, copies := parent.nearest(ids[:min(len(ids), p.size)])
-	wanted := p.Blocks(room) - len(s.nodes)
+	wanted := p.Blocks(positions) - len(s.nodes)
 	if from != nil {
 		p.hold(from)
 		if p.held+wanted > p.most {

@@ -48,7 +48,7 @@ type Partner struct {
 	options Options
 	turns   []token.Message // of the user and the model in turn
 	batch   *generation.Batch
-	room    int // tokens that the batch has room for
+	tokens  int // that the batch has room for
 }
 
 // Open reads a model and its tokenizer.
@@ -136,9 +136,9 @@ func (a *Answer) say(piece string, on func(piece string) error) error {
 // fits is the batch that answers, which keeps what it has read of the conversation. A
 // larger one begins anew.
 func (p *Partner) fits(prompt generation.Prompt) *generation.Batch {
-	if tokens := len(prompt.IDs) + prompt.MaxNewTokens; p.batch == nil || tokens > p.room {
-		p.room = max(2*tokens, 1024)
-		p.batch = llm.NewBatch(p.model, generation.Config{MaxSequences: 1, CacheTokens: p.room, Decode: func(ids []int32) string { return p.tok.Decode(ids, true) }})
+	if tokens := len(prompt.IDs) + prompt.MaxNewTokens; p.batch == nil || tokens > p.tokens {
+		p.tokens = max(2*tokens, 1024)
+		p.batch = llm.NewBatch(p.model, generation.Config{MaxSequences: 1, CacheTokens: p.tokens, Decode: func(ids []int32) string { return p.tok.Decode(ids, true) }})
 	}
 	return p.batch
 }
