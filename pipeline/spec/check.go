@@ -12,6 +12,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/dataset/source"
 	"github.com/tunebus/tunebus/pipeline/folderaddress"
 	"github.com/tunebus/tunebus/pipeline/huggingface/hubname"
+	"github.com/tunebus/tunebus/pipeline/redaction"
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
@@ -228,6 +229,7 @@ func (c *checker) trackingURI(uri string) {
 // withoutPassword refuses an address with credentials, because a specification is
 // published. The fault does not contain them.
 func (c *checker) withoutPassword(key, address, service string) {
+	c.require(!redaction.HasSecret(address) || strings.Contains(address, "@"), key, "", "an address must not hold a secret in its query; give it to the "+service)
 	// A password may hold a "/", so that an @ behind the host is one of those, too.
 	c.require(!strings.Contains(address, "@"), key, "", "an address must not hold a user or password; give them to the "+service+"; write %40 for an @ in a path")
 }

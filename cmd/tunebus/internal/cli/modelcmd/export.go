@@ -14,6 +14,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/progress"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/modelexport"
+	"github.com/tunebus/tunebus/pipeline/localinput"
 )
 
 type exportFlags struct {
@@ -31,7 +32,7 @@ vLLM load: all weights where all were trained, and else the adapter. The adapter
 names its base model by the id of the Hub, or by the absolute path of a folder of
 this machine. --merge writes one whole model instead, --with-base puts the base
 model beside the adapter.`,
-		Example: "  tunebus export RUN my-model\n  tunebus export RUN my-model --merge",
+		Example: "  tunebus export last my-model\n  tunebus export last my-small-model --dtype float16",
 		ValidArgsFunction: func(c *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
 			if len(args) == 1 {
 				return nil, cobra.ShellCompDirectiveFilterDirs
@@ -48,7 +49,7 @@ model beside the adapter.`,
 	flags.BoolVar(&o.Merge, "merge", false, "merge an adapter into the weights of its base model")
 	flags.BoolVar(&o.WithBase, "with-base", false, "put the base model beside an adapter, in the folder base")
 	flags.StringVar(&o.DType, "dtype", "", "type of the weights: float32, float16 or bfloat16; default: the one that they have")
-	flags.BoolVar(&o.Force, "force", false, "write into a folder that is not empty: replace files of the same names and the weights of an earlier export")
+	flags.BoolVar(&o.Force, "force", false, "write into a folder that is not empty: replace the files of an earlier export; nothing that no export wrote is replaced")
 	return c
 }
 
@@ -76,8 +77,13 @@ func (f *exportFlags) export(ctx context.Context, s *session.Session, server *se
 	if err != nil {
 		return err
 	}
-	stages := progress.OfStages(s.Console.Screen())
 	o := f.options
+	if data := session.DataFolder(server); data != "" {
+		if o.Inputs, err = localinput.Known(data); err != nil {
+			return err
+		}
+	}
+	stages := progress.OfStages(s.Console.Screen())
 	o.OnStage, o.OnBytes = stages.Next, stages.Add
 	result, err := modelexport.Write(ctx, source, model, dir, o)
 	stages.Close()
@@ -86,9 +92,10 @@ func (f *exportFlags) export(ctx context.Context, s *session.Session, server *se
 		_, noBase := errors.AsType[*modelexport.NoBaseError](err)
 		_, data := errors.AsType[*modelexport.DataFolderError](err)
 		_, input := errors.AsType[*modelexport.InputFolderError](err)
+		_, foreign := errors.AsType[*modelexport.ForeignError](err)
 		_, target := errors.AsType[*modelexport.TargetError](err)
 		_, noEffect := errors.AsType[*modelexport.NoEffectError](err)
-		if notEmpty || noBase || data || input || target || noEffect {
+		if notEmpty || noBase || data || input || foreign || target || noEffect {
 			err = exit.Input(err)
 		}
 		return runmodel.AsInput(err)
