@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"time"
 )
 
@@ -143,14 +142,14 @@ func (m *Model) Train(ctx context.Context, training, evaluation Examples, cfg Tr
 		}
 	}
 	saved := t.step
-	res := TrainResult{FinalLoss: t.loss, FinalEvalLoss: t.validated.last, Planned: t.total, Tokens: tokensBefore(t.step, perEpoch, examples, cfg)}
+	res := TrainResult{FinalLoss: t.loss, FinalEvalLoss: t.validated.last, Planned: t.total, Tokens: t.order(examples).tokensBefore(t.step, perEpoch)}
 	if err := t.evaluateIfDue(ctx, validation, hooks); err != nil {
 		return res, err // the checkpoint that it resumed from is as good
 	}
 	over := func() bool { return t.step >= t.total || t.validated.stopped(cfg) }
 	for !over() {
 		epoch := t.step / perEpoch
-		batches := epochBatches(examples.len(), cfg, epoch)
+		batches := t.order(examples).epoch(epoch)
 		for i := t.step % perEpoch; i < perEpoch && !over(); i++ {
 			group := batches[i*int64(cfg.GradAccumulation) : min((i+1)*int64(cfg.GradAccumulation), int64(len(batches)))]
 			info, tokens, err := t.optimize(ctx, examples, group)
@@ -187,32 +186,6 @@ func (t *trainer) last(ctx context.Context, why error, hooks Hooks, saved int64)
 		return nil
 	}
 	return hooks.OnCheckpoint(ctx, t.step, t.save)
-}
-
-// epochBatches shuffles the examples for an epoch, by seed and epoch alone.
-func epochBatches(examples int, cfg TrainConfig, epoch int64) [][]int {
-	order := rand.New(rand.NewPCG(uint64(cfg.Seed), uint64(epoch)+1000)).Perm(examples)
-	var out [][]int
-	for len(order) > 0 {
-		n := min(cfg.BatchSize, len(order))
-		out = append(out, order[:n])
-		order = order[n:]
-	}
-	return out
-}
-
-// tokensBefore is how many tokens the steps before a resume have read.
-func tokensBefore(step, perEpoch int64, examples usable, cfg TrainConfig) int64 {
-	n := int64(0)
-	for at := int64(0); at < step; at += perEpoch {
-		batches := epochBatches(examples.len(), cfg, at/perEpoch)
-		for _, batch := range batches[:min((step-at)*int64(cfg.GradAccumulation), int64(len(batches)))] {
-			for _, i := range batch {
-				n += int64(examples.tokens(i))
-			}
-		}
-	}
-	return n
 }
 
 // optimize makes one step from the gradients of a group of batches.

@@ -31,6 +31,7 @@ type trainer struct {
 	part                int64 // batches seen in this step
 	loss                float64
 	validated           validations
+	reshuffled          bool // see rowOrder
 }
 
 func newTrainer(m *Model, cfg TrainConfig) *trainer {
@@ -127,6 +128,9 @@ type state struct {
 	BestLoss float64 `json:"best_eval_loss,omitempty"`
 	BestStep int64   `json:"best_step,omitempty"`
 	Worse    int     `json:"worse,omitempty"`
+	// SameOrder says that each epoch reads the rows in the same order; earlier versions
+	// shuffled them for each.
+	SameOrder bool `json:"same_order,omitempty"`
 }
 
 const (
@@ -146,6 +150,7 @@ func (t *trainer) save(dir string) error {
 	v := t.validated
 	body, err := json.Marshal(state{
 		Step: t.step, Total: t.total, Loss: t.loss, EvalLoss: v.last, EvalDue: v.due, BestLoss: v.best, BestStep: v.bestStep, Worse: v.worse,
+		SameOrder: !t.reshuffled,
 	})
 	if err != nil {
 		return fmt.Errorf("save checkpoint: %w", err)
@@ -181,6 +186,7 @@ func (t *trainer) load(dir string) error {
 	}
 	v := &t.validated
 	t.step, t.loss, v.last, v.due, v.best, v.bestStep, v.worse = s.Step, s.Loss, s.EvalLoss, s.EvalDue, s.BestLoss, s.BestStep, s.Worse
+	t.reshuffled = !s.SameOrder
 	t.model.changed()
 	return nil
 }

@@ -8,6 +8,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"github.com/tunebus/tunebus/pipeline/redaction"
 )
 
 const (
@@ -35,6 +37,7 @@ type peer struct {
 type link struct {
 	listener  *net.UnixListener
 	helloTime time.Duration
+	secrets   *redaction.Secrets // which no message has
 	// arrived gets the messages. changed gets a value when a connection counts from now
 	// on, or ends.
 	arrived chan Message
@@ -54,13 +57,13 @@ type link struct {
 }
 
 // listen makes the socket.
-func listen(path string, helloTime time.Duration, log func(text string)) (*link, error) {
+func listen(path string, helloTime time.Duration, secrets *redaction.Secrets, log func(text string)) (*link, error) {
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {
 		return nil, fmt.Errorf("the socket of the trainer: %w", err)
 	}
 	k := &link{
-		listener: l, helloTime: helloTime, log: log,
+		listener: l, helloTime: helloTime, secrets: secrets, log: log,
 		arrived: make(chan Message), changed: make(chan struct{}, 1), turn: make(chan struct{}, 1),
 		open: map[*peer]bool{}, closer: make(chan struct{}),
 	}
@@ -97,7 +100,7 @@ func (k *link) read(c *peer) {
 		line, err := readLine(in)
 		var m Message
 		if err == nil {
-			if m, err = decode(line); err != nil {
+			if m, err = decode(line, k.secrets); err != nil {
 				err = fmt.Errorf("line %d of the trainer: %w", number, err)
 			}
 		}
@@ -116,7 +119,7 @@ func (k *link) read(c *peer) {
 			k.deliver(Fault{err})
 			return
 		case number == 1 && !isHello:
-			k.deliver(Fault{fmt.Errorf("the first line of the trainer is no hello: %s", start(line))})
+			k.deliver(Fault{fmt.Errorf("the first line of the trainer is no hello: %s", start([]byte(k.secrets.Hide(string(line)))))})
 			return
 		case number > 1 && isHello:
 			k.deliver(Fault{fmt.Errorf("line %d of the trainer is another hello", number)})

@@ -24,11 +24,11 @@ func Describe(ctx context.Context, command, environ []string) (Description, erro
 	secrets := redaction.New(redaction.OfVariables(environ)...)
 	var last []byte
 	log := &Log{}
-	exit, err := capture(ctx, append(append([]string{}, command...), "--describe"), environ, func(stream, line string) {
+	exit, err := capture(ctx, append(append([]string{}, command...), "--describe"), environ, secrets, func(stream, line string) {
 		if stream == "stdout" && line != "" {
 			last = []byte(line)
 		}
-		log.Add(secrets.Hide(line))
+		log.Add(line)
 	})
 	if err != nil {
 		return Description{}, err
@@ -53,12 +53,12 @@ func Describe(ctx context.Context, command, environ []string) (Description, erro
 	if err := d.check(); err != nil {
 		return Description{}, fault(err)
 	}
-	return d, nil
+	return d.withoutSecrets(secrets), nil
 }
 
 // capture runs a command to its end, or to that of ctx. line is called for one line
 // at a time.
-func capture(ctx context.Context, command, environ []string, line func(stream, line string)) (supervisor.Exit, error) {
+func capture(ctx context.Context, command, environ []string, secrets *redaction.Secrets, line func(stream, line string)) (supervisor.Exit, error) {
 	var mu sync.Mutex
 	var all sync.WaitGroup
 	var files []*os.File
@@ -76,7 +76,7 @@ func capture(ctx context.Context, command, environ []string, line func(stream, l
 		}
 		files = append(files, w)
 		all.Go(func() {
-			readLines(r, maxLine, func(text string) {
+			readLines(r, maxLine, secrets, func(text string) {
 				mu.Lock()
 				defer mu.Unlock()
 				line(stream, text)

@@ -46,6 +46,9 @@ type Model struct {
 type Prompts struct {
 	Tokens string `json:"tokens"`
 	Rows   int64  `json:"rows"`
+	// Images is the number of images that the prompts name; with some, the lines have
+	// messages in the place of ids.
+	Images int64 `json:"images,omitempty"`
 	// Longest is the number of tokens of the longest prompt.
 	Longest int `json:"longest"`
 	// End are the ids that end an answer.
@@ -59,6 +62,12 @@ type Prompt struct {
 	// Answered says that an earlier attempt has the answer. The prompt still takes part in
 	// forming batches.
 	Answered bool `json:"answered,omitempty"`
+	// Messages are the prompt of a model that sees, in the place of IDs, with contents that
+	// are lists of parts. Images are the files of its images, in the order of their places,
+	// and Tools the tools that the conversation may call.
+	Messages json.RawMessage `json:"messages,omitempty"`
+	Images   []string        `json:"images,omitempty"`
+	Tools    json.RawMessage `json:"tools,omitempty"`
 }
 
 // Generated is a line of the file of answers: ids without those that end it.
@@ -66,6 +75,8 @@ type Generated struct {
 	Row          int64   `json:"row"`
 	IDs          []int32 `json:"ids"`
 	FinishReason string  `json:"finish_reason,omitempty"`
+	// PromptTokens are those of a prompt that the command encoded itself.
+	PromptTokens int `json:"prompt_tokens,omitempty"`
 }
 
 // Rows are the rows of a data set, in two files of JSON lines.

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/redaction"
 )
 
 // Protocol is the version of the protocol.
@@ -187,8 +188,23 @@ func (Error) message()      {}
 func (Unknown) message()    {}
 func (Fault) message()      {}
 
-// decode returns the message of a line.
-func decode(line []byte) (Message, error) {
+// decode returns the message of a line, without the secrets. They are gone before a text
+// is cut, so that no part of one is left.
+func decode(line []byte, s *redaction.Secrets) (Message, error) {
+	m, err := decodeLine(line)
+	if err == nil {
+		return withoutSecrets(m, s), nil
+	}
+	if clean := s.Hide(string(line)); clean != string(line) {
+		if _, err = decodeLine([]byte(clean)); err == nil {
+			err = fmt.Errorf("it has a secret of the worker in it: %s", start([]byte(clean)))
+		}
+	}
+	return nil, err
+}
+
+// decodeLine returns the message of a line as it is.
+func decodeLine(line []byte) (Message, error) {
 	var head struct {
 		Type string `json:"type"`
 	}
@@ -235,10 +251,7 @@ func decode(line []byte) (Message, error) {
 			return nil
 		})
 	case "note":
-		return decodeAs(line, func(n *Note) error {
-			n.Text = cut(n.Text)
-			return nil
-		})
+		return decodeAs(line, func(*Note) error { return nil })
 	case "result":
 		return decodeAs(line, func(r *Result) error {
 			if r.Folder == "" {
@@ -251,13 +264,12 @@ func decode(line []byte) (Message, error) {
 			if !slices.Contains([]string{OutOfMemory, BadData, BadModel, BadKey, BadCheckpoint, Diverged}, e.Class) {
 				e.Class = Internal
 			}
-			e.Text, e.Key = cut(e.Text), events.Cut(e.Key, events.MaxNameBytes)
 			return nil
 		})
 	case "":
 		return nil, fmt.Errorf("it has no type: %s", start(line))
 	default:
-		return Unknown{Type: events.Cut(head.Type, events.MaxNameBytes)}, nil
+		return Unknown{Type: head.Type}, nil
 	}
 }
 

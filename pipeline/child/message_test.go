@@ -23,7 +23,7 @@ func FuzzDecode(f *testing.F) {
 		f.Add([]byte(line))
 	}
 	f.Fuzz(func(t *testing.T, line []byte) {
-		m, err := decode(line)
+		m, err := decode(line, nil)
 		if (m == nil) == (err == nil) {
 			t.Errorf("%q: %v, %v", line, m, err)
 		}
@@ -42,7 +42,7 @@ func TestErrorClasses(t *testing.T) {
 		`{"type":"error","class":"out_of_memory","permanent":true}`: "out_of_memory true",
 		`{"type":"error","class":"something"}`:                      "internal false",
 	} {
-		m, err := decode([]byte(line))
+		m, err := decode([]byte(line), nil)
 		e, ok := m.(Error)
 		if got := fmt.Sprint(e.Class, " ", e.IsPermanent()); err != nil || !ok || got != want {
 			t.Errorf("%s: %s, %v, want %s", line, got, err, want)
@@ -86,7 +86,7 @@ func TestReadLines(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("y", 100)
 	var got []string
-	readLines(strings.NewReader("one\n\n 10%\r 50%\r100%\n"+long+"\n\xffx\nlast"), 20, func(line string) { got = append(got, line) })
+	readLines(strings.NewReader("one\n\n 10%\r 50%\r100%\n"+long+"\n\xffx\nlast"), 20, nil, func(line string) { got = append(got, line) })
 	want := []string{"one", "", "100%", "", "\uFFFDx", "last"}
 	want[3] = got[3]
 	if !slices.Equal(got, want) || len(got[3]) > 20 || !strings.HasPrefix(got[3], "yyyy") {

@@ -9,18 +9,19 @@ import (
 	"sync"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/redaction"
 )
 
-// readLines calls each for every line of a stream until its end. What is longer than
-// so many bytes is left out. Of a line that was written over, such as a progress bar, the
+// readLines calls each for every line of a stream until its end, without the secrets.
+// What is longer than so many bytes is left out. Of a line that was written over, such as a progress bar, the
 // last form is taken.
-func readLines(r io.Reader, most int, each func(line string)) {
+func readLines(r io.Reader, most int, secrets *redaction.Secrets, each func(line string)) {
 	in := bufio.NewReaderSize(r, 4*most)
 	for {
 		chunk, err := in.ReadSlice('\n')
 		whole := err == nil
 		if line := lastForm(chunk); line != "" || whole {
-			each(strings.ToValidUTF8(events.Cut(line, most), "\uFFFD"))
+			each(strings.ToValidUTF8(events.Cut(secrets.Hide(line), most), "\uFFFD"))
 		}
 		for err == bufio.ErrBufferFull { //nolint:errorlint // ReadSlice returns it as it is
 			_, err = in.ReadSlice('\n')

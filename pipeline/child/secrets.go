@@ -1,11 +1,11 @@
 package child
 
 import (
-	"errors"
-	"maps"
+	"io"
 	"slices"
 	"strings"
 
+	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/redaction"
 )
 
@@ -14,44 +14,50 @@ func (c Config) secrets(given []string) *redaction.Secrets {
 	return redaction.New(slices.Concat(c.Secrets, redaction.OfVariables(c.Environ), redaction.OfVariables(given))...)
 }
 
-// withoutSecrets returns a message whose texts for people have no secrets. Paths stay as
-// they are.
+// TellsSecret reports whether a secret of the worker, or one that the trainer was given,
+// stands in what a reader has, such as a file that the trainer wrote.
+func (t *Trainer) TellsSecret(r io.Reader) (bool, error) { return t.secrets.Found(r) }
+
+// withoutSecrets returns a message whose texts for people have no secrets, and are no
+// longer than they may be. Paths stay as they are.
 func withoutSecrets(m Message, s *redaction.Secrets) Message {
 	switch m := m.(type) {
 	case Hello:
-		m.Name, m.Version = s.Hide(m.Name), s.Hide(m.Version)
-		versions := map[string]string{}
-		for name, version := range m.Versions {
-			versions[s.Hide(name)] = s.Hide(version)
-		}
-		if m.Versions != nil {
-			m.Versions = versions
-		}
+		m.Description = m.Description.withoutSecrets(s)
 		return m
 	case Progress:
-		for _, name := range slices.Collect(maps.Keys(m.Points)) {
-			if hidden := s.Hide(name); hidden != name {
-				m.Points[hidden] = m.Points[name]
-				delete(m.Points, name)
-			}
-		}
+		m.Points = redaction.Names(m.Points, s)
 		return m
 	case Note:
-		m.Text = oneLine(s.Hide(m.Text))
+		m.Text = cut(oneLine(s.Hide(m.Text)))
+		return m
+	case Result:
+		m.Statistics, m.Artifacts = redaction.Names(m.Statistics, s), redaction.Names(m.Artifacts, s)
 		return m
 	case Error:
-		m.Text, m.Key = s.Hide(m.Text), s.Hide(m.Key)
+		m.Text, m.Key = cut(s.Hide(m.Text)), events.Cut(s.Hide(m.Key), events.MaxNameBytes)
 		return m
 	case Unknown:
-		m.Type = s.Hide(m.Type)
-		return m
-	case Fault:
-		if text := m.Err.Error(); s.Hide(text) != text {
-			m.Err = errors.New(s.Hide(text))
-		}
+		m.Type = events.Cut(s.Hide(m.Type), events.MaxNameBytes)
 		return m
 	}
 	return m
+}
+
+// withoutSecrets returns the description without secrets.
+func (d Description) withoutSecrets(s *redaction.Secrets) Description {
+	d.Name, d.Version = s.Hide(d.Name), s.Hide(d.Version)
+	d.Versions = redaction.Names(d.Versions, s)
+	for name, version := range d.Versions {
+		d.Versions[name] = s.Hide(version)
+	}
+	for _, list := range []*[]string{&d.Devices, &d.Methods, &d.Keys, &d.Optimizers, &d.Schedulers, &d.Quantisation, &d.Kinds} {
+		*list = slices.Clone(*list) // nil stays nil
+		for i, text := range *list {
+			(*list)[i] = s.Hide(text)
+		}
+	}
+	return d
 }
 
 // oneLine joins the lines of a text: a further line would look like one of tunebus.

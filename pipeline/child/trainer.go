@@ -131,10 +131,6 @@ func (t *Trainer) start(socket string) error {
 	if err := errors.Join(os.MkdirAll(temporary, 0o700), t.cfg.Job.write(job)); err != nil {
 		return fmt.Errorf("write the job file: %w", err)
 	}
-	link, err := listen(socket, t.cfg.Timing.Hello, t.cfg.Log)
-	if err != nil {
-		return err
-	}
 	set := map[string]string{}
 	maps.Copy(set, t.cfg.Set)
 	maps.Copy(set, map[string]string{"TUNEBUS_SOCKET": socket, "TMPDIR": temporary})
@@ -143,6 +139,10 @@ func (t *Trainer) start(socket string) error {
 	}
 	environ := Environment(t.cfg.Environ, t.cfg.More, set)
 	t.secrets = t.cfg.secrets(environ)
+	link, err := listen(socket, t.cfg.Timing.Hello, t.secrets, t.cfg.Log)
+	if err != nil {
+		return err
+	}
 	stdout, err := t.stream("stdout")
 	if err != nil {
 		return errors.Join(err, link.abandon())
@@ -174,7 +174,7 @@ func (t *Trainer) stream(name string) (*os.File, error) {
 		return nil, fmt.Errorf("the log of the trainer: %w", err)
 	}
 	t.output.Go(func() {
-		readLines(r, maxText, func(line string) { t.cfg.Output(name, t.secrets.Hide(line)) })
+		readLines(r, maxText, t.secrets, func(line string) { t.cfg.Output(name, line) })
 		_ = r.Close() // it was only read
 	})
 	return w, nil
@@ -220,7 +220,7 @@ func (t *Trainer) pass() {
 				over = true
 				t.process.Kill()
 			}
-			t.messages <- withoutSecrets(m, t.secrets)
+			t.messages <- m
 		case <-t.link.changed:
 			if t.link.connected() || ended == nil {
 				lost = nil

@@ -106,6 +106,9 @@ func (t *tally) report(s shape.Shape, c Columns, section string) (notes, warning
 	if s != shape.QuestionAnswer {
 		answer = fmt.Sprintf("the shape %q", s)
 	}
+	if s == shape.Preference {
+		answer += ": chosen or rejected is missing, or empty"
+	}
 	add(t.MissingAnswers, fmt.Sprintf("%d of %d rows have no answer (%s) and are left out; the first is %s",
 		t.MissingAnswers, t.Read, answer, t.firstUnanswered))
 	add(t.MissingTruths, fmt.Sprintf("%d of %d rows have no ground truth (%s) and cannot be scored; the first is %s",

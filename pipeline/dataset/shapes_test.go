@@ -353,6 +353,10 @@ func TestPreferenceTurns(t *testing.T) {
 		tied   = `{"chosen": [` + turns + `, {"role": "assistant", "content": "4"}], "rejected": [` + turns + `, {"role": "assistant", "content": "4"}]}`
 		half   = `{"chosen": [` + turns + `, {"role": "assistant", "content": "4"}], "rejected": null}`
 		orca   = `{"system": "S", "question": "1", "chosen": "2", "rejected": "3"}`
+		plain  = `{"prompt": "1", "chosen": "2", "rejected": "3"}`
+		empty  = `{"prompt": "1", "chosen": "", "rejected": "2"}` + "\n" + `{"prompt": "1", "chosen": "2", "rejected": " \n"}` + "\n" +
+			`{"prompt": "1", "chosen": "2", "rejected": [{"role": "assistant", "content": [{"type": "text", "text": ""}]}]}`
+		called = `{"prompt": "1", "chosen": [{"role": "assistant", "content": "", "tool_calls": [{"function": {"name": "f", "arguments": "{}"}}]}], "rejected": "2"}`
 		tools  = `{"prompt": "1", "chosen": [{"role": "assistant", "content": "2"}, {"role": "tool", "content": "3"}, {"role": "assistant", "content": "4"}], "rejected": "5"}`
 	)
 	for lines, want := range map[string]struct {
@@ -363,6 +367,8 @@ func TestPreferenceTurns(t *testing.T) {
 		tied:                 {1, 4, 5, 5, 0},
 		better + "\n" + half: {1, 4, 5, 5, 1},
 		orca:                 {1, 2, 3, 3, 0},
+		called:               {1, 2, 3, 3, 0},
+		plain + "\n" + empty: {1, 2, 3, 3, 3},
 		tools:                {1, 2, 5, 3, 0},
 	} {
 		options := with(training(), func(w *dataset.Want) { w.Prefers, w.Columns.SystemOverride = true, "Be brief." })

@@ -27,7 +27,11 @@ const shortest = 8
 var password = regexp.MustCompile(`(://[^/\s:@]*:)[^/\s@]+@`)
 
 // Secrets are what no text may have. Nil knows none. It is safe for concurrent use.
-type Secrets struct{ known *strings.Replacer }
+type Secrets struct {
+	known *strings.Replacer
+	// forms are those that are no common words, the longest first.
+	forms []string
+}
 
 // New returns what hides the values, also as they stand in an address, in JSON and
 // between quotes. Empty ones are left out.
@@ -44,11 +48,16 @@ func New(values ...string) *Secrets {
 	}
 	// The longest first: one may begin with another one.
 	slices.SortFunc(forms, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
+	s := &Secrets{}
 	var pairs []string
 	for _, form := range slices.Compact(forms) {
 		pairs = append(pairs, form, Hidden)
+		if len(form) >= shortest {
+			s.forms = append(s.forms, form)
+		}
 	}
-	return &Secrets{strings.NewReplacer(pairs...)}
+	s.known = strings.NewReplacer(pairs...)
+	return s
 }
 
 // OfVariables returns the values of the variables, NAME=value, whose names say that they

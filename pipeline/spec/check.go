@@ -13,6 +13,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/folderaddress"
 	"github.com/tunebus/tunebus/pipeline/huggingface/hubname"
 	"github.com/tunebus/tunebus/pipeline/redaction"
+	"github.com/tunebus/tunebus/pipeline/spec/pythontrainer"
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
@@ -54,6 +55,9 @@ func check(s events.Specification) structconf.Faults {
 	}
 	if finetunes && engineOf(s, events.Finetune) != Builtin { // which refuses these schedulers altogether
 		checkScheduler(&c, f)
+	}
+	if finetunes {
+		c.faults = append(c.faults, pythontrainer.Faults(f, engineOf(s, events.Finetune))...)
 	}
 	c.between("fine_tuner.save_steps", f.SaveSteps, 0, maxSteps)
 	c.between("fine_tuner.save_total_limit", f.SaveTotalLimit, 0, maxSteps)

@@ -144,11 +144,9 @@ func inferenceLimits(engine string) []limit {
 			{key: "inferencer.use_cache", instead: server},
 			{key: "inferencer.max_sequence_length", instead: "the server decides how long a prompt may be; a question that is longer has no answer, and the answers say why"},
 			{key: "inferencer.batch_size", instead: "services.inference.parallel of the worker's settings bounds the calls to the server"},
-			{key: "inferencer.image_column", instead: "the engine sends no images to the server yet", refused: true},
 		}
 	case Transformers:
 		return []limit{
-			{key: "inferencer.image_column", instead: "the prompts that the command gets have no images yet", refused: true},
 			{key: "inferencer.require_active_adapter", instead: "the program applies the adapter itself, so that nothing has to be proved"},
 		}
 	default:

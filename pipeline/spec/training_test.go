@@ -122,3 +122,45 @@ func TestKeysOfTrainings(t *testing.T) {
 		}
 	}
 }
+
+// TestPythonTrainers: what the engines trl and unsloth refuse on every machine is a fault
+// before a run is accepted.
+func TestPythonTrainers(t *testing.T) {
+	t.Parallel()
+	sees := []string{"fine_tuner.is_multimodel=true", "fine_tuner.finetune_language_layers=true", "fine_tuner.finetune_mlp_modules=true"}
+	for _, c := range []struct {
+		engine string
+		sets   []string
+		faulty string // keys
+	}{
+		{"trl", nil, ""},
+		{"trl", []string{"fine_tuner.loftq_config=4"}, ""},
+		{"trl", []string{`fine_tuner.loftq_config={"loftq_bits": 8, "loftq_iter": 2}`}, ""},
+		{"trl", []string{"fine_tuner.loftq_config=5"}, "loftq_config"},
+		{"trl", []string{"fine_tuner.loftq_config=yes"}, "loftq_config"},
+		{"trl", []string{`fine_tuner.loftq_config={"loftq_iter": 0.5}`}, "loftq_config"},
+		{"trl", []string{`fine_tuner.loftq_config={"bits": 4}`}, "loftq_config"},
+		{"unsloth", []string{"fine_tuner.loftq_config=4", "fine_tuner.load_in_4bit=true"}, "loftq_config"},
+		{"command", []string{"fine_tuner.loftq_config=5", "fine_tuner.method=dpo"}, ""},
+		{"trl", []string{"fine_tuner.method=dpo"}, ""},
+		{"unsloth", []string{"fine_tuner.method=dpo"}, "method"},
+		{"trl", []string{"fine_tuner.full_finetuning=true", "fine_tuner.load_in_8bit=true"}, "full_finetuning"},
+		{"trl", []string{`fine_tuner.target_modules=["q_proj", "lm_head"]`}, "target_modules"},
+		{"trl", sees, ""},
+		{"trl", sees[:1], "finetune_language_layers finetune_attention_modules"},
+		{"trl", append([]string{"fine_tuner.method=dpo", "fine_tuner.packing=true"}, sees...), "method packing"},
+		{"unsloth", append([]string{"fine_tuner.method=dpo"}, sees...), "method"},
+		{"trl", []string{"fine_tuner.image_column=picture"}, "is_multimodel"},
+		{"unsloth", append([]string{"fine_tuner.image_column=picture"}, sees...), ""},
+		{"trl", []string{"pipeline.enable_finetuning=false", "fine_tuner.loftq_config=5"}, ""},
+	} {
+		_, faults := decode(t, append([]string{"fine_tuner.engine=" + c.engine}, c.sets...)...)
+		var got []string
+		for _, f := range faults {
+			got = append(got, strings.TrimPrefix(f.Key, "fine_tuner."))
+		}
+		if strings.Join(got, " ") != c.faulty {
+			t.Errorf("%s, %q: faults %v, want of %q", c.engine, c.sets, faults, c.faulty)
+		}
+	}
+}

@@ -105,7 +105,7 @@ func TestValuesThatNobodyKnows(t *testing.T) {
 			t.Errorf("%s: no module of the built-in engine is meant: %q", elsewhere, faults)
 		}
 	}
-	if _, faults := decode(t, "fine_tuner.image_column=x", "fine_tuner.engine=trl", "pipeline.enable_inference=false"); len(faults) > 0 {
+	if _, faults := decode(t, "fine_tuner.image_column=x", "fine_tuner.engine=command", "pipeline.enable_inference=false"); len(faults) > 0 {
 		t.Errorf("an engine that sees: %q", faults)
 	}
 	if _, faults := decode(t, "fine_tuner.image_column=x", "pipeline.enable_finetuning=false"); len(faults) > 0 {

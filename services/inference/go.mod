@@ -7,6 +7,7 @@ require (
 	github.com/tunebus/tunebus/llm v0.0.0
 	github.com/tunebus/tunebus/pipeline v0.0.0
 	github.com/tunebus/tunebus/pipeline/cloudblob v0.0.0
+	golang.org/x/sync v0.24.0
 )
 
 require (
@@ -127,7 +128,6 @@ require (
 	golang.org/x/exp v0.0.0-20261014143641-f0251eb4aa3e // indirect
 	golang.org/x/net v0.62.0 // indirect
 	golang.org/x/oauth2 v0.37.0 // indirect
-	golang.org/x/sync v0.24.0 // indirect
 	golang.org/x/sys v0.49.0 // indirect
 	golang.org/x/text v0.43.0 // indirect
 	golang.org/x/time v0.16.0 // indirect

@@ -25,7 +25,7 @@ func Wire(s *service.Service) error {
 		s.Notify(llm.SlowKernelsNotice)
 	}
 	if s.Settings.Inference.Endpoint != "" {
-		return s.AddPhase(events.Inference, spec.OpenAI, modelserver.New(ServerConfig(s.Settings, os.Getenv)))
+		return s.AddPhase(events.Inference, spec.OpenAI, modelserver.New(serverConfig(s.Settings)))
 	}
 	if i := s.Settings.Inference; len(i.Command) > 0 {
 		if _, err := exec.LookPath(i.Command[0]); err != nil {
@@ -36,6 +36,13 @@ func Wire(s *service.Service) error {
 		}))
 	}
 	return s.AddPhase(events.Inference, engine.Builtin, Engine{SaveEvery: s.Settings.Inference.SaveEvery})
+}
+
+// serverConfig is the model server of the settings for this process.
+func serverConfig(s settings.Settings) modelserver.Config {
+	c := ServerConfig(s, os.Getenv)
+	c.Environ = os.Environ()
+	return c
 }
 
 // ServerConfig is the model server of the settings. getenv reads the variables that

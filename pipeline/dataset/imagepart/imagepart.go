@@ -53,3 +53,26 @@ func BeforeQuestion(messages []row.Message, n int) {
 		return
 	}
 }
+
+// AsParts returns a message of a row with images, with its content as a list of parts
+// that are objects.
+func AsParts(m row.Message) row.Message {
+	content, _ := m.Value().Get("content")
+	text := func(v value.Value) value.Value {
+		return value.OfObject([]value.Field{{Name: "type", Value: value.OfText("text")}, {Name: "text", Value: v}})
+	}
+	switch content.Kind() {
+	case value.Text:
+		return m.WithParts([]value.Value{text(content)})
+	case value.List:
+		var parts []value.Value
+		for _, part := range content.Items() {
+			if part.Kind() == value.Text {
+				part = text(part)
+			}
+			parts = append(parts, part)
+		}
+		return m.WithParts(parts)
+	}
+	return m
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/tunebus/tunebus/pipeline/dataset/reader"
 	"github.com/tunebus/tunebus/pipeline/dataset/row"
@@ -54,10 +55,22 @@ func (c *Converter) preference(r reader.Record) (row.Row, Lack, error) {
 		return out, Answer, nil
 	case lacksPrompt(prompt):
 		return out, Question, nil
-	case lackOfTraining(chosen) == Answer:
+	case lackOfTraining(chosen) == Answer, saysNothing(chosen), saysNothing(rejected):
 		return out, Answer, nil
 	}
 	return out, lackOfTraining(rejected), nil
+}
+
+// saysNothing reports whether an answer is empty. Beside another one it would teach a
+// model to end at once, or never to.
+func saysNothing(messages []row.Message) bool {
+	for _, m := range messages {
+		text, _ := m.Text()
+		if m.Role() == row.Assistant && (strings.TrimSpace(text) != "" || len(m.Called()) > 0 || m.Reasoning() != "") {
+			return false
+		}
+	}
+	return true
 }
 
 // isWhole reports whether messages begin with the prompt.

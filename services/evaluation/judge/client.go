@@ -13,6 +13,7 @@ import (
 	"github.com/openai/openai-go/v3/option"
 
 	"github.com/tunebus/tunebus/pipeline/modelapi"
+	"github.com/tunebus/tunebus/pipeline/redaction"
 )
 
 // Config is the server and the models of a judge. The models have to be named;
@@ -46,6 +47,7 @@ type Client struct {
 	chat       openai.ChatCompletionService
 	embeddings openai.EmbeddingService
 	cfg        Config
+	secrets    *redaction.Secrets
 	host       string // for messages: a URL may hold a secret
 	slots      chan struct{}
 	llm        model
@@ -81,12 +83,14 @@ func NewClient(cfg Config) (*Client, error) {
 	if cfg.HTTP != nil {
 		opts = append(opts, option.WithHTTPClient(cfg.HTTP))
 	}
+	password, _ := u.User.Password()
 	// Not openai.NewClient: it would send the key of the environment to any
 	// server that the address names.
 	return &Client{
 		chat:       openai.NewChatCompletionService(opts...),
 		embeddings: openai.NewEmbeddingService(opts...),
 		cfg:        cfg,
+		secrets:    redaction.New(cfg.APIKey, password),
 		host:       u.Host,
 		slots:      make(chan struct{}, cfg.Parallel),
 		llm:        model{name: cfg.LLM},
@@ -158,14 +162,14 @@ func (c *Client) complete(ctx context.Context, r chatRequest) ([]completion, err
 	if err != nil {
 		return nil, err
 	}
-	c.input.Add(answer.Usage.PromptTokens)
-	c.output.Add(answer.Usage.CompletionTokens)
+	c.input.Add(tokens(answer.Usage.PromptTokens))
+	c.output.Add(tokens(answer.Usage.CompletionTokens))
+	if err := c.whole(answer); err != nil {
+		return nil, err
+	}
 	completions := make([]completion, 0, len(answer.Choices))
 	for _, choice := range answer.Choices {
-		completions = append(completions, completion{choice.Message.Content, choice.FinishReason == "length"})
-	}
-	if len(completions) == 0 {
-		return nil, badAnswer("the response has no answer")
+		completions = append(completions, completion{c.hide(choice.Message.Content), choice.FinishReason == "length"})
 	}
 	return completions, nil
 }
@@ -190,7 +194,10 @@ func (c *Client) embed(ctx context.Context, texts ...string) ([][]float64, error
 		if err != nil {
 			return nil, err
 		}
-		c.input.Add(answer.Usage.PromptTokens)
+		c.input.Add(tokens(answer.Usage.PromptTokens))
+		if err := c.checkModel("evaluator.embedding", &c.embedder, answer.Model); err != nil {
+			return nil, err
+		}
 		vectors := make([][]float64, len(texts))
 		for _, e := range answer.Data {
 			// The client reads a null as 0.

@@ -61,7 +61,7 @@ func TestUsageAndCost(t *testing.T) {
 	if cost := (Usage{InputTokens: 2_000_000, OutputTokens: 500_000}).Cost(0.15, 0.6); cost != 0.6 {
 		t.Errorf("cost is %v, want 0.6", cost)
 	}
-	if got := s.log[0]; got.Model != "judge" || got.Temperature != temperature || got.N != 0 || got.MaxTokens != 2048 || s.auth[0] != "Bearer sk-secret" {
+	if got := s.log[0]; got.Model != "judge" || got.Temperature != temperature || got.N != 0 || got.MaxTokens != 2048 || s.auth[0] != "Bearer sk-secret-of-mine" {
 		t.Errorf("asked %+v with %q", got, s.auth[0])
 	}
 }

@@ -50,6 +50,9 @@ func (c *Client) classify(err error) failure {
 	if bad, ok := errors.AsType[badAnswer](err); ok {
 		return failure{err: bad, again: true, arrived: true, waitsFor: "another answer of the judge at " + c.host}
 	}
+	if unfit, ok := errors.AsType[unfitError](err); ok {
+		return failure{err: unfit, arrived: true}
+	}
 	if errors.Is(err, errTruncated) {
 		return failure{err: errTruncated}
 	}

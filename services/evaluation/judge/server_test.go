@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"io"
+	"maps"
 	"math"
 	"net/http"
 	"net/http/httptest"
@@ -30,6 +31,10 @@ type server struct {
 	retryAfter string
 	// fault answers a call instead, if it returns true.
 	fault func(call int, w http.ResponseWriter) bool
+	// finish is the finish_reason of every answer; empty: stop.
+	finish string
+	// more and moreEmbedded are further fields of the bodies, or others.
+	more, moreEmbedded map[string]any
 	// away is the error of the network, before the server is reached; nil: none.
 	away func() error
 
@@ -90,9 +95,13 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			if isCut {
 				finish = "length"
 			}
+			if s.finish != "" {
+				finish = s.finish
+			}
 			choices = append(choices, map[string]any{"index": i, "finish_reason": finish, "message": map[string]any{"role": "assistant", "content": text}})
 		}
 		body = map[string]any{"choices": choices, "usage": map[string]any{"prompt_tokens": 100, "completion_tokens": 10}}
+		maps.Copy(body, s.more)
 	case "embed":
 		var data []map[string]any
 		for i, text := range slices.Backward(req.Input) { // the index counts, not the order
@@ -109,6 +118,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			data = append(data, map[string]any{"index": i, "embedding": numbers})
 		}
 		body = map[string]any{"data": data, "usage": map[string]any{"prompt_tokens": 5}}
+		maps.Copy(body, s.moreEmbedded)
 	default:
 		http.NotFound(w, r)
 		return
@@ -174,7 +184,7 @@ func (s *server) client(t *testing.T) *Client {
 func clientOf(t *testing.T, address string) *Client {
 	t.Helper()
 	c, err := NewClient(Config{
-		BaseURL: address, APIKey: "sk-secret", LLM: "judge", Embedding: "embedder",
+		BaseURL: address, APIKey: "sk-secret-of-mine", LLM: "judge", Embedding: "embedder",
 		MaxRetries: 2, MaxDelay: 5 * time.Millisecond, Timeout: 10 * time.Second,
 	})
 	if err != nil {

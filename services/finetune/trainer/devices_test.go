@@ -68,6 +68,33 @@ func TestSecretsOfTheWorker(t *testing.T) {
 	}
 }
 
+// TestSecretsInFiles: a file that a trainer writes with a secret of the worker in it is not
+// stored, and a model with one is none.
+func TestSecretsInFiles(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	run := func(rude string) events.PhaseCompleted {
+		e := trainer.New(trainer.Config{
+			Name: "command", Command: script(t, "testdata/rude.py"), Environ: append(os.Environ(), "HF_TOKEN=hf_0123456789"),
+			Environment: []string{"RUDE=" + rude, "TELLS=hf_0123456789"},
+		})
+		return h.Run(t, e, events.Finetune, events.Inputs{}, small)
+	}
+	done := run("leaks")
+	_, told := done.Artifact("told")
+	_, clean := done.Artifact("clean")
+	if told || !clean || done.Conclusion != events.Success {
+		t.Errorf("it completed as %s, %+v, with %+v", done.Conclusion, done.Error, done.Artifacts)
+	}
+	if notes := strings.Join(done.Notes, "\n"); !strings.Contains(notes, `the artifact "told" of the trainer is not stored: its file told holds a secret of the worker`) {
+		t.Errorf("notes %s", notes)
+	}
+	done = run("leaks-model")
+	if done.Error == nil || done.Error.Code != "bad_result" || !strings.Contains(done.Error.Message, "its file model/README.md holds a secret of the worker") {
+		t.Errorf("it completed as %s with %+v", done.Conclusion, done.Error)
+	}
+}
+
 // TestWandbKey: a trainer gets the key of the worker if its job reports to Weights & Biases,
 // and the key is nowhere in what the run keeps.
 func TestWandbKey(t *testing.T) {

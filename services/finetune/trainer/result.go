@@ -92,6 +92,9 @@ func checkResult(ctx context.Context, s *session, base inputs.Base) error {
 	if err == nil {
 		err = verify.Model(ctx, s.file.Output.Model, base, func() { s.job.Advance(1) })
 	}
+	if err == nil {
+		err = checkSecrets(ctx, s, s.file.Output.Model)
+	}
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
@@ -144,7 +147,13 @@ func (s *session) storeArtifacts(ctx context.Context, res *engine.Result) error 
 		case err != nil, !filepath.IsLocal(inside), inside == ".":
 			err = errors.New("it does not lie in output.artifacts")
 		default:
-			err = verify.OnlyFiles(at)
+			if err = verify.OnlyFiles(at); err == nil {
+				err = checkSecrets(ctx, s, at)
+			}
+		}
+		if told, ok := errors.AsType[tellsSecretError](err); ok {
+			engine.Warn(ctx, s.job, fmt.Sprintf("the artifact %q of the trainer is not stored: %v", name, told))
+			continue
 		}
 		if err != nil {
 			res.Notes = append(res.Notes, fmt.Sprintf("the artifact %q of the trainer is not stored: %v", events.Cut(name, events.MaxNameBytes), err))

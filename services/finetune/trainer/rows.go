@@ -14,6 +14,8 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/llm/examplefile"
 	"github.com/tunebus/tunebus/pipeline/child"
+	"github.com/tunebus/tunebus/pipeline/dataset/imagefiles"
+	"github.com/tunebus/tunebus/pipeline/dataset/imagepart"
 	"github.com/tunebus/tunebus/pipeline/dataset/row"
 	"github.com/tunebus/tunebus/pipeline/dataset/value"
 	"github.com/tunebus/tunebus/pipeline/engine"
@@ -85,7 +87,7 @@ type messageFile struct {
 	file    *os.File
 	w       *bufio.Writer
 	offsets []int64 // of the begin of each row, and of the end
-	images  imageFolder
+	images  imagefiles.Folder
 	count   int64 // of the images
 }
 
@@ -94,7 +96,7 @@ func createMessages(path string) (*messageFile, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create the file of messages: %w", err)
 	}
-	return &messageFile{file: f, w: bufio.NewWriter(f), offsets: []int64{0}, images: imageFolder(filepath.Join(filepath.Dir(path), "images"))}, nil
+	return &messageFile{file: f, w: bufio.NewWriter(f), offsets: []int64{0}, images: imagefiles.Folder(filepath.Join(filepath.Dir(path), "images"))}, nil
 }
 
 // messageLine is a line of the file [child.Rows.Messages].
@@ -129,7 +131,7 @@ func (m *messageFile) add(r prepare.Row) error {
 		}
 	}
 	for _, image := range r.Source.Images {
-		path, err := m.images.add(image)
+		path, err := m.images.Add(image)
 		if err != nil {
 			return fmt.Errorf("%s: %w", r.Source.Place, err)
 		}
@@ -153,7 +155,7 @@ func asJSON(messages []row.Message, parts bool) json.RawMessage {
 	out := make([]row.Message, len(messages))
 	for i, one := range messages {
 		if out[i] = one.Flat(); parts {
-			out[i] = withParts(one)
+			out[i] = imagepart.AsParts(one)
 		}
 	}
 	return row.Conversation(out)
@@ -169,8 +171,7 @@ type rowWriter struct {
 	pairs  bool // of examples: a chosen and a rejected answer
 }
 
-// order is the order of n rows. The built-in engine has the same one in its first
-// epoch.
+// order is the order of n rows. The built-in engine has the same one, in every epoch.
 func (w rowWriter) order(n int) []int {
 	const firstEpoch = 1000
 	return rand.New(rand.NewPCG(w.seed, firstEpoch)).Perm(n)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/prediction"
+	"github.com/tunebus/tunebus/pipeline/redaction"
 )
 
 const (
@@ -35,6 +36,8 @@ type Config struct {
 	Folder string
 	// SaveEvery is how often the answers are stored as a checkpoint. Default 30 s.
 	SaveEvery time.Duration
+	// Secrets are those of the worker, which no answer may have.
+	Secrets *redaction.Secrets
 }
 
 // Answer is an answer to a question. The names in JSON are those of checkpoints.
@@ -46,6 +49,8 @@ type Answer struct {
 	Of string `json:"of"`
 
 	Prediction prediction.Prediction `json:"answer"`
+	// Hidden says that a secret of the worker stood in it.
+	Hidden bool `json:"hidden,omitempty"`
 }
 
 // Log keeps the answers of a job. It is safe for concurrent use.
@@ -60,6 +65,8 @@ type Log struct {
 	answers  int64
 	unsynced int
 	syncedAt time.Time
+
+	hidden map[string]int64 // by pass, see Hidden
 
 	saving  chan struct{} // holds a value while a checkpoint is stored
 	savedAt time.Time
@@ -79,7 +86,7 @@ func Open(cfg Config) (*Log, error) {
 	if cfg.SaveEvery == 0 {
 		cfg.SaveEvery = 30 * time.Second
 	}
-	l := &Log{cfg: cfg, at: map[string][]place{}, saving: make(chan struct{}, 1), syncedAt: time.Now(), savedAt: time.Now()}
+	l := &Log{cfg: cfg, at: map[string][]place{}, hidden: map[string]int64{}, saving: make(chan struct{}, 1), syncedAt: time.Now(), savedAt: time.Now()}
 	earlier, err := l.create()
 	if err != nil {
 		return nil, fmt.Errorf("the file of the answers: %w", err)
@@ -131,7 +138,7 @@ func (l *Log) read(pass string, row int64) (a Answer, ok bool, err error) {
 // Add keeps an answer. Now and then it also stores all answers as a checkpoint, while
 // other answers can be added.
 func (l *Log) Add(ctx context.Context, a Answer) error {
-	sync, err := l.append(a)
+	sync, err := l.append(l.withoutSecrets(a))
 	if err == nil && sync {
 		err = l.file.Sync()
 	}
@@ -185,11 +192,16 @@ func (l *Log) index(a Answer, length int) {
 }
 
 // Write writes the answers of a pass in the order of the rows. It fails if one is missing.
+// One caller at a time may write.
 func (l *Log) Write(pass string, out *prediction.Writer) error {
+	l.hidden[pass] = 0
 	for row := range l.cfg.Rows {
 		a, ok, err := l.read(pass, row)
 		if err == nil && !ok {
 			err = fmt.Errorf("row %d has no answer", row)
+		}
+		if a.Hidden {
+			l.hidden[pass]++
 		}
 		if err == nil {
 			err = out.Write(a.Prediction)

@@ -13,6 +13,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/child"
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/prediction"
+	"github.com/tunebus/tunebus/pipeline/redaction"
 	"github.com/tunebus/tunebus/pipeline/spec"
 	"github.com/tunebus/tunebus/services/inference/answers"
 	"github.com/tunebus/tunebus/services/inference/inputs"
@@ -91,7 +92,7 @@ func (e *Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error
 	for _, w := range q.Warnings {
 		engine.Warn(ctx, job, w)
 	}
-	log, err := answers.Open(answers.Config{Job: job, Rows: q.Rows, Folder: e.cfg.Folder, SaveEvery: e.cfg.SaveEvery})
+	log, err := answers.Open(answers.Config{Job: job, Rows: q.Rows, Folder: e.cfg.Folder, SaveEvery: e.cfg.SaveEvery, Secrets: redaction.New(redaction.OfVariables(e.cfg.Environ)...)})
 	if err != nil {
 		return res, err
 	}
@@ -190,6 +191,7 @@ func (w *work) store(ctx context.Context, p pass) (events.Artifact, error) {
 	if err != nil {
 		return events.Artifact{}, &engine.JobError{Code: child.Internal, Err: fmt.Errorf("the command says that it is done: %w", err)}
 	}
+	w.answers.WarnOfHidden(ctx, p.artifact, p.file)
 	return w.job.PutFile(ctx, p.artifact, prediction.MediaType, path)
 }
 

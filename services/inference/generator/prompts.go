@@ -12,6 +12,9 @@ import (
 
 	"github.com/tunebus/tunebus/llm/token"
 	"github.com/tunebus/tunebus/pipeline/child"
+	"github.com/tunebus/tunebus/pipeline/dataset/imagefiles"
+	"github.com/tunebus/tunebus/pipeline/dataset/imagepart"
+	"github.com/tunebus/tunebus/pipeline/dataset/row"
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/prediction"
 	"github.com/tunebus/tunebus/services/inference/inputs"
@@ -65,26 +68,29 @@ func (w *work) writePrompts(ctx context.Context, p pass, tok *token.Tokenizer, f
 		return nil, err
 	}
 	lines, rows := bufio.NewWriterSize(file, 256<<10), bufio.NewWriterSize(out.rows, 256<<10)
-	cut, row := int64(0), int64(0)
+	cut, index := int64(0), int64(0)
+	pictures := imagefiles.Folder(filepath.Join(folder, "images"))
 	for prompt, err := range w.questions.Prompts(ctx, w.job, tok) {
 		if err != nil {
 			return nil, errors.Join(err, out.rows.Close())
 		}
-		ids, err := json.Marshal(prompt.IDs)
+		written, content, err := w.prompt(prompt, pictures)
 		if err != nil {
-			return nil, err
+			return nil, errors.Join(err, out.rows.Close())
 		}
+		out.file.Images += int64(len(written.Images))
 		q := question{
-			Of: fmt.Sprintf("%x", sha256.Sum256(append(ids, fingerprint...)))[:24], Opened: prompt.Opened, Tokens: len(prompt.IDs),
-			Prediction: inputs.Answered(prompt.Row, row, ""),
+			Of: fmt.Sprintf("%x", sha256.Sum256(append(content, fingerprint...)))[:24], Opened: prompt.Opened, Tokens: len(prompt.IDs),
+			Prediction: inputs.Answered(prompt.Row, index, ""),
 		}
-		known, answered, err := w.answers.Find(p.artifact, row, q.Of)
+		known, answered, err := w.answers.Find(p.artifact, index, q.Of)
 		if err != nil {
 			return nil, err
 		}
 		if answered {
 			w.done++
 			w.res.TokensOut += int64(known.Tokens)
+			w.res.TokensIn += int64(known.PromptTokens - q.Tokens) // those that the command has counted
 		} else {
 			out.open++
 		}
@@ -93,11 +99,12 @@ func (w *work) writePrompts(ctx context.Context, p pass, tok *token.Tokenizer, f
 		}
 		out.file.Longest = max(out.file.Longest, len(prompt.IDs))
 		w.res.TokensIn += int64(len(prompt.IDs))
-		if err := errors.Join(write(lines, child.Prompt{Row: row, IDs: prompt.IDs, Answered: answered}, nil), write(rows, q, &out.offsets)); err != nil {
+		written.Row, written.Answered = index, answered
+		if err := errors.Join(write(lines, written, nil), write(rows, q, &out.offsets)); err != nil {
 			return nil, err
 		}
 		w.job.Advance(1)
-		row++
+		index++
 	}
 	if err := errors.Join(lines.Flush(), rows.Flush()); err != nil {
 		return nil, err
@@ -108,6 +115,36 @@ func (w *work) writePrompts(ctx context.Context, p pass, tok *token.Tokenizer, f
 			inputs.TestingKey, cut, w.job.Request.Specification.Inferencer.MaxSequenceLength))
 	}
 	return out, nil
+}
+
+// prompt is a prompt as the command gets it, with all that its answer depends on. One of a
+// test set with images has messages and the files of its images.
+func (w *work) prompt(p inputs.Prompt, pictures imagefiles.Folder) (out child.Prompt, content []byte, err error) {
+	if !w.questions.HasImages() {
+		out.IDs = p.IDs
+		content, err = json.Marshal(p.IDs)
+		return out, content, err
+	}
+	out.IDs = []int32{}
+	var messages []row.Message
+	images := p.Row.Images
+	for _, m := range p.Row.Prompt() {
+		n := min(len(m.Images()), len(images))
+		for _, image := range images[:n] {
+			path, err := pictures.Add(image)
+			if err != nil {
+				return out, nil, inputs.BadDataset(fmt.Errorf("%s: %w", p.Row.Place, err))
+			}
+			out.Images = append(out.Images, path)
+		}
+		images = images[n:]
+		messages = append(messages, imagepart.AsParts(m))
+	}
+	out.Messages = row.Conversation(messages)
+	if !p.Row.Tools.IsMissing() {
+		out.Tools = p.Row.Tools.AppendJSON(nil)
+	}
+	return out, []byte(p.Row.Digest()), nil
 }
 
 // tellCut warns of prompts that lose their beginning if they are many, and notes them

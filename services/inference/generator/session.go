@@ -19,6 +19,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/prediction"
 	"github.com/tunebus/tunebus/services/inference/answers"
+	"github.com/tunebus/tunebus/services/inference/inputs"
 )
 
 const (
@@ -164,6 +165,9 @@ func (s *session) hello(h child.Hello) error {
 			return engine.Permanent(child.BadKey, fmt.Errorf("inferencer.%s = true: the command %s does not have it", key, h.Name))
 		}
 	}
+	if s.prompts.file.Images > 0 && !h.Vision {
+		return engine.Permanent(child.BadKey, fmt.Errorf("%s: its rows have images, and the command %s reads none", inputs.TestingKey, h.Name))
+	}
 	return nil
 }
 
@@ -247,6 +251,10 @@ func (s *session) add(ctx context.Context, line []byte) error {
 		}
 	}
 	p.Answer, p.Reasoning = prediction.SplitReasoning(q.Opened + text)
+	if s.prompts.file.Images > 0 && g.PromptTokens > 0 { // it is the one that counts them
+		s.work.res.TokensIn += int64(g.PromptTokens)
+		q.Tokens = g.PromptTokens
+	}
 	p.Tokens, p.PromptTokens, p.FinishReason = len(g.IDs), q.Tokens, events.Cut(g.FinishReason, events.MaxNameBytes)
 	if err := s.work.answers.Add(ctx, answers.Answer{Pass: s.pass.artifact, Row: g.Row, Of: q.Of, Prediction: p}); err != nil {
 		return err

@@ -18,6 +18,8 @@ import (
 // Prompt is a row as a model reads it.
 type Prompt struct {
 	Row row.Row
+	// IDs are its tokens; nil in a test set with images, of which the processor of the
+	// model makes tokens, texts and images together.
 	IDs []int32
 	// Opened is the mark of a think block that the prompt has opened, so that the
 	// answer begins inside it; empty in most cases.
@@ -57,6 +59,8 @@ func (q Questions) Prompts(ctx context.Context, job *engine.Job, tok *token.Toke
 			var p Prompt
 			if err != nil {
 				err = BadDataset(err)
+			} else if q.HasImages() {
+				p.Row = r
 			} else {
 				p, err = encodePrompt(job, tok, r)
 			}

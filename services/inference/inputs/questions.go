@@ -23,6 +23,9 @@ type Questions struct {
 	Notes, Warnings []string
 }
 
+// HasImages reports whether rows of the test set have images.
+func (q Questions) HasImages() bool { return q.Data.Info().Counts.Images > 0 }
+
 // TestingKey is the key that names the test set.
 const TestingKey = "inferencer.testing_data_id"
 
@@ -57,6 +60,7 @@ func Want(s events.Inferencer) dataset.Want {
 		Shape:     shape.Shape(s.DataFormat),
 		Encoding:  s.DataEncoding,
 		Delimiter: s.DataDelimiter,
+		Sees:      s.Engine != "" && s.Engine != engine.Builtin,
 		Columns: dataset.Columns{
 			Question:       s.QuestionColumn,
 			Answer:         s.GroundTruthColumn,

@@ -2,11 +2,9 @@ package modelserver
 
 import (
 	"fmt"
-	"path"
-	"regexp"
-	"strings"
 
 	"github.com/tunebus/tunebus/pipeline/engine"
+	"github.com/tunebus/tunebus/pipeline/modelapi"
 )
 
 // checkModel returns the error of an answer that another model gave than the one that was
@@ -26,9 +24,6 @@ func (c *caller) checkModel(asked, answered string) error {
 		c.client.Name, c.client.Hide(asked), what))
 }
 
-// version is what servers put behind the name of a model that they have in several.
-var version = regexp.MustCompile(`^[-@:](latest|v?\d{3,}|v?\d{4}-\d{2}-\d{2}|\d{2}-\d{2}|\d{2}-\d{4})$`)
-
 // answersAs reports whether a name in an answer means the model that was asked for. A
 // server that says nothing is believed, and llama.cpp has one model, whatever its name is.
 func (s server) answersAs(asked, answered string) bool {
@@ -42,23 +37,9 @@ func (s server) answersAs(asked, answered string) bool {
 		}
 	}
 	for _, name := range names {
-		if sameModel(name, answered) {
+		if modelapi.SameModel(name, answered) {
 			return true
 		}
 	}
 	return false
-}
-
-// sameModel compares two names of a model: one may have no owner or folder, or a version
-// that the other one leaves out.
-func sameModel(a, b string) bool {
-	a, b = strings.ToLower(strings.TrimRight(a, "/")), strings.ToLower(strings.TrimRight(b, "/"))
-	if !strings.Contains(a, "/") || !strings.Contains(b, "/") {
-		a, b = path.Base(a), path.Base(b)
-	}
-	if len(a) > len(b) {
-		a, b = b, a
-	}
-	rest, ok := strings.CutPrefix(b, strings.TrimSuffix(strings.TrimSuffix(a, "-latest"), ":latest"))
-	return a == b || ok && (rest == "" || version.MatchString(rest))
 }

@@ -37,6 +37,9 @@ type Config struct {
 	Folder string
 	// SaveEvery is how often the answers are stored as a checkpoint. Default 30 s.
 	SaveEvery time.Duration
+	// Environ is the environment of the worker: the values of variables whose names say
+	// that they hold secrets are in no answer.
+	Environ []string
 	// Backoff is how pauses grow; default from 1 s to 1 minute.
 	Backoff modelapi.Backoff
 }
@@ -100,12 +103,12 @@ func (e Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error)
 	for _, w := range q.Warnings {
 		engine.Warn(ctx, job, w)
 	}
-	log, err := answers.Open(answers.Config{Job: job, Rows: q.Rows, Folder: e.cfg.Folder, SaveEvery: e.cfg.SaveEvery})
+	log, err := answers.Open(answers.Config{Job: job, Rows: q.Rows, Folder: e.cfg.Folder, SaveEvery: e.cfg.SaveEvery, Secrets: c.client.Secrets(e.cfg.Environ)})
 	if err != nil {
 		return res, err
 	}
 	defer func() { _ = log.Close() }() // every answer was written
-	w := &work{job: job, caller: c, server: found, base: base, questions: q, log: log, started: time.Now(), res: &res}
+	w := &work{job: job, caller: c, server: found, base: base, questions: q, log: log, images: chatapi.NewImageMemory(), started: time.Now(), res: &res}
 	if err := w.answerAll(ctx, e.cfg.Share); err != nil {
 		res.Notes = append(res.Notes, c.dialect.Told()...)
 		return res, log.SaveLast(ctx, err)
@@ -161,6 +164,7 @@ type work struct {
 	base      served
 	questions inputs.Questions
 	log       *answers.Log
+	images    chatapi.ImageMemory
 	started   time.Time
 	res       *engine.Result
 	counts    counts

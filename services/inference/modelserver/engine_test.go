@@ -346,6 +346,55 @@ func TestRepeatedKey(t *testing.T) {
 	}
 }
 
+// TestKeyInAnswers: a key that an answer repeats is in no row, also of an attempt that
+// goes on with the answers of another one, and a warning says which answers are changed.
+func TestKeyInAnswers(t *testing.T) {
+	t.Parallel()
+	const key, other = "sk-thisIsSecret99", "hf_mySecretToken77"
+	f := newFake(t)
+	f.before = func(w http.ResponseWriter, a asked, _ int) bool {
+		if !strings.Contains(a.question(), "1") {
+			return false
+		}
+		say(w, `{"choices": [{"message": {"content": "my key is Bearer `+key+` or postgres://me:hush@host", "reasoning": "`+other+`"}, "finish_reason": "stop"}]}`)
+		return true
+	}
+	b := newBench(t.TempDir())
+	b.write(t, 3)
+	c := config(f.URL, filepath.Join(b.dir, "machine"))
+	c.Key, c.Environ = key, []string{"HF_TOKEN=" + other}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	b.onStep = func(step int64) {
+		if step == 2 {
+			cancel(engine.ErrShutdown)
+		}
+	}
+	if _, err := modelserver.New(c).Run(ctx, b.job(request(nil))); !errors.Is(err, engine.ErrShutdown) {
+		t.Fatal(err)
+	}
+	b.onStep = nil
+	if _, err := modelserver.New(c).Run(t.Context(), b.job(request(nil))); err != nil {
+		t.Fatal(err)
+	}
+	said := 0
+	for _, p := range b.answers(t, prediction.FileName) {
+		all := p.Answer + p.Reasoning
+		if strings.Contains(all, "Secret") {
+			t.Errorf("%q", all)
+		}
+		if strings.Contains(all, "[hidden]") {
+			said++
+			if want := "my key is Bearer [hidden] or postgres://me:hush@host[hidden]"; all != want {
+				t.Errorf("%q, want %q", all, want)
+			}
+		}
+	}
+	warnings := strings.Join(b.warnings, "\n")
+	if want := fmt.Sprintf("%d of 3 answers repeat a secret of this worker", said); said == 0 || !strings.Contains(warnings, want) {
+		t.Errorf("%d rows, and the warnings %q", said, warnings)
+	}
+}
+
 // TestStopped: a job that is stopped keeps the answers that it has, here and as a
 // checkpoint, and the next attempt asks the rest, on this machine and on another one.
 func TestStopped(t *testing.T) {

@@ -19,13 +19,23 @@ import (
 // asked is a call to the fake server.
 type asked struct {
 	Model    string
-	Messages []struct{ Role, Content string }
+	Messages []struct {
+		Role    string
+		Content json.RawMessage
+	}
 	Logprobs any
 	fields   map[string]json.RawMessage
 	key      string
 }
 
-func (a asked) question() string { return a.Messages[len(a.Messages)-1].Content }
+// question is the text of the last message, or its parts as JSON.
+func (a asked) question() (text string) {
+	content := a.Messages[len(a.Messages)-1].Content
+	if json.Unmarshal(content, &text) != nil {
+		return string(content)
+	}
+	return text
+}
 
 // fakeVLLM speaks as vLLM does: the addresses, the statuses and the plain texts of its API for
 // adapters are those of TRAINERS' recordings.

@@ -32,14 +32,20 @@ type pass struct {
 	reload func(context.Context) error
 }
 
-// request is the call for a row.
-func (p pass) request(s events.Inferencer, r row.Row, index int64) chatapi.Request {
-	q := chatapi.NewRequest(s, r, index)
+// request is the call for a row. The error is a [rowError] if its images are too large.
+func (p pass) request(s events.Inferencer, r row.Row, index int64) (chatapi.Request, error) {
+	q, err := chatapi.NewRequest(s, r, index)
+	if large, ok := errors.AsType[chatapi.TooLargeError](err); ok {
+		return q, rowError{fmt.Errorf("%s: %w", r.Place, large)}
+	}
+	if err != nil {
+		return q, inputs.BadDataset(fmt.Errorf("%s: %w", r.Place, err))
+	}
 	q.Model, q.LoRAPath = p.model, p.adapter
 	if len(p.adapters) > 0 {
 		q.LoRA = &p.adapters
 	}
-	return q
+	return q, nil
 }
 
 // counts are those of a job.
@@ -118,8 +124,6 @@ func (w *work) rows(ctx context.Context, err *error) func(yield func(int64, row.
 			switch {
 			case rowErr != nil:
 				*err = inputs.BadDataset(rowErr)
-			case len(r.Images) > 0:
-				*err = inputs.BadDataset(fmt.Errorf("%s: it has images, which the engine %q does not send", r.Place, "openai"))
 			case ctx.Err() != nil:
 				*err = context.Cause(ctx)
 			}
@@ -148,6 +152,7 @@ func (w *work) store(ctx context.Context, p pass) (_ events.Artifact, err error)
 	if err != nil {
 		return events.Artifact{}, err
 	}
+	w.log.WarnOfHidden(ctx, p.artifact, p.file)
 	return w.job.PutFile(ctx, p.artifact, prediction.MediaType, path)
 }
 
@@ -161,7 +166,7 @@ type asking struct {
 
 // answer asks the question of a row, and keeps the answer.
 func (a *asking) answer(ctx context.Context, r row.Row, index int64, of string) error {
-	got, err := a.work.caller.ask(ctx, a.pass.request(a.work.job.Request.Specification.Inferencer, r, index), a.pass.reload)
+	got, err := a.work.ask(ctx, a.pass, a.work.job.Request.Specification.Inferencer, r, index, nil)
 	var p prediction.Prediction
 	failed, isRow := errors.AsType[rowError](err)
 	switch {

@@ -99,9 +99,7 @@ func (w *work) traces(ctx context.Context, p pass, rows []row.Row) ([]trace, err
 	s.Temperature, s.MaxNewTokens = 0, proofTokens
 	out, yes := make([]trace, 0, len(rows)), true
 	for _, r := range rows {
-		q := p.request(s, r, 0)
-		q.Logprobs = &yes
-		got, err := w.caller.ask(ctx, q, p.reload)
+		got, err := w.ask(ctx, p, s, r, 0, func(q *chatapi.Request) { q.Logprobs = &yes })
 		if err != nil {
 			return nil, err
 		}

@@ -1,6 +1,6 @@
 """The command that answers: ``python -m tunebus_trainer.generate --job FILE`` or ``--describe``.
 
-The job has prompts as token ids. Its answers are lines of a file, written batch by batch,
+The job has prompts as token ids, or as messages with images. Its answers are lines of a file, written batch by batch,
 so that a process that is killed has lost one batch.
 """
 
@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from . import describe
+from . import describe, pictured
 from .connection import Connection, WorkerGone
 from .job import PROTOCOL, JobFault
 from .keys import Machine
@@ -66,6 +66,12 @@ class Prompt:
     row: int
     ids: list[int]
     answered: bool
+    pictured: pictured.Pictured | None = None  # in the place of ids
+
+    @property
+    def order(self) -> tuple[bool, int, int]:
+        """Prompts with images stand behind the others, and short ones before long ones."""
+        return (bool(self.pictured and self.pictured.images), len(self.ids), self.row)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,6 +86,7 @@ class Job:
     prompts: Path
     end: list[int]  # the ids that end an answer
     answers: Path
+    images: int = 0  # that the prompts name; with some, a model that sees answers
 
     @classmethod
     def read(cls, path: Path) -> Job:
@@ -98,6 +105,7 @@ class Job:
                 prompts=Path(job["prompts"]["tokens"]),
                 end=list(job["prompts"]["end"]),
                 answers=Path(job["output"]["answers"]),
+                images=int(job["prompts"].get("images", 0)),
             )
         except (KeyError, TypeError, json.JSONDecodeError) as err:
             raise JobFault(f"{path.name}: {err!r}") from err
@@ -119,6 +127,7 @@ def description(machine: Machine) -> dict[str, Any]:
         "devices": devices or ["cpu"],
         "keys": list(KEYS),
         "quantisation": ["4bit", "8bit"] if machine.bitsandbytes else [],
+        "vision": importlib.util.find_spec("PIL") is not None,
     }
 
 
@@ -155,8 +164,9 @@ def load(job: Job, machine: Machine) -> Any:
                 bnb_4bit_use_double_quant=True,
                 bnb_4bit_compute_dtype=getattr(torch, compute),
             )
+    kind: Any = transformers.AutoModelForImageTextToText if job.images else transformers.AutoModelForCausalLM
     try:
-        model: Any = transformers.AutoModelForCausalLM.from_pretrained(
+        model: Any = kind.from_pretrained(
             job.model,
             dtype=getattr(torch, compute),
             quantization_config=quantization,
@@ -184,10 +194,11 @@ def read_prompts(path: Path) -> list[Prompt]:
         for number, line in enumerate(lines, 1):
             try:
                 value = json.loads(line)
-                prompts.append(Prompt(int(value["row"]), [int(i) for i in value["ids"]], bool(value.get("answered"))))
+                ids = [int(i) for i in value["ids"]]
+                prompts.append(Prompt(int(value["row"]), ids, bool(value.get("answered")), pictured.Pictured.read(value)))
             except (ValueError, KeyError, TypeError) as err:
                 raise BadPrompts(f"prompts, line {number}: {err!r}") from err
-    return sorted(prompts, key=lambda p: (len(p.ids), p.row))
+    return sorted(prompts, key=lambda p: p.order)
 
 
 def batches(prompts: list[Prompt], size: int) -> Iterator[list[Prompt]]:
@@ -195,13 +206,14 @@ def batches(prompts: list[Prompt], size: int) -> Iterator[list[Prompt]]:
 
     They depend on the prompts alone, so that an attempt that goes on has the batches of the
     one before, and thereby its answers. The longest come first: what does not fit into the
-    memory is known at once.
+    memory is known at once. A batch has no prompts with and without images.
     """
-    starts = range(0, len(prompts), max(size, 1))
-    for start in reversed(starts):
-        batch = prompts[start : start + max(size, 1)]
-        if not all(p.answered for p in batch):
-            yield batch
+    plain = sum(not p.order[0] for p in prompts)
+    for first, last in ((plain, len(prompts)), (0, plain)):
+        for start in reversed(range(first, last, max(size, 1))):
+            batch = prompts[start : min(start + max(size, 1), last)]
+            if not all(p.answered for p in batch):
+                yield batch
 
 
 class Generator:
@@ -212,6 +224,8 @@ class Generator:
         self._tokens = 0
         self._told = time.monotonic()
         self._tokenizer: Any = None
+        self._long = 0  # prompts with images that are longer than the key says
+        self._encoder = pictured.Encoder(job.tokenizer, job.keys) if job.images else None
         if job.keys.get("stop"):
             import transformers
 
@@ -222,28 +236,51 @@ class Generator:
         """Tokens that were generated so far."""
         return self._tokens
 
-    def answer(self, batch: list[Prompt]) -> list[tuple[list[int], str]] | None:
-        """The ids of the answer to each prompt, and why it ends; None if the worker orders a stop."""
+    @property
+    def long(self) -> int:
+        """Prompts with images that are longer than max_sequence_length; they are read whole."""
+        return self._long
+
+    def answer(self, batch: list[Prompt]) -> list[tuple[list[int], str, int]] | None:
+        """The ids of the answer to each prompt, why it ends, and the tokens of the prompt; None if the worker orders a stop."""
         import torch
         import transformers
 
-        width = max(len(p.ids) for p in batch)
         padding = self._job.end[0] if self._job.end else 0
-        ids = torch.tensor([[padding] * (width - len(p.ids)) + p.ids for p in batch])
-        mask = torch.tensor([[0] * (width - len(p.ids)) + [1] * len(p.ids) for p in batch])
+        inputs = self._inputs(batch, padding)
+        lengths = [int(n) for n in inputs["attention_mask"].sum(dim=1)]
+        width = int(inputs["input_ids"].shape[1])
         torch.manual_seed(self._job.seed + min(p.row for p in batch))
         criteria = transformers.StoppingCriteriaList([self._watch()])
         with torch.inference_mode():
             out = self._model.generate(
-                input_ids=ids.to(self._model.device),
-                attention_mask=mask.to(self._model.device),
+                **{name: self._moved(tensor) for name, tensor in inputs.items()},
                 generation_config=self._config(padding),
                 stopping_criteria=criteria,
                 tokenizer=self._tokenizer,
             )
         if self._connection.stopping:
             return None
-        return [self._ended(row) for row in out[:, width:].tolist()]
+        return [(*self._ended(row), n) for row, n in zip(out[:, width:].tolist(), lengths, strict=True)]
+
+    def _inputs(self, batch: list[Prompt], padding: int) -> dict[str, Any]:
+        """The tensors of a batch, filled up at their beginning."""
+        import torch
+
+        if self._encoder is not None:
+            inputs = self._encoder.encode([p.pictured for p in batch if p.pictured is not None])
+            limit = int(self._job.keys.get("max_sequence_length") or 0)
+            self._long += int((inputs["attention_mask"].sum(dim=1) > limit).sum()) if limit else 0
+            return inputs
+        width = max(len(p.ids) for p in batch)
+        return {
+            "input_ids": torch.tensor([[padding] * (width - len(p.ids)) + p.ids for p in batch]),
+            "attention_mask": torch.tensor([[0] * (width - len(p.ids)) + [1] * len(p.ids) for p in batch]),
+        }
+
+    def _moved(self, tensor: Any) -> Any:
+        """A tensor where the model is, and in its type if it has fractions, as images have."""
+        return tensor.to(self._model.device, dtype=self._model.dtype if tensor.is_floating_point() else tensor.dtype)
 
     def _config(self, padding: int) -> Any:
         import transformers
@@ -302,9 +339,10 @@ def answer_all(job: Job, generator: Generator, connection: Connection) -> bool:
             answers = generator.answer(batch)
             if answers is None:
                 return False
-            for prompt, (ids, reason) in zip(batch, answers, strict=True):
+            for prompt, (ids, reason, tokens) in zip(batch, answers, strict=True):
                 if not prompt.answered:
-                    out.write(json.dumps({"row": prompt.row, "ids": ids, "finish_reason": reason}) + "\n")
+                    counted = {"prompt_tokens": tokens} if prompt.pictured is not None else {}
+                    out.write(json.dumps({"row": prompt.row, "ids": ids, "finish_reason": reason, **counted}) + "\n")
                     written += 1
             out.flush()
             speed = generator.tokens / max(time.monotonic() - started, 1e-9)
@@ -320,8 +358,14 @@ def work(path: Path, machine: Machine, connection: Connection) -> int:
     if not job.keys.get("dtype"):
         connection.note(f"inferencer.dtype is empty: the model computes in {compute_type('', machine)}, as this machine suggests")
     connection.stage("generate")
-    if not answer_all(job, Generator(job, model, connection), connection):
+    generator = Generator(job, model, connection)
+    if not answer_all(job, generator, connection):
         return STOPPED
+    if generator.long:
+        limit = job.keys.get("max_sequence_length")
+        connection.note(
+            f"{generator.long} prompts with images are longer than inferencer.max_sequence_length = {limit}, and are read whole"
+        )
     connection.result(job.answers.parent, 0, {}, {})
     return 0
 
@@ -337,7 +381,7 @@ def classify(err: BaseException) -> tuple[str, str, str]:
         return "bad_key", text, err.key
     if isinstance(err, BadModel):
         return "bad_model", text, ""
-    if isinstance(err, BadPrompts):
+    if isinstance(err, (BadPrompts, pictured.BadPicture)):
         return "bad_data", text, ""
     return "internal", text if isinstance(err, JobFault) else f"{type(err).__name__}: {text}", ""
 

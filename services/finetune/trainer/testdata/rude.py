@@ -192,6 +192,12 @@ if rude.startswith("adapter-"):
 else:
     write_model()
     damage()
+if rude == "leaks":
+    for name in ("told", "clean"):
+        Path(job["output"]["artifacts"], name).write_text(f"x {os.environ['TELLS'] if name == 'told' else ''}")
+        artifacts[name] = str(Path(job["output"]["artifacts"], name))
+if rude == "leaks-model":
+    Path(job["output"]["model"], "README.md").write_text("trained with " + os.environ["TELLS"])
 early = {"ended_early": True} if rude == "early" else {}
 tell("result", **early, folder=job["output"]["model"], tokens=7, statistics={"final_training_loss": 0.5}, artifacts=artifacts)
 sys.exit(9 if rude == "late" else 0)

@@ -1,5 +1,6 @@
 """A command that answers each prompt with its own ids, the last one first. Standard library alone.
 
+With MODE=sees it reads images, and answers a prompt with the length of its line of images.
 MODE makes it fail: kill (after four answers, once), garbage, twice, foreign, error, trains.
 """
 
@@ -18,6 +19,7 @@ def send(connection, **message):
 
 def main():
     hello = {"protocol": 1, "name": "echo", "version": "1", "rows": "tokens", "kinds": ["training" if MODE == "trains" else "inference"]}
+    hello["vision"] = MODE == "sees"
     if "--describe" in sys.argv:
         print(json.dumps(hello))
         return 0
@@ -49,7 +51,13 @@ def main():
             if step == 4 and MODE == "kill" and first:
                 os.kill(os.getpid(), signal.SIGKILL)
             row = 10_000 if MODE == "foreign" else prompt["row"]
-            line = json.dumps({"row": row, "ids": prompt["ids"][::-1], "finish_reason": "stop"}) + "\n"
+            answer = {"row": row, "ids": prompt["ids"][::-1], "finish_reason": "stop"}
+            if MODE == "sees":
+                assert all(os.path.getsize(path) for path in prompt.get("images", [])), prompt
+                answer |= {"ids": [len(prompt.get("images", []))], "prompt_tokens": 7}
+                with open(os.environ["MARK"], "a", encoding="utf-8") as mark:
+                    mark.write(json.dumps(prompt["messages"]) + "\n")
+            line = json.dumps(answer) + "\n"
             out.write("no JSON\n" if MODE == "garbage" else line * (2 if MODE == "twice" else 1))
             out.flush()
             step += 2 if MODE == "twice" else 1

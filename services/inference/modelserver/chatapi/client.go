@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -101,6 +102,12 @@ func (e Failed) Error() string { return string(e) }
 
 // Hide returns a text of the server without the key.
 func (c *Client) Hide(text string) string { return redaction.HideSent(text, c.credentials...) }
+
+// Secrets are the credentials of the client, and the values of the variables that hold
+// secrets: what no answer may have.
+func (c *Client) Secrets(environ []string) *redaction.Secrets {
+	return redaction.New(slices.Concat(c.credentials, redaction.OfVariables(environ))...)
+}
 
 // do makes a call, and decodes the response into out; nil: whatever it says is right.
 func (c *Client) do(ctx context.Context, r call, out any) error {

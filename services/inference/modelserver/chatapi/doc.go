@@ -4,7 +4,7 @@
 //
 //	c := chatapi.NewClient("http://vllm:8000/v1", key, 64, 10*time.Minute)
 //	defer c.Close()
-//	request := chatapi.NewRequest(specification.Inferencer, row, 0)
+//	request, err := chatapi.NewRequest(specification.Inferencer, row, 0)
 //	request.Model = "owner/name"
 //	reply, err := c.Ask(ctx, dialect.Speak(request))
 //

@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/tunebus/tunebus/pipeline/modelapi"
 )
 
 // Reply is a response with success.
@@ -49,16 +50,13 @@ func (r Reply) check() error {
 	return nil
 }
 
-// failures are the reasons for which an answer ends that the server could not finish.
-var failures = []string{"error", "abort", "aborted", "cancelled", "canceled", "fail", "failed", "failure", "timeout", "load", "unload"}
-
 // whole returns why the answer is none: the server gave it up, does not say how it ended,
 // or there is nothing that could be one.
 func (r Reply) whole() error {
 	c := r.Choices[0]
 	answer, reasoning := r.Text()
 	switch {
-	case slices.Contains(failures, strings.ToLower(c.FinishReason)):
+	case modelapi.GaveUp(c.FinishReason):
 		return Failed(fmt.Sprintf("the server did not finish its answer: its finish_reason is %q", c.FinishReason))
 	case c.FinishReason == "":
 		return Failed("the server does not say that its answer is whole: it has no finish_reason")

@@ -51,14 +51,12 @@ func (r Request) tokens() int {
 
 // NewRequest asks the question of a row as the specification says. index is the place
 // of the row: each has a seed of its own, so that equal questions get different draws.
-func NewRequest(s events.Inferencer, r row.Row, index int64) Request {
-	q := Request{MaxTokens: &s.MaxNewTokens, Temperature: &s.Temperature, Stop: s.Stop}
-	messages := r.Prompt() // a test set has no plain texts
-	flat := make([]row.Message, len(messages))
-	for i, m := range messages {
-		flat[i] = m.Flat()
+// The error is that of its images; it is a [TooLargeError] if they are too large.
+func NewRequest(s events.Inferencer, r row.Row, index int64) (q Request, err error) {
+	q = Request{MaxTokens: &s.MaxNewTokens, Temperature: &s.Temperature, Stop: s.Stop}
+	if q.Messages, err = conversation(r); err != nil {
+		return q, err
 	}
-	q.Messages = row.Conversation(flat)
 	if !r.Tools.IsMissing() {
 		q.Tools = r.Tools.AppendJSON(nil)
 	}
@@ -78,7 +76,7 @@ func NewRequest(s events.Inferencer, r row.Row, index int64) Request {
 			q.MinP = &s.MinP
 		}
 	}
-	return q
+	return q, nil
 }
 
 // parameters are those that a server may not know, with what takes them out of a

@@ -7,9 +7,11 @@ package inprocess
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"os/exec"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/layout"
@@ -47,7 +49,11 @@ type Server struct {
 // called in the end.
 func Start(ctx context.Context, s *session.Session, cfg settings.Settings, server Server) (local *standalone.Local, err error) {
 	log := s.Logger()
-	if err := check(cfg, log, !server.WithoutWorkers); err != nil {
+	err = check(cfg, log, !server.WithoutWorkers)
+	if err == nil && !server.WithoutWorkers {
+		err = programs(cfg)
+	}
+	if err != nil {
 		return nil, exit.Input(err)
 	}
 	var engines map[events.Phase]engine.Engine // nil: the usual ones
@@ -82,6 +88,21 @@ func Start(ctx context.Context, s *session.Session, cfg settings.Settings, serve
 		}
 	}
 	return local, err
+}
+
+// programs looks for the programs that train and that answer: a service without its own
+// cannot start.
+func programs(cfg settings.Settings) error {
+	look := func(section, does string, command []string) error {
+		if len(command) == 0 {
+			return nil
+		}
+		if _, err := exec.LookPath(command[0]); err != nil {
+			return fmt.Errorf("services.%s.command: %w; name the program that %s, or install it; without the key the built-in engine does it", section, err, does)
+		}
+		return nil
+	}
+	return errors.Join(look("finetune", "trains", cfg.Finetune.Command), look("inference", "answers", cfg.Inference.Command))
 }
 
 // check checks the addresses of the settings and makes the data folder. With reports it makes

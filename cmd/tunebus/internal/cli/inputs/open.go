@@ -73,13 +73,9 @@ func Images(ctx context.Context, s events.Specification, files map[string]string
 func (d Data) want() dataset.Want {
 	s := d.Specification
 	if d.IsTest() {
-		w := questions.Want(s.Inferencer)
-		w.Sees = sees("inferencer", s.Inferencer.Engine)
-		return w
+		return questions.Want(s.Inferencer)
 	}
-	w := trainingdata.Want(s.FineTuner)
-	w.Sees = sees("fine_tuner", s.FineTuner.Engine)
-	return w
+	return trainingdata.Want(s.FineTuner)
 }
 
 // IsTest reports whether the data is a test set.
@@ -91,16 +87,6 @@ func (d Data) ModelKey() string {
 		return otherModel
 	}
 	return baseModel
-}
-
-// sees reports whether an engine uses images.
-func sees(section, engine string) bool {
-	for _, s := range spec.Supports(section, "image_column") {
-		if s.Engine == engine {
-			return s.Honoured
-		}
-	}
-	return false
 }
 
 // ErrNoTokenizer says that a folder holds an adapter without a tokenizer. The one of
