@@ -54,9 +54,9 @@ test-trainer: ## the trainer protocol: conformance suite, engine, and a hundred 
 # The environment for the manual's Python program, outside the checkout.
 PROGRAMS := $(HOME)/.cache/tunebus/programs
 
-test-programs: ## the manual's Python program with a real client; makes its environment itself
-	@test -f $(PROGRAMS)/made || (python3 -m venv $(PROGRAMS) && $(PROGRAMS)/bin/pip install -q nats-py==2.16.0 && touch $(PROGRAMS)/made)
-	@cd cmd/tunebus && TUNEBUS_TEST_PYTHON=$(PROGRAMS)/bin/python $(GO) test ./internal/docs -count=1 -run TestPythonProgram
+test-programs: ## the manual's Python programs with real clients; makes their environment itself
+	@test -f $(PROGRAMS)/made-2 || (python3 -m venv $(PROGRAMS) && $(PROGRAMS)/bin/pip install -q nats-py==2.16.0 openai==3.57.0 && touch $(PROGRAMS)/made-2)
+	@cd cmd/tunebus && TUNEBUS_TEST_PYTHON=$(PROGRAMS)/bin/python $(GO) test ./internal/docs -count=1 -run 'TestPythonProgram|TestOpenAIClient'
 
 # Where an emulator of arm64 is kept, if this machine has none; it comes from Debian's package.
 QEMU_DIR := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tunebus/qemu

@@ -16,6 +16,7 @@ func readSecretFiles(s *Settings) structconf.Faults {
 		"credentials.huggingface_token": &s.Credentials.HuggingFaceToken,
 		"credentials.openai_key":        &s.Credentials.OpenAIKey,
 		"credentials.wandb_key":         &s.Credentials.WandbKey,
+		"credentials.serve_key":         &s.Credentials.ServeKey,
 		"credentials.mlflow_password":   &s.Credentials.MLflowPassword,
 		"credentials.mlflow_token":      &s.Credentials.MLflowToken,
 	} {

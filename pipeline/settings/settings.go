@@ -77,6 +77,7 @@ type Credentials struct {
 	MLflowUsername   string   `json:"mlflow_username" default:"" env:"MLFLOW_TRACKING_USERNAME" doc:"user for services.tracker.tracking_uri"`
 	MLflowPassword   string   `json:"mlflow_password" default:"" env:"MLFLOW_TRACKING_PASSWORD" secret:"true" doc:"password for services.tracker.tracking_uri"`
 	MLflowToken      string   `json:"mlflow_token" default:"" env:"MLFLOW_TRACKING_TOKEN" secret:"true" doc:"bearer token for services.tracker.tracking_uri; wins over the user"`
+	ServeKey         string   `json:"serve_key" default:"" secret:"true" doc:"key that clients of tunebus serve have to send; --api-key-file wins over it"`
 	Keys             []string `json:"keys" default:"" doc:"keys of further origins, each as origin=VARIABLE, such as \"https://judge.example=JUDGE_KEY\""`
 }
 

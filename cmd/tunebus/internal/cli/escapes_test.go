@@ -79,6 +79,7 @@ func TestNothingSteersATerminal(t *testing.T) {
 		"show":            {append([]string{"r1"}, at...), append([]string{"r1", "--json"}, at...), append([]string{hostile}, at...)},
 		"export":          {append([]string{"r1", strange}, at...)},
 		"chat":            {append([]string{"r1"}, at...)},
+		"serve":           {append([]string{"r1", "--listen", "127.0.0.1:0"}, at...), {strange, "--listen", "127.0.0.1:0"}, {"r1", "--listen", hostile}},
 		"rerun":           {append([]string{"r1", "--set", "mlflow.run_name=" + hostile}, at...)},
 		"data preview":    {{rows, "--as", "training"}, {strange}, {rows, "--config", broken}},
 		"config check":    {{broken}, {strange}},
@@ -124,8 +125,8 @@ func TestBadInput(t *testing.T) {
 	t.Parallel()
 	for _, verb := range cli.Verbs() {
 		for _, args := range [][]string{{"--no-such-flag"}, {"no-such-thing", "b", "c", "d", "e"}} {
-			if verb == "delete" && len(args) > 1 {
-				continue // it takes as many runs as a person names
+			if (verb == "delete" || verb == "serve") && len(args) > 1 {
+				continue // they take as many runs as a person names
 			}
 			args = append(strings.Fields(verb), args...)
 			if status, out, screen := clitest.Run(t, args...); status != 2 || out != "" || screen == "" {
@@ -168,6 +169,7 @@ func TestFailuresAsJSON(t *testing.T) {
 	asked := map[string][][]string{
 		"show": {{"nobody", "--json", "--data", folder.Dir}, append(unreachable, "r1")}, "logs": {{"nobody", "--json", "--data", folder.Dir}, append(unreachable, "r1")},
 		"export": {{"nobody", "d", "--json", "--data", folder.Dir}}, "chat": {{"nobody", "--json", "--data", folder.Dir}},
+		"serve":   {{"nobody", "--json", "--data", folder.Dir, "--listen", "127.0.0.1:0"}},
 		"compare": {{"r1", "nobody", "--json", "--data", folder.Dir}}, "delete": {{"nobody", "--json", "--yes", "--data", folder.Dir}},
 		"rerun": {{"nobody", "--json", "--data", folder.Dir}}, "cancel": {{"nobody", "--json", "--data", folder.Dir}},
 		"runs": {unreachable, {"--json", "--data", missing}}, "gc": {unreachable}, "dlq list": {unreachable}, "archive": {append(unreachable, "--older-than", "1d")},

@@ -27,6 +27,7 @@ var notTyped = map[string]string{
 	"submit":            "services that are up",
 	"setup":             "a server of its own",
 	"doctor":            "a server of its own",
+	"serve":             "a person who ends it",
 	"dlq list":          "a server of its own",
 	"dlq show":          "a dead letter",
 	"dlq retry":         "a dead letter",

@@ -90,6 +90,7 @@ func runVerbs() []runVerb {
 			return []string{"export", run, t.TempDir() + "/out"}
 		}, server: common(withoutModel)},
 		{name: "chat", args: verb("chat"), server: common(withoutModel)},
+		{name: "serve", args: verb("serve", "--listen", "127.0.0.1:0"), server: common(withoutModel)},
 		{name: "rerun", args: verb("rerun"), server: common(map[string]cell{
 			// The runs have no specification that can be run again.
 			ended: says(2, "rejected"), archived: says(2, "rejected"), running: says(2, "rejected"), unknown: says(2, "no such run"),

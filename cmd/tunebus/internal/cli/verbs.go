@@ -13,6 +13,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/opscmd"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/repeatcmd"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runcmd"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/servecmd"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/showcmd"
 )
@@ -40,6 +41,7 @@ func verbs() []verb {
 		{group: help.Look, new: logcmd.Logs},
 		{group: help.Repeat, new: modelcmd.Export},
 		{group: help.Repeat, new: modelcmd.Chat},
+		{group: help.Repeat, new: servecmd.Serve},
 		{group: help.Repeat, new: repeatcmd.Rerun},
 		{group: help.Repeat, new: repeatcmd.Replay, below: []verb{
 			{new: repeatcmd.ReplayRequests},

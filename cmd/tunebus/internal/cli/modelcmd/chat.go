@@ -4,19 +4,17 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/interrupt"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runmodel"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/progress"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/conversation"
-	"github.com/tunebus/tunebus/llm"
 	"github.com/tunebus/tunebus/llm/generation"
 	"github.com/tunebus/tunebus/llm/sampling"
-	"github.com/tunebus/tunebus/pipeline/engine"
 )
 
 type chatFlags struct {
@@ -64,7 +62,7 @@ func (f *chatFlags) chat(c *cobra.Command, s *session.Session, args []string) er
 	if err != nil {
 		return err
 	}
-	return withScratch(cfg.Data.Scratch, func(dir string) error {
+	return runmodel.WithScratch(cfg.Data.Scratch, "chat", func(dir string) error {
 		var partners []*conversation.Partner
 		err := s.WithDeployment(&f.at, func(ctx context.Context, server *session.Deployment, args []string) error {
 			var err error
@@ -86,36 +84,16 @@ func (f *chatFlags) chat(c *cobra.Command, s *session.Session, args []string) er
 
 // open opens the models that answer, the tuned one last.
 func (f *chatFlags) open(ctx context.Context, c *cobra.Command, s *session.Session, server *session.Deployment, run, dir string) ([]*conversation.Partner, error) {
-	model, source, err := findModel(ctx, s, server, run)
-	if err != nil {
-		return nil, err
-	}
 	stages := progress.OfStages(s.Console.Screen())
 	defer stages.Close()
-	size := source.Size(ctx, model.Reference)
-	stages.Next("fetching the model", size)
-	folders := conversation.Folders{Tuned: filepath.Join(dir, "tuned")}
-	if err := source.Fetch(ctx, model.Reference, folders.Tuned); err != nil {
+	model, folders, err := runmodel.Fetch(ctx, s, server, stages, runmodel.Wanted{Run: run, Dir: dir, Base: f.base})
+	if err != nil {
 		return nil, err
-	}
-	stages.Add(size)
-	if llm.IsAdapter(folders.Tuned) {
-		name, err := engine.AdapterBase(folders.Tuned)
-		if err != nil {
-			return nil, err
-		}
-		model = model.BasedOn(name)
-	}
-	if f.base || llm.IsAdapter(folders.Tuned) {
-		stages.Next("finding the base model", 0)
-		if folders.Base, err = source.BaseFolder(ctx, model, filepath.Join(dir, "base")); err != nil {
-			return nil, asInput(err)
-		}
 	}
 	stages.Next("reading the model", 0)
 	spec := model.Run.Accepted.Specification.Inferencer
 	o := conversation.Options{
-		System: systemPrompt(model.Run), MaxPrompt: spec.MaxSequenceLength,
+		System: runmodel.SystemPrompt(model.Run), MaxPrompt: spec.MaxSequenceLength,
 		Generate: generation.Prompt{
 			MaxNewTokens: spec.MaxNewTokens,
 			Sampling:     sampling.Config{Temperature: spec.Temperature, TopK: spec.TopK, TopP: spec.TopP, MinP: spec.MinP, Seed: uint64(spec.Seed)},

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runmodel"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/progress"
@@ -72,7 +73,7 @@ func (f *exportFlags) check() error {
 }
 
 func (f *exportFlags) export(ctx context.Context, s *session.Session, server *session.Deployment, run, dir string) error {
-	model, source, err := findModel(ctx, s, server, run)
+	model, source, err := runmodel.Find(ctx, s, server, run)
 	if err != nil {
 		return err
 	}
@@ -97,7 +98,7 @@ func (f *exportFlags) export(ctx context.Context, s *session.Session, server *se
 		if notEmpty || noBase || data || input || foreign || target || noEffect {
 			err = exit.Input(err)
 		}
-		return asInput(err)
+		return runmodel.AsInput(err)
 	}
 	for _, note := range result.Notes {
 		s.Console.Say("%s", view.Sentence(note))

@@ -1,0 +1,135 @@
+// Package runmodel finds the model that a run tuned, by whatever a person calls the run,
+// and brings it and its base model to folders of this machine, for commands that use it
+// there.
+//
+//	err := runmodel.WithScratch("/scratch", "chat", func(dir string) error {
+//		m, folders, err := runmodel.Fetch(ctx, s, server, stages, runmodel.Wanted{Run: "last", Dir: dir})
+//		…
+//	})
+package runmodel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/progress"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/conversation"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/tunedmodel"
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/llm"
+	"github.com/tunebus/tunebus/pipeline/artifact/transfer"
+	"github.com/tunebus/tunebus/pipeline/engine"
+	"github.com/tunebus/tunebus/pipeline/service"
+)
+
+// Find finds the model of the run that a person means, and where models are.
+func Find(ctx context.Context, s *session.Session, server *session.Deployment, id string) (tunedmodel.Model, tunedmodel.Source, error) {
+	fail := func(err error) (tunedmodel.Model, tunedmodel.Source, error) {
+		return tunedmodel.Model{}, tunedmodel.Source{}, err
+	}
+	id, err := server.RunID(ctx, id)
+	if err != nil {
+		return fail(err)
+	}
+	run, err := server.FindRun(ctx, id)
+	if err != nil && run.Accepted == nil {
+		return fail(err)
+	}
+	if run.Accepted == nil {
+		return fail(server.UnknownOrPending(ctx, id))
+	}
+	m, err := tunedmodel.Of(run)
+	if err != nil {
+		return fail(exit.Input(err))
+	}
+	store, err := server.Store(ctx)
+	if err != nil {
+		return fail(err)
+	}
+	if m.Reference.Store != store.ID() {
+		return fail(exit.Input(fmt.Errorf("the model of run %s lies in the artifact store %s, and this is %s; --artifacts names the store that the services use",
+			id, m.Reference.Store, store.ID())))
+	}
+	sources, err := service.Sources(server.Settings, s.Logger())
+	if err != nil {
+		return fail(err)
+	}
+	return m, tunedmodel.Source{Files: transfer.New(store), Hub: sources.Hub}, nil
+}
+
+// Wanted is the model of a run that is wanted in folders.
+type Wanted struct {
+	// Run is the run, as a person calls it.
+	Run string
+	// Dir is a folder for what lies in no folder of this machine.
+	Dir string
+	// Base has the base model be there where the tuned model is a whole one, too.
+	Base bool
+}
+
+// Fetch finds the model of a run, and brings it to folders.
+func Fetch(ctx context.Context, s *session.Session, server *session.Deployment, stages *progress.Stages, want Wanted) (tunedmodel.Model, conversation.Folders, error) {
+	model, source, err := Find(ctx, s, server, want.Run)
+	if err != nil {
+		return model, conversation.Folders{}, err
+	}
+	size := source.Size(ctx, model.Reference)
+	stages.Next("fetching the model", size)
+	folders := conversation.Folders{Tuned: filepath.Join(want.Dir, "tuned")}
+	if err := source.Fetch(ctx, model.Reference, folders.Tuned); err != nil {
+		return model, folders, err
+	}
+	stages.Add(size)
+	if llm.IsAdapter(folders.Tuned) {
+		name, err := engine.AdapterBase(folders.Tuned)
+		if err != nil {
+			return model, folders, err
+		}
+		model = model.BasedOn(name)
+	}
+	if want.Base || llm.IsAdapter(folders.Tuned) {
+		stages.Next("finding the base model", 0)
+		if folders.Base, err = source.BaseFolder(ctx, model, filepath.Join(want.Dir, "base")); err != nil {
+			return model, folders, AsInput(err)
+		}
+	}
+	return model, folders, nil
+}
+
+// AsInput marks the error of a base model that a person has to bring back as bad
+// input.
+func AsInput(err error) error {
+	if _, gone := errors.AsType[*tunedmodel.BaseGoneError](err); gone {
+		return exit.Input(err)
+	}
+	return err
+}
+
+// SystemPrompt is the system prompt that every row of a run had; empty if rows
+// had their own, or none.
+func SystemPrompt(run events.Run) string {
+	s := run.Accepted.Specification
+	if text := s.Inferencer.SystemPromptOverrideText; text != "" {
+		return text
+	}
+	return s.FineTuner.SystemPromptOverrideText
+}
+
+// WithScratch calls do with a folder of a command, which is removed afterwards.
+func WithScratch(parent, command string, do func(dir string) error) error {
+	if parent != "" {
+		if err := os.MkdirAll(parent, 0o750); err != nil {
+			return err
+		}
+	}
+	dir, err := os.MkdirTemp(parent, command+"-*")
+	if err != nil {
+		return err
+	}
+	return exit.Join(do(dir), os.RemoveAll(dir))
+}

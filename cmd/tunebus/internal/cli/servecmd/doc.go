@@ -1,0 +1,2 @@
+// Package servecmd has the command that serves models over OpenAI's API.
+package servecmd

@@ -1,0 +1,279 @@
+package servecmd
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runmodel"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/progress"
+	"github.com/tunebus/tunebus/llm"
+	"github.com/tunebus/tunebus/llm/checkpoint"
+	"github.com/tunebus/tunebus/llm/token"
+	"github.com/tunebus/tunebus/pipeline/engine"
+	"github.com/tunebus/tunebus/pipeline/service"
+	"github.com/tunebus/tunebus/pipeline/settings"
+	"github.com/tunebus/tunebus/pipeline/spec"
+	"github.com/tunebus/tunebus/services/inference/chatserver/servedmodel"
+	"github.com/tunebus/tunebus/services/inference/inputs"
+)
+
+// opening opens the models of a command.
+type opening struct {
+	flags    *serveFlags
+	session  *session.Session
+	settings settings.Settings
+	scratch  string
+
+	weights map[string]*llm.Model // base models by their folders
+	taken   map[string]bool       // names
+	served  []*servedmodel.Model
+	noted   []string
+}
+
+// source is a model that is named, in folders of this machine.
+type source struct {
+	names []string
+	inputs.Places
+
+	// what is what a person calls it in errors, and root what the list of models says.
+	what, root string
+	// base is the name of the base model; empty if it is a whole one.
+	base string
+	// systemPrompt is the one with which a run trained and asked its model.
+	systemPrompt string
+}
+
+// isPath reports whether an argument is a folder or an id of the Hub, and no run: neither
+// an id nor a name of a run has a slash.
+func isPath(arg string) bool {
+	return strings.ContainsAny(arg, `/`+string(os.PathSeparator)) || arg == "." || arg == ".."
+}
+
+// models opens all models that the arguments name, and the base models of adapters
+// among them. Those that were opened are returned with an error, too.
+func (o *opening) models(c *cobra.Command, args []string) ([]*servedmodel.Model, error) {
+	o.weights, o.taken = map[string]*llm.Model{}, map[string]bool{}
+	stages := progress.OfStages(o.session.Console.Screen())
+	defer stages.Close()
+	sources, err := o.sources(c, stages, args)
+	if err != nil {
+		return nil, err
+	}
+	stages.Next("reading the model", 0)
+	for _, from := range sources {
+		if err := o.open(from); err != nil {
+			return o.served, err
+		}
+	}
+	return o.served, nil
+}
+
+// sources finds what the arguments name, in their order.
+func (o *opening) sources(c *cobra.Command, stages *progress.Stages, args []string) ([]source, error) {
+	sources := make([]source, len(args))
+	var runs []string
+	for i, arg := range args {
+		if !isPath(arg) {
+			runs = append(runs, arg)
+			continue
+		}
+		var err error
+		if sources[i], err = o.folder(c.Context(), stages, arg); err != nil {
+			return nil, err
+		}
+	}
+	if len(runs) == 0 {
+		return sources, nil
+	}
+	err := o.session.WithDeployment(&o.flags.at, func(ctx context.Context, server *session.Deployment, _ []string) error {
+		for i, arg := range args {
+			if isPath(arg) {
+				continue
+			}
+			var err error
+			if sources[i], err = o.run(ctx, server, stages, arg, filepath.Join(o.scratch, fmt.Sprint(i))); err != nil {
+				return err
+			}
+		}
+		return nil
+	})(c, runs)
+	return sources, err
+}
+
+// run finds the model of a run.
+func (o *opening) run(ctx context.Context, server *session.Deployment, stages *progress.Stages, run, dir string) (source, error) {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return source{}, err
+	}
+	model, folders, err := runmodel.Fetch(ctx, o.session, server, stages, runmodel.Wanted{Run: run, Dir: dir})
+	if err != nil {
+		if info, stat := os.Stat(run); stat == nil && info.IsDir() {
+			err = exit.Join(err, fmt.Errorf("%s is a folder, too: write ./%s to serve the model in it", run, run))
+		}
+		return source{}, err
+	}
+	from := source{
+		Places: inputs.Places{Base: folders.Base, Tuned: folders.Tuned}, what: "the model of run " + model.Run.ID, root: model.Run.ID,
+		systemPrompt: runmodel.SystemPrompt(model.Run),
+	}
+	if name := model.Run.Accepted.RunName; name != "" {
+		from.names = append(from.names, name)
+	}
+	from.names = append(from.names, model.Run.ID)
+	if from.Adapter() != "" {
+		from.base = model.Base.ID
+	}
+	return from, nil
+}
+
+// folder finds a model that is a folder, or that the Hub has.
+func (o *opening) folder(ctx context.Context, stages *progress.Stages, arg string) (source, error) {
+	dir, err := o.find(ctx, stages, arg)
+	if err != nil {
+		return source{}, err
+	}
+	from := source{names: []string{arg}, what: arg, root: arg, Places: inputs.Places{Base: dir}}
+	if dir == arg {
+		whole, err := filepath.Abs(dir)
+		if err != nil {
+			return source{}, err
+		}
+		from.names = []string{filepath.Base(whole), arg}
+	}
+	if name, err := engine.AdapterBase(dir); err != nil {
+		return source{}, exit.Input(fmt.Errorf("%s: %w", arg, err))
+	} else if name != "" {
+		if from.Base, err = o.find(ctx, stages, name); err != nil {
+			return source{}, fmt.Errorf("the base model of the adapter %s: %w", arg, err)
+		}
+		from.base, from.Tuned = name, dir
+	}
+	return from, nil
+}
+
+// find returns the folder of a model that a path or an id of the Hub names.
+func (o *opening) find(ctx context.Context, stages *progress.Stages, name string) (string, error) {
+	info, err := os.Stat(name)
+	switch {
+	case err == nil && info.IsDir():
+		return name, nil
+	case err == nil:
+		return "", exit.Input(fmt.Errorf("%s is a file; want the folder of a model", name))
+	case !spec.IsHubID(name):
+		return "", exit.Input(fmt.Errorf("%s: there is no such folder, and it is no id of the Hub", name))
+	}
+	sources, err := service.Sources(o.settings, o.session.Logger())
+	if err != nil {
+		return "", err
+	}
+	stages.Next("fetching "+name+" from the Hub", 0)
+	dir, err := sources.Hub.Model(ctx, name, "")
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", name, err)
+	}
+	return dir, nil
+}
+
+// open opens a model, and the base model below an adapter.
+func (o *opening) open(from source) error {
+	names := from.names
+	if o.flags.name != "" {
+		names = []string{o.flags.name}
+	}
+	report, err := checkpoint.Check(from.Weights(), from.Tokens())
+	if err != nil {
+		return fmt.Errorf("%s: %w", from.what, err)
+	}
+	o.note(report.Notes...)
+	base, ok := o.weights[from.Weights()]
+	if !ok {
+		if base, err = llm.Open(from.Weights()); err != nil {
+			return fmt.Errorf("%s: %w", from.what, err)
+		}
+		o.weights[from.Weights()] = base
+	}
+	if from.systemPrompt != "" {
+		o.note(fmt.Sprintf("%s was trained and asked with a system prompt, and answers best if requests begin with it, as a message of the role system: %s",
+			from.what, view.Printable(from.systemPrompt)))
+	}
+	m := servedmodel.Options{Root: from.root, Weights: base, Tokenizer: report.Tokenizer}
+	if from.Adapter() != "" {
+		m.Parent = from.base
+		if m.Weights, err = llm.WithAdapter(base, from.Adapter()); err != nil {
+			return fmt.Errorf("%s: %w", from.what, err)
+		}
+	}
+	if err := o.serve(m, from, names); err != nil || from.Adapter() == "" || o.taken[from.base] {
+		return err
+	}
+	tok, err := token.Open(from.Base)
+	if err != nil {
+		return fmt.Errorf("the base model of %s: %w", from.what, err)
+	}
+	return o.serve(servedmodel.Options{Root: from.base, Weights: base, Tokenizer: tok, Lazy: true}, from, []string{from.base})
+}
+
+// serve adds a model under its names, but for those that are taken.
+func (o *opening) serve(m servedmodel.Options, from source, names []string) error {
+	for _, name := range names {
+		if !o.taken[name] && name != "" {
+			o.taken[name] = true
+			m.Names = append(m.Names, name)
+		}
+	}
+	if len(m.Names) == 0 {
+		return exit.Input(fmt.Errorf("%s: a model of that name is served already", strings.Join(names, ", ")))
+	}
+	var err error
+	if m.Defaults, err = servedmodel.DefaultsOf(from.Weights()); err != nil {
+		return err
+	}
+	if m.MaxLength, err = o.length(m.Names[0], m.Weights.Config().Positions()); err != nil {
+		return err
+	}
+	const usual = 2048
+	m.Parallel = o.flags.parallel
+	if m.CacheTokens = o.flags.cacheTokens; m.CacheTokens == 0 {
+		m.CacheTokens = max(m.MaxLength, m.Parallel*min(m.MaxLength, usual))
+	}
+	if m.CacheTokens < m.MaxLength {
+		return exit.Input(fmt.Errorf("--cache-tokens %d: one request of %s may have %d tokens; raise it, or lower --max-sequence-length", m.CacheTokens, m.Names[0], m.MaxLength))
+	}
+	o.served = append(o.served, servedmodel.New(m))
+	return nil
+}
+
+// length is how many tokens a prompt and its answer may have together. positions is for
+// how many the model was made; 0: its files do not say.
+func (o *opening) length(name string, positions int) (int, error) {
+	const otherwise = 4096
+	switch n := o.flags.maxLength; {
+	case n > 0 && positions > 0 && n > positions:
+		return 0, exit.Input(fmt.Errorf("--max-sequence-length %d: %s was made for %d tokens (max_position_embeddings in its config.json)", n, name, positions))
+	case n > 0:
+		return n, nil
+	case positions > 0:
+		return positions, nil
+	}
+	o.note(fmt.Sprintf("the files of %s do not say for how many tokens it was made; a prompt and its answer may have %d; --max-sequence-length says another number", name, otherwise))
+	return otherwise, nil
+}
+
+// note says something once.
+func (o *opening) note(notes ...string) {
+	for _, n := range notes {
+		if !slices.Contains(o.noted, n) {
+			o.noted = append(o.noted, n)
+			o.session.Console.Say("note: %s", n)
+		}
+	}
+}

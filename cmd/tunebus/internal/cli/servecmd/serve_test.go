@@ -1,0 +1,322 @@
+package servecmd_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/clitest"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/interrupt"
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/llm"
+	"github.com/tunebus/tunebus/llm/token"
+	"github.com/tunebus/tunebus/pipeline/artifact/transfer"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+)
+
+// quickBase is the folder of the quickstart's base model.
+func quickBase() string { return filepath.Join(clitest.Root(), "configs", "quickstart", "base-model") }
+
+// adapter writes an adapter for the quickstart's base model, which a step of training
+// made different from it.
+func adapter(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	m, err := llm.Open(quickBase())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.AttachLoRA(llm.LoRAConfig{Rank: 4, Alpha: 8}); err != nil {
+		t.Fatal(err)
+	}
+	tok, err := token.Open(quickBase())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids := tok.Encode("Who are you? Nobody at all, at all, at all.")
+	example := llm.Example{IDs: ids, Count: make([]bool, len(ids))}
+	for i := range example.Count {
+		example.Count[i] = true
+	}
+	if _, err := m.Train(t.Context(), llm.InMemory{example}, nil, llm.TrainConfig{Epochs: 8, LearningRate: 0.05}, llm.Hooks{}, ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.SaveAdapter(dir, quickBase()); err != nil {
+		t.Fatal(err)
+	}
+	if err := token.CopyFiles(quickBase(), dir); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// folder makes a data folder with a run "r" that tuned an adapter.
+func folder(t *testing.T, model string) *clitest.DataFolder {
+	t.Helper()
+	f := clitest.NewDataFolder(t)
+	files := transfer.New(f.Store)
+	base, err := files.PutDir(t.Context(), "uploads/r/base.tar", quickBase())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ref, err := files.PutDir(t.Context(), "runs/r/finetune/1/model.tar", model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	plan := []events.Step{{Phase: events.Finetune, Queue: "builtin"}}
+	f.WithServer(t, func(b *conn.Conn) {
+		clitest.Publish(t, b,
+			events.PipelineAccepted{
+				RunID: "r", RunName: "amber-quartz", RequestedAt: at, Plan: plan, Inputs: events.Inputs{Files: map[string]events.Reference{"fine_tuner.base_model_id": base}},
+				Specification: events.Specification{
+					FineTuner: events.FineTuner{BaseModelID: quickBase(), Rank: 4, LoRAAlpha: 8, TrainingDataID: "owner/rows", SystemPromptOverrideText: "Be brief."},
+					Pipeline:  events.Pipeline{EnableFinetuning: true},
+				},
+			},
+			events.PhaseRequested{RunID: "r", Phase: events.Finetune, Queue: "builtin", Plan: plan},
+			events.PhaseStarted{RunID: "r", Phase: events.Finetune, Attempt: 1, Worker: "w"},
+			events.PhaseCompleted{
+				RunID: "r", Phase: events.Finetune, Attempt: 1, Conclusion: events.Success, StartedAt: at, EndedAt: at.Add(time.Minute),
+				Artifacts: []events.Artifact{{Name: events.ArtifactModel, Reference: ref}},
+			},
+			events.PipelineCompleted{RunID: "r", Conclusion: events.Success, StartedAt: at, EndedAt: at.Add(time.Minute), DurationSeconds: 60})
+	})
+	return f
+}
+
+// screen is what a command writes while a test reads it.
+type screen struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (s *screen) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.Write(p)
+}
+
+func (s *screen) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
+}
+
+// serving is a server of a test.
+type serving struct {
+	url    string
+	models []string
+	screen *screen
+	lines  *bufio.Scanner
+	stop   func() (status int, rest string)
+}
+
+// serve starts a server, and waits until it is ready. It ends with stop.
+func serve(t *testing.T, args ...string) *serving {
+	t.Helper()
+	ctx, cancel := context.WithCancelCause(context.Background())
+	r, w := io.Pipe()
+	s := &serving{screen: &screen{}, lines: bufio.NewScanner(r)}
+	done := make(chan int, 1)
+	go func() {
+		done <- cli.Main(ctx, append([]string{"serve", "--json", "--listen", "127.0.0.1:0"}, args...), w, s.screen)
+		_ = w.Close() // of a pipe: never fails
+	}()
+	s.stop = sync.OnceValues(func() (int, string) {
+		cancel(interrupt.Signal{Signal: os.Interrupt})
+		rest := ""
+		for s.lines.Scan() {
+			rest += s.lines.Text() + "\n"
+		}
+		return <-done, rest
+	})
+	t.Cleanup(func() { s.stop() })
+	var ready struct {
+		Event, URL string
+		Models     []string
+	}
+	if !s.lines.Scan() {
+		t.Fatalf("it is not ready\n%s", s.screen)
+	}
+	if err := json.Unmarshal(s.lines.Bytes(), &ready); err != nil || ready.Event != "ready" {
+		t.Fatalf("%v: %s\n%s", err, s.lines.Text(), s.screen)
+	}
+	s.url, s.models = ready.URL, ready.Models
+	return s
+}
+
+// ask returns the greedy answer of a model, which has the system prompt of the run.
+func (s *serving) ask(t *testing.T, model string) string {
+	t.Helper()
+	body, err := json.Marshal(map[string]any{
+		"model": model, "temperature": 0, "max_tokens": 12, "ignore_eos": true,
+		"messages": []map[string]string{{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Who are you?"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"/chat/completions", bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	// The line of the request waits for whoever reads stdout.
+	line := make(chan string, 1)
+	go func() {
+		s.lines.Scan()
+		line <- s.lines.Text()
+	}()
+	res, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	var got struct {
+		Choices []struct{ Message struct{ Content string } }
+	}
+	if err := json.NewDecoder(res.Body).Decode(&got); err != nil || len(got.Choices) != 1 {
+		t.Fatalf("%s, %v, %+v", res.Status, err, got)
+	}
+	if text := <-line; !strings.HasPrefix(text, `{"event":"request","id":"chatcmpl-`) || !strings.Contains(text, `"status":200`) || !strings.Contains(text, `"completion_tokens":12`) {
+		t.Errorf("the line of the request is %s", text)
+	}
+	return got.Choices[0].Message.Content
+}
+
+// TestServeRun: a run is served under its names, its base model beside it, and the two
+// differ as they do in chat. Ctrl-C ends the command with its status.
+func TestServeRun(t *testing.T) {
+	t.Parallel()
+	f := folder(t, adapter(t))
+	s := serve(t, "last", "--data", f.Dir)
+	if want := []string{"amber-quartz", "r", quickBase()}; !slices.Equal(s.models, want) {
+		t.Fatalf("it serves %q, want %q", s.models, want)
+	}
+	tuned, base := s.ask(t, "amber-quartz"), s.ask(t, quickBase())
+	if again := s.ask(t, "r"); tuned == base || again != tuned || tuned == "" {
+		t.Errorf("the tuned model says %q and %q, the base model %q", tuned, again, base)
+	}
+	if !strings.Contains(s.screen.String(), "answers best if requests begin with it, as a message of the role system: Be brief.") {
+		t.Errorf("the screen does not name the system prompt\n%s", s.screen)
+	}
+	status, rest := s.stop()
+	if status != 130 || rest != "{\"event\":\"stopping\",\"open\":0}\n{\"event\":\"stopped\",\"cut\":0}\n" {
+		t.Errorf("status %d\n%s%s", status, rest, s.screen)
+	}
+	// The same models say the same in chat, up to where they end an answer.
+	status, out, text := clitest.RunWithInput(t, strings.NewReader("Who are you?\n"), "chat", "r", "--data", f.Dir, "--base", "--json", "--temperature", "0", "--max-new-tokens", "12")
+	var said struct {
+		Answer string
+		Base   string `json:"base_answer"`
+	}
+	if err := json.Unmarshal([]byte(out), &said); status != 0 || err != nil || !strings.HasPrefix(tuned, said.Answer) || !strings.HasPrefix(base, said.Base) {
+		t.Errorf("status %d, %v: chat says %q and %q, the server %q and %q\n%s", status, err, said.Answer, said.Base, tuned, base, text)
+	}
+}
+
+// TestServeFolders: an adapter in a folder and its base model share their weights, each
+// under its names; another name takes their place.
+func TestServeFolders(t *testing.T) {
+	t.Parallel()
+	dir := adapter(t)
+	s := serve(t, dir, quickBase())
+	if want := []string{filepath.Base(dir), dir, quickBase(), "base-model"}; !slices.Equal(s.models, want) {
+		t.Errorf("it serves %q, want %q", s.models, want)
+	}
+	if tuned, base := s.ask(t, dir), s.ask(t, "base-model"); tuned == base {
+		t.Errorf("both say %q", base)
+	}
+	s.stop()
+	s = serve(t, quickBase(), "--name", "harbour")
+	if !slices.Equal(s.models, []string{"harbour"}) {
+		t.Errorf("it serves %q", s.models)
+	}
+}
+
+// TestServeText: the first lines for people have a command that asks the server.
+func TestServeText(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	r, w := io.Pipe()
+	var log screen
+	done := make(chan int, 1)
+	go func() {
+		done <- cli.Main(ctx, []string{"serve", quickBase(), "--listen", "127.0.0.1:0", "--queue", "7"}, w, &log)
+		_ = w.Close()
+	}()
+	lines := bufio.NewScanner(r)
+	text := ""
+	for range 3 {
+		lines.Scan()
+		text += lines.Text() + "\n"
+	}
+	for _, want := range []string{"ready: http://127.0.0.1:", "/v1, with base-model, ", "16 requests answered at once, 7 wait; each has up to 256 tokens", "  curl http://127.0.0.1:", `"model":"base-model"`} {
+		if !strings.Contains(text, want) {
+			t.Errorf("it does not say %q\n%s", want, text)
+		}
+	}
+	cancel(interrupt.Signal{Signal: os.Interrupt})
+	if status := <-done; status != 130 || !strings.Contains(log.String(), "stopping\n") {
+		t.Errorf("status %d\n%s", status, &log)
+	}
+}
+
+// TestServeRefusals: what is wrong with the command is said before a model is read.
+func TestServeRefusals(t *testing.T) {
+	t.Parallel()
+	f := clitest.NewDataFolder(t)
+	f.WithServer(t, func(b *conn.Conn) { clitest.Publish(t, b, clitest.EndedRun("r")...) })
+	dir := t.TempDir()
+	clitest.Write(t, dir, "empty", "\n")
+	clitest.Write(t, dir, "short", "abc\n")
+	clitest.Write(t, dir, "two", "abc\ndef")
+	busy, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	any := []string{"--listen", "127.0.0.1:0"}
+	for name, c := range map[string]struct {
+		args []string
+		says string
+	}{
+		"nothing":         {nil, "want a RUN or a MODEL"},
+		"no key":          {[]string{quickBase(), "--listen", "0.0.0.0:0"}, "clients have to send a key"},
+		"no host, no key": {[]string{quickBase(), "--listen", ":0"}, "clients have to send a key"},
+		"short key":       {[]string{quickBase(), "--listen", "0.0.0.0:0", "--api-key-file", dir + "/short"}, "the key has 3 characters; want 16 or more"},
+		"empty key":       {[]string{quickBase(), "--api-key-file", dir + "/empty"}, "the file is empty"},
+		"two lines":       {[]string{quickBase(), "--api-key-file", dir + "/two"}, "a character that no header can send"},
+		"no file":         {[]string{quickBase(), "--api-key-file", dir + "/none"}, "no such file"},
+		"busy":            {[]string{quickBase(), "--listen", busy.Addr().String()}, "another process listens there; choose another port, or 127.0.0.1:0"},
+		"no port":         {[]string{quickBase(), "--listen", "localhost"}, "want an address and a port"},
+		"numbers":         {[]string{quickBase(), "--parallel", "0", "--queue", "-1", "--grace", "-1s"}, "--queue -1: want 0 or more"},
+		"names":           {[]string{quickBase(), "./x", "--name", "n"}, "want one name, for one RUN or MODEL"},
+		"no folder":       {append(any, "./nowhere/at/all"), "there is no such folder, and it is no id of the Hub"},
+		"a file":          {append(any, dir+"/short"), "is a file; want the folder of a model"},
+		"too long":        {append(any, quickBase(), "--max-sequence-length", "257"), "was made for 256 tokens"},
+		"small cache":     {append(any, quickBase(), "--cache-tokens", "100"), "one request of base-model may have 256 tokens"},
+		"twice":           {append(any, quickBase(), quickBase()), "a model of that name is served already"},
+		"no run":          {append(any, "nobody", "--data", f.Dir), "run nobody is unknown"},
+		"no model":        {append(any, "r", "--data", f.Dir), "run r tuned no model"},
+		"no checkpoint":   {append(any, dir), "config.json"},
+	} {
+		status, out, screen := clitest.Run(t, append([]string{"serve"}, c.args...)...)
+		if want := 2; status != want && name != "no checkpoint" || status == 0 || !strings.Contains(screen, c.says) || out != "" {
+			t.Errorf("%s: status %d\n%s%s", name, status, out, screen)
+		}
+	}
+}
