@@ -14,7 +14,7 @@ import (
 func TestOneOrder(t *testing.T) {
 	t.Parallel()
 	m := small(t, nil)
-	examples := usable{InMemory(lessons(m)), make([]int32, 13)}
+	examples := usable{lessons(m), make([]int32, 13)}
 	cfg := TrainConfig{BatchSize: 4, Seed: 3}
 	one := rowOrder{examples: examples, cfg: cfg}
 	first := slices.Concat(one.epoch(0)...)
@@ -35,7 +35,7 @@ func TestOrderOfAnEarlierVersion(t *testing.T) {
 	dir := t.TempDir()
 	train := func(resume string) (losses []float64) {
 		m := small(t, nil)
-		_, err := m.Train(t.Context(), InMemory(lessons(m)), nil, cfg, Hooks{
+		_, err := m.Train(t.Context(), lessons(m), nil, cfg, Hooks{
 			OnStep: func(i StepInfo) { losses = append(losses, i.Loss) },
 			OnCheckpoint: func(_ context.Context, step int64, save func(string) error) error {
 				return save(filepath.Join(dir, filepath.Base(resume)+"-"+string(rune('a'+step))))
