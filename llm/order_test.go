@@ -35,7 +35,7 @@ func TestOrderOfAnEarlierVersion(t *testing.T) {
 	dir := t.TempDir()
 	train := func(resume string) (losses []float64) {
 		m := small(t, nil)
-		_, err := m.Train(t.Context(), InMemory(lessons(m)), nil, cfg, Hooks{
+		_, err := m.Train(t.Context(), lessons(m), nil, cfg, Hooks{
 			OnStep: func(i StepInfo) { losses = append(losses, i.Loss) },
 			OnCheckpoint: func(_ context.Context, step int64, save func(string) error) error {
 				return save(filepath.Join(dir, filepath.Base(resume)+"-"+string(rune('a'+step))))

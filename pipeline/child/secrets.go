@@ -23,7 +23,7 @@ func (t *Trainer) TellsSecret(r io.Reader) (bool, error) { return t.secrets.Foun
 func withoutSecrets(m Message, s *redaction.Secrets) Message {
 	switch m := m.(type) {
 	case Hello:
-		m.Description = m.Description.withoutSecrets(s)
+		m.Description = m.withoutSecrets(s)
 		return m
 	case Progress:
 		m.Points = redaction.Names(m.Points, s)

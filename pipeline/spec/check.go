@@ -52,12 +52,10 @@ func check(s events.Specification) structconf.Faults {
 	checkTraining(&c, f)
 	if finetunes {
 		checkValidations(&c, f)
+		c.faults = append(c.faults, pythontrainer.Faults(f, engineOf(s, events.Finetune))...)
 	}
 	if finetunes {
 		checkScheduler(&c, f)
-	}
-	if finetunes {
-		c.faults = append(c.faults, pythontrainer.Faults(f, engineOf(s, events.Finetune))...)
 	}
 	c.between("fine_tuner.save_steps", f.SaveSteps, 0, maxSteps)
 	c.between("fine_tuner.save_total_limit", f.SaveTotalLimit, 0, maxSteps)
