@@ -23,12 +23,16 @@ type Error struct {
 	Code, Message string        // as the server says it; may be empty
 	Param         string        // the parameter that the server names; mostly empty
 	RetryAfter    time.Duration // as the server asks, up to five minutes; 0 if it does not
+	Longer        string        // the pause that the server asks for, if it is longer
 }
 
 func (e *Error) Error() string {
 	text := strings.TrimSpace(fmt.Sprintf("%d %s", e.Status, http.StatusText(e.Status)))
 	if e.Message != "" {
 		text += ": " + e.Message
+	}
+	if e.Longer != "" {
+		text += fmt.Sprintf(" (it asks for a pause of %s; %s are waited at most)", e.Longer, maxRetryAfter)
 	}
 	return text
 }
@@ -52,7 +56,9 @@ func Check(most int64) func(req *http.Request, next func(*http.Request) (*http.R
 			body = nil // the status says enough
 		}
 		e := newError(res.StatusCode, body, credentialsOf(req))
-		e.RetryAfter = retryAfter(res.Header, time.Now())
+		if e.RetryAfter = retryAfter(res.Header, time.Now()); e.RetryAfter == maxRetryAfter {
+			e.Longer = longer(res.Header)
+		}
 		return nil, e
 	}
 }
@@ -192,6 +198,19 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 		return pause(float64(date.Sub(now)))
 	}
 	return 0
+}
+
+// longer is how a server asks for the longest pause, or one beyond it.
+func longer(h http.Header) string {
+	const most = 40
+	if ms := h.Get("Retry-After-Ms"); ms != "" {
+		return firstRunes(ms, most) + " ms"
+	}
+	text := firstRunes(h.Get("Retry-After"), most)
+	if _, err := strconv.ParseFloat(text, 64); err == nil {
+		return text + " s"
+	}
+	return "until " + text
 }
 
 // maxRetryAfter is the longest pause that a server gets. One that asks for hours

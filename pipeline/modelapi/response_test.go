@@ -41,6 +41,26 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
+// TestLongerPause: a pause that is not waited in full is said.
+func TestLongerPause(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[string]string{
+		"999999999999": "429 Too Many Requests (it asks for a pause of 999999999999 s; 5m0s are waited at most)",
+		"7":            "429 Too Many Requests",
+	} {
+		req, err := http.NewRequest(http.MethodPost, "http://127.0.0.1/v1", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = Check(10)(req, func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 429, Header: http.Header{"Retry-After": {value}}, Body: io.NopCloser(strings.NewReader(""))}, nil
+		})
+		if err == nil || err.Error() != want {
+			t.Errorf("%s: %v, want %s", value, err, want)
+		}
+	}
+}
+
 func TestServerErrors(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string][3]string{

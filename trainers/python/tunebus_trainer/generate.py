@@ -363,7 +363,9 @@ def work(path: Path, machine: Machine, connection: Connection) -> int:
         return STOPPED
     if generator.long:
         limit = job.keys.get("max_sequence_length")
-        connection.note(f"{generator.long} prompts with images are longer than inferencer.max_sequence_length = {limit}, and are read whole")
+        connection.note(
+            f"{generator.long} prompts with images are longer than inferencer.max_sequence_length = {limit}, and are read whole"
+        )
     connection.result(job.answers.parent, 0, {}, {})
     return 0
 
