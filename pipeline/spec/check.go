@@ -12,6 +12,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/dataset/source"
 	"github.com/tunebus/tunebus/pipeline/folderaddress"
 	"github.com/tunebus/tunebus/pipeline/huggingface/hubname"
+	"github.com/tunebus/tunebus/pipeline/spec/builtinreads"
 	"github.com/tunebus/tunebus/pipeline/spec/pythontrainer"
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
@@ -55,8 +56,11 @@ func check(s events.Specification) structconf.Faults {
 	if finetunes && engineOf(s, events.Finetune) != Builtin { // which refuses these schedulers altogether
 		checkScheduler(&c, f)
 	}
-	if finetunes {
-		c.faults = append(c.faults, pythontrainer.Faults(f, engineOf(s, events.Finetune))...)
+	if engine := engineOf(s, events.Finetune); finetunes && engine != Builtin {
+		c.faults = append(c.faults, pythontrainer.Faults(f, engine)...)
+		if infers && engineOf(s, events.Inference) == Builtin {
+			c.faults = append(c.faults, builtinreads.Faults(f)...)
+		}
 	}
 	c.between("fine_tuner.save_steps", f.SaveSteps, 0, maxSteps)
 	c.between("fine_tuner.save_total_limit", f.SaveTotalLimit, 0, maxSteps)

@@ -76,7 +76,7 @@ func TestKeysOfTrainings(t *testing.T) {
 		"fine_tuner.method=dpo", "fine_tuner.use_dora=true", "fine_tuner.devices=2", "fine_tuner.modules_to_save=lm_head",
 		"fine_tuner.rank_pattern.q_proj=4", "fine_tuner.alpha_pattern.q_proj=0.5", "fine_tuner.lr_scheduler_type=greedy", "fine_tuner.lr_scheduler_kwargs.power=2",
 	} {
-		if s, faults := decode(t, engine, fine); len(faults) > 0 || len(spec.Notes(s)) > 0 {
+		if s, faults := decode(t, engine, fine, "inferencer.engine=transformers"); len(faults) > 0 || len(spec.Notes(s)) > 0 {
 			t.Errorf("%s: %q, %q", fine, faults, spec.Notes(s))
 		}
 		if _, faults := decode(t, fine); len(faults) != 1 || !strings.Contains(faults.Error(), `fine_tuner.engine = "trl" has it`) {
@@ -154,7 +154,7 @@ func TestPythonTrainers(t *testing.T) {
 		{"unsloth", append([]string{"fine_tuner.image_column=picture"}, sees...), ""},
 		{"trl", []string{"pipeline.enable_finetuning=false", "fine_tuner.loftq_config=5"}, ""},
 	} {
-		_, faults := decode(t, append([]string{"fine_tuner.engine=" + c.engine}, c.sets...)...)
+		_, faults := decode(t, append([]string{"fine_tuner.engine=" + c.engine, "inferencer.engine=transformers"}, c.sets...)...)
 		var got []string
 		for _, f := range faults {
 			got = append(got, strings.TrimPrefix(f.Key, "fine_tuner."))
@@ -162,5 +162,30 @@ func TestPythonTrainers(t *testing.T) {
 		if strings.Join(got, " ") != c.faulty {
 			t.Errorf("%s, %q: faults %v, want of %q", c.engine, c.sets, faults, c.faulty)
 		}
+	}
+}
+
+// TestUnreadByBuiltin: a model that the built-in engine cannot read is a fault before its
+// training starts where that engine is to answer with it.
+func TestUnreadByBuiltin(t *testing.T) {
+	t.Parallel()
+	for _, key := range []string{"use_dora=true", "modules_to_save=lm_head", "rank_pattern.q_proj=4", "alpha_pattern.q_proj=4", "bias=all"} {
+		name, _, _ := strings.Cut(key, "=")
+		name, _, _ = strings.Cut(name, ".")
+		sets := []string{"fine_tuner.engine=trl", "fine_tuner." + key}
+		_, faults := decode(t, sets...)
+		want := `cannot read the model that fine_tuner.` + name + ` makes; set inferencer.engine = "transformers"`
+		if len(faults) != 1 || faults[0].Key != "inferencer.engine" || faults[0].Message != want {
+			t.Errorf("%s: %v", key, faults)
+		}
+		for _, reads := range []string{"inferencer.engine=transformers", "pipeline.stop_after_finetuning=true", "fine_tuner.full_finetuning=true", "pipeline.enable_inference=false"} {
+			if _, faults := decode(t, append(sets, reads)...); len(faults) > 0 {
+				t.Errorf("%s with %s: %v", key, reads, faults)
+			}
+		}
+	}
+	_, faults := decode(t, "fine_tuner.engine=command", "fine_tuner.use_dora=true", "fine_tuner.bias=all")
+	if len(faults) != 1 || !strings.Contains(faults[0].Message, "fine_tuner.use_dora and fine_tuner.bias") {
+		t.Errorf("two keys: %v", faults)
 	}
 }

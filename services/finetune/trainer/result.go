@@ -69,11 +69,11 @@ func (s *session) conclude(ctx context.Context, base inputs.Base, rows preparedR
 	if err := s.storeArtifacts(ctx, res); err != nil {
 		return err
 	}
-	res.TokensIn = s.result.Tokens
+	res.TokensIn, res.Datasets = s.result.Tokens, counted(res.Datasets, s.prepared)
 	res.Statistics = map[string]float64{
 		"total_training_steps": float64(s.lastStep),
 		"total_epochs":         float64(s.job.Request.Specification.FineTuner.Epochs),
-		"training_rows":        float64(rows.datasets[0].Rows),
+		"training_rows":        float64(res.Datasets[0].Rows),
 	}
 	for name, value := range s.result.Statistics {
 		if value != nil && !math.IsInf(*value, 0) && len(name) <= events.MaxNameBytes {

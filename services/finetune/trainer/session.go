@@ -34,6 +34,7 @@ type session struct {
 	description *child.Description
 	notes       int
 	unknown     map[string]bool
+	prepared    map[string]child.Dataset // what became of the rows, by data set
 	done        int64 // in the stage
 	lastStep    int64
 	total       int64 // of the steps, as the trainer said it last; 0: it did not
@@ -50,7 +51,7 @@ type session struct {
 }
 
 func newSession(name string, job *engine.Job, file child.Job, res *engine.Result) *session {
-	s := &session{name: name, job: job, file: file, res: res, unknown: map[string]bool{}}
+	s := &session{name: name, job: job, file: file, res: res, unknown: map[string]bool{}, prepared: map[string]child.Dataset{}}
 	if file.Resume != nil {
 		s.lastStep, s.wrote = file.Resume.Step, trainerOf(file.Resume.Folder)
 	}
@@ -222,8 +223,9 @@ func points(values map[string]*float64) []events.Point {
 	return out
 }
 
-// dataset tells of rows that the trainer drops or cuts.
+// dataset tells of rows that the trainer drops or cuts, and counts them.
 func (s *session) dataset(ctx context.Context, m child.Dataset) {
+	s.prepared[m.Set] = m
 	say := func(rows int64, what string) {
 		text := fmt.Sprintf("fine_tuner.%s_data_id: the trainer %s %d of %d rows", m.Set, what, rows, m.Rows)
 		if rows > 0 {

@@ -88,6 +88,10 @@ func (f *chatFlags) open(ctx context.Context, c *cobra.Command, s *session.Sessi
 	if err != nil {
 		return nil, err
 	}
+	if err := checkReadable(model.Run, "chat", fmt.Sprintf(`a run with inferencer.engine = "transformers" answers with it, such as: %s`,
+		s.CommandLine("rerun", model.Run.ID, "--from", "inference", "--set", "inferencer.engine=transformers"))); err != nil {
+		return nil, err
+	}
 	stages := progress.OfStages(s.Console.Screen())
 	defer stages.Close()
 	size := source.Size(ctx, model.Reference)

@@ -75,6 +75,12 @@ func (f *exportFlags) export(ctx context.Context, s *session.Session, server *se
 	if err != nil {
 		return err
 	}
+	if f.options.Merge {
+		err := checkReadable(model.Run, "--merge", "without it, the adapter is written, which PEFT reads and merges (merge_and_unload)")
+		if err != nil {
+			return err
+		}
+	}
 	stages := progress.OfStages(s.Console.Screen())
 	o := f.options
 	o.OnStage, o.OnBytes = stages.Next, stages.Add

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/tunedmodel"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact/transfer"
+	"github.com/tunebus/tunebus/pipeline/runsummary"
 	"github.com/tunebus/tunebus/pipeline/service"
 )
 
@@ -48,6 +50,17 @@ func findModel(ctx context.Context, s *session.Session, server *session.Deployme
 		return fail(err)
 	}
 	return m, tunedmodel.Source{Files: transfer.New(store), Hub: sources.Hub}, nil
+}
+
+// checkReadable returns why the built-in engine cannot do something with the model that a
+// run tuned, and what can; nil: it can.
+func checkReadable(run events.Run, what, instead string) error {
+	keys := runsummary.UnreadModel(run)
+	if len(keys) == 0 {
+		return nil
+	}
+	return exit.Input(fmt.Errorf("run %s: %s is the work of the built-in engine, which cannot read the model that %s makes; %s",
+		run.ID, what, strings.Join(keys, " and "), instead))
 }
 
 // asInput marks the error of a base model that a person has to bring back as bad
