@@ -21,3 +21,18 @@ func counted(sets []events.Dataset, said map[string]child.Dataset) []events.Data
 	}
 	return out
 }
+
+// epochs is how many epochs were made, as far as the steps say; false: they do not. The
+// trainer's own figure, in its result, goes before it.
+func (s *session) epochs() (float64, bool) {
+	f := s.job.Request.Specification.FineTuner
+	switch {
+	case s.epoch > 0:
+		return s.epoch, true
+	case f.MaxSteps > 0:
+		return 0, false
+	case s.total > 0 && s.lastStep < s.total:
+		return float64(f.Epochs) * float64(s.lastStep) / float64(s.total), true
+	}
+	return float64(f.Epochs), true
+}

@@ -101,7 +101,7 @@ func (e *Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error
 	if err != nil {
 		return res, err
 	}
-	return res, s.conclude(ctx, base, rows, &res)
+	return res, s.conclude(ctx, base, &res)
 }
 
 // train has the command train until all of its processes have ended.

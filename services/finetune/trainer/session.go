@@ -39,6 +39,7 @@ type session struct {
 	lastStep    int64
 	total       int64 // of the steps, as the trainer said it last; 0: it did not
 	steps       verify.Steps
+	epoch       float64 // the newest point of this name
 
 	result  *child.Result
 	failure *child.Error
@@ -198,6 +199,9 @@ func (s *session) stage(m child.Stage) {
 // has one of that step or of a later one does not count.
 func progressed(ctx context.Context, s *session, m child.Progress) {
 	fresh := s.steps.Fresh(m.Step, points(m.Points))
+	if e := m.Points["epoch"]; e != nil {
+		s.epoch = max(s.epoch, *e)
+	}
 	if m.Total > 0 {
 		s.total = m.Total
 	}

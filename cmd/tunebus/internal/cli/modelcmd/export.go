@@ -18,6 +18,8 @@ import (
 type exportFlags struct {
 	at      session.Location
 	options modelexport.Options
+	// artifact is the artifact to write in the place of the model.
+	artifact string
 }
 
 // Export is "tunebus export".
@@ -29,8 +31,11 @@ func Export(s *session.Session) *cobra.Command {
 vLLM load: all weights where all were trained, and else the adapter. The adapter
 names its base model by the id of the Hub, or by the absolute path of a folder of
 this machine. --merge writes one whole model instead, --with-base puts the base
-model beside the adapter.`,
-		Example: "  tunebus export RUN my-model\n  tunebus export RUN my-model --merge",
+model beside the adapter.
+
+--artifact writes another artifact of the run as it is, such as trainer.log, or
+the folders wandb and tensorboard of a training that reports there.`,
+		Example: "  tunebus export RUN my-model\n  tunebus export RUN my-model --merge\n  tunebus export RUN curves --artifact tensorboard",
 		ValidArgsFunction: func(c *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
 			if len(args) == 1 {
 				return nil, cobra.ShellCompDirectiveFilterDirs
@@ -39,6 +44,9 @@ model beside the adapter.`,
 		},
 		PreRunE: func(*cobra.Command, []string) error { return f.check() },
 		RunE: s.WithDeployment(&f.at, func(ctx context.Context, server *session.Deployment, args []string) error {
+			if f.artifact != "" {
+				return f.exportArtifact(ctx, s, server, args[0], args[1])
+			}
 			return f.export(ctx, s, server, args[0], args[1])
 		}),
 	}
@@ -46,6 +54,7 @@ model beside the adapter.`,
 	flags, o := c.Flags(), &f.options
 	flags.BoolVar(&o.Merge, "merge", false, "merge an adapter into the weights of its base model")
 	flags.BoolVar(&o.WithBase, "with-base", false, "put the base model beside an adapter, in the folder base")
+	flags.StringVar(&f.artifact, "artifact", "", "write this artifact of the run instead, such as wandb, tensorboard or trainer.log")
 	flags.StringVar(&o.DType, "dtype", "", "type of the weights: float32, float16 or bfloat16; default: the one that they have")
 	flags.BoolVar(&o.Force, "force", false, "write into a folder that is not empty: replace files of the same names and the weights of an earlier export")
 	return c
@@ -63,6 +72,9 @@ func runAndFolder(_ *cobra.Command, args []string) error {
 func (f *exportFlags) check() error {
 	if f.options.Merge && f.options.WithBase {
 		return exit.Input(errors.New("--merge and --with-base: choose one; merged weights need no base model"))
+	}
+	if o := f.options; f.artifact != "" && (o.Merge || o.WithBase || o.DType != "") {
+		return exit.Input(errors.New("--artifact: an artifact is written as it is; leave --merge, --with-base and --dtype out"))
 	}
 	if !slices.Contains([]string{"", "float32", "float16", "bfloat16"}, f.options.DType) {
 		return exit.Input(fmt.Errorf("--dtype %s: want one of float32, float16, bfloat16", f.options.DType))
@@ -87,16 +99,12 @@ func (f *exportFlags) export(ctx context.Context, s *session.Session, server *se
 	result, err := modelexport.Write(ctx, source, model, dir, o)
 	stages.Close()
 	if err != nil {
-		_, notEmpty := errors.AsType[*modelexport.NotEmptyError](err)
 		_, noBase := errors.AsType[*modelexport.NoBaseError](err)
-		_, data := errors.AsType[*modelexport.DataFolderError](err)
-		_, input := errors.AsType[*modelexport.InputFolderError](err)
-		_, target := errors.AsType[*modelexport.TargetError](err)
 		_, noEffect := errors.AsType[*modelexport.NoEffectError](err)
-		if notEmpty || noBase || data || input || target || noEffect {
+		if noBase || noEffect {
 			err = exit.Input(err)
 		}
-		return asInput(err)
+		return asInput(placeError(err))
 	}
 	for _, note := range result.Notes {
 		s.Console.Say("%s", view.Sentence(note))

@@ -16,22 +16,31 @@ import (
 	"github.com/tunebus/tunebus/pipeline/service"
 )
 
+// findRun finds the run that a person means.
+func findRun(ctx context.Context, server *session.Deployment, id string) (events.Run, error) {
+	id, err := server.RunID(ctx, id)
+	if err != nil {
+		return events.Run{}, err
+	}
+	run, err := server.FindRun(ctx, id)
+	if err != nil && run.Accepted == nil {
+		return run, err
+	}
+	if run.Accepted == nil {
+		return run, server.UnknownOrPending(ctx, id)
+	}
+	return run, nil
+}
+
 // findModel finds the model of the run that a person means, and where models
 // are.
 func findModel(ctx context.Context, s *session.Session, server *session.Deployment, id string) (tunedmodel.Model, tunedmodel.Source, error) {
 	fail := func(err error) (tunedmodel.Model, tunedmodel.Source, error) {
 		return tunedmodel.Model{}, tunedmodel.Source{}, err
 	}
-	id, err := server.RunID(ctx, id)
+	run, err := findRun(ctx, server, id)
 	if err != nil {
 		return fail(err)
-	}
-	run, err := server.FindRun(ctx, id)
-	if err != nil && run.Accepted == nil {
-		return fail(err)
-	}
-	if run.Accepted == nil {
-		return fail(server.UnknownOrPending(ctx, id))
 	}
 	m, err := tunedmodel.Of(run)
 	if err != nil {
@@ -43,7 +52,7 @@ func findModel(ctx context.Context, s *session.Session, server *session.Deployme
 	}
 	if m.Reference.Store != store.ID() {
 		return fail(exit.Input(fmt.Errorf("the model of run %s lies in the artifact store %s, and this is %s; --artifacts names the store that the services use",
-			id, m.Reference.Store, store.ID())))
+			run.ID, m.Reference.Store, store.ID())))
 	}
 	sources, err := service.Sources(server.Settings, s.Logger())
 	if err != nil {
