@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // Bound returns an event whose texts and lists keep the bounds of this package, so
@@ -18,7 +19,7 @@ import (
 func Bound(ev Event) Event {
 	switch e := ev.(type) {
 	case PipelineRejected:
-		e.RunID, e.Faults = Cut(e.RunID, MaxNameBytes), BoundFaults(e.Faults)
+		e.RunID, e.Labels, e.Faults = Cut(e.RunID, MaxNameBytes), LabelsOfRejected(e.Labels), BoundFaults(e.Faults)
 		return e
 	case CancelRequested:
 		e.By, e.Reason = Cut(e.By, MaxNameBytes), Cut(e.Reason, MaxNoteBytes)
@@ -171,10 +172,33 @@ func BoundFaults(faults []Fault) []Fault {
 		}
 		return out
 	}
-	out := fill(maxDataBytes-scalarBytes, MaxFaults)
+	const free = maxDataBytes - scalarBytes - rejectedLabelsBytes
+	out := fill(free, MaxFaults)
 	if len(out) < len(faults) {
-		out = fill(maxDataBytes-scalarBytes-lastNoteBytes, MaxFaults-1)
+		out = fill(free-lastNoteBytes, MaxFaults-1)
 		out = append(out, MoreFaults(len(faults)-len(out)))
+	}
+	return out
+}
+
+// rejectedLabelsBytes is the room for labels in a rejection.
+const rejectedLabelsBytes = 4 << 10
+
+// LabelsOfRejected are the labels of a request that its rejection keeps: those that a run may
+// have, in the order of their names, as far as there is room for them.
+func LabelsOfRejected(labels map[string]string) map[string]string {
+	var out map[string]string
+	free := rejectedLabelsBytes
+	for _, name := range slices.Sorted(maps.Keys(labels)) {
+		value := labels[name]
+		size := TextSize(name) + TextSize(value)
+		if name == "" || len(name) > MaxNameBytes || !utf8.ValidString(name) || !utf8.ValidString(value) || size > free {
+			continue
+		}
+		if out == nil {
+			out = map[string]string{}
+		}
+		out[name], free = value, free-size
 	}
 	return out
 }

@@ -40,7 +40,9 @@ type MalformedError struct {
 	Err  error
 }
 
-func (e *MalformedError) Error() string { return fmt.Sprintf("decode %s: %v", e.Type, e.Err) }
+func (e *MalformedError) Error() string {
+	return fmt.Sprintf("%s cannot be read: %s", e.Type, whyNoJSON(e.Err))
+}
 
 // Unwrap returns the cause.
 func (e *MalformedError) Unwrap() error { return e.Err }

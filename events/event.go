@@ -187,8 +187,10 @@ type PipelineRejected struct {
 	RunID string `json:"run_id,omitempty"`
 	// RunName is the name that the request asks for; empty if it asks for none that a run may
 	// have.
-	RunName string  `json:"run_name,omitempty"`
-	Faults  []Fault `json:"faults"`
+	RunName string `json:"run_name,omitempty"`
+	// Labels are those of the request that a run may have, as many as there is room for.
+	Labels map[string]string `json:"labels,omitempty"`
+	Faults []Fault           `json:"faults"`
 }
 
 // CancelRequested requests that a run ends as soon as possible.

@@ -258,3 +258,30 @@ func TestLeaseRunKeepsLeaseAfterRefusedRenewal(t *testing.T) {
 		t.Error("no renewal was refused")
 	}
 }
+
+// TestDropAbandoned: the leases of connections that are gone can be taken at once, and those
+// of others stay.
+func TestDropAbandoned(t *testing.T) {
+	t.Parallel()
+	s := newTestServer(t, topology.Topology{})
+	bucket, err := s.conn.Bucket(t.Context(), topology.BucketLeases)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, owner := range map[string]string{"track.r1": "services killed", "track.r2": "worker alive", "track.r3": "servicesx alive"} {
+		if _, err := bucket.Create(t.Context(), name, []byte(owner)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := lease.Run(t.Context(), s.conn, "track.r4", nothing); err != nil { // a key that was removed
+		t.Fatal(err)
+	}
+	if err := lease.DropAbandoned(t.Context(), s.conn, "services", "cli"); err != nil {
+		t.Fatal(err)
+	}
+	for name, taken := range map[string]bool{"track.r1": false, "track.r2": true, "track.r3": true, "track.r4": false} {
+		if err := lease.Run(t.Context(), s.conn, name, nothing); errors.Is(err, lease.ErrTaken) != taken {
+			t.Errorf("%s: %v, taken should be %t", name, err, taken)
+		}
+	}
+}

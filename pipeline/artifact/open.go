@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"gocloud.dev/blob"
+
+	"github.com/tunebus/tunebus/pipeline/artifact/storeaddress"
 )
 
 // Buckets opens buckets by the scheme of their URL. Packages of drivers, such
@@ -32,24 +34,22 @@ func OpenExisting(ctx context.Context, address string) (*Store, error) {
 	return open(ctx, address, false)
 }
 
-func open(ctx context.Context, address string, makes bool) (*Store, error) {
-	u, err := url.Parse(address)
+// CheckAddress returns the error that [Open] has for an address by itself. It opens nothing.
+func CheckAddress(address string) error {
+	u, name, err := storeaddress.Parse(address)
 	if err != nil {
-		// A url.Error prints the whole address, its cause does not.
-		if parseErr, ok := errors.AsType[*url.Error](err); ok {
-			err = parseErr.Err
-		}
-		return nil, fmt.Errorf("open artifact store: its address cannot be read: %w", err)
+		return err
 	}
-	if u.User != nil {
-		return nil, errors.New("open artifact store: its address holds a user or password; credentials come from the environment")
+	if err := checkURL(u); err != nil {
+		return fmt.Errorf("artifact store %s: %w", name, err)
 	}
-	name := u.Scheme + "://" + u.Host
-	if u.Scheme == "file" {
-		name += u.Path
-	}
-	if u.Scheme == "" {
-		name, _, _ = strings.Cut(address, "?")
+	return nil
+}
+
+func open(ctx context.Context, address string, makes bool) (*Store, error) {
+	u, name, err := storeaddress.Parse(address)
+	if err != nil {
+		return nil, err
 	}
 	if u.Scheme == "file" && !makes {
 		if _, err := os.Stat(filepath.Join(filepath.FromSlash(u.Path), idKey)); errors.Is(err, fs.ErrNotExist) {
@@ -72,19 +72,28 @@ func open(ctx context.Context, address string, makes bool) (*Store, error) {
 	return s, nil
 }
 
-func openBackend(ctx context.Context, u *url.URL) (Backend, error) {
+// checkURL checks what an address says by itself.
+func checkURL(u *url.URL) error {
 	switch {
 	case u.Scheme == "":
-		return nil, errors.New("the address has no scheme: write file:///abs/path for a folder")
+		return errors.New("the address has no scheme: write file:///abs/path for a folder")
 	case u.Scheme == "file" && u.Host != "" && u.Host != "localhost":
-		return nil, errors.New("a file address has three slashes: file:///abs/path")
+		return errors.New("a file address has three slashes: file:///abs/path")
 	case u.Scheme == "file" && (u.RawQuery != "" || u.ForceQuery || u.Fragment != ""):
-		return nil, errors.New(`in an address "?" and "#" are no part of a folder's name; write %3F for "?" and %23 for "#"`)
-	case u.Scheme == "file":
-		return openFileBackend(filepath.FromSlash(u.Path))
-	case !Buckets.ValidBucketScheme(u.Scheme):
+		return errors.New(`in an address "?" and "#" are no part of a folder's name; write %3F for "?" and %23 for "#"`)
+	case u.Scheme != "file" && !Buckets.ValidBucketScheme(u.Scheme):
 		schemes := append(Buckets.BucketSchemes(), "file")
-		return nil, fmt.Errorf("this program has no driver for %q; it has: %s", u.Scheme, strings.Join(schemes, ", "))
+		return fmt.Errorf("this program has no driver for %q; it has: %s", u.Scheme, strings.Join(schemes, ", "))
+	}
+	return nil
+}
+
+func openBackend(ctx context.Context, u *url.URL) (Backend, error) {
+	if err := checkURL(u); err != nil {
+		return nil, err
+	}
+	if u.Scheme == "file" {
+		return openFileBackend(filepath.FromSlash(u.Path))
 	}
 	b, err := Buckets.OpenBucketURL(ctx, u)
 	if err != nil {

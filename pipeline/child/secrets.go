@@ -1,9 +1,7 @@
 package child
 
 import (
-	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strings"
 
@@ -28,13 +26,13 @@ func withoutSecrets(m Message, s *redaction.Secrets) Message {
 		m.Description = m.Description.withoutSecrets(s)
 		return m
 	case Progress:
-		m.Points = withoutSecretNames(m.Points, s)
+		m.Points = redaction.Names(m.Points, s)
 		return m
 	case Note:
 		m.Text = cut(oneLine(s.Hide(m.Text)))
 		return m
 	case Result:
-		m.Statistics, m.Artifacts = withoutSecretNames(m.Statistics, s), withoutSecretNames(m.Artifacts, s)
+		m.Statistics, m.Artifacts = redaction.Names(m.Statistics, s), redaction.Names(m.Artifacts, s)
 		return m
 	case Error:
 		m.Text, m.Key = cut(s.Hide(m.Text)), events.Cut(s.Hide(m.Key), events.MaxNameBytes)
@@ -49,7 +47,7 @@ func withoutSecrets(m Message, s *redaction.Secrets) Message {
 // withoutSecrets returns the description without secrets.
 func (d Description) withoutSecrets(s *redaction.Secrets) Description {
 	d.Name, d.Version = s.Hide(d.Name), s.Hide(d.Version)
-	d.Versions = withoutSecretNames(d.Versions, s)
+	d.Versions = redaction.Names(d.Versions, s)
 	for name, version := range d.Versions {
 		d.Versions[name] = s.Hide(version)
 	}
@@ -60,28 +58,6 @@ func (d Description) withoutSecrets(s *redaction.Secrets) Description {
 		}
 	}
 	return d
-}
-
-// withoutSecretNames returns a map whose names have no secrets. Names that were
-// different stay so.
-func withoutSecretNames[V any](m map[string]V, s *redaction.Secrets) map[string]V {
-	out := maps.Clone(m)
-	for _, name := range slices.Sorted(maps.Keys(m)) {
-		hidden := s.Hide(name)
-		if hidden == name {
-			continue
-		}
-		free := hidden
-		for n := 2; ; n++ {
-			if _, taken := out[free]; !taken {
-				break
-			}
-			free = fmt.Sprintf("%s %d", hidden, n)
-		}
-		out[free] = out[name]
-		delete(out, name)
-	}
-	return out
 }
 
 // oneLine joins the lines of a text: a further line would look like one of tunebus.

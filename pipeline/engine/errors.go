@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/redaction"
 )
 
 // ErrShutdown is the cause with which the context of a job ends when the
@@ -41,7 +42,7 @@ func Problem(err error) *events.Problem {
 	if err == nil {
 		return nil
 	}
-	p := &events.Problem{Code: "error", Message: err.Error()}
+	p := &events.Problem{Code: "error", Message: redaction.Addresses(err.Error())}
 	if e, ok := errors.AsType[*JobError](err); ok && e.Code != "" {
 		p.Code = e.Code
 	}

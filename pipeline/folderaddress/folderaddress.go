@@ -24,6 +24,12 @@ func Of(folder string) string {
 	return (&url.URL{Scheme: "file", Path: filepath.ToSlash(folder)}).String()
 }
 
+// Relative is the address of a folder by its path from the working folder, such as
+// file:./mlruns.
+func Relative(folder string) string {
+	return scheme + "./" + (&url.URL{Path: filepath.ToSlash(folder)}).EscapedPath()
+}
+
 // Is reports whether an address is meant to be that of a folder.
 func Is(address string) bool { return strings.HasPrefix(address, scheme) }
 

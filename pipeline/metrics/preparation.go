@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/redaction"
 )
 
 // Preparation publishes what an attempt tells of its work before the first step.
@@ -22,7 +23,7 @@ type Preparation struct {
 func (p *Preparation) Announce(ctx context.Context, done, total int64, warning string) {
 	ev := events.Progress{RunID: p.cfg.RunID, Phase: p.cfg.Phase, Attempt: p.cfg.Attempt, Stage: events.StagePrepare}
 	if warning != "" {
-		ev.Warnings = []string{warning}
+		ev.Warnings = []string{redaction.Addresses(warning)}
 	} else if ev.Step, ev.Total = done, total; !p.due(time.Now()) {
 		return
 	}

@@ -75,7 +75,8 @@ func OfVariables(environ []string) []string {
 	return values
 }
 
-// Hide returns a text without the secrets, and without the passwords of addresses.
+// Hide returns a text without the secrets, and without the passwords of addresses and the
+// secrets of their queries.
 func (s *Secrets) Hide(text string) string {
 	if s != nil {
 		text = s.known.Replace(text)
@@ -83,7 +84,7 @@ func (s *Secrets) Hide(text string) string {
 	if !strings.Contains(text, "://") {
 		return text
 	}
-	return password.ReplaceAllString(text, "${1}"+Hidden+"@")
+	return secretInQuery.ReplaceAllString(password.ReplaceAllString(text, "${1}"+Hidden+"@"), "${1}"+Hidden)
 }
 
 // Error returns an error whose text has no secrets. It is the same one for errors.Is and

@@ -23,6 +23,7 @@ func TestHide(t *testing.T) {
 		"is padded":                    "is [hidden]",
 		"nats://user:hush@host:4222/x": "nats://user:[hidden]@host:4222/x",
 		"https://host/a:b@c":           "https://host/a:b@c",
+		"https://host/?api_key=hush":   "https://host/?api_key=[hidden]",
 	} {
 		if got := secrets.Hide(text); got != want {
 			t.Errorf("%q became %q, want %q", text, got, want)

@@ -2,6 +2,8 @@ package runconfig
 
 import (
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -81,7 +83,7 @@ func TestWriteOfPublishers(t *testing.T) {
 	} {
 		s.Pipeline.EnableFinetuning, s.Pipeline.EnableInference = c.enabled == "all", c.enabled == "all"
 		var b strings.Builder
-		if err := Write(&b, events.Run{ID: "r", Accepted: &accepted}, c.tracking); err != nil {
+		if err := Write(&b, events.Run{ID: "r", Accepted: &accepted}, c.tracking, nil); err != nil {
 			t.Fatal(err)
 		}
 		for _, want := range c.has {
@@ -100,6 +102,41 @@ func TestWriteOfPublishers(t *testing.T) {
 	}
 	if s.FineTuner.Queue != "" {
 		t.Error("the fact of the run was changed")
+	}
+}
+
+// TestWriteBelowRoots: a file that the services found below their data roots has its absolute path, with
+// the split behind it. An id of the Hub stays, unless there is a file of that name.
+func TestWriteBelowRoots(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	for _, path := range []string{"mine/base/x", "mine/a:b.jsonl", "mine/data/test.jsonl"} {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(root, path)), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(root, path), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	accepted := events.PipelineAccepted{RunID: "r", Specification: spec.Defaults(), Plan: []events.Step{{Phase: events.Finetune, Queue: "builtin"}}}
+	s := &accepted.Specification
+	s.FineTuner.BaseModelID, s.FineTuner.TrainingDataID, s.FineTuner.ValidationDataID, s.Inferencer.TestingDataID = "mine/base", "mine/a:b.jsonl", "gone.jsonl", "mine/data:test"
+	s.Inferencer.ModelID = "owner/model"
+	var b strings.Builder
+	if err := Write(&b, events.Run{ID: "r", Accepted: &accepted}, "", []string{root}); err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{
+		"base_model_id = '" + root + "/mine/base'", "training_data_id = '" + root + "/mine/a:b.jsonl'", "validation_data_id = 'gone.jsonl'",
+		"testing_data_id = '" + root + "/mine/data:test'", "model_id = 'owner/model'",
+		"# fine_tuner.validation_data_id: the services found the file below their data roots; a relative path starts here.",
+	} {
+		if !strings.Contains(b.String(), line+"\n") {
+			t.Errorf("no line %s in\n%s", line, b.String())
+		}
+	}
+	if strings.Contains(b.String(), "inferencer.model_id: the services") || s.FineTuner.BaseModelID != "mine/base" {
+		t.Error("the id of the Hub is taken for a file, or the fact of the run was changed")
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/allowedpath"
 	"github.com/tunebus/tunebus/pipeline/localinput"
 	"github.com/tunebus/tunebus/pipeline/spec"
 	"github.com/tunebus/tunebus/pipeline/structconf"
@@ -20,14 +21,16 @@ import (
 
 // Write writes the file from which a run can be started again, in any working
 // folder: paths are absolute. trackedAt is the MLflow of the runs that name
-// none; empty if it is not known. A run that was not accepted has no such file.
-func Write(w io.Writer, run events.Run, trackedAt string) error {
+// none; empty if it is not known. roots are the folders below which the services of the run
+// found relative paths; a path that is in none of them now stays as it is, and a comment
+// says so. A run that was not accepted has no such file.
+func Write(w io.Writer, run events.Run, trackedAt string, roots []string) error {
 	a := run.Accepted
 	if a == nil {
 		return fmt.Errorf("write the configuration of run %s: it was not accepted", run.ID)
 	}
 	f := file{accepted: *a, specification: a.Specification}
-	f.placePaths()
+	f.placePaths(roots)
 	f.nameQueues()
 	f.nameTracking(trackedAt)
 	section, err := f.section()
@@ -64,14 +67,15 @@ func (f *file) remark(format string, args ...any) {
 	f.remarks = append(f.remarks, fmt.Sprintf(format, args...))
 }
 
-// placePaths gives the keys that name files of the person's machine absolute
-// paths.
-func (f *file) placePaths() {
+// placePaths gives the keys that name files of the person's machine, or of that of the
+// services, absolute paths.
+func (f *file) placePaths(roots []string) {
 	in := f.accepted.Inputs
 	for _, p := range spec.Paths(f.specification) {
 		ref, isFile := in.Files[p.Key]
 		if !isFile {
-			continue // an id of the Hub, or a path of the services' machine
+			f.placeBelow(roots, p)
+			continue
 		}
 		path := in.Paths[p.Key]
 		if localinput.Is(ref) {
@@ -90,6 +94,32 @@ func (f *file) placePaths() {
 		spec.SetPath(&f.specification, p.Key, path)
 		f.remark("%s: sha256 %s", p.Key, ref.SHA256)
 	}
+}
+
+// placeBelow gives a key whose file the services found below their data roots the absolute
+// path. An id of the Hub stays as it is: a file goes first, as for the services.
+func (f *file) placeBelow(roots []string, p spec.Path) {
+	if filepath.IsAbs(p.Place()) {
+		return
+	}
+	found, behind := "", ""
+	for _, name := range []string{p.Value, p.Place()} { // a path that has a colon itself goes first
+		path, err := allowedpath.Find(roots, name)
+		if err == nil {
+			found, behind = path, strings.TrimPrefix(p.Value, name)
+			break
+		}
+	}
+	switch {
+	case found == "" && spec.IsHubID(p.Place()):
+		return
+	case found == "":
+		f.remark("%s: the services found the file below their data roots; a relative path starts here.", p.Key)
+		return
+	case strings.Contains(found, "${"):
+		f.remark("%s: the path holds \"${\", which begins the name of a variable; name the file otherwise.", p.Key)
+	}
+	spec.SetPath(&f.specification, p.Key, found+behind)
 }
 
 // nameQueues names the queues that the request named beside its specification.

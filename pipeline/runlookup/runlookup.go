@@ -11,7 +11,7 @@
 // run of that id. Then names that are equal to the text count, and only if there
 // are none, ids that begin with it. Runs of the stream come before archived ones,
 // so that a lookup reads what is in the archive only if the stream has nothing to
-// offer.
+// offer, or a run of that name: names of archived runs, which are [Named], count as much.
 //
 // A text that fits several runs is an [*AmbiguousError] and never a guess. A text
 // that fits none is returned as it is: it may be the id of a run that was
@@ -50,6 +50,12 @@ type Runs interface {
 	Describe(ctx context.Context, ids []string) ([]Run, error)
 	// Newest is the run that was accepted last; the zero Run if there is none.
 	Newest(ctx context.Context) (Run, error)
+}
+
+// Named are runs whose names count, too, where an earlier place has a run of a name.
+type Named interface {
+	// WithName returns the runs among the ids that have a name.
+	WithName(ctx context.Context, name string, ids []string) ([]Run, error)
 }
 
 // AmbiguousError means that a text fits several runs.
@@ -100,6 +106,9 @@ func Find(ctx context.Context, text string, places ...Runs) (string, error) {
 			return "", failed[i]
 		}
 		fitting, named, err := fit(ctx, text, place, listed[i])
+		if err == nil && named {
+			fitting, err = addNamed(ctx, text, fitting, places[i+1:], listed[i+1:])
+		}
 		if err == nil && len(fitting) > 0 && !named { // it may be the whole id of a run that could not be looked for
 			err = errors.Join(failed[i:]...)
 		}
@@ -116,6 +125,27 @@ func Find(ctx context.Context, text string, places ...Runs) (string, error) {
 		return "", ErrNoRuns
 	}
 	return text, nil
+}
+
+// addNamed adds the runs of later places that have a name, too. A place that cannot be read adds
+// none.
+func addNamed(ctx context.Context, name string, found []Run, places []Runs, listed [][]string) ([]Run, error) {
+	for i, place := range places {
+		named, ok := place.(Named)
+		ids := slices.DeleteFunc(slices.Clone(listed[i]), func(id string) bool {
+			return slices.ContainsFunc(found, func(r Run) bool { return r.ID == id })
+		})
+		if !ok || len(ids) == 0 {
+			continue
+		}
+		more, err := named.WithName(ctx, name, ids)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, more...)
+	}
+	slices.SortFunc(found, func(a, b Run) int { return b.At.Compare(a.At) })
+	return found, nil
 }
 
 // fit returns the runs that a text may mean, the newest first: those of that name, or

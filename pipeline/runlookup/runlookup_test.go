@@ -138,6 +138,36 @@ func TestFindIDNamedLast(t *testing.T) {
 	}
 }
 
+// named are runs of a place whose names count beside those of the first place.
+type named struct{ listed }
+
+func (n named) WithName(_ context.Context, name string, ids []string) (out []runlookup.Run, err error) {
+	for _, r := range n.listed {
+		if r.Name == name && slices.Contains(ids, r.ID) {
+			out = append(out, r)
+		}
+	}
+	return out, nil
+}
+
+// TestFindNameInTwoPlaces: a name that a run of the stream and an archived one share means
+// neither alone; a rejected request of that name does not count.
+func TestFindNameInTwoPlaces(t *testing.T) {
+	t.Parallel()
+	old := named{listed{{ID: "twin", Name: "harbour", At: day(2)}, {ID: "d2", Name: "harbour", At: day(6)}}}
+	_, err := runlookup.Find(t.Context(), "harbour", stream, old)
+	several, ok := errors.AsType[*runlookup.AmbiguousError](err)
+	if !ok || len(several.Runs) != 2 || several.Runs[0].ID != "d2" || several.Runs[1].ID != "twin" {
+		t.Errorf("%v", err)
+	}
+	if got, err := runlookup.Find(t.Context(), "harbour", stream, listed{}, listed{{ID: "refused", Name: "harbour"}}); err != nil || got != "d2" {
+		t.Errorf("%q (%v)", got, err)
+	}
+	if got, err := runlookup.Find(t.Context(), "twin", stream, old); err != nil || got != "twin" {
+		t.Errorf("by its id: %q (%v)", got, err)
+	}
+}
+
 // TestFindPlaceUnavailable: an archive that can not be read concerns only texts
 // that the stream does not know.
 func TestFindPlaceUnavailable(t *testing.T) {

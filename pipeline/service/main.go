@@ -14,6 +14,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/hostmetrics"
 	"github.com/tunebus/tunebus/pipeline/loglimit"
+	"github.com/tunebus/tunebus/pipeline/redaction"
 	"github.com/tunebus/tunebus/pipeline/settings"
 	"github.com/tunebus/tunebus/pipeline/structconf"
 	"github.com/tunebus/tunebus/pipeline/version"
@@ -28,7 +29,7 @@ func Main(name string, wire Wire) int {
 	if err == nil || errors.Is(err, flag.ErrHelp) {
 		return 0
 	}
-	fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
+	fmt.Fprintf(os.Stderr, "%s: %s\n", name, redaction.Addresses(err.Error()))
 	var faults structconf.Faults
 	if errors.As(err, &faults) || errors.Is(err, errUsage) {
 		return 2
@@ -108,7 +109,7 @@ func load(name string, args, environ []string, stderr io.Writer) (settings.Setti
 func logger(cfg settings.Services, w io.Writer) *slog.Logger {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(cfg.LogLevel)) // one of the allowed ones, all of which it knows
-	opts := &slog.HandlerOptions{Level: level}
+	opts := &slog.HandlerOptions{Level: level, ReplaceAttr: redaction.InLog}
 	if cfg.LogFormat == "json" {
 		return slog.New(loglimit.New(slog.NewJSONHandler(w, opts)))
 	}

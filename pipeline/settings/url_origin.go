@@ -3,7 +3,6 @@ package settings
 import (
 	"fmt"
 	"net/url"
-	"regexp"
 	"strings"
 
 	"github.com/tunebus/tunebus/pipeline/folderaddress"
@@ -54,22 +53,6 @@ func Redacted(address string) string {
 		}
 	}
 	return strings.Join(parts, "://")
-}
-
-var (
-	// userInAddress is the user of an address inside a text, with a password or none.
-	userInAddress = regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*://)[^\s/?#@"'<>]*@`)
-	// secretInQuery is a part of a query whose name is that of a secret.
-	secretInQuery = regexp.MustCompile(`([?&][^\s=&?"']*(?i:token|key|secret|passw|credential|signature)[^\s=&"']*=)[^\s&#"'<>]+`)
-)
-
-// RedactedText returns a text, such as an error, with "xxxxx" where an address in it has
-// a user and a password, or a secret in its query.
-func RedactedText(text string) string {
-	if !strings.Contains(text, "://") {
-		return text
-	}
-	return secretInQuery.ReplaceAllString(userInAddress.ReplaceAllString(text, "${1}xxxxx@"), "${1}xxxxx")
 }
 
 // Key returns the credential for the address of a judge, by its origin, or "" if

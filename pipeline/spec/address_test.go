@@ -18,6 +18,8 @@ func TestAddresses(t *testing.T) {
 		"http://u:hu/sh@host":     "must not hold a user or password",
 		"http://u:1/hush@host":    "must not hold a user or password",
 		"https://hush@host/x":     "must not hold a user or password",
+		"https://host/?key=hush":  "must not hold a secret in its query",
+		"https://host/?page=1":    "",
 		"file:///home/a@b/mlruns": "",
 		"file:./a?b":              "write %3F",
 		"file:./50%":              "write %25",

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
@@ -70,7 +69,7 @@ func ParseJSON(body []byte) (Tree, Faults) {
 		return t, nil
 	}
 	if err := d.Decode(&t.Sections); err != nil {
-		return Tree{}, Faults{{Key: "specification", Message: fmt.Sprintf("want a JSON object of sections: %v", err)}}
+		return Tree{}, Faults{{Key: "specification", Message: "want a JSON object of sections, such as {\"fine_tuner\": {\"epochs\": 1}}"}}
 	}
 	return t, nil
 }

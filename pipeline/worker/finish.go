@@ -13,6 +13,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/checkpointing"
 	"github.com/tunebus/tunebus/pipeline/engine"
+	"github.com/tunebus/tunebus/pipeline/redaction"
 	"github.com/tunebus/tunebus/pipeline/retry"
 	"github.com/tunebus/tunebus/pipeline/worker/cleanup"
 )
@@ -152,7 +153,7 @@ func (a *attempt) completed(res engine.Result, how events.Conclusion, why error)
 		Gates:            res.Gates,
 		TokensIn:         res.TokensIn,
 		TokensOut:        res.TokensOut,
-		Notes:            res.Notes,
+		Notes:            redaction.AddressesOfEach(res.Notes),
 		Error:            engine.Problem(why),
 	}
 }

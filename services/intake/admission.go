@@ -13,6 +13,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/bus/delivery"
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
+	"github.com/tunebus/tunebus/pipeline/redaction"
 	"github.com/tunebus/tunebus/pipeline/spec"
 	"github.com/tunebus/tunebus/services/intake/request"
 )
@@ -247,7 +248,10 @@ func (a *admission) reject(ctx context.Context, d delivery.Delivery, req events.
 	if id == "" { // whoever published the request can find it by the id that its run would have
 		id = request.RunID(d.Stream, d.Sequence, d.Time)
 	}
-	rejected := events.PipelineRejected{RequestSequence: d.Sequence, RunID: id, RunName: request.NameOfRejected(req), Faults: events.BoundFaults(faults)}
+	for i := range min(len(faults), events.MaxFaults) { // a fact is there for everybody to read; it has no more of them
+		faults[i].Value, faults[i].Message = redaction.Addresses(faults[i].Value), redaction.Addresses(faults[i].Message)
+	}
+	rejected := events.PipelineRejected{RequestSequence: d.Sequence, RunID: id, RunName: request.NameOfRejected(req), Labels: events.LabelsOfRejected(req.Labels), Faults: events.BoundFaults(faults)}
 	_, err := a.publisher.Publish(ctx, rejected, journal.Fence{})
 	if _, lost := errors.AsType[*journal.FencedError](err); err != nil && !lost {
 		return err

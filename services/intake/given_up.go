@@ -103,15 +103,17 @@ func (g *givenUp) endJob(ctx context.Context, id string, p events.Phase, letter 
 // rejectRequest rejects a request that was neither accepted nor rejected. A run
 // that was accepted goes on.
 func (g *givenUp) rejectRequest(ctx context.Context, letter deadletter.Letter) error {
+	var plain events.PipelineRequested
 	var body struct {
-		RunID string                   `json:"run_id"` // of a plain request
-		Data  events.PipelineRequested `json:"data"`   // of a CloudEvent
+		Data events.PipelineRequested `json:"data"` // of a CloudEvent
 	}
-	_ = json.Unmarshal(letter.Body, &body) // a request that is no JSON names no run
-	id := body.RunID
-	if id == "" {
-		id = body.Data.RunID
+	_ = json.Unmarshal(letter.Body, &plain) // a request that is no JSON names no run
+	_ = json.Unmarshal(letter.Body, &body)
+	req := plain
+	if req.RunID == "" && req.RunName == "" && req.Labels == nil {
+		req = body.Data
 	}
+	id := req.RunID
 	if !events.ValidToken(id) {
 		id = ""
 	}
@@ -126,7 +128,7 @@ func (g *givenUp) rejectRequest(ctx context.Context, letter deadletter.Letter) e
 	if run.Accepted != nil && run.Accepted.Lineage.RequestSequence == letter.Original {
 		return g.publisher.PublishNext(ctx, *run.Accepted, run)
 	}
-	rejected := events.PipelineRejected{RequestSequence: letter.Original, RunID: id, Faults: []events.Fault{{
+	rejected := events.PipelineRejected{RequestSequence: letter.Original, RunID: id, RunName: request.NameOfRejected(req), Labels: events.LabelsOfRejected(req.Labels), Faults: []events.Fault{{
 		Key: "request",
 		Message: fmt.Sprintf("was given up and is dead letter %d, which \"tunebus dlq retry %d\" submits again: %s",
 			letter.Sequence, letter.Sequence, letter.Reason),

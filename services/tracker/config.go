@@ -38,6 +38,9 @@ type Config struct {
 	// in whatever folders of this machine their facts name. It is for a person who
 	// deletes runs of an own data folder, and not for requests of others.
 	AnyFolder bool
+	// DataRoots are the folders below which the services find the relative paths of
+	// requests. Default: none.
+	DataRoots []string
 	// Reports is the folder of the reports, with one folder for each run.
 	// Default: no reports.
 	Reports string

@@ -34,6 +34,7 @@ func ConfigFrom(s settings.Settings, getenv func(string) string) (Config, error)
 		TrackingURI: uri,
 		Allowed:     s.Tracker.Allowed,
 		FileRoot:    s.Tracker.FileRoot,
+		DataRoots:   s.Data.Roots,
 		Reports:     reports,
 		Slots:       s.Tracker.Slots,
 		UnknownFor:  s.Bus.UnknownFor,

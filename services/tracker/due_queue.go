@@ -28,10 +28,8 @@ func newDueQueue(longestWait time.Duration) *dueQueue {
 func (q *dueQueue) schedule(run string, due time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if s, ok := q.runs[run]; !ok {
+	if s, ok := q.runs[run]; !ok || due.Before(s.due) {
 		q.runs[run] = schedule{due: due, since: time.Now()}
-	} else if due.Before(s.due) {
-		q.runs[run] = schedule{due: due, since: s.since}
 	}
 }
 

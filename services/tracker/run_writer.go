@@ -74,8 +74,9 @@ func (e *reportsError) Unwrap() error { return e.err }
 
 // reportWriter writes the report files of a run and its entry in the list.
 type reportWriter struct {
-	dir       string // empty: no reports
-	mlflow    string // the MLflow of runs that name none
+	dir       string   // empty: no reports
+	mlflow    string   // the MLflow of runs that name none
+	roots     []string // data roots of the services
 	list      *runListBuffer
 	writeFile func(ctx context.Context, dir string, r report.Report) ([]report.File, error)
 	store     mlflowsync.ArtifactStore
@@ -106,6 +107,7 @@ func (w *reportWriter) write(ctx context.Context, snapshot projection.Snapshot) 
 		Losses:      w.open(snapshot.Run, events.Finetune, events.ArtifactMetrics),
 		Size:        w.size,
 		TrackingURI: w.mlflow,
+		Roots:       w.roots,
 	})
 }
 

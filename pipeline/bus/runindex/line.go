@@ -82,6 +82,12 @@ func (l Line) Word() events.Status {
 	return l.Status
 }
 
+// Queued reports whether a phase of a run waits for a worker, although one has worked on the
+// run before: its status is still [events.StatusRunning].
+func (l Line) Queued() bool {
+	return l.Status == events.StatusRunning && l.Attempt == 0 && l.Phase != ""
+}
+
 // Ended reports whether the run has ended.
 func (l Line) Ended() bool {
 	return events.Conclusion(l.Status).Valid()

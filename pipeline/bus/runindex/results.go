@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"slices"
 	"strconv"
 
@@ -25,6 +26,8 @@ type result struct {
 	// page, so it may be older.
 	newest  uint64
 	summary []byte // JSON on one line
+	// whole is set if the summary is as it was written, by its checksum.
+	whole bool
 }
 
 // results are those of the runs of a page, by run.
@@ -33,7 +36,7 @@ type results map[string]result
 // of returns the result of a line; none if it has none, or only that of an older line.
 func (r results) of(l Line) []byte {
 	found, ok := r[l.RunID]
-	if !ok || found.newest != l.Newest || !json.Valid(found.summary) {
+	if !ok || found.newest != l.Newest || !found.whole && !json.Valid(found.summary) {
 		return nil
 	}
 	return found.summary
@@ -45,16 +48,16 @@ func resultsOf(lines []Line, before results) results {
 	now := results{}
 	for _, l := range lines {
 		if len(l.Result) > 0 {
-			now[l.RunID] = result{l.Newest, l.Result}
-		} else if old, ok := before[l.RunID]; ok && old.newest == l.Newest {
-			now[l.RunID] = old
+			now[l.RunID] = result{newest: l.Newest, summary: l.Result}
+		} else if old := before.of(l); old != nil {
+			now[l.RunID] = result{newest: l.Newest, summary: old}
 		}
 	}
 	return now
 }
 
-// encode writes results: compressed, and a line for each with its run, the sequence and
-// the summary. Long ones are left out if they are too many for one message; lists read the
+// encode writes results: compressed, and a line for each with its run, the sequence, the
+// checksum and the summary. Long ones are left out if they are too many for one message; lists read the
 // facts of their runs.
 func (r results) encode() []byte {
 	if value, ok := r.compress(maxResultsBytes); ok {
@@ -69,7 +72,7 @@ func (r results) encode() []byte {
 func (r results) compress(longest int) (value []byte, ok bool) {
 	var text bytes.Buffer
 	for run, one := range r {
-		line := fmt.Sprintf("%s %d %s\n", run, one.newest, one.summary)
+		line := fmt.Sprintf("%s %d%s%08x %s\n", run, one.newest, checked, crc32.ChecksumIEEE(one.summary), one.summary)
 		if len(line) <= longest {
 			text.WriteString(line)
 		}
@@ -81,7 +84,12 @@ func (r results) compress(longest int) (value []byte, ok bool) {
 	return value, len(value) <= maxPageBytes
 }
 
-// decodeResults reads what encode wrote. A line that is none is left out.
+// checked stands between the sequence and the checksum. Earlier versions wrote no checksum, and
+// leave a line with one out: they read the facts of its run.
+const checked = "#"
+
+// decodeResults reads what encode wrote. A line that is none is left out. A checksum is
+// compared in a tenth of the time in which a summary is read as JSON.
 func decodeResults(value []byte) (results, error) {
 	size, err := s2.DecodedLen(value)
 	if err != nil {
@@ -98,12 +106,19 @@ func decodeResults(value []byte) (results, error) {
 	for line := range bytes.Lines(text) {
 		run, rest, _ := bytes.Cut(line, []byte(" "))
 		newest, summary, ok := bytes.Cut(rest, []byte(" "))
+		newest, sum, hasSum := bytes.Cut(newest, []byte(checked))
 		sequence, err := strconv.ParseUint(string(newest), 10, 64)
 		summary, ended := bytes.CutSuffix(summary, []byte("\n"))
 		if !ok || !ended || err != nil {
 			continue
 		}
-		all[string(run)] = result{sequence, slices.Clip(summary)}
+		if hasSum {
+			want, err := strconv.ParseUint(string(sum), 16, 32)
+			if err != nil || uint32(want) != crc32.ChecksumIEEE(summary) {
+				continue // it is damaged
+			}
+		}
+		all[string(run)] = result{sequence, slices.Clip(summary), hasSum}
 	}
 	return all, nil
 }

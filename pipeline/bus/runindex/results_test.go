@@ -1,6 +1,7 @@
 package runindex
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -20,9 +21,9 @@ func TestResultsFit(t *testing.T) {
 			for len(summary) < long {
 				summary = fmt.Appendf(summary, "%016x", noise.Uint64())
 			}
-			all[fmt.Sprintf("r%d", i)] = result{uint64(i), fmt.Appendf(nil, `{"k":%q}`, summary)}
+			all[fmt.Sprintf("r%d", i)] = result{newest: uint64(i), summary: fmt.Appendf(nil, `{"k":%q}`, summary)}
 		}
-		all["short"] = result{7, []byte(`{"k":1}`)}
+		all["short"] = result{newest: 7, summary: []byte(`{"k":1}`)}
 		value := all.encode()
 		if len(value) > maxPageBytes+maxPageBytes/10 {
 			t.Errorf("64 results of %d bytes take %d", long, len(value))
@@ -42,9 +43,34 @@ func TestResultsFit(t *testing.T) {
 	}
 }
 
-// FuzzDecodeResults: whatever the bucket holds, reading it ends, with results that are JSON.
+// TestDamagedResults: a result whose checksum is wrong is left out; those of earlier versions,
+// without one, are read if they are JSON, and get one when their page is written again.
+func TestDamagedResults(t *testing.T) {
+	t.Parallel()
+	good := results{"r": {newest: 3, summary: []byte(`{"a":1}`)}}.encode()
+	text, err := s2.Decode(nil, good)
+	if err != nil {
+		t.Fatal(err)
+	}
+	damaged := bytes.Replace(text, []byte(`{"a":1}`), []byte(`{"a":2}`), 1)
+	line := Line{RunID: "r", Newest: 3}
+	for _, c := range []struct{ stored, want string }{
+		{string(text), `{"a":1}`}, {string(damaged), ""}, {"r 3 {\"a\":1}\n", `{"a":1}`}, {"r 3 {\"a\":\n", ""}, {"r 3#zz {}\n", ""}, {"r 2 {}\n", ""},
+	} {
+		read, err := decodeResults(s2.Encode(nil, []byte(c.stored)))
+		if err != nil || string(read.of(line)) != c.want {
+			t.Errorf("%q is read as %q, %v", c.stored, read.of(line), err)
+		}
+		again, err := decodeResults(resultsOf([]Line{line}, read).encode())
+		if err != nil || string(again.of(line)) != c.want || c.want != "" && !again["r"].whole {
+			t.Errorf("%q is written again as %+v, %v", c.stored, again, err)
+		}
+	}
+}
+
+// FuzzDecodeResults: whatever the bucket holds, reading it ends.
 func FuzzDecodeResults(f *testing.F) {
-	f.Add(results{"r": {3, []byte(`{"a":1}`)}}.encode())
+	f.Add(results{"r": {newest: 3, summary: []byte(`{"a":1}`)}}.encode())
 	f.Add(s2.Encode(nil, []byte("r 3 {\nr\n\nr x {}\nq 1 {}")))
 	f.Add([]byte("\xff\xff\xff\xff\x7f"))
 	f.Fuzz(func(t *testing.T, value []byte) {

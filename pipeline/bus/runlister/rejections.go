@@ -20,6 +20,15 @@ type Rejected struct {
 	Stored uint64
 }
 
+// ID names the rejected request as a run is named: by the id that its run would have, or, if no
+// run may have that, by the number of the request.
+func (r Rejected) ID() string {
+	if events.ValidToken(r.RunID) && !events.ReservedRunID(r.RunID) {
+		return r.RunID
+	}
+	return fmt.Sprintf("request-%d", r.RequestSequence)
+}
+
 // maxRejections is how many rejections a search looks at, the newest first.
 const maxRejections = 10_000
 
@@ -63,12 +72,12 @@ func (l *Lister) Rejections(ctx context.Context, each func(Rejected) bool) error
 	return nil
 }
 
-// Rejection finds the newest rejection of a request for a run id; nil if there is
-// none. It looks at the newest ten thousand rejections at most.
+// Rejection finds the newest rejection of a request for a run id, or the one that
+// [Rejected.ID] names so; nil if there is none. It looks at the newest ten thousand rejections at most.
 func (l *Lister) Rejection(ctx context.Context, run string) (found *Rejected, err error) {
 	looked := 0
 	err = l.Rejections(ctx, func(r Rejected) bool {
-		if r.RunID == run {
+		if r.RunID == run || r.ID() == run {
 			found = &r
 		}
 		looked++

@@ -10,22 +10,22 @@ import (
 func TestUnfitAnswers(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		s      server
+		s      *server
 		metric string
 		says   string
 		calls  int
 	}{
-		"another model":           {server{more: map[string]any{"model": "other/model"}}, "answer_accuracy", `it says that "other/model" answered; name in evaluator.llm`, 1},
-		"the key as model":        {server{more: map[string]any{"model": "sk-secret-of-mine"}}, "answer_accuracy", `it says that "[hidden]" answered`, 1},
-		"another embedding model": {server{moreEmbedded: map[string]any{"model": "other/model"}, vector: []float64{1}}, "semantic_similarity", `it says that "other/model" answered; name in evaluator.embedding`, 1},
-		"a filter":                {server{finish: "content_filter"}, "answer_accuracy", `its finish_reason is "content_filter"`, 1},
-		"given up":                {server{finish: "abort"}, "answer_accuracy", `after 2 retries: the server did not finish the judge's answer: its finish_reason is "abort"`, 3},
-		"cut":                     {server{finish: "length"}, "answer_accuracy", "after 2 retries", 6},
-		"no choice":               {server{more: map[string]any{"choices": []any{}}}, "answer_accuracy", "after 2 retries: the response has no answer", 3},
+		"another model":           {&server{more: map[string]any{"model": "other/model"}}, "answer_accuracy", `it says that "other/model" answered; name in evaluator.llm`, 1},
+		"the key as model":        {&server{more: map[string]any{"model": "sk-secret-of-mine"}}, "answer_accuracy", `it says that "[hidden]" answered`, 1},
+		"another embedding model": {&server{moreEmbedded: map[string]any{"model": "other/model"}, vector: []float64{1}}, "semantic_similarity", `it says that "other/model" answered; name in evaluator.embedding`, 1},
+		"a filter":                {&server{finish: "content_filter"}, "answer_accuracy", `its finish_reason is "content_filter"`, 1},
+		"given up":                {&server{finish: "abort"}, "answer_accuracy", `after 2 retries: the server did not finish the judge's answer: its finish_reason is "abort"`, 3},
+		"cut":                     {&server{finish: "length"}, "answer_accuracy", "after 2 retries", 6},
+		"no choice":               {&server{more: map[string]any{"choices": []any{}}}, "answer_accuracy", "after 2 retries: the response has no answer", 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := &c.s
+			s := c.s
 			s.chat = func(string, int) []string { return []string{"4"} }
 			got, err := s.metric(t, c.metric, Options{}).Score(t.Context(), row())
 			if err == nil || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "secret") || len(got.Scores) > 0 {

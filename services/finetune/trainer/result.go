@@ -72,12 +72,12 @@ func (s *session) conclude(ctx context.Context, base inputs.Base, res *engine.Re
 	if s.result.EndedEarly && s.lastStep < s.total {
 		res.Notes = append(res.Notes, fmt.Sprintf("the trainer ended early, behind step %d of %d", s.lastStep, s.total))
 	}
-	res.TokensIn, res.Datasets = s.result.Tokens, counted(res.Datasets, s.prepared)
+	res.TokensIn, res.Datasets = s.result.Tokens, verify.Counted(res.Datasets, s.prepared)
 	res.Statistics = map[string]float64{
 		"total_training_steps": float64(s.lastStep),
 		"training_rows":        float64(res.Datasets[0].Rows),
 	}
-	if epochs, ok := s.epochs(); ok {
+	if epochs, ok := verify.Epochs(s.job.Request.Specification.FineTuner, s.epoch, s.lastStep, s.total); ok {
 		res.Statistics["total_epochs"] = epochs
 	}
 	for name, value := range s.result.Statistics {

@@ -35,7 +35,7 @@ type session struct {
 	notes       int
 	unknown     map[string]bool
 	prepared    map[string]child.Dataset // what became of the rows, by data set
-	done        int64 // in the stage
+	done        int64                    // in the stage
 	lastStep    int64
 	total       int64 // of the steps, as the trainer said it last; 0: it did not
 	steps       verify.Steps

@@ -42,7 +42,7 @@ type session struct {
 	path    string // of its answers
 
 	vocabulary int // the number of ids
-	command *child.Trainer
+	command    *child.Trainer
 
 	in     *bufio.Reader
 	read   int64 // lines of answers

@@ -23,6 +23,9 @@ const TagDeleted = "tunebus.deleted"
 // registered model or another tool may refer to them.
 func (s *Syncer) MarkDeleted(ctx context.Context, deleted events.PipelineDeleted) (Result, error) {
 	result := Result{Links: map[string]string{}}
+	if len(deleted.Links) > 0 && linkedAddress(deleted.Links) == nil {
+		return result, nil // it was tracked, and is not in MLflow; a run of its id there is another one
+	}
 	address, gone, err := s.addresses.addressOfDeleted(deleted)
 	if err != nil { // as for the run itself, a retry would not help
 		result.Gaps = append(result.Gaps, "its MLflow runs are not marked: "+err.Error())

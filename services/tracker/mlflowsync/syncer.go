@@ -107,7 +107,16 @@ func (s *Syncer) Sync(ctx context.Context, snapshot projection.Snapshot, files [
 		metrics:    s.metrics,
 		result:     Result{Links: map[string]string{}},
 	}
-	err = w.writeAll(ctx, snapshot, snapshot.Parent(s.version), files)
+	parent := snapshot.Parent(s.version)
+	other, err := isNamesake(ctx, target, snapshot, parent)
+	if err != nil {
+		return w.result, err
+	}
+	if other { // a retry would not help
+		w.result.Gaps = append(w.result.Gaps, namesakeGap(snapshot.Run.ID))
+		return w.result, nil
+	}
+	err = w.writeAll(ctx, snapshot, parent, files)
 	return w.result, err
 }
 

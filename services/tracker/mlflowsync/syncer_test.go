@@ -76,6 +76,42 @@ func read(t *testing.T, root string, name ...string) string {
 	return string(text)
 }
 
+// TestSyncNamesake: a run of another data folder with the same id is not mixed with the one that is
+// in MLflow, and its deletion does not mark that one.
+func TestSyncNamesake(t *testing.T) {
+	t.Parallel()
+	root := filepath.Join(t.TempDir(), "mlruns")
+	s := New(Config{TrackingURI: "file:" + root, Version: "1"}, store{}, noMetrics)
+	mine, other := snapshotOf(), snapshotOf()
+	later := *other.Run.Accepted
+	later.RequestedAt, later.RunName, later.Labels = began.Add(time.Hour), "other", map[string]string{"of": "another"}
+	other.Run.Accepted = &later
+	sync := func(snapshot projection.Snapshot) Result {
+		t.Helper()
+		result, err := s.Sync(t.Context(), snapshot, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return result
+	}
+	if got := sync(mine); len(got.Gaps) != 0 || len(got.Links) != 3 {
+		t.Fatalf("%+v", got)
+	}
+	if got := sync(other); len(got.Gaps) != 1 || !strings.Contains(got.Gaps[0], "another data folder") || len(got.Links) != 0 || len(got.Running) != 0 {
+		t.Errorf("the namesake: %+v", got)
+	}
+	if read(t, root, "tags", "label.of") != "" || read(t, root, "tags", "mlflow.runName") == "other" {
+		t.Error("both are mixed")
+	}
+	if got := sync(mine); len(got.Gaps) != 0 || len(got.Links) != 3 {
+		t.Errorf("again: %+v", got)
+	}
+	deleted := events.PipelineDeleted{RunID: "r", ExperimentName: "e", DeletedAt: began, Links: map[string]string{"config.toml": "/x"}}
+	if got, err := s.MarkDeleted(t.Context(), deleted); err != nil || len(got.Links)+len(got.Gaps) != 0 || read(t, root, "tags", TagDeleted) != "" {
+		t.Errorf("the deletion of the namesake: %+v, %v", got, err)
+	}
+}
+
 // TestSync: a sync writes parent, children, histories, artifacts and reports,
 // and can be repeated.
 func TestSync(t *testing.T) {
@@ -143,7 +179,7 @@ func TestSyncByAnotherVersion(t *testing.T) {
 	if got := read(t, root, "params", projection.ParamVersion); got != "1" {
 		t.Errorf("the version is %q, want that of the first writer", got)
 	}
-	files, err := filepath.Glob(filepath.Join(root, "*", "*", "params", "pipeline_start_time"))
+	files, err := filepath.Glob(filepath.Join(root, "*", "*", "params", "mlflow_experiment_name"))
 	if err != nil || len(files) != 1 {
 		t.Fatalf("%v, %v", files, err)
 	}
@@ -151,8 +187,8 @@ func TestSyncByAnotherVersion(t *testing.T) {
 		t.Fatal(err)
 	}
 	gaps := sync("3").Gaps
-	if len(gaps) != 1 || !strings.Contains(gaps[0], ": pipeline_start_time: ") {
-		t.Errorf("gaps %v, want one about pipeline_start_time alone", gaps)
+	if len(gaps) != 1 || !strings.Contains(gaps[0], ": mlflow_experiment_name: ") {
+		t.Errorf("gaps %v, want one about mlflow_experiment_name alone", gaps)
 	}
 }
 

@@ -21,13 +21,17 @@ func (s Snapshot) Parent(version string) MLflowRun { return parent(s.Run, versio
 // wrote the run first.
 const ParamVersion = "pipeline_version"
 
+// ParamRequested is the parameter that holds when the run was asked for. It tells runs of one
+// id apart.
+const ParamRequested = "pipeline_start_time"
+
 func parent(run events.Run, version string) MLflowRun {
 	a := *run.Accepted
 	r := MLflowRun{
 		Key: mlflow.RunKey{RunID: a.RunID, Phase: parentPhase},
 		Run: mlflow.Run{Name: a.RunName, StartTime: a.RequestedAt},
 	}
-	r.addParam("pipeline_start_time", a.RequestedAt.UTC().Format(time.RFC3339))
+	r.addParam(ParamRequested, a.RequestedAt.UTC().Format(time.RFC3339))
 	r.addParam(ParamVersion, version)
 	for _, v := range structconf.Values(a.Specification) {
 		r.addParam(sectionPrefix(v.Section)+v.Name, v.Text)

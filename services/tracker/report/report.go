@@ -44,6 +44,8 @@ type Report struct {
 	Size func(context.Context, events.Reference) int64
 	// TrackingURI is the MLflow of runs whose specification names none.
 	TrackingURI string
+	// Roots are the folders below which the services find relative paths.
+	Roots []string
 }
 
 // File is one file that was written.
@@ -67,7 +69,7 @@ func Write(ctx context.Context, dir string, r Report) ([]File, error) {
 		return out.files, err
 	}
 	if r.Run.Accepted != nil {
-		if err := out.add(ConfigName, mediaTOML, func(w io.Writer) error { return runconfig.Write(w, r.Run, r.TrackingURI) }); err != nil {
+		if err := out.add(ConfigName, mediaTOML, func(w io.Writer) error { return runconfig.Write(w, r.Run, r.TrackingURI, r.Roots) }); err != nil {
 			return out.files, err
 		}
 	}

@@ -28,7 +28,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/pipeline/version"
 
-	"github.com/tunebus/tunebus/pipeline/settings"
+	"github.com/tunebus/tunebus/pipeline/redaction"
 )
 
 // Process is what a command has of its process.
@@ -81,7 +81,7 @@ func (p Process) Main(ctx context.Context, args []string) int {
 		if view.PrintFailure(console, err, code) && console.Out().IsScreen() {
 			return code // the person reads it as JSON
 		}
-		console.Say("tunebus: %s", view.Sentence(settings.RedactedText(message)))
+		console.Say("tunebus: %s", view.Sentence(redaction.Addresses(message)))
 	}
 	return code
 }

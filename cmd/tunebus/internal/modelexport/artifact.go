@@ -55,13 +55,13 @@ type ArtifactResult struct {
 }
 
 // WriteArtifact writes an artifact of a run to a new or empty folder, as it is: the files of a
-// folder, or the one file by the name of the artifact. With force other files may lie there,
-// and stay.
-func WriteArtifact(ctx context.Context, files *transfer.Files, run events.Run, a events.Artifact, dir string, force bool) (res ArtifactResult, err error) {
+// folder, or the one file by the name of the artifact. With o.Force other files may lie
+// there, and stay.
+func WriteArtifact(ctx context.Context, files *transfer.Files, run events.Run, a events.Artifact, dir string, o Options) (res ArtifactResult, err error) {
 	if dir, err = filepath.Abs(dir); err != nil {
 		return res, err
 	}
-	if err := errors.Join(checkData(dir), checkInputs(dir, run), checkTarget(dir, force)); err != nil {
+	if err := errors.Join(checkData(dir), checkInputs(dir, run, o.Inputs), checkTarget(dir, o.Force)); err != nil {
 		return res, err
 	}
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
@@ -83,6 +83,9 @@ func WriteArtifact(ctx context.Context, files *transfer.Files, run events.Run, a
 	}
 	res = ArtifactResult{RunID: run.ID, Artifact: a.Name, Folder: dir}
 	if res.Files, res.Bytes, err = list(out); err != nil {
+		return res, err
+	}
+	if err := checkForeign(dir, res.Files); err != nil {
 		return res, err
 	}
 	return res, place(out, dir, res.Files)

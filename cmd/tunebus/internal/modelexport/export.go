@@ -22,6 +22,9 @@ type Options struct {
 	WithBase bool
 	// Force writes into a folder that is not empty.
 	Force bool
+	// Inputs are the models and data sets that runs read where they lie. No export is
+	// written into one.
+	Inputs []string
 	// DType is the type of merged or whole weights: "float32", "float16" or
 	// "bfloat16". Default: the type that they have.
 	DType string
@@ -71,10 +74,14 @@ func Write(ctx context.Context, from tunedmodel.Source, m tunedmodel.Model, dir 
 	if err := checkData(dir); err != nil {
 		return res, err
 	}
-	if err := checkInputs(dir, m.Run); err != nil {
+	if err := checkInputs(dir, m.Run, o.Inputs); err != nil {
 		return res, err
 	}
 	if err := checkTarget(dir, o.Force); err != nil {
+		return res, err
+	}
+	// What it writes in any case; of the rest it is known later.
+	if err := checkForeign(dir, []string{"config.json", "model.safetensors", "adapter_config.json", "adapter_model.safetensors"}); err != nil {
 		return res, err
 	}
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
@@ -99,6 +106,9 @@ func Write(ctx context.Context, from tunedmodel.Source, m tunedmodel.Model, dir 
 		return res, err
 	}
 	if e.result.Files, e.result.Bytes, err = list(e.out); err != nil {
+		return res, err
+	}
+	if err := checkForeign(dir, e.result.Files); err != nil {
 		return res, err
 	}
 	stay, err := publish(e.out, dir, e.result.Files)

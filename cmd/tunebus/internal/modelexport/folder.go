@@ -42,37 +42,95 @@ func checkData(dir string) error {
 	}
 }
 
-// InputFolderError says that an export would change what the run was made from.
+// InputFolderError says that an export would change what the run was made from. Key is empty
+// if other runs were made from it.
 type InputFolderError struct{ Dir, Key, Input string }
 
 func (e *InputFolderError) Error() string {
+	if e.Key == "" {
+		return fmt.Sprintf("folder %s: other runs of the data folder read %s there, and an export would change it; name another folder", e.Dir, e.Input)
+	}
 	return fmt.Sprintf("folder %s: the run reads %s there as %s, and an export would change it; name another folder", e.Dir, e.Input, e.Key)
 }
 
 // checkInputs refuses a folder that is, or is in, a model or data set that the run reads where it
-// lies, whatever the ways to it.
-func checkInputs(dir string, run events.Run) error {
-	if run.Accepted == nil {
-		return nil
-	}
-	for key, ref := range run.Accepted.Inputs.References() {
-		if !localinput.Is(ref) {
-			continue
-		}
-		input, err := os.Stat(ref.Key)
-		if err != nil {
-			continue // it is gone
-		}
-		for at := dir; ; at = filepath.Dir(at) {
-			if info, err := os.Stat(at); err == nil && os.SameFile(info, input) {
+// lies, whatever the ways to it. others are what other runs read likewise.
+func checkInputs(dir string, run events.Run, others []string) error {
+	if run.Accepted != nil {
+		for key, ref := range run.Accepted.Inputs.References() {
+			if localinput.Is(ref) && isIn(dir, ref.Key) {
 				return &InputFolderError{Dir: dir, Key: strings.TrimPrefix(key, "inputs.files."), Input: ref.Key}
 			}
-			if at == filepath.Dir(at) {
-				break
-			}
+		}
+	}
+	for _, input := range others {
+		if isIn(dir, input) || isDataIn(input, dir) {
+			return &InputFolderError{Dir: dir, Input: input}
 		}
 	}
 	return nil
+}
+
+// isIn reports whether a folder is a model or data set, or is in one.
+func isIn(dir, input string) bool {
+	there, err := os.Stat(input)
+	if err != nil {
+		return false // it is gone
+	}
+	for at := dir; ; at = filepath.Dir(at) {
+		if info, err := os.Stat(at); err == nil && os.SameFile(info, there) {
+			return true
+		}
+		if at == filepath.Dir(at) {
+			return false
+		}
+	}
+}
+
+// isDataIn reports whether an input is a file in the folder, of a name that an export writes.
+func isDataIn(input, dir string) bool {
+	info, err := os.Stat(input)
+	if err != nil || !info.Mode().IsRegular() || !isExported(filepath.Base(input)) {
+		return false
+	}
+	parent, err := os.Stat(filepath.Dir(input))
+	if err != nil {
+		return false
+	}
+	target, err := os.Stat(dir)
+	return err == nil && os.SameFile(parent, target)
+}
+
+// ForeignError says that an export would replace files that no export wrote.
+type ForeignError struct {
+	Dir   string
+	Names []string
+}
+
+func (e *ForeignError) Error() string {
+	const most = 3
+	names := strings.Join(e.Names[:min(most, len(e.Names))], ", ")
+	if more := len(e.Names) - most; more > 0 {
+		names += fmt.Sprintf(" and %d more", more)
+	}
+	return fmt.Sprintf("folder %s: no export wrote %s there, and an export would replace that; move it away, or name another folder", e.Dir, names)
+}
+
+// checkForeign refuses to replace files that no export wrote. One that an export wrote and a
+// person changed may be replaced.
+func checkForeign(dir string, names []string) error {
+	earlier := readList(dir)
+	var foreign []string
+	for _, name := range names {
+		_, err := os.Lstat(filepath.Join(dir, filepath.FromSlash(name)))
+		if err == nil && !slices.ContainsFunc(earlier, func(w written) bool { return w.Name == name }) {
+			foreign = append(foreign, name)
+		}
+	}
+	if len(foreign) == 0 {
+		return nil
+	}
+	return &ForeignError{Dir: dir, Names: foreign}
 }
 
 // TargetError says that an export cannot be written where it should be.

@@ -16,6 +16,7 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/lease"
 	"github.com/tunebus/tunebus/pipeline/bus/objectstore"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/pipeline/engine"
@@ -110,6 +111,16 @@ func (c Config) services() map[string]service.Wire {
 	return all
 }
 
+// The names of the connections of this process.
+const (
+	clientName   = "client"
+	servicesName = "services"
+)
+
+// inProcess are the names of connections that live and end with the server of a data
+// folder: those of this package, and that of a command which opens the folder.
+var inProcess = []string{clientName, servicesName, "cli"}
+
 // Local is all services in this process.
 type Local struct {
 	// Bus is a connection of the caller's own.
@@ -154,11 +165,14 @@ func Start(ctx context.Context, cfg Config) (_ *Local, err error) {
 	if err := os.MkdirAll(cfg.Settings.Data.Scratch, 0o750); err != nil {
 		return nil, fmt.Errorf("scratch folder: %w", err)
 	}
-	if l.Bus, err = connect(ctx, l.server, "client", cfg.Logger); err != nil {
+	if l.Bus, err = connect(ctx, l.server, clientName, cfg.Logger); err != nil {
 		return nil, err
 	}
 	undo = append(undo, closing(l.Bus))
 	if err = topology.Apply(ctx, l.Bus, cfg.Topology); err != nil {
+		return nil, err
+	}
+	if err = lease.DropAbandoned(ctx, l.Bus, inProcess...); err != nil {
 		return nil, err
 	}
 	if bucket, ok := service.ObjectBucket(cfg.Settings.Artifacts.URL); ok {
@@ -170,7 +184,7 @@ func Start(ctx context.Context, cfg Config) (_ *Local, err error) {
 		return nil, err
 	}
 	undo = append(undo, l.Store.Close)
-	if l.services, err = connect(ctx, l.server, "services", cfg.Logger); err != nil {
+	if l.services, err = connect(ctx, l.server, servicesName, cfg.Logger); err != nil {
 		return nil, err
 	}
 	undo = append(undo, closing(l.services))

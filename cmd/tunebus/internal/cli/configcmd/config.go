@@ -33,7 +33,7 @@ evaluator, mlflow and pipeline. It travels with the run.
 
   --config FILE         a file (TOML); several are merged in order
   --set section.key=V   one value, over the files
-  tunebus config doc    every key with its meaning, default and allowed values;
+  tunebus config doc    every key with its meaning, default and values;
                         with a section or a key behind it, that alone
   tunebus config init   a file with every key to start from
   tunebus config check  all faults of a file at once, with line and column
@@ -41,7 +41,8 @@ evaluator, mlflow and pipeline. It travels with the run.
 The settings say how services run: the sections bus, artifacts, data,
 credentials, limits and services. They never travel.
 
-  --settings FILE       a file (TOML); default $TUNEBUS_SETTINGS, then ./tunebus.toml
+  --settings FILE       a file (TOML); default $TUNEBUS_SETTINGS, then
+                        ./tunebus.toml
   TUNEBUS_...           a variable for each key, such as TUNEBUS_BUS_URL
   flags                 over both
   tunebus config doc settings
@@ -65,7 +66,7 @@ func Check(s *session.Session) *cobra.Command {
 	var f runrequest.Flags
 	c := &cobra.Command{
 		Use: "check [FILE...]", Short: "Report every fault of a specification and of settings",
-		Example: "  tunebus config check my-run.toml",
+		Example: "  tunebus config check configs/quickstart.toml",
 		RunE: func(c *cobra.Command, args []string) error {
 			f.Files = append(f.Files, args...)
 			checked, err := f.Specification(c)

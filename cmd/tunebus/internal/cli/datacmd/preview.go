@@ -42,8 +42,8 @@ may be compressed, .gz or .zst.
 
 Shapes, which are found by the columns, or are named by data_format:
 
-  question_answer    question and answer, or the columns of question_column and
-                     ground_truth_column
+  question_answer    question and answer, or the columns of question_column
+                     and ground_truth_column
   messages           messages: a list of objects with role and content
   conversations      conversations: a list of objects with from and value
   prompt_completion  prompt and completion
@@ -82,7 +82,8 @@ them. What counts in the loss is coloured, or stands in [[brackets]].
 
 A specification says how the rows are read and which model's chat template
 renders them. Data that it names as validation or test data are read as that.`,
-		Example: "  tunebus data preview train.jsonl --config my-run.toml",
+		Example: "  tunebus data preview configs/quickstart/train.jsonl\n" +
+			"  tunebus data preview configs/quickstart/test.jsonl --as testing",
 		RunE: func(c *cobra.Command, args []string) error {
 			if _, ok := uses()[f.as]; f.as != "" && !ok {
 				return exit.Input(fmt.Errorf("--as %s: want training, validation or testing", f.as))

@@ -25,7 +25,7 @@ func Discard(s *session.Session) *cobra.Command {
 	c := &cobra.Command{
 		Use: "discard LETTER... | --all", Short: "Remove dead letters for good",
 		Example: `  tunebus dlq discard 17
-  tunebus dlq discard --all --run 01J9Z5Q6T3`,
+  tunebus dlq discard --all --run last`,
 		ValidArgsFunction: completeLetters(s, &f.selection.at, maxProposed),
 		RunE: func(c *cobra.Command, args []string) error {
 			return s.WithDeployment(&f.selection.at, func(ctx context.Context, server *session.Deployment, args []string) error {

@@ -34,6 +34,14 @@ func addFilterFlags(c *cobra.Command, f *redrive.Filter) {
 	flags.StringVar(&f.Reason, "reason", "", "only letters whose reason contains this text")
 }
 
+// idOf is the id of the run that --run means; empty without the flag.
+func idOf(ctx context.Context, server *session.Deployment, run string) (string, error) {
+	if run == "" {
+		return "", nil
+	}
+	return server.RunID(ctx, run)
+}
+
 // selectionFlags choose the letters that a command changes: by number, or with
 // --all by a filter.
 type selectionFlags struct {
@@ -79,6 +87,9 @@ func (f *selectionFlags) read(args []string) (redrive.Selection, error) {
 func (f *selectionFlags) plan(ctx context.Context, server *session.Deployment, args []string) ([]uint64, error) {
 	selection, err := f.read(args)
 	if err != nil {
+		return nil, err
+	}
+	if selection.Filter.Run, err = idOf(ctx, server, selection.Filter.Run); err != nil {
 		return nil, err
 	}
 	plan, err := redrive.Plan(ctx, deadletter.New(server.Bus), selection)

@@ -17,8 +17,12 @@ func List(s *session.Session) *cobra.Command {
 	var at session.Location
 	c := &cobra.Command{
 		Use: "list", Short: "List the dead letters", Args: session.NoArgs,
-		Example: "  tunebus dlq list --run 01J9Z5Q6T3",
+		Example: "  tunebus dlq list\n  tunebus dlq list --run last",
 		RunE: session.WithReading(s, &at, func(ctx context.Context, server *session.Deployment, _ []string) error {
+			var err error
+			if f.Run, err = idOf(ctx, server, f.Run); err != nil {
+				return err
+			}
 			letters, err := redrive.List(ctx, deadletter.New(server.Bus), f)
 			if err != nil {
 				return err

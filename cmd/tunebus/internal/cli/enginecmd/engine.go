@@ -114,7 +114,7 @@ memory. Without a command it is services.finetune.command of the settings.
 The results of all jobs have to be equal. There is no server, and no model unless
 --model names one. The exit status is 3 if there is a fault.`,
 		Example: `  tunebus engine check -- python3 trainer.py
-  tunebus engine check --model ./base --set fine_tuner.rank=8 -- python3 trainer.py`,
+  tunebus engine check --set fine_tuner.rank=8 -- python3 trainer.py`,
 		RunE: func(c *cobra.Command, args []string) (err error) {
 			command, more, err := commandOf(s, args, f.environment)
 			if err != nil {

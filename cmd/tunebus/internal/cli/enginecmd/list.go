@@ -18,12 +18,12 @@ and whether it is whole:
 
   ok         it is as this version of tunebus was tested
   unlocked   it has the newest versions of the day it was made
-  stale      it was made by another version of tunebus; it works, and can be renewed
+  stale      another version of tunebus made it; it works
   half made  a process makes it, or was killed meanwhile; nothing uses it
   broken     something of it is gone; nothing uses it
   missing    there is none
-  settings   services.finetune.command or services.inference.command names its program
-  server     a model server has it: services.inference.endpoint of the settings
+  settings   the settings name its command: services.finetune.command, ...
+  server     a model server has it: services.inference.endpoint names that
   built in   it is a part of tunebus`,
 		Example: "  tunebus engine list",
 		RunE: func(*cobra.Command, []string) error {

@@ -3,6 +3,7 @@ package help
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -67,4 +68,76 @@ func wanted(invalid *pflag.InvalidValueError) string {
 		return "want " + kind
 	}
 	return strings.TrimSpace(invalid.Unwrap().Error())
+}
+
+// outputFlags are flags of all commands, without effect on those that write text about the
+// program alone: help, a completion script, manual pages.
+var outputFlags = []string{"json", "verbose", "settings"}
+
+// void says why a flag of the root command has no effect on a command; empty if it has one.
+func void(c *cobra.Command, flag string, connection []string) string {
+	switch {
+	case slices.Contains(connection, flag) && !UsesConnection(c):
+		return fmt.Sprintf(": \"%s\" connects to no server", c.CommandPath())
+	case slices.Contains(outputFlags, flag) && isAbout(c):
+		return fmt.Sprintf(" on \"%s\"", c.CommandPath())
+	}
+	return ""
+}
+
+// isAbout reports whether a command writes text about the program alone.
+func isAbout(c *cobra.Command) bool {
+	return c.Name() == "help" || c.Name() == "man" || c.HasSubCommands() || c.HasParent() && c.Parent().Name() == "completion"
+}
+
+// refuseVoid refuses flags that have no effect.
+func refuseVoid(c *cobra.Command, connection []string) error {
+	if c.HasSubCommands() && c.Flags().NArg() > 0 { // the verb that there is not is the fault
+		return nil
+	}
+	var faults []error
+	c.Flags().Visit(func(f *pflag.Flag) {
+		if why := void(c, f.Name, connection); why != "" {
+			faults = append(faults, exit.Input(fmt.Errorf("--%s has no effect%s", f.Name, why)))
+		}
+	})
+	return errors.Join(faults...)
+}
+
+// refuseEmpty refuses flags that were given without a value: the variable of a script that is
+// not set must not have the command do something else.
+func refuseEmpty(c *cobra.Command) error {
+	var faults []error
+	c.Flags().Visit(func(f *pflag.Flag) {
+		values := []string{f.Value.String()}
+		if list, ok := f.Value.(pflag.SliceValue); ok {
+			values = list.GetSlice()
+		}
+		if slices.Contains(values, "") {
+			faults = append(faults, exit.Input(fmt.Errorf("--%s is empty; give it a value, or leave the flag out", f.Name)))
+		}
+	})
+	return errors.Join(faults...)
+}
+
+// columns is how wide the text of help may be.
+const columns = 80
+
+// taken are the flags that a command takes: those of the connection, or all others. The root
+// command shows what all commands take.
+func taken(c *cobra.Command, connection []string, ofConnection bool) *pflag.FlagSet {
+	chosen := pflag.NewFlagSet("", pflag.ContinueOnError)
+	add := func(f *pflag.Flag) {
+		if slices.Contains(connection, f.Name) == ofConnection && (!c.HasParent() && !ofConnection || void(c, f.Name, connection) == "") {
+			chosen.AddFlag(f)
+		}
+	}
+	c.LocalFlags().VisitAll(add)
+	c.InheritedFlags().VisitAll(add)
+	return chosen
+}
+
+// flagUsages lists the flags that a command takes: those of the connection, or all others.
+func flagUsages(c *cobra.Command, connection []string, ofConnection bool) string {
+	return strings.TrimRight(taken(c, connection, ofConnection).FlagUsagesWrapped(columns), "\n")
 }

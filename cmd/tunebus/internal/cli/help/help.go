@@ -14,7 +14,6 @@ import (
 	"text/template"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/pipeline/structconf"
@@ -72,13 +71,13 @@ func Install(root *cobra.Command, connection []string, program string) {
 	for _, t := range topics() {
 		root.AddCommand(t)
 	}
-	root.AddCommand(manPages(root))
+	root.AddCommand(manPages(root, connection))
 	root.SetHelpCommandGroupID(string(Configure))
 	root.SetCompletionCommandGroupID(string(Configure))
 	root.SetUsageFunc(usageFunc(connection, program))
 	usual := root.HelpFunc()
 	root.SetHelpFunc(func(c *cobra.Command, args []string) {
-		c.Long = typed(c.Long, program)
+		c.Long = filled(typed(c.Long, program))
 		usual(c, args)
 	})
 	root.SetHelpCommand(helpCommand(root))
@@ -93,25 +92,8 @@ func Install(root *cobra.Command, connection []string, program string) {
 	wantVerb(root)
 	badArguments(root)
 	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error {
-		if err := refuseConnection(c, connection); err != nil {
-			return err
-		}
-		if err := refuseNowhere(c); err != nil {
-			return err
-		}
-		return refuseOutput(c)
+		return errors.Join(refuseVoid(c, connection), refuseEmpty(c))
 	}
-}
-
-// refuseNowhere refuses a flag that says where to work and has no value: the variable of a
-// script that is not set must not have the command work somewhere else.
-func refuseNowhere(c *cobra.Command) error {
-	for _, name := range []string{"data", "server", "context", "artifacts", "reports", "tracking-uri"} {
-		if f := c.Flags().Lookup(name); f != nil && f.Changed && f.Value.String() == "" {
-			return exit.Input(fmt.Errorf("--%s is empty; say where, or leave the flag out", name))
-		}
-	}
-	return nil
 }
 
 // badArguments makes arguments that a command, or one below it, does not take bad
@@ -129,24 +111,6 @@ func badArguments(c *cobra.Command) {
 			return err
 		}
 	}
-}
-
-// refuseOutput refuses flags that have no effect, because the command writes text
-// about the program alone: help, a completion script, manual pages.
-func refuseOutput(c *cobra.Command) error {
-	about := c.Name() == "help" || c.Name() == "man" || c.HasSubCommands() || c.HasParent() && c.Parent().Name() == "completion"
-	if !about {
-		return nil
-	}
-	if c.HasSubCommands() && c.Flags().NArg() > 0 { // the verb that there is not is the fault
-		return nil
-	}
-	for _, name := range []string{"json", "verbose", "settings"} {
-		if f := c.Flags().Lookup(name); f != nil && f.Changed {
-			return exit.Input(fmt.Errorf("--%s has no effect on \"%s\"", name, c.CommandPath()))
-		}
-	}
-	return nil
 }
 
 // usageFunc returns what writes the usage of a command. It has a template of its own,
@@ -260,33 +224,6 @@ func unknown(c *cobra.Command, verb string) error {
 		hint = "did you mean " + nearest + "?"
 	}
 	return exit.Input(fmt.Errorf("%s has no command %q; %s", c.CommandPath(), verb, hint))
-}
-
-// refuseConnection refuses flags of the connection that have no effect, because the
-// command connects to no server.
-func refuseConnection(c *cobra.Command, connection []string) error {
-	if UsesConnection(c) {
-		return nil
-	}
-	for _, name := range connection {
-		if f := c.Flags().Lookup(name); f != nil && f.Changed {
-			return exit.Input(fmt.Errorf("--%s has no effect: \"%s\" connects to no server", name, c.CommandPath()))
-		}
-	}
-	return nil
-}
-
-// flagUsages lists the flags of a command: those of the connection, or all others.
-func flagUsages(c *cobra.Command, connection []string, ofConnection bool) string {
-	chosen := pflag.NewFlagSet("", pflag.ContinueOnError)
-	add := func(f *pflag.Flag) {
-		if isConnection := slices.Contains(connection, f.Name); isConnection == ofConnection {
-			chosen.AddFlag(f)
-		}
-	}
-	c.LocalFlags().VisitAll(add)
-	c.InheritedFlags().VisitAll(add)
-	return strings.TrimRight(chosen.FlagUsages(), "\n")
 }
 
 // usage is cobra's template of a command's usage, with verbs in groups and the

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/places"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runrequest"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/folderaddress"
@@ -25,14 +26,16 @@ type Flags struct {
 
 	data        string
 	credentials runrequest.CredentialFlags
+	// kept says which places are those of an earlier command on the data folder.
+	kept string
 }
 
 // AddFlags adds the flags to a command.
 func (f *Flags) AddFlags(c *cobra.Command) {
 	flags := c.Flags()
 	flags.StringVar(&f.data, "data", "", "folder of the embedded server and the artifacts; default: the settings' data.folder, tunebus-data")
-	flags.StringVar(&f.Reports, "reports", "", "folder of the reports; default: the settings' services.tracker.reports, reports")
-	flags.StringVar(&f.Tracking, "tracking-uri", "", "MLflow: http(s):// server or file: folder; default: the specification's, then the settings', file:./mlruns")
+	flags.StringVar(&f.Reports, "reports", "", "folder of the reports; default: the settings' services.tracker.reports, then that of the last run or up on the data folder, reports")
+	flags.StringVar(&f.Tracking, "tracking-uri", "", "MLflow: http(s):// server or file: folder; default: the specification's, then the settings', then that of the last run or up on the data folder, file:./mlruns")
 	f.credentials.AddFlags(c)
 	flags.BoolVar(&f.RelaxedSync, "relaxed-sync", false, "fsync every two minutes instead of every write")
 }
@@ -66,8 +69,9 @@ func (f *Flags) Apply(s *settings.Settings) error {
 	}
 	f.credentials.Apply(&s.Credentials)
 	set(&s.Data.Folder, f.data)
-	set(&s.Tracker.Reports, f.Reports)
-	set(&s.Tracker.TrackingURI, f.Tracking)
+	if err := f.applyPlaces(s); err != nil {
+		return err
+	}
 	if len(s.Data.Roots) == 0 {
 		s.Data.Roots = []string{wd}
 	}
@@ -77,5 +81,30 @@ func (f *Flags) Apply(s *settings.Settings) error {
 	if s.Data.Scratch == "" {
 		s.Data.Scratch = filepath.Join(s.Data.Folder, "scratch")
 	}
+	return nil
+}
+
+// Kept says which places the settings have from an earlier command on the data folder, after
+// [Flags.Apply]; empty if they have none.
+func (f *Flags) Kept() string { return f.kept }
+
+// applyPlaces puts the places of the flags over the settings. Those of an earlier command on
+// the data folder come in where neither flags nor settings name any.
+func (f *Flags) applyPlaces(s *settings.Settings) error {
+	before, err := places.Read(s.Data.Folder)
+	if err != nil {
+		return exit.Input(err)
+	}
+	if f.Reports != "" {
+		s.Tracker.Reports, before.Reports = f.Reports, ""
+	}
+	if f.Tracking != "" {
+		s.Tracker.TrackingURI, before.TrackingURI = f.Tracking, ""
+	}
+	used, err := before.Use(s)
+	if err != nil {
+		return exit.Input(err)
+	}
+	f.kept = used.Text(s.Data.Folder)
 	return nil
 }

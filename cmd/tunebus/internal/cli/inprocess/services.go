@@ -16,6 +16,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/layout"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/patience"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/places"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/storeopening"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/standalone"
@@ -48,7 +49,7 @@ type Server struct {
 // called in the end.
 func Start(ctx context.Context, s *session.Session, cfg settings.Settings, server Server) (local *standalone.Local, err error) {
 	log := s.Logger()
-	err = check(cfg, log)
+	err = check(cfg, log, !server.WithoutWorkers)
 	if err == nil && !server.WithoutWorkers {
 		err = programs(cfg)
 	}
@@ -81,6 +82,11 @@ func Start(ctx context.Context, s *session.Session, cfg settings.Settings, serve
 			return err
 		})
 	})
+	if err == nil && !server.WithoutWorkers { // the folder is this process's
+		if kept := places.Remember(cfg); kept != nil {
+			s.Console.Say("the next command on the data folder %s will not know where its reports and its tracking go, and needs --reports and --tracking-uri: %v", cfg.Data.Folder, kept)
+		}
+	}
 	return local, err
 }
 
@@ -99,8 +105,9 @@ func programs(cfg settings.Settings) error {
 	return errors.Join(look("finetune", "trains", cfg.Finetune.Command), look("inference", "answers", cfg.Inference.Command))
 }
 
-// check checks the addresses of the settings and makes their folders.
-func check(cfg settings.Settings, log *slog.Logger) error {
+// check checks the addresses of the settings and makes the data folder. With reports it makes
+// their folder, too.
+func check(cfg settings.Settings, log *slog.Logger, reports bool) error {
 	if _, err := service.Sources(cfg, log); err != nil {
 		return err
 	}
@@ -108,8 +115,10 @@ func check(cfg settings.Settings, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(track.Reports, 0o755); err != nil {
-		return fmt.Errorf("folder of the reports: %w", err)
+	if reports {
+		if err := os.MkdirAll(track.Reports, 0o755); err != nil {
+			return fmt.Errorf("folder of the reports: %w", err)
+		}
 	}
 	if err := os.MkdirAll(cfg.Data.Folder, 0o750); err != nil {
 		return fmt.Errorf("data folder %s: %w", cfg.Data.Folder, err)

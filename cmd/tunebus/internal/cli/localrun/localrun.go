@@ -25,7 +25,9 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runrequest"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/timeflag"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/untracked"
 	"github.com/tunebus/tunebus/pipeline/artifact"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/runsummary"
 	"github.com/tunebus/tunebus/pipeline/runwatch"
@@ -111,6 +113,10 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 			s.Console.Say("left unfinished on the data folder %s: %s\nThis goes on with what is left:\n  %s", cfg.Data.Folder, strings.Join(left, ", "), start.goOn(s))
 		}
 	}()
+	ended, err := untracked.List(ctx, local.Bus)
+	if err != nil {
+		return err
+	}
 	others := unfinished{session: s, bus: local.Bus, start: start, cfg: cfg, gate: gate, mode: f.resume, tracking: f.trackingLimit}
 	left, err = others.settle(ctx)
 	if err != nil {
@@ -160,6 +166,9 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 		s.Console.Say("publishing is pending: %s could not be reached, or did not take everything in time; this pushes it later:\n  %s",
 			cfg.Data.HubEndpoint, publishLater(s, cfg, start.Specifications, request.ID))
 	}
+	if err := f.finishEnded(ctx, s, local.Bus, start, ended, run.Tracked == nil); err != nil {
+		return err
+	}
 	for range 2 { // nobody finds this process behind the first time
 		var unfinished error
 		if left, unfinished = others.finishOthers(ctx, left); unfinished != nil {
@@ -168,6 +177,24 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 		conceal()
 	}
 	return status
+}
+
+// finishEnded waits until runs that an earlier process left behind their end have their reports
+// and their tracking. MLflow is waited for no longer if it is known to be away.
+func (f *Flags) finishEnded(ctx context.Context, s *session.Session, b *conn.Conn, start Start, ended []string, away bool) error {
+	limit := f.trackingLimit
+	if away {
+		limit = time.Second
+	}
+	left, err := untracked.Wait(ctx, s.Console, b, ended, limit)
+	if err != nil {
+		return err
+	}
+	for _, id := range left {
+		s.Console.Say("run %s ended before, and its tracking is pending; this sends it later:\n  %s",
+			id, trackLater(s, start.Settings, start.Specifications, id))
+	}
+	return nil
 }
 
 // announce has other commands find this process, until conceal is called. It may be

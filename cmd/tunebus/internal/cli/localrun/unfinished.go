@@ -314,7 +314,8 @@ func (u unfinished) finish(ctx context.Context, runs []string, before map[string
 	return nil
 }
 
-// cancel ends runs and waits for it.
+// cancel ends runs and waits for it, and for their reports and their tracking: this process
+// may have nothing else to do.
 func (u unfinished) cancel(ctx context.Context, runs []string) error {
 	for _, id := range runs {
 		_, err := publishing.Within(u.bus, publishing.Limit).Publish(ctx, events.CancelRequested{RunID: id, By: "user", Reason: "--resume=" + resumeCancel}, journal.Fence{})
@@ -322,6 +323,8 @@ func (u unfinished) cancel(ctx context.Context, runs []string) error {
 			return err
 		}
 	}
+	waiting, stop := context.WithTimeout(ctx, u.tracking)
+	defer stop()
 	for _, id := range runs {
 		run, err := history.New(u.bus).Run(ctx, id)
 		if err == nil {
@@ -330,7 +333,11 @@ func (u unfinished) cancel(ctx context.Context, runs []string) error {
 		if err != nil {
 			return fmt.Errorf("cancel %s: %w", id, err)
 		}
-		u.session.Console.Say("run %s ended: %s", id, runsummary.Of(run).Status)
+		pending := ""
+		if err := runwatch.On(u.bus).Tracked(waiting, id); err != nil && ctx.Err() == nil {
+			pending = "; its tracking is pending"
+		}
+		u.session.Console.Say("run %s ended: %s%s", id, runsummary.Of(run).Status, pending)
 	}
 	return nil
 }

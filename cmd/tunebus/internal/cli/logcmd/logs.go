@@ -65,6 +65,9 @@ func Logs(s *session.Session) *cobra.Command {
 					quiet: func() { s.Console.Say("%s", whyQuiet(ctx, server, run)) },
 				}
 				if err := l.show(ctx, f.follow); err != nil {
+					if f.follow && ctx.Err() != nil {
+						return interrupted(s, id, f.phase)
+					}
 					return err
 				}
 				if l.written == 0 && !f.follow {
@@ -83,6 +86,18 @@ func Logs(s *session.Session) *cobra.Command {
 	}
 	session.CompleteValues(c, "phase", phases...)
 	return c
+}
+
+// interrupted is the error of a person who ends a log that is followed.
+func interrupted(s *session.Session, run, phase string) error {
+	command := []string{"logs", run, "--follow"}
+	if phase != "" {
+		command = append(command, "--phase", phase)
+	}
+	return &exit.Error{
+		Code: exit.CodeInterrupted,
+		Err:  fmt.Errorf("interrupted; run %s is not touched by it, and this shows its log again:\n  %s", run, s.CommandLine(command...)),
+	}
 }
 
 // check refuses what can show nothing.

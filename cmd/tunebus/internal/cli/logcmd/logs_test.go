@@ -1,12 +1,16 @@
 package logcmd_test
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/clitest"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/embedded"
@@ -134,5 +138,32 @@ func TestFollowLogs(t *testing.T) {
 	clitest.Publish(t, b, facts[3:]...)
 	if r := <-ended; r.status != 0 || !strings.Contains(r.out, "before") || !strings.Contains(r.out, "while it works") || !strings.HasSuffix(r.out, "run ended: success after 1m00s\n") {
 		t.Errorf("status %d:\n%s", r.status, r.out)
+	}
+}
+
+// TestInterruptedLogs: who ends a log that is followed is told how to follow it again.
+func TestInterruptedLogs(t *testing.T) {
+	t.Parallel()
+	server := bustest.Start(t, embedded.Options{Listen: "127.0.0.1:0"})
+	b := bustest.Connect(t, server)
+	if err := topology.Apply(t.Context(), b, topology.Topology{}); err != nil {
+		t.Fatal(err)
+	}
+	facts := clitest.EndedRun("r")
+	clitest.Publish(t, b, facts[:3]...)
+	ctx, interrupt := context.WithCancel(t.Context())
+	out, shown := io.Pipe()
+	go func() { // Ctrl-C behind the first line
+		_, _ = out.Read(make([]byte, 1))
+		interrupt()
+		_, _ = io.Copy(io.Discard, out)
+	}()
+	var screen bytes.Buffer
+	args := []string{"logs", "r", "-f", "--phase", "inference", "--server", server.URL()}
+	status := cli.Main(ctx, args, shown, &screen)
+	_ = shown.Close() // of a pipe: never fails
+	want := "tunebus logs r --follow --phase inference --server " + server.URL()
+	if status != int(exit.CodeInterrupted) || !strings.Contains(screen.String(), want) {
+		t.Errorf("status %d, want %q\n%s", status, want, screen.String())
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
+	"github.com/tunebus/tunebus/events"
 )
 
 // warnings shows the warnings of a log as sentences, for a person who did not ask
@@ -35,7 +36,10 @@ func (w *warnings) WithGroup(string) slog.Handler { return w }
 func New(console *view.Console) slog.Handler { return &warnings{console: console} }
 
 // facts are the messages that tell what a fact of the run tells, too.
-var facts = []string{"phase completed", "attempt ended; trying again", "request rejected", "tracking is pending"}
+var facts = []string{
+	"phase completed", "attempt ended; trying again", "request rejected", "tracking is pending",
+	"request rejected: it became a dead letter",
+}
 
 // notShown are the attributes that say nothing to a person.
 var notShown = []string{"service", "stack", "token"}
@@ -45,10 +49,12 @@ func (w *warnings) Handle(_ context.Context, r slog.Record) error {
 	if slices.Contains(facts, r.Message) {
 		return nil
 	}
-	cause, details, phase := "", []string(nil), false
+	cause, details, phase, ofRequest := "", []string(nil), false, false
 	add := func(a slog.Attr) bool {
 		phase = phase || a.Key == "phase"
+		ofRequest = ofRequest || a.Key == "subject" && a.Value.String() == events.TypePipelineRequested
 		switch {
+		case a.Key == "reason" && ofRequest: // its rejection tells why
 		case a.Key == "error":
 			cause = ": " + a.Value.String()
 		case !slices.Contains(notShown, a.Key):
@@ -61,6 +67,9 @@ func (w *warnings) Handle(_ context.Context, r slog.Record) error {
 	}
 	r.Attrs(add)
 	if phase && cause == "" && w.console.Follows { // of the run's data, which its progress tells, too
+		return nil
+	}
+	if ofRequest && strings.HasPrefix(cause, ": given up: ") { // so does the dead letter
 		return nil
 	}
 	text := r.Message + cause

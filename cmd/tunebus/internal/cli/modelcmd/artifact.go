@@ -10,6 +10,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/modelexport"
 	"github.com/tunebus/tunebus/pipeline/artifact/transfer"
+	"github.com/tunebus/tunebus/pipeline/localinput"
 )
 
 // exportArtifact writes an artifact of a run, such as what was written for Weights & Biases.
@@ -30,7 +31,13 @@ func (f *exportFlags) exportArtifact(ctx context.Context, s *session.Session, se
 		return exit.Input(fmt.Errorf("the artifact %s of run %s lies in the artifact store %s, and this is %s; --artifacts names the store that the services use",
 			a.Name, run.ID, a.Reference.Store, store.ID()))
 	}
-	result, err := modelexport.WriteArtifact(ctx, transfer.New(store), run, a, dir, f.options.Force)
+	o := f.options
+	if data := session.DataFolder(server); data != "" {
+		if o.Inputs, err = localinput.Known(data); err != nil {
+			return err
+		}
+	}
+	result, err := modelexport.WriteArtifact(ctx, transfer.New(store), run, a, dir, o)
 	if err != nil {
 		return placeError(err)
 	}
@@ -42,8 +49,9 @@ func placeError(err error) error {
 	_, notEmpty := errors.AsType[*modelexport.NotEmptyError](err)
 	_, data := errors.AsType[*modelexport.DataFolderError](err)
 	_, input := errors.AsType[*modelexport.InputFolderError](err)
+	_, foreign := errors.AsType[*modelexport.ForeignError](err)
 	_, target := errors.AsType[*modelexport.TargetError](err)
-	if notEmpty || data || input || target {
+	if notEmpty || data || input || foreign || target {
 		return exit.Input(err)
 	}
 	return err

@@ -13,6 +13,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/progress"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/modelexport"
+	"github.com/tunebus/tunebus/pipeline/localinput"
 )
 
 type exportFlags struct {
@@ -35,7 +36,7 @@ model beside the adapter.
 
 --artifact writes another artifact of the run as it is, such as trainer.log, or
 the folders wandb and tensorboard of a training that reports there.`,
-		Example: "  tunebus export RUN my-model\n  tunebus export RUN my-model --merge\n  tunebus export RUN curves --artifact tensorboard",
+		Example: "  tunebus export last my-model\n  tunebus export last my-small-model --dtype float16\n  tunebus export last curves --artifact tensorboard",
 		ValidArgsFunction: func(c *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
 			if len(args) == 1 {
 				return nil, cobra.ShellCompDirectiveFilterDirs
@@ -56,7 +57,7 @@ the folders wandb and tensorboard of a training that reports there.`,
 	flags.BoolVar(&o.WithBase, "with-base", false, "put the base model beside an adapter, in the folder base")
 	flags.StringVar(&f.artifact, "artifact", "", "write this artifact of the run instead, such as wandb, tensorboard or trainer.log")
 	flags.StringVar(&o.DType, "dtype", "", "type of the weights: float32, float16 or bfloat16; default: the one that they have")
-	flags.BoolVar(&o.Force, "force", false, "write into a folder that is not empty: replace files of the same names and the weights of an earlier export")
+	flags.BoolVar(&o.Force, "force", false, "write into a folder that is not empty: replace the files of an earlier export; nothing that no export wrote is replaced")
 	return c
 }
 
@@ -93,8 +94,13 @@ func (f *exportFlags) export(ctx context.Context, s *session.Session, server *se
 			return err
 		}
 	}
-	stages := progress.OfStages(s.Console.Screen())
 	o := f.options
+	if data := session.DataFolder(server); data != "" {
+		if o.Inputs, err = localinput.Known(data); err != nil {
+			return err
+		}
+	}
+	stages := progress.OfStages(s.Console.Screen())
 	o.OnStage, o.OnBytes = stages.Next, stages.Add
 	result, err := modelexport.Write(ctx, source, model, dir, o)
 	stages.Close()

@@ -14,6 +14,7 @@ import (
 	"github.com/tunebus/tunebus/llm"
 	"github.com/tunebus/tunebus/llm/token"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/localinput"
 )
 
 // adapterConfig is what the tests look at of an adapter's configuration.
@@ -306,6 +307,46 @@ func TestExportOverInputs(t *testing.T) {
 	}
 	if left, err := os.ReadDir(base); err != nil || slices.ContainsFunc(left, func(e os.DirEntry) bool { return strings.HasPrefix(e.Name(), "adapter") || e.Name() == "below" }) {
 		t.Errorf("left %v, %v", left, err)
+	}
+}
+
+// TestExportOverForeignFiles: an export replaces nothing that no export wrote, with --force neither, and
+// no model or data set that another run of the data folder reads.
+func TestExportOverForeignFiles(t *testing.T) {
+	t.Parallel()
+	f := folder(t, tuned{id: "r", base: "owner/name", upload: true})
+	other := filepath.Join(t.TempDir(), "other")
+	if err := os.CopyFS(other, os.DirFS(quickBase())); err != nil {
+		t.Fatal(err)
+	}
+	inputs, err := localinput.Open(f.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := inputs.Accept(t.Context(), other); err != nil {
+		t.Fatal(err)
+	}
+	readme, weights := t.TempDir(), t.TempDir()
+	clitest.Write(t, readme, "README.md", "mine")
+	clitest.Write(t, weights, "adapter_model.safetensors", "mine")
+	for dir, want := range map[string]string{
+		other:                         "other runs of the data folder read " + other,
+		filepath.Join(other, "below"): "other runs of the data folder read " + other,
+		readme:                        "no export wrote README.md there",
+		weights:                       "no export wrote adapter_model.safetensors there",
+	} {
+		status, out, screen := clitest.Run(t, "export", "r", dir, "--data", f.Dir, "--merge", "--force")
+		if status != 2 || out != "" || !strings.Contains(strings.Join(strings.Fields(screen), " "), want) {
+			t.Errorf("%s: status %d, want %q\n%s%s", dir, status, want, out, screen)
+		}
+	}
+	for _, file := range []string{filepath.Join(readme, "README.md"), filepath.Join(weights, "adapter_model.safetensors")} {
+		if strings.TrimSpace(clitest.Text(t, file)) != "mine" {
+			t.Errorf("%s was replaced", file)
+		}
+	}
+	if left, err := os.ReadDir(readme); err != nil || len(left) != 1 {
+		t.Errorf("a refusal left %v, %v", left, err)
 	}
 }
 

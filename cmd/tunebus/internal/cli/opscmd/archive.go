@@ -13,6 +13,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/inputcheck"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/timeflag"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/untracked"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/archive"
@@ -48,6 +49,14 @@ that are no longer as they were are named.`,
 			inputs, err := inputcheck.On(cmp.Or(f.at.Data, server.Folder()), server.Bus.Server())
 			if err != nil {
 				return err
+			}
+			if server.Folder() != "" && !f.dryRun { // no tracker works there, and runs that are not tracked stay
+				if err := untracked.Write(ctx, s, server, store); err != nil {
+					if ctx.Err() != nil {
+						return err
+					}
+					s.Console.Say("runs that have ended and are not tracked stay where they are: %v", err)
+				}
 			}
 			report, err := archiveRuns(ctx, s.Console, server, store, inputs, f)
 			if errors.Is(err, lease.ErrTaken) { // nothing was looked at

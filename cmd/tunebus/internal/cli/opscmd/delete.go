@@ -39,7 +39,7 @@ type deleteFlags struct {
 func Delete(s *session.Session) *cobra.Command {
 	var f deleteFlags
 	c := &cobra.Command{
-		Use: "delete RUN...", Short: "Remove runs that have ended, with everything that no other run uses",
+		Use: "delete RUN...", Short: "Remove runs that have ended, with all that no other run uses",
 		Long: `The facts, metric points, checkpoints, reports and dead letters of the runs are
 removed, their lines in the list of runs, and their artifacts. An artifact that
 another run, an archive or a request refers to stays, and content that was stored

@@ -29,12 +29,12 @@ import (
 func Doctor(s *session.Session) *cobra.Command {
 	var at session.Location
 	c := &cobra.Command{
-		Use: "doctor", Short: "Look whether the server and this machine have what the services need", Args: session.NoArgs,
+		Use: "doctor", Short: "Look whether server and machine have what the services need", Args: session.NoArgs,
 		Long: `Looks at the server, its streams and queues, at the artifact store, and at this
 machine. Of the data folder it says how much it holds, and what "tunebus gc" and
 "tunebus delete" could remove. With --data, and where no server answers and none was
 named, it looks at a data folder and at this machine alone.`,
-		Example: "  tunebus doctor --server nats://nats.example:4222",
+		Example: "  tunebus doctor\n  tunebus doctor --server nats://nats.example:4222",
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := s.Settings()
 			if err != nil {

@@ -19,6 +19,9 @@ func TestFlagsBeforeDeletion(t *testing.T) {
 		{"delete", "r", "--yes", "--tracking-uri", "http://127.0.0.1:1/?token=hush"},
 		{"delete", "r", "--yes", "--tracking-uri", ""},
 		{"gc", "--dry-run", "--artifacts", "jetstream://u:hush@b"},
+		{"delete", "r", "--yes", "--artifacts", "s3://key:hush@bucket"},
+		{"delete", "r", "--yes", "--artifacts", "ftp://nonsense/x?key=hush"},
+		{"show", "r", "--artifacts", "nonsense"},
 		{"setup", "--replicas", "0", "--server", "nats://127.0.0.1:1"},
 		{"show", "r", "--context", ""},
 	} {

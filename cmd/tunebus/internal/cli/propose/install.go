@@ -28,6 +28,7 @@ func install(c *cobra.Command, runs cobra.CompletionFunc) {
 		return printable(runs)(c, nil, begun)
 	})
 	register(c, "phase", phases)
+	register(c, "dtype", cobra.FixedCompletions([]cobra.Completion{"float32", "float16", "bfloat16"}, cobra.ShellCompDirectiveNoFileComp))
 	for _, folder := range []string{"data", "reports"} {
 		register(c, folder, folders)
 	}

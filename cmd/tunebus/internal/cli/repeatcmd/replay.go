@@ -14,7 +14,7 @@ func Replay(*session.Session) *cobra.Command {
 		Long: `Three things can be gone through again:
 
   replay requests   submits past requests again, as new runs with new ids
-  replay tracking   rebuilds the MLflow runs, the reports and the list of runs
+  replay tracking   rebuilds MLflow runs, reports and the list of runs
                     from what is stored; no run is started
   replay publishing pushes to the Hugging Face Hub what was not pushed`,
 	}

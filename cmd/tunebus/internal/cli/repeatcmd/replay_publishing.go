@@ -35,7 +35,7 @@ settings or of --hf-key. What the Hub has already is not committed a second time
 
 With --anew also what was pushed before is compared with the Hub, and pushed where
 it differs.`,
-		Example: `  tunebus replay publishing --run 01J9Z5Q6T3
+		Example: `  tunebus replay publishing --run last
   tunebus replay publishing --dry-run`,
 		RunE: s.WithStore(&f.at, func(ctx context.Context, server *session.Deployment, store *artifact.Store) error {
 			cfg := publishing.ConfigFrom(server.Settings)

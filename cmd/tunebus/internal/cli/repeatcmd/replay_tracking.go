@@ -39,7 +39,7 @@ type replayTrackingFlags struct {
 func ReplayTracking(s *session.Session) *cobra.Command {
 	var f replayTrackingFlags
 	c := &cobra.Command{
-		Use: "tracking", Short: "Rebuild MLflow runs, reports and the list of runs from what is stored", Args: session.NoArgs,
+		Use: "tracking", Short: "Rebuild MLflow runs, reports and the list of runs", Args: session.NoArgs,
 		Long: `Every run that has ended is written again to MLflow, with its reports and its
 line in the list of runs, from the stream, the archive and the artifact store
 alone. The times are the original ones, and doing it twice changes nothing. A run
@@ -47,13 +47,17 @@ that could not be tracked when it ended is tracked by it from then on.
 
 With --to everything goes to another MLflow, with the credentials of the usual
 variables, such as MLFLOW_TRACKING_TOKEN; nothing else changes by that.`,
-		Example: `  tunebus replay tracking --run 01J9Z5Q6T3
+		Example: `  tunebus replay tracking --run last
   tunebus replay tracking --since 30d --to https://mlflow.example --dry-run`,
 		PreRunE: func(c *cobra.Command, _ []string) error { return f.read(c, time.Now()) },
 		RunE: s.WithStore(&f.at, func(ctx context.Context, server *session.Deployment, store *artifact.Store) error {
-			cfg, err := f.trackerConfig(server.Settings)
+			over := inprocess.Flags{Reports: f.reports, Tracking: f.uri}
+			cfg, err := f.trackerConfig(server.Settings, session.DataFolder(server), &over)
 			if err != nil {
 				return err
+			}
+			if kept := over.Kept(); kept != "" {
+				s.Console.Say("%s", kept)
 			}
 			cfg.Logger = s.Logger()
 			for i, text := range f.runs {
@@ -88,9 +92,9 @@ func (f *replayTrackingFlags) read(c *cobra.Command, now time.Time) (err error) 
 }
 
 // trackerConfig returns the tracker's configuration: the settings, with what
-// the flags say over them.
-func (f *replayTrackingFlags) trackerConfig(cfg settings.Settings) (tracker.Config, error) {
-	over := inprocess.Flags{Reports: f.reports, Tracking: f.uri}
+// the flags say over them, and between both the places of the data folder.
+func (f *replayTrackingFlags) trackerConfig(cfg settings.Settings, data string, over *inprocess.Flags) (tracker.Config, error) {
+	cfg.Data.Folder = data
 	if err := over.Apply(&cfg); err != nil {
 		return tracker.Config{}, err
 	}

@@ -38,7 +38,7 @@ what the old run made before that.
 Without --from it begins at the first phase that did not succeed or that a
 change concerns, and repeats everything where there is neither. A change to a
 phase that is not repeated is refused.`,
-		Example: "  tunebus rerun RUN --from inference --set inferencer.temperature=0",
+		Example: "  tunebus rerun last --from inference --set inferencer.temperature=0",
 		RunE: func(c *cobra.Command, args []string) error {
 			request, err := f.read(c, s, args[0]) // before anything is asked of a server
 			if err != nil {
@@ -110,8 +110,12 @@ func (f *rerunFlags) onFolder(c *cobra.Command, s *session.Session, folder strin
 		return err
 	}
 	cfg.Data.Folder = folder
-	if err := (&inprocess.Flags{}).Apply(&cfg); err != nil {
+	var places inprocess.Flags
+	if err := places.Apply(&cfg); err != nil {
 		return err
+	}
+	if kept := places.Kept(); kept != "" {
+		s.Console.Say("%s", kept)
 	}
 	return f.local.ToEnd(c.Context(), s, localrun.Start{Settings: cfg, Specifications: f.request.Files}, r)
 }

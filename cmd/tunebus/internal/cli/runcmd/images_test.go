@@ -54,7 +54,8 @@ func TestImagesTravel(t *testing.T) {
 	url := clitest.Up(t, dir)
 	status, _, screen := clitest.Run(t, "submit", "--server", url, "--run-id", "seen",
 		"--set", "fine_tuner.base_model_id=owner/model", "--set", "fine_tuner.training_data_id="+dir+"/mine/test.jsonl",
-		"--set", "fine_tuner.image_column=pic", "--set", "fine_tuner.engine=trl", "--set", "pipeline.stop_after_finetuning=true")
+		"--set", "fine_tuner.image_column=pic", "--set", "fine_tuner.engine=trl", "--set", "fine_tuner.is_multimodel=true",
+		"--set", "fine_tuner.finetune_language_layers=true", "--set", "fine_tuner.finetune_mlp_modules=true", "--set", "pipeline.stop_after_finetuning=true")
 	if status != 0 {
 		t.Fatalf("status %d\n%s", status, screen)
 	}

@@ -17,8 +17,20 @@ func TestRefusedFlags(t *testing.T) {
 	dir, folder := filepath.Join(t.TempDir(), "data"), clitest.NewDataFolder(t)
 	folder.WithServer(t, func(b *conn.Conn) { clitest.Publish(t, b, clitest.EndedRun("r")...) })
 	for want, args := range map[string][]string{
-		"--data is empty; say where":              {"delete", "last", "--yes", "--data", ""},
+		"--data is empty; give it a value":        {"delete", "last", "--yes", "--data", ""},
 		"--server is empty":                       {"runs", "--server", ""},
+		"--run-id is empty":                       {"run", "x.toml", "--run-id", ""},
+		"--tracking-uri is empty":                 {"run", "x.toml", "--tracking-uri="},
+		"--context is empty":                      {"show", "last", "--context", ""},
+		"--label is empty":                        {"run", "x.toml", "--label", "a=b", "--label", ""},
+		"--set is empty":                          {"config", "check", "--set", ""},
+		"--since is empty":                        {"runs", "--since", ""},
+		"--store is empty":                        {"gc", "--store", ""},
+		"--to is empty":                           {"replay", "tracking", "--to", ""},
+		"--run is empty":                          {"dlq", "list", "--run", ""},
+		"--from is empty":                         {"rerun", "r", "--from", ""},
+		"--dtype is empty":                        {"export", "r", "x", "--dtype", ""},
+		"--hf-key is empty":                       {"up", "--hf-key", "", "--data", dir},
 		"--port 99999: want a port, 1 to 65535":   {"up", "--port", "99999", "--data", dir},
 		"--port -1: want a port":                  {"up", "--port", "-1", "--data", dir},
 		"a is b already; a label has one value":   {"run", "--label", "a=b", "--label", "a=c", "--data", dir},

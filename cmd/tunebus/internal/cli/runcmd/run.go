@@ -29,7 +29,7 @@ func Run(s *session.Session) *cobra.Command {
 	var f runFlags
 	c := &cobra.Command{
 		Use: "run [FILE...]", Short: "Run one pipeline from start to end in this process",
-		Example: "  tunebus run configs/quickstart.toml --set fine_tuner.epochs=1",
+		Example: "  tunebus run configs/quickstart.toml --run-id nightly\n  tunebus run configs/quickstart.toml --set fine_tuner.epochs=1",
 		RunE: func(c *cobra.Command, args []string) error {
 			f.request.Files = append(f.request.Files, args...)
 			request, cfg, err := f.read(c, s)
@@ -41,6 +41,9 @@ func Run(s *session.Session) *cobra.Command {
 				return err
 			}
 			s.Console.Notes(request.Notes)
+			if kept := f.services.Kept(); kept != "" {
+				s.Console.Say("%s", kept)
+			}
 			if warning != "" {
 				s.Console.Say("%s", view.Sentence(warning))
 			}

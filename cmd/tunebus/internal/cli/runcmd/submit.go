@@ -25,7 +25,7 @@ func Submit(s *session.Session) *cobra.Command {
 	var f submitFlags
 	c := &cobra.Command{
 		Use: "submit [FILE...]", Short: "Publish pipeline.requested and print the run's id",
-		Example: "  tunebus submit my-run.toml --wait",
+		Example: "  tunebus submit configs/quickstart.toml --wait",
 		RunE: func(c *cobra.Command, args []string) error {
 			f.request.Files = append(f.request.Files, args...)
 			if err := f.credentials.Refuse(); err != nil {

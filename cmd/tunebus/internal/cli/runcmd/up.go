@@ -45,6 +45,9 @@ func Up(s *session.Session) *cobra.Command {
 			if err := f.services.Apply(&cfg); err != nil {
 				return err
 			}
+			if kept := f.services.Kept(); kept != "" {
+				s.Console.Say("%s", kept)
+			}
 			for _, file := range settings.OnlySpecification(f.files) {
 				s.Console.Say("note: --config %s has no effect on up: it has a specification and no settings; this starts a run with it:\n  %s",
 					file, s.CommandLine("submit", "--config", file))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/bus/runlister"
 	"github.com/tunebus/tunebus/pipeline/bus/wakeup"
 	"github.com/tunebus/tunebus/pipeline/runsummary"
 	"github.com/tunebus/tunebus/pipeline/spec"
@@ -27,6 +29,8 @@ type news struct {
 	runs   map[string]*newsRun
 	// ended are the last runs that ended, whose facts may be published again.
 	ended []string
+	// rejected are the last requests whose rejection was said: intake may publish it again.
+	rejected []uint64
 }
 
 // newsRun is a run that has not ended.
@@ -43,6 +47,8 @@ const (
 	newsWaiting = 4096
 	// newsEnded is how many runs that ended are remembered.
 	newsEnded = 1000
+	// shownID is how much of an id that no run may have is said, in bytes.
+	shownID = 40
 )
 
 // newsSubjects are the facts that are said.
@@ -102,7 +108,7 @@ func (n *news) say(ctx context.Context, m codec.Message) {
 		fact = stored
 	}
 	if r, ok := fact.(events.PipelineRejected); ok {
-		n.console.Say("%s request %d (%s) is rejected: %s", clock(), r.RequestSequence, view.Inline(r.RunID), faults(r.Faults))
+		n.sayRejected(r)
 		return
 	}
 	run := n.run(ctx, fact)
@@ -120,6 +126,21 @@ func (n *news) say(ctx context.Context, m codec.Message) {
 			n.ended = n.ended[1:]
 		}
 	}
+}
+
+// sayRejected says once that a request was rejected.
+func (n *news) sayRejected(r events.PipelineRejected) {
+	if slices.Contains(n.rejected, r.RequestSequence) {
+		return
+	}
+	if n.rejected = append(n.rejected, r.RequestSequence); len(n.rejected) > newsEnded {
+		n.rejected = n.rejected[1:]
+	}
+	name := ""
+	if id := (runlister.Rejected{PipelineRejected: r}).ID(); id == r.RunID {
+		name = " (" + id + ")"
+	}
+	n.console.Say("%s request %d%s is rejected: %s", clock(), r.RequestSequence, name, faults(r.Faults))
 }
 
 // stored reads the fact on a subject. The message may be a moment ahead of the
@@ -250,7 +271,11 @@ func problem(p *events.Problem) string {
 func faults(all []events.Fault) string {
 	var texts []string
 	for _, f := range all {
-		texts = append(texts, view.Inline(f.Key+": "+f.Message))
+		key := f.Key
+		if key == "run_id" { // by it people find their request
+			key = fmt.Sprintf("%s %q", key, events.Cut(f.Value, shownID))
+		}
+		texts = append(texts, view.Inline(key+": "+f.Message))
 	}
 	return strings.Join(texts, "; ")
 }

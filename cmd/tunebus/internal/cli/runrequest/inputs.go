@@ -47,6 +47,25 @@ func (in Inputs) stays(key, path string) bool {
 	return err == nil
 }
 
+// Uploads reports whether files of the request have to be uploaded.
+func (r Request) Uploads(in Inputs) bool {
+	if r.CopyInputs {
+		in.Local = nil
+	}
+	for key, path := range r.Files {
+		if in.uploads(key, path, r.Images) {
+			return true
+		}
+	}
+	return false
+}
+
+// uploads reports whether a file or folder is uploaded, because it does not stay or because
+// it names images.
+func (in Inputs) uploads(key, path string, images map[string][]string) bool {
+	return len(images[key]) > 0 || !in.stays(key, path)
+}
+
 // ErrNoStore means that files have to be uploaded and nobody said where to.
 var ErrNoStore = errors.New("the specification names local files: --artifacts, or artifacts.url of the settings, " +
 	"says where to upload them, such as file:///srv/tunebus/artifacts")
@@ -60,7 +79,7 @@ func (in Inputs) References(ctx context.Context, files map[string]string, images
 	release = func() {}
 	ctx = manifest.Watch(ctx, in.watcher())
 	for key, path := range files {
-		if len(images[key]) > 0 || !in.stays(key, path) {
+		if in.uploads(key, path, images) {
 			uploads[key] = path
 			continue
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/knownruns"
 	"github.com/tunebus/tunebus/pipeline/bus/runlister"
 	"github.com/tunebus/tunebus/pipeline/runlookup"
 )
@@ -66,7 +67,7 @@ func runsBeginning(ctx context.Context, s *Session, at Location, begun string) (
 		return nil, err
 	}
 	defer func() { _ = server.close() }() // nothing was written
-	stream := streamRuns{runlister.New(server.Bus)}
+	stream := knownruns.Stream{Lister: runlister.New(server.Bus)}
 	ids, err := stream.IDs(ctx)
 	if err != nil {
 		return nil, err
@@ -89,7 +90,11 @@ func runsBeginning(ctx context.Context, s *Session, at Location, begun string) (
 
 // CompleteValues proposes the values of a flag to a shell.
 func CompleteValues(c *cobra.Command, flag string, values ...cobra.Completion) {
-	propose := cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)
+	Complete(c, flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// Complete proposes values of a flag to a shell.
+func Complete(c *cobra.Command, flag string, propose cobra.CompletionFunc) {
 	if err := c.RegisterFlagCompletionFunc(flag, propose); err != nil {
 		panic(err) // the command has no such flag, which is a fault of the program
 	}

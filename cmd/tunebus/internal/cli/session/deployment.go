@@ -16,6 +16,7 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/localup"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/storeopening"
 	"github.com/tunebus/tunebus/embedded"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/archive"
@@ -87,6 +88,9 @@ func with(
 	do func(ctx context.Context, server *Deployment, args []string) error,
 ) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) error {
+		if err := storeopening.CheckAddress(at.Artifacts); err != nil {
+			return err
+		}
 		cfg, err := s.Settings()
 		if err != nil {
 			return err
@@ -214,6 +218,13 @@ func isDataFolder(data string) bool {
 // running server. No service works on the runs of a data folder meanwhile.
 func (s *Deployment) Folder() string {
 	return s.folder
+}
+
+// DataFolder is the data folder that a command works on, also where a process of this machine
+// works on its runs; empty if it is not known.
+func DataFolder(s *Deployment) string {
+	up, _ := localup.Find(s.Bus.Server()) // the zero value if it is no such process
+	return cmp.Or(s.folder, s.owner.Data, up.Data)
 }
 
 // Name names the server, or the data folder, for people.

@@ -4,17 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
-	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/localup"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/storeopening"
 	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
-	"github.com/tunebus/tunebus/pipeline/folderaddress"
 	"github.com/tunebus/tunebus/pipeline/settings"
 )
 
@@ -52,15 +48,10 @@ func (l Location) OpenStore(ctx context.Context, b *conn.Conn, cfg settings.Sett
 		if data == "" {
 			data = cfg.Data.Folder
 		}
-		dir, err := filepath.Abs(filepath.Join(data, "artifacts"))
-		if err != nil {
-			return nil, fmt.Errorf("artifact store: %w", err)
+		var err error
+		if address, err = storeopening.OfFolder(data); err != nil {
+			return nil, err
 		}
-		if _, err := os.Stat(dir); err != nil {
-			return nil, exit.Input(fmt.Errorf("where do the artifacts lie? There is no folder %s; "+
-				"--artifacts, or artifacts.url of the settings, names the store that the services use", dir))
-		}
-		address = folderaddress.Of(dir)
 	}
 	store, err := storeopening.OpenExisting(ctx, b, address)
 	if errors.Is(err, artifact.ErrNoStore) {

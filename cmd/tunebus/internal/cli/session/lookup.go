@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/knownruns"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/archive"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
@@ -25,7 +26,7 @@ func (s *Deployment) RunID(ctx context.Context, text string) (string, error) {
 			return text, nil
 		}
 	}
-	id, err := runlookup.Find(ctx, text, streamRuns{runlister.New(s.Bus)}, archivedRuns{s}, rejectedRequests{server: s, text: text})
+	id, err := runlookup.Find(ctx, text, knownruns.Stream{Lister: runlister.New(s.Bus)}, archivedRuns{s}, rejectedRequests{server: s, text: text})
 	if errors.Is(err, runlookup.ErrNoRuns) {
 		err = s.noLast(ctx, err)
 	}
@@ -59,32 +60,6 @@ func (s *Deployment) noLast(ctx context.Context, none error) error {
 // errNoLast is [runlookup.ErrNoRuns] where there were runs.
 var errNoLast = errors.New("there is no last run")
 
-// streamRuns are the runs of the stream.
-type streamRuns struct{ lister *runlister.Lister }
-
-// IDs implements [runlookup.Runs].
-func (r streamRuns) IDs(ctx context.Context) ([]string, error) { return r.lister.Accepted(ctx) }
-
-// Newest implements [runlookup.Runs].
-func (r streamRuns) Newest(ctx context.Context) (runlookup.Run, error) {
-	accepted, err := r.lister.Newest(ctx)
-	if err != nil || accepted == nil {
-		return runlookup.Run{}, err
-	}
-	return described(*accepted), nil
-}
-
-// Describe implements [runlookup.Runs].
-func (r streamRuns) Describe(ctx context.Context, ids []string) ([]runlookup.Run, error) {
-	var out []runlookup.Run
-	err := r.lister.AcceptedEvents(ctx, ids, func(a events.PipelineAccepted) { out = append(out, described(a)) })
-	return out, err
-}
-
-func described(a events.PipelineAccepted) runlookup.Run {
-	return runlookup.Run{ID: a.RunID, Name: a.RunName, At: a.RequestedAt}
-}
-
 // archivedRuns are the runs of the archive. Without an artifact store there are
 // none: a command that needs the run says then that it could not look there.
 type archivedRuns struct{ server *Deployment }
@@ -113,13 +88,24 @@ func (r archivedRuns) Describe(ctx context.Context, ids []string) ([]runlookup.R
 	var out []runlookup.Run
 	for _, id := range ids {
 		if run, err := reader.Run(ctx, id); err == nil && run.Accepted != nil {
-			out = append(out, described(*run.Accepted))
+			out = append(out, knownruns.Of(*run.Accepted))
 		}
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
 	}
 	return out, nil
+}
+
+// WithName implements [runlookup.Named]. It reads names from the lines of runs, and the archives
+// of runs without one.
+func (r archivedRuns) WithName(ctx context.Context, name string, ids []string) ([]runlookup.Run, error) {
+	found, left, err := knownruns.WithName(ctx, r.server.Bus, name, ids)
+	if err != nil {
+		return nil, err
+	}
+	others, err := r.Describe(ctx, left)
+	return append(found, slices.DeleteFunc(others, func(o runlookup.Run) bool { return o.Name != name })...), err
 }
 
 // rejectedRequests are the newest rejected requests, by the runs that they asked for. Where a
@@ -135,7 +121,11 @@ func (r rejectedRequests) IDs(ctx context.Context) ([]string, error) {
 		return []string{r.text}, nil
 	}
 	var ids []string
-	err := r.each(ctx, func(rejected runlister.Rejected) { ids = append(ids, rejected.RunID) })
+	err := r.each(ctx, func(rejected runlister.Rejected) {
+		if ids = append(ids, rejected.ID()); rejected.ID() != rejected.RunID {
+			ids = append(ids, rejected.RunID)
+		}
+	})
 	return ids, err
 }
 
@@ -144,8 +134,8 @@ func (r rejectedRequests) each(ctx context.Context, do func(runlister.Rejected))
 	const most = 10_000
 	seen := map[string]bool{}
 	return runlister.New(r.server.Bus).Rejections(ctx, func(rejected runlister.Rejected) bool {
-		if !seen[rejected.RunID] && rejected.RunID != "" {
-			seen[rejected.RunID] = true
+		if !seen[rejected.ID()] {
+			seen[rejected.ID()] = true
 			do(rejected)
 		}
 		return len(seen) < most
@@ -163,8 +153,8 @@ func (r rejectedRequests) Describe(ctx context.Context, ids []string) ([]runlook
 	}
 	var out []runlookup.Run
 	err := r.each(ctx, func(rejected runlister.Rejected) {
-		if wanted[rejected.RunID] {
-			out = append(out, runlookup.Run{ID: rejected.RunID, Name: rejected.RunName, At: rejected.At})
+		if wanted[rejected.ID()] {
+			out = append(out, runlookup.Run{ID: rejected.ID(), Name: rejected.RunName, At: rejected.At})
 		}
 	})
 	return out, err

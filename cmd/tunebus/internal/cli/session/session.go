@@ -19,6 +19,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/pipeline/loglimit"
+	"github.com/tunebus/tunebus/pipeline/redaction"
 	"github.com/tunebus/tunebus/pipeline/service"
 	"github.com/tunebus/tunebus/pipeline/settings"
 )
@@ -101,7 +102,7 @@ func (s *Session) Logger() *slog.Logger {
 	if !s.flags.verbose {
 		return slog.New(loglimit.New(logwarnings.New(s.Console)))
 	}
-	return slog.New(loglimit.New(slog.NewTextHandler(s.Console.Screen(), &slog.HandlerOptions{Level: slog.LevelInfo})))
+	return slog.New(loglimit.New(slog.NewTextHandler(s.Console.Screen(), &slog.HandlerOptions{Level: slog.LevelInfo, ReplaceAttr: redaction.InLog})))
 }
 
 // SettingsFlags are the files that --settings names.

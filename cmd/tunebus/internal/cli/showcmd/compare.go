@@ -74,6 +74,7 @@ func Compare(s *session.Session) *cobra.Command {
 	}
 	at.AddFlags(c)
 	c.Flags().StringVar(&metric, "metric", "", "score by which rows are compared; default: the first of evaluator.metrics that rows of both runs have")
+	session.CompleteValues(c, "metric", scores()...)
 	c.Flags().IntVar(&rows, "rows", rows, "list so many of the rows that changed most")
 	return c
 }

@@ -43,12 +43,21 @@ func sayRejected(ctx context.Context, s *session.Session, b *conn.Conn, id strin
 	_ = err // the run itself is shown without it
 }
 
-// inShort is the first fault, and how many more there are.
+// shownID is how much of an id that no run may have is shown, in bytes.
+const shownID = 40
+
+// inShort is the fault of the id, or the first one, and how many more there are.
 func inShort(faults []events.Fault) string {
 	if len(faults) == 0 {
 		return ""
 	}
-	text := faults[0].Key + ": " + faults[0].Message
+	first := faults[0]
+	text := first.Key + ": " + first.Message
+	for _, f := range faults {
+		if f.Key == "run_id" { // by it people find their request
+			text = fmt.Sprintf("%s %q: %s", f.Key, events.Cut(f.Value, shownID), f.Message)
+		}
+	}
 	if more := len(faults) - 1; more > 0 {
 		text += fmt.Sprintf(" (and %d more)", more)
 	}
@@ -72,7 +81,7 @@ func (l *runList) addRejected(ctx context.Context, limit int) error {
 			return false
 		}
 		line := runindex.Line{
-			RunID: r.RunID, RunName: r.RunName, Status: events.StatusRejected, RequestedAt: r.At, UpdatedAt: r.At, Accepted: r.Stored, Newest: r.Stored,
+			RunID: r.ID(), RunName: r.RunName, Labels: r.Labels, Status: events.StatusRejected, RequestedAt: r.At, UpdatedAt: r.At, Accepted: r.Stored, Newest: r.Stored,
 		}
 		if len(r.Faults) > 0 {
 			line.Error = inShort(r.Faults)

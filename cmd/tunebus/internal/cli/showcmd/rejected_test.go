@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mattn/go-runewidth"
+
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/clitest"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
@@ -58,5 +60,53 @@ func TestRunsListRejected(t *testing.T) {
 	status, out, screen := clitest.Run(t, "runs", "--data", f.Dir, "--status", "rejected", "--limit", "1")
 	if status != 0 || !strings.Contains(out, "is no number") || strings.Contains(out, "success") || strings.Contains(out, "refused") {
 		t.Errorf("--status rejected: status %d\n%s%s", status, out, screen)
+	}
+}
+
+// TestRejectedWithoutID: a request whose id no run may have is listed by a name that every verb
+// takes, breaks no line and no column, and is found by its label and by the id that it asked for.
+func TestRejectedWithoutID(t *testing.T) {
+	t.Parallel()
+	f := clitest.NewDataFolder(t)
+	asked := []string{"a.b", "*", "../../x", "a\x1b[31m", "x\ny", strings.Repeat("b", 300), "last", "--yes", "名前"}
+	f.WithServer(t, func(b *conn.Conn) {
+		clitest.Publish(t, b, clitest.EndedRun("first")...)
+		for i, id := range asked {
+			clitest.Publish(t, b, events.PipelineRejected{
+				RequestSequence: uint64(i + 1), RunID: id, RunName: "名前\x1b[31m", Labels: map[string]string{"team": "search"},
+				Faults: []events.Fault{{Key: "fine_tuner.epochs", Message: "is no number"}, {Key: "run_id", Value: id, Message: "not a valid run id"}},
+			})
+		}
+	})
+	status, out, screen := clitest.Run(t, "runs", "--data", f.Dir, "--status", "rejected", "--label", "team=search")
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	if status != 0 || len(lines) != len(asked)+1 || strings.ContainsAny(out, "\x1b") {
+		t.Fatalf("status %d, %d lines\n%s%s", status, len(lines), out, screen)
+	}
+	labels := runewidth.StringWidth(lines[0][:strings.Index(lines[0], "LABELS")])
+	for i, line := range lines[1:] {
+		if at := runewidth.StringWidth(line[:strings.Index(line, "team=search")]); at != labels || !strings.Contains(line, `run_id "`) {
+			t.Errorf("the labels stand in column %d, not %d: %s", at, labels, line)
+		}
+		name := strings.Fields(line)[0]
+		var shown struct {
+			Run    string `json:"run_id"`
+			Asked  string `json:"requested_run_id"`
+			Status string
+			Labels map[string]string
+		}
+		clitest.Result(t, &shown, "show", name, "--data", f.Dir)
+		want := events.Cut(asked[len(asked)-1-i], events.MaxNameBytes)
+		if shown.Run != name || shown.Status != "rejected" || shown.Asked != want || shown.Labels["team"] != "search" {
+			t.Errorf("show %s: %+v", name, shown)
+		}
+		if status, _, screen := clitest.Run(t, "logs", name, "--data", f.Dir); status != 2 || !strings.Contains(screen, "was rejected") {
+			t.Errorf("logs %s: status %d, %s", name, status, screen)
+		}
+	}
+	for _, id := range []string{"a.b", "../../x", "x\ny"} {
+		if status, out, screen := clitest.Run(t, "show", "--data", f.Dir, "--", id); status != 0 || !strings.Contains(out, "labels: team=search") {
+			t.Errorf("show %q: status %d\n%s%s", id, status, out, screen)
+		}
 	}
 }

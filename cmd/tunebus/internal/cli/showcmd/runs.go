@@ -109,6 +109,7 @@ func Runs(s *session.Session) *cobra.Command {
 	c.Flags().StringArrayVar(&f.labels, "label", nil, "list runs with this label, KEY or KEY=VALUE; may be repeated, all have to fit")
 	c.Flags().StringVar(&f.since, "since", "", "list runs that were asked for since a time, a day, or so long ago, such as 2026-01-31 or 7d")
 	session.CompleteValues(c, "status", allStatuses()...)
+	session.Complete(c, "label", completeLabels(s, &f.at))
 	return c
 }
 
@@ -157,15 +158,15 @@ func (f *runsFlags) filter(now time.Time, idle bool) (func(runindex.Line) bool, 
 }
 
 func (f *runsFlags) hasStatus(l runindex.Line, idle bool) bool {
-	word := l.Word()
+	word, queued := l.Word(), l.Queued()
 	if idle {
-		word = runsummary.Stopped(word)
+		word, queued = runsummary.Stopped(word), false
 	}
 	return len(f.statuses) == 0 || slices.ContainsFunc(f.statuses, func(status string) bool {
 		if status == statusOpen {
 			return !l.Ended() && l.Status != runindex.StatusUnreadable && l.Status != events.StatusRejected
 		}
-		return string(word) == status
+		return string(word) == status || queued && status == string(events.StatusQueued)
 	})
 }
 

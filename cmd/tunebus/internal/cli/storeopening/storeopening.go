@@ -41,6 +41,33 @@ func (e *TimeoutError) Error() string {
 	return fmt.Sprintf("the artifact store %s did not answer within %s: is its address right, and can it be reached from here?", e.Store, e.Limit)
 }
 
+// CheckAddress checks the address of --artifacts by itself, before anything is sent or asked.
+// An empty one is not given. The error has the status of bad input.
+func CheckAddress(address string) error {
+	var err error
+	bucket, ok := service.ObjectBucket(address)
+	switch {
+	case address == "":
+	case ok:
+		err = checkBucket(bucket, address)
+	default:
+		err = artifact.CheckAddress(address)
+	}
+	if err != nil {
+		return exit.Input(fmt.Errorf("--artifacts: %w", err))
+	}
+	return nil
+}
+
+// checkBucket refuses what is no name of a bucket in NATS.
+func checkBucket(bucket, address string) error {
+	if strings.Contains(bucket, "@") {
+		name, _, _ := strings.Cut(settings.Redacted(address), "?")
+		return fmt.Errorf("artifact store %s: want jetstream:// and the name of a bucket; the credentials of the server are --creds and the like", name)
+	}
+	return nil
+}
+
 // Open opens the artifact store at an address, and gives up a store that does not
 // answer. A service waits for a bucket in NATS that does not exist yet; a command says
 // after a while that there is none.
@@ -58,8 +85,8 @@ func open(ctx context.Context, b *conn.Conn, address string, open func(context.C
 	name, _, _ := strings.Cut(settings.Redacted(address), "?")
 	limit, reason := limit, error(&TimeoutError{Store: name, Limit: limit})
 	if bucket, ok := service.ObjectBucket(address); ok {
-		if strings.Contains(bucket, "@") {
-			return nil, fmt.Errorf("artifact store %s: want jetstream:// and the name of a bucket; the credentials of the server are --creds and the like", name)
+		if err := checkBucket(bucket, address); err != nil {
+			return nil, err
 		}
 		limit = 15 * time.Second
 		reason = fmt.Errorf("bucket %s was not there within %s; \"tunebus setup\" creates it", bucket, limit)

@@ -49,7 +49,9 @@ type Flags struct {
 	Data string
 
 	artifacts, wait string
-	limit           time.Duration
+	// named is set if a flag names the artifact store.
+	named bool
+	limit time.Duration
 }
 
 // AddFlags adds the flags to a command.
@@ -67,7 +69,7 @@ func (f *Flags) Check() error {
 	if f.wait != "" && f.wait != waitCompleted && f.wait != waitTracked {
 		return exit.Input(fmt.Errorf("--wait=%s: want %s or %s", f.wait, waitCompleted, waitTracked))
 	}
-	return nil
+	return storeopening.CheckAddress(f.artifacts)
 }
 
 // Send uploads the files of a request, publishes it, and waits as the flags
@@ -82,7 +84,7 @@ func Send(c *cobra.Command, s *session.Session, f Flags, specifications []string
 		return err
 	}
 	s.Console.Notes(r.Notes)
-	f.artifacts = cmp.Or(f.artifacts, cfg.Artifacts.URL)
+	f.named, f.artifacts = f.artifacts != "", cmp.Or(f.artifacts, cfg.Artifacts.URL)
 	begin := time.Now()
 	var b *conn.Conn
 	defer func() {
@@ -169,6 +171,9 @@ func publish(ctx context.Context, s *session.Session, b *conn.Conn, f Flags, r r
 		if in.Local, err = localinput.Open(up.Data); err != nil {
 			return 0, err
 		}
+	}
+	if f.named && r.RerunOf == "" && !r.Uploads(in) {
+		return 0, exit.Input(errors.New("--artifacts has no effect: no file of this run is uploaded; leave it out, or upload everything with --copy-inputs"))
 	}
 	var store *artifact.Store
 	defer func() {

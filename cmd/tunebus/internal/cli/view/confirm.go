@@ -74,7 +74,7 @@ func (p *person) choose(question string, words []string) (string, error) {
 			}
 		}
 		if err != nil { // Ctrl-D is no answer, and there is no further line
-			return "", &exit.Error{Code: exit.CodeInterrupted, Err: errors.New("no answer; nothing was done")}
+			return "", exit.Input(fmt.Errorf("no answer, so nothing was done; want one of %s, also by a flag", strings.Join(words, ", ")))
 		}
 	}
 }

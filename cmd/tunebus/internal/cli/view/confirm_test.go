@@ -49,7 +49,7 @@ func TestChoose(t *testing.T) {
 		}
 	}
 	for _, answer := range []string{"", "what?"} { // Ctrl-D
-		if got, err := newPerson(NewConsole(io.Discard, io.Discard), strings.NewReader(answer)).choose("go on", words); exit.CodeOf(err) != exit.CodeInterrupted {
+		if got, err := newPerson(NewConsole(io.Discard, io.Discard), strings.NewReader(answer)).choose("go on", words); exit.CodeOf(err) != exit.CodeInput {
 			t.Errorf("%q: %q, %v", answer, got, err)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/terminal"
+	"github.com/tunebus/tunebus/pipeline/redaction"
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
@@ -49,7 +50,8 @@ func (c *Console) Screen() *terminal.Writer { return c.screen }
 type Sentence string
 
 // Say writes a line to the screen. The commands that it names are completed where the
-// format, an error or a [Sentence] names them. Other arguments are data, and stay.
+// format, an error or a [Sentence] names them. Other arguments are data, and stay, but for
+// what is secret in an address.
 func (c *Console) Say(format string, args ...any) {
 	args = slices.Clone(args)
 	for i, arg := range args {
@@ -60,7 +62,8 @@ func (c *Console) Say(format string, args ...any) {
 			args[i] = terminal.Completed(c.screen, arg.Error())
 		}
 	}
-	fmt.Fprintf(c.screen, terminal.Completed(c.screen, format)+"\n", args...)
+	text := fmt.Sprintf(terminal.Completed(c.screen, format), args...)
+	fmt.Fprintln(c.screen, redaction.Addresses(text))
 }
 
 // Notes writes notes about a specification to the screen. A fact of the run does not

@@ -6,7 +6,7 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/terminal"
-	"github.com/tunebus/tunebus/pipeline/settings"
+	"github.com/tunebus/tunebus/pipeline/redaction"
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
@@ -48,12 +48,12 @@ func faultsOf(c *Console, err error) (out []any) {
 	}
 	if faults, ok := errors.AsType[structconf.Faults](err); ok {
 		for _, f := range faults {
-			f.Value, f.Message = settings.RedactedText(f.Value), settings.RedactedText(f.Message)
+			f.Value, f.Message = redaction.Addresses(f.Value), redaction.Addresses(f.Message)
 			out = append(out, f)
 		}
 		return out
 	}
-	return []any{said{terminal.Completed(c.out, settings.RedactedText(err.Error()))}}
+	return []any{said{terminal.Completed(c.out, redaction.Addresses(err.Error()))}}
 }
 
 // joined are the errors that [errors.Join] put together; nil for any other error, also

@@ -1,11 +1,15 @@
 package view_test
 
 import (
+	"bytes"
+	"errors"
 	"io"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
+	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
 // TestTogether: what is the same of several metrics is said once, and so is what the
@@ -34,5 +38,18 @@ func TestUnsaid(t *testing.T) {
 	c.Warnings([]string{"a"})
 	if got := c.Unsaid("a", "b", "b"); !slices.Equal(got, []string{"b"}) {
 		t.Errorf("%q", got)
+	}
+}
+
+// TestSayWithoutSecrets: whatever is said, no secret of an address is shown.
+func TestSayWithoutSecrets(t *testing.T) {
+	t.Parallel()
+	var screen bytes.Buffer
+	c := view.NewConsole(io.Discard, &screen)
+	c.Say("%s and %v at %s", "http://h/?token=hush", errors.New("s3://k:hush@b"), view.Sentence("nats://u:hush@h"))
+	c.Notes(structconf.Faults{{Key: "k", Value: "https://u:hush@h/x", Message: "see http://h/?sig=hush"}})
+	c.Warnings([]string{"https://u:hush@h is slow"})
+	if text := screen.String(); strings.Contains(text, "hush") || strings.Count(text, "xxxxx") != 6 {
+		t.Error(text)
 	}
 }

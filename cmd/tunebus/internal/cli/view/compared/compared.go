@@ -10,7 +10,8 @@ import (
 	"math"
 	"strings"
 	"time"
-	"unicode/utf8"
+
+	"github.com/mattn/go-runewidth"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/comparison"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
@@ -127,8 +128,5 @@ func writeRows(w io.Writer, rows *comparison.Rows) {
 func short(text string) string {
 	const most = 68
 	text = strings.Join(strings.Fields(text), " ")
-	if utf8.RuneCountInString(text) <= most {
-		return text
-	}
-	return string([]rune(text)[:most-1]) + "…"
+	return runewidth.Truncate(text, most, "…")
 }

@@ -103,12 +103,11 @@ func (r Row) json() ([]byte, error) {
 // withConclusion is a stored summary with the status and the conclusion of the run. Earlier
 // versions stored the conclusion as the status, and nothing else.
 func (r Row) withConclusion(summary []byte) []byte {
-	conclusion := fmt.Sprintf(`"conclusion":%q`, r.Status)
-	earlier := fmt.Sprintf(`"status":%q,`, r.Status)
-	if bytes.Contains(summary, fmt.Appendf(nil, `"status":%q,%s`, r.word(), conclusion)) {
+	now := []byte(`"status":"` + string(r.word()) + `","conclusion":"` + string(r.Status) + `"`)
+	if bytes.Contains(summary, now) {
 		return summary
 	}
-	return bytes.Replace(summary, []byte(earlier), fmt.Appendf(nil, `"status":%q,%s,`, r.word(), conclusion), 1)
+	return bytes.Replace(summary, []byte(`"status":"`+string(r.Status)+`",`), append(now, ','), 1)
 }
 
 // word is the status in one word: by it the list is filtered, and JSON has it.
@@ -133,7 +132,7 @@ func (r Row) took() time.Duration {
 // status is the status for people: of an open run what it does.
 func (r Row) status() string {
 	switch {
-	case r.Status == events.StatusRunning && r.Attempt == 0 && !r.Stopped && r.Phase != "":
+	case r.Queued() && !r.Stopped:
 		return string(r.Phase) + " queued"
 	case r.Status != events.StatusRunning || r.Phase == "":
 		return string(r.word())

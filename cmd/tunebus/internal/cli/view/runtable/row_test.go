@@ -1,8 +1,12 @@
 package runtable
 
 import (
+	"bytes"
 	"encoding/json"
+	"strings"
 	"testing"
+
+	"github.com/mattn/go-runewidth"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/runindex"
@@ -31,5 +35,44 @@ func TestJSONStatus(t *testing.T) {
 		if err := json.Unmarshal(text, &got); err != nil || got.Status != c.status || got.Conclusion != c.conclusion {
 			t.Errorf("%s: %s, %v", name, text, err)
 		}
+	}
+}
+
+// TestWideCharacters: characters that take two columns of a terminal move no column, and a line
+// that is cut fits.
+func TestWideCharacters(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	table := New(&out, false)
+	rows := []Row{
+		{Line: runindex.Line{RunID: "a", Status: "success", RunName: "名前の長い走行", Model: "模型", Labels: map[string]string{"team": "検索"}}, Percent: -1},
+		{Line: runindex.Line{RunID: "b", Status: "success", RunName: "plain", Model: "m", Labels: map[string]string{"team": "x"}}, Percent: -1},
+	}
+	if err := table.Write(rows); err != nil {
+		t.Fatal(err)
+	}
+	columns := map[int]bool{}
+	for _, line := range strings.Split(strings.TrimSpace(out.String()), "\n")[1:] {
+		columns[runewidth.StringWidth(line[:strings.Index(line, "team=")])] = true
+	}
+	if len(columns) != 1 {
+		t.Errorf("the labels stand in columns %v\n%s", columns, out.String())
+	}
+	if got := cut("名前の長い走行", 7); got != "名前の…" || runewidth.StringWidth(got) > 7 {
+		t.Errorf("cut to %q", got)
+	}
+}
+
+// TestQueuedBetweenPhases: the list says of a run that waits for a worker of its next phase that
+// it is queued, and has it where the queued runs are asked for.
+func TestQueuedBetweenPhases(t *testing.T) {
+	t.Parallel()
+	line := runindex.Line{Status: events.StatusRunning, Phase: events.Inference}
+	if got := (Row{Line: line, Percent: -1}).status(); got != "inference queued" || !line.Queued() {
+		t.Errorf("%q, queued %v", got, line.Queued())
+	}
+	line.Attempt = 1
+	if got := (Row{Line: line, Percent: -1}).status(); got != "inference" || line.Queued() {
+		t.Errorf("%q, queued %v", got, line.Queued())
 	}
 }

@@ -5,7 +5,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/mattn/go-runewidth"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/terminal"
 )
@@ -97,7 +98,7 @@ func (t *Table) begin(rows []Row) {
 	}
 	for _, r := range rows {
 		for i, text := range columns(r) {
-			t.widths[i] = max(t.widths[i], utf8.RuneCountInString(text))
+			t.widths[i] = max(t.widths[i], runewidth.StringWidth(text))
 		}
 	}
 	if t.width > 0 {
@@ -132,12 +133,12 @@ func (t *Table) write(columns []string, rest string) {
 	var b strings.Builder
 	for i, text := range columns {
 		b.WriteString(text)
-		b.WriteString(strings.Repeat(" ", max(0, t.widths[i]-utf8.RuneCountInString(text))+2))
+		b.WriteString(strings.Repeat(" ", max(0, t.widths[i]-runewidth.StringWidth(text))+2))
 	}
 	const widthOfName = 28
 	name, labels, _ := strings.Cut(rest, "\t")
 	if name != "" || labels != "" {
-		fmt.Fprintf(&b, "%-*s  %s", widthOfName, name, labels)
+		b.WriteString(runewidth.FillRight(name, widthOfName) + "  " + labels)
 	}
 	line := strings.TrimRight(b.String(), " ")
 	if t.width > 0 {
@@ -148,8 +149,5 @@ func (t *Table) write(columns []string, rest string) {
 
 // cut fits a line into the width of a terminal, and shows that it was cut.
 func cut(line string, width int) string {
-	if utf8.RuneCountInString(line) <= width {
-		return line
-	}
-	return string([]rune(line)[:max(0, width-1)]) + "…"
+	return runewidth.Truncate(line, width, "…")
 }

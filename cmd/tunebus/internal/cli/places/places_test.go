@@ -1,0 +1,119 @@
+package places_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/places"
+	"github.com/tunebus/tunebus/pipeline/settings"
+)
+
+// usual are the settings of a person who says nothing.
+func usual(t *testing.T, data string) settings.Settings {
+	t.Helper()
+	cfg, err := settings.Load(nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Data.Folder = data
+	return cfg
+}
+
+// use reads the places of a data folder into settings.
+func use(t *testing.T, cfg *settings.Settings) places.Places {
+	t.Helper()
+	before, err := places.Read(cfg.Data.Folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	used, err := before.Use(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return used
+}
+
+// TestRemember: what one command used is used by the next, from any working folder and behind
+// a move of all folders together. What a person says counts more.
+func TestRemember(t *testing.T) {
+	dir := t.TempDir()
+	here, elsewhere := filepath.Join(dir, "a"), filepath.Join(dir, "b")
+	for _, folder := range []string{filepath.Join(here, "k", "data"), elsewhere} {
+		if err := os.MkdirAll(folder, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Chdir(here)
+	first := usual(t, "k/data")
+	first.Tracker.Reports, first.Tracker.TrackingURI, first.Artifacts.URL = "k/my reports", "file:./k/ml 1%25", "s3://bucket/x"
+	if err := places.Remember(first); err != nil {
+		t.Fatal(err)
+	}
+	cfg := usual(t, "k/data")
+	used := use(t, &cfg)
+	if cfg.Tracker.Reports != "k/my reports" || cfg.Tracker.TrackingURI != "file:./k/ml%201%25" || cfg.Artifacts.URL != "s3://bucket/x" {
+		t.Errorf("%+v, %+v", cfg.Tracker, cfg.Artifacts)
+	}
+	want := "as before on the data folder k/data, reports go to k/my reports, and tracking goes to file:./k/ml%201%25, and artifacts lie in s3://bucket/x; " +
+		"--reports or --tracking-uri or artifacts.url of the settings names others"
+	if got := used.Text("k/data"); got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	said := usual(t, "k/data")
+	said.Tracker.Reports, said.Tracker.TrackingURI, said.Artifacts.URL = "r2", "http://ml.example", "jetstream://b"
+	if used := use(t, &said); used.Text("") != "" || said.Tracker.Reports != "r2" || said.Tracker.TrackingURI != "http://ml.example" || said.Artifacts.URL != "jetstream://b" {
+		t.Errorf("%+v, %+v", used, said.Tracker)
+	}
+
+	moved := filepath.Join(dir, "moved")
+	t.Chdir(elsewhere)
+	if err := os.Rename(here, moved); err != nil {
+		t.Fatal(err)
+	}
+	cfg = usual(t, filepath.Join(moved, "k", "data"))
+	use(t, &cfg)
+	if cfg.Tracker.Reports != filepath.Join(moved, "k", "my reports") || cfg.Tracker.TrackingURI != "file://"+moved+"/k/ml%201%25" {
+		t.Errorf("behind the move %+v", cfg.Tracker)
+	}
+}
+
+// TestUsualPlaces: a person in the usual places is told nothing, and a folder without a file
+// has none.
+func TestUsualPlaces(t *testing.T) {
+	t.Chdir(t.TempDir())
+	cfg := usual(t, "tunebus-data")
+	if used := use(t, &cfg); used.Text("tunebus-data") != "" {
+		t.Errorf("%+v", used)
+	}
+	if err := os.Mkdir("tunebus-data", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := places.Remember(cfg); err != nil {
+		t.Fatal(err)
+	}
+	again := usual(t, "tunebus-data")
+	if used := use(t, &again); used.Text("tunebus-data") != "" || again.Tracker.Reports != "reports" {
+		t.Errorf("%+v, %+v", used, again.Tracker)
+	}
+}
+
+// TestBadFile: a file that tunebus did not write is an error that names it.
+func TestBadFile(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"", "{", "[]", `{"reports": 1}`, `{"tracking_uri": "http://u:p@host"}`, `{"tracking_uri": "file:?"}`, `{"artifacts": "file:"}`, strings.Repeat(" ", 1<<17)} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "places.json"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cfg := usual(t, dir)
+		before, err := places.Read(dir)
+		if err == nil {
+			_, err = before.Use(&cfg)
+		}
+		if err == nil || !strings.Contains(err.Error(), "places.json") || strings.Contains(err.Error(), "u:p") {
+			t.Errorf("%.40q: %v", text, err)
+		}
+	}
+}

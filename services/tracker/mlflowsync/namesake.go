@@ -1,0 +1,36 @@
+package mlflowsync
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/tunebus/tunebus/services/tracker/mlflow"
+	"github.com/tunebus/tunebus/services/tracker/projection"
+)
+
+// isNamesake reports whether the MLflow run of a run id belongs to another run: one of
+// another data folder or server that has the same id. Both were asked for at other times,
+// and MLflow never changes that parameter. Nothing of the other run is changed.
+func isNamesake(ctx context.Context, target mlflow.Target, snapshot projection.Snapshot, parent projection.MLflowRun) (bool, error) {
+	found, err := target.FindRuns(ctx, snapshot.Run.Accepted.Specification.MLflow.ExperimentName, []mlflow.RunKey{parent.Key})
+	if err != nil || len(found) == 0 {
+		return false, err
+	}
+	i := slices.IndexFunc(parent.Params, func(p mlflow.Param) bool { return p.Key == projection.ParamRequested })
+	if i < 0 {
+		return false, nil
+	}
+	err = target.LogParams(ctx, found[0].ID, parent.Params[i:i+1])
+	if conflict, ok := errors.AsType[*mlflow.ParamConflictError](err); ok {
+		return slices.Contains(conflict.Keys, projection.ParamRequested), nil
+	}
+	return false, err
+}
+
+// namesakeGap says that a run is not in MLflow because another one has its id there.
+func namesakeGap(id string) string {
+	return fmt.Sprintf("MLflow has a run of another data folder with the id %s, and they are not mixed: this run is not in MLflow; "+
+		"\"tunebus replay tracking --run %s --to\" and another MLflow writes it there", id, id)
+}
