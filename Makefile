@@ -13,7 +13,7 @@ GO := go
 VERSION = $(shell git describe --tags --match 'v[0-9]*' --always --dirty 2>/dev/null)
 LDFLAGS = "-s -X github.com/tunebus/tunebus/pipeline/version.linked=$(VERSION)"
 
-.PHONY: help build install run test test-trainer test-programs test-interop race check lint rules tidy structure version generate build-gpu base-model lock test-trl bench bench-noop bench-data bench-torch bench-memory fuzz chaos inputs azurite
+.PHONY: help build install run test test-arm64 test-trainer test-programs test-interop race check lint rules tidy structure version generate build-gpu base-model lock test-trl bench bench-noop bench-data bench-torch bench-memory fuzz chaos inputs azurite
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
@@ -58,6 +58,18 @@ test-programs: ## the manual's Python program with a real client; makes its envi
 	@test -f $(PROGRAMS)/made || (python3 -m venv $(PROGRAMS) && $(PROGRAMS)/bin/pip install -q nats-py==2.16.0 && touch $(PROGRAMS)/made)
 	@cd cmd/tunebus && TUNEBUS_TEST_PYTHON=$(PROGRAMS)/bin/python $(GO) test ./internal/docs -count=1 -run TestPythonProgram
 
+# Where an emulator of arm64 is kept, if this machine has none; it comes from Debian's package.
+QEMU_DIR := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tunebus/qemu
+QEMU := $(or $(shell command -v qemu-aarch64-static qemu-aarch64 | head -1),$(QEMU_DIR)/usr/bin/qemu-aarch64-static)
+
+$(QEMU_DIR)/usr/bin/qemu-aarch64-static:
+	@mkdir -p $(QEMU_DIR) && cd $(QEMU_DIR) && apt-get download -q qemu-user-static && dpkg -x qemu-user-static_*.deb . && rm qemu-user-static_*.deb
+
+# Every test of the kernels, and whole training steps; more would take the emulator long.
+test-arm64: $(QEMU) ## the built-in engine's kernels on arm64, by an emulator
+	@cd llm && export GOARCH=arm64 CGO_ENABLED=0 && run="$(GO) test -count=1 -timeout 30m -exec $(QEMU)" && \
+	  $$run -run TestPathsAreNamed -v ./internal/kernel && $$run -short ./internal/kernel && $$run -run TestSameBits ./internal/net
+
 race: ## the tests of packages in which goroutines meet, with the race detector; needs a C compiler
 	@CGO_ENABLED=1 $(GO) test -race -timeout 30m $(call packages,race)
 
@@ -91,7 +103,7 @@ rules: ## formatting, go.mod of every module, and the code behind build tags; ne
 	@out=$$(gofmt -l $(MODULES)); test -z "$$out" || { echo "not formatted:"; echo "$$out"; exit 1; }
 	@cd pipeline && CGO_ENABLED=1 CGO_CFLAGS=-Wno-deprecated-declarations $(GO) vet -tags gpu ./hostmetrics
 	@cd pipeline && $(GO) test -tags failpoint -run TestDies ./failpoint
-	@cd llm && GOARCH=arm64 $(GO) vet ./... # which has no assembly
+	@cd llm && GOARCH=arm64 $(GO) vet ./... && GOARCH=riscv64 $(GO) vet ./... # the latter has no assembly
 
 check: lint rules race ## all that has to hold before a commit, but for "make test EXCEPT=race"; needs a C compiler
 

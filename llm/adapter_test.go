@@ -21,7 +21,7 @@ func TestDropout(t *testing.T) {
 	t.Parallel()
 	m := scattered(t, shapes()["qwen2, grouped heads, tied"], dropping())
 	rows := ragged(m.cfg)[:1]
-	tr := newTrainer(m, TrainConfig{Seed: 9}.withDefaults())
+	tr := trainerOf(t, m, TrainConfig{Seed: 9})
 	loss := func(step int64) float64 {
 		tr.step, tr.part = step, 0
 		got, _, err := tr.backward(rows)
@@ -83,10 +83,13 @@ func TestLoadAdapterReadsPEFT(t *testing.T) {
 		"embeddings":         {nil, map[string]any{"target_modules": []string{"q_proj", "embed_tokens"}}, "embed_tokens"},
 		"fewer than weights": {nil, map[string]any{"target_modules": []string{"q_proj"}}, "does not belong"},
 		"other rank":         {nil, map[string]any{"r": 5}, "shape"},
-		"dora":               {nil, map[string]any{"use_dora": true}, "use_dora"},
-		"biases":             {nil, map[string]any{"bias": "all"}, "bias"},
-		"ranks by module":    {nil, map[string]any{"rank_pattern": map[string]int{"q_proj": 2}}, "rank_pattern"},
-		"whole modules":      {nil, map[string]any{"modules_to_save": []string{"lm_head"}}, "modules_to_save"},
+		"dora":               {nil, map[string]any{"use_dora": true}, "lora_magnitude_vector: is missing"},
+		"biases":             {nil, map[string]any{"bias": "all"}, "base_layer.bias: is missing"},
+		"unknown biases":     {nil, map[string]any{"bias": "some"}, "bias"},
+		"ranks by module":    {nil, map[string]any{"rank_pattern": map[string]int{"q_proj": 2}}, "shape"},
+		"whole modules":      {nil, map[string]any{"modules_to_save": []string{"lm_head"}}, "lm_head.weight: is missing"},
+		"no whole modules":   {nil, map[string]any{"modules_to_save": []string{"classifier"}}, "classifier"},
+		"tokens":             {nil, map[string]any{"trainable_token_indices": []int{3}}, "trainable_token_indices"},
 		"other method":       {nil, map[string]any{"peft_type": "IA3"}, "IA3"},
 		"no method":          {nil, map[string]any{"peft_type": nil}, "peft_type"},
 	} {
@@ -113,8 +116,8 @@ func TestLoadAdapterReadsPEFT(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(m.lora.params) != len(want.params) || m.lora.scale() != want.scale() {
-				t.Fatalf("%d matrices scaled by %v, want %d by %v", len(m.lora.params), m.lora.scale(), len(want.params), want.scale())
+			if len(m.lora.params) != len(want.params) || m.lora.modules[0].scale != want.modules[0].scale {
+				t.Fatalf("%d matrices scaled by %v, want %d by %v", len(m.lora.params), m.lora.modules[0].scale, len(want.params), want.modules[0].scale)
 			}
 			for i, p := range want.params {
 				if !slices.Equal(m.lora.params[i].data, p.data) {

@@ -1,88 +1,20 @@
 package llm
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
-)
 
-// adapterConfig is PEFT's adapter_config.json.
-type adapterConfig struct {
-	PEFTType      string  `json:"peft_type"`
-	TaskType      string  `json:"task_type"`
-	Base          string  `json:"base_model_name_or_path"`
-	Rank          int     `json:"r"`
-	Alpha         float64 `json:"lora_alpha"`
-	Dropout       float64 `json:"lora_dropout"`
-	TargetModules targets `json:"target_modules"`
-	Bias          string  `json:"bias"`
-	RSLoRA        bool    `json:"use_rslora"`
-	InferenceMode bool    `json:"inference_mode"`
-	FanInFanOut   bool    `json:"fan_in_fan_out"`
-}
+	"github.com/tunebus/tunebus/llm/internal/peft"
+)
 
 var errUnsupported = errors.New("is not supported by the built-in engine")
 
-// unsupported are options of PEFT that change what an adapter computes and
-// that the engine does not have.
-func unsupported() []string {
-	return []string{
-		"use_dora", "modules_to_save", "layers_to_transform", "layers_pattern", "rank_pattern", "alpha_pattern",
-		"exclude_modules", "fan_in_fan_out", "lora_bias", "trainable_token_indices", "layer_replication", "target_parameters",
-		"use_qalora", "alora_invocation_tokens",
-	}
-}
-
-// targets is PEFT's target_modules: a list of names, or one string that is
-// "all-linear" or a regular expression for whole module paths.
-type targets struct {
-	names   []string
-	pattern string
-}
-
-// UnmarshalJSON reads either form.
-func (t *targets) UnmarshalJSON(raw []byte) error {
-	if json.Unmarshal(raw, &t.names) == nil {
-		return nil
-	}
-	return json.Unmarshal(raw, &t.pattern)
-}
-
-// MarshalJSON writes the form that was read.
-func (t targets) MarshalJSON() ([]byte, error) {
-	if t.pattern != "" {
-		return json.Marshal(t.pattern)
-	}
-	return json.Marshal(t.names)
-}
-
-// matcher reports which module paths an adapter is on. Names match as PEFT
-// matches them: the whole path, or its end behind a dot.
-func (t targets) matcher(of Config) (func(module string) bool, error) {
-	switch {
-	case t.pattern == allLinear, t.pattern == "" && len(t.names) == 0, slices.Contains(t.names, allLinear):
-		return of.isProjection, nil
-	case t.pattern != "":
-		re, err := regexp.Compile(`^(?:` + t.pattern + `)$`)
-		if err != nil {
-			return nil, fmt.Errorf("target_modules: %w", err)
-		}
-		return re.MatchString, nil
-	}
-	return func(module string) bool {
-		return slices.ContainsFunc(t.names, func(name string) bool {
-			return module == name || strings.HasSuffix(module, "."+name)
-		})
-	}, nil
-}
-
 const (
-	allLinear   = "all-linear"
+	allLinear   = peft.AllLinear
 	peftPrefix  = "base_model.model."
 	adapterFile = "adapter_model.safetensors"
 	configFile  = "adapter_config.json"
@@ -101,63 +33,56 @@ func (m *Model) SaveAdapter(dir, base string) error {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return fmt.Errorf("save adapter: %w", err)
 	}
-	c := m.lora.cfg
-	body, err := json.MarshalIndent(adapterConfig{
-		PEFTType: "LORA", TaskType: "CAUSAL_LM", Base: base, Rank: c.Rank, Alpha: c.Alpha, Dropout: c.Dropout,
-		TargetModules: m.lora.targets, Bias: "none", RSLoRA: c.RSLoRA, InferenceMode: true,
-	}, "", "  ")
-	if err != nil {
+	c := m.lora.described
+	c.Type, c.TaskType, c.Base, c.InferenceMode, c.Dropout = "LORA", "CAUSAL_LM", base, true, m.lora.cfg.Dropout
+	if err := c.Write(filepath.Join(dir, configFile)); err != nil {
 		return fmt.Errorf("save adapter: %w", err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, configFile), append(body, '\n'), 0o600); err != nil {
-		return fmt.Errorf("save adapter: %w", err)
-	}
+	less := m.cfg.family().lessOne
 	renamed := make([]*param, len(m.lora.params))
 	for i, p := range m.lora.params {
-		renamed[i] = &param{name: peftPrefix + p.name, shape: p.shape, data: p.data}
+		renamed[i] = &param{name: m.lora.fileName(p), shape: p.shape, data: p.data}
+		if less && isNorm(p.name) {
+			renamed[i].data = plus(p.data, -1)
+		}
 	}
 	return writeTensors(filepath.Join(dir, adapterFile), "float32", renamed)
 }
 
-// readAdapterConfig refuses what the engine would compute otherwise than
-// PEFT.
-func readAdapterConfig(path string) (adapterConfig, error) {
-	c := adapterConfig{Rank: 8, Alpha: 8, Bias: "none"} // PEFT's defaults
-	body, err := os.ReadFile(path)
-	if err != nil {
-		return c, fmt.Errorf("load adapter: %w", err)
+// plus are values with something added to each.
+func plus(values []float32, what float32) []float32 {
+	out := slices.Clone(values)
+	for i := range out {
+		out[i] += what
 	}
-	var all map[string]any
-	if err := errors.Join(json.Unmarshal(body, &c), json.Unmarshal(body, &all)); err != nil {
-		return c, fmt.Errorf("load adapter: %s: %w", path, err)
-	}
-	if c.PEFTType != "LORA" {
-		return c, &UnknownArchitectureError{Have: fmt.Sprintf("peft_type %q", c.PEFTType), Want: "LORA"}
-	}
-	for _, key := range unsupported() {
-		if set(all[key]) {
-			return c, fmt.Errorf("load adapter: %s: %s = %v %w", path, key, all[key], errUnsupported)
-		}
-	}
-	if c.Bias != "none" {
-		return c, fmt.Errorf("load adapter: %s: bias = %q %w", path, c.Bias, errUnsupported)
-	}
-	return c, nil
+	return out
 }
 
-// set reports whether an option is anything but absent, false or empty.
-func set(v any) bool {
-	switch v := v.(type) {
-	case nil:
-		return false
-	case bool:
-		return v
-	case []any:
-		return len(v) > 0
-	case map[string]any:
-		return len(v) > 0
+// fileName is how a file of PEFT names a weight of the adapter.
+func (a *adapter) fileName(p *param) string {
+	if module, isBias := strings.CutSuffix(p.name, biasSuffix); isBias && a.on[module] && a.described.Bias != noBias {
+		return peftPrefix + module + ".base_layer.bias"
 	}
-	return true
+	return peftPrefix + p.name
+}
+
+// readAdapterConfig refuses what the engine would compute otherwise than
+// PEFT.
+func readAdapterConfig(path string) (peft.Config, error) {
+	c, err := peft.Read(path)
+	if _, unsupported := errors.AsType[*peft.UnsupportedError](err); unsupported || err == nil && c.Type != "LORA" {
+		if c.Type != "LORA" {
+			return c, &UnknownArchitectureError{Have: fmt.Sprintf("peft_type %q", c.Type), Want: "LORA"}
+		}
+		return c, fmt.Errorf("load adapter: %s: %w", path, err)
+	}
+	switch {
+	case err != nil && errors.Is(err, os.ErrNotExist):
+		return c, fmt.Errorf("load adapter: %w", err)
+	case err != nil:
+		return c, fmt.Errorf("load adapter: %s: %w", path, err)
+	}
+	return c, nil
 }
 
 // LoadAdapter puts an adapter that PEFT or SaveAdapter wrote on the model.
@@ -169,13 +94,13 @@ func (m *Model) LoadAdapter(dir string) error {
 	if err != nil {
 		return err
 	}
-	a, err := m.newAdapter(LoRAConfig{Rank: c.Rank, Alpha: c.Alpha, RSLoRA: c.RSLoRA, Dropout: c.Dropout}, c.TargetModules)
+	a, err := m.newAdapter(c)
 	if err != nil {
 		return fmt.Errorf("load adapter: %s: %w", path, err)
 	}
 	byName := map[string]*param{}
 	for _, p := range a.params {
-		byName[peftPrefix+p.name] = p
+		byName[a.fileName(p)] = p
 	}
 	file := filepath.Join(dir, adapterFile)
 	err = readTensors(file, func(name string, shape []int) ([]float32, error) {
@@ -194,7 +119,10 @@ func (m *Model) LoadAdapter(dir string) error {
 	}
 	for _, p := range a.params {
 		if p.data == nil {
-			return &CheckpointError{File: file, Tensor: p.name, Err: errMissing}
+			return &CheckpointError{File: file, Tensor: a.fileName(p), Err: errMissing}
+		}
+		if m.cfg.family().lessOne && isNorm(p.name) {
+			p.data = plus(p.data, 1)
 		}
 	}
 	m.setAdapter(a)

@@ -3,7 +3,11 @@
 // trains them or an adapter for them, and generates. It works on token ids and
 // knows nothing of events or texts.
 //
-// Weights are kept as float32 in this process. Package net computes the forward
-// and the backward pass, package kernel has the loops over numbers. Results
+// Weights that learn are float32. A frozen matrix stays in the type that its
+// checkpoint has, or in the four or eight bits to which it is quantised when it is
+// opened; what is computed with it are the same numbers in float32. Package net
+// computes the forward
+// and the backward pass, package kernel has the loops over numbers. Package
+// generation answers many prompts at once, package sampling chooses tokens. Results
 // depend neither on the processor's instructions nor on the number of threads.
 package llm

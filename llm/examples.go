@@ -1,5 +1,7 @@
 package llm
 
+import "github.com/tunebus/tunebus/llm/internal/packing"
+
 // Example is one tokenised row. Count[i] says that token i counts in the
 // loss; the first token never does, since nothing predicts it.
 type Example struct {
@@ -39,10 +41,12 @@ func (m InMemory) Tokens(i int) (all, counted int) { return len(m[i].IDs), m[i].
 // Example implements [Examples].
 func (m InMemory) Example(i int) (Example, error) { return m[i], nil }
 
-// usable are the examples of which something counts.
+// usable are the examples of which something counts, in sequences of one or several.
 type usable struct {
 	all Examples
 	at  []int32
+	// packs are places in at; nil: each example is a sequence of its own.
+	packs [][]int32
 }
 
 func newUsable(all Examples) usable {
@@ -58,20 +62,57 @@ func newUsable(all Examples) usable {
 	return u
 }
 
-func (u usable) len() int { return len(u.at) }
-
-func (u usable) tokens(i int) int {
-	n, _ := u.all.Tokens(int(u.at[i]))
-	return n
+// pack puts several examples into one sequence of so many tokens at most; 0: it does
+// not.
+func (u *usable) pack(tokens int) {
+	if tokens <= 0 {
+		return
+	}
+	lengths := make([]int, len(u.at))
+	for i, at := range u.at {
+		lengths[i], _ = u.all.Tokens(int(at))
+	}
+	u.packs = packing.BestFit(lengths, tokens)
 }
 
-// read reads the examples of a batch.
+func (u usable) len() int {
+	if u.packs != nil {
+		return len(u.packs)
+	}
+	return len(u.at)
+}
+
+// sequence are the examples of a sequence, by their places in all.
+func (u usable) sequence(i int) []int32 {
+	if u.packs == nil {
+		return u.at[i : i+1]
+	}
+	out := make([]int32, len(u.packs[i]))
+	for j, at := range u.packs[i] {
+		out[j] = u.at[at]
+	}
+	return out
+}
+
+func (u usable) tokens(i int) int {
+	sum := 0
+	for _, at := range u.sequence(i) {
+		n, _ := u.all.Tokens(int(at))
+		sum += n
+	}
+	return sum
+}
+
+// read reads the examples of a batch of sequences.
 func (u usable) read(batch []int) ([]Example, error) {
-	rows := make([]Example, len(batch))
-	for i, at := range batch {
-		var err error
-		if rows[i], err = u.all.Example(int(u.at[at])); err != nil {
-			return nil, err
+	rows := make([]Example, 0, len(batch))
+	for _, i := range batch {
+		for _, at := range u.sequence(i) {
+			row, err := u.all.Example(int(at))
+			if err != nil {
+				return nil, err
+			}
+			rows = append(rows, row)
 		}
 	}
 	return rows, nil

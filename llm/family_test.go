@@ -85,7 +85,8 @@ func TestFamilies(t *testing.T) {
 func compareLogits(t *testing.T, m *Model, g golden) {
 	t.Helper()
 	d := m.decoder()
-	d.Begin(1)
+	cache := d.NewCache(1)
+	cache.Place(0, 0)
 	var tokens []net.Token
 	middle := len(g.Row) / 2
 	for i, id := range g.Row {
@@ -95,7 +96,7 @@ func compareLogits(t *testing.T, m *Model, g golden) {
 		tokens []net.Token
 		want   []float64
 	}{{tokens[:middle+1], g.Middle}, {tokens[middle+1:], g.Logits}} {
-		if err := d.Read(part.tokens); err != nil {
+		if err := d.Read(cache, part.tokens); err != nil {
 			t.Fatal(err)
 		}
 		for i, got := range d.Logits(0) {
@@ -128,7 +129,15 @@ func compareAnswers(t *testing.T, m *Model, g golden) {
 
 func compareTraining(t *testing.T, what string, m *Model, steps [][][]int32, want goldenTraining) {
 	t.Helper()
-	tr := newTrainer(m, TrainConfig{MaxGradNorm: 1}.withDefaults())
+	compareSteps(t, what, trainerOf(t, m, TrainConfig{MaxGradNorm: 1}), steps, want)
+	if len(steps) != 20 || len(want.Losses) != 20 {
+		t.Errorf("%d steps, want 20", len(steps))
+	}
+}
+
+// compareSteps has a trainer make steps, and compares each with torch's.
+func compareSteps(t *testing.T, what string, tr *trainer, steps [][][]int32, want goldenTraining) {
+	t.Helper()
 	for step, rows := range steps {
 		var batch []Example
 		for _, ids := range rows {
@@ -154,9 +163,6 @@ func compareTraining(t *testing.T, what string, m *Model, steps [][][]int32, wan
 		if math.Abs(norm-want.Norms[step]) > 1e-4*want.Norms[step] {
 			t.Errorf("%s, step %d: the norm of the gradients is %v, torch's %v", what, step+1, norm, want.Norms[step])
 		}
-	}
-	if len(steps) != 20 || len(want.Losses) != 20 {
-		t.Errorf("%d steps, want 20", len(steps))
 	}
 }
 

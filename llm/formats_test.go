@@ -36,7 +36,7 @@ func TestTypesOfWeights(t *testing.T) {
 		}
 		for i, p := range m.params {
 			for j, v := range p.data {
-				got := float64(again.params[i].data[j])
+				got := float64(again.params[i].values()[j])
 				// Half of the distance between two neighbours, at most.
 				_, exp := math.Frexp(math.Max(math.Abs(float64(v)), c.least))
 				if off := math.Abs(got - float64(v)); off > math.Ldexp(0.5, exp-int(c.bits)) {
@@ -185,8 +185,8 @@ func TestNewAdapters(t *testing.T) {
 			t.Fatal(err)
 		}
 		a := m.lora
-		if len(a.params) != 2*m.cfg.Layers || a.scale() != 2 {
-			t.Errorf("%s: %d matrices, scaled by %v", projection, len(a.params), a.scale())
+		if len(a.params) != 2*m.cfg.Layers || a.modules[0].scale != 2 {
+			t.Errorf("%s: %d matrices, scaled by %v", projection, len(a.params), a.modules[0].scale)
 		}
 		for i := 0; i < len(a.params); i += 2 {
 			first, second := a.params[i], a.params[i+1]

@@ -5,12 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
-	"math/rand/v2"
-	"slices"
-	"sort"
 
+	"github.com/tunebus/tunebus/llm/generation"
 	"github.com/tunebus/tunebus/llm/internal/net"
+	"github.com/tunebus/tunebus/llm/sampling"
 )
 
 // TokenError says that training or generation met a token that the model does not have.
@@ -19,7 +17,7 @@ type TokenError = net.TokenError
 
 // ErrNoNumbers says that what a model computes is no number, as with weights that are
 // damaged, or that no training made. Every other try would meet it too.
-var ErrNoNumbers = errors.New("generate: what the model computes is no number: its weights are damaged, or its training went astray")
+var ErrNoNumbers = generation.ErrNoNumbers
 
 // GenerateConfig says how tokens are chosen.
 type GenerateConfig struct {
@@ -40,161 +38,62 @@ type GenerateConfig struct {
 	// BatchSize is how many prompts are answered at once. Default 16.
 	BatchSize int
 	// Skip, when set, says which prompts need no answer, such as those that
-	// were answered before an interruption. The others keep their places in
-	// the batches, so that their answers are what they would have been.
+	// were answered before an interruption.
 	Skip func(index int) bool
 	// OnToken, when set, gets each token of an answer as soon as it is chosen.
 	// An error ends the generation.
 	OnToken func(index int, id int32) error
 }
 
-// Generate answers the prompts and calls emit for each, in the order of the
-// batches. It stops soon after ctx ends, or when emit fails.
+// Generate answers the prompts and calls emit for each, in the order in which the
+// answers are finished. It stops soon after ctx ends, or when emit fails.
 func (m *Model) Generate(ctx context.Context, prompts [][]int32, cfg GenerateConfig, emit func(index int, ids []int32) error) error {
+	answering, stop := context.WithCancel(ctx)
+	defer stop()
+	var failed error
+	longest := 0
+	for i, ids := range prompts {
+		if len(ids) == 0 {
+			return fmt.Errorf("generate: prompt %d is empty", i)
+		}
+		longest = max(longest, len(ids))
+	}
 	if cfg.BatchSize < 1 {
 		cfg.BatchSize = 16
 	}
-	order := make([]int, 0, len(prompts))
-	for i := range prompts {
-		if len(prompts[i]) == 0 {
-			return fmt.Errorf("generate: prompt %d is empty", i)
-		}
-		order = append(order, i)
-	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(len(prompts[a]), len(prompts[b])) })
-	for rows := range slices.Chunk(order, cfg.BatchSize) {
-		skip := make([]bool, len(rows))
-		for i, at := range rows {
-			skip[i] = cfg.Skip != nil && cfg.Skip(at)
-		}
-		if !slices.Contains(skip, false) {
+	b := NewBatch(m, generation.Config{MaxSequences: cfg.BatchSize, CacheTokens: cfg.BatchSize * (longest + cfg.MaxNewTokens + generation.BlockTokens)})
+	for i, ids := range prompts {
+		if cfg.Skip != nil && cfg.Skip(i) {
 			continue
 		}
-		answers, err := m.batch(ctx, prompts, rows, skip, cfg)
-		if err != nil {
+		p := generation.Prompt{IDs: ids, MaxNewTokens: cfg.MaxNewTokens, EOS: cfg.EOS, Sampling: cfg.sampling(i)}
+		if cfg.OnToken != nil {
+			p.OnToken = func(t generation.Token) error { return cfg.OnToken(i, t.ID) }
+		}
+		p.OnDone = func(a generation.Answer, err error) {
+			if err == nil && failed == nil {
+				err = emit(i, a.IDs)
+			}
+			if err != nil && answering.Err() == nil {
+				failed = err
+				stop()
+			}
+		}
+		if _, err := b.Add(p); err != nil {
+			if fault, ok := errors.AsType[*TokenError](err); ok {
+				fault.Row = i
+			}
 			return err
 		}
-		for i, at := range rows {
-			if skip[i] {
-				continue
-			}
-			if err := emit(at, answers[i]); err != nil {
-				return err
-			}
-		}
 	}
-	return nil
+	err := b.Drain(answering)
+	return cmp.Or(failed, err)
 }
 
-// batch answers a batch, but for the rows to skip. What a row is answered does
-// not depend on the others.
-func (m *Model) batch(ctx context.Context, prompts [][]int32, rows []int, skip []bool, cfg GenerateConfig) ([][]int32, error) {
-	answers := make([][]int32, len(rows))
-	rngs := make([]*rand.Rand, len(rows))
-	var next []net.Token
-	for i, at := range rows {
-		if skip[i] {
-			continue
-		}
-		rngs[i] = rand.New(rand.NewPCG(uint64(cfg.Seed), uint64(cfg.First+at)))
-		for j, id := range prompts[at] {
-			next = append(next, net.Token{ID: id, Sequence: i, Position: j, Last: j == len(prompts[at])-1})
-		}
+// sampling is how the tokens of a prompt are chosen.
+func (cfg GenerateConfig) sampling(prompt int) sampling.Config {
+	return sampling.Config{
+		Temperature: max(0, cfg.Temperature), TopK: cfg.TopK, TopP: cfg.TopP, MinP: cfg.MinP,
+		Seed: uint64(cfg.Seed), Stream: uint64(cfg.First + prompt),
 	}
-	d := m.decoder()
-	d.Begin(len(rows))
-	for range cfg.MaxNewTokens {
-		read := next
-		next = nil
-		if len(read) == 0 {
-			break
-		}
-		for part := range slices.Chunk(read, net.Together) { // a long prompt can be stopped, too
-			if ctx.Err() != nil {
-				return nil, fmt.Errorf("generate: %w", context.Cause(ctx))
-			}
-			if err := d.Read(part); err != nil {
-				return nil, fmt.Errorf("generate: %w", err)
-			}
-		}
-		for _, t := range read {
-			if !t.Last {
-				continue
-			}
-			i := t.Sequence
-			if checkFinite(d.Logits(i)) != nil {
-				return nil, ErrNoNumbers
-			}
-			id := choose(d.Logits(i), cfg, rngs[i])
-			if slices.Contains(cfg.EOS, id) {
-				continue
-			}
-			answers[i] = append(answers[i], id)
-			if cfg.OnToken != nil {
-				if err := cfg.OnToken(rows[i], id); err != nil {
-					return nil, err
-				}
-			}
-			next = append(next, net.Token{ID: id, Sequence: i, Position: t.Position + 1, Last: true})
-		}
-	}
-	return answers, nil
-}
-
-// choose takes a token from logits, in the order of transformers: the
-// temperature first, then top_k, top_p and min_p.
-func choose(logits []float32, cfg GenerateConfig, rng *rand.Rand) int32 {
-	best := 0
-	for i, v := range logits {
-		if v > logits[best] {
-			best = i
-		}
-	}
-	if cfg.Temperature <= 0 {
-		return int32(best)
-	}
-	p := make([]float64, len(logits))
-	sum := 0.0
-	for i, v := range logits {
-		p[i] = math.Exp(float64(v-logits[best]) / cfg.Temperature)
-		sum += p[i]
-	}
-	order := make([]int, len(p))
-	for i := range order {
-		order[i] = i
-	}
-	sort.SliceStable(order, func(i, j int) bool { return p[order[i]] > p[order[j]] })
-	keep := len(order)
-	if cfg.TopK > 0 {
-		keep = min(keep, cfg.TopK)
-		sum = 0
-		for _, i := range order[:keep] {
-			sum += p[i]
-		}
-	}
-	if cfg.TopP > 0 && cfg.TopP < 1 {
-		mass := 0.0
-		for n, i := range order[:keep] {
-			mass += p[i] / sum
-			if mass >= cfg.TopP {
-				keep = n + 1
-				break
-			}
-		}
-	}
-	total := 0.0
-	for n, i := range order[:keep] {
-		if n > 0 && p[i] < cfg.MinP*p[order[0]] {
-			keep = n
-			break
-		}
-		total += p[i]
-	}
-	r := rng.Float64() * total
-	for _, i := range order[:keep] {
-		if r -= p[i]; r < 0 {
-			return int32(i)
-		}
-	}
-	return int32(order[0])
 }

@@ -91,7 +91,7 @@ func TestLossAndGradients(t *testing.T) {
 
 func checkGradients(t *testing.T, m *Model) {
 	rows := ragged(m.cfg)
-	tr := newTrainer(m, TrainConfig{}.withDefaults())
+	tr := trainerOf(t, m, TrainConfig{})
 	sum, count, err := tr.backward(rows)
 	if err != nil {
 		t.Fatal(err)
@@ -162,7 +162,7 @@ func TestCacheIsExact(t *testing.T) {
 func TestUpdateIsAdamW(t *testing.T) {
 	t.Parallel()
 	m := small(t, nil)
-	tr := newTrainer(m, TrainConfig{Beta1: 0.9, Beta2: 0.99, Epsilon: 1e-8, WeightDecay: 0.5, MaxGradNorm: 1}.withDefaults())
+	tr := trainerOf(t, m, TrainConfig{Beta1: 0.9, Beta2: 0.99, Epsilon: 1e-8, WeightDecay: 0.5, MaxGradNorm: 1})
 	w := m.byName["model.layers.1.mlp.up_proj.weight"]
 	at := slices.Index(tr.learn, w)
 	const rate = 0.1

@@ -5,8 +5,8 @@ import "github.com/tunebus/tunebus/llm/internal/kernel"
 // SlowKernelsNotice is what a program tells its operator if [SlowKernels].
 const SlowKernelsNotice = "the built-in engine uses no vector instructions, and takes many times as long"
 
-// Kernels names the instructions that the engine uses: "avx512", "avx2" or
-// "plain".
+// Kernels names the instructions that the engine uses: "avx512", "avx2", "neon"
+// or "plain".
 func Kernels() string { return kernel.Active().String() }
 
 // SlowKernels reports whether the engine uses no vector instructions.

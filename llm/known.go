@@ -116,13 +116,13 @@ func InspectAdapter(dir string, of Config) (err error) {
 	if err != nil {
 		return err
 	}
-	a, err := newModel(of).newAdapter(LoRAConfig{Rank: c.Rank, Alpha: c.Alpha, RSLoRA: c.RSLoRA, Dropout: c.Dropout}, c.TargetModules)
+	a, err := newModel(of).newAdapter(c)
 	if err != nil {
 		return fmt.Errorf("load adapter: %s: %w", path, err)
 	}
 	want := map[string][]int{}
 	for _, p := range a.params {
-		want[peftPrefix+p.name] = p.shape
+		want[a.fileName(p)] = p.shape
 	}
 	file := filepath.Join(dir, adapterFile)
 	f, err := openTensors(file)

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tunebus/tunebus/llm/internal/kernel"
 	"github.com/tunebus/tunebus/llm/internal/net"
 )
 
@@ -28,6 +29,9 @@ type param struct {
 	name  string
 	shape []int
 	data  []float32
+	// kept is a matrix that does not change, in the type in which it is kept, in place
+	// of data.
+	kept *kernel.Packed
 }
 
 func (p *param) size() int {
@@ -116,66 +120,6 @@ func New(cfg Config, seed int64) (*Model, error) {
 				p.data[i] = float32(rng.NormFloat64() * cfg.InitializerRange)
 			}
 		}
-	}
-	return m, nil
-}
-
-// Open reads a checkpoint folder: config.json, and model.safetensors or the
-// shards that model.safetensors.index.json names, in float32, float16 or
-// bfloat16. Errors are [*UnknownArchitectureError], [*StorageError] and
-// [*CheckpointError].
-//
-// A tied model whose file has a head of its own that differs from the embedding
-// is read as an untied one, as transformers 5 does.
-func Open(dir string) (*Model, error) {
-	cfg, err := readConfig(dir)
-	if err != nil {
-		return nil, err
-	}
-	if err := checkStorage(dir); err != nil {
-		return nil, err
-	}
-	files, err := WeightFiles(dir)
-	if err != nil {
-		return nil, err
-	}
-	m := newModel(cfg)
-	var head *param // of a tied model: it may have a head of its own all the same
-	for _, f := range files {
-		err := readTensors(f, func(name string, shape []int) ([]float32, error) {
-			p, ok := m.byName[name]
-			switch {
-			case !ok && name == headName:
-				head = &param{name: headName, shape: []int{cfg.VocabSize, cfg.HiddenSize}}
-				p = head
-			case !ok && harmless(name):
-				return nil, nil
-			case !ok:
-				return nil, errUnknown
-			}
-			if !sameShape(shape, p.shape) {
-				return nil, fmt.Errorf("has shape %v, config.json wants %v", shape, p.shape)
-			}
-			p.data = make([]float32, p.size())
-			return p.data, nil
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	for _, p := range m.params {
-		if p.data == nil {
-			return nil, &CheckpointError{File: dir, Tensor: p.name, Err: errMissing}
-		}
-		if isNorm(p.name) && cfg.family().lessOne {
-			for i := range p.data {
-				p.data[i]++
-			}
-		}
-	}
-	if head != nil && !slices.Equal(head.data, m.byName[embedName].data) {
-		m.cfg.TieWordEmbeddings = false // as transformers 5 reads such a file
-		m.params, m.byName[headName] = append(m.params, head), head
 	}
 	return m, nil
 }

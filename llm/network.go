@@ -15,33 +15,44 @@ func threads() int { return runtime.GOMAXPROCS(0) }
 // network is the model as package net computes it. gradients are those of the
 // weights that learn.
 func (m *Model) network(gradients map[*param][]float32) *net.Network {
-	adapters := map[string]*param{}
+	adapters, instead := map[string]adapted{}, map[string]*param{}
 	out := &net.Network{Shape: m.cfg.shape()}
 	if a := m.lora; a != nil {
-		out.Adapter = net.Adapter{Rank: a.cfg.Rank, Scale: float32(a.scale()), Dropout: a.cfg.Dropout}
-		for _, p := range a.params {
-			adapters[p.name] = p
+		out.Dropout = a.cfg.Dropout
+		for _, to := range a.modules {
+			adapters[to.name] = to
 		}
+		instead = a.instead
 	}
 	weight := func(p *param) net.Weight {
 		if p == nil { // of another family
 			return net.Weight{}
 		}
-		return net.Weight{Data: p.data, Grad: gradients[p]}
+		if copied := instead[p.name]; copied != nil {
+			p = copied
+		}
+		return net.Weight{Data: p.data, Grad: gradients[p], Kept: p.kept}
 	}
 	linear := func(module string) net.Linear {
-		w := m.byName[module+".weight"]
+		w, to := m.byName[module+".weight"], adapters[module]
 		return net.Linear{
 			Out: w.shape[0], In: w.shape[1], Weight: weight(w), Bias: weight(m.byName[module+".bias"]),
-			A: weight(adapters[module+loraA]), B: weight(adapters[module+loraB]),
+			A: weight(to.a), B: weight(to.b), Rank: to.rank, Scale: float32(to.scale), Magnitude: weight(to.magnitude),
 		}
 	}
 	norm := func(layer, name string) net.Weight { return weight(m.byName[layer+name+".weight"]) }
 	out.Embed, out.Norm = weight(m.byName[embedName]), weight(m.byName["model.norm.weight"])
-	if out.Head = out.Embed; !m.cfg.TieWordEmbeddings {
+	switch embed := m.byName[embedName]; {
+	case !m.cfg.TieWordEmbeddings:
 		out.Head = weight(m.byName[headName])
+	case instead[headName] != nil:
+		out.Head = weight(instead[headName])
+	case instead[embedName] != nil: // the head stays as it was
+		out.Head = net.Weight{Data: embed.data, Kept: embed.kept}
+	default:
+		out.Head = out.Embed
 	}
-	f, rank := m.cfg.family(), out.Adapter.Rank
+	f := m.cfg.family()
 	for l := range m.cfg.Layers {
 		p := fmt.Sprintf("model.layers.%d.", l)
 		attention, mlp := p+"self_attn.", p+"mlp."
@@ -56,9 +67,9 @@ func (m *Model) network(gradients map[*param][]float32) *net.Network {
 			layer.Window = *m.cfg.SlidingWindow
 		}
 		if f.fused {
-			parts := linear(attention+"qkv_proj").Parts(rank, m.cfg.Heads*m.cfg.HeadDim, m.cfg.KVHeads*m.cfg.HeadDim, m.cfg.KVHeads*m.cfg.HeadDim)
+			parts := linear(attention+"qkv_proj").Parts(m.cfg.Heads*m.cfg.HeadDim, m.cfg.KVHeads*m.cfg.HeadDim, m.cfg.KVHeads*m.cfg.HeadDim)
 			layer.Q, layer.K, layer.V = parts[0], parts[1], parts[2]
-			parts = linear(mlp+"gate_up_proj").Parts(rank, m.cfg.IntermediateSize, m.cfg.IntermediateSize)
+			parts = linear(mlp+"gate_up_proj").Parts(m.cfg.IntermediateSize, m.cfg.IntermediateSize)
 			layer.Gate, layer.Up = parts[0], parts[1]
 		} else {
 			layer.Q, layer.K, layer.V = linear(attention+"q_proj"), linear(attention+"k_proj"), linear(attention+"v_proj")

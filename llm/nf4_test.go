@@ -32,7 +32,7 @@ func TestNF4(t *testing.T) {
 			t.Fatal(err)
 		}
 		for name, values := range want {
-			data := m.byName[name].data
+			data := m.byName[name].values()
 			apart := max(1, len(data)/300)
 			for i, v := range values {
 				if data[i*apart] != v {

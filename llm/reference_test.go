@@ -22,7 +22,7 @@ type reference struct {
 func newReference(m *Model) *reference {
 	r := &reference{cfg: m.cfg, params: map[string]*param{}, w: map[string][]float64{}}
 	if m.lora != nil {
-		r.scale = m.lora.scale()
+		r.scale = m.lora.modules[0].scale
 	}
 	for _, p := range m.all() {
 		values := make([]float64, len(p.data))

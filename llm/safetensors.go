@@ -113,10 +113,15 @@ func checkFinite(values []float32) error {
 	const exponent = 0x7f800000
 	for i, v := range values {
 		if math.Float32bits(v)&exponent == exponent {
-			return fmt.Errorf("value %d of %d is %v, so that the model cannot be used: its weights are damaged", i+1, len(values), v)
+			return notFinite(i, len(values), v)
 		}
 	}
 	return nil
+}
+
+// notFinite is the error of value i of n.
+func notFinite(i, n int, v float32) error {
+	return fmt.Errorf("value %d of %d is %v, so that the model cannot be used: its weights are damaged", i+1, n, v)
 }
 
 // writeTensors writes params as a safetensors file, sorted by name.
@@ -135,7 +140,7 @@ func writeTensors(path, dtype string, params []*param) (err error) {
 		return fmt.Errorf("write checkpoint: %w", err)
 	}
 	for _, p := range sorted {
-		if err := w.Write(p.data); err != nil {
+		if err := w.Write(p.values()); err != nil {
 			return errors.Join(writeError(path, err), w.Close())
 		}
 	}

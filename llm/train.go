@@ -22,12 +22,21 @@ type TrainConfig struct {
 	// place of WarmupSteps.
 	WarmupRatio float64
 	WeightDecay float64
-	// Scheduler is one of [Schedulers]. Default "linear".
-	Scheduler string
+	// Scheduler is one of [Schedulers], and SchedulerArguments are what it takes. Default
+	// "linear".
+	Scheduler          string
+	SchedulerArguments map[string]any
+	// Optimizer is one of [Optimizers]. Default "adamw_torch".
+	Optimizer string
+	// PackTokens, if it is not 0, puts several rows into one sequence of so many tokens
+	// at most: BatchSize then counts sequences. No row sees another one, and each begins
+	// at position 0.
+	PackTokens int
 	// MaxGradNorm clips the gradients; 0: not at all.
 	MaxGradNorm float64
 	Seed        int64
-	// LogSteps is the distance between two calls of OnStep. Default 1. The last
+	// LogSteps is the distance between two calls of OnStep, which gets the mean loss of
+	// the steps since the call before. Default 1. The last
 	// step is told in any case, the first one where LogFirstStep is set.
 	LogSteps     int
 	LogFirstStep bool
@@ -47,6 +56,8 @@ type TrainConfig struct {
 	KeepBest bool
 	// Beta1, Beta2 and Epsilon are AdamW's. Defaults 0.9, 0.999 and 1e-8.
 	Beta1, Beta2, Epsilon float64
+	// Momentum is that of the optimizer "sgd".
+	Momentum float64
 }
 
 func (c TrainConfig) withDefaults() TrainConfig {
@@ -75,10 +86,10 @@ type StepInfo struct {
 	Step, Total int64 // from 1
 	Epoch       float64
 	// Loss is the mean negative log likelihood of the step's counted tokens,
-	// in nats.
+	// in nats; for [Hooks], that of all steps since the call before.
 	Loss, LearningRate float64
 	GradNorm           float64 // before clipping
-	TokensPerSecond    float64 // all tokens, padding apart
+	TokensPerSecond    float64 // all tokens, padding apart; for [Hooks], as Loss
 }
 
 // Hooks are called while Train works; each may be nil.
@@ -103,6 +114,8 @@ type TrainResult struct {
 	Planned int64
 	Epochs  int   // that were begun
 	Tokens  int64 // of all steps, those before a resume too, padding apart
+	// Rows are those that are trained on, and Sequences what they are packed into.
+	Rows, Sequences int
 }
 
 var (
@@ -127,14 +140,19 @@ func (m *Model) Train(ctx context.Context, training, evaluation Examples, cfg Tr
 	if examples.len() == 0 {
 		return TrainResult{}, fmt.Errorf("%w: there are no examples", ErrNothing)
 	}
-	t := newTrainer(m, cfg)
+	rows := examples.len()
+	examples.pack(cfg.PackTokens)
 	perEpoch := int64(ceil(ceil(examples.len(), cfg.BatchSize), cfg.GradAccumulation))
-	t.total = perEpoch * int64(cfg.Epochs)
+	total := perEpoch * int64(cfg.Epochs)
 	if cfg.MaxSteps > 0 {
-		t.total = int64(cfg.MaxSteps)
+		total = int64(cfg.MaxSteps)
 	}
 	if cfg.WarmupRatio > 0 {
-		t.cfg.WarmupSteps = int(math.Ceil(float64(t.total) * cfg.WarmupRatio))
+		cfg.WarmupSteps = int(math.Ceil(float64(total) * cfg.WarmupRatio))
+	}
+	t, err := newTrainer(m, cfg, total)
+	if err != nil {
+		return TrainResult{}, err
 	}
 	if resume != "" {
 		if err := t.load(resume); err != nil {
@@ -142,7 +160,7 @@ func (m *Model) Train(ctx context.Context, training, evaluation Examples, cfg Tr
 		}
 	}
 	saved := t.step
-	res := TrainResult{FinalLoss: t.loss, FinalEvalLoss: t.validated.last, Planned: t.total, Tokens: t.order(examples).tokensBefore(t.step, perEpoch)}
+	res := TrainResult{FinalLoss: t.loss, FinalEvalLoss: t.validated.last, Planned: t.total, Tokens: t.order(examples).tokensBefore(t.step, perEpoch), Rows: rows, Sequences: examples.len()}
 	if err := t.evaluateIfDue(ctx, validation, hooks); err != nil {
 		return res, err // the checkpoint that it resumed from is as good
 	}
@@ -158,8 +176,9 @@ func (m *Model) Train(ctx context.Context, training, evaluation Examples, cfg Tr
 			}
 			info.Epoch = float64(t.step) / float64(perEpoch)
 			res.Tokens += tokens
+			t.told.add(info, tokens)
 			if hooks.OnStep != nil && (t.step%int64(cfg.LogSteps) == 0 || t.step == 1 && cfg.LogFirstStep || t.step == t.total) {
-				hooks.OnStep(info)
+				hooks.OnStep(t.told.take(info))
 			}
 			t.validated.due = t.validateAt(t.step, i == perEpoch-1)
 			if err := t.evaluateIfDue(ctx, validation, hooks); err != nil {
@@ -222,7 +241,7 @@ func (t *trainer) optimize(ctx context.Context, examples usable, group [][]int) 
 		}
 		return StepInfo{}, 0, fmt.Errorf("%w any more; lower the learning rate", ErrDiverged)
 	}
-	rate := t.cfg.LearningRate * schedule(t.cfg, t.step, t.total)
+	rate := t.schedule.Rate(t.step)
 	norm, err := t.update(rate, 1/float64(n))
 	if err != nil {
 		return StepInfo{}, 0, err

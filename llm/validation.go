@@ -51,6 +51,7 @@ func (t *trainer) evaluateIfDue(ctx context.Context, validation usable, hooks Ho
 			return fmt.Errorf("%w any more on the validation data; lower the learning rate", ErrDiverged)
 		}
 		v.last = loss
+		t.schedule.Validated(loss)
 		if v.bestStep == 0 || loss < v.best {
 			v.best, v.bestStep, v.worse = loss, t.step, 0
 			t.keepBest()

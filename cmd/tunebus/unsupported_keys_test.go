@@ -38,7 +38,7 @@ func asks(t *testing.T, k structconf.Key, honoured []string) string {
 		candidates = []string{"{ power = 2 }"}
 	case "text":
 		if len(candidates) == 0 {
-			candidates = []string{"true", "paged_adamw_8bit", "wandb", "something"}
+			candidates = []string{"true", "lion_8bit", "wandb", "something"}
 		}
 	}
 	for _, c := range candidates {

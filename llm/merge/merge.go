@@ -46,11 +46,12 @@ func Bytes(dir string) (int64, error) {
 }
 
 // Write writes model.safetensors, or several such files and their index. What
-// else belongs to the checkpoint, such as config.json, is the caller's to copy.
-func Write(ctx context.Context, o Options) (err error) {
+// else belongs to the checkpoint, such as config.json, is the caller's to copy. untied
+// says that the head is no longer the embedding, which config.json has to say.
+func Write(ctx context.Context, o Options) (untied bool, err error) {
 	from, err := open(o.From)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer func() { err = errors.Join(err, from.close()) }()
 	if o.ShardBytes <= 0 {
@@ -63,19 +64,19 @@ func Write(ctx context.Context, o Options) (err error) {
 	if o.DType != "" {
 		var ok bool
 		if m.dtype, ok = safetensors.DType(o.DType); !ok {
-			return fmt.Errorf("type %q is none of float32, float16, bfloat16", o.DType)
+			return false, fmt.Errorf("type %q is none of float32, float16, bfloat16", o.DType)
 		}
 	}
 	if o.Adapter != "" {
 		if m.adapter, err = llm.OpenAdapter(o.Adapter); err != nil {
-			return err
+			return false, err
 		}
 		defer func() { err = errors.Join(err, m.adapter.Close()) }()
 		if err := m.match(); err != nil {
-			return err
+			return false, err
 		}
 	}
-	return m.write(ctx)
+	return m.untied, m.write(ctx)
 }
 
 // merger is one call of Write.
@@ -85,6 +86,9 @@ type merger struct {
 	dtype   string // empty: each tensor's own
 	adapter *llm.Adapter
 	adapted map[string]bool // modules of the adapter
+	// replaced are the weights that the adapter has others for.
+	replaced map[string]bool
+	untied   bool
 }
 
 // match finds the weights that the adapter is on.
@@ -93,7 +97,7 @@ func (m *merger) match() error {
 	if err != nil {
 		return err
 	}
-	m.adapted = map[string]bool{}
+	m.adapted, m.replaced = map[string]bool{}, map[string]bool{}
 	var missing []string
 	for _, module := range modules {
 		m.adapted[module] = true
@@ -101,6 +105,7 @@ func (m *merger) match() error {
 			missing = append(missing, module)
 		}
 	}
+	missing = append(missing, m.matchReplaced()...)
 	if len(modules) == 0 {
 		return fmt.Errorf("the adapter in %s is on no module", m.options.Adapter)
 	}
@@ -171,6 +176,9 @@ func (m *merger) writeTensor(ctx context.Context, w *safetensors.Writer, written
 	t, _ := m.from.find(written.Name)
 	module, isWeight := strings.CutSuffix(t.Name, weight)
 	adapted := isWeight && m.adapted[module]
+	if m.replaced[t.Name] {
+		return m.replace(w, t)
+	}
 	if !adapted && written.DType == t.DType {
 		r, err := t.file.Raw(t.Tensor)
 		if err != nil {
@@ -188,13 +196,11 @@ func (m *merger) writeTensor(ctx context.Context, w *safetensors.Writer, written
 	}
 	add := func([]float32, int) {}
 	if adapted {
-		lowA, lowB, err := m.adapter.Matrices(module, rows, columns)
+		to, err := m.adapter.Adapted(module, rows, columns)
 		if err != nil {
 			return err
 		}
-		add = func(part []float32, row int) {
-			addProduct(part, lowB, lowA, row, m.adapter.Rank, columns, m.adapter.Scale)
-		}
+		add = to.Add
 	}
 	const most = 1 << 20 // values at a time
 	at := max(1, most/max(columns, 1))
@@ -214,22 +220,4 @@ func (m *merger) writeTensor(ctx context.Context, w *safetensors.Writer, written
 		m.options.OnBytes(int64(len(part)) * t.Bytes / max(t.Size(), 1))
 	}
 	return nil
-}
-
-// addProduct adds scale·B·A to rows of a weight, from one of them on. B is
-// [rows, rank], A is [rank, columns].
-func addProduct(part, lowB, lowA []float32, from, rank, columns int, scale float64) {
-	delta := make([]float32, columns)
-	for i := range len(part) / columns {
-		clear(delta)
-		for r := range rank {
-			b := lowB[(from+i)*rank+r]
-			for j, a := range lowA[r*columns : (r+1)*columns] {
-				delta[j] += b * a
-			}
-		}
-		for j, d := range delta {
-			part[i*columns+j] += float32(scale) * d
-		}
-	}
 }

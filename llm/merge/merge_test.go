@@ -123,7 +123,7 @@ func TestMerge(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := merge.Write(t.Context(), merge.Options{From: base, Adapter: adapter, To: to, OnBytes: func(n int64) { read1 += n }}); err != nil {
+			if _, err := merge.Write(t.Context(), merge.Options{From: base, Adapter: adapter, To: to, OnBytes: func(n int64) { read1 += n }}); err != nil {
 				t.Fatal(err)
 			}
 			if read1 != total || total == 0 {
@@ -173,7 +173,7 @@ func TestShardsAndTypes(t *testing.T) {
 	t.Parallel()
 	base, adapter := folders(t, "float32")
 	to := t.TempDir()
-	if err := merge.Write(t.Context(), merge.Options{From: base, Adapter: adapter, To: to, DType: "bfloat16", ShardBytes: 3000}); err != nil {
+	if _, err := merge.Write(t.Context(), merge.Options{From: base, Adapter: adapter, To: to, DType: "bfloat16", ShardBytes: 3000}); err != nil {
 		t.Fatal(err)
 	}
 	files, err := llm.WeightFiles(to)
@@ -212,10 +212,10 @@ func TestRefusals(t *testing.T) {
 	}
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
-	dora := t.TempDir()
-	config := map[string]any{"peft_type": "LORA", "use_dora": true, "r": 2}
+	tokens := t.TempDir()
+	config := map[string]any{"peft_type": "LORA", "trainable_token_indices": []int{1}, "r": 2}
 	body, _ := json.Marshal(config) // of these values: never fails
-	if err := os.WriteFile(filepath.Join(dora, "adapter_config.json"), body, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(tokens, "adapter_config.json"), body, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for says, c := range map[string]struct {
@@ -223,14 +223,55 @@ func TestRefusals(t *testing.T) {
 		options merge.Options
 	}{
 		"has no model.layers.1.mlp.down_proj": {t.Context(), merge.Options{From: other, Adapter: adapter}},
-		"use_dora":                            {t.Context(), merge.Options{From: base, Adapter: dora}},
+		"trainable_token_indices":             {t.Context(), merge.Options{From: base, Adapter: tokens}},
 		`type "int8"`:                         {t.Context(), merge.Options{From: base, DType: "int8"}},
 		"context canceled":                    {cancelled, merge.Options{From: base, Adapter: adapter}},
 		"no such file":                        {t.Context(), merge.Options{From: adapter}},
 	} {
 		c.options.To = t.TempDir()
-		if err := merge.Write(c.ctx, c.options); err == nil || !strings.Contains(err.Error(), says) {
+		if _, err := merge.Write(c.ctx, c.options); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("got %v, want %q", err, says)
+		}
+	}
+}
+
+// TestAdaptersOfPEFT merges adapters with DoRA, patterns, biases and whole modules as
+// PEFT does, see testdata/tuning.py of package llm.
+func TestAdaptersOfPEFT(t *testing.T) {
+	t.Parallel()
+	const folder = "../testdata/tuning"
+	var golden struct {
+		Adapters map[string]struct{ Merged map[string][]float64 }
+	}
+	body, err := os.ReadFile(filepath.Join(folder, "golden.json"))
+	if err == nil {
+		err = json.Unmarshal(body, &golden)
+	}
+	if err != nil || len(golden.Adapters) == 0 {
+		t.Fatalf("%d adapters (%v)", len(golden.Adapters), err)
+	}
+	for name, g := range golden.Adapters {
+		to := t.TempDir()
+		if _, err := merge.Write(t.Context(), merge.Options{From: filepath.Join(folder, "base"), Adapter: filepath.Join(folder, name), To: to, DType: "float32"}); err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		all := read(t, to, filepath.Join(to, "model.safetensors"))
+		if _, untied := all["lm_head.weight"]; untied != (name == "saved" || name == "embedding") {
+			t.Errorf("%s: a head of its own: %t", name, untied)
+		}
+		for tensor, got := range all {
+			want := g.Merged[tensor]
+			if len(want) < 2 {
+				t.Errorf("%s: PEFT has no %s", name, tensor)
+				continue
+			}
+			apart := max(1, len(got.values)/5)
+			for i, v := range want[1:] {
+				if math.Abs(float64(got.values[i*apart])-v) > 1e-6 {
+					t.Errorf("%s: %s[%d] is %v, PEFT's %v", name, tensor, i*apart, got.values[i*apart], v)
+				}
+			}
 		}
 	}
 }

@@ -44,12 +44,15 @@ func open(dir string) (*source, error) {
 			if _, twice := s.byName[t.Name]; twice {
 				return nil, errors.Join(&llm.CheckpointError{File: path, Tensor: t.Name, Err: errors.New("is in an earlier file, too")}, s.close())
 			}
-			one := tensor{Tensor: t, file: f}
-			s.byName[t.Name] = one
-			s.tensors = append(s.tensors, one)
+			s.add(tensor{Tensor: t, file: f})
 		}
 	}
 	return s, nil
+}
+
+func (s *source) add(t tensor) {
+	s.byName[t.Name] = t
+	s.tensors = append(s.tensors, t)
 }
 
 func (s *source) close() error {

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"io"
 	"math"
+
+	"github.com/tunebus/tunebus/llm/internal/half"
 )
 
 // The types whose values can be read and written.
@@ -58,9 +60,9 @@ func decode(dst []float32, buf []byte, dtype string) {
 		case F32:
 			dst[i] = math.Float32frombits(binary.LittleEndian.Uint32(buf[4*i:]))
 		case BF16:
-			dst[i] = math.Float32frombits(uint32(binary.LittleEndian.Uint16(buf[2*i:])) << 16)
+			dst[i] = half.FromBFloat16(binary.LittleEndian.Uint16(buf[2*i:]))
 		default:
-			dst[i] = fromHalf(binary.LittleEndian.Uint16(buf[2*i:]))
+			dst[i] = half.FromFloat16(binary.LittleEndian.Uint16(buf[2*i:]))
 		}
 	}
 }
@@ -72,9 +74,9 @@ func encode(buf []byte, src []float32, dtype string) []byte {
 		case F32:
 			buf = binary.LittleEndian.AppendUint32(buf, math.Float32bits(v))
 		case BF16:
-			buf = binary.LittleEndian.AppendUint16(buf, toBFloat(v))
+			buf = binary.LittleEndian.AppendUint16(buf, half.ToBFloat16(v))
 		default:
-			buf = binary.LittleEndian.AppendUint16(buf, toHalf(v))
+			buf = binary.LittleEndian.AppendUint16(buf, half.ToFloat16(v))
 		}
 	}
 	return buf

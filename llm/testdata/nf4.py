@@ -1,6 +1,7 @@
 """Writes the goldens of TestNF4: a tiny checkpoint that bitsandbytes stored in nf4,
-with double quantisation and a module left out, and what its own dequantisation and
-the model make of it.
+with double quantisation and a module left out, what its own dequantisation makes of
+it, the checkpoint that it was made from, and what bitsandbytes makes of that in eight
+bits.
 
     python testdata/nf4.py testdata/nf4
 
@@ -16,7 +17,7 @@ import shutil
 import sys
 
 import torch
-from bitsandbytes.functional import dequantize_4bit
+from bitsandbytes.functional import dequantize_4bit, int8_vectorwise_quant
 from bitsandbytes.nn import Linear4bit
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig, LlamaConfig, LlamaForCausalLM
 
@@ -35,12 +36,21 @@ if __name__ == "__main__":
         model = AutoModelForCausalLM.from_pretrained(folder / "plain", dtype=getattr(torch, dtype), quantization_config=BitsAndBytesConfig(
             load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=double, bnb_4bit_compute_dtype=getattr(torch, dtype),
             llm_int8_skip_modules=["lm_head", "v_proj"]))
-        shutil.rmtree(folder / "plain")
+        if double:
+            shutil.move(folder / "plain", target / "plain")
+            (target / "plain" / "generation_config.json").unlink()
+        else:
+            shutil.rmtree(folder / "plain")
         model.save_pretrained(folder)
         (folder / "generation_config.json").unlink()
-        weights = {}
+        weights, eight = {}, {}
         for key, module in model.named_modules():
             if isinstance(module, Linear4bit):
                 values = dequantize_4bit(module.weight.data, module.weight.quant_state).float().flatten()
                 weights[key + ".weight"] = values[:: max(1, values.numel() // 300)].tolist()
+                if double:
+                    codes, factors, _ = int8_vectorwise_quant(plain.get_submodule(key).weight.data.half())
+                    eight[key + ".weight"] = (codes.float() * factors[:, None] / 127).flatten()[:: max(1, values.numel() // 300)].tolist()
+        if double:
+            (target / "plain" / "eight.json").write_text(json.dumps(eight, separators=(",", ":")) + "\n")
         (folder / "golden.json").write_text(json.dumps(weights, separators=(",", ":")) + "\n")

@@ -125,7 +125,7 @@ func TestNextSteps(t *testing.T) {
 		},
 		"a model that the built-in engine cannot read": {
 			endedRun(events.Success, func(r *events.Run) {
-				r.Accepted.Specification.FineTuner = events.FineTuner{Engine: "trl", UseDoRA: true}
+				r.Accepted.Specification.FineTuner = events.FineTuner{Engine: "trl", IsMultimodel: true}
 			}), nil, runsummary.Retry{Taken: func(name string) bool { return name == "my-run.toml" }},
 			[]string{"take the model out: tunebus export r1 nightly"},
 		},

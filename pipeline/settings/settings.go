@@ -84,7 +84,7 @@ type Credentials struct {
 type Services struct {
 	LogLevel  string `json:"log_level" default:"info" allowed:"debug|info|warn|error" doc:"least level that is logged"`
 	LogFormat string `json:"log_format" default:"text" allowed:"text|json" doc:"how a line of the log is written"`
-	Kernels   string `json:"kernels" default:"" allowed:"|avx512|avx2|plain" doc:"instructions of the processor that the built-in engine uses; empty: the fastest; results are the same"`
+	Kernels   string `json:"kernels" default:"" allowed:"|avx512|avx2|neon|plain" doc:"instructions of the processor that the built-in engine uses; empty: the fastest; results are the same"`
 }
 
 // Intake is the section services.intake.

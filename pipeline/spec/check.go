@@ -57,7 +57,7 @@ func check(s events.Specification) structconf.Faults {
 			c.faults = append(c.faults, builtinreads.Faults(f)...)
 		}
 	}
-	if finetunes && engineOf(s, events.Finetune) != Builtin { // which refuses these schedulers altogether
+	if finetunes {
 		checkScheduler(&c, f)
 	}
 	c.between("fine_tuner.save_steps", f.SaveSteps, 0, maxSteps)

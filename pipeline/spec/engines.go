@@ -87,7 +87,6 @@ func finetuneLimits(engine string) []limit {
 	}
 	const (
 		parts = "it chooses parts of vision-language models, which the built-in engine does not train"
-		bits  = "the built-in engine keeps the base weights as they are stored"
 		// others is where the keys are that the built-in engine refuses.
 		others = `; fine_tuner.engine = "trl" has it`
 	)
@@ -100,39 +99,31 @@ func finetuneLimits(engine string) []limit {
 		{key: "fine_tuner.finetune_attention_modules", instead: parts},
 		{key: "fine_tuner.finetune_mlp_modules", instead: parts},
 		{key: "fine_tuner.dtype", values: []string{"float32"}, unless: full, instead: "the built-in engine trains in float32 and writes the adapter in float32"},
-		{key: "fine_tuner.load_in_4bit", instead: bits},
-		{key: "fine_tuner.load_in_8bit", instead: bits},
-		{key: "fine_tuner.bias", instead: "the built-in engine leaves biases as they are"},
-		{key: "fine_tuner.use_dora", instead: "the built-in engine does not have DoRA yet" + others, refused: true},
-		{key: "fine_tuner.modules_to_save", instead: "the built-in engine trains no modules beside the adapter yet" + others, refused: true},
-		{key: "fine_tuner.rank_pattern", instead: "the built-in engine gives all modules one rank" + others, refused: true},
-		{key: "fine_tuner.alpha_pattern", instead: "the built-in engine gives all modules one lora_alpha" + others, refused: true},
 		{key: "fine_tuner.method", instead: "the built-in engine does not have DPO yet" + others, refused: true},
 		{key: "fine_tuner.dpo_beta", instead: "the built-in engine does not have DPO yet"},
 		{key: "fine_tuner.devices", instead: "the built-in engine trains in one process, on all processors" + others, refused: true},
 		{key: "fine_tuner.accelerator", instead: "the built-in engine trains in one process"},
-		{key: "fine_tuner.lr_scheduler_type", values: []string{"cosine", "constant", "constant_with_warmup", "cosine_with_restarts", "polynomial", "inverse_sqrt"}, instead: "the built-in engine does not have this schedule" + others, refused: true},
-		{key: "fine_tuner.lr_scheduler_kwargs", instead: "the schedules of the built-in engine have no arguments" + others, refused: true},
+		{key: "fine_tuner.lr_scheduler_type", values: schedules(), instead: "the built-in engine does not have this schedule; it has linear, " + strings.Join(schedules(), ", ") + others, refused: true},
 		{key: "fine_tuner.dataset_num_proc", instead: "the built-in engine prepares the data in one process"},
 		{key: "fine_tuner.wandb_project_name", instead: "the built-in engine does not report to Weights & Biases"},
-		{key: "fine_tuner.optimizer", values: []string{"adamw"}, instead: "the built-in engine uses AdamW"},
+		{key: "fine_tuner.optimizer", values: []string{"adamw", "adamw_torch_fused", "paged_adamw_32bit", "adamw_8bit", "adamw_bnb_8bit", "paged_adamw_8bit", "sgd", "adafactor"}, instead: "the built-in engine uses AdamW (adamw_torch)"},
 		{key: "fine_tuner.report_to", values: []string{"none"}, instead: "the built-in engine has no reporters; the tracker writes to MLflow"},
-		{key: "fine_tuner.packing", instead: "the built-in engine trains each row as a sequence of its own"},
 		{key: "fine_tuner.use_flash_attention", instead: "the built-in engine has its own attention"},
 		{key: "fine_tuner.loftq_config", instead: "the built-in engine has no LoftQ"},
 	}
 }
 
+// schedules are those of the built-in engine, beside the default.
+func schedules() []string {
+	return []string{"cosine", "constant", "constant_with_warmup", "cosine_with_restarts", "polynomial", "inverse_sqrt", "reduce_lr_on_plateau", "cosine_with_min_lr", "cosine_warmup_with_min_lr", "warmup_stable_decay"}
+}
+
 func inferenceLimits(engine string) []limit {
 	switch engine {
 	case Builtin:
-		const bits = "the built-in engine keeps the weights as they are stored"
 		return []limit{
 			{key: "inferencer.dtype", values: []string{"float32"}, instead: "the built-in engine computes in float32"},
-			{key: "inferencer.load_in_4bit", instead: bits},
-			{key: "inferencer.load_in_8bit", instead: bits},
 			{key: "inferencer.use_cache", instead: "the built-in engine always uses its cache"},
-			{key: "inferencer.stop", instead: "the built-in engine ends an answer where the model ends it"},
 			{key: "inferencer.image_column", instead: "the built-in engine does not see images; use an engine that does", refused: true},
 			{key: "inferencer.require_active_adapter", instead: "the built-in engine applies the adapter itself, so that nothing has to be proved"},
 		}

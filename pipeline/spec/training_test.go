@@ -72,11 +72,8 @@ func TestPositionsOfFaults(t *testing.T) {
 func TestKeysOfTrainings(t *testing.T) {
 	t.Parallel()
 	const engine = "fine_tuner.engine=trl"
-	for _, fine := range []string{
-		"fine_tuner.method=dpo", "fine_tuner.use_dora=true", "fine_tuner.devices=2", "fine_tuner.modules_to_save=lm_head",
-		"fine_tuner.rank_pattern.q_proj=4", "fine_tuner.alpha_pattern.q_proj=0.5", "fine_tuner.lr_scheduler_type=greedy", "fine_tuner.lr_scheduler_kwargs.power=2",
-	} {
-		if s, faults := decode(t, engine, fine, "inferencer.engine=transformers"); len(faults) > 0 || len(spec.Notes(s)) > 0 {
+	for _, fine := range []string{"fine_tuner.method=dpo", "fine_tuner.devices=2", "fine_tuner.lr_scheduler_type=greedy"} {
+		if s, faults := decode(t, engine, fine); len(faults) > 0 || len(spec.Notes(s)) > 0 {
 			t.Errorf("%s: %q, %q", fine, faults, spec.Notes(s))
 		}
 		if _, faults := decode(t, fine); len(faults) != 1 || !strings.Contains(faults.Error(), `fine_tuner.engine = "trl" has it`) {
@@ -94,7 +91,11 @@ func TestKeysOfTrainings(t *testing.T) {
 	if s, _ := decode(t, engine, "fine_tuner.method=dpo", "fine_tuner.packing=true"); len(spec.Notes(s)) != 1 {
 		t.Errorf("packing of pairs: %q", spec.Notes(s))
 	}
-	for _, both := range []string{"fine_tuner.max_steps=7", "fine_tuner.lr_scheduler_type=polynomial"} {
+	for _, both := range []string{
+		"fine_tuner.max_steps=7", "fine_tuner.lr_scheduler_type=polynomial", "fine_tuner.use_dora=true", "fine_tuner.modules_to_save=lm_head", "fine_tuner.bias=all",
+		"fine_tuner.rank_pattern.q_proj=4", "fine_tuner.alpha_pattern.q_proj=0.5", "fine_tuner.lr_scheduler_kwargs.power=2", "fine_tuner.packing=true",
+		"fine_tuner.optimizer=adafactor", "fine_tuner.optimizer=adamw_8bit", "fine_tuner.optimizer=sgd",
+	} {
 		for _, of := range []string{engine, "fine_tuner.engine=builtin"} {
 			if s, faults := decode(t, of, both); len(faults) > 0 || len(spec.Notes(s)) > 0 {
 				t.Errorf("%s of %s: %q, %q", both, of, faults, spec.Notes(s))
@@ -117,8 +118,10 @@ func TestKeysOfTrainings(t *testing.T) {
 		if _, faults := decode(t, sets...); len(faults) != 1 || !strings.Contains(faults[0].Message, argument) {
 			t.Errorf("%s: %q", scheduler, faults)
 		}
-		if _, faults := decode(t, append(sets, "fine_tuner.lr_scheduler_kwargs."+argument+"=1")...); len(faults) > 0 {
-			t.Errorf("%s with %s: %q", scheduler, argument, faults)
+		for _, of := range []string{engine, "fine_tuner.engine=builtin"} {
+			if s, faults := decode(t, of, sets[1], "fine_tuner.lr_scheduler_kwargs."+argument+"=1"); len(faults) > 0 || len(spec.Notes(s)) > 0 {
+				t.Errorf("%s with %s: %q", scheduler, argument, faults)
+			}
 		}
 	}
 }
@@ -169,23 +172,21 @@ func TestPythonTrainers(t *testing.T) {
 // training starts where that engine is to answer with it.
 func TestUnreadByBuiltin(t *testing.T) {
 	t.Parallel()
-	for _, key := range []string{"use_dora=true", "modules_to_save=lm_head", "rank_pattern.q_proj=4", "alpha_pattern.q_proj=4", "bias=all"} {
-		name, _, _ := strings.Cut(key, "=")
-		name, _, _ = strings.Cut(name, ".")
-		sets := []string{"fine_tuner.engine=trl", "fine_tuner." + key}
-		_, faults := decode(t, sets...)
-		want := `cannot read the model that fine_tuner.` + name + ` makes; set inferencer.engine = "transformers"`
-		if len(faults) != 1 || faults[0].Key != "inferencer.engine" || faults[0].Message != want {
-			t.Errorf("%s: %v", key, faults)
-		}
-		for _, reads := range []string{"inferencer.engine=transformers", "pipeline.stop_after_finetuning=true", "fine_tuner.full_finetuning=true", "pipeline.enable_inference=false"} {
-			if _, faults := decode(t, append(sets, reads)...); len(faults) > 0 {
-				t.Errorf("%s with %s: %v", key, reads, faults)
-			}
+	sets := []string{"fine_tuner.engine=trl", "fine_tuner.is_multimodel=true", "fine_tuner.finetune_language_layers=true", "fine_tuner.finetune_mlp_modules=true"}
+	_, faults := decode(t, sets...)
+	want := `cannot read the model that fine_tuner.is_multimodel makes; set inferencer.engine = "transformers"`
+	if len(faults) != 1 || faults[0].Key != "inferencer.engine" || faults[0].Message != want {
+		t.Errorf("%v", faults)
+	}
+	for _, reads := range []string{"inferencer.engine=transformers", "pipeline.stop_after_finetuning=true", "pipeline.enable_inference=false"} {
+		if _, faults := decode(t, append(sets, reads)...); len(faults) > 0 {
+			t.Errorf("%s: %v", reads, faults)
 		}
 	}
-	_, faults := decode(t, "fine_tuner.engine=command", "fine_tuner.use_dora=true", "fine_tuner.bias=all")
-	if len(faults) != 1 || !strings.Contains(faults[0].Message, "fine_tuner.use_dora and fine_tuner.bias") {
-		t.Errorf("two keys: %v", faults)
+	// The adapters of these it reads.
+	for _, key := range []string{"use_dora=true", "modules_to_save=lm_head", "rank_pattern.q_proj=4", "alpha_pattern.q_proj=4", "bias=all"} {
+		if _, faults := decode(t, "fine_tuner.engine=trl", "fine_tuner."+key); len(faults) > 0 {
+			t.Errorf("%s: %v", key, faults)
+		}
 	}
 }

@@ -53,8 +53,6 @@ func TestValuesThatNobodyKnows(t *testing.T) {
 		"fine_tuner.dpo_beta":                       {"0", "-1", "inf"},
 		"fine_tuner.devices":                        {"0", "1025", "2"},
 		"fine_tuner.accelerator":                    {"zero1", "deepspeed"},
-		"fine_tuner.use_dora":                       {"true"},
-		"fine_tuner.modules_to_save":                {`["lm_head"]`, "lm_head"},
 		"fine_tuner.rank_pattern.q_proj":            {"0", "1.5", "65537"},
 		"fine_tuner.alpha_pattern.q_proj":           {"0", "-1"},
 		"fine_tuner.seed":                           {"-1", "4294967296"},
@@ -206,7 +204,7 @@ func TestSupports(t *testing.T) {
 		}
 	}
 	for key, want := range map[string]string{
-		"fine_tuner.packing": "only trl, unsloth, command", "fine_tuner.rank": "", "fine_tuner.dtype": "builtin: only null or float32, unless full_finetuning = true",
+		"fine_tuner.use_flash_attention": "only trl, unsloth, command", "fine_tuner.rank": "", "fine_tuner.dtype": "builtin: only null or float32, unless full_finetuning = true",
 		"inferencer.dtype": "builtin: only null or float32; not openai", "inferencer.hf_user_id": "", "mlflow.run_name": "",
 	} {
 		for _, k := range spec.Keys() {

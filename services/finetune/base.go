@@ -2,6 +2,7 @@ package finetune
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -16,7 +17,8 @@ import (
 // baseModel is what a training starts from.
 type baseModel struct {
 	inputs.Base
-	notes []string
+	notes     []string
+	quantised bool // it is stored so
 }
 
 // fetchBase fetches the model that a training starts from, and checks it before
@@ -37,7 +39,7 @@ func fetchBase(ctx context.Context, job *engine.Job) (baseModel, error) {
 		return b, engine.Permanent("bad_model", fmt.Errorf("fine_tuner.full_finetuning = true: the weights of fine_tuner.base_model_id = %q are stored in nf4 (bitsandbytes), "+
 			"of which an adapter can be trained alone; take the checkpoint that they were made from, or full_finetuning = false", job.Request.Specification.FineTuner.BaseModelID))
 	}
-	b.notes, b.Positions = report.Notes, report.Config.Positions()
+	b.notes, b.Positions, b.quantised = report.Notes, report.Config.Positions(), report.Quantised > 0
 	return b, nil
 }
 
@@ -45,7 +47,14 @@ func fetchBase(ctx context.Context, job *engine.Job) (baseModel, error) {
 // to be trained. An adapter that is there already is trained further, or merged
 // into the weights.
 func (b *baseModel) open(s events.FineTuner) (*llm.Model, error) {
-	model, err := llm.Open(b.Weights)
+	bits := 0
+	if !s.FullFinetuning { // which trains all of them
+		bits = llm.Bits(s.LoadIn4bit, s.LoadIn8bit)
+	}
+	if b.quantised && bits == 8 {
+		b.notes = append(b.notes, fmt.Sprintf("fine_tuner.load_in_8bit = true has no effect on the weights of fine_tuner.base_model_id = %q that are stored in nf4 (bitsandbytes): they stay in 4 bits", s.BaseModelID))
+	}
+	model, err := llm.OpenQuantised(b.Weights, bits)
 	if err == nil && b.Adapter != "" {
 		err = model.LoadAdapter(b.Adapter)
 	}
@@ -60,7 +69,7 @@ func (b *baseModel) open(s events.FineTuner) (*llm.Model, error) {
 	case b.Adapter != "":
 		has := model.LoRA()
 		b.notes = append(b.notes, fmt.Sprintf("fine_tuner.base_model_id is an adapter: it is trained further, with its own rank %d, scaling and modules; "+
-			"fine_tuner.rank, lora_alpha, target_modules and use_rslora have no effect", has.Rank))
+			"fine_tuner.rank, lora_alpha, target_modules, use_rslora, use_dora, bias, modules_to_save, rank_pattern and alpha_pattern have no effect", has.Rank))
 		err = model.SetDropout(s.LoRADropout)
 	default:
 		b.notes = append(b.notes, AdapterNotes(s, model.Config())...)
@@ -78,16 +87,44 @@ func wanted(s events.FineTuner) llm.LoRAConfig {
 		TargetModules: s.TargetModules,
 		RSLoRA:        s.UseRSLoRA,
 		Seed:          int64(s.Seed),
+		DoRA:          s.UseDoRA,
+		Bias:          s.Bias,
+		ModulesToSave: s.ModulesToSave,
+		RankPattern:   s.RankPattern,
+		AlphaPattern:  s.AlphaPattern,
 	}
+}
+
+// CheckAdapter returns the error of a new adapter that cannot be on a model, and the key
+// that it is about. There is none if all weights are trained.
+func CheckAdapter(s events.FineTuner, of llm.Config) (key string, err error) {
+	if s.FullFinetuning {
+		return "", nil
+	}
+	err = wanted(s).Check(of)
+	if err == nil {
+		return "", nil
+	}
+	for _, key := range []string{"modules_to_save", "rank_pattern", "alpha_pattern"} {
+		if text, about := strings.CutPrefix(err.Error(), key+": "); about {
+			return "fine_tuner." + key, errors.New(text)
+		}
+	}
+	return "fine_tuner.target_modules", err
 }
 
 // AdapterNotes say what is unusual about a new adapter on a model. It is empty if
 // all weights are trained.
-func AdapterNotes(s events.FineTuner, of llm.Config) []string {
-	modules, side := wanted(s).Excess(of)
-	if s.FullFinetuning || len(modules) == 0 {
+func AdapterNotes(s events.FineTuner, of llm.Config) (notes []string) {
+	if s.FullFinetuning {
 		return nil
 	}
-	return []string{fmt.Sprintf("fine_tuner.rank = %d is above the shorter side of %s, which is %d: so many more weights are trained and stored, and they add nothing",
-		s.Rank, strings.Join(modules, ", "), side)}
+	if s.Bias != "" && s.Bias != "none" && wanted(s).Biases(of) == 0 {
+		notes = append(notes, fmt.Sprintf("fine_tuner.bias = %q: there are no such biases in the model, and none learns", s.Bias))
+	}
+	if modules, side := wanted(s).Excess(of); len(modules) > 0 {
+		notes = append(notes, fmt.Sprintf("fine_tuner.rank = %d is above the shorter side of %s, which is %d: so many more weights are trained and stored, and they add nothing",
+			s.Rank, strings.Join(modules, ", "), side))
+	}
+	return notes
 }

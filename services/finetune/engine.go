@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/llm"
@@ -21,6 +22,9 @@ type Engine struct{}
 func (Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error) {
 	s := job.Request.Specification.FineTuner
 	res := engine.Result{Notes: spec.EngineNotes(job.Request.Specification, events.Finetune, spec.Builtin).Lines()}
+	if err := CheckSchedule(s); err != nil {
+		return res, engine.Permanent("bad_key", fmt.Errorf("fine_tuner.lr_scheduler_kwargs: %w", err))
+	}
 	base, err := fetchBase(ctx, job)
 	if err != nil {
 		return res, err
@@ -108,9 +112,13 @@ func permanent(err error, s events.FineTuner) error {
 	return err
 }
 
-// endNotes say where a training ended otherwise than at its last step, and of which
-// step its model is.
+// endNotes say what rows were packed into, where a training ended otherwise than at its
+// last step, and of which step its model is.
 func endNotes(s events.FineTuner, r llm.TrainResult) (notes []string) {
+	if s.Packing {
+		notes = append(notes, fmt.Sprintf("fine_tuner.packing: %s rows were trained on in %s sequences of %s tokens at most; no row saw another one, and device_train_batch_size counts sequences",
+			events.Count(r.Rows), events.Count(r.Sequences), events.Count(s.MaxSequenceLength)))
+	}
 	if r.Steps < r.Planned {
 		notes = append(notes, fmt.Sprintf("fine_tuner.early_stopping_patience = %d: the training ended at step %s of %s, since eval_loss was lowest at step %s",
 			s.EarlyStoppingPatience, events.Count(r.Steps), events.Count(r.Planned), events.Count(r.BestStep)))
@@ -129,8 +137,12 @@ func causeOf(err error, s events.FineTuner) string {
 	return fmt.Sprintf("fine_tuner.learning_rate = %g", s.LearningRate)
 }
 
+// CheckSchedule returns the error of a schedule whose arguments the built-in engine
+// cannot train with.
+func CheckSchedule(s events.FineTuner) error { return trainConfig(s).CheckSchedule() }
+
 func trainConfig(s events.FineTuner) llm.TrainConfig {
-	return llm.TrainConfig{
+	c := llm.TrainConfig{
 		Epochs:           s.Epochs,
 		BatchSize:        s.DeviceTrainBatchSize,
 		EvalBatchSize:    s.DeviceValidationBatchSize,
@@ -151,7 +163,15 @@ func trainConfig(s events.FineTuner) llm.TrainConfig {
 		KeepBest:         s.LoadBestModelAtEnd,
 
 		GradientCheckpointing: s.UseGradientCheckpointing == "true" || s.UseGradientCheckpointing == "unsloth",
+		SchedulerArguments:    s.LRSchedulerKwargs.Entries(),
 	}
+	if slices.Contains(llm.Optimizers(), s.Optimizer) { // a note names another one
+		c.Optimizer = s.Optimizer
+	}
+	if s.Packing {
+		c.PackTokens = s.MaxSequenceLength
+	}
+	return c
 }
 
 // reportTo returns hooks that report a training to its job. Errors of the
@@ -191,7 +211,11 @@ func save(model *llm.Model, base baseModel, dir string, s events.FineTuner) erro
 	}
 	dtype := s.DType
 	if dtype == "" {
-		dtype = "bfloat16"
+		stored, err := llm.StoredType(base.Weights)
+		if err != nil {
+			return fmt.Errorf("save model: %w", err)
+		}
+		dtype = stored
 	}
 	if err := model.Save(dir, dtype); err != nil {
 		return fmt.Errorf("save model: %w", err)

@@ -157,13 +157,13 @@ func TestNotesNameOptions(t *testing.T) {
 	c := h.Run(t, finetune.Engine{}, events.Finetune, events.Inputs{}, func(s *events.Specification) {
 		small(s)
 		f := &s.FineTuner
-		f.Epochs, f.LoadIn4bit, f.LoadIn8bit, f.IsMultimodel, f.Packing, f.UseFlashAttention, f.PushToHub = 1, true, true, true, true, true, true
-		f.LoftQConfig, f.Bias, f.Optimizer, f.QuestionPart, f.AnswerPart = "{}", "all", "paged_adamw_8bit", "[Q]", "[A]"
+		f.Epochs, f.IsMultimodel, f.Packing, f.UseFlashAttention, f.PushToHub = 1, true, true, true, true
+		f.LoftQConfig, f.Bias, f.Optimizer, f.QuestionPart, f.AnswerPart = "{}", "all", "lion_8bit", "[Q]", "[A]"
 	})
 	if c.Conclusion != events.Success {
 		t.Fatalf("%+v", c.Error)
 	}
-	for _, key := range []string{"load_in_4bit", "load_in_8bit", "is_multimodel", "packing", "use_flash_attention", "loftq_config", "bias", "paged_adamw_8bit", "question_part"} {
+	for _, key := range []string{"is_multimodel", "packing", "use_flash_attention", "loftq_config", "bias", "lion_8bit", "question_part"} {
 		n := 0
 		for _, note := range c.Notes {
 			if strings.Contains(note, key) {
@@ -173,6 +173,43 @@ func TestNotesNameOptions(t *testing.T) {
 		if n != 1 {
 			t.Errorf("%d notes of %s among %q", n, key, c.Notes)
 		}
+	}
+}
+
+// TestEngineTunes: the engine honours the keys of an adapter, of its optimizer, and of
+// packing, and a later attempt could go on from its checkpoints.
+func TestEngineTunes(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	c := h.Run(t, finetune.Engine{}, events.Finetune, events.Inputs{}, func(s *events.Specification) {
+		small(s)
+		f := &s.FineTuner
+		f.UseDoRA, f.ModulesToSave, f.Optimizer, f.Packing, f.MaxSequenceLength = true, []string{"model.norm"}, "adafactor", true, 128
+		f.LRSchedulerType, f.LRSchedulerKwargs = "cosine_with_min_lr", `{"min_lr_rate": 0.5}`
+		f.RankPattern, f.AlphaPattern = map[string]float64{"q_proj": 3}, map[string]float64{`layers\.0\..*`: 5}
+	})
+	if c.Conclusion != events.Success {
+		t.Fatalf("%+v", c.Error)
+	}
+	dir := h.Dir(t, c, events.ArtifactModel)
+	body, err := os.ReadFile(filepath.Join(dir, "adapter_config.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`"use_dora": true`, `"model.norm"`, `"q_proj": 3`, `"layers\\.0\\..*": 5`} {
+		if !strings.Contains(string(body), want) {
+			t.Errorf("adapter_config.json has no %s: %s", want, body)
+		}
+	}
+	model, err := llm.Open(filepath.Join(h.Root, "base"))
+	if err == nil {
+		err = model.LoadAdapter(dir)
+	}
+	if err != nil || model.TrainableParameters() != int64(c.Statistics["trainable_parameters"]) {
+		t.Errorf("%v: %d weights, %v were trained", err, model.TrainableParameters(), c.Statistics["trainable_parameters"])
+	}
+	if notes := strings.Join(c.Notes, "\n"); !strings.Contains(notes, "fine_tuner.packing: 5 rows were trained on in") || strings.Contains(notes, "optimizer") {
+		t.Errorf("notes %s", notes)
 	}
 }
 
@@ -215,6 +252,9 @@ func TestEngineFaults(t *testing.T) {
 		"a truncated model":       {func(f *events.FineTuner) { f.BaseModelID = "cut" }, "bad_model", []string{"model.safetensors", "truncated"}},
 		"no model":                {func(f *events.FineTuner) { f.BaseModelID = "nobody" }, "missing_input", []string{"fine_tuner.base_model_id", "nobody"}},
 		"a projection":            {func(f *events.FineTuner) { f.TargetModules = []string{"c_attn"} }, "bad_adapter", []string{"c_attn", "q_proj"}},
+		"a module to save":        {func(f *events.FineTuner) { f.ModulesToSave = []string{"classifier"} }, "bad_adapter", []string{"modules_to_save", "classifier"}},
+		"a pattern":               {func(f *events.FineTuner) { f.RankPattern = map[string]float64{"c_attn": 3} }, "bad_adapter", []string{"rank_pattern", "c_attn", "q_proj"}},
+		"arguments of a schedule": {func(f *events.FineTuner) { f.LRSchedulerKwargs = `{"power": 2}` }, "bad_key", []string{"fine_tuner.lr_scheduler_kwargs", "linear", "power"}},
 		"rows that teach nothing": {func(f *events.FineTuner) { f.MaxSequenceLength = 3 }, "nothing_to_learn", []string{"nothing to learn"}},
 	} {
 		got := h.Run(t, finetune.Engine{}, events.Finetune, events.Inputs{}, func(s *events.Specification) {

@@ -1,7 +1,6 @@
 package inference
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +11,7 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/llm"
 	"github.com/tunebus/tunebus/llm/checkpoint"
+	"github.com/tunebus/tunebus/llm/generation"
 	"github.com/tunebus/tunebus/llm/token"
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/prediction"
@@ -26,7 +26,7 @@ type Engine struct {
 	// attempt need not generate them again. Default 30 s.
 	SaveEvery time.Duration
 
-	window int // rows in memory at once; 0: windowRows
+	window int // how far rows may be ahead; 0: windowRows
 }
 
 // Run implements [engine.Engine].
@@ -69,8 +69,9 @@ func (e Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error)
 	}
 	saver := newSaver(job, e.SaveEvery)
 	defer saver.close()
-	g := &generation{job: job, saver: saver, questions: q, window: e.window, total: q.Rows * int64(len(passes))}
+	g := &work{job: job, saver: saver, questions: q, window: e.window, total: q.Rows * int64(len(passes))}
 	for _, p := range passes {
+		p.bits = llm.Bits(s.LoadIn4bit, s.LoadIn8bit)
 		a, err := g.run(ctx, p)
 		res.TokensIn, res.TokensOut = g.tokensIn, g.tokensOut
 		res.Datasets[0].CutInPrompt = g.cut
@@ -105,11 +106,12 @@ type pass struct {
 	inputs.Places
 
 	file, artifact string
+	bits           int // of the weights; 0: as they are stored
 }
 
 // open reads the model and its tokenizer.
 func (p pass) open() (*llm.Model, *token.Tokenizer, error) {
-	model, err := llm.Open(p.Weights())
+	model, err := llm.OpenQuantised(p.Weights(), p.bits)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -122,9 +124,9 @@ func (p pass) open() (*llm.Model, *token.Tokenizer, error) {
 	return model, tok, err
 }
 
-// generation generates the answers of all passes of a job. It has a window of the rows
-// in memory, and no answers but those of the window.
-type generation struct {
+// work generates the answers of all passes of a job. It has the rows in memory that are
+// being answered, and no answers but those that wait for an earlier one.
+type work struct {
 	job       *engine.Job
 	saver     *saver
 	questions inputs.Questions
@@ -134,14 +136,16 @@ type generation struct {
 	answered            int64
 	tokensIn, tokensOut int64
 	surveyed            bool  // a pass has been surveyed
+	longest             int   // tokens of a prompt
 	cut                 int64 // prompts of the first pass that lost their beginning
 	unfinished          int64 // answers of a pass that end in their reasoning
+	cutOff              int64 // answers of a pass that have as many tokens as they may have
 	notes               []string
 }
 
 // run has the model of a pass answer the questions that the checkpoint has no
 // answers to, and stores the answers of the pass.
-func (g *generation) run(ctx context.Context, p pass) (_ events.Artifact, err error) {
+func (g *work) run(ctx context.Context, p pass) (_ events.Artifact, err error) {
 	g.job.Stage(engine.StageLoad)
 	named := progress.Doing(ctx, "opening the model that writes "+p.artifact)
 	model, tok, err := p.open()
@@ -168,25 +172,21 @@ func (g *generation) run(ctx context.Context, p pass) (_ events.Artifact, err er
 		return events.Artifact{}, err
 	}
 	g.job.Stage(engine.StageGenerate)
-	t := &task{generation: g, model: model, tok: tok, saved: answers, out: out, name: g.name(p), started: time.Now()}
-	batch := g.job.Request.Specification.Inferencer.BatchSize
-	for w, err := range windows(g.questions.Prompts(ctx, g.job, tok), cmp.Or(g.window, windowRows), batch) {
-		if err == nil {
-			err = t.answer(ctx, w)
-		}
-		if err != nil {
-			return events.Artifact{}, g.saver.saveLast(ctx, err)
-		}
+	t := &task{work: g, tok: tok, batch: g.newBatch(model, tok), saved: answers, out: out, name: g.name(p), started: time.Now()}
+	defer t.batch.Close()
+	if err := t.run(ctx, g.questions.Prompts(ctx, g.job, tok)); err != nil {
+		t.failed = err // what Close ends is not recorded
+		return events.Artifact{}, g.saver.saveLast(ctx, err)
 	}
 	if err := out.Flush(); err != nil {
 		return events.Artifact{}, err
 	}
-	g.tellUnfinished(p)
+	g.tellOfAnswers(p)
 	return g.job.PutFile(ctx, p.artifact, prediction.MediaType, path)
 }
 
 // name is what a person calls the model of a pass.
-func (g *generation) name(p pass) string {
+func (g *work) name(p pass) string {
 	s := g.job.Request.Specification
 	switch {
 	case g.job.Request.Inputs.Model != nil && p.artifact == events.ArtifactPredictions:
@@ -200,7 +200,7 @@ func (g *generation) name(p pass) string {
 // survey renders all rows before the first answer, so that what the chat template
 // refuses and how many prompts are cut is known then. positions is for how many
 // tokens the model was made; 0: its files do not say.
-func (g *generation) survey(ctx context.Context, tok *token.Tokenizer, positions int) error {
+func (g *work) survey(ctx context.Context, tok *token.Tokenizer, positions int) error {
 	s := g.job.Request.Specification.Inferencer
 	var cut, unwritten, beyond, reaching int64
 	for p, err := range g.questions.Prompts(ctx, g.job, tok) {
@@ -208,6 +208,7 @@ func (g *generation) survey(ctx context.Context, tok *token.Tokenizer, positions
 			return err
 		}
 		g.tokensIn += int64(len(p.IDs))
+		g.longest = max(g.longest, len(p.IDs))
 		if p.Cut {
 			cut++
 		}
@@ -244,7 +245,7 @@ func (g *generation) survey(ctx context.Context, tok *token.Tokenizer, positions
 
 // tell warns of prompts of which something is gone if they are many, and notes them if
 // they are few.
-func (g *generation) tell(ctx context.Context, prompts int64, lost string) {
+func (g *work) tell(ctx context.Context, prompts int64, lost string) {
 	if prompts == 0 {
 		return
 	}
@@ -256,17 +257,25 @@ func (g *generation) tell(ctx context.Context, prompts int64, lost string) {
 	}
 }
 
-func (g *generation) countUnfinished(p prediction.Prediction) {
-	if p.Answer == "" && p.Reasoning != "" {
+// count counts an answer that is worth a note.
+func (g *work) count(p prediction.Prediction) {
+	switch {
+	case p.Answer == "" && p.Reasoning != "":
 		g.unfinished++
+	case p.FinishReason == string(generation.Length):
+		g.cutOff++
 	}
 }
 
-// tellUnfinished notes the answers of a pass that end in their reasoning.
-func (g *generation) tellUnfinished(p pass) {
+// tellOfAnswers notes the answers of a pass that end in their reasoning or in the middle.
+func (g *work) tellOfAnswers(p pass) {
+	most := g.job.Request.Specification.Inferencer.MaxNewTokens
 	if g.unfinished > 0 {
 		g.notes = append(g.notes, fmt.Sprintf("%s: %d of %d answers end in their reasoning, so that nothing of them is left to score; raise inferencer.max_new_tokens = %d",
-			p.file, g.unfinished, g.questions.Rows, g.job.Request.Specification.Inferencer.MaxNewTokens))
+			p.file, g.unfinished, g.questions.Rows, most))
 	}
-	g.unfinished = 0
+	if g.cutOff > 0 {
+		g.notes = append(g.notes, fmt.Sprintf("%s: %d of %d answers are cut at inferencer.max_new_tokens = %d", p.file, g.cutOff, g.questions.Rows, most))
+	}
+	g.unfinished, g.cutOff = 0, 0
 }

@@ -71,24 +71,25 @@ func TestEngineBaseModel(t *testing.T) {
 		t.Errorf("read %+v, want %+v", c.Datasets, read)
 	}
 	got := workertest.Lines[prediction.Prediction](t, h, c, events.ArtifactPredictions)
-	tokens := int64(0)
+	tokens, prompted := int64(0), int64(0)
 	for i := range got {
 		tokens += int64(got[i].Tokens)
+		prompted += int64(got[i].PromptTokens)
 		if got[i].Tokens < 1 || got[i].Tokens > 8 {
 			t.Errorf("answer %d has %d tokens", i, got[i].Tokens)
 		}
-		got[i].Tokens = 0
+		got[i].Tokens, got[i].PromptTokens = 0, 0
 	}
 	want := []prediction.Prediction{
-		{Index: 0, Question: "What is four plus five?", GroundTruth: "Nine.", KeyFact: "Nine", Answer: "Nine."},
-		{Index: 1, Question: "What is the opposite of hot?", GroundTruth: "Cold.", Answer: "Cold."},
-		{Index: 2, Question: "Say mackerel.", GroundTruth: "Mackerel.", KeyFact: "Mackerel", Answer: "Mackerel."},
+		{Index: 0, Question: "What is four plus five?", GroundTruth: "Nine.", KeyFact: "Nine", Answer: "Nine.", FinishReason: "stop"},
+		{Index: 1, Question: "What is the opposite of hot?", GroundTruth: "Cold.", Answer: "Cold.", FinishReason: "stop"},
+		{Index: 2, Question: "Say mackerel.", GroundTruth: "Mackerel.", KeyFact: "Mackerel", Answer: "Mackerel.", FinishReason: "stop"},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("answered\n%+v\nwant\n%+v", got, want)
 	}
-	if c.TokensOut != tokens || c.TokensIn < 20 || c.Statistics["inference_rows"] != 3 {
-		t.Errorf("%d tokens in, %d out, want %d out; %v", c.TokensIn, c.TokensOut, tokens, c.Statistics)
+	if c.TokensOut != tokens || c.TokensIn != prompted || prompted < 20 || c.Statistics["inference_rows"] != 3 {
+		t.Errorf("%d tokens in, %d out, want %d and %d; %v", c.TokensIn, c.TokensOut, prompted, tokens, c.Statistics)
 	}
 	if _, ok := c.Artifact(events.ArtifactBaselinePredictions); ok {
 		t.Error("the base model is compared with itself")
@@ -249,7 +250,7 @@ func TestEngineFaults(t *testing.T) {
 		small(s)
 		s.Inferencer.LoadIn4bit, s.Inferencer.UseCache = true, false
 	})
-	if len(c.Notes) != 2 || !strings.Contains(strings.Join(c.Notes, " "), "use_cache") {
+	if len(c.Notes) != 1 || !strings.Contains(strings.Join(c.Notes, " "), "use_cache") {
 		t.Errorf("notes %q", c.Notes)
 	}
 }
@@ -430,6 +431,52 @@ func TestEngineChecksTheBaseline(t *testing.T) {
 	})
 	if c.Error == nil || c.Error.Code != "bad_model" || c.Attempt != 1 || !strings.Contains(c.Error.Message, "the tokenizer has 70001 tokens") || len(c.Artifacts) != 0 {
 		t.Errorf("%+v, %+v", c.Error, c.Artifacts)
+	}
+}
+
+// TestEngineEndsAnswersAtTexts, which are no part of them, and says how many answers are
+// cut.
+func TestEngineEndsAnswersAtTexts(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	for _, c := range []struct {
+		stop   []string
+		tokens int
+		want   []string
+		note   string
+	}{
+		{[]string{"never", "ine", "old."}, 8, []string{"N", "C", "Mackerel."}, ""},
+		{nil, 1, nil, "inferencer_output.jsonl: 3 of 3 answers are cut at inferencer.max_new_tokens = 1"},
+	} {
+		got := h.Run(t, inference.Engine{}, events.Inference, events.Inputs{}, func(s *events.Specification) {
+			small(s)
+			s.Inferencer.Stop, s.Inferencer.MaxNewTokens = c.stop, c.tokens
+		})
+		if texts := answers(t, h, got, events.ArtifactPredictions); c.want != nil && !slices.Equal(texts, c.want) {
+			t.Errorf("answers that end at %q: %q, want %q", c.stop, texts, c.want)
+		}
+		if notes := strings.Join(got.Notes, "\n"); c.note == "" && strings.Contains(notes, "are cut at") || !strings.Contains(notes, c.note) {
+			t.Errorf("notes %q, want %q", notes, c.note)
+		}
+	}
+}
+
+// TestEngineBoundsItsCache where so many rows at once would take too much memory, and
+// says so.
+func TestEngineBoundsItsCache(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	for batch, want := range map[int]bool{16: false, 100_000: true} {
+		c := h.Run(t, inference.Engine{}, events.Inference, events.Inputs{}, func(s *events.Specification) {
+			small(s)
+			s.Inferencer.BatchSize = batch
+		})
+		if got := answers(t, h, c, events.ArtifactPredictions); !slices.Equal(got, []string{"Nine.", "Cold.", "Mackerel."}) {
+			t.Errorf("answers %q", got)
+		}
+		if notes := strings.Join(c.Notes, "\n"); want != strings.Contains(notes, fmt.Sprintf("inferencer.batch_size = %d: so many of the longest rows, 26 tokens with their answers, would need", batch)) {
+			t.Errorf("batch_size = %d: notes %q", batch, notes)
+		}
 	}
 }
 

@@ -164,6 +164,42 @@ func copy6(n int, src unsafe.Pointer, distance uintptr, dst unsafe.Pointer)
 func transpose8(n int, src unsafe.Pointer, distance uintptr, dst unsafe.Pointer, row uintptr)
 
 //go:noescape
+func unpackBFloat512(n int, dst, src unsafe.Pointer)
+
+//go:noescape
+func unpackBFloat256(n int, dst, src unsafe.Pointer)
+
+//go:noescape
+func unpackHalf512(n int, dst, src unsafe.Pointer)
+
+//go:noescape
+func unpackHalf256(n int, dst, src unsafe.Pointer)
+
+//go:noescape
+func unpackBytes512(n int, dst, src, factors unsafe.Pointer)
+
+//go:noescape
+func unpackBytes256(n int, dst, src, factors unsafe.Pointer)
+
+//go:noescape
+func unpackNibbles512(n int, dst, src, table, factors unsafe.Pointer)
+
+//go:noescape
+func unpackNibbles256(n int, dst, src, table, factors unsafe.Pointer)
+
+//go:noescape
+func roundBFloat512(n int, x unsafe.Pointer)
+
+//go:noescape
+func roundBFloat256(n int, x unsafe.Pointer)
+
+//go:noescape
+func roundHalf512(n int, x unsafe.Pointer)
+
+//go:noescape
+func roundHalf256(n int, x unsafe.Pointer)
+
+//go:noescape
 func add512(n int, y, x unsafe.Pointer)
 
 //go:noescape
@@ -265,15 +301,63 @@ func adamW512(n int, w, grad, m, v unsafe.Pointer, table *adamTable)
 //go:noescape
 func adamW256(n int, w, grad, m, v unsafe.Pointer, table *adamTable)
 
-var tiles512x16 = []tileFunc{tile512_1_1, tile512_2_1, tile512_3_1, tile512_4_1, tile512_5_1, tile512_6_1, tile512_7_1, tile512_8_1, tile512_9_1, tile512_10_1, tile512_11_1, tile512_12_1}
+var tiles12x16 = []tileFunc{tile512_1_1, tile512_2_1, tile512_3_1, tile512_4_1, tile512_5_1, tile512_6_1, tile512_7_1, tile512_8_1, tile512_9_1, tile512_10_1, tile512_11_1, tile512_12_1}
 
-var tiles512x32 = []tileFunc{tile512_1_2, tile512_2_2, tile512_3_2, tile512_4_2, tile512_5_2, tile512_6_2, tile512_7_2, tile512_8_2, tile512_9_2, tile512_10_2, tile512_11_2, tile512_12_2}
+var tiles12x32 = []tileFunc{tile512_1_2, tile512_2_2, tile512_3_2, tile512_4_2, tile512_5_2, tile512_6_2, tile512_7_2, tile512_8_2, tile512_9_2, tile512_10_2, tile512_11_2, tile512_12_2}
 
-var halves512x32 = []tileFunc{half512_1_2, half512_2_2, half512_3_2, half512_4_2, half512_5_2, half512_6_2, half512_7_2, half512_8_2, half512_9_2, half512_10_2, half512_11_2, half512_12_2}
+var halves12x32 = []tileFunc{half512_1_2, half512_2_2, half512_3_2, half512_4_2, half512_5_2, half512_6_2, half512_7_2, half512_8_2, half512_9_2, half512_10_2, half512_11_2, half512_12_2}
 
-var tiles256x16 = []tileFunc{tile256_1_2, tile256_2_2, tile256_3_2, tile256_4_2, tile256_5_2, tile256_6_2}
+var tiles6x16 = []tileFunc{tile256_1_2, tile256_2_2, tile256_3_2, tile256_4_2, tile256_5_2, tile256_6_2}
 
-var halves256x16 = []tileFunc{half256_1_2, half256_2_2, half256_3_2, half256_4_2, half256_5_2, half256_6_2}
+var halves6x16 = []tileFunc{half256_1_2, half256_2_2, half256_3_2, half256_4_2, half256_5_2, half256_6_2}
+
+func unpackBFloatVector(n int, dst, src unsafe.Pointer) {
+	if path == AVX512 {
+		unpackBFloat512(n, dst, src)
+	} else {
+		unpackBFloat256(n, dst, src)
+	}
+}
+
+func unpackHalfVector(n int, dst, src unsafe.Pointer) {
+	if path == AVX512 {
+		unpackHalf512(n, dst, src)
+	} else {
+		unpackHalf256(n, dst, src)
+	}
+}
+
+func unpackBytesVector(n int, dst, src, factors unsafe.Pointer) {
+	if path == AVX512 {
+		unpackBytes512(n, dst, src, factors)
+	} else {
+		unpackBytes256(n, dst, src, factors)
+	}
+}
+
+func unpackNibblesVector(n int, dst, src, table, factors unsafe.Pointer) {
+	if path == AVX512 {
+		unpackNibbles512(n, dst, src, table, factors)
+	} else {
+		unpackNibbles256(n, dst, src, table, factors)
+	}
+}
+
+func roundBFloatVector(n int, x unsafe.Pointer) {
+	if path == AVX512 {
+		roundBFloat512(n, x)
+	} else {
+		roundBFloat256(n, x)
+	}
+}
+
+func roundHalfVector(n int, x unsafe.Pointer) {
+	if path == AVX512 {
+		roundHalf512(n, x)
+	} else {
+		roundHalf256(n, x)
+	}
+}
 
 func addVector(n int, y, x unsafe.Pointer) {
 	for at := 0; at < n; at += 2048 {

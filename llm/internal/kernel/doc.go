@@ -13,8 +13,8 @@
 //     9 and so on, then 0 with 4, with 2 and with 1.
 //   - exp is one polynomial, in fused operations.
 //
-// So the kernels for AVX-512, for AVX2 with FMA, and the plain loops give the
-// same bits, and so does any division of the work among goroutines that leaves
+// So the kernels for AVX-512, for AVX2 with FMA, for Neon, and the plain loops give
+// the same bits, and so does any division of the work among goroutines that leaves
 // the sums whole. Numbers that are none (NaN) are the same as numbers that are
 // none, not as bits.
 //

@@ -8,29 +8,40 @@ import (
 // Path is a set of kernels.
 type Path int
 
-// The paths, from the slowest to the fastest.
+// The paths.
 const (
 	Plain Path = iota // loops in Go
 	AVX2              // with FMA
 	AVX512
+	Neon
 )
 
 // String is the path's name, as [Use] takes it.
-func (p Path) String() string { return [...]string{"plain", "avx2", "avx512"}[p] }
+func (p Path) String() string { return [...]string{"plain", "avx2", "avx512", "neon"}[p] }
 
-// path is the one in use.
-var path = fastest()
+// path is the one in use, at first the fastest.
+var path = Paths()[len(Paths())-1]
 
 // Active is the path in use.
 func Active() Path { return path }
 
-// Paths are all that this processor has.
-func Paths() []Path {
-	var out []Path
-	for p := Plain; p <= fastest(); p++ {
-		out = append(out, p)
+// Paths are all that this processor has, from the slowest to the fastest.
+func Paths() []Path { return append([]Path{Plain}, vectorPaths()...) }
+
+// tileRows is how many rows the largest tile of the path has.
+func tileRows() int {
+	if path == AVX512 {
+		return 12
 	}
-	return out
+	return 6
+}
+
+// tileColumns is how many columns a tile of the path has.
+func tileColumns() int {
+	if path == AVX2 || path == Neon {
+		return 16
+	}
+	return 32
 }
 
 // Use chooses a path by its name, for the whole process. No kernel may run

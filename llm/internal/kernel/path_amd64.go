@@ -2,14 +2,14 @@ package kernel
 
 import "golang.org/x/sys/cpu"
 
-// fastest is the fastest path of this processor.
-func fastest() Path {
+// vectorPaths are the paths of this processor beside the plain one, the fastest last.
+func vectorPaths() []Path {
 	x := cpu.X86
-	switch {
-	case x.HasAVX512F && x.HasAVX512DQ && x.HasAVX512BW && x.HasAVX512VL:
-		return AVX512
-	case x.HasAVX2 && x.HasFMA:
-		return AVX2
+	if !x.HasAVX2 || !x.HasFMA || !x.HasF16C {
+		return nil
 	}
-	return Plain
+	if x.HasAVX512F && x.HasAVX512DQ && x.HasAVX512BW && x.HasAVX512VL {
+		return []Path{AVX2, AVX512}
+	}
+	return []Path{AVX2}
 }

@@ -1,6 +1,6 @@
-//go:build !amd64
+//go:build !amd64 && !arm64
 
 package kernel
 
-// fastest is the fastest path of this processor.
-func fastest() Path { return Plain }
+// vectorPaths are the paths of this processor beside the plain one.
+func vectorPaths() []Path { return nil }

@@ -9,9 +9,10 @@ type tileFunc = func(k int, a unsafe.Pointer, rowA, colA uintptr, b unsafe.Point
 // Scratch is what products need to bring their operands side by side. Each
 // goroutine has one of its own. The zero value is ready to use.
 type Scratch struct {
-	panel []float32 // columns of B
-	strip []float32 // rows of A
-	tile  [6 * 16]float32
+	panel  []float32 // columns of B
+	turned []float32 // a part of them, as it is kept
+	strip  []float32 // rows of A
+	tile   [6 * 16]float32
 }
 
 // Aligned is a slice of n numbers that starts at a cache line.
@@ -24,8 +25,9 @@ func Aligned(n int) []float32 {
 	return x[at : at+n]
 }
 
-// reuse is a slice of n numbers, old where that is large enough.
-func reuse(old []float32, n int) []float32 {
+// Reuse is a slice of n numbers, old where that is large enough. What it holds is
+// undefined.
+func Reuse(old []float32, n int) []float32 {
 	if cap(old) >= n {
 		return old[:n]
 	}
@@ -47,6 +49,11 @@ func (s *Scratch) Product(c, a, b Matrix, m, n, k int, add bool) {
 	a.holds(m, k)
 	b.holds(k, n)
 	c.holds(m, n)
+	s.product(c, a, factor{Matrix: b}, m, n, k, add)
+}
+
+// product is Product for any B.
+func (s *Scratch) product(c, a Matrix, b factor, m, n, k int, add bool) {
 	if c.Col != 1 && n > 1 {
 		panic("kernel: the columns of a product lie apart")
 	}
@@ -55,25 +62,27 @@ func (s *Scratch) Product(c, a, b Matrix, m, n, k int, add bool) {
 			clear(c.Data[i*c.Row : i*c.Row+n])
 		}
 	}
-	if path == Plain {
-		plainProduct(c, a, b, m, n, k, add)
+	if path == Plain && b.packed == nil {
+		plainProduct(c, a, b.Matrix, m, n, k, add)
 		return
 	}
-	rows, columns := 12, 32
-	if path == AVX2 {
-		rows, columns = 6, 16
-	}
-	strips := a.Col != 1 && m > rows // rows of A whose numbers lie apart
+	columns := tileColumns()
+	rows := tileRows()
+	strips := a.Col != 1 && m > rows && path != Plain // rows of A whose numbers lie apart
 	step := deepest
 	if strips {
 		step = deepestStrip
 	}
 	for k0 := 0; k0 < k; k0 += step {
 		depth := min(step, k-k0)
-		t := tiling{Scratch: s, c: c, a: a.From(0, k0), n: n, k: depth, columns: columns, add: add || k0 > 0}
+		t := tiling{Scratch: s, c: c, a: a.From(0, k0), b: b, n: n, k: depth, columns: columns, add: add || k0 > 0}
+		if path == Plain {
+			t.plain(k0, m)
+			continue
+		}
 		most := max(rows, block/depth/rows*rows)
 		for i := 0; i < m; i += most {
-			t.rows(i, min(most, m-i), b.From(k0, 0), strips)
+			t.rows(k0, i, min(most, m-i), strips)
 		}
 	}
 }
@@ -82,17 +91,15 @@ func (s *Scratch) Product(c, a, b Matrix, m, n, k int, add bool) {
 type tiling struct {
 	*Scratch
 	c, a    Matrix
+	b       factor
 	n, k    int
 	columns int // of a tile
 	add     bool
 }
 
-// rows makes m rows of C, from row i on.
-func (t *tiling) rows(i, m int, b Matrix, strips bool) {
-	high := 12
-	if path == AVX2 {
-		high = 6
-	}
+// rows makes m rows of C, from row i on, of the terms from k0 on.
+func (t *tiling) rows(k0, i, m int, strips bool) {
+	high := tileRows()
 	parts := (m + high - 1) / high
 	high = (m + parts - 1) / parts // tiles of about one height
 	if strips {
@@ -100,7 +107,7 @@ func (t *tiling) rows(i, m int, b Matrix, strips bool) {
 	}
 	for j := 0; j < t.n; j += t.columns {
 		n := min(t.columns, t.n-j)
-		panel, apart := t.fillPanel(b.From(0, j), n, m)
+		panel, apart := t.side(k0, j, n, m)
 		for r := 0; r < m; r += high {
 			h := min(high, m-r)
 			a, rowA, colA := t.a.at(i+r, 0), 4*t.a.Row, 4*t.a.Col
@@ -119,22 +126,22 @@ func (t *tiling) put(h, n int, a unsafe.Pointer, rowA, colA int, panel unsafe.Po
 		add = 1
 	}
 	if path == AVX512 {
-		tiles := tiles512x16
+		tiles := tiles12x16
 		if n > 16 {
-			tiles = tiles512x32
+			tiles = tiles12x32
 		}
 		tiles[h-1](t.k, a, uintptr(rowA), uintptr(colA), panel, uintptr(apart), c, uintptr(4*t.c.Row), columnMask(n), add)
 		return
 	}
-	t.tile256(tiles256x16[h-1], h, n, t.k, a, rowA, colA, panel, apart, c, 4*t.c.Row, add)
+	t.narrow(tiles6x16[h-1], h, n, t.k, a, rowA, colA, panel, apart, c, 4*t.c.Row, add)
 }
 
 // columnMask has a bit for each of n columns.
 func columnMask(n int) int { return int(uint64(1)<<n - 1) }
 
-// tile256 runs a kernel of AVX2, which writes sixteen columns. Where there are
+// narrow runs a kernel of AVX2 or Neon, which writes sixteen columns. Where there are
 // fewer, they are brought to a place with room.
-func (s *Scratch) tile256(tile tileFunc, h, n, k int, a unsafe.Pointer, rowA, colA int, panel unsafe.Pointer, apart int, c unsafe.Pointer, rowC, add int) {
+func (s *Scratch) narrow(tile tileFunc, h, n, k int, a unsafe.Pointer, rowA, colA int, panel unsafe.Pointer, apart int, c unsafe.Pointer, rowC, add int) {
 	if n == 16 {
 		tile(k, a, uintptr(rowA), uintptr(colA), panel, uintptr(apart), c, uintptr(rowC), 0, add)
 		return
@@ -151,7 +158,7 @@ func (s *Scratch) tile256(tile tileFunc, h, n, k int, a unsafe.Pointer, rowA, co
 // fillStrip copies m rows of A from row i on, whose numbers lie apart, into
 // strips of so many rows.
 func (t *tiling) fillStrip(i, m, high int) {
-	t.strip = reuse(t.strip, (m+high-1)/high*high*t.k)
+	t.strip = Reuse(t.strip, (m+high-1)/high*high*t.k)
 	for r := 0; r < m; r += high {
 		h := min(high, m-r)
 		dst := t.strip[r*t.k:]
@@ -176,7 +183,7 @@ func (t *tiling) fillPanel(b Matrix, n, m int) (panel unsafe.Pointer, apart int)
 	if b.Col == 1 && (n == t.columns || path == AVX512) && (b.Row <= 64 || m <= 24) {
 		return first(b.Data), 4 * b.Row
 	}
-	t.panel = reuse(t.panel, deepest*32)
+	t.panel = Reuse(t.panel, deepest*32)
 	panel, apart = first(t.panel), 4*t.columns
 	switch {
 	case b.Col == 1 && n == 32:
@@ -208,6 +215,15 @@ func (t *tiling) fillAcross(b Matrix, n int) {
 		for k := range t.k {
 			t.panel[k*t.columns+j] = b.Data[k*b.Row+j*b.Col]
 		}
+	}
+}
+
+// plain adds the terms from k0 on of a B that is unpacked.
+func (t *tiling) plain(k0, m int) {
+	for j := 0; j < t.n; j += t.columns {
+		n := min(t.columns, t.n-j)
+		panel, apart := t.side(k0, j, n, m)
+		plainProduct(t.c.From(0, j), t.a, Rows(unsafe.Slice((*float32)(panel), (t.k-1)*apart/4+n), apart/4), m, n, t.k, t.add)
 	}
 }
 

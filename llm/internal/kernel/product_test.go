@@ -123,8 +123,8 @@ func TestPacked(t *testing.T) {
 					}
 				}
 				p := Pack(w, out, in)
-				if (p.half != nil) != half {
-					t.Fatalf("bfloat16 %t, packed so %t", half, p.half != nil)
+				if (p.bfloat != nil) != half {
+					t.Fatalf("bfloat16 %t, packed so %t", half, p.bfloat != nil)
 				}
 				for _, m := range []int{0, 1, 6, 7, 12, 13, 30} {
 					x, y := random(rng, m*in), random(rng, m*out)

@@ -15,7 +15,9 @@ func whole(n int) int {
 	return n &^ 15
 }
 
-func first(x []float32) unsafe.Pointer { return unsafe.Pointer(unsafe.SliceData(x)) }
+func first(x []float32) unsafe.Pointer { return firstOf(x) }
+
+func firstOf[T any](x []T) unsafe.Pointer { return unsafe.Pointer(unsafe.SliceData(x)) }
 
 // same panics where vectors differ in their lengths.
 func same(n int, others ...int) {

@@ -3,6 +3,7 @@ package net
 import (
 	"github.com/tunebus/tunebus/llm/internal/crew"
 	"github.com/tunebus/tunebus/llm/internal/kernel"
+	"github.com/tunebus/tunebus/llm/internal/kvcache"
 	"github.com/tunebus/tunebus/llm/internal/rotary"
 )
 
@@ -10,7 +11,7 @@ import (
 type Token struct {
 	ID int32
 	// Sequence is the number of the sequence that it belongs to, Position its
-	// place there. All tokens before it were read already, or come before it.
+	// place there. All tokens before it are in the cache already, or come before it.
 	Sequence, Position int
 	// Last asks for the logits of what comes next.
 	Last bool
@@ -22,34 +23,32 @@ type packed struct {
 	weight, a, b *kernel.Packed
 }
 
-// decoded is a layer as a Decoder has it, with the keys and values that it has
-// seen: for each sequence and head of keys, [HeadDim, positions] and
-// [positions, HeadDim].
+// decoded is a layer as a Decoder has it.
 type decoded struct {
 	*Layer
-	projections  [linears]packed
-	keys, values []float32
+	projections [linears]packed
 }
 
 // stream are tokens of one sequence that are read together, one after the other.
 type stream struct{ sequence, position, row, count int }
 
 // Decoder computes what comes next. It is not safe for concurrent use. It has
-// a copy of the weights, so that one must be made anew when they change.
+// a copy of the weights that are not kept otherwise, so that one must be made anew when
+// they change.
 type Decoder struct {
-	net       *Network
-	crew      *crew.Crew
-	member    []reader
-	rotary    []rotary.Table
-	layers    []decoded
-	head      *kernel.Packed
-	sequences int
-	positions int // that there is room for
-	read      func(member int)
+	net    *Network
+	crew   *crew.Crew
+	member []reader
+	rotary []rotary.Table
+	layers []decoded
+	head   *kernel.Packed
+	read   func(member int)
 	// what is being read
+	cache   *kvcache.Cache
 	tokens  []Token
 	streams []stream
 	last    []int // rows whose logits are wanted
+	chosen  int   // how many were computed before
 	// buffers
 	x, given, q, k, v, attended, gate, up, logits []float32
 }
@@ -57,7 +56,8 @@ type Decoder struct {
 // reader is what a goroutine of a Decoder has of its own.
 type reader struct {
 	kernel.Scratch
-	normed, low, scores []float32
+	attention   kvcache.Scratch
+	normed, low []float32
 }
 
 // Together is how many tokens are read at once at most.
@@ -76,13 +76,22 @@ func NewDecoder(n *Network, threads int) *Decoder {
 		for i, p := range layer.linears() {
 			to := &d.layers[l].projections[i]
 			to.Linear = p
-			work = append(work, func() { to.weight = kernel.Pack(p.Weight.Data, p.Out, p.In) })
-			if p.A.Data != nil {
-				to.a, to.b = kernel.Pack(p.A.Data, n.Adapter.Rank, p.In), kernel.Pack(p.B.Data, p.Out, n.Adapter.Rank)
-			}
+			work = append(work, func() {
+				b := p.B
+				if p.Magnitude.Data == nil {
+					to.weight = p.Weight.packed(p.Out, p.In)
+				} else {
+					var weight Weight
+					weight, b = p.stretchedWeights()
+					to.weight = weight.packed(p.Out, p.In)
+				}
+				if p.A.Data != nil {
+					to.a, to.b = kernel.Pack(p.A.Data, p.Rank, p.In), kernel.Pack(b.Data, p.Out, p.Rank)
+				}
+			})
 		}
 	}
-	work = append(work, func() { d.head = kernel.Pack(n.Head.Data, c.Vocab, c.Hidden) })
+	work = append(work, func() { d.head = n.Head.packed(c.Vocab, c.Hidden) })
 	d.crew.Run(func(who int) {
 		for i := who; i < len(work); i += d.crew.Size() {
 			work[i]()
@@ -91,60 +100,41 @@ func NewDecoder(n *Network, threads int) *Decoder {
 	return d
 }
 
-// Begin forgets all sequences, and begins so many.
-func (d *Decoder) Begin(sequences int) {
-	if sequences > d.sequences {
-		d.sequences, d.positions = sequences, 0
-		d.logits = grow(d.logits, sequences*d.net.Shape.Vocab)
-	}
-}
+// Crew are the goroutines that work on the network. Others may use them between
+// two calls of Read.
+func (d *Decoder) Crew() *crew.Crew { return d.crew }
 
-// reach makes room for positions, and brings what there is along.
-func (d *Decoder) reach(positions int) {
-	if positions <= d.positions {
-		return
-	}
-	positions = max(positions, d.positions+d.positions/2, 64)
-	for i := range d.rotary {
-		d.rotary[i].Reach(positions)
-	}
-	dim := d.net.Shape.HeadDim
-	heads := d.sequences * d.net.Shape.KVHeads
-	for l := range d.layers {
-		y := &d.layers[l]
-		keys, values := kernel.Aligned(heads*dim*positions), kernel.Aligned(heads*dim*positions)
-		for h := range heads {
-			copy(values[h*positions*dim:], y.values[h*d.positions*dim:(h+1)*d.positions*dim])
-		}
-		for i := range heads * dim {
-			copy(keys[i*positions:], y.keys[i*d.positions:(i+1)*d.positions])
-		}
-		y.keys, y.values = keys, values
-	}
-	d.positions = positions
-}
-
-// Logits are those of what follows the token of a sequence that was read with
-// Last last. They stay until the next such token is read.
-func (d *Decoder) Logits(sequence int) []float32 {
+// Logits are those of what follows a token that was read with Last, the so manieth
+// of such tokens in the last call of Read.
+func (d *Decoder) Logits(place int) []float32 {
 	v := d.net.Shape.Vocab
-	return d.logits[sequence*v : (sequence+1)*v]
+	return d.logits[place*v : (place+1)*v]
 }
 
-// Read reads tokens. An error is a [*TokenError], whose row is the sequence.
-func (d *Decoder) Read(tokens []Token) error {
-	furthest := 0
+// Read reads tokens, and adds their keys and values to a cache, which has a place for
+// them. An error is a [*TokenError], whose row is the sequence.
+func (d *Decoder) Read(cache *kvcache.Cache, tokens []Token) error {
+	furthest, wanted := 0, 0
 	for _, t := range tokens {
+		if t.Last {
+			wanted++
+		}
 		if t.ID < 0 || int(t.ID) >= d.net.Shape.Vocab {
 			return &TokenError{Row: t.Sequence, Position: t.Position, ID: t.ID, Vocab: d.net.Shape.Vocab}
 		}
 		furthest = max(furthest, t.Position)
+		cache.Reach(t.Sequence, t.Position)
 	}
-	d.reach(furthest + 1)
+	for i := range d.rotary {
+		d.rotary[i].Reach(furthest + 1)
+	}
+	d.cache = cache
+	d.logits, d.chosen = grow(d.logits, wanted*d.net.Shape.Vocab), 0
 	for len(tokens) > 0 {
 		n := min(Together, len(tokens))
 		d.begin(tokens[:n])
 		d.crew.Run(d.read)
+		d.chosen += len(d.last)
 		tokens = tokens[n:]
 	}
 	return nil
@@ -177,7 +167,7 @@ func (d *Decoder) run(who int) {
 	from, to := d.crew.Share(rows, 1, who)
 	for r := from; r < to; r++ {
 		row := d.x[r*c.Hidden : (r+1)*c.Hidden]
-		copy(row, d.net.Embed.Data[int(d.tokens[r].ID)*c.Hidden:])
+		d.net.Embed.row(&m.Scratch, row, int(d.tokens[r].ID))
 		scale(row, c.EmbedScale)
 	}
 	d.crew.Meet()
@@ -191,7 +181,7 @@ func (d *Decoder) run(who int) {
 		d.normWhole(who, y, rows)
 		from, to = d.crew.Share(len(d.streams)*c.KVHeads, 1, who)
 		for i := from; i < to; i++ {
-			d.attend(m, y, d.streams[i/c.KVHeads], i%c.KVHeads)
+			d.attend(m, l, d.streams[i/c.KVHeads], i%c.KVHeads)
 		}
 		d.crew.Meet()
 		d.add(m, who, &y.projections[atO], d.attended, y.AttentionPost, rows)
@@ -256,18 +246,10 @@ func (d *Decoder) choose(m *reader, who int) {
 		kernel.Norm(m.normed[i*c.Hidden:(i+1)*c.Hidden], d.x[r*c.Hidden:(r+1)*c.Hidden], d.net.Norm.Data, c.Epsilon)
 	}
 	from, to := d.crew.Share(d.head.Panels(), 1, who)
-	for at := 0; at < len(d.last); { // sequences that lie side by side
-		first := d.tokens[d.last[at]].Sequence
-		n := 1
-		for at+n < len(d.last) && d.tokens[d.last[at+n]].Sequence == first+n {
-			n++
-		}
-		d.head.Product(&m.Scratch, kernel.Rows(d.logits[first*c.Vocab:], c.Vocab), kernel.Rows(m.normed[at*c.Hidden:], c.Hidden), n, from, to, false)
-		first, n = first*c.Vocab, n*c.Vocab
-		for row := first; row < first+n; row += c.Vocab {
-			c.finish(d.logits[row+min(from*kernel.PanelColumns, c.Vocab) : row+min(to*kernel.PanelColumns, c.Vocab)])
-		}
-		at += n / c.Vocab
+	logits := d.logits[d.chosen*c.Vocab : (d.chosen+len(d.last))*c.Vocab]
+	d.head.Product(&m.Scratch, kernel.Rows(logits, c.Vocab), kernel.Rows(m.normed, c.Hidden), len(d.last), from, to, false)
+	for ; len(logits) > 0; logits = logits[c.Vocab:] {
+		c.finish(logits[min(from*kernel.PanelColumns, c.Vocab):min(to*kernel.PanelColumns, c.Vocab)])
 	}
 }
 
@@ -309,6 +291,6 @@ func (d *Decoder) project(m *reader, who int, p *packed, x, y []float32, rows in
 	m.low = grow(m.low, rows*rank)
 	low := kernel.Rows(m.low, rank)
 	p.a.Product(&m.Scratch, low, in, rows, 0, p.a.Panels(), false)
-	kernel.Scale(m.low, d.net.Adapter.Scale)
+	kernel.Scale(m.low, p.Scale)
 	p.b.Product(&m.Scratch, out, low, rows, from, to, true)
 }

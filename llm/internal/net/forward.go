@@ -9,7 +9,7 @@ func (w *worker) forward() {
 	for r := w.rows.from; r < w.rows.to; r++ {
 		id := int(t.batch.ids[r])
 		row := x[r*c.Hidden : (r+1)*c.Hidden]
-		copy(row, t.net.Embed.Data[id*c.Hidden:])
+		t.net.Embed.row(&w.scratch, row, id)
 		scale(row, c.EmbedScale)
 	}
 	for l := range t.net.Layers {

@@ -11,6 +11,7 @@ type projection struct {
 	layer, index int
 	draws        int       // the first projection with the same A, whose dropout is that of all of them
 	low          []float32 // what A gives, scaled, [N, Rank]
+	stretched    []float32 // what is multiplied by the factors of DoRA, [N, Out]
 }
 
 // span are rows of a batch, from one to another.
@@ -27,6 +28,10 @@ func (s span) times(n int) span { return span{s.from * n, s.to * n} }
 // forward computes y (+)= x·Wᵀ + bias and the adapter's part, for a worker's
 // rows.
 func (p projection) forward(w *worker, x, y []float32, add bool) {
+	if p.Magnitude.Data != nil {
+		p.forwardStretched(w, x, y, add)
+		return
+	}
 	t := w.t
 	rows, in := w.rows.count(), w.rows.of(x, p.In)
 	out := kernel.Rows(w.rows.of(y, p.Out), p.Out)
@@ -40,7 +45,7 @@ func (p projection) forward(w *worker, x, y []float32, add bool) {
 		}
 		add = true
 	}
-	w.scratch.Product(out, kernel.Rows(in, p.In), kernel.Rows(p.Weight.Data, p.In).T(), rows, p.Out, p.In, add)
+	p.Weight.product(&w.scratch, out, kernel.Rows(in, p.In), rows, 0, p.Out, p.In, add)
 	if p.A.Data == nil {
 		return
 	}
@@ -51,31 +56,36 @@ func (p projection) forward(w *worker, x, y []float32, add bool) {
 		}
 		in = place
 	}
-	rank := t.net.Adapter.Rank
-	low := w.rows.of(p.low, rank)
-	w.scratch.Product(kernel.Rows(low, rank), kernel.Rows(in, p.In), kernel.Rows(p.A.Data, p.In).T(), rows, rank, p.In, false)
-	kernel.Scale(low, t.net.Adapter.Scale)
-	w.scratch.Product(out, kernel.Rows(low, rank), kernel.Rows(p.B.Data, rank).T(), rows, p.Out, rank, true)
+	p.adapt(w, in, out)
+}
+
+// adapt adds to y what the adapter gives for the inputs x of a worker's rows.
+func (p projection) adapt(w *worker, x []float32, y kernel.Matrix) {
+	rows, low := w.rows.count(), w.rows.of(p.low, p.Rank)
+	w.scratch.Product(kernel.Rows(low, p.Rank), kernel.Rows(x, p.In), kernel.Rows(p.A.Data, p.In).T(), rows, p.Rank, p.In, false)
+	kernel.Scale(low, p.Scale)
+	w.scratch.Product(y, kernel.Rows(low, p.Rank), kernel.Rows(p.B.Data, p.Rank).T(), rows, p.Out, p.Rank, true)
 }
 
 // back computes dx (+)= dy·W and the adapter's part, for a worker's rows.
 // Without dx it computes only what the adapter's own gradients need.
 func (p projection) back(w *worker, dy, dx []float32, add bool) {
+	if p.Magnitude.Data != nil {
+		p.backStretched(w, dy, dx, add)
+		return
+	}
 	t := w.t
 	rows := w.rows.count()
 	dOut := kernel.Rows(w.rows.of(dy, p.Out), p.Out)
 	var dIn []float32
 	if dx != nil {
 		dIn = w.rows.of(dx, p.In)
-		w.scratch.Product(kernel.Rows(dIn, p.In), dOut, kernel.Rows(p.Weight.Data, p.In), rows, p.In, p.Out, add)
+		p.Weight.back(&w.scratch, kernel.Rows(dIn, p.In), dOut, rows, 0, p.In, p.Out, p.In, add)
 	}
 	if p.A.Data == nil {
 		return
 	}
-	rank := t.net.Adapter.Rank
-	low := w.rows.of(t.dLow[p.index], rank)
-	w.scratch.Product(kernel.Rows(low, rank), dOut, kernel.Rows(p.B.Data, rank), rows, rank, p.Out, false)
-	kernel.Scale(low, t.net.Adapter.Scale)
+	low := p.lowBack(w, dOut)
 	if dx == nil {
 		return
 	}
@@ -83,7 +93,7 @@ func (p projection) back(w *worker, dy, dx []float32, add bool) {
 	if t.drops() {
 		to, plus = p.place(w), false
 	}
-	w.scratch.Product(kernel.Rows(to, p.In), kernel.Rows(low, rank), kernel.Rows(p.A.Data, p.In), rows, p.In, rank, plus)
+	w.scratch.Product(kernel.Rows(to, p.In), low, kernel.Rows(p.A.Data, p.In), rows, p.In, p.Rank, plus)
 	if t.drops() {
 		d := p.dropout(w)
 		for r := range rows {
@@ -92,11 +102,19 @@ func (p projection) back(w *worker, dy, dx []float32, add bool) {
 	}
 }
 
+// lowBack are the gradients of what A gives, unscaled, for a worker's rows.
+func (p projection) lowBack(w *worker, dOut kernel.Matrix) kernel.Matrix {
+	low := w.rows.of(w.t.dLow[p.index], p.Rank)
+	w.scratch.Product(kernel.Rows(low, p.Rank), dOut, kernel.Rows(p.B.Data, p.Rank), w.rows.count(), p.Rank, p.Out, false)
+	kernel.Scale(low, p.Scale)
+	return kernel.Rows(low, p.Rank)
+}
+
 // learn adds the gradients of the projection's own weights, a worker's share of
 // their columns or rows, over all rows of the batch.
 func (p projection) learn(w *worker, dy, x []float32) {
 	t := w.t
-	n, rank := len(t.batch.ids), t.net.Adapter.Rank
+	n, rank := len(t.batch.ids), p.Rank
 	from, to := t.crew.Share(p.Out, 12, w.who)
 	dOut := kernel.Rows(dy, p.Out).T().From(from, 0)
 	if p.Weight.Grad != nil {
@@ -109,6 +127,10 @@ func (p projection) learn(w *worker, dy, x []float32) {
 	}
 	if p.A.Grad == nil {
 		return
+	}
+	if p.Magnitude.Data != nil {
+		p.learnMagnitude(w, dy, from, to)
+		dOut = kernel.Rows(t.dStretched[p.index], p.Out).T().From(from, 0)
 	}
 	w.scratch.Product(kernel.Rows(p.B.Grad, rank).From(from, 0), dOut, kernel.Rows(p.low, rank), to-from, rank, n, true)
 	from, to = t.crew.Share(p.In, 32, w.who)
@@ -126,7 +148,7 @@ func (p projection) learn(w *worker, dy, x []float32) {
 
 // dropout is what the projection's adapter drops in this pass.
 func (p projection) dropout(w *worker) dropout.Mask {
-	return w.t.draw.Of(w.t.net.Adapter.Dropout, p.layer*linears+p.draws, p.In)
+	return w.t.draw.Of(w.t.net.Dropout, p.layer*linears+p.draws, p.In)
 }
 
 // place is a worker's place for what the adapter's input is after dropout.

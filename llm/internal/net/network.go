@@ -84,43 +84,34 @@ func (s Shape) queries() int { return s.Heads * s.HeadDim }
 // keys is the length of the keys, or values, of a position.
 func (s Shape) keys() int { return s.KVHeads * s.HeadDim }
 
-// Weight is a matrix or a vector. Without Grad it is frozen, without Data the
-// network does not have it.
-type Weight struct{ Data, Grad []float32 }
-
-// Linear is a projection: y = x·Wᵀ + bias, and what an adapter adds, see
-// [Adapter]. Q, K and V, and Gate and Up, may be parts of one projection: then
+// Linear is a projection: y = x·Wᵀ + bias, and what an adapter adds:
+// Scale·x·Aᵀ·Bᵀ. Q, K and V, and Gate and Up, may be parts of one projection: then
 // they have one A, and their other weights are parts of its rows.
 type Linear struct {
 	Out, In int
 	Weight  Weight // [Out, In]
 	Bias    Weight // [Out], or nothing
 	A, B    Weight // [Rank, In] and [Out, Rank], or nothing
+	Rank    int
+	Scale   float32
+	// Magnitude are the lengths that the rows of W + Scale·B·A are brought to (DoRA, Liu
+	// et al. 2024), or nothing. [Out]
+	Magnitude Weight
 }
 
-// Parts cuts a projection with an adapter of a rank into projections with so many
-// outputs, which share its weights.
-func (l Linear) Parts(rank int, outputs ...int) []Linear {
+// Parts cuts a projection into projections with so many outputs, which share its
+// weights.
+func (l Linear) Parts(outputs ...int) []Linear {
 	var out []Linear
 	from := 0
 	for _, n := range outputs {
 		part := l
 		part.Out = n
-		part.Weight, part.Bias, part.B = l.Weight.rows(from, n, l.In), l.Bias.rows(from, n, 1), l.B.rows(from, n, rank)
+		part.Weight, part.Bias, part.B = l.Weight.rows(from, n, l.In), l.Bias.rows(from, n, 1), l.B.rows(from, n, l.Rank)
+		part.Magnitude = l.Magnitude.rows(from, n, 1)
 		out, from = append(out, part), from+n
 	}
 	return out
-}
-
-// rows are n rows of a weight, from one on.
-func (w Weight) rows(from, n, width int) Weight {
-	if w.Data != nil {
-		w.Data = w.Data[from*width : (from+n)*width]
-	}
-	if w.Grad != nil {
-		w.Grad = w.Grad[from*width : (from+n)*width]
-	}
-	return w
 }
 
 // Layer is a layer of a network.
@@ -166,22 +157,15 @@ const (
 	linears
 )
 
-// Adapter says what adapters add to projections: Scale·x·Aᵀ·Bᵀ.
-type Adapter struct {
-	Rank  int
-	Scale float32
-	// Dropout is the share of the inputs that a training sets to zero.
-	Dropout float64
-}
-
 // Network is a network with its weights.
 type Network struct {
-	Shape   Shape
-	Embed   Weight // [Vocab, Hidden]
-	Layers  []Layer
-	Norm    Weight
-	Head    Weight // [Vocab, Hidden]; of a tied network, Embed
-	Adapter Adapter
+	Shape  Shape
+	Embed  Weight // [Vocab, Hidden]
+	Layers []Layer
+	Norm   Weight
+	Head   Weight // [Vocab, Hidden]; of a tied network, Embed
+	// Dropout is the share of the inputs of adapters that a training sets to zero.
+	Dropout float64
 }
 
 // sameWeight reports whether both are one weight, as in projections that a
@@ -190,14 +174,7 @@ func sameWeight(a, b Weight) bool {
 	return len(a.Data) > 0 && len(b.Data) > 0 && &a.Data[0] == &b.Data[0]
 }
 
-// grow is a slice of n numbers, old where that is large enough. What it holds is
-// undefined.
-func grow(old []float32, n int) []float32 {
-	if cap(old) >= n {
-		return old[:n]
-	}
-	return kernel.Aligned(n)
-}
+func grow(old []float32, n int) []float32 { return kernel.Reuse(old, n) }
 
 // up16 is the next multiple of sixteen.
 func up16(n int) int { return (n + 15) &^ 15 }

@@ -20,6 +20,7 @@ type activations struct {
 	logs               []float32 // of the sums of the softmax, [rows of the batch, Heads, tokens of the row]
 	gate, up           []float32
 	low                [linears][]float32 // what A gives, scaled, [N, Rank]
+	stretched          [linears][]float32 // see projection
 }
 
 // given is what attention or the MLP gives, where that is not added as it is.
@@ -52,6 +53,10 @@ type Trainer struct {
 	dThrough, dGate                     []float32
 	dAttended, dQ, dK, dV, dRawQ, dRawK []float32
 	dLow                                [linears][]float32
+	dStretched                          [linears][]float32 // of what DoRA stretches, [N, Out]
+	// DoRA
+	stretches   [][linears]stretch // of each layer
+	isStretched bool
 }
 
 // NewTrainer makes a trainer that works with so many goroutines.
@@ -60,6 +65,7 @@ func NewTrainer(n *Network, threads int) *Trainer {
 	t.inputs = make([][]float32, len(n.Layers))
 	t.worker = make([]worker, t.crew.Size())
 	t.pass = t.run
+	t.makeStretches()
 	return t
 }
 
@@ -120,7 +126,7 @@ func (t *Trainer) projection(l, i int) projection {
 	for draws > 0 && sameWeight(all[draws-1].A, all[i].A) {
 		draws--
 	}
-	return projection{Linear: all[i], layer: l, index: i, draws: draws, low: t.keep(l).low[i]}
+	return projection{Linear: all[i], layer: l, index: i, draws: draws, low: t.keep(l).low[i], stretched: t.keep(l).stretched[i]}
 }
 
 // reserve makes the buffers large enough for the batch.
@@ -149,8 +155,11 @@ func (t *Trainer) reserve() {
 			each(n*c.Heads, &y.rootsQ)
 			each(n*c.KVHeads, &y.rootsK)
 		}
-		for i := range y.low {
-			each(n*t.net.Adapter.Rank, &y.low[i])
+		for i, p := range t.net.Layers[l].linears() {
+			each(max(n*p.Rank, len(y.low[i])), &y.low[i]) // several layers may have one place
+			if p.Magnitude.Data != nil {
+				each(n*p.Out, &y.stretched[i])
+			}
 		}
 	}
 	each(hidden, &t.last, &t.final, &t.normed, &t.middleNormed)
@@ -170,8 +179,13 @@ func (t *Trainer) reserve() {
 		each(queries, &t.dRawQ)
 		each(keys, &t.dRawK)
 	}
-	for i := range t.dLow {
-		each(n*t.net.Adapter.Rank, &t.dLow[i])
+	for l := range t.net.Layers {
+		for i, p := range t.net.Layers[l].linears() {
+			each(max(n*p.Rank, len(t.dLow[i])), &t.dLow[i])
+			if p.Magnitude.Data != nil {
+				each(n*p.Out, &t.dStretched[i])
+			}
+		}
 	}
 }
 
@@ -194,7 +208,7 @@ func (t *Trainer) changesGiven() bool {
 }
 
 // drops reports whether this pass drops inputs of adapters.
-func (t *Trainer) drops() bool { return t.learning && t.net.Adapter.Dropout > 0 }
+func (t *Trainer) drops() bool { return t.learning && t.net.Dropout > 0 }
 
 // worker is a goroutine's part of a pass: some of the rows, and what the
 // goroutine has of its own.
@@ -213,6 +227,7 @@ func (t *Trainer) run(who int) {
 	w := &t.worker[who]
 	from, to := t.crew.Share(t.tokens(), 12, who)
 	w.t, w.who, w.rows = t, who, span{from, to}
+	w.stretch()
 	w.forward()
 	w.score()
 	if t.learning {

@@ -44,7 +44,7 @@ func (w *worker) score() {
 		t.crew.Meet()
 		from, to := t.crew.Share(c.Vocab, 32, w.who)
 		logits, in := kernel.Rows(v.logits, c.Vocab), kernel.Rows(v.in, c.Hidden)
-		w.scratch.Product(logits.From(0, from), in, kernel.Rows(t.net.Head.Data, c.Hidden).From(from, 0).T(), len(part), to-from, c.Hidden, false)
+		t.net.Head.product(&w.scratch, logits, in, len(part), from, to, c.Hidden, false)
 		t.crew.Meet()
 		for i := a; i < b; i++ {
 			v.losses[at+i] = w.loss(v.logits[i*c.Vocab:(i+1)*c.Vocab], t.batch.targets[at+i])
@@ -57,7 +57,7 @@ func (w *worker) score() {
 			w.scratch.Product(kernel.Rows(t.net.Head.Grad, c.Hidden).From(from, 0), logits.From(0, from).T(), in, to-from, c.Hidden, len(part), true)
 		}
 		from, to = t.crew.Share(c.Hidden, 32, w.who)
-		w.scratch.Product(kernel.Rows(v.d, c.Hidden).From(0, from), logits, kernel.Rows(t.net.Head.Data, c.Hidden).From(0, from), len(part), to-from, c.Vocab, false)
+		t.net.Head.back(&w.scratch, kernel.Rows(v.d, c.Hidden), logits, len(part), from, to, c.Vocab, c.Hidden, false)
 		t.crew.Meet()
 		for i, r := range part {
 			if w.rows.from <= r && r < w.rows.to {

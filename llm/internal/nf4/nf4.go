@@ -12,6 +12,8 @@ import (
 	"math"
 	"strings"
 
+	"github.com/tunebus/tunebus/llm/internal/kernel"
+	"github.com/tunebus/tunebus/llm/internal/weight"
 	"github.com/tunebus/tunebus/llm/safetensors"
 )
 
@@ -46,12 +48,13 @@ type Weight struct {
 	// Shape is that of the weight.
 	Shape []int
 
-	codes  io.Reader
-	code   [16]float32
-	scales []float32 // of the blocks
-	block  int
-	round  func(float32) float32 // to the type that the weight had
-	values int
+	codes    io.Reader
+	code     [16]float32
+	scales   []float32      // of the blocks
+	nested   *weight.Nested // in place of scales
+	block    int
+	rounding weight.Rounding // to the type that the weight had
+	values   int
 }
 
 // state is what bitsandbytes says of a weight.
@@ -74,7 +77,7 @@ func Open(f *safetensors.File, name string) (*Weight, error) {
 		return nil, err
 	}
 	w := &Weight{Shape: s.Shape, block: s.Block, values: 1}
-	if w.round, err = rounding(s.DType); err != nil {
+	if w.rounding, err = rounding(s.DType); err != nil {
 		return nil, err
 	}
 	for _, d := range s.Shape {
@@ -95,7 +98,7 @@ func Open(f *safetensors.File, name string) (*Weight, error) {
 		return nil, err
 	}
 	copy(w.code[:], code)
-	w.scales, err = scales(f, name, s, (w.values+s.Block-1)/s.Block)
+	w.scales, w.nested, err = scales(f, name, s, (w.values+s.Block-1)/s.Block)
 	return w, err
 }
 
@@ -117,35 +120,31 @@ func readState(f *safetensors.File, name string) (s state, err error) {
 	return s, nil
 }
 
-// scales are the factors of the blocks.
-func scales(f *safetensors.File, name string, s state, blocks int) ([]float32, error) {
+// scales are the factors of the blocks: numbers, or indices of a table.
+func scales(f *safetensors.File, name string, s state, blocks int) ([]float32, *weight.Nested, error) {
 	t, ok := f.Find(name + factors)
 	if !ok {
-		return nil, missing(factors)
+		return nil, nil, missing(factors)
 	}
 	if t.DType == safetensors.F32 {
-		return floats(f, name+factors, blocks)
+		plain, err := floats(f, name+factors, blocks)
+		return plain, nil, err
 	}
 	if t.DType != "U8" || t.Bytes != int64(blocks) || s.NestedBlock < 1 {
-		return nil, fmt.Errorf("%s has %d bytes of the type %s for %d blocks, with nested_blocksize %d", factors[1:], t.Bytes, t.DType, blocks, s.NestedBlock)
+		return nil, nil, fmt.Errorf("%s has %d bytes of the type %s for %d blocks, with nested_blocksize %d", factors[1:], t.Bytes, t.DType, blocks, s.NestedBlock)
 	}
-	raw, err := bytes(f, t)
-	if err != nil {
-		return nil, err
+	n := &weight.Nested{Table: new([256]float32), Block: s.NestedBlock, Offset: float32(s.Offset)}
+	var err error
+	if n.Codes, err = bytes(f, t); err != nil {
+		return nil, nil, err
 	}
 	code, err := floats(f, name+nestedTable, 256)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	nested, err := floats(f, name+nestedFactors, (blocks+s.NestedBlock-1)/s.NestedBlock)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]float32, blocks)
-	for i, b := range raw {
-		out[i] = float32(code[b]*nested[i/s.NestedBlock]) + float32(s.Offset)
-	}
-	return out, nil
+	copy(n.Table[:], code)
+	n.Factors, err = floats(f, name+nestedFactors, (blocks+s.NestedBlock-1)/s.NestedBlock)
+	return nil, n, err
 }
 
 func missing(end string) error { return fmt.Errorf("%s of it is missing", end[1:]) }
@@ -184,29 +183,34 @@ func bytes(f *safetensors.File, t safetensors.Tensor) ([]byte, error) {
 	return out, nil
 }
 
-// rounding rounds to the type that a weight had, to the nearest and to even between two.
-func rounding(dtype string) (func(float32) float32, error) {
-	switch dtype {
-	case "float32":
-		return func(x float32) float32 { return x }, nil
-	case "bfloat16":
-		return func(x float32) float32 {
-			b := math.Float32bits(x)
-			return math.Float32frombits((b + 0x7fff + b>>16&1) &^ 0xffff)
-		}, nil
-	case "float16":
-		return half, nil
+// rounding is that to the type that a weight had.
+func rounding(dtype string) (weight.Rounding, error) {
+	r, ok := map[string]weight.Rounding{"float32": weight.ToFloat32, "bfloat16": weight.ToBFloat16, "float16": weight.ToFloat16}[dtype]
+	if !ok {
+		return r, fmt.Errorf("its dtype is %q; want float32, bfloat16 or float16", dtype)
 	}
-	return nil, fmt.Errorf("its dtype is %q; want float32, bfloat16 or float16", dtype)
+	return r, nil
 }
 
-// half rounds to float16.
-func half(x float32) float32 {
-	const smallest = 1.0 / (1 << 24) // of all numbers of float16, between those below 2⁻¹⁴
-	v := float64(x)
-	_, e := math.Frexp(v)
-	step := math.Max(math.Ldexp(1, e-11), smallest)
-	return float32(math.RoundToEven(v/step) * step)
+// Packed is the weight, a matrix, in four bits. It can be called once.
+func (w *Weight) Packed() (*kernel.Packed, error) {
+	if len(w.Shape) != 2 {
+		return nil, fmt.Errorf("its shape is %v; want a matrix", w.Shape)
+	}
+	out, in := w.Shape[0], w.Shape[1]
+	n := weight.NewNibbles(out, in, w.block, w.code, w.nested, w.rounding)
+	if w.nested == nil {
+		n.SetFactors(w.scales)
+	}
+	raw := make([]byte, 1<<16)
+	for at := 0; at < w.values; at += 2 * len(raw) {
+		raw = raw[:min(len(raw), (w.values-at+1)/2)]
+		if _, err := io.ReadFull(w.codes, raw); err != nil {
+			return nil, safetensors.ErrTruncated
+		}
+		n.Set(at, raw)
+	}
+	return kernel.PackPanels(n, out, in), nil
 }
 
 // Read gives all values, in the type that the weight had. It can be called once.
@@ -214,22 +218,9 @@ func (w *Weight) Read(dst []float32) error {
 	if len(dst) != w.values {
 		return fmt.Errorf("%d values do not fill its shape %v", len(dst), w.Shape)
 	}
-	at := 0
-	raw := make([]byte, 1<<15)
-	for len(dst) > 0 {
-		n := min((len(dst)+1)/2, len(raw))
-		if _, err := io.ReadFull(w.codes, raw[:n]); err != nil {
-			return safetensors.ErrTruncated
-		}
-		for i, b := range raw[:n] {
-			for half, code := range [2]byte{b >> 4, b & 15} {
-				if j := 2*i + half; j < len(dst) {
-					dst[j] = w.round(w.code[code] * w.scales[(at+j)/w.block])
-				}
-			}
-		}
-		done := min(2*n, len(dst))
-		dst, at = dst[done:], at+done
+	p, err := w.Packed()
+	if err == nil {
+		p.Fill(new(kernel.Scratch), dst, 0, p.Out)
 	}
-	return nil
+	return err
 }

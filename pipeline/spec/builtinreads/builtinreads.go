@@ -5,7 +5,6 @@ package builtinreads
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/tunebus/tunebus/events"
@@ -16,27 +15,20 @@ import (
 type unread struct {
 	key   string
 	isSet func(events.FineTuner) bool
-	// full says that it does so where all weights are trained, too.
-	full bool
 }
 
 // table has a line for each. What the built-in engine learns to read leaves it.
 func table() []unread {
 	return []unread{
-		{"use_dora", func(f events.FineTuner) bool { return f.UseDoRA }, false},
-		{"modules_to_save", func(f events.FineTuner) bool { return len(f.ModulesToSave) > 0 }, false},
-		{"rank_pattern", func(f events.FineTuner) bool { return len(f.RankPattern) > 0 }, false},
-		{"alpha_pattern", func(f events.FineTuner) bool { return len(f.AlphaPattern) > 0 }, false},
-		{"bias", func(f events.FineTuner) bool { return !slices.Contains([]string{"", "none"}, f.Bias) }, false},
-		{"is_multimodel", func(f events.FineTuner) bool { return f.IsMultimodel }, true},
+		{"is_multimodel", func(f events.FineTuner) bool { return f.IsMultimodel }},
 	}
 }
 
-// Unread returns the keys of a section fine_tuner, such as "fine_tuner.use_dora", that
+// Unread returns the keys of a section fine_tuner, such as "fine_tuner.is_multimodel", that
 // make a model that the built-in engine cannot read.
 func Unread(f events.FineTuner) (keys []string) {
 	for _, u := range table() {
-		if u.isSet(f) && (u.full || !f.FullFinetuning) {
+		if u.isSet(f) {
 			keys = append(keys, "fine_tuner."+u.key)
 		}
 	}

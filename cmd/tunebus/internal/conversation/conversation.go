@@ -7,13 +7,13 @@
 package conversation
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/tunebus/tunebus/llm"
+	"github.com/tunebus/tunebus/llm/generation"
 	"github.com/tunebus/tunebus/llm/token"
 )
 
@@ -34,7 +34,8 @@ type Options struct {
 	// MaxPrompt is the most tokens of a conversation that the model sees; 0:
 	// all.
 	MaxPrompt int
-	Generate  llm.GenerateConfig
+	// Generate says how tokens are chosen, and how many at most.
+	Generate generation.Prompt
 }
 
 // Partner is a model that answers, with the conversation so far.
@@ -46,6 +47,8 @@ type Partner struct {
 	tok     *token.Tokenizer
 	options Options
 	turns   []token.Message // of the user and the model in turn
+	batch   *generation.Batch
+	tokens  int // that the batch has room for
 }
 
 // Open reads a model and its tokenizer.
@@ -68,7 +71,6 @@ func Open(name string, f Folders, o Options) (*Partner, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.Generate.EOS, o.Generate.BatchSize = tok.EOS(), 1
 	return &Partner{Name: name, model: model, tok: tok, options: o}, nil
 }
 
@@ -98,32 +100,47 @@ func (p *Partner) Ask(ctx context.Context, text string, on func(piece string) er
 		return Answer{}, err
 	}
 	out := Answer{Forgotten: forgotten}
-	var said []int32
-	cfg := p.options.Generate
-	cfg.OnToken = func(_ int, id int32) error {
-		said = append(said, id)
-		whole := p.tok.Decode(said, true)
-		// A character may be made of several tokens.
-		end := strings.TrimRight(whole, string(utf8.RuneError))
-		if len(end) <= len(out.Text) {
-			return nil
-		}
-		piece := end[len(out.Text):]
-		out.Text = end
-		return on(piece)
+	prompt := p.options.Generate
+	prompt.IDs, prompt.EOS = ids, p.tok.EOS()
+	prompt.OnToken = func(t generation.Token) error {
+		out.Tokens++
+		return out.say(t.Text, on)
 	}
-	err = p.model.Generate(ctx, [][]int32{ids}, cfg, func(int, []int32) error { return nil })
-	out.Tokens = len(said)
-	out.Cut = ctx.Err() != nil || len(said) >= cfg.MaxNewTokens
+	row, err := p.fits(prompt).Add(prompt)
+	if err != nil {
+		p.turns = p.turns[:len(p.turns)-1]
+		return Answer{}, err
+	}
+	err = p.batch.Drain(ctx)
+	answer, fault := row.Answer()
+	out.Cut = ctx.Err() != nil || answer.Finish == generation.Length
 	if ctx.Err() != nil {
-		err = nil
+		err, fault = nil, nil
 	}
-	if whole := p.tok.Decode(said, true); err == nil && len(whole) > len(out.Text) {
-		err = on(whole[len(out.Text):])
-		out.Text = whole
+	if err = cmp.Or(err, fault); err == nil {
+		err = out.say(answer.Rest, on)
 	}
 	p.turns = append(p.turns, token.Message{Role: "assistant", Content: out.Text})
 	return out, err
+}
+
+// say adds a piece of text to the answer.
+func (a *Answer) say(piece string, on func(piece string) error) error {
+	if piece == "" {
+		return nil
+	}
+	a.Text += piece
+	return on(piece)
+}
+
+// fits is the batch that answers, which keeps what it has read of the conversation. A
+// larger one begins anew.
+func (p *Partner) fits(prompt generation.Prompt) *generation.Batch {
+	if tokens := len(prompt.IDs) + prompt.MaxNewTokens; p.batch == nil || tokens > p.tokens {
+		p.tokens = max(2*tokens, 1024)
+		p.batch = llm.NewBatch(p.model, generation.Config{MaxSequences: 1, CacheTokens: p.tokens, Decode: func(ids []int32) string { return p.tok.Decode(ids, true) }})
+	}
+	return p.batch
 }
 
 // ErrTooLong says that a single turn does not fit.

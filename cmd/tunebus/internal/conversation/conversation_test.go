@@ -8,14 +8,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tunebus/tunebus/llm"
+	"github.com/tunebus/tunebus/llm/generation"
 )
 
 // partner is the quickstart's base model.
 func partner(t *testing.T, o Options) *Partner {
 	t.Helper()
 	_, file, _, _ := runtime.Caller(0)
-	o.Generate = llm.GenerateConfig{MaxNewTokens: 8}
+	o.Generate = generation.Prompt{MaxNewTokens: 8}
 	p, err := Open("base", Folders{Base: filepath.Join(filepath.Dir(file), "..", "..", "..", "..", "configs", "quickstart", "base-model")}, o)
 	if err != nil {
 		t.Fatal(err)

@@ -223,13 +223,13 @@ func (e *export) writeWeights(ctx context.Context, from, adapter string) error {
 	if err != nil {
 		return err
 	}
-	err = merge.Write(ctx, merge.Options{
+	untied, err := merge.Write(ctx, merge.Options{
 		From: from, Adapter: adapter, To: e.out, DType: e.options.DType, ShardBytes: e.options.ShardBytes, OnBytes: e.options.OnBytes,
 	})
 	if err != nil {
 		return err
 	}
-	return editConfig(filepath.Join(e.out, "config.json"), e.options.DType, seen.Untied)
+	return editConfig(filepath.Join(e.out, "config.json"), e.options.DType, seen.Untied || untied)
 }
 
 // writeAdapter writes the adapter, and the base model beside it if that is

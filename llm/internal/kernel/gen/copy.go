@@ -10,12 +10,32 @@ func copies(d *declarations) []byte {
 	for _, m := range []machine{avx512, avx2} {
 		for _, width := range []int{32 / m.parts, m.rows} {
 			runs(l, m, width)
-			d.function(fmt.Sprintf("copy%d", width), "n int, src unsafe.Pointer, distance uintptr, dst unsafe.Pointer")
 		}
 	}
 	transpose(l)
-	d.function("transpose8", "n int, src unsafe.Pointer, distance uintptr, dst unsafe.Pointer, row uintptr")
+	for _, c := range copied() {
+		d.amd64.function(c.name, c.arguments)
+	}
 	return l.Bytes()
+}
+
+// copied are the functions that bring operands side by side, and whether arm64 has
+// tiles for which it needs them.
+func copied() []struct {
+	name, arguments string
+	arm64           bool
+} {
+	const run = "n int, src unsafe.Pointer, distance uintptr, dst unsafe.Pointer"
+	return []struct {
+		name, arguments string
+		arm64           bool
+	}{
+		{"copy32", run, false},
+		{"copy12", run, false},
+		{"copy16", run, true},
+		{"copy6", run, true},
+		{"transpose8", run + ", row uintptr", true},
+	}
 }
 
 // runs copies n runs of width numbers each.

@@ -15,11 +15,14 @@ type machine struct {
 	rows   int    // of the largest tile of a product
 }
 
-// Both machines; a tile of a product is rows x 2 registers wide.
+// The machines. A tile of a product is rows x 2 registers wide, with Neon 4.
 var (
 	avx512 = machine{name: "512", letter: "Z", parts: 1, bytes: 64, count: 32, rows: 12}
 	avx2   = machine{name: "256", letter: "Y", parts: 2, bytes: 32, count: 16, rows: 6}
+	neon   = machine{name: "128", letter: "V", parts: 4, bytes: 16, count: 32, rows: 6}
 )
+
+func machines() []machine { return []machine{avx512, avx2, neon} }
 
 func (m machine) reg(i int) string { return fmt.Sprintf("%s%d", m.letter, i) }
 

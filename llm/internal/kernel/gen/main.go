@@ -3,9 +3,10 @@
 //
 //	gen FOLDER
 //
-// A kernel is described once and written for two machines: AVX-512, whose
-// registers hold sixteen numbers, and AVX2 with FMA, where a vector of sixteen
-// is two registers.
+// A kernel is described once, in the instructions of AVX, and written for three
+// machines: AVX-512, whose registers hold sixteen numbers, AVX2 with FMA, where a
+// vector of sixteen is two registers, and arm64's Neon, where it is four. The tiles
+// of products, and what unpacks weights, are described for Neon apart.
 package main
 
 import (
@@ -39,8 +40,12 @@ func files() map[string][]byte {
 	out := map[string][]byte{
 		"product_amd64.s": products(d),
 		"copy_amd64.s":    copies(d),
-		"vector_amd64.s":  vectors(d),
+		"unpack_amd64.s":  unpacks(d),
+		"product_arm64.s": neonProducts(d),
+		"copy_arm64.s":    neonCopies(d),
+		"unpack_arm64.s":  neonUnpacks(d),
 	}
-	out["declared_amd64.go"], out["declared_other.go"] = d.files()
+	out["vector_amd64.s"], out["vector_arm64.s"] = vectors(d)
+	out["declared_amd64.go"], out["declared_arm64.go"], out["declared_other.go"] = d.files()
 	return out
 }

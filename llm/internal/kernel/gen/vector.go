@@ -42,17 +42,46 @@ const (
 )
 
 // vectors writes all kernels.
-func vectors(d *declarations) []byte {
-	l := newListing()
+func vectors(d *declarations) (amd64, arm64 []byte) {
+	x, a := newListing(), newListing()
 	for _, k := range kernels() {
-		for _, m := range []machine{avx512, avx2} {
-			v := &vector{out: l, m: m, k: k, numbers: map[uint32]operand{}, scalar: map[string]operand{}}
+		for _, m := range machines() {
+			v := &vector{out: x, m: m, k: k, numbers: map[uint32]operand{}, scalar: map[string]operand{}}
+			if m == neon {
+				v.out = a
+				v.writeNeon()
+				continue
+			}
 			v.write()
 		}
 		d.vector(k)
 	}
-	numbers(l)
-	return l.Bytes()
+	numbers(x)
+	numbers(a)
+	return x.Bytes(), a.Bytes()
+}
+
+// body writes the loop's body. It comes before the rest, because it says what numbers
+// it needs.
+func (v *vector) body() string {
+	whole := v.out
+	v.out = &listing{}
+	v.k.body(v)
+	loop := v.out.String()
+	v.out = whole
+	return loop
+}
+
+// bytes is what the arguments take.
+func (v *vector) bytes() int {
+	size := 8 + 8*len(v.k.moving) + 4*len(v.k.scalars)
+	if v.k.sums {
+		size += 8
+	}
+	if v.k.table {
+		size += 8
+	}
+	return size
 }
 
 func (v *vector) write() {
@@ -60,14 +89,7 @@ func (v *vector) write() {
 		v.free = append(v.free, v.m.reg(i))
 	}
 	at := 8 + 8*len(v.k.moving)
-	size := at + 4*len(v.k.scalars)
-	if v.k.sums {
-		size += 8
-	}
-	if v.k.table {
-		size += 8
-	}
-	v.out.text(v.k.name+v.m.name, size)
+	v.out.text(v.k.name+v.m.name, v.bytes())
 	v.out.put("MOVQ n+0(FP), CX")
 	for i, name := range v.k.moving {
 		v.out.put("MOVQ %s+%d(FP), %s", name, 8+8*i, pointers[i])
@@ -92,11 +114,7 @@ func (v *vector) write() {
 		v.scalar["sums"] = sums
 	}
 	v.out.put("XORQ R12, R12")
-	whole := v.out
-	v.out = &listing{} // the body first, which says what numbers it needs
-	v.k.body(v)
-	loop := v.out.String()
-	v.out = whole
+	loop := v.body()
 	for _, n := range sorted(v.numbers) {
 		if r := v.numbers[n]; v.m == avx512 {
 			v.out.put("VMOVUPS %s, %s", number(n), r[0])
@@ -163,6 +181,9 @@ func (v *vector) places(base, index string, at int) operand {
 // at is the vector of an argument that the loop has come to.
 func (v *vector) at(name string) operand {
 	for i, n := range v.k.moving {
+		if n == name && v.m == neon {
+			return v.places(neonPointer(i), "", 0)
+		}
 		if n == name {
 			return v.places(pointers[i], "(R12*1)", 0)
 		}
@@ -171,7 +192,12 @@ func (v *vector) at(name string) operand {
 }
 
 // wide is an entry of the table.
-func (v *vector) wide(i int) operand { return v.places(tablePointer, "", 64*i) }
+func (v *vector) wide(i int) operand {
+	if v.m == neon {
+		return v.places(neonTable, "", 64*i)
+	}
+	return v.places(tablePointer, "", 64*i)
+}
 
 // number is a constant, by its bits: a register of AVX-512, which has many,
 // and a place in memory else.
@@ -190,6 +216,10 @@ func (v *vector) number(bits uint32) operand {
 
 // op writes an instruction for each part.
 func (v *vector) op(name string, operands ...operand) {
+	if v.m == neon {
+		v.opNeon(name, operands)
+		return
+	}
 	for p := range v.m.parts {
 		var list []string
 		for _, o := range operands {
@@ -211,6 +241,10 @@ func (v *vector) store(r operand, name string) { v.op("VMOVUPS", r, v.at(name)) 
 // shift writes a shift of each part by so many bits to the left.
 func (v *vector) shift(bits int, r operand) {
 	for _, p := range r {
+		if v.m == neon {
+			v.out.put("VSHL $%d, %s.S4, %s.S4", bits, p, p)
+			continue
+		}
 		v.out.put("VPSLLD $%d, %s, %s", bits, p, p)
 	}
 }

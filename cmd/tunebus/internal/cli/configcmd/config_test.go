@@ -197,7 +197,7 @@ func TestNotesOnKeysWithoutEffect(t *testing.T) {
 base_model_id = "a/b"
 training_data_id = "a/c"
 warmup_steps = 50
-packing = true
+use_flash_attention = true
 lr_scheduler_type = "constant"
 [inferencer]
 testing_data_id = "a/d"
@@ -208,7 +208,7 @@ testing_data_id = "a/d"
 	status, _, screen := clitest.Run(t, "config", "check", file)
 	for _, want := range []string{
 		`notes.toml:4:1: fine_tuner.warmup_steps = 50: has no effect, because fine_tuner.lr_scheduler_type = "constant"`,
-		"notes.toml:5:1: fine_tuner.packing = true: the built-in engine trains each row as a sequence of its own",
+		"notes.toml:5:1: fine_tuner.use_flash_attention = true: the built-in engine has its own attention",
 	} {
 		if status != 0 || strings.Count(screen, want) != 1 {
 			t.Errorf("status %d, no %q:\n%s", status, want, screen)

@@ -272,8 +272,8 @@ func TestCheckAdapters(t *testing.T) {
 	}
 	// Without the base model the adapter alone is looked at.
 	delete(f.files, "fine_tuner.base_model_id.base")
-	edit(t, filepath.Join(dir, "adapter_config.json"), func(c map[string]any) { c["use_dora"] = true })
-	if text := fmt.Sprint(f.check(t).Faults); !strings.Contains(text, "use_dora") {
+	edit(t, filepath.Join(dir, "adapter_config.json"), func(c map[string]any) { c["trainable_token_indices"] = []int{1} })
+	if text := fmt.Sprint(f.check(t).Faults); !strings.Contains(text, "trainable_token_indices") {
 		t.Errorf("faults %s", text)
 	}
 }

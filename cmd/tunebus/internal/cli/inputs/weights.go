@@ -33,7 +33,12 @@ func (c *checker) weights(key, dir string) Renderer {
 	}
 	c.faults(key, shown, err)
 	c.note(key, report.Notes)
+	if key == baseModel && c.specification.Pipeline.EnableFinetuning {
+		c.faults("fine_tuner.lr_scheduler_kwargs", shown, finetune.CheckSchedule(c.specification.FineTuner))
+	}
 	if key == baseModel && !adapter && report.Config.HiddenSize > 0 && c.specification.Pipeline.EnableFinetuning {
+		about, err := finetune.CheckAdapter(c.specification.FineTuner, report.Config)
+		c.faults(about, shown, err)
 		c.note("fine_tuner.rank", finetune.AdapterNotes(c.specification.FineTuner, report.Config))
 	}
 	return Renderer{Tokenizer: report.Tokenizer, Positions: report.Config.Positions()}

@@ -14,6 +14,8 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/progress"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/conversation"
 	"github.com/tunebus/tunebus/llm"
+	"github.com/tunebus/tunebus/llm/generation"
+	"github.com/tunebus/tunebus/llm/sampling"
 	"github.com/tunebus/tunebus/pipeline/engine"
 )
 
@@ -118,15 +120,16 @@ func (f *chatFlags) open(ctx context.Context, c *cobra.Command, s *session.Sessi
 	spec := model.Run.Accepted.Specification.Inferencer
 	o := conversation.Options{
 		System: systemPrompt(model.Run), MaxPrompt: spec.MaxSequenceLength,
-		Generate: llm.GenerateConfig{
-			MaxNewTokens: spec.MaxNewTokens, Temperature: spec.Temperature, TopK: spec.TopK, TopP: spec.TopP, MinP: spec.MinP, Seed: int64(spec.Seed),
+		Generate: generation.Prompt{
+			MaxNewTokens: spec.MaxNewTokens,
+			Sampling:     sampling.Config{Temperature: spec.Temperature, TopK: spec.TopK, TopP: spec.TopP, MinP: spec.MinP, Seed: uint64(spec.Seed)},
 		},
 	}
 	if c.Flags().Changed("system") {
 		o.System = f.system
 	}
 	if c.Flags().Changed("temperature") {
-		o.Generate.Temperature = f.temperature
+		o.Generate.Sampling.Temperature = f.temperature
 	}
 	if f.maxNewTokens > 0 {
 		o.Generate.MaxNewTokens = f.maxNewTokens

@@ -400,17 +400,17 @@ func TestExportArtifact(t *testing.T) {
 // TestUnreadModel: what the built-in engine cannot do with a model is said with what can.
 func TestUnreadModel(t *testing.T) {
 	t.Parallel()
-	f := folder(t, tuned{id: "dora", base: quickBase(), dora: true})
+	f := folder(t, tuned{id: "sees", base: quickBase(), sees: true})
 	to := filepath.Join(t.TempDir(), "merged")
-	status, _, screen := clitest.Run(t, "export", "--data", f.Dir, "dora", to, "--merge")
-	if status != 2 || !strings.Contains(screen, "cannot read the model that fine_tuner.use_dora makes") || !strings.Contains(screen, "merge_and_unload") {
+	status, _, screen := clitest.Run(t, "export", "--data", f.Dir, "sees", to, "--merge")
+	if status != 2 || !strings.Contains(screen, "cannot read the model that fine_tuner.is_multimodel makes") || !strings.Contains(screen, "merge_and_unload") {
 		t.Errorf("export: status %d\n%s", status, screen)
 	}
-	if status, _, screen := clitest.Run(t, "export", "--data", f.Dir, "dora", to); status != 0 {
+	if status, _, screen := clitest.Run(t, "export", "--data", f.Dir, "sees", to); status != 0 {
 		t.Errorf("export of the adapter: status %d\n%s", status, screen)
 	}
-	status, _, screen = say(t, "Who?", "dora", "--data", f.Dir)
-	if status != 2 || !strings.Contains(screen, "rerun dora --from inference --set inferencer.engine=transformers") {
+	status, _, screen = say(t, "Who?", "sees", "--data", f.Dir)
+	if status != 2 || !strings.Contains(screen, "rerun sees --from inference --set inferencer.engine=transformers") {
 		t.Errorf("chat: status %d\n%s", status, screen)
 	}
 }

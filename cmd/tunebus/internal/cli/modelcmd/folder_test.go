@@ -26,8 +26,8 @@ type tuned struct {
 	inPlace bool
 	// full is set if the run trained all weights.
 	full bool
-	// dora is set if the run trained with DoRA.
-	dora bool
+	// sees is set if the run says that its model sees.
+	sees bool
 	// prompt is the most tokens that a model is asked with; 0: no limit.
 	prompt int
 }
@@ -97,7 +97,7 @@ func folder(t *testing.T, runs ...tuned) *clitest.DataFolder {
 		plan := []events.Step{{Phase: events.Finetune, Queue: "builtin"}}
 		facts = append(facts,
 			events.PipelineAccepted{RunID: r.id, RunName: "name-of-" + r.id, RequestedAt: at, Plan: plan, Inputs: in, Specification: events.Specification{
-				FineTuner:  events.FineTuner{BaseModelID: r.base, Rank: 4, LoRAAlpha: 8, FullFinetuning: r.full, TrainingDataID: "owner/rows", Engine: "trl", UseDoRA: r.dora},
+				FineTuner:  events.FineTuner{BaseModelID: r.base, Rank: 4, LoRAAlpha: 8, FullFinetuning: r.full, TrainingDataID: "owner/rows", Engine: "trl", IsMultimodel: r.sees},
 				Inferencer: events.Inferencer{MaxSequenceLength: r.prompt},
 				Pipeline:   events.Pipeline{EnableFinetuning: true},
 			}},

@@ -14,7 +14,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/interrupt"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/conversation"
-	"github.com/tunebus/tunebus/llm"
+	"github.com/tunebus/tunebus/llm/generation"
 )
 
 // TestInterrupt: Ctrl-C ends the answer that is under way, and at the prompt the
@@ -23,7 +23,7 @@ func TestInterrupt(t *testing.T) {
 	t.Parallel()
 	_, file, _, _ := runtime.Caller(0)
 	base := filepath.Join(filepath.Dir(file), "..", "..", "..", "..", "..", "configs", "quickstart", "base-model")
-	p, err := conversation.Open("base", conversation.Folders{Base: base}, conversation.Options{Generate: llm.GenerateConfig{MaxNewTokens: 32}})
+	p, err := conversation.Open("base", conversation.Folders{Base: base}, conversation.Options{Generate: generation.Prompt{MaxNewTokens: 32}})
 	if err != nil {
 		t.Fatal(err)
 	}

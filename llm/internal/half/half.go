@@ -1,9 +1,11 @@
-package safetensors
+// Package half converts between float32 and the two types of sixteen bits, float16 and
+// bfloat16.
+package half
 
 import "math"
 
-// toBFloat rounds to the nearest bfloat16, ties to even.
-func toBFloat(v float32) uint16 {
+// ToBFloat16 rounds to the nearest bfloat16, ties to even.
+func ToBFloat16(v float32) uint16 {
 	b := math.Float32bits(v)
 	if v != v {
 		return uint16(b>>16) | 0x40
@@ -11,8 +13,11 @@ func toBFloat(v float32) uint16 {
 	return uint16((b + 0x7fff + (b>>16)&1) >> 16)
 }
 
-// fromHalf widens an IEEE 754 half.
-func fromHalf(h uint16) float32 {
+// FromBFloat16 widens a bfloat16, which is the upper half of a float32.
+func FromBFloat16(b uint16) float32 { return math.Float32frombits(uint32(b) << 16) }
+
+// FromFloat16 widens an IEEE 754 half.
+func FromFloat16(h uint16) float32 {
 	sign, exp, frac := uint32(h>>15)<<31, int(h>>10)&31, uint32(h)&1023
 	switch exp {
 	case 31:
@@ -25,9 +30,9 @@ func fromHalf(h uint16) float32 {
 	}
 }
 
-// toHalf rounds to the nearest half, ties to even; what is too large becomes
+// ToFloat16 rounds to the nearest half, ties to even; what is too large becomes
 // infinite.
-func toHalf(v float32) uint16 {
+func ToFloat16(v float32) uint16 {
 	b := math.Float32bits(v)
 	sign := uint16(b>>16) & 0x8000
 	a := math.Abs(float64(v))

@@ -1,0 +1,25 @@
+package finetune
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/services/finetune/inputs"
+)
+
+// TestStoredInFourBits: a base that is stored in nf4 stays so with load_in_8bit, which a
+// note says.
+func TestStoredInFourBits(t *testing.T) {
+	t.Parallel()
+	for eight, notes := range map[bool]int{true: 1, false: 0} {
+		b := baseModel{Base: inputs.Base{Weights: filepath.Join("..", "..", "llm", "testdata", "nf4", "double")}, quantised: true}
+		if _, err := b.open(events.FineTuner{BaseModelID: "four", LoadIn8bit: eight, LoadIn4bit: !eight, Rank: 2, LoRAAlpha: 4, TargetModules: []string{"q_proj"}}); err != nil {
+			t.Fatal(err)
+		}
+		if len(b.notes) != notes || notes == 1 && !strings.Contains(b.notes[0], `"four" that are stored in nf4 (bitsandbytes): they stay in 4 bits`) {
+			t.Errorf("load_in_8bit %t: %q", eight, b.notes)
+		}
+	}
+}
