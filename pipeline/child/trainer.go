@@ -95,6 +95,9 @@ func Start(cfg Config) (*Trainer, error) {
 	if err != nil {
 		return nil, err
 	}
+	if cfg.Folder, err = filepath.Abs(cfg.Folder); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(folder.Name()), folder.Close())
+	}
 	t := &Trainer{cfg: cfg, folder: folder, messages: make(chan Message)}
 	if err := t.start(filepath.Join(folder.Name(), "s")); err != nil {
 		return nil, errors.Join(err, t.removeSocket())

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/spec"
+	"github.com/tunebus/tunebus/pipeline/spec/builtinreads"
 )
 
 // Attempts lists the attempts of the phases that took at least so many of
@@ -86,6 +88,15 @@ func TunedModel(run events.Run) bool {
 		return true
 	}
 	return succeeded(run.Phases[events.Finetune])
+}
+
+// UnreadModel returns the keys of fine-tuning for which the built-in engine, and with it
+// chat and a merged export, cannot read the model of a run; none: it can.
+func UnreadModel(run events.Run) []string {
+	if run.Accepted == nil || run.Accepted.Specification.FineTuner.Engine == spec.Builtin {
+		return nil
+	}
+	return builtinreads.Unread(run.Accepted.Specification.FineTuner)
 }
 
 func succeeded(p *events.PhaseState) bool {

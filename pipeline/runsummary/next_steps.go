@@ -57,7 +57,9 @@ func NextSteps(run events.Run, s Summary, again Retry) []Step {
 	}
 	if TunedModel(run) {
 		add("take the model out", onRun(again, "export", run.ID, again.free(modelFolder(run))))
-		add("talk with it", onRun(again, "chat", run.ID))
+		if len(UnreadModel(run)) == 0 {
+			add("talk with it", onRun(again, "chat", run.ID))
+		}
 	}
 	if run.Completed.Conclusion != events.Success && again.Rerun != "" && again.Rerun != again.Command && anySucceeded(run) {
 		add("or use again what is finished", again.Rerun)

@@ -123,6 +123,12 @@ func TestNextSteps(t *testing.T) {
 			endedRun(events.Cancelled, tuned), map[string]string{runsummary.LinkMLflow: "http://mlflow/#/1"}, runsummary.Retry{Program: "./bin/tunebus", Command: "./bin/tunebus run", On: []string{"--data", "my data"}},
 			[]string{"start it again: ./bin/tunebus run", "take the model out: ./bin/tunebus export r1 nightly --data 'my data'", "talk with it: ./bin/tunebus chat r1 --data 'my data'", "compare it in MLflow: http://mlflow/#/1"},
 		},
+		"a model that the built-in engine cannot read": {
+			endedRun(events.Success, func(r *events.Run) {
+				r.Accepted.Specification.FineTuner = events.FineTuner{Engine: "trl", IsMultimodel: true}
+			}), nil, runsummary.Retry{Taken: func(name string) bool { return name == "my-run.toml" }},
+			[]string{"take the model out: tunebus export r1 nightly"},
+		},
 		"not ended": {endedRun(events.Success, func(r *events.Run) { r.Completed = nil }), nil, again, nil},
 	} {
 		s := runsummary.Of(c.run)

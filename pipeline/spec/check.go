@@ -13,6 +13,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/folderaddress"
 	"github.com/tunebus/tunebus/pipeline/huggingface/hubname"
 	"github.com/tunebus/tunebus/pipeline/redaction"
+	"github.com/tunebus/tunebus/pipeline/spec/builtinreads"
 	"github.com/tunebus/tunebus/pipeline/spec/pythontrainer"
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
@@ -38,7 +39,6 @@ func check(s events.Specification) structconf.Faults {
 	finetunes := p.EnableFinetuning
 	infers := p.EnableInference && !p.StopAfterFinetuning
 	evaluates := p.EnableEvaluation && !p.StopAfterFinetuning && !p.StopAfterInference
-
 	c.between("fine_tuner.max_sequence_length", f.MaxSequenceLength, 1, maxTokens)
 	c.between("fine_tuner.rank", f.Rank, 1, maxRank)
 	c.below("fine_tuner.lora_dropout", f.LoRADropout, 1)
@@ -53,6 +53,9 @@ func check(s events.Specification) structconf.Faults {
 	if finetunes {
 		checkValidations(&c, f)
 		c.faults = append(c.faults, pythontrainer.Faults(f, engineOf(s, events.Finetune))...)
+		if infers && engineOf(s, events.Finetune) != Builtin && engineOf(s, events.Inference) == Builtin {
+			c.faults = append(c.faults, builtinreads.Faults(f)...)
+		}
 	}
 	if finetunes {
 		checkScheduler(&c, f)
@@ -72,7 +75,6 @@ func check(s events.Specification) structconf.Faults {
 		"fine_tuner.target_modules", "", "names no module that could learn; or set full_finetuning")
 	c.requireText(finetunes, "fine_tuner.training_data_id", f.TrainingDataID, "fine-tuning is enabled")
 	c.requireText(finetunes || infers && i.ModelID == "", "fine_tuner.base_model_id", f.BaseModelID, "a phase needs the model")
-
 	c.between("inferencer.max_sequence_length", i.MaxSequenceLength, 1, maxTokens)
 	c.between("inferencer.max_new_tokens", i.MaxNewTokens, 1, maxTokens)
 	c.between("inferencer.batch_size", i.BatchSize, 1, maxBatch)
@@ -84,7 +86,6 @@ func check(s events.Specification) structconf.Faults {
 	c.require(!slices.Contains(i.Stop, ""), "inferencer.stop", "", "has an empty text, which would end every answer before it begins")
 	c.require(!i.LoadIn4bit || !i.LoadIn8bit, "inferencer.load_in_8bit", "true", "load_in_4bit and load_in_8bit cannot both be true")
 	c.requireText(infers, "inferencer.testing_data_id", i.TestingDataID, "inference is enabled")
-
 	c.require(len(e.Metrics) > 0 || !evaluates, "evaluator.metrics", "", "names no metric; evaluation is enabled")
 	c.upTo("evaluator.cost_per_million_input_tokens", e.CostPerMillionInputTokens, 1e9)
 	c.upTo("evaluator.cost_per_million_output_tokens", e.CostPerMillionOutputTokens, 1e9)

@@ -157,13 +157,36 @@ func TestPythonTrainers(t *testing.T) {
 		{"unsloth", append([]string{"fine_tuner.image_column=picture"}, sees...), ""},
 		{"trl", []string{"pipeline.enable_finetuning=false", "fine_tuner.loftq_config=5"}, ""},
 	} {
-		_, faults := decode(t, append([]string{"fine_tuner.engine=" + c.engine}, c.sets...)...)
+		_, faults := decode(t, append([]string{"fine_tuner.engine=" + c.engine, "inferencer.engine=transformers"}, c.sets...)...)
 		var got []string
 		for _, f := range faults {
 			got = append(got, strings.TrimPrefix(f.Key, "fine_tuner."))
 		}
 		if strings.Join(got, " ") != c.faulty {
 			t.Errorf("%s, %q: faults %v, want of %q", c.engine, c.sets, faults, c.faulty)
+		}
+	}
+}
+
+// TestUnreadByBuiltin: a model that the built-in engine cannot read is a fault before its
+// training starts where that engine is to answer with it.
+func TestUnreadByBuiltin(t *testing.T) {
+	t.Parallel()
+	sets := []string{"fine_tuner.engine=trl", "fine_tuner.is_multimodel=true", "fine_tuner.finetune_language_layers=true", "fine_tuner.finetune_mlp_modules=true"}
+	_, faults := decode(t, sets...)
+	want := `cannot read the model that fine_tuner.is_multimodel makes; set inferencer.engine = "transformers"`
+	if len(faults) != 1 || faults[0].Key != "inferencer.engine" || faults[0].Message != want {
+		t.Errorf("%v", faults)
+	}
+	for _, reads := range []string{"inferencer.engine=transformers", "pipeline.stop_after_finetuning=true", "pipeline.enable_inference=false"} {
+		if _, faults := decode(t, append(sets, reads)...); len(faults) > 0 {
+			t.Errorf("%s: %v", reads, faults)
+		}
+	}
+	// The adapters of these it reads.
+	for _, key := range []string{"use_dora=true", "modules_to_save=lm_head", "rank_pattern.q_proj=4", "alpha_pattern.q_proj=4", "bias=all"} {
+		if _, faults := decode(t, "fine_tuner.engine=trl", "fine_tuner."+key); len(faults) > 0 {
+			t.Errorf("%s: %v", key, faults)
 		}
 	}
 }

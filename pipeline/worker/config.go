@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/tunebus/tunebus/events"
@@ -81,6 +82,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Scratch == "" {
 		c.Scratch = os.TempDir()
+	}
+	if whole, err := filepath.Abs(c.Scratch); err == nil { // programs of a job may work in another folder
+		c.Scratch = whole
 	}
 	if c.Name == "" {
 		c.Name = conn.ProcessName()

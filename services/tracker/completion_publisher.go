@@ -132,11 +132,9 @@ func (p *completionPublisher) publishTracked(ctx context.Context, c completion) 
 	_, err := p.journal.Publish(ctx, fact, journal.FenceLatest(events.RunLevelFilter(run), c.snapshot.FencingToken))
 	lost, ok := errors.AsType[*journal.FencedError](err)
 	switch {
-	case ok && lost.Removed:
-		return nil
-	case ok && lost.Winner == "":
+	case ok && !lost.Removed && lost.Winner == "":
 		return &delivery.RetryAfter{Delay: p.quietPeriod, Err: err}
-	case ok: // another tracker published it
+	case ok: // another tracker published it, or the run is removed
 		return nil
 	}
 	return err

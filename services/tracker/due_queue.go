@@ -24,11 +24,11 @@ func newDueQueue(longestWait time.Duration) *dueQueue {
 	return &dueQueue{wake: make(chan struct{}, 1), longestWait: longestWait, runs: map[string]schedule{}}
 }
 
-// schedule adds a run. A run that is in the queue keeps its time.
+// schedule adds a run. A run that is in the queue keeps its time, unless this one is earlier.
 func (q *dueQueue) schedule(run string, due time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if _, ok := q.runs[run]; !ok {
+	if s, ok := q.runs[run]; !ok || due.Before(s.due) {
 		q.runs[run] = schedule{due: due, since: time.Now()}
 	}
 }

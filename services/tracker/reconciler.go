@@ -77,6 +77,9 @@ func (r *reconciler) reconcileLocked(ctx context.Context, run string) (err error
 		return r.retryLater(run, err)
 	}
 	step := stepAfterWriting(snapshot, time.Now(), r.unknownFor)
+	if wait := publishing.Awaited(snapshot.Run, time.Now()); step == publishCompletion && wait > 0 {
+		return &delivery.RetryAfter{Delay: wait, Err: fmt.Errorf("run %s is not pushed yet", run)}
+	}
 	if step != awaitFacts {
 		r.drop(run)
 	}

@@ -170,3 +170,29 @@ func TestReconcileBesideAnotherTracker(t *testing.T) {
 		t.Errorf("error %v, %d writes", err, w.writes())
 	}
 }
+
+// TestPushesBeforeTracking: a run that asks for pushes is tracked once they are written, or
+// took too long.
+func TestPushesBeforeTracking(t *testing.T) {
+	t.Parallel()
+	model := events.Artifact{Name: events.ArtifactModel, Reference: events.Reference{Key: "m"}}
+	for _, c := range []struct {
+		ended           time.Duration
+		pushed, tracked bool
+	}{{0, false, false}, {0, true, true}, {time.Hour, false, true}} {
+		facts := []events.Fact{
+			events.PipelineAccepted{RunID: "r", Specification: events.Specification{FineTuner: events.FineTuner{PushToHub: true}}, Plan: []events.Step{{Phase: events.Finetune}}},
+			events.PhaseCompleted{RunID: "r", Phase: events.Finetune, Attempt: 1, Conclusion: events.Success, Artifacts: []events.Artifact{model}},
+			events.PipelineCompleted{RunID: "r", Conclusion: events.Success, EndedAt: time.Now().Add(-c.ended)},
+		}
+		if c.pushed {
+			facts = append(facts, events.PublishedCompleted{RunID: "r", What: events.ProductModel, Attempt: 1, Outcome: events.Pushed})
+		}
+		f := newFixture(stored(facts...), &fakeWriter{})
+		err := f.reconcile(t.Context(), "r")
+		later, waits := errors.AsType[*delivery.RetryAfter](err)
+		if len(f.completions) == 1 != c.tracked || waits == c.tracked || waits && (later.Delay < 20*time.Second || later.Delay > 25*time.Second) {
+			t.Errorf("%+v: %d completions, %v", c, len(f.completions), err)
+		}
+	}
+}

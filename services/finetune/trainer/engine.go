@@ -10,6 +10,7 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/child"
+	"github.com/tunebus/tunebus/pipeline/child/jobkeys"
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/spec"
 	"github.com/tunebus/tunebus/services/finetune/inputs"
@@ -79,6 +80,13 @@ func (e *Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error
 	}
 	file := jobFile(job, base, rows, folders)
 	file.Devices = devices
+	for _, path := range []*string{&file.Model.Folder, &file.Model.Tokenizer, file.Model.Adapter} {
+		if path != nil {
+			if *path, err = filepath.Abs(*path); err != nil {
+				return res, err
+			}
+		}
+	}
 	s, err := e.train(ctx, job, file, base, &res)
 	if err == nil && s.foreign != nil && ctx.Err() == nil { // it cannot use the checkpoint
 		if err := job.StartOver(ctx, s.foreign); err != nil {
@@ -93,7 +101,7 @@ func (e *Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error
 	if err != nil {
 		return res, err
 	}
-	return res, s.conclude(ctx, base, rows, &res)
+	return res, s.conclude(ctx, base, &res)
 }
 
 // train has the command train until all of its processes have ended.
@@ -156,7 +164,7 @@ func jobFile(job *engine.Job, base inputs.Base, rows preparedRows, f folders) ch
 		Run:        job.Request.RunID,
 		Attempt:    job.Attempt,
 		Model:      child.Model{Folder: base.Weights, Tokenizer: base.Tokens, Name: base.Name},
-		Keys:       s,
+		Keys:       jobkeys.Of(s),
 		Changed:    changedKeys(job.Request.Specification),
 		Seed:       s.Seed,
 		Training:   rows.training,

@@ -3,8 +3,10 @@ package trainer
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/tunebus/tunebus/pipeline/child"
+	"github.com/tunebus/tunebus/pipeline/child/lacking"
 	"github.com/tunebus/tunebus/pipeline/engine"
 )
 
@@ -34,7 +36,7 @@ func (s *session) failed(e child.Error) error {
 	if e.Text == "" {
 		text = fmt.Errorf("the trainer said the error %s without a text", e.Class)
 	}
-	if e.Key != "" {
+	if own := section + "." + e.Key; e.Key != "" && !strings.HasPrefix(e.Text, own) {
 		text = fmt.Errorf("%s.%s: %w", section, e.Key, text)
 	}
 	return &engine.JobError{Code: e.Class, Permanent: e.IsPermanent(), Err: s.withTail(text)}
@@ -48,6 +50,9 @@ func (s *session) endedEarly(exit child.Exit) error {
 	}
 	if exit.Signal == "" && !exit.Unsupervised && exit.Status == child.StatusUnusable {
 		text, permanent = "the trainer cannot work on this worker", true
+	}
+	if lacks := lacking.Package(s.log.Tail(tailBytes)); lacks != "" && s.description == nil {
+		text, permanent = "the trainer cannot work on this worker: "+lacks, true
 	}
 	return &engine.JobError{Code: code, Permanent: permanent, Err: s.withTail(errors.New(text))}
 }

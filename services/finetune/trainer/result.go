@@ -31,7 +31,7 @@ const (
 )
 
 // conclude stores the result of a trainer that has ended, or returns why there is none.
-func (s *session) conclude(ctx context.Context, base inputs.Base, rows preparedRows, res *engine.Result) error {
+func (s *session) conclude(ctx context.Context, base inputs.Base, res *engine.Result) error {
 	if extra := s.notes - maxNotes; extra > 0 {
 		res.Notes = append(res.Notes, fmt.Sprintf("the trainer sent %d more notes", extra))
 	}
@@ -69,11 +69,16 @@ func (s *session) conclude(ctx context.Context, base inputs.Base, rows preparedR
 	if err := s.storeArtifacts(ctx, res); err != nil {
 		return err
 	}
-	res.TokensIn = s.result.Tokens
+	if s.result.EndedEarly && s.lastStep < s.total {
+		res.Notes = append(res.Notes, fmt.Sprintf("the trainer ended early, behind step %d of %d", s.lastStep, s.total))
+	}
+	res.TokensIn, res.Datasets = s.result.Tokens, verify.Counted(res.Datasets, s.prepared)
 	res.Statistics = map[string]float64{
 		"total_training_steps": float64(s.lastStep),
-		"total_epochs":         float64(s.job.Request.Specification.FineTuner.Epochs),
-		"training_rows":        float64(rows.datasets[0].Rows),
+		"training_rows":        float64(res.Datasets[0].Rows),
+	}
+	if epochs, ok := verify.Epochs(s.job.Request.Specification.FineTuner, s.epoch, s.lastStep, s.total); ok {
+		res.Statistics["total_epochs"] = epochs
 	}
 	for name, value := range s.result.Statistics {
 		if value != nil && !math.IsInf(*value, 0) && len(name) <= events.MaxNameBytes {

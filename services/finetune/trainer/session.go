@@ -34,10 +34,12 @@ type session struct {
 	description *child.Description
 	notes       int
 	unknown     map[string]bool
-	done        int64 // in the stage
+	prepared    map[string]child.Dataset // what became of the rows, by data set
+	done        int64                    // in the stage
 	lastStep    int64
 	total       int64 // of the steps, as the trainer said it last; 0: it did not
 	steps       verify.Steps
+	epoch       float64 // the newest point of this name
 
 	result  *child.Result
 	failure *child.Error
@@ -50,7 +52,7 @@ type session struct {
 }
 
 func newSession(name string, job *engine.Job, file child.Job, res *engine.Result) *session {
-	s := &session{name: name, job: job, file: file, res: res, unknown: map[string]bool{}}
+	s := &session{name: name, job: job, file: file, res: res, unknown: map[string]bool{}, prepared: map[string]child.Dataset{}}
 	if file.Resume != nil {
 		s.lastStep, s.wrote = file.Resume.Step, trainerOf(file.Resume.Folder)
 	}
@@ -197,6 +199,9 @@ func (s *session) stage(m child.Stage) {
 // has one of that step or of a later one does not count.
 func progressed(ctx context.Context, s *session, m child.Progress) {
 	fresh := s.steps.Fresh(m.Step, points(m.Points))
+	if e := m.Points["epoch"]; e != nil {
+		s.epoch = max(s.epoch, *e)
+	}
 	if m.Total > 0 {
 		s.total = m.Total
 	}
@@ -222,8 +227,9 @@ func points(values map[string]*float64) []events.Point {
 	return out
 }
 
-// dataset tells of rows that the trainer drops or cuts.
+// dataset tells of rows that the trainer drops or cuts, and counts them.
 func (s *session) dataset(ctx context.Context, m child.Dataset) {
+	s.prepared[m.Set] = m
 	say := func(rows int64, what string) {
 		text := fmt.Sprintf("fine_tuner.%s_data_id: the trainer %s %d of %d rows", m.Set, what, rows, m.Rows)
 		if rows > 0 {

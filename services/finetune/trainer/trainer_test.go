@@ -197,6 +197,7 @@ func TestFailures(t *testing.T) {
 		{"nothing", "bad_result", "there is no folder output.model"},
 		{"pickle", "bad_result", "it has neither adapter_config.json with adapter_model.safetensors nor config.json with weights as *.safetensors"},
 		{"link", "bad_result", "model.safetensors is neither a file nor a folder"},
+		{"lacks", "trainer_failed", "its Python does not have the package tunebus_trainer; "},
 		{"unusable", "trainer_failed", "the trainer cannot work on this worker; its last lines:\nthis Python lacks the packages"},
 		{"stepless", "bad_result", `the result of the trainer "rude": it came before any step`},
 		{"few", "bad_result", `the result of the trainer "rude": it came at step 3 of 100; a trainer that means to end early says ended_early in its result`},
@@ -218,7 +219,7 @@ func TestFailures(t *testing.T) {
 			}
 			done := h.Run(t, newEngine(command, "RUDE="+c.rude), events.Finetune, events.Inputs{}, func(s *events.Specification) {
 				small(s)
-				if c.code == "bad_result" || c.rude == "unusable" { // which is for good
+				if c.code == "bad_result" || c.rude == "unusable" || c.rude == "lacks" { // which is for good
 					s.Pipeline.MaxTries = 2
 				}
 			})
@@ -246,7 +247,7 @@ func TestOddities(t *testing.T) {
 		{"outside", "2 checkpoints of the trainer were not kept, so that another attempt would not go on from there; that of step 1: its folder is not in output.checkpoints"},
 		{"repeats", "the trainer sent 5 points of steps that it had reported already; the first ones count"},
 		{"beyond", "the trainer reported step 900, and said that there are 10"},
-		{"early", ""},
+		{"early", "the trainer ended early, behind step 3 of 100"},
 		{"foreign", ""},
 		{"orphan", ""},
 	} {
@@ -254,6 +255,12 @@ func TestOddities(t *testing.T) {
 			done := h.Run(t, newEngine(script(t, "testdata/rude.py"), "RUDE="+c.rude), events.Finetune, events.Inputs{}, small)
 			if done.Conclusion != events.Success || c.note != "" && !slices.Contains(done.Notes, c.note) {
 				t.Errorf("it completed as %s, %+v, with the notes %q, want %q", done.Conclusion, done.Error, done.Notes, c.note)
+			}
+			switch sets := done.Datasets; {
+			case c.rude == "early" && done.Statistics["total_epochs"] != 0.06: // of two
+				t.Errorf("its statistics are %v", done.Statistics)
+			case c.rude == "dropped" && (sets[0].Rows != 5 || sets[0].Dropped != 5 || done.Statistics["training_rows"] != 5):
+				t.Errorf("its data sets are %+v, its statistics %v", sets, done.Statistics)
 			}
 			if _, ok := done.Artifact("curves"); ok != (c.rude == "artifacts") {
 				t.Errorf("its artifacts are %+v", done.Artifacts)

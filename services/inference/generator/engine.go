@@ -174,6 +174,9 @@ func (w *work) run(ctx context.Context, p pass) (events.Artifact, error) {
 			return events.Artifact{}, err
 		}
 	}
+	if err := w.tellEnds(ctx, p, prompts.ends); err != nil {
+		return events.Artifact{}, err
+	}
 	return w.store(ctx, p)
 }
 

@@ -111,11 +111,13 @@ func TestKilled(t *testing.T) {
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	for mode, want := range map[string][2]string{
-		"garbage": {"protocol", "line 1 of the answers"},
+		"garbage": {"protocol", `line 1 of the answers: "no JSON\n" is no JSON object`},
 		"twice":   {"protocol", "is answered already"},
 		"foreign": {"protocol", "row 10000 is none of 5 rows"},
 		"error":   {"out_of_memory", "inferencer.batch_size: no memory"},
 		"trains":  {"bad_command", "tunebus_trainer.generate"},
+		"outside": {"protocol", "the id 99999 is none of the vocabulary, which has 0 to "},
+		"early":   {"protocol", "lines are written, and this one is not; a line is written whole"},
 	} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
@@ -155,5 +157,46 @@ func TestNoCommand(t *testing.T) {
 	c := h.Run(t, e, events.Inference, events.Inputs{}, small)
 	if c.Error == nil || c.Error.Code != "no_command" || !strings.Contains(c.Error.Message, "services.inference.command") {
 		t.Errorf("completed %+v", errors.New(fmt.Sprint(c.Error)))
+	}
+}
+
+// TestEnds: how answers end is said where they do not end by themselves, and one that the
+// command could not give is none.
+func TestEnds(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, 5)
+	c := h.Run(t, echo(t, "odd", t.TempDir()), events.Inference, events.Inputs{}, small)
+	for _, want := range []string{
+		`1 of 5 questions have no answer: the command says that it failed (finish_reason "error")`, "1 of 5 answers are cut at inferencer.max_new_tokens = 64",
+		"1 of 5 answers come without a finish_reason",
+	} {
+		if !strings.Contains(strings.Join(c.Notes, "\n"), want) {
+			t.Errorf("no %q in %q, %+v", want, c.Notes, c.Error)
+		}
+	}
+	got := workertest.Lines[prediction.Prediction](t, h, c, events.ArtifactPredictions)
+	for i, p := range got {
+		if p.NoAnswer != (i == 0) || (p.Error != "") != (i == 0) {
+			t.Errorf("answer %d is %+v", i, p)
+		}
+	}
+}
+
+// TestKeyNotes: a key that a person changed and that the command does not name has a note.
+func TestKeyNotes(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, 2)
+	c := h.Run(t, echo(t, "keyless", t.TempDir()), events.Inference, events.Inputs{}, func(s *events.Specification) {
+		small(s)
+		s.Inferencer.Temperature, s.Inferencer.TopK, s.Inferencer.Stop = 1, 5, []string{"x"}
+	})
+	notes := strings.Join(c.Notes, "\n")
+	for _, key := range []string{"temperature = 1", "max_new_tokens = 64", "top_k = 5"} {
+		if !strings.Contains(notes, "inferencer."+key+": the command echo does not honour it") {
+			t.Errorf("no note of %s in %q", key, c.Notes)
+		}
+	}
+	if strings.Contains(notes, "stop") || strings.Contains(notes, "testing_data_id") {
+		t.Errorf("a key that is honoured has a note: %q", c.Notes)
 	}
 }

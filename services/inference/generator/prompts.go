@@ -35,6 +35,7 @@ type prompts struct {
 	open    int64 // without an answer
 	rows    *os.File
 	offsets []int64 // of each row, and of the end
+	ends    ends    // of the answers
 }
 
 func (p *prompts) close() { _ = p.rows.Close() } // it was read
@@ -58,7 +59,7 @@ func (w *work) writePrompts(ctx context.Context, p pass, tok *token.Tokenizer, f
 	if err != nil {
 		return nil, err
 	}
-	out := &prompts{file: child.Prompts{Tokens: filepath.Join(folder, "prompts.jsonl"), Rows: w.questions.Rows, End: tok.EOS()}, offsets: []int64{0}}
+	out := &prompts{file: child.Prompts{Tokens: filepath.Join(folder, "prompts.jsonl"), Rows: w.questions.Rows, End: tok.EOS()}, offsets: []int64{0}, ends: ends{}}
 	file, err := os.Create(out.file.Tokens)
 	if err != nil {
 		return nil, err
@@ -89,6 +90,7 @@ func (w *work) writePrompts(ctx context.Context, p pass, tok *token.Tokenizer, f
 		}
 		if answered {
 			w.done++
+			out.ends[known.FinishReason]++
 			w.res.TokensOut += int64(known.Tokens)
 			w.res.TokensIn += int64(known.PromptTokens - q.Tokens) // those that the command has counted
 		} else {

@@ -16,6 +16,8 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/llm/token"
 	"github.com/tunebus/tunebus/pipeline/child"
+	"github.com/tunebus/tunebus/pipeline/child/jobkeys"
+	"github.com/tunebus/tunebus/pipeline/child/lacking"
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/prediction"
 	"github.com/tunebus/tunebus/services/inference/answers"
@@ -38,7 +40,9 @@ type session struct {
 	tok     *token.Tokenizer
 	prompts *prompts
 	path    string // of its answers
-	command *child.Trainer
+
+	vocabulary int // the number of ids
+	command    *child.Trainer
 
 	in     *bufio.Reader
 	read   int64 // lines of answers
@@ -60,10 +64,11 @@ func (s *session) run(ctx context.Context, folder string) error {
 	}
 	defer file.Close()
 	s.in = bufio.NewReader(file)
+	s.vocabulary = vocabulary(s.tok, s.pass.Weights())
 	s.work.job.Stage(engine.StageLoad)
 	i := s.work.job.Request.Specification.Inferencer
 	job := child.Job{
-		Kind: child.KindInference, Run: s.work.job.Request.RunID, Attempt: s.work.job.Attempt, Keys: i, Changed: []string{}, Seed: i.Seed, Devices: s.work.devices,
+		Kind: child.KindInference, Run: s.work.job.Request.RunID, Attempt: s.work.job.Attempt, Keys: jobkeys.Of(i), Changed: changedKeys(s.work.job.Request.Specification), Seed: i.Seed, Devices: s.work.devices,
 		Model:   child.Model{Folder: s.pass.Weights(), Tokenizer: s.pass.Tokens()},
 		Prompts: &s.prompts.file,
 		Output:  child.Output{Answers: s.path},
@@ -168,6 +173,11 @@ func (s *session) hello(h child.Hello) error {
 	if s.prompts.file.Images > 0 && !h.Vision {
 		return engine.Permanent(child.BadKey, fmt.Errorf("%s: its rows have images, and the command %s reads none", inputs.TestingKey, h.Name))
 	}
+	for _, note := range keyNotes(s.work.job.Request.Specification, h.Name, h.Keys) {
+		if !slices.Contains(s.work.res.Notes, note) {
+			s.work.res.Notes = append(s.work.res.Notes, note)
+		}
+	}
 	return nil
 }
 
@@ -203,6 +213,9 @@ func (s *session) take(ctx context.Context, upTo int64) error {
 		if errors.Is(err, io.EOF) && upTo < 0 {
 			return nil
 		}
+		if errors.Is(err, io.EOF) {
+			err = fmt.Errorf("the command said with progress that %d lines are written, and this one is not; a line is written whole, with its end, before its progress is sent", upTo)
+		}
 		if err != nil {
 			return &engine.JobError{Code: "protocol", Err: s.withTail(fmt.Errorf("line %d of the answers: %w", s.read+1, err))}
 		}
@@ -233,6 +246,9 @@ func (s *session) readLine() ([]byte, error) {
 func (s *session) add(ctx context.Context, line []byte) error {
 	var g child.Generated
 	err := json.Unmarshal(line, &g)
+	if err != nil {
+		err = fmt.Errorf("%.120q is no JSON object with row, ids and finish_reason: %w", line, err)
+	}
 	var q question
 	if err == nil {
 		q, err = s.prompts.at(g.Row)
@@ -242,6 +258,9 @@ func (s *session) add(ctx context.Context, line []byte) error {
 	}
 	if _, ok, err := s.work.answers.Find(s.pass.artifact, g.Row, q.Of); err != nil || ok {
 		return errors.Join(err, &engine.JobError{Code: "protocol", Err: s.withTail(fmt.Errorf("line %d of the answers: row %d is answered already", s.read, g.Row))})
+	}
+	if err := checkIDs(g.IDs, s.vocabulary); err != nil {
+		return &engine.JobError{Code: "protocol", Err: s.withTail(fmt.Errorf("line %d of the answers, row %d: %w", s.read, g.Row, err))}
 	}
 	p := q.Prediction
 	text := s.tok.DecodeAnswer(g.IDs)
@@ -256,6 +275,8 @@ func (s *session) add(ctx context.Context, line []byte) error {
 		q.Tokens = g.PromptTokens
 	}
 	p.Tokens, p.PromptTokens, p.FinishReason = len(g.IDs), q.Tokens, events.Cut(g.FinishReason, events.MaxNameBytes)
+	p = markFailed(p)
+	s.prompts.ends[p.FinishReason]++
 	if err := s.work.answers.Add(ctx, answers.Answer{Pass: s.pass.artifact, Row: g.Row, Of: q.Of, Prediction: p}); err != nil {
 		return err
 	}
@@ -273,13 +294,19 @@ func (s *session) err() error {
 		return s.fault
 	case s.failed != nil:
 		text := s.failed.Text
-		if s.failed.Key != "" {
-			text = fmt.Sprintf("inferencer.%s: %s", s.failed.Key, text)
+		if own := section + "." + s.failed.Key; s.failed.Key != "" && !strings.HasPrefix(text, own) {
+			text = own + ": " + text
 		}
 		return &engine.JobError{Code: s.failed.Class, Permanent: s.failed.IsPermanent(), Err: s.withTail(errors.New(text))}
 	case s.result:
 		return nil
 	default:
+		if lacks := lacking.Package(s.work.log.Tail(tailBytes)); lacks != "" && !s.told {
+			return engine.Permanent("command_failed", s.withTail(errors.New("services.inference.command: "+lacks)))
+		}
+		if exit.Status == child.StatusUnusable && exit.Signal == "" && !exit.Unsupervised {
+			return engine.Permanent("command_failed", s.withTail(errors.New("services.inference.command: the command cannot work on this worker")))
+		}
 		return &engine.JobError{Code: "command_failed", Err: s.withTail(fmt.Errorf("%s %s", filepath.Base(s.work.engine.cfg.Command[0]), strings.TrimPrefix(exit.Reason("the command"), "the command ")))}
 	}
 }

@@ -87,7 +87,10 @@ func (e Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error)
 	}
 	engine.WriteLog(job, "info", fmt.Sprintf("%s is %s; the base model is %q there", c.client.Name, found.name(), c.client.Hide(base.ID)))
 	res.Notes = append(res.Notes, found.notes(s.Inferencer)...)
-	if asked := e.askedModel(s); base.ID != asked {
+	if key, named := namedModel(s); e.cfg.Model != "" && base.ID != named {
+		res.Notes = append(res.Notes, fmt.Sprintf("%s = %q: the model %q of the server at %s answered, which services.inference.served_model of the worker names",
+			key, named, c.client.Hide(base.ID), c.client.Name))
+	} else if asked := e.askedModel(s); base.ID != asked {
 		res.Notes = append(res.Notes, fmt.Sprintf("%q is the model %q of the server at %s", asked, c.client.Hide(base.ID), c.client.Name))
 	}
 
@@ -125,6 +128,14 @@ func (e Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error)
 // askedModel is the model that a run names, by the name that the settings give it.
 func (e Engine) askedModel(s events.Specification) string {
 	return cmp.Or(e.cfg.Model, s.Inferencer.ModelID, s.FineTuner.BaseModelID)
+}
+
+// namedModel is the model that a run names itself, and the key that does.
+func namedModel(s events.Specification) (key, name string) {
+	if s.Inferencer.ModelID != "" {
+		return "inferencer.model_id", s.Inferencer.ModelID
+	}
+	return "fine_tuner.base_model_id", s.FineTuner.BaseModelID
 }
 
 // baseModel finds the base model of a run at the server.

@@ -40,7 +40,7 @@ class TestReporting(unittest.TestCase):
             second = attempt("second", resume=first.kept[4])
             self.assertEqual(second.status, 0, (folder / "second" / "log").read_text()[-3000:])
             notes = "\n".join(note["text"] for note in second.of("note"))
-            self.assertIn("send it with: wandb sync FOLDER/offline-run-*", notes)
+            self.assertIn("send it with: wandb sync wandb/offline-run-*", notes)
             [result] = second.of("result")
             self.assertEqual(sorted(result["artifacts"]), ["tensorboard", "wandb"])
             losses = {**first.points("loss"), **second.points("loss")}  # of the whole training

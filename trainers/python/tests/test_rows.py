@@ -22,6 +22,13 @@ class TestRows(unittest.TestCase):
         self.assertEqual(got, [{"input_ids": [1, 15, 7, 3], "labels": [-100, 15, -100, 3]}])
         self.assertEqual((counts.rows, counts.dropped, counts.tokens), (1, 1, 4))
 
+    def test_tokens_of_steps(self) -> None:
+        counts = rows.Counts()
+        for tokens in (5, 7, 1, 2, 3):  # of which a step reads two, so that an epoch has three steps
+            counts.count(tokens)
+        for steps, want in ((0, 0), (1, 12), (2, 15), (3, 18), (4, 30), (6, 36)):
+            self.assertEqual(counts.seen(steps, 3, 2), want, steps)
+
     def test_faults_have_their_line(self) -> None:
         good = '{"ids": [1, 2], "counted": [[1, 2]]}\n'
         for bad in (

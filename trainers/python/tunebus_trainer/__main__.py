@@ -43,7 +43,7 @@ def main() -> int:
         try:
             check(arguments.job, describe.machine())  # before processes start
         except Exception as err:  # noqa: BLE001 - every error has a class in the protocol
-            traceback.print_exc()
+            trace(err)
             report({}, classify(err))
             return 1
         return launch.run(processes, sys.argv[1:], report)
@@ -62,7 +62,7 @@ def main() -> int:
         status = work(arguments.job, machine, connection)
         return launch.ended(status) if launch.is_rank() else status
     except Exception as err:  # noqa: BLE001 - every error has a class in the protocol
-        traceback.print_exc()
+        trace(err)
         if launch.is_rank():
             launch.failed(classify(err), err)
         else:
@@ -137,6 +137,12 @@ def work(path: Path, machine: Machine, connection: Connection | launch.Quiet) ->
         return STOPPED
     connection.result(job.result, outcome.tokens, outcome.statistics, reports.artifacts(), outcome.early)
     return 0
+
+
+def trace(err: BaseException) -> None:
+    """Prints where an error comes from, unless its text says all: then it is no fault of this program."""
+    if not isinstance(err, (KeyFault, RowFault, CheckpointFault, sft.ModelFault, JobFault, engine.MachineFault)):
+        traceback.print_exception(err)
 
 
 def classify(err: BaseException) -> tuple[str, str, str]:

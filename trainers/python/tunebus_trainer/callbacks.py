@@ -54,6 +54,7 @@ class Reporter(transformers.TrainerCallback):
         self._worker = worker
         self._folder = folder  # of the checkpoints
         self._batches = 0  # of all stages, so that they only grow
+        self._told: dict[str, int] = {}  # the step of each point that was reported last
 
     def on_step_end(
         self, args: transformers.TrainingArguments, state: transformers.TrainerState, control: transformers.TrainerControl, **_: Any
@@ -86,6 +87,9 @@ class Reporter(transformers.TrainerCallback):
         **_: Any,
     ) -> None:
         points = {k: float(v) for k, v in (logs or {}).items() if k in POINTS}
+        # A validation and the end of the training log the epoch of their step once more.
+        points = {k: v for k, v in points.items() if self._told.get(k) != state.global_step}
+        self._told.update(dict.fromkeys(points, state.global_step))
         for name in ("loss", "grad_norm", "eval_loss"):
             if name in points and not math.isfinite(points[name]):
                 raise Diverged(f"{name} is {points[name]} at step {state.global_step}")

@@ -59,7 +59,8 @@ class Reports:
         os.environ["WANDB_MODE"] = "offline"
         wandb.init(mode="offline", **settings)
         self._notes.append(
-            f"fine_tuner.report_to = wandb: written offline, as the artifact {WANDB}; send it with: wandb sync FOLDER/offline-run-*"
+            f"fine_tuner.report_to = wandb: written offline, as the artifact {WANDB}; take it out with: "
+            f"tunebus export {self._job.run} wandb --artifact {WANDB}; send it with: wandb sync wandb/offline-run-*"
         )
 
     def attach(self, trainer: Any) -> None:

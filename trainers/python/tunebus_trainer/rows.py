@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import dataclasses
 import itertools
 import json
@@ -23,6 +24,18 @@ class Counts:
     rows: int = 0
     dropped: int = 0  # rows in which no token counts
     tokens: int = 0
+    lengths: array.array[int] = dataclasses.field(default_factory=lambda: array.array("i"))  # the tokens of each row
+
+    def count(self, tokens: int) -> None:
+        """Counts a row of so many tokens."""
+        self.rows += 1
+        self.tokens += tokens
+        self.lengths.append(tokens)
+
+    def seen(self, steps: int, of_epoch: int, rows_of_step: int) -> int:
+        """The tokens of the rows that so many steps read, in the order of the rows, epoch after epoch."""
+        epochs, rest = divmod(steps, of_epoch)
+        return epochs * self.tokens + sum(self.lengths[: rest * rows_of_step])
 
 
 def read(path: Path, counts: Counts) -> Iterator[dict[str, list[int]]]:
@@ -33,8 +46,7 @@ def read(path: Path, counts: Counts) -> Iterator[dict[str, list[int]]]:
             if all(label == IGNORED for label in row["labels"]):
                 counts.dropped += 1
                 continue
-            counts.rows += 1
-            counts.tokens += len(row["input_ids"])
+            counts.count(len(row["input_ids"]))
             yield row
 
 
@@ -67,8 +79,7 @@ def read_pairs(path: Path, counts: Counts) -> Iterator[dict[str, list[int]]]:
                     raise ValueError(f"{', '.join(empty)}: there is no token")
             except (KeyError, TypeError, ValueError) as err:
                 raise RowFault(f"{path.name}, line {number}: {err}") from err
-            counts.rows += 1
-            counts.tokens += 2 * len(pair["prompt_ids"]) + len(pair["chosen_ids"]) + len(pair["rejected_ids"])
+            counts.count(2 * len(pair["prompt_ids"]) + len(pair["chosen_ids"]) + len(pair["rejected_ids"]))
             yield pair
 
 

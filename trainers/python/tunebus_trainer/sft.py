@@ -130,8 +130,15 @@ def train(job: Job, data: Data, plan: Plan, switches: vision.Switches, worker: W
         statistics["final_eval_loss"] = _last(state.log_history, "eval_loss")
     if validations.best is not None:
         statistics["best_eval_loss"], statistics["best_step"] = validations.best, float(validations.best_step)
-    tokens_seen = round(data.counts.tokens * (state.epoch or 0))
-    return Outcome(True, state.global_step, early=state.global_step < state.max_steps, tokens=tokens_seen, statistics=statistics)
+    return Outcome(True, state.global_step, early=state.global_step < state.max_steps, tokens=tokens_seen(trainer, data), statistics=statistics)
+
+
+def tokens_seen(trainer: Any, data: Data) -> int:
+    """The tokens that were trained on. Of packed rows it is the share of the epochs."""
+    if getattr(trainer.args, "packing", False):
+        return round(data.counts.tokens * (trainer.state.epoch or 0))
+    of_step = trainer.args.train_batch_size * trainer.args.gradient_accumulation_steps * trainer.args.world_size
+    return data.counts.seen(trainer.state.global_step, steps_of_an_epoch(trainer), of_step)
 
 
 def supervised(job: Job, data: Data, plan: Plan, model: Any, tokens: Any) -> Any:

@@ -130,8 +130,7 @@ def table(path: Path, folder: Path, limit: int, responses: bool, processor: Any,
             if tokens > limit:
                 counts.dropped += 1
             else:
-                counts.rows += 1
-                counts.tokens += tokens
+                counts.count(tokens)
                 writer.write_batch(pa.RecordBatch.from_pylist([{"line": line}], pa.schema({"line": pa.string()})))
             if number % PROGRESS == 0:
                 worker.stage("tokenise", number)

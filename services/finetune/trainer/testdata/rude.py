@@ -14,6 +14,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+if os.environ.get("RUDE") == "lacks":
+    sys.exit("/usr/bin/python3: No module named tunebus_trainer")
 arguments = argparse.ArgumentParser()
 arguments.add_argument("--job", type=Path)
 job: dict[str, Any] = json.loads(arguments.parse_args().job.read_text())
@@ -127,6 +129,7 @@ match rude:
         for i in range(80):
             tell("note", text=f"note {i}{os.environ.get('TELLS', '')}")
     case "dropped":
+        os.chdir("/")
         tell("dataset", set="training", rows=10, dropped=5, cut=0)
     case "hurries":  # saves while earlier checkpoints are stored
         folders = {step: Path(job["output"]["checkpoints"], str(step)) for step in range(1, 9)}

@@ -1,7 +1,8 @@
 """A command that answers each prompt with its own ids, the last one first. Standard library alone.
 
 With MODE=sees it reads images, and answers a prompt with the length of its line of images.
-MODE makes it fail: kill (after four answers, once), garbage, twice, foreign, error, trains.
+MODE makes it fail: kill (after four answers, once), garbage, twice, foreign, error, trains, outside, early;
+with odd its answers end in odd ways, and with keyless it honours no key.
 """
 
 import json
@@ -20,6 +21,7 @@ def send(connection, **message):
 def main():
     hello = {"protocol": 1, "name": "echo", "version": "1", "rows": "tokens", "kinds": ["training" if MODE == "trains" else "inference"]}
     hello["vision"] = MODE == "sees"
+    hello["keys"] = [] if MODE == "keyless" else ["temperature", "max_new_tokens"]
     if "--describe" in sys.argv:
         print(json.dumps(hello))
         return 0
@@ -52,6 +54,10 @@ def main():
                 os.kill(os.getpid(), signal.SIGKILL)
             row = 10_000 if MODE == "foreign" else prompt["row"]
             answer = {"row": row, "ids": prompt["ids"][::-1], "finish_reason": "stop"}
+            if MODE == "outside":
+                answer["ids"] = [99999]
+            if MODE == "odd":
+                answer["finish_reason"] = ["error", None, "length", "stop", "stop"][prompt["row"]]
             if MODE == "sees":
                 assert all(os.path.getsize(path) for path in prompt.get("images", [])), prompt
                 answer |= {"ids": [len(prompt.get("images", []))], "prompt_tokens": 7}
@@ -61,7 +67,7 @@ def main():
             out.write("no JSON\n" if MODE == "garbage" else line * (2 if MODE == "twice" else 1))
             out.flush()
             step += 2 if MODE == "twice" else 1
-            send(connection, type="progress", step=step, total=len(prompts), points={})
+            send(connection, type="progress", step=step + (MODE == "early"), total=len(prompts), points={})
     send(connection, type="result", folder=os.path.dirname(job["output"]["answers"]), tokens=0, statistics={}, artifacts={})
     return 0
 

@@ -113,7 +113,8 @@ func refuseEmpty(c *cobra.Command) error {
 		if list, ok := f.Value.(pflag.SliceValue); ok {
 			values = list.GetSlice()
 		}
-		if slices.Contains(values, "") {
+		// A time of nothing, as "--older-than 0s", has no text, and parsed well.
+		if slices.Contains(values, "") && f.Value.Type() != "age" {
 			faults = append(faults, exit.Input(fmt.Errorf("--%s is empty; give it a value, or leave the flag out", f.Name)))
 		}
 	})

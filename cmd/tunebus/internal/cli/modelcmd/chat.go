@@ -86,7 +86,7 @@ func (f *chatFlags) chat(c *cobra.Command, s *session.Session, args []string) er
 func (f *chatFlags) open(ctx context.Context, c *cobra.Command, s *session.Session, server *session.Deployment, run, dir string) ([]*conversation.Partner, error) {
 	stages := progress.OfStages(s.Console.Screen())
 	defer stages.Close()
-	model, folders, err := runmodel.Fetch(ctx, s, server, stages, runmodel.Wanted{Run: run, Dir: dir, Base: f.base})
+	model, folders, err := runmodel.Fetch(ctx, s, server, stages, runmodel.Wanted{Run: run, For: "chat", Dir: dir, Base: f.base})
 	if err != nil {
 		return nil, err
 	}

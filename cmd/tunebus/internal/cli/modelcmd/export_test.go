@@ -362,3 +362,55 @@ func TestExportWhereNothingCanBe(t *testing.T) {
 		}
 	}
 }
+
+// TestExportArtifact: an artifact beside the model is written as it is, a folder or a file.
+func TestExportArtifact(t *testing.T) {
+	t.Parallel()
+	f := folder(t, tuned{id: "r", base: "owner/name"})
+	dir := t.TempDir()
+	export := func(args ...string) (int, string, string) {
+		return clitest.Run(t, append([]string{"export", "--data", f.Dir, "r"}, args...)...)
+	}
+	to := filepath.Join(dir, "curves")
+	if status, out, screen := export(to, "--artifact", "wandb"); status != 0 || !strings.Contains(out, "the artifact wandb, ") {
+		t.Fatalf("status %d\n%s%s", status, out, screen)
+	}
+	if clitest.Text(t, filepath.Join(to, "config.json")) != clitest.Text(t, filepath.Join(quickBase(), "config.json")) {
+		t.Error("the folder is another one")
+	}
+	if status, _, screen := export(to, "--artifact", "trainer.log"); status != 2 || !strings.Contains(screen, to) {
+		t.Errorf("a folder that is not empty: status %d\n%s", status, screen)
+	}
+	if status, _, screen := export(to, "--artifact", "trainer.log", "--force"); status != 0 {
+		t.Errorf("status %d\n%s", status, screen)
+	}
+	for _, name := range []string{"trainer.log", "config.json"} {
+		if _, err := os.Stat(filepath.Join(to, name)); err != nil {
+			t.Error(err)
+		}
+	}
+	if status, _, screen := export(to+"2", "--artifact", "tensorboard"); status != 2 || !strings.Contains(screen, `run r has no artifact "tensorboard"; it has model, trainer.log, wandb`) {
+		t.Errorf("status %d\n%s", status, screen)
+	}
+	if status, _, screen := export(to+"2", "--artifact", "wandb", "--merge"); status != 2 || !strings.Contains(screen, "--artifact") {
+		t.Errorf("status %d\n%s", status, screen)
+	}
+}
+
+// TestUnreadModel: what the built-in engine cannot do with a model is said with what can.
+func TestUnreadModel(t *testing.T) {
+	t.Parallel()
+	f := folder(t, tuned{id: "sees", base: quickBase(), sees: true})
+	to := filepath.Join(t.TempDir(), "merged")
+	status, _, screen := clitest.Run(t, "export", "--data", f.Dir, "sees", to, "--merge")
+	if status != 2 || !strings.Contains(screen, "cannot read the model that fine_tuner.is_multimodel makes") || !strings.Contains(screen, "merge_and_unload") {
+		t.Errorf("export: status %d\n%s", status, screen)
+	}
+	if status, _, screen := clitest.Run(t, "export", "--data", f.Dir, "sees", to); status != 0 {
+		t.Errorf("export of the adapter: status %d\n%s", status, screen)
+	}
+	status, _, screen = say(t, "Who?", "sees", "--data", f.Dir)
+	if status != 2 || !strings.Contains(screen, "rerun sees --from inference --set inferencer.engine=transformers") {
+		t.Errorf("chat: status %d\n%s", status, screen)
+	}
+}

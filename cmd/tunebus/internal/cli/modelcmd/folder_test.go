@@ -26,6 +26,8 @@ type tuned struct {
 	inPlace bool
 	// full is set if the run trained all weights.
 	full bool
+	// sees is set if the run says that its model sees.
+	sees bool
 	// prompt is the most tokens that a model is asked with; 0: no limit.
 	prompt int
 }
@@ -84,17 +86,25 @@ func folder(t *testing.T, runs ...tuned) *clitest.DataFolder {
 		if err != nil {
 			t.Fatal(err)
 		}
+		log, err := files.PutFile(t.Context(), "runs/"+r.id+"/finetune/1/trainer.log", "text/plain", filepath.Join(quickBase(), "config.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		curves, err := files.PutDir(t.Context(), "runs/"+r.id+"/finetune/1/wandb.tar", quickBase())
+		if err != nil {
+			t.Fatal(err)
+		}
 		plan := []events.Step{{Phase: events.Finetune, Queue: "builtin"}}
 		facts = append(facts,
 			events.PipelineAccepted{RunID: r.id, RunName: "name-of-" + r.id, RequestedAt: at, Plan: plan, Inputs: in, Specification: events.Specification{
-				FineTuner:  events.FineTuner{BaseModelID: r.base, Rank: 4, LoRAAlpha: 8, FullFinetuning: r.full, TrainingDataID: "owner/rows"},
+				FineTuner:  events.FineTuner{BaseModelID: r.base, Rank: 4, LoRAAlpha: 8, FullFinetuning: r.full, TrainingDataID: "owner/rows", Engine: "trl", IsMultimodel: r.sees},
 				Inferencer: events.Inferencer{MaxSequenceLength: r.prompt},
 				Pipeline:   events.Pipeline{EnableFinetuning: true},
 			}},
 			events.PhaseRequested{RunID: r.id, Phase: events.Finetune, Queue: "builtin", Plan: plan},
 			events.PhaseStarted{RunID: r.id, Phase: events.Finetune, Attempt: 1, Worker: "w"},
 			events.PhaseCompleted{RunID: r.id, Phase: events.Finetune, Attempt: 1, Conclusion: events.Success, StartedAt: at, EndedAt: at.Add(time.Minute),
-				Artifacts: []events.Artifact{{Name: events.ArtifactModel, Reference: ref}}},
+				Artifacts: []events.Artifact{{Name: events.ArtifactModel, Reference: ref}, {Name: "trainer.log", Reference: log}, {Name: "wandb", Reference: curves}}},
 			events.PipelineCompleted{RunID: r.id, Conclusion: events.Success, StartedAt: at, EndedAt: at.Add(time.Minute), DurationSeconds: 60})
 	}
 	f.WithServer(t, func(b *conn.Conn) { clitest.Publish(t, b, facts...) })

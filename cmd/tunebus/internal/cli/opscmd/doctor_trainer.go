@@ -10,6 +10,7 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/pipeline/child"
+	"github.com/tunebus/tunebus/pipeline/child/lacking"
 	"github.com/tunebus/tunebus/pipeline/settings"
 )
 
@@ -32,6 +33,9 @@ func checkTrainer(ctx context.Context, f settings.Finetune) []view.Finding {
 	d, err := child.Describe(ctx, f.Command, child.Environment(os.Environ(), f.Environment, nil))
 	if err != nil {
 		found.State, found.Says, found.Do = view.StateBroken, err.Error(), `"tunebus engine check" checks the command`
+		if lacks := lacking.Package(err.Error()); lacks != "" {
+			found.Do = lacks
+		}
 		return []view.Finding{found}
 	}
 	found.Says = fmt.Sprintf("%s %s, reads %s, devices: %s", d.Name, d.Version, d.Rows, strings.Join(d.Devices, ", "))

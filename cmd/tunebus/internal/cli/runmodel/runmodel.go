@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
@@ -24,24 +25,34 @@ import (
 	"github.com/tunebus/tunebus/llm"
 	"github.com/tunebus/tunebus/pipeline/artifact/transfer"
 	"github.com/tunebus/tunebus/pipeline/engine"
+	"github.com/tunebus/tunebus/pipeline/runsummary"
 	"github.com/tunebus/tunebus/pipeline/service"
 )
+
+// FindRun finds the run that a person means.
+func FindRun(ctx context.Context, server *session.Deployment, id string) (events.Run, error) {
+	id, err := server.RunID(ctx, id)
+	if err != nil {
+		return events.Run{}, err
+	}
+	run, err := server.FindRun(ctx, id)
+	if err != nil && run.Accepted == nil {
+		return run, err
+	}
+	if run.Accepted == nil {
+		return run, server.UnknownOrPending(ctx, id)
+	}
+	return run, nil
+}
 
 // Find finds the model of the run that a person means, and where models are.
 func Find(ctx context.Context, s *session.Session, server *session.Deployment, id string) (tunedmodel.Model, tunedmodel.Source, error) {
 	fail := func(err error) (tunedmodel.Model, tunedmodel.Source, error) {
 		return tunedmodel.Model{}, tunedmodel.Source{}, err
 	}
-	id, err := server.RunID(ctx, id)
+	run, err := FindRun(ctx, server, id)
 	if err != nil {
 		return fail(err)
-	}
-	run, err := server.FindRun(ctx, id)
-	if err != nil && run.Accepted == nil {
-		return fail(err)
-	}
-	if run.Accepted == nil {
-		return fail(server.UnknownOrPending(ctx, id))
 	}
 	m, err := tunedmodel.Of(run)
 	if err != nil {
@@ -53,7 +64,7 @@ func Find(ctx context.Context, s *session.Session, server *session.Deployment, i
 	}
 	if m.Reference.Store != store.ID() {
 		return fail(exit.Input(fmt.Errorf("the model of run %s lies in the artifact store %s, and this is %s; --artifacts names the store that the services use",
-			id, m.Reference.Store, store.ID())))
+			run.ID, m.Reference.Store, store.ID())))
 	}
 	sources, err := service.Sources(server.Settings, s.Logger())
 	if err != nil {
@@ -62,10 +73,23 @@ func Find(ctx context.Context, s *session.Session, server *session.Deployment, i
 	return m, tunedmodel.Source{Files: transfer.New(store), Hub: sources.Hub}, nil
 }
 
+// CheckReadable returns why the built-in engine cannot do something with the model that a
+// run tuned, and what can; nil: it can.
+func CheckReadable(run events.Run, what, instead string) error {
+	keys := runsummary.UnreadModel(run)
+	if len(keys) == 0 {
+		return nil
+	}
+	return exit.Input(fmt.Errorf("run %s: %s is the work of the built-in engine, which cannot read the model that %s makes; %s",
+		run.ID, what, strings.Join(keys, " and "), instead))
+}
+
 // Wanted is the model of a run that is wanted in folders.
 type Wanted struct {
 	// Run is the run, as a person calls it.
 	Run string
+	// For is the command that works with the model, such as "chat".
+	For string
 	// Dir is a folder for what lies in no folder of this machine.
 	Dir string
 	// Base has the base model be there where the tuned model is a whole one, too.
@@ -76,6 +100,10 @@ type Wanted struct {
 func Fetch(ctx context.Context, s *session.Session, server *session.Deployment, stages *progress.Stages, want Wanted) (tunedmodel.Model, conversation.Folders, error) {
 	model, source, err := Find(ctx, s, server, want.Run)
 	if err != nil {
+		return model, conversation.Folders{}, err
+	}
+	if err := CheckReadable(model.Run, want.For, fmt.Sprintf(`a run with inferencer.engine = "transformers" answers with it, such as: %s`,
+		s.CommandLine("rerun", model.Run.ID, "--from", "inference", "--set", "inferencer.engine=transformers"))); err != nil {
 		return model, conversation.Folders{}, err
 	}
 	size := source.Size(ctx, model.Reference)

@@ -114,7 +114,7 @@ func (o *opening) run(ctx context.Context, server *session.Deployment, stages *p
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return source{}, err
 	}
-	model, folders, err := runmodel.Fetch(ctx, o.session, server, stages, runmodel.Wanted{Run: run, Dir: dir})
+	model, folders, err := runmodel.Fetch(ctx, o.session, server, stages, runmodel.Wanted{Run: run, For: "serve", Dir: dir})
 	if err != nil {
 		if info, stat := os.Stat(run); stat == nil && info.IsDir() {
 			err = exit.Join(err, fmt.Errorf("%s is a folder, too: write ./%s to serve the model in it", run, run))

@@ -23,6 +23,13 @@ func Exported(r modelexport.Result) Result {
 	}}
 }
 
+// ExportedArtifact is a folder that an artifact was written to.
+func ExportedArtifact(r modelexport.ArtifactResult) Result {
+	return Result{r, func(w io.Writer) {
+		fmt.Fprintf(w, "%s: the artifact %s, %s, %s\n", r.Folder, r.Artifact, Count(len(r.Files), "file"), ByteSize(r.Bytes))
+	}}
+}
+
 // Chat shows a conversation with one or several models.
 type Chat struct {
 	console *Console

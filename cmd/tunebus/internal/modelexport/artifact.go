@@ -1,0 +1,109 @@
+package modelexport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/artifact/manifest"
+	"github.com/tunebus/tunebus/pipeline/artifact/transfer"
+)
+
+// NoArtifactError says that a run has no artifact of a name.
+type NoArtifactError struct {
+	Run, Name string
+	Has       []string
+}
+
+func (e *NoArtifactError) Error() string {
+	if len(e.Has) == 0 {
+		return fmt.Sprintf("run %s has no artifact yet, and none of the name %q", e.Run, e.Name)
+	}
+	return fmt.Sprintf("run %s has no artifact %q; it has %s", e.Run, e.Name, strings.Join(e.Has, ", "))
+}
+
+// FindArtifact returns an artifact of a run by its name. The error is a [*NoArtifactError].
+func FindArtifact(run events.Run, name string) (events.Artifact, error) {
+	none := &NoArtifactError{Run: run.ID, Name: name}
+	for _, p := range events.Phases() {
+		state := run.Phases[p]
+		if state == nil || state.Completed == nil {
+			continue
+		}
+		for _, a := range state.Completed.Artifacts {
+			if a.Name == name {
+				return a, nil
+			}
+			none.Has = append(none.Has, a.Name)
+		}
+	}
+	return events.Artifact{}, none
+}
+
+// ArtifactResult is an artifact that was written. Its JSON is part of the program's
+// interface.
+type ArtifactResult struct {
+	RunID    string   `json:"run_id"`
+	Artifact string   `json:"artifact"`
+	Folder   string   `json:"folder"` // absolute
+	Files    []string `json:"files"`
+	Bytes    int64    `json:"bytes"`
+}
+
+// WriteArtifact writes an artifact of a run to a new or empty folder, as it is: the files of a
+// folder, or the one file by the name of the artifact. With o.Force other files may lie
+// there, and stay.
+func WriteArtifact(ctx context.Context, files *transfer.Files, run events.Run, a events.Artifact, dir string, o Options) (res ArtifactResult, err error) {
+	if dir, err = filepath.Abs(dir); err != nil {
+		return res, err
+	}
+	if err := errors.Join(checkData(dir), checkInputs(dir, run, o.Inputs), checkTarget(dir, o.Force)); err != nil {
+		return res, err
+	}
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		return res, targetError(dir, err)
+	}
+	temporary, err := os.MkdirTemp(filepath.Dir(dir), ".export-*")
+	if err != nil {
+		return res, targetError(dir, err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(temporary)) }()
+	out := filepath.Join(temporary, "out")
+	if manifest.Is(a.Reference) {
+		err = files.ExportDir(ctx, a.Reference, out)
+	} else if err = os.Mkdir(out, 0o755); err == nil {
+		err = files.Fetch(ctx, a.Reference, filepath.Join(out, filepath.Base(a.Name)))
+	}
+	if err != nil {
+		return res, err
+	}
+	res = ArtifactResult{RunID: run.ID, Artifact: a.Name, Folder: dir}
+	if res.Files, res.Bytes, err = list(out); err != nil {
+		return res, err
+	}
+	if err := checkForeign(dir, res.Files); err != nil {
+		return res, err
+	}
+	return res, place(out, dir, res.Files)
+}
+
+// place moves files into a folder, in which others may lie.
+func place(from, to string, names []string) error {
+	if os.Rename(from, to) == nil { // there was none, or an empty one
+		return nil
+	}
+	for _, name := range names {
+		at := filepath.Join(to, name)
+		if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
+			return targetError(to, err)
+		}
+		if err := os.Rename(filepath.Join(from, name), at); err != nil {
+			return targetError(to, err)
+		}
+	}
+	return nil
+}
