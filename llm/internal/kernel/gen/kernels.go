@@ -1,5 +1,7 @@
 package main
 
+import "github.com/tunebus/tunebus/llm/internal/kernel/gen/assembly"
+
 // exponential are the constants of exp: its bounds, 1/ln 2, 1.5·2²³ (a number
 // that is so large is added and taken away to round to a whole number), ln 2
 // in two parts, and the coefficients of the polynomial, the highest first.
@@ -39,7 +41,7 @@ func exp(v *vector, x operand) {
 // stays so: these instructions then take the operand that the assembler has
 // first, but of which one in memory must stand there.
 func bound(v *vector, op string, k, x operand) {
-	if v.m == avx512 {
+	if v.m == assembly.AVX512 {
 		v.op(op, x, k, x)
 		return
 	}

@@ -14,6 +14,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/tunebus/tunebus/llm/internal/kernel/gen/assembly"
+	"github.com/tunebus/tunebus/llm/internal/kernel/gen/unpack"
 )
 
 func main() {
@@ -36,16 +39,16 @@ func write(args []string) error {
 
 // files are all files that are written, by their names.
 func files() map[string][]byte {
-	d := newDeclarations()
+	d := &assembly.Declarations{}
 	out := map[string][]byte{
 		"product_amd64.s": products(d),
 		"copy_amd64.s":    copies(d),
-		"unpack_amd64.s":  unpacks(d),
+		"unpack_amd64.s":  unpack.AVX(d),
 		"product_arm64.s": neonProducts(d),
 		"copy_arm64.s":    neonCopies(d),
-		"unpack_arm64.s":  neonUnpacks(d),
+		"unpack_arm64.s":  unpack.Neon(d),
 	}
 	out["vector_amd64.s"], out["vector_arm64.s"] = vectors(d)
-	out["declared_amd64.go"], out["declared_arm64.go"], out["declared_other.go"] = d.files()
+	out["declared_amd64.go"], out["declared_arm64.go"], out["declared_other.go"] = d.Files(copied())
 	return out
 }

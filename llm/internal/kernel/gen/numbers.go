@@ -5,6 +5,8 @@ import (
 	"maps"
 	"math"
 	"slices"
+
+	"github.com/tunebus/tunebus/llm/internal/kernel/gen/assembly"
 )
 
 // bits are those of a number.
@@ -20,7 +22,7 @@ func number(b uint32) string { return fmt.Sprintf("number%08x<>(SB)", b) }
 func sorted(m map[uint32]operand) []uint32 { return slices.Sorted(maps.Keys(m)) }
 
 // numbers writes the constants of all kernels, a whole register of each.
-func numbers(l *listing) {
+func numbers(l *assembly.Listing) {
 	l.WriteString("\n")
 	all := append(exponential(), bits(0), bits(1), bits(2), bits(geluC), bits(geluD), bits(3*geluD))
 	slices.Sort(all)

@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"strings"
+
+	"github.com/tunebus/tunebus/llm/internal/kernel/gen/assembly"
 )
 
 // kernel is a loop over vectors of sixteen numbers. Its arguments are n, a
@@ -25,16 +27,13 @@ type operand []string
 
 // vector writes a kernel for a machine.
 type vector struct {
-	out     *listing
-	m       machine
+	out     *assembly.Listing
+	m       assembly.Machine
 	k       kernel
 	free    []string
 	numbers map[uint32]operand // in registers
 	scalar  map[string]operand
 }
-
-// pointers hold what the arguments point to.
-var pointers = []string{"AX", "BX", "DX", "SI", "DI"}
 
 const (
 	sumsPointer  = "R8"
@@ -42,19 +41,19 @@ const (
 )
 
 // vectors writes all kernels.
-func vectors(d *declarations) (amd64, arm64 []byte) {
-	x, a := newListing(), newListing()
+func vectors(d *assembly.Declarations) (amd64, arm64 []byte) {
+	x, a := assembly.NewListing(), assembly.NewListing()
 	for _, k := range kernels() {
-		for _, m := range machines() {
+		for _, m := range assembly.Machines() {
 			v := &vector{out: x, m: m, k: k, numbers: map[uint32]operand{}, scalar: map[string]operand{}}
-			if m == neon {
+			if m == assembly.Neon {
 				v.out = a
 				v.writeNeon()
 				continue
 			}
 			v.write()
 		}
-		d.vector(k)
+		declareVector(d, k)
 	}
 	numbers(x)
 	numbers(a)
@@ -65,7 +64,7 @@ func vectors(d *declarations) (amd64, arm64 []byte) {
 // it needs.
 func (v *vector) body() string {
 	whole := v.out
-	v.out = &listing{}
+	v.out = &assembly.Listing{}
 	v.k.body(v)
 	loop := v.out.String()
 	v.out = whole
@@ -73,38 +72,38 @@ func (v *vector) body() string {
 }
 
 // bytes is what the arguments take.
-func (v *vector) bytes() int {
-	size := 8 + 8*len(v.k.moving) + 4*len(v.k.scalars)
-	if v.k.sums {
+func (k kernel) bytes() int {
+	size := 8 + 8*len(k.moving) + 4*len(k.scalars)
+	if k.sums {
 		size += 8
 	}
-	if v.k.table {
+	if k.table {
 		size += 8
 	}
 	return size
 }
 
 func (v *vector) write() {
-	for i := range v.m.count {
-		v.free = append(v.free, v.m.reg(i))
+	for i := range v.m.Count {
+		v.free = append(v.free, v.m.Reg(i))
 	}
 	at := 8 + 8*len(v.k.moving)
-	v.out.text(v.k.name+v.m.name, v.bytes())
-	v.out.put("MOVQ n+0(FP), CX")
+	v.out.Text(v.k.name+v.m.Name, v.k.bytes())
+	v.out.Put("MOVQ n+0(FP), CX")
 	for i, name := range v.k.moving {
-		v.out.put("MOVQ %s+%d(FP), %s", name, 8+8*i, pointers[i])
+		v.out.Put("MOVQ %s+%d(FP), %s", name, 8+8*i, assembly.Pointers()[i])
 	}
 	if v.k.sums {
-		v.out.put("MOVQ sums+%d(FP), %s", at, sumsPointer)
+		v.out.Put("MOVQ sums+%d(FP), %s", at, sumsPointer)
 		at += 8
 	}
 	if v.k.table {
-		v.out.put("MOVQ table+%d(FP), %s", at, tablePointer)
+		v.out.Put("MOVQ table+%d(FP), %s", at, tablePointer)
 		at += 8
 	}
 	for i, name := range v.k.scalars {
 		r := v.take()
-		v.out.put("VBROADCASTSS %s+%d(FP), %s", name, at+4*i, r)
+		v.out.Put("VBROADCASTSS %s+%d(FP), %s", name, at+4*i, r)
 		v.scalar[name] = v.same(r)
 	}
 	var sums operand
@@ -113,31 +112,31 @@ func (v *vector) write() {
 		v.op("VMOVUPS", v.places(sumsPointer, "", 0), sums)
 		v.scalar["sums"] = sums
 	}
-	v.out.put("XORQ R12, R12")
+	v.out.Put("XORQ R12, R12")
 	loop := v.body()
 	for _, n := range sorted(v.numbers) {
-		if r := v.numbers[n]; v.m == avx512 {
-			v.out.put("VMOVUPS %s, %s", number(n), r[0])
+		if r := v.numbers[n]; v.m == assembly.AVX512 {
+			v.out.Put("VMOVUPS %s, %s", number(n), r[0])
 		}
 	}
-	v.out.label("loop")
-	v.out.put("TESTQ CX, CX")
-	v.out.put("JZ done")
+	v.out.Label("loop")
+	v.out.Put("TESTQ CX, CX")
+	v.out.Put("JZ done")
 	v.out.WriteString(loop)
-	v.out.put("ADDQ $64, R12")
-	v.out.put("SUBQ $16, CX")
-	v.out.put("JMP loop")
-	v.out.label("done")
+	v.out.Put("ADDQ $64, R12")
+	v.out.Put("SUBQ $16, CX")
+	v.out.Put("JMP loop")
+	v.out.Label("done")
 	if v.k.sums {
 		v.op("VMOVUPS", sums, v.places(sumsPointer, "", 0))
 	}
-	v.out.end()
+	v.out.End()
 }
 
 // take takes a free register.
 func (v *vector) take() string {
 	if len(v.free) == 0 {
-		panic(v.k.name + v.m.name + ": no register is left")
+		panic(v.k.name + v.m.Name + ": no register is left")
 	}
 	r := v.free[0]
 	v.free = v.free[1:]
@@ -146,7 +145,7 @@ func (v *vector) take() string {
 
 // same is one register for all parts.
 func (v *vector) same(r string) operand {
-	out := make(operand, v.m.parts)
+	out := make(operand, v.m.Parts)
 	for i := range out {
 		out[i] = r
 	}
@@ -155,7 +154,7 @@ func (v *vector) same(r string) operand {
 
 // new is a vector in registers of its own.
 func (v *vector) new() operand {
-	out := make(operand, v.m.parts)
+	out := make(operand, v.m.Parts)
 	for i := range out {
 		out[i] = v.take()
 	}
@@ -171,9 +170,9 @@ func (v *vector) drop(list ...operand) {
 
 // places is where the parts of a vector lie in memory.
 func (v *vector) places(base, index string, at int) operand {
-	out := make(operand, v.m.parts)
+	out := make(operand, v.m.Parts)
 	for i := range out {
-		out[i] = fmt.Sprintf("%d(%s)%s", at+i*v.m.bytes, base, index)
+		out[i] = fmt.Sprintf("%d(%s)%s", at+i*v.m.Bytes, base, index)
 	}
 	return out
 }
@@ -181,11 +180,11 @@ func (v *vector) places(base, index string, at int) operand {
 // at is the vector of an argument that the loop has come to.
 func (v *vector) at(name string) operand {
 	for i, n := range v.k.moving {
-		if n == name && v.m == neon {
+		if n == name && v.m == assembly.Neon {
 			return v.places(neonPointer(i), "", 0)
 		}
 		if n == name {
-			return v.places(pointers[i], "(R12*1)", 0)
+			return v.places(assembly.Pointers()[i], "(R12*1)", 0)
 		}
 	}
 	panic(v.k.name + ": no argument " + name)
@@ -193,7 +192,7 @@ func (v *vector) at(name string) operand {
 
 // wide is an entry of the table.
 func (v *vector) wide(i int) operand {
-	if v.m == neon {
+	if v.m == assembly.Neon {
 		return v.places(neonTable, "", 64*i)
 	}
 	return v.places(tablePointer, "", 64*i)
@@ -206,7 +205,7 @@ func (v *vector) number(bits uint32) operand {
 		return o
 	}
 	o := v.same(number(bits))
-	if v.m == avx512 {
+	if v.m == assembly.AVX512 {
 		o = operand{v.free[len(v.free)-1]}
 		v.free = v.free[:len(v.free)-1]
 	}
@@ -216,16 +215,16 @@ func (v *vector) number(bits uint32) operand {
 
 // op writes an instruction for each part.
 func (v *vector) op(name string, operands ...operand) {
-	if v.m == neon {
-		v.opNeon(name, operands)
+	if v.m == assembly.Neon {
+		opNeon(v.out, name, operands)
 		return
 	}
-	for p := range v.m.parts {
+	for p := range v.m.Parts {
 		var list []string
 		for _, o := range operands {
 			list = append(list, o[p])
 		}
-		v.out.put("%s %s", name, strings.Join(list, ", "))
+		v.out.Put("%s %s", name, strings.Join(list, ", "))
 	}
 }
 
@@ -241,10 +240,10 @@ func (v *vector) store(r operand, name string) { v.op("VMOVUPS", r, v.at(name)) 
 // shift writes a shift of each part by so many bits to the left.
 func (v *vector) shift(bits int, r operand) {
 	for _, p := range r {
-		if v.m == neon {
-			v.out.put("VSHL $%d, %s.S4, %s.S4", bits, p, p)
+		if v.m == assembly.Neon {
+			v.out.Put("VSHL $%d, %s.S4, %s.S4", bits, p, p)
 			continue
 		}
-		v.out.put("VPSLLD $%d, %s, %s", bits, p, p)
+		v.out.Put("VPSLLD $%d, %s, %s", bits, p, p)
 	}
 }
