@@ -14,7 +14,7 @@ import (
 func TestOneOrder(t *testing.T) {
 	t.Parallel()
 	m := small(t, nil)
-	examples := usable{all: InMemory(lessons(m)), at: make([]int32, 13)}
+	examples := usable{all: lessons(m), at: make([]int32, 13)}
 	cfg := TrainConfig{BatchSize: 4, Seed: 3}
 	one := rowOrder{examples: examples, cfg: cfg}
 	first := slices.Concat(one.epoch(0)...)
