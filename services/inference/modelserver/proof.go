@@ -3,6 +3,7 @@ package modelserver
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 
@@ -15,6 +16,8 @@ import (
 const (
 	proofPrompts = 8
 	proofTokens  = 16
+	// proofTries is how many rows are tried for these prompts.
+	proofTries = 64
 	// noiseFactor is how much further from the base model the adapter has to be than the
 	// base model from itself: some servers compute a prompt otherwise from call to call.
 	noiseFactor = 4
@@ -25,6 +28,13 @@ type trace struct {
 	text   string
 	tokens []string
 	probs  []float64 // logarithms, one for each token; nil: the server does not say them
+}
+
+// sample is a row with what the models say to it: the base model, the tuned one, and the base
+// model once more.
+type sample struct {
+	row                row.Row
+	base, tuned, again trace
 }
 
 // verdict is what the traces of two models show.
@@ -39,45 +49,34 @@ const (
 // prove compares the first answers of an adapter with those of its base model. vLLM and others
 // leave an adapter alone whose modules have other names, without a word.
 func (w *work) prove(ctx context.Context, a *adapter) error {
-	var rows []row.Row
-	for r, err := range w.questions.Data.Rows(ctx) {
-		if err != nil {
-			return err
-		}
-		if rows = append(rows, r); len(rows) == proofPrompts {
-			break
-		}
-	}
 	base := pass{model: w.base.ID}
 	tuned := pass{reload: a.load}
 	tuned.model, tuned.adapter = a.request(w.base)
-	first, err := w.traces(ctx, base, rows)
+	samples, err := w.sample(ctx, base)
+	if err == nil {
+		samples, err = w.traces(ctx, tuned, samples, func(s *sample) *trace { return &s.tuned })
+	}
 	if err != nil {
 		return err
 	}
-	second, err := w.traces(ctx, tuned, rows)
-	if err != nil {
-		return err
-	}
-	v, why := compare(first, second)
+	v, why := compare(samples)
 	if v == active {
-		again, err := w.traces(ctx, base, rows)
-		if err != nil {
+		if samples, err = w.traces(ctx, base, samples, func(s *sample) *trace { return &s.again }); err != nil {
 			return err
 		}
-		v, why = againstNoise(first, second, again)
+		v, why = againstNoise(samples)
 	}
-	return w.conclude(v, why, a)
+	return w.conclude(v, why, len(samples), a)
 }
 
 // conclude says what was proved.
-func (w *work) conclude(v verdict, why string, a *adapter) error {
+func (w *work) conclude(v verdict, why string, prompts int, a *adapter) error {
 	const check = "check that the server's largest rank (--max-lora-rank of vLLM, 16 by default) is at least %d, and that its model has the modules that target_modules in " +
 		"adapter_config.json names: a server leaves an adapter of other names alone without a word"
 	switch v {
 	case inactive:
 		return engine.Permanent(codeNotActive, fmt.Errorf("the model server at %s answers %d prompts with the adapter %q as without it: every log probability is equal to the last digit; "+check,
-			w.caller.client.Name, proofPrompts, a.name, a.rank))
+			w.caller.client.Name, prompts, a.name, a.rank))
 	case notProved:
 		w.res.Statistics["adapter_proved_active"] = 0
 		text := fmt.Sprintf("it is not proved that the adapter %q is active at the model server at %s: %s; "+check, a.name, w.caller.client.Name, why, a.rank)
@@ -92,21 +91,45 @@ func (w *work) conclude(v verdict, why string, a *adapter) error {
 	return nil
 }
 
-// traces asks a model for the first tokens of its answers to some rows, one after the
-// other, so that the server computes them alike.
-func (w *work) traces(ctx context.Context, p pass, rows []row.Row) ([]trace, error) {
-	s := w.job.Request.Specification.Inferencer
-	s.Temperature, s.MaxNewTokens = 0, proofTokens
-	out, yes := make([]trace, 0, len(rows)), true
-	for _, r := range rows {
-		got, err := w.ask(ctx, p, s, r, 0, func(q *chatapi.Request) { q.Logprobs = &yes })
+// sample asks the base model about the first rows that can be asked. Others, whose question or
+// images are too large, prove nothing.
+func (w *work) sample(ctx context.Context, base pass) (samples []sample, err error) {
+	tried := 0
+	for r, err := range w.questions.Data.Rows(ctx) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, traceOf(got))
-		w.job.Advance(1)
+		one, err := w.traces(ctx, base, []sample{{row: r}}, func(s *sample) *trace { return &s.base })
+		if err != nil {
+			return nil, err
+		}
+		samples = append(samples, one...)
+		if tried++; len(samples) == proofPrompts || tried == proofTries {
+			break
+		}
 	}
-	return out, nil
+	return samples, nil
+}
+
+// traces asks a model for the first tokens of its answers to the rows of samples, one after the
+// other, so that the server computes them alike. Rows that cannot be asked are left out.
+func (w *work) traces(ctx context.Context, p pass, samples []sample, of func(*sample) *trace) (kept []sample, err error) {
+	s, yes := w.job.Request.Specification.Inferencer, true
+	s.Temperature, s.MaxNewTokens = 0, proofTokens
+	for _, one := range samples {
+		got, err := w.ask(ctx, p, s, one.row, 0, func(q *chatapi.Request) { q.Logprobs = &yes })
+		w.job.Advance(1)
+		if failed, ok := errors.AsType[rowError](err); ok {
+			engine.WriteLog(w.job, "info", fmt.Sprintf("the proof that the adapter is active leaves a row out: %v", failed))
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		*of(&one) = traceOf(got)
+		kept = append(kept, one)
+	}
+	return kept, nil
 }
 
 // traceOf reads the log probabilities of an answer.
@@ -131,41 +154,45 @@ func traceOf(r chatapi.Reply) trace {
 }
 
 // compare says whether the traces of two models differ, and how that was seen.
-func compare(base, tuned []trace) (verdict, string) {
-	probs, equal := true, true
-	for i := range base {
-		probs = probs && len(base[i].probs) > 0 && len(tuned[i].probs) > 0
-		equal = equal && base[i].text == tuned[i].text
+func compare(samples []sample) (verdict, string) {
+	if len(samples) == 0 {
+		return notProved, fmt.Sprintf("none of the first %d rows could be asked both with it and without it", proofTries)
+	}
+	probs, equal, far := true, true, 0.0
+	for _, s := range samples {
+		probs = probs && len(s.base.probs) > 0 && len(s.tuned.probs) > 0
+		equal = equal && s.base.text == s.tuned.text
+		far = max(far, distance(s.base, s.tuned))
 	}
 	switch {
-	case probs && distance(base, tuned) == 0:
+	case probs && far == 0:
 		return inactive, ""
 	case probs:
 		return active, ""
 	case equal:
-		return notProved, fmt.Sprintf("the server says no log probabilities, and its first %d tokens to %d prompts are those of the base model", proofTokens, len(base))
+		return notProved, fmt.Sprintf("the server says no log probabilities, and its first %d tokens to %d prompts are those of the base model", proofTokens, len(samples))
 	}
 	return active, ""
 }
 
 // againstNoise compares the distance of two models with that of the base model from
 // itself.
-func againstNoise(base, tuned, again []trace) (verdict, string) {
-	for _, set := range [][]trace{base, tuned, again} {
-		for _, t := range set {
-			if len(t.probs) > 0 {
-				continue
-			}
-			for i := range base {
-				if base[i].text != again[i].text {
-					return notProved, "the server says no log probabilities, and the base model itself answers otherwise from call to call"
-				}
-			}
-			return active, "its answers are others than those of the base model"
-		}
+func againstNoise(samples []sample) (verdict, string) {
+	if len(samples) == 0 {
+		return notProved, "the server did not answer the same rows again"
 	}
-	far, noise := distance(base, tuned), distance(base, again)
-	if noise > 0 && far <= noiseFactor*noise {
+	probs, same, far, noise := true, true, 0.0, 0.0
+	for _, s := range samples {
+		probs = probs && len(s.base.probs) > 0 && len(s.tuned.probs) > 0 && len(s.again.probs) > 0
+		same = same && s.base.text == s.again.text
+		far, noise = max(far, distance(s.base, s.tuned)), max(noise, distance(s.base, s.again))
+	}
+	switch {
+	case !probs && !same:
+		return notProved, "the server says no log probabilities, and the base model itself answers otherwise from call to call"
+	case !probs:
+		return active, "its answers are others than those of the base model"
+	case noise > 0 && far <= noiseFactor*noise:
 		return notProved, fmt.Sprintf("its log probabilities differ from those of the base model by %.2g, and those of the base model from call to call by %.2g", far, noise)
 	}
 	return active, fmt.Sprintf("its log probabilities differ from those of the base model by up to %.2g", far)
@@ -173,17 +200,15 @@ func againstNoise(base, tuned, again []trace) (verdict, string) {
 
 // distance is the largest difference of log probabilities while the tokens are the
 // same. Where they part, it is infinite.
-func distance(a, b []trace) float64 {
+func distance(a, b trace) float64 {
+	if len(a.probs) != len(b.probs) {
+		return math.Inf(1)
+	}
 	far := 0.0
-	for i := range a {
-		if len(a[i].probs) != len(b[i].probs) {
+	for i := range a.probs {
+		far = max(far, math.Abs(a.probs[i]-b.probs[i]))
+		if a.tokens[i] != b.tokens[i] {
 			return math.Inf(1)
-		}
-		for j := range a[i].probs {
-			far = max(far, math.Abs(a[i].probs[j]-b[i].probs[j]))
-			if a[i].tokens[j] != b[i].tokens[j] {
-				return math.Inf(1)
-			}
 		}
 	}
 	return far
