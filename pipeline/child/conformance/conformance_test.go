@@ -48,7 +48,7 @@ func check(t *testing.T, cfg conformance.Config, expected map[string]string) {
 			t.Errorf("%s: %v, %s; want %q", f.Name, f.OK, f.Text, want)
 		}
 	})
-	if len(names) != 11 {
+	if len(names) != 12 {
 		t.Errorf("it was checked for %q", names)
 	}
 }

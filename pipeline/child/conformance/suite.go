@@ -342,8 +342,14 @@ func endsWithoutMemory(ctx context.Context, s *suite) (string, error) {
 	return strings.Join(came, ", "), nil
 }
 
+// untriedError says why a check could not be made.
+type untriedError struct{ text string }
+
+func (e *untriedError) Error() string { return e.text }
+
 func tooFast(at int64) error {
-	return fmt.Errorf("it could not be tried: the trainer was done before step %d was handled; let its steps take longer, or set fine_tuner.epochs higher", at)
+	return &untriedError{fmt.Sprintf(
+		"it could not be tried: the trainer was done before step %d was handled; let its steps take longer, or set fine_tuner.epochs higher", at)}
 }
 
 func exitText(e child.Exit) string {
