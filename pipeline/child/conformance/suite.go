@@ -169,6 +169,9 @@ func (s *suite) take(a *attempt, job child.Job, m child.Message) error {
 			return nil
 		}
 		if err := os.CopyFS(kept, os.DirFS(m.Folder)); err != nil {
+			if !isFolder(m.Folder) {
+				err = fmt.Errorf("its folder %s is gone before checkpoint_kept was said", filepath.Base(m.Folder))
+			}
 			return fmt.Errorf("the checkpoint of step %d: %w", m.Step, err)
 		}
 		a.saved = append(a.saved, child.Resume{Step: m.Step, Folder: kept})
