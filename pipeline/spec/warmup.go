@@ -3,6 +3,7 @@ package spec
 import (
 	"encoding/json"
 	"maps"
+	"math"
 	"strconv"
 
 	"github.com/tunebus/tunebus/events"
@@ -27,11 +28,20 @@ func withWarmup(t structconf.Tree) (structconf.Tree, structconf.Faults) {
 	ratio, both := table[warmupRatio]
 	n, isNumber := asNumber(value)
 	isShare := isNumber && n > 0 && n < 1
+	// refuse leaves the key out of the tree: what is wrong with it is said once.
+	refuse := func(message, allowed string) (structconf.Tree, structconf.Faults) {
+		without := maps.Clone(table)
+		delete(without, warmupSteps)
+		t.Sections = maps.Clone(t.Sections)
+		t.Sections[section] = without
+		return t, structconf.Faults{{Key: section + "." + warmupSteps, Value: strconv.FormatFloat(n, 'g', -1, 64), Message: message, Allowed: allowed}}
+	}
 	switch {
+	case isNumber && n > 1 && n != math.Trunc(n) && !math.IsInf(n, 0):
+		return refuse("is neither a number of steps nor a share of them", "a whole number, or a share below 1")
 	case both && isShare:
 		if other, ok := asNumber(ratio); !ok || other != n {
-			return t, structconf.Faults{{Key: section + "." + warmupSteps, Value: strconv.FormatFloat(n, 'g', -1, 64),
-				Message: "is a share, and " + section + "." + warmupRatio + " says another one; leave one of the two out"}}
+			return refuse("is a share, and "+section+"."+warmupRatio+" says another one; leave one of the two out", "")
 		}
 	case both:
 		return t, nil
