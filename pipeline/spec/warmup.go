@@ -10,10 +10,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
-const (
-	warmupSteps = "warmup_steps"
-	warmupRatio = "warmup_ratio"
-)
+const warmupSteps, warmupRatio = "warmup_steps", "warmup_ratio"
 
 // withWarmup is a tree in which a share that stands as warmup_steps stands as
 // warmup_ratio, the field that it travels in. Whoever says steps in a tree takes a
@@ -30,10 +27,9 @@ func withWarmup(t structconf.Tree) (structconf.Tree, structconf.Faults) {
 	isShare := isNumber && n > 0 && n < 1
 	// refuse leaves the key out of the tree: what is wrong with it is said once.
 	refuse := func(message, allowed string) (structconf.Tree, structconf.Faults) {
-		without := maps.Clone(table)
-		delete(without, warmupSteps)
 		t.Sections = maps.Clone(t.Sections)
-		t.Sections[section] = without
+		t.Sections[section] = maps.Clone(table)
+		delete(t.Sections[section].(map[string]any), warmupSteps)
 		return t, structconf.Faults{{Key: section + "." + warmupSteps, Value: strconv.FormatFloat(n, 'g', -1, 64), Message: message, Allowed: allowed}}
 	}
 	switch {

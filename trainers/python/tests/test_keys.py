@@ -36,7 +36,11 @@ class TestKeys(unittest.TestCase):
                 self.assertTrue(all("PyTorch's own took its place" in note for note in notes))
 
     def test_missing_package_of_an_optimizer(self) -> None:
-        for optimizer, package in (("galore_adamw", "galore_torch"), ("apollo_adamw", "apollo_torch"), ("schedule_free_adamw", "schedulefree")):
+        for optimizer, package in (
+            ("galore_adamw", "galore_torch"),
+            ("apollo_adamw", "apollo_torch"),
+            ("schedule_free_adamw", "schedulefree"),
+        ):
             with self.subTest(optimizer=optimizer), self.assertRaises(KeyFault) as caught:
                 plan(Keys(optimizer=optimizer), GPU, 0)
             self.assertIn(f"needs the Python package {package}, which is not installed here", str(caught.exception))

@@ -42,9 +42,9 @@ func (c *Console) Unsaid(all ...string) []string {
 	return slices.DeleteFunc(slices.Clone(all), func(sentence string) bool { return !c.said.isNew(sentence) })
 }
 
-// Another begins to show another run than the one that the command is about, until back is
+// Another has a console begin to show another run than the one that the command is about, until back is
 // called: each of the two says all of its own notes, warnings and errors.
-func (c *Console) Another() (back func()) {
+func Another(c *Console) (back func()) {
 	said, errors, byIntake := c.said.replace(nil), c.errors, c.byIntake
 	c.errors, c.byIntake = saidErrors{}, endedByIntake{}
 	return func() {

@@ -50,7 +50,7 @@ func TestAnother(t *testing.T) {
 	c := view.NewConsole(io.Discard, &screen)
 	ended := events.PhaseCompleted{Phase: events.Finetune, Notes: []string{"same note"}, Error: &events.Problem{Message: "same error"}}
 	c.Warnings([]string{"same note", "mine"})
-	back := c.Another()
+	back := view.Another(c)
 	c.Fact(ended)
 	c.Fact(ended)
 	back()
