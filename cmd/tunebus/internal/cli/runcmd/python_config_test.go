@@ -64,7 +64,7 @@ func TestOriginalFileWithLocalPaths(t *testing.T) {
 			t.Errorf("no %s", name)
 		}
 	}
-	for _, want := range []string{"metric factual_correctness has no score", "metric semantic_similarity has no score", "tracking is pending", "paged_adamw_8bit", "load_in_4bit"} {
+	for _, want := range []string{"metric factual_correctness has no score", "metric semantic_similarity has no score", "tracking is pending", "use_flash_attention"} {
 		if !strings.Contains(screen, want) {
 			t.Errorf("no %q in\n%s", want, screen)
 		}
