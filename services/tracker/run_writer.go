@@ -5,11 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
+	"time"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact/manifest"
 	"github.com/tunebus/tunebus/pipeline/atomicfile"
+	"github.com/tunebus/tunebus/pipeline/reportfolder"
 	"github.com/tunebus/tunebus/services/tracker/livemetrics"
 	"github.com/tunebus/tunebus/services/tracker/mlflowsync"
 	"github.com/tunebus/tunebus/services/tracker/projection"
@@ -60,7 +61,7 @@ func (w *runWriter) writeAll(ctx context.Context, snapshot projection.Snapshot) 
 	return written{links: result.Links, gaps: append(result.Gaps, snapshot.Unreadable...)}, nil
 }
 
-func (w *runWriter) tidy(run string) error { return w.reports.tidy(run) }
+func (w *runWriter) tidy(run events.Run) error { return w.reports.tidy(run) }
 
 // reportsError means that the reports could not be written.
 type reportsError struct {
@@ -97,7 +98,7 @@ func (w *reportWriter) write(ctx context.Context, snapshot projection.Snapshot) 
 	if snapshot.Run.Completed == nil {
 		return nil, nil
 	}
-	dir, err := filepath.Abs(filepath.Join(w.dir, snapshot.Run.ID)) // a run id is a valid token, so it is the name of one folder
+	dir, err := reportfolder.Of(w.dir, snapshot.Run.ID, requestedAt(snapshot.Run))
 	if err != nil {
 		return nil, err
 	}
@@ -133,11 +134,26 @@ func (w *reportWriter) size(ctx context.Context, ref events.Reference) int64 {
 
 // tidy removes the temporary files that a killed process left in the report
 // folder of a run. The caller holds the lease of the run.
-func (w *reportWriter) tidy(run string) error {
+func (w *reportWriter) tidy(run events.Run) error {
 	if w.dir == "" {
 		return nil
 	}
-	return atomicfile.RemoveTemps(filepath.Join(w.dir, run))
+	dir, err := reportfolder.Of(w.dir, run.ID, requestedAt(run))
+	if err != nil {
+		return err
+	}
+	return atomicfile.RemoveTemps(dir)
+}
+
+// requestedAt is when a run was asked for; the zero time if that is not known.
+func requestedAt(run events.Run) time.Time {
+	switch {
+	case run.Accepted != nil:
+		return run.Accepted.RequestedAt
+	case run.Deleted != nil:
+		return run.Deleted.RequestedAt
+	}
+	return time.Time{}
 }
 
 // open opens an artifact of a phase. It is nil if there is none in this store.

@@ -11,6 +11,7 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/atomicfile"
 	"github.com/tunebus/tunebus/pipeline/failpoint"
+	"github.com/tunebus/tunebus/pipeline/reportfolder"
 	"github.com/tunebus/tunebus/pipeline/runconfig"
 	"github.com/tunebus/tunebus/services/tracker/report/losscurve"
 	"github.com/tunebus/tunebus/services/tracker/report/pipelinesummary"
@@ -22,7 +23,7 @@ import (
 const (
 	WorkbookName        = "evaluator_output_detailed.xlsx"
 	SummaryName         = "evaluator_output_summary.json"
-	PipelineSummaryName = "pipeline_summary.json"
+	PipelineSummaryName = reportfolder.SummaryName
 	ConfigName          = "config.toml"
 )
 
@@ -97,7 +98,7 @@ func Unfinished(reports string) ([]string, error) {
 	left, err := filepath.Glob(filepath.Join(reports, "*", atomicfile.TempPattern))
 	var runs []string
 	for _, path := range left {
-		if run := filepath.Base(filepath.Dir(path)); !slices.Contains(runs, run) {
+		if run := reportfolder.RunOf(filepath.Base(filepath.Dir(path))); !slices.Contains(runs, run) {
 			runs = append(runs, run)
 		}
 	}

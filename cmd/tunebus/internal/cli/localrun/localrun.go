@@ -156,7 +156,7 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 		reports.wait(ctx, s.Console)
 	}
 	summary := runsummary.Of(run)
-	summary.AddReports(cfg.Tracker.Reports, report.WorkbookName, report.SummaryName, report.PipelineSummaryName)
+	summary.AddReports(run, cfg.Tracker.Reports, report.WorkbookName, report.SummaryName, report.PipelineSummaryName)
 	status := follow.End(s.Console, run, summary, again)
 	if run.Tracked == nil {
 		s.Console.Say("tracking is pending: %s could not be reached; this sends it later:\n  %s",
