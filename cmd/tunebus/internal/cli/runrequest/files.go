@@ -66,7 +66,10 @@ var userAtHost = regexp.MustCompile(`^[^\s/@:]*:[^\s@]+@`)
 
 // withoutUser is what a person gave as a path, with "xxxxx" for what may be a user and a password.
 func withoutUser(written string) string {
-	return userAtHost.ReplaceAllString(redaction.Addresses(written), "xxxxx@")
+	if strings.Contains(written, "://") {
+		return redaction.Addresses(written)
+	}
+	return userAtHost.ReplaceAllString(written, "xxxxx@")
 }
 
 // localPath returns the path that a key names, without the configuration and the
