@@ -16,6 +16,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/tunebus/tunebus/events"
 )
 
 // SummaryName is the file that is written first, and tells of which run the reports are.
@@ -40,6 +42,17 @@ func Of(reports, id string, requested time.Time) (string, error) {
 		return plain, err
 	}
 	return beside, nil
+}
+
+// OfRun is [Of] with what the facts of a run tell.
+func OfRun(reports string, run events.Run) (string, error) {
+	var requested time.Time
+	if run.Accepted != nil {
+		requested = run.Accepted.RequestedAt
+	} else if run.Deleted != nil {
+		requested = run.Deleted.RequestedAt
+	}
+	return Of(reports, run.ID, requested)
 }
 
 // RunOf is the id of the run whose reports are in a folder of this name.

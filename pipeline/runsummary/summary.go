@@ -3,7 +3,6 @@ package runsummary
 import (
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/reportfolder"
@@ -81,11 +80,7 @@ func (s *Summary) AddReports(run events.Run, folder string, names ...string) {
 	if len(s.Links) > 0 || folder == "" {
 		return
 	}
-	var requested time.Time
-	if run.Accepted != nil {
-		requested = run.Accepted.RequestedAt
-	}
-	dir, err := reportfolder.Of(folder, s.RunID, requested)
+	dir, err := reportfolder.OfRun(folder, run)
 	if err != nil {
 		return // without a working folder there is no path to show
 	}

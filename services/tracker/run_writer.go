@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact/manifest"
-	"github.com/tunebus/tunebus/pipeline/atomicfile"
 	"github.com/tunebus/tunebus/pipeline/reportfolder"
 	"github.com/tunebus/tunebus/services/tracker/livemetrics"
 	"github.com/tunebus/tunebus/services/tracker/mlflowsync"
@@ -98,7 +96,7 @@ func (w *reportWriter) write(ctx context.Context, snapshot projection.Snapshot) 
 	if snapshot.Run.Completed == nil {
 		return nil, nil
 	}
-	dir, err := reportfolder.Of(w.dir, snapshot.Run.ID, requestedAt(snapshot.Run))
+	dir, err := reportfolder.OfRun(w.dir, snapshot.Run)
 	if err != nil {
 		return nil, err
 	}
@@ -134,27 +132,7 @@ func (w *reportWriter) size(ctx context.Context, ref events.Reference) int64 {
 
 // tidy removes the temporary files that a killed process left in the report
 // folder of a run. The caller holds the lease of the run.
-func (w *reportWriter) tidy(run events.Run) error {
-	if w.dir == "" {
-		return nil
-	}
-	dir, err := reportfolder.Of(w.dir, run.ID, requestedAt(run))
-	if err != nil {
-		return err
-	}
-	return atomicfile.RemoveTemps(dir)
-}
-
-// requestedAt is when a run was asked for; the zero time if that is not known.
-func requestedAt(run events.Run) time.Time {
-	switch {
-	case run.Accepted != nil:
-		return run.Accepted.RequestedAt
-	case run.Deleted != nil:
-		return run.Deleted.RequestedAt
-	}
-	return time.Time{}
-}
+func (w *reportWriter) tidy(run events.Run) error { return report.Tidy(w.dir, run) }
 
 // open opens an artifact of a phase. It is nil if there is none in this store.
 func (w *reportWriter) open(run events.Run, phase events.Phase, name string) func(context.Context) (io.ReadCloser, error) {

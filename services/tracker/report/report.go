@@ -92,6 +92,19 @@ func Write(ctx context.Context, dir string, r Report) ([]File, error) {
 	return out.files, err
 }
 
+// Tidy removes the temporary files that a killed process left in the folder of a run below a
+// folder of reports. An empty one is none.
+func Tidy(reports string, run events.Run) error {
+	if reports == "" {
+		return nil
+	}
+	dir, err := reportfolder.OfRun(reports, run)
+	if err != nil {
+		return err
+	}
+	return atomicfile.RemoveTemps(dir)
+}
+
 // Unfinished returns the runs below a folder of reports of which a killed
 // process left temporary files.
 func Unfinished(reports string) ([]string, error) {
